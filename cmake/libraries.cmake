@@ -1,0 +1,31 @@
+# Debian's packages, by pkg-config where they have it.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(SODIUM     REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(ZMQ        REQUIRED IMPORTED_TARGET libzmq)
+pkg_check_modules(LMDB       REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(CURL       REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(JANSSON    REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(CMOCKA     REQUIRED IMPORTED_TARGET cmocka)
+find_package(dnnl CONFIG REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS C)
+find_program(PROTOC_C protoc-c REQUIRED)
+
+# pf_protobuf_c(TARGET file.proto): adds the generated file.pb-c.{c,h} to TARGET; include as "<folder>/file.pb-c.h".
+function(pf_protobuf_c target proto)
+  get_filename_component(name ${proto} NAME_WE)
+  file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  get_filename_component(sub ${proto} DIRECTORY)
+  set(relative ${folder}/${proto})
+  set(stem ${CMAKE_BINARY_DIR}/${folder}/${sub}/${name}.pb-c)
+  string(REPLACE "//" "/" stem ${stem})
+  add_custom_command(
+    OUTPUT ${stem}.c ${stem}.h
+    COMMAND ${PROTOC_C} --proto_path=${CMAKE_SOURCE_DIR} --c_out=${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR}/${relative}
+    DEPENDS ${CMAKE_SOURCE_DIR}/${relative} VERBATIM)
+  target_sources(${target} PRIVATE ${stem}.c ${stem}.h)
+  set_source_files_properties(${stem}.c PROPERTIES COMPILE_OPTIONS "-w")
+  target_link_libraries(${target} PUBLIC PkgConfig::PROTOBUF_C)
+endfunction()
