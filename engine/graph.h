@@ -1,0 +1,117 @@
+/* The network as a graph of ops over values: SSA, index-based, everything in one arena.
+   Invariants (pf_graph_verify checks them):
+   1. every value has one producer: a graph input, a constant, or one output slot of one live node;
+   2. live nodes are acyclic; `order` lists them so that producers come first;
+   3. each node's op, input and output counts, dtypes and attributes satisfy its op's table row;
+   4. what infer says of each output's dtype and shape equals what the value holds;
+   5. every use is known: pf_graph_use_count(g, v) counts the input slots of live nodes and graph outputs that name v.
+   Thread   one at a time. */
+#ifndef PF_ENGINE_GRAPH_H
+#define PF_ENGINE_GRAPH_H
+
+#include "base/arena.h"
+#include "engine/attr.h"
+#include "engine/dim.h"
+#include "engine/dtype.h"
+
+typedef uint32_t pf_value_id;
+typedef uint32_t pf_node_id;
+#define PF_NONE UINT32_MAX
+
+typedef uint16_t pf_op_kind;        /* PF_OP_CONV ...: engine/op.h */
+
+typedef enum pf_value_kind { PF_VALUE_TENSOR, PF_VALUE_SEQUENCE, PF_VALUE_OPTIONAL } pf_value_kind;
+
+/* Bytes known at build time; dense, row-major, little endian. Borrowed from the arena or from a mapped file that the graph keeps open. */
+typedef struct pf_constant { const void *data; size_t bytes; } pf_constant;
+
+typedef struct pf_value {
+    const char   *name;             /* as in the model, for people; may be "" */
+    pf_value_kind kind;             /* sequences and optionals live on the host and hold tensors of dtype and shape */
+    pf_dtype      dtype;
+    pf_shape      shape;
+    pf_node_id    producer;         /* PF_NONE: an input or a constant */
+    uint32_t      slot;             /* output slot of producer */
+    bool          is_input;
+    bool          is_constant;
+    pf_constant   constant;         /* when is_constant */
+    /* Elements of a small integer tensor, known as numbers or dims: shape arithmetic. NULL when unknown; else one per element (rank 0 or 1). */
+    const pf_dim *content;
+    uint32_t      content_count;
+} pf_value;
+
+typedef struct pf_node {
+    pf_op_kind   op;
+    bool         live;
+    const char  *name;              /* where it came from: ONNX node names, joined by '+' when fused; for people */
+    uint32_t     in_count, out_count;
+    pf_value_id *in;                /* PF_NONE: an optional input left out */
+    pf_value_id *out;
+    void        *attrs;             /* the op's attribute struct, never NULL when the op has one */
+} pf_node;
+
+typedef struct pf_use { pf_node_id node; uint32_t slot; } pf_use;   /* node PF_NONE: graph output `slot` */
+
+typedef struct pf_graph pf_graph;
+
+struct pf_graph {                   /* open: read freely, change only through the functions below */
+    pf_arena   *arena;              /* owned */
+    pf_dims    *dims;               /* owned unless the graph is a subgraph: then the outer graph's */
+    pf_graph   *outer;              /* NULL, or the graph whose node holds this one as an attribute */
+    const char *name;
+    pf_value   *values; uint32_t value_count;
+    pf_node    *nodes;  uint32_t node_count;         /* dead ones included */
+    pf_value_id *inputs;  uint32_t input_count;      /* constants are not inputs */
+    pf_value_id *outputs; uint32_t output_count;
+    struct pf_graph_private *private_;
+};
+
+pf_graph *pf_graph_new(const char *name, pf_graph *outer);           /* NULL when out of memory */
+void      pf_graph_free(pf_graph *graph);
+pf_graph *pf_graph_copy(const pf_graph *graph, pf_err *err);         /* constants are shared by pointer: from must outlive it */
+/* Runs release(resource) when the graph is freed: mapped files of constants. */
+pf_status pf_graph_keep(pf_graph *graph, void *resource, void (*release)(void *resource), pf_err *err);
+
+pf_status pf_graph_add_input(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, pf_value_id *out, pf_err *err);
+/* data is borrowed for the graph's life (copy it into graph->arena first when it is not); shape must be static. */
+pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, const void *data, size_t bytes,
+                                pf_value_id *out, pf_err *err);
+/* A rank-0 or rank-1 constant of one dtype from doubles: for rules. */
+pf_status pf_graph_add_scalar(pf_graph *graph, pf_dtype dtype, double value, pf_value_id *out, pf_err *err);
+pf_status pf_graph_add_i64s(pf_graph *graph, const int64_t *items, uint32_t count, pf_value_id *out, pf_err *err);
+/* Adds a node, makes its outputs and infers them.  attrs is copied (NULL: all zero).  Optional inputs may be PF_NONE.
+   Errors   INVALID: the op refuses these inputs (message names op and node); UNSUPPORTED: legal but not known here. */
+pf_status pf_graph_add_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count, const void *attrs,
+                            uint32_t out_count, pf_value_id *out, pf_err *err);
+pf_status pf_graph_add_output(pf_graph *graph, pf_value_id value, const char *name, pf_err *err);
+
+uint32_t  pf_graph_use_count(const pf_graph *graph, pf_value_id value);
+pf_use    pf_graph_use(const pf_graph *graph, pf_value_id value, uint32_t i);
+bool      pf_graph_is_output(const pf_graph *graph, pf_value_id value);
+/* Every use of `from` becomes a use of `to` (graph outputs too, which keep their names). */
+pf_status pf_graph_replace(pf_graph *graph, pf_value_id from, pf_value_id to, pf_err *err);
+pf_status pf_graph_set_input(pf_graph *graph, pf_node_id node, uint32_t slot, pf_value_id value, pf_err *err);
+void      pf_graph_remove_node(pf_graph *graph, pf_node_id node);    /* its outputs must be unused */
+uint32_t  pf_graph_remove_dead(pf_graph *graph);                     /* nodes removed */
+/* Node ids, producers first, ties by id: deterministic. *order is from pf_alloc, owned by the caller. INVALID on a cycle, naming a node in it. */
+pf_status pf_graph_order(const pf_graph *graph, pf_node_id **order, uint32_t *count, pf_err *err);
+/* Infers every value again from the inputs (after input shapes were changed). */
+pf_status pf_graph_infer(pf_graph *graph, pf_err *err);
+pf_status pf_graph_set_input_shape(pf_graph *graph, pf_value_id input, const pf_shape *shape, pf_err *err);
+pf_status pf_graph_verify(const pf_graph *graph, pf_err *err);
+
+static inline pf_value *pf_graph_value(const pf_graph *graph, pf_value_id id) { return &graph->values[id]; }
+static inline pf_node  *pf_graph_node(const pf_graph *graph, pf_node_id id) { return &graph->nodes[id]; }
+
+/* Text form, one node a line, and its parser: dumps, golden files, rule tests, problems.
+     graph "name"
+     %x = input f32 [batch,3,224,224]
+     %w = constant f32 [64,3,7,7] sha256:ab12..          (small ones in clear: f32 [2] {0.5,1})
+     %3 = conv(%x, %w, _) strides=[2,2] pads=[3,3,3,3] "node name"
+     %4:2 = split(%3) axis=1                              (two outputs: %4 and %5)
+     output %3 "logits"
+   with_names false leaves out names, so that equal computations have equal text. */
+pf_status pf_graph_print(const pf_graph *graph, bool with_names, pf_buf *out, pf_err *err);
+pf_status pf_graph_parse(const char *text, pf_graph **out, pf_err *err);   /* large constants come back as inputs unless given in clear */
+
+#endif
