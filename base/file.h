@@ -8,23 +8,30 @@
 #include "base/hash.h"
 #include "base/status.h"
 
-/* A read-only mapping of a regular file. */
+/* A read-only mapping of a regular file.  Who shortens the file while it is mapped kills the reader: map only files
+   that are replaced, never rewritten, as pf_file_write does. */
 typedef struct pf_mapping { const uint8_t *data; size_t bytes; } pf_mapping;
 
-/* Errors   NOT_FOUND, IO, INVALID: not a regular file.  An empty file maps to bytes 0 and a non-NULL data. */
+/* Errors   NOT_FOUND, DENIED, IO, INVALID: not a regular file.  An empty file maps to bytes 0 and a non-NULL data. */
 pf_status pf_file_map(const char *path, pf_mapping *out, pf_err *err);
 void      pf_file_unmap(pf_mapping *mapping);          /* and zeroes it */
-/* Errors   NO_SPACE when the file holds more than limit_bytes. */
+/* Initialises out, which the caller clears; on failure it is empty.
+   Errors   NO_SPACE: the file holds more than limit_bytes; otherwise as pf_file_map. */
 pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err *err);
-/* Temporary file in the same folder, fsync, rename, fsync of the folder. Errors NO_SPACE on a full disk; then nothing is left behind. */
+/* Replaces path at once: temporary file "<path>.<16 hex digits>.tmp", fsync, rename, fsync of the folder.
+   Errors   NO_SPACE: the disk is full; after any error the old file is as it was and no temporary file is left,
+            but for a failed fsync of the folder: then the new file is there and may be lost in a crash. */
 pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err);
 pf_status pf_file_digest(const char *path, pf_digest *digest, uint64_t *bytes, pf_err *err);
 bool      pf_file_exists(const char *path);
 pf_status pf_dir_make(const char *path, pf_err *err);  /* with its parents; fine when there */
-pf_status pf_dir_remove(const char *path, pf_err *err);/* with all in it; fine when absent; follows no links */
-/* Joins folder and relative into out. INVALID when relative is absolute, has a ".." part, or is too long: nothing outside may name it. */
+/* With all in it; fine when absent; follows no links.  Errors  INVALID: path is not a folder. */
+pf_status pf_dir_remove(const char *path, pf_err *err);
+/* Joins folder and relative into out, and lets nothing outside folder be named.  It looks at the text alone: who
+   may put symbolic links into folder is the caller's concern.
+   Errors   INVALID: relative is empty, absolute, has a ".." part, or the result needs more than capacity bytes. */
 pf_status pf_path_join(const char *folder, const char *relative, char *out, size_t capacity, pf_err *err);
-/* $XDG_CACHE_HOME/planfarm or $HOME/.cache/planfarm. */
+/* $XDG_CACHE_HOME/planfarm or $HOME/.cache/planfarm.  Errors  NOT_FOUND: neither is set to an absolute path. */
 pf_status pf_path_user_cache(char *out, size_t capacity, pf_err *err);
 
 #endif

@@ -10,6 +10,6 @@ void     pf_random_init(pf_random *random, uint64_t seed);
 uint64_t pf_random_u64(pf_random *random);
 uint64_t pf_random_below(pf_random *random, uint64_t limit);   /* [0, limit), limit > 0, no modulo bias */
 double   pf_random_unit(pf_random *random);                    /* [0, 1) */
-double   pf_random_normal(pf_random *random);                  /* mean 0, deviation 1 */
+double   pf_random_normal(pf_random *random);                  /* mean 0, deviation 1, within [-6, 6] */
 
 #endif

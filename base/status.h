@@ -29,6 +29,8 @@ int         pf_status_exit_code(pf_status status);
 bool        pf_status_may_retry(pf_status status);
 /* The status with that exit code; PF_INTERNAL when there is none. */
 pf_status   pf_status_from_exit_code(int exit_code);
+/* What a caller should do about a failed system call: ENOSPC is NO_SPACE, ENOENT is NOT_FOUND, ...; otherwise IO. */
+pf_status   pf_status_from_errno(int code);
 
 /* Writes the message unless one is there already, and returns status. */
 pf_status pf_err_set(pf_err *err, pf_status status, const char *file, int line, const char *format, ...)
@@ -38,6 +40,10 @@ pf_status pf_err_add(pf_err *err, pf_status status, const char *format, ...) __a
 void pf_err_clear(pf_err *err);
 
 #define PF_FAIL(err, status, ...) pf_err_set((err), (status), __FILE__, __LINE__, __VA_ARGS__)
+
+/* "cannot <verb> <name>: <what errno says>"; for files that include <errno.h> and <string.h>. */
+#define PF_FAIL_ERRNO(err, verb, name) \
+    PF_FAIL((err), pf_status_from_errno(errno), "cannot %s %s: %s", (verb), (name), strerror(errno))
 
 /* The reason of a failed allocation is always the same sentence. */
 #define PF_FAIL_MEMORY(err, bytes) \

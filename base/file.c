@@ -1,0 +1,234 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CHUNK_BYTES = 64 * 1024, NAME_ATTEMPTS = 8 };
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* O_NONBLOCK, so that a pipe put in place of a file cannot stop the program. */
+static pf_status open_regular(const char *path, int *fd, uint64_t *bytes, pf_err *err)
+{
+    struct stat info = {0};
+
+    *bytes = 0;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
+        return PF_FAIL_ERRNO(err, "open", path);
+    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        *bytes = (uint64_t)info.st_size;
+        return PF_OK;
+    }
+    close(*fd);
+    *fd = -1;
+    return PF_FAIL(err, PF_INVALID, "%s is not a regular file; give the path of a file", path);
+}
+
+pf_status pf_file_map(const char *path, pf_mapping *out, pf_err *err)
+{
+    static const uint8_t nothing[1];
+    int                  fd = -1;
+    uint64_t             bytes = 0;
+    void                *data = NULL;
+    pf_status            status = PF_OK;
+
+    *out = (pf_mapping){0};
+    status = open_regular(path, &fd, &bytes, err);
+    if (status)
+        return status;
+    if (bytes == 0) {
+        out->data = nothing;
+        goto out;
+    }
+    data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        status = PF_FAIL_ERRNO(err, "map", path);
+        goto out;
+    }
+    *out = (pf_mapping){.data = data, .bytes = bytes};
+out:
+    close(fd);
+    return status;
+}
+
+void pf_file_unmap(pf_mapping *mapping)
+{
+    if (mapping->bytes)
+        munmap((void *)(uintptr_t)mapping->data, mapping->bytes);
+    *mapping = (pf_mapping){0};
+}
+
+/* Like read(2), but goes on after a signal. */
+static ssize_t read_some(int fd, void *out, size_t bytes)
+{
+    ssize_t got = -1;
+
+    do {
+        got = read(fd, out, bytes);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+static pf_status read_all(int fd, const char *path, pf_buf *out, pf_err *err)
+{
+    uint8_t chunk[CHUNK_BYTES];
+    ssize_t got = 1;
+
+    while (got > 0) {
+        got = read_some(fd, chunk, sizeof chunk);
+        if (got < 0)
+            return PF_FAIL_ERRNO(err, "read", path);
+        if (pf_buf_put(out, chunk, (size_t)got))
+            continue;
+        if ((size_t)got > out->limit - out->size)
+            return PF_FAIL(err, PF_NO_SPACE, "%s holds more than the allowed %zu bytes", path, out->limit);
+        return PF_FAIL_MEMORY(err, out->size + (size_t)got);
+    }
+    return PF_OK;
+}
+
+pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err *err)
+{
+    int       fd = -1;
+    uint64_t  bytes = 0;
+    pf_status status = PF_OK;
+
+    pf_buf_init(out, limit_bytes);
+    status = open_regular(path, &fd, &bytes, err);
+    if (!status && bytes > limit_bytes)
+        status = PF_FAIL(err, PF_NO_SPACE, "%s holds %" PRIu64 " bytes, more than the allowed %zu", path, bytes,
+                         limit_bytes);
+    if (!status)
+        status = read_all(fd, path, out, err);
+    if (status)
+        pf_buf_clear(out);
+    close_if_open(fd);
+    return status;
+}
+
+pf_status pf_file_digest(const char *path, pf_digest *digest, uint64_t *bytes, pf_err *err)
+{
+    uint8_t   chunk[CHUNK_BYTES];
+    pf_hash   hash;
+    int       fd = -1;
+    ssize_t   got = 1;
+    uint64_t  total = 0;
+    pf_status status = PF_OK;
+
+    memset(digest, 0, sizeof *digest);
+    *bytes = 0;
+    status = open_regular(path, &fd, &total, err);
+    if (status)
+        return status;
+    pf_hash_init(&hash);
+    for (total = 0; got > 0; total += (uint64_t)got) {
+        got = read_some(fd, chunk, sizeof chunk);
+        if (got < 0) {
+            status = PF_FAIL_ERRNO(err, "read", path);
+            goto out;
+        }
+        pf_hash_add(&hash, chunk, (size_t)got);
+    }
+    pf_hash_end(&hash, digest);
+    *bytes = total;
+out:
+    close(fd);
+    return status;
+}
+
+/* A new file beside path.  The name is drawn, because process numbers are not unique on a volume that several
+   containers share. */
+static pf_status create_temporary(const char *path, char *name, size_t capacity, int *fd, pf_err *err)
+{
+    *fd = -1;
+    errno = EEXIST;
+    for (int i = 0; *fd < 0 && errno == EEXIST && i < NAME_ATTEMPTS; i++) {
+        uint64_t drawn = 0;
+
+        if (getentropy(&drawn, sizeof drawn))
+            return PF_FAIL_ERRNO(err, "draw a temporary name for", path);
+        if (snprintf(name, capacity, "%s.%016" PRIx64 ".tmp", path, drawn) >= (int)capacity)
+            return PF_FAIL(err, PF_INVALID, "the path %s is too long", path);
+        *fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
+    return *fd < 0 ? PF_FAIL_ERRNO(err, "create a file beside", path) : PF_OK;
+}
+
+static bool write_all(int fd, const uint8_t *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t put = write(fd, data, bytes);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        data += put;
+        bytes -= (size_t)put;
+    }
+    return true;
+}
+
+/* Makes the new name last through a crash. */
+static pf_status sync_folder_of(const char *path, pf_err *err)
+{
+    char      folder[PATH_MAX];
+    char     *slash = NULL;
+    int       fd = -1;
+    pf_status status = PF_OK;
+
+    snprintf(folder, sizeof folder, "%s", path);
+    slash = strrchr(folder, '/');
+    if (!slash)
+        snprintf(folder, sizeof folder, ".");
+    else
+        slash[slash == folder] = 0;     /* the folder of "/a" is "/" */
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd))
+        status = PF_FAIL_ERRNO(err, "make lasting a change in", folder);
+    close_if_open(fd);
+    return status;
+}
+
+pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err)
+{
+    char      temporary[PATH_MAX] = "";
+    int       fd = -1;
+    pf_status status = create_temporary(path, temporary, sizeof temporary, &fd, err);
+
+    if (status)
+        return status;
+    if (!write_all(fd, data, bytes) || fsync(fd)) {
+        status = PF_FAIL_ERRNO(err, "write", path);
+        goto out;
+    }
+    if (rename(temporary, path)) {
+        status = PF_FAIL_ERRNO(err, "replace", path);
+        goto out;
+    }
+    temporary[0] = 0;
+    status = sync_folder_of(path, err);
+out:
+    close(fd);
+    if (temporary[0])
+        unlink(temporary);
+    return status;
+}
+
+bool pf_file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
