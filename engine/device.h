@@ -1,0 +1,81 @@
+/* A device that runs steps.  device_cpu.c is always there; device_cuda is found at run time.
+   Thread   a device and what it made may be used from one thread at a time, but contexts on streams of their own run in parallel. */
+#ifndef PF_ENGINE_DEVICE_H
+#define PF_ENGINE_DEVICE_H
+
+#include "base/hash.h"
+#include "base/status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum pf_device_kind { PF_DEVICE_CPU, PF_DEVICE_CUDA } pf_device_kind;
+
+typedef struct pf_device pf_device;
+typedef struct pf_stream pf_stream;             /* work in order; the CPU's runs at once in the caller's thread */
+typedef struct pf_event pf_event;
+typedef struct pf_device_graph pf_device_graph; /* a captured sequence of launches */
+
+enum { PF_CLASS_TEXT_BYTES = 2048, PF_CLASS_NAME_BYTES = 64 };
+
+typedef struct pf_device_ops {
+    void (*close)(pf_device *device);
+    /* Device memory, 256-byte aligned. */
+    pf_status (*alloc)(pf_device *device, size_t bytes, void **out, pf_err *err);
+    void      (*free)(pf_device *device, void *pointer);
+    pf_status (*upload)(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err);
+    pf_status (*download)(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes, pf_err *err);
+    pf_status (*fill)(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err);
+    pf_status (*stream_new)(pf_device *device, pf_stream **out, pf_err *err);
+    void      (*stream_free)(pf_device *device, pf_stream *stream);
+    pf_status (*stream_sync)(pf_device *device, pf_stream *stream, pf_err *err);
+    pf_status (*event_new)(pf_device *device, pf_event **out, pf_err *err);
+    void      (*event_free)(pf_device *device, pf_event *event);
+    pf_status (*event_record)(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err);
+    pf_status (*event_elapsed)(pf_device *device, pf_event *start, pf_event *end, int64_t *ns, pf_err *err);   /* waits for end */
+    /* (optional) capture of all that is enqueued on the stream in between. */
+    pf_status (*capture_begin)(pf_device *device, pf_stream *stream, pf_err *err);
+    pf_status (*capture_end)(pf_device *device, pf_stream *stream, pf_device_graph **out, pf_err *err);
+    pf_status (*graph_launch)(pf_device *device, pf_device_graph *graph, pf_stream *stream, pf_err *err);
+    void      (*graph_free)(pf_device *device, pf_device_graph *graph);
+    /* Clocks and throttling now, for timing records; fields that are unknown stay 0. */
+    void      (*sample)(pf_device *device, struct pf_device_sample *out);
+} pf_device_ops;
+
+typedef struct pf_device_sample { uint32_t clock_mhz, temperature_c, power_w; uint32_t throttle_bits; uint32_t foreign_processes; } pf_device_sample;
+
+struct pf_device {              /* open to readers */
+    const pf_device_ops *ops;
+    pf_device_kind kind;
+    char      name[32];                         /* "cpu", "cuda:0" */
+    char      class_name[PF_CLASS_NAME_BYTES];  /* short, for people and selectors: "cpu-avx512", "h100-sxm" */
+    char      class_text[PF_CLASS_TEXT_BYTES];  /* canonical "key=value\n" lines of all that changes timings, sorted by key */
+    pf_digest class_digest;                     /* of class_text */
+    uint64_t  caps;                             /* PF_CAP_* */
+    int32_t   compute_units;                    /* threads, or SMs in use */
+    int32_t   threads;                          /* CPU: threads that a step may use */
+    size_t    cache_bytes;                      /* last level: L2 of a GPU, L3 of a CPU */
+    size_t    memory_bytes;
+    size_t    host_is_device;                   /* 1: host pointers may be bound directly */
+    void     *impl;
+};
+
+/* Device capabilities that tactics need. One bit each. */
+enum {
+    PF_CAP_CPU = 1 << 0, PF_CAP_AVX2 = 1 << 1, PF_CAP_AVX512 = 1 << 2, PF_CAP_AMX = 1 << 3, PF_CAP_AVX512_BF16 = 1 << 4,
+    PF_CAP_CUDA = 1 << 8, PF_CAP_SM75 = 1 << 9, PF_CAP_SM80 = 1 << 10, PF_CAP_SM89 = 1 << 11, PF_CAP_SM90 = 1 << 12,
+    PF_CAP_CUDNN = 1 << 16, PF_CAP_CUBLASLT = 1 << 17, PF_CAP_NVRTC = 1 << 18,
+};
+
+typedef struct pf_device_options {
+    int32_t threads;        /* CPU: 0 = all cores this process may use */
+    const char *isa;        /* CPU: NULL = what is there; "avx2", "avx512", "amx" cap it */
+    int32_t share_percent;  /* 0 or 100: the whole device */
+} pf_device_options;
+
+/* name: "cpu", "cuda:N".  Errors   NOT_FOUND: no such device here, and why; DEVICE. */
+pf_status pf_device_open(const char *name, const pf_device_options *options, pf_device **out, pf_err *err);
+void      pf_device_close(pf_device *device);
+/* The first line in which two class texts differ, as "cudnn is 9.14, the plan needs 9.19"; empty when equal. */
+void      pf_device_class_difference(const char *plan_class, const char *this_class, char *out, size_t capacity);
+
+#endif

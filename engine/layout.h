@@ -1,0 +1,23 @@
+/* How a value's elements lie in memory. */
+#ifndef PF_ENGINE_LAYOUT_H
+#define PF_ENGINE_LAYOUT_H
+
+#include "engine/tensor.h"
+
+typedef enum pf_layout {
+#define PF_LAYOUT(NAME, text, block) PF_LAYOUT_##NAME,
+#include "engine/layouts.def"
+#undef PF_LAYOUT
+    PF_LAYOUT_COUNT
+} pf_layout;
+
+const char *pf_layout_name(pf_layout layout);
+pf_layout   pf_layout_from_name(const char *name);               /* PF_LAYOUT_COUNT when unknown */
+bool        pf_layout_fits(pf_layout layout, int32_t rank);
+/* Bytes of a tensor in that layout, padding included. */
+pf_status   pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes, pf_err *err);
+/* Host conversion between LINEAR and any layout; padding is written as zero. tensor gives dtype and dims; both buffers are whole. */
+void        pf_layout_pack(pf_layout to, const pf_tensor *tensor, const void *linear, void *packed);
+void        pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packed, void *linear);
+
+#endif
