@@ -1,0 +1,142 @@
+/* planfarm's public C API: describe a network or import one, build a plan for a device, load it, run it.
+
+     pf_network *net = NULL;  pf_config *config = NULL;  pf_device *dev = NULL;  pf_plan *plan = NULL;  pf_err err = {0};
+     pf_network_import("resnet50.onnx", &net, &err);
+     pf_config_new(&config, &err);       pf_config_set(config, "opt_shapes", "input:8x3x224x224", &err);
+     pf_device_open("cpu", NULL, &dev, &err);
+     pf_build(net, config, dev, NULL, NULL, &plan, NULL, &err);
+     pf_plan_save(plan, "resnet50.plan", &err);
+
+   Every call answers PF_OK or a status and, in err, one sentence. Nothing here prints, exits or aborts. */
+#ifndef PLANFARM_H
+#define PLANFARM_H
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/timing_record.h"
+#include "engine/device.h"
+#include "engine/tensor.h"
+
+#define PF_BUILDER_ABI "planfarm-1"     /* raised when equal inputs would give another plan: part of every plan key */
+
+/* ---- Networks */
+typedef struct pf_network pf_network;
+typedef uint32_t pf_tensor_id;
+
+pf_status pf_network_new(const char *name, pf_network **out, pf_err *err);
+/* Reads an ONNX file with its external data, which stays mapped while the network lives. Errors NOT_FOUND, INVALID, UNSUPPORTED (all ops listed). */
+pf_status pf_network_import(const char *path, pf_network **out, pf_err *err);
+void      pf_network_free(pf_network *network);
+/* Layer by layer. shape: "[batch,3,224,224]", names are symbols. attrs as in a dump: "strides=[2,2] pads=[1,1,1,1]". Ops and attributes: engine/ops. */
+pf_status pf_network_input(pf_network *network, const char *name, pf_dtype dtype, const char *shape, pf_tensor_id *out, pf_err *err);
+pf_status pf_network_constant(pf_network *network, const char *name, const pf_tensor *tensor, pf_tensor_id *out, pf_err *err);   /* copied */
+pf_status pf_network_layer(pf_network *network, const char *op, const char *name, const pf_tensor_id *in, uint32_t in_count, const char *attrs,
+                           uint32_t out_count, pf_tensor_id *out, pf_err *err);
+pf_status pf_network_output(pf_network *network, pf_tensor_id tensor, const char *name, pf_err *err);
+/* SHA-256 of the model manifest (files of an import), or of the graph's text and constants. */
+pf_status pf_network_digest(pf_network *network, pf_digest *out, pf_err *err);
+const char *pf_network_name(const pf_network *network);
+struct pf_graph *pf_network_graph(pf_network *network);         /* borrowed; engine/graph.h */
+
+/* ---- Build specs */
+typedef struct pf_config pf_config;
+
+pf_status pf_config_new(pf_config **out, pf_err *err);
+void      pf_config_free(pf_config *config);
+/* key: a row of engine/config.def. Errors USAGE: no such key, or the value is malformed. */
+pf_status pf_config_set(pf_config *config, const char *key, const char *value, pf_err *err);
+const char *pf_config_get(const pf_config *config, const char *key);    /* the default when not set; NULL: no such key */
+/* The canonical text, and back. *text is from pf_alloc. */
+pf_status pf_config_text(const pf_config *config, char **text, pf_err *err);
+pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err);
+/* Errors UNSUPPORTED: a combination that this version cannot build for this device, named. */
+pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err);
+
+/* ---- Building */
+typedef enum pf_phase { PF_PHASE_IMPORT, PF_PHASE_REWRITE, PF_PHASE_TIME, PF_PHASE_CHOOSE, PF_PHASE_PACK, PF_PHASE_VERIFY, PF_PHASE_COUNT } pf_phase;
+const char *pf_phase_name(pf_phase phase);
+
+typedef struct pf_progress {
+    pf_phase phase;
+    uint32_t problems_done, problems_total;
+    uint32_t candidates_timed, cache_hits, cache_misses;
+    int64_t  elapsed_ns, remaining_ns;      /* remaining: a guess; -1 unknown */
+    const char *layer;                      /* being worked on; "" */
+} pf_progress;
+
+typedef struct pf_build_options {
+    pf_timing_store *store;                 /* NULL: a memory store for this build */
+    bool (*progress)(void *user, const pf_progress *progress);  /* false cancels: PF_CANCELLED */
+    void *user;
+} pf_build_options;
+
+typedef struct pf_build_report {            /* names as in `planfarm build --json` */
+    uint32_t problems, candidates_timed, cache_hits, cache_misses;
+    double   build_seconds, timing_seconds;
+    double   max_rel_error;                 /* of the plan's outputs against the reference on generated inputs, relative to their range */
+    uint64_t memory_bytes, memory_lower_bound_bytes, weights_bytes;   /* activations and workspace as planned; least possible; packed weights */
+} pf_build_report;
+
+typedef struct pf_plan pf_plan;
+/* network is consumed in content (rewritten copies are made), not freed. options and report may be NULL.
+   Same network, config, device class and store contents: the same bytes. */
+pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options, pf_plan **out,
+                   pf_build_report *report, pf_err *err);
+
+/* ---- Plans: immutable, may be shared by threads. The format: engine/PLAN_FORMAT.md */
+pf_status pf_plan_load(const char *path, pf_plan **out, pf_err *err);                   /* mapped, not read; header and tables are checked, weights lazily */
+pf_status pf_plan_open(const void *data, size_t bytes, pf_plan **out, pf_err *err);     /* data is borrowed */
+void      pf_plan_free(pf_plan *plan);
+pf_status pf_plan_save(const pf_plan *plan, const char *path, pf_err *err);
+pf_status pf_plan_verify(const pf_plan *plan, pf_err *err);                             /* every checksum, weights too */
+const void *pf_plan_bytes(const pf_plan *plan, size_t *bytes);
+void      pf_plan_key_of(const pf_plan *plan, pf_digest *key);
+void      pf_plan_digest(const pf_plan *plan, pf_digest *digest);                       /* SHA-256 of its bytes */
+const char *pf_plan_class_text(const pf_plan *plan);
+const char *pf_plan_class_name(const pf_plan *plan);
+/* STALE with the field that differs, when the plan was not made for this device. */
+pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err);
+pf_status pf_plan_describe(const pf_plan *plan, struct pf_buf *json, pf_err *err);      /* what `planfarm inspect --json` prints */
+
+typedef struct pf_io {
+    const char *name;
+    bool        is_input;
+    pf_dtype    dtype;
+    int32_t     rank;
+    int64_t     dim[PF_MAX_RANK];           /* -1: dynamic */
+    int64_t     min[PF_MAX_RANK], opt[PF_MAX_RANK], max[PF_MAX_RANK];   /* the profile */
+} pf_io;
+uint32_t  pf_plan_io_count(const pf_plan *plan);
+const pf_io *pf_plan_io(const pf_plan *plan, uint32_t index);
+uint32_t  pf_plan_find_io(const pf_plan *plan, const char *name);                       /* UINT32_MAX when absent */
+uint32_t  pf_plan_layer_count(const pf_plan *plan);
+typedef struct pf_layer { const char *name, *problem, *tactic, *tuning; int64_t time_ns; uint64_t workspace_bytes; } pf_layer;
+void      pf_plan_layer(const pf_plan *plan, uint32_t index, pf_layer *out);
+
+/* ---- Running */
+typedef struct pf_context pf_context;       /* one run at a time; several contexts of one plan run in parallel */
+
+/* Every piece of memory that a context or plan takes, host and device, goes through this when given. */
+typedef struct pf_allocator {
+    void *(*alloc)(void *user, size_t bytes, size_t alignment, bool on_device);
+    void  (*free)(void *user, void *pointer, bool on_device);
+    void  *user;
+} pf_allocator;
+
+pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_context **out, pf_err *err);
+void      pf_context_free(pf_context *context);
+/* Dims of a dynamic input; INVALID outside the profile, naming input and dim. Static inputs need no call. */
+pf_status pf_context_set_shape(pf_context *context, uint32_t io, const int64_t *dim, int32_t rank, pf_err *err);
+/* Prepares everything for the shapes set (steps, memory, captured graph); done by the first run otherwise. Recent shapes are kept. */
+pf_status pf_context_ready(pf_context *context, pf_err *err);
+pf_status pf_context_shape(const pf_context *context, uint32_t io, int64_t *dim, int32_t *rank, pf_err *err);   /* outputs too, once shapes are set */
+/* Memory of inputs and outputs, dense row-major, in the device's address space (the CPU's is the host's). Borrowed until rebound. */
+pf_status pf_context_bind(pf_context *context, uint32_t io, void *pointer, pf_err *err);
+pf_status pf_context_enqueue(pf_context *context, pf_stream *stream, pf_err *err);      /* allocates nothing and never synchronises once ready */
+pf_status pf_context_run(pf_context *context, pf_err *err);                             /* enqueue on a stream of its own and wait */
+/* Host tensors in and out, for tools: sets shapes, copies, runs. outputs are allocated; pf_tensor_clear each. inputs in io order of inputs. */
+pf_status pf_context_run_host(pf_context *context, const pf_tensor *inputs, pf_tensor *outputs, pf_err *err);
+/* Median nanoseconds of each layer over runs, outside any captured graph. times has pf_plan_layer_count items. */
+pf_status pf_context_profile(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
+
+#endif
