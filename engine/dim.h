@@ -17,7 +17,7 @@ typedef int64_t pf_dim;
 #define PF_DIM_SYMBOLIC_LIMIT (INT64_MIN + (INT64_C(1) << 32))   /* below: handles; above: plain numbers, negative ones too */
 #define PF_DIM_INVALID        (PF_DIM_SYMBOLIC_LIMIT - 1)        /* overflow, division by zero, out of memory */
 
-enum { PF_MAX_RANK = 8, PF_MAX_SYMBOLS = 64 };
+enum { PF_MAX_RANK = 8, PF_MAX_SYMBOLS = 512 };
 
 /* Rank and dims of a tensor; rank -1 says that nothing is known. Strides are implied by the value's layout. */
 typedef struct pf_shape { int32_t rank; pf_dim dim[PF_MAX_RANK]; } pf_shape;
@@ -28,7 +28,16 @@ pf_dims    *pf_dims_new(void);                                   /* NULL when ou
 void        pf_dims_free(pf_dims *dims);
 /* The symbol of that name, made when new.  A symbol is a size: it is at least 1 unless pf_dims_bound says otherwise. */
 pf_dim      pf_dims_symbol(pf_dims *dims, const char *name);
-pf_dim      pf_dims_fresh(pf_dims *dims, const char *hint);      /* a new symbol named hint, hint_2, ... */
+/* A new symbol named hint, hint_2, ...; at least 0: a size that data decides. */
+pf_dim      pf_dims_fresh(pf_dims *dims, const char *hint);
+/* Says that symbol `index` lies in [low, high]; min, max and ranges are simplified with it from then on. */
+void        pf_dims_bound(pf_dims *dims, uint32_t index, int64_t low, int64_t high);
+pf_dims    *pf_dims_copy(const pf_dims *dims);                   /* handles mean the same in both; NULL when out of memory */
+/* An inference that is repeated must not make new symbols: between begin and end pf_dims_fresh answers the symbols from `next` up to `end`
+   again, in order, and only then makes new ones.  end takes what begin answered. */
+typedef struct pf_dims_replay { uint32_t next, end; } pf_dims_replay;
+pf_dims_replay pf_dims_replay_begin(pf_dims *dims, uint32_t next, uint32_t end);
+void        pf_dims_replay_end(pf_dims *dims, pf_dims_replay before);
 uint32_t    pf_dims_symbol_count(const pf_dims *dims);
 const char *pf_dims_symbol_name(const pf_dims *dims, uint32_t index);
 uint32_t    pf_dims_symbol_index(const pf_dims *dims, const char *name);   /* UINT32_MAX when absent */
@@ -53,6 +62,8 @@ pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, cons
 /* "3*batch*seq + 1", "floor(h/2)", "mod(a,b)", "min(a,b)", "max(a,b)"; what parse accepts. */
 void      pf_dim_print(const pf_dims *dims, pf_dim dim, pf_buf *out);
 pf_status pf_dim_parse(pf_dims *dims, const char *text, pf_dim *out, pf_err *err);
+/* Reads the expression at *text and moves *text behind it. */
+pf_status pf_dim_parse_prefix(pf_dims *dims, const char **text, pf_dim *out, pf_err *err);
 /* The same expression in another table; symbols by name. */
 pf_dim    pf_dim_translate(const pf_dims *from, pf_dim dim, pf_dims *to);
 
@@ -63,5 +74,6 @@ pf_dim    pf_shape_elems(pf_dims *dims, const pf_shape *shape);  /* product */
 pf_status pf_shape_broadcast(pf_dims *dims, const pf_shape *a, const pf_shape *b, pf_shape *out, pf_err *err);
 void      pf_shape_print(const pf_dims *dims, const pf_shape *shape, pf_buf *out);   /* "[batch,3,224,224]", "[?]" */
 pf_status pf_shape_parse(pf_dims *dims, const char *text, pf_shape *out, pf_err *err);
+pf_status pf_shape_parse_prefix(pf_dims *dims, const char **text, pf_shape *out, pf_err *err);
 
 #endif

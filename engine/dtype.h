@@ -28,10 +28,11 @@ bool          pf_dtype_is_integer(pf_dtype dtype);         /* signed or unsigned
 size_t        pf_dtype_bytes(pf_dtype dtype, uint64_t count);
 
 /* Element i of packed data as a double (complex and string types give 0). Conversion to a narrower float rounds to nearest
-   even; to an integer it truncates towards zero and saturates; to bool it tests against zero. */
+   even (types of 8 bits and fewer saturate at their largest finite value, the others overflow to infinity); to an integer it
+   truncates towards zero and saturates, NaN gives 0; to bool it tests against zero. */
 double  pf_dtype_get(pf_dtype dtype, const void *data, uint64_t i);
 void    pf_dtype_set(pf_dtype dtype, void *data, uint64_t i, double value);
-/* The same for integer types without going through double. */
+/* The same for integer types and bool without going through double; what does not fit keeps its low bits, as ONNX's Cast says. */
 int64_t pf_dtype_get_i64(pf_dtype dtype, const void *data, uint64_t i);
 void    pf_dtype_set_i64(pf_dtype dtype, void *data, uint64_t i, int64_t value);
 /* Whole arrays, with fast paths for the pairs that occur often. */

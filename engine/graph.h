@@ -5,6 +5,11 @@
    3. each node's op, input and output counts, dtypes and attributes satisfy its op's table row;
    4. what infer says of each output's dtype and shape equals what the value holds;
    5. every use is known: pf_graph_use_count(g, v) counts the input slots of live nodes and graph outputs that name v.
+   6. a node whose attributes hold graphs has, behind its own inputs, the values these graphs capture.
+   Captures: a body never names a value of an outer graph.  pf_graph_capture gives it an input of its own for that value
+   (constants are simply copied), and the node that holds the body takes the captured values as its last inputs: first all
+   captures of its first graph attribute in field order, then those of the second, and so on.  So an outer value's uses are
+   all in the use lists, and a body is run with its formal inputs followed by its captures.
    Thread   one at a time. */
 #ifndef PF_ENGINE_GRAPH_H
 #define PF_ENGINE_GRAPH_H
@@ -63,15 +68,21 @@ struct pf_graph {                   /* open: read freely, change only through th
     pf_node    *nodes;  uint32_t node_count;         /* dead ones included */
     pf_value_id *inputs;  uint32_t input_count;      /* constants are not inputs */
     pf_value_id *outputs; uint32_t output_count;
+    const char **output_names;                       /* one per output: the model's name for it, or "" */
+    pf_value_id *captured; uint32_t capture_count;   /* the last capture_count inputs: which value of `outer` each one stood for when it was
+                                                        made.  Append these to the inputs of the node that will hold the graph; from
+                                                        then on that node's inputs say what is captured. */
     struct pf_graph_private *private_;
 };
 
-pf_graph *pf_graph_new(const char *name, pf_graph *outer);           /* NULL when out of memory */
+/* NULL when out of memory.  With outer: a body, which is freed with outer, or before it by pf_graph_free. */
+pf_graph *pf_graph_new(const char *name, pf_graph *outer);
 void      pf_graph_free(pf_graph *graph);
 pf_graph *pf_graph_copy(const pf_graph *graph, pf_err *err);         /* constants are shared by pointer: from must outlive it */
 /* Runs release(resource) when the graph is freed: mapped files of constants. */
 pf_status pf_graph_keep(pf_graph *graph, void *resource, void (*release)(void *resource), pf_err *err);
 
+/* Adds an input behind the others (before any captures). */
 pf_status pf_graph_add_input(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, pf_value_id *out, pf_err *err);
 /* data is borrowed for the graph's life (copy it into graph->arena first when it is not); shape must be static. */
 pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, const void *data, size_t bytes,
@@ -84,6 +95,10 @@ pf_status pf_graph_add_i64s(pf_graph *graph, const int64_t *items, uint32_t coun
 pf_status pf_graph_add_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count, const void *attrs,
                             uint32_t out_count, pf_value_id *out, pf_err *err);
 pf_status pf_graph_add_output(pf_graph *graph, pf_value_id value, const char *name, pf_err *err);
+
+/* The value of graph that stands for outer_value of graph->outer: the same one each time.  A constant is copied (its bytes shared); anything
+   else becomes an input at the end of the list.  So formal inputs must be added before the first capture. */
+pf_status pf_graph_capture(pf_graph *graph, pf_value_id outer_value, pf_value_id *out, pf_err *err);
 
 uint32_t  pf_graph_use_count(const pf_graph *graph, pf_value_id value);
 pf_use    pf_graph_use(const pf_graph *graph, pf_value_id value, uint32_t i);
@@ -98,6 +113,9 @@ pf_status pf_graph_order(const pf_graph *graph, pf_node_id **order, uint32_t *co
 /* Infers every value again from the inputs (after input shapes were changed). */
 pf_status pf_graph_infer(pf_graph *graph, pf_err *err);
 pf_status pf_graph_set_input_shape(pf_graph *graph, pf_value_id input, const pf_shape *shape, pf_err *err);
+/* For infer of ops with bodies: gives body's inputs [first, first + count) the kind, dtype, shape and content of values of graph. Then call
+   pf_graph_infer(body). */
+pf_status pf_graph_set_body_inputs(pf_graph *body, uint32_t first, const pf_graph *graph, const pf_value_id *values, uint32_t count, pf_err *err);
 pf_status pf_graph_verify(const pf_graph *graph, pf_err *err);
 
 static inline pf_value *pf_graph_value(const pf_graph *graph, pf_value_id id) { return &graph->values[id]; }
@@ -110,6 +128,8 @@ static inline pf_node  *pf_graph_node(const pf_graph *graph, pf_node_id id) { re
      %3 = conv(%x, %w, _) strides=[2,2] pads=[3,3,3,3] "node name"
      %4:2 = split(%3) axis=1                              (two outputs: %4 and %5)
      output %3 "logits"
+     %5 = input sequence(f32) [?]   %6 = capture i64 []    (kinds; captured inputs of a body)
+     %7 = if(%c, %6) then={ graph "t" ... } else={ ... }
    with_names false leaves out names, so that equal computations have equal text. */
 pf_status pf_graph_print(const pf_graph *graph, bool with_names, pf_buf *out, pf_err *err);
 pf_status pf_graph_parse(const char *text, pf_graph **out, pf_err *err);   /* large constants come back as inputs unless given in clear */

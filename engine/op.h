@@ -56,12 +56,15 @@ typedef struct pf_op_def {
     pf_status (*reference)(struct pf_reference_call *call, pf_err *err);
 } pf_op_def;
 
+#define PF_UNBOUND INT64_MIN        /* a symbol without a value, in arrays of bindings */
+
 typedef struct pf_reference_call {
     const pf_op_def *def;
     const void      *attrs;         /* dims in attributes are numbers here */
     const pf_tensor *in;  uint32_t in_count;    /* data NULL: an optional input left out */
     pf_tensor       *out; uint32_t out_count;   /* allocated to the inferred shape; when that holds unknowns, data is NULL and the
                                                    op sets dims and calls pf_tensor_alloc */
+    const int64_t   *bindings;      /* values of the graph's symbols, PF_UNBOUND where unknown: for pf_interpret_body */
 } pf_reference_call;
 
 const pf_op_def *pf_op_def_of(pf_op_kind op);               /* never NULL for a valid kind */
@@ -79,7 +82,9 @@ pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def
    keep(user, value id, tensor) when not NULL sees every value as it is computed: dumps of layers. */
 typedef void pf_interpret_watch(void *user, pf_value_id value, const pf_tensor *tensor);
 pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch, void *user, pf_err *err);
-/* One node of a graph whose inputs are all given. */
+/* The same for a body, from its op's reference: symbols bound outside keep their values. */
+pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err);
+/* One node of a graph whose inputs are all given.  bindings: NULL when no symbol is known. */
 pf_status pf_interpret_node(const pf_graph *graph, pf_node_id node, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* A tensor in host memory: dense, row-major, concrete dims. */
+/* A tensor in host memory: dense, row-major, concrete dims.  Or a sequence or an optional of tensors: rank -1 and items.
+   A STRING tensor's data is an array of char pointers (NULL reads as ""); an owned one owns the strings, from pf_strdup. */
 #ifndef PF_ENGINE_TENSOR_H
 #define PF_ENGINE_TENSOR_H
 
@@ -12,6 +13,8 @@ typedef struct pf_tensor {
     void    *data;              /* 64-byte aligned when owned */
     size_t   bytes;
     bool     owned;             /* by pf_tensor_alloc; else borrowed */
+    struct pf_tensor *items;    /* of a sequence or optional: owned, each cleared with this one; NULL when empty or a tensor */
+    int64_t  item_count;        /* an optional has 0 or 1 */
 } pf_tensor;
 
 int64_t   pf_tensor_elems(const pf_tensor *tensor);
@@ -19,6 +22,7 @@ int64_t   pf_tensor_elems(const pf_tensor *tensor);
 pf_status pf_tensor_measure(pf_tensor *tensor, pf_err *err);
 pf_status pf_tensor_alloc(pf_tensor *tensor, pf_err *err);      /* dtype, rank, dim are set; memory is zeroed */
 void      pf_tensor_clear(pf_tensor *tensor);                   /* frees when owned; zeroes */
+pf_status pf_tensor_copy(const pf_tensor *from, pf_tensor *out, pf_err *err);   /* deep; out is overwritten, not cleared */
 bool      pf_tensor_same_shape(const pf_tensor *a, const pf_tensor *b);
 /* Row-major strides in elements. */
 void      pf_tensor_strides(const pf_tensor *tensor, int64_t stride[PF_MAX_RANK]);
