@@ -11,7 +11,7 @@ enum {
 #define PF_OP(NAME, name) PF_OP_##NAME,
 #include "engine/ops.def"
 #undef PF_OP
-#define PF_POINTWISE(NAME, name, in_min, in_max, c, cuda) PF_OP_##NAME,
+#define PF_POINTWISE(NAME, ...) PF_OP_##NAME,
 #include "engine/pointwise.def"
 #undef PF_POINTWISE
     PF_OP_COUNT
@@ -55,6 +55,13 @@ typedef struct pf_op_def {
     /* The oracle: dense row-major tensors on the host, plain C, double where it matters. */
     pf_status (*reference)(struct pf_reference_call *call, pf_err *err);
 } pf_op_def;
+
+#define PF_OP(NAME, name) extern const pf_op_def pf_op_##name;
+#include "engine/ops.def"
+#undef PF_OP
+#define PF_POINTWISE(NAME, name, ...) extern const pf_op_def pf_op_##name;
+#include "engine/pointwise.def"
+#undef PF_POINTWISE
 
 #define PF_UNBOUND INT64_MIN        /* a symbol without a value, in arrays of bindings */
 
