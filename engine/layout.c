@@ -1,0 +1,130 @@
+#include "engine/layout.h"
+
+#include <string.h>
+
+static const struct layout_row { const char *name; int32_t block; } rows[PF_LAYOUT_COUNT] = {
+#define PF_LAYOUT(NAME, text, block) [PF_LAYOUT_##NAME] = { #text, block },
+#include "engine/layouts.def"
+#undef PF_LAYOUT
+};
+
+const char *pf_layout_name(pf_layout layout)
+{
+    return (unsigned)layout < PF_LAYOUT_COUNT ? rows[layout].name : "?";
+}
+
+pf_layout pf_layout_from_name(const char *name)
+{
+    int i = 0;
+
+    while (i < PF_LAYOUT_COUNT && strcmp(rows[i].name, name) != 0)
+        i++;
+    return (pf_layout)i;
+}
+
+bool pf_layout_fits(pf_layout layout, int32_t rank)
+{
+    return layout == PF_LAYOUT_LINEAR || ((unsigned)layout < PF_LAYOUT_COUNT && rank >= 3);
+}
+
+/* Channels that the layout stores for `channels` of them: a whole number of blocks. */
+static int64_t stored_channels(pf_layout layout, int64_t channels)
+{
+    int64_t block = rows[layout].block;
+
+    return block > 1 ? (channels + block - 1) / block * block : channels;
+}
+
+pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes, pf_err *err)
+{
+    pf_tensor tensor = { .dtype = dtype, .rank = rank };
+    pf_status st = PF_OK;
+
+    *bytes = 0;
+    if (rank < 0 || rank > PF_MAX_RANK || !pf_layout_fits(layout, rank))
+        return PF_FAIL(err, PF_INVALID, "layout %s does not fit a tensor of rank %d", pf_layout_name(layout), rank);
+    for (int32_t i = 0; i < rank; i++)
+        tensor.dim[i] = dim[i];
+    if (rank > 1) {
+        if (dim[1] > INT64_MAX - 64)
+            return PF_FAIL(err, PF_INVALID, "a tensor has %lld channels", (long long)dim[1]);
+        tensor.dim[1] = stored_channels(layout, dim[1]);
+    }
+    st = pf_tensor_measure(&tensor, err);
+    if (!st)
+        *bytes = tensor.bytes;
+    return st;
+}
+
+/* A tensor seen as [n][channel][spatial]. */
+typedef struct extent { int64_t n, channels, spatial, stored, block; } extent;
+
+static extent extent_of(pf_layout layout, const pf_tensor *tensor)
+{
+    extent e = { 1, 1, 1, 1, rows[layout].block };
+
+    if (tensor->rank > 0)
+        e.n = tensor->dim[0];
+    if (tensor->rank > 1)
+        e.channels = tensor->dim[1];
+    for (int32_t i = 2; i < tensor->rank; i++)
+        e.spatial *= tensor->dim[i];
+    e.stored = stored_channels(layout, e.channels);
+    if (e.block <= 1)
+        e.block = e.stored > 0 ? e.stored : 1;      /* channels last: one block of all channels */
+    return e;
+}
+
+static void move_bytes(const extent *e, bool packing, size_t item, const char *from, char *to)
+{
+    for (int64_t n = 0; n < e->n; n++)
+        for (int64_t c = 0; c < e->channels; c++) {
+            size_t linear = (size_t)((n * e->channels + c) * e->spatial) * item;
+            size_t packed = (size_t)((n * e->stored + c / e->block * e->block) * e->spatial + c % e->block) * item;
+            size_t step = (size_t)e->block * item;
+
+            for (int64_t s = 0; s < e->spatial; s++, linear += item, packed += step)
+                memcpy(to + (packing ? packed : linear), from + (packing ? linear : packed), item);
+        }
+}
+
+/* Types of less than a byte. */
+static void move_elements(const extent *e, bool packing, pf_dtype dtype, const void *from, void *to)
+{
+    for (int64_t n = 0; n < e->n; n++)
+        for (int64_t c = 0; c < e->channels; c++)
+            for (int64_t s = 0; s < e->spatial; s++) {
+                int64_t linear = (n * e->channels + c) * e->spatial + s;
+                int64_t packed = (n * e->stored + c / e->block * e->block) * e->spatial + s * e->block + c % e->block;
+
+                pf_dtype_set(dtype, to, (uint64_t)(packing ? packed : linear),
+                             pf_dtype_get(dtype, from, (uint64_t)(packing ? linear : packed)));
+            }
+}
+
+static void move(pf_layout layout, const pf_tensor *tensor, bool packing, const void *from, void *to)
+{
+    extent e = extent_of(layout, tensor);
+    uint32_t bits = pf_dtype_bits(tensor->dtype);
+
+    if (layout == PF_LAYOUT_LINEAR)
+        memcpy(to, from, pf_dtype_bytes(tensor->dtype, (uint64_t)pf_tensor_elems(tensor)));
+    else if (bits < 8)
+        move_elements(&e, packing, tensor->dtype, from, to);
+    else
+        move_bytes(&e, packing, bits / 8, from, to);
+}
+
+void pf_layout_pack(pf_layout to, const pf_tensor *tensor, const void *linear, void *packed)
+{
+    extent e = extent_of(to, tensor);
+
+    if (e.stored != e.channels)
+        memset(packed, 0, pf_dtype_bytes(tensor->dtype, (uint64_t)(e.n * e.stored * e.spatial)));
+    move(to, tensor, true, linear, packed);
+}
+
+void pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packed, void *linear)
+{
+    move(from, tensor, false, packed, linear);
+}
