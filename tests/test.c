@@ -1,0 +1,66 @@
+#include "tests/test.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+static char  folder[PATH_MAX];
+static pid_t owner;
+
+/* A child made by fork shares the folder and must not remove it. */
+static void remove_folder(void)
+{
+    pf_alloc_fail_after(UINT64_MAX);
+    if (getpid() == owner)
+        pf_dir_remove(folder, NULL);
+}
+
+const char *test_folder(void)
+{
+    const char *parent = getenv("TMPDIR");
+
+    if (folder[0])
+        return folder;
+    snprintf(folder, sizeof folder, "%s/planfarm-test-XXXXXX", parent && parent[0] ? parent : "/tmp");
+    if (!mkdtemp(folder))
+        fail_msg("cannot make a folder like %s", folder);
+    owner = getpid();
+    atexit(remove_folder);
+    return folder;
+}
+
+const char *test_path(const char *name)
+{
+    static char     paths[8][PATH_MAX];
+    static unsigned next;
+    char           *path = paths[next++ % 8];
+
+    if (snprintf(path, PATH_MAX, "%s/%s", test_folder(), name) >= PATH_MAX)
+        fail_msg("the path of %s is too long", name);
+    return path;
+}
+
+void test_is_ok(pf_status status, const pf_err *err, const char *file, int line)
+{
+    if (status == PF_OK)
+        return;
+    print_error("%s: %s\n", pf_status_name(status), err ? err->msg : "(no message was asked for)");
+    _fail(file, line);
+}
+
+void test_is_failure(pf_status status, pf_status wanted, pf_err *err, const char *file, int line)
+{
+    bool said = !err || (err->status == status && err->msg[0] && !strchr(err->msg, '\n'));
+
+    if (status == wanted && said) {
+        pf_err_clear(err);
+        return;
+    }
+    print_error("%s was wanted, %s came: %s\n", pf_status_name(wanted), pf_status_name(status), err ? err->msg : "");
+    _fail(file, line);
+}

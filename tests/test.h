@@ -1,0 +1,29 @@
+/* What every test shares: cmocka with the headers it needs, and a folder to write in. */
+#ifndef PF_TESTS_TEST_H
+#define PF_TESTS_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/status.h"
+
+enum { TEST_SKIPPED = 77 };     /* exit status of a test that cannot run here */
+
+/* A fresh folder, the same for the whole process, removed with all in it when the process exits. */
+const char *test_folder(void);
+/* test_folder() + "/" + name; borrowed, valid for the next 8 calls. */
+const char *test_path(const char *name);
+
+/* Fails the test with the message of err unless status is PF_OK. */
+#define test_ok(status, err) test_is_ok((status), (err), __FILE__, __LINE__)
+/* Fails the test unless status is the wanted one and err says so in a sentence; clears err. */
+#define test_fails(status, wanted, err) test_is_failure((status), (wanted), (err), __FILE__, __LINE__)
+
+void test_is_ok(pf_status status, const pf_err *err, const char *file, int line);
+void test_is_failure(pf_status status, pf_status wanted, pf_err *err, const char *file, int line);
+
+#endif
