@@ -1,0 +1,31 @@
+/* Instruction sets of the CPU kernels.  Every kernel file compiles its loops once per set, from one source: a body that is always
+   inlined, and PF_ISA_VARIANTS that makes a copy of it for each set.  Which copy runs is the caller's choice (the device's cap),
+   not the loader's, so that a plan for AVX2 can be made and checked on a machine with more. */
+#ifndef PF_KERNELS_CPU_ISA_H
+#define PF_KERNELS_CPU_ISA_H
+
+typedef enum pf_isa { PF_ISA_BASE, PF_ISA_AVX2, PF_ISA_AVX512, PF_ISA_COUNT } pf_isa;
+
+/* Raised when a CPU kernel's speed or results change: part of the device class, so that older timings are not used. */
+#define PF_CPU_KERNEL_REVISION 1
+
+#define PF_INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#define PF_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
+#define PF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")))
+#else
+#define PF_TARGET_AVX2
+#define PF_TARGET_AVX512
+#endif
+
+/* Defines name_base, name_avx2 and name_avx512 with these parameters, each a call of name_body with these arguments, and the table
+   name_table[PF_ISA_COUNT] of them.
+   PF_ISA_VARIANTS(void, scale, (const float *x, float *y, long n), (x, y, n)) */
+#define PF_ISA_VARIANTS(type, name, parameters, arguments)                          \
+    static type name##_base parameters { return name##_body arguments; }            \
+    PF_TARGET_AVX2 static type name##_avx2 parameters { return name##_body arguments; }      \
+    PF_TARGET_AVX512 static type name##_avx512 parameters { return name##_body arguments; }  \
+    static type (*const name##_table[PF_ISA_COUNT]) parameters = { name##_base, name##_avx2, name##_avx512 };
+
+#endif
