@@ -112,6 +112,7 @@ pf_status pf_model_manifest_parse(const void *text, size_t bytes, pf_model_manif
     const char *at = text, *end = at + bytes;
     uint32_t    line_number = 2;
     pf_status   st = PF_OK;
+    pf_err      why = { 0 };
 
     memset(out, 0, sizeof *out);
     if (bytes > PF_MODEL_MANIFEST_BYTES || bytes < sizeof HEAD || memcmp(at, HEAD, sizeof HEAD - 1) != 0)
@@ -119,16 +120,16 @@ pf_status pf_model_manifest_parse(const void *text, size_t bytes, pf_model_manif
     for (at += sizeof HEAD - 1; at < end && !st; line_number++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         if (!stop)
-            st = PF_FAIL(err, PF_CORRUPT, "the last line is cut");
+            st = PF_FAIL(&why, PF_CORRUPT, "the last line is cut");
         else
-            st = parse_line(at, (size_t)(stop - at), out, err);
+            st = parse_line(at, (size_t)(stop - at), out, &why);
         at = stop ? stop + 1 : end;
     }
     if (!st && out->files_count == 0)
-        st = PF_FAIL(err, PF_CORRUPT, "no files are listed");
+        st = PF_FAIL(&why, PF_CORRUPT, "no files are listed");
     if (st) {
         pf_model_manifest_clear(out);
-        st = pf_err_add(err, PF_CORRUPT, "model manifest, line %u", line_number - 1);
+        st = PF_FAIL(err, PF_CORRUPT, "model manifest, line %u: %s", line_number - 1, why.msg);
     }
     return st;
 }
