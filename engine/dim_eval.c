@@ -1,0 +1,338 @@
+/* Values and bounds of dims, and dims in other tables. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/dim_private.h"
+
+static pf_status eval_dim(const pf_dims *dims, pf_dim dim, const int64_t *bindings, int64_t *out, pf_err *err);
+
+static pf_status eval_floor(int64_t a, int64_t b, int64_t *out, pf_err *err)
+{
+    if (b == 0)
+        return PF_FAIL(err, PF_INVALID, "a dim divides by zero");
+    if (b == -1)
+        return __builtin_sub_overflow(0, a, out) ? PF_FAIL(err, PF_INVALID, "a dim overflows 63 bits") : PF_OK;
+    *out = a / b - (a % b && (a < 0) != (b < 0));
+    return PF_OK;
+}
+
+static pf_status eval_symbol(const pf_dims *dims, uint32_t symbol, const int64_t *bindings, int64_t *out, pf_err *err)
+{
+    if (!bindings || bindings[symbol] == INT64_MIN)
+        return PF_FAIL(err, PF_INVALID, "the dim \"%s\" has no value yet", dims->symbols[symbol].name);
+    *out = bindings[symbol];
+    return PF_OK;
+}
+
+static pf_status eval_atom(const pf_dims *dims, uint32_t index, const int64_t *bindings, int64_t *out, pf_err *err)
+{
+    const dim_atom *atom = &dims->atoms[index];
+    int64_t         a = 0, b = 0;
+    pf_status       st = PF_OK;
+
+    if (atom->kind == ATOM_SYMBOL)
+        return eval_symbol(dims, atom->symbol, bindings, out, err);
+    st = eval_dim(dims, atom->a, bindings, &a, err);
+    if (!st)
+        st = eval_dim(dims, atom->b, bindings, &b, err);
+    if (st)
+        return st;
+    if (atom->kind == ATOM_FLOOR)
+        return eval_floor(a, b, out, err);
+    *out = (a < b) == (atom->kind == ATOM_MIN) ? a : b;
+    return PF_OK;
+}
+
+static pf_status eval_term(const pf_dims *dims, const dim_term *term, const int64_t *bindings, int64_t *out, pf_err *err)
+{
+    const dim_monomial *monomial = &dims->monomials[term->monomial];
+    int64_t             product = term->coefficient;
+
+    for (uint32_t i = 0; i < monomial->count; i++) {
+        const dim_factor *factor = &dims->factors[monomial->first + i];
+        int64_t           value = 0;
+        pf_status         st = eval_atom(dims, factor->atom, bindings, &value, err);
+
+        if (st)
+            return st;
+        for (uint32_t p = 0; p < factor->power; p++)
+            if (__builtin_mul_overflow(product, value, &product))
+                return PF_FAIL(err, PF_INVALID, "a dim overflows 63 bits");
+    }
+    *out = product;
+    return PF_OK;
+}
+
+static pf_status eval_dim(const pf_dims *dims, pf_dim dim, const int64_t *bindings, int64_t *out, pf_err *err)
+{
+    int64_t sum = 0;
+
+    if (pf_dim_is_number(dim)) {
+        *out = dim;
+        return PF_OK;
+    }
+    if (!dim_is_poly(dims, dim))
+        return PF_FAIL(err, PF_INVALID, "a dim is invalid: its expression overflowed or divided by zero");
+    const dim_poly *poly = &dims->polys[dim_index(dim)];
+    for (uint32_t i = 0; i < poly->count; i++) {
+        int64_t   value = 0;
+        pf_status st = eval_term(dims, &dims->terms[poly->first + i], bindings, &value, err);
+
+        if (st)
+            return st;
+        if (__builtin_add_overflow(sum, value, &sum))
+            return PF_FAIL(err, PF_INVALID, "a dim overflows 63 bits");
+    }
+    *out = sum;
+    return PF_OK;
+}
+
+pf_status pf_dim_eval(const pf_dims *dims, pf_dim dim, const int64_t *bindings, int64_t *out, pf_err *err)
+{
+    *out = 0;
+    return eval_dim(dims, dim, bindings, out, err);
+}
+
+/* Intervals whose ends saturate at the ends of int64. */
+typedef struct interval { int64_t least, greatest; } interval;
+typedef struct bounds { const pf_dims *dims; const int64_t *low, *high; } bounds;
+
+static int64_t saturate(__int128 value)
+{
+    return value > INT64_MAX ? INT64_MAX : value < INT64_MIN ? INT64_MIN : (int64_t)value;
+}
+
+static interval interval_of(const int64_t *corner, int count)
+{
+    interval out = { corner[0], corner[0] };
+
+    for (int i = 1; i < count; i++) {
+        out.least = corner[i] < out.least ? corner[i] : out.least;
+        out.greatest = corner[i] > out.greatest ? corner[i] : out.greatest;
+    }
+    return out;
+}
+
+static interval multiply(interval a, interval b)
+{
+    int64_t corner[4] = { saturate((__int128)a.least * b.least), saturate((__int128)a.least * b.greatest),
+                          saturate((__int128)a.greatest * b.least), saturate((__int128)a.greatest * b.greatest) };
+
+    return interval_of(corner, 4);
+}
+
+static interval add(interval a, interval b)
+{
+    return (interval){ saturate((__int128)a.least + b.least), saturate((__int128)a.greatest + b.greatest) };
+}
+
+static int64_t floor_corner(int64_t a, int64_t b)
+{
+    /* An end that saturated stands for everything beyond it. */
+    if (a == INT64_MAX || a == INT64_MIN)
+        return a;
+    return a / b - (a % b && (a < 0) != (b < 0));
+}
+
+static interval floor_interval(interval a, interval b)
+{
+    if (b.least == 0)
+        b.least = 1;            /* dividing by zero has no value */
+    if (b.least < 1 || b.greatest < b.least) {
+        int64_t reach = saturate((__int128)(a.greatest > -(__int128)a.least ? a.greatest : -(__int128)a.least));
+
+        return (interval){ saturate(-(__int128)reach - 1), reach };
+    }
+    int64_t corner[4] = { floor_corner(a.least, b.least), floor_corner(a.least, b.greatest), floor_corner(a.greatest, b.least),
+                          floor_corner(a.greatest, b.greatest) };
+    return interval_of(corner, 4);
+}
+
+static bool range_dim(const bounds *from, pf_dim dim, interval *out);
+
+static bool range_atom(const bounds *from, uint32_t index, interval *out)
+{
+    const dim_atom   *atom = &from->dims->atoms[index];
+    const dim_symbol *symbol = &from->dims->symbols[atom->symbol];
+    interval          a = { 0 }, b = { 0 };
+
+    if (atom->kind == ATOM_SYMBOL) {
+        *out = (interval){ from->low ? from->low[atom->symbol] : symbol->low, from->high ? from->high[atom->symbol] : symbol->high };
+        return true;
+    }
+    if (!range_dim(from, atom->a, &a) || !range_dim(from, atom->b, &b))
+        return false;
+    if (atom->kind == ATOM_FLOOR)
+        *out = floor_interval(a, b);
+    else if (atom->kind == ATOM_MIN)
+        *out = (interval){ a.least < b.least ? a.least : b.least, a.greatest < b.greatest ? a.greatest : b.greatest };
+    else
+        *out = (interval){ a.least > b.least ? a.least : b.least, a.greatest > b.greatest ? a.greatest : b.greatest };
+    return true;
+}
+
+static bool range_term(const bounds *from, const dim_term *term, interval *out)
+{
+    const dim_monomial *monomial = &from->dims->monomials[term->monomial];
+    interval            product = { term->coefficient, term->coefficient };
+
+    for (uint32_t i = 0; i < monomial->count; i++) {
+        const dim_factor *factor = &from->dims->factors[monomial->first + i];
+        interval          value = { 0 };
+
+        if (!range_atom(from, factor->atom, &value))
+            return false;
+        for (uint32_t p = 0; p < factor->power; p++)
+            product = multiply(product, value);
+    }
+    *out = product;
+    return true;
+}
+
+static bool range_dim(const bounds *from, pf_dim dim, interval *out)
+{
+    interval sum = { 0, 0 }, value = { 0 };
+
+    if (pf_dim_is_number(dim)) {
+        *out = (interval){ dim, dim };
+        return true;
+    }
+    if (!dim_is_poly(from->dims, dim))
+        return false;
+    const dim_poly *poly = &from->dims->polys[dim_index(dim)];
+    for (uint32_t i = 0; i < poly->count; i++) {
+        if (!range_term(from, &from->dims->terms[poly->first + i], &value))
+            return false;
+        sum = add(sum, value);
+    }
+    *out = sum;
+    return true;
+}
+
+bool dim_own_range(const pf_dims *dims, pf_dim dim, int64_t *least, int64_t *greatest)
+{
+    bounds   from = { dims, NULL, NULL };
+    interval out = { 0 };
+    bool     ok = range_dim(&from, dim, &out);
+
+    *least = out.least;
+    *greatest = out.greatest;
+    return ok;
+}
+
+pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least, int64_t *greatest, pf_err *err)
+{
+    bounds   from = { dims, low, high };
+    interval out = { 0 };
+
+    *least = *greatest = 0;
+    if (!range_dim(&from, dim, &out))
+        return PF_FAIL(err, PF_INVALID, "a dim is invalid: its expression overflowed or divided by zero");
+    *least = out.least;
+    *greatest = out.greatest;
+    return PF_OK;
+}
+
+static pf_dim translate_atom(const pf_dims *from, uint32_t index, pf_dims *to)
+{
+    const dim_atom *atom = &from->atoms[index];
+    pf_dim          a = 0, b = 0;
+
+    if (atom->kind == ATOM_SYMBOL) {
+        const dim_symbol *symbol = &from->symbols[atom->symbol];
+        bool              is_new = pf_dims_symbol_index(to, symbol->name) == UINT32_MAX;
+        pf_dim            out = pf_dims_symbol(to, symbol->name);
+
+        if (is_new && out != PF_DIM_INVALID)
+            pf_dims_bound(to, pf_dims_symbol_count(to) - 1, symbol->low, symbol->high);
+        return out;
+    }
+    a = pf_dim_translate(from, atom->a, to);
+    b = pf_dim_translate(from, atom->b, to);
+    return atom->kind == ATOM_FLOOR ? pf_dim_floor_div(to, a, b) : atom->kind == ATOM_MIN ? pf_dim_min(to, a, b) : pf_dim_max(to, a, b);
+}
+
+pf_dim pf_dim_translate(const pf_dims *from, pf_dim dim, pf_dims *to)
+{
+    pf_dim sum = 0;
+
+    if (pf_dim_is_number(dim) || from == to)
+        return dim;
+    if (!dim_is_poly(from, dim))
+        return PF_DIM_INVALID;
+    const dim_poly *poly = &from->polys[dim_index(dim)];
+    for (uint32_t i = 0; i < poly->count; i++) {
+        const dim_term     *term = &from->terms[poly->first + i];
+        const dim_monomial *monomial = &from->monomials[term->monomial];
+        pf_dim              product = term->coefficient;
+
+        for (uint32_t f = 0; f < monomial->count; f++)
+            for (uint32_t p = 0; p < from->factors[monomial->first + f].power; p++)
+                product = pf_dim_mul(to, product, translate_atom(from, from->factors[monomial->first + f].atom, to));
+        sum = pf_dim_add(to, sum, product);
+    }
+    return sum;
+}
+
+/* A copy of count items, which may be none. False when out of memory. */
+static bool copy_array(const void *from, size_t count, size_t item_bytes, void *out, uint32_t *capacity)
+{
+    void **to = out;
+
+    *to = pf_alloc((count ? count : 1) * item_bytes);
+    if (!*to)
+        return false;
+    if (count)
+        memcpy(*to, from, count * item_bytes);
+    *capacity = (uint32_t)(count ? count : 1);
+    return true;
+}
+
+static bool copy_intern(const dim_intern *from, dim_intern *to)
+{
+    uint32_t unused = 0;
+
+    to->count = from->count;
+    to->slot_count = from->slot_count;
+    return copy_array(from->slots, from->slot_count, sizeof *from->slots, &to->slots, &unused) &&
+           copy_array(from->hashes, from->count, sizeof *from->hashes, &to->hashes, &to->hash_capacity);
+}
+
+static bool copy_tables(const pf_dims *from, pf_dims *to)
+{
+    to->factor_count = from->factor_count;
+    to->term_count = from->term_count;
+    return copy_array(from->atoms, from->atom_table.count, sizeof *from->atoms, &to->atoms, &to->atom_capacity) &&
+           copy_array(from->factors, from->factor_count, sizeof *from->factors, &to->factors, &to->factor_capacity) &&
+           copy_array(from->monomials, from->monomial_table.count, sizeof *from->monomials, &to->monomials, &to->monomial_capacity) &&
+           copy_array(from->terms, from->term_count, sizeof *from->terms, &to->terms, &to->term_capacity) &&
+           copy_array(from->polys, from->poly_table.count, sizeof *from->polys, &to->polys, &to->poly_capacity) &&
+           copy_intern(&from->atom_table, &to->atom_table) && copy_intern(&from->monomial_table, &to->monomial_table) &&
+           copy_intern(&from->poly_table, &to->poly_table);
+}
+
+static bool copy_symbols(const pf_dims *from, pf_dims *to)
+{
+    if (!copy_array(from->symbols, from->symbol_count, sizeof *from->symbols, &to->symbols, &to->symbol_capacity))
+        return false;
+    for (uint32_t i = 0; i < from->symbol_count; i++) {
+        to->symbols[i].name = pf_strdup(from->symbols[i].name);
+        to->symbol_count = i + 1;
+        if (!to->symbols[i].name || !pf_map_set(to->names, to->symbols[i].name, i))
+            return false;
+    }
+    return true;
+}
+
+pf_dims *pf_dims_copy(const pf_dims *dims)
+{
+    pf_dims *copy = pf_calloc(1, sizeof *copy);
+
+    if (!copy)
+        return NULL;
+    copy->names = pf_map_new();
+    if (copy->names && copy_tables(dims, copy) && copy_symbols(dims, copy))
+        return copy;
+    pf_dims_free(copy);
+    return NULL;
+}

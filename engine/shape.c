@@ -1,0 +1,77 @@
+#include <string.h>
+
+#include "engine/dim.h"
+
+bool pf_shape_equal(const pf_shape *a, const pf_shape *b)
+{
+    return a->rank == b->rank && (a->rank <= 0 || !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]));
+}
+
+bool pf_shape_is_static(const pf_shape *shape)
+{
+    for (int32_t i = 0; i < shape->rank; i++)
+        if (!pf_dim_is_number(shape->dim[i]))
+            return false;
+    return shape->rank >= 0;
+}
+
+pf_dim pf_shape_elems(pf_dims *dims, const pf_shape *shape)
+{
+    pf_dim elems = shape->rank < 0 ? PF_DIM_INVALID : 1;
+
+    for (int32_t i = 0; i < shape->rank; i++)
+        elems = pf_dim_mul(dims, elems, shape->dim[i]);
+    return elems;
+}
+
+static pf_status refuse_dims(const pf_dims *dims, pf_status status, pf_dim a, pf_dim b, const char *why, pf_err *err)
+{
+    pf_buf text;
+
+    pf_buf_init(&text, 4096);
+    pf_dim_print(dims, a, &text);
+    pf_buf_printf(&text, " and ");
+    pf_dim_print(dims, b, &text);
+    status = PF_FAIL(err, status, "dims %s %s", text.data ? (const char *)text.data : "", why);
+    pf_buf_clear(&text);
+    return status;
+}
+
+static pf_status broadcast_dim(const pf_dims *dims, pf_dim a, pf_dim b, pf_dim *out, pf_err *err)
+{
+    *out = a;
+    if (a == PF_DIM_INVALID || b == PF_DIM_INVALID)
+        return refuse_dims(dims, PF_INVALID, a, b, "cannot be broadcast: one is invalid", err);
+    if (a == b || b == 1)
+        return PF_OK;
+    *out = b;
+    if (a == 1)
+        return PF_OK;
+    if (pf_dim_is_number(a) && pf_dim_is_number(b))
+        return refuse_dims(dims, PF_INVALID, a, b, "cannot be broadcast: they differ and neither is 1", err);
+    if (pf_dim_is_number(a))
+        *out = a;
+    if (pf_dim_is_number(a) || pf_dim_is_number(b))
+        return PF_OK;
+    return refuse_dims(dims, PF_UNSUPPORTED, a, b, "cannot be broadcast: they are not known to be equal", err);
+}
+
+pf_status pf_shape_broadcast(pf_dims *dims, const pf_shape *a, const pf_shape *b, pf_shape *out, pf_err *err)
+{
+    pf_shape result = { .rank = a->rank > b->rank ? a->rank : b->rank };
+
+    memset(out, 0, sizeof *out);
+    out->rank = -1;
+    if (a->rank < 0 || b->rank < 0)
+        return PF_OK;
+    for (int32_t i = 1; i <= result.rank; i++) {
+        pf_dim    x = i <= a->rank ? a->dim[a->rank - i] : 1;
+        pf_dim    y = i <= b->rank ? b->dim[b->rank - i] : 1;
+        pf_status st = broadcast_dim(dims, x, y, &result.dim[result.rank - i], err);
+
+        if (st)
+            return st;
+    }
+    *out = result;
+    return PF_OK;
+}

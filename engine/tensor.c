@@ -1,0 +1,282 @@
+#include "engine/tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+
+enum { TENSOR_ALIGN_BYTES = 64, IMAGE_GRID = 8, IMAGE_LEAST = 16 };
+
+int64_t pf_tensor_elems(const pf_tensor *tensor)
+{
+    int64_t elems = 1;
+
+    for (int32_t i = 0; i < tensor->rank; i++)
+        elems *= tensor->dim[i];
+    return elems;
+}
+
+pf_status pf_tensor_measure(pf_tensor *tensor, pf_err *err)
+{
+    int64_t  elems = 1;
+    uint32_t bits = pf_dtype_bits(tensor->dtype);
+
+    tensor->bytes = 0;
+    if (tensor->rank < 0 || tensor->rank > PF_MAX_RANK)
+        return PF_FAIL(err, PF_INVALID, "a tensor of rank %d: ranks are 0 to %d", tensor->rank, PF_MAX_RANK);
+    if (bits == 0)
+        return PF_FAIL(err, PF_INVALID, "a tensor without an element type");
+    for (int32_t i = 0; i < tensor->rank; i++) {
+        if (tensor->dim[i] < 0)
+            return PF_FAIL(err, PF_INVALID, "dim %d of a tensor is %lld, which is negative", i, (long long)tensor->dim[i]);
+        if (__builtin_mul_overflow(elems, tensor->dim[i], &elems))
+            return PF_FAIL(err, PF_INVALID, "a tensor has more elements than 63 bits can count");
+    }
+    if (elems > INT64_MAX / (int64_t)bits - 8)
+        return PF_FAIL(err, PF_INVALID, "a tensor of %lld elements is larger than any memory", (long long)elems);
+    tensor->bytes = pf_dtype_bytes(tensor->dtype, (uint64_t)elems);
+    return PF_OK;
+}
+
+pf_status pf_tensor_alloc(pf_tensor *tensor, pf_err *err)
+{
+    pf_status st = pf_tensor_measure(tensor, err);
+    void     *data = NULL;
+
+    tensor->data = NULL;
+    tensor->owned = false;
+    if (st)
+        return st;
+    if (tensor->bytes > SIZE_MAX / 2)
+        return PF_FAIL_MEMORY(err, tensor->bytes);
+    data = pf_alloc_aligned(TENSOR_ALIGN_BYTES, (tensor->bytes + TENSOR_ALIGN_BYTES) / TENSOR_ALIGN_BYTES * TENSOR_ALIGN_BYTES);
+    if (!data)
+        return PF_FAIL_MEMORY(err, tensor->bytes);
+    memset(data, 0, tensor->bytes);
+    tensor->data = data;
+    tensor->owned = true;
+    return PF_OK;
+}
+
+static void clear_strings(pf_tensor *tensor)
+{
+    char   **strings = tensor->data;
+    int64_t  elems = pf_tensor_elems(tensor);
+
+    for (int64_t i = 0; i < elems; i++)
+        pf_free(strings[i]);
+}
+
+void pf_tensor_clear(pf_tensor *tensor)
+{
+    if (!tensor)
+        return;
+    for (int64_t i = 0; i < tensor->item_count && tensor->items; i++)
+        pf_tensor_clear(&tensor->items[i]);
+    pf_free(tensor->items);
+    if (tensor->owned && tensor->data && tensor->dtype == PF_STRING)
+        clear_strings(tensor);
+    if (tensor->owned)
+        pf_free(tensor->data);
+    memset(tensor, 0, sizeof *tensor);
+}
+
+static pf_status copy_strings(const pf_tensor *from, pf_tensor *out, pf_err *err)
+{
+    const char *const *in = from->data;
+    char             **strings = out->data;
+    int64_t            elems = pf_tensor_elems(from);
+
+    for (int64_t i = 0; i < elems; i++) {
+        strings[i] = pf_strdup(in[i] ? in[i] : "");
+        if (!strings[i])
+            return PF_FAIL_MEMORY(err, 1);
+    }
+    return PF_OK;
+}
+
+static pf_status copy_items(const pf_tensor *from, pf_tensor *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    if (from->item_count == 0)
+        return PF_OK;
+    out->items = pf_calloc((size_t)from->item_count, sizeof *out->items);
+    if (!out->items)
+        return PF_FAIL_MEMORY(err, (size_t)from->item_count * sizeof *out->items);
+    out->item_count = from->item_count;
+    for (int64_t i = 0; i < from->item_count && !st; i++)
+        st = pf_tensor_copy(&from->items[i], &out->items[i], err);
+    return st;
+}
+
+pf_status pf_tensor_copy(const pf_tensor *from, pf_tensor *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    memset(out, 0, sizeof *out);
+    out->dtype = from->dtype;
+    out->rank = from->rank;
+    memcpy(out->dim, from->dim, sizeof out->dim);
+    if (from->rank < 0)
+        st = copy_items(from, out, err);
+    else {
+        st = pf_tensor_alloc(out, err);
+        if (!st && from->dtype == PF_STRING)
+            st = copy_strings(from, out, err);
+        else if (!st && out->bytes)
+            memcpy(out->data, from->data, out->bytes);
+    }
+    if (st)
+        pf_tensor_clear(out);
+    return st;
+}
+
+bool pf_tensor_same_shape(const pf_tensor *a, const pf_tensor *b)
+{
+    return a->rank == b->rank && (a->rank <= 0 || !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]));
+}
+
+void pf_tensor_strides(const pf_tensor *tensor, int64_t stride[PF_MAX_RANK])
+{
+    int64_t step = 1;
+
+    for (int32_t i = tensor->rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= tensor->dim[i];
+    }
+}
+
+/* Where pixel x of width pixels lies on a grid of IMAGE_GRID points whose ends are the first and the last pixel. */
+static double grid_position(int64_t x, int64_t width) { return (double)x * (IMAGE_GRID - 1) / (double)(width - 1); }
+
+static void fill_image_plane(pf_tensor *tensor, uint64_t offset, pf_random *random)
+{
+    int64_t height = tensor->dim[2], width = tensor->dim[3];
+    double  grid[IMAGE_GRID][IMAGE_GRID];
+
+    for (int i = 0; i < IMAGE_GRID * IMAGE_GRID; i++)
+        grid[i / IMAGE_GRID][i % IMAGE_GRID] = pf_random_normal(random);
+    for (int64_t y = 0; y < height; y++) {
+        double at_y = grid_position(y, height);
+        int    y0 = at_y >= IMAGE_GRID - 1 ? IMAGE_GRID - 2 : (int)at_y;
+        double fy = at_y - y0;
+
+        for (int64_t x = 0; x < width; x++) {
+            double at_x = grid_position(x, width);
+            int    x0 = at_x >= IMAGE_GRID - 1 ? IMAGE_GRID - 2 : (int)at_x;
+            double fx = at_x - x0;
+            double top = grid[y0][x0] * (1 - fx) + grid[y0][x0 + 1] * fx;
+            double bottom = grid[y0 + 1][x0] * (1 - fx) + grid[y0 + 1][x0 + 1] * fx;
+
+            pf_dtype_set(tensor->dtype, tensor->data, offset++, top * (1 - fy) + bottom * fy + 0.1 * pf_random_normal(random));
+        }
+    }
+}
+
+static void fill_images(pf_tensor *tensor, pf_random *random)
+{
+    int64_t planes = tensor->dim[0] * tensor->dim[1], plane_elems = tensor->dim[2] * tensor->dim[3];
+
+    for (int64_t i = 0; i < planes; i++)
+        fill_image_plane(tensor, (uint64_t)(i * plane_elems), random);
+}
+
+static double random_element(pf_dtype dtype, pf_random *random)
+{
+    if (pf_dtype_is_float(dtype))
+        return pf_random_normal(random);
+    if (dtype == PF_BOOL)
+        return pf_random_below(random, 8) != 0;
+    return (double)pf_random_below(random, 100);
+}
+
+void pf_tensor_fill_random(pf_tensor *tensor, uint64_t seed)
+{
+    pf_random random = { 0 };
+    int64_t   elems = pf_tensor_elems(tensor);
+
+    pf_random_init(&random, seed);
+    if (pf_dtype_is_float(tensor->dtype) && tensor->rank == 4 && tensor->dim[2] >= IMAGE_LEAST && tensor->dim[3] >= IMAGE_LEAST) {
+        fill_images(tensor, &random);
+        return;
+    }
+    for (int64_t i = 0; i < elems; i++)
+        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, random_element(tensor->dtype, &random));
+}
+
+typedef struct difference_sums { double least, greatest, dot, norm_test, norm_reference; bool seen; } difference_sums;
+
+static void compare_element(double test, double reference, int64_t i, difference_sums *sums, pf_difference *out)
+{
+    if (!isfinite(reference)) {          /* the same infinity, or both NaN, is agreement */
+        if (!(isnan(reference) ? isnan(test) : test == reference))
+            out->max_abs = INFINITY, out->worst_index = i;
+        return;
+    }
+    out->nan_count += isnan(test) != 0;
+    out->inf_count += isinf(test) != 0;
+    sums->least = sums->seen ? fmin(sums->least, reference) : reference;
+    sums->greatest = sums->seen ? fmax(sums->greatest, reference) : reference;
+    sums->seen = true;
+    if (!isfinite(test)) {
+        out->max_abs = INFINITY, out->worst_index = i;
+        return;
+    }
+    sums->dot += test * reference;
+    sums->norm_test += test * test;
+    sums->norm_reference += reference * reference;
+    if (fabs(test - reference) > out->max_abs)
+        out->max_abs = fabs(test - reference), out->worst_index = i;
+}
+
+static void finish_comparison(const difference_sums *sums, pf_difference *out)
+{
+    double range = sums->greatest - sums->least;
+    double norms = sqrt(sums->norm_test) * sqrt(sums->norm_reference);
+
+    if (range <= 0)
+        range = fmax(fabs(sums->greatest), fabs(sums->least));
+    if (out->max_abs > 0)
+        out->max_rel_range = range > 0 ? out->max_abs / range : INFINITY;
+    if (norms > 0)
+        out->cosine = sums->dot / norms;
+    else
+        out->cosine = sums->norm_test == sums->norm_reference ? 1 : 0;
+}
+
+static void compare_strings(const pf_tensor *test, const pf_tensor *reference, pf_difference *out)
+{
+    const char *const *a = test->data;
+    const char *const *b = reference->data;
+    int64_t            elems = pf_tensor_elems(reference);
+
+    out->cosine = 1;
+    for (int64_t i = 0; i < elems; i++)
+        if (strcmp(a[i] ? a[i] : "", b[i] ? b[i] : ""))
+            out->max_abs = out->max_rel_range = INFINITY, out->cosine = 0, out->worst_index = i;
+}
+
+pf_status pf_tensor_compare(const pf_tensor *test, const pf_tensor *reference, pf_difference *out, pf_err *err)
+{
+    difference_sums sums = { 0 };
+    int64_t         elems = 0;
+
+    memset(out, 0, sizeof *out);
+    if (!pf_tensor_same_shape(test, reference))
+        return PF_FAIL(err, PF_MISMATCH, "the tensors to compare differ in shape");
+    if ((test->dtype == PF_STRING) != (reference->dtype == PF_STRING))
+        return PF_FAIL(err, PF_MISMATCH, "the tensors to compare are of types %s and %s", pf_dtype_name(test->dtype),
+                       pf_dtype_name(reference->dtype));
+    if (test->dtype == PF_STRING) {
+        compare_strings(test, reference, out);
+        return PF_OK;
+    }
+    elems = pf_tensor_elems(reference);
+    for (int64_t i = 0; i < elems; i++)
+        compare_element(pf_dtype_get(test->dtype, test->data, (uint64_t)i), pf_dtype_get(reference->dtype, reference->data, (uint64_t)i), i,
+                        &sums, out);
+    finish_comparison(&sums, out);
+    return PF_OK;
+}
