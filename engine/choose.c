@@ -1,0 +1,118 @@
+#include "engine/choose.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+#define NOISE 0.005     /* ENGINE: medians of one candidate differ by up to half a percent from run to run */
+
+static uint32_t table_place(const pf_tactic *tactic)
+{
+    uint32_t i = 0;
+
+    while (pf_tactic_at(i) && pf_tactic_at(i) != tactic)
+        i++;
+    return i;
+}
+
+static bool usable(const pf_timing_entry *entry, const pf_choose_rules *rules)
+{
+    const pf_tactic *tactic = pf_tactic_find(entry->tactic);
+
+    if (entry->status != PF_TIMED && entry->status != PF_TIMING_DROPPED)
+        return false;
+    if (!tactic || tactic->rev != entry->rev || entry->median_ns <= 0)
+        return false;
+    if (rules->workspace_limit_bytes && entry->workspace_bytes > rules->workspace_limit_bytes)
+        return false;
+    return !rules->allows || rules->allows(rules->user, tactic);
+}
+
+static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *other)
+{
+    int64_t spread = best->spread_ns > other->spread_ns ? best->spread_ns : other->spread_ns;
+    int64_t part = (int64_t)((double)best->median_ns * NOISE);
+
+    return other->median_ns - best->median_ns <= (part > spread ? part : spread);
+}
+
+/* Negative when a is to be preferred, both being equally fast. */
+static int compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
+{
+    const pf_tactic *x = pf_tactic_find(a->tactic), *y = pf_tactic_find(b->tactic);
+    int              compiles = (x->flags & PF_TACTIC_COMPILES) - (y->flags & PF_TACTIC_COMPILES);
+
+    if (a->workspace_bytes != b->workspace_bytes)
+        return a->workspace_bytes < b->workspace_bytes ? -1 : 1;
+    if (compiles)
+        return compiles;
+    if (x != y)
+        return table_place(x) < table_place(y) ? -1 : 1;
+    return strcmp(a->tuning, b->tuning);
+}
+
+static bool faster(const pf_timing_entry *a, const pf_timing_entry *b)
+{
+    if (a->status != b->status)
+        return a->status == PF_TIMED;
+    return a->median_ns < b->median_ns;
+}
+
+static void swap(const pf_timing_entry **a, const pf_timing_entry **b)
+{
+    const pf_timing_entry *kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+/* Brings the one to prefer among items to the front. */
+static void select_first(const pf_timing_entry **items, uint32_t count)
+{
+    uint32_t best = 0, chosen = 0;
+
+    for (uint32_t i = 1; i < count; i++)
+        if (faster(items[i], items[best]))
+            best = i;
+    chosen = best;
+    for (uint32_t i = 0; i < count; i++)
+        if (items[i]->status == items[best]->status && within_noise(items[best], items[i]) && compare_equal(items[i], items[chosen]) < 0)
+            chosen = i;
+    swap(&items[0], &items[chosen]);
+}
+
+static uint32_t collect(const pf_timing_record *record, const pf_choose_rules *rules, bool contended, const pf_timing_entry **out)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < record->count; i++)
+        if ((record->entries[i].contended != 0) == contended && usable(&record->entries[i], rules))
+            out[count++] = &record->entries[i];
+    return count;
+}
+
+pf_status pf_choose_rank(const pf_timing_record *record, const pf_choose_rules *rules, pf_choice *out, pf_err *err)
+{
+    *out = (pf_choice){ 0 };
+    if (!record->count)
+        return PF_OK;
+    out->ranked = pf_calloc(record->count, sizeof *out->ranked);
+    if (!out->ranked)
+        return PF_FAIL_MEMORY(err, record->count * sizeof *out->ranked);
+    out->count = collect(record, rules, false, out->ranked);
+    if (!out->count) {
+        out->count = collect(record, rules, true, out->ranked);
+        out->contended = out->count > 0;
+    }
+    for (uint32_t i = 0; i + 1 < out->count; i++)
+        select_first(out->ranked + i, out->count - i);
+    return PF_OK;
+}
+
+void pf_choose_clear(pf_choice *choice)
+{
+    if (!choice)
+        return;
+    pf_free(choice->ranked);
+    *choice = (pf_choice){ 0 };
+}

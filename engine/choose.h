@@ -1,0 +1,33 @@
+/* Which candidate wins: a pure function of timing records.  It never looks at a clock, so records that say the same give the
+   same choice everywhere, and the rule may change without timing anything again.
+   Invariants
+   1. Only entries of status TIMED or DROPPED are chosen from, and DROPPED ones come after all TIMED ones.
+   2. Entries of a tactic that is gone, was excluded, has another rev now or needs more workspace than allowed are not looked at.
+   3. Contended entries are passed over, unless nothing else is left: then they are used and the caller is told.
+   4. Times within the noise of the best (half a percent, or the larger spread of the two) are equal; then less workspace
+      wins, then a tactic that needs no compiling, then the table's order, then the tuning's text. */
+#ifndef PF_ENGINE_CHOOSE_H
+#define PF_ENGINE_CHOOSE_H
+
+#include "base/timing_record.h"
+#include "engine/tactic.h"
+
+/* What a build allows. */
+typedef struct pf_choose_rules {
+    uint64_t workspace_limit_bytes;             /* 0: no limit */
+    /* May this tactic be used at all?  NULL: any. */
+    bool (*allows)(const void *user, const pf_tactic *tactic);
+    const void *user;
+} pf_choose_rules;
+
+typedef struct pf_choice {
+    const pf_timing_entry **ranked;             /* owned; best first; entries are borrowed from the record */
+    uint32_t                count;              /* 0: nothing in the record may be chosen */
+    bool                    contended;          /* only contended entries were left */
+} pf_choice;
+
+/* Errors  NO_SPACE. */
+pf_status pf_choose_rank(const pf_timing_record *record, const pf_choose_rules *rules, pf_choice *out, pf_err *err);
+void      pf_choose_clear(pf_choice *choice);
+
+#endif
