@@ -17,6 +17,8 @@ typedef struct pf_device_graph pf_device_graph; /* a captured sequence of launch
 
 enum { PF_CLASS_TEXT_BYTES = 2048, PF_CLASS_NAME_BYTES = 64 };
 
+typedef struct pf_device_sample { uint32_t clock_mhz, temperature_c, power_w; uint32_t throttle_bits; uint32_t foreign_processes; } pf_device_sample;
+
 typedef struct pf_device_ops {
     void (*close)(pf_device *device);
     /* Device memory, 256-byte aligned. */
@@ -40,8 +42,6 @@ typedef struct pf_device_ops {
     /* Clocks and throttling now, for timing records; fields that are unknown stay 0. */
     void      (*sample)(pf_device *device, struct pf_device_sample *out);
 } pf_device_ops;
-
-typedef struct pf_device_sample { uint32_t clock_mhz, temperature_c, power_w; uint32_t throttle_bits; uint32_t foreign_processes; } pf_device_sample;
 
 struct pf_device {              /* open to readers */
     const pf_device_ops *ops;

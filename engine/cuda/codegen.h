@@ -1,0 +1,78 @@
+/* CUDA source for regions that move and compute elements: chains of pointwise ops with the transposes, slices, concatenations, reshapes and
+   gathers between them become one kernel in which no intermediate touches memory.
+
+   A value is evaluated at a point: one index per dim, each an affine form of the loop variables plus, where that does not suffice, a computed
+   integer. Moves change the point and pass it on; pointwise ops evaluate their inputs at it. So a region is a loop over its output's elements
+   with a recursive descent to the loads. Every evaluated thing is an array over the `vector` neighbouring elements that one thread computes;
+   a load whose address advances by one with them is one wide access. */
+#ifndef PF_ENGINE_CUDA_CODEGEN_H
+#define PF_ENGINE_CUDA_CODEGEN_H
+
+#include "base/buf.h"
+#include "engine/problem.h"
+
+enum { CG_VARS = 10, CG_IN_OUT_MAX = 64 };
+
+/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context. */
+typedef struct cg_index { int64_t constant, coef[CG_VARS]; int32_t opaque; } cg_index;
+
+typedef struct cg_point {
+    cg_index at[PF_MAX_RANK];
+    int32_t  rank;
+    int32_t  guard;             /* g<guard>[l] says whether lane l is inside; 0: always */
+    bool     guard_uniform;     /* all lanes of a thread agree */
+} cg_point;
+
+typedef enum cg_type { CG_FLOAT, CG_INT, CG_BOOL } cg_type;
+
+typedef struct cg_memo { pf_value_id value; cg_point point; int32_t id; } cg_memo;
+
+typedef struct cg_context {
+    const pf_problem *problem;
+    pf_buf   *body;             /* statements of the kernel, appended */
+    int       vector;
+    int       lane_var;         /* the loop variable that lanes count on */
+    int64_t   var_extent[CG_VARS];
+    int       var_count;
+    int32_t   next_id;
+    cg_memo  *memo; uint32_t memo_count, memo_capacity;
+    pf_err   *err;
+} cg_context;
+
+void    cg_context_init(cg_context *cg, const pf_problem *problem, pf_buf *body, int vector, pf_err *err);
+void    cg_context_clear(cg_context *cg);
+void    cg_forget(cg_context *cg);                      /* drops what was evaluated: a new scope begins */
+/* Says that `value` at `point` is already in the array v<id>. */
+bool    cg_bind(cg_context *cg, pf_value_id value, const cg_point *point, int32_t id);
+/* Emits what computes `value` at `point` and gives the id of its array v<id>[vector]; -1 when it failed (cg->err). */
+int32_t cg_eval(cg_context *cg, pf_value_id value, const cg_point *point);
+cg_type cg_type_of(pf_dtype dtype);
+
+/* Indices. */
+cg_index cg_index_number(int64_t value);
+cg_index cg_index_var(int var);
+cg_index cg_index_scale(cg_index index, int64_t factor);                        /* of one without opaque part */
+bool     cg_index_is_number(const cg_index *index);
+cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b);                  /* may emit code to join two opaque parts */
+cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor);
+/* floor(index / divisor) and index mod divisor for index >= 0; affine when the form shows it, else computed. */
+void     cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *quotient, cg_index *remainder);
+void     cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out);   /* lane: "l" or "0" */
+
+/* Loops over the memory of a value: variables in memory order, and the point of one element as a form of them. Blocked layouts get a variable
+   for the block and a guard for its padding. Fills cg->var_*, lane_var. */
+void    cg_loop_over(cg_context *cg, pf_layout layout, const pf_value *value, cg_point *point);
+/* Element offset of a point in a value's memory. */
+cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, const cg_point *point);
+/* Loads graph input `input`, which is `value`, at a point: the id of a fresh array; reads nothing where the guard is false. */
+int32_t cg_load(cg_context *cg, uint32_t input, const pf_value *value, const cg_point *point);
+/* True when `vector` lanes from an address are neighbours and aligned. */
+bool    cg_contiguous(const cg_context *cg, const cg_index *address);
+void    cg_store(cg_context *cg, uint32_t output, int32_t id, const cg_index *address);
+/* Why the node cannot be evaluated by cg_eval, or NULL. */
+const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
+/* Conversion functions and types that every kernel starts with. */
+extern const char cg_prelude[];
+const char *cg_storage_type(pf_dtype dtype);            /* "unsigned short" for f16; NULL: no such type here */
+
+#endif

@@ -1,0 +1,141 @@
+#include "engine/cuda/codegen.h"
+
+#include <string.h>
+
+cg_index cg_index_number(int64_t value)
+{
+    cg_index index = { .constant = value };
+
+    return index;
+}
+
+cg_index cg_index_var(int var)
+{
+    cg_index index = {0};
+
+    index.coef[var] = 1;
+    return index;
+}
+
+cg_index cg_index_scale(cg_index index, int64_t factor)
+{
+    index.constant *= factor;
+    for (int v = 0; v < CG_VARS; v++) index.coef[v] *= factor;
+    return index;
+}
+
+bool cg_index_is_number(const cg_index *index)
+{
+    for (int v = 0; v < CG_VARS; v++)
+        if (index->coef[v]) return false;
+    return !index->opaque;
+}
+
+void cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out)
+{
+    bool first = true;
+
+    pf_buf_printf(out, "(");
+    for (int v = 0; v < CG_VARS; v++) {
+        bool laned = v == cg->lane_var && cg->vector > 1 && strcmp(lane, "0") != 0;
+
+        if (!index->coef[v]) continue;
+        pf_buf_printf(out, "%s", first ? "" : " + ");
+        if (index->coef[v] != 1) pf_buf_printf(out, "%lld*", (long long)index->coef[v]);
+        if (laned) pf_buf_printf(out, "(i%d + %s)", v, lane);
+        else pf_buf_printf(out, "i%d", v);
+        first = false;
+    }
+    if (index->opaque) {
+        pf_buf_printf(out, "%so%d[%s]", first ? "" : " + ", index->opaque, lane);
+        first = false;
+    }
+    if (index->constant || first) pf_buf_printf(out, "%s%lld", first ? "" : " + ", (long long)index->constant);
+    pf_buf_printf(out, ")");
+}
+
+/* A computed integer: o<id>[l] = before index after. */
+static cg_index compute(cg_context *cg, const cg_index *index, const char *format, int64_t number)
+{
+    cg_index result = {0};
+    pf_buf  *out = cg->body;
+
+    result.opaque = ++cg->next_id;
+    pf_buf_printf(out, "  idx o%d[V]; LANES o%d[l] = ", result.opaque, result.opaque);
+    cg_index_print(cg, index, "l", out);
+    pf_buf_printf(out, format, (long long)number);
+    pf_buf_printf(out, ";\n");
+    return result;
+}
+
+cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b)
+{
+    cg_index sum = a;
+
+    if (a.opaque && b.opaque) {             /* at most one opaque part: the second absorbs the first */
+        cg_index joined = {0};
+
+        joined.opaque = ++cg->next_id;
+        pf_buf_printf(cg->body, "  idx o%d[V]; LANES o%d[l] = o%d[l] + o%d[l];\n", joined.opaque, joined.opaque, a.opaque, b.opaque);
+        a.opaque = b.opaque = 0;
+        sum = cg_index_add(cg, a, b);
+        sum.opaque = joined.opaque;
+        return sum;
+    }
+    sum.constant += b.constant;
+    for (int v = 0; v < CG_VARS; v++) sum.coef[v] += b.coef[v];
+    if (b.opaque) sum.opaque = b.opaque;
+    return sum;
+}
+
+cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor)
+{
+    cg_index opaque = { .opaque = index.opaque };
+
+    if (!factor) return cg_index_number(0);
+    if (factor == 1) return index;
+    index.opaque = 0;
+    index = cg_index_scale(index, factor);
+    if (opaque.opaque) index.opaque = compute(cg, &opaque, " * %lld", factor).opaque;
+    return index;
+}
+
+/* Greatest value of the part whose coefficients the divisor does not divide; -1 when it may be negative or is unknown. */
+static int64_t remainder_bound(const cg_context *cg, const cg_index *part)
+{
+    int64_t bound = part->constant;
+
+    if (part->constant < 0 || part->opaque) return -1;
+    for (int v = 0; v < CG_VARS; v++) {
+        if (part->coef[v] < 0) return -1;
+        if (part->coef[v]) bound += part->coef[v] * (cg->var_extent[v] - 1);
+    }
+    return bound;
+}
+
+void cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *quotient, cg_index *remainder)
+{
+    cg_index whole = {0}, rest = {0};
+
+    rest.opaque = index.opaque;
+    whole.constant = index.constant / divisor;
+    rest.constant = index.constant % divisor;
+    for (int v = 0; v < CG_VARS; v++) {
+        bool divides = index.coef[v] % divisor == 0;
+
+        whole.coef[v] = divides ? index.coef[v] / divisor : 0;
+        rest.coef[v] = divides ? 0 : index.coef[v];
+    }
+    if (divisor == 1) {
+        *quotient = index;
+        *remainder = cg_index_number(0);
+        return;
+    }
+    if (remainder_bound(cg, &rest) >= 0 && remainder_bound(cg, &rest) < divisor) {
+        *quotient = whole;
+        *remainder = rest;
+        return;
+    }
+    *quotient = cg_index_add(cg, whole, compute(cg, &rest, " / %lld", divisor));
+    *remainder = compute(cg, &rest, " %% %lld", divisor);
+}

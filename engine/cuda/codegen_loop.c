@@ -1,0 +1,148 @@
+/* The loop skeleton: every thread computes `vector` neighbouring elements of all outputs, which share one shape and layout. */
+#include "engine/cuda/codegen_loop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/op.h"
+
+enum { SOURCE_LIMIT_BYTES = 4 << 20 };
+
+const char *pf_codegen_loop_declines(const pf_problem *p)
+{
+    const pf_graph *graph = p->graph;
+    const pf_value *first = graph->output_count ? pf_graph_value(graph, graph->outputs[0]) : NULL;
+
+    if (!first || graph->input_count + graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
+    for (uint32_t n = 0; n < graph->node_count; n++) {
+        const char *reason = graph->nodes[n].live ? cg_node_declines(graph, &graph->nodes[n]) : NULL;
+
+        if (reason) return reason;
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
+
+        if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
+        if (!pf_shape_equal(&out->shape, &first->shape) || p->out_layout[i] != p->out_layout[0]) return "outputs of different shapes";
+    }
+    return pf_shape_elems(graph->dims, &first->shape) > 0 ? NULL : "no elements";
+}
+
+static void print_parameters(const pf_problem *p, pf_buf *out)
+{
+    const pf_graph *graph = p->graph;
+
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "", cg_storage_type(pf_graph_value(graph, graph->inputs[i])->dtype), i);
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        pf_buf_printf(out, "%s%s *__restrict__ out%u", i || graph->input_count ? ", " : "",
+                      cg_storage_type(pf_graph_value(graph, graph->outputs[i])->dtype), i);
+}
+
+void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, pf_buf *out)
+{
+    pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n", cg_prelude, vector, elems < INT64_C(1) << 30 ? "int" : "long long");
+    pf_buf_printf(out, "extern \"C\" __global__ void __launch_bounds__(%d) kernel(", threads);
+    print_parameters(p, out);
+    pf_buf_printf(out, ")\n{\n");
+}
+
+/* Loop variables from the number n of the thread's first element, innermost first. */
+static void print_variables(const cg_context *cg, pf_buf *out)
+{
+    pf_buf_printf(out, "  idx rest = n;\n");
+    for (int v = cg->var_count - 1; v > 0; v--)
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v], (long long)cg->var_extent[v]);
+    pf_buf_printf(out, "  const idx i0 = rest;\n");
+}
+
+static int64_t loop_elems(const cg_context *cg)
+{
+    int64_t elems = 1;
+
+    for (int v = 0; v < cg->var_count; v++) elems *= cg->var_extent[v];
+    return elems;
+}
+
+static int64_t largest_tensor(const pf_problem *p)
+{
+    int64_t most = 1;
+
+    for (uint32_t v = 0; v < p->graph->value_count; v++) {
+        int64_t elems = pf_shape_elems(p->graph->dims, &p->graph->values[v].shape);
+
+        if (elems > most) most = elems;
+    }
+    return most;
+}
+
+/* Evaluates and stores every output; padding lanes of blocked layouts are stored as zero. */
+static pf_status emit_outputs(cg_context *cg, const cg_point *point)
+{
+    const pf_graph *graph = cg->problem->graph;
+
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const pf_value *value = pf_graph_value(graph, graph->outputs[i]);
+        cg_index        address = cg_address(cg, cg->problem->out_layout[i], value, point);
+        int32_t         id = cg_eval(cg, graph->outputs[i], point);
+
+        if (id < 0) return PF_NO_SPACE;
+        if (point->guard) pf_buf_printf(cg->body, "  LANES if (!g%d[l]) v%d[l] = 0;\n", point->guard, id);
+        cg_store(cg, i, id, &address);
+    }
+    return PF_OK;
+}
+
+pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err)
+{
+    cg_context      cg;
+    cg_point        point;
+    pf_buf          body = {0};
+    const pf_value *value = pf_graph_value(p->graph, p->graph->outputs[0]);
+    int64_t         elems = 0, items = 0;
+    pf_status       st = PF_OK;
+
+    memset(out, 0, sizeof *out);
+    pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
+    pf_buf_init(&body, SOURCE_LIMIT_BYTES);
+    cg_context_init(&cg, p, &body, vector, err);
+    cg_loop_over(&cg, p->out_layout[0], value, &point);
+    elems = loop_elems(&cg);
+    items = elems / vector;
+    st = emit_outputs(&cg, &point);
+    pf_codegen_header(p, vector, threads, elems > largest_tensor(p) ? elems : largest_tensor(p), &out->source);
+    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n  if (item >= %lld) return;\n", threads, (long long)items);
+    pf_buf_printf(&out->source, "  const idx n = (idx)item * V;\n");
+    print_variables(&cg, &out->source);
+    pf_buf_put(&out->source, body.data, body.size);
+    pf_buf_printf(&out->source, "}\n");
+    if (!st && (body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    out->grid[0] = (uint32_t)((items + threads - 1) / threads);
+    out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
+    out->block[0] = (uint32_t)threads;
+    cg_context_clear(&cg);
+    pf_buf_clear(&body);
+    if (st) pf_program_clear(out);
+    return st;
+}
+
+int pf_codegen_loop_widest(const pf_problem *p)
+{
+    const pf_graph *graph = p->graph;
+    cg_context      cg;
+    cg_point        point;
+    pf_buf          scratch = {0};
+    int             widest = 16;
+
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        int fits = 128 / (int)pf_dtype_bits(pf_graph_value(graph, graph->outputs[i])->dtype);
+
+        if (fits < widest) widest = fits;
+    }
+    pf_buf_init(&scratch, 4096);
+    cg_context_init(&cg, p, &scratch, 1, NULL);
+    cg_loop_over(&cg, p->out_layout[0], pf_graph_value(graph, graph->outputs[0]), &point);
+    while (widest > 1 && cg.var_extent[cg.lane_var] % widest) widest /= 2;
+    pf_buf_clear(&scratch);
+    return widest < 1 ? 1 : widest;
+}

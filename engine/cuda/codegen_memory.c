@@ -1,0 +1,225 @@
+/* Where elements lie: loops over memory, addresses, wide loads and stores. */
+#include "engine/cuda/codegen.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short and are converted by single
+   instructions, so that no toolkit header is needed at run time. */
+const char cg_prelude[] =
+    "#define LANES _Pragma(\"unroll\") for (int l = 0; l < V; ++l)\n"
+    "typedef unsigned short f16; struct bf16 { unsigned short bits; };\n"
+    "template <class T, int N> struct alignas(sizeof(T) * N) wide { T at[N]; };\n"
+    "__device__ __forceinline__ float from_f16(f16 h) { float f; asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(f) : \"h\"(h)); return f; }\n"
+    "__device__ __forceinline__ f16 to_f16(float f) { f16 h; asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(f)); return h; }\n"
+    "__device__ __forceinline__ float from_bf16(bf16 b) { return __uint_as_float((unsigned)b.bits << 16); }\n"
+    "__device__ __forceinline__ bf16 to_bf16(float f) { unsigned u = __float_as_uint(f); bf16 b;\n"
+    "  if (f != f) { b.bits = 0x7fff; return b; }\n"
+    "  b.bits = (unsigned short)((u + 0x7fff + ((u >> 16) & 1)) >> 16); return b; }\n"
+    "__device__ __forceinline__ long long to_i64(float f) { return f != f ? 0 : __float2ll_rz(f); }\n";
+
+typedef struct storage { pf_dtype dtype; const char *type, *load, *store; } storage;
+
+static const storage storages[] = {
+    { PF_F32,  "float",          "%s",            "%s" },
+    { PF_F16,  "f16",            "from_f16(%s)",  "to_f16(%s)" },
+    { PF_BF16, "bf16",           "from_bf16(%s)", "to_bf16(%s)" },
+    { PF_I64,  "long long",      "%s",            "%s" },
+    { PF_I32,  "int",            "%s",            "(int)(%s)" },
+    { PF_I16,  "short",          "%s",            "(short)(%s)" },
+    { PF_I8,   "signed char",    "%s",            "(signed char)(%s)" },
+    { PF_U32,  "unsigned",       "%s",            "(unsigned)(%s)" },
+    { PF_U16,  "unsigned short", "%s",            "(unsigned short)(%s)" },
+    { PF_U8,   "unsigned char",  "%s",            "(unsigned char)(%s)" },
+    { PF_BOOL, "unsigned char",  "(%s != 0)",     "(unsigned char)((%s) != 0)" },
+};
+
+static const storage *storage_of(pf_dtype dtype)
+{
+    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
+        if (storages[i].dtype == dtype) return &storages[i];
+    return NULL;
+}
+
+const char *cg_storage_type(pf_dtype dtype)
+{
+    const storage *s = storage_of(dtype);
+
+    return s ? s->type : NULL;
+}
+
+cg_type cg_type_of(pf_dtype dtype)
+{
+    return dtype == PF_BOOL ? CG_BOOL : pf_dtype_is_float(dtype) ? CG_FLOAT : CG_INT;
+}
+
+static int64_t channel_block(pf_layout layout)
+{
+    return layout == PF_LAYOUT_C8 ? 8 : layout == PF_LAYOUT_C16 ? 16 : 0;
+}
+
+/* Dims in memory order, outermost first. */
+static int memory_order(pf_layout layout, int rank, int order[PF_MAX_RANK])
+{
+    int n = 0;
+
+    if (layout != PF_LAYOUT_CHANNELS_LAST) {
+        for (int d = 0; d < rank; d++) order[n++] = d;
+        return n;
+    }
+    order[n++] = 0;
+    for (int d = 2; d < rank; d++) order[n++] = d;
+    order[n++] = 1;
+    return n;
+}
+
+static int add_var(cg_context *cg, int64_t extent)
+{
+    cg->var_extent[cg->var_count] = extent;
+    return cg->var_count++;
+}
+
+/* Lanes past the last channel of the last block are padding. */
+static void guard_padding(cg_context *cg, cg_point *point, int64_t channels)
+{
+    point->guard = ++cg->next_id;
+    point->guard_uniform = false;
+    pf_buf_printf(cg->body, "  bool g%d[V]; LANES g%d[l] = ", point->guard, point->guard);
+    cg_index_print(cg, &point->at[1], "l", cg->body);
+    pf_buf_printf(cg->body, " < %lld;\n", (long long)channels);
+}
+
+void cg_loop_over(cg_context *cg, pf_layout layout, const pf_value *value, cg_point *point)
+{
+    int     order[PF_MAX_RANK] = {0};
+    int     rank = value->shape.rank;
+    int64_t block = channel_block(layout);
+
+    memset(point, 0, sizeof *point);
+    point->rank = rank;
+    cg->var_count = 0;
+    memory_order(layout, rank, order);
+    for (int k = 0; k < rank; k++) {
+        int64_t extent = value->shape.dim[order[k]];
+
+        if (block && order[k] == 1) extent = (extent + block - 1) / block;
+        point->at[order[k]] = cg_index_var(add_var(cg, extent));
+    }
+    if (block) {
+        int lane = add_var(cg, block);
+
+        point->at[1] = cg_index_scale(point->at[1], block);
+        point->at[1].coef[lane] = 1;
+    }
+    if (!cg->var_count) add_var(cg, 1);
+    cg->lane_var = cg->var_count - 1;
+    if (block && value->shape.dim[1] % block) guard_padding(cg, point, value->shape.dim[1]);
+}
+
+cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, const cg_point *point)
+{
+    int      order[PF_MAX_RANK] = {0};
+    int      rank = value->shape.rank;
+    int64_t  block = channel_block(layout), stride = block ? block : 1;
+    cg_index address = cg_index_number(0);
+
+    memory_order(layout, rank, order);
+    for (int k = rank - 1; k >= 0; k--) {
+        int64_t  extent = value->shape.dim[order[k]];
+        cg_index at = point->at[order[k]];
+
+        if (block && order[k] == 1) {
+            cg_index inner = {0};
+
+            cg_index_split(cg, at, block, &at, &inner);
+            address = cg_index_add(cg, address, inner);
+            extent = (extent + block - 1) / block;
+        }
+        address = cg_index_add(cg, address, cg_index_mul(cg, at, stride));
+        stride *= extent;
+    }
+    return address;
+}
+
+bool cg_contiguous(const cg_context *cg, const cg_index *address)
+{
+    if (address->opaque || address->coef[cg->lane_var] != 1 || address->constant % cg->vector) return false;
+    for (int v = 0; v < CG_VARS; v++)
+        if (v != cg->lane_var && address->coef[v] % cg->vector) return false;
+    return true;
+}
+
+static void convert(pf_buf *out, const char *format, const char *what)
+{
+    const char *slot = strstr(format, "%s");
+
+    pf_buf_printf(out, "%.*s%s%s", (int)(slot - format), format, what, slot + 2);
+}
+
+static const char *compute_type(cg_type type)
+{
+    return type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int";
+}
+
+/* Loads `input` at an address into a fresh array. */
+static int32_t load(cg_context *cg, uint32_t input, pf_dtype dtype, const cg_point *point, const cg_index *address)
+{
+    const storage *s = storage_of(dtype);
+    pf_buf        *out = cg->body;
+    int32_t        id = ++cg->next_id;
+    bool           wide = cg->vector > 1 && cg_contiguous(cg, address) && (!point->guard || point->guard_uniform);
+    bool           splat = !wide && !address->opaque && !address->coef[cg->lane_var] && !point->guard;
+
+    pf_buf_printf(out, "  %s v%d[V]; ", compute_type(cg_type_of(dtype)), id);
+    if (wide) {
+        pf_buf_printf(out, "{ wide<%s, V> w = {}; ", s->type);
+        if (point->guard) pf_buf_printf(out, "if (g%d[0]) ", point->guard);
+        pf_buf_printf(out, "w = *(const wide<%s, V> *)(in%u + ", s->type, input);
+        cg_index_print(cg, address, "0", out);
+        pf_buf_printf(out, "); LANES v%d[l] = ", id);
+        convert(out, s->load, "w.at[l]");
+        pf_buf_printf(out, "; }\n");
+        return id;
+    }
+    pf_buf_printf(out, "{ %s%s x; ", s->type, splat ? "" : " ");
+    if (!splat) pf_buf_printf(out, "LANES { ");
+    if (point->guard) pf_buf_printf(out, "x = {}; if (g%d[l]) ", point->guard);
+    pf_buf_printf(out, "x = in%u[", input);
+    cg_index_print(cg, address, splat ? "0" : "l", out);
+    pf_buf_printf(out, "]; ");
+    if (splat) pf_buf_printf(out, "LANES ");
+    pf_buf_printf(out, "v%d[l] = ", id);
+    convert(out, s->load, "x");
+    pf_buf_printf(out, splat ? "; }\n" : "; } }\n");
+    return id;
+}
+
+int32_t cg_load(cg_context *cg, uint32_t input, const pf_value *value, const cg_point *point)
+{
+    cg_index address = cg_address(cg, cg->problem->in_layout[input], value, point);
+
+    return load(cg, input, value->dtype, point, &address);
+}
+
+void cg_store(cg_context *cg, uint32_t output, int32_t id, const cg_index *address)
+{
+    const pf_value *value = pf_graph_value(cg->problem->graph, cg->problem->graph->outputs[output]);
+    const storage  *s = storage_of(value->dtype);
+    pf_buf         *out = cg->body;
+    char            lane[32] = {0};
+
+    snprintf(lane, sizeof lane, "v%d[l]", id);
+    if (cg->vector > 1 && cg_contiguous(cg, address)) {
+        pf_buf_printf(out, "  { wide<%s, V> w; LANES w.at[l] = ", s->type);
+        convert(out, s->store, lane);
+        pf_buf_printf(out, "; *(wide<%s, V> *)(out%u + ", s->type, output);
+        cg_index_print(cg, address, "0", out);
+        pf_buf_printf(out, ") = w; }\n");
+        return;
+    }
+    pf_buf_printf(out, "  LANES out%u[", output);
+    cg_index_print(cg, address, "l", out);
+    pf_buf_printf(out, "] = ");
+    convert(out, s->store, lane);
+    pf_buf_printf(out, ";\n");
+}

@@ -1,0 +1,311 @@
+#include "engine/cuda/cuda_device.h"
+
+#include <nvrtc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/cuda/nvml.h"
+#include "engine/planfarm.h"
+
+/* Raised when a kernel of our own changes speed or results. */
+#define KERNELS_REVISION 1
+
+pf_status pf_cuda_status(cudaError_t error)
+{
+    return error == cudaErrorMemoryAllocation ? PF_NO_SPACE : PF_DEVICE;
+}
+
+static void cuda_close(pf_device *device)
+{
+    pf_cuda *cuda = pf_cuda_of(device);
+
+    if (cuda->device_property) cudnnBackendDestroyDescriptor(cuda->device_property);
+    if (cuda->cudnn) cudnnDestroy(cuda->cudnn);
+    if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
+    pf_free(cuda);
+    pf_free(device);
+}
+
+static pf_status cuda_alloc(pf_device *device, size_t bytes, void **out, pf_err *err)
+{
+    (void)device;
+    *out = NULL;
+    PF_CUDA_TRY(err, cudaMalloc(out, bytes ? bytes : 1));
+    return PF_OK;
+}
+
+static void cuda_free(pf_device *device, void *pointer)
+{
+    (void)device;
+    cudaFree(pointer);
+}
+
+static pf_status cuda_upload(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, pf_cuda_stream(stream)));
+    return PF_OK;
+}
+
+static pf_status cuda_download(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, pf_cuda_stream(stream)));
+    return PF_OK;
+}
+
+static pf_status cuda_fill(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaMemsetAsync(to, value, bytes, pf_cuda_stream(stream)));
+    return PF_OK;
+}
+
+static pf_status cuda_stream_new(pf_device *device, pf_stream **out, pf_err *err)
+{
+    cudaStream_t stream = NULL;
+
+    (void)device;
+    *out = NULL;
+    PF_CUDA_TRY(err, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    *out = (pf_stream *)stream;
+    return PF_OK;
+}
+
+static void cuda_stream_free(pf_device *device, pf_stream *stream)
+{
+    (void)device;
+    if (stream) cudaStreamDestroy(pf_cuda_stream(stream));
+}
+
+static pf_status cuda_stream_sync(pf_device *device, pf_stream *stream, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaStreamSynchronize(pf_cuda_stream(stream)));
+    return PF_OK;
+}
+
+static pf_status cuda_event_new(pf_device *device, pf_event **out, pf_err *err)
+{
+    cudaEvent_t event = NULL;
+
+    (void)device;
+    *out = NULL;
+    PF_CUDA_TRY(err, cudaEventCreate(&event));
+    *out = (pf_event *)event;
+    return PF_OK;
+}
+
+static void cuda_event_free(pf_device *device, pf_event *event)
+{
+    (void)device;
+    if (event) cudaEventDestroy((cudaEvent_t)event);
+}
+
+static pf_status cuda_event_record(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaEventRecord((cudaEvent_t)event, pf_cuda_stream(stream)));
+    return PF_OK;
+}
+
+static pf_status cuda_event_elapsed(pf_device *device, pf_event *start, pf_event *end, int64_t *ns, pf_err *err)
+{
+    float ms = 0;
+
+    (void)device;
+    *ns = 0;
+    PF_CUDA_TRY(err, cudaEventSynchronize((cudaEvent_t)end));
+    PF_CUDA_TRY(err, cudaEventElapsedTime(&ms, (cudaEvent_t)start, (cudaEvent_t)end));
+    *ns = (int64_t)((double)ms * 1e6);
+    return PF_OK;
+}
+
+static pf_status cuda_capture_begin(pf_device *device, pf_stream *stream, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaStreamBeginCapture(pf_cuda_stream(stream), cudaStreamCaptureModeThreadLocal));
+    return PF_OK;
+}
+
+static pf_status cuda_capture_end(pf_device *device, pf_stream *stream, pf_device_graph **out, pf_err *err)
+{
+    cudaGraph_t     graph = NULL;
+    cudaGraphExec_t exec = NULL;
+    cudaError_t     error = cudaStreamEndCapture(pf_cuda_stream(stream), &graph);
+
+    (void)device;
+    *out = NULL;
+    if (error == cudaSuccess) error = cudaGraphInstantiate(&exec, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    if (error == cudaSuccess) error = cudaGraphUpload(exec, pf_cuda_stream(stream));
+    if (error != cudaSuccess) {
+        if (exec) cudaGraphExecDestroy(exec);
+        cudaGetLastError();     /* a failed capture must not fail the next call */
+        return PF_FAIL(err, pf_cuda_status(error), "the launches cannot be captured: %s", cudaGetErrorString(error));
+    }
+    *out = (pf_device_graph *)exec;
+    return PF_OK;
+}
+
+static pf_status cuda_graph_launch(pf_device *device, pf_device_graph *graph, pf_stream *stream, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaGraphLaunch((cudaGraphExec_t)graph, pf_cuda_stream(stream)));
+    return PF_OK;
+}
+
+static void cuda_graph_free(pf_device *device, pf_device_graph *graph)
+{
+    (void)device;
+    if (graph) cudaGraphExecDestroy((cudaGraphExec_t)graph);
+}
+
+static void cuda_sample(pf_device *device, struct pf_device_sample *out)
+{
+    memset(out, 0, sizeof *out);
+    pf_nvml_sample(pf_cuda_of(device)->nvml_device, out);
+}
+
+static const pf_device_ops cuda_ops = {
+    .close = cuda_close, .alloc = cuda_alloc, .free = cuda_free, .upload = cuda_upload, .download = cuda_download, .fill = cuda_fill,
+    .stream_new = cuda_stream_new, .stream_free = cuda_stream_free, .stream_sync = cuda_stream_sync,
+    .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record, .event_elapsed = cuda_event_elapsed,
+    .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end, .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
+    .sample = cuda_sample,
+};
+
+pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err)
+{
+    pf_cuda      *cuda = pf_cuda_of(device);
+    cudnnStatus_t status = cuda->cudnn ? CUDNN_STATUS_SUCCESS : cudnnCreate(&cuda->cudnn);
+
+    *out = cuda->cudnn;
+    if (status != CUDNN_STATUS_SUCCESS) return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
+    return PF_OK;
+}
+
+pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err)
+{
+    pf_cuda       *cuda = pf_cuda_of(device);
+    cublasStatus_t status = cuda->cublaslt ? CUBLAS_STATUS_SUCCESS : cublasLtCreate(&cuda->cublaslt);
+
+    *out = cuda->cublaslt;
+    if (status != CUBLAS_STATUS_SUCCESS) return PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot start: %s", cublasLtGetStatusString(status));
+    return PF_OK;
+}
+
+static int attribute(int ordinal, enum cudaDeviceAttr which)
+{
+    int value = 0;
+
+    return cudaDeviceGetAttribute(&value, which, ordinal) == cudaSuccess ? value : 0;
+}
+
+/* "NVIDIA H100 80GB HBM3" -> "h100-80gb-hbm3": lower case, the maker left out, everything else a dash. */
+static void short_name(const char *name, char *out, size_t capacity)
+{
+    size_t n = 0;
+
+    if (!strncmp(name, "NVIDIA ", 7)) name += 7;
+    for (; *name && n + 1 < capacity; name++) {
+        char c = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+        if (plain) out[n++] = c;
+        else if (n && out[n - 1] != '-') out[n++] = '-';
+    }
+    out[n] = 0;
+}
+
+/* One key=value line each, sorted by key: everything that changes a timing, and nothing that names one card. */
+static void describe_class(pf_device *device, const char *gpu_name, size_t memory_bytes, int share_percent)
+{
+    pf_cuda *cuda = pf_cuda_of(device);
+    int      driver = 0, nvrtc_major = 0, nvrtc_minor = 0, ordinal = cuda->ordinal;
+
+    cudaDriverGetVersion(&driver);
+    nvrtcVersion(&nvrtc_major, &nvrtc_minor);
+    snprintf(device->class_text, sizeof device->class_text,
+             "compute_capability=%d.%d\ncublaslt=%zu\ncuda_driver=%d\ncudnn=%zu\ndevice=cuda\necc=%d\nkernels=%d\nl2_bytes=%zu\n"
+             "memory_bus_bits=%d\nmemory_clock_khz=%d\nmemory_gib=%zu\nname=%s\nnvrtc=%d.%d\npower_limit_w=%u\nshare_percent=%d\n"
+             "sm_clock_khz=%d\nsm_count=%d\n",
+             cuda->cc / 10, cuda->cc % 10, cublasLtGetVersion(), driver, cudnnGetVersion(), attribute(ordinal, cudaDevAttrEccEnabled),
+             KERNELS_REVISION, cuda->l2_bytes, attribute(ordinal, cudaDevAttrGlobalMemoryBusWidth),
+             attribute(ordinal, cudaDevAttrMemoryClockRate), memory_bytes >> 30, gpu_name, nvrtc_major, nvrtc_minor,
+             pf_nvml_power_limit_w(cuda->nvml_device), share_percent, attribute(ordinal, cudaDevAttrClockRate), cuda->sm_count);
+    pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
+    short_name(gpu_name, device->class_name, sizeof device->class_name);
+}
+
+static uint64_t capabilities(int cc)
+{
+    uint64_t caps = PF_CAP_CUDA | PF_CAP_CUDNN | PF_CAP_CUBLASLT | PF_CAP_NVRTC;
+
+    if (cc >= 75) caps |= PF_CAP_SM75;
+    if (cc >= 80) caps |= PF_CAP_SM80;
+    if (cc >= 89) caps |= PF_CAP_SM89;
+    if (cc == 90) caps |= PF_CAP_SM90;
+    return caps;
+}
+
+static pf_status read_properties(pf_device *device, int share_percent, pf_err *err)
+{
+    pf_cuda              *cuda = pf_cuda_of(device);
+    struct cudaDeviceProp properties;
+    char                  bus_id[32] = {0};
+
+    memset(&properties, 0, sizeof properties);
+    PF_CUDA_TRY(err, cudaSetDevice(cuda->ordinal));
+    PF_CUDA_TRY(err, cudaGetDeviceProperties(&properties, cuda->ordinal));
+    PF_CUDA_TRY(err, cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, cuda->ordinal));
+    cuda->sm_count = properties.multiProcessorCount;
+    cuda->cc = properties.major * 10 + properties.minor;
+    cuda->l2_bytes = (size_t)properties.l2CacheSize;
+    cuda->nvml_device = pf_nvml_find(bus_id);
+    device->compute_units = cuda->sm_count;
+    device->cache_bytes = cuda->l2_bytes;
+    device->memory_bytes = properties.totalGlobalMem;
+    device->caps = capabilities(cuda->cc);
+    describe_class(device, properties.name, properties.totalGlobalMem, share_percent);
+    return PF_OK;
+}
+
+static pf_status check_count(int ordinal, pf_err *err)
+{
+    int         count = 0;
+    cudaError_t error = cudaGetDeviceCount(&count);
+
+    if (error != cudaSuccess) return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: no CUDA driver answers here (%s)", ordinal, cudaGetErrorString(error));
+    if (ordinal >= count) return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: this machine has %d CUDA device(s)", ordinal, count);
+    return PF_OK;
+}
+
+pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err)
+{
+    pf_device *device = NULL;
+    int        share = options && options->share_percent ? options->share_percent : 100;
+    pf_status  st = check_count(ordinal, err);
+
+    *out = NULL;
+    if (st) return st;
+    device = pf_calloc(1, sizeof *device);
+    if (!device) return PF_FAIL_MEMORY(err, sizeof *device);
+    device->impl = pf_calloc(1, sizeof(pf_cuda));
+    if (!device->impl) {
+        pf_free(device);
+        return PF_FAIL_MEMORY(err, sizeof(pf_cuda));
+    }
+    device->ops = &cuda_ops;
+    device->kind = PF_DEVICE_CUDA;
+    snprintf(device->name, sizeof device->name, "cuda:%d", ordinal);
+    pf_cuda_of(device)->ordinal = ordinal;
+    st = read_properties(device, share, err);
+    if (st) {
+        cuda_close(device);
+        return pf_err_add(err, st, "opening cuda:%d", ordinal);
+    }
+    *out = device;
+    return PF_OK;
+}

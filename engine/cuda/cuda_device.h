@@ -1,0 +1,41 @@
+/* The CUDA device behind pf_device, and what its tactics share.
+   A pf_stream is a cudaStream_t, a pf_event a cudaEvent_t, a pf_device_graph a cudaGraphExec_t: cast, not wrapped. */
+#ifndef PF_ENGINE_CUDA_DEVICE_H
+#define PF_ENGINE_CUDA_DEVICE_H
+
+#include <cublasLt.h>
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "engine/device.h"
+
+typedef struct pf_cuda {
+    int                   ordinal;
+    int                   sm_count;         /* that this process may use: an MPS share lowers it */
+    int                   cc;               /* compute capability: 90 */
+    size_t                l2_bytes;
+    cudnnHandle_t         cudnn;            /* made when first asked for */
+    cublasLtHandle_t      cublaslt;
+    cudnnBackendDescriptor_t device_property;   /* for cuDNN without a handle */
+    void                 *nvml_device;
+} pf_cuda;
+
+static inline pf_cuda     *pf_cuda_of(const pf_device *device) { return device->impl; }
+static inline cudaStream_t pf_cuda_stream(pf_stream *stream) { return (cudaStream_t)stream; }
+
+pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err);
+/* Handles are made at first use: opening the libraries takes most of a warm start. */
+pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err);
+pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err);
+
+#define PF_CUDA_TRY(err, call)                                                                                    \
+    do {                                                                                                          \
+        cudaError_t pf_cuda_error_ = (call);                                                                      \
+        if (pf_cuda_error_ != cudaSuccess)                                                                        \
+            return PF_FAIL((err), pf_cuda_status(pf_cuda_error_), "%s: %s", #call, cudaGetErrorString(pf_cuda_error_)); \
+    } while (0)
+
+pf_status pf_cuda_status(cudaError_t error);    /* NO_SPACE for memory, DEVICE otherwise */
+
+#endif

@@ -1,0 +1,171 @@
+#include "engine/cuda/program.h"
+
+#include <nvrtc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128 };
+
+typedef struct program_impl {
+    cudaLibrary_t library;
+    cudaKernel_t  kernel;
+    pf_program    launch;               /* without its source */
+    pf_digest     source;
+    uint8_t      *cubin; size_t cubin_bytes;
+    uint32_t      in_count, out_count;
+} program_impl;
+
+void pf_program_clear(pf_program *program)
+{
+    pf_buf_clear(&program->source);
+    memset(program, 0, sizeof *program);
+}
+
+/* The first line of NVRTC's log that says "error". */
+static pf_status compile_failed(nvrtcProgram handle, nvrtcResult result, pf_err *err)
+{
+    size_t bytes = 0;
+    char  *log = NULL, *line = NULL, *end = NULL;
+
+    if (nvrtcGetProgramLogSize(handle, &bytes) == NVRTC_SUCCESS) log = pf_calloc(1, bytes + 1);
+    if (log) nvrtcGetProgramLog(handle, log);
+    line = log ? strstr(log, "error") : NULL;
+    end = line ? strchr(line, '\n') : NULL;
+    if (end) *end = 0;
+    PF_FAIL(err, PF_INTERNAL, "generated code does not compile (%s): %s", nvrtcGetErrorString(result), line ? line : "no log");
+    pf_free(log);
+    return PF_INTERNAL;
+}
+
+static pf_status take_cubin(nvrtcProgram handle, pf_buf *cubin, pf_err *err)
+{
+    size_t bytes = 0;
+    char  *data = NULL;
+    bool   fine = false;
+
+    if (nvrtcGetCUBINSize(handle, &bytes) != NVRTC_SUCCESS || bytes > CUBIN_LIMIT_BYTES) return PF_FAIL(err, PF_INTERNAL, "NVRTC gave no machine code");
+    data = pf_alloc(bytes);
+    if (!data) return PF_FAIL_MEMORY(err, bytes);
+    fine = nvrtcGetCUBIN(handle, data) == NVRTC_SUCCESS && pf_buf_put(cubin, data, bytes);
+    pf_free(data);
+    return fine ? PF_OK : PF_FAIL(err, PF_NO_SPACE, "machine code of %zu bytes does not fit", bytes);
+}
+
+pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, pf_err *err)
+{
+    char         arch[32] = {0};
+    const char  *options[] = { arch, "--std=c++17", "-default-device", "--fmad=true", "-lineinfo" };
+    nvrtcProgram handle = NULL;
+    nvrtcResult  result = NVRTC_SUCCESS;
+    pf_status    st = PF_OK;
+
+    snprintf(arch, sizeof arch, cc == 90 ? "--gpu-architecture=sm_%da" : "--gpu-architecture=sm_%d", cc);
+    result = nvrtcCreateProgram(&handle, (const char *)program->source.data, "region.cu", 0, NULL, NULL);
+    if (result != NVRTC_SUCCESS) return PF_FAIL(err, PF_INTERNAL, "NVRTC: %s", nvrtcGetErrorString(result));
+    result = nvrtcCompileProgram(handle, sizeof options / sizeof *options, options);
+    st = result == NVRTC_SUCCESS ? take_cubin(handle, cubin, err) : compile_failed(handle, result, err);
+    nvrtcDestroyProgram(&handle);
+    return st;
+}
+
+/* Saved form: digest of the source, machine code. */
+static bool adopt_saved(program_impl *impl, const void *saved, size_t bytes)
+{
+    if (bytes <= sizeof impl->source || memcmp(saved, &impl->source, sizeof impl->source) != 0) return false;
+    impl->cubin_bytes = bytes - sizeof impl->source;
+    impl->cubin = pf_alloc(impl->cubin_bytes);
+    if (!impl->cubin) return false;
+    memcpy(impl->cubin, (const uint8_t *)saved + sizeof impl->source, impl->cubin_bytes);
+    return true;
+}
+
+static pf_status compile_into(pf_device *device, const pf_program *program, program_impl *impl, pf_err *err)
+{
+    pf_buf    cubin = {0};
+    pf_status st = PF_OK;
+
+    pf_buf_init(&cubin, CUBIN_LIMIT_BYTES);
+    st = pf_program_compile(program, pf_cuda_of(device)->cc, &cubin, err);
+    if (!st) {
+        impl->cubin = pf_buf_take(&cubin, &impl->cubin_bytes);
+        if (!impl->cubin) st = PF_FAIL_MEMORY(err, impl->cubin_bytes);
+    }
+    pf_buf_clear(&cubin);
+    return st;
+}
+
+static pf_status load(program_impl *impl, pf_err *err)
+{
+    PF_CUDA_TRY(err, cudaLibraryLoadData(&impl->library, impl->cubin, NULL, NULL, 0, NULL, NULL, 0));
+    PF_CUDA_TRY(err, cudaLibraryGetKernel(&impl->kernel, impl->library, "kernel"));
+    if (impl->launch.shared_bytes > 48 * 1024)
+        PF_CUDA_TRY(err, cudaFuncSetAttribute((const void *)impl->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)impl->launch.shared_bytes));
+    return PF_OK;
+}
+
+pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
+                             size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_step      *step = pf_step_new(tactic, sizeof(program_impl));
+    program_impl *impl = step ? step->impl : NULL;
+    pf_status     st = PF_OK;
+
+    *out = NULL;
+    if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
+    impl->launch = *program;
+    memset(&impl->launch.source, 0, sizeof impl->launch.source);
+    impl->in_count = p->graph->input_count;
+    impl->out_count = p->graph->output_count;
+    if (impl->in_count + impl->out_count > ARGUMENTS_MAX) st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
+    pf_digest_of(program->source.data, program->source.size, &impl->source);
+    step->capturable = true;
+    step->in_place = -1;
+    if (!st && !(saved && adopt_saved(impl, saved, saved_bytes))) st = compile_into(device, program, impl, err);
+    if (!st) st = load(impl, err);
+    if (st) {
+        pf_step_free(step);
+        return st;
+    }
+    *out = step;
+    return PF_OK;
+}
+
+pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
+{
+    const program_impl *impl = step->impl;
+    const pf_program   *launch = &impl->launch;
+    void               *arguments[ARGUMENTS_MAX];
+    cudaLaunchAttribute early = { .id = cudaLaunchAttributeProgrammaticStreamSerialization };
+    cudaLaunchConfig_t  config = { .gridDim = { launch->grid[0], launch->grid[1], launch->grid[2] },
+                                   .blockDim = { launch->block[0], launch->block[1], launch->block[2] },
+                                   .dynamicSmemBytes = launch->shared_bytes, .stream = pf_cuda_stream(stream) };
+
+    for (uint32_t i = 0; i < impl->in_count; i++) arguments[i] = (void *)&bindings->in[i];
+    for (uint32_t i = 0; i < impl->out_count; i++) arguments[impl->in_count + i] = (void *)&bindings->out[i];
+    early.val.programmaticStreamSerializationAllowed = 1;
+    if (launch->dependent_launch) {
+        config.attrs = &early;
+        config.numAttrs = 1;
+    }
+    PF_CUDA_TRY(err, cudaLaunchKernelExC(&config, (const void *)impl->kernel, arguments));
+    return PF_OK;
+}
+
+pf_status pf_program_save(const pf_step *step, pf_buf *out, pf_err *err)
+{
+    const program_impl *impl = step->impl;
+
+    pf_buf_put(out, &impl->source, sizeof impl->source);
+    return pf_buf_put(out, impl->cubin, impl->cubin_bytes) ? PF_OK : PF_FAIL_MEMORY(err, impl->cubin_bytes);
+}
+
+void pf_program_release(pf_step *step)
+{
+    program_impl *impl = step->impl;
+
+    if (impl->library) cudaLibraryUnload(impl->library);
+    pf_free(impl->cubin);
+}

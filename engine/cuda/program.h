@@ -1,0 +1,28 @@
+/* A generated kernel: source, launch shape, and the machine code that NVRTC makes of it.
+   Making and compiling need no device; loading does. */
+#ifndef PF_ENGINE_CUDA_PROGRAM_H
+#define PF_ENGINE_CUDA_PROGRAM_H
+
+#include "base/buf.h"
+#include "engine/cuda/cuda_device.h"
+#include "engine/tactic.h"
+
+typedef struct pf_program {
+    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, then all outputs */
+    uint32_t grid[3], block[3];
+    uint32_t shared_bytes;      /* dynamic */
+    bool     dependent_launch;  /* the kernel waits for its predecessor itself (griddepcontrol): may be launched early */
+} pf_program;
+
+void      pf_program_clear(pf_program *program);
+/* Compiles for compute capability cc (90: sm_90a) into cubin. Errors   INTERNAL with NVRTC's first error line: our generator is at fault. */
+pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, pf_err *err);
+
+/* A step of one generated kernel: the impl of every tactic that generates code. saved: what pf_program_save gave, used when it is of the same source. */
+pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
+                             size_t saved_bytes, pf_step **out, pf_err *err);
+pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
+pf_status pf_program_save(const pf_step *step, pf_buf *out, pf_err *err);
+void      pf_program_release(pf_step *step);
+
+#endif
