@@ -13,7 +13,9 @@ static const char *name_of(unsigned i)
 {
     static char name[32];
 
-    snprintf(name, sizeof name, i ? "layer%u/conv" : "", i);    /* the empty name is a name too */
+    if (i == 0)
+        return "";      /* is a name too */
+    snprintf(name, sizeof name, "layer%u/conv", i);
     return name;
 }
 
