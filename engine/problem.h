@@ -1,7 +1,9 @@
 /* A region made self-contained: what one tactic solves.  Ops, shapes, layouts and numerics, no weights: it has a canonical text and a
    hash, can be timed by any agent of the right class, cached across models, replayed and tested.
    A problem is a small graph whose inputs and outputs carry layouts. Inputs marked constant are weights: known when a plan is made, so a
-   tactic may pack them once. Constants of at most PF_PROBLEM_CLEAR elements are held in the graph itself and are part of the text.
+   tactic may pack them once. Constants of at most PF_PROBLEM_CLEAR elements are held in the graph itself and are part of the text, unless
+   an op of class ANCHOR reads them: what that reads is always an input.
+   A change of layout is a problem too: one `identity` node whose input and output layouts differ.
    Its dims may be symbols (then it stands for a family, as plans store it); only a bound one is timed and hashed for the timing db. */
 #ifndef PF_ENGINE_PROBLEM_H
 #define PF_ENGINE_PROBLEM_H
@@ -10,7 +12,7 @@
 #include "engine/graph.h"
 #include "engine/layout.h"
 
-enum { PF_PROBLEM_CLEAR = 4 };
+enum { PF_PROBLEM_CLEAR = 4, PF_PROBLEM_VALUES = 256 };    /* most inputs, and most outputs, of a problem */
 enum { PF_NUMERICS_TF32 = 1, PF_NUMERICS_F16_ACCUMULATE = 2, PF_NUMERICS_F8_FAST = 4 };
 
 typedef struct pf_problem {
@@ -33,6 +35,10 @@ void      pf_problem_free(pf_problem *problem);
 pf_status pf_problem_with_layouts(const pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts, pf_problem **out, pf_err *err);
 /* The same with symbols replaced by numbers: bindings by name, as the outer graph's symbol order gives them. */
 pf_status pf_problem_bind(const pf_problem *problem, const pf_dims *outer, const int64_t *bindings, pf_problem **out, pf_err *err);
+bool      pf_problem_is_bound(const pf_problem *problem);  /* every dim is a number */
+/* The change of layout of one tensor. dims: of the graph that shape's symbols belong to (NULL when it has none). */
+pf_status pf_problem_reformat(const pf_dims *dims, pf_dtype dtype, const pf_shape *shape, pf_layout from, pf_layout to, pf_problem **out,
+                              pf_err *err);
 pf_status pf_problem_parse(const char *text, pf_problem **out, pf_err *err);       /* of its text: hash is equal again */
 /* Work and least traffic of a bound problem: multiply-adds count 2; bytes read once and written once. */
 void      pf_problem_cost(const pf_problem *problem, double *flops, double *bytes);

@@ -21,7 +21,7 @@ typedef struct pf_tactic pf_tactic;
 typedef struct pf_step {
     const pf_tactic *tactic;
     size_t   workspace_bytes;   /* scratch for one run, 256-byte aligned by the caller */
-    size_t   packed_bytes;      /* of the packed constants; 0: constants are bound as they are, LINEAR */
+    size_t   packed_bytes;      /* of the packed constants; 0: constants are bound as they are. Their layout is always LINEAR */
     bool     capturable;        /* may be enqueued while a stream is captured */
     int32_t  in_place;          /* input that output 0 may overwrite, or -1 */
     void    *impl;              /* owned by the tactic */
@@ -65,6 +65,10 @@ struct pf_tactic {
     pf_status (*save)(const pf_step *step, pf_buf *out, pf_err *err);
     void (*release)(pf_step *step);     /* frees impl */
 };
+
+#define PF_TACTIC(name) extern const pf_tactic pf_tactic_##name;
+#include "engine/tactics.def"
+#undef PF_TACTIC
 
 const pf_tactic *pf_tactic_at(uint32_t index);                  /* table order breaks ties; NULL past the end */
 const pf_tactic *pf_tactic_find(const char *name);              /* NULL when there is none */
