@@ -128,3 +128,19 @@ void pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packe
 {
     move(from, tensor, false, packed, linear);
 }
+
+/* Only one of channels and places counts more than one: then their order says nothing. */
+bool pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape)
+{
+    bool    one_place = true;
+    int64_t block = rows[a].block > rows[b].block ? rows[a].block : rows[b].block;
+
+    if (a == b || shape->rank < 3)
+        return true;
+    for (int32_t i = 2; i < shape->rank; i++)
+        one_place = one_place && shape->dim[i] == 1;
+    if (block > 1)              /* channels in blocks: whole ones, and either one place or both layouts keep the block together */
+        return pf_dim_is_number(shape->dim[1]) && shape->dim[1] % block == 0
+            && (one_place || (shape->dim[1] == block && a != PF_LAYOUT_LINEAR && b != PF_LAYOUT_LINEAR));
+    return one_place || shape->dim[1] == 1;
+}

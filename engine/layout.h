@@ -16,6 +16,8 @@ pf_layout   pf_layout_from_name(const char *name);               /* PF_LAYOUT_CO
 bool        pf_layout_fits(pf_layout layout, int32_t rank);
 /* Bytes of a tensor in that layout, padding included. */
 pf_status   pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes, pf_err *err);
+/* Do a and b put the elements of a tensor of that shape at the same places, so that no conversion is needed? Symbols count as any number. */
+bool        pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape);
 /* Host conversion between LINEAR and any layout; padding is written as zero. tensor gives dtype and dims; both buffers are whole. */
 void        pf_layout_pack(pf_layout to, const pf_tensor *tensor, const void *linear, void *packed);
 void        pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packed, void *linear);
