@@ -129,18 +129,26 @@ void pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packe
     move(from, tensor, false, packed, linear);
 }
 
-/* Only one of channels and places counts more than one: then their order says nothing. */
+/* Channels that follow each other in memory: all for CHANNELS_LAST, 1 for LINEAR. */
+static int64_t channel_run(pf_layout layout, int64_t channels)
+{
+    return rows[layout].block > 1 ? rows[layout].block : layout == PF_LAYOUT_CHANNELS_LAST ? channels : 1;
+}
+
 bool pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape)
 {
     bool    one_place = true;
-    int64_t block = rows[a].block > rows[b].block ? rows[a].block : rows[b].block;
+    int64_t channels = 0;
 
     if (a == b || shape->rank < 3)
         return true;
+    channels = shape->dim[1];
     for (int32_t i = 2; i < shape->rank; i++)
         one_place = one_place && shape->dim[i] == 1;
-    if (block > 1)              /* channels in blocks: whole ones, and either one place or both layouts keep the block together */
-        return pf_dim_is_number(shape->dim[1]) && shape->dim[1] % block == 0
-            && (one_place || (shape->dim[1] == block && a != PF_LAYOUT_LINEAR && b != PF_LAYOUT_LINEAR));
-    return one_place || shape->dim[1] == 1;
+    if (rows[a].block > 1 || rows[b].block > 1) {           /* padding must be absent from both */
+        if (pf_dim_is_symbolic(channels) || stored_channels(a, channels) != channels || stored_channels(b, channels) != channels)
+            return false;
+        return one_place || channel_run(a, channels) == channel_run(b, channels);
+    }
+    return one_place || channels == 1;
 }
