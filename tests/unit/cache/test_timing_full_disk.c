@@ -1,0 +1,71 @@
+/* A timing db on a real full file system: a tmpfs of 384 KiB in a mount namespace of this process alone. */
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/cache/timing_samples.h"
+
+enum { ENOUGH = 5000 };         /* merges that cannot all fit */
+
+static bool mount_small(const char *path)
+{
+    int flags = CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0);
+
+    if (unshare(flags) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        return false;
+    return mount("tmpfs", path, "tmpfs", 0, "size=384k") == 0;
+}
+
+static void problem_text(int number, char out[64])
+{
+    snprintf(out, 64, "problem %d\n", number);
+}
+
+static void a_full_disk_is_said_and_loses_nothing(void **state)
+{
+    char             text[64];
+    pf_timing_db    *db = sample_open(*state);
+    pf_timing_record record = {0};
+    pf_err           err = {0};
+    pf_status        status = PF_OK;
+    int              stored = 0;
+
+    sample_record(&record, "t", 50, 5);
+    while (!status && stored < ENOUGH) {
+        problem_text(stored, text);
+        status = pf_timing_db_merge(db, SAMPLE_CLASS, text, &record, &err);
+        stored += !status;
+    }
+    assert_true(stored > 10);
+    test_fails(status, PF_NO_SPACE, &err);
+    pf_timing_record_clear(&record);
+    pf_timing_db_close(db);
+    db = sample_open(*state);
+    for (int i = 0; i < stored; i++) {
+        problem_text(i, text);
+        sample_lookup(db, SAMPLE_CLASS, text, &record);
+        assert_int_equal(record.count, 1);
+        pf_timing_record_clear(&record);
+    }
+    pf_timing_db_close(db);
+}
+
+int main(void)
+{
+    const char *folder = test_path("small");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(a_full_disk_is_said_and_loses_nothing, (void *)folder),
+    };
+    int failed = 0;
+
+    if (mkdir(folder, 0700) || !mount_small(folder)) {
+        print_message("skipped: this user may not mount a tmpfs\n");
+        return TEST_SKIPPED;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    umount2(folder, MNT_DETACH);
+    return failed;
+}
