@@ -478,14 +478,13 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
         const pf_value *in = node->in[i] == PF_NONE ? NULL : pf_graph_value(graph, node->in[i]);
 
         if (in && !cg_storage_type(in->dtype)) return "element type without a CUDA form";
-        if (in && !pf_shape_is_static(&in->shape)) return "dims are symbols";
         if (in && in->shape.rank > 6) return "rank over 6";
     }
     for (uint32_t i = 0; i < node->out_count; i++) {
         const pf_value *out = pf_graph_value(graph, node->out[i]);
 
         if (!cg_storage_type(out->dtype)) return "element type without a CUDA form";
-        if (!pf_shape_is_static(&out->shape) || out->shape.rank > 6) return "dims are symbols, or rank over 6";
+        if (out->shape.rank < 0 || out->shape.rank > 6) return "rank over 6";
     }
     if (node->op == PF_OP_RANGE) return declines_range(graph, node);
     if (node->op == PF_OP_PAD) return declines_pad(graph, node);

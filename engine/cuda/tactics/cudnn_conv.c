@@ -1,0 +1,461 @@
+/* Convolution with its epilogue through cuDNN's graph backend.  Tunings are engine configurations: "e=<engine> <knob>=<value> ...".
+
+   The order of operations decides what cuDNN offers: convolution, then the residual, then the bias, then the activation, with FP32 virtual tensors
+   and the bias in the type of the data, gets its precompiled kernels; bias before residual loses nine in ten of them (measured, cuDNN 9.19).
+   So the epilogue is brought into that order here, whatever order the graph has. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/cuda/cudnn_graph.h"
+#include "engine/cuda/tactics.h"
+#include "engine/op.h"
+#include "engine/ops/attrs.h"
+
+enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, NONE = -1, HEURISTIC_CONFIGS = 64, PACK_ALIGNMENT = 256 };
+
+/* What the problem's graph says, as input indices of the problem. */
+typedef struct conv_form {
+    const pf_node *conv;
+    int            x, w, bias, residual;
+    const pf_node *activation;          /* NULL: none */
+    bool           residual_last;       /* added behind the activation */
+} conv_form;
+
+/* ---- Recognizing the region */
+
+static int input_of(const pf_graph *graph, pf_value_id value)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        if (graph->inputs[i] == value) return (int)i;
+    return NONE;
+}
+
+/* A constant of one number per channel: [C,1,1] or [1,C,1,1] against [N,C,H,W]. */
+static bool is_per_channel(const pf_problem *p, int input, int64_t channels)
+{
+    const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
+
+    return p->in_constant[input] && ((shape->rank == 3 && shape->dim[0] == channels && shape->dim[1] == 1 && shape->dim[2] == 1) ||
+                                     (shape->rank == 4 && shape->dim[0] == 1 && shape->dim[1] == channels && shape->dim[2] == 1 && shape->dim[3] == 1));
+}
+
+static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, conv_form *form)
+{
+    const pf_graph *graph = p->graph;
+    pf_value_id     other = node->in[0] == chain ? node->in[1] : node->in[0];
+    int             input = input_of(graph, other);
+    const pf_shape *out = &pf_graph_value(graph, node->out[0])->shape;
+
+    if (input == NONE || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
+    if (form->bias == NONE && !form->activation && form->residual == NONE && is_per_channel(p, input, out->dim[1])) {
+        form->bias = input;
+        return NULL;
+    }
+    if (form->residual != NONE || !pf_shape_equal(&pf_graph_value(graph, other)->shape, out)) return "an addition that is neither bias nor residual";
+    form->residual = input;
+    form->residual_last = form->activation != NULL;
+    return NULL;
+}
+
+typedef struct activation { pf_op_kind op; cudnnPointwiseMode_t mode; } activation;
+
+/* Activations that are one pointwise operation of cuDNN. clip and hard_swish are made of several. */
+static const activation activations[] = {
+    { PF_OP_RELU, CUDNN_POINTWISE_RELU_FWD },       { PF_OP_SIGMOID, CUDNN_POINTWISE_SIGMOID_FWD }, { PF_OP_TANH, CUDNN_POINTWISE_TANH_FWD },
+    { PF_OP_GELU, CUDNN_POINTWISE_GELU_FWD },       { PF_OP_GELU_TANH, CUDNN_POINTWISE_GELU_APPROX_TANH_FWD },
+    { PF_OP_SWISH, CUDNN_POINTWISE_SWISH_FWD },     { PF_OP_SOFTPLUS, CUDNN_POINTWISE_SOFTPLUS_FWD },
+};
+
+static const activation *find_activation(pf_op_kind op)
+{
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
+        if (activations[i].op == op) return &activations[i];
+    return NULL;
+}
+
+static bool takes_activation(const pf_node *node)
+{
+    const pf_pointwise_attrs *attrs = node->attrs;
+
+    if (node->op == PF_OP_SWISH) return attrs->p == 1;
+    return find_activation(node->op) || node->op == PF_OP_HARD_SWISH || node->op == PF_OP_CLIP;
+}
+
+static const char *take_conv(const pf_problem *p, const pf_node *node, conv_form *form)
+{
+    form->conv = node;
+    form->x = input_of(p->graph, node->in[0]);
+    form->w = input_of(p->graph, node->in[1]);
+    form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? input_of(p->graph, node->in[2]) : NONE;
+    if (form->x == NONE || form->w == NONE || !p->in_constant[form->w]) return "weights are computed";
+    return form->bias != NONE && !p->in_constant[form->bias] ? "bias is computed" : NULL;
+}
+
+static const char *recognize(const pf_problem *p, conv_form *form)
+{
+    const pf_graph *graph = p->graph;
+    pf_value_id     chain = PF_NONE;
+
+    *form = (conv_form){ .x = NONE, .w = NONE, .bias = NONE, .residual = NONE };
+    if (graph->output_count != 1) return "several outputs";
+    for (uint32_t n = 0; n < graph->node_count; n++) {
+        const pf_node *node = &graph->nodes[n];
+        const char    *reason = NULL;
+
+        if (!node->live) continue;
+        if (chain == PF_NONE) reason = node->op == PF_OP_CONV ? take_conv(p, node, form) : "no convolution first";
+        else if (node->op == PF_OP_ADD) reason = take_add(p, node, chain, form);
+        else if (form->activation || form->residual_last || !takes_activation(node) || node->in[0] != chain) reason = "an epilogue that cuDNN lacks";
+        else form->activation = node;
+        if (reason) return reason;
+        chain = node->out[0];
+    }
+    return chain == graph->outputs[0] ? NULL : "the output is not the end of the chain";
+}
+
+static bool x_is_padded(const pf_problem *p, const conv_form *form)
+{
+    return p->in_layout[form->x] == PF_LAYOUT_C8 && pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1] <= 8;
+}
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    conv_form       form;
+    const char     *reason = recognize(p, &form);
+    const pf_value *x = NULL;
+
+    (void)device;
+    if (reason) return reason;
+    x = pf_graph_value(p->graph, p->graph->inputs[form.x]);
+    if (x->shape.rank != 4) return "not a convolution over two spatial dims";
+    if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
+    if (((const pf_conv_attrs *)form.conv->attrs)->auto_pad) return "padding depends on a symbol";
+    if (p->in_layout[form.x] != PF_LAYOUT_CHANNELS_LAST && !x_is_padded(p, &form)) return "x is not channels-last";
+    if (form.residual != NONE && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST) return "residual is not channels-last";
+    return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? NULL : "output is not channels-last";
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    conv_form form;
+
+    (void)device;
+    if (index > 1 || recognize(p, &form)) return false;
+    for (uint32_t i = 0; i < p->graph->input_count; i++) in[i] = PF_LAYOUT_LINEAR;
+    in[form.x] = out[0] = PF_LAYOUT_CHANNELS_LAST;
+    if (form.residual != NONE) in[form.residual] = PF_LAYOUT_CHANNELS_LAST;
+    if (index == 0) return true;
+    in[form.x] = PF_LAYOUT_C8;          /* few channels, padded to eight: a stem */
+    return pf_graph_value(p->graph, p->graph->inputs[form.x])->shape.dim[1] < 8;
+}
+
+/* ---- The cuDNN graph */
+
+typedef struct conv_scalars { float value[SCALARS_MAX]; int count; } conv_scalars;
+
+static int64_t channels_in(const pf_problem *p, const conv_form *form)
+{
+    int64_t c = pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1];
+
+    return x_is_padded(p, form) ? 8 : c;
+}
+
+static void nhwc_strides(const int64_t d[4], int64_t stride[4])
+{
+    stride[0] = d[1] * d[2] * d[3];
+    stride[1] = 1;
+    stride[2] = d[1] * d[3];
+    stride[3] = d[1];
+}
+
+static pf_cudnn_tensor nhwc(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type, const int64_t d[4])
+{
+    int64_t stride[4] = {0};
+
+    nhwc_strides(d, stride);
+    return uid ? pf_cudnn_tensor_new(g, uid, type, 4, d, stride) : pf_cudnn_virtual(g, type, 4, d, stride);
+}
+
+typedef struct builder { pf_cudnn_graph *g; const int64_t *y; cudnnDataType_t type; conv_scalars *scalars; int left; pf_cudnn_tensor last; } builder;
+
+/* The next result: the output when no operation is left, otherwise virtual and FP32. */
+static pf_cudnn_tensor next(builder *b)
+{
+    return --b->left == 0 ? nhwc(b->g, UID_Y, b->type, b->y) : nhwc(b->g, 0, CUDNN_DATA_FLOAT, b->y);
+}
+
+static void apply(builder *b, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor other)
+{
+    pf_cudnn_tensor y = next(b);
+
+    pf_cudnn_pointwise(b->g, mode, x, other, y);
+    b->last = y;
+}
+
+static pf_cudnn_tensor scalar(builder *b, double value)
+{
+    int at = b->scalars->count++;
+
+    b->scalars->value[at] = (float)value;
+    return pf_cudnn_scalar(b->g, UID_SCALAR + at, 4);
+}
+
+static int activation_operations(const pf_node *node)
+{
+    return !node ? 0 : node->op == PF_OP_HARD_SWISH ? 5 : node->op == PF_OP_CLIP ? 2 : 1;
+}
+
+/* hard_swish(a) = a * min(max(a / 6 + 1/2, 0), 1); RELU's own clip attributes lose every fast configuration. */
+static void apply_activation(builder *b, const pf_node *node)
+{
+    const pf_pointwise_attrs *attrs = node->attrs;
+    pf_cudnn_tensor           a = b->last;
+
+    if (node->op == PF_OP_CLIP) {
+        if (attrs->p == 0) apply(b, CUDNN_POINTWISE_RELU_FWD, a, NULL);
+        else apply(b, CUDNN_POINTWISE_MAX, a, scalar(b, attrs->p));
+        apply(b, CUDNN_POINTWISE_MIN, b->last, scalar(b, attrs->q));
+    } else if (node->op == PF_OP_HARD_SWISH) {
+        apply(b, CUDNN_POINTWISE_MUL, a, scalar(b, 1.0 / 6.0));
+        apply(b, CUDNN_POINTWISE_ADD, b->last, scalar(b, 0.5));
+        apply(b, CUDNN_POINTWISE_RELU_FWD, b->last, NULL);
+        apply(b, CUDNN_POINTWISE_MIN, b->last, scalar(b, 1.0));
+        apply(b, CUDNN_POINTWISE_MUL, b->last, a);
+    } else apply(b, find_activation(node->op)->mode, a, NULL);
+}
+
+static void add_convolution(builder *b, const pf_problem *p, const conv_form *form)
+{
+    const pf_conv_attrs *attrs = form->conv->attrs;
+    const pf_shape      *x = &pf_graph_value(p->graph, p->graph->inputs[form->x])->shape;
+    const pf_shape      *w = &pf_graph_value(p->graph, p->graph->inputs[form->w])->shape;
+    int64_t              c = channels_in(p, form);
+    int64_t              x_dim[4] = { x->dim[0], c, x->dim[2], x->dim[3] }, w_dim[4] = { w->dim[0], c / attrs->groups, w->dim[2], w->dim[3] };
+    pf_cudnn_tensor      x_tensor = nhwc(b->g, UID_X, b->type, x_dim), w_tensor = nhwc(b->g, UID_W, b->type, w_dim), y = next(b);
+
+    pf_cudnn_convolution(b->g, x_tensor, w_tensor, y, 2, attrs->pads.at, attrs->pads.at + 2, attrs->strides.at, attrs->dilations.at);
+    b->last = y;
+}
+
+static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const conv_form *form, conv_scalars *scalars)
+{
+    const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[0]);
+    int64_t         bias_dim[4] = { 1, out->shape.dim[1], 1, 1 };
+    builder         b = { .g = g, .y = out->shape.dim, .type = pf_cudnn_type(out->dtype), .scalars = scalars };
+    bool            residual = form->residual != NONE;
+
+    b.left = 1 + (form->bias != NONE) + residual + activation_operations(form->activation);
+    add_convolution(&b, p, form);
+    if (residual && !form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_Z, b.type, b.y));
+    if (form->bias != NONE) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_BIAS, b.type, bias_dim));
+    if (form->activation) apply_activation(&b, form->activation);
+    if (residual && form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_Z, b.type, b.y));
+    pf_cudnn_finish(g);
+}
+
+/* ---- Tunings */
+
+static bool config_equal(const pf_cudnn_config *a, const pf_cudnn_config *b)
+{
+    size_t bytes = sizeof a->type[0] * (size_t)a->knob_count;
+
+    return a->engine == b->engine && a->knob_count == b->knob_count && !memcmp(a->type, b->type, bytes) && !memcmp(a->value, b->value, bytes);
+}
+
+static pf_status add_config(const pf_cudnn_config *configs, int at, pf_tuning_list *out, pf_err *err)
+{
+    char text[PF_TUNING_BYTES * 2] = {0};
+
+    for (int i = 0; i < at; i++)
+        if (config_equal(&configs[i], &configs[at])) return PF_OK;
+    pf_cudnn_config_print(&configs[at], text, sizeof text);
+    return strlen(text) < PF_TUNING_BYTES ? pf_tuning_add(out, err, "%s", text) : PF_OK;
+}
+
+/* On the fast path the first choice of the heuristics is within 2 % of the best over a network, single layers up to 18 % (measured on an H100):
+   a handful is worth timing, FALLBACK only when asked for everything. */
+static int configs_at(int effort) { return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : HEURISTIC_CONFIGS; }
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    pf_cudnn_config *configs = pf_calloc(HEURISTIC_CONFIGS, sizeof *configs);
+    pf_cudnn_graph  *g = pf_calloc(1, sizeof *g);
+    conv_scalars     scalars = {0};
+    conv_form        form;
+    cudnnHandle_t    handle = NULL;
+    int              count = 0, want = configs_at(effort);
+    bool             tf32 = p->numerics & PF_NUMERICS_TF32;
+    bool             fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
+    pf_status        st = configs && g ? pf_cuda_cudnn((pf_device *)device, &handle, err) : PF_FAIL_MEMORY(err, sizeof *g);
+
+    if (!st) {
+        recognize(p, &form);
+        pf_cudnn_graph_init(g, handle);
+        build_graph(g, p, &form, &scalars);
+        st = pf_cudnn_graph_status(g, "a convolution", err);
+    }
+    if (!st) {
+        count = pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_A, tf32, fp32, configs, want);
+        if (count < want && (effort > 3 || count < 2))
+            count += pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_FALLBACK, tf32, fp32, configs + count, want - count);
+        if (!count) st = PF_FAIL(err, PF_UNSUPPORTED, "cuDNN lists no engine for this convolution");
+    }
+    for (int i = 0; i < count && !st; i++) st = add_config(configs, i, out, err);
+    if (g) pf_cudnn_graph_clear(g);
+    pf_free(g);
+    pf_free(configs);
+    return st;
+}
+
+/* ---- Steps */
+
+typedef struct conv_impl {
+    cudnnBackendDescriptor_t plan;
+    pf_device               *device;
+    conv_scalars             scalars;
+    conv_form                form;
+    size_t                   bias_offset;       /* in the packed constants */
+    pf_digest                problem;
+} conv_impl;
+
+static size_t weight_bytes(const pf_problem *p, const conv_form *form)
+{
+    const pf_value *w = pf_graph_value(p->graph, p->graph->inputs[form->w]);
+    int64_t         groups = ((const pf_conv_attrs *)form->conv->attrs)->groups;
+
+    return pf_dtype_bytes(w->dtype, (uint64_t)(w->shape.dim[0] * (channels_in(p, form) / groups) * w->shape.dim[2] * w->shape.dim[3]));
+}
+
+/* Saved form: hash of the problem, JSON of the plan. Of another problem (other bindings of the same symbols) only the configuration holds. */
+static void adopt_saved(conv_impl *impl, const void *saved, size_t bytes, cudnnHandle_t handle)
+{
+    if (saved && bytes > sizeof impl->problem && !memcmp(saved, &impl->problem, sizeof impl->problem))
+        impl->plan = pf_cudnn_plan_from_json(handle, (const char *)saved + sizeof impl->problem, bytes - sizeof impl->problem);
+}
+
+static pf_status make_plan(conv_impl *impl, const pf_problem *p, const char *tuning, cudnnHandle_t handle, pf_err *err)
+{
+    pf_cudnn_graph *g = pf_calloc(1, sizeof *g);
+    pf_cudnn_config config;
+    pf_status       st = PF_OK;
+
+    if (!g) return PF_FAIL_MEMORY(err, sizeof *g);
+    pf_cudnn_graph_init(g, handle);
+    impl->scalars.count = 0;
+    build_graph(g, p, &impl->form, &impl->scalars);
+    if (!impl->plan) {
+        if (!pf_cudnn_config_parse(tuning, &config)) st = PF_FAIL(err, PF_INVALID, "cudnn_conv has no tuning '%s'", tuning);
+        else impl->plan = pf_cudnn_plan(g, &config);
+    }
+    if (!st && !impl->plan) st = pf_cudnn_graph_status(g, "an engine configuration", err);
+    pf_cudnn_graph_clear(g);
+    pf_free(g);
+    return st;
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_step      *step = pf_step_new(&pf_tactic_cudnn_conv, sizeof(conv_impl));
+    conv_impl    *impl = step ? step->impl : NULL;
+    cudnnHandle_t handle = NULL;
+    pf_status     st = PF_OK;
+
+    *out = NULL;
+    if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
+    impl->device = device;
+    impl->problem = p->hash;
+    recognize(p, &impl->form);
+    st = pf_cuda_cudnn(device, &handle, err);
+    if (!st) {
+        adopt_saved(impl, saved, saved_bytes, handle);
+        st = make_plan(impl, p, tuning, handle, err);
+    }
+    if (st) {
+        pf_step_free(step);
+        return st;
+    }
+    impl->bias_offset = (weight_bytes(p, &impl->form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
+    step->packed_bytes = impl->bias_offset;
+    if (impl->form.bias != NONE) {
+        const pf_value *bias = pf_graph_value(p->graph, p->graph->inputs[impl->form.bias]);
+
+        step->packed_bytes += pf_dtype_bytes(bias->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &bias->shape));
+    }
+    step->workspace_bytes = (size_t)pf_cudnn_plan_workspace(impl->plan);
+    step->capturable = true;
+    step->in_place = -1;
+    *out = step;
+    return PF_OK;
+}
+
+/* O I H W to O H W I, with I padded by zeros. */
+static void pack_weights(const pf_tensor *w, int64_t channels, void *packed)
+{
+    size_t         bytes = pf_dtype_bytes(w->dtype, 1);
+    int64_t        o_count = w->dim[0], i_count = w->dim[1], taps = w->dim[2] * w->dim[3];
+    const uint8_t *from = w->data;
+    uint8_t       *to = packed;
+
+    memset(packed, 0, (size_t)(o_count * taps * channels) * bytes);
+    for (int64_t o = 0; o < o_count; o++)
+        for (int64_t i = 0; i < i_count; i++)
+            for (int64_t t = 0; t < taps; t++)
+                memcpy(to + (size_t)((o * taps + t) * channels + i) * bytes, from + (size_t)((o * i_count + i) * taps + t) * bytes, bytes);
+}
+
+static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+{
+    const conv_impl *impl = step->impl;
+    const pf_tensor *w = &constants[impl->form.w];
+    int64_t          groups = ((const pf_conv_attrs *)impl->form.conv->attrs)->groups;
+
+    (void)err;
+    memset(packed, 0, step->packed_bytes);
+    pack_weights(w, channels_in(p, &impl->form) / groups, packed);
+    if (impl->form.bias != NONE) memcpy((uint8_t *)packed + impl->bias_offset, constants[impl->form.bias].data, constants[impl->form.bias].bytes);
+    return PF_OK;
+}
+
+static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
+{
+    const conv_impl *impl = step->impl;
+    int64_t          uids[5 + SCALARS_MAX] = { UID_X, UID_W, UID_Y };
+    void            *pointers[5 + SCALARS_MAX] = { bindings->in[impl->form.x], bindings->packed, bindings->out[0] };
+    int              count = 3;
+
+    if (impl->form.bias != NONE) {
+        uids[count] = UID_BIAS;
+        pointers[count++] = (uint8_t *)bindings->packed + impl->bias_offset;
+    }
+    if (impl->form.residual != NONE) {
+        uids[count] = UID_Z;
+        pointers[count++] = bindings->in[impl->form.residual];
+    }
+    for (int i = 0; i < impl->scalars.count; i++) {
+        uids[count] = UID_SCALAR + i;
+        pointers[count++] = (void *)&impl->scalars.value[i];
+    }
+    return pf_cudnn_execute(impl->device, impl->plan, uids, pointers, count, bindings->workspace, stream, err);
+}
+
+static pf_status save(const pf_step *step, pf_buf *out, pf_err *err)
+{
+    const conv_impl *impl = step->impl;
+
+    pf_buf_put(out, &impl->problem, sizeof impl->problem);
+    return pf_cudnn_plan_json(impl->plan, out, err);
+}
+
+static void release(pf_step *step)
+{
+    conv_impl *impl = step->impl;
+
+    if (impl->plan) cudnnBackendDestroyDescriptor(impl->plan);
+}
+
+const pf_tactic pf_tactic_cudnn_conv = {
+    .name = "cudnn_conv", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_CUDNN,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pack,
+    .enqueue = enqueue, .save = save, .release = release,
+};
