@@ -314,7 +314,7 @@ typedef struct conv_impl {
     cudnnBackendDescriptor_t plan;
     pf_device               *device;
     conv_scalars             scalars;
-    conv_form                form;
+    int                      x, bias, residual; /* inputs of the problem, or NONE */
     size_t                   bias_offset;       /* in the packed constants */
     pf_digest                problem;
 } conv_impl;
@@ -334,7 +334,7 @@ static void adopt_saved(conv_impl *impl, const void *saved, size_t bytes, cudnnH
         impl->plan = pf_cudnn_plan_from_json(handle, (const char *)saved + sizeof impl->problem, bytes - sizeof impl->problem);
 }
 
-static pf_status make_plan(conv_impl *impl, const pf_problem *p, const char *tuning, cudnnHandle_t handle, pf_err *err)
+static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form *form, const char *tuning, cudnnHandle_t handle, pf_err *err)
 {
     pf_cudnn_graph *g = pf_calloc(1, sizeof *g);
     pf_cudnn_config config;
@@ -343,7 +343,7 @@ static pf_status make_plan(conv_impl *impl, const pf_problem *p, const char *tun
     if (!g) return PF_FAIL_MEMORY(err, sizeof *g);
     pf_cudnn_graph_init(g, handle);
     impl->scalars.count = 0;
-    build_graph(g, p, &impl->form, &impl->scalars);
+    build_graph(g, p, form, &impl->scalars);
     if (!impl->plan) {
         if (!pf_cudnn_config_parse(tuning, &config)) st = PF_FAIL(err, PF_INVALID, "cudnn_conv has no tuning '%s'", tuning);
         else impl->plan = pf_cudnn_plan(g, &config);
@@ -354,10 +354,30 @@ static pf_status make_plan(conv_impl *impl, const pf_problem *p, const char *tun
     return st;
 }
 
+static void measure(pf_step *step, const pf_problem *p, const conv_form *form)
+{
+    conv_impl *impl = step->impl;
+
+    impl->x = form->x;
+    impl->bias = form->bias;
+    impl->residual = form->residual;
+    impl->bias_offset = (weight_bytes(p, form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
+    step->packed_bytes = impl->bias_offset;
+    if (form->bias != NONE) {
+        const pf_value *bias = pf_graph_value(p->graph, p->graph->inputs[form->bias]);
+
+        step->packed_bytes += pf_dtype_bytes(bias->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &bias->shape));
+    }
+    step->workspace_bytes = (size_t)pf_cudnn_plan_workspace(impl->plan);
+    step->capturable = true;
+    step->in_place = -1;
+}
+
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step      *step = pf_step_new(&pf_tactic_cudnn_conv, sizeof(conv_impl));
     conv_impl    *impl = step ? step->impl : NULL;
+    conv_form     form;
     cudnnHandle_t handle = NULL;
     pf_status     st = PF_OK;
 
@@ -365,26 +385,17 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->device = device;
     impl->problem = p->hash;
-    recognize(p, &impl->form);
+    recognize(p, &form);
     st = pf_cuda_cudnn(device, &handle, err);
     if (!st) {
         adopt_saved(impl, saved, saved_bytes, handle);
-        st = make_plan(impl, p, tuning, handle, err);
+        st = make_plan(impl, p, &form, tuning, handle, err);
     }
     if (st) {
         pf_step_free(step);
         return st;
     }
-    impl->bias_offset = (weight_bytes(p, &impl->form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
-    step->packed_bytes = impl->bias_offset;
-    if (impl->form.bias != NONE) {
-        const pf_value *bias = pf_graph_value(p->graph, p->graph->inputs[impl->form.bias]);
-
-        step->packed_bytes += pf_dtype_bytes(bias->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &bias->shape));
-    }
-    step->workspace_bytes = (size_t)pf_cudnn_plan_workspace(impl->plan);
-    step->capturable = true;
-    step->in_place = -1;
+    measure(step, p, &form);
     *out = step;
     return PF_OK;
 }
@@ -407,13 +418,15 @@ static void pack_weights(const pf_tensor *w, int64_t channels, void *packed)
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
     const conv_impl *impl = step->impl;
-    const pf_tensor *w = &constants[impl->form.w];
-    int64_t          groups = ((const pf_conv_attrs *)impl->form.conv->attrs)->groups;
+    conv_form        form;
+    int64_t          groups = 1;
 
     (void)err;
+    recognize(p, &form);
+    groups = ((const pf_conv_attrs *)form.conv->attrs)->groups;
     memset(packed, 0, step->packed_bytes);
-    pack_weights(w, channels_in(p, &impl->form) / groups, packed);
-    if (impl->form.bias != NONE) memcpy((uint8_t *)packed + impl->bias_offset, constants[impl->form.bias].data, constants[impl->form.bias].bytes);
+    pack_weights(&constants[form.w], channels_in(p, &form) / groups, packed);
+    if (form.bias != NONE) memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
 
@@ -421,16 +434,16 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
 {
     const conv_impl *impl = step->impl;
     int64_t          uids[5 + SCALARS_MAX] = { UID_X, UID_W, UID_Y };
-    void            *pointers[5 + SCALARS_MAX] = { bindings->in[impl->form.x], bindings->packed, bindings->out[0] };
+    void            *pointers[5 + SCALARS_MAX] = { bindings->in[impl->x], bindings->packed, bindings->out[0] };
     int              count = 3;
 
-    if (impl->form.bias != NONE) {
+    if (impl->bias != NONE) {
         uids[count] = UID_BIAS;
         pointers[count++] = (uint8_t *)bindings->packed + impl->bias_offset;
     }
-    if (impl->form.residual != NONE) {
+    if (impl->residual != NONE) {
         uids[count] = UID_Z;
-        pointers[count++] = bindings->in[impl->form.residual];
+        pointers[count++] = bindings->in[impl->residual];
     }
     for (int i = 0; i < impl->scalars.count; i++) {
         uids[count] = UID_SCALAR + i;

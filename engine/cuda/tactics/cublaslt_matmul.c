@@ -1,0 +1,344 @@
+/* Matrix products with bias, activation and residual through cuBLASLt.  Tunings are its algorithm descriptors: "a=<64 bytes in hex>", which the
+   library promises to understand in the same version (the version is part of the device class).
+
+   cuBLASLt is column-major, so the transpose is asked for: rows of D are features, which is also the dimension along which its bias runs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/cuda/cuda_device.h"
+#include "engine/cuda/tactics.h"
+#include "engine/op.h"
+#include "engine/ops/attrs.h"
+
+enum { NONE = -1, ALGORITHMS_MAX = 64, WORKSPACE_LIMIT_BYTES = 32 << 20 };
+
+/* y[batch,m,n] = activation(x[batch,m,k] w[k,n] + bias[n] + residual); a stride of 0 repeats an operand over the batch. */
+typedef struct matmul_form {
+    int     x, w, bias, residual;           /* inputs of the problem, or NONE */
+    int     epilogue;                       /* PF_OP_RELU, PF_OP_GELU_TANH, or PF_OP_NONE */
+    bool    trans_x, trans_w;
+    float   alpha;
+    int64_t batch, m, n, k, x_stride, w_stride;
+} matmul_form;
+
+static int input_of(const pf_graph *graph, pf_value_id value)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        if (graph->inputs[i] == value) return (int)i;
+    return NONE;
+}
+
+static const pf_shape *shape_of(const pf_problem *p, int input) { return &pf_graph_value(p->graph, p->graph->inputs[input])->shape; }
+
+/* [n] or [1,..,1,n] */
+static bool is_row(const pf_shape *shape, pf_dim n)
+{
+    for (int d = 0; d + 1 < shape->rank; d++)
+        if (shape->dim[d] != 1) return false;
+    return shape->rank >= 1 && shape->dim[shape->rank - 1] == n;
+}
+
+static const char *take_product(const pf_problem *p, const pf_node *node, matmul_form *form)
+{
+    const pf_matmul_attrs *matmul = node->op == PF_OP_MATMUL ? node->attrs : NULL;
+    const pf_gemm_attrs   *gemm = node->op == PF_OP_GEMM ? node->attrs : NULL;
+
+    if (!matmul && !gemm) return "no matrix product first";
+    form->x = input_of(p->graph, node->in[0]);
+    form->w = input_of(p->graph, node->in[1]);
+    form->trans_x = matmul ? matmul->trans_a : gemm->trans_a;
+    form->trans_w = matmul ? matmul->trans_b : gemm->trans_b;
+    form->alpha = gemm ? (float)gemm->alpha : 1;
+    if (form->x == NONE || form->w == NONE) return "an operand inside the region";
+    if (gemm && node->in_count > 2 && node->in[2] != PF_NONE) {
+        form->bias = input_of(p->graph, node->in[2]);
+        if (gemm->beta != 1 || form->bias == NONE || !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
+            return "a gemm whose third operand is no row";
+    }
+    return NULL;
+}
+
+static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, matmul_form *form)
+{
+    const pf_shape *out = &pf_graph_value(p->graph, node->out[0])->shape;
+    int             other = input_of(p->graph, node->in[0] == chain ? node->in[1] : node->in[0]);
+
+    if (other == NONE || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
+    if (!pf_shape_equal(&pf_graph_value(p->graph, chain)->shape, out)) return "an addition that broadcasts the product";
+    if (form->bias == NONE && is_row(shape_of(p, other), out->dim[out->rank - 1])) form->bias = other;
+    else if (form->residual == NONE && pf_shape_equal(shape_of(p, other), out)) form->residual = other;
+    else return "an addition that is neither bias nor residual";
+    return NULL;
+}
+
+/* Adds come first, one activation last: what the library's epilogues compute. */
+static const char *recognize(const pf_problem *p, matmul_form *form)
+{
+    const pf_graph *graph = p->graph;
+    pf_value_id     chain = PF_NONE;
+
+    memset(form, 0, sizeof *form);
+    form->x = form->w = form->bias = form->residual = NONE;
+    if (graph->output_count != 1) return "several outputs";
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const pf_node *node = &graph->nodes[i];
+        const char    *reason = NULL;
+
+        if (!node->live) continue;
+        if (chain == PF_NONE) reason = take_product(p, node, form);
+        else if (form->epilogue) reason = "something behind the activation";
+        else if (node->op == PF_OP_ADD) reason = take_add(p, node, chain, form);
+        else if (node->op == PF_OP_RELU || node->op == PF_OP_GELU_TANH) form->epilogue = node->op;
+        else reason = "an epilogue that cuBLASLt lacks";
+        if (reason) return reason;
+        chain = node->out[0];
+    }
+    return chain == graph->outputs[0] ? NULL : "the output is not the end of the chain";
+}
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    matmul_form form;
+    const char *reason = recognize(p, &form);
+    pf_dtype    dtype = PF_DTYPE_NONE;
+
+    (void)device;
+    if (reason) return reason;
+    dtype = pf_graph_value(p->graph, p->graph->outputs[0])->dtype;
+    if (dtype != PF_F16 && dtype != PF_BF16 && dtype != PF_F32) return "element type";
+    for (uint32_t i = 0; i < p->graph->input_count; i++) {
+        if (pf_graph_value(p->graph, p->graph->inputs[i])->dtype != dtype) return "mixed element types";
+        if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
+    }
+    if (p->out_layout[0] != PF_LAYOUT_LINEAR) return "not linear";
+    if (shape_of(p, form.x)->rank < 2 || shape_of(p, form.w)->rank < 2) return "a vector operand";
+    return NULL;
+}
+
+/* Sizes of a bound problem. A two-dim w takes all leading dims of x as rows; otherwise both are batches, equal or repeated whole. */
+static const char *measure(const pf_problem *p, matmul_form *form)
+{
+    const pf_shape *x = shape_of(p, form->x), *w = shape_of(p, form->w);
+    int64_t         x_batch = 1, w_batch = 1;
+
+    for (int d = 0; d + 2 < x->rank; d++) x_batch *= x->dim[d];
+    for (int d = 0; d + 2 < w->rank; d++) w_batch *= w->dim[d];
+    form->m = x->dim[x->rank - (form->trans_x ? 1 : 2)];
+    form->k = x->dim[x->rank - (form->trans_x ? 2 : 1)];
+    form->n = w->dim[w->rank - (form->trans_w ? 2 : 1)];
+    form->batch = x_batch > w_batch ? x_batch : w_batch;
+    if ((x_batch != 1 && x_batch != form->batch) || (w_batch != 1 && w_batch != form->batch)) return "batches that broadcast in part";
+    if (x->rank > 2 && w->rank > 2 && x_batch != 1 && w_batch != 1)
+        for (int d = 1; d + 2 < x->rank && d + 2 < w->rank; d++)
+            if (x->dim[x->rank - 2 - d] != w->dim[w->rank - 2 - d]) return "batches that broadcast in part";
+    if (w_batch == 1 && !form->trans_x) {
+        form->m *= x_batch;
+        form->batch = x_batch = 1;
+    }
+    form->x_stride = x_batch == 1 ? 0 : form->m * form->k;
+    form->w_stride = w_batch == 1 ? 0 : form->k * form->n;
+    return NULL;
+}
+
+/* ---- The library's descriptors: plain structs, no heap. */
+
+typedef struct lt_problem {
+    cublasLtMatmulDescOpaque_t   operation;
+    cublasLtMatrixLayoutOpaque_t a, b, c, d;
+} lt_problem;
+
+static cudaDataType_t cuda_type(pf_dtype dtype) { return dtype == PF_F16 ? CUDA_R_16F : dtype == PF_BF16 ? CUDA_R_16BF : CUDA_R_32F; }
+
+static cublasLtEpilogue_t epilogue_of(const matmul_form *form)
+{
+    bool bias = form->bias != NONE;
+
+    if (form->epilogue == PF_OP_RELU) return bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
+    if (form->epilogue == PF_OP_GELU_TANH) return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+    return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+static void layout(cublasLtMatrixLayoutOpaque_t *out, cudaDataType_t type, int64_t rows, int64_t columns, int64_t batch, int64_t stride)
+{
+    int32_t count = (int32_t)batch;
+
+    cublasLtMatrixLayoutInit(out, type, (uint64_t)rows, (uint64_t)columns, rows);
+    cublasLtMatrixLayoutSetAttribute(out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count);
+    cublasLtMatrixLayoutSetAttribute(out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride);
+}
+
+static void describe(const pf_problem *p, const matmul_form *form, lt_problem *lt)
+{
+    pf_dtype            dtype = pf_graph_value(p->graph, p->graph->outputs[0])->dtype;
+    cudaDataType_t      type = cuda_type(dtype);
+    cublasComputeType_t compute = dtype == PF_F32 && (p->numerics & PF_NUMERICS_TF32) ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cublasOperation_t   a_op = form->trans_w ? CUBLAS_OP_T : CUBLAS_OP_N, b_op = form->trans_x ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasLtEpilogue_t  epilogue = epilogue_of(form);
+    int64_t             y_stride = form->batch == 1 ? 0 : form->m * form->n;
+
+    cublasLtMatmulDescInit(&lt->operation, compute, CUDA_R_32F);
+    cublasLtMatmulDescSetAttribute(&lt->operation, CUBLASLT_MATMUL_DESC_TRANSA, &a_op, sizeof a_op);
+    cublasLtMatmulDescSetAttribute(&lt->operation, CUBLASLT_MATMUL_DESC_TRANSB, &b_op, sizeof b_op);
+    cublasLtMatmulDescSetAttribute(&lt->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    if (form->trans_w) layout(&lt->a, type, form->k, form->n, form->batch, form->w_stride);
+    else layout(&lt->a, type, form->n, form->k, form->batch, form->w_stride);
+    if (form->trans_x) layout(&lt->b, type, form->m, form->k, form->batch, form->x_stride);
+    else layout(&lt->b, type, form->k, form->m, form->batch, form->x_stride);
+    layout(&lt->c, type, form->n, form->m, form->batch, y_stride);
+    layout(&lt->d, type, form->n, form->m, form->batch, y_stride);
+}
+
+/* The bias pointer's value tells heuristics its alignment: one like those that run time gives. */
+static void set_bias(lt_problem *lt, const void *pointer)
+{
+    cublasLtMatmulDescSetAttribute(&lt->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &pointer, sizeof pointer);
+}
+
+static void set_preference(cublasLtMatmulPreferenceOpaque_t *preference, size_t workspace)
+{
+    cublasLtMatmulPreferenceInit(preference);
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+}
+
+static int algorithms_at(int effort) { return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : ALGORITHMS_MAX; }
+
+static pf_status add_algorithm(const cublasLtMatmulHeuristicResult_t *result, pf_tuning_list *out, pf_err *err)
+{
+    char           hex[2 * sizeof result->algo + 1] = {0};
+    const uint8_t *bytes = (const uint8_t *)&result->algo;
+
+    for (size_t i = 0; i < sizeof result->algo; i++) snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    return pf_tuning_add(out, err, "a=%s", hex);
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    cublasLtMatmulHeuristicResult_t  results[ALGORITHMS_MAX];
+    cublasLtMatmulPreferenceOpaque_t preference;
+    cublasLtHandle_t                 handle = NULL;
+    lt_problem                       lt;
+    matmul_form                      form;
+    int                              count = 0;
+    const char                      *reason = recognize(p, &form);
+    pf_status                        st = PF_OK;
+
+    if (!reason) reason = measure(p, &form);
+    if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
+    st = pf_cuda_cublaslt((pf_device *)device, &handle, err);
+    if (st) return st;
+    describe(p, &form, &lt);
+    set_bias(&lt, (const void *)(uintptr_t)256);
+    set_preference(&preference, WORKSPACE_LIMIT_BYTES);
+    if (cublasLtMatmulAlgoGetHeuristic(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &preference, algorithms_at(effort), results, &count) !=
+            CUBLAS_STATUS_SUCCESS || !count)
+        return PF_FAIL(err, PF_UNSUPPORTED, "cuBLASLt lists no algorithm for this product");
+    for (int i = 0; i < count && !st; i++)
+        if (results[i].state == CUBLAS_STATUS_SUCCESS) st = add_algorithm(&results[i], out, err);
+    return st;
+}
+
+/* ---- Steps */
+
+typedef struct matmul_impl {
+    pf_device            *device;
+    lt_problem            lt;
+    cublasLtMatmulAlgo_t  algorithm;
+    int                   x, w, bias, residual;
+    float                 alpha, beta;
+    size_t                workspace_bytes;
+} matmul_impl;
+
+static bool parse_algorithm(const char *tuning, cublasLtMatmulAlgo_t *out)
+{
+    uint8_t *bytes = (uint8_t *)out;
+
+    if (strncmp(tuning, "a=", 2) != 0 || strlen(tuning) != 2 + 2 * sizeof *out) return false;
+    for (size_t i = 0; i < sizeof *out; i++) {
+        char  pair[3] = { tuning[2 + 2 * i], tuning[3 + 2 * i], 0 }, *end = NULL;
+
+        bytes[i] = (uint8_t)strtoul(pair, &end, 16);
+        if (*end) return false;
+    }
+    return true;
+}
+
+/* The algorithm must still be legal here; a plan at another shape of its profile may have to take the heuristics' first. */
+static pf_status settle_algorithm(matmul_impl *impl, cublasLtHandle_t handle, const char *tuning, pf_err *err)
+{
+    cublasLtMatmulHeuristicResult_t  result = {0};
+    cublasLtMatmulPreferenceOpaque_t preference;
+    lt_problem                       lt = impl->lt;
+    int                              count = 0;
+
+    if (!parse_algorithm(tuning, &impl->algorithm)) return PF_FAIL(err, PF_INVALID, "cublaslt_matmul has no tuning '%s'", tuning);
+    set_bias(&lt, (const void *)(uintptr_t)256);
+    if (cublasLtMatmulAlgoCheck(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &impl->algorithm, &result) != CUBLAS_STATUS_SUCCESS) {
+        set_preference(&preference, WORKSPACE_LIMIT_BYTES);
+        if (cublasLtMatmulAlgoGetHeuristic(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &preference, 1, &result, &count) !=
+                CUBLAS_STATUS_SUCCESS || !count)
+            return PF_FAIL(err, PF_UNSUPPORTED, "cuBLASLt refuses the algorithm and lists no other");
+        impl->algorithm = result.algo;
+    }
+    impl->workspace_bytes = result.workspaceSize;
+    return PF_OK;
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_step         *step = pf_step_new(&pf_tactic_cublaslt_matmul, sizeof(matmul_impl));
+    matmul_impl     *impl = step ? step->impl : NULL;
+    cublasLtHandle_t handle = NULL;
+    matmul_form      form;
+    const char      *reason = recognize(p, &form);
+    pf_status        st = PF_OK;
+
+    (void)saved;
+    (void)saved_bytes;
+    *out = NULL;
+    if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
+    if (!reason) reason = measure(p, &form);
+    st = reason ? PF_FAIL(err, PF_UNSUPPORTED, "%s", reason) : pf_cuda_cublaslt(device, &handle, err);
+    if (!st) {
+        impl->device = device;
+        describe(p, &form, &impl->lt);
+        st = settle_algorithm(impl, handle, tuning, err);
+    }
+    if (st) {
+        pf_step_free(step);
+        return st;
+    }
+    impl->x = form.x;
+    impl->w = form.w;
+    impl->bias = form.bias;
+    impl->residual = form.residual;
+    impl->alpha = form.alpha;
+    impl->beta = form.residual != NONE ? 1 : 0;
+    step->workspace_bytes = impl->workspace_bytes;
+    step->capturable = true;
+    step->in_place = form.residual;
+    *out = step;
+    return PF_OK;
+}
+
+static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
+{
+    const matmul_impl *impl = step->impl;
+    lt_problem         lt = impl->lt;           /* a copy: contexts that run at once bind different biases */
+    const void        *residual = impl->residual != NONE ? bindings->in[impl->residual] : bindings->out[0];
+    cublasStatus_t     status = CUBLAS_STATUS_SUCCESS;
+
+    if (impl->bias != NONE) set_bias(&lt, bindings->in[impl->bias]);
+    status = cublasLtMatmul(pf_cuda_of(impl->device)->cublaslt, &lt.operation, &impl->alpha, bindings->in[impl->w], &lt.a, bindings->in[impl->x], &lt.b,
+                            &impl->beta, residual, &lt.c, bindings->out[0], &lt.d, &impl->algorithm, bindings->workspace, impl->workspace_bytes,
+                            pf_cuda_stream(stream));
+    return status ? PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot run a product: %s", cublasLtGetStatusString(status)) : PF_OK;
+}
+
+static void release(pf_step *step) { (void)step; }
+
+const pf_tactic pf_tactic_cublaslt_matmul = {
+    .name = "cublaslt_matmul", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT,
+    .declines = declines, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+};
