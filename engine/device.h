@@ -15,7 +15,7 @@ typedef struct pf_stream pf_stream;             /* work in order; the CPU's runs
 typedef struct pf_event pf_event;
 typedef struct pf_device_graph pf_device_graph; /* a captured sequence of launches */
 
-enum { PF_CLASS_TEXT_BYTES = 2048, PF_CLASS_NAME_BYTES = 64 };
+enum { PF_DEVICE_CLASS_TEXT_BYTES = 2048, PF_DEVICE_CLASS_NAME_BYTES = 64 };
 
 typedef struct pf_device_sample { uint32_t clock_mhz, temperature_c, power_w; uint32_t throttle_bits; uint32_t foreign_processes; } pf_device_sample;
 
@@ -47,8 +47,8 @@ struct pf_device {              /* open to readers */
     const pf_device_ops *ops;
     pf_device_kind kind;
     char      name[32];                         /* "cpu", "cuda:0" */
-    char      class_name[PF_CLASS_NAME_BYTES];  /* short, for people and selectors: "cpu-avx512", "h100-sxm" */
-    char      class_text[PF_CLASS_TEXT_BYTES];  /* canonical "key=value\n" lines of all that changes timings, sorted by key */
+    char      class_name[PF_DEVICE_CLASS_NAME_BYTES];  /* short, for people and selectors: "cpu-avx512", "h100-sxm" */
+    char      class_text[PF_DEVICE_CLASS_TEXT_BYTES];  /* canonical "key=value\n" lines of all that changes timings, sorted by key */
     pf_digest class_digest;                     /* of class_text */
     uint64_t  caps;                             /* PF_CAP_* */
     int32_t   compute_units;                    /* threads, or SMs in use */
