@@ -399,27 +399,45 @@ pf_dim pf_dims_symbol(pf_dims *dims, const char *name)
     return index != UINT32_MAX ? dims->symbols[index].handle : add_symbol(dims, name, 1);
 }
 
-pf_dim pf_dims_fresh(pf_dims *dims, const char *hint)
+static pf_dim add_fresh(pf_dims *dims, const char *hint)
 {
     char name[DIM_NAME_LIMIT] = "";
 
-    if (dims->replay.next < dims->replay.end)
-        return dims->symbols[dims->replay.next++].handle;
     snprintf(name, sizeof name, "%.200s", hint);
     for (uint32_t i = 2; pf_dims_symbol_index(dims, name) != UINT32_MAX; i++)
         snprintf(name, sizeof name, "%.200s_%u", hint, i);
     return add_symbol(dims, name, 0);
 }
 
-pf_dims_replay pf_dims_replay_begin(pf_dims *dims, uint32_t next, uint32_t end)
+pf_dim pf_dims_fresh(pf_dims *dims, const char *hint)
 {
-    pf_dims_replay before = dims->replay;
+    pf_dims_scope *scope = dims->scope;
+    pf_dim         made = 0;
 
-    dims->replay = (pf_dims_replay){ next, end };
+    if (!scope)
+        return add_fresh(dims, hint);
+    if (scope->next < scope->count)
+        return dims->symbols[scope->symbols[scope->next++]].handle;
+    if (pf_grow((void **)&scope->symbols, &scope->capacity, scope->count + 1, sizeof *scope->symbols))
+        return PF_DIM_INVALID;
+    made = add_fresh(dims, hint);
+    if (made != PF_DIM_INVALID) {
+        scope->symbols[scope->count++] = dims->symbol_count - 1;
+        scope->next = scope->count;
+    }
+    return made;
+}
+
+pf_dims_scope *pf_dims_scope_enter(pf_dims *dims, pf_dims_scope *scope)
+{
+    pf_dims_scope *before = dims->scope;
+
+    dims->scope = scope;
+    scope->next = 0;
     return before;
 }
 
-void pf_dims_replay_end(pf_dims *dims, pf_dims_replay before) { dims->replay = before; }
+void pf_dims_scope_leave(pf_dims *dims, pf_dims_scope *before) { dims->scope = before; }
 
 void pf_dims_bound(pf_dims *dims, uint32_t index, int64_t low, int64_t high)
 {

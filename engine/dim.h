@@ -33,11 +33,11 @@ pf_dim      pf_dims_fresh(pf_dims *dims, const char *hint);
 /* Says that symbol `index` lies in [low, high]; min, max and ranges are simplified with it from then on. */
 void        pf_dims_bound(pf_dims *dims, uint32_t index, int64_t low, int64_t high);
 pf_dims    *pf_dims_copy(const pf_dims *dims);                   /* handles mean the same in both; NULL when out of memory */
-/* An inference that is repeated must not make new symbols: between begin and end pf_dims_fresh answers the symbols from `next` up to `end`
-   again, in order, and only then makes new ones.  end takes what begin answered. */
-typedef struct pf_dims_replay { uint32_t next, end; } pf_dims_replay;
-pf_dims_replay pf_dims_replay_begin(pf_dims *dims, uint32_t next, uint32_t end);
-void        pf_dims_replay_end(pf_dims *dims, pf_dims_replay before);
+/* An inference that is repeated must not make new symbols: inside a scope pf_dims_fresh answers the scope's symbols again, in order, and notes
+   there the ones it has to make.  enter answers the scope before, for leave.  A scope of zeros is empty; symbols is freed by its owner. */
+typedef struct pf_dims_scope { uint32_t *symbols; uint32_t count, capacity, next; } pf_dims_scope;
+pf_dims_scope *pf_dims_scope_enter(pf_dims *dims, pf_dims_scope *scope);
+void        pf_dims_scope_leave(pf_dims *dims, pf_dims_scope *before);
 uint32_t    pf_dims_symbol_count(const pf_dims *dims);
 const char *pf_dims_symbol_name(const pf_dims *dims, uint32_t index);
 uint32_t    pf_dims_symbol_index(const pf_dims *dims, const char *name);   /* UINT32_MAX when absent */
@@ -57,6 +57,9 @@ pf_dim pf_dim_max(pf_dims *dims, pf_dim a, pf_dim b);
 
 /* Value under bindings (one number per symbol, in symbol order). INVALID on overflow, division by zero or an invalid dim. */
 pf_status pf_dim_eval(const pf_dims *dims, pf_dim dim, const int64_t *bindings, int64_t *out, pf_err *err);
+/* Learns from a dim whose value was seen: binds its symbol when one is unbound (INT64_MIN) and the dim is linear in it.
+   Errors   MISMATCH: the dim has another value, or the symbol is below its bound; UNSUPPORTED: it cannot be solved with what is bound so far. */
+pf_status pf_dim_bind(const pf_dims *dims, pf_dim dim, int64_t value, int64_t *bindings, pf_err *err);
 /* Least and greatest value when symbol i lies in [low[i], high[i]]; conservative. */
 pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least, int64_t *greatest, pf_err *err);
 /* "3*batch*seq + 1", "floor(h/2)", "mod(a,b)", "min(a,b)", "max(a,b)"; what parse accepts. */

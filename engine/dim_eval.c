@@ -93,6 +93,60 @@ pf_status pf_dim_eval(const pf_dims *dims, pf_dim dim, const int64_t *bindings, 
     return eval_dim(dims, dim, bindings, out, err);
 }
 
+/* The symbol of a term that is a number times one unbound symbol, else UINT32_MAX. */
+static uint32_t unbound_symbol(const pf_dims *dims, const dim_term *term, const int64_t *bindings)
+{
+    const dim_monomial *monomial = &dims->monomials[term->monomial];
+    const dim_atom     *atom = NULL;
+
+    if (monomial->degree != 1)
+        return UINT32_MAX;
+    atom = &dims->atoms[dims->factors[monomial->first].atom];
+    return atom->kind == ATOM_SYMBOL && bindings[atom->symbol] == INT64_MIN ? atom->symbol : UINT32_MAX;
+}
+
+/* value = coefficient * symbol + rest, with rest bound. */
+static pf_status solve(const pf_dims *dims, const dim_poly *poly, int64_t value, int64_t *bindings, pf_err *err)
+{
+    uint32_t symbol = UINT32_MAX;
+    int64_t  coefficient = 0, rest = value, part = 0;
+
+    for (uint32_t i = 0; i < poly->count; i++) {
+        const dim_term *term = &dims->terms[poly->first + i];
+        uint32_t        found = symbol == UINT32_MAX ? unbound_symbol(dims, term, bindings) : UINT32_MAX;
+
+        if (found != UINT32_MAX) {
+            symbol = found;
+            coefficient = term->coefficient;
+        } else if (eval_term(dims, term, bindings, &part, NULL) || __builtin_sub_overflow(rest, part, &rest))
+            return PF_FAIL(err, PF_UNSUPPORTED, "a dim has more than one unknown");
+    }
+    if (symbol == UINT32_MAX)
+        return PF_FAIL(err, PF_UNSUPPORTED, "a dim is not linear in what is unknown");
+    if (coefficient == -1 ? rest == INT64_MIN : rest % coefficient != 0)
+        return PF_FAIL(err, PF_MISMATCH, "%lld is not a size that the expression can have", (long long)value);
+    rest /= coefficient;
+    if (rest < dims->symbols[symbol].low || rest > dims->symbols[symbol].high)
+        return PF_FAIL(err, PF_MISMATCH, "\"%s\" would be %lld, and the least it may be is %lld", dims->symbols[symbol].name, (long long)rest,
+                       (long long)dims->symbols[symbol].low);
+    bindings[symbol] = rest;
+    return PF_OK;
+}
+
+pf_status pf_dim_bind(const pf_dims *dims, pf_dim dim, int64_t value, int64_t *bindings, pf_err *err)
+{
+    int64_t have = 0;
+
+    if (!eval_dim(dims, dim, bindings, &have, NULL)) {
+        if (have == value)
+            return PF_OK;
+        return PF_FAIL(err, PF_MISMATCH, "it is %lld where %lld is needed", (long long)value, (long long)have);
+    }
+    if (!dim_is_poly(dims, dim))
+        return PF_FAIL(err, PF_MISMATCH, "the dim is invalid");
+    return solve(dims, &dims->polys[dim_index(dim)], value, bindings, err);
+}
+
 /* Intervals whose ends saturate at the ends of int64. */
 typedef struct interval { int64_t least, greatest; } interval;
 typedef struct bounds { const pf_dims *dims; const int64_t *low, *high; } bounds;

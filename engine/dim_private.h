@@ -44,7 +44,7 @@ struct pf_dims {
     dim_poly     *polys;     uint32_t poly_capacity;       dim_intern poly_table;
     dim_symbol   *symbols;   uint32_t symbol_count, symbol_capacity;
     pf_map       *names;
-    pf_dims_replay replay;
+    pf_dims_scope *scope;
 };
 
 /* An expression being worked on. */
