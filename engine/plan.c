@@ -1,0 +1,267 @@
+/* What may be asked of a plan without running it. */
+#include "engine/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* ---- Invariants */
+
+static pf_status corrupt(pf_err *err, const char *thing, uint32_t index, const char *what)
+{
+    return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: %s %u %s; fetch or build it again", thing, index, what);
+}
+
+static bool index_or_none(uint32_t index, uint32_t count)
+{
+    return index == PF_NONE || index < count;
+}
+
+static pf_status check_blob(const pf_plan *plan, uint32_t i, pf_err *err)
+{
+    const pf_plan_blob *blob = &plan->blobs[i];
+
+    if (blob->offset % PF_PLAN_ALIGNMENT || blob->offset > plan->bytes || blob->bytes > plan->bytes - blob->offset)
+        return corrupt(err, "blob", i, "lies outside of the file");
+    return PF_OK;
+}
+
+static pf_status check_weight(const pf_plan *plan, uint32_t i, pf_err *err)
+{
+    const pf_plan_value *value = &plan->values[i];
+    size_t               bytes = 0;
+
+    if (!pf_shape_is_static(&value->shape))
+        return corrupt(err, "value", i, "is a weight without a size");
+    if (value->index != PF_NONE &&
+        (pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, &bytes, NULL) || bytes != plan->blobs[value->index].bytes))
+        return corrupt(err, "value", i, "has another size than its bytes");
+    return PF_OK;
+}
+
+static pf_status check_value(const pf_plan *plan, uint32_t i, pf_err *err)
+{
+    const pf_plan_value *value = &plan->values[i];
+    const uint32_t       limit[PF_HOME_COUNT] = { [PF_HOME_ARENA] = UINT32_MAX, [PF_HOME_IO] = plan->io_count, [PF_HOME_WEIGHT] = plan->blob_count };
+
+    if (value->home >= PF_HOME_COUNT || !index_or_none(value->index, limit[value->home]) ||
+        (value->home == PF_HOME_IO && value->index == PF_NONE))
+        return corrupt(err, "value", i, "lives nowhere");
+    if (!index_or_none(value->view_of, plan->value_count))
+        return corrupt(err, "value", i, "is a view of nothing");
+    if (value->view_of != PF_NONE) {
+        const pf_plan_value *root = &plan->values[value->view_of];
+
+        if (root->view_of != PF_NONE || root->home != value->home || root->index != value->index)
+            return corrupt(err, "value", i, "is a view of something that lives elsewhere");
+    }
+    return value->home == PF_HOME_WEIGHT ? check_weight(plan, i, err) : PF_OK;
+}
+
+static pf_status check_io(const pf_plan *plan, uint32_t i, pf_err *err)
+{
+    const pf_plan_value *value = plan->io_value[i] < plan->value_count ? &plan->values[plan->io_value[i]] : NULL;
+
+    if (!value || value->home != PF_HOME_IO || value->index != i || value->layout != PF_LAYOUT_LINEAR)
+        return corrupt(err, "input or output", i, "has no value of its own");
+    if (plan->io[i].is_input && value->view_of != PF_NONE)
+        return corrupt(err, "input", i, "is a view");
+    return PF_OK;
+}
+
+static uint32_t root_of(const pf_plan *plan, uint32_t value)
+{
+    return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
+}
+
+static bool matches(const pf_plan_value *value, const pf_value *in_problem, pf_layout layout)
+{
+    return value->dtype == in_problem->dtype && value->shape.rank == in_problem->shape.rank && value->layout == layout;
+}
+
+static pf_status check_step_inputs(const pf_plan *plan, uint32_t s, const bool *written, pf_err *err)
+{
+    const pf_plan_step *step = &plan->steps[s];
+    const pf_problem   *p = step->problem;
+
+    for (uint32_t i = 0; i < p->graph->input_count; i++) {
+        const pf_value      *wanted = pf_graph_value(p->graph, p->graph->inputs[i]);
+        const pf_plan_value *value = NULL;
+
+        if (step->in[i] >= plan->value_count || !written[root_of(plan, step->in[i])])
+            return corrupt(err, "step", s, "reads what nothing wrote");
+        value = &plan->values[step->in[i]];
+        if (p->in_constant[i] && value->home != PF_HOME_WEIGHT)
+            return corrupt(err, "step", s, "takes for a weight what is none");
+        if (!matches(value, wanted, p->in_constant[i] ? PF_LAYOUT_LINEAR : p->in_layout[i]))
+            return corrupt(err, "step", s, "reads a value of another type");
+    }
+    return PF_OK;
+}
+
+static pf_status check_step_outputs(const pf_plan *plan, uint32_t s, bool *written, pf_err *err)
+{
+    const pf_plan_step *step = &plan->steps[s];
+    const pf_problem   *p = step->problem;
+
+    for (uint32_t i = 0; i < p->graph->output_count; i++) {
+        const pf_plan_value *value = step->out[i] < plan->value_count ? &plan->values[step->out[i]] : NULL;
+
+        if (!value || value->view_of != PF_NONE || value->home == PF_HOME_WEIGHT || written[step->out[i]])
+            return corrupt(err, "step", s, "writes what is not its to write");
+        if (!matches(value, pf_graph_value(p->graph, p->graph->outputs[i]), p->out_layout[i]))
+            return corrupt(err, "step", s, "writes a value of another type");
+        written[step->out[i]] = true;
+    }
+    return PF_OK;
+}
+
+static pf_status check_step(const pf_plan *plan, uint32_t s, bool *written, pf_err *err)
+{
+    const pf_plan_step *step = &plan->steps[s];
+    pf_status           st = PF_OK;
+
+    if (!step->ranked_count)
+        return corrupt(err, "step", s, "has no tactic");
+    if (!index_or_none(step->packed, plan->blob_count))
+        return corrupt(err, "step", s, "has weights outside of the file");
+    st = check_step_inputs(plan, s, written, err);
+    return st ? st : check_step_outputs(plan, s, written, err);
+}
+
+static bool is_given(const pf_plan *plan, const pf_plan_value *value)
+{
+    return value->home == PF_HOME_WEIGHT || (value->home == PF_HOME_IO && plan->io[value->index].is_input);
+}
+
+static pf_status check_steps(const pf_plan *plan, pf_err *err)
+{
+    bool     *written = pf_calloc(plan->value_count + 1, sizeof *written);
+    pf_status st = written ? PF_OK : PF_FAIL_MEMORY(err, plan->value_count);
+
+    for (uint32_t i = 0; i < plan->value_count && !st; i++)
+        written[i] = is_given(plan, &plan->values[i]);
+    for (uint32_t s = 0; s < plan->step_count && !st; s++)
+        st = check_step(plan, s, written, err);
+    for (uint32_t i = 0; i < plan->io_count && !st; i++)
+        if (!written[root_of(plan, plan->io_value[i])])
+            st = corrupt(err, "output", i, "is written by no step");
+    pf_free(written);
+    return st;
+}
+
+pf_status pf_plan_check_tables(const pf_plan *plan, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < plan->blob_count && !st; i++)
+        st = check_blob(plan, i, err);
+    for (uint32_t i = 0; i < plan->value_count && !st; i++)
+        st = check_value(plan, i, err);
+    for (uint32_t i = 0; i < plan->io_count && !st; i++)
+        st = check_io(plan, i, err);
+    return st ? st : check_steps(plan, err);
+}
+
+/* ---- Bytes */
+
+pf_status pf_plan_save(const pf_plan *plan, const char *path, pf_err *err)
+{
+    return pf_file_write(path, plan->data, plan->bytes, err);
+}
+
+/* The tables were checked when the plan was opened; what is left are the weights and the zeros between them. */
+pf_status pf_plan_verify(const pf_plan *plan, pf_err *err)
+{
+    for (uint32_t i = 0; i < plan->blob_count; i++) {
+        pf_digest digest = { 0 };
+
+        pf_digest_of(plan->data + plan->blobs[i].offset, (size_t)plan->blobs[i].bytes, &digest);
+        if (!pf_digest_equal(&digest, &plan->blobs[i].digest))
+            return corrupt(err, "weights", i, "fail their checksum");
+    }
+    return PF_OK;
+}
+
+const void *pf_plan_bytes(const pf_plan *plan, size_t *bytes)
+{
+    *bytes = plan->bytes;
+    return plan->data;
+}
+
+void pf_plan_digest(const pf_plan *plan, pf_digest *digest)
+{
+    pf_digest_of(plan->data, plan->bytes, digest);
+}
+
+/* ---- Identity */
+
+void pf_plan_key_of(const pf_plan *plan, pf_digest *key)
+{
+    *key = plan->key;
+}
+
+const char *pf_plan_class_text(const pf_plan *plan)
+{
+    return plan->class_text;
+}
+
+const char *pf_plan_class_name(const pf_plan *plan)
+{
+    return plan->class_name;
+}
+
+pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err)
+{
+    char difference[256] = "";
+
+    pf_device_class_difference(plan->class_text, device->class_text, difference, sizeof difference);
+    if (difference[0])
+        return PF_FAIL(err, PF_STALE, "the plan was made for %s and this is %s: %s; build it for this device", plan->class_name,
+                       device->class_name, difference);
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        const pf_plan_candidate *choice = &plan->steps[s].ranked[0];
+        const pf_tactic         *tactic = pf_tactic_find(choice->tactic);
+
+        if (!tactic || tactic->rev != choice->rev)
+            return PF_FAIL(err, PF_STALE, "layer \"%s\" of the plan uses revision %u of tactic %s, and this version has %s: build it again",
+                           plan->steps[s].name, choice->rev, choice->tactic, tactic ? "another one" : "no such tactic");
+    }
+    return PF_OK;
+}
+
+/* ---- Tables */
+
+uint32_t pf_plan_io_count(const pf_plan *plan)
+{
+    return plan->io_count;
+}
+
+const pf_io *pf_plan_io(const pf_plan *plan, uint32_t index)
+{
+    return index < plan->io_count ? &plan->io[index] : NULL;
+}
+
+uint32_t pf_plan_find_io(const pf_plan *plan, const char *name)
+{
+    for (uint32_t i = 0; i < plan->io_count; i++)
+        if (!strcmp(plan->io[i].name, name))
+            return i;
+    return UINT32_MAX;
+}
+
+uint32_t pf_plan_layer_count(const pf_plan *plan)
+{
+    return plan->step_count;
+}
+
+void pf_plan_layer(const pf_plan *plan, uint32_t index, pf_layer *out)
+{
+    const pf_plan_step *step = index < plan->step_count ? &plan->steps[index] : NULL;
+
+    *out = (pf_layer){ "", "", "", "", 0, 0 };
+    if (step)
+        *out = (pf_layer){ step->name, step->problem_text, step->ranked[0].tactic, step->ranked[0].tuning, step->ranked[0].time_ns,
+                           step->workspace_bytes };
+}

@@ -1,0 +1,98 @@
+/* A plan from the inside: what the builder writes, the file holds and the runtime reads.  The file: PLAN_FORMAT.md.
+   Invariants of a plan that pf_plan_open answered (it checks them; PF_CORRUPT otherwise)
+   1. Every index is within its table; texts are zero-terminated; dims parse, and use only the plan's symbols.
+   2. Inputs of a step are graph inputs, weights, or values that an earlier step wrote; each value is written once.
+   3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to them.
+   4. Views name a root: a value that is no view, with as many bytes.
+   5. Blobs lie inside the file, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
+#ifndef PF_ENGINE_PLAN_H
+#define PF_ENGINE_PLAN_H
+
+#include "base/file.h"
+#include "engine/memory_plan.h"
+#include "engine/planfarm.h"
+#include "engine/tactic.h"
+
+enum { PF_PLAN_VERSION = 1, PF_PLAN_ALIGNMENT = 256 };
+
+typedef struct pf_plan_symbol {
+    const char *name;
+    int64_t     least, usual, most;     /* PF_UNBOUND: data decides */
+} pf_plan_symbol;
+
+typedef enum pf_plan_home { PF_HOME_ARENA, PF_HOME_IO, PF_HOME_WEIGHT, PF_HOME_COUNT } pf_plan_home;
+
+typedef struct pf_plan_value {
+    const char  *name;                  /* of the graph's value; a reformatted copy has its source's name */
+    pf_dtype     dtype;
+    pf_layout    layout;
+    pf_shape     shape;                 /* dims of pf_plan.dims */
+    pf_plan_home home;
+    uint32_t     index;                 /* HOME_IO: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only packed forms are kept */
+    uint32_t     view_of;               /* PF_NONE, or the value whose bytes these are: home and index are its own */
+} pf_plan_value;
+
+typedef struct pf_plan_candidate {
+    const char *tactic, *tuning;
+    uint16_t    rev;
+    int64_t     time_ns;                /* as recorded; 0: never timed */
+} pf_plan_candidate;
+
+typedef struct pf_plan_step {
+    const char *name;                   /* of the layer, for people */
+    const char *problem_text;
+    pf_problem *problem;                /* owned */
+    uint32_t   *in, *out;               /* values, in the problem's order */
+    pf_plan_candidate *ranked;          /* [0] is the choice, the others its fallbacks, best first */
+    uint32_t    ranked_count;
+    const uint8_t *saved;               /* of ranked[0] */
+    size_t      saved_bytes;
+    uint32_t    packed;                 /* blob of ranked[0]'s packed constants, or PF_NONE */
+    uint64_t    workspace_bytes;        /* at the usual shapes */
+} pf_plan_step;
+
+typedef struct pf_plan_blob { uint64_t offset, bytes; pf_digest digest; } pf_plan_blob;     /* offset from the start of the file */
+
+/* What the builder found by running the plan once: fixed size, written last. */
+typedef struct pf_plan_check {
+    double max_rel_error;               /* of outputs against the reference at the usual shapes, rounded up to two digits; < 0: not run */
+    double max_rel_error_least;         /* the same at the least shapes */
+} pf_plan_check;
+
+struct pf_plan {
+    pf_arena       *arena;              /* owned; texts and tables */
+    pf_dims        *dims;               /* owned; symbols in the order of symbols[] */
+    const uint8_t  *data;               /* the whole file */
+    size_t          bytes;
+    pf_mapping      mapping;            /* owned when loaded from a file */
+    uint8_t        *owned;              /* when built in this process */
+    const char     *network_name, *builder_abi, *class_name, *class_text, *spec_text, *rewrites;
+    pf_digest       key, model;
+    pf_plan_check   check;
+    uint64_t        memory_bytes, memory_lower_bound_bytes;     /* as planned for the usual shapes */
+    pf_plan_symbol *symbols; uint32_t symbol_count;
+    pf_plan_value  *values;  uint32_t value_count;
+    pf_plan_step   *steps;   uint32_t step_count;
+    pf_plan_blob   *blobs;   uint32_t blob_count;
+    pf_io          *io;      uint32_t io_count;
+    uint32_t       *io_value;           /* io -> value */
+    uint64_t        weights_bytes;
+    struct pf_residents *residents;    /* owned; what runs of this plan share, by device: runtime_resident.c */
+};
+
+/* What the builder fills; everything borrowed for the call. The tables are those of struct pf_plan, blobs' bytes beside them. */
+typedef struct pf_plan_draft {
+    struct pf_plan  plan;
+    const void    **blob_data;          /* plan.blob_count; offsets and digests of plan.blobs are answered */
+} pf_plan_draft;
+
+/* Lays out and writes; *data is from pf_alloc, aligned to PF_PLAN_ALIGNMENT. */
+pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_err *err);
+/* Replaces what the draft said about the check, in the bytes that pf_plan_write gave. */
+void      pf_plan_write_check(uint8_t *data, const pf_plan_check *check);
+/* pf_plan_open, after which the plan owns data (on failure too). */
+pf_status pf_plan_take(uint8_t *data, size_t bytes, pf_plan **out, pf_err *err);
+/* Are the plan's values, steps and tables what the invariants say?  Called by pf_plan_open. */
+pf_status pf_plan_check_tables(const pf_plan *plan, pf_err *err);
+
+#endif

@@ -1,0 +1,23 @@
+/* What pf_plan_write and pf_plan_open must agree on; the same numbers stand in PLAN_FORMAT.md. */
+#ifndef PF_ENGINE_PLAN_SECTIONS_H
+#define PF_ENGINE_PLAN_SECTIONS_H
+
+#include "engine/plan.h"
+
+#define PF_PLAN_MAGIC "PFPLAN\x1a\n"    /* 8 bytes; the line end and the byte before it catch transfers as text */
+
+typedef enum pf_plan_section {
+    PF_SECTION_HEAD, PF_SECTION_SYMBOLS, PF_SECTION_VALUES, PF_SECTION_STEPS, PF_SECTION_IO, PF_SECTION_BLOBS, PF_SECTION_CHECK,
+    PF_SECTION_WEIGHTS, PF_SECTION_COUNT
+} pf_plan_section;
+
+enum {
+    PF_PLAN_HEADER_BYTES = 64,          /* magic 8, version u32, section count u32, file bytes u64, digest of the table 32, zero 8 */
+    PF_PLAN_ROW_BYTES = 56,             /* section u32, zero u32, offset u64, bytes u64, digest 32 */
+    PF_PLAN_TABLE_BYTES = PF_SECTION_COUNT * PF_PLAN_ROW_BYTES,
+    PF_PLAN_CHECK_BYTES = 16,
+    PF_PLAN_TEXT_LIMIT = 16 * 1024 * 1024,
+    PF_PLAN_TABLE_LIMIT = 1 << 24,      /* rows of any table */
+};
+
+#endif

@@ -1,0 +1,248 @@
+#include "engine/profile.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/config.h"
+#include "engine/op.h"
+
+typedef enum role { LEAST, USUAL, MOST, ROLE_COUNT } role;
+
+static const pf_config_key role_key[ROLE_COUNT] = { PF_CONFIG_min_shapes, PF_CONFIG_opt_shapes, PF_CONFIG_max_shapes };
+static const char *const   role_name[ROLE_COUNT] = { "min_shapes", "opt_shapes", "max_shapes" };
+
+static int64_t *values_of(pf_profile *profile, role r)
+{
+    int64_t *const values[ROLE_COUNT] = { profile->least, profile->usual, profile->most };
+
+    return values[r];
+}
+
+static pf_value_id find_input(const pf_graph *graph, const char *name)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        if (!strcmp(graph->values[graph->inputs[i]].name, name))
+            return graph->inputs[i];
+    return PF_NONE;
+}
+
+/* The symbol that dim is, or UINT32_MAX when it is a number or an expression. */
+static uint32_t plain_symbol(pf_dims *dims, pf_dim dim, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)) == dim)
+            return i;
+    return UINT32_MAX;
+}
+
+static pf_status bind_dim(pf_graph *graph, pf_profile *profile, role r, const pf_named_shape *wanted, int32_t d, pf_dim dim, pf_err *err)
+{
+    uint32_t symbol = UINT32_MAX;
+    int64_t *values = values_of(profile, r);
+
+    if (pf_dim_is_number(dim)) {
+        if (dim != wanted->dim[d])
+            return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %lld as dim %d, and the network has %lld there", role_name[r], wanted->name,
+                           (long long)wanted->dim[d], d, (long long)dim);
+        return PF_OK;
+    }
+    symbol = plain_symbol(graph->dims, dim, profile->count);
+    if (symbol == UINT32_MAX)       /* an expression: checked once all symbols have values */
+        return PF_OK;
+    if (values[symbol] != PF_UNBOUND && values[symbol] != wanted->dim[d])
+        return PF_FAIL(err, PF_USAGE, "%s gives the dim \"%s\" of input \"%s\" the value %lld, and another input has %lld for it", role_name[r],
+                       pf_dims_symbol_name(graph->dims, symbol), wanted->name, (long long)wanted->dim[d], (long long)values[symbol]);
+    values[symbol] = wanted->dim[d];
+    return PF_OK;
+}
+
+static pf_status no_such_input(const pf_graph *graph, const char *name, role r, pf_err *err)
+{
+    pf_buf    known = { 0 };
+    pf_status st = PF_OK;
+
+    pf_buf_init(&known, 4096);
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        pf_buf_printf(&known, "%s%s", i ? ", " : "", graph->values[graph->inputs[i]].name);
+    st = PF_FAIL(err, PF_USAGE, "%s names the input \"%s\", and the network has %.600s", role_name[r], name,
+                 known.size ? (const char *)known.data : "none");
+    pf_buf_clear(&known);
+    return st;
+}
+
+static pf_status bind_shape(pf_graph *graph, pf_profile *profile, role r, const pf_named_shape *wanted, pf_err *err)
+{
+    pf_value_id     input = find_input(graph, wanted->name);
+    const pf_shape *shape = input == PF_NONE ? NULL : &graph->values[input].shape;
+    pf_status       st = PF_OK;
+
+    if (!shape)
+        return no_such_input(graph, wanted->name, r, err);
+    if (shape->rank >= 0 && shape->rank != wanted->rank)
+        return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %d dims, and it has %d", role_name[r], wanted->name, wanted->rank, shape->rank);
+    for (int32_t d = 0; d < shape->rank && !st; d++)
+        st = bind_dim(graph, profile, r, wanted, d, shape->dim[d], err);
+    return st;
+}
+
+static pf_status bind_role(const pf_config *config, pf_graph *graph, pf_profile *profile, role r, pf_err *err)
+{
+    bool            single = pf_config_value(config, PF_CONFIG_shapes)[0] != 0;
+    pf_named_shapes shapes = { 0 };
+    pf_status       st = pf_config_shapes(config, single ? PF_CONFIG_shapes : role_key[r], &shapes, err);
+
+    for (uint32_t i = 0; i < shapes.count && !st; i++)
+        st = bind_shape(graph, profile, r, &shapes.items[i], err);
+    pf_named_shapes_clear(&shapes);
+    return st;
+}
+
+/* An input of unknown rank takes the one shape that the spec gives it. */
+static pf_status set_unknown_rank(const pf_config *config, pf_graph *graph, pf_value_id input, pf_err *err)
+{
+    const char           *name = graph->values[input].name;
+    pf_named_shapes       shapes = { 0 };
+    const pf_named_shape *wanted = NULL;
+    pf_shape              shape = { 0 };
+    pf_status             st = pf_config_shapes(config, PF_CONFIG_shapes, &shapes, err);
+
+    if (!st)
+        wanted = pf_named_shapes_find(&shapes, name);
+    if (!st && !wanted)
+        st = PF_FAIL(err, PF_USAGE, "the network does not say what shape input \"%s\" has: give it with shapes=%s:...", name, name);
+    if (wanted) {
+        shape.rank = wanted->rank;
+        memcpy(shape.dim, wanted->dim, sizeof shape.dim);
+        st = pf_graph_set_input_shape(graph, input, &shape, err);
+    }
+    pf_named_shapes_clear(&shapes);
+    return st;
+}
+
+static void mark_input_symbols(const pf_graph *graph, pf_profile *profile, bool *in_inputs)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const pf_shape *shape = &graph->values[graph->inputs[i]].shape;
+
+        for (int32_t d = 0; d < shape->rank; d++)
+            for (uint32_t s = 0; s < profile->count && pf_dim_is_symbolic(shape->dim[d]); s++)
+                in_inputs[s] |= pf_dims_symbol(graph->dims, pf_dims_symbol_name(graph->dims, s)) == shape->dim[d];
+    }
+}
+
+static pf_status complete_symbol(const pf_graph *graph, pf_profile *profile, uint32_t s, pf_err *err)
+{
+    int64_t *least = &profile->least[s], *usual = &profile->usual[s], *most = &profile->most[s];
+
+    if (*least == PF_UNBOUND && *usual == PF_UNBOUND && *most == PF_UNBOUND) {
+        *least = *usual = 1;
+        *most = PF_PROFILE_MOST;
+    }
+    if (*usual == PF_UNBOUND)
+        *usual = *most != PF_UNBOUND ? *most : *least;
+    if (*least == PF_UNBOUND)
+        *least = *usual;
+    if (*most == PF_UNBOUND)
+        *most = *usual;
+    if (*least > *usual || *usual > *most)
+        return PF_FAIL(err, PF_USAGE, "the dim \"%s\" is to lie from %lld over %lld to %lld: min_shapes, opt_shapes and max_shapes must rise",
+                       pf_dims_symbol_name(graph->dims, s), (long long)*least, (long long)*usual, (long long)*most);
+    return PF_OK;
+}
+
+/* Input dims of one value become numbers. */
+static pf_status substitute(pf_graph *graph, const int64_t *low, const int64_t *high, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < graph->input_count && !st; i++) {
+        pf_shape shape = graph->values[graph->inputs[i]].shape;
+
+        for (int32_t d = 0; d < shape.rank && !st; d++) {
+            int64_t least = 0, greatest = 1;
+
+            if (pf_dim_is_number(shape.dim[d]))
+                continue;
+            st = pf_dim_range(graph->dims, shape.dim[d], low, high, &least, &greatest, err);
+            if (!st && least == greatest)
+                shape.dim[d] = least;
+        }
+        if (!st)
+            st = pf_graph_set_input_shape(graph, graph->inputs[i], &shape, err);
+    }
+    return st;
+}
+
+static pf_status narrow(pf_graph *graph, pf_profile *profile, pf_err *err)
+{
+    int64_t  *low = pf_calloc(2 * (profile->count + 1), sizeof *low), *high = low + profile->count + 1;
+    pf_status st = PF_OK;
+
+    if (!low)
+        return PF_FAIL_MEMORY(err, 2 * (profile->count + 1) * sizeof *low);
+    for (uint32_t s = 0; s < profile->count; s++) {
+        bool bound = profile->least[s] != PF_UNBOUND;
+
+        low[s] = bound ? profile->least[s] : 0;
+        high[s] = bound ? profile->most[s] : INT32_MAX;
+        if (bound)
+            pf_dims_bound(graph->dims, s, low[s], high[s]);
+    }
+    st = substitute(graph, low, high, err);
+    if (!st)
+        st = pf_graph_infer(graph, err);
+    pf_free(low);
+    return st;
+}
+
+static pf_status allocate(pf_profile *profile, uint32_t count, pf_err *err)
+{
+    profile->count = count;
+    profile->least = pf_calloc(count + 1, sizeof *profile->least);
+    profile->usual = pf_calloc(count + 1, sizeof *profile->usual);
+    profile->most = pf_calloc(count + 1, sizeof *profile->most);
+    if (!profile->least || !profile->usual || !profile->most)
+        return PF_FAIL_MEMORY(err, 3 * (count + 1) * sizeof(int64_t));
+    for (uint32_t s = 0; s < count; s++)
+        profile->least[s] = profile->usual[s] = profile->most[s] = PF_UNBOUND;
+    return PF_OK;
+}
+
+pf_status pf_profile_apply(const pf_config *config, pf_graph *graph, pf_profile *out, pf_err *err)
+{
+    bool     *in_inputs = NULL;
+    pf_status st = PF_OK;
+
+    *out = (pf_profile){ 0 };
+    for (uint32_t i = 0; i < graph->input_count && !st; i++)
+        if (graph->values[graph->inputs[i]].kind == PF_VALUE_TENSOR && graph->values[graph->inputs[i]].shape.rank < 0)
+            st = set_unknown_rank(config, graph, graph->inputs[i], err);
+    if (!st)
+        st = allocate(out, pf_dims_symbol_count(graph->dims), err);
+    for (role r = LEAST; r < ROLE_COUNT && !st; r++)
+        st = bind_role(config, graph, out, r, err);
+    in_inputs = st ? NULL : pf_calloc(out->count + 1, sizeof *in_inputs);
+    if (!st && !in_inputs)
+        st = PF_FAIL_MEMORY(err, out->count + 1);
+    if (in_inputs)
+        mark_input_symbols(graph, out, in_inputs);
+    for (uint32_t s = 0; s < out->count && !st; s++)
+        if (in_inputs[s])
+            st = complete_symbol(graph, out, s, err);
+    if (!st)
+        st = narrow(graph, out, err);
+    pf_free(in_inputs);
+    if (st)
+        pf_profile_clear(out);
+    return st;
+}
+
+void pf_profile_clear(pf_profile *profile)
+{
+    if (!profile)
+        return;
+    pf_free(profile->least);
+    pf_free(profile->usual);
+    pf_free(profile->most);
+    *profile = (pf_profile){ 0 };
+}

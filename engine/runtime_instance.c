@@ -1,0 +1,365 @@
+/* Steps, sizes and places for one value of each symbol.  A step whose choice does not take these shapes falls back down its ranked
+   list, and the log says so. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "engine/runtime_resident.h"
+
+typedef struct making {
+    pf_resident    *resident;
+    const pf_plan  *plan;
+    pf_instance    *instance;
+    pf_memory_item *items;              /* values first, in the order in which steps write them, workspaces between them */
+    uint32_t       *item_of_value, *item_of_workspace;      /* PF_NONE: takes nothing from the arena */
+    uint32_t        item_count;
+} making;
+
+/* ---- Sizes */
+
+static pf_status shape_of(const pf_plan *plan, const pf_shape *shape, const int64_t *bindings, int64_t *dim, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (int32_t d = 0; d < shape->rank && !st; d++)
+        st = pf_dim_eval(plan->dims, shape->dim[d], bindings, &dim[d], err);
+    return st;
+}
+
+static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < plan->value_count && !st; i++) {
+        const pf_plan_value *value = &plan->values[i];
+        int64_t              dim[PF_MAX_RANK] = { 0 };
+
+        st = shape_of(plan, &value->shape, instance->bindings, dim, err);
+        if (!st)
+            st = pf_layout_bytes(value->layout, value->dtype, value->shape.rank, dim, &instance->value_bytes[i], err);
+        if (st)
+            return pf_err_add(err, st, "value \"%s\"", value->name);
+    }
+    for (uint32_t i = 0; i < plan->value_count; i++)
+        if (plan->values[i].view_of != PF_NONE && instance->value_bytes[i] != instance->value_bytes[plan->values[i].view_of])
+            return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" is a view of other bytes than its own", plan->values[i].name);
+    return PF_OK;
+}
+
+/* The plan's shapes and the problem's must agree, or a step would write past what was reserved for it. */
+static pf_status check_sizes(const pf_plan *plan, const pf_instance *instance, const uint32_t *values, const pf_graph *graph,
+                             const pf_value_id *bound, uint32_t count, pf_err *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const pf_plan_value *value = &plan->values[values[i]];
+        int64_t              dim[PF_MAX_RANK] = { 0 };
+
+        if (shape_of(plan, &value->shape, instance->bindings, dim, err) ||
+            memcmp(dim, pf_graph_value(graph, bound[i])->shape.dim, (size_t)value->shape.rank * sizeof *dim))
+            return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" has another shape than the step that uses it", value->name);
+    }
+    return PF_OK;
+}
+
+/* ---- Steps */
+
+static bool has_constants(const pf_problem *p)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (p->in_constant[i])
+            return true;
+    return false;
+}
+
+static bool keeps_constants(const pf_plan *plan, const pf_plan_step *step)
+{
+    for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
+        if (step->problem->in_constant[i] && plan->values[step->in[i]].index == PF_NONE)
+            return false;
+    return true;
+}
+
+static pf_status pack(making *m, uint32_t s, const pf_problem *p, const pf_step *prepared, pf_err *err)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    uint32_t            count = p->graph->input_count;
+    pf_tensor          *constants = pf_calloc(count + 1, sizeof *constants);
+    void               *host = pf_alloc_aligned(PF_PLAN_ALIGNMENT, prepared->packed_bytes), *device = NULL;
+    pf_device          *dev = m->resident->device;
+    pf_stream          *stream = NULL;
+    pf_status           st = constants && host ? PF_OK : PF_FAIL_MEMORY(err, prepared->packed_bytes);
+
+    for (uint32_t i = 0; i < count && !st; i++) {
+        const pf_plan_value *value = &m->plan->values[step->in[i]];
+
+        constants[i] = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
+        memcpy(constants[i].dim, value->shape.dim, sizeof constants[i].dim);
+        if (!p->in_constant[i])
+            continue;
+        constants[i].data = (void *)(uintptr_t)(m->plan->data + m->plan->blobs[value->index].offset);
+        constants[i].bytes = (size_t)m->plan->blobs[value->index].bytes;
+    }
+    if (!st)
+        st = prepared->tactic->pack(prepared, p, constants, host, err);
+    if (!st)
+        st = pf_resident_alloc(m->resident, prepared->packed_bytes, &device, err);
+    if (!st)
+        st = dev->ops->stream_new(dev, &stream, err);
+    if (!st)
+        st = dev->ops->upload(dev, stream, device, host, prepared->packed_bytes, err);
+    if (!st)
+        st = dev->ops->stream_sync(dev, stream, err);
+    if (stream)
+        dev->ops->stream_free(dev, stream);
+    m->instance->packed[s] = device;
+    m->instance->packed_here[s] = device != NULL;
+    pf_free(constants);
+    pf_free(host);
+    return st;
+}
+
+/* Finds the constants of a prepared step: packed in the plan, packed now, or as they are. */
+static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, const pf_step *prepared, pf_err *err)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    uint64_t            stored = step->packed == PF_NONE ? 0 : m->plan->blobs[step->packed].bytes;
+    pf_status           st = PF_OK;
+
+    if (!has_constants(p))
+        return PF_OK;
+    if (candidate == 0 && prepared->packed_bytes && prepared->packed_bytes == stored)
+        return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);
+    if (!keeps_constants(m->plan, step))
+        return PF_FAIL(err, PF_UNSUPPORTED, "the plan keeps the weights of this layer only as %s packs them for other shapes",
+                       step->ranked[0].tactic);
+    if (prepared->packed_bytes)
+        return pack(m, s, p, prepared, err);
+    for (uint32_t i = 0; i < p->graph->input_count && !st; i++) {
+        void *unused = NULL;
+
+        if (p->in_constant[i])
+            st = pf_resident_blob(m->resident, m->plan->values[step->in[i]].index, &unused, err);
+    }
+    return st;
+}
+
+static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, pf_err *err)
+{
+    const pf_plan_step      *step = &m->plan->steps[s];
+    const pf_plan_candidate *choice = &step->ranked[candidate];
+    const pf_tactic         *tactic = pf_tactic_find(choice->tactic);
+    const char              *reason = NULL;
+    pf_step                 *prepared = NULL;
+    pf_status                st = PF_OK;
+
+    if (!tactic || tactic->rev != choice->rev)
+        return PF_FAIL(err, PF_STALE, "this version has no revision %u of tactic %s", choice->rev, choice->tactic);
+    reason = pf_tactic_declines(tactic, m->resident->device, p);
+    if (reason)
+        return PF_FAIL(err, PF_UNSUPPORTED, "%s declines: %s", choice->tactic, reason);
+    st = tactic->prepare(m->resident->device, p, choice->tuning, candidate ? NULL : step->saved, candidate ? 0 : step->saved_bytes, &prepared,
+                         err);
+    if (!st)
+        st = bind_constants(m, s, candidate, p, prepared, err);
+    if (st) {
+        pf_step_free(prepared);
+        return st;
+    }
+    m->instance->steps[s] = prepared;
+    m->instance->ranked[s] = candidate;
+    m->instance->capturable &= prepared->capturable;
+    return PF_OK;
+}
+
+static pf_status prepare_step(making *m, uint32_t s, pf_err *err)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    pf_problem         *p = NULL;
+    pf_err              reason = { 0 };
+    pf_status           st = pf_problem_bind(step->problem, m->plan->dims, m->instance->bindings, &p, err);
+
+    if (!st)
+        st = check_sizes(m->plan, m->instance, step->in, p->graph, p->graph->inputs, p->graph->input_count, err);
+    if (!st)
+        st = check_sizes(m->plan, m->instance, step->out, p->graph, p->graph->outputs, p->graph->output_count, err);
+    if (st)
+        goto out;
+    for (uint32_t i = 0; i < step->ranked_count; i++) {
+        pf_err_clear(&reason);
+        st = try_candidate(m, s, i, p, &reason);
+        if (!st)
+            break;
+        pf_log(PF_LOG_WARN, "runtime", "fallback layer=\"%s\" tactic=%s reason=\"%s\"", step->name, step->ranked[i].tactic, reason.msg);
+    }
+    if (st)
+        st = PF_FAIL(err, st, "no tactic of the plan computes it at these shapes: %s", reason.msg);
+out:
+    pf_problem_free(p);
+    return st ? pf_err_add(err, st, "layer \"%s\"", step->name) : PF_OK;
+}
+
+/* ---- Memory */
+
+static uint32_t root_of(const pf_plan *plan, uint32_t value)
+{
+    return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
+}
+
+/* Items are made in the order of steps, so that an item may only take an earlier one. */
+static void add_items_of_step(making *m, uint32_t s)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    const pf_step      *prepared = m->instance->steps[s];
+    const pf_graph     *graph = step->problem->graph;
+
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        uint32_t v = step->out[i];
+
+        if (m->plan->values[v].home != PF_HOME_ARENA)
+            continue;
+        m->item_of_value[v] = m->item_count;
+        m->items[m->item_count++] = (pf_memory_item){ m->instance->value_bytes[v], s, s, PF_NONE, PF_NONE, 0 };
+    }
+    if (prepared->workspace_bytes) {
+        m->item_of_workspace[s] = m->item_count;
+        m->items[m->item_count++] = (pf_memory_item){ prepared->workspace_bytes, s, s, PF_NONE, PF_NONE, 0 };
+    }
+}
+
+static void extend_lifetimes(making *m, uint32_t s)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+
+    for (uint32_t i = 0; i < step->problem->graph->input_count; i++) {
+        uint32_t item = m->item_of_value[root_of(m->plan, step->in[i])];
+
+        if (item != PF_NONE)
+            m->items[item].last = s;
+    }
+}
+
+/* Output 0 may lie on an input that the step reads once, under one name. */
+static void allow_in_place(making *m, uint32_t s)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    int32_t             slot = m->instance->steps[s]->in_place;
+    uint32_t            count = step->problem->graph->input_count, taken = 0, out = m->item_of_value[step->out[0]];
+
+    if (slot < 0 || (uint32_t)slot >= count || out == PF_NONE)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        taken += root_of(m->plan, step->in[i]) == root_of(m->plan, step->in[slot]);
+    if (taken == 1)
+        m->items[out].may_take = m->item_of_value[root_of(m->plan, step->in[slot])];
+}
+
+static void place(making *m)
+{
+    pf_instance *instance = m->instance;
+
+    for (uint32_t v = 0; v < m->plan->value_count; v++)
+        if (m->item_of_value[v] != PF_NONE)
+            instance->value_offset[v] = m->items[m->item_of_value[v]].offset;
+    for (uint32_t s = 0; s < m->plan->step_count; s++)
+        if (m->item_of_workspace[s] != PF_NONE)
+            instance->workspace_offset[s] = m->items[m->item_of_workspace[s]].offset;
+}
+
+static pf_status plan_memory(making *m, pf_err *err)
+{
+    uint32_t  values = m->plan->value_count, steps = m->plan->step_count;
+    pf_status st = PF_OK;
+
+    m->items = pf_calloc(values + steps + 1, sizeof *m->items);
+    m->item_of_value = pf_alloc((values + 1) * sizeof *m->item_of_value);
+    m->item_of_workspace = pf_alloc((steps + 1) * sizeof *m->item_of_workspace);
+    if (!m->items || !m->item_of_value || !m->item_of_workspace)
+        return PF_FAIL_MEMORY(err, (values + steps) * sizeof *m->items);
+    memset(m->item_of_value, 0xff, values * sizeof *m->item_of_value);
+    memset(m->item_of_workspace, 0xff, steps * sizeof *m->item_of_workspace);
+    for (uint32_t s = 0; s < steps; s++) {
+        add_items_of_step(m, s);
+        extend_lifetimes(m, s);
+        allow_in_place(m, s);
+    }
+    st = pf_memory_plan_make(m->items, m->item_count, &m->instance->memory, err);
+    if (!st)
+        place(m);
+    return st;
+}
+
+/* ---- Instances */
+
+void pf_instance_free(pf_resident *resident, pf_instance *instance)
+{
+    if (!instance)
+        return;
+    for (uint32_t s = 0; s < resident->plan->step_count; s++) {
+        if (instance->steps)
+            pf_step_free(instance->steps[s]);
+        if (instance->packed_here && instance->packed_here[s])
+            pf_resident_free(resident, instance->packed[s]);
+    }
+    pf_free(instance->bindings);
+    pf_free(instance->steps);
+    pf_free(instance->ranked);
+    pf_free(instance->packed);
+    pf_free(instance->packed_here);
+    pf_free(instance->value_bytes);
+    pf_free(instance->value_offset);
+    pf_free(instance->workspace_offset);
+    pf_free(instance);
+}
+
+static pf_instance *instance_new(const pf_plan *plan, const int64_t *bindings)
+{
+    pf_instance *instance = pf_calloc(1, sizeof *instance);
+    uint32_t     steps = plan->step_count + 1, values = plan->value_count + 1;
+
+    if (!instance)
+        return NULL;
+    instance->capturable = true;
+    instance->bindings = pf_calloc(plan->symbol_count + 1, sizeof *instance->bindings);
+    instance->steps = pf_calloc(steps, sizeof(pf_step *));
+    instance->ranked = pf_calloc(steps, sizeof *instance->ranked);
+    instance->packed = pf_calloc(steps, sizeof(void *));
+    instance->packed_here = pf_calloc(steps, sizeof *instance->packed_here);
+    instance->value_bytes = pf_calloc(values, sizeof *instance->value_bytes);
+    instance->value_offset = pf_calloc(values, sizeof *instance->value_offset);
+    instance->workspace_offset = pf_calloc(steps, sizeof *instance->workspace_offset);
+    if (instance->bindings)
+        memcpy(instance->bindings, bindings, plan->symbol_count * sizeof *bindings);
+    return instance;
+}
+
+static bool is_whole(const pf_instance *instance)
+{
+    return instance && instance->bindings && instance->steps && instance->ranked && instance->packed && instance->packed_here &&
+           instance->value_bytes && instance->value_offset && instance->workspace_offset;
+}
+
+pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err)
+{
+    making    m = { .resident = resident, .plan = resident->plan };
+    pf_status st = PF_OK;
+
+    *out = NULL;
+    m.instance = instance_new(resident->plan, bindings);
+    if (!is_whole(m.instance))
+        st = PF_FAIL_MEMORY(err, sizeof *m.instance);
+    if (!st)
+        st = measure_values(m.plan, m.instance, err);
+    for (uint32_t s = 0; s < m.plan->step_count && !st; s++)
+        st = prepare_step(&m, s, err);
+    if (!st)
+        st = plan_memory(&m, err);
+    pf_free(m.items);
+    pf_free(m.item_of_value);
+    pf_free(m.item_of_workspace);
+    if (st) {
+        pf_instance_free(resident, m.instance);
+        return st;
+    }
+    *out = m.instance;
+    return PF_OK;
+}
