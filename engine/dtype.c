@@ -107,6 +107,8 @@ static uint32_t encode_magnitude(const small_float *f, double magnitude)
 
     if (isinf(magnitude))
         return f->overflow_code;
+    if (magnitude == 0)
+        return 0;
     frexp(magnitude, &exponent);
     exponent--;
     if (exponent < 1 - f->bias)
