@@ -1,0 +1,330 @@
+#include <string.h>
+
+#include "engine/onnx_import.h"
+#include "engine/ops/attrs.h"
+
+/* Ops that move elements. */
+
+void pf_onnx_transpose(pf_onnx_node *node)
+{
+    int32_t            rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
+    pf_transpose_attrs attrs = { pf_onnx_ints(node, "perm") };
+
+    if (!pf_onnx_has_attr(node, "perm"))
+        for (int32_t i = rank - 1; i >= 0; i--)
+            attrs.perm.at[attrs.perm.count++] = i;
+    for (int32_t i = 0; i < attrs.perm.count; i++)
+        attrs.perm.at[i] = pf_onnx_axis(node, attrs.perm.at[i], rank);
+    node->out[0] = pf_onnx_emit1(node, PF_OP_TRANSPOSE, &attrs, pf_onnx_in(node, 0));
+}
+
+void pf_onnx_concat(pf_onnx_node *node)
+{
+    pf_axis_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 1), pf_onnx_rank(node, pf_onnx_in(node, 0))) };
+
+    pf_onnx_emit_same(node, PF_OP_CONCAT, &attrs);
+}
+
+/* Sizes: an attribute up to opset 12, else an optional input; num_outputs makes equal parts, the last of which may be smaller. */
+void pf_onnx_split(pf_onnx_node *node)
+{
+    pf_split_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))), { 0 } };
+    pf_ints        ints = node->opset < 13 ? pf_onnx_ints(node, "split") : (pf_ints){ 0 };
+
+    attrs.sizes.count = ints.count;
+    memcpy(attrs.sizes.at, ints.at, sizeof ints.at);
+    if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.sizes))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
+    if (!node->status && attrs.sizes.count && attrs.sizes.count != (int32_t)node->out_count)
+        pf_onnx_fail(node, PF_INVALID, "%d sizes for %u outputs", attrs.sizes.count, node->out_count);
+    pf_onnx_emit(node, PF_OP_SPLIT, &attrs, 1, node->in, node->out_count, node->out);
+}
+
+/* Slice's bounds say "to the end" by very large numbers. */
+static pf_dim far(pf_dim bound)
+{
+    if (!pf_dim_is_number(bound) && bound != INT64_MIN)
+        return bound;
+    return bound > PF_SLICE_FAR ? PF_SLICE_FAR : bound < -PF_SLICE_FAR ? -PF_SLICE_FAR : bound;
+}
+
+static void slice_with(pf_onnx_node *node, pf_slice_attrs *attrs)
+{
+    int32_t rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
+    int32_t count = attrs->starts.count;
+
+    for (int32_t i = 0; !attrs->axes.count && i < count; i++)
+        attrs->axes.at[i] = i;
+    attrs->axes.count = attrs->axes.count ? attrs->axes.count : count;
+    for (int32_t i = 0; !attrs->steps.count && i < count; i++)
+        attrs->steps.at[i] = 1;
+    attrs->steps.count = attrs->steps.count ? attrs->steps.count : count;
+    if (!node->status && (attrs->ends.count != count || attrs->axes.count != count || attrs->steps.count != count))
+        pf_onnx_fail(node, PF_INVALID, "starts, ends, axes and steps list %d, %d, %d and %d numbers", count, attrs->ends.count, attrs->axes.count,
+                     attrs->steps.count);
+    for (int32_t i = 0; i < count; i++) {
+        attrs->axes.at[i] = pf_onnx_axis(node, attrs->axes.at[i], rank);
+        attrs->starts.at[i] = far(attrs->starts.at[i]);
+        attrs->ends.at[i] = far(attrs->ends.at[i]);
+    }
+    node->out[0] = pf_onnx_emit1(node, PF_OP_SLICE, attrs, pf_onnx_in(node, 0));
+}
+
+static pf_dim_list to_dims(pf_ints ints)
+{
+    pf_dim_list out = { ints.count };
+
+    memcpy(out.at, ints.at, sizeof ints.at);
+    return out;
+}
+
+void pf_onnx_slice_1(pf_onnx_node *node)
+{
+    pf_slice_attrs attrs = { pf_onnx_ints(node, "axes"), to_dims(pf_onnx_ints(node, "starts")), to_dims(pf_onnx_ints(node, "ends")), { 0 } };
+
+    slice_with(node, &attrs);
+}
+
+static pf_ints optional_ints(pf_onnx_node *node, uint32_t slot, const char *what)
+{
+    pf_ints out = { 0 };
+
+    if (pf_onnx_in(node, slot) != PF_NONE && !pf_onnx_constant_ints(node, pf_onnx_in(node, slot), &out))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its %s are not known when the model is built", what);
+    return out;
+}
+
+/* Bounds that data decides. */
+static void slice_dynamic(pf_onnx_node *node, pf_ints axes, pf_ints steps)
+{
+    pf_slice_dynamic_attrs attrs = { axes, steps };
+    int32_t                rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
+    pf_dim                 listed = pf_onnx_dim(node, pf_onnx_in(node, 1), 0);
+    int32_t                count = axes.count ? axes.count : pf_dim_is_number(listed) && listed <= rank ? (int32_t)listed : 0;
+
+    if (!node->status && !count)
+        pf_onnx_fail(node, PF_UNSUPPORTED, "how many bounds it has is not known when the model is built");
+    for (int32_t i = 0; i < count; i++) {
+        attrs.axes.at[i] = pf_onnx_axis(node, axes.count ? axes.at[i] : i, rank);
+        attrs.steps.at[i] = steps.count ? steps.at[i] : 1;
+    }
+    attrs.axes.count = attrs.steps.count = count;
+    node->out[0] = pf_onnx_emit3(node, PF_OP_SLICE_DYNAMIC, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+}
+
+void pf_onnx_slice(pf_onnx_node *node)
+{
+    pf_slice_attrs attrs = { .axes = optional_ints(node, 3, "axes"), .steps = optional_ints(node, 4, "steps") };
+    bool           starts = pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.starts);
+    bool           ends = pf_onnx_known_dims(node, pf_onnx_in(node, 2), &attrs.ends);
+
+    if (starts && ends)
+        slice_with(node, &attrs);
+    else
+        slice_dynamic(node, attrs.axes, attrs.steps);
+}
+
+static const char *const pad_modes[] = { "constant", "reflect", "edge", "wrap", NULL };
+
+/* Pads as an attribute, which opset 1 spelt "paddings". */
+void pf_onnx_pad_1(pf_onnx_node *node)
+{
+    pf_pad_attrs attrs = {
+        .mode = pf_onnx_choice(node, "mode", "constant", pad_modes),
+        .pads = to_dims(pf_onnx_ints(node, node->opset < 2 ? "paddings" : "pads")),
+        .value = pf_onnx_float(node, "value", 0.0),
+    };
+
+    node->out[0] = pf_onnx_emit1(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0));
+}
+
+/* Pads listed for some axes only, spread over all. */
+static void spread_pads(pf_onnx_node *node, pf_pad_attrs *attrs)
+{
+    int32_t     rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
+    pf_ints     axes = optional_ints(node, 3, "axes");
+    pf_dim_list given = attrs->pads;
+
+    if (pf_onnx_in(node, 3) == PF_NONE || node->status)
+        return;
+    if (given.count != 2 * axes.count) {
+        pf_onnx_fail(node, PF_INVALID, "%d pads for %d axes", given.count, axes.count);
+        return;
+    }
+    attrs->pads = (pf_dim_list){ 2 * rank };
+    for (int32_t i = 0; i < axes.count; i++) {
+        int32_t axis = pf_onnx_axis(node, axes.at[i], rank);
+
+        attrs->pads.at[axis] = given.at[i];
+        attrs->pads.at[axis + rank] = given.at[i + axes.count];
+    }
+}
+
+void pf_onnx_pad(pf_onnx_node *node)
+{
+    pf_pad_attrs attrs = { .mode = pf_onnx_choice(node, "mode", "constant", pad_modes) };
+    pf_value_id  value = pf_onnx_in(node, 2);
+
+    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.pads))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its pads are not known when the model is built");
+    spread_pads(node, &attrs);
+    if (value != PF_NONE && pf_onnx_dtype(node, value) != PF_STRING && pf_onnx_constant_number(node, value, &attrs.value))
+        value = PF_NONE;
+    if (value == PF_NONE)
+        node->out[0] = pf_onnx_emit1(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0));
+    else
+        node->out[0] = pf_onnx_emit2(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0), value);
+}
+
+static void with_axis(pf_onnx_node *node, pf_op_kind op)
+{
+    pf_axis_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))) };
+
+    pf_onnx_emit_same(node, op, &attrs);
+}
+
+void pf_onnx_gather(pf_onnx_node *node)
+{
+    with_axis(node, PF_OP_GATHER);
+}
+
+void pf_onnx_gather_elements(pf_onnx_node *node)
+{
+    with_axis(node, PF_OP_GATHER_ELEMENTS);
+}
+
+void pf_onnx_gather_nd(pf_onnx_node *node)
+{
+    pf_gather_nd_attrs attrs = { pf_onnx_int(node, "batch_dims", 0) };
+
+    pf_onnx_emit_same(node, PF_OP_GATHER_ND, &attrs);
+}
+
+static int32_t read_reduction(pf_onnx_node *node)
+{
+    static const char *const names[] = { "none", "add", "mul", "max", "min", NULL };
+
+    return pf_onnx_choice(node, "reduction", "none", names);
+}
+
+void pf_onnx_scatter_elements(pf_onnx_node *node)
+{
+    pf_scatter_elements_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))), read_reduction(node) };
+
+    pf_onnx_emit_same(node, PF_OP_SCATTER_ELEMENTS, &attrs);
+}
+
+void pf_onnx_scatter_nd(pf_onnx_node *node)
+{
+    pf_scatter_nd_attrs attrs = { read_reduction(node) };
+
+    pf_onnx_emit_same(node, PF_OP_SCATTER_ND, &attrs);
+}
+
+void pf_onnx_tensor_scatter(pf_onnx_node *node)
+{
+    static const char *const modes[] = { "linear", "circular", NULL };
+    int32_t                  rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
+    pf_tensor_scatter_attrs  attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -2), rank), pf_onnx_choice(node, "mode", "linear", modes) };
+
+    pf_onnx_emit_same(node, PF_OP_TENSOR_SCATTER, &attrs);
+}
+
+void pf_onnx_depth_to_space(pf_onnx_node *node)
+{
+    static const char *const orders[] = { "DCR", "CRD", NULL };
+    pf_depth_to_space_attrs  attrs = { pf_onnx_int(node, "blocksize", 0), pf_onnx_choice(node, "mode", "DCR", orders) };
+
+    pf_onnx_emit_same(node, PF_OP_DEPTH_TO_SPACE, &attrs);
+}
+
+void pf_onnx_space_to_depth(pf_onnx_node *node)
+{
+    pf_space_to_depth_attrs attrs = { pf_onnx_int(node, "blocksize", 0) };
+
+    if (strcmp(pf_onnx_string(node, "mode", "DCR"), "DCR"))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"mode\" other than DCR");
+    pf_onnx_emit_same(node, PF_OP_SPACE_TO_DEPTH, &attrs);
+}
+
+static pf_ints list_or(pf_onnx_node *node, const char *name, int32_t count, int64_t when_absent)
+{
+    pf_ints list = pf_onnx_ints(node, name);
+
+    if (!list.count)
+        for (int32_t i = 0; i < count && i < PF_ATTR_LIST; i++)
+            list.at[list.count++] = when_absent;
+    return list;
+}
+
+void pf_onnx_col2im(pf_onnx_node *node)
+{
+    pf_col2im_attrs attrs = { .block = optional_ints(node, 2, "block sizes") };
+
+    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.image))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "the image's shape is not known when the model is built");
+    attrs.strides = list_or(node, "strides", attrs.block.count, 1);
+    attrs.dilations = list_or(node, "dilations", attrs.block.count, 1);
+    attrs.pads = list_or(node, "pads", 2 * attrs.block.count, 0);
+    node->out[0] = pf_onnx_emit1(node, PF_OP_COL2IM, &attrs, pf_onnx_in(node, 0));
+}
+
+void pf_onnx_reverse_sequence(pf_onnx_node *node)
+{
+    pf_reverse_sequence_attrs attrs = { pf_onnx_int(node, "batch_axis", 1), pf_onnx_int(node, "time_axis", 0) };
+
+    pf_onnx_emit_same(node, PF_OP_REVERSE_SEQUENCE, &attrs);
+}
+
+void pf_onnx_trilu(pf_onnx_node *node)
+{
+    pf_trilu_attrs attrs = { .upper = pf_onnx_int(node, "upper", 1) };
+    double         k = 0;
+
+    if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_constant_number(node, pf_onnx_in(node, 1), &k))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its diagonal is not known when the model is built");
+    attrs.k = (int64_t)k;
+    node->out[0] = pf_onnx_emit1(node, PF_OP_TRILU, &attrs, pf_onnx_in(node, 0));
+}
+
+void pf_onnx_one_hot(pf_onnx_node *node)
+{
+    pf_one_hot_attrs attrs = { .axis = pf_onnx_axis(node, pf_onnx_int(node, "axis", -1), pf_onnx_rank(node, pf_onnx_in(node, 0)) + 1) };
+    double           depth = 0;
+
+    if (pf_dtype_is_float(pf_onnx_dtype(node, pf_onnx_in(node, 1))) && pf_onnx_constant_number(node, pf_onnx_in(node, 1), &depth))
+        attrs.depth = (pf_dim_list){ 1, { (int64_t)depth } };
+    else if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.depth) || attrs.depth.count != 1)
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its depth is not known when the model is built");
+    node->out[0] = pf_onnx_emit2(node, PF_OP_ONE_HOT, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 2));
+}
+
+/* Crops or pads round the middle to the given sizes: pads with negative ones. */
+void pf_onnx_center_crop_pad(pf_onnx_node *node)
+{
+    int32_t      rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
+    pf_ints      axes = pf_onnx_ints(node, "axes");
+    pf_dim_list  sizes = { 0 };
+    pf_pad_attrs attrs = { .pads = { 2 * rank } };
+
+    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &sizes))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
+    for (int32_t i = 0; !axes.count && i < rank; i++)
+        axes.at[i] = i;
+    axes.count = axes.count ? axes.count : rank;
+    if (!node->status && sizes.count != axes.count)
+        pf_onnx_fail(node, PF_INVALID, "%d sizes for %d axes", sizes.count, axes.count);
+    for (int32_t i = 0; !node->status && i < axes.count; i++) {
+        int32_t axis = pf_onnx_axis(node, axes.at[i], rank);
+        pf_dim  have = pf_onnx_dim(node, pf_onnx_in(node, 0), axis), want = sizes.at[i];
+
+        if (!pf_dim_is_number(have) || !pf_dim_is_number(want)) {
+            pf_onnx_fail(node, PF_UNSUPPORTED, "sizes that are not numbers");
+            return;
+        }
+        /* Cropping starts at floor((have - want) / 2), padding puts floor((want - have) / 2) in front. */
+        attrs.pads.at[axis] = want < have ? -((have - want) / 2) : (want - have) / 2;
+        attrs.pads.at[axis + rank] = want - have - attrs.pads.at[axis];
+    }
+    node->out[0] = pf_onnx_emit1(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0));
+}

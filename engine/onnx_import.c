@@ -1,0 +1,265 @@
+#include "engine/onnx.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/onnx_parse.h"
+#include "engine/onnx_scope.h"
+
+/* The whole import: parse, check that every operator is known, then inputs, nodes and outputs of the model's graph. */
+
+static void release_model(void *model)
+{
+    pf_onnx_model_free(model);
+}
+
+static void release_files(void *files)
+{
+    pf_onnx_files_free(files);
+}
+
+static const pf_onnx_input_shape *find_override(const pf_onnx_options *options, const char *input)
+{
+    for (uint32_t i = 0; i < options->shape_count; i++)
+        if (!strcmp(options->shapes[i].input, input))
+            return &options->shapes[i];
+    return NULL;
+}
+
+static pf_status override_shape(const pf_onnx_input_shape *wanted, pf_shape *shape, pf_err *err)
+{
+    if (shape->rank >= 0 && shape->rank != wanted->rank)
+        return PF_FAIL(err, PF_INVALID, "input \"%.200s\" has %d dimensions and the shape given for it %d", wanted->input, shape->rank, wanted->rank);
+    if (wanted->rank < 0 || wanted->rank > PF_MAX_RANK)
+        return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %d dimensions", wanted->input, wanted->rank);
+    for (int32_t i = 0; i < wanted->rank; i++) {
+        if (wanted->dim[i] == 0 || wanted->dim[i] > INT32_MAX || (wanted->dim[i] < 0 && shape->rank < 0))
+            return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %lld as dimension %d", wanted->input,
+                           (long long)wanted->dim[i], i);
+        if (wanted->dim[i] > 0)
+            shape->dim[i] = wanted->dim[i];
+    }
+    shape->rank = wanted->rank;
+    return PF_OK;
+}
+
+static pf_status add_input(pf_onnx_scope *scope, const Onnx__ValueInfoProto *info, pf_err *err)
+{
+    const char                *name = info->name ? info->name : "";
+    const pf_onnx_input_shape *wanted = find_override(scope->state->options, name);
+    pf_onnx_type               type;
+    pf_value_id                id = PF_NONE;
+    pf_status                  st = pf_onnx_type_read(scope->state, scope->graph->dims, info->type, name, &type, err);
+
+    if (!st && wanted)
+        st = override_shape(wanted, &type.shape, err);
+    if (!st && type.kind == PF_VALUE_OPTIONAL)
+        st = PF_FAIL(err, PF_UNSUPPORTED, "input \"%.200s\" is an optional; give the network a tensor or a sequence instead", name);
+    if (!st && type.kind == PF_VALUE_TENSOR && type.shape.rank < 0)
+        st = PF_FAIL(err, PF_UNSUPPORTED, "input \"%.200s\" has no shape in the model; give it one", name);
+    if (!st)
+        st = pf_graph_add_input(scope->graph, name, type.dtype, &type.shape, &id, err);
+    if (!st)
+        pf_graph_value(scope->graph, id)->kind = type.kind;
+    return st ? st : pf_onnx_scope_set(scope, name, id, err);
+}
+
+static pf_status check_overrides(const pf_onnx_options *options, const Onnx__GraphProto *proto, pf_err *err)
+{
+    for (uint32_t i = 0; i < options->shape_count; i++) {
+        bool found = false;
+
+        for (size_t k = 0; k < proto->n_input; k++)
+            found = found || !strcmp(proto->input[k]->name ? proto->input[k]->name : "", options->shapes[i].input);
+        if (!found)
+            return PF_FAIL(err, PF_INVALID, "the model has no input \"%.200s\"; its first is \"%.200s\"", options->shapes[i].input,
+                           proto->n_input && proto->input[0]->name ? proto->input[0]->name : "");
+    }
+    return PF_OK;
+}
+
+static pf_status add_inputs(pf_onnx_scope *scope, pf_err *err)
+{
+    const Onnx__GraphProto *proto = scope->proto;
+    pf_status               st = check_overrides(scope->state->options, proto, err);
+
+    for (size_t i = 0; !st && i < proto->n_input; i++) {
+        uint64_t initializer = 0;
+
+        /* Before IR version 4 every initializer was listed as an input too. */
+        if (!pf_map_get(scope->initializers, proto->input[i]->name ? proto->input[i]->name : "", &initializer))
+            st = add_input(scope, proto->input[i], err);
+    }
+    return st;
+}
+
+/* A network's output is made by a node, and by one only: what is an input, a constant or an output already is copied. */
+static pf_status own_output(pf_graph *graph, const char *name, pf_value_id *id, pf_err *err)
+{
+    const pf_value *value = pf_graph_value(graph, *id);
+
+    if (value->producer != PF_NONE && !pf_graph_is_output(graph, *id))
+        return PF_OK;
+    return pf_graph_add_node(graph, PF_OP_IDENTITY, name, &(pf_value_id){ *id }, 1, NULL, 1, id, err);
+}
+
+static pf_status add_output(pf_onnx_scope *scope, const char *name, pf_err *err)
+{
+    pf_value_id id = PF_NONE;
+    pf_status   st = pf_onnx_scope_find(scope, name, &id, err);
+
+    if (!st && id == PF_NONE)
+        st = PF_FAIL(err, PF_INVALID, "nothing makes it");
+    if (!st)
+        st = own_output(scope->graph, name, &id, err);
+    if (!st)
+        st = pf_graph_add_output(scope->graph, id, name, err);
+    return st ? pf_err_add(err, st, "output \"%.200s\"", name) : PF_OK;
+}
+
+static pf_status build(pf_onnx_scope *scope, pf_err *err)
+{
+    const Onnx__GraphProto *proto = scope->proto;
+    pf_status               st = add_inputs(scope, err);
+
+    if (!st)
+        st = pf_onnx_scope_nodes(scope, proto->node, proto->n_node, err);
+    if (!st && !proto->n_output)
+        st = PF_FAIL(err, PF_INVALID, "the graph has no outputs");
+    for (size_t i = 0; !st && i < proto->n_output; i++)
+        st = add_output(scope, proto->output[i]->name ? proto->output[i]->name : "", err);
+    return st;
+}
+
+static pf_status check_versions(const Onnx__ModelProto *model, pf_err *err)
+{
+    for (size_t i = 0; i < model->n_opset_import; i++) {
+        const Onnx__OperatorSetIdProto *opset = model->opset_import[i];
+
+        if (pf_onnx_domain_is_default(opset->domain) && (!opset->has_version || opset->version < 1 || opset->version > PF_ONNX_NEWEST_OPSET))
+            return PF_FAIL(err, PF_UNSUPPORTED, "the model uses opset %lld of ai.onnx; planfarm knows 1 to %d",
+                           (long long)opset->version, PF_ONNX_NEWEST_OPSET);
+    }
+    return PF_OK;
+}
+
+/* Models before IR version 3 need not say which opset they use: the first. */
+static void set_default_opset(pf_onnx_scope *scope)
+{
+    pf_onnx_state *state = scope->state;
+
+    if (scope->opset_count || (state->model->has_ir_version && state->model->ir_version >= 3))
+        return;
+    onnx__operator_set_id_proto__init(&state->first_opset);
+    state->first_opset.has_version = 1;
+    state->first_opset.version = 1;
+    state->default_opsets[0] = &state->first_opset;
+    scope->opsets = state->default_opsets;
+    scope->opset_count = 1;
+}
+
+static void state_clear(pf_onnx_state *state)
+{
+    pf_map_free(state->functions);
+    pf_map_free(state->known);
+    pf_free(state->tensors);
+}
+
+static pf_status state_init(pf_onnx_state *state, pf_err *err)
+{
+    state->functions = pf_map_new();
+    state->known = pf_map_new();
+    if (!state->functions || !state->known)
+        return PF_FAIL_MEMORY(err, sizeof *state);
+    return pf_onnx_functions_index(state, err);
+}
+
+/* The graph owns model and files from here on, also when this fails. */
+static pf_status keep_sources(pf_graph *graph, Onnx__ModelProto *model, pf_onnx_files *files, pf_err *err)
+{
+    pf_status st = pf_graph_keep(graph, model, release_model, err);
+
+    if (st) {
+        pf_onnx_model_free(model);
+        pf_onnx_files_free(files);
+        return st;
+    }
+    st = pf_graph_keep(graph, files, release_files, err);
+    if (st)
+        pf_onnx_files_free(files);
+    return st;
+}
+
+static pf_status import_model(pf_graph *graph, const Onnx__ModelProto *model, pf_onnx_files *files, const pf_onnx_options *options, pf_err *err)
+{
+    static const pf_onnx_options none;
+    pf_onnx_state                state = { .model = model, .options = options ? options : &none, .files = files, .arena = graph->arena };
+    pf_onnx_scope                scope = { 0 };
+    pf_status                    st = state_init(&state, err);
+
+    if (!st)
+        st = check_versions(model, err);
+    if (!st)
+        st = pf_onnx_scope_init(&scope, &state, NULL, graph, model->graph, err);
+    scope.opsets = model->opset_import;
+    scope.opset_count = model->n_opset_import;
+    if (!st)
+        set_default_opset(&scope);
+    if (!st)
+        st = pf_onnx_check_supported(&state, scope.opsets, scope.opset_count, err);
+    if (!st)
+        st = build(&scope, err);
+    pf_onnx_scope_clear(&scope);
+    state_clear(&state);
+    return st;
+}
+
+/* Takes model. */
+static pf_status import_parsed(Onnx__ModelProto *model, const char *folder, const pf_onnx_options *options, pf_graph **out, pf_err *err)
+{
+    pf_onnx_files *files = pf_onnx_files_new(folder);
+    pf_graph      *graph = pf_graph_new(model->graph->name ? model->graph->name : "", NULL);
+    pf_status      st = PF_OK;
+
+    if (!files || !graph) {
+        pf_onnx_files_free(files);
+        pf_onnx_model_free(model);
+        st = PF_FAIL_MEMORY(err, sizeof *graph);
+        goto out;
+    }
+    st = keep_sources(graph, model, files, err);
+    if (!st)
+        st = import_model(graph, model, files, options, err);
+    if (st)
+        goto out;
+    *out = graph;
+    graph = NULL;
+out:
+    pf_graph_free(graph);
+    return st;
+}
+
+pf_status pf_onnx_import_bytes(const void *data, size_t bytes, const char *base_folder, const pf_onnx_options *options, pf_graph **out, pf_err *err)
+{
+    Onnx__ModelProto *model = NULL;
+    pf_status         st = pf_onnx_parse(data, bytes, &model, err);
+
+    *out = NULL;
+    return st ? st : import_parsed(model, base_folder, options, out, err);
+}
+
+pf_status pf_onnx_import(const char *path, const pf_onnx_options *options, pf_graph **out, pf_err *err)
+{
+    char              folder[PF_ONNX_PATH_BYTES];
+    Onnx__ModelProto *model = NULL;
+    pf_status         st = pf_onnx_folder_of(path, folder, sizeof folder, err);
+
+    *out = NULL;
+    if (!st)
+        st = pf_onnx_parse_file(path, &model, err);
+    if (!st)
+        st = import_parsed(model, folder, options, out, err);
+    return st ? pf_err_add(err, st, "%.300s", path) : PF_OK;
+}
