@@ -39,9 +39,9 @@ static void print_parameters(const pf_problem *p, pf_buf *out)
                       cg_storage_type(pf_graph_value(graph, graph->outputs[i])->dtype), i);
 }
 
-void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, pf_buf *out)
+void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions, pf_buf *out)
 {
-    pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n", cg_prelude, vector, elems < INT64_C(1) << 30 ? "int" : "long long");
+    pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n%s", cg_prelude, vector, elems < INT64_C(1) << 30 ? "int" : "long long", functions);
     pf_buf_printf(out, "extern \"C\" __global__ void __launch_bounds__(%d) kernel(", threads);
     print_parameters(p, out);
     pf_buf_printf(out, ")\n{\n");
@@ -110,7 +110,8 @@ pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_progr
     elems = loop_elems(&cg);
     items = elems / vector;
     st = emit_outputs(&cg, &point);
-    pf_codegen_header(p, vector, threads, elems > largest_tensor(p) ? elems : largest_tensor(p), &out->source);
+    pf_codegen_header(p, vector, threads, elems > largest_tensor(p) ? elems : largest_tensor(p), "",
+                      &out->source);
     pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n  if (item >= %lld) return;\n", threads, (long long)items);
     pf_buf_printf(&out->source, "  const idx n = (idx)item * V;\n");
     print_variables(&cg, &out->source);

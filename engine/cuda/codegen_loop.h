@@ -10,7 +10,7 @@ const char *pf_codegen_loop_declines(const pf_problem *p);
 /* Elements that one thread may compute at most: 16 bytes of the widest output, dividing the innermost extent. */
 int         pf_codegen_loop_widest(const pf_problem *p);
 pf_status   pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err);
-/* Prelude, index type and the kernel's head up to its opening brace: shared by all skeletons. */
-void        pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, pf_buf *out);
+/* Prelude, index type, device functions of the skeleton's own, and the kernel's head up to its opening brace. */
+void        pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions, pf_buf *out);
 
 #endif

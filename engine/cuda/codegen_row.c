@@ -1,0 +1,455 @@
+#include "engine/cuda/codegen_row.h"
+
+#include <string.h>
+
+#include "engine/cuda/codegen_loop.h"
+#include "engine/op.h"
+#include "engine/ops/attrs.h"
+
+enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128 };
+
+/* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's end hold. */
+typedef struct row_form {
+    const pf_node *node;
+    int            axis;            /* first dim of the row */
+    bool           reduces;         /* outputs are one number a row */
+    int64_t        groups;          /* group_norm: a row is one group of channels of one image; 0 otherwise */
+} row_form;
+
+static const char reductions[] =
+    "struct op_sum { static __device__ float of(float a, float b) { return a + b; } };\n"
+    "struct op_max { static __device__ float of(float a, float b) { return a > b || a != a ? a : b; } };\n"
+    "struct op_min { static __device__ float of(float a, float b) { return a < b || a != a ? a : b; } };\n"
+    "struct op_prod { static __device__ float of(float a, float b) { return a * b; } };\n"
+    "template <class O> __device__ __forceinline__ float across(float v) {\n"
+    "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(0xffffffffu, v, m));\n"
+    "  if (T > 32) {\n"
+    "    __shared__ float part[T > 32 ? T / 32 : 1];\n"
+    "    __syncthreads();\n"
+    "    if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;\n"
+    "    __syncthreads();\n"
+    "    v = part[0];\n"
+    "    _Pragma(\"unroll\") for (int w = 1; w < T / 32; ++w) v = O::of(v, part[w]);\n"
+    "  }\n"
+    "  return v;\n"
+    "}\n";
+
+/* reduce: what each element contributes, how contributions join, what the row's number is. D is the row's length. */
+static const struct { const char *map, *join, *identity, *finish; } modes[] = {
+    [PF_REDUCE_SUM]         = { "x", "op_sum", "0.0f", "r" },
+    [PF_REDUCE_MEAN]        = { "x", "op_sum", "0.0f", "r / (float)D" },
+    [PF_REDUCE_MAX]         = { "x", "op_max", "__int_as_float(0xff800000)", "r" },
+    [PF_REDUCE_MIN]         = { "x", "op_min", "__int_as_float(0x7f800000)", "r" },
+    [PF_REDUCE_PROD]        = { "x", "op_prod", "1.0f", "r" },
+    [PF_REDUCE_L1]          = { "fabsf(x)", "op_sum", "0.0f", "r" },
+    [PF_REDUCE_L2]          = { "x * x", "op_sum", "0.0f", "sqrtf(r)" },
+    [PF_REDUCE_LOG_SUM]     = { "x", "op_sum", "0.0f", "logf(r)" },
+    [PF_REDUCE_LOG_SUM_EXP] = { NULL, NULL, NULL, NULL },
+    [PF_REDUCE_SUM_SQUARE]  = { "x * x", "op_sum", "0.0f", "r" },
+};
+
+/* ---- Recognizing */
+
+static const char *reduce_axis(const pf_graph *graph, const pf_node *node, int *axis)
+{
+    const pf_reduce_attrs *attrs = node->attrs;
+    int                    rank = pf_graph_value(graph, node->in[0])->shape.rank;
+    bool                   reduced[PF_MAX_RANK] = {0};
+
+    if (!modes[attrs->mode].map) return "reduction without a form here";
+    for (int i = 0; i < attrs->axes.count; i++) reduced[attrs->axes.at[i]] = true;
+    for (*axis = rank; *axis > 0 && reduced[*axis - 1];) --*axis;
+    for (int d = 0; d < *axis; d++)
+        if (reduced[d]) return "reduced dims are not the last";
+    return *axis < rank ? NULL : "nothing is reduced";
+}
+
+static const char *row_of(const pf_graph *graph, const pf_node *node, row_form *form)
+{
+    int rank = pf_graph_value(graph, node->in[0])->shape.rank;
+
+    form->node = node;
+    switch (node->op) {
+    case PF_OP_SOFTMAX:
+    case PF_OP_LOG_SOFTMAX:
+        form->axis = (int)((const pf_axis_attrs *)node->attrs)->axis;
+        return form->axis == rank - 1 ? NULL : "axis is not the last";
+    case PF_OP_LAYER_NORM:
+        form->axis = (int)((const pf_layer_norm_attrs *)node->attrs)->axis;
+        return node->out_count == 1 ? NULL : "mean and deviation are wanted too";
+    case PF_OP_RMS_NORM:
+        form->axis = (int)((const pf_rms_norm_attrs *)node->attrs)->axis;
+        return NULL;
+    case PF_OP_GROUP_NORM:
+        form->axis = 2;
+        form->groups = ((const pf_group_norm_attrs *)node->attrs)->groups;
+        return rank == 4 ? NULL : "not two spatial dims";
+    case PF_OP_INSTANCE_NORM:
+        form->axis = 2;
+        form->groups = pf_graph_value(graph, node->in[0])->shape.dim[1];
+        return rank == 4 && form->groups > 0 ? NULL : "not two spatial dims";
+    default:
+        form->reduces = true;
+        return reduce_axis(graph, node, &form->axis);
+    }
+}
+
+static bool is_row_op(pf_op_kind op)
+{
+    return op == PF_OP_SOFTMAX || op == PF_OP_LOG_SOFTMAX || op == PF_OP_LAYER_NORM || op == PF_OP_RMS_NORM || op == PF_OP_REDUCE ||
+           op == PF_OP_GROUP_NORM || op == PF_OP_INSTANCE_NORM;
+}
+
+static const char *recognize(const pf_problem *p, row_form *form)
+{
+    const pf_graph *graph = p->graph;
+    const char     *reason = NULL;
+
+    memset(form, 0, sizeof *form);
+    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
+        const pf_node *node = &graph->nodes[n];
+
+        if (!node->live) continue;
+        if (!is_row_op(node->op)) reason = cg_node_declines(graph, node);
+        else reason = form->node ? "two operations along rows" : row_of(graph, node, form);
+    }
+    return reason ? reason : form->node ? NULL : "no operation along rows";
+}
+
+/* Group norms take all images in one layout, linear or channels-last; everything else is linear. */
+static const char *check_layouts(const pf_problem *p, const row_form *form)
+{
+    const pf_graph *graph = p->graph;
+    pf_layout       images = p->out_layout[0];
+
+    if (images != PF_LAYOUT_LINEAR && !(form->groups && images == PF_LAYOUT_CHANNELS_LAST)) return "layout";
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        bool image = form->groups && !p->in_constant[i] && pf_graph_value(graph, graph->inputs[i])->shape.rank == 4;
+
+        if (p->in_layout[i] != (image ? images : PF_LAYOUT_LINEAR)) return "layouts differ";
+    }
+    for (uint32_t i = 1; i < graph->output_count; i++)
+        if (p->out_layout[i] != images) return "layouts differ";
+    return NULL;
+}
+
+const char *pf_codegen_row_declines(const pf_problem *p)
+{
+    const pf_graph *graph = p->graph;
+    row_form        form;
+    const char     *reason = recognize(p, &form);
+    const pf_shape *x = NULL;
+
+    if (reason) return reason;
+    x = &pf_graph_value(graph, form.node->in[0])->shape;
+    if (!pf_dtype_is_float(pf_graph_value(graph, form.node->in[0])->dtype)) return "not floats";
+    if (graph->input_count + graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
+
+        if (out->is_constant || out->producer == PF_NONE || !cg_storage_type(out->dtype)) return "an output of no use here";
+        if (!pf_shape_equal(&out->shape, form.reduces ? &pf_graph_value(graph, form.node->out[0])->shape : x)) return "outputs of another shape";
+    }
+    return check_layouts(p, &form);
+}
+
+static int64_t row_length(const pf_problem *p, const row_form *form)
+{
+    const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
+    int64_t         length = form->groups ? x->dim[1] / form->groups : 1;
+
+    for (int d = form->axis; d < x->rank; d++) length *= x->dim[d];
+    return length;
+}
+
+/* Extent of the dim that lanes count on. */
+static int64_t lane_extent(const pf_problem *p, const row_form *form)
+{
+    const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
+
+    return form->groups && p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] / form->groups : x->dim[x->rank - 1];
+}
+
+static int widest(const pf_problem *p, const row_form *form)
+{
+    const pf_value *x = pf_graph_value(p->graph, form->node->in[0]);
+    int             vector = 128 / (int)pf_dtype_bits(x->dtype);
+
+    while (vector > 1 && lane_extent(p, form) % vector) vector /= 2;
+    return vector;
+}
+
+int pf_codegen_row_tunings(const pf_problem *p, pf_row_tuning *out, int max)
+{
+    row_form form;
+    int      count = 0;
+    int64_t  length = 0;
+
+    recognize(p, &form);
+    length = row_length(p, &form);
+    for (int vector = widest(p, &form); vector >= 1 && count < max; vector /= 2)
+        for (int threads = 32; threads <= 1024 && count < max; threads *= 2) {
+            int64_t chunks = (length + (int64_t)threads * vector - 1) / ((int64_t)threads * vector);
+
+            if (chunks * vector <= 32 && (threads == 32 || (int64_t)threads * vector < 2 * length)) out[count++] = (pf_row_tuning){ vector, threads };
+        }
+    if (!count) out[count++] = (pf_row_tuning){ widest(p, &form), 1024 };
+    return count;
+}
+
+/* ---- Emitting */
+
+typedef struct row_code {
+    cg_context     cg;
+    row_form       form;
+    pf_buf         body;
+    int64_t        length, chunks;
+    bool           keeps;           /* the row stays in registers; else it is read again by each phase */
+    cg_point       point;           /* of an element of x */
+} row_code;
+
+/* Starts a pass over the row's elements: afterwards v<id> holds x and `j < D` is true. */
+static int32_t open_pass(row_code *row, bool first)
+{
+    cg_context *cg = &row->cg;
+    pf_buf     *out = &row->body;
+    int32_t     x = 0;
+
+    cg_forget(cg);
+    pf_buf_printf(out, row->keeps ? "  _Pragma(\"unroll\") for (int c = 0; c < C; ++c) {\n" : "  for (int c = 0; c < C; ++c) {\n");
+    pf_buf_printf(out, "  const idx j = (c * T + (idx)threadIdx.x) * V; if (j >= D) break;\n  idx rest = j;\n");
+    for (int v = cg->var_count - 1; v > row->form.axis; v--)
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v], (long long)cg->var_extent[v]);
+    pf_buf_printf(out, "  const idx i%d = rest;\n", row->form.axis);
+    if (first || !row->keeps) x = cg_eval(cg, row->form.node->in[0], &row->point);
+    else {
+        x = ++cg->next_id;
+        pf_buf_printf(out, "  float v%d[V]; LANES v%d[l] = kept[c * V + l];\n", x, x);
+        if (!cg_bind(cg, row->form.node->in[0], &row->point, x)) return -1;
+    }
+    if (first && row->keeps) pf_buf_printf(out, "  LANES kept[c * V + l] = v%d[l];\n", x);
+    return x;
+}
+
+static void close_pass(row_code *row) { pf_buf_printf(&row->body, "  }\n"); }
+
+/* r<name>: `map` of every x joined over the row. */
+static bool reduce_pass(row_code *row, bool first, const char *name, const char *map, const char *join, const char *identity)
+{
+    int32_t x = 0;
+
+    pf_buf_printf(&row->body, "  float r_%s = %s;\n", name, identity);
+    x = open_pass(row, first);
+    if (x < 0) return false;
+    pf_buf_printf(&row->body, "  LANES { const float x = v%d[l]; r_%s = %s::of(r_%s, %s); }\n", x, name, join, name, map);
+    close_pass(row);
+    pf_buf_printf(&row->body, "  r_%s = across<%s>(r_%s);\n", name, join, name);
+    return true;
+}
+
+static double epsilon_of(const pf_node *node)
+{
+    switch (node->op) {
+    case PF_OP_LAYER_NORM: return ((const pf_layer_norm_attrs *)node->attrs)->epsilon;
+    case PF_OP_RMS_NORM: return ((const pf_rms_norm_attrs *)node->attrs)->epsilon;
+    case PF_OP_GROUP_NORM: return ((const pf_group_norm_attrs *)node->attrs)->epsilon;
+    default: return ((const pf_instance_norm_attrs *)node->attrs)->epsilon;
+    }
+}
+
+static bool emit_statistics(row_code *row)
+{
+    pf_buf *out = &row->body;
+
+    switch (row->form.node->op) {
+    case PF_OP_SOFTMAX:
+    case PF_OP_LOG_SOFTMAX:
+        return reduce_pass(row, true, "most", "x", "op_max", "__int_as_float(0xff800000)") &&
+               reduce_pass(row, false, "sum", "expf(x - r_most)", "op_sum", "0.0f") &&
+               pf_buf_printf(out, row->form.node->op == PF_OP_SOFTMAX ? "  const float r_scale = 1.0f / r_sum;\n" : "  const float r_scale = logf(r_sum);\n");
+    case PF_OP_LAYER_NORM:
+    case PF_OP_GROUP_NORM:
+    case PF_OP_INSTANCE_NORM:
+        return reduce_pass(row, true, "sum", "x", "op_sum", "0.0f") && pf_buf_printf(out, "  const float r_mean = r_sum / (float)D;\n") &&
+               reduce_pass(row, false, "square", "(x - r_mean) * (x - r_mean)", "op_sum", "0.0f") &&
+               pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square / (float)D + %.9ef);\n",
+                             epsilon_of(row->form.node));
+    case PF_OP_RMS_NORM:
+        return reduce_pass(row, true, "square", "x * x", "op_sum", "0.0f") &&
+               pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square / (float)D + %.9ef);\n",
+                             epsilon_of(row->form.node));
+    default: {
+        int32_t mode = ((const pf_reduce_attrs *)row->form.node->attrs)->mode;
+
+        return reduce_pass(row, true, "all", modes[mode].map, modes[mode].join, modes[mode].identity) &&
+               pf_buf_printf(out, "  float r_result; { const float r = r_all; r_result = %s; }\n", modes[mode].finish);
+    }
+    }
+}
+
+/* The formula of one element from x and the row's numbers; s and b are scale and bias of norms. */
+static const char *element_formula(pf_op_kind op)
+{
+    return op == PF_OP_SOFTMAX ? "expf(x - r_most) * r_scale" : op == PF_OP_LOG_SOFTMAX ? "x - r_most - r_scale"
+         : op == PF_OP_RMS_NORM ? "x * r_scale * s" : "(x - r_mean) * r_scale * s + b";
+}
+
+/* Scale or bias of a norm at the element: its dims are the row's, or broadcast to them. -1 on failure, 0 when left out. */
+static int32_t norm_operand(row_code *row, uint32_t slot)
+{
+    const pf_node  *node = row->form.node;
+    const pf_shape *shape = NULL;
+    cg_point        at = row->point;
+
+    if (slot >= node->in_count || node->in[slot] == PF_NONE || node->op == PF_OP_SOFTMAX || node->op == PF_OP_LOG_SOFTMAX) return 0;
+    shape = &pf_graph_value(row->cg.problem->graph, node->in[slot])->shape;
+    memset(at.at, 0, sizeof at.at);
+    at.rank = shape->rank;
+    if (row->form.groups) at.at[0] = row->point.at[1];
+    else
+        for (int d = 0; d < shape->rank; d++)
+            if (shape->dim[d] != 1) at.at[d] = row->point.at[row->point.rank - shape->rank + d];
+    return cg_eval(&row->cg, node->in[slot], &at);
+}
+
+static bool store_outputs(row_code *row, const cg_point *point)
+{
+    const pf_graph *graph = row->cg.problem->graph;
+
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const pf_value *value = pf_graph_value(graph, graph->outputs[i]);
+        cg_index        address = cg_address(&row->cg, row->cg.problem->out_layout[i], value, point);
+        int32_t         id = cg_eval(&row->cg, graph->outputs[i], point);
+
+        if (id < 0) return false;
+        cg_store(&row->cg, i, id, &address);
+    }
+    return true;
+}
+
+static bool emit_elements(row_code *row)
+{
+    pf_buf *out = &row->body;
+    int32_t x = open_pass(row, false), scale = norm_operand(row, 1), bias = norm_operand(row, 2), y = 0;
+
+    if (x < 0 || scale < 0 || bias < 0) return false;
+    y = ++row->cg.next_id;
+    pf_buf_printf(out, "  float v%d[V]; LANES { const float x = v%d[l]", y, x);
+    if (scale) pf_buf_printf(out, ", s = v%d[l]", scale);
+    if (bias) pf_buf_printf(out, ", b = v%d[l]", bias);
+    else pf_buf_printf(out, ", b = 0.0f");
+    pf_buf_printf(out, "; v%d[l] = %s; }\n", y, element_formula(row->form.node->op));
+    if (!cg_bind(&row->cg, row->form.node->out[0], &row->point, y) || !store_outputs(row, &row->point)) return false;
+    close_pass(row);
+    return true;
+}
+
+/* The point of the row's one result: x's leading dims, and zeros where dims were kept. */
+static cg_point result_point(const row_code *row)
+{
+    const pf_shape *shape = &pf_graph_value(row->cg.problem->graph, row->form.node->out[0])->shape;
+    cg_point        at = row->point;
+
+    at.rank = shape->rank;
+    memset(at.at, 0, sizeof at.at);
+    for (int d = 0; d < row->form.axis; d++) at.at[d] = row->point.at[d];
+    return at;
+}
+
+/* All lanes hold the same number and store it to the same place. */
+static bool emit_result(row_code *row)
+{
+    cg_point at = result_point(row);
+    int32_t  y = ++row->cg.next_id;
+
+    cg_forget(&row->cg);
+    pf_buf_printf(&row->body, "  if (threadIdx.x == 0) {\n  float v%d[V]; LANES v%d[l] = r_result;\n", y, y);
+    if (!cg_bind(&row->cg, row->form.node->out[0], &at, y) || !store_outputs(row, &at)) return false;
+    pf_buf_printf(&row->body, "  }\n");
+    return true;
+}
+
+static int64_t row_count(const pf_problem *p, const row_form *form)
+{
+    const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
+    int64_t         rows = 1;
+
+    if (form->groups) return x->dim[0] * form->groups;
+    for (int d = 0; d < form->axis; d++) rows *= x->dim[d];
+    return rows;
+}
+
+/* Loop variables: those of the row's number first (form.axis of them), then those of the element, lanes last. */
+static void open_space(row_code *row, const pf_problem *p)
+{
+    cg_context     *cg = &row->cg;
+    const pf_value *value = pf_graph_value(p->graph, row->form.node->in[0]);
+    const int64_t  *dim = value->shape.dim;
+    int64_t         channels = row->form.groups ? dim[1] / row->form.groups : 0;
+    bool            last = p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST;
+    int             channel_var = last ? 4 : 2;
+    int64_t         extent[5] = { dim[0], row->form.groups, last ? dim[2] : channels, last ? dim[3] : dim[2], last ? channels : dim[3] };
+
+    if (!row->form.groups) {
+        cg_loop_over(cg, PF_LAYOUT_LINEAR, value, &row->point);
+        return;
+    }
+    memcpy(cg->var_extent, extent, sizeof extent);
+    cg->var_count = 5;
+    cg->lane_var = 4;
+    memset(&row->point, 0, sizeof row->point);
+    row->point.rank = 4;
+    row->point.at[0] = cg_index_var(0);
+    row->point.at[1] = cg_index_scale(cg_index_var(1), channels);
+    row->point.at[1].coef[channel_var] = 1;
+    row->point.at[2] = cg_index_var(last ? 2 : 3);
+    row->point.at[3] = cg_index_var(last ? 3 : 4);
+}
+
+static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows_per_block, int64_t rows, pf_buf *out)
+{
+    const cg_context *cg = &row->cg;
+
+    pf_buf_printf(out, "#define T %d\n#define C %lld\n#define D %lld\n", tuning->threads, (long long)row->chunks, (long long)row->length);
+    pf_codegen_header(cg->problem, tuning->vector, tuning->threads * rows_per_block, rows * row->length, reductions, out);
+    pf_buf_printf(out, "  const long long row = (long long)blockIdx.x * %d + threadIdx.y;\n  if (row >= %lld) return;\n", rows_per_block, (long long)rows);
+    if (row->form.axis) {
+        pf_buf_printf(out, "  idx left = (idx)row;\n");
+        for (int v = row->form.axis - 1; v > 0; v--)
+            pf_buf_printf(out, "  const idx i%d = left %% %lld; left /= %lld;\n", v, (long long)cg->var_extent[v], (long long)cg->var_extent[v]);
+        pf_buf_printf(out, "  const idx i0 = left;\n");
+    }
+    if (row->keeps) pf_buf_printf(out, "  float kept[C * V];\n");
+}
+
+pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_program *out, pf_err *err)
+{
+    row_code  row = {0};
+    int       rows_per_block = tuning->threads == 32 ? THREADS_PER_BLOCK / 32 : 1;
+    int64_t   rows = 0;
+    pf_status st = PF_OK;
+
+    memset(out, 0, sizeof *out);
+    pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
+    pf_buf_init(&row.body, SOURCE_LIMIT_BYTES);
+    recognize(p, &row.form);
+    rows = row_count(p, &row.form);
+    row.length = row_length(p, &row.form);
+    row.chunks = (row.length + (int64_t)tuning->threads * tuning->vector - 1) / ((int64_t)tuning->threads * tuning->vector);
+    row.keeps = row.chunks * tuning->vector <= REGISTER_ELEMS;
+    cg_context_init(&row.cg, p, &row.body, tuning->vector, err);
+    open_space(&row, p);
+    if (!emit_statistics(&row) || !(row.form.reduces ? emit_result(&row) : emit_elements(&row))) st = PF_FAIL(err, PF_NO_SPACE, "out of memory");
+    emit_head(&row, tuning, rows_per_block, rows, &out->source);
+    pf_buf_put(&out->source, row.body.data, row.body.size);
+    pf_buf_printf(&out->source, "}\n");
+    if (!st && (row.body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    out->grid[0] = (uint32_t)((rows + rows_per_block - 1) / rows_per_block);
+    out->grid[1] = out->grid[2] = out->block[2] = 1;
+    out->block[0] = (uint32_t)tuning->threads;
+    out->block[1] = (uint32_t)rows_per_block;
+    cg_context_clear(&row.cg);
+    pf_buf_clear(&row.body);
+    if (st) pf_program_clear(out);
+    return st;
+}
