@@ -14,7 +14,6 @@ static pf_status refuse_reference(pf_reference_call *call, pf_err *err)
 #define PENDING(op) \
     const pf_op_def pf_op_##op = { #op, PF_CLASS_HOST, 0, 255, 1, 255, 0, 0, NULL, refuse, refuse_reference }
 
-PENDING(conv_transpose);
 PENDING(deform_conv);
 PENDING(einsum);
 PENDING(attention);
@@ -26,10 +25,6 @@ PENDING(roi_align);
 PENDING(arg_reduce);
 PENDING(cumulate);
 PENDING(topk);
-PENDING(instance_norm);
-PENDING(group_norm);
-PENDING(layer_norm);
-PENDING(rms_norm);
 PENDING(lp_norm);
 PENDING(mean_variance_norm);
 PENDING(nll_loss);
@@ -37,9 +32,6 @@ PENDING(quantize_linear);
 PENDING(dequantize_linear);
 PENDING(dynamic_quantize_linear);
 PENDING(pad);
-PENDING(scatter_elements);
-PENDING(scatter_nd);
-PENDING(tensor_scatter);
 PENDING(resize);
 PENDING(grid_sample);
 PENDING(affine_grid);
