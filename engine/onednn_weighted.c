@@ -1,0 +1,108 @@
+#include "engine/onednn_weighted.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { PACK_ALIGNMENT = 64 };
+
+pf_status pf_onednn_weighted_read(const void *saved, size_t saved_bytes, dnnl_memory_desc_t *weights_to, pf_err *err)
+{
+    pf_reader reader;
+    pf_status st = PF_OK;
+
+    pf_reader_init(&reader, saved, saved_bytes);
+    st = pf_onednn_desc_read(&reader, weights_to, err);
+    if (!st && !pf_reader_done(&reader))
+        st = PF_FAIL(err, PF_CORRUPT, "what a plan saved of a oneDNN step has %zu bytes too many", reader.size - reader.at);
+    return st;
+}
+
+static size_t place(pf_onednn_weighted *w, const dnnl_memory_desc_t *desc)
+{
+    size_t at = (w->packed_bytes + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
+
+    w->packed_bytes = at + dnnl_memory_desc_get_size(desc);
+    return at;
+}
+
+static void add_args(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc, pf_onednn_args *args)
+{
+    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+
+    *args = w->epilogue.args;
+    pf_onednn_args_add(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, 0, &w->source_desc);
+    pf_onednn_args_add(args, DNNL_ARG_DST, PF_ONEDNN_OUT, 0, 0, &w->result_desc);
+    if (w->weights != PF_NONE) {
+        w->weights_at = place(w, &w->weights_to);
+        pf_onednn_args_add(args, DNNL_ARG_WEIGHTS, PF_ONEDNN_PACKED, w->weights, w->weights_at, &w->weights_to);
+    } else {
+        pf_onednn_args_add(args, DNNL_ARG_WEIGHTS, PF_ONEDNN_IN, w->weights_slot, 0, &w->weights_from);
+    }
+    if (w->bias != PF_NONE) {
+        w->bias_at = place(w, &w->bias_desc);
+        pf_onednn_args_add(args, DNNL_ARG_BIAS, PF_ONEDNN_PACKED, w->bias, w->bias_at, &w->bias_desc);
+    }
+    if (scratch && dnnl_memory_desc_get_size(scratch))
+        pf_onednn_args_add(args, DNNL_ARG_SCRATCHPAD, PF_ONEDNN_WORKSPACE, 0, 0, scratch);
+}
+
+pf_status pf_onednn_weighted_finish(pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step *step, pf_err *err)
+{
+    const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    pf_onednn_args            args = { .count = 0 };
+    pf_status                 st = PF_OK;
+
+    if (weights)
+        w->weights_to = *weights;
+    add_args(w, desc, &args);
+    step->workspace_bytes = pf_onednn_scratch_bytes(desc);
+    step->packed_bytes = w->packed_bytes;
+    step->in_place = w->epilogue.sum_input;
+    st = pf_onednn_op_new(w->device, desc, &args, &w->op, err);
+    dnnl_primitive_desc_destroy(desc);
+    return st;
+}
+
+pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+{
+    const pf_onednn_weighted *w = step->impl;
+
+    memset(packed, 0, w->packed_bytes);         /* the gaps too: a plan's bytes are the same each time */
+    pf_onednn_epilogue_pack(p, &w->epilogue.args, constants, packed);
+    if (w->bias != PF_NONE)
+        memcpy((char *)packed + w->bias_at, pf_onednn_constant(p, constants, w->bias), dnnl_memory_desc_get_size(&w->bias_desc));
+    if (w->weights == PF_NONE)
+        return PF_OK;
+    return pf_onednn_reorder(w->device, &w->weights_from, pf_onednn_constant(p, constants, w->weights), &w->weights_to,
+                             (char *)packed + w->weights_at, err);
+}
+
+pf_status pf_onednn_weighted_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
+{
+    const pf_onednn_weighted *w = step->impl;
+
+    pf_stream_cpu_enter(stream);
+    if (w->epilogue.sum_input >= 0)
+        pf_onednn_prefill(stream, bindings->in[w->epilogue.sum_input], bindings->out[0], dnnl_memory_desc_get_size(&w->result_desc));
+    return pf_onednn_op_run(w->op, bindings, stream, err);
+}
+
+pf_status pf_onednn_weighted_save(const pf_step *step, pf_buf *out, pf_err *err)
+{
+    const pf_onednn_weighted *w = step->impl;
+
+    if (w->weights == PF_NONE)
+        return PF_OK;
+    pf_onednn_desc_write(&w->weights_to, out);
+    return out->failed ? PF_FAIL(err, PF_NO_SPACE, "what a oneDNN step saves does not fit") : PF_OK;
+}
+
+void pf_onednn_weighted_release(pf_step *step)
+{
+    pf_onednn_weighted *w = step->impl;
+
+    pf_onednn_op_free(w->op);
+    pf_onednn_epilogue_clear(&w->epilogue);
+    pf_free(w);
+}

@@ -1,0 +1,252 @@
+/* Convolution with bias and epilogue by oneDNN.  Every implementation that it offers is a tuning, Winograd's algorithm included. */
+#include <string.h>
+
+#include "engine/onednn_weighted.h"
+#include "engine/spatial.h"
+
+enum { LINEAR_CHANNELS_LIMIT = 4 };     /* plain sources are fast only for the few channels of an image */
+
+static const pf_node *anchor_of(const pf_problem *p)
+{
+    return pf_graph_node(p->graph, p->anchor);
+}
+
+/* The blocked layout that the device's implementations are written for. */
+static pf_layout blocked_layout(const pf_device *device)
+{
+    return device->caps & PF_CAP_AVX512 ? PF_LAYOUT_C16 : PF_LAYOUT_C8;
+}
+
+static bool takes_linear(const pf_problem *p, const pf_node *conv)
+{
+    const pf_conv_attrs *attrs = conv->attrs;
+    pf_dim               channels = pf_graph_value(p->graph, conv->in[0])->shape.dim[1];
+
+    return attrs->groups == 1 && pf_dim_is_number(channels) && channels <= LINEAR_CHANNELS_LIMIT;
+}
+
+static const char *layouts_decline(const pf_device *device, const pf_problem *p, const pf_node *conv)
+{
+    pf_layout in = p->in_layout[pf_problem_input_index(p, conv->in[0])], out = p->out_layout[0];
+
+    if (out != PF_LAYOUT_CHANNELS_LAST && out != blocked_layout(device))
+        return "the result is neither nhwc nor in the CPU's channel blocks";
+    if (in != out && !(in == PF_LAYOUT_LINEAR && takes_linear(p, conv)))
+        return "source and result have different layouts";
+    return NULL;
+}
+
+static const char *constants_decline(const pf_problem *p, const pf_node *conv)
+{
+    for (uint32_t i = 1; i < conv->in_count; i++) {
+        uint32_t input = conv->in[i] == PF_NONE ? UINT32_MAX : pf_problem_input_index(p, conv->in[i]);
+
+        if (conv->in[i] != PF_NONE && (input == UINT32_MAX || !p->in_constant[input]))
+            return "weights or bias are not constants";
+    }
+    return NULL;
+}
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    const pf_node       *conv = anchor_of(p);
+    const pf_conv_attrs *attrs = conv->attrs;
+    const pf_value      *x = NULL;
+    const char          *reason = NULL;
+    pf_epilogue          chain;
+
+    if (conv->op != PF_OP_CONV)
+        return "not a convolution";
+    x = pf_graph_value(p->graph, conv->in[0]);
+    if (x->dtype != PF_F32)
+        return "not f32";
+    if (x->shape.rank < 3 || x->shape.rank > 5)
+        return "not of 1 to 3 spatial dims";
+    if (pf_problem_input_index(p, conv->in[0]) == UINT32_MAX || p->in_constant[pf_problem_input_index(p, conv->in[0])])
+        return "the source is not an input";
+    for (int32_t i = 0; i < attrs->pads.count; i++)
+        if (attrs->pads.at[i] < 0)
+            return "a negative pad";
+    reason = constants_decline(p, conv);
+    if (!reason)
+        reason = layouts_decline(device, p, conv);
+    if (!reason)
+        reason = pf_epilogue_read(p, conv->out[0], &chain);
+    return reason ? reason : pf_onednn_epilogue_declines(p, &chain, 1);
+}
+
+/* All activations in one layout; broadcast operands stay linear, which rank under 3 or one place make the same. */
+static void set_layouts(const pf_problem *p, pf_layout source, pf_layout result, pf_layout *in, pf_layout *out)
+{
+    const pf_node *conv = anchor_of(p);
+
+    for (uint32_t i = 0; i < p->graph->input_count; i++) {
+        const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
+        bool            full = pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape);
+
+        in[i] = p->in_constant[i] ? PF_LAYOUT_LINEAR : p->graph->inputs[i] == conv->in[0] ? source : full ? result : PF_LAYOUT_LINEAR;
+    }
+    out[0] = result;
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    const pf_node  *conv = anchor_of(p);
+    const pf_layout blocked = blocked_layout(device);
+
+    if (conv->op != PF_OP_CONV || pf_graph_value(p->graph, conv->in[0])->shape.rank < 3)
+        return false;
+    if (takes_linear(p, conv) && index < 2)
+        set_layouts(p, PF_LAYOUT_LINEAR, index == 0 ? PF_LAYOUT_CHANNELS_LAST : blocked, in, out);
+    else if (!takes_linear(p, conv) && index < 2)
+        set_layouts(p, index == 0 ? PF_LAYOUT_CHANNELS_LAST : blocked, index == 0 ? PF_LAYOUT_CHANNELS_LAST : blocked, in, out);
+    else
+        return false;
+    return true;
+}
+
+/* ---- The operation */
+typedef struct conv_op {
+    dnnl_convolution_desc_t desc;
+    pf_onednn_weighted      w;
+} conv_op;
+
+static pf_status describe_weights(const pf_problem *p, const pf_node *conv, pf_onednn_weighted *w, int64_t *dim, int32_t *rank, pf_err *err)
+{
+    const pf_value *v = pf_graph_value(p->graph, conv->in[1]);
+    int64_t         groups = ((const pf_conv_attrs *)conv->attrs)->groups;
+
+    *rank = v->shape.rank;
+    memcpy(dim, v->shape.dim, (size_t)*rank * sizeof *dim);
+    if (groups > 1) {
+        memmove(dim + 1, dim, (size_t)*rank * sizeof *dim);
+        dim[0] = groups;
+        dim[1] /= groups;
+        ++*rank;
+    }
+    w->weights = conv->in[1];
+    w->bias = conv->in_count > 2 ? conv->in[2] : PF_NONE;
+    return pf_onednn_desc(PF_LAYOUT_LINEAR, v->dtype, *rank, dim, &w->weights_from, err);
+}
+
+static pf_status describe_tensors(const pf_problem *p, const pf_node *conv, pf_onednn_weighted *w, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    w->source_slot = pf_problem_input_index(p, conv->in[0]);
+    st = pf_onednn_desc_value(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, err);
+    if (!st)
+        st = pf_onednn_desc_value(p, p->graph->outputs[0], p->out_layout[0], &w->result_desc, err);
+    if (!st && w->bias != PF_NONE)
+        st = pf_onednn_desc_value(p, w->bias, PF_LAYOUT_LINEAR, &w->bias_desc, err);
+    return st;
+}
+
+/* weights_to: a given packing, or NULL for the implementation's own choice. */
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum, bool winograd, conv_op *out,
+                          pf_err *err)
+{
+    const pf_node       *conv = anchor_of(p);
+    const pf_conv_attrs *attrs = conv->attrs;
+    const pf_shape      *x = &pf_graph_value(p->graph, conv->in[0])->shape, *y = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
+    int64_t              dim[PF_MAX_RANK + 1] = { 0 };
+    int32_t              rank = 0;
+    dnnl_memory_desc_t   weights;
+    pf_spatial           s;
+    pf_epilogue          chain;
+    dnnl_status_t        status = dnnl_success;
+    pf_status            st = PF_OK;
+
+    *out = (conv_op){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
+    st = describe_weights(p, conv, &out->w, dim, &rank, err);
+    if (!st)
+        st = describe_tensors(p, conv, &out->w, err);
+    if (!st && !weights_to)
+        st = pf_onednn_desc_any(PF_F32, rank, dim, &weights, err);
+    if (!st && weights_to)
+        weights = *weights_to;
+    if (!st)
+        (void)pf_epilogue_read(p, conv->out[0], &chain);
+    if (!st)
+        st = pf_onednn_epilogue_make(p, &chain, y, 1, &out->w.result_desc, sum, &out->w.packed_bytes, &out->w.epilogue, err);
+    if (st)
+        return st;
+    pf_spatial_fill(&s, x->rank - 2, x->dim + 2, pf_graph_value(p->graph, conv->in[1])->shape.dim + 2, &attrs->strides, &attrs->dilations,
+                    &attrs->pads, attrs->auto_pad);
+    for (int32_t i = 0; i < s.count; i++)
+        s.dilation[i]--;                        /* oneDNN counts the gaps */
+    status = dnnl_dilated_convolution_forward_desc_init(&out->desc, dnnl_forward_inference,
+                                                        winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, &out->w.source_desc, &weights,
+                                                        out->w.bias == PF_NONE ? NULL : &out->w.bias_desc, &out->w.result_desc, s.stride, s.dilation,
+                                                        s.begin, s.end);
+    return status ? pf_onednn_fail(status, "describe this convolution", err) : PF_OK;
+}
+
+/* ---- Tunings */
+static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool winograd, int effort, bool *has_full, pf_tuning_list *out, pf_err *err)
+{
+    conv_op   conv;
+    pf_status st = describe(device, p, NULL, sum, winograd, &conv, err);
+
+    *has_full = conv.w.epilogue.has_full_operand;
+    if (!st && !(sum && conv.w.epilogue.sum_input < 0))
+        st = pf_onednn_list(device, &conv.desc, conv.w.epilogue.attr, winograd ? "fixed:" : "", sum ? " sum" : "", effort, out, err);
+    pf_onednn_epilogue_clear(&conv.w.epilogue);
+    return st;
+}
+
+/* Winograd's packing depends on the number of tiles and so on the dims of the input: "fixed". */
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    bool      has_full = false;
+    pf_status st = list(device, p, false, false, effort, &has_full, out, err);
+
+    if (!st && has_full && (effort > 0 || out->count == 0))
+        st = list(device, p, true, false, effort, &has_full, out, err);
+    if (!st && effort > 0)
+        st = list(device, p, has_full, true, effort, &has_full, out, err);
+    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this convolution");
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_step              *step = NULL;
+    pf_onednn_weighted   *w = NULL;
+    conv_op               conv = { .w = { .epilogue = { .sum_input = -1 } } };
+    pf_onednn_tuning      choice;
+    dnnl_memory_desc_t    packed;
+    dnnl_primitive_desc_t desc = NULL;
+    pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
+
+    *out = NULL;
+    if (!st && saved)
+        st = pf_onednn_weighted_read(saved, saved_bytes, &packed, err);
+    if (!st)
+        st = describe(device, p, saved ? &packed : NULL, choice.sum, choice.fixed, &conv, err);
+    if (!st)
+        st = pf_onednn_choose(device, &conv.desc, conv.w.epilogue.attr, choice.impl, saved != NULL, &desc, err);
+    if (st) {
+        pf_onednn_epilogue_clear(&conv.w.epilogue);
+        return st;
+    }
+    step = pf_step_new(&pf_tactic_onednn_conv, sizeof *w);
+    if (!step) {
+        pf_onednn_epilogue_clear(&conv.w.epilogue);
+        dnnl_primitive_desc_destroy(desc);
+        return PF_FAIL_MEMORY(err, sizeof *w);
+    }
+    w = step->impl;
+    *w = conv.w;
+    st = pf_onednn_weighted_finish(w, desc, step, err);
+    if (st)
+        pf_step_free(step);
+    else
+        *out = step;
+    return st;
+}
+
+const pf_tactic pf_tactic_onednn_conv = {
+    .name = "onednn_conv", .rev = 1, .needs = PF_CAP_CPU,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
+    .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,
+};
