@@ -1,5 +1,6 @@
 #include "engine/cuda/codegen_row.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/cuda/codegen_loop.h"
@@ -409,9 +410,11 @@ static void open_space(row_code *row, const pf_problem *p)
 static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows_per_block, int64_t rows, pf_buf *out)
 {
     const cg_context *cg = &row->cg;
+    char              functions[sizeof reductions + 128] = {0};
 
-    pf_buf_printf(out, "#define T %d\n#define C %lld\n#define D %lld\n", tuning->threads, (long long)row->chunks, (long long)row->length);
-    pf_codegen_header(cg->problem, tuning->vector, tuning->threads * rows_per_block, rows * row->length, reductions, out);
+    snprintf(functions, sizeof functions, "#define T %d\n#define C %lld\n#define D %lld\n%s", tuning->threads, (long long)row->chunks,
+             (long long)row->length, reductions);
+    pf_codegen_header(cg->problem, tuning->vector, tuning->threads * rows_per_block, rows * row->length, functions, out);
     pf_buf_printf(out, "  const long long row = (long long)blockIdx.x * %d + threadIdx.y;\n  if (row >= %lld) return;\n", rows_per_block, (long long)rows);
     if (row->form.axis) {
         pf_buf_printf(out, "  idx left = (idx)row;\n");

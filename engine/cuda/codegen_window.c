@@ -249,21 +249,24 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     window_form form;
     cg_context  cg;
     cg_point    point;
-    pf_buf      body = {0};
+    pf_buf      body = {0}, defines = {0};
     int64_t     strips = 0, vectors = 0, items = 0;
     pf_status   st = PF_OK;
 
     memset(out, 0, sizeof *out);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_init(&body, SOURCE_LIMIT_BYTES);
+    pf_buf_init(&defines, SOURCE_LIMIT_BYTES);
     recognize(p, &form);
     cg_context_init(&cg, p, &body, tuning->vector, err);
     cg_loop_over(&cg, PF_LAYOUT_CHANNELS_LAST, pf_graph_value(p->graph, form.node->out[0]), &point);
     strips = (cg.var_extent[VAR_W] + tuning->strip - 1) / tuning->strip;
     vectors = cg.var_extent[VAR_C] / tuning->vector;
     items = cg.var_extent[VAR_N] * cg.var_extent[VAR_H] * strips * vectors;
-    emit_defines(p, &form, tuning, &out->source);
-    pf_codegen_header(p, tuning->vector, tuning->threads, items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1], "", &out->source);
+    emit_defines(p, &form, tuning, &defines);
+    if (defines.failed) st = PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES);
+    else pf_codegen_header(p, tuning->vector, tuning->threads, items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1],
+                      (const char *)defines.data, &out->source);
     pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n  if (item >= %lld) return;\n  idx rest = (idx)item;\n",
                   tuning->threads, (long long)items);
     pf_buf_printf(&out->source, "  const idx i3 = rest %% %lld * V; rest /= %lld;\n  const idx ow = rest %% %lld * S; rest /= %lld;\n", (long long)vectors,
@@ -280,6 +283,7 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     out->block[0] = (uint32_t)tuning->threads;
     cg_context_clear(&cg);
     pf_buf_clear(&body);
+    pf_buf_clear(&defines);
     if (st) pf_program_clear(out);
     return st;
 }

@@ -1,0 +1,141 @@
+/* Every skeleton makes code that NVRTC compiles for several kinds of card, for problems of the shapes that networks have. What it computes is
+   compared with the reference where there is a GPU (tests/gpu). */
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/cuda/codegen_loop.h"
+#include "engine/cuda/codegen_row.h"
+#include "engine/cuda/codegen_window.h"
+#include "engine/device.h"
+
+#define HALF_IMAGE "f16 [2,16,12,10]"
+
+typedef pf_status generate_first(const pf_problem *p, pf_program *out, pf_err *err);
+
+static pf_status loop_first(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_loop(p, pf_codegen_loop_widest(p), 256, out, err);
+}
+
+static pf_status row_first(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    pf_row_tuning tuning[1];
+
+    pf_codegen_row_tunings(p, tuning, 1);
+    return pf_codegen_row(p, tuning, out, err);
+}
+
+static pf_status window_first(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    pf_window_tuning tuning[1];
+
+    pf_codegen_window_tunings(p, tuning, 1);
+    return pf_codegen_window(p, tuning, out, err);
+}
+
+typedef struct sample {
+    const char *name;
+    const char *(*declines)(const pf_problem *p);
+    generate_first *generate;
+    const char *text;
+} sample;
+
+static const sample samples[] = {
+    { "bias, gelu, residual", pf_codegen_loop_declines, loop_first,
+      "problem in=linear,linear*,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [8,128,768]\n%1 = input f16 [768]\n%2 = input f16 [8,128,768]\n"
+      "%3 = add(%0, %1)\n%4 = gelu(%3)\n%5 = add(%4, %2)\noutput %5\n" },
+    { "nchw to nhwc with cast", pf_codegen_loop_declines, loop_first,
+      "problem in=linear out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f32 [2,64,14,14]\n%1 = cast(%0) dtype=f16\noutput %1\n" },
+    { "stem padded to eight channels", pf_codegen_loop_declines, loop_first,
+      "problem in=linear out=c8 numerics=0\n"
+      "graph \"\"\n%0 = input f32 [2,3,32,32]\n%1 = cast(%0) dtype=f16\noutput %1\n" },
+    { "transpose, slice, concat", pf_codegen_loop_declines, loop_first,
+      "problem in=linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,12,128,64]\n%1 = input f16 [2,128,12,64]\n%2 = transpose(%0) perm=[0,2,1,3]\n"
+      "%3 = slice(%2) axes=[3] starts=[0] ends=[32] steps=[1]\n%4 = slice(%1) axes=[3] starts=[32] ends=[64] steps=[1]\n"
+      "%5 = concat(%3, %4) axis=3\noutput %5\n" },
+    { "embedding and mask", pf_codegen_loop_declines, loop_first,
+      "problem in=linear*,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1000,64]\n%1 = input i64 [2,16]\n%2 = gather(%0, %1)\n%3 = relu(%2)\noutput %3\n" },
+    { "softmax with scale and mask", pf_codegen_row_declines, row_first,
+      "problem in=linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,12,128,128]\n%1 = input f16 [2,1,1,128]\n%2 = add(%0, %1)\n%3 = softmax(%2) axis=3\noutput %3\n" },
+    { "residual and layer norm, both wanted", pf_codegen_row_declines, row_first,
+      "problem in=linear,linear,linear*,linear* out=linear,linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,128,768]\n%1 = input f16 [2,128,768]\n%2 = input f16 [768]\n%3 = input f16 [768]\n"
+      "%4 = add(%0, %1)\n%5 = layer_norm(%4, %2, %3) axis=2 epsilon=1e-12\noutput %4\noutput %5\n" },
+    { "mean of the last dims", pf_codegen_row_declines, row_first,
+      "problem in=linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f32 [2,512,7,7]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\noutput %1\n" },
+    { "group norm and swish, channels last", pf_codegen_row_declines, row_first,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = input f16 [16]\n%2 = input f16 [16]\n"
+      "%3 = group_norm(%0, %1, %2) groups=4 epsilon=1e-5\n%4 = swish(%3) p=1\noutput %4\n" },
+    { "depthwise, bias, hard swish", pf_codegen_window_declines, window_first,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = input f16 [16,1,5,5]\n%2 = input f16 [16]\n"
+      "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[2,2,2,2] groups=16\n%4 = hard_swish(%3)\noutput %4\n" },
+    { "max pool", pf_codegen_window_declines, window_first,
+      "problem in=nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input " HALF_IMAGE "\n"
+      "%1 = max_pool(%0) kernel=[3,3] strides=[2,2] dilations=[1,1] pads=[1,1,1,1]\noutput %1\n" },
+};
+
+static void compiles(const sample *s)
+{
+    static const int cards[] = { 75, 90 };
+    pf_err           err = {0};
+    pf_problem      *p = NULL;
+    pf_program       program = {0};
+    pf_buf           cubin = {0};
+
+    test_ok(pf_problem_parse(s->text, &p, &err), &err);
+    if (s->declines(p)) fail_msg("%s: declined: %s", s->name, s->declines(p));
+    test_ok(s->generate(p, &program, &err), &err);
+    assert_true(program.grid[0] > 0 && program.block[0] > 0);
+    for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
+        pf_buf_init(&cubin, 64 << 20);
+        if (pf_program_compile(&program, cards[i], &cubin, &err)) fail_msg("%s: %s\n%s", s->name, err.msg, (const char *)program.source.data);
+        assert_true(cubin.size > 0);
+        pf_buf_clear(&cubin);
+    }
+    pf_program_clear(&program);
+    pf_problem_free(p);
+}
+
+static void every_sample_compiles(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) compiles(&samples[i]);
+}
+
+/* The plan keeps machine code by the digest of its source, so equal problems must give equal source. */
+static void source_is_deterministic(void **state)
+{
+    pf_err     err = {0};
+    pf_problem *p = NULL;
+    pf_program  a = {0}, b = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        test_ok(pf_problem_parse(samples[i].text, &p, &err), &err);
+        test_ok(samples[i].generate(p, &a, &err), &err);
+        test_ok(samples[i].generate(p, &b, &err), &err);
+        assert_int_equal(a.source.size, b.source.size);
+        assert_memory_equal(a.source.data, b.source.data, a.source.size);
+        pf_program_clear(&a);
+        pf_program_clear(&b);
+        pf_problem_free(p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
