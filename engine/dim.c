@@ -56,12 +56,23 @@ static bool intern_grow(dim_intern *table)
     return true;
 }
 
-/* Notes that the next item has that hash. False when out of memory; nothing has changed then. */
-static bool intern_add(dim_intern *table, uint64_t hash)
+/* pf_grow that remembers its failure. */
+static bool grow(pf_dims *dims, void *items, uint32_t *capacity, uint32_t need, size_t item_bytes)
 {
-    if (table->count >= table->slot_count / 2 && !intern_grow(table))
+    bool grown = !pf_grow((void **)items, capacity, need, item_bytes);
+
+    dims->out_of_memory |= !grown;
+    return grown;
+}
+
+/* Notes that the next item has that hash. False when out of memory; nothing has changed then. */
+static bool intern_add(pf_dims *dims, dim_intern *table, uint64_t hash)
+{
+    if (table->count >= table->slot_count / 2 && !intern_grow(table)) {
+        dims->out_of_memory = true;
         return false;
-    if (pf_grow((void **)&table->hashes, &table->hash_capacity, table->count + 1, sizeof *table->hashes))
+    }
+    if (!grow(dims, &table->hashes, &table->hash_capacity, table->count + 1, sizeof *table->hashes))
         return false;
     table->hashes[table->count] = hash;
     intern_place(table, table->count++);
@@ -102,9 +113,9 @@ uint32_t dim_intern_monomial(pf_dims *dims, const dim_factor *factors, uint32_t 
         return found;
     made = measure_monomial(dims, factors, count);
     if (made.degree > 64 || made.weight > DIM_WEIGHT_LIMIT ||
-        pf_grow((void **)&dims->factors, &dims->factor_capacity, dims->factor_count + count, sizeof *dims->factors) ||
-        pf_grow((void **)&dims->monomials, &dims->monomial_capacity, dims->monomial_table.count + 1, sizeof *dims->monomials) ||
-        !intern_add(&dims->monomial_table, hash))
+        !grow(dims, &dims->factors, &dims->factor_capacity, dims->factor_count + count, sizeof *dims->factors) ||
+        !grow(dims, &dims->monomials, &dims->monomial_capacity, dims->monomial_table.count + 1, sizeof *dims->monomials) ||
+        !intern_add(dims, &dims->monomial_table, hash))
         return UINT32_MAX;
     if (count)
         memcpy(dims->factors + dims->factor_count, factors, count * sizeof *factors);
@@ -225,8 +236,8 @@ static pf_dim intern_poly(pf_dims *dims, const dim_work *work)
     if (found != UINT32_MAX)
         return INT64_MIN + (pf_dim)found;
     if (made.weight > DIM_WEIGHT_LIMIT ||
-        pf_grow((void **)&dims->terms, &dims->term_capacity, dims->term_count + work->count, sizeof *dims->terms) ||
-        pf_grow((void **)&dims->polys, &dims->poly_capacity, index + 1, sizeof *dims->polys) || !intern_add(&dims->poly_table, hash))
+        !grow(dims, &dims->terms, &dims->term_capacity, dims->term_count + work->count, sizeof *dims->terms) ||
+        !grow(dims, &dims->polys, &dims->poly_capacity, index + 1, sizeof *dims->polys) || !intern_add(dims, &dims->poly_table, hash))
         return PF_DIM_INVALID;
     memcpy(dims->terms + dims->term_count, work->at, work->count * sizeof *work->at);
     dims->term_count += work->count;
@@ -309,8 +320,8 @@ static uint32_t atom_index(pf_dims *dims, const dim_atom *wanted)
     if (found != UINT32_MAX)
         return found;
     if (wanted->weight > DIM_WEIGHT_LIMIT ||
-        pf_grow((void **)&dims->atoms, &dims->atom_capacity, dims->atom_table.count + 1, sizeof *dims->atoms) ||
-        !intern_add(&dims->atom_table, hash))
+        !grow(dims, &dims->atoms, &dims->atom_capacity, dims->atom_table.count + 1, sizeof *dims->atoms) ||
+        !intern_add(dims, &dims->atom_table, hash))
         return UINT32_MAX;
     dims->atoms[dims->atom_table.count - 1] = *wanted;
     return dims->atom_table.count - 1;
@@ -380,11 +391,12 @@ static pf_dim add_symbol(pf_dims *dims, const char *name, int64_t low)
     dim_symbol *symbol = NULL;
 
     if (dims->symbol_count == PF_MAX_SYMBOLS || strlen(name) >= DIM_NAME_LIMIT ||
-        pf_grow((void **)&dims->symbols, &dims->symbol_capacity, dims->symbol_count + 1, sizeof *dims->symbols))
+        !grow(dims, &dims->symbols, &dims->symbol_capacity, dims->symbol_count + 1, sizeof *dims->symbols))
         return PF_DIM_INVALID;
     symbol = &dims->symbols[dims->symbol_count];
     *symbol = (dim_symbol){ .name = pf_strdup(name), .handle = atom_handle(dims, &atom), .low = low, .high = INT64_MAX };
     if (!symbol->name || symbol->handle == PF_DIM_INVALID || !pf_map_set(dims->names, name, dims->symbol_count)) {
+        dims->out_of_memory = true;
         pf_free(symbol->name);
         return PF_DIM_INVALID;
     }
@@ -418,7 +430,7 @@ pf_dim pf_dims_fresh(pf_dims *dims, const char *hint)
         return add_fresh(dims, hint);
     if (scope->next < scope->count)
         return dims->symbols[scope->symbols[scope->next++]].handle;
-    if (pf_grow((void **)&scope->symbols, &scope->capacity, scope->count + 1, sizeof *scope->symbols))
+    if (!grow(dims, &scope->symbols, &scope->capacity, scope->count + 1, sizeof *scope->symbols))
         return PF_DIM_INVALID;
     made = add_fresh(dims, hint);
     if (made != PF_DIM_INVALID) {
@@ -447,6 +459,7 @@ void pf_dims_bound(pf_dims *dims, uint32_t index, int64_t low, int64_t high)
     dims->symbols[index].high = high;
 }
 
+bool pf_dims_out_of_memory(const pf_dims *dims) { return dims->out_of_memory; }
 uint32_t pf_dims_symbol_count(const pf_dims *dims) { return dims->symbol_count; }
 
 const char *pf_dims_symbol_name(const pf_dims *dims, uint32_t index)

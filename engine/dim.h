@@ -32,6 +32,8 @@ pf_dim      pf_dims_symbol(pf_dims *dims, const char *name);
 pf_dim      pf_dims_fresh(pf_dims *dims, const char *hint);
 /* Says that symbol `index` lies in [low, high]; min, max and ranges are simplified with it from then on. */
 void        pf_dims_bound(pf_dims *dims, uint32_t index, int64_t low, int64_t high);
+/* Whether memory has run out here since the table was made: then an invalid dim says nothing about the expression. */
+bool        pf_dims_out_of_memory(const pf_dims *dims);
 pf_dims    *pf_dims_copy(const pf_dims *dims);                   /* handles mean the same in both; NULL when out of memory */
 /* An inference that is repeated must not make new symbols: inside a scope pf_dims_fresh answers the scope's symbols again, in order, and notes
    there the ones it has to make.  enter answers the scope before, for leave.  A scope of zeros is empty; symbols is freed by its owner. */

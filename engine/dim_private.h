@@ -45,6 +45,7 @@ struct pf_dims {
     dim_symbol   *symbols;   uint32_t symbol_count, symbol_capacity;
     pf_map       *names;
     pf_dims_scope *scope;
+    bool          out_of_memory;
 };
 
 /* An expression being worked on. */

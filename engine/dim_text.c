@@ -34,7 +34,8 @@ static void print_name(const char *name, pf_buf *out)
     pf_buf_put_u8(out, '\'');
 }
 
-/* One part of a sum or of a product, for sorting by what people read: independent of the order in which symbols were made. */
+/* One part of a sum or of a product, for sorting by what people read: independent of the order in which symbols were made.
+   Of equal degree, what is subtracted comes last. */
 typedef struct part { char *text; uint32_t degree; int64_t coefficient; uint32_t power; } part;
 
 static int compare_parts(const void *a, const void *b)
@@ -43,6 +44,8 @@ static int compare_parts(const void *a, const void *b)
 
     if (x->degree != y->degree)
         return x->degree > y->degree ? -1 : 1;
+    if ((x->coefficient < 0) != (y->coefficient < 0))
+        return x->coefficient < 0 ? 1 : -1;
     return strcmp(x->text ? x->text : "", y->text ? y->text : "");
 }
 
@@ -266,8 +269,8 @@ static pf_status parse_named(parser *p, pf_dim *out, pf_err *err)
         if (!strcmp(name, functions[i].name))
             return parse_call(p, functions[i].separator, functions[i].make, out, err);
     *out = pf_dims_symbol(p->dims, name);
-    if (*out == PF_DIM_INVALID)
-        return PF_FAIL(err, PF_INVALID, "the symbol \"%s\" cannot be added: more than %d symbols, or no memory", name, PF_MAX_SYMBOLS);
+    if (*out == PF_DIM_INVALID && !pf_dims_out_of_memory(p->dims))
+        return PF_FAIL(err, PF_INVALID, "the symbol \"%s\" cannot be added: there are %d already", name, PF_MAX_SYMBOLS);
     return PF_OK;
 }
 
@@ -324,6 +327,8 @@ static pf_status parse_sum(parser *p, pf_dim *out, pf_err *err)
             *out = minus ? pf_dim_sub(p->dims, *out, term) : pf_dim_add(p->dims, *out, term);
     }
     p->depth--;
+    if (!st && *out == PF_DIM_INVALID && pf_dims_out_of_memory(p->dims))
+        return PF_FAIL_MEMORY(err, sizeof *p->dims);
     if (!st && *out == PF_DIM_INVALID)
         return PF_FAIL(err, PF_INVALID, "a dim expression overflows or divides by zero");
     return st;

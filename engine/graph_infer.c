@@ -24,7 +24,13 @@ pf_status graph_infer_node(pf_graph *graph, pf_node_id node, pf_value *out, pf_e
     pf_status        st = def->infer(&infer, err);
 
     pf_dims_scope_leave(graph->dims, before);
-    return st ? st : check_made(def, out, graph->nodes[node].out_count, err);
+    if (!st)
+        st = check_made(def, out, graph->nodes[node].out_count, err);
+    if (st && pf_dims_out_of_memory(graph->dims)) {      /* an op sees an invalid dim only, and blames the model */
+        pf_err_clear(err);
+        st = PF_FAIL_MEMORY(err, sizeof *out);
+    }
+    return st;
 }
 
 static pf_status infer_again(pf_graph *graph, pf_node_id id, pf_err *err)

@@ -376,15 +376,16 @@ static pf_status read_output(parser *p)
 
 static pf_status read_lines(parser *p)
 {
-    pf_status st = PF_OK;
+    for (skip_lines(p); *p->at && *p->at != '}'; skip_lines(p)) {
+        pf_status st = accept_word(p, "output") ? read_output(p) : read_definition(p);
 
-    for (skip_lines(p); !st && *p->at && *p->at != '}'; skip_lines(p)) {
-        st = accept_word(p, "output") ? read_output(p) : read_definition(p);
+        if (st)
+            return st;
         skip_blanks(p);
-        if (!st && *p->at && *p->at != '\n' && *p->at != '\r' && *p->at != '}' && *p->at != '#')
-            st = PF_FAIL(p->err, PF_INVALID, "a line has more behind its end: \"%.30s\"", p->at);
+        if (*p->at && *p->at != '\n' && *p->at != '\r' && *p->at != '}' && *p->at != '#')
+            return PF_FAIL(p->err, PF_INVALID, "a line has more behind its end: \"%.30s\"", p->at);
     }
-    return st;
+    return PF_OK;
 }
 
 static pf_status read_graph_name(parser *p)

@@ -262,7 +262,7 @@ static void test_text_is_canonical(void **state)
     (void)pf_dims_symbol(dims, "zebra");
     test_ok(pf_dim_parse(dims, "1 + zebra*3*ant - ant*2 + max(zebra,ant) - floor((ant+zebra)/2)", &dim, &err), &err);
     print_dim(dims, dim, &text);
-    assert_string_equal((char *)text.data, "3*ant*zebra - 2*ant - floor((ant + zebra)/2) + max(ant,zebra) + 1");
+    assert_string_equal((char *)text.data, "3*ant*zebra + max(ant,zebra) - 2*ant - floor((ant + zebra)/2) + 1");
     pf_buf_clear(&text);
     pf_dims_free(dims);
 }
