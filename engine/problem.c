@@ -71,6 +71,7 @@ static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout 
 {
     pf_arena *arena = problem->graph->arena;
     uint32_t  ins = problem->graph->input_count, outs = problem->graph->output_count;
+    bool      has_constants = false;
     pf_status st = PF_OK;
 
     problem->in_layout = pf_arena_alloc(arena, (ins + 1) * sizeof *problem->in_layout);
@@ -81,7 +82,10 @@ static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout 
     for (uint32_t i = 0; i < ins; i++) {
         problem->in_layout[i] = in ? in[i] : PF_LAYOUT_LINEAR;
         problem->in_constant[i] = constant && constant[i];
+        has_constants |= problem->in_constant[i];
     }
+    if (!has_constants)
+        problem->numerics &= ~(uint32_t)PF_NUMERICS_COLD_WEIGHTS;
     for (uint32_t i = 0; i < outs; i++)
         problem->out_layout[i] = out_layouts ? out_layouts[i] : PF_LAYOUT_LINEAR;
     st = check_layouts(problem, err);

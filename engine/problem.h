@@ -13,7 +13,10 @@
 #include "engine/layout.h"
 
 enum { PF_PROBLEM_CLEAR = 4, PF_PROBLEM_VALUES = 256 };    /* most inputs, and most outputs, of a problem */
-enum { PF_NUMERICS_TF32 = 1, PF_NUMERICS_F16_ACCUMULATE = 2, PF_NUMERICS_F8_FAST = 4 };
+enum {
+    PF_NUMERICS_TF32 = 1, PF_NUMERICS_F16_ACCUMULATE = 2, PF_NUMERICS_F8_FAST = 4,
+    PF_NUMERICS_COLD_WEIGHTS = 256,     /* no arithmetic: the network's weights exceed the cache, so constants are timed coming from memory */
+};
 
 typedef struct pf_problem {
     pf_graph  *graph;           /* owned; canonical: values numbered in order, no names */

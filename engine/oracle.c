@@ -1,0 +1,165 @@
+#include "engine/oracle.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/op.h"
+
+/* What is tried, one after the other. */
+typedef struct draw { bool positive; int64_t int_limit; } draw;
+static const draw draws[] = { { false, 100 }, { true, 2 }, { true, 1 } };
+
+void pf_oracle_semantics(const pf_problem *problem, pf_digest *out)
+{
+    const char *graph = strchr(problem->text, '\n');
+
+    pf_digest_of(graph ? graph : problem->text, strlen(graph ? graph : problem->text), out);
+}
+
+static void restrain(pf_tensor *tensor, const draw *d)
+{
+    int64_t count = pf_tensor_elems(tensor);
+
+    if (pf_dtype_is_integer(tensor->dtype) && d->int_limit < 100)
+        for (int64_t i = 0; i < count; i++)
+            pf_dtype_set_i64(tensor->dtype, tensor->data, (uint64_t)i, pf_dtype_get_i64(tensor->dtype, tensor->data, (uint64_t)i) % d->int_limit);
+    if (pf_dtype_is_float(tensor->dtype) && d->positive)
+        for (int64_t i = 0; i < count; i++)
+            pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i)));
+}
+
+static pf_status fill_inputs(const pf_problem *problem, const draw *d, pf_oracle *oracle, pf_err *err)
+{
+    const pf_graph *graph = problem->graph;
+    pf_status       st = PF_OK;
+
+    for (uint32_t i = 0; i < graph->input_count && !st; i++) {
+        const pf_value *value = pf_graph_value(graph, graph->inputs[i]);
+        pf_tensor      *tensor = &oracle->in[i];
+
+        pf_tensor_clear(tensor);
+        *tensor = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
+        memcpy(tensor->dim, value->shape.dim, sizeof tensor->dim);
+        st = pf_tensor_alloc(tensor, err);
+        if (st)
+            return st;
+        pf_tensor_fill_random(tensor, i + 1);
+        restrain(tensor, d);
+    }
+    return st;
+}
+
+/* Comparing with outputs that hold no number would show nothing. */
+static bool has_numbers(const pf_oracle *oracle)
+{
+    for (uint32_t i = 0; i < oracle->out_count; i++) {
+        const pf_tensor *tensor = &oracle->out[i];
+        int64_t          count = pf_tensor_elems(tensor), finite = 0;
+
+        if (!pf_dtype_is_float(tensor->dtype) || !count)
+            continue;
+        for (int64_t k = 0; k < count; k++)
+            finite += isfinite(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)k)) != 0;
+        if (finite < count / 2 + 1)
+            return false;
+    }
+    return true;
+}
+
+static void clear_outputs(pf_oracle *oracle)
+{
+    for (uint32_t i = 0; i < oracle->out_count; i++)
+        pf_tensor_clear(&oracle->out[i]);
+}
+
+pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)
+{
+    const pf_graph *graph = problem->graph;
+    const size_t    draw_count = sizeof draws / sizeof draws[0];
+    pf_status       st = PF_OK;
+
+    *out = (pf_oracle){ .in_count = graph->input_count, .out_count = graph->output_count };
+    pf_oracle_semantics(problem, &out->semantics);
+    out->in = pf_calloc(graph->input_count + 1, sizeof *out->in);
+    out->out = pf_calloc(graph->output_count + 1, sizeof *out->out);
+    if (!out->in || !out->out)
+        st = PF_FAIL_MEMORY(err, (graph->input_count + graph->output_count) * sizeof *out->in);
+    for (size_t i = 0; i < draw_count && !st; i++) {
+        bool last = i + 1 == draw_count;
+
+        clear_outputs(out);
+        st = fill_inputs(problem, &draws[i], out, err);
+        if (st)
+            break;
+        st = pf_interpret(graph, out->in, out->out, NULL, NULL, last ? err : NULL);
+        if (!st && has_numbers(out))
+            break;
+        if (!last && st != PF_NO_SPACE)
+            st = PF_OK;
+    }
+    if (st)
+        pf_oracle_clear(out);
+    return st;
+}
+
+void pf_oracle_clear(pf_oracle *oracle)
+{
+    if (!oracle)
+        return;
+    for (uint32_t i = 0; oracle->in && i < oracle->in_count; i++)
+        pf_tensor_clear(&oracle->in[i]);
+    if (oracle->out)
+        clear_outputs(oracle);
+    pf_free(oracle->in);
+    pf_free(oracle->out);
+    *oracle = (pf_oracle){ 0 };
+}
+
+/* ---- Right or wrong */
+
+/* Precision of a type, and how far its results may be: a few units in the last place, more where sums are long. */
+static const struct { pf_dtype dtype; double tolerance; } tolerances[] = {
+    { PF_F8E5M2, 0.2 }, { PF_F8E4M3FN, 0.1 }, { PF_BF16, 3e-2 }, { PF_F16, 4e-3 }, { PF_F32, 1e-4 }, { PF_F64, 1e-9 },
+};
+
+#define TF32_TOLERANCE 2e-3     /* 10 bits of mantissa at the inputs, long sums in FP32 */
+
+double pf_oracle_tolerance(const pf_graph *graph, uint32_t numerics)
+{
+    double most = 0;
+
+    for (uint32_t v = 0; v < graph->value_count; v++)
+        for (size_t i = 0; i < sizeof tolerances / sizeof tolerances[0]; i++)
+            if (graph->values[v].dtype == tolerances[i].dtype && tolerances[i].tolerance > most)
+                most = tolerances[i].tolerance;
+    if ((numerics & PF_NUMERICS_TF32) && most < TF32_TOLERANCE)
+        most = TF32_TOLERANCE;
+    return most;
+}
+
+static double allowed_abs(pf_dtype dtype)
+{
+    return pf_dtype_is_integer(dtype) && pf_dtype_bits(dtype) <= 8 ? 1 : 0;
+}
+
+bool pf_oracle_agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *max_rel_error, char *reason, size_t capacity)
+{
+    pf_difference difference = { 0 };
+    bool          is_float = pf_dtype_is_float(reference->dtype);
+    bool          right = false;
+
+    *max_rel_error = 0;
+    if (pf_tensor_compare(test, reference, &difference, NULL)) {
+        snprintf(reason, capacity, "its type or shape is another one");
+        return false;
+    }
+    *max_rel_error = difference.max_rel_range;
+    right = is_float ? difference.max_rel_range <= tolerance && !difference.nan_count && !difference.inf_count
+                     : difference.max_abs <= allowed_abs(reference->dtype);
+    if (!right)
+        snprintf(reason, capacity, "differs by %.3g of the range at element %lld, %lld not finite", difference.max_rel_range,
+                 (long long)difference.worst_index, (long long)(difference.nan_count + difference.inf_count));
+    return right;
+}

@@ -1,0 +1,485 @@
+#include "engine/timing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/timing_bench.h"
+#include "engine/timing_lock.h"
+
+enum { RUNGS = 4, WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 18, RACES_MAX = 3 };
+
+#define FIRST_RUNG_FACTOR 1.5           /* further behind the best minimum than this after the first rung: out */
+#define MEDIAN_ERROR      (1.253 * 1.4826)  /* standard error of a median over sqrt(n), from the median absolute deviation */
+#define CONFIDENCE        1.96
+#define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
+
+/* Samples that a candidate has after each rung, and the time it may take for them. */
+static const struct { uint32_t samples[RUNGS]; int64_t budget_ns; } efforts[PF_TIMING_EFFORT_MAX + 1] = {
+    [1] = { { 3, 5, 0, 0 },      40 * PF_NS_PER_MS },
+    [2] = { { 3, 7, 13, 0 },     80 * PF_NS_PER_MS },
+    [3] = { { 3, 10, 30, 0 },   200 * PF_NS_PER_MS },
+    [4] = { { 3, 10, 30, 60 },  500 * PF_NS_PER_MS },
+    [5] = { { 3, 10, 30, 100 }, PF_NS_PER_S },
+};
+
+struct pf_timing {
+    pf_device      *device;
+    pf_stream      *stream;
+    pf_timing_lock  lock;
+    pf_problem     *canary_problem;
+    pf_oracle       canary_oracle;
+    pf_bench        canary_bench;
+    pf_bench_runner canary;
+    int64_t         canary_best_ns;     /* the quietest seen */
+    int64_t         spent_ns;
+};
+
+typedef struct racer {
+    pf_bench_runner runner;
+    pf_timing_entry entry;
+    int64_t        *samples;            /* owned; efforts' most */
+    uint32_t        count;
+    int64_t         spent_ns, median_ns, min_ns, deviation_ns;
+    bool            racing;             /* prepared, right, and not dropped yet */
+} racer;
+
+typedef struct contest {
+    pf_timing               *timing;
+    pf_bench                 bench;
+    const pf_timing_options *options;
+    racer                   *racers;
+    uint32_t                 count;
+    pf_random                random;
+    int64_t                  best_min_ns;       /* of earlier waves of the same problem; INT64_MAX: none */
+} contest;
+
+/* ---- The canary */
+
+static pf_status open_canary(pf_timing *t, pf_err *err)
+{
+    pf_shape         shape = { .rank = 1, .dim = { CANARY_ELEMS } };
+    const pf_tactic *tactic = NULL;
+    pf_tuning_list   tunings = { 0 };
+    int64_t          ns = 0;
+    pf_status        st = pf_problem_reformat(NULL, PF_F32, &shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR, &t->canary_problem, err);
+
+    for (uint32_t i = 0; !st; i++) {
+        tactic = pf_tactic_at(i);
+        if (!tactic || !pf_tactic_declines(tactic, t->device, t->canary_problem))
+            break;
+    }
+    if (st || !tactic)      /* a device on which nothing copies has no canary: its samples are then never called contended */
+        return st;
+    st = pf_oracle_make(t->canary_problem, &t->canary_oracle, err);
+    if (!st)
+        st = pf_bench_open(t->device, t->stream, t->canary_problem, &t->canary_oracle, &t->canary_bench, err);
+    if (!st)
+        st = tactic->tunings(t->device, t->canary_problem, 0, &tunings, err);
+    if (!st && tunings.count)
+        st = pf_bench_prepare(&t->canary_bench, tactic, tunings.items[0].text, 0, 0, &t->canary, err);
+    if (!st && tunings.count)
+        st = pf_bench_calibrate(&t->canary_bench, &t->canary, PF_TIMING_BATCH_NS, REPEATS_MAX, &ns, err);
+    pf_tuning_clear(&tunings);
+    return st;
+}
+
+/* The fastest of a few: what the device can do now. */
+static pf_status run_canary(pf_timing *t, int64_t *ns, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    *ns = 0;
+    if (!t->canary.step)
+        return PF_OK;
+    *ns = INT64_MAX;
+    for (int i = 0; i < 4 && !st; i++) {
+        int64_t sample = 0;
+
+        st = pf_bench_sample(&t->canary_bench, &t->canary, &sample, err);
+        *ns = sample < *ns ? sample : *ns;
+    }
+    if (!st && (!t->canary_best_ns || *ns < t->canary_best_ns))
+        t->canary_best_ns = *ns;
+    return st;
+}
+
+static bool is_disturbed(const pf_timing *t, int64_t canary_ns)
+{
+    return t->canary.step && (double)canary_ns > (double)t->canary_best_ns * (1 + PF_TIMING_CANARY_SLACK);
+}
+
+/* ---- Life */
+
+pf_status pf_timing_new(pf_device *device, pf_timing **out, pf_err *err)
+{
+    pf_timing *t = pf_calloc(1, sizeof *t);
+    pf_status  st = PF_OK;
+
+    *out = NULL;
+    if (!t)
+        return PF_FAIL_MEMORY(err, sizeof *t);
+    t->device = device;
+    pf_timing_lock_open(device, &t->lock);
+    st = device->ops->stream_new(device, &t->stream, err);
+    if (!st)
+        st = open_canary(t, err);
+    if (st) {
+        pf_timing_free(t);
+        return st;
+    }
+    *out = t;
+    return PF_OK;
+}
+
+void pf_timing_free(pf_timing *t)
+{
+    if (!t)
+        return;
+    if (t->canary.step)
+        pf_bench_release(&t->canary_bench, &t->canary);
+    pf_bench_close(&t->canary_bench);
+    pf_oracle_clear(&t->canary_oracle);
+    pf_problem_free(t->canary_problem);
+    if (t->stream)
+        t->device->ops->stream_free(t->device, t->stream);
+    pf_timing_lock_close(&t->lock);
+    pf_free(t);
+}
+
+int64_t pf_timing_spent_ns(const pf_timing *timing)
+{
+    return timing->spent_ns;
+}
+
+/* ---- Getting ready */
+
+static const struct { pf_status status; pf_timing_status entry; } failures[] = {
+    { PF_MISMATCH, PF_TIMING_WRONG }, { PF_TIMEOUT, PF_TIMING_TIMEOUT },
+};
+
+static void fail_entry(racer *r, pf_status status, const pf_err *reason)
+{
+    r->entry.status = PF_TIMING_FAILED;
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        if (failures[i].status == status)
+            r->entry.status = failures[i].entry;
+    snprintf(r->entry.reason, sizeof r->entry.reason, "%.127s", reason->msg);
+    r->racing = false;
+}
+
+/* An entry that could not be made ready says why; that is no failure of the build. */
+static void make_ready(contest *race, racer *r, const pf_timing_candidate *candidate, size_t cold_bytes)
+{
+    pf_err    reason = { 0 };
+    uint64_t  limit = race->options->workspace_limit_bytes;
+    pf_status st = PF_OK;
+
+    snprintf(r->entry.tactic, sizeof r->entry.tactic, "%s", candidate->tactic->name);
+    snprintf(r->entry.tuning, sizeof r->entry.tuning, "%s", candidate->tuning.text);
+    r->entry.rev = candidate->tactic->rev;
+    r->entry.effort = (uint8_t)race->options->effort;
+    r->entry.wall_ns = pf_clock_wall_ns();
+    st = pf_bench_prepare(&race->bench, candidate->tactic, candidate->tuning.text, 0, cold_bytes, &r->runner, &reason);
+    if (st) {
+        fail_entry(r, st, &reason);
+        return;
+    }
+    r->entry.workspace_bytes = r->runner.step->workspace_bytes;
+    if (limit && r->entry.workspace_bytes > limit) {
+        r->entry.status = PF_TIMING_OVER_LIMIT;
+        snprintf(r->entry.reason, sizeof r->entry.reason, "needs more workspace than the limit of %llu bytes", (unsigned long long)limit);
+        return;
+    }
+    st = pf_bench_check(&race->bench, &r->runner, &r->entry.max_rel_error, &reason);
+    if (st)
+        fail_entry(r, st, &reason);
+    r->racing = !st;
+}
+
+static uint32_t most_samples(int effort)
+{
+    uint32_t most = 0;
+
+    for (int i = 0; i < RUNGS; i++)
+        most = efforts[effort].samples[i] > most ? efforts[effort].samples[i] : most;
+    return most;
+}
+
+static size_t cold_bytes(const contest *race, uint32_t wave)
+{
+    size_t cold = race->bench.problem->numerics & PF_NUMERICS_COLD_WEIGHTS ? 2 * race->timing->device->cache_bytes : 0;
+    size_t most = race->timing->device->memory_bytes / WAVE_BYTES_SHARE / wave;
+
+    return cold > most ? most : cold;
+}
+
+/* ---- Statistics */
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static int64_t median_of(int64_t *sorted, uint32_t count)
+{
+    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+}
+
+static void summarize(racer *r, int64_t *scratch)
+{
+    memcpy(scratch, r->samples, r->count * sizeof *scratch);
+    qsort(scratch, r->count, sizeof *scratch, by_value);
+    r->min_ns = scratch[0];
+    r->median_ns = median_of(scratch, r->count);
+    for (uint32_t i = 0; i < r->count; i++)
+        scratch[i] = llabs(r->samples[i] - r->median_ns);
+    qsort(scratch, r->count, sizeof *scratch, by_value);
+    r->deviation_ns = median_of(scratch, r->count);
+}
+
+static double error_of(const racer *r)
+{
+    return CONFIDENCE * MEDIAN_ERROR * (double)r->deviation_ns / sqrt(r->count);
+}
+
+/* ---- Racing */
+
+static bool goes_on(const contest *race)
+{
+    return !race->options->go_on || race->options->go_on(race->options->user);
+}
+
+static void take_sample(contest *race, racer *r)
+{
+    pf_err    reason = { 0 };
+    int64_t   ns = 0;
+    pf_status st = pf_bench_sample(&race->bench, &r->runner, &ns, &reason);
+
+    if (st) {
+        fail_entry(r, st, &reason);
+        return;
+    }
+    r->samples[r->count++] = ns;
+    r->spent_ns += ns * r->runner.repeats;
+}
+
+/* One sample of everyone who still races and is short of them, in a new order. */
+static bool take_turn(contest *race, uint32_t wanted, int64_t budget_ns, uint32_t *order)
+{
+    bool sampled = false;
+
+    for (uint32_t i = race->count; i > 1; i--) {
+        uint32_t k = (uint32_t)pf_random_below(&race->random, i), kept = order[i - 1];
+
+        order[i - 1] = order[k];
+        order[k] = kept;
+    }
+    for (uint32_t i = 0; i < race->count; i++) {
+        racer *r = &race->racers[order[i]];
+
+        if (!r->racing || r->count >= wanted || (r->count && r->spent_ns > budget_ns))
+            continue;
+        take_sample(race, r);
+        sampled = true;
+    }
+    return sampled;
+}
+
+static void drop_the_slow(contest *race, int rung, int64_t *scratch)
+{
+    const racer *best = NULL;
+    int64_t      best_min_ns = race->best_min_ns;
+
+    for (uint32_t i = 0; i < race->count; i++) {
+        racer *r = &race->racers[i];
+
+        if (!r->racing)
+            continue;
+        summarize(r, scratch);
+        best = !best || r->median_ns < best->median_ns ? r : best;
+        best_min_ns = r->min_ns < best_min_ns ? r->min_ns : best_min_ns;
+    }
+    for (uint32_t i = 0; i < race->count; i++) {
+        racer *r = &race->racers[i];
+        bool   slow = false;
+
+        if (!r->racing || r == best)
+            continue;
+        slow = rung == 0 ? (double)r->min_ns > FIRST_RUNG_FACTOR * (double)best_min_ns
+                         : (double)r->median_ns - error_of(r) > (double)best->median_ns + error_of(best);
+        if (slow) {
+            r->entry.status = PF_TIMING_DROPPED;
+            r->racing = false;
+        }
+    }
+}
+
+static pf_status run_rungs(contest *race, uint32_t *order, int64_t *scratch, pf_err *err)
+{
+    int64_t budget_ns = efforts[race->options->effort].budget_ns;
+
+    for (int rung = 0; rung < RUNGS && efforts[race->options->effort].samples[rung]; rung++) {
+        while (take_turn(race, efforts[race->options->effort].samples[rung], budget_ns, order))
+            if (!goes_on(race))
+                return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        drop_the_slow(race, rung, scratch);
+    }
+    return PF_OK;
+}
+
+static pf_status calibrate(contest *race, pf_err *err)
+{
+    for (uint32_t i = 0; i < race->count; i++) {
+        racer    *r = &race->racers[i];
+        pf_err    reason = { 0 };
+        int64_t   ns = 0;
+        pf_status st = PF_OK;
+
+        if (!r->racing || r->runner.graph)
+            continue;
+        if (!goes_on(race))
+            return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        st = pf_bench_calibrate(&race->bench, &r->runner, PF_TIMING_BATCH_NS, REPEATS_MAX, &ns, &reason);
+        if (st)
+            fail_entry(r, st, &reason);
+    }
+    return PF_OK;
+}
+
+static void start_over(contest *race)
+{
+    for (uint32_t i = 0; i < race->count; i++) {
+        racer *r = &race->racers[i];
+
+        if (r->entry.status == PF_TIMING_DROPPED)
+            r->racing = true;
+        if (!r->racing)
+            continue;
+        r->entry.status = PF_TIMED;
+        r->count = 0;
+        r->spent_ns = 0;
+    }
+}
+
+static pf_status race_once(contest *race, uint32_t *order, int64_t *scratch, bool *disturbed, pf_err *err)
+{
+    pf_timing       *t = race->timing;
+    pf_device_sample sample = { 0 };
+    int64_t          before = 0, after = 0, start = pf_clock_ns();
+    pf_status        st = run_canary(t, &before, err);
+
+    start_over(race);
+    if (!st)
+        st = run_rungs(race, order, scratch, err);
+    if (!st)
+        st = run_canary(t, &after, err);
+    t->device->ops->sample(t->device, &sample);
+    *disturbed = is_disturbed(t, before) || is_disturbed(t, after) || sample.foreign_processes;
+    for (uint32_t i = 0; i < race->count; i++)
+        race->racers[i].entry.clock_mhz = sample.clock_mhz;
+    t->spent_ns += pf_clock_ns() - start;
+    return st;
+}
+
+/* Under the lock: calibrate, race, and race again when something disturbed it. */
+static pf_status run_race(contest *race, uint32_t *order, int64_t *scratch, pf_err *err)
+{
+    pf_timing *t = race->timing;
+    bool       disturbed = true;
+    pf_status  st = PF_OK;
+
+    for (int i = 0; i < RACES_MAX && disturbed && !st; i++) {
+        if (i)
+            pf_clock_sleep_ns(20 * PF_NS_PER_MS << i);
+        st = pf_timing_lock_take(&t->lock, race->options->go_on, race->options->user, err);
+        if (st)
+            return st;
+        st = calibrate(race, err);
+        if (!st)
+            st = race_once(race, order, scratch, &disturbed, err);
+        pf_timing_lock_drop(&t->lock);
+    }
+    for (uint32_t i = 0; i < race->count; i++)
+        race->racers[i].entry.contended = disturbed;
+    return st;
+}
+
+static pf_status record_entry(racer *r, int64_t *scratch, int64_t *best_min_ns, pf_timing_record *out, pf_err *err)
+{
+    if (r->count) {
+        summarize(r, scratch);
+        r->entry.sample_count = r->count;
+        r->entry.min_ns = r->min_ns;
+        r->entry.median_ns = r->median_ns;
+        r->entry.spread_ns = r->deviation_ns;
+        *best_min_ns = r->min_ns < *best_min_ns ? r->min_ns : *best_min_ns;
+    }
+    pf_log(PF_LOG_DEBUG, "timing", "entry tactic=%s tuning=\"%s\" status=%d ns=%lld samples=%u workspace=%llu error=%.2g reason=\"%s\"",
+           r->entry.tactic, r->entry.tuning, r->entry.status, (long long)r->entry.median_ns, r->count,
+           (unsigned long long)r->entry.workspace_bytes, r->entry.max_rel_error, r->entry.reason);
+    return pf_timing_record_put(out, &r->entry, err);
+}
+
+static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, pf_timing_record *out, pf_err *err)
+{
+    uint32_t  most = most_samples(race->options->effort), order[WAVE];
+    int64_t  *samples = pf_calloc((size_t)most * (race->count + 1), sizeof *samples), *scratch = samples;
+    bool      any = false;
+    pf_status st = samples ? PF_OK : PF_FAIL_MEMORY(err, (size_t)most * race->count * sizeof *samples);
+
+    for (uint32_t i = 0; i < race->count && !st; i++) {
+        order[i] = i;
+        race->racers[i] = (racer){ .samples = samples + (size_t)most * (i + 1) };
+        if (!goes_on(race))
+            st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        else
+            make_ready(race, &race->racers[i], &candidates[i], cold_bytes(race, race->count));
+        any |= race->racers[i].racing;
+    }
+    if (!st && any)
+        st = run_race(race, order, scratch, err);
+    for (uint32_t i = 0; i < race->count && !st; i++)
+        st = record_entry(&race->racers[i], scratch, &race->best_min_ns, out, err);
+    for (uint32_t i = 0; i < race->count; i++)
+        pf_bench_release(&race->bench, &race->racers[i].runner);
+    pf_free(samples);
+    return st;
+}
+
+static uint64_t seed_of(const pf_digest *digest)
+{
+    uint64_t seed = 0;
+
+    memcpy(&seed, digest->byte, sizeof seed);
+    return seed;
+}
+
+pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle, const pf_timing_candidate *candidates,
+                            uint32_t count, const pf_timing_options *options, pf_timing_record *out, pf_err *err)
+{
+    contest   race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX };
+    pf_status st = pf_bench_open(timing->device, timing->stream, problem, oracle, &race.bench, err);
+
+    if (st)
+        return st;
+    pf_random_init(&race.random, seed_of(&problem->hash));
+    race.racers = pf_calloc(WAVE, sizeof *race.racers);
+    if (!race.racers)
+        st = PF_FAIL_MEMORY(err, WAVE * sizeof *race.racers);
+    for (uint32_t first = 0; first < count && !st; first += WAVE) {
+        race.count = count - first < WAVE ? count - first : WAVE;
+        memset(race.racers, 0, WAVE * sizeof *race.racers);
+        st = run_wave(&race, candidates + first, out, err);
+    }
+    pf_free(race.racers);
+    pf_bench_close(&race.bench);
+    return st;
+}

@@ -1,0 +1,368 @@
+#include "engine/timing_bench.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { GUARD = 0xa5, POISON = 0x7f };
+
+/* ---- The problem's data */
+
+static pf_status upload(pf_bench *bench, const void *host, size_t bytes, void **out, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    pf_status            st = ops->alloc(bench->device, bytes ? bytes : 1, out, err);
+
+    if (!st)
+        st = ops->upload(bench->device, bench->stream, *out, host, bytes, err);
+    return st ? st : ops->stream_sync(bench->device, bench->stream, err);
+}
+
+static pf_status place_input(pf_bench *bench, uint32_t i, pf_err *err)
+{
+    const pf_tensor *tensor = &bench->oracle->in[i];
+    pf_layout        layout = bench->problem->in_constant[i] ? PF_LAYOUT_LINEAR : bench->problem->in_layout[i];
+    void            *host = NULL;
+    pf_status        st = pf_layout_bytes(layout, tensor->dtype, tensor->rank, tensor->dim, &bench->in_bytes[i], err);
+
+    if (st || bench->problem->in_constant[i])
+        return st;
+    host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bench->in_bytes[i] ? bench->in_bytes[i] : 1);
+    if (!host)
+        return PF_FAIL_MEMORY(err, bench->in_bytes[i]);
+    pf_layout_pack(layout, tensor, tensor->data, host);
+    st = upload(bench, host, bench->in_bytes[i], &bench->in[i], err);
+    pf_free(host);
+    return st;
+}
+
+static pf_status place_output(pf_bench *bench, uint32_t i, pf_err *err)
+{
+    const pf_tensor *tensor = &bench->oracle->out[i];
+    pf_status        st = pf_layout_bytes(bench->problem->out_layout[i], tensor->dtype, tensor->rank, tensor->dim, &bench->out_bytes[i], err);
+
+    if (!st)
+        st = bench->device->ops->alloc(bench->device, bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, &bench->out[i], err);
+    return st;
+}
+
+pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    *out = (pf_bench){ .device = device, .stream = stream, .problem = problem, .oracle = oracle, .in_count = problem->graph->input_count,
+                       .out_count = problem->graph->output_count };
+    out->tolerance = pf_oracle_tolerance(problem->graph, problem->numerics);
+    out->in = pf_calloc(out->in_count + 1, sizeof(void *));
+    out->out = pf_calloc(out->out_count + 1, sizeof(void *));
+    out->in_bytes = pf_calloc(out->in_count + 1, sizeof *out->in_bytes);
+    out->out_bytes = pf_calloc(out->out_count + 1, sizeof *out->out_bytes);
+    if (!out->in || !out->out || !out->in_bytes || !out->out_bytes)
+        st = PF_FAIL_MEMORY(err, (out->in_count + out->out_count) * sizeof(void *));
+    for (uint32_t i = 0; i < out->in_count && !st; i++)
+        st = place_input(out, i, err);
+    for (uint32_t i = 0; i < out->out_count && !st; i++)
+        st = place_output(out, i, err);
+    if (st)
+        pf_bench_close(out);
+    return st;
+}
+
+static void free_all(pf_bench *bench, void **pointers, uint32_t count)
+{
+    for (uint32_t i = 0; pointers && i < count; i++)
+        if (pointers[i])
+            bench->device->ops->free(bench->device, pointers[i]);
+    pf_free(pointers);
+}
+
+void pf_bench_close(pf_bench *bench)
+{
+    if (!bench || !bench->device)
+        return;
+    free_all(bench, bench->in, bench->in_count);
+    free_all(bench, bench->out, bench->out_count);
+    if (bench->workspace)
+        bench->device->ops->free(bench->device, bench->workspace);
+    pf_free(bench->in_bytes);
+    pf_free(bench->out_bytes);
+    *bench = (pf_bench){ 0 };
+}
+
+static pf_status need_workspace(pf_bench *bench, size_t bytes, pf_err *err)
+{
+    if (bytes <= bench->workspace_bytes)
+        return PF_OK;
+    if (bench->workspace)
+        bench->device->ops->free(bench->device, bench->workspace);
+    bench->workspace = NULL;
+    bench->workspace_bytes = 0;
+    if (bench->device->ops->alloc(bench->device, bytes, &bench->workspace, err))
+        return PF_NO_SPACE;
+    bench->workspace_bytes = bytes;
+    return PF_OK;
+}
+
+/* ---- Runners */
+
+static size_t constant_bytes(const pf_bench *bench)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < bench->in_count; i++)
+        bytes += bench->problem->in_constant[i] ? bench->in_bytes[i] : 0;
+    return bytes;
+}
+
+static uint32_t copies_for(size_t bytes, size_t cold_bytes)
+{
+    size_t copies = bytes && cold_bytes ? cold_bytes / bytes + 1 : 1;
+
+    return copies > PF_BENCH_COPIES_MAX ? PF_BENCH_COPIES_MAX : (uint32_t)copies;
+}
+
+static pf_status pack_copies(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    size_t     bytes = r->step->packed_bytes;
+    void      *host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes);
+    pf_tensor *constants = pf_calloc(bench->in_count + 1, sizeof *constants);
+    pf_status  st = host && constants ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+
+    for (uint32_t i = 0; i < bench->in_count && !st; i++) {
+        constants[i] = bench->oracle->in[i];
+        constants[i].owned = false;
+        if (!bench->problem->in_constant[i])
+            constants[i].data = NULL;
+    }
+    if (!st)
+        memset(host, 0, bytes);
+    if (!st)
+        st = r->step->tactic->pack(r->step, bench->problem, constants, host, err);
+    for (uint32_t c = 0; c < r->copies && !st; c++)
+        st = upload(bench, host, bytes, &r->packed[c], err);
+    pf_free(constants);
+    pf_free(host);
+    return st;
+}
+
+/* Inputs of every copy: the bench's own, and constants that are bound as they are. */
+static pf_status copy_constants(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t c = 0; c < r->copies; c++)
+        for (uint32_t i = 0; i < bench->in_count && !st; i++) {
+            void **slot = &r->in[(size_t)c * bench->in_count + i];
+
+            if (!bench->problem->in_constant[i])
+                *slot = bench->in[i];
+            else if (!r->step->packed_bytes)
+                st = upload(bench, bench->oracle->in[i].data, bench->in_bytes[i], slot, err);
+        }
+    return st;
+}
+
+static pf_status fill_runner(pf_bench *bench, size_t cold_bytes, pf_bench_runner *r, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    r->copies = copies_for(r->step->packed_bytes ? r->step->packed_bytes : constant_bytes(bench), cold_bytes);
+    r->packed = pf_calloc(r->copies, sizeof(void *));
+    r->in = pf_calloc((size_t)r->copies * bench->in_count + 1, sizeof(void *));
+    if (!r->packed || !r->in)
+        return PF_FAIL_MEMORY(err, r->copies * (bench->in_count + 1) * sizeof(void *));
+    if (r->step->packed_bytes)
+        st = pack_copies(bench, r, err);
+    if (!st)
+        st = copy_constants(bench, r, err);
+    if (!st)
+        st = bench->device->ops->event_new(bench->device, &r->start, err);
+    if (!st)
+        st = bench->device->ops->event_new(bench->device, &r->end, err);
+    return st;
+}
+
+pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes, size_t cold_bytes,
+                           pf_bench_runner *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    *out = (pf_bench_runner){ .repeats = 1 };
+    st = tactic->prepare(bench->device, bench->problem, tuning, NULL, 0, &out->step, err);
+    if (!st && workspace_limit_bytes && out->step->workspace_bytes > workspace_limit_bytes)
+        st = PF_FAIL(err, PF_NO_SPACE, "it needs %zu bytes of workspace, the limit is %llu", out->step->workspace_bytes,
+                     (unsigned long long)workspace_limit_bytes);
+    if (!st)
+        st = need_workspace(bench, out->step->workspace_bytes, err);
+    if (!st)
+        st = fill_runner(bench, cold_bytes, out, err);
+    if (st)
+        pf_bench_release(bench, out);
+    return st;
+}
+
+void pf_bench_release(pf_bench *bench, pf_bench_runner *r)
+{
+    const pf_device_ops *ops = bench->device->ops;
+
+    if (r->graph)
+        ops->graph_free(bench->device, r->graph);
+    if (r->start)
+        ops->event_free(bench->device, r->start);
+    if (r->end)
+        ops->event_free(bench->device, r->end);
+    for (uint32_t c = 0; r->in && c < r->copies; c++)
+        for (uint32_t i = 0; i < bench->in_count; i++)
+            if (bench->problem->in_constant[i] && r->in[(size_t)c * bench->in_count + i])
+                ops->free(bench->device, r->in[(size_t)c * bench->in_count + i]);
+    free_all(bench, r->packed, r->copies);
+    pf_free(r->in);
+    pf_step_free(r->step);
+    *r = (pf_bench_runner){ 0 };
+}
+
+static pf_status run(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    uint32_t    copy = r->next_copy;
+    pf_bindings b = { r->in + (size_t)copy * bench->in_count, bench->out, r->packed[copy], bench->workspace };
+
+    r->next_copy = copy + 1 == r->copies ? 0 : copy + 1;
+    return r->step->tactic->enqueue(r->step, &b, bench->stream, err);
+}
+
+/* ---- Right or wrong */
+
+static pf_status poison_outputs(pf_bench *bench, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    pf_status            st = PF_OK;
+
+    for (uint32_t i = 0; i < bench->out_count && !st; i++) {
+        st = ops->fill(bench->device, bench->stream, bench->out[i], POISON, bench->out_bytes[i], err);
+        if (!st)
+            st = ops->fill(bench->device, bench->stream, (char *)bench->out[i] + bench->out_bytes[i], GUARD, PF_BENCH_GUARD_BYTES, err);
+    }
+    return st;
+}
+
+static bool guard_intact(const uint8_t *guard)
+{
+    for (int i = 0; i < PF_BENCH_GUARD_BYTES; i++)
+        if (guard[i] != GUARD)
+            return false;
+    return true;
+}
+
+static pf_status compare(pf_bench *bench, uint32_t i, const uint8_t *raw, double *max_rel_error, pf_err *err)
+{
+    const pf_tensor *reference = &bench->oracle->out[i];
+    pf_tensor        tensor = { .dtype = reference->dtype, .rank = reference->rank };
+    char             reason[128] = "";
+    double           error = 0;
+    pf_status        st = PF_OK;
+
+    if (!guard_intact(raw + bench->out_bytes[i]))
+        return PF_FAIL(err, PF_MISMATCH, "bytes behind output %u were written", i);
+    memcpy(tensor.dim, reference->dim, sizeof tensor.dim);
+    st = pf_tensor_alloc(&tensor, err);
+    if (!st) {
+        pf_layout_unpack(bench->problem->out_layout[i], &tensor, raw, tensor.data);
+        if (!pf_oracle_agrees(&tensor, reference, bench->tolerance, &error, reason, sizeof reason))
+            st = PF_FAIL(err, PF_MISMATCH, "output %u %s", i, reason);
+        *max_rel_error = error > *max_rel_error ? error : *max_rel_error;
+    }
+    pf_tensor_clear(&tensor);
+    return st;
+}
+
+static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    size_t               bytes = bench->out_bytes[i] + PF_BENCH_GUARD_BYTES;
+    uint8_t             *raw = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes);
+    pf_status            st = raw ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+
+    if (!st)
+        st = ops->download(bench->device, bench->stream, raw, bench->out[i], bytes, err);
+    if (!st)
+        st = ops->stream_sync(bench->device, bench->stream, err);
+    if (!st)
+        st = compare(bench, i, raw, max_rel_error, err);
+    pf_free(raw);
+    return st;
+}
+
+pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, pf_err *err)
+{
+    pf_status st = poison_outputs(bench, err);
+
+    *max_rel_error = 0;
+    if (!st)
+        st = run(bench, runner, err);
+    for (uint32_t i = 0; i < bench->out_count && !st; i++)
+        st = check_output(bench, i, max_rel_error, err);
+    return st;
+}
+
+/* ---- Samples */
+
+static pf_status run_repeats(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < r->repeats && !st; i++)
+        st = run(bench, r, err);
+    return st;
+}
+
+pf_status pf_bench_sample(pf_bench *bench, pf_bench_runner *r, int64_t *ns, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    pf_status            st = ops->event_record(bench->device, r->start, bench->stream, err);
+
+    *ns = 0;
+    if (!st)
+        st = r->graph ? ops->graph_launch(bench->device, r->graph, bench->stream, err) : run_repeats(bench, r, err);
+    if (!st)
+        st = ops->event_record(bench->device, r->end, bench->stream, err);
+    if (!st)
+        st = ops->event_elapsed(bench->device, r->start, r->end, ns, err);
+    *ns = *ns / r->repeats > 0 ? *ns / r->repeats : 1;
+    return st;
+}
+
+static pf_status capture(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    pf_device_graph     *graph = NULL;
+    pf_status            st = ops->capture_begin(bench->device, bench->stream, err), ended = PF_OK;
+
+    if (st)
+        return st;
+    st = run_repeats(bench, r, err);
+    ended = ops->capture_end(bench->device, bench->stream, &graph, st ? NULL : err);
+    if (st && !ended)
+        ops->graph_free(bench->device, graph);
+    else
+        r->graph = graph;
+    return st ? st : ended;
+}
+
+pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns, uint32_t limit, int64_t *ns, pf_err *err)
+{
+    bool      captures = bench->device->ops->capture_begin && r->step->capturable;
+    uint32_t  least = captures ? 20 : 1;        /* a launch of a graph has gaps at its ends: they must not count */
+    int64_t   repeats = 1;
+    pf_status st = pf_bench_sample(bench, r, ns, err);
+
+    if (!st && *ns < batch_ns / 4) {            /* one run tells little of a short one */
+        r->repeats = 8;
+        st = pf_bench_sample(bench, r, ns, err);
+    }
+    if (st)
+        return st;
+    repeats = batch_ns / *ns + 1;
+    repeats = repeats < least ? least : repeats;
+    r->repeats = repeats > limit ? limit : (uint32_t)repeats;
+    return captures ? capture(bench, r, err) : PF_OK;
+}

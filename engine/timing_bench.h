@@ -1,0 +1,51 @@
+/* A problem's data on the device, and candidates made ready to run on it. */
+#ifndef PF_ENGINE_TIMING_BENCH_H
+#define PF_ENGINE_TIMING_BENCH_H
+
+#include "engine/oracle.h"
+#include "engine/tactic.h"
+
+enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64 };
+
+typedef struct pf_bench {
+    pf_device        *device;           /* borrowed, like all of the next three */
+    pf_stream        *stream;
+    const pf_problem *problem;
+    const pf_oracle  *oracle;
+    uint32_t          in_count, out_count;
+    void            **in;               /* device memory; constants are NULL here: each runner has its own copies */
+    void            **out;              /* each with a guard behind it */
+    size_t           *in_bytes, *out_bytes;
+    void             *workspace;        /* shared: runs follow one another */
+    size_t            workspace_bytes;
+    double            tolerance;
+} pf_bench;
+
+/* A candidate that was prepared. */
+typedef struct pf_bench_runner {
+    pf_step         *step;              /* owned */
+    uint32_t         copies;            /* of the constants, packed or not */
+    void           **packed;            /* by copy; owned */
+    void           **in;                /* copies times in_count; constants owned here */
+    uint32_t         next_copy;
+    uint32_t         repeats;           /* runs in a sample */
+    pf_device_graph *graph;             /* of repeats runs, or NULL */
+    pf_event        *start, *end;
+} pf_bench_runner;
+
+pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench *out, pf_err *err);
+void      pf_bench_close(pf_bench *bench);
+
+/* Prepares and packs. cold_bytes: make so many copies of the constants that they exceed it; 0: one.
+   Errors  what the tactic answers; NO_SPACE when its workspace is over the limit (0: none). */
+pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes, size_t cold_bytes,
+                           pf_bench_runner *out, pf_err *err);
+void      pf_bench_release(pf_bench *bench, pf_bench_runner *runner);
+/* Runs once and compares with the oracle.  Errors  MISMATCH: wrong, or bytes behind an output were written. */
+pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, pf_err *err);
+/* Finds how many runs last batch_ns, at most limit, and captures them where the device and the step allow. *ns: one run, about. */
+pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, uint32_t limit, int64_t *ns, pf_err *err);
+/* Nanoseconds of one run, measured over the runner's repeats. */
+pf_status pf_bench_sample(pf_bench *bench, pf_bench_runner *runner, int64_t *ns, pf_err *err);
+
+#endif
