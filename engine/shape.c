@@ -37,7 +37,36 @@ static pf_status refuse_dims(const pf_dims *dims, pf_status status, pf_dim a, pf
     return status;
 }
 
-static pf_status broadcast_dim(const pf_dims *dims, pf_dim a, pf_dim b, pf_dim *out, pf_err *err)
+static uint32_t symbol_index(pf_dims *dims, pf_dim dim)
+{
+    for (uint32_t i = 0; i < pf_dims_symbol_count(dims); i++)
+        if (pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)) == dim)
+            return i;
+    return UINT32_MAX;
+}
+
+/* min(k, s) against s: a slice of a table of k rows that is used for all s rows. Only legal when s is at most k, so that is noted as a
+   bound of s, and from then on both are s. */
+static bool agree_by_bound(pf_dims *dims, pf_dim small, pf_dim s)
+{
+    uint32_t index = pf_dim_is_symbolic(small) && pf_dim_is_symbolic(s) ? symbol_index(dims, s) : UINT32_MAX;
+    int64_t  least = 0, greatest = 0, low = 0, high = 0;
+
+    if (index == UINT32_MAX || pf_dim_range(dims, small, NULL, NULL, &least, &greatest, NULL) || pf_dim_range(dims, s, NULL, NULL, &low, &high, NULL))
+        return false;
+    if (greatest >= high) {         /* the bound is known already; small was made before it was */
+        pf_dims_bound(dims, index, low, INT32_MAX);
+        greatest = high;
+    }
+    if (pf_dim_min(dims, s, greatest) == small) {
+        pf_dims_bound(dims, index, low, greatest);
+        return true;
+    }
+    pf_dims_bound(dims, index, low, high);
+    return false;
+}
+
+static pf_status broadcast_dim(pf_dims *dims, pf_dim a, pf_dim b, pf_dim *out, pf_err *err)
 {
     *out = a;
     if (a == PF_DIM_INVALID || b == PF_DIM_INVALID)
@@ -52,6 +81,11 @@ static pf_status broadcast_dim(const pf_dims *dims, pf_dim a, pf_dim b, pf_dim *
     if (pf_dim_is_number(a))
         *out = a;
     if (pf_dim_is_number(a) || pf_dim_is_number(b))
+        return PF_OK;
+    if (agree_by_bound(dims, a, b))
+        return PF_OK;
+    *out = a;
+    if (agree_by_bound(dims, b, a))
         return PF_OK;
     return refuse_dims(dims, PF_UNSUPPORTED, a, b, "cannot be broadcast: they are not known to be equal", err);
 }
