@@ -10,6 +10,8 @@
 
 /* The whole import: parse, check that every operator is known, then inputs, nodes and outputs of the model's graph. */
 
+enum { ROUNDS = 4 };
+
 static void release_model(void *model)
 {
     pf_onnx_model_free(model);
@@ -119,11 +121,47 @@ static pf_status add_output(pf_onnx_scope *scope, const char *name, pf_err *err)
     return st ? pf_err_add(err, st, "output \"%.200s\"", name) : PF_OK;
 }
 
+static int64_t most_of(pf_dims *dims, uint32_t symbol)
+{
+    int64_t least = 0, most = INT64_MAX;
+    pf_dim  dim = pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol));
+
+    return pf_dim_range(dims, dim, NULL, NULL, &least, &most, NULL) ? INT64_MAX : most;
+}
+
+/* Symbols of inputs start with the bounds that an earlier import found out. */
+static void start_bounds(pf_onnx_state *state, pf_dims *dims)
+{
+    uint64_t most = 0;
+
+    state->symbol_count = pf_dims_symbol_count(dims);
+    for (uint32_t i = 0; i < state->symbol_count; i++)
+        if (pf_map_get(state->bounds, pf_dims_symbol_name(dims, i), &most))
+            pf_dims_bound(dims, i, 1, (int64_t)most);
+    for (uint32_t i = 0; i < state->symbol_count; i++)
+        state->most[i] = most_of(dims, i);
+}
+
+/* Whether the nodes say more of the inputs' sizes than was known before; notes it. */
+static bool learn_bounds(pf_onnx_state *state, pf_dims *dims)
+{
+    bool learnt = false;
+
+    for (uint32_t i = 0; i < state->symbol_count; i++) {
+        int64_t most = most_of(dims, i);
+
+        if (most < state->most[i])
+            learnt = pf_map_set(state->bounds, pf_dims_symbol_name(dims, i), (uint64_t)most) || learnt;
+    }
+    return learnt;
+}
+
 static pf_status build(pf_onnx_scope *scope, pf_err *err)
 {
     const Onnx__GraphProto *proto = scope->proto;
     pf_status               st = add_inputs(scope, err);
 
+    start_bounds(scope->state, scope->graph->dims);
     if (!st)
         st = pf_onnx_scope_nodes(scope, proto->node, proto->n_node, err);
     if (!st && !proto->n_output)
@@ -162,16 +200,20 @@ static void set_default_opset(pf_onnx_scope *scope)
 
 static void state_clear(pf_onnx_state *state)
 {
+    pf_onnx_files_free(state->files);
+    pf_map_free(state->bounds);
     pf_map_free(state->functions);
     pf_map_free(state->known);
     pf_free(state->tensors);
 }
 
-static pf_status state_init(pf_onnx_state *state, pf_err *err)
+static pf_status state_init(pf_onnx_state *state, const char *folder, pf_err *err)
 {
+    state->files = pf_onnx_files_new(folder);
+    state->bounds = pf_map_new();
     state->functions = pf_map_new();
     state->known = pf_map_new();
-    if (!state->functions || !state->known)
+    if (!state->files || !state->bounds || !state->functions || !state->known)
         return PF_FAIL_MEMORY(err, sizeof *state);
     return pf_onnx_functions_index(state, err);
 }
@@ -192,52 +234,85 @@ static pf_status keep_sources(pf_graph *graph, Onnx__ModelProto *model, pf_onnx_
     return st;
 }
 
-static pf_status import_model(pf_graph *graph, const Onnx__ModelProto *model, pf_onnx_files *files, const pf_onnx_options *options, pf_err *err)
+static pf_status import_model(pf_onnx_state *state, pf_graph *graph, pf_err *err)
 {
-    static const pf_onnx_options none;
-    pf_onnx_state                state = { .model = model, .options = options ? options : &none, .files = files, .arena = graph->arena };
-    pf_onnx_scope                scope = { 0 };
-    pf_status                    st = state_init(&state, err);
+    const Onnx__ModelProto *model = state->model;
+    pf_onnx_scope           scope = { 0 };
+    pf_status               st = pf_onnx_scope_init(&scope, state, NULL, graph, model->graph, err);
 
-    if (!st)
-        st = check_versions(model, err);
-    if (!st)
-        st = pf_onnx_scope_init(&scope, &state, NULL, graph, model->graph, err);
     scope.opsets = model->opset_import;
     scope.opset_count = model->n_opset_import;
     if (!st)
         set_default_opset(&scope);
     if (!st)
-        st = pf_onnx_check_supported(&state, scope.opsets, scope.opset_count, err);
+        st = pf_onnx_check_supported(state, scope.opsets, scope.opset_count, err);
     if (!st)
         st = build(&scope, err);
     pf_onnx_scope_clear(&scope);
-    state_clear(&state);
+    return st;
+}
+
+/* One import, with what the imports before it found out. */
+static pf_status import_once(pf_onnx_state *state, pf_graph **out, bool *learnt, pf_err *err)
+{
+    const char *name = state->model->graph->name;
+    pf_graph   *graph = pf_graph_new(name ? name : "", NULL);
+    pf_status   st = PF_OK;
+
+    *out = NULL;
+    *learnt = false;
+    if (!graph)
+        return PF_FAIL_MEMORY(err, sizeof *graph);
+    state->arena = graph->arena;
+    state->node_count = state->depth = 0;
+    state->generation++;
+    st = import_model(state, graph, err);
+    *learnt = learn_bounds(state, graph->dims);
+    if (st)
+        pf_graph_free(graph);
+    else
+        *out = graph;
+    return st;
+}
+
+/* A table that is sliced to seq rows and then used for all of them bounds seq; shapes that were inferred before that was known still say
+   min(512, seq).  So the model is imported again with the bound known from the start. */
+static pf_status import_settled(pf_onnx_state *state, pf_graph **out, pf_err *err)
+{
+    bool      learnt = true;
+    pf_status st = PF_OK;
+
+    for (int round = 0; learnt && round < ROUNDS; round++) {
+        pf_graph_free(*out);
+        pf_err_clear(err);
+        st = import_once(state, out, &learnt, err);
+    }
     return st;
 }
 
 /* Takes model. */
 static pf_status import_parsed(Onnx__ModelProto *model, const char *folder, const pf_onnx_options *options, pf_graph **out, pf_err *err)
 {
-    pf_onnx_files *files = pf_onnx_files_new(folder);
-    pf_graph      *graph = pf_graph_new(model->graph->name ? model->graph->name : "", NULL);
-    pf_status      st = PF_OK;
+    static const pf_onnx_options none;
+    pf_onnx_state                state = { .model = model, .options = options ? options : &none };
+    pf_graph                    *graph = NULL;
+    pf_status                    st = state_init(&state, folder, err);
 
-    if (!files || !graph) {
-        pf_onnx_files_free(files);
-        pf_onnx_model_free(model);
-        st = PF_FAIL_MEMORY(err, sizeof *graph);
-        goto out;
-    }
-    st = keep_sources(graph, model, files, err);
     if (!st)
-        st = import_model(graph, model, files, options, err);
+        st = check_versions(model, err);
+    if (!st)
+        st = import_settled(&state, &graph, err);
+    if (!st) {
+        st = keep_sources(graph, model, state.files, err);
+        model = NULL;
+        state.files = NULL;
+    }
     if (st)
-        goto out;
-    *out = graph;
-    graph = NULL;
-out:
-    pf_graph_free(graph);
+        pf_graph_free(graph);
+    else
+        *out = graph;
+    pf_onnx_model_free(model);
+    state_clear(&state);
     return st;
 }
 

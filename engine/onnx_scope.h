@@ -23,6 +23,9 @@ typedef struct pf_onnx_state {
     pf_arena               *arena;          /* of the outermost graph: lives as long as any body */
     uint32_t                depth, node_count;
     uint32_t                generation;     /* raised when a body is thrown away */
+    pf_map                 *bounds;         /* of symbols of inputs: the greatest size that the nodes allow */
+    int64_t                 most[PF_MAX_SYMBOLS];   /* the same as known when the nodes were begun, for the first symbol_count symbols */
+    uint32_t                symbol_count;
     Onnx__OperatorSetIdProto  first_opset;  /* what a model that imports none means */
     Onnx__OperatorSetIdProto *default_opsets[1];
 } pf_onnx_state;
