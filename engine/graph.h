@@ -106,6 +106,8 @@ bool      pf_graph_is_output(const pf_graph *graph, pf_value_id value);
 /* Every use of `from` becomes a use of `to` (graph outputs too, which keep their names). */
 pf_status pf_graph_replace(pf_graph *graph, pf_value_id from, pf_value_id to, pf_err *err);
 pf_status pf_graph_set_input(pf_graph *graph, pf_node_id node, uint32_t slot, pf_value_id value, pf_err *err);
+/* Graph output `slot` becomes another value and keeps its name. */
+pf_status pf_graph_set_output(pf_graph *graph, uint32_t slot, pf_value_id value, pf_err *err);
 void      pf_graph_remove_node(pf_graph *graph, pf_node_id node);    /* its outputs must be unused */
 uint32_t  pf_graph_remove_dead(pf_graph *graph);                     /* nodes removed */
 /* Node ids, producers first, ties by id: deterministic. *order is from pf_alloc, owned by the caller. INVALID on a cycle, naming a node in it. */

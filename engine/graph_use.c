@@ -87,6 +87,23 @@ pf_status pf_graph_set_input(pf_graph *graph, pf_node_id node, uint32_t slot, pf
     return PF_OK;
 }
 
+pf_status pf_graph_set_output(pf_graph *graph, uint32_t slot, pf_value_id value, pf_err *err)
+{
+    pf_value_id before = slot < graph->output_count ? graph->outputs[slot] : PF_NONE;
+    pf_status   st = PF_OK;
+
+    if (before == PF_NONE || value >= graph->value_count)
+        return PF_FAIL(err, PF_INTERNAL, "output %u cannot be value %u", slot, value);
+    if (value == before)
+        return PF_OK;
+    st = graph_use_add(graph, value, (pf_use){ PF_NONE, slot }, err);
+    if (st)
+        return st;
+    graph_use_remove(graph, before, (pf_use){ PF_NONE, slot });
+    graph->outputs[slot] = value;
+    return PF_OK;
+}
+
 static bool is_used(const pf_graph *graph, const pf_node *node)
 {
     for (uint32_t i = 0; i < node->out_count; i++)

@@ -1,0 +1,17 @@
+/* Lowering a network from FP32 to FP16 or BF16.
+
+   What is lowered:  products, convolutions, attention and whatever else anchors a region, with everything that flows between them.
+   What stays FP32:  pointwise functions whose result or slope is large (the ops flagged PF_OPF_FP32_MATH: exp, pow, sqrt ...), what is computed from
+                     them alone (an epsilon added to a variance, a mask scaled by -3e38), and ops that only the host runs.
+   Norms, softmax and reductions compute in FP32 inside whatever they read and write, so they keep the type that reaches them.
+   A value that enters the narrow type is limited to its range first: an infinite mask makes NaN of a row that is masked throughout.
+   Inputs and outputs of the network keep their types. */
+#ifndef PF_ENGINE_PRECISION_H
+#define PF_ENGINE_PRECISION_H
+
+#include "engine/graph.h"
+
+/* narrow: PF_F16 or PF_BF16. The graph is changed in place and inferred again. */
+pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_err *err);
+
+#endif

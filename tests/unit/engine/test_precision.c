@@ -1,0 +1,84 @@
+#include "tests/test.h"
+
+#include <string.h>
+
+#include "engine/op.h"
+#include "engine/precision.h"
+
+/* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask that FP16 cannot hold, softmax. */
+static const char network[] =
+    "graph \"\"\n"
+    "%x = input f32 [2,4,6,8] \"x\"\n%w = input f32 [4,4,3,3] \"w\"\n%m = input i64 [8] \"mask\"\n"
+    "%one = constant f32 [] {1}\n%two = constant f32 [] {2}\n%eps = constant f32 [] {1e-12}\n%big = constant f32 [] {-3.4e38}\n"
+    "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
+    "%p = pow(%c, %two)\n%v = reduce(%p) mode=mean axes=[3] keepdims=1\n%e = add(%v, %eps)\n%s = sqrt(%e)\n%n = div(%c, %s)\n"
+    "%f = cast(%m) dtype=f32\n%i = sub(%one, %f)\n%b = mul(%i, %big)\n%z = add(%n, %b)\n%y = softmax(%z) axis=3\n"
+    "output %y \"y\"\n";
+
+static void fill(pf_tensor *tensor, const pf_value *value, uint64_t seed)
+{
+    pf_err err = {0};
+
+    *tensor = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
+    memcpy(tensor->dim, value->shape.dim, sizeof tensor->dim);
+    test_ok(pf_tensor_alloc(tensor, &err), &err);
+    pf_tensor_fill_random(tensor, seed);
+}
+
+static uint32_t count_nodes(const pf_graph *graph, pf_op_kind op, pf_dtype dtype)
+{
+    uint32_t count = 0;
+
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        count += graph->nodes[n].live && graph->nodes[n].op == op && graph->values[graph->nodes[n].out[0]].dtype == dtype;
+    return count;
+}
+
+static void lowered_network_computes_the_same(void **state)
+{
+    pf_err        err = {0};
+    pf_graph     *wide = NULL, *low = NULL;
+    pf_tensor     in[3] = {0}, expected = {0}, got = {0};
+    pf_difference difference = {0};
+
+    (void)state;
+    test_ok(pf_graph_parse(network, &wide, &err), &err);
+    test_ok(pf_graph_parse(network, &low, &err), &err);
+    test_ok(pf_precision_lower(low, PF_F16, &err), &err);
+    test_ok(pf_graph_verify(low, &err), &err);
+    for (uint32_t i = 0; i < wide->input_count; i++) fill(&in[i], pf_graph_value(wide, wide->inputs[i]), i + 1);
+    for (int64_t i = 0; i < 8; i++) pf_dtype_set_i64(PF_I64, in[2].data, (uint64_t)i, i < 6);       /* the last two are masked */
+    test_ok(pf_interpret(wide, in, &expected, NULL, NULL, &err), &err);
+    test_ok(pf_interpret(low, in, &got, NULL, NULL, &err), &err);
+    assert_int_equal(got.dtype, PF_F32);
+    test_ok(pf_tensor_compare(&got, &expected, &difference, &err), &err);
+    assert_true(difference.max_rel_range < 1e-2 && difference.nan_count == 0);
+    for (uint32_t i = 0; i < 3; i++) pf_tensor_clear(&in[i]);
+    pf_tensor_clear(&expected);
+    pf_tensor_clear(&got);
+    pf_graph_free(wide);
+    pf_graph_free(low);
+}
+
+static void each_op_gets_its_type(void **state)
+{
+    pf_err    err = {0};
+    pf_graph *low = NULL;
+
+    (void)state;
+    test_ok(pf_graph_parse(network, &low, &err), &err);
+    test_ok(pf_precision_lower(low, PF_F16, &err), &err);
+    assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), 1);
+    assert_int_equal(count_nodes(low, PF_OP_SOFTMAX, PF_F16), 1);
+    assert_int_equal(count_nodes(low, PF_OP_SQRT, PF_F32), 1);      /* with the epsilon in front of it */
+    assert_int_equal(count_nodes(low, PF_OP_REDUCE, PF_F32), 1);
+    assert_int_equal(count_nodes(low, PF_OP_MUL, PF_F32), 1);       /* the mask */
+    pf_graph_free(low);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
