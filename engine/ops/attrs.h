@@ -96,17 +96,18 @@ typedef struct pf_gemm_attrs { int64_t trans_a, trans_b; double alpha, beta; } p
 
 typedef struct pf_einsum_attrs { const char *equation; } pf_einsum_attrs;
 
-/* attention: q [B,Hq,Sq,D], k [B,Hkv,Skv,D], v [B,Hkv,Skv,Dv], optional mask (bool: true attends; float: added) broadcast to [B,Hq,Sq,Skv],
-   optional valid_kv int64 [B]: keys from there on are padding.  Hq is a multiple of Hkv (grouped queries).
-   y [B,Hq,Sq,Dv] = softmax(scale * q k^T [+ mask]) v;  optional second output: the scores at `scores`. */
+/* attention: q [B,Hq,Sq,D], k [B,Hkv,Skv,D], v [B,Hkv,Skv,Dv], optional mask (bool: true attends; float: added) broadcast to [B,Hq,Sq,Skv]
+   (keys behind a shorter mask are left out), optional valid_kv int64 [B]: keys from there on are padding.  Hq is a multiple of Hkv (grouped queries).
+   y [B,Hq,Sq,Dv] = softmax(scale * q k^T [+ mask]) v, 0 where no key may be seen;  optional second output: the scores at `scores`. */
 typedef struct pf_attention_attrs {
     double  scale;                  /* 0: 1/sqrt(D) */
     double  softcap;                /* 0: none; else s = softcap * tanh(s / softcap) before the mask */
     int32_t causal;
     int32_t scores;                 /* which scores the second output holds */
 } pf_attention_attrs;
-enum { PF_CAUSAL_NONE, PF_CAUSAL_TOP_LEFT, PF_CAUSAL_BOTTOM_RIGHT };   /* bottom right: the last query sees the last key */
-enum { PF_SCORES_SCALED, PF_SCORES_MASKED, PF_SCORES_CAPPED, PF_SCORES_SOFTMAX };  /* ONNX qk_matmul_output_mode 0..3 */
+/* Query i sees keys up to i; or (bottom right) up to i + keys - queries, where keys is valid_kv when given. */
+enum { PF_CAUSAL_NONE, PF_CAUSAL_TOP_LEFT, PF_CAUSAL_BOTTOM_RIGHT };
+enum { PF_SCORES_SCALED, PF_SCORES_CAPPED, PF_SCORES_MASKED, PF_SCORES_SOFTMAX };  /* ONNX qk_matmul_output_mode 0..3 */
 
 /* rotary_embedding: x [B,H,S,D], cos and sin [B,S,R/2] or, with optional position_ids [B,S], [positions,R/2]. */
 typedef struct pf_rotary_embedding_attrs {
@@ -220,13 +221,14 @@ typedef struct pf_scatter_nd_attrs { int32_t reduction; } pf_scatter_nd_attrs;
 typedef struct pf_tensor_scatter_attrs { int64_t axis; int32_t mode; } pf_tensor_scatter_attrs;
 enum { PF_TENSOR_SCATTER_LINEAR, PF_TENSOR_SCATTER_CIRCULAR };
 
-/* resize: one entry per dim of x; either scales or sizes. keep_aspect_ratio_policy is resolved into sizes where dims are numbers. */
+/* resize: one entry per dim of x in scales, sizes or both.  sizes say what comes out (without them floor(dim * scale), in floats);
+   scales say how coordinates map (without them size / dim).  keep_aspect needs dims that are numbers and no scales. */
 typedef struct pf_resize_attrs {
     int32_t     mode, coordinates, nearest, keep_aspect;
-    pf_floats   scales;             /* empty: sizes / dims */
-    pf_dim_list sizes;              /* empty: floor(dim * scale) */
+    pf_floats   scales;
+    pf_dim_list sizes;
     pf_ints     aspect_axes;        /* with keep_aspect: the axes that sizes speak of */
-    pf_floats   roi;                /* tf_crop_and_resize: starts, then ends */
+    pf_floats   roi;                /* tf_crop_and_resize: starts of all dims, then ends */
     double      cubic_a;            /* ONNX default -0.75: set it */
     int64_t     exclude_outside, antialias;
     double      extrapolation_value;

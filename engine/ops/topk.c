@@ -1,0 +1,78 @@
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "engine/ops/infer.h"
+#include "engine/ops/lines.h"
+#include "engine/ops/move.h"
+#include "engine/ops/order.h"
+
+static const pf_attr_field fields[] = {
+    PF_ATTR_FIELD(pf_topk_attrs, k, DIMS), PF_ATTR_FIELD(pf_topk_attrs, axis, INT), PF_ATTR_FIELD(pf_topk_attrs, smallest, INT),
+    PF_ATTR_FIELD(pf_topk_attrs, unsorted, INT), { NULL },
+};
+
+static pf_status infer(pf_infer *infer, pf_err *err)
+{
+    const pf_topk_attrs *attrs = infer->node->attrs;
+    const pf_value      *x = pf_infer_in(infer, 0);
+    pf_status            st = pf_infer_rank(infer, 0, 1, PF_MAX_RANK, err);
+    pf_shape             out = { 0 };
+
+    if (!st)
+        st = pf_infer_axis(attrs->axis, x->shape.rank, err);
+    if (!st)
+        st = pf_infer_count("k", attrs->k.count, 1, err);
+    if (st)
+        return st;
+    out = x->shape;
+    if (pf_dim_is_number(attrs->k.at[0]) && pf_dim_is_number(out.dim[attrs->axis]) && attrs->k.at[0] > out.dim[attrs->axis])
+        return PF_FAIL(err, PF_INVALID, "k is %lld for %lld elements", (long long)attrs->k.at[0], (long long)out.dim[attrs->axis]);
+    out.dim[attrs->axis] = attrs->k.at[0];
+    pf_infer_set(infer, 0, x->dtype, &out);
+    pf_infer_set(infer, 1, PF_I64, &out);
+    return pf_infer_check_out(infer, err);
+}
+
+typedef struct ranking { const pf_tensor *x; int64_t at, step; int32_t sign; } ranking;
+
+static int compare(const void *a, const void *b, void *user)
+{
+    const ranking *r = user;
+    int64_t        i = *(const int64_t *)a, j = *(const int64_t *)b;
+    int32_t        order = r->sign * pf_order_of(r->x, r->at + i * r->step, r->at + j * r->step);
+
+    return order ? order : (i > j) - (i < j);
+}
+
+static pf_status reference(pf_reference_call *call, pf_err *err)
+{
+    const pf_topk_attrs *attrs = call->attrs;
+    const pf_tensor     *x = &call->in[0];
+    pf_lines             lines = pf_lines_of(x, attrs->axis, attrs->axis + 1), out = { lines.outer, attrs->k.at[0], lines.inner };
+    int64_t             *index = pf_alloc((size_t)lines.size * sizeof *index + 1);
+    pf_status            st = index ? PF_OK : PF_FAIL_MEMORY(err, (size_t)lines.size * sizeof *index);
+
+    if (!st && out.size > lines.size)
+        st = PF_FAIL(err, PF_INVALID, "k is %lld for %lld elements", (long long)out.size, (long long)lines.size);
+    for (int64_t i = 0; i < pf_lines_count(&lines) && !st; i++) {
+        ranking r = { x, pf_lines_at(&lines, i), lines.inner, attrs->smallest ? 1 : -1 };
+        int64_t to = pf_lines_at(&out, i);
+
+        for (int64_t k = 0; k < lines.size; k++)
+            index[k] = k;
+        qsort_r(index, (size_t)lines.size, sizeof *index, compare, &r);
+        for (int64_t k = 0; k < out.size && !st; k++) {
+            st = pf_move_run(x->dtype, call->out[0].data, to + k * out.inner, 1, x->data, r.at + index[k] * r.step, 1, 1, err);
+            if (call->out_count > 1)
+                ((int64_t *)call->out[1].data)[to + k * out.inner] = index[k];
+        }
+    }
+    pf_free(index);
+    return st;
+}
+
+const pf_op_def pf_op_topk = {
+    .name = "topk", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 2,
+    .attr_bytes = sizeof(pf_topk_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
+};
