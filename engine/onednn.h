@@ -77,9 +77,10 @@ typedef struct pf_onednn_tuning { char impl[96]; bool sum, fixed; char variant[2
 pf_status pf_onednn_tuning_read(const char *text, pf_onednn_tuning *out, pf_err *err);
 /* Lists the implementations of an operation as tunings, in the library's order.  Effort 0: the first; below 4: those written for the device's
    best instruction set, and the general ones (gemm) only when there are no such; plain loops ("ref") only when there is nothing else at all.
-   prefix and suffix: "fixed:", " sum". A library that refuses adds nothing. */
+   prefix and suffix: "fixed:", " sum".  avoid: implementations whose name holds this are left out; NULL: none.
+   A library that refuses adds nothing. */
 pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *prefix,
-                         const char *suffix, int effort, pf_tuning_list *out, pf_err *err);
+                         const char *suffix, const char *avoid, int effort, pf_tuning_list *out, pf_err *err);
 /* The implementation of that name; empty: the first. any: take the first when the named one is not offered.
    Errors  UNSUPPORTED. */
 pf_status pf_onednn_choose(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *impl, bool any,

@@ -59,24 +59,31 @@ static bool can_be_named(const char *name)
     return *name && !strchr(name, ' ') && strlen(name) < 80;
 }
 
+typedef struct lister {
+    const pf_device           *device;
+    const_dnnl_op_desc_t       desc;
+    const_dnnl_primitive_attr_t attr;
+    const char                *prefix, *suffix, *avoid;
+} lister;
+
 /* One walk over the implementations: counts those of each worth, or adds those of at least `least`. */
-static pf_status walk(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *prefix, const char *suffix,
-                      uint32_t counts[BEST + 1], worth least, uint32_t limit, pf_tuning_list *out, pf_err *err)
+static pf_status walk(const lister *l, uint32_t counts[BEST + 1], worth least, uint32_t limit, pf_tuning_list *out, pf_err *err)
 {
     dnnl_primitive_desc_iterator_t all = NULL;
     pf_status                      st = PF_OK;
     uint32_t                       added = 0;
 
-    if (dnnl_primitive_desc_iterator_create(&all, desc, attr, pf_device_cpu_dnnl(device), NULL))
+    if (dnnl_primitive_desc_iterator_create(&all, l->desc, l->attr, pf_device_cpu_dnnl(l->device), NULL))
         return PF_OK;
     do {
         dnnl_primitive_desc_t one = dnnl_primitive_desc_iterator_fetch(all);
         const char           *name = one ? impl_name(one) : "";
+        bool                  listed = can_be_named(name) && !(l->avoid && strstr(name, l->avoid));
 
-        if (can_be_named(name) && counts)
-            counts[worth_of(device, name)]++;
-        if (can_be_named(name) && out && added < limit && worth_of(device, name) >= least) {
-            st = pf_tuning_add(out, err, "%simpl=%s%s", prefix, name, suffix);
+        if (listed && counts)
+            counts[worth_of(l->device, name)]++;
+        if (listed && out && added < limit && worth_of(l->device, name) >= least) {
+            st = pf_tuning_add(out, err, "%simpl=%s%s", l->prefix, name, l->suffix);
             added++;
         }
         if (one)
@@ -87,21 +94,22 @@ static pf_status walk(const pf_device *device, const_dnnl_op_desc_t desc, const_
 }
 
 pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *prefix,
-                         const char *suffix, int effort, pf_tuning_list *out, pf_err *err)
+                         const char *suffix, const char *avoid, int effort, pf_tuning_list *out, pf_err *err)
 {
+    lister    l = { device, desc, attr, prefix, suffix, avoid };
     uint32_t  counts[BEST + 1] = { 0 };
     worth     least = BEST;
     pf_status st = PF_OK;
 
     pf_device_cpu_enter(device);
-    st = walk(device, desc, attr, prefix, suffix, counts, PLAIN, 0, NULL, err);
+    st = walk(&l, counts, PLAIN, 0, NULL, err);
     while (least > PLAIN && counts[least] == 0)
         least--;
     if (effort >= 4 && least > GENERAL)
         least = GENERAL;
     if (least == PLAIN && out->count)           /* another variant of the operation has something better */
         return st;
-    return st ? st : walk(device, desc, attr, prefix, suffix, NULL, least, effort > 0 ? UINT32_MAX : 1, out, err);
+    return st ? st : walk(&l, NULL, least, effort > 0 ? UINT32_MAX : 1, out, err);
 }
 
 pf_status pf_onednn_choose(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *impl, bool any,

@@ -25,14 +25,27 @@ static bool takes_linear(const pf_problem *p, const pf_node *conv)
     return attrs->groups == 1 && pf_dim_is_number(channels) && channels <= LINEAR_CHANNELS_LIMIT;
 }
 
+/* Groups whose channels do not fill blocks have only plain loops there; one channel a group has kernels of its own. */
+static bool groups_fill_blocks(const pf_problem *p, const pf_node *conv)
+{
+    const pf_shape *w = &pf_graph_value(p->graph, conv->in[1])->shape;
+    int64_t         groups = ((const pf_conv_attrs *)conv->attrs)->groups;
+
+    return groups == 1 || (w->dim[1] == 1 && w->dim[0] == groups) || (w->dim[1] % 16 == 0 && w->dim[0] / groups % 16 == 0);
+}
+
 static const char *layouts_decline(const pf_device *device, const pf_problem *p, const pf_node *conv)
 {
     pf_layout in = p->in_layout[pf_problem_input_index(p, conv->in[0])], out = p->out_layout[0];
 
     if (out != PF_LAYOUT_CHANNELS_LAST && out != blocked_layout(device))
         return "the result is neither nhwc nor in the CPU's channel blocks";
-    if (in != out && !(in == PF_LAYOUT_LINEAR && takes_linear(p, conv)))
+    if (in != out && !(in == PF_LAYOUT_LINEAR && out == blocked_layout(device) && takes_linear(p, conv)))
         return "source and result have different layouts";
+    if (in == blocked_layout(device) && takes_linear(p, conv))
+        return "too few channels for blocks";
+    if (out == blocked_layout(device) && !groups_fill_blocks(p, conv))
+        return "channels of a group do not fill blocks";
     return NULL;
 }
 
@@ -96,13 +109,11 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
     if (conv->op != PF_OP_CONV || pf_graph_value(p->graph, conv->in[0])->shape.rank < 3)
         return false;
-    if (takes_linear(p, conv) && index < 2)
-        set_layouts(p, PF_LAYOUT_LINEAR, index == 0 ? PF_LAYOUT_CHANNELS_LAST : blocked, in, out);
-    else if (!takes_linear(p, conv) && index < 2)
-        set_layouts(p, index == 0 ? PF_LAYOUT_CHANNELS_LAST : blocked, index == 0 ? PF_LAYOUT_CHANNELS_LAST : blocked, in, out);
-    else
-        return false;
-    return true;
+    if (index == 0)
+        set_layouts(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
+    else if (index == 1)
+        set_layouts(p, takes_linear(p, conv) ? PF_LAYOUT_LINEAR : blocked, blocked, in, out);
+    return index < 2;
 }
 
 /* ---- The operation */
@@ -190,7 +201,8 @@ static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bo
 
     *has_full = conv.w.epilogue.has_full_operand;
     if (!st && !(sum && conv.w.epilogue.sum_input < 0))
-        st = pf_onednn_list(device, &conv.desc, conv.w.epilogue.attr, winograd ? "fixed:" : "", sum ? " sum" : "", effort, out, err);
+        st = pf_onednn_list(device, &conv.desc, conv.w.epilogue.attr, winograd ? "fixed:" : "", sum ? " sum" : "",
+                            *has_full && !sum ? "gemm" : NULL, effort, out, err);    /* gemm reads a full operand wrongly for batches */
     pf_onednn_epilogue_clear(&conv.w.epilogue);
     return st;
 }
