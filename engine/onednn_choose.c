@@ -48,7 +48,7 @@ static worth worth_of(const pf_device *device, const char *name)
         return PLAIN;
     if (strstr(name, "gemm") && !strstr(name, "brgemm"))
         return GENERAL;
-    if (strstr(name, "sse41") || ((device->caps & PF_CAP_AVX512) && strstr(name, "avx2") && !strstr(name, "avx512")))
+    if (strstr(name, "sse41") || ((device->caps & PF_CAP_AVX512) && strstr(name, "avx") && !strstr(name, "avx512")))
         return OLDER;
     return BEST;
 }
