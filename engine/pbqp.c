@@ -246,7 +246,7 @@ static void fix_state(pf_pbqp *p, uint32_t n)
     take_out(p, n);
 }
 
-/* The node to remove next: the lowest of degree 0, 1 or 2, else the one with most edges; UINT32_MAX when none is left. */
+/* The node to remove next: the lowest of degree 0, 1 or 2 or without a choice, else the one with most edges. */
 static uint32_t next_node(const pf_pbqp *p)
 {
     uint32_t best = UINT32_MAX;
@@ -254,7 +254,7 @@ static uint32_t next_node(const pf_pbqp *p)
     for (uint32_t n = 0; n < p->node_count; n++) {
         if (p->nodes[n].removed)
             continue;
-        if (p->nodes[n].degree <= 2)
+        if (p->nodes[n].degree <= 2 || p->nodes[n].state_count == 1)
             return n;
         if (best == UINT32_MAX || p->nodes[n].degree > p->nodes[best].degree)
             best = n;
@@ -277,7 +277,7 @@ static pf_status reduce(pf_pbqp *p, uint32_t *removed, bool *exact, pf_err *err)
         else if (p->nodes[n].degree == 2)
             st = remove_between(p, n, err);
         else {
-            *exact = false;
+            *exact &= p->nodes[n].state_count == 1;
             fix_state(p, n);
         }
     }

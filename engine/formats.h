@@ -1,0 +1,65 @@
+/* Layouts for the whole graph, chosen by measured cost, the changes of layout between steps included.
+   A unit is what becomes one step (a group of a region), or a view.  Each unit has options: layouts of its inputs and outputs that
+   some tactic takes, with the time of the best one.  Where producer and consumer want different layouts a value is copied from one
+   to the other, once per layout however many read it; such a copy is a problem like any other and costs what was measured.
+   All of it together is a PBQP (engine/pbqp.h): its nodes are units, and values with several readers, whose states are the sets of layouts
+   that they are kept in. */
+#ifndef PF_ENGINE_FORMATS_H
+#define PF_ENGINE_FORMATS_H
+
+#include "engine/profile.h"
+#include "engine/region.h"
+#include "engine/search.h"
+
+typedef struct pf_format_option {
+    pf_problem *problem;        /* owned; symbolic; NULL for a view */
+    pf_layout  *in, *out;       /* borrowed from the problem; owned for a view */
+    uint32_t    item;           /* of the search; PF_NONE for a view */
+} pf_format_option;
+
+typedef struct pf_format_unit {
+    const pf_group   *group;    /* borrowed from the regions; NULL for the copy of an output */
+    bool              is_view;
+    char             *name;     /* owned; the layer, for people */
+    pf_value_id      *in, *out; /* borrowed from the group, or own_in */
+    uint32_t          in_count, out_count;
+    pf_value_id       own[2];   /* of the copy of an output: what is copied, and PF_NONE */
+    uint32_t          output;   /* of the copy of an output: which; else PF_NONE */
+    pf_format_option *options;  /* owned */
+    uint32_t          option_count, option_capacity;
+    uint32_t          chosen;
+} pf_format_unit;
+
+typedef struct pf_format_copy {
+    pf_value_id value;
+    pf_layout   from, to;
+    pf_problem *problem;        /* owned; symbolic */
+    uint32_t    item;
+} pf_format_copy;
+
+typedef struct pf_formats {
+    const pf_graph   *graph;    /* borrowed, like the next three */
+    const pf_profile *profile;
+    pf_search        *search;
+    const pf_regions *regions;
+    pf_format_unit   *units;    uint32_t unit_count, unit_capacity;     /* in an order in which producers come first, once chosen */
+    pf_format_copy   *copies;   uint32_t copy_count, copy_capacity;
+    double            cost_ns;  /* of all units and copies */
+    bool              exact;    /* no cheaper assignment exists among the options */
+} pf_formats;
+
+/* Enumerates, has everything timed, and chooses.
+   Errors   BUILD_FAILED: no tactic computes a layer, with what each said; and those of pf_search_run. */
+pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, pf_search *search, pf_formats *out,
+                            pf_err *err);
+void      pf_formats_clear(pf_formats *formats);
+
+/* formats_units.c: units with their options; those of other forms only where a region's first form turned out badly. */
+pf_status pf_formats_make_units(pf_formats *formats, pf_err *err);
+/* formats_assign.c: layouts and copies. */
+pf_status pf_formats_assign(pf_formats *formats, pf_err *err);
+
+/* The region's value that a view or chain of views starts from. */
+pf_value_id pf_formats_view_root(const pf_graph *graph, pf_value_id value);
+
+#endif

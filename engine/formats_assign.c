@@ -1,0 +1,365 @@
+/* The assignment of layouts as a PBQP, and the copies that follow from its solution. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/formats.h"
+#include "engine/pbqp.h"
+
+enum { SETS = 1 << PF_LAYOUT_COUNT };
+
+typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the graph output `slot` */
+
+/* A value between units. */
+typedef struct flow {
+    uint32_t producer, slot;        /* unit and its output; producer PF_NONE: a graph input */
+    reader  *readers;               /* owned */
+    uint32_t reader_count, reader_capacity;
+    uint32_t item[PF_LAYOUT_COUNT][PF_LAYOUT_COUNT];    /* search item of the copy from one layout to another; PF_NONE: not needed */
+    uint32_t sets[SETS];            /* layouts that it may be kept in, as bits; only with several readers */
+    uint32_t set_count, set_node;
+} flow;
+
+typedef struct assigning {
+    pf_formats *f;
+    flow       *flows;              /* by value of the graph; those without readers are not used */
+    pf_pbqp    *pbqp;
+    uint32_t   *unit_node;          /* unit -> node of the pbqp */
+    uint32_t    outside;            /* node of the world outside: one state, LINEAR */
+    uint32_t   *states;
+} assigning;
+
+/* ---- Who produces and who reads */
+
+static pf_status add_reader(flow *to, uint32_t unit, uint32_t slot, pf_err *err)
+{
+    if (pf_grow((void **)&to->readers, &to->reader_capacity, to->reader_count + 1, sizeof *to->readers))
+        return PF_FAIL_MEMORY(err, (to->reader_count + 1) * sizeof *to->readers);
+    to->readers[to->reader_count++] = (reader){ unit, slot };
+    return PF_OK;
+}
+
+static bool is_laid_out(const pf_formats *f, pf_value_id value)
+{
+    return value != PF_NONE && !f->graph->values[value].is_constant;
+}
+
+static bool is_copied_out(const pf_formats *f, uint32_t output)
+{
+    for (uint32_t u = 0; u < f->unit_count; u++)
+        if (f->units[u].output == output)
+            return true;
+    return false;
+}
+
+static pf_status find_flows(assigning *a, pf_err *err)
+{
+    pf_formats *f = a->f;
+    pf_status   st = PF_OK;
+
+    for (uint32_t v = 0; v < f->graph->value_count; v++) {
+        a->flows[v].producer = PF_NONE;
+        memset(a->flows[v].item, 0xff, sizeof a->flows[v].item);
+    }
+    for (uint32_t u = 0; u < f->unit_count && !st; u++) {
+        for (uint32_t i = 0; i < f->units[u].out_count; i++)
+            if (f->units[u].out[i] != PF_NONE) {
+                a->flows[f->units[u].out[i]].producer = u;
+                a->flows[f->units[u].out[i]].slot = i;
+            }
+        for (uint32_t i = 0; i < f->units[u].in_count && !st; i++)
+            if (is_laid_out(f, f->units[u].in[i]))
+                st = add_reader(&a->flows[f->units[u].in[i]], u, i, err);
+    }
+    for (uint32_t o = 0; o < f->graph->output_count && !st; o++)
+        if (!is_copied_out(f, o))
+            st = add_reader(&a->flows[f->graph->outputs[o]], PF_NONE, o, err);
+    return st;
+}
+
+/* ---- Layouts at the ends of a flow */
+
+static uint32_t producer_states(const assigning *a, const flow *fl)
+{
+    return fl->producer == PF_NONE ? 1 : a->f->units[fl->producer].option_count;
+}
+
+static pf_layout produced(const assigning *a, const flow *fl, uint32_t state)
+{
+    return fl->producer == PF_NONE ? PF_LAYOUT_LINEAR : a->f->units[fl->producer].options[state].out[fl->slot];
+}
+
+static uint32_t reader_states(const assigning *a, const reader *r)
+{
+    return r->unit == PF_NONE ? 1 : a->f->units[r->unit].option_count;
+}
+
+static pf_layout wanted(const assigning *a, const reader *r, uint32_t state)
+{
+    return r->unit == PF_NONE ? PF_LAYOUT_LINEAR : a->f->units[r->unit].options[state].in[r->slot];
+}
+
+static uint32_t produced_set(const assigning *a, const flow *fl)
+{
+    uint32_t set = 0;
+
+    for (uint32_t s = 0; s < producer_states(a, fl); s++)
+        set |= 1u << produced(a, fl, s);
+    return set;
+}
+
+static uint32_t wanted_set(const assigning *a, const flow *fl)
+{
+    uint32_t set = 0;
+
+    for (uint32_t r = 0; r < fl->reader_count; r++)
+        for (uint32_t s = 0; s < reader_states(a, &fl->readers[r]); s++)
+            set |= 1u << wanted(a, &fl->readers[r], s);
+    return set;
+}
+
+/* ---- What copies cost */
+
+static pf_status add_copy_item(assigning *a, pf_value_id v, pf_layout from, pf_layout to, pf_err *err)
+{
+    pf_formats     *f = a->f;
+    const pf_value *value = pf_graph_value(f->graph, v);
+    pf_problem     *symbolic = NULL, *bound = NULL;
+    pf_status       st = pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, from, to, &symbolic, err);
+
+    if (!st)
+        st = pf_problem_bind(symbolic, f->graph->dims, f->profile->usual, &bound, err);
+    if (!st)
+        st = pf_search_add(f->search, bound, value->name && value->name[0] ? value->name : "reformat", &a->flows[v].item[from][to], err);
+    pf_problem_free(symbolic);
+    return st;
+}
+
+static pf_status add_copy_items(assigning *a, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t v = 0; v < a->f->graph->value_count; v++) {
+        const flow     *fl = &a->flows[v];
+        const pf_shape *shape = &a->f->graph->values[v].shape;
+        uint32_t        from = fl->reader_count ? produced_set(a, fl) : 0, to = fl->reader_count ? wanted_set(a, fl) : 0;
+
+        for (int x = 0; x < PF_LAYOUT_COUNT; x++)
+            for (int y = 0; y < PF_LAYOUT_COUNT && !st; y++)
+                if ((from & 1u << x) && (to & 1u << y) && !pf_layout_same_bytes((pf_layout)x, (pf_layout)y, shape))
+                    st = add_copy_item(a, v, (pf_layout)x, (pf_layout)y, err);
+    }
+    return st ? st : pf_search_run(a->f->search, err);
+}
+
+static double copy_cost(const assigning *a, const flow *fl, pf_layout from, pf_layout to)
+{
+    return fl->item[from][to] == PF_NONE ? 0 : pf_search_cost(a->f->search, fl->item[from][to]);
+}
+
+/* ---- Nodes and edges */
+
+static pf_status add_unit_nodes(assigning *a, pf_err *err)
+{
+    pf_formats  *f = a->f;
+    const double nothing = 0;
+    pf_status    st = pf_pbqp_add_node(a->pbqp, &nothing, 1, &a->outside, err);
+
+    for (uint32_t u = 0; u < f->unit_count && !st; u++) {
+        const pf_format_unit *unit = &f->units[u];
+        double               *costs = pf_calloc(unit->option_count + 1, sizeof *costs);
+
+        if (!costs)
+            return PF_FAIL_MEMORY(err, unit->option_count * sizeof *costs);
+        for (uint32_t i = 0; i < unit->option_count; i++)
+            costs[i] = unit->is_view ? 0 : pf_search_cost(f->search, unit->options[i].item);
+        st = pf_pbqp_add_node(a->pbqp, costs, unit->option_count, &a->unit_node[u], err);
+        pf_free(costs);
+    }
+    return st;
+}
+
+static uint32_t node_of(const assigning *a, uint32_t unit)
+{
+    return unit == PF_NONE ? a->outside : a->unit_node[unit];
+}
+
+/* Between the world's input and the world's output there is nothing to choose. */
+static pf_status add_edge(assigning *a, uint32_t from, uint32_t to, const double *costs, pf_err *err)
+{
+    return from == to ? PF_OK : pf_pbqp_add_edge(a->pbqp, from, to, costs, err);
+}
+
+static pf_status connect_one_reader(assigning *a, const flow *fl, const reader *r, pf_err *err)
+{
+    uint32_t  rows = producer_states(a, fl), columns = reader_states(a, r);
+    double   *costs = pf_calloc((size_t)rows * columns, sizeof *costs);
+    pf_status st = costs ? PF_OK : PF_FAIL_MEMORY(err, (size_t)rows * columns * sizeof *costs);
+
+    for (uint32_t i = 0; i < rows && !st; i++)
+        for (uint32_t j = 0; j < columns; j++)
+            costs[(size_t)i * columns + j] = copy_cost(a, fl, produced(a, fl, i), wanted(a, r, j));
+    if (!st)
+        st = add_edge(a, node_of(a, fl->producer), node_of(a, r->unit), costs, err);
+    pf_free(costs);
+    return st;
+}
+
+/* Every set of layouts that holds one which may be produced; the others in it may be wanted. */
+static pf_status add_set_node(assigning *a, flow *fl, pf_err *err)
+{
+    static const double nothing[SETS] = { 0 };
+    uint32_t            made = produced_set(a, fl), all = made | wanted_set(a, fl);
+
+    fl->set_count = 0;
+    for (uint32_t set = 1; set < SETS; set++)
+        if ((set & made) && !(set & ~all))
+            fl->sets[fl->set_count++] = set;
+    return pf_pbqp_add_node(a->pbqp, nothing, fl->set_count, &fl->set_node, err);
+}
+
+static double set_cost(const assigning *a, const flow *fl, pf_layout made, uint32_t set)
+{
+    double cost = 0;
+
+    if (!(set & 1u << made))
+        return INFINITY;
+    for (int to = 0; to < PF_LAYOUT_COUNT; to++)
+        if ((set & 1u << to) && to != (int)made)
+            cost += copy_cost(a, fl, made, (pf_layout)to);
+    return cost;
+}
+
+static pf_status connect_producer(assigning *a, const flow *fl, pf_err *err)
+{
+    uint32_t  rows = producer_states(a, fl);
+    double   *costs = pf_calloc((size_t)rows * fl->set_count, sizeof *costs);
+    pf_status st = costs ? PF_OK : PF_FAIL_MEMORY(err, (size_t)rows * fl->set_count * sizeof *costs);
+
+    for (uint32_t i = 0; i < rows && !st; i++)
+        for (uint32_t j = 0; j < fl->set_count; j++)
+            costs[(size_t)i * fl->set_count + j] = set_cost(a, fl, produced(a, fl, i), fl->sets[j]);
+    if (!st)
+        st = add_edge(a, node_of(a, fl->producer), fl->set_node, costs, err);
+    pf_free(costs);
+    return st;
+}
+
+static pf_status connect_reader(assigning *a, const flow *fl, const reader *r, pf_err *err)
+{
+    uint32_t  columns = reader_states(a, r);
+    double   *costs = pf_calloc((size_t)fl->set_count * columns, sizeof *costs);
+    pf_status st = costs ? PF_OK : PF_FAIL_MEMORY(err, (size_t)fl->set_count * columns * sizeof *costs);
+
+    for (uint32_t i = 0; i < fl->set_count && !st; i++)
+        for (uint32_t j = 0; j < columns; j++)
+            costs[(size_t)i * columns + j] = fl->sets[i] & 1u << wanted(a, r, j) ? 0 : INFINITY;
+    if (!st)
+        st = add_edge(a, fl->set_node, node_of(a, r->unit), costs, err);
+    pf_free(costs);
+    return st;
+}
+
+static pf_status connect(assigning *a, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++) {
+        flow *fl = &a->flows[v];
+
+        if (fl->reader_count == 1)
+            st = connect_one_reader(a, fl, &fl->readers[0], err);
+        if (fl->reader_count < 2)
+            continue;
+        st = add_set_node(a, fl, err);
+        if (!st)
+            st = connect_producer(a, fl, err);
+        for (uint32_t r = 0; r < fl->reader_count && !st; r++)
+            st = connect_reader(a, fl, &fl->readers[r], err);
+    }
+    return st;
+}
+
+/* ---- The solution */
+
+static bool has_copy(const pf_formats *f, pf_value_id v, pf_layout to)
+{
+    for (uint32_t i = f->copy_count; i-- > 0 && f->copies[i].value == v;)
+        if (f->copies[i].to == to)
+            return true;
+    return false;
+}
+
+static pf_status add_copy(pf_formats *f, pf_value_id v, pf_layout from, pf_layout to, uint32_t item, pf_err *err)
+{
+    const pf_value *value = pf_graph_value(f->graph, v);
+    pf_format_copy *copy = NULL;
+
+    if (pf_grow((void **)&f->copies, &f->copy_capacity, f->copy_count + 1, sizeof *f->copies))
+        return PF_FAIL_MEMORY(err, (f->copy_count + 1) * sizeof *f->copies);
+    copy = &f->copies[f->copy_count++];
+    *copy = (pf_format_copy){ v, from, to, NULL, item };
+    return pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, from, to, &copy->problem, err);
+}
+
+static pf_status add_copies(assigning *a, pf_value_id v, pf_err *err)
+{
+    const flow *fl = &a->flows[v];
+    pf_layout   from = produced(a, fl, fl->producer == PF_NONE ? 0 : a->f->units[fl->producer].chosen);
+    pf_status   st = PF_OK;
+
+    for (uint32_t r = 0; r < fl->reader_count && !st; r++) {
+        uint32_t  unit = fl->readers[r].unit;
+        pf_layout to = wanted(a, &fl->readers[r], unit == PF_NONE ? 0 : a->f->units[unit].chosen);
+
+        if (fl->item[from][to] != PF_NONE && !has_copy(a->f, v, to))
+            st = add_copy(a->f, v, from, to, fl->item[from][to], err);
+    }
+    return st;
+}
+
+static pf_status solve(assigning *a, pf_err *err)
+{
+    pf_status st = pf_pbqp_solve(a->pbqp, a->states, &a->f->exact, err);
+
+    if (st)
+        return pf_err_add(err, st, "no layouts fit all layers together");
+    for (uint32_t u = 0; u < a->f->unit_count; u++)
+        a->f->units[u].chosen = a->states[a->unit_node[u]];
+    a->f->cost_ns = pf_pbqp_cost(a->pbqp, a->states);
+    for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
+        if (a->flows[v].reader_count)
+            st = add_copies(a, v, err);
+    return st;
+}
+
+pf_status pf_formats_assign(pf_formats *f, pf_err *err)
+{
+    uint32_t  values = f->graph->value_count + 1;
+    assigning a = { .f = f };
+    pf_status st = PF_OK;
+
+    a.flows = pf_calloc(values, sizeof *a.flows);
+    a.unit_node = pf_calloc(f->unit_count + 1, sizeof *a.unit_node);
+    a.states = pf_calloc((size_t)values + f->unit_count + 1, sizeof *a.states);
+    a.pbqp = pf_pbqp_new();
+    if (!a.flows || !a.unit_node || !a.states || !a.pbqp)
+        st = PF_FAIL_MEMORY(err, values * sizeof *a.flows);
+    if (!st)
+        st = find_flows(&a, err);
+    if (!st)
+        st = add_copy_items(&a, err);
+    if (!st)
+        st = add_unit_nodes(&a, err);
+    if (!st)
+        st = connect(&a, err);
+    if (!st)
+        st = solve(&a, err);
+    for (uint32_t v = 0; a.flows && v < values; v++)
+        pf_free(a.flows[v].readers);
+    pf_free(a.flows);
+    pf_free(a.unit_node);
+    pf_free(a.states);
+    pf_pbqp_free(a.pbqp);
+    return st;
+}

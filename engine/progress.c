@@ -1,0 +1,53 @@
+#include "engine/progress.h"
+
+#include "base/clock.h"
+
+#define TELL_EVERY_NS (50 * PF_NS_PER_MS)
+
+static const char *const phase_names[PF_PHASE_COUNT] = { "import", "rewrite", "time", "choose", "pack", "verify" };
+
+const char *pf_phase_name(pf_phase phase)
+{
+    return phase < PF_PHASE_COUNT ? phase_names[phase] : "?";
+}
+
+void pf_progress_start(pf_build_progress *progress, const pf_build_options *options)
+{
+    *progress = (pf_build_progress){ .options = options, .start_ns = pf_clock_ns(), .now = { .remaining_ns = -1, .layer = "" } };
+}
+
+/* The problems left take as long as those done did, on average. */
+static int64_t guess_remaining(const pf_build_progress *p)
+{
+    if (p->now.phase != PF_PHASE_TIME || !p->time_phase_ns || !p->now.problems_done)
+        return -1;
+    return (pf_clock_ns() - p->time_phase_ns) / p->now.problems_done * (p->now.problems_total - p->now.problems_done);
+}
+
+static bool tell(pf_build_progress *p)
+{
+    p->told_ns = pf_clock_ns();
+    p->now.elapsed_ns = p->told_ns - p->start_ns;
+    p->now.remaining_ns = guess_remaining(p);
+    if (p->options && p->options->progress && !p->options->progress(p->options->user, &p->now))
+        p->cancelled = true;
+    return !p->cancelled;
+}
+
+pf_status pf_progress_phase(pf_build_progress *progress, pf_phase phase, pf_err *err)
+{
+    progress->now.phase = phase;
+    progress->now.layer = "";
+    if (phase == PF_PHASE_TIME)
+        progress->time_phase_ns = pf_clock_ns();
+    return tell(progress) ? PF_OK : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+}
+
+bool pf_progress_tick(void *user)
+{
+    pf_build_progress *p = user;
+
+    if (p->cancelled || pf_clock_ns() - p->told_ns < TELL_EVERY_NS)
+        return !p->cancelled;
+    return tell(p);
+}

@@ -1,0 +1,421 @@
+#include "engine/search.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Candidates of one item that the record does not know. */
+typedef struct candidates {
+    pf_timing_candidate *items;
+    uint32_t             count, capacity;
+    bool                 enumerated_all;    /* every tactic's tunings were asked for: the record's effort may rise */
+} candidates;
+
+/* ---- Life */
+
+bool pf_search_allows(const void *user, const pf_tactic *tactic)
+{
+    return pf_config_allows_tactic(user, tactic->name);
+}
+
+pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store, pf_build_progress *progress, pf_search *out,
+                         pf_err *err)
+{
+    *out = (pf_search){ .device = device, .config = config, .store = store, .progress = progress };
+    out->rules = (pf_choose_rules){ (uint64_t)pf_config_int(config, PF_CONFIG_workspace), pf_search_allows, config };
+    out->by_hash = pf_map_new();
+    return out->by_hash ? PF_OK : PF_FAIL_MEMORY(err, sizeof(void *));
+}
+
+void pf_search_close(pf_search *search)
+{
+    if (!search)
+        return;
+    for (uint32_t i = 0; i < search->count; i++) {
+        pf_problem_free(search->items[i].problem);
+        pf_free(search->items[i].layer);
+        pf_timing_record_clear(&search->items[i].record);
+        pf_choose_clear(&search->items[i].choice);
+    }
+    pf_free(search->items);
+    pf_map_free(search->by_hash);
+    pf_timing_free(search->timing);
+    *search = (pf_search){ 0 };
+}
+
+pf_status pf_search_add(pf_search *search, pf_problem *problem, const char *layer, uint32_t *index, pf_err *err)
+{
+    char            hex[PF_DIGEST_HEX_BYTES] = "";
+    uint64_t        known = 0;
+    pf_search_item *item = NULL;
+
+    pf_digest_to_hex(&problem->hash, hex);
+    if (pf_map_get(search->by_hash, hex, &known)) {
+        *index = (uint32_t)known;
+        pf_problem_free(problem);
+        return PF_OK;
+    }
+    *index = search->count;
+    if (pf_grow((void **)&search->items, &search->capacity, search->count + 1, sizeof *search->items) ||
+        !pf_map_set(search->by_hash, hex, search->count)) {
+        pf_problem_free(problem);
+        return PF_FAIL_MEMORY(err, (search->count + 1) * sizeof *search->items);
+    }
+    item = &search->items[search->count++];
+    *item = (pf_search_item){ .problem = problem, .layer = pf_strdup(layer) };
+    return item->layer ? PF_OK : PF_FAIL_MEMORY(err, strlen(layer));
+}
+
+/* ---- What is missing */
+
+static int effort_of(const pf_search *search)
+{
+    return (int)pf_config_int(search->config, PF_CONFIG_effort);
+}
+
+static bool offers(const pf_search *search, const pf_tactic *tactic, const pf_problem *problem)
+{
+    return pf_search_allows(search->config, tactic) && !pf_tactic_declines(tactic, search->device, problem);
+}
+
+static const pf_tactic *next_offer(const pf_search *search, const pf_problem *problem, bool oracles, uint32_t *at)
+{
+    const pf_tactic *tactic = NULL;
+
+    while ((tactic = pf_tactic_at((*at)++)) != NULL)
+        if (((tactic->flags & PF_TACTIC_ORACLE) != 0) == oracles && offers(search, tactic, problem))
+            return tactic;
+    return NULL;
+}
+
+static bool counts(const pf_search *search, const pf_timing_entry *entry, const pf_tactic *tactic)
+{
+    uint64_t limit = search->rules.workspace_limit_bytes;
+
+    if (!entry || entry->rev != tactic->rev || entry->contended)
+        return false;
+    return entry->status != PF_TIMING_OVER_LIMIT || (limit && entry->workspace_bytes > limit);
+}
+
+/* Every entry of the tactic counts, and there is one. */
+static bool is_covered(const pf_search *search, const pf_timing_record *record, const pf_tactic *tactic)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < record->count; i++) {
+        if (strcmp(record->entries[i].tactic, tactic->name))
+            continue;
+        if (!counts(search, &record->entries[i], tactic))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, candidates *out, pf_err *err)
+{
+    pf_tuning_list tunings = { 0 };
+    pf_status      st = tactic->tunings(search->device, item->problem, effort_of(search), &tunings, err);
+
+    for (uint32_t i = 0; i < tunings.count && !st; i++) {
+        if (counts(search, pf_timing_record_find(&item->record, tactic->name, tunings.items[i].text), tactic))
+            continue;
+        if (pf_grow((void **)&out->items, &out->capacity, out->count + 1, sizeof *out->items))
+            st = PF_FAIL_MEMORY(err, (out->count + 1) * sizeof *out->items);
+        else
+            out->items[out->count++] = (pf_timing_candidate){ tactic, tunings.items[i] };
+    }
+    pf_tuning_clear(&tunings);
+    return st;
+}
+
+/* A record of enough effort knows all tunings of the tactics that are in it, so they need not be asked for again. */
+static pf_status find_missing(const pf_search *search, pf_search_item *item, candidates *out, pf_err *err)
+{
+    const pf_tactic *tactic = NULL;
+    bool             enough = item->record.effort >= effort_of(search), oracles = false;
+    uint32_t         offered = 0, asked = 0;
+    pf_status        st = PF_OK;
+
+    for (int pass = 0; pass < 2 && !offered && !st; pass++) {
+        oracles = pass == 1;
+        for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, oracles, &at)) != NULL;) {
+            offered++;
+            if (enough && is_covered(search, &item->record, tactic))
+                continue;
+            asked++;
+            st = add_missing(search, item, tactic, out, err);
+        }
+    }
+    item->only_oracle = oracles && offered;
+    out->enumerated_all = asked == offered || enough;
+    return st;
+}
+
+/* ---- Timing */
+
+static pf_status open_timing(pf_search *search, pf_err *err)
+{
+    return search->timing ? PF_OK : pf_timing_new(search->device, &search->timing, err);
+}
+
+static pf_status measure(pf_search *search, pf_search_item *item, const pf_oracle *oracle, const candidates *missing, pf_timing_record *out,
+                         pf_err *err)
+{
+    pf_timing_options options = { .effort = effort_of(search), .workspace_limit_bytes = search->rules.workspace_limit_bytes,
+                                  .go_on = pf_progress_tick, .user = search->progress };
+    pf_status         st = open_timing(search, err);
+
+    if (!st)
+        st = pf_timing_measure(search->timing, item->problem, oracle, missing->items, missing->count, &options, out, err);
+    search->candidates_timed += out->count;
+    return st;
+}
+
+static bool any_right(const pf_timing_record *record, const pf_choose_rules *rules, pf_err *err, pf_status *st)
+{
+    pf_choice choice = { 0 };
+    bool      any = false;
+
+    *st = pf_choose_rank(record, rules, &choice, err);
+    any = choice.count > 0;
+    pf_choose_clear(&choice);
+    return any;
+}
+
+/* When all tactics failed, the reference is what is left, and its time must be known too. */
+static pf_status measure_last_resort(pf_search *search, pf_search_item *item, const pf_oracle *oracle, pf_timing_record *fresh, pf_err *err)
+{
+    candidates       last = { 0 };
+    const pf_tactic *tactic = NULL;
+    pf_status        st = PF_OK;
+
+    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
+        st = add_missing(search, item, tactic, &last, err);
+    if (!st && last.count)
+        st = measure(search, item, oracle, &last, fresh, err);
+    pf_free(last.items);
+    return st;
+}
+
+static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_record *fresh, bool enumerated_all, pf_err *err)
+{
+    bool      filtered = pf_config_value(search->config, PF_CONFIG_tactics)[0] != 0;
+    pf_status st = PF_OK;
+
+    fresh->effort = enumerated_all && !filtered ? (uint8_t)effort_of(search) : 0;
+    st = pf_timing_record_merge(&item->record, fresh, err);
+    if (!st && item->record.effort < fresh->effort)
+        item->record.effort = fresh->effort;
+    return st ? st : search->store->merge(search->store, search->device->class_text, item->problem->text, fresh, err);
+}
+
+static pf_status time_item(pf_search *search, pf_search_item *item, const pf_oracle *oracle, const candidates *missing, pf_err *err)
+{
+    pf_timing_record fresh = { 0 }, both = { 0 };
+    pf_status        st = measure(search, item, oracle, missing, &fresh, err);
+
+    if (!st)
+        st = pf_timing_record_merge(&both, &item->record, err);
+    if (!st)
+        st = pf_timing_record_merge(&both, &fresh, err);
+    if (!st && !item->only_oracle && !any_right(&both, &search->rules, err, &st) && !st)
+        st = measure_last_resort(search, item, oracle, &fresh, err);
+    if (!st)
+        st = store_fresh(search, item, &fresh, missing->enumerated_all, err);
+    pf_timing_record_clear(&fresh);
+    pf_timing_record_clear(&both);
+    return st;
+}
+
+/* ---- One run */
+
+typedef struct work { uint32_t item; pf_digest semantics; candidates missing; } work;
+
+static int by_semantics(const void *a, const void *b)
+{
+    const work *x = a, *y = b;
+    int         order = memcmp(x->semantics.byte, y->semantics.byte, sizeof x->semantics.byte);
+
+    return order ? order : (x->item < y->item ? -1 : x->item > y->item);
+}
+
+static pf_status look_up(pf_search *search, pf_err *err)
+{
+    uint32_t          first = search->looked_up, count = search->count - first;
+    pf_digest        *hashes = pf_calloc(count + 1, sizeof *hashes);
+    pf_timing_record *records = pf_calloc(count + 1, sizeof *records);
+    pf_status         st = hashes && records ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *records);
+
+    for (uint32_t i = 0; i < count && !st; i++)
+        hashes[i] = search->items[first + i].problem->hash;
+    if (!st && count)
+        st = search->store->lookup(search->store, &search->device->class_digest, hashes, count, records, err);
+    for (uint32_t i = 0; i < count && records; i++) {
+        if (st)
+            pf_timing_record_clear(&records[i]);
+        else
+            search->items[first + i].record = records[i];
+    }
+    pf_free(hashes);
+    pf_free(records);
+    return st;
+}
+
+static pf_status miss_in_replay(const pf_search_item *item, const candidates *missing, pf_err *err)
+{
+    char hex[PF_DIGEST_HEX_BYTES] = "";
+
+    pf_digest_to_hex(&item->problem->hash, hex);
+    return PF_FAIL(err, PF_CACHE_MISS, "layer \"%s\" has no timing of %s (%s) and %u more for its problem %.16s: build once without replay",
+                   item->layer, missing->items[0].tactic->name, missing->items[0].tuning.text, missing->count - 1, hex);
+}
+
+static pf_status collect_work(pf_search *search, work *list, uint32_t *count, pf_err *err)
+{
+    bool      replay = pf_config_bool(search->config, PF_CONFIG_replay);
+    pf_status st = PF_OK;
+
+    for (uint32_t i = search->looked_up; i < search->count && !st; i++) {
+        work *w = &list[*count];
+
+        *w = (work){ .item = i };
+        st = find_missing(search, &search->items[i], &w->missing, err);
+        if (!st && w->missing.count && replay)
+            st = miss_in_replay(&search->items[i], &w->missing, err);
+        if (w->missing.count) {
+            pf_oracle_semantics(search->items[i].problem, &w->semantics);
+            ++*count;
+        }
+    }
+    return st;
+}
+
+static pf_status do_work(pf_search *search, work *list, uint32_t count, pf_err *err)
+{
+    pf_oracle oracle = { 0 };
+    pf_status st = PF_OK;
+
+    qsort(list, count, sizeof *list, by_semantics);
+    for (uint32_t i = 0; i < count && !st; i++) {
+        pf_search_item *item = &search->items[list[i].item];
+
+        search->progress->now.layer = item->layer;
+        if (!pf_progress_tick(search->progress))
+            st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        if (!st && (!oracle.in || !pf_digest_equal(&oracle.semantics, &list[i].semantics))) {
+            pf_oracle_clear(&oracle);
+            st = pf_oracle_make(item->problem, &oracle, err);
+        }
+        if (!st)
+            st = time_item(search, item, &oracle, &list[i].missing, err);
+        if (st)
+            st = pf_err_add(err, st, "layer \"%s\"", item->layer);
+        search->progress->now.problems_done++;
+        search->progress->now.candidates_timed = search->candidates_timed;
+    }
+    pf_oracle_clear(&oracle);
+    return st;
+}
+
+static pf_status find_and_time(pf_search *search, pf_err *err)
+{
+    uint32_t  added = search->count - search->looked_up, count = 0;
+    work     *list = pf_calloc(added + 1, sizeof *list);
+    pf_status st = list ? look_up(search, err) : PF_FAIL_MEMORY(err, added * sizeof *list);
+
+    if (!st)
+        st = collect_work(search, list, &count, err);
+    if (!st) {
+        search->hits += added - count;
+        search->misses += count;
+        search->progress->now.cache_hits = search->hits;
+        search->progress->now.cache_misses = search->misses;
+        search->progress->now.problems_total += added;
+        search->progress->now.problems_done += added - count;
+        st = do_work(search, list, count, err);
+    }
+    for (uint32_t i = 0; list && i < added; i++)
+        pf_free(list[i].missing.items);
+    pf_free(list);
+    return st;
+}
+
+/* The first tactic that takes the problem, with its first tuning; its time is unknown. */
+static pf_status guess(pf_search *search, pf_search_item *item, pf_err *err)
+{
+    pf_tuning_list   tunings = { 0 };
+    uint32_t         at = 0;
+    const pf_tactic *tactic = next_offer(search, item->problem, false, &at);
+    pf_status        st = PF_OK;
+
+    if (!tactic) {
+        at = 0;
+        tactic = next_offer(search, item->problem, true, &at);
+        item->only_oracle = tactic != NULL;
+    }
+    if (!tactic)
+        return PF_OK;
+    st = tactic->tunings(search->device, item->problem, 0, &tunings, err);
+    if (!st && tunings.count) {
+        snprintf(item->guess.tactic, sizeof item->guess.tactic, "%s", tactic->name);
+        snprintf(item->guess.tuning, sizeof item->guess.tuning, "%s", tunings.items[0].text);
+        item->guess.rev = tactic->rev;
+        item->choice.ranked = pf_calloc(1, sizeof *item->choice.ranked);
+        st = item->choice.ranked ? PF_OK : PF_FAIL_MEMORY(err, sizeof *item->choice.ranked);
+        item->choice.count = !st;
+    }
+    pf_tuning_clear(&tunings);
+    return st;
+}
+
+static pf_status rank(pf_search *search, pf_search_item *item, pf_err *err)
+{
+    pf_status st = pf_choose_rank(&item->record, &search->rules, &item->choice, err);
+
+    if (!st && item->choice.contended)
+        pf_log(PF_LOG_WARN, "search", "contended layer=\"%s\": the device was never quiet, the choice may not be the best", item->layer);
+    return st;
+}
+
+pf_status pf_search_run(pf_search *search, pf_err *err)
+{
+    bool      guessing = effort_of(search) == 0;
+    pf_status st = guessing ? PF_OK : find_and_time(search, err);
+
+    for (uint32_t i = search->looked_up; i < search->count && !st; i++)
+        st = guessing ? guess(search, &search->items[i], err) : rank(search, &search->items[i], err);
+    for (uint32_t i = 0; i < search->count && guessing; i++)       /* items may have moved since they were guessed */
+        if (search->items[i].choice.count)
+            search->items[i].choice.ranked[0] = &search->items[i].guess;
+    search->looked_up = search->count;
+    return st;
+}
+
+/* With nothing timed, bytes and operations stand for time: 20 GB/s and 50 GFLOP/s, the reference a hundred times slower. Only their order matters. */
+static double guess_cost(const pf_search_item *item)
+{
+    double flops = 0, bytes = 0;
+
+    pf_problem_cost(item->problem, &flops, &bytes);
+    return (bytes / 20 + flops / 50) * (item->only_oracle ? 100 : 1) + 1000;
+}
+
+double pf_search_cost(const pf_search *search, uint32_t index)
+{
+    const pf_search_item *item = &search->items[index];
+
+    if (!item->choice.count)
+        return INFINITY;
+    return item->choice.ranked[0]->median_ns ? (double)item->choice.ranked[0]->median_ns : guess_cost(item);
+}
+
+int64_t pf_search_timing_ns(const pf_search *search)
+{
+    return search->timing ? pf_timing_spent_ns(search->timing) : 0;
+}

@@ -1,0 +1,53 @@
+/* What to measure: the distinct problems of a network, what is known of them, and what is missing.
+   Invariants
+   1. Two layers with the same problem text are one item: it is looked up once and timed once.
+   2. A candidate is timed only when the store has no entry of it that counts: same tactic, tuning and revision, and not contended.
+   3. What is measured is merged into the store problem by problem, so an interrupted build keeps what it paid for.
+   4. With effort 0 nothing is looked up and nothing timed: the first guess of the first tactic stands. */
+#ifndef PF_ENGINE_SEARCH_H
+#define PF_ENGINE_SEARCH_H
+
+#include "base/map.h"
+#include "engine/choose.h"
+#include "engine/config.h"
+#include "engine/progress.h"
+#include "engine/timing.h"
+
+typedef struct pf_search_item {
+    pf_problem      *problem;           /* owned; bound */
+    char            *layer;             /* owned; a layer that has it */
+    pf_timing_record record;            /* all that is known of it */
+    pf_choice        choice;            /* best first; empty when nothing computes it as laid out */
+    pf_timing_entry  guess;             /* with effort 0: what choice points to */
+    bool             only_oracle;       /* no tactic but the reference takes it */
+} pf_search_item;
+
+typedef struct pf_search {
+    pf_device         *device;          /* borrowed, like the next three */
+    const pf_config   *config;
+    pf_timing_store   *store;
+    pf_build_progress *progress;
+    pf_choose_rules    rules;
+    pf_search_item    *items;
+    uint32_t           count, capacity;
+    uint32_t           looked_up;       /* items before this one were */
+    pf_map            *by_hash;         /* hex of hash -> item */
+    pf_timing         *timing;          /* opened when something must be timed */
+    uint32_t           candidates_timed, hits, misses;
+} pf_search;
+
+pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store, pf_build_progress *progress, pf_search *out,
+                         pf_err *err);
+void      pf_search_close(pf_search *search);
+/* Takes a bound problem (on failure too); *index: its item, the same for equal problems. */
+pf_status pf_search_add(pf_search *search, pf_problem *problem, const char *layer, uint32_t *index, pf_err *err);
+/* Looks up all items added since the last run in one batch, times what is missing, and ranks each item's candidates.
+   Errors   CACHE_MISS: replay was asked for and a timing is missing, naming the layer; CANCELLED; DEVICE. */
+pf_status pf_search_run(pf_search *search, pf_err *err);
+/* Time of an item's best candidate in nanoseconds; INFINITY when there is none. */
+double    pf_search_cost(const pf_search *search, uint32_t index);
+int64_t   pf_search_timing_ns(const pf_search *search);
+/* Does the build spec allow the tactic?  user: the pf_config. */
+bool      pf_search_allows(const void *user, const pf_tactic *tactic);
+
+#endif
