@@ -73,7 +73,7 @@ static char *print_element(const pf_tensor *x, int64_t i)
             break;
     }
     if (!strpbrk(text, ".en"))
-        strcat(text, ".0");
+        snprintf(text + strlen(text), sizeof text - strlen(text), ".0");
     return pf_strdup(text);
 }
 
@@ -106,7 +106,9 @@ static pf_status from_strings(const pf_tensor *x, pf_tensor *y, int64_t count, p
 
 static bool integral(pf_dtype d) { return d == PF_BOOL || pf_dtype_is_integer(d); }
 
-/* A double outside of int64 truncates to its low bits nowhere portably: ONNX leaves it open, so it saturates. */
+static int64_t truncated(double value) { return fabs(value) < 0x1p62 ? (int64_t)value : 0; }
+
+/* Floats outside of an integer type: ONNX leaves it open. They saturate, but keep their low bits in types under 8 bits, as ONNX's own tests say. */
 static void convert(const pf_cast_attrs *attrs, const pf_tensor *x, pf_tensor *y, int64_t count)
 {
     pf_narrow narrow = { (pf_dtype)attrs->dtype, attrs->overflow == PF_OVERFLOW_INFINITY, attrs->rounding };
@@ -114,6 +116,11 @@ static void convert(const pf_cast_attrs *attrs, const pf_tensor *x, pf_tensor *y
     if (integral(x->dtype) && integral(y->dtype) && y->dtype != PF_BOOL) {
         for (int64_t i = 0; i < count; i++)
             pf_dtype_set_i64(y->dtype, y->data, (uint64_t)i, pf_dtype_get_i64(x->dtype, x->data, (uint64_t)i));
+        return;
+    }
+    if (pf_dtype_is_integer(y->dtype) && pf_dtype_bits(y->dtype) < 8) {
+        for (int64_t i = 0; i < count; i++)
+            pf_dtype_set_i64(y->dtype, y->data, (uint64_t)i, truncated(pf_dtype_get(x->dtype, x->data, (uint64_t)i)));
         return;
     }
     if (!pf_narrow_is_special(&narrow)) {

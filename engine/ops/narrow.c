@@ -4,17 +4,18 @@
 
 #include "engine/ops/attrs.h"
 
-/* What overflows, and the code it becomes: codes of infinity or NaN from https://onnx.ai/onnx/technical/float8.html. */
-static const struct { pf_dtype dtype; double greatest; uint8_t above, below, nan; bool keeps_infinity; } formats[] = {
-    { PF_F8E4M3FN,   448,   0x7f, 0xff, 0x7f, false },
-    { PF_F8E4M3FNUZ, 240,   0x80, 0x80, 0x80, false },
-    { PF_F8E5M2,     57344, 0x7c, 0xfc, 0x7f, true },
-    { PF_F8E5M2FNUZ, 57344, 0x80, 0x80, 0x80, false },
+/* The greatest number, half of the step behind it (up to there values round down to it), whether that middle itself does (its mantissa
+   is even), and the codes of what is above and below: infinity, or NaN where there is none.  https://onnx.ai/onnx/technical/float8.html */
+static const struct { pf_dtype dtype; double greatest, half_step; bool middle_fits; uint8_t above, below; } formats[] = {
+    { PF_F8E4M3FN,   448,   16,   true,  0x7f, 0xff },
+    { PF_F8E4M3FNUZ, 240,   8,    false, 0x80, 0x80 },
+    { PF_F8E5M2,     57344, 4096, false, 0x7c, 0xfc },
+    { PF_F8E5M2FNUZ, 57344, 4096, false, 0x80, 0x80 },
 };
 
 bool pf_narrow_is_special(const pf_narrow *narrow)
 {
-    return narrow->dtype == PF_F8E8M0 || (narrow->to_infinity && pf_dtype_bits(narrow->dtype) == 8 && pf_dtype_is_float(narrow->dtype));
+    return narrow->dtype == PF_F8E8M0 || narrow->dtype == PF_F4E2M1 || (narrow->to_infinity && pf_dtype_bits(narrow->dtype) == 8 && pf_dtype_is_float(narrow->dtype));
 }
 
 /* An exponent alone: 2^(code - 127), 255 is NaN. */
@@ -26,7 +27,7 @@ static uint8_t to_e8m0(double value, int32_t rounding)
     if (isnan(value))
         return 255;
     if (isinf(value))
-        return rounding == PF_ROUND_UP ? 254 : 254;
+        return 254;
     if (value <= 0x1p-127)
         return 0;
     exponent += 126;
@@ -44,14 +45,12 @@ void pf_narrow_set(const pf_narrow *narrow, void *data, int64_t i, double value)
         return;
     }
     pf_dtype_set(narrow->dtype, data, (uint64_t)i, value);
-    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
-        double spacing = 0, greatest = formats[f].greatest;
+    if (narrow->dtype == PF_F4E2M1 && isnan(value))
+        pf_dtype_set_i64(PF_U4, data, (uint64_t)i, 8);      /* there is no NaN: minus zero */
+    for (size_t f = 0; f < sizeof formats / sizeof *formats && narrow->to_infinity; f++) {
+        double middle = formats[f].greatest + formats[f].half_step;
 
-        if (formats[f].dtype != narrow->dtype || !narrow->to_infinity || isnan(value))
-            continue;
-        /* Half of the last step above the greatest number still rounds down to it. */
-        spacing = greatest - (narrow->dtype == PF_F8E5M2 || narrow->dtype == PF_F8E5M2FNUZ ? 49152 : narrow->dtype == PF_F8E4M3FN ? 416 : 224);
-        if (fabs(value) > greatest + spacing / 2 || (fabs(value) == greatest + spacing / 2 && narrow->dtype != PF_F8E4M3FN))
+        if (formats[f].dtype == narrow->dtype && (fabs(value) > middle || (fabs(value) == middle && !formats[f].middle_fits)))
             set_code(data, i, value > 0 ? formats[f].above : formats[f].below);
     }
 }
