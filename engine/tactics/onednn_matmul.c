@@ -1,0 +1,348 @@
+/* Matrix products with bias and epilogue by oneDNN: as a matmul, and with constant weights also as an inner product (" ip"). */
+#include <string.h>
+
+#include "engine/onednn_weighted.h"
+#include "engine/ops/attrs.h"
+
+static const pf_node *anchor_of(const pf_problem *p)
+{
+    return pf_graph_node(p->graph, p->anchor);
+}
+
+/* A product of concrete dims, as oneDNN is told of it. */
+typedef struct product {
+    pf_value_id a, b, bias;             /* bias PF_NONE: none */
+    bool        trans_a, trans_b;
+    bool        flat;                   /* all rows of a against one matrix b */
+    pf_epilogue chain;
+} product;
+
+static const pf_shape *shape_of(const pf_problem *p, pf_value_id value)
+{
+    return &pf_graph_value(p->graph, value)->shape;
+}
+
+static bool is_constant_input(const pf_problem *p, pf_value_id value)
+{
+    uint32_t input = pf_problem_input_index(p, value);
+
+    return input != UINT32_MAX && p->in_constant[input];
+}
+
+static bool is_activation(const pf_problem *p, pf_value_id value)
+{
+    uint32_t input = pf_problem_input_index(p, value);
+
+    return input != UINT32_MAX && !p->in_constant[input];
+}
+
+static void push_front(pf_epilogue *chain, pf_epilogue_item item)
+{
+    memmove(&chain->items[1], &chain->items[0], chain->count * sizeof chain->items[0]);
+    chain->items[0] = item;
+    chain->count++;
+}
+
+/* alpha and c of a gemm: a bias where that is all there is, otherwise ops in front of the epilogue. */
+static const char *read_gemm(const pf_problem *p, const pf_node *node, product *out)
+{
+    const pf_gemm_attrs *attrs = node->attrs;
+    pf_value_id          c = node->in_count > 2 && attrs->beta != 0 ? node->in[2] : PF_NONE;
+    pf_spread            spread = c == PF_NONE ? PF_SPREAD_OTHER : pf_spread_of(shape_of(p, c), shape_of(p, node->out[0]), 1);
+
+    out->trans_a = attrs->trans_a != 0;
+    out->trans_b = attrs->trans_b != 0;
+    if (c != PF_NONE && attrs->beta != 1)
+        return "beta is neither 0 nor 1";
+    if (c != PF_NONE && spread == PF_SPREAD_OTHER)
+        return "c is broadcast along the columns";
+    if (out->chain.count + 2 > PF_EPILOGUE_LIMIT)
+        return "the epilogue is too long";
+    if (c != PF_NONE && attrs->alpha == 1 && spread == PF_SPREAD_CHANNEL && is_constant_input(p, c))
+        out->bias = c;
+    else if (c != PF_NONE)
+        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_ADD, .operand = c });
+    if (attrs->alpha != 1)
+        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_MUL, .operand = node->in[0], .is_scalar = true, .scalar = attrs->alpha });
+    return NULL;
+}
+
+static const char *read_product(const pf_problem *p, product *out)
+{
+    const pf_node           *node = anchor_of(p);
+    const pf_matmul_attrs   *attrs = node->attrs;
+    const char              *reason = NULL;
+
+    if (node->op != PF_OP_MATMUL && node->op != PF_OP_GEMM)
+        return "not a matrix product";
+    *out = (product){ .a = node->in[0], .b = node->in[1], .bias = PF_NONE };
+    reason = pf_epilogue_read(p, node->out[0], &out->chain);
+    if (reason)
+        return reason;
+    if (node->op == PF_OP_GEMM) {
+        reason = read_gemm(p, node, out);
+    } else {
+        out->trans_a = attrs->trans_a != 0;
+        out->trans_b = attrs->trans_b != 0;
+    }
+    out->flat = shape_of(p, out->b)->rank == 2 && !(out->trans_a && shape_of(p, out->a)->rank > 2);
+    return reason;
+}
+
+static bool all_linear(const pf_problem *p)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (!pf_layout_same_bytes(p->in_layout[i], PF_LAYOUT_LINEAR, shape_of(p, p->graph->inputs[i])))
+            return false;
+    return p->out_layout[0] == PF_LAYOUT_LINEAR;
+}
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    product     m;
+    const char *reason = read_product(p, &m);
+
+    (void)device;
+    if (reason)
+        return reason;
+    if (pf_graph_value(p->graph, m.a)->dtype != PF_F32 || pf_graph_value(p->graph, m.b)->dtype != PF_F32)
+        return "not f32";
+    if (shape_of(p, m.a)->rank < 2 || shape_of(p, m.b)->rank < 2)
+        return "a vector";
+    if (!is_activation(p, m.a))
+        return "the left matrix is a constant";
+    if (m.a == m.b)
+        return "a matrix times itself";
+    if (!all_linear(p))
+        return "not linear";
+    return pf_onednn_epilogue_declines(p, &m.chain, shape_of(p, p->graph->outputs[0])->rank - 1);
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    (void)device;
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        in[i] = PF_LAYOUT_LINEAR;
+    out[0] = PF_LAYOUT_LINEAR;
+    return index == 0 && p->graph->output_count == 1;
+}
+
+/* ---- The operation */
+typedef struct matrix { int32_t rank; int64_t dim[PF_MAX_RANK], stride[PF_MAX_RANK]; } matrix;
+
+/* Dims of a value with the last two swapped where asked, padded in front to `rank`, and the strides that go with them. */
+static matrix matrix_of(const pf_shape *shape, bool swap, int32_t rank)
+{
+    matrix  m = { .rank = rank };
+    int64_t step = 1;
+
+    for (int32_t i = rank; i-- > 0;) {
+        int32_t from = i - (rank - shape->rank);
+
+        m.dim[i] = from >= 0 ? shape->dim[from] : 1;
+        m.stride[i] = step;
+        step *= m.dim[i];
+    }
+    if (swap) {
+        int64_t dim = m.dim[rank - 1], stride = m.stride[rank - 1];
+
+        m.dim[rank - 1] = m.dim[rank - 2], m.stride[rank - 1] = m.stride[rank - 2];
+        m.dim[rank - 2] = dim, m.stride[rank - 2] = stride;
+    }
+    return m;
+}
+
+/* Makes `keep` dims of a matrix that has more, merging the first ones; they lie densely one behind the other. */
+static void merge_front(matrix *m, int32_t keep)
+{
+    while (m->rank > keep) {
+        m->dim[1] *= m->dim[0];
+        m->rank--;
+        memmove(m->dim, m->dim + 1, (size_t)m->rank * sizeof m->dim[0]);
+        memmove(m->stride, m->stride + 1, (size_t)m->rank * sizeof m->stride[0]);
+    }
+}
+
+static bool same_batch(const matrix *a, const matrix *b)
+{
+    return memcmp(a->dim, b->dim, (size_t)(a->rank - 2) * sizeof a->dim[0]) == 0;
+}
+
+typedef struct matmul_op {
+    union { dnnl_matmul_desc_t matmul; dnnl_inner_product_desc_t inner; } desc;
+    pf_onednn_weighted w;
+} matmul_op;
+
+static pf_status strided(const matrix *m, dnnl_memory_desc_t *out, pf_err *err)
+{
+    dnnl_dims_t   dims = { 0 }, strides = { 0 };
+    dnnl_status_t status = dnnl_success;
+
+    memcpy(dims, m->dim, (size_t)m->rank * sizeof *dims);
+    memcpy(strides, m->stride, (size_t)m->rank * sizeof *strides);
+    status = dnnl_memory_desc_init_by_strides(out, m->rank, dims, dnnl_f32, strides);
+    return status ? pf_onednn_fail(status, "describe a matrix", err) : PF_OK;
+}
+
+/* The three matrices with as few dims as the case allows. */
+static void shape_matrices(const pf_problem *p, const product *m, matrix *a, matrix *b, matrix *y)
+{
+    const pf_shape *sy = shape_of(p, p->graph->outputs[0]);
+    int32_t         rank = sy->rank;
+
+    *a = matrix_of(shape_of(p, m->a), m->trans_a, m->flat ? shape_of(p, m->a)->rank : rank);
+    *b = matrix_of(shape_of(p, m->b), m->trans_b, m->flat ? 2 : rank);
+    *y = matrix_of(sy, false, rank);
+    if (m->flat) {
+        merge_front(a, 2);
+        merge_front(y, 2);
+    } else if (rank > 3 && same_batch(a, b)) {
+        merge_front(a, 3);
+        merge_front(b, 3);
+        merge_front(y, 3);
+    }
+}
+
+static pf_status describe_bias(const product *m, const matrix *y, bool inner, pf_onednn_weighted *w, pf_err *err)
+{
+    matrix bias = { .rank = inner ? 1 : y->rank };
+
+    w->bias = m->bias;
+    if (m->bias == PF_NONE)
+        return PF_OK;
+    for (int32_t i = 0; i < bias.rank; i++)
+        bias.dim[i] = i == bias.rank - 1 ? y->dim[y->rank - 1] : 1, bias.stride[i] = i == bias.rank - 1 ? 1 : y->dim[y->rank - 1];
+    return strided(&bias, &w->bias_desc, err);
+}
+
+static pf_status describe_matrices(const pf_problem *p, const product *m, bool inner, pf_onednn_weighted *w, matrix *b, matrix *y, pf_err *err)
+{
+    matrix    a;
+    pf_status st = PF_OK;
+
+    shape_matrices(p, m, &a, b, y);
+    if (inner) {                                /* oneDNN wants outputs by inputs there */
+        matrix n = { 2, { b->dim[1], b->dim[0] }, { b->stride[1], b->stride[0] } };
+
+        *b = n;
+    }
+    w->source_slot = pf_problem_input_index(p, m->a);
+    w->weights = is_constant_input(p, m->b) ? m->b : PF_NONE;
+    w->weights_slot = pf_problem_input_index(p, m->b);
+    st = strided(&a, &w->source_desc, err);
+    if (!st)
+        st = strided(b, &w->weights_from, err);
+    if (!st)
+        st = strided(y, &w->result_desc, err);
+    return st ? st : describe_bias(m, y, inner, w, err);
+}
+
+static dnnl_status_t describe_op(bool inner, const dnnl_memory_desc_t *weights, matmul_op *out)
+{
+    const pf_onednn_weighted *w = &out->w;
+    const dnnl_memory_desc_t *bias = w->bias == PF_NONE ? NULL : &w->bias_desc;
+
+    if (inner)
+        return dnnl_inner_product_forward_desc_init(&out->desc.inner, dnnl_forward_inference, &w->source_desc, weights, bias, &w->result_desc);
+    return dnnl_matmul_desc_init(&out->desc.matmul, &w->source_desc, weights, bias, &w->result_desc);
+}
+
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum, bool inner, matmul_op *out,
+                          pf_err *err)
+{
+    product            m;
+    matrix             b, y;
+    pf_shape           result;
+    dnnl_memory_desc_t weights;
+    dnnl_status_t      status = dnnl_success;
+    pf_status          st = PF_OK;
+
+    *out = (matmul_op){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
+    (void)read_product(p, &m);
+    st = describe_matrices(p, &m, inner, &out->w, &b, &y, err);
+    if (st)
+        return st;
+    weights = weights_to ? *weights_to : out->w.weights_from;
+    if (!weights_to && out->w.weights != PF_NONE && m.flat)
+        st = pf_onednn_desc_any(PF_F32, b.rank, b.dim, &weights, err);
+    result = (pf_shape){ .rank = y.rank };
+    memcpy(result.dim, y.dim, sizeof result.dim);
+    if (!st)
+        st = pf_onednn_epilogue_make(p, &m.chain, &result, y.rank - 1, &out->w.result_desc, sum, &out->w.packed_bytes, &out->w.epilogue, err);
+    if (st)
+        return st;
+    status = describe_op(inner, &weights, out);
+    return status ? pf_onednn_fail(status, "describe this product", err) : PF_OK;
+}
+
+/* ---- Tunings */
+static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool inner, int effort, bool *has_full, pf_tuning_list *out, pf_err *err)
+{
+    static const char *const suffixes[2][2] = { { "", " ip" }, { " sum", " sum ip" } };
+    matmul_op                op;
+    pf_status                st = describe(device, p, NULL, sum, inner, &op, err);
+
+    *has_full = op.w.epilogue.has_full_operand;
+    if (!st && !(sum && op.w.epilogue.sum_input < 0))
+        st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", suffixes[sum][inner], NULL, effort > 0 ? 4 : 0, out, err);
+    pf_onednn_epilogue_clear(&op.w.epilogue);
+    return st;
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    product   m;
+    bool      has_full = false, inner = false;
+    pf_status st = list(device, p, false, false, effort, &has_full, out, err);
+
+    (void)read_product(p, &m);
+    inner = m.flat && is_constant_input(p, m.b) && !m.trans_a;
+    if (!st && inner && effort > 0)
+        st = list(device, p, false, true, effort, &has_full, out, err);
+    if (!st && has_full && effort > 0)
+        st = list(device, p, true, false, effort, &has_full, out, err);
+    if (!st && has_full && inner && effort > 0)
+        st = list(device, p, true, true, effort, &has_full, out, err);
+    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this product");
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_step              *step = NULL;
+    matmul_op             op = { .w = { .epilogue = { .sum_input = -1 } } };
+    pf_onednn_tuning      choice;
+    dnnl_memory_desc_t    packed;
+    dnnl_primitive_desc_t desc = NULL;
+    pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
+
+    *out = NULL;
+    if (!st && saved)
+        st = pf_onednn_weighted_read(saved, saved_bytes, &packed, err);
+    if (!st)
+        st = describe(device, p, saved ? &packed : NULL, choice.sum, strcmp(choice.variant, "ip") == 0, &op, err);
+    if (!st)
+        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved != NULL, &desc, err);
+    if (st) {
+        pf_onednn_epilogue_clear(&op.w.epilogue);
+        return st;
+    }
+    step = pf_step_new(&pf_tactic_onednn_matmul, sizeof op.w);
+    if (!step) {
+        pf_onednn_epilogue_clear(&op.w.epilogue);
+        dnnl_primitive_desc_destroy(desc);
+        return PF_FAIL_MEMORY(err, sizeof op.w);
+    }
+    memcpy(step->impl, &op.w, sizeof op.w);
+    st = pf_onednn_weighted_finish(step->impl, desc, step, err);
+    if (st)
+        pf_step_free(step);
+    else
+        *out = step;
+    return st;
+}
+
+const pf_tactic pf_tactic_onednn_matmul = {
+    .name = "onednn_matmul", .rev = 1, .needs = PF_CAP_CPU,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
+    .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,
+};
