@@ -1,0 +1,54 @@
+#include "builder-agent/timing_home.h"
+
+#include <limits.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "cache/timing_db.h"
+
+struct pf_timing_home {
+    pf_timing_db    *db;
+    pf_timing_store *store;
+};
+
+pf_status pf_timing_home_open(const char *agent_folder, pf_timing_home **out, pf_err *err)
+{
+    char            folder[PATH_MAX];
+    pf_timing_home *home = pf_calloc(1, sizeof *home);
+    pf_status       st = PF_OK;
+
+    *out = NULL;
+    if (!home)
+        return PF_FAIL_MEMORY(err, sizeof *home);
+    st = pf_path_join(agent_folder, "timing", folder, sizeof folder, err);
+    if (!st)
+        st = pf_timing_db_open(folder, NULL, &home->db, err);
+    if (!st)
+        st = pf_timing_db_store(home->db, &home->store, err);
+    if (st) {
+        pf_timing_home_close(home);
+        return st;
+    }
+    *out = home;
+    return PF_OK;
+}
+
+void pf_timing_home_close(pf_timing_home *home)
+{
+    if (!home)
+        return;
+    if (home->store)
+        home->store->close(home->store);
+    pf_timing_db_close(home->db);
+    pf_free(home);
+}
+
+pf_timing_store *pf_timing_home_store(pf_timing_home *home)
+{
+    return home->store;
+}
+
+const char *pf_timing_home_warning(const pf_timing_home *home)
+{
+    return pf_timing_db_store_warning(home->store);
+}
