@@ -255,6 +255,8 @@ void pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t
 {
     for (uint32_t i = 0; i < out_count; i++)
         out[i] = PF_NONE;
+    while (in_count && in[in_count - 1] == PF_NONE)
+        in_count--;
     if (!node->status)
         pf_onnx_ok(node, pf_graph_add_node(node->graph, op, node->name, in, in_count, attrs, out_count, out, node->err));
 }
@@ -287,7 +289,7 @@ pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, 
 {
     pf_value_id in[3] = { a, b, c }, out = PF_NONE;
 
-    pf_onnx_emit(node, op, attrs, c == PF_NONE ? 2 : 3, in, 1, &out);
+    pf_onnx_emit(node, op, attrs, 3, in, 1, &out);
     return out;
 }
 

@@ -89,14 +89,16 @@ static pf_dim named_dim(const pf_onnx_state *state, pf_dims *dims, const char *p
 static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__TensorShapeProto__Dimension *d, const char *hint, size_t axis,
                           pf_dim *out, pf_err *err)
 {
-    if (d->has_dim_value && d->dim_value > 0)
+    bool zero_is_size = state->model->has_ir_version && state->model->ir_version >= 4;
+
+    if (d->has_dim_value && (d->dim_value > 0 || (d->dim_value == 0 && zero_is_size)))
         *out = d->dim_value;
     else if (d->dim_param && *d->dim_param && strcmp(d->dim_param, "?"))
         *out = named_dim(state, dims, d->dim_param);
     else
-        *out = unnamed_dim(dims, hint, axis);       /* 0 and -1 are what old exporters wrote for "any" */
-    if (*out == PF_DIM_INVALID || (pf_dim_is_number(*out) && (*out < 1 || *out > INT32_MAX)))
-        return PF_FAIL(err, PF_INVALID, "dimension %zu of \"%.200s\" is no size between 1 and 2147483647", axis, hint);
+        *out = unnamed_dim(dims, hint, axis);       /* -1, and 0 in old files, are what exporters wrote for "any" */
+    if (*out == PF_DIM_INVALID || (pf_dim_is_number(*out) && (*out < 0 || *out > INT32_MAX)))
+        return PF_FAIL(err, PF_INVALID, "dimension %zu of \"%.200s\" is no size between 0 and 2147483647", axis, hint);
     return PF_OK;
 }
 
