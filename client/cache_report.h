@@ -1,0 +1,13 @@
+/* What is in a timing cache: figures for people and programs. */
+#ifndef PF_CLIENT_CACHE_REPORT_H
+#define PF_CLIENT_CACHE_REPORT_H
+
+#include "cache/timing_db.h"
+#include "cache/timing_export.h"
+#include "client/verb.h"
+
+pf_status pf_cache_report(pf_call *call, pf_timing_db *db, pf_err *err);
+void      pf_transfer_report(pf_call *call, const char *verb, const char *path, const pf_timing_transfer *done);
+const char *pf_timing_status_name(pf_timing_status status);        /* "timed" */
+
+#endif

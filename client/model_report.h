@@ -1,0 +1,10 @@
+/* What is in an ONNX model. */
+#ifndef PF_CLIENT_MODEL_REPORT_H
+#define PF_CLIENT_MODEL_REPORT_H
+
+#include "client/verb.h"
+
+/* Reads the option "graph" of the call. */
+pf_status pf_model_report(pf_call *call, const char *path, pf_err *err);
+
+#endif

@@ -1,0 +1,193 @@
+#include "client/output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+
+/* Names come out of files: none may move the cursor or forge a line. */
+static void make_harmless(char *text, bool keep_lines)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && !(keep_lines && (*text == '\n' || *text == '\t'))) || *text == 0x7f)
+            *text = '?';
+}
+
+static void write_text(FILE *to, const char *format, va_list args)
+{
+    char *text = NULL;
+    char  small[512];
+    int   length = 0;
+    va_list again;
+
+    va_copy(again, args);
+    length = vsnprintf(small, sizeof small, format, args);
+    if (length >= (int)sizeof small && (text = pf_alloc((size_t)length + 1)) != NULL)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    make_harmless(text ? text : small, true);
+    fputs(text ? text : small, to);
+    pf_free(text);
+}
+
+void pf_say(pf_call *call, const char *format, ...)
+{
+    va_list args;
+
+    if (call->json)
+        return;
+    va_start(args, format);
+    write_text(stdout, format, args);
+    va_end(args);
+}
+
+void pf_say_buf(pf_call *call, pf_buf *text)
+{
+    if (text->size && !call->json) {
+        make_harmless((char *)text->data, true);
+        fwrite(text->data, 1, text->size, stdout);
+    }
+    pf_buf_clear(text);
+}
+
+void pf_warn(pf_call *call, const char *format, ...)
+{
+    char    text[PF_ERR_MSG_BYTES];
+    json_t *list = json_object_get(call->result, "warnings");
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    make_harmless(text, false);
+    fprintf(stderr, "planfarm: warning: %s\n", text);
+    if (!list) {
+        list = json_array();
+        json_object_set_new(call->result, "warnings", list);
+    }
+    json_array_append_new(list, pf_json_text(text));
+}
+
+void pf_tell(const pf_call *call, const char *format, ...)
+{
+    va_list args;
+
+    if (!call->verbose)
+        return;
+    va_start(args, format);
+    write_text(stderr, format, args);
+    va_end(args);
+}
+
+json_t *pf_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    char   *copy = value ? NULL : pf_strdup(text);
+
+    if (value || !copy)
+        return value;
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    value = json_string(copy);
+    pf_free(copy);
+    return value;
+}
+
+json_t *pf_json_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *pf_json_count(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+json_t *pf_json_digest(const pf_digest *digest)
+{
+    char hex[PF_DIGEST_HEX_BYTES];
+
+    pf_digest_to_hex(digest, hex);
+    return json_string(hex);
+}
+
+json_t *pf_json_dims(const int64_t *dim, int32_t rank)
+{
+    json_t *list = json_array();
+
+    for (int32_t i = 0; i < rank; i++)
+        json_array_append_new(list, json_integer((json_int_t)dim[i]));
+    return list;
+}
+
+const char *pf_text_bytes(uint64_t bytes, char out[PF_TEXT_BYTES])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    int    unit = 0;
+
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    snprintf(out, PF_TEXT_BYTES, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
+const char *pf_text_ns(int64_t ns, char out[PF_TEXT_BYTES])
+{
+    if (ns < 10000)
+        snprintf(out, PF_TEXT_BYTES, "%.2f us", (double)ns / 1e3);
+    else if (ns < 10000000)
+        snprintf(out, PF_TEXT_BYTES, "%.1f us", (double)ns / 1e3);
+    else
+        snprintf(out, PF_TEXT_BYTES, "%.2f ms", (double)ns / 1e6);
+    return out;
+}
+
+static void add_error(pf_call *call, pf_status status, const char *message)
+{
+    json_t *error = json_object();
+
+    json_object_set_new(error, "status", json_string(pf_status_name(status)));
+    json_object_set_new(error, "exit_code", json_integer(pf_status_exit_code(status)));
+    json_object_set_new(error, "message", pf_json_text(message));
+    json_object_set_new(call->result, "error", error);
+}
+
+/* PF_OK, or why standard output could not be written.  A reader that had enough is no error to talk about. */
+static pf_status flush_output(pf_err *err)
+{
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout))
+        return PF_OK;
+    return PF_FAIL(err, errno ? pf_status_from_errno(errno) : PF_IO, "%s", errno == EPIPE ? "" : strerror(errno ? errno : EIO));
+}
+
+int pf_output_end(pf_call *call, pf_status status, const pf_err *err)
+{
+    char      message[PF_ERR_MSG_BYTES] = "";
+    pf_err    output = {0};
+    pf_status flushed = PF_OK;
+
+    if (status) {
+        snprintf(message, sizeof message, "%s", err->msg[0] ? err->msg : pf_status_text(status));
+        make_harmless(message, false);
+        add_error(call, status, message);
+    }
+    if (call->json) {
+        json_dumpf(call->result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        fputc('\n', stdout);
+    }
+    flushed = flush_output(&output);
+    if (status)
+        fprintf(stderr, "planfarm: %s\n", message);
+    else if (flushed && output.msg[0])
+        fprintf(stderr, "planfarm: cannot write standard output: %s\n", output.msg);
+    return pf_status_exit_code(status ? status : flushed);
+}

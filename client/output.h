@@ -1,0 +1,34 @@
+/* What a verb says: to people on standard output, to programs in one JSON object, warnings on standard error. */
+#ifndef PF_CLIENT_OUTPUT_H
+#define PF_CLIENT_OUTPUT_H
+
+#include <jansson.h>
+
+#include "base/hash.h"
+#include "client/verb.h"
+
+/* To standard output, unless JSON was asked for.  Bytes that could steer a terminal are shown as '?'. */
+void pf_say(pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The whole text of a buffer, which is cleared. */
+void pf_say_buf(pf_call *call, pf_buf *text);
+/* To standard error as "planfarm: warning: ..." and into the member "warnings". */
+void pf_warn(pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* To standard error, when --verbose was given. */
+void pf_tell(const pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Values for json_object_set_new: never NULL but when out of memory, which jansson's setters pass on. */
+json_t *pf_json_text(const char *text);         /* any bytes: what is not UTF-8 becomes '?' */
+json_t *pf_json_real(double value);             /* null when it is not finite */
+json_t *pf_json_count(uint64_t value);
+json_t *pf_json_digest(const pf_digest *digest);
+json_t *pf_json_dims(const int64_t *dim, int32_t rank);
+
+/* "1.5 MiB" and "3.20 ms", for tables: written to out and answered. */
+enum { PF_TEXT_BYTES = 32 };
+const char *pf_text_bytes(uint64_t bytes, char out[PF_TEXT_BYTES]);
+const char *pf_text_ns(int64_t ns, char out[PF_TEXT_BYTES]);
+
+/* Prints the result, or the error, as asked, and answers the exit code. */
+int pf_output_end(pf_call *call, pf_status status, const pf_err *err);
+
+#endif

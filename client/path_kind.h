@@ -1,0 +1,18 @@
+/* What a path of the command line is: told by what it holds, not by its name. */
+#ifndef PF_CLIENT_PATH_KIND_H
+#define PF_CLIENT_PATH_KIND_H
+
+#include "base/status.h"
+
+typedef enum pf_path_kind {
+    PF_PATH_FOLDER,
+    PF_PATH_PLAN,
+    PF_PATH_EXPORT,         /* of a timing cache */
+    PF_PATH_NPY,
+    PF_PATH_OTHER,          /* a file that only its reader can judge: ONNX and TensorProto files begin with nothing in particular */
+} pf_path_kind;
+
+/* Errors   NOT_FOUND, DENIED, IO; INVALID: an empty file, or neither file nor folder. */
+pf_status pf_path_kind_of(const char *path, pf_path_kind *out, pf_err *err);
+
+#endif

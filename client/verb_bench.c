@@ -1,0 +1,214 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "client/bench_loop.h"
+#include "client/device_choice.h"
+#include "client/inputs.h"
+#include "client/output.h"
+#include "client/path_kind.h"
+#include "client/percentile.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+static const pf_option options[] = {
+    {.name = "iterations", .kind = PF_OPTION_INT, .value = "N", .fallback = "10", .least = 1, .greatest = 1e9, .help = "least number of queries to measure"},
+    {.name = "warmup", .kind = PF_OPTION_INT, .value = "MS", .fallback = "200", .least = 0, .greatest = 1e7, .help = "milliseconds before the first query that counts"},
+    {.name = "duration", .kind = PF_OPTION_REAL, .value = "S", .fallback = "3", .least = 0, .greatest = 1e6, .help = "least seconds to measure"},
+    {.name = "transfers", .kind = PF_OPTION_FLAG, .help = "copy inputs to the device and outputs back in every query"},
+    {.name = "layers", .kind = PF_OPTION_FLAG, .help = "measure each layer as well, outside the queries"},
+    PF_INPUT_OPTIONS,
+    PF_DEVICE_OPTIONS,
+    {.name = NULL},
+};
+
+enum { PROFILE_RUNS = 10, UNSTABLE_PERCENT_TENTHS = 25 };
+
+/* The measured times by the name of the report's member; trtexec's name; from which field of a query. */
+static const struct metric { const char *member, *label; size_t offset; } metrics[] = {
+    {"latency_ms", "Latency", offsetof(pf_query, latency_ms)},
+    {"enqueue_ms", "Enqueue Time", offsetof(pf_query, enqueue_ms)},
+    {"h2d_ms", "H2D Latency", offsetof(pf_query, h2d_ms)},
+    {"compute_ms", "GPU Compute Time", offsetof(pf_query, compute_ms)},
+    {"d2h_ms", "D2H Latency", offsetof(pf_query, d2h_ms)},
+};
+
+enum { METRICS = sizeof metrics / sizeof *metrics };
+
+static json_t *summary_json(const pf_summary *s)
+{
+    json_t *to = json_object();
+
+    json_object_set_new(to, "min", pf_json_real(s->min));
+    json_object_set_new(to, "max", pf_json_real(s->max));
+    json_object_set_new(to, "mean", pf_json_real(s->mean));
+    json_object_set_new(to, "median", pf_json_real(s->median));
+    json_object_set_new(to, "p90", pf_json_real(s->p90));
+    json_object_set_new(to, "p95", pf_json_real(s->p95));
+    json_object_set_new(to, "p99", pf_json_real(s->p99));
+    json_object_set_new(to, "variation_percent", pf_json_real(s->variation_percent));
+    return to;
+}
+
+static pf_status summarize(const pf_bench *bench, pf_summary out[METRICS], pf_err *err)
+{
+    double *values = pf_alloc(bench->count * sizeof *values);
+
+    if (!values)
+        return PF_FAIL_MEMORY(err, bench->count * sizeof *values);
+    for (int m = 0; m < METRICS; m++) {
+        for (uint32_t i = 0; i < bench->count; i++)
+            memcpy(&values[i], (const char *)&bench->queries[i] + metrics[m].offset, sizeof *values);
+        pf_summarize(values, bench->count, &out[m]);
+    }
+    pf_free(values);
+    return PF_OK;
+}
+
+/* Samples in one query: the first dim that all inputs share; 0 when they do not. */
+static int64_t batch_of(const pf_inputs *inputs)
+{
+    int64_t batch = 0;
+
+    for (uint32_t i = 0; i < inputs->count; i++) {
+        const pf_tensor *tensor = &inputs->tensors[i];
+
+        if (tensor->rank < 1 || (batch && tensor->dim[0] != batch))
+            return 0;
+        batch = tensor->dim[0];
+    }
+    return batch;
+}
+
+static void warn_of_noise(pf_call *call, const pf_summary s[METRICS])
+{
+    const pf_summary *enqueue = &s[1], *h2d = &s[2], *compute = &s[3], *d2h = &s[4];
+
+    if (h2d->median >= compute->median || d2h->median >= compute->median)
+        pf_warn(call, "the copies take as long as the computation");
+    if (compute->variation_percent * 10 > UNSTABLE_PERCENT_TENTHS)
+        pf_warn(call, "the compute time is unstable: its coefficient of variation is %.1f %%", compute->variation_percent);
+    (void)enqueue;
+}
+
+static void report(pf_call *call, const pf_bench *bench, const pf_inputs *inputs, const pf_summary s[METRICS])
+{
+    json_t *to = call->result;
+    double  qps = bench->count / bench->walltime_s, compute_s = 0;
+    int64_t batch = batch_of(inputs);
+
+    for (uint32_t i = 0; i < bench->count; i++)
+        compute_s += bench->queries[i].compute_ms / 1e3;
+    json_object_set_new(to, "throughput_qps", pf_json_real(qps));
+    if (batch)
+        json_object_set_new(to, "samples_per_second", pf_json_real(qps * (double)batch));
+    for (int m = 0; m < METRICS; m++)
+        json_object_set_new(to, metrics[m].member, summary_json(&s[m]));
+    json_object_set_new(to, "queries", pf_json_count(bench->count));
+    json_object_set_new(to, "warmup_queries", pf_json_count(bench->warmup_count));
+    json_object_set_new(to, "walltime_seconds", pf_json_real(bench->walltime_s));
+    pf_say(call, "Warmup completed %u queries over %lld ms\nTiming trace has %u queries over %.5g s\n\n=== Performance summary ===\n",
+           bench->warmup_count, (long long)pf_args_int(call->args, "warmup"), bench->count, bench->walltime_s);
+    pf_say(call, "Throughput: %.6g qps\n", qps);
+    for (int m = 0; m < METRICS; m++)
+        pf_say(call, "%s: min = %.6g ms, max = %.6g ms, mean = %.6g ms, median = %.6g ms, percentile(90%%) = %.6g ms, "
+               "percentile(95%%) = %.6g ms, percentile(99%%) = %.6g ms\n", metrics[m].label, s[m].min, s[m].max, s[m].mean, s[m].median,
+               s[m].p90, s[m].p95, s[m].p99);
+    pf_say(call, "Total Host Walltime: %.6g s\nTotal GPU Compute Time: %.6g s\n", bench->walltime_s, compute_s);
+    if (batch)
+        pf_say(call, "Samples: %.6g/s of %lld in a query\n", qps * (double)batch, (long long)batch);
+    warn_of_noise(call, s);
+}
+
+static pf_status report_layers(pf_call *call, const pf_plan *plan, pf_context *context, pf_err *err)
+{
+    uint32_t  count = pf_plan_layer_count(plan);
+    int64_t  *times = pf_calloc(count ? count : 1, sizeof *times);
+    int64_t   total = 0;
+    json_t   *list = json_array();
+    pf_status status = times ? pf_context_profile(context, PROFILE_RUNS, times, err) : PF_FAIL_MEMORY(err, count * sizeof *times);
+
+    json_object_set_new(call->result, "layers", list);
+    for (uint32_t i = 0; i < count && !status; i++)
+        total += times[i];
+    for (uint32_t i = 0; i < count && !status; i++) {
+        pf_layer layer = {0};
+        json_t  *one = json_object();
+        char     time[PF_TEXT_BYTES];
+
+        pf_plan_layer(plan, i, &layer);
+        json_object_set_new(one, "name", pf_json_text(layer.name));
+        json_object_set_new(one, "tactic", pf_json_text(layer.tactic));
+        json_object_set_new(one, "median_ms", pf_json_real((double)times[i] / 1e6));
+        json_array_append_new(list, one);
+        pf_say(call, "%10s %5.1f%%  %-24s %s\n", pf_text_ns(times[i], time), total ? 100.0 * (double)times[i] / (double)total : 0,
+               layer.tactic, layer.name);
+    }
+    pf_free(times);
+    return status;
+}
+
+static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inputs *inputs, pf_err *err)
+{
+    const pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"), .warmup_ms = (double)pf_args_int(call->args, "warmup"),
+                                   .duration_s = pf_args_real(call->args, "duration"), .transfers = pf_args_flag(call->args, "transfers")};
+    pf_context *context = NULL;
+    pf_bench    bench = {0};
+    pf_summary  summaries[METRICS];
+    pf_status   status = pf_context_new(plan, device, NULL, &context, err);
+
+    if (!status)
+        status = pf_bench_run(plan, device, context, inputs->tensors, &with, &bench, err);
+    if (!status)
+        status = summarize(&bench, summaries, err);
+    if (!status)
+        report(call, &bench, inputs, summaries);
+    if (!status && pf_args_flag(call->args, "layers"))
+        status = report_layers(call, plan, context, err);
+    pf_bench_clear(&bench);
+    pf_context_free(context);
+    return status;
+}
+
+static pf_status run(pf_call *call, pf_err *err)
+{
+    const char  *path = pf_args_operand(call->args, 0);
+    pf_path_kind kind = PF_PATH_OTHER;
+    pf_plan     *plan = NULL;
+    pf_device   *device = NULL;
+    pf_inputs    inputs = {0};
+    int64_t      start = pf_clock_ns();
+    pf_status    status = pf_args_expect(call->args, 1, 1, "PLAN", err);
+
+    if (!status)
+        status = pf_path_kind_of(path, &kind, err);
+    if (!status && kind != PF_PATH_PLAN)
+        status = PF_FAIL(err, PF_INVALID, "%s is not a plan; make one with planfarm build", path);
+    if (!status)
+        status = pf_plan_load(path, &plan, err);
+    if (!status)
+        json_object_set_new(call->result, "plan_load_seconds", pf_json_real((double)(pf_clock_ns() - start) / (double)PF_NS_PER_S));
+    if (!status)
+        status = pf_device_choose_for_plan(call, plan, &device, err);
+    if (!status)
+        status = pf_inputs_of_plan(plan, &inputs, err);
+    if (!status)
+        status = pf_inputs_fill(&inputs, call, err);
+    if (!status)
+        status = measure(call, plan, device, &inputs, err);
+    pf_inputs_clear(&inputs);
+    pf_plan_free(plan);
+    pf_device_close(device);
+    return status;
+}
+
+const pf_verb_body pf_verb_bench = {
+    .options = options,
+    .details = "  Runs queries until both --iterations and --duration are reached, and reports them as trtexec does: latency is the sum of copies\n"
+               "  and computation, throughput counts queries.  Percentiles are measured values, not interpolated.  Without --transfers inputs and\n"
+               "  outputs stay on the device and the copies count as 0.\n"
+               "\n"
+               "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each min max mean median p90 p95 p99\n"
+               "  variation_percent; queries warmup_queries walltime_seconds plan_load_seconds; with --layers layers, each name tactic median_ms\n",
+    .run = run,
+};

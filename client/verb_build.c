@@ -1,0 +1,242 @@
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cache/timing_db.h"
+#include "client/cache_folder.h"
+#include "client/cancel.h"
+#include "client/device_choice.h"
+#include "client/farm_build.h"
+#include "client/output.h"
+#include "client/path_kind.h"
+#include "client/plan_name.h"
+#include "client/progress.h"
+
+/* What stands for the value of a config row's flag in help, by its kind. */
+#define VALUE_BOOL   NULL
+#define VALUE_INT    "N"
+#define VALUE_BYTES  "BYTES"
+#define VALUE_TEXT   "LIST"
+#define VALUE_SHAPES "IN:1x3x..,.."
+#define KIND_BOOL    PF_OPTION_FLAG
+#define KIND_INT     PF_OPTION_TEXT
+#define KIND_BYTES   PF_OPTION_TEXT
+#define KIND_TEXT    PF_OPTION_TEXT
+#define KIND_SHAPES  PF_OPTION_TEXT
+
+static const pf_option options[] = {
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN", .help = "the plan to write; MODEL.plan in the current folder otherwise"},
+#define PF_CONFIG(key, type, default_, in_key, text) \
+    {.name = #key, .kind = KIND_##type, .value = VALUE_##type, .fallback = KIND_##type == PF_OPTION_FLAG ? NULL : default_, .help = text},
+#include "engine/config.def"
+#undef PF_CONFIG
+    PF_DEVICE_OPTIONS,
+    PF_CACHE_OPTION,
+    {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "build on the farm at that address"},
+    {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..", .help = "device classes to build for on the farm"},
+    {.name = NULL},
+};
+
+static const char *const config_keys[] = {
+#define PF_CONFIG(key, type, default_, in_key, text) #key,
+#include "engine/config.def"
+#undef PF_CONFIG
+};
+
+enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
+
+typedef struct build {
+    pf_call         *call;
+    const char      *model_path;
+    char             plan_path[PATH_MAX];
+    pf_config       *config;
+    pf_device       *device;
+    pf_network      *network;
+    pf_timing_db    *db;
+    pf_timing_store *store;
+    pf_plan         *plan;
+    pf_build_report  report;
+    pf_progress_bar  bar;
+} build;
+
+static pf_status make_config(const pf_call *call, pf_config **out, pf_err *err)
+{
+    pf_status status = pf_config_new(out, err);
+
+    for (int i = 0; i < CONFIG_KEYS && !status; i++) {
+        const char *value = pf_args_text(call->args, config_keys[i]);
+
+        if (pf_args_given(call->args, config_keys[i]))
+            status = pf_config_set(*out, config_keys[i], value ? value : "1", err);
+    }
+    return status;
+}
+
+/* Asked before the minutes of a build, not after them. */
+static pf_status check_target(const char *path, pf_err *err)
+{
+    char        folder[PATH_MAX];
+    char       *slash = NULL;
+    struct stat info = {0};
+
+    snprintf(folder, sizeof folder, "%s", path);
+    slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return PF_FAIL(err, PF_INVALID, "the plan cannot be written to %s: that is no file", path);
+    if (access(slash ? folder : ".", W_OK | X_OK))
+        return PF_FAIL(err, pf_status_from_errno(errno), "the plan cannot be written to %s: %s", path, strerror(errno));
+    return PF_OK;
+}
+
+static bool on_progress(void *user, const pf_progress *progress)
+{
+    build *b = user;
+
+    pf_progress_show(&b->bar, progress);
+    return !pf_cancel_asked();
+}
+
+static pf_status open_all(build *b, pf_err *err)
+{
+    const char *share = pf_config_get(b->config, "share");
+    pf_status   status = pf_device_choose(b->call, (int32_t)strtol(share, NULL, 10), &b->device, err);
+
+    if (!status)
+        status = pf_config_check(b->config, b->device, err);
+    if (!status)
+        status = pf_network_import(b->model_path, &b->network, err);
+    if (!status)
+        status = pf_cache_folder_open(b->call, false, &b->db, err);
+    return status ? status : pf_timing_db_store(b->db, &b->store, err);
+}
+
+static pf_status build_plan(build *b, pf_err *err)
+{
+    pf_build_options with = {.store = b->store, .progress = on_progress, .user = b};
+    pf_status        status = PF_OK;
+
+    pf_progress_begin(&b->bar, b->call);
+    status = pf_build(b->network, b->config, b->device, &with, &b->plan, &b->report, err);
+    pf_progress_end(&b->bar);
+    return status ? status : pf_plan_save(b->plan, b->plan_path, err);
+}
+
+static void put_report(build *b)
+{
+    json_t   *to = b->call->result;
+    pf_digest key, digest;
+    size_t    bytes = 0;
+
+    pf_plan_key_of(b->plan, &key);
+    pf_plan_digest(b->plan, &digest);
+    pf_plan_bytes(b->plan, &bytes);
+    json_object_set_new(to, "plan", pf_json_text(b->plan_path));
+    json_object_set_new(to, "plan_key", pf_json_digest(&key));
+    json_object_set_new(to, "plan_sha256", pf_json_digest(&digest));
+    json_object_set_new(to, "plan_bytes", pf_json_count(bytes));
+    json_object_set_new(to, "device_class", pf_json_text(pf_plan_class_name(b->plan)));
+    json_object_set_new(to, "problems", pf_json_count(b->report.problems));
+    json_object_set_new(to, "candidates_timed", pf_json_count(b->report.candidates_timed));
+    json_object_set_new(to, "cache_hits", pf_json_count(b->report.cache_hits));
+    json_object_set_new(to, "cache_misses", pf_json_count(b->report.cache_misses));
+    json_object_set_new(to, "build_seconds", pf_json_real(b->report.build_seconds));
+    json_object_set_new(to, "timing_seconds", pf_json_real(b->report.timing_seconds));
+    json_object_set_new(to, "max_rel_error", pf_json_real(b->report.max_rel_error));
+    json_object_set_new(to, "memory_bytes", pf_json_count(b->report.memory_bytes));
+    json_object_set_new(to, "memory_lower_bound_bytes", pf_json_count(b->report.memory_lower_bound_bytes));
+    json_object_set_new(to, "weights_bytes", pf_json_count(b->report.weights_bytes));
+}
+
+static void say_report(build *b)
+{
+    char      size[PF_TEXT_BYTES], memory[PF_TEXT_BYTES], hex[PF_DIGEST_HEX_BYTES];
+    pf_digest key;
+    size_t    bytes = 0;
+
+    pf_plan_key_of(b->plan, &key);
+    pf_digest_to_hex(&key, hex);
+    pf_plan_bytes(b->plan, &bytes);
+    pf_say(b->call, "%s: %s for %s, key %.16s\n", b->plan_path, pf_text_bytes(bytes, size), pf_plan_class_name(b->plan), hex);
+    pf_say(b->call, "  %u problems: %u from the cache, %u not; %u candidates timed in %.1f s; built in %.1f s\n", b->report.problems,
+           b->report.cache_hits, b->report.cache_misses, b->report.candidates_timed, b->report.timing_seconds, b->report.build_seconds);
+    pf_say(b->call, "  memory %s; largest error against the reference %.2g of the output's range\n",
+           pf_text_bytes(b->report.memory_bytes, memory), b->report.max_rel_error);
+}
+
+static pf_status build_here(build *b, pf_err *err)
+{
+    pf_status status = check_target(b->plan_path, err);
+
+    if (!status)
+        status = open_all(b, err);
+    if (!status)
+        status = build_plan(b, err);
+    if (b->store && pf_timing_db_store_warning(b->store))
+        pf_warn(b->call, "timings of this build were not stored: %s", pf_timing_db_store_warning(b->store));
+    if (!status) {
+        put_report(b);
+        say_report(b);
+    }
+    return status;
+}
+
+static void clear(build *b)
+{
+    pf_plan_free(b->plan);
+    if (b->store)
+        b->store->close(b->store);
+    pf_timing_db_close(b->db);
+    pf_network_free(b->network);
+    pf_device_close(b->device);
+    pf_config_free(b->config);
+}
+
+static pf_status run(pf_call *call, pf_err *err)
+{
+    const char  *farm = pf_args_text(call->args, "farm"), *gpu = pf_args_text(call->args, "gpu");
+    const char  *output = pf_args_text(call->args, "output");
+    build        b = {.call = call, .model_path = pf_args_operand(call->args, 0)};
+    pf_path_kind kind = PF_PATH_OTHER;
+    pf_status    status = pf_args_expect(call->args, 1, 1, "MODEL.onnx", err);
+
+    if (!status && gpu && !farm)
+        status = PF_FAIL(err, PF_USAGE, "--gpu chooses among a farm's devices; give --farm URL, or --device for this machine");
+    if (!status)
+        status = make_config(call, &b.config, err);
+    if (!status)
+        status = pf_path_kind_of(b.model_path, &kind, err);
+    if (!status && kind != PF_PATH_OTHER)
+        status = PF_FAIL(err, PF_INVALID, "%s is not an ONNX model", b.model_path);
+    if (!status)
+        status = pf_plan_name(b.model_path, output, b.plan_path, err);
+    pf_cancel_hold();
+    if (!status && farm)
+        status = pf_farm_build(call, farm, gpu, b.model_path, output, b.config, err);
+    else if (!status)
+        status = build_here(&b, err);
+    clear(&b);
+    if (status == PF_CANCELLED)
+        pf_cancel_check(NULL);
+    pf_cancel_release();
+    return status;
+}
+
+const pf_verb_body pf_verb_build = {
+    .options = options,
+    .details = "  Times the candidates of every problem that the network falls into, on the device itself, and keeps what it measured in the\n"
+               "  timing cache: a later build takes it from there.  The plan is compared with the reference before it is written.\n"
+               "\n"
+               "  planfarm build resnet50.onnx --shapes input:1x3x224x224 -o resnet50.plan\n"
+               "  planfarm build bert.onnx --min-shapes ids:1x16 --opt-shapes ids:1x128 --max-shapes ids:8x512\n"
+               "\n"
+               "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed cache_hits cache_misses build_seconds\n"
+               "  timing_seconds max_rel_error memory_bytes memory_lower_bound_bytes weights_bytes\n",
+    .run = run,
+};

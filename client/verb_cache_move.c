@@ -1,0 +1,73 @@
+/* The verbs that carry timings: export, import, merge. */
+#include "cache/timing_export.h"
+#include "client/cache_folder.h"
+#include "client/cache_report.h"
+#include "client/cancel.h"
+#include "client/farm_cache.h"
+#include "client/output.h"
+
+static const pf_option options[] = {PF_CACHE_OPTION, PF_FARM_CACHE_OPTION, {.name = NULL}};
+
+typedef pf_status carry(pf_timing_db *db, const char *path, pf_timing_transfer *done, pf_err *err);
+
+static pf_status run_carry(pf_call *call, const char *verb, const char *what, uint32_t most, bool read_only, carry *move, pf_err *err)
+{
+    pf_timing_db *db = NULL;
+    pf_status     status = pf_farm_cache_check(call, err);
+
+    if (!status)
+        status = pf_args_expect(call->args, 1, most, what, err);
+    if (!status)
+        status = pf_cache_folder_open(call, read_only, &db, err);
+    for (uint32_t i = 0; i < pf_args_operand_count(call->args) && !status; i++) {
+        pf_timing_transfer done = {0};
+
+        pf_cancel_hold();       /* nothing half-written stays behind */
+        status = move(db, pf_args_operand(call->args, i), &done, err);
+        pf_cancel_release();
+        if (!status)
+            pf_transfer_report(call, verb, pf_args_operand(call->args, i), &done);
+    }
+    pf_timing_db_close(db);
+    return status;
+}
+
+static pf_status run_export(pf_call *call, pf_err *err)
+{
+    return run_carry(call, "exported to", "FILE", 1, true, pf_timing_export_file, err);
+}
+
+static pf_status run_import(pf_call *call, pf_err *err)
+{
+    return run_carry(call, "imported", "FILE", UINT32_MAX, false, pf_timing_import_file, err);
+}
+
+static pf_status run_merge(pf_call *call, pf_err *err)
+{
+    return run_carry(call, "merged", "CACHE or FILE", UINT32_MAX, false, pf_timing_merge_from, err);
+}
+
+const pf_verb_body pf_verb_cache_export = {
+    .options = options,
+    .details = "  Equal contents give equal files.  Measurements that other processes disturbed are left out.\n"
+               "\n"
+               "  --json: files, each path records entries classes problems\n",
+    .run = run_export,
+};
+
+const pf_verb_body pf_verb_cache_import = {
+    .options = options,
+    .details = "  Every byte of a file is checked first; a damaged file changes nothing.  Of two measurements of a candidate the better one stays:\n"
+               "  of the newer revision, undisturbed, of more samples, of less spread, newer.\n"
+               "\n"
+               "  --json: files, each path records entries classes problems\n",
+    .run = run_import,
+};
+
+const pf_verb_body pf_verb_cache_merge = {
+    .options = options,
+    .details = "  As import, and folders of other timing caches as well.\n"
+               "\n"
+               "  --json: files, each path records entries classes problems\n",
+    .run = run_merge,
+};

@@ -1,0 +1,40 @@
+#include <string.h>
+
+#include "client/nearest.h"
+#include "client/verb.h"
+
+const pf_verb pf_verbs[] = {
+#define PF_VERB(name, usage, summary) {#name, usage, summary, &pf_verb_##name},
+#include "client/verbs.def"
+#undef PF_VERB
+    {.name = NULL},
+};
+
+const pf_verb pf_cache_verbs[] = {
+#define PF_VERB(name, usage, summary) {#name, usage, summary, &pf_verb_cache_##name},
+#include "client/cache_verbs.def"
+#undef PF_VERB
+    {.name = NULL},
+};
+
+const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name)
+{
+    for (const pf_verb *verb = verbs; verb->name; verb++)
+        if (strcmp(verb->name, name) == 0)
+            return verb;
+    return NULL;
+}
+
+pf_status pf_verb_unknown(const pf_verb *verbs, const char *name, pf_err *err)
+{
+    pf_nearest  nearest;
+    const char *meant = NULL;
+
+    pf_nearest_begin(&nearest, name);
+    for (const pf_verb *verb = verbs; verb->name; verb++)
+        pf_nearest_offer(&nearest, verb->name);
+    meant = pf_nearest_end(&nearest);
+    if (meant)
+        return PF_FAIL(err, PF_USAGE, "there is no verb \"%.80s\"; did you mean %s?", name, meant);
+    return PF_FAIL(err, PF_USAGE, "there is no verb \"%.80s\"; planfarm help lists those there are", name);
+}
