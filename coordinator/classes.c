@@ -1,0 +1,237 @@
+#include "coordinator/classes.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/plan_key.h"
+#include "coordinator/agents.h"
+#include "coordinator/job.h"
+#include "coordinator/plans.h"
+#include "coordinator/rows.h"
+#include "coordinator/sched.h"
+#include "coordinator/submit.h"
+
+enum { DIGEST_PREFIX_MIN = 8 };
+
+pf_class *pf_classes_find(const pf_core *core, const pf_digest *digest)
+{
+    return pf_index_find(&core->classes, digest);
+}
+
+static bool list_class(pf_core *core, pf_class *device_class)
+{
+    void *items = core->class_list;
+
+    if (pf_grow(&items, &core->classes_capacity, core->classes_count + 1, sizeof *core->class_list))
+        return false;
+    core->class_list = items;
+    core->class_list[core->classes_count++] = device_class;
+    return pf_index_add(&core->classes, device_class);
+}
+
+pf_class *pf_classes_take(pf_core *core, const char *text)
+{
+    pf_digest digest = { 0 };
+    pf_class *device_class = NULL;
+
+    pf_digest_of(text, strlen(text), &digest);
+    device_class = pf_classes_find(core, &digest);
+    if (device_class)
+        return device_class;
+    device_class = pf_core_alloc(core, sizeof *device_class);
+    if (!device_class)
+        return NULL;
+    device_class->digest = digest;
+    device_class->text = pf_text_take(core, text);
+    pf_heap_init(&device_class->queue, offsetof(pf_job, queue_place));
+    pf_index_init(&device_class->users, 0, sizeof(pf_text *), core->config.index_seed);
+    if (device_class->text && list_class(core, device_class))
+        return device_class;
+    pf_core_fail(core);
+    pf_text_drop(core, device_class->text);
+    pf_free(device_class);
+    return NULL;
+}
+
+void pf_classes_free(pf_core *core, pf_class *device_class)
+{
+    pf_sched_clear_class(device_class);
+    pf_text_drop(core, device_class->text);
+    pf_text_drop(core, device_class->builder_abi);
+    pf_free(device_class);
+}
+
+void pf_classes_drop_slot(const pf_slot *slot)
+{
+    pf_slot **at = &slot->device_class->slots;
+
+    while (*at != slot)
+        at = &(*at)->next_of_class;
+    *at = slot->next_of_class;
+}
+
+/* ---- a new builder ABI */
+
+/* Plan keys hold the ABI, so what waits under the old one gets a new key; and may then find its plan or another job. */
+static void rekey(pf_core *core, pf_job *job)
+{
+    pf_class *device_class = job->device_class;
+    pf_digest key = { 0 };
+    pf_plan  *plan = NULL;
+    pf_job   *there = NULL;
+
+    pf_plan_key(&job->model_digest, pf_text_of(job->spec), device_class->text->data, device_class->builder_abi->data, &key);
+    plan = pf_plans_find(core, &key);
+    there = pf_index_find(&core->live_keys, &key);
+    if (there == job)
+        return;
+    if (pf_index_find(&core->live_keys, &job->plan_key) == job)
+        pf_index_remove(&core->live_keys, &job->plan_key);
+    job->plan_key = key;
+    pf_text_drop(core, job->builder_abi);
+    job->builder_abi = pf_text_again(device_class->builder_abi);
+    pf_submit_rekey_job(core, job);
+    if (plan) {
+        pf_job_commit(core, job, plan);
+    } else if (there) {
+        pf_submit_move_items(core, job, there);
+        pf_job_cancel(core, job, "another job builds the same plan");
+    } else if (!pf_index_add(&core->live_keys, job)) {
+        pf_core_fail(core);
+    }
+    pf_job_touch(core, job);
+}
+
+static bool waits(const pf_job *job)
+{
+    return job->state == PF__JOB_STATE__STATE_QUEUED || job->state == PF__JOB_STATE__STATE_BACKOFF;
+}
+
+static void rekey_all(pf_core *core, const pf_class *device_class)
+{
+    for (pf_job *job = core->oldest; job && !core->failed; job = job->newer)
+        if (job->device_class == device_class && waits(job))
+            rekey(core, job);
+}
+
+/* Jobs submitted before any agent had declared their class. */
+static void adopt_pending(pf_core *core)
+{
+    for (uint32_t i = core->pending_count; i > 0 && !core->failed; i--) {
+        pf_job   *job = core->pending[i - 1];
+        pf_class *device_class = pf_classes_resolve(core, pf_text_of(job->selector));
+        if (!device_class)
+            continue;
+        core->pending[i - 1] = core->pending[--core->pending_count];
+        job->device_class = device_class;
+        rekey(core, job);
+        if (waits(job))
+            pf_sched_push(core, job);
+        pf_job_touch(core, job);
+    }
+}
+
+static void set_aliases(pf_class *device_class, const Pf__DeviceClass *declared)
+{
+    device_class->aliases_count = 0;
+    for (size_t i = 0; i < declared->n_alias && i < PF_CLASS_ALIASES_MAX; i++)
+        snprintf(device_class->alias[device_class->aliases_count++], PF_CLASS_NAME_BYTES, "%s", declared->alias[i]);
+}
+
+pf_class *pf_classes_declare(pf_core *core, const Pf__DeviceClass *declared, pf_text *builder_abi)
+{
+    pf_class *device_class = pf_classes_take(core, declared->class_text);
+    bool      new_abi = false, had_abi = false;
+
+    if (!device_class)
+        return NULL;
+    had_abi = device_class->builder_abi != NULL;
+    new_abi = device_class->builder_abi != builder_abi;
+    if (new_abi) {
+        pf_text_drop(core, device_class->builder_abi);
+        device_class->builder_abi = pf_text_again(builder_abi);
+    }
+    snprintf(device_class->name, sizeof device_class->name, "%s", declared->class_name);
+    set_aliases(device_class, declared);
+    device_class->seen_ns = core->now.wall_ns;
+    if (new_abi && had_abi)
+        rekey_all(core, device_class);
+    adopt_pending(core);
+    pf_rows_put_class(core, device_class);
+    return device_class;
+}
+
+/* ---- selectors */
+
+bool pf_classes_alive(const pf_core *core, const pf_class *device_class)
+{
+    for (const pf_slot *slot = device_class->slots; slot; slot = slot->next_of_class)
+        if (pf_agents_alive(core, slot->agent) && slot->agent->builder_abi == device_class->builder_abi)
+            return true;
+    return false;
+}
+
+static bool digest_begins(const pf_class *device_class, const char *prefix)
+{
+    char   hex[PF_DIGEST_HEX_BYTES] = "";
+    size_t bytes = strlen(prefix);
+
+    if (bytes < DIGEST_PREFIX_MIN || bytes >= sizeof hex)
+        return false;
+    pf_digest_to_hex(&device_class->digest, hex);
+    return strncasecmp(hex, prefix, bytes) == 0;
+}
+
+/* How well the class fits: 3 by name, 2 by digest, 1 by alias, 0 not. */
+static int fit(const pf_class *device_class, const char *selector)
+{
+    if (strcasecmp(device_class->name, selector) == 0)
+        return 3;
+    if (digest_begins(device_class, selector))
+        return 2;
+    for (uint32_t i = 0; i < device_class->aliases_count; i++)
+        if (strcasecmp(device_class->alias[i], selector) == 0)
+            return 1;
+    return 0;
+}
+
+pf_class *pf_classes_resolve(const pf_core *core, const char *selector)
+{
+    pf_class *best = NULL;
+    int       best_fit = 0;
+    bool      best_alive = false;
+
+    for (uint32_t i = 0; i < core->classes_count; i++) {
+        pf_class *device_class = core->class_list[i];
+        int       fits = device_class->builder_abi ? fit(device_class, selector) : 0;
+        bool      alive = fits > 0 && fits >= best_fit && pf_classes_alive(core, device_class);
+        if (fits == 0 || fits < best_fit)
+            continue;
+        if (fits == best_fit && (best_alive > alive || (best_alive == alive && best->seen_ns >= device_class->seen_ns)))
+            continue;
+        best = device_class;
+        best_fit = fits;
+        best_alive = alive;
+    }
+    return best;
+}
+
+void pf_classes_explain(const pf_core *core, const char *selector, char *out, size_t capacity)
+{
+    const pf_class *device_class = pf_classes_resolve(core, selector);
+    size_t          used = 0;
+
+    if (device_class) {
+        snprintf(out, capacity, "no agent of class %s is alive that builds with \"%s\"; start one, or submit again later",
+                 device_class->name, pf_text_of(device_class->builder_abi));
+        return;
+    }
+    used = (size_t)snprintf(out, capacity, "no agent ever declared a device class \"%s\"; known are:", selector);
+    for (uint32_t i = 0; i < core->classes_count && used < capacity; i++)
+        used += (size_t)snprintf(out + used, capacity - used, "%s %s", i ? "," : "", core->class_list[i]->name);
+    if (core->classes_count == 0 && used < capacity)
+        snprintf(out + used, capacity - used, " none");
+}

@@ -1,0 +1,31 @@
+/* The HTTP side: blobs, manifests, keys, metrics, health.  Its threads touch the store, the database (reading) and the
+   metrics, never the core.
+   Thread   started and stopped by one. */
+#ifndef PF_COORDINATOR_HTTP_H
+#define PF_COORDINATOR_HTTP_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "cache/store.h"
+#include "coordinator/db.h"
+#include "coordinator/metrics.h"
+
+typedef struct pf_http pf_http;
+
+typedef struct pf_http_options {        /* open; all borrowed until pf_http_stop */
+    const char *address;                /* "127.0.0.1" */
+    int         port;                   /* 0: any free one */
+    uint64_t    blob_limit_bytes;       /* of one upload */
+    pf_store   *store;
+    pf_db      *db;
+    pf_metrics *metrics;
+    const char *keys_text;              /* what GET /keys answers */
+} pf_http_options;
+
+/* Errors   INVALID: the address; BUSY: the port is taken. */
+pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *err);
+void      pf_http_stop(pf_http *http);                  /* NULL is fine */
+int       pf_http_port(const pf_http *http);
+
+#endif

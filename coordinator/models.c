@@ -1,0 +1,111 @@
+#include "coordinator/models.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "proto/model_manifest.h"
+
+enum { KEPT = 256 };
+
+typedef struct kept {
+    pf_digest         model;
+    pf_model_manifest manifest;
+    bool              used;
+} kept;
+
+struct pf_models {
+    const pf_store *store;
+    kept            kept[KEPT];         /* by the first byte of the digest */
+    pf_digest      *missing;            /* owned */
+    uint32_t        missing_capacity;
+};
+
+pf_status pf_models_new(const pf_store *store, pf_models **out, pf_err *err)
+{
+    *out = pf_calloc(1, sizeof **out);
+    if (!*out)
+        return PF_FAIL_MEMORY(err, sizeof **out);
+    (*out)->store = store;
+    return PF_OK;
+}
+
+void pf_models_free(pf_models *models)
+{
+    if (!models)
+        return;
+    for (int i = 0; i < KEPT; i++)
+        pf_model_manifest_clear(&models->kept[i].manifest);
+    pf_free(models->missing);
+    pf_free(models);
+}
+
+/* Reads the manifest, or finds it among those that were read; it must be in the store. */
+static pf_status find_manifest(pf_models *models, const pf_digest *model, const pf_model_manifest **out, pf_err *err)
+{
+    kept     *slot = &models->kept[model->byte[0]];
+    pf_buf    text = { 0 };
+    pf_status st = PF_OK;
+
+    *out = &slot->manifest;
+    if (slot->used && pf_digest_equal(&slot->model, model))
+        return PF_OK;
+    pf_model_manifest_clear(&slot->manifest);
+    slot->used = false;
+    pf_buf_init(&text, PF_MODEL_MANIFEST_BYTES + 1);
+    st = pf_store_read(models->store, model, PF_MODEL_MANIFEST_BYTES, &text, err);
+    if (!st)
+        st = pf_model_manifest_parse(text.data, text.size, &slot->manifest, err);
+    pf_buf_clear(&text);
+    if (st)
+        return st;
+    slot->model = *model;
+    slot->used = true;
+    return PF_OK;
+}
+
+static pf_status add_missing(pf_models *models, uint32_t *count, const pf_digest *digest, pf_err *err)
+{
+    void *items = models->missing;
+
+    if (pf_grow(&items, &models->missing_capacity, *count + 1, sizeof *models->missing))
+        return PF_FAIL_MEMORY(err, sizeof *models->missing);
+    models->missing = items;
+    models->missing[(*count)++] = *digest;
+    return PF_OK;
+}
+
+pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_digest **missing, uint32_t *count, pf_err *err)
+{
+    const pf_model_manifest *manifest = NULL;
+    pf_err                   why = { 0 };
+    pf_status                st = PF_OK;
+
+    *count = 0;
+    if (!pf_store_has(models->store, model, NULL)) {
+        st = add_missing(models, count, model, err);
+        *missing = models->missing;
+        return st;
+    }
+    st = find_manifest(models, model, &manifest, &why);
+    if (st)
+        return PF_FAIL(err, st == PF_NO_SPACE ? st : PF_INVALID, "model_digest names no list of a model's files: %s", why.msg);
+    pf_store_touch(models->store, model);
+    for (uint32_t i = 0; i < manifest->files_count && !st; i++) {
+        uint64_t bytes = 0;
+        if (!pf_store_has(models->store, &manifest->file[i].digest, &bytes) || bytes != manifest->file[i].bytes)
+            st = add_missing(models, count, &manifest->file[i].digest, err);
+    }
+    *missing = models->missing;
+    return st;
+}
+
+void pf_models_files(pf_models *models, const pf_digest *model, void (*each)(void *user, const pf_digest *digest), void *user)
+{
+    const pf_model_manifest *manifest = NULL;
+
+    if (!pf_store_has(models->store, model, NULL) || find_manifest(models, model, &manifest, NULL))
+        return;
+    for (uint32_t i = 0; i < manifest->files_count; i++)
+        each(user, &manifest->file[i].digest);
+}

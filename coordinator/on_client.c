@@ -1,0 +1,429 @@
+/* What clients ask for. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "coordinator/agents.h"
+#include "coordinator/classes.h"
+#include "coordinator/handlers.h"
+#include "coordinator/job.h"
+#include "coordinator/job_status.h"
+#include "coordinator/plans.h"
+#include "coordinator/submit.h"
+#include "coordinator/watches.h"
+
+enum { LIST_DEFAULT = 100, PLANS_MAX = 24 };    /* 24 manifests fit into one reply */
+
+Pf__SigningKey **pf_handlers_keys(const pf_core *core)
+{
+    return (Pf__SigningKey **)core->config.keys;
+}
+
+static void on_info(pf_core *core, const pf_event *event)
+{
+    Pf__InfoReply reply = PF__INFO_REPLY__INIT;
+
+    reply.coordinator_epoch = core->epoch;
+    reply.software = (char *)core->config.software;
+    reply.http_port = core->config.http_port;
+    reply.http_url = (char *)core->config.http_url;
+    reply.key = pf_handlers_keys(core);
+    reply.n_key = core->config.keys_count;
+    pf_core_reply(core, event, PF_MSG_INFO_REPLY, &reply.base);
+}
+
+static void on_submit(pf_core *core, const pf_event *event)
+{
+    pf_submit_take(core, event, (const Pf__Submit *)event->message->body);
+}
+
+/* ---- jobs that a request names */
+
+typedef struct named {
+    pf_submit *submit;                      /* NULL when the request names none */
+    pf_job    *job[PF_STATUS_LIST_MAX];     /* NULL for one that the submit remembers and nobody else */
+    uint32_t   count;
+} named;
+
+static bool add_named(pf_core *core, const pf_event *event, named *out, pf_job *job)
+{
+    if (out->count == PF_STATUS_LIST_MAX) {
+        pf_core_refuse(core, event, PF_INVALID, "more than %d jobs are asked for at once", PF_STATUS_LIST_MAX);
+        return false;
+    }
+    out->job[out->count++] = job;
+    return true;
+}
+
+/* Refuses and returns false when something named is unknown. */
+static bool find_named(pf_core *core, const pf_event *event, const ProtobufCBinaryData *submit_id, const uint64_t *ids,
+                       size_t ids_count, named *out)
+{
+    memset(out, 0, sizeof *out);
+    if (submit_id->len && submit_id->len != PF_SUBMIT_ID_BYTES) {
+        pf_core_refuse(core, event, PF_INVALID, "submit_id has %zu bytes, not %d", submit_id->len, PF_SUBMIT_ID_BYTES);
+        return false;
+    }
+    if (submit_id->len) {
+        out->submit = pf_submit_find(core, submit_id->data);
+        if (!out->submit) {
+            pf_core_refuse(core, event, PF_NOT_FOUND, "no submit of that id is known");
+            return false;
+        }
+    }
+    for (uint32_t i = 0; out->submit && i < out->submit->items_count; i++)
+        if (!add_named(core, event, out, out->submit->item[i].job))
+            return false;
+    for (size_t i = 0; i < ids_count; i++) {
+        pf_job *job = pf_job_find(core, ids[i]);
+        if (!job) {
+            pf_core_refuse(core, event, PF_NOT_FOUND, "no job %llu is known", (unsigned long long)ids[i]);
+            return false;
+        }
+        if (!add_named(core, event, out, job))
+            return false;
+    }
+    if (!out->submit && ids_count == 0) {
+        pf_core_refuse(core, event, PF_INVALID, "neither a submit_id nor a job is named");
+        return false;
+    }
+    return true;
+}
+
+static void list_named(pf_core *core, const named *from, pf_status_list *list)
+{
+    uint32_t items = from->submit ? from->submit->items_count : 0;
+
+    for (uint32_t i = 0; i < from->count && !core->failed; i++)
+        if (i < items)
+            pf_status_list_add_item(core, list, &from->submit->item[i]);
+        else
+            pf_status_list_add(core, list, from->job[i], true);
+}
+
+static void on_status(pf_core *core, const pf_event *event)
+{
+    const Pf__Status *asked = (const Pf__Status *)event->message->body;
+    Pf__StatusReply   reply = PF__STATUS_REPLY__INIT;
+    pf_status_list    list = { 0 };
+    named             jobs;
+
+    if (!find_named(core, event, &asked->submit_id, asked->job_id, asked->n_job_id, &jobs))
+        return;
+    list_named(core, &jobs, &list);
+    reply.job = pf_status_list_ready(core, &list, &reply.n_job);
+    pf_core_reply(core, event, PF_MSG_STATUS_REPLY, &reply.base);
+    pf_status_list_clear(&list);
+}
+
+static bool wanted(const Pf__List *asked, const pf_job *job)
+{
+    bool state_fits = asked->n_state == 0;
+
+    for (size_t i = 0; i < asked->n_state; i++)
+        state_fits |= asked->state[i] == job->state;
+    return state_fits && (!asked->user[0] || strcmp(asked->user, pf_text_of(job->user)) == 0) &&
+           (!asked->model_name[0] || strcmp(asked->model_name, pf_text_of(job->model_name)) == 0);
+}
+
+static void on_list(pf_core *core, const pf_event *event)
+{
+    const Pf__List *asked = (const Pf__List *)event->message->body;
+    Pf__ListReply   reply = PF__LIST_REPLY__INIT;
+    pf_status_list  list = { 0 };
+    uint32_t        limit = asked->limit ? asked->limit : LIST_DEFAULT;
+    const pf_job   *job = core->newest;
+
+    if (limit > PF_STATUS_LIST_MAX)
+        limit = PF_STATUS_LIST_MAX;
+    while (job && asked->before_job_id && job->id >= asked->before_job_id)
+        job = job->older;
+    for (; job && list.count < limit && !core->failed; job = job->older)
+        if (wanted(asked, job))
+            pf_status_list_add(core, &list, job, false);
+    while (job && !wanted(asked, job))
+        job = job->older;
+    reply.more = job != NULL;
+    reply.job = pf_status_list_ready(core, &list, &reply.n_job);
+    pf_core_reply(core, event, PF_MSG_LIST_REPLY, &reply.base);
+    pf_status_list_clear(&list);
+}
+
+static void on_watch(pf_core *core, const pf_event *event)
+{
+    const Pf__Watch *asked = (const Pf__Watch *)event->message->body;
+    named            jobs;
+
+    if (find_named(core, event, &asked->submit_id, asked->job_id, asked->n_job_id, &jobs))
+        pf_watches_add(core, event, asked, jobs.job, jobs.count);
+}
+
+static const char *reason_or(const char *reason, const char *otherwise)
+{
+    return pf_text_is_line(reason, 1, PF_REASON_BYTES) ? reason : otherwise;
+}
+
+static void on_cancel(pf_core *core, const pf_event *event)
+{
+    const Pf__Cancel *asked = (const Pf__Cancel *)event->message->body;
+    Pf__CancelReply   reply = PF__CANCEL_REPLY__INIT;
+    const char       *reason = reason_or(asked->reason, "cancelled on request");
+    pf_status_list    list = { 0 };
+    named             jobs;
+    uint32_t          first = 0;
+
+    if (!find_named(core, event, &asked->submit_id, asked->job_id, asked->n_job_id, &jobs))
+        return;
+    if (jobs.submit) {
+        pf_submit_give_up(core, jobs.submit, reason);
+        first = jobs.submit->items_count;
+    }
+    for (uint32_t i = first; i < jobs.count; i++)
+        pf_job_cancel(core, jobs.job[i], reason);
+    list_named(core, &jobs, &list);
+    reply.job = pf_status_list_ready(core, &list, &reply.n_job);
+    pf_core_reply(core, event, PF_MSG_CANCEL_REPLY, &reply.base);
+    pf_status_list_clear(&list);
+}
+
+static void on_kick(pf_core *core, const pf_event *event)
+{
+    const Pf__Kick *asked = (const Pf__Kick *)event->message->body;
+    Pf__KickReply   reply = PF__KICK_REPLY__INIT;
+    pf_status_list  list = { 0 };
+    named           jobs;
+    uint32_t        kicked = 0;
+
+    if (!find_named(core, event, &asked->submit_id, asked->job_id, asked->n_job_id, &jobs))
+        return;
+    for (uint32_t i = 0; i < jobs.count; i++)
+        kicked += jobs.job[i] && pf_job_kick(core, jobs.job[i]);
+    if (!kicked) {
+        pf_core_refuse(core, event, PF_INVALID, "none of these jobs is quarantined, failed or unsatisfiable, or another job "
+                       "builds the same plan");
+        return;
+    }
+    list_named(core, &jobs, &list);
+    reply.job = pf_status_list_ready(core, &list, &reply.n_job);
+    pf_core_reply(core, event, PF_MSG_KICK_REPLY, &reply.base);
+    pf_status_list_clear(&list);
+}
+
+/* ---- plans */
+
+static bool is_absent(const pf_event *event, const pf_plan *plan)
+{
+    for (uint32_t i = 0; i < event->absent_count; i++)
+        if (pf_digest_equal(&event->absent[i], &plan->plan_digest))
+            return true;
+    return false;
+}
+
+static void fill_plan(Pf__Plan *out, const pf_plan *plan)
+{
+    pf__plan__init(out);
+    out->plan_key = pf_wire_bytes(&plan->plan_key);
+    out->plan_digest = pf_wire_bytes(&plan->plan_digest);
+    out->plan_bytes = plan->plan_bytes;
+    out->class_name = plan->device_class ? plan->device_class->name : (char *)"";
+    out->model_name = (char *)pf_text_of(plan->model_name);
+    out->manifest = plan->manifest;
+}
+
+static bool lookup_is_sound(const Pf__PlanLookup *asked)
+{
+    return (asked->plan_key.len == 0 || asked->plan_key.len == PF_DIGEST_BYTES) &&
+           (asked->model_digest.len == 0 || asked->model_digest.len == PF_DIGEST_BYTES) &&
+           (asked->plan_key.len || asked->model_digest.len || asked->model_name[0] || asked->selector[0]);
+}
+
+static uint32_t lookup_limit(const Pf__PlanLookup *asked)
+{
+    uint32_t limit = asked->limit ? asked->limit : 1;
+
+    return limit < PLANS_MAX ? limit : PLANS_MAX;
+}
+
+static void on_plan_lookup(pf_core *core, const pf_event *event)
+{
+    const Pf__PlanLookup *asked = (const Pf__PlanLookup *)event->message->body;
+    Pf__PlanLookupReply   reply = PF__PLAN_LOOKUP_REPLY__INIT;
+    pf_plan              *found[PLANS_MAX] = { NULL };
+    Pf__Plan              plan[PLANS_MAX], *list[PLANS_MAX] = { NULL };
+    uint32_t              count = 0;
+
+    if (!lookup_is_sound(asked)) {
+        pf_core_refuse(core, event, PF_INVALID, "a plan is looked up by its key, or by model and class");
+        return;
+    }
+    count = pf_plans_match(core, asked, lookup_limit(asked), found);
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_absent(event, found[i])) {
+            pf_plans_drop(core, found[i]);
+            continue;
+        }
+        fill_plan(&plan[reply.n_plan], found[i]);
+        list[reply.n_plan] = &plan[reply.n_plan];
+        reply.n_plan++;
+    }
+    reply.plan = list;
+    if (reply.n_plan)
+        pf_core_reply(core, event, PF_MSG_PLAN_LOOKUP_REPLY, &reply.base);
+    else
+        pf_core_refuse(core, event, PF_NOT_FOUND, "no such plan is here; submit the model to have it built");
+}
+
+static void ask_plan_lookup(pf_core *core, const Pf__PlanLookup *asked, uint32_t *count)
+{
+    pf_plan *found[PLANS_MAX] = { NULL };
+    void    *items = core->asked;
+
+    *count = lookup_is_sound(asked) ? pf_plans_match(core, asked, lookup_limit(asked), found) : 0;
+    if (pf_grow(&items, &core->asked_capacity, *count + 1, sizeof *core->asked)) {
+        pf_core_fail(core);
+        *count = 0;
+        return;
+    }
+    core->asked = items;
+    for (uint32_t i = 0; i < *count; i++)
+        core->asked[i] = found[i]->plan_digest;
+}
+
+pf_status pf_core_ask(pf_core *core, const pf_event *event, const pf_digest **digest, uint32_t *count, pf_err *err)
+{
+    const ProtobufCMessage *body = event->message->body;
+
+    *count = 0;
+    if (event->message->info->type == PF_MSG_SUBMIT)
+        *count = pf_submit_ask(core, (const Pf__Submit *)body);
+    if (event->message->info->type == PF_MSG_PLAN_LOOKUP)
+        ask_plan_lookup(core, (const Pf__PlanLookup *)body, count);
+    *digest = core->asked;
+    return core->failed ? PF_FAIL(err, PF_NO_SPACE, "out of memory") : PF_OK;
+}
+
+/* ---- agents and classes */
+
+enum { AGENTS_MAX = 512, AGENT_JOBS_MAX = 16, AGENT_CLASSES_SHOWN = 8 };      /* so that the reply fits */
+
+typedef struct agent_view {
+    Pf__AgentStatus status;
+    char           *class_name[AGENT_CLASSES_SHOWN];
+    uint64_t        job_id[AGENT_JOBS_MAX];
+} agent_view;
+
+static void fill_agent(const pf_core *core, const pf_agent *agent, agent_view *view)
+{
+    Pf__AgentStatus *s = &view->status;
+
+    pf__agent_status__init(s);
+    s->name = (char *)agent->name;
+    s->host = (char *)agent->host;
+    s->software = (char *)agent->software;
+    s->builder_abi = (char *)pf_text_of(agent->builder_abi);
+    s->alive = pf_agents_alive(core, agent);
+    s->draining = agent->drain_asked || agent->draining;
+    s->sick = agent->sick || agent->sick_told;
+    s->health = (char *)agent->health;
+    s->leases = agent->leases_count;
+    s->crashes = agent->crashed_jobs_count;
+    s->seen_ns = agent->seen_ns;
+    s->class_name = view->class_name;
+    for (uint32_t i = 0; i < agent->slots_count; i++) {
+        if (i < AGENT_CLASSES_SHOWN)
+            view->class_name[s->n_class_name++] = agent->slot[i]->device_class->name;
+        s->free += s->alive ? agent->slot[i]->credit : 0;
+    }
+    s->job_id = view->job_id;
+    for (const pf_job *job = agent->leases; job && s->n_job_id < AGENT_JOBS_MAX; job = job->agent_next)
+        view->job_id[s->n_job_id++] = job->id;
+}
+
+static void fill_class(const pf_core *core, const pf_class *device_class, Pf__ClassStatus *s, char **aliases)
+{
+    pf__class_status__init(s);
+    s->class_name = (char *)device_class->name;
+    s->class_digest = pf_wire_bytes(&device_class->digest);
+    s->builder_abi = (char *)pf_text_of(device_class->builder_abi);
+    s->queued = device_class->queue.count;
+    s->running = device_class->running;
+    s->alias = aliases;
+    for (uint32_t i = 0; i < device_class->aliases_count; i++)
+        aliases[s->n_alias++] = (char *)device_class->alias[i];
+    for (const pf_slot *slot = device_class->slots; slot; slot = slot->next_of_class)
+        s->agents_alive += pf_agents_alive(core, slot->agent);
+}
+
+static void fill_agents(const pf_core *core, agent_view *views, Pf__AgentsReply *reply)
+{
+    for (uint32_t i = 0; i < core->agents.capacity && reply->n_agent < AGENTS_MAX; i++) {
+        if (!core->agents.item[i])
+            continue;
+        fill_agent(core, core->agents.item[i], &views[reply->n_agent]);
+        reply->agent[reply->n_agent] = &views[reply->n_agent].status;
+        reply->n_agent++;
+    }
+}
+
+static void on_agents(pf_core *core, const pf_event *event)
+{
+    Pf__AgentsReply   reply = PF__AGENTS_REPLY__INIT;
+    uint32_t          agents = core->agents.count < AGENTS_MAX ? core->agents.count : AGENTS_MAX;
+    uint32_t          classes = core->classes_count < AGENTS_MAX ? core->classes_count : AGENTS_MAX;
+    agent_view       *views = pf_core_alloc(core, (agents + 1) * sizeof *views);
+    Pf__ClassStatus  *status = pf_core_alloc(core, (classes + 1) * sizeof *status);
+    char           *(*aliases)[PF_CLASS_ALIASES_MAX] = pf_core_alloc(core, (classes + 1) * sizeof *aliases);
+
+    reply.agent = pf_core_alloc(core, (agents + 1) * sizeof *reply.agent);
+    reply.device_class = pf_core_alloc(core, (classes + 1) * sizeof *reply.device_class);
+    if (!core->failed) {
+        fill_agents(core, views, &reply);
+        for (uint32_t i = 0; i < classes; i++) {
+            fill_class(core, core->class_list[i], &status[i], aliases[i]);
+            reply.device_class[reply.n_device_class++] = &status[i];
+        }
+        pf_core_reply(core, event, PF_MSG_AGENTS_REPLY, &reply.base);
+    }
+    pf_free(views);
+    pf_free(status);
+    pf_free(aliases);
+    pf_free(reply.agent);
+    pf_free(reply.device_class);
+}
+
+static void on_drain(pf_core *core, const pf_event *event)
+{
+    const Pf__Drain *asked = (const Pf__Drain *)event->message->body;
+    Pf__DrainReply   reply = PF__DRAIN_REPLY__INIT;
+    pf_agent        *agent = pf_agents_find(core, asked->agent);
+    agent_view       view;
+
+    if (!agent) {
+        pf_core_refuse(core, event, PF_NOT_FOUND, "no agent \"%.100s\" is known; planfarm agents lists them", asked->agent);
+        return;
+    }
+    pf_agents_drain(core, agent, asked->resume);
+    fill_agent(core, agent, &view);
+    reply.agent = &view.status;
+    pf_core_reply(core, event, PF_MSG_DRAIN_REPLY, &reply.base);
+}
+
+/* The caller has looked the blobs up: what is missing stands in the event. */
+static void on_find_blobs(pf_core *core, const pf_event *event)
+{
+    Pf__FindBlobsReply   reply = PF__FIND_BLOBS_REPLY__INIT;
+    ProtobufCBinaryData *missing = pf_core_alloc(core, (event->missing_count + 1) * sizeof *missing);
+
+    for (uint32_t i = 0; missing && i < event->missing_count; i++)
+        missing[i] = pf_wire_bytes(&event->missing[i]);
+    reply.missing = missing;
+    reply.n_missing = missing ? event->missing_count : 0;
+    pf_core_reply(core, event, PF_MSG_FIND_BLOBS_REPLY, &reply.base);
+    pf_free(missing);
+}
+
+const pf_handler_row pf_client_handlers[] = {
+    { PF_MSG_INFO, on_info },         { PF_MSG_SUBMIT, on_submit }, { PF_MSG_STATUS, on_status },
+    { PF_MSG_LIST, on_list },         { PF_MSG_WATCH, on_watch },   { PF_MSG_CANCEL, on_cancel },
+    { PF_MSG_PLAN_LOOKUP, on_plan_lookup }, { PF_MSG_AGENTS, on_agents }, { PF_MSG_DRAIN, on_drain },
+    { PF_MSG_KICK, on_kick },         { PF_MSG_FIND_BLOBS, on_find_blobs }, { PF_MSG_NONE, NULL },
+};

@@ -1,0 +1,101 @@
+#include "coordinator/plans.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "coordinator/classes.h"
+#include "coordinator/rows.h"
+#include "proto/manifest.h"
+
+pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key)
+{
+    return pf_index_find(&core->plans, plan_key);
+}
+
+void pf_plans_free(pf_core *core, pf_plan *plan)
+{
+    pf_text_drop(core, plan->model_name);
+    pf_free(plan->manifest);
+    pf_free(plan);
+}
+
+static void fill(pf_core *core, pf_plan *plan, const pf_manifest *m, const char *manifest, uint64_t job_id)
+{
+    plan->plan_key = m->plan_key;
+    plan->plan_digest = m->plan;
+    plan->model_digest = m->model;
+    plan->spec_digest = m->spec;
+    plan->plan_bytes = m->plan_bytes;
+    plan->job_id = job_id;
+    plan->created_ns = m->created_s * INT64_C(1000000000);
+    plan->device_class = pf_classes_find(core, &m->device_class);
+    plan->model_name = pf_text_take(core, m->model_name);
+    plan->manifest = pf_strdup(manifest);
+}
+
+pf_plan *pf_plans_add(pf_core *core, const char *manifest, uint64_t job_id)
+{
+    pf_manifest m;
+    pf_plan    *plan = NULL;
+
+    if (pf_manifest_parse(manifest, strlen(manifest), &m, NULL))
+        return NULL;
+    plan = pf_core_alloc(core, sizeof *plan);
+    if (!plan)
+        return NULL;
+    fill(core, plan, &m, manifest, job_id);
+    if (!plan->manifest || !plan->model_name || !pf_index_add(&core->plans, plan)) {
+        pf_core_fail(core);
+        pf_plans_free(core, plan);
+        return NULL;
+    }
+    plan->older = core->newest_plan;
+    if (core->newest_plan)
+        core->newest_plan->newer = plan;
+    core->newest_plan = plan;
+    return plan;
+}
+
+void pf_plans_drop(pf_core *core, pf_plan *plan)
+{
+    pf_core_remove(core, PF_TABLE_PLANS, &plan->plan_key, sizeof plan->plan_key);
+    pf_index_remove(&core->plans, &plan->plan_key);
+    if (plan->newer)
+        plan->newer->older = plan->older;
+    else
+        core->newest_plan = plan->older;
+    if (plan->older)
+        plan->older->newer = plan->newer;
+    pf_plans_free(core, plan);
+}
+
+static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_class *device_class, const pf_digest *spec)
+{
+    if (lookup->selector[0] && plan->device_class != device_class)
+        return false;
+    if (lookup->model_digest.len && memcmp(lookup->model_digest.data, &plan->model_digest, sizeof plan->model_digest) != 0)
+        return false;
+    if (lookup->model_name[0] && strcmp(lookup->model_name, plan->model_name->data) != 0)
+        return false;
+    return !lookup->spec_text[0] || pf_digest_equal(spec, &plan->spec_digest);
+}
+
+uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out)
+{
+    const pf_class *device_class = lookup->selector[0] ? pf_classes_resolve(core, lookup->selector) : NULL;
+    pf_digest       key = { 0 }, spec = { 0 };
+    uint32_t        count = 0;
+
+    if (lookup->plan_key.len == sizeof key) {
+        memcpy(&key, lookup->plan_key.data, sizeof key);
+        out[0] = pf_plans_find(core, &key);
+        return out[0] != NULL;
+    }
+    if (lookup->selector[0] && !device_class)
+        return 0;
+    pf_digest_of(lookup->spec_text, strlen(lookup->spec_text), &spec);
+    for (pf_plan *plan = core->newest_plan; plan && count < limit; plan = plan->older)
+        if (matches(plan, lookup, device_class, &spec))
+            out[count++] = plan;
+    return count;
+}

@@ -1,0 +1,17 @@
+/* Plans that were committed.  Internal to the core. */
+#ifndef PF_COORDINATOR_PLANS_H
+#define PF_COORDINATOR_PLANS_H
+
+#include "coordinator/state.h"
+
+pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key);     /* NULL when there is none */
+/* Adds the plan that a signed manifest describes; NULL after pf_core_fail or when the text is no manifest. */
+pf_plan *pf_plans_add(pf_core *core, const char *manifest, uint64_t job_id);
+/* Its bytes are gone: forgets it, row and all. */
+void     pf_plans_drop(pf_core *core, pf_plan *plan);
+void     pf_plans_free(pf_core *core, pf_plan *plan);   /* memory only */
+
+/* Plans that a lookup means, newest first, at most limit; returns how many. */
+uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out);
+
+#endif

@@ -1,0 +1,119 @@
+#include "coordinator/router.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ZeroMQ makes routing ids of a zero byte and 32 bits. */
+enum { ROUTING_ID_BYTES = 5 };
+
+/* FARM's values for a ROUTER; see PROTOCOL.md, "Sockets". */
+static const struct option { int name, value; } socket_options[] = {
+    { ZMQ_ROUTER_MANDATORY, 1 }, { ZMQ_SNDTIMEO, 0 },         { ZMQ_LINGER, 0 },
+    { ZMQ_SNDHWM, 1000 },        { ZMQ_RCVHWM, 1000 },        { ZMQ_HANDSHAKE_IVL, 5000 },
+    { ZMQ_HEARTBEAT_IVL, 2000 }, { ZMQ_HEARTBEAT_TTL, 6000 }, { ZMQ_HEARTBEAT_TIMEOUT, 6000 },
+    { ZMQ_BACKLOG, 1024 },
+};
+
+static pf_status bind_socket(pf_router *router, const char *address, int port, pf_err *err)
+{
+    char   endpoint[200] = "";
+    size_t bytes = sizeof router->endpoint;
+
+    if (port)
+        snprintf(endpoint, sizeof endpoint, "tcp://%s:%d", address, port);
+    else
+        snprintf(endpoint, sizeof endpoint, "tcp://%s:*", address);
+    if (zmq_bind(router->socket, endpoint) != 0)
+        return PF_FAIL(err, errno == EADDRINUSE ? PF_BUSY : PF_INVALID, "cannot listen on %s: %s", endpoint,
+                       zmq_strerror(errno));
+    if (zmq_getsockopt(router->socket, ZMQ_LAST_ENDPOINT, router->endpoint, &bytes) != 0)
+        return PF_FAIL(err, PF_IO, "cannot tell the port of %s: %s", endpoint, zmq_strerror(errno));
+    return PF_OK;
+}
+
+pf_status pf_router_open(void *context, uint32_t role, const char *address, int port, pf_router *out, pf_err *err)
+{
+    int64_t   frame_limit = PF_WIRE_FRAME_BYTES;
+    pf_status st = PF_OK;
+
+    memset(out, 0, sizeof *out);
+    out->role = role;
+    out->socket = zmq_socket(context, ZMQ_ROUTER);
+    if (!out->socket)
+        return PF_FAIL(err, PF_IO, "cannot make a socket: %s", zmq_strerror(errno));
+    for (size_t i = 0; i < sizeof socket_options / sizeof socket_options[0]; i++)
+        zmq_setsockopt(out->socket, socket_options[i].name, &socket_options[i].value, sizeof(int));
+    zmq_setsockopt(out->socket, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
+    st = bind_socket(out, address, port, err);
+    if (st)
+        pf_router_close(out);
+    return st;
+}
+
+void pf_router_close(pf_router *router)
+{
+    if (router->socket)
+        zmq_close(router->socket);
+    router->socket = NULL;
+}
+
+uint32_t pf_router_role_of(uint64_t peer)
+{
+    return (uint32_t)(peer >> 32);
+}
+
+static uint64_t peer_of(const pf_router *router, const uint8_t id[ROUTING_ID_BYTES])
+{
+    return (uint64_t)router->role << 32 | (uint64_t)id[1] << 24 | (uint64_t)id[2] << 16 | (uint64_t)id[3] << 8 | id[4];
+}
+
+/* Reads the rest of a message that will not be used. */
+static void skip_rest(pf_router *router, zmq_msg_t *part)
+{
+    while (zmq_msg_more(part) && zmq_msg_recv(part, router->socket, ZMQ_DONTWAIT) >= 0)
+        ;
+    router->dropped++;
+}
+
+bool pf_router_receive(pf_router *router, uint64_t *peer, zmq_msg_t *frame)
+{
+    zmq_msg_t id;
+    bool      got = false;
+
+    zmq_msg_init(&id);
+    zmq_msg_init(frame);
+    while (!got && zmq_msg_recv(&id, router->socket, ZMQ_DONTWAIT) >= 0) {
+        const uint8_t *bytes = zmq_msg_data(&id);
+        if (zmq_msg_size(&id) != ROUTING_ID_BYTES || bytes[0] != 0 || !zmq_msg_more(&id)) {
+            skip_rest(router, &id);
+            continue;
+        }
+        *peer = peer_of(router, bytes);
+        if (zmq_msg_recv(frame, router->socket, ZMQ_DONTWAIT) < 0)
+            break;
+        if (zmq_msg_more(frame))
+            skip_rest(router, frame);
+        else
+            got = true;
+    }
+    zmq_msg_close(&id);
+    if (got)
+        router->received++;
+    else
+        zmq_msg_close(frame);
+    return got;
+}
+
+bool pf_router_send(pf_router *router, uint64_t peer, const void *frame, size_t bytes)
+{
+    uint8_t id[ROUTING_ID_BYTES] = { 0, (uint8_t)(peer >> 24), (uint8_t)(peer >> 16), (uint8_t)(peer >> 8), (uint8_t)peer };
+
+    if (zmq_send(router->socket, id, sizeof id, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+        zmq_send(router->socket, frame, bytes, ZMQ_DONTWAIT) < 0) {
+        router->unsent++;
+        return false;
+    }
+    router->sent++;
+    return true;
+}

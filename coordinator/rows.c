@@ -1,0 +1,494 @@
+#include "coordinator/rows.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "coordinator/agents.h"
+#include "coordinator/classes.h"
+#include "coordinator/job.h"
+#include "coordinator/plans.h"
+#include "coordinator/submit.h"
+
+enum { VERSION = 1, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20 };
+
+static const char META_KEY[] = "core";
+
+const char *pf_table_name(pf_table table)
+{
+    static const char *const names[PF_TABLE_COUNT] = {
+        [PF_TABLE_META] = "meta",   [PF_TABLE_TEXTS] = "texts", [PF_TABLE_CLASSES] = "classes", [PF_TABLE_AGENTS] = "agents",
+        [PF_TABLE_PLANS] = "plans", [PF_TABLE_JOBS] = "jobs",   [PF_TABLE_SUBMITS] = "submits",
+    };
+
+    return names[table];
+}
+
+/* ---- the frame of a row */
+
+static void checksum(pf_table table, const void *key, size_t key_bytes, const void *body, size_t body_bytes,
+                     uint8_t out[CHECKSUM_BYTES])
+{
+    uint8_t   number = (uint8_t)table;
+    pf_digest digest = { 0 };
+    pf_hash   hash;
+
+    pf_hash_init(&hash);
+    pf_hash_add(&hash, &number, 1);
+    pf_hash_add(&hash, key, key_bytes);
+    pf_hash_add(&hash, body, body_bytes);
+    pf_hash_end(&hash, &digest);
+    memcpy(out, digest.byte, CHECKSUM_BYTES);
+}
+
+static void begin(pf_buf *row)
+{
+    pf_buf_init(row, ROW_BYTES_MAX);
+    pf_buf_put_u16(row, VERSION);
+}
+
+static void finish(pf_core *core, pf_table table, const void *key, size_t key_bytes, pf_buf *row)
+{
+    uint8_t sum[CHECKSUM_BYTES] = { 0 };
+
+    if (!row->failed)
+        checksum(table, key, key_bytes, row->data, row->size, sum);
+    pf_buf_put(row, sum, sizeof sum);
+    if (row->failed)
+        pf_core_fail(core);
+    else
+        pf_core_write(core, table, key, key_bytes, row);
+    pf_buf_clear(row);
+}
+
+pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                        const uint8_t **fields, size_t *fields_bytes, pf_err *err)
+{
+    const uint8_t *bytes = value;
+    uint8_t        sum[CHECKSUM_BYTES] = { 0 };
+
+    if (value_bytes < 2 + CHECKSUM_BYTES)
+        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s is too short", value_bytes, pf_table_name(table));
+    checksum(table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES, sum);
+    if (memcmp(sum, bytes + value_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES) != 0)
+        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s fails its checksum", value_bytes, pf_table_name(table));
+    if ((bytes[0] | bytes[1] << 8) > VERSION)
+        return PF_FAIL(err, PF_STALE, "table %s was written by a newer planfarm (row version %d)", pf_table_name(table),
+                       bytes[0] | bytes[1] << 8);
+    *fields = bytes + 2;
+    *fields_bytes = value_bytes - 2 - CHECKSUM_BYTES;
+    return PF_OK;
+}
+
+static void put_digest(pf_buf *row, const pf_digest *digest)
+{
+    pf_buf_put(row, digest->byte, sizeof digest->byte);
+}
+
+static void read_into(pf_reader *in, void *out, size_t bytes)
+{
+    const uint8_t *from = pf_read_bytes(in, bytes);
+
+    if (from)
+        memcpy(out, from, bytes);
+}
+
+static void put_text(pf_buf *row, const pf_text *text)
+{
+    pf_buf_put_string(row, pf_text_of(text));
+}
+
+enum { TEXT_BYTES_MAX = 4200 };
+
+static pf_text *read_text(pf_core *core, pf_reader *in)
+{
+    char text[TEXT_BYTES_MAX] = "";
+
+    return pf_read_string(in, text, sizeof text) ? pf_text_take(core, text) : NULL;
+}
+
+/* NULL for an empty text. */
+static pf_text *read_text_or_none(pf_core *core, pf_reader *in)
+{
+    char text[TEXT_BYTES_MAX] = "";
+
+    return pf_read_string(in, text, sizeof text) && text[0] ? pf_text_take(core, text) : NULL;
+}
+
+static void big_endian(uint64_t value, uint8_t out[8])
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+static uint64_t from_big_endian(const uint8_t *in)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | in[i];
+    return value;
+}
+
+/* ---- meta: epoch and the next job id */
+
+void pf_rows_put_meta(pf_core *core)
+{
+    pf_buf row = { 0 };
+
+    begin(&row);
+    pf_buf_put_u64(&row, core->epoch);
+    pf_buf_put_u64(&row, core->next_job_id);
+    finish(core, PF_TABLE_META, META_KEY, sizeof META_KEY - 1, &row);
+}
+
+static bool load_meta(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    if (key_bytes != sizeof META_KEY - 1 || memcmp(key, META_KEY, key_bytes) != 0)
+        return false;
+    core->epoch = pf_read_u64(in);
+    core->next_job_id = pf_read_u64(in);
+    return true;
+}
+
+/* ---- texts */
+
+void pf_rows_put_text(pf_core *core, const pf_text *text)
+{
+    pf_buf row = { 0 };
+
+    begin(&row);
+    pf_buf_put_blob(&row, text->data, text->bytes);
+    finish(core, PF_TABLE_TEXTS, &text->digest, sizeof text->digest, &row);
+}
+
+/* Keeps a reference for the loader; pf_core_start drops it. */
+static bool load_text(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    size_t         bytes = 0;
+    const uint8_t *data = pf_read_blob(in, &bytes);
+    char          *copy = data ? pf_strndup((const char *)data, bytes) : NULL;
+    pf_text       *text = copy ? pf_text_take(core, copy) : NULL;
+    bool           good = text && text->bytes == bytes && key_bytes == sizeof text->digest &&
+                          memcmp(key, &text->digest, key_bytes) == 0;
+
+    if (good)
+        text->loaded = true;
+    pf_free(copy);
+    return good;
+}
+
+/* ---- classes */
+
+void pf_rows_put_class(pf_core *core, const pf_class *device_class)
+{
+    pf_buf row = { 0 };
+
+    begin(&row);
+    put_text(&row, device_class->text);
+    pf_buf_put_string(&row, device_class->name);
+    put_text(&row, device_class->builder_abi);
+    pf_buf_put_u64(&row, (uint64_t)device_class->seen_ns);
+    pf_buf_put_u64(&row, (uint64_t)device_class->build_ns);
+    pf_buf_put_u32(&row, device_class->aliases_count);
+    for (uint32_t i = 0; i < device_class->aliases_count; i++)
+        pf_buf_put_string(&row, device_class->alias[i]);
+    finish(core, PF_TABLE_CLASSES, &device_class->digest, sizeof device_class->digest, &row);
+}
+
+static bool load_class(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    char      text[PF_CLASS_TEXT_BYTES] = "";
+    bool      good = pf_read_string(in, text, sizeof text);
+    pf_class *device_class = good ? pf_classes_take(core, text) : NULL;
+
+    if (!device_class || key_bytes != sizeof device_class->digest || memcmp(key, &device_class->digest, key_bytes) != 0)
+        return false;
+    pf_read_string(in, device_class->name, sizeof device_class->name);
+    device_class->builder_abi = read_text_or_none(core, in);
+    device_class->seen_ns = (int64_t)pf_read_u64(in);
+    device_class->build_ns = (int64_t)pf_read_u64(in);
+    device_class->aliases_count = pf_read_u32(in);
+    if (device_class->aliases_count > PF_CLASS_ALIASES_MAX)
+        device_class->aliases_count = 0;
+    for (uint32_t i = 0; i < device_class->aliases_count; i++)
+        pf_read_string(in, device_class->alias[i], sizeof device_class->alias[i]);
+    return true;
+}
+
+/* ---- agents: what must be known of one that is away */
+
+void pf_rows_put_agent(pf_core *core, const pf_agent *agent)
+{
+    pf_buf row = { 0 };
+
+    begin(&row);
+    pf_buf_put_u8(&row, agent->drain_asked);
+    pf_buf_put_u8(&row, agent->sick);
+    pf_buf_put_string(&row, agent->health);
+    pf_buf_put_string(&row, agent->host);
+    pf_buf_put_string(&row, agent->software);
+    pf_buf_put_u64(&row, (uint64_t)agent->seen_ns);
+    pf_buf_put_u64(&row, agent->epoch);
+    for (int i = 0; i < PF_REPLACED_MAX; i++)
+        pf_buf_put_u64(&row, agent->replaced[i]);
+    pf_buf_put_u32(&row, agent->crashed_jobs_count);
+    for (uint32_t i = 0; i < agent->crashed_jobs_count; i++)
+        pf_buf_put_u64(&row, agent->crashed_jobs[i]);
+    finish(core, PF_TABLE_AGENTS, agent->name, strlen(agent->name), &row);
+}
+
+static bool load_agent(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    char      name[PF_AGENT_NAME_BYTES] = "";
+    pf_agent *agent = NULL;
+
+    if (key_bytes == 0 || key_bytes >= sizeof name)
+        return false;
+    memcpy(name, key, key_bytes);
+    agent = pf_agents_take(core, name);
+    if (!agent)
+        return false;
+    agent->drain_asked = pf_read_u8(in) != 0;
+    agent->sick = pf_read_u8(in) != 0;
+    pf_read_string(in, agent->health, sizeof agent->health);
+    pf_read_string(in, agent->host, sizeof agent->host);
+    pf_read_string(in, agent->software, sizeof agent->software);
+    agent->seen_ns = (int64_t)pf_read_u64(in);
+    agent->epoch = pf_read_u64(in);
+    for (int i = 0; i < PF_REPLACED_MAX; i++)
+        agent->replaced[i] = pf_read_u64(in);
+    agent->crashed_jobs_count = pf_read_u32(in);
+    if (agent->crashed_jobs_count > PF_SICK_JOBS_MAX)
+        return false;
+    for (uint32_t i = 0; i < agent->crashed_jobs_count; i++)
+        agent->crashed_jobs[i] = pf_read_u64(in);
+    return true;
+}
+
+/* ---- plans: the manifest says the rest */
+
+void pf_rows_put_plan(pf_core *core, const pf_plan *plan)
+{
+    pf_buf row = { 0 };
+
+    begin(&row);
+    pf_buf_put_u64(&row, plan->job_id);
+    pf_buf_put_blob(&row, plan->manifest, strlen(plan->manifest));
+    finish(core, PF_TABLE_PLANS, &plan->plan_key, sizeof plan->plan_key, &row);
+}
+
+static bool load_plan(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    uint64_t       job_id = pf_read_u64(in);
+    size_t         bytes = 0;
+    const uint8_t *data = pf_read_blob(in, &bytes);
+    char          *manifest = data ? pf_strndup((const char *)data, bytes) : NULL;
+    pf_plan       *plan = manifest ? pf_plans_add(core, manifest, job_id) : NULL;
+    bool           good = plan && key_bytes == sizeof plan->plan_key && memcmp(key, &plan->plan_key, key_bytes) == 0;
+
+    pf_free(manifest);
+    return good;
+}
+
+/* ---- jobs */
+
+/* VERIFYING is not stored: the agent repeats COMPLETE until it is answered, so a restart finds it LEASED. */
+static Pf__JobState stored_state(const pf_job *job)
+{
+    return job->state == PF__JOB_STATE__STATE_VERIFYING ? PF__JOB_STATE__STATE_LEASED : job->state;
+}
+
+static void put_job_numbers(const pf_job *job, pf_buf *row)
+{
+    pf_buf_put_u8(row, (uint8_t)stored_state(job));
+    pf_buf_put_u32(row, job->attempt);
+    pf_buf_put_u32(row, job->charged);
+    pf_buf_put_u64(row, job->fence);
+    pf_buf_put_u32(row, job->build_timeout_s);
+    pf_buf_put_u32(row, job->queue_timeout_s);
+    pf_buf_put_u32(row, (uint32_t)job->priority);
+    pf_buf_put_u64(row, (uint64_t)job->created_ns);
+    pf_buf_put_u64(row, (uint64_t)job->changed_ns);
+    pf_buf_put_u64(row, (uint64_t)job->queue_key);
+    pf_buf_put_u64(row, job->plan_bytes);
+    pf_buf_put_u8(row, (uint8_t)job->failure);
+    pf_buf_put_u32(row, job->exit_code);
+    pf_buf_put_u32(row, job->crashed_on_count);
+    for (uint32_t i = 0; i < job->crashed_on_count; i++)
+        pf_buf_put_u64(row, job->crashed_on[i]);
+}
+
+void pf_rows_put_job(pf_core *core, const pf_job *job)
+{
+    const pf_digest none = { 0 };
+    uint8_t         key[8] = { 0 };
+    pf_buf          row = { 0 };
+
+    big_endian(job->id, key);
+    begin(&row);
+    put_job_numbers(job, &row);
+    put_digest(&row, &job->plan_key);
+    put_digest(&row, &job->model_digest);
+    put_digest(&row, &job->plan_digest);
+    put_digest(&row, &job->log_digest);
+    put_digest(&row, job->device_class ? &job->device_class->digest : &none);
+    put_digest(&row, job->spec ? &job->spec->digest : &none);
+    pf_buf_put_string(&row, job->agent ? job->agent->name : "");
+    put_text(&row, job->model_name);
+    put_text(&row, job->user);
+    put_text(&row, job->selector);
+    put_text(&row, job->builder_abi);
+    put_text(&row, job->message);
+    pf_buf_put(&row, job->trace_id, sizeof job->trace_id);
+    finish(core, PF_TABLE_JOBS, key, sizeof key, &row);
+}
+
+static bool read_job_numbers(pf_job *job, pf_reader *in)
+{
+    job->state = (Pf__JobState)pf_read_u8(in);
+    job->attempt = pf_read_u32(in);
+    job->charged = pf_read_u32(in);
+    job->fence = pf_read_u64(in);
+    job->build_timeout_s = pf_read_u32(in);
+    job->queue_timeout_s = pf_read_u32(in);
+    job->priority = (int32_t)pf_read_u32(in);
+    job->created_ns = (int64_t)pf_read_u64(in);
+    job->changed_ns = (int64_t)pf_read_u64(in);
+    job->queue_key = (int64_t)pf_read_u64(in);
+    job->plan_bytes = pf_read_u64(in);
+    job->failure = (Pf__FailureKind)pf_read_u8(in);
+    job->exit_code = pf_read_u32(in);
+    job->crashed_on_count = pf_read_u32(in);
+    if (job->crashed_on_count > PF_CRASHED_ON_MAX || job->state == 0 || (int)job->state >= (int)PF_JOB_STATES)
+        return false;
+    for (uint32_t i = 0; i < job->crashed_on_count; i++)
+        job->crashed_on[i] = pf_read_u64(in);
+    return true;
+}
+
+static bool read_job_texts(pf_core *core, pf_job *job, pf_reader *in)
+{
+    char agent[PF_AGENT_NAME_BYTES] = "";
+
+    if (!pf_read_string(in, agent, sizeof agent))
+        return false;
+    if (agent[0])
+        job->agent = pf_agents_take(core, agent);
+    job->model_name = read_text(core, in);
+    job->user = read_text(core, in);
+    job->selector = read_text(core, in);
+    job->builder_abi = read_text_or_none(core, in);
+    job->message = read_text_or_none(core, in);
+    read_into(in, job->trace_id, sizeof job->trace_id);
+    return job->model_name && job->user && job->selector;
+}
+
+static bool load_job(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    pf_digest device_class = { 0 }, spec = { 0 };
+    uint64_t  id = key_bytes == 8 ? from_big_endian(key) : 0;
+    pf_job   *job = id && !pf_job_find(core, id) ? pf_job_new(core, id) : NULL;
+
+    if (!job || !read_job_numbers(job, in))
+        return false;
+    read_into(in, &job->plan_key, sizeof job->plan_key);
+    read_into(in, &job->model_digest, sizeof job->model_digest);
+    read_into(in, &job->plan_digest, sizeof job->plan_digest);
+    read_into(in, &job->log_digest, sizeof job->log_digest);
+    read_into(in, &device_class, sizeof device_class);
+    read_into(in, &spec, sizeof spec);
+    if (!read_job_texts(core, job, in))
+        return false;
+    job->device_class = pf_classes_find(core, &device_class);
+    job->spec = pf_text_again(pf_index_find(&core->texts, &spec));
+    pf_text_stored(core, job->spec);
+    if (!job->spec || (!job->device_class && !pf_digest_is_zero(&device_class)))
+        return false;
+    if (id >= core->next_job_id)
+        core->next_job_id = id + 1;
+    return !pf_job_is_held(job) || (job->agent && job->device_class);
+}
+
+/* ---- submits */
+
+enum { ITEM_HIT = 1, ITEM_JOINED = 2, ITEM_GIVEN_UP = 4 };
+
+void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
+{
+    pf_buf row = { 0 };
+
+    begin(&row);
+    put_digest(&row, &submit->body);
+    pf_buf_put_u32(&row, submit->items_count);
+    for (uint32_t i = 0; i < submit->items_count; i++) {
+        const pf_submit_item *item = &submit->item[i];
+        pf_buf_put_u64(&row, item->job ? item->job->id : 0);
+        put_digest(&row, &item->plan_key);
+        put_text(&row, item->selector);
+        pf_buf_put_u8(&row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
+                                      (item->given_up ? ITEM_GIVEN_UP : 0)));
+    }
+    finish(core, PF_TABLE_SUBMITS, submit->id, sizeof submit->id, &row);
+}
+
+static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
+{
+    uint64_t job_id = pf_read_u64(in);
+    pf_job  *job = job_id ? pf_job_find(core, job_id) : NULL;
+    uint8_t  flags = 0;
+
+    read_into(in, &item->plan_key, sizeof item->plan_key);
+    item->selector = read_text(core, in);
+    flags = pf_read_u8(in);
+    item->hit = flags & ITEM_HIT;
+    item->joined = flags & ITEM_JOINED;
+    item->given_up = flags & ITEM_GIVEN_UP;
+    if (job)
+        pf_submit_attach(item, job);
+    return item->selector && (job || !job_id);
+}
+
+static bool load_submit(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
+{
+    pf_digest  body = { 0 };
+    uint32_t   count = 0;
+    pf_submit *submit = NULL;
+
+    read_into(in, &body, sizeof body);
+    count = pf_read_u32(in);
+    if (key_bytes != PF_SUBMIT_ID_BYTES || count > PF_SELECTORS_MAX || pf_submit_find(core, key))
+        return false;
+    submit = pf_submit_new(core, key, count);
+    if (!submit)
+        return false;
+    submit->body = body;
+    for (uint32_t i = 0; i < count; i++)
+        if (!read_item(core, &submit->item[i], in))
+            return false;
+    return true;
+}
+
+/* ---- loading */
+
+pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
+                       size_t value_bytes, pf_err *err)
+{
+    static bool (*const load[PF_TABLE_COUNT])(pf_core *, const uint8_t *, size_t, pf_reader *) = {
+        [PF_TABLE_META] = load_meta,     [PF_TABLE_TEXTS] = load_text, [PF_TABLE_CLASSES] = load_class,
+        [PF_TABLE_AGENTS] = load_agent,  [PF_TABLE_PLANS] = load_plan, [PF_TABLE_JOBS] = load_job,
+        [PF_TABLE_SUBMITS] = load_submit,
+    };
+    const uint8_t *fields = NULL;
+    size_t         fields_bytes = 0;
+    pf_reader      in = { 0 };
+    pf_status      st = pf_rows_check(table, key, key_bytes, value, value_bytes, &fields, &fields_bytes, err);
+
+    if (st)
+        return st;
+    pf_reader_init(&in, fields, fields_bytes);
+    if (load[table](core, key, key_bytes, &in) && !in.failed)
+        return PF_OK;
+    if (core->failed)
+        return PF_FAIL(err, PF_NO_SPACE, "out of memory while reading table %s", pf_table_name(table));
+    return PF_FAIL(err, PF_CORRUPT, "a row in table %s does not fit the others", pf_table_name(table));
+}

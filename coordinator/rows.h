@@ -1,0 +1,32 @@
+/* Rows: the stored form of what the core holds.  Internal to the core.
+
+   Every value is   u16 version, fields, 8 bytes of checksum
+   with little-endian fields; the checksum is the beginning of the SHA-256 of (table as a byte, key, version and fields).
+   Keys: META "core"; TEXTS, CLASSES, PLANS 32 bytes of digest; AGENTS the name; JOBS u64 big endian, so that they lie in
+   order; SUBMITS 16 bytes.
+
+   To change a row's form: 1. raise VERSION in rows.c and write the new field at the end; 2. read it only when the row's
+   version has it, with a value for older rows; 3. add a state folder of the old version to tests/golden/state. */
+#ifndef PF_COORDINATOR_ROWS_H
+#define PF_COORDINATOR_ROWS_H
+
+#include "coordinator/state.h"
+
+void pf_rows_put_meta(pf_core *core);
+void pf_rows_put_text(pf_core *core, const pf_text *text);
+void pf_rows_put_class(pf_core *core, const pf_class *device_class);
+void pf_rows_put_agent(pf_core *core, const pf_agent *agent);
+void pf_rows_put_plan(pf_core *core, const pf_plan *plan);
+void pf_rows_put_job(pf_core *core, const pf_job *job);
+void pf_rows_put_submit(pf_core *core, const pf_submit *submit);
+
+/* Errors   CORRUPT, STALE, NO_SPACE. */
+pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
+                       size_t value_bytes, pf_err *err);
+/* Checksum and version alone, for whoever looks at a row without the core.  *fields lies within value. */
+pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                        const uint8_t **fields, size_t *fields_bytes, pf_err *err);
+
+const char *pf_table_name(pf_table table);
+
+#endif

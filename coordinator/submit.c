@@ -1,0 +1,375 @@
+#include "coordinator/submit.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/plan_key.h"
+#include "coordinator/classes.h"
+#include "coordinator/job.h"
+#include "coordinator/job_status.h"
+#include "coordinator/plans.h"
+#include "coordinator/rows.h"
+
+enum { PRIORITY_MAX = 100 };
+
+/* ---- existence */
+
+pf_submit *pf_submit_find(const pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES])
+{
+    return pf_index_find(&core->submits, id);
+}
+
+pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], uint32_t items_count)
+{
+    pf_submit *submit = pf_core_alloc(core, sizeof *submit + items_count * sizeof submit->item[0]);
+
+    if (!submit)
+        return NULL;
+    memcpy(submit->id, id, sizeof submit->id);
+    submit->items_count = items_count;
+    for (uint32_t i = 0; i < items_count; i++)
+        submit->item[i].submit = submit;
+    if (pf_index_add(&core->submits, submit))
+        return submit;
+    pf_core_fail(core);
+    pf_free(submit);
+    return NULL;
+}
+
+void pf_submit_free(pf_core *core, pf_submit *submit)
+{
+    for (uint32_t i = 0; i < submit->items_count; i++)
+        pf_text_drop(core, submit->item[i].selector);
+    pf_free(submit);
+}
+
+void pf_submit_attach(pf_submit_item *item, pf_job *job)
+{
+    item->job = job;
+    item->next_of_job = job->items;
+    job->items = item;
+    if (!item->given_up)
+        job->waiters++;
+}
+
+static void detach(pf_submit_item *item)
+{
+    pf_submit_item **at = &item->job->items;
+
+    while (*at != item)
+        at = &(*at)->next_of_job;
+    *at = item->next_of_job;
+    if (!item->given_up)
+        item->job->waiters--;
+    item->job = NULL;
+    item->next_of_job = NULL;
+}
+
+static bool has_jobs(const pf_submit *submit)
+{
+    for (uint32_t i = 0; i < submit->items_count; i++)
+        if (submit->item[i].job)
+            return true;
+    return false;
+}
+
+static void forget(pf_core *core, pf_submit *submit)
+{
+    pf_core_remove(core, PF_TABLE_SUBMITS, submit->id, sizeof submit->id);
+    pf_index_remove(&core->submits, submit->id);
+    pf_submit_free(core, submit);
+}
+
+void pf_submit_forget_job(pf_core *core, pf_job *job)
+{
+    while (job->items) {
+        pf_submit *submit = job->items->submit;
+        detach(job->items);
+        if (has_jobs(submit))
+            pf_rows_put_submit(core, submit);
+        else
+            forget(core, submit);
+    }
+}
+
+void pf_submit_rekey_job(pf_core *core, pf_job *job)
+{
+    for (pf_submit_item *item = job->items; item; item = item->next_of_job) {
+        item->plan_key = job->plan_key;
+        pf_rows_put_submit(core, item->submit);
+    }
+}
+
+void pf_submit_move_items(pf_core *core, pf_job *from, pf_job *to)
+{
+    while (from->items) {
+        pf_submit_item *item = from->items;
+        detach(item);
+        item->joined = true;
+        pf_submit_attach(item, to);
+        pf_rows_put_submit(core, item->submit);
+    }
+    pf_job_touch(core, to);
+}
+
+void pf_submit_give_up(pf_core *core, pf_submit *submit, const char *reason)
+{
+    for (uint32_t i = 0; i < submit->items_count; i++) {
+        pf_submit_item *item = &submit->item[i];
+        if (item->given_up || !item->job)
+            continue;
+        item->given_up = true;
+        item->job->waiters--;
+        if (item->job->waiters == 0)
+            pf_job_cancel(core, item->job, reason);
+    }
+    pf_rows_put_submit(core, submit);
+}
+
+/* ---- taking a SUBMIT */
+
+/* What makes two submits the same. Deadlines and priority may differ with a retry; what is built and for whom may not. */
+static void body_digest(const Pf__Submit *asked, pf_digest *out)
+{
+    pf_hash hash;
+
+    pf_hash_init(&hash);
+    pf_hash_add(&hash, asked->model_digest.data, asked->model_digest.len);
+    pf_hash_add_string(&hash, asked->model_name);
+    pf_hash_add_string(&hash, asked->spec_text);
+    pf_hash_add_string(&hash, asked->user);
+    for (size_t i = 0; i < asked->n_selector; i++)
+        pf_hash_add_string(&hash, asked->selector[i]);
+    pf_hash_end(&hash, out);
+}
+
+/* What is wrong with it, NULL when nothing. */
+static const char *fault_of(const Pf__Submit *asked)
+{
+    if (asked->submit_id.len != PF_SUBMIT_ID_BYTES)
+        return "submit_id has not 16 bytes";
+    if (asked->model_digest.len != PF_DIGEST_BYTES)
+        return "model_digest has not 32 bytes";
+    if (!pf_text_is_line(asked->model_name, 0, PF_MODEL_NAME_BYTES))
+        return "model_name is too long or no line of text";
+    if (strlen(asked->spec_text) >= PF_SPEC_TEXT_BYTES)
+        return "spec_text is longer than 64 KiB";
+    if (asked->n_selector == 0 || asked->n_selector > PF_SELECTORS_MAX)
+        return "there are no selectors, or more than 32";
+    for (size_t i = 0; i < asked->n_selector; i++)
+        if (!pf_text_is_name(asked->selector[i], PF_SELECTOR_BYTES))
+            return "a selector is empty, too long, or holds other than letters, digits and ._-:/@+";
+    if (asked->priority < -PRIORITY_MAX || asked->priority > PRIORITY_MAX)
+        return "priority is not within -100 .. 100";
+    if (!pf_text_is_line(asked->user, 0, PF_USER_BYTES))
+        return "user is too long or no line of text";
+    return NULL;
+}
+
+static void reply(pf_core *core, const pf_event *event, const pf_submit *submit)
+{
+    Pf__SubmitReply answer = PF__SUBMIT_REPLY__INIT;
+    pf_status_list  list = { 0 };
+
+    for (uint32_t i = 0; i < submit->items_count && !core->failed; i++)
+        pf_status_list_add_item(core, &list, &submit->item[i]);
+    answer.job = pf_status_list_ready(core, &list, &answer.n_job);
+    pf_core_reply(core, event, PF_MSG_SUBMIT_REPLY, &answer.base);
+    pf_status_list_clear(&list);
+}
+
+static void reply_missing(pf_core *core, const pf_event *event)
+{
+    Pf__SubmitReply      answer = PF__SUBMIT_REPLY__INIT;
+    ProtobufCBinaryData *missing = pf_core_alloc(core, event->missing_count * sizeof *missing);
+
+    for (uint32_t i = 0; missing && i < event->missing_count; i++)
+        missing[i] = pf_wire_bytes(&event->missing[i]);
+    answer.missing = missing;
+    answer.n_missing = missing ? event->missing_count : 0;
+    pf_core_reply(core, event, PF_MSG_SUBMIT_REPLY, &answer.base);
+    pf_free(missing);
+}
+
+static void key_for(const Pf__Submit *asked, const pf_class *device_class, pf_digest *out)
+{
+    pf_digest model = { 0 };
+
+    memset(out, 0, sizeof *out);
+    if (!device_class)
+        return;
+    memcpy(model.byte, asked->model_digest.data, sizeof model.byte);
+    pf_plan_key(&model, asked->spec_text, device_class->text->data, device_class->builder_abi->data, out);
+}
+
+static pf_job *new_job(pf_core *core, const Pf__Submit *asked, const pf_event *event, const char *selector,
+                       pf_class *device_class, const pf_digest *key)
+{
+    pf_job *job = pf_job_new(core, core->next_job_id);
+
+    if (!job)
+        return NULL;
+    core->next_job_id++;
+    job->plan_key = *key;
+    job->device_class = device_class;
+    job->priority = asked->priority;
+    job->queue_timeout_s = asked->queue_timeout_s;
+    job->build_timeout_s = asked->build_timeout_s;
+    job->created_ns = core->now.wall_ns;
+    memcpy(job->model_digest.byte, asked->model_digest.data, sizeof job->model_digest.byte);
+    memcpy(job->trace_id, event->message->header.trace_id, sizeof job->trace_id);
+    job->model_name = pf_text_take(core, asked->model_name);
+    job->user = pf_text_take(core, asked->user);
+    job->selector = pf_text_take(core, selector);
+    job->spec = pf_text_take(core, asked->spec_text);
+    pf_text_stored(core, job->spec);
+    if (device_class)
+        job->builder_abi = pf_text_again(device_class->builder_abi);
+    if (!core->failed)
+        pf_job_enqueue(core, job);
+    return job;
+}
+
+static void raise_priority(pf_core *core, pf_job *job, int32_t priority)
+{
+    if (priority <= job->priority)
+        return;
+    job->queue_key -= job->queue_key ? (priority - job->priority) * core->config.priority_worth_ns : 0;
+    job->priority = priority;
+    if (job->queue_place != PF_HEAP_OUT && !pf_heap_put(&job->device_class->queue, job, job->queue_key, job->id))
+        pf_core_fail(core);
+    pf_job_touch(core, job);
+}
+
+/* One selector: a plan, a job in flight, or a new job. */
+static void serve(pf_core *core, const pf_event *event, const Pf__Submit *asked, pf_submit_item *item, const char *selector)
+{
+    pf_class *device_class = pf_classes_resolve(core, selector);
+    pf_plan  *plan = NULL;
+    pf_job   *job = NULL;
+
+    item->selector = pf_text_take(core, selector);
+    key_for(asked, device_class, &item->plan_key);
+    if (device_class) {
+        plan = pf_plans_find(core, &item->plan_key);
+        job = plan ? pf_job_find(core, plan->job_id) : pf_index_find(&core->live_keys, &item->plan_key);
+    }
+    item->hit = plan != NULL;
+    item->joined = !plan && job;
+    core->stats.hits_total += item->hit;
+    core->stats.joins_total += item->joined;
+    if (item->joined)
+        raise_priority(core, job, asked->priority);
+    if (!plan && !job)
+        job = new_job(core, asked, event, selector, device_class, &item->plan_key);
+    if (job && !core->failed)
+        pf_submit_attach(item, job);
+}
+
+static void drop_absent_plans(pf_core *core, const pf_event *event, const Pf__Submit *asked)
+{
+    for (size_t i = 0; event->absent_count && i < asked->n_selector; i++) {
+        pf_digest key = { 0 };
+        pf_plan  *plan = NULL;
+        key_for(asked, pf_classes_resolve(core, asked->selector[i]), &key);
+        plan = pf_plans_find(core, &key);
+        for (uint32_t k = 0; plan && k < event->absent_count; k++)
+            if (pf_digest_equal(&event->absent[k], &plan->plan_digest)) {
+                pf_plans_drop(core, plan);
+                break;
+            }
+    }
+}
+
+/* Answers and returns true when some selector means nothing. */
+static bool refuse_unknown(pf_core *core, const pf_event *event, const Pf__Submit *asked)
+{
+    char why[PF_REASON_BYTES] = "";
+
+    for (size_t i = 0; i < asked->n_selector && !asked->wait_for_class; i++)
+        if (!pf_classes_resolve(core, asked->selector[i])) {
+            pf_classes_explain(core, asked->selector[i], why, sizeof why);
+            pf_core_refuse(core, event, PF_NOT_FOUND, "%s", why);
+            return true;
+        }
+    return false;
+}
+
+static uint32_t live_jobs(const pf_core *core)
+{
+    return core->jobs.count - core->final_count;
+}
+
+static void accept(pf_core *core, const pf_event *event, const Pf__Submit *asked, const pf_digest *body)
+{
+    pf_submit *submit = pf_submit_new(core, asked->submit_id.data, (uint32_t)asked->n_selector);
+
+    if (!submit)
+        return;
+    submit->body = *body;
+    drop_absent_plans(core, event, asked);
+    for (size_t i = 0; i < asked->n_selector && !core->failed; i++)
+        serve(core, event, asked, &submit->item[i], asked->selector[i]);
+    core->stats.submits_total++;
+    if (core->failed)
+        return;
+    reply(core, event, submit);
+    if (has_jobs(submit)) {
+        pf_rows_put_submit(core, submit);
+        return;
+    }
+    pf_index_remove(&core->submits, submit->id);    /* all are plans: asking again gives the same answer without a row */
+    pf_submit_free(core, submit);
+}
+
+void pf_submit_take(pf_core *core, const pf_event *event, const Pf__Submit *asked)
+{
+    const char *fault = fault_of(asked);
+    pf_submit  *there = NULL;
+    pf_digest   body = { 0 };
+
+    if (fault) {
+        pf_core_refuse(core, event, PF_INVALID, "%s", fault);
+        return;
+    }
+    body_digest(asked, &body);
+    there = pf_submit_find(core, asked->submit_id.data);
+    if (there && !pf_digest_equal(&there->body, &body))
+        pf_core_refuse(core, event, PF_INVALID, "this submit_id was used before for something else");
+    else if (there)
+        reply(core, event, there);
+    else if (refuse_unknown(core, event, asked))
+        return;
+    else if (event->missing_count)
+        reply_missing(core, event);
+    else if (core->refusal)
+        pf_core_refuse(core, event, PF_BUSY, "%s", core->refusal);
+    else if (live_jobs(core) + asked->n_selector > core->config.jobs_limit)
+        pf_core_refuse(core, event, PF_BUSY, "%u jobs are queued or running, which is the limit here", live_jobs(core));
+    else
+        accept(core, event, asked, &body);
+}
+
+uint32_t pf_submit_ask(pf_core *core, const Pf__Submit *asked)
+{
+    uint32_t count = 0;
+
+    if (fault_of(asked) || pf_submit_find(core, asked->submit_id.data))
+        return 0;
+    for (size_t i = 0; i < asked->n_selector; i++) {
+        pf_digest key = { 0 };
+        pf_plan  *plan = NULL;
+        void     *items = core->asked;
+        key_for(asked, pf_classes_resolve(core, asked->selector[i]), &key);
+        plan = pf_plans_find(core, &key);
+        if (!plan)
+            continue;
+        if (pf_grow(&items, &core->asked_capacity, count + 1, sizeof *core->asked)) {
+            pf_core_fail(core);
+            return 0;
+        }
+        core->asked = items;
+        core->asked[count++] = plan->plan_digest;
+    }
+    return count;
+}

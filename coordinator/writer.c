@@ -1,0 +1,141 @@
+#include "coordinator/writer.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+struct pf_writer {
+    pf_db          *db;
+    pf_state_dir   *dir;
+    pthread_t       thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t  wake;
+    const pf_out   *batch;              /* NULL: nothing to do */
+    bool            stopping, done;
+    int             done_fd;
+    pf_status       status;
+    int64_t         commit_ns;
+    pf_err          err;
+};
+
+/* On a full disk the reserve is given up, so that what was promised can still be written. */
+static pf_status commit(pf_writer *writer, const pf_out *batch, pf_err *err)
+{
+    pf_status st = pf_db_commit(writer->db, batch, err);
+
+    if (st != PF_NO_SPACE || !pf_state_dir_release(writer->dir))
+        return st;
+    pf_log(PF_LOG_WARN, "state", "disk_full path=%s action=\"reserve released\"", writer->dir->path);
+    pf_err_clear(err);
+    return pf_db_commit(writer->db, batch, err);
+}
+
+static void finish(pf_writer *writer, pf_status st, int64_t commit_ns)
+{
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&writer->mutex);
+    writer->batch = NULL;
+    writer->done = true;
+    writer->status = st;
+    writer->commit_ns = commit_ns;
+    pthread_mutex_unlock(&writer->mutex);
+    if (write(writer->done_fd, &one, sizeof one) != (ssize_t)sizeof one)
+        pf_log(PF_LOG_ERROR, "state", "eventfd cannot be written");
+}
+
+static void *run(void *user)
+{
+    pf_writer *writer = user;
+
+    for (;;) {
+        const pf_out *batch = NULL;
+        int64_t       start_ns = 0;
+        pf_status     st = PF_OK;
+        pthread_mutex_lock(&writer->mutex);
+        while (!writer->batch && !writer->stopping)
+            pthread_cond_wait(&writer->wake, &writer->mutex);
+        batch = writer->batch;
+        pthread_mutex_unlock(&writer->mutex);
+        if (!batch)
+            return NULL;
+        start_ns = pf_clock_ns();
+        st = commit(writer, batch, &writer->err);
+        finish(writer, st, pf_clock_ns() - start_ns);
+    }
+}
+
+pf_status pf_writer_start(pf_db *db, pf_state_dir *dir, pf_writer **out, pf_err *err)
+{
+    pf_writer *writer = pf_calloc(1, sizeof *writer);
+
+    *out = NULL;
+    if (!writer)
+        return PF_FAIL_MEMORY(err, sizeof *writer);
+    writer->db = db;
+    writer->dir = dir;
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_cond_init(&writer->wake, NULL);
+    writer->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (writer->done_fd < 0 || pthread_create(&writer->thread, NULL, run, writer) != 0) {
+        if (writer->done_fd >= 0)
+            close(writer->done_fd);
+        pf_free(writer);
+        return PF_FAIL(err, PF_NO_SPACE, "cannot start the writer's thread");
+    }
+    *out = writer;
+    return PF_OK;
+}
+
+void pf_writer_stop(pf_writer *writer)
+{
+    if (!writer)
+        return;
+    pthread_mutex_lock(&writer->mutex);
+    writer->stopping = true;
+    pthread_cond_signal(&writer->wake);
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_join(writer->thread, NULL);
+    pthread_mutex_destroy(&writer->mutex);
+    pthread_cond_destroy(&writer->wake);
+    close(writer->done_fd);
+    pf_free(writer);
+}
+
+void pf_writer_give(pf_writer *writer, const pf_out *batch)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->batch = batch;
+    writer->done = false;
+    pthread_cond_signal(&writer->wake);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+int pf_writer_fd(const pf_writer *writer)
+{
+    return writer->done_fd;
+}
+
+bool pf_writer_take(pf_writer *writer, pf_status *st, int64_t *commit_ns, pf_err *err)
+{
+    uint64_t count = 0;
+    bool     done = false;
+
+    if (read(writer->done_fd, &count, sizeof count) < 0)
+        count = 0;
+    pthread_mutex_lock(&writer->mutex);
+    done = writer->done;
+    writer->done = false;
+    *st = writer->status;
+    *commit_ns = writer->commit_ns;
+    if (done && writer->status && err)
+        *err = writer->err;
+    pthread_mutex_unlock(&writer->mutex);
+    return done;
+}
