@@ -1,0 +1,186 @@
+/* planfarm-coordinator: the farm's queue, its plans and its blobs. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "coordinator/server.h"
+
+#ifndef PF_VERSION
+#define PF_VERSION "unknown"
+#endif
+
+static pf_server *running;
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    pf_server_stop(running);
+}
+
+static const char HELP[] =
+    "usage: planfarm-coordinator --state DIR [options]\n"
+    "\n"
+    "Keeps the farm's queue, plans and models in DIR, and serves clients and agents.\n"
+    "\n"
+    "  --state DIR          folder on a local disk; made when absent\n"
+    "  --listen ADDRESS     IPv4 address (127.0.0.1); others need keys\n"
+    "  --client-port N      ZeroMQ port for clients (7701); 0: any free one, see DIR/endpoints\n"
+    "  --agent-port N       ZeroMQ port for agents (7702)\n"
+    "  --http-port N        HTTP port for blobs, plans and metrics (7780)\n"
+    "  --http-url URL       what clients and agents are told instead of host and port, behind a proxy\n"
+    "  --map-bytes N        most that the job database may grow to (64 GiB)\n"
+    "  --reserve-bytes N    disk kept free so that running builds can end when it is full (16 MiB)\n"
+    "  --blobs-bytes N      most that models and plans may take (no limit)\n"
+    "  --blob-bytes N       largest single upload (1 TiB)\n"
+    "  --lease-ttl-ms N     a lease without a heartbeat ends after (30000)\n"
+    "  --heartbeat-ms N     agents beat every (10000)\n"
+    "  --backoff-ms N       wait after a first failure (2000)\n"
+    "  --any-file-system    also accept a state folder on a network file system\n"
+    "  --log FILTER         info, or component:level,... (warn)\n"
+    "  --version, --help\n"
+    "\n"
+    "Ends cleanly on SIGTERM and SIGINT. Exit codes: base/status.def; 0 after a clean end.\n";
+
+enum option_id {
+    OPTION_STATE = 1, OPTION_LISTEN, OPTION_CLIENT_PORT, OPTION_AGENT_PORT, OPTION_HTTP_PORT, OPTION_HTTP_URL, OPTION_MAP,
+    OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF, OPTION_ANY_FS, OPTION_LOG,
+    OPTION_VERSION, OPTION_HELP,
+};
+
+static const struct option long_options[] = {
+    { "state", required_argument, NULL, OPTION_STATE },
+    { "listen", required_argument, NULL, OPTION_LISTEN },
+    { "client-port", required_argument, NULL, OPTION_CLIENT_PORT },
+    { "agent-port", required_argument, NULL, OPTION_AGENT_PORT },
+    { "http-port", required_argument, NULL, OPTION_HTTP_PORT },
+    { "http-url", required_argument, NULL, OPTION_HTTP_URL },
+    { "map-bytes", required_argument, NULL, OPTION_MAP },
+    { "reserve-bytes", required_argument, NULL, OPTION_RESERVE },
+    { "blobs-bytes", required_argument, NULL, OPTION_BLOBS },
+    { "blob-bytes", required_argument, NULL, OPTION_BLOB },
+    { "lease-ttl-ms", required_argument, NULL, OPTION_TTL },
+    { "heartbeat-ms", required_argument, NULL, OPTION_HEARTBEAT },
+    { "backoff-ms", required_argument, NULL, OPTION_BACKOFF },
+    { "any-file-system", no_argument, NULL, OPTION_ANY_FS },
+    { "log", required_argument, NULL, OPTION_LOG },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+/* Errors   USAGE: not a number from 0 to limit. */
+static pf_status number(const char *text, const char *name, uint64_t limit, uint64_t *out, pf_err *err)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || *out > limit)
+        return PF_FAIL(err, PF_USAGE, "--%s %s: give a number from 0 to %llu", name, text, (unsigned long long)limit);
+    return PF_OK;
+}
+
+static pf_status port(const char *text, const char *name, int *out, pf_err *err)
+{
+    uint64_t  value = 0;
+    pf_status st = number(text, name, 65535, &value, err);
+
+    *out = (int)value;
+    return st;
+}
+
+static pf_status milliseconds(const char *text, const char *name, int64_t *out_ns, pf_err *err)
+{
+    uint64_t  value = 0;
+    pf_status st = number(text, name, 86400000, &value, err);
+
+    *out_ns = (int64_t)value * 1000000;
+    return st;
+}
+
+static pf_status take_option(int id, const char *name, const char *text, pf_server_options *o, pf_err *err)
+{
+    switch (id) {
+    case OPTION_STATE:       o->state = text;                                                  return PF_OK;
+    case OPTION_LISTEN:      o->listen = text;                                                 return PF_OK;
+    case OPTION_HTTP_URL:    o->http_url = text;                                               return PF_OK;
+    case OPTION_ANY_FS:      o->any_file_system = true;                                        return PF_OK;
+    case OPTION_LOG:         pf_log_set_filter(text);                                          return PF_OK;
+    case OPTION_CLIENT_PORT: return port(text, name, &o->client_port, err);
+    case OPTION_AGENT_PORT:  return port(text, name, &o->agent_port, err);
+    case OPTION_HTTP_PORT:   return port(text, name, &o->http_port, err);
+    case OPTION_MAP:         return number(text, name, UINT64_C(1) << 44, &o->map_bytes, err);
+    case OPTION_RESERVE:     return number(text, name, UINT64_C(1) << 40, &o->reserve_bytes, err);
+    case OPTION_BLOBS:       return number(text, name, UINT64_MAX, &o->blobs_limit_bytes, err);
+    case OPTION_BLOB:        return number(text, name, UINT64_C(1) << 44, &o->blob_limit_bytes, err);
+    case OPTION_TTL:         return milliseconds(text, name, &o->core.ttl_ns, err);
+    case OPTION_HEARTBEAT:   return milliseconds(text, name, &o->core.heartbeat_ns, err);
+    case OPTION_BACKOFF:     return milliseconds(text, name, &o->core.backoff_first_ns, err);
+    default:                 return PF_FAIL(err, PF_USAGE, "unknown option; see planfarm-coordinator --help");
+    }
+}
+
+/* *done: help or version was printed. */
+static pf_status parse(int argc, char **argv, pf_server_options *options, bool *done, pf_err *err)
+{
+    pf_status st = PF_OK;
+    int       index = 0;
+
+    opterr = 0;
+    for (int id = getopt_long(argc, argv, "", long_options, &index); id != -1 && !st;
+         id = getopt_long(argc, argv, "", long_options, &index)) {
+        if (id == OPTION_HELP || id == OPTION_VERSION) {
+            printf("%s", id == OPTION_HELP ? HELP : "planfarm-coordinator " PF_VERSION "\n");
+            *done = true;
+            return PF_OK;
+        }
+        st = take_option(id, id == '?' ? "" : long_options[index].name, optarg, options, err);
+    }
+    if (!st && optind < argc)
+        st = PF_FAIL(err, PF_USAGE, "\"%s\" is not understood; see planfarm-coordinator --help", argv[optind]);
+    if (!st && !options->state)
+        st = PF_FAIL(err, PF_USAGE, "--state DIR is missing; see planfarm-coordinator --help");
+    return st;
+}
+
+static pf_status serve(const pf_server_options *options, pf_err *err)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    pf_status        st = pf_server_open(options, &running, err);
+
+    if (st)
+        return st;
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    fprintf(stderr, "planfarm-coordinator: %s", pf_server_endpoints(running));
+    st = pf_server_run(running, err);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    pf_server_close(running);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    pf_server_options options;
+    pf_err            err = { 0 };
+    bool              done = false;
+    pf_status         st = PF_OK;
+
+    signal(SIGPIPE, SIG_IGN);
+    pf_log_to_stderr();
+    pf_log_set_filter(NULL);
+    pf_server_options_init(&options);
+    options.software = "planfarm " PF_VERSION;
+    st = parse(argc, argv, &options, &done, &err);
+    if (!st && !done)
+        st = serve(&options, &err);
+    if (st)
+        fprintf(stderr, "planfarm-coordinator: %s\n", err.msg);
+    return pf_status_exit_code(st);
+}

@@ -1,0 +1,598 @@
+#include "coordinator/server.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "coordinator/db.h"
+#include "coordinator/http.h"
+#include "coordinator/metrics.h"
+#include "coordinator/models.h"
+#include "coordinator/router.h"
+#include "coordinator/state_dir.h"
+#include "coordinator/verifier.h"
+#include "coordinator/writer.h"
+
+enum {
+    BATCH_MESSAGES = 512,               /* stepped before the sockets are looked at again */
+    BATCH_WRITES_MAX = 8192,            /* with so many waiting for the writer, no more are read */
+    TURN_MS_MAX = 1000,                 /* the loop turns at least so often: time jumps are seen by it */
+    FIND_BLOBS_MAX = 16384,
+    ENDPOINTS_BYTES = 1024,
+};
+
+#define HOUSEKEEPING_NS (INT64_C(1) * 1000000000)
+#define READER_CHECK_NS (INT64_C(10) * 1000000000)
+
+struct pf_server {
+    pf_server_options options;
+    pf_state_dir      dir;
+    pf_db            *db;
+    pf_store         *store;
+    pf_core          *core;
+    pf_models        *models;
+    pf_writer        *writer;
+    pf_verifier      *verifier;
+    pf_metrics       *metrics;
+    pf_http          *http;
+    void             *context;
+    pf_router         clients, agents;
+    pf_signing_key    key;
+    Pf__SigningKey    key_message;
+    const Pf__SigningKey *key_list[1];
+    pf_buf            keys_text;
+    pf_server_counts  counts;
+    int               stop_fd;
+    pf_out            batch[2];         /* the one being filled, and the one being committed */
+    int               filling;          /* index of the first */
+    bool              committing;
+    int64_t           batch_start_ns[2];
+    int64_t           housekeeping_ns, readers_ns;
+    pf_digest        *missing;          /* for FIND_BLOBS */
+    char              endpoints[ENDPOINTS_BYTES];
+};
+
+void pf_server_options_init(pf_server_options *options)
+{
+    *options = (pf_server_options){
+        .listen = "127.0.0.1", .http_url = "", .software = "planfarm", .client_port = 7701, .agent_port = 7702,
+        .http_port = 7780, .map_bytes = UINT64_C(64) << 30, .reserve_bytes = UINT64_C(16) << 20,
+        .blob_limit_bytes = UINT64_C(1) << 40,
+    };
+    pf_core_config_init(&options->core);
+}
+
+static pf_now now(void)
+{
+    return (pf_now){ .boot_ns = pf_clock_boot_ns(), .wall_ns = pf_clock_wall_ns() };
+}
+
+/* ---- opening */
+
+/* Without keys nobody is asked who he is, so nobody from outside may come. */
+static pf_status check_listen(const char *address, pf_err *err)
+{
+    if (strncmp(address, "127.", 4) == 0)
+        return PF_OK;
+    return PF_FAIL(err, PF_DENIED, "listening on %s would let anyone on the network in: make keys first (planfarm keys new), "
+                   "or listen on 127.0.0.1", address);
+}
+
+static pf_status open_state(pf_server *server, pf_err *err)
+{
+    const pf_server_options *o = &server->options;
+    char                     path[PATH_MAX] = "";
+    pf_status                st = pf_state_dir_open(o->state, o->reserve_bytes, o->any_file_system, &server->dir, err);
+
+    if (!st)
+        st = pf_state_dir_join(&server->dir, "endpoints", path, sizeof path, err);
+    if (!st)
+        unlink(path);           /* of a process that was killed */
+    if (!st)
+        st = pf_state_dir_join(&server->dir, "keys", path, sizeof path, err);
+    if (!st)
+        st = pf_signing_key_open(path, "farm-1", &server->key, err);
+    if (!st)
+        st = pf_state_dir_join(&server->dir, "blobs", path, sizeof path, err);
+    if (!st)
+        st = pf_store_open(path, o->blobs_limit_bytes, &server->store, err);
+    if (!st)
+        st = pf_state_dir_join(&server->dir, "db", path, sizeof path, err);
+    if (!st)
+        st = pf_db_open(path, o->map_bytes, &server->db, err);
+    return st;
+}
+
+static pf_status open_sockets(pf_server *server, pf_err *err)
+{
+    const pf_server_options *o = &server->options;
+    pf_http_options          http = { .address = o->listen, .port = o->http_port, .blob_limit_bytes = o->blob_limit_bytes,
+                                      .store = server->store, .db = server->db, .metrics = server->metrics };
+    pf_status                st = PF_OK;
+
+    server->context = zmq_ctx_new();
+    if (!server->context)
+        return PF_FAIL(err, PF_NO_SPACE, "cannot start ZeroMQ: %s", strerror(errno));
+    st = pf_router_open(server->context, PF_ROLE_CLIENT, o->listen, o->client_port, &server->clients, err);
+    if (!st)
+        st = pf_router_open(server->context, PF_ROLE_AGENT, o->listen, o->agent_port, &server->agents, err);
+    pf_buf_init(&server->keys_text, 4096);
+    if (!st)
+        st = pf_public_key_write(&server->key.public_key, &server->keys_text, err);
+    http.keys_text = (const char *)server->keys_text.data;
+    if (!st)
+        st = pf_http_start(&http, &server->http, err);
+    return st;
+}
+
+static void tell_core_of_itself(pf_server *server)
+{
+    pf_core_config *config = &server->options.core;
+
+    pf__signing_key__init(&server->key_message);
+    server->key_message.name = server->key.public_key.name;
+    server->key_message.public_key = (ProtobufCBinaryData){ PF_PUBLIC_KEY_BYTES, server->key.public_key.byte };
+    server->key_list[0] = &server->key_message;
+    config->keys = server->key_list;
+    config->keys_count = 1;
+    config->software = server->options.software;
+    config->http_url = server->options.http_url;
+    config->http_port = (uint32_t)pf_http_port(server->http);
+    randombytes_buf(&config->random_seed, sizeof config->random_seed);
+    randombytes_buf(config->index_seed, sizeof config->index_seed);
+}
+
+/* The new epoch is on disk before anybody hears of it. */
+static pf_status start_core(pf_server *server, pf_err *err)
+{
+    pf_out   *out = &server->batch[server->filling];
+    pf_status st = PF_OK;
+
+    tell_core_of_itself(server);
+    st = pf_core_new(&server->options.core, &server->core, err);
+    if (!st)
+        st = pf_db_load(server->db, server->core, err);
+    if (!st)
+        st = pf_core_start(server->core, now(), out, err);
+    if (!st)
+        st = pf_core_check(server->core, err);
+    if (!st)
+        st = pf_db_commit(server->db, out, err);
+    pf_out_reset(out);
+    return st;
+}
+
+static pf_status publish_endpoints(pf_server *server, pf_err *err)
+{
+    char          path[PATH_MAX] = "";
+    pf_core_stats stats;
+    pf_status     st = pf_state_dir_join(&server->dir, "endpoints", path, sizeof path, err);
+
+    pf_core_stats_get(server->core, now(), &stats);
+    snprintf(server->endpoints, sizeof server->endpoints,
+             "{\"client\": \"%s\", \"agent\": \"%s\", \"http\": \"http://%s:%d\", \"pid\": %d, \"epoch\": %llu}\n",
+             server->clients.endpoint, server->agents.endpoint, server->options.listen, pf_http_port(server->http),
+             (int)getpid(), (unsigned long long)stats.epoch);
+    return st ? st : pf_file_write(path, server->endpoints, strlen(server->endpoints), err);
+}
+
+pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_err *err)
+{
+    pf_server *server = pf_calloc(1, sizeof *server);
+    pf_status  st = PF_OK;
+
+    *out = NULL;
+    if (!server)
+        return PF_FAIL_MEMORY(err, sizeof *server);
+    server->options = *options;
+    server->dir.lock_fd = -1;
+    server->counts.commit_seconds.first = server->counts.ack_seconds.first = 1e-4;
+    server->counts.batch_writes.first = 1;
+    pf_out_init(&server->batch[0]);
+    pf_out_init(&server->batch[1]);
+    server->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    server->missing = pf_calloc(FIND_BLOBS_MAX, sizeof *server->missing);
+    st = server->stop_fd < 0 || !server->missing ? PF_FAIL(err, PF_NO_SPACE, "out of memory or file descriptors") : PF_OK;
+    if (!st)
+        st = check_listen(options->listen, err);
+    if (!st)
+        st = open_state(server, err);
+    if (!st)
+        st = pf_metrics_new(&server->metrics, err);
+    if (!st)
+        st = pf_models_new(server->store, &server->models, err);
+    if (!st)
+        st = open_sockets(server, err);
+    if (!st)
+        st = start_core(server, err);
+    if (!st)
+        st = pf_writer_start(server->db, &server->dir, &server->writer, err);
+    if (!st)
+        st = pf_verifier_start(server->store, &server->key, &server->verifier, err);
+    if (!st)
+        st = publish_endpoints(server, err);
+    if (st) {
+        pf_server_close(server);
+        return st;
+    }
+    *out = server;
+    return PF_OK;
+}
+
+void pf_server_close(pf_server *server)
+{
+    char path[PATH_MAX] = "";
+
+    if (!server)
+        return;
+    if (server->endpoints[0] && pf_state_dir_join(&server->dir, "endpoints", path, sizeof path, NULL) == PF_OK)
+        unlink(path);
+    pf_http_stop(server->http);
+    pf_verifier_stop(server->verifier);
+    pf_writer_stop(server->writer);
+    pf_router_close(&server->clients);
+    pf_router_close(&server->agents);
+    if (server->context)
+        zmq_ctx_term(server->context);
+    pf_core_free(server->core);
+    pf_models_free(server->models);
+    pf_metrics_free(server->metrics);
+    pf_db_close(server->db);
+    pf_store_close(server->store);
+    pf_signing_key_clear(&server->key);
+    pf_buf_clear(&server->keys_text);
+    pf_out_clear(&server->batch[0]);
+    pf_out_clear(&server->batch[1]);
+    pf_free(server->missing);
+    if (server->stop_fd >= 0)
+        close(server->stop_fd);
+    pf_state_dir_close(&server->dir);
+    pf_free(server);
+}
+
+const char *pf_server_endpoints(const pf_server *server)
+{
+    return server->endpoints;
+}
+
+void pf_server_stop(pf_server *server)
+{
+    uint64_t one = 1;
+    ssize_t  wrote = write(server->stop_fd, &one, sizeof one);
+
+    (void)wrote;        /* it fails only when it is readable already */
+}
+
+/* ---- one step */
+
+static pf_status step(pf_server *server, const pf_event *event, pf_err *err)
+{
+    return pf_step(server->core, event, now(), &server->batch[server->filling], err);
+}
+
+static pf_router *router_of(pf_server *server, uint64_t peer)
+{
+    return pf_router_role_of(peer) == PF_ROLE_AGENT ? &server->agents : &server->clients;
+}
+
+/* ---- messages in */
+
+static void answer_bad_frame(pf_server *server, uint64_t peer, const pf_wire_header *asked, pf_status st, const pf_err *why)
+{
+    pf_wire_header header = { .correlation_id = asked->msg_id };
+    Pf__Error      error = PF__ERROR__INIT;
+    pf_buf         frame = { 0 };
+
+    error.exit_code = (uint32_t)pf_status_exit_code(st);
+    error.message = (char *)why->msg;
+    pf_buf_init(&frame, PF_WIRE_FRAME_BYTES);
+    if (pf_wire_pack(PF_MSG_ERROR, &header, &error.base, &frame, NULL) == PF_OK)
+        pf_router_send(router_of(server, peer), peer, frame.data, frame.size);
+    pf_buf_clear(&frame);
+}
+
+/* The blobs that a request names are looked up here, so that the core needs no files. */
+static pf_status look_up_model(pf_server *server, const Pf__Submit *submit, pf_event *event, pf_err *err)
+{
+    pf_digest model = { 0 };
+
+    if (submit->model_digest.len != sizeof model.byte)
+        return PF_OK;           /* the core refuses it */
+    memcpy(model.byte, submit->model_digest.data, sizeof model.byte);
+    return pf_models_missing(server->models, &model, &event->missing, &event->missing_count, err);
+}
+
+static pf_status look_up_blobs(pf_server *server, const Pf__FindBlobs *asked, pf_event *event, pf_err *err)
+{
+    if (asked->n_digest > FIND_BLOBS_MAX)
+        return PF_FAIL(err, PF_INVALID, "more than %d blobs are asked for at once", FIND_BLOBS_MAX);
+    event->missing = server->missing;
+    for (size_t i = 0; i < asked->n_digest; i++) {
+        pf_digest *digest = &server->missing[event->missing_count];
+        if (asked->digest[i].len != sizeof digest->byte)
+            return PF_FAIL(err, PF_INVALID, "a digest has %zu bytes, not %d", asked->digest[i].len, PF_DIGEST_BYTES);
+        memcpy(digest->byte, asked->digest[i].data, sizeof digest->byte);
+        if (pf_store_has(server->store, digest, NULL))
+            pf_store_touch(server->store, digest);
+        else
+            event->missing_count++;
+    }
+    return PF_OK;
+}
+
+/* Plans that the answer would name: those whose bytes are gone, at the front of server->missing. */
+static pf_status look_up_plans(pf_server *server, pf_event *event, pf_err *err)
+{
+    const pf_digest *asked = NULL;
+    uint32_t         count = 0;
+    pf_status        st = pf_core_ask(server->core, event, &asked, &count, err);
+
+    event->absent = server->missing;
+    for (uint32_t i = 0; i < count && !st; i++)
+        if (pf_store_has(server->store, &asked[i], NULL))
+            pf_store_touch(server->store, &asked[i]);
+        else
+            server->missing[event->absent_count++] = asked[i];
+    return st;
+}
+
+static pf_status look_up(pf_server *server, pf_event *event, pf_err *err)
+{
+    const pf_message *message = event->message;
+    pf_status         st = PF_OK;
+
+    if (message->info->type == PF_MSG_FIND_BLOBS)
+        return look_up_blobs(server, (const Pf__FindBlobs *)message->body, event, err);
+    if (message->info->type == PF_MSG_SUBMIT)
+        st = look_up_model(server, (const Pf__Submit *)message->body, event, err);
+    if (!st && (message->info->type == PF_MSG_SUBMIT || message->info->type == PF_MSG_PLAN_LOOKUP))
+        st = look_up_plans(server, event, err);
+    return st;
+}
+
+static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer, zmq_msg_t *frame, pf_err *err)
+{
+    pf_message message = { 0 };
+    pf_err     why = { 0 };
+    pf_status  st = pf_wire_unpack(zmq_msg_data(frame), zmq_msg_size(frame), router->role, PF_ROLE_COORD, &message, &why);
+    pf_event   event = { .kind = PF_EVENT_MESSAGE, .peer = peer, .message = &message, .grants = UINT32_MAX };
+
+    if (!st)
+        st = look_up(server, &event, &why);
+    if (st == PF_INVALID && !message.body) {
+        router->dropped++;
+        st = PF_OK;
+    } else if (st) {
+        answer_bad_frame(server, peer, &message.header, st, &why);
+        st = PF_OK;
+    } else {
+        st = step(server, &event, err);
+    }
+    pf_message_clear(&message);
+    return st;
+}
+
+/* Reads from both sockets in turn. True while something came and there is room for more. */
+static pf_status read_frames(pf_server *server, pf_err *err)
+{
+    pf_router *routers[] = { &server->clients, &server->agents };
+    pf_status  st = PF_OK;
+    int        quiet = 0;
+
+    for (int i = 0; quiet < 2 && i < BATCH_MESSAGES && !st; i++) {
+        zmq_msg_t frame;
+        uint64_t  peer = 0;
+        if (!pf_router_receive(routers[i % 2], &peer, &frame)) {
+            quiet++;
+            continue;
+        }
+        quiet = 0;
+        st = take_frame(server, routers[i % 2], peer, &frame, err);
+        zmq_msg_close(&frame);
+    }
+    return st;
+}
+
+/* ---- messages out */
+
+static pf_status send_all(pf_server *server, const pf_out *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < out->sends_count && !st; i++) {
+        const pf_send *s = &out->send[i];
+        pf_event       failed = { .kind = PF_EVENT_SEND_FAILED, .peer = s->peer, .lease = s->lease };
+        if (pf_router_send(router_of(server, s->peer), s->peer, out->bytes.data + s->at, s->bytes))
+            continue;
+        if (s->type == PF_MSG_OFFER)
+            st = step(server, &failed, err);
+    }
+    for (uint32_t i = 0; i < out->verifies_count && !st; i++)
+        st = pf_verifier_give(server->verifier, out, &out->verify[i], err);
+    return st;
+}
+
+static void note_batch(pf_server *server, const pf_out *out, int64_t commit_ns, int64_t start_ns)
+{
+    pf_histogram_add(&server->counts.commit_seconds, (double)commit_ns / 1e9);
+    pf_histogram_add(&server->counts.ack_seconds, (double)(pf_clock_ns() - start_ns) / 1e9);
+    pf_histogram_add(&server->counts.batch_writes, out->writes_count);
+}
+
+/* The writer is done with its batch: what it promised may be told. */
+static pf_status release_committed(pf_server *server, pf_err *err)
+{
+    int       index = 1 - server->filling;
+    int64_t   commit_ns = 0;
+    pf_status st = PF_OK;
+
+    if (!pf_writer_take(server->writer, &st, &commit_ns, err))
+        return PF_OK;
+    if (st)
+        return st;
+    server->committing = false;
+    note_batch(server, &server->batch[index], commit_ns, server->batch_start_ns[index]);
+    st = send_all(server, &server->batch[index], err);
+    pf_out_reset(&server->batch[index]);
+    return st;
+}
+
+/* Hands the filled batch on: to the writer when it writes, at once to the sockets when it does not.  Never past a batch
+   that is still being written: an answer may speak of what stands in it. */
+static pf_status release_filled(pf_server *server, pf_err *err)
+{
+    pf_out   *out = &server->batch[server->filling];
+    pf_status st = PF_OK;
+
+    if (server->committing || (out->writes_count == 0 && out->sends_count == 0 && out->verifies_count == 0))
+        return PF_OK;
+    server->filling = 1 - server->filling;
+    if (out->writes_count) {
+        server->committing = true;
+        pf_writer_give(server->writer, out);
+        return PF_OK;
+    }
+    st = send_all(server, out, err);
+    pf_out_reset(out);
+    return st;
+}
+
+/* ---- now and then */
+
+static pf_status watch_disk(pf_server *server, pf_err *err)
+{
+    static const char full[] = "the coordinator's disk is full: make room there; nothing that was accepted is lost";
+    uint64_t          used = 0, limit = 0;
+    bool              refuse = false;
+    pf_event          event = { .kind = PF_EVENT_SPACE };
+
+    server->counts.free_bytes = pf_state_dir_free_bytes(&server->dir);
+    pf_db_usage(server->db, &used, &limit);
+    refuse = !pf_state_dir_reserve(&server->dir) || server->counts.free_bytes < server->options.reserve_bytes ||
+             used > limit - limit / 8;
+    if (refuse == server->counts.refusing)
+        return PF_OK;
+    server->counts.refusing = refuse;
+    pf_metrics_set_refusal(server->metrics, refuse ? full : NULL);
+    pf_log(PF_LOG_WARN, "state", "disk refusing=%d free_bytes=%llu", refuse, (unsigned long long)server->counts.free_bytes);
+    event.text = refuse ? full : NULL;
+    return step(server, &event, err);
+}
+
+static pf_status keep_house(pf_server *server, pf_err *err)
+{
+    int64_t   now_ns = pf_clock_ns();
+    pf_status st = PF_OK;
+
+    if (now_ns < server->housekeeping_ns)
+        return PF_OK;
+    server->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
+    server->counts.blobs_bytes = pf_store_bytes_used(server->store);
+    server->counts.blobs_count = pf_store_blob_count(server->store);
+    st = watch_disk(server, err);
+    pf_metrics_gather(server->metrics, server->core, now(), server->db, &server->counts, &server->clients, &server->agents);
+    if (now_ns >= server->readers_ns) {
+        server->readers_ns = now_ns + READER_CHECK_NS;
+        pf_db_check_readers(server->db);
+    }
+    return st;
+}
+
+static pf_status take_verdicts(pf_server *server, pf_err *err)
+{
+    pf_status   st = PF_OK;
+    pf_verdict *verdict = pf_verifier_take(server->verifier);
+
+    for (; verdict; verdict = st ? NULL : pf_verifier_take(server->verifier)) {
+        st = step(server, &verdict->event, err);
+        pf_free(verdict);
+    }
+    return st;
+}
+
+/* ---- the loop */
+
+static int wait_ms(const pf_server *server)
+{
+    int64_t left_ns = pf_core_next_ns(server->core) - pf_clock_boot_ns();
+
+    if (left_ns <= 0)
+        return 0;
+    return left_ns > TURN_MS_MAX * PF_NS_PER_MS ? TURN_MS_MAX : (int)(left_ns / PF_NS_PER_MS) + 1;
+}
+
+static bool is_full(const pf_server *server)
+{
+    return server->committing && server->batch[server->filling].writes_count > BATCH_WRITES_MAX;
+}
+
+/* Waits for something to do.  False when told to stop. */
+static bool wait_for_work(pf_server *server)
+{
+    zmq_pollitem_t items[] = {
+        { NULL, server->stop_fd, ZMQ_POLLIN, 0 },
+        { NULL, pf_writer_fd(server->writer), ZMQ_POLLIN, 0 },
+        { NULL, pf_verifier_fd(server->verifier), ZMQ_POLLIN, 0 },
+        { server->clients.socket, 0, ZMQ_POLLIN, 0 },
+        { server->agents.socket, 0, ZMQ_POLLIN, 0 },
+    };
+
+    if (zmq_poll(items, is_full(server) ? 3 : 5, wait_ms(server)) < 0)
+        return true;            /* EINTR: look again */
+    return !(items[0].revents & ZMQ_POLLIN);
+}
+
+static pf_status turn(pf_server *server, pf_err *err)
+{
+    pf_event  tick = { .kind = PF_EVENT_TICK };
+    pf_status st = PF_OK;
+
+    if (server->batch[server->filling].writes_count == 0)
+        server->batch_start_ns[server->filling] = pf_clock_ns();
+    if (server->committing)
+        st = release_committed(server, err);
+    if (!st && !is_full(server))
+        st = read_frames(server, err);
+    if (!st)
+        st = take_verdicts(server, err);
+    if (!st)
+        st = keep_house(server, err);
+    if (!st)
+        st = step(server, &tick, err);
+    if (!st)
+        st = release_filled(server, err);
+    return st;
+}
+
+/* What is being committed at the end is still told: the writer finishes its batch in any case. */
+static pf_status finish(pf_server *server, pf_err *err)
+{
+    zmq_pollitem_t item = { NULL, pf_writer_fd(server->writer), ZMQ_POLLIN, 0 };
+    pf_status      st = PF_OK;
+
+    for (int i = 0; i < 3 && !st; i++) {
+        if (server->committing && zmq_poll(&item, 1, 5000) > 0)
+            st = release_committed(server, err);
+        if (!st)
+            st = release_filled(server, err);
+    }
+    return st;
+}
+
+pf_status pf_server_run(pf_server *server, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    pf_metrics_set_refusal(server->metrics, NULL);
+    while (!st && wait_for_work(server))
+        st = turn(server, err);
+    pf_metrics_set_refusal(server->metrics, "stopping");
+    return st ? st : finish(server, err);
+}
