@@ -29,3 +29,12 @@ function(pf_protobuf_c target proto)
   set_source_files_properties(${stem}.c PROPERTIES COMPILE_OPTIONS "-w")
   target_link_libraries(${target} PUBLIC PkgConfig::PROTOBUF_C)
 endfunction()
+
+# pf_embed(TARGET file symbol): the text of a file as `const char symbol[]`, for code that is compiled at run time.
+function(pf_embed target file symbol)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DIN=${file} -DOUT=${out} -DSYMBOL=${symbol} -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+endfunction()

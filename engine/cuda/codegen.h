@@ -36,6 +36,10 @@ typedef struct cg_context {
     int       var_count;
     int32_t   next_id;
     cg_memo  *memo; uint32_t memo_count, memo_capacity;
+    /* Tracing: loads emit nothing but say what they would read. Shows the strides of a value that moves alone lead to. */
+    bool      tracing;
+    uint32_t  traced_input;
+    cg_index  traced_address;
     pf_err   *err;
 } cg_context;
 

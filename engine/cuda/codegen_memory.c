@@ -198,6 +198,11 @@ int32_t cg_load(cg_context *cg, uint32_t input, const pf_value *value, const cg_
 {
     cg_index address = cg_address(cg, cg->problem->in_layout[input], value, point);
 
+    if (cg->tracing) {
+        cg->traced_input = input;
+        cg->traced_address = address;
+        return ++cg->next_id;
+    }
     return load(cg, input, value->dtype, point, &address);
 }
 

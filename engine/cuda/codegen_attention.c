@@ -1,0 +1,114 @@
+#include "engine/cuda/codegen_attention.h"
+
+#include <string.h>
+
+#include "engine/cuda/attention_form.h"
+#include "engine/op.h"
+#include "engine/ops/attrs.h"
+
+extern const char pf_nvrtc_attention[];     /* kernels/nvrtc/attention.cuh */
+
+enum { SOURCE_LIMIT_BYTES = 1 << 20, KEYS_PER_TILE = 64, HEAD_DIM_MAX = 128 };
+
+static void print_strided(pf_buf *out, const char *name, const pf_strided *s)
+{
+    pf_buf_printf(out, "#define %s_AT %lldLL\n#define %s_B %lldLL\n#define %s_H %lldLL\n#define %s_S %lldLL\n", name, (long long)s->first, name,
+                  (long long)s->batch, name, (long long)s->head, name, (long long)s->position);
+}
+
+static int64_t causal_shift(const pf_attention_form *form)
+{
+    return ((const pf_attention_attrs *)form->node->attrs)->causal == PF_CAUSAL_BOTTOM_RIGHT ? form->keys - form->queries : 0;
+}
+
+static void print_defines(const pf_problem *p, const pf_attention_form *form, int warps, pf_buf *out)
+{
+    bool half = pf_graph_value(p->graph, form->node->in[0])->dtype == PF_F16;
+    bool causal = ((const pf_attention_attrs *)form->node->attrs)->causal != PF_CAUSAL_NONE;
+
+    pf_buf_printf(out, "#define HEAD %lld\n#define SQ %lld\n#define SKV %lld\n#define GROUP %lld\n#define WARPS %d\n", (long long)form->head_dim,
+                  (long long)form->queries, (long long)form->keys, (long long)(form->heads / form->kv_heads), warps);
+    pf_buf_printf(out, "#define CAUSAL %d\n#define CAUSAL_SHIFT %lld\n#define SCALE_LOG2 %.9ef\n#define MASKED %d\n", causal, (long long)causal_shift(form),
+                  form->scale * 1.44269504088896340736, form->mask != PF_NONE);
+    pf_buf_printf(out, "#define MMA \"f32.%s.%s.f32\"\n", half ? "f16" : "bf16", half ? "f16" : "bf16");
+    pf_buf_printf(out, "__device__ __forceinline__ unsigned pack2(float low, float high) { unsigned r; asm(\"cvt.rn.%sx2.f32 %%0, %%1, %%2;\" : \"=r\"(r) : "
+                       "\"f\"(high), \"f\"(low)); return r; }\n", half ? "f16" : "bf16");
+    print_strided(out, "Q", &form->q);
+    print_strided(out, "K", &form->k);
+    print_strided(out, "V", &form->v);
+    print_strided(out, "O", &form->y);
+    pf_buf_printf(out, "#define Q ((const f16 *)in%u)\n#define K ((const f16 *)in%u)\n#define VALUES ((const f16 *)in%u)\n#define Y ((f16 *)out0)\n",
+                  form->q.input, form->k.input, form->v.input);
+}
+
+/* "const T *in0, ..., " of the inputs, as parameters or as arguments. */
+static void print_inputs(const pf_problem *p, bool types, pf_buf *out)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++) {
+        if (types) pf_buf_printf(out, "const %s *__restrict__ ", cg_storage_type(pf_graph_value(p->graph, p->graph->inputs[i])->dtype));
+        pf_buf_printf(out, "in%u, ", i);
+    }
+}
+
+/* Loop variables 0..3 are batch, head, query and key; the mask broadcasts to them. A true element of a boolean mask attends. */
+static bool print_mask(const pf_problem *p, const pf_attention_form *form, pf_buf *out, pf_err *err)
+{
+    const pf_value *mask = pf_graph_value(p->graph, form->mask);
+    int64_t         extent[4] = { form->batch, form->heads, form->queries, form->keys };
+    cg_context      cg;
+    cg_point        point = { .rank = mask->shape.rank };
+    pf_buf          body = {0};
+    int32_t         id = 0;
+
+    pf_buf_init(&body, SOURCE_LIMIT_BYTES);
+    cg_context_init(&cg, p, &body, form->keys % 2 ? 1 : 2, err);
+    memcpy(cg.var_extent, extent, sizeof extent);
+    cg.var_count = 4;
+    cg.lane_var = 3;
+    for (int d = 0; d < mask->shape.rank; d++)
+        if (mask->shape.dim[d] != 1) point.at[d] = cg_index_var(4 - mask->shape.rank + d);
+    id = cg_eval(&cg, form->mask, &point);
+    pf_buf_printf(out, "#define V %d\n__device__ __forceinline__ void add_mask(", cg.vector);
+    print_inputs(p, true, out);
+    pf_buf_printf(out, "const idx i0, const idx i1, const idx i2, const idx first, float m[2])\n{\n  for (int k = 0; k < 2; k += V) {\n  const idx i3 = first + k;\n"
+                       "  if (i3 >= SKV) break;\n");
+    pf_buf_put(out, body.data, body.size);
+    if (mask->dtype == PF_BOOL) pf_buf_printf(out, "  LANES if (!v%d[l]) m[k + l] = __int_as_float(0xff800000);\n  }\n}\n", id);
+    else pf_buf_printf(out, "  LANES m[k + l] += v%d[l] * 1.44269504f;\n  }\n}\n#undef V\n", id);
+    if (mask->dtype == PF_BOOL) pf_buf_printf(out, "#undef V\n");
+    pf_buf_printf(out, "#define MASK_ARGUMENTS ");
+    print_inputs(p, false, out);
+    pf_buf_printf(out, "\n");
+    cg_context_clear(&cg);
+    pf_buf_clear(&body);
+    return id > 0;
+}
+
+pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, pf_err *err)
+{
+    pf_attention_form form;
+    const char       *reason = pf_attention_read(p, &form);
+    int64_t           row = (form.head_dim + 63) / 64 * 64;
+
+    memset(out, 0, sizeof *out);
+    if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
+    if (form.head_dim % 16 || form.head_dim > HEAD_DIM_MAX || form.heads % form.kv_heads)
+        return PF_FAIL(err, PF_UNSUPPORTED, "head dim %lld is no multiple of 16 up to %d", (long long)form.head_dim, HEAD_DIM_MAX);
+    pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
+    pf_buf_printf(&out->source, "%stypedef long long idx;\n", cg_prelude);
+    print_defines(p, &form, warps, &out->source);
+    if (form.mask != PF_NONE && !print_mask(p, &form, &out->source, err)) {
+        pf_program_clear(out);
+        return PF_FAIL(err, PF_NO_SPACE, "out of memory");
+    }
+    pf_buf_printf(&out->source, "#define PARAMETERS ");
+    print_inputs(p, true, &out->source);
+    pf_buf_printf(&out->source, "%s *__restrict__ out0\n%s", cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[0])->dtype), pf_nvrtc_attention);
+    out->grid[0] = (uint32_t)((form.queries + 16 * warps - 1) / (16 * warps));
+    out->grid[1] = (uint32_t)form.heads;
+    out->grid[2] = (uint32_t)form.batch;
+    out->block[0] = (uint32_t)(32 * warps);
+    out->block[1] = out->block[2] = 1;
+    out->shared_bytes = (uint32_t)(4 * KEYS_PER_TILE * row * 2);
+    return out->source.failed ? PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES) : PF_OK;
+}

@@ -1,0 +1,10 @@
+/* Attention as one kernel: the text of kernels/nvrtc/attention.cuh with sizes, strides and mask of the problem in front. */
+#ifndef PF_ENGINE_CUDA_CODEGEN_ATTENTION_H
+#define PF_ENGINE_CUDA_CODEGEN_ATTENTION_H
+
+#include "engine/cuda/program.h"
+
+/* warps: 1..8 per block, 16 queries each. Errors   UNSUPPORTED: moves that are no strides, or a head dim that is no multiple of 16 up to 128. */
+pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, pf_err *err);
+
+#endif

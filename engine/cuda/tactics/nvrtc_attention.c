@@ -1,0 +1,43 @@
+/* Attention by one kernel of our own for any strides, masks and grouped heads.  Tuning "w=<warps per block>": 16 queries each. */
+#include <stdio.h>
+
+#include "engine/cuda/attention_form.h"
+#include "engine/cuda/codegen_attention.h"
+#include "engine/cuda/tactics.h"
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    (void)device;
+    return pf_attention_declines(p);
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    static const int warps[] = { 4, 2, 1, 8 };
+    pf_status        st = PF_OK;
+
+    (void)device;
+    (void)p;
+    for (size_t i = 0; i < (effort < 1 ? 1u : 4u) && !st; i++) st = pf_tuning_add(out, err, "w=%d", warps[i]);
+    return st;
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_program program = {0};
+    int        warps = 0;
+    pf_status  st = PF_OK;
+
+    *out = NULL;
+    if (sscanf(tuning, "w=%d", &warps) != 1 || warps < 1 || warps > 8) return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
+    st = pf_codegen_attention(p, warps, &program, err);
+    if (!st) st = pf_program_prepare(device, &pf_tactic_nvrtc_attention, p, &program, saved, saved_bytes, out, err);
+    pf_program_clear(&program);
+    return st;
+}
+
+const pf_tactic pf_tactic_nvrtc_attention = {
+    .name = "nvrtc_attention", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
+    .declines = declines, .tunings = tunings, .prepare = prepare,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};
