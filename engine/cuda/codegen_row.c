@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/cuda/codegen_loop.h"
+#include "engine/cuda/codegen_reduce.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
@@ -18,10 +19,7 @@ typedef struct row_form {
 } row_form;
 
 static const char reductions[] =
-    "struct op_sum { static __device__ float of(float a, float b) { return a + b; } };\n"
-    "struct op_max { static __device__ float of(float a, float b) { return a > b || a != a ? a : b; } };\n"
-    "struct op_min { static __device__ float of(float a, float b) { return a < b || a != a ? a : b; } };\n"
-    "struct op_prod { static __device__ float of(float a, float b) { return a * b; } };\n"
+    CG_REDUCTION_FUNCTORS
     "template <class O> __device__ __forceinline__ float across(float v) {\n"
     "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(0xffffffffu, v, m));\n"
     "  if (T > 32) {\n"
@@ -35,20 +33,6 @@ static const char reductions[] =
     "  return v;\n"
     "}\n";
 
-/* reduce: what each element contributes, how contributions join, what the row's number is. D is the row's length. */
-static const struct { const char *map, *join, *identity, *finish; } modes[] = {
-    [PF_REDUCE_SUM]         = { "x", "op_sum", "0.0f", "r" },
-    [PF_REDUCE_MEAN]        = { "x", "op_sum", "0.0f", "r / (float)D" },
-    [PF_REDUCE_MAX]         = { "x", "op_max", "__int_as_float(0xff800000)", "r" },
-    [PF_REDUCE_MIN]         = { "x", "op_min", "__int_as_float(0x7f800000)", "r" },
-    [PF_REDUCE_PROD]        = { "x", "op_prod", "1.0f", "r" },
-    [PF_REDUCE_L1]          = { "fabsf(x)", "op_sum", "0.0f", "r" },
-    [PF_REDUCE_L2]          = { "x * x", "op_sum", "0.0f", "sqrtf(r)" },
-    [PF_REDUCE_LOG_SUM]     = { "x", "op_sum", "0.0f", "logf(r)" },
-    [PF_REDUCE_LOG_SUM_EXP] = { NULL, NULL, NULL, NULL },
-    [PF_REDUCE_SUM_SQUARE]  = { "x * x", "op_sum", "0.0f", "r" },
-};
-
 /* ---- Recognizing */
 
 static const char *reduce_axis(const pf_graph *graph, const pf_node *node, int *axis)
@@ -57,7 +41,7 @@ static const char *reduce_axis(const pf_graph *graph, const pf_node *node, int *
     int                    rank = pf_graph_value(graph, node->in[0])->shape.rank;
     bool                   reduced[PF_MAX_RANK] = {0};
 
-    if (!modes[attrs->mode].map) return "reduction without a form here";
+    if (!cg_reduction_of(attrs->mode)) return "reduction without a form here";
     for (int i = 0; i < attrs->axes.count; i++) reduced[attrs->axes.at[i]] = true;
     for (*axis = rank; *axis > 0 && reduced[*axis - 1];) --*axis;
     for (int d = 0; d < *axis; d++)
@@ -280,10 +264,10 @@ static bool emit_statistics(row_code *row)
                pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square / (float)D + %.9ef);\n",
                              epsilon_of(row->form.node));
     default: {
-        int32_t mode = ((const pf_reduce_attrs *)row->form.node->attrs)->mode;
+        const cg_reduction *mode = cg_reduction_of(((const pf_reduce_attrs *)row->form.node->attrs)->mode);
 
-        return reduce_pass(row, true, "all", modes[mode].map, modes[mode].join, modes[mode].identity) &&
-               pf_buf_printf(out, "  float r_result; { const float r = r_all; r_result = %s; }\n", modes[mode].finish);
+        return reduce_pass(row, true, "all", mode->map, mode->join, mode->identity) &&
+               pf_buf_printf(out, "  float r_result; { const float r = r_all; r_result = %s; }\n", mode->finish);
     }
     }
 }

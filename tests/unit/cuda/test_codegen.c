@@ -7,6 +7,7 @@
 
 #include "engine/cuda/attention_form.h"
 #include "engine/cuda/codegen_attention.h"
+#include "engine/cuda/codegen_column.h"
 #include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/codegen_row.h"
 #include "engine/cuda/codegen_window.h"
@@ -35,6 +36,14 @@ static pf_status window_first(const pf_problem *p, pf_program *out, pf_err *err)
 
     pf_codegen_window_tunings(p, tuning, 1);
     return pf_codegen_window(p, tuning, out, err);
+}
+
+static pf_status column_first(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    pf_column_tuning tuning[1];
+
+    pf_codegen_column_tunings(p, tuning, 1);
+    return pf_codegen_column(p, tuning, out, err);
 }
 
 static pf_status attention_first(const pf_problem *p, pf_program *out, pf_err *err) { return pf_codegen_attention(p, 4, out, err); }
@@ -95,6 +104,9 @@ static const sample samples[] = {
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,8,100,128]\n%1 = input f16 [1,2,100,128]\n%2 = input f16 [1,2,100,128]\n"
       "%3 = attention(%0, %1, %2) causal=top_left\noutput %3\n", 80 },
+    { "global average pool, channels last", pf_codegen_column_declines, column_first,
+      "problem in=nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\noutput %2\n" },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n"

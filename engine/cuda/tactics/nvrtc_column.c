@@ -1,0 +1,59 @@
+/* Reductions over the pixels of channels-last images.  Tuning "v=<channels> x=<threads along channels> y=<along pixels>". */
+#include <stdio.h>
+
+#include "engine/cuda/codegen_column.h"
+#include "engine/cuda/tactics.h"
+
+enum { TUNINGS_MAX = 24 };
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    (void)device;
+    return pf_codegen_column_declines(p);
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    const pf_graph *graph = p->graph;
+
+    (void)device;
+    if (index > 0) return false;
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        in[i] = pf_graph_value(graph, graph->inputs[i])->shape.rank == 4 && !p->in_constant[i] ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        out[i] = pf_graph_value(graph, graph->outputs[i])->shape.rank == 4 ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
+    return true;
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    pf_column_tuning list[TUNINGS_MAX];
+    int              count = pf_codegen_column_tunings(p, list, effort < 1 ? 1 : effort < 4 ? 6 : TUNINGS_MAX);
+    pf_status        st = PF_OK;
+
+    (void)device;
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "v=%d x=%d y=%d", list[i].vector, list[i].across, list[i].down);
+    return st;
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_program       program = {0};
+    pf_column_tuning t = {0};
+    pf_status        st = PF_OK;
+
+    *out = NULL;
+    if (sscanf(tuning, "v=%d x=%d y=%d", &t.vector, &t.across, &t.down) != 3 || t.vector < 1 || t.vector > 16 || t.across < 1 || t.down < 1 ||
+        t.across > 1024 || t.down > 1024 || t.across * t.down > 1024 || t.vector * t.across * t.down > 12 * 1024)
+        return PF_FAIL(err, PF_INVALID, "nvrtc_column has no tuning '%s'", tuning);
+    st = pf_codegen_column(p, &t, &program, err);
+    if (!st) st = pf_program_prepare(device, &pf_tactic_nvrtc_column, p, &program, saved, saved_bytes, out, err);
+    pf_program_clear(&program);
+    return st;
+}
+
+const pf_tactic pf_tactic_nvrtc_column = {
+    .name = "nvrtc_column", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};
