@@ -18,22 +18,31 @@ void pf_oracle_semantics(const pf_problem *problem, pf_digest *out)
     pf_digest_of(graph ? graph : problem->text, strlen(graph ? graph : problem->text), out);
 }
 
-static void restrain(pf_tensor *tensor, const draw *d)
+static void limit_integers(pf_tensor *tensor, int64_t limit)
 {
-    int64_t count = pf_tensor_elems(tensor);
-
-    if (pf_dtype_is_integer(tensor->dtype) && d->int_limit < 100)
-        for (int64_t i = 0; i < count; i++)
-            pf_dtype_set_i64(tensor->dtype, tensor->data, (uint64_t)i, pf_dtype_get_i64(tensor->dtype, tensor->data, (uint64_t)i) % d->int_limit);
-    if (pf_dtype_is_float(tensor->dtype) && d->positive)
-        for (int64_t i = 0; i < count; i++)
-            pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i)));
+    for (int64_t i = 0, count = pf_tensor_elems(tensor); i < count; i++)
+        pf_dtype_set_i64(tensor->dtype, tensor->data, (uint64_t)i, pf_dtype_get_i64(tensor->dtype, tensor->data, (uint64_t)i) % limit);
 }
 
-static pf_status fill_inputs(const pf_problem *problem, const draw *d, pf_oracle *oracle, pf_err *err)
+static void make_positive(pf_tensor *tensor)
 {
-    const pf_graph *graph = problem->graph;
-    pf_status       st = PF_OK;
+    for (int64_t i = 0, count = pf_tensor_elems(tensor); i < count; i++)
+        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i)));
+}
+
+static void restrain(pf_tensor *tensor, const char *name, const draw *d)
+{
+    bool is_flag = name && (strstr(name, "mask") || strstr(name, "type"));
+
+    if (pf_dtype_is_integer(tensor->dtype) && (d->int_limit < 100 || is_flag))
+        limit_integers(tensor, is_flag && d->int_limit > 2 ? 2 : d->int_limit);
+    if (pf_dtype_is_float(tensor->dtype) && d->positive)
+        make_positive(tensor);
+}
+
+static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, const draw *d, pf_oracle *oracle, pf_err *err)
+{
+    pf_status st = PF_OK;
 
     for (uint32_t i = 0; i < graph->input_count && !st; i++) {
         const pf_value *value = pf_graph_value(graph, graph->inputs[i]);
@@ -41,12 +50,14 @@ static pf_status fill_inputs(const pf_problem *problem, const draw *d, pf_oracle
 
         pf_tensor_clear(tensor);
         *tensor = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
-        memcpy(tensor->dim, value->shape.dim, sizeof tensor->dim);
-        st = pf_tensor_alloc(tensor, err);
+        for (int32_t k = 0; k < value->shape.rank && !st; k++)
+            st = pf_dim_eval(graph->dims, value->shape.dim[k], bindings, &tensor->dim[k], err);
+        if (!st)
+            st = pf_tensor_alloc(tensor, err);
         if (st)
-            return st;
+            return pf_err_add(err, st, "input \"%s\"", value->name);
         pf_tensor_fill_random(tensor, i + 1);
-        restrain(tensor, d);
+        restrain(tensor, value->name, d);
     }
     return st;
 }
@@ -74,14 +85,12 @@ static void clear_outputs(pf_oracle *oracle)
         pf_tensor_clear(&oracle->out[i]);
 }
 
-pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)
+pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_oracle *out, pf_err *err)
 {
-    const pf_graph *graph = problem->graph;
-    const size_t    draw_count = sizeof draws / sizeof draws[0];
-    pf_status       st = PF_OK;
+    const size_t draw_count = sizeof draws / sizeof draws[0];
+    pf_status    st = PF_OK;
 
     *out = (pf_oracle){ .in_count = graph->input_count, .out_count = graph->output_count };
-    pf_oracle_semantics(problem, &out->semantics);
     out->in = pf_calloc(graph->input_count + 1, sizeof *out->in);
     out->out = pf_calloc(graph->output_count + 1, sizeof *out->out);
     if (!out->in || !out->out)
@@ -90,7 +99,7 @@ pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)
         bool last = i + 1 == draw_count;
 
         clear_outputs(out);
-        st = fill_inputs(problem, &draws[i], out, err);
+        st = fill_inputs(graph, bindings, &draws[i], out, err);
         if (st)
             break;
         st = pf_interpret(graph, out->in, out->out, NULL, NULL, last ? err : NULL);
@@ -101,6 +110,15 @@ pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)
     }
     if (st)
         pf_oracle_clear(out);
+    return st;
+}
+
+pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)
+{
+    pf_status st = pf_oracle_of_graph(problem->graph, NULL, out, err);
+
+    if (!st)
+        pf_oracle_semantics(problem, &out->semantics);
     return st;
 }
 

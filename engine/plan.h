@@ -55,8 +55,10 @@ typedef struct pf_plan_blob { uint64_t offset, bytes; pf_digest digest; } pf_pla
 
 /* What the builder found by running the plan once: fixed size, written last. */
 typedef struct pf_plan_check {
-    double max_rel_error;               /* of outputs against the reference at the usual shapes, rounded up to two digits; < 0: not run */
-    double max_rel_error_least;         /* the same at the least shapes */
+    double   max_rel_error;             /* of outputs against the reference at the usual shapes, rounded up to two digits; < 0: not run */
+    double   max_rel_error_least;       /* the same at the least shapes */
+    uint64_t memory_bytes;              /* activations and workspaces as planned for the usual shapes */
+    uint64_t memory_lower_bound_bytes;  /* the least that any plan of the memory could need */
 } pf_plan_check;
 
 struct pf_plan {
@@ -69,7 +71,6 @@ struct pf_plan {
     const char     *network_name, *builder_abi, *class_name, *class_text, *spec_text, *rewrites;
     pf_digest       key, model;
     pf_plan_check   check;
-    uint64_t        memory_bytes, memory_lower_bound_bytes;     /* as planned for the usual shapes */
     pf_plan_symbol *symbols; uint32_t symbol_count;
     pf_plan_value  *values;  uint32_t value_count;
     pf_plan_step   *steps;   uint32_t step_count;
@@ -89,7 +90,7 @@ typedef struct pf_plan_draft {
 /* Lays out and writes; *data is from pf_alloc, aligned to PF_PLAN_ALIGNMENT. */
 pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_err *err);
 /* Replaces what the draft said about the check, in the bytes that pf_plan_write gave. */
-void      pf_plan_write_check(uint8_t *data, const pf_plan_check *check);
+pf_status pf_plan_write_check(uint8_t *data, const pf_plan_check *check, pf_err *err);
 /* pf_plan_open, after which the plan owns data (on failure too). */
 pf_status pf_plan_take(uint8_t *data, size_t bytes, pf_plan **out, pf_err *err);
 /* Are the plan's values, steps and tables what the invariants say?  Called by pf_plan_open. */

@@ -88,8 +88,6 @@ static void read_head(loading *l)
     plan->rewrites = read_text(l);
     read_digest(l, &plan->key);
     read_digest(l, &plan->model);
-    plan->memory_bytes = pf_read_u64(&l->r);
-    plan->memory_lower_bound_bytes = pf_read_u64(&l->r);
 }
 
 static void read_symbol(loading *l, uint32_t index)
@@ -237,6 +235,8 @@ static void read_check(loading *l)
 {
     l->plan->check.max_rel_error = pf_read_f64(&l->r);
     l->plan->check.max_rel_error_least = pf_read_f64(&l->r);
+    l->plan->check.memory_bytes = pf_read_u64(&l->r);
+    l->plan->check.memory_lower_bound_bytes = pf_read_u64(&l->r);
 }
 
 static void (*const read_section[PF_SECTION_COUNT])(loading *l) = {

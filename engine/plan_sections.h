@@ -15,7 +15,7 @@ enum {
     PF_PLAN_HEADER_BYTES = 64,          /* magic 8, version u32, section count u32, file bytes u64, digest of the table 32, zero 8 */
     PF_PLAN_ROW_BYTES = 56,             /* section u32, zero u32, offset u64, bytes u64, digest 32 */
     PF_PLAN_TABLE_BYTES = PF_SECTION_COUNT * PF_PLAN_ROW_BYTES,
-    PF_PLAN_CHECK_BYTES = 16,
+    PF_PLAN_CHECK_BYTES = 32,
     PF_PLAN_TEXT_LIMIT = 16 * 1024 * 1024,
     PF_PLAN_TABLE_LIMIT = 1 << 24,      /* rows of any table */
 };

@@ -36,8 +36,6 @@ static void write_head(const struct pf_plan *plan, pf_buf *out)
     put_text(out, plan->rewrites);
     put_digest(out, &plan->key);
     put_digest(out, &plan->model);
-    pf_buf_put_u64(out, plan->memory_bytes);
-    pf_buf_put_u64(out, plan->memory_lower_bound_bytes);
 }
 
 static void write_symbols(const struct pf_plan *plan, pf_buf *out)
@@ -127,10 +125,17 @@ static void write_blobs(const struct pf_plan *plan, pf_buf *out)
     }
 }
 
+static void put_check(const pf_plan_check *check, pf_buf *out)
+{
+    pf_buf_put_f64(out, check->max_rel_error);
+    pf_buf_put_f64(out, check->max_rel_error_least);
+    pf_buf_put_u64(out, check->memory_bytes);
+    pf_buf_put_u64(out, check->memory_lower_bound_bytes);
+}
+
 static void write_check(const struct pf_plan *plan, pf_buf *out)
 {
-    pf_buf_put_f64(out, plan->check.max_rel_error);
-    pf_buf_put_f64(out, plan->check.max_rel_error_least);
+    put_check(&plan->check, out);
 }
 
 static void (*const write_section[PF_SECTION_COUNT])(const struct pf_plan *plan, pf_buf *out) = {
@@ -244,20 +249,24 @@ pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_
     return st;
 }
 
-void pf_plan_write_check(uint8_t *data, const pf_plan_check *check)
+pf_status pf_plan_write_check(uint8_t *data, const pf_plan_check *check, pf_err *err)
 {
     uint8_t  *row = data + PF_PLAN_HEADER_BYTES + PF_SECTION_CHECK * PF_PLAN_ROW_BYTES;
     uint64_t  offset = get_le(row + 8, 8);
-    double    values[2] = { check->max_rel_error, check->max_rel_error_least };
     pf_digest digest = { 0 };
+    pf_buf    buf = { 0 };
+    pf_status st = PF_OK;
 
-    for (int i = 0; i < 2; i++) {
-        uint64_t bits = 0;
-
-        memcpy(&bits, &values[i], sizeof bits);
-        put_le(data + offset + 8 * i, bits, 8);
+    pf_buf_init(&buf, PF_PLAN_CHECK_BYTES);
+    put_check(check, &buf);
+    if (buf.failed || buf.size != PF_PLAN_CHECK_BYTES)
+        st = PF_FAIL_MEMORY(err, PF_PLAN_CHECK_BYTES);
+    if (!st) {
+        memcpy(data + offset, buf.data, buf.size);
+        pf_digest_of(data + offset, PF_PLAN_CHECK_BYTES, &digest);
+        memcpy(row + 24, digest.byte, sizeof digest.byte);
+        write_header(data, (size_t)get_le(data + 16, 8));
     }
-    pf_digest_of(data + offset, PF_PLAN_CHECK_BYTES, &digest);
-    memcpy(row + 24, digest.byte, sizeof digest.byte);
-    write_header(data, (size_t)get_le(data + 16, 8));
+    pf_buf_clear(&buf);
+    return st;
 }

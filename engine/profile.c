@@ -237,6 +237,31 @@ pf_status pf_profile_apply(const pf_config *config, pf_graph *graph, pf_profile 
     return st;
 }
 
+static bool extend(int64_t **values, uint32_t from, uint32_t to)
+{
+    int64_t *longer = pf_realloc(*values, (to + 1) * sizeof *longer);
+
+    if (!longer)
+        return false;
+    for (uint32_t s = from; s < to; s++)
+        longer[s] = PF_UNBOUND;
+    *values = longer;
+    return true;
+}
+
+pf_status pf_profile_cover(pf_profile *profile, const pf_graph *graph, pf_err *err)
+{
+    uint32_t count = pf_dims_symbol_count(graph->dims);
+
+    if (count <= profile->count)
+        return PF_OK;
+    if (!extend(&profile->least, profile->count, count) || !extend(&profile->usual, profile->count, count) ||
+        !extend(&profile->most, profile->count, count))
+        return PF_FAIL_MEMORY(err, 3 * (count + 1) * sizeof(int64_t));
+    profile->count = count;
+    return PF_OK;
+}
+
 void pf_profile_clear(pf_profile *profile)
 {
     if (!profile)

@@ -19,6 +19,8 @@ typedef struct pf_profile {
    Errors   USAGE: a shape of the spec does not fit its input, contradicts another one, or there is no such input; INVALID: the
             network does not accept these shapes. */
 pf_status pf_profile_apply(const pf_config *config, pf_graph *graph, pf_profile *out, pf_err *err);
+/* Symbols that rewriting added since then: nothing gives them a value before a run. */
+pf_status pf_profile_cover(pf_profile *profile, const pf_graph *graph, pf_err *err);
 void      pf_profile_clear(pf_profile *profile);
 
 #endif

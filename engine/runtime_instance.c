@@ -118,15 +118,32 @@ static pf_status pack(making *m, uint32_t s, const pf_problem *p, const pf_step 
     return st;
 }
 
+/* Weights that a problem does not take for constants, such as one that is copied to an output. */
+static pf_status bring_plain_weights(making *m, uint32_t s, const pf_problem *p, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < p->graph->input_count && !st; i++) {
+        const pf_plan_value *value = &m->plan->values[m->plan->steps[s].in[i]];
+        void                *unused = NULL;
+
+        if (p->in_constant[i] || value->home != PF_HOME_WEIGHT)
+            continue;
+        st = value->index == PF_NONE ? PF_FAIL(err, PF_CORRUPT, "the plan is damaged: weight \"%s\" has no bytes", value->name)
+                                     : pf_resident_blob(m->resident, value->index, &unused, err);
+    }
+    return st;
+}
+
 /* Finds the constants of a prepared step: packed in the plan, packed now, or as they are. */
 static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, const pf_step *prepared, pf_err *err)
 {
     const pf_plan_step *step = &m->plan->steps[s];
     uint64_t            stored = step->packed == PF_NONE ? 0 : m->plan->blobs[step->packed].bytes;
-    pf_status           st = PF_OK;
+    pf_status           st = bring_plain_weights(m, s, p, err);
 
-    if (!has_constants(p))
-        return PF_OK;
+    if (st || !has_constants(p))
+        return st;
     if (candidate == 0 && prepared->packed_bytes && prepared->packed_bytes == stored)
         return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);
     if (!keeps_constants(m->plan, step))

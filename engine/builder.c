@@ -1,0 +1,236 @@
+/* A build, from network to plan, in the order of pf_build below. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/plan_key.h"
+#include "engine/builder_check.h"
+#include "engine/builder_draft.h"
+#include "engine/config.h"
+#include "engine/formats.h"
+#include "engine/precision.h"
+#include "engine/rewrite.h"
+
+enum { REWRITES_LIMIT = 1 << 20 };
+
+typedef struct building {
+    pf_network        *network;
+    const pf_config   *config;
+    pf_device         *device;
+    pf_timing_store   *store, *own_store;
+    pf_build_progress  progress;
+    pf_graph          *original;        /* with the profile's shapes: what the plan is checked against */
+    pf_graph          *graph;           /* rewritten */
+    pf_profile         profile;
+    pf_rewrite_report  rewrites;
+    uint32_t           numerics;
+    pf_regions         regions;
+    pf_search          search;
+    pf_formats         formats;
+    pf_draft           draft;
+    char              *spec_text;
+    pf_buf             rewrites_text;
+    pf_plan           *plan;
+} building;
+
+static pf_status open_store(building *b, const pf_build_options *options, pf_err *err)
+{
+    b->store = options ? options->store : NULL;
+    if (b->store)
+        return PF_OK;
+    if (pf_timing_store_memory(&b->own_store, err))
+        return PF_NO_SPACE;
+    b->store = b->own_store;
+    return PF_OK;
+}
+
+static pf_status apply_shapes(building *b, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    b->original = pf_graph_copy(pf_network_graph(b->network), err);
+    if (!b->original)
+        return PF_NO_SPACE;
+    st = pf_profile_apply(b->config, b->original, &b->profile, err);
+    return st ? st : pf_graph_verify(b->original, err);
+}
+
+static pf_status lower_precision(building *b, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    if (pf_config_bool(b->config, PF_CONFIG_fp16))
+        st = pf_precision_lower(b->graph, PF_F16, err);
+    else if (pf_config_bool(b->config, PF_CONFIG_bf16))
+        st = pf_precision_lower(b->graph, PF_BF16, err);
+    return st;
+}
+
+static pf_status rewrite(building *b, pf_err *err)
+{
+    pf_rewrite_options options = { .disabled = pf_config_value(b->config, PF_CONFIG_disable_rules) };
+    pf_status          st = pf_progress_phase(&b->progress, PF_PHASE_REWRITE, err);
+
+    if (st)
+        return st;
+    b->graph = pf_graph_copy(b->original, err);
+    if (!b->graph)
+        return PF_NO_SPACE;
+    st = pf_rewrite_run(b->graph, &options, &b->rewrites, err);
+    if (!st)
+        st = lower_precision(b, err);
+    if (!st)
+        st = pf_graph_verify(b->graph, err);
+    return st ? st : pf_profile_cover(&b->profile, b->graph, err);
+}
+
+static uint64_t constants_bytes(const pf_graph *graph)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t v = 0; v < graph->value_count; v++)
+        if (graph->values[v].is_constant && pf_graph_use_count(graph, v))
+            bytes += graph->values[v].constant.bytes;
+    return bytes;
+}
+
+static uint32_t numerics_of(const building *b)
+{
+    uint32_t numerics = 0;
+
+    if (pf_config_bool(b->config, PF_CONFIG_tf32))
+        numerics |= PF_NUMERICS_TF32;
+    if (constants_bytes(b->graph) > b->device->cache_bytes)
+        numerics |= PF_NUMERICS_COLD_WEIGHTS;
+    return numerics;
+}
+
+static pf_status choose(building *b, pf_err *err)
+{
+    pf_region_rules rules = { .allows = pf_search_allows, .user = b->config };
+    pf_status       st = PF_OK;
+
+    b->numerics = rules.numerics = numerics_of(b);
+    st = pf_regions_form(b->graph, b->device, &rules, &b->regions, err);
+    if (!st)
+        st = pf_search_open(b->device, b->config, b->store, &b->progress, &b->search, err);
+    if (!st)
+        st = pf_progress_phase(&b->progress, PF_PHASE_TIME, err);
+    if (!st)
+        st = pf_formats_choose(b->graph, &b->profile, &b->regions, &b->search, &b->formats, err);
+    return st ? st : pf_progress_phase(&b->progress, PF_PHASE_CHOOSE, err);
+}
+
+static pf_status fill_head(building *b, pf_err *err)
+{
+    struct pf_plan *head = &b->draft.draft.plan;
+    pf_status       st = pf_config_key_text(b->config, &b->spec_text, err);
+
+    if (!st)
+        st = pf_network_digest(b->network, &head->model, err);
+    if (st)
+        return st;
+    pf_buf_init(&b->rewrites_text, REWRITES_LIMIT);
+    pf_rewrite_report_print(&b->rewrites, false, &b->rewrites_text);
+    if (b->rewrites_text.failed)
+        return PF_FAIL_MEMORY(err, REWRITES_LIMIT);
+    head->network_name = pf_network_name(b->network);
+    head->builder_abi = PF_BUILDER_ABI;
+    head->class_name = b->device->class_name;
+    head->class_text = b->device->class_text;
+    head->spec_text = b->spec_text;
+    head->rewrites = b->rewrites_text.data ? (const char *)b->rewrites_text.data : "";
+    pf_plan_key(&head->model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &head->key);
+    return PF_OK;
+}
+
+static pf_status write_plan(building *b, pf_err *err)
+{
+    uint8_t  *data = NULL;
+    size_t    bytes = 0;
+    pf_status st = pf_progress_phase(&b->progress, PF_PHASE_PACK, err);
+
+    if (!st)
+        st = pf_builder_draft(&b->formats, &b->profile, &b->draft, err);
+    if (!st)
+        st = fill_head(b, err);
+    if (!st)
+        st = pf_builder_pack(&b->draft, b->device, err);
+    if (!st)
+        st = pf_plan_write(&b->draft.draft, &data, &bytes, err);
+    return st ? st : pf_plan_take(data, bytes, &b->plan, err);
+}
+
+static pf_status check_plan(building *b, pf_err *err)
+{
+    pf_builder_check check = { b->original, b->graph, b->draft.graph_value, &b->profile, b->numerics };
+    pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
+
+    if (!st)
+        st = pf_builder_check_plan(b->plan, b->device, &check, &b->plan->check, err);
+    return st ? st : pf_plan_write_check(b->plan->owned, &b->plan->check, err);
+}
+
+static void fill_report(const building *b, pf_build_report *report)
+{
+    *report = (pf_build_report){
+        .problems = b->search.count, .candidates_timed = b->search.candidates_timed, .cache_hits = b->search.hits,
+        .cache_misses = b->search.misses, .build_seconds = (double)(pf_clock_ns() - b->progress.start_ns) / PF_NS_PER_S,
+        .timing_seconds = (double)pf_search_timing_ns(&b->search) / PF_NS_PER_S,
+    };
+    if (!b->plan)
+        return;
+    report->max_rel_error = b->plan->check.max_rel_error;
+    report->memory_bytes = b->plan->check.memory_bytes;
+    report->memory_lower_bound_bytes = b->plan->check.memory_lower_bound_bytes;
+    report->weights_bytes = b->plan->weights_bytes;
+}
+
+static void building_clear(building *b)
+{
+    pf_builder_draft_clear(&b->draft);
+    pf_formats_clear(&b->formats);
+    pf_search_close(&b->search);
+    pf_regions_clear(&b->regions);
+    pf_rewrite_report_clear(&b->rewrites);
+    pf_profile_clear(&b->profile);
+    pf_graph_free(b->graph);
+    pf_graph_free(b->original);
+    pf_free(b->spec_text);
+    pf_buf_clear(&b->rewrites_text);
+    pf_plan_free(b->plan);
+    if (b->own_store)
+        b->own_store->close(b->own_store);
+}
+
+pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options, pf_plan **out,
+                   pf_build_report *report, pf_err *err)
+{
+    building  b = { .network = network, .config = config, .device = device };
+    pf_status st = PF_OK;
+
+    *out = NULL;
+    pf_progress_start(&b.progress, options);
+    st = pf_config_check(config, device, err);
+    if (!st)
+        st = open_store(&b, options, err);
+    if (!st)
+        st = apply_shapes(&b, err);
+    if (!st)
+        st = rewrite(&b, err);
+    if (!st)
+        st = choose(&b, err);
+    if (!st)
+        st = write_plan(&b, err);
+    if (!st)
+        st = check_plan(&b, err);
+    if (report)
+        fill_report(&b, report);
+    if (!st) {
+        *out = b.plan;
+        b.plan = NULL;
+    }
+    building_clear(&b);
+    return st;
+}

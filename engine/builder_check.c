@@ -1,0 +1,209 @@
+#include "engine/builder_check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/op.h"
+#include "engine/oracle.h"
+#include "engine/runtime.h"
+
+#define NETWORK_TOLERANCE_FACTOR 10     /* errors of layers add up */
+#define FLIPPED_SHARE            0.01   /* of an integer output: where two scores are nearly equal, either may win */
+
+/* ---- Outputs */
+
+static double flipped_share(const pf_tensor *test, const pf_tensor *reference)
+{
+    int64_t count = pf_tensor_elems(reference), flipped = 0;
+
+    for (int64_t i = 0; i < count; i++)
+        flipped += pf_dtype_get(test->dtype, test->data, (uint64_t)i) != pf_dtype_get(reference->dtype, reference->data, (uint64_t)i);
+    return count ? (double)flipped / (double)count : 0;
+}
+
+static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason, size_t capacity)
+{
+    if (pf_oracle_agrees(test, reference, tolerance, error, reason, capacity))
+        return true;
+    if (pf_dtype_is_float(reference->dtype) || !pf_tensor_same_shape(test, reference))
+        return false;
+    *error = flipped_share(test, reference);
+    return *error <= FLIPPED_SHARE;
+}
+
+/* ---- Which layer is off: the rewritten graph again by the references, value by value */
+
+typedef struct kept { pf_tensor *tensors; uint32_t count; bool failed; } kept;      /* by value of the graph */
+
+static void keep_value(void *user, pf_value_id value, const pf_tensor *tensor)
+{
+    kept *k = user;
+
+    if (value < k->count && tensor->rank >= 0 && !k->tensors[value].data)
+        k->failed |= pf_tensor_copy(tensor, &k->tensors[value], NULL) != PF_OK;
+}
+
+typedef struct hunt {
+    const pf_plan          *plan;
+    const pf_builder_check *check;
+    const kept             *references;
+    double                  tolerance;
+    uint32_t                step;       /* the first that is off; PF_NONE: none yet */
+    double                  error;
+} hunt;
+
+static bool compare_value(void *user, uint32_t step, uint32_t value, const pf_tensor *tensor)
+{
+    hunt            *h = user;
+    const pf_tensor *reference = &h->references->tensors[h->check->graph_value[value]];
+    char             reason[128] = "";
+
+    if (!reference->data || agrees(tensor, reference, h->tolerance, &h->error, reason, sizeof reason))
+        return true;
+    h->step = step;
+    return false;
+}
+
+static pf_status find_culprit(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, double tolerance, hunt *out, pf_err *err)
+{
+    kept       references = { .count = check->rewritten->value_count };
+    pf_tensor *outputs = pf_calloc(check->rewritten->output_count + 1, sizeof *outputs);
+    pf_status  st = PF_OK;
+
+    *out = (hunt){ context->plan, check, &references, tolerance, PF_NONE, 0 };
+    references.tensors = pf_calloc(references.count + 1, sizeof *references.tensors);
+    if (!outputs || !references.tensors)
+        st = PF_FAIL_MEMORY(err, references.count * sizeof *references.tensors);
+    if (!st)
+        st = pf_interpret(check->rewritten, oracle->in, outputs, keep_value, &references, err);
+    if (!st)
+        st = pf_context_run_watched(context, compare_value, out, err);
+    for (uint32_t i = 0; outputs && i < check->rewritten->output_count; i++)
+        pf_tensor_clear(&outputs[i]);
+    for (uint32_t i = 0; references.tensors && i < references.count; i++)
+        pf_tensor_clear(&references.tensors[i]);
+    pf_free(outputs);
+    pf_free(references.tensors);
+    out->references = NULL;
+    return st;
+}
+
+/* Inputs and outputs stay bound while the layers are watched. */
+static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_tensor *outputs, pf_err *err)
+{
+    uint32_t  in = 0, out = 0;
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < context->plan->io_count && !st; i++)
+        if (!context->device->host_is_device)
+            st = pf_context_bind(context, i, context->staging[i], err);
+        else
+            st = pf_context_bind(context, i, context->plan->io[i].is_input ? oracle->in[in++].data : outputs[out++].data, err);
+    return st;
+}
+
+static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, double tolerance,
+                          const char *output, const char *reason, pf_err *err)
+{
+    hunt      found = { .step = PF_NONE };
+    pf_err    ignored = { 0 };
+    pf_status st = bind_again(context, oracle, outputs, &ignored);
+
+    if (!st)
+        st = find_culprit(context, check, oracle, tolerance, &found, &ignored);
+    if (st || found.step == PF_NONE)
+        return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no single layer is off by more than %.2g", output, reason, tolerance);
+    return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; the first layer that is off is \"%s\" with %s (%s), by %.3g of its range", output,
+                   reason, context->plan->steps[found.step].name, context->plan->steps[found.step].ranked[0].tactic,
+                   context->plan->steps[found.step].ranked[0].tuning, found.error);
+}
+
+static const char *output_name(const pf_plan *plan, uint32_t output)
+{
+    for (uint32_t i = 0; i < plan->io_count; i++)
+        if (!plan->io[i].is_input && output-- == 0)
+            return plan->io[i].name;
+    return "";
+}
+
+static pf_status compare_outputs(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, double *error,
+                                 pf_err *err)
+{
+    double tolerance = NETWORK_TOLERANCE_FACTOR * pf_oracle_tolerance(check->rewritten, check->numerics);
+
+    for (uint32_t i = 0; i < oracle->out_count; i++) {
+        char   reason[128] = "";
+        double one = 0;
+
+        if (!agrees(&outputs[i], &oracle->out[i], tolerance, &one, reason, sizeof reason))
+            return mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR, output_name(context->plan, i), reason, err);
+        *error = one > *error ? one : *error;
+    }
+    return PF_OK;
+}
+
+static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, double *error, pf_err *err)
+{
+    pf_oracle  oracle = { 0 };
+    pf_tensor *outputs = pf_calloc(check->original->output_count + 1, sizeof *outputs);
+    pf_status  st = outputs ? PF_OK : PF_FAIL_MEMORY(err, check->original->output_count * sizeof *outputs);
+
+    *error = 0;
+    if (!st) {
+        st = pf_oracle_of_graph(check->original, bindings, &oracle, err);
+        if (st)
+            st = pf_err_add(err, st, "the network itself does not run on generated inputs");
+    }
+    if (!st)
+        st = pf_context_run_host(context, oracle.in, outputs, err);
+    if (!st)
+        st = compare_outputs(context, check, &oracle, outputs, error, err);
+    for (uint32_t i = 0; outputs && i < check->original->output_count; i++)
+        pf_tensor_clear(&outputs[i]);
+    pf_free(outputs);
+    pf_oracle_clear(&oracle);
+    return st;
+}
+
+/* ---- The whole */
+
+/* Up to two digits, so that the last bits of a sum do not reach the plan. */
+static double round_up(double error)
+{
+    double unit = error > 0 ? pow(10, floor(log10(error)) - 1) : 1;
+
+    return error > 0 ? ceil(error / unit) * unit : 0;
+}
+
+static bool has_range(const pf_profile *profile)
+{
+    for (uint32_t s = 0; s < profile->count; s++)
+        if (profile->least[s] != profile->usual[s])
+            return true;
+    return false;
+}
+
+pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_plan_check *out, pf_err *err)
+{
+    pf_context *context = NULL;
+    pf_status   st = pf_context_new(plan, device, NULL, &context, err);
+
+    *out = (pf_plan_check){ .max_rel_error = -1, .max_rel_error_least = -1 };
+    if (!st)
+        st = check_at(context, check, check->profile->usual, &out->max_rel_error, err);
+    if (!st) {
+        out->memory_bytes = context->instance->memory.bytes;
+        out->memory_lower_bound_bytes = context->instance->memory.lower_bound_bytes;
+        out->max_rel_error_least = out->max_rel_error;
+    }
+    if (!st && has_range(check->profile)) {
+        st = check_at(context, check, check->profile->least, &out->max_rel_error_least, err);
+        if (st)
+            st = pf_err_add(err, st, "at the least shapes");
+    }
+    out->max_rel_error = round_up(out->max_rel_error);
+    out->max_rel_error_least = round_up(out->max_rel_error_least);
+    pf_context_free(context);
+    return st;
+}

@@ -1,0 +1,20 @@
+/* The plan is run once, and its outputs are compared with the references' on generated inputs. */
+#ifndef PF_ENGINE_BUILDER_CHECK_H
+#define PF_ENGINE_BUILDER_CHECK_H
+
+#include "engine/plan.h"
+#include "engine/profile.h"
+
+typedef struct pf_builder_check {
+    const pf_graph   *original;         /* with the profile's shapes, and not rewritten: what the user asked for */
+    const pf_graph   *rewritten;        /* what the plan was made of: to find the layer that is off */
+    const pf_value_id *graph_value;     /* value of the plan -> value of rewritten */
+    const pf_profile *profile;
+    uint32_t          numerics;
+} pf_builder_check;
+
+/* Runs the plan at the usual and at the least shapes.
+   Errors   MISMATCH: an output is beyond tolerance; the sentence names the first layer that is. */
+pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_plan_check *out, pf_err *err);
+
+#endif

@@ -1,0 +1,29 @@
+/* From chosen layouts and tactics to the tables of a plan. */
+#ifndef PF_ENGINE_BUILDER_DRAFT_H
+#define PF_ENGINE_BUILDER_DRAFT_H
+
+#include "engine/formats.h"
+#include "engine/plan.h"
+
+/* Where a weight's bytes come from. */
+typedef struct pf_draft_blob { const void *data; void *owned; } pf_draft_blob;
+
+typedef struct pf_draft {
+    const pf_formats *formats;          /* borrowed */
+    pf_arena         *arena;            /* owned; texts and tables of draft.plan */
+    pf_plan_draft     draft;
+    uint32_t          value_capacity, step_capacity, blob_capacity;
+    uint32_t        (*value_of)[PF_LAYOUT_COUNT];       /* owned; value of the graph and layout -> value of the plan, or PF_NONE */
+    pf_value_id      *graph_value;      /* owned; value of the plan -> value of the graph; as long as value_capacity */
+    uint32_t         *step_item;        /* owned; step -> item of the search; as long as step_capacity */
+    pf_draft_blob    *blobs;            /* owned; as long as blob_capacity */
+    pf_map           *blob_of;          /* owned; hex digest -> blob */
+} pf_draft;
+
+/* Values, steps, inputs and outputs. Steps have their candidates, and no weights yet. */
+pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile, pf_draft *out, pf_err *err);
+void      pf_builder_draft_clear(pf_draft *draft);
+/* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other shapes may need that. */
+pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err);
+
+#endif

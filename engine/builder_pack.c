@@ -1,0 +1,209 @@
+/* Weights of a plan: packed as the chosen tactics want them, and as they are where a step may need them at other shapes. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/builder_draft.h"
+
+/* ---- Blobs */
+
+/* Takes owned (NULL: data is borrowed); equal bytes are kept once. */
+static pf_status add_blob(pf_draft *d, const void *data, void *owned, size_t bytes, uint32_t *index, pf_err *err)
+{
+    struct pf_plan *plan = &d->draft.plan;
+    char            hex[PF_DIGEST_HEX_BYTES] = "";
+    pf_digest       digest = { 0 };
+    uint64_t        known = 0;
+    uint32_t        capacities[2] = { d->blob_capacity, d->blob_capacity };
+
+    pf_digest_of(data, bytes, &digest);
+    pf_digest_to_hex(&digest, hex);
+    if (pf_map_get(d->blob_of, hex, &known)) {
+        pf_free(owned);
+        *index = (uint32_t)known;
+        return PF_OK;
+    }
+    if (pf_grow((void **)&plan->blobs, &d->blob_capacity, plan->blob_count + 1, sizeof *plan->blobs) ||
+        pf_grow((void **)&d->blobs, &capacities[0], plan->blob_count + 1, sizeof *d->blobs) ||
+        pf_grow((void **)&d->draft.blob_data, &capacities[1], plan->blob_count + 1, sizeof(void *)) ||
+        !pf_map_set(d->blob_of, hex, plan->blob_count)) {
+        pf_free(owned);
+        return PF_FAIL_MEMORY(err, (plan->blob_count + 1) * sizeof *plan->blobs);
+    }
+    *index = plan->blob_count;
+    plan->blobs[plan->blob_count] = (pf_plan_blob){ .bytes = bytes, .digest = digest };
+    d->blobs[plan->blob_count] = (pf_draft_blob){ data, owned };
+    d->draft.blob_data[plan->blob_count++] = data;
+    return PF_OK;
+}
+
+static const pf_value *constant_of(const pf_draft *d, uint32_t plan_value)
+{
+    return pf_graph_value(d->formats->graph, d->graph_value[plan_value]);
+}
+
+/* The constants of a step, as they are. */
+static pf_status keep_constants(pf_draft *d, const pf_plan_step *step, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++) {
+        pf_plan_value  *value = &d->draft.plan.values[step->in[i]];
+        const pf_value *constant = constant_of(d, step->in[i]);
+
+        if (step->problem->in_constant[i] && value->index == PF_NONE)
+            st = add_blob(d, constant->constant.data, NULL, constant->constant.bytes, &value->index, err);
+    }
+    return st;
+}
+
+/* Weights that the problem does not take for constants: read as they are, perhaps through a view. */
+static pf_status keep_plain_weights(pf_draft *d, const pf_plan_step *step, pf_err *err)
+{
+    pf_plan_value *values = d->draft.plan.values;
+    pf_status      st = PF_OK;
+
+    for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++) {
+        uint32_t v = step->in[i], root = values[v].view_of == PF_NONE ? v : values[v].view_of;
+
+        if (step->problem->in_constant[i] || values[root].home != PF_HOME_WEIGHT)
+            continue;
+        if (values[root].index == PF_NONE)
+            st = add_blob(d, constant_of(d, root)->constant.data, NULL, constant_of(d, root)->constant.bytes, &values[root].index, err);
+        for (uint32_t k = 0; k < d->draft.plan.value_count; k++)
+            if (values[k].view_of == root)
+                values[k].index = values[root].index;
+    }
+    return st;
+}
+
+static bool has_constants(const pf_problem *p)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (p->in_constant[i])
+            return true;
+    return false;
+}
+
+static pf_tensor constant_tensor(const pf_value *value)
+{
+    pf_tensor tensor = { .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
+
+    memcpy(tensor.dim, value->shape.dim, sizeof tensor.dim);
+    tensor.data = (void *)(uintptr_t)value->constant.data;
+    return tensor;
+}
+
+/* ---- Steps */
+
+static pf_status pack_constants(pf_draft *d, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, pf_err *err)
+{
+    uint32_t   count = step->problem->graph->input_count;
+    pf_tensor *constants = pf_calloc(count + 1, sizeof *constants);
+    void      *packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, prepared->packed_bytes);
+    pf_status  st = constants && packed ? PF_OK : PF_FAIL_MEMORY(err, prepared->packed_bytes);
+
+    for (uint32_t i = 0; i < count && !st; i++)
+        if (step->problem->in_constant[i])
+            constants[i] = constant_tensor(constant_of(d, step->in[i]));
+    if (!st) {
+        memset(packed, 0, prepared->packed_bytes);      /* padding inside must be the same bytes in every build */
+        st = prepared->tactic->pack(prepared, bound, constants, packed, err);
+    }
+    pf_free(constants);
+    if (st) {
+        pf_free(packed);
+        return st;
+    }
+    return add_blob(d, packed, packed, prepared->packed_bytes, &step->packed, err);
+}
+
+static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepared, pf_err *err)
+{
+    pf_buf    saved = { 0 };
+    pf_status st = PF_OK;
+
+    if (!prepared->tactic->save)
+        return PF_OK;
+    pf_buf_init(&saved, 1 << 26);
+    st = prepared->tactic->save(prepared, &saved, err);
+    if (!st && saved.failed)
+        st = PF_FAIL_MEMORY(err, saved.size);
+    if (!st && saved.size) {
+        step->saved = pf_arena_copy(d->arena, saved.data, saved.size);
+        step->saved_bytes = saved.size;
+        st = step->saved ? PF_OK : PF_FAIL_MEMORY(err, saved.size);
+    }
+    pf_buf_clear(&saved);
+    return st;
+}
+
+/* Would the choice take these shapes too, with its constants packed as they are now? */
+static bool takes_shapes(const pf_draft *d, pf_device *device, const pf_plan_step *step, const int64_t *bindings, size_t packed_bytes)
+{
+    const pf_tactic *tactic = pf_tactic_find(step->ranked[0].tactic);
+    pf_problem      *bound = NULL;
+    pf_step         *prepared = NULL;
+    bool             takes = false;
+
+    if (!pf_problem_bind(step->problem, d->formats->graph->dims, bindings, &bound, NULL) && !pf_tactic_declines(tactic, device, bound) &&
+        !tactic->prepare(device, bound, step->ranked[0].tuning, step->saved, step->saved_bytes, &prepared, NULL))
+        takes = prepared->packed_bytes == packed_bytes;
+    pf_step_free(prepared);
+    pf_problem_free(bound);
+    return takes;
+}
+
+/* A step whose shapes vary keeps its constants as they are too, unless its choice takes every shape. */
+static bool needs_raw(const pf_draft *d, pf_device *device, const pf_plan_step *step, size_t packed_bytes)
+{
+    const pf_tactic  *tactic = pf_tactic_find(step->ranked[0].tactic);
+    const pf_profile *profile = d->formats->profile;
+
+    if (!packed_bytes)
+        return true;
+    if (pf_problem_is_bound(step->problem))
+        return false;
+    return pf_tactic_declines(tactic, device, step->problem) || !takes_shapes(d, device, step, profile->least, packed_bytes) ||
+           !takes_shapes(d, device, step, profile->most, packed_bytes);
+}
+
+static pf_status pack_step(pf_draft *d, pf_device *device, uint32_t s, pf_err *err)
+{
+    pf_plan_step     *step = &d->draft.plan.steps[s];
+    const pf_problem *bound = d->formats->search->items[d->step_item[s]].problem;
+    const pf_tactic  *tactic = pf_tactic_find(step->ranked[0].tactic);
+    pf_step          *prepared = NULL;
+    pf_status         st = tactic->prepare(device, bound, step->ranked[0].tuning, NULL, 0, &prepared, err);
+
+    if (st)
+        return pf_err_add(err, st, "layer \"%s\" with %s", step->name, step->ranked[0].tactic);
+    step->workspace_bytes = prepared->workspace_bytes;
+    st = save_step(d, step, prepared, err);
+    if (!st)
+        st = keep_plain_weights(d, step, err);
+    if (!st && has_constants(bound) && prepared->packed_bytes)
+        st = pack_constants(d, step, bound, prepared, err);
+    if (!st && has_constants(bound) && needs_raw(d, device, step, prepared->packed_bytes))
+        st = keep_constants(d, step, err);
+    pf_step_free(prepared);
+    return st ? pf_err_add(err, st, "layer \"%s\" with %s", step->name, step->ranked[0].tactic) : PF_OK;
+}
+
+/* Fallbacks that could not get at their constants would be a promise that is not kept. */
+static void drop_idle_fallbacks(pf_draft *d, pf_plan_step *step)
+{
+    for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
+        if (step->problem->in_constant[i] && d->draft.plan.values[step->in[i]].index == PF_NONE)
+            step->ranked_count = 1;
+}
+
+pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t s = 0; s < draft->draft.plan.step_count && !st; s++)
+        st = pack_step(draft, device, s, err);
+    for (uint32_t s = 0; s < draft->draft.plan.step_count && !st; s++)
+        drop_idle_fallbacks(draft, &draft->draft.plan.steps[s]);
+    return st;
+}
