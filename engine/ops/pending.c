@@ -15,20 +15,9 @@ static pf_status refuse_reference(pf_reference_call *call, pf_err *err)
     const pf_op_def pf_op_##op = { #op, PF_CLASS_HOST, 0, 255, 1, 255, 0, 0, NULL, refuse, refuse_reference }
 
 PENDING(deform_conv);
-PENDING(det);
-PENDING(max_unpool);
 PENDING(max_roi_pool);
 PENDING(roi_align);
-PENDING(lp_norm);
-PENDING(mean_variance_norm);
 PENDING(nll_loss);
-PENDING(quantize_linear);
-PENDING(dequantize_linear);
-PENDING(dynamic_quantize_linear);
-PENDING(grid_sample);
-PENDING(affine_grid);
-PENDING(col2im);
-PENDING(reverse_sequence);
 PENDING(lstm);
 PENDING(gru);
 PENDING(rnn);
