@@ -47,6 +47,15 @@ static void add_args(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc, pf
         pf_onednn_args_add(args, DNNL_ARG_SCRATCHPAD, PF_ONEDNN_WORKSPACE, 0, 0, scratch);
 }
 
+/* An input that is summed and read as something else besides must not be overwritten. */
+static bool reads_twice(const pf_onednn_args *args, int32_t input)
+{
+    for (uint32_t i = 0; i < args->count; i++)
+        if (args->at[i].place == PF_ONEDNN_IN && (int32_t)args->at[i].slot == input)
+            return true;
+    return false;
+}
+
 pf_status pf_onednn_weighted_finish(pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step *step, pf_err *err)
 {
     const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
@@ -58,7 +67,7 @@ pf_status pf_onednn_weighted_finish(pf_onednn_weighted *w, dnnl_primitive_desc_t
     add_args(w, desc, &args);
     step->workspace_bytes = pf_onednn_scratch_bytes(desc);
     step->packed_bytes = w->packed_bytes;
-    step->in_place = w->epilogue.sum_input;
+    step->in_place = reads_twice(&args, w->epilogue.sum_input) ? -1 : w->epilogue.sum_input;
     st = pf_onednn_op_new(w->device, desc, &args, &w->op, err);
     dnnl_primitive_desc_destroy(desc);
     return st;

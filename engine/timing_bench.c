@@ -245,6 +245,24 @@ static pf_status poison_outputs(pf_bench *bench, pf_err *err)
     return st;
 }
 
+static pf_status copy_within(pf_bench *bench, void *to, const void *from, size_t bytes, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    void                *host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes ? bytes : 1);
+    pf_status            st = host ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+
+    if (!st)
+        st = ops->download(bench->device, bench->stream, host, from, bytes, err);
+    if (!st)
+        st = ops->stream_sync(bench->device, bench->stream, err);
+    if (!st)
+        st = ops->upload(bench->device, bench->stream, to, host, bytes, err);
+    if (!st)
+        st = ops->stream_sync(bench->device, bench->stream, err);
+    pf_free(host);
+    return st;
+}
+
 static bool guard_intact(const uint8_t *guard)
 {
     for (int i = 0; i < PF_BENCH_GUARD_BYTES; i++)
@@ -292,6 +310,40 @@ static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error
     return st;
 }
 
+static pf_status check_outputs(pf_bench *bench, double *max_rel_error, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < bench->out_count && !st; i++)
+        st = check_output(bench, i, max_rel_error, err);
+    return st;
+}
+
+/* What says that it may overwrite an input must be right when it does. */
+static pf_status check_in_place(pf_bench *bench, pf_bench_runner *r, double *max_rel_error, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    int32_t              slot = r->step->in_place;
+    void                *kept = slot >= 0 ? r->in[(size_t)r->next_copy * bench->in_count + (uint32_t)slot] : NULL;
+    void               **bound = r->in + (size_t)r->next_copy * bench->in_count;
+    pf_status            st = PF_OK;
+
+    if (!kept || bench->in_bytes[slot] != bench->out_bytes[0])
+        return PF_OK;
+    st = poison_outputs(bench, err);
+    if (!st)        /* on a GPU the copy goes through the host: this is done once per candidate */
+        st = copy_within(bench, bench->out[0], kept, bench->out_bytes[0], err);
+    bound[slot] = bench->out[0];
+    if (!st)
+        st = run(bench, r, err);
+    bound[slot] = kept;
+    if (!st)
+        st = check_outputs(bench, max_rel_error, err);
+    if (!st)
+        st = ops->stream_sync(bench->device, bench->stream, err);
+    return st ? pf_err_add(err, st, "in place") : PF_OK;
+}
+
 pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, pf_err *err)
 {
     pf_status st = poison_outputs(bench, err);
@@ -299,9 +351,9 @@ pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_r
     *max_rel_error = 0;
     if (!st)
         st = run(bench, runner, err);
-    for (uint32_t i = 0; i < bench->out_count && !st; i++)
-        st = check_output(bench, i, max_rel_error, err);
-    return st;
+    if (!st)
+        st = check_outputs(bench, max_rel_error, err);
+    return st ? st : check_in_place(bench, runner, max_rel_error, err);
 }
 
 /* ---- Samples */
