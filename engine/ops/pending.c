@@ -14,10 +14,6 @@ static pf_status refuse_reference(pf_reference_call *call, pf_err *err)
 #define PENDING(op) \
     const pf_op_def pf_op_##op = { #op, PF_CLASS_HOST, 0, 255, 1, 255, 0, 0, NULL, refuse, refuse_reference }
 
-PENDING(deform_conv);
-PENDING(max_roi_pool);
-PENDING(roi_align);
-PENDING(nll_loss);
 PENDING(lstm);
 PENDING(gru);
 PENDING(rnn);
@@ -29,8 +25,6 @@ PENDING(random_normal);
 PENDING(random_uniform);
 PENDING(bernoulli);
 PENDING(multinomial);
-PENDING(non_max_suppression);
-PENDING(unique);
 PENDING(if);
 PENDING(loop);
 PENDING(scan);

@@ -1,0 +1,220 @@
+/* roi_align and max_roi_pool: regions of an image brought to one size. */
+#include <math.h>
+#include <stddef.h>
+
+#include "base/alloc.h"
+#include "engine/ops/infer.h"
+#include "engine/ops/rows.h"
+
+static const char *const modes[] = { "avg", "max", NULL };
+static const char *const coordinates[] = { "half_pixel", "output_half_pixel", NULL };
+static const pf_attr_field align_fields[] = {
+    PF_ATTR_ENUM_FIELD(pf_roi_align_attrs, mode, modes), PF_ATTR_ENUM_FIELD(pf_roi_align_attrs, coordinates, coordinates),
+    PF_ATTR_FIELD(pf_roi_align_attrs, output_height, INT), PF_ATTR_FIELD(pf_roi_align_attrs, output_width, INT),
+    PF_ATTR_FIELD(pf_roi_align_attrs, sampling_ratio, INT), PF_ATTR_FIELD(pf_roi_align_attrs, spatial_scale, FLOAT), { NULL },
+};
+static const pf_attr_field pool_fields[] = {
+    PF_ATTR_FIELD(pf_max_roi_pool_attrs, pooled_shape, INTS), PF_ATTR_FIELD(pf_max_roi_pool_attrs, spatial_scale, FLOAT), { NULL },
+};
+
+static pf_status infer_rois(pf_infer *infer, int64_t columns, int64_t height, int64_t width, pf_err *err)
+{
+    const pf_value *x = pf_infer_in(infer, 0), *rois = pf_infer_in(infer, 1);
+    pf_status       st = pf_infer_rank(infer, 0, 4, 4, err);
+    pf_shape        out = { .rank = 4 };
+
+    if (!st)
+        st = pf_infer_rank(infer, 1, 2, 2, err);
+    if (!st)
+        st = pf_infer_float(infer, 0, err);
+    if (!st)
+        st = pf_infer_dims_agree(infer, rois->shape.dim[1], columns, "columns of the regions", err);
+    if (!st && (height < 1 || width < 1 || height > 1 << 20 || width > 1 << 20))
+        st = PF_FAIL(err, PF_INVALID, "a result of %lld x %lld", (long long)height, (long long)width);
+    if (st)
+        return st;
+    out.dim[0] = rois->shape.dim[0];
+    out.dim[1] = x->shape.dim[1];
+    out.dim[2] = height;
+    out.dim[3] = width;
+    pf_infer_set(infer, 0, x->dtype, &out);
+    return PF_OK;
+}
+
+static pf_status infer_align(pf_infer *infer, pf_err *err)
+{
+    const pf_roi_align_attrs *a = infer->node->attrs;
+    pf_status                 st = infer_rois(infer, 4, a->output_height, a->output_width, err);
+
+    if (!st)
+        st = pf_infer_vector(infer, 2, pf_infer_in(infer, 1)->shape.dim[0], "batch_indices", err);
+    return st ? st : pf_infer_integer(infer, 2, err);
+}
+
+static pf_status infer_pool(pf_infer *infer, pf_err *err)
+{
+    const pf_max_roi_pool_attrs *a = infer->node->attrs;
+    pf_status                    st = pf_infer_positive("pooled_shape", &a->pooled_shape, 2, err);
+
+    return st ? st : infer_rois(infer, 5, a->pooled_shape.at[0], a->pooled_shape.at[1], err);
+}
+
+/* One region: where it starts and how large its bins are; samples per bin. */
+typedef struct region { double y, x, bin_height, bin_width; int64_t rows, columns; } region;
+
+static region region_of(const pf_roi_align_attrs *a, const pf_tensor *rois, int64_t n)
+{
+    double  corner[4] = { 0 }, offset = a->coordinates == PF_ROI_HALF_PIXEL ? 0.5 : 0, height = 0, width = 0;
+    region  r = { 0 };
+
+    for (int i = 0; i < 4; i++)
+        corner[i] = pf_dtype_get(rois->dtype, rois->data, (uint64_t)(n * 4 + i)) * a->spatial_scale - offset;
+    height = corner[3] - corner[1];
+    width = corner[2] - corner[0];
+    if (a->coordinates != PF_ROI_HALF_PIXEL) {      /* older models: at least one pixel */
+        height = height < 1 ? 1 : height;
+        width = width < 1 ? 1 : width;
+    }
+    r.y = corner[1];
+    r.x = corner[0];
+    r.bin_height = height / (double)a->output_height;
+    r.bin_width = width / (double)a->output_width;
+    r.rows = a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(ceil(r.bin_height), 1 << 16);
+    r.columns = a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(ceil(r.bin_width), 1 << 16);
+    return r;
+}
+
+/* The neighbours of a coordinate along one dim and how near the second is. */
+static int64_t neighbours(double *at, int64_t size, int64_t *high)
+{
+    int64_t low = 0;
+
+    *at = *at < 0 ? 0 : *at;
+    low = (int64_t)*at;
+    *high = low + 1;
+    if (low >= size - 1) {
+        low = *high = size - 1;
+        *at = (double)low;
+    }
+    return low;
+}
+
+/* The four weighted neighbours of (y, x): their sum, or the greatest (which is what the standard calls max). */
+static double sample(const double *image, int64_t height, int64_t width, double y, double x, bool greatest)
+{
+    int64_t y_high = 0, x_high = 0, y_low = 0, x_low = 0;
+    double  part[4] = { 0 };
+
+    if (y < -1 || y > (double)height || x < -1 || x > (double)width)
+        return 0;
+    y_low = neighbours(&y, height, &y_high);
+    x_low = neighbours(&x, width, &x_high);
+    y -= (double)y_low;
+    x -= (double)x_low;
+    part[0] = (1 - y) * (1 - x) * image[y_low * width + x_low];
+    part[1] = (1 - y) * x * image[y_low * width + x_high];
+    part[2] = y * (1 - x) * image[y_high * width + x_low];
+    part[3] = y * x * image[y_high * width + x_high];
+    return greatest ? fmax(fmax(part[0], part[1]), fmax(part[2], part[3])) : part[0] + part[1] + part[2] + part[3];
+}
+
+static double bin_value(const region *r, const double *image, const int64_t *dim, int64_t bin_y, int64_t bin_x, bool greatest)
+{
+    double  value = 0;
+    int64_t count = r->rows * r->columns;
+
+    for (int64_t i = 0; i < count; i++) {
+        double y = r->y + ((double)bin_y + ((double)(i / r->columns) + 0.5) / (double)r->rows) * r->bin_height;
+        double x = r->x + ((double)bin_x + ((double)(i % r->columns) + 0.5) / (double)r->columns) * r->bin_width;
+        double v = sample(image, dim[2], dim[3], y, x, greatest);
+
+        value = !greatest ? value + v : i == 0 || v > value ? v : value;
+    }
+    return greatest || count < 1 ? value : value / (double)count;
+}
+
+static pf_status reference_align(pf_reference_call *call, pf_err *err)
+{
+    const pf_roi_align_attrs *a = call->attrs;
+    const pf_tensor          *x = &call->in[0], *batch = &call->in[2];
+    pf_tensor                *y = &call->out[0];
+    int64_t                   bins = a->output_height * a->output_width, plane = x->dim[2] * x->dim[3];
+    double                   *image = pf_rows_doubles(x);
+    pf_status                 st = image ? PF_OK : PF_FAIL_MEMORY(err, x->bytes * 2);
+
+    for (int64_t n = 0; n < y->dim[0] && !st; n++) {
+        region  r = region_of(a, &call->in[1], n);
+        int64_t b = pf_dtype_get_i64(batch->dtype, batch->data, (uint64_t)n);
+
+        if (b < 0 || b >= x->dim[0]) {
+            st = PF_FAIL(err, PF_INVALID, "a region names image %lld of %lld", (long long)b, (long long)x->dim[0]);
+            break;
+        }
+        for (int64_t i = 0; i < y->dim[1] * bins; i++) {
+            const double *channel = image + (b * x->dim[1] + i / bins) * plane;
+            double        v = bin_value(&r, channel, x->dim, i % bins / a->output_width, i % a->output_width, a->mode == PF_ROI_MAX);
+
+            pf_dtype_set(y->dtype, y->data, (uint64_t)(n * y->dim[1] * bins + i), v);
+        }
+    }
+    pf_free(image);
+    return st;
+}
+
+/* First and last pixel of bin i of `bins` along a dim, for a region that starts at `start` and has `size` pixels. */
+static void bin_range(int64_t i, int64_t bins, double start, double size, int64_t limit, int64_t *low, int64_t *high)
+{
+    *low = (int64_t)(floor((double)i * size / (double)bins) + start);
+    *high = (int64_t)(ceil((double)(i + 1) * size / (double)bins) + start);
+    *low = *low < 0 ? 0 : *low > limit ? limit : *low;
+    *high = *high < 0 ? 0 : *high > limit ? limit : *high;
+}
+
+/* Fast R-CNN's pooling: corners are rounded to pixels, both ends belong to the region, an empty bin is 0. */
+static double pool_bin(const double *image, const int64_t *dim, const double *corner, const int64_t *pooled, int64_t bin)
+{
+    int64_t y_low = 0, y_high = 0, x_low = 0, x_high = 0;
+    double  best = -INFINITY;
+
+    bin_range(bin / pooled[1], pooled[0], corner[1], fmax(corner[3] - corner[1] + 1, 1), dim[2], &y_low, &y_high);
+    bin_range(bin % pooled[1], pooled[1], corner[0], fmax(corner[2] - corner[0] + 1, 1), dim[3], &x_low, &x_high);
+    for (int64_t y = y_low; y < y_high; y++)
+        for (int64_t x = x_low; x < x_high; x++)
+            best = image[y * dim[3] + x] > best ? image[y * dim[3] + x] : best;
+    return y_low < y_high && x_low < x_high ? best : 0;
+}
+
+static pf_status reference_pool(pf_reference_call *call, pf_err *err)
+{
+    const pf_max_roi_pool_attrs *a = call->attrs;
+    const pf_tensor             *x = &call->in[0], *rois = &call->in[1];
+    pf_tensor                   *y = &call->out[0];
+    int64_t                      bins = a->pooled_shape.at[0] * a->pooled_shape.at[1], plane = x->dim[2] * x->dim[3];
+    double                      *image = pf_rows_doubles(x);
+    pf_status                    st = image ? PF_OK : PF_FAIL_MEMORY(err, x->bytes * 2);
+
+    for (int64_t n = 0; n < y->dim[0] && !st; n++) {
+        double corner[4] = { 0 }, b = pf_dtype_get(rois->dtype, rois->data, (uint64_t)(n * 5));
+
+        if (!(b >= 0 && b < (double)x->dim[0])) {
+            st = PF_FAIL(err, PF_INVALID, "a region names image %g of %lld", b, (long long)x->dim[0]);
+            break;
+        }
+        for (int i = 0; i < 4; i++)
+            corner[i] = round(pf_dtype_get(rois->dtype, rois->data, (uint64_t)(n * 5 + 1 + i)) * a->spatial_scale);
+        for (int64_t i = 0; i < y->dim[1] * bins; i++)
+            pf_dtype_set(y->dtype, y->data, (uint64_t)(n * y->dim[1] * bins + i),
+                         pool_bin(image + ((int64_t)b * x->dim[1] + i / bins) * plane, x->dim, corner, a->pooled_shape.at, i % bins));
+    }
+    pf_free(image);
+    return st;
+}
+
+const pf_op_def pf_op_roi_align = {
+    .name = "roi_align", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
+    .attr_bytes = sizeof(pf_roi_align_attrs), .attr_fields = align_fields, .infer = infer_align, .reference = reference_align,
+};
+const pf_op_def pf_op_max_roi_pool = {
+    .name = "max_roi_pool", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
+    .attr_bytes = sizeof(pf_max_roi_pool_attrs), .attr_fields = pool_fields, .infer = infer_pool, .reference = reference_pool,
+};
