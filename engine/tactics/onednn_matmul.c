@@ -73,6 +73,7 @@ static const char *read_product(const pf_problem *p, product *out)
     const pf_matmul_attrs   *attrs = node->attrs;
     const char              *reason = NULL;
 
+    *out = (product){ .bias = PF_NONE };
     if (node->op != PF_OP_MATMUL && node->op != PF_OP_GEMM)
         return "not a matrix product";
     *out = (product){ .a = node->in[0], .b = node->in[1], .bias = PF_NONE };
@@ -291,7 +292,7 @@ static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bo
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    product   m;
+    product   m = { .bias = PF_NONE };
     bool      has_full = false, inner = false;
     pf_status st = list(device, p, false, false, effort, &has_full, out, err);
 
