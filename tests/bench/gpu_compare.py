@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""planfarm against PyTorch on one GPU, side by side in one run, as a table.
+
+usage: gpu_compare.py --models FOLDER --work FOLDER [--rounds N] [--dtype fp16] [--modes graph,reduce] [--share PERCENT]
+                      [--budget SECONDS] [--out TABLE.md] MODEL:BATCH ...
+
+FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  For each case: a cold build with an empty timing cache, a
+warm one, the accuracy that the build measured, then rounds in which the peer (peer_torch.py) and `planfarm bench` take turns.  The figure of a
+round is the median latency of the computation; the table holds the median over rounds and the spread, the peer's best mode, and the ratio.
+"""
+import argparse, json, os, statistics, subprocess, sys, time
+
+SEQUENCE = 128
+SHAPES = {  # inputs at batch b
+    "bert_base": lambda b: f"input_ids:{b}x{SEQUENCE},attention_mask:{b}x{SEQUENCE}",
+    "gpt2": lambda b: f"input_ids:{b}x{SEQUENCE}",
+    "llama_4l": lambda b: f"input_ids:{b}x{SEQUENCE}",
+    "unet": lambda b: f"latent:{b}x4x64x64",
+    "deeplabv3_resnet50": lambda b: "",
+}
+
+
+def shapes_of(model, batch):
+    return SHAPES.get(model, lambda b: f"input:{b}x3x224x224")(batch)
+
+
+def planfarm(*words):
+    """The one JSON object that a verb prints, or None with the reason on standard error."""
+    done = subprocess.run(["planfarm", *words, "--json"], capture_output=True, text=True)
+    if done.returncode:
+        print(f"planfarm {' '.join(words)}: exit {done.returncode}: {done.stderr.strip()[-600:]}", file=sys.stderr, flush=True)
+        return None
+    return json.loads(done.stdout)
+
+
+def build(args, model, batch, plan, cache):
+    words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", "cuda:0", "--cache", cache, "--" + args.dtype]
+    shapes = shapes_of(model, batch)
+    if shapes:
+        words += ["--shapes", shapes]
+    if args.share != 100:
+        words += ["--share", str(args.share)]
+    start = time.time()
+    report = planfarm(*words)
+    return dict(report, wall_seconds=time.time() - start) if report else None
+
+
+def peer_round(args, case):
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run([sys.executable, os.path.join(here, "peer_torch.py"), "--modes", args.modes, "--dtype", args.dtype, case],
+                          capture_output=True, text=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {row["mode"]: row["median_ms"] for row in rows if "median_ms" in row}
+
+
+def middle(values):
+    return statistics.median(values) if values else float("nan")
+
+
+def spread(values):
+    return f"{min(values):.3f}-{max(values):.3f}" if values else "-"
+
+
+def run_case(args, case, table):
+    model, batch = case.split(":")
+    plan, cache = (os.path.join(args.work, f"{model}_{batch}.{end}") for end in ("plan", "cache"))
+    cold = build(args, model, int(batch), plan, cache)
+    if not cold:
+        table.append(f"| {case} | - | - | - | build failed | - | - | - | - |")
+        return
+    warm = build(args, model, int(batch), plan + ".warm", cache)
+    same = warm and open(plan, "rb").read() == open(plan + ".warm", "rb").read()
+    ours, peers = [], {}
+    for _ in range(args.rounds):
+        bench = planfarm("bench", plan, "--device", "cuda:0", "--duration", "1")
+        if bench:
+            ours.append(bench["compute_ms"]["median"])
+        if args.modes:
+            for mode, ms in peer_round(args, case).items():
+                peers.setdefault(mode, []).append(ms)
+    best = min(peers, key=lambda mode: middle(peers[mode])) if peers else None
+    theirs = middle(peers[best]) if best else float("nan")
+    table.append(f"| {case} | {middle(ours):.3f} ({spread(ours)}) | {theirs:.3f} ({best}, {spread(peers.get(best, []))}) | {theirs / middle(ours):.2f} | "
+                 f"{cold['max_rel_error']:.2e} | {cold['wall_seconds']:.1f} / {cold['candidates_timed']} | "
+                 f"{warm['wall_seconds'] if warm else float('nan'):.2f} / {warm['candidates_timed'] if warm else '-'} | {'yes' if same else 'no'} | "
+                 f"{cold['plan_bytes'] >> 20} |")
+    print(table[-1], flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--models", required=True)
+    p.add_argument("--work", required=True)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--dtype", default="fp16")
+    p.add_argument("--modes", default="graph,reduce")
+    p.add_argument("--share", type=int, default=100)
+    p.add_argument("--budget", type=float, default=500)
+    p.add_argument("--out")
+    p.add_argument("cases", nargs="+")
+    args = p.parse_args()
+    os.makedirs(args.work, exist_ok=True)
+    end = time.time() + args.budget
+    table = ["| case | planfarm ms (spread) | PyTorch ms (mode, spread) | ratio | max error | cold s / timed | warm s / timed | same bytes | MiB |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for case in args.cases:
+        if time.time() > end:
+            print("out of budget before", case, file=sys.stderr)
+            break
+        run_case(args, case, table)
+    text = "\n".join(table) + "\n"
+    print(text)
+    if args.out:
+        open(args.out, "w").write(text)
+
+
+if __name__ == "__main__":
+    main()
