@@ -69,6 +69,10 @@ void      pf_dim_print(const pf_dims *dims, pf_dim dim, pf_buf *out);
 pf_status pf_dim_parse(pf_dims *dims, const char *text, pf_dim *out, pf_err *err);
 /* Reads the expression at *text and moves *text behind it. */
 pf_status pf_dim_parse_prefix(pf_dims *dims, const char **text, pf_dim *out, pf_err *err);
+/* Whether the symbol of that index occurs in dim. */
+bool      pf_dim_uses(const pf_dims *dims, pf_dim dim, uint32_t symbol);
+/* dim with value in the place of a symbol. */
+pf_dim    pf_dim_substitute(pf_dims *dims, pf_dim dim, uint32_t symbol, pf_dim value);
 /* The same expression in another table; symbols by name. */
 pf_dim    pf_dim_translate(const pf_dims *from, pf_dim dim, pf_dims *to);
 

@@ -287,45 +287,95 @@ pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, cons
     return PF_OK;
 }
 
-static pf_dim translate_atom(const pf_dims *from, uint32_t index, pf_dims *to)
+/* How an expression is built again: in another table, or in the same one with a value for a symbol. */
+typedef struct rebuilding { const pf_dims *from; pf_dims *to; uint32_t symbol; pf_dim value; } rebuilding;
+
+static pf_dim rebuild(const rebuilding *r, pf_dim dim);
+
+static pf_dim rebuild_symbol(const rebuilding *r, uint32_t index)
 {
-    const dim_atom *atom = &from->atoms[index];
-    pf_dim          a = 0, b = 0;
+    const dim_symbol *symbol = &r->from->symbols[index];
+    bool              is_new = pf_dims_symbol_index(r->to, symbol->name) == UINT32_MAX;
+    pf_dim            out = index == r->symbol ? r->value : pf_dims_symbol(r->to, symbol->name);
 
-    if (atom->kind == ATOM_SYMBOL) {
-        const dim_symbol *symbol = &from->symbols[atom->symbol];
-        bool              is_new = pf_dims_symbol_index(to, symbol->name) == UINT32_MAX;
-        pf_dim            out = pf_dims_symbol(to, symbol->name);
+    if (is_new && out != PF_DIM_INVALID)
+        pf_dims_bound(r->to, pf_dims_symbol_count(r->to) - 1, symbol->low, symbol->high);
+    return out;
+}
 
-        if (is_new && out != PF_DIM_INVALID)
-            pf_dims_bound(to, pf_dims_symbol_count(to) - 1, symbol->low, symbol->high);
-        return out;
+static pf_dim rebuild_atom(const rebuilding *r, uint32_t index)
+{
+    dim_atom atom = r->from->atoms[index];      /* a copy: the table may grow */
+    pf_dim   a = 0, b = 0;
+
+    if (atom.kind == ATOM_SYMBOL)
+        return rebuild_symbol(r, atom.symbol);
+    a = rebuild(r, atom.a);
+    b = rebuild(r, atom.b);
+    return atom.kind == ATOM_FLOOR ? pf_dim_floor_div(r->to, a, b) : atom.kind == ATOM_MIN ? pf_dim_min(r->to, a, b) : pf_dim_max(r->to, a, b);
+}
+
+static pf_dim rebuild(const rebuilding *r, pf_dim dim)
+{
+    dim_work work;
+    pf_dim   sum = 0;
+
+    if (pf_dim_is_number(dim))
+        return dim;
+    dim_work_load(r->from, dim, &work);
+    if (work.bad)
+        return PF_DIM_INVALID;
+    for (uint32_t i = 0; i < work.count; i++) {
+        dim_monomial monomial = r->from->monomials[work.at[i].monomial];
+        pf_dim       product = work.at[i].coefficient;
+
+        for (uint32_t f = 0; f < monomial.count; f++) {
+            dim_factor factor = r->from->factors[monomial.first + f];
+            pf_dim     value = rebuild_atom(r, factor.atom);
+
+            for (uint32_t p = 0; p < factor.power; p++)
+                product = pf_dim_mul(r->to, product, value);
+        }
+        sum = pf_dim_add(r->to, sum, product);
     }
-    a = pf_dim_translate(from, atom->a, to);
-    b = pf_dim_translate(from, atom->b, to);
-    return atom->kind == ATOM_FLOOR ? pf_dim_floor_div(to, a, b) : atom->kind == ATOM_MIN ? pf_dim_min(to, a, b) : pf_dim_max(to, a, b);
+    return sum;
 }
 
 pf_dim pf_dim_translate(const pf_dims *from, pf_dim dim, pf_dims *to)
 {
-    pf_dim sum = 0;
+    rebuilding r = { from, to, UINT32_MAX, 0 };
 
-    if (pf_dim_is_number(dim) || from == to)
-        return dim;
-    if (!dim_is_poly(from, dim))
-        return PF_DIM_INVALID;
-    const dim_poly *poly = &from->polys[dim_index(dim)];
-    for (uint32_t i = 0; i < poly->count; i++) {
-        const dim_term     *term = &from->terms[poly->first + i];
-        const dim_monomial *monomial = &from->monomials[term->monomial];
-        pf_dim              product = term->coefficient;
+    return from == to ? dim : rebuild(&r, dim);
+}
+
+static bool atom_uses(const pf_dims *dims, uint32_t index, uint32_t symbol)
+{
+    const dim_atom *atom = &dims->atoms[index];
+
+    if (atom->kind == ATOM_SYMBOL)
+        return atom->symbol == symbol;
+    return pf_dim_uses(dims, atom->a, symbol) || pf_dim_uses(dims, atom->b, symbol);
+}
+
+bool pf_dim_uses(const pf_dims *dims, pf_dim dim, uint32_t symbol)
+{
+    const dim_poly *poly = dim_is_poly(dims, dim) ? &dims->polys[dim_index(dim)] : NULL;
+
+    for (uint32_t i = 0; poly && i < poly->count; i++) {
+        const dim_monomial *monomial = &dims->monomials[dims->terms[poly->first + i].monomial];
 
         for (uint32_t f = 0; f < monomial->count; f++)
-            for (uint32_t p = 0; p < from->factors[monomial->first + f].power; p++)
-                product = pf_dim_mul(to, product, translate_atom(from, from->factors[monomial->first + f].atom, to));
-        sum = pf_dim_add(to, sum, product);
+            if (atom_uses(dims, dims->factors[monomial->first + f].atom, symbol))
+                return true;
     }
-    return sum;
+    return false;
+}
+
+pf_dim pf_dim_substitute(pf_dims *dims, pf_dim dim, uint32_t symbol, pf_dim value)
+{
+    rebuilding r = { dims, dims, symbol, value };
+
+    return pf_dim_uses(dims, dim, symbol) ? rebuild(&r, dim) : dim;
 }
 
 /* A copy of count items, which may be none. False when out of memory. */

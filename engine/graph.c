@@ -125,7 +125,8 @@ pf_status graph_reserve_node(pf_graph *graph, pf_err *err)
     return PF_OK;
 }
 
-static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, pf_value_id *out, pf_err *err)
+/* shape by value: the caller's may be that of a value, which moves when room is made. */
+static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, pf_shape shape, pf_value_id *out, pf_err *err)
 {
     pf_status st = graph_reserve_values(graph, 1, err);
     pf_value *value = NULL;
@@ -135,7 +136,7 @@ static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, co
     value = &graph->values[graph->value_count];
     value->name = graph_copy_name(graph, name);
     value->dtype = dtype;
-    value->shape = *shape;
+    value->shape = shape;
     value->producer = PF_NONE;
     if (!value->name)
         return PF_FAIL_MEMORY(err, strlen(name));
@@ -162,7 +163,7 @@ static pf_status append_input(pf_graph *graph, const char *name, pf_dtype dtype,
     if (!st && pf_grow((void **)&graph->inputs, &graph->private_->input_capacity, graph->input_count + 1, sizeof *graph->inputs))
         st = PF_FAIL_MEMORY(err, sizeof *graph->inputs);
     if (!st)
-        st = add_value(graph, name, dtype, shape, out, err);
+        st = add_value(graph, name, dtype, *shape, out, err);
     if (st)
         return st;
     graph->values[*out].is_input = true;
@@ -207,13 +208,13 @@ pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtyp
         return pf_err_add(err, st, "constant \"%s\"", name ? name : "");
     if (measure.bytes != bytes)
         return PF_FAIL(err, PF_INVALID, "constant \"%s\" has %zu bytes where its shape needs %zu", name ? name : "", bytes, measure.bytes);
-    st = add_value(graph, name, dtype, shape, out, err);
+    st = add_value(graph, name, dtype, *shape, out, err);
     if (st)
         return st;
     value = &graph->values[*out];
     value->is_constant = true;
     value->constant = (pf_constant){ data, bytes };
-    if (pf_dtype_is_integer(dtype) && shape->rank <= 1 && pf_tensor_elems(&measure) <= CONTENT_LIMIT) {
+    if (pf_dtype_is_integer(dtype) && measure.rank <= 1 && pf_tensor_elems(&measure) <= CONTENT_LIMIT) {
         value->content_count = (uint32_t)pf_tensor_elems(&measure);
         value->content = content_of_constant(graph, dtype, data, value->content_count);
         if (!value->content)

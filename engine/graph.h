@@ -10,6 +10,8 @@
    (constants are simply copied), and the node that holds the body takes the captured values as its last inputs: first all
    captures of its first graph attribute in field order, then those of the second, and so on.  So an outer value's uses are
    all in the use lists, and a body is run with its formal inputs followed by its captures.
+   Sizes that data decides: an op whose output has a size that only its data says (non_zero) makes a fresh symbol for it.  Where such a
+   symbol stands in another node's attributes that node waits for the op, in pf_graph_order too, and the op is not dead.
    Thread   one at a time. */
 #ifndef PF_ENGINE_GRAPH_H
 #define PF_ENGINE_GRAPH_H
@@ -108,10 +110,15 @@ pf_status pf_graph_replace(pf_graph *graph, pf_value_id from, pf_value_id to, pf
 pf_status pf_graph_set_input(pf_graph *graph, pf_node_id node, uint32_t slot, pf_value_id value, pf_err *err);
 /* Graph output `slot` becomes another value and keeps its name. */
 pf_status pf_graph_set_output(pf_graph *graph, uint32_t slot, pf_value_id value, pf_err *err);
-void      pf_graph_remove_node(pf_graph *graph, pf_node_id node);    /* its outputs must be unused */
+void      pf_graph_remove_node(pf_graph *graph, pf_node_id node);    /* nothing happens when an output or a size of it is used */
 uint32_t  pf_graph_remove_dead(pf_graph *graph);                     /* nodes removed */
 /* Node ids, producers first, ties by id: deterministic. *order is from pf_alloc, owned by the caller. INVALID on a cycle, naming a node in it. */
 pf_status pf_graph_order(const pf_graph *graph, pf_node_id **order, uint32_t *count, pf_err *err);
+/* A size that data decides has become known, for instance because the op that finds it out was folded: value takes the symbol's place in
+   all attributes and shapes, also of the graphs around this one and of bodies.  Infer again afterwards. */
+pf_status pf_graph_substitute(pf_graph *graph, uint32_t symbol, pf_dim value, pf_err *err);
+/* The symbols that inference of the node made, as indices; *count of them. */
+const uint32_t *pf_graph_sizes_of(const pf_graph *graph, pf_node_id node, uint32_t *count);
 /* Infers every value again from the inputs (after input shapes were changed). */
 pf_status pf_graph_infer(pf_graph *graph, pf_err *err);
 pf_status pf_graph_set_input_shape(pf_graph *graph, pf_value_id input, const pf_shape *shape, pf_err *err);

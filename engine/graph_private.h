@@ -27,6 +27,13 @@ pf_status graph_reserve_node(pf_graph *graph, pf_err *err);
 /* A copy of name ("" for NULL) in the arena; NULL when out of memory. */
 const char *graph_copy_name(pf_graph *graph, const char *name);
 
+/* A dependency that no input shows: `user` has in its attributes a size that `maker` finds out when it runs. */
+typedef struct graph_size_edge { pf_node_id maker, user; } graph_size_edge;
+/* All of them. *edges is from pf_alloc, NULL when there are none. */
+pf_status graph_size_edges(const pf_graph *graph, graph_size_edge **edges, uint32_t *count, pf_err *err);
+/* Whether another live node's attributes need a size that this node finds out. */
+bool      graph_makes_needed_size(const pf_graph *graph, pf_node_id node);
+
 /* Runs the op's infer in the node's scope of fresh symbols. out: zeroed values, one per output. */
 pf_status graph_infer_node(pf_graph *graph, pf_node_id node, pf_value *out, pf_err *err);
 /* A copy of attributes for a node of graph: strings go to its arena, bodies stay the same objects. */

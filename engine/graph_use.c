@@ -104,19 +104,21 @@ pf_status pf_graph_set_output(pf_graph *graph, uint32_t slot, pf_value_id value,
     return PF_OK;
 }
 
-static bool is_used(const pf_graph *graph, const pf_node *node)
+static bool is_used(const pf_graph *graph, pf_node_id id)
 {
+    const pf_node *node = &graph->nodes[id];
+
     for (uint32_t i = 0; i < node->out_count; i++)
         if (pf_graph_use_count(graph, node->out[i]))
             return true;
-    return false;
+    return graph_makes_needed_size(graph, id);
 }
 
 void pf_graph_remove_node(pf_graph *graph, pf_node_id node)
 {
     pf_node *at = &graph->nodes[node];
 
-    if (!at->live || is_used(graph, at))
+    if (!at->live || is_used(graph, node))
         return;
     for (uint32_t i = 0; i < at->in_count; i++)
         if (at->in[i] != PF_NONE)
@@ -131,7 +133,7 @@ uint32_t pf_graph_remove_dead(pf_graph *graph)
     do {        /* consumers mostly come behind producers, so one pass from the end finds nearly all */
         removed = 0;
         for (pf_node_id node = graph->node_count; node-- > 0;)
-            if (graph->nodes[node].live && !is_used(graph, &graph->nodes[node])) {
+            if (graph->nodes[node].live && !is_used(graph, node)) {
                 pf_graph_remove_node(graph, node);
                 removed++;
             }

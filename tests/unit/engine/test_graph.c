@@ -164,6 +164,33 @@ static void test_order(void **state)
     pf_graph_free(graph);
 }
 
+/* A node waits for the one that finds out a size in its attributes, whatever their ids. */
+static void test_order_by_sizes(void **state)
+{
+    pf_graph       *graph = graph_of("graph\n%x = input f32 [9]\n%m = input i64 [4]\n%y = slice(%x) axes=[0] starts=[0] ends=[3] steps=[1]\n"
+                                     "%z = non_zero(%m)\noutput %y\n");
+    pf_slice_attrs *attrs = graph->nodes[0].attrs;
+    pf_node_id     *order = NULL;
+    uint32_t        count = 0;
+    pf_err          err = { 0 };
+
+    (void)state;
+    attrs->ends.at[0] = graph->values[value_named(graph, "z")].shape.dim[1];
+    test_ok(pf_graph_infer(graph, &err), &err);
+    test_ok(pf_graph_order(graph, &order, &count, &err), &err);
+    assert_int_equal(count, 2);
+    assert_int_equal(order[0], 1);
+    pf_free(order);
+    assert_int_equal(pf_graph_remove_dead(graph), 0);
+    test_ok(pf_graph_substitute(graph, pf_dims_symbol_index(graph->dims, "nonzero"), 2, &err), &err);
+    assert_int_equal(attrs->ends.at[0], 2);
+    assert_int_equal(pf_graph_remove_dead(graph), 1);
+    test_ok(pf_graph_infer(graph, &err), &err);
+    test_ok(pf_graph_verify(graph, &err), &err);
+    assert_int_equal(graph->values[value_named(graph, "y")].shape.dim[0], 2);
+    pf_graph_free(graph);
+}
+
 static void test_add_node_refuses(void **state)
 {
     pf_graph   *graph = graph_of(residual);
@@ -351,7 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uses),        cmocka_unit_test(test_random_edits),   cmocka_unit_test(test_verify_finds),
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_add_node_refuses), cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_order_by_sizes), cmocka_unit_test(test_add_node_refuses), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_infer_again), cmocka_unit_test(test_infer_follows_inputs), cmocka_unit_test(test_copy),
         cmocka_unit_test(test_captures),    cmocka_unit_test(test_keep),           cmocka_unit_test(test_out_of_memory),
     };
