@@ -1,0 +1,686 @@
+/* Each rule by a table of graphs before and after it; then all rules on random graphs.  What a graph computes may not change. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/ops/attrs.h"
+#include "engine/rewrite.h"
+#include "tests/unit/engine/graphs.h"
+
+enum { IO_LIMIT = 8, RANDOM_GRAPHS = 1000, RANDOM_NODES = 40, RULE_LIMIT = 64 };
+
+/* Largest difference over the range of the values: constants were rounded to f32 once more, or once less. */
+static const double tolerance = 1e-5;
+
+typedef struct outputs { pf_tensor at[IO_LIMIT]; uint32_t count; } outputs;
+
+static void clear_outputs(outputs *out)
+{
+    for (uint32_t i = 0; i < out->count; i++)
+        pf_tensor_clear(&out->at[i]);
+}
+
+/* Runs the graph on random inputs; symbol i is 2 + i. */
+static pf_status try_graph(const pf_graph *graph, uint64_t seed, outputs *out, pf_err *why)
+{
+    pf_tensor in[IO_LIMIT];
+    int64_t   bindings[PF_MAX_SYMBOLS];
+    pf_err    err = { 0 };
+    pf_status st = PF_OK;
+
+    assert_true(graph->input_count <= IO_LIMIT && graph->output_count <= IO_LIMIT);
+    for (uint32_t i = 0; i < PF_MAX_SYMBOLS; i++)
+        bindings[i] = 2 + i;
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const pf_value *value = &graph->values[graph->inputs[i]];
+
+        in[i] = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
+        for (int32_t d = 0; d < value->shape.rank; d++)
+            test_ok(pf_dim_eval(graph->dims, value->shape.dim[d], bindings, &in[i].dim[d], &err), &err);
+        test_ok(pf_tensor_alloc(&in[i], &err), &err);
+        pf_tensor_fill_random(&in[i], seed + i);
+    }
+    out->count = graph->output_count;
+    st = pf_interpret(graph, in, out->at, NULL, NULL, why);
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        pf_tensor_clear(&in[i]);
+    return st;
+}
+
+static void run_graph(const pf_graph *graph, uint64_t seed, outputs *out)
+{
+    pf_err err = { 0 };
+
+    test_ok(try_graph(graph, seed, out, &err), &err);
+}
+
+static void check_same(const outputs *a, const outputs *b, const char *what)
+{
+    assert_int_equal(a->count, b->count);
+    for (uint32_t i = 0; i < a->count; i++) {
+        pf_difference d;
+        pf_err        err = { 0 };
+
+        test_ok(pf_tensor_compare(&b->at[i], &a->at[i], &d, &err), &err);
+        if (a->at[i].dtype != b->at[i].dtype || !(d.max_rel_range <= tolerance))
+            fail_msg("output %u changed by %g of its range: %s", i, d.max_rel_range, what);
+    }
+}
+
+#define X4 "%0 = input f32 [n,2,3,3]\n"
+/* A convolution of two channels to two, 1x1. */
+#define W4 "%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+
+static const struct { const char *only, *before, *after; } rows[] = {
+    { "drop_dead", X4 "%1 = relu(%0)\n%2 = exp(%1)\n%3 = neg(%0)\noutput %3\n", X4 "%1 = neg(%0)\noutput %1\n" },
+
+    { "fold_constants,drop_dead", "%0 = input f32 [2]\n%1 = constant f32 [2] {1,2}\n%2 = add(%1, %1)\n%3 = mul(%0, %2)\noutput %3\n",
+      "%0 = input f32 [2]\n%1 = constant f32 [2] {2,4}\n%2 = mul(%0, %1)\noutput %2\n" },
+    { "fold_constants", "%0 = constant f32 [2] {1,2}\n%1 = neg(%0)\noutput %1\n", "%0 = constant f32 [2] {-1,-2}\n%1 = identity(%0)\noutput %1\n" },
+
+    /* A size that data decides stands in another node's attributes: known once its op is folded, and else the op is not dead. */
+    { "fold_constants,drop_dead", "%0 = input f32 [n,3]\n%1 = constant i64 [4] {0,5,0,7}\n%2 = non_zero(%1)\n"
+      "%3 = slice(%0) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n%4 = cast(%2) dtype=f32\noutput %3\noutput %4\n",
+      "%0 = input f32 [n,3]\n%1 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n%2 = constant f32 [1,2] {1,3}\n%3 = identity(%2)\n"
+      "output %1\noutput %3\n" },
+    { "drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\noutput %3\n",
+      "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\noutput %3\n" },
+    { "merge_common,drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = non_zero(%0)\n"
+      "%4 = slice(%1) axes=[1] starts=[0] ends=[nonzero_2] steps=[1]\n%5 = cast(%2) dtype=f32\n%6 = cast(%3) dtype=f32\n%7 = concat(%5, %6) axis=1\n"
+      "output %4\noutput %7\n",
+      "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n"
+      "%4 = cast(%2) dtype=f32\n%5 = concat(%4, %4) axis=1\noutput %3\noutput %5\n" },
+
+    { "known_content,drop_dead",
+      "%0 = input f32 [n,4,6]\n%1 = shape(%0) start=1 end=3\n%2 = constant i64 [2] {2,3}\n%3 = mul(%1, %2)\n%4 = cast(%3) dtype=f32\n"
+      "%5 = cast(%0) dtype=f16\noutput %4\noutput %5\n",
+      "%0 = input f32 [n,4,6]\n%1 = constant i64 [2] {8,18}\n%2 = cast(%1) dtype=f32\n%3 = cast(%0) dtype=f16\noutput %2\noutput %3\n" },
+    { "known_content,drop_dead",
+      "%0 = input f32 [n,m]\n%1 = shape(%0) end=2\n%2 = constant i64 [2] {3,1}\n%3 = mul(%1, %2)\n%4 = cast(%3) dtype=f32\noutput %4\noutput %0\n",
+      "%0 = input f32 [n,m]\n%1 = dim_values() dtype=i64 rank=1 values=[3*n,m]\n%2 = cast(%1) dtype=f32\noutput %2\noutput %0\n" },
+
+    { "resolve_dynamic", "%0 = input f32 [n,4]\n%1 = constant i64 [2] {0,-1}\n%2 = reshape_dynamic(%0, %1)\noutput %2\n",
+      "%0 = input f32 [n,4]\n%1 = reshape(%0) shape=[n,-1]\noutput %1\n" },
+    { "resolve_dynamic", "%0 = input f32 [n,4]\n%1 = constant i64 [1] {1}\n%2 = constant i64 [1] {9223372036854775807}\n"
+      "%3 = slice_dynamic(%0, %1, %2) axes=[1] steps=[2]\noutput %3\n",
+      "%0 = input f32 [n,4]\n%1 = slice(%0) axes=[1] starts=[1] ends=[281474976710656] steps=[2]\noutput %1\n" },
+
+    { "drop_identity", "%0 = input f32 [n,2]\n%1 = identity(%0)\n%2 = cast(%1) dtype=f32\n%3 = reshape(%2) shape=[n,2]\n%4 = transpose(%3) perm=[0,1]\n"
+      "%5 = pad(%4) pads=[0,0,0,0]\n%6 = expand(%5) shape=[n,1]\n%7 = concat(%6)\n%8 = slice(%7) axes=[1] starts=[0] ends=[9] steps=[1]\n"
+      "%9 = clip(%8) p=-inf q=inf\n%10 = reduce(%9) mode=sum\n%11 = relu(%10)\noutput %11\n",
+      "%0 = input f32 [n,2]\n%1 = relu(%0)\noutput %1\n" },
+    { "drop_identity", "%0 = input f32 [n,2]\n%1 = constant f32 [] {1}\n%2 = constant f32 [1,2] {0,0}\n%3 = mul(%1, %0)\n%4 = add(%3, %2)\n%5 = sub(%4, %2)\n"
+      "%6 = div(%5, %1)\n%7 = pow(%6, %1)\n%8 = constant bool [2] {1,1}\n%9 = where(%8, %7, %2)\n%10 = neg(%9)\noutput %10\n",
+      "%0 = input f32 [n,2]\n%1 = neg(%0)\noutput %1\n" },
+    /* These are something: a broadcast, a reversal, 0 - x, a reduction of one element by its logarithm. */
+    { "drop_identity", "%0 = input f32 [2]\n%1 = constant f32 [3,2] {0,0,0,0,0,0}\n%2 = add(%0, %1)\noutput %2\n",
+      "%0 = input f32 [2]\n%1 = constant f32 [3,2] {0,0,0,0,0,0}\n%2 = add(%0, %1)\noutput %2\n" },
+    { "drop_identity", "%0 = input f32 [n]\n%1 = slice(%0) axes=[0] starts=[-1] ends=[-281474976710656] steps=[-1]\n%2 = constant f32 [] {0}\n"
+      "%3 = sub(%2, %1)\noutput %3\n",
+      "%0 = input f32 [n]\n%1 = slice(%0) axes=[0] starts=[-1] ends=[-281474976710656] steps=[-1]\n%2 = constant f32 [] {0}\n%3 = sub(%2, %1)\n"
+      "output %3\n" },
+    /* A graph output stays a node's. */
+    { "drop_identity", "%0 = input f32 [n]\n%1 = identity(%0)\n%2 = relu(%0)\n%3 = identity(%2)\noutput %1\noutput %2\noutput %3\n",
+      "%0 = input f32 [n]\n%1 = identity(%0)\n%2 = relu(%0)\n%3 = identity(%2)\noutput %1\noutput %2\noutput %3\n" },
+    { "drop_identity", "%0 = input f32 [n]\n%1 = constant f32 [] {1}\n%2 = mul(%0, %1)\noutput %2\n",
+      "%0 = input f32 [n]\n%1 = identity(%0)\noutput %1\n" },
+
+    { "merge_common", "%0 = input f32 [n]\n%1 = constant f32 [1] {3}\n%2 = constant f32 [1] {3}\n%3 = add(%0, %1)\n%4 = add(%2, %0)\n%5 = exp(%3)\n"
+      "%6 = exp(%4)\n%7 = sub(%5, %6)\n%8 = relu(%7)\noutput %8\n",
+      "%0 = input f32 [n]\n%1 = constant f32 [1] {3}\n%2 = add(%0, %1)\n%3 = exp(%2)\n%4 = sub(%3, %3)\n%5 = relu(%4)\noutput %5\n" },
+    { "merge_common", "%0 = input f32 [n]\n%1 = clip(%0) p=1 q=2\n%2 = clip(%0) p=1 q=3\n%3 = sub(%1, %2)\n%4 = sub(%2, %1)\n%5 = mul(%3, %4)\noutput %5\n",
+      "%0 = input f32 [n]\n%1 = clip(%0) p=1 q=2\n%2 = clip(%0) p=1 q=3\n%3 = sub(%1, %2)\n%4 = sub(%2, %1)\n%5 = mul(%3, %4)\noutput %5\n" },
+
+    { "merge_reshapes,drop_dead", "%0 = input f32 [n,4,6]\n%1 = reshape(%0) shape=[n,24]\n%2 = reshape(%1) shape=[2*n,12]\noutput %2\n",
+      "%0 = input f32 [n,4,6]\n%1 = reshape(%0) shape=[2*n,12]\noutput %1\n" },
+    { "merge_transposes,drop_dead", "%0 = input f32 [n,4,6]\n%1 = transpose(%0) perm=[1,2,0]\n%2 = transpose(%1) perm=[2,1,0]\noutput %2\n",
+      "%0 = input f32 [n,4,6]\n%1 = transpose(%0) perm=[0,2,1]\noutput %1\n" },
+    { "merge_transposes,drop_identity,drop_dead", "%0 = input f32 [n,4,6]\n%1 = transpose(%0) perm=[1,2,0]\n%2 = transpose(%1) perm=[2,0,1]\n"
+      "%3 = relu(%2)\noutput %3\n", "%0 = input f32 [n,4,6]\n%1 = relu(%0)\noutput %1\n" },
+    { "constants_last", "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = add(%1, %0)\n%3 = sub(%1, %2)\noutput %3\n",
+      "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = add(%0, %1)\n%3 = sub(%1, %2)\noutput %3\n" },
+
+    { "fold_pad,drop_dead", X4 "%1 = pad(%0) pads=[0,0,1,2,0,0,0,1]\n%2 = constant f32 [1,2,2,2] {1,2,3,4,5,6,7,8}\n"
+      "%3 = conv(%1, %2) strides=[1,1] dilations=[1,1] pads=[0,1,0,0] groups=1\noutput %3\n",
+      X4 "%1 = constant f32 [1,2,2,2] {1,2,3,4,5,6,7,8}\n%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[1,3,0,1] groups=1\noutput %2\n" },
+    { "fold_pad,drop_dead", X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1]\n"
+      "%2 = average_pool(%1) kernel=[2,2] strides=[1,1] dilations=[1,1] pads=[0,0,0,0]\noutput %2\n",
+      X4 "%1 = average_pool(%0) kernel=[2,2] strides=[1,1] dilations=[1,1] pads=[1,1,1,1] count_include_pad=1\noutput %1\n" },
+    { "fold_pad,drop_dead", X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1] value=-inf\n"
+      "%2 = max_pool(%1) kernel=[2,2] strides=[1,1] dilations=[1,1] pads=[0,0,0,0]\noutput %2\n",
+      X4 "%1 = max_pool(%0) kernel=[2,2] strides=[1,1] dilations=[1,1] pads=[1,1,1,1]\noutput %1\n" },
+    /* Zeros are not what a maximum pads with; ones are not what a convolution pads with. */
+    { "fold_pad", X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1]\n%2 = max_pool(%1) kernel=[2,2] strides=[1,1] dilations=[1,1] pads=[0,0,0,0]\noutput %2\n",
+      X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1]\n%2 = max_pool(%1) kernel=[2,2] strides=[1,1] dilations=[1,1] pads=[0,0,0,0]\noutput %2\n" },
+    { "fold_pad", X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1] value=1\n%2 = constant f32 [1,2,1,1] {1,2}\n"
+      "%3 = conv(%1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n",
+      X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1] value=1\n%2 = constant f32 [1,2,1,1] {1,2}\n"
+      "%3 = conv(%1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n" },
+
+    { "fold_batchnorm,drop_dead", X4 W4 "%2 = constant f32 [2] {10,20}\n%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%4 = constant f32 [2] {2,4}\n%5 = constant f32 [2] {1,-1}\n%6 = constant f32 [2] {3,5}\n%7 = constant f32 [2] {4,16}\n"
+      "%8 = batch_norm(%3, %4, %5, %6, %7)\noutput %8\n",
+      X4 "%1 = constant f32 [2,2,1,1] {1,2,3,4}\n%2 = constant f32 [2] {8,14}\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n" },
+    { "fold_batchnorm,drop_dead", "%0 = input f32 [n,4,3]\n%1 = constant f32 [4,1,1] {1,2,3,4}\n"
+      "%2 = conv_transpose(%0, %1) strides=[1] dilations=[1] pads=[0,0] output_padding=[0] groups=2\n"
+      "%3 = constant f32 [2] {2,3}\n%4 = constant f32 [2] {0,1}\n%5 = constant f32 [2] {0,0}\n%6 = constant f32 [2] {1,1}\n"
+      "%7 = batch_norm(%2, %3, %4, %5, %6)\noutput %7\n",
+      "%0 = input f32 [n,4,3]\n%1 = constant f32 [4,1,1] {2,4,9,12}\n%2 = constant f32 [2] {0,1}\n"
+      "%3 = conv_transpose(%0, %1, %2) strides=[1] dilations=[1] pads=[0,0] output_padding=[0] groups=2\noutput %3\n" },
+    { "fold_batchnorm,drop_dead", "%0 = input f32 [n,2]\n%1 = constant f32 [3,2] {1,2,3,4,5,6}\n%2 = constant f32 [1,3] {1,1,1}\n"
+      "%3 = gemm(%0, %1, %2) trans_b=1 alpha=2 beta=3\n%4 = constant f32 [3] {2,1,1}\n%5 = constant f32 [3] {0,0,7}\n"
+      "%6 = constant f32 [3] {0,0,0}\n%7 = constant f32 [3] {1,1,1}\n%8 = batch_norm(%3, %4, %5, %6, %7)\noutput %8\n",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [3,2] {4,8,6,8,10,12}\n%2 = constant f32 [3] {6,3,10}\n"
+      "%3 = gemm(%0, %1, %2) trans_b=1 alpha=1 beta=1\noutput %3\n" },
+    { "fold_batchnorm,drop_dead", X4 "%1 = constant f32 [2] {2,4}\n%2 = constant f32 [2] {1,-1}\n%3 = constant f32 [2] {3,5}\n%4 = constant f32 [2] {4,16}\n"
+      "%5 = batch_norm(%0, %1, %2, %3, %4)\noutput %5\n",
+      X4 "%1 = constant f32 [2,1,1] {1,1}\n%2 = mul(%0, %1)\n%3 = constant f32 [2,1,1] {-2,-6}\n%4 = add(%2, %3)\noutput %4\n" },
+
+    { "fold_scale,drop_dead", X4 W4 "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [2,1,1] {2,3}\n"
+      "%4 = mul(%2, %3)\n%5 = constant f32 [1,2,1,1] {5,6}\n%6 = add(%4, %5)\noutput %6\n",
+      X4 "%1 = constant f32 [2,2,1,1] {2,4,9,12}\n%2 = constant f32 [2] {5,6}\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n" },
+    { "fold_scale,drop_dead", "%0 = input f32 [n,2]\n%1 = constant f32 [2,3] {1,2,3,4,5,6}\n%2 = matmul(%0, %1)\n%3 = constant f32 [3] {7,8,9}\n"
+      "%4 = sub(%2, %3)\n%5 = constant f32 [] {2}\n%6 = div(%4, %5)\noutput %6\n",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [2,3] {0.5,1,1.5,2,2.5,3}\n%2 = constant f32 [3] {-3.5,-4,-4.5}\n"
+      "%3 = gemm(%0, %1, %2) alpha=1 beta=1\noutput %3\n" },
+    /* A product of higher rank takes a scale, but has no place for a bias. */
+    { "fold_scale,drop_dead", "%0 = input f32 [n,3,2]\n%1 = constant f32 [3,2] {1,2,3,4,5,6}\n%2 = matmul(%0, %1) trans_b=1\n%3 = constant f32 [3] {2,1,1}\n"
+      "%4 = mul(%2, %3)\n%5 = constant f32 [3] {7,8,9}\n%6 = add(%4, %5)\noutput %6\n",
+      "%0 = input f32 [n,3,2]\n%1 = constant f32 [3,2] {2,4,3,4,5,6}\n%2 = matmul(%0, %1) trans_b=1\n%3 = constant f32 [3] {7,8,9}\n%4 = add(%2, %3)\n"
+      "output %4\n" },
+    /* Along another axis than the channels, by zero, of a value that is used twice: left alone. */
+    { "fold_scale", X4 W4 "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [3] {2,3,4}\n%4 = mul(%2, %3)\noutput %4\n",
+      X4 W4 "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [3] {2,3,4}\n%4 = mul(%2, %3)\noutput %4\n" },
+    { "fold_scale", X4 W4 "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [] {2}\n%4 = mul(%2, %3)\n%5 = add(%4, %2)\n"
+      "output %5\n",
+      X4 W4 "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [] {2}\n%4 = mul(%2, %3)\n%5 = add(%4, %2)\n"
+      "output %5\n" },
+
+    { "fold_gemm,drop_dead", "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {1,2,3,4}\n%2 = constant f32 [] {5}\n%3 = gemm(%0, %1, %2) alpha=2 beta=3\noutput %3\n",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {2,4,6,8}\n%2 = constant f32 [2] {15,15}\n%3 = gemm(%0, %1, %2) alpha=1 beta=1\noutput %3\n" },
+    { "fold_gemm,drop_dead", "%0 = input f32 [n,2]\n%1 = input f32 [2,2]\n%2 = input f32 [2]\n%3 = gemm(%0, %1, %2) alpha=1\noutput %3\n",
+      "%0 = input f32 [n,2]\n%1 = input f32 [2,2]\n%2 = input f32 [2]\n%3 = gemm(%0, %1) alpha=1 beta=1\noutput %3\n" },
+};
+
+static pf_graph *graph_of_body(const char *text)
+{
+    pf_buf    whole;
+    pf_graph *graph = NULL;
+
+    pf_buf_init(&whole, 1 << 20);
+    pf_buf_printf(&whole, "graph\n%s", text);
+    graph = graph_of((const char *)whole.data);
+    pf_buf_clear(&whole);
+    return graph;
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        pf_rewrite_options options = { .only = rows[i].only };
+        pf_rewrite_report  report;
+        pf_graph          *graph = graph_of_body(rows[i].before);
+        outputs            before, after;
+        pf_buf             text;
+        pf_err             err = { 0 };
+
+        run_graph(graph, i, &before);
+        test_ok(pf_rewrite_run(graph, &options, &report, &err), &err);
+        if (strcmp(text_of(graph, false, &text) + strlen("graph\n"), rows[i].after))
+            fail_msg("%s made of\n%s\n%swhere this was wanted:\n%s", rows[i].only, rows[i].before, (char *)text.data, rows[i].after);
+        run_graph(graph, i, &after);
+        check_same(&before, &after, rows[i].before);
+        clear_outputs(&before);
+        clear_outputs(&after);
+        pf_buf_clear(&text);
+        pf_rewrite_report_clear(&report);
+        pf_graph_free(graph);
+    }
+}
+
+/* Every rule fires somewhere in the table. */
+static void test_table_is_complete(void **state)
+{
+    uint32_t              count = 0;
+    const pf_rule *const *all = pf_rules(&count);
+
+    (void)state;
+    for (uint32_t r = 0; r < count; r++) {
+        bool fired = false;
+
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !fired; i++) {
+            pf_rewrite_options options = { .only = rows[i].only };
+            pf_rewrite_report  report;
+            pf_graph          *graph = graph_of_body(rows[i].before);
+            pf_err             err = { 0 };
+
+            test_ok(pf_rewrite_run(graph, &options, &report, &err), &err);
+            fired = report.uses[r].count > 0;
+            pf_rewrite_report_clear(&report);
+            pf_graph_free(graph);
+        }
+        if (!fired)
+            fail_msg("no row of the table makes %s fire", all[r]->name);
+        assert_ptr_equal(pf_rule_find(all[r]->name), all[r]);
+        assert_true(all[r]->summary[0] != 0);
+    }
+}
+
+/* A graph that is grown node by node; what an op refuses is left out. */
+typedef struct grower { pf_graph *graph; pf_random random; pf_value_id pool[200]; uint32_t count; } grower;
+
+static uint32_t below(grower *g, uint32_t limit) { return (uint32_t)pf_random_below(&g->random, limit); }
+/* Rather one of the last values: deep graphs. */
+static pf_value_id pick(grower *g)
+{
+    uint32_t recent = g->count < 4 ? g->count : 4;
+
+    return below(g, 4) ? g->pool[g->count - 1 - below(g, recent)] : g->pool[below(g, g->count)];
+}
+
+static pf_value_id constant(grower *g, int32_t rank, const int64_t *dim, bool positive)
+{
+    static const double special[] = { 0, 1, -1, 2 };
+    pf_shape            shape = { .rank = rank };
+    int64_t             elems = 1;
+    float              *data = NULL;
+    pf_value_id         id = PF_NONE;
+    uint32_t            uniform = below(g, 5);
+    pf_err              err = { 0 };
+
+    for (int32_t i = 0; i < rank; i++) {
+        shape.dim[i] = dim[i];
+        elems *= dim[i];
+    }
+    data = pf_arena_alloc(g->graph->arena, (size_t)elems * sizeof *data);
+    assert_non_null(data);
+    for (int64_t i = 0; i < elems; i++) {
+        data[i] = (float)(uniform == 0 ? special[below(g, 4)] : pf_random_normal(&g->random) * 0.5);
+        if (positive)
+            data[i] = fabsf(data[i]) + 0.5f;
+    }
+    test_ok(pf_graph_add_constant(g->graph, "", PF_F32, &shape, data, (size_t)elems * sizeof *data, &id, &err), &err);
+    return id;
+}
+
+static void add(grower *g, pf_op_kind op, const pf_value_id *in, uint32_t in_count, const void *attrs, uint32_t out_count)
+{
+    pf_value_id out[4];
+    pf_err      err = { 0 };
+
+    if (g->count + out_count > 200 || pf_graph_add_node(g->graph, op, "n", in, in_count, attrs, out_count, out, &err))
+        return;
+    for (uint32_t i = 0; i < out_count; i++) {
+        const pf_shape *shape = &g->graph->values[out[i]].shape;
+        bool            empty = false;
+
+        for (int32_t d = 0; d < shape->rank; d++)
+            empty |= pf_dim_is_number(shape->dim[d]) && shape->dim[d] < 1;
+        if (!empty && g->graph->values[out[i]].dtype == PF_F32)
+            g->pool[g->count++] = out[i];
+    }
+}
+
+/* 0 where there are none, or their number is a symbol. */
+static int64_t channels_of(const grower *g, pf_value_id x)
+{
+    const pf_shape *shape = &g->graph->values[x].shape;
+
+    return shape->rank > 1 && pf_dim_is_number(shape->dim[1]) ? shape->dim[1] : 0;
+}
+
+static void grow_conv(grower *g)
+{
+    pf_value_id   in[3] = { pick(g), PF_NONE, PF_NONE };
+    int64_t       k = 1 + 2 * below(g, 2), pad = below(g, 2);
+    pf_conv_attrs attrs = { .strides = { 2, { 1 + below(g, 2), 1 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { pad, pad, pad, 0 } }, .groups = 1 + below(g, 2) };
+
+    if (g->graph->values[in[0]].shape.rank != 4 || !channels_of(g, in[0]) || channels_of(g, in[0]) % attrs.groups)
+        return;
+    in[1] = constant(g, 4, (int64_t[]){ 4, channels_of(g, in[0]) / attrs.groups, k, k }, false);
+    if (below(g, 2))
+        in[2] = constant(g, 1, (int64_t[]){ 4 }, false);
+    add(g, PF_OP_CONV, in, 3 - (in[2] == PF_NONE && below(g, 2)), &attrs, 1);
+}
+
+static void grow_conv_transpose(grower *g)
+{
+    pf_value_id             in[2] = { pick(g), PF_NONE };
+    pf_conv_transpose_attrs attrs = { .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { 0, 0, 1, 0 } },
+                                      .output_padding = { 2, { 0, 0 } }, .groups = 1 + below(g, 2) };
+
+    if (g->graph->values[in[0]].shape.rank != 4 || !channels_of(g, in[0]) || channels_of(g, in[0]) % attrs.groups)
+        return;
+    in[1] = constant(g, 4, (int64_t[]){ channels_of(g, in[0]), 2, 2, 2 }, false);
+    add(g, PF_OP_CONV_TRANSPOSE, in, 2, &attrs, 1);
+}
+
+static void grow_batch_norm(grower *g)
+{
+    pf_value_id         in[5] = { pick(g) };
+    pf_batch_norm_attrs attrs = { .epsilon = 1e-5 };
+
+    if (!channels_of(g, in[0]))
+        return;
+    for (int i = 1; i < 5; i++)
+        in[i] = constant(g, 1, (int64_t[]){ channels_of(g, in[0]) }, i == 4);
+    add(g, PF_OP_BATCH_NORM, in, 5, &attrs, 1);
+}
+
+static void grow_scale(grower *g)
+{
+    static const pf_op_kind ops[] = { PF_OP_ADD, PF_OP_MUL, PF_OP_SUB, PF_OP_DIV };
+    pf_op_kind      op = ops[below(g, 4)];
+    pf_value_id     x = pick(g), in[2] = { x, PF_NONE };
+    const pf_shape *shape = &g->graph->values[x].shape;
+    int64_t         dim[PF_MAX_RANK] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    int32_t         axis = shape->rank > 1 && below(g, 4) ? 1 : (int32_t)below(g, (uint32_t)shape->rank);
+
+    if (below(g, 3) && pf_dim_is_number(shape->dim[axis]))
+        dim[axis] = shape->dim[axis];
+    in[1] = constant(g, shape->rank, dim, op == PF_OP_DIV);
+    if (below(g, 3) == 0 && op != PF_OP_DIV) {
+        in[0] = in[1];
+        in[1] = x;
+    }
+    add(g, op, in, 2, NULL, 1);
+}
+
+static void grow_unary(grower *g)
+{
+    static const pf_op_kind ops[] = { PF_OP_RELU, PF_OP_SIGMOID, PF_OP_IDENTITY, PF_OP_TANH, PF_OP_NEG };
+    pf_value_id             in = pick(g);
+
+    add(g, ops[below(g, 5)], &in, 1, NULL, 1);
+}
+
+/* Two values of one shape, but for one axis. A symbol and a number would be taken for equal, and here they are not. */
+static bool agree(const grower *g, const pf_value_id *in, int32_t but)
+{
+    const pf_shape *a = &g->graph->values[in[0]].shape, *b = &g->graph->values[in[1]].shape;
+    bool            same = a->rank == b->rank;
+
+    for (int32_t i = 0; i < a->rank && same; i++)
+        same = i == but || a->dim[i] == b->dim[i];
+    return same;
+}
+
+static void grow_binary(grower *g)
+{
+    static const pf_op_kind ops[] = { PF_OP_ADD, PF_OP_MAX, PF_OP_SUB };
+    pf_value_id             in[2] = { pick(g), pick(g) };
+
+    if (agree(g, in, -1))
+        add(g, ops[below(g, 3)], in, 2, NULL, 1);
+}
+
+static void grow_pad(grower *g)
+{
+    pf_value_id  in = pick(g);
+    int32_t      rank = g->graph->values[in].shape.rank;
+    pf_pad_attrs attrs = { .pads = { .count = 2 * rank }, .value = below(g, 4) ? 0 : 1 };
+
+    for (int32_t i = 0; i < 2 * rank; i++)
+        attrs.pads.at[i] = i % rank >= 2 ? below(g, 2) : 0;
+    add(g, PF_OP_PAD, &in, 1, &attrs, 1);
+}
+
+static void grow_pool(grower *g)
+{
+    pf_value_id   in = pick(g);
+    pf_pool_attrs attrs = { .kernel = { 2, { 2, 2 } }, .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { below(g, 2), 0, 0, 0 } },
+                            .count_include_pad = below(g, 2) };
+
+    if (g->graph->values[in].shape.rank == 4)
+        add(g, below(g, 2) ? PF_OP_MAX_POOL : PF_OP_AVERAGE_POOL, &in, 1, &attrs, 1);
+}
+
+static void grow_transpose(grower *g)
+{
+    pf_value_id        in = pick(g);
+    int32_t            rank = g->graph->values[in].shape.rank, a = (int32_t)below(g, (uint32_t)rank), b = (int32_t)below(g, (uint32_t)rank);
+    pf_transpose_attrs attrs = { .perm = { .count = rank } };
+
+    for (int32_t i = 0; i < rank; i++)
+        attrs.perm.at[i] = i == a ? b : i == b ? a : i;
+    add(g, PF_OP_TRANSPOSE, &in, 1, &attrs, 1);
+}
+
+/* Two neighbouring dims become one, or everything after the first does. */
+static void grow_reshape(grower *g)
+{
+    pf_value_id      in = pick(g);
+    const pf_shape  *shape = &g->graph->values[in].shape;
+    pf_reshape_attrs attrs = { .shape = { 0 } };
+
+    if (shape->rank < 2)
+        return;
+    attrs.shape.count = below(g, 2) ? 2 : shape->rank - 1;
+    for (int32_t i = 0; i < attrs.shape.count; i++)
+        attrs.shape.at[i] = i == attrs.shape.count - 1 ? -1 : shape->dim[i];
+    add(g, PF_OP_RESHAPE, &in, 1, &attrs, 1);
+}
+
+static void grow_product(grower *g)
+{
+    pf_value_id     in[3] = { pick(g), PF_NONE, PF_NONE };
+    const pf_shape *shape = &g->graph->values[in[0]].shape;
+    pf_dim          inner = shape->dim[shape->rank - 1];
+    pf_gemm_attrs   attrs = { .trans_b = below(g, 2), .alpha = below(g, 2) ? 1 : 0.5, .beta = below(g, 2) };
+    pf_matmul_attrs matmul = { .trans_b = attrs.trans_b };
+    bool            is_gemm = shape->rank == 2 && below(g, 2);
+
+    if (shape->rank < 2 || !pf_dim_is_number(inner) || inner > 300)
+        return;
+    in[1] = constant(g, 2, (int64_t[]){ attrs.trans_b ? 3 : inner, attrs.trans_b ? inner : 3 }, false);
+    if (is_gemm && below(g, 2))
+        in[2] = constant(g, 1, (int64_t[]){ 3 }, false);
+    add(g, is_gemm ? PF_OP_GEMM : PF_OP_MATMUL, in, in[2] == PF_NONE ? 2 : 3, is_gemm ? (void *)&attrs : (void *)&matmul, 1);
+}
+
+static void grow_concat(grower *g)
+{
+    pf_value_id   in[2] = { pick(g), pick(g) };
+    pf_axis_attrs attrs = { .axis = 1 };
+
+    if (agree(g, in, 1))
+        add(g, PF_OP_CONCAT, in, 1 + below(g, 2), &attrs, 1);
+}
+
+static void grow_slice(grower *g)
+{
+    pf_value_id    in = pick(g);
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { below(g, 2) } }, .ends = { 1, { PF_SLICE_FAR } }, .steps = { 1, { 1 } } };
+
+    add(g, PF_OP_SLICE, &in, 1, &attrs, 1);
+}
+
+static void grow_shape(grower *g)
+{
+    pf_value_id    in = pick(g), shape = PF_NONE;
+    pf_shape_attrs attrs = { 0, g->graph->values[in].shape.rank };
+    pf_cast_attrs  cast = { .dtype = PF_F32 };
+    pf_err         err = { 0 };
+
+    if (!pf_graph_add_node(g->graph, PF_OP_SHAPE, "", &in, 1, &attrs, 1, &shape, &err))
+        add(g, PF_OP_CAST, &shape, 1, &cast, 1);
+}
+
+/* A reshape to a shape that is computed. */
+static void grow_dynamic(grower *g)
+{
+    pf_value_id    in[2] = { pick(g), PF_NONE };
+    pf_shape_attrs attrs = { 0, g->graph->values[in[0]].shape.rank };
+    pf_err         err = { 0 };
+
+    if (!pf_graph_add_node(g->graph, PF_OP_SHAPE, "", in, 1, &attrs, 1, &in[1], &err))
+        add(g, PF_OP_RESHAPE_DYNAMIC, in, 2, NULL, 1);
+}
+
+/* A node that is there already, once more. */
+static void grow_twin(grower *g)
+{
+    pf_node_id     producer = g->graph->values[pick(g)].producer;
+    const pf_node *node = producer == PF_NONE ? NULL : &g->graph->nodes[producer];
+
+    if (node && node->out_count == 1)
+        add(g, node->op, node->in, node->in_count, node->attrs, 1);
+}
+
+/* All but the first dim becomes one, and a product follows. */
+static void grow_head(grower *g)
+{
+    pf_value_id      in = pick(g);
+    const pf_shape  *shape = &g->graph->values[in].shape;
+    pf_reshape_attrs attrs = { .shape = { 2, { shape->dim[0], -1 } } };
+
+    if (shape->rank < 2)
+        return;
+    add(g, PF_OP_RESHAPE, &in, 1, &attrs, 1);
+    grow_product(g);
+    grow_scale(g);
+}
+
+static void (*const growers[])(grower *g) = {
+    grow_conv,  grow_conv,      grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,  grow_scale,  grow_scale, grow_unary, grow_binary,
+    grow_pad,   grow_pool,      grow_transpose,      grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
+    grow_head,  grow_head,      grow_twin,           grow_dynamic,    grow_unary,  grow_transpose, grow_transpose,
+};
+
+static pf_graph *random_graph(uint64_t seed)
+{
+    grower         g = { .graph = pf_graph_new("", NULL) };
+    static const int64_t image[] = { 0, 4, 6, 5 };
+    pf_shape       shape = { .rank = 4 };
+    pf_value_id    id = PF_NONE;
+    pf_err         err = { 0 };
+
+    assert_non_null(g.graph);
+    pf_random_init(&g.random, seed);
+    memcpy(shape.dim, image, sizeof image);
+    shape.dim[0] = pf_dims_symbol(g.graph->dims, "n");
+    for (int i = 0; i < 2; i++) {
+        test_ok(pf_graph_add_input(g.graph, i ? "b" : "a", PF_F32, &shape, &id, &err), &err);
+        g.pool[g.count++] = id;
+    }
+    for (int i = 0; i < RANDOM_NODES; i++)
+        growers[below(&g, sizeof growers / sizeof growers[0])](&g);
+    for (uint32_t i = 0; i < 6; i++)
+        test_ok(pf_graph_add_output(g.graph, g.pool[i ? below(&g, g.count) : g.count - 1], NULL, &err), &err);
+    test_ok(pf_graph_verify(g.graph, &err), &err);
+    return g.graph;
+}
+
+/* All rules together keep what random graphs compute, come to an end, and do the same again on a copy. */
+static void test_random_graphs(void **state)
+{
+    uint32_t              fired[RULE_LIMIT] = { 0 }, count = 0, impossible = 0;
+    const pf_rule *const *all = pf_rules(&count);
+
+    (void)state;
+    assert_true(count <= RULE_LIMIT);
+    for (uint64_t seed = 0; seed < RANDOM_GRAPHS; seed++) {
+        pf_graph         *graph = random_graph(seed), *copy = NULL;
+        pf_rewrite_report report;
+        outputs           before, after;
+        pf_buf            start, text, copy_text;
+        pf_err            err = { 0 };
+
+        if (try_graph(graph, seed, &before, &err)) {     /* a pool of nothing, where a size was not known when the pool was added */
+            impossible++;
+            pf_graph_free(graph);
+            continue;
+        }
+        (void)text_of(graph, false, &start);
+        copy = pf_graph_copy(graph, &err);
+        assert_non_null(copy);
+        test_ok(pf_rewrite_run(graph, NULL, &report, &err), &err);
+        for (uint32_t i = 0; i < report.count; i++)
+            fired[i] += report.uses[i].count;
+        pf_rewrite_report_clear(&report);
+        run_graph(graph, seed, &after);
+        check_same(&before, &after, (const char *)start.data);
+        test_ok(pf_rewrite_run(copy, NULL, &report, &err), &err);
+        pf_rewrite_report_clear(&report);
+        assert_string_equal(text_of(graph, false, &text), text_of(copy, false, &copy_text));
+        test_ok(pf_rewrite_run(graph, NULL, &report, &err), &err);
+        for (uint32_t i = 0; i < report.count; i++)
+            assert_int_equal(report.uses[i].count, 0);
+        pf_rewrite_report_clear(&report);
+        clear_outputs(&before);
+        clear_outputs(&after);
+        pf_buf_clear(&start);
+        pf_buf_clear(&text);
+        pf_buf_clear(&copy_text);
+        pf_graph_free(copy);
+        pf_graph_free(graph);
+    }
+    assert_true(impossible < RANDOM_GRAPHS / 4);
+    for (uint32_t i = 0; i < count; i++)
+        if (fired[i] < 20)
+            fail_msg("%s fired only %u times in %d graphs", all[i]->name, fired[i], RANDOM_GRAPHS);
+}
+
+static void test_options(void **state)
+{
+    static const char  body[] = "%0 = input f32 [n]\n%1 = identity(%0)\n%2 = relu(%1)\n%3 = neg(%0)\noutput %2\n";
+    pf_rewrite_options no_dead = { .disabled = "drop_dead,merge_common" }, none = { .disabled = "all" }, bad = { .disabled = "drop_deaf" };
+    pf_rewrite_report  report;
+    pf_buf             text;
+    pf_err             err = { 0 };
+    pf_graph          *graph = graph_of_body(body);
+
+    (void)state;
+    assert_int_equal(pf_rewrite_run(graph, &bad, &report, &err), PF_INVALID);
+    assert_non_null(strstr(err.msg, "drop_dead, "));
+    pf_rewrite_report_clear(&report);
+    pf_err_clear(&err);
+    test_ok(pf_rewrite_run(graph, &none, &report, &err), &err);
+    assert_int_equal(graph->nodes[2].live, true);
+    pf_buf_init(&text, 10000);
+    pf_rewrite_report_print(&report, true, &text);
+    assert_int_equal(text.size, 0);
+    pf_rewrite_report_clear(&report);
+    test_ok(pf_rewrite_run(graph, &no_dead, &report, &err), &err);
+    assert_true(graph->nodes[2].live && !graph->nodes[0].live);
+    pf_rewrite_report_print(&report, false, &text);
+    assert_string_equal((char *)text.data, "drop_identity 1\n");
+    pf_rewrite_report_clear(&report);
+    pf_buf_clear(&text);
+    pf_graph_free(graph);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i += 5)
+        for (uint64_t n = 0;; n++) {
+            pf_graph         *graph = graph_of_body(rows[i].before);
+            pf_rewrite_report report;
+            pf_err            err = { 0 };
+            pf_status         st = PF_OK;
+
+            pf_alloc_fail_after(n);
+            st = pf_rewrite_run(graph, NULL, &report, &err);
+            pf_alloc_fail_after(UINT64_MAX);
+            pf_rewrite_report_clear(&report);
+            pf_graph_free(graph);
+            if (!st)
+                break;
+            if (st != PF_NO_SPACE)
+                fail_msg("allocation %u: %s", (unsigned)n, err.msg);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_table_is_complete), cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_options), cmocka_unit_test(test_out_of_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
