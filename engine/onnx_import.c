@@ -265,6 +265,7 @@ static pf_status import_once(pf_onnx_state *state, pf_graph **out, bool *learnt,
         return PF_FAIL_MEMORY(err, sizeof *graph);
     state->arena = graph->arena;
     state->node_count = state->depth = 0;
+    state->failed_named = false;
     state->generation++;
     st = import_model(state, graph, err);
     *learnt = learn_bounds(state, graph->dims);

@@ -89,6 +89,9 @@ pf_value_id pf_onnx_add_data(pf_onnx_node *node, const pf_onnx_data *data);
 bool pf_onnx_constant(pf_onnx_node *node, pf_value_id value, pf_tensor *out);
 /* Integers of a constant of rank 0 or 1; fails when there are more than PF_ATTR_LIST. */
 bool pf_onnx_constant_ints(pf_onnx_node *node, pf_value_id value, pf_ints *out);
+/* A number as a dim: the few that would read as symbols (near INT64_MIN) become the least number. */
+static inline pf_dim pf_onnx_number(int64_t number) { return number < PF_DIM_SYMBOLIC_LIMIT ? PF_DIM_SYMBOLIC_LIMIT : number; }
+pf_dim_list pf_onnx_as_dims(pf_ints ints);
 /* Numbers or expressions: what content or a constant says. */
 bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out);
 /* A constant with one element. */

@@ -168,6 +168,15 @@ bool pf_onnx_constant_ints(pf_onnx_node *node, pf_value_id value, pf_ints *out)
     return true;
 }
 
+pf_dim_list pf_onnx_as_dims(pf_ints ints)
+{
+    pf_dim_list out = { ints.count };
+
+    for (int32_t i = 0; i < ints.count; i++)
+        out.at[i] = pf_onnx_number(ints.at[i]);
+    return out;
+}
+
 bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out)
 {
     const pf_value *v = pf_onnx_value(node, value);
@@ -183,8 +192,7 @@ bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out)
     }
     if (!pf_onnx_constant_ints(node, value, &ints))
         return false;
-    out->count = ints.count;
-    memcpy(out->at, ints.at, sizeof ints.at);
+    *out = pf_onnx_as_dims(ints);
     return true;
 }
 

@@ -127,8 +127,10 @@ static pf_status import_node(pf_onnx_scope *scope, const Onnx__NodeProto *proto,
     st = resolve_inputs(&node, ids);
     if (!st)
         st = import_resolved(&node);
-    if (st)
+    if (st && !scope->state->failed_named) {    /* the innermost node says enough: its name holds those of its callers */
+        scope->state->failed_named = true;
         st = pf_err_add(err, st, "node \"%.200s\" (%.60s)", node.name, node.op_type);
+    }
 out:
     pf_free(ids);
     return st;

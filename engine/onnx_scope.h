@@ -8,7 +8,7 @@
 
 enum {
     PF_ONNX_CALL_DEPTH = 64,                /* functions and bodies inside each other */
-    PF_ONNX_NODE_LIMIT = 4 * 1024 * 1024,   /* nodes after inlining: functions that call functions grow exponentially */
+    PF_ONNX_NODE_LIMIT = 1024 * 1024,       /* nodes after inlining: functions that call functions grow exponentially */
 };
 
 /* One import. */
@@ -22,6 +22,7 @@ typedef struct pf_onnx_state {
     uint32_t                tensor_count, tensor_capacity;
     pf_arena               *arena;          /* of the outermost graph: lives as long as any body */
     uint32_t                depth, node_count;
+    bool                    failed_named;   /* the message of the failure names its node */
     uint32_t                generation;     /* raised when a body is thrown away */
     pf_map                 *bounds;         /* of symbols of inputs: the greatest size that the nodes allow */
     int64_t                 most[PF_MAX_SYMBOLS];   /* the same as known when the nodes were begun, for the first symbol_count symbols */

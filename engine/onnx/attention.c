@@ -97,14 +97,14 @@ static pf_value_id reach_mask(pf_onnx_node *node, const reach *r, pf_dim queries
     return mask;
 }
 
-/* The model's mask where `reach` allows, nothing elsewhere. */
-static pf_value_id combine_masks(pf_onnx_node *node, pf_value_id own, pf_value_id reach)
+/* The model's mask where it is allowed, nothing elsewhere. */
+static pf_value_id combine_masks(pf_onnx_node *node, pf_value_id own, pf_value_id allowed)
 {
     pf_dtype dtype = pf_onnx_dtype(node, own);
 
     if (own == PF_NONE || dtype == PF_BOOL)
-        return both(node, own, reach);
-    return pf_onnx_emit3(node, PF_OP_WHERE, NULL, reach, own, pf_onnx_scalar(node, dtype, -INFINITY));
+        return both(node, own, allowed);
+    return pf_onnx_emit3(node, PF_OP_WHERE, NULL, allowed, own, pf_onnx_scalar(node, dtype, -INFINITY));
 }
 
 /* Sets attrs->causal where the op's own masks say what is asked for, else answers a mask that does. q and k are of this block. */

@@ -29,10 +29,9 @@ void pf_onnx_concat(pf_onnx_node *node)
 void pf_onnx_split(pf_onnx_node *node)
 {
     pf_split_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))), { 0 } };
-    pf_ints        ints = node->opset < 13 ? pf_onnx_ints(node, "split") : (pf_ints){ 0 };
 
-    attrs.sizes.count = ints.count;
-    memcpy(attrs.sizes.at, ints.at, sizeof ints.at);
+    if (node->opset < 13)
+        attrs.sizes = pf_onnx_as_dims(pf_onnx_ints(node, "split"));
     if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.sizes))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
     if (!node->status && attrs.sizes.count && attrs.sizes.count != (int32_t)node->out_count)
@@ -43,7 +42,7 @@ void pf_onnx_split(pf_onnx_node *node)
 /* Slice's bounds say "to the end" by very large numbers. */
 static pf_dim far(pf_dim bound)
 {
-    if (!pf_dim_is_number(bound) && bound != INT64_MIN)
+    if (pf_dim_is_symbolic(bound))
         return bound;
     return bound > PF_SLICE_FAR ? PF_SLICE_FAR : bound < -PF_SLICE_FAR ? -PF_SLICE_FAR : bound;
 }
@@ -70,17 +69,9 @@ static void slice_with(pf_onnx_node *node, pf_slice_attrs *attrs)
     node->out[0] = pf_onnx_emit1(node, PF_OP_SLICE, attrs, pf_onnx_in(node, 0));
 }
 
-static pf_dim_list to_dims(pf_ints ints)
-{
-    pf_dim_list out = { ints.count };
-
-    memcpy(out.at, ints.at, sizeof ints.at);
-    return out;
-}
-
 void pf_onnx_slice_1(pf_onnx_node *node)
 {
-    pf_slice_attrs attrs = { pf_onnx_ints(node, "axes"), to_dims(pf_onnx_ints(node, "starts")), to_dims(pf_onnx_ints(node, "ends")), { 0 } };
+    pf_slice_attrs attrs = { pf_onnx_ints(node, "axes"), pf_onnx_as_dims(pf_onnx_ints(node, "starts")), pf_onnx_as_dims(pf_onnx_ints(node, "ends")), { 0 } };
 
     slice_with(node, &attrs);
 }
@@ -131,7 +122,7 @@ void pf_onnx_pad_1(pf_onnx_node *node)
 {
     pf_pad_attrs attrs = {
         .mode = pf_onnx_choice(node, "mode", "constant", pad_modes),
-        .pads = to_dims(pf_onnx_ints(node, node->opset < 2 ? "paddings" : "pads")),
+        .pads = pf_onnx_as_dims(pf_onnx_ints(node, node->opset < 2 ? "paddings" : "pads")),
         .value = pf_onnx_float(node, "value", 0.0),
     };
 

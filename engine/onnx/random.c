@@ -16,15 +16,6 @@ static int64_t read_seed(pf_onnx_node *node)
     return bits;
 }
 
-static pf_dim_list shape_attr(pf_onnx_node *node)
-{
-    pf_ints     ints = pf_onnx_ints(node, "shape");
-    pf_dim_list out = { ints.count };
-
-    memcpy(out.at, ints.at, sizeof ints.at);
-    return out;
-}
-
 static pf_dim_list shape_like(pf_onnx_node *node)
 {
     pf_dim_list out = { pf_onnx_rank(node, pf_onnx_in(node, 0)) };
@@ -52,7 +43,7 @@ static void uniform(pf_onnx_node *node, pf_dim_list shape, pf_dtype when_absent)
 
 void pf_onnx_random_normal(pf_onnx_node *node)
 {
-    normal(node, shape_attr(node), PF_F32);
+    normal(node, pf_onnx_as_dims(pf_onnx_ints(node, "shape")), PF_F32);
 }
 
 void pf_onnx_random_normal_like(pf_onnx_node *node)
@@ -62,7 +53,7 @@ void pf_onnx_random_normal_like(pf_onnx_node *node)
 
 void pf_onnx_random_uniform(pf_onnx_node *node)
 {
-    uniform(node, shape_attr(node), PF_F32);
+    uniform(node, pf_onnx_as_dims(pf_onnx_ints(node, "shape")), PF_F32);
 }
 
 void pf_onnx_random_uniform_like(pf_onnx_node *node)

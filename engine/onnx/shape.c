@@ -31,10 +31,8 @@ static void copy_zeros(pf_onnx_node *node, pf_dim_list *shape)
 
 void pf_onnx_reshape_1(pf_onnx_node *node)
 {
-    pf_ints     ints = pf_onnx_ints(node, "shape");
-    pf_dim_list shape = { ints.count };
+    pf_dim_list shape = pf_onnx_as_dims(pf_onnx_ints(node, "shape"));
 
-    memcpy(shape.at, ints.at, sizeof ints.at);
     copy_zeros(node, &shape);
     node->out[0] = reshape_to(node, pf_onnx_in(node, 0), shape);
 }
