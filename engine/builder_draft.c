@@ -86,7 +86,7 @@ static pf_status add_step(pf_draft *d, const char *name, const pf_problem *probl
 
 static void add_candidate(pf_plan_step *step, const pf_timing_entry *entry)
 {
-    step->ranked[step->ranked_count++] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, entry->median_ns };
+    step->ranked[step->ranked_count++] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
 }
 
 static bool has_tactic(const pf_plan_step *step, const char *tactic)

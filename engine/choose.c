@@ -21,7 +21,7 @@ static bool usable(const pf_timing_entry *entry, const pf_choose_rules *rules)
 
     if (entry->status != PF_TIMED && entry->status != PF_TIMING_DROPPED)
         return false;
-    if (!tactic || tactic->rev != entry->rev || entry->median_ns <= 0)
+    if (!tactic || tactic->rev != entry->rev || pf_choose_time(entry) <= 0)
         return false;
     if (rules->workspace_limit_bytes && entry->workspace_bytes > rules->workspace_limit_bytes)
         return false;
@@ -30,10 +30,10 @@ static bool usable(const pf_timing_entry *entry, const pf_choose_rules *rules)
 
 static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *other)
 {
-    int64_t spread = best->spread_ns > other->spread_ns ? best->spread_ns : other->spread_ns;
-    int64_t part = (int64_t)((double)best->median_ns * NOISE);
+    int64_t spread = best->contended ? 0 : best->spread_ns > other->spread_ns ? best->spread_ns : other->spread_ns;
+    int64_t part = (int64_t)((double)pf_choose_time(best) * NOISE);
 
-    return other->median_ns - best->median_ns <= (part > spread ? part : spread);
+    return pf_choose_time(other) - pf_choose_time(best) <= (part > spread ? part : spread);
 }
 
 /* Negative when a is to be preferred, both being equally fast. */
@@ -55,7 +55,7 @@ static bool faster(const pf_timing_entry *a, const pf_timing_entry *b)
 {
     if (a->status != b->status)
         return a->status == PF_TIMED;
-    return a->median_ns < b->median_ns;
+    return pf_choose_time(a) < pf_choose_time(b);
 }
 
 static void swap(const pf_timing_entry **a, const pf_timing_entry **b)

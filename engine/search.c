@@ -97,7 +97,7 @@ static bool counts(const pf_search *search, const pf_timing_entry *entry, const 
 {
     uint64_t limit = search->rules.workspace_limit_bytes;
 
-    if (!entry || entry->rev != tactic->rev || entry->contended)
+    if (!entry || entry->rev != tactic->rev)
         return false;
     return entry->status != PF_TIMING_OVER_LIMIT || (limit && entry->workspace_bytes > limit);
 }
@@ -412,7 +412,7 @@ double pf_search_cost(const pf_search *search, uint32_t index)
 
     if (!item->choice.count)
         return INFINITY;
-    return item->choice.ranked[0]->median_ns ? (double)item->choice.ranked[0]->median_ns : guess_cost(item);
+    return pf_choose_time(item->choice.ranked[0]) ? (double)pf_choose_time(item->choice.ranked[0]) : guess_cost(item);
 }
 
 int64_t pf_search_timing_ns(const pf_search *search)
