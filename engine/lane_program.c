@@ -5,7 +5,7 @@
 #include "engine/epilogue.h"
 #include "engine/ops/attrs.h"
 
-enum { LANE_BYTES = 8, NO_REGISTER = UINT16_MAX };
+enum { NO_REGISTER = UINT16_MAX };
 
 /* ---- What can be a program */
 static bool is_cast(pf_op_kind op) { return op == PF_OP_CAST; }
@@ -33,7 +33,7 @@ static const char *node_declines(const pf_graph *graph, const pf_node *node)
 /* Channels must fill blocks: what lies in the padding must stay zero. */
 static const char *layout_declines(const pf_value *value, pf_layout layout)
 {
-    int64_t block = layout == PF_LAYOUT_C8 ? 8 : layout == PF_LAYOUT_C16 ? 16 : 1;
+    int64_t block = pf_layout_block(layout);
 
     if (block > 1 && (pf_dim_is_symbolic(value->shape.dim[1]) || value->shape.dim[1] % block))
         return "channels do not fill blocks";
@@ -94,11 +94,6 @@ typedef struct physical {
     int64_t dim[PF_LANE_RANK];
 } physical;
 
-static int64_t block_of(pf_layout layout)
-{
-    return layout == PF_LAYOUT_C8 ? 8 : layout == PF_LAYOUT_C16 ? 16 : 1;
-}
-
 static void add_dim(physical *x, int32_t logical, int64_t part, int64_t dim)
 {
     x->logical[x->count] = logical;
@@ -108,7 +103,7 @@ static void add_dim(physical *x, int32_t logical, int64_t part, int64_t dim)
 
 static void physical_of(const pf_shape *shape, pf_layout layout, int64_t block, physical *x)
 {
-    bool last = layout == PF_LAYOUT_CHANNELS_LAST, blocked = block_of(layout) > 1;
+    bool last = layout == PF_LAYOUT_CHANNELS_LAST, blocked = pf_layout_block(layout) > 1;
 
     x->count = 0;
     for (int32_t i = 0; i < shape->rank; i++) {
@@ -128,35 +123,11 @@ static void physical_of(const pf_shape *shape, pf_layout layout, int64_t block, 
         add_dim(x, 1, 1, block > 1 ? block : shape->dim[1]);
 }
 
-/* Strides of a value by its own dims: one for whole blocks of channels, one within a block. */
-typedef struct value_strides { int64_t dim[PF_MAX_RANK], in_block; } value_strides;
-
-static value_strides strides_of(const pf_shape *shape, pf_layout layout)
-{
-    value_strides s = { .in_block = 0 };
-    int64_t       block = block_of(layout), step = 1, channels = shape->rank > 1 ? shape->dim[1] : 1;
-
-    if (layout == PF_LAYOUT_CHANNELS_LAST) {
-        s.dim[1] = 1;
-        step = channels;
-    } else if (block > 1) {
-        s.in_block = 1;
-        step = block;
-    }
-    for (int32_t i = shape->rank; i-- > 0;) {
-        if (i == 1 && layout == PF_LAYOUT_CHANNELS_LAST)
-            continue;
-        s.dim[i] = step;
-        step *= i == 1 && block > 1 ? channels / block : shape->dim[i];
-    }
-    return s;
-}
-
 /* Elements that a step along the program's dim d moves in a value that is broadcast to the result. */
-static int64_t step_of(const physical *x, int32_t d, const pf_shape *shape, int32_t result_rank, pf_layout layout, const value_strides *s)
+static int64_t step_of(const physical *x, int32_t d, const pf_shape *shape, int32_t result_rank, pf_layout layout, const pf_strides *s)
 {
     int32_t own = x->logical[d] - (result_rank - shape->rank);
-    bool    channels_blocked = block_of(layout) > 1 && own == 1;
+    bool    channels_blocked = pf_layout_block(layout) > 1 && own == 1;
 
     if (own < 0 || shape->dim[own] == 1)
         return 0;
@@ -179,7 +150,7 @@ static void add_source(builder *b, pf_value_id value, const physical *x, pf_layo
 {
     const pf_value *v = pf_graph_value(b->p->graph, value);
     pf_lane_source *source = &b->out->sources[b->out->source_count];
-    value_strides   s = strides_of(&v->shape, layout);
+    pf_strides      s = pf_layout_strides(layout, v->shape.rank, v->shape.dim);
 
     source->input = v->is_constant ? UINT32_MAX : pf_problem_input_index(b->p, value);
     source->data = v->is_constant ? v->constant.data : NULL;
@@ -398,14 +369,14 @@ pf_status pf_lane_program_make(const pf_problem *p, pf_isa isa, int64_t run, pf_
     const pf_graph *graph = p->graph;
     builder         b = { .p = p, .out = out, .isa = isa };
     physical        x;
-    int64_t         block = block_of(p->out_layout[0]);
+    int64_t         block = pf_layout_block(p->out_layout[0]);
 
     *out = (pf_lane_program){ .run = run, .in_place = -1 };
     if (!pf_problem_is_bound(p))
         return PF_FAIL(err, PF_INVALID, "a step needs a problem whose dims are numbers");
     for (uint32_t i = 0; i < graph->input_count; i++)
-        if (block_of(p->in_layout[i]) > block)
-            block = block_of(p->in_layout[i]);
+        if (pf_layout_block(p->in_layout[i]) > block)
+            block = pf_layout_block(p->in_layout[i]);
     physical_of(&pf_graph_value(graph, graph->outputs[0])->shape, p->out_layout[0], block, &x);
     out->rank = x.count;
     memcpy(out->dim, x.dim, sizeof out->dim);

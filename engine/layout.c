@@ -152,3 +152,28 @@ bool pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape)
     }
     return one_place || channels == 1;
 }
+
+int64_t pf_layout_block(pf_layout layout)
+{
+    return rows[layout].block > 1 ? rows[layout].block : 1;
+}
+
+pf_strides pf_layout_strides(pf_layout layout, int32_t rank, const int64_t *dim)
+{
+    pf_strides s = { .block = pf_layout_block(layout) };
+    bool       last = layout == PF_LAYOUT_CHANNELS_LAST && rank > 1;
+    int64_t    step = s.block;
+
+    s.in_block = s.block > 1;
+    if (last) {
+        s.dim[1] = 1;
+        step = dim[1];
+    }
+    for (int32_t i = rank; i-- > 0;) {
+        if (i == 1 && last)
+            continue;
+        s.dim[i] = step;
+        step *= i == 1 ? stored_channels(layout, dim[1]) / s.block : dim[i];
+    }
+    return s;
+}

@@ -18,6 +18,11 @@ bool        pf_layout_fits(pf_layout layout, int32_t rank);
 pf_status   pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes, pf_err *err);
 /* Do a and b put the elements of a tensor of that shape at the same places, so that no conversion is needed? Symbols count as any number. */
 bool        pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape);
+/* Elements between neighbours along each dim of a tensor whose dims are numbers.  In blocks, dim[1] is from block to block and in_block between
+   channels of one; block is 1 elsewhere. */
+typedef struct pf_strides { int64_t dim[PF_MAX_RANK], in_block, block; } pf_strides;
+pf_strides  pf_layout_strides(pf_layout layout, int32_t rank, const int64_t *dim);
+int64_t     pf_layout_block(pf_layout layout);                   /* channels per block; 1: no blocks */
 /* Host conversion between LINEAR and any layout; padding is written as zero. tensor gives dtype and dims; both buffers are whole. */
 void        pf_layout_pack(pf_layout to, const pf_tensor *tensor, const void *linear, void *packed);
 void        pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packed, void *linear);

@@ -44,7 +44,7 @@ typedef enum worth { PLAIN, GENERAL, OLDER, BEST } worth;
 
 static worth worth_of(const pf_device *device, const char *name)
 {
-    if (strncmp(name, "ref", 3) == 0 || strstr(name, ":ref") || strncmp(name, "simple", 6) == 0)
+    if (strncmp(name, "ref", 3) == 0 || strstr(name, "_ref:") || strstr(name, ":ref") || strncmp(name, "simple", 6) == 0)
         return PLAIN;
     if (strstr(name, "gemm") && !strstr(name, "brgemm"))
         return GENERAL;
