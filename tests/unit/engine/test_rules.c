@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 #include "tests/unit/engine/graphs.h"
@@ -624,6 +625,27 @@ static void test_random_graphs(void **state)
             fail_msg("%s fired only %u times in %d graphs", all[i]->name, fired[i], RANDOM_GRAPHS);
 }
 
+/* With the log at debug the graph is verified after each rule that fired, and the result is the same. */
+static void test_verified_steps(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        pf_graph *plain = random_graph(seed), *verified = random_graph(seed);
+        pf_buf    text, verified_text;
+        pf_err    err = { 0 };
+
+        test_ok(pf_rewrite_run(plain, NULL, NULL, &err), &err);
+        pf_log_set_filter("rewrite:debug");
+        test_ok(pf_rewrite_run(verified, NULL, NULL, &err), &err);
+        pf_log_set_filter("warn");
+        assert_string_equal(text_of(plain, false, &text), text_of(verified, false, &verified_text));
+        pf_buf_clear(&text);
+        pf_buf_clear(&verified_text);
+        pf_graph_free(plain);
+        pf_graph_free(verified);
+    }
+}
+
 static void test_options(void **state)
 {
     static const char  body[] = "%0 = input f32 [n]\n%1 = identity(%0)\n%2 = relu(%1)\n%3 = neg(%0)\noutput %2\n";
@@ -679,7 +701,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),   cmocka_unit_test(test_table_is_complete), cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_options), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_verified_steps), cmocka_unit_test(test_options), cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
