@@ -288,6 +288,17 @@ static enum MHD_Result get_keys(pf_http *http, struct MHD_Connection *connection
     return answer(connection, 200, "text/plain; charset=utf-8", http->options.keys_text, strlen(http->options.keys_text));
 }
 
+/* Where clients and agents connect; of these only the ports mean something to a caller on another host. */
+static enum MHD_Result get_endpoints(pf_http *http, struct MHD_Connection *connection, const char *rest)
+{
+    char text[1024];
+    int  bytes = snprintf(text, sizeof text, "{\"client\": \"%s\", \"agent\": \"%s\"}\n", http->options.client_endpoint,
+                          http->options.agent_endpoint);
+
+    (void)rest;
+    return answer(connection, 200, "application/json", text, (size_t)bytes < sizeof text ? (size_t)bytes : sizeof text - 1);
+}
+
 static enum MHD_Result get_metrics(pf_http *http, struct MHD_Connection *connection, const char *rest)
 {
     pf_buf          text = { 0 };
@@ -325,6 +336,7 @@ static const char BLOBS[] = "/blobs/sha256/";
 
 static const struct page { const char *prefix; page_fn *get; bool whole; } pages[] = {
     { BLOBS, get_blob, false },           { "/plans/", get_plan, false },       { "/keys", get_keys, true },
+    { "/endpoints", get_endpoints, true },
     { "/metrics", get_metrics, true },    { "/healthz", get_healthz, true },    { "/readyz", get_readyz, true },
 };
 

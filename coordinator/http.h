@@ -21,6 +21,7 @@ typedef struct pf_http_options {        /* open; all borrowed until pf_http_stop
     pf_db      *db;
     pf_metrics *metrics;
     const char *keys_text;              /* what GET /keys answers */
+    const char *client_endpoint, *agent_endpoint;   /* what GET /endpoints answers */
 } pf_http_options;
 
 /* Errors   INVALID: the address; BUSY: the port is taken. */

@@ -114,7 +114,8 @@ static pf_status open_sockets(pf_server *server, pf_err *err)
 {
     const pf_server_options *o = &server->options;
     pf_http_options          http = { .address = o->listen, .port = o->http_port, .blob_limit_bytes = o->blob_limit_bytes,
-                                      .store = server->store, .db = server->db, .metrics = server->metrics };
+                                      .store = server->store, .db = server->db, .metrics = server->metrics,
+                                      .client_endpoint = server->clients.endpoint, .agent_endpoint = server->agents.endpoint };
     pf_status                st = PF_OK;
 
     server->context = zmq_ctx_new();

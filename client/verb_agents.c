@@ -1,0 +1,84 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "client/farm.h"
+#include "client/farm_agents.h"
+#include "client/output.h"
+
+static const pf_option options[] = {
+    PF_FARM_OPTION,
+    {.name = NULL},
+};
+
+static json_t *class_json(const Pf__ClassStatus *c)
+{
+    json_t *to = json_object(), *aliases = json_array();
+
+    json_object_set_new(to, "name", pf_json_text(c->class_name));
+    for (size_t i = 0; i < c->n_alias; i++)
+        json_array_append_new(aliases, pf_json_text(c->alias[i]));
+    json_object_set_new(to, "aliases", aliases);
+    json_object_set_new(to, "agents_alive", pf_json_count(c->agents_alive));
+    json_object_set_new(to, "queued", pf_json_count(c->queued));
+    json_object_set_new(to, "running", pf_json_count(c->running));
+    json_object_set_new(to, "builder_abi", pf_json_text(c->builder_abi));
+    json_object_set_new(to, "text", pf_json_text(c->class_text));
+    if (c->class_digest.len == PF_DIGEST_BYTES) {
+        pf_digest digest;
+        memcpy(digest.byte, c->class_digest.data, sizeof digest.byte);
+        json_object_set_new(to, "sha256", pf_json_digest(&digest));
+    }
+    return to;
+}
+
+static void show_classes(pf_call *call, const Pf__AgentsReply *reply)
+{
+    json_t *list = json_array();
+
+    pf_say(call, "%-20s  %-12s  %6s  %6s  %7s\n", "CLASS", "ALIASES", "AGENTS", "QUEUED", "RUNNING");
+    for (size_t i = 0; i < reply->n_device_class; i++) {
+        const Pf__ClassStatus *c = reply->device_class[i];
+
+        json_array_append_new(list, class_json(c));
+        pf_say(call, "%-20s  %-12s  %6u  %6u  %7u\n", c->class_name, c->n_alias ? c->alias[0] : "", c->agents_alive, c->queued, c->running);
+    }
+    json_object_set_new(call->result, "classes", list);
+}
+
+static pf_status run(pf_call *call, pf_err *err)
+{
+    Pf__Agents             body = PF__AGENTS__INIT;
+    pf_message             answer = {0};
+    const Pf__AgentsReply *reply = NULL;
+    json_t                *list = json_array();
+    pf_farm                farm = {0};
+    pf_status              status = pf_args_expect(call->args, 0, 0, "nothing", err);
+
+    if (!status)
+        status = pf_farm_open(call, NULL, &farm, err);
+    if (!status)
+        status = pf_farm_call(&farm, PF_MSG_AGENTS, &body.base, PF_MSG_AGENTS_REPLY, &answer, err);
+    if (!status) {
+        reply = (const Pf__AgentsReply *)answer.body;
+        pf_farm_agents_heading(call);
+        for (size_t i = 0; i < reply->n_agent; i++) {
+            json_array_append_new(list, pf_farm_agent_json(reply->agent[i]));
+            pf_farm_agent_say(call, reply->agent[i]);
+        }
+        json_object_set(call->result, "agents", list);
+        pf_say(call, "\n");
+        show_classes(call, reply);
+    }
+    json_decref(list);
+    pf_message_clear(&answer);
+    pf_farm_close(&farm);
+    return status;
+}
+
+const pf_verb_body pf_verb_agents = {
+    .options = options,
+    .details = "  Shows the farm's agents, and the device classes that it ever saw, with what waits for each.\n"
+               "  --json: agents[name host alive draining sick health leases free crashes classes jobs ...] classes[name aliases agents_alive\n"
+               "  queued running sha256 text ...]\n",
+    .run = run,
+};

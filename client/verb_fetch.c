@@ -1,0 +1,115 @@
+#include <string.h>
+
+#include "base/file.h"
+#include "client/device_choice.h"
+#include "client/farm_fetch.h"
+#include "client/output.h"
+#include "client/plan_name.h"
+#include "engine/model_bundle.h"
+
+static const pf_option options[] = {
+    PF_FARM_OPTION,
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN", .help = "the file to write; MODEL.plan in the current folder otherwise"},
+    {.name = "model", .kind = PF_OPTION_TEXT, .value = "NAME|FILE", .help = "instead of a plan key: the newest plan of this model"},
+    {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS|auto", .help = "with --model: for this device class; auto: for this machine's device"},
+    PF_DEVICE_OPTIONS,
+    {.name = "share", .kind = PF_OPTION_INT, .value = "PERCENT", .least = 1, .greatest = 100, .help = "with --gpu auto: part of the device's compute"},
+    PF_KEY_OPTION,
+    {.name = NULL},
+};
+
+/* The device that this machine has: a GPU when there is one. */
+static pf_status own_class(const pf_call *call, char hex[PF_DIGEST_HEX_BYTES], pf_err *err)
+{
+    pf_device_options gpu = {.share_percent = (int32_t)pf_args_int(call->args, "share")};
+    pf_device        *device = NULL;
+    pf_status         status = PF_NOT_FOUND;
+
+    if (!pf_args_given(call->args, "device"))
+        status = pf_device_open("cuda:0", &gpu, &device, NULL);
+    if (status)
+        status = pf_device_choose(call, gpu.share_percent, &device, err);
+    if (status)
+        return status;
+    pf_digest_to_hex(&device->class_digest, hex);
+    pf_device_close(device);
+    return PF_OK;
+}
+
+/* A file's digest, or a name. */
+static pf_status take_model(const char *model, pf_farm_wanted *wanted, pf_err *err)
+{
+    if (pf_file_exists(model))
+        return pf_model_bundle_digest_of(model, &wanted->model, err);
+    wanted->model_name = model;
+    return PF_OK;
+}
+
+static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, char own[PF_DIGEST_HEX_BYTES], pf_err *err)
+{
+    const char *key = pf_args_operand(call->args, 0), *model = pf_args_text(call->args, "model"), *gpu = pf_args_text(call->args, "gpu");
+    pf_status   status = PF_OK;
+
+    if (!key == !model)
+        return PF_FAIL(err, PF_USAGE, "name the plan by its key, or by --model NAME|FILE and --gpu CLASS|auto");
+    if (key)
+        return pf_digest_from_hex(key, &wanted->plan_key) ? PF_OK : PF_FAIL(err, PF_USAGE, "\"%.80s\" is no plan key of 64 hex digits", key);
+    status = take_model(model, wanted, err);
+    if (!status && gpu && strcmp(gpu, "auto") == 0) {
+        status = own_class(call, own, err);
+        wanted->selector = own;
+    } else if (gpu) {
+        wanted->selector = gpu;
+    }
+    return status;
+}
+
+static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wanted, pf_err *err)
+{
+    static pf_manifest manifest;        /* large */
+    pf_farm_trust      trust;
+    char               path[PATH_MAX];
+    pf_status          status = pf_farm_trust_load(call, farm, &trust, err);
+
+    if (!status)
+        status = pf_farm_find_plan(farm, &trust, wanted, &manifest, err);
+    if (!status)
+        status = pf_plan_name(manifest.model_name, pf_args_text(call->args, "output"), path, err);
+    if (!status)
+        status = pf_farm_fetch_plan(farm, call, &manifest, path, err);
+    if (!status) {
+        json_object_set_new(call->result, "plan", pf_json_text(path));
+        pf_farm_put_manifest(call->result, &manifest);
+        pf_farm_say_manifest(call, &manifest, path);
+    }
+    return status;
+}
+
+static pf_status run(pf_call *call, pf_err *err)
+{
+    pf_farm_wanted wanted = {0};
+    pf_farm        farm = {0};
+    char           own[PF_DIGEST_HEX_BYTES] = "";
+    pf_status      status = pf_args_expect(call->args, 0, 1, "[PLAN_KEY]", err);
+
+    if (!status)
+        status = take_wanted(call, &wanted, own, err);
+    if (!status)
+        status = pf_farm_open(call, NULL, &farm, err);
+    if (!status)
+        status = fetch(&farm, call, &wanted, err);
+    pf_farm_close(&farm);
+    return status;
+}
+
+const pf_verb_body pf_verb_fetch = {
+    .options = options,
+    .details = "  Checks the manifest's signature against the key that was kept when the farm was first used (or --key), then fetches the plan and\n"
+               "  checks its bytes; the file appears when everything is right.\n"
+               "\n"
+               "  planfarm fetch --model resnet50 --gpu auto -o resnet50.plan\n"
+               "\n"
+               "  --json: plan plan_key plan_sha256 plan_bytes device_class model problems candidates_timed cache_hits cache_misses build_seconds\n"
+               "  timing_seconds max_rel_error\n",
+    .run = run,
+};

@@ -1,0 +1,55 @@
+#include <string.h>
+
+#include "client/farm_follow.h"
+#include "client/farm_job.h"
+#include "client/output.h"
+
+static const pf_option options[] = {
+    PF_FARM_OPTION,
+    {.name = "logs", .kind = PF_OPTION_FLAG, .help = "show what the builds print, too"},
+    {.name = NULL},
+};
+
+static void put_result(pf_call *call, const Pf__StatusReply *reply, const pf_farm_follow *how)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < reply->n_job; i++)
+        json_array_append_new(list, pf_farm_job_json(reply->job[i]));
+    json_object_set_new(call->result, "jobs", list);
+    json_object_set_new(call->result, "events", pf_json_count(how->events));
+    json_object_set_new(call->result, "gaps", pf_json_count(how->gaps));
+}
+
+static pf_status run(pf_call *call, pf_err *err)
+{
+    pf_farm_names          names = {0};
+    pf_farm                farm = {0};
+    pf_farm_follow         how = {.logs = pf_args_flag(call->args, "logs")};
+    pf_message             jobs = {0};
+    const Pf__StatusReply *reply = NULL;
+    pf_status              status = pf_farm_names_parse(call->args, &names, err);
+
+    if (!status)
+        status = pf_farm_open(call, NULL, &farm, err);
+    if (!status)
+        status = pf_farm_follow_jobs(&farm, call, &names, &how, &jobs, err);
+    if (!status) {
+        reply = (const Pf__StatusReply *)jobs.body;
+        put_result(call, reply, &how);
+        pf_farm_jobs_say(call, reply->job, reply->n_job);
+        status = pf_farm_jobs_status(reply->job, reply->n_job, err);
+    }
+    pf_message_clear(&jobs);
+    pf_farm_close(&farm);
+    pf_farm_names_clear(&names);
+    return status;
+}
+
+const pf_verb_body pf_verb_watch = {
+    .options = options,
+    .details = "  Shows what happens to jobs, from the beginning as far as the farm remembers it, until all of them have ended; then ends with\n"
+               "  the exit code of the failure, if there was one.  Where the farm had to leave events out, a line says so.\n"
+               "  --json: jobs[...] events gaps\n",
+    .run = run,
+};
