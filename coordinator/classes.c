@@ -117,15 +117,18 @@ static void rekey_all(pf_core *core, const pf_class *device_class)
             rekey(core, job);
 }
 
-/* Jobs submitted before any agent had declared their class. */
+/* Jobs submitted before any agent had declared their class, oldest first: a later one for the same plan joins it. */
 static void adopt_pending(pf_core *core)
 {
-    for (uint32_t i = core->pending_count; i > 0 && !core->failed; i--) {
-        pf_job   *job = core->pending[i - 1];
+    for (uint32_t i = 0; i < core->pending_count && !core->failed;) {
+        pf_job   *job = core->pending[i];
         pf_class *device_class = pf_classes_resolve(core, pf_text_of(job->selector));
-        if (!device_class)
+        if (!device_class) {
+            i++;
             continue;
-        core->pending[i - 1] = core->pending[--core->pending_count];
+        }
+        core->pending_count--;
+        memmove(core->pending + i, core->pending + i + 1, (core->pending_count - i) * sizeof *core->pending);
         job->device_class = device_class;
         rekey(core, job);
         if (waits(job))

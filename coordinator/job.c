@@ -162,9 +162,13 @@ static void unlist_final(pf_core *core, pf_job *job)
 
 static void drop_pending(pf_core *core, const pf_job *job)
 {
-    for (uint32_t i = 0; i < core->pending_count; i++)
-        if (core->pending[i] == job)
-            core->pending[i--] = core->pending[--core->pending_count];
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; !job->device_class && i < core->pending_count; i++)
+        if (core->pending[i] != job)
+            core->pending[kept++] = core->pending[i];
+    if (!job->device_class)
+        core->pending_count = kept;
 }
 
 static void set_deadline(pf_core *core, pf_job *job, int64_t at_ns)

@@ -44,11 +44,11 @@ static rig_row *row_for(rig *r, const pf_out *out, const pf_write *w)
     return row;
 }
 
-static void apply_writes(rig *r)
+void rig_apply(rig *r, const pf_out *out)
 {
-    for (uint32_t i = 0; i < r->out.writes_count; i++) {
-        const pf_write *w = &r->out.write[i];
-        rig_row        *row = row_for(r, &r->out, w);
+    for (uint32_t i = 0; i < out->writes_count; i++) {
+        const pf_write *w = &out->write[i];
+        rig_row        *row = row_for(r, out, w);
         pf_free(row->value);
         row->value = NULL;
         row->removed = w->remove;
@@ -56,8 +56,17 @@ static void apply_writes(rig *r)
         if (w->remove)
             continue;
         row->value = pf_alloc(w->value_bytes + 1);
-        memcpy(row->value, r->out.bytes.data + w->value_at, w->value_bytes);
+        memcpy(row->value, out->bytes.data + w->value_at, w->value_bytes);
     }
+}
+
+const rig_row *rig_find_row(const rig *r, pf_table table, const void *key, size_t key_bytes)
+{
+    char     name[600] = "";
+    uint64_t at = 0;
+
+    row_name(table, key, key_bytes, name);
+    return pf_map_get(r->row_of_key, name, &at) && !r->row[at].removed ? &r->row[at] : NULL;
 }
 
 /* As LMDB would give them: table by table, jobs in the order of their ids. */
@@ -164,7 +173,7 @@ static void start(rig *r)
         load_table(r, (pf_table)t);
     pf_out_reset(&r->out);
     test_ok(pf_core_start(r->core, r->now, &r->out, &err), &err);
-    apply_writes(r);
+    rig_apply(r, &r->out);
     test_ok(pf_core_check(r->core, &err), &err);
 }
 
@@ -223,7 +232,7 @@ pf_status rig_step(rig *r, const pf_event *event)
     st = pf_step(r->core, event, r->now, &r->out, &err);
     if (st)
         return st;
-    apply_writes(r);
+    rig_apply(r, &r->out);
     take_sends(r);
     take_verifies(r);
     if (r->check_always)

@@ -35,6 +35,10 @@ void rig_open(rig *r);                  /* a new disk, and a core started on it 
 void rig_close(rig *r);
 void rig_restart(rig *r);               /* another core on the same disk; what was in memory is gone */
 
+/* Puts the writes of out on the disk. */
+void rig_apply(rig *r, const pf_out *out);
+const rig_row *rig_find_row(const rig *r, pf_table table, const void *key, size_t key_bytes);     /* NULL when absent */
+
 /* Steps; writes go to the disk, sends to mail, verifications to verify. */
 pf_status rig_step(rig *r, const pf_event *event);
 void      rig_tick(rig *r, int64_t after_ns);
