@@ -1,0 +1,303 @@
+/* lstm, gru, rnn.  Equations, gate order (lstm: iofc, gru: zrh) and peepholes (iof) from
+   https://onnx.ai/onnx/operators/onnx__LSTM.html and its neighbours. */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/ops/infer.h"
+#include "engine/ops/rows.h"
+
+enum { X, W, R, BIAS, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
+
+static const char *const directions[] = { "forward", "reverse", "bidirectional", NULL };
+static const pf_attr_field fields[] = {
+    PF_ATTR_ENUM_FIELD(pf_rnn_attrs, direction, directions), PF_ATTR_FIELD(pf_rnn_attrs, hidden, INT), PF_ATTR_FIELD(pf_rnn_attrs, activations, INTS),
+    PF_ATTR_FIELD(pf_rnn_attrs, alphas, FLOATS), PF_ATTR_FIELD(pf_rnn_attrs, betas, FLOATS), PF_ATTR_FIELD(pf_rnn_attrs, clip, FLOAT),
+    PF_ATTR_FIELD(pf_rnn_attrs, linear_before_reset, INT), PF_ATTR_FIELD(pf_rnn_attrs, input_forget, INT),
+    PF_ATTR_FIELD(pf_rnn_attrs, batch_first, INT), { NULL },
+};
+
+static int32_t directions_of(const pf_rnn_attrs *a) { return a->direction == PF_RNN_BIDIRECTIONAL ? 2 : 1; }
+
+static pf_status check_attrs(const pf_rnn_attrs *a, int32_t functions, pf_err *err)
+{
+    int32_t   want = functions * directions_of(a);
+    pf_status st = pf_infer_count("activations", a->activations.count, want, err);
+
+    if (!st)
+        st = pf_infer_count("alphas", a->alphas.count, want, err);
+    if (!st)
+        st = pf_infer_count("betas", a->betas.count, want, err);
+    for (int32_t i = 0; i < want && !st; i++)
+        if (a->activations.at[i] < PF_RNN_TANH || a->activations.at[i] > PF_RNN_SOFTPLUS)
+            st = PF_FAIL(err, PF_INVALID, "activation %lld is not known", (long long)a->activations.at[i]);
+    if (!st && (a->hidden < 1 || a->hidden > INT32_MAX))
+        st = PF_FAIL(err, PF_INVALID, "the hidden size is %lld", (long long)a->hidden);
+    return st;
+}
+
+static pf_status check_weights(const pf_infer *infer, const pf_rnn_attrs *a, int32_t gates, pf_err *err)
+{
+    const pf_dim *x = pf_infer_in(infer, X)->shape.dim, *w = NULL, *r = NULL;
+    pf_status     st = pf_infer_rank(infer, W, 3, 3, err);
+
+    if (!st)
+        st = pf_infer_rank(infer, R, 3, 3, err);
+    if (st)
+        return st;
+    w = pf_infer_in(infer, W)->shape.dim;
+    r = pf_infer_in(infer, R)->shape.dim;
+    st = pf_infer_dims_agree(infer, w[0], directions_of(a), "directions of W", err);
+    if (!st)
+        st = pf_infer_dims_agree(infer, w[1], gates * a->hidden, "rows of W", err);
+    if (!st)
+        st = pf_infer_dims_agree(infer, w[2], x[2], "columns of W and the input size", err);
+    if (!st)
+        st = pf_infer_dims_agree(infer, r[0], directions_of(a), "directions of R", err);
+    if (!st)
+        st = pf_infer_dims_agree(infer, r[1], gates * a->hidden, "rows of R", err);
+    return st ? st : pf_infer_dims_agree(infer, r[2], a->hidden, "columns of R", err);
+}
+
+static void set_outputs(pf_infer *infer, const pf_value *x, pf_dim seq, pf_dim batch)
+{
+    const pf_rnn_attrs *a = infer->node->attrs;
+    int64_t             dirs = directions_of(a);
+    pf_shape            y = { 4, { seq, dirs, batch, a->hidden } }, y_first = { 4, { batch, seq, dirs, a->hidden } };
+    pf_shape            h = { 3, { dirs, batch, a->hidden } }, h_first = { 3, { batch, dirs, a->hidden } };
+
+    pf_infer_set(infer, 0, x->dtype, a->batch_first ? &y_first : &y);
+    pf_infer_set(infer, 1, x->dtype, a->batch_first ? &h_first : &h);
+    pf_infer_set(infer, 2, x->dtype, a->batch_first ? &h_first : &h);
+}
+
+static pf_status infer_recurrent(pf_infer *infer, int32_t gates, int32_t functions, pf_err *err)
+{
+    const pf_rnn_attrs *a = infer->node->attrs;
+    const pf_value     *x = pf_infer_in(infer, X);
+    pf_status           st = pf_infer_rank(infer, X, 3, 3, err);
+
+    if (!st)
+        st = check_attrs(a, functions, err);
+    if (!st)
+        st = check_weights(infer, a, gates, err);
+    if (st)
+        return st;
+    set_outputs(infer, x, x->shape.dim[a->batch_first ? 1 : 0], x->shape.dim[a->batch_first ? 0 : 1]);
+    return PF_OK;
+}
+
+static pf_status infer_lstm(pf_infer *infer, pf_err *err) { return infer_recurrent(infer, 4, 3, err); }
+static pf_status infer_gru(pf_infer *infer, pf_err *err) { return infer_recurrent(infer, 3, 2, err); }
+static pf_status infer_rnn(pf_infer *infer, pf_err *err) { return infer_recurrent(infer, 1, 1, err); }
+
+static double activate(int64_t function, double x, double alpha, double beta)
+{
+    switch (function) {
+    case PF_RNN_TANH:             return tanh(x);
+    case PF_RNN_SIGMOID:          return 1 / (1 + exp(-x));
+    case PF_RNN_RELU:             return x < 0 ? 0 : x;
+    case PF_RNN_AFFINE:           return alpha * x + beta;
+    case PF_RNN_LEAKY_RELU:       return x < 0 ? alpha * x : x;
+    case PF_RNN_THRESHOLDED_RELU: return x > alpha ? x : 0;
+    case PF_RNN_SCALED_TANH:      return alpha * tanh(beta * x);
+    case PF_RNN_HARD_SIGMOID:     return fmin(fmax(alpha * x + beta, 0), 1);
+    case PF_RNN_ELU:              return x < 0 ? alpha * expm1(x) : x;
+    case PF_RNN_SOFTSIGN:         return x / (1 + fabs(x));
+    default:                      return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+    }
+}
+
+/* One sequence of one direction. Arrays are owned by the job and reused. */
+typedef struct cell {
+    const pf_rnn_attrs *a;
+    int32_t             direction, gates, functions;
+    int64_t             input, hidden;
+    const double       *w, *r, *w_bias, *r_bias, *peepholes;    /* of this direction; biases and peepholes NULL when left out */
+    double             *from_x, *from_h;                        /* [gates, hidden]: what input and state add to each gate */
+    double             *x, *h, *c, *reset_h;                    /* [input], [hidden] ... */
+} cell;
+
+static double act(const cell *k, int32_t function, double x)
+{
+    int32_t at = k->direction * k->functions + function;
+    double  clip = k->a->clip;
+
+    if (clip > 0)
+        x = x > clip ? clip : x < -clip ? -clip : x;
+    return activate(k->a->activations.at[at], x, k->a->alphas.at[at], k->a->betas.at[at]);
+}
+
+/* out[i] = bias[i] + sum over columns of m[i] * v. */
+static void multiply(const double *m, const double *v, const double *bias, int64_t rows, int64_t columns, double *out)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        double sum = bias ? bias[i] : 0;
+
+        for (int64_t k = 0; k < columns; k++)
+            sum += m[i * columns + k] * v[k];
+        out[i] = sum;
+    }
+}
+
+static double gate(const cell *k, int32_t g, int64_t i) { return k->from_x[g * k->hidden + i] + k->from_h[g * k->hidden + i]; }
+static double peephole(const cell *k, int32_t g, int64_t i, double c) { return k->peepholes ? k->peepholes[g * k->hidden + i] * c : 0; }
+
+static void step_lstm(cell *k)
+{
+    for (int64_t i = 0; i < k->hidden; i++) {
+        double forget = act(k, 0, gate(k, 2, i) + peephole(k, 2, i, k->c[i]));
+        double in = k->a->input_forget ? 1 - forget : act(k, 0, gate(k, 0, i) + peephole(k, 0, i, k->c[i]));
+
+        k->c[i] = forget * k->c[i] + in * act(k, 1, gate(k, 3, i));
+        k->h[i] = act(k, 0, gate(k, 1, i) + peephole(k, 1, i, k->c[i])) * activate(k->a->activations.at[k->direction * 3 + 2], k->c[i],
+                      k->a->alphas.at[k->direction * 3 + 2], k->a->betas.at[k->direction * 3 + 2]);
+    }
+}
+
+static void step_gru(cell *k)
+{
+    int64_t h = k->hidden;
+
+    for (int64_t i = 0; i < h; i++) {
+        double reset = act(k, 0, gate(k, 1, i));
+
+        k->reset_h[i] = reset * (k->a->linear_before_reset ? k->from_h[2 * h + i] : k->h[i]);
+    }
+    if (!k->a->linear_before_reset)
+        multiply(k->r + 2 * h * h, k->reset_h, k->r_bias ? k->r_bias + 2 * h : NULL, h, h, k->from_h + 2 * h);
+    for (int64_t i = 0; i < h; i++) {
+        double update = act(k, 0, gate(k, 0, i)), state = k->a->linear_before_reset ? k->reset_h[i] : k->from_h[2 * h + i];
+
+        k->h[i] = (1 - update) * act(k, 1, k->from_x[2 * h + i] + state) + update * k->h[i];
+    }
+}
+
+static void step_rnn(cell *k)
+{
+    for (int64_t i = 0; i < k->hidden; i++)
+        k->h[i] = act(k, 0, gate(k, 0, i));
+}
+
+static void step(cell *k, void (*advance)(cell *k))
+{
+    multiply(k->w, k->x, k->w_bias, k->gates * k->hidden, k->input, k->from_x);
+    multiply(k->r, k->h, k->r_bias, k->gates * k->hidden, k->hidden, k->from_h);
+    advance(k);
+}
+
+/* All inputs as doubles; NULL for those left out. */
+typedef struct job { double *in[INPUTS]; int64_t seq, batch, dirs; } job;
+
+static double *owned_input(const pf_reference_call *call, uint32_t slot)
+{
+    return slot < call->in_count && call->in[slot].data && slot != LENGTHS ? pf_rows_doubles(&call->in[slot]) : NULL;
+}
+
+static int64_t state_at(const job *j, const pf_rnn_attrs *a, int64_t d, int64_t b)
+{
+    return (a->batch_first ? b * j->dirs + d : d * j->batch + b) * a->hidden;
+}
+
+static void run_sequence(job *j, cell *k, pf_reference_call *call, int64_t d, int64_t b, void (*advance)(cell *k))
+{
+    const pf_rnn_attrs *a = k->a;
+    const pf_tensor    *lengths = call->in_count > LENGTHS && call->in[LENGTHS].data ? &call->in[LENGTHS] : NULL;
+    int64_t             state = state_at(j, a, d, b), length = lengths ? pf_dtype_get_i64(lengths->dtype, lengths->data, (uint64_t)b) : j->seq;
+    bool                backwards = a->direction == PF_RNN_REVERSE || d == 1;
+
+    length = length < 0 ? 0 : length > j->seq ? j->seq : length;
+    for (int64_t i = 0; i < k->hidden; i++) {
+        k->h[i] = j->in[INITIAL_H] ? j->in[INITIAL_H][state + i] : 0;
+        k->c[i] = j->in[INITIAL_C] ? j->in[INITIAL_C][state + i] : 0;
+    }
+    for (int64_t s = 0; s < length; s++) {
+        int64_t t = backwards ? length - 1 - s : s, x = a->batch_first ? b * j->seq + t : t * j->batch + b;
+        int64_t y = (a->batch_first ? (b * j->seq + t) * j->dirs + d : (t * j->dirs + d) * j->batch + b) * k->hidden;
+
+        memcpy(k->x, j->in[X] + x * k->input, (size_t)k->input * sizeof *k->x);
+        step(k, advance);
+        if (call->out[0].data)
+            pf_rows_write(call->out[0].dtype, call->out[0].data, y, k->hidden, k->h);
+    }
+    if (call->out_count > 1)
+        pf_rows_write(call->out[1].dtype, call->out[1].data, state, k->hidden, k->h);
+    if (call->out_count > 2)
+        pf_rows_write(call->out[2].dtype, call->out[2].data, state, k->hidden, k->c);
+}
+
+static void aim(cell *k, const job *j, int64_t d)
+{
+    int64_t rows = k->gates * k->hidden;
+
+    k->direction = (int32_t)d;
+    k->w = j->in[W] + d * rows * k->input;
+    k->r = j->in[R] + d * rows * k->hidden;
+    k->w_bias = j->in[BIAS] ? j->in[BIAS] + d * 2 * rows : NULL;
+    k->r_bias = k->w_bias ? k->w_bias + rows : NULL;
+    k->peepholes = j->in[PEEPHOLES] ? j->in[PEEPHOLES] + d * 3 * k->hidden : NULL;
+}
+
+static pf_status check_sizes(const pf_reference_call *call, const cell *k, const job *j, pf_err *err)
+{
+    int64_t rows = k->gates * k->hidden * j->dirs, state = j->dirs * j->batch * k->hidden;
+    int64_t want[INPUTS] = { 0, rows * k->input, rows * k->hidden, 2 * rows, j->batch, state, state, 3 * k->hidden * j->dirs };
+
+    for (uint32_t i = W; i < call->in_count && i < INPUTS; i++)
+        if (call->in[i].data && pf_tensor_elems(&call->in[i]) != want[i])
+            return PF_FAIL(err, PF_INVALID, "input %u has %lld elements where %lld are needed", i, (long long)pf_tensor_elems(&call->in[i]),
+                           (long long)want[i]);
+    return PF_OK;
+}
+
+static pf_status run(pf_reference_call *call, int32_t gates, int32_t functions, void (*advance)(cell *k), pf_err *err)
+{
+    const pf_rnn_attrs *a = call->attrs;
+    const int64_t      *x = call->in[X].dim;
+    job                 j = { .seq = x[a->batch_first ? 1 : 0], .batch = x[a->batch_first ? 0 : 1], .dirs = directions_of(a) };
+    cell                k = { .a = a, .gates = gates, .functions = functions, .input = x[2], .hidden = a->hidden };
+    double             *work = NULL;
+    pf_status           st = check_sizes(call, &k, &j, err);
+
+    if (st)
+        return st;
+    work = pf_rows_new(2 * gates * k.hidden + k.input + 3 * k.hidden);
+    for (uint32_t i = 0; i < INPUTS; i++)
+        j.in[i] = owned_input(call, i);
+    if (!work || !j.in[X] || !j.in[W] || !j.in[R])
+        st = PF_FAIL_MEMORY(err, call->in[R].bytes * 2);
+    if (!st) {
+        k.from_x = work;
+        k.from_h = work + gates * k.hidden;
+        k.h = k.from_h + gates * k.hidden;
+        k.c = k.h + k.hidden;
+        k.reset_h = k.c + k.hidden;
+        k.x = k.reset_h + k.hidden;
+    }
+    for (int64_t i = 0; i < j.dirs * j.batch && !st; i++) {
+        aim(&k, &j, i / j.batch);
+        run_sequence(&j, &k, call, i / j.batch, i % j.batch, advance);
+    }
+    for (uint32_t i = 0; i < INPUTS; i++)
+        pf_free(j.in[i]);
+    pf_free(work);
+    return st;
+}
+
+static pf_status reference_lstm(pf_reference_call *call, pf_err *err) { return run(call, 4, 3, step_lstm, err); }
+static pf_status reference_gru(pf_reference_call *call, pf_err *err) { return run(call, 3, 2, step_gru, err); }
+static pf_status reference_rnn(pf_reference_call *call, pf_err *err) { return run(call, 1, 1, step_rnn, err); }
+
+const pf_op_def pf_op_lstm = {
+    .name = "lstm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 3, .flags = PF_OPF_FP32_MATH,
+    .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_lstm, .reference = reference_lstm,
+};
+const pf_op_def pf_op_gru = {
+    .name = "gru", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2, .flags = PF_OPF_FP32_MATH,
+    .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_gru, .reference = reference_gru,
+};
+const pf_op_def pf_op_rnn = {
+    .name = "rnn", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2, .flags = PF_OPF_FP32_MATH,
+    .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_rnn, .reference = reference_rnn,
+};
