@@ -705,7 +705,8 @@ static void client_receive(sim *s, uint64_t index, const pf_message *message)
     journal *j = &c->entry[c->asked_entry];
 
     if (message->header.correlation_id != c->asked_id)
-        return;                 /* of an earlier question: it may be older than what is known by now */
+        return;                 /* of an earlier question, or a second copy: it may be older than what is known by now */
+    c->asked_id = 0;
     if (message->info->type == PF_MSG_SUBMIT_REPLY)
         note_status(s, j, ((const Pf__SubmitReply *)message->body)->job[0]);
     else if (message->info->type == PF_MSG_STATUS_REPLY)
