@@ -6,7 +6,8 @@
 #include "base/alloc.h"
 #include "engine/op.h"
 
-enum { EPILOGUE_LIMIT = 8, PROLOGUE_LIMIT = 6, GROUP_NODES_LIMIT = 32, GROUP_INPUTS_LIMIT = 12, PREFERS_LIMIT = 16 };
+enum { EPILOGUE_LIMIT = 8, GROUP_NODES_LIMIT = 32, GROUP_INPUTS_LIMIT = 12, PREFERS_LIMIT = 16,
+       LEAVING_STRETCH_LIMIT = 64 /* nodes: bits of stretch.seen */ };
 
 typedef struct former {
     const pf_graph        *graph;
@@ -200,6 +201,12 @@ static bool is_free_pointwise(const former *f, pf_node_id node)
         && pf_graph_node(f->graph, node)->out_count == 1;
 }
 
+/* Moves and views: a kernel that computes addresses may take them in, on either side. */
+static bool is_free_mover(const former *f, pf_node_id node)
+{
+    return node != PF_NONE && !f->taken[node] && (def_of(f, node)->klass == PF_CLASS_MOVE || def_of(f, node)->klass == PF_CLASS_VIEW);
+}
+
 static bool same_shape(const former *f, pf_value_id a, pf_value_id b)
 {
     return pf_shape_equal(&pf_graph_value(f->graph, a)->shape, &pf_graph_value(f->graph, b)->shape);
@@ -253,7 +260,7 @@ static uint32_t follow_chain(const former *f, pf_node_id anchor, pf_node_id *cha
         pf_value_id tail = pf_graph_node(f->graph, chain[count - 1])->out[0];
         pf_node_id  next = only_reader(f, tail);
 
-        if (!is_free_pointwise(f, next) || !same_shape(f, tail, pf_graph_node(f->graph, next)->out[0]))
+        if (!is_free_mover(f, next) && (!is_free_pointwise(f, next) || !same_shape(f, tail, pf_graph_node(f->graph, next)->out[0])))
             break;
         chain[count++] = next;
     }
@@ -274,6 +281,183 @@ static pf_status add_split_form(former *f, pf_region *region, const pf_node_id *
     return st;
 }
 
+/* ---- Growing a group backwards, by producers that a tactic takes along */
+static bool only_group_reads(const former *f, pf_value_id value, const pf_node_id *nodes, uint32_t count)
+{
+    uint32_t uses = pf_graph_use_count(f->graph, value);
+
+    for (uint32_t i = 0; i < uses; i++) {
+        pf_use use = pf_graph_use(f->graph, value, i);
+
+        if (use.node == PF_NONE || !contains(nodes, count, use.node))
+            return false;
+    }
+    return true;
+}
+
+static bool all_outputs_stay(const former *f, pf_node_id producer, const pf_node_id *nodes, uint32_t count)
+{
+    const pf_node *node = pf_graph_node(f->graph, producer);
+
+    for (uint32_t i = 0; i < node->out_count; i++)
+        if (!only_group_reads(f, node->out[i], nodes, count))
+            return false;
+    return true;
+}
+
+/* The stretch of the order in which ways back are looked for: from the producer to the group's last node. */
+typedef struct stretch { uint32_t first, last; uint64_t seen; } stretch;
+
+/* Does a way lead from `node`, through nodes outside the group, into the group?  Nothing behind the stretch can. */
+static bool leads_back(const former *f, pf_node_id node, const pf_node_id *nodes, uint32_t count, stretch *s)
+{
+    const pf_node *at = pf_graph_node(f->graph, node);
+    uint64_t       bit = UINT64_C(1) << (f->position[node] - s->first);
+
+    if (s->seen & bit)
+        return false;
+    s->seen |= bit;
+    for (uint32_t o = 0; o < at->out_count; o++)
+        for (uint32_t i = 0; i < pf_graph_use_count(f->graph, at->out[o]); i++) {
+            pf_node_id reader = pf_graph_use(f->graph, at->out[o], i).node;
+
+            if (reader == PF_NONE || f->position[reader] > s->last)
+                continue;
+            if (contains(nodes, count, reader) || leads_back(f, reader, nodes, count, s))
+                return true;
+        }
+    return false;
+}
+
+/* A value that others read as well may be computed inside and handed out, when no way leads from those others back into the group. */
+static bool may_leave(const former *f, pf_node_id producer, const pf_node_id *nodes, uint32_t count)
+{
+    pf_value_id value = pf_graph_node(f->graph, producer)->out[0];
+    stretch     s = { .first = f->position[producer] };
+
+    for (uint32_t i = 0; i < count; i++)
+        s.last = f->position[nodes[i]] > s.last ? f->position[nodes[i]] : s.last;
+    if (s.last - s.first >= LEAVING_STRETCH_LIMIT)
+        return false;
+    for (uint32_t i = 0; i < pf_graph_use_count(f->graph, value); i++) {
+        pf_node_id reader = pf_graph_use(f->graph, value, i).node;
+
+        if (reader != PF_NONE && !contains(nodes, count, reader) && f->position[reader] <= s.last && leads_back(f, reader, nodes, count, &s))
+            return false;
+    }
+    return true;
+}
+
+static int by_position(const void *a, const void *b, void *context)
+{
+    const former *f = context;
+    uint32_t      x = f->position[*(const pf_node_id *)a], y = f->position[*(const pf_node_id *)b];
+
+    return (x > y) - (x < y);
+}
+
+/* What a group that grows looks for. */
+typedef struct growth {
+    pf_node_id *nodes;          /* GROUP_NODES_LIMIT + 1; the first is the last in order when the group has no anchor */
+    uint32_t    count;
+    bool       *refused;        /* node -> was tried in vain */
+    bool        has_anchor;     /* then views join on their own, and shared values may leave */
+} growth;
+
+static bool may_join(const former *f, const growth *g, pf_node_id producer, pf_value_id value)
+{
+    bool pointwise = is_free_pointwise(f, producer), view = producer != PF_NONE && def_of(f, producer)->klass == PF_CLASS_VIEW;
+
+    if ((!pointwise && !is_free_mover(f, producer)) || g->refused[producer] || contains(g->nodes, g->count, producer))
+        return false;
+    if (view && !g->has_anchor) {       /* a view at the border is no work; inside it lets what is behind it in */
+        pf_value_id behind = pf_graph_node(f->graph, producer)->in[0];
+        pf_node_id  next = pf_graph_value(f->graph, behind)->producer;
+
+        return only_group_reads(f, value, g->nodes, g->count) && (is_free_pointwise(f, next) || is_free_mover(f, next))
+            && only_reader(f, behind) == producer;
+    }
+    return all_outputs_stay(f, producer, g->nodes, g->count)
+        || (pointwise && g->has_anchor && same_shape(f, value, pf_graph_node(f->graph, g->nodes[0])->in[0])
+            && may_leave(f, producer, g->nodes, g->count));
+}
+
+/* The latest producer that may join; PF_NONE when there is none. */
+static pf_node_id find_joiner(const former *f, const growth *g)
+{
+    pf_node_id best = PF_NONE;
+
+    for (uint32_t i = 0; i < g->count; i++) {
+        const pf_node *node = pf_graph_node(f->graph, g->nodes[i]);
+
+        for (uint32_t slot = 0; slot < node->in_count; slot++) {
+            pf_node_id producer = node->in[slot] == PF_NONE ? PF_NONE : pf_graph_value(f->graph, node->in[slot])->producer;
+
+            if (may_join(f, g, producer, node->in[slot] == PF_NONE ? 0 : node->in[slot])
+                && (best == PF_NONE || f->position[producer] > f->position[best]))
+                best = producer;
+        }
+    }
+    return best;
+}
+
+/* Grows *group by one node, if a tactic still takes the whole. */
+static pf_status grow_group(former *f, growth *g, pf_node_id joiner, pf_group *group, pf_err *err)
+{
+    pf_node_id sorted[GROUP_NODES_LIMIT + 1];
+    pf_group   larger = { 0 };
+    pf_status  st = PF_OK;
+
+    memcpy(sorted, g->nodes, g->count * sizeof *sorted);
+    sorted[g->count] = joiner;
+    qsort_r(sorted, g->count + 1, sizeof *sorted, by_position, f);
+    st = try_group(f, sorted, g->count + 1, &larger, err);
+    if (st)
+        return st;
+    if (!larger.problem || larger.problem->graph->input_count > GROUP_INPUTS_LIMIT) {
+        group_clear(&larger);
+        g->refused[joiner] = true;
+        return PF_OK;
+    }
+    g->nodes[g->count++] = joiner;
+    group_clear(group);
+    *group = larger;
+    return PF_OK;
+}
+
+static pf_status grow(former *f, growth *g, pf_group *group, pf_err *err)
+{
+    pf_node_id joiner = PF_NONE;
+    pf_status  st = PF_OK;
+
+    g->refused = pf_calloc(f->graph->node_count + 1, sizeof *g->refused);
+    if (!g->refused)
+        return PF_FAIL_MEMORY(err, f->graph->node_count);
+    while (!st && g->count < GROUP_NODES_LIMIT) {
+        joiner = find_joiner(f, g);
+        if (joiner == PF_NONE)
+            break;
+        st = grow_group(f, g, joiner, group, err);
+    }
+    pf_free(g->refused);
+    return st;
+}
+
+/* An anchor with its chain takes in what comes before it: pointwise ops, moves, views. *grown: anything joined. */
+static pf_status absorb_producers(former *f, const pf_node_id *chain, uint32_t count, pf_group *group, bool *grown, pf_err *err)
+{
+    pf_node_id nodes[GROUP_NODES_LIMIT + 1];
+    growth     g = { .nodes = nodes, .count = count, .has_anchor = true };
+    pf_status  st = PF_OK;
+
+    memcpy(nodes, chain, count * sizeof *chain);
+    st = grow(f, &g, group, err);
+    *grown = g.count > count;
+    if (st)
+        group_clear(group);
+    return st;
+}
+
 static pf_status emit_chain(former *f, pf_group *whole, const pf_node_id *chain, uint32_t count, pf_err *err)
 {
     pf_region region = { .kind = PF_REGION_STEP };
@@ -291,103 +475,32 @@ static pf_status form_anchor(former *f, pf_node_id anchor, pf_err *err)
 {
     pf_node_id chain[EPILOGUE_LIMIT + 2];
     pf_group   whole = { 0 };
+    bool       grown = false;
     pf_status  st = PF_OK;
 
     for (uint32_t count = follow_chain(f, anchor, chain); count > 0; count--) {
         st = try_group(f, chain, count, &whole, err);
+        if (!st && whole.problem)
+            st = absorb_producers(f, chain, count, &whole, &grown, err);
         if (st)
             return st;
         if (whole.problem)
-            return emit_chain(f, &whole, chain, count, err);
+            return emit_chain(f, &whole, chain, grown ? 1 : count, err);
     }
     return emit_single(f, anchor, PF_REGION_STEP, err);
 }
 
-/* ---- Groups of pointwise ops, grown from their last node backwards
-   A producer joins when only the group reads it and it has the group's shape; so all leaves behind the last node here too. */
-static bool only_group_reads(const former *f, pf_value_id value, const pf_node_id *nodes, uint32_t count)
-{
-    uint32_t uses = pf_graph_use_count(f->graph, value);
-
-    for (uint32_t i = 0; i < uses; i++) {
-        pf_use use = pf_graph_use(f->graph, value, i);
-
-        if (use.node == PF_NONE || !contains(nodes, count, use.node))
-            return false;
-    }
-    return true;
-}
-
-static int by_position(const void *a, const void *b, void *context)
-{
-    const former *f = context;
-    uint32_t      x = f->position[*(const pf_node_id *)a], y = f->position[*(const pf_node_id *)b];
-
-    return (x > y) - (x < y);
-}
-
-/* The latest free producer that may join; PF_NONE when there is none. */
-static pf_node_id find_joiner(const former *f, const pf_node_id *nodes, uint32_t count, const bool *refused)
-{
-    pf_node_id  best = PF_NONE;
-    pf_value_id last = pf_graph_node(f->graph, nodes[0])->out[0];
-
-    for (uint32_t i = 0; i < count; i++) {
-        const pf_node *node = pf_graph_node(f->graph, nodes[i]);
-
-        for (uint32_t slot = 0; slot < node->in_count; slot++) {
-            pf_node_id producer = node->in[slot] == PF_NONE ? PF_NONE : pf_graph_value(f->graph, node->in[slot])->producer;
-
-            if (!is_free_pointwise(f, producer) || refused[producer] || contains(nodes, count, producer)
-                || !same_shape(f, node->in[slot], last) || !only_group_reads(f, node->in[slot], nodes, count))
-                continue;
-            if (best == PF_NONE || f->position[producer] > f->position[best])
-                best = producer;
-        }
-    }
-    return best;
-}
-
-/* Grows *group (whose first node is the last one in order) by one node that joins, if a tactic still takes the whole. */
-static pf_status grow_group(former *f, pf_node_id *nodes, uint32_t *count, pf_node_id joiner, pf_group *group, bool *refused, pf_err *err)
-{
-    pf_node_id sorted[GROUP_NODES_LIMIT + 1];
-    pf_group   larger = { 0 };
-    pf_status  st = PF_OK;
-
-    memcpy(sorted, nodes, *count * sizeof *nodes);
-    sorted[*count] = joiner;
-    qsort_r(sorted, *count + 1, sizeof *sorted, by_position, f);
-    st = try_group(f, sorted, *count + 1, &larger, err);
-    if (st)
-        return st;
-    if (!larger.problem || larger.problem->graph->input_count > GROUP_INPUTS_LIMIT) {
-        group_clear(&larger);
-        refused[joiner] = true;
-        return PF_OK;
-    }
-    nodes[(*count)++] = joiner;
-    group_clear(group);
-    *group = larger;
-    return PF_OK;
-}
-
-static pf_status form_group(former *f, pf_node_id last, bool *refused, pf_err *err)
+/* ---- Groups of pointwise ops and moves, grown from their last node backwards */
+static pf_status form_group(former *f, pf_node_id last, pf_err *err)
 {
     pf_node_id nodes[GROUP_NODES_LIMIT + 1] = { last };
-    uint32_t   count = 1;
+    growth     g = { .nodes = nodes, .count = 1 };
     pf_group   group = { 0 };
     pf_region  region = { .kind = PF_REGION_STEP };
-    pf_node_id joiner = PF_NONE;
     pf_status  st = group_make(f, nodes, 1, true, &group, err);
 
-    memset(refused, 0, f->graph->node_count * sizeof *refused);
-    while (!st && count < GROUP_NODES_LIMIT) {
-        joiner = find_joiner(f, nodes, count, refused);
-        if (joiner == PF_NONE)
-            break;
-        st = grow_group(f, nodes, &count, joiner, &group, refused, err);
-    }
+    if (!st)
+        st = grow(f, &g, &group, err);
     if (st) {
         group_clear(&group);
         return st;
@@ -409,13 +522,11 @@ static pf_status form_anchors(former *f, pf_err *err)
 
 static pf_status form_groups(former *f, pf_err *err)
 {
-    bool     *refused = pf_calloc(f->graph->node_count + 1, sizeof *refused);
-    pf_status st = refused ? PF_OK : PF_FAIL_MEMORY(err, f->graph->node_count);
+    pf_status st = PF_OK;
 
     for (uint32_t i = f->count; i-- > 0 && !st;)
-        if (is_free_pointwise(f, f->order[i]))
-            st = form_group(f, f->order[i], refused, err);
-    pf_free(refused);
+        if (is_free_pointwise(f, f->order[i]) || (is_free_mover(f, f->order[i]) && def_of(f, f->order[i])->klass == PF_CLASS_MOVE))
+            st = form_group(f, f->order[i], err);
     return st;
 }
 
@@ -450,12 +561,66 @@ static uint32_t last_position(const former *f, const pf_region *region)
     return last;
 }
 
-/* All that leaves a region leaves behind its last node, so the order of last nodes is an order of regions. */
+/* ---- Order of regions: producers first, else by their last nodes. A value may leave a region before its last node, so sorting does not do. */
+typedef struct sorter { const former *f; uint32_t *region_of; uint8_t *state; uint32_t *order; uint32_t count; } sorter;
+
+enum { UNSEEN, OPEN, DONE };
+
+static pf_status visit(sorter *s, uint32_t region, pf_err *err)
+{
+    const pf_group *group = &s->f->out->items[region].forms[0].groups[0];
+    pf_status       st = PF_OK;
+
+    if (s->state[region] == DONE)
+        return PF_OK;
+    if (s->state[region] == OPEN)
+        return PF_FAIL(err, PF_INTERNAL, "regions depend on each other in a circle");
+    s->state[region] = OPEN;
+    for (uint32_t n = 0; n < group->count && !st; n++) {
+        const pf_node *node = pf_graph_node(s->f->graph, group->nodes[n]);
+
+        for (uint32_t i = 0; i < node->in_count && !st; i++) {
+            pf_node_id from = node->in[i] == PF_NONE ? PF_NONE : pf_graph_value(s->f->graph, node->in[i])->producer;
+
+            if (from != PF_NONE && s->region_of[from] != region)
+                st = visit(s, s->region_of[from], err);
+        }
+    }
+    s->state[region] = DONE;
+    s->order[s->count++] = region;
+    return st;
+}
+
 static int by_last(const void *a, const void *b, void *context)
 {
     uint32_t x = last_position(context, a), y = last_position(context, b);
 
     return (x > y) - (x < y);
+}
+
+static pf_status sort_regions(former *f, pf_err *err)
+{
+    uint32_t   count = f->out->count;
+    sorter     s = { .f = f, .region_of = pf_calloc(f->graph->node_count + 1, sizeof *s.region_of), .state = pf_calloc(count + 1, 1),
+                     .order = pf_calloc(count + 1, sizeof *s.order) };
+    pf_region *sorted = pf_calloc(count + 1, sizeof *sorted);
+    pf_status  st = s.region_of && s.state && s.order && sorted ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *sorted);
+
+    qsort_r(f->out->items, count, sizeof *f->out->items, by_last, f);
+    for (uint32_t r = 0; r < count && !st; r++)
+        for (uint32_t n = 0; n < f->out->items[r].forms[0].groups[0].count; n++)
+            s.region_of[f->out->items[r].forms[0].groups[0].nodes[n]] = r;
+    for (uint32_t r = 0; r < count && !st; r++)
+        st = visit(&s, r, err);
+    for (uint32_t r = 0; r < count && !st; r++)
+        sorted[r] = f->out->items[s.order[r]];
+    if (!st && count)
+        memcpy(f->out->items, sorted, count * sizeof *sorted);
+    pf_free(s.region_of);
+    pf_free(s.state);
+    pf_free(s.order);
+    pf_free(sorted);
+    return st;
 }
 
 static void former_clear(former *f)
@@ -495,7 +660,7 @@ pf_status pf_regions_form(const pf_graph *graph, const pf_device *device, const 
     if (!st)
         st = form_rest(&f, err);
     if (!st)
-        qsort_r(out->items, out->count, sizeof *out->items, by_last, &f);
+        st = sort_regions(&f, err);
     if (st)
         pf_regions_clear(out);
     former_clear(&f);

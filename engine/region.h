@@ -3,8 +3,9 @@
    1. every live node is in exactly one region, and in every form of that region exactly once;
    2. regions stand in an order in which producers come first, and so do the groups of a form: regions contracted to points are acyclic;
    3. equal graphs, devices and filters give equal regions.
-   How regions grow: an anchor takes the pointwise ops behind it while every value in between has no other use and some tactic still takes the
-   whole; what is left of pointwise ops forms groups; views are aliases; moves stand alone.
+   How regions grow, always asking whether some tactic besides oracles still takes the whole: an anchor takes the pointwise ops and moves behind it
+   while every value in between has no other use, then those before it (a sum that others read too may be computed inside and handed out); what is
+   left of pointwise ops and moves forms groups from their last node backwards; views that nobody took in are aliases.
    Thread   one at a time per graph. */
 #ifndef PF_ENGINE_REGION_H
 #define PF_ENGINE_REGION_H
