@@ -14,7 +14,8 @@ enum {
     FOLD_INPUTS = 64,
     FOLD_OUTPUTS = 16,
 };
-#define FOLD_BYTES ((size_t)64 << 20)           /* per tensor: attributes are small */
+#define FOLD_BYTES ((size_t)4 << 20)            /* per tensor: what becomes an attribute is small */
+#define FOLD_PRODUCT_BYTES ((size_t)64 << 10)   /* the same of products, whose time grows faster than their size */
 
 typedef struct key { char text[64]; } key;
 
@@ -69,19 +70,37 @@ static bool copy_content(pf_arena *arena, const pf_value *v, pf_tensor *out)
 
 static bool find_known(pf_onnx_node *node, pf_value_id value, uint32_t depth, pf_tensor *out);
 
+static bool has_body(const pf_op_def *def)
+{
+    for (const pf_attr_field *field = def->attr_fields; field && field->name; field++)
+        if (field->kind == PF_ATTR_GRAPH)
+            return true;
+    return false;
+}
+
+static bool is_small(const pf_onnx_node *node, pf_value_id value, size_t limit)
+{
+    const pf_value *v = pf_graph_value(node->graph, value);
+    pf_dim          elems = pf_shape_is_static(&v->shape) ? pf_shape_elems(node->graph->dims, &v->shape) : 0;
+
+    return v->kind == PF_VALUE_TENSOR && v->dtype != PF_STRING && elems >= 0 && (uint64_t)elems <= limit &&
+           pf_dtype_bytes(v->dtype, (uint64_t)elems) <= limit;
+}
+
+/* Bodies are left alone: a loop may run for ever. */
 static bool may_fold(const pf_onnx_node *node, const pf_node *producer)
 {
     const pf_op_def *def = pf_op_def_of(producer->op);
+    size_t           limit = def->klass == PF_CLASS_ANCHOR ? FOLD_PRODUCT_BYTES : FOLD_BYTES;
 
-    if (def->flags & PF_OPF_RANDOM || producer->in_count > FOLD_INPUTS || producer->out_count > FOLD_OUTPUTS)
+    if (def->flags & PF_OPF_RANDOM || has_body(def) || producer->in_count > FOLD_INPUTS || producer->out_count > FOLD_OUTPUTS)
         return false;
-    for (uint32_t i = 0; i < producer->out_count; i++) {
-        const pf_value *v = pf_graph_value(node->graph, producer->out[i]);
-        pf_dim          elems = pf_shape_is_static(&v->shape) ? pf_shape_elems(node->graph->dims, &v->shape) : 0;
-
-        if (v->kind != PF_VALUE_TENSOR || v->dtype == PF_STRING || elems < 0 || pf_dtype_bytes(v->dtype, (uint64_t)elems) > FOLD_BYTES)
+    for (uint32_t i = 0; i < producer->out_count; i++)
+        if (!is_small(node, producer->out[i], limit))
             return false;
-    }
+    for (uint32_t i = 0; def->klass == PF_CLASS_ANCHOR && i < producer->in_count; i++)
+        if (producer->in[i] != PF_NONE && !is_small(node, producer->in[i], limit))
+            return false;
     return true;
 }
 
