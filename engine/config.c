@@ -96,7 +96,7 @@ static pf_status canonical_bytes(const char *key, const char *value, pf_buf *out
 static pf_status canonical_text(const char *key, const char *value, pf_buf *out, pf_err *err)
 {
     if (strpbrk(value, "\n\r"))
-        return malformed(key, value, "a text of one line", err);
+        return PF_FAIL(err, PF_USAGE, "%s must be a text of one line", key);
     for (const char *at = value; *at; at++)
         if (*at != ' ' && *at != '\t')
             pf_buf_put(out, at, 1);
@@ -417,10 +417,8 @@ static const struct { pf_config_key key; pf_device_kind kind; const char *reason
     { PF_CONFIG_bf16, PF_DEVICE_CPU, "the CPU's plans are FP32" },
     { PF_CONFIG_int8, PF_DEVICE_CPU, "this version does not quantize FP32 networks; explicit QuantizeLinear nodes are kept as they are" },
     { PF_CONFIG_fp8,  PF_DEVICE_CPU, "the CPU's plans are FP32" },
-    { PF_CONFIG_fp16, PF_DEVICE_CUDA, "this version keeps the network's own types" },
-    { PF_CONFIG_bf16, PF_DEVICE_CUDA, "this version keeps the network's own types" },
     { PF_CONFIG_int8, PF_DEVICE_CUDA, "this version does not quantize FP32 networks; explicit QuantizeLinear nodes are kept as they are" },
-    { PF_CONFIG_fp8,  PF_DEVICE_CUDA, "this version keeps the network's own types" },
+    { PF_CONFIG_fp8,  PF_DEVICE_CUDA, "this version does not quantize FP32 networks" },
 };
 
 pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err)

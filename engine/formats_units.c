@@ -142,13 +142,23 @@ static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layou
     return st;
 }
 
+static bool all_fit(const pf_graph *graph, const pf_value_id *values, const pf_layout *layouts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!pf_layout_fits(layouts[i], pf_graph_value(graph, values[i])->shape.rank))
+            return false;
+    return true;
+}
+
+/* A wish for a layout that a value cannot have is no option. */
 static pf_status try_option(pf_formats *f, pf_format_unit *unit, pf_layout *in, pf_layout *out, pf_err *err)
 {
     pf_problem probe = *unit->group->problem;
 
     probe.in_layout = in;
     probe.out_layout = out;
-    if (has_option(unit, in, out) || !taker(f->search, &probe))
+    if (!all_fit(probe.graph, probe.graph->inputs, in, unit->in_count) || !all_fit(probe.graph, probe.graph->outputs, out, unit->out_count) ||
+        has_option(unit, in, out) || !taker(f->search, &probe))
         return PF_OK;
     return keep_option(f, unit, in, out, err);
 }

@@ -76,8 +76,8 @@ static json_t *fallbacks_of(const pf_plan_step *step)
     json_t *list = json_array();
 
     for (uint32_t i = 1; i < step->ranked_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "tactic", step->ranked[i].tactic, "tuning", step->ranked[i].tuning, "time_ns",
-                                              (json_int_t)step->ranked[i].time_ns));
+        json_array_append_new(list, json_pack("{s:o, s:o, s:I}", "tactic", text_of(step->ranked[i].tactic), "tuning",
+                                              text_of(step->ranked[i].tuning), "time_ns", (json_int_t)step->ranked[i].time_ns));
     return list;
 }
 
@@ -86,12 +86,12 @@ static json_t *layer_of(const pf_plan *plan, uint32_t s)
     const pf_plan_step *step = &plan->steps[s];
     uint64_t            packed = step->packed == PF_NONE ? 0 : plan->blobs[step->packed].bytes;
 
-    return json_pack("{s:o, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "name", text_of(step->name), "tactic", step->ranked[0].tactic,
-                     "tuning", step->ranked[0].tuning, "rev", (int)step->ranked[0].rev, "time_ns", (json_int_t)step->ranked[0].time_ns,
+    return json_pack("{s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", text_of(step->name), "tactic",
+                     text_of(step->ranked[0].tactic), "tuning", text_of(step->ranked[0].tuning), "rev", (int)step->ranked[0].rev, "time_ns", (json_int_t)step->ranked[0].time_ns,
                      "workspace_bytes", (json_int_t)step->workspace_bytes, "packed_bytes", (json_int_t)packed, "saved_bytes",
                      (json_int_t)step->saved_bytes, "inputs", values_of(plan, step->in, step->problem->graph->input_count), "outputs",
                      values_of(plan, step->out, step->problem->graph->output_count), "fallbacks", fallbacks_of(step), "problem",
-                     step->problem_text);
+                     text_of(step->problem_text));
 }
 
 static json_t *layers_of(const pf_plan *plan)
@@ -155,9 +155,9 @@ static json_t *plan_of(const pf_plan *plan)
     pf_digest digest = { 0 };
 
     pf_plan_digest(plan, &digest);
-    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I}",
                      "network", text_of(plan->network_name), "key", hex_of(&plan->key), "digest", hex_of(&digest), "model", hex_of(&plan->model),
-                     "builder", plan->builder_abi, "class_name", plan->class_name, "class", lines_of(plan->class_text, '='), "spec",
+                     "builder", text_of(plan->builder_abi), "class_name", text_of(plan->class_name), "class", lines_of(plan->class_text, '='), "spec",
                      lines_of(plan->spec_text, '='), "rewrites", lines_of(plan->rewrites, ' '), "symbols", symbols_of(plan), "inputs",
                      io_of(plan, true), "outputs", io_of(plan, false), "layers", layers_of(plan), "max_rel_error", plan->check.max_rel_error,
                      "max_rel_error_least", plan->check.max_rel_error_least, "memory_bytes", (json_int_t)plan->check.memory_bytes,

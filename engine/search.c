@@ -99,6 +99,8 @@ static bool counts(const pf_search *search, const pf_timing_entry *entry, const 
 
     if (!entry || entry->rev != tactic->rev)
         return false;
+    if ((entry->status == PF_TIMED || entry->status == PF_TIMING_DROPPED) && entry->effort < effort_of(search))
+        return false;
     return entry->status != PF_TIMING_OVER_LIMIT || (limit && entry->workspace_bytes > limit);
 }
 

@@ -1,7 +1,8 @@
 /* What to measure: the distinct problems of a network, what is known of them, and what is missing.
    Invariants
    1. Two layers with the same problem text are one item: it is looked up once and timed once.
-   2. A candidate is timed only when the store has no entry of it that counts: same tactic, tuning and revision.  Contended entries count in
+   2. A candidate is timed only when the store has no entry of it that counts: same tactic, tuning and revision, timed
+      with at least this build's effort (a failure counts at any).  Contended entries count in
       the store that has them (equal contents give equal plans); shared caches do not take them.
    3. What is measured is merged into the store problem by problem, so an interrupted build keeps what it paid for.
    4. With effort 0 nothing is looked up and nothing timed: the first guess of the first tactic stands. */

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "engine/graph.h"
 #include "engine/planfarm.h"
 #include "tests/test.h"
 

@@ -1,16 +1,25 @@
-#include "engine/builder_check.h"
+#include <stdio.h>
+
+#include "engine/graph.h"
 #include "engine/op.h"
+#include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
 
 typedef struct built { pf_network *net; pf_config *config; pf_device *device; pf_plan *plan; pf_build_report report; } built;
 
+static pf_status try_build(built *b, pf_network *net, const char *spec, const pf_build_options *options, pf_err *err)
+{
+    *b = (built){ .net = net, .config = config_of(spec), .device = cpu() };
+    return pf_build(b->net, b->config, b->device, options, &b->plan, &b->report, err);
+}
+
 static built build(pf_network *net, const char *spec, pf_timing_store *store)
 {
-    built            b = { .net = net, .config = config_of(spec), .device = cpu() };
+    built            b = { 0 };
     pf_build_options options = { .store = store };
     pf_err           err = { 0 };
 
-    test_ok(pf_build(b.net, b.config, b.device, &options, &b.plan, &b.report, &err), &err);
+    test_ok(try_build(&b, net, spec, &options, &err), &err);
     return b;
 }
 
@@ -20,6 +29,23 @@ static void drop(built *b)
     pf_device_close(b->device);
     pf_config_free(b->config);
     pf_network_free(b->net);
+}
+
+static pf_timing_store *new_store(void)
+{
+    pf_timing_store *store = NULL;
+    pf_err           err = { 0 };
+
+    test_ok(pf_timing_store_memory(&store, &err), &err);
+    return store;
+}
+
+static bool same_bytes(const pf_plan *a, const pf_plan *b)
+{
+    size_t      bytes_a = 0, bytes_b = 0;
+    const void *x = pf_plan_bytes(a, &bytes_a), *y = pf_plan_bytes(b, &bytes_b);
+
+    return bytes_a == bytes_b && !memcmp(x, y, bytes_a);
 }
 
 static void builds_and_agrees(void **state)
@@ -34,10 +60,206 @@ static void builds_and_agrees(void **state)
     drop(&b);
 }
 
+static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
+{
+    pf_timing_store *store = new_store();
+    built            first = build(residual_network("[2,3,32,32]"), "effort=1\n", store);
+    built            second = build(residual_network("[2,3,32,32]"), "effort=1\n", store);
+    built            replayed = build(residual_network("[2,3,32,32]"), "effort=1\nreplay=1\n", store);
+
+    (void)state;
+    assert_true(first.report.candidates_timed > 0);
+    assert_int_equal(first.report.cache_hits, 0);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_int_equal(second.report.cache_misses, 0);
+    assert_int_equal(second.report.cache_hits, second.report.problems);
+    assert_true(same_bytes(first.plan, second.plan));
+    assert_int_equal(replayed.report.candidates_timed, 0);
+    assert_true(same_bytes(first.plan, replayed.plan));
+    drop(&first);
+    drop(&second);
+    drop(&replayed);
+    store->close(store);
+}
+
+static void more_effort_times_again_and_then_satisfies_less(void **state)
+{
+    pf_timing_store *store = new_store();
+    built            low = build(residual_network("[1,3,16,16]"), "effort=1\n", store);
+    built            high = build(residual_network("[1,3,16,16]"), "effort=3\n", store);
+    built            again = build(residual_network("[1,3,16,16]"), "effort=1\n", store);
+
+    (void)state;
+    assert_true(high.report.candidates_timed >= low.report.candidates_timed);
+    assert_int_equal(again.report.candidates_timed, 0);
+    drop(&low);
+    drop(&high);
+    drop(&again);
+    store->close(store);
+}
+
+static void replay_with_a_hole_names_the_layer(void **state)
+{
+    pf_timing_store *store = new_store();
+    pf_build_options options = { .store = store };
+    built            b = { 0 };
+    pf_err           err = { 0 };
+
+    (void)state;
+    assert_int_equal(try_build(&b, residual_network("[1,3,16,16]"), "replay=1\n", &options, &err), PF_CACHE_MISS);
+    assert_non_null(strstr(err.msg, "conv1"));
+    assert_null(b.plan);
+    drop(&b);
+    store->close(store);
+}
+
+static void effort_0_times_nothing(void **state)
+{
+    built b = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL);
+
+    (void)state;
+    assert_int_equal(b.report.candidates_timed, 0);
+    assert_true(b.report.max_rel_error >= 0 && b.report.max_rel_error < 1e-4);
+    drop(&b);
+}
+
+static void the_key_names_what_decides_the_bytes(void **state)
+{
+    built     one = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL), other = build(residual_network("[1,3,32,32]"), "effort=0\n", NULL);
+    built     same = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL);
+    pf_digest a = { 0 }, b = { 0 }, c = { 0 };
+
+    (void)state;
+    pf_plan_key_of(one.plan, &a);
+    pf_plan_key_of(other.plan, &b);
+    pf_plan_key_of(same.plan, &c);
+    assert_false(pf_digest_equal(&a, &b));
+    assert_true(pf_digest_equal(&a, &c));
+    drop(&one);
+    drop(&other);
+    drop(&same);
+}
+
+static bool stop(void *user, const pf_progress *progress)
+{
+    uint32_t *left = user;
+
+    assert_true(progress->phase < PF_PHASE_COUNT);
+    assert_true(progress->problems_done <= progress->problems_total);
+    return (*left)-- > 0;
+}
+
+static void can_be_cancelled(void **state)
+{
+    (void)state;
+    for (uint32_t calls = 0; calls < 3; calls++) {
+        uint32_t         left = calls;
+        pf_build_options options = { .progress = stop, .user = &left };
+        built            b = { 0 };
+        pf_err           err = { 0 };
+
+        test_fails(try_build(&b, residual_network("[2,3,32,32]"), "effort=2\n", &options, &err), PF_CANCELLED, &err);
+        assert_null(b.plan);
+        drop(&b);
+    }
+}
+
+static void tactics_can_be_left_out(void **state)
+{
+    built            plain = build(residual_network("[1,3,8,8]"), "tactics=reference\neffort=1\n", NULL), b = { 0 };
+    pf_build_options options = { 0 };
+    pf_layer         first = { 0 };
+    pf_err           err = { 0 };
+
+    (void)state;
+    for (uint32_t i = 0; i < pf_plan_layer_count(plain.plan); i++) {
+        pf_plan_layer(plain.plan, i, &first);
+        assert_string_equal(first.tactic, "reference");
+    }
+    drop(&plain);
+    assert_int_equal(try_build(&b, residual_network("[1,3,8,8]"), "tactics=onednn_pool\neffort=1\n", &options, &err), PF_BUILD_FAILED);
+    assert_non_null(strstr(err.msg, "conv1"));
+    drop(&b);
+}
+
+static void shapes_that_do_not_fit_are_named(void **state)
+{
+    static const struct { const char *spec, *word; } wrong[] = {
+        { "shapes=input:1x3x32\n", "dims" },          { "shapes=inptu:1x3x32x32\n", "inptu" },
+        { "shapes=input:1x4x32x32\n", "dim 1" },      { "min_shapes=input:4x3x32x32\nmax_shapes=input:2x3x32x32\n", "batch" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        built  b = { 0 };
+        pf_err err = { 0 };
+
+        assert_int_equal(try_build(&b, residual_network("[batch,3,32,32]"), wrong[i].spec, NULL, &err), PF_USAGE);
+        assert_non_null(strstr(err.msg, wrong[i].word));
+        drop(&b);
+    }
+}
+
+/* Outputs that nothing computes: an input, a constant, one value twice, and a view of another output. */
+static pf_network *odd_outputs(void)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, c = PF_NONE, y = PF_NONE, v = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("odd", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[2,6]", &x, &err), &err);
+    c = random_constant(net, "c", 2, (int64_t[]){ 2, 6 }, 1, 9);
+    y = layer(net, "add", "y", "", 2, (pf_tensor_id[]){ x, c });
+    v = layer(net, "reshape", "v", "shape=[3,4]", 1, (pf_tensor_id[]){ y });
+    test_ok(pf_network_output(net, x, "x_again", &err), &err);
+    test_ok(pf_network_output(net, c, "c_out", &err), &err);
+    test_ok(pf_network_output(net, y, "y_out", &err), &err);
+    test_ok(pf_network_output(net, y, "y_twice", &err), &err);
+    test_ok(pf_network_output(net, v, "y_view", &err), &err);
+    return net;
+}
+
+static void odd_outputs_are_copied(void **state)
+{
+    built b = build(odd_outputs(), "effort=1\n", NULL);
+
+    (void)state;
+    assert_int_equal(pf_plan_io_count(b.plan), 6);
+    assert_true(b.report.max_rel_error < 1e-6);
+    drop(&b);
+}
+
+static void describes_itself(void **state)
+{
+    built  b = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL);
+    pf_buf json = { 0 };
+    pf_err err = { 0 };
+
+    (void)state;
+    pf_buf_init(&json, 1 << 22);
+    test_ok(pf_plan_describe(b.plan, &json, &err), &err);
+    assert_non_null(strstr((const char *)json.data, "\"max_rel_error\""));
+    assert_non_null(strstr((const char *)json.data, "conv1"));
+    assert_non_null(strstr((const char *)json.data, "\"effort\": \"0\""));
+    pf_buf_clear(&json);
+    drop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_and_agrees),
+        cmocka_unit_test(a_full_store_gives_the_same_bytes_and_times_nothing),
+        cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
+        cmocka_unit_test(replay_with_a_hole_names_the_layer),
+        cmocka_unit_test(effort_0_times_nothing),
+        cmocka_unit_test(the_key_names_what_decides_the_bytes),
+        cmocka_unit_test(can_be_cancelled),
+        cmocka_unit_test(tactics_can_be_left_out),
+        cmocka_unit_test(shapes_that_do_not_fit_are_named),
+        cmocka_unit_test(odd_outputs_are_copied),
+        cmocka_unit_test(describes_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
