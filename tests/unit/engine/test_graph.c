@@ -333,6 +333,40 @@ static void test_captures(void **state)
     pf_graph_free(graph);                                    /* with the body */
 }
 
+static const char branches[] =
+    "graph\n%c = input bool []\n%x = input f32 [n]\n%y = if(%c, %x, %x) then_branch={\n  graph\n  %a = capture f32 [n]\n  %b = relu(%a)\n"
+    "  output %b\n} else_branch={\n  graph\n  %a = capture f32 [n]\n  %b = neg(%a)\n  output %b\n}\noutput %y\n";
+
+static void test_bodies(void **state)
+{
+    pf_graph    *graph = graph_of(branches), *copy = NULL;
+    pf_if_attrs *attrs = graph->nodes[0].attrs, *copied = NULL;
+    pf_buf       text, copy_text;
+    pf_err       err = { 0 };
+
+    (void)state;
+    copy = pf_graph_copy(graph, &err);
+    assert_non_null(copy);
+    copied = copy->nodes[0].attrs;
+    assert_ptr_equal(copied->then_branch->outer, copy);
+    assert_ptr_equal(copied->then_branch->dims, copy->dims);
+    assert_true(pf_attrs_equal(pf_op_def_of(PF_OP_IF), attrs, copied));
+    copied->then_branch->nodes[0].op = PF_OP_EXP;
+    assert_false(pf_attrs_equal(pf_op_def_of(PF_OP_IF), attrs, copied));
+    copied->then_branch->nodes[0].op = PF_OP_RELU;
+    test_ok(pf_graph_verify(copy, &err), &err);
+    assert_string_equal(text_of(graph, true, &text), text_of(copy, true, &copy_text));
+    copied->else_branch->values[1].dtype = PF_F16;           /* a body that is not whole */
+    test_fails(pf_graph_verify(copy, &err), PF_INTERNAL, &err);
+    copied->then_branch->outer = NULL;
+    test_fails(pf_graph_verify(copy, &err), PF_INTERNAL, &err);
+    copied->then_branch->outer = copy;
+    pf_buf_clear(&text);
+    pf_buf_clear(&copy_text);
+    pf_graph_free(copy);
+    pf_graph_free(graph);
+}
+
 static void count_release(void *resource) { (*(int *)resource)++; }
 
 static void test_keep(void **state)
@@ -358,7 +392,7 @@ static void test_out_of_memory(void **state)
         pf_status st = PF_OK;
 
         pf_alloc_fail_after(n);
-        st = pf_graph_parse(residual, &graph, &err);
+        st = pf_graph_parse(n % 2 ? residual : branches, &graph, &err);
         if (!st)
             copy = pf_graph_copy(graph, &err);
         if (copy)
@@ -380,7 +414,7 @@ int main(void)
         cmocka_unit_test(test_uses),        cmocka_unit_test(test_random_edits),   cmocka_unit_test(test_verify_finds),
         cmocka_unit_test(test_order),       cmocka_unit_test(test_order_by_sizes), cmocka_unit_test(test_add_node_refuses), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_infer_again), cmocka_unit_test(test_infer_follows_inputs), cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_captures),    cmocka_unit_test(test_keep),           cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_captures),    cmocka_unit_test(test_bodies), cmocka_unit_test(test_keep),           cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,46 @@ static const char *const canonical[] = {
     "output %5\n",
 
     "graph\n"
+    "%0 = input bool []\n"
+    "%1 = input f32 [n]\n"
+    "%2 = input i64 []\n"
+    "%3 = if(%0, %1, %1) then_branch={\n"
+    "  graph\n"
+    "  %0 = capture f32 [n]\n"
+    "  %1 = relu(%0)\n"
+    "  output %1\n"
+    "} else_branch={\n"
+    "  graph\n"
+    "  %0 = capture f32 [n]\n"
+    "  %1 = neg(%0)\n"
+    "  output %1\n"
+    "}\n"
+    "%4 = loop(%2, _, %3, %0, %1) body={\n"
+    "  graph\n"
+    "  %0 = input i64 []\n"
+    "  %1 = input bool []\n"
+    "  %2 = input f32 [n]\n"
+    "  %3 = capture bool []\n"
+    "  %4 = capture f32 [n]\n"
+    "  %5 = if(%3, %2, %4, %4) then_branch={\n"
+    "    graph\n"
+    "    %0 = capture f32 [n]\n"
+    "    %1 = capture f32 [n]\n"
+    "    %2 = add(%0, %1)\n"
+    "    output %2\n"
+    "  } else_branch={\n"
+    "    graph\n"
+    "    %0 = capture f32 [n]\n"
+    "    %1 = constant f32 [] {2}\n"
+    "    %2 = mul(%0, %1)\n"
+    "    output %2\n"
+    "  }\n"
+    "  output %1\n"
+    "  output %5\n"
+    "} carried=1\n"
+    "output %4\n",
+
+    "graph\n"
     "%0 = constant string [2] {\"a \\\"b\\\"\\n\",\"\"}\n"
     "%1 = identity(%0)\n"
     "%2 = constant u64 [1] {18446744073709551615}\n"
@@ -149,6 +189,8 @@ static void test_refuses(void **state)
         { "graph\n%x = input f32 [1]\n%y = transpose(%x) perm=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n", "more than 16" },
         { "graph\n%1:999 = split(%x)\n", "outputs" },
         { "graph \"open\n", "closing quote" },
+        { "graph\n%c = input bool []\n%y = if(%c) then_branch={ graph\n output %c }\n", "before it is made" },
+        { "graph\n%c = input bool []\n%y = if(%c) then_branch={ graph\n", "'}'" },
     };
 
     (void)state;

@@ -174,6 +174,26 @@ static void test_body(void **state)
     pf_graph_free(graph);
 }
 
+/* y = 2 (x + s) three times, s captured from outside. */
+static void test_loop(void **state)
+{
+    static const float   x[2] = { 1, -2 }, s[1] = { 0.5f };
+    static const int64_t three = 3;
+    pf_graph *graph = graph_of("graph\n%x = input f32 [n]\n%s = input f32 [1]\n%m = input i64 []\n%y = loop(%m, _, %x, %s) body={\n  graph\n"
+                               "  %i = input i64 []\n  %c = input bool []\n  %v = input f32 [n]\n  %s = capture f32 [1]\n  %t = constant f32 [] {2}\n"
+                               "  %a = add(%v, %s)\n  %b = mul(%a, %t)\n  output %c\n  output %b\n} carried=1\noutput %y\n");
+    pf_tensor in[3] = { floats(1, (int64_t[]){ 2 }, x), floats(1, (int64_t[]){ 1 }, s), { .dtype = PF_I64, .bytes = 8 } }, out;
+    pf_err    err = { 0 };
+
+    (void)state;
+    in[2].data = (void *)(uintptr_t)&three;
+    test_ok(pf_interpret(graph, in, &out, NULL, NULL, &err), &err);
+    for (int i = 0; i < 2; i++)
+        assert_true(((float *)out.data)[i] == 8 * x[i] + 7);
+    pf_tensor_clear(&out);
+    pf_graph_free(graph);
+}
+
 static void test_node(void **state)
 {
     static const float   two[2] = { 1, 2 };
@@ -233,7 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values), cmocka_unit_test(test_symbols_from_inputs), cmocka_unit_test(test_refuses_inputs),
         cmocka_unit_test(test_data_dependent_shapes), cmocka_unit_test(test_watch), cmocka_unit_test(test_body),
-        cmocka_unit_test(test_node),   cmocka_unit_test(test_out_of_memory),       cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_node), cmocka_unit_test(test_loop), cmocka_unit_test(test_out_of_memory),       cmocka_unit_test(test_compare),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,14 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n"
       "%4 = cast(%2) dtype=f32\n%5 = concat(%4, %4) axis=1\noutput %3\noutput %5\n" },
 
+    /* Bodies are rewritten too. */
+    { "drop_identity,fold_constants,drop_dead",
+      "%0 = input bool []\n%1 = input f32 [n]\n%2 = identity(%1)\n%3 = if(%0, %2, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n"
+      "  %1 = identity(%0)\n  %2 = exp(%1)\n  %3 = relu(%1)\n  output %3\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n"
+      "  %1 = constant f32 [2] {1,2}\n  %2 = reduce(%1) mode=sum axes=[0]\n  %3 = mul(%0, %2)\n  output %3\n}\noutput %3\n",
+      "%0 = input bool []\n%1 = input f32 [n]\n%2 = if(%0, %1, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = relu(%0)\n"
+      "  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = constant f32 [] {3}\n  %2 = mul(%0, %1)\n  output %2\n}\noutput %2\n" },
+
     { "known_content,drop_dead",
       "%0 = input f32 [n,4,6]\n%1 = shape(%0) start=1 end=3\n%2 = constant i64 [2] {2,3}\n%3 = mul(%1, %2)\n%4 = cast(%3) dtype=f32\n"
       "%5 = cast(%0) dtype=f16\noutput %4\noutput %5\n",
