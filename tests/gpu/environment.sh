@@ -1,5 +1,6 @@
 # Sourced by the scripts here: finds CUDA's libraries (those that PyTorch brought first: they are newer than the system's) and the packed build.
-# PACK is the folder that tests/gpu/pack.sh filled.
+# PACK is the folder with pack.tar.xz of tests/gpu/pack.sh; it is unpacked to a folder of its own, which PACK then names.
+unpacked=$(mktemp -d) && tar -C "$unpacked" -xJf "$PACK"/pack.tar.xz && PACK=$unpacked
 site=$(python3 - <<'PY'
 import os, sysconfig
 roots = [sysconfig.get_paths()["purelib"]]
