@@ -157,14 +157,33 @@ static void run_head(job *j, pf_reference_call *call, int64_t b, int64_t h)
     pf_rows_write(call->out[0].dtype, call->out[0].data, head * j->queries * j->width, j->queries * j->width, j->y);
 }
 
+/* Each dim is 1 or that of the scores; the last may be shorter. */
+static pf_status check_mask(const pf_tensor *m, const int64_t *q, const int64_t *k, pf_err *err)
+{
+    int64_t score[4] = { q[0], q[1], q[2], k[2] };
+
+    for (int32_t d = 0; d < m->rank; d++) {
+        int64_t want = score[d + 4 - m->rank];
+
+        if (m->dim[d] != 1 && (d == m->rank - 1 ? m->dim[d] > want : m->dim[d] != want))
+            return PF_FAIL(err, PF_INVALID, "dim %d of the mask is %lld where %lld is needed", d, (long long)m->dim[d], (long long)want);
+    }
+    return PF_OK;
+}
+
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const int64_t *q = call->in[Q].dim, *k = call->in[K].dim, *v = call->in[V].dim;
     job            j = { .attrs = call->attrs, .heads = q[1], .kv_heads = k[1], .queries = q[2], .keys = k[2], .depth = q[3], .width = v[3] };
     pf_status      st = PF_OK;
 
-    if (k[3] != q[3] || v[2] != k[2] || v[1] != k[1] || k[1] == 0 || q[1] % k[1])
+    if (k[0] != q[0] || v[0] != q[0] || k[3] != q[3] || v[2] != k[2] || v[1] != k[1] || k[1] == 0 || q[1] % k[1])
         return PF_FAIL(err, PF_INVALID, "the dims of q, k and v do not fit together");
+    st = pf_rows_need(call, VALID, q[0], "valid_kv", err);
+    if (!st && call->in_count > MASK && call->in[MASK].data)
+        st = check_mask(&call->in[MASK], q, k, err);
+    if (st)
+        return st;
     j.mask = call->in_count > MASK && call->in[MASK].data ? &call->in[MASK] : NULL;
     j.valid = call->in_count > VALID && call->in[VALID].data ? &call->in[VALID] : NULL;
     j.scale = j.attrs->scale != 0 ? j.attrs->scale : 1 / sqrt((double)j.depth);

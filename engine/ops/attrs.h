@@ -248,7 +248,7 @@ typedef struct pf_affine_grid_attrs { pf_dim_list size; int64_t align_corners; }
 
 typedef struct pf_depth_to_space_attrs { int64_t block; int32_t order; } pf_depth_to_space_attrs;
 enum { PF_DEPTH_DCR, PF_DEPTH_CRD };
-typedef struct pf_space_to_depth_attrs { int64_t block; } pf_space_to_depth_attrs;
+typedef struct pf_space_to_depth_attrs { int64_t block; int32_t order; } pf_space_to_depth_attrs;
 /* col2im: x [N, C * product(block), L]. */
 typedef struct pf_col2im_attrs { pf_dim_list image; pf_ints block, strides, dilations, pads; } pf_col2im_attrs;
 /* reverse_sequence: x, lengths. */

@@ -67,10 +67,16 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     const pf_batch_norm_attrs *attrs = call->attrs;
     const pf_tensor           *t = &call->in[X];
     int64_t                    batch = t->dim[0], channels = t->rank > 1 ? t->dim[1] : 1, inner = 1;
-    double                    *x = pf_rows_doubles(t);
+    double                    *x = NULL;
+    pf_status                  st = PF_OK;
 
-    if (!x)
-        return PF_FAIL_MEMORY(err, t->bytes * 2);
+    for (uint32_t i = SCALE; i < INPUTS && !st; i++)
+        st = pf_rows_need(call, i, channels, "a parameter", err);
+    x = st ? NULL : pf_rows_doubles(t);
+    if (!st && !x)
+        st = PF_FAIL_MEMORY(err, t->bytes * 2);
+    if (st)
+        return st;
     for (int32_t d = 2; d < t->rank; d++)
         inner *= t->dim[d];
     for (int64_t c = 0; c < channels; c++) {

@@ -73,14 +73,19 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     const pf_tensor       *x = &call->in[0], *y = &call->out[0];
     int64_t                out[PF_SLIDING_DIMS] = { 0 };
     pf_sliding             s = { 0 };
-    double                *image = pf_rows_new(pf_tensor_elems(y));
+    double                *image = NULL;
+    pf_status              st = PF_OK;
 
-    if (!image)
-        return PF_FAIL_MEMORY(err, y->bytes * 2);
     for (int32_t d = 0; d < a->image.count; d++)
         out[d] = (a->image.at[d] + a->pads.at[d] + a->pads.at[d + a->image.count] - (a->block.at[d] - 1) * a->dilations.at[d] - 1) /
                  a->strides.at[d] + 1;
     pf_sliding_init(&s, &window, a->image.count, a->image.at, a->block.at, out);
+    st = pf_rows_need(call, 0, y->dim[0] * y->dim[1] * s.kernel_elems * s.out_elems, "the input", err);
+    image = st ? NULL : pf_rows_new(pf_tensor_elems(y));
+    if (!st && !image)
+        st = PF_FAIL_MEMORY(err, y->bytes * 2);
+    if (st)
+        return st;
     for (int64_t i = 0, count = pf_tensor_elems(x); i < count; i++) {
         int64_t row = i / s.out_elems, at = place(&s, i % s.out_elems, row % s.kernel_elems);
 

@@ -51,7 +51,7 @@ static pf_status job_init(job *j, const pf_reference_call *call, pf_err *err)
     j->groups = a->groups;
     j->channels = x->dim[1];
     j->outputs = w->dim[0];
-    if (j->channels != w->dim[1] * j->groups)
+    if (j->channels != w->dim[1] * j->groups || w->dim[0] % j->groups)
         return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)j->channels, (long long)(w->dim[1] * j->groups));
     j->w = pf_rows_doubles(w);
     j->x = pf_rows_new(j->channels * j->s.in_elems);
@@ -89,6 +89,8 @@ static pf_status reference_conv(pf_reference_call *call, pf_err *err)
     job       j = { 0 };
     pf_status st = job_init(&j, call, err);
 
+    if (!st)
+        st = pf_rows_need(call, 2, call->in[1].dim[0], "bias", err);
     if (!st && call->in_count > 2 && call->in[2].data) {
         j.bias = pf_rows_doubles(&call->in[2]);
         if (!j.bias)
@@ -115,6 +117,8 @@ static pf_status reference_integer(pf_reference_call *call, pf_err *err)
     pf_status st = job_init(&j, call, err);
     double    x_zero = call->in_count > 2 && call->in[2].data ? pf_dtype_get(call->in[2].dtype, call->in[2].data, 0) : 0;
 
+    if (!st && call->in_count > 3 && call->in[3].data && pf_tensor_elems(&call->in[3]) > 1)
+        st = pf_rows_need(call, 3, j.outputs, "the zero point of the weights", err);
     if (!st && call->in_count > 3 && call->in[3].data)
         shift_weights(&j, &call->in[3]);
     for (int64_t n = 0; n < call->in[0].dim[0] && !st; n++)

@@ -176,6 +176,9 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
     if (call->in[0].dim[1] % a->groups || call->in[1].dim[0] != call->in[0].dim[1])
         return PF_FAIL(err, PF_INVALID, "%lld channels do not fit the weights and %lld groups", (long long)call->in[0].dim[1], (long long)a->groups);
+    st = pf_rows_need(call, 2, call->out[0].dim[1], "bias", err);
+    if (st)
+        return st;
     mirror(call, &j.s);
     j.x = pf_rows_new(j.groups * j.c * j.s.out_elems);
     j.w_transposed = pf_rows_new(pf_tensor_elems(&call->in[1]));

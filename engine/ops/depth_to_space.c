@@ -8,7 +8,9 @@ static const char *const orders[] = { "dcr", "crd", NULL };
 static const pf_attr_field depth_fields[] = {
     PF_ATTR_FIELD(pf_depth_to_space_attrs, block, INT), PF_ATTR_ENUM_FIELD(pf_depth_to_space_attrs, order, orders), { NULL },
 };
-static const pf_attr_field space_fields[] = { PF_ATTR_FIELD(pf_space_to_depth_attrs, block, INT), { NULL } };
+static const pf_attr_field space_fields[] = {
+    PF_ATTR_FIELD(pf_space_to_depth_attrs, block, INT), PF_ATTR_ENUM_FIELD(pf_space_to_depth_attrs, order, orders), { NULL },
+};
 
 static pf_status infer_blocks(pf_infer *infer, int64_t block, bool to_space, pf_err *err)
 {
@@ -61,11 +63,14 @@ static pf_status reference_depth(pf_reference_call *call, pf_err *err)
 
 static pf_status reference_space(pf_reference_call *call, pf_err *err)
 {
-    const pf_tensor *x = &call->in[0], *y = &call->out[0];
-    int64_t          b = ((const pf_space_to_depth_attrs *)call->attrs)->block, c = x->dim[1], h = y->dim[2], w = y->dim[3], plane = h * w;
-    pf_move          move = { .rank = 6, .dim = { x->dim[0], c, b, b, h, w },
-                              .in_stride = { y->dim[1] * plane, b * b * plane, w * b, 1, b * w * b, b },
-                              .out_stride = { y->dim[1] * plane, plane, b * c * plane, c * plane, w, 1 } };
+    const pf_space_to_depth_attrs *attrs = call->attrs;
+    const pf_tensor               *x = &call->in[0], *y = &call->out[0];
+    int64_t                        b = attrs->block, c = x->dim[1], h = y->dim[2], w = y->dim[3], plane = h * w;
+    int64_t                        channel = attrs->order == PF_DEPTH_DCR ? plane : b * b * plane;
+    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane, column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
+    pf_move                        move = { .rank = 6, .dim = { x->dim[0], c, b, b, h, w },
+                                            .in_stride = { y->dim[1] * plane, b * b * plane, w * b, 1, b * w * b, b },
+                                            .out_stride = { y->dim[1] * plane, channel, row, column, w, 1 } };
 
     return pf_move_all(x->dtype, &move, x->data, call->out[0].data, err);
 }

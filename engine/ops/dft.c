@@ -158,8 +158,12 @@ static pf_status reference_stft(pf_reference_call *call, pf_err *err)
     const pf_tensor     *x = &call->in[0], *window = call->in_count > 1 && call->in[1].data ? &call->in[1] : NULL;
     pf_tensor           *y = &call->out[0];
     int64_t              n = a->frame_length, frames = y->dim[1], bins = y->dim[2];
-    pf_complex          *out = NULL, *table = NULL, *line = new_work(n, &out, &table, err);
+    pf_complex          *out = NULL, *table = NULL, *line = NULL;
+    pf_status            st = pf_rows_need(call, 1, n, "window", err);
 
+    if (st)
+        return st;
+    line = new_work(n, &out, &table, err);
     if (!line)
         return PF_NO_SPACE;
     for (int64_t f = 0; f < x->dim[0] * frames; f++) {

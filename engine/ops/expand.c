@@ -94,6 +94,8 @@ static pf_status repeat(const pf_tensor *x, pf_tensor *y, pf_err *err)
 
         if (own == 0 || y->dim[d] == 0)
             return PF_OK;
+        if (y->dim[d] % own)
+            return PF_FAIL(err, PF_INVALID, "size %lld does not repeat to %lld", (long long)own, (long long)y->dim[d]);
         copies *= own == 1 ? 1 : y->dim[d] / own;
     }
     for (int64_t c = 0; c < copies && !st; c++) {

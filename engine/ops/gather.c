@@ -148,6 +148,9 @@ static pf_status reference_elements(pf_reference_call *call, pf_err *err)
     pf_status            st = PF_OK;
 
     pf_tensor_strides(x, stride);
+    for (int32_t d = 0; d < x->rank && !st; d++)
+        if (d != attrs->axis && at->dim[d] > x->dim[d])
+            st = PF_FAIL(err, PF_INVALID, "dim %d of the indices is larger than that of the data", d);
     for (int64_t i = 0, count = pf_tensor_elems(at); i < count && !st; i++) {
         int64_t rest = i, from = 0;
 
@@ -173,6 +176,9 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
     pf_status                 st = PF_OK;
 
     pf_tensor_strides(x, stride);
+    for (int64_t d = 0; d < batch && !st; d++)
+        if (x->dim[d] != at->dim[d])
+            st = PF_FAIL(err, PF_INVALID, "batch dim %lld differs between data and indices", (long long)d);
     for (int64_t i = 0; i < count && !st; i++) {
         int64_t from = per_batch ? i / per_batch * batch_step : 0;
 

@@ -110,16 +110,19 @@ static pf_status reference_sample(pf_reference_call *call, pf_err *err)
     pf_tensor                  *y = &call->out[0];
     pf_sample                   s = { .dims = x->rank - 2 };
     int64_t                     plane = 1, points = 1, channels = x->dim[1];
-    double                     *image = pf_rows_doubles(x);
+    double                     *image = NULL;
+    pf_status                   st = PF_OK;
 
-    if (!image)
-        return PF_FAIL_MEMORY(err, x->bytes * 2);
     for (int32_t d = 0; d < s.dims; d++) {
         s.size[d] = x->dim[d + 2];
         plane *= x->dim[d + 2];
         points *= y->dim[d + 2];
     }
-    for (int64_t p = 0; p < x->dim[0] * points; p++) {
+    st = pf_rows_need(call, 1, x->dim[0] * points * s.dims, "the grid", err);
+    image = st ? NULL : pf_rows_doubles(x);
+    if (!st && !image)
+        st = PF_FAIL_MEMORY(err, x->bytes * 2);
+    for (int64_t p = 0; p < x->dim[0] * points && !st; p++) {
         for (int32_t d = 0; d < s.dims; d++) {
             double n = pf_dtype_get(grid->dtype, grid->data, (uint64_t)(p * s.dims + s.dims - 1 - d));
 
@@ -132,7 +135,7 @@ static pf_status reference_sample(pf_reference_call *call, pf_err *err)
         }
     }
     pf_free(image);
-    return PF_OK;
+    return st;
 }
 
 static pf_status infer_affine(pf_infer *infer, pf_err *err)
@@ -169,8 +172,10 @@ static pf_status reference_affine(pf_reference_call *call, pf_err *err)
     pf_tensor                  *y = &call->out[0];
     int32_t                     dims = a->size.count - 2;
     int64_t                     points = 1;
+    pf_status                   st = pf_rows_need(call, 0, theta->dim[0] * dims * (dims + 1), "theta", err);
 
-    (void)err;
+    if (st)
+        return st;
     for (int32_t d = 0; d < dims; d++)
         points *= a->size.at[d + 2];
     for (int64_t p = 0; p < theta->dim[0] * points; p++) {

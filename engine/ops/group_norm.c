@@ -58,10 +58,16 @@ static pf_status run(pf_reference_call *call, int64_t groups, double epsilon, pf
 {
     const pf_tensor *t = &call->in[0], *scale = &call->in[1], *bias = &call->in[2];
     int64_t          channels = t->dim[1], elems = pf_tensor_elems(t), inner = elems ? elems / (t->dim[0] * channels) : 0;
-    double          *x = pf_rows_doubles(t);
+    double          *x = NULL;
+    pf_status        st = pf_rows_need(call, 1, channels, "scale", err);
 
-    if (!x)
-        return PF_FAIL_MEMORY(err, t->bytes * 2);
+    if (!st)
+        st = pf_rows_need(call, 2, channels, "bias", err);
+    x = st ? NULL : pf_rows_doubles(t);
+    if (!st && !x)
+        st = PF_FAIL_MEMORY(err, t->bytes * 2);
+    if (st)
+        return st;
     for (int64_t g = 0; g < t->dim[0] * groups; g++)
         normalise(x + g * channels / groups * inner, channels / groups * inner, epsilon);
     for (int64_t c = 0; c < t->dim[0] * channels; c++) {

@@ -2,6 +2,7 @@
 
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
+#include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
     PF_ATTR_FIELD(pf_max_unpool_attrs, kernel, INTS), PF_ATTR_FIELD(pf_max_unpool_attrs, strides, INTS),
@@ -66,7 +67,7 @@ static pf_status place(const pf_reference_call *call, int64_t index, int64_t *at
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_tensor *x = &call->in[0], *indices = &call->in[1];
-    pf_status        st = PF_OK;
+    pf_status        st = pf_rows_need(call, 1, pf_tensor_elems(x), "indices", err);
 
     for (int64_t i = 0, count = pf_tensor_elems(x); i < count && !st; i++) {
         int64_t at = 0;

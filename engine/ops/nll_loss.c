@@ -1,7 +1,6 @@
 /* nll_loss: minus the log probability of each target, weighted, and perhaps summed or averaged. */
 #include <stddef.h>
 
-#include "base/alloc.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/rows.h"
 
@@ -37,7 +36,12 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     pf_tensor               *y = &call->out[0];
     int64_t                  inner = 1, count = pf_tensor_elems(target);
     double                   sum = 0, weights = 0;
+    pf_status                st = pf_rows_need(call, 2, x->dim[1], "weight", err);
 
+    if (!st)
+        st = pf_rows_need(call, 1, x->dim[1] ? pf_tensor_elems(x) / x->dim[1] : 0, "target", err);
+    if (st)
+        return st;
     for (int32_t d = 2; d < x->rank; d++)
         inner *= x->dim[d];
     for (int64_t i = 0; i < count; i++) {

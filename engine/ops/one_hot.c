@@ -2,6 +2,7 @@
 
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
+#include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_one_hot_attrs, axis, INT), PF_ATTR_FIELD(pf_one_hot_attrs, depth, DIMS), { NULL } };
 
@@ -44,8 +45,10 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     const pf_tensor        *x = &call->in[0], *values = &call->in[1];
     pf_tensor              *y = &call->out[0];
     int64_t                 depth = attrs->depth.at[0], inner = 1, count = pf_tensor_elems(x);
-    pf_status               st = pf_tensor_elems(y) ? pf_move_run(y->dtype, y->data, 0, 1, values->data, 0, 0, pf_tensor_elems(y), err) : PF_OK;
+    pf_status               st = pf_rows_need(call, 1, 2, "values", err);
 
+    if (!st && pf_tensor_elems(y))
+        st = pf_move_run(y->dtype, y->data, 0, 1, values->data, 0, 0, pf_tensor_elems(y), err);
     for (int32_t d = (int32_t)attrs->axis; d < x->rank; d++)
         inner *= x->dim[d];
     for (int64_t i = 0; i < count && !st; i++) {

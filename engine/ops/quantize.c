@@ -92,6 +92,22 @@ static scale_map map_of(const pf_reference_call *call, int64_t axis, int64_t blo
     return m;
 }
 
+/* How many scales the map reads. */
+static pf_status check_map(const pf_reference_call *call, const scale_map *m, pf_err *err)
+{
+    int64_t   elems = pf_tensor_elems(&call->in[X]), want = m->size == 0 ? 1 : m->size;
+    pf_status st = PF_OK;
+
+    if (m->blocks)
+        want = elems / (m->size ? m->size : 1) * m->blocks;
+    if (elems == 0)
+        return PF_OK;
+    st = pf_rows_need(call, SCALE, want, "the scale", err);
+    if (!st && call->in_count > ZERO && call->in[ZERO].data && pf_tensor_elems(&call->in[ZERO]) != 1)
+        st = pf_rows_need(call, ZERO, want, "the zero point", err);
+    return st;
+}
+
 static int64_t scale_index(const scale_map *m, int64_t i)
 {
     int64_t along = 0;
@@ -140,8 +156,10 @@ static pf_status reference_quantize(pf_reference_call *call, pf_err *err)
     pf_tensor                      *y = &call->out[0];
     scale_map                       m = map_of(call, a->axis, a->block_size);
     pf_narrow                       narrow = { y->dtype, a->overflow == PF_OVERFLOW_INFINITY, PF_ROUND_NEAREST };
+    pf_status                       st = check_map(call, &m, err);
 
-    (void)err;
+    if (st)
+        return st;
     for (int64_t i = 0, count = pf_tensor_elems(x); i < count; i++) {
         int64_t s = scale_index(&m, i);
         double  by = pf_dtype_get(scale->dtype, scale->data, (uint64_t)s), v = pf_dtype_get(x->dtype, x->data, (uint64_t)i) / by;
@@ -162,8 +180,10 @@ static pf_status reference_dequantize(pf_reference_call *call, pf_err *err)
     const pf_dequantize_linear_attrs *a = call->attrs;
     const pf_tensor                  *x = &call->in[X], *scale = &call->in[SCALE];
     scale_map                         m = map_of(call, a->axis, a->block_size);
+    pf_status                         st = check_map(call, &m, err);
 
-    (void)err;
+    if (st)
+        return st;
     for (int64_t i = 0, count = pf_tensor_elems(x); i < count; i++) {
         int64_t s = scale_index(&m, i);
         double  by = pf_dtype_get(scale->dtype, scale->data, (uint64_t)s);

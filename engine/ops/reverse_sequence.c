@@ -3,6 +3,7 @@
 
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
+#include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
     PF_ATTR_FIELD(pf_reverse_sequence_attrs, batch_axis, INT), PF_ATTR_FIELD(pf_reverse_sequence_attrs, time_axis, INT), { NULL },
@@ -32,7 +33,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     const pf_reverse_sequence_attrs *a = call->attrs;
     const pf_tensor                 *x = &call->in[0], *lengths = &call->in[1];
     int64_t                          inner = 1, steps = x->dim[a->time_axis];
-    pf_status                        st = PF_OK;
+    pf_status                        st = pf_rows_need(call, 1, x->dim[a->batch_axis], "lengths", err);
 
     for (int32_t d = 2; d < x->rank; d++)
         inner *= x->dim[d];

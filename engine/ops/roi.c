@@ -139,9 +139,14 @@ static pf_status reference_align(pf_reference_call *call, pf_err *err)
     const pf_tensor          *x = &call->in[0], *batch = &call->in[2];
     pf_tensor                *y = &call->out[0];
     int64_t                   bins = a->output_height * a->output_width, plane = x->dim[2] * x->dim[3];
-    double                   *image = pf_rows_doubles(x);
-    pf_status                 st = image ? PF_OK : PF_FAIL_MEMORY(err, x->bytes * 2);
+    double                   *image = NULL;
+    pf_status                 st = pf_rows_need(call, 1, y->dim[0] * 4, "rois", err);
 
+    if (!st)
+        st = pf_rows_need(call, 2, y->dim[0], "batch_indices", err);
+    image = st ? NULL : pf_rows_doubles(x);
+    if (!st && !image)
+        st = PF_FAIL_MEMORY(err, x->bytes * 2);
     for (int64_t n = 0; n < y->dim[0] && !st; n++) {
         region  r = region_of(a, &call->in[1], n);
         int64_t b = pf_dtype_get_i64(batch->dtype, batch->data, (uint64_t)n);
@@ -190,8 +195,12 @@ static pf_status reference_pool(pf_reference_call *call, pf_err *err)
     const pf_tensor             *x = &call->in[0], *rois = &call->in[1];
     pf_tensor                   *y = &call->out[0];
     int64_t                      bins = a->pooled_shape.at[0] * a->pooled_shape.at[1], plane = x->dim[2] * x->dim[3];
-    double                      *image = pf_rows_doubles(x);
-    pf_status                    st = image ? PF_OK : PF_FAIL_MEMORY(err, x->bytes * 2);
+    double                      *image = NULL;
+    pf_status                    st = pf_rows_need(call, 1, y->dim[0] * 5, "rois", err);
+
+    image = st ? NULL : pf_rows_doubles(x);
+    if (!st && !image)
+        st = PF_FAIL_MEMORY(err, x->bytes * 2);
 
     for (int64_t n = 0; n < y->dim[0] && !st; n++) {
         double corner[4] = { 0 }, b = pf_dtype_get(rois->dtype, rois->data, (uint64_t)(n * 5));

@@ -42,7 +42,7 @@ static int64_t cache_row(const pf_reference_call *call, int64_t b, int64_t s, in
 
     if (call->in_count > POSITIONS && call->in[POSITIONS].data) {
         row = pf_dtype_get_i64(call->in[POSITIONS].dtype, call->in[POSITIONS].data, (uint64_t)row);
-        return row < call->in[COS].dim[0] ? row : -1;
+        return row >= 0 && row < call->in[COS].dim[0] ? row : -1;
     }
     return row;
 }
@@ -67,6 +67,16 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     double                          *x = NULL;
     pf_status                        st = PF_OK;
 
+    if (call->in_count <= POSITIONS || !call->in[POSITIONS].data)
+        st = pf_rows_need(call, COS, dim[0] * dim[2] * half, "the cosine cache", err);
+    if (!st)
+        st = pf_rows_need(call, POSITIONS, dim[0] * dim[2], "position_ids", err);
+    if (!st)
+        st = pf_rows_need(call, SIN, pf_tensor_elems(&call->in[COS]), "the sine cache", err);
+    if (st)
+        return st;
+    if (rotary > dim[3] || rotary % 2)
+        return PF_FAIL(err, PF_INVALID, "%lld of %lld elements cannot be turned in pairs", (long long)rotary, (long long)dim[3]);
     if (half != rotary / 2)
         return PF_FAIL(err, PF_INVALID, "caches of %lld columns for %lld pairs", (long long)half, (long long)(rotary / 2));
     x = pf_rows_doubles(&call->in[X]);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/op.h"
 
 void pf_rows_read(pf_dtype dtype, const void *data, int64_t at, int64_t step, int64_t count, double *out)
 {
@@ -80,4 +81,11 @@ pf_status pf_rows_size(pf_tensor *out, int32_t rank, const int64_t *dim, pf_err 
         if (out->dim[d] != dim[d])
             return PF_FAIL(err, PF_INVALID, "dim %d of the result is %lld where %lld was inferred", d, (long long)dim[d], (long long)out->dim[d]);
     return PF_OK;
+}
+
+pf_status pf_rows_need(const pf_reference_call *call, uint32_t slot, int64_t elems, const char *what, pf_err *err)
+{
+    if (slot >= call->in_count || !call->in[slot].data || pf_tensor_elems(&call->in[slot]) == elems)
+        return PF_OK;
+    return PF_FAIL(err, PF_INVALID, "%s has %lld elements where %lld are needed", what, (long long)pf_tensor_elems(&call->in[slot]), (long long)elems);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
+#include "engine/ops/rows.h"
 
 static const char *const reductions[] = { "none", "add", "mul", "max", "min", NULL };
 static const char *const modes[] = { "linear", "circular", NULL };
@@ -129,8 +130,11 @@ static pf_status reference_elements(pf_reference_call *call, pf_err *err)
     int64_t                          stride[PF_MAX_RANK] = { 0 }, k = 0;
     pf_status                        st = pf_move_whole(&call->in[0], y, err);
 
-    if (!st && pf_tensor_elems(at) != pf_tensor_elems(&call->in[2]))
-        st = PF_FAIL(err, PF_INVALID, "there are not as many updates as indices");
+    if (!st)
+        st = pf_rows_need(call, 2, pf_tensor_elems(at), "updates", err);
+    for (int32_t d = 0; d < y->rank && !st; d++)
+        if (d != attrs->axis && at->dim[d] > y->dim[d])
+            st = PF_FAIL(err, PF_INVALID, "dim %d of the indices is larger than that of the data", d);
     pf_tensor_strides(y, stride);
     for (int64_t i = 0, count = pf_tensor_elems(at); i < count && !st; i++) {
         int64_t rest = i, to = 0;
@@ -185,6 +189,11 @@ static pf_status reference_tensor(pf_reference_call *call, pf_err *err)
     int64_t                        inner = 1, lines = 1, size = y->dim[attrs->axis], length = u->dim[attrs->axis];
     pf_status                      st = pf_move_whole(&call->in[0], y, err);
 
+    for (int32_t d = 0; d < y->rank && !st; d++)
+        if (d != attrs->axis && u->dim[d] != y->dim[d])
+            st = PF_FAIL(err, PF_INVALID, "dim %d of the update is %lld where %lld is needed", d, (long long)u->dim[d], (long long)y->dim[d]);
+    if (!st)
+        st = pf_rows_need(call, 2, y->dim[0], "write_indices", err);
     for (int32_t d = (int32_t)attrs->axis + 1; d < y->rank; d++)
         inner *= y->dim[d];
     for (int32_t d = 1; d < attrs->axis; d++)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/ops/infer.h"
+#include "engine/ops/rows.h"
 
 enum { X, COUNTS, INDEXES, POOL, WEIGHTS };
 
@@ -123,13 +124,14 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     const pf_tensor *x = &call->in[X];
     pf_tensor       *y = &call->out[0];
     int64_t          rows = x->rank == 2 ? x->dim[0] : 1, size = x->rank == 0 ? 1 : x->dim[x->rank - 1], width = y->dim[y->rank - 1];
+    pf_status        st = PF_OK;
 
-    (void)err;
-    for (int64_t r = 0; r < rows; r++) {
+    st = pf_rows_need(call, WEIGHTS, pf_tensor_elems(&call->in[INDEXES]), "weights", err);
+    for (int64_t r = 0; r < rows && !st; r++) {
         count_row(call, r * size, size, (float *)y->data + r * width);
         weigh_row(call, (float *)y->data + r * width);
     }
-    return PF_OK;
+    return st;
 }
 
 const pf_op_def pf_op_tf_idf = {
