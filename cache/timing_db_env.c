@@ -18,7 +18,7 @@
    1. A new table needs nothing: older versions do not open it.
    2. Any other change raises FORMAT.  Records can be measured again, so another format is refused, not converted:
       the user moves it away, or exports with the older planfarm and imports with the newer one. */
-enum { FORMAT = 1, READERS = 1024, FULL_BYTES = 1 << 20 };
+enum { FORMAT = 1, READERS = 1024, FULL_BYTES = 1 << 20, MAP_STEP = 8, MAP_LEAST_BYTES = 64 << 20 };
 
 static const char *const table_names[PF_TABLE_COUNT] = {
     [PF_TABLE_META] = "meta",         [PF_TABLE_RECORDS] = "records",   [PF_TABLE_CLASSES] = "classes",
@@ -141,12 +141,9 @@ static pf_status open_tables(pf_timing_env *env, MDB_txn *txn, pf_err *err)
     return check_format(env, txn, err);
 }
 
-static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
+static int try_map(pf_timing_env *env, uint64_t map_bytes)
 {
-    MDB_txn  *txn = NULL;
-    int       dead = 0;
-    int       code = mdb_env_create(&env->mdb);
-    pf_status status = PF_OK;
+    int code = mdb_env_create(&env->mdb);
 
     if (!code)
         code = mdb_env_set_maxdbs(env->mdb, PF_TABLE_COUNT);
@@ -156,6 +153,32 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
         code = mdb_env_set_mapsize(env->mdb, (size_t)map_bytes);
     if (!code)
         code = mdb_env_open(env->mdb, env->folder, MDB_NOTLS | (env->read_only ? MDB_RDONLY : 0), 0664);
+    if (code) {
+        mdb_env_close(env->mdb);
+        env->mdb = NULL;
+    }
+    return code;
+}
+
+/* A process whose address space is limited gets a smaller map: room enough for most caches. */
+static int map_file(pf_timing_env *env, uint64_t map_bytes)
+{
+    int code = try_map(env, map_bytes);
+
+    while ((code == ENOMEM || code == EINVAL) && map_bytes / MAP_STEP >= MAP_LEAST_BYTES) {
+        map_bytes /= MAP_STEP;
+        code = try_map(env, map_bytes);
+    }
+    return code;
+}
+
+static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
+{
+    MDB_txn  *txn = NULL;
+    int       dead = 0;
+    int       code = map_file(env, map_bytes);
+    pf_status status = PF_OK;
+
     if (code == ENOENT)
         return PF_FAIL(err, PF_NOT_FOUND, "there is no timing cache in %s; a build with --cache makes one", env->folder);
     if (code)

@@ -1,5 +1,6 @@
 /* From a command line to a verb and its exit code. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -25,7 +26,7 @@ static pf_status run_parsed(const pf_verb *verb, const char *path, pf_call *call
     call->verbose = pf_args_flag(call->args, "verbose");
     if (pf_args_flag(call->args, "help"))
         return pf_help_verb(call, verb, path, err);
-    if (call->verbose)
+    if (call->verbose && !getenv("PF_LOG"))
         pf_log_set_filter("info");
     return verb->body->run(call, err);
 }
@@ -85,7 +86,7 @@ int pf_client_main(int argc, char **argv)
     int       code = 0;
 
     pf_log_to_stderr();
-    pf_log_set_filter(NULL);
+    pf_log_set_filter(getenv("PF_LOG") ? NULL : "error");       /* what users must know of is said by the verbs */
     pf_cancel_init(call.json);
     status = call.result ? run_line(argc, argv, &call, &err) : PF_FAIL_MEMORY(&err, sizeof *call.result);
     code = pf_output_end(&call, status, &err);

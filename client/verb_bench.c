@@ -22,7 +22,11 @@ static const pf_option options[] = {
     {.name = NULL},
 };
 
-enum { PROFILE_RUNS = 10, UNSTABLE_PERCENT_TENTHS = 25 };
+enum { PROFILE_RUNS = 10 };
+
+/* When trtexec warns, too. */
+#define UNSTABLE_PERCENT 2.5
+#define ENQUEUE_BOUND    0.8
 
 /* The measured times by the name of the report's member; trtexec's name; from which field of a query. */
 static const struct metric { const char *member, *label; size_t offset; } metrics[] = {
@@ -80,18 +84,19 @@ static int64_t batch_of(const pf_inputs *inputs)
     return batch;
 }
 
-static void warn_of_noise(pf_call *call, const pf_summary s[METRICS])
+static void warn_of_noise(pf_call *call, const pf_device *device, const pf_summary s[METRICS])
 {
     const pf_summary *enqueue = &s[1], *h2d = &s[2], *compute = &s[3], *d2h = &s[4];
 
+    if (device->kind == PF_DEVICE_CUDA && enqueue->median > ENQUEUE_BOUND * compute->median)
+        pf_warn(call, "the host hardly keeps up with the device: enqueueing takes %.0f %% of the compute time", 100 * enqueue->median / compute->median);
     if (h2d->median >= compute->median || d2h->median >= compute->median)
         pf_warn(call, "the copies take as long as the computation");
-    if (compute->variation_percent * 10 > UNSTABLE_PERCENT_TENTHS)
+    if (compute->variation_percent > UNSTABLE_PERCENT)
         pf_warn(call, "the compute time is unstable: its coefficient of variation is %.1f %%", compute->variation_percent);
-    (void)enqueue;
 }
 
-static void report(pf_call *call, const pf_bench *bench, const pf_inputs *inputs, const pf_summary s[METRICS])
+static void report(pf_call *call, const pf_device *device, const pf_bench *bench, const pf_inputs *inputs, const pf_summary s[METRICS])
 {
     json_t *to = call->result;
     double  qps = bench->count / bench->walltime_s, compute_s = 0;
@@ -117,21 +122,35 @@ static void report(pf_call *call, const pf_bench *bench, const pf_inputs *inputs
     pf_say(call, "Total Host Walltime: %.6g s\nTotal GPU Compute Time: %.6g s\n", bench->walltime_s, compute_s);
     if (batch)
         pf_say(call, "Samples: %.6g/s of %lld in a query\n", qps * (double)batch, (long long)batch);
-    warn_of_noise(call, s);
+    warn_of_noise(call, device, s);
 }
 
-static pf_status report_layers(pf_call *call, const pf_plan *plan, pf_context *context, pf_err *err)
+/* In a context of its own: that of the queries is bound to memory which is gone. */
+static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inputs, int64_t *times, pf_err *err)
 {
-    uint32_t  count = pf_plan_layer_count(plan);
-    int64_t  *times = pf_calloc(count ? count : 1, sizeof *times);
-    int64_t   total = 0;
-    json_t   *list = json_array();
-    pf_status status = times ? pf_context_profile(context, PROFILE_RUNS, times, err) : PF_FAIL_MEMORY(err, count * sizeof *times);
+    pf_context *context = NULL;
+    pf_status   status = pf_context_new(plan, device, NULL, &context, err);
+
+    for (uint32_t i = 0, at = 0; i < pf_plan_io_count(plan) && !status; i++)
+        if (pf_plan_io(plan, i)->is_input) {
+            status = pf_context_set_shape(context, i, inputs->tensors[at].dim, inputs->tensors[at].rank, err);
+            at++;
+        }
+    if (!status)
+        status = pf_context_profile(context, PROFILE_RUNS, times, err);
+    pf_context_free(context);
+    return status;
+}
+
+static void put_layers(pf_call *call, const pf_plan *plan, const int64_t *times, uint32_t count)
+{
+    json_t *list = json_array();
+    int64_t total = 0;
 
     json_object_set_new(call->result, "layers", list);
-    for (uint32_t i = 0; i < count && !status; i++)
+    for (uint32_t i = 0; i < count; i++)
         total += times[i];
-    for (uint32_t i = 0; i < count && !status; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         pf_layer layer = {0};
         json_t  *one = json_object();
         char     time[PF_TEXT_BYTES];
@@ -144,6 +163,16 @@ static pf_status report_layers(pf_call *call, const pf_plan *plan, pf_context *c
         pf_say(call, "%10s %5.1f%%  %-24s %s\n", pf_text_ns(times[i], time), total ? 100.0 * (double)times[i] / (double)total : 0,
                layer.tactic, layer.name);
     }
+}
+
+static pf_status report_layers(pf_call *call, pf_plan *plan, pf_device *device, const pf_inputs *inputs, pf_err *err)
+{
+    uint32_t  count = pf_plan_layer_count(plan);
+    int64_t  *times = pf_calloc(count ? count : 1, sizeof *times);
+    pf_status status = times ? profile(plan, device, inputs, times, err) : PF_FAIL_MEMORY(err, count * sizeof *times);
+
+    if (!status)
+        put_layers(call, plan, times, count);
     pf_free(times);
     return status;
 }
@@ -162,9 +191,9 @@ static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inp
     if (!status)
         status = summarize(&bench, summaries, err);
     if (!status)
-        report(call, &bench, inputs, summaries);
+        report(call, device, &bench, inputs, summaries);
     if (!status && pf_args_flag(call->args, "layers"))
-        status = report_layers(call, plan, context, err);
+        status = report_layers(call, plan, device, inputs, err);
     pf_bench_clear(&bench);
     pf_context_free(context);
     return status;

@@ -10,6 +10,7 @@
 #include "cache/timing_db.h"
 #include "client/cache_folder.h"
 #include "client/cancel.h"
+#include "client/config_flags.h"
 #include "client/device_choice.h"
 #include "client/farm_build.h"
 #include "client/output.h"
@@ -17,22 +18,9 @@
 #include "client/plan_name.h"
 #include "client/progress.h"
 
-/* What stands for the value of a config row's flag in help, by its kind. */
-#define VALUE_BOOL   NULL
-#define VALUE_INT    "N"
-#define VALUE_BYTES  "BYTES"
-#define VALUE_TEXT   "LIST"
-#define VALUE_SHAPES "IN:1x3x..,.."
-#define KIND_BOOL    PF_OPTION_FLAG
-#define KIND_INT     PF_OPTION_TEXT
-#define KIND_BYTES   PF_OPTION_TEXT
-#define KIND_TEXT    PF_OPTION_TEXT
-#define KIND_SHAPES  PF_OPTION_TEXT
-
 static const pf_option options[] = {
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN", .help = "the plan to write; MODEL.plan in the current folder otherwise"},
-#define PF_CONFIG(key, type, default_, in_key, text) \
-    {.name = #key, .kind = KIND_##type, .value = VALUE_##type, .fallback = KIND_##type == PF_OPTION_FLAG ? NULL : default_, .help = text},
+#define PF_CONFIG(key, type, default_, in_key, text) PF_CONFIG_FLAG(key, type, default_, text)
 #include "engine/config.def"
 #undef PF_CONFIG
     PF_DEVICE_OPTIONS,
@@ -41,14 +29,6 @@ static const pf_option options[] = {
     {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..", .help = "device classes to build for on the farm"},
     {.name = NULL},
 };
-
-static const char *const config_keys[] = {
-#define PF_CONFIG(key, type, default_, in_key, text) #key,
-#include "engine/config.def"
-#undef PF_CONFIG
-};
-
-enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
 
 typedef struct build {
     pf_call         *call;
@@ -63,19 +43,6 @@ typedef struct build {
     pf_build_report  report;
     pf_progress_bar  bar;
 } build;
-
-static pf_status make_config(const pf_call *call, pf_config **out, pf_err *err)
-{
-    pf_status status = pf_config_new(out, err);
-
-    for (int i = 0; i < CONFIG_KEYS && !status; i++) {
-        const char *value = pf_args_text(call->args, config_keys[i]);
-
-        if (pf_args_given(call->args, config_keys[i]))
-            status = pf_config_set(*out, config_keys[i], value ? value : "1", err);
-    }
-    return status;
-}
 
 /* Asked before the minutes of a build, not after them. */
 static pf_status check_target(const char *path, pf_err *err)
@@ -209,7 +176,7 @@ static pf_status run(pf_call *call, pf_err *err)
     if (!status && gpu && !farm)
         status = PF_FAIL(err, PF_USAGE, "--gpu chooses among a farm's devices; give --farm URL, or --device for this machine");
     if (!status)
-        status = make_config(call, &b.config, err);
+        status = pf_config_from_args(call->args, &b.config, err);
     if (!status)
         status = pf_path_kind_of(b.model_path, &kind, err);
     if (!status && kind != PF_PATH_OTHER)

@@ -250,12 +250,22 @@ static pf_status interpret(run *r, const pf_tensor *inputs, pf_tensor *outputs)
     return st;
 }
 
+/* A symbol that was narrowed to one value: attributes may still name it when no input shows it any more. */
+static int64_t sole_value(pf_dims *dims, uint32_t symbol)
+{
+    int64_t   least = 0, greatest = 0;
+    pf_dim    dim = pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol));
+    pf_status st = pf_dim_range(dims, dim, NULL, NULL, &least, &greatest, NULL);
+
+    return !st && least == greatest ? least : PF_UNBOUND;
+}
+
 pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch, void *user, pf_err *err)
 {
     run r = { .graph = graph, .watch = watch, .user = user, .err = err };
 
     for (uint32_t i = 0; i < PF_MAX_SYMBOLS; i++)
-        r.bindings[i] = PF_UNBOUND;
+        r.bindings[i] = i < pf_dims_symbol_count(graph->dims) ? sole_value(graph->dims, i) : PF_UNBOUND;
     return interpret(&r, inputs, outputs);
 }
 

@@ -1,0 +1,333 @@
+/* The way of a model through the program: build, inspect, run, compare, bench, cache. */
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "tests/client/program.h"
+#include "tests/client/tiny_model.h"
+
+static int set_up(void **state)
+{
+    run result = {0};
+
+    (void)state;
+    mkdir(test_path("work"), 0777);
+    tiny_model(program_path("tiny.onnx"));
+    tiny_model_add(program_path("add.onnx"));
+    result = RUN("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--json");
+    ended_with(&result, 0);
+    program_clear(&result);
+    return 0;
+}
+
+static json_t *json_of(const char *const *words)
+{
+    run     result = program_run(words);
+    json_t *value = NULL;
+
+    ended_with(&result, 0);
+    value = program_json(&result);
+    program_clear(&result);
+    return value;
+}
+
+#define JSON(...) json_of((const char *const[]){__VA_ARGS__, "--json", NULL})
+
+static void build_reports_what_the_contract_names(void **state)
+{
+    static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems", "candidates_timed", "cache_hits",
+                                          "cache_misses", "build_seconds", "timing_seconds", "max_rel_error"};
+    json_t *value = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "fresh", "-o", "fresh.plan");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (!json_object_get(value, members[i]) || json_is_null(json_object_get(value, members[i])))
+            fail_msg("%s is missing", members[i]);
+    assert_true(json_integer_value(json_object_get(value, "candidates_timed")) > 0);
+    assert_true(json_integer_value(json_object_get(value, "cache_misses")) > 0);
+    assert_true(json_number_value(json_object_get(value, "max_rel_error")) < 1e-4);
+    json_decref(value);
+}
+
+static void a_second_build_times_nothing_and_gives_the_same_plan(void **state)
+{
+    json_t *first = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "twice", "-o", "one.plan");
+    json_t *second = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "twice", "-o", "two.plan", "--replay");
+
+    (void)state;
+    assert_int_equal(json_integer_value(json_object_get(second, "candidates_timed")), 0);
+    assert_int_equal(json_integer_value(json_object_get(second, "cache_misses")), 0);
+    assert_int_equal(json_integer_value(json_object_get(second, "cache_hits")), json_integer_value(json_object_get(second, "problems")));
+    assert_string_equal(json_string_value(json_object_get(first, "plan_sha256")), json_string_value(json_object_get(second, "plan_sha256")));
+    json_decref(first);
+    json_decref(second);
+}
+
+static void replay_of_an_empty_cache_is_a_miss(void **state)
+{
+    run result = RUN("build", "tiny.onnx", "--cache", "empty", "--replay", "-o", "never.plan");
+
+    (void)state;
+    ended_with(&result, 80);
+    assert_false(pf_file_exists(program_path("never.plan")));
+    program_clear(&result);
+}
+
+static void a_plan_agrees_with_the_reference(void **state)
+{
+    run     result = RUN("run", "tiny.plan", "--output-dir", "out", "--save-inputs", "in", "--compare-reference", "--model", "tiny.onnx");
+    json_t *value = NULL;
+
+    (void)state;
+    ended_with(&result, 0);
+    program_clear(&result);
+    assert_true(pf_file_exists(program_path("out/scores.npy")));
+    assert_true(pf_file_exists(program_path("out/conv.npy")));
+    value = JSON("run", "tiny.onnx", "--reference", "--input", "x=in/x.npy", "--output-dir", "expected");
+    assert_int_equal(json_array_size(json_object_get(value, "outputs")), 2);
+    json_decref(value);
+    value = JSON("compare", "out", "expected");
+    assert_int_equal(json_array_size(json_object_get(value, "differences")), 2);
+    json_decref(value);
+    value = JSON("run", "tiny.plan", "--input", "in/x.npy", "--compare", "expected");
+    json_decref(value);
+}
+
+static void a_network_runs_without_a_plan(void **state)
+{
+    json_t *value = JSON("run", "tiny.onnx", "--shapes", "x:3x3x16x16", "--compare-reference", "--effort", "0");
+    json_t *output = json_array_get(json_object_get(value, "outputs"), 0);
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(output, "name")), "scores");
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(output, "shape"), 0)), 3);
+    assert_int_equal(json_array_size(json_object_get(value, "differences")), 2);
+    json_decref(value);
+}
+
+static void other_outputs_are_a_mismatch(void **state)
+{
+    json_t *first = JSON("run", "tiny.plan", "--seed", "1", "--output-dir", "seed1");
+    json_t *second = JSON("run", "tiny.plan", "--seed", "2", "--output-dir", "seed2");
+    run     result = RUN("compare", "seed1", "seed2", "--json");
+    json_t *value = program_json(&result);
+
+    (void)state;
+    ended_with(&result, 79);
+    assert_int_equal(json_array_size(json_object_get(value, "differences")), 2);
+    assert_non_null(json_object_get(value, "error"));
+    json_decref(value);
+    program_clear(&result);
+    result = RUN("run", "tiny.plan", "--seed", "1", "--compare", "seed2");
+    ended_with(&result, 79);
+    program_clear(&result);
+    json_decref(first);
+    json_decref(second);
+}
+
+static void a_shape_outside_the_plan_is_refused(void **state)
+{
+    run result = RUN("run", "tiny.plan", "--shapes", "x:5x3x16x16");
+
+    (void)state;
+    ended_with(&result, 65);
+    assert_non_null(strstr(result.err, "\"x\""));
+    program_clear(&result);
+}
+
+static void bench_reports_what_the_contract_names(void **state)
+{
+    static const char *const members[] = {"latency_ms", "compute_ms", "h2d_ms", "d2h_ms", "enqueue_ms"};
+    static const char *const figures[] = {"min", "mean", "median", "p90", "p95", "p99"};
+    json_t *value = JSON("bench", "tiny.plan", "--iterations", "20", "--warmup", "5", "--duration", "0.05", "--layers");
+
+    (void)state;
+    assert_true(json_real_value(json_object_get(value, "throughput_qps")) > 0);
+    assert_true(json_integer_value(json_object_get(value, "queries")) >= 20);
+    for (size_t m = 0; m < sizeof members / sizeof *members; m++)
+        for (size_t f = 0; f < sizeof figures / sizeof *figures; f++)
+            if (!json_is_real(json_object_get(json_object_get(value, members[m]), figures[f])))
+                fail_msg("%s.%s is missing", members[m], figures[f]);
+    assert_true(json_array_size(json_object_get(value, "layers")) > 0);
+    json_decref(value);
+}
+
+static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
+{
+    static const char *const lines[] = {"=== Performance summary ===", "\nThroughput: ", "\nLatency: min = ", "\nEnqueue Time: min = ", "\nH2D Latency: min = ",
+                                        "\nGPU Compute Time: min = ", "\nD2H Latency: min = ", "percentile(99%) = ", "\nTotal Host Walltime: "};
+    run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--transfers");
+
+    (void)state;
+    ended_with(&result, 0);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(result.out, lines[i]))
+            fail_msg("%s is missing in\n%s", lines[i], result.out);
+    program_clear(&result);
+}
+
+static void a_plan_and_a_model_are_shown(void **state)
+{
+    json_t *value = JSON("inspect", "tiny.plan");
+    run     result = {0};
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(value, "kind")), "plan");
+    json_decref(value);
+    value = JSON("inspect", "tiny.onnx", "--graph");
+    assert_string_equal(json_string_value(json_object_get(value, "kind")), "model");
+    assert_non_null(strstr(json_string_value(json_object_get(value, "graph")), "conv("));
+    json_decref(value);
+    result = RUN("inspect", "tiny.plan", "--layers", "--rules");
+    ended_with(&result, 0);
+    assert_non_null(strstr(result.out, "scores"));
+    program_clear(&result);
+}
+
+static void a_damaged_plan_is_refused(void **state)
+{
+    pf_buf plan;
+    pf_err err = {0};
+    run    result = {0};
+
+    (void)state;
+    test_ok(pf_file_read(program_path("tiny.plan"), SIZE_MAX, &plan, &err), &err);
+    test_ok(pf_file_write(program_path("cut.plan"), plan.data, plan.size - 1, &err), &err);
+    plan.data[plan.size / 3] ^= 1;
+    test_ok(pf_file_write(program_path("flipped.plan"), plan.data, plan.size, &err), &err);
+    pf_buf_clear(&plan);
+    result = RUN("run", "cut.plan");
+    ended_with(&result, 67);
+    program_clear(&result);
+    result = RUN("inspect", "flipped.plan");
+    ended_with(&result, 67);
+    program_clear(&result);
+}
+
+static void a_plan_for_another_device_names_the_field(void **state)
+{
+    run result = {0};
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    char threads[32];
+
+    (void)state;
+    snprintf(threads, sizeof threads, "%ld", cores + 1);
+    result = RUN("run", "tiny.plan", "--threads", threads);
+    ended_with(&result, 68);
+    assert_non_null(strstr(result.err, "threads"));
+    program_clear(&result);
+}
+
+static void timings_move_between_caches(void **state)
+{
+    json_t *built = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "first", "-o", "first.plan");
+    json_t *stats = JSON("cache", "stats", "--cache", "first");
+    json_t *exported = JSON("cache", "export", "all.timing", "--cache", "first");
+    json_t *value = JSON("inspect", "all.timing");
+    bool    quiet = !json_integer_value(json_object_get(stats, "contended"));
+    int64_t records = json_integer_value(json_object_get(json_array_get(json_object_get(exported, "files"), 0), "records"));
+
+    (void)state;
+    assert_true(json_integer_value(json_object_get(stats, "records")) > 0);
+    assert_true(records == json_integer_value(json_object_get(stats, "records")) || !quiet);
+    assert_string_equal(json_string_value(json_object_get(value, "kind")), "exported timings");
+    json_decref(built);
+    json_decref(stats);
+    json_decref(exported);
+    json_decref(value);
+    json_decref(JSON("cache", "verify", "all.timing"));
+    json_decref(JSON("cache", "import", "all.timing", "--cache", "other"));
+    json_decref(JSON("cache", "merge", "all.timing", "other", "--cache", "third"));
+    value = JSON("inspect", "third");
+    assert_int_equal(json_integer_value(json_object_get(value, "records")), records);
+    json_decref(value);
+    json_decref(JSON("cache", "verify", "--cache", "third"));
+    built = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "third", "-o", "again.plan");
+    if (quiet)      /* disturbed measurements do not travel, so they are made again */
+        assert_int_equal(json_integer_value(json_object_get(built, "candidates_timed")), 0);
+    json_decref(built);
+}
+
+static void keys_are_explained(void **state)
+{
+    json_t *value = JSON("cache", "explain", "tiny.plan");
+    json_t *problem = json_array_get(json_object_get(value, "problems"), 0);
+    json_t *in_class = json_array_get(json_object_get(problem, "classes"), 0);
+    char    hash[80];
+
+    (void)state;
+    assert_true(json_is_true(json_object_get(in_class, "hit")));
+    assert_true(json_array_size(json_object_get(in_class, "candidates")) > 0);
+    assert_non_null(json_string_value(json_object_get(in_class, "winner")));
+    snprintf(hash, sizeof hash, "%.16s", json_string_value(json_object_get(problem, "problem")));
+    json_decref(value);
+    value = JSON("cache", "explain", hash);
+    assert_int_equal(json_array_size(json_object_get(value, "problems")), 1);
+    json_decref(value);
+    value = JSON("build", "tiny.onnx", "--shapes", "x:4x3x16x16", "--effort", "0", "-o", "four.plan");
+    json_decref(value);
+    value = JSON("cache", "explain", "four.plan");
+    in_class = json_array_get(json_object_get(json_array_get(json_object_get(value, "problems"), 0), "classes"), 0);
+    assert_true(json_is_false(json_object_get(in_class, "hit")));
+    assert_string_equal(json_string_value(json_object_get(json_object_get(in_class, "nearest"), "how")), "another problem");
+    json_decref(value);
+}
+
+static void two_inputs_are_given_by_name(void **state)
+{
+    json_t *value = JSON("run", "add.onnx", "--reference", "--save-inputs", "two");
+
+    (void)state;
+    json_decref(value);
+    value = JSON("run", "add.onnx", "--reference", "--input", "y=two/y.npy", "--input", "x=two/x.npy", "--output-dir", "sums");
+    assert_true(pf_file_exists(program_path("sums/sum.npy")));
+    json_decref(value);
+}
+
+/* The signal comes while it times; what it leaves is a cache, and no plan. */
+static void a_build_that_is_interrupted_leaves_nothing(void **state)
+{
+    unsigned files = 0;
+    pid_t    pid = 0;
+    int      code = 0;
+
+    (void)state;
+    tiny_model_deep(program_path("deep.onnx"), 24);
+    files = program_files();
+    pid = program_start((const char *const[]){"build", "deep.onnx", "--effort", "5", "--cache", "../deep", NULL});
+    usleep(600 * 1000);
+    kill(pid, SIGINT);
+    code = program_end(pid);
+    assert_int_equal(code, 78);
+    assert_int_equal(program_files(), files);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(build_reports_what_the_contract_names),
+        cmocka_unit_test(a_second_build_times_nothing_and_gives_the_same_plan),
+        cmocka_unit_test(replay_of_an_empty_cache_is_a_miss),
+        cmocka_unit_test(a_plan_agrees_with_the_reference),
+        cmocka_unit_test(a_network_runs_without_a_plan),
+        cmocka_unit_test(other_outputs_are_a_mismatch),
+        cmocka_unit_test(a_shape_outside_the_plan_is_refused),
+        cmocka_unit_test(bench_reports_what_the_contract_names),
+        cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
+        cmocka_unit_test(a_plan_and_a_model_are_shown),
+        cmocka_unit_test(a_damaged_plan_is_refused),
+        cmocka_unit_test(a_plan_for_another_device_names_the_field),
+        cmocka_unit_test(timings_move_between_caches),
+        cmocka_unit_test(keys_are_explained),
+        cmocka_unit_test(two_inputs_are_given_by_name),
+        cmocka_unit_test(a_build_that_is_interrupted_leaves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -1,0 +1,19 @@
+/* ONNX models of a few nodes, for tests of the program: written as an exporter writes them. */
+#ifndef PF_TESTS_CLIENT_TINY_MODEL_H
+#define PF_TESTS_CLIENT_TINY_MODEL_H
+
+/* input "x" f32 [batch,3,16,16] -> Conv(3x3, pads 1) -> Relu -> "conv" ; GlobalAveragePool -> Flatten -> Gemm -> "scores" [batch,4].
+   Weights are small pseudo-random numbers, inside the file. */
+void tiny_model(const char *path);
+/* As tiny_model, with as many convolutions of different sizes in a row: a build that takes a while. */
+void tiny_model_deep(const char *path, int layers);
+/* "x" and "y" f32 [2,3] -> Add -> "sum". */
+void tiny_model_add(const char *path);
+/* Two nodes of ops that nobody knows. */
+void tiny_model_unknown(const char *path);
+/* Two Relu nodes that feed each other. */
+void tiny_model_cycle(const char *path);
+/* A MatMul of [2,3] by [4,5]. */
+void tiny_model_misfit(const char *path);
+
+#endif
