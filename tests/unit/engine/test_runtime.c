@@ -1,0 +1,339 @@
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "engine/op.h"
+#include "engine/runtime.h"
+#include "tests/unit/engine/networks.h"
+
+static pf_network *net;
+static pf_plan    *plan;
+static pf_device  *device;
+
+static int make_plan(void **state)
+{
+    pf_config *config = config_of("effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\nmax_shapes=input:32x3x24x24\n");
+    pf_err     err = { 0 };
+
+    (void)state;
+    device = cpu();
+    net = residual_network("[batch,3,24,24]");
+    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
+    pf_config_free(config);
+    return 0;
+}
+
+static int drop_plan(void **state)
+{
+    (void)state;
+    pf_plan_free(plan);
+    pf_network_free(net);
+    pf_device_close(device);
+    return 0;
+}
+
+static pf_tensor images(int64_t batch, uint64_t seed)
+{
+    pf_tensor tensor = { .dtype = PF_F32, .rank = 4, .dim = { batch, 3, 24, 24 } };
+    pf_err    err = { 0 };
+
+    test_ok(pf_tensor_alloc(&tensor, &err), &err);
+    pf_tensor_fill_random(&tensor, seed);
+    return tensor;
+}
+
+static pf_context *new_context(const pf_allocator *allocator)
+{
+    pf_context *context = NULL;
+    pf_err      err = { 0 };
+
+    test_ok(pf_context_new(plan, device, allocator, &context, &err), &err);
+    return context;
+}
+
+static void expect_reference(const pf_tensor *input, const pf_tensor *output)
+{
+    pf_tensor     reference = { 0 };
+    pf_difference difference = { 0 };
+    pf_err        err = { 0 };
+
+    test_ok(pf_interpret(pf_network_graph(net), input, &reference, NULL, NULL, &err), &err);
+    test_ok(pf_tensor_compare(output, &reference, &difference, &err), &err);
+    assert_true(difference.max_rel_range < 1e-4);
+    pf_tensor_clear(&reference);
+}
+
+static void run_once(pf_context *context, int64_t batch, uint64_t seed)
+{
+    pf_tensor input = images(batch, seed), output = { 0 };
+    pf_err    err = { 0 };
+
+    test_ok(pf_context_run_host(context, &input, &output, &err), &err);
+    assert_int_equal(output.dim[0], batch);
+    expect_reference(&input, &output);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output);
+}
+
+static void every_shape_agrees_with_the_reference(void **state)
+{
+    static const int64_t batches[] = { 2, 1, 32, 2, 7, 3, 1 };
+    pf_context          *context = new_context(NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++)
+        run_once(context, batches[i], i);
+    pf_context_free(context);
+}
+
+/* More shapes than are kept: the oldest are made again. */
+static void shapes_come_and_go(void **state)
+{
+    pf_context *context = new_context(NULL);
+
+    (void)state;
+    for (int64_t round = 0; round < 2; round++)
+        for (int64_t batch = 1; batch <= PF_INSTANCES_KEPT + 3; batch++)
+            run_once(context, batch, (uint64_t)batch);
+    pf_context_free(context);
+}
+
+static void a_ready_run_allocates_nothing(void **state)
+{
+    pf_context *context = new_context(NULL);
+    pf_tensor   input = images(2, 4), output = { .dtype = PF_F32, .rank = 2, .dim = { 2, 10 } };
+    uint64_t    before = 0;
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_tensor_alloc(&output, &err), &err);
+    test_ok(pf_context_set_shape(context, 0, input.dim, 4, &err), &err);
+    test_ok(pf_context_bind(context, 0, input.data, &err), &err);
+    test_ok(pf_context_bind(context, 1, output.data, &err), &err);
+    test_ok(pf_context_ready(context, &err), &err);
+    test_ok(pf_context_run(context, &err), &err);
+    before = pf_alloc_count();
+    for (int i = 0; i < 5; i++)
+        test_ok(pf_context_run(context, &err), &err);
+    test_ok(pf_context_set_shape(context, 0, input.dim, 4, &err), &err);      /* the same again */
+    test_ok(pf_context_run(context, &err), &err);
+    assert_int_equal(pf_alloc_count(), before);
+    expect_reference(&input, &output);
+    pf_context_free(context);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output);
+}
+
+static void runs_give_the_same_bits(void **state)
+{
+    pf_context *context = new_context(NULL), *other = new_context(NULL);
+    pf_tensor   input = images(3, 8), first = { 0 }, again = { 0 };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_context_run_host(context, &input, &first, &err), &err);
+    for (int i = 0; i < 4; i++) {
+        test_ok(pf_context_run_host(i % 2 ? context : other, &input, &again, &err), &err);
+        assert_memory_equal(first.data, again.data, first.bytes);
+        pf_tensor_clear(&again);
+    }
+    pf_context_free(context);
+    pf_context_free(other);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&first);
+}
+
+static void *run_many(void *argument)
+{
+    pf_context *context = new_context(NULL);
+    pf_err      err = { 0 };
+    uintptr_t   failures = 0, seed = (uintptr_t)argument;
+
+    for (uint64_t i = 0; i < 8; i++) {
+        pf_tensor     input = images(1 + (int64_t)(i + seed) % 3, seed), output = { 0 }, reference = { 0 };
+        pf_difference difference = { 0 };
+
+        failures += pf_context_run_host(context, &input, &output, &err) != PF_OK;
+        failures += pf_interpret(pf_network_graph(net), &input, &reference, NULL, NULL, &err) != PF_OK;
+        failures += pf_tensor_compare(&output, &reference, &difference, &err) != PF_OK || difference.max_rel_range > 1e-4;
+        pf_tensor_clear(&input);
+        pf_tensor_clear(&output);
+        pf_tensor_clear(&reference);
+    }
+    pf_context_free(context);
+    return (void *)failures;
+}
+
+static void contexts_run_in_parallel(void **state)
+{
+    pthread_t threads[3];
+
+    (void)state;
+    for (uintptr_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_many, (void *)i), 0);
+    for (int i = 0; i < 3; i++) {
+        void *failures = NULL;
+
+        pthread_join(threads[i], &failures);
+        assert_null(failures);
+    }
+}
+
+typedef struct ledger { size_t live, most, calls; } ledger;
+
+static void *ledger_alloc(void *user, size_t bytes, size_t alignment, bool on_device)
+{
+    ledger *book = user;
+    void   *memory = pf_alloc_aligned(alignment, bytes);
+
+    assert_true(on_device);
+    book->calls++;
+    book->live++;
+    book->most = bytes > book->most ? bytes : book->most;
+    return memory;
+}
+
+static void ledger_free(void *user, void *pointer, bool on_device)
+{
+    ((ledger *)user)->live--;
+    assert_true(on_device);
+    pf_free(pointer);
+}
+
+static void memory_comes_from_the_given_allocator(void **state)
+{
+    ledger       book = { 0 };
+    pf_allocator allocator = { ledger_alloc, ledger_free, &book };
+    pf_context  *context = new_context(&allocator);
+
+    (void)state;
+    run_once(context, 2, 1);
+    assert_true(book.calls > 0 && book.live > 0);
+    assert_true(book.most >= context->instance->memory.bytes);
+    pf_context_free(context);
+    assert_int_equal(book.live, 0);
+}
+
+static void *no_memory(void *user, size_t bytes, size_t alignment, bool on_device)
+{
+    (void)user, (void)bytes, (void)alignment, (void)on_device;
+    return NULL;
+}
+
+static void out_of_device_memory_is_said(void **state)
+{
+    pf_allocator allocator = { no_memory, ledger_free, NULL };
+    pf_context  *context = new_context(&allocator);
+    pf_tensor    input = images(2, 1), output = { 0 };
+    pf_err       err = { 0 };
+
+    (void)state;
+    test_fails(pf_context_run_host(context, &input, &output, &err), PF_NO_SPACE, &err);
+    assert_null(output.data);
+    pf_context_free(context);
+    pf_tensor_clear(&input);
+}
+
+static void misuse_is_explained(void **state)
+{
+    pf_context *context = new_context(NULL);
+    int64_t     large[4] = { 33, 3, 24, 24 }, wrong[4] = { 1, 4, 24, 24 }, right[4] = { 2, 3, 24, 24 };
+    pf_tensor   half = { .dtype = PF_F16, .rank = 4, .dim = { 2, 3, 24, 24 } }, output = { 0 };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_fails(pf_context_run(context, &err), PF_INVALID, &err);                                 /* no shape yet */
+    assert_int_equal(pf_context_set_shape(context, 0, large, 4, &err), PF_INVALID);
+    assert_non_null(strstr(err.msg, "\"input\" is 33"));
+    pf_err_clear(&err);
+    test_fails(pf_context_set_shape(context, 0, wrong, 4, &err), PF_INVALID, &err);
+    test_fails(pf_context_set_shape(context, 0, right, 3, &err), PF_INVALID, &err);
+    test_fails(pf_context_set_shape(context, 1, right, 2, &err), PF_INVALID, &err);
+    test_fails(pf_context_set_shape(context, 2, right, 2, &err), PF_INVALID, &err);
+    test_fails(pf_context_bind(context, 5, NULL, &err), PF_INVALID, &err);
+    test_fails(pf_context_bind(context, 0, (void *)(uintptr_t)8, &err), PF_INVALID, &err);
+    test_ok(pf_context_set_shape(context, 0, right, 4, &err), &err);
+    test_fails(pf_context_run(context, &err), PF_INVALID, &err);                                 /* nothing bound */
+    test_ok(pf_tensor_alloc(&half, &err), &err);
+    test_fails(pf_context_run_host(context, &half, &output, &err), PF_INVALID, &err);
+    pf_tensor_clear(&half);
+    pf_context_free(context);
+}
+
+static void outputs_have_shapes_before_a_run(void **state)
+{
+    pf_context *context = new_context(NULL);
+    int64_t     dim[PF_MAX_RANK] = { 5, 3, 24, 24 };
+    int32_t     rank = 0;
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_context_set_shape(context, 0, dim, 4, &err), &err);
+    test_ok(pf_context_shape(context, 1, dim, &rank, &err), &err);
+    assert_int_equal(rank, 2);
+    assert_int_equal(dim[0], 5);
+    assert_int_equal(dim[1], 10);
+    pf_context_free(context);
+}
+
+static void a_profile_times_every_layer(void **state)
+{
+    pf_context *context = new_context(NULL);
+    int64_t     dim[4] = { 2, 3, 24, 24 }, times[64] = { 0 };
+    pf_err      err = { 0 };
+
+    (void)state;
+    assert_true(pf_plan_layer_count(plan) <= 64);
+    test_ok(pf_context_set_shape(context, 0, dim, 4, &err), &err);
+    test_fails(pf_context_profile(context, 0, times, &err), PF_INVALID, &err);
+    test_ok(pf_context_profile(context, 3, times, &err), &err);
+    for (uint32_t i = 0; i < pf_plan_layer_count(plan); i++)
+        assert_true(times[i] > 0);
+    pf_context_free(context);
+}
+
+static bool count_values(void *user, uint32_t step, uint32_t value, const pf_tensor *tensor)
+{
+    uint32_t *seen = user;
+
+    assert_true(step < plan->step_count && value < plan->value_count && tensor->data);
+    return ++*seen < 3;
+}
+
+static void values_can_be_watched(void **state)
+{
+    pf_context *context = new_context(NULL);
+    pf_tensor   input = images(2, 1), output = { .dtype = PF_F32, .rank = 2, .dim = { 2, 10 } };
+    uint32_t    seen = 0;
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_tensor_alloc(&output, &err), &err);
+    test_ok(pf_context_set_shape(context, 0, input.dim, 4, &err), &err);
+    test_ok(pf_context_bind(context, 0, input.data, &err), &err);
+    test_ok(pf_context_bind(context, 1, output.data, &err), &err);
+    test_ok(pf_context_run_watched(context, count_values, &seen, &err), &err);
+    assert_int_equal(seen, 3);
+    pf_context_free(context);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shape_agrees_with_the_reference),
+        cmocka_unit_test(shapes_come_and_go),
+        cmocka_unit_test(a_ready_run_allocates_nothing),
+        cmocka_unit_test(runs_give_the_same_bits),
+        cmocka_unit_test(contexts_run_in_parallel),
+        cmocka_unit_test(memory_comes_from_the_given_allocator),
+        cmocka_unit_test(out_of_device_memory_is_said),
+        cmocka_unit_test(misuse_is_explained),
+        cmocka_unit_test(outputs_have_shapes_before_a_run),
+        cmocka_unit_test(a_profile_times_every_layer),
+        cmocka_unit_test(values_can_be_watched),
+    };
+
+    return cmocka_run_group_tests(tests, make_plan, drop_plan);
+}
