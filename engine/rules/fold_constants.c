@@ -152,12 +152,12 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         return PF_FAIL_MEMORY(err, (in_count + out_count) * sizeof *io);
     read_inputs(graph, node, io);
     st = pf_interpret_node(graph, id, io, io + in_count, NULL, &why);
-    if (st == PF_UNSUPPORTED)
-        st = PF_OK;                          /* the node stays, and whoever has to run it says so */
-    else if (st)
+    if (!st)
+        st = replace_outputs(rewrite, id, io + in_count, changed, err);
+    else if (st == PF_NO_SPACE)
         st = PF_FAIL(err, st, "%s", why.msg);
     else
-        st = replace_outputs(rewrite, id, io + in_count, changed, err);
+        st = PF_OK;                          /* the node stays: it may never run, and whoever runs it says what is wrong */
     for (uint32_t i = 0; i < out_count; i++)
         pf_tensor_clear(&io[in_count + i]);
     pf_free(io);

@@ -92,6 +92,12 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n"
       "%4 = cast(%2) dtype=f32\n%5 = concat(%4, %4) axis=1\noutput %3\noutput %5\n" },
 
+    /* What cannot be computed stays: here in a branch that is never taken. */
+    { "fold_constants", "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) then_branch={\n  graph\n  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
+      "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n  %2 = gather(%0, %1)\n  output %2\n}\noutput %2\n",
+      "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) then_branch={\n  graph\n  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
+      "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n  %2 = gather(%0, %1)\n  output %2\n}\n"
+      "output %2\n" },
     /* Bodies are rewritten too. */
     { "drop_identity,fold_constants,drop_dead",
       "%0 = input bool []\n%1 = input f32 [n]\n%2 = identity(%1)\n%3 = if(%0, %2, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n"
