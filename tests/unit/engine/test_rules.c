@@ -95,7 +95,7 @@ static const struct { const char *only, *before, *after; } rows[] = {
     /* What cannot be computed stays: here in a branch that is never taken. */
     { "fold_constants", "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) then_branch={\n  graph\n  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
       "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n  %2 = gather(%0, %1)\n  output %2\n}\noutput %2\n",
-      "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) then_branch={\n  graph\n  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
+      "%0 = input f32 [2]\n%1 = constant bool [] {1}\n%2 = if(%1, %0) then_branch={\n  graph\n  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
       "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n  %2 = gather(%0, %1)\n  output %2\n}\n"
       "output %2\n" },
     /* Bodies are rewritten too. */
