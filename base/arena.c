@@ -93,10 +93,10 @@ void *pf_arena_copy(pf_arena *arena, const void *from, size_t bytes)
 
 char *pf_arena_strndup(pf_arena *arena, const char *text, size_t bytes)
 {
-    size_t length = strnlen(text, bytes);
+    size_t length = bytes ? strnlen(text, bytes) : 0;       /* text may be NULL when there are no bytes */
     char  *out = pf_arena_alloc(arena, length + 1);
 
-    if (out)
+    if (out && length)
         memcpy(out, text, length);
     return out;
 }
