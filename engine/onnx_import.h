@@ -100,6 +100,12 @@ bool pf_onnx_constant_number(pf_onnx_node *node, pf_value_id value, double *out)
 /* Bodies of If, Loop and Scan: the graph attribute as a graph of its own. types[i] gives kind, dtype and shape of formal input i;
    what lies outside is captured. */
 pf_graph *pf_onnx_body(pf_onnx_node *node, const char *attribute, const pf_value *types, uint32_t type_count);
+/* Fluid dims hold a symbol that stands for the size of a loop's state while its body is imported.  The loop's inference makes symbols of
+   its own, so no attribute may hold a fluid dim: emitting one fails, and importers compute such sizes when the network runs. */
+pf_dim    pf_onnx_fluid_new(pf_onnx_node *node);
+bool      pf_onnx_is_fluid(const pf_onnx_node *node, pf_dim dim);
+/* x with these dims, of which one may be -1; fluid ones are taken from x. */
+pf_value_id pf_onnx_reshape_to(pf_onnx_node *node, pf_value_id x, const pf_dim_list *shape);
 void      pf_onnx_body_free(pf_onnx_node *node, pf_graph *body);       /* a body that no node holds; NULL is fine */
 /* Formal inputs and outputs that the graph attribute declares. */
 uint32_t  pf_onnx_body_input_count(pf_onnx_node *node, const char *attribute);

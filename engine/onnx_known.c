@@ -204,6 +204,9 @@ bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out)
     memset(out, 0, sizeof *out);
     if (node->status || value == PF_NONE)
         return false;
+    for (uint32_t i = 0; v->content && i < v->content_count; i++)
+        if (pf_onnx_is_fluid(node, v->content[i]))
+            return false;
     if (v->content && v->content_count <= PF_ATTR_LIST) {
         out->count = (int32_t)v->content_count;
         memcpy(out->at, v->content, v->content_count * sizeof *out->at);

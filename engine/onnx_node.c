@@ -250,6 +250,17 @@ int32_t pf_onnx_axis(pf_onnx_node *node, int64_t axis, int32_t rank)
     return (int32_t)(axis < 0 ? axis + rank : axis);
 }
 
+static void refuse_fluid(pf_onnx_node *node, const pf_op_def *def, const void *attrs)
+{
+    for (const pf_attr_field *field = def->attr_fields; attrs && field && field->name; field++) {
+        const pf_dim_list *list = (const pf_dim_list *)((const char *)attrs + field->offset);
+
+        for (int32_t i = 0; field->kind == PF_ATTR_DIMS && i < list->count; i++)
+            if (pf_onnx_is_fluid(node, list->at[i]))
+                pf_onnx_fail(node, PF_UNSUPPORTED, "a size that changes from round to round of a loop");
+    }
+}
+
 void pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t in_count, const pf_value_id *in, uint32_t out_count,
                   pf_value_id *out)
 {
@@ -257,6 +268,7 @@ void pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t
         out[i] = PF_NONE;
     while (in_count && in[in_count - 1] == PF_NONE)
         in_count--;
+    refuse_fluid(node, pf_op_def_of(op), attrs);
     if (!node->status)
         pf_onnx_ok(node, pf_graph_add_node(node->graph, op, node->name, in, in_count, attrs, out_count, out, node->err));
 }

@@ -27,6 +27,8 @@ typedef struct pf_onnx_state {
     pf_map                 *bounds;         /* of symbols of inputs: the greatest size that the nodes allow */
     int64_t                 most[PF_MAX_SYMBOLS];   /* the same as known when the nodes were begun, for the first symbol_count symbols */
     uint32_t                symbol_count;
+    uint32_t                fluid[PF_MAX_SYMBOLS];  /* indices of symbols: see pf_onnx_fluid_new */
+    uint32_t                fluid_count;
     Onnx__OperatorSetIdProto  first_opset;  /* what a model that imports none means */
     Onnx__OperatorSetIdProto *default_opsets[1];
 } pf_onnx_state;

@@ -41,3 +41,169 @@ void pf_onnx_if(pf_onnx_node *node)
     pf_onnx_emit(node, PF_OP_IF, &attrs, in.count, in.at, node->out_count, node->out);
     pf_free(in.at);
 }
+
+/* What a body's formal input is at first. Contents are dropped: they change from round to round. */
+static pf_value type_of(const pf_onnx_node *node, pf_value_id value)
+{
+    pf_value type = *pf_onnx_value(node, value);
+
+    type.content = NULL;
+    type.content_count = 0;
+    return type;
+}
+
+static bool differs(const pf_value *state, const pf_value *next)
+{
+    return state->shape.rank >= 0 && !pf_shape_equal(&state->shape, &next->shape);
+}
+
+/* Gives the state the dims that it has in every round: those that change become symbols. False when all was so before. */
+static bool widen(pf_onnx_node *node, pf_value *state, const pf_value *next, uint32_t *fluid)
+{
+    bool changed = false;
+
+    if (!differs(state, next))
+        return false;
+    if (state->shape.rank != next->shape.rank) {
+        state->shape.rank = -1;
+        return true;
+    }
+    for (int32_t d = 0; d < state->shape.rank; d++) {
+        if (state->shape.dim[d] == next->shape.dim[d] || *fluid >> d & 1)
+            continue;
+        state->shape.dim[d] = pf_onnx_fluid_new(node);
+        *fluid |= 1u << d;
+        changed = true;
+    }
+    return changed;
+}
+
+/* The states of a body: inputs first + i and outputs out_first + i. */
+typedef struct states { uint32_t first, out_first, count; uint32_t *fluid; } states;
+
+static bool widen_states(pf_onnx_node *node, const states *s, pf_value *types, const pf_graph *body)
+{
+    bool changed = false;
+
+    for (uint32_t i = 0; i < s->count && s->out_first + i < body->output_count; i++)
+        changed = widen(node, &types[s->first + i], &body->values[body->outputs[s->out_first + i]], &s->fluid[i]) || changed;
+    return changed;
+}
+
+/* Imports the body until the shapes that its states begin with are those that they have later, too. */
+static pf_graph *settled_body(pf_onnx_node *node, const states *s, pf_value *types, uint32_t type_count)
+{
+    enum { ROUNDS = 4 };
+    pf_graph *body = pf_onnx_body(node, "body", types, type_count);
+
+    for (int round = 0; body && round < ROUNDS && widen_states(node, s, types, body); round++) {
+        pf_onnx_body_free(node, body);
+        body = pf_onnx_body(node, "body", types, type_count);
+    }
+    return body;
+}
+
+static pf_value *alloc_types(pf_onnx_node *node, uint32_t count)
+{
+    pf_value *types = node->status ? NULL : pf_arena_alloc(node->graph->arena, (count + 1) * (sizeof *types + sizeof(uint32_t)));
+
+    if (!types)
+        pf_onnx_fail(node, PF_NO_SPACE, "out of memory");
+    return types;
+}
+
+static void emit_with_body(pf_onnx_node *node, pf_op_kind op, const void *attrs, const pf_graph *body, uint32_t in_count)
+{
+    operands in = { 0 };
+
+    for (uint32_t i = 0; i < in_count; i++)
+        push(node, &in, pf_onnx_in(node, i));
+    push_captures(node, &in, body);
+    pf_onnx_emit(node, op, attrs, in.count, in.at, node->out_count, node->out);
+    pf_free(in.at);
+}
+
+/* Trip count, condition, carried values; body: iteration, condition, carried -> condition, carried, scanned. */
+void pf_onnx_loop(pf_onnx_node *node)
+{
+    uint32_t      count = node->proto->n_input > 2 ? (uint32_t)node->proto->n_input : 2;
+    pf_value     *types = alloc_types(node, count);
+    pf_loop_attrs attrs = { .carried = count - 2 };
+
+    if (node->status)
+        return;
+    types[0] = (pf_value){ .dtype = PF_I64 };
+    types[1] = (pf_value){ .dtype = PF_BOOL };
+    for (uint32_t i = 2; i < count; i++) {
+        if (pf_onnx_in(node, i) == PF_NONE)
+            pf_onnx_fail(node, PF_INVALID, "carried value %u is missing", i - 2);
+        types[i] = type_of(node, pf_onnx_in(node, i));
+    }
+    attrs.body = settled_body(node, &(states){ 2, 1, count - 2, (uint32_t *)(types + count) }, types, count);
+    if (!node->status && attrs.body->output_count != node->out_count + 1)
+        pf_onnx_fail(node, PF_INVALID, "its body gives %u values and %u outputs need %u", attrs.body->output_count, node->out_count, node->out_count + 1);
+    emit_with_body(node, PF_OP_LOOP, &attrs, attrs.body, count);
+}
+
+/* A slice of a scanned input. */
+static pf_value slice_type(pf_onnx_node *node, pf_value_id value, int64_t axis)
+{
+    pf_value type = type_of(node, value);
+    int32_t  rank = type.shape.rank;
+
+    if (rank < 1) {
+        pf_onnx_fail(node, rank ? PF_UNSUPPORTED : PF_INVALID, "a scanned input has %d dimensions", rank);
+        return type;
+    }
+    for (int32_t d = (int32_t)axis; d + 1 < rank; d++)
+        type.shape.dim[d] = type.shape.dim[d + 1];
+    type.shape.rank--;
+    return type;
+}
+
+/* One entry per scanned input or output, 0 where the attribute is absent. */
+static pf_ints scan_list(pf_onnx_node *node, const char *name, uint32_t count)
+{
+    pf_ints list = pf_onnx_ints(node, name);
+
+    if (!node->status && list.count && list.count != (int32_t)count)
+        pf_onnx_fail(node, PF_INVALID, "attribute \"%s\" has %d entries for %u", name, list.count, count);
+    if (!node->status && count > PF_ATTR_LIST)
+        pf_onnx_fail(node, PF_UNSUPPORTED, "%u scanned values; up to %d are supported", count, PF_ATTR_LIST);
+    list.count = node->status ? 0 : (int32_t)count;
+    return list;
+}
+
+/* States, then scanned inputs; body: states, slices -> states, slices. */
+void pf_onnx_scan(pf_onnx_node *node)
+{
+    uint32_t      count = node->in_count, scans = (uint32_t)pf_onnx_int(node, "num_scan_inputs", 0), given = count - scans;
+    uint32_t      results = node->out_count - given;
+    pf_value     *types = alloc_types(node, count);
+    pf_scan_attrs attrs = { .states = given, .scans = scans };
+
+    if (!node->status && (scans < 1 || scans > count || given > node->out_count))
+        pf_onnx_fail(node, PF_INVALID, "attribute \"num_scan_inputs\" is %u for %u inputs and %u outputs", scans, count, node->out_count);
+    if (node->status)
+        return;
+    attrs.input_axes = scan_list(node, "scan_input_axes", scans);
+    attrs.input_directions = scan_list(node, "scan_input_directions", scans);
+    attrs.output_axes = scan_list(node, "scan_output_axes", results);
+    attrs.output_directions = scan_list(node, "scan_output_directions", results);
+    for (uint32_t i = 0; i < given; i++)
+        types[i] = type_of(node, pf_onnx_in(node, i));
+    for (uint32_t i = 0; i < scans && !node->status; i++) {
+        attrs.input_axes.at[i] = pf_onnx_axis(node, attrs.input_axes.at[i], pf_onnx_rank(node, pf_onnx_in(node, given + i)));
+        types[given + i] = slice_type(node, pf_onnx_in(node, given + i), attrs.input_axes.at[i]);
+    }
+    attrs.body = settled_body(node, &(states){ 0, 0, given, (uint32_t *)(types + count) }, types, count);
+    if (!node->status && attrs.body->output_count != node->out_count)
+        pf_onnx_fail(node, PF_INVALID, "its body gives %u values for %u outputs", attrs.body->output_count, node->out_count);
+    for (uint32_t i = 0; i < results && !node->status; i++) {
+        int32_t rank = attrs.body->values[attrs.body->outputs[given + i]].shape.rank;
+
+        if (rank >= 0)
+            attrs.output_axes.at[i] = pf_onnx_axis(node, attrs.output_axes.at[i], rank + 1);
+    }
+    emit_with_body(node, PF_OP_SCAN, &attrs, attrs.body, count);
+}

@@ -101,8 +101,8 @@ void pf_onnx_binary(pf_onnx_node *node)
 /* value with `count` dims of 1 behind its own, so that NumPy's broadcasting puts it where an axis said. */
 static pf_value_id add_trailing_ones(pf_onnx_node *node, pf_value_id value, int32_t count)
 {
-    int32_t          rank = pf_onnx_rank(node, value);
-    pf_reshape_attrs attrs = { { rank + count } };
+    int32_t     rank = pf_onnx_rank(node, value);
+    pf_dim_list shape = { rank + count };
 
     if (count <= 0 || node->status)
         return value;
@@ -111,8 +111,8 @@ static pf_value_id add_trailing_ones(pf_onnx_node *node, pf_value_id value, int3
         return PF_NONE;
     }
     for (int32_t i = 0; i < rank + count; i++)
-        attrs.shape.at[i] = i < rank ? pf_onnx_dim(node, value, i) : 1;
-    return pf_onnx_emit1(node, PF_OP_RESHAPE, &attrs, value);
+        shape.at[i] = i < rank ? pf_onnx_dim(node, value, i) : 1;
+    return pf_onnx_reshape_to(node, value, &shape);
 }
 
 /* Before opset 7 b was broadcast to a only when `broadcast` said so, its first dim against a's dim `axis`. */

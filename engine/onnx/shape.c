@@ -12,13 +12,6 @@ static pf_dim_list dims_of(pf_onnx_node *node, pf_value_id value)
     return out;
 }
 
-static pf_value_id reshape_to(pf_onnx_node *node, pf_value_id value, pf_dim_list shape)
-{
-    pf_reshape_attrs attrs = { shape };
-
-    return pf_onnx_emit1(node, PF_OP_RESHAPE, &attrs, value);
-}
-
 /* 0 takes the input's dim at the same place. */
 static void copy_zeros(pf_onnx_node *node, pf_dim_list *shape)
 {
@@ -34,7 +27,7 @@ void pf_onnx_reshape_1(pf_onnx_node *node)
     pf_dim_list shape = pf_onnx_as_dims(pf_onnx_ints(node, "shape"));
 
     copy_zeros(node, &shape);
-    node->out[0] = reshape_to(node, pf_onnx_in(node, 0), shape);
+    node->out[0] = pf_onnx_reshape_to(node, pf_onnx_in(node, 0), &shape);
 }
 
 void pf_onnx_reshape(pf_onnx_node *node)
@@ -48,7 +41,7 @@ void pf_onnx_reshape(pf_onnx_node *node)
     }
     if (!dynamic.allow_zero)
         copy_zeros(node, &shape);
-    node->out[0] = reshape_to(node, pf_onnx_in(node, 0), shape);
+    node->out[0] = pf_onnx_reshape_to(node, pf_onnx_in(node, 0), &shape);
 }
 
 /* All dims before axis as one, all others as another. */
@@ -61,7 +54,7 @@ void pf_onnx_flatten(pf_onnx_node *node)
 
     for (int32_t i = 0; i < x.count; i++)
         shape.at[i >= axis] = pf_dim_mul(node->graph->dims, shape.at[i >= axis], x.at[i]);
-    node->out[0] = reshape_to(node, pf_onnx_in(node, 0), shape);
+    node->out[0] = pf_onnx_reshape_to(node, pf_onnx_in(node, 0), &shape);
 }
 
 /* Axes: an attribute up to opset 12, then an optional input. */
@@ -109,7 +102,7 @@ void pf_onnx_squeeze(pf_onnx_node *node)
         if (!drop)
             shape.at[shape.count++] = x.at[i];
     }
-    node->out[0] = reshape_to(node, pf_onnx_in(node, 0), shape);
+    node->out[0] = pf_onnx_reshape_to(node, pf_onnx_in(node, 0), &shape);
 }
 
 void pf_onnx_unsqueeze(pf_onnx_node *node)
@@ -127,7 +120,7 @@ void pf_onnx_unsqueeze(pf_onnx_node *node)
         mask = axes_mask(node, &axes, rank);
     for (int32_t i = 0; !node->status && i < rank; i++)
         shape.at[i] = mask >> i & 1 ? 1 : x.at[next++];
-    node->out[0] = reshape_to(node, pf_onnx_in(node, 0), shape);
+    node->out[0] = pf_onnx_reshape_to(node, pf_onnx_in(node, 0), &shape);
 }
 
 /* start and end count from the end when negative, and are clamped. */

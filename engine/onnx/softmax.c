@@ -44,21 +44,21 @@ static pf_dim product(pf_onnx_node *node, pf_value_id x, int32_t first, int32_t 
 /* Before opset 13 the input was seen as a matrix of prod(dims before axis) rows. */
 void pf_onnx_softmax_flat(pf_onnx_node *node)
 {
-    pf_value_id      x = pf_onnx_in(node, 0);
-    int32_t          rank = pf_onnx_rank(node, x);
-    int32_t          axis = pf_onnx_axis(node, pf_onnx_int(node, "axis", 1), rank);
-    int32_t          only = only_axis(node, axis, rank);
-    pf_axis_attrs    attrs = { only < 0 ? 1 : only };
-    pf_reshape_attrs flat = { { 2, { product(node, x, 0, axis), product(node, x, axis, rank) } } };
-    pf_reshape_attrs back = { { rank } };
+    pf_value_id   x = pf_onnx_in(node, 0);
+    int32_t       rank = pf_onnx_rank(node, x);
+    int32_t       axis = pf_onnx_axis(node, pf_onnx_int(node, "axis", 1), rank);
+    int32_t       only = only_axis(node, axis, rank);
+    pf_axis_attrs attrs = { only < 0 ? 1 : only };
+    pf_dim_list   flat = { 2, { product(node, x, 0, axis), product(node, x, axis, rank) } };
+    pf_dim_list   back = { rank };
 
     if (node->status || only >= 0) {
         node->out[0] = pf_onnx_emit1(node, softmax_op(node), &attrs, x);
         return;
     }
     for (int32_t i = 0; i < rank; i++)
-        back.shape.at[i] = pf_onnx_dim(node, x, i);
-    x = pf_onnx_emit1(node, PF_OP_RESHAPE, &flat, x);
+        back.at[i] = pf_onnx_dim(node, x, i);
+    x = pf_onnx_reshape_to(node, x, &flat);
     x = pf_onnx_emit1(node, softmax_op(node), &attrs, x);
-    node->out[0] = pf_onnx_emit1(node, PF_OP_RESHAPE, &back, x);
+    node->out[0] = pf_onnx_reshape_to(node, x, &back);
 }
