@@ -41,6 +41,23 @@ static pf_status infer_expand(pf_infer *infer, pf_err *err)
     return st ? st : repeat_content(infer, err);
 }
 
+/* A target whose entries are known. False when it says nothing of the result. */
+static bool known_target(pf_infer *infer, pf_shape *out)
+{
+    pf_content known = pf_content_of(infer, 1);
+    pf_shape   target = { .rank = known.count };
+    pf_err     ignored = { 0 };
+
+    if (known.count < 0 || known.count > PF_MAX_RANK)
+        return false;
+    for (int32_t d = 0; d < known.count; d++) {
+        target.dim[d] = known.at[d];
+        if (pf_dim_is_number(known.at[d]) && known.at[d] < 0)
+            return false;
+    }
+    return !pf_shape_broadcast(infer->graph->dims, &pf_infer_in(infer, 0)->shape, &target, out, &ignored) && out->rank >= 0;
+}
+
 static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 {
     const pf_value *x = pf_infer_in(infer, 0), *target = pf_infer_in(infer, 1);
@@ -48,7 +65,8 @@ static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 
     if (!x || !target || target->dtype != PF_I64 || target->shape.rank > 1)
         return PF_FAIL(err, PF_INVALID, "expand_dynamic takes a tensor and an int64 shape");
-    if (x->shape.rank >= 0 && target->shape.rank == 1 && pf_dim_is_number(target->shape.dim[0]) && target->shape.dim[0] <= PF_MAX_RANK) {
+    if (!known_target(infer, &out) && x->shape.rank >= 0 && target->shape.rank == 1 && pf_dim_is_number(target->shape.dim[0]) &&
+        target->shape.dim[0] <= PF_MAX_RANK) {
         out.rank = target->shape.dim[0] > x->shape.rank ? (int32_t)target->shape.dim[0] : x->shape.rank;
         for (int32_t d = 0; d < out.rank; d++) {
             int32_t own = d - (out.rank - x->shape.rank);

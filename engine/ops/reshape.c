@@ -52,6 +52,27 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     return st ? st : pf_content_set(infer, &content, err);
 }
 
+/* A target whose entries are known, by ONNX's rules. False when it says nothing of the result. */
+static bool known_target(pf_infer *infer, const pf_content *known, pf_shape *shape)
+{
+    const pf_reshape_dynamic_attrs *attrs = infer->node->attrs;
+    const pf_value                 *x = pf_infer_in(infer, 0);
+    pf_shape                        made = { .rank = known->count };
+    pf_err                          ignored = { 0 };
+
+    if (known->count < 0 || known->count > PF_MAX_RANK || x->shape.rank < 0)
+        return false;
+    for (int32_t d = 0; d < made.rank; d++) {
+        made.dim[d] = known->at[d] == 0 && !attrs->allow_zero && d < x->shape.rank ? x->shape.dim[d] : known->at[d];
+        if (pf_dim_is_number(made.dim[d]) && made.dim[d] < -1)
+            return false;
+    }
+    if (resolve(infer->graph->dims, pf_shape_elems(infer->graph->dims, &x->shape), &made, &ignored))
+        return false;
+    *shape = made;
+    return true;
+}
+
 static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 {
     const pf_value *x = pf_infer_in(infer, 0), *target = pf_infer_in(infer, 1);
@@ -60,13 +81,14 @@ static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 
     if (!x || !target || target->dtype != PF_I64)
         return PF_FAIL(err, PF_INVALID, "reshape_dynamic takes a tensor and an int64 shape");
-    if (target->shape.rank == 1 && pf_dim_is_number(target->shape.dim[0]) && target->shape.dim[0] <= PF_MAX_RANK) {
+    if (!known_target(infer, &known, &shape) && target->shape.rank == 1 && pf_dim_is_number(target->shape.dim[0]) &&
+        target->shape.dim[0] <= PF_MAX_RANK) {
         shape.rank = (int32_t)target->shape.dim[0];
         for (int32_t d = 0; d < shape.rank; d++)
             shape.dim[d] = known.count == shape.rank && known.at[d] > 0 ? known.at[d] : pf_dims_fresh(infer->graph->dims, "reshaped");
     }
     pf_infer_set(infer, 0, x->dtype, &shape);
-    return PF_OK;
+    return pf_infer_check_out(infer, err);
 }
 
 static pf_status reference(pf_reference_call *call, pf_err *err)

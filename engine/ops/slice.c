@@ -90,11 +90,24 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     return st ? st : slice_content(infer, attrs, first, err);
 }
 
+/* The count of one dim where the bounds are known after all. */
+static pf_dim sliced_dim(pf_infer *infer, const pf_content *starts, const pf_content *ends, int32_t i, pf_dim size)
+{
+    const pf_slice_dynamic_attrs *attrs = infer->node->attrs;
+    pf_dim                        first = 0, count = 0;
+
+    if (starts->count != attrs->axes.count || ends->count != attrs->axes.count)
+        return pf_dims_fresh(infer->graph->dims, "sliced");
+    slice_dim(infer->graph->dims, size, starts->at[i], ends->at[i], attrs->steps.at[i], &first, &count);
+    return count;
+}
+
 static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 {
     const pf_slice_dynamic_attrs *attrs = infer->node->attrs;
     const pf_value               *x = pf_infer_in(infer, 0);
     pf_status                     st = pf_infer_rank(infer, 0, 1, PF_MAX_RANK, err);
+    pf_content                    starts = { 0 }, ends = { 0 };
     pf_shape                      out = { 0 };
 
     if (!st)
@@ -106,10 +119,12 @@ static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     out = x->shape;
+    starts = pf_content_of(infer, 1);
+    ends = pf_content_of(infer, 2);
     for (int32_t i = 0; i < attrs->axes.count; i++)
-        out.dim[attrs->axes.at[i]] = pf_dims_fresh(infer->graph->dims, "sliced");
+        out.dim[attrs->axes.at[i]] = sliced_dim(infer, &starts, &ends, i, x->shape.dim[attrs->axes.at[i]]);
     pf_infer_set(infer, 0, x->dtype, &out);
-    return PF_OK;
+    return pf_infer_check_out(infer, err);
 }
 
 /* The same with numbers. */
