@@ -2,7 +2,7 @@
 #include "engine/tactic.h"
 
 static const struct { uint16_t bit; const char *name; } flags[] = {
-    {PF_TACTIC_ORACLE, "oracle"}, {PF_TACTIC_COMPILES, "compiles"}, {PF_TACTIC_NONDETERMINISTIC, "nondeterministic"},
+    {PF_TACTIC_ORACLE, "oracle"}, {PF_TACTIC_NONDETERMINISTIC, "nondeterministic"},
 };
 
 static pf_status run(pf_call *call, pf_err *err)

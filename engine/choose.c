@@ -40,7 +40,7 @@ static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *oth
 static int compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
 {
     const pf_tactic *x = pf_tactic_find(a->tactic), *y = pf_tactic_find(b->tactic);
-    int              compiles = (x->flags & PF_TACTIC_COMPILES) - (y->flags & PF_TACTIC_COMPILES);
+    int              compiles = (x->compile != NULL) - (y->compile != NULL);
 
     if (a->workspace_bytes != b->workspace_bytes)
         return a->workspace_bytes < b->workspace_bytes ? -1 : 1;

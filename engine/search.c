@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/precompile.h"
 
 /* Candidates of one item that the record does not know. */
 typedef struct candidates {
@@ -298,10 +299,30 @@ static pf_status collect_work(pf_search *search, work *list, uint32_t *count, pf
     return st;
 }
 
+/* Compiling is the slow part of many candidates and needs no device: all cores do it, before anything is timed. */
+static pf_status compile_ahead(pf_search *search, const work *list, uint32_t count, pf_err *err)
+{
+    pf_precompile_item *items = NULL;
+    uint32_t            total = 0, at = 0;
+    pf_status           st = PF_OK;
+
+    for (uint32_t i = 0; i < count; i++)
+        total += list[i].missing.count;
+    items = pf_calloc(total + 1, sizeof *items);
+    if (!items)
+        return PF_FAIL_MEMORY(err, total * sizeof *items);
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t c = 0; c < list[i].missing.count; c++)
+            items[at++] = (pf_precompile_item){ search->items[list[i].item].problem, list[i].missing.items[c].tactic, list[i].missing.items[c].tuning.text };
+    st = pf_precompile(search->device, items, total, pf_progress_tick, search->progress, err);
+    pf_free(items);
+    return st;
+}
+
 static pf_status do_work(pf_search *search, work *list, uint32_t count, pf_err *err)
 {
     pf_oracle oracle = { 0 };
-    pf_status st = PF_OK;
+    pf_status st = compile_ahead(search, list, count, err);
 
     qsort(list, count, sizeof *list, by_semantics);
     for (uint32_t i = 0; i < count && !st; i++) {

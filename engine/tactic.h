@@ -36,7 +36,6 @@ typedef struct pf_bindings {    /* device pointers, in the problem's order */
 
 enum {                          /* pf_tactic.flags */
     PF_TACTIC_ORACLE = 1,       /* the plain reference: takes every problem, is the measure of the others, wins only when nothing else applies */
-    PF_TACTIC_COMPILES = 2,     /* prepare may take long and needs no device: workers do it in parallel */
     PF_TACTIC_NONDETERMINISTIC = 4,
 };
 
@@ -53,6 +52,9 @@ struct pf_tactic {
     bool (*prefers)(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out);
     /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first, at least one. */
     pf_status (*tunings)(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err);
+    /* (optional) The slow part of prepare, which compiles: done ahead for many candidates at once, in any thread. prepare then finds the result, and does
+       without when there is none. */
+    pf_status (*compile)(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err);
     /* Makes a step of a bound problem. saved: NULL, or what save gave for the same tactic and tuning, perhaps at other bindings of the same symbols:
        then the packed constants must keep the form they had. *out is owned by the caller: pf_step_free.
        Errors   UNSUPPORTED: the library refuses after all; NO_SPACE; DEVICE. */

@@ -8,6 +8,22 @@
 
 enum { SOURCE_LIMIT_BYTES = 4 << 20 };
 
+/* Blocks of eight serve tensor cores for images of few channels; other blocked layouts are for CPUs. */
+static bool fits_layout(pf_layout layout, const pf_value *value)
+{
+    return layout == PF_LAYOUT_LINEAR || layout == PF_LAYOUT_CHANNELS_LAST ||
+           (layout == PF_LAYOUT_C8 && pf_dim_is_number(value->shape.dim[1]) && value->shape.dim[1] <= 8);
+}
+
+static const char *check_layouts(const pf_problem *p)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (!fits_layout(p->in_layout[i], pf_graph_value(p->graph, p->graph->inputs[i]))) return "a layout that this device does not use";
+    for (uint32_t i = 0; i < p->graph->output_count; i++)
+        if (!fits_layout(p->out_layout[i], pf_graph_value(p->graph, p->graph->outputs[i]))) return "a layout that this device does not use";
+    return NULL;
+}
+
 const char *pf_codegen_loop_declines(const pf_problem *p)
 {
     const pf_graph *graph = p->graph;
@@ -25,7 +41,7 @@ const char *pf_codegen_loop_declines(const pf_problem *p)
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
         if (!pf_shape_equal(&out->shape, &first->shape) || p->out_layout[i] != p->out_layout[0]) return "outputs of different shapes";
     }
-    return NULL;
+    return check_layouts(p);
 }
 
 static void print_parameters(const pf_problem *p, pf_buf *out)

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "engine/cuda/nvml.h"
+#include "engine/cuda/program.h"
 #include "engine/planfarm.h"
 
 /* Raised when a kernel of our own changes speed or results. */
@@ -20,9 +21,9 @@ static void cuda_close(pf_device *device)
 {
     pf_cuda *cuda = pf_cuda_of(device);
 
-    if (cuda->device_property) cudnnBackendDestroyDescriptor(cuda->device_property);
     if (cuda->cudnn) cudnnDestroy(cuda->cudnn);
     if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
+    pf_program_cache_free(cuda->programs);
     pf_free(cuda);
     pf_free(device);
 }
@@ -301,7 +302,8 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     device->kind = PF_DEVICE_CUDA;
     snprintf(device->name, sizeof device->name, "cuda:%d", ordinal);
     pf_cuda_of(device)->ordinal = ordinal;
-    st = read_properties(device, share, err);
+    pf_cuda_of(device)->programs = pf_program_cache_new();
+    st = pf_cuda_of(device)->programs ? read_properties(device, share, err) : PF_FAIL_MEMORY(err, sizeof(void *));
     if (st) {
         cuda_close(device);
         return pf_err_add(err, st, "opening cuda:%d", ordinal);

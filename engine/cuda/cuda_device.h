@@ -17,8 +17,8 @@ typedef struct pf_cuda {
     size_t                l2_bytes;
     cudnnHandle_t         cudnn;            /* made when first asked for */
     cublasLtHandle_t      cublaslt;
-    cudnnBackendDescriptor_t device_property;   /* for cuDNN without a handle */
     void                 *nvml_device;
+    struct pf_program_cache *programs;      /* engine/cuda/program.h */
 } pf_cuda;
 
 static inline pf_cuda     *pf_cuda_of(const pf_device *device) { return device->impl; }

@@ -1,11 +1,13 @@
 #include "engine/cuda/program.h"
 
 #include <nvrtc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/map.h"
 
 enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128 };
 
@@ -71,18 +73,91 @@ pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, p
     return st;
 }
 
-/* Saved form: digest of the source, machine code. */
-static bool adopt_saved(program_impl *impl, const void *saved, size_t bytes)
+/* ---- Compiled ahead */
+
+typedef struct cached { uint8_t *cubin; size_t bytes; } cached;
+
+struct pf_program_cache {
+    pthread_mutex_t lock;
+    pf_map         *by_source;          /* hex of the source's digest -> index */
+    cached         *items; uint32_t count, capacity;
+};
+
+pf_program_cache *pf_program_cache_new(void)
 {
-    if (bytes <= sizeof impl->source || memcmp(saved, &impl->source, sizeof impl->source) != 0) return false;
-    impl->cubin_bytes = bytes - sizeof impl->source;
-    impl->cubin = pf_alloc(impl->cubin_bytes);
-    if (!impl->cubin) return false;
-    memcpy(impl->cubin, (const uint8_t *)saved + sizeof impl->source, impl->cubin_bytes);
+    pf_program_cache *cache = pf_calloc(1, sizeof *cache);
+
+    if (!cache) return NULL;
+    cache->by_source = pf_map_new();
+    if (!cache->by_source) {
+        pf_free(cache);
+        return NULL;
+    }
+    pthread_mutex_init(&cache->lock, NULL);
+    return cache;
+}
+
+void pf_program_cache_free(pf_program_cache *cache)
+{
+    if (!cache) return;
+    for (uint32_t i = 0; i < cache->count; i++) pf_free(cache->items[i].cubin);
+    pf_free(cache->items);
+    pf_map_free(cache->by_source);
+    pthread_mutex_destroy(&cache->lock);
+    pf_free(cache);
+}
+
+static bool find_locked(const pf_program_cache *cache, const pf_digest *source, cached *out)
+{
+    char     hex[PF_DIGEST_HEX_BYTES] = {0};
+    uint64_t at = 0;
+
+    pf_digest_to_hex(source, hex);
+    if (!pf_map_get(cache->by_source, hex, &at)) return false;
+    *out = cache->items[at];
     return true;
 }
 
-static pf_status compile_into(pf_device *device, const pf_program *program, program_impl *impl, pf_err *err)
+/* A copy of the machine code of a source; NULL when nobody compiled it. */
+static uint8_t *copy_cached(pf_program_cache *cache, const pf_digest *source, size_t *bytes)
+{
+    cached   found = {0};
+    uint8_t *copy = NULL;
+
+    pthread_mutex_lock(&cache->lock);
+    if (find_locked(cache, source, &found) && (copy = pf_alloc(found.bytes)) != NULL) {
+        memcpy(copy, found.cubin, found.bytes);
+        *bytes = found.bytes;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return copy;
+}
+
+static bool is_cached(pf_program_cache *cache, const pf_digest *source)
+{
+    cached found = {0};
+    bool   is = false;
+
+    pthread_mutex_lock(&cache->lock);
+    is = find_locked(cache, source, &found);
+    pthread_mutex_unlock(&cache->lock);
+    return is;
+}
+
+/* Takes cubin. What does not fit is compiled again when it is needed. */
+static void keep_cached(pf_program_cache *cache, const pf_digest *source, uint8_t *cubin, size_t bytes)
+{
+    char hex[PF_DIGEST_HEX_BYTES] = {0};
+
+    pf_digest_to_hex(source, hex);
+    pthread_mutex_lock(&cache->lock);
+    if (!pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) && pf_map_set(cache->by_source, hex, cache->count))
+        cache->items[cache->count++] = (cached){ cubin, bytes };
+    else pf_free(cubin);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+static pf_status compile(pf_device *device, const pf_program *program, uint8_t **out, size_t *bytes, pf_err *err)
 {
     pf_buf    cubin = {0};
     pf_status st = PF_OK;
@@ -90,11 +165,50 @@ static pf_status compile_into(pf_device *device, const pf_program *program, prog
     pf_buf_init(&cubin, CUBIN_LIMIT_BYTES);
     st = pf_program_compile(program, pf_cuda_of(device)->cc, &cubin, err);
     if (!st) {
-        impl->cubin = pf_buf_take(&cubin, &impl->cubin_bytes);
-        if (!impl->cubin) st = PF_FAIL_MEMORY(err, impl->cubin_bytes);
+        *out = pf_buf_take(&cubin, bytes);
+        if (!*out) st = PF_FAIL_MEMORY(err, cubin.size);
     }
     pf_buf_clear(&cubin);
     return st;
+}
+
+pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate, const char *tuning, pf_err *err)
+{
+    pf_program_cache *cache = pf_cuda_of(device)->programs;
+    pf_program        program = {0};
+    pf_digest         source = {0};
+    uint8_t          *cubin = NULL;
+    size_t            bytes = 0;
+    pf_status         st = generate(p, tuning, &program, err);
+
+    if (!st) {
+        pf_digest_of(program.source.data, program.source.size, &source);
+        if (!is_cached(cache, &source)) st = compile(device, &program, &cubin, &bytes, err);
+        if (cubin) keep_cached(cache, &source, cubin, bytes);
+    }
+    pf_program_clear(&program);
+    return st;
+}
+
+/* ---- Steps */
+
+/* Saved form: digest of the source, machine code. */
+static bool adopt_saved(program_impl *impl, const void *saved, size_t bytes)
+{
+    if (!saved || bytes <= sizeof impl->source || memcmp(saved, &impl->source, sizeof impl->source) != 0) return false;
+    impl->cubin_bytes = bytes - sizeof impl->source;
+    impl->cubin = pf_alloc(impl->cubin_bytes);
+    if (!impl->cubin) return false;
+    memcpy(impl->cubin, (const uint8_t *)saved + sizeof impl->source, impl->cubin_bytes);
+    return true;
+}
+
+static pf_status find_code(pf_device *device, const pf_program *program, const void *saved, size_t saved_bytes, program_impl *impl, pf_err *err)
+{
+    pf_digest_of(program->source.data, program->source.size, &impl->source);
+    if (adopt_saved(impl, saved, saved_bytes)) return PF_OK;
+    impl->cubin = copy_cached(pf_cuda_of(device)->programs, &impl->source, &impl->cubin_bytes);
+    return impl->cubin ? PF_OK : compile(device, program, &impl->cubin, &impl->cubin_bytes, err);
 }
 
 static pf_status load(program_impl *impl, pf_err *err)
@@ -106,24 +220,22 @@ static pf_status load(program_impl *impl, pf_err *err)
     return PF_OK;
 }
 
-pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
-                             size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
+                           size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step      *step = pf_step_new(tactic, sizeof(program_impl));
     program_impl *impl = step ? step->impl : NULL;
     pf_status     st = PF_OK;
 
-    *out = NULL;
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->launch = *program;
     memset(&impl->launch.source, 0, sizeof impl->launch.source);
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;
     if (impl->in_count + impl->out_count > ARGUMENTS_MAX) st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
-    pf_digest_of(program->source.data, program->source.size, &impl->source);
     step->capturable = true;
     step->in_place = -1;
-    if (!st && !(saved && adopt_saved(impl, saved, saved_bytes))) st = compile_into(device, program, impl, err);
+    if (!st) st = find_code(device, program, saved, saved_bytes, impl, err);
     if (!st) st = load(impl, err);
     if (st) {
         pf_step_free(step);
@@ -131,6 +243,19 @@ pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const p
     }
     *out = step;
     return PF_OK;
+}
+
+pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, pf_program_generator *generate, const char *tuning,
+                             const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    pf_program program = {0};
+    pf_status  st = PF_OK;
+
+    *out = NULL;
+    st = generate(p, tuning, &program, err);
+    if (!st) st = make_step(device, tactic, p, &program, saved, saved_bytes, out, err);
+    pf_program_clear(&program);
+    return st;
 }
 
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)

@@ -18,9 +18,19 @@ void      pf_program_clear(pf_program *program);
 /* Compiles for compute capability cc (90: sm_90a) into cubin. Errors   INTERNAL with NVRTC's first error line: our generator is at fault. */
 pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, pf_err *err);
 
+/* What a tactic that generates code writes: the program of one tuning. Any thread. */
+typedef pf_status pf_program_generator(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err);
+
+/* Machine code by digest of source, for one device: what workers compiled ahead. Thread   any. */
+typedef struct pf_program_cache pf_program_cache;
+pf_program_cache *pf_program_cache_new(void);           /* NULL when out of memory */
+void              pf_program_cache_free(pf_program_cache *cache);
+
+/* The slow part of prepare, ahead of it and in any thread. */
+pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate, const char *tuning, pf_err *err);
 /* A step of one generated kernel: the impl of every tactic that generates code. saved: what pf_program_save gave, used when it is of the same source. */
-pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
-                             size_t saved_bytes, pf_step **out, pf_err *err);
+pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, pf_program_generator *generate, const char *tuning,
+                             const void *saved, size_t saved_bytes, pf_step **out, pf_err *err);
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
 pf_status pf_program_save(const pf_step *step, pf_buf *out, pf_err *err);
 void      pf_program_release(pf_step *step);

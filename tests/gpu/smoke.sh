@@ -7,11 +7,10 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 out=$1 flags=$2
 shift 2
 work=$(mktemp -d)
-cp "$here"/tests/models/*.onnx "$here"/tests/models/*.json "$work"/
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
 for case in "$@"; do
     model=${case%:*} batch=${case#*:}
-    [ -f "$work/$model.weights" ] || python3 "$here"/tests/models/materialize.py "$work/$model.weights.json" >/dev/null
+    [ -f "$work/$model.weights" ] || python3 "$here"/tests/models/materialize.py "$work" "$model" >/dev/null
     case $model in
         bert_base) shapes="input_ids:${batch}x128,attention_mask:${batch}x128" ;;
         gpt2 | llama_4l) shapes="input_ids:${batch}x128" ;;
@@ -20,12 +19,12 @@ for case in "$@"; do
         *) shapes="input:${batch}x3x224x224" ;;
     esac
     echo "== $case"
-    start=$(date +%s.%N)
+    start=$SECONDS
     # shellcheck disable=SC2086
     PF_LOG=${PF_LOG:-warn} timeout 250 planfarm build "$work/$model.onnx" -o "$work/$model.plan" --device cuda:0 --cache "$work/cache" ${shapes:+--shapes $shapes} \
         $flags --json >"$out/$model.$batch.json" 2>"$out/$model.$batch.log"
     rc=$?
-    echo "exit $rc in $(echo "$(date +%s.%N) - $start" | bc) s"
+    echo "exit $rc in $((SECONDS - start)) s"
     tail -n 3 "$out/$model.$batch.log" | cut -c1-600
     [ $rc = 0 ] || continue
     grep -E 'problems|candidates_timed|build_seconds|timing_seconds|max_rel_error' "$out/$model.$batch.json" | tr -d '\n'

@@ -468,7 +468,7 @@ static void release(pf_step *step)
 }
 
 const pf_tactic pf_tactic_cudnn_conv = {
-    .name = "cudnn_conv", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_CUDNN,
+    .name = "cudnn_conv", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_CUDNN,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pack,
     .enqueue = enqueue, .save = save, .release = release,
 };

@@ -22,22 +22,26 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st;
 }
 
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    int        warps = 0;
+
+    if (sscanf(tuning, "w=%d", &warps) != 1 || warps < 1 || warps > 8) return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
+    return pf_codegen_attention(p, warps, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    pf_program program = {0};
-    int        warps = 0;
-    pf_status  st = PF_OK;
-
-    *out = NULL;
-    if (sscanf(tuning, "w=%d", &warps) != 1 || warps < 1 || warps > 8) return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
-    st = pf_codegen_attention(p, warps, &program, err);
-    if (!st) st = pf_program_prepare(device, &pf_tactic_nvrtc_attention, p, &program, saved, saved_bytes, out, err);
-    pf_program_clear(&program);
-    return st;
+    return pf_program_prepare(device, &pf_tactic_nvrtc_attention, p, generate, tuning, saved, saved_bytes, out, err);
 }
 
 const pf_tactic pf_tactic_nvrtc_attention = {
-    .name = "nvrtc_attention", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
-    .declines = declines, .tunings = tunings, .prepare = prepare,
+    .name = "nvrtc_attention", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
+    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };

@@ -36,24 +36,28 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
-    pf_program       program = {0};
     pf_column_tuning t = {0};
-    pf_status        st = PF_OK;
 
-    *out = NULL;
     if (sscanf(tuning, "v=%d x=%d y=%d", &t.vector, &t.across, &t.down) != 3 || t.vector < 1 || t.vector > 16 || t.across < 1 || t.down < 1 ||
         t.across > 1024 || t.down > 1024 || t.across * t.down > 1024 || t.vector * t.across * t.down > 12 * 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_column has no tuning '%s'", tuning);
-    st = pf_codegen_column(p, &t, &program, err);
-    if (!st) st = pf_program_prepare(device, &pf_tactic_nvrtc_column, p, &program, saved, saved_bytes, out, err);
-    pf_program_clear(&program);
-    return st;
+    return pf_codegen_column(p, &t, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_column, p, generate, tuning, saved, saved_bytes, out, err);
 }
 
 const pf_tactic pf_tactic_nvrtc_column = {
-    .name = "nvrtc_column", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare,
+    .name = "nvrtc_column", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };

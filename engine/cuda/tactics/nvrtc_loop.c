@@ -10,6 +10,27 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     return pf_codegen_loop_declines(p);
 }
 
+/* Images may change layout on the way through: in linear out channels-last, and so on. */
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    static const struct { pf_layout in, out; } pairs[] = {
+        { PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR }, { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST }, { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST },
+        { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR }, { PF_LAYOUT_LINEAR, PF_LAYOUT_C8 },
+    };
+    const pf_graph *graph = p->graph;
+
+    (void)device;
+    if (index >= sizeof pairs / sizeof *pairs) return false;
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        bool image = pf_graph_value(graph, graph->inputs[i])->shape.rank == 4 && !p->in_constant[i];
+
+        in[i] = image ? pairs[index].in : PF_LAYOUT_LINEAR;
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        out[i] = pf_graph_value(graph, graph->outputs[i])->shape.rank == 4 ? pairs[index].out : PF_LAYOUT_LINEAR;
+    return true;
+}
+
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     static const int threads[] = { 256, 128, 512 };
@@ -26,24 +47,28 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
-    pf_program program = {0};
     int        vector = 0, threads = 0;
-    pf_status  st = PF_OK;
 
-    *out = NULL;
     if (sscanf(tuning, "v=%d t=%d", &vector, &threads) != 2 || vector < 1 || vector > 16 || threads < 32 || threads > 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_loop has no tuning '%s'", tuning);
     while (vector > pf_codegen_loop_widest(p)) vector /= 2;     /* at another shape the innermost extent may divide less */
-    st = pf_codegen_loop(p, vector, threads, &program, err);
-    if (!st) st = pf_program_prepare(device, &pf_tactic_nvrtc_loop, p, &program, saved, saved_bytes, out, err);
-    pf_program_clear(&program);
-    return st;
+    return pf_codegen_loop(p, vector, threads, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_loop, p, generate, tuning, saved, saved_bytes, out, err);
 }
 
 const pf_tactic pf_tactic_nvrtc_loop = {
-    .name = "nvrtc_loop", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .tunings = tunings, .prepare = prepare,
+    .name = "nvrtc_loop", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };

@@ -23,27 +23,31 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
-    pf_program    program = {0};
     pf_row_tuning chosen = {0};
     pf_row_tuning fits[1];
-    pf_status     st = PF_OK;
 
-    *out = NULL;
     if (sscanf(tuning, "v=%d t=%d", &chosen.vector, &chosen.threads) != 2 || chosen.vector < 1 || chosen.vector > 16 || chosen.threads < 32 ||
         chosen.threads > 1024 || (chosen.threads & (chosen.threads - 1)))
         return PF_FAIL(err, PF_INVALID, "nvrtc_row has no tuning '%s'", tuning);
     pf_codegen_row_tunings(p, fits, 1);                     /* its first is the widest vector that this shape allows */
     if (chosen.vector > fits[0].vector) chosen.vector = fits[0].vector;
-    st = pf_codegen_row(p, &chosen, &program, err);
-    if (!st) st = pf_program_prepare(device, &pf_tactic_nvrtc_row, p, &program, saved, saved_bytes, out, err);
-    pf_program_clear(&program);
-    return st;
+    return pf_codegen_row(p, &chosen, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_row, p, generate, tuning, saved, saved_bytes, out, err);
 }
 
 const pf_tactic pf_tactic_nvrtc_row = {
-    .name = "nvrtc_row", .rev = 1, .flags = PF_TACTIC_COMPILES, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .tunings = tunings, .prepare = prepare,
+    .name = "nvrtc_row", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };
