@@ -34,7 +34,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
     (void)device;
-    if (p->graph->node_count != 1 || index > 1 || (index == 1 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
+    if (p->graph->node_count != 1 || p->graph->input_count != 1 || index > 1 || (index == 1 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
         return false;
     in[0] = out[0] = index == 0 ? PF_LAYOUT_LINEAR : PF_LAYOUT_CHANNELS_LAST;
     return true;
