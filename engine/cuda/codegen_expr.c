@@ -352,7 +352,28 @@ static int32_t eval_pad(cg_context *cg, const pf_node *node, const cg_point *poi
     return id;
 }
 
-/* Indices out of range read element 0 of the axis: the reference refuses them, a kernel must only stay inside. */
+/* The index that an integer value picks along an axis of `size`, counting from the end when negative. Out of range it reads element 0: the reference
+   refuses such indices, a kernel must only stay inside. */
+static cg_index picked_by(cg_context *cg, int32_t which, int64_t size)
+{
+    cg_index picked = { .opaque = ++cg->next_id };
+
+    pf_buf_printf(cg->body, "  idx o%d[V]; LANES { long long k = v%d[l]; k += k < 0 ? %lld : 0; o%d[l] = k < 0 || k >= %lld ? 0 : (idx)k; }\n",
+                  picked.opaque, which, (long long)size, picked.opaque, (long long)size);
+    return picked;
+}
+
+static int32_t eval_gather_elements(cg_context *cg, const pf_node *node, const cg_point *point)
+{
+    int64_t  axis = ((const pf_axis_attrs *)node->attrs)->axis;
+    int32_t  which = cg_eval(cg, node->in[1], point);
+    cg_point at = *point;
+
+    if (which < 0) return -1;
+    at.at[axis] = picked_by(cg, which, input_value(cg, node, 0)->shape.dim[axis]);
+    return cg_eval(cg, node->in[0], &at);
+}
+
 static int32_t eval_gather(cg_context *cg, const pf_node *node, const cg_point *point)
 {
     int64_t         axis = ((const pf_axis_attrs *)node->attrs)->axis;
@@ -365,9 +386,7 @@ static int32_t eval_gather(cg_context *cg, const pf_node *node, const cg_point *
     for (int d = 0; d < index->rank; d++) index_at.at[d] = point->at[axis + d];
     which = cg_eval(cg, node->in[1], &index_at);
     if (which < 0) return -1;
-    picked.opaque = ++cg->next_id;
-    pf_buf_printf(cg->body, "  idx o%d[V]; LANES { long long k = v%d[l]; k += k < 0 ? %lld : 0; o%d[l] = k < 0 || k >= %lld ? 0 : (idx)k; }\n",
-                  picked.opaque, which, (long long)data->dim[axis], picked.opaque, (long long)data->dim[axis]);
+    picked = picked_by(cg, which, data->dim[axis]);
     at.rank = data->rank;
     for (int d = 0; d < data->rank; d++) at.at[d] = d < axis ? point->at[d] : d == axis ? picked : point->at[d - 1 + index->rank];
     return cg_eval(cg, node->in[0], &at);
@@ -419,6 +438,7 @@ static evaluator *const evaluators[PF_OP_COUNT] = {
     [PF_OP_IDENTITY] = eval_same, [PF_OP_CAST] = eval_cast, [PF_OP_TRANSPOSE] = eval_transpose, [PF_OP_EXPAND] = eval_expand,
     [PF_OP_RESHAPE] = eval_reshape, [PF_OP_SLICE] = eval_slice, [PF_OP_TILE] = eval_tile, [PF_OP_CONCAT] = eval_concat,
     [PF_OP_PAD] = eval_pad, [PF_OP_GATHER] = eval_gather, [PF_OP_RANGE] = eval_range, [PF_OP_TRILU] = eval_trilu,
+    [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_RESIZE] = cg_eval_resize,
 };
 
 static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *point)
@@ -488,6 +508,7 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     }
     if (node->op == PF_OP_RANGE) return declines_range(graph, node);
     if (node->op == PF_OP_PAD) return declines_pad(graph, node);
+    if (node->op == PF_OP_RESIZE) return cg_resize_declines(graph, node);
     if (node->op == PF_OP_SPLIT || evaluators[node->op]) return NULL;
     return pf_op_is_pointwise(node->op) && (has(formulas[node->op].floats) || has(formulas[node->op].integers)) ? NULL : "op without a formula";
 }

@@ -115,30 +115,49 @@ static void add_operation(pf_cudnn_graph *g, cudnnBackendDescriptor_t operation)
     if (g->status == CUDNN_STATUS_SUCCESS) g->operations[g->operation_count++] = operation;
 }
 
-void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, int spatial, const int64_t *pad_begin,
-                          const int64_t *pad_end, const int64_t *stride, const int64_t *dilation)
+static cudnnBackendDescriptor_t make_window(pf_cudnn_graph *g, const pf_cudnn_window *window)
 {
-    cudnnBackendDescriptor_t conv = create(g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR), operation = NULL;
+    cudnnBackendDescriptor_t conv = create(g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
     cudnnConvolutionMode_t   mode = CUDNN_CROSS_CORRELATION;
     cudnnDataType_t          compute = CUDNN_DATA_FLOAT;
-    int64_t                  dims = spatial;
-    float                    one = 1, zero = 0;
+    int64_t                  dims = window->spatial;
 
     set(g, conv, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &dims);
     set(g, conv, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
     set(g, conv, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
-    set(g, conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, spatial, pad_begin);
-    set(g, conv, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, spatial, pad_end);
-    set(g, conv, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, spatial, dilation);
-    set(g, conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, spatial, stride);
+    set(g, conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, dims, window->pad_begin);
+    set(g, conv, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, dims, window->pad_end);
+    set(g, conv, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, dims, window->dilation);
+    set(g, conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, dims, window->stride);
     finalize(g, conv);
-    operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+    return conv;
+}
+
+void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window)
+{
+    cudnnBackendDescriptor_t conv = make_window(g, window), operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+    float                    one = 1, zero = 0;
+
     set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x);
     set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, w);
     set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, y);
     set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, conv);
     set(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_TYPE_FLOAT, 1, &one);
     set(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_TYPE_FLOAT, 1, &zero);
+    add_operation(g, operation);
+}
+
+void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window)
+{
+    cudnnBackendDescriptor_t conv = make_window(g, window), operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
+    float                    one = 1, zero = 0;
+
+    set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, x);
+    set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, w);
+    set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, y);
+    set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, conv);
+    set(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_TYPE_FLOAT, 1, &one);
+    set(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, CUDNN_TYPE_FLOAT, 1, &zero);
     add_operation(g, operation);
 }
 

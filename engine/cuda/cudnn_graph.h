@@ -32,9 +32,12 @@ pf_cudnn_tensor pf_cudnn_tensor_new(pf_cudnn_graph *g, int64_t uid, cudnnDataTyp
 pf_cudnn_tensor pf_cudnn_virtual(pf_cudnn_graph *g, cudnnDataType_t type, int rank, const int64_t *dim, const int64_t *stride);
 /* One number, read from host memory at execution. */
 pf_cudnn_tensor pf_cudnn_scalar(pf_cudnn_graph *g, int64_t uid, int rank);
-/* y = conv(x, w): spatial lists of `spatial` entries, pads begins and ends. */
-void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, int spatial, const int64_t *pad_begin,
-                          const int64_t *pad_end, const int64_t *stride, const int64_t *dilation);
+/* Spatial lists of `spatial` entries. */
+typedef struct pf_cudnn_window { int spatial; const int64_t *pad_begin, *pad_end, *stride, *dilation; } pf_cudnn_window;
+/* y = conv(x, w) */
+void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window);
+/* y = transposed conv(x, w): what cuDNN calls the gradient of a convolution's input, w being [channels of x, channels of y, ...]. */
+void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window);
 /* y = mode(x [, b]) in FP32 */
 void pf_cudnn_pointwise(pf_cudnn_graph *g, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor b, pf_cudnn_tensor y);
 void pf_cudnn_finish(pf_cudnn_graph *g);

@@ -293,4 +293,5 @@ void pf_program_release(pf_step *step)
 
     if (impl->library) cudaLibraryUnload(impl->library);
     pf_free(impl->cubin);
+    pf_free(impl);
 }

@@ -336,9 +336,7 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     return status ? PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot run a product: %s", cublasLtGetStatusString(status)) : PF_OK;
 }
 
-static void release(pf_step *step) { (void)step; }
-
 const pf_tactic pf_tactic_cublaslt_matmul = {
     .name = "cublaslt_matmul", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT,
-    .declines = declines, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
 };

@@ -1,4 +1,4 @@
-/* Convolution with its epilogue through cuDNN's graph backend.  Tunings are engine configurations: "e=<engine> <knob>=<value> ...".
+/* Convolution and transposed convolution with their epilogue through cuDNN's graph backend.  Tunings are engine configurations: "e=<engine> <knob>=<value> ...".
 
    The order of operations decides what cuDNN offers: convolution, then the residual, then the bias, then the activation, with FP32 virtual tensors
    and the bias in the type of the data, gets its precompiled kernels; bias before residual loses nine in ten of them (measured, cuDNN 9.19).
@@ -21,6 +21,20 @@ typedef struct conv_form {
     const pf_node *activation;          /* NULL: none */
     bool           residual_last;       /* added behind the activation */
 } conv_form;
+
+/* What conv and conv_transpose say alike. */
+typedef struct conv_window { const pf_ints *pads, *strides, *dilations; int64_t groups; bool transposed; const char *reason; } conv_window;
+
+static conv_window window_of(const pf_node *node)
+{
+    const pf_conv_attrs           *conv = node->attrs;
+    const pf_conv_transpose_attrs *transpose = node->attrs;
+
+    if (node->op == PF_OP_CONV)
+        return (conv_window){ &conv->pads, &conv->strides, &conv->dilations, conv->groups, false, conv->auto_pad ? "padding depends on a symbol" : NULL };
+    return (conv_window){ &transpose->pads, &transpose->strides, &transpose->dilations, transpose->groups, true,
+                          transpose->auto_pad || transpose->output_shape.count ? "padding follows from the output" : transpose->groups != 1 ? "groups" : NULL };
+}
 
 /* ---- Recognizing the region */
 
@@ -104,7 +118,7 @@ static const char *recognize(const pf_problem *p, conv_form *form)
         const char    *reason = NULL;
 
         if (!node->live) continue;
-        if (chain == PF_NONE) reason = node->op == PF_OP_CONV ? take_conv(p, node, form) : "no convolution first";
+        if (chain == PF_NONE) reason = node->op == PF_OP_CONV || node->op == PF_OP_CONV_TRANSPOSE ? take_conv(p, node, form) : "no convolution first";
         else if (node->op == PF_OP_ADD) reason = take_add(p, node, chain, form);
         else if (form->activation || form->residual_last || !takes_activation(node) || node->in[0] != chain) reason = "an epilogue that cuDNN lacks";
         else form->activation = node;
@@ -116,7 +130,7 @@ static const char *recognize(const pf_problem *p, conv_form *form)
 
 static bool x_is_padded(const pf_problem *p, const conv_form *form)
 {
-    return p->in_layout[form->x] == PF_LAYOUT_C8 && pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1] <= 8;
+    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 && pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1] <= 8;
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -130,7 +144,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     x = pf_graph_value(p->graph, p->graph->inputs[form.x]);
     if (x->shape.rank != 4) return "not a convolution over two spatial dims";
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
-    if (((const pf_conv_attrs *)form.conv->attrs)->auto_pad) return "padding depends on a symbol";
+    if (window_of(form.conv).reason) return window_of(form.conv).reason;
     if (p->in_layout[form.x] != PF_LAYOUT_CHANNELS_LAST && !x_is_padded(p, &form)) return "x is not channels-last";
     if (form.residual != NONE && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST) return "residual is not channels-last";
     return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? NULL : "output is not channels-last";
@@ -147,7 +161,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     if (form.residual != NONE) in[form.residual] = PF_LAYOUT_CHANNELS_LAST;
     if (index == 0) return true;
     in[form.x] = PF_LAYOUT_C8;          /* few channels, padded to eight: a stem */
-    return pf_graph_value(p->graph, p->graph->inputs[form.x])->shape.dim[1] < 8;
+    return form.conv->op == PF_OP_CONV && pf_graph_value(p->graph, p->graph->inputs[form.x])->shape.dim[1] < 8;
 }
 
 /* ---- The cuDNN graph */
@@ -227,14 +241,17 @@ static void apply_activation(builder *b, const pf_node *node)
 
 static void add_convolution(builder *b, const pf_problem *p, const conv_form *form)
 {
-    const pf_conv_attrs *attrs = form->conv->attrs;
-    const pf_shape      *x = &pf_graph_value(p->graph, p->graph->inputs[form->x])->shape;
-    const pf_shape      *w = &pf_graph_value(p->graph, p->graph->inputs[form->w])->shape;
-    int64_t              c = channels_in(p, form);
-    int64_t              x_dim[4] = { x->dim[0], c, x->dim[2], x->dim[3] }, w_dim[4] = { w->dim[0], c / attrs->groups, w->dim[2], w->dim[3] };
-    pf_cudnn_tensor      x_tensor = nhwc(b->g, UID_X, b->type, x_dim), w_tensor = nhwc(b->g, UID_W, b->type, w_dim), y = next(b);
+    conv_window     conv = window_of(form->conv);
+    pf_cudnn_window window = { 2, conv.pads->at, conv.pads->at + 2, conv.strides->at, conv.dilations->at };
+    const pf_shape *x = &pf_graph_value(p->graph, p->graph->inputs[form->x])->shape;
+    const pf_shape *w = &pf_graph_value(p->graph, p->graph->inputs[form->w])->shape;
+    int64_t         c = channels_in(p, form);
+    int64_t         x_dim[4] = { x->dim[0], c, x->dim[2], x->dim[3] };
+    int64_t         w_dim[4] = { w->dim[0], conv.transposed ? w->dim[1] : c / conv.groups, w->dim[2], w->dim[3] };
+    pf_cudnn_tensor x_tensor = nhwc(b->g, UID_X, b->type, x_dim), w_tensor = nhwc(b->g, UID_W, b->type, w_dim), y = next(b);
 
-    pf_cudnn_convolution(b->g, x_tensor, w_tensor, y, 2, attrs->pads.at, attrs->pads.at + 2, attrs->strides.at, attrs->dilations.at);
+    if (conv.transposed) pf_cudnn_convolution_transpose(b->g, x_tensor, w_tensor, y, &window);
+    else pf_cudnn_convolution(b->g, x_tensor, w_tensor, y, &window);
     b->last = y;
 }
 
@@ -319,12 +336,19 @@ typedef struct conv_impl {
     pf_digest                problem;
 } conv_impl;
 
+/* Innermost extent of the packed weights. */
+static int64_t weight_channels(const pf_problem *p, const conv_form *form)
+{
+    conv_window conv = window_of(form->conv);
+
+    return conv.transposed ? pf_graph_value(p->graph, p->graph->inputs[form->w])->shape.dim[1] : channels_in(p, form) / conv.groups;
+}
+
 static size_t weight_bytes(const pf_problem *p, const conv_form *form)
 {
     const pf_value *w = pf_graph_value(p->graph, p->graph->inputs[form->w]);
-    int64_t         groups = ((const pf_conv_attrs *)form->conv->attrs)->groups;
 
-    return pf_dtype_bytes(w->dtype, (uint64_t)(w->shape.dim[0] * (channels_in(p, form) / groups) * w->shape.dim[2] * w->shape.dim[3]));
+    return pf_dtype_bytes(w->dtype, (uint64_t)(w->shape.dim[0] * weight_channels(p, form) * w->shape.dim[2] * w->shape.dim[3]));
 }
 
 /* Saved form: hash of the problem, JSON of the plan. Of another problem (other bindings of the same symbols) only the configuration holds. */
@@ -419,13 +443,11 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
 {
     const conv_impl *impl = step->impl;
     conv_form        form;
-    int64_t          groups = 1;
 
     (void)err;
     recognize(p, &form);
-    groups = ((const pf_conv_attrs *)form.conv->attrs)->groups;
     memset(packed, 0, step->packed_bytes);
-    pack_weights(&constants[form.w], channels_in(p, &form) / groups, packed);
+    pack_weights(&constants[form.w], weight_channels(p, &form), packed);
     if (form.bias != NONE) memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
@@ -465,6 +487,7 @@ static void release(pf_step *step)
     conv_impl *impl = step->impl;
 
     if (impl->plan) cudnnBackendDestroyDescriptor(impl->plan);
+    pf_free(impl);
 }
 
 const pf_tactic pf_tactic_cudnn_conv = {

@@ -75,6 +75,13 @@ static const sample samples[] = {
     { "embedding and mask", pf_codegen_loop_declines, loop_first,
       "problem in=linear*,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1000,64]\n%1 = input i64 [2,16]\n%2 = gather(%0, %1)\n%3 = relu(%2)\noutput %3\n" },
+    { "bilinear resize, channels last", pf_codegen_loop_declines, loop_first,
+      "problem in=nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,16,10,10]\n"
+      "%1 = resize(%0) mode=linear coordinates=half_pixel sizes=[1,16,25,40] cubic_a=-0.75\n%2 = relu(%1)\noutput %2\n" },
+    { "elements gathered along an axis", pf_codegen_loop_declines, loop_first,
+      "problem in=linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input i64 [1,512]\n%1 = input i64 [1,16]\n%2 = gather_elements(%0, %1) axis=1\noutput %2\n" },
     { "softmax with scale and mask", pf_codegen_row_declines, row_first,
       "problem in=linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,12,128,128]\n%1 = input f16 [2,1,1,128]\n%2 = add(%0, %1)\n%3 = softmax(%2) axis=3\noutput %3\n" },
