@@ -17,9 +17,12 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     static const char *const   names[INPUTS] = { "", "scale", "bias", "mean", "variance" };
     const pf_batch_norm_attrs *attrs = infer->node->attrs;
     const pf_value            *x = pf_infer_in(infer, X);
-    pf_status                  st = pf_infer_rank(infer, X, 1, PF_MAX_RANK, err);
-    pf_dim                     channels = st ? 0 : x->shape.rank > 1 ? x->shape.dim[1] : 1;
+    pf_status                  st = pf_infer_present(infer, INPUTS, err);
+    pf_dim                     channels = 0;
 
+    if (!st)
+        st = pf_infer_rank(infer, X, 1, PF_MAX_RANK, err);
+    channels = st ? 0 : x->shape.rank > 1 ? x->shape.dim[1] : 1;
     for (uint32_t i = SCALE; i < INPUTS && !st; i++)
         st = pf_infer_vector(infer, i, channels, names[i], err);
     if (!st && infer->node->out_count > 1 && (!attrs->training || infer->node->out_count != 3))

@@ -9,6 +9,23 @@ const pf_value *pf_infer_in(const pf_infer *infer, uint32_t slot)
     return pf_graph_value(infer->graph, infer->node->in[slot]);
 }
 
+pf_status pf_infer_present(const pf_infer *infer, uint32_t count, pf_err *err)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!pf_infer_in(infer, i))
+            return PF_FAIL(err, PF_INVALID, "input %u is left out, but the op needs it", i);
+    return PF_OK;
+}
+
+pf_status pf_infer_numeric_dtype(int32_t dtype, pf_err *err)
+{
+    pf_dtype_kind kind = dtype > PF_DTYPE_NONE && dtype < PF_DTYPE_COUNT ? pf_dtype_kind_of((pf_dtype)dtype) : PF_KIND_NONE;
+
+    if (kind == PF_KIND_NONE || kind == PF_KIND_COMPLEX || kind == PF_KIND_STRING)
+        return PF_FAIL(err, PF_INVALID, "the type of the result is not that of numbers");
+    return PF_OK;
+}
+
 pf_status pf_infer_rank(const pf_infer *infer, uint32_t slot, int32_t least, int32_t most, pf_err *err)
 {
     const pf_value *v = pf_infer_in(infer, slot);

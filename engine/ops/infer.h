@@ -9,6 +9,10 @@
 /* The value at an input slot; NULL when it was left out. */
 const pf_value *pf_infer_in(const pf_infer *infer, uint32_t slot);
 
+/* The first `count` inputs must be there. */
+pf_status pf_infer_present(const pf_infer *infer, uint32_t count, pf_err *err);
+/* An element type from an attribute: one that exists, and a number or bool. */
+pf_status pf_infer_numeric_dtype(int32_t dtype, pf_err *err);
 /* The input must be there with a known rank between least and most. UNSUPPORTED when the rank is unknown. */
 pf_status pf_infer_rank(const pf_infer *infer, uint32_t slot, int32_t least, int32_t most, pf_err *err);
 pf_status pf_infer_axis(int64_t axis, int32_t rank, pf_err *err);           /* 0 <= axis < rank */

@@ -57,8 +57,10 @@ static pf_status infer_product(pf_infer *infer, pf_dtype dtype, pf_err *err)
 
 static pf_status infer_matmul(pf_infer *infer, pf_err *err)
 {
-    pf_status st = pf_infer_same_dtype(infer, 0, 1, err);
+    pf_status st = pf_infer_present(infer, 2, err);
 
+    if (!st)
+        st = pf_infer_same_dtype(infer, 0, 1, err);
     return st ? st : infer_product(infer, pf_infer_in(infer, 0)->dtype, err);
 }
 

@@ -10,9 +10,11 @@ static pf_status infer(pf_infer *infer, pf_err *err)
 {
     const pf_one_hot_attrs *attrs = infer->node->attrs;
     const pf_value         *x = pf_infer_in(infer, 0), *values = pf_infer_in(infer, 1);
-    pf_status               st = pf_infer_rank(infer, 0, 0, PF_MAX_RANK - 1, err);
+    pf_status               st = pf_infer_present(infer, 2, err);
     pf_shape                out = { 0 };
 
+    if (!st)
+        st = pf_infer_rank(infer, 0, 0, PF_MAX_RANK - 1, err);
     if (!st)
         st = pf_infer_axis(attrs->axis, x->shape.rank + 1, err);
     if (!st)

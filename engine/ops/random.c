@@ -30,6 +30,8 @@ static pf_status infer_shape(pf_infer *infer, int32_t dtype, const pf_dim_list *
     pf_shape  out = { 0 };
     pf_status st = pf_infer_shape_from_list(list, &out, err);
 
+    if (!st)
+        st = pf_infer_numeric_dtype(dtype, err);
     if (st)
         return st;
     pf_infer_set(infer, 0, (pf_dtype)dtype, &out);
@@ -57,6 +59,8 @@ static pf_status infer_bernoulli(pf_infer *infer, pf_err *err)
 
     if (!st)
         st = pf_infer_float(infer, 0, err);
+    if (!st)
+        st = pf_infer_numeric_dtype(a->dtype, err);
     if (st)
         return st;
     pf_infer_set(infer, 0, (pf_dtype)a->dtype, &pf_infer_in(infer, 0)->shape);

@@ -98,6 +98,9 @@ static pf_status infer(pf_infer *infer, pf_err *err)
         return infer_inputs(infer, err);
     if (infer->node->in_count || attrs->bounds.count != BOUNDS || attrs->bounds.at[DELTA] == 0)
         return PF_FAIL(err, PF_INVALID, "range takes three inputs or three bounds, and a step that is not 0");
+    st = pf_infer_numeric_dtype(attrs->dtype, err);
+    if (st)
+        return st;
     out.dim[0] = count_of(infer->graph->dims, attrs->bounds.at);
     pf_infer_set(infer, 0, (pf_dtype)attrs->dtype, &out);
     st = pf_infer_check_out(infer, err);

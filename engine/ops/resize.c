@@ -36,11 +36,13 @@ static pf_dim scale_symbol(pf_dims *dims, pf_dim dim, double scale)
     return PF_DIM_INVALID;
 }
 
+static pf_dim size_of(double size) { return size >= 0 && size < 0x1p40 ? (pf_dim)size : PF_DIM_INVALID; }
+
 static pf_dim scaled(pf_dims *dims, pf_dim dim, double scale)
 {
     if (pf_dim_is_symbolic(dim))
         return scale_symbol(dims, dim, scale);
-    return (pf_dim)floorf((float)dim * (float)scale);     /* in floats, as the scales are */
+    return size_of(floorf((float)dim * (float)scale));    /* in floats, as the scales are */
 }
 
 /* The one scale that keep_aspect allows. */
@@ -104,11 +106,11 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     common = attrs->keep_aspect != PF_ASPECT_STRETCH ? common_scale(attrs, x->shape.dim) : 0;
     for (int32_t d = 0; d < out.rank; d++) {
         if (keeps(attrs, d))
-            out.dim[d] = (pf_dim)floor(common * (double)x->shape.dim[d] + 0.5);
+            out.dim[d] = size_of(floor(common * (double)x->shape.dim[d] + 0.5));
         else
             out.dim[d] = attrs->sizes.count ? attrs->sizes.at[d] : scaled(infer->graph->dims, x->shape.dim[d], attrs->scales.at[d]);
         if (out.dim[d] == PF_DIM_INVALID)
-            return PF_FAIL(err, PF_UNSUPPORTED, "dim %d times %g cannot be expressed: give the input a fixed size", d, attrs->scales.at[d]);
+            return PF_FAIL(err, PF_UNSUPPORTED, "dim %d cannot be scaled: give the input a fixed size", d);
     }
     pf_infer_set(infer, 0, x->dtype, &out);
     return pf_infer_check_out(infer, err);

@@ -38,8 +38,10 @@ static pf_status infer_elements(pf_infer *infer, pf_err *err)
 
 static pf_status infer_nd(pf_infer *infer, pf_err *err)
 {
-    pf_status st = pf_infer_rank(infer, 0, 1, PF_MAX_RANK, err);
+    pf_status st = pf_infer_present(infer, 3, err);
 
+    if (!st)
+        st = pf_infer_rank(infer, 0, 1, PF_MAX_RANK, err);
     if (!st)
         st = pf_infer_rank(infer, 1, 1, PF_MAX_RANK, err);
     if (!st)
@@ -65,6 +67,8 @@ static pf_status infer_tensor(pf_infer *infer, pf_err *err)
         st = pf_infer_rank(infer, 1, pf_infer_in(infer, 0)->shape.rank, pf_infer_in(infer, 0)->shape.rank, err);
     if (!st)
         st = pf_infer_same_dtype(infer, 0, 1, err);
+    if (!st)
+        st = pf_infer_integer(infer, 2, err);
     if (st)
         return st;
     pf_infer_like(infer, 0);
@@ -201,8 +205,11 @@ static pf_status reference_tensor(pf_reference_call *call, pf_err *err)
     for (int64_t l = 0; l < y->dim[0] * lines && !st; l++) {
         int64_t start = starts ? pf_dtype_get_i64(starts->dtype, starts->data, (uint64_t)(l / lines)) : 0;
 
+        if (start < 0 || start > size)
+            return PF_FAIL(err, PF_INVALID, "position %lld in a cache of %lld", (long long)start, (long long)size);
+
         for (int64_t i = 0; i < length && !st; i++) {
-            int64_t to = attrs->mode == PF_TENSOR_SCATTER_CIRCULAR && start >= 0 ? (start + i) % size : start + i;
+            int64_t to = attrs->mode == PF_TENSOR_SCATTER_CIRCULAR && size > 0 ? (start + i) % size : start + i;
 
             if (to < 0 || to >= size)
                 return PF_FAIL(err, PF_INVALID, "position %lld is outside of a cache of %lld", (long long)to, (long long)size);

@@ -58,6 +58,13 @@ static pf_shape item_shape(pf_infer *infer, const pf_shape *s)
     return out;
 }
 
+static pf_status need_dtype(int32_t dtype, pf_err *err)
+{
+    if (dtype <= PF_DTYPE_NONE || dtype >= PF_DTYPE_COUNT)
+        return PF_FAIL(err, PF_INVALID, "something empty needs a type");
+    return PF_OK;
+}
+
 static pf_status infer_construct(pf_infer *infer, pf_err *err)
 {
     const pf_sequence_construct_attrs *a = infer->node->attrs;
@@ -72,7 +79,7 @@ static pf_status infer_construct(pf_infer *infer, pf_err *err)
         shape = common_shape(infer, &shape, &pf_infer_in(infer, i)->shape);
     }
     set_kind(infer, PF_VALUE_SEQUENCE, first ? first->dtype : (pf_dtype)a->dtype, &shape);
-    return st;
+    return st || first ? st : need_dtype(a->dtype, err);
 }
 
 static pf_status infer_at(pf_infer *infer, pf_err *err)
@@ -176,9 +183,8 @@ static pf_status infer_optional(pf_infer *infer, pf_err *err)
     const pf_optional_attrs *a = infer->node->attrs;
     const pf_value          *x = pf_infer_in(infer, 0);
 
-    (void)err;
     set_kind(infer, PF_VALUE_OPTIONAL, x ? x->dtype : (pf_dtype)a->dtype, x ? &x->shape : &unknown_shape);
-    return PF_OK;
+    return x ? PF_OK : need_dtype(a->dtype, err);
 }
 
 /* An optional does not say whether it holds a tensor or a sequence: who made it does. */

@@ -54,7 +54,10 @@ static pf_status infer_values(pf_infer *infer, pf_err *err)
     const pf_dim_values_attrs *attrs = infer->node->attrs;
     pf_content                 content = { .count = attrs->values.count };
     pf_shape                   out = { .rank = attrs->rank != 0, .dim = { attrs->values.count } };
+    pf_status                  st = pf_infer_numeric_dtype(attrs->dtype, err);
 
+    if (st)
+        return st;
     if (attrs->rank < 0 || attrs->rank > 1 || (attrs->rank == 0 && attrs->values.count != 1))
         return PF_FAIL(err, PF_INVALID, "dim_values of rank %lld with %d values", (long long)attrs->rank, attrs->values.count);
     for (int32_t i = 0; i < content.count; i++)

@@ -116,7 +116,7 @@ static const char *next_part(const char **text, const char *delimiter, bool last
 
     if (!begin)
         return NULL;
-    if (!delimiter) {
+    if (!delimiter || !*delimiter) {
         begin += strspn(begin, " \t\n\r\v\f");
         *bytes = last ? strlen(begin) : strcspn(begin, " \t\n\r\v\f");
         while (last && *bytes && isspace((unsigned char)begin[*bytes - 1]))

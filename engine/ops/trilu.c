@@ -22,6 +22,8 @@ static pf_status infer_eye(pf_infer *infer, pf_err *err)
     const pf_eye_like_attrs *attrs = infer->node->attrs;
     pf_status                st = pf_infer_rank(infer, 0, 2, 2, err);
 
+    if (!st)
+        st = pf_infer_numeric_dtype(attrs->dtype, err);
     if (st)
         return st;
     pf_infer_set(infer, 0, (pf_dtype)attrs->dtype, &pf_infer_in(infer, 0)->shape);

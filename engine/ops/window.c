@@ -21,6 +21,8 @@ static pf_status infer_window(pf_infer *infer, pf_err *err)
     pf_shape               out = { .rank = 1 };
     pf_status              st = pf_infer_count("size", a->size.count, 1, err);
 
+    if (!st)
+        st = pf_infer_numeric_dtype(a->dtype, err);
     if (st)
         return st;
     out.dim[0] = a->size.at[0];
@@ -56,7 +58,7 @@ static pf_status infer_mel(pf_infer *infer, pf_err *err)
         return PF_FAIL(err, PF_INVALID, "%lld bins of a transform of %lld at %lld Hz", (long long)a->bins, (long long)a->dft_length,
                        (long long)a->sample_rate);
     pf_infer_set(infer, 0, (pf_dtype)a->dtype, &out);
-    return PF_OK;
+    return pf_infer_numeric_dtype(a->dtype, err);
 }
 
 /* Which line of the spectrum the i-th corner of the triangles lies at. */
