@@ -56,11 +56,10 @@ static bool reads_twice(const pf_onednn_args *args, int32_t input)
     return false;
 }
 
-pf_status pf_onednn_weighted_finish(pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step *step, pf_err *err)
+static pf_status finish(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc, pf_step *step, pf_err *err)
 {
     const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
     pf_onednn_args            args = { .count = 0 };
-    pf_status                 st = PF_OK;
 
     if (weights)
         w->weights_to = *weights;
@@ -68,8 +67,28 @@ pf_status pf_onednn_weighted_finish(pf_onednn_weighted *w, dnnl_primitive_desc_t
     step->workspace_bytes = pf_onednn_scratch_bytes(desc);
     step->packed_bytes = w->packed_bytes;
     step->in_place = reads_twice(&args, w->epilogue.sum_input) ? -1 : w->epilogue.sum_input;
-    st = pf_onednn_op_new(w->device, desc, &args, &w->op, err);
+    return pf_onednn_op_new(w->device, desc, &args, &w->op, err);
+}
+
+pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step **out, pf_err *err)
+{
+    pf_step           *step = pf_step_new(tactic, sizeof *w);
+    pf_onednn_epilogue own = w->epilogue;
+    pf_status          st = PF_OK;
+
+    *out = NULL;
+    if (!step) {
+        pf_onednn_epilogue_clear(&own);
+        dnnl_primitive_desc_destroy(desc);
+        return PF_FAIL_MEMORY(err, sizeof *w);
+    }
+    memcpy(step->impl, w, sizeof *w);
+    st = finish(step->impl, desc, step, err);
     dnnl_primitive_desc_destroy(desc);
+    if (st)
+        pf_step_free(step);
+    else
+        *out = step;
     return st;
 }
 

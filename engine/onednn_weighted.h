@@ -7,7 +7,7 @@
 
 typedef struct pf_onednn_weighted {
     const pf_device   *device;          /* borrowed: outlives its steps */
-    /* Filled by the tactic before pf_onednn_weighted_finish. */
+    /* Filled by the tactic before pf_onednn_weighted_step. */
     pf_value_id        weights, bias;   /* constants of the problem; PF_NONE: the weights are an activation, there is no bias */
     uint32_t           weights_slot;    /* input index of weights that are an activation */
     dnnl_memory_desc_t weights_from;    /* of the constant as the problem holds it, in the primitive's dims */
@@ -16,7 +16,7 @@ typedef struct pf_onednn_weighted {
     uint32_t           source_slot;
     pf_onednn_epilogue epilogue;        /* made with packed_bytes below */
     size_t             packed_bytes;
-    /* The rest is filled by finish. */
+    /* The rest is filled by pf_onednn_weighted_step. */
     pf_onednn_op      *op;
     dnnl_memory_desc_t weights_to;
     size_t             weights_at, bias_at;
@@ -24,8 +24,8 @@ typedef struct pf_onednn_weighted {
 
 /* What a plan saved: how the weights are packed. NULL saved: no form is given. */
 pf_status pf_onednn_weighted_read(const void *saved, size_t saved_bytes, dnnl_memory_desc_t *weights_to, pf_err *err);
-/* Takes the chosen primitive description (destroyed here, on failure too) and makes the step's impl complete. */
-pf_status pf_onednn_weighted_finish(pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step *step, pf_err *err);
+/* Makes the step of an operation and the primitive description chosen for it, both taken, on failure too. */
+pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step **out, pf_err *err);
 
 /* Members of pf_tactic, for steps whose impl is a pf_onednn_weighted. */
 pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err);

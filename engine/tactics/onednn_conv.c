@@ -222,8 +222,6 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    pf_step              *step = NULL;
-    pf_onednn_weighted   *w = NULL;
     conv_op               conv = { .w = { .epilogue = { .sum_input = -1 } } };
     pf_onednn_tuning      choice;
     dnnl_memory_desc_t    packed;
@@ -237,23 +235,9 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         st = describe(device, p, saved ? &packed : NULL, choice.sum, choice.fixed, &conv, err);
     if (!st)
         st = pf_onednn_choose(device, &conv.desc, conv.w.epilogue.attr, choice.impl, saved != NULL, &desc, err);
-    if (st) {
-        pf_onednn_epilogue_clear(&conv.w.epilogue);
-        return st;
-    }
-    step = pf_step_new(&pf_tactic_onednn_conv, sizeof *w);
-    if (!step) {
-        pf_onednn_epilogue_clear(&conv.w.epilogue);
-        dnnl_primitive_desc_destroy(desc);
-        return PF_FAIL_MEMORY(err, sizeof *w);
-    }
-    w = step->impl;
-    *w = conv.w;
-    st = pf_onednn_weighted_finish(w, desc, step, err);
-    if (st)
-        pf_step_free(step);
-    else
-        *out = step;
+    if (!st)
+        return pf_onednn_weighted_step(&pf_tactic_onednn_conv, &conv.w, desc, out, err);
+    pf_onednn_epilogue_clear(&conv.w.epilogue);
     return st;
 }
 
