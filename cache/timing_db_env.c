@@ -1,12 +1,14 @@
 #include "cache/timing_db_env.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -18,7 +20,7 @@
    1. A new table needs nothing: older versions do not open it.
    2. Any other change raises FORMAT.  Records can be measured again, so another format is refused, not converted:
       the user moves it away, or exports with the older planfarm and imports with the newer one. */
-enum { FORMAT = 1, READERS = 1024, FULL_BYTES = 1 << 20, MAP_STEP = 8, MAP_LEAST_BYTES = 64 << 20 };
+enum { FORMAT = 1, READERS = 1024, FULL_BYTES = 1 << 20, MAP_STEP = 8, MAP_LEAST_BYTES = 64 << 20, LOCK_BYTES = (READERS + 16) * 64 };
 
 static const char *const table_names[PF_TABLE_COUNT] = {
     [PF_TABLE_META] = "meta",         [PF_TABLE_RECORDS] = "records",   [PF_TABLE_CLASSES] = "classes",
@@ -160,10 +162,34 @@ static int try_map(pf_timing_env *env, uint64_t map_bytes)
     return code;
 }
 
+/* LMDB writes its lock file through a shared map: without a block behind it, a full disk would kill the process with SIGBUS.
+   So its blocks are taken first; the size stays, since LMDB reads the number of reader slots from it. */
+static int reserve_lock_file(const pf_timing_env *env)
+{
+    char path[PATH_MAX];
+    int  fd = -1, code = 0;
+
+    if (env->read_only)
+        return 0;
+    if (snprintf(path, sizeof path, "%s/lock.mdb", env->folder) >= (int)sizeof path)
+        return ENAMETOOLONG;
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0664);
+    if (fd < 0)
+        return errno;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES))
+        code = errno == ENOSPC || errno == EDQUOT ? errno : 0;      /* a file system that cannot reserve is taken as it is */
+    close(fd);
+    return code;
+}
+
 /* A process whose address space is limited gets a smaller map: room enough for most caches. */
 static int map_file(pf_timing_env *env, uint64_t map_bytes)
 {
-    int code = try_map(env, map_bytes);
+    int code = reserve_lock_file(env);
+
+    if (code)
+        return code;
+    code = try_map(env, map_bytes);
 
     while ((code == ENOMEM || code == EINVAL) && map_bytes / MAP_STEP >= MAP_LEAST_BYTES) {
         map_bytes /= MAP_STEP;

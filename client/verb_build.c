@@ -70,6 +70,19 @@ static bool on_progress(void *user, const pf_progress *progress)
     return !pf_cancel_asked();
 }
 
+/* A build must not fail because its timings cannot be kept: on a full disk it goes on without. */
+static pf_status open_store(build *b, pf_err *err)
+{
+    pf_err    why = {0};
+    pf_status status = pf_cache_folder_open(b->call, false, &b->db, &why);
+
+    if (status == PF_NO_SPACE) {
+        pf_warn(b->call, "timings of this build are not stored: %s", why.msg);
+        return PF_OK;
+    }
+    return status ? PF_FAIL(err, status, "%s", why.msg) : pf_timing_db_store(b->db, &b->store, err);
+}
+
 static pf_status open_all(build *b, pf_err *err)
 {
     const char *share = pf_config_get(b->config, "share");
@@ -79,9 +92,7 @@ static pf_status open_all(build *b, pf_err *err)
         status = pf_config_check(b->config, b->device, err);
     if (!status)
         status = pf_network_import(b->model_path, &b->network, err);
-    if (!status)
-        status = pf_cache_folder_open(b->call, false, &b->db, err);
-    return status ? status : pf_timing_db_store(b->db, &b->store, err);
+    return status ? status : open_store(b, err);
 }
 
 static pf_status build_plan(build *b, pf_err *err)

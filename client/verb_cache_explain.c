@@ -269,6 +269,7 @@ static pf_status step_text(const pf_plan *plan, uint32_t i, char **out, pf_err *
 static pf_status explain_plan(explanation *e, const char *path, pf_err *err)
 {
     const char *wanted = pf_args_text(e->call->args, "layer");
+    bool        any = false;
     pf_plan    *plan = NULL;
     pf_status   status = pf_plan_load(path, &plan, err);
 
@@ -277,11 +278,14 @@ static pf_status explain_plan(explanation *e, const char *path, pf_err *err)
 
         if (wanted && !strstr(plan->steps[i].name, wanted))
             continue;
+        any = true;
         status = step_text(plan, i, &text, err);
         if (!status)
             status = explain_text(e, pf_plan_class_text(plan), text, plan->steps[i].name, err);
         pf_free(text);
     }
+    if (!status && !any)
+        status = PF_FAIL(err, PF_NOT_FOUND, "no layer of %s has \"%.80s\" in its name; planfarm inspect --layers lists them", path, wanted ? wanted : "");
     pf_plan_free(plan);
     return status;
 }
