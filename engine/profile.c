@@ -173,6 +173,17 @@ static pf_status substitute(pf_graph *graph, const int64_t *low, const int64_t *
     return st;
 }
 
+/* Symbols of one value go from attributes too: a reshape to [batch,seq,64] must agree with what is computed from inputs whose dims are numbers. */
+static pf_status fix_symbols(pf_graph *graph, const pf_profile *profile, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t s = 0; s < profile->count && !st; s++)
+        if (profile->least[s] != PF_UNBOUND && profile->least[s] == profile->most[s])
+            st = pf_graph_substitute(graph, s, profile->least[s], err);
+    return st;
+}
+
 static pf_status narrow(pf_graph *graph, pf_profile *profile, pf_err *err)
 {
     int64_t  *low = pf_calloc(2 * (profile->count + 1), sizeof *low), *high = low + profile->count + 1;
@@ -189,6 +200,8 @@ static pf_status narrow(pf_graph *graph, pf_profile *profile, pf_err *err)
             pf_dims_bound(graph->dims, s, low[s], high[s]);
     }
     st = substitute(graph, low, high, err);
+    if (!st)
+        st = fix_symbols(graph, profile, err);
     if (!st)
         st = pf_graph_infer(graph, err);
     pf_free(low);

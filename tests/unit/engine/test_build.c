@@ -200,6 +200,26 @@ static void shapes_that_do_not_fit_are_named(void **state)
     }
 }
 
+/* Dims that a spec fixes become numbers in attributes too: batch, and what is left of 15 when divided by seq, are the same then. */
+static void fixed_dims_reach_attributes(void **state)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, flat = PF_NONE, named = PF_NONE, left = PF_NONE, sum = PF_NONE;
+    pf_err       err = { 0 };
+    built        b = { 0 };
+
+    (void)state;
+    test_ok(pf_network_new("fixed", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[batch,seq,6]", &x, &err), &err);
+    flat = layer(net, "reshape", "flat", "shape=[-1,6]", 1, (pf_tensor_id[]){ x });
+    named = layer(net, "reshape", "named", "shape=[batch,seq,6]", 1, (pf_tensor_id[]){ flat });
+    left = layer(net, "reshape", "left", "shape=[-1,seq,6]", 1, (pf_tensor_id[]){ flat });
+    sum = layer(net, "add", "sum", "", 2, (pf_tensor_id[]){ named, left });
+    test_ok(pf_network_output(net, sum, "y", &err), &err);
+    test_ok(try_build(&b, net, "shapes=x:3x5x6\neffort=0\n", NULL, &err), &err);
+    drop(&b);
+}
+
 /* Outputs that nothing computes: an input, a constant, one value twice, and a view of another output. */
 static pf_network *odd_outputs(void)
 {
@@ -258,6 +278,7 @@ int main(void)
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(tactics_can_be_left_out),
         cmocka_unit_test(shapes_that_do_not_fit_are_named),
+        cmocka_unit_test(fixed_dims_reach_attributes),
         cmocka_unit_test(odd_outputs_are_copied),
         cmocka_unit_test(describes_itself),
     };
