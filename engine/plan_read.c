@@ -191,6 +191,8 @@ static void read_step(loading *l, pf_plan_step *step)
     step->out = read_indices(l, step->problem->graph->output_count);
     read_candidates(l, step);
     step->saved = pf_read_blob(&l->r, &step->saved_bytes);
+    if (!step->saved_bytes)
+        step->saved = NULL;
     step->packed = pf_read_u32(&l->r);
     step->workspace_bytes = pf_read_u64(&l->r);
 }

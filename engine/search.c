@@ -167,16 +167,26 @@ static pf_status open_timing(pf_search *search, pf_err *err)
     return search->timing ? PF_OK : pf_timing_new(search->device, &search->timing, err);
 }
 
-static pf_status measure(pf_search *search, pf_search_item *item, const pf_oracle *oracle, const candidates *missing, pf_timing_record *out,
-                         pf_err *err)
+/* What is being timed of one computation, in whatever layouts. */
+typedef struct computation { pf_oracle oracle; int64_t best_ns; } computation;
+
+static void note_best(computation *c, const pf_timing_record *record)
+{
+    for (uint32_t i = 0; i < record->count; i++)
+        if (record->entries[i].status == PF_TIMED && (!c->best_ns || record->entries[i].min_ns < c->best_ns))
+            c->best_ns = record->entries[i].min_ns;
+}
+
+static pf_status measure(pf_search *search, pf_search_item *item, computation *c, const candidates *missing, pf_timing_record *out, pf_err *err)
 {
     pf_timing_options options = { .effort = effort_of(search), .workspace_limit_bytes = search->rules.workspace_limit_bytes,
-                                  .go_on = pf_progress_tick, .user = search->progress };
+                                  .best_known_ns = c->best_ns, .go_on = pf_progress_tick, .user = search->progress };
     pf_status         st = open_timing(search, err);
 
     if (!st)
-        st = pf_timing_measure(search->timing, item->problem, oracle, missing->items, missing->count, &options, out, err);
-    search->candidates_timed += out->count;
+        st = pf_timing_measure(search->timing, item->problem, &c->oracle, missing->items, missing->count, &options, out, err);
+    search->candidates_timed += missing->count;
+    note_best(c, out);
     return st;
 }
 
@@ -192,7 +202,7 @@ static bool any_right(const pf_timing_record *record, const pf_choose_rules *rul
 }
 
 /* When all tactics failed, the reference is what is left, and its time must be known too. */
-static pf_status measure_last_resort(pf_search *search, pf_search_item *item, const pf_oracle *oracle, pf_timing_record *fresh, pf_err *err)
+static pf_status measure_last_resort(pf_search *search, pf_search_item *item, computation *c, pf_timing_record *fresh, pf_err *err)
 {
     candidates       last = { 0 };
     const pf_tactic *tactic = NULL;
@@ -201,7 +211,7 @@ static pf_status measure_last_resort(pf_search *search, pf_search_item *item, co
     for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
         st = add_missing(search, item, tactic, &last, err);
     if (!st && last.count)
-        st = measure(search, item, oracle, &last, fresh, err);
+        st = measure(search, item, c, &last, fresh, err);
     pf_free(last.items);
     return st;
 }
@@ -218,17 +228,17 @@ static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_
     return st ? st : search->store->merge(search->store, search->device->class_text, item->problem->text, fresh, err);
 }
 
-static pf_status time_item(pf_search *search, pf_search_item *item, const pf_oracle *oracle, const candidates *missing, pf_err *err)
+static pf_status time_item(pf_search *search, pf_search_item *item, computation *c, const candidates *missing, pf_err *err)
 {
     pf_timing_record fresh = { 0 }, both = { 0 };
-    pf_status        st = measure(search, item, oracle, missing, &fresh, err);
+    pf_status        st = measure(search, item, c, missing, &fresh, err);
 
     if (!st)
         st = pf_timing_record_merge(&both, &item->record, err);
     if (!st)
         st = pf_timing_record_merge(&both, &fresh, err);
     if (!st && !item->only_oracle && !any_right(&both, &search->rules, err, &st) && !st)
-        st = measure_last_resort(search, item, oracle, &fresh, err);
+        st = measure_last_resort(search, item, c, &fresh, err);
     if (!st)
         st = store_fresh(search, item, &fresh, missing->enumerated_all, err);
     pf_timing_record_clear(&fresh);
@@ -319,30 +329,35 @@ static pf_status compile_ahead(pf_search *search, const work *list, uint32_t cou
     return st;
 }
 
+static pf_status do_item(pf_search *search, const work *w, computation *c, pf_err *err)
+{
+    pf_search_item *item = &search->items[w->item];
+    pf_status       st = PF_OK;
+
+    search->progress->now.layer = item->layer;
+    if (!pf_progress_tick(search->progress))
+        return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+    if (!c->oracle.in || !pf_digest_equal(&c->oracle.semantics, &w->semantics)) {
+        pf_oracle_clear(&c->oracle);
+        c->best_ns = 0;
+        st = pf_oracle_make(item->problem, &c->oracle, err);
+    }
+    if (!st)
+        st = time_item(search, item, c, &w->missing, err);
+    search->progress->now.problems_done++;
+    search->progress->now.candidates_timed = search->candidates_timed;
+    return st ? pf_err_add(err, st, "layer \"%s\"", item->layer) : PF_OK;
+}
+
 static pf_status do_work(pf_search *search, work *list, uint32_t count, pf_err *err)
 {
-    pf_oracle oracle = { 0 };
-    pf_status st = compile_ahead(search, list, count, err);
+    computation c = { 0 };
+    pf_status   st = compile_ahead(search, list, count, err);
 
     qsort(list, count, sizeof *list, by_semantics);
-    for (uint32_t i = 0; i < count && !st; i++) {
-        pf_search_item *item = &search->items[list[i].item];
-
-        search->progress->now.layer = item->layer;
-        if (!pf_progress_tick(search->progress))
-            st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-        if (!st && (!oracle.in || !pf_digest_equal(&oracle.semantics, &list[i].semantics))) {
-            pf_oracle_clear(&oracle);
-            st = pf_oracle_make(item->problem, &oracle, err);
-        }
-        if (!st)
-            st = time_item(search, item, &oracle, &list[i].missing, err);
-        if (st)
-            st = pf_err_add(err, st, "layer \"%s\"", item->layer);
-        search->progress->now.problems_done++;
-        search->progress->now.candidates_timed = search->candidates_timed;
-    }
-    pf_oracle_clear(&oracle);
+    for (uint32_t i = 0; i < count && !st; i++)
+        st = do_item(search, &list[i], &c, err);
+    pf_oracle_clear(&c.oracle);
     return st;
 }
 

@@ -17,6 +17,7 @@ enum { RUNGS = 4, WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 18, RACES
 #define FIRST_RUNG_FACTOR 1.5           /* further behind the best minimum than this after the first rung: out */
 #define MEDIAN_ERROR      (1.253 * 1.4826)  /* standard error of a median over sqrt(n), from the median absolute deviation */
 #define CONFIDENCE        1.96
+#define HOPELESS_LEAST_NS (20 * PF_NS_PER_MS)
 #define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
 
 /* Samples that a candidate has after each rung, and the time it may take for them. */
@@ -45,8 +46,9 @@ typedef struct racer {
     pf_timing_entry entry;
     int64_t        *samples;            /* owned; efforts' most */
     uint32_t        count;
-    int64_t         spent_ns, median_ns, min_ns, deviation_ns;
+    int64_t         first_ns, spent_ns, median_ns, min_ns, deviation_ns;
     bool            racing;             /* prepared, right, and not dropped yet */
+    bool            hopeless;           /* given up after its first run */
 } racer;
 
 typedef struct contest {
@@ -196,10 +198,30 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
         snprintf(r->entry.reason, sizeof r->entry.reason, "needs more workspace than the limit of %llu bytes", (unsigned long long)limit);
         return;
     }
-    st = pf_bench_check(&race->bench, &r->runner, &r->entry.max_rel_error, &reason);
+    st = pf_bench_check(&race->bench, &r->runner, &r->entry.max_rel_error, &r->first_ns, &reason);
     if (st)
         fail_entry(r, st, &reason);
     r->racing = !st;
+}
+
+/* First runs load code and touch pages for the first time: only what is far off, and not by a few milliseconds, is given up. */
+static void drop_the_hopeless(contest *race)
+{
+    int64_t best_ns = race->options->best_known_ns ? race->options->best_known_ns : INT64_MAX;
+
+    for (uint32_t i = 0; i < race->count; i++)
+        if (race->racers[i].racing && race->racers[i].first_ns < best_ns)
+            best_ns = race->racers[i].first_ns;
+    for (uint32_t i = 0; i < race->count; i++) {
+        racer *r = &race->racers[i];
+
+        if (!r->racing || r->first_ns / PF_TIMING_HOPELESS <= best_ns || r->first_ns < HOPELESS_LEAST_NS)
+            continue;
+        r->samples[r->count++] = r->first_ns;
+        r->entry.status = PF_TIMING_DROPPED;
+        r->racing = false;
+        r->hopeless = true;
+    }
 }
 
 static uint32_t most_samples(int effort)
@@ -359,7 +381,7 @@ static void start_over(contest *race)
     for (uint32_t i = 0; i < race->count; i++) {
         racer *r = &race->racers[i];
 
-        if (r->entry.status == PF_TIMING_DROPPED)
+        if (r->entry.status == PF_TIMING_DROPPED && !r->hopeless)
             r->racing = true;
         if (!r->racing)
             continue;
@@ -442,8 +464,10 @@ static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, 
             st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         else
             make_ready(race, &race->racers[i], &candidates[i], cold_bytes(race, race->count));
-        any |= race->racers[i].racing;
     }
+    drop_the_hopeless(race);
+    for (uint32_t i = 0; i < race->count; i++)
+        any |= race->racers[i].racing;
     if (!st && any)
         st = run_race(race, order, scratch, err);
     for (uint32_t i = 0; i < race->count && !st; i++)

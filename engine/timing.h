@@ -4,7 +4,8 @@
    2. A sample is a batch of runs that lasts at least PF_TIMING_BATCH_NS, divided by their number; on a device that captures,
       one launch of a captured graph of them.  Inputs are random, never zeros.
    3. Candidates are sampled in turns, in a seeded order that changes each turn, so that drift of clocks hits all alike.  They race:
-      after each rung those that are clearly behind are dropped (status DROPPED, with the samples they have).
+      after each rung those that are clearly behind are dropped (status DROPPED, with the samples they have).  Whose very first run was
+      PF_TIMING_HOPELESS times slower than the best is dropped with that one sample.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together exceed the
       last-level cache twice: so weights come from memory, as in a network that is larger than the cache.
    5. A fixed canary step runs before and after each race.  When it was slower than its best by more than PF_TIMING_CANARY_SLACK, or
@@ -21,6 +22,8 @@
 #define PF_TIMING_BATCH_NS      INT64_C(200000)     /* clock and events are good to about a microsecond */
 #define PF_TIMING_CANARY_SLACK  0.25
 
+#define PF_TIMING_HOPELESS      10
+
 enum { PF_TIMING_EFFORT_MAX = 5 };
 
 typedef struct pf_timing pf_timing;
@@ -30,6 +33,7 @@ typedef struct pf_timing_candidate { const pf_tactic *tactic; pf_tuning tuning; 
 typedef struct pf_timing_options {
     int      effort;                    /* 1..PF_TIMING_EFFORT_MAX: how many samples */
     uint64_t workspace_limit_bytes;     /* 0: no limit; over it a candidate is OVER_LIMIT */
+    int64_t  best_known_ns;             /* of the same computation in other layouts; 0: unknown */
     bool   (*go_on)(void *user);        /* asked between samples; NULL: always */
     void    *user;
 } pf_timing_options;

@@ -344,13 +344,26 @@ static pf_status check_in_place(pf_bench *bench, pf_bench_runner *r, double *max
     return st ? pf_err_add(err, st, "in place") : PF_OK;
 }
 
-pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, pf_err *err)
+static pf_status run_timed(pf_bench *bench, pf_bench_runner *r, int64_t *ns, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    pf_status            st = ops->event_record(bench->device, r->start, bench->stream, err);
+
+    *ns = 0;
+    if (!st)
+        st = run(bench, r, err);
+    if (!st)
+        st = ops->event_record(bench->device, r->end, bench->stream, err);
+    return st ? st : ops->event_elapsed(bench->device, r->start, r->end, ns, err);
+}
+
+pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns, pf_err *err)
 {
     pf_status st = poison_outputs(bench, err);
 
     *max_rel_error = 0;
     if (!st)
-        st = run(bench, runner, err);
+        st = run_timed(bench, runner, first_ns, err);
     if (!st)
         st = check_outputs(bench, max_rel_error, err);
     return st ? st : check_in_place(bench, runner, max_rel_error, err);

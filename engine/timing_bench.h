@@ -41,8 +41,9 @@ void      pf_bench_close(pf_bench *bench);
 pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes, size_t cold_bytes,
                            pf_bench_runner *out, pf_err *err);
 void      pf_bench_release(pf_bench *bench, pf_bench_runner *runner);
-/* Runs once and compares with the oracle.  Errors  MISMATCH: wrong, or bytes behind an output were written. */
-pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, pf_err *err);
+/* Runs once (twice when it may work in place) and compares with the oracle.  *first_ns: how long the first run took, code loading included.
+   Errors  MISMATCH: wrong, or bytes behind an output were written. */
+pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns, pf_err *err);
 /* Finds how many runs last batch_ns, at most limit, and captures them where the device and the step allow. *ns: one run, about. */
 pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, uint32_t limit, int64_t *ns, pf_err *err);
 /* Nanoseconds of one run, measured over the runner's repeats. */
