@@ -47,24 +47,27 @@ static pf_status fetch_job(pf_farm *farm, pf_call *call, const pf_farm_trust *tr
 }
 
 /* One plan: its members stand in the result itself, as those of a build on this machine; several: in "plans". */
-static pf_status fetch_all(pf_farm *farm, pf_call *call, const Pf__StatusReply *jobs, const char *model_path, const char *given, pf_err *err)
+static pf_status fetch_all(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, const char *model_path,
+                           const char *given, pf_err *err)
 {
     pf_farm_trust trust;
     char          path[PATH_MAX];
     json_t       *list = json_array();
-    pf_status     status = pf_farm_trust_load(call, farm, &trust, err);
+    pf_status     status = pf_farm_jobs_status(jobs, count, err);
 
-    for (size_t i = 0; i < jobs->n_job && !status; i++) {
-        json_t *to = jobs->n_job == 1 ? json_incref(call->result) : json_object();
+    if (!status)
+        status = pf_farm_trust_load(call, farm, &trust, err);
+    for (size_t i = 0; i < count && !status; i++) {
+        json_t *to = count == 1 ? json_incref(call->result) : json_object();
 
-        status = plan_path(model_path, given, jobs->job[i]->class_name, jobs->n_job > 1, path, err);
+        status = plan_path(model_path, given, jobs[i]->class_name, count > 1, path, err);
         if (!status)
-            status = fetch_job(farm, call, &trust, jobs->job[i], path, to, err);
-        if (!status && jobs->n_job > 1)
+            status = fetch_job(farm, call, &trust, jobs[i], path, to, err);
+        if (!status && count > 1)
             json_array_append(list, to);
         json_decref(to);
     }
-    if (jobs->n_job > 1)
+    if (count > 1)
         json_object_set(call->result, "plans", list);
     json_decref(list);
     return status;
@@ -73,25 +76,25 @@ static pf_status fetch_all(pf_farm *farm, pf_call *call, const Pf__StatusReply *
 static pf_status wait_and_fetch(pf_farm *farm, pf_call *call, const pf_farm_submission *submission, const char *model_path,
                                 const char *given, pf_err *err)
 {
+    const Pf__SubmitReply *submitted = (const Pf__SubmitReply *)submission->answer.body;
+    const Pf__StatusReply *reply = NULL;
     pf_farm_names          names = {0};
     pf_farm_follow         how = {0};
     pf_message             jobs = {0};
-    const Pf__StatusReply *reply = NULL;
     char                   hex[PF_SUBMIT_HEX_BYTES];
     pf_status              status = PF_OK;
 
+    if (pf_farm_jobs_are_final(submitted->job, submitted->n_job))
+        return fetch_all(farm, call, submitted->job, submitted->n_job, model_path, given, err);
     pf_farm_names_of_submit(submission->submit_id, &names);
-    pf_farm_submit_hex(submission->submit_id, hex);
-    json_object_set_new(call->result, "submit_id", json_string(hex));
     status = pf_farm_follow_jobs(farm, call, &names, &how, &jobs, err);
+    pf_farm_submit_hex(submission->submit_id, hex);
     if (status == PF_CANCELLED)
         pf_say(call, "The build goes on. To watch it again: planfarm watch %s; to end it: planfarm cancel %s\n", hex, hex);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
-        status = pf_farm_jobs_status(reply->job, reply->n_job, err);
+        status = fetch_all(farm, call, reply->job, reply->n_job, model_path, given, err);
     }
-    if (!status)
-        status = fetch_all(farm, call, reply, model_path, given, err);
     pf_message_clear(&jobs);
     pf_farm_names_clear(&names);
     return status;
@@ -102,12 +105,16 @@ pf_status pf_farm_build(pf_call *call, const char *url, const char *gpu, const c
 {
     pf_farm            farm = {0};
     pf_farm_submission submission = {0};
+    char               hex[PF_SUBMIT_HEX_BYTES];
     pf_status          status = pf_farm_open(call, url, &farm, err);
 
     if (!status)
         status = pf_farm_submit(&farm, call, model_path, gpu, config, &submission, err);
-    if (!status)
+    if (!status) {
+        pf_farm_submit_hex(submission.submit_id, hex);
+        json_object_set_new(call->result, "submit_id", json_string(hex));
         status = wait_and_fetch(&farm, call, &submission, model_path, given, err);
+    }
     pf_farm_submission_clear(&submission);
     pf_farm_close(&farm);
     return status;

@@ -37,6 +37,14 @@ bool pf_farm_state_is_final(Pf__JobState state)
     return state >= PF__JOB_STATE__STATE_COMMITTED;
 }
 
+bool pf_farm_jobs_are_final(Pf__JobStatus *const *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!pf_farm_state_is_final(jobs[i]->state))
+            return false;
+    return true;
+}
+
 const char *pf_farm_state_name(Pf__JobState state)
 {
     return (unsigned)state < STATES_COUNT ? states[state] : "?";

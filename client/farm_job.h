@@ -7,6 +7,7 @@
 #include "proto/farm.pb-c.h"
 
 bool        pf_farm_state_is_final(Pf__JobState state);
+bool        pf_farm_jobs_are_final(Pf__JobStatus *const *jobs, size_t count);
 const char *pf_farm_state_name(Pf__JobState state);         /* "queued"; "?" for one that is not known here */
 bool        pf_farm_state_find(const char *name, Pf__JobState *state);
 const char *pf_farm_phase_name(Pf__Phase phase);            /* "tune"; "" for none */

@@ -72,6 +72,8 @@ void pf_farm_progress_bytes(pf_farm_progress *bar, const char *verb, const char 
 {
     char text[TEXT_BYTES], cells[CELLS + 3], done[PF_TEXT_BYTES], total[PF_TEXT_BYTES], step[64];
 
+    if (!total_bytes && !bar->on_terminal)
+        return;
     put_bar(total_bytes ? (uint32_t)(done_bytes * 1000 / total_bytes) : 0, cells);
     snprintf(step, sizeof step, "%s %.40s", verb, what);
     snprintf(text, sizeof text, "%-8s %s %s of %s  %.200s", verb, cells, pf_text_bytes(done_bytes, done),

@@ -136,7 +136,7 @@ static pf_status submit(pf_farm *farm, const Pf__Submit *body, const pf_model_bu
 
     for (int round = 0; !status; round++) {
         const Pf__SubmitReply *reply = NULL;
-        upload                 u = {.farm = farm, .bar = bar};
+        upload                 u = {.farm = farm, .bar = bar, .name = "the model"};
 
         status = pf_farm_call(farm, PF_MSG_SUBMIT, &body->base, PF_MSG_SUBMIT_REPLY, &out->answer, err);
         reply = status ? NULL : (const Pf__SubmitReply *)out->answer.body;

@@ -112,7 +112,7 @@ static pf_status check(pf_local_process *process, pf_err *err)
     if (WIFSIGNALED(process->wait_status))
         return PF_FAIL(err, PF_IO, "%s was killed by SIG%s: %s", process->name, sigabbrev_np(WTERMSIG(process->wait_status)), words);
     if (code == 0)
-        return PF_FAIL(err, PF_CANCELLED, "%s has ended, as it was asked to", process->name);
+        return PF_FAIL(err, PF_CANCELLED, "%s was drained and has ended, and with it the farm", process->name);
     return PF_FAIL(err, pf_status_from_exit_code(code), "%s: %s", process->name, words);
 }
 

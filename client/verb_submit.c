@@ -37,6 +37,13 @@ static void put_submission(pf_call *call, const pf_farm_submission *submission)
     json_object_set_new(call->result, "uploaded_bytes", pf_json_count(submission->uploaded_bytes));
 }
 
+static pf_status show_end(pf_call *call, Pf__JobStatus *const *jobs, size_t count, pf_err *err)
+{
+    put_jobs(call->result, jobs, count);
+    pf_farm_jobs_say(call, jobs, count);
+    return pf_farm_jobs_status(jobs, count, err);
+}
+
 static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *submission, pf_err *err)
 {
     pf_farm_names          names = {0};
@@ -53,9 +60,7 @@ static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *
         pf_say(call, "The build goes on. To watch it again: planfarm watch %s; to end it: planfarm cancel %s\n", hex, hex);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
-        put_jobs(call->result, reply->job, reply->n_job);
-        pf_farm_jobs_say(call, reply->job, reply->n_job);
-        status = pf_farm_jobs_status(reply->job, reply->n_job, err);
+        status = show_end(call, reply->job, reply->n_job, err);
     }
     pf_message_clear(&jobs);
     pf_farm_names_clear(&names);
@@ -75,10 +80,12 @@ static pf_status submit(pf_farm *farm, pf_call *call, const pf_config *config, p
         put_jobs(call->result, reply->job, reply->n_job);
         pf_farm_submit_hex(submission.submit_id, hex);
         pf_say(call, "submit %s\n", hex);
-        if (pf_args_flag(call->args, "wait"))
-            status = follow(farm, call, &submission, err);
-        else
+        if (!pf_args_flag(call->args, "wait"))
             pf_farm_jobs_say(call, reply->job, reply->n_job);
+        else if (pf_farm_jobs_are_final(reply->job, reply->n_job))
+            status = show_end(call, reply->job, reply->n_job, err);
+        else
+            status = follow(farm, call, &submission, err);
     }
     pf_farm_submission_clear(&submission);
     return status;

@@ -80,23 +80,21 @@ static pf_status ask_agents(pf_farm *farm, pf_call *call, bool *ready, pf_err *e
     return status;
 }
 
-static pf_status wait_until_ready(pf_local_farm *local, pf_call *call, pf_err *err)
+/* Ends early, and not ready, when the user wishes to end the farm. */
+static pf_status wait_until_ready(pf_local_farm *local, pf_call *call, bool *ready, pf_err *err)
 {
     int64_t   until = pf_clock_ns() + READY_NS;
-    bool      ready = false;
     pf_farm   farm = {0};
     pf_status status = pf_farm_open(call, local->http_url, &farm, err);
 
-    while (!status && !ready) {
+    while (!status && !*ready && !pf_cancel_asked()) {
         status = pf_local_farm_check(local, err);
         if (!status)
-            status = pf_cancel_check(err);
-        if (!status)
-            status = ask_agents(&farm, call, &ready, err);
-        if (!status && !ready && pf_clock_ns() > until)
+            status = ask_agents(&farm, call, ready, err);
+        if (!status && !*ready && pf_clock_ns() > until)
             status = PF_FAIL(err, PF_TIMEOUT, "the agent has not joined after %lld s; see %s", (long long)(READY_NS / PF_NS_PER_S),
                              local->agent.log_path);
-        if (!ready)
+        if (!*ready)
             pf_clock_sleep_ns(TURN_NS);
     }
     pf_farm_close(&farm);
@@ -134,8 +132,6 @@ static pf_status wait_for_end(pf_local_farm *farm, pf_err *err)
         status = pf_local_farm_check(farm, err);
         pf_clock_sleep_ns(TURN_NS);
     }
-    if (!status)
-        pf_cancel_check(NULL);
     return status;
 }
 
@@ -144,6 +140,7 @@ static pf_status run(pf_call *call, pf_err *err)
     static pf_local_farm farm;          /* large */
     char                 folder[PATH_MAX];
     const char          *given = pf_args_text(call->args, "dir");
+    bool                 ready = false;
     pf_status            status = pf_args_expect(call->args, 0, 0, "nothing", err);
 
     if (!status && given)
@@ -156,8 +153,8 @@ static pf_status run(pf_call *call, pf_err *err)
     if (!status)
         status = start_agent(&farm, call, err);
     if (!status)
-        status = wait_until_ready(&farm, call, err);
-    if (!status) {
+        status = wait_until_ready(&farm, call, &ready, err);
+    if (!status && ready) {
         tell_ready(&farm, call);
         status = wait_for_end(&farm, err);
     }

@@ -1,0 +1,233 @@
+/* The way of a model through a farm: submit, wait, fetch, run; asking twice builds once; what must not be taken is refused. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "tests/client/tiny_model.h"
+#include "tests/farm/live/live.h"
+
+static live farm;
+
+static int set_up(void **state)
+{
+    (void)state;
+    mkdir(test_path("work"), 0777);
+    tiny_model(program_path("tiny.onnx"));
+    tiny_model_add(program_path("add.onnx"));
+    tiny_model_deep(program_path("deep.onnx"), 6);
+    tiny_model_unknown(program_path("unknown.onnx"));
+    tiny_model_misfit(program_path("misfit.onnx"));
+    live_start(&farm);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    live_stop(&farm);
+    return 0;
+}
+
+static void a_model_becomes_a_plan_that_runs(void **state)
+{
+    json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait");
+    json_t *job = live_job(answer), *fetched = NULL;
+    run     result = {0};
+
+    (void)state;
+    assert_string_equal(live_text(job, "state"), "done");
+    assert_int_equal(live_number(job, "attempt"), 1);
+    assert_int_equal(strlen(live_text(job, "plan_key")), 64);
+    assert_int_equal(strlen(live_text(job, "log_sha256")), 64);
+    fetched = LIVE_JSON(&farm, 0, "fetch", live_text(job, "plan_key"), "-o", "tiny.plan");
+    assert_string_equal(live_text(fetched, "plan_sha256"), live_text(job, "plan_sha256"));
+    assert_true(live_number(fetched, "candidates_timed") > 0);
+    assert_true(json_number_value(json_object_get(fetched, "max_rel_error")) < 1e-4);
+    json_decref(fetched);
+    json_decref(answer);
+    result = RUN("run", "tiny.plan", "--output-dir", "from-plan");
+    ended_with(&result, 0);
+    program_clear(&result);
+    result = RUN("run", "tiny.onnx", "--reference", "--shapes", "x:1x3x16x16", "--output-dir", "from-reference");
+    ended_with(&result, 0);
+    program_clear(&result);
+    result = RUN("compare", "from-plan", "from-reference");
+    ended_with(&result, 0);
+    program_clear(&result);
+}
+
+static void a_second_submit_is_answered_at_once(void **state)
+{
+    json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16");
+
+    (void)state;
+    assert_true(json_is_true(json_object_get(live_job(answer), "hit")));
+    assert_string_equal(live_text(live_job(answer), "state"), "done");
+    assert_int_equal(live_number(answer, "uploaded_bytes"), 0);
+    json_decref(answer);
+}
+
+static void two_submits_of_one_build_are_one_job(void **state)
+{
+    json_t *first = LIVE_JSON(&farm, 0, "submit", "deep.onnx", "--gpu", "cpu");
+    json_t *second = LIVE_JSON(&farm, 0, "submit", "deep.onnx", "--gpu", "cpu", "--wait");
+
+    (void)state;
+    assert_int_equal(live_number(live_job(first), "job_id"), live_number(live_job(second), "job_id"));
+    assert_string_not_equal(live_text(first, "submit_id"), live_text(second, "submit_id"));
+    assert_string_equal(live_text(live_job(second), "state"), "done");
+    assert_int_equal(live_number(live_job(second), "attempt"), 1);
+    json_decref(first);
+    json_decref(second);
+}
+
+static void build_with_farm_writes_the_plan_and_reports_as_a_local_build(void **state)
+{
+    static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems", "candidates_timed", "cache_hits",
+                                          "cache_misses", "build_seconds", "timing_seconds", "max_rel_error"};
+    json_t *answer = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "add.plan", "--farm", farm.url, "--gpu", "cpu");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (!json_object_get(answer, members[i]))
+            fail_msg("%s is missing", members[i]);
+    assert_true(pf_file_exists(program_path("add.plan")));
+    json_decref(answer);
+}
+
+/* ---- what goes wrong says so */
+
+static void error_says(const json_t *answer, const char *word)
+{
+    const char *message = live_text(json_object_get(answer, "error"), "message");
+
+    if (!strstr(message, word))
+        fail_msg("\"%s\" does not speak of %s", message, word);
+}
+
+static void a_model_that_cannot_be_built_fails_with_its_reason(void **state)
+{
+    json_t *answer = LIVE_JSON(&farm, 71, "submit", "unknown.onnx", "--gpu", "cpu", "--wait");
+
+    (void)state;
+    assert_string_equal(live_text(live_job(answer), "state"), "failed");
+    assert_string_equal(live_text(live_job(answer), "failure"), "build_error");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 1);
+    error_says(answer, "Frobnicate");
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 65, "submit", "misfit.onnx", "--gpu", "cpu", "--wait");
+    error_says(answer, "MatMul");
+    json_decref(answer);
+}
+
+static void an_unknown_class_is_refused_with_those_there_are(void **state)
+{
+    json_t *answer = LIVE_JSON(&farm, 66, "submit", "tiny.onnx", "--gpu", "h9000", "--wait");
+
+    (void)state;
+    error_says(answer, "cpu");
+    json_decref(answer);
+}
+
+static void a_farm_that_is_not_there_is_told_in_time(void **state)
+{
+    int64_t began = pf_clock_ns();
+    json_t *answer = LIVE_JSON(&farm, 69, "submit", "tiny.onnx", "--gpu", "cpu", "--farm", "http://127.0.0.1:1");
+
+    (void)state;
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 69, "status", "1", "--farm", "tcp://127.0.0.1:1");
+    json_decref(answer);
+    assert_true(pf_clock_ns() - began < 20 * PF_NS_PER_S);
+}
+
+static void damage_blob(const char *sha256)
+{
+    const char *path = live_blob_path(sha256);
+    FILE       *file = NULL;
+    int         c = 0;
+
+    chmod(path, 0600);
+    file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, 1000, SEEK_SET);
+    c = fgetc(file);
+    fseek(file, 1000, SEEK_SET);
+    fputc(c ^ 1, file);
+    fclose(file);
+}
+
+static void a_damaged_plan_is_not_taken(void **state)
+{
+    json_t  *built = LIVE_JSON(&farm, 0, "build", "tiny.onnx", "-o", "good.plan", "--farm", farm.url, "--gpu", "cpu", "--shapes", "x:2x3x16x16");
+    json_t  *answer = NULL;
+    unsigned before = 0;
+
+    (void)state;
+    damage_blob(live_text(built, "plan_sha256"));
+    before = program_files();
+    answer = LIVE_JSON(&farm, 67, "fetch", live_text(built, "plan_key"), "-o", "bad.plan");
+    error_says(answer, "digest");
+    assert_false(pf_file_exists(program_path("bad.plan")));
+    assert_int_equal(program_files(), before);
+    json_decref(answer);
+    json_decref(built);
+}
+
+static void another_key_does_not_open_the_farm(void **state)
+{
+    json_t *built = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "add.plan", "--farm", farm.url, "--gpu", "cpu");
+    json_t *answer = LIVE_JSON(&farm, 77, "fetch", live_text(built, "plan_key"), "-o", "denied.plan", "--key",
+                               "planfarm-key farm-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+
+    (void)state;
+    assert_false(pf_file_exists(program_path("denied.plan")));
+    json_decref(answer);
+    json_decref(built);
+}
+
+static void the_list_and_the_agents_show_what_was_done(void **state)
+{
+    json_t *list = LIVE_JSON(&farm, 0, "list", "--state", "done", "--limit", "2");
+    json_t *agents = LIVE_JSON(&farm, 0, "agents");
+
+    (void)state;
+    assert_int_equal(json_array_size(json_object_get(list, "jobs")), 2);
+    assert_string_equal(live_text(live_job(list), "state"), "done");
+    assert_string_equal(live_text(json_array_get(json_object_get(agents, "agents"), 0), "name"), "agent-a");
+    assert_string_equal(live_text(json_array_get(json_object_get(agents, "agents"), 0), "state"), "ready");
+    json_decref(list);
+    json_decref(agents);
+}
+
+static void a_drained_agent_ends(void **state)
+{
+    json_t *answer = LIVE_JSON(&farm, 0, "drain", "agent-a");
+
+    (void)state;
+    json_decref(answer);
+    assert_int_equal(live_wait(&farm.agent), 0);
+    live_nothing_runs(test_path("farm/agent-a"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_becomes_a_plan_that_runs),
+        cmocka_unit_test(a_second_submit_is_answered_at_once),
+        cmocka_unit_test(two_submits_of_one_build_are_one_job),
+        cmocka_unit_test(build_with_farm_writes_the_plan_and_reports_as_a_local_build),
+        cmocka_unit_test(a_model_that_cannot_be_built_fails_with_its_reason),
+        cmocka_unit_test(an_unknown_class_is_refused_with_those_there_are),
+        cmocka_unit_test(a_farm_that_is_not_there_is_told_in_time),
+        cmocka_unit_test(a_damaged_plan_is_not_taken),
+        cmocka_unit_test(another_key_does_not_open_the_farm),
+        cmocka_unit_test(the_list_and_the_agents_show_what_was_done),
+        cmocka_unit_test(a_drained_agent_ends),
+    };
+
+    return cmocka_run_group_tests_name("farm build", tests, set_up, tear_down);
+}

@@ -1,0 +1,277 @@
+/* What happens to builds when something dies, is stopped or is full: nothing is lost, nothing is done twice, nothing is left. */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "tests/client/tiny_model.h"
+#include "tests/farm/live/live.h"
+
+enum { LAYERS = 5 };       /* of a build that takes some seconds */
+
+static live farm;
+
+static int set_up(void **state)
+{
+    (void)state;
+    mkdir(test_path("work"), 0777);
+    tiny_model(program_path("tiny.onnx"));
+    live_start(&farm);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    live_stop(&farm);
+    return 0;
+}
+
+/* Submits a build that takes a while, of a model that no other test builds, and waits until it is under way. */
+static int64_t start_build(int layers)
+{
+    char    name[32];
+    json_t *answer = NULL;
+    int64_t id = 0, until = pf_clock_ns() + 30 * PF_NS_PER_S;
+
+    snprintf(name, sizeof name, "deep%d.onnx", layers);
+    tiny_model_deep(program_path(name), layers);
+    answer = LIVE_JSON(&farm, 0, "submit", name, "--gpu", "cpu");
+    id = live_number(live_job(answer), "job_id");
+    json_decref(answer);
+    answer = live_until(&farm, id, "building");
+    while (strcmp(live_text(live_job(answer), "phase"), "tune") != 0) {
+        json_decref(answer);
+        if (pf_clock_ns() > until)
+            fail_msg("job %lld does not begin to tune", (long long)id);
+        answer = live_until(&farm, id, "building");
+    }
+    json_decref(answer);
+    return id;
+}
+
+static json_t *job_of(int64_t id)
+{
+    char    text[24];
+    json_t *answer = NULL, *job = NULL;
+
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    answer = LIVE_JSON(&farm, 0, "status", text);
+    job = json_incref(live_job(answer));
+    json_decref(answer);
+    return job;
+}
+
+static unsigned names_in(const char *path)
+{
+    DIR     *dir = opendir(path);
+    unsigned count = 0;
+
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count > 2 ? count - 2 : 0;
+}
+
+static pid_t job_process(void)
+{
+    DIR           *dir = opendir("/proc");
+    struct dirent *entry = NULL;
+    pid_t          found = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        char   path[300], line[256] = "";
+        FILE  *file = NULL;
+        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        file = fopen(path, "r");
+        if (!file)
+            continue;
+        if (fread(line, 1, sizeof line - 1, file) > 20 && strcmp(line, "planfarm-agent") == 0 && strcmp(line + 15, "--job") == 0 &&
+            strstr(line + 21, test_folder()))
+            found = (pid_t)atol(entry->d_name);
+        fclose(file);
+    }
+    closedir(dir);
+    return found;
+}
+
+static void no_build_runs(void)
+{
+    char word[512];
+
+    snprintf(word, sizeof word, "--job %s", test_folder());
+    live_nothing_runs(word);
+}
+
+static void a_killed_agent_costs_one_attempt(void **state)
+{
+    int64_t id = start_build(LAYERS);
+    json_t *answer = NULL, *job = NULL;
+
+    (void)state;
+    live_kill(&farm.agent, SIGKILL);
+    live_nothing_runs(test_path("farm/agent-a"));          /* the build's process died with it */
+    live_start_agent(&farm, "agent-a", 0);
+    answer = live_until(&farm, id, "done");
+    job = live_job(answer);
+    assert_int_equal(live_number(job, "attempt"), 2);
+    assert_int_equal(live_number(job, "charged_attempts"), 1);
+    assert_int_equal(names_in(test_path("farm/agent-a/work")), 0);
+    json_decref(answer);
+}
+
+static void a_killed_coordinator_loses_nothing(void **state)
+{
+    int64_t id = start_build(LAYERS + 1);
+    json_t *answer = NULL, *list = NULL;
+
+    (void)state;
+    live_kill(&farm.coordinator, SIGKILL);
+    pf_clock_sleep_ns(200 * PF_NS_PER_MS);
+    assert_true(job_process() > 0);             /* the build goes on without it */
+    live_start_coordinator(&farm);
+    answer = live_until(&farm, id, "done");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 1);
+    list = LIVE_JSON(&farm, 0, "list", "--model", "deep6");
+    assert_int_equal(json_array_size(json_object_get(list, "jobs")), 1);
+    json_decref(list);
+    json_decref(answer);
+}
+
+static void a_cancelled_build_ends_at_once(void **state)
+{
+    int64_t id = start_build(LAYERS + 2), began = pf_clock_ns();
+    char    text[24];
+    json_t *answer = NULL;
+
+    (void)state;
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    answer = LIVE_JSON(&farm, 0, "cancel", text, "--reason", "no longer needed");
+    json_decref(answer);
+    answer = live_until(&farm, id, "cancelled");
+    json_decref(answer);
+    assert_true(pf_clock_ns() - began < 10 * PF_NS_PER_S);
+    no_build_runs();
+    answer = LIVE_JSON(&farm, 78, "watch", text);
+    json_decref(answer);
+}
+
+static void giving_up_one_submit_leaves_the_build_to_the_other(void **state)
+{
+    int64_t id = start_build(LAYERS + 3);
+    json_t *second = LIVE_JSON(&farm, 0, "submit", "deep8.onnx", "--gpu", "cpu"), *answer = NULL;
+
+    (void)state;
+    assert_int_equal(live_number(live_job(second), "job_id"), id);
+    answer = LIVE_JSON(&farm, 0, "cancel", live_text(second, "submit_id"));
+    json_decref(answer);
+    answer = live_until(&farm, id, "done");
+    json_decref(answer);
+    json_decref(second);
+}
+
+static void a_crashed_build_is_told_and_tried_again(void **state)
+{
+    int64_t id = start_build(LAYERS + 4);
+    pid_t   process = job_process();
+    json_t *answer = NULL;
+    run     watched = {0};
+    char    text[24];
+
+    (void)state;
+    assert_true(process > 0);
+    kill(process, SIGSEGV);
+    answer = live_until(&farm, id, "done");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 2);
+    json_decref(answer);
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    watched = RUN("watch", text);
+    ended_with(&watched, 0);
+    if (!strstr(watched.err, "SIGSEGV"))
+        fail_msg("nobody says SIGSEGV in\n%s", watched.err);
+    program_clear(&watched);
+}
+
+static void a_stopped_agent_is_fenced(void **state)
+{
+    int64_t id = start_build(LAYERS + 5);
+    json_t *answer = NULL, *job = NULL;
+
+    (void)state;
+    kill(farm.agent, SIGSTOP);
+    pf_clock_sleep_ns(2 * LIVE_TTL_MS * PF_NS_PER_MS);
+    kill(farm.agent, SIGCONT);
+    answer = live_until(&farm, id, "done");
+    json_decref(answer);
+    job = job_of(id);
+    assert_int_equal(strlen(live_text(job, "plan_sha256")), 64);
+    json_decref(job);
+    no_build_runs();
+}
+
+static void an_agent_that_is_stopped_gives_its_builds_back(void **state)
+{
+    int64_t id = start_build(LAYERS + 6);
+    json_t *answer = NULL;
+
+    (void)state;
+    kill(farm.agent, SIGINT);
+    assert_int_equal(live_wait(&farm.agent), 0);
+    live_nothing_runs(test_path("farm/agent-a"));
+    live_start_agent(&farm, "agent-a", 0);
+    answer = live_until(&farm, id, "done");
+    assert_int_equal(live_number(live_job(answer), "charged_attempts"), 0);
+    json_decref(answer);
+}
+
+static void an_agent_with_a_full_disk_says_so(void **state)
+{
+    json_t *answer = NULL;
+
+    (void)state;
+    live_kill(&farm.agent, SIGINT);
+    if (!live_start_agent(&farm, "agent-full", 48 << 10)) {
+        live_start_agent(&farm, "agent-a", 0);
+        skip();
+    }
+    answer = LIVE_JSON(&farm, 72, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait");
+    assert_string_equal(live_text(live_job(answer), "state"), "quarantined");
+    assert_string_equal(live_text(live_job(answer), "failure"), "resource");
+    json_decref(answer);
+    live_kill(&farm.agent, SIGINT);
+    live_start_agent(&farm, "agent-a", 0);
+    answer = LIVE_JSON(&farm, 0, "list", "--state", "quarantined");
+    {
+        char text[24];
+        snprintf(text, sizeof text, "%lld", (long long)live_number(live_job(answer), "job_id"));
+        json_decref(answer);
+        answer = LIVE_JSON(&farm, 0, "kick", text);
+        json_decref(answer);
+        answer = LIVE_JSON(&farm, 0, "watch", text);
+        assert_string_equal(live_text(live_job(answer), "state"), "done");
+    }
+    json_decref(answer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_killed_agent_costs_one_attempt),
+        cmocka_unit_test(a_killed_coordinator_loses_nothing),
+        cmocka_unit_test(a_cancelled_build_ends_at_once),
+        cmocka_unit_test(giving_up_one_submit_leaves_the_build_to_the_other),
+        cmocka_unit_test(a_crashed_build_is_told_and_tried_again),
+        cmocka_unit_test(a_stopped_agent_is_fenced),
+        cmocka_unit_test(an_agent_that_is_stopped_gives_its_builds_back),
+        cmocka_unit_test(an_agent_with_a_full_disk_says_so),
+    };
+
+    return cmocka_run_group_tests_name("farm faults", tests, set_up, tear_down);
+}
