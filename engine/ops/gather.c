@@ -184,7 +184,7 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
 
         for (int64_t d = 0; d < depth && !st; d++) {
             st = index_at(at, i * depth + d, x->dim[batch + d], &k, err);
-            from += k * stride[batch + d];
+            from += st ? 0 : k * stride[batch + d];
         }
         if (!st)
             st = pf_move_run(x->dtype, call->out[0].data, i * inner, 1, x->data, from, 1, inner, err);

@@ -47,8 +47,8 @@ static pf_status infer_linear(pf_infer *infer, int32_t dtype, int64_t axis, int6
 
     if (!st)
         st = pf_infer_rank(infer, SCALE, 0, PF_MAX_RANK, err);
-    if (!st && (dtype <= PF_DTYPE_NONE || dtype >= PF_DTYPE_COUNT || block < 0))
-        st = PF_FAIL(err, PF_INVALID, "the result has no type, or the blocks have a negative size");
+    if (!st && (dtype <= PF_DTYPE_NONE || dtype >= PF_DTYPE_COUNT || block < 0 || block > INT32_MAX))
+        st = PF_FAIL(err, PF_INVALID, "the result has no type, or blocks of %lld", (long long)block);
     if (!st)
         st = check_scale(infer, SCALE, axis, block, err);
     if (!st)

@@ -141,15 +141,16 @@ static void accumulate_i64(const pf_tensor *x, const pf_ints *axes, int32_t mode
 
     walk_init(&w, x, axes);
     for (int64_t i = 0; i < count; i++, walk_next(&w)) {
-        int64_t v = pf_dtype_get_i64(x->dtype, x->data, (uint64_t)i), a = acc[w.at];
-        bool    less = x->dtype == PF_U64 ? (uint64_t)v < (uint64_t)a : v < a;
+        int64_t  v = pf_dtype_get_i64(x->dtype, x->data, (uint64_t)i), a = acc[w.at];
+        uint64_t u = (uint64_t)v;
+        bool     less = x->dtype == PF_U64 ? u < (uint64_t)a : v < a, is_negative = x->dtype != PF_U64 && v < 0;
 
         if (mode == PF_REDUCE_PROD)
-            acc[w.at] = (int64_t)((uint64_t)a * (uint64_t)v);
+            acc[w.at] = (int64_t)((uint64_t)a * u);
         else if (mode == PF_REDUCE_MAX || mode == PF_REDUCE_MIN)
             acc[w.at] = less == (mode == PF_REDUCE_MIN) ? v : a;
         else
-            acc[w.at] = (int64_t)((uint64_t)a + (uint64_t)(mode == PF_REDUCE_SUM_SQUARE ? v * v : mode == PF_REDUCE_L1 && v < 0 ? -v : v));
+            acc[w.at] = (int64_t)((uint64_t)a + (mode == PF_REDUCE_SUM_SQUARE ? u * u : mode == PF_REDUCE_L1 && is_negative ? 0 - u : u));
     }
 }
 

@@ -73,9 +73,12 @@ static int64_t first_tap(const pf_resize_attrs *attrs, double stretch)
     return (int64_t)floor(-(double)reach / stretch) + 1;
 }
 
+/* Coordinates this far outside all read the edge. */
+static double bounded(double x) { return isnan(x) ? 0 : fmin(fmax(x, -0x1p40), 0x1p40); }
+
 static void fill_position(pf_resize_weights *w, const pf_resize_attrs *attrs, const pf_resize_axis *axis, double stretch, int64_t position)
 {
-    double  x = coordinate(attrs->coordinates, axis, (double)position), base = ceil(x) - 1, sum = 0;
+    double  x = bounded(coordinate(attrs->coordinates, axis, (double)position)), base = ceil(x) - 1, sum = 0;
     int64_t first = first_tap(attrs, stretch), *at = w->at + position * w->taps;
     double *weight = w->weight + position * w->taps;
     bool    rescale = attrs->exclude_outside || (attrs->antialias && attrs->mode != PF_RESIZE_NEAREST);
@@ -100,6 +103,8 @@ pf_status pf_resize_weights_init(pf_resize_weights *weights, const pf_resize_att
     double stretch = attrs->antialias && axis->scale < 1 ? axis->scale : 1;
 
     memset(weights, 0, sizeof *weights);
+    if (!(stretch * TAPS_LIMIT > 1))
+        return PF_FAIL(err, PF_UNSUPPORTED, "a filter for the scale %g", stretch);
     weights->to = axis->to;
     weights->taps = 2 - 2 * first_tap(attrs, stretch);
     if (axis->from < 1 && axis->to > 0)

@@ -14,10 +14,10 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     const pf_reverse_sequence_attrs *a = infer->node->attrs;
     pf_status                        st = pf_infer_rank(infer, 0, 2, PF_MAX_RANK, err);
 
-    if (!st && a->batch_axis + a->time_axis != 1)
-        st = PF_FAIL(err, PF_INVALID, "batch and time are axes 0 and 1, in either order");
     if (!st)
         st = pf_infer_axis(a->batch_axis, 2, err);
+    if (!st && a->time_axis != 1 - a->batch_axis)
+        st = PF_FAIL(err, PF_INVALID, "batch and time are axes 0 and 1, in either order");
     if (!st)
         st = pf_infer_vector(infer, 1, pf_infer_in(infer, 0)->shape.dim[a->batch_axis], "lengths", err);
     if (!st)

@@ -176,7 +176,7 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
 
         for (int64_t d = 0; d < depth && !st; d++) {
             st = index_at(at, i * depth + d, y->dim[d], &k, err);
-            to += k * stride[d];
+            to += st ? 0 : k * stride[d];
         }
         if (!st)
             st = put(y, to, &call->in[2], i * inner, inner, attrs->reduction, err);

@@ -352,7 +352,7 @@ static int64_t part_size(const pf_tensor *sizes, int64_t total, int64_t i)
         return i < sizes->dim[0] ? pf_dtype_get_i64(sizes->dtype, sizes->data, (uint64_t)i) : -1;
     if (sizes && sizes->data)
         each = pf_dtype_get_i64(sizes->dtype, sizes->data, 0);
-    if (each < 1 || i >= (total + each - 1) / each)
+    if (each < 1 || i >= total / each + (total % each != 0))
         return -1;
     return total - i * each < each ? total - i * each : each;
 }
@@ -389,8 +389,11 @@ static pf_status reference_split(pf_reference_call *call, pf_err *err)
     bool                              drop = !a->keepdims && !(sizes && sizes->data);
     pf_status                         st = PF_OK;
 
-    while (part_size(sizes, total, count) >= 0)
-        at += part_size(sizes, total, count++);
+    while (at <= total && part_size(sizes, total, count) >= 0) {
+        int64_t size = part_size(sizes, total, count++);
+
+        at += size > total ? total + 1 : size;
+    }
     if (at != total)
         return PF_FAIL(err, PF_INVALID, "parts of %lld for %lld elements", (long long)at, (long long)total);
     st = new_items(&call->out[0], count, err);

@@ -70,11 +70,12 @@ static pf_status reference_shape(pf_reference_call *call, pf_err *err)
 {
     const pf_shape_attrs *attrs = call->attrs;
     const pf_tensor      *x = &call->in[0];
-    int64_t               count = attrs->end - attrs->start;
+    int64_t               count = 0;
     pf_status             st = PF_OK;
 
-    if (attrs->start < 0 || attrs->end > x->rank || count < 0)
+    if (attrs->start < 0 || attrs->end > x->rank || attrs->end < attrs->start)
         return PF_FAIL(err, PF_INVALID, "dims %lld to %lld are not within rank %d", (long long)attrs->start, (long long)attrs->end, x->rank);
+    count = attrs->end - attrs->start;
     st = pf_rows_size(&call->out[0], 1, &count, err);
     for (int64_t d = 0; d < count && !st; d++)
         ((int64_t *)call->out[0].data)[d] = x->dim[attrs->start + d];

@@ -30,6 +30,14 @@ static pf_status infer_eye(pf_infer *infer, pf_err *err)
     return PF_OK;
 }
 
+/* Diagonals this far away hold nothing. */
+static int64_t bounded(int64_t k)
+{
+    const int64_t most = INT64_C(1) << 48;
+
+    return k > most ? most : k < -most ? -most : k;
+}
+
 static pf_status reference_trilu(pf_reference_call *call, pf_err *err)
 {
     const pf_trilu_attrs *attrs = call->attrs;
@@ -38,7 +46,7 @@ static pf_status reference_trilu(pf_reference_call *call, pf_err *err)
     pf_status             st = PF_OK;
 
     for (int64_t l = 0; l < lines && !st; l++) {
-        int64_t edge = l % rows + attrs->k, low = attrs->upper ? edge : 0, high = attrs->upper ? columns : edge + 1;
+        int64_t edge = l % rows + bounded(attrs->k), low = attrs->upper ? edge : 0, high = attrs->upper ? columns : edge + 1;
 
         low = low < 0 ? 0 : low;
         high = high > columns ? columns : high;
@@ -55,7 +63,7 @@ static pf_status reference_eye(pf_reference_call *call, pf_err *err)
 
     (void)err;
     for (int64_t r = 0; r < y->dim[0]; r++) {
-        int64_t c = r + attrs->k;
+        int64_t c = r + bounded(attrs->k);
 
         if (c < 0 || c >= y->dim[1])
             continue;

@@ -131,8 +131,10 @@ static bool small_enough(const pf_shape *shape)
     for (int32_t d = 0; d < shape->rank; d++) {
         if (pf_dim_is_symbolic(shape->dim[d]))
             continue;
+        if (shape->dim[d] > MOST_ELEMS)
+            return false;
         elems *= shape->dim[d] > 1 ? shape->dim[d] : 1;
-        if (shape->dim[d] > MOST_ELEMS || elems > MOST_ELEMS)
+        if (elems > MOST_ELEMS)
             return false;
     }
     return true;
