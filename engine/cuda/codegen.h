@@ -55,6 +55,8 @@ cg_type cg_type_of(pf_dtype dtype);
 /* Indices. */
 cg_index cg_index_number(int64_t value);
 cg_index cg_index_var(int var);
+/* The coordinate that a loop variable stands for: 0 when there is only one, so that equal points have equal forms whatever broadcasts. */
+cg_index cg_index_of(const cg_context *cg, int var);
 cg_index cg_index_scale(cg_index index, int64_t factor);                        /* of one without opaque part */
 bool     cg_index_is_number(const cg_index *index);
 cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b);                  /* may emit code to join two opaque parts */
@@ -78,6 +80,8 @@ int32_t     cg_eval_resize(cg_context *cg, const pf_node *node, const cg_point *
 const char *cg_resize_declines(const pf_graph *graph, const pf_node *node);
 /* Why the node cannot be evaluated by cg_eval, or NULL. */
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
+/* Why what depends on the anchor is not computed element by element at the anchor's own points, or NULL: moves behind it, or broadcasts of it. */
+const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor);
 /* Conversion functions and types that every kernel starts with. */
 extern const char cg_prelude[];
 const char *cg_storage_type(pf_dtype dtype);            /* "unsigned short" for f16; NULL: no such type here */

@@ -48,6 +48,7 @@ const char *pf_codegen_column_declines(const pf_problem *p)
     const char     *reason = recognize(p, &reduce);
     const pf_shape *result = NULL;
 
+    if (!reason) reason = cg_behind_declines(p->graph, reduce);
     if (reason) return reason;
     result = &pf_graph_value(graph, reduce->out[0])->shape;
     if (!pf_dtype_is_float(pf_graph_value(graph, reduce->in[0])->dtype)) return "not floats";
@@ -110,8 +111,8 @@ static bool emit_outputs(cg_context *cg, const pf_node *reduce)
     cg_point        at = { .rank = pf_graph_value(graph, reduce->out[0])->shape.rank };
     int32_t         id = ++cg->next_id;
 
-    at.at[0] = cg_index_var(VAR_N);
-    at.at[1] = cg_index_var(VAR_C);
+    at.at[0] = cg_index_of(cg, VAR_N);
+    at.at[1] = cg_index_of(cg, VAR_C);
     cg_forget(cg);
     pf_buf_printf(cg->body, "  float v%d[V]; LANES v%d[l] = result[l];\n", id, id);
     if (!cg_bind(cg, reduce->out[0], &at, id)) return false;
@@ -143,7 +144,7 @@ pf_status pf_codegen_column(const pf_problem *p, const pf_column_tuning *tuning,
     cg_loop_over(&cg, PF_LAYOUT_CHANNELS_LAST, pf_graph_value(p->graph, reduce->in[0]), &point);
     vectors = cg.var_extent[VAR_C] / tuning->vector;
     pixels = cg.var_extent[VAR_H] * cg.var_extent[VAR_W];
-    if (!emit_reduction(&cg, reduce, &point) || !emit_outputs(&cg, reduce)) st = PF_FAIL(err, PF_NO_SPACE, "out of memory");
+    if (!emit_reduction(&cg, reduce, &point) || !emit_outputs(&cg, reduce)) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     snprintf(functions, sizeof functions, "#define D %lld\n#define DOWN %d\n%s", (long long)pixels, tuning->down, CG_REDUCTION_FUNCTORS);
     pf_codegen_header(p, tuning->vector, tuning->across * tuning->down, cg.var_extent[VAR_N] * pixels * cg.var_extent[VAR_C], functions, &out->source);
     pf_buf_printf(&out->source, "  __shared__ float part[DOWN][%d][V];\n  const idx i0 = blockIdx.y, i3 = ((idx)blockIdx.x * %d + threadIdx.x) * V;\n", tuning->across,

@@ -447,7 +447,9 @@ static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *
 
     if (node->op == PF_OP_SPLIT) return eval_split(cg, node, value->slot, point);
     if (evaluators[node->op]) return evaluators[node->op](cg, node, point);
-    return eval_pointwise(cg, node, point);
+    if (pf_op_is_pointwise(node->op)) return eval_pointwise(cg, node, point);
+    PF_FAIL(cg->err, PF_UNSUPPORTED, "%s is wanted at a point other than the kernel's own", pf_op_def_of(node->op)->name);
+    return -1;
 }
 
 static uint32_t input_index(const pf_graph *graph, pf_value_id value)
@@ -511,4 +513,35 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     if (node->op == PF_OP_RESIZE) return cg_resize_declines(graph, node);
     if (node->op == PF_OP_SPLIT || evaluators[node->op]) return NULL;
     return pf_op_is_pointwise(node->op) && (has(formulas[node->op].floats) || has(formulas[node->op].integers)) ? NULL : "op without a formula";
+}
+
+static bool reads_value(const pf_graph *graph, const pf_node *node, pf_value_id value)
+{
+    for (uint32_t i = 0; i < pf_graph_use_count(graph, value); i++) {
+        pf_use use = pf_graph_use(graph, value, i);
+
+        if (use.node != PF_NONE && &graph->nodes[use.node] == node) return true;
+    }
+    return false;
+}
+
+static const char *check_reader(const pf_graph *graph, const pf_node *reader, pf_value_id value)
+{
+    if (!pf_op_is_pointwise(reader->op) && reader->op != PF_OP_CAST && reader->op != PF_OP_IDENTITY) return "something moves behind the anchor";
+    return pf_shape_equal(&pf_graph_value(graph, reader->out[0])->shape, &pf_graph_value(graph, value)->shape) ? NULL : "the anchor's result is broadcast";
+}
+
+const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor)
+{
+    const char *reason = NULL;
+
+    for (uint32_t o = 0; o < anchor->out_count && !reason; o++)
+        for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
+            const pf_node *reader = &graph->nodes[n];
+
+            if (!reader->live || !reads_value(graph, reader, anchor->out[o])) continue;
+            reason = check_reader(graph, reader, anchor->out[o]);
+            if (!reason) reason = cg_behind_declines(graph, reader);
+        }
+    return reason;
 }

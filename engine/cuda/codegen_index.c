@@ -17,6 +17,8 @@ cg_index cg_index_var(int var)
     return index;
 }
 
+cg_index cg_index_of(const cg_context *cg, int var) { return cg->var_extent[var] == 1 ? cg_index_number(0) : cg_index_var(var); }
+
 cg_index cg_index_scale(cg_index index, int64_t factor)
 {
     index.constant *= factor;

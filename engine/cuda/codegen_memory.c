@@ -103,7 +103,7 @@ void cg_loop_over(cg_context *cg, pf_layout layout, const pf_value *value, cg_po
         int64_t extent = value->shape.dim[order[k]];
 
         if (block && order[k] == 1) extent = (extent + block - 1) / block;
-        point->at[order[k]] = cg_index_var(add_var(cg, extent));
+        point->at[order[k]] = cg_index_of(cg, add_var(cg, extent));
     }
     if (block) {
         int lane = add_var(cg, block);

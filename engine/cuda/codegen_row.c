@@ -125,6 +125,7 @@ const char *pf_codegen_row_declines(const pf_problem *p)
     const char     *reason = recognize(p, &form);
     const pf_shape *x = NULL;
 
+    if (!reason) reason = cg_behind_declines(p->graph, form.node);
     if (reason) return reason;
     x = &pf_graph_value(graph, form.node->in[0])->shape;
     if (!pf_dtype_is_float(pf_graph_value(graph, form.node->in[0])->dtype)) return "not floats";
@@ -384,11 +385,10 @@ static void open_space(row_code *row, const pf_problem *p)
     cg->lane_var = 4;
     memset(&row->point, 0, sizeof row->point);
     row->point.rank = 4;
-    row->point.at[0] = cg_index_var(0);
-    row->point.at[1] = cg_index_scale(cg_index_var(1), channels);
-    row->point.at[1].coef[channel_var] = 1;
-    row->point.at[2] = cg_index_var(last ? 2 : 3);
-    row->point.at[3] = cg_index_var(last ? 3 : 4);
+    row->point.at[0] = cg_index_of(cg, 0);
+    row->point.at[1] = cg_index_add(cg, cg_index_scale(cg_index_of(cg, 1), channels), cg_index_of(cg, channel_var));
+    row->point.at[2] = cg_index_of(cg, last ? 2 : 3);
+    row->point.at[3] = cg_index_of(cg, last ? 3 : 4);
 }
 
 static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows_per_block, int64_t rows, pf_buf *out)
@@ -426,7 +426,7 @@ pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_pr
     row.keeps = row.chunks * tuning->vector <= REGISTER_ELEMS;
     cg_context_init(&row.cg, p, &row.body, tuning->vector, err);
     open_space(&row, p);
-    if (!emit_statistics(&row) || !(row.form.reduces ? emit_result(&row) : emit_elements(&row))) st = PF_FAIL(err, PF_NO_SPACE, "out of memory");
+    if (!emit_statistics(&row) || !(row.form.reduces ? emit_result(&row) : emit_elements(&row))) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     emit_head(&row, tuning, rows_per_block, rows, &out->source);
     pf_buf_put(&out->source, row.body.data, row.body.size);
     pf_buf_printf(&out->source, "}\n");

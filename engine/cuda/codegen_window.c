@@ -91,6 +91,7 @@ const char *pf_codegen_window_declines(const pf_problem *p)
     window_form form;
     const char *reason = recognize(p, &form);
 
+    if (!reason) reason = cg_behind_declines(p->graph, form.node);
     if (reason) return reason;
     if (form.node->op == PF_OP_CONV && pf_problem_input_index(p, form.node->in[1]) == UINT32_MAX) return "weights are computed inside the region";
     if (!pf_dtype_is_float(pf_graph_value(p->graph, form.node->in[0])->dtype) || !cg_storage_type(pf_graph_value(p->graph, form.node->in[0])->dtype))
@@ -274,7 +275,7 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     pf_buf_printf(&out->source, "  const idx i1 = rest %% %lld, i0 = rest / %lld;\n", (long long)cg.var_extent[VAR_H], (long long)cg.var_extent[VAR_H]);
     if (form.node->op == PF_OP_CONV) emit_weights(p, &form, &out->source);
     emit_taps(p, &form, &out->source);
-    if (!emit_epilogue(&cg, &form, &point)) st = PF_FAIL(err, PF_NO_SPACE, "out of memory");
+    if (!emit_epilogue(&cg, &form, &point)) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     pf_buf_put(&out->source, body.data, body.size);
     pf_buf_printf(&out->source, "}\n");
     if (!st && (body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);

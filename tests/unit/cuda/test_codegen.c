@@ -114,6 +114,10 @@ static const sample samples[] = {
     { "global average pool, channels last", pf_codegen_column_declines, column_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\noutput %2\n" },
+    { "one image: what broadcasts over the batch is at the same point", pf_codegen_window_declines, window_first,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,16,12,10]\n%1 = input f16 [16,1,3,3]\n%2 = input f16 [16,1,1]\n"
+      "%3 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=16\n%4 = add(%3, %2)\n%5 = sigmoid(%4)\n%6 = mul(%4, %5)\noutput %6\n" },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n"
