@@ -12,7 +12,7 @@
 #include "base/log.h"
 
 #define WAIT_LIMIT_NS (600 * PF_NS_PER_S)
-#define POLL_NS       (5 * PF_NS_PER_MS)
+#define POLL_NS       PF_NS_PER_MS
 
 /* Users share a device, so they share the file: it holds nothing, and anyone may lock it. */
 void pf_timing_lock_open(const pf_device *device, pf_timing_lock *out)
