@@ -316,12 +316,12 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
 
     *out = NULL;
-    if (!st && saved)
+    if (!st && saved_bytes)
         st = pf_onednn_weighted_read(saved, saved_bytes, &packed, err);
     if (!st)
-        st = describe(device, p, saved ? &packed : NULL, choice.sum, strcmp(choice.variant, "ip") == 0, &op, err);
+        st = describe(device, p, saved_bytes ? &packed : NULL, choice.sum, strcmp(choice.variant, "ip") == 0, &op, err);
     if (!st)
-        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved != NULL, &desc, err);
+        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved_bytes > 0, &desc, err);
     if (!st)
         return pf_onednn_weighted_step(&pf_tactic_onednn_matmul, &op.w, desc, out, err);
     pf_onednn_epilogue_clear(&op.w.epilogue);

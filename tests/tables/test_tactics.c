@@ -232,7 +232,7 @@ static void check_saved(candidate *c, const pf_step *step)
         return;
     pf_buf_init(&saved, 64 << 20);
     test_ok(tactic->save(step, &saved, &err), &err);
-    again = prepare(c, saved.size ? saved.data : NULL, saved.size);
+    again = prepare(c, saved.size ? saved.data : (const uint8_t *)"", saved.size);
     if (again->packed_bytes != step->packed_bytes || again->workspace_bytes > c->workspace.bytes)
         candidate_fail(c, "packs otherwise when prepared from what was saved");
     check_same_bits(c, again, "gives other bits when prepared from what was saved");
