@@ -195,13 +195,20 @@ static uint64_t announced_bytes(struct MHD_Connection *connection)
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
+/* Without a writer on PF_OK: the blob is here. */
 static pf_status begin_upload(pf_http *http, struct MHD_Connection *connection, const char *hex, upload *up)
 {
+    uint64_t there_bytes = 0;
+
     if (!pf_digest_from_hex(hex, &up->digest))
         return PF_FAIL(&up->err, PF_INVALID, "a blob is named by 64 lower-case hex digits");
     if (announced_bytes(connection) > http->options.blob_limit_bytes)
         return PF_FAIL(&up->err, PF_NO_SPACE, "the object is larger than %" PRIu64 " bytes, which is the limit here",
                        http->options.blob_limit_bytes);
+    if (pf_store_has(http->options.store, &up->digest, &there_bytes) && there_bytes == announced_bytes(connection)) {
+        pf_store_touch(http->options.store, &up->digest);
+        return PF_OK;
+    }
     return pf_store_writer_open(http->options.store, &up->digest, http->options.blob_limit_bytes, &up->writer, &up->err);
 }
 
@@ -361,7 +368,8 @@ static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connectio
     return MHD_YES;
 }
 
-/* The first call for a request: its headers are here, its body is not.  A refused upload is refused before it is sent. */
+/* The first call for a request: its headers are here, its body is not.  An upload that is refused, or that is here
+   already, is answered before it is sent; so a full disk does not stand in the way of what it holds. */
 static enum MHD_Result begin_request(pf_http *http, struct MHD_Connection *connection, const char *url, bool put, void **state)
 {
     upload *up = pf_calloc(1, sizeof *up);
@@ -375,6 +383,8 @@ static enum MHD_Result begin_request(pf_http *http, struct MHD_Connection *conne
         up->status = PF_FAIL(&up->err, PF_NOT_FOUND, "only blobs can be stored, under %s<digest>", BLOBS);
     else
         up->status = begin_upload(http, connection, url + sizeof BLOBS - 1, up);
+    if (!up->status && !up->writer)
+        return answer_text(connection, 200, "it was here");
     return up->status ? end_upload(http, connection, up) : MHD_YES;
 }
 

@@ -147,20 +147,26 @@ static pf_status parse(int argc, char **argv, pf_server_options *options, bool *
     return st;
 }
 
+/* The signals wait while the server opens, and its threads never get them: only this one does, once it can act. */
 static pf_status serve(const pf_server_options *options, pf_err *err)
 {
     struct sigaction action = { .sa_handler = on_signal };
-    pf_status        st = pf_server_open(options, &running, err);
+    sigset_t         signals;
+    pf_status        st = PF_OK;
 
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    st = pf_server_open(options, &running, err);
     if (st)
         return st;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
     fprintf(stderr, "planfarm-coordinator: %s", pf_server_endpoints(running));
     st = pf_server_run(running, err);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
     pf_server_close(running);
     return st;
 }

@@ -592,8 +592,9 @@ pf_status pf_server_run(pf_server *server, pf_err *err)
     pf_status st = PF_OK;
 
     pf_metrics_set_refusal(server->metrics, NULL);
-    while (!st && wait_for_work(server))
+    do
         st = turn(server, err);
+    while (!st && wait_for_work(server));
     pf_metrics_set_refusal(server->metrics, "stopping");
     return st ? st : finish(server, err);
 }

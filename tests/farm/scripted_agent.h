@@ -1,0 +1,26 @@
+/* An agent that speaks the real protocol and builds nothing: it takes offers, says progress, uploads the bytes that its
+   script makes of the job, and completes.  It runs in a thread of the test. */
+#ifndef PF_TESTS_FARM_SCRIPTED_AGENT_H
+#define PF_TESTS_FARM_SCRIPTED_AGENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tests/farm/daemon.h"
+
+typedef struct scripted_agent {         /* open; fill in the first part, zero the rest */
+    const daemon_process *daemon;       /* read anew at each connect, so that it may be restarted on other ports */
+    const char *name, *class_name;      /* "cpu" */
+    int         slots;
+    int64_t     build_ns;               /* how long a build takes */
+    bool        hold;                   /* never ends a build */
+
+    pthread_t        thread;
+    _Atomic bool     stop, no_goodbye;
+    _Atomic uint32_t offers, commits, kills, welcomes;
+} scripted_agent;
+
+void scripted_agent_start(scripted_agent *agent);
+void scripted_agent_stop(scripted_agent *agent);
+
+#endif
