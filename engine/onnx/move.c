@@ -231,10 +231,9 @@ void pf_onnx_depth_to_space(pf_onnx_node *node)
 
 void pf_onnx_space_to_depth(pf_onnx_node *node)
 {
-    pf_space_to_depth_attrs attrs = { pf_onnx_int(node, "blocksize", 0) };
+    static const char *const orders[] = { "DCR", "CRD", NULL };
+    pf_space_to_depth_attrs  attrs = { pf_onnx_int(node, "blocksize", 0), pf_onnx_choice(node, "mode", "DCR", orders) };
 
-    if (strcmp(pf_onnx_string(node, "mode", "DCR"), "DCR"))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"mode\" other than DCR");
     pf_onnx_emit_same(node, PF_OP_SPACE_TO_DEPTH, &attrs);
 }
 

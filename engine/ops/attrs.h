@@ -22,6 +22,7 @@
      HannWindow ...                  window                RandomNormalLike ...        random_normal with the input's dims
      SequenceEmpty                   sequence_construct of nothing
      SequenceMap                     loop over sequence_at and sequence_insert
+     CausalConvWithState             concat with the past, conv with a group per channel, swish; slice for the next past
      Attention (3-D inputs, past)    reshape and transpose to [batch, heads, seq, head]; concat of past and present; attention */
 #ifndef PF_ENGINE_OPS_ATTRS_H
 #define PF_ENGINE_OPS_ATTRS_H
@@ -114,6 +115,15 @@ typedef struct pf_rotary_embedding_attrs {
     int64_t interleaved;
     int64_t rotary_dim;             /* R: how many of D rotate; 0: all */
 } pf_rotary_embedding_attrs;
+
+/* linear_attention: q [B,T,q_heads*K], k [B,T,kv_heads*K], v [B,T,kv_heads*V], optional past state [B,kv_heads,K,V], decay
+   [B,T,kv_heads or kv_heads*K] (gated rules), beta [B,T,kv_heads or 1] (delta rules); y [B,T,q_heads*V], present state. */
+typedef struct pf_linear_attention_attrs {
+    int32_t rule;
+    int64_t q_heads, kv_heads;
+    double  scale;                  /* 0: 1/sqrt(K) */
+} pf_linear_attention_attrs;
+enum { PF_LINEAR_PLAIN, PF_LINEAR_GATED, PF_LINEAR_DELTA, PF_LINEAR_GATED_DELTA };
 
 /* reduce: axes listed (none: nothing is reduced, the function of one element is still applied). */
 typedef struct pf_reduce_attrs {

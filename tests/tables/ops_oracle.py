@@ -86,7 +86,7 @@ def parameter_names(model):
 
 def frozen(model, inputs):
     """The model with its parameters as constants; None when it has none."""
-    names = parameter_names(model)
+    names = parameter_names(model) | {i.name for i in model.graph.input if i.name in PARAMETERS}
     for info, value in zip(model.graph.input, inputs):
         if not isinstance(value, (list, type(None))) and 0 in (value.dims if isinstance(value, TensorProto) else np.shape(value)):
             names.add(info.name)
