@@ -217,6 +217,8 @@ static void fixed_dims_reach_attributes(void **state)
     sum = layer(net, "add", "sum", "", 2, (pf_tensor_id[]){ named, left });
     test_ok(pf_network_output(net, sum, "y", &err), &err);
     test_ok(try_build(&b, net, "shapes=x:3x5x6\neffort=0\n", NULL, &err), &err);
+    assert_int_equal(pf_plan_io(b.plan, pf_plan_find_io(b.plan, "y"))->dim[0], 3);
+    assert_int_equal(pf_plan_io(b.plan, pf_plan_find_io(b.plan, "y"))->dim[1], 5);
     drop(&b);
 }
 
