@@ -13,7 +13,8 @@
 
 enum { TEXT_BYTES = 512, WIDTH_DEFAULT = 80, CELLS = 20 };
 
-#define DRAW_NS (100 * PF_NS_PER_MS)
+#define DRAW_NS  (100 * PF_NS_PER_MS)
+#define PRINT_NS (10 * PF_NS_PER_S)
 
 void pf_farm_progress_begin(pf_farm_progress *bar, const pf_call *call)
 {
@@ -43,16 +44,17 @@ static void draw(pf_farm_progress *bar, char *text)
     bar->drawn_ns = pf_clock_ns();
 }
 
-/* On a terminal the line is drawn; elsewhere it is printed when the step is another one than the last. */
+/* On a terminal the line is drawn; elsewhere it is printed when the step is another one than the last, and now and then. */
 static void show(pf_farm_progress *bar, const char *step, char *text)
 {
     if (bar->quiet)
         return;
     if (bar->on_terminal) {
         draw(bar, text);
-    } else if (strcmp(step, bar->step) != 0) {
+    } else if (strcmp(step, bar->step) != 0 || pf_clock_ns() - bar->drawn_ns > PRINT_NS) {
         make_harmless(text);
         fprintf(stderr, "%s\n", text);
+        bar->drawn_ns = pf_clock_ns();
         snprintf(bar->step, sizeof bar->step, "%s", step);
     }
 }
