@@ -79,7 +79,8 @@ pf_dim    pf_dim_translate(const pf_dims *from, pf_dim dim, pf_dims *to);
 bool      pf_shape_equal(const pf_shape *a, const pf_shape *b);
 bool      pf_shape_is_static(const pf_shape *shape);             /* rank known and every dim a number */
 pf_dim    pf_shape_elems(pf_dims *dims, const pf_shape *shape);  /* product */
-/* ONNX multidirectional broadcasting. A symbol against a number n > 1 takes n; two different symbols: UNSUPPORTED unless equal. */
+/* ONNX multidirectional broadcasting. A symbol against a number n > 1 takes n; two different expressions take one of them: they have to be
+   equal when the network runs, and what runs it checks that. */
 pf_status pf_shape_broadcast(pf_dims *dims, const pf_shape *a, const pf_shape *b, pf_shape *out, pf_err *err);
 void      pf_shape_print(const pf_dims *dims, const pf_shape *shape, pf_buf *out);   /* "[batch,3,224,224]", "[?]" */
 pf_status pf_shape_parse(pf_dims *dims, const char *text, pf_shape *out, pf_err *err);

@@ -66,6 +66,41 @@ static bool agree_by_bound(pf_dims *dims, pf_dim small, pf_dim s)
     return false;
 }
 
+/* Whether data decides the size: one of its symbols may be 0. */
+static bool is_found_out(pf_dims *dims, pf_dim dim)
+{
+    for (uint32_t i = 0; i < pf_dims_symbol_count(dims); i++) {
+        int64_t low = 1, high = 0;
+
+        if (pf_dim_uses(dims, dim, i) && !pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)), NULL, NULL, &low, &high, NULL) && low < 1)
+            return true;
+    }
+    return false;
+}
+
+static size_t text_bytes(const pf_dims *dims, pf_dim dim)
+{
+    pf_buf text;
+    size_t bytes = 0;
+
+    pf_buf_init(&text, 1 << 16);
+    pf_dim_print(dims, dim, &text);
+    bytes = text.failed ? SIZE_MAX : text.size;
+    pf_buf_clear(&text);
+    return bytes;
+}
+
+/* Two sizes that stand in one place and are not known to be equal have to be when the network runs (which checks it): a pyramid that was
+   halved and doubled again, inputs whose exporter named the batch of each.  The result has the one that is known earlier, or is shorter. */
+static pf_dim either(pf_dims *dims, pf_dim a, pf_dim b)
+{
+    bool a_late = is_found_out(dims, a), b_late = is_found_out(dims, b);
+
+    if (a_late != b_late)
+        return a_late ? b : a;
+    return text_bytes(dims, b) < text_bytes(dims, a) ? b : a;
+}
+
 static pf_status broadcast_dim(pf_dims *dims, pf_dim a, pf_dim b, pf_dim *out, pf_err *err)
 {
     *out = a;
@@ -87,7 +122,8 @@ static pf_status broadcast_dim(pf_dims *dims, pf_dim a, pf_dim b, pf_dim *out, p
     *out = a;
     if (agree_by_bound(dims, b, a))
         return PF_OK;
-    return refuse_dims(dims, PF_UNSUPPORTED, a, b, "cannot be broadcast: they are not known to be equal", err);
+    *out = either(dims, a, b);
+    return PF_OK;
 }
 
 pf_status pf_shape_broadcast(pf_dims *dims, const pf_shape *a, const pf_shape *b, pf_shape *out, pf_err *err)

@@ -41,6 +41,15 @@ static pf_status add_input(pf_infer *infer, uint32_t i, int64_t axis, pf_shape *
     return st;
 }
 
+/* Sums of very many sizes that data decides have no expression: they become a size of their own. */
+static bool any_symbolic(const pf_infer *infer, int64_t axis)
+{
+    for (uint32_t i = 0; i < infer->node->in_count; i++)
+        if (pf_dim_is_symbolic(pf_infer_in(infer, i)->shape.dim[axis]) && pf_infer_in(infer, i)->shape.dim[axis] != PF_DIM_INVALID)
+            return true;
+    return false;
+}
+
 static pf_status infer(pf_infer *infer, pf_err *err)
 {
     const pf_axis_attrs *attrs = infer->node->attrs;
@@ -57,6 +66,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
         st = add_input(infer, i, attrs->axis, &out, err);
     if (st)
         return st;
+    if (out.dim[attrs->axis] == PF_DIM_INVALID && any_symbolic(infer, attrs->axis))
+        out.dim[attrs->axis] = pf_dims_fresh(infer->graph->dims, "joined");
     pf_infer_set(infer, 0, first->dtype, &out);
     st = pf_infer_check_out(infer, err);
     return st ? st : join_content(infer, err);

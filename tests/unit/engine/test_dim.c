@@ -399,7 +399,8 @@ static void test_shapes(void **state)
         { "[]", "[batch]", "[batch]", PF_OK },
         { "[?]", "[3]", "[?]", PF_OK },
         { "[2,3]", "[4,3]", "", PF_INVALID },
-        { "[batch,3]", "[seq,3]", "", PF_UNSUPPORTED },
+        { "[batch,3]", "[seq,3]", "[seq,3]", PF_OK },
+        { "[2*floor(h/2)]", "[h]", "[h]", PF_OK },
     };
     pf_dims *dims = new_dims();
 

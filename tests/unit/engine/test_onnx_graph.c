@@ -161,6 +161,28 @@ static void test_bound_from_use(void **state)
     pf_graph_free(graph);
 }
 
+/* Sizes with two names that have to be equal: that is checked when the network runs. */
+static void test_two_names(void **state)
+{
+    pf_graph *graph = model_good("opset 13\ninput x f32 a,3\ninput z f32 b,3\nnode Add x z -> y\noutput y\n");
+    pf_tensor in[2] = { { .dtype = PF_F32, .rank = 2, .dim = { 2, 3 } }, { .dtype = PF_F32, .rank = 2, .dim = { 2, 3 } } }, out = { 0 };
+    pf_err    err = { 0 };
+
+    (void)state;
+    test_ok(pf_tensor_alloc(&in[0], &err), &err);
+    test_ok(pf_tensor_alloc(&in[1], &err), &err);
+    test_ok(pf_interpret(graph, in, &out, NULL, NULL, &err), &err);
+    assert_int_equal(out.dim[0], 2);
+    pf_tensor_clear(&out);
+    pf_tensor_clear(&in[1]);
+    in[1] = (pf_tensor){ .dtype = PF_F32, .rank = 2, .dim = { 4, 3 } };
+    test_ok(pf_tensor_alloc(&in[1], &err), &err);
+    test_fails(pf_interpret(graph, in, &out, NULL, NULL, &err), PF_INVALID, &err);
+    pf_tensor_clear(&in[0]);
+    pf_tensor_clear(&in[1]);
+    pf_graph_free(graph);
+}
+
 static void test_function(void **state)
 {
     static const char twice[] = "function com.example:Twice a -> c alpha=f:2\nnode Constant -> k value_float=r:alpha\nnode Mul a k -> c\nend\n";
@@ -244,7 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain), cmocka_unit_test(test_any_order), cmocka_unit_test(test_cycle), cmocka_unit_test(test_names),
         cmocka_unit_test(test_arity), cmocka_unit_test(test_opsets), cmocka_unit_test(test_unsupported), cmocka_unit_test(test_old_initializers),
-        cmocka_unit_test(test_dims), cmocka_unit_test(test_given_shapes), cmocka_unit_test(test_bound_from_use), cmocka_unit_test(test_function),
+        cmocka_unit_test(test_dims), cmocka_unit_test(test_given_shapes), cmocka_unit_test(test_bound_from_use), cmocka_unit_test(test_two_names), cmocka_unit_test(test_function),
         cmocka_unit_test(test_function_bomb), cmocka_unit_test(test_known_branch), cmocka_unit_test(test_missing_body),
         cmocka_unit_test(test_computed_constants), cmocka_unit_test(test_outputs_are_own),
     };
