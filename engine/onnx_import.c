@@ -121,25 +121,29 @@ static pf_status add_output(pf_onnx_scope *scope, const char *name, pf_err *err)
     return st ? pf_err_add(err, st, "output \"%.200s\"", name) : PF_OK;
 }
 
-static int64_t most_of(pf_dims *dims, uint32_t symbol)
+static void range_of(pf_dims *dims, uint32_t symbol, int64_t *low, int64_t *high)
 {
-    int64_t least = 0, most = INT64_MAX;
-    pf_dim  dim = pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol));
-
-    return pf_dim_range(dims, dim, NULL, NULL, &least, &most, NULL) ? INT64_MAX : most;
+    if (pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol)), NULL, NULL, low, high, NULL)) {
+        *low = 1;
+        *high = INT64_MAX;
+    }
 }
 
 /* Symbols of inputs start with the bounds that an earlier import found out. */
 static void start_bounds(pf_onnx_state *state, pf_dims *dims)
 {
-    uint64_t most = 0;
-
     state->symbol_count = pf_dims_symbol_count(dims);
-    for (uint32_t i = 0; i < state->symbol_count; i++)
-        if (pf_map_get(state->bounds, pf_dims_symbol_name(dims, i), &most))
-            pf_dims_bound(dims, i, 1, (int64_t)most);
-    for (uint32_t i = 0; i < state->symbol_count; i++)
-        state->most[i] = most_of(dims, i);
+    for (uint32_t i = 0; i < state->symbol_count; i++) {
+        const char *name = pf_dims_symbol_name(dims, i);
+        uint64_t    low = 0, high = 0;
+
+        range_of(dims, i, &state->low[i], &state->high[i]);
+        if (pf_map_get(state->least, name, &low) && pf_map_get(state->greatest, name, &high)) {
+            state->low[i] = (int64_t)low;
+            state->high[i] = (int64_t)high;
+            pf_dims_bound(dims, i, state->low[i], state->high[i]);
+        }
+    }
 }
 
 /* Whether the nodes say more of the inputs' sizes than was known before; notes it. */
@@ -148,10 +152,12 @@ static bool learn_bounds(pf_onnx_state *state, pf_dims *dims)
     bool learnt = false;
 
     for (uint32_t i = 0; i < state->symbol_count; i++) {
-        int64_t most = most_of(dims, i);
+        const char *name = pf_dims_symbol_name(dims, i);
+        int64_t     low = 0, high = 0;
 
-        if (most < state->most[i])
-            learnt = pf_map_set(state->bounds, pf_dims_symbol_name(dims, i), (uint64_t)most) || learnt;
+        range_of(dims, i, &low, &high);
+        if (low > state->low[i] || high < state->high[i])
+            learnt = (pf_map_set(state->least, name, (uint64_t)low) && pf_map_set(state->greatest, name, (uint64_t)high)) || learnt;
     }
     return learnt;
 }
@@ -201,7 +207,8 @@ static void set_default_opset(pf_onnx_scope *scope)
 static void state_clear(pf_onnx_state *state)
 {
     pf_onnx_files_free(state->files);
-    pf_map_free(state->bounds);
+    pf_map_free(state->greatest);
+    pf_map_free(state->least);
     pf_map_free(state->functions);
     pf_map_free(state->known);
     pf_free(state->tensors);
@@ -210,10 +217,11 @@ static void state_clear(pf_onnx_state *state)
 static pf_status state_init(pf_onnx_state *state, const char *folder, pf_err *err)
 {
     state->files = pf_onnx_files_new(folder);
-    state->bounds = pf_map_new();
+    state->greatest = pf_map_new();
+    state->least = pf_map_new();
     state->functions = pf_map_new();
     state->known = pf_map_new();
-    if (!state->files || !state->bounds || !state->functions || !state->known)
+    if (!state->files || !state->greatest || !state->least || !state->functions || !state->known)
         return PF_FAIL_MEMORY(err, sizeof *state);
     return pf_onnx_functions_index(state, err);
 }

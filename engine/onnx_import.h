@@ -94,6 +94,8 @@ static inline pf_dim pf_onnx_number(int64_t number) { return number < PF_DIM_SYM
 pf_dim_list pf_onnx_as_dims(pf_ints ints);
 /* Numbers or expressions: what content or a constant says. */
 bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out);
+/* A constant with one element; floats are truncated and saturate. */
+bool pf_onnx_constant_int(pf_onnx_node *node, pf_value_id value, int64_t *out);
 /* A constant with one element. */
 bool pf_onnx_constant_number(pf_onnx_node *node, pf_value_id value, double *out);
 

@@ -228,3 +228,17 @@ bool pf_onnx_constant_number(pf_onnx_node *node, pf_value_id value, double *out)
     *out = pf_dtype_get(tensor.dtype, tensor.data, 0);
     return true;
 }
+
+bool pf_onnx_constant_int(pf_onnx_node *node, pf_value_id value, int64_t *out)
+{
+    pf_tensor tensor = { 0 };
+
+    *out = 0;
+    if (!pf_onnx_constant(node, value, &tensor) || pf_tensor_elems(&tensor) != 1)
+        return false;
+    if (pf_dtype_is_float(tensor.dtype))
+        pf_dtype_convert(tensor.dtype, tensor.data, PF_I64, out, 1);
+    else
+        *out = pf_dtype_get_i64(tensor.dtype, tensor.data, 0);
+    return true;
+}

@@ -24,8 +24,9 @@ typedef struct pf_onnx_state {
     uint32_t                depth, node_count;
     bool                    failed_named;   /* the message of the failure names its node */
     uint32_t                generation;     /* raised when a body is thrown away */
-    pf_map                 *bounds;         /* of symbols of inputs: the greatest size that the nodes allow */
-    int64_t                 most[PF_MAX_SYMBOLS];   /* the same as known when the nodes were begun, for the first symbol_count symbols */
+    pf_map                 *greatest;       /* of symbols of inputs: the greatest and the least size that the nodes allow */
+    pf_map                 *least;
+    int64_t                 low[PF_MAX_SYMBOLS], high[PF_MAX_SYMBOLS];  /* the same as known when the nodes were begun, for the first symbol_count */
     uint32_t                symbol_count;
     uint32_t                fluid[PF_MAX_SYMBOLS];  /* indices of symbols: see pf_onnx_fluid_new */
     uint32_t                fluid_count;

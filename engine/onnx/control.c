@@ -22,6 +22,73 @@ static void push_captures(pf_onnx_node *node, operands *list, const pf_graph *bo
         push(node, list, body->captured[i]);
 }
 
+/* The index of a plain symbol; UINT32_MAX when dim is anything else. */
+static uint32_t symbol_of(const pf_onnx_node *node, pf_dim dim)
+{
+    pf_dims *dims = node->graph->dims;
+
+    for (uint32_t i = 0; pf_dim_is_symbolic(dim) && i < pf_dims_symbol_count(dims); i++)
+        if (pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)) == dim)
+            return i;
+    return UINT32_MAX;
+}
+
+/* The symbol s when the condition is "s is 1" (or its negation: *negated), which is how exporters write squeeze. */
+static uint32_t compared_to_one(pf_onnx_node *node, pf_value_id condition, bool *negated)
+{
+    enum { STEPS = 8 };
+
+    *negated = false;
+    for (int step = 0; step < STEPS; step++) {
+        const pf_value *v = pf_onnx_value(node, condition);
+        const pf_node  *maker = v->producer == PF_NONE ? NULL : pf_graph_node(node->graph, v->producer);
+
+        if (maker && maker->op == PF_OP_EQUAL) {
+            const pf_value *a = pf_onnx_value(node, maker->in[0]), *b = pf_onnx_value(node, maker->in[1]);
+            double          one = 0;
+
+            if (a->content_count == 1 && b->is_constant && pf_onnx_constant_number(node, maker->in[1], &one) && one == 1)
+                return symbol_of(node, a->content[0]);
+            return UINT32_MAX;
+        }
+        if (!maker || (maker->op != PF_OP_IDENTITY && maker->op != PF_OP_CAST && maker->op != PF_OP_RESHAPE && maker->op != PF_OP_NOT))
+            return UINT32_MAX;
+        *negated ^= maker->op == PF_OP_NOT;
+        condition = maker->in[0];
+    }
+    return UINT32_MAX;
+}
+
+static bool ranks_differ(const pf_graph *a, const pf_graph *b)
+{
+    for (uint32_t i = 0; a && b && i < a->output_count && i < b->output_count; i++) {
+        const pf_value *x = &a->values[a->outputs[i]], *y = &b->values[b->outputs[i]];
+
+        if (x->kind == PF_VALUE_TENSOR && y->kind == PF_VALUE_TENSOR && x->shape.rank != y->shape.rank)
+            return true;
+    }
+    return false;
+}
+
+/* A branch that drops a dim when its size is 1 would leave the number of dims open.  A size that was left open is taken not to be 1, and
+   1 is refused from then on: who wants it says so when importing, which makes it a number. */
+static bool settle_squeeze(pf_onnx_node *node, const pf_if_attrs *attrs)
+{
+    bool     negated = false;
+    uint32_t symbol = compared_to_one(node, pf_onnx_in(node, 0), &negated);
+    int64_t  low = 0, high = 0;
+
+    if (node->status || symbol == UINT32_MAX || !ranks_differ(attrs->then_branch, attrs->else_branch))
+        return false;
+    pf_onnx_body_free(node, attrs->then_branch);
+    pf_onnx_body_free(node, attrs->else_branch);
+    pf_onnx_ok(node, pf_dim_range(node->graph->dims, pf_dims_symbol(node->graph->dims, pf_dims_symbol_name(node->graph->dims, symbol)), NULL, NULL,
+                                  &low, &high, node->err));
+    pf_dims_bound(node->graph->dims, symbol, 2, high);
+    pf_onnx_inline_body(node, negated ? "then_branch" : "else_branch");
+    return true;
+}
+
 /* A condition that is known needs no branch. */
 void pf_onnx_if(pf_onnx_node *node)
 {
@@ -35,6 +102,8 @@ void pf_onnx_if(pf_onnx_node *node)
     }
     attrs.then_branch = pf_onnx_body(node, "then_branch", NULL, 0);
     attrs.else_branch = pf_onnx_body(node, "else_branch", NULL, 0);
+    if (settle_squeeze(node, &attrs))
+        return;
     push(node, &in, pf_onnx_in(node, 0));
     push_captures(node, &in, attrs.then_branch);
     push_captures(node, &in, attrs.else_branch);

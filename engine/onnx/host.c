@@ -19,11 +19,20 @@ static double number_or(pf_onnx_node *node, uint32_t slot, double when_absent, c
     return value;
 }
 
+static int64_t int_or(pf_onnx_node *node, uint32_t slot, int64_t when_absent, const char *what)
+{
+    int64_t value = when_absent;
+
+    if (pf_onnx_in(node, slot) != PF_NONE && !pf_onnx_constant_int(node, pf_onnx_in(node, slot), &value))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its %s is not known when the model is built", what);
+    return value;
+}
+
 void pf_onnx_non_max_suppression(pf_onnx_node *node)
 {
     pf_non_max_suppression_attrs attrs = {
         .center_point_box = pf_onnx_int(node, "center_point_box", 0),
-        .max_output_boxes = (int64_t)number_or(node, 2, 0, "number of boxes"),
+        .max_output_boxes = int_or(node, 2, 0, "number of boxes"),
         .iou_threshold = number_or(node, 3, 0, "overlap"),
         .score_threshold = number_or(node, 4, 0, "threshold"),
         .has_score_threshold = pf_onnx_in(node, 4) != PF_NONE,

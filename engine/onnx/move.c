@@ -269,21 +269,19 @@ void pf_onnx_reverse_sequence(pf_onnx_node *node)
 void pf_onnx_trilu(pf_onnx_node *node)
 {
     pf_trilu_attrs attrs = { .upper = pf_onnx_int(node, "upper", 1) };
-    double         k = 0;
 
-    if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_constant_number(node, pf_onnx_in(node, 1), &k))
+    if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_constant_int(node, pf_onnx_in(node, 1), &attrs.k))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its diagonal is not known when the model is built");
-    attrs.k = (int64_t)k;
     node->out[0] = pf_onnx_emit1(node, PF_OP_TRILU, &attrs, pf_onnx_in(node, 0));
 }
 
 void pf_onnx_one_hot(pf_onnx_node *node)
 {
     pf_one_hot_attrs attrs = { .axis = pf_onnx_axis(node, pf_onnx_int(node, "axis", -1), pf_onnx_rank(node, pf_onnx_in(node, 0)) + 1) };
-    double           depth = 0;
+    int64_t          depth = 0;
 
-    if (pf_dtype_is_float(pf_onnx_dtype(node, pf_onnx_in(node, 1))) && pf_onnx_constant_number(node, pf_onnx_in(node, 1), &depth))
-        attrs.depth = (pf_dim_list){ 1, { (int64_t)depth } };
+    if (pf_dtype_is_float(pf_onnx_dtype(node, pf_onnx_in(node, 1))) && pf_onnx_constant_int(node, pf_onnx_in(node, 1), &depth))
+        attrs.depth = (pf_dim_list){ 1, { pf_onnx_number(depth) } };
     else if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.depth) || attrs.depth.count != 1)
         pf_onnx_fail(node, PF_UNSUPPORTED, "its depth is not known when the model is built");
     node->out[0] = pf_onnx_emit2(node, PF_OP_ONE_HOT, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 2));

@@ -31,9 +31,9 @@ static int64_t read_p(pf_onnx_node *node)
 {
     double p = node->opset < 2 ? pf_onnx_float(node, "p", 2.0) : (double)pf_onnx_int(node, "p", 2);
 
-    if (!node->status && (p < 1 || p != (double)(int32_t)p))
+    if (!node->status && (p < 1 || p > 1e6 || p != (double)(int32_t)p))
         pf_onnx_fail(node, PF_UNSUPPORTED, "p is %g; whole numbers from 1 are supported", p);
-    return node->status ? 2 : (int64_t)p;
+    return node->status ? 2 : (int32_t)p;
 }
 
 void pf_onnx_lp_pool(pf_onnx_node *node)

@@ -60,16 +60,16 @@ void pf_onnx_arg_reduce(pf_onnx_node *node)
 
 void pf_onnx_cumulate(pf_onnx_node *node)
 {
-    double            axis = 0;
+    int64_t           axis = 0;
     pf_cumulate_attrs attrs = {
         .mode = strcmp(node->op_type, "CumProd") ? PF_CUMULATE_SUM : PF_CUMULATE_PROD,
         .exclusive = pf_onnx_int(node, "exclusive", 0),
         .reverse = pf_onnx_int(node, "reverse", 0),
     };
 
-    if (!pf_onnx_constant_number(node, pf_onnx_in(node, 1), &axis))
+    if (!pf_onnx_constant_int(node, pf_onnx_in(node, 1), &axis))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its axis is not known when the model is built");
-    attrs.axis = pf_onnx_axis(node, (int64_t)axis, pf_onnx_rank(node, pf_onnx_in(node, 0)));
+    attrs.axis = pf_onnx_axis(node, axis, pf_onnx_rank(node, pf_onnx_in(node, 0)));
     node->out[0] = pf_onnx_emit1(node, PF_OP_CUMULATE, &attrs, pf_onnx_in(node, 0));
 }
 

@@ -161,13 +161,13 @@ void pf_onnx_tile_1(pf_onnx_node *node)
 {
     int32_t       rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
     pf_tile_attrs attrs = { { rank } };
-    double        tiles = 0, axis = 0;
+    int64_t       tiles = 0, axis = 0;
 
-    if (!pf_onnx_constant_number(node, pf_onnx_in(node, 1), &tiles) || !pf_onnx_constant_number(node, pf_onnx_in(node, 2), &axis))
+    if (!pf_onnx_constant_int(node, pf_onnx_in(node, 1), &tiles) || !pf_onnx_constant_int(node, pf_onnx_in(node, 2), &axis))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its repeats are not known when the model is built");
     for (int32_t i = 0; i < rank; i++)
         attrs.repeats.at[i] = 1;
-    attrs.repeats.at[pf_onnx_axis(node, (int64_t)axis, rank)] = (int64_t)tiles;
+    attrs.repeats.at[pf_onnx_axis(node, axis, rank)] = pf_onnx_number(tiles);
     node->out[0] = pf_onnx_emit1(node, PF_OP_TILE, &attrs, pf_onnx_in(node, 0));
 }
 

@@ -13,6 +13,15 @@ static double known_number(pf_onnx_node *node, uint32_t slot, const char *what)
     return value;
 }
 
+static int64_t known_int(pf_onnx_node *node, uint32_t slot, const char *what)
+{
+    int64_t value = 0;
+
+    if (!pf_onnx_constant_int(node, pf_onnx_in(node, slot), &value))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "its %s is not known when the model is built", what);
+    return value;
+}
+
 /* The axis: an attribute in opset 17, then an input. */
 void pf_onnx_dft(pf_onnx_node *node)
 {
@@ -21,7 +30,7 @@ void pf_onnx_dft(pf_onnx_node *node)
     pf_dft_attrs attrs = { .inverse = pf_onnx_int(node, "inverse", 0), .onesided = pf_onnx_int(node, "onesided", 0) };
 
     if (!old && pf_onnx_in(node, 2) != PF_NONE)
-        axis = (int64_t)known_number(node, 2, "axis");
+        axis = known_int(node, 2, "axis");
     attrs.axis = pf_onnx_axis(node, axis, pf_onnx_rank(node, pf_onnx_in(node, 0)));
     if (pf_onnx_in(node, 1) != PF_NONE && (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.length) || attrs.length.count != 1))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its length is not known when the model is built");
@@ -32,10 +41,10 @@ void pf_onnx_dft(pf_onnx_node *node)
 void pf_onnx_stft(pf_onnx_node *node)
 {
     pf_value_id   window = pf_onnx_in(node, 2);
-    pf_stft_attrs attrs = { .frame_step = (int64_t)known_number(node, 1, "frame step"), .onesided = pf_onnx_int(node, "onesided", 1) };
+    pf_stft_attrs attrs = { .frame_step = known_int(node, 1, "frame step"), .onesided = pf_onnx_int(node, "onesided", 1) };
 
     if (pf_onnx_in(node, 3) != PF_NONE) {
-        attrs.frame_length = (int64_t)known_number(node, 3, "frame length");
+        attrs.frame_length = known_int(node, 3, "frame length");
     } else if (window != PF_NONE) {
         attrs.frame_length = pf_onnx_dim(node, window, 0);
         if (!pf_dim_is_number(attrs.frame_length))
@@ -66,9 +75,9 @@ void pf_onnx_mel_weight_matrix(pf_onnx_node *node)
 {
     pf_mel_weight_matrix_attrs attrs = {
         .dtype = (int32_t)pf_onnx_dtype_attr(node, "output_datatype", PF_F32),
-        .bins = (int64_t)known_number(node, 0, "number of bins"),
-        .dft_length = (int64_t)known_number(node, 1, "length"),
-        .sample_rate = (int64_t)known_number(node, 2, "sample rate"),
+        .bins = known_int(node, 0, "number of bins"),
+        .dft_length = known_int(node, 1, "length"),
+        .sample_rate = known_int(node, 2, "sample rate"),
         .lower_hertz = known_number(node, 3, "lower edge"),
         .upper_hertz = known_number(node, 4, "upper edge"),
     };
