@@ -13,6 +13,8 @@ typedef struct pf_device_module {
     /* ordinal: the N of "cuda:N" */
     pf_status (*open)(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err);
     const pf_tactic *const *tactics;            /* NULL-terminated, in order of preference on ties */
+    /* (optional) Answers requests to compile, until `in` ends: what the program planfarm-compile does. */
+    pf_status (*serve)(int in, int out, int ordinal, pf_err *err);
 } pf_device_module;
 
 /* Opens `library` once per process: $PLANFARM_MODULE_PATH, then beside the running program, then ../lib/planfarm, then the loader's path.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cuda/compile_pool.h"
 #include "engine/cuda/nvml.h"
 #include "engine/cuda/program.h"
 #include "engine/planfarm.h"
@@ -24,6 +25,7 @@ static void cuda_close(pf_device *device)
     if (cuda->cudnn) cudnnDestroy(cuda->cudnn);
     if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
     pf_program_cache_free(cuda->programs);
+    pf_compile_pool_free(cuda->compilers);
     pf_free(cuda);
     pf_free(device);
 }
@@ -303,7 +305,8 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     snprintf(device->name, sizeof device->name, "cuda:%d", ordinal);
     pf_cuda_of(device)->ordinal = ordinal;
     pf_cuda_of(device)->programs = pf_program_cache_new();
-    st = pf_cuda_of(device)->programs ? read_properties(device, share, err) : PF_FAIL_MEMORY(err, sizeof(void *));
+    pf_cuda_of(device)->compilers = pf_compile_pool_new(ordinal);
+    st = pf_cuda_of(device)->programs && pf_cuda_of(device)->compilers ? read_properties(device, share, err) : PF_FAIL_MEMORY(err, sizeof(void *));
     if (st) {
         cuda_close(device);
         return pf_err_add(err, st, "opening cuda:%d", ordinal);

@@ -19,6 +19,7 @@ typedef struct pf_cuda {
     cublasLtHandle_t      cublaslt;
     void                 *nvml_device;
     struct pf_program_cache *programs;      /* engine/cuda/program.h */
+    struct pf_compile_pool  *compilers;     /* engine/cuda/compile_pool.h */
 } pf_cuda;
 
 static inline pf_cuda     *pf_cuda_of(const pf_device *device) { return device->impl; }

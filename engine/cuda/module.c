@@ -1,3 +1,4 @@
+#include "engine/cuda/compile_pool.h"
 #include "engine/cuda/cuda_device.h"
 #include "engine/cuda/tactics.h"
 #include "engine/device_module.h"
@@ -11,4 +12,4 @@ static const pf_tactic *const tactics[] = {
 };
 
 extern const pf_device_module pf_device_module_v1;
-const pf_device_module pf_device_module_v1 = { .abi = PF_BUILDER_ABI, .open = pf_cuda_open, .tactics = tactics };
+const pf_device_module pf_device_module_v1 = { .abi = PF_BUILDER_ABI, .open = pf_cuda_open, .tactics = tactics, .serve = pf_compile_serve };

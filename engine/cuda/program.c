@@ -118,8 +118,7 @@ static bool find_locked(const pf_program_cache *cache, const pf_digest *source, 
     return true;
 }
 
-/* A copy of the machine code of a source; NULL when nobody compiled it. */
-static uint8_t *copy_cached(pf_program_cache *cache, const pf_digest *source, size_t *bytes)
+uint8_t *pf_program_cache_copy(pf_program_cache *cache, const pf_digest *source, size_t *bytes)
 {
     cached   found = {0};
     uint8_t *copy = NULL;
@@ -133,7 +132,7 @@ static uint8_t *copy_cached(pf_program_cache *cache, const pf_digest *source, si
     return copy;
 }
 
-static bool is_cached(pf_program_cache *cache, const pf_digest *source)
+bool pf_program_cache_has(pf_program_cache *cache, const pf_digest *source)
 {
     cached found = {0};
     bool   is = false;
@@ -144,8 +143,8 @@ static bool is_cached(pf_program_cache *cache, const pf_digest *source)
     return is;
 }
 
-/* Takes cubin. What does not fit is compiled again when it is needed. */
-static void keep_cached(pf_program_cache *cache, const pf_digest *source, uint8_t *cubin, size_t bytes)
+/* What does not fit is compiled again when it is needed. */
+void pf_program_cache_keep(pf_program_cache *cache, const pf_digest *source, uint8_t *cubin, size_t bytes)
 {
     char hex[PF_DIGEST_HEX_BYTES] = {0};
 
@@ -183,8 +182,8 @@ pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_progr
 
     if (!st) {
         pf_digest_of(program.source.data, program.source.size, &source);
-        if (!is_cached(cache, &source)) st = compile(device, &program, &cubin, &bytes, err);
-        if (cubin) keep_cached(cache, &source, cubin, bytes);
+        if (!pf_program_cache_has(cache, &source)) st = compile(device, &program, &cubin, &bytes, err);
+        if (cubin) pf_program_cache_keep(cache, &source, cubin, bytes);
     }
     pf_program_clear(&program);
     return st;
@@ -207,7 +206,7 @@ static pf_status find_code(pf_device *device, const pf_program *program, const v
 {
     pf_digest_of(program->source.data, program->source.size, &impl->source);
     if (adopt_saved(impl, saved, saved_bytes)) return PF_OK;
-    impl->cubin = copy_cached(pf_cuda_of(device)->programs, &impl->source, &impl->cubin_bytes);
+    impl->cubin = pf_program_cache_copy(pf_cuda_of(device)->programs, &impl->source, &impl->cubin_bytes);
     return impl->cubin ? PF_OK : compile(device, program, &impl->cubin, &impl->cubin_bytes, err);
 }
 

@@ -62,11 +62,19 @@ static void panel(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda,
         edge(m - r, n, k, a + r * lda, lda, b, ldb, c + r * ldc, ldc);
 }
 
+/* Rows are shared out among threads; every element is still summed in one order, so the result does not depend on their number. */
 void pf_product(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
 {
-    enum { WIDTH = 256 };   /* a block of b of DEPTH x WIDTH doubles stays in the second-level cache */
+    enum { WIDTH = 256, CHUNK = 8 * ROWS, LEAST_WORK = 1 << 22 };   /* a block of b of DEPTH x WIDTH doubles stays in the second-level cache */
+    const int64_t chunks = (m + CHUNK - 1) / CHUNK;
 
-    for (int64_t j = 0; j < n; j += WIDTH)
-        for (int64_t i = 0; i < k; i += DEPTH)
-            panel(m, n - j < WIDTH ? n - j : WIDTH, k - i < DEPTH ? k - i : DEPTH, a + i, lda, b + i * ldb + j, ldb, c + j, ldc);
+#pragma omp parallel for schedule(static) if (chunks > 1 && (double)m * (double)n * (double)k > LEAST_WORK)
+    for (int64_t chunk = 0; chunk < chunks; chunk++) {
+        const int64_t first = chunk * CHUNK, rows = m - first < CHUNK ? m - first : CHUNK;
+
+        for (int64_t j = 0; j < n; j += WIDTH)
+            for (int64_t i = 0; i < k; i += DEPTH)
+                panel(rows, n - j < WIDTH ? n - j : WIDTH, k - i < DEPTH ? k - i : DEPTH, a + first * lda + i, lda, b + i * ldb + j, ldb,
+                      c + first * ldc + j, ldc);
+    }
 }

@@ -7,7 +7,7 @@ build=$1 target=$2 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 mkdir -p "$target"
 cp -f "$build"/planfarm "$build"/planfarm-coordinator "$build"/planfarm-agent \
-      "$build"/engine/libplanfarm.so.0 "$build"/engine/cuda/libplanfarm_cuda.so "$out"/
+      "$build"/engine/libplanfarm.so.0 "$build"/engine/cuda/libplanfarm_cuda.so "$build"/engine/cuda/planfarm-compile "$out"/
 find "$build"/tests -type f -name 'test_*' -perm -u+x -path '*gpu*' -exec cp -f {} "$out"/ \;
 strip --strip-debug "$out"/planfarm* "$out"/libplanfarm* 2>/dev/null || true
 for program in "$out"/*; do ldd "$program" 2>/dev/null; done | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |

@@ -21,7 +21,7 @@ for case in "$@"; do
     echo "== $case"
     start=$SECONDS
     # shellcheck disable=SC2086
-    PF_LOG=${PF_LOG:-warn} timeout 250 planfarm build "$work/$model.onnx" -o "$work/$model.plan" --device cuda:0 --cache "$work/cache" ${shapes:+--shapes $shapes} \
+    PF_LOG=${PF_LOG:-warn} timeout 150 planfarm build "$work/$model.onnx" -o "$work/$model.plan" --device cuda:0 --cache "$work/cache" ${shapes:+--shapes $shapes} \
         $flags --json >"$out/$model.$batch.json" 2>"$out/$model.$batch.log"
     rc=$?
     echo "exit $rc in $((SECONDS - start)) s"

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cuda/compile_pool.h"
 #include "engine/cuda/cudnn_graph.h"
+#include "engine/cuda/program.h"
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, NONE = -1, HEURISTIC_CONFIGS = 64, PACK_ALIGNMENT = 256 };
+enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, NONE = -1, HEURISTIC_CONFIGS = 64, PACK_ALIGNMENT = 256, SAVED_LIMIT_BYTES = 64 << 20 };
 
 /* What the problem's graph says, as input indices of the problem. */
 typedef struct conv_form {
@@ -351,11 +353,65 @@ static size_t weight_bytes(const pf_problem *p, const conv_form *form)
     return pf_dtype_bytes(w->dtype, (uint64_t)(w->shape.dim[0] * weight_channels(p, form) * w->shape.dim[2] * w->shape.dim[3]));
 }
 
+static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
+{
+    pf_hash hash;
+
+    pf_hash_init(&hash);
+    pf_hash_add(&hash, &p->hash, sizeof p->hash);
+    pf_hash_add_string(&hash, tuning);
+    pf_hash_end(&hash, out);
+}
+
+/* On the fast path kernels are there already; the rest cuDNN may have to compile. */
+static bool may_compile(const pf_problem *p)
+{
+    conv_form form;
+
+    recognize(p, &form);
+    return window_of(form.conv).groups != 1 || window_of(form.conv).transposed || form.residual_last ||
+           (form.activation && form.activation->op != PF_OP_RELU);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    pf_cuda  *cuda = pf_cuda_of(device);
+    pf_digest key = {0};
+    pf_buf    saved = {0};
+    uint8_t  *bytes = NULL;
+    size_t    count = 0;
+    pf_status st = PF_OK;
+
+    key_of(p, tuning, &key);
+    if (!may_compile(p) || pf_program_cache_has(cuda->programs, &key)) return PF_OK;
+    pf_buf_init(&saved, SAVED_LIMIT_BYTES);
+    st = pf_compile_pool_run(cuda->compilers, pf_tactic_cudnn_conv.name, p, tuning, &saved, err);
+    bytes = st ? NULL : pf_buf_take(&saved, &count);
+    if (bytes) pf_program_cache_keep(cuda->programs, &key, bytes, count);
+    pf_buf_clear(&saved);
+    return st;
+}
+
 /* Saved form: hash of the problem, JSON of the plan. Of another problem (other bindings of the same symbols) only the configuration holds. */
 static void adopt_saved(conv_impl *impl, const void *saved, size_t bytes, cudnnHandle_t handle)
 {
     if (saved && bytes > sizeof impl->problem && !memcmp(saved, &impl->problem, sizeof impl->problem))
         impl->plan = pf_cudnn_plan_from_json(handle, (const char *)saved + sizeof impl->problem, bytes - sizeof impl->problem);
+}
+
+/* What the plan file kept, or what a worker compiled. */
+static void adopt(conv_impl *impl, pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, cudnnHandle_t handle)
+{
+    pf_digest key = {0};
+    uint8_t  *compiled = NULL;
+    size_t    bytes = 0;
+
+    adopt_saved(impl, saved, saved_bytes, handle);
+    if (impl->plan) return;
+    key_of(p, tuning, &key);
+    compiled = pf_program_cache_copy(pf_cuda_of(device)->programs, &key, &bytes);
+    adopt_saved(impl, compiled, bytes, handle);
+    pf_free(compiled);
 }
 
 static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form *form, const char *tuning, cudnnHandle_t handle, pf_err *err)
@@ -412,7 +468,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     recognize(p, &form);
     st = pf_cuda_cudnn(device, &handle, err);
     if (!st) {
-        adopt_saved(impl, saved, saved_bytes, handle);
+        adopt(impl, device, p, tuning, saved, saved_bytes, handle);
         st = make_plan(impl, p, &form, tuning, handle, err);
     }
     if (st) {
@@ -492,6 +548,6 @@ static void release(pf_step *step)
 
 const pf_tactic pf_tactic_cudnn_conv = {
     .name = "cudnn_conv", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_CUDNN,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pack,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
     .enqueue = enqueue, .save = save, .release = release,
 };

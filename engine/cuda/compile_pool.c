@@ -1,0 +1,264 @@
+#include "engine/cuda/compile_pool.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "engine/cuda/cuda_device.h"
+#include "engine/tactic.h"
+
+extern char **environ;
+
+enum { WORKERS_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
+
+/* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero; an answer: what save wrote,
+   nothing when the tactic refused. Both ends are the same build on one machine. */
+typedef struct worker { pid_t pid; int to, from; bool busy; } worker;
+
+struct pf_compile_pool {
+    int             ordinal;
+    char            program[PATH_MAX];      /* empty: there is none */
+    pthread_mutex_t lock;
+    pthread_cond_t  freed;
+    worker          workers[WORKERS_MAX];
+    int             count, limit;
+};
+
+static void find_program(pf_compile_pool *pool)
+{
+    Dl_info info = {0};
+    char   *slash = NULL;
+
+    if (!dladdr((const void *)find_program, &info) || !info.dli_fname) return;
+    snprintf(pool->program, sizeof pool->program - 32, "%s", info.dli_fname);
+    slash = strrchr(pool->program, '/');
+    if (slash) snprintf(slash + 1, 32, "planfarm-compile");
+    if (!slash || access(pool->program, X_OK)) pool->program[0] = 0;
+}
+
+pf_compile_pool *pf_compile_pool_new(int ordinal)
+{
+    pf_compile_pool *pool = pf_calloc(1, sizeof *pool);
+    long             cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (!pool) return NULL;
+    pool->ordinal = ordinal;
+    pool->limit = cores < 2 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (int)cores;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->freed, NULL);
+    find_program(pool);
+    return pool;
+}
+
+static void stop_worker(worker *w)
+{
+    close(w->to);
+    close(w->from);
+    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {}
+}
+
+void pf_compile_pool_rest(pf_compile_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (int i = 0; i < pool->count; i++) stop_worker(&pool->workers[i]);
+    pool->count = 0;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pf_compile_pool_free(pf_compile_pool *pool)
+{
+    if (!pool) return;
+    pf_compile_pool_rest(pool);
+    pthread_cond_destroy(&pool->freed);
+    pthread_mutex_destroy(&pool->lock);
+    pf_free(pool);
+}
+
+static bool start_worker(const pf_compile_pool *pool, worker *w)
+{
+    int                        to[2] = { -1, -1 }, from[2] = { -1, -1 }, rc = -1;
+    char                       ordinal[16] = {0};
+    char                      *argv[] = { (char *)pool->program, ordinal, NULL };
+    posix_spawn_file_actions_t actions;
+
+    snprintf(ordinal, sizeof ordinal, "%d", pool->ordinal);
+    if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) goto failed;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
+    rc = posix_spawn(&w->pid, pool->program, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (rc) goto failed;
+    close(to[0]);
+    close(from[1]);
+    w->to = to[1];
+    w->from = from[0];
+    w->busy = false;
+    return true;
+failed:
+    for (int i = 0; i < 2; i++) {
+        if (to[i] >= 0) close(to[i]);
+        if (from[i] >= 0) close(from[i]);
+    }
+    return false;
+}
+
+/* A worker of the caller's own until give_back; NULL when none can be started. */
+static worker *take_worker(pf_compile_pool *pool)
+{
+    worker *found = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    while (!found) {
+        for (int i = 0; i < pool->count && !found; i++)
+            if (!pool->workers[i].busy) found = &pool->workers[i];
+        if (!found && pool->count < pool->limit && start_worker(pool, &pool->workers[pool->count])) found = &pool->workers[pool->count++];
+        if (!found && !pool->count) break;
+        if (!found) pthread_cond_wait(&pool->freed, &pool->lock);
+    }
+    if (found) found->busy = true;
+    pthread_mutex_unlock(&pool->lock);
+    return found;
+}
+
+/* One that died is replaced in its place, or stays busy for ever when that fails. */
+static void give_back(pf_compile_pool *pool, worker *w, bool alive)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (!alive) {
+        kill(w->pid, SIGKILL);
+        stop_worker(w);
+        alive = start_worker(pool, w);
+    }
+    w->busy = !alive;
+    pthread_cond_broadcast(&pool->freed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static bool transfer(int fd, void *data, size_t bytes, bool writing)
+{
+    uint8_t *at = data;
+
+    while (bytes) {
+        ssize_t n = writing ? write(fd, at, bytes) : read(fd, at, bytes);
+
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static bool send_message(int fd, const void *data, size_t bytes)
+{
+    uint32_t length = (uint32_t)bytes;
+
+    return bytes <= MESSAGE_LIMIT_BYTES && transfer(fd, &length, sizeof length, true) && transfer(fd, (void *)data, bytes, true);
+}
+
+/* data is followed by a zero byte; freed by the caller. False at the end of the pipe, or when the other side talks nonsense. */
+static bool receive_message(int fd, uint8_t **data, size_t *bytes)
+{
+    uint32_t length = 0;
+
+    *data = NULL;
+    if (!transfer(fd, &length, sizeof length, false) || length > MESSAGE_LIMIT_BYTES) return false;
+    *data = pf_calloc(1, (size_t)length + 1);
+    *bytes = length;
+    if (*data && transfer(fd, *data, length, false)) return true;
+    pf_free(*data);
+    *data = NULL;
+    return false;
+}
+
+static void put_text(pf_buf *out, const char *text) { pf_buf_put(out, text, strlen(text) + 1); }
+
+pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const pf_problem *p, const char *tuning, pf_buf *saved, pf_err *err)
+{
+    worker   *w = pool->program[0] ? take_worker(pool) : NULL;
+    pf_buf    request = {0};
+    uint8_t  *answer = NULL;
+    size_t    bytes = 0;
+    bool      alive = false;
+    pf_status st = PF_OK;
+
+    if (!w) return PF_FAIL(err, PF_UNSUPPORTED, "there is no process to compile with");
+    pf_buf_init(&request, MESSAGE_LIMIT_BYTES);
+    put_text(&request, tactic);
+    put_text(&request, tuning);
+    put_text(&request, p->text);
+    alive = !request.failed && send_message(w->to, request.data, request.size) && receive_message(w->from, &answer, &bytes);
+    give_back(pool, w, alive);
+    if (!alive) st = PF_FAIL(err, PF_UNSUPPORTED, "a process that compiles has ended");
+    else if (!bytes) st = PF_FAIL(err, PF_UNSUPPORTED, "%s refuses the tuning", tactic);
+    else if (!pf_buf_put(saved, answer, bytes)) st = PF_FAIL_MEMORY(err, bytes);
+    pf_free(answer);
+    pf_buf_clear(&request);
+    return st;
+}
+
+/* ---- The worker */
+
+/* The three texts of a request; false when they are not there. */
+static bool split_request(const uint8_t *data, size_t bytes, const char *text[3])
+{
+    size_t at = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (at >= bytes) return false;
+        text[i] = (const char *)data + at;
+        at += strlen(text[i]) + 1;
+    }
+    return true;
+}
+
+static void answer_request(pf_device *device, const char *const text[3], pf_buf *out)
+{
+    const pf_tactic *tactic = pf_tactic_find(text[0]);
+    pf_problem      *problem = NULL;
+    pf_step         *step = NULL;
+
+    if (!tactic || !tactic->save || pf_problem_parse(text[2], &problem, NULL)) return;
+    if (!tactic->prepare(device, problem, text[1], NULL, 0, &step, NULL) && tactic->save(step, out, NULL)) pf_buf_reset(out);
+    pf_step_free(step);
+    pf_problem_free(problem);
+}
+
+pf_status pf_compile_serve(int in, int out, int ordinal, pf_err *err)
+{
+    pf_device *device = NULL;
+    uint8_t   *request = NULL;
+    size_t     bytes = 0;
+    pf_buf     answer = {0};
+    bool       heard = true;
+    char       name[32] = {0};
+    pf_status  st = PF_OK;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    snprintf(name, sizeof name, "cuda:%d", ordinal);
+    st = pf_device_open(name, NULL, &device, err);
+    pf_buf_init(&answer, MESSAGE_LIMIT_BYTES);
+    while (!st && heard && receive_message(in, &request, &bytes)) {
+        const char *text[3] = {0};
+
+        pf_buf_reset(&answer);
+        if (split_request(request, bytes, text)) answer_request(device, text, &answer);
+        heard = send_message(out, answer.data, answer.size);
+        pf_free(request);
+    }
+    pf_buf_clear(&answer);
+    pf_device_close(device);
+    return st;
+}
