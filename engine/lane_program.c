@@ -10,9 +10,20 @@ enum { NO_REGISTER = UINT16_MAX };
 /* ---- What can be a program */
 static bool is_cast(pf_op_kind op) { return op == PF_OP_CAST; }
 
+/* Everything is computed once for each element of the result, so a function of a smaller tensor is better done before. */
+static bool repeats_work(const pf_graph *graph, const pf_node *node)
+{
+    const pf_value *own = pf_graph_value(graph, node->out[0]);
+
+    return pf_dtype_is_float(own->dtype) && !pf_shape_equal(&own->shape, &pf_graph_value(graph, graph->outputs[0])->shape);
+}
+
 static const char *node_declines(const pf_graph *graph, const pf_node *node)
 {
-    const pf_dtype in = pf_graph_value(graph, node->in[node->op == PF_OP_WHERE ? 1 : 0])->dtype;
+    const pf_dtype in = node->in_count ? pf_graph_value(graph, node->in[node->op == PF_OP_WHERE ? 1 : 0])->dtype : PF_DTYPE_NONE;
+
+    if (repeats_work(graph, node))
+        return "a function of a tensor that is smaller than the result";
 
     if (node->op == PF_OP_IDENTITY)
         return NULL;

@@ -114,6 +114,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "the left matrix is a constant";
     if (m.a == m.b)
         return "a matrix times itself";
+    if (pf_problem_input_index(p, m.b) == UINT32_MAX)
+        return "the right matrix is computed inside";
     if (!all_linear(p))
         return "not linear";
     return pf_onednn_epilogue_declines(p, &m.chain, shape_of(p, p->graph->outputs[0])->rank - 1);

@@ -1,0 +1,133 @@
+#include "tests/test.h"
+
+#include <string.h>
+
+#include "engine/layout.h"
+
+static pf_tensor tensor_of(pf_dtype dtype, int32_t rank, const int64_t *dim)
+{
+    pf_tensor t = { .dtype = dtype, .rank = rank };
+    pf_err    err = { 0 };
+
+    memcpy(t.dim, dim, (size_t)rank * sizeof *dim);
+    test_ok(pf_tensor_alloc(&t, &err), &err);
+    for (int64_t i = 0; i < pf_tensor_elems(&t); i++)
+        pf_dtype_set_i64(dtype, t.data, (uint64_t)i, i % 7 + 1);
+    return t;
+}
+
+static void names_are_read_back(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PF_LAYOUT_COUNT; i++)
+        assert_int_equal(pf_layout_from_name(pf_layout_name((pf_layout)i)), i);
+    assert_int_equal(pf_layout_from_name("nchw"), PF_LAYOUT_COUNT);
+}
+
+static void bytes_count_padding(void **state)
+{
+    const int64_t dim[] = { 2, 20, 3, 5 };
+    size_t        bytes = 0;
+    pf_err        err = { 0 };
+
+    (void)state;
+    test_ok(pf_layout_bytes(PF_LAYOUT_CHANNELS_LAST, PF_F32, 4, dim, &bytes, &err), &err);
+    assert_int_equal(bytes, 2 * 20 * 15 * 4);
+    test_ok(pf_layout_bytes(PF_LAYOUT_C8, PF_F16, 4, dim, &bytes, &err), &err);
+    assert_int_equal(bytes, 2 * 24 * 15 * 2);
+    test_ok(pf_layout_bytes(PF_LAYOUT_C16, PF_F32, 4, dim, &bytes, &err), &err);
+    assert_int_equal(bytes, 2 * 32 * 15 * 4);
+    test_fails(pf_layout_bytes(PF_LAYOUT_C16, PF_F32, 2, dim, &bytes, &err), PF_INVALID, &err);
+    assert_int_equal(bytes, 0);
+}
+
+/* Every element is found where the strides say that it lies, padding is zero, and unpacking gives back what was packed. */
+static void check_places(pf_layout layout, const pf_tensor *t)
+{
+    size_t      bytes = 0;
+    pf_err      err = { 0 };
+    uint8_t     packed[4096], back[4096];
+    pf_strides  s = pf_layout_strides(layout, t->rank, t->dim);
+    int64_t     seen = 0;
+
+    test_ok(pf_layout_bytes(layout, t->dtype, t->rank, t->dim, &bytes, &err), &err);
+    assert_true(bytes <= sizeof packed);
+    memset(packed, 0xff, sizeof packed);
+    pf_layout_pack(layout, t, t->data, packed);
+    for (int64_t i = 0; i < pf_tensor_elems(t); i++) {
+        int64_t rest = i, at = 0;
+
+        for (int32_t d = t->rank - 1; d >= 0; d--) {
+            int64_t k = rest % t->dim[d];
+
+            at += d == 1 && s.block > 1 ? k / s.block * s.dim[1] + k % s.block * s.in_block : k * s.dim[d];
+            rest /= t->dim[d];
+        }
+        assert_int_equal(pf_dtype_get_i64(t->dtype, packed, (uint64_t)at), pf_dtype_get_i64(t->dtype, t->data, (uint64_t)i));
+    }
+    for (uint64_t i = 0; i < bytes * 8 / pf_dtype_bits(t->dtype); i++)
+        seen += pf_dtype_get_i64(t->dtype, packed, i) != 0;
+    assert_int_equal(seen, pf_tensor_elems(t));             /* no element is zero, so what is more is padding */
+    pf_layout_unpack(layout, t, packed, back);
+    assert_memory_equal(back, t->data, t->bytes);
+}
+
+static void elements_lie_where_strides_say(void **state)
+{
+    static const pf_dtype dtypes[] = { PF_F32, PF_I8, PF_F16, PF_I64, PF_U4 };
+    static const int64_t  dims[][5] = { { 2, 20, 3, 2 }, { 1, 16, 4 }, { 3, 5, 2, 2, 1 } };
+    static const int32_t  ranks[] = { 4, 3, 5 };
+
+    (void)state;
+    for (size_t t = 0; t < sizeof dtypes / sizeof dtypes[0]; t++)
+        for (size_t i = 0; i < 3; i++) {
+            pf_tensor tensor = tensor_of(dtypes[t], ranks[i], dims[i]);
+
+            for (int layout = 0; layout < PF_LAYOUT_COUNT; layout++)
+                check_places((pf_layout)layout, &tensor);
+            pf_tensor_clear(&tensor);
+        }
+}
+
+static bool packs_the_same(pf_layout a, pf_layout b, const pf_tensor *t)
+{
+    uint8_t in_a[8192] = { 0 }, in_b[8192] = { 0 };
+    size_t  bytes_a = 0, bytes_b = 0;
+    pf_err  err = { 0 };
+
+    test_ok(pf_layout_bytes(a, t->dtype, t->rank, t->dim, &bytes_a, &err), &err);
+    test_ok(pf_layout_bytes(b, t->dtype, t->rank, t->dim, &bytes_b, &err), &err);
+    pf_layout_pack(a, t, t->data, in_a);
+    pf_layout_pack(b, t, t->data, in_b);
+    return bytes_a == bytes_b && memcmp(in_a, in_b, bytes_a) == 0;
+}
+
+static void same_bytes_tells_the_truth(void **state)
+{
+    static const int64_t dims[][4] = { { 2, 16, 1, 1 }, { 1, 16, 3, 2 }, { 2, 1, 3, 2 }, { 1, 32, 1, 1 }, { 1, 20, 1, 1 }, { 1, 8, 2, 3 },
+                                       { 1, 32, 2, 1 }, { 3, 3, 2, 2 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        pf_tensor t = tensor_of(PF_I16, 4, dims[i]);
+        pf_shape  shape = { .rank = 4 };
+
+        for (int64_t k = 0; k < pf_tensor_elems(&t); k++)
+            ((int16_t *)t.data)[k] = (int16_t)(k + 1);
+        memcpy(shape.dim, dims[i], sizeof dims[i]);
+        for (int a = 0; a < PF_LAYOUT_COUNT; a++)
+            for (int b = 0; b < PF_LAYOUT_COUNT; b++)
+                assert_int_equal(pf_layout_same_bytes((pf_layout)a, (pf_layout)b, &shape), packs_the_same((pf_layout)a, (pf_layout)b, &t));
+        pf_tensor_clear(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_read_back), cmocka_unit_test(bytes_count_padding), cmocka_unit_test(elements_lie_where_strides_say),
+        cmocka_unit_test(same_bytes_tells_the_truth),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
