@@ -59,5 +59,8 @@ typedef struct pf_timing_visit {
 } pf_timing_visit;
 typedef pf_status pf_timing_visitor(void *user, const pf_timing_visit *item, pf_err *err);
 pf_status pf_timing_db_scan(pf_timing_db *db, pf_timing_table table, pf_timing_visitor *visit, void *user, pf_err *err);
+/* The same from behind a key on, which need not be there; key_bytes 0: from the first. */
+pf_status pf_timing_db_scan_after(pf_timing_db *db, pf_timing_table table, const void *key, size_t key_bytes,
+                                  pf_timing_visitor *visit, void *user, pf_err *err);
 
 #endif

@@ -67,10 +67,20 @@ static pf_status scan_chunk(pf_timing_db *db, pf_timing_table table, place *at, 
 
 pf_status pf_timing_db_scan(pf_timing_db *db, pf_timing_table table, pf_timing_visitor *visit, void *user, pf_err *err)
 {
-    place     at = {.bytes = 0};
+    return pf_timing_db_scan_after(db, table, NULL, 0, visit, user, err);
+}
+
+pf_status pf_timing_db_scan_after(pf_timing_db *db, pf_timing_table table, const void *key, size_t key_bytes,
+                                  pf_timing_visitor *visit, void *user, pf_err *err)
+{
+    place     at = {.bytes = key_bytes};
     bool      more = true;
     pf_status status = PF_OK;
 
+    if (key_bytes > sizeof at.key)
+        return PF_FAIL(err, PF_INVALID, "a key of %zu bytes is no key of the timing cache", key_bytes);
+    if (key_bytes)
+        memcpy(at.key, key, key_bytes);
     while (more && !status)
         status = scan_chunk(db, table, &at, &more, visit, user, err);
     return status;

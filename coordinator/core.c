@@ -325,7 +325,7 @@ static void drop_unused_texts(pf_core *core)
     for (uint32_t i = 0; i < count; i++) {
         list[i]->loaded = false;
         if (list[i]->stored_refs == 0)
-            pf_core_remove(core, PF_TABLE_TEXTS, &list[i]->digest, sizeof list[i]->digest);
+            pf_core_remove(core, PF_ROWS_TEXTS, &list[i]->digest, sizeof list[i]->digest);
         pf_text_drop(core, list[i]);
     }
     pf_free(list);
@@ -516,6 +516,15 @@ void pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out)
         const pf_agent *agent = core->agents.item[i];
         out->agents_alive += agent && agent->peer && now.boot_ns - agent->seen_boot_ns < core->config.ttl_ns;
     }
+}
+
+bool pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class)
+{
+    const pf_class *found = pf_classes_resolve(core, selector);
+
+    if (found)
+        *device_class = found->digest;
+    return found != NULL;
 }
 
 uint32_t pf_core_class_count(const pf_core *core)

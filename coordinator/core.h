@@ -65,8 +65,8 @@ void pf_core_config_init(pf_core_config *config);       /* the values of PROTOCO
 /* ---- what is written */
 
 typedef enum pf_table {
-    PF_TABLE_META, PF_TABLE_TEXTS, PF_TABLE_CLASSES, PF_TABLE_AGENTS, PF_TABLE_PLANS, PF_TABLE_JOBS, PF_TABLE_SUBMITS,
-    PF_TABLE_COUNT
+    PF_ROWS_META, PF_ROWS_TEXTS, PF_ROWS_CLASSES, PF_ROWS_AGENTS, PF_ROWS_PLANS, PF_ROWS_JOBS, PF_ROWS_SUBMITS,
+    PF_ROWS_COUNT
 } pf_table;
 
 typedef struct pf_write {               /* places in pf_out.bytes */
@@ -179,6 +179,8 @@ typedef struct pf_class_stats {         /* open; text borrowed until the next pf
     int64_t     build_ns;               /* moving average of builds, 0 when unknown */
 } pf_class_stats;
 
+/* The class that a selector means now.  False when there is none. */
+bool     pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class);
 void     pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out);
 uint32_t pf_core_class_count(const pf_core *core);
 void     pf_core_class_get(const pf_core *core, uint32_t index, pf_now now, pf_class_stats *out);

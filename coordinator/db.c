@@ -10,7 +10,7 @@
 
 struct pf_db {
     MDB_env *env;
-    MDB_dbi  table[PF_TABLE_COUNT];
+    MDB_dbi  table[PF_ROWS_COUNT];
 };
 
 enum { READERS_MAX = 1024 };
@@ -29,7 +29,7 @@ static int open_tables(pf_db *db)
     MDB_txn *txn = NULL;
     int      code = mdb_txn_begin(db->env, NULL, 0, &txn);
 
-    for (int i = 0; i < PF_TABLE_COUNT && !code; i++)
+    for (int i = 0; i < PF_ROWS_COUNT && !code; i++)
         code = mdb_dbi_open(txn, pf_table_name((pf_table)i), MDB_CREATE, &db->table[i]);
     if (!code)
         return mdb_txn_commit(txn);
@@ -52,7 +52,7 @@ pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err
         goto out;
     code = mdb_env_create(&db->env);
     if (!code)
-        code = mdb_env_set_maxdbs(db->env, PF_TABLE_COUNT);
+        code = mdb_env_set_maxdbs(db->env, PF_ROWS_COUNT);
     if (!code)
         code = mdb_env_set_maxreaders(db->env, READERS_MAX);
     if (!code)
@@ -115,7 +115,7 @@ pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err)
 
     if (code)
         return fail(err, code, "read");
-    for (int i = 0; i < PF_TABLE_COUNT && !st; i++)
+    for (int i = 0; i < PF_ROWS_COUNT && !st; i++)
         st = load_table(db, txn, (pf_table)i, core, err);
     mdb_txn_abort(txn);
     return st;

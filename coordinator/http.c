@@ -246,10 +246,10 @@ static pf_status read_manifest(pf_http *http, const pf_digest *key, pf_buf *row,
     const uint8_t *fields = NULL;
     size_t         fields_bytes = 0;
     pf_reader      in = { 0 };
-    pf_status      st = pf_db_get(http->options.db, PF_TABLE_PLANS, key, sizeof *key, row, err);
+    pf_status      st = pf_db_get(http->options.db, PF_ROWS_PLANS, key, sizeof *key, row, err);
 
     if (!st)
-        st = pf_rows_check(PF_TABLE_PLANS, key, sizeof *key, row->data, row->size, &fields, &fields_bytes, err);
+        st = pf_rows_check(PF_ROWS_PLANS, key, sizeof *key, row->data, row->size, &fields, &fields_bytes, err);
     if (st)
         return st;
     pf_reader_init(&in, fields, fields_bytes);

@@ -592,7 +592,7 @@ void pf_job_forget(pf_core *core, pf_job *job)
     for (uint32_t i = 0; i < core->dirty_count; i++)
         if (core->dirty[i] == job)
             core->dirty[i] = NULL;
-    pf_core_remove(core, PF_TABLE_JOBS, key, sizeof key);
+    pf_core_remove(core, PF_ROWS_JOBS, key, sizeof key);
     pf_text_unstored(core, job->spec);
     pf_job_free(core, job);
 }

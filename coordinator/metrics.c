@@ -162,6 +162,10 @@ static void put_server(pf_buf *out, const pf_db *db, const pf_server_counts *cou
     value(out, "refusing", "gauge", "1 when submits are refused.", counts->refusing);
     value(out, "blob_store_bytes", "gauge", "Bytes in the blob store.", (double)counts->blobs_bytes);
     value(out, "blob_store_blobs", "gauge", "Blobs in the store.", (double)counts->blobs_count);
+    value(out, "timing_lookups_total", "counter", "Problems looked up in the shared timing cache.", (double)counts->timing_lookups);
+    value(out, "timing_hits_total", "counter", "Of those, known.", (double)counts->timing_hits);
+    value(out, "timing_stored_total", "counter", "Timing records merged.", (double)counts->timing_stored);
+    value(out, "timing_refused_total", "counter", "Stores of timings refused.", (double)counts->timing_refused);
     histogram(out, "commit_seconds", "Time of one commit to disk.", &counts->commit_seconds);
     histogram(out, "ack_seconds", "Time from a batch's first message to its acknowledgement.", &counts->ack_seconds);
     histogram(out, "batch_writes", "Rows written by one commit.", &counts->batch_writes);

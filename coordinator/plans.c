@@ -58,7 +58,7 @@ pf_plan *pf_plans_add(pf_core *core, const char *manifest, uint64_t job_id)
 
 void pf_plans_drop(pf_core *core, pf_plan *plan)
 {
-    pf_core_remove(core, PF_TABLE_PLANS, &plan->plan_key, sizeof plan->plan_key);
+    pf_core_remove(core, PF_ROWS_PLANS, &plan->plan_key, sizeof plan->plan_key);
     pf_index_remove(&core->plans, &plan->plan_key);
     if (plan->newer)
         plan->newer->older = plan->older;

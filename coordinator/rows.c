@@ -15,9 +15,9 @@ static const char META_KEY[] = "core";
 
 const char *pf_table_name(pf_table table)
 {
-    static const char *const names[PF_TABLE_COUNT] = {
-        [PF_TABLE_META] = "meta",   [PF_TABLE_TEXTS] = "texts", [PF_TABLE_CLASSES] = "classes", [PF_TABLE_AGENTS] = "agents",
-        [PF_TABLE_PLANS] = "plans", [PF_TABLE_JOBS] = "jobs",   [PF_TABLE_SUBMITS] = "submits",
+    static const char *const names[PF_ROWS_COUNT] = {
+        [PF_ROWS_META] = "meta",   [PF_ROWS_TEXTS] = "texts", [PF_ROWS_CLASSES] = "classes", [PF_ROWS_AGENTS] = "agents",
+        [PF_ROWS_PLANS] = "plans", [PF_ROWS_JOBS] = "jobs",   [PF_ROWS_SUBMITS] = "submits",
     };
 
     return names[table];
@@ -138,7 +138,7 @@ void pf_rows_put_meta(pf_core *core)
     begin(&row);
     pf_buf_put_u64(&row, core->epoch);
     pf_buf_put_u64(&row, core->next_job_id);
-    finish(core, PF_TABLE_META, META_KEY, sizeof META_KEY - 1, &row);
+    finish(core, PF_ROWS_META, META_KEY, sizeof META_KEY - 1, &row);
 }
 
 static bool load_meta(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -158,7 +158,7 @@ void pf_rows_put_text(pf_core *core, const pf_text *text)
 
     begin(&row);
     pf_buf_put_blob(&row, text->data, text->bytes);
-    finish(core, PF_TABLE_TEXTS, &text->digest, sizeof text->digest, &row);
+    finish(core, PF_ROWS_TEXTS, &text->digest, sizeof text->digest, &row);
 }
 
 /* Keeps a reference for the loader; pf_core_start drops it. */
@@ -192,7 +192,7 @@ void pf_rows_put_class(pf_core *core, const pf_class *device_class)
     pf_buf_put_u32(&row, device_class->aliases_count);
     for (uint32_t i = 0; i < device_class->aliases_count; i++)
         pf_buf_put_string(&row, device_class->alias[i]);
-    finish(core, PF_TABLE_CLASSES, &device_class->digest, sizeof device_class->digest, &row);
+    finish(core, PF_ROWS_CLASSES, &device_class->digest, sizeof device_class->digest, &row);
 }
 
 static bool load_class(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -234,7 +234,7 @@ void pf_rows_put_agent(pf_core *core, const pf_agent *agent)
     pf_buf_put_u32(&row, agent->crashed_jobs_count);
     for (uint32_t i = 0; i < agent->crashed_jobs_count; i++)
         pf_buf_put_u64(&row, agent->crashed_jobs[i]);
-    finish(core, PF_TABLE_AGENTS, agent->name, strlen(agent->name), &row);
+    finish(core, PF_ROWS_AGENTS, agent->name, strlen(agent->name), &row);
 }
 
 static bool load_agent(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -274,7 +274,7 @@ void pf_rows_put_plan(pf_core *core, const pf_plan *plan)
     begin(&row);
     pf_buf_put_u64(&row, plan->job_id);
     pf_buf_put_blob(&row, plan->manifest, strlen(plan->manifest));
-    finish(core, PF_TABLE_PLANS, &plan->plan_key, sizeof plan->plan_key, &row);
+    finish(core, PF_ROWS_PLANS, &plan->plan_key, sizeof plan->plan_key, &row);
 }
 
 static bool load_plan(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -340,7 +340,7 @@ void pf_rows_put_job(pf_core *core, const pf_job *job)
     put_text(&row, job->builder_abi);
     put_text(&row, job->message);
     pf_buf_put(&row, job->trace_id, sizeof job->trace_id);
-    finish(core, PF_TABLE_JOBS, key, sizeof key, &row);
+    finish(core, PF_ROWS_JOBS, key, sizeof key, &row);
 }
 
 static bool read_job_numbers(pf_job *job, pf_reader *in)
@@ -428,7 +428,7 @@ void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
         pf_buf_put_u8(&row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
                                       (item->given_up ? ITEM_GIVEN_UP : 0)));
     }
-    finish(core, PF_TABLE_SUBMITS, submit->id, sizeof submit->id, &row);
+    finish(core, PF_ROWS_SUBMITS, submit->id, sizeof submit->id, &row);
 }
 
 static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
@@ -473,10 +473,10 @@ static bool load_submit(pf_core *core, const uint8_t *key, size_t key_bytes, pf_
 pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
                        size_t value_bytes, pf_err *err)
 {
-    static bool (*const load[PF_TABLE_COUNT])(pf_core *, const uint8_t *, size_t, pf_reader *) = {
-        [PF_TABLE_META] = load_meta,     [PF_TABLE_TEXTS] = load_text, [PF_TABLE_CLASSES] = load_class,
-        [PF_TABLE_AGENTS] = load_agent,  [PF_TABLE_PLANS] = load_plan, [PF_TABLE_JOBS] = load_job,
-        [PF_TABLE_SUBMITS] = load_submit,
+    static bool (*const load[PF_ROWS_COUNT])(pf_core *, const uint8_t *, size_t, pf_reader *) = {
+        [PF_ROWS_META] = load_meta,     [PF_ROWS_TEXTS] = load_text, [PF_ROWS_CLASSES] = load_class,
+        [PF_ROWS_AGENTS] = load_agent,  [PF_ROWS_PLANS] = load_plan, [PF_ROWS_JOBS] = load_job,
+        [PF_ROWS_SUBMITS] = load_submit,
     };
     const uint8_t *fields = NULL;
     size_t         fields_bytes = 0;

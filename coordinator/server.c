@@ -17,6 +17,7 @@
 #include "coordinator/models.h"
 #include "coordinator/router.h"
 #include "coordinator/state_dir.h"
+#include "coordinator/timing_service.h"
 #include "coordinator/verifier.h"
 #include "coordinator/writer.h"
 
@@ -40,6 +41,7 @@ struct pf_server {
     pf_models        *models;
     pf_writer        *writer;
     pf_verifier      *verifier;
+    pf_timing_service *timings;
     pf_metrics       *metrics;
     pf_http          *http;
     void             *context;
@@ -170,6 +172,14 @@ static pf_status start_core(pf_server *server, pf_err *err)
     return st;
 }
 
+static pf_status start_timings(pf_server *server, pf_err *err)
+{
+    char      path[PATH_MAX] = "";
+    pf_status st = pf_state_dir_join(&server->dir, "timing", path, sizeof path, err);
+
+    return st ? st : pf_timing_service_start(path, server->options.map_bytes, &server->timings, err);
+}
+
 static pf_status publish_endpoints(pf_server *server, pf_err *err)
 {
     char          path[PATH_MAX] = "";
@@ -218,6 +228,8 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     if (!st)
         st = pf_verifier_start(server->store, &server->key, &server->verifier, err);
     if (!st)
+        st = start_timings(server, err);
+    if (!st)
         st = publish_endpoints(server, err);
     if (st) {
         pf_server_close(server);
@@ -237,6 +249,7 @@ void pf_server_close(pf_server *server)
         unlink(path);
     pf_http_stop(server->http);
     pf_verifier_stop(server->verifier);
+    pf_timing_service_stop(server->timings);
     pf_writer_stop(server->writer);
     pf_router_close(&server->clients);
     pf_router_close(&server->agents);
@@ -358,22 +371,44 @@ static pf_status look_up(pf_server *server, pf_event *event, pf_err *err)
     return st;
 }
 
+static bool is_timing(pf_msg_type type)
+{
+    return type == PF_MSG_TIMING_LOOKUP || type == PF_MSG_TIMING_STORE || type == PF_MSG_TIMING_EXPORT;
+}
+
+/* The timing cache has a thread of its own, which answers. */
+static pf_status give_timing(pf_server *server, uint64_t peer, pf_message *message, pf_err *err)
+{
+    const Pf__TimingExport *asked = (const Pf__TimingExport *)message->body;
+    bool                    one_class = message->info->type == PF_MSG_TIMING_EXPORT && asked->selector[0];
+    pf_digest               device_class = { 0 };
+
+    if (one_class && !pf_core_resolve(server->core, asked->selector, &device_class))
+        return PF_FAIL(err, PF_NOT_FOUND, "no agent ever declared a device class \"%.100s\"", asked->selector);
+    return pf_timing_service_give(server->timings, peer, message, one_class ? &device_class : NULL, err);
+}
+
 static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer, zmq_msg_t *frame, pf_err *err)
 {
     pf_message message = { 0 };
     pf_err     why = { 0 };
     pf_status  st = pf_wire_unpack(zmq_msg_data(frame), zmq_msg_size(frame), router->role, PF_ROLE_COORD, &message, &why);
     pf_event   event = { .kind = PF_EVENT_MESSAGE, .peer = peer, .message = &message, .grants = UINT32_MAX };
+    bool       timing = false;
 
-    if (!st)
+    if (!st && is_timing(message.info->type)) {
+        st = give_timing(server, peer, &message, &why);
+        timing = true;
+    } else if (!st) {
         st = look_up(server, &event, &why);
+    }
     if (st == PF_INVALID && !message.body) {
         router->dropped++;
         st = PF_OK;
     } else if (st) {
         answer_bad_frame(server, peer, &message.header, st, &why);
         st = PF_OK;
-    } else {
+    } else if (!timing) {
         st = step(server, &event, err);
     }
     pf_message_clear(&message);
@@ -487,6 +522,17 @@ static pf_status watch_disk(pf_server *server, pf_err *err)
     return step(server, &event, err);
 }
 
+static void count_timings(pf_server *server)
+{
+    pf_timing_totals totals;
+
+    pf_timing_service_totals(server->timings, &totals);
+    server->counts.timing_lookups = totals.lookups;
+    server->counts.timing_hits = totals.hits;
+    server->counts.timing_stored = totals.stored;
+    server->counts.timing_refused = totals.refused;
+}
+
 static pf_status keep_house(pf_server *server, pf_err *err)
 {
     int64_t   now_ns = pf_clock_ns();
@@ -497,6 +543,7 @@ static pf_status keep_house(pf_server *server, pf_err *err)
     server->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
     server->counts.blobs_bytes = pf_store_bytes_used(server->store);
     server->counts.blobs_count = pf_store_blob_count(server->store);
+    count_timings(server);
     st = watch_disk(server, err);
     pf_metrics_gather(server->metrics, server->core, now(), server->db, &server->counts, &server->clients, &server->agents);
     if (now_ns >= server->readers_ns) {
@@ -516,6 +563,16 @@ static pf_status take_verdicts(pf_server *server, pf_err *err)
         pf_free(verdict);
     }
     return st;
+}
+
+static void send_timings(pf_server *server)
+{
+    for (pf_timing_reply *reply = pf_timing_service_take(server->timings); reply;
+         reply = pf_timing_service_take(server->timings)) {
+        if (reply->frame.size)
+            pf_router_send(router_of(server, reply->peer), reply->peer, reply->frame.data, reply->frame.size);
+        pf_timing_reply_free(reply);
+    }
 }
 
 /* ---- the loop */
@@ -541,11 +598,12 @@ static bool wait_for_work(pf_server *server)
         { NULL, server->stop_fd, ZMQ_POLLIN, 0 },
         { NULL, pf_writer_fd(server->writer), ZMQ_POLLIN, 0 },
         { NULL, pf_verifier_fd(server->verifier), ZMQ_POLLIN, 0 },
+        { NULL, pf_timing_service_fd(server->timings), ZMQ_POLLIN, 0 },
         { server->clients.socket, 0, ZMQ_POLLIN, 0 },
         { server->agents.socket, 0, ZMQ_POLLIN, 0 },
     };
 
-    if (zmq_poll(items, is_full(server) ? 3 : 5, wait_ms(server)) < 0)
+    if (zmq_poll(items, is_full(server) ? 4 : 6, wait_ms(server)) < 0)
         return true;            /* EINTR: look again */
     return !(items[0].revents & ZMQ_POLLIN);
 }
@@ -563,6 +621,7 @@ static pf_status turn(pf_server *server, pf_err *err)
         st = read_frames(server, err);
     if (!st)
         st = take_verdicts(server, err);
+    send_timings(server);
     if (!st)
         st = keep_house(server, err);
     if (!st)

@@ -4,6 +4,7 @@
      format      "planfarm-state 1"
      db/         LMDB
      blobs/      cache/store.h
+     timing/     cache/timing_db.h, shared by all agents
      keys/       signing keys
      endpoints   JSON: where the running process listens; absent when none runs
      reserve     space kept free for what must still be written on a full disk */

@@ -75,7 +75,7 @@ static bool has_jobs(const pf_submit *submit)
 
 static void forget(pf_core *core, pf_submit *submit)
 {
-    pf_core_remove(core, PF_TABLE_SUBMITS, submit->id, sizeof submit->id);
+    pf_core_remove(core, PF_ROWS_SUBMITS, submit->id, sizeof submit->id);
     pf_index_remove(&core->submits, submit->id);
     pf_submit_free(core, submit);
 }

@@ -71,6 +71,6 @@ void pf_text_unstored(pf_core *core, pf_text *text)
     if (!text)
         return;
     if (--text->stored_refs == 0)
-        pf_core_remove(core, PF_TABLE_TEXTS, &text->digest, sizeof text->digest);
+        pf_core_remove(core, PF_ROWS_TEXTS, &text->digest, sizeof text->digest);
     pf_text_drop(core, text);
 }

@@ -81,13 +81,13 @@ static void load_table(rig *r, pf_table table)
             const rig_row *row = &r->row[i];
             if (row->table != table || row->removed)
                 continue;
-            if (table != PF_TABLE_JOBS && row <= last)
+            if (table != PF_ROWS_JOBS && row <= last)
                 continue;
-            if (table == PF_TABLE_JOBS && last && memcmp(row->key, last->key, 8) <= 0)
+            if (table == PF_ROWS_JOBS && last && memcmp(row->key, last->key, 8) <= 0)
                 continue;
-            if (!next || (table == PF_TABLE_JOBS && memcmp(row->key, next->key, 8) < 0))
+            if (!next || (table == PF_ROWS_JOBS && memcmp(row->key, next->key, 8) < 0))
                 next = row;
-            if (table != PF_TABLE_JOBS)
+            if (table != PF_ROWS_JOBS)
                 break;
         }
         if (!next)
@@ -169,7 +169,7 @@ static void start(rig *r)
     pf_err err = { 0 };
 
     test_ok(pf_core_new(&r->config, &r->core, &err), &err);
-    for (int t = 0; t < PF_TABLE_COUNT; t++)
+    for (int t = 0; t < PF_ROWS_COUNT; t++)
         load_table(r, (pf_table)t);
     pf_out_reset(&r->out);
     test_ok(pf_core_start(r->core, r->now, &r->out, &err), &err);

@@ -211,7 +211,7 @@ static void check_plan_write(sim *s, const pf_out *out, const pf_write *w)
 static void apply(sim *s, const pf_out *out)
 {
     for (uint32_t i = 0; i < out->writes_count; i++)
-        if (out->write[i].table == PF_TABLE_PLANS)
+        if (out->write[i].table == PF_ROWS_PLANS)
             check_plan_write(s, out, &out->write[i]);
     rig_apply(&s->r, out);
 }
@@ -225,7 +225,7 @@ static void check_offer(sim *s, const pf_send *sent)
 
     for (int i = 0; i < 8; i++)
         key[i] = (uint8_t)(sent->lease.job_id >> (56 - 8 * i));
-    row = rig_find_row(&s->r, PF_TABLE_JOBS, key, sizeof key);
+    row = rig_find_row(&s->r, PF_ROWS_JOBS, key, sizeof key);
     assert_non_null(row);
     pf_reader_init(&in, row->value, row->value_bytes);
     pf_read_bytes(&in, 2 + 1 + 4 + 4);
