@@ -26,7 +26,7 @@ static void lines_are_kept_and_sent(void **state)
     open_log(&log, "log");
     pf_line_log_add(&log, "one\ntw", 6);
     assert_string_equal((const char *)log.pending.data, "one\n");
-    pf_line_log_add(&log, "o\nthr\x01" "e\xff", 9);
+    pf_line_log_add(&log, "o\nthr\x01" "e\xff", 8);
     pf_line_log_end(&log);
     assert_string_equal((const char *)log.pending.data, "one\ntwo\nthr?e?\n");
     pf_line_log_last(&log, last, sizeof last);
