@@ -26,6 +26,7 @@ typedef struct building {
     pf_rewrite_report  rewrites;
     uint32_t           numerics;
     pf_regions         regions;
+    pf_tail            tail;
     pf_search          search;
     pf_formats         formats;
     pf_draft           draft;
@@ -114,11 +115,13 @@ static pf_status choose(building *b, pf_err *err)
     b->numerics = rules.numerics = numerics_of(b);
     st = pf_regions_form(b->graph, b->device, &rules, &b->regions, err);
     if (!st)
+        st = pf_builder_tail(b->graph, b->device, &b->profile, &rules, &b->regions, &b->tail, err);
+    if (!st)
         st = pf_search_open(b->device, b->config, b->store, &b->progress, &b->search, err);
     if (!st)
         st = pf_progress_phase(&b->progress, PF_PHASE_TIME, err);
     if (!st)
-        st = pf_formats_choose(b->graph, &b->profile, &b->regions, &b->search, &b->formats, err);
+        st = pf_formats_choose(b->graph, &b->profile, &b->regions, &b->tail, &b->search, &b->formats, err);
     return st ? st : pf_progress_phase(&b->progress, PF_PHASE_CHOOSE, err);
 }
 
@@ -192,6 +195,7 @@ static void building_clear(building *b)
     pf_builder_draft_clear(&b->draft);
     pf_formats_clear(&b->formats);
     pf_search_close(&b->search);
+    pf_builder_tail_clear(&b->tail);
     pf_regions_clear(&b->regions);
     pf_rewrite_report_clear(&b->rewrites);
     pf_profile_clear(&b->profile);

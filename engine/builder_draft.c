@@ -4,8 +4,12 @@
 
 #include "base/alloc.h"
 #include "engine/op.h"
+#include "engine/plan_sections.h"
 
-enum { FALLBACKS = 3 };     /* candidates behind the choice that a step with varying shapes keeps, before the reference */
+enum {
+    FALLBACKS = 3,              /* candidates behind the choice that a step with varying shapes keeps, before the reference */
+    TAIL_TEXT_LIMIT = PF_PLAN_TEXT_LIMIT,
+};
 
 /* ---- Values */
 
@@ -252,7 +256,7 @@ static pf_status draft_inputs(pf_draft *d, pf_err *err)
         st = add_known_value(d, graph->inputs[i], PF_LAYOUT_LINEAR, &plan->io_value[i], err);
         if (st)
             break;
-        plan->values[plan->io_value[i]].home = PF_HOME_IO;
+        plan->values[plan->io_value[i]].home = d->formats->tail->late_value[graph->inputs[i]] ? PF_HOME_TAIL : PF_HOME_IO;
         plan->values[plan->io_value[i]].index = i;
         plan->io[i] = (pf_io){ .name = graph->values[graph->inputs[i]].name, .is_input = true };
     }
@@ -261,38 +265,102 @@ static pf_status draft_inputs(pf_draft *d, pf_err *err)
 }
 
 /* The copy of an output was made by a step of its own, whose output has no other name. */
-static uint32_t copied_value(const pf_draft *d, uint32_t output)
+static uint32_t copied_value(const pf_draft *d, uint32_t leaving)
 {
     const pf_formats *f = d->formats;
 
     for (uint32_t u = 0; u < f->unit_count; u++) {
-        if (f->units[u].output != output)
+        if (f->units[u].output != leaving)
             continue;
         for (uint32_t s = 0; s < d->draft.plan.step_count; s++)
-            if (d->draft.plan.steps[s].name == f->units[u].name && d->draft.plan.steps[s].problem == f->units[u].options[0].problem)
+            if (d->draft.plan.steps[s].problem == f->units[u].options[0].problem)
                 return d->draft.plan.steps[s].out[0];
     }
     return PF_NONE;
 }
 
-static pf_status draft_outputs(pf_draft *d, pf_err *err)
+static uint32_t find_leaving(const pf_tail *tail, uint32_t output)
+{
+    for (uint32_t i = 0; i < tail->leaving_count; i++)
+        if (tail->leaving[i].output == output)
+            return i;
+    return PF_NONE;
+}
+
+static pf_status draft_output(pf_draft *d, uint32_t o, pf_err *err)
 {
     const pf_graph *graph = d->formats->graph;
     struct pf_plan *plan = &d->draft.plan;
+    uint32_t        io = plan->io_count++, leaving = find_leaving(d->formats->tail, o), value = PF_NONE;
     pf_status       st = PF_OK;
 
-    for (uint32_t o = 0; o < graph->output_count && !st; o++) {
-        uint32_t io = plan->io_count++, value = copied_value(d, o);
-
+    plan->io[io] = (pf_io){ .name = graph->output_names[o] };
+    if (leaving == PF_NONE) {
+        st = add_value(d, graph->outputs[o], PF_LAYOUT_LINEAR, &value, err);
+        if (!st) {
+            plan->values[value].home = PF_HOME_TAIL;
+            plan->values[value].index = io;
+        }
+    } else {
+        value = copied_value(d, leaving);
         if (value == PF_NONE)
             st = get_value(d, graph->outputs[o], PF_LAYOUT_LINEAR, &value, err);
-        if (st)
-            break;
-        move_to_io(d, root_of(d, value), io);
-        plan->io_value[io] = value;
-        plan->io[io] = (pf_io){ .name = graph->output_names[o] };
+        if (!st)
+            move_to_io(d, root_of(d, value), io);
     }
+    plan->io_value[io] = value;
     return st;
+}
+
+static pf_status draft_outputs(pf_draft *d, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t o = 0; o < d->formats->graph->output_count && !st; o++)
+        st = draft_output(d, o, err);
+    return st;
+}
+
+static pf_status write_tail_text(pf_draft *d, const pf_graph *graph, pf_err *err)
+{
+    pf_buf    text = { 0 };
+    pf_status st = PF_OK;
+
+    pf_buf_init(&text, TAIL_TEXT_LIMIT);
+    st = pf_graph_print(graph, true, &text, err);
+    if (!st)
+        d->draft.plan.tail.text = text.failed ? NULL : pf_arena_strdup(d->arena, (const char *)text.data);
+    if (!st && !d->draft.plan.tail.text)
+        st = PF_FAIL(err, PF_NO_SPACE, "the part of the network that the host runs has a text of more than %d bytes", TAIL_TEXT_LIMIT);
+    pf_buf_clear(&text);
+    return st;
+}
+
+/* The tail's inputs are the network's, then what crosses; its outputs the network's. */
+static pf_status draft_tail(pf_draft *d, pf_err *err)
+{
+    const pf_tail  *tail = d->formats->tail;
+    const pf_graph *graph = d->formats->graph;
+    pf_plan_tail   *out = &d->draft.plan.tail;
+    pf_status       st = PF_OK;
+
+    out->text = "";
+    if (!tail->graph)
+        return PF_OK;
+    out->graph = tail->graph;       /* borrowed, as problems are */
+    out->in_count = tail->graph->input_count;
+    out->out_count = tail->graph->output_count;
+    out->in = pf_arena_alloc(d->arena, (out->in_count + 1) * sizeof *out->in);
+    out->out = pf_arena_alloc(d->arena, (out->out_count + 1) * sizeof *out->out);
+    if (!out->in || !out->out)
+        return PF_FAIL_MEMORY(err, (out->in_count + out->out_count) * sizeof *out->in);
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        out->in[i] = d->draft.plan.io_value[i];
+    for (uint32_t i = 0; i < tail->crossing_count && !st; i++)
+        st = get_value(d, tail->crossing[i], PF_LAYOUT_LINEAR, &out->in[graph->input_count + i], err);
+    for (uint32_t o = 0; o < graph->output_count; o++)
+        out->out[o] = tail->late_value[graph->outputs[o]] ? graph->input_count + o : PF_NONE;
+    return st ? st : write_tail_text(d, tail->graph, err);
 }
 
 static pf_status draft_symbols(pf_draft *d, const pf_profile *profile, pf_err *err)
@@ -304,7 +372,7 @@ static pf_status draft_symbols(pf_draft *d, const pf_profile *profile, pf_err *e
     if (!plan->symbols)
         return PF_FAIL_MEMORY(err, profile->count * sizeof *plan->symbols);
     for (uint32_t s = 0; s < profile->count; s++)
-        if (profile->least[s] != PF_UNBOUND)
+        if (profile->least[s] != PF_UNBOUND || d->formats->tail->graph)
             plan->symbols[plan->symbol_count++] = (pf_plan_symbol){ pf_dims_symbol_name(plan->dims, s), profile->least[s], profile->usual[s],
                                                                     profile->most[s] };
     return PF_OK;
@@ -333,6 +401,8 @@ pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile,
         st = draft_units(out, err);
     if (!st)
         st = draft_outputs(out, err);
+    if (!st)
+        st = draft_tail(out, err);
     if (st)
         pf_builder_draft_clear(out);
     return st;

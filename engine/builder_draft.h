@@ -23,6 +23,8 @@ typedef struct pf_draft {
 /* Values, steps, inputs and outputs. Steps have their candidates, and no weights yet. */
 pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile, pf_draft *out, pf_err *err);
 void      pf_builder_draft_clear(pf_draft *draft);
+/* Adds bytes to the plan's weights, equal ones once; takes owned (NULL: data is borrowed). */
+pf_status pf_builder_add_blob(pf_draft *draft, const void *data, void *owned, size_t bytes, uint32_t *index, pf_err *err);
 /* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other shapes may need that. */
 pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err);
 

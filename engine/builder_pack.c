@@ -3,11 +3,16 @@
 
 #include "base/alloc.h"
 #include "engine/builder_draft.h"
+#include "engine/op.h"
+
+enum {
+    TAIL_CLEAR_BYTES = 16,      /* up to 64 elements stand in a graph's text: so do these, whatever their type */
+    TAIL_DEPTH_LIMIT = 16,
+};
 
 /* ---- Blobs */
 
-/* Takes owned (NULL: data is borrowed); equal bytes are kept once. */
-static pf_status add_blob(pf_draft *d, const void *data, void *owned, size_t bytes, uint32_t *index, pf_err *err)
+pf_status pf_builder_add_blob(pf_draft *d, const void *data, void *owned, size_t bytes, uint32_t *index, pf_err *err)
 {
     struct pf_plan *plan = &d->draft.plan;
     char            hex[PF_DIGEST_HEX_BYTES] = "";
@@ -51,7 +56,7 @@ static pf_status keep_constants(pf_draft *d, const pf_plan_step *step, pf_err *e
         const pf_value *constant = constant_of(d, step->in[i]);
 
         if (step->problem->in_constant[i] && value->index == PF_NONE)
-            st = add_blob(d, constant->constant.data, NULL, constant->constant.bytes, &value->index, err);
+            st = pf_builder_add_blob(d, constant->constant.data, NULL, constant->constant.bytes, &value->index, err);
     }
     return st;
 }
@@ -68,7 +73,7 @@ static pf_status keep_plain_weights(pf_draft *d, const pf_plan_step *step, pf_er
         if (step->problem->in_constant[i] || values[root].home != PF_HOME_WEIGHT)
             continue;
         if (values[root].index == PF_NONE)
-            st = add_blob(d, constant_of(d, root)->constant.data, NULL, constant_of(d, root)->constant.bytes, &values[root].index, err);
+            st = pf_builder_add_blob(d, constant_of(d, root)->constant.data, NULL, constant_of(d, root)->constant.bytes, &values[root].index, err);
         for (uint32_t k = 0; k < d->draft.plan.value_count; k++)
             if (values[k].view_of == root)
                 values[k].index = values[root].index;
@@ -114,7 +119,7 @@ static pf_status pack_constants(pf_draft *d, pf_plan_step *step, const pf_proble
         pf_free(packed);
         return st;
     }
-    return add_blob(d, packed, packed, prepared->packed_bytes, &step->packed, err);
+    return pf_builder_add_blob(d, packed, packed, prepared->packed_bytes, &step->packed, err);
 }
 
 static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepared, pf_err *err)
@@ -189,6 +194,45 @@ static pf_status pack_step(pf_draft *d, pf_device *device, uint32_t s, pf_err *e
     return st ? pf_err_add(err, st, "layer \"%s\" with %s", step->name, step->ranked[0].tactic) : PF_OK;
 }
 
+/* ---- Constants of the tail, those of bodies too */
+
+static bool stands_in_text(const pf_value *value)
+{
+    return value->constant.bytes <= TAIL_CLEAR_BYTES && pf_dtype_kind_of(value->dtype) != PF_KIND_COMPLEX;
+}
+
+static pf_status keep_graph_constants(pf_draft *d, const pf_graph *graph, int depth, pf_err *err)
+{
+    uint32_t  unused = 0;
+    pf_status st = PF_OK;
+
+    if (depth > TAIL_DEPTH_LIMIT)
+        return PF_FAIL(err, PF_UNSUPPORTED, "bodies are nested deeper than %d", TAIL_DEPTH_LIMIT);
+    for (uint32_t v = 0; v < graph->value_count && !st; v++) {
+        const pf_value *value = &graph->values[v];
+
+        if (!value->is_constant || !pf_graph_use_count(graph, v) || stands_in_text(value))
+            continue;
+        if (value->dtype == PF_STRING)
+            st = PF_FAIL(err, PF_UNSUPPORTED, "constant \"%s\" is a long list of texts, which plans do not keep", value->name);
+        else
+            st = pf_builder_add_blob(d, value->constant.data, NULL, value->constant.bytes, &unused, err);
+    }
+    for (uint32_t n = 0; n < graph->node_count && !st; n++) {
+        const pf_attr_field *field = graph->nodes[n].live ? pf_op_def_of(graph->nodes[n].op)->attr_fields : NULL;
+
+        for (; field && field->name && !st; field++) {
+            const pf_graph *body = NULL;
+
+            if (field->kind == PF_ATTR_GRAPH)
+                memcpy(&body, (const char *)graph->nodes[n].attrs + field->offset, sizeof body);
+            if (body)
+                st = keep_graph_constants(d, body, depth + 1, err);
+        }
+    }
+    return st;
+}
+
 /* Fallbacks that could not get at their constants would be a promise that is not kept. */
 static void drop_idle_fallbacks(pf_draft *d, pf_plan_step *step)
 {
@@ -205,5 +249,7 @@ pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err)
         st = pack_step(draft, device, s, err);
     for (uint32_t s = 0; s < draft->draft.plan.step_count && !st; s++)
         drop_idle_fallbacks(draft, &draft->draft.plan.steps[s]);
+    if (!st && draft->draft.plan.tail.graph)
+        st = keep_graph_constants(draft, draft->draft.plan.tail.graph, 0, err);
     return st;
 }

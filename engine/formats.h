@@ -7,8 +7,7 @@
 #ifndef PF_ENGINE_FORMATS_H
 #define PF_ENGINE_FORMATS_H
 
-#include "engine/profile.h"
-#include "engine/region.h"
+#include "engine/builder_tail.h"
 #include "engine/search.h"
 
 typedef struct pf_format_option {
@@ -24,7 +23,7 @@ typedef struct pf_format_unit {
     pf_value_id      *in, *out; /* borrowed from the group, or own_in */
     uint32_t          in_count, out_count;
     pf_value_id       own[2];   /* of the copy of an output: what is copied, and PF_NONE */
-    uint32_t          output;   /* of the copy of an output: which; else PF_NONE */
+    uint32_t          output;   /* of the copy of an output: its place in tail->leaving; else PF_NONE */
     pf_format_option *options;  /* owned */
     uint32_t          option_count, option_capacity;
     uint32_t          chosen;
@@ -38,10 +37,11 @@ typedef struct pf_format_copy {
 } pf_format_copy;
 
 typedef struct pf_formats {
-    const pf_graph   *graph;    /* borrowed, like the next three */
+    const pf_graph   *graph;    /* borrowed, like the next four */
     const pf_profile *profile;
     pf_search        *search;
-    const pf_regions *regions;
+    const pf_regions *regions;  /* without those of the tail */
+    const pf_tail    *tail;
     pf_format_unit   *units;    uint32_t unit_count, unit_capacity;     /* in an order in which producers come first, once chosen */
     pf_format_copy   *copies;   uint32_t copy_count, copy_capacity;
     double            cost_ns;  /* of all units and copies */
@@ -50,8 +50,8 @@ typedef struct pf_formats {
 
 /* Enumerates, has everything timed, and chooses.
    Errors   BUILD_FAILED: no tactic computes a layer, with what each said; and those of pf_search_run. */
-pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, pf_search *search, pf_formats *out,
-                            pf_err *err);
+pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, const pf_tail *tail, pf_search *search,
+                            pf_formats *out, pf_err *err);
 void      pf_formats_clear(pf_formats *formats);
 
 /* formats_units.c: units with their options; those of other forms only where a region's first form turned out badly. */

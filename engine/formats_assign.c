@@ -8,7 +8,7 @@
 
 enum { SETS = 1 << PF_LAYOUT_COUNT };
 
-typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the graph output `slot` */
+typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the world outside, or the tail */
 
 /* A value between units. */
 typedef struct flow {
@@ -44,10 +44,10 @@ static bool is_laid_out(const pf_formats *f, pf_value_id value)
     return value != PF_NONE && !f->graph->values[value].is_constant;
 }
 
-static bool is_copied_out(const pf_formats *f, uint32_t output)
+static bool is_copied_out(const pf_formats *f, uint32_t leaving)
 {
     for (uint32_t u = 0; u < f->unit_count; u++)
-        if (f->units[u].output == output)
+        if (f->units[u].output == leaving)
             return true;
     return false;
 }
@@ -71,9 +71,9 @@ static pf_status find_flows(assigning *a, pf_err *err)
             if (is_laid_out(f, f->units[u].in[i]))
                 st = add_reader(&a->flows[f->units[u].in[i]], u, i, err);
     }
-    for (uint32_t o = 0; o < f->graph->output_count && !st; o++)
-        if (!is_copied_out(f, o))
-            st = add_reader(&a->flows[f->graph->outputs[o]], PF_NONE, o, err);
+    for (uint32_t i = 0; i < f->tail->leaving_count && !st; i++)
+        if (!is_copied_out(f, i) && is_laid_out(f, f->tail->leaving[i].value))
+            st = add_reader(&a->flows[f->tail->leaving[i].value], PF_NONE, i, err);
     return st;
 }
 

@@ -292,7 +292,7 @@ static pf_status make_other_forms(pf_formats *f, const form *first, form *second
     for (uint32_t r = 0; r < f->regions->count && !st; r++) {
         const pf_region *region = &f->regions->items[r];
 
-        if (region->form_count > 1 && (all || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
+        if (region->form_count > 1 && !f->tail->late[r] && (all || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
             st = make_form(f, region, 1, &second[r], err);
     }
     return st ? st : pf_search_run(f->search, err);
@@ -366,18 +366,19 @@ static pf_status keep_best_forms(pf_formats *f, const form *first, const form *s
 
 /* ---- Outputs that cannot be where their value is computed: inputs, constants, and values that leave twice */
 
-static pf_status copy_output(pf_formats *f, uint32_t output, pf_err *err)
+static pf_status copy_output(pf_formats *f, uint32_t index, pf_err *err)
 {
-    const pf_value  *value = pf_graph_value(f->graph, f->graph->outputs[output]);
-    pf_format_unit  *unit = NULL;
-    pf_format_option option = { .item = PF_NONE };
-    pf_problem      *bound = NULL;
-    pf_status        st = add_unit(f, pf_strdup(f->graph->output_names[output]), &unit, err);
+    const pf_leaving *leaving = &f->tail->leaving[index];
+    const pf_value   *value = pf_graph_value(f->graph, leaving->value);
+    pf_format_unit   *unit = NULL;
+    pf_format_option  option = { .item = PF_NONE };
+    pf_problem       *bound = NULL;
+    pf_status         st = add_unit(f, pf_strdup(f->graph->output_names[leaving->output]), &unit, err);
 
     if (st)
         return st;
-    unit->output = output;
-    unit->own[0] = f->graph->outputs[output];
+    unit->output = index;
+    unit->own[0] = leaving->value;
     unit->own[1] = PF_NONE;
     unit->in_count = unit->out_count = 1;
     st = pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR, &option.problem, err);
@@ -395,12 +396,12 @@ static pf_status copy_output(pf_formats *f, uint32_t output, pf_err *err)
     return st;
 }
 
-static bool leaves_before(const pf_graph *graph, uint32_t output)
+static bool leaves_before(const pf_formats *f, uint32_t index)
 {
-    pf_value_id root = pf_formats_view_root(graph, graph->outputs[output]);
+    pf_value_id root = pf_formats_view_root(f->graph, f->tail->leaving[index].value);
 
-    for (uint32_t i = 0; i < output; i++)
-        if (pf_formats_view_root(graph, graph->outputs[i]) == root)
+    for (uint32_t i = 0; i < index; i++)
+        if (f->tail->leaving[i].output != PF_NONE && pf_formats_view_root(f->graph, f->tail->leaving[i].value) == root)
             return true;
     return false;
 }
@@ -409,10 +410,11 @@ static pf_status copy_outputs(pf_formats *f, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    for (uint32_t i = 0; i < f->graph->output_count && !st; i++) {
-        const pf_value *root = pf_graph_value(f->graph, pf_formats_view_root(f->graph, f->graph->outputs[i]));
+    for (uint32_t i = 0; i < f->tail->leaving_count && !st; i++) {
+        const pf_leaving *leaving = &f->tail->leaving[i];
+        const pf_value   *root = pf_graph_value(f->graph, pf_formats_view_root(f->graph, leaving->value));
 
-        if (root->is_input || root->is_constant || leaves_before(f->graph, i))
+        if (leaving->output != PF_NONE && (root->is_input || root->is_constant || leaves_before(f, i)))
             st = copy_output(f, i, err);
     }
     for (uint32_t i = 0; i < f->unit_count; i++)        /* only now: the units do not move any more */
@@ -423,22 +425,14 @@ static pf_status copy_outputs(pf_formats *f, pf_err *err)
     return st;
 }
 
-static pf_status refuse_host(const pf_formats *f, const pf_region *region, pf_err *err)
-{
-    const pf_node *node = pf_graph_node(f->graph, region->forms[0].groups[0].nodes[0]);
-
-    return PF_FAIL(err, PF_UNSUPPORTED, "layer \"%s\" (%s) needs values that only a run can give, and this version plans ahead: fold it away or give "
-                   "fixed shapes", node->name, pf_op_def_of(node->op)->name);
-}
-
 pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
 {
     form     *first = pf_calloc(f->regions->count + 1, sizeof *first), *second = pf_calloc(f->regions->count + 1, sizeof *second);
     pf_status st = first && second ? PF_OK : PF_FAIL_MEMORY(err, f->regions->count * sizeof *first);
 
     for (uint32_t r = 0; r < f->regions->count && !st; r++)
-        st = f->regions->items[r].kind == PF_REGION_HOST ? refuse_host(f, &f->regions->items[r], err)
-                                                          : make_form(f, &f->regions->items[r], 0, &first[r], err);
+        if (!f->tail->late[r])
+            st = make_form(f, &f->regions->items[r], 0, &first[r], err);
     if (!st)
         st = pf_search_run(f->search, err);
     if (!st)
@@ -456,12 +450,12 @@ pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
 
 /* ---- The whole */
 
-pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, pf_search *search, pf_formats *out,
-                            pf_err *err)
+pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, const pf_tail *tail, pf_search *search,
+                            pf_formats *out, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    *out = (pf_formats){ .graph = graph, .profile = profile, .regions = regions, .search = search };
+    *out = (pf_formats){ .graph = graph, .profile = profile, .regions = regions, .tail = tail, .search = search };
     st = pf_formats_make_units(out, err);
     if (!st)
         st = pf_formats_assign(out, err);

@@ -17,6 +17,7 @@
 #define PF_ENGINE_GRAPH_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "engine/attr.h"
 #include "engine/dim.h"
 #include "engine/dtype.h"
@@ -142,5 +143,12 @@ static inline pf_node  *pf_graph_node(const pf_graph *graph, pf_node_id id) { re
    with_names false leaves out names, so that equal computations have equal text. */
 pf_status pf_graph_print(const pf_graph *graph, bool with_names, pf_buf *out, pf_err *err);
 pf_status pf_graph_parse(const char *text, pf_graph **out, pf_err *err);   /* large constants come back as inputs unless given in clear */
+/* The same with the bytes of large constants, found by what the text says of them; they are borrowed for the graph's life. find answers NULL when
+   there are none of that digest and size, and the text is refused. */
+typedef struct pf_constant_source {
+    const void *(*find)(void *user, const pf_digest *digest, size_t bytes);
+    void        *user;
+} pf_constant_source;
+pf_status pf_graph_parse_with(const char *text, const pf_constant_source *constants, pf_graph **out, pf_err *err);
 
 #endif

@@ -267,6 +267,45 @@ static pf_status read_clear_constant(parser *p, pf_dtype dtype, const pf_shape *
     return st ? st : pf_graph_add_constant(p->graph, "", dtype, shape, data, tensor.bytes, id, p->err);
 }
 
+/* "sha256:<64 digits>" */
+static pf_status read_digest(parser *p, pf_digest *digest)
+{
+    char   hex[PF_DIGEST_HEX_BYTES] = "";
+    size_t length = 0;
+
+    skip_blanks(p);
+    if (!strncmp(p->at, "sha256:", 7)) {
+        length = strcspn(p->at + 7, " \t\r\n");
+        memcpy(hex, p->at + 7, length < sizeof hex ? length : 0);
+    }
+    if (!pf_digest_from_hex(hex, digest))
+        return PF_FAIL(p->err, PF_INVALID, "a constant has neither elements nor a digest before \"%.30s\"", p->at);
+    p->at += 7 + length;
+    return PF_OK;
+}
+
+static pf_status read_stored_constant(parser *p, pf_dtype dtype, const pf_shape *shape, pf_value_id *id)
+{
+    const pf_constant_source *constants = p->graph->private_->constants;
+    pf_tensor                 tensor = { .dtype = dtype, .rank = shape->rank };
+    pf_digest                 digest = { { 0 } };
+    const void               *data = NULL;
+    pf_status                 st = read_digest(p, &digest);
+
+    if (!st && !pf_shape_is_static(shape))
+        st = PF_FAIL(p->err, PF_INVALID, "a constant has a shape that is not all numbers");
+    if (!st) {
+        memcpy(tensor.dim, shape->dim, sizeof tensor.dim);
+        st = pf_tensor_measure(&tensor, p->err);
+    }
+    if (st)
+        return st;
+    data = dtype == PF_STRING ? NULL : constants->find(constants->user, &digest, tensor.bytes);
+    if (!data)
+        return PF_FAIL(p->err, PF_INVALID, "a constant of %zu bytes is not among those given", tensor.bytes);
+    return pf_graph_add_constant(p->graph, "", dtype, shape, data, tensor.bytes, id, p->err);
+}
+
 static pf_status read_constant(parser *p, const results *r)
 {
     pf_value_kind kind = PF_VALUE_TENSOR;
@@ -278,6 +317,8 @@ static pf_status read_constant(parser *p, const results *r)
 
     if (!st && accept(p, '{'))
         st = read_clear_constant(p, dtype, &shape, &id);
+    else if (!st && p->graph->private_->constants)
+        st = read_stored_constant(p, dtype, &shape, &id);
     else if (!st) {
         skip_blanks(p);
         while (*p->at && !isspace((unsigned char)*p->at))       /* the digest says what it was, not what it held */
@@ -420,7 +461,7 @@ static int line_of(const char *text, const char *at)
     return line;
 }
 
-pf_status graph_parse_body(pf_graph *outer, const char **text, pf_graph **out, pf_err *err)
+static pf_status parse_graph(pf_graph *outer, const pf_constant_source *constants, const char **text, pf_graph **out, pf_err *err)
 {
     parser    p = { NULL, NULL, *text, err };
     pf_status st = PF_OK;
@@ -432,6 +473,8 @@ pf_status graph_parse_body(pf_graph *outer, const char **text, pf_graph **out, p
     p.values = pf_map_new();
     if (!p.graph || !p.values)
         st = PF_FAIL_MEMORY(err, sizeof *p.graph);
+    else
+        p.graph->private_->constants = constants;
     if (!st)
         st = read_graph_name(&p);
     if (!st)
@@ -444,13 +487,25 @@ pf_status graph_parse_body(pf_graph *outer, const char **text, pf_graph **out, p
     }
     *text = p.at;
     *out = p.graph;
+    p.graph->private_->constants = NULL;
     return PF_OK;
+}
+
+/* A body is read while the graph that holds it is, and finds its constants where that one does. */
+pf_status graph_parse_body(pf_graph *outer, const char **text, pf_graph **out, pf_err *err)
+{
+    return parse_graph(outer, outer ? outer->private_->constants : NULL, text, out, err);
 }
 
 pf_status pf_graph_parse(const char *text, pf_graph **out, pf_err *err)
 {
+    return pf_graph_parse_with(text, NULL, out, err);
+}
+
+pf_status pf_graph_parse_with(const char *text, const pf_constant_source *constants, pf_graph **out, pf_err *err)
+{
     const char *at = text;
-    pf_status   st = graph_parse_body(NULL, &at, out, err);
+    pf_status   st = parse_graph(NULL, constants, &at, out, err);
 
     if (!st && *at) {
         st = PF_FAIL(err, PF_INVALID, "line %d of the text of a graph has a '}' too many", line_of(text, at));

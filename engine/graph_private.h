@@ -13,6 +13,7 @@ struct pf_graph_private {
     graph_uses    *uses;            /* one per value, in the order in which uses were made */
     pf_dims_scope *scopes;          /* one per node: the symbols that its inference made */
     graph_kept    *kept;            uint32_t kept_count, kept_capacity;
+    const pf_constant_source *constants;    /* while the graph is parsed; NULL: none */
     graph_capture *captures;        uint32_t capture_count, capture_capacity;   /* constants too */
     uint32_t value_capacity, uses_capacity, node_capacity, scope_capacity, input_capacity, output_capacity, name_capacity, captured_capacity;
 };

@@ -43,11 +43,14 @@ static pf_status check_weight(const pf_plan *plan, uint32_t i, pf_err *err)
 static pf_status check_value(const pf_plan *plan, uint32_t i, pf_err *err)
 {
     const pf_plan_value *value = &plan->values[i];
-    const uint32_t       limit[PF_HOME_COUNT] = { [PF_HOME_ARENA] = UINT32_MAX, [PF_HOME_IO] = plan->io_count, [PF_HOME_WEIGHT] = plan->blob_count };
+    const uint32_t       limit[PF_HOME_COUNT] = { [PF_HOME_ARENA] = UINT32_MAX, [PF_HOME_IO] = plan->io_count, [PF_HOME_WEIGHT] = plan->blob_count,
+                                                   [PF_HOME_TAIL] = plan->io_count };
+    bool                 is_io = value->home == PF_HOME_IO || value->home == PF_HOME_TAIL;
 
-    if (value->home >= PF_HOME_COUNT || !index_or_none(value->index, limit[value->home]) ||
-        (value->home == PF_HOME_IO && value->index == PF_NONE))
+    if (value->home >= PF_HOME_COUNT || !index_or_none(value->index, limit[value->home]) || (is_io && value->index == PF_NONE))
         return corrupt(err, "value", i, "lives nowhere");
+    if (value->home != PF_HOME_TAIL && (value->shape.rank < 0 || value->dtype == PF_STRING))
+        return corrupt(err, "value", i, "is nothing that a device knows");
     if (!index_or_none(value->view_of, plan->value_count))
         return corrupt(err, "value", i, "is a view of nothing");
     if (value->view_of != PF_NONE) {
@@ -63,10 +66,10 @@ static pf_status check_io(const pf_plan *plan, uint32_t i, pf_err *err)
 {
     const pf_plan_value *value = plan->io_value[i] < plan->value_count ? &plan->values[plan->io_value[i]] : NULL;
 
-    if (!value || value->home != PF_HOME_IO || value->index != i || value->layout != PF_LAYOUT_LINEAR)
+    if (!value || (value->home != PF_HOME_IO && value->home != PF_HOME_TAIL) || value->index != i || value->layout != PF_LAYOUT_LINEAR)
         return corrupt(err, "input or output", i, "has no value of its own");
-    if (plan->io[i].is_input && value->view_of != PF_NONE)
-        return corrupt(err, "input", i, "is a view");
+    if ((plan->io[i].is_input || value->home == PF_HOME_TAIL) && value->view_of != PF_NONE)
+        return corrupt(err, "input or output", i, "is a view");
     return PF_OK;
 }
 
@@ -108,7 +111,7 @@ static pf_status check_step_outputs(const pf_plan *plan, uint32_t s, bool *writt
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_plan_value *value = step->out[i] < plan->value_count ? &plan->values[step->out[i]] : NULL;
 
-        if (!value || value->view_of != PF_NONE || value->home == PF_HOME_WEIGHT || written[step->out[i]])
+        if (!value || value->view_of != PF_NONE || value->home == PF_HOME_WEIGHT || value->home == PF_HOME_TAIL || written[step->out[i]])
             return corrupt(err, "step", s, "writes what is not its to write");
         if (!matches(value, pf_graph_value(p->graph, p->graph->outputs[i]), p->out_layout[i]))
             return corrupt(err, "step", s, "writes a value of another type");
@@ -135,6 +138,36 @@ static bool is_given(const pf_plan *plan, const pf_plan_value *value)
     return value->home == PF_HOME_WEIGHT || (value->home == PF_HOME_IO && plan->io[value->index].is_input);
 }
 
+static bool is_tail_input(const pf_plan *plan, const pf_plan_value *value)
+{
+    return value->home == PF_HOME_TAIL && plan->io[value->index].is_input;
+}
+
+/* What the tail reads was written by then, and what it writes nobody else does. */
+static pf_status check_tail(const pf_plan *plan, bool *written, pf_err *err)
+{
+    for (uint32_t i = 0; i < plan->tail.in_count; i++) {
+        const pf_value      *wanted = pf_graph_value(plan->tail.graph, plan->tail.graph->inputs[i]);
+        const pf_plan_value *value = plan->tail.in[i] < plan->value_count ? &plan->values[plan->tail.in[i]] : NULL;
+
+        if (!value || (!is_tail_input(plan, value) && (!written[root_of(plan, plan->tail.in[i])] || value->home == PF_HOME_WEIGHT)))
+            return corrupt(err, "input of the tail", i, "is written by nothing");
+        if (value->dtype != wanted->dtype || value->shape.rank != wanted->shape.rank || value->layout != PF_LAYOUT_LINEAR)
+            return corrupt(err, "input of the tail", i, "has another type");
+    }
+    for (uint32_t i = 0; i < plan->tail.out_count; i++) {
+        uint32_t io = plan->tail.out[i];
+
+        if (io == PF_NONE)
+            continue;
+        if (io >= plan->io_count || plan->io[io].is_input || plan->values[plan->io_value[io]].home != PF_HOME_TAIL ||
+            written[plan->io_value[io]])
+            return corrupt(err, "output of the tail", i, "is not its to write");
+        written[plan->io_value[io]] = true;
+    }
+    return PF_OK;
+}
+
 static pf_status check_steps(const pf_plan *plan, pf_err *err)
 {
     bool     *written = pf_calloc(plan->value_count + 1, sizeof *written);
@@ -144,8 +177,10 @@ static pf_status check_steps(const pf_plan *plan, pf_err *err)
         written[i] = is_given(plan, &plan->values[i]);
     for (uint32_t s = 0; s < plan->step_count && !st; s++)
         st = check_step(plan, s, written, err);
+    if (!st)
+        st = check_tail(plan, written, err);
     for (uint32_t i = 0; i < plan->io_count && !st; i++)
-        if (!written[root_of(plan, plan->io_value[i])])
+        if (!plan->io[i].is_input && !written[root_of(plan, plan->io_value[i])])
             st = corrupt(err, "output", i, "is written by no step");
     pf_free(written);
     return st;

@@ -4,7 +4,8 @@
    2. Inputs of a step are graph inputs, weights, or values that an earlier step wrote; each value is written once.
    3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to them.
    4. Views name a root: a value that is no view, with as many bytes.
-   5. Blobs lie inside the file, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
+   5. Every output is written by one step, or by the tail; only the tail reads inputs of HOME_TAIL.
+   6. Blobs lie inside the file, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
 #ifndef PF_ENGINE_PLAN_H
 #define PF_ENGINE_PLAN_H
 
@@ -20,15 +21,15 @@ typedef struct pf_plan_symbol {
     int64_t     least, usual, most;     /* PF_UNBOUND: data decides */
 } pf_plan_symbol;
 
-typedef enum pf_plan_home { PF_HOME_ARENA, PF_HOME_IO, PF_HOME_WEIGHT, PF_HOME_COUNT } pf_plan_home;
+typedef enum pf_plan_home { PF_HOME_ARENA, PF_HOME_IO, PF_HOME_WEIGHT, PF_HOME_TAIL, PF_HOME_COUNT } pf_plan_home;
 
 typedef struct pf_plan_value {
     const char  *name;                  /* of the graph's value; a reformatted copy has its source's name */
     pf_dtype     dtype;
     pf_layout    layout;
-    pf_shape     shape;                 /* dims of pf_plan.dims */
+    pf_shape     shape;                 /* dims of pf_plan.dims; rank -1 only where the tail makes or takes it */
     pf_plan_home home;
-    uint32_t     index;                 /* HOME_IO: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only packed forms are kept */
+    uint32_t     index;                 /* HOME_IO, HOME_TAIL: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only packed forms are kept */
     uint32_t     view_of;               /* PF_NONE, or the value whose bytes these are: home and index are its own */
 } pf_plan_value;
 
@@ -50,6 +51,14 @@ typedef struct pf_plan_step {
     uint32_t    packed;                 /* blob of ranked[0]'s packed constants, or PF_NONE */
     uint64_t    workspace_bytes;        /* at the usual shapes */
 } pf_plan_step;
+
+/* What the host runs after the steps, by the references: control flow, and what depends on it or on sizes that only data decides. */
+typedef struct pf_plan_tail {
+    const char *text;                   /* of the graph; "": there is none */
+    pf_graph   *graph;                  /* owned; large constants are blobs */
+    uint32_t   *in;    uint32_t in_count;      /* input of the graph -> value */
+    uint32_t   *out;   uint32_t out_count;     /* output of the graph -> io, or PF_NONE: a step writes that one */
+} pf_plan_tail;
 
 typedef struct pf_plan_blob { uint64_t offset, bytes; pf_digest digest; } pf_plan_blob;     /* offset from the start of the file */
 
@@ -77,6 +86,7 @@ struct pf_plan {
     pf_plan_blob   *blobs;   uint32_t blob_count;
     pf_io          *io;      uint32_t io_count;
     uint32_t       *io_value;           /* io -> value */
+    pf_plan_tail    tail;
     uint64_t        weights_bytes;
     struct pf_residents *residents;    /* owned; what runs of this plan share, by device: runtime_resident.c */
 };

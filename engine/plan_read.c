@@ -16,7 +16,7 @@ typedef struct loading {
     pf_status       st;                 /* the first failure; later reads do nothing that matters */
 } loading;
 
-static const char *const section_name[PF_SECTION_COUNT] = { "head", "symbols", "values", "steps", "io", "blobs", "check", "weights" };
+static const char *const section_name[PF_SECTION_COUNT] = { "head", "symbols", "values", "steps", "io", "blobs", "tail", "check", "weights" };
 
 static void corrupt(loading *l, const char *what)
 {
@@ -137,7 +137,7 @@ static void read_value(loading *l, pf_plan_value *value)
     value->dtype = pf_dtype_from_name(read_text(l));
     value->layout = pf_layout_from_name(read_text(l));
     value->shape.rank = (int32_t)pf_read_u32(&l->r);
-    if (value->dtype == PF_DTYPE_NONE || value->layout == PF_LAYOUT_COUNT || value->shape.rank < 0 || value->shape.rank > PF_MAX_RANK ||
+    if (value->dtype == PF_DTYPE_NONE || value->layout == PF_LAYOUT_COUNT || value->shape.rank < -1 || value->shape.rank > PF_MAX_RANK ||
         !pf_layout_fits(value->layout, value->shape.rank))
         corrupt(l, "a value has a type, a layout or a rank that is not known");
     for (int32_t d = 0; d < value->shape.rank && !l->st; d++)
@@ -161,7 +161,7 @@ static uint32_t *read_indices(loading *l, uint32_t expected)
     uint32_t *items = take_array(l, count, sizeof *items);
 
     if (!l->st && count != expected)
-        corrupt(l, "a step binds another number of values than its problem has");
+        corrupt(l, "a step or the tail binds another number of values than it has");
     for (uint32_t i = 0; i < count && !l->st; i++)
         items[i] = pf_read_u32(&l->r);
     return items;
@@ -233,6 +233,33 @@ static void read_blobs(loading *l)
     }
 }
 
+static const void *find_constant(void *user, const pf_digest *digest, size_t bytes)
+{
+    const struct pf_plan *plan = user;
+
+    for (uint32_t i = 0; i < plan->blob_count; i++) {
+        const pf_plan_blob *blob = &plan->blobs[i];
+
+        if (blob->bytes == bytes && pf_digest_equal(&blob->digest, digest) && blob->offset <= plan->bytes && bytes <= plan->bytes - blob->offset)
+            return plan->data + blob->offset;
+    }
+    return NULL;
+}
+
+static void read_tail(loading *l)
+{
+    const pf_constant_source constants = { find_constant, l->plan };
+    pf_plan_tail            *tail = &l->plan->tail;
+
+    tail->text = read_text(l);
+    if (!l->st && tail->text[0] && pf_graph_parse_with(tail->text, &constants, &tail->graph, NULL))
+        corrupt(l, "its tail is no graph");
+    tail->in_count = tail->graph ? tail->graph->input_count : 0;
+    tail->out_count = tail->graph ? tail->graph->output_count : 0;
+    tail->in = read_indices(l, tail->in_count);
+    tail->out = read_indices(l, tail->out_count);
+}
+
 static void read_check(loading *l)
 {
     l->plan->check.max_rel_error = pf_read_f64(&l->r);
@@ -244,7 +271,7 @@ static void read_check(loading *l)
 static void (*const read_section[PF_SECTION_COUNT])(loading *l) = {
     [PF_SECTION_HEAD] = read_head,   [PF_SECTION_SYMBOLS] = read_symbols, [PF_SECTION_VALUES] = read_values,
     [PF_SECTION_STEPS] = read_steps, [PF_SECTION_IO] = read_io,           [PF_SECTION_BLOBS] = read_blobs,
-    [PF_SECTION_CHECK] = read_check,
+    [PF_SECTION_TAIL] = read_tail,   [PF_SECTION_CHECK] = read_check,
 };
 
 /* ---- The file */
@@ -435,6 +462,7 @@ void pf_plan_free(pf_plan *plan)
     pf_residents_free(plan->residents);
     for (uint32_t i = 0; i < plan->step_count && plan->steps; i++)
         pf_problem_free(plan->steps[i].problem);
+    pf_graph_free(plan->tail.graph);
     pf_file_unmap(&plan->mapping);
     pf_free(plan->owned);
     pf_dims_free(plan->dims);

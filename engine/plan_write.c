@@ -76,16 +76,19 @@ static void write_values(const struct pf_plan *plan, pf_buf *out)
         write_value(plan, &plan->values[i], out);
 }
 
+static void put_indices(pf_buf *out, const uint32_t *items, uint32_t count)
+{
+    pf_buf_put_u32(out, count);
+    for (uint32_t i = 0; i < count; i++)
+        pf_buf_put_u32(out, items[i]);
+}
+
 static void write_step(const pf_plan_step *step, pf_buf *out)
 {
     put_text(out, step->name);
     put_text(out, step->problem_text);
-    pf_buf_put_u32(out, step->problem->graph->input_count);
-    for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
-        pf_buf_put_u32(out, step->in[i]);
-    pf_buf_put_u32(out, step->problem->graph->output_count);
-    for (uint32_t i = 0; i < step->problem->graph->output_count; i++)
-        pf_buf_put_u32(out, step->out[i]);
+    put_indices(out, step->in, step->problem->graph->input_count);
+    put_indices(out, step->out, step->problem->graph->output_count);
     pf_buf_put_u32(out, step->ranked_count);
     for (uint32_t i = 0; i < step->ranked_count; i++) {
         put_text(out, step->ranked[i].tactic);
@@ -125,6 +128,13 @@ static void write_blobs(const struct pf_plan *plan, pf_buf *out)
     }
 }
 
+static void write_tail(const struct pf_plan *plan, pf_buf *out)
+{
+    put_text(out, plan->tail.text);
+    put_indices(out, plan->tail.in, plan->tail.in_count);
+    put_indices(out, plan->tail.out, plan->tail.out_count);
+}
+
 static void put_check(const pf_plan_check *check, pf_buf *out)
 {
     pf_buf_put_f64(out, check->max_rel_error);
@@ -141,7 +151,7 @@ static void write_check(const struct pf_plan *plan, pf_buf *out)
 static void (*const write_section[PF_SECTION_COUNT])(const struct pf_plan *plan, pf_buf *out) = {
     [PF_SECTION_HEAD] = write_head,   [PF_SECTION_SYMBOLS] = write_symbols, [PF_SECTION_VALUES] = write_values,
     [PF_SECTION_STEPS] = write_steps, [PF_SECTION_IO] = write_io,           [PF_SECTION_BLOBS] = write_blobs,
-    [PF_SECTION_CHECK] = write_check,
+    [PF_SECTION_TAIL] = write_tail,   [PF_SECTION_CHECK] = write_check,
 };
 
 /* Sizes first, since the offsets of blobs stand in a section before them: the blob table has the same size whatever it says. */

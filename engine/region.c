@@ -160,11 +160,20 @@ static pf_status emit(former *f, pf_region *region, pf_err *err)
     return PF_OK;
 }
 
+/* What cannot be made a problem (a sequence, a tensor of unknown rank) is left to the host. */
 static pf_status emit_single(former *f, pf_node_id node, pf_region_kind kind, pf_err *err)
 {
     pf_region region = { .kind = kind };
     pf_group  group = { 0 };
-    pf_status st = group_make(f, &node, 1, kind != PF_REGION_HOST, &group, err);
+    pf_err    own = { 0 };
+    pf_status st = group_make(f, &node, 1, kind != PF_REGION_HOST, &group, &own);
+
+    if (st == PF_UNSUPPORTED || st == PF_INVALID) {
+        region.kind = PF_REGION_HOST;
+        st = group_make(f, &node, 1, false, &group, err);
+    } else if (st) {
+        pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+    }
 
     if (!st)
         st = add_form(&region, &group, 1, err);
@@ -497,10 +506,12 @@ static pf_status form_group(former *f, pf_node_id last, pf_err *err)
     growth     g = { .nodes = nodes, .count = 1 };
     pf_group   group = { 0 };
     pf_region  region = { .kind = PF_REGION_STEP };
-    pf_status  st = group_make(f, nodes, 1, true, &group, err);
+    pf_err     own = { 0 };
+    pf_status  st = group_make(f, nodes, 1, true, &group, &own);
 
-    if (!st)
-        st = grow(f, &g, &group, err);
+    if (st)
+        return emit_single(f, last, PF_REGION_STEP, err);
+    st = grow(f, &g, &group, err);
     if (st) {
         group_clear(&group);
         return st;

@@ -24,13 +24,15 @@ static bool allocate_tables(pf_context *c)
     c->step_bindings = pf_calloc(plan->step_count + 1, sizeof *c->step_bindings);
     c->staging = pf_calloc(plan->io_count + 1, sizeof(void *));
     c->staging_bytes = pf_calloc(plan->io_count + 1, sizeof *c->staging_bytes);
+    c->host_inputs = pf_calloc(plan->io_count + 1, sizeof(pf_tensor *));
+    c->tail_outputs = pf_calloc(plan->tail.out_count + 1, sizeof *c->tail_outputs);
     for (int i = 0; i < PF_CAPTURES_KEPT; i++) {
         c->captures[i].bound = pf_calloc(plan->io_count + 1, sizeof(void *));
         if (!c->captures[i].bound)
             return false;
     }
     return c->dim && c->has_shape && c->bindings && c->bound && c->value_pointer && c->slots && c->step_bindings && c->staging &&
-           c->staging_bytes;
+           c->staging_bytes && c->host_inputs && c->tail_outputs;
 }
 
 pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_context **out, pf_err *err)
@@ -81,6 +83,7 @@ void pf_context_free(pf_context *c)
         drop_capture(c, &c->captures[i]);
         pf_free(c->captures[i].bound);
     }
+    pf_context_clear_tail(c);
     for (uint32_t i = 0; c->staging && i < c->plan->io_count; i++)
         pf_resident_free(c->resident, c->staging[i]);
     if (c->resident) {
@@ -99,6 +102,8 @@ void pf_context_free(pf_context *c)
     pf_free(c->step_bindings);
     pf_free(c->staging);
     pf_free(c->staging_bytes);
+    pf_free(c->host_inputs);
+    pf_free(c->tail_outputs);
     pf_free(c);
 }
 
@@ -148,6 +153,8 @@ static pf_status bind_symbols(pf_context *c, uint32_t io, pf_err *err)
     for (int32_t d = 0; d < shape->rank && !st; d++) {
         if (pf_dim_is_number(shape->dim[d]))
             continue;
+        if (!c->has_shape[io] && c->plan->values[c->plan->io_value[io]].home == PF_HOME_TAIL)
+            return PF_OK;               /* no step asks for it */
         if (!c->has_shape[io])
             return PF_FAIL(err, PF_INVALID, "input \"%s\" has dims that may vary: set its shape first", port->name);
         for (uint32_t s = 0; s < c->plan->symbol_count && !st; s++)
@@ -207,6 +214,14 @@ pf_status pf_context_shape(const pf_context *c, uint32_t io, int64_t *dim, int32
         if (st)
             return st;
     }
+    for (uint32_t i = 0; i < c->plan->tail.out_count; i++)
+        if (c->plan->tail.out[i] == io && c->tail_outputs[i].data) {        /* as the last run had it */
+            *rank = c->tail_outputs[i].rank;
+            memcpy(dim, c->tail_outputs[i].dim, (size_t)*rank * sizeof *dim);
+            return PF_OK;
+        }
+    if (c->plan->io[io].rank < 0)
+        return PF_FAIL(err, PF_INVALID, "the shape of \"%s\" is known only after a run", c->plan->io[io].name);
     *rank = c->plan->io[io].rank;
     return pf_context_value_dims(c, c->plan->io_value[io], dim, err);
 }
@@ -247,6 +262,7 @@ static void *pointer_of(const pf_context *c, uint32_t v)
 
     switch (value->home) {
     case PF_HOME_IO:     return c->bound[value->index];
+    case PF_HOME_TAIL:   return NULL;
     case PF_HOME_WEIGHT: return value->index == PF_NONE ? NULL : c->resident->blobs[value->index];
     default:             return c->arena ? (char *)c->arena + c->instance->value_offset[root] : NULL;
     }
@@ -425,10 +441,13 @@ pf_status pf_context_enqueue(pf_context *c, pf_stream *stream, pf_err *err)
         st = check_bound(c, err);
     if (st)
         return st;
-    if (c->capture < 0)
-        return enqueue_steps(c, stream, err);
-    c->captures[c->capture].used_at = ++c->clock;
-    return c->device->ops->graph_launch(c->device, c->captures[c->capture].graph, stream, err);
+    if (c->capture < 0) {
+        st = enqueue_steps(c, stream, err);
+    } else {
+        c->captures[c->capture].used_at = ++c->clock;
+        st = c->device->ops->graph_launch(c->device, c->captures[c->capture].graph, stream, err);
+    }
+    return st || !c->plan->tail.graph ? st : pf_context_run_tail(c, stream, err);
 }
 
 pf_status pf_context_run(pf_context *c, pf_err *err)

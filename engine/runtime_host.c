@@ -38,6 +38,11 @@ static pf_status check_host_input(const pf_io *io, const pf_tensor *tensor, pf_e
     return PF_OK;
 }
 
+static bool in_tail(const pf_context *c, uint32_t io)
+{
+    return c->plan->values[c->plan->io_value[io]].home == PF_HOME_TAIL;
+}
+
 static pf_status give_shapes(pf_context *c, const pf_tensor *inputs, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -46,6 +51,11 @@ static pf_status give_shapes(pf_context *c, const pf_tensor *inputs, pf_err *err
     for (uint32_t i = 0; i < c->plan->io_count && !st; i++) {
         if (!c->plan->io[i].is_input)
             continue;
+        c->host_inputs[i] = &inputs[at];
+        if (in_tail(c, i)) {            /* the tail checks what it gets */
+            at++;
+            continue;
+        }
         st = check_host_input(&c->plan->io[i], &inputs[at], err);
         if (!st)
             st = pf_context_set_shape(c, i, inputs[at].dim, inputs[at].rank, err);
@@ -65,6 +75,10 @@ static pf_status give_inputs(pf_context *c, const pf_tensor *inputs, pf_err *err
         if (!c->plan->io[i].is_input)
             continue;
         bytes = c->instance->value_bytes[c->plan->io_value[i]];
+        if (in_tail(c, i)) {
+            at++;
+            continue;
+        }
         if (direct(c, inputs[at].data)) {
             st = pf_context_bind(c, i, inputs[at].data, err);
         } else {
@@ -87,15 +101,27 @@ static pf_status make_outputs(pf_context *c, pf_tensor *outputs, pf_err *err)
 
         if (c->plan->io[i].is_input)
             continue;
+        at++;
+        if (in_tail(c, i))
+            continue;
         *tensor = (pf_tensor){ .dtype = c->plan->io[i].dtype };
         st = pf_context_shape(c, i, tensor->dim, &tensor->rank, err);
         if (!st)
             st = pf_tensor_alloc(tensor, err);
         if (!st)
             st = direct(c, tensor->data) ? pf_context_bind(c, i, tensor->data, err) : bind_staging(c, i, tensor->bytes, err);
-        at++;
     }
     return st;
+}
+
+/* What the tail computed is handed over. */
+static void take_tail_output(pf_context *c, uint32_t io, pf_tensor *out)
+{
+    for (uint32_t i = 0; i < c->plan->tail.out_count; i++)
+        if (c->plan->tail.out[i] == io) {
+            *out = c->tail_outputs[i];
+            c->tail_outputs[i] = (pf_tensor){ 0 };
+        }
 }
 
 static pf_status take_outputs(pf_context *c, pf_tensor *outputs, pf_err *err)
@@ -106,7 +132,9 @@ static pf_status take_outputs(pf_context *c, pf_tensor *outputs, pf_err *err)
     for (uint32_t i = 0; i < c->plan->io_count && !st; i++) {
         if (c->plan->io[i].is_input)
             continue;
-        if (c->bound[i] != outputs[at].data)
+        if (in_tail(c, i))
+            take_tail_output(c, i, &outputs[at]);
+        else if (c->bound[i] != outputs[at].data)
             st = c->device->ops->download(c->device, c->stream, outputs[at].data, c->bound[i], outputs[at].bytes, err);
         at++;
     }
@@ -125,9 +153,11 @@ static uint32_t output_count(const pf_context *c)
 /* The caller's memory must not stay bound: it is gone when the caller frees it. */
 static void unbind(pf_context *c)
 {
-    for (uint32_t i = 0; i < c->plan->io_count; i++)
+    for (uint32_t i = 0; i < c->plan->io_count; i++) {
+        c->host_inputs[i] = NULL;
         if (c->bound[i] != c->staging[i])
             pf_context_bind(c, i, NULL, NULL);
+    }
 }
 
 pf_status pf_context_run_host(pf_context *c, const pf_tensor *inputs, pf_tensor *outputs, pf_err *err)
@@ -155,8 +185,7 @@ pf_status pf_context_run_host(pf_context *c, const pf_tensor *inputs, pf_tensor 
 
 /* ---- Layer by layer */
 
-/* The value in dense rows on the host. */
-static pf_status fetch(pf_context *c, uint32_t v, pf_tensor *out, pf_err *err)
+pf_status pf_context_fetch(pf_context *c, uint32_t v, pf_tensor *out, pf_err *err)
 {
     const pf_plan_value *value = &c->plan->values[v];
     size_t               bytes = c->instance->value_bytes[v];
@@ -186,7 +215,7 @@ static pf_status show_outputs(pf_context *c, uint32_t s, pf_context_watch *watch
     for (uint32_t i = 0; i < step->problem->graph->output_count && *go_on && !st; i++) {
         pf_tensor tensor = { 0 };
 
-        st = fetch(c, step->out[i], &tensor, err);
+        st = pf_context_fetch(c, step->out[i], &tensor, err);
         if (!st)
             *go_on = watch(user, s, step->out[i], &tensor);
         pf_tensor_clear(&tensor);

@@ -34,6 +34,8 @@ static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_e
         const pf_plan_value *value = &plan->values[i];
         int64_t              dim[PF_MAX_RANK] = { 0 };
 
+        if (value->home == PF_HOME_TAIL)        /* its size is known once the tail has run */
+            continue;
         st = shape_of(plan, &value->shape, instance->bindings, dim, err);
         if (!st)
             st = pf_layout_bytes(value->layout, value->dtype, value->shape.rank, dim, &instance->value_bytes[i], err);
@@ -298,6 +300,12 @@ static pf_status plan_memory(making *m, pf_err *err)
         add_items_of_step(m, s);
         extend_lifetimes(m, s);
         allow_in_place(m, s);
+    }
+    for (uint32_t i = 0; i < m->plan->tail.in_count; i++) {     /* what the tail reads lives until the steps are done */
+        uint32_t item = m->item_of_value[root_of(m->plan, m->plan->tail.in[i])];
+
+        if (item != PF_NONE)
+            m->items[item].last = steps;
     }
     st = pf_memory_plan_make(m->items, m->item_count, &m->instance->memory, err);
     if (!st)

@@ -268,6 +268,54 @@ static void describes_itself(void **state)
     drop(&b);
 }
 
+/* A convolution ahead, then what only data decides: which elements are positive, and how many. */
+static pf_network *finding_network(void)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, y = PF_NONE, where = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("finding", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[n,3,12,12]", &x, &err), &err);
+    y = layer(net, "relu", "relu", "", 1, (pf_tensor_id[]){ conv3x3(net, "conv", x, 3, 8, 4) });
+    where = layer(net, "non_zero", "where", "", 1, (pf_tensor_id[]){ y });
+    test_ok(pf_network_output(net, where, "where", &err), &err);
+    test_ok(pf_network_output(net, y, "y", &err), &err);
+    test_ok(pf_network_output(net, layer(net, "cast", "count", "dtype=f32", 1, (pf_tensor_id[]){ where }), "where_f32", &err), &err);
+    return net;
+}
+
+static void what_data_decides_runs_on_the_host(void **state)
+{
+    built       b = build(finding_network(), "effort=1\nmin_shapes=x:1x3x12x12\nopt_shapes=x:2x3x12x12\nmax_shapes=x:4x3x12x12\n", NULL);
+    pf_context *context = NULL;
+    pf_tensor   input = { .dtype = PF_F32, .rank = 4, .dim = { 3, 3, 12, 12 } }, outputs[3] = { { 0 } }, references[3] = { { 0 } };
+    pf_err      err = { 0 };
+
+    (void)state;
+    assert_true(pf_plan_layer_count(b.plan) > 0);
+    test_ok(pf_tensor_alloc(&input, &err), &err);
+    pf_tensor_fill_random(&input, 3);
+    test_ok(pf_context_new(b.plan, b.device, NULL, &context, &err), &err);
+    for (int round = 0; round < 2; round++) {
+        test_ok(pf_context_run_host(context, &input, outputs, &err), &err);
+        test_ok(pf_interpret(pf_network_graph(b.net), &input, references, NULL, NULL, &err), &err);
+        assert_int_equal(outputs[0].rank, 2);
+        assert_true(outputs[0].dim[1] > 0);
+        for (int i = 0; i < 3; i++) {
+            pf_difference difference = { 0 };
+
+            test_ok(pf_tensor_compare(&outputs[i], &references[i], &difference, &err), &err);
+            assert_true(difference.max_rel_range < 1e-4);
+            pf_tensor_clear(&outputs[i]);
+            pf_tensor_clear(&references[i]);
+        }
+    }
+    pf_context_free(context);
+    pf_tensor_clear(&input);
+    drop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +330,7 @@ int main(void)
         cmocka_unit_test(shapes_that_do_not_fit_are_named),
         cmocka_unit_test(fixed_dims_reach_attributes),
         cmocka_unit_test(odd_outputs_are_copied),
+        cmocka_unit_test(what_data_decides_runs_on_the_host),
         cmocka_unit_test(describes_itself),
     };
 
