@@ -1,7 +1,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/onnx_import.h"
+#include "engine/onnx/heads.h"
 #include "engine/ops/attrs.h"
 
 /* Attention and RotaryEmbedding: their 3-D inputs [batch, seq, heads * size] are brought to [batch, heads, seq, size]. */
@@ -13,33 +13,33 @@ static pf_dim divide(pf_onnx_node *node, pf_dim a, int64_t b, const char *what)
     return node->status ? 1 : pf_dim_floor_div(node->graph->dims, a, b);
 }
 
-static pf_value_id swap_heads(pf_onnx_node *node, pf_value_id x)
+pf_value_id pf_onnx_swap_heads(pf_onnx_node *node, pf_value_id x)
 {
     static const pf_transpose_attrs attrs = { { 4, { 0, 2, 1, 3 } } };
 
     return pf_onnx_emit1(node, PF_OP_TRANSPOSE, &attrs, x);
 }
 
-static pf_value_id split_heads(pf_onnx_node *node, pf_value_id x, const char *what)
+pf_value_id pf_onnx_split_heads(pf_onnx_node *node, pf_value_id x, const char *what)
 {
-    int64_t          heads = pf_onnx_int(node, what, 0);
-    pf_reshape_attrs attrs = { { 4, { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1), heads, divide(node, pf_onnx_dim(node, x, 2), heads, what) } } };
+    int64_t     heads = pf_onnx_int(node, what, 0);
+    pf_dim_list shape = { 4, { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1), heads, divide(node, pf_onnx_dim(node, x, 2), heads, what) } };
 
-    return swap_heads(node, pf_onnx_emit1(node, PF_OP_RESHAPE, &attrs, x));
+    return pf_onnx_swap_heads(node, pf_onnx_reshape_to(node, x, &shape));
 }
 
-static pf_value_id join_heads(pf_onnx_node *node, pf_value_id x)
+pf_value_id pf_onnx_join_heads(pf_onnx_node *node, pf_value_id x)
 {
-    pf_reshape_attrs attrs = { { 3, { 0 } } };
+    pf_dim_list shape = { 3, { 0 } };
 
-    x = swap_heads(node, x);
-    attrs.shape.at[0] = pf_onnx_dim(node, x, 0);
-    attrs.shape.at[1] = pf_onnx_dim(node, x, 1);
-    attrs.shape.at[2] = node->status ? 1 : pf_dim_mul(node->graph->dims, pf_onnx_dim(node, x, 2), pf_onnx_dim(node, x, 3));
-    return pf_onnx_emit1(node, PF_OP_RESHAPE, &attrs, x);
+    x = pf_onnx_swap_heads(node, x);
+    shape.at[0] = pf_onnx_dim(node, x, 0);
+    shape.at[1] = pf_onnx_dim(node, x, 1);
+    shape.at[2] = node->status ? 1 : pf_dim_mul(node->graph->dims, pf_onnx_dim(node, x, 2), pf_onnx_dim(node, x, 3));
+    return pf_onnx_reshape_to(node, x, &shape);
 }
 
-static pf_value_id append(pf_onnx_node *node, pf_value_id past, pf_value_id x)
+pf_value_id pf_onnx_append_past(pf_onnx_node *node, pf_value_id past, pf_value_id x)
 {
     static const pf_axis_attrs attrs = { 2 };
 
@@ -146,16 +146,16 @@ void pf_onnx_attention(pf_onnx_node *node)
     pf_attention_attrs attrs = attention_attrs(node);
 
     if (flat) {
-        q = split_heads(node, q, "q_num_heads");
-        k = split_heads(node, k, "kv_num_heads");
-        v = split_heads(node, v, "kv_num_heads");
+        q = pf_onnx_split_heads(node, q, "q_num_heads");
+        k = pf_onnx_split_heads(node, k, "kv_num_heads");
+        v = pf_onnx_split_heads(node, v, "kv_num_heads");
     }
     mask = read_mask(node, q, k, &attrs);
-    k = append(node, pf_onnx_in(node, 4), k);
-    v = append(node, pf_onnx_in(node, 5), v);
+    k = pf_onnx_append_past(node, pf_onnx_in(node, 4), k);
+    v = pf_onnx_append_past(node, pf_onnx_in(node, 5), v);
     pf_onnx_emit(node, PF_OP_ATTENTION, &attrs, 5, (pf_value_id[5]){ q, k, v, mask, pf_onnx_in(node, 6) },
                  node->out_count > 3 ? 2 : 1, out);
-    node->out[0] = flat ? join_heads(node, out[0]) : out[0];
+    node->out[0] = flat ? pf_onnx_join_heads(node, out[0]) : out[0];
     if (node->out_count > 1)
         node->out[1] = pf_onnx_emit1(node, PF_OP_IDENTITY, NULL, k);
     if (node->out_count > 2)
@@ -171,10 +171,10 @@ void pf_onnx_rotary_embedding(pf_onnx_node *node)
     bool                      flat = pf_onnx_rank(node, x) == 3;
 
     if (flat)
-        x = split_heads(node, x, "num_heads");
+        x = pf_onnx_split_heads(node, x, "num_heads");
     in[0] = x;
     for (uint32_t i = 1; i < 4; i++)
         in[i] = pf_onnx_in(node, i);
     pf_onnx_emit(node, PF_OP_ROTARY_EMBEDDING, &attrs, 4, in, 1, &x);
-    node->out[0] = flat ? join_heads(node, x) : x;
+    node->out[0] = flat ? pf_onnx_join_heads(node, x) : x;
 }

@@ -108,7 +108,7 @@ pf_ints pf_onnx_kernel_of(pf_onnx_node *node, pf_value_id weights)
     return kernel;
 }
 
-static pf_conv_attrs conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id weights)
+pf_conv_attrs pf_onnx_conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id weights)
 {
     pf_onnx_window w = pf_onnx_window_read(node, x, pf_onnx_kernel_of(node, weights));
 
@@ -117,14 +117,14 @@ static pf_conv_attrs conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id w
 
 void pf_onnx_conv(pf_onnx_node *node)
 {
-    pf_conv_attrs attrs = conv_attrs(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
+    pf_conv_attrs attrs = pf_onnx_conv_attrs(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
 
     pf_onnx_emit_same(node, PF_OP_CONV, &attrs);
 }
 
 void pf_onnx_conv_integer(pf_onnx_node *node)
 {
-    pf_conv_attrs attrs = conv_attrs(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
+    pf_conv_attrs attrs = pf_onnx_conv_attrs(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
 
     pf_onnx_emit_same(node, PF_OP_CONV_INTEGER, &attrs);
 }
@@ -133,7 +133,7 @@ void pf_onnx_conv_integer(pf_onnx_node *node)
 void pf_onnx_qlinear_conv(pf_onnx_node *node)
 {
     pf_value_id                x = pf_onnx_in(node, 0), w = pf_onnx_in(node, 3), bias = pf_onnx_in(node, 8);
-    pf_conv_attrs              attrs = conv_attrs(node, x, w);
+    pf_conv_attrs              attrs = pf_onnx_conv_attrs(node, x, w);
     pf_dequantize_linear_attrs from = { .dtype = PF_F32 };
     pf_quantize_linear_attrs   to = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 7)) };
     pf_value_id                xf = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &from, x, pf_onnx_in(node, 1), pf_onnx_in(node, 2));

@@ -16,4 +16,7 @@ pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints ke
 /* Spatial dims of weights [M, C, kernel...], which must be numbers and agree with the attribute kernel_shape. */
 pf_ints        pf_onnx_kernel_of(pf_onnx_node *node, pf_value_id weights);
 
+/* Attributes of a convolution of x with weights. */
+pf_conv_attrs  pf_onnx_conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id weights);
+
 #endif

@@ -229,12 +229,35 @@ void pf_onnx_depth_to_space(pf_onnx_node *node)
     pf_onnx_emit_same(node, PF_OP_DEPTH_TO_SPACE, &attrs);
 }
 
+/* Channels first in the result, blocks behind them: [n, c, h, b, w, b] to [n, c, b, b, h, w]. */
+static pf_value_id space_to_depth_crd(pf_onnx_node *node, pf_value_id x, int64_t block)
+{
+    static const pf_transpose_attrs swap = { { 6, { 0, 1, 3, 5, 2, 4 } } };
+    pf_dims                        *dims = node->graph->dims;
+    pf_dim                          n = pf_onnx_dim(node, x, 0), c = pf_onnx_dim(node, x, 1), h = pf_onnx_dim(node, x, 2), w = pf_onnx_dim(node, x, 3);
+    pf_dim_list                     split = { 6 }, flat = { 4 };
+
+    if (!node->status && (block < 1 || block > 1 << 15))
+        pf_onnx_fail(node, PF_INVALID, "blocks of %lld", (long long)block);
+    if (node->status)
+        return PF_NONE;
+    h = pf_dim_floor_div(dims, h, block);
+    w = pf_dim_floor_div(dims, w, block);
+    split = (pf_dim_list){ 6, { n, c, h, block, w, block } };
+    flat = (pf_dim_list){ 4, { n, pf_dim_mul(dims, c, block * block), h, w } };
+    x = pf_onnx_emit1(node, PF_OP_TRANSPOSE, &swap, pf_onnx_reshape_to(node, x, &split));
+    return pf_onnx_reshape_to(node, x, &flat);
+}
+
 void pf_onnx_space_to_depth(pf_onnx_node *node)
 {
     static const char *const orders[] = { "DCR", "CRD", NULL };
-    pf_space_to_depth_attrs  attrs = { pf_onnx_int(node, "blocksize", 0), pf_onnx_choice(node, "mode", "DCR", orders) };
+    pf_space_to_depth_attrs  attrs = { pf_onnx_int(node, "blocksize", 0) };
 
-    pf_onnx_emit_same(node, PF_OP_SPACE_TO_DEPTH, &attrs);
+    if (pf_onnx_choice(node, "mode", "DCR", orders))
+        node->out[0] = space_to_depth_crd(node, pf_onnx_in(node, 0), attrs.block);
+    else
+        pf_onnx_emit_same(node, PF_OP_SPACE_TO_DEPTH, &attrs);
 }
 
 static pf_ints list_or(pf_onnx_node *node, const char *name, int32_t count, int64_t when_absent)
