@@ -57,8 +57,6 @@ static pf_status add_input(pf_onnx_scope *scope, const Onnx__ValueInfoProto *inf
 
     if (!st && wanted)
         st = override_shape(wanted, &type.shape, err);
-    if (!st && type.kind == PF_VALUE_OPTIONAL)
-        st = PF_FAIL(err, PF_UNSUPPORTED, "input \"%.200s\" is an optional; give the network a tensor or a sequence instead", name);
     if (!st && type.kind == PF_VALUE_TENSOR && type.shape.rank < 0)
         st = PF_FAIL(err, PF_UNSUPPORTED, "input \"%.200s\" has no shape in the model; give it one", name);
     if (!st)
