@@ -28,6 +28,7 @@ typedef struct pf_job_file {        /* open; large: keep it off the stack */
     char          http_url[PF_URL_BYTES];
     char          token[PF_URL_BYTES];          /* "" : none */
     char          agent_folder[PATH_MAX];
+    char          coordinator[PF_URL_BYTES];    /* its address for agents; "": timings stay with this agent */
     uint64_t      cache_limit_bytes;            /* of fetched models */
     char          spec_text[PF_SPEC_TEXT_BYTES];
 } pf_job_file;

@@ -64,7 +64,7 @@ static pf_status find_device(pf_agent *agent, const Pf__Offer *offer, pf_agent_d
         if (!pf_digest_equal(&device->device_class->print.class_digest, &digest))
             continue;
         known = true;
-        if (!device->lease) {
+        if (pf_device_is_free(device)) {
             *out = device;
             return PF_OK;
         }
@@ -95,6 +95,7 @@ static pf_status write_job(const pf_agent *agent, const pf_lease *lease, const P
     snprintf(job->http_url, sizeof job->http_url, "%s", agent->http_url);
     snprintf(job->token, sizeof job->token, "%s", agent->token);
     snprintf(job->agent_folder, sizeof job->agent_folder, "%s", agent->dir.folder);
+    snprintf(job->coordinator, sizeof job->coordinator, "%s", agent->options->coordinator);
     if (!st)
         st = pf_job_file_write(job, lease->folder, err);
     pf_free(job);

@@ -4,14 +4,15 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "builder-agent/timing_farm.h"
 #include "cache/timing_db.h"
 
 struct pf_timing_home {
     pf_timing_db    *db;
-    pf_timing_store *store;
+    pf_timing_store *store, *farm;      /* farm over store; NULL without one */
 };
 
-pf_status pf_timing_home_open(const char *agent_folder, pf_timing_home **out, pf_err *err)
+pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator, pf_timing_home **out, pf_err *err)
 {
     char            folder[PATH_MAX];
     pf_timing_home *home = pf_calloc(1, sizeof *home);
@@ -25,6 +26,8 @@ pf_status pf_timing_home_open(const char *agent_folder, pf_timing_home **out, pf
         st = pf_timing_db_open(folder, NULL, &home->db, err);
     if (!st)
         st = pf_timing_db_store(home->db, &home->store, err);
+    if (!st && coordinator[0])
+        st = pf_timing_farm_store(home->db, home->store, coordinator, &home->farm, err);
     if (st) {
         pf_timing_home_close(home);
         return st;
@@ -37,6 +40,8 @@ void pf_timing_home_close(pf_timing_home *home)
 {
     if (!home)
         return;
+    if (home->farm)
+        home->farm->close(home->farm);
     if (home->store)
         home->store->close(home->store);
     pf_timing_db_close(home->db);
@@ -45,7 +50,7 @@ void pf_timing_home_close(pf_timing_home *home)
 
 pf_timing_store *pf_timing_home_store(pf_timing_home *home)
 {
-    return home->store;
+    return home->farm ? home->farm : home->store;
 }
 
 const char *pf_timing_home_warning(const pf_timing_home *home)

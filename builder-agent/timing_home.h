@@ -1,4 +1,5 @@
-/* Where a build's timings live: the timing db in the agent's folder, shared by the builds of all its devices.
+/* Where a build's timings live: the timing db in the agent's folder, shared by the builds of all its devices, and the
+   farm's (timing_farm.h).
    Thread   one. */
 #ifndef PF_BUILDER_AGENT_TIMING_HOME_H
 #define PF_BUILDER_AGENT_TIMING_HOME_H
@@ -7,7 +8,8 @@
 
 typedef struct pf_timing_home pf_timing_home;
 
-pf_status        pf_timing_home_open(const char *agent_folder, pf_timing_home **out, pf_err *err);
+/* coordinator: its address for agents; "": the farm is left alone. */
+pf_status        pf_timing_home_open(const char *agent_folder, const char *coordinator, pf_timing_home **out, pf_err *err);
 void             pf_timing_home_close(pf_timing_home *home);            /* NULL is fine */
 pf_timing_store *pf_timing_home_store(pf_timing_home *home);            /* borrowed until close */
 const char      *pf_timing_home_warning(const pf_timing_home *home);    /* timings that were not kept; NULL: none */
