@@ -18,7 +18,7 @@
 #define TURN_NS    (200 * PF_NS_PER_MS)     /* while something runs */
 #define TURN_MOST_NS (1000 * PF_NS_PER_MS)
 
-enum { FDS_PER_LEASE = 4, FDS_ALWAYS = 2, MESSAGES_PER_TURN = 100 };
+enum { FDS_PER_LEASE = 4, FDS_ALWAYS = 2, FDS_OF_CHECKS = 2 * PF_AGENT_DEVICES_MAX, MESSAGES_PER_TURN = 100 };
 
 /* ---- start */
 
@@ -33,6 +33,7 @@ static pf_status add_device(pf_agent *agent, const char *name, pf_err *err)
     snprintf(device->named.isa, sizeof device->named.isa, "%s", agent->options->isa ? agent->options->isa : "");
     device->named.threads = agent->options->threads;
     device->named.share_percent = agent->options->share_percent;
+    device->check = (pf_child){ .output_fd = -1, .record_fd = -1 };
     st = pf_fingerprint_take(&device->named, &kind->print, err);
     if (st)
         return st;
@@ -126,9 +127,29 @@ static void read_signals(pf_agent *agent, int fd)
     }
     for (pf_lease *lease = agent->leases; lease; lease = lease->next)
         pf_lease_reap(agent, lease);
+    for (uint32_t i = 0; i < agent->devices_count; i++)
+        pf_device_reap(agent, &agent->devices[i]);
 }
 
-static int add_fds(const pf_agent *agent, zmq_pollitem_t *items, pf_lease **owners, int signal_fd)
+/* Whose a file descriptor is: one of the two. */
+typedef struct owner { pf_lease *lease; pf_agent_device *device; } owner;
+
+static int add_checks(pf_agent *agent, zmq_pollitem_t *items, owner *owners, int count)
+{
+    for (uint32_t i = 0; i < agent->devices_count; i++) {
+        const pf_child *check = &agent->devices[i].check;
+        const int       fds[] = { check->output_fd, check->record_fd };
+        for (size_t k = 0; k < 2 && check->pid > 0; k++) {
+            if (fds[k] < 0)
+                continue;
+            owners[count].device = &agent->devices[i];
+            items[count++] = (zmq_pollitem_t){ .fd = fds[k], .events = ZMQ_POLLIN };
+        }
+    }
+    return count;
+}
+
+static int add_fds(pf_agent *agent, zmq_pollitem_t *items, owner *owners, int signal_fd)
 {
     int count = 0;
 
@@ -140,11 +161,11 @@ static int add_fds(const pf_agent *agent, zmq_pollitem_t *items, pf_lease **owne
         for (int i = 0; i < FDS_PER_LEASE; i++) {
             if (fds[i] < 0)
                 continue;
-            owners[count] = lease;
+            owners[count].lease = lease;
             items[count++] = (zmq_pollitem_t){ .fd = fds[i], .events = ZMQ_POLLIN };
         }
     }
-    return count;
+    return add_checks(agent, items, owners, count);
 }
 
 static void receive(pf_agent *agent)
@@ -172,9 +193,9 @@ static long poll_ms(const pf_agent *agent)
 /* Waits, and lets everybody read what came for him. */
 static pf_status wait_and_read(pf_agent *agent, int signal_fd, pf_err *err)
 {
-    size_t          most = FDS_ALWAYS + (size_t)agent->leases_count * FDS_PER_LEASE;
+    size_t          most = FDS_ALWAYS + FDS_OF_CHECKS + (size_t)agent->leases_count * FDS_PER_LEASE;
     zmq_pollitem_t *items = pf_calloc(most, sizeof *items);
-    pf_lease      **owners = pf_calloc(most, sizeof *owners);
+    owner          *owners = pf_calloc(most, sizeof *owners);
     int             count = 0;
     pf_status       st = PF_OK;
 
@@ -188,8 +209,10 @@ static pf_status wait_and_read(pf_agent *agent, int signal_fd, pf_err *err)
         goto out;
     }
     for (int i = FDS_ALWAYS; i < count; i++) {
-        if (items[i].revents)
-            pf_lease_read(agent, owners[i], items[i].fd);
+        if (items[i].revents && owners[i].lease)
+            pf_lease_read(agent, owners[i].lease, items[i].fd);
+        else if (items[i].revents)
+            pf_device_read(owners[i].device, items[i].fd);
     }
     read_signals(agent, signal_fd);
     receive(agent);
@@ -214,6 +237,8 @@ static pf_status run(pf_agent *agent, int signal_fd, pf_err *err)
         now_ns = pf_clock_boot_ns();
         for (pf_lease *lease = agent->leases; lease; lease = lease->next)
             pf_lease_tick(agent, lease, now_ns);
+        for (uint32_t i = 0; i < agent->devices_count; i++)
+            pf_device_tick(&agent->devices[i], now_ns);
         pf_lease_sweep(agent);
         pf_session_tick(agent, now_ns);
     }
@@ -226,6 +251,10 @@ static void close_all(pf_agent *agent)
         pf_lease *next = agent->leases->next;
         pf_lease_free(agent->leases);
         agent->leases = next;
+    }
+    for (uint32_t i = 0; i < agent->devices_count; i++) {
+        pf_child_close(&agent->devices[i].check);
+        pf_buf_clear(&agent->devices[i].answer);
     }
     if (agent->peer && agent->member && !agent->replaced)
         pf_session_goodbye(agent, agent->stopping ? "stopped" : "drained");

@@ -142,23 +142,30 @@ void pf_child_close(pf_child *child)
     pf_child_close_fd(&child->record_fd);
 }
 
+bool pf_child_drain(int *fd, pf_buf *out)
+{
+    uint8_t chunk[4096];
+    ssize_t got = read(*fd, chunk, sizeof chunk);
+
+    if (got > 0 && out)
+        pf_buf_put(out, chunk, (size_t)got);
+    if (got == 0)
+        pf_child_close_fd(fd);
+    return got > 0;
+}
+
 /* Reads both pipes until both are at their end; output beyond its place is thrown away. */
 static pf_status read_until_end(pf_child *child, int64_t until_ns, pf_buf *records, pf_buf *output, pf_err *err)
 {
     while (child->output_fd >= 0 || child->record_fd >= 0) {
         struct pollfd fds[2] = { { child->output_fd, POLLIN, 0 }, { child->record_fd, POLLIN, 0 } };
-        uint8_t       chunk[4096];
         if (pf_clock_boot_ns() > until_ns)
             return PF_FAIL(err, PF_TIMEOUT, "took longer than allowed and was ended");
         poll(fds, 2, TURN_MS);
-        for (unsigned i = 0; i < 2; i++) {
-            int    *fd = i ? &child->record_fd : &child->output_fd;
-            ssize_t got = fds[i].revents ? read(*fd, chunk, sizeof chunk) : -1;
-            if (got > 0)
-                pf_buf_put(i ? records : output, chunk, (size_t)got);
-            else if (got == 0)
-                pf_child_close_fd(fd);
-        }
+        if (fds[0].revents)
+            pf_child_drain(&child->output_fd, output);
+        if (fds[1].revents)
+            pf_child_drain(&child->record_fd, records);
     }
     return PF_OK;
 }

@@ -25,6 +25,8 @@ void      pf_child_kill(pf_child *child);
 bool      pf_child_reap(pf_child *child, int *wait_status);
 void      pf_child_close(pf_child *child);      /* kills and waits when it still runs; closes the pipes */
 void      pf_child_close_fd(int *fd);           /* fine when it is -1 */
+/* Reads once from the pipe, into out unless that is NULL, and closes it at its end.  False when nothing came. */
+bool      pf_child_drain(int *fd, pf_buf *out);
 /* Runs a child to its end and reads at most limit_bytes of its records and, into the end of err's sentence, its output.
    Initialises records.  Errors   TIMEOUT: killed after limit_ns; otherwise as the exit status says. */
 pf_status pf_child_run(const char *const *argv, const char *folder, int64_t limit_ns, size_t limit_bytes,

@@ -48,7 +48,7 @@ static void add_aliases(pf_fingerprint *out)
         snprintf(out->alias[out->aliases_count++], PF_CLASS_NAME_BYTES, "%.*s", (int)bytes, out->class_name);
 }
 
-static pf_status parse(const pf_buf *answer, const char *device, pf_fingerprint *out, pf_err *err)
+pf_status pf_fingerprint_parse(const pf_buf *answer, const char *device, pf_fingerprint *out, pf_err *err)
 {
     json_t   *object = json_loadb((const char *)answer->data, answer->size, 0, NULL);
     pf_status st = PF_OK;
@@ -66,18 +66,30 @@ static pf_status parse(const pf_buf *answer, const char *device, pf_fingerprint 
     return PF_OK;
 }
 
+void pf_fingerprint_arguments(const pf_job_device *device, char numbers[2][16],
+                              const char *argv[PF_FINGERPRINT_ARGUMENTS])
+{
+    snprintf(numbers[0], 16, "%d", (int)device->threads);
+    snprintf(numbers[1], 16, "%d", (int)device->share_percent);
+    argv[0] = "--describe";
+    argv[1] = device->name;
+    argv[2] = numbers[0];
+    argv[3] = numbers[1];
+    argv[4] = device->isa;
+    argv[5] = NULL;
+}
+
 pf_status pf_fingerprint_take(const pf_job_device *device, pf_fingerprint *out, pf_err *err)
 {
-    char        threads[16], share[16];
-    const char *argv[] = { "--describe", device->name, threads, share, device->isa, NULL };
+    char        numbers[2][16];
+    const char *argv[PF_FINGERPRINT_ARGUMENTS];
     pf_buf      answer = { 0 };
     pf_status   st = PF_OK;
 
-    snprintf(threads, sizeof threads, "%d", (int)device->threads);
-    snprintf(share, sizeof share, "%d", (int)device->share_percent);
+    pf_fingerprint_arguments(device, numbers, argv);
     st = pf_child_run(argv, "/", ANSWER_NS, ANSWER_BYTES, &answer, err);
     if (!st)
-        st = parse(&answer, device->name, out, err);
+        st = pf_fingerprint_parse(&answer, device->name, out, err);
     pf_buf_clear(&answer);
     return st ? pf_err_add(err, st, "the device %s", device->name) : PF_OK;
 }

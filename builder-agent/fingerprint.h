@@ -3,6 +3,7 @@
 #ifndef PF_BUILDER_AGENT_FINGERPRINT_H
 #define PF_BUILDER_AGENT_FINGERPRINT_H
 
+#include "base/buf.h"
 #include "builder-agent/job_file.h"
 #include "proto/limits.h"
 
@@ -13,7 +14,14 @@ typedef struct pf_fingerprint {         /* open */
     pf_digest class_digest;
 } pf_fingerprint;
 
-/* Asks a child process.  Errors   NOT_FOUND, DEVICE, UNSUPPORTED as the engine says; TIMEOUT; CORRUPT. */
+enum { PF_FINGERPRINT_ARGUMENTS = 6 };
+
+/* The arguments of the child that describes the device; they borrow device and numbers. */
+void      pf_fingerprint_arguments(const pf_job_device *device, char numbers[2][16],
+                                   const char *argv[PF_FINGERPRINT_ARGUMENTS]);
+/* What the child wrote.  Errors   CORRUPT. */
+pf_status pf_fingerprint_parse(const pf_buf *answer, const char *device, pf_fingerprint *out, pf_err *err);
+/* Asks a child process and waits for it.  Errors   NOT_FOUND, DEVICE, UNSUPPORTED as the engine says; TIMEOUT; CORRUPT. */
 pf_status pf_fingerprint_take(const pf_job_device *device, pf_fingerprint *out, pf_err *err);
 /* In the child: opens the device and writes what it is to fd, as JSON. */
 pf_status pf_fingerprint_main(const pf_job_device *device, int fd, pf_err *err);

@@ -28,6 +28,8 @@ void pf_report_begin(pf_agent *agent, pf_lease *lease)
     pf_err      err = { 0 };
 
     lease->device->lease = NULL;
+    if (lease->failure.kind == PF__FAILURE_KIND__FAILURE_DEVICE_FAULT)
+        pf_device_suspect(agent, lease->device, lease->failure.message);
     pf_session_beat_now(agent);
     pf_line_log_end(&lease->log);
     if (lease->log.bytes == 0) {

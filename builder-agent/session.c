@@ -116,7 +116,7 @@ static uint32_t free_slots(const pf_agent *agent, const pf_agent_class *device_c
     if (agent->draining)
         return 0;
     for (uint32_t i = 0; i < agent->devices_count; i++)
-        count += agent->devices[i].device_class == device_class && !agent->devices[i].lease;
+        count += agent->devices[i].device_class == device_class && pf_device_is_free(&agent->devices[i]);
     return count;
 }
 
@@ -137,6 +137,7 @@ static bool send_heartbeat(pf_agent *agent)
     beat.credit = list;
     beat.n_credit = agent->classes_count;
     beat.health = agent->health;
+    beat.sick = agent->sick;
     beat.draining = agent->draining;
     agent->asked_id = 0;        /* a repeated beat tells what is so now */
     if (list_leases(agent, &leases)) {

@@ -1,4 +1,4 @@
-/* What the agent holds in memory.  Internal to agent, session, dispatch, lease, report. */
+/* What the agent holds in memory.  Internal to agent, session, dispatch, lease, report, device_check. */
 #ifndef PF_BUILDER_AGENT_STATE_H
 #define PF_BUILDER_AGENT_STATE_H
 
@@ -24,7 +24,13 @@ typedef struct pf_agent_class {
 typedef struct pf_agent_device {
     pf_job_device   named;
     pf_agent_class *device_class;
-    pf_lease       *lease;              /* that runs on it; NULL: free */
+    pf_lease       *lease;              /* that runs on it; NULL: none */
+    /* a device that failed */
+    bool            suspect;
+    char            reason[PF_REASON_BYTES];
+    pf_child        check;              /* looks whether it works again */
+    pf_buf          answer;
+    int64_t         check_at_ns, check_until_ns;
 } pf_agent_device;
 
 /* ---- leases */
@@ -112,6 +118,8 @@ struct pf_agent {
     int64_t         ttl_ns, orphan_budget_ns;
     bool            orphan;             /* the budget is used up */
     /* the end */
+    bool            sick;               /* none of the devices works */
+    pf_fingerprint  checked;            /* scratch of device_check.c: too large for the stack */
     bool            draining, stopping, replaced;   /* takes no more; ends now; ends because of another process */
     char            health[PF_REASON_BYTES];
 };
@@ -129,6 +137,14 @@ bool    pf_session_send(pf_agent *agent, pf_msg_type type, uint64_t *msg_id, con
 /* ---- dispatch.c: what the coordinator says */
 
 void    pf_dispatch(pf_agent *agent, const pf_message *message);
+
+/* ---- device_check.c: devices that failed */
+
+bool    pf_device_is_free(const pf_agent_device *device);
+void    pf_device_suspect(pf_agent *agent, pf_agent_device *device, const char *reason);
+void    pf_device_tick(pf_agent_device *device, int64_t now_ns);
+void    pf_device_read(pf_agent_device *device, int fd);
+void    pf_device_reap(pf_agent *agent, pf_agent_device *device);
 
 /* ---- lease.c: the life of a lease */
 

@@ -169,7 +169,7 @@ static bool is_alive(const live *farm, const char *name)
 bool live_start_agent(live *farm, const char *name, size_t disk_bytes)
 {
     char        folder[PATH_MAX], relative[128], log[128];
-    const char *argv[] = {beside("planfarm-agent"), "--coordinator", farm->agents, "--dir", folder, "--name", name, "--threads", "2", NULL};
+    const char *argv[] = {beside("planfarm-agent"), "--coordinator", farm->agents, "--dir", folder, "--name", name, NULL};
     int64_t     until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
 
     snprintf(relative, sizeof relative, "farm/%s", name);

@@ -1,5 +1,6 @@
 /* What happens to builds when something dies, is stopped or is full: nothing is lost, nothing is done twice, nothing is left. */
 #include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,6 +232,51 @@ static void an_agent_that_is_stopped_gives_its_builds_back(void **state)
     json_decref(answer);
 }
 
+static void wait_for_agent_state(const char *wanted)
+{
+    int64_t until = pf_clock_ns() + 60 * PF_NS_PER_S;
+    bool    seen = false;
+
+    while (!seen && pf_clock_ns() < until) {
+        json_t *answer = LIVE_JSON(&farm, 0, "agents"), *item = NULL;
+        size_t  i = 0;
+
+        json_array_foreach(json_object_get(answer, "agents"), i, item)
+            seen = seen || (strcmp(live_text(item, "name"), "agent-a") == 0 && strcmp(live_text(item, "state"), wanted) == 0);
+        json_decref(answer);
+        pf_clock_sleep_ns(50 * PF_NS_PER_MS);
+    }
+    if (!seen)
+        fail_msg("the agent is never %s", wanted);
+}
+
+/* A CPU of which cores were taken away is another device than the one that the agent offered. */
+static void a_device_that_is_another_gets_no_builds(void **state)
+{
+    cpu_set_t before, one;
+    json_t   *answer = NULL;
+    int64_t   id = 0;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(farm.agent, sizeof before, &before), 0);
+    if (CPU_COUNT(&before) < 2)
+        skip();
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &before))
+            CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(farm.agent, sizeof one, &one), 0);
+    answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:3x3x16x16");
+    id = live_number(live_job(answer), "job_id");
+    json_decref(answer);
+    wait_for_agent_state("sick");
+    assert_int_equal(sched_setaffinity(farm.agent, sizeof before, &before), 0);
+    wait_for_agent_state("ready");
+    answer = live_until(&farm, id, "done");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 2);
+    json_decref(answer);
+}
+
 static void an_agent_with_a_full_disk_says_so(void **state)
 {
     json_t *answer = NULL;
@@ -270,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_crashed_build_is_told_and_tried_again),
         cmocka_unit_test(a_stopped_agent_is_fenced),
         cmocka_unit_test(an_agent_that_is_stopped_gives_its_builds_back),
+        cmocka_unit_test(a_device_that_is_another_gets_no_builds),
         cmocka_unit_test(an_agent_with_a_full_disk_says_so),
     };
 
