@@ -61,7 +61,7 @@ static const char *read_item(const pf_problem *p, const pf_node *node, pf_value_
     return NULL;
 }
 
-const char *pf_epilogue_read(const pf_problem *p, pf_value_id start, pf_epilogue *out)
+static const char *read_chain(const pf_problem *p, pf_value_id start, bool stop_at_moves, pf_epilogue *out)
 {
     const pf_graph *graph = p->graph;
     const char     *reason = NULL;
@@ -71,19 +71,31 @@ const char *pf_epilogue_read(const pf_problem *p, pf_value_id start, pf_epilogue
     if (graph->output_count != 1)
         return "more than one output";
     while (flow != graph->outputs[0]) {
-        pf_use use = { PF_NONE, 0 };
+        const pf_node *node = NULL;
 
         if (pf_graph_use_count(graph, flow) != 1 || out->count == PF_EPILOGUE_LIMIT)
             return "the epilogue is not a chain";
-        use = pf_graph_use(graph, flow, 0);
-        reason = read_item(p, pf_graph_node(graph, use.node), flow, &out->items[out->count]);
+        node = pf_graph_node(graph, pf_graph_use(graph, flow, 0).node);
+        if (stop_at_moves && !pf_op_is_pointwise(node->op))
+            break;
+        reason = read_item(p, node, flow, &out->items[out->count]);
         if (reason)
             return reason;
-        if (!pf_shape_equal(&pf_graph_value(graph, flow)->shape, &pf_graph_value(graph, pf_graph_node(graph, use.node)->out[0])->shape))
+        if (!pf_shape_equal(&pf_graph_value(graph, flow)->shape, &pf_graph_value(graph, node->out[0])->shape))
             return "the epilogue broadcasts the result";
-        flow = pf_graph_node(graph, use.node)->out[0];
+        flow = node->out[0];
         out->count++;
     }
     out->result = flow;
     return pf_graph_use_count(graph, flow) == 1 ? NULL : "the result is read inside too";
+}
+
+const char *pf_epilogue_read(const pf_problem *p, pf_value_id start, pf_epilogue *out)
+{
+    return read_chain(p, start, false, out);
+}
+
+const char *pf_epilogue_read_to_moves(const pf_problem *p, pf_value_id start, pf_epilogue *out)
+{
+    return read_chain(p, start, true, out);
 }

@@ -19,11 +19,13 @@ typedef struct pf_epilogue_item {
 typedef struct pf_epilogue {
     pf_epilogue_item items[PF_EPILOGUE_LIMIT];
     uint32_t         count;
-    pf_value_id      result;        /* the problem's output */
+    pf_value_id      result;        /* the problem's output; or, before moves, what they move */
 } pf_epilogue;
 
 /* Follows the chain from `start` to the problem's one output. A static reason when it is no such chain, else NULL. */
 const char *pf_epilogue_read(const pf_problem *p, pf_value_id start, pf_epilogue *out);
+/* The same up to the first op that is not pointwise: what follows is for pf_strided_write to read from out->result. */
+const char *pf_epilogue_read_to_moves(const pf_problem *p, pf_value_id start, pf_epilogue *out);
 
 /* How an operand spreads over the result. */
 typedef enum pf_spread {

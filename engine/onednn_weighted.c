@@ -31,13 +31,13 @@ static void add_args(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc, pf
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
 
     *args = w->epilogue.args;
-    pf_onednn_args_add(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, 0, &w->source_desc);
+    pf_onednn_args_add(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, w->source_at, &w->source_desc);
     pf_onednn_args_add(args, DNNL_ARG_DST, PF_ONEDNN_OUT, 0, 0, &w->result_desc);
     if (w->weights != PF_NONE) {
         w->weights_at = place(w, &w->weights_to);
         pf_onednn_args_add(args, DNNL_ARG_WEIGHTS, PF_ONEDNN_PACKED, w->weights, w->weights_at, &w->weights_to);
     } else {
-        pf_onednn_args_add(args, DNNL_ARG_WEIGHTS, PF_ONEDNN_IN, w->weights_slot, 0, &w->weights_from);
+        pf_onednn_args_add(args, DNNL_ARG_WEIGHTS, PF_ONEDNN_IN, w->weights_slot, w->weights_in_at, &w->weights_from);
     }
     if (w->bias != PF_NONE) {
         w->bias_at = place(w, &w->bias_desc);

@@ -14,6 +14,7 @@ typedef struct pf_onednn_weighted {
     dnnl_memory_desc_t bias_desc;
     dnnl_memory_desc_t source_desc, result_desc;
     uint32_t           source_slot;
+    size_t             source_at, weights_in_at;    /* bytes into an activation at which its description begins */
     pf_onednn_epilogue epilogue;        /* made with packed_bytes below */
     size_t             packed_bytes;
     /* The rest is filled by pf_onednn_weighted_step. */

@@ -43,15 +43,23 @@ static pf_status write_text(pf_problem *problem, pf_err *err)
     return st;
 }
 
+/* The first anchor; moves that it took in do not count. */
 static pf_node_id find_anchor(const pf_graph *graph)
 {
+    pf_node_id move = 0;
+    bool       moved = false;
+
     for (pf_node_id n = 0; n < graph->node_count; n++) {
         pf_op_class klass = pf_op_def_of(graph->nodes[n].op)->klass;
 
-        if (graph->nodes[n].live && (klass == PF_CLASS_ANCHOR || klass == PF_CLASS_MOVE))
+        if (graph->nodes[n].live && klass == PF_CLASS_ANCHOR)
             return n;
+        if (graph->nodes[n].live && klass == PF_CLASS_MOVE && !moved) {
+            move = n;
+            moved = true;
+        }
     }
-    return 0;
+    return move;
 }
 
 static pf_status check_layouts(const pf_problem *problem, pf_err *err)

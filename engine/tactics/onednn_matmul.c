@@ -1,8 +1,10 @@
-/* Matrix products with bias and epilogue by oneDNN: as a matmul, and with constant weights also as an inner product (" ip"). */
+/* Matrix products with bias and epilogue by oneDNN: as a matmul, and with constant weights also as an inner product (" ip").
+   Matrices of a batch may be read and written through windows: the transposes and reshapes round an attention's products cost nothing. */
 #include <string.h>
 
 #include "engine/onednn_weighted.h"
 #include "engine/ops/attrs.h"
+#include "engine/strided.h"
 
 static const pf_node *anchor_of(const pf_problem *p)
 {
@@ -11,7 +13,8 @@ static const pf_node *anchor_of(const pf_problem *p)
 
 /* A product of concrete dims, as oneDNN is told of it. */
 typedef struct product {
-    pf_value_id a, b, bias;             /* bias PF_NONE: none */
+    pf_strided  a, b, y;                /* y: as the result of the epilogue is written */
+    pf_value_id bias;                   /* PF_NONE: none */
     bool        trans_a, trans_b;
     bool        flat;                   /* all rows of a against one matrix b */
     pf_epilogue chain;
@@ -76,8 +79,13 @@ static const char *read_product(const pf_problem *p, product *out)
     *out = (product){ .bias = PF_NONE };
     if (node->op != PF_OP_MATMUL && node->op != PF_OP_GEMM)
         return "not a matrix product";
-    *out = (product){ .a = node->in[0], .b = node->in[1], .bias = PF_NONE };
-    reason = pf_epilogue_read(p, node->out[0], &out->chain);
+    reason = pf_strided_read(p, node->in[0], &out->a);
+    if (!reason)
+        reason = pf_strided_read(p, node->in[1], &out->b);
+    if (!reason)
+        reason = pf_epilogue_read_to_moves(p, node->out[0], &out->chain);
+    if (!reason)
+        reason = pf_strided_write(p, out->chain.result, &out->y);
     if (reason)
         return reason;
     if (node->op == PF_OP_GEMM) {
@@ -86,7 +94,7 @@ static const char *read_product(const pf_problem *p, product *out)
         out->trans_a = attrs->trans_a != 0;
         out->trans_b = attrs->trans_b != 0;
     }
-    out->flat = shape_of(p, out->b)->rank == 2 && !(out->trans_a && shape_of(p, out->a)->rank > 2);
+    out->flat = out->b.rank == 2 && !(out->trans_a && out->a.rank > 2);
     return reason;
 }
 
@@ -98,6 +106,36 @@ static bool all_linear(const pf_problem *p)
     return p->out_layout[0] == PF_LAYOUT_LINEAR;
 }
 
+/* oneDNN's fast kernels want rows or columns that are contiguous. */
+static bool is_matrix(const pf_strided *x)
+{
+    return x->unit >= x->rank - 2;
+}
+
+static bool has_whole_operand(const pf_problem *p, const pf_epilogue *chain)
+{
+    for (uint32_t i = 0; i < chain->count; i++)
+        if (chain->items[i].operand != PF_NONE && !chain->items[i].is_scalar
+            && pf_shape_equal(shape_of(p, chain->items[i].operand), shape_of(p, chain->result)))
+            return true;
+    return false;
+}
+
+static const char *windows_decline(const pf_problem *p, const product *m)
+{
+    bool moved = !m->a.dense || !m->b.dense || !m->y.dense;
+
+    if (!is_matrix(&m->a) || !is_matrix(&m->b) || m->y.unit != m->y.rank - 1)
+        return "rows and columns are both strided";
+    if (m->flat && moved)
+        return "one product over rows that are strided";
+    if (!m->y.dense && has_whole_operand(p, &m->chain))
+        return "a whole operand of a result that is moved";
+    if (is_constant_input(p, m->b.base) && m->b.steps)
+        return "weights that are moved";
+    return NULL;
+}
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     product     m;
@@ -106,19 +144,18 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     (void)device;
     if (reason)
         return reason;
-    if (pf_graph_value(p->graph, m.a)->dtype != PF_F32 || pf_graph_value(p->graph, m.b)->dtype != PF_F32)
+    if (pf_graph_value(p->graph, m.a.base)->dtype != PF_F32 || pf_graph_value(p->graph, m.b.base)->dtype != PF_F32)
         return "not f32";
-    if (shape_of(p, m.a)->rank < 2 || shape_of(p, m.b)->rank < 2)
+    if (m.a.rank < 2 || m.b.rank < 2)
         return "a vector";
-    if (!is_activation(p, m.a))
-        return "the left matrix is a constant";
-    if (m.a == m.b)
-        return "a matrix times itself";
-    if (pf_problem_input_index(p, m.b) == UINT32_MAX)
+    if (!is_activation(p, m.a.base))
+        return "the left matrix is a constant, or computed inside";
+    if (pf_problem_input_index(p, m.b.base) == UINT32_MAX)
         return "the right matrix is computed inside";
     if (!all_linear(p))
         return "not linear";
-    return pf_onednn_epilogue_declines(p, &m.chain, shape_of(p, p->graph->outputs[0])->rank - 1);
+    reason = windows_decline(p, &m);
+    return reason ? reason : pf_onednn_epilogue_declines(p, &m.chain, shape_of(p, m.chain.result)->rank - 1);
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -133,18 +170,16 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 /* ---- The operation */
 typedef struct matrix { int32_t rank; int64_t dim[PF_MAX_RANK], stride[PF_MAX_RANK]; } matrix;
 
-/* Dims of a value with the last two swapped where asked, padded in front to `rank`, and the strides that go with them. */
-static matrix matrix_of(const pf_shape *shape, bool swap, int32_t rank)
+/* Dims of a window with the last two swapped where asked, padded in front to `rank`, and the strides that go with them. */
+static matrix matrix_of(const pf_strided *x, bool swap, int32_t rank)
 {
-    matrix  m = { .rank = rank };
-    int64_t step = 1;
+    matrix m = { .rank = rank };
 
-    for (int32_t i = rank; i-- > 0;) {
-        int32_t from = i - (rank - shape->rank);
+    for (int32_t i = 0; i < rank; i++) {
+        int32_t from = i - (rank - x->rank);
 
-        m.dim[i] = from >= 0 ? shape->dim[from] : 1;
-        m.stride[i] = step;
-        step *= m.dim[i];
+        m.dim[i] = from >= 0 ? x->dim[from] : 1;
+        m.stride[i] = from >= 0 ? x->stride[from] : x->dim[0] * x->stride[0];
     }
     if (swap) {
         int64_t dim = m.dim[rank - 1], stride = m.stride[rank - 1];
@@ -155,10 +190,20 @@ static matrix matrix_of(const pf_shape *shape, bool swap, int32_t rank)
     return m;
 }
 
-/* Makes `keep` dims of a matrix that has more, merging the first ones; they lie densely one behind the other. */
+/* May the first dims be stepped through as one, down to `keep`? */
+static bool front_merges(const matrix *m, int32_t keep)
+{
+    for (int32_t d = 0; d < m->rank - keep; d++)
+        if (m->dim[d] != 1 && m->dim[d + 1] != 1 && m->stride[d] != m->stride[d + 1] * m->dim[d + 1])
+            return false;
+    return true;
+}
+
 static void merge_front(matrix *m, int32_t keep)
 {
     while (m->rank > keep) {
+        if (m->dim[1] == 1)
+            m->stride[1] = m->stride[0];
         m->dim[1] *= m->dim[0];
         m->rank--;
         memmove(m->dim, m->dim + 1, (size_t)m->rank * sizeof m->dim[0]);
@@ -188,18 +233,17 @@ static pf_status strided(const matrix *m, dnnl_memory_desc_t *out, pf_err *err)
 }
 
 /* The three matrices with as few dims as the case allows. */
-static void shape_matrices(const pf_problem *p, const product *m, matrix *a, matrix *b, matrix *y)
+static void shape_matrices(const product *m, matrix *a, matrix *b, matrix *y)
 {
-    const pf_shape *sy = shape_of(p, p->graph->outputs[0]);
-    int32_t         rank = sy->rank;
+    int32_t rank = m->y.rank;
 
-    *a = matrix_of(shape_of(p, m->a), m->trans_a, m->flat ? shape_of(p, m->a)->rank : rank);
-    *b = matrix_of(shape_of(p, m->b), m->trans_b, m->flat ? 2 : rank);
-    *y = matrix_of(sy, false, rank);
+    *a = matrix_of(&m->a, m->trans_a, m->flat ? m->a.rank : rank);
+    *b = matrix_of(&m->b, m->trans_b, m->flat ? 2 : rank);
+    *y = matrix_of(&m->y, false, rank);
     if (m->flat) {
         merge_front(a, 2);
         merge_front(y, 2);
-    } else if (rank > 3 && same_batch(a, b)) {
+    } else if (rank > 3 && same_batch(a, b) && front_merges(a, 3) && front_merges(b, 3) && front_merges(y, 3)) {
         merge_front(a, 3);
         merge_front(b, 3);
         merge_front(y, 3);
@@ -223,15 +267,17 @@ static pf_status describe_matrices(const pf_problem *p, const product *m, bool i
     matrix    a;
     pf_status st = PF_OK;
 
-    shape_matrices(p, m, &a, b, y);
+    shape_matrices(m, &a, b, y);
     if (inner) {                                /* oneDNN wants outputs by inputs there */
         matrix n = { 2, { b->dim[1], b->dim[0] }, { b->stride[1], b->stride[0] } };
 
         *b = n;
     }
-    w->source_slot = pf_problem_input_index(p, m->a);
-    w->weights = is_constant_input(p, m->b) ? m->b : PF_NONE;
-    w->weights_slot = pf_problem_input_index(p, m->b);
+    w->source_slot = pf_problem_input_index(p, m->a.base);
+    w->weights = is_constant_input(p, m->b.base) ? m->b.base : PF_NONE;
+    w->weights_slot = pf_problem_input_index(p, m->b.base);
+    w->source_at = (size_t)m->a.offset * sizeof(float);
+    w->weights_in_at = (size_t)m->b.offset * sizeof(float);
     st = strided(&a, &w->source_desc, err);
     if (!st)
         st = strided(b, &w->weights_from, err);
@@ -299,7 +345,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     pf_status st = list(device, p, false, false, effort, &has_full, out, err);
 
     (void)read_product(p, &m);
-    inner = m.flat && is_constant_input(p, m.b) && !m.trans_a;
+    inner = m.flat && is_constant_input(p, m.b.base) && !m.trans_a;
     if (!st && inner && effort > 0)
         st = list(device, p, false, true, effort, &has_full, out, err);
     if (!st && has_full && effort > 0)
