@@ -36,9 +36,17 @@ void cg_context_clear(cg_context *cg)
 
 void cg_forget(cg_context *cg) { cg->memo_count = 0; }
 
+static bool index_equal(const cg_index *a, const cg_index *b)
+{
+    return a->constant == b->constant && a->opaque == b->opaque && !memcmp(a->coef, b->coef, sizeof a->coef);
+}
+
 static bool point_equal(const cg_point *a, const cg_point *b)
 {
-    return a->rank == b->rank && a->guard == b->guard && !memcmp(a->at, b->at, sizeof a->at[0] * (size_t)a->rank);
+    if (a->rank != b->rank || a->guard != b->guard) return false;
+    for (int d = 0; d < a->rank; d++)
+        if (!index_equal(&a->at[d], &b->at[d])) return false;
+    return true;
 }
 
 static int32_t known(const cg_context *cg, pf_value_id value, const cg_point *point)
@@ -374,6 +382,30 @@ static int32_t eval_gather_elements(cg_context *cg, const pf_node *node, const c
     return cg_eval(cg, node->in[0], &at);
 }
 
+/* The last dim of the indices says where along the first dims (behind the batch dims) of the data. */
+static int32_t eval_gather_nd(cg_context *cg, const pf_node *node, const cg_point *point)
+{
+    int64_t         batch = ((const pf_gather_nd_attrs *)node->attrs)->batch_dims;
+    const pf_shape *data = &input_value(cg, node, 0)->shape, *index = &input_value(cg, node, 1)->shape;
+    int             outer = index->rank - 1, picked = (int)index->dim[outer];
+    cg_point        at = *point, index_at = *point;
+
+    at.rank = data->rank;
+    index_at.rank = index->rank;
+    memset(at.at, 0, sizeof at.at);
+    for (int d = 0; d < batch; d++) at.at[d] = point->at[d];
+    for (int k = 0; k < picked; k++) {
+        int32_t which = 0;
+
+        index_at.at[outer] = cg_index_number(k);
+        which = cg_eval(cg, node->in[1], &index_at);
+        if (which < 0) return -1;
+        at.at[batch + k] = picked_by(cg, which, data->dim[batch + k]);
+    }
+    for (int d = (int)batch + picked; d < data->rank; d++) at.at[d] = point->at[outer + d - batch - picked];
+    return cg_eval(cg, node->in[0], &at);
+}
+
 static int32_t eval_gather(cg_context *cg, const pf_node *node, const cg_point *point)
 {
     int64_t         axis = ((const pf_axis_attrs *)node->attrs)->axis;
@@ -438,7 +470,7 @@ static evaluator *const evaluators[PF_OP_COUNT] = {
     [PF_OP_IDENTITY] = eval_same, [PF_OP_CAST] = eval_cast, [PF_OP_TRANSPOSE] = eval_transpose, [PF_OP_EXPAND] = eval_expand,
     [PF_OP_RESHAPE] = eval_reshape, [PF_OP_SLICE] = eval_slice, [PF_OP_TILE] = eval_tile, [PF_OP_CONCAT] = eval_concat,
     [PF_OP_PAD] = eval_pad, [PF_OP_GATHER] = eval_gather, [PF_OP_RANGE] = eval_range, [PF_OP_TRILU] = eval_trilu,
-    [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_RESIZE] = cg_eval_resize,
+    [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_GATHER_ND] = eval_gather_nd, [PF_OP_RESIZE] = cg_eval_resize,
 };
 
 static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *point)
@@ -494,6 +526,13 @@ static const char *declines_pad(const pf_graph *graph, const pf_node *node)
     return pf_dtype_is_float(pf_graph_value(graph, node->in[0])->dtype) ? NULL : "padding of integers";
 }
 
+static const char *declines_gather_nd(const pf_graph *graph, const pf_node *node)
+{
+    const pf_shape *index = &pf_graph_value(graph, node->in[1])->shape;
+
+    return index->rank > 0 && pf_dim_is_number(index->dim[index->rank - 1]) ? NULL : "indices of unknown depth";
+}
+
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
 {
     for (uint32_t i = 0; i < node->in_count; i++) {
@@ -511,6 +550,7 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     if (node->op == PF_OP_RANGE) return declines_range(graph, node);
     if (node->op == PF_OP_PAD) return declines_pad(graph, node);
     if (node->op == PF_OP_RESIZE) return cg_resize_declines(graph, node);
+    if (node->op == PF_OP_GATHER_ND) return declines_gather_nd(graph, node);
     if (node->op == PF_OP_SPLIT || evaluators[node->op]) return NULL;
     return pf_op_is_pointwise(node->op) && (has(formulas[node->op].floats) || has(formulas[node->op].integers)) ? NULL : "op without a formula";
 }

@@ -54,21 +54,29 @@ static pf_status job_init(job *j, const pf_reference_call *call, pf_err *err)
     if (j->channels != w->dim[1] * j->groups || w->dim[0] % j->groups)
         return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)j->channels, (long long)(w->dim[1] * j->groups));
     j->w = pf_rows_doubles(w);
-    j->x = pf_rows_new(j->channels * j->s.in_elems);
-    j->y = pf_rows_new(j->outputs * j->s.out_elems);
-    j->scratch = pf_rows_new(pf_convolve_scratch(&j->s, j->groups, j->channels));
-    if (!j->w || !j->x || !j->y || !j->scratch)
-        return PF_FAIL_MEMORY(err, pf_convolve_scratch(&j->s, j->groups, j->channels) * 8);
-    return PF_OK;
+    return j->w ? PF_OK : PF_FAIL_MEMORY(err, w->bytes * 2);
 }
 
 static void job_clear(job *j)
 {
     pf_free(j->w);
+    pf_free(j->bias);
+}
+
+/* What one thread works in: an image, its result, and the unfolded block. */
+static bool take_room(job *j)
+{
+    j->x = pf_rows_new(j->channels * j->s.in_elems);
+    j->y = pf_rows_new(j->outputs * j->s.out_elems);
+    j->scratch = pf_rows_new(pf_convolve_scratch(&j->s, j->groups, j->channels));
+    return j->x && j->y && j->scratch;
+}
+
+static void leave_room(job *j)
+{
     pf_free(j->x);
     pf_free(j->y);
     pf_free(j->scratch);
-    pf_free(j->bias);
 }
 
 static void run_image(job *j, const pf_tensor *x, pf_tensor *y, int64_t n, double x_zero)
@@ -84,6 +92,29 @@ static void run_image(job *j, const pf_tensor *x, pf_tensor *y, int64_t n, doubl
     pf_rows_write(y->dtype, y->data, n * out, out, j->y);
 }
 
+/* Images are shared out among threads; one image alone is shared out by its product. */
+static pf_status run_images(const job *j, const pf_tensor *x, pf_tensor *y, double x_zero, pf_err *err)
+{
+    bool failed = false;
+
+#pragma omp parallel if (x->dim[0] > 1)
+    {
+        job  own = *j;
+        bool ready = take_room(&own);
+
+        if (!ready) {
+#pragma omp atomic write
+            failed = true;
+        }
+#pragma omp for schedule(dynamic)
+        for (int64_t n = 0; n < x->dim[0]; n++)
+            if (ready)
+                run_image(&own, x, y, n, x_zero);
+        leave_room(&own);
+    }
+    return failed ? PF_FAIL_MEMORY(err, pf_convolve_scratch(&j->s, j->groups, j->channels) * 8) : PF_OK;
+}
+
 static pf_status reference_conv(pf_reference_call *call, pf_err *err)
 {
     job       j = { 0 };
@@ -96,8 +127,8 @@ static pf_status reference_conv(pf_reference_call *call, pf_err *err)
         if (!j.bias)
             st = PF_FAIL_MEMORY(err, call->in[2].bytes);
     }
-    for (int64_t n = 0; n < call->in[0].dim[0] && !st; n++)
-        run_image(&j, &call->in[0], &call->out[0], n, 0);
+    if (!st)
+        st = run_images(&j, &call->in[0], &call->out[0], 0, err);
     job_clear(&j);
     return st;
 }
@@ -121,8 +152,8 @@ static pf_status reference_integer(pf_reference_call *call, pf_err *err)
         st = pf_rows_need(call, 3, j.outputs, "the zero point of the weights", err);
     if (!st && call->in_count > 3 && call->in[3].data)
         shift_weights(&j, &call->in[3]);
-    for (int64_t n = 0; n < call->in[0].dim[0] && !st; n++)
-        run_image(&j, &call->in[0], &call->out[0], n, x_zero);
+    if (!st)
+        st = run_images(&j, &call->in[0], &call->out[0], x_zero, err);
     job_clear(&j);
     return st;
 }

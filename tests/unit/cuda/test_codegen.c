@@ -82,6 +82,14 @@ static const sample samples[] = {
     { "elements gathered along an axis", pf_codegen_loop_declines, loop_first,
       "problem in=linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input i64 [1,512]\n%1 = input i64 [1,16]\n%2 = gather_elements(%0, %1) axis=1\noutput %2\n" },
+    { "positions gathered by several indices", pf_codegen_loop_declines, loop_first,
+      "problem in=linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input bool [2,512]\n%1 = input i64 [2,1,7,9,2]\n%2 = gather_nd(%0, %1)\noutput %2\n" },
+    { "embeddings, sum and norm in FP32, handed on in FP16", pf_codegen_row_declines, row_first,
+      "problem in=linear,linear*,linear*,linear*,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input i64 [1,128]\n%1 = input f32 [30522,768]\n%2 = input f32 [1,1,768]\n%3 = input f32 [1,128,768]\n"
+      "%4 = input f32 [768]\n%5 = input f32 [768]\n%6 = gather(%1, %0)\n%7 = add(%6, %2)\n%8 = add(%7, %3)\n"
+      "%9 = layer_norm(%8, %4, %5) axis=2 epsilon=1e-12\n%10 = clip(%9) p=-65504 q=65504\n%11 = cast(%10) dtype=f16\noutput %11\n" },
     { "softmax with scale and mask", pf_codegen_row_declines, row_first,
       "problem in=linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,12,128,128]\n%1 = input f16 [2,1,1,128]\n%2 = add(%0, %1)\n%3 = softmax(%2) axis=3\noutput %3\n" },
