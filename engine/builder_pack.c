@@ -61,23 +61,31 @@ static pf_status keep_constants(pf_draft *d, const pf_plan_step *step, pf_err *e
     return st;
 }
 
-/* Weights that the problem does not take for constants: read as they are, perhaps through a view. */
-static pf_status keep_plain_weights(pf_draft *d, const pf_plan_step *step, pf_err *err)
+/* A weight that is read as it is, perhaps through a view. */
+static pf_status keep_plain_weight(pf_draft *d, uint32_t v, pf_err *err)
 {
     pf_plan_value *values = d->draft.plan.values;
+    uint32_t       root = values[v].view_of == PF_NONE ? v : values[v].view_of;
     pf_status      st = PF_OK;
 
-    for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++) {
-        uint32_t v = step->in[i], root = values[v].view_of == PF_NONE ? v : values[v].view_of;
+    if (values[root].home != PF_HOME_WEIGHT)
+        return PF_OK;
+    if (values[root].index == PF_NONE)
+        st = pf_builder_add_blob(d, constant_of(d, root)->constant.data, NULL, constant_of(d, root)->constant.bytes, &values[root].index, err);
+    for (uint32_t k = 0; k < d->draft.plan.value_count; k++)
+        if (values[k].view_of == root)
+            values[k].index = values[root].index;
+    return st;
+}
 
-        if (step->problem->in_constant[i] || values[root].home != PF_HOME_WEIGHT)
-            continue;
-        if (values[root].index == PF_NONE)
-            st = pf_builder_add_blob(d, constant_of(d, root)->constant.data, NULL, constant_of(d, root)->constant.bytes, &values[root].index, err);
-        for (uint32_t k = 0; k < d->draft.plan.value_count; k++)
-            if (values[k].view_of == root)
-                values[k].index = values[root].index;
-    }
+/* Weights that the problem does not take for constants, such as one that is copied to an output. */
+static pf_status keep_plain_weights(pf_draft *d, const pf_plan_step *step, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++)
+        if (!step->problem->in_constant[i])
+            st = keep_plain_weight(d, step->in[i], err);
     return st;
 }
 
@@ -249,6 +257,8 @@ pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err)
         st = pack_step(draft, device, s, err);
     for (uint32_t s = 0; s < draft->draft.plan.step_count && !st; s++)
         drop_idle_fallbacks(draft, &draft->draft.plan.steps[s]);
+    for (uint32_t i = 0; i < draft->draft.plan.tail.in_count && !st; i++)
+        st = keep_plain_weight(draft, draft->draft.plan.tail.in[i], err);
     if (!st && draft->draft.plan.tail.graph)
         st = keep_graph_constants(draft, draft->draft.plan.tail.graph, 0, err);
     return st;

@@ -55,7 +55,7 @@ static bool node_is_late(const cutting *c, const pf_node *node)
     if (pf_op_def_of(node->op)->flags & PF_OPF_RANDOM)      /* nothing to compare a candidate with */
         return true;
     for (uint32_t i = 0; i < node->in_count; i++)
-        if (node->in[i] != PF_NONE && (c->tail->late_value[node->in[i]] || on_host_only(&c->graph->values[node->in[i]])))
+        if (node->in[i] != PF_NONE && c->tail->late_value[node->in[i]])
             return true;
     for (uint32_t i = 0; i < node->out_count; i++)
         if (on_host_only(&c->graph->values[node->out[i]]))
@@ -97,6 +97,8 @@ static void find_late(cutting *c)
 {
     for (uint32_t i = 0; i < c->graph->input_count; i++)
         c->tail->late_value[c->graph->inputs[i]] = on_host_only(&c->graph->values[c->graph->inputs[i]]);
+    for (uint32_t v = 0; v < c->graph->value_count; v++)
+        c->tail->late_value[v] |= c->graph->values[v].is_constant && on_host_only(&c->graph->values[v]);
     for (uint32_t r = 0; r < c->regions->count; r++) {
         c->tail->late[r] = region_is_late(c, &c->regions->items[r]);
         c->any_late |= c->tail->late[r];

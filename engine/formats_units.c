@@ -231,10 +231,16 @@ static pf_status make_unit(pf_formats *f, const pf_group *group, bool is_view, p
         return st;
     unit->group = group;
     unit->is_view = is_view;
-    unit->in = group->in;
-    unit->out = group->out;
-    unit->in_count = group->problem->graph->input_count;
-    unit->out_count = group->problem->graph->output_count;
+    if (is_view) {      /* by its node: a problem holds small constants in itself and has no input for them */
+        unit->in = f->graph->nodes[group->nodes[0]].in;
+        unit->out = f->graph->nodes[group->nodes[0]].out;
+        unit->in_count = unit->out_count = 1;
+    } else {
+        unit->in = group->in;
+        unit->out = group->out;
+        unit->in_count = group->problem->graph->input_count;
+        unit->out_count = group->problem->graph->output_count;
+    }
     st = is_view ? add_view_options(f->graph, unit, err) : add_options(f, unit, err);
     return st ? pf_err_add(err, st, "layer \"%s\"", unit->name) : PF_OK;
 }

@@ -9,6 +9,7 @@
 
 /* What is tried, one after the other. */
 typedef struct draw { bool positive; int64_t int_limit; } draw;
+enum { SEQUENCE_ITEMS = 3 };
 static const draw draws[] = { { false, 100 }, { true, 2 }, { true, 1 } };
 
 void pf_oracle_semantics(const pf_problem *problem, pf_digest *out)
@@ -40,6 +41,40 @@ static void restrain(pf_tensor *tensor, const char *name, const draw *d)
         make_positive(tensor);
 }
 
+static pf_status fill_tensor(pf_tensor *tensor, const char *name, const draw *d, uint64_t seed, pf_err *err)
+{
+    pf_status st = pf_tensor_alloc(tensor, err);
+
+    if (st)
+        return st;
+    pf_tensor_fill_random(tensor, seed);
+    restrain(tensor, name, d);
+    return PF_OK;
+}
+
+/* A few tensors for a sequence, one for an optional; dims that nothing says are 2. */
+static pf_status fill_items(const pf_value *value, const draw *d, uint64_t seed, pf_tensor *out, pf_err *err)
+{
+    int64_t   count = value->kind == PF_VALUE_OPTIONAL ? 1 : SEQUENCE_ITEMS;
+    pf_status st = PF_OK;
+
+    *out = (pf_tensor){ .dtype = value->dtype, .rank = -1, .owned = true };
+    out->items = pf_calloc((size_t)count, sizeof *out->items);
+    if (!out->items)
+        return PF_FAIL_MEMORY(err, (size_t)count * sizeof *out->items);
+    for (out->item_count = 0; out->item_count < count && !st;) {
+        pf_tensor *item = &out->items[out->item_count];
+
+        item->dtype = value->dtype;
+        item->rank = value->shape.rank < 0 ? 1 : value->shape.rank;
+        for (int32_t k = 0; k < item->rank; k++)
+            item->dim[k] = value->shape.rank >= 0 && pf_dim_is_number(value->shape.dim[k]) ? value->shape.dim[k] : 2;
+        st = fill_tensor(item, value->name, d, seed + (uint64_t)out->item_count, err);
+        out->item_count += !st;
+    }
+    return st;
+}
+
 static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, const draw *d, pf_oracle *oracle, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -49,15 +84,17 @@ static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, con
         pf_tensor      *tensor = &oracle->in[i];
 
         pf_tensor_clear(tensor);
+        if (value->kind != PF_VALUE_TENSOR) {
+            st = fill_items(value, d, i + 1, tensor, err);
+            continue;
+        }
         *tensor = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
         for (int32_t k = 0; k < value->shape.rank && !st; k++)
             st = pf_dim_eval(graph->dims, value->shape.dim[k], bindings, &tensor->dim[k], err);
         if (!st)
-            st = pf_tensor_alloc(tensor, err);
+            st = fill_tensor(tensor, value->name, d, i + 1, err);
         if (st)
-            return pf_err_add(err, st, "input \"%s\"", value->name);
-        pf_tensor_fill_random(tensor, i + 1);
-        restrain(tensor, value->name, d);
+            st = pf_err_add(err, st, "input \"%s\"", value->name);
     }
     return st;
 }
@@ -67,9 +104,9 @@ static bool has_numbers(const pf_oracle *oracle)
 {
     for (uint32_t i = 0; i < oracle->out_count; i++) {
         const pf_tensor *tensor = &oracle->out[i];
-        int64_t          count = pf_tensor_elems(tensor), finite = 0;
+        int64_t          count = tensor->rank < 0 ? 0 : pf_tensor_elems(tensor), finite = 0;
 
-        if (!pf_dtype_is_float(tensor->dtype) || !count)
+        if (!pf_dtype_is_float(tensor->dtype) || tensor->rank < 0 || !count)
             continue;
         for (int64_t k = 0; k < count; k++)
             finite += isfinite(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)k)) != 0;

@@ -150,7 +150,8 @@ static pf_status check_tail(const pf_plan *plan, bool *written, pf_err *err)
         const pf_value      *wanted = pf_graph_value(plan->tail.graph, plan->tail.graph->inputs[i]);
         const pf_plan_value *value = plan->tail.in[i] < plan->value_count ? &plan->values[plan->tail.in[i]] : NULL;
 
-        if (!value || (!is_tail_input(plan, value) && (!written[root_of(plan, plan->tail.in[i])] || value->home == PF_HOME_WEIGHT)))
+        if (!value || (!is_tail_input(plan, value) && !written[root_of(plan, plan->tail.in[i])]) ||
+            (value->home == PF_HOME_WEIGHT && value->index == PF_NONE))
             return corrupt(err, "input of the tail", i, "is written by nothing");
         if (value->dtype != wanted->dtype || value->shape.rank != wanted->shape.rank || value->layout != PF_LAYOUT_LINEAR)
             return corrupt(err, "input of the tail", i, "has another type");

@@ -217,6 +217,21 @@ out:
     return st ? pf_err_add(err, st, "layer \"%s\"", step->name) : PF_OK;
 }
 
+/* Weights that the tail reads. */
+static pf_status bring_tail_weights(making *m, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < m->plan->tail.in_count && !st; i++) {
+        const pf_plan_value *value = &m->plan->values[m->plan->tail.in[i]];
+        void                *unused = NULL;
+
+        if (value->home == PF_HOME_WEIGHT)
+            st = pf_resident_blob(m->resident, value->index, &unused, err);
+    }
+    return st;
+}
+
 /* ---- Memory */
 
 static uint32_t root_of(const pf_plan *plan, uint32_t value)
@@ -376,6 +391,8 @@ pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_in
         st = measure_values(m.plan, m.instance, err);
     for (uint32_t s = 0; s < m.plan->step_count && !st; s++)
         st = prepare_step(&m, s, err);
+    if (!st)
+        st = bring_tail_weights(&m, err);
     if (!st)
         st = plan_memory(&m, err);
     pf_free(m.items);

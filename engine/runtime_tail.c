@@ -75,7 +75,8 @@ pf_status pf_context_run_tail(pf_context *c, pf_stream *stream, pf_err *err)
     for (uint32_t i = 0; i < tail->out_count && !st; i++)
         st = leave_output(c, i, stream, err);
     for (uint32_t i = 0; inputs && i < tail->in_count; i++)
-        pf_tensor_clear(&inputs[i]);
+        if (inputs[i].owned)            /* the others are the caller's, with their items */
+            pf_tensor_clear(&inputs[i]);
     pf_free(inputs);
     return st ? pf_err_add(err, st, "the part that the host runs") : PF_OK;
 }
