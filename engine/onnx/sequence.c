@@ -39,10 +39,12 @@ void pf_onnx_sequence_length(pf_onnx_node *node)
 
 void pf_onnx_concat_from_sequence(pf_onnx_node *node)
 {
-    int32_t                       rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
-    int64_t                       new_axis = pf_onnx_int(node, "new_axis", 0);
-    pf_concat_from_sequence_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), rank + (new_axis != 0)), new_axis };
+    pf_concat_from_sequence_attrs attrs = { pf_onnx_int(node, "axis", 0), pf_onnx_int(node, "new_axis", 0) };
+    bool                          known = pf_onnx_value(node, pf_onnx_in(node, 0))->shape.rank >= 0;
 
+    /* The rank of a sequence's items may be open; an axis from the front says all then. */
+    if (attrs.axis < 0 || known)
+        attrs.axis = pf_onnx_axis(node, attrs.axis, pf_onnx_rank(node, pf_onnx_in(node, 0)) + (attrs.new_axis != 0));
     pf_onnx_emit_same(node, PF_OP_CONCAT_FROM_SEQUENCE, &attrs);
 }
 
