@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "cache/timing_db_check.h"
 #include "cache/timing_export.h"
-#include "client/cache_folder.h"
 #include "client/cache_report.h"
 #include "client/farm_cache.h"
 #include "client/output.h"
@@ -20,16 +19,14 @@ static const pf_option verify_options[] = {
 
 static pf_status run_stats(pf_call *call, pf_err *err)
 {
-    pf_timing_db *db = NULL;
-    pf_status     status = pf_farm_cache_check(call, err);
+    pf_cache  cache = {0};
+    pf_status status = pf_args_expect(call->args, 0, 0, "", err);
 
     if (!status)
-        status = pf_args_expect(call->args, 0, 0, "", err);
+        status = pf_cache_open(call, true, &cache, err);
     if (!status)
-        status = pf_cache_folder_open(call, true, &db, err);
-    if (!status)
-        status = pf_cache_report(call, db, err);
-    pf_timing_db_close(db);
+        status = pf_cache_report(call, cache.db, err);
+    pf_cache_close(&cache);
     return status;
 }
 
@@ -71,6 +68,33 @@ static pf_status verify_folder(pf_call *call, pf_err *err)
     return status;
 }
 
+/* The farm checks each record before it gives it, and it is checked again here. */
+static pf_status verify_farm(pf_call *call, pf_err *err)
+{
+    pf_cache          cache = {0};
+    pf_timing_verdict verdict = {0};
+    pf_status         status = PF_OK;
+
+    if (pf_args_flag(call->args, "repair"))
+        return PF_FAIL(err, PF_USAGE, "a farm drops damaged timings by itself when they are asked for");
+    status = pf_cache_open(call, true, &cache, err);
+    json_object_set_new(call->result, "damage", json_array());
+    if (!status)
+        status = pf_timing_db_verify(cache.db, false, say_bad, call, &verdict, err);
+    if (!status) {
+        json_object_set_new(call->result, "checked", pf_json_count(verdict.checked + cache.damaged));
+        json_object_set_new(call->result, "damaged", pf_json_count(verdict.bad + cache.damaged));
+        json_object_set_new(call->result, "newer", pf_json_count(verdict.newer));
+        json_object_set_new(call->result, "dropped", pf_json_count(0));
+        pf_say(call, "%s: %" PRIu64 " values checked, %" PRIu64 " damaged\n", cache.farm.url, verdict.checked + cache.damaged,
+               verdict.bad + cache.damaged);
+    }
+    if (!status && verdict.bad + cache.damaged)
+        status = PF_FAIL(err, PF_CORRUPT, "%s holds %" PRIu64 " damaged timings", cache.farm.url, verdict.bad + cache.damaged);
+    pf_cache_close(&cache);
+    return status;
+}
+
 static pf_status verify_file(pf_call *call, const char *path, pf_err *err)
 {
     pf_mapping         file = {0};
@@ -89,11 +113,11 @@ static pf_status verify_file(pf_call *call, const char *path, pf_err *err)
 
 static pf_status run_verify(pf_call *call, pf_err *err)
 {
-    pf_status status = pf_farm_cache_check(call, err);
+    pf_status status = PF_OK;
 
-    if (!status && !pf_args_operand_count(call->args))
-        return verify_folder(call, err);
-    if (!status && pf_args_flag(call->args, "repair"))
+    if (!pf_args_operand_count(call->args))
+        return pf_args_text(call->args, "farm") ? verify_farm(call, err) : verify_folder(call, err);
+    if (pf_args_flag(call->args, "repair"))
         return PF_FAIL(err, PF_USAGE, "a damaged export cannot be repaired; fetch or export it again");
     for (uint32_t i = 0; i < pf_args_operand_count(call->args) && !status; i++)
         status = verify_file(call, pf_args_operand(call->args, i), err);

@@ -325,13 +325,14 @@ static pf_status run(pf_call *call, pf_err *err)
 {
     const char *target = pf_args_operand(call->args, 0), *prefix = pf_args_text(call->args, "class");
     explanation e = {.call = call, .problems = json_array()};
-    pf_status   status = pf_farm_cache_check(call, err);
+    pf_cache    cache = {0};
+    pf_status   status = PF_OK;
 
     json_object_set_new(call->result, "problems", e.problems);
+    status = pf_args_expect(call->args, 1, 1, "PROBLEM, CLASS or PLAN", err);
     if (!status)
-        status = pf_args_expect(call->args, 1, 1, "PROBLEM, CLASS or PLAN", err);
-    if (!status)
-        status = pf_cache_folder_open(call, true, &e.db, err);
+        status = pf_cache_open(call, true, &cache, err);
+    e.db = cache.db;
     if (!status)
         status = pf_timing_db_find(e.db, PF_TABLE_CLASSES, prefix ? prefix : "", e.classes, CLASSES_LIMIT, &e.class_count, err);
     if (!status && prefix && !e.class_count)
@@ -340,7 +341,7 @@ static pf_status run(pf_call *call, pf_err *err)
         e.class_count = CLASSES_LIMIT;
     if (!status)
         status = is_hash(target) ? explain_hash(&e, target, err) : explain_path(&e, target, err);
-    pf_timing_db_close(e.db);
+    pf_cache_close(&cache);
     return status;
 }
 

@@ -1,6 +1,5 @@
 /* The verbs that carry timings: export, import, merge. */
 #include "cache/timing_export.h"
-#include "client/cache_folder.h"
 #include "client/cache_report.h"
 #include "client/cancel.h"
 #include "client/farm_cache.h"
@@ -12,23 +11,23 @@ typedef pf_status carry(pf_timing_db *db, const char *path, pf_timing_transfer *
 
 static pf_status run_carry(pf_call *call, const char *verb, const char *what, uint32_t most, bool read_only, carry *move, pf_err *err)
 {
-    pf_timing_db *db = NULL;
-    pf_status     status = pf_farm_cache_check(call, err);
+    pf_cache  cache = {0};
+    pf_status status = pf_args_expect(call->args, 1, most, what, err);
 
     if (!status)
-        status = pf_args_expect(call->args, 1, most, what, err);
-    if (!status)
-        status = pf_cache_folder_open(call, read_only, &db, err);
+        status = pf_cache_open(call, read_only, &cache, err);
     for (uint32_t i = 0; i < pf_args_operand_count(call->args) && !status; i++) {
         pf_timing_transfer done = {0};
 
         pf_cancel_hold();       /* nothing half-written stays behind */
-        status = move(db, pf_args_operand(call->args, i), &done, err);
+        status = move(cache.db, pf_args_operand(call->args, i), &done, err);
         pf_cancel_release();
         if (!status)
             pf_transfer_report(call, verb, pf_args_operand(call->args, i), &done);
     }
-    pf_timing_db_close(db);
+    if (!status)
+        status = pf_cache_send(&cache, err);
+    pf_cache_close(&cache);
     return status;
 }
 

@@ -108,6 +108,7 @@ typedef struct filling {
     pf_digest          last_class;      /* of the last entry */
     uint8_t            last_key[PF_TIMING_KEY_BYTES];
     bool               full;
+    uint32_t           damaged;
 } filling;
 
 static void clear_filling(filling *f)
@@ -247,8 +248,10 @@ static pf_status export_one(void *user, const pf_timing_visit *item, pf_err *err
     pf_timing_key key;
 
     (void)err;
-    if (item->problem || item->key->mv_size != sizeof key)
-        return PF_OK;           /* verify tells of damaged ones */
+    if (item->problem || item->key->mv_size != sizeof key) {
+        f->damaged += item->problem != PF_STALE;
+        return PF_OK;
+    }
     memcpy(&key, item->key->mv_data, sizeof key);
     if (f->task->one_class && !pf_digest_equal(&key.device_class, &f->task->only_class))
         return PF_OK;
@@ -266,6 +269,7 @@ static void export_some(pf_timing_service *service, task *t)
 
     reply.entry = ready_list(&f);
     reply.n_entry = reply.entry ? f.count : 0;
+    reply.damaged = f.damaged;
     if (f.full)
         reply.next_key = (ProtobufCBinaryData){ sizeof f.last_key, f.last_key };
     if (st && !f.full)

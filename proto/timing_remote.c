@@ -148,7 +148,7 @@ static pf_status take_export(const Pf__TimingExportReply *reply, char **class_te
 }
 
 pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t timeout_ns, pf_timing_remote_visit *visit,
-                                  void *user, pf_err *err)
+                                  void *user, uint64_t *damaged, pf_err *err)
 {
     uint8_t   key[KEY_BYTES_MAX] = { 0 };
     size_t    key_bytes = 0;
@@ -156,6 +156,8 @@ pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t t
     bool      more = true;
     pf_status st = PF_OK;
 
+    if (damaged)
+        *damaged = 0;
     while (more && !st) {
         Pf__TimingExport             asked = PF__TIMING_EXPORT__INIT;
         const Pf__TimingExportReply *reply = NULL;
@@ -169,6 +171,8 @@ pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t t
             st = take_export(reply, &class_text, visit, user, err);
         if (!st && reply->next_key.len > sizeof key)
             st = PF_FAIL(err, PF_CORRUPT, "the farm named a key of %zu bytes", reply->next_key.len);
+        if (!st && damaged)
+            *damaged += reply->damaged;
         if (!st) {
             key_bytes = reply->next_key.len;
             memcpy(key, reply->next_key.data, key_bytes);

@@ -19,11 +19,12 @@ pf_status pf_timing_remote_lookup(pf_peer *peer, const pf_digest *device_class, 
 pf_status pf_timing_remote_store(pf_peer *peer, const char *class_text, const char *problem_text,
                                  const pf_timing_record *entries, int64_t timeout_ns, pf_err *err);
 
-/* Every record, or those of the class that selector means (NULL: all), in the order of their keys.
+/* Every record, or those of the class that selector means (NULL: all), in the order of their keys.  *damaged (may be
+   NULL): so many are stored there that fail their checks.
    Errors   NOT_FOUND: no such class; else as above. */
 typedef pf_status pf_timing_remote_visit(void *user, const char *class_text, const char *problem_text,
                                          const pf_timing_record *record, pf_err *err);
 pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t timeout_ns, pf_timing_remote_visit *visit,
-                                  void *user, pf_err *err);
+                                  void *user, uint64_t *damaged, pf_err *err);
 
 #endif

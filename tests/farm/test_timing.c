@@ -113,10 +113,10 @@ static void one_agent_s_timings_serve_the_others_of_its_class(void **state)
     assert_int_equal(s.count, 0);
     client = daemon_client(&d);
     s = (seen){ .texts_right = true };
-    test_ok(pf_timing_remote_export(client, NULL, 10 * PF_NS_PER_S, count_export, &s, &err), &err);
+    test_ok(pf_timing_remote_export(client, NULL, 10 * PF_NS_PER_S, count_export, &s, NULL, &err), &err);
     assert_int_equal(s.count, PROBLEMS / 2);
     assert_true(s.texts_right);
-    test_fails(pf_timing_remote_export(client, "nothing", 10 * PF_NS_PER_S, count_export, &s, &err), PF_NOT_FOUND, &err);
+    test_fails(pf_timing_remote_export(client, "nothing", 10 * PF_NS_PER_S, count_export, &s, NULL, &err), PF_NOT_FOUND, &err);
     pf_peer_close(first);
     pf_peer_close(second);
     pf_peer_close(client);

@@ -86,9 +86,40 @@ static void the_second_agent_times_nothing(void **state)
     assert_int_equal(timed, 0);
 }
 
+static int64_t records(const char *where, const char *what)
+{
+    json_t *answer = LIVE_JSON(&farm, 0, "cache", "stats", where, what);
+    int64_t count = live_number(answer, "records");
+
+    json_decref(answer);
+    return count;
+}
+
+/* After the test above the farm holds timings. */
+static void the_cache_verbs_work_on_the_farm(void **state)
+{
+    int64_t there = records("--farm", farm.url);
+    char    folder[4096] = "";
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", program_path("copy"));
+    assert_true(there > 0);
+    json_decref(LIVE_JSON(&farm, 0, "cache", "export", "farm.timings", "--farm", farm.url));
+    json_decref(LIVE_JSON(&farm, 0, "cache", "import", "farm.timings", "--cache", folder));
+    assert_int_equal(records("--cache", folder), there);
+    json_decref(LIVE_JSON(&farm, 0, "cache", "verify", "--farm", farm.url));
+    live_stop(&farm);
+    live_start_coordinator(&farm);
+    assert_int_equal(records("--farm", farm.url), there);
+    json_decref(LIVE_JSON(&farm, 0, "cache", "merge", "farm.timings", folder, "--farm", farm.url));
+    assert_int_equal(records("--farm", farm.url), there);
+    json_decref(LIVE_JSON(&farm, 64, "cache", "stats", "--farm", farm.url, "--cache", folder));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_second_agent_times_nothing) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_second_agent_times_nothing),
+                                        cmocka_unit_test(the_cache_verbs_work_on_the_farm) };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
