@@ -355,6 +355,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this product");
 }
 
+/* Where nothing is packed, another implementation may step in at sizes for which the named one is not offered (a dim of 1). */
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
 {
     matmul_op             op = { .w = { .epilogue = { .sum_input = -1 } } };
@@ -369,7 +370,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     if (!st)
         st = describe(device, p, saved_bytes ? &packed : NULL, choice.sum, strcmp(choice.variant, "ip") == 0, &op, err);
     if (!st)
-        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved_bytes > 0, &desc, err);
+        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved_bytes > 0 || op.w.weights == PF_NONE, &desc, err);
     if (!st)
         return pf_onednn_weighted_step(&pf_tactic_onednn_matmul, &op.w, desc, out, err);
     pf_onednn_epilogue_clear(&op.w.epilogue);

@@ -2,7 +2,8 @@
      test_tactics NAME [FILE...]     one row of engine/tactics.def; FILE: problems to try instead of those in tests/shapes
    A tactic that takes none of the problems fails.  PF_TEST_VERBOSE=1 prints a line for each candidate.
    Of every candidate: the answer; guard bytes round all buffers; inputs left as they were; the same bits when run again and when prepared
-   from what was saved; channel padding of zeros; the answer in place, where it says that it can; failed allocations while preparing. */
+   from what was saved; channel padding of zeros; the answer in place, where it says that it can; failed allocations while preparing.
+   Of a problem with symbols: constants packed at one size, and what was saved there, must serve at others. */
 #include "tests/test.h"
 
 #include <dirent.h>
@@ -374,6 +375,115 @@ static bool would_take(const pf_problem *problem, const layout_set *set)
     return !pf_tactic_declines(tactic, device, &probe);
 }
 
+/* ---- Families: problems whose dims are symbols */
+static void bind(const pf_problem *family, int64_t size, pf_problem **out)
+{
+    int64_t bindings[8];
+    pf_err  err = { 0 };
+
+    assert_true(pf_dims_symbol_count(family->graph->dims) <= 8);
+    for (int i = 0; i < 8; i++)
+        bindings[i] = size;
+    test_ok(pf_problem_bind(family, family->graph->dims, bindings, out, &err), &err);
+}
+
+static void pack(const pf_step *step, candidate *c)
+{
+    pf_tensor constants[64] = { { 0 } };
+    pf_err    err = { 0 };
+
+    c->packed = buffer_new(step->packed_bytes, POISON);
+    for (uint32_t i = 0; i < c->oracle->in_count; i++)
+        if (c->problem->in_constant[i])
+            constants[i] = c->oracle->in[i];
+    if (step->packed_bytes)
+        test_ok(tactic->pack(step, c->problem, constants, c->packed.data, &err), &err);
+}
+
+/* Constants are the same at every size: a family has none that grow. */
+static void borrow_constants(const pf_problem *p, const pf_oracle *from, pf_oracle *to)
+{
+    for (uint32_t i = 0; i < to->in_count; i++)
+        if (p->in_constant[i])
+            assert_memory_equal(to->in[i].data, from->in[i].data, to->in[i].bytes);
+}
+
+static void try_at_size(const pf_problem *family, int64_t size, const char *tuning, const pf_buf *saved, const buffer *packed, const pf_oracle *first)
+{
+    pf_problem *problem = NULL;
+    pf_oracle   oracle = { 0 };
+    candidate   c = { .tuning = tuning };
+    pf_step    *step = NULL;
+    pf_err      err = { 0 };
+
+    bind(family, size, &problem);
+    test_ok(pf_oracle_make(problem, &oracle, &err), &err);
+    borrow_constants(problem, first, &oracle);
+    c.problem = problem;
+    c.oracle = &oracle;
+    step = prepare(&c, saved->size ? saved->data : NULL, saved->size);
+    if (step->packed_bytes != packed->bytes)
+        candidate_fail(&c, "packs otherwise at another size");
+    c.packed = buffer_new(packed->bytes, 0);
+    memcpy(c.packed.data, packed->data, packed->bytes);
+    c.workspace = buffer_new(step->workspace_bytes, POISON);
+    fill_inputs(&c, step->packed_bytes > 0);
+    run(&c, step, -1);
+    check_guards(&c);
+    check_answers(&c);
+    pf_step_free(step);
+    clear(&c);
+    pf_oracle_clear(&oracle);
+    pf_problem_free(problem);
+    candidate_count++;
+}
+
+static void try_family_tuning(const pf_problem *family, const pf_problem *first, const pf_oracle *oracle, const char *tuning)
+{
+    static const int64_t sizes[] = { 1, 2, 33 };
+    candidate            c = { .problem = first, .oracle = oracle, .tuning = tuning };
+    pf_step             *step = prepare(&c, NULL, 0);
+    pf_buf               saved;
+    pf_err               err = { 0 };
+
+    pf_buf_init(&saved, 64 << 20);
+    pack(step, &c);
+    if (tactic->save)
+        test_ok(tactic->save(step, &saved, &err), &err);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        try_at_size(family, sizes[i], tuning, &saved, &c.packed, oracle);
+    if (verbose)
+        print_message("  %-60s at all sizes\n", tuning);
+    pf_buf_clear(&saved);
+    pf_step_free(step);
+    clear(&c);
+}
+
+static void try_family_layouts(const pf_problem *problem, const layout_set *set)
+{
+    enum { FIRST_SIZE = 8 };
+    pf_problem    *family = NULL, *first = NULL;
+    pf_oracle      oracle = { 0 };
+    pf_tuning_list tunings = { 0 };
+    pf_err         err = { 0 };
+
+    test_ok(pf_problem_with_layouts(problem, set->in, set->out, &family, &err), &err);
+    bind(family, FIRST_SIZE, &first);
+    test_ok(pf_oracle_make(first, &oracle, &err), &err);
+    if (pf_tactic_declines(tactic, device, first))
+        fail_msg("%s takes a family and declines one of its members: %s\n%s", tactic->name, pf_tactic_declines(tactic, device, first), first->text);
+    test_ok(tactic->tunings(device, first, TUNING_EFFORT, &tunings, &err), &err);
+    if (verbose)
+        print_message("%s", family->text);
+    for (uint32_t i = 0; i < tunings.count; i++)
+        if (strncmp(tunings.items[i].text, "fixed:", 6) != 0)
+            try_family_tuning(family, first, &oracle, tunings.items[i].text);
+    pf_tuning_clear(&tunings);
+    pf_oracle_clear(&oracle);
+    pf_problem_free(first);
+    pf_problem_free(family);
+}
+
 static void try_problem(const char *text)
 {
     pf_problem *problem = NULL;
@@ -390,6 +500,11 @@ static void try_problem(const char *text)
     for (uint32_t i = 0; i < count; i++) {
         if (!would_take(problem, &sets[i]))
             continue;
+        if (!pf_problem_is_bound(problem)) {
+            try_family_layouts(problem, &sets[i]);
+            taken = true;
+            continue;
+        }
         if (!oracle.in)
             test_ok(pf_oracle_make(problem, &oracle, &err), &err);
         try_layouts(problem, &sets[i], &oracle, &taken);
