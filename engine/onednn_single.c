@@ -48,7 +48,7 @@ pf_status pf_onednn_single_prepare(const pf_tactic *tactic, const pf_device *dev
     if (!st)
         st = pf_onednn_attr(&attr, err);
     if (!st)
-        st = pf_onednn_choose(device, desc, attr, choice.impl, false, &chosen, err);
+        st = pf_onednn_choose(device, desc, attr, choice.impl, true, &chosen, err);     /* nothing is packed: at other sizes another may do */
     if (!st)
         st = pf_onednn_single_new(tactic, device, chosen, args, out, err);
     if (attr)
