@@ -323,6 +323,12 @@ pf_status pf_rewrite_replace(pf_rewrite *rewrite, pf_node_id node, uint32_t slot
     return PF_OK;
 }
 
+void pf_rewrite_discard(pf_rewrite *rewrite, pf_node_id first)
+{
+    for (pf_node_id id = rewrite->graph->node_count; id-- > first;)
+        pf_graph_remove_node(rewrite->graph, id);
+}
+
 pf_node_id pf_rewrite_maker(const pf_graph *graph, pf_value_id value, pf_op_kind op)
 {
     pf_node_id node = value == PF_NONE ? PF_NONE : graph->values[value].producer;

@@ -56,6 +56,8 @@ pf_graph  *pf_rewrite_graph(pf_rewrite *rewrite);
 /* Output `slot` of node is what `value` is from now on, and the node goes when nothing else of it is used.  A graph output never becomes
    an input, a constant or another graph output: then an identity stands in between, or, when the node is one, *changed stays false. */
 pf_status  pf_rewrite_replace(pf_rewrite *rewrite, pf_node_id node, uint32_t slot, pf_value_id value, bool *changed, pf_err *err);
+/* Removes the nodes from `first` on that nobody uses: what a rule made before it saw that it does not apply. */
+void       pf_rewrite_discard(pf_rewrite *rewrite, pf_node_id first);
 /* The node that makes value when it is of that op, else PF_NONE. */
 pf_node_id pf_rewrite_maker(const pf_graph *graph, pf_value_id value, pf_op_kind op);
 /* Used by one input slot and no graph output. */

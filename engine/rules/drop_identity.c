@@ -75,6 +75,24 @@ static int beside(const pf_graph *graph, const pf_node *node, double neutral, bo
 static int beside_zero(const pf_graph *graph, const pf_node *node) { return beside(graph, node, 0, true); }
 static int minus_zero(const pf_graph *graph, const pf_node *node) { return beside(graph, node, 0, false); }
 static int times_one(const pf_graph *graph, const pf_node *node) { return beside(graph, node, 1, true); }
+
+/* A bool that is the same everywhere beside the other operand. */
+static int beside_bool(const pf_graph *graph, const pf_node *node, bool neutral)
+{
+    for (int slot = 0; slot < 2; slot++) {
+        const pf_value *v = &graph->values[node->in[slot]];
+        bool            same = v->is_constant && v->constant.bytes > 0;
+
+        for (size_t i = 0; i < v->constant.bytes && same; i++)
+            same = !((const uint8_t *)v->constant.data)[i] != neutral;
+        if (same)
+            return 1 - slot;
+    }
+    return NOT;
+}
+
+static int beside_true(const pf_graph *graph, const pf_node *node) { return beside_bool(graph, node, true); }
+static int beside_false(const pf_graph *graph, const pf_node *node) { return beside_bool(graph, node, false); }
 static int by_one(const pf_graph *graph, const pf_node *node) { return beside(graph, node, 1, false); }
 
 /* A choice that is the same everywhere. */
@@ -98,6 +116,7 @@ static const struct { pf_op_kind op; int (*hands_on)(const pf_graph *graph, cons
     { PF_OP_SLICE, when_steps_are_one }, { PF_OP_REDUCE, when_nothing_reduced }, { PF_OP_CLIP, when_unbounded },
     { PF_OP_ADD, beside_zero },        { PF_OP_SUB, minus_zero },        { PF_OP_MUL, times_one },
     { PF_OP_DIV, by_one },             { PF_OP_POW, by_one },            { PF_OP_WHERE, chosen },
+    { PF_OP_AND, beside_true },        { PF_OP_OR, beside_false },
 };
 
 static int input_handed_on(const pf_graph *graph, const pf_node *node)
