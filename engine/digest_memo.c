@@ -59,8 +59,9 @@ static pf_status entry_path(const char *path, char *out, size_t capacity, pf_err
 /* One line: the facts that must hold, then the digest. */
 static void print_facts(const facts *f, char out[TEXT_BYTES])
 {
-    snprintf(out, TEXT_BYTES, "planfarm-digest 1 %llu %llu %llu %lld %lld ", (unsigned long long)f->bytes, (unsigned long long)f->device,
-             (unsigned long long)f->inode, (long long)f->modified_ns, (long long)f->changed_ns);
+    snprintf(out, TEXT_BYTES, "planfarm-digest 1 %llu %llu %llu %lld %lld ", (unsigned long long)f->bytes,
+             (unsigned long long)f->device, (unsigned long long)f->inode, (long long)f->modified_ns,
+             (long long)f->changed_ns);
 }
 
 static bool recall(const char *entry, const facts *f, pf_digest *digest)

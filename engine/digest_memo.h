@@ -1,6 +1,6 @@
 /* SHA-256 of files, remembered: a large file that did not change is not read again.
-   An entry is a small file <user cache>/digests/<sha256 of the path> with the file's size, inode, times and digest; one that
-   does not fit the file any more is replaced.  Without a cache folder every call reads the file.
+   An entry is a small file <user cache>/digests/<sha256 of the path> with the file's size, inode, times and digest; one
+   that does not fit the file any more is replaced.  Without a cache folder every call reads the file.
    Thread   any; processes may share the folder. */
 #ifndef PF_ENGINE_DIGEST_MEMO_H
 #define PF_ENGINE_DIGEST_MEMO_H

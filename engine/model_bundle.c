@@ -73,9 +73,11 @@ static pf_status add_external(void *user, const Onnx__TensorProto *tensor, pf_er
     if (st || has_name(list->bundle, external.location))
         return st;
     if (!is_line(external.location))
-        return PF_FAIL(err, PF_INVALID, "a weights file has a name of %d bytes or more, or with control characters", PF_MODEL_BUNDLE_NAME_BYTES);
+        return PF_FAIL(err, PF_INVALID, "a weights file has a name of %d bytes or more, or with control characters",
+                       PF_MODEL_BUNDLE_NAME_BYTES);
     if (!strcmp(external.location, onnx_name))
-        return PF_FAIL(err, PF_INVALID, "a weights file is named \"%s\", which stands for the model itself; rename it", onnx_name);
+        return PF_FAIL(err, PF_INVALID, "a weights file is named \"%s\", which stands for the model itself; rename it",
+                       onnx_name);
     st = pf_onnx_external_path(list->folder, external.location, path, sizeof path, err);
     return st ? st : add_file(list->bundle, external.location, path, err);
 }
@@ -129,7 +131,8 @@ pf_status pf_model_bundle_manifest(const pf_model_bundle *bundle, pf_buf *out, p
         pf_digest_to_hex(&bundle->file[i].digest, hex);
         pf_buf_printf(out, "%s %" PRIu64 " %s\n", hex, bundle->file[i].bytes, bundle->file[i].name);
     }
-    return out->failed ? PF_FAIL(err, PF_NO_SPACE, "the model's list of files is larger than %zu bytes", out->limit) : PF_OK;
+    return out->failed ? PF_FAIL(err, PF_NO_SPACE, "the model's list of files is larger than %zu bytes", out->limit)
+                       : PF_OK;
 }
 
 pf_status pf_model_bundle_digest(const pf_model_bundle *bundle, pf_digest *out, pf_err *err)

@@ -6,8 +6,8 @@
      ...
 
    with the ONNX file first, under that name whatever it is called on disk, and the others in the order of strcmp.
-   Digests of large files are remembered in the user's cache folder under path, size, times and inode, so that a weights file is read
-   once and not for each build.
+   Digests of large files are remembered in the user's cache folder under path, size, times and inode, so that a weights
+   file is read once and not for each build.
    Thread   any. */
 #ifndef PF_ENGINE_MODEL_BUNDLE_H
 #define PF_ENGINE_MODEL_BUNDLE_H
@@ -34,8 +34,8 @@ typedef struct pf_model_bundle {        /* open; zero it before use */
 
 /* Lists the files of the model at path and hashes them.
    Owns     out: pf_model_bundle_clear.
-   Errors   NOT_FOUND: the model or a weights file; INVALID: no ONNX model, or a weights file outside of the model's folder;
-            BUSY: a file changed while it was read. */
+   Errors   NOT_FOUND: the model or a weights file; INVALID: no ONNX model, or a weights file outside of the model's
+            folder; BUSY: a file changed while it was read. */
 pf_status pf_model_bundle_open(const char *path, pf_model_bundle *out, pf_err *err);
 void      pf_model_bundle_clear(pf_model_bundle *bundle);
 /* Appends the manifest text. */

@@ -1,8 +1,9 @@
 /* Networks from ONNX files, opsets 1 to PF_ONNX_NEWEST_OPSET, weights inside or in files beside the model.
    Nothing in a file is trusted: sizes are checked before memory is taken, nesting is bounded, external data stays
    inside the model's folder.
-   Errors   INVALID: the model breaks the standard (the message names the node and the reason); UNSUPPORTED: legal but not
-            known here (one sentence that lists every such operator); NOT_FOUND: the model or a weights file is missing.
+   Errors   INVALID: the model breaks the standard (the message names the node and the reason); UNSUPPORTED: legal but
+            not known here (one sentence that lists every such operator); NOT_FOUND: the model or a weights file is
+            missing.
    Thread   any, one import per call. */
 #ifndef PF_ENGINE_ONNX_H
 #define PF_ENGINE_ONNX_H

@@ -115,8 +115,8 @@ void pf_onnx_inline_body(pf_onnx_node *node, const char *attribute)
     if (!proto || !enter(node))
         return;
     if (proto->n_input || proto->n_output < node->out_count)
-        st = PF_FAIL(node->err, PF_INVALID, "its body has %zu inputs and %zu outputs where none and %u are needed", proto->n_input,
-                     proto->n_output, node->out_count);
+        st = PF_FAIL(node->err, PF_INVALID, "its body has %zu inputs and %zu outputs where none and %u are needed",
+                     proto->n_input, proto->n_output, node->out_count);
     if (!st)
         st = pf_onnx_scope_init(&scope, node->scope->state, node->scope, node->graph, proto, node->err);
     if (!st)

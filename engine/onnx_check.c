@@ -6,7 +6,8 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 
-/* Everything that the model needs and no row of onnx_ops.def offers, found before anything is built, so that one message says it all. */
+/* Everything that the model needs and no row of onnx_ops.def offers, found before anything is built, so that one
+   message says it all. */
 
 enum { KEY_BYTES = 384, LIST_BYTES = 800 };
 
@@ -31,18 +32,21 @@ static pf_status check_nodes(check *c, Onnx__NodeProto *const *nodes, size_t cou
 static pf_status add_missing(check *c, const Onnx__NodeProto *node, int64_t opset, pf_err *err)
 {
     const char *domain = pf_onnx_domain_is_default(node->domain) ? "ai.onnx" : node->domain;
-    missing     m = { .count = 1, .first = node->name && *node->name ? node->name : node->n_output ? node->output[0] : "" };
+    missing m = { .count = 1, .first = node->name && *node->name ? node->name : node->n_output ? node->output[0] : "" };
     uint64_t    at = 0;
 
     if (opset)
-        snprintf(m.text, sizeof m.text, "%.100s (%.100s opset %lld", node->op_type ? node->op_type : "?", domain, (long long)opset);
+        snprintf(m.text, sizeof m.text, "%.100s (%.100s opset %lld", node->op_type ? node->op_type : "?", domain,
+                 (long long)opset);
     else
-        snprintf(m.text, sizeof m.text, "%.100s (%.100s, of which no opset is imported", node->op_type ? node->op_type : "?", domain);
+        snprintf(m.text, sizeof m.text, "%.100s (%.100s, of which no opset is imported",
+                 node->op_type ? node->op_type : "?", domain);
     if (pf_map_get(c->seen, m.text, &at)) {
         c->list[at].count++;
         return PF_OK;
     }
-    if (pf_grow((void **)&c->list, &c->capacity, c->count + 1, sizeof *c->list) || !pf_map_set(c->seen, m.text, c->count))
+    if (pf_grow((void **)&c->list, &c->capacity, c->count + 1, sizeof *c->list) ||
+        !pf_map_set(c->seen, m.text, c->count))
         return PF_FAIL_MEMORY(err, sizeof m);
     c->list[c->count++] = m;
     return PF_OK;
@@ -111,8 +115,8 @@ static pf_status report(const check *c, pf_err *err)
     for (uint32_t i = 0; i < c->count; i++) {
         const missing *m = &c->list[i];
         char           item[KEY_BYTES + 128];
-        int            n = snprintf(item, sizeof item, "%s%s, %u node%s, first \"%.80s\")", i ? ", " : "", m->text, m->count,
-                                    m->count == 1 ? "" : "s", m->first);
+        int n = snprintf(item, sizeof item, "%s%s, %u node%s, first \"%.80s\")", i ? ", " : "", m->text, m->count,
+                         m->count == 1 ? "" : "s", m->first);
 
         if (n < 0 || used + (size_t)n >= LIST_BYTES) {
             used += (size_t)snprintf(text + used, sizeof text - used, " and %u more", c->count - i);
@@ -121,10 +125,12 @@ static pf_status report(const check *c, pf_err *err)
         memcpy(text + used, item, (size_t)n + 1);
         used += (size_t)n;
     }
-    return PF_FAIL(err, PF_UNSUPPORTED, "the model needs %u operator%s that planfarm does not have: %s", c->count, c->count == 1 ? "" : "s", text);
+    return PF_FAIL(err, PF_UNSUPPORTED, "the model needs %u operator%s that planfarm does not have: %s", c->count,
+                   c->count == 1 ? "" : "s", text);
 }
 
-pf_status pf_onnx_check_supported(const pf_onnx_state *state, Onnx__OperatorSetIdProto *const *opsets, size_t opset_count, pf_err *err)
+pf_status pf_onnx_check_supported(const pf_onnx_state *state, Onnx__OperatorSetIdProto *const *opsets,
+                                  size_t opset_count, pf_err *err)
 {
     const Onnx__ModelProto *model = state->model;
     check                   c = { .state = state, .opsets = opsets, .opset_count = opset_count };

@@ -86,7 +86,9 @@ pf_status pf_onnx_external_path(const char *folder, const char *location, char *
     if (st)
         return st;
     if (!is_inside(real_folder, real))
-        return PF_FAIL(err, PF_INVALID, "the weights file \"%.200s\" is a link out of the model's folder; copy the file there", location);
+        return PF_FAIL(err, PF_INVALID,
+                       "the weights file \"%.200s\" is a link out of the model's folder; copy the file there",
+                       location);
     if (strlen(real) >= capacity)
         return PF_FAIL(err, PF_INVALID, "the path of the weights file \"%.200s\" is too long", location);
     memcpy(out, real, strlen(real) + 1);
@@ -164,14 +166,16 @@ static pf_status find_location(pf_onnx_files *files, const char *location, pf_ma
     uint64_t at = 0;
 
     if (!files->folder)
-        return PF_FAIL(err, PF_INVALID, "the weights lie in the file \"%.200s\", and a model in memory has no folder", location);
+        return PF_FAIL(err, PF_INVALID, "the weights lie in the file \"%.200s\", and a model in memory has no folder",
+                       location);
     if (!pf_map_get(files->index, location, &at))
         return map_location(files, location, out, err);
     *out = files->maps[at];
     return PF_OK;
 }
 
-pf_status pf_onnx_files_data(pf_onnx_files *files, const Onnx__TensorProto *tensor, uint64_t bytes, const void **data, pf_err *err)
+pf_status pf_onnx_files_data(pf_onnx_files *files, const Onnx__TensorProto *tensor, uint64_t bytes, const void **data,
+                             pf_err *err)
 {
     pf_onnx_external external;
     pf_mapping       map = { 0 };
@@ -186,8 +190,10 @@ pf_status pf_onnx_files_data(pf_onnx_files *files, const Onnx__TensorProto *tens
         return PF_FAIL(err, PF_INVALID, "external data of %llu bytes where its type and shape need %llu",
                        (unsigned long long)external.bytes, (unsigned long long)bytes);
     if (external.offset > map.bytes || bytes > map.bytes - external.offset)
-        return PF_FAIL(err, PF_INVALID, "the weights file \"%.200s\" of %zu bytes ends before byte %llu; it is cut short or of another model",
-                       external.location, map.bytes, (unsigned long long)external.offset + (unsigned long long)bytes);
+        return PF_FAIL(
+            err, PF_INVALID,
+            "the weights file \"%.200s\" of %zu bytes ends before byte %llu; it is cut short or of another model",
+            external.location, map.bytes, (unsigned long long)external.offset + (unsigned long long)bytes);
     *data = map.data + external.offset;
     return PF_OK;
 }

@@ -22,16 +22,18 @@ pf_status pf_onnx_external_read(const Onnx__TensorProto *tensor, pf_onnx_externa
 /* The folder that a model's path names: where its external data has to be. */
 pf_status pf_onnx_folder_of(const char *path, char *out, size_t capacity, pf_err *err);
 /* The real path of a weights file.
-   Errors   INVALID: location is absolute, has "..", or is a link out of the folder; NOT_FOUND: there is no such file. */
+   Errors   INVALID: location is absolute, has "..", or is a link out of the folder; NOT_FOUND: there is none. */
 pf_status pf_onnx_external_path(const char *folder, const char *location, char *out, size_t capacity, pf_err *err);
 
 /* Files mapped so far, one mapping for each location. */
 typedef struct pf_onnx_files pf_onnx_files;
 
-pf_onnx_files *pf_onnx_files_new(const char *folder);               /* folder is copied; NULL: no file may be named. NULL when out of memory */
+/* folder is copied; NULL: no file may be named.  Answers NULL when out of memory. */
+pf_onnx_files *pf_onnx_files_new(const char *folder);
 void           pf_onnx_files_free(pf_onnx_files *files);            /* unmaps all; NULL is fine */
 /* *data is borrowed until pf_onnx_files_free. bytes: what the tensor's type and shape need.
    Errors   INVALID: the file is shorter than offset + bytes, or the recorded length differs. */
-pf_status pf_onnx_files_data(pf_onnx_files *files, const Onnx__TensorProto *tensor, uint64_t bytes, const void **data, pf_err *err);
+pf_status pf_onnx_files_data(pf_onnx_files *files, const Onnx__TensorProto *tensor, uint64_t bytes, const void **data,
+                             pf_err *err);
 
 #endif

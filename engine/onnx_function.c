@@ -11,7 +11,8 @@ enum { KEY_BYTES = 512 };
 
 static bool make_key(const char *domain, const char *name, const char *overload, char out[KEY_BYTES])
 {
-    int n = snprintf(out, KEY_BYTES, "%s:%s:%s", pf_onnx_domain_is_default(domain) ? "" : domain, name ? name : "", overload ? overload : "");
+    int n = snprintf(out, KEY_BYTES, "%s:%s:%s", pf_onnx_domain_is_default(domain) ? "" : domain, name ? name : "",
+                     overload ? overload : "");
 
     return n > 0 && n < KEY_BYTES;
 }
@@ -49,8 +50,8 @@ static pf_status bind_arguments(pf_onnx_node *node, const Onnx__FunctionProto *f
     pf_status st = PF_OK;
 
     if (node->proto->n_input > f->n_input || node->proto->n_output > f->n_output)
-        return PF_FAIL(node->err, PF_INVALID, "%zu inputs and %zu outputs where the function has %zu and %zu", node->proto->n_input,
-                       node->proto->n_output, f->n_input, f->n_output);
+        return PF_FAIL(node->err, PF_INVALID, "%zu inputs and %zu outputs where the function has %zu and %zu",
+                       node->proto->n_input, node->proto->n_output, f->n_input, f->n_output);
     for (size_t i = 0; !st && i < f->n_input; i++)
         st = pf_onnx_scope_set(scope, f->input[i], pf_onnx_in(node, (uint32_t)i), node->err);
     return st;
@@ -79,7 +80,9 @@ void pf_onnx_function_call(pf_onnx_node *node, const Onnx__FunctionProto *functi
     if (!prefix)
         pf_onnx_fail(node, PF_NO_SPACE, "out of memory");
     if (state->depth == PF_ONNX_CALL_DEPTH)
-        pf_onnx_fail(node, PF_INVALID, "functions and bodies are nested more than %d deep; does the function call itself?", PF_ONNX_CALL_DEPTH);
+        pf_onnx_fail(node, PF_INVALID,
+                     "functions and bodies are nested more than %d deep; does the function call itself?",
+                     PF_ONNX_CALL_DEPTH);
     if (node->status)
         return;
     state->depth++;

@@ -33,13 +33,15 @@ static const pf_onnx_input_shape *find_override(const pf_onnx_options *options, 
 static pf_status override_shape(const pf_onnx_input_shape *wanted, pf_shape *shape, pf_err *err)
 {
     if (shape->rank >= 0 && shape->rank != wanted->rank)
-        return PF_FAIL(err, PF_INVALID, "input \"%.200s\" has %d dimensions and the shape given for it %d", wanted->input, shape->rank, wanted->rank);
+        return PF_FAIL(err, PF_INVALID, "input \"%.200s\" has %d dimensions and the shape given for it %d",
+                       wanted->input, shape->rank, wanted->rank);
     if (wanted->rank < 0 || wanted->rank > PF_MAX_RANK)
-        return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %d dimensions", wanted->input, wanted->rank);
+        return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %d dimensions", wanted->input,
+                       wanted->rank);
     for (int32_t i = 0; i < wanted->rank; i++) {
         if (wanted->dim[i] == 0 || wanted->dim[i] > INT32_MAX || (wanted->dim[i] < 0 && shape->rank < 0))
-            return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %lld as dimension %d", wanted->input,
-                           (long long)wanted->dim[i], i);
+            return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %lld as dimension %d",
+                           wanted->input, (long long)wanted->dim[i], i);
         if (wanted->dim[i] > 0)
             shape->dim[i] = wanted->dim[i];
     }
@@ -74,7 +76,8 @@ static pf_status check_overrides(const pf_onnx_options *options, const Onnx__Gra
         for (size_t k = 0; k < proto->n_input; k++)
             found = found || !strcmp(proto->input[k]->name ? proto->input[k]->name : "", options->shapes[i].input);
         if (!found)
-            return PF_FAIL(err, PF_INVALID, "the model has no input \"%.200s\"; its first is \"%.200s\"", options->shapes[i].input,
+            return PF_FAIL(err, PF_INVALID, "the model has no input \"%.200s\"; its first is \"%.200s\"",
+                           options->shapes[i].input,
                            proto->n_input && proto->input[0]->name ? proto->input[0]->name : "");
     }
     return PF_OK;
@@ -95,7 +98,7 @@ static pf_status add_inputs(pf_onnx_scope *scope, pf_err *err)
     return st;
 }
 
-/* A network's output is made by a node, and by one only: what is an input, a constant or an output already is copied. */
+/* A network's output is made by a node, and by one only: what is an input, a constant or another output is copied. */
 static pf_status own_output(pf_graph *graph, const char *name, pf_value_id *id, pf_err *err)
 {
     const pf_value *value = pf_graph_value(graph, *id);
@@ -155,7 +158,9 @@ static bool learn_bounds(pf_onnx_state *state, pf_dims *dims)
 
         range_of(dims, i, &low, &high);
         if (low > state->low[i] || high < state->high[i])
-            learnt = (pf_map_set(state->least, name, (uint64_t)low) && pf_map_set(state->greatest, name, (uint64_t)high)) || learnt;
+            learnt =
+                (pf_map_set(state->least, name, (uint64_t)low) && pf_map_set(state->greatest, name, (uint64_t)high)) ||
+                learnt;
     }
     return learnt;
 }
@@ -180,7 +185,8 @@ static pf_status check_versions(const Onnx__ModelProto *model, pf_err *err)
     for (size_t i = 0; i < model->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *opset = model->opset_import[i];
 
-        if (pf_onnx_domain_is_default(opset->domain) && (!opset->has_version || opset->version < 1 || opset->version > PF_ONNX_NEWEST_OPSET))
+        if (pf_onnx_domain_is_default(opset->domain) &&
+            (!opset->has_version || opset->version < 1 || opset->version > PF_ONNX_NEWEST_OPSET))
             return PF_FAIL(err, PF_UNSUPPORTED, "the model uses opset %lld of ai.onnx; planfarm knows 1 to %d",
                            (long long)opset->version, PF_ONNX_NEWEST_OPSET);
     }
@@ -282,8 +288,8 @@ static pf_status import_once(pf_onnx_state *state, pf_graph **out, bool *learnt,
     return st;
 }
 
-/* A table that is sliced to seq rows and then used for all of them bounds seq; shapes that were inferred before that was known still say
-   min(512, seq).  So the model is imported again with the bound known from the start. */
+/* A table that is sliced to seq rows and then used for all of them bounds seq; shapes that were inferred before that
+   was known still say min(512, seq).  So the model is imported again with the bound known from the start. */
 static pf_status import_settled(pf_onnx_state *state, pf_graph **out, pf_err *err)
 {
     bool      learnt = true;
@@ -298,7 +304,8 @@ static pf_status import_settled(pf_onnx_state *state, pf_graph **out, pf_err *er
 }
 
 /* Takes model. */
-static pf_status import_parsed(Onnx__ModelProto *model, const char *folder, const pf_onnx_options *options, pf_graph **out, pf_err *err)
+static pf_status import_parsed(Onnx__ModelProto *model, const char *folder, const pf_onnx_options *options,
+                               pf_graph **out, pf_err *err)
 {
     static const pf_onnx_options none;
     pf_onnx_state                state = { .model = model, .options = options ? options : &none };
@@ -323,7 +330,8 @@ static pf_status import_parsed(Onnx__ModelProto *model, const char *folder, cons
     return st;
 }
 
-pf_status pf_onnx_import_bytes(const void *data, size_t bytes, const char *base_folder, const pf_onnx_options *options, pf_graph **out, pf_err *err)
+pf_status pf_onnx_import_bytes(const void *data, size_t bytes, const char *base_folder, const pf_onnx_options *options,
+                               pf_graph **out, pf_err *err)
 {
     Onnx__ModelProto *model = NULL;
     pf_status         st = pf_onnx_parse(data, bytes, &model, err);

@@ -1,6 +1,6 @@
 /* What importers of ONNX nodes see: one node with its inputs resolved, and calls that add IR nodes for it.
-   Failure is sticky, as in pf_buf: after the first one every call does nothing and answers PF_NONE or a harmless default, and
-   the driver asks for it once, so an importer reads as the formula it stands for. */
+   Failure is sticky, as in pf_buf: after the first one every call does nothing and answers PF_NONE or a harmless
+   default, and the driver asks for it once, so an importer reads as the formula it stands for. */
 #ifndef PF_ENGINE_ONNX_IMPORT_H
 #define PF_ENGINE_ONNX_IMPORT_H
 
@@ -36,7 +36,7 @@ typedef struct pf_onnx_op {
     pf_onnx_importer *import;
 } pf_onnx_op;
 
-const pf_onnx_op *pf_onnx_op_find(const char *domain, const char *op_type, int64_t opset);     /* NULL when there is none */
+const pf_onnx_op *pf_onnx_op_find(const char *domain, const char *op_type, int64_t opset);   /* NULL: there is none */
 uint32_t          pf_onnx_op_count(void);
 const pf_onnx_op *pf_onnx_op_at(uint32_t index);
 
@@ -49,8 +49,8 @@ bool pf_onnx_ok(pf_onnx_node *node, pf_status status);
 bool        pf_onnx_has_attr(pf_onnx_node *node, const char *name);
 int64_t     pf_onnx_int(pf_onnx_node *node, const char *name, int64_t when_absent);
 double      pf_onnx_float(pf_onnx_node *node, const char *name, double when_absent);
-const char *pf_onnx_string(pf_onnx_node *node, const char *name, const char *when_absent);      /* graph's arena */
-pf_ints     pf_onnx_ints(pf_onnx_node *node, const char *name);                                 /* count 0 when absent */
+const char *pf_onnx_string(pf_onnx_node *node, const char *name, const char *when_absent);   /* graph's arena */
+pf_ints     pf_onnx_ints(pf_onnx_node *node, const char *name);                              /* count 0 when absent */
 pf_floats   pf_onnx_floats(pf_onnx_node *node, const char *name);
 /* Position of the string in NULL-terminated names; an unknown one fails. */
 int32_t     pf_onnx_choice(pf_onnx_node *node, const char *name, const char *when_absent, const char *const *names);
@@ -62,21 +62,23 @@ const Onnx__AttributeProto *pf_onnx_attr(pf_onnx_node *node, const char *name);
 const char **pf_onnx_strings(pf_onnx_node *node, const char *name, uint32_t *count);
 
 /* Inputs and values. */
-pf_value_id     pf_onnx_in(const pf_onnx_node *node, uint32_t i);                               /* PF_NONE when left out */
+pf_value_id     pf_onnx_in(const pf_onnx_node *node, uint32_t i);                    /* PF_NONE when left out */
 pf_dtype        pf_onnx_dtype(const pf_onnx_node *node, pf_value_id value);
-const pf_value *pf_onnx_value(const pf_onnx_node *node, pf_value_id value);                     /* an empty one for PF_NONE; valid until the next emit */
-int32_t         pf_onnx_rank(pf_onnx_node *node, pf_value_id value);                            /* fails when unknown, then 0 */
-pf_dim          pf_onnx_dim(pf_onnx_node *node, pf_value_id value, int32_t axis);               /* 0 after a failure */
+/* An empty one for PF_NONE; valid until the next emit. */
+const pf_value *pf_onnx_value(const pf_onnx_node *node, pf_value_id value);
+int32_t         pf_onnx_rank(pf_onnx_node *node, pf_value_id value);                 /* fails when unknown, then 0 */
+pf_dim          pf_onnx_dim(pf_onnx_node *node, pf_value_id value, int32_t axis);    /* 0 after a failure */
 /* axis in [0, rank), counted from the end when negative; fails when outside. */
 int32_t         pf_onnx_axis(pf_onnx_node *node, int64_t axis, int32_t rank);
 
 /* Adding nodes. The one-output forms answer the output. */
-void        pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t in_count, const pf_value_id *in, uint32_t out_count,
-                         pf_value_id *out);
+void        pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t in_count, const pf_value_id *in,
+                         uint32_t out_count, pf_value_id *out);
 pf_value_id pf_onnx_emit0(pf_onnx_node *node, pf_op_kind op, const void *attrs);
 pf_value_id pf_onnx_emit1(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a);
 pf_value_id pf_onnx_emit2(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b);
-pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b, pf_value_id c);
+pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b,
+                          pf_value_id c);
 /* All inputs and outputs of the ONNX node as they stand. */
 void        pf_onnx_emit_same(pf_onnx_node *node, pf_op_kind op, const void *attrs);
 pf_value_id pf_onnx_scalar(pf_onnx_node *node, pf_dtype dtype, double value);                   /* rank 0 */
@@ -84,13 +86,17 @@ pf_value_id pf_onnx_i64s(pf_onnx_node *node, const int64_t *items, uint32_t coun
 pf_onnx_files *pf_onnx_files_of(const pf_onnx_node *node);     /* for tensors in attributes */
 pf_value_id pf_onnx_add_data(pf_onnx_node *node, const pf_onnx_data *data);
 
-/* Values known at build time: constants, shape arithmetic, and what follows from them (computed here by the references).
-   The tensor is borrowed until the graph is freed.  False when the value depends on the network's inputs. */
+/* Values known at build time: constants, shape arithmetic, and what follows from them (computed here by the
+   references).  The tensor is borrowed until the graph is freed.  False when the network's inputs decide the value. */
 bool pf_onnx_constant(pf_onnx_node *node, pf_value_id value, pf_tensor *out);
 /* Integers of a constant of rank 0 or 1; fails when there are more than PF_ATTR_LIST. */
 bool pf_onnx_constant_ints(pf_onnx_node *node, pf_value_id value, pf_ints *out);
 /* A number as a dim: the few that would read as symbols (near INT64_MIN) become the least number. */
-static inline pf_dim pf_onnx_number(int64_t number) { return number < PF_DIM_SYMBOLIC_LIMIT ? PF_DIM_SYMBOLIC_LIMIT : number; }
+static inline pf_dim pf_onnx_number(int64_t number)
+{
+    return number < PF_DIM_SYMBOLIC_LIMIT ? PF_DIM_SYMBOLIC_LIMIT : number;
+}
+
 pf_dim_list pf_onnx_as_dims(pf_ints ints);
 /* Numbers or expressions: what content or a constant says. */
 bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out);
@@ -99,13 +105,14 @@ bool pf_onnx_constant_int(pf_onnx_node *node, pf_value_id value, int64_t *out);
 /* A constant with one element. */
 bool pf_onnx_constant_number(pf_onnx_node *node, pf_value_id value, double *out);
 
-/* Bodies of If, Loop and Scan: the graph attribute as a graph of its own. types[i] gives kind, dtype and shape of formal input i;
-   what lies outside is captured. */
+/* Bodies of If, Loop and Scan: the graph attribute as a graph of its own. types[i] gives kind, dtype and shape of
+   formal input i; what lies outside is captured. */
 pf_graph *pf_onnx_body(pf_onnx_node *node, const char *attribute, const pf_value *types, uint32_t type_count);
-/* Fluid dims hold a symbol that stands for the size of a loop's state while its body is imported.  The loop's inference makes symbols of
-   its own, so no attribute may hold a fluid dim: emitting one fails, and importers compute such sizes when the network runs. */
-pf_dim    pf_onnx_fluid_new(pf_onnx_node *node);
-bool      pf_onnx_is_fluid(const pf_onnx_node *node, pf_dim dim);
+/* Fluid dims hold a symbol that stands for the size of a loop's state while its body is imported.  The loop's inference
+   makes symbols of its own, so no attribute may hold a fluid dim: emitting one fails, and importers compute such sizes
+   when the network runs. */
+pf_dim      pf_onnx_fluid_new(pf_onnx_node *node);
+bool        pf_onnx_is_fluid(const pf_onnx_node *node, pf_dim dim);
 /* x with these dims, of which one may be -1; fluid ones are taken from x. */
 pf_value_id pf_onnx_reshape_to(pf_onnx_node *node, pf_value_id x, const pf_dim_list *shape);
 void      pf_onnx_body_free(pf_onnx_node *node, pf_graph *body);       /* a body that no node holds; NULL is fine */

@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 #include "engine/onnx_scope.h"
 
-/* Values known at build time.  Many ONNX inputs (axes, pads, sizes) are attributes of IR ops, and exporters compute them by small graphs
-   of constants; these are run here, by the references, when an importer asks. */
+/* Values known at build time.  Many ONNX inputs (axes, pads, sizes) are attributes of IR ops, and exporters compute
+   them by small graphs of constants; these are run here, by the references, when an importer asks. */
 
 enum {
     FOLD_DEPTH = 512,                           /* nodes behind each other */
@@ -41,7 +41,10 @@ static bool remember(pf_onnx_state *state, const pf_graph *graph, pf_value_id va
 
 static void borrow_constant(const pf_value *v, pf_tensor *out)
 {
-    *out = (pf_tensor){ .dtype = v->dtype, .rank = v->shape.rank, .data = (void *)(uintptr_t)v->constant.data, .bytes = v->constant.bytes };
+    *out = (pf_tensor) { .dtype = v->dtype,
+                         .rank = v->shape.rank,
+                         .data = (void *)(uintptr_t)v->constant.data,
+                         .bytes = v->constant.bytes };
     for (int32_t i = 0; i < v->shape.rank; i++)
         out->dim[i] = v->shape.dim[i];
 }
@@ -93,7 +96,8 @@ static bool may_fold(const pf_onnx_node *node, const pf_node *producer)
     const pf_op_def *def = pf_op_def_of(producer->op);
     size_t           limit = def->klass == PF_CLASS_ANCHOR ? FOLD_PRODUCT_BYTES : FOLD_BYTES;
 
-    if (def->flags & PF_OPF_RANDOM || has_body(def) || producer->in_count > FOLD_INPUTS || producer->out_count > FOLD_OUTPUTS)
+    if (def->flags & PF_OPF_RANDOM || has_body(def) || producer->in_count > FOLD_INPUTS ||
+        producer->out_count > FOLD_OUTPUTS)
         return false;
     for (uint32_t i = 0; i < producer->out_count; i++)
         if (!is_small(node, producer->out[i], limit))
@@ -109,12 +113,13 @@ static bool keep_output(pf_onnx_node *node, pf_value_id value, pf_tensor *tensor
     pf_tensor kept = *tensor;
 
     kept.owned = false;
-    kept.data = pf_arena_copy(node->scope->state->arena, tensor->data ? tensor->data : &kept, tensor->bytes ? tensor->bytes : 1);
+    kept.data = pf_arena_copy(node->scope->state->arena, tensor->data ? tensor->data : &kept,
+                              tensor->bytes ? tensor->bytes : 1);
     return kept.data && remember(node->scope->state, node->graph, value, &kept);
 }
 
-/* Runs the producer when all it reads is known. A reference that refuses (a division by zero, say) leaves the value unknown: the
-   network would fail in the same place. */
+/* Runs the producer when all it reads is known. A reference that refuses (a division by zero, say) leaves the value
+   unknown: the network would fail in the same place. */
 static bool fold(pf_onnx_node *node, pf_node_id id, uint32_t depth)
 {
     pf_tensor     in[FOLD_INPUTS] = { 0 }, out[FOLD_OUTPUTS] = { 0 };
@@ -175,11 +180,13 @@ bool pf_onnx_constant_ints(pf_onnx_node *node, pf_value_id value, pf_ints *out)
         return false;
     count = pf_tensor_elems(&tensor);
     if (tensor.rank > 1 || !pf_dtype_is_integer(tensor.dtype)) {
-        pf_onnx_fail(node, PF_INVALID, "a list of integers was expected in \"%.200s\"", pf_onnx_value(node, value)->name);
+        pf_onnx_fail(node, PF_INVALID, "a list of integers was expected in \"%.200s\"",
+                     pf_onnx_value(node, value)->name);
         return false;
     }
     if (count > PF_ATTR_LIST) {
-        pf_onnx_fail(node, PF_UNSUPPORTED, "a list of %lld numbers; up to %d are supported", (long long)count, PF_ATTR_LIST);
+        pf_onnx_fail(node, PF_UNSUPPORTED, "a list of %lld numbers; up to %d are supported", (long long)count,
+                     PF_ATTR_LIST);
         return false;
     }
     for (int64_t i = 0; i < count; i++)

@@ -132,7 +132,8 @@ pf_ints pf_onnx_ints(pf_onnx_node *node, const char *name)
     pf_ints                     out = { 0 };
 
     if (a && a->n_ints > PF_ATTR_LIST) {
-        pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"%s\" lists %zu numbers; up to %d are supported", name, a->n_ints, PF_ATTR_LIST);
+        pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"%s\" lists %zu numbers; up to %d are supported", name,
+                     a->n_ints, PF_ATTR_LIST);
         return out;
     }
     for (size_t i = 0; a && i < a->n_ints; i++)
@@ -146,7 +147,8 @@ pf_floats pf_onnx_floats(pf_onnx_node *node, const char *name)
     pf_floats                   out = { 0 };
 
     if (a && a->n_floats > PF_ATTR_LIST) {
-        pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"%s\" lists %zu numbers; up to %d are supported", name, a->n_floats, PF_ATTR_LIST);
+        pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"%s\" lists %zu numbers; up to %d are supported", name,
+                     a->n_floats, PF_ATTR_LIST);
         return out;
     }
     for (size_t i = 0; a && i < a->n_floats; i++)
@@ -227,7 +229,9 @@ int32_t pf_onnx_rank(pf_onnx_node *node, pf_value_id value)
 
     if (rank >= 0)
         return rank;
-    pf_onnx_fail(node, PF_UNSUPPORTED, "the number of dimensions of \"%.200s\" is not known when the model is built; fixed shapes for the inputs may settle it",
+    pf_onnx_fail(node, PF_UNSUPPORTED,
+                 "the number of dimensions of \"%.200s\" is not known when the model is built; fixed shapes for the "
+                 "inputs may settle it",
                  pf_onnx_value(node, value)->name);
     return 0;
 }
@@ -237,7 +241,8 @@ pf_dim pf_onnx_dim(pf_onnx_node *node, pf_value_id value, int32_t axis)
     int32_t rank = pf_onnx_rank(node, value);
 
     if (!node->status && (axis < 0 || axis >= rank))
-        pf_onnx_fail(node, PF_INVALID, "\"%.200s\" has %d dimensions and no number %d", pf_onnx_value(node, value)->name, rank, axis);
+        pf_onnx_fail(node, PF_INVALID, "\"%.200s\" has %d dimensions and no number %d",
+                     pf_onnx_value(node, value)->name, rank, axis);
     return node->status ? 0 : pf_onnx_value(node, value)->shape.dim[axis];
 }
 
@@ -261,8 +266,8 @@ static void refuse_fluid(pf_onnx_node *node, const pf_op_def *def, const void *a
     }
 }
 
-void pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t in_count, const pf_value_id *in, uint32_t out_count,
-                  pf_value_id *out)
+void pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t in_count, const pf_value_id *in,
+                  uint32_t out_count, pf_value_id *out)
 {
     for (uint32_t i = 0; i < out_count; i++)
         out[i] = PF_NONE;
@@ -270,7 +275,8 @@ void pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, uint32_t
         in_count--;
     refuse_fluid(node, pf_op_def_of(op), attrs);
     if (!node->status)
-        pf_onnx_ok(node, pf_graph_add_node(node->graph, op, node->name, in, in_count, attrs, out_count, out, node->err));
+        pf_onnx_ok(node,
+                   pf_graph_add_node(node->graph, op, node->name, in, in_count, attrs, out_count, out, node->err));
 }
 
 pf_value_id pf_onnx_emit0(pf_onnx_node *node, pf_op_kind op, const void *attrs)
@@ -297,7 +303,8 @@ pf_value_id pf_onnx_emit2(pf_onnx_node *node, pf_op_kind op, const void *attrs, 
     return out;
 }
 
-pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b, pf_value_id c)
+pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b,
+                          pf_value_id c)
 {
     pf_value_id in[3] = { a, b, c }, out = PF_NONE;
 
@@ -315,7 +322,8 @@ pf_value_id pf_onnx_add_data(pf_onnx_node *node, const pf_onnx_data *data)
     pf_value_id out = PF_NONE;
 
     if (!node->status)
-        pf_onnx_ok(node, pf_graph_add_constant(node->graph, "", data->dtype, &data->shape, data->data, data->bytes, &out, node->err));
+        pf_onnx_ok(node, pf_graph_add_constant(node->graph, "", data->dtype, &data->shape, data->data, data->bytes,
+                                               &out, node->err));
     return out;
 }
 

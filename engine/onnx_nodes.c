@@ -13,7 +13,8 @@ static const char *text_or(const char *text, const char *other)
 
 static const char *make_name(const pf_onnx_scope *scope, const Onnx__NodeProto *proto)
 {
-    const char *own = text_or(proto->name, text_or(proto->n_output ? proto->output[0] : NULL, text_or(proto->op_type, "")));
+    const char *own =
+        text_or(proto->name, text_or(proto->n_output ? proto->output[0] : NULL, text_or(proto->op_type, "")));
     size_t      prefix_bytes = strlen(scope->prefix), own_bytes = strlen(own);
     char       *name = pf_arena_alloc(scope->graph->arena, prefix_bytes + own_bytes + 1);
 
@@ -43,7 +44,8 @@ static pf_status resolve_inputs(pf_onnx_node *node, pf_value_id *in)
 static pf_status check_arity(pf_onnx_node *node, const pf_onnx_op *op)
 {
     if (node->proto->n_input > op->in_max && op->in_max < 255)
-        return PF_FAIL(node->err, PF_INVALID, "%zu inputs where there may be at most %u", node->proto->n_input, op->in_max);
+        return PF_FAIL(node->err, PF_INVALID, "%zu inputs where there may be at most %u", node->proto->n_input,
+                       op->in_max);
     if (node->out_count > op->out_max && op->out_max < 255)
         return PF_FAIL(node->err, PF_INVALID, "%u outputs where there may be at most %u", node->out_count, op->out_max);
     for (uint32_t i = 0; i < op->in_min; i++)
@@ -67,7 +69,8 @@ static pf_status publish(pf_onnx_node *node)
         value = pf_graph_value(node->graph, node->out[i]);
         if (!*text_or(value->name, ""))
             value->name = pf_arena_strdup(node->graph->arena, name);
-        st = value->name ? pf_onnx_scope_set(node->scope, name, node->out[i], node->err) : PF_FAIL_MEMORY(node->err, strlen(name));
+        st = value->name ? pf_onnx_scope_set(node->scope, name, node->out[i], node->err)
+                         : PF_FAIL_MEMORY(node->err, strlen(name));
     }
     return st;
 }
@@ -80,7 +83,8 @@ static pf_status run_importer(pf_onnx_node *node)
     pf_status              st = PF_OK;
 
     if (!op)
-        return PF_FAIL(node->err, PF_UNSUPPORTED, "opset %lld of \"%.40s\" has no such operator here", (long long)opset, text_or(proto->domain, "ai.onnx"));
+        return PF_FAIL(node->err, PF_UNSUPPORTED, "opset %lld of \"%.40s\" has no such operator here", (long long)opset,
+                       text_or(proto->domain, "ai.onnx"));
     node->opset = opset;
     st = check_arity(node, op);
     if (st)
@@ -105,12 +109,15 @@ static pf_status import_resolved(pf_onnx_node *node)
 
 static pf_status import_node(pf_onnx_scope *scope, const Onnx__NodeProto *proto, pf_err *err)
 {
-    pf_onnx_node node = { .scope = scope, .graph = scope->graph, .proto = proto, .op_type = text_or(proto->op_type, ""), .err = err };
+    pf_onnx_node node = {
+        .scope = scope, .graph = scope->graph, .proto = proto, .op_type = text_or(proto->op_type, ""), .err = err
+    };
     pf_value_id *ids = NULL;
     pf_status    st = PF_OK;
 
     if (++scope->state->node_count > PF_ONNX_NODE_LIMIT)
-        return PF_FAIL(err, PF_INVALID, "the model has more than %d nodes once its functions are expanded", PF_ONNX_NODE_LIMIT);
+        return PF_FAIL(err, PF_INVALID, "the model has more than %d nodes once its functions are expanded",
+                       PF_ONNX_NODE_LIMIT);
     node.name = make_name(scope, proto);
     ids = pf_calloc(proto->n_input + proto->n_output + 1, sizeof *ids);
     if (!node.name || !ids) {
@@ -127,7 +134,7 @@ static pf_status import_node(pf_onnx_scope *scope, const Onnx__NodeProto *proto,
     st = resolve_inputs(&node, ids);
     if (!st)
         st = import_resolved(&node);
-    if (st && !scope->state->failed_named) {    /* the innermost node says enough: its name holds those of its callers */
+    if (st && !scope->state->failed_named) { /* the innermost node says enough: its name holds those of its callers */
         scope->state->failed_named = true;
         st = pf_err_add(err, st, "node \"%.200s\" (%.60s)", node.name, node.op_type);
     }

@@ -7,7 +7,8 @@
 #include "engine/onnx_scope.h"
 
 static const pf_onnx_op rows[] = {
-#define PF_ONNX(name, first, last, in_min, in_max, out_max, import) { name, first, last, in_min, in_max, out_max, pf_onnx_##import },
+#define PF_ONNX(name, first, last, in_min, in_max, out_max, import)                                                    \
+    { name, first, last, in_min, in_max, out_max, pf_onnx_##import },
 #include "engine/onnx_ops.def"
 #undef PF_ONNX
 };
@@ -28,8 +29,8 @@ const pf_onnx_op *pf_onnx_op_find(const char *domain, const char *op_type, int64
 {
     char full[256];
 
-    snprintf(full, sizeof full, "%s%s%s", pf_onnx_domain_is_default(domain) ? "" : domain, pf_onnx_domain_is_default(domain) ? "" : ":",
-             op_type ? op_type : "");
+    snprintf(full, sizeof full, "%s%s%s", pf_onnx_domain_is_default(domain) ? "" : domain,
+             pf_onnx_domain_is_default(domain) ? "" : ":", op_type ? op_type : "");
     if (pf_onnx_domain_is_default(domain) && opset > PF_ONNX_NEWEST_OPSET)
         return NULL;
     for (uint32_t i = 0; i < ROW_COUNT; i++)

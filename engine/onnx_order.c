@@ -4,7 +4,8 @@
 
 #include "base/alloc.h"
 
-/* An order of nodes in which producers come first: depth first, in file order, so that a file that is in order stays as it is. */
+/* An order of nodes in which producers come first: depth first, in file order, so that a file that is in order stays as
+   it is. */
 
 enum mark { MARK_NEW, MARK_OPEN, MARK_DONE };
 
@@ -155,8 +156,10 @@ static pf_status collect_needs(order *o, pf_err *err)
 
 static pf_status fail_cycle(const order *o, uint32_t from, uint32_t back_to, pf_err *err)
 {
-    return PF_FAIL(err, PF_INVALID, "the graph has a cycle: node \"%.200s\" reads what depends on node \"%.200s\", which reads its output",
-                   label(o->nodes[back_to]), label(o->nodes[from]));
+    return PF_FAIL(
+        err, PF_INVALID,
+        "the graph has a cycle: node \"%.200s\" reads what depends on node \"%.200s\", which reads its output",
+        label(o->nodes[back_to]), label(o->nodes[from]));
 }
 
 static void open_node(order *o, uint32_t node)

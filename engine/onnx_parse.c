@@ -103,7 +103,8 @@ static pf_status scan_field(scan *s, pf_err *err)
         field = protobuf_c_message_descriptor_get_field(top->type, (unsigned)(tag >> 3));
         return scan_bytes(s, field, top->end, err);
     default:
-        return PF_FAIL(err, PF_INVALID, "the file holds a field of wire type %u; it is not an ONNX model", (unsigned)(tag & 7));
+        return PF_FAIL(err, PF_INVALID, "the file holds a field of wire type %u; it is not an ONNX model",
+                       (unsigned)(tag & 7));
     }
     return good ? PF_OK : PF_FAIL(err, PF_INVALID, "%s", truncated);
 }
@@ -145,7 +146,8 @@ pf_status pf_onnx_parse(const void *data, size_t bytes, Onnx__ModelProto **out, 
     if (!bytes)
         return PF_FAIL(err, PF_INVALID, "the file is empty; an ONNX model was expected");
     if (bytes > INT32_MAX)
-        return PF_FAIL(err, PF_INVALID, "the file has %zu bytes and protobuf allows 2 GiB; keep the weights as external data", bytes);
+        return PF_FAIL(err, PF_INVALID,
+                       "the file has %zu bytes and protobuf allows 2 GiB; keep the weights as external data", bytes);
     st = scan_model(data, bytes, err);
     if (st)
         return st;

@@ -13,7 +13,7 @@ int64_t pf_onnx_scope_opset(const pf_onnx_scope *scope, const char *domain)
 {
     for (size_t i = 0; i < scope->opset_count; i++) {
         const Onnx__OperatorSetIdProto *opset = scope->opsets[i];
-        bool                            both_default = pf_onnx_domain_is_default(domain) && pf_onnx_domain_is_default(opset->domain);
+        bool both_default = pf_onnx_domain_is_default(domain) && pf_onnx_domain_is_default(opset->domain);
 
         if (both_default || (domain && opset->domain && !strcmp(domain, opset->domain)))
             return opset->has_version ? opset->version : 0;
@@ -51,8 +51,8 @@ static pf_status index_initializers(pf_onnx_scope *scope, pf_err *err)
     return PF_OK;
 }
 
-pf_status pf_onnx_scope_init(pf_onnx_scope *scope, pf_onnx_state *state, pf_onnx_scope *outer, pf_graph *graph, const Onnx__GraphProto *proto,
-                             pf_err *err)
+pf_status pf_onnx_scope_init(pf_onnx_scope *scope, pf_onnx_state *state, pf_onnx_scope *outer, pf_graph *graph,
+                             const Onnx__GraphProto *proto, pf_err *err)
 {
     *scope = (pf_onnx_scope){ .state = state, .outer = outer, .graph = graph, .proto = proto, .prefix = "" };
     if (outer) {
@@ -99,7 +99,8 @@ static pf_status take_initializer(pf_onnx_scope *scope, const char *name, uint64
     if (index < proto->n_initializer)
         st = pf_onnx_tensor_read(proto->initializer[index], state->files, state->arena, &data, err);
     else
-        st = pf_onnx_sparse_read(proto->sparse_initializer[index - proto->n_initializer], state->files, state->arena, &data, err);
+        st = pf_onnx_sparse_read(proto->sparse_initializer[index - proto->n_initializer], state->files, state->arena,
+                                 &data, err);
     if (!st)
         st = pf_graph_add_constant(scope->graph, name, data.dtype, &data.shape, data.data, data.bytes, out, err);
     if (!st && !pf_map_set(scope->values, name, *out))

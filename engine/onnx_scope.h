@@ -24,9 +24,10 @@ typedef struct pf_onnx_state {
     uint32_t                depth, node_count;
     bool                    failed_named;   /* the message of the failure names its node */
     uint32_t                generation;     /* raised when a body is thrown away */
-    pf_map                 *greatest;       /* of symbols of inputs: the greatest and the least size that the nodes allow */
+    pf_map                 *greatest;       /* of symbols of inputs: the greatest and least size that the nodes allow */
     pf_map                 *least;
-    int64_t                 low[PF_MAX_SYMBOLS], high[PF_MAX_SYMBOLS];  /* the same as known when the nodes were begun, for the first symbol_count */
+    /* The same as known when the nodes were begun, for the first symbol_count symbols. */
+    int64_t                 low[PF_MAX_SYMBOLS], high[PF_MAX_SYMBOLS];
     uint32_t                symbol_count;
     uint32_t                fluid[PF_MAX_SYMBOLS];  /* indices of symbols: see pf_onnx_fluid_new */
     uint32_t                fluid_count;
@@ -36,10 +37,10 @@ typedef struct pf_onnx_state {
 
 typedef struct pf_onnx_scope {
     pf_onnx_state                   *state;
-    struct pf_onnx_scope            *outer;         /* its names are seen too: NULL for the model's graph and for functions */
+    struct pf_onnx_scope            *outer;         /* its names are seen too: NULL for the model and for functions */
     pf_graph                        *graph;
     const Onnx__GraphProto          *proto;         /* NULL for functions */
-    pf_map                          *values;        /* name -> value id; PF_NONE: an argument that the caller left out */
+    pf_map                          *values;        /* name -> value id; PF_NONE: an argument that was left out */
     pf_map                          *initializers;  /* name -> index: dense ones first, then sparse ones */
     Onnx__OperatorSetIdProto *const *opsets;
     size_t                           opset_count;
@@ -50,8 +51,8 @@ typedef struct pf_onnx_scope {
 } pf_onnx_scope;
 
 /* proto may be NULL (functions). The scope's opsets, function and call are the outer scope's when there is one. */
-pf_status pf_onnx_scope_init(pf_onnx_scope *scope, pf_onnx_state *state, pf_onnx_scope *outer, pf_graph *graph, const Onnx__GraphProto *proto,
-                             pf_err *err);
+pf_status pf_onnx_scope_init(pf_onnx_scope *scope, pf_onnx_state *state, pf_onnx_scope *outer, pf_graph *graph,
+                             const Onnx__GraphProto *proto, pf_err *err);
 void      pf_onnx_scope_clear(pf_onnx_scope *scope);
 /* INVALID when the name has a value already. */
 pf_status pf_onnx_scope_set(pf_onnx_scope *scope, const char *name, pf_value_id value, pf_err *err);
@@ -73,7 +74,8 @@ pf_status                  pf_onnx_functions_index(pf_onnx_state *state, pf_err 
 void                       pf_onnx_function_call(pf_onnx_node *node, const Onnx__FunctionProto *function);
 
 /* One sentence with every operator that no row knows, or OK. */
-pf_status pf_onnx_check_supported(const pf_onnx_state *state, Onnx__OperatorSetIdProto *const *opsets, size_t opset_count, pf_err *err);
+pf_status pf_onnx_check_supported(const pf_onnx_state *state, Onnx__OperatorSetIdProto *const *opsets,
+                                  size_t opset_count, pf_err *err);
 
 /* Types. Unknown dims become symbols named after hint. */
 typedef struct pf_onnx_type {
@@ -81,6 +83,7 @@ typedef struct pf_onnx_type {
     pf_dtype      dtype;
     pf_shape      shape;        /* rank -1: the type does not say */
 } pf_onnx_type;
-pf_status pf_onnx_type_read(pf_onnx_state *state, pf_dims *dims, const Onnx__TypeProto *type, const char *hint, pf_onnx_type *out, pf_err *err);
+pf_status pf_onnx_type_read(pf_onnx_state *state, pf_dims *dims, const Onnx__TypeProto *type, const char *hint,
+                            pf_onnx_type *out, pf_err *err);
 
 #endif

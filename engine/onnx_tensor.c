@@ -84,7 +84,8 @@ static pf_status narrow(const typed *from, size_t width, pf_arena *arena, pf_onn
     return take_raw(copy, arena, out, err);
 }
 
-static pf_status read_typed(const Onnx__TensorProto *tensor, uint64_t elems, pf_arena *arena, pf_onnx_data *out, pf_err *err)
+static pf_status read_typed(const Onnx__TensorProto *tensor, uint64_t elems, pf_arena *arena, pf_onnx_data *out,
+                            pf_err *err)
 {
     typed    from = typed_data(tensor, out->dtype);
     uint32_t bits = pf_dtype_bits(out->dtype);
@@ -92,18 +93,21 @@ static pf_status read_typed(const Onnx__TensorProto *tensor, uint64_t elems, pf_
     size_t   width = bits < 8 ? 1 : bits / 8 / from.per_element;
 
     if (from.count != need)
-        return PF_FAIL(err, PF_INVALID, "a tensor with %zu items of data where its shape needs %llu", from.count, (unsigned long long)need);
+        return PF_FAIL(err, PF_INVALID, "a tensor with %zu items of data where its shape needs %llu", from.count,
+                       (unsigned long long)need);
     if (width == from.item_bytes)
         return take_raw(from.items, arena, out, err);
     return narrow(&from, width, arena, out, err);
 }
 
-static pf_status read_strings(const Onnx__TensorProto *tensor, uint64_t elems, pf_arena *arena, pf_onnx_data *out, pf_err *err)
+static pf_status read_strings(const Onnx__TensorProto *tensor, uint64_t elems, pf_arena *arena, pf_onnx_data *out,
+                              pf_err *err)
 {
     char **items = NULL;
 
     if (tensor->n_string_data != elems)
-        return PF_FAIL(err, PF_INVALID, "a tensor with %zu strings where its shape needs %llu", tensor->n_string_data, (unsigned long long)elems);
+        return PF_FAIL(err, PF_INVALID, "a tensor with %zu strings where its shape needs %llu", tensor->n_string_data,
+                       (unsigned long long)elems);
     items = pf_arena_alloc(arena, out->bytes);
     if (!items)
         return PF_FAIL_MEMORY(err, out->bytes);
@@ -116,7 +120,8 @@ static pf_status read_strings(const Onnx__TensorProto *tensor, uint64_t elems, p
     return PF_OK;
 }
 
-static pf_status read_external(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out, pf_err *err)
+static pf_status read_external(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena,
+                               pf_onnx_data *out, pf_err *err)
 {
     const void *data = NULL;
     pf_status   st = pf_onnx_files_data(files, tensor, out->bytes, &data, err);
@@ -127,11 +132,13 @@ static pf_status read_external(const Onnx__TensorProto *tensor, pf_onnx_files *f
 static pf_status read_raw(const Onnx__TensorProto *tensor, pf_arena *arena, pf_onnx_data *out, pf_err *err)
 {
     if (tensor->raw_data.len != out->bytes)
-        return PF_FAIL(err, PF_INVALID, "a tensor with %zu bytes of data where its type and shape need %zu", tensor->raw_data.len, out->bytes);
+        return PF_FAIL(err, PF_INVALID, "a tensor with %zu bytes of data where its type and shape need %zu",
+                       tensor->raw_data.len, out->bytes);
     return take_raw(tensor->raw_data.data, arena, out, err);
 }
 
-static pf_status read_data(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out, pf_err *err)
+static pf_status read_data(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out,
+                           pf_err *err)
 {
     static const uint64_t nothing = 0;
     uint64_t              elems = 0;
@@ -141,7 +148,8 @@ static pf_status read_data(const Onnx__TensorProto *tensor, pf_onnx_files *files
         return st;
     out->dtype = pf_dtype_from_onnx(tensor->has_data_type ? tensor->data_type : 0);
     if (out->dtype == PF_DTYPE_NONE)
-        return PF_FAIL(err, PF_UNSUPPORTED, "a tensor of the unknown element type %d", tensor->has_data_type ? tensor->data_type : 0);
+        return PF_FAIL(err, PF_UNSUPPORTED, "a tensor of the unknown element type %d",
+                       tensor->has_data_type ? tensor->data_type : 0);
     out->bytes = pf_dtype_bytes(out->dtype, elems);
     if (!out->bytes) {
         out->data = &nothing;
@@ -156,7 +164,8 @@ static pf_status read_data(const Onnx__TensorProto *tensor, pf_onnx_files *files
     return read_typed(tensor, elems, arena, out, err);
 }
 
-pf_status pf_onnx_tensor_read(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out, pf_err *err)
+pf_status pf_onnx_tensor_read(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out,
+                              pf_err *err)
 {
     pf_status st = PF_OK;
 

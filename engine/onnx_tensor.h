@@ -13,12 +13,14 @@
 typedef struct pf_onnx_data {
     pf_dtype    dtype;
     pf_shape    shape;          /* static */
-    const void *data;           /* borrowed from the message, a mapped file or the arena; never NULL, aligned for its type */
+    const void *data;           /* borrowed from the message, a mapped file or the arena; never NULL, aligned */
     size_t      bytes;
 } pf_onnx_data;
 
-/* Errors   INVALID: data that does not fit type and shape; UNSUPPORTED: rank above PF_MAX_RANK or an unknown element type. */
-pf_status pf_onnx_tensor_read(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out, pf_err *err);
-pf_status pf_onnx_sparse_read(const Onnx__SparseTensorProto *sparse, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out, pf_err *err);
+/* Errors   INVALID: data that does not fit type and shape; UNSUPPORTED: rank above PF_MAX_RANK or an unknown type. */
+pf_status pf_onnx_tensor_read(const Onnx__TensorProto *tensor, pf_onnx_files *files, pf_arena *arena, pf_onnx_data *out,
+                              pf_err *err);
+pf_status pf_onnx_sparse_read(const Onnx__SparseTensorProto *sparse, pf_onnx_files *files, pf_arena *arena,
+                              pf_onnx_data *out, pf_err *err);
 
 #endif

@@ -55,7 +55,8 @@ static int64_t given_in_shape(const Onnx__ValueInfoProto *input, const pf_onnx_i
     return 0;
 }
 
-/* What the caller says of a named dimension: directly, or by the shape of some input that has it.  A number given once holds for all. */
+/* What the caller says of a named dimension: directly, or by the shape of some input that has it.  A number given once
+   holds for all. */
 static int64_t given_number(const pf_onnx_state *state, const char *param)
 {
     const pf_onnx_options  *options = state->options;
@@ -86,8 +87,8 @@ static pf_dim named_dim(const pf_onnx_state *state, pf_dims *dims, const char *p
     return pf_dims_symbol(dims, name);
 }
 
-static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__TensorShapeProto__Dimension *d, const char *hint, size_t axis,
-                          pf_dim *out, pf_err *err)
+static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__TensorShapeProto__Dimension *d,
+                          const char *hint, size_t axis, pf_dim *out, pf_err *err)
 {
     bool zero_is_size = state->model->has_ir_version && state->model->ir_version >= 4;
 
@@ -102,24 +103,28 @@ static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__Tenso
     return PF_OK;
 }
 
-static pf_status read_tensor(pf_onnx_state *state, pf_dims *dims, const Onnx__TypeProto__Tensor *t, const char *hint, pf_onnx_type *out, pf_err *err)
+static pf_status read_tensor(pf_onnx_state *state, pf_dims *dims, const Onnx__TypeProto__Tensor *t, const char *hint,
+                             pf_onnx_type *out, pf_err *err)
 {
     pf_status st = PF_OK;
 
     out->dtype = pf_dtype_from_onnx(t->has_elem_type ? t->elem_type : 0);
     if (out->dtype == PF_DTYPE_NONE)
-        return PF_FAIL(err, PF_INVALID, "\"%.200s\" has the unknown element type %d", hint, t->has_elem_type ? t->elem_type : 0);
+        return PF_FAIL(err, PF_INVALID, "\"%.200s\" has the unknown element type %d", hint,
+                       t->has_elem_type ? t->elem_type : 0);
     if (!t->shape)
         return PF_OK;
     if (t->shape->n_dim > PF_MAX_RANK)
-        return PF_FAIL(err, PF_UNSUPPORTED, "\"%.200s\" has %zu dimensions; up to %d are supported", hint, t->shape->n_dim, PF_MAX_RANK);
+        return PF_FAIL(err, PF_UNSUPPORTED, "\"%.200s\" has %zu dimensions; up to %d are supported", hint,
+                       t->shape->n_dim, PF_MAX_RANK);
     out->shape.rank = (int32_t)t->shape->n_dim;
     for (size_t i = 0; !st && i < t->shape->n_dim; i++)
         st = read_dim(state, dims, t->shape->dim[i], hint, i, &out->shape.dim[i], err);
     return st;
 }
 
-pf_status pf_onnx_type_read(pf_onnx_state *state, pf_dims *dims, const Onnx__TypeProto *type, const char *hint, pf_onnx_type *out, pf_err *err)
+pf_status pf_onnx_type_read(pf_onnx_state *state, pf_dims *dims, const Onnx__TypeProto *type, const char *hint,
+                            pf_onnx_type *out, pf_err *err)
 {
     *out = (pf_onnx_type){ .shape = { .rank = -1 } };
     if (type && type->tensor_type)

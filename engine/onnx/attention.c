@@ -4,12 +4,13 @@
 #include "engine/onnx/heads.h"
 #include "engine/ops/attrs.h"
 
-/* Attention and RotaryEmbedding: their 3-D inputs [batch, seq, heads * size] are brought to [batch, heads, seq, size]. */
+/* Attention and RotaryEmbedding: 3-D inputs [batch, seq, heads * size] are brought to [batch, heads, seq, size]. */
 
 static pf_dim divide(pf_onnx_node *node, pf_dim a, int64_t b, const char *what)
 {
     if (!node->status && (b < 1 || (pf_dim_is_number(a) && a % b)))
-        pf_onnx_fail(node, PF_INVALID, "attribute \"%s\" is %lld, which does not divide the hidden size", what, (long long)b);
+        pf_onnx_fail(node, PF_INVALID, "attribute \"%s\" is %lld, which does not divide the hidden size", what,
+                     (long long)b);
     return node->status ? 1 : pf_dim_floor_div(node->graph->dims, a, b);
 }
 
@@ -23,7 +24,9 @@ pf_value_id pf_onnx_swap_heads(pf_onnx_node *node, pf_value_id x)
 pf_value_id pf_onnx_split_heads(pf_onnx_node *node, pf_value_id x, const char *what)
 {
     int64_t     heads = pf_onnx_int(node, what, 0);
-    pf_dim_list shape = { 4, { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1), heads, divide(node, pf_onnx_dim(node, x, 2), heads, what) } };
+    pf_dim_list shape = { 4,
+                          { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1), heads,
+                            divide(node, pf_onnx_dim(node, x, 2), heads, what) } };
 
     return pf_onnx_swap_heads(node, pf_onnx_reshape_to(node, x, &shape));
 }
@@ -49,7 +52,9 @@ pf_value_id pf_onnx_append_past(pf_onnx_node *node, pf_value_id past, pf_value_i
 /* int64 range of dims. */
 static pf_value_id range_of(pf_onnx_node *node, pf_dim first, pf_dim count)
 {
-    pf_range_attrs attrs = { .dtype = PF_I64, .bounds = { 3, { first, node->status ? 0 : pf_dim_add(node->graph->dims, first, count), 1 } } };
+    pf_range_attrs attrs = {
+        .dtype = PF_I64, .bounds = { 3, { first, node->status ? 0 : pf_dim_add(node->graph->dims, first, count), 1 } }
+    };
 
     return pf_onnx_emit0(node, PF_OP_RANGE, &attrs);
 }
@@ -61,7 +66,8 @@ static pf_value_id i64_scalar(pf_onnx_node *node, pf_dim value)
     return pf_onnx_emit0(node, PF_OP_DIM_VALUES, &attrs);
 }
 
-/* Positions of the queries among the keys: [queries, 1], or [batch, 1, queries, 1] when each sample has its own number of valid keys. */
+/* Positions of the queries among the keys: [queries, 1], or [batch, 1, queries, 1] when each sample has its own number
+   of valid keys. */
 static pf_value_id positions(pf_onnx_node *node, pf_dim queries, pf_dim past)
 {
     static const pf_reshape_attrs column = { { 2, { -1, 1 } } }, batch = { { 4, { -1, 1, 1, 1 } } };
@@ -81,7 +87,8 @@ static pf_value_id both(pf_onnx_node *node, pf_value_id a, pf_value_id b)
 
 typedef struct reach { bool causal; int64_t left, right; } reach;      /* -1: as far as there are keys */
 
-/* Which keys a query may see, as a bool mask: keys j with position - left <= j <= position + right, and j <= position when causal. */
+/* Which keys a query may see, as a bool mask: keys j with position - left <= j <= position + right, and j <= position
+   when causal. */
 static pf_value_id reach_mask(pf_onnx_node *node, const reach *r, pf_dim queries, pf_dim past, pf_dim keys)
 {
     pf_value_id rows = positions(node, queries, past), columns = range_of(node, 0, keys), mask = PF_NONE;
@@ -107,12 +114,15 @@ static pf_value_id combine_masks(pf_onnx_node *node, pf_value_id own, pf_value_i
     return pf_onnx_emit3(node, PF_OP_WHERE, NULL, allowed, own, pf_onnx_scalar(node, dtype, -INFINITY));
 }
 
-/* Sets attrs->causal where the op's own masks say what is asked for, else answers a mask that does. q and k are of this block. */
+/* Sets attrs->causal where the op's own masks say what is asked for, else answers a mask that does. q and k are of this
+   block. */
 static pf_value_id read_mask(pf_onnx_node *node, pf_value_id q, pf_value_id k, pf_attention_attrs *attrs)
 {
     pf_value_id own = pf_onnx_in(node, 3), past = pf_onnx_in(node, 4);
-    reach       r = { pf_onnx_int(node, "is_causal", 0) != 0, pf_onnx_int(node, "left_window_size", -1), pf_onnx_int(node, "right_window_size", -1) };
-    pf_dim      queries = pf_onnx_dim(node, q, 2), block = pf_onnx_dim(node, k, 2), before = past == PF_NONE ? 0 : pf_onnx_dim(node, past, 2);
+    reach r = { pf_onnx_int(node, "is_causal", 0) != 0, pf_onnx_int(node, "left_window_size", -1),
+                pf_onnx_int(node, "right_window_size", -1) };
+    pf_dim queries = pf_onnx_dim(node, q, 2), block = pf_onnx_dim(node, k, 2),
+           before = past == PF_NONE ? 0 : pf_onnx_dim(node, past, 2);
     bool        plain = r.left < 0 && r.right < 0;
 
     if (plain && !r.causal)
@@ -123,7 +133,8 @@ static pf_value_id read_mask(pf_onnx_node *node, pf_value_id q, pf_value_id k, p
     }
     if (node->status)
         return own;
-    return combine_masks(node, own, reach_mask(node, &r, queries, before, pf_dim_add(node->graph->dims, before, block)));
+    return combine_masks(node, own,
+                         reach_mask(node, &r, queries, before, pf_dim_add(node->graph->dims, before, block)));
 }
 
 static pf_attention_attrs attention_attrs(pf_onnx_node *node)
@@ -141,7 +152,8 @@ static pf_attention_attrs attention_attrs(pf_onnx_node *node)
 
 void pf_onnx_attention(pf_onnx_node *node)
 {
-    pf_value_id        q = pf_onnx_in(node, 0), k = pf_onnx_in(node, 1), v = pf_onnx_in(node, 2), mask = PF_NONE, out[2] = { PF_NONE, PF_NONE };
+    pf_value_id q = pf_onnx_in(node, 0), k = pf_onnx_in(node, 1), v = pf_onnx_in(node, 2), mask = PF_NONE,
+                out[2] = { PF_NONE, PF_NONE };
     bool               flat = pf_onnx_rank(node, q) == 3;
     pf_attention_attrs attrs = attention_attrs(node);
 
@@ -166,7 +178,8 @@ void pf_onnx_attention(pf_onnx_node *node)
 
 void pf_onnx_rotary_embedding(pf_onnx_node *node)
 {
-    pf_rotary_embedding_attrs attrs = { pf_onnx_int(node, "interleaved", 0), pf_onnx_int(node, "rotary_embedding_dim", 0) };
+    pf_rotary_embedding_attrs attrs = { pf_onnx_int(node, "interleaved", 0),
+                                        pf_onnx_int(node, "rotary_embedding_dim", 0) };
     pf_value_id               x = pf_onnx_in(node, 0), in[4] = { 0 };
     bool                      flat = pf_onnx_rank(node, x) == 3;
 

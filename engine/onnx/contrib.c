@@ -15,7 +15,8 @@ void pf_onnx_fused_matmul(pf_onnx_node *node)
 
     if (pf_onnx_int(node, "transBatchA", 0) || pf_onnx_int(node, "transBatchB", 0))
         pf_onnx_fail(node, PF_UNSUPPORTED, "transposed batches");
-    node->out[0] = alpha == 1.0 ? y : pf_onnx_emit2(node, PF_OP_MUL, NULL, y, pf_onnx_scalar(node, pf_onnx_dtype(node, y), alpha));
+    node->out[0] =
+        alpha == 1.0 ? y : pf_onnx_emit2(node, PF_OP_MUL, NULL, y, pf_onnx_scalar(node, pf_onnx_dtype(node, y), alpha));
 }
 
 static pf_value_id add_optional(pf_onnx_node *node, pf_value_id x, pf_value_id bias)
@@ -96,7 +97,8 @@ void pf_onnx_embed_layer_norm(pf_onnx_node *node)
     pf_layer_norm_attrs attrs = { 2, pf_onnx_float(node, "epsilon", 1e-12) };
     pf_value_id         sum = look_up(node, pf_onnx_in(node, 2), ids);
 
-    sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, sum, look_up(node, pf_onnx_in(node, 3), at == PF_NONE ? positions(node, ids) : at));
+    sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, sum,
+                        look_up(node, pf_onnx_in(node, 3), at == PF_NONE ? positions(node, ids) : at));
     if (segments != PF_NONE)
         sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, sum, look_up(node, pf_onnx_in(node, 4), segments));
     node->out[0] = pf_onnx_emit3(node, PF_OP_LAYER_NORM, &attrs, sum, pf_onnx_in(node, 5), pf_onnx_in(node, 6));
@@ -129,7 +131,8 @@ static pf_value_id activate(pf_onnx_node *node, pf_value_id x)
 void pf_onnx_fused_conv(pf_onnx_node *node)
 {
     pf_conv_attrs attrs = pf_onnx_conv_attrs(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
-    pf_value_id   y = pf_onnx_emit3(node, PF_OP_CONV, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+    pf_value_id y =
+        pf_onnx_emit3(node, PF_OP_CONV, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 
     node->out[0] = activate(node, add_optional(node, y, pf_onnx_in(node, 3)));
 }

@@ -52,7 +52,9 @@ static masks read_mask(pf_onnx_node *node, pf_value_id given)
         pf_onnx_fail(node, PF_UNSUPPORTED, "a mask of %d dimensions", rank);
         return out;
     }
-    shape = (pf_dim_list){ 4, { pf_onnx_dim(node, given, 0), 1, rank == 3 ? pf_onnx_dim(node, given, 1) : 1, pf_onnx_dim(node, given, rank - 1) } };
+    shape = (pf_dim_list) { 4,
+                            { pf_onnx_dim(node, given, 0), 1, rank == 3 ? pf_onnx_dim(node, given, 1) : 1,
+                              pf_onnx_dim(node, given, rank - 1) } };
     out.mask = pf_onnx_emit1(node, PF_OP_CAST, &to_bool, pf_onnx_reshape_to(node, given, &shape));
     return out;
 }
@@ -66,14 +68,16 @@ static pf_value_id combine(pf_onnx_node *node, pf_value_id mask, pf_value_id bia
 }
 
 /* q [batch, heads, queries, size] against k and v, with the masks. */
-static pf_value_id attend(pf_onnx_node *node, pf_value_id q, pf_value_id k, pf_value_id v, masks m, pf_value_id bias, bool past)
+static pf_value_id attend(pf_onnx_node *node, pf_value_id q, pf_value_id k, pf_value_id v, masks m, pf_value_id bias,
+                          bool past)
 {
     pf_attention_attrs attrs = { .scale = pf_onnx_float(node, "scale", 0) };
     pf_value_id        y = PF_NONE;
 
     if (pf_onnx_int(node, "unidirectional", 0))
         attrs.causal = past ? PF_CAUSAL_BOTTOM_RIGHT : PF_CAUSAL_TOP_LEFT;
-    pf_onnx_emit(node, PF_OP_ATTENTION, &attrs, 5, (pf_value_id[5]){ q, k, v, combine(node, m.mask, bias), m.valid }, 1, &y);
+    pf_onnx_emit(node, PF_OP_ATTENTION, &attrs, 5, (pf_value_id[5]) { q, k, v, combine(node, m.mask, bias), m.valid },
+                 1, &y);
     return pf_onnx_join_heads(node, y);
 }
 
@@ -83,7 +87,8 @@ static void packed_sizes(pf_onnx_node *node, pf_value_id weights, int64_t size[3
     pf_ints given = pf_onnx_ints(node, "qkv_hidden_sizes");
     pf_dim  columns = pf_onnx_dim(node, weights, 1);
 
-    if (!node->status && (!pf_dim_is_number(columns) || (given.count != 3 && given.count != 0) || (!given.count && columns % 3)))
+    if (!node->status &&
+        (!pf_dim_is_number(columns) || (given.count != 3 && given.count != 0) || (!given.count && columns % 3)))
         pf_onnx_fail(node, PF_INVALID, "the packed weights do not divide into q, k and v");
     for (int32_t i = 0; i < 3; i++)
         size[i] = given.count ? given.at[i] : columns / 3;
@@ -93,7 +98,8 @@ static void packed_sizes(pf_onnx_node *node, pf_value_id weights, int64_t size[3
 void pf_onnx_ms_attention(pf_onnx_node *node)
 {
     pf_value_id past = pf_onnx_in(node, 4);
-    pf_value_id packed = add_optional(node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1)), pf_onnx_in(node, 2));
+    pf_value_id packed = add_optional(
+        node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1)), pf_onnx_in(node, 2));
     masks       m = read_mask(node, pf_onnx_in(node, 3));
     int64_t     size[3] = { 0 };
     pf_value_id q = PF_NONE, k = PF_NONE, v = PF_NONE;
@@ -165,18 +171,22 @@ static pf_value_id rotary_positions(pf_onnx_node *node, pf_value_id x)
 /* x, positions, tables of cosines and sines */
 void pf_onnx_ms_rotary_embedding(pf_onnx_node *node)
 {
-    pf_rotary_embedding_attrs attrs = { pf_onnx_int(node, "interleaved", 0), pf_onnx_int(node, "rotary_embedding_dim", 0) };
+    pf_rotary_embedding_attrs attrs = { pf_onnx_int(node, "interleaved", 0),
+                                        pf_onnx_int(node, "rotary_embedding_dim", 0) };
     pf_value_id               x = pf_onnx_in(node, 0), table = pf_onnx_in(node, 2);
     bool                      flat = pf_onnx_rank(node, x) == 3;
 
     if (flat && !pf_onnx_int(node, "num_heads", 0) && !node->status) {     /* as many heads as the table's rows fit */
-        pf_dim      hidden = pf_onnx_dim(node, x, 2), size = pf_dim_mul(node->graph->dims, pf_onnx_dim(node, table, 1), 2);
-        pf_dim_list shape = { 4, { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1), pf_dim_floor_div(node->graph->dims, hidden, size), size } };
+        pf_dim hidden = pf_onnx_dim(node, x, 2), size = pf_dim_mul(node->graph->dims, pf_onnx_dim(node, table, 1), 2);
+        pf_dim_list shape = { 4,
+                              { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1),
+                                pf_dim_floor_div(node->graph->dims, hidden, size), size } };
 
         x = pf_onnx_swap_heads(node, pf_onnx_reshape_to(node, x, &shape));
     } else if (flat) {
         x = pf_onnx_split_heads(node, x, "num_heads");
     }
-    pf_onnx_emit(node, PF_OP_ROTARY_EMBEDDING, &attrs, 4, (pf_value_id[4]){ x, table, pf_onnx_in(node, 3), rotary_positions(node, x) }, 1, &x);
+    pf_onnx_emit(node, PF_OP_ROTARY_EMBEDDING, &attrs, 4,
+                 (pf_value_id[4]) { x, table, pf_onnx_in(node, 3), rotary_positions(node, x) }, 1, &x);
     node->out[0] = flat ? pf_onnx_join_heads(node, x) : x;
 }

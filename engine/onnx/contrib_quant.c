@@ -14,7 +14,8 @@ static pf_value_id to_float(pf_onnx_node *node, pf_value_id x, pf_value_id scale
 }
 
 /* The type of the result is the zero point's, or `when_absent`. */
-static pf_value_id from_float(pf_onnx_node *node, pf_value_id y, pf_value_id scale, pf_value_id zero, pf_dtype when_absent)
+static pf_value_id from_float(pf_onnx_node *node, pf_value_id y, pf_value_id scale, pf_value_id zero,
+                              pf_dtype when_absent)
 {
     pf_dtype                 dtype = zero == PF_NONE ? when_absent : pf_onnx_dtype(node, zero);
     pf_quantize_linear_attrs attrs = { .dtype = (int32_t)dtype };
@@ -54,19 +55,27 @@ void pf_onnx_qlinear_unary(pf_onnx_node *node)
 {
     pf_value_id x = to_float(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 
-    node->out[0] = from_float(node, unary(node, x), pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_dtype(node, pf_onnx_in(node, 0)));
+    node->out[0] = from_float(node, unary(node, x), pf_onnx_in(node, 3), pf_onnx_in(node, 4),
+                              pf_onnx_dtype(node, pf_onnx_in(node, 0)));
 }
 
 void pf_onnx_qlinear_average_pool(pf_onnx_node *node)
 {
     pf_value_id    x = to_float(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
     pf_onnx_window w = pf_onnx_window_read(node, x, pf_onnx_ints(node, "kernel_shape"));
-    pf_pool_attrs  attrs = { w.kernel, w.strides, w.dilations, w.pads, w.auto_pad, pf_onnx_int(node, "ceil_mode", 0), pf_onnx_int(node, "count_include_pad", 0) };
+    pf_pool_attrs attrs = { w.kernel,
+                            w.strides,
+                            w.dilations,
+                            w.pads,
+                            w.auto_pad,
+                            pf_onnx_int(node, "ceil_mode", 0),
+                            pf_onnx_int(node, "count_include_pad", 0) };
 
     if (pf_onnx_int(node, "channels_last", 0))
         pf_onnx_fail(node, PF_UNSUPPORTED, "channels in the last dimension");
     x = pf_onnx_emit1(node, PF_OP_AVERAGE_POOL, &attrs, x);
-    node->out[0] = from_float(node, x, pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_dtype(node, pf_onnx_in(node, 0)));
+    node->out[0] =
+        from_float(node, x, pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_dtype(node, pf_onnx_in(node, 0)));
 }
 
 /* Over all spatial dims, which are the middle ones when channels come last. */
@@ -79,7 +88,8 @@ void pf_onnx_qlinear_global_average_pool(pf_onnx_node *node)
     for (int32_t i = first; i < rank - (first == 1); i++)
         attrs.axes.at[attrs.axes.count++] = i;
     x = pf_onnx_emit1(node, PF_OP_REDUCE, &attrs, x);
-    node->out[0] = from_float(node, x, pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_dtype(node, pf_onnx_in(node, 0)));
+    node->out[0] =
+        from_float(node, x, pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_dtype(node, pf_onnx_in(node, 0)));
 }
 
 /* y's scale and zero point, then each x with its own */
@@ -93,10 +103,12 @@ void pf_onnx_qlinear_concat(pf_onnx_node *node)
     if (count < 1 || count > MOST)
         pf_onnx_fail(node, PF_UNSUPPORTED, "%u values to join; between 1 and %d are supported", count, MOST);
     for (uint32_t i = 0; i < count && i < MOST; i++)
-        parts[i] = to_float(node, pf_onnx_in(node, 2 + 3 * i), pf_onnx_in(node, 3 + 3 * i), pf_onnx_in(node, 4 + 3 * i));
+        parts[i] =
+            to_float(node, pf_onnx_in(node, 2 + 3 * i), pf_onnx_in(node, 3 + 3 * i), pf_onnx_in(node, 4 + 3 * i));
     if (!node->status)
         pf_onnx_emit(node, PF_OP_CONCAT, &attrs, count, parts, 1, &y);
-    node->out[0] = from_float(node, y, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_dtype(node, pf_onnx_in(node, 2)));
+    node->out[0] =
+        from_float(node, y, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_dtype(node, pf_onnx_in(node, 2)));
 }
 
 static pf_value_id add_optional(pf_onnx_node *node, pf_value_id x, pf_value_id bias)
@@ -127,15 +139,18 @@ void pf_onnx_dynamic_quantize_matmul(pf_onnx_node *node)
 /* Per-column scales of b belong to its columns, which are rows while it is transposed. */
 static pf_value_id gemm_weights(pf_onnx_node *node, bool transposed)
 {
-    pf_dequantize_linear_attrs attrs = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 4)), .axis = transposed ? 0 : 1 };
+    pf_dequantize_linear_attrs attrs = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 4)),
+                                         .axis = transposed ? 0 : 1 };
 
-    return pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &attrs, pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_in(node, 5));
+    return pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &attrs, pf_onnx_in(node, 3), pf_onnx_in(node, 4),
+                         pf_onnx_in(node, 5));
 }
 
 /* a, scale, zero; b, scale, zero; c in units of both scales; y's scale and zero, or floats come out */
 void pf_onnx_qgemm(pf_onnx_node *node)
 {
-    pf_gemm_attrs              attrs = { pf_onnx_int(node, "transA", 0) != 0, pf_onnx_int(node, "transB", 0) != 0, pf_onnx_float(node, "alpha", 1.0), 1.0 };
+    pf_gemm_attrs attrs = { pf_onnx_int(node, "transA", 0) != 0, pf_onnx_int(node, "transB", 0) != 0,
+                            pf_onnx_float(node, "alpha", 1.0), 1.0 };
     pf_value_id                a = to_float(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
     pf_value_id                b = gemm_weights(node, attrs.trans_b), c = pf_onnx_in(node, 6), y = PF_NONE;
     pf_dequantize_linear_attrs whole = { .dtype = PF_F32 };
@@ -153,22 +168,25 @@ void pf_onnx_qgemm(pf_onnx_node *node)
     node->out[0] = y;
 }
 
-/* (w - zero) * scale with scales [directions] or [directions, columns], then [directions, columns, rows] as LSTM wants it. */
+/* (w - zero) * scale with scales [directions] or [directions, columns], then [directions, columns, rows] as LSTM wants
+   it. */
 static pf_value_id lstm_weights(pf_onnx_node *node, pf_value_id w, pf_value_id scale, pf_value_id zero)
 {
     static const pf_transpose_attrs swap = { { 3, { 0, 2, 1 } } };
     pf_cast_attrs                   cast = { .dtype = PF_F32 };
     bool                            columns = pf_onnx_rank(node, scale) == 2;
-    pf_dim_list                     shape = { 3, { pf_onnx_dim(node, scale, 0), 1, columns ? pf_onnx_dim(node, scale, 1) : 1 } };
+    pf_dim_list shape = { 3, { pf_onnx_dim(node, scale, 0), 1, columns ? pf_onnx_dim(node, scale, 1) : 1 } };
 
     w = pf_onnx_emit1(node, PF_OP_CAST, &cast, w);
     if (zero != PF_NONE)
-        w = pf_onnx_emit2(node, PF_OP_SUB, NULL, w, pf_onnx_reshape_to(node, pf_onnx_emit1(node, PF_OP_CAST, &cast, zero), &shape));
+        w = pf_onnx_emit2(node, PF_OP_SUB, NULL, w,
+                          pf_onnx_reshape_to(node, pf_onnx_emit1(node, PF_OP_CAST, &cast, zero), &shape));
     w = pf_onnx_emit2(node, PF_OP_MUL, NULL, w, pf_onnx_reshape_to(node, scale, &shape));
     return pf_onnx_emit1(node, PF_OP_TRANSPOSE, &swap, w);
 }
 
-/* LSTM with int8 weights: x, w, r, bias, lengths, h, c, peepholes, then scales and zero points of w and r. Products are in floats here. */
+/* LSTM with int8 weights: x, w, r, bias, lengths, h, c, peepholes, then scales and zero points of w and r. Products are
+   in floats here. */
 void pf_onnx_dynamic_quantize_lstm(pf_onnx_node *node)
 {
     pf_value_id        in[8] = { 0 };
@@ -201,7 +219,8 @@ static pf_value_id as_nibbles(pf_onnx_node *node, pf_value_id value, pf_dim rows
     data.bytes = pf_dtype_bytes(PF_U4, (uint64_t)rows * (uint64_t)columns);
     data.data = tensor.data;
     if (data.bytes != tensor.bytes)
-        pf_onnx_fail(node, PF_UNSUPPORTED, "%zu bytes of packed numbers where %zu are needed", tensor.bytes, data.bytes);
+        pf_onnx_fail(node, PF_UNSUPPORTED, "%zu bytes of packed numbers where %zu are needed", tensor.bytes,
+                     data.bytes);
     return pf_onnx_add_data(node, &data);
 }
 
@@ -225,21 +244,26 @@ static pf_value_id middle_nibbles(pf_onnx_node *node, pf_dim rows, pf_dim column
 /* a [..., k], b [n, blocks, bytes], scales, zero points, (order), bias: y = a * dequantized(b)^T */
 void pf_onnx_matmul_nbits(pf_onnx_node *node)
 {
-    int64_t                    n = pf_onnx_int(node, "N", 0), k = pf_onnx_int(node, "K", 0), block = pf_onnx_int(node, "block_size", 0);
+    int64_t n = pf_onnx_int(node, "N", 0), k = pf_onnx_int(node, "K", 0), block = pf_onnx_int(node, "block_size", 0);
     int64_t                    blocks = block > 0 ? (k + block - 1) / block : 0;
-    pf_dequantize_linear_attrs attrs = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 0)), .axis = 1, .block_size = block };
+    pf_dequantize_linear_attrs attrs = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 0)),
+                                         .axis = 1,
+                                         .block_size = block };
     pf_matmul_attrs            product = { 0, 1 };
     pf_value_id                zero = pf_onnx_in(node, 3), scale = pf_onnx_in(node, 2), w = PF_NONE;
     pf_dim_list                grid = { 2, { n, blocks } };
 
     if (!node->status && (n < 1 || k < 1 || block < 1 || n > INT32_MAX || k > INT32_MAX || block > INT32_MAX))
-        pf_onnx_fail(node, PF_INVALID, "N, K and block_size are %lld, %lld and %lld", (long long)n, (long long)k, (long long)block);
-    if (!node->status && (pf_onnx_int(node, "bits", 4) != 4 || k % block || (zero != PF_NONE && blocks % 2) || pf_onnx_in(node, 4) != PF_NONE))
+        pf_onnx_fail(node, PF_INVALID, "N, K and block_size are %lld, %lld and %lld", (long long)n, (long long)k,
+                     (long long)block);
+    if (!node->status && (pf_onnx_int(node, "bits", 4) != 4 || k % block || (zero != PF_NONE && blocks % 2) ||
+                          pf_onnx_in(node, 4) != PF_NONE))
         pf_onnx_fail(node, PF_UNSUPPORTED, "only 4 bits in whole blocks and in the usual order are supported");
     if (node->status)
         return;
     w = as_nibbles(node, pf_onnx_in(node, 1), n, k);
     zero = zero == PF_NONE ? middle_nibbles(node, n, blocks) : as_nibbles(node, zero, n, blocks);
     w = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &attrs, w, pf_onnx_reshape_to(node, scale, &grid), zero);
-    node->out[0] = add_optional(node, pf_onnx_emit2(node, PF_OP_MATMUL, &product, pf_onnx_in(node, 0), w), pf_onnx_in(node, 5));
+    node->out[0] =
+        add_optional(node, pf_onnx_emit2(node, PF_OP_MATMUL, &product, pf_onnx_in(node, 0), w), pf_onnx_in(node, 5));
 }

@@ -47,11 +47,13 @@ static uint32_t compared_to_one(pf_onnx_node *node, pf_value_id condition, bool 
             const pf_value *a = pf_onnx_value(node, maker->in[0]), *b = pf_onnx_value(node, maker->in[1]);
             double          one = 0;
 
-            if (a->content_count == 1 && b->is_constant && pf_onnx_constant_number(node, maker->in[1], &one) && one == 1)
+            if (a->content_count == 1 && b->is_constant && pf_onnx_constant_number(node, maker->in[1], &one) &&
+                one == 1)
                 return symbol_of(node, a->content[0]);
             return UINT32_MAX;
         }
-        if (!maker || (maker->op != PF_OP_IDENTITY && maker->op != PF_OP_CAST && maker->op != PF_OP_RESHAPE && maker->op != PF_OP_NOT))
+        if (!maker || (maker->op != PF_OP_IDENTITY && maker->op != PF_OP_CAST && maker->op != PF_OP_RESHAPE &&
+                       maker->op != PF_OP_NOT))
             return UINT32_MAX;
         *negated ^= maker->op == PF_OP_NOT;
         condition = maker->in[0];
@@ -70,8 +72,8 @@ static bool ranks_differ(const pf_graph *a, const pf_graph *b)
     return false;
 }
 
-/* A branch that drops a dim when its size is 1 would leave the number of dims open.  A size that was left open is taken not to be 1, and
-   1 is refused from then on: who wants it says so when importing, which makes it a number. */
+/* A branch that drops a dim when its size is 1 would leave the number of dims open.  A size that was left open is taken
+   not to be 1, and 1 is refused from then on: who wants it says so when importing, which makes it a number. */
 static bool settle_squeeze(pf_onnx_node *node, const pf_if_attrs *attrs)
 {
     bool     negated = false;
@@ -82,8 +84,9 @@ static bool settle_squeeze(pf_onnx_node *node, const pf_if_attrs *attrs)
         return false;
     pf_onnx_body_free(node, attrs->then_branch);
     pf_onnx_body_free(node, attrs->else_branch);
-    pf_onnx_ok(node, pf_dim_range(node->graph->dims, pf_dims_symbol(node->graph->dims, pf_dims_symbol_name(node->graph->dims, symbol)), NULL, NULL,
-                                  &low, &high, node->err));
+    pf_onnx_ok(node, pf_dim_range(node->graph->dims,
+                                  pf_dims_symbol(node->graph->dims, pf_dims_symbol_name(node->graph->dims, symbol)),
+                                  NULL, NULL, &low, &high, node->err));
     pf_dims_bound(node->graph->dims, symbol, 2, high);
     pf_onnx_inline_body(node, negated ? "then_branch" : "else_branch");
     return true;
@@ -126,7 +129,7 @@ static bool differs(const pf_value *state, const pf_value *next)
     return state->shape.rank >= 0 && !pf_shape_equal(&state->shape, &next->shape);
 }
 
-/* Gives the state the dims that it has in every round: those that change become symbols. False when all was so before. */
+/* Gives the state the dims that it has in every round: those that change become symbols. False: all was so before. */
 static bool widen(pf_onnx_node *node, pf_value *state, const pf_value *next, uint32_t *fluid)
 {
     bool changed = false;
@@ -155,7 +158,8 @@ static bool widen_states(pf_onnx_node *node, const states *s, pf_value *types, c
     bool changed = false;
 
     for (uint32_t i = 0; i < s->count && s->out_first + i < body->output_count; i++)
-        changed = widen(node, &types[s->first + i], &body->values[body->outputs[s->out_first + i]], &s->fluid[i]) || changed;
+        changed =
+            widen(node, &types[s->first + i], &body->values[body->outputs[s->out_first + i]], &s->fluid[i]) || changed;
     return changed;
 }
 
@@ -174,14 +178,16 @@ static pf_graph *settled_body(pf_onnx_node *node, const states *s, pf_value *typ
 
 static pf_value *alloc_types(pf_onnx_node *node, uint32_t count)
 {
-    pf_value *types = node->status ? NULL : pf_arena_alloc(node->graph->arena, (count + 1) * (sizeof *types + sizeof(uint32_t)));
+    pf_value *types =
+        node->status ? NULL : pf_arena_alloc(node->graph->arena, (count + 1) * (sizeof *types + sizeof(uint32_t)));
 
     if (!types)
         pf_onnx_fail(node, PF_NO_SPACE, "out of memory");
     return types;
 }
 
-static void emit_with_body(pf_onnx_node *node, pf_op_kind op, const void *attrs, const pf_graph *body, uint32_t in_count)
+static void emit_with_body(pf_onnx_node *node, pf_op_kind op, const void *attrs, const pf_graph *body,
+                           uint32_t in_count)
 {
     operands in = { 0 };
 
@@ -210,7 +216,8 @@ void pf_onnx_loop(pf_onnx_node *node)
     }
     attrs.body = settled_body(node, &(states){ 2, 1, count - 2, (uint32_t *)(types + count) }, types, count);
     if (!node->status && attrs.body->output_count != node->out_count + 1)
-        pf_onnx_fail(node, PF_INVALID, "its body gives %u values and %u outputs need %u", attrs.body->output_count, node->out_count, node->out_count + 1);
+        pf_onnx_fail(node, PF_INVALID, "its body gives %u values and %u outputs need %u", attrs.body->output_count,
+                     node->out_count, node->out_count + 1);
     emit_with_body(node, PF_OP_LOOP, &attrs, attrs.body, count);
 }
 
@@ -246,13 +253,14 @@ static pf_ints scan_list(pf_onnx_node *node, const char *name, uint32_t count)
 /* States, then scanned inputs; body: states, slices -> states, slices. */
 void pf_onnx_scan(pf_onnx_node *node)
 {
-    uint32_t      count = node->in_count, scans = (uint32_t)pf_onnx_int(node, "num_scan_inputs", 0), given = count - scans;
+    uint32_t count = node->in_count, scans = (uint32_t)pf_onnx_int(node, "num_scan_inputs", 0), given = count - scans;
     uint32_t      results = node->out_count - given;
     pf_value     *types = alloc_types(node, count);
     pf_scan_attrs attrs = { .states = given, .scans = scans };
 
     if (!node->status && (scans < 1 || scans > count || given > node->out_count))
-        pf_onnx_fail(node, PF_INVALID, "attribute \"num_scan_inputs\" is %u for %u inputs and %u outputs", scans, count, node->out_count);
+        pf_onnx_fail(node, PF_INVALID, "attribute \"num_scan_inputs\" is %u for %u inputs and %u outputs", scans, count,
+                     node->out_count);
     if (node->status)
         return;
     attrs.input_axes = scan_list(node, "scan_input_axes", scans);
@@ -262,12 +270,14 @@ void pf_onnx_scan(pf_onnx_node *node)
     for (uint32_t i = 0; i < given; i++)
         types[i] = type_of(node, pf_onnx_in(node, i));
     for (uint32_t i = 0; i < scans && !node->status; i++) {
-        attrs.input_axes.at[i] = pf_onnx_axis(node, attrs.input_axes.at[i], pf_onnx_rank(node, pf_onnx_in(node, given + i)));
+        attrs.input_axes.at[i] =
+            pf_onnx_axis(node, attrs.input_axes.at[i], pf_onnx_rank(node, pf_onnx_in(node, given + i)));
         types[given + i] = slice_type(node, pf_onnx_in(node, given + i), attrs.input_axes.at[i]);
     }
     attrs.body = settled_body(node, &(states){ 0, 0, given, (uint32_t *)(types + count) }, types, count);
     if (!node->status && attrs.body->output_count != node->out_count)
-        pf_onnx_fail(node, PF_INVALID, "its body gives %u values for %u outputs", attrs.body->output_count, node->out_count);
+        pf_onnx_fail(node, PF_INVALID, "its body gives %u values for %u outputs", attrs.body->output_count,
+                     node->out_count);
     for (uint32_t i = 0; i < results && !node->status; i++) {
         int32_t rank = attrs.body->values[attrs.body->outputs[given + i]].shape.rank;
 

@@ -23,8 +23,8 @@ static pf_ints list_or(pf_onnx_node *node, const char *name, int32_t count, int6
     return list;
 }
 
-/* ONNX: the output has ceil(size / stride) elements; what that needs beyond the input is split, the odd one at the end for
-   SAME_UPPER and at the beginning for SAME_LOWER. */
+/* ONNX: the output has ceil(size / stride) elements; what that needs beyond the input is split, the odd one at the end
+   for SAME_UPPER and at the beginning for SAME_LOWER. */
 static void pad_same(const pf_onnx_window *w, int32_t i, int64_t size, int64_t *begin, int64_t *end)
 {
     int64_t reach = (w->kernel.at[i] - 1) * w->dilations.at[i] + 1;
@@ -69,7 +69,8 @@ pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints ke
     int32_t                  form = pf_onnx_choice(node, "auto_pad", "NOTSET", names);
 
     if (w.spatial < 1 && !node->status)
-        pf_onnx_fail(node, PF_INVALID, "the input has %d dimensions and needs batch, channel and at least one more", w.spatial + 2);
+        pf_onnx_fail(node, PF_INVALID, "the input has %d dimensions and needs batch, channel and at least one more",
+                     w.spatial + 2);
     if (node->status)
         return w;
     if (kernel.count != w.spatial)
@@ -129,15 +130,16 @@ void pf_onnx_conv_integer(pf_onnx_node *node)
     pf_onnx_emit_same(node, PF_OP_CONV_INTEGER, &attrs);
 }
 
-/* x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, bias: the floating-point form between quantizers. */
+/* x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, bias: the floating-point form between
+   quantizers. */
 void pf_onnx_qlinear_conv(pf_onnx_node *node)
 {
     pf_value_id                x = pf_onnx_in(node, 0), w = pf_onnx_in(node, 3), bias = pf_onnx_in(node, 8);
     pf_conv_attrs              attrs = pf_onnx_conv_attrs(node, x, w);
     pf_dequantize_linear_attrs from = { .dtype = PF_F32 };
     pf_quantize_linear_attrs   to = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 7)) };
-    pf_value_id                xf = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &from, x, pf_onnx_in(node, 1), pf_onnx_in(node, 2));
-    pf_value_id                wf = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &from, w, pf_onnx_in(node, 4), pf_onnx_in(node, 5));
+    pf_value_id xf = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &from, x, pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+    pf_value_id wf = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &from, w, pf_onnx_in(node, 4), pf_onnx_in(node, 5));
     pf_value_id                y = PF_NONE;
 
     if (bias != PF_NONE) {
@@ -158,7 +160,8 @@ static void read_output_shape(pf_onnx_node *node, int32_t spatial, pf_conv_trans
     if (!shape.count)
         return;
     if (skip != 0 && skip != 2) {
-        pf_onnx_fail(node, PF_INVALID, "attribute \"output_shape\" has %d entries for %d spatial dimensions", shape.count, spatial);
+        pf_onnx_fail(node, PF_INVALID, "attribute \"output_shape\" has %d entries for %d spatial dimensions",
+                     shape.count, spatial);
         return;
     }
     for (int32_t i = 0; i < spatial; i++)
@@ -197,8 +200,9 @@ void pf_onnx_conv_transpose(pf_onnx_node *node)
 
 void pf_onnx_deform_conv(pf_onnx_node *node)
 {
-    pf_onnx_window       w = pf_onnx_window_read(node, pf_onnx_in(node, 0), pf_onnx_kernel_of(node, pf_onnx_in(node, 1)));
-    pf_deform_conv_attrs attrs = { w.strides, w.dilations, w.pads, pf_onnx_int(node, "group", 1), pf_onnx_int(node, "offset_group", 1) };
+    pf_onnx_window w = pf_onnx_window_read(node, pf_onnx_in(node, 0), pf_onnx_kernel_of(node, pf_onnx_in(node, 1)));
+    pf_deform_conv_attrs attrs = { w.strides, w.dilations, w.pads, pf_onnx_int(node, "group", 1),
+                                   pf_onnx_int(node, "offset_group", 1) };
 
     pf_onnx_emit_same(node, PF_OP_DEFORM_CONV, &attrs);
 }

@@ -11,7 +11,7 @@ typedef struct pf_onnx_window {
     int32_t auto_pad;                   /* pf_auto_pad; PF_AUTO_PAD_NONE once the pads are known */
 } pf_onnx_window;
 
-/* Reads strides, dilations, pads and auto_pad for input x; kernel is given. Pads are filled in where sizes are numbers. */
+/* Reads strides, dilations, pads and auto_pad for input x. Pads are filled in where sizes are numbers. */
 pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints kernel);
 /* Spatial dims of weights [M, C, kernel...], which must be numbers and agree with the attribute kernel_shape. */
 pf_ints        pf_onnx_kernel_of(pf_onnx_node *node, pf_value_id weights);

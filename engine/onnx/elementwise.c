@@ -11,13 +11,38 @@ static const struct unary {
     const char *p_name; double p;   /* attribute and its default */
     const char *q_name; double q;
 } unaries[] = {
-    { "Abs", PF_OP_ABS }, { "Acos", PF_OP_ACOS }, { "Acosh", PF_OP_ACOSH }, { "Asin", PF_OP_ASIN }, { "Asinh", PF_OP_ASINH },
-    { "Atan", PF_OP_ATAN }, { "Atanh", PF_OP_ATANH }, { "BitwiseNot", PF_OP_BIT_NOT }, { "Ceil", PF_OP_CEIL }, { "Cos", PF_OP_COS },
-    { "Cosh", PF_OP_COSH }, { "Erf", PF_OP_ERF }, { "Exp", PF_OP_EXP }, { "Floor", PF_OP_FLOOR }, { "HardSwish", PF_OP_HARD_SWISH },
-    { "IsNaN", PF_OP_IS_NAN }, { "Log", PF_OP_LOG }, { "Mish", PF_OP_MISH }, { "Neg", PF_OP_NEG }, { "Not", PF_OP_NOT },
-    { "Reciprocal", PF_OP_RECIPROCAL }, { "Relu", PF_OP_RELU }, { "Round", PF_OP_ROUND }, { "Sigmoid", PF_OP_SIGMOID },
-    { "Sign", PF_OP_SIGN }, { "Sin", PF_OP_SIN }, { "Sinh", PF_OP_SINH }, { "Softplus", PF_OP_SOFTPLUS },
-    { "Softsign", PF_OP_SOFTSIGN }, { "Sqrt", PF_OP_SQRT }, { "Tan", PF_OP_TAN }, { "Tanh", PF_OP_TANH },
+    { "Abs", PF_OP_ABS },
+    { "Acos", PF_OP_ACOS },
+    { "Acosh", PF_OP_ACOSH },
+    { "Asin", PF_OP_ASIN },
+    { "Asinh", PF_OP_ASINH },
+    { "Atan", PF_OP_ATAN },
+    { "Atanh", PF_OP_ATANH },
+    { "BitwiseNot", PF_OP_BIT_NOT },
+    { "Ceil", PF_OP_CEIL },
+    { "Cos", PF_OP_COS },
+    { "Cosh", PF_OP_COSH },
+    { "Erf", PF_OP_ERF },
+    { "Exp", PF_OP_EXP },
+    { "Floor", PF_OP_FLOOR },
+    { "HardSwish", PF_OP_HARD_SWISH },
+    { "IsNaN", PF_OP_IS_NAN },
+    { "Log", PF_OP_LOG },
+    { "Mish", PF_OP_MISH },
+    { "Neg", PF_OP_NEG },
+    { "Not", PF_OP_NOT },
+    { "Reciprocal", PF_OP_RECIPROCAL },
+    { "Relu", PF_OP_RELU },
+    { "Round", PF_OP_ROUND },
+    { "Sigmoid", PF_OP_SIGMOID },
+    { "Sign", PF_OP_SIGN },
+    { "Sin", PF_OP_SIN },
+    { "Sinh", PF_OP_SINH },
+    { "Softplus", PF_OP_SOFTPLUS },
+    { "Softsign", PF_OP_SOFTSIGN },
+    { "Sqrt", PF_OP_SQRT },
+    { "Tan", PF_OP_TAN },
+    { "Tanh", PF_OP_TANH },
     { "Celu", PF_OP_CELU, "alpha", 1.0 },
     { "Elu", PF_OP_ELU, "alpha", 1.0 },
     { "HardSigmoid", PF_OP_HARD_SIGMOID, "alpha", 0.2, "beta", 0.5 },
@@ -62,7 +87,8 @@ void pf_onnx_gelu(pf_onnx_node *node)
 
 void pf_onnx_is_inf(pf_onnx_node *node)
 {
-    pf_pointwise_attrs attrs = { (double)pf_onnx_int(node, "detect_negative", 1), (double)pf_onnx_int(node, "detect_positive", 1) };
+    pf_pointwise_attrs attrs = { (double)pf_onnx_int(node, "detect_negative", 1),
+                                 (double)pf_onnx_int(node, "detect_positive", 1) };
 
     node->out[0] = pf_onnx_emit1(node, PF_OP_IS_INF, &attrs, pf_onnx_in(node, 0));
 }
@@ -76,12 +102,29 @@ void pf_onnx_swiglu(pf_onnx_node *node)
     node->out[0] = pf_onnx_emit2(node, PF_OP_MUL, NULL, gate, pf_onnx_in(node, 1));
 }
 
-static const struct binary { const char *name; pf_op_kind op; } binaries[] = {
-    { "Add", PF_OP_ADD }, { "And", PF_OP_AND }, { "BitwiseAnd", PF_OP_BIT_AND }, { "BitwiseOr", PF_OP_BIT_OR },
-    { "BitwiseXor", PF_OP_BIT_XOR }, { "Div", PF_OP_DIV }, { "Equal", PF_OP_EQUAL }, { "Greater", PF_OP_GREATER },
-    { "GreaterOrEqual", PF_OP_GREATER_EQUAL }, { "Less", PF_OP_LESS }, { "LessOrEqual", PF_OP_LESS_EQUAL }, { "Mul", PF_OP_MUL },
-    { "Or", PF_OP_OR }, { "Pow", PF_OP_POW }, { "PRelu", PF_OP_PRELU }, { "Sub", PF_OP_SUB }, { "Xor", PF_OP_XOR },
-    { "Sum", PF_OP_ADD }, { "Mean", PF_OP_ADD }, { "Max", PF_OP_MAX }, { "Min", PF_OP_MIN },
+static const struct binary { const char *name; pf_op_kind op;
+} binaries[] = {
+    { "Add", PF_OP_ADD },
+    { "And", PF_OP_AND },
+    { "BitwiseAnd", PF_OP_BIT_AND },
+    { "BitwiseOr", PF_OP_BIT_OR },
+    { "BitwiseXor", PF_OP_BIT_XOR },
+    { "Div", PF_OP_DIV },
+    { "Equal", PF_OP_EQUAL },
+    { "Greater", PF_OP_GREATER },
+    { "GreaterOrEqual", PF_OP_GREATER_EQUAL },
+    { "Less", PF_OP_LESS },
+    { "LessOrEqual", PF_OP_LESS_EQUAL },
+    { "Mul", PF_OP_MUL },
+    { "Or", PF_OP_OR },
+    { "Pow", PF_OP_POW },
+    { "PRelu", PF_OP_PRELU },
+    { "Sub", PF_OP_SUB },
+    { "Xor", PF_OP_XOR },
+    { "Sum", PF_OP_ADD },
+    { "Mean", PF_OP_ADD },
+    { "Max", PF_OP_MAX },
+    { "Min", PF_OP_MIN },
 };
 
 static pf_op_kind find_binary(pf_onnx_node *node)
@@ -147,7 +190,8 @@ void pf_onnx_variadic(pf_onnx_node *node)
     for (uint32_t i = 1; i < node->in_count; i++)
         sum = pf_onnx_emit2(node, op, NULL, sum, pf_onnx_in(node, i));
     if (!strcmp(node->op_type, "Mean") && node->in_count > 1)
-        sum = pf_onnx_emit2(node, PF_OP_MUL, NULL, sum, pf_onnx_scalar(node, pf_onnx_dtype(node, sum), 1.0 / node->in_count));
+        sum = pf_onnx_emit2(node, PF_OP_MUL, NULL, sum,
+                            pf_onnx_scalar(node, pf_onnx_dtype(node, sum), 1.0 / node->in_count));
     node->out[0] = node->in_count > 1 ? sum : pf_onnx_emit1(node, PF_OP_IDENTITY, NULL, sum);
 }
 
@@ -163,12 +207,14 @@ void pf_onnx_bit_shift(pf_onnx_node *node)
     static const char *const names[] = { "LEFT", "RIGHT", NULL };
     int32_t                  right = pf_onnx_choice(node, "direction", "", names);
 
-    node->out[0] = pf_onnx_emit2(node, right ? PF_OP_SHIFT_RIGHT : PF_OP_SHIFT_LEFT, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
+    node->out[0] = pf_onnx_emit2(node, right ? PF_OP_SHIFT_RIGHT : PF_OP_SHIFT_LEFT, NULL, pf_onnx_in(node, 0),
+                                 pf_onnx_in(node, 1));
 }
 
 void pf_onnx_where(pf_onnx_node *node)
 {
-    node->out[0] = pf_onnx_emit3(node, PF_OP_WHERE, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+    node->out[0] =
+        pf_onnx_emit3(node, PF_OP_WHERE, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 }
 
 static pf_value_id clip_to(pf_onnx_node *node, pf_value_id x, double low, double high)
@@ -180,14 +226,16 @@ static pf_value_id clip_to(pf_onnx_node *node, pf_value_id x, double low, double
 
 void pf_onnx_clip_1(pf_onnx_node *node)
 {
-    node->out[0] = clip_to(node, pf_onnx_in(node, 0), pf_onnx_float(node, "min", -INFINITY), pf_onnx_float(node, "max", INFINITY));
+    node->out[0] =
+        clip_to(node, pf_onnx_in(node, 0), pf_onnx_float(node, "min", -INFINITY), pf_onnx_float(node, "max", INFINITY));
 }
 
 void pf_onnx_clip(pf_onnx_node *node)
 {
     pf_value_id x = pf_onnx_in(node, 0), min = pf_onnx_in(node, 1), max = pf_onnx_in(node, 2);
     double      low = -INFINITY, high = INFINITY;
-    bool        known = (min == PF_NONE || pf_onnx_constant_number(node, min, &low)) & (max == PF_NONE || pf_onnx_constant_number(node, max, &high));
+    bool known = (min == PF_NONE || pf_onnx_constant_number(node, min, &low)) &
+                 (max == PF_NONE || pf_onnx_constant_number(node, max, &high));
 
     if (known && pf_dtype_is_float(pf_onnx_dtype(node, x))) {
         node->out[0] = clip_to(node, x, min == PF_NONE ? -INFINITY : low, max == PF_NONE ? INFINITY : high);

@@ -86,7 +86,9 @@ void pf_onnx_string_split(pf_onnx_node *node)
 
 static pf_value_id list_value(pf_onnx_node *node, pf_dtype dtype, const void *items, int64_t count, size_t item_bytes)
 {
-    pf_onnx_data data = { .dtype = dtype, .shape = { 1, { count } }, .data = count ? items : "", .bytes = (size_t)count * item_bytes };
+    pf_onnx_data data = {
+        .dtype = dtype, .shape = { 1, { count } }, .data = count ? items : "", .bytes = (size_t)count * item_bytes
+    };
 
     return pf_onnx_add_data(node, &data);
 }
@@ -94,12 +96,14 @@ static pf_value_id list_value(pf_onnx_node *node, pf_dtype dtype, const void *it
 void pf_onnx_string_normalizer(pf_onnx_node *node)
 {
     static const char *const   cases[] = { "NONE", "LOWER", "UPPER", NULL };
-    pf_string_normalizer_attrs attrs = { pf_onnx_choice(node, "case_change_action", "NONE", cases), pf_onnx_int(node, "is_case_sensitive", 0) };
+    pf_string_normalizer_attrs attrs = { pf_onnx_choice(node, "case_change_action", "NONE", cases),
+                                         pf_onnx_int(node, "is_case_sensitive", 0) };
     uint32_t                   count = 0;
     const char               **words = pf_onnx_strings(node, "stopwords", &count);
 
     if (count)
-        node->out[0] = pf_onnx_emit2(node, PF_OP_STRING_NORMALIZER, &attrs, pf_onnx_in(node, 0), list_value(node, PF_STRING, words, count, sizeof *words));
+        node->out[0] = pf_onnx_emit2(node, PF_OP_STRING_NORMALIZER, &attrs, pf_onnx_in(node, 0),
+                                     list_value(node, PF_STRING, words, count, sizeof *words));
     else
         node->out[0] = pf_onnx_emit1(node, PF_OP_STRING_NORMALIZER, &attrs, pf_onnx_in(node, 0));
 }
@@ -130,10 +134,11 @@ static pf_value_id tf_idf_pool(pf_onnx_node *node)
 void pf_onnx_tf_idf(pf_onnx_node *node)
 {
     static const char *const    modes[] = { "TF", "IDF", "TFIDF", NULL };
-    pf_tf_idf_attrs             attrs = { pf_onnx_choice(node, "mode", "", modes), pf_onnx_int(node, "min_gram_length", 1),
-                                          pf_onnx_int(node, "max_gram_length", 1), pf_onnx_int(node, "max_skip_count", 0) };
+    pf_tf_idf_attrs attrs = { pf_onnx_choice(node, "mode", "", modes), pf_onnx_int(node, "min_gram_length", 1),
+                              pf_onnx_int(node, "max_gram_length", 1), pf_onnx_int(node, "max_skip_count", 0) };
     const Onnx__AttributeProto *weights = pf_onnx_attr(node, "weights");
-    pf_value_id                 in[5] = { pf_onnx_in(node, 0), ints_value(node, "ngram_counts"), ints_value(node, "ngram_indexes"), tf_idf_pool(node), PF_NONE };
+    pf_value_id in[5] = { pf_onnx_in(node, 0), ints_value(node, "ngram_counts"), ints_value(node, "ngram_indexes"),
+                          tf_idf_pool(node), PF_NONE };
 
     if (weights && weights->n_floats)
         in[4] = list_value(node, PF_F32, weights->floats, (int64_t)weights->n_floats, sizeof(float));
@@ -144,8 +149,8 @@ static pf_nll_loss_attrs loss_attrs(pf_onnx_node *node)
 {
     static const char *const reductions[] = { "mean", "sum", "none", NULL };
 
-    return (pf_nll_loss_attrs){ pf_onnx_choice(node, "reduction", "mean", reductions), pf_onnx_has_attr(node, "ignore_index"),
-                                pf_onnx_int(node, "ignore_index", 0) };
+    return (pf_nll_loss_attrs) { pf_onnx_choice(node, "reduction", "mean", reductions),
+                                 pf_onnx_has_attr(node, "ignore_index"), pf_onnx_int(node, "ignore_index", 0) };
 }
 
 void pf_onnx_nll_loss(pf_onnx_node *node)

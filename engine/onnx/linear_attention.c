@@ -8,8 +8,9 @@
 void pf_onnx_linear_attention(pf_onnx_node *node)
 {
     static const char *const  rules[] = { "linear", "gated", "delta", "gated_delta", NULL };
-    pf_linear_attention_attrs attrs = { pf_onnx_choice(node, "update_rule", "gated_delta", rules), pf_onnx_int(node, "q_num_heads", 0),
-                                        pf_onnx_int(node, "kv_num_heads", 0), pf_onnx_float(node, "scale", 0) };
+    pf_linear_attention_attrs attrs = { pf_onnx_choice(node, "update_rule", "gated_delta", rules),
+                                        pf_onnx_int(node, "q_num_heads", 0), pf_onnx_int(node, "kv_num_heads", 0),
+                                        pf_onnx_float(node, "scale", 0) };
     pf_value_id               out[2] = { PF_NONE, PF_NONE };
 
     pf_onnx_emit(node, PF_OP_LINEAR_ATTENTION, &attrs, node->in_count, node->in, 2, out);
@@ -32,7 +33,7 @@ void pf_onnx_causal_conv(pf_onnx_node *node)
 {
     static const char *const       activations[] = { "none", "silu", "swish", NULL };
     static const pf_pointwise_attrs silu = { 1, 0 };
-    pf_dim                         k = pf_onnx_dim(node, pf_onnx_in(node, 1), 2), channels = pf_onnx_dim(node, pf_onnx_in(node, 1), 0);
+    pf_dim k = pf_onnx_dim(node, pf_onnx_in(node, 1), 2), channels = pf_onnx_dim(node, pf_onnx_in(node, 1), 0);
     int32_t                        activation = pf_onnx_choice(node, "activation", "none", activations);
     pf_conv_attrs                  conv = { { 1, { 1 } }, { 1, { 1 } }, { 2, { 0 } }, channels, PF_AUTO_PAD_NONE };
     pf_slice_attrs                 last = { { 1, { 2 } }, { 1, { 1 - k } }, { 1, { PF_SLICE_FAR } }, { 1, { 1 } } };

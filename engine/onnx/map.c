@@ -29,7 +29,8 @@ static void result_types(pf_onnx_node *node, pf_dtype out[MOST_RESULTS])
         types[i] = item_type(node, pf_onnx_in(node, i));
     trial = pf_onnx_body(node, "body", types, node->in_count);
     if (!node->status && (trial->output_count < node->out_count || node->out_count > MOST_RESULTS))
-        pf_onnx_fail(node, PF_INVALID, "its graph gives %u values for %u outputs", trial->output_count, node->out_count);
+        pf_onnx_fail(node, PF_INVALID, "its graph gives %u values for %u outputs", trial->output_count,
+                     node->out_count);
     for (uint32_t i = 0; !node->status && i < node->out_count; i++)
         out[i] = trial->values[trial->outputs[i]].dtype;
     pf_onnx_body_free(node, trial);
@@ -64,7 +65,8 @@ static void bind_items(pf_onnx_node *node, pf_onnx_node *inner, const Onnx__Grap
         if (sequence)
             item = pf_onnx_emit2(inner, PF_OP_SEQUENCE_AT, NULL, item, inner->graph->inputs[0]);
         if (!inner->status)
-            pf_onnx_ok(inner, pf_onnx_scope_set(inner->scope, proto->input[i]->name ? proto->input[i]->name : "", item, node->err));
+            pf_onnx_ok(inner, pf_onnx_scope_set(inner->scope, proto->input[i]->name ? proto->input[i]->name : "", item,
+                                                node->err));
     }
 }
 
@@ -77,7 +79,8 @@ static void collect_results(pf_onnx_node *inner, const Onnx__GraphProto *proto, 
     for (uint32_t i = 0; i < count && !inner->status; i++) {
         pf_value_id item = PF_NONE;
 
-        pf_onnx_ok(inner, pf_onnx_scope_find(inner->scope, proto->output[i]->name ? proto->output[i]->name : "", &item, inner->err));
+        pf_onnx_ok(inner, pf_onnx_scope_find(inner->scope, proto->output[i]->name ? proto->output[i]->name : "", &item,
+                                             inner->err));
         item = pf_onnx_emit2(inner, PF_OP_SEQUENCE_INSERT, NULL, inner->graph->inputs[2 + i], item);
         if (!inner->status)
             pf_onnx_ok(inner, pf_graph_add_output(inner->graph, item, "", inner->err));
@@ -89,7 +92,8 @@ static pf_graph *map_body(pf_onnx_node *node, const Onnx__GraphProto *proto, con
     pf_graph     *body = pf_graph_new("map", node->graph);
     pf_onnx_scope scope = { 0 };
     pf_onnx_node  inner = *node;
-    pf_status     st = body ? pf_onnx_scope_init(&scope, node->scope->state, node->scope, body, proto, node->err) : PF_FAIL_MEMORY(node->err, sizeof *body);
+    pf_status st = body ? pf_onnx_scope_init(&scope, node->scope->state, node->scope, body, proto, node->err)
+                        : PF_FAIL_MEMORY(node->err, sizeof *body);
 
     inner.scope = &scope;
     inner.graph = body;

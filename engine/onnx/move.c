@@ -25,10 +25,12 @@ void pf_onnx_concat(pf_onnx_node *node)
     pf_onnx_emit_same(node, PF_OP_CONCAT, &attrs);
 }
 
-/* Sizes: an attribute up to opset 12, else an optional input; num_outputs makes equal parts, the last of which may be smaller. */
+/* Sizes: an attribute up to opset 12, else an optional input; num_outputs makes equal parts, the last of which may be
+   smaller. */
 void pf_onnx_split(pf_onnx_node *node)
 {
-    pf_split_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))), { 0 } };
+    pf_split_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))),
+                             { 0 } };
 
     if (node->opset < 13)
         attrs.sizes = pf_onnx_as_dims(pf_onnx_ints(node, "split"));
@@ -59,8 +61,8 @@ static void slice_with(pf_onnx_node *node, pf_slice_attrs *attrs)
         attrs->steps.at[i] = 1;
     attrs->steps.count = attrs->steps.count ? attrs->steps.count : count;
     if (!node->status && (attrs->ends.count != count || attrs->axes.count != count || attrs->steps.count != count))
-        pf_onnx_fail(node, PF_INVALID, "starts, ends, axes and steps list %d, %d, %d and %d numbers", count, attrs->ends.count, attrs->axes.count,
-                     attrs->steps.count);
+        pf_onnx_fail(node, PF_INVALID, "starts, ends, axes and steps list %d, %d, %d and %d numbers", count,
+                     attrs->ends.count, attrs->axes.count, attrs->steps.count);
     for (int32_t i = 0; i < count; i++) {
         attrs->axes.at[i] = pf_onnx_axis(node, attrs->axes.at[i], rank);
         attrs->starts.at[i] = far(attrs->starts.at[i]);
@@ -71,7 +73,10 @@ static void slice_with(pf_onnx_node *node, pf_slice_attrs *attrs)
 
 void pf_onnx_slice_1(pf_onnx_node *node)
 {
-    pf_slice_attrs attrs = { pf_onnx_ints(node, "axes"), pf_onnx_as_dims(pf_onnx_ints(node, "starts")), pf_onnx_as_dims(pf_onnx_ints(node, "ends")), { 0 } };
+    pf_slice_attrs attrs = { pf_onnx_ints(node, "axes"),
+                             pf_onnx_as_dims(pf_onnx_ints(node, "starts")),
+                             pf_onnx_as_dims(pf_onnx_ints(node, "ends")),
+                             { 0 } };
 
     slice_with(node, &attrs);
 }
@@ -91,7 +96,7 @@ static void slice_dynamic(pf_onnx_node *node, pf_ints axes, pf_ints steps)
     pf_slice_dynamic_attrs attrs = { axes, steps };
     int32_t                rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
     pf_dim                 listed = pf_onnx_dim(node, pf_onnx_in(node, 1), 0);
-    int32_t                count = axes.count ? axes.count : pf_dim_is_number(listed) && listed <= rank ? (int32_t)listed : 0;
+    int32_t count = axes.count ? axes.count : pf_dim_is_number(listed) && listed <= rank ? (int32_t)listed : 0;
 
     if (!node->status && !count)
         pf_onnx_fail(node, PF_UNSUPPORTED, "how many bounds it has is not known when the model is built");
@@ -100,7 +105,8 @@ static void slice_dynamic(pf_onnx_node *node, pf_ints axes, pf_ints steps)
         attrs.steps.at[i] = steps.count ? steps.at[i] : 1;
     }
     attrs.axes.count = attrs.steps.count = count;
-    node->out[0] = pf_onnx_emit3(node, PF_OP_SLICE_DYNAMIC, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+    node->out[0] =
+        pf_onnx_emit3(node, PF_OP_SLICE_DYNAMIC, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 }
 
 void pf_onnx_slice(pf_onnx_node *node)
@@ -159,7 +165,8 @@ void pf_onnx_pad(pf_onnx_node *node)
     if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.pads))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its pads are not known when the model is built");
     spread_pads(node, &attrs);
-    if (value != PF_NONE && pf_onnx_dtype(node, value) != PF_STRING && pf_onnx_constant_number(node, value, &attrs.value))
+    if (value != PF_NONE && pf_onnx_dtype(node, value) != PF_STRING &&
+        pf_onnx_constant_number(node, value, &attrs.value))
         value = PF_NONE;
     if (value == PF_NONE)
         node->out[0] = pf_onnx_emit1(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0));
@@ -200,7 +207,9 @@ static int32_t read_reduction(pf_onnx_node *node)
 
 void pf_onnx_scatter_elements(pf_onnx_node *node)
 {
-    pf_scatter_elements_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))), read_reduction(node) };
+    pf_scatter_elements_attrs attrs = {
+        pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))), read_reduction(node)
+    };
 
     pf_onnx_emit_same(node, PF_OP_SCATTER_ELEMENTS, &attrs);
 }
@@ -216,7 +225,8 @@ void pf_onnx_tensor_scatter(pf_onnx_node *node)
 {
     static const char *const modes[] = { "linear", "circular", NULL };
     int32_t                  rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
-    pf_tensor_scatter_attrs  attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -2), rank), pf_onnx_choice(node, "mode", "linear", modes) };
+    pf_tensor_scatter_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -2), rank),
+                                      pf_onnx_choice(node, "mode", "linear", modes) };
 
     pf_onnx_emit_same(node, PF_OP_TENSOR_SCATTER, &attrs);
 }
@@ -234,7 +244,8 @@ static pf_value_id space_to_depth_crd(pf_onnx_node *node, pf_value_id x, int64_t
 {
     static const pf_transpose_attrs swap = { { 6, { 0, 1, 3, 5, 2, 4 } } };
     pf_dims                        *dims = node->graph->dims;
-    pf_dim                          n = pf_onnx_dim(node, x, 0), c = pf_onnx_dim(node, x, 1), h = pf_onnx_dim(node, x, 2), w = pf_onnx_dim(node, x, 3);
+    pf_dim n = pf_onnx_dim(node, x, 0), c = pf_onnx_dim(node, x, 1), h = pf_onnx_dim(node, x, 2),
+           w = pf_onnx_dim(node, x, 3);
     pf_dim_list                     split = { 6 }, flat = { 4 };
 
     if (!node->status && (block < 1 || block > 1 << 15))
@@ -300,10 +311,12 @@ void pf_onnx_trilu(pf_onnx_node *node)
 
 void pf_onnx_one_hot(pf_onnx_node *node)
 {
-    pf_one_hot_attrs attrs = { .axis = pf_onnx_axis(node, pf_onnx_int(node, "axis", -1), pf_onnx_rank(node, pf_onnx_in(node, 0)) + 1) };
+    pf_one_hot_attrs attrs = { .axis = pf_onnx_axis(node, pf_onnx_int(node, "axis", -1),
+                                                    pf_onnx_rank(node, pf_onnx_in(node, 0)) + 1) };
     int64_t          depth = 0;
 
-    if (pf_dtype_is_float(pf_onnx_dtype(node, pf_onnx_in(node, 1))) && pf_onnx_constant_int(node, pf_onnx_in(node, 1), &depth))
+    if (pf_dtype_is_float(pf_onnx_dtype(node, pf_onnx_in(node, 1))) &&
+        pf_onnx_constant_int(node, pf_onnx_in(node, 1), &depth))
         attrs.depth = (pf_dim_list){ 1, { pf_onnx_number(depth) } };
     else if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.depth) || attrs.depth.count != 1)
         pf_onnx_fail(node, PF_UNSUPPORTED, "its depth is not known when the model is built");

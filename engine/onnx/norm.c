@@ -8,7 +8,8 @@ static pf_value_id elementwise_norm(pf_onnx_node *node, double epsilon)
 {
     pf_value_id x = pf_onnx_emit2(node, PF_OP_SUB, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 3));
     pf_value_id tiny = pf_onnx_scalar(node, pf_onnx_dtype(node, pf_onnx_in(node, 4)), epsilon);
-    pf_value_id deviation = pf_onnx_emit1(node, PF_OP_SQRT, NULL, pf_onnx_emit2(node, PF_OP_ADD, NULL, pf_onnx_in(node, 4), tiny));
+    pf_value_id deviation =
+        pf_onnx_emit1(node, PF_OP_SQRT, NULL, pf_onnx_emit2(node, PF_OP_ADD, NULL, pf_onnx_in(node, 4), tiny));
 
     x = pf_onnx_emit2(node, PF_OP_DIV, NULL, x, deviation);
     x = pf_onnx_emit2(node, PF_OP_MUL, NULL, x, pf_onnx_in(node, 1));
@@ -93,7 +94,9 @@ void pf_onnx_rms_norm(pf_onnx_node *node)
 
 void pf_onnx_lp_norm(pf_onnx_node *node)
 {
-    pf_lp_norm_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -1), pf_onnx_rank(node, pf_onnx_in(node, 0))), pf_onnx_int(node, "p", 2) };
+    pf_lp_norm_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -1),
+                                            pf_onnx_rank(node, pf_onnx_in(node, 0))),
+                               pf_onnx_int(node, "p", 2) };
 
     pf_onnx_emit_same(node, PF_OP_LP_NORM, &attrs);
 }
@@ -139,5 +142,6 @@ void pf_onnx_dropout(pf_onnx_node *node)
         return;
     for (int32_t i = 0; i < rank; i++)
         attrs.shape.at[i] = pf_onnx_dim(node, x, i);
-    node->out[1] = pf_onnx_emit1(node, PF_OP_EXPAND, &attrs, pf_onnx_scalar(node, node->opset < 10 ? pf_onnx_dtype(node, x) : PF_BOOL, 1));
+    node->out[1] = pf_onnx_emit1(node, PF_OP_EXPAND, &attrs,
+                                 pf_onnx_scalar(node, node->opset < 10 ? pf_onnx_dtype(node, x) : PF_BOOL, 1));
 }

@@ -112,9 +112,10 @@ void pf_onnx_roi_align(pf_onnx_node *node)
 {
     static const char *const modes[] = { "avg", "max", NULL };
     static const char *const forms[] = { "half_pixel", "output_half_pixel", NULL };
-    pf_roi_align_attrs       attrs = {
+    pf_roi_align_attrs attrs = {
         .mode = pf_onnx_choice(node, "mode", "avg", modes),
-        .coordinates = pf_onnx_choice(node, "coordinate_transformation_mode", node->opset < 16 ? "output_half_pixel" : "half_pixel", forms),
+        .coordinates = pf_onnx_choice(node, "coordinate_transformation_mode",
+                                      node->opset < 16 ? "output_half_pixel" : "half_pixel", forms),
         .output_height = pf_onnx_int(node, "output_height", 1),
         .output_width = pf_onnx_int(node, "output_width", 1),
         .sampling_ratio = pf_onnx_int(node, "sampling_ratio", 0),

@@ -22,7 +22,8 @@ void pf_onnx_gemm(pf_onnx_node *node)
         .beta = pf_onnx_float(node, "beta", 1.0),
     };
 
-    node->out[0] = pf_onnx_emit3(node, PF_OP_GEMM, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+    node->out[0] =
+        pf_onnx_emit3(node, PF_OP_GEMM, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 }
 
 void pf_onnx_einsum(pf_onnx_node *node)
@@ -41,12 +42,14 @@ void pf_onnx_det(pf_onnx_node *node)
 void pf_onnx_qlinear_matmul(pf_onnx_node *node)
 {
     pf_dtype                   dtype = pf_onnx_dtype(node, pf_onnx_in(node, 1));
-    int32_t                    rank_a = pf_onnx_rank(node, pf_onnx_in(node, 0)), rank_b = pf_onnx_rank(node, pf_onnx_in(node, 3));
+    int32_t rank_a = pf_onnx_rank(node, pf_onnx_in(node, 0)), rank_b = pf_onnx_rank(node, pf_onnx_in(node, 3));
     pf_dequantize_linear_attrs a_attrs = { .dtype = (int32_t)dtype, .axis = rank_a > 1 ? rank_a - 2 : 0 };
     pf_dequantize_linear_attrs b_attrs = { .dtype = (int32_t)dtype, .axis = rank_b > 1 ? rank_b - 1 : 0 };
     pf_quantize_linear_attrs   y_attrs = { .dtype = (int32_t)pf_onnx_dtype(node, pf_onnx_in(node, 7)) };
-    pf_value_id                a = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &a_attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
-    pf_value_id                b = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &b_attrs, pf_onnx_in(node, 3), pf_onnx_in(node, 4), pf_onnx_in(node, 5));
+    pf_value_id a = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &a_attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1),
+                                  pf_onnx_in(node, 2));
+    pf_value_id b = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &b_attrs, pf_onnx_in(node, 3), pf_onnx_in(node, 4),
+                                  pf_onnx_in(node, 5));
     pf_value_id                y = pf_onnx_emit2(node, PF_OP_MATMUL, NULL, a, b);
 
     node->out[0] = pf_onnx_emit3(node, PF_OP_QUANTIZE_LINEAR, &y_attrs, y, pf_onnx_in(node, 6), pf_onnx_in(node, 7));

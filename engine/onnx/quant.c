@@ -21,7 +21,9 @@ void pf_onnx_quantize_linear(pf_onnx_node *node)
     pf_dtype                 given = pf_onnx_dtype(node, pf_onnx_in(node, 2));
     int64_t                  wanted = pf_onnx_int(node, "output_dtype", 0);
     pf_quantize_linear_attrs attrs = {
-        .dtype = (int32_t)(given != PF_DTYPE_NONE ? given : wanted ? pf_onnx_dtype_attr(node, "output_dtype", PF_U8) : PF_U8),
+        .dtype = (int32_t)(given != PF_DTYPE_NONE ? given
+                           : wanted               ? pf_onnx_dtype_attr(node, "output_dtype", PF_U8)
+                                                  : PF_U8),
         .overflow = pf_onnx_int(node, "saturate", 1) ? PF_OVERFLOW_SATURATE : PF_OVERFLOW_INFINITY,
         .axis = quantized_axis(node),
         .block_size = pf_onnx_int(node, "block_size", 0),
@@ -34,7 +36,8 @@ void pf_onnx_dequantize_linear(pf_onnx_node *node)
 {
     int64_t                    wanted = pf_onnx_int(node, "output_dtype", 0);
     pf_dequantize_linear_attrs attrs = {
-        .dtype = (int32_t)(wanted ? pf_onnx_dtype_attr(node, "output_dtype", PF_F32) : pf_onnx_dtype(node, pf_onnx_in(node, 1))),
+        .dtype = (int32_t)(wanted ? pf_onnx_dtype_attr(node, "output_dtype", PF_F32)
+                                  : pf_onnx_dtype(node, pf_onnx_in(node, 1))),
         .axis = quantized_axis(node),
         .block_size = pf_onnx_int(node, "block_size", 0),
     };

@@ -4,7 +4,8 @@
 #include "engine/onnx_scope.h"
 #include "engine/ops/attrs.h"
 
-/* ONNX's seed is a float. Without one the node's place in the model is the seed, so that a model gives the same numbers each time. */
+/* ONNX's seed is a float. Without one the node's place in the model is the seed, so that a model gives the same numbers
+   each time. */
 static int64_t read_seed(pf_onnx_node *node)
 {
     float    seed = (float)pf_onnx_float(node, "seed", 0);
@@ -27,16 +28,18 @@ static pf_dim_list shape_like(pf_onnx_node *node)
 
 static void normal(pf_onnx_node *node, pf_dim_list shape, pf_dtype when_absent)
 {
-    pf_random_normal_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", when_absent), pf_onnx_float(node, "mean", 0),
-                                     pf_onnx_float(node, "scale", 1), read_seed(node), shape };
+    pf_random_normal_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", when_absent),
+                                     pf_onnx_float(node, "mean", 0), pf_onnx_float(node, "scale", 1), read_seed(node),
+                                     shape };
 
     node->out[0] = pf_onnx_emit0(node, PF_OP_RANDOM_NORMAL, &attrs);
 }
 
 static void uniform(pf_onnx_node *node, pf_dim_list shape, pf_dtype when_absent)
 {
-    pf_random_uniform_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", when_absent), pf_onnx_float(node, "low", 0),
-                                      pf_onnx_float(node, "high", 1), read_seed(node), shape };
+    pf_random_uniform_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", when_absent),
+                                      pf_onnx_float(node, "low", 0), pf_onnx_float(node, "high", 1), read_seed(node),
+                                      shape };
 
     node->out[0] = pf_onnx_emit0(node, PF_OP_RANDOM_UNIFORM, &attrs);
 }
@@ -63,14 +66,16 @@ void pf_onnx_random_uniform_like(pf_onnx_node *node)
 
 void pf_onnx_bernoulli(pf_onnx_node *node)
 {
-    pf_bernoulli_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", pf_onnx_dtype(node, pf_onnx_in(node, 0))), read_seed(node) };
+    pf_bernoulli_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", pf_onnx_dtype(node, pf_onnx_in(node, 0))),
+                                 read_seed(node) };
 
     node->out[0] = pf_onnx_emit1(node, PF_OP_BERNOULLI, &attrs, pf_onnx_in(node, 0));
 }
 
 void pf_onnx_multinomial(pf_onnx_node *node)
 {
-    pf_multinomial_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", PF_I32), pf_onnx_int(node, "sample_size", 1), read_seed(node) };
+    pf_multinomial_attrs attrs = { (int32_t)pf_onnx_dtype_attr(node, "dtype", PF_I32),
+                                   pf_onnx_int(node, "sample_size", 1), read_seed(node) };
 
     node->out[0] = pf_onnx_emit1(node, PF_OP_MULTINOMIAL, &attrs, pf_onnx_in(node, 0));
 }

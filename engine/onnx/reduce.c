@@ -3,10 +3,18 @@
 #include "engine/onnx_import.h"
 #include "engine/ops/attrs.h"
 
-static const struct reduction { const char *name; int32_t mode; } reductions[] = {
-    { "ReduceSum", PF_REDUCE_SUM }, { "ReduceMean", PF_REDUCE_MEAN }, { "ReduceMax", PF_REDUCE_MAX }, { "ReduceMin", PF_REDUCE_MIN },
-    { "ReduceProd", PF_REDUCE_PROD }, { "ReduceL1", PF_REDUCE_L1 }, { "ReduceL2", PF_REDUCE_L2 }, { "ReduceLogSum", PF_REDUCE_LOG_SUM },
-    { "ReduceLogSumExp", PF_REDUCE_LOG_SUM_EXP }, { "ReduceSumSquare", PF_REDUCE_SUM_SQUARE },
+static const struct reduction { const char *name; int32_t mode;
+} reductions[] = {
+    { "ReduceSum", PF_REDUCE_SUM },
+    { "ReduceMean", PF_REDUCE_MEAN },
+    { "ReduceMax", PF_REDUCE_MAX },
+    { "ReduceMin", PF_REDUCE_MIN },
+    { "ReduceProd", PF_REDUCE_PROD },
+    { "ReduceL1", PF_REDUCE_L1 },
+    { "ReduceL2", PF_REDUCE_L2 },
+    { "ReduceLogSum", PF_REDUCE_LOG_SUM },
+    { "ReduceLogSumExp", PF_REDUCE_LOG_SUM_EXP },
+    { "ReduceSumSquare", PF_REDUCE_SUM_SQUARE },
 };
 
 static int32_t mode_of(pf_onnx_node *node)

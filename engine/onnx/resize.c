@@ -3,8 +3,10 @@
 #include "engine/onnx_import.h"
 #include "engine/ops/attrs.h"
 
-static const char *const coordinate_names[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                                "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL };
+static const char *const coordinate_names[] = { "half_pixel",           "half_pixel_symmetric",
+                                                "pytorch_half_pixel",   "align_corners",
+                                                "asymmetric",           "tf_crop_and_resize",
+                                                "tf_half_pixel_for_nn", NULL };
 static const char *const nearest_names[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
 static const char *const aspect_names[] = { "stretch", "not_larger", "not_smaller", NULL };
 
@@ -57,7 +59,8 @@ static void check_count(pf_onnx_node *node, const char *what, int32_t count, int
         pf_onnx_fail(node, PF_INVALID, "%d %s for %d axes", count, what, want);
 }
 
-static void spread_scales(pf_onnx_node *node, const pf_floats *scales, const pf_ints *axes, int32_t rank, pf_resize_attrs *attrs)
+static void spread_scales(pf_onnx_node *node, const pf_floats *scales, const pf_ints *axes, int32_t rank,
+                          pf_resize_attrs *attrs)
 {
     check_count(node, "scales", scales->count, axes->count);
     attrs->scales.count = rank;
@@ -70,7 +73,8 @@ static void spread_scales(pf_onnx_node *node, const pf_floats *scales, const pf_
     }
 }
 
-static void spread_sizes(pf_onnx_node *node, const pf_dim_list *sizes, const pf_ints *axes, int32_t rank, pf_resize_attrs *attrs)
+static void spread_sizes(pf_onnx_node *node, const pf_dim_list *sizes, const pf_ints *axes, int32_t rank,
+                         pf_resize_attrs *attrs)
 {
     check_count(node, "sizes", sizes->count, axes->count);
     attrs->sizes.count = rank;
@@ -80,7 +84,8 @@ static void spread_sizes(pf_onnx_node *node, const pf_dim_list *sizes, const pf_
         attrs->sizes.at[axes->at[i]] = sizes->at[i];
 }
 
-static void spread_roi(pf_onnx_node *node, const pf_floats *roi, const pf_ints *axes, int32_t rank, pf_resize_attrs *attrs)
+static void spread_roi(pf_onnx_node *node, const pf_floats *roi, const pf_ints *axes, int32_t rank,
+                       pf_resize_attrs *attrs)
 {
     check_count(node, "bounds of the region", roi->count, 2 * axes->count);
     attrs->roi.count = 2 * rank;
@@ -147,7 +152,9 @@ static void resize_by(pf_onnx_node *node, pf_floats scales)
 {
     int32_t         rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
     pf_ints         axes = { rank };
-    pf_resize_attrs attrs = { .mode = read_mode(node), .coordinates = PF_RESIZE_ASYMMETRIC, .nearest = PF_NEAREST_FLOOR, .cubic_a = -0.75 };
+    pf_resize_attrs attrs = {
+        .mode = read_mode(node), .coordinates = PF_RESIZE_ASYMMETRIC, .nearest = PF_NEAREST_FLOOR, .cubic_a = -0.75
+    };
 
     for (int32_t i = 0; i < rank; i++)
         axes.at[i] = i;
@@ -157,7 +164,7 @@ static void resize_by(pf_onnx_node *node, pf_floats scales)
     node->out[0] = pf_onnx_emit1(node, PF_OP_RESIZE, &attrs, pf_onnx_in(node, 0));
 }
 
-/* Opset 10 said little of coordinates: x * scale, rounded down when growing and up when shrinking, as onnxruntime does. */
+/* Opset 10 said little of coordinates: x * scale, rounded down when growing, up when shrinking, as onnxruntime does. */
 void pf_onnx_resize_10(pf_onnx_node *node)
 {
     resize_by(node, read_floats(node, 1, "scales"));

@@ -4,7 +4,8 @@
 #include "engine/onnx_import.h"
 #include "engine/ops/attrs.h"
 
-/* LSTM, GRU and RNN. Activations are listed per direction; alphas and betas are taken from their lists by those that have one. */
+/* LSTM, GRU and RNN. Activations are listed per direction; alphas and betas are taken from their lists by those that
+   have one. */
 
 static const struct activation {
     const char       *name;
@@ -31,7 +32,8 @@ static const struct activation *find_activation(pf_onnx_node *node, const char *
     return &activations[0];
 }
 
-static void read_activations(pf_onnx_node *node, const char *const *defaults, uint32_t per_direction, uint32_t directions, pf_rnn_attrs *attrs)
+static void read_activations(pf_onnx_node *node, const char *const *defaults, uint32_t per_direction,
+                             uint32_t directions, pf_rnn_attrs *attrs)
 {
     pf_floats    alphas = pf_onnx_floats(node, "activation_alpha"), betas = pf_onnx_floats(node, "activation_beta");
     uint32_t     given = 0, count = per_direction * directions;
@@ -58,8 +60,8 @@ static int64_t read_hidden(pf_onnx_node *node)
     if (!node->status && !pf_dim_is_number(hidden))
         pf_onnx_fail(node, PF_UNSUPPORTED, "a hidden size that is not a number");
     if (!node->status && pf_onnx_int(node, "hidden_size", hidden) != hidden)
-        pf_onnx_fail(node, PF_INVALID, "attribute \"hidden_size\" is %lld and the weights say %lld", (long long)pf_onnx_int(node, "hidden_size", hidden),
-                     (long long)hidden);
+        pf_onnx_fail(node, PF_INVALID, "attribute \"hidden_size\" is %lld and the weights say %lld",
+                     (long long)pf_onnx_int(node, "hidden_size", hidden), (long long)hidden);
     return hidden;
 }
 

@@ -51,7 +51,8 @@ void pf_onnx_concat_from_sequence(pf_onnx_node *node)
 void pf_onnx_split_to_sequence(pf_onnx_node *node)
 {
     int32_t                    rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
-    pf_split_to_sequence_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), rank), pf_onnx_int(node, "keepdims", 1) };
+    pf_split_to_sequence_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), rank),
+                                         pf_onnx_int(node, "keepdims", 1) };
 
     pf_onnx_emit_same(node, PF_OP_SPLIT_TO_SEQUENCE, &attrs);
 }

@@ -134,7 +134,8 @@ static int64_t clamp_axis(int64_t axis, int32_t rank)
 void pf_onnx_shape(pf_onnx_node *node)
 {
     int32_t        rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
-    pf_shape_attrs attrs = { clamp_axis(pf_onnx_int(node, "start", 0), rank), clamp_axis(pf_onnx_int(node, "end", rank), rank) };
+    pf_shape_attrs attrs = { clamp_axis(pf_onnx_int(node, "start", 0), rank),
+                             clamp_axis(pf_onnx_int(node, "end", rank), rank) };
 
     if (attrs.end < attrs.start)
         attrs.end = attrs.start;
@@ -163,7 +164,8 @@ void pf_onnx_tile_1(pf_onnx_node *node)
     pf_tile_attrs attrs = { { rank } };
     int64_t       tiles = 0, axis = 0;
 
-    if (!pf_onnx_constant_int(node, pf_onnx_in(node, 1), &tiles) || !pf_onnx_constant_int(node, pf_onnx_in(node, 2), &axis))
+    if (!pf_onnx_constant_int(node, pf_onnx_in(node, 1), &tiles) ||
+        !pf_onnx_constant_int(node, pf_onnx_in(node, 2), &axis))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its repeats are not known when the model is built");
     for (int32_t i = 0; i < rank; i++)
         attrs.repeats.at[i] = 1;
@@ -226,12 +228,14 @@ void pf_onnx_range(pf_onnx_node *node)
         return;
     }
     attrs.bounds.count = 0;
-    node->out[0] = pf_onnx_emit3(node, PF_OP_RANGE, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
+    node->out[0] =
+        pf_onnx_emit3(node, PF_OP_RANGE, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 }
 
 void pf_onnx_eye_like(pf_onnx_node *node)
 {
-    pf_eye_like_attrs attrs = { pf_onnx_dtype_attr(node, "dtype", pf_onnx_dtype(node, pf_onnx_in(node, 0))), pf_onnx_int(node, "k", 0) };
+    pf_eye_like_attrs attrs = { pf_onnx_dtype_attr(node, "dtype", pf_onnx_dtype(node, pf_onnx_in(node, 0))),
+                                pf_onnx_int(node, "k", 0) };
 
     node->out[0] = pf_onnx_emit1(node, PF_OP_EYE_LIKE, &attrs, pf_onnx_in(node, 0));
 }

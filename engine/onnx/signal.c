@@ -32,7 +32,8 @@ void pf_onnx_dft(pf_onnx_node *node)
     if (!old && pf_onnx_in(node, 2) != PF_NONE)
         axis = known_int(node, 2, "axis");
     attrs.axis = pf_onnx_axis(node, axis, pf_onnx_rank(node, pf_onnx_in(node, 0)));
-    if (pf_onnx_in(node, 1) != PF_NONE && (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.length) || attrs.length.count != 1))
+    if (pf_onnx_in(node, 1) != PF_NONE &&
+        (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.length) || attrs.length.count != 1))
         pf_onnx_fail(node, PF_UNSUPPORTED, "its length is not known when the model is built");
     node->out[0] = pf_onnx_emit1(node, PF_OP_DFT, &attrs, pf_onnx_in(node, 0));
 }
@@ -41,7 +42,8 @@ void pf_onnx_dft(pf_onnx_node *node)
 void pf_onnx_stft(pf_onnx_node *node)
 {
     pf_value_id   window = pf_onnx_in(node, 2);
-    pf_stft_attrs attrs = { .frame_step = known_int(node, 1, "frame step"), .onesided = pf_onnx_int(node, "onesided", 1) };
+    pf_stft_attrs attrs = { .frame_step = known_int(node, 1, "frame step"),
+                            .onesided = pf_onnx_int(node, "onesided", 1) };
 
     if (pf_onnx_in(node, 3) != PF_NONE) {
         attrs.frame_length = known_int(node, 3, "frame length");
@@ -61,7 +63,9 @@ void pf_onnx_stft(pf_onnx_node *node)
 void pf_onnx_window_op(pf_onnx_node *node)
 {
     pf_window_attrs attrs = {
-        .kind = !strcmp(node->op_type, "HannWindow") ? PF_WINDOW_HANN : !strcmp(node->op_type, "HammingWindow") ? PF_WINDOW_HAMMING : PF_WINDOW_BLACKMAN,
+        .kind = !strcmp(node->op_type, "HannWindow")      ? PF_WINDOW_HANN
+                : !strcmp(node->op_type, "HammingWindow") ? PF_WINDOW_HAMMING
+                                                          : PF_WINDOW_BLACKMAN,
         .dtype = (int32_t)pf_onnx_dtype_attr(node, "output_datatype", PF_F32),
         .symmetric = !pf_onnx_int(node, "periodic", 1),
     };

@@ -12,7 +12,8 @@ static pf_op_kind softmax_op(const pf_onnx_node *node)
 
 void pf_onnx_softmax(pf_onnx_node *node)
 {
-    pf_axis_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -1), pf_onnx_rank(node, pf_onnx_in(node, 0))) };
+    pf_axis_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", -1),
+                                         pf_onnx_rank(node, pf_onnx_in(node, 0))) };
 
     node->out[0] = pf_onnx_emit1(node, softmax_op(node), &attrs, pf_onnx_in(node, 0));
 }

@@ -21,10 +21,11 @@ void pf_onnx_cast(pf_onnx_node *node)
     node->out[0] = pf_onnx_emit1(node, PF_OP_CAST, &attrs, pf_onnx_in(node, 0));
 }
 
-static const struct type_name { const char *name; pf_dtype dtype; } type_names[] = {
-    { "FLOAT", PF_F32 }, { "UINT8", PF_U8 }, { "INT8", PF_I8 }, { "UINT16", PF_U16 }, { "INT16", PF_I16 }, { "INT32", PF_I32 },
-    { "INT64", PF_I64 }, { "STRING", PF_STRING }, { "BOOL", PF_BOOL }, { "FLOAT16", PF_F16 }, { "DOUBLE", PF_F64 },
-    { "UINT32", PF_U32 }, { "UINT64", PF_U64 },
+static const struct type_name { const char *name; pf_dtype dtype;
+} type_names[] = {
+    { "FLOAT", PF_F32 },  { "UINT8", PF_U8 },   { "INT8", PF_I8 },       { "UINT16", PF_U16 }, { "INT16", PF_I16 },
+    { "INT32", PF_I32 },  { "INT64", PF_I64 },  { "STRING", PF_STRING }, { "BOOL", PF_BOOL },  { "FLOAT16", PF_F16 },
+    { "DOUBLE", PF_F64 }, { "UINT32", PF_U32 }, { "UINT64", PF_U64 },
 };
 
 /* Opset 1 named the type by a string. */
@@ -57,7 +58,10 @@ void pf_onnx_bit_cast(pf_onnx_node *node)
 
 static pf_value_id strings_value(pf_onnx_node *node, const char **items, uint32_t count, int32_t rank)
 {
-    pf_onnx_data data = { .dtype = PF_STRING, .shape = { rank, { count } }, .data = items ? (const void *)items : "", .bytes = count * sizeof *items };
+    pf_onnx_data data = { .dtype = PF_STRING,
+                          .shape = { rank, { count } },
+                          .data = items ? (const void *)items : "",
+                          .bytes = count * sizeof *items };
 
     return pf_onnx_add_data(node, &data);
 }
@@ -65,7 +69,9 @@ static pf_value_id strings_value(pf_onnx_node *node, const char **items, uint32_
 static pf_value_id floats_value(pf_onnx_node *node)
 {
     const Onnx__AttributeProto *a = pf_onnx_attr(node, "value_floats");
-    pf_onnx_data                data = { .dtype = PF_F32, .shape = { 1, { (int64_t)a->n_floats } }, .bytes = a->n_floats * sizeof *a->floats };
+    pf_onnx_data data = { .dtype = PF_F32,
+                          .shape = { 1, { (int64_t)a->n_floats } },
+                          .bytes = a->n_floats * sizeof *a->floats };
 
     data.data = a->n_floats ? (const void *)a->floats : "";
     return pf_onnx_add_data(node, &data);
@@ -109,7 +115,8 @@ static pf_value_id sparse_value(pf_onnx_node *node)
     if (!a->sparse_tensor)
         pf_onnx_fail(node, PF_INVALID, "attribute \"sparse_value\" holds no tensor");
     else
-        pf_onnx_ok(node, pf_onnx_sparse_read(a->sparse_tensor, pf_onnx_files_of(node), node->graph->arena, &data, node->err));
+        pf_onnx_ok(node,
+                   pf_onnx_sparse_read(a->sparse_tensor, pf_onnx_files_of(node), node->graph->arena, &data, node->err));
     return pf_onnx_add_data(node, &data);
 }
 

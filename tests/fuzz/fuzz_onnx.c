@@ -14,8 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     pf_buf    text;
 
     if (st) {
-        FUZZ_CHECK(!graph && strlen(err.msg) > 10 && err.status == st, "%s without a reason: \"%s\"", pf_status_name(st), err.msg);
-        FUZZ_CHECK(st == PF_INVALID || st == PF_UNSUPPORTED || st == PF_NO_SPACE, "%s: %s", pf_status_name(st), err.msg);
+        FUZZ_CHECK(!graph && strlen(err.msg) > 10 && err.status == st, "%s without a reason: \"%s\"",
+                   pf_status_name(st), err.msg);
+        FUZZ_CHECK(st == PF_INVALID || st == PF_UNSUPPORTED || st == PF_NO_SPACE, "%s: %s", pf_status_name(st),
+                   err.msg);
         return 0;
     }
     FUZZ_CHECK(!pf_graph_verify(graph, &err), "imported and does not verify: %s", err.msg);

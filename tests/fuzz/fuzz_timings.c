@@ -1,5 +1,5 @@
-/* Exported timings: any bytes are taken in whole or refused in a sentence.  Checksums would stop a fuzzer at the door, so they are made
-   right again before a second try. */
+/* Exported timings: any bytes are taken in whole or refused in a sentence.  Checksums would stop a fuzzer at the door,
+   so they are made right again before a second try. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,8 +15,8 @@ static void check(const uint8_t *data, size_t bytes)
     pf_status          status = pf_timing_export_check(data, bytes, &found, &err);
 
     FUZZ_CHECK(!status || strlen(err.msg) > 10, "%s without a reason", pf_status_name(status));
-    FUZZ_CHECK(!status || status == PF_INVALID || status == PF_CORRUPT || status == PF_STALE || status == PF_NO_SPACE, "%s: %s",
-               pf_status_name(status), err.msg);
+    FUZZ_CHECK(!status || status == PF_INVALID || status == PF_CORRUPT || status == PF_STALE || status == PF_NO_SPACE,
+               "%s: %s", pf_status_name(status), err.msg);
 }
 
 /* A record's own checksum, at its end. */

@@ -12,7 +12,11 @@ static pf_status fill(pf_timing_db *db, int count, pf_err *err)
     pf_status        status = PF_OK;
 
     for (int i = 0; i < count && !status; i++) {
-        pf_timing_entry entry = {.rev = 1, .status = (pf_timing_status)(i % PF_TIMING_STATUS_COUNT), .sample_count = 5, .min_ns = 90, .median_ns = 100};
+        pf_timing_entry entry = { .rev = 1,
+                                  .status = (pf_timing_status)(i % PF_TIMING_STATUS_COUNT),
+                                  .sample_count = 5,
+                                  .min_ns = 90,
+                                  .median_ns = 100 };
         char            problem[64];
 
         snprintf(entry.tactic, sizeof entry.tactic, "tactic_%d", i);
@@ -20,7 +24,8 @@ static pf_status fill(pf_timing_db *db, int count, pf_err *err)
         snprintf(problem, sizeof problem, "problem in=linear\ngraph\n%d\n", i % 3);
         status = pf_timing_record_put(&record, &entry, err);
         if (!status)
-            status = pf_timing_db_merge(db, i % 2 ? "device=cpu\nthreads=2\n" : "device=cpu\nthreads=4\n", problem, &record, err);
+            status = pf_timing_db_merge(db, i % 2 ? "device=cpu\nthreads=2\n" : "device=cpu\nthreads=4\n", problem,
+                                        &record, err);
     }
     pf_timing_record_clear(&record);
     return status;

@@ -3,11 +3,12 @@
 
 usage: materialize.py OUT [NAME...]
 
-Copies NAME.onnx to the folder OUT and writes NAME.weights there, as NAME.weights.json says: position, shape, mean and deviation of each
-tensor.  Values are drawn from a normal distribution by a generator that is seeded with the tensor's name, so the bytes are the same
-everywhere; a tensor that has to stay positive (a variance, say) is kept above its floor.  Weights that are there already are kept.
-Without names all networks are made (3 GB).  Needs NumPy (python3-numpy).
-"""
+Copies NAME.onnx to the folder OUT and writes NAME.weights there, as NAME.weights.json says: position, shape, mean and
+deviation of each tensor. Values are drawn from a normal distribution by a generator that is seeded with the tensor's
+name, so the bytes are the same everywhere; a tensor that has to stay positive (a variance, say) is kept above its
+floor. Weights that are there already are kept. Without names all networks are made (3 GB). Needs NumPy
+(python3-numpy)."""
+
 import json
 import os
 import shutil

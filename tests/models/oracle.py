@@ -3,13 +3,14 @@
 
 usage: oracle.py [--planfarm BINARY] [--plan] [--limit ERROR] [--json FILE] MODEL.onnx...
 
-Each network gets at least two seeded inputs, and several shapes where its dimensions have names.  Images have large structure (an 8 x 8
-grid of normal values, interpolated, plus a tenth of noise), token ids lie below the vocabulary, masks have zeros: white noise would give
-nearly the same output whatever the input.  Without --plan the references run (planfarm run --reference); with it a plan is built and run.
-Printed for each output: the largest error relative to the output's range, the cosine, and how far the outputs of two inputs are apart in
-the same measure, which says what the error means.  The exit status is 1 when an error is above the limit (1e-4) or a run fails, and
-77 when ONNX Runtime is not there.
-"""
+Each network gets at least two seeded inputs, and several shapes where its dimensions have names. Images have large
+structure (an 8 x 8 grid of normal values, interpolated, plus a tenth of noise), token ids lie below the vocabulary,
+masks have zeros: white noise would give nearly the same output whatever the input. Without --plan the references run
+(planfarm run --reference); with it a plan is built and run. Printed for each output: the largest error relative to
+the output's range, the cosine, and how far the outputs of two inputs are apart in the same measure, which says what
+the error means. The exit status is 1 when an error is above the limit (1e-4) or a run fails, and 77 when ONNX Runtime
+is not there."""
+
 import argparse
 import json
 import os
@@ -26,12 +27,7 @@ except ImportError as problem:
     sys.exit(77)
 
 # What named dimensions are in each case; a network without names takes its inputs' own shapes.
-CASES = [
-    {"batch": 1, "seq": 16},
-    {"batch": 1, "seq": 16},
-    {"batch": 3, "seq": 9},
-    {"batch": 2, "seq": 1},
-]
+CASES = [{"batch": 1, "seq": 16}, {"batch": 1, "seq": 16}, {"batch": 3, "seq": 9}, {"batch": 2, "seq": 1}]
 NUMPY_TYPES = {1: np.float32, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
 
 
@@ -102,7 +98,10 @@ def shapes(network, pick):
     """All inputs with the least, usual or most that the cases need, as options of planfarm spell it."""
     parts = []
     for i in network.inputs:
-        dims = [str(pick(c.get(d.dim_param, 2) for c in CASES)) if d.dim_param else str(d.dim_value) for d in i.type.tensor_type.shape.dim]
+        dims = [
+            str(pick(c.get(d.dim_param, 2) for c in CASES)) if d.dim_param else str(d.dim_value)
+            for d in i.type.tensor_type.shape.dim
+        ]
         parts.append(f"{i.name}:{'x'.join(dims)}")
     return ",".join(parts)
 
@@ -110,7 +109,11 @@ def shapes(network, pick):
 def build(options, network, plan):
     command = [options.planfarm, "build", network.path, "-o", plan, *options.build_option]
     if network.dynamic:
-        for flag, pick in (("--min-shapes", min), ("--opt-shapes", lambda sizes: next(iter(sizes))), ("--max-shapes", max)):
+        for flag, pick in (
+            ("--min-shapes", min),
+            ("--opt-shapes", lambda sizes: next(iter(sizes))),
+            ("--max-shapes", max),
+        ):
             command += [flag, shapes(network, pick)]
     call(*command)
 
@@ -157,11 +160,27 @@ def compare_network(options, path, report):
             got = run_planfarm(options, network, target, feed, folder)
             for name, test, reference in zip(network.outputs, got, want):
                 error = relative_to_range(test, reference)
-                apart = relative_to_range(before[name], reference) if before and before[name].shape == reference.shape else None
+                apart = (
+                    relative_to_range(before[name], reference)
+                    if before and before[name].shape == reference.shape
+                    else None
+                )
                 worst = max(worst, error)
-                report.append({"network": network.name, "case": case, "output": name, "error": error, "cosine": cosine(test, reference), "apart": apart})
+                report.append(
+                    {
+                        "network": network.name,
+                        "case": case,
+                        "output": name,
+                        "error": error,
+                        "cosine": cosine(test, reference),
+                        "apart": apart,
+                    }
+                )
                 shown = f", outputs of two inputs are {apart:.3g} apart" if apart is not None else ""
-                print(f"{network.name} case {case} {name}: error {error:.3g}, cosine {report[-1]['cosine']:.9f}{shown}", flush=True)
+                print(
+                    f"{network.name} case {case} {name}: error {error:.3g}, cosine {report[-1]['cosine']:.9f}{shown}",
+                    flush=True,
+                )
             before = dict(zip(network.outputs, want))
     return worst
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Compares planfarm's references with ONNX Runtime on small models of operators that the standard's own node tests leave out: those of
-com.microsoft, and control flow whose states change their size.
+"""Compares planfarm's references with ONNX Runtime on small models of operators that the standard's own node tests leave
+out: those of com.microsoft, and control flow whose states change their size.
 
 usage: small.py [--planfarm BINARY] [PATTERN]
 
 The exit status is 1 when a case differs or fails, and 77 when ONNX Runtime is not there.
 """
+
 import argparse
 import os
 import subprocess
@@ -57,13 +58,18 @@ def add(name, graph, feeds, tolerance, opset=17):
 
 
 def op(name, operands, constants=(), attributes=None, outputs=("y",), domain="com.microsoft", tolerance=1e-4):
-    """One node. operands: (name, array) in order, "" for one that is left out; those named in constants are initializers."""
+    """One node. operands: (name, array) in order, "" for one left out; those named in constants are initializers."""
     node = helper.make_node(name, [n for n, _ in operands], list(outputs), domain=domain, **(attributes or {}))
     given = {n: a for n, a in operands if n}
     inputs = [value_info(n, a) for n, a in given.items() if n not in constants]
     weights = [numpy_helper.from_array(given[n], n) for n in constants]
     shown = [helper.make_empty_tensor_value_info(o) for o in outputs if o]
-    add(name, helper.make_graph([node], "g", inputs, shown, weights), [{n: a for n, a in given.items() if n not in constants}], tolerance)
+    add(
+        name,
+        helper.make_graph([node], "g", inputs, shown, weights),
+        [{n: a for n, a in given.items() if n not in constants}],
+        tolerance,
+    )
 
 
 def fused():
@@ -73,31 +79,86 @@ def fused():
     op("BiasGelu", [("a", floats(3, 4)), ("b", floats(4))])
     op("QuickGelu", [("a", floats(3, 4))], attributes={"alpha": 1.702})
     norm = [("a", floats(2, 3, 8)), ("s", floats(2, 3, 8)), ("g", floats(8))]
-    op("SkipLayerNormalization", norm + [("b", floats(8)), ("c", floats(8))], ["g", "b", "c"], {"epsilon": 1e-5}, ("y", "", "", "sum"))
+    op(
+        "SkipLayerNormalization",
+        norm + [("b", floats(8)), ("c", floats(8))],
+        ["g", "b", "c"],
+        {"epsilon": 1e-5},
+        ("y", "", "", "sum"),
+    )
     op("SkipSimplifiedLayerNormalization", norm, ["g"], {"epsilon": 1e-5}, ("y", "", "", "sum"))
     op("SimplifiedLayerNormalization", [("a", floats(2, 3, 8)), ("g", floats(8))], ["g"], {"epsilon": 1e-5}, domain="")
-    op("FusedConv", [("x", floats(1, 3, 6, 6)), ("w", floats(4, 3, 3, 3)), ("b", floats(4))], ["w", "b"], {"activation": "Relu", "pads": [1] * 4})
-    op("FusedGemm", [("x", floats(3, 6)), ("w", floats(6, 4)), ("b", floats(4))], ["w", "b"], {"activation": "LeakyRelu", "activation_alpha": 0.1})
+    op(
+        "FusedConv",
+        [("x", floats(1, 3, 6, 6)), ("w", floats(4, 3, 3, 3)), ("b", floats(4))],
+        ["w", "b"],
+        {"activation": "Relu", "pads": [1] * 4},
+    )
+    op(
+        "FusedGemm",
+        [("x", floats(3, 6)), ("w", floats(6, 4)), ("b", floats(4))],
+        ["w", "b"],
+        {"activation": "LeakyRelu", "activation_alpha": 0.1},
+    )
 
 
 def quantized():
     x = [("x", bytes_of(3, 4)), ("xs", scale(0.05)), ("xz", zero(100))]
     y = [("ys", scale(0.04)), ("yz", zero(2))]
     for name in ("QLinearAdd", "QLinearMul"):
-        op(name, x + [("b", bytes_of(3, 4)), ("bs", scale(0.2)), ("bz", zero(5))] + y, ["xs", "xz", "bs", "bz", "ys", "yz"], tolerance=1)
-    for name, attributes in (("QLinearSigmoid", {}), ("QLinearLeakyRelu", {"alpha": 0.1}), ("QLinearSoftmax", {"axis": -1, "opset": 13})):
+        op(
+            name,
+            x + [("b", bytes_of(3, 4)), ("bs", scale(0.2)), ("bz", zero(5))] + y,
+            ["xs", "xz", "bs", "bz", "ys", "yz"],
+            tolerance=1,
+        )
+    for name, attributes in (
+        ("QLinearSigmoid", {}),
+        ("QLinearLeakyRelu", {"alpha": 0.1}),
+        ("QLinearSoftmax", {"axis": -1, "opset": 13}),
+    ):
         op(name, x + y, ["xs", "xz", "ys", "yz"], attributes, tolerance=1)
     image = [("x", bytes_of(1, 3, 4, 4))] + x[1:]
     op("QLinearGlobalAveragePool", image + y, ["xs", "xz", "ys", "yz"], tolerance=1)
-    op("QLinearAveragePool", image + y, ["xs", "xz", "ys", "yz"], {"kernel_shape": [2, 2], "pads": [0, 0, 1, 1]}, tolerance=1)
-    op("QLinearConcat", y + x + [("b", bytes_of(3, 2)), ("bs", scale(0.1)), ("bz", zero(9))], ["ys", "yz", "xs", "xz", "bs", "bz"], {"axis": 1},
-       tolerance=1)
+    op(
+        "QLinearAveragePool",
+        image + y,
+        ["xs", "xz", "ys", "yz"],
+        {"kernel_shape": [2, 2], "pads": [0, 0, 1, 1]},
+        tolerance=1,
+    )
+    op(
+        "QLinearConcat",
+        y + x + [("b", bytes_of(3, 2)), ("bs", scale(0.1)), ("bz", zero(9))],
+        ["ys", "yz", "xs", "xz", "bs", "bz"],
+        {"axis": 1},
+        tolerance=1,
+    )
     weights = [("b", integers(-128, 128, np.int8, 6, 4)), ("bs", scale(0.05)), ("bz", zero(0, np.int8))]
     op("DynamicQuantizeMatMul", [("a", floats(3, 6))] + weights, ["b", "bs", "bz"], tolerance=1e-3)
-    op("MatMulIntegerToFloat", [("a", bytes_of(3, 6)), weights[0], ("as", scale(0.1)), weights[1], ("az", zero(3)), weights[2], ("c", floats(4))],
-       ["b", "as", "bs", "az", "bz", "c"], tolerance=1e-3)
-    op("QGemm", [("a", bytes_of(3, 6)), ("as", scale(0.1)), ("az", zero(3))] + weights + [("c", integers(-50, 50, np.int32, 4))] + y,
-       ["as", "az", "b", "bs", "bz", "c", "ys", "yz"], tolerance=1)
+    op(
+        "MatMulIntegerToFloat",
+        [
+            ("a", bytes_of(3, 6)),
+            weights[0],
+            ("as", scale(0.1)),
+            weights[1],
+            ("az", zero(3)),
+            weights[2],
+            ("c", floats(4)),
+        ],
+        ["b", "as", "bs", "az", "bz", "c"],
+        tolerance=1e-3,
+    )
+    op(
+        "QGemm",
+        [("a", bytes_of(3, 6)), ("as", scale(0.1)), ("az", zero(3))]
+        + weights
+        + [("c", integers(-50, 50, np.int32, 4))]
+        + y,
+        ["as", "az", "b", "bs", "bz", "c", "ys", "yz"],
+        tolerance=1,
+    )
     packed = [("a", floats(3, 64)), ("b", bytes_of(6, 2, 16)), ("s", floats(12)), ("z", bytes_of(6))]
     op("MatMulNBits", packed, ["b", "s", "z"], {"N": 6, "K": 64, "bits": 4, "block_size": 32}, tolerance=1e-3)
     op("MatMulNBits", packed[:3], ["b", "s"], {"N": 6, "K": 64, "bits": 4, "block_size": 32}, tolerance=1e-3)
@@ -111,15 +172,38 @@ def attention():
     op("Attention", packed + [("m", mask)], ["w", "b"], {"num_heads": heads}, tolerance=1e-3)
     op("Attention", packed + [("m", np.array([3, 5], np.int32))], ["w", "b"], {"num_heads": heads}, tolerance=1e-3)
     op("Attention", packed, ["w", "b"], {"num_heads": heads, "unidirectional": 1}, tolerance=1e-3)
-    cross = [("q", floats(batch, seq, hidden)), ("k", floats(batch, 7, hidden)), ("v", floats(batch, 7, hidden)), ("b", floats(3 * hidden)), ("", None),
-             ("s", floats(1, heads, seq, 7))]
+    cross = [
+        ("q", floats(batch, seq, hidden)),
+        ("k", floats(batch, 7, hidden)),
+        ("v", floats(batch, 7, hidden)),
+        ("b", floats(3 * hidden)),
+        ("", None),
+        ("s", floats(1, heads, seq, 7)),
+    ]
     op("MultiHeadAttention", cross, ["b"], {"num_heads": heads}, tolerance=1e-3)
-    past = [("q", floats(batch, seq, hidden)), ("k", floats(batch, seq, hidden)), ("v", floats(batch, seq, hidden)), ("", None), ("", None), ("", None),
-            ("pk", floats(batch, heads, 3, 4)), ("pv", floats(batch, heads, 3, 4))]
+    past = [
+        ("q", floats(batch, seq, hidden)),
+        ("k", floats(batch, seq, hidden)),
+        ("v", floats(batch, seq, hidden)),
+        ("", None),
+        ("", None),
+        ("", None),
+        ("pk", floats(batch, heads, 3, 4)),
+        ("pv", floats(batch, heads, 3, 4)),
+    ]
     op("MultiHeadAttention", past, [], {"num_heads": heads}, ("y", "k2", "v2"), tolerance=1e-3)
     table = [("c", floats(8, 2)), ("s", floats(8, 2))]
-    op("RotaryEmbedding", [("x", floats(batch, seq, hidden)), ("p", integers(0, 8, np.int64, batch, seq))] + table, ["c", "s"])
-    op("RotaryEmbedding", [("x", floats(batch, heads, seq, 4)), ("p", np.array([2], np.int64))] + table, ["p", "c", "s"], {"interleaved": 1})
+    op(
+        "RotaryEmbedding",
+        [("x", floats(batch, seq, hidden)), ("p", integers(0, 8, np.int64, batch, seq))] + table,
+        ["c", "s"],
+    )
+    op(
+        "RotaryEmbedding",
+        [("x", floats(batch, heads, seq, 4)), ("p", np.array([2], np.int64))] + table,
+        ["p", "c", "s"],
+        {"interleaved": 1},
+    )
 
 
 def info(name, kind=1, shape=None):
@@ -133,18 +217,42 @@ def constant(name, value, kind=np.int64):
 def make_loop(state_nodes, results, extra=()):
     """A loop over x whose body's state goes from v to w."""
     states = [info("iteration", 7, []), info("c", 9, []), info("v")]
-    body = helper.make_graph(state_nodes + [helper.make_node("Identity", ["c"], ["d"])], "body", states, [info("d", 9), info("w")] + [info(r) for r in results])
+    body = helper.make_graph(
+        state_nodes + [helper.make_node("Identity", ["c"], ["d"])],
+        "body",
+        states,
+        [info("d", 9), info("w")] + [info(r) for r in results],
+    )
     loop = helper.make_node("Loop", ["n", "", "x"], ["y"] + [r + "s" for r in results], body=body)
-    return helper.make_graph([loop], "g", [info("x", 1, ["rows", 3]), info("n", 7, [])], [info("y")] + [info(r + "s") for r in results], list(extra))
+    return helper.make_graph(
+        [loop],
+        "g",
+        [info("x", 1, ["rows", 3]), info("n", 7, [])],
+        [info("y")] + [info(r + "s") for r in results],
+        list(extra),
+    )
 
 
 def loops():
     node = helper.make_node
     rows = [{"x": floats(1, 3), "n": np.array(3)}, {"x": floats(2, 3), "n": np.array(1)}]
-    add("growing state", make_loop([node("Concat", ["v", "x"], ["w"], axis=0), node("ReduceSum", ["w"], ["sum"], keepdims=0)], ["sum"]), rows, 1e-4)
-    reshapes = [node("Concat", ["v", "x"], ["a"], axis=0), node("Reshape", ["a", "shape"], ["r"]), node("Unsqueeze", ["r", "axes"], ["u"]),
-                node("Flatten", ["u"], ["f"], axis=1), node("Shape", ["a"], ["s"]), node("Reshape", ["f", "s"], ["b"]), node("Softmax", ["b"], ["o"], axis=0),
-                node("Expand", ["one", "s"], ["e"]), node("Add", ["o", "e"], ["w"])]
+    add(
+        "growing state",
+        make_loop([node("Concat", ["v", "x"], ["w"], axis=0), node("ReduceSum", ["w"], ["sum"], keepdims=0)], ["sum"]),
+        rows,
+        1e-4,
+    )
+    reshapes = [
+        node("Concat", ["v", "x"], ["a"], axis=0),
+        node("Reshape", ["a", "shape"], ["r"]),
+        node("Unsqueeze", ["r", "axes"], ["u"]),
+        node("Flatten", ["u"], ["f"], axis=1),
+        node("Shape", ["a"], ["s"]),
+        node("Reshape", ["f", "s"], ["b"]),
+        node("Softmax", ["b"], ["o"], axis=0),
+        node("Expand", ["one", "s"], ["e"]),
+        node("Add", ["o", "e"], ["w"]),
+    ]
     extra = [constant("shape", [0, -1, 1]), constant("axes", [0]), constant("one", [1], np.float32)]
     add("growing state that is reshaped", make_loop(reshapes, [], extra), rows, 1e-4)
 
@@ -171,7 +279,12 @@ def check(planfarm, model, feeds, tolerance):
         with tempfile.TemporaryDirectory() as folder:
             for test, want in zip(run_planfarm(planfarm, model, feed, folder), session.run(None, feed)):
                 np.testing.assert_equal(test.shape, want.shape)
-                np.testing.assert_allclose(test.astype(np.float64), want.astype(np.float64), rtol=tolerance if tolerance < 1 else 0, atol=tolerance)
+                np.testing.assert_allclose(
+                    test.astype(np.float64),
+                    want.astype(np.float64),
+                    rtol=tolerance if tolerance < 1 else 0,
+                    atol=tolerance,
+                )
 
 
 def main():

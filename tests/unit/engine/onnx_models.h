@@ -83,7 +83,8 @@ static inline Onnx__TypeProto *model_type(const char *type, const char *dims)
         return made;
     tensor->shape = MODEL_NEW(Onnx__TensorShapeProto, onnx__tensor_shape_proto__init);
     while (strcmp(dims, ".") && (dim = strsep(&copy, ","))) {
-        Onnx__TensorShapeProto__Dimension *d = MODEL_NEW(Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension__init);
+        Onnx__TensorShapeProto__Dimension *d =
+            MODEL_NEW(Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension__init);
 
         if (strchr("0123456789-", *dim)) {
             d->has_dim_value = true;
@@ -105,7 +106,8 @@ static inline Onnx__ValueInfoProto *model_value(const char *name, Onnx__TypeProt
     return made;
 }
 
-static inline Onnx__TensorProto *model_tensor(const char *name, const char *type, const char *dims, const char *elements)
+static inline Onnx__TensorProto *model_tensor(const char *name, const char *type, const char *dims,
+                                              const char *elements)
 {
     Onnx__TensorProto *made = MODEL_NEW(Onnx__TensorProto, onnx__tensor_proto__init);
     pf_dtype           dtype = pf_dtype_from_name(type);
@@ -322,7 +324,8 @@ static inline void model_bytes(const Onnx__ModelProto *model, pf_buf *out)
     free(packed);
 }
 
-static inline pf_status model_import(const Onnx__ModelProto *model, const char *folder, const pf_onnx_options *options, pf_graph **out, pf_err *err)
+static inline pf_status model_import(const Onnx__ModelProto *model, const char *folder, const pf_onnx_options *options,
+                                     pf_graph **out, pf_err *err)
 {
     pf_buf    bytes;
     pf_status st = PF_OK;
@@ -357,7 +360,8 @@ static inline void model_bad(const char *text, pf_status status, const char *wor
     test_fails(st, status, &err);
 }
 
-/* Runs the graph on one input of floats 1, 2, 3 ... (or 0, 1, 2 ... for integers) of these dims and compares output 0 with numbers. */
+/* Runs the graph on one input of floats 1, 2, 3 ... (or 0, 1, 2 ... for integers) of these dims and compares output 0
+   with numbers. */
 static inline void model_gives(const char *text, const char *dims, const char *numbers)
 {
     pf_graph *graph = model_good(text);
@@ -378,7 +382,8 @@ static inline void model_gives(const char *text, const char *dims, const char *n
         double got = i < pf_tensor_elems(&out[0]) ? pf_dtype_get(out[0].dtype, out[0].data, (uint64_t)i) : 0;
 
         if (i >= pf_tensor_elems(&out[0]) || got - atof(part) > 1e-5 || atof(part) - got > 1e-5)
-            fail_msg("element %lld of %lld is %g and should be %s", (long long)i, (long long)pf_tensor_elems(&out[0]), got, part);
+            fail_msg("element %lld of %lld is %g and should be %s", (long long)i, (long long)pf_tensor_elems(&out[0]),
+                     got, part);
         i++;
     }
     assert_int_equal(pf_tensor_elems(&out[0]), i);

@@ -17,7 +17,8 @@ static void add_external(Onnx__TensorProto *w, const char *location, const char 
     w->has_data_location = true;
     w->data_location = 1;
     for (int i = 0; i < 2; i++) {
-        Onnx__StringStringEntryProto *entry = MODEL_NEW(Onnx__StringStringEntryProto, onnx__string_string_entry_proto__init);
+        Onnx__StringStringEntryProto *entry =
+            MODEL_NEW(Onnx__StringStringEntryProto, onnx__string_string_entry_proto__init);
 
         entry->key = model_copy(pairs[i][0]);
         entry->value = model_copy(pairs[i][1]);
@@ -27,8 +28,9 @@ static void add_external(Onnx__TensorProto *w, const char *location, const char 
 
 static void write_model(const char *name, const char *first, const char *second)
 {
-    Onnx__ModelProto *model = model_of("opset 13\ninput x f32 2\nconst v f32 2 0,0\nconst w f32 2 0,0\nconst u f32 2 0,0\nnode Add x w -> a\n"
-                                       "node Add a v -> b\nnode Add b u -> y\noutput y\n");
+    Onnx__ModelProto *model =
+        model_of("opset 13\ninput x f32 2\nconst v f32 2 0,0\nconst w f32 2 0,0\nconst u f32 2 0,0\nnode Add x w -> a\n"
+                 "node Add a v -> b\nnode Add b u -> y\noutput y\n");
     pf_buf            bytes;
     pf_err            err = { 0 };
 
@@ -82,8 +84,8 @@ static void test_manifest(void **state)
         test_ok(pf_file_digest(test_path(names[i]), &digest, &bytes[i], &err), &err);
         pf_digest_to_hex(&digest, hex[i]);
     }
-    snprintf(want, sizeof want, "planfarm-model 1\n%s %llu model.onnx\n%s %llu sub/a.bin\n%s %llu z.bin\n", hex[0], (unsigned long long)bytes[0],
-             hex[1], (unsigned long long)bytes[1], hex[2], (unsigned long long)bytes[2]);
+    snprintf(want, sizeof want, "planfarm-model 1\n%s %llu model.onnx\n%s %llu sub/a.bin\n%s %llu z.bin\n", hex[0],
+             (unsigned long long)bytes[0], hex[1], (unsigned long long)bytes[1], hex[2], (unsigned long long)bytes[2]);
     pf_buf_init(&text, 4096);
     test_ok(pf_model_bundle_manifest(&bundle, &text, &err), &err);
     assert_string_equal((const char *)text.data, want);
@@ -158,7 +160,10 @@ static void test_memo(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_manifest, setup), cmocka_unit_test(test_identity), cmocka_unit_test(test_refused), cmocka_unit_test(test_memo),
+        cmocka_unit_test_setup(test_manifest, setup),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_memo),
     };
 
     return cmocka_run_group_tests_name("model_bundle", tests, NULL, NULL);

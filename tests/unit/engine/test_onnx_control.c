@@ -6,43 +6,58 @@ static void test_loop_with_scan(void **state)
 {
     (void)state;
     /* v doubles three times; every v before that is kept. */
-    model_gives("opset 13\ninput x f32 2\nconst n i64 . 3\nconst t bool . 1\nnode Loop n t x -> y s\ngraph body\ninput i i64 .\ninput c bool .\n"
-                "input v f32 2\nnode Add v v -> w\nnode Identity c -> d\noutput d\noutput w\noutput v\nend\noutput s\n", "2", "1 2 2 4 4 8");
+    model_gives("opset 13\ninput x f32 2\nconst n i64 . 3\nconst t bool . 1\nnode Loop n t x -> y s\ngraph body\ninput "
+                "i i64 .\ninput c bool .\n"
+                "input v f32 2\nnode Add v v -> w\nnode Identity c -> d\noutput d\noutput w\noutput v\nend\noutput s\n",
+                "2", "1 2 2 4 4 8");
 }
 
 static void test_loop_captures(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 2\nconst n i64 . 2\nconst k f32 . 10\nnode Neg x -> m\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\n"
-                "input c bool .\ninput v f32 2\nnode Mul v k -> a\nnode Add a m -> w\nnode Identity c -> d\noutput d\noutput w\nend\noutput y\n", "2",
-                "89 178");
+    model_gives("opset 13\ninput x f32 2\nconst n i64 . 2\nconst k f32 . 10\nnode Neg x -> m\nnode Loop n _ x -> "
+                "y\ngraph body\ninput i i64 .\n"
+                "input c bool .\ninput v f32 2\nnode Mul v k -> a\nnode Add a m -> w\nnode Identity c -> d\noutput "
+                "d\noutput w\nend\noutput y\n",
+                "2", "89 178");
 }
 
 static void test_loop_until(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 1\nconst t bool . 1\nconst limit f32 1 20\nnode Loop _ t x -> y\ngraph body\ninput i i64 .\ninput c bool .\n"
-                "input v f32 1\nnode Add v v -> w\nnode Less w limit -> l\nconst shape i64 0\nnode Reshape l shape -> d\noutput d\noutput w\nend\n"
-                "output y\n", "1", "32");
+    model_gives("opset 13\ninput x f32 1\nconst t bool . 1\nconst limit f32 1 20\nnode Loop _ t x -> y\ngraph "
+                "body\ninput i i64 .\ninput c bool .\n"
+                "input v f32 1\nnode Add v v -> w\nnode Less w limit -> l\nconst shape i64 0\nnode Reshape l shape -> "
+                "d\noutput d\noutput w\nend\n"
+                "output y\n",
+                "1", "32");
 }
 
 /* The state has one row more in each round, and the body reshapes it. */
 static void test_growing_state(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 2\nconst flat i64 1 -1\nconst two i64 2 -1,2\nnode Loop n _ x -> y\ngraph body\n"
-                "input i i64 .\ninput c bool .\ninput v f32 1,2\nnode Concat v x -> w axis=i:0\nnode Reshape w flat -> f\nnode Neg f -> g\n"
-                "node Reshape g two -> h\nnode Identity c -> d\noutput d\noutput h\nend\noutput y\n", "1,2", "1 2 1 2 -1 -2");
+    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 2\nconst flat i64 1 -1\nconst two i64 2 -1,2\nnode Loop n _ "
+                "x -> y\ngraph body\n"
+                "input i i64 .\ninput c bool .\ninput v f32 1,2\nnode Concat v x -> w axis=i:0\nnode Reshape w flat -> "
+                "f\nnode Neg f -> g\n"
+                "node Reshape g two -> h\nnode Identity c -> d\noutput d\noutput h\nend\noutput y\n",
+                "1,2", "1 2 1 2 -1 -2");
     /* Two sizes in one Reshape, one of which is the state's. */
-    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 1\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\n"
-                "const s i64 2 0,-1\nnode Concat v x -> w axis=i:0\nnode Shape w -> q\nnode Reshape w s -> r\nnode Reshape r q -> h\n"
-                "node Identity c -> d\noutput d\noutput h\nend\noutput y\n", "1,2", "1 2 1 2");
+    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 1\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c "
+                "bool .\ninput v f32 1,2\n"
+                "const s i64 2 0,-1\nnode Concat v x -> w axis=i:0\nnode Shape w -> q\nnode Reshape w s -> r\nnode "
+                "Reshape r q -> h\n"
+                "node Identity c -> d\noutput d\noutput h\nend\noutput y\n",
+                "1,2", "1 2 1 2");
 }
 
 static void test_unknown_branch(void **state)
 {
-    static const char text[] = "opset 13\ninput x f32 3\nconst zero f32 . 2\nnode ReduceMax x -> m keepdims=i:0\nnode Less m zero -> c\nnode If c -> y\n"
-                               "graph then_branch\nnode Neg x -> a\noutput a\nend\ngraph else_branch\nnode Concat x x -> b axis=i:0\noutput b\nend\n"
+    static const char text[] = "opset 13\ninput x f32 3\nconst zero f32 . 2\nnode ReduceMax x -> m keepdims=i:0\nnode "
+                               "Less m zero -> c\nnode If c -> y\n"
+                               "graph then_branch\nnode Neg x -> a\noutput a\nend\ngraph else_branch\nnode Concat x x "
+                               "-> b axis=i:0\noutput b\nend\n"
                                "output y\n";
 
     (void)state;
@@ -52,9 +67,11 @@ static void test_unknown_branch(void **state)
 /* Squeeze of a size that is open: it is not 1, and 1 is refused. */
 static void test_open_squeeze(void **state)
 {
-    static const char text[] = "opset 13\ninput x f32 n,2\nnode Shape x -> s\nconst i i64 . 0\nnode Gather s i -> n\nconst one i64 . 1\n"
-                               "node Equal n one -> c\nnode If c -> y\ngraph then_branch\nconst a i64 1 0\nnode Squeeze x a -> q\noutput q\nend\n"
-                               "graph else_branch\nnode Identity x -> r\noutput r\nend\noutput y\n";
+    static const char text[] =
+        "opset 13\ninput x f32 n,2\nnode Shape x -> s\nconst i i64 . 0\nnode Gather s i -> n\nconst one i64 . 1\n"
+        "node Equal n one -> c\nnode If c -> y\ngraph then_branch\nconst a i64 1 0\nnode Squeeze x a -> q\noutput "
+        "q\nend\n"
+        "graph else_branch\nnode Identity x -> r\noutput r\nend\noutput y\n";
     const pf_onnx_input_shape row = { "x", 2, { 1, 2 } };
     const pf_onnx_options     options = { &row, 1, NULL, 0 };
     pf_graph                 *graph = NULL;
@@ -79,37 +96,50 @@ static void test_scan(void **state)
 {
     (void)state;
     /* Running sums, last row first. */
-    model_gives("opset 13\ninput x f32 3,1\nconst z f32 1 0\nnode Scan z x -> e y num_scan_inputs=i:1 scan_input_directions=is:1\ngraph body\n"
-                "input a f32 1\ninput b f32 1\nnode Add a b -> c\nnode Identity c -> d\noutput c\noutput d\nend\noutput y\n", "3,1", "3 5 6");
+    model_gives(
+        "opset 13\ninput x f32 3,1\nconst z f32 1 0\nnode Scan z x -> e y num_scan_inputs=i:1 "
+        "scan_input_directions=is:1\ngraph body\n"
+        "input a f32 1\ninput b f32 1\nnode Add a b -> c\nnode Identity c -> d\noutput c\noutput d\nend\noutput y\n",
+        "3,1", "3 5 6");
 }
 
 static void test_map(void **state)
 {
     (void)state;
-    model_gives("opset 17\ninput x f32 4\nnode SplitToSequence x -> s keepdims=i:1\nnode SequenceMap s x -> r\ngraph body\ninput a f32 1\n"
-                "input b f32 4\nnode ReduceSum b -> t\nnode Mul a t -> u\noutput u\nend\nnode ConcatFromSequence r -> y axis=i:0\noutput y\n", "4",
-                "10 20 30 40");
+    model_gives("opset 17\ninput x f32 4\nnode SplitToSequence x -> s keepdims=i:1\nnode SequenceMap s x -> r\ngraph "
+                "body\ninput a f32 1\n"
+                "input b f32 4\nnode ReduceSum b -> t\nnode Mul a t -> u\noutput u\nend\nnode ConcatFromSequence r -> "
+                "y axis=i:0\noutput y\n",
+                "4", "10 20 30 40");
 }
 
 static void test_bad_bodies(void **state)
 {
     (void)state;
-    model_bad("opset 13\ninput x f32 2\nconst n i64 . 3\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\noutput i\nend\noutput y\n", PF_INVALID,
-              "its body has 1 inputs where 3");
-    model_bad("opset 13\ninput x f32 2\nconst n i64 . 3\nnode Loop n _ x -> y z\ngraph body\ninput i i64 .\ninput c bool .\ninput v f32 2\n"
-              "node Identity v -> w\nnode Identity c -> d\noutput d\noutput w\nend\noutput y\n", PF_INVALID, "its body gives 2 values");
-    model_bad("opset 13\ninput x f32 2\nnode Scan x -> y num_scan_inputs=i:7\ngraph body\ninput a f32 .\noutput a\nend\noutput y\n", PF_INVALID,
-              "num_scan_inputs");
-    model_bad("opset 13\ninput x f32 2\nconst n i64 . 3\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c bool .\ninput v f32 2\n"
-              "node Relu nowhere -> w\nnode Identity c -> d\noutput d\noutput w\nend\noutput y\n", PF_INVALID, "nowhere");
+    model_bad("opset 13\ninput x f32 2\nconst n i64 . 3\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\noutput "
+              "i\nend\noutput y\n",
+              PF_INVALID, "its body has 1 inputs where 3");
+    model_bad("opset 13\ninput x f32 2\nconst n i64 . 3\nnode Loop n _ x -> y z\ngraph body\ninput i i64 .\ninput c "
+              "bool .\ninput v f32 2\n"
+              "node Identity v -> w\nnode Identity c -> d\noutput d\noutput w\nend\noutput y\n",
+              PF_INVALID, "its body gives 2 values");
+    model_bad("opset 13\ninput x f32 2\nnode Scan x -> y num_scan_inputs=i:7\ngraph body\ninput a f32 .\noutput "
+              "a\nend\noutput y\n",
+              PF_INVALID, "num_scan_inputs");
+    model_bad("opset 13\ninput x f32 2\nconst n i64 . 3\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c bool "
+              ".\ninput v f32 2\n"
+              "node Relu nowhere -> w\nnode Identity c -> d\noutput d\noutput w\nend\noutput y\n",
+              PF_INVALID, "nowhere");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loop_with_scan), cmocka_unit_test(test_loop_captures), cmocka_unit_test(test_loop_until),
-        cmocka_unit_test(test_growing_state), cmocka_unit_test(test_unknown_branch), cmocka_unit_test(test_open_squeeze),
-        cmocka_unit_test(test_scan), cmocka_unit_test(test_map), cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_loop_with_scan), cmocka_unit_test(test_loop_captures),
+        cmocka_unit_test(test_loop_until),     cmocka_unit_test(test_growing_state),
+        cmocka_unit_test(test_unknown_branch), cmocka_unit_test(test_open_squeeze),
+        cmocka_unit_test(test_scan),           cmocka_unit_test(test_map),
+        cmocka_unit_test(test_bad_bodies),
     };
 
     return cmocka_run_group_tests_name("onnx_control", tests, NULL, NULL);

@@ -39,7 +39,8 @@ static void check_elements(const Onnx__TensorProto *t, const double *want, uint6
     assert_int_equal(data.bytes, pf_dtype_bytes(data.dtype, count));
     for (uint64_t i = 0; i < count; i++)
         if (pf_dtype_get(data.dtype, data.data, i) != want[i])
-            fail_msg("%s element %u is %g, not %g", pf_dtype_name(data.dtype), (unsigned)i, pf_dtype_get(data.dtype, data.data, i), want[i]);
+            fail_msg("%s element %u is %g, not %g", pf_dtype_name(data.dtype), (unsigned)i,
+                     pf_dtype_get(data.dtype, data.data, i), want[i]);
     pf_arena_free(arena);
 }
 
@@ -53,7 +54,7 @@ static void test_types(void **state)
         int64_t           dims[1] = { 3 };
         uint8_t           raw[32] = { 0 };
         Onnx__TensorProto t = tensor_of((pf_dtype)dtype, dims, 1);
-        bool              skip = dtype == PF_STRING || pf_dtype_kind_of((pf_dtype)dtype) == PF_KIND_COMPLEX || dtype == PF_F8E8M0;
+        bool skip = dtype == PF_STRING || pf_dtype_kind_of((pf_dtype)dtype) == PF_KIND_COMPLEX || dtype == PF_F8E8M0;
 
         if (skip)
             continue;
@@ -71,9 +72,12 @@ static void test_types(void **state)
 static void test_narrow(void **state)
 {
     int64_t           four[1] = { 4 };
-    Onnx__TensorProto half = tensor_of(PF_F16, four, 1), nibbles = tensor_of(PF_I4, four, 1), crumbs = tensor_of(PF_U2, four, 1);
-    Onnx__TensorProto bytes = tensor_of(PF_I8, four, 1), flags = tensor_of(PF_BOOL, four, 1), words = tensor_of(PF_U32, four, 1);
-    int32_t           bits[4] = { 0x3c00, 0xc000, 0, 0x3800 }, two[2] = { 0x71, 0xf8 }, one[1] = { 0xe4 }, small[4] = { -1, 2, -128, 127 };
+    Onnx__TensorProto half = tensor_of(PF_F16, four, 1), nibbles = tensor_of(PF_I4, four, 1),
+                      crumbs = tensor_of(PF_U2, four, 1);
+    Onnx__TensorProto bytes = tensor_of(PF_I8, four, 1), flags = tensor_of(PF_BOOL, four, 1),
+                      words = tensor_of(PF_U32, four, 1);
+    int32_t bits[4] = { 0x3c00, 0xc000, 0, 0x3800 }, two[2] = { 0x71, 0xf8 }, one[1] = { 0xe4 },
+            small[4] = { -1, 2, -128, 127 };
     int32_t           odd[4] = { 0, 1, 7, 255 };
     uint64_t          big[4] = { 1, 0, UINT32_MAX, 7 };
 
@@ -107,7 +111,8 @@ static void expect_bad(const Onnx__TensorProto *t, pf_status status)
 
 static void test_bad_tensors(void **state)
 {
-    int64_t           dims[12] = { 2, -1, INT64_MAX, INT64_MAX, 1, 1, 1, 1, 1, 1, 1, 1 }, one[1] = { 1 }, huge[2] = { 1 << 30, 1 << 30 };
+    int64_t dims[12] = { 2, -1, INT64_MAX, INT64_MAX, 1, 1, 1, 1, 1, 1, 1, 1 }, one[1] = { 1 },
+            huge[2] = { 1 << 30, 1 << 30 };
     float             items[1] = { 1 };
     Onnx__TensorProto t = tensor_of(PF_F32, dims, 1);
 
@@ -138,7 +143,8 @@ static void test_bad_tensors(void **state)
 
 static void test_sparse(void **state)
 {
-    int64_t                 dims[2] = { 3, 4 }, two[1] = { 2 }, pairs[2] = { 2, 2 }, linear[2] = { 1, 11 }, at[4] = { 0, 1, 2, 3 }, outside[2] = { 1, 12 };
+    int64_t dims[2] = { 3, 4 }, two[1] = { 2 }, pairs[2] = { 2, 2 }, linear[2] = { 1, 11 }, at[4] = { 0, 1, 2, 3 },
+            outside[2] = { 1, 12 };
     float                   items[2] = { 5, 7 };
     Onnx__TensorProto       values = tensor_of(PF_F32, two, 1), indices = tensor_of(PF_I64, two, 1);
     Onnx__SparseTensorProto sparse = ONNX__SPARSE_TENSOR_PROTO__INIT;
@@ -189,7 +195,8 @@ static Onnx__ModelProto *external_model(const char *entries)
     w->has_data_location = true;
     w->data_location = 1;
     while ((word = strsep(&copy, " "))) {
-        Onnx__StringStringEntryProto *entry = MODEL_NEW(Onnx__StringStringEntryProto, onnx__string_string_entry_proto__init);
+        Onnx__StringStringEntryProto *entry =
+            MODEL_NEW(Onnx__StringStringEntryProto, onnx__string_string_entry_proto__init);
 
         entry->key = strsep(&word, "=");
         entry->value = word;
@@ -284,8 +291,13 @@ static void test_external_without_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types), cmocka_unit_test(test_narrow), cmocka_unit_test(test_bad_tensors), cmocka_unit_test(test_sparse),
-        cmocka_unit_test(test_external), cmocka_unit_test(test_external_refused), cmocka_unit_test(test_external_without_folder),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_narrow),
+        cmocka_unit_test(test_bad_tensors),
+        cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_external),
+        cmocka_unit_test(test_external_refused),
+        cmocka_unit_test(test_external_without_folder),
     };
 
     return cmocka_run_group_tests_name("onnx_data", tests, NULL, NULL);

@@ -25,7 +25,8 @@ static void test_plain(void **state)
     assert_string_equal(graph->output_names[0], "z");
     assert_string_equal(pf_graph_value(graph, graph->inputs[0])->name, "x");
     pf_graph_free(graph);
-    model_gives(HEAD "const w f32 3 10,20,-30\nnode Add x w -> y\nnode Relu y -> z\noutput z\n", "2,3", "11 22 0 14 25 0");
+    model_gives(HEAD "const w f32 3 10,20,-30\nnode Add x w -> y\nnode Relu y -> z\noutput z\n", "2,3",
+                "11 22 0 14 25 0");
 }
 
 static void test_any_order(void **state)
@@ -40,8 +41,10 @@ static void test_cycle(void **state)
     model_bad(HEAD "node Add x c -> a\nnode Relu a -> b\nnode Neg b -> c\noutput c\n", PF_INVALID, "cycle");
     model_bad(HEAD "node Add x a -> a\noutput a\n", PF_INVALID, "cycle");
     /* Through a body: the branch reads what the If makes. */
-    model_bad(HEAD "input t bool .\nnode Neg y -> n\nnode If t -> y\ngraph then_branch\nnode Relu n -> r\noutput r\nend\n"
-                   "graph else_branch\nnode Abs x -> s\noutput s\nend\noutput y\n", PF_INVALID, "cycle");
+    model_bad(HEAD
+              "input t bool .\nnode Neg y -> n\nnode If t -> y\ngraph then_branch\nnode Relu n -> r\noutput r\nend\n"
+              "graph else_branch\nnode Abs x -> s\noutput s\nend\noutput y\n",
+              PF_INVALID, "cycle");
 }
 
 static void test_names(void **state)
@@ -75,16 +78,18 @@ static void test_opsets(void **state)
     model_bad("opset 999\ninput x f32 2\nnode Relu x -> y\noutput y\n", PF_UNSUPPORTED, "opset 999");
     model_bad("opset 0\ninput x f32 2\nnode Relu x -> y\noutput y\n", PF_UNSUPPORTED, "opset 0");
     model_bad("input x f32 2\nnode Relu x -> y\noutput y\n", PF_UNSUPPORTED, "Relu");       /* no opset at all */
-    model_bad("opset 12\ninput x f32 2\nnode HardSwish x -> y\noutput y\n", PF_UNSUPPORTED, "HardSwish (ai.onnx opset 12");
-    model_gives("ir 1\ninput x f32 2\nnode Relu x -> y\noutput y\n", "2", "1 2");           /* files of then need none */
+    model_bad("opset 12\ninput x f32 2\nnode HardSwish x -> y\noutput y\n", PF_UNSUPPORTED,
+              "HardSwish (ai.onnx opset 12");
+    model_gives("ir 1\ninput x f32 2\nnode Relu x -> y\noutput y\n", "2", "1 2"); /* files of then need none */
 }
 
 /* One message names them all. */
 static void test_unsupported(void **state)
 {
-    static const char text[] = "opset 13\nopset com.example 3\ninput x f32 2\nnode Foo x -> a\nnode com.example:Bar a -> b\n"
-                               "node Foo b -> c\nnode If c -> d\ngraph then_branch\nnode Baz a -> e\noutput e\nend\n"
-                               "graph else_branch\nnode com.other:Qux a -> f\noutput f\nend\noutput d\n";
+    static const char text[] =
+        "opset 13\nopset com.example 3\ninput x f32 2\nnode Foo x -> a\nnode com.example:Bar a -> b\n"
+        "node Foo b -> c\nnode If c -> d\ngraph then_branch\nnode Baz a -> e\noutput e\nend\n"
+        "graph else_branch\nnode com.other:Qux a -> f\noutput f\nend\noutput d\n";
 
     (void)state;
     model_bad(text, PF_UNSUPPORTED, "4 operators");
@@ -98,7 +103,8 @@ static void test_old_initializers(void **state)
 {
     (void)state;
     /* IR 3: weights are listed among the inputs as well. */
-    pf_graph *graph = model_good("ir 3\nopset 9\ninput w f32 2\ninput x f32 2\nconst w f32 2 5,6\nnode Add x w -> y\noutput y\n");
+    pf_graph *graph =
+        model_good("ir 3\nopset 9\ninput w f32 2\ninput x f32 2\nconst w f32 2 5,6\nnode Add x w -> y\noutput y\n");
 
     assert_int_equal(graph->input_count, 1);
     pf_graph_free(graph);
@@ -117,7 +123,8 @@ static void check_shape(const pf_graph *graph, uint32_t input, const char *want)
 
 static void test_dims(void **state)
 {
-    pf_graph *graph = model_good("opset 13\ninput x f32 batch,3,?,?\ninput z f32 batch,-1\ninput m i64 past+seq,d/2\nnode Relu x -> y\noutput y\n");
+    pf_graph *graph = model_good("opset 13\ninput x f32 batch,3,?,?\ninput z f32 batch,-1\ninput m i64 "
+                                 "past+seq,d/2\nnode Relu x -> y\noutput y\n");
 
     (void)state;
     check_shape(graph, 0, "[batch,3,x_dim2,x_dim3]");
@@ -127,8 +134,9 @@ static void test_dims(void **state)
 
 static void test_given_shapes(void **state)
 {
-    static const char         text[] = "opset 13\ninput x f32 batch,3,h,w\ninput z f32 batch,h\nnode Relu x -> y\noutput y\n";
-    const pf_onnx_input_shape shape = { "x", 4, { 2, -1, 8, -1 } }, wrong_rank = { "x", 3, { 1, 1, 1 } }, unknown = { "q", 1, { 1 } };
+    static const char text[] = "opset 13\ninput x f32 batch,3,h,w\ninput z f32 batch,h\nnode Relu x -> y\noutput y\n";
+    const pf_onnx_input_shape shape = { "x", 4, { 2, -1, 8, -1 } }, wrong_rank = { "x", 3, { 1, 1, 1 } },
+                              unknown = { "q", 1, { 1 } };
     const pf_onnx_dim_value   dim = { "w", 7 }, zero = { "w", -4 };
     pf_onnx_options           options = { &shape, 1, &dim, 1 };
     pf_graph                 *graph = NULL;
@@ -150,13 +158,16 @@ static void test_given_shapes(void **state)
 /* A table of 8 rows that is cut to n rows and used for all n bounds n. */
 static void test_bound_from_use(void **state)
 {
-    pf_graph *graph = model_good("opset 13\ninput x f32 n,3\nconst t f32 8,1 1,2,3,4,5,6,7,8\nconst zero i64 1 0\nconst one i64 1 1\n"
-                                 "node Shape x -> s\nnode Slice s zero one zero -> n\nnode Slice t zero n zero -> rows\n"
-                                 "node Add x rows -> y\noutput y\n");
+    pf_graph *graph =
+        model_good("opset 13\ninput x f32 n,3\nconst t f32 8,1 1,2,3,4,5,6,7,8\nconst zero i64 1 0\nconst one i64 1 1\n"
+                   "node Shape x -> s\nnode Slice s zero one zero -> n\nnode Slice t zero n zero -> rows\n"
+                   "node Add x rows -> y\noutput y\n");
     int64_t   least = 0, most = 0;
 
     (void)state;
-    test_ok(pf_dim_range(graph->dims, pf_graph_value(graph, graph->inputs[0])->shape.dim[0], NULL, NULL, &least, &most, NULL), NULL);
+    test_ok(pf_dim_range(graph->dims, pf_graph_value(graph, graph->inputs[0])->shape.dim[0], NULL, NULL, &least, &most,
+                         NULL),
+            NULL);
     assert_int_equal(most, 8);
     pf_graph_free(graph);
 }
@@ -165,7 +176,9 @@ static void test_bound_from_use(void **state)
 static void test_two_names(void **state)
 {
     pf_graph *graph = model_good("opset 13\ninput x f32 a,3\ninput z f32 b,3\nnode Add x z -> y\noutput y\n");
-    pf_tensor in[2] = { { .dtype = PF_F32, .rank = 2, .dim = { 2, 3 } }, { .dtype = PF_F32, .rank = 2, .dim = { 2, 3 } } }, out = { 0 };
+    pf_tensor in[2] = { { .dtype = PF_F32, .rank = 2, .dim = { 2, 3 } },
+                        { .dtype = PF_F32, .rank = 2, .dim = { 2, 3 } } },
+              out = { 0 };
     pf_err    err = { 0 };
 
     (void)state;
@@ -185,22 +198,28 @@ static void test_two_names(void **state)
 
 static void test_function(void **state)
 {
-    static const char twice[] = "function com.example:Twice a -> c alpha=f:2\nnode Constant -> k value_float=r:alpha\nnode Mul a k -> c\nend\n";
+    static const char twice[] =
+        "function com.example:Twice a -> c alpha=f:2\nnode Constant -> k value_float=r:alpha\nnode Mul a k -> c\nend\n";
     char              text[4096];
 
     (void)state;
     snprintf(text, sizeof text, "opset 13\nopset com.example 1\n%sinput x f32 2\nnode com.example:Twice x -> m\n"
                                 "node com.example:Twice m -> y alpha=f:10\noutput y\n", twice);
     model_gives(text, "2", "20 40");
-    snprintf(text, sizeof text, "opset 13\nopset com.example 1\n%sfunction com.example:Four p -> q\nnode com.example:Twice p -> i\n"
-                                "node com.example:Twice i -> q\nend\ninput x f32 2\nnode com.example:Four x -> y\noutput y\n", twice);
+    snprintf(text, sizeof text,
+             "opset 13\nopset com.example 1\n%sfunction com.example:Four p -> q\nnode com.example:Twice p -> i\n"
+             "node com.example:Twice i -> q\nend\ninput x f32 2\nnode com.example:Four x -> y\noutput y\n",
+             twice);
     model_gives(text, "2", "4 8");
-    model_bad("opset 13\nopset e 1\nfunction e:Loop a -> b\nnode e:Loop a -> b\nend\ninput x f32 2\nnode e:Loop x -> y\noutput y\n", PF_INVALID,
-              "nested");
-    model_bad("opset 13\nopset e 1\nfunction e:F a -> b\nnode Nothing a -> b\nend\ninput x f32 2\nnode e:F x -> y\noutput y\n", PF_UNSUPPORTED,
-              "Nothing");
-    model_bad("opset 13\nopset e 1\nfunction e:F a -> b\nnode Relu a -> b\nend\ninput x f32 2\nnode e:F x x -> y\noutput y\n", PF_INVALID,
-              "the function has");
+    model_bad("opset 13\nopset e 1\nfunction e:Loop a -> b\nnode e:Loop a -> b\nend\ninput x f32 2\nnode e:Loop x -> "
+              "y\noutput y\n",
+              PF_INVALID, "nested");
+    model_bad("opset 13\nopset e 1\nfunction e:F a -> b\nnode Nothing a -> b\nend\ninput x f32 2\nnode e:F x -> "
+              "y\noutput y\n",
+              PF_UNSUPPORTED, "Nothing");
+    model_bad(
+        "opset 13\nopset e 1\nfunction e:F a -> b\nnode Relu a -> b\nend\ninput x f32 2\nnode e:F x x -> y\noutput y\n",
+        PF_INVALID, "the function has");
 }
 
 /* Forty functions that call the one before twice would be a tera of nodes. */
@@ -212,14 +231,16 @@ static void test_function_bomb(void **state)
     (void)state;
     used += (size_t)snprintf(text + used, sizeof text - used, "function e:F0 a -> b\nnode Relu a -> b\nend\n");
     for (int i = 1; i <= 40; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "function e:F%d a -> c\nnode e:F%d a -> b\nnode e:F%d b -> c\nend\n", i, i - 1, i - 1);
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 "function e:F%d a -> c\nnode e:F%d a -> b\nnode e:F%d b -> c\nend\n", i, i - 1, i - 1);
     snprintf(text + used, sizeof text - used, "node e:F40 x -> y\noutput y\n");
     model_bad(text, PF_INVALID, "nodes once its functions are expanded");
 }
 
 static void test_known_branch(void **state)
 {
-    static const char branches[] = "graph then_branch\nnode Neg x -> a\noutput a\nend\ngraph else_branch\nnode Abs x -> b\noutput b\nend\noutput y\n";
+    static const char branches[] = "graph then_branch\nnode Neg x -> a\noutput a\nend\ngraph else_branch\nnode Abs x "
+                                   "-> b\noutput b\nend\noutput y\n";
     char              text[2048];
     pf_graph         *graph = NULL;
 
@@ -243,7 +264,9 @@ static void test_missing_body(void **state)
 static void test_computed_constants(void **state)
 {
     (void)state;
-    model_gives(HEAD "const a i64 1 1\nconst b i64 1 1\nnode Sub a b -> axes\nnode Unsqueeze x axes -> y\nnode Shape y -> z\noutput z\n", "2,3", "1 2 3");
+    model_gives(HEAD "const a i64 1 1\nconst b i64 1 1\nnode Sub a b -> axes\nnode Unsqueeze x axes -> y\nnode Shape y "
+                     "-> z\noutput z\n",
+                "2,3", "1 2 3");
     model_bad(HEAD "input axes i64 1\nnode Unsqueeze x axes -> y\noutput y\n", PF_UNSUPPORTED, "axes are not known");
 }
 
@@ -264,11 +287,24 @@ static void test_outputs_are_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain), cmocka_unit_test(test_any_order), cmocka_unit_test(test_cycle), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_arity), cmocka_unit_test(test_opsets), cmocka_unit_test(test_unsupported), cmocka_unit_test(test_old_initializers),
-        cmocka_unit_test(test_dims), cmocka_unit_test(test_given_shapes), cmocka_unit_test(test_bound_from_use), cmocka_unit_test(test_two_names), cmocka_unit_test(test_function),
-        cmocka_unit_test(test_function_bomb), cmocka_unit_test(test_known_branch), cmocka_unit_test(test_missing_body),
-        cmocka_unit_test(test_computed_constants), cmocka_unit_test(test_outputs_are_own),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_cycle),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_arity),
+        cmocka_unit_test(test_opsets),
+        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_old_initializers),
+        cmocka_unit_test(test_dims),
+        cmocka_unit_test(test_given_shapes),
+        cmocka_unit_test(test_bound_from_use),
+        cmocka_unit_test(test_two_names),
+        cmocka_unit_test(test_function),
+        cmocka_unit_test(test_function_bomb),
+        cmocka_unit_test(test_known_branch),
+        cmocka_unit_test(test_missing_body),
+        cmocka_unit_test(test_computed_constants),
+        cmocka_unit_test(test_outputs_are_own),
     };
 
     return cmocka_run_group_tests_name("onnx_graph", tests, NULL, NULL);

@@ -18,7 +18,8 @@ static void test_rows(void **state)
             const pf_onnx_op *other = pf_onnx_op_at(k);
 
             if (!strcmp(row->name, other->name) && row->first <= other->last && other->first <= row->last)
-                fail_msg("two rows of %s fit opset %lld", row->name, (long long)(row->first > other->first ? row->first : other->first));
+                fail_msg("two rows of %s fit opset %lld", row->name,
+                         (long long)(row->first > other->first ? row->first : other->first));
         }
     }
 }

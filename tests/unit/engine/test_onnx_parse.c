@@ -26,17 +26,19 @@ static void test_not_a_model(void **state)
     test_fails(import_bytes(text, sizeof text - 1, &err), PF_INVALID, &err);
     test_fails(import_bytes("\x08\x08", 2, &err), PF_INVALID, &err);           /* an IR version alone */
     test_fails(import_bytes("\x3a\x00", 2, &err), PF_INVALID, &err);           /* an empty graph */
-    test_fails(import_bytes("\x3a\x05", 2, &err), PF_INVALID, &err);           /* a graph that is longer than the file */
+    test_fails(import_bytes("\x3a\x05", 2, &err), PF_INVALID, &err); /* a graph that is longer than the file */
     test_fails(import_bytes("\x0b\x0c", 2, &err), PF_INVALID, &err);           /* a group */
-    test_fails(import_bytes("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, &err), PF_INVALID, &err);   /* a number of 11 bytes */
+    test_fails(import_bytes("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, &err), PF_INVALID,
+               &err); /* a number of 11 bytes */
 }
 
 /* Cut anywhere a model either fails in a sentence or, at the few places between fields, is another model. */
 static void test_truncated(void **state)
 {
-    Onnx__ModelProto *model = model_of("opset 13\nopset e 1\nfunction e:F a -> b k=f:2\nnode Constant -> c value_float=r:k\nnode Mul a c -> b\nend\n"
-                                       "input x f32 batch,3\nconst w f32 3 1,2,3\nnode Add x w -> a\nnode e:F a -> b\nnode Softmax b -> y axis=i:1\n"
-                                       "output y\n");
+    Onnx__ModelProto *model = model_of(
+        "opset 13\nopset e 1\nfunction e:F a -> b k=f:2\nnode Constant -> c value_float=r:k\nnode Mul a c -> b\nend\n"
+        "input x f32 batch,3\nconst w f32 3 1,2,3\nnode Add x w -> a\nnode e:F a -> b\nnode Softmax b -> y axis=i:1\n"
+        "output y\n");
     pf_buf            bytes;
     uint32_t          refused = 0;
 
@@ -64,8 +66,9 @@ static void test_truncated(void **state)
 /* Every single byte turned over: no crash, and failures say why. */
 static void test_damaged(void **state)
 {
-    Onnx__ModelProto *model = model_of("opset 13\ninput x f32 2,3\nconst w f32 3 1,2,3\nconst s i64 2 3,2\nnode Add x w -> a\n"
-                                       "node Reshape a s -> b\nnode ReduceSum b -> y keepdims=i:0\noutput y\n");
+    Onnx__ModelProto *model =
+        model_of("opset 13\ninput x f32 2,3\nconst w f32 3 1,2,3\nconst s i64 2 3,2\nnode Add x w -> a\n"
+                 "node Reshape a s -> b\nnode ReduceSum b -> y keepdims=i:0\noutput y\n");
     pf_buf            bytes;
 
     (void)state;
@@ -160,8 +163,8 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_not_a_model), cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged), cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_many_items), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_not_a_model), cmocka_unit_test(test_truncated),  cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_nesting),     cmocka_unit_test(test_many_items), cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests_name("onnx_parse", tests, NULL, NULL);
