@@ -63,12 +63,9 @@ static const char *next_line(const char *line)
 static void value_of(const char *line, const char *key, size_t length, char *out, size_t capacity)
 {
     bool present = *line && key_length(line) == length && strncmp(line, key, length) == 0;
-    const char *value = line + length + (line[length] == '=');
+    const char *value = present ? line + length + (line[length] == '=') : "absent";
 
-    if (present)
-        snprintf(out, capacity, "%.*s", (int)strcspn(value, "\n"), value);
-    else
-        snprintf(out, capacity, "absent");
+    snprintf(out, capacity, "%.*s", (int)strcspn(value, "\n"), value);
 }
 
 void pf_device_class_difference(const char *plan_class, const char *this_class, char *out, size_t capacity)

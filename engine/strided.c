@@ -6,6 +6,12 @@
 
 enum { CHAIN_LIMIT = 8 };
 
+/* Strides over dims that are symbols mean nothing yet; whether a window exists does not depend on them. */
+static int64_t times(int64_t step, pf_dim dim)
+{
+    return pf_dim_is_number(dim) ? step * dim : 0;
+}
+
 static void whole(const pf_problem *p, pf_value_id base, pf_strided *out)
 {
     const pf_shape *shape = &pf_graph_value(p->graph, base)->shape;
@@ -15,7 +21,7 @@ static void whole(const pf_problem *p, pf_value_id base, pf_strided *out)
     memcpy(out->dim, shape->dim, sizeof out->dim);
     for (int32_t d = shape->rank; d-- > 0;) {
         out->stride[d] = step;
-        step *= shape->dim[d];
+        step = times(step, shape->dim[d]);
     }
 }
 
@@ -72,7 +78,7 @@ static const char *split_dim(const pf_shape *to, pf_strided *w)
         w->stride[to->rank - 1 - d] = before.stride[before.rank - 1 - d];
     w->stride[front + grown] = before.stride[front];
     for (int32_t d = front + grown; d-- > front;)
-        w->stride[d] = w->stride[d + 1] * w->dim[d + 1];
+        w->stride[d] = times(w->stride[d + 1], w->dim[d + 1]);
     w->unit = before.unit < 0 || before.unit < front ? before.unit : before.unit + grown;
     return NULL;
 }

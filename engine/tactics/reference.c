@@ -177,6 +177,24 @@ static pf_status run_call(const node_call *call, const pf_tensor *tensors, pf_te
     return call->def->reference(&reference, err);
 }
 
+/* A reference may answer with memory of its own: that is copied to the result's place. */
+static pf_status take_results(const node_call *call, const pf_tensor *tensors, pf_tensor *arguments, pf_status st, pf_err *err)
+{
+    for (uint32_t i = 0; i < call->node->out_count; i++) {
+        pf_tensor       *answer = &arguments[call->node->in_count + i];
+        const pf_tensor *place = &tensors[call->node->out[i]];
+
+        if (answer->data == place->data)
+            continue;
+        if (!st && answer->bytes != place->bytes)
+            st = PF_FAIL(err, PF_INVALID, "%s answers %zu bytes where %zu were inferred", call->def->name, answer->bytes, place->bytes);
+        if (!st && answer->bytes)
+            memcpy(place->data, answer->data, answer->bytes);
+        pf_tensor_clear(answer);
+    }
+    return st;
+}
+
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
     const reference_impl *impl = step->impl;
@@ -193,7 +211,7 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
             tensors[v].data = workspace + impl->offset[v];
     bind_inputs(impl, b, tensors);
     for (uint32_t i = 0; i < impl->call_count && !st; i++)
-        st = run_call(&impl->calls[i], tensors, arguments, err);
+        st = take_results(&impl->calls[i], tensors, arguments, run_call(&impl->calls[i], tensors, arguments, err), err);
     for (uint32_t i = 0; i < p->graph->output_count && !st; i++)
         pf_layout_pack(p->out_layout[i], &tensors[p->graph->outputs[i]], tensors[p->graph->outputs[i]].data, b->out[i]);
     return st;

@@ -337,6 +337,8 @@ static uint32_t list_sets(const pf_problem *p, layout_set *sets)
     }
     for (int from = 0; from < PF_LAYOUT_COUNT; from++)
         for (int to = 0; to < PF_LAYOUT_COUNT; to++) {
+            if ((tactic->flags & PF_TACTIC_ORACLE) && from != to)      /* takes all, and converts each by itself */
+                continue;
             for (uint32_t i = 0; i < g->input_count; i++)
                 set.in[i] = p->in_constant[i] ? PF_LAYOUT_LINEAR : fitting((pf_layout)from, g, g->inputs[i]);
             for (uint32_t i = 0; i < g->output_count; i++)
