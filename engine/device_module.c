@@ -46,7 +46,7 @@ static void *open_library(const char *library)
 
     program_folder(program, sizeof program);
     if (!handle) handle = open_beside(program, "", library);
-    if (!handle) handle = open_beside(program, "../engine/", library);      /* in a build tree */
+    if (!handle) handle = open_beside(program, "engine/cuda/", library);     /* in a build tree */
     if (!handle) handle = open_beside(program, "../lib/planfarm/", library);
     return handle ? handle : dlopen(library, RTLD_NOW | RTLD_LOCAL);
 }
