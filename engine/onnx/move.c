@@ -25,22 +25,6 @@ void pf_onnx_concat(pf_onnx_node *node)
     pf_onnx_emit_same(node, PF_OP_CONCAT, &attrs);
 }
 
-/* Sizes: an attribute up to opset 12, else an optional input; num_outputs makes equal parts, the last of which may be
-   smaller. */
-void pf_onnx_split(pf_onnx_node *node)
-{
-    pf_split_attrs attrs = { pf_onnx_axis(node, pf_onnx_int(node, "axis", 0), pf_onnx_rank(node, pf_onnx_in(node, 0))),
-                             { 0 } };
-
-    if (node->opset < 13)
-        attrs.sizes = pf_onnx_as_dims(pf_onnx_ints(node, "split"));
-    if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.sizes))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
-    if (!node->status && attrs.sizes.count && attrs.sizes.count != (int32_t)node->out_count)
-        pf_onnx_fail(node, PF_INVALID, "%d sizes for %u outputs", attrs.sizes.count, node->out_count);
-    pf_onnx_emit(node, PF_OP_SPLIT, &attrs, 1, node->in, node->out_count, node->out);
-}
-
 /* Slice's bounds say "to the end" by very large numbers. */
 static pf_dim far(pf_dim bound)
 {

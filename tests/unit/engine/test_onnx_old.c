@@ -38,6 +38,29 @@ static void test_attributes_that_became_inputs(void **state)
                 "1 2 1 2");
 }
 
+/* More parts than the attribute of the op holds. */
+static void test_many_parts(void **state)
+{
+    char   sizes[256] = "", text[2048], outputs[512] = "";
+    size_t used = 0, shown = 0;
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        used += (size_t)snprintf(sizes + used, sizeof sizes - used, "%s%d", i ? "," : "", i == 19 ? 2 : 1);
+        shown += (size_t)snprintf(outputs + shown, sizeof outputs - shown, " %s%d", i == 19 ? "y" : "p", i);
+    }
+    snprintf(text, sizeof text, "opset 13\ninput x f32 21\nconst s i64 20 %s\nnode Split x s ->%s\noutput y19\n", sizes,
+             outputs);
+    model_gives(text, "21", "20 21");
+    sizes[strlen(sizes) - 1] = '1';
+    snprintf(text, sizeof text, "opset 13\ninput x f32 20\nconst s i64 20 %s\nnode Split x s ->%s\noutput y19\n", sizes,
+             outputs);
+    model_gives(text, "20", "20");
+    snprintf(text, sizeof text, "opset 11\ninput x f32 22\nnode Split x ->%s split=is:%s\noutput y19\n", outputs,
+             sizes);
+    model_bad(text, PF_INVALID, "do not make up the dimension");
+}
+
 static void test_types_by_name(void **state)
 {
     (void)state;
@@ -133,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broadcast_by_axis),
         cmocka_unit_test(test_attributes_that_became_inputs),
+        cmocka_unit_test(test_many_parts),
         cmocka_unit_test(test_types_by_name),
         cmocka_unit_test(test_softmax_flattens),
         cmocka_unit_test(test_norms),
