@@ -38,7 +38,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     (void)device;
     if ((!windowed && node->op != PF_OP_REDUCE) || node->in_count != 1 || p->graph->output_count != 1 || p->graph->input_count != 1
-        || node->out[0] != p->graph->outputs[0])
+        || node->in[0] != p->graph->inputs[0] || node->out[0] != p->graph->outputs[0])
         return "not a pool alone";
     x = pf_graph_value(p->graph, node->in[0]);
     y = pf_graph_value(p->graph, node->out[0]);
