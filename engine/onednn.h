@@ -47,7 +47,10 @@ pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t 
 void      pf_onednn_op_free(pf_onednn_op *op);
 pf_status pf_onednn_op_run(const pf_onednn_op *op, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
 
-/* ---- Attributes with the epilogue */
+/* ---- Attributes */
+/* Attributes that only say that the scratchpad is the user's. The caller destroys them. */
+pf_status pf_onednn_attr(dnnl_primitive_attr_t *out, pf_err *err);
+
 typedef struct pf_onednn_epilogue {
     dnnl_primitive_attr_t attr;         /* owned; scratchpad mode user */
     pf_onednn_args        args;         /* of binary post-ops */

@@ -134,6 +134,16 @@ const char *pf_onednn_epilogue_declines(const pf_problem *p, const pf_epilogue *
 }
 
 /* ---- Making the attributes */
+pf_status pf_onednn_attr(dnnl_primitive_attr_t *out, pf_err *err)
+{
+    dnnl_status_t status = dnnl_primitive_attr_create(out);
+
+    if (status)
+        return pf_onednn_fail(status, "make attributes", err);
+    status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
+    return status ? pf_onednn_fail(status, "make attributes", err) : PF_OK;
+}
+
 typedef struct maker {
     const pf_problem   *p;
     const pf_epilogue  *chain;
@@ -256,13 +266,11 @@ pf_status pf_onednn_epilogue_make(const pf_problem *p, const pf_epilogue *chain,
     pf_status     st = PF_OK;
 
     *out = (pf_onednn_epilogue){ .sum_input = -1 };
-    status = dnnl_primitive_attr_create(&out->attr);
-    if (!status)
-        status = dnnl_primitive_attr_set_scratchpad_mode(out->attr, dnnl_scratchpad_mode_user);
-    if (!status)
+    st = pf_onednn_attr(&out->attr, err);
+    if (!st) {
         status = dnnl_post_ops_create(&m.ops);
-    if (status)
-        st = pf_onednn_fail(status, "make attributes", err);
+        st = status ? pf_onednn_fail(status, "make post-ops", err) : PF_OK;
+    }
     for (uint32_t i = 0; i < chain->count && !st; i++)
         st = add_item(&m, &chain->items[i], err);
     if (!st && m.count) {

@@ -4,16 +4,6 @@
 
 typedef struct single_impl { pf_onednn_op *op; } single_impl;
 
-pf_status pf_onednn_attr(dnnl_primitive_attr_t *out, pf_err *err)
-{
-    dnnl_status_t status = dnnl_primitive_attr_create(out);
-
-    if (status)
-        return pf_onednn_fail(status, "make attributes", err);
-    status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    return status ? pf_onednn_fail(status, "make attributes", err) : PF_OK;
-}
-
 pf_status pf_onednn_single_new(const pf_tactic *tactic, const pf_device *device, dnnl_primitive_desc_t desc, pf_onednn_args *args, pf_step **out,
                                pf_err *err)
 {

@@ -11,8 +11,6 @@ pf_status pf_onednn_single_new(const pf_tactic *tactic, const pf_device *device,
 pf_status pf_onednn_single_prepare(const pf_tactic *tactic, const pf_device *device, const_dnnl_op_desc_t desc, const char *tuning,
                                    pf_onednn_args *args, pf_step **out, pf_err *err);
 pf_status pf_onednn_single_tunings(const pf_device *device, const_dnnl_op_desc_t desc, int effort, pf_tuning_list *out, pf_err *err);
-/* Attributes that only say that the scratchpad is the user's. The caller destroys them. */
-pf_status pf_onednn_attr(dnnl_primitive_attr_t *out, pf_err *err);
 
 /* Members of pf_tactic. */
 pf_status pf_onednn_single_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
