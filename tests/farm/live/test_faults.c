@@ -164,6 +164,22 @@ static void a_cancelled_build_ends_at_once(void **state)
     json_decref(answer);
 }
 
+/* Ctrl-C while waiting gives up the waiting, not the build. */
+static void leaving_a_wait_leaves_the_build(void **state)
+{
+    json_t *answer = NULL;
+    int64_t id = start_build(LAYERS + 7);
+    pid_t   waiting = program_start((const char *const[]){"submit", "deep12.onnx", "--gpu", "cpu", "--wait", NULL});
+
+    (void)state;
+    pf_clock_sleep_ns(PF_NS_PER_S);
+    kill(waiting, SIGINT);
+    assert_int_equal(program_end(waiting), 78);
+    answer = live_until(&farm, id, "done");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 1);
+    json_decref(answer);
+}
+
 static void giving_up_one_submit_leaves_the_build_to_the_other(void **state)
 {
     int64_t id = start_build(LAYERS + 3);
@@ -312,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_killed_agent_costs_one_attempt),
         cmocka_unit_test(a_killed_coordinator_loses_nothing),
         cmocka_unit_test(a_cancelled_build_ends_at_once),
+        cmocka_unit_test(leaving_a_wait_leaves_the_build),
         cmocka_unit_test(giving_up_one_submit_leaves_the_build_to_the_other),
         cmocka_unit_test(a_crashed_build_is_told_and_tried_again),
         cmocka_unit_test(a_stopped_agent_is_fenced),
