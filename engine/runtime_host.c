@@ -272,13 +272,35 @@ static pf_status make_events(pf_context *c, pf_event **events, uint32_t count, p
     return st;
 }
 
+/* An input that nobody gave: random floats, and integers that are positions in any table. */
+static pf_status fill_staging(pf_context *c, uint32_t io, pf_err *err)
+{
+    pf_tensor tensor = { .dtype = c->plan->io[io].dtype, .rank = c->plan->io[io].rank };
+    pf_status st = pf_context_value_dims(c, c->plan->io_value[io], tensor.dim, err);
+
+    if (!st)
+        st = pf_tensor_alloc(&tensor, err);
+    if (!st && pf_dtype_is_float(tensor.dtype))
+        pf_tensor_fill_random(&tensor, io + 1);
+    if (!st)
+        st = c->device->ops->upload(c->device, c->stream, c->staging[io], tensor.data, tensor.bytes, err);
+    if (!st)
+        st = c->device->ops->stream_sync(c->device, c->stream, err);
+    pf_tensor_clear(&tensor);
+    return st;
+}
+
 static pf_status bind_all_to_staging(pf_context *c, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    for (uint32_t i = 0; i < c->plan->io_count && !st; i++)
-        if (!c->bound[i])
-            st = bind_staging(c, i, c->instance->value_bytes[c->plan->io_value[i]], err);
+    for (uint32_t i = 0; i < c->plan->io_count && !st; i++) {
+        if (c->bound[i] || in_tail(c, i))
+            continue;
+        st = bind_staging(c, i, c->instance->value_bytes[c->plan->io_value[i]], err);
+        if (!st && c->plan->io[i].is_input)
+            st = fill_staging(c, i, err);
+    }
     return st;
 }
 
