@@ -532,7 +532,7 @@ static void fail_job(pf_core *core, pf_job *job, const Pf__Failed *f)
     uint32_t              kind = (uint32_t)f->kind < FAILURES ? (uint32_t)f->kind : PF__FAILURE_KIND__FAILURE_INFRA;
     const struct failure *row = &failures[kind];
     pf_status             st = f->exit_code ? pf_status_from_exit_code((int)f->exit_code) : row->status;
-    const char           *message = pf_text_is_line(f->message, 1, PF_REASON_BYTES) ? f->message : pf_status_text(st);
+    const char           *message = pf_text_is_line(f->message, 1, PF_ERR_MSG_BYTES) ? f->message : pf_status_text(st);
     pf_setback            why = { (Pf__FailureKind)kind, st, row->charged, row->crashed || f->crashed, message };
 
     if (f->log_digest.len == sizeof job->log_digest.byte)

@@ -206,6 +206,24 @@ void tiny_model(const char *path)
     write_model(&m, path);
 }
 
+void tiny_model_image(const char *path)
+{
+    model m;
+
+    begin(&m);
+    add_input(&m, "input", (const int64_t[]){0, 3, 224, 224}, 4);
+    add_weight(&m, "conv.weight", (const int64_t[]){8, 3, 3, 3}, 4);
+    add_ints(&m, NODE(&m, "Conv", "conv", "input", "conv.weight"), "strides", 16, 2);
+    NODE(&m, "Relu", "relu", "conv");
+    NODE(&m, "GlobalAveragePool", "pooled", "relu");
+    NODE(&m, "Flatten", "flat", "pooled");
+    add_weight(&m, "w", (const int64_t[]){8, 10}, 2);
+    add_weight(&m, "b", (const int64_t[]){10}, 1);
+    NODE(&m, "Gemm", "output", "flat", "w", "b");
+    add_output(&m, "output", (const int64_t[]){0, 10}, 2);
+    write_model(&m, path);
+}
+
 void tiny_model_deep(const char *path, int layers)
 {
     model m;
