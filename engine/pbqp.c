@@ -173,7 +173,8 @@ static void take_out(pf_pbqp *p, uint32_t n)
     for (uint32_t i = 0; i < gone->degree; i++)
         detach(&p->nodes[other_end(&p->edges[gone->edges[i]], n)], gone->edges[i]);
     gone->kept_count = gone->degree < 2 ? gone->degree : 2;
-    memcpy(gone->kept, gone->edges, gone->kept_count * sizeof *gone->kept);
+    for (uint32_t i = 0; i < gone->kept_count; i++)
+        gone->kept[i] = gone->edges[i];
     gone->degree = 0;
     gone->removed = true;
 }
