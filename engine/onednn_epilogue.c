@@ -108,29 +108,99 @@ static const char *operand_declines(const pf_problem *p, const pf_epilogue *chai
     return NULL;
 }
 
+/* ---- Which post-ops a chain becomes */
+
+/* One function, or the operands of items first..last one after the other. */
+typedef struct post_op {
+    bool            is_function;
+    dnnl_alg_kind_t alg;
+    float           alpha, beta;
+    uint32_t        first, last;        /* items of the chain that it stands for */
+} post_op;
+
+typedef struct post_op_list { uint32_t count; post_op at[POST_OPS_LIMIT]; } post_op_list;
+
+static const char *push_post_op(post_op_list *list, const post_op *op)
+{
+    post_op *before = list->count ? &list->at[list->count - 1] : NULL;
+
+    if (before && before->is_function && op->is_function && before->alg == dnnl_eltwise_linear && op->alg == dnnl_eltwise_linear) {
+        before->alpha *= op->alpha;                     /* a2 (a1 x + b1) + b2 */
+        before->beta = before->beta * op->alpha + op->beta;
+        before->last = op->last;
+        return NULL;
+    }
+    if (list->count == POST_OPS_LIMIT)
+        return "the epilogue is too long for oneDNN";
+    list->at[list->count++] = *op;
+    return NULL;
+}
+
+static float number_of(const pf_epilogue_item *item, number which)
+{
+    const float values[] = { [ZERO] = 0, [ONE] = 1, [MINUS_ONE] = -1, [P] = (float)item->p, [Q] = (float)item->q };
+
+    return values[which];
+}
+
+static const char *push_item(post_op_list *list, const pf_epilogue *chain, uint32_t i)
+{
+    const pf_epilogue_item *item = &chain->items[i];
+    const struct unary_row *row = item->operand == PF_NONE ? find_unary(item->op) : NULL;
+    post_op                 op = { .first = i, .last = i }, upper = { true, dnnl_eltwise_clip, 0, 1, i, i };
+    const char             *reason = NULL;
+
+    if (item->operand == PF_NONE && !row)
+        return "oneDNN has no such op for an epilogue";
+    if (row) {
+        op = (post_op){ true, row->alg, number_of(item, row->alpha), number_of(item, row->beta), i, i };
+        reason = push_post_op(list, &op);
+        return reason || item->op != PF_OP_HARD_SIGMOID ? reason : push_post_op(list, &upper);
+    }
+    op.is_function = item->is_scalar && scalar_form(item, &op.alg, &op.alpha, &op.beta);
+    if (!op.is_function && !find_binary(item->op))
+        return "oneDNN has no such op for an epilogue";
+    return push_post_op(list, &op);
+}
+
+/* oneDNN (2.6, its brgemm kernels) gives two functions of one kind in one primitive the numbers of the first: relu, *a, tanh, +b comes out
+   wrong.  A later one with other numbers takes its numbers as operands instead. */
+static bool is_mixed_up(const post_op_list *list, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (list->at[k].is_function && list->at[i].is_function && list->at[k].alg == list->at[i].alg &&
+            (list->at[k].alpha != list->at[i].alpha || list->at[k].beta != list->at[i].beta))
+            return true;
+    return false;
+}
+
+static const char *list_post_ops(const pf_epilogue *chain, post_op_list *list)
+{
+    const char *reason = NULL;
+
+    list->count = 0;
+    for (uint32_t i = 0; i < chain->count && !reason; i++)
+        reason = push_item(list, chain, i);
+    for (uint32_t i = 0; i < list->count && !reason; i++) {
+        if (!is_mixed_up(list, i))
+            continue;
+        list->at[i].is_function = false;
+        for (uint32_t k = list->at[i].first; k <= list->at[i].last; k++)
+            if (chain->items[k].operand == PF_NONE || !find_binary(chain->items[k].op))
+                reason = "oneDNN mixes up two functions of one kind";
+    }
+    return reason;
+}
+
 const char *pf_onednn_epilogue_declines(const pf_problem *p, const pf_epilogue *chain, int32_t axis)
 {
-    dnnl_alg_kind_t alg = dnnl_alg_kind_undef;
-    float           alpha = 0, beta = 0;
+    post_op_list list = { 0 };
+    const char  *reason = list_post_ops(chain, &list);
 
-    for (uint32_t i = 0; i < chain->count; i++) {
-        const pf_epilogue_item *item = &chain->items[i];
-        const char             *reason = NULL;
-
-        if (item->operand == PF_NONE) {
-            if (!find_unary(item->op))
-                return "oneDNN has no such op for an epilogue";
-            continue;
-        }
-        if (item->is_scalar && scalar_form(item, &alg, &alpha, &beta))
-            continue;
-        if (!find_binary(item->op))
-            return "oneDNN has no such op for an epilogue";
-        reason = operand_declines(p, chain, item, axis);
-        if (reason)
-            return reason;
-    }
-    return NULL;
+    for (uint32_t i = 0; i < list.count && !reason; i++)
+        for (uint32_t k = list.at[i].first; k <= list.at[i].last && !list.at[i].is_function && !reason; k++)
+            reason = operand_declines(p, chain, &chain->items[k], axis);
+    return reason;
 }
 
 /* ---- Making the attributes */
@@ -157,27 +227,10 @@ typedef struct maker {
     pf_onednn_epilogue *out;
 } maker;
 
-static float number_of(const pf_epilogue_item *item, number which)
-{
-    const float values[] = { [ZERO] = 0, [ONE] = 1, [MINUS_ONE] = -1, [P] = (float)item->p, [Q] = (float)item->q };
-
-    return values[which];
-}
-
 static dnnl_status_t add_eltwise(maker *m, dnnl_alg_kind_t alg, float alpha, float beta)
 {
     m->count++;
     return dnnl_post_ops_append_eltwise(m->ops, 1.0f, alg, alpha, beta);
-}
-
-static pf_status add_unary(maker *m, const pf_epilogue_item *item, pf_err *err)
-{
-    const struct unary_row *row = find_unary(item->op);
-    dnnl_status_t           status = add_eltwise(m, row->alg, number_of(item, row->alpha), number_of(item, row->beta));
-
-    if (!status && item->op == PF_OP_HARD_SIGMOID)
-        status = add_eltwise(m, dnnl_eltwise_clip, 0, 1);
-    return status ? pf_onednn_fail(status, "append a function to an operation", err) : PF_OK;
 }
 
 static pf_status operand_desc(const maker *m, pf_spread spread, pf_dtype dtype, dnnl_memory_desc_t *out, pf_err *err)
@@ -242,20 +295,21 @@ static pf_status add_binary(maker *m, const pf_epilogue_item *item, pf_err *err)
     return status ? pf_onednn_fail(status, "append an operand to an operation", err) : PF_OK;
 }
 
-static pf_status add_item(maker *m, const pf_epilogue_item *item, pf_err *err)
+static pf_status add_post_op(maker *m, const post_op *op, pf_err *err)
 {
-    dnnl_alg_kind_t alg = dnnl_alg_kind_undef;
-    float           alpha = 0, beta = 0;
-    dnnl_status_t   status = dnnl_success;
+    dnnl_status_t status = dnnl_success;
+    pf_status     st = PF_OK;
 
-    if (m->count >= POST_OPS_LIMIT)
-        return PF_FAIL(err, PF_UNSUPPORTED, "an epilogue of more than %d ops", POST_OPS_LIMIT);
-    if (item->operand == PF_NONE)
-        return add_unary(m, item, err);
-    if (!item->is_scalar || !scalar_form(item, &alg, &alpha, &beta))
-        return add_binary(m, item, err);
-    status = add_eltwise(m, alg, alpha, beta);
-    return status ? pf_onednn_fail(status, "append a function to an operation", err) : PF_OK;
+    if (op->is_function) {
+        status = add_eltwise(m, op->alg, op->alpha, op->beta);
+        return status ? pf_onednn_fail(status, "append a function to an operation", err) : PF_OK;
+    }
+    for (uint32_t k = op->first; k <= op->last && !st; k++) {
+        if (m->count >= POST_OPS_LIMIT)
+            return PF_FAIL(err, PF_UNSUPPORTED, "an epilogue of more than %d ops", POST_OPS_LIMIT);
+        st = add_binary(m, &m->chain->items[k], err);
+    }
+    return st;
 }
 
 pf_status pf_onednn_epilogue_make(const pf_problem *p, const pf_epilogue *chain, const pf_shape *shape, int32_t axis, const dnnl_memory_desc_t *full,
@@ -263,16 +317,18 @@ pf_status pf_onednn_epilogue_make(const pf_problem *p, const pf_epilogue *chain,
 {
     maker         m = { p, chain, shape, axis, full, use_sum, packed_bytes, NULL, 0, out };
     dnnl_status_t status = dnnl_success;
+    post_op_list  list = { 0 };
+    const char   *reason = list_post_ops(chain, &list);
     pf_status     st = PF_OK;
 
     *out = (pf_onednn_epilogue){ .sum_input = -1 };
-    st = pf_onednn_attr(&out->attr, err);
+    st = reason ? PF_FAIL(err, PF_UNSUPPORTED, "%s", reason) : pf_onednn_attr(&out->attr, err);
     if (!st) {
         status = dnnl_post_ops_create(&m.ops);
         st = status ? pf_onednn_fail(status, "make post-ops", err) : PF_OK;
     }
-    for (uint32_t i = 0; i < chain->count && !st; i++)
-        st = add_item(&m, &chain->items[i], err);
+    for (uint32_t i = 0; i < list.count && !st; i++)
+        st = add_post_op(&m, &list.at[i], err);
     if (!st && m.count) {
         status = dnnl_primitive_attr_set_post_ops(out->attr, m.ops);
         st = status ? pf_onednn_fail(status, "set an epilogue", err) : PF_OK;

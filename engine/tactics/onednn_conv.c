@@ -242,7 +242,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_onednn_conv = {
-    .name = "onednn_conv", .rev = 1, .needs = PF_CAP_CPU,
+    .name = "onednn_conv", .rev = 2, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
     .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,
 };
