@@ -1,4 +1,4 @@
-/* A verb of the command line: a row of verbs.def (or cache_verbs.def), and in verb_<name>.c its options, its text and what it does. */
+/* A verb of the command line: a row of verbs.def (or cache_verbs.def, keys_verbs.def), and in verb_<name>.c its options, its text and what it does. */
 #ifndef PF_CLIENT_VERB_H
 #define PF_CLIENT_VERB_H
 
@@ -28,13 +28,16 @@ typedef struct pf_verb {
 } pf_verb;
 
 extern const pf_verb pf_verbs[];        /* ends with name NULL */
-extern const pf_verb pf_cache_verbs[];
+extern const pf_verb pf_cache_verbs[], pf_keys_verbs[];
 
 #define PF_VERB(name, usage, summary) extern const pf_verb_body pf_verb_##name;
 #include "client/verbs.def"
 #undef PF_VERB
 #define PF_VERB(name, usage, summary) extern const pf_verb_body pf_verb_cache_##name;
 #include "client/cache_verbs.def"
+#undef PF_VERB
+#define PF_VERB(name, usage, summary) extern const pf_verb_body pf_verb_keys_##name;
+#include "client/keys_verbs.def"
 #undef PF_VERB
 
 const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name);    /* NULL when there is none */

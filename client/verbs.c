@@ -17,6 +17,13 @@ const pf_verb pf_cache_verbs[] = {
     {.name = NULL},
 };
 
+const pf_verb pf_keys_verbs[] = {
+#define PF_VERB(name, usage, summary) {#name, usage, summary, &pf_verb_keys_##name},
+#include "client/keys_verbs.def"
+#undef PF_VERB
+    {.name = NULL},
+};
+
 const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name)
 {
     for (const pf_verb *verb = verbs; verb->name; verb++)

@@ -527,6 +527,16 @@ bool pf_core_resolve(const pf_core *core, const char *selector, pf_digest *devic
     return found != NULL;
 }
 
+bool pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *device_class)
+{
+    const pf_class *found = pf_classes_find(core, device_class);
+
+    for (const pf_slot *slot = found ? found->slots : NULL; slot; slot = slot->next_of_class)
+        if (strcmp(slot->agent->key_name, key_name) == 0)
+            return true;
+    return false;
+}
+
 uint32_t pf_core_class_count(const pf_core *core)
 {
     return core->classes_count;

@@ -21,6 +21,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "coordinator/index.h"
+#include "proto/limits.h"
 #include "proto/wire.h"
 
 typedef struct pf_core pf_core;
@@ -124,6 +125,8 @@ typedef struct pf_event {               /* open; all pointers borrowed for the c
     const pf_message *message;
     uint32_t          grants;           /* PF_GRANT_* of the sender */
     const char       *key_name;         /* of the sender's key, NULL without keys */
+    const char      (*classes)[PF_CLASS_NAME_BYTES];    /* that an agent's key may build for; none: any */
+    uint32_t          classes_count;
     /* SUBMIT: blobs of the model that are not in the store; FIND_BLOBS: those asked for that are not. */
     const pf_digest  *missing;
     uint32_t          missing_count;
@@ -181,6 +184,8 @@ typedef struct pf_class_stats {         /* open; text borrowed until the next pf
 
 /* The class that a selector means now.  False when there is none. */
 bool     pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class);
+/* Whether an agent with that key declared the class: then the key may tell timings of it. */
+bool     pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *device_class);
 void     pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out);
 uint32_t pf_core_class_count(const pf_core *core);
 void     pf_core_class_get(const pf_core *core, uint32_t index, pf_now now, pf_class_stats *out);

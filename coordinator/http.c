@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "coordinator/rows.h"
 #include "proto/manifest.h"
+#include "proto/message.h"
 
 enum { THREADS = 4, CONNECTIONS_MAX = 512, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10 };
 
@@ -341,18 +342,61 @@ typedef enum MHD_Result page_fn(pf_http *http, struct MHD_Connection *connection
 
 static const char BLOBS[] = "/blobs/sha256/";
 
-static const struct page { const char *prefix; page_fn *get; bool whole; } pages[] = {
-    { BLOBS, get_blob, false },           { "/plans/", get_plan, false },       { "/keys", get_keys, true },
-    { "/endpoints", get_endpoints, true },
-    { "/metrics", get_metrics, true },    { "/healthz", get_healthz, true },    { "/readyz", get_readyz, true },
+/* grants: one of these is needed, where the farm has keys; 0: anyone may ask. */
+static const struct page { const char *prefix; page_fn *get; bool whole; uint32_t grants; } pages[] = {
+    { BLOBS, get_blob, false, PF_GRANT_FETCH },     { "/plans/", get_plan, false, PF_GRANT_FETCH },
+    { "/metrics", get_metrics, true, PF_GRANT_FETCH },
+    { "/keys", get_keys, true, 0 },                 { "/endpoints", get_endpoints, true, 0 },
+    { "/healthz", get_healthz, true, 0 },           { "/readyz", get_readyz, true, 0 },
 };
+
+enum { PUT_GRANTS = PF_GRANT_SUBMIT | PF_GRANT_AGENT };
+
+/* ---- who asks */
+
+static enum MHD_Result answer_unauthorized(struct MHD_Connection *connection, const char *why)
+{
+    static const char    text[] = "this farm wants a token: planfarm keys token makes one from your key\n";
+    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text, MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result      result = MHD_NO;
+
+    if (!response)
+        return MHD_NO;
+    pf_log(PF_LOG_INFO, "http", "unauthorized reason=\"%s\"", why);
+    MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"planfarm\"");
+    result = MHD_queue_response(connection, 401, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* True when the request may go on; else it was answered, with *result. */
+static bool may(pf_http *http, struct MHD_Connection *connection, uint32_t grants, enum MHD_Result *result)
+{
+    const char   *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+    pf_ring_entry entry = { 0 };
+    pf_err        why = { 0 };
+
+    if (grants == 0 || !pf_authority_has_keys(http->options.authority))
+        return true;
+    if (!header || strncmp(header, "Bearer ", 7) != 0)
+        *result = answer_unauthorized(connection, "no token");
+    else if (pf_authority_check_token(http->options.authority, header + 7, &entry, &why))
+        *result = answer_unauthorized(connection, why.msg);
+    else if (!(entry.grants & grants))
+        *result = answer_text(connection, 403, "this key may not do that; planfarm keys grant gives it the right");
+    else
+        return true;
+    return false;
+}
 
 static enum MHD_Result serve_get(pf_http *http, struct MHD_Connection *connection, const char *url)
 {
+    enum MHD_Result result = MHD_NO;
+
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         size_t bytes = strlen(pages[i].prefix);
         if (pages[i].whole ? strcmp(url, pages[i].prefix) == 0 : strncmp(url, pages[i].prefix, bytes) == 0)
-            return pages[i].get(http, connection, url + bytes);
+            return may(http, connection, pages[i].grants, &result) ? pages[i].get(http, connection, url + bytes) : result;
     }
     return answer_text(connection, 404, "there is nothing at this path");
 }
@@ -372,13 +416,16 @@ static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connectio
    already, is answered before it is sent; so a full disk does not stand in the way of what it holds. */
 static enum MHD_Result begin_request(pf_http *http, struct MHD_Connection *connection, const char *url, bool put, void **state)
 {
-    upload *up = pf_calloc(1, sizeof *up);
+    upload         *up = pf_calloc(1, sizeof *up);
+    enum MHD_Result result = MHD_NO;
 
     if (!up)
         return MHD_NO;
     *state = up;
     if (!put)
         return MHD_YES;
+    if (!may(http, connection, PUT_GRANTS, &result))
+        return result;
     if (strncmp(url, BLOBS, sizeof BLOBS - 1) != 0)
         up->status = PF_FAIL(&up->err, PF_NOT_FOUND, "only blobs can be stored, under %s<digest>", BLOBS);
     else

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "cache/store.h"
+#include "coordinator/authority.h"
 #include "coordinator/db.h"
 #include "coordinator/metrics.h"
 
@@ -20,6 +21,7 @@ typedef struct pf_http_options {        /* open; all borrowed until pf_http_stop
     pf_store   *store;
     pf_db      *db;
     pf_metrics *metrics;
+    pf_authority *authority;            /* asked for every request but those that anyone may make */
     const char *keys_text;              /* what GET /keys answers */
     const char *client_endpoint, *agent_endpoint;   /* what GET /endpoints answers */
 } pf_http_options;

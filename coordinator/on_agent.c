@@ -165,6 +165,39 @@ static void reply_hello(pf_core *core, const pf_event *event, const pf_agent *ag
     lease_set_clear(&set);
 }
 
+static bool class_is_allowed(const pf_event *event, const Pf__DeviceClass *declared)
+{
+    bool allowed = event->classes_count == 0;
+
+    for (uint32_t i = 0; i < event->classes_count && !allowed; i++) {
+        allowed = strcmp(event->classes[i], declared->class_name) == 0;
+        for (size_t k = 0; k < declared->n_alias && !allowed; k++)
+            allowed = strcmp(event->classes[i], declared->alias[k]) == 0;
+    }
+    return allowed;
+}
+
+/* With keys, a name belongs to the key that said it first, and a key may be limited to some classes.  Answers and
+   returns true when the agent is refused. */
+static bool refuse_key(pf_core *core, const pf_event *event, const Pf__Hello *hello)
+{
+    const pf_agent *agent = pf_agents_find(core, hello->name);
+
+    if (!event->key_name)
+        return false;
+    if (agent && agent->key_name[0] && strcmp(agent->key_name, event->key_name) != 0) {
+        pf_core_refuse(core, event, PF_DENIED, "the agent name \"%s\" belongs to another key", hello->name);
+        return true;
+    }
+    for (size_t i = 0; i < hello->n_device_class; i++)
+        if (!class_is_allowed(event, hello->device_class[i])) {
+            pf_core_refuse(core, event, PF_DENIED, "the key \"%s\" may not build for %s", event->key_name,
+                           hello->device_class[i]->class_name);
+            return true;
+        }
+    return false;
+}
+
 static void on_hello(pf_core *core, const pf_event *event)
 {
     const Pf__Hello *hello = (const Pf__Hello *)event->message->body;
@@ -176,9 +209,13 @@ static void on_hello(pf_core *core, const pf_event *event)
         pf_core_refuse(core, event, PF_INVALID, "%s", fault);
         return;
     }
+    if (refuse_key(core, event, hello))
+        return;
     agent = pf_agents_take(core, hello->name);
     if (!agent)
         return;
+    if (event->key_name)
+        snprintf(agent->key_name, sizeof agent->key_name, "%s", event->key_name);
     crashed = agent->epoch != 0 && agent->epoch != hello->agent_epoch;
     if (!pf_agents_connect(core, agent, event->peer, hello->agent_epoch)) {
         pf_core_refuse_reason(core, event, PF__ERROR_REASON__REASON_REPLACED, "another process took this agent's name");

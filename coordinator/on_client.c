@@ -162,6 +162,12 @@ static const char *reason_or(const char *reason, const char *otherwise)
     return pf_text_is_line(reason, 1, PF_REASON_BYTES) ? reason : otherwise;
 }
 
+/* A job may be ended for all by who made it, and by an admin.  A submit is given up by who knows its id. */
+static bool may_end(const pf_event *event, const pf_job *job)
+{
+    return !event->key_name || (event->grants & PF_GRANT_ADMIN) || strcmp(event->key_name, pf_text_of(job->user)) == 0;
+}
+
 static void on_cancel(pf_core *core, const pf_event *event)
 {
     const Pf__Cancel *asked = (const Pf__Cancel *)event->message->body;
@@ -173,6 +179,12 @@ static void on_cancel(pf_core *core, const pf_event *event)
 
     if (!find_named(core, event, &asked->submit_id, asked->job_id, asked->n_job_id, &jobs))
         return;
+    for (uint32_t i = jobs.submit ? jobs.submit->items_count : 0; i < jobs.count; i++)
+        if (!may_end(event, jobs.job[i])) {
+            pf_core_refuse(core, event, PF_DENIED, "job %llu is of %s; only its user or an admin may end it",
+                           (unsigned long long)jobs.job[i]->id, pf_text_of(jobs.job[i]->user));
+            return;
+        }
     if (jobs.submit) {
         pf_submit_give_up(core, jobs.submit, reason);
         first = jobs.submit->items_count;

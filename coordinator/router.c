@@ -32,7 +32,17 @@ static pf_status bind_socket(pf_router *router, const char *address, int port, p
     return PF_OK;
 }
 
-pf_status pf_router_open(void *context, uint32_t role, const char *address, int port, pf_router *out, pf_err *err)
+static bool set_curve(pf_router *router, const pf_farm_key *server)
+{
+    int on = 1;
+
+    return zmq_setsockopt(router->socket, ZMQ_CURVE_SERVER, &on, sizeof on) == 0 &&
+           zmq_setsockopt(router->socket, ZMQ_CURVE_SECRETKEY, server->secret_key, PF_Z85_BYTES) == 0 &&
+           zmq_setsockopt(router->socket, ZMQ_ZAP_DOMAIN, "planfarm", 8) == 0;
+}
+
+pf_status pf_router_open(void *context, uint32_t role, const char *address, int port, const pf_farm_key *server,
+                         pf_router *out, pf_err *err)
 {
     int64_t   frame_limit = PF_WIRE_FRAME_BYTES;
     pf_status st = PF_OK;
@@ -45,7 +55,10 @@ pf_status pf_router_open(void *context, uint32_t role, const char *address, int 
     for (size_t i = 0; i < sizeof socket_options / sizeof socket_options[0]; i++)
         zmq_setsockopt(out->socket, socket_options[i].name, &socket_options[i].value, sizeof(int));
     zmq_setsockopt(out->socket, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
-    st = bind_socket(out, address, port, err);
+    if (server && !set_curve(out, server))
+        st = PF_FAIL(err, PF_INVALID, "the farm's key is no CURVE key: %s", zmq_strerror(errno));
+    if (!st)
+        st = bind_socket(out, address, port, err);
     if (st)
         pf_router_close(out);
     return st;
@@ -56,6 +69,13 @@ void pf_router_close(pf_router *router)
     if (router->socket)
         zmq_close(router->socket);
     router->socket = NULL;
+}
+
+const char *pf_router_key_name(zmq_msg_t *frame)
+{
+    const char *name = zmq_msg_gets(frame, "User-Id");
+
+    return name && name[0] ? name : NULL;
 }
 
 uint32_t pf_router_role_of(uint64_t peer)

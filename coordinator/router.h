@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "base/status.h"
+#include "proto/farm_key.h"
 #include "proto/wire.h"
 
 typedef struct pf_router {              /* open; zero it before use */
@@ -18,13 +19,16 @@ typedef struct pf_router {              /* open; zero it before use */
     uint64_t received, sent, dropped, unsent;
 } pf_router;
 
-/* port 0: any free one.  Errors   INVALID: the address; BUSY: the port is taken; IO. */
-pf_status pf_router_open(void *context, uint32_t role, const char *address, int port, pf_router *out, pf_err *err);
+/* port 0: any free one.  server: the farm's key for CURVE, NULL without keys; the ZAP handler must run.  Errors   INVALID: the address; BUSY: the port is taken; IO. */
+pf_status pf_router_open(void *context, uint32_t role, const char *address, int port, const pf_farm_key *server,
+                         pf_router *out, pf_err *err);
 void      pf_router_close(pf_router *router);
 /* False when nothing waits.  *frame is the caller's to zmq_msg_close.  Malformed envelopes are dropped inside. */
 bool      pf_router_receive(pf_router *router, uint64_t *peer, zmq_msg_t *frame);
 /* False when the peer is gone or takes nothing. */
 bool      pf_router_send(pf_router *router, uint64_t peer, const void *frame, size_t bytes);
+/* The name of the key that the sender of the frame proved to have; NULL without keys.  Borrowed from the frame. */
+const char *pf_router_key_name(zmq_msg_t *frame);
 /* Role of the socket that the peer is connected to. */
 uint32_t  pf_router_role_of(uint64_t peer);
 

@@ -227,6 +227,7 @@ void pf_rows_put_agent(pf_core *core, const pf_agent *agent)
     pf_buf_put_string(&row, agent->health);
     pf_buf_put_string(&row, agent->host);
     pf_buf_put_string(&row, agent->software);
+    pf_buf_put_string(&row, agent->key_name);
     pf_buf_put_u64(&row, (uint64_t)agent->seen_ns);
     pf_buf_put_u64(&row, agent->epoch);
     for (int i = 0; i < PF_REPLACED_MAX; i++)
@@ -253,6 +254,7 @@ static bool load_agent(pf_core *core, const uint8_t *key, size_t key_bytes, pf_r
     pf_read_string(in, agent->health, sizeof agent->health);
     pf_read_string(in, agent->host, sizeof agent->host);
     pf_read_string(in, agent->software, sizeof agent->software);
+    pf_read_string(in, agent->key_name, sizeof agent->key_name);
     agent->seen_ns = (int64_t)pf_read_u64(in);
     agent->epoch = pf_read_u64(in);
     for (int i = 0; i < PF_REPLACED_MAX; i++)

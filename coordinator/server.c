@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "coordinator/authority.h"
 #include "coordinator/db.h"
 #include "coordinator/http.h"
 #include "coordinator/metrics.h"
@@ -20,6 +21,7 @@
 #include "coordinator/timing_service.h"
 #include "coordinator/verifier.h"
 #include "coordinator/writer.h"
+#include "coordinator/zap.h"
 
 enum {
     BATCH_MESSAGES = 512,               /* stepped before the sockets are looked at again */
@@ -45,10 +47,13 @@ struct pf_server {
     pf_metrics       *metrics;
     pf_http          *http;
     void             *context;
+    pf_authority     *authority;
+    pf_zap           *zap;
     pf_router         clients, agents;
-    pf_signing_key    key;
-    Pf__SigningKey    key_message;
-    const Pf__SigningKey *key_list[1];
+    pf_signing_key    key[PF_SIGNING_KEYS_MAX];     /* newest first; all sign */
+    uint32_t          keys_count;
+    Pf__SigningKey    key_message[PF_SIGNING_KEYS_MAX];
+    const Pf__SigningKey *key_list[PF_SIGNING_KEYS_MAX];
     pf_buf            keys_text;
     pf_server_counts  counts;
     int               stop_fd;
@@ -79,9 +84,9 @@ static pf_now now(void)
 /* ---- opening */
 
 /* Without keys nobody is asked who he is, so nobody from outside may come. */
-static pf_status check_listen(const char *address, pf_err *err)
+static pf_status check_listen(const char *address, bool has_keys, pf_err *err)
 {
-    if (strncmp(address, "127.", 4) == 0)
+    if (has_keys || strncmp(address, "127.", 4) == 0)
         return PF_OK;
     return PF_FAIL(err, PF_DENIED, "listening on %s would let anyone on the network in: make keys first (planfarm keys new), "
                    "or listen on 127.0.0.1", address);
@@ -100,7 +105,11 @@ static pf_status open_state(pf_server *server, pf_err *err)
     if (!st)
         st = pf_state_dir_join(&server->dir, "keys", path, sizeof path, err);
     if (!st)
-        st = pf_signing_key_open(path, "farm-1", &server->key, err);
+        st = pf_signing_keys_open(path, false, server->key, &server->keys_count, err);
+    if (!st)
+        st = pf_authority_open(path, &server->authority, err);
+    if (!st)
+        st = check_listen(o->listen, pf_authority_has_keys(server->authority), err);
     if (!st)
         st = pf_state_dir_join(&server->dir, "blobs", path, sizeof path, err);
     if (!st)
@@ -112,23 +121,46 @@ static pf_status open_state(pf_server *server, pf_err *err)
     return st;
 }
 
+/* The handler must not only run but be asked.  0.0.0.0 is reached at loopback. */
+static pf_status test_strangers(const pf_server *server, const pf_farm_key *key, pf_err *err)
+{
+    const char *endpoints[] = { server->clients.endpoint, server->agents.endpoint };
+    pf_status   st = PF_OK;
+
+    for (int i = 0; i < 2 && !st; i++) {
+        char        reachable[300] = "";
+        const char *port = strrchr(endpoints[i], ':');
+        bool        everywhere = strncmp(endpoints[i], "tcp://0.0.0.0:", 14) == 0;
+        snprintf(reachable, sizeof reachable, everywhere ? "tcp://127.0.0.1%s" : "%s", everywhere ? port : endpoints[i]);
+        st = pf_zap_self_test(reachable, key->public_key, err);
+    }
+    return st;
+}
+
 static pf_status open_sockets(pf_server *server, pf_err *err)
 {
     const pf_server_options *o = &server->options;
     pf_http_options          http = { .address = o->listen, .port = o->http_port, .blob_limit_bytes = o->blob_limit_bytes,
                                       .store = server->store, .db = server->db, .metrics = server->metrics,
-                                      .client_endpoint = server->clients.endpoint, .agent_endpoint = server->agents.endpoint };
+                                      .client_endpoint = server->clients.endpoint, .agent_endpoint = server->agents.endpoint,
+                                      .authority = server->authority };
+    const pf_farm_key       *key = pf_authority_has_keys(server->authority) ? pf_authority_server(server->authority) : NULL;
     pf_status                st = PF_OK;
 
     server->context = zmq_ctx_new();
     if (!server->context)
         return PF_FAIL(err, PF_NO_SPACE, "cannot start ZeroMQ: %s", strerror(errno));
-    st = pf_router_open(server->context, PF_ROLE_CLIENT, o->listen, o->client_port, &server->clients, err);
+    if (key)
+        st = pf_zap_start(server->context, server->authority, &server->zap, err);
     if (!st)
-        st = pf_router_open(server->context, PF_ROLE_AGENT, o->listen, o->agent_port, &server->agents, err);
+        st = pf_router_open(server->context, PF_ROLE_CLIENT, o->listen, o->client_port, key, &server->clients, err);
+    if (!st)
+        st = pf_router_open(server->context, PF_ROLE_AGENT, o->listen, o->agent_port, key, &server->agents, err);
+    if (!st && key)
+        st = test_strangers(server, key, err);
     pf_buf_init(&server->keys_text, 4096);
-    if (!st)
-        st = pf_public_key_write(&server->key.public_key, &server->keys_text, err);
+    for (uint32_t i = 0; i < server->keys_count && !st; i++)
+        st = pf_public_key_write(&server->key[i].public_key, &server->keys_text, err);
     http.keys_text = (const char *)server->keys_text.data;
     if (!st)
         st = pf_http_start(&http, &server->http, err);
@@ -139,12 +171,14 @@ static void tell_core_of_itself(pf_server *server)
 {
     pf_core_config *config = &server->options.core;
 
-    pf__signing_key__init(&server->key_message);
-    server->key_message.name = server->key.public_key.name;
-    server->key_message.public_key = (ProtobufCBinaryData){ PF_PUBLIC_KEY_BYTES, server->key.public_key.byte };
-    server->key_list[0] = &server->key_message;
+    for (uint32_t i = 0; i < server->keys_count; i++) {
+        pf__signing_key__init(&server->key_message[i]);
+        server->key_message[i].name = server->key[i].public_key.name;
+        server->key_message[i].public_key = (ProtobufCBinaryData){ PF_PUBLIC_KEY_BYTES, server->key[i].public_key.byte };
+        server->key_list[i] = &server->key_message[i];
+    }
     config->keys = server->key_list;
-    config->keys_count = 1;
+    config->keys_count = server->keys_count;
     config->software = server->options.software;
     config->http_url = server->options.http_url;
     config->http_port = (uint32_t)pf_http_port(server->http);
@@ -212,8 +246,6 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     server->missing = pf_calloc(FIND_BLOBS_MAX, sizeof *server->missing);
     st = server->stop_fd < 0 || !server->missing ? PF_FAIL(err, PF_NO_SPACE, "out of memory or file descriptors") : PF_OK;
     if (!st)
-        st = check_listen(options->listen, err);
-    if (!st)
         st = open_state(server, err);
     if (!st)
         st = pf_metrics_new(&server->metrics, err);
@@ -226,7 +258,7 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     if (!st)
         st = pf_writer_start(server->db, &server->dir, &server->writer, err);
     if (!st)
-        st = pf_verifier_start(server->store, &server->key, &server->verifier, err);
+        st = pf_verifier_start(server->store, server->key, server->keys_count, &server->verifier, err);
     if (!st)
         st = start_timings(server, err);
     if (!st)
@@ -253,6 +285,7 @@ void pf_server_close(pf_server *server)
     pf_writer_stop(server->writer);
     pf_router_close(&server->clients);
     pf_router_close(&server->agents);
+    pf_zap_stop(server->zap);
     if (server->context)
         zmq_ctx_term(server->context);
     pf_core_free(server->core);
@@ -260,7 +293,9 @@ void pf_server_close(pf_server *server)
     pf_metrics_free(server->metrics);
     pf_db_close(server->db);
     pf_store_close(server->store);
-    pf_signing_key_clear(&server->key);
+    for (uint32_t i = 0; i < server->keys_count; i++)
+        pf_signing_key_clear(&server->key[i]);
+    pf_authority_close(server->authority);
     pf_buf_clear(&server->keys_text);
     pf_out_clear(&server->batch[0]);
     pf_out_clear(&server->batch[1]);
@@ -376,6 +411,28 @@ static bool is_timing(pf_msg_type type)
     return type == PF_MSG_TIMING_LOOKUP || type == PF_MSG_TIMING_STORE || type == PF_MSG_TIMING_EXPORT;
 }
 
+/* Who may not tell timings of any class may still tell those of the classes that its agents declared. */
+static bool may_store(const pf_server *server, const pf_event *event)
+{
+    const Pf__TimingStore *asked = (const Pf__TimingStore *)event->message->body;
+    pf_digest              device_class = { 0 };
+
+    if (event->grants & PF_GRANT_CACHE_WRITE)
+        return true;
+    pf_digest_of(asked->class_text, strlen(asked->class_text), &device_class);
+    return (event->grants & PF_GRANT_AGENT) && pf_core_key_declares(server->core, event->key_name, &device_class);
+}
+
+static pf_status check_timing_grant(const pf_server *server, const pf_event *event, pf_err *err)
+{
+    bool stores = event->message->info->type == PF_MSG_TIMING_STORE;
+
+    if (stores ? may_store(server, event) : (event->grants & PF_GRANT_FETCH) != 0)
+        return PF_OK;
+    return PF_FAIL(err, PF_DENIED, "the key \"%s\" may not send %s%s", event->key_name, event->message->info->name,
+                   stores ? " for a class that none of its agents has" : "");
+}
+
 /* The timing cache has a thread of its own, which answers. */
 static pf_status give_timing(pf_server *server, uint64_t peer, pf_message *message, pf_err *err)
 {
@@ -388,21 +445,41 @@ static pf_status give_timing(pf_server *server, uint64_t peer, pf_message *messa
     return pf_timing_service_give(server->timings, peer, message, one_class ? &device_class : NULL, err);
 }
 
+/* Who sent it: looked up anew for each message, so that a revoked key can do nothing more on an open connection. */
+static void identify(pf_server *server, zmq_msg_t *frame, pf_ring_entry *entry, pf_event *event)
+{
+    const char *name = pf_router_key_name(frame);
+
+    if (!pf_authority_has_keys(server->authority))
+        return;
+    event->key_name = name ? name : "";
+    event->grants = 0;
+    if (!name || !pf_authority_find(server->authority, name, entry))
+        return;
+    event->grants = entry->grants;
+    event->classes = (const char (*)[PF_CLASS_NAME_BYTES])entry->device_class;
+    event->classes_count = entry->classes_count;
+}
+
 static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer, zmq_msg_t *frame, pf_err *err)
 {
     pf_message message = { 0 };
     pf_err     why = { 0 };
     pf_status  st = pf_wire_unpack(zmq_msg_data(frame), zmq_msg_size(frame), router->role, PF_ROLE_COORD, &message, &why);
     pf_event   event = { .kind = PF_EVENT_MESSAGE, .peer = peer, .message = &message, .grants = UINT32_MAX };
-    bool       timing = false;
+    bool       timing = !st && is_timing(message.info->type);
+    pf_ring_entry entry = { 0 };
 
-    if (!st && is_timing(message.info->type)) {
+    if (!st)
+        identify(server, frame, &entry, &event);
+    if (timing)
+        st = check_timing_grant(server, &event, &why);
+    if (timing && !st) {
         st = give_timing(server, peer, &message, &why);
-        timing = true;
     } else if (!st) {
         st = look_up(server, &event, &why);
     }
-    if (st == PF_INVALID && !message.body) {
+    if (st == PF_INVALID && !message.info) {
         router->dropped++;
         st = PF_OK;
     } else if (st) {
@@ -546,6 +623,7 @@ static pf_status keep_house(pf_server *server, pf_err *err)
     count_timings(server);
     st = watch_disk(server, err);
     pf_metrics_gather(server->metrics, server->core, now(), server->db, &server->counts, &server->clients, &server->agents);
+    pf_authority_refresh(server->authority);
     if (now_ns >= server->readers_ns) {
         server->readers_ns = now_ns + READER_CHECK_NS;
         pf_db_check_readers(server->db);

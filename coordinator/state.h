@@ -150,6 +150,7 @@ struct pf_agent {
     uint64_t  peer;                     /* 0 when not connected */
     uint64_t  epoch;
     uint64_t  replaced[PF_REPLACED_MAX];        /* epochs that another process of the same name took over from */
+    char      key_name[PF_USER_BYTES];  /* of the key that its name belongs to; "" without keys */
     char      host[PF_AGENT_NAME_BYTES], software[PF_AGENT_NAME_BYTES], health[PF_REASON_BYTES];
     pf_text  *builder_abi;              /* NULL until its first HELLO */
     int64_t   seen_boot_ns, seen_ns;    /* last heard of; 0 when not since the start */

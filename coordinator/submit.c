@@ -129,7 +129,7 @@ void pf_submit_give_up(pf_core *core, pf_submit *submit, const char *reason)
 /* ---- taking a SUBMIT */
 
 /* What makes two submits the same. Deadlines and priority may differ with a retry; what is built and for whom may not. */
-static void body_digest(const Pf__Submit *asked, pf_digest *out)
+static void body_digest(const Pf__Submit *asked, const char *user, pf_digest *out)
 {
     pf_hash hash;
 
@@ -137,10 +137,16 @@ static void body_digest(const Pf__Submit *asked, pf_digest *out)
     pf_hash_add(&hash, asked->model_digest.data, asked->model_digest.len);
     pf_hash_add_string(&hash, asked->model_name);
     pf_hash_add_string(&hash, asked->spec_text);
-    pf_hash_add_string(&hash, asked->user);
+    pf_hash_add_string(&hash, user);
     for (size_t i = 0; i < asked->n_selector; i++)
         pf_hash_add_string(&hash, asked->selector[i]);
     pf_hash_end(&hash, out);
+}
+
+/* With keys, who submits is known, whatever the message says. */
+static const char *user_of(const pf_event *event, const Pf__Submit *asked)
+{
+    return event->key_name ? event->key_name : asked->user;
 }
 
 /* What is wrong with it, NULL when nothing. */
@@ -219,7 +225,7 @@ static pf_job *new_job(pf_core *core, const Pf__Submit *asked, const pf_event *e
     memcpy(job->model_digest.byte, asked->model_digest.data, sizeof job->model_digest.byte);
     memcpy(job->trace_id, event->message->header.trace_id, sizeof job->trace_id);
     job->model_name = pf_text_take(core, asked->model_name);
-    job->user = pf_text_take(core, asked->user);
+    job->user = pf_text_take(core, user_of(event, asked));
     job->selector = pf_text_take(core, selector);
     job->spec = pf_text_take(core, asked->spec_text);
     pf_text_stored(core, job->spec);
@@ -332,7 +338,7 @@ void pf_submit_take(pf_core *core, const pf_event *event, const Pf__Submit *aske
         pf_core_refuse(core, event, PF_INVALID, "%s", fault);
         return;
     }
-    body_digest(asked, &body);
+    body_digest(asked, user_of(event, asked), &body);
     there = pf_submit_find(core, asked->submit_id.data);
     if (there && !pf_digest_equal(&there->body, &body))
         pf_core_refuse(core, event, PF_INVALID, "this submit_id was used before for something else");

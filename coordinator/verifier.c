@@ -20,7 +20,8 @@ typedef struct tasks { task *first, *last; } tasks;
 
 struct pf_verifier {
     pf_store             *store;
-    const pf_signing_key *key;
+    const pf_signing_key *keys;
+    uint32_t              keys_count;
     pthread_t             thread;
     pthread_mutex_t       mutex;
     pthread_cond_t        wake;
@@ -84,8 +85,8 @@ static void judge(pf_verifier *verifier, task *t)
     pf_buf_init(&text, sizeof v->text - 1);
     if (!st && !pf_buf_put(&text, t->manifest, strlen(t->manifest)))
         st = PF_FAIL_MEMORY(&err, t->verify.manifest_bytes);
-    if (!st)
-        st = pf_manifest_sign(&text, verifier->key, &err);
+    for (uint32_t i = 0; i < verifier->keys_count && !st; i++)
+        st = pf_manifest_sign(&text, &verifier->keys[i], &err);
     v->event = (pf_event){ .kind = PF_EVENT_VERIFIED, .peer = t->verify.peer, .correlation_id = t->verify.correlation_id,
                            .lease = t->verify.lease, .status = st, .plan_digest = t->verify.plan_digest,
                            .log_digest = t->verify.log_digest, .plan_bytes = t->verify.plan_bytes };
@@ -117,7 +118,7 @@ static void *run(void *user)
     }
 }
 
-pf_status pf_verifier_start(pf_store *store, const pf_signing_key *key, pf_verifier **out, pf_err *err)
+pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_t keys_count, pf_verifier **out, pf_err *err)
 {
     pf_verifier *verifier = pf_calloc(1, sizeof *verifier);
 
@@ -125,7 +126,8 @@ pf_status pf_verifier_start(pf_store *store, const pf_signing_key *key, pf_verif
     if (!verifier)
         return PF_FAIL_MEMORY(err, sizeof *verifier);
     verifier->store = store;
-    verifier->key = key;
+    verifier->keys = keys;
+    verifier->keys_count = keys_count;
     pthread_mutex_init(&verifier->mutex, NULL);
     pthread_cond_init(&verifier->wake, NULL);
     verifier->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

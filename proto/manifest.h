@@ -60,6 +60,12 @@ void      pf_signing_key_clear(pf_signing_key *key);
 /* Reads, or makes and writes with mode 0600, FOLDER/NAME.key; writes FOLDER/NAME.pub beside it when absent. */
 pf_status pf_signing_key_open(const char *folder, const char *name, pf_signing_key *out, pf_err *err);
 
+/* The keys of a folder, FOLDER/farm-<N>.key for N from 1 on, newest first; the first key is made when there is none.
+   *count is at most PF_SIGNING_KEYS_MAX.  make_next: makes one more, which is the newest then. */
+enum { PF_SIGNING_KEYS_MAX = 8 };
+pf_status pf_signing_keys_open(const char *folder, bool make_next, pf_signing_key out[PF_SIGNING_KEYS_MAX], uint32_t *count,
+                               pf_err *err);
+
 /* "planfarm-key <name> <base64>\n": how public keys are shown and stored. */
 pf_status pf_public_key_write(const pf_public_key *key, pf_buf *out, pf_err *err);
 pf_status pf_public_key_parse(const char *text, size_t bytes, pf_public_key *out, pf_err *err);

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "proto/farm_key.h"
 
 struct pf_peer {
     void    *context, *socket;
@@ -60,6 +61,31 @@ static char *copy_or_null(const char *text)
     return text ? pf_strdup(text) : NULL;
 }
 
+static pf_status take_keys(pf_peer *peer, const char *server_public_key, const char *public_key, const char *secret_key,
+                           pf_err *err)
+{
+    peer->server_public_key = copy_or_null(server_public_key);
+    peer->public_key = copy_or_null(public_key);
+    peer->secret_key = copy_or_null(secret_key);
+    if (server_public_key && (!peer->server_public_key || !peer->public_key || !peer->secret_key))
+        return PF_FAIL(err, PF_NO_SPACE, "cannot set up a connection to %s: out of memory or keys are missing", peer->endpoint);
+    return PF_OK;
+}
+
+static pf_status find_keys(pf_peer *peer, const pf_peer_options *options, pf_err *err)
+{
+    pf_farm_key own;
+    pf_status   st = PF_OK;
+
+    if (options->server_public_key)
+        return take_keys(peer, options->server_public_key, options->public_key, options->secret_key, err);
+    st = pf_farm_key_own(&own, err);
+    if (!st && own.name[0])
+        st = take_keys(peer, own.server_key, own.public_key, own.secret_key, err);
+    pf_farm_key_clear(&own);
+    return st;
+}
+
 pf_status pf_peer_open(const pf_peer_options *options, pf_peer **out, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -69,17 +95,15 @@ pf_status pf_peer_open(const pf_peer_options *options, pf_peer **out, pf_err *er
     if (!peer)
         return PF_FAIL_MEMORY(err, sizeof *peer);
     peer->endpoint = pf_strdup(options->endpoint);
-    peer->server_public_key = copy_or_null(options->server_public_key);
-    peer->public_key = copy_or_null(options->public_key);
-    peer->secret_key = copy_or_null(options->secret_key);
     peer->role = options->role;
     peer->context = zmq_ctx_new();
-    if (!peer->endpoint || !peer->context || (options->server_public_key && (!peer->server_public_key ||
-        !peer->public_key || !peer->secret_key))) {
-        st = PF_FAIL(err, PF_NO_SPACE, "cannot set up a connection to %s: out of memory or keys are missing",
-                     options->endpoint);
+    if (!peer->endpoint || !peer->context) {
+        st = PF_FAIL(err, PF_NO_SPACE, "cannot set up a connection to %s: out of memory", options->endpoint);
         goto out;
     }
+    st = find_keys(peer, options, err);
+    if (st)
+        goto out;
     randombytes_buf(&peer->next_msg_id, sizeof peer->next_msg_id);
     peer->next_msg_id >>= 16;       /* room to count up without ever reaching 0 */
     st = connect_socket(peer, err);
@@ -293,8 +317,9 @@ pf_status pf_peer_call(pf_peer *peer, pf_msg_type type, const ProtobufCMessage *
         st = call_once(peer, &frame, header.msg_id, deadline_ns, &quiet_since_ns, out);
     while (st && pf_clock_ns() < deadline_ns);
     if (st) {
-        st = PF_FAIL(err, PF_UNREACHABLE, "the farm at %s does not answer: is planfarm-coordinator running there?",
-                     peer->endpoint);
+        st = PF_FAIL(err, PF_UNREACHABLE, "the farm at %s does not answer: is planfarm-coordinator running there, and %s",
+                     peer->endpoint, peer->server_public_key ? "does it know this key?"
+                                                             : "does it want a key (" PF_FARM_KEY_VARIABLE ")?");
     } else if (out->info->type == PF_MSG_ERROR) {
         st = pf_peer_error(out, err);
         pf_message_clear(out);

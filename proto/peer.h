@@ -21,11 +21,11 @@ typedef struct pf_peer pf_peer;
 typedef struct pf_peer_options {    /* open; strings are copied */
     const char *endpoint;           /* "tcp://127.0.0.1:7701" */
     uint32_t    role;               /* PF_ROLE_CLIENT or PF_ROLE_AGENT */
-    /* CURVE keys as Z85 text, all three or none. */
+    /* CURVE keys as Z85 text, all three or none; none: those of the file that PLANFARM_KEY names, if it does. */
     const char *server_public_key, *public_key, *secret_key;
 } pf_peer_options;
 
-/* Makes the socket; does not wait for the connection.  Errors   INVALID: endpoint or keys. */
+/* Makes the socket; does not wait for the connection.  Errors   INVALID: endpoint or keys; DENIED, CORRUPT: the key file. */
 pf_status pf_peer_open(const pf_peer_options *options, pf_peer **out, pf_err *err);
 void      pf_peer_close(pf_peer *peer);                 /* NULL is fine; waits up to 1 s for what was sent */
 const char *pf_peer_endpoint(const pf_peer *peer);      /* borrowed */

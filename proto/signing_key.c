@@ -182,3 +182,36 @@ pf_status pf_signing_key_open(const char *folder, const char *name, pf_signing_k
         pf_signing_key_clear(out);
     return st;
 }
+
+/* ---- all keys of a folder */
+
+enum { NUMBER_MAX = 999 };
+
+static bool key_is_there(const char *folder, int number)
+{
+    char path[4096] = "", file_name[PF_KEY_NAME_BYTES] = "";
+
+    snprintf(file_name, sizeof file_name, "farm-%d.key", number);
+    return pf_path_join(folder, file_name, path, sizeof path, NULL) == PF_OK && pf_file_exists(path);
+}
+
+pf_status pf_signing_keys_open(const char *folder, bool make_next, pf_signing_key out[PF_SIGNING_KEYS_MAX], uint32_t *count,
+                               pf_err *err)
+{
+    int       newest = 0;
+    pf_status st = PF_OK;
+
+    *count = 0;
+    for (int number = 1; number <= NUMBER_MAX; number++)
+        if (key_is_there(folder, number))
+            newest = number;
+    if (newest == 0 || make_next)
+        newest++;
+    for (int number = newest; number > 0 && *count < PF_SIGNING_KEYS_MAX && !st; number--) {
+        char name[PF_KEY_NAME_BYTES] = "";
+        snprintf(name, sizeof name, "farm-%d", number);
+        if (number == newest || key_is_there(folder, number))
+            st = pf_signing_key_open(folder, name, &out[(*count)++], err);
+    }
+    return st;
+}

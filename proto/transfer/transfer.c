@@ -7,9 +7,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "proto/farm_key.h"
 #include "proto/transfer/transfer_private.h"
 
-enum { CONNECT_S = 5, STALL_S = 60, ATTEMPTS = 5, LOW_SPEED_BYTES = 1024, TURN_MS = 100 };
+enum { TOKEN_S = 24 * 3600, CONNECT_S = 5, STALL_S = 60, ATTEMPTS = 5, LOW_SPEED_BYTES = 1024, TURN_MS = 100 };
 
 #define FIRST_PAUSE_NS (200 * PF_NS_PER_MS)
 #define MOST_PAUSE_NS  (5 * PF_NS_PER_S)
@@ -27,12 +28,28 @@ static bool is_http(const char *url)
     return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
 }
 
+static pf_status make_token(char out[PF_FARM_TOKEN_BYTES], pf_err *err)
+{
+    pf_farm_key own;
+    pf_status   st = pf_farm_key_own(&own, err);
+
+    out[0] = 0;
+    if (!st && own.name[0])
+        st = pf_farm_token_make(&own, pf_clock_wall_ns() / PF_NS_PER_S, TOKEN_S, out, err);
+    pf_farm_key_clear(&own);
+    return st;
+}
+
 static pf_status set_token(pf_transfer *transfer, const char *token, pf_err *err)
 {
-    char line[1024];
+    char      line[1024], own[PF_FARM_TOKEN_BYTES] = "";
+    pf_status st = token ? PF_OK : make_token(own, err);
 
-    if (!token)
+    if (st)
+        return st;
+    if (!token && !own[0])
         return PF_OK;
+    token = token ? token : own;
     if (snprintf(line, sizeof line, "Authorization: Bearer %s", token) >= (int)sizeof line)
         return PF_FAIL(err, PF_USAGE, "the farm's token is longer than 1000 characters");
     transfer->headers = curl_slist_append(NULL, line);

@@ -358,7 +358,6 @@ static void strangers_do_no_harm(void **state)
     static const struct { int type; size_t body_bytes; pf_status status; } rows[] = {
         { 9999, 0, PF_UNSUPPORTED },            { PF_MSG_HELLO, 0, PF_DENIED }, { PF_MSG_SUBMIT_REPLY, 0, PF_DENIED },
         { PF_MSG_INFO, 5000, PF_NO_SPACE },     { PF_MSG_STATUS, 100, PF_CORRUPT },
-        { PF_MSG_TIMING_EXPORT, 0, PF_UNSUPPORTED },
     };
     daemon_process     d = { 0 };
     void              *context = zmq_ctx_new(), *raw = NULL, *own = NULL;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "proto/manifest.h"
@@ -191,6 +192,26 @@ static void keys_stay_and_stay_private(void **state)
     test_fails(pf_signing_key_open(test_path("keys"), "../x", &two, &err), PF_INVALID, &err);
 }
 
+static void keys_follow_one_another(void **state)
+{
+    pf_signing_key keys[PF_SIGNING_KEYS_MAX], again[PF_SIGNING_KEYS_MAX];
+    uint32_t       count = 0;
+    pf_err         err = { 0 };
+
+    (void)state;
+    test_ok(pf_signing_keys_open(test_path("rotated"), false, keys, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_string_equal(keys[0].public_key.name, "farm-1");
+    test_ok(pf_signing_keys_open(test_path("rotated"), true, keys, &count, &err), &err);
+    assert_int_equal(count, 2);
+    assert_string_equal(keys[0].public_key.name, "farm-2");
+    assert_string_equal(keys[1].public_key.name, "farm-1");
+    assert_int_equal(unlink(test_path("rotated/farm-1.key")), 0);       /* an old key that nobody needs */
+    test_ok(pf_signing_keys_open(test_path("rotated"), false, again, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_memory_equal(&again[0], &keys[0], sizeof keys[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +222,7 @@ int main(void)
         cmocka_unit_test(every_changed_byte_is_noticed),
         cmocka_unit_test(fields_cannot_break_lines),
         cmocka_unit_test(keys_stay_and_stay_private),
+        cmocka_unit_test(keys_follow_one_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,372 @@
+/* A farm with keys: who is let in, what he may do, and how that ends (FARM: T22). */
+#include "tests/test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "proto/farm_key.h"
+#include "proto/timing_remote.h"
+#include "tests/farm/daemon.h"
+
+static pf_farm_key farm_key;
+static pf_key_ring ring;
+static char        state_folder[4096], ring_path[4200];
+static daemon_process d;
+
+/* Those that are in the ring from the start. */
+static struct known { const char *name, *grants; pf_farm_key key; } known_keys[] = {
+    { "known", "fetch", { { 0 } } },          { "reader", "fetch", { { 0 } } },      { "root", "admin", { { 0 } } },
+    { "leaver", "admin", { { 0 } } },         { "agent-1", "agent:cpu-x", { { 0 } } }, { "agent-2", "agent", { { 0 } } },
+    { "no-agent", "submit", { { 0 } } },      { "writer", "submit,fetch", { { 0 } } }, { "ann", "submit,fetch", { { 0 } } },
+    { "bob", "submit,fetch", { { 0 } } },
+};
+
+enum { KNOWN_KEYS = sizeof known_keys / sizeof known_keys[0] };
+
+static void add_keys(void)
+{
+    pf_err err = { 0 };
+
+    for (int i = 0; i < KNOWN_KEYS; i++) {
+        struct known *k = &known_keys[i];
+        test_ok(pf_farm_key_new(k->name, farm_key.public_key, &k->key, &err), &err);
+        test_ok(pf_key_ring_grant(&ring, k->name, k->key.public_key, k->grants, &err), &err);
+    }
+    test_ok(pf_key_ring_write(&ring, ring_path, &err), &err);
+}
+
+static pf_farm_key key_of(const char *name)
+{
+    for (int i = 0; i < KNOWN_KEYS; i++)
+        if (strcmp(known_keys[i].name, name) == 0)
+            return known_keys[i].key;
+    fail_msg("no key %s was made", name);
+    return farm_key;
+}
+
+static int set_up(void **state)
+{
+    const char *const everywhere[] = { "--listen", "0.0.0.0", NULL };
+    char              folder[4200] = "", path[4300] = "";
+    pf_err            err = { 0 };
+
+    (void)state;
+    snprintf(state_folder, sizeof state_folder, "%s", test_path("state"));
+    snprintf(folder, sizeof folder, "%s/keys", state_folder);
+    snprintf(ring_path, sizeof ring_path, "%s/ring", folder);
+    snprintf(path, sizeof path, "%s/farm.key", folder);
+    test_ok(pf_dir_make(folder, &err), &err);
+    test_ok(pf_farm_key_new("farm", "", &farm_key, &err), &err);
+    test_ok(pf_farm_key_write(&farm_key, path, &err), &err);
+    add_keys();
+    daemon_start(&d, state_folder, everywhere);         /* with keys it may listen anywhere */
+    snprintf(path, sizeof path, "http://127.0.0.1%s", strrchr(d.http, ':'));
+    snprintf(d.http, sizeof d.http, "%s", path);
+    snprintf(path, sizeof path, "tcp://127.0.0.1%s", strrchr(d.client, ':'));
+    snprintf(d.client, sizeof d.client, "%s", path);
+    snprintf(path, sizeof path, "tcp://127.0.0.1%s", strrchr(d.agent, ':'));
+    snprintf(d.agent, sizeof d.agent, "%s", path);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pf_key_ring_clear(&ring);
+    assert_int_equal(daemon_stop(&d), 0);
+    return 0;
+}
+
+static pf_peer *connect_with(const pf_farm_key *key, bool as_agent)
+{
+    pf_peer_options options = { .endpoint = as_agent ? d.agent : d.client, .role = as_agent ? PF_ROLE_AGENT : PF_ROLE_CLIENT };
+    pf_peer        *peer = NULL;
+    pf_err          err = { 0 };
+
+    if (key) {
+        options.server_public_key = key->server_key;
+        options.public_key = key->public_key;
+        options.secret_key = key->secret_key;
+    }
+    test_ok(pf_peer_open(&options, &peer, &err), &err);
+    return peer;
+}
+
+/* A moment until the coordinator has read the ring. */
+static void wait_for_ring(void)
+{
+    pf_clock_sleep_ns(1500 * PF_NS_PER_MS);
+}
+
+static pf_status ask_info(pf_peer *peer, int64_t timeout_ns)
+{
+    Pf__Info   info = PF__INFO__INIT;
+    pf_message answer = { 0 };
+    pf_status  st = pf_peer_call(peer, PF_MSG_INFO, &info.base, PF_MSG_INFO_REPLY, timeout_ns, &answer, NULL);
+
+    pf_message_clear(&answer);
+    return st;
+}
+
+static pf_status ask_drain(pf_peer *peer)
+{
+    Pf__Drain  drain = PF__DRAIN__INIT;
+    pf_message answer = { 0 };
+    pf_status  st = PF_OK;
+
+    drain.agent = "nobody";
+    st = pf_peer_call(peer, PF_MSG_DRAIN, &drain.base, PF_MSG_DRAIN_REPLY, 5 * PF_NS_PER_S, &answer, NULL);
+    pf_message_clear(&answer);
+    return st;
+}
+
+static void strangers_stay_outside(void **state)
+{
+    pf_farm_key unknown = { 0 }, known = key_of("known"), wrong_server = known;
+    pf_peer    *peer = NULL;
+    pf_err      err = { 0 };
+
+    (void)state;
+    peer = connect_with(&known, false);
+    assert_int_equal(ask_info(peer, 5 * PF_NS_PER_S), PF_OK);
+    pf_peer_close(peer);
+    test_ok(pf_farm_key_new("unknown", farm_key.public_key, &unknown, &err), &err);
+    peer = connect_with(&unknown, false);
+    assert_int_equal(ask_info(peer, 800 * PF_NS_PER_MS), PF_UNREACHABLE);
+    pf_peer_close(peer);
+    peer = connect_with(NULL, false);           /* no CURVE at all */
+    assert_int_equal(ask_info(peer, 800 * PF_NS_PER_MS), PF_UNREACHABLE);
+    pf_peer_close(peer);
+    memcpy(wrong_server.server_key, unknown.public_key, sizeof wrong_server.server_key);
+    peer = connect_with(&wrong_server, false);  /* somebody who plays the farm is noticed */
+    assert_int_equal(ask_info(peer, 800 * PF_NS_PER_MS), PF_UNREACHABLE);
+    pf_peer_close(peer);
+}
+
+static void each_verb_needs_its_grant(void **state)
+{
+    pf_farm_key reader = key_of("reader"), admin = key_of("root");
+    pf_peer    *peer = NULL;
+    pf_digest   model = { { 1 } };
+    uint8_t     id[PF_SUBMIT_ID_BYTES] = { 1 };
+    uint64_t    job_id = 0;
+    pf_err      err = { 0 };
+
+    (void)state;
+    peer = connect_with(&reader, false);
+    assert_int_equal(ask_drain(peer), PF_DENIED);
+    test_fails(try_submit(peer, id, &model, "m", "cpu", 5 * PF_NS_PER_S, &job_id, &err), PF_DENIED, &err);
+    pf_peer_close(peer);
+    peer = connect_with(&admin, false);
+    assert_int_equal(ask_drain(peer), PF_NOT_FOUND);    /* allowed; there is no such agent */
+    test_ok(try_submit(peer, id, &model, "m", "cpu", 5 * PF_NS_PER_S, &job_id, &err), &err);
+    pf_peer_close(peer);
+}
+
+static void a_revoked_key_is_out_at_once(void **state)
+{
+    pf_farm_key key = key_of("leaver");
+    pf_peer    *peer = NULL;
+    pf_err      err = { 0 };
+
+    (void)state;
+    peer = connect_with(&key, false);
+    assert_int_equal(ask_drain(peer), PF_NOT_FOUND);
+    test_ok(pf_key_ring_revoke(&ring, "leaver", &err), &err);
+    test_ok(pf_key_ring_write(&ring, ring_path, &err), &err);
+    wait_for_ring();
+    assert_int_equal(ask_drain(peer), PF_DENIED);       /* on the connection that was open */
+    pf_peer_close(peer);
+    peer = connect_with(&key, false);
+    assert_int_equal(ask_info(peer, 800 * PF_NS_PER_MS), PF_UNREACHABLE);
+    pf_peer_close(peer);
+}
+
+static pf_status hello(pf_peer *peer, const char *name, const char *class_name)
+{
+    Pf__Hello       body = PF__HELLO__INIT;
+    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
+    pf_message      answer = { 0 };
+    pf_status       st = PF_OK;
+
+    body.agent_epoch = 7;
+    body.name = (char *)name;
+    body.builder_abi = "abi";
+    device_class.class_text = (char *)class_name;
+    device_class.class_name = (char *)class_name;
+    body.device_class = classes;
+    body.n_device_class = 1;
+    st = pf_peer_call(peer, PF_MSG_HELLO, &body.base, PF_MSG_HELLO_REPLY, 5 * PF_NS_PER_S, &answer, NULL);
+    pf_message_clear(&answer);
+    return st;
+}
+
+static pf_status store_timing(pf_peer *peer, const char *class_text)
+{
+    pf_timing_record record = { 0 };
+    pf_timing_entry  entry = { .tactic = "t", .status = PF_TIMED, .sample_count = 1 };
+    pf_status        st = PF_OK;
+
+    assert_int_equal(pf_timing_record_put(&record, &entry, NULL), PF_OK);
+    st = pf_timing_remote_store(peer, class_text, "problem", &record, 5 * PF_NS_PER_S, NULL);
+    pf_timing_record_clear(&record);
+    return st;
+}
+
+static void agents_keep_to_their_classes_and_names(void **state)
+{
+    pf_farm_key one = key_of("agent-1"), two = key_of("agent-2"), none = key_of("no-agent");
+    pf_peer    *first = NULL, *second = NULL, *third = NULL;
+
+    (void)state;
+    first = connect_with(&one, true);
+    second = connect_with(&two, true);
+    third = connect_with(&none, true);
+    assert_int_equal(hello(first, "host-1", "gpu-y"), PF_DENIED);
+    assert_int_equal(hello(first, "host-1", "cpu-x"), PF_OK);
+    assert_int_equal(hello(second, "host-1", "cpu-x"), PF_DENIED);     /* the name is taken */
+    assert_int_equal(hello(second, "host-2", "gpu-y"), PF_OK);
+    assert_int_equal(hello(third, "host-3", "cpu-x"), PF_DENIED);
+    assert_int_equal(store_timing(first, "cpu-x"), PF_OK);
+    assert_int_equal(store_timing(first, "gpu-y"), PF_DENIED);
+    assert_int_equal(store_timing(second, "gpu-y"), PF_OK);
+    assert_int_equal(store_timing(third, "cpu-x"), PF_DENIED);
+    pf_peer_close(first);
+    pf_peer_close(second);
+    pf_peer_close(third);
+}
+
+/* ---- HTTP */
+
+static long http_with(const char *method, const char *path, const char *token, const void *data, size_t bytes)
+{
+    char        line[400] = "";
+    const char *headers[] = { line, NULL };
+    http_answer answer;
+
+    snprintf(line, sizeof line, "Authorization: Bearer %s", token ? token : "");
+    http_request(method, d.http, path, token ? headers : NULL, data, bytes, &answer);
+    http_answer_clear(&answer);
+    return answer.code;
+}
+
+static void http_wants_a_token(void **state)
+{
+    static const char blob[] = "/blobs/sha256/ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
+    pf_farm_key       writer = key_of("writer"), reader = key_of("reader"), other = { 0 };
+    int64_t           now_s = pf_clock_wall_ns() / PF_NS_PER_S;
+    char              token[PF_FARM_TOKEN_BYTES] = "";
+    pf_err            err = { 0 };
+
+    (void)state;
+    assert_int_equal(http_with("GET", "/healthz", NULL, NULL, 0), 200);
+    assert_int_equal(http_with("GET", "/keys", NULL, NULL, 0), 200);
+    assert_int_equal(http_with("GET", "/metrics", NULL, NULL, 0), 401);
+    assert_int_equal(http_with("PUT", blob, NULL, "a", 1), 401);
+    assert_int_equal(http_with("GET", blob, NULL, NULL, 0), 401);
+    test_ok(pf_farm_token_make(&reader, now_s, 60, token, &err), &err);
+    assert_int_equal(http_with("PUT", blob, token, "a", 1), 403);
+    assert_int_equal(http_with("GET", "/metrics", token, NULL, 0), 200);
+    test_ok(pf_farm_token_make(&writer, now_s, 60, token, &err), &err);
+    assert_int_equal(http_with("PUT", blob, token, "a", 1), 201);
+    assert_int_equal(http_with("GET", blob, token, NULL, 0), 200);
+    token[5] ^= 1;                      /* another name */
+    assert_int_equal(http_with("GET", blob, token, NULL, 0), 401);
+    test_ok(pf_farm_token_make(&writer, now_s - 120, 60, token, &err), &err);
+    assert_int_equal(http_with("GET", blob, token, NULL, 0), 401);
+    test_ok(pf_farm_key_new("writer", farm_key.public_key, &other, &err), &err);        /* the name, but not the key */
+    test_ok(pf_farm_token_make(&other, now_s, 60, token, &err), &err);
+    assert_int_equal(http_with("GET", blob, token, NULL, 0), 401);
+    assert_int_equal(http_with("GET", blob, "nonsense", NULL, 0), 401);
+}
+
+static void the_user_is_who_the_key_says(void **state)
+{
+    pf_farm_key    ann = key_of("ann"), bob = key_of("bob");
+    pf_peer       *peer = NULL;
+    uint8_t        id[PF_SUBMIT_ID_BYTES] = { 42 };
+    uint64_t       job_id = 0;
+    char           token[PF_FARM_TOKEN_BYTES] = "", path[128] = "", text[160] = "", hex[PF_DIGEST_HEX_BYTES] = "";
+    pf_digest      file = { 0 }, model = { 0 };
+    Pf__JobStatus *status = NULL;
+    Pf__Cancel     cancel = PF__CANCEL__INIT;
+    pf_message     answer = { 0 };
+    pf_err         err = { 0 };
+
+    (void)state;
+    test_ok(pf_farm_token_make(&ann, pf_clock_wall_ns() / PF_NS_PER_S, 60, token, &err), &err);
+    pf_digest_of("onnx", 4, &file);
+    pf_digest_to_hex(&file, hex);
+    snprintf(path, sizeof path, "/blobs/sha256/%s", hex);
+    assert_int_equal(http_with("PUT", path, token, "onnx", 4), 201);
+    snprintf(text, sizeof text, "planfarm-model 1\n%s 4 model.onnx\n", hex);
+    pf_digest_of(text, strlen(text), &model);
+    pf_digest_to_hex(&model, hex);
+    snprintf(path, sizeof path, "/blobs/sha256/%s", hex);
+    assert_int_equal(http_with("PUT", path, token, text, strlen(text)), 201);
+    peer = connect_with(&ann, false);
+    test_ok(try_submit(peer, id, &model, "m", "cpu", 5 * PF_NS_PER_S, &job_id, &err), &err);
+    status = job_status(peer, job_id);
+    assert_string_equal(status->user, "ann");           /* the message said "tester" */
+    pf__job_status__free_unpacked(status, NULL);
+    pf_peer_close(peer);
+    peer = connect_with(&bob, false);
+    cancel.job_id = &job_id;
+    cancel.n_job_id = 1;
+    test_fails(pf_peer_call(peer, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 5 * PF_NS_PER_S, &answer, &err), PF_DENIED,
+               &err);
+    pf_peer_close(peer);
+    peer = connect_with(&ann, false);
+    test_ok(pf_peer_call(peer, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 5 * PF_NS_PER_S, &answer, &err), &err);
+    pf_message_clear(&answer);
+    pf_peer_close(peer);
+}
+
+/* ---- files */
+
+static void key_files_are_private_and_whole(void **state)
+{
+    pf_farm_key key = { 0 }, again = { 0 };
+    pf_key_ring read_back = { 0 };
+    const char *path = test_path("some.key");
+    char        grants[256] = "";
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_farm_key_new("some", farm_key.public_key, &key, &err), &err);
+    test_ok(pf_farm_key_write(&key, path, &err), &err);
+    test_fails(pf_farm_key_write(&key, path, &err), PF_BUSY, &err);
+    test_ok(pf_farm_key_read(path, &again, &err), &err);
+    assert_memory_equal(&key, &again, sizeof key);
+    assert_int_equal(pf_file_write(path, "planfarm-farm-key 1\nname x\n", 27, NULL), PF_OK);
+    assert_int_not_equal(pf_farm_key_read(path, &again, NULL), PF_OK);
+    test_fails(pf_farm_key_new("a.b", "", &key, &err), PF_INVALID, &err);
+    test_fails(pf_key_ring_grant(&ring, "x", "short", "fetch", &err), PF_INVALID, &err);
+    test_fails(pf_key_ring_grant(&ring, "x", farm_key.public_key, "everything", &err), PF_INVALID, &err);
+    test_ok(pf_key_ring_grant(&ring, "x", farm_key.public_key, "agent:a,agent:b,submit", &err), &err);
+    test_ok(pf_key_ring_write(&ring, test_path("ring"), &err), &err);
+    test_ok(pf_key_ring_read(test_path("ring"), &read_back, &err), &err);
+    pf_ring_entry_grants(pf_key_ring_find(&read_back, "x"), grants, sizeof grants);
+    assert_string_equal(grants, "submit,fetch,agent:a,agent:b");
+    test_ok(pf_key_ring_revoke(&ring, "x", &err), &err);
+    pf_key_ring_clear(&read_back);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strangers_stay_outside),
+        cmocka_unit_test(each_verb_needs_its_grant),
+        cmocka_unit_test(a_revoked_key_is_out_at_once),
+        cmocka_unit_test(agents_keep_to_their_classes_and_names),
+        cmocka_unit_test(http_wants_a_token),
+        cmocka_unit_test(the_user_is_who_the_key_says),
+        cmocka_unit_test(key_files_are_private_and_whole),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
