@@ -272,6 +272,34 @@ pf_status pf_store_remove(pf_store *store, const pf_digest *digest, pf_err *err)
     return PF_OK;
 }
 
+/* What is taken aside is found no more; a use that came just before shows in its time, and then it goes back. */
+pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64_t since_wall_ns, bool *removed, pf_err *err)
+{
+    char        path[PATH_MAX] = "", aside[PATH_MAX] = "", name[96] = "", hex[PF_DIGEST_HEX_BYTES] = "";
+    struct stat info = { 0 };
+    pf_status   st = pf_store_path(store, digest, path, sizeof path, err);
+
+    *removed = false;
+    pf_digest_to_hex(digest, hex);
+    snprintf(name, sizeof name, "tmp/aside-%s", hex);
+    if (!st)
+        st = join(store, name, aside, sizeof aside, err);
+    if (st)
+        return st;
+    if (rename(path, aside) != 0)
+        return PF_FAIL_ERRNO(err, "take aside", path);
+    if (lstat(aside, &info) != 0)
+        return PF_FAIL_ERRNO(err, "look at", aside);
+    if (info.st_mtim.tv_sec * PF_NS_PER_S + info.st_mtim.tv_nsec > since_wall_ns)
+        return rename(aside, path) == 0 ? PF_OK : PF_FAIL_ERRNO(err, "put back", path);
+    if (unlink(aside) != 0)
+        return PF_FAIL_ERRNO(err, "remove", aside);
+    store->bytes_used -= (uint64_t)info.st_size;
+    store->blob_count--;
+    *removed = true;
+    return PF_OK;
+}
+
 /* ---- writing */
 
 static pf_status check_limits(const pf_store_writer *writer, uint64_t more, pf_err *err)

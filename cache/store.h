@@ -39,6 +39,9 @@ pf_status pf_store_read(const pf_store *store, const pf_digest *digest, size_t l
 void      pf_store_touch(const pf_store *store, const pf_digest *digest);
 /* Errors   NOT_FOUND, IO. */
 pf_status pf_store_remove(pf_store *store, const pf_digest *digest, pf_err *err);
+/* Removes it unless it was used since; looked at while nobody can find it, so a use in between is not missed.
+   *removed tells. */
+pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64_t since_wall_ns, bool *removed, pf_err *err);
 
 /* Stores bytes at hand; *digest (may be NULL) tells their name. */
 pf_status pf_store_put(pf_store *store, const void *data, size_t bytes, pf_digest *digest, pf_err *err);

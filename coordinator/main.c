@@ -36,6 +36,8 @@ static const char HELP[] =
     "  --reserve-bytes N    disk kept free so that running builds can end when it is full (16 MiB)\n"
     "  --blobs-bytes N      most that models and plans may take (no limit)\n"
     "  --blob-bytes N       largest single upload (1 TiB)\n"
+    "  --blob-days N        what nothing needs is removed when it was not used for so long (30)\n"
+    "  --blob-spare-ms N    but never sooner after a use than this (3600000)\n"
     "  --lease-ttl-ms N     a lease without a heartbeat ends after (30000)\n"
     "  --heartbeat-ms N     agents beat every (10000)\n"
     "  --backoff-ms N       wait after a first failure (2000)\n"
@@ -47,7 +49,7 @@ static const char HELP[] =
 
 enum option_id {
     OPTION_STATE = 1, OPTION_LISTEN, OPTION_CLIENT_PORT, OPTION_AGENT_PORT, OPTION_HTTP_PORT, OPTION_HTTP_URL, OPTION_MAP,
-    OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF, OPTION_ANY_FS, OPTION_LOG,
+    OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_BLOB_DAYS, OPTION_BLOB_SPARE, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF, OPTION_ANY_FS, OPTION_LOG,
     OPTION_VERSION, OPTION_HELP,
 };
 
@@ -62,6 +64,8 @@ static const struct option long_options[] = {
     { "reserve-bytes", required_argument, NULL, OPTION_RESERVE },
     { "blobs-bytes", required_argument, NULL, OPTION_BLOBS },
     { "blob-bytes", required_argument, NULL, OPTION_BLOB },
+    { "blob-days", required_argument, NULL, OPTION_BLOB_DAYS },
+    { "blob-spare-ms", required_argument, NULL, OPTION_BLOB_SPARE },
     { "lease-ttl-ms", required_argument, NULL, OPTION_TTL },
     { "heartbeat-ms", required_argument, NULL, OPTION_HEARTBEAT },
     { "backoff-ms", required_argument, NULL, OPTION_BACKOFF },
@@ -102,6 +106,15 @@ static pf_status milliseconds(const char *text, const char *name, int64_t *out_n
     return st;
 }
 
+static pf_status days(const char *text, const char *name, int64_t *out_ns, pf_err *err)
+{
+    uint64_t  value = 0;
+    pf_status st = number(text, name, 36500, &value, err);
+
+    *out_ns = (int64_t)value * 86400 * INT64_C(1000000000);
+    return st;
+}
+
 static pf_status take_option(int id, const char *name, const char *text, pf_server_options *o, pf_err *err)
 {
     switch (id) {
@@ -117,6 +130,8 @@ static pf_status take_option(int id, const char *name, const char *text, pf_serv
     case OPTION_RESERVE:     return number(text, name, UINT64_C(1) << 40, &o->reserve_bytes, err);
     case OPTION_BLOBS:       return number(text, name, UINT64_MAX, &o->blobs_limit_bytes, err);
     case OPTION_BLOB:        return number(text, name, UINT64_C(1) << 44, &o->blob_limit_bytes, err);
+    case OPTION_BLOB_DAYS:   return days(text, name, &o->blob_age_ns, err);
+    case OPTION_BLOB_SPARE:  return milliseconds(text, name, &o->blob_spare_ns, err);
     case OPTION_TTL:         return milliseconds(text, name, &o->core.ttl_ns, err);
     case OPTION_HEARTBEAT:   return milliseconds(text, name, &o->core.heartbeat_ns, err);
     case OPTION_BACKOFF:     return milliseconds(text, name, &o->core.backoff_first_ns, err);

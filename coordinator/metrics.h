@@ -26,7 +26,7 @@ typedef struct pf_server_counts {
     pf_histogram commit_seconds, ack_seconds, batch_writes;
     uint64_t     free_bytes;
     bool         refusing;
-    uint64_t     blobs_bytes, blobs_count;
+    uint64_t     blobs_bytes, blobs_count, collected_blobs, collected_bytes;
     uint64_t     timing_lookups, timing_hits, timing_stored, timing_refused;
 } pf_server_counts;
 

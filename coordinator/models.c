@@ -95,6 +95,8 @@ pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_
         uint64_t bytes = 0;
         if (!pf_store_has(models->store, &manifest->file[i].digest, &bytes) || bytes != manifest->file[i].bytes)
             st = add_missing(models, count, &manifest->file[i].digest, err);
+        else
+            pf_store_touch(models->store, &manifest->file[i].digest);
     }
     *missing = models->missing;
     return st;

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "coordinator/authority.h"
+#include "coordinator/collector.h"
 #include "coordinator/db.h"
 #include "coordinator/http.h"
 #include "coordinator/metrics.h"
@@ -33,6 +34,8 @@ enum {
 
 #define HOUSEKEEPING_NS (INT64_C(1) * 1000000000)
 #define READER_CHECK_NS (INT64_C(10) * 1000000000)
+#define COLLECT_NS      (INT64_C(600) * 1000000000)     /* between two passes of the collector */
+#define COLLECT_SOON_NS (INT64_C(10) * 1000000000)      /* the same, while the store is nearly full */
 
 struct pf_server {
     pf_server_options options;
@@ -44,6 +47,7 @@ struct pf_server {
     pf_writer        *writer;
     pf_verifier      *verifier;
     pf_timing_service *timings;
+    pf_collector     *collector;
     pf_metrics       *metrics;
     pf_http          *http;
     void             *context;
@@ -61,7 +65,7 @@ struct pf_server {
     int               filling;          /* index of the first */
     bool              committing;
     int64_t           batch_start_ns[2];
-    int64_t           housekeeping_ns, readers_ns;
+    int64_t           housekeeping_ns, readers_ns, collect_ns;
     pf_digest        *missing;          /* for FIND_BLOBS */
     char              endpoints[ENDPOINTS_BYTES];
 };
@@ -71,7 +75,7 @@ void pf_server_options_init(pf_server_options *options)
     *options = (pf_server_options){
         .listen = "127.0.0.1", .http_url = "", .software = "planfarm", .client_port = 7701, .agent_port = 7702,
         .http_port = 7780, .map_bytes = UINT64_C(64) << 30, .reserve_bytes = UINT64_C(16) << 20,
-        .blob_limit_bytes = UINT64_C(1) << 40,
+        .blob_limit_bytes = UINT64_C(1) << 40, .blob_age_ns = 30 * 24 * 3600 * PF_NS_PER_S, .blob_spare_ns = 3600 * PF_NS_PER_S,
     };
     pf_core_config_init(&options->core);
 }
@@ -262,6 +266,8 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     if (!st)
         st = start_timings(server, err);
     if (!st)
+        st = pf_collector_start(server->store, &server->collector, err);
+    if (!st)
         st = publish_endpoints(server, err);
     if (st) {
         pf_server_close(server);
@@ -282,6 +288,7 @@ void pf_server_close(pf_server *server)
     pf_http_stop(server->http);
     pf_verifier_stop(server->verifier);
     pf_timing_service_stop(server->timings);
+    pf_collector_stop(server->collector);
     pf_writer_stop(server->writer);
     pf_router_close(&server->clients);
     pf_router_close(&server->agents);
@@ -599,6 +606,59 @@ static pf_status watch_disk(pf_server *server, pf_err *err)
     return step(server, &event, err);
 }
 
+/* ---- what may be collected */
+
+typedef struct names { pf_server *server; pf_digest *list; uint32_t count, capacity; bool failed; } names;
+
+static void add_name(void *user, const pf_digest *digest)
+{
+    names *n = user;
+    void  *items = n->list;
+
+    if (n->failed || pf_grow(&items, &n->capacity, n->count + 1, sizeof *n->list)) {
+        n->failed = true;
+        return;
+    }
+    n->list = items;
+    n->list[n->count++] = *digest;
+}
+
+static void add_named(void *user, const pf_digest *digest, bool is_model)
+{
+    names *n = user;
+
+    add_name(n, digest);
+    if (is_model)
+        pf_models_files(n->server->models, digest, add_name, n);
+}
+
+/* Nine tenths of the limit, so that uploads need not wait for it. */
+static uint64_t store_target(const pf_server *server)
+{
+    uint64_t limit = server->options.blobs_limit_bytes;
+
+    return limit ? limit - limit / 10 : UINT64_MAX;
+}
+
+static void collect(pf_server *server)
+{
+    names            n = { .server = server };
+    bool             nearly_full = pf_store_bytes_used(server->store) > store_target(server);
+    int64_t          now_ns = pf_clock_ns();
+    pf_collect_rules rules = { .now_wall_ns = pf_clock_wall_ns(), .spare_ns = server->options.blob_spare_ns,
+                               .age_ns = server->options.blob_age_ns, .target_bytes = store_target(server) };
+
+    if (now_ns < server->collect_ns - (nearly_full ? COLLECT_NS - COLLECT_SOON_NS : 0) || pf_collector_is_busy(server->collector))
+        return;
+    server->collect_ns = now_ns + COLLECT_NS;
+    pf_core_named_blobs(server->core, add_named, &n);
+    rules.named_count = n.count;
+    if (n.failed)
+        pf_free(n.list);        /* without all names nothing is collected */
+    else
+        pf_collector_give(server->collector, &rules, n.list);
+}
+
 static void count_timings(pf_server *server)
 {
     pf_timing_totals totals;
@@ -608,6 +668,15 @@ static void count_timings(pf_server *server)
     server->counts.timing_hits = totals.hits;
     server->counts.timing_stored = totals.stored;
     server->counts.timing_refused = totals.refused;
+}
+
+static void count_collected(pf_server *server)
+{
+    pf_collected totals;
+
+    pf_collector_totals(server->collector, &totals);
+    server->counts.collected_blobs = totals.blobs;
+    server->counts.collected_bytes = totals.bytes;
 }
 
 static pf_status keep_house(pf_server *server, pf_err *err)
@@ -621,6 +690,8 @@ static pf_status keep_house(pf_server *server, pf_err *err)
     server->counts.blobs_bytes = pf_store_bytes_used(server->store);
     server->counts.blobs_count = pf_store_blob_count(server->store);
     count_timings(server);
+    count_collected(server);
+    collect(server);
     st = watch_disk(server, err);
     pf_metrics_gather(server->metrics, server->core, now(), server->db, &server->counts, &server->clients, &server->agents);
     pf_authority_refresh(server->authority);

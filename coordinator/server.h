@@ -24,6 +24,8 @@ typedef struct pf_server_options {      /* open; strings borrowed until pf_serve
     uint64_t    reserve_bytes;          /* kept free for a full disk */
     uint64_t    blobs_limit_bytes;      /* of the blob store, 0: none */
     uint64_t    blob_limit_bytes;       /* of one upload */
+    int64_t     blob_age_ns;            /* blobs that no live entry names go when they were not used for so long */
+    int64_t     blob_spare_ns;          /* and stay in any case for so long: a submit may be about to name them */
     bool        any_file_system;
     pf_core_config core;                /* its software, http_*, keys, seeds are set by the server */
 } pf_server_options;

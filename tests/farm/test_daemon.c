@@ -267,6 +267,62 @@ static void blobs_over_http(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+static long get_blob(const daemon_process *d, const pf_digest *digest)
+{
+    char        hex[PF_DIGEST_HEX_BYTES] = "", path[128] = "";
+    http_answer answer;
+
+    pf_digest_to_hex(digest, hex);
+    snprintf(path, sizeof path, "/blobs/sha256/%s", hex);
+    http_request("GET", d->http, path, NULL, NULL, 0, &answer);
+    http_answer_clear(&answer);
+    return answer.code;
+}
+
+/* With no patience at all the collector takes what nothing names, and leaves plans and the models of live jobs. */
+static void only_what_nothing_names_is_collected(void **state)
+{
+    const char *const greedy[] = { "--blob-days", "0", "--blob-spare-ms", "0", NULL };
+    daemon_process    d = { 0 };
+    scripted_agent    agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 1 };
+    pf_digest         built = { 0 }, waiting = { 0 }, waiting_file = { 0 }, stray = { 0 }, plan = { 0 };
+    uint64_t          done = 0, live = 0;
+    char              folder[4096] = "";
+    Pf__JobStatus    *status = NULL;
+    pf_peer          *client = NULL;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", fresh_state());
+    daemon_start(&d, folder, quick);
+    client = daemon_client(&d);
+    built = http_put_model(&d, "built");
+    waiting = http_put_model(&d, "waiting");
+    pf_digest_of("waiting", 7, &waiting_file);
+    assert_int_equal(http_put_blob(&d, "stray", 5, &stray), 201);
+    scripted_agent_start(&agent);
+    done = must_submit(client, 1, &built, "built");
+    await_state(client, done, COMMITTED, 10);
+    scripted_agent_stop(&agent);
+    live = must_submit(client, 2, &waiting, "waiting");
+    status = job_status(client, done);
+    memcpy(plan.byte, status->plan_digest.data, sizeof plan.byte);
+    pf__job_status__free_unpacked(status, NULL);
+    pf_peer_close(client);
+    assert_int_equal(daemon_stop(&d), 0);
+    daemon_start(&d, folder, greedy);
+    for (int i = 0; i < 200 && get_blob(&d, &built) == 200; i++)
+        pf_clock_sleep_ns(20 * PF_NS_PER_MS);
+    assert_int_equal(get_blob(&d, &built), 404);
+    assert_int_equal(get_blob(&d, &stray), 404);
+    assert_int_equal(get_blob(&d, &plan), 200);
+    assert_int_equal(get_blob(&d, &waiting), 200);
+    assert_int_equal(get_blob(&d, &waiting_file), 200);
+    client = daemon_client(&d);
+    await_state(client, live, QUEUED, 5);
+    pf_peer_close(client);
+    assert_int_equal(daemon_stop(&d), 0);
+}
+
 static void pages_over_http(void **state)
 {
     static const struct { const char *method, *path; long code; const char *says; } rows[] = {
@@ -432,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_killed_agent_s_job_goes_to_another),
         cmocka_unit_test(cancelling_reaches_the_agent),
         cmocka_unit_test(blobs_over_http),
+        cmocka_unit_test(only_what_nothing_names_is_collected),
         cmocka_unit_test(pages_over_http),
         cmocka_unit_test(strangers_do_no_harm),
         cmocka_unit_test(bad_starts_say_why),

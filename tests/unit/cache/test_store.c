@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "cache/store.h"
+#include "cache/store_collect.h"
 
 static pf_store *open_store(const char *name, uint64_t limit)
 {
@@ -147,6 +149,50 @@ static void counts_survive(void **state)
     pf_store_close(store);
 }
 
+static pf_digest put_aged(pf_store *store, const char *text, int64_t used_s)
+{
+    struct timespec times[2] = { { used_s, 0 }, { used_s, 0 } };
+    pf_digest       digest = { 0 };
+    char            path[4096] = "";
+    pf_err          err = { 0 };
+
+    test_ok(pf_store_put(store, text, strlen(text), &digest, &err), &err);
+    test_ok(pf_store_path(store, &digest, path, sizeof path, &err), &err);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    return digest;
+}
+
+/* Named ones stay however old; fresh ones stay however full; of the others the old go, and when full the least used. */
+static void what_nobody_needs_is_collected(void **state)
+{
+    pf_store        *store = open_store("collect", 0);
+    pf_digest        named = put_aged(store, "named", 1000), old = put_aged(store, "older", 2000);
+    pf_digest        middle = put_aged(store, "middl", 80000), late = put_aged(store, "later", 90000), fresh = put_aged(store, "fresh", 99990);
+    pf_collect_rules rules = { .named = &named, .named_count = 1, .now_wall_ns = INT64_C(100000) * 1000000000,
+                               .spare_ns = INT64_C(100) * 1000000000, .age_ns = INT64_C(50000) * 1000000000, .target_bytes = 1000 };
+    pf_collected     done = { 0 };
+    bool             removed = true;
+    pf_err           err = { 0 };
+
+    (void)state;
+    test_ok(pf_store_collect(store, &rules, &done, &err), &err);
+    assert_int_equal(done.blobs, 1);
+    assert_int_equal(done.kept_named, 1);
+    assert_false(pf_store_has(store, &old, NULL));
+    rules.target_bytes = 15;            /* of 20 */
+    test_ok(pf_store_collect(store, &rules, &done, &err), &err);
+    assert_false(pf_store_has(store, &middle, NULL));
+    assert_true(pf_store_has(store, &late, NULL));
+    rules.target_bytes = 0;
+    test_ok(pf_store_collect(store, &rules, &done, &err), &err);
+    assert_true(pf_store_has(store, &named, NULL) && pf_store_has(store, &fresh, NULL));
+    assert_int_equal(pf_store_bytes_used(store), 10);
+    test_ok(pf_store_remove_unused(store, &fresh, 0, &removed, &err), &err);     /* used since: it goes back */
+    assert_false(removed);
+    assert_true(pf_store_has(store, &fresh, NULL));
+    pf_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +201,7 @@ int main(void)
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(damage_is_found_and_healed),
         cmocka_unit_test(counts_survive),
+        cmocka_unit_test(what_nobody_needs_is_collected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
