@@ -9,7 +9,7 @@
 # is told to end, and must end well.  The page's address of the farm is replaced by that which the command printed.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-page=$1 programs=$2 make_model=$3
+page=$1 programs=$(cd "$2" && pwd) make_model=$3
 work=$(mktemp -d)
 running=0
 
