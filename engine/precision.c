@@ -121,10 +121,13 @@ static bool meets_narrow(const lowering *low, const pf_node *node)
     return false;
 }
 
+/* What pow(x, 2) was: a square leaves the range of FP16 as easily. */
+static bool is_square(const pf_node *node) { return node->op == PF_OP_MUL && node->in[0] == node->in[1]; }
+
 static bool runs_narrow(const lowering *low, const pf_node *node)
 {
     const pf_op_def *def = pf_op_def_of(node->op);
-    bool             wide_math = def->flags & PF_OPF_FP32_MATH;
+    bool             wide_math = def->flags & PF_OPF_FP32_MATH || is_square(node);
 
     if (def->klass == PF_CLASS_HOST || node->op == PF_OP_CAST) return false;
     if (def->klass == PF_CLASS_ANCHOR && !wide_math) return true;

@@ -364,6 +364,239 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%5 = matmul(%4, %0)\noutput %5\n",
       "%0 = input f32 [1,2,3,4]\n%1 = input f32 [n,1,1,3]\n%2 = matmul(%0, %0) trans_b=1\n%3 = add(%2, %1)\n%4 = softmax(%3) axis=3\n"
       "%5 = matmul(%4, %0)\noutput %5\n" },
+
+    { "gelu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {1.4142135}\n%2 = div(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n"
+      "%5 = add(%4, %3)\n%6 = mul(%0, %5)\n%7 = constant f32 [1] {0.5}\n%8 = mul(%6, %7)\noutput %8\n",
+      "%0 = input f32 [n,4]\n%1 = gelu(%0)\noutput %1\n" },
+    /* The number in another place, and x itself a product of a number. */
+    { "gelu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.5}\n%2 = mul(%0, %1)\n%3 = constant f32 [] {0.70710677}\n%4 = mul(%3, %2)\n"
+      "%5 = erf(%4)\n%6 = mul(%5, %1)\n%7 = add(%6, %1)\n%8 = mul(%7, %2)\noutput %8\n",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.5}\n%2 = mul(%0, %1)\n%3 = gelu(%2)\noutput %3\n" },
+    { "gelu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {3}\n%2 = pow(%0, %1)\n%3 = constant f32 [] {0.044715}\n%4 = mul(%2, %3)\n"
+      "%5 = add(%0, %4)\n%6 = constant f32 [] {0.7978846}\n%7 = mul(%5, %6)\n%8 = tanh(%7)\n%9 = constant f32 [] {1}\n"
+      "%10 = add(%8, %9)\n%11 = constant f32 [] {0.5}\n%12 = mul(%0, %11)\n%13 = mul(%12, %10)\noutput %13\n",
+      "%0 = input f32 [n,4]\n%1 = gelu_tanh(%0)\noutput %1\n" },
+    { "gelu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.044715}\n%2 = mul(%0, %1)\n%3 = mul(%2, %0)\n%4 = constant f32 [] {1}\n"
+      "%5 = add(%3, %4)\n%6 = constant f32 [] {1.5957692}\n%7 = mul(%0, %6)\n%8 = mul(%7, %5)\n%9 = sigmoid(%8)\n%10 = mul(%0, %9)\n"
+      "output %10\n",
+      "%0 = input f32 [n,4]\n%1 = gelu_tanh(%0)\noutput %1\n" },
+    /* Not quite: another number, another x. */
+    { "gelu",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.7}\n%2 = mul(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n%5 = add(%3, %4)\n"
+      "%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\n%9 = constant f32 [] {0.70710677}\n%10 = mul(%8, %9)\n"
+      "%11 = erf(%10)\n%12 = add(%11, %4)\n%13 = mul(%12, %0)\n%14 = mul(%13, %7)\noutput %14\n",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.7}\n%2 = mul(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n%5 = add(%3, %4)\n"
+      "%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\n%9 = constant f32 [] {0.70710677}\n%10 = mul(%8, %9)\n"
+      "%11 = erf(%10)\n%12 = add(%11, %4)\n%13 = mul(%12, %0)\n%14 = mul(%13, %7)\noutput %14\n" },
+    { "swish,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = sigmoid(%0)\n%2 = mul(%1, %0)\n%3 = constant f32 [] {1.702}\n%4 = mul(%3, %2)\n%5 = sigmoid(%4)\n"
+      "%6 = mul(%2, %5)\n%7 = neg(%6)\n%8 = exp(%7)\n%9 = constant f32 [] {1}\n%10 = add(%8, %9)\n%11 = reciprocal(%10)\n"
+      "%12 = div(%9, %10)\n%13 = div(%6, %10)\noutput %11\noutput %12\noutput %13\n",
+      "%0 = input f32 [n,4]\n%1 = swish(%0) p=1\n%2 = swish(%1) p=1.7020000219345093\n%3 = sigmoid(%2)\n%4 = sigmoid(%2)\n"
+      "%5 = swish(%2) p=1\noutput %3\noutput %4\noutput %5\n" },
+    /* A gate that is not x; integers have no sigmoid. */
+    { "swish",
+      "%0 = input f32 [n,4]\n%1 = input f32 [1,4]\n%2 = sigmoid(%1)\n%3 = mul(%0, %2)\n%4 = mul(%2, %3)\noutput %4\n",
+      "%0 = input f32 [n,4]\n%1 = input f32 [1,4]\n%2 = sigmoid(%1)\n%3 = mul(%0, %2)\n%4 = mul(%2, %3)\noutput %4\n" },
+    { "hard_swish,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {3}\n%2 = add(%0, %1)\n%3 = clip(%2) p=0 q=6\n%4 = constant f32 [] {6}\n"
+      "%5 = div(%3, %4)\n%6 = mul(%0, %5)\n%7 = constant f32 [] {0.2}\n%8 = mul(%6, %7)\n%9 = constant f32 [] {0.5}\n"
+      "%10 = add(%8, %9)\n%11 = clip(%10) p=0 q=1\n%12 = mul(%11, %6)\n%13 = add(%12, %1)\n%14 = clip(%13) p=0 q=6\n"
+      "%15 = mul(%12, %14)\n%16 = div(%15, %4)\noutput %16\n",
+      "%0 = input f32 [n,4]\n%1 = hard_swish(%0)\n%2 = hard_sigmoid(%1) p=0.20000000298023224 q=0.5\n%3 = mul(%2, %1)\n"
+      "%4 = hard_swish(%3)\noutput %4\n" },
+    { "clip,constants_last,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = relu(%0)\n%2 = constant f32 [] {6}\n%3 = min(%1, %2)\n%4 = neg(%3)\n%5 = constant f32 [] {-inf}\n"
+      "%6 = max(%5, %4)\n%7 = constant f32 [] {0}\n%8 = max(%6, %7)\n%9 = exp(%8)\n%10 = clip(%9) p=2 q=5\n%11 = clip(%10) p=6 q=7\n"
+      "%12 = relu(%9)\n%13 = relu(%12)\noutput %11\noutput %13\n",
+      "%0 = input f32 [n,4]\n%1 = clip(%0) q=6\n%2 = neg(%1)\n%3 = relu(%2)\n%4 = exp(%3)\n%5 = clip(%4) p=6 q=6\n%6 = relu(%4)\n"
+      "output %5\noutput %6\n" },
+    /* A limit per element, integers, a limit that makes the result larger. */
+    { "clip",
+      "%0 = input f32 [n,1]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = max(%0, %1)\n%3 = input i32 [n]\n%4 = constant i32 [] {3}\n"
+      "%5 = min(%3, %4)\n%6 = constant f32 [4] {1,1,1,1}\n%7 = min(%0, %6)\noutput %2\noutput %5\noutput %7\n",
+      "%0 = input f32 [n,1]\n%1 = input i32 [n]\n%2 = constant f32 [4] {1,2,3,4}\n%3 = max(%0, %2)\n%4 = constant i32 [] {3}\n"
+      "%5 = min(%1, %4)\n%6 = constant f32 [4] {1,1,1,1}\n%7 = min(%0, %6)\noutput %3\noutput %5\noutput %7\n" },
+    { "leaky_relu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.25}\n%2 = mul(%0, %1)\n%3 = max(%0, %2)\n%4 = constant f32 [4] {-2,-2,-2,-2}\n"
+      "%5 = prelu(%3, %4)\n%6 = constant f32 [] {0}\n%7 = greater(%5, %6)\n%8 = mul(%5, %1)\n%9 = where(%7, %5, %8)\n%10 = relu(%9)\n"
+      "%11 = neg(%9)\n%12 = relu(%11)\n%13 = mul(%12, %1)\n%14 = sub(%10, %13)\n%15 = greater(%14, %6)\n%16 = exp(%14)\n"
+      "%17 = constant f32 [] {1}\n%18 = sub(%16, %17)\n%19 = where(%15, %14, %18)\noutput %19\n",
+      "%0 = input f32 [n,4]\n%1 = leaky_relu(%0) p=0.25\n%2 = leaky_relu(%1) p=-2\n%3 = leaky_relu(%2) p=0.25\n"
+      "%4 = leaky_relu(%3) p=0.25\n%5 = elu(%4) p=1\noutput %5\n" },
+    /* A slope above 1: the other way round. */
+    { "leaky_relu",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {4}\n%2 = mul(%0, %1)\n%3 = max(%0, %2)\noutput %3\n",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {4}\n%2 = mul(%0, %1)\n%3 = max(%0, %2)\noutput %3\n" },
+    { "softplus,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = exp(%0)\n%2 = constant f32 [] {1}\n%3 = add(%1, %2)\n%4 = log(%3)\n%5 = tanh(%4)\n%6 = mul(%0, %5)\n"
+      "%7 = abs(%6)\n%8 = add(%7, %2)\n%9 = div(%6, %8)\noutput %9\n",
+      "%0 = input f32 [n,4]\n%1 = mish(%0)\n%2 = softsign(%1)\noutput %2\n" },
+    { "softplus",
+      "%0 = input f32 [n,4]\n%1 = exp(%0)\n%2 = constant f32 [] {2}\n%3 = add(%1, %2)\n%4 = log(%3)\noutput %4\n",
+      "%0 = input f32 [n,4]\n%1 = exp(%0)\n%2 = constant f32 [] {2}\n%3 = add(%1, %2)\n%4 = log(%3)\noutput %4\n" },
+    { "simplify_arithmetic,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {2}\n%2 = pow(%0, %1)\n%3 = constant f32 [] {0.5}\n%4 = pow(%2, %3)\n"
+      "%5 = constant f32 [] {-0.5}\n%6 = pow(%4, %5)\n%7 = constant f32 [] {-1}\n%8 = pow(%6, %7)\n%9 = constant f32 [] {1}\n"
+      "%10 = sqrt(%8)\n%11 = div(%9, %10)\n%12 = reciprocal(%10)\n%13 = div(%9, %12)\n%14 = add(%11, %13)\noutput %14\n",
+      "%0 = input f32 [n,4]\n%1 = mul(%0, %0)\n%2 = sqrt(%1)\n%3 = rsqrt(%2)\n%4 = reciprocal(%3)\n%5 = rsqrt(%4)\n"
+      "%6 = reciprocal(%5)\n%7 = rsqrt(%4)\n%8 = add(%7, %6)\noutput %8\n" },
+    { "simplify_arithmetic,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = input f32 [n,4]\n%2 = constant f32 [] {8}\n%3 = div(%0, %2)\n%4 = constant f32 [4] {1,2,3,4}\n"
+      "%5 = sub(%3, %4)\n%6 = neg(%1)\n%7 = add(%6, %5)\n%8 = sub(%7, %6)\n%9 = constant f32 [] {-1}\n%10 = mul(%8, %9)\n"
+      "%11 = constant f32 [] {3}\n%12 = div(%10, %11)\noutput %12\n",
+      "%0 = input f32 [n,4]\n%1 = input f32 [n,4]\n%2 = constant f32 [] {0.125}\n%3 = mul(%0, %2)\n"
+      "%4 = constant f32 [4] {-1,-2,-3,-4}\n%5 = add(%3, %4)\n%6 = sub(%5, %1)\n%7 = add(%6, %1)\n%8 = neg(%7)\n"
+      "%9 = constant f32 [] {3}\n%10 = div(%8, %9)\noutput %10\n" },
+    { "simplify_arithmetic,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = mul(%0, %1)\n%3 = constant f32 [] {5}\n%4 = mul(%2, %3)\n"
+      "%5 = add(%4, %3)\n%6 = add(%5, %1)\n%7 = mul(%6, %1)\n%8 = mul(%7, %1)\n%9 = input bool [n,4]\n%10 = not(%9)\n"
+      "%11 = where(%10, %8, %0)\noutput %11\n",
+      "%0 = input f32 [n,4]\n%1 = input bool [n,4]\n%2 = constant f32 [4] {5,10,15,20}\n%3 = mul(%0, %2)\n"
+      "%4 = constant f32 [4] {6,7,8,9}\n%5 = add(%3, %4)\n%6 = constant f32 [4] {1,2,3,4}\n%7 = mul(%5, %6)\n%8 = mul(%7, %6)\n"
+      "%9 = where(%1, %0, %8)\noutput %9\n" },
+    /* Integers, quotients that would round, and a product that is read twice. */
+    { "simplify_arithmetic",
+      "%0 = input i32 [4]\n%1 = constant i32 [] {2}\n%2 = div(%0, %1)\n%3 = input f32 [4]\n%4 = constant f32 [] {3}\n%5 = div(%3, %4)\n"
+      "%6 = mul(%5, %4)\n%7 = mul(%6, %4)\noutput %2\noutput %6\noutput %7\n",
+      "%0 = input i32 [4]\n%1 = input f32 [4]\n%2 = constant i32 [] {2}\n%3 = div(%0, %2)\n%4 = constant f32 [] {3}\n%5 = div(%1, %4)\n"
+      "%6 = mul(%5, %4)\n%7 = mul(%6, %4)\noutput %3\noutput %6\noutput %7\n" },
+    { "merge_casts,drop_dead",
+      "%0 = input f16 [n]\n%1 = cast(%0) dtype=f32\n%2 = cast(%1) dtype=f16\n%3 = neg(%2)\n%4 = cast(%3) dtype=f32\n"
+      "%5 = cast(%4) dtype=i32\n%6 = cast(%5) dtype=i64\n%7 = cast(%6) dtype=f32\noutput %7\n",
+      "%0 = input f16 [n]\n%1 = neg(%0)\n%2 = cast(%1) dtype=i32\n%3 = cast(%2) dtype=f32\noutput %3\n" },
+    /* What is in between holds less. */
+    { "merge_casts",
+      "%0 = input f32 [n]\n%1 = cast(%0) dtype=i32\n%2 = cast(%1) dtype=f16\n%3 = cast(%2) dtype=f32\n%4 = cast(%3) dtype=bf16\n"
+      "%5 = cast(%4) dtype=f16\noutput %5\n",
+      "%0 = input f32 [n]\n%1 = cast(%0) dtype=i32\n%2 = cast(%1) dtype=f16\n%3 = cast(%2) dtype=f32\n%4 = cast(%2) dtype=bf16\n"
+      "%5 = cast(%4) dtype=f16\noutput %5\n" },
+    { "keep_reduced,drop_dead",
+      "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[0,2]\n%2 = reshape(%1) shape=[1,4,1]\n%3 = reshape(%1) shape=[2,2]\n"
+      "output %2\noutput %3\n",
+      "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[0,2]\n%2 = reshape(%1) shape=[2,2]\n"
+      "%3 = reduce(%0) mode=max axes=[0,2] keepdims=1\noutput %3\noutput %2\n" },
+    { "softmax,drop_dead",
+      "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
+      "%4 = reduce(%3) mode=sum axes=[1] keepdims=1\n%5 = div(%3, %4)\n%6 = exp(%5)\n%7 = reduce(%6) mode=sum axes=[2] keepdims=1\n"
+      "%8 = reciprocal(%7)\n%9 = mul(%6, %8)\n%10 = log(%9)\noutput %10\n",
+      "%0 = input f32 [n,4,3]\n%1 = softmax(%0) axis=1\n%2 = log_softmax(%1) axis=2\noutput %2\n" },
+    /* The sum of another axis than the maximum, and a sum that is read twice. */
+    { "softmax",
+      "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
+      "%4 = reduce(%3) mode=sum axes=[1] keepdims=1\n%5 = div(%3, %4)\n%6 = exp(%5)\n%7 = reduce(%6) mode=sum axes=[2] keepdims=1\n"
+      "%8 = div(%6, %7)\noutput %8\noutput %7\n",
+      "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
+      "%4 = reduce(%3) axes=[1] keepdims=1\n%5 = softmax(%2) axis=1\n%6 = exp(%5)\n%7 = reduce(%6) axes=[2] keepdims=1\n"
+      "%8 = div(%6, %7)\noutput %8\noutput %7\n" },
+    { "layer_norm,norm_affine,drop_dead",
+      "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[2] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
+      "%9 = constant f32 [4] {1,2,3,4}\n%10 = mul(%8, %9)\n%11 = constant f32 [1,1,4] {5,6,7,8}\n%12 = add(%10, %11)\noutput %12\n",
+      "%0 = input f32 [n,3,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = constant f32 [4] {5,6,7,8}\n"
+      "%3 = layer_norm(%0, %1, %2) axis=2 epsilon=0.0010000000474974513\noutput %3\n" },
+    /* As in TensorFlow: the scale meets the reciprocal root first. */
+    { "layer_norm,norm_affine,drop_dead",
+      "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[2] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = rsqrt(%6)\n"
+      "%8 = constant f32 [4] {1,2,3,4}\n%9 = mul(%7, %8)\n%10 = mul(%0, %9)\n%11 = mul(%1, %9)\n%12 = constant f32 [4] {5,6,7,8}\n"
+      "%13 = sub(%12, %11)\n%14 = add(%10, %13)\noutput %14\n",
+      "%0 = input f32 [n,3,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = constant f32 [4] {5,6,7,8}\n"
+      "%3 = layer_norm(%0, %1, %2) axis=2 epsilon=0.0010000000474974513\noutput %3\n" },
+    /* Over the spatial dims, by the mean of squares. */
+    { "layer_norm,norm_affine,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n%1 = reduce(%0) mode=mean axes=[3,2] keepdims=1\n%2 = mul(%0, %0)\n"
+      "%3 = reduce(%2) mode=mean axes=[2,3] keepdims=1\n%4 = mul(%1, %1)\n%5 = sub(%3, %4)\n%6 = constant f32 [] {0.001}\n"
+      "%7 = add(%5, %6)\n%8 = rsqrt(%7)\n%9 = sub(%0, %1)\n%10 = mul(%9, %8)\n%11 = constant f32 [2,1,1] {2,3}\n%12 = mul(%10, %11)\n"
+      "output %12\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = constant f32 [2] {2,3}\n%2 = constant f32 [2] {0,0}\n"
+      "%3 = instance_norm(%0, %1, %2) epsilon=0.0010000000474974513\noutput %3\n" },
+    /* The mean is read by others; the dims in the middle; squares of something else. */
+    { "layer_norm",
+      "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[2] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
+      "output %8\noutput %1\n",
+      "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[2] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
+      "output %8\noutput %1\n" },
+    { "layer_norm",
+      "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[1] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
+      "output %8\n",
+      "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[1] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
+      "output %8\n" },
+    { "rms_norm,norm_affine,drop_dead",
+      "%0 = input f32 [n,3,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=mean axes=[2] keepdims=1\n%3 = constant f32 [] {0.001}\n"
+      "%4 = add(%2, %3)\n%5 = rsqrt(%4)\n%6 = mul(%0, %5)\n%7 = constant f32 [4] {1,2,3,4}\n%8 = mul(%6, %7)\noutput %8\n",
+      "%0 = input f32 [n,3,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = rms_norm(%0, %1) axis=2 epsilon=0.0010000000474974513\noutput %2\n" },
+    /* A scale that is no constant, on the root's side. */
+    { "rms_norm,drop_dead",
+      "%0 = input f32 [n,3,4]\n%1 = input f32 [4]\n%2 = mul(%0, %0)\n%3 = reduce(%2) mode=mean axes=[2] keepdims=1\n"
+      "%4 = constant f32 [] {0.001}\n%5 = add(%3, %4)\n%6 = rsqrt(%5)\n%7 = mul(%6, %1)\n%8 = mul(%0, %7)\noutput %8\n",
+      "%0 = input f32 [n,3,4]\n%1 = input f32 [4]\n%2 = constant f32 [4] {1,1,1,1}\n"
+      "%3 = rms_norm(%0, %2) axis=2 epsilon=0.0010000000474974513\n%4 = mul(%3, %1)\noutput %4\n" },
+    /* A sum is no mean. */
+    { "rms_norm",
+      "%0 = input f32 [n,3,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=sum axes=[2] keepdims=1\n%3 = constant f32 [] {0.001}\n"
+      "%4 = add(%2, %3)\n%5 = rsqrt(%4)\n%6 = mul(%0, %5)\noutput %6\n",
+      "%0 = input f32 [n,3,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) axes=[2] keepdims=1\n%3 = constant f32 [] {0.001}\n%4 = add(%2, %3)\n"
+      "%5 = rsqrt(%4)\n%6 = mul(%0, %5)\noutput %6\n" },
+    { "group_norm,norm_affine,drop_dead",
+      "%0 = input f32 [n,4,2,3]\n%1 = reshape(%0) shape=[n,2,-1]\n%2 = constant f32 [2] {1,2}\n%3 = constant f32 [2] {0,1}\n"
+      "%4 = instance_norm(%1, %2, %3) epsilon=0.001\n%5 = reshape(%4) shape=[n,4,2,3]\n%6 = constant f32 [4,1,1] {1,2,3,4}\n"
+      "%7 = mul(%5, %6)\n%8 = constant f32 [1,4,1,1] {5,6,7,8}\n%9 = add(%7, %8)\noutput %9\n",
+      "%0 = input f32 [n,4,2,3]\n%1 = constant f32 [4] {1,2,6,8}\n%2 = constant f32 [4] {5,6,10,12}\n"
+      "%3 = group_norm(%0, %1, %2) groups=2 epsilon=0.001\noutput %3\n" },
+    { "group_norm,drop_dead",
+      "%0 = input f32 [n,4,6]\n%1 = reshape(%0) shape=[n,2,2,6]\n%2 = constant f32 [2,6] {1,1,1,1,1,1,1,1,1,1,1,1}\n"
+      "%3 = layer_norm(%1, %2) axis=2 epsilon=0.001\n%4 = reshape(%3) shape=[n,4,6]\noutput %4\n",
+      "%0 = input f32 [n,4,6]\n%1 = constant f32 [4] {1,1,1,1}\n%2 = constant f32 [4] {0,0,0,0}\n"
+      "%3 = group_norm(%0, %1, %2) groups=2 epsilon=0.001\noutput %3\n" },
+    /* Groups that are not split channels; a layer norm with a scale of its own. */
+    { "group_norm",
+      "%0 = input f32 [4,4,6]\n%1 = reshape(%0) shape=[2,2,24]\n%2 = constant f32 [2] {1,1}\n%3 = constant f32 [2] {0,0}\n"
+      "%4 = instance_norm(%1, %2, %3) epsilon=0.001\n%5 = reshape(%4) shape=[4,4,6]\noutput %5\n",
+      "%0 = input f32 [4,4,6]\n%1 = reshape(%0) shape=[2,2,24]\n%2 = constant f32 [2] {1,1}\n%3 = constant f32 [2] {0,0}\n"
+      "%4 = instance_norm(%1, %2, %3) epsilon=0.001\n%5 = reshape(%4) shape=[4,4,6]\noutput %5\n" },
+    /* A constant along another dim, one that is added behind the root mean square, a norm that is read twice. */
+    { "norm_affine",
+      "%0 = input f32 [n,4,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = layer_norm(%0, %1) axis=2 epsilon=0.001\n"
+      "%3 = constant f32 [4,1] {1,2,3,4}\n%4 = mul(%2, %3)\n%5 = rms_norm(%4, %1) axis=2 epsilon=0.001\n%6 = add(%5, %1)\n"
+      "%7 = layer_norm(%6, %1) axis=2 epsilon=0.001\n%8 = add(%7, %1)\n%9 = mul(%7, %8)\noutput %9\n",
+      "%0 = input f32 [n,4,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = layer_norm(%0, %1) axis=2 epsilon=0.001\n"
+      "%3 = constant f32 [4,1] {1,2,3,4}\n%4 = mul(%2, %3)\n%5 = rms_norm(%4, %1) axis=2 epsilon=0.001\n%6 = add(%5, %1)\n"
+      "%7 = layer_norm(%6, %1) axis=2 epsilon=0.001\n%8 = add(%7, %1)\n%9 = mul(%7, %8)\noutput %9\n" },
+    { "narrow_norm,drop_dead",
+      "%0 = input f16 [n,4]\n%1 = cast(%0) dtype=f32\n%2 = constant f32 [4] {1,2,3,4}\n%3 = rms_norm(%1, %2) axis=1 epsilon=0.001\n"
+      "%4 = cast(%3) dtype=f16\n%5 = cast(%4) dtype=f32\n%6 = softmax(%5) axis=1\n%7 = cast(%6) dtype=f16\noutput %7\n",
+      "%0 = input f16 [n,4]\n%1 = constant f16 [4] {1,2,3,4}\n%2 = rms_norm(%0, %1) axis=1 epsilon=0.001\n%3 = softmax(%2) axis=1\n"
+      "output %3\n" },
+    /* A scale that the narrow type does not hold; a result that is wanted in FP32; another type in front. */
+    { "narrow_norm",
+      "%0 = input f16 [n,4]\n%1 = cast(%0) dtype=f32\n%2 = constant f32 [4] {1,2,3,4.0001}\n"
+      "%3 = rms_norm(%1, %2) axis=1 epsilon=0.001\n%4 = cast(%3) dtype=f16\n%5 = softmax(%1) axis=1\n%6 = cast(%5) dtype=f16\n"
+      "%7 = softmax(%1) axis=1\n%8 = cast(%7) dtype=bf16\noutput %4\noutput %5\noutput %6\noutput %8\n",
+      "%0 = input f16 [n,4]\n%1 = cast(%0) dtype=f32\n%2 = constant f32 [4] {1,2,3,4.0001}\n"
+      "%3 = rms_norm(%1, %2) axis=1 epsilon=0.001\n%4 = cast(%3) dtype=f16\n%5 = softmax(%1) axis=1\n%6 = cast(%5) dtype=f16\n"
+      "%7 = softmax(%1) axis=1\n%8 = cast(%7) dtype=bf16\noutput %4\noutput %5\noutput %6\noutput %8\n" },
+    { "merge_reduce,drop_dead",
+      "%0 = input f32 [n,4,3]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=sum axes=[1] keepdims=1\n%3 = sqrt(%2)\n%4 = abs(%0)\n"
+      "%5 = reduce(%4) mode=sum axes=[2]\n%6 = exp(%0)\n%7 = reduce(%6) mode=sum axes=[0]\n%8 = log(%7)\n"
+      "%9 = reduce(%0) mode=sum axes=[1,2]\n%10 = constant f32 [] {0.083333336}\n%11 = mul(%9, %10)\noutput %3\noutput %5\noutput %8\n"
+      "output %11\n",
+      "%0 = input f32 [n,4,3]\n%1 = exp(%0)\n%2 = reduce(%0) mode=l2 axes=[1] keepdims=1\n%3 = reduce(%0) mode=l1 axes=[2]\n"
+      "%4 = reduce(%1) mode=log_sum axes=[0]\n%5 = reduce(%0) mode=mean axes=[1,2]\noutput %2\noutput %3\noutput %4\noutput %5\n" },
+    /* Squares that are read twice, and a share of a number of elements that is not known. */
+    { "merge_reduce",
+      "%0 = input f32 [n,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=sum axes=[1]\n%3 = reduce(%0) mode=sum axes=[0]\n"
+      "%4 = constant f32 [] {0.25}\n%5 = mul(%3, %4)\noutput %1\noutput %2\noutput %5\n",
+      "%0 = input f32 [n,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) axes=[1]\n%3 = reduce(%0) axes=[0]\n%4 = constant f32 [] {0.25}\n"
+      "%5 = mul(%3, %4)\noutput %1\noutput %2\noutput %5\n" },
 };
 
 static pf_graph *graph_of_body(const char *text)
@@ -431,7 +664,8 @@ static void test_table_is_complete(void **state)
     }
 }
 
-/* A graph that is grown node by node; what an op refuses is left out. */
+/* A graph that is grown node by node; what an op refuses is left out.  Of doubles: deep in such a graph differences of nearly equal numbers show the
+   rounding of floats, which rules do in other places. */
 typedef struct grower { pf_graph *graph; pf_random random; pf_value_id pool[200]; uint32_t count; } grower;
 
 static uint32_t below(grower *g, uint32_t limit) { return (uint32_t)pf_random_below(&g->random, limit); }
@@ -448,7 +682,7 @@ static pf_value_id constant(grower *g, int32_t rank, const int64_t *dim, bool po
     static const double special[] = { 0, 1, -1, 2 };
     pf_shape            shape = { .rank = rank };
     int64_t             elems = 1;
-    float              *data = NULL;
+    double             *data = NULL;
     pf_value_id         id = PF_NONE;
     uint32_t            uniform = below(g, 5);
     pf_err              err = { 0 };
@@ -460,11 +694,11 @@ static pf_value_id constant(grower *g, int32_t rank, const int64_t *dim, bool po
     data = pf_arena_alloc(g->graph->arena, (size_t)elems * sizeof *data);
     assert_non_null(data);
     for (int64_t i = 0; i < elems; i++) {
-        data[i] = (float)(uniform == 0 ? special[below(g, 4)] : pf_random_normal(&g->random) * 0.5);
+        data[i] = uniform == 0 ? special[below(g, 4)] : pf_random_normal(&g->random) * 0.5;
         if (positive)
-            data[i] = fabsf(data[i]) + 0.5f;
+            data[i] = fabs(data[i]) + 0.5;
     }
-    test_ok(pf_graph_add_constant(g->graph, "", PF_F32, &shape, data, (size_t)elems * sizeof *data, &id, &err), &err);
+    test_ok(pf_graph_add_constant(g->graph, "", PF_F64, &shape, data, (size_t)elems * sizeof *data, &id, &err), &err);
     return id;
 }
 
@@ -481,7 +715,7 @@ static void add(grower *g, pf_op_kind op, const pf_value_id *in, uint32_t in_cou
 
         for (int32_t d = 0; d < shape->rank; d++)
             empty |= pf_dim_is_number(shape->dim[d]) && shape->dim[d] < 1;
-        if (!empty && g->graph->values[out[i]].dtype == PF_F32)
+        if (!empty && g->graph->values[out[i]].dtype == PF_F64)
             g->pool[g->count++] = out[i];
     }
 }
@@ -664,7 +898,7 @@ static void grow_shape(grower *g)
 {
     pf_value_id    in = pick(g), shape = PF_NONE;
     pf_shape_attrs attrs = { 0, g->graph->values[in].shape.rank };
-    pf_cast_attrs  cast = { .dtype = PF_F32 };
+    pf_cast_attrs  cast = { .dtype = PF_F64 };
     pf_err         err = { 0 };
 
     if (!pf_graph_add_node(g->graph, PF_OP_SHAPE, "", &in, 1, &attrs, 1, &shape, &err))
@@ -726,7 +960,7 @@ static pf_value_id number(grower *g, double value)
     pf_value_id out = PF_NONE;
     pf_err      err = { 0 };
 
-    test_ok(pf_graph_add_scalar(g->graph, PF_F32, value, &out, &err), &err);
+    test_ok(pf_graph_add_scalar(g->graph, PF_F64, value, &out, &err), &err);
     return out;
 }
 
@@ -807,10 +1041,131 @@ static void grow_attention(grower *g)
     finish(g, PF_OP_MATMUL, step(g, PF_OP_SOFTMAX, &scores, 1, &attrs), x, NULL);
 }
 
+static pf_value_id with_number(grower *g, pf_op_kind op, pf_value_id x, double value) { return binary(g, op, x, number(g, value)); }
+
+static pf_value_id reduced(grower *g, int32_t mode, pf_value_id x, bool keepdims)
+{
+    pf_reduce_attrs attrs = { .mode = mode, .axes = { 1, { g->graph->values[x].shape.rank - 1 } }, .keepdims = keepdims };
+
+    return step(g, PF_OP_REDUCE, &x, 1, &attrs);
+}
+
+static pf_value_id like(grower *g, pf_value_id x, pf_value_id shaped)
+{
+    pf_value_id out = PF_NONE;
+    pf_err      err = { 0 };
+
+    return pf_make_reshape(g->graph, "n", x, &g->graph->values[shaped].shape, &out, &err) ? PF_NONE : out;
+}
+
+static pf_value_id cast_to(grower *g, pf_dtype dtype, pf_value_id x) { return step(g, PF_OP_CAST, &x, 1, &(pf_cast_attrs){ .dtype = (int32_t)dtype }); }
+
+static int64_t last_dim(const grower *g, pf_value_id x)
+{
+    const pf_shape *shape = &g->graph->values[x].shape;
+
+    return pf_dim_is_number(shape->dim[shape->rank - 1]) ? shape->dim[shape->rank - 1] : 0;
+}
+
+/* Layer norms and norms by the root of the mean square, with a scale or without. */
+static void grow_norm(grower *g)
+{
+    pf_value_id x = pick(g), centered = x, root = PF_NONE, scale = PF_NONE;
+    bool        divides = below(g, 2);
+
+    if (last_dim(g, x) < 2)
+        return;
+    if (below(g, 2))
+        centered = binary(g, PF_OP_SUB, x, reduced(g, PF_REDUCE_MEAN, x, true));
+    root = below(g, 2) ? binary(g, PF_OP_MUL, centered, centered) : with_number(g, PF_OP_POW, centered, 2);
+    root = unary(g, PF_OP_SQRT, with_number(g, PF_OP_ADD, reduced(g, PF_REDUCE_MEAN, root, true), 0.01));
+    scale = constant(g, 1, (int64_t[]){ last_dim(g, x) }, true);
+    if (below(g, 2))
+        finish(g, PF_OP_MUL, divides ? binary(g, PF_OP_DIV, centered, root) : binary(g, PF_OP_MUL, centered, unary(g, PF_OP_RECIPROCAL, root)), scale, NULL);
+    else
+        finish(g, divides ? PF_OP_DIV : PF_OP_MUL, centered, divides ? root : unary(g, PF_OP_RECIPROCAL, root), NULL);
+}
+
+static void grow_group_norm(grower *g)
+{
+    pf_value_id      x = pick(g), in[3] = { PF_NONE, PF_NONE, PF_NONE };
+    pf_reshape_attrs split = { .shape = { 3, { g->graph->values[x].shape.dim[0], 2, -1 } } }, whole = { .shape = { .count = 4 } };
+
+    if (g->graph->values[x].shape.rank != 4 || channels_of(g, x) % 2 || !channels_of(g, x))
+        return;
+    in[0] = step(g, PF_OP_RESHAPE, &x, 1, &split);
+    in[1] = constant(g, 1, (int64_t[]){ 2 }, true);
+    in[2] = constant(g, 1, (int64_t[]){ 2 }, true);
+    in[0] = step(g, PF_OP_INSTANCE_NORM, in, 3, &(pf_instance_norm_attrs){ .epsilon = 0.01 });
+    for (int32_t d = 0; d < 4; d++)
+        whole.shape.at[d] = g->graph->values[x].shape.dim[d];
+    if (in[0] != PF_NONE)
+        add(g, PF_OP_RESHAPE, in, 1, &whole, 1);
+}
+
+static void grow_softmax(grower *g)
+{
+    pf_value_id x = unary(g, PF_OP_TANH, pick(g)), e = unary(g, PF_OP_EXP, x);
+
+    finish(g, PF_OP_DIV, e, reduced(g, PF_REDUCE_SUM, e, true), NULL);
+}
+
+/* The length of rows, its dims dropped and put back. */
+static void grow_lengths(grower *g)
+{
+    pf_value_id x = pick(g), kept = reduced(g, PF_REDUCE_SUM, x, true), square = binary(g, PF_OP_MUL, x, x), length = PF_NONE;
+
+    length = below(g, 2) ? reduced(g, PF_REDUCE_SUM, square, true) : like(g, reduced(g, PF_REDUCE_SUM, square, false), kept);
+    finish(g, PF_OP_DIV, x, with_number(g, PF_OP_ADD, unary(g, PF_OP_SQRT, length), 1), NULL);
+}
+
+/* There and back; or a softmax of one element between types, which is exactly 1. */
+static void grow_casts(grower *g)
+{
+    pf_value_id   x = pick(g), one = PF_NONE;
+    pf_axis_attrs attrs = { .axis = g->graph->values[x].shape.rank - 1 };
+
+    if (below(g, 2)) {
+        finish(g, PF_OP_MAX, x, cast_to(g, PF_F64, cast_to(g, PF_F32, cast_to(g, PF_F64, cast_to(g, PF_F32, x)))), NULL);
+        return;
+    }
+    one = cast_to(g, PF_F64, cast_to(g, PF_F16, unary(g, PF_OP_TANH, reduced(g, PF_REDUCE_MAX, x, true))));
+    one = cast_to(g, PF_F16, step(g, PF_OP_SOFTMAX, &one, 1, &attrs));
+    finish(g, PF_OP_MUL, x, cast_to(g, PF_F64, one), NULL);
+}
+
+static void grow_activation(grower *g)
+{
+    pf_value_id x = pick(g), e = PF_NONE;
+
+    switch (below(g, 6)) {
+    case 0:
+        finish(g, PF_OP_MUL, with_number(g, PF_OP_ADD, unary(g, PF_OP_ERF, with_number(g, PF_OP_DIV, x, 1.41421356237)), 1), with_number(g, PF_OP_MUL, x, 0.5), NULL);
+        break;
+    case 1:
+        finish(g, PF_OP_MUL, x, unary(g, PF_OP_SIGMOID, below(g, 2) ? x : with_number(g, PF_OP_MUL, x, 1.702)), NULL);
+        break;
+    case 2:
+        e = with_number(g, PF_OP_MIN, unary(g, PF_OP_RELU, with_number(g, PF_OP_ADD, x, 3)), 6);
+        finish(g, PF_OP_MUL, x, with_number(g, PF_OP_DIV, e, 6), NULL);
+        break;
+    case 3:
+        finish(g, PF_OP_MAX, with_number(g, PF_OP_MUL, x, 0.1), x, NULL);
+        break;
+    case 4:
+        e = unary(g, PF_OP_LOG, with_number(g, PF_OP_ADD, unary(g, PF_OP_EXP, unary(g, PF_OP_TANH, x)), 1));
+        finish(g, PF_OP_SUB, e, x, NULL);
+        break;
+    default:
+        finish(g, PF_OP_SUB, with_number(g, PF_OP_MAX, unary(g, PF_OP_RELU, x), 0.5), x, NULL);
+    }
+}
+
 static void (*const growers[])(grower *g) = {
-    grow_square, grow_positions, grow_expand, grow_gather, grow_attention,
+    grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
+    grow_square, grow_positions, grow_positions, grow_expand, grow_gather, grow_attention,
     grow_conv,  grow_conv,      grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,  grow_scale,  grow_scale, grow_unary, grow_binary,
-    grow_pad,   grow_pool,      grow_transpose,      grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
+    grow_pad,   grow_pad,       grow_pad,            grow_conv,       grow_pool,        grow_pool,   grow_transpose,      grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
     grow_head,  grow_head,      grow_twin,           grow_dynamic,    grow_unary,  grow_transpose, grow_transpose,
 };
 
@@ -827,7 +1182,7 @@ static pf_graph *random_graph(uint64_t seed)
     memcpy(shape.dim, image, sizeof image);
     shape.dim[0] = pf_dims_symbol(g.graph->dims, "n");
     for (int i = 0; i < 2; i++) {
-        test_ok(pf_graph_add_input(g.graph, i ? "b" : "a", PF_F32, &shape, &id, &err), &err);
+        test_ok(pf_graph_add_input(g.graph, i ? "b" : "a", PF_F64, &shape, &id, &err), &err);
         g.pool[g.count++] = id;
     }
     for (int i = 0; i < RANDOM_NODES; i++)
