@@ -62,6 +62,7 @@ static void free_private(pf_graph *graph)
         pf_dims_free(graph->dims);
     pf_free(p->uses);
     pf_free(p->scopes);
+    pf_free(p->expected.symbols);
     pf_free(p->kept);
     pf_free(p->captures);
     pf_free(p);
@@ -121,7 +122,8 @@ pf_status graph_reserve_node(pf_graph *graph, pf_err *err)
         pf_grow((void **)&p->scopes, &p->scope_capacity, graph->node_count + 1, sizeof *p->scopes))
         return PF_FAIL_MEMORY(err, sizeof *graph->nodes);
     memset(&graph->nodes[graph->node_count], 0, sizeof *graph->nodes);
-    memset(&p->scopes[graph->node_count], 0, sizeof *p->scopes);
+    p->scopes[graph->node_count] = p->expected;
+    memset(&p->expected, 0, sizeof p->expected);
     return PF_OK;
 }
 

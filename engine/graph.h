@@ -137,6 +137,7 @@ static inline pf_node  *pf_graph_node(const pf_graph *graph, pf_node_id id) { re
      %w = constant f32 [64,3,7,7] sha256:ab12..          (small ones in clear: f32 [2] {0.5,1})
      %3 = conv(%x, %w, _) strides=[2,2] pads=[3,3,3,3] "node name"
      %4:2 = split(%3) axis=1                              (two outputs: %4 and %5)
+     %6 = non_zero(%3) finds=[n]                          (its inference makes the symbol n, which attributes behind it may use)
      output %3 "logits"
      %5 = input sequence(f32) [?]   %6 = capture i64 []    (kinds; captured inputs of a body)
      %7 = if(%c, %6) then={ graph "t" ... } else={ ... }

@@ -351,6 +351,38 @@ static pf_status read_arguments(parser *p, id_list *list)
     return st;
 }
 
+/* finds=[a,b]: the names of the sizes that the node finds out. */
+static pf_status read_sizes(parser *p)
+{
+    pf_dims_scope *expected = &p->graph->private_->expected;
+    char           word[WORD_LIMIT] = "";
+    pf_status      st = PF_OK;
+
+    if (!accept_word(p, "finds"))
+        return PF_OK;
+    st = expect(p, '=');
+    if (!st)
+        st = expect(p, '[');
+    while (!st) {
+        int64_t least = 0, most = 0;
+        pf_dim  size = PF_DIM_INVALID;
+
+        st = read_word(p, word);
+        size = st ? PF_DIM_INVALID : pf_dims_symbol(p->graph->dims, word);
+        if (!st && (size == PF_DIM_INVALID || pf_grow((void **)&expected->symbols, &expected->capacity, expected->count + 1, sizeof *expected->symbols)))
+            st = PF_FAIL(p->err, PF_NO_SPACE, "there is no room for the size \"%s\"", word);
+        if (!st)
+            st = pf_dim_range(p->graph->dims, size, NULL, NULL, &least, &most, p->err);
+        if (st)
+            return st;
+        expected->symbols[expected->count++] = pf_dims_symbol_index(p->graph->dims, word);
+        pf_dims_bound(p->graph->dims, pf_dims_symbol_index(p->graph->dims, word), 0, most);
+        if (!accept(p, ','))
+            return expect(p, ']');
+    }
+    return st;
+}
+
 static pf_status read_node(parser *p, const results *r)
 {
     char             word[WORD_LIMIT] = "";
@@ -370,6 +402,8 @@ static pf_status read_node(parser *p, const results *r)
     def = pf_op_def_of(op);
     attrs = pf_calloc(1, def->attr_bytes + 1);
     st = attrs ? read_arguments(p, &in) : PF_FAIL_MEMORY(p->err, def->attr_bytes);
+    if (!st)
+        st = read_sizes(p);
     if (!st)
         st = pf_attrs_parse(p->graph, def, &p->at, attrs, p->err);
     if (!st)

@@ -12,6 +12,7 @@ struct pf_graph_private {
     bool           owns_dims;
     graph_uses    *uses;            /* one per value, in the order in which uses were made */
     pf_dims_scope *scopes;          /* one per node: the symbols that its inference made */
+    pf_dims_scope  expected;        /* while the graph is parsed: the symbols that the next node's inference is to make */
     graph_kept    *kept;            uint32_t kept_count, kept_capacity;
     const pf_constant_source *constants;    /* while the graph is parsed; NULL: none */
     graph_capture *captures;        uint32_t capture_count, capture_capacity;   /* constants too */

@@ -149,8 +149,21 @@ static void print_results(printer *p, const pf_node *node)
     }
 }
 
-static pf_status print_node(printer *p, const pf_node *node)
+/* The sizes that the node finds out, which the attributes of others may name. */
+static void print_sizes(printer *p, pf_node_id id)
 {
+    uint32_t        count = 0;
+    const uint32_t *symbols = pf_graph_sizes_of(p->graph, id, &count);
+
+    for (uint32_t i = 0; i < count; i++)
+        pf_buf_printf(p->out, "%s%s", i ? "," : " finds=[", pf_dims_symbol_name(p->graph->dims, symbols[i]));
+    if (count)
+        pf_buf_put_u8(p->out, ']');
+}
+
+static pf_status print_node(printer *p, pf_node_id id)
+{
+    const pf_node   *node = &p->graph->nodes[id];
     const pf_op_def *def = pf_op_def_of(node->op);
     pf_status        st = PF_OK;
 
@@ -165,6 +178,7 @@ static pf_status print_node(printer *p, const pf_node *node)
             pf_buf_printf(p->out, "%%%u", p->numbers[node->in[i]]);
     }
     pf_buf_put_u8(p->out, ')');
+    print_sizes(p, id);
     if (node->attrs)
         st = graph_print_attrs(p->graph->dims, def, node->attrs, p->with_names, p->indent, p->out, p->err);
     print_name(p, node->name);
@@ -182,7 +196,7 @@ static pf_status print_graph(printer *p, const pf_node_id *order, uint32_t count
     for (uint32_t i = 0; i < p->graph->input_count; i++)
         print_input(p, i);
     for (uint32_t i = 0; i < count && !st; i++)
-        st = print_node(p, &p->graph->nodes[order[i]]);
+        st = print_node(p, order[i]);
     print_constants_of(p, p->graph->outputs, p->graph->output_count);
     for (uint32_t i = 0; i < p->graph->output_count && !st; i++) {
         pf_buf_printf(p->out, "%*soutput %%%u", p->indent, "", p->numbers[p->graph->outputs[i]]);

@@ -44,7 +44,7 @@ static const char *const canonical[] = {
     "  %1 = neg(%0)\n"
     "  output %1\n"
     "}\n"
-    "%4 = loop(%2, _, %3, %0, %1) body={\n"
+    "%4 = loop(%2, _, %3, %0, %1) finds=[rounds] body={\n"
     "  graph\n"
     "  %0 = input i64 []\n"
     "  %1 = input bool []\n"
@@ -88,6 +88,14 @@ static const char *const canonical[] = {
     "output %7\n"
     "output %9\n"
     "output %11\n",
+    /* A size that data decides keeps its name, so that the attribute behind it means the same one. */
+    "graph\n"
+    "%0 = input bool [4]\n"
+    "%1 = input f32 [9]\n"
+    "%2 = non_zero(%0) finds=[found]\n"
+    "%3 = slice(%1) axes=[0] starts=[0] ends=[found] steps=[1]\n"
+    "output %2\n"
+    "output %3\n",
 };
 
 static void test_round_trip(void **state)

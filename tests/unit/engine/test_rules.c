@@ -94,12 +94,12 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%3 = slice(%0) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n%4 = cast(%2) dtype=f32\noutput %3\noutput %4\n",
       "%0 = input f32 [n,3]\n%1 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n%2 = constant f32 [1,2] {1,3}\n%3 = identity(%2)\n"
       "output %1\noutput %3\n" },
-    { "drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\noutput %3\n",
-      "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\noutput %3\n" },
-    { "merge_common,drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = non_zero(%0)\n"
+    { "drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0) finds=[nonzero]\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\noutput %3\n",
+      "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0) finds=[nonzero]\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\noutput %3\n" },
+    { "merge_common,drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0) finds=[nonzero]\n%3 = non_zero(%0)\n"
       "%4 = slice(%1) axes=[1] starts=[0] ends=[nonzero_2] steps=[1]\n%5 = cast(%2) dtype=f32\n%6 = cast(%3) dtype=f32\n%7 = concat(%5, %6) axis=1\n"
       "output %4\noutput %7\n",
-      "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0)\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n"
+      "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0) finds=[nonzero]\n%3 = slice(%1) axes=[1] starts=[0] ends=[nonzero] steps=[1]\n"
       "%4 = cast(%2) dtype=f32\n%5 = concat(%4, %4) axis=1\noutput %3\noutput %5\n" },
 
     /* What cannot be computed stays: here in a branch that is never taken. */
