@@ -50,7 +50,8 @@ static const char *read_item(const pf_problem *p, const pf_node *node, pf_value_
 
     if (!pf_op_is_pointwise(node->op) || node->in_count > 2 || node->out_count != 1)
         return "the epilogue holds an op that is not unary or binary";
-    *item = (pf_epilogue_item){ .op = node->op, .p = attrs ? attrs->p : 0, .q = attrs ? attrs->q : 0, .operand = PF_NONE };
+    *item = (pf_epilogue_item){ .op = node->op, .p = attrs ? attrs->p : 0, .q = attrs ? attrs->q : 0, .value = node->out[0],
+                                .operand = PF_NONE };
     if (node->in_count == 1)
         return NULL;
     if (node->in[0] == node->in[1])
@@ -61,7 +62,35 @@ static const char *read_item(const pf_problem *p, const pf_node *node, pf_value_
     return NULL;
 }
 
-static const char *read_chain(const pf_problem *p, pf_value_id start, bool stop_at_moves, pf_epilogue *out)
+/* The node that alone reads a value; NULL when there is none, or the value leaves. */
+static const pf_node *reader_of(const pf_graph *graph, pf_value_id value)
+{
+    pf_use use = { PF_NONE, 0 };
+
+    if (pf_graph_use_count(graph, value) != 1)
+        return NULL;
+    use = pf_graph_use(graph, value, 0);
+    return use.node == PF_NONE ? NULL : pf_graph_node(graph, use.node);
+}
+
+/* Behind reshapes that keep rows whole, the value that a pointwise op reads; flow itself when there is none. */
+static pf_value_id skip_reshapes(const pf_graph *graph, pf_value_id flow)
+{
+    const pf_shape *from = &pf_graph_value(graph, flow)->shape;
+    pf_value_id     at = flow;
+    const pf_node  *next = reader_of(graph, at);
+
+    while (next && (next->op == PF_OP_RESHAPE || next->op == PF_OP_IDENTITY)) {
+        at = next->out[0];
+        next = reader_of(graph, at);
+    }
+    if (at == flow || !next || !pf_op_is_pointwise(next->op) || from->rank < 1 || pf_graph_value(graph, at)->shape.rank < 1
+        || from->dim[from->rank - 1] != pf_graph_value(graph, at)->shape.dim[pf_graph_value(graph, at)->shape.rank - 1])
+        return flow;
+    return at;
+}
+
+static const char *read_chain(const pf_problem *p, pf_value_id start, bool linear, pf_epilogue *out)
 {
     const pf_graph *graph = p->graph;
     const char     *reason = NULL;
@@ -73,10 +102,11 @@ static const char *read_chain(const pf_problem *p, pf_value_id start, bool stop_
     while (flow != graph->outputs[0]) {
         const pf_node *node = NULL;
 
-        if (pf_graph_use_count(graph, flow) != 1 || out->count == PF_EPILOGUE_LIMIT)
+        flow = linear ? skip_reshapes(graph, flow) : flow;
+        node = reader_of(graph, flow);
+        if (!node || out->count == PF_EPILOGUE_LIMIT)
             return "the epilogue is not a chain";
-        node = pf_graph_node(graph, pf_graph_use(graph, flow, 0).node);
-        if (stop_at_moves && !pf_op_is_pointwise(node->op))
+        if (linear && !pf_op_is_pointwise(node->op))
             break;
         reason = read_item(p, node, flow, &out->items[out->count]);
         if (reason)

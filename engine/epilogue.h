@@ -10,6 +10,7 @@ enum { PF_EPILOGUE_LIMIT = 16 };
 typedef struct pf_epilogue_item {
     pf_op_kind  op;
     double      p, q;               /* the op's parameters */
+    pf_value_id value;              /* what the op computes: its shape is what operands spread over */
     pf_value_id operand;            /* the other one of a binary op; PF_NONE: unary */
     bool        operand_first;      /* it is the left one, which matters for sub, div, pow */
     bool        is_scalar;          /* operand is one element, held in clear: its value */
@@ -24,7 +25,8 @@ typedef struct pf_epilogue {
 
 /* Follows the chain from `start` to the problem's one output. A static reason when it is no such chain, else NULL. */
 const char *pf_epilogue_read(const pf_problem *p, pf_value_id start, pf_epilogue *out);
-/* The same up to the first op that is not pointwise: what follows is for pf_strided_write to read from out->result. */
+/* The same for results that lie LINEAR: reshapes that keep the last dim are passed over where pointwise ops follow, and the chain ends before
+   the first other op: what follows is for pf_strided_write to read from out->result. */
 const char *pf_epilogue_read_to_moves(const pf_problem *p, pf_value_id start, pf_epilogue *out);
 
 /* How an operand spreads over the result. */

@@ -88,10 +88,16 @@ static bool scalar_form(const pf_epilogue_item *item, dnnl_alg_kind_t *alg, floa
     }
 }
 
+/* The channel axis of the result, as counted in the shape that an item works on: reshapes in between keep the last dims. */
+static int32_t axis_of_item(const pf_problem *p, const pf_epilogue *chain, const pf_epilogue_item *item, int32_t axis)
+{
+    return axis - pf_graph_value(p->graph, chain->result)->shape.rank + pf_graph_value(p->graph, item->value)->shape.rank;
+}
+
 static const char *operand_declines(const pf_problem *p, const pf_epilogue *chain, const pf_epilogue_item *item, int32_t axis)
 {
-    const pf_value *operand = pf_graph_value(p->graph, item->operand), *result = pf_graph_value(p->graph, chain->result);
-    pf_spread       spread = pf_spread_of(&operand->shape, &result->shape, axis);
+    const pf_value *operand = pf_graph_value(p->graph, item->operand), *result = pf_graph_value(p->graph, item->value);
+    pf_spread       spread = pf_spread_of(&operand->shape, &result->shape, axis_of_item(p, chain, item, axis));
     uint32_t        input = pf_problem_input_index(p, item->operand);
 
     if (operand->dtype != PF_F32)
@@ -267,7 +273,7 @@ static int32_t result_axis(const maker *m, const pf_shape *result)
 
 static pf_status add_binary(maker *m, const pf_epilogue_item *item, pf_err *err)
 {
-    const pf_value    *operand = pf_graph_value(m->p->graph, item->operand), *result = pf_graph_value(m->p->graph, m->chain->result);
+    const pf_value    *operand = pf_graph_value(m->p->graph, item->operand), *result = pf_graph_value(m->p->graph, item->value);
     pf_spread          spread = pf_spread_of(&operand->shape, &result->shape, result_axis(m, &result->shape));
     dnnl_alg_kind_t    alg = find_binary(item->op)->alg;
     dnnl_memory_desc_t desc;

@@ -64,9 +64,9 @@ static const char *read_gemm(const pf_problem *p, const pf_node *node, product *
     if (c != PF_NONE && attrs->alpha == 1 && spread == PF_SPREAD_CHANNEL && is_constant_input(p, c))
         out->bias = c;
     else if (c != PF_NONE)
-        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_ADD, .operand = c });
+        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_ADD, .value = node->out[0], .operand = c });
     if (attrs->alpha != 1)
-        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_MUL, .operand = node->in[0], .is_scalar = true, .scalar = attrs->alpha });
+        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_MUL, .value = node->out[0], .operand = node->in[0], .is_scalar = true, .scalar = attrs->alpha });
     return NULL;
 }
 
@@ -116,7 +116,7 @@ static bool has_whole_operand(const pf_problem *p, const pf_epilogue *chain)
 {
     for (uint32_t i = 0; i < chain->count; i++)
         if (chain->items[i].operand != PF_NONE && !chain->items[i].is_scalar
-            && pf_shape_equal(shape_of(p, chain->items[i].operand), shape_of(p, chain->result)))
+            && pf_shape_equal(shape_of(p, chain->items[i].operand), shape_of(p, chain->items[i].value)))
             return true;
     return false;
 }
@@ -129,6 +129,8 @@ static const char *windows_decline(const pf_problem *p, const product *m)
         return "rows and columns are both strided";
     if (m->flat && moved)
         return "one product over rows that are strided";
+    if (!m->flat && shape_of(p, m->chain.result)->rank != shape_of(p, anchor_of(p)->out[0])->rank)
+        return "a reshape in the epilogue of a batch of products";
     if (!m->y.dense && has_whole_operand(p, &m->chain))
         return "a whole operand of a result that is moved";
     if (is_constant_input(p, m->b.base) && m->b.steps)
