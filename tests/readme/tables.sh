@@ -57,8 +57,10 @@ same() {
 
 "$programs/planfarm" help | sed -n 's/^  \([a-z]*\)  *\(.*\)/\1|\2/p' > "$work/verbs"
 same "verbs" <(rows README.md verbs 1 2) "$work/verbs"
-"$programs/planfarm" help cache | sed -n '/^VERBS/,$s/^  \([a-z]*\)  *\(.*\)/\1|\2/p' > "$work/cache_verbs"
-same "verbs of planfarm cache" <(rows README.md "cache verbs" 1 2) "$work/cache_verbs"
+for verb in cache keys; do
+    "$programs/planfarm" help $verb | sed -n '/^VERBS/,$s/^  \([a-z]*\)  *\(.*\)/\1|\2/p' > "$work/verbs"
+    same "verbs of planfarm $verb" <(rows README.md "$verb verbs" 1 2) "$work/verbs"
+done
 
 sed -n 's/^PF_STATUS(\([A-Z_]*\), *\([01]\), *\([0-9]*\), "\(.*\)")$/\3|\1|\4|\2/p' base/status.def | sed 's/|1$/|yes/; s/|0$/|/' > "$work/codes"
 same "exit codes and base/status.def" <(rows README.md "exit codes" 1 2 3 4) "$work/codes"
@@ -74,7 +76,9 @@ for verb in build submit; do
     done < "$work/config"
 done
 
-grep -rhoE --include='*.c' 'getenv\("[A-Z_]+"\)' base proto cache engine coordinator builder-agent client | sed 's/.*"\(.*\)".*/\1/' | sort -u > "$work/variables"
+# Read by name, or by a macro that holds the name; PLANFARM_AGENT_PID is how the agent's own processes know theirs.
+grep -rhoE --include='*.[ch]' '(getenv\(|#define [A-Z_]+ +)"[A-Z_]+"' base proto cache engine coordinator builder-agent client |
+    sed 's/.*"\(.*\)".*/\1/' | grep -E '^(PF_|PLANFARM_|XDG_)|^(HOME|USER|TMPDIR)$' | grep -vx PLANFARM_AGENT_PID | sort -u > "$work/variables"
 same "environment variables" <(rows README.md environment 1 | sed 's/, /\n/g') "$work/variables"
 
 # ---- docs/FARM.md
