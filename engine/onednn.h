@@ -42,8 +42,11 @@ typedef struct pf_onednn_op pf_onednn_op;
 
 /* Scratch bytes that a primitive of this description wants; the scratchpad's mode is always `user`. */
 size_t    pf_onednn_scratch_bytes(const_dnnl_primitive_desc_t desc);
-/* The scratchpad, when there is one, must be among the args.  The caller destroys desc. */
-pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t desc, const pf_onednn_args *args, pf_onednn_op **out, pf_err *err);
+/* The scratchpad, when there is one, must be among the args.  The caller destroys desc.
+   at_once: how many runs of the op at the same time need no memory of their own; PF_ONEDNN_AT_ONCE where steps are run by contexts. */
+enum { PF_ONEDNN_AT_ONCE = 4 };
+pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t desc, const pf_onednn_args *args, uint32_t at_once, pf_onednn_op **out,
+                           pf_err *err);
 void      pf_onednn_op_free(pf_onednn_op *op);
 pf_status pf_onednn_op_run(const pf_onednn_op *op, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
 

@@ -7,8 +7,6 @@
 #include "base/alloc.h"
 #include "engine/onednn.h"
 
-enum { SETS = 4 };
-
 typedef struct argument_set {
     atomic_flag     busy;
     dnnl_exec_arg_t exec[PF_ONEDNN_ARGS];
@@ -18,7 +16,8 @@ struct pf_onednn_op {
     dnnl_engine_t    engine;            /* borrowed from the device */
     dnnl_primitive_t primitive;
     pf_onednn_args   args;
-    argument_set     sets[SETS];
+    argument_set    *sets;
+    uint32_t         set_count;
 };
 
 void pf_onednn_args_add(pf_onednn_args *args, int name, pf_onednn_place place, uint32_t slot, size_t offset, const dnnl_memory_desc_t *desc)
@@ -61,14 +60,16 @@ void pf_onednn_op_free(pf_onednn_op *op)
 {
     if (!op)
         return;
-    for (int i = 0; i < SETS; i++)
+    for (uint32_t i = 0; op->sets && i < op->set_count; i++)
         set_clear(&op->sets[i], op->args.count);
+    pf_free(op->sets);
     if (op->primitive)
         dnnl_primitive_destroy(op->primitive);
     pf_free(op);
 }
 
-pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t desc, const pf_onednn_args *args, pf_onednn_op **out, pf_err *err)
+pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t desc, const pf_onednn_args *args, uint32_t at_once, pf_onednn_op **out,
+                           pf_err *err)
 {
     pf_onednn_op *op = NULL;
     pf_status     st = PF_OK;
@@ -78,14 +79,19 @@ pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t 
     if (args->count > PF_ONEDNN_ARGS)
         return PF_FAIL(err, PF_UNSUPPORTED, "a oneDNN step of %u arguments is over the limit of %d", args->count, PF_ONEDNN_ARGS);
     op = pf_calloc(1, sizeof *op);
-    if (!op)
-        return PF_FAIL_MEMORY(err, sizeof *op);
+    if (op)
+        op->sets = pf_calloc(at_once, sizeof *op->sets);
+    if (!op || !op->sets) {
+        pf_free(op);
+        return PF_FAIL_MEMORY(err, at_once * sizeof *op->sets);
+    }
+    op->set_count = at_once;
     op->engine = pf_device_cpu_dnnl(device);
     op->args = *args;
     status = dnnl_primitive_create(&op->primitive, desc);
     if (status)
         st = pf_onednn_fail(status, "make a primitive", err);
-    for (int i = 0; i < SETS && !st; i++)
+    for (uint32_t i = 0; i < at_once && !st; i++)
         st = set_init(op, &op->sets[i], err);
     if (st)
         pf_onednn_op_free(op);
@@ -124,11 +130,11 @@ static pf_status run_with(const pf_onednn_op *op, const argument_set *set, const
 
 pf_status pf_onednn_op_run(const pf_onednn_op *op, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
 {
-    argument_set *sets = ((pf_onednn_op *)(uintptr_t)op)->sets;     /* the only part of an op that runs change, guarded by busy */
+    argument_set *sets = op->sets;      /* the only part of an op that runs change, guarded by busy */
     argument_set  own = { .busy = ATOMIC_FLAG_INIT };
     pf_status     st = PF_OK;
 
-    for (int i = 0; i < SETS; i++) {
+    for (uint32_t i = 0; i < op->set_count; i++) {
         if (atomic_flag_test_and_set_explicit(&sets[i].busy, memory_order_acquire))
             continue;
         st = run_with(op, &sets[i], bindings, stream, err);

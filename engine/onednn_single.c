@@ -16,7 +16,7 @@ pf_status pf_onednn_single_new(const pf_tactic *tactic, const pf_device *device,
         pf_onednn_args_add(args, DNNL_ARG_SCRATCHPAD, PF_ONEDNN_WORKSPACE, 0, 0, scratch);
     if (!st) {
         step->workspace_bytes = pf_onednn_scratch_bytes(desc);
-        st = pf_onednn_op_new(device, desc, args, &((single_impl *)step->impl)->op, err);
+        st = pf_onednn_op_new(device, desc, args, PF_ONEDNN_AT_ONCE, &((single_impl *)step->impl)->op, err);
     }
     dnnl_primitive_desc_destroy(desc);
     if (st)

@@ -67,7 +67,7 @@ static pf_status finish(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc,
     step->workspace_bytes = pf_onednn_scratch_bytes(desc);
     step->packed_bytes = w->packed_bytes;
     step->in_place = reads_twice(&args, w->epilogue.sum_input) ? -1 : w->epilogue.sum_input;
-    return pf_onednn_op_new(w->device, desc, &args, &w->op, err);
+    return pf_onednn_op_new(w->device, desc, &args, PF_ONEDNN_AT_ONCE, &w->op, err);
 }
 
 pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step **out, pf_err *err)

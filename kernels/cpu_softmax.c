@@ -3,6 +3,9 @@
 
 #include "kernels/cpu_math.h"
 
+/* Sixteen at once: the compiler makes them one, two or four registers. */
+typedef float   lanes __attribute__((vector_size(64), aligned(4)));
+typedef int32_t lane_bits __attribute__((vector_size(64), aligned(4)));
 enum { LANES = 16 };
 
 PF_INLINE void apply_scale(const pf_softmax_row *r)
@@ -38,14 +41,16 @@ PF_INLINE void apply_masks(const pf_softmax_row *r)
 
 PF_INLINE float greatest(const float *x, int64_t n)
 {
-    float   most[LANES], out = -INFINITY;
+    lanes   most = (lanes){ 0 } - INFINITY;
+    float   out = -INFINITY;
     int64_t i = 0;
 
-    for (int k = 0; k < LANES; k++)
-        most[k] = -INFINITY;
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
+    for (; i + LANES <= n; i += LANES) {
+        lanes     next = *(const lanes *)(x + i);
+        lane_bits more = next > most;
+
+        most = (lanes)((more & (lane_bits)next) | (~more & (lane_bits)most));
+    }
     for (int k = 0; k < LANES; k++)
         out = most[k] > out ? most[k] : out;
     for (; i < n; i++)
@@ -53,24 +58,27 @@ PF_INLINE float greatest(const float *x, int64_t n)
     return out;
 }
 
-/* Replaces x by exp(x - most) and returns the sum. */
-PF_INLINE float exponentials(float *x, int64_t n, float most)
+PF_INLINE float total(const float *x, int64_t n)
 {
-    float   sums[LANES] = { 0 }, sum = 0;
+    lanes   sums = { 0 };
+    float   sum = 0;
     int64_t i = 0;
 
     for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            x[i + k] = pf_math_exp(x[i + k] - most);
-            sums[k] += x[i + k];
-        }
-    for (; i < n; i++) {
-        x[i] = pf_math_exp(x[i] - most);
+        sums += *(const lanes *)(x + i);
+    for (; i < n; i++)
         sum += x[i];
-    }
     for (int k = 0; k < LANES; k++)
         sum += sums[k];
     return sum;
+}
+
+/* Replaces x by exp(x - most) and returns the sum. */
+PF_INLINE float exponentials(float *x, int64_t n, float most)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = pf_math_exp(x[i] - most);
+    return total(x, n);
 }
 
 PF_INLINE void softmax_row_body(const pf_softmax_row *r)

@@ -1,6 +1,8 @@
 /* Attention: the scores of some heads at a time by oneDNN, softmax with all masks in place, then the product with the values.
-   q, k and v may be windows on their inputs, and the result may be written through one. */
+   Either all threads share the heads of a pass, or each thread has heads of its own and never waits for another.  q, k and v may be windows on their inputs, and the result may be written through one. */
 #include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -25,6 +27,8 @@ typedef struct attention_impl {
     int64_t       at[3], batch_step[3], head_step[3];       /* floats, of q, k and v; head_step: from one key head to the next */
     int64_t       y_batch_step, y_head_step;
     int64_t       batches, key_heads, heads_at_once, group, queries, keys;
+    bool          per_thread;           /* each thread runs passes of one head by itself */
+    size_t        pass_bytes;           /* of the workspace: scores and scratch of one pass */
     int64_t       mask_step[4];         /* elements per batch, head, query, key */
     bool          mask_is_bool;
     int32_t       causal;
@@ -116,16 +120,15 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     return index == 0 && p->graph->output_count == 1;
 }
 
-/* How many heads go together: all, as many as their scores fit a core's cache, or one at a time. */
+/* How many heads go together: one a thread, all, as many as their scores fit a core's cache, or one by all threads. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    pf_status st = pf_tuning_add(out, err, "heads=cache");
+    static const char *const kinds[] = { "thread", "cache", "all", "one" };
+    pf_status                st = PF_OK;
 
     (void)device, (void)p;
-    if (!st && effort > 0)
-        st = pf_tuning_add(out, err, "heads=all");
-    if (!st && effort > 1)
-        st = pf_tuning_add(out, err, "heads=one");
+    for (int i = 0; i < (effort > 1 ? 4 : effort > 0 ? 2 : 1) && !st; i++)
+        st = pf_tuning_add(out, err, "heads=%s", kinds[i]);
     return st;
 }
 
@@ -134,7 +137,7 @@ static int64_t heads_at_once(const char *tuning, const attention_impl *impl)
 {
     int64_t bytes = impl->group * impl->queries * impl->keys * (int64_t)sizeof(float), heads = impl->key_heads;
 
-    if (strcmp(tuning, "heads=one") == 0)
+    if (strcmp(tuning, "heads=one") == 0 || impl->per_thread)
         heads = 1;
     if (strcmp(tuning, "heads=cache") == 0 && bytes > 0 && CACHE_BYTES / bytes < heads)
         heads = CACHE_BYTES / bytes < 1 ? 1 : CACHE_BYTES / bytes;
@@ -160,6 +163,23 @@ typedef struct maker {
     size_t              workspace_bytes;
 } maker;
 
+/* A thread that works by itself needs a primitive for one thread: oneDNN looks at OpenMP's setting when it makes one. */
+static pf_status choose_product(maker *m, const dnnl_matmul_desc_t *desc, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out, pf_err *err)
+{
+    dnnl_primitive_desc_iterator_t all = NULL;
+    dnnl_status_t                  status = dnnl_success;
+
+    if (!m->impl->per_thread)
+        return pf_onednn_choose(m->device, desc, attr, "", false, out, err);
+    omp_set_num_threads(1);
+    status = dnnl_primitive_desc_iterator_create(&all, desc, attr, pf_device_cpu_dnnl(m->device), NULL);
+    if (!status)
+        *out = dnnl_primitive_desc_iterator_fetch(all);
+    if (all)
+        dnnl_primitive_desc_iterator_destroy(all);
+    return *out ? PF_OK : pf_onednn_fail(status ? status : dnnl_unimplemented, "multiply heads", err);
+}
+
 static pf_status make_product(maker *m, const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b, const dnnl_memory_desc_t *y, pf_onednn_args *args,
                               pf_onednn_op **out, pf_err *err)
 {
@@ -172,7 +192,7 @@ static pf_status make_product(maker *m, const dnnl_memory_desc_t *a, const dnnl_
     if (!st)
         st = pf_onednn_attr(&attr, err);
     if (!st)
-        st = pf_onednn_choose(m->device, &desc, attr, "", false, &chosen, err);
+        st = choose_product(m, &desc, attr, &chosen, err);
     if (!st) {
         const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(chosen, dnnl_query_scratchpad_md, 0);
 
@@ -180,7 +200,7 @@ static pf_status make_product(maker *m, const dnnl_memory_desc_t *a, const dnnl_
             pf_onednn_args_add(args, DNNL_ARG_SCRATCHPAD, PF_ONEDNN_WORKSPACE, 0, m->workspace_bytes, scratch);
             m->workspace_bytes += (dnnl_memory_desc_get_size(scratch) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         }
-        st = pf_onednn_op_new(m->device, chosen, args, out, err);
+        st = pf_onednn_op_new(m->device, chosen, args, m->impl->per_thread ? 2 * (uint32_t)m->device->threads : PF_ONEDNN_AT_ONCE, out, err);
     }
     if (chosen)
         dnnl_primitive_desc_destroy(chosen);
@@ -261,6 +281,7 @@ static void plan(const pf_problem *p, const attention *a, const char *tuning, at
     impl->softcap = (float)attrs->softcap;
     impl->scale = (float)(attrs->scale != 0 ? attrs->scale : 1 / sqrt((double)a->in[Q].dim[3]));
     plan_mask(p, a, impl);
+    impl->per_thread = strcmp(tuning, "heads=thread") == 0;
     impl->heads_at_once = heads_at_once(tuning, impl);
 }
 
@@ -294,11 +315,13 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     st = describe_all(&m, &a, err);
     if (!st)
         st = make_products(&m, err);
+    pf_device_cpu_enter(device);
     if (st) {
         pf_step_free(step);
         return st;
     }
-    step->workspace_bytes = m.workspace_bytes;
+    m.impl->pass_bytes = m.workspace_bytes;
+    step->workspace_bytes = m.workspace_bytes * (m.impl->per_thread ? (size_t)device->threads : 1);
     *out = step;
     return PF_OK;
 }
@@ -311,7 +334,7 @@ static void softmax(const attention_impl *impl, const pf_bindings *b, int64_t ba
     int64_t        valid = lengths ? lengths[batch] : impl->keys, rows = impl->heads_at_once * impl->group * impl->queries;
     int64_t        ahead = impl->causal == PF_CAUSAL_BOTTOM_RIGHT ? valid - impl->queries : 0;
 
-#pragma omp parallel for num_threads(threads) if (rows * impl->keys >= SERIAL_ELEMS) schedule(static)
+#pragma omp parallel for num_threads(threads) if (threads > 1 && rows * impl->keys >= SERIAL_ELEMS) schedule(static)
     for (int64_t r = 0; r < rows; r++) {
         int64_t        head = first_head * impl->group + r / impl->queries, query = r % impl->queries, visible = valid;
         int64_t        at = batch * impl->mask_step[0] + head * impl->mask_step[1] + query * impl->mask_step[2];
@@ -329,18 +352,37 @@ static void softmax(const attention_impl *impl, const pf_bindings *b, int64_t ba
     }
 }
 
-static pf_status run_heads(const attention_impl *impl, const pf_bindings *b, pf_stream *stream, int64_t batch, int64_t head, pf_err *err)
+/* One pass: heads_at_once key heads from `head` on, by `threads` threads, with scores in `memory`. */
+static pf_status run_heads(const attention_impl *impl, const pf_bindings *b, pf_stream *stream, int64_t batch, int64_t head, void *memory,
+                           int32_t threads, pf_err *err)
 {
     void       *in[3] = { NULL }, *out[1] = { (float *)b->out[0] + batch * impl->y_batch_step + head * impl->y_head_step };
-    pf_bindings own = { in, out, NULL, b->workspace };
+    pf_bindings own = { in, out, NULL, memory };
     pf_status   st = PF_OK;
 
     for (int i = 0; i < 3; i++)
         in[i] = (float *)b->in[impl->slot[i]] + impl->at[i] + batch * impl->batch_step[i] + head * impl->head_step[i];
     st = pf_onednn_op_run(impl->scores, &own, stream, err);
     if (!st)
-        softmax(impl, b, batch, head, b->workspace, pf_stream_cpu_threads(stream));
+        softmax(impl, b, batch, head, memory, threads);
     return st ? st : pf_onednn_op_run(impl->products, &own, stream, err);
+}
+
+static pf_status run_per_thread(const attention_impl *impl, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    int64_t    passes = impl->batches * impl->key_heads;
+    atomic_int failed = PF_OK;
+
+#pragma omp parallel for num_threads(pf_stream_cpu_threads(stream)) schedule(dynamic)
+    for (int64_t i = 0; i < passes; i++) {
+        char     *memory = (char *)b->workspace + (size_t)omp_get_thread_num() * impl->pass_bytes;
+        pf_err    own = { 0 };
+        pf_status st = run_heads(impl, b, stream, i / impl->key_heads, i % impl->key_heads, memory, 1, &own);
+
+        if (st)
+            atomic_store(&failed, (int)st);
+    }
+    return failed ? PF_FAIL(err, (pf_status)failed, "oneDNN failed at a head of attention") : PF_OK;
 }
 
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
@@ -349,9 +391,11 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
     pf_status             st = PF_OK;
 
     pf_stream_cpu_enter(stream);
+    if (impl->per_thread)
+        return run_per_thread(impl, b, stream, err);
     for (int64_t batch = 0; batch < impl->batches && !st; batch++)
         for (int64_t head = 0; head < impl->key_heads && !st; head += impl->heads_at_once)
-            st = run_heads(impl, b, stream, batch, head, err);
+            st = run_heads(impl, b, stream, batch, head, b->workspace, pf_stream_cpu_threads(stream), err);
     return st;
 }
 
