@@ -11,7 +11,19 @@ typedef enum pf_isa { PF_ISA_BASE, PF_ISA_AVX2, PF_ISA_AVX512, PF_ISA_COUNT } pf
 
 #define PF_INLINE static inline __attribute__((always_inline))
 
-#if defined(__x86_64__)
+/* Math of kernels: no errno, and conditions may be computed both ways; NaN and infinities are as everywhere.  First line of a kernel's source. */
+#if defined(__clang__)
+#define PF_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")   /* before a loop: its rounds do not depend on each other */
+#define PF_KERNEL_MATH _Pragma("clang diagnostic ignored \"-Wpsabi\"") _Pragma("clang diagnostic ignored \"-Wpass-failed\"")
+#else
+#define PF_INDEPENDENT _Pragma("GCC ivdep")
+#define PF_KERNEL_MATH _Pragma("GCC optimize(\"no-math-errno\", \"no-trapping-math\")")
+#endif
+
+#if defined(__x86_64__) && defined(__clang__)
+#define PF_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
+#define PF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+#elif defined(__x86_64__)
 #define PF_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
 #define PF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")))
 #else

@@ -1,4 +1,6 @@
-#pragma GCC optimize("no-math-errno", "no-trapping-math")
+#include "kernels/cpu_isa.h"
+PF_KERNEL_MATH
+
 #include "kernels/cpu_lanes.h"
 
 #include "engine/ops/pointwise.h"
@@ -24,7 +26,7 @@
         const type_a *as = aa;                                                                                  \
         const float  *bs = (inputs) > 1 ? bb : aa, *cs = (inputs) > 2 ? cc : aa;                                \
         (void)p, (void)q;                                                                                       \
-        _Pragma("GCC ivdep")                                                                                    \
+        PF_INDEPENDENT                                                                                          \
         for (int64_t i = 0; i < count; i++) {                                                                   \
             type_a a = as[i];                                                                                   \
             float  b = bs[i], c = cs[i];                                                                        \

@@ -1,4 +1,6 @@
-#pragma GCC optimize("no-math-errno", "no-trapping-math")
+#include "kernels/cpu_isa.h"
+PF_KERNEL_MATH
+
 #include "kernels/cpu_norm.h"
 
 #include <math.h>
@@ -7,12 +9,12 @@
 typedef float lanes __attribute__((vector_size(64), aligned(4)));
 enum { LANES = 16 };
 
-PF_INLINE float sum_of(lanes v)
+PF_INLINE float sum_of(const lanes *v)
 {
     float sum = 0;
 
     for (int i = 0; i < LANES; i++)
-        sum += v[i];
+        sum += (*v)[i];
     return sum;
 }
 
@@ -28,7 +30,8 @@ PF_INLINE float row_sum(const float *x, int64_t n)
     }
     for (; i < n; i++)
         rest += x[i];
-    return sum_of(a + b) + rest;
+    a += b;
+    return sum_of(&a) + rest;
 }
 
 /* Sum of (x - mean)^2. */
@@ -46,7 +49,8 @@ PF_INLINE float row_squares(const float *x, int64_t n, float mean)
     }
     for (; i < n; i++)
         rest += (x[i] - mean) * (x[i] - mean);
-    return sum_of(a + b) + rest;
+    a += b;
+    return sum_of(&a) + rest;
 }
 
 PF_INLINE void norm_rows_body(const pf_norm_rows *run)
@@ -58,11 +62,11 @@ PF_INLINE void norm_rows_body(const pf_norm_rows *run)
         float        factor = 1.0f / sqrtf(row_squares(x, run->n, mean) / (float)run->n + run->epsilon);
 
         if (bias) {
-#pragma GCC ivdep
+            PF_INDEPENDENT
             for (int64_t i = 0; i < run->n; i++)
                 y[i] = (x[i] - mean) * factor * scale[i] + bias[i];
         } else {
-#pragma GCC ivdep
+            PF_INDEPENDENT
             for (int64_t i = 0; i < run->n; i++)
                 y[i] = (x[i] - mean) * factor * scale[i];
         }
@@ -92,7 +96,7 @@ PF_INLINE void group_of_rows(const pf_norm_group *run)
         float       *y = run->y + c * run->channel_step;
         float        scale = factor * run->scale[c], shift = run->bias[c] - mean * scale;
 
-#pragma GCC ivdep
+        PF_INDEPENDENT
         for (int64_t i = 0; i < run->n; i++)
             y[i] = x[i] * scale + shift;
     }
@@ -114,7 +118,7 @@ PF_INLINE void group_of_columns(const pf_norm_group *run)
         const float *x = run->x + i * run->step;
         float       *y = run->y + i * run->step;
 
-#pragma GCC ivdep
+        PF_INDEPENDENT
         for (int64_t c = 0; c < run->channels; c++)
             y[c] = (x[c] - mean) * factor * run->scale[c] + run->bias[c];
     }

@@ -12,11 +12,11 @@ PF_INLINE void combine(const float *x, float *y, const pf_resize_taps *taps, int
         float        weight = taps->weight[k];
 
         if (k == begin) {
-#pragma GCC ivdep
+            PF_INDEPENDENT
             for (int64_t i = 0; i < count; i++)
                 y[i] = weight * from[i];
         } else {
-#pragma GCC ivdep
+            PF_INDEPENDENT
             for (int64_t i = 0; i < count; i++)
                 y[i] += weight * from[i];
         }

@@ -1,4 +1,6 @@
-#pragma GCC optimize("no-math-errno", "no-trapping-math")
+#include "kernels/cpu_isa.h"
+PF_KERNEL_MATH
+
 #include "kernels/cpu_softmax.h"
 
 #include "kernels/cpu_math.h"
