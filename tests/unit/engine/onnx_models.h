@@ -29,20 +29,39 @@ enum { MODEL_LINE = 2048, MODEL_LIST = 64 };
 
 typedef struct model_text { const char *at; char line[MODEL_LINE]; char *rest; } model_text;
 
-/* Everything built here lives until the process ends: tests are short. */
-static inline char *model_copy(const char *text)
+/* Models live until the process ends: tests are short.  The list keeps them in sight of leak checkers. */
+typedef struct model_block {
+    struct model_block *next;
+    max_align_t         data[];
+} model_block;
+
+static model_block *model_blocks;
+
+static inline void *model_zero(size_t bytes)
 {
-    char *made = calloc(1, strlen(text) + 1);
+    model_block *made = calloc(1, sizeof *made + bytes);
 
     assert_non_null(made);
-    memcpy(made, text, strlen(text));
-    return made;
+    made->next = model_blocks;
+    model_blocks = made;
+    return made->data;
 }
 
-#define MODEL_NEW(type, init) ({ type *made_ = calloc(1, sizeof *made_); assert_non_null(made_); init(made_); made_; })
+static inline char *model_copy(const char *text)
+{
+    return memcpy(model_zero(strlen(text) + 1), text, strlen(text));
+}
+
+static inline void *model_grown(const void *list, size_t bytes, size_t more)
+{
+    void *made = model_zero(bytes + more);
+
+    return bytes ? memcpy(made, list, bytes) : made;
+}
+
+#define MODEL_NEW(type, init) ({ type *made_ = model_zero(sizeof *made_); init(made_); made_; })
 #define MODEL_PUSH(list, count, item) do { \
-        (list) = realloc((list), ((count) + 1) * sizeof *(list)); \
-        assert_non_null(list); \
+        (list) = model_grown((list), (count) * sizeof *(list), sizeof *(list)); \
         (list)[(count)++] = (item); \
     } while (0)
 
@@ -123,7 +142,7 @@ static inline Onnx__TensorProto *model_tensor(const char *name, const char *type
     }
     made->has_raw_data = true;
     made->raw_data.len = pf_dtype_bytes(dtype, count);
-    made->raw_data.data = calloc(1, made->raw_data.len + 1);
+    made->raw_data.data = model_zero(made->raw_data.len + 1);
     copy = model_copy(elements ? elements : "");
     while (i < count && (part = strsep(&copy, ",")))
         if (pf_dtype_is_float(dtype))
