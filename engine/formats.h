@@ -2,6 +2,8 @@
    A unit is what becomes one step (a group of a region), or a view.  Each unit has options: layouts of its inputs and outputs that
    some tactic takes, with the time of the best one.  Where producer and consumer want different layouts a value is copied from one
    to the other, once per layout however many read it; such a copy is a problem like any other and costs what was measured.
+   A layout is tried for a unit when one of its tactics wishes for it, or when a unit that does is reached through others that could keep it: so
+   a transformer's tensors are not tried in the layouts of images.
    All of it together is a PBQP (engine/pbqp.h): its nodes are units, and values with several readers, whose states are the sets of layouts
    that they are kept in. */
 #ifndef PF_ENGINE_FORMATS_H
@@ -44,6 +46,7 @@ typedef struct pf_formats {
     const pf_tail    *tail;
     pf_format_unit   *units;    uint32_t unit_count, unit_capacity;     /* in an order in which producers come first, once chosen */
     pf_format_copy   *copies;   uint32_t copy_count, copy_capacity;
+    uint8_t          *wanted;   /* owned; by value: layouts, as bits, that some tactic near it wishes for */
     double            cost_ns;  /* of all units and copies */
     bool              exact;    /* no cheaper assignment exists among the options */
 } pf_formats;

@@ -195,15 +195,83 @@ static pf_status add_wishes(pf_formats *f, pf_format_unit *unit, pf_err *err)
     return st;
 }
 
-static pf_status add_uniform(pf_formats *f, pf_format_unit *unit, pf_err *err)
+static pf_status add_uniform(pf_formats *f, pf_format_unit *unit, pf_layout layout, pf_err *err)
 {
     pf_layout in[PF_PROBLEM_VALUES], out[PF_PROBLEM_VALUES];
+
+    fill_uniform(unit->group->problem, layout, in, out);
+    return try_option(f, unit, in, out, err);
+}
+
+/* ---- Layouts that are worth trying: wished for by a unit, and kept by those around it */
+
+static void mark_values(pf_formats *f, const pf_value_id *values, uint32_t count, const pf_layout *layouts, bool *changed)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t bit = (uint8_t)(1u << layouts[i]);
+
+        if (values[i] == PF_NONE || f->graph->values[values[i]].is_constant || (f->wanted[values[i]] & bit))
+            continue;
+        f->wanted[values[i]] |= bit;
+        *changed = true;
+    }
+}
+
+static void mark_options(pf_formats *f, const pf_format_unit *unit, bool *changed)
+{
+    for (uint32_t i = 0; i < unit->option_count; i++) {
+        mark_values(f, unit->in, unit->in_count, unit->options[i].in, changed);
+        mark_values(f, unit->out, unit->out_count, unit->options[i].out, changed);
+    }
+}
+
+static bool is_wanted(const pf_formats *f, const pf_value_id *values, uint32_t count, pf_layout layout)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (values[i] != PF_NONE && (f->wanted[values[i]] & 1u << layout))
+            return true;
+    return false;
+}
+
+/* Adds the uniform layouts that reach the unit; *changed when one more did. */
+static pf_status widen(pf_formats *f, pf_format_unit *unit, bool *changed, pf_err *err)
+{
+    uint32_t  before = unit->option_count;
     pf_status st = PF_OK;
 
-    for (int layout = 0; layout < PF_LAYOUT_COUNT && !st; layout++) {
-        fill_uniform(unit->group->problem, (pf_layout)layout, in, out);
-        st = try_option(f, unit, in, out, err);
+    for (int layout = PF_LAYOUT_LINEAR + 1; layout < PF_LAYOUT_COUNT && !st; layout++)
+        if (is_wanted(f, unit->in, unit->in_count, (pf_layout)layout) || is_wanted(f, unit->out, unit->out_count, (pf_layout)layout))
+            st = add_uniform(f, unit, (pf_layout)layout, err);
+    if (!st && unit->option_count > before)
+        mark_options(f, unit, changed);
+    return st;
+}
+
+/* Until nothing new is reached. Every round adds an option somewhere, so it ends. */
+static pf_status spread_layouts(pf_formats *f, uint32_t first, pf_err *err)
+{
+    pf_status st = PF_OK;
+    bool      changed = false;
+
+    for (uint32_t u = first; u < f->unit_count; u++)
+        if (!f->units[u].is_view)
+            mark_options(f, &f->units[u], &changed);
+    for (changed = true; changed && !st;) {
+        changed = false;
+        for (uint32_t u = first; u < f->unit_count && !st; u++)
+            if (!f->units[u].is_view)
+                st = widen(f, &f->units[u], &changed, err);
     }
+    return st;
+}
+
+/* A unit that takes LINEAR from nobody must be tried in what is left. */
+static pf_status add_any_uniform(pf_formats *f, pf_format_unit *unit, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (int layout = PF_LAYOUT_LINEAR + 1; layout < PF_LAYOUT_COUNT && !st; layout++)
+        st = add_uniform(f, unit, (pf_layout)layout, err);
     return st;
 }
 
@@ -214,7 +282,9 @@ static pf_status add_options(pf_formats *f, pf_format_unit *unit, pf_err *err)
     pf_status st = add_wishes(f, unit, err);
 
     if (!st)
-        st = add_uniform(f, unit, err);
+        st = add_uniform(f, unit, PF_LAYOUT_LINEAR, err);
+    if (!st && !unit->option_count)
+        st = add_any_uniform(f, unit, err);
     if (!st && !unit->option_count) {
         fill_uniform(unit->group->problem, PF_LAYOUT_LINEAR, in, out);
         st = keep_option(f, unit, in, out, err);
@@ -293,6 +363,7 @@ static bool is_only_oracle(const pf_formats *f, const form *units)
 static pf_status make_other_forms(pf_formats *f, const form *first, form *second, pf_err *err)
 {
     bool      all = pf_config_int(f->search->config, PF_CONFIG_effort) >= ALL_FORMS_EFFORT;
+    uint32_t  units = f->unit_count;
     pf_status st = PF_OK;
 
     for (uint32_t r = 0; r < f->regions->count && !st; r++) {
@@ -301,6 +372,8 @@ static pf_status make_other_forms(pf_formats *f, const form *first, form *second
         if (region->form_count > 1 && !f->tail->late[r] && (all || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
             st = make_form(f, region, 1, &second[r], err);
     }
+    if (!st)
+        st = spread_layouts(f, units, err);
     return st ? st : pf_search_run(f->search, err);
 }
 
@@ -440,6 +513,8 @@ pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
         if (!f->tail->late[r])
             st = make_form(f, &f->regions->items[r], 0, &first[r], err);
     if (!st)
+        st = spread_layouts(f, 0, err);
+    if (!st)
         st = pf_search_run(f->search, err);
     if (!st)
         st = make_other_forms(f, first, second, err);
@@ -462,6 +537,9 @@ pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, co
     pf_status st = PF_OK;
 
     *out = (pf_formats){ .graph = graph, .profile = profile, .regions = regions, .tail = tail, .search = search };
+    out->wanted = pf_calloc(graph->value_count + 1, sizeof *out->wanted);
+    if (!out->wanted)
+        return PF_FAIL_MEMORY(err, graph->value_count);
     st = pf_formats_make_units(out, err);
     if (!st)
         st = pf_formats_assign(out, err);
@@ -480,5 +558,6 @@ void pf_formats_clear(pf_formats *formats)
         pf_problem_free(formats->copies[i].problem);
     pf_free(formats->units);
     pf_free(formats->copies);
+    pf_free(formats->wanted);
     *formats = (pf_formats){ 0 };
 }

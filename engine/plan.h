@@ -94,7 +94,7 @@ struct pf_plan {
 /* What the builder fills; everything borrowed for the call. The tables are those of struct pf_plan, blobs' bytes beside them. */
 typedef struct pf_plan_draft {
     struct pf_plan  plan;
-    const void    **blob_data;          /* plan.blob_count; offsets and digests of plan.blobs are answered */
+    const void    **blob_data;          /* plan.blob_count; offsets of plan.blobs are answered, digests are given */
 } pf_plan_draft;
 
 /* Lays out and writes; *data is from pf_alloc, aligned to PF_PLAN_ALIGNMENT. */

@@ -239,8 +239,6 @@ pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_
 
     *data = NULL;
     *bytes = 0;
-    for (uint32_t i = 0; i < draft->plan.blob_count; i++)
-        pf_digest_of(draft->blob_data[i], (size_t)draft->plan.blobs[i].bytes, &draft->plan.blobs[i].digest);
     lay_out(&w);
     for (int i = 0; i < PF_SECTION_WEIGHTS && !st; i++)
         if (w.section[i].failed)

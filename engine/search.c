@@ -416,14 +416,14 @@ static pf_status rank(pf_search *search, pf_search_item *item, pf_err *err)
 {
     pf_status st = pf_choose_rank(&item->record, &search->rules, &item->choice, err);
 
-    if (!st && item->choice.contended)
-        pf_log(PF_LOG_WARN, "search", "contended layer=\"%s\": the device was never quiet, the choice may not be the best", item->layer);
+    search->contended += !st && item->choice.contended;
     return st;
 }
 
 pf_status pf_search_run(pf_search *search, pf_err *err)
 {
     bool      guessing = effort_of(search) == 0;
+    uint32_t  contended = search->contended;
     pf_status st = guessing ? PF_OK : find_and_time(search, err);
 
     for (uint32_t i = search->looked_up; i < search->count && !st; i++)
@@ -432,6 +432,9 @@ pf_status pf_search_run(pf_search *search, pf_err *err)
         if (search->items[i].choice.count)
             search->items[i].choice.ranked[0] = &search->items[i].guess;
     search->looked_up = search->count;
+    if (!st && search->contended > contended)
+        pf_log(PF_LOG_WARN, "search", "contended problems=%u of=%u: the device was not quiet while these were timed, choices among them may not be the best",
+               search->contended - contended, search->count);
     return st;
 }
 

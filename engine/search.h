@@ -36,6 +36,7 @@ typedef struct pf_search {
     pf_map            *by_hash;         /* hex of hash -> item */
     pf_timing         *timing;          /* opened when something must be timed */
     uint32_t           candidates_timed, hits, misses;
+    uint32_t           contended;       /* items that only contended entries are known of */
 } pf_search;
 
 pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store, pf_build_progress *progress, pf_search *out,
