@@ -123,10 +123,15 @@ static pf_status scan_model(const void *data, size_t bytes, pf_err *err)
     return st;
 }
 
+/* user: set to the size that could not be had. */
 static void *unpack_alloc(void *user, size_t bytes)
 {
-    (void)user;
-    return pf_alloc(bytes);
+    void   *made = pf_alloc(bytes);
+    size_t *failed = user;
+
+    if (!made && failed)
+        *failed = bytes;
+    return made;
 }
 
 static void unpack_free(void *user, void *pointer)
@@ -135,12 +140,14 @@ static void unpack_free(void *user, void *pointer)
     pf_free(pointer);
 }
 
-static ProtobufCAllocator unpack_allocator = { unpack_alloc, unpack_free, NULL };
+static ProtobufCAllocator plain_allocator = { unpack_alloc, unpack_free, NULL };
 
 pf_status pf_onnx_parse(const void *data, size_t bytes, Onnx__ModelProto **out, pf_err *err)
 {
-    Onnx__ModelProto *model = NULL;
-    pf_status         st = PF_OK;
+    size_t             failed = 0;
+    ProtobufCAllocator allocator = { unpack_alloc, unpack_free, &failed };
+    Onnx__ModelProto  *model = NULL;
+    pf_status          st = PF_OK;
 
     *out = NULL;
     if (!bytes)
@@ -151,9 +158,11 @@ pf_status pf_onnx_parse(const void *data, size_t bytes, Onnx__ModelProto **out, 
     st = scan_model(data, bytes, err);
     if (st)
         return st;
-    model = onnx__model_proto__unpack(&unpack_allocator, bytes, data);
+    model = onnx__model_proto__unpack(&allocator, bytes, data);
+    if (!model && failed)
+        return PF_FAIL_MEMORY(err, failed);
     if (!model)
-        return PF_FAIL(err, PF_INVALID, "the file does not parse as an ONNX model (or memory ran out)");
+        return PF_FAIL(err, PF_INVALID, "the file does not parse as an ONNX model");
     if (!model->graph) {
         pf_onnx_model_free(model);
         return PF_FAIL(err, PF_INVALID, "the file holds no graph; it is not an ONNX model");
@@ -177,5 +186,5 @@ pf_status pf_onnx_parse_file(const char *path, Onnx__ModelProto **out, pf_err *e
 void pf_onnx_model_free(Onnx__ModelProto *model)
 {
     if (model)
-        onnx__model_proto__free_unpacked(model, &unpack_allocator);
+        onnx__model_proto__free_unpacked(model, &plain_allocator);
 }

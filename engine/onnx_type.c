@@ -98,6 +98,8 @@ static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__Tenso
         *out = named_dim(state, dims, d->dim_param);
     else
         *out = unnamed_dim(dims, hint, axis);       /* -1, and 0 in old files, are what exporters wrote for "any" */
+    if (*out == PF_DIM_INVALID && pf_dims_out_of_memory(dims))
+        return PF_FAIL_MEMORY(err, sizeof *out);
     if (*out == PF_DIM_INVALID || (pf_dim_is_number(*out) && (*out < 0 || *out > INT32_MAX)))
         return PF_FAIL(err, PF_INVALID, "dimension %zu of \"%.200s\" is no size between 0 and 2147483647", axis, hint);
     return PF_OK;

@@ -1,5 +1,6 @@
 #include "tests/unit/engine/onnx_models.h"
 
+#include "base/alloc.h"
 #include "engine/ops/attrs.h"
 
 /* How graphs are read: order, names, functions, bodies, shapes of inputs. */
@@ -284,6 +285,36 @@ static void test_outputs_are_own(void **state)
     pf_graph_free(graph);
 }
 
+/* Whichever allocation fails, the import says so and leaves nothing behind. */
+static void test_out_of_memory(void **state)
+{
+    static const char text[] =
+        "opset 13\nopset e 1\nfunction e:F a -> b k=f:2\nnode Constant -> c value_float=r:k\nnode Mul a c -> b\nend\n"
+        "input x f32 n,3\ninput t bool .\nconst w f32 3 1,2,3\nconst s i64 2 0,-1\nnode Add x w -> a\nnode e:F a -> b\n"
+        "node If t -> i\ngraph then_branch\nnode Neg b -> u\noutput u\nend\ngraph else_branch\nnode Abs a -> v\n"
+        "output v\nend\nnode Reshape i s -> y\noutput y\n";
+    pf_graph         *graph = NULL;
+    pf_buf            bytes;
+    uint64_t          n = 0;
+
+    (void)state;
+    model_bytes(model_of(text), &bytes);
+    for (; !graph && n < 100000; n++) {
+        pf_err    err = { 0 };
+        pf_status st = PF_OK;
+
+        pf_alloc_fail_after(n);
+        st = pf_onnx_import_bytes(bytes.data, bytes.size, NULL, NULL, &graph, &err);
+        pf_alloc_fail_after(UINT64_MAX);
+        if (st)
+            test_fails(st, PF_NO_SPACE, &err);
+    }
+    assert_non_null(graph);
+    assert_true(n > 100);
+    pf_graph_free(graph);
+    pf_buf_clear(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,7 +335,7 @@ int main(void)
         cmocka_unit_test(test_known_branch),
         cmocka_unit_test(test_missing_body),
         cmocka_unit_test(test_computed_constants),
-        cmocka_unit_test(test_outputs_are_own),
+        cmocka_unit_test(test_outputs_are_own), cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests_name("onnx_graph", tests, NULL, NULL);
