@@ -260,6 +260,45 @@ static void misuse_is_explained(void **state)
     pf_context_free(context);
 }
 
+/* A plan whose choices cannot be had: each step goes down its list, to the reference at last, and the answer stays right. */
+static void refused_choices_fall_back(void **state)
+{
+    pf_network  *small = NULL;
+    pf_config   *config = config_of("effort=1\nmin_shapes=x:1x4x8x8\nopt_shapes=x:2x4x8x8\nmax_shapes=x:3x4x8x8\n");
+    pf_plan     *made = NULL;
+    pf_context  *context = NULL;
+    pf_tensor_id x = PF_NONE;
+    pf_tensor    input = { .dtype = PF_F32, .rank = 4, .dim = { 3, 4, 8, 8 } }, output = { 0 }, reference = { 0 };
+    pf_err       err = { 0 };
+
+    (void)state;
+    test_ok(pf_network_new("small", &small, &err), &err);
+    test_ok(pf_network_input(small, "x", PF_F32, "[n,4,8,8]", &x, &err), &err);
+    x = layer(small, "sigmoid", "sigmoid", "", 1, (pf_tensor_id[]){ x });
+    x = layer(small, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1, (pf_tensor_id[]){ x });
+    test_ok(pf_network_output(small, x, "y", &err), &err);
+    test_ok(pf_build(small, config, device, NULL, &made, NULL, &err), &err);
+    test_ok(pf_context_new(made, device, NULL, &context, &err), &err);
+    for (uint32_t s = 0; s < made->step_count; s++) {
+        assert_string_equal(made->steps[s].ranked[made->steps[s].ranked_count - 1].tactic, "reference");
+        for (uint32_t i = 0; i + 1 < made->steps[s].ranked_count; i++)
+            made->steps[s].ranked[i].rev++;
+    }
+    test_ok(pf_tensor_alloc(&input, &err), &err);
+    pf_tensor_fill_random(&input, 5);
+    test_ok(pf_context_run_host(context, &input, &output, &err), &err);
+    assert_true(context->instance->ranked[0] > 0);
+    test_ok(pf_interpret(pf_network_graph(small), &input, &reference, NULL, NULL, &err), &err);
+    assert_memory_equal(output.data, reference.data, reference.bytes);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output);
+    pf_tensor_clear(&reference);
+    pf_context_free(context);
+    pf_plan_free(made);
+    pf_config_free(config);
+    pf_network_free(small);
+}
+
 static void outputs_have_shapes_before_a_run(void **state)
 {
     pf_context *context = new_context(NULL);
@@ -330,6 +369,7 @@ int main(void)
         cmocka_unit_test(memory_comes_from_the_given_allocator),
         cmocka_unit_test(out_of_device_memory_is_said),
         cmocka_unit_test(misuse_is_explained),
+        cmocka_unit_test(refused_choices_fall_back),
         cmocka_unit_test(outputs_have_shapes_before_a_run),
         cmocka_unit_test(a_profile_times_every_layer),
         cmocka_unit_test(values_can_be_watched),
