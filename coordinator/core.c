@@ -212,6 +212,7 @@ pf_status pf_core_new(const pf_core_config *config, pf_core **out, pf_err *err)
         return PF_FAIL_MEMORY(err, sizeof *core);
     core->config = *config;
     core->next_job_id = 1;
+    core->next_submit_serial = 1;
     core->next_msg_id = 1;
     pf_random_init(&core->random, config->random_seed);
     pf_index_init(&core->texts, offsetof(pf_text, digest), sizeof(pf_digest), seed);

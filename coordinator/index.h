@@ -11,6 +11,7 @@ enum { PF_INDEX_SEED_BYTES = 16 };
 
 typedef struct pf_index {               /* open: for each slot below capacity, item[slot] may be NULL */
     void   **item;                      /* owned array of borrowed items */
+    uint32_t *hash;                     /* owned; of the key in each slot, so that a search looks into few items */
     uint32_t count, capacity;           /* capacity is a power of two, or 0 */
     size_t   key_offset, key_bytes;
     uint8_t  seed[PF_INDEX_SEED_BYTES];

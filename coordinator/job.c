@@ -8,6 +8,7 @@
 #include "coordinator/agents.h"
 #include "coordinator/classes.h"
 #include "coordinator/events.h"
+#include "coordinator/rows.h"
 #include "coordinator/sched.h"
 #include "coordinator/submit.h"
 #include "coordinator/watches.h"
@@ -570,10 +571,6 @@ void pf_job_resume(pf_core *core, pf_job *job)
 
 void pf_job_forget(pf_core *core, pf_job *job)
 {
-    uint8_t key[8] = { 0 };
-
-    for (int i = 0; i < 8; i++)
-        key[i] = (uint8_t)(job->id >> (56 - 8 * i));
     pf_submit_forget_job(core, job);
     pf_watches_leave(core, job);
     leave(core, job, PF__JOB_STATE__STATE_NONE);
@@ -592,7 +589,8 @@ void pf_job_forget(pf_core *core, pf_job *job)
     for (uint32_t i = 0; i < core->dirty_count; i++)
         if (core->dirty[i] == job)
             core->dirty[i] = NULL;
-    pf_core_remove(core, PF_ROWS_JOBS, key, sizeof key);
-    pf_text_unstored(core, job->spec);
+    pf_rows_remove_job(core, job);
+    if (pf_rows_spec_is_apart(job->spec))
+        pf_text_unstored(core, job->spec);
     pf_job_free(core, job);
 }

@@ -4,14 +4,20 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "proto/model_manifest.h"
 
 enum { KEPT = 256 };
+
+#define BELIEVED_NS (1 * PF_NS_PER_S)           /* a model found whole is not looked at again for so long */
+#define TOUCH_NS    (600 * PF_NS_PER_S)         /* nor is its use noted; much less than what the collector spares */
 
 typedef struct kept {
     pf_digest         model;
     pf_model_manifest manifest;
     bool              used;
+    int64_t           whole_ns;         /* pf_clock_ns when all its blobs were last found; 0: never */
+    int64_t           touched_ns;
 } kept;
 
 struct pf_models {
@@ -61,6 +67,7 @@ static pf_status find_manifest(pf_models *models, const pf_digest *model, const 
         return st;
     slot->model = *model;
     slot->used = true;
+    slot->whole_ns = slot->touched_ns = 0;
     return PF_OK;
 }
 
@@ -77,11 +84,17 @@ static pf_status add_missing(pf_models *models, uint32_t *count, const pf_digest
 
 pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_digest **missing, uint32_t *count, pf_err *err)
 {
+    kept                    *slot = &models->kept[model->byte[0]];
     const pf_model_manifest *manifest = NULL;
+    int64_t                  now_ns = pf_clock_ns();
+    bool                     touch = false;
     pf_err                   why = { 0 };
     pf_status                st = PF_OK;
 
     *count = 0;
+    *missing = models->missing;
+    if (slot->used && pf_digest_equal(&slot->model, model) && slot->whole_ns && now_ns - slot->whole_ns < BELIEVED_NS)
+        return PF_OK;
     if (!pf_store_has(models->store, model, NULL)) {
         st = add_missing(models, count, model, err);
         *missing = models->missing;
@@ -90,15 +103,19 @@ pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_
     st = find_manifest(models, model, &manifest, &why);
     if (st)
         return PF_FAIL(err, st == PF_NO_SPACE ? st : PF_INVALID, "model_digest names no list of a model's files: %s", why.msg);
-    pf_store_touch(models->store, model);
+    touch = slot->touched_ns == 0 || now_ns - slot->touched_ns > TOUCH_NS;
+    if (touch)
+        pf_store_touch(models->store, model);
     for (uint32_t i = 0; i < manifest->files_count && !st; i++) {
         uint64_t bytes = 0;
         if (!pf_store_has(models->store, &manifest->file[i].digest, &bytes) || bytes != manifest->file[i].bytes)
             st = add_missing(models, count, &manifest->file[i].digest, err);
-        else
+        else if (touch)
             pf_store_touch(models->store, &manifest->file[i].digest);
     }
     *missing = models->missing;
+    slot->whole_ns = st || *count ? 0 : now_ns;
+    slot->touched_ns = touch ? now_ns : slot->touched_ns;
     return st;
 }
 

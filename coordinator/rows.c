@@ -9,7 +9,7 @@
 #include "coordinator/plans.h"
 #include "coordinator/submit.h"
 
-enum { VERSION = 1, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20 };
+enum { VERSION = 1, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20, SPEC_INSIDE_MAX = 1024 };
 
 static const char META_KEY[] = "core";
 
@@ -294,6 +294,19 @@ static bool load_plan(pf_core *core, const uint8_t *key, size_t key_bytes, pf_re
 
 /* ---- jobs */
 
+bool pf_rows_spec_is_apart(const pf_text *spec)
+{
+    return spec && spec->bytes > SPEC_INSIDE_MAX;
+}
+
+void pf_rows_remove_job(pf_core *core, const pf_job *job)
+{
+    uint8_t key[8] = { 0 };
+
+    big_endian(job->id, key);
+    pf_core_remove(core, PF_ROWS_JOBS, key, sizeof key);
+}
+
 /* VERIFYING is not stored: the agent repeats COMPLETE until it is answered, so a restart finds it LEASED. */
 static Pf__JobState stored_state(const pf_job *job)
 {
@@ -342,6 +355,7 @@ void pf_rows_put_job(pf_core *core, const pf_job *job)
     put_text(&row, job->builder_abi);
     put_text(&row, job->message);
     pf_buf_put(&row, job->trace_id, sizeof job->trace_id);
+    pf_buf_put_string(&row, pf_rows_spec_is_apart(job->spec) ? "" : pf_text_of(job->spec));
     finish(core, PF_ROWS_JOBS, key, sizeof key, &row);
 }
 
@@ -402,8 +416,14 @@ static bool load_job(pf_core *core, const uint8_t *key, size_t key_bytes, pf_rea
     if (!read_job_texts(core, job, in))
         return false;
     job->device_class = pf_classes_find(core, &device_class);
-    job->spec = pf_text_again(pf_index_find(&core->texts, &spec));
-    pf_text_stored(core, job->spec);
+    job->spec = read_text(core, in);
+    if (!job->spec)
+        return false;
+    if (!pf_digest_equal(&job->spec->digest, &spec)) {      /* it stands apart */
+        pf_text_drop(core, job->spec);
+        job->spec = pf_text_again(pf_index_find(&core->texts, &spec));
+        pf_text_stored(core, job->spec);
+    }
     if (!job->spec || (!job->device_class && !pf_digest_is_zero(&device_class)))
         return false;
     if (id >= core->next_job_id)
@@ -417,9 +437,12 @@ enum { ITEM_HIT = 1, ITEM_JOINED = 2, ITEM_GIVEN_UP = 4 };
 
 void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
 {
-    pf_buf row = { 0 };
+    pf_buf  row = { 0 };
+    uint8_t key[8] = { 0 };
 
+    big_endian(submit->serial, key);
     begin(&row);
+    pf_buf_put(&row, submit->id, sizeof submit->id);
     put_digest(&row, &submit->body);
     pf_buf_put_u32(&row, submit->items_count);
     for (uint32_t i = 0; i < submit->items_count; i++) {
@@ -430,7 +453,15 @@ void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
         pf_buf_put_u8(&row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
                                       (item->given_up ? ITEM_GIVEN_UP : 0)));
     }
-    finish(core, PF_ROWS_SUBMITS, submit->id, sizeof submit->id, &row);
+    finish(core, PF_ROWS_SUBMITS, key, sizeof key, &row);
+}
+
+void pf_rows_remove_submit(pf_core *core, const pf_submit *submit)
+{
+    uint8_t key[8] = { 0 };
+
+    big_endian(submit->serial, key);
+    pf_core_remove(core, PF_ROWS_SUBMITS, key, sizeof key);
 }
 
 static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
@@ -452,17 +483,22 @@ static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
 
 static bool load_submit(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
 {
+    uint8_t    id[PF_SUBMIT_ID_BYTES] = { 0 };
     pf_digest  body = { 0 };
     uint32_t   count = 0;
     pf_submit *submit = NULL;
 
+    read_into(in, id, sizeof id);
     read_into(in, &body, sizeof body);
     count = pf_read_u32(in);
-    if (key_bytes != PF_SUBMIT_ID_BYTES || count > PF_SELECTORS_MAX || pf_submit_find(core, key))
+    if (key_bytes != 8 || count > PF_SELECTORS_MAX || pf_submit_find(core, id))
         return false;
-    submit = pf_submit_new(core, key, count);
+    submit = pf_submit_new(core, id, count);
     if (!submit)
         return false;
+    submit->serial = from_big_endian(key);
+    if (submit->serial >= core->next_submit_serial)
+        core->next_submit_serial = submit->serial + 1;
     submit->body = body;
     for (uint32_t i = 0; i < count; i++)
         if (!read_item(core, &submit->item[i], in))

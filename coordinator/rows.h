@@ -2,8 +2,8 @@
 
    Every value is   u16 version, fields, 8 bytes of checksum
    with little-endian fields; the checksum is the beginning of the SHA-256 of (table as a byte, key, version and fields).
-   Keys: META "core"; TEXTS, CLASSES, PLANS 32 bytes of digest; AGENTS the name; JOBS u64 big endian, so that they lie in
-   order; SUBMITS 16 bytes.
+   Keys: META "core"; TEXTS, CLASSES, PLANS 32 bytes of digest; AGENTS the name; JOBS the id and SUBMITS a serial number, u64
+   big endian: new rows then lie beside each other, and a commit writes few pages.
 
    To change a row's form: 1. raise VERSION in rows.c and write the new field at the end; 2. read it only when the row's
    version has it, with a value for older rows; 3. add a state folder of the old version to tests/golden/state. */
@@ -17,8 +17,12 @@ void pf_rows_put_text(pf_core *core, const pf_text *text);
 void pf_rows_put_class(pf_core *core, const pf_class *device_class);
 void pf_rows_put_agent(pf_core *core, const pf_agent *agent);
 void pf_rows_put_plan(pf_core *core, const pf_plan *plan);
+/* Whether a spec has a row of its own among TEXTS; a shorter one stands in its job's row. */
+bool pf_rows_spec_is_apart(const pf_text *spec);
 void pf_rows_put_job(pf_core *core, const pf_job *job);
 void pf_rows_put_submit(pf_core *core, const pf_submit *submit);
+void pf_rows_remove_submit(pf_core *core, const pf_submit *submit);
+void pf_rows_remove_job(pf_core *core, const pf_job *job);
 
 /* Errors   CORRUPT, STALE, NO_SPACE. */
 pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,

@@ -608,7 +608,15 @@ static pf_status watch_disk(pf_server *server, pf_err *err)
 
 /* ---- what may be collected */
 
-typedef struct names { pf_server *server; pf_digest *list; uint32_t count, capacity; bool failed; } names;
+enum { RECENT_NAMES = 1024 };
+
+typedef struct names {
+    pf_server *server;
+    pf_digest *list;
+    uint32_t   count, capacity;
+    bool       failed;
+    pf_digest  recent[RECENT_NAMES];    /* many jobs name the same models */
+} names;
 
 static void add_name(void *user, const pf_digest *digest)
 {
@@ -625,8 +633,12 @@ static void add_name(void *user, const pf_digest *digest)
 
 static void add_named(void *user, const pf_digest *digest, bool is_model)
 {
-    names *n = user;
+    names     *n = user;
+    pf_digest *recent = &n->recent[(digest->byte[0] | digest->byte[1] << 8) % RECENT_NAMES];
 
+    if (pf_digest_equal(recent, digest))
+        return;
+    *recent = *digest;
     add_name(n, digest);
     if (is_model)
         pf_models_files(n->server->models, digest, add_name, n);
@@ -642,7 +654,7 @@ static uint64_t store_target(const pf_server *server)
 
 static void collect(pf_server *server)
 {
-    names            n = { .server = server };
+    names            n;
     bool             nearly_full = pf_store_bytes_used(server->store) > store_target(server);
     int64_t          now_ns = pf_clock_ns();
     pf_collect_rules rules = { .now_wall_ns = pf_clock_wall_ns(), .spare_ns = server->options.blob_spare_ns,
@@ -651,6 +663,8 @@ static void collect(pf_server *server)
     if (now_ns < server->collect_ns - (nearly_full ? COLLECT_NS - COLLECT_SOON_NS : 0) || pf_collector_is_busy(server->collector))
         return;
     server->collect_ns = now_ns + COLLECT_NS;
+    memset(&n, 0, sizeof n);
+    n.server = server;
     pf_core_named_blobs(server->core, add_named, &n);
     rules.named_count = n.count;
     if (n.failed)

@@ -111,6 +111,7 @@ typedef struct pf_submit_item {
 
 struct pf_submit {
     uint8_t        id[PF_SUBMIT_ID_BYTES];
+    uint64_t       serial;              /* key of its row */
     pf_digest      body;                /* hash of what was asked for */
     uint32_t       items_count;
     pf_submit_item item[];
@@ -204,7 +205,7 @@ struct pf_core {
     pf_now         now;
     pf_out        *out;                 /* of the running step */
     bool           failed;              /* out of memory */
-    uint64_t       epoch, next_job_id, next_fence, next_sequence, next_msg_id, next_beat;
+    uint64_t       epoch, next_job_id, next_submit_serial, next_fence, next_sequence, next_msg_id, next_beat;
     pf_index       texts, jobs, live_keys, submits, classes, agents, peers, plans, watches_by_peer;
     pf_heap        deadlines, watch_deadlines;  /* of jobs; of watches */
     pf_job        *newest, *oldest;
@@ -220,6 +221,7 @@ struct pf_core {
     uint32_t       pending_count, pending_capacity;
     pf_digest     *asked;               /* pf_core_ask's answer */
     uint32_t       asked_capacity;
+    pf_text       *recent[64];          /* by a short hash: texts that were taken of late, see text.c */
     char          *refusal;             /* why submits are refused, NULL when they are not */
     uint32_t       by_state[PF_JOB_STATES];
     pf_core_stats  stats;               /* its *_total counters */

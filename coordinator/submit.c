@@ -26,6 +26,7 @@ pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], ui
     if (!submit)
         return NULL;
     memcpy(submit->id, id, sizeof submit->id);
+    submit->serial = core->next_submit_serial++;
     submit->items_count = items_count;
     for (uint32_t i = 0; i < items_count; i++)
         submit->item[i].submit = submit;
@@ -75,7 +76,7 @@ static bool has_jobs(const pf_submit *submit)
 
 static void forget(pf_core *core, pf_submit *submit)
 {
-    pf_core_remove(core, PF_ROWS_SUBMITS, submit->id, sizeof submit->id);
+    pf_rows_remove_submit(core, submit);
     pf_index_remove(&core->submits, submit->id);
     pf_submit_free(core, submit);
 }
@@ -228,7 +229,8 @@ static pf_job *new_job(pf_core *core, const Pf__Submit *asked, const pf_event *e
     job->user = pf_text_take(core, user_of(event, asked));
     job->selector = pf_text_take(core, selector);
     job->spec = pf_text_take(core, asked->spec_text);
-    pf_text_stored(core, job->spec);
+    if (pf_rows_spec_is_apart(job->spec))
+        pf_text_stored(core, job->spec);
     if (device_class)
         job->builder_abi = pf_text_again(device_class->builder_abi);
     if (!core->failed)

@@ -5,16 +5,31 @@
 #include "coordinator/rows.h"
 #include "coordinator/state.h"
 
+/* Most texts are taken again and again (users, models, selectors): those are found here without being hashed for real. */
+static pf_text **recent_place(pf_core *core, const char *text, size_t bytes)
+{
+    uint32_t hash = (uint32_t)bytes;
+
+    for (size_t i = 0; i < bytes && i < 32; i++)
+        hash = hash * 31 + (uint8_t)text[i];
+    return &core->recent[(hash ^ hash >> 8) % (sizeof core->recent / sizeof core->recent[0])];
+}
+
 pf_text *pf_text_take(pf_core *core, const char *text)
 {
     size_t    bytes = strlen(text);
+    pf_text **recent = recent_place(core, text, bytes);
     pf_digest digest = { 0 };
-    pf_text  *found = NULL;
+    pf_text  *found = *recent;
 
+    if (found && found->bytes == bytes && memcmp(found->data, text, bytes) == 0)
+        return pf_text_again(found);
     pf_digest_of(text, bytes, &digest);
     found = pf_index_find(&core->texts, &digest);
-    if (found)
+    if (found) {
+        *recent = found;
         return pf_text_again(found);
+    }
     found = pf_core_alloc(core, sizeof *found + bytes + 1);
     if (!found)
         return NULL;
@@ -22,8 +37,10 @@ pf_text *pf_text_take(pf_core *core, const char *text)
     found->refs = 1;
     found->bytes = (uint32_t)bytes;
     memcpy(found->data, text, bytes);
-    if (pf_index_add(&core->texts, found))
+    if (pf_index_add(&core->texts, found)) {
+        *recent = found;
         return found;
+    }
     pf_core_fail(core);
     pf_free(found);
     return NULL;
@@ -38,8 +55,13 @@ pf_text *pf_text_again(pf_text *text)
 
 void pf_text_drop(pf_core *core, pf_text *text)
 {
+    pf_text **recent = NULL;
+
     if (!text || --text->refs > 0)
         return;
+    recent = recent_place(core, text->data, text->bytes);
+    if (*recent == text)
+        *recent = NULL;
     pf_index_remove(&core->texts, &text->digest);
     pf_free(text);
 }

@@ -1,0 +1,29 @@
+/* Many clients of a coordinator in one thread: sockets that each keep some requests in flight, closed loop or paced. */
+#ifndef PF_TESTS_BENCH_FARM_LOAD_H
+#define PF_TESTS_BENCH_FARM_LOAD_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "proto/wire.h"
+
+typedef struct farm_load {          /* open; fill in the first part */
+    const char *endpoint;
+    uint32_t    sockets, in_flight; /* per socket */
+    uint64_t    requests;           /* in all */
+    double      per_second;         /* 0: as fast as answers come */
+    /* Writes the n-th request; its msg_id must be n + 1. */
+    void      (*request)(void *user, uint64_t n, pf_buf *frame);
+    /* Sees each answer; may be NULL. */
+    void      (*answer)(void *user, uint64_t n, const void *frame, size_t bytes);
+    void       *user;
+    /* what came of it */
+    double      seconds;
+    uint64_t    answered;
+    double      p50_ms, p99_ms, max_ms;
+} farm_load;
+
+/* Runs until all is answered, or nothing came for 20 s. */
+void farm_load_run(farm_load *load);
+
+#endif
