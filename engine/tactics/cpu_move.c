@@ -9,7 +9,10 @@
 #include "engine/tactic.h"
 #include "kernels/cpu_copy.h"
 
-typedef struct move { pf_copy copy; uint32_t in, out; } move;
+enum { CLEAR_BYTES = 16 * PF_PROBLEM_CLEAR };
+
+/* in UINT32_MAX: the source is a small constant of the problem, held here. */
+typedef struct move { pf_copy copy; uint32_t in, out; uint8_t clear[CLEAR_BYTES]; } move;
 
 typedef struct move_impl {
     move    *moves;
@@ -87,10 +90,13 @@ static ends ends_of(const mover *m, uint32_t in_slot, uint32_t out_slot)
 
 static pf_copy *new_move(mover *m, uint32_t in_slot, uint32_t out_slot)
 {
-    move *one = &m->impl->moves[m->impl->count++];
+    const pf_value *source = pf_graph_value(m->p->graph, m->node->in[in_slot]);
+    move           *one = &m->impl->moves[m->impl->count++];
 
     one->in = pf_problem_input_index(m->p, m->node->in[in_slot]);
     one->out = out_slot;
+    if (one->in == UINT32_MAX)
+        memcpy(one->clear, source->constant.data, source->constant.bytes < CLEAR_BYTES ? source->constant.bytes : CLEAR_BYTES);
     return &one->copy;
 }
 
@@ -341,9 +347,6 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     x = pf_graph_value(p->graph, node->in[0]);
     if (pf_dtype_bits(x->dtype) < 8 || x->dtype == PF_STRING)
         return "elements of less than a byte, or strings";
-    for (uint32_t i = 0; i < node->in_count; i++)
-        if (node->in[i] != PF_NONE && i < (node->op == PF_OP_PAD ? 1 : node->in_count) && pf_problem_input_index(p, node->in[i]) == UINT32_MAX)
-            return "a small constant is moved";
     if (x->shape.rank > 7)
         return "more than 7 dims";
     if (node->op == PF_OP_PAD && pad_declines(p, node))
@@ -431,7 +434,8 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
     if (impl->fill_count)
         pf_copy_fill(b->out[0], impl->fill, impl->item_bytes, impl->fill_count, threads);
     for (uint32_t i = 0; i < impl->count; i++)
-        pf_copy_run(&impl->moves[i].copy, impl->item_bytes, b->in[impl->moves[i].in], b->out[impl->moves[i].out], threads);
+        pf_copy_run(&impl->moves[i].copy, impl->item_bytes, impl->moves[i].in == UINT32_MAX ? impl->moves[i].clear : b->in[impl->moves[i].in],
+                    b->out[impl->moves[i].out], threads);
     return PF_OK;
 }
 
