@@ -2,7 +2,7 @@
    The scale may stand on q, on k, on both or on the scores, as product or quotient.  The mask may be added, or chosen by where; a causal one is
    recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own or one with the batch, and
    the second product may be transposed (v p^T).
-   Condition: nothing else reads scores or probabilities, and each dim of the mask is 1 or that of the scores. */
+   Condition: nothing else reads scores or probabilities, each dim of the mask is 1 or that of the scores, and a head has at most 256 elements. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "engine/ops/attrs.h"
 #include "engine/ops/content.h"
 
-enum { DEPTH_LIMIT = 16, HEADS = 1, RANK = 4 };
+enum { DEPTH_LIMIT = 16, HEADS = 1, RANK = 4, SIZE_LIMIT = 256 };
 
 typedef struct finder {
     pf_graph   *graph;
@@ -376,6 +376,14 @@ static pf_status place(finder *f, pf_value_id *x, bool swap, pf_err *err)
     return st ? st : to_rank_4(f, x, err);
 }
 
+/* Fused kernels keep a head's row in registers: deeper heads are two products and a softmax, which libraries do better. */
+static bool is_shallow(const finder *f)
+{
+    pf_dim size = f->graph->values[f->q].shape.dim[RANK - 1];
+
+    return !pf_dim_is_number(size) || size <= SIZE_LIMIT;
+}
+
 /* Brings them to [batch, heads, length, size]; *found is false when they do not fit together. */
 static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *found, pf_err *err)
 {
@@ -403,7 +411,7 @@ static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *f
     if (st || f->q == PF_NONE || f->k == PF_NONE || f->v == PF_NONE)
         return st;
     st = take_repeats(f, err);
-    *found = !st && fits(f);
+    *found = !st && fits(f) && is_shallow(f);
     return st;
 }
 
