@@ -22,7 +22,8 @@ static int compare(const void *a, const void *b)
 
 void pf_digest_list_sort(pf_digest *list, uint32_t count)
 {
-    qsort(list, count, sizeof *list, compare);
+    if (count)          /* an empty list has no address */
+        qsort(list, count, sizeof *list, compare);
 }
 
 bool pf_digest_list_has(const pf_digest *list, uint32_t count, const pf_digest *digest)
@@ -85,7 +86,8 @@ pf_status pf_store_collect(pf_store *store, const pf_collect_rules *rules, pf_co
     if (!st && s.failed)
         st = PF_FAIL_MEMORY(err, s.capacity * sizeof *s.item);
     if (!st) {
-        qsort(s.item, s.count, sizeof *s.item, by_use);
+        if (s.count)
+            qsort(s.item, s.count, sizeof *s.item, by_use);
         st = remove_old(store, &s, out, err);
     }
     out->kept_named = s.kept_named;

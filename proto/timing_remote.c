@@ -175,8 +175,9 @@ pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t t
             *damaged += reply->damaged;
         if (!st) {
             key_bytes = reply->next_key.len;
-            memcpy(key, reply->next_key.data, key_bytes);
             more = key_bytes > 0;
+            if (more)           /* an empty key has no address */
+                memcpy(key, reply->next_key.data, key_bytes);
         }
         pf_message_clear(&answer);
     }
