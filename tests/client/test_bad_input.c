@@ -55,7 +55,7 @@ static const struct bad {
     {{"compare", "three.npy", "tiny.onnx"}, 65, {"tiny.onnx"}},
     {{"cache", "stats", "--cache", "absent"}, 66, {"absent"}},
     {{"cache", "import", "noise.onnx", "--cache", "../made"}, 65, {"noise.onnx"}},
-    {{"cache", "stats", "--farm", "http://x"}, 71, {"--farm"}},
+    {{"cache", "stats", "--farm", "http://127.0.0.1:1"}, 69, {"http://127.0.0.1:1"}},
     {{"cache", "explain", "0123456789", "--cache", "absent"}, 66, {"absent"}},
     {{"completion", "fish"}, 71, {"fish"}},
     {{"help", "nothing"}, 64, {"nothing"}},
