@@ -296,31 +296,39 @@ static bool fills_blocks(const pf_shape *shape, pf_layout layout)
     return block == 1 || (pf_dim_is_number(shape->dim[1]) && shape->dim[1] % block == 0);
 }
 
+/* Value i of the problem's inputs and outputs. */
+static const pf_shape *end_shape(const pf_problem *p, uint32_t i)
+{
+    return shape_of(p, i < p->graph->input_count ? p->graph->inputs[i] : p->graph->outputs[i - p->graph->input_count]);
+}
+
+static pf_layout end_layout(const pf_problem *p, uint32_t i)
+{
+    return i < p->graph->input_count ? p->in_layout[i] : p->out_layout[i - p->graph->input_count];
+}
+
+/* Where any value is in blocks, all must have whole ones: loops over channels are cut in the same places on both sides. */
 static const char *blocks_decline(const pf_problem *p, const pf_node *node, const struct row *row)
 {
+    uint32_t  count = p->graph->input_count + p->graph->output_count;
     pf_layout blocked = PF_LAYOUT_LINEAR;
 
-    for (uint32_t i = 0; i < p->graph->input_count + p->graph->output_count; i++) {
-        bool        is_in = i < p->graph->input_count;
-        uint32_t    at = is_in ? i : i - p->graph->input_count;
-        pf_layout   layout = is_in ? p->in_layout[at] : p->out_layout[at];
-
-        if (!fills_blocks(shape_of(p, is_in ? p->graph->inputs[at] : p->graph->outputs[at]), layout))
-            return "channels do not fill blocks";
-        if (pf_layout_block(layout) > 1 && blocked != PF_LAYOUT_LINEAR && blocked != layout)
+    for (uint32_t i = 0; i < count; i++) {
+        if (pf_layout_block(end_layout(p, i)) > 1 && blocked != PF_LAYOUT_LINEAR && blocked != end_layout(p, i))
             return "blocks of two sizes";
-        if (pf_layout_block(layout) > 1)
-            blocked = layout;
+        if (pf_layout_block(end_layout(p, i)) > 1)
+            blocked = end_layout(p, i);
     }
-    if (blocked != PF_LAYOUT_LINEAR && !row->blocks)
+    if (blocked == PF_LAYOUT_LINEAR)
+        return NULL;
+    if (!row->blocks)
         return "channels in blocks";
-    if (blocked != PF_LAYOUT_LINEAR && node->op == PF_OP_SLICE) {
-        const pf_slice_attrs *attrs = node->attrs;
-
-        for (int32_t i = 0; i < attrs->axes.count; i++)
-            if (attrs->axes.at[i] == 1)
-                return "channels in blocks are sliced";
-    }
+    for (uint32_t i = 0; i < count; i++)
+        if (end_shape(p, i)->rank < 2 || !fills_blocks(end_shape(p, i), blocked))
+            return "channels do not fill blocks";
+    for (int32_t i = 0; node->op == PF_OP_SLICE && i < ((const pf_slice_attrs *)node->attrs)->axes.count; i++)
+        if (((const pf_slice_attrs *)node->attrs)->axes.at[i] == 1)
+            return "channels in blocks are sliced";
     return NULL;
 }
 

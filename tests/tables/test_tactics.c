@@ -1,6 +1,6 @@
 /* Every tactic on the shapes of real networks: each layout that it takes and each tuning that it offers, against the reference.
      test_tactics NAME [FILE...]     one row of engine/tactics.def; FILE: problems to try instead of those in tests/shapes
-   A tactic that takes none of the problems fails.  PF_TEST_VERBOSE=1 prints a line for each candidate.
+   A tactic that takes none of the problems in tests/shapes fails; of other files, it is skipped.  PF_TEST_VERBOSE=1 prints a line for each candidate.
    Of every candidate: the answer; guard bytes round all buffers; inputs left as they were; the same bits when run again and when prepared
    from what was saved; channel padding of zeros; the answer in place, where it says that it can; failed allocations while preparing.
    Of a problem with symbols: constants packed at one size, and what was saved there, must serve at others. */
@@ -572,7 +572,7 @@ static void test_tactic(void **state)
     for (int i = 0; files[i]; i++)
         try_file(files[i]);
     print_message("%s: %u of %u problems taken, %u candidates right\n", tactic->name, taken_count, problem_count, candidate_count);
-    assert_true(taken_count > 0);
+    assert_true(taken_count > 0 || files[0]);
 }
 
 int main(int argc, char **argv)
@@ -596,5 +596,5 @@ int main(int argc, char **argv)
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     device->ops->stream_free(device, stream);
     pf_device_close(device);
-    return failed;
+    return failed ? failed : taken_count ? 0 : TEST_SKIPPED;
 }
