@@ -35,7 +35,7 @@ static const char *date_of(int64_t wall_ns, char out[DATE_BYTES])
 /* A class in few words: the model of its processor and what of it is used, from the lines of its text. */
 static void name_class(pf_timing_db *db, const pf_digest *digest, char out[NAME_BYTES])
 {
-    static const char *const keys[] = {"device=", "model_name=", "name=", "isa=", "threads=", "share="};
+    static const char *const keys[] = {"device=", "model_name=", "name=", "isa=", "threads=", "share_percent="};
     char  *text = NULL;
     size_t used = 0;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_BYTES = 64 };
+enum { VALUE_BYTES = sizeof ((pf_class_device *)NULL)->device };
 
 /* The value of a line "key=value" of a class text; "" when absent. */
 static void class_value(const char *text, const char *key, char out[VALUE_BYTES])
@@ -22,6 +22,22 @@ static void class_value(const char *text, const char *key, char out[VALUE_BYTES]
     }
 }
 
+static int32_t class_number(const char *text, const char *key)
+{
+    char value[VALUE_BYTES];
+
+    class_value(text, key, value);
+    return (int32_t)strtol(value, NULL, 10);
+}
+
+void pf_class_device_read(const char *class_text, pf_class_device *out)
+{
+    class_value(class_text, "device", out->device);
+    class_value(class_text, "isa", out->isa);
+    out->threads = class_number(class_text, "threads");
+    out->share_percent = class_number(class_text, "share_percent");
+}
+
 pf_status pf_device_choose(const pf_call *call, int32_t share_percent, pf_device **out, pf_err *err)
 {
     const char       *name = pf_args_text(call->args, "device");
@@ -34,21 +50,18 @@ pf_status pf_device_choose(const pf_call *call, int32_t share_percent, pf_device
 /* Opens a device like the plan's; a machine that has none like it gives its own, which pf_plan_fits then refuses by the field. */
 static pf_status open_like(const pf_call *call, const char *class_text, pf_device **out, pf_err *err)
 {
-    char              device[VALUE_BYTES], threads[VALUE_BYTES], isa[VALUE_BYTES], share[VALUE_BYTES];
+    pf_class_device   like = {0};
     const char       *name = pf_args_text(call->args, "device"), *cap = pf_args_text(call->args, "isa");
     pf_device_options options = {.threads = (int32_t)pf_args_int(call->args, "threads")};
     pf_status         status = PF_OK;
 
-    class_value(class_text, "device", device);
-    class_value(class_text, "threads", threads);
-    class_value(class_text, "isa", isa);
-    class_value(class_text, "share", share);
+    pf_class_device_read(class_text, &like);
     if (!name)
-        name = strcmp(device, "cpu") == 0 ? "cpu" : "cuda:0";
+        name = strcmp(like.device, "cpu") == 0 ? "cpu" : "cuda:0";
     if (!options.threads && strcmp(name, "cpu") == 0)
-        options.threads = (int32_t)strtol(threads, NULL, 10);
-    options.isa = cap ? cap : strcmp(name, "cpu") == 0 && isa[0] ? isa : NULL;
-    options.share_percent = (int32_t)strtol(share, NULL, 10);
+        options.threads = like.threads;
+    options.isa = cap ? cap : strcmp(name, "cpu") == 0 && like.isa[0] ? like.isa : NULL;
+    options.share_percent = like.share_percent;
     status = pf_device_open(name, &options, out, cap ? err : NULL);
     if (status == PF_OK || cap)
         return status;

@@ -5,6 +5,15 @@
 #include "client/verb.h"
 #include "engine/planfarm.h"
 
+/* What a class text says of how its device was opened; what it does not say is "" or 0. */
+typedef struct pf_class_device {
+    char    device[64];             /* "cpu", "cuda" */
+    char    isa[64];                /* of a CPU */
+    int32_t threads;                /* of a CPU */
+    int32_t share_percent;          /* of a GPU */
+} pf_class_device;
+void pf_class_device_read(const char *class_text, pf_class_device *out);
+
 /* The rows of an option table. */
 #define PF_DEVICE_OPTIONS \
     {.name = "device", .kind = PF_OPTION_TEXT, .value = "cpu|cuda:N", .help = "the device to use"}, \
