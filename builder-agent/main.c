@@ -1,8 +1,11 @@
 /* planfarm-agent: the agent, and the processes that it starts of itself. */
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "builder-agent/agent.h"
@@ -11,6 +14,7 @@
 #include "builder-agent/job.h"
 #include "builder-agent/options.h"
 #include "builder-agent/state.h"
+#include "proto/farm_key.h"
 
 static pf_status mode_job(char **argv, pf_err *err)
 {
@@ -81,6 +85,21 @@ static void block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Builds run in folders of their own, where a relative name would name another file. */
+static pf_status make_key_path_absolute(pf_err *err)
+{
+    const char *key = getenv(PF_FARM_KEY_VARIABLE);
+    char        folder[PATH_MAX], path[PATH_MAX];
+
+    if (!key || !key[0] || key[0] == '/')
+        return PF_OK;
+    if (!getcwd(folder, sizeof folder))
+        return PF_FAIL_ERRNO(err, "find", "the current folder, which " PF_FARM_KEY_VARIABLE " is relative to");
+    if (snprintf(path, sizeof path, "%s/%s", folder, key) >= (int)sizeof path)
+        return PF_FAIL(err, PF_INVALID, "the path of the key file %.200s is too long", key);
+    return setenv(PF_FARM_KEY_VARIABLE, path, 1) ? PF_FAIL_MEMORY(err, strlen(path)) : PF_OK;
+}
+
 static int help(void)
 {
     pf_buf text = { 0 };
@@ -108,6 +127,8 @@ int main(int argc, char **argv)
     if (wants_help)
         return help();
     block_signals();
+    if (!st)
+        st = make_key_path_absolute(&err);
     if (!st)
         st = pf_agent_run(&options, &err);
     return end(st, &err);
