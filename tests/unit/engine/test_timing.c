@@ -1,0 +1,255 @@
+/* Candidates of every kind are measured on the CPU: right, wrong in several ways, slow, refusing, greedy. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/timing.h"
+#include "tests/unit/engine/networks.h"
+
+enum { ELEMS = 4096 };
+
+static pf_device  *device;
+static pf_problem *problem;     /* y = x, ELEMS floats */
+static pf_oracle   oracle;
+static pf_timing  *timing;
+
+static int open_all(void **state)
+{
+    pf_shape shape = { .rank = 1, .dim = { ELEMS } };
+    pf_err   err = { 0 };
+
+    (void)state;
+    device = cpu();
+    test_ok(pf_problem_reformat(NULL, PF_F32, &shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR, &problem, &err), &err);
+    test_ok(pf_oracle_make(problem, &oracle, &err), &err);
+    test_ok(pf_timing_new(device, &timing, &err), &err);
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    pf_timing_free(timing);
+    pf_oracle_clear(&oracle);
+    pf_problem_free(problem);
+    pf_device_close(device);
+    return 0;
+}
+
+/* ---- Tactics that copy, and some that only say so */
+
+static const pf_tactic copies, copies_slowly, is_wrong, overruns, spoils_in_place, refuses, is_greedy, takes_ages;
+
+static pf_status prepare_as(const pf_tactic *tactic, size_t workspace_bytes, int32_t in_place, pf_step **out, pf_err *err)
+{
+    *out = pf_step_new(tactic, 1);
+    if (!*out)
+        return PF_FAIL_MEMORY(err, 1);
+    (*out)->workspace_bytes = workspace_bytes;
+    (*out)->in_place = in_place;
+    return PF_OK;
+}
+
+#define PREPARE(name, tactic, workspace, in_place) \
+    static pf_status name(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes, pf_step **out, pf_err *err) \
+    { \
+        (void)d, (void)p, (void)tuning, (void)saved, (void)bytes; \
+        return prepare_as(&tactic, workspace, in_place, out, err); \
+    }
+PREPARE(prepare_copies, copies, 0, 0)
+PREPARE(prepare_slow, copies_slowly, 0, -1)
+PREPARE(prepare_wrong, is_wrong, 0, -1)
+PREPARE(prepare_overruns, overruns, 0, -1)
+PREPARE(prepare_spoils, spoils_in_place, 0, 0)
+PREPARE(prepare_greedy, is_greedy, 1 << 20, -1)
+PREPARE(prepare_ages, takes_ages, 0, -1)
+
+static pf_status prepare_refuses(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes, pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    *out = NULL;
+    return PF_FAIL(err, PF_UNSUPPORTED, "it does not like the shape");
+}
+
+static pf_status copy(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    (void)step, (void)stream, (void)err;
+    memmove(b->out[0], b->in[0], ELEMS * sizeof(float));
+    return PF_OK;
+}
+
+static pf_status copy_slowly(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    int64_t until = pf_clock_ns() + 100 * PF_NS_PER_US;
+
+    while (pf_clock_ns() < until)
+        ;
+    return copy(step, b, stream, err);
+}
+
+static pf_status copy_wrongly(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    pf_status st = copy(step, b, stream, err);
+
+    ((float *)b->out[0])[ELEMS / 2] += 1;
+    return st;
+}
+
+static pf_status copy_too_much(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    pf_status st = copy(step, b, stream, err);
+
+    ((uint8_t *)b->out[0])[ELEMS * sizeof(float)] = 0;
+    return st;
+}
+
+static pf_status spoil(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    if (b->out[0] == b->in[0])
+        ((float *)b->out[0])[1] = 7;
+    return copy(step, b, stream, err);
+}
+
+static pf_status copy_for_ages(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    pf_clock_sleep_ns(40 * PF_NS_PER_MS);
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic copies = { .name = "copies", .rev = 3, .prepare = prepare_copies, .enqueue = copy };
+static const pf_tactic copies_slowly = { .name = "copies_slowly", .rev = 1, .prepare = prepare_slow, .enqueue = copy_slowly };
+static const pf_tactic is_wrong = { .name = "is_wrong", .rev = 1, .prepare = prepare_wrong, .enqueue = copy_wrongly };
+static const pf_tactic overruns = { .name = "overruns", .rev = 1, .prepare = prepare_overruns, .enqueue = copy_too_much };
+static const pf_tactic spoils_in_place = { .name = "spoils_in_place", .rev = 1, .prepare = prepare_spoils, .enqueue = spoil };
+static const pf_tactic refuses = { .name = "refuses", .rev = 1, .prepare = prepare_refuses, .enqueue = copy };
+static const pf_tactic is_greedy = { .name = "is_greedy", .rev = 1, .prepare = prepare_greedy, .enqueue = copy };
+static const pf_tactic takes_ages = { .name = "takes_ages", .rev = 1, .prepare = prepare_ages, .enqueue = copy_for_ages };
+
+/* ---- Tests */
+
+static void measure(const pf_tactic *const *tactics, uint32_t count, uint64_t workspace_limit, pf_timing_record *out)
+{
+    pf_timing_candidate candidates[64] = { { 0 } };
+    pf_timing_options   options = { .effort = 1, .workspace_limit_bytes = workspace_limit };
+    pf_err              err = { 0 };
+
+    for (uint32_t i = 0; i < count; i++) {
+        candidates[i].tactic = tactics[i];
+        snprintf(candidates[i].tuning.text, sizeof candidates[i].tuning.text, "t%u", i);
+    }
+    test_ok(pf_timing_measure(timing, problem, &oracle, candidates, count, &options, out, &err), &err);
+    assert_int_equal(out->count, count);
+}
+
+static const pf_timing_entry *entry_of(const pf_timing_record *record, const char *tactic, const char *tuning)
+{
+    const pf_timing_entry *entry = pf_timing_record_find(record, tactic, tuning);
+
+    assert_non_null(entry);
+    return entry;
+}
+
+static void each_kind_gets_its_status(void **state)
+{
+    const pf_tactic *const tactics[] = { &copies, &is_wrong, &overruns, &spoils_in_place, &refuses, &is_greedy };
+    pf_timing_record       record = { 0 };
+    const pf_timing_entry *right = NULL;
+
+    (void)state;
+    measure(tactics, 6, 1 << 10, &record);
+    right = entry_of(&record, "copies", "t0");
+    assert_int_equal(right->status, PF_TIMED);
+    assert_int_equal(right->rev, 3);
+    assert_true(right->sample_count >= 3 && right->min_ns > 0 && right->min_ns <= right->median_ns);
+    assert_int_equal(entry_of(&record, "is_wrong", "t1")->status, PF_TIMING_WRONG);
+    assert_true(entry_of(&record, "is_wrong", "t1")->max_rel_error > 0.01);
+    assert_int_equal(entry_of(&record, "overruns", "t2")->status, PF_TIMING_WRONG);
+    assert_non_null(strstr(entry_of(&record, "overruns", "t2")->reason, "behind"));
+    assert_int_equal(entry_of(&record, "spoils_in_place", "t3")->status, PF_TIMING_WRONG);
+    assert_int_equal(entry_of(&record, "refuses", "t4")->status, PF_TIMING_FAILED);
+    assert_non_null(strstr(entry_of(&record, "refuses", "t4")->reason, "does not like"));
+    assert_int_equal(entry_of(&record, "is_greedy", "t5")->status, PF_TIMING_OVER_LIMIT);
+    assert_int_equal(entry_of(&record, "is_greedy", "t5")->workspace_bytes, 1 << 20);
+    pf_timing_record_clear(&record);
+}
+
+static void the_slow_are_dropped(void **state)
+{
+    const pf_tactic *const tactics[] = { &copies, &copies_slowly, &takes_ages };
+    pf_timing_record       record = { 0 };
+
+    (void)state;
+    measure(tactics, 3, 0, &record);
+    assert_int_equal(entry_of(&record, "copies", "t0")->status, PF_TIMED);
+    assert_int_equal(entry_of(&record, "copies_slowly", "t1")->status, PF_TIMING_DROPPED);
+    assert_true(entry_of(&record, "copies_slowly", "t1")->median_ns >= 100 * PF_NS_PER_US);
+    assert_int_equal(entry_of(&record, "takes_ages", "t2")->status, PF_TIMING_DROPPED);
+    assert_int_equal(entry_of(&record, "takes_ages", "t2")->sample_count, 1);       /* hopeless after its first run */
+    pf_timing_record_clear(&record);
+}
+
+static void many_candidates_run_in_waves(void **state)
+{
+    const pf_tactic *tactics[50];
+    pf_timing_record record = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        tactics[i] = &copies;
+    measure(tactics, 50, 0, &record);
+    for (uint32_t i = 0; i < record.count; i++)
+        assert_true(record.entries[i].status == PF_TIMED || record.entries[i].status == PF_TIMING_DROPPED);
+    pf_timing_record_clear(&record);
+}
+
+static bool stop(void *user)
+{
+    return (*(int *)user)-- > 0;
+}
+
+static void can_be_cancelled(void **state)
+{
+    pf_timing_candidate candidate = { &copies, { "t" } };
+    pf_timing_record    record = { 0 };
+    pf_err              err = { 0 };
+
+    (void)state;
+    for (int calls = 0; calls < 3; calls++) {
+        int               left = calls;
+        pf_timing_options options = { .effort = 5, .go_on = stop, .user = &left };
+
+        test_fails(pf_timing_measure(timing, problem, &oracle, &candidate, 1, &options, &record, &err), PF_CANCELLED, &err);
+        pf_timing_record_clear(&record);
+    }
+}
+
+static void semantics_know_no_layouts(void **state)
+{
+    pf_shape    shape = { .rank = 4, .dim = { 1, 8, 4, 4 } };
+    pf_problem *a = NULL, *b = NULL;
+    pf_digest   x = { { 0 } }, y = { { 0 } };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_reformat(NULL, PF_F32, &shape, PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST, &a, &err), &err);
+    test_ok(pf_problem_reformat(NULL, PF_F32, &shape, PF_LAYOUT_C8, PF_LAYOUT_LINEAR, &b, &err), &err);
+    pf_oracle_semantics(a, &x);
+    pf_oracle_semantics(b, &y);
+    assert_false(pf_digest_equal(&a->hash, &b->hash));
+    assert_true(pf_digest_equal(&x, &y));
+    pf_problem_free(a);
+    pf_problem_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_kind_gets_its_status),
+        cmocka_unit_test(the_slow_are_dropped),
+        cmocka_unit_test(many_candidates_run_in_waves),
+        cmocka_unit_test(can_be_cancelled),
+        cmocka_unit_test(semantics_know_no_layouts),
+    };
+
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
