@@ -19,7 +19,10 @@
 #include "coordinator/submit.h"
 #include "coordinator/watches.h"
 
-enum { OUT_BYTES_MAX = 1 << 28, SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000, WAITS_LOOKED_AT = 4096 };
+enum {
+    OUT_BYTES_MAX = 1 << 28, SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000, WAITS_LOOKED_AT = 4096,
+    SKIPPED_JOB_IDS = 1000000000,
+};
 
 /* ---- configuration */
 
@@ -352,6 +355,13 @@ static void start_jobs(pf_core *core)
         core->pending = items;
         core->pending[core->pending_count++] = job;
     }
+}
+
+void pf_core_skip(pf_core *core, uint64_t epoch)
+{
+    if (epoch > core->epoch)
+        core->epoch = epoch;
+    core->next_job_id += SKIPPED_JOB_IDS;
 }
 
 pf_status pf_core_start(pf_core *core, pf_now now, pf_out *out, pf_err *err)

@@ -152,6 +152,9 @@ void      pf_core_free(pf_core *core);
    Errors   CORRUPT: a row fails its checks; STALE: written by a newer version. */
 pf_status pf_core_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
                        size_t value_bytes, pf_err *err);
+/* The rows are older than what was told since: before pf_core_start, lets epochs go on above this one and job ids far above those
+   that are known, so that no lease, event or job of the lost time comes again with another meaning. */
+void pf_core_skip(pf_core *core, uint64_t epoch);
 /* Begins a new epoch: every lease gets a full ttl for its agent to come back. */
 pf_status pf_core_start(pf_core *core, pf_now now, pf_out *out, pf_err *err);
 

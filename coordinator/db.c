@@ -1,8 +1,12 @@
 #include "coordinator/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -89,7 +93,30 @@ void pf_db_check_readers(pf_db *db)
     mdb_reader_check(db->env, &dead);
 }
 
-static pf_status load_table(pf_db *db, MDB_txn *txn, pf_table table, pf_core *core, pf_err *err)
+/* How a walk over all rows goes. */
+typedef struct walk {
+    pf_core  *core;
+    uint64_t *counts;                   /* may be NULL */
+    void    (*bad)(void *user, pf_status st, const pf_err *why);    /* NULL: the first bad row ends it */
+    void     *user;
+} walk;
+
+static pf_status load_row(const walk *w, pf_table table, const MDB_val *key, const MDB_val *value, pf_err *err)
+{
+    pf_err    why = { 0 };
+    pf_status st = pf_core_load(w->core, table, key->mv_data, key->mv_size, value->mv_data, value->mv_size, &why);
+
+    if (w->counts)
+        w->counts[table]++;
+    if (!st)
+        return PF_OK;
+    if (!w->bad || st == PF_NO_SPACE)
+        return PF_FAIL(err, st, "%s", why.msg);
+    w->bad(w->user, st, &why);
+    return PF_OK;
+}
+
+static pf_status load_table(pf_db *db, MDB_txn *txn, pf_table table, const walk *w, pf_err *err)
 {
     MDB_cursor *cursor = NULL;
     MDB_val     key = { 0 }, value = { 0 };
@@ -100,14 +127,14 @@ static pf_status load_table(pf_db *db, MDB_txn *txn, pf_table table, pf_core *co
         return fail(err, code, "read");
     for (code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !code && !st;
          code = st ? 0 : mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-        st = pf_core_load(core, table, key.mv_data, key.mv_size, value.mv_data, value.mv_size, err);
+        st = load_row(w, table, &key, &value, err);
     mdb_cursor_close(cursor);
     if (!st && code != MDB_NOTFOUND)
         st = fail(err, code, "read");
     return st;
 }
 
-pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err)
+static pf_status load(pf_db *db, const walk *w, pf_err *err)
 {
     MDB_txn  *txn = NULL;
     int       code = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
@@ -116,8 +143,46 @@ pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err)
     if (code)
         return fail(err, code, "read");
     for (int i = 0; i < PF_ROWS_COUNT && !st; i++)
-        st = load_table(db, txn, (pf_table)i, core, err);
+        st = load_table(db, txn, (pf_table)i, w, err);
     mdb_txn_abort(txn);
+    return st;
+}
+
+pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err)
+{
+    walk w = { .core = core };
+
+    return load(db, &w, err);
+}
+
+pf_status pf_db_load_all(pf_db *db, pf_core *core, uint64_t counts[PF_ROWS_COUNT],
+                         void (*bad)(void *user, pf_status st, const pf_err *why), void *user, pf_err *err)
+{
+    walk w = { .core = core, .counts = counts, .bad = bad, .user = user };
+
+    return load(db, &w, err);
+}
+
+/* LMDB writes to a descriptor that is given, so the file can have another name until it is whole. */
+pf_status pf_db_copy(pf_db *db, const char *path, pf_err *err)
+{
+    char      part[PATH_MAX] = "";
+    int       fd = -1, code = 0;
+    pf_status st = PF_OK;
+
+    if ((size_t)snprintf(part, sizeof part, "%s.part", path) >= sizeof part)
+        return PF_FAIL(err, PF_INVALID, "the path %.200s is too long", path);
+    fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return PF_FAIL_ERRNO(err, "make", part);
+    code = mdb_env_copyfd2(db->env, fd, MDB_CP_COMPACT);
+    if (code)
+        st = fail(err, code, "copy");
+    else if (fsync(fd) != 0 || rename(part, path) != 0)
+        st = PF_FAIL_ERRNO(err, "write", path);
+    close(fd);
+    if (st)
+        unlink(part);
     return st;
 }
 

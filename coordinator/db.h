@@ -14,8 +14,13 @@ typedef struct pf_db pf_db;
 pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err *err);
 void      pf_db_close(pf_db *db);                       /* NULL is fine */
 
-/* Gives every row to pf_core_load. */
+/* Gives every row to pf_core_load; the first that is damaged ends it. */
 pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err);
+/* The same over damaged rows: bad is called for each.  counts: rows by table, good and bad. */
+pf_status pf_db_load_all(pf_db *db, pf_core *core, uint64_t counts[PF_ROWS_COUNT],
+                         void (*bad)(void *user, pf_status st, const pf_err *why), void *user, pf_err *err);
+/* A compact copy, synced, under its name only when it is whole.  Errors   NO_SPACE, IO; nothing is left behind. */
+pf_status pf_db_copy(pf_db *db, const char *path, pf_err *err);
 /* All writes in one transaction.
    Errors   NO_SPACE: nothing was written; the same may be tried again.  IO: what is on disk is not known; the process must
    end, because the next commit would succeed as if nothing had happened. */

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "coordinator/backup.h"
+#include "coordinator/fsck.h"
 #include "coordinator/server.h"
 
 #ifndef PF_VERSION
@@ -41,16 +43,22 @@ static const char HELP[] =
     "  --lease-ttl-ms N     a lease without a heartbeat ends after (30000)\n"
     "  --heartbeat-ms N     agents beat every (10000)\n"
     "  --backoff-ms N       wait after a first failure (2000)\n"
+    "  --backup-minutes N   copy the job database every N minutes (60; 0: never)\n"
     "  --any-file-system    also accept a state folder on a network file system\n"
     "  --log FILTER         info, or component:level,... (warn)\n"
     "  --version, --help\n"
+    "\n"
+    "Instead of serving, on a state folder that nobody uses:\n"
+    "  --check              look over every row and every plan's bytes\n"
+    "  --repair             the same, and remove plans whose bytes are damaged\n"
+    "  --restore[=FILE]     go back to a copy of the job database (the latest); the present one stays as db.before\n"
     "\n"
     "Ends cleanly on SIGTERM and SIGINT. Exit codes: base/status.def; 0 after a clean end.\n";
 
 enum option_id {
     OPTION_STATE = 1, OPTION_LISTEN, OPTION_CLIENT_PORT, OPTION_AGENT_PORT, OPTION_HTTP_PORT, OPTION_HTTP_URL, OPTION_MAP,
-    OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_BLOB_DAYS, OPTION_BLOB_SPARE, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF, OPTION_ANY_FS, OPTION_LOG,
-    OPTION_VERSION, OPTION_HELP,
+    OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_BLOB_DAYS, OPTION_BLOB_SPARE, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF,
+    OPTION_BACKUP, OPTION_ANY_FS, OPTION_CHECK, OPTION_REPAIR, OPTION_RESTORE, OPTION_LOG, OPTION_VERSION, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -69,7 +77,11 @@ static const struct option long_options[] = {
     { "lease-ttl-ms", required_argument, NULL, OPTION_TTL },
     { "heartbeat-ms", required_argument, NULL, OPTION_HEARTBEAT },
     { "backoff-ms", required_argument, NULL, OPTION_BACKOFF },
+    { "backup-minutes", required_argument, NULL, OPTION_BACKUP },
     { "any-file-system", no_argument, NULL, OPTION_ANY_FS },
+    { "check", no_argument, NULL, OPTION_CHECK },
+    { "repair", no_argument, NULL, OPTION_REPAIR },
+    { "restore", optional_argument, NULL, OPTION_RESTORE },
     { "log", required_argument, NULL, OPTION_LOG },
     { "version", no_argument, NULL, OPTION_VERSION },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -115,9 +127,25 @@ static pf_status days(const char *text, const char *name, int64_t *out_ns, pf_er
     return st;
 }
 
+/* What is to be done instead of serving. */
+static struct { bool check, repair, restore; const char *from; } chore;
+
+static pf_status minutes(const char *text, const char *name, int64_t *out_ns, pf_err *err)
+{
+    uint64_t  value = 0;
+    pf_status st = number(text, name, 525600, &value, err);
+
+    *out_ns = (int64_t)value * 60 * INT64_C(1000000000);
+    return st;
+}
+
 static pf_status take_option(int id, const char *name, const char *text, pf_server_options *o, pf_err *err)
 {
     switch (id) {
+    case OPTION_CHECK:       chore.check = true;                                               return PF_OK;
+    case OPTION_REPAIR:      chore.check = chore.repair = true;                                return PF_OK;
+    case OPTION_RESTORE:     chore.restore = true; chore.from = text;                          return PF_OK;
+    case OPTION_BACKUP:      return minutes(text, name, &o->backup_ns, err);
     case OPTION_STATE:       o->state = text;                                                  return PF_OK;
     case OPTION_LISTEN:      o->listen = text;                                                 return PF_OK;
     case OPTION_HTTP_URL:    o->http_url = text;                                               return PF_OK;
@@ -162,6 +190,43 @@ static pf_status parse(int argc, char **argv, pf_server_options *options, bool *
     return st;
 }
 
+static void say_line(void *user, const char *line)
+{
+    (void)user;
+    printf("%s\n", line);
+}
+
+static pf_status look_over(const pf_server_options *options, const pf_state_dir *dir, pf_err *err)
+{
+    pf_fsck_report report;
+    pf_status      st = pf_fsck(dir, options->map_bytes, chore.repair, say_line, NULL, &report, err);
+
+    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, missing %llu, "
+           "damaged %llu\n", (unsigned long long)report.rows[PF_ROWS_JOBS], (unsigned long long)report.rows[PF_ROWS_SUBMITS],
+           (unsigned long long)report.rows[PF_ROWS_PLANS], (unsigned long long)report.rows[PF_ROWS_CLASSES],
+           (unsigned long long)report.rows[PF_ROWS_AGENTS], (unsigned long long)report.bad_rows, (unsigned long long)report.plans,
+           (unsigned long long)report.plans_missing, (unsigned long long)report.plans_damaged);
+    if (!st && report.plans_damaged && !chore.repair)
+        st = PF_FAIL(err, PF_CORRUPT, "%llu plans are damaged; --repair removes them, and they are built again when asked for",
+                     (unsigned long long)report.plans_damaged);
+    return st;
+}
+
+static pf_status do_chore(const pf_server_options *options, pf_err *err)
+{
+    pf_state_dir dir;
+    pf_status    st = pf_state_dir_open(options->state, 0, options->any_file_system, &dir, err);
+
+    if (st)
+        return st;
+    if (chore.restore)
+        st = pf_backup_restore(&dir, chore.from, err);
+    if (!st && chore.check)
+        st = look_over(options, &dir, err);
+    pf_state_dir_close(&dir);
+    return st;
+}
+
 /* The signals wait while the server opens, and its threads never get them: only this one does, once it can act. */
 static pf_status serve(const pf_server_options *options, pf_err *err)
 {
@@ -200,7 +265,7 @@ int main(int argc, char **argv)
     options.software = "planfarm " PF_VERSION;
     st = parse(argc, argv, &options, &done, &err);
     if (!st && !done)
-        st = serve(&options, &err);
+        st = chore.check || chore.restore ? do_chore(&options, &err) : serve(&options, &err);
     if (st)
         fprintf(stderr, "planfarm-coordinator: %s\n", err.msg);
     return pf_status_exit_code(st);

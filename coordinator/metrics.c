@@ -162,6 +162,7 @@ static void put_server(pf_buf *out, const pf_db *db, const pf_server_counts *cou
     value(out, "refusing", "gauge", "1 when submits are refused.", counts->refusing);
     value(out, "blob_store_bytes", "gauge", "Bytes in the blob store.", (double)counts->blobs_bytes);
     value(out, "blob_store_blobs", "gauge", "Blobs in the store.", (double)counts->blobs_count);
+    value(out, "backup_timestamp_seconds", "gauge", "When the job database was last copied.", (double)counts->backup_ns / 1e9);
     value(out, "collected_blobs_total", "counter", "Blobs removed because nobody needed them.", (double)counts->collected_blobs);
     value(out, "collected_bytes_total", "counter", "Their bytes.", (double)counts->collected_bytes);
     value(out, "timing_lookups_total", "counter", "Problems looked up in the shared timing cache.", (double)counts->timing_lookups);

@@ -27,6 +27,7 @@ typedef struct pf_server_counts {
     uint64_t     free_bytes;
     bool         refusing;
     uint64_t     blobs_bytes, blobs_count, collected_blobs, collected_bytes;
+    int64_t      backup_ns;             /* wall time of the last copy */
     uint64_t     timing_lookups, timing_hits, timing_stored, timing_refused;
 } pf_server_counts;
 

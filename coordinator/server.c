@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "coordinator/authority.h"
+#include "coordinator/backup.h"
 #include "coordinator/collector.h"
 #include "coordinator/db.h"
 #include "coordinator/http.h"
@@ -48,6 +49,7 @@ struct pf_server {
     pf_verifier      *verifier;
     pf_timing_service *timings;
     pf_collector     *collector;
+    pf_backup        *backup;
     pf_metrics       *metrics;
     pf_http          *http;
     void             *context;
@@ -65,7 +67,7 @@ struct pf_server {
     int               filling;          /* index of the first */
     bool              committing;
     int64_t           batch_start_ns[2];
-    int64_t           housekeeping_ns, readers_ns, collect_ns;
+    int64_t           housekeeping_ns, readers_ns, collect_ns, backup_ns;
     pf_digest        *missing;          /* for FIND_BLOBS */
     char              endpoints[ENDPOINTS_BYTES];
 };
@@ -76,6 +78,7 @@ void pf_server_options_init(pf_server_options *options)
         .listen = "127.0.0.1", .http_url = "", .software = "planfarm", .client_port = 7701, .agent_port = 7702,
         .http_port = 7780, .map_bytes = UINT64_C(64) << 30, .reserve_bytes = UINT64_C(16) << 20,
         .blob_limit_bytes = UINT64_C(1) << 40, .blob_age_ns = 30 * 24 * 3600 * PF_NS_PER_S, .blob_spare_ns = 3600 * PF_NS_PER_S,
+        .backup_ns = 3600 * PF_NS_PER_S,
     };
     pf_core_config_init(&options->core);
 }
@@ -268,6 +271,8 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     if (!st)
         st = pf_collector_start(server->store, &server->collector, err);
     if (!st)
+        st = pf_backup_start(server->db, &server->dir, &server->backup, err);
+    if (!st)
         st = publish_endpoints(server, err);
     if (st) {
         pf_server_close(server);
@@ -289,6 +294,7 @@ void pf_server_close(pf_server *server)
     pf_verifier_stop(server->verifier);
     pf_timing_service_stop(server->timings);
     pf_collector_stop(server->collector);
+    pf_backup_stop(server->backup);
     pf_writer_stop(server->writer);
     pf_router_close(&server->clients);
     pf_router_close(&server->agents);
@@ -706,6 +712,11 @@ static pf_status keep_house(pf_server *server, pf_err *err)
     count_timings(server);
     count_collected(server);
     collect(server);
+    if (server->options.backup_ns && now_ns >= server->backup_ns && !server->counts.refusing) {
+        server->backup_ns = now_ns + server->options.backup_ns;
+        pf_backup_make(server->backup);
+    }
+    server->counts.backup_ns = pf_backup_made_ns(server->backup);
     st = watch_disk(server, err);
     pf_metrics_gather(server->metrics, server->core, now(), server->db, &server->counts, &server->clients, &server->agents);
     pf_authority_refresh(server->authority);

@@ -27,6 +27,7 @@ typedef struct pf_server_options {      /* open; strings borrowed until pf_serve
     int64_t     blob_age_ns;            /* blobs that no live entry names go when they were not used for so long */
     int64_t     blob_spare_ns;          /* and stay in any case for so long: a submit may be about to name them */
     bool        any_file_system;
+    int64_t     backup_ns;              /* between two copies of the job database; 0: none */
     pf_core_config core;                /* its software, http_*, keys, seeds are set by the server */
 } pf_server_options;
 

@@ -5,7 +5,8 @@
      db/         LMDB
      blobs/      cache/store.h
      timing/     cache/timing_db.h, shared by all agents
-     keys/       signing keys
+     keys/       signing keys; farm.key and ring on a farm with keys
+     backup/     copies of db
      endpoints   JSON: where the running process listens; absent when none runs
      reserve     space kept free for what must still be written on a full disk */
 #ifndef PF_COORDINATOR_STATE_DIR_H
