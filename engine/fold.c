@@ -193,9 +193,14 @@ static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, do
     data = pf_arena_alloc(graph->arena, weights->constant.bytes);
     if (!data)
         return PF_FAIL_MEMORY(err, weights->constant.bytes);
-    for (int64_t i = 0; i < elems; i++)
-        pf_dtype_set(dtype, data, (uint64_t)i,
-                     pf_dtype_get(dtype, weights->constant.data, (uint64_t)i) * alpha * (scale ? scale[channel_of(&map, i)] : 1));
+    for (int64_t i = 0; i < elems; i++) {
+        double factor = alpha * (scale ? scale[channel_of(&map, i)] : 1);
+
+        if (dtype == PF_F32)        /* nearly always, and many */
+            ((float *)data)[i] = (float)(((const float *)weights->constant.data)[i] * factor);
+        else
+            pf_dtype_set(dtype, data, (uint64_t)i, pf_dtype_get(dtype, weights->constant.data, (uint64_t)i) * factor);
+    }
     return pf_graph_add_constant(graph, weights->name, dtype, &weights->shape, data, weights->constant.bytes, out, err);
 }
 

@@ -341,11 +341,26 @@ bool pf_rewrite_used_once(const pf_graph *graph, pf_value_id value)
     return pf_graph_use_count(graph, value) == 1 && pf_graph_use(graph, value, 0).node != PF_NONE;
 }
 
+/* Is b one of the names that a was joined from? */
+static bool holds_name(const char *a, const char *b)
+{
+    size_t length = strlen(b);
+
+    for (const char *at = strstr(a, b); at && length; at = strstr(at + 1, b))
+        if ((at == a || at[-1] == '+') && (!at[length] || at[length] == '+'))
+            return true;
+    return length == 0;
+}
+
 const char *pf_rewrite_joined_name(pf_graph *graph, const char *a, const char *b)
 {
     pf_buf name;
     char  *copy = NULL;
 
+    if (holds_name(a, b))
+        return a;
+    if (holds_name(b, a))
+        return b;
     pf_buf_init(&name, 4 * NAME_LIMIT_BYTES);
     pf_buf_printf(&name, "%.*s%s%.*s", NAME_LIMIT_BYTES, a, *a && *b ? "+" : "", NAME_LIMIT_BYTES, b);
     copy = name.data ? pf_arena_strdup(graph->arena, (const char *)name.data) : NULL;
