@@ -1,5 +1,6 @@
 /* Each rule by a table of graphs before and after it; then all rules on random graphs.  What a graph computes may not change. */
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,10 +10,11 @@
 #include "engine/rewrite.h"
 #include "tests/unit/engine/graphs.h"
 
-enum { IO_LIMIT = 8, RANDOM_GRAPHS = 1000, RANDOM_NODES = 40, RULE_LIMIT = 64 };
+enum { IO_LIMIT = 8, RANDOM_GRAPHS = 1000, RANDOM_NODES = 50, RULE_LIMIT = 64 };
 
-/* Largest difference over the largest value: constants were rounded to f32 once more, or once less, and so were values in between. */
-static const double tolerance = 1e-5;
+/* Largest difference over the largest value: constants were rounded to f32 once more, or once less, and so were values in between.  And the least
+   that counts: what cancels out is not exactly 0. */
+static const double tolerance = 1e-5, least = 1e-9;
 
 typedef struct outputs { pf_tensor at[IO_LIMIT]; uint32_t count; } outputs;
 
@@ -73,7 +75,7 @@ static void check_same(const outputs *a, const outputs *b, const char *what)
         pf_err        err = { 0 };
 
         test_ok(pf_tensor_compare(&b->at[i], &a->at[i], &d, &err), &err);
-        if (a->at[i].dtype != b->at[i].dtype || d.nan_count || d.inf_count || !(d.max_abs <= tolerance * largest(&a->at[i])))
+        if (a->at[i].dtype != b->at[i].dtype || d.nan_count || d.inf_count || !(d.max_abs <= fmax(least, tolerance * largest(&a->at[i]))))
             fail_msg("output %u changed by %g, %g of its range: %s", i, d.max_abs, d.max_rel_range, what);
     }
 }
@@ -597,6 +599,135 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%4 = constant f32 [] {0.25}\n%5 = mul(%3, %4)\noutput %1\noutput %2\noutput %5\n",
       "%0 = input f32 [n,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) axes=[1]\n%3 = reduce(%0) axes=[0]\n%4 = constant f32 [] {0.25}\n"
       "%5 = mul(%3, %4)\noutput %1\noutput %2\noutput %5\n" },
+
+    { "transpose_to_reshape,drop_dead",
+      "%0 = input f32 [n,1,4,1]\n%1 = transpose(%0) perm=[1,0,3,2]\n%2 = transpose(%0) perm=[2,1,0,3]\noutput %1\noutput %2\n",
+      "%0 = input f32 [n,1,4,1]\n%1 = transpose(%0) perm=[2,1,0,3]\n%2 = reshape(%0) shape=[1,n,1,4]\noutput %2\noutput %1\n" },
+    /* Dims that are split, joined where they lie side by side, and gained or lost. */
+    { "reshape_first,drop_dead",
+      "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[2,1,0]\n%2 = reshape(%1) shape=[4,2,1,6,n]\n%3 = transpose(%0) perm=[0,2,1]\n"
+      "%4 = reshape(%3) shape=[n,8,2,3]\n%5 = transpose(%4) perm=[2,3,0,1]\n%6 = reshape(%5) shape=[6,n,8]\noutput %2\noutput %6\n",
+      "%0 = input f32 [n,6,8]\n%1 = reshape(%0) shape=[n,6,4,2,1]\n%2 = transpose(%1) perm=[2,3,4,1,0]\n"
+      "%3 = reshape(%0) shape=[n,2,3,8]\n%4 = reshape(%3) shape=[n,6,8]\n%5 = transpose(%4) perm=[0,2,1]\n"
+      "%6 = transpose(%5) perm=[2,0,1]\noutput %2\noutput %6\n" },
+    { "reshape_first,drop_dead",
+      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[1]\n%2 = reshape(%1) shape=[n,1,3,2,4]\n"
+      "%3 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[2]\n%4 = reshape(%3) shape=[n,16]\noutput %2\noutput %4\n",
+      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[2]\n%2 = reshape(%1) shape=[n,16]\n"
+      "%3 = reshape(%0) shape=[n,1,6,2,4]\n%4 = slice(%3) axes=[2] starts=[1] ends=[4] steps=[1]\noutput %4\noutput %2\n" },
+    /* Joined from afar; read twice. */
+    { "reshape_first",
+      "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[0,2,1]\n%2 = reshape(%1) shape=[n,48]\n%3 = transpose(%0) perm=[2,1,0]\n"
+      "%4 = reshape(%3) shape=[8,6,n,1]\noutput %2\noutput %3\noutput %4\n",
+      "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[0,2,1]\n%2 = reshape(%1) shape=[n,48]\n%3 = transpose(%0) perm=[2,1,0]\n"
+      "%4 = reshape(%3) shape=[8,6,n,1]\noutput %2\noutput %3\noutput %4\n" },
+    { "split_to_slices,drop_dead",
+      "%0 = input f32 [n,7]\n%1:3 = split(%0) axis=1\n%4 = neg(%1)\n%5:2 = split(%0) axis=1 sizes=[2,5]\noutput %4\noutput %3\n"
+      "output %6\n",
+      "%0 = input f32 [n,7]\n%1 = slice(%0) axes=[1] starts=[0] ends=[3] steps=[1]\n%2 = neg(%1)\n"
+      "%3 = slice(%0) axes=[1] starts=[6] ends=[7] steps=[1]\n%4 = slice(%0) axes=[1] starts=[2] ends=[7] steps=[1]\noutput %2\n"
+      "output %3\noutput %4\n" },
+    { "slice_first,drop_identity,drop_dead",
+      "%0 = input f32 [n,8,3]\n%1 = slice(%0) axes=[1] starts=[2] ends=[-1] steps=[1]\n"
+      "%2 = slice(%1) axes=[1] starts=[1] ends=[281474976710656] steps=[1]\n%3 = concat(%2, %0) axis=1\n"
+      "%4 = slice(%3) axes=[1] starts=[0] ends=[4] steps=[1]\n%5 = slice(%3) axes=[1] starts=[5] ends=[7] steps=[1]\n%6 = neg(%4)\n"
+      "output %6\noutput %5\n",
+      "%0 = input f32 [n,8,3]\n%1 = slice(%0) axes=[1] starts=[3] ends=[7] steps=[1]\n%2 = neg(%1)\n"
+      "%3 = slice(%0) axes=[1] starts=[1] ends=[3] steps=[1]\noutput %2\noutput %3\n" },
+    { "slice_first,drop_dead",
+      "%0 = input f32 [n,12]\n%1 = reshape(%0) shape=[n,3,4]\n%2 = slice(%1) axes=[1] starts=[1] ends=[2] steps=[1]\n"
+      "%3 = transpose(%1) perm=[1,0,2]\n%4 = slice(%3) axes=[0] starts=[2] ends=[3] steps=[1]\noutput %2\noutput %4\n",
+      "%0 = input f32 [n,12]\n%1 = slice(%0) axes=[1] starts=[4] ends=[8] steps=[1]\n%2 = reshape(%1) shape=[n,1,4]\n"
+      "%3 = slice(%0) axes=[1] starts=[8] ends=[12] steps=[1]\n%4 = reshape(%3) shape=[n,1,4]\n%5 = transpose(%4) perm=[1,0,2]\n"
+      "output %2\noutput %5\n" },
+    /* Over the border of two parts, pieces apart, past a dim that stays, steps, and what others read whole. */
+    { "slice_first",
+      "%0 = input f32 [n,12]\n%1 = concat(%0, %0) axis=1\n%2 = slice(%1) axes=[1] starts=[10] ends=[14] steps=[1]\n"
+      "%3 = reshape(%0) shape=[n,3,4]\n%4 = slice(%3) axes=[2] starts=[1] ends=[2] steps=[1]\n%5 = reshape(%0) shape=[n,1,12]\n"
+      "%6 = slice(%5) axes=[2] starts=[1] ends=[2] steps=[1]\n%7 = transpose(%0) perm=[1,0]\n"
+      "%8 = slice(%7) axes=[0] starts=[1] ends=[2] steps=[1]\n%9 = slice(%0) axes=[1] starts=[0] ends=[12] steps=[2]\n"
+      "%10 = slice(%9) axes=[1] starts=[1] ends=[3] steps=[1]\noutput %2\noutput %4\noutput %6\noutput %7\noutput %8\noutput %10\n",
+      "%0 = input f32 [n,12]\n%1 = concat(%0, %0) axis=1\n%2 = slice(%1) axes=[1] starts=[10] ends=[14] steps=[1]\n"
+      "%3 = reshape(%0) shape=[n,3,4]\n%4 = slice(%3) axes=[2] starts=[1] ends=[2] steps=[1]\n%5 = reshape(%0) shape=[n,1,12]\n"
+      "%6 = slice(%5) axes=[2] starts=[1] ends=[2] steps=[1]\n%7 = transpose(%0) perm=[1,0]\n"
+      "%8 = slice(%7) axes=[0] starts=[1] ends=[2] steps=[1]\n%9 = slice(%0) axes=[1] starts=[0] ends=[12] steps=[2]\n"
+      "%10 = slice(%9) axes=[1] starts=[1] ends=[3] steps=[1]\noutput %2\noutput %4\noutput %6\noutput %7\noutput %8\noutput %10\n" },
+    { "merge_concats,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = input f32 [n,3]\n%2 = concat(%0, %1) axis=1\n%3 = concat(%1, %2, %0) axis=1\n"
+      "%4 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n%5 = slice(%0) axes=[1] starts=[2] ends=[3] steps=[1]\n"
+      "%6 = concat(%4, %5) axis=1\noutput %3\noutput %6\n",
+      "%0 = input f32 [n,4]\n%1 = input f32 [n,3]\n%2 = concat(%1, %0, %1, %0) axis=1\n"
+      "%3 = slice(%0) axes=[1] starts=[0] ends=[3] steps=[1]\noutput %2\noutput %3\n" },
+    /* Another dim, read twice, slices with a gap. */
+    { "merge_concats",
+      "%0 = input f32 [4,4]\n%1 = concat(%0, %0) axis=0\n%2 = concat(%1, %1) axis=1\n%3 = concat(%0, %0) axis=1\n"
+      "%4 = concat(%3, %0) axis=1\n%5 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%6 = slice(%0) axes=[1] starts=[3] ends=[4] steps=[1]\n%7 = concat(%5, %6) axis=1\noutput %2\noutput %3\noutput %4\noutput %7\n",
+      "%0 = input f32 [4,4]\n%1 = concat(%0, %0)\n%2 = concat(%1, %1) axis=1\n%3 = concat(%0, %0) axis=1\n%4 = concat(%3, %0) axis=1\n"
+      "%5 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n%6 = slice(%0) axes=[1] starts=[3] ends=[4] steps=[1]\n"
+      "%7 = concat(%5, %6) axis=1\noutput %2\noutput %3\noutput %4\noutput %7\n" },
+    { "flat_product,merge_reshapes,drop_identity,drop_dead",
+      "%0 = input f32 [n,s,2]\n%1 = reshape(%0) shape=[-1,2]\n%2 = constant f32 [3,2] {1,2,3,4,5,6}\n%3 = constant f32 [3] {7,8,9}\n"
+      "%4 = gemm(%1, %2, %3) trans_b=1 alpha=1 beta=1\n%5 = reshape(%4) shape=[n,s,3]\n%6 = relu(%5)\n%7 = reshape(%6) shape=[n*s,3]\n"
+      "%8 = matmul(%7, %2)\n%9 = reshape(%8) shape=[n,s,2]\noutput %9\n",
+      "%0 = input f32 [n,s,2]\n%1 = constant f32 [3,2] {1,2,3,4,5,6}\n%2 = matmul(%0, %1) trans_b=1\n%3 = constant f32 [3] {7,8,9}\n"
+      "%4 = add(%2, %3)\n%5 = relu(%4)\n%6 = matmul(%5, %1)\noutput %6\n" },
+    /* The flat product is read as such; an addend per row; another shape behind it. */
+    { "flat_product",
+      "%0 = input f32 [n,s,2]\n%1 = reshape(%0) shape=[-1,2]\n%2 = constant f32 [2,2] {1,2,3,4}\n%3 = gemm(%1, %2) alpha=1\n"
+      "%4 = reshape(%3) shape=[n,s,2]\n%5 = gemm(%1, %2, %1) alpha=1 beta=1\n%6 = reshape(%5) shape=[n,s,2]\n"
+      "%7 = gemm(%1, %2) alpha=1\n%8 = reshape(%7) shape=[n,s,2,1]\noutput %3\noutput %4\noutput %6\noutput %8\n",
+      "%0 = input f32 [n,s,2]\n%1 = reshape(%0) shape=[-1,2]\n%2 = constant f32 [2,2] {1,2,3,4}\n%3 = gemm(%1, %2) alpha=1\n"
+      "%4 = reshape(%3) shape=[n,s,2]\n%5 = gemm(%1, %2, %1) alpha=1 beta=1\n%6 = reshape(%5) shape=[n,s,2]\n"
+      "%7 = gemm(%1, %2) alpha=1\n%8 = reshape(%7) shape=[n,s,2,1]\noutput %3\noutput %4\noutput %6\noutput %8\n" },
+    /* There and back, round a product of rows, a bias, a norm and a reduction. */
+    { "transpose_last,merge_transposes,drop_identity,drop_dead",
+      "%0 = input f32 [n,5,2]\n%1 = transpose(%0) perm=[1,0,2]\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n%3 = matmul(%1, %2)\n"
+      "%4 = constant f32 [3] {7,8,9}\n%5 = add(%3, %4)\n%6 = layer_norm(%5, %4, %4) axis=2 epsilon=0.001\n"
+      "%7 = constant f32 [5,1,1] {1,2,3,4,5}\n%8 = mul(%6, %7)\n%9 = reduce(%8) mode=max axes=[0] keepdims=1\n"
+      "%10 = transpose(%8) perm=[1,0,2]\n%11 = transpose(%9) perm=[1,0,2]\noutput %10\noutput %11\n",
+      "%0 = input f32 [n,5,2]\n%1 = constant f32 [2,3] {1,2,3,4,5,6}\n%2 = matmul(%0, %1)\n%3 = constant f32 [3] {7,8,9}\n"
+      "%4 = add(%2, %3)\n%5 = layer_norm(%4, %3, %3) axis=2 epsilon=0.001\n%6 = constant f32 [5,1,1] {1,2,3,4,5}\n"
+      "%7 = transpose(%6) perm=[1,0,2]\n%8 = mul(%5, %7)\n%9 = reduce(%8) mode=max axes=[1] keepdims=1\noutput %8\noutput %9\n" },
+    /* Two transposed alike are joined before they are transposed; channels last between two that need them first. */
+    { "transpose_last,merge_transposes,drop_identity,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [n,2,3,4]\n%2 = transpose(%0) perm=[0,2,3,1]\n%3 = transpose(%1) perm=[0,2,3,1]\n"
+      "%4 = add(%2, %3)\n%5 = constant f32 [2] {1,2}\n%6 = mul(%4, %5)\n%7 = relu(%6)\n%8 = transpose(%7) perm=[0,3,1,2]\n"
+      "%9 = transpose(%1) perm=[0,3,1,2]\n%10 = concat(%9, %9) axis=1\noutput %8\noutput %10\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [n,2,3,4]\n%2 = transpose(%1) perm=[0,3,1,2]\n%3 = concat(%2, %2) axis=1\n"
+      "%4 = add(%0, %1)\n%5 = constant f32 [2] {1,2}\n%6 = reshape(%5) shape=[1,1,1,2]\n%7 = transpose(%6) perm=[0,3,1,2]\n"
+      "%8 = mul(%4, %7)\n%9 = relu(%8)\noutput %9\noutput %3\n" },
+    /* What brings heads together stays, the order of batch and sequence goes on. */
+    { "transpose_last,merge_transposes,drop_identity,drop_dead",
+      "%0 = input f32 [n,2,5,3]\n%1 = transpose(%0) perm=[2,0,1,3]\n%2 = reshape(%1) shape=[5,n,6]\n%3 = relu(%2)\n"
+      "%4 = transpose(%3) perm=[1,0,2]\noutput %4\n",
+      "%0 = input f32 [n,2,5,3]\n%1 = transpose(%0) perm=[0,2,1,3]\n%2 = reshape(%1) shape=[n,5,6]\n%3 = relu(%2)\noutput %3\n" },
+    /* It would end in front of an output, of an operand in the other order, and of a product over the dim that moves. */
+    { "transpose_last",
+      "%0 = input f32 [5,5,2]\n%1 = transpose(%0) perm=[1,0,2]\n%2 = relu(%1)\n%3 = transpose(%2) perm=[1,0,2]\n%4 = add(%1, %0)\n"
+      "%5 = transpose(%4) perm=[1,0,2]\n%6 = transpose(%0) perm=[0,2,1]\n"
+      "%7 = constant f32 [5,5] {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25}\n%8 = matmul(%6, %7)\n"
+      "%9 = transpose(%8) perm=[0,2,1]\noutput %2\noutput %3\noutput %5\noutput %9\n",
+      "%0 = input f32 [5,5,2]\n%1 = transpose(%0) perm=[1,0,2]\n%2 = relu(%1)\n%3 = transpose(%2) perm=[1,0,2]\n%4 = add(%1, %0)\n"
+      "%5 = transpose(%4) perm=[1,0,2]\n%6 = transpose(%0) perm=[0,2,1]\n"
+      "%7 = constant f32 [5,5] {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25}\n%8 = matmul(%6, %7)\n"
+      "%9 = transpose(%8) perm=[0,2,1]\noutput %2\noutput %3\noutput %5\noutput %9\n" },
+    { "transpose_once,drop_dead",
+      "%0 = input f32 [n,6,5]\n%1 = exp(%0)\n%2 = slice(%1) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n%5 = transpose(%3) perm=[0,2,1]\n"
+      "output %4\noutput %5\n",
+      "%0 = input f32 [n,6,5]\n%1 = exp(%0)\n%2 = transpose(%1) perm=[0,2,1]\n%3 = slice(%2) axes=[2] starts=[0] ends=[2] steps=[1]\n"
+      "%4 = slice(%2) axes=[2] starts=[2] ends=[6] steps=[1]\noutput %3\noutput %4\n" },
+    /* Transposed in different ways, or read as a whole. */
+    { "transpose_once",
+      "%0 = input f32 [3,6,5]\n%1 = exp(%0)\n%2 = slice(%1) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n%5 = transpose(%3) perm=[2,0,1]\n"
+      "%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n%8 = transpose(%7) perm=[0,2,1]\noutput %4\noutput %5\n"
+      "output %6\noutput %8\n",
+      "%0 = input f32 [3,6,5]\n%1 = exp(%0)\n%2 = slice(%1) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n%5 = transpose(%3) perm=[2,0,1]\n"
+      "%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n%8 = transpose(%7) perm=[0,2,1]\noutput %4\noutput %5\n"
+      "output %6\noutput %8\n" },
 };
 
 static pf_graph *graph_of_body(const char *text)
@@ -1002,15 +1133,15 @@ static void grow_positions(grower *g)
 
 static void grow_expand(grower *g)
 {
-    pf_value_id     x = pick(g), least = PF_NONE;
+    pf_value_id     x = pick(g), lowest = PF_NONE;
     const pf_shape *shape = &g->graph->values[x].shape;
     pf_reduce_attrs least_of = { .mode = PF_REDUCE_MIN, .axes = { 1, { shape->rank - 1 } }, .keepdims = 1 };
     pf_expand_attrs attrs = { .shape = { .count = shape->rank } };
 
     for (int32_t d = 0; d < shape->rank; d++)
         attrs.shape.at[d] = shape->dim[d];
-    least = step(g, PF_OP_REDUCE, &x, 1, &least_of);
-    finish(g, PF_OP_SUB, x, unary(g, PF_OP_TANH, step(g, PF_OP_EXPAND, &least, 1, &attrs)), NULL);
+    lowest = step(g, PF_OP_REDUCE, &x, 1, &least_of);
+    finish(g, PF_OP_SUB, x, unary(g, PF_OP_TANH, step(g, PF_OP_EXPAND, &lowest, 1, &attrs)), NULL);
 }
 
 static void grow_gather(grower *g)
@@ -1161,9 +1292,77 @@ static void grow_activation(grower *g)
     }
 }
 
+static void grow_split(grower *g)
+{
+    pf_value_id   x = pick(g);
+    pf_split_attrs attrs = { .axis = 1 };
+
+    if (channels_of(g, x) > 1)
+        add(g, PF_OP_SPLIT, &x, 1, &attrs, 2);
+}
+
+/* Rows of any shape through a product of matrices, flat in between. */
+static void grow_flat(grower *g)
+{
+    pf_value_id      x = pick(g), w = PF_NONE;
+    pf_reshape_attrs flat = { .shape = { 2, { -1, last_dim(g, x) } } };
+    pf_gemm_attrs    attrs = { .alpha = 1, .beta = 1 };
+
+    if (!last_dim(g, x) || last_dim(g, x) > 20 || g->graph->values[x].shape.rank < 3)
+        return;
+    w = constant(g, 2, (int64_t[]){ last_dim(g, x), last_dim(g, x) }, false);
+    w = step(g, PF_OP_GEMM, (pf_value_id[]){ step(g, PF_OP_RESHAPE, &x, 1, &flat), w }, 2, &attrs);
+    if (w != PF_NONE)
+        finish(g, PF_OP_MAX, like(g, w, x), x, NULL);
+}
+
+static pf_value_id turned(grower *g, pf_value_id x)
+{
+    pf_transpose_attrs attrs = { .perm = { 4, { 1, 0, 2, 3 } } };
+
+    return g->graph->values[x].shape.rank == 4 ? step(g, PF_OP_TRANSPOSE, &x, 1, &attrs) : PF_NONE;
+}
+
+/* Another order of dims, and back. */
+static void grow_detour(grower *g)
+{
+    pf_value_id x = pick(g), y = turned(g, x);
+
+    if (y != PF_NONE)
+        finish(g, PF_OP_SUB, turned(g, with_number(g, PF_OP_MUL, unary(g, PF_OP_TANH, y), 2)), x, NULL);
+}
+
+/* Two slices of one value, each transposed. */
+static void grow_turned_slices(grower *g)
+{
+    pf_value_id    x = unary(g, PF_OP_TANH, pick(g)), part[2] = { PF_NONE, PF_NONE };
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { 2 } }, .steps = { 1, { 1 } } };
+    pf_axis_attrs  last = { .axis = g->graph->values[x].shape.rank - 1 };
+
+    if (channels_of(g, x) != 4)
+        return;
+    part[0] = swapped(g, step(g, PF_OP_SLICE, &x, 1, &attrs));
+    attrs.starts.at[0] = 2;
+    attrs.ends.at[0] = 4;
+    part[1] = swapped(g, step(g, PF_OP_SLICE, &x, 1, &attrs));
+    finish(g, PF_OP_SUB, step(g, PF_OP_SOFTMAX, part, 1, &last), part[1], NULL);
+}
+
+static void grow_concats(grower *g)
+{
+    pf_value_id   x = pick(g), two = PF_NONE;
+    pf_axis_attrs attrs = { .axis = 1 };
+
+    if (channels_of(g, x) && channels_of(g, x) < 6)
+        two = step(g, PF_OP_CONCAT, (pf_value_id[]){ x, x }, 2, &attrs);
+    finish(g, PF_OP_CONCAT, two, x, &attrs);
+}
+
 static void (*const growers[])(grower *g) = {
+    grow_concats,
+    grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
-    grow_square, grow_positions, grow_positions, grow_expand, grow_gather, grow_attention,
+    grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather, grow_attention,
     grow_conv,  grow_conv,      grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,  grow_scale,  grow_scale, grow_unary, grow_binary,
     grow_pad,   grow_pad,       grow_pad,            grow_conv,       grow_pool,        grow_pool,   grow_transpose,      grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
     grow_head,  grow_head,      grow_twin,           grow_dynamic,    grow_unary,  grow_transpose, grow_transpose,
@@ -1239,7 +1438,7 @@ static void test_random_graphs(void **state)
     }
     assert_true(impossible < RANDOM_GRAPHS / 4);
     for (uint32_t i = 0; i < count; i++)
-        if (fired[i] < 20)
+        if (all[i]->default_on && fired[i] < 20)
             fail_msg("%s fired only %u times in %d graphs", all[i]->name, fired[i], RANDOM_GRAPHS);
 }
 
@@ -1322,5 +1521,6 @@ int main(void)
         cmocka_unit_test(test_verified_steps), cmocka_unit_test(test_options), cmocka_unit_test(test_out_of_memory),
     };
 
+    omp_set_num_threads(1);         /* products of this size are slower on more */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

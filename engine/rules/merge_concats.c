@@ -1,0 +1,81 @@
+/* A concat of concats along one dim is one concat; neighbouring slices of one value that it puts together again are one slice. */
+#include "engine/make.h"
+#include "engine/ops/attrs.h"
+#include "engine/rewrite.h"
+
+enum { LIMIT = 64 };                /* parts of a concat that is looked at */
+
+typedef struct parts { pf_value_id at[LIMIT]; uint32_t count; } parts;
+
+/* The parts of inner concats take their place. */
+static bool flatten(const pf_graph *graph, const pf_node *node, parts *out)
+{
+    int64_t axis = ((const pf_axis_attrs *)node->attrs)->axis;
+    bool    any = false;
+
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        pf_node_id     inner = pf_rewrite_maker(graph, node->in[i], PF_OP_CONCAT);
+        const pf_node *from = inner == PF_NONE ? NULL : &graph->nodes[inner];
+        bool           opens = from && ((const pf_axis_attrs *)from->attrs)->axis == axis && pf_rewrite_used_once(graph, node->in[i]);
+
+        if (out->count + (opens ? from->in_count : 1) > LIMIT)
+            return false;
+        for (uint32_t k = 0; k < (opens ? from->in_count : 1); k++)
+            out->at[out->count++] = opens ? from->in[k] : node->in[i];
+        any |= opens;
+    }
+    return any;
+}
+
+static const pf_slice_attrs *slice_along(const pf_graph *graph, pf_value_id value, int64_t axis)
+{
+    pf_node_id            slice = pf_rewrite_maker(graph, value, PF_OP_SLICE);
+    const pf_slice_attrs *attrs = slice == PF_NONE ? NULL : graph->nodes[slice].attrs;
+
+    return attrs && attrs->axes.count == 1 && attrs->axes.at[0] == axis && attrs->steps.at[0] == 1 ? attrs : NULL;
+}
+
+/* All parts are slices of one value, each beginning where the last one ended. */
+static pf_value_id sliced_whole(const pf_graph *graph, const pf_node *node, pf_dim *start, pf_dim *end)
+{
+    int64_t     axis = ((const pf_axis_attrs *)node->attrs)->axis;
+    pf_value_id whole = PF_NONE;
+
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        const pf_slice_attrs *attrs = slice_along(graph, node->in[i], axis);
+        pf_value_id           x = attrs ? graph->nodes[graph->values[node->in[i]].producer].in[0] : PF_NONE;
+
+        if (!attrs || (i && (x != whole || attrs->starts.at[0] != *end)) || (pf_dim_is_number(attrs->starts.at[0]) && attrs->starts.at[0] < 0) ||
+            pf_dim_sub(graph->dims, attrs->ends.at[0], attrs->starts.at[0]) != graph->values[node->in[i]].shape.dim[axis])
+            return PF_NONE;
+        if (!i)
+            *start = attrs->starts.at[0];
+        *end = attrs->ends.at[0];
+        whole = x;
+    }
+    return node->in_count > 1 ? whole : PF_NONE;
+}
+
+static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
+{
+    pf_graph   *graph = pf_rewrite_graph(rewrite);
+    pf_node     node = graph->nodes[id];         /* a copy: adding nodes moves them */
+    parts       all = { .count = 0 };
+    pf_dim      start = 0, end = 0;
+    pf_value_id whole = PF_NONE, out = PF_NONE;
+    pf_status   st = PF_OK;
+
+    if (node.op != PF_OP_CONCAT)
+        return PF_OK;
+    whole = sliced_whole(graph, &node, &start, &end);
+    if (whole != PF_NONE)
+        st = pf_make_slice(graph, node.name, whole, ((const pf_axis_attrs *)node.attrs)->axis, start, end, 1, &out, err);
+    else if (flatten(graph, &node, &all))
+        st = pf_make_concat(graph, node.name, all.at, all.count, ((const pf_axis_attrs *)node.attrs)->axis, &out, err);
+    return st || out == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
+}
+
+const pf_rule pf_rule_merge_concats = {
+    .name = "merge_concats", .summary = "one concat instead of two, and none of neighbouring slices", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
+};
