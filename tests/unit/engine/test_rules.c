@@ -728,6 +728,27 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n%5 = transpose(%3) perm=[2,0,1]\n"
       "%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n%8 = transpose(%7) perm=[0,2,1]\noutput %4\noutput %5\n"
       "output %6\noutput %8\n" },
+
+    { "merge_products,drop_dead",
+      "%0 = input f32 [n,s,2]\n%1 = constant f32 [2,1] {1,2}\n%2 = constant f32 [2,2] {3,4,5,6}\n"
+      "%3 = constant f32 [2,3] {7,8,9,10,11,12}\n%4 = matmul(%0, %1)\n%5 = matmul(%0, %2)\n%6 = constant f32 [1,2] {13,14}\n"
+      "%7 = add(%5, %6)\n%8 = matmul(%0, %3)\noutput %4\noutput %7\noutput %8\n",
+      "%0 = input f32 [n,s,2]\n%1 = constant f32 [2,6] {1,3,4,7,8,9,2,5,6,10,11,12}\n%2 = matmul(%0, %1)\n"
+      "%3 = constant f32 [6] {0,13,14,0,0,0}\n%4 = add(%2, %3)\n%5 = slice(%4) axes=[2] starts=[0] ends=[1] steps=[1]\n"
+      "%6 = slice(%4) axes=[2] starts=[1] ends=[3] steps=[1]\n%7 = slice(%4) axes=[2] starts=[3] ends=[6] steps=[1]\noutput %5\n"
+      "output %6\noutput %7\n" },
+    { "merge_products,drop_dead",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [1,2] {1,2}\n%2 = constant f32 [2,2] {3,4,5,6}\n%3 = constant f32 [1] {7}\n"
+      "%4 = gemm(%0, %1, %3) trans_b=1 alpha=1 beta=1\n%5 = matmul(%0, %2) trans_b=1\noutput %4\noutput %5\n",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [3,2] {1,2,3,4,5,6}\n%2 = matmul(%0, %1) trans_b=1\n%3 = constant f32 [3] {7,0,0}\n"
+      "%4 = add(%2, %3)\n%5 = slice(%4) axes=[1] starts=[0] ends=[1] steps=[1]\n%6 = slice(%4) axes=[1] starts=[1] ends=[3] steps=[1]\n"
+      "output %5\noutput %6\n" },
+    /* The other way round, on the right, with a factor, of another value. */
+    { "merge_products",
+      "%0 = input f32 [2,2]\n%1 = constant f32 [2,2] {1,2,3,4}\n%2 = matmul(%0, %1)\n%3 = matmul(%0, %1) trans_b=1\n"
+      "%4 = matmul(%1, %0)\n%5 = gemm(%0, %1) alpha=2\n%6 = matmul(%2, %1)\noutput %3\noutput %4\noutput %5\noutput %6\n",
+      "%0 = input f32 [2,2]\n%1 = constant f32 [2,2] {1,2,3,4}\n%2 = matmul(%0, %1)\n%3 = matmul(%0, %1) trans_b=1\n"
+      "%4 = matmul(%1, %0)\n%5 = gemm(%0, %1) alpha=2\n%6 = matmul(%2, %1)\noutput %3\noutput %4\noutput %5\noutput %6\n" },
 };
 
 static pf_graph *graph_of_body(const char *text)
@@ -1358,7 +1379,22 @@ static void grow_concats(grower *g)
     finish(g, PF_OP_CONCAT, two, x, &attrs);
 }
 
+/* Two products of one value. */
+static void grow_products(grower *g)
+{
+    pf_value_id x = pick(g), a = PF_NONE, b = PF_NONE;
+
+    if (g->graph->values[x].shape.rank < 2 || !last_dim(g, x) || last_dim(g, x) > 20)
+        return;
+    a = binary(g, PF_OP_MATMUL, x, constant(g, 2, (int64_t[]){ last_dim(g, x), 2 }, false));
+    b = binary(g, PF_OP_MATMUL, x, constant(g, 2, (int64_t[]){ last_dim(g, x), 2 }, false));
+    if (below(g, 2))
+        b = binary(g, PF_OP_ADD, b, constant(g, 1, (int64_t[]){ 2 }, false));
+    finish(g, PF_OP_SUB, unary(g, PF_OP_TANH, a), unary(g, PF_OP_EXP, unary(g, PF_OP_TANH, b)), NULL);
+}
+
 static void (*const growers[])(grower *g) = {
+    grow_products,
     grow_concats,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
