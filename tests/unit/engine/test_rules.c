@@ -749,6 +749,34 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%4 = matmul(%1, %0)\n%5 = gemm(%0, %1) alpha=2\n%6 = matmul(%2, %1)\noutput %3\noutput %4\noutput %5\noutput %6\n",
       "%0 = input f32 [2,2]\n%1 = constant f32 [2,2] {1,2,3,4}\n%2 = matmul(%0, %1)\n%3 = matmul(%0, %1) trans_b=1\n"
       "%4 = matmul(%1, %0)\n%5 = gemm(%0, %1) alpha=2\n%6 = matmul(%2, %1)\noutput %3\noutput %4\noutput %5\noutput %6\n" },
+    { "einsum_to_matmul,drop_dead",
+      "%0 = input f32 [n,3,2,4]\n%1 = input f32 [n,5,2,4]\n%2 = einsum(%0, %1) equation=\"bqhd,bkhd->bhqk\"\n"
+      "%3 = einsum(%2) equation=\"abcd->dcba\"\n%4 = input f32 [2,4,6]\n%5 = einsum(%0, %4) equation=\"b t h d, h d e -> b t e\"\n"
+      "output %3\noutput %5\n",
+      "%0 = input f32 [n,3,2,4]\n%1 = input f32 [n,5,2,4]\n%2 = input f32 [2,4,6]\n%3 = transpose(%0) perm=[0,2,1,3]\n"
+      "%4 = transpose(%1) perm=[0,2,3,1]\n%5 = matmul(%3, %4)\n%6 = transpose(%5) perm=[3,2,1,0]\n%7 = reshape(%0) shape=[3*n,8]\n"
+      "%8 = reshape(%2) shape=[8,6]\n%9 = matmul(%7, %8)\n%10 = reshape(%9) shape=[n,3,6]\noutput %6\noutput %10\n" },
+    /* A diagonal, a sum over what one tensor has alone, an ellipsis, a dim that is broadcast, three tensors. */
+    { "einsum_to_matmul",
+      "%0 = input f32 [3,3]\n%1 = input f32 [1,3]\n%2 = einsum(%0) equation=\"ii->i\"\n%3 = einsum(%0, %0) equation=\"ij,kj->k\"\n"
+      "%4 = einsum(%0, %0) equation=\"...j,...j->...\"\n%5 = einsum(%0, %1) equation=\"ij,ij->ij\"\n"
+      "%6 = einsum(%0, %0, %0) equation=\"ij,jk,kl->il\"\n%7 = einsum(%0) equation=\"ij->i\"\noutput %2\noutput %3\noutput %4\n"
+      "output %5\noutput %6\noutput %7\n",
+      "%0 = input f32 [3,3]\n%1 = input f32 [1,3]\n%2 = einsum(%0) equation=\"ii->i\"\n%3 = einsum(%0, %0) equation=\"ij,kj->k\"\n"
+      "%4 = einsum(%0, %0) equation=\"...j,...j->...\"\n%5 = einsum(%0, %1) equation=\"ij,ij->ij\"\n"
+      "%6 = einsum(%0, %0, %0) equation=\"ij,jk,kl->il\"\n%7 = einsum(%0) equation=\"ij->i\"\noutput %2\noutput %3\noutput %4\n"
+      "output %5\noutput %6\noutput %7\n" },
+    { "inline_if,drop_dead",
+      "%0 = constant bool [] {0}\n%1 = input f32 [n]\n%2 = if(%0, %1, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n"
+      "  %1 = relu(%0)\n  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = constant f32 [] {3}\n  %2 = mul(%0, %1)\n"
+      "  output %2\n}\noutput %2\n",
+      "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = mul(%0, %1)\noutput %2\n" },
+    /* Not known. */
+    { "inline_if",
+      "%0 = input bool []\n%1 = input f32 [n]\n%2 = if(%0, %1, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = relu(%0)\n"
+      "  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = exp(%0)\n  output %1\n}\noutput %2\n",
+      "%0 = input bool []\n%1 = input f32 [n]\n%2 = if(%0, %1, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = relu(%0)\n"
+      "  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = exp(%0)\n  output %1\n}\noutput %2\n" },
 };
 
 static pf_graph *graph_of_body(const char *text)
@@ -1393,8 +1421,41 @@ static void grow_products(grower *g)
     finish(g, PF_OP_SUB, unary(g, PF_OP_TANH, a), unary(g, PF_OP_EXP, unary(g, PF_OP_TANH, b)), NULL);
 }
 
+static void grow_einsum(grower *g)
+{
+    pf_value_id     x = unary(g, PF_OP_TANH, pick(g));
+    pf_einsum_attrs attrs = { .equation = below(g, 2) ? "abcd,abed->acbe" : "abcd,abed->abce" };
+
+    if (g->graph->values[x].shape.rank == 4)
+        finish(g, PF_OP_EINSUM, x, x, &attrs);
+}
+
+/* A branch that works on an outer value. */
+static pf_graph *branch(grower *g, pf_op_kind op, pf_value_id x)
+{
+    pf_graph   *body = pf_graph_new("", g->graph);
+    pf_value_id inner = PF_NONE, out = PF_NONE;
+    pf_err      err = { 0 };
+
+    assert_non_null(body);
+    test_ok(pf_graph_capture(body, x, &inner, &err), &err);
+    test_ok(pf_graph_add_node(body, op, "n", &inner, 1, NULL, 1, &out, &err), &err);
+    test_ok(pf_graph_add_output(body, out, NULL, &err), &err);
+    return body;
+}
+
+static void grow_if(grower *g)
+{
+    pf_value_id x = pick(g), in[3] = { PF_NONE, x, x };
+    pf_if_attrs attrs = { branch(g, PF_OP_TANH, x), branch(g, PF_OP_NEG, x) };
+    pf_err      err = { 0 };
+
+    test_ok(pf_graph_add_scalar(g->graph, PF_BOOL, below(g, 2), &in[0], &err), &err);
+    add(g, PF_OP_IF, in, 3, &attrs, 1);
+}
+
 static void (*const growers[])(grower *g) = {
-    grow_products,
+    grow_products, grow_einsum, grow_if,
     grow_concats,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
