@@ -777,6 +777,25 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = exp(%0)\n  output %1\n}\noutput %2\n",
       "%0 = input bool []\n%1 = input f32 [n]\n%2 = if(%0, %1, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = relu(%0)\n"
       "  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = exp(%0)\n  output %1\n}\noutput %2\n" },
+
+    /* The rotation of a half by the other, with tables that repeat; broadcast tables are given to each batch. */
+    { "rotary_embedding,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [1,3,2]\n%2 = concat(%1, %1) axis=2\n%3 = cos(%2)\n%4 = sin(%2)\n"
+      "%5 = reshape(%3) shape=[1,1,3,4]\n%6 = reshape(%4) shape=[1,1,3,4]\n%7 = mul(%0, %5)\n"
+      "%8 = slice(%0) axes=[3] starts=[0] ends=[2] steps=[1]\n%9 = slice(%0) axes=[3] starts=[2] ends=[281474976710656] steps=[1]\n"
+      "%10 = neg(%9)\n%11 = concat(%10, %8) axis=3\n%12 = mul(%6, %11)\n%13 = add(%12, %7)\noutput %13\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [1,3,2]\n%2 = concat(%1, %1) axis=2\n%3 = cos(%2)\n%4 = sin(%2)\n"
+      "%5 = reshape(%3) shape=[1,1,3,4]\n%6 = reshape(%4) shape=[1,1,3,4]\n%7 = slice(%5) axes=[3] starts=[0] ends=[2] steps=[1]\n"
+      "%8 = reshape(%7) shape=[1,3,2]\n%9 = expand(%8) shape=[n,3,2]\n%10 = slice(%6) axes=[3] starts=[0] ends=[2] steps=[1]\n"
+      "%11 = reshape(%10) shape=[1,3,2]\n%12 = expand(%11) shape=[n,3,2]\n%13 = rotary_embedding(%0, %9, %12)\noutput %13\n" },
+    /* Tables that do not repeat; the first half negated. */
+    { "rotary_embedding",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [1,1,3,4]\n%2 = mul(%0, %1)\n%3 = slice(%0) axes=[3] starts=[0] ends=[2] steps=[1]\n"
+      "%4 = slice(%0) axes=[3] starts=[2] ends=[4] steps=[1]\n%5 = neg(%4)\n%6 = concat(%5, %3) axis=3\n%7 = mul(%6, %1)\n"
+      "%8 = add(%2, %7)\noutput %8\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [1,1,3,4]\n%2 = mul(%0, %1)\n%3 = slice(%0) axes=[3] starts=[0] ends=[2] steps=[1]\n"
+      "%4 = slice(%0) axes=[3] starts=[2] ends=[4] steps=[1]\n%5 = neg(%4)\n%6 = concat(%5, %3) axis=3\n%7 = mul(%6, %1)\n"
+      "%8 = add(%2, %7)\noutput %8\n" },
 };
 
 static pf_graph *graph_of_body(const char *text)
