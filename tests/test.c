@@ -20,6 +20,23 @@ static void remove_folder(void)
         pf_dir_remove(folder, NULL);
 }
 
+__attribute__((constructor)) static void choose_tests(void)
+{
+    const char *pattern = getenv("PF_TEST");
+
+    if (pattern && pattern[0])
+        cmocka_set_test_filter(pattern);
+}
+
+uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long)
+{
+    const char *text = getenv(variable), *is_long = getenv("PF_LONG");
+
+    if (text && text[0])
+        return strtoull(text, NULL, 10);
+    return is_long && is_long[0] ? when_long : usually;
+}
+
 const char *test_folder(void)
 {
     const char *parent = getenv("TMPDIR");

@@ -1,4 +1,5 @@
-/* What every test shares: cmocka with the headers it needs, and a folder to write in. */
+/* What every test shares: cmocka with the headers it needs, and a folder to write in.
+   PF_TEST=PATTERN runs only the tests of a program whose names match ('*' and '?' as in a shell). */
 #ifndef PF_TESTS_TEST_H
 #define PF_TESTS_TEST_H
 
@@ -17,6 +18,9 @@ enum { TEST_SKIPPED = 77 };     /* exit status of a test that cannot run here */
 const char *test_folder(void);
 /* test_folder() + "/" + name; borrowed, valid for the next 8 calls. */
 const char *test_path(const char *name);
+
+/* How often a test does what it does: the number in the environment variable, else the long one where PF_LONG is set. */
+uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long);
 
 /* Fails the test with the message of err unless status is PF_OK. */
 #define test_ok(status, err) test_is_ok((status), (err), __FILE__, __LINE__)

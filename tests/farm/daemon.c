@@ -36,6 +36,8 @@ static void run(const daemon_process *d, const char *const *extra)
         arguments[count++] = *extra;
     if (d->preload[0])
         setenv("LD_PRELOAD", d->preload, 1);
+    if (d->variable[0])
+        setenv(d->variable, d->value, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);           /* a test that fails leaves nothing running */
     dup2(quiet, STDOUT_FILENO);
     if (!getenv("PF_TEST_VERBOSE"))
@@ -74,19 +76,34 @@ static bool read_endpoints(daemon_process *d)
     return good;
 }
 
-void daemon_start(daemon_process *d, const char *state, const char *const *extra)
+bool daemon_has_ended(daemon_process *d)
 {
     int status = 0;
 
+    if (d->pid > 0 && waitpid(d->pid, &status, WNOHANG) == d->pid)
+        d->pid = 0;
+    return d->pid <= 0;
+}
+
+bool daemon_try_start(daemon_process *d, const char *state, const char *const *extra)
+{
+    int64_t until_ns = pf_clock_ns() + 60 * PF_NS_PER_S;
+
     spawn(d, state, extra);
-    for (int i = 0; i < 5000; i++) {
+    for (; pf_clock_ns() < until_ns; pf_clock_sleep_ns(2 * PF_NS_PER_MS)) {
         if (read_endpoints(d))
-            return;
-        if (waitpid(d->pid, &status, WNOHANG) == d->pid)
-            fail_msg("the coordinator ended at its start with status %d", status);
-        pf_clock_sleep_ns(2 * PF_NS_PER_MS);
+            return true;
+        if (daemon_has_ended(d))
+            return false;
     }
     fail_msg("the coordinator does not come up");
+    return false;
+}
+
+void daemon_start(daemon_process *d, const char *state, const char *const *extra)
+{
+    if (!daemon_try_start(d, state, extra))
+        fail_msg("the coordinator ended at its start");
 }
 
 static int code_of(int status)
@@ -127,6 +144,8 @@ void daemon_kill(daemon_process *d)
 
 int daemon_stop(daemon_process *d)
 {
+    if (d->pid <= 0)
+        return -1;
     kill(d->pid, SIGTERM);
     return daemon_wait(d, 30);
 }

@@ -13,10 +13,14 @@ typedef struct daemon_process {         /* open; zero it before use */
     char  client[128], agent[128], http[128];   /* where it listens */
     pid_t pid;
     char  preload[4096];                /* put into LD_PRELOAD of the process when not empty */
+    char  variable[32], value[96];      /* put into its environment when not empty */
 } daemon_process;
 
 /* Starts it and waits until it listens.  extra: more arguments, ended by NULL; may be NULL. */
 void daemon_start(daemon_process *d, const char *state, const char *const *extra);
+/* False when it ended instead. */
+bool daemon_try_start(daemon_process *d, const char *state, const char *const *extra);
+bool daemon_has_ended(daemon_process *d);       /* by itself; true again until the next start */
 /* Starts it and returns its exit code: for starts that must fail. */
 int  daemon_start_fails(daemon_process *d, const char *state, const char *const *extra);
 void daemon_kill(daemon_process *d);    /* SIGKILL */

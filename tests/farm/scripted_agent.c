@@ -236,6 +236,15 @@ static void work(session *s, build *b)
         say_complete(s, b);
 }
 
+static uint32_t builds_count(const session *s)
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < SLOTS_MAX; i++)
+        count += s->build[i].used;
+    return count;
+}
+
 /* The coordinator may come back on other ports. */
 static void follow(session *s)
 {
@@ -271,6 +280,7 @@ static void *run(void *user)
         if (pf_peer_receive(s.peer, 10 * PF_NS_PER_MS, &message, NULL) == PF_OK)
             on_message(&s, &message);
         pf_message_clear(&message);
+        s.agent->busy = builds_count(&s);
     }
     if (!s.agent->no_goodbye) {
         Pf__Goodbye bye = PF__GOODBYE__INIT;
@@ -285,6 +295,13 @@ void scripted_agent_start(scripted_agent *agent)
 {
     agent->stop = false;
     assert_int_equal(pthread_create(&agent->thread, NULL, run, agent), 0);
+}
+
+void scripted_agent_await(const scripted_agent *agent)
+{
+    for (int i = 0; i < 5000 && agent->welcomes == 0; i++)
+        pf_clock_sleep_ns(10 * PF_NS_PER_MS);
+    assert_true(agent->welcomes > 0);
 }
 
 void scripted_agent_stop(scripted_agent *agent)

@@ -18,9 +18,11 @@ typedef struct scripted_agent {         /* open; fill in the first part, zero th
     pthread_t        thread;
     _Atomic bool     stop, no_goodbye;
     _Atomic uint32_t offers, commits, kills, welcomes;
+    _Atomic uint32_t busy;              /* builds that it has now */
 } scripted_agent;
 
 void scripted_agent_start(scripted_agent *agent);
+void scripted_agent_await(const scripted_agent *agent);         /* until the coordinator has welcomed it */
 void scripted_agent_stop(scripted_agent *agent);
 
 #endif

@@ -1,23 +1,20 @@
 /* The core under the simulator, over many seeds.
-   PF_SIM_SEEDS=N: how many (100).  PF_SIM_FIRST=N: the first one (1), to run a single one again with PF_SIM_SEEDS=1. */
+   PF_SIM_SEEDS=N: how many (1000, and 50 under sanitizers).  PF_SIM_FIRST=N: the first one (1), to run a single one again with PF_SIM_SEEDS=1. */
 #include "tests/farm/sim.h"
 
 #include "tests/test.h"
 
-#include <stdlib.h>
-
 static uint64_t seed_running;
 
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text && text[0] ? strtoull(text, NULL, 10) : otherwise;
-}
+#ifdef __SANITIZE_ADDRESS__
+enum { SEEDS = 50 };
+#else
+enum { SEEDS = 1000 };
+#endif
 
 static void run_seeds(int faults)
 {
-    uint64_t   first = number_from("PF_SIM_FIRST", 1), count = number_from("PF_SIM_SEEDS", 100);
+    uint64_t   first = test_count("PF_SIM_FIRST", 1, 1), count = test_count("PF_SIM_SEEDS", SEEDS, 100000);
     sim_counts c = { 0 };
 
     for (uint64_t i = 0; i < count; i++) {
