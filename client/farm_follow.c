@@ -51,7 +51,7 @@ static void show_event(watching *w, const Pf__Event *event)
     snprintf(label, sizeof label, "job %llu", (unsigned long long)event->job_id);
     switch (event->kind) {
     case PF__EVENT_KIND__EVENT_STATE:
-        pf_farm_progress_line(&w->bar, "%s: %s%s%s", label, pf_farm_state_name(event->state), event->text[0] ? ", " : "", event->text);
+        pf_farm_progress_line(&w->bar, "%s: %s%s%s", label, pf_job_view_state(event->state), event->text[0] ? ", " : "", event->text);
         break;
     case PF__EVENT_KIND__EVENT_PROGRESS: pf_farm_progress_event(&w->bar, label, event); break;
     case PF__EVENT_KIND__EVENT_GAP: show_gap(w, label, event); break;

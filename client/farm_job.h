@@ -1,20 +1,14 @@
-/* Jobs, as the farm tells of them: for people, for programs, and as an exit code.
+/* Jobs, as the farm tells of them: for people and as an exit code; for programs: proto/job_view.h.
    Thread   any. */
 #ifndef PF_CLIENT_FARM_JOB_H
 #define PF_CLIENT_FARM_JOB_H
 
 #include "client/verb.h"
-#include "proto/farm.pb-c.h"
+#include "proto/job_view.h"
 
 bool        pf_farm_state_is_final(Pf__JobState state);
 bool        pf_farm_jobs_are_final(Pf__JobStatus *const *jobs, size_t count);
-const char *pf_farm_state_name(Pf__JobState state);         /* "queued"; "?" for one that is not known here */
-bool        pf_farm_state_find(const char *name, Pf__JobState *state);
-const char *pf_farm_phase_name(Pf__Phase phase);            /* "tune"; "" for none */
-const char *pf_farm_failure_name(Pf__FailureKind kind);     /* "build_error"; "" for none */
 
-/* An object with every field that says something. */
-json_t     *pf_farm_job_json(const Pf__JobStatus *job);
 /* The heading of the table of jobs, and one row of it. */
 void        pf_farm_jobs_say(pf_call *call, Pf__JobStatus *const *jobs, size_t count);
 /* Several lines with all that is known of one. */

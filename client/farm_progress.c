@@ -119,8 +119,8 @@ void pf_farm_progress_event(pf_farm_progress *bar, const char *label, const Pf__
 
     put_bar(event->permille, cells);
     put_counts(event, counts, sizeof counts);
-    snprintf(step, sizeof step, "%.24s %s %u", label, pf_farm_phase_name(event->phase), event->attempt);
-    snprintf(text, sizeof text, "%s: %-6s %s%s  %.200s", label, pf_farm_phase_name(event->phase), cells, counts, event->text);
+    snprintf(step, sizeof step, "%.24s %s %u", label, pf_job_view_phase(event->phase), event->attempt);
+    snprintf(text, sizeof text, "%s: %-6s %s%s  %.200s", label, pf_job_view_phase(event->phase), cells, counts, event->text);
     show(bar, step, text);
 }
 

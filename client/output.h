@@ -4,8 +4,8 @@
 
 #include <jansson.h>
 
-#include "base/hash.h"
 #include "client/verb.h"
+#include "proto/json.h"
 
 /* To standard output, unless JSON was asked for.  Bytes that could steer a terminal are shown as '?'. */
 void pf_say(pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -16,11 +16,6 @@ void pf_warn(pf_call *call, const char *format, ...) __attribute__((format(print
 /* To standard error, when --verbose was given. */
 void pf_tell(const pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Values for json_object_set_new: never NULL but when out of memory, which jansson's setters pass on. */
-json_t *pf_json_text(const char *text);         /* any bytes: what is not UTF-8 becomes '?' */
-json_t *pf_json_real(double value);             /* null when it is not finite */
-json_t *pf_json_count(uint64_t value);
-json_t *pf_json_digest(const pf_digest *digest);
 json_t *pf_json_dims(const int64_t *dim, int32_t rank);
 
 /* "1.5 MiB" and "3.20 ms", for tables: written to out and answered. */

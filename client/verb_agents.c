@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "base/clock.h"
 #include "client/farm.h"
 #include "client/farm_agents.h"
@@ -10,27 +8,6 @@ static const pf_option options[] = {
     {.name = NULL},
 };
 
-static json_t *class_json(const Pf__ClassStatus *c)
-{
-    json_t *to = json_object(), *aliases = json_array();
-
-    json_object_set_new(to, "name", pf_json_text(c->class_name));
-    for (size_t i = 0; i < c->n_alias; i++)
-        json_array_append_new(aliases, pf_json_text(c->alias[i]));
-    json_object_set_new(to, "aliases", aliases);
-    json_object_set_new(to, "agents_alive", pf_json_count(c->agents_alive));
-    json_object_set_new(to, "queued", pf_json_count(c->queued));
-    json_object_set_new(to, "running", pf_json_count(c->running));
-    json_object_set_new(to, "builder_abi", pf_json_text(c->builder_abi));
-    json_object_set_new(to, "text", pf_json_text(c->class_text));
-    if (c->class_digest.len == PF_DIGEST_BYTES) {
-        pf_digest digest;
-        memcpy(digest.byte, c->class_digest.data, sizeof digest.byte);
-        json_object_set_new(to, "sha256", pf_json_digest(&digest));
-    }
-    return to;
-}
-
 static void show_classes(pf_call *call, const Pf__AgentsReply *reply)
 {
     json_t *list = json_array();
@@ -39,7 +16,7 @@ static void show_classes(pf_call *call, const Pf__AgentsReply *reply)
     for (size_t i = 0; i < reply->n_device_class; i++) {
         const Pf__ClassStatus *c = reply->device_class[i];
 
-        json_array_append_new(list, class_json(c));
+        json_array_append_new(list, pf_agent_view_class_json(c));
         pf_say(call, "%-20s  %-12s  %6u  %6u  %7u\n", c->class_name, c->n_alias ? c->alias[0] : "", c->agents_alive, c->queued, c->running);
     }
     json_object_set_new(call->result, "classes", list);
@@ -62,7 +39,7 @@ static pf_status run(pf_call *call, pf_err *err)
         reply = (const Pf__AgentsReply *)answer.body;
         pf_farm_agents_heading(call);
         for (size_t i = 0; i < reply->n_agent; i++) {
-            json_array_append_new(list, pf_farm_agent_json(reply->agent[i]));
+            json_array_append_new(list, pf_agent_view_json(reply->agent[i]));
             pf_farm_agent_say(call, reply->agent[i]);
         }
         json_object_set(call->result, "agents", list);

@@ -25,7 +25,7 @@ static pf_status run(pf_call *call, pf_err *err)
     }
     if (!status) {
         reply = (const Pf__DrainReply *)answer.body;
-        json_object_set_new(call->result, "agent", reply->agent ? pf_farm_agent_json(reply->agent) : json_null());
+        json_object_set_new(call->result, "agent", reply->agent ? pf_agent_view_json(reply->agent) : json_null());
         pf_farm_agents_heading(call);
         if (reply->agent)
             pf_farm_agent_say(call, reply->agent);

@@ -24,7 +24,7 @@ static pf_status kick(pf_farm *farm, pf_call *call, const pf_farm_names *names, 
     if (!status) {
         reply = (const Pf__KickReply *)answer.body;
         for (size_t i = 0; i < reply->n_job; i++)
-            json_array_append_new(list, pf_farm_job_json(reply->job[i]));
+            json_array_append_new(list, pf_job_view_json(reply->job[i]));
         json_object_set(call->result, "jobs", list);
         pf_farm_jobs_say(call, reply->job, reply->n_job);
     }

@@ -22,7 +22,7 @@ static pf_status take_states(const pf_call *call, Pf__JobState states[STATES_MAX
     for (uint32_t i = 0; i < given; i++) {
         const char *name = pf_args_nth(call->args, "state", i);
 
-        if (*count == STATES_MAX || !pf_farm_state_find(name, &states[*count]))
+        if (*count == STATES_MAX || !pf_job_view_find_state(name, &states[*count]))
             return PF_FAIL(err, PF_USAGE, "there is no state \"%.40s\"; there are queued, offered, building, verifying, backoff, cancelling, "
                            "done, failed, cancelled, quarantined and unsatisfiable", name);
         (*count)++;
@@ -42,7 +42,7 @@ static pf_status list_once(pf_farm *farm, pf_call *call, Pf__List *body, json_t 
     if (!status) {
         reply = (const Pf__ListReply *)answer.body;
         for (size_t i = 0; i < reply->n_job; i++)
-            json_array_append_new(list, pf_farm_job_json(reply->job[i]));
+            json_array_append_new(list, pf_job_view_json(reply->job[i]));
         pf_farm_jobs_say(call, reply->job, reply->n_job);
         *left = reply->more && reply->n_job && reply->n_job < *left ? *left - (uint32_t)reply->n_job : 0;
         if (reply->n_job)

@@ -23,7 +23,7 @@ static void put_jobs(json_t *to, Pf__JobStatus *const *jobs, size_t count)
     json_t *list = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, pf_farm_job_json(jobs[i]));
+        json_array_append_new(list, pf_job_view_json(jobs[i]));
     json_object_set_new(to, "jobs", list);
 }
 

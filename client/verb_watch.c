@@ -15,7 +15,7 @@ static void put_result(pf_call *call, const Pf__StatusReply *reply, const pf_far
     json_t *list = json_array();
 
     for (size_t i = 0; i < reply->n_job; i++)
-        json_array_append_new(list, pf_farm_job_json(reply->job[i]));
+        json_array_append_new(list, pf_job_view_json(reply->job[i]));
     json_object_set_new(call->result, "jobs", list);
     json_object_set_new(call->result, "events", pf_json_count(how->events));
     json_object_set_new(call->result, "gaps", pf_json_count(how->gaps));

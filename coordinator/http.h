@@ -1,5 +1,5 @@
-/* The HTTP side: blobs, manifests, keys, metrics, health.  Its threads touch the store, the database (reading) and the
-   metrics, never the core.
+/* The HTTP side: blobs, manifests, keys, metrics, health, and the API for jobs (docs/openapi.yaml).  Its threads touch the
+   store, the database (reading) and the metrics; the core they ask through the gateway.
    Thread   started and stopped by one. */
 #ifndef PF_COORDINATOR_HTTP_H
 #define PF_COORDINATOR_HTTP_H
@@ -10,6 +10,7 @@
 #include "cache/store.h"
 #include "coordinator/authority.h"
 #include "coordinator/db.h"
+#include "coordinator/gateway.h"
 #include "coordinator/metrics.h"
 
 typedef struct pf_http pf_http;
@@ -22,6 +23,7 @@ typedef struct pf_http_options {        /* open; all borrowed until pf_http_stop
     pf_db      *db;
     pf_metrics *metrics;
     pf_authority *authority;            /* asked for every request but those that anyone may make */
+    pf_gateway *gateway;                /* stopped by pf_http_stop */
     const char *keys_text;              /* what GET /keys answers */
     const char *client_endpoint, *agent_endpoint;   /* what GET /endpoints answers */
 } pf_http_options;

@@ -15,6 +15,7 @@
 #include "coordinator/backup.h"
 #include "coordinator/collector.h"
 #include "coordinator/db.h"
+#include "coordinator/gateway.h"
 #include "coordinator/http.h"
 #include "coordinator/metrics.h"
 #include "coordinator/models.h"
@@ -51,6 +52,7 @@ struct pf_server {
     pf_collector     *collector;
     pf_backup        *backup;
     pf_metrics       *metrics;
+    pf_gateway       *gateway;          /* to the core, for HTTP */
     pf_http          *http;
     void             *context;
     pf_authority     *authority;
@@ -150,7 +152,7 @@ static pf_status open_sockets(pf_server *server, pf_err *err)
     pf_http_options          http = { .address = o->listen, .port = o->http_port, .blob_limit_bytes = o->blob_limit_bytes,
                                       .store = server->store, .db = server->db, .metrics = server->metrics,
                                       .client_endpoint = server->clients.endpoint, .agent_endpoint = server->agents.endpoint,
-                                      .authority = server->authority };
+                                      .authority = server->authority, .gateway = server->gateway };
     const pf_farm_key       *key = pf_authority_has_keys(server->authority) ? pf_authority_server(server->authority) : NULL;
     pf_status                st = PF_OK;
 
@@ -259,6 +261,8 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     if (!st)
         st = pf_models_new(server->store, &server->models, err);
     if (!st)
+        st = pf_gateway_open(&server->gateway, err);
+    if (!st)
         st = open_sockets(server, err);
     if (!st)
         st = start_core(server, err);
@@ -291,6 +295,7 @@ void pf_server_close(pf_server *server)
     if (server->endpoints[0] && pf_state_dir_join(&server->dir, "endpoints", path, sizeof path, NULL) == PF_OK)
         unlink(path);
     pf_http_stop(server->http);
+    pf_gateway_close(server->gateway);
     pf_verifier_stop(server->verifier);
     pf_timing_service_stop(server->timings);
     pf_collector_stop(server->collector);
@@ -344,6 +349,14 @@ static pf_router *router_of(pf_server *server, uint64_t peer)
     return pf_router_role_of(peer) == PF_ROLE_AGENT ? &server->agents : &server->clients;
 }
 
+/* Answers a peer of any kind.  False when it is gone or takes nothing. */
+static bool send_frame(pf_server *server, uint64_t peer, const void *frame, size_t bytes)
+{
+    if (pf_router_role_of(peer) == PF_GATEWAY_ROLE)
+        return pf_gateway_give(server->gateway, peer, frame, bytes);
+    return pf_router_send(router_of(server, peer), peer, frame, bytes);
+}
+
 /* ---- messages in */
 
 static void answer_bad_frame(pf_server *server, uint64_t peer, const pf_wire_header *asked, pf_status st, const pf_err *why)
@@ -356,7 +369,7 @@ static void answer_bad_frame(pf_server *server, uint64_t peer, const pf_wire_hea
     error.message = (char *)why->msg;
     pf_buf_init(&frame, PF_WIRE_FRAME_BYTES);
     if (pf_wire_pack(PF_MSG_ERROR, &header, &error.base, &frame, NULL) == PF_OK)
-        pf_router_send(router_of(server, peer), peer, frame.data, frame.size);
+        send_frame(server, peer, frame.data, frame.size);
     pf_buf_clear(&frame);
 }
 
@@ -458,11 +471,10 @@ static pf_status give_timing(pf_server *server, uint64_t peer, pf_message *messa
     return pf_timing_service_give(server->timings, peer, message, one_class ? &device_class : NULL, err);
 }
 
-/* Who sent it: looked up anew for each message, so that a revoked key can do nothing more on an open connection. */
-static void identify(pf_server *server, zmq_msg_t *frame, pf_ring_entry *entry, pf_event *event)
+/* Who sent it (name may be NULL): looked up anew for each message, so that a revoked key can do nothing more on an open
+   connection. */
+static void identify(pf_server *server, const char *name, pf_ring_entry *entry, pf_event *event)
 {
-    const char *name = pf_router_key_name(frame);
-
     if (!pf_authority_has_keys(server->authority))
         return;
     event->key_name = name ? name : "";
@@ -484,7 +496,7 @@ static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer,
     pf_ring_entry entry = { 0 };
 
     if (!st)
-        identify(server, frame, &entry, &event);
+        identify(server, pf_router_key_name(frame), &entry, &event);
     if (timing)
         st = check_timing_grant(server, &event, &why);
     if (timing && !st) {
@@ -526,6 +538,39 @@ static pf_status read_frames(pf_server *server, pf_err *err)
     return st;
 }
 
+/* The same for one that came by HTTP.  Its connection waits for exactly one answer. */
+static pf_status take_call(pf_server *server, pf_gateway_call *call, pf_err *err)
+{
+    pf_message    message = { 0 };
+    pf_err        why = { 0 };
+    pf_ring_entry entry = { 0 };
+    pf_status     st = pf_wire_unpack(call->frame.data, call->frame.size, PF_ROLE_CLIENT, PF_ROLE_COORD, &message, &why);
+    pf_event      event = { .kind = PF_EVENT_MESSAGE, .peer = call->peer, .message = &message, .grants = UINT32_MAX };
+
+    if (!st) {
+        identify(server, call->key_name, &entry, &event);
+        st = look_up(server, &event, &why);
+    }
+    if (st)
+        answer_bad_frame(server, call->peer, &message.header, st, &why);
+    st = st ? PF_OK : step(server, &event, err);
+    pf_message_clear(&message);
+    return st;
+}
+
+static pf_status take_calls(pf_server *server, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (int i = 0; i < BATCH_MESSAGES && !st; i++) {
+        pf_gateway_call *call = pf_gateway_take(server->gateway);
+        if (!call)
+            break;
+        st = take_call(server, call, err);
+    }
+    return st;
+}
+
 /* ---- messages out */
 
 static pf_status send_all(pf_server *server, const pf_out *out, pf_err *err)
@@ -535,7 +580,7 @@ static pf_status send_all(pf_server *server, const pf_out *out, pf_err *err)
     for (uint32_t i = 0; i < out->sends_count && !st; i++) {
         const pf_send *s = &out->send[i];
         pf_event       failed = { .kind = PF_EVENT_SEND_FAILED, .peer = s->peer, .lease = s->lease };
-        if (pf_router_send(router_of(server, s->peer), s->peer, out->bytes.data + s->at, s->bytes))
+        if (send_frame(server, s->peer, out->bytes.data + s->at, s->bytes))
             continue;
         if (s->type == PF_MSG_OFFER)
             st = step(server, &failed, err);
@@ -775,9 +820,10 @@ static bool wait_for_work(pf_server *server)
         { NULL, pf_timing_service_fd(server->timings), ZMQ_POLLIN, 0 },
         { server->clients.socket, 0, ZMQ_POLLIN, 0 },
         { server->agents.socket, 0, ZMQ_POLLIN, 0 },
+        { NULL, pf_gateway_fd(server->gateway), ZMQ_POLLIN, 0 },
     };
 
-    if (zmq_poll(items, is_full(server) ? 4 : 6, wait_ms(server)) < 0)
+    if (zmq_poll(items, is_full(server) ? 4 : 7, wait_ms(server)) < 0)
         return true;            /* EINTR: look again */
     return !(items[0].revents & ZMQ_POLLIN);
 }
@@ -793,6 +839,8 @@ static pf_status turn(pf_server *server, pf_err *err)
         st = release_committed(server, err);
     if (!st && !is_full(server))
         st = read_frames(server, err);
+    if (!st && !is_full(server))
+        st = take_calls(server, err);
     if (!st)
         st = take_verdicts(server, err);
     send_timings(server);

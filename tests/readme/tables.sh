@@ -89,7 +89,11 @@ sed -n 's/^PF_AGENT_OPTION("\([a-z-]*\)", *[a-z_]*, *"\([^"]*\)", *"\(.*\)")$/--
 same "options of planfarm-agent" <(rows docs/FARM.md agent 1 2 | sed 's/ or cuda/|cuda/') "$work/flags"
 
 sed -n 's/^static const char BLOBS\[\] = "\(.*\)";$/\1/p; /^static const struct page/,/^};/p' coordinator/http.c | grep -oE '(^/|"/)[a-z0-9/]+' | tr -d '"' > "$work/paths"
-same "paths of HTTP" <(rows docs/FARM.md http 1 | sed -E 's/^[A-Z, ]*//; s/[A-Z]+$//' | sort -u) "$work/paths"
+sed -nE 's/^PF_API\([A-Z]+, *"([^"]*)".*/\1/p' coordinator/api.def >> "$work/paths"
+sed -i -E 's/\{[a-z]+\}/{}/' "$work/paths"
+sort -u -o "$work/paths" "$work/paths"
+same "paths of HTTP" <(rows docs/FARM.md http 1 | sed -E 's/^[A-Z, ]*//; s/(JOB|SUBMIT)/{}/; s/[A-Z]+$//' | sort -u) "$work/paths"
+same "paths of docs/openapi.yaml" <(sed -n '/^components:/q; s/^  \(\/.*\):$/\1/p' docs/openapi.yaml | sed -E 's/\{(key|digest)\}$//; s/\{[a-z]+\}/{}/') "$work/paths"
 
 "$programs/planfarm-coordinator" --state "$work/state" --client-port 0 --agent-port 0 --http-port 0 > "$work/coordinator.log" 2>&1 &
 coordinator=$!
