@@ -9,48 +9,6 @@
 #include "client/npy.h"
 #include "engine/onnx_tensor.h"
 
-#define PROTO_LIMIT (UINT64_C(2) << 30)     /* protobuf's own limit of a message, bytes */
-
-static pf_status take_proto(const Onnx__TensorProto *message, pf_tensor *out, pf_err *err)
-{
-    pf_arena      *arena = pf_arena_new();
-    pf_onnx_files *files = pf_onnx_files_new(NULL);
-    pf_onnx_data   data = {0};
-    pf_tensor      borrowed = {0};
-    pf_status      status = PF_OK;
-
-    if (arena && files)
-        status = pf_onnx_tensor_read(message, files, arena, &data, err);
-    else
-        status = PF_FAIL_MEMORY(err, sizeof data);
-    if (!status) {
-        borrowed = (pf_tensor){.dtype = data.dtype, .rank = data.shape.rank, .data = (void *)data.data, .bytes = data.bytes};
-        for (int32_t d = 0; d < data.shape.rank; d++)
-            borrowed.dim[d] = data.shape.dim[d];
-        status = pf_tensor_copy(&borrowed, out, err);
-    }
-    pf_onnx_files_free(files);
-    pf_arena_free(arena);
-    return status;
-}
-
-static pf_status parse_proto(const void *data, size_t bytes, pf_tensor *out, pf_err *err)
-{
-    Onnx__TensorProto *message = NULL;
-    pf_status          status = PF_OK;
-
-    if (bytes > PROTO_LIMIT)
-        return PF_FAIL(err, PF_INVALID, "it is no .npy file, and too large for a TensorProto");
-    message = bytes ? onnx__tensor_proto__unpack(NULL, bytes, data) : NULL;
-    if (!message || !message->data_type)
-        status = PF_FAIL(err, PF_INVALID, "it is neither a .npy file nor an ONNX TensorProto");
-    else
-        status = take_proto(message, out, err);
-    if (message)
-        onnx__tensor_proto__free_unpacked(message, NULL);
-    return status;
-}
-
 pf_status pf_tensor_file_read(const char *path, pf_dtype wanted, pf_tensor *out, pf_err *err)
 {
     pf_mapping file = {0};
@@ -62,7 +20,7 @@ pf_status pf_tensor_file_read(const char *path, pf_dtype wanted, pf_tensor *out,
     if (pf_npy_is(file.data, file.bytes))
         status = pf_npy_parse(file.data, file.bytes, wanted, out, err);
     else
-        status = parse_proto(file.data, file.bytes, out, err);
+        status = pf_onnx_tensor_parse(file.data, file.bytes, out, err);
     pf_file_unmap(&file);
     if (status)
         pf_tensor_clear(out);

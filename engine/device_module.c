@@ -19,15 +19,31 @@ static struct {
     uint32_t                count;
 } modules = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Folder of the running program, without a slash at the end; empty when unknown. */
-static void program_folder(char *out, size_t capacity)
+static void cut_name(char *path)
 {
-    ssize_t length = readlink("/proc/self/exe", out, capacity - 1);
-    char   *slash = NULL;
+    char *slash = strrchr(path, '/');
+
+    if (slash) *slash = 0;
+    else path[0] = 0;
+}
+
+/* Folder of the running program, without a slash at the end; empty when unknown. */
+static void program_folder(char out[PATH_MAX])
+{
+    ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
 
     out[length > 0 ? length : 0] = 0;
-    slash = strrchr(out, '/');
-    if (slash) *slash = 0;
+    cut_name(out);
+}
+
+/* Folder of the library that holds this code, or of the program when it is linked in. */
+static void library_folder(char out[PATH_MAX])
+{
+    Dl_info info = {0};
+
+    out[0] = 0;
+    if (!dladdr((const void *)library_folder, &info) || !info.dli_fname || !realpath(info.dli_fname, out)) out[0] = 0;
+    cut_name(out);
 }
 
 static void *open_beside(const char *folder, const char *sub, const char *library)
@@ -41,13 +57,15 @@ static void *open_beside(const char *folder, const char *sub, const char *librar
 
 static void *open_library(const char *library)
 {
-    char  program[PATH_MAX] = {0};
+    char  program[PATH_MAX] = {0}, here[PATH_MAX] = {0};
     void *handle = open_beside(getenv("PLANFARM_MODULE_PATH"), "", library);
 
-    program_folder(program, sizeof program);
+    program_folder(program);
+    library_folder(here);
+    if (!handle) handle = open_beside(here, "planfarm/", library);
+    if (!handle) handle = open_beside(here, "cuda/", library);               /* in a build tree */
     if (!handle) handle = open_beside(program, "", library);
-    if (!handle) handle = open_beside(program, "engine/cuda/", library);     /* in a build tree */
-    if (!handle) handle = open_beside(program, "../lib/planfarm/", library);
+    if (!handle) handle = open_beside(program, "engine/cuda/", library);     /* in a build tree, of a program with the engine linked in */
     return handle ? handle : dlopen(library, RTLD_NOW | RTLD_LOCAL);
 }
 

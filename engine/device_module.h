@@ -17,7 +17,8 @@ typedef struct pf_device_module {
     pf_status (*serve)(int in, int out, int ordinal, pf_err *err);
 } pf_device_module;
 
-/* Opens `library` once per process: $PLANFARM_MODULE_PATH, then beside the running program, then below it as in a build tree, then ../lib/planfarm, then the loader's path.
+/* Opens `library` once per process: from $PLANFARM_MODULE_PATH, then from planfarm/ beside libplanfarm.so, then from where build trees have it,
+   then beside the running program, then from the loader's path.
    The module's tactics join pf_tactic_at.  Errors NOT_FOUND: not built or its libraries are missing, with the loader's words.
    Thread   any. */
 pf_status pf_device_module_load(const char *library, const pf_device_module **out, pf_err *err);

@@ -11,13 +11,14 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "engine/rank.h"
 
 typedef int64_t pf_dim;
 
 #define PF_DIM_SYMBOLIC_LIMIT (INT64_MIN + (INT64_C(1) << 32))   /* below: handles; above: plain numbers, negative ones too */
 #define PF_DIM_INVALID        (PF_DIM_SYMBOLIC_LIMIT - 1)        /* overflow, division by zero, out of memory */
 
-enum { PF_MAX_RANK = 8, PF_MAX_SYMBOLS = 512 };
+enum { PF_MAX_SYMBOLS = 512 };
 
 /* Rank and dims of a tensor; rank -1 says that nothing is known. Strides are implied by the value's layout. */
 typedef struct pf_shape { int32_t rank; pf_dim dim[PF_MAX_RANK]; } pf_shape;

@@ -2,6 +2,7 @@
 #ifndef PF_ENGINE_LAYOUT_H
 #define PF_ENGINE_LAYOUT_H
 
+#include "engine/dim.h"
 #include "engine/tensor.h"
 
 typedef enum pf_layout {

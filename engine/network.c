@@ -129,19 +129,22 @@ pf_status pf_network_layer(pf_network *network, const char *op, const char *name
 {
     pf_op_kind kind = pf_op_from_name(op);
     _Alignas(16) unsigned char values[ATTRS_BYTES] = { 0 };
-    pf_status  st = PF_OK;
+    pf_tensor_id *taken = pf_arena_copy(network->graph->arena, in, in_count * sizeof *in);      /* in and out may be the same memory */
+    pf_status  st = taken ? PF_OK : PF_FAIL_MEMORY(err, in_count * sizeof *in);
 
     for (uint32_t i = 0; i < out_count; i++)
         out[i] = PF_NONE;
+    if (st)
+        return st;
     if (kind == PF_OP_NONE)
         return PF_FAIL(err, PF_INVALID, "layer \"%s\" asks for the op \"%s\", and there is no such op", name, op);
     for (uint32_t i = 0; i < in_count; i++)
-        if (in[i] != PF_NONE && in[i] >= network->graph->value_count)
-            return PF_FAIL(err, PF_INVALID, "layer \"%s\" takes tensor %u, and the network has %u", name, in[i], network->graph->value_count);
+        if (taken[i] != PF_NONE && taken[i] >= network->graph->value_count)
+            return PF_FAIL(err, PF_INVALID, "layer \"%s\" takes tensor %u, and the network has %u", name, taken[i], network->graph->value_count);
     st = parse_attrs(network->graph, pf_op_def_of(kind), attrs, values, err);
     if (st)
         return pf_err_add(err, st, "layer \"%s\"", name);
-    return pf_graph_add_node(network->graph, kind, name, in, in_count, values, out_count, out, err);
+    return pf_graph_add_node(network->graph, kind, name, taken, in_count, values, out_count, out, err);
 }
 
 pf_status pf_network_output(pf_network *network, pf_tensor_id tensor, const char *name, pf_err *err)

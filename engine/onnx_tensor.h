@@ -6,6 +6,7 @@
 #include "engine/dim.h"
 #include "engine/dtype.h"
 #include "engine/onnx_external.h"
+#include "engine/tensor.h"
 
 /* Sparse tensors are made dense; more than this is refused. */
 #define PF_ONNX_DENSE_LIMIT_BYTES (UINT64_C(2) << 30)
@@ -22,5 +23,7 @@ pf_status pf_onnx_tensor_read(const Onnx__TensorProto *tensor, pf_onnx_files *fi
                               pf_err *err);
 pf_status pf_onnx_sparse_read(const Onnx__SparseTensorProto *sparse, pf_onnx_files *files, pf_arena *arena,
                               pf_onnx_data *out, pf_err *err);
+/* The bytes of a TensorProto as a tensor that out owns.  Errors  INVALID: they are none. */
+pf_status pf_onnx_tensor_parse(const void *data, size_t bytes, pf_tensor *out, pf_err *err);
 
 #endif

@@ -11,6 +11,15 @@
 #ifndef PLANFARM_H
 #define PLANFARM_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "base/alloc.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/timing_record.h"
@@ -138,5 +147,9 @@ pf_status pf_context_run(pf_context *context, pf_err *err);                     
 pf_status pf_context_run_host(pf_context *context, const pf_tensor *inputs, pf_tensor *outputs, pf_err *err);
 /* Median nanoseconds of each layer over runs, outside any captured graph. times has pf_plan_layer_count items. */
 pf_status pf_context_profile(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,8 +3,9 @@
 #ifndef PF_ENGINE_TENSOR_H
 #define PF_ENGINE_TENSOR_H
 
-#include "engine/dim.h"
+#include "base/status.h"
 #include "engine/dtype.h"
+#include "engine/rank.h"
 
 typedef struct pf_tensor {
     pf_dtype dtype;

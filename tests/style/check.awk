@@ -115,7 +115,7 @@ FNR == 1 {
     base_name = file_name
     sub(/.*\//, "", base_name)
     is_c = base_name ~ /\.(c|h|cu|cuh|def)$/
-    may_print = folder == "base" || folder == "client" || folder == "tests" || base_name == "main.c"
+    may_print = folder == "base" || folder == "client" || folder == "examples" || folder == "tests" || base_name == "main.c"
     in_comment = 0
     opened_at = 0
     head = ""

@@ -5,7 +5,7 @@ set -euo pipefail
 
 folders=("$@")
 if [ ${#folders[@]} -eq 0 ]; then
-    folders=(base proto cache engine kernels coordinator builder-agent client tests cmake ops .ci CMakeLists.txt ./*.md)
+    folders=(base proto cache engine kernels coordinator builder-agent client examples tests cmake ops .ci CMakeLists.txt ./*.md)
 fi
 here=$(cd "$(dirname "$0")" && pwd)
 
