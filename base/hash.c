@@ -1,72 +1,25 @@
 #include "base/hash.h"
 
-#include <sodium/crypto_hash_sha256.h>
+#include <nettle/sha2.h>
 #include <string.h>
 
-#include "base/sha256_x86.h"
+_Static_assert(sizeof(struct sha256_ctx) <= sizeof(pf_hash), "pf_hash must hold nettle's state");
+_Static_assert(PF_DIGEST_BYTES == SHA256_DIGEST_SIZE, "SHA-256 has 32 bytes");
 
-_Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(pf_hash), "pf_hash must hold libsodium's state");
-_Static_assert(PF_DIGEST_BYTES == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");
-
-enum { BLOCK_BYTES = 64, LENGTH_BYTES = 8 };
-
-/* libsodium's state, also where its rounds are not used: the digest so far, bits taken in, the block that is not full yet. */
-static crypto_hash_sha256_state *state_of(pf_hash *hash)
+static struct sha256_ctx *state_of(pf_hash *hash)
 {
-    return (crypto_hash_sha256_state *)hash->opaque;
+    return (struct sha256_ctx *)hash->opaque;
 }
 
 void pf_hash_init(pf_hash *hash)
 {
-    crypto_hash_sha256_init(state_of(hash));
-}
-
-static size_t in_block(const crypto_hash_sha256_state *state)
-{
-    return (size_t)(state->count / 8 % BLOCK_BYTES);
-}
-
-static void add_fast(crypto_hash_sha256_state *state, const uint8_t *data, size_t bytes)
-{
-    size_t at = in_block(state), room = BLOCK_BYTES - at;
-
-    state->count += (uint64_t)bytes * 8;
-    if (bytes < room) {
-        memcpy(state->buf + at, data, bytes);
-        return;
-    }
-    if (at) {
-        memcpy(state->buf + at, data, room);
-        pf_sha256_x86_blocks(state->state, state->buf, 1);
-        data += room;
-        bytes -= room;
-    }
-    pf_sha256_x86_blocks(state->state, data, bytes / BLOCK_BYTES);
-    memcpy(state->buf, data + bytes / BLOCK_BYTES * BLOCK_BYTES, bytes % BLOCK_BYTES);
-}
-
-/* A one bit, zeros, and the length in bits, up to a whole block (FIPS 180-4 5.1.1). */
-static void end_fast(crypto_hash_sha256_state *state, uint8_t out[PF_DIGEST_BYTES])
-{
-    uint8_t padding[2 * BLOCK_BYTES] = {0x80};
-    size_t  at = in_block(state);
-    size_t  bytes = (at < BLOCK_BYTES - LENGTH_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES) - at;
-
-    for (size_t i = 0; i < LENGTH_BYTES; i++)
-        padding[bytes - 1 - i] = (uint8_t)(state->count >> (8 * i));
-    add_fast(state, padding, bytes);
-    for (size_t i = 0; i < PF_DIGEST_BYTES; i++)
-        out[i] = (uint8_t)(state->state[i / 4] >> (24 - 8 * (i % 4)));
+    sha256_init(state_of(hash));
 }
 
 void pf_hash_add(pf_hash *hash, const void *data, size_t bytes)
 {
-    if (!bytes)
-        return;
-    if (pf_sha256_x86_works())
-        add_fast(state_of(hash), data, bytes);
-    else
-        crypto_hash_sha256_update(state_of(hash), data, bytes);
+    if (bytes)
+        sha256_update(state_of(hash), bytes, data);
 }
 
 void pf_hash_add_u64(pf_hash *hash, uint64_t value)
@@ -88,10 +41,7 @@ void pf_hash_add_string(pf_hash *hash, const char *text)
 
 void pf_hash_end(pf_hash *hash, pf_digest *out)
 {
-    if (pf_sha256_x86_works())
-        end_fast(state_of(hash), out->byte);
-    else
-        crypto_hash_sha256_final(state_of(hash), out->byte);
+    sha256_digest(state_of(hash), PF_DIGEST_BYTES, out->byte);
 }
 
 void pf_digest_of(const void *data, size_t bytes, pf_digest *out)

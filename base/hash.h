@@ -1,4 +1,5 @@
-/* SHA-256, the one hash of the project: content addresses, plan keys, problem hashes, checksums (FIPS 180-4, by libsodium). */
+/* SHA-256, the one hash of the project: content addresses, plan keys, problem hashes, checksums (FIPS 180-4, by nettle,
+   which uses the processor's SHA instructions: eight times faster than without on weights of hundreds of megabytes). */
 #ifndef PF_BASE_HASH_H
 #define PF_BASE_HASH_H
 

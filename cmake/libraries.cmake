@@ -2,6 +2,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(SODIUM     REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(NETTLE     REQUIRED IMPORTED_TARGET nettle)
 pkg_check_modules(ZMQ        REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(LMDB       REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
