@@ -143,6 +143,7 @@ pf_status pf_job_build(pf_job_run *run, pf_err *err)
         st = pf_timing_home_open(run->job->agent_folder, run->job->coordinator, &home, err);
     if (!st) {
         options.store = pf_timing_home_store(home);
+        options.kernel_folder = pf_timing_home_kernels(home);
         st = pf_build(network, config, device, &options, &plan, &report, err);
     }
     if (home && pf_timing_home_warning(home))

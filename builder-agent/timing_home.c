@@ -10,6 +10,7 @@
 struct pf_timing_home {
     pf_timing_db    *db;
     pf_timing_store *store, *farm;      /* farm over store; NULL without one */
+    char             kernels[PATH_MAX];
 };
 
 pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator, pf_timing_home **out, pf_err *err)
@@ -22,6 +23,8 @@ pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator,
     if (!home)
         return PF_FAIL_MEMORY(err, sizeof *home);
     st = pf_path_join(agent_folder, "timing", folder, sizeof folder, err);
+    if (!st)
+        st = pf_path_join(folder, "kernels", home->kernels, sizeof home->kernels, err);
     if (!st)
         st = pf_timing_db_open(folder, NULL, &home->db, err);
     if (!st)
@@ -56,4 +59,9 @@ pf_timing_store *pf_timing_home_store(pf_timing_home *home)
 const char *pf_timing_home_warning(const pf_timing_home *home)
 {
     return pf_timing_db_store_warning(home->store);
+}
+
+const char *pf_timing_home_kernels(const pf_timing_home *home)
+{
+    return home->kernels;
 }

@@ -12,6 +12,7 @@ typedef struct pf_timing_home pf_timing_home;
 pf_status        pf_timing_home_open(const char *agent_folder, const char *coordinator, pf_timing_home **out, pf_err *err);
 void             pf_timing_home_close(pf_timing_home *home);            /* NULL is fine */
 pf_timing_store *pf_timing_home_store(pf_timing_home *home);            /* borrowed until close */
+const char      *pf_timing_home_kernels(const pf_timing_home *home);    /* the folder of compiled kernels beside them; borrowed until close */
 const char      *pf_timing_home_warning(const pf_timing_home *home);    /* timings that were not kept; NULL: none */
 
 #endif

@@ -97,9 +97,12 @@ static pf_status open_all(build *b, pf_err *err)
 
 static pf_status build_plan(build *b, pf_err *err)
 {
+    char             kernels[PATH_MAX] = "";
     pf_build_options with = {.store = b->store, .progress = on_progress, .user = b};
     pf_status        status = PF_OK;
 
+    if (b->db && !pf_path_join(pf_timing_db_folder(b->db), "kernels", kernels, sizeof kernels, NULL))
+        with.kernel_folder = kernels;
     pf_progress_begin(&b->bar, b->call);
     status = pf_build(b->network, b->config, b->device, &with, &b->plan, &b->report, err);
     pf_progress_end(&b->bar);

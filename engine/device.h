@@ -39,6 +39,8 @@ typedef struct pf_device_ops {
     pf_status (*capture_end)(pf_device *device, pf_stream *stream, pf_device_graph **out, pf_err *err);
     pf_status (*graph_launch)(pf_device *device, pf_device_graph *graph, pf_stream *stream, pf_err *err);
     void      (*graph_free)(pf_device *device, pf_device_graph *graph);
+    /* (optional) Keeps what is compiled in folder from now on, and takes it from there. */
+    pf_status (*keep_kernels)(pf_device *device, const char *folder, pf_err *err);
     /* Clocks and throttling now, for timing records; fields that are unknown stay 0. */
     void      (*sample)(pf_device *device, struct pf_device_sample *out);
 } pf_device_ops;

@@ -77,6 +77,7 @@ typedef struct pf_build_options {
     pf_timing_store *store;                 /* NULL: a memory store for this build */
     bool (*progress)(void *user, const pf_progress *progress);  /* false cancels: PF_CANCELLED */
     void *user;
+    const char *kernel_folder;              /* where kernels compiled for a GPU are kept between builds, made when absent; NULL: nowhere */
 } pf_build_options;
 
 typedef struct pf_build_report {            /* names as in `planfarm build --json` */
@@ -88,7 +89,7 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
 
 typedef struct pf_plan pf_plan;
 /* network is consumed in content (rewritten copies are made), not freed. options and report may be NULL.
-   Same network, config, device class and store contents: the same bytes. */
+   Same network, config, device class, store contents and kernel folder: the same bytes. */
 pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options, pf_plan **out,
                    pf_build_report *report, pf_err *err);
 

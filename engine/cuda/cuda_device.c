@@ -171,12 +171,17 @@ static void cuda_sample(pf_device *device, struct pf_device_sample *out)
     pf_nvml_sample(pf_cuda_of(device)->nvml_device, out);
 }
 
+static pf_status cuda_keep_kernels(pf_device *device, const char *folder, pf_err *err)
+{
+    return pf_program_cache_keep_in(pf_cuda_of(device)->programs, folder, &device->class_digest, err);
+}
+
 static const pf_device_ops cuda_ops = {
     .close = cuda_close, .alloc = cuda_alloc, .free = cuda_free, .upload = cuda_upload, .download = cuda_download, .fill = cuda_fill,
     .stream_new = cuda_stream_new, .stream_free = cuda_stream_free, .stream_sync = cuda_stream_sync,
     .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record, .event_elapsed = cuda_event_elapsed,
     .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end, .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
-    .sample = cuda_sample,
+    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample,
 };
 
 pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err)

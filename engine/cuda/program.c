@@ -1,13 +1,11 @@
 #include "engine/cuda/program.h"
 
 #include <nvrtc.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "base/map.h"
 
 enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128 };
 
@@ -71,89 +69,6 @@ pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, p
     st = result == NVRTC_SUCCESS ? take_cubin(handle, cubin, err) : compile_failed(handle, result, err);
     nvrtcDestroyProgram(&handle);
     return st;
-}
-
-/* ---- Compiled ahead */
-
-typedef struct cached { uint8_t *cubin; size_t bytes; } cached;
-
-struct pf_program_cache {
-    pthread_mutex_t lock;
-    pf_map         *by_source;          /* hex of the source's digest -> index */
-    cached         *items; uint32_t count, capacity;
-};
-
-pf_program_cache *pf_program_cache_new(void)
-{
-    pf_program_cache *cache = pf_calloc(1, sizeof *cache);
-
-    if (!cache) return NULL;
-    cache->by_source = pf_map_new();
-    if (!cache->by_source) {
-        pf_free(cache);
-        return NULL;
-    }
-    pthread_mutex_init(&cache->lock, NULL);
-    return cache;
-}
-
-void pf_program_cache_free(pf_program_cache *cache)
-{
-    if (!cache) return;
-    for (uint32_t i = 0; i < cache->count; i++) pf_free(cache->items[i].cubin);
-    pf_free(cache->items);
-    pf_map_free(cache->by_source);
-    pthread_mutex_destroy(&cache->lock);
-    pf_free(cache);
-}
-
-static bool find_locked(const pf_program_cache *cache, const pf_digest *source, cached *out)
-{
-    char     hex[PF_DIGEST_HEX_BYTES] = {0};
-    uint64_t at = 0;
-
-    pf_digest_to_hex(source, hex);
-    if (!pf_map_get(cache->by_source, hex, &at)) return false;
-    *out = cache->items[at];
-    return true;
-}
-
-uint8_t *pf_program_cache_copy(pf_program_cache *cache, const pf_digest *source, size_t *bytes)
-{
-    cached   found = {0};
-    uint8_t *copy = NULL;
-
-    pthread_mutex_lock(&cache->lock);
-    if (find_locked(cache, source, &found) && (copy = pf_alloc(found.bytes)) != NULL) {
-        memcpy(copy, found.cubin, found.bytes);
-        *bytes = found.bytes;
-    }
-    pthread_mutex_unlock(&cache->lock);
-    return copy;
-}
-
-bool pf_program_cache_has(pf_program_cache *cache, const pf_digest *source)
-{
-    cached found = {0};
-    bool   is = false;
-
-    pthread_mutex_lock(&cache->lock);
-    is = find_locked(cache, source, &found);
-    pthread_mutex_unlock(&cache->lock);
-    return is;
-}
-
-/* What does not fit is compiled again when it is needed. */
-void pf_program_cache_keep(pf_program_cache *cache, const pf_digest *source, uint8_t *cubin, size_t bytes)
-{
-    char hex[PF_DIGEST_HEX_BYTES] = {0};
-
-    pf_digest_to_hex(source, hex);
-    pthread_mutex_lock(&cache->lock);
-    if (!pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) && pf_map_set(cache->by_source, hex, cache->count))
-        cache->items[cache->count++] = (cached){ cubin, bytes };
-    else pf_free(cubin);
-    pthread_mutex_unlock(&cache->lock);
 }
 
 static pf_status compile(pf_device *device, const pf_program *program, uint8_t **out, size_t *bytes, pf_err *err)

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "engine/cuda/cuda_device.h"
+#include "engine/cuda/program_cache.h"
 #include "engine/tactic.h"
 
 typedef struct pf_program {
@@ -20,14 +21,6 @@ pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, p
 
 /* What a tactic that generates code writes: the program of one tuning. Any thread. */
 typedef pf_status pf_program_generator(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err);
-
-/* What was compiled ahead for one device, by a digest of what it was made from: the source of a kernel, or problem and tuning. Thread   any. */
-typedef struct pf_program_cache pf_program_cache;
-pf_program_cache *pf_program_cache_new(void);           /* NULL when out of memory */
-void              pf_program_cache_free(pf_program_cache *cache);
-bool              pf_program_cache_has(pf_program_cache *cache, const pf_digest *key);
-uint8_t          *pf_program_cache_copy(pf_program_cache *cache, const pf_digest *key, size_t *bytes);  /* from pf_alloc; NULL: not there */
-void              pf_program_cache_keep(pf_program_cache *cache, const pf_digest *key, uint8_t *code, size_t bytes);     /* takes code */
 
 /* The slow part of prepare, ahead of it and in any thread. */
 pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate, const char *tuning, pf_err *err);
