@@ -7,6 +7,7 @@
 #include "base/plan_key.h"
 #include "engine/builder_check.h"
 #include "engine/builder_draft.h"
+#include "engine/check_record.h"
 #include "engine/config.h"
 #include "engine/formats.h"
 #include "engine/precision.h"
@@ -35,8 +36,19 @@ typedef struct building {
     pf_plan           *plan;
 } building;
 
+/* Without a folder the kernels are compiled again, which is no reason to stop. */
+static void open_kernels(const building *b, const pf_build_options *options)
+{
+    pf_err why = { 0 };
+
+    if (options && options->kernel_folder && b->device->ops->keep_kernels &&
+        b->device->ops->keep_kernels(b->device, options->kernel_folder, &why))
+        pf_log(PF_LOG_WARN, "builder", "kernels-not-kept reason=\"%s\"", why.msg);
+}
+
 static pf_status open_store(building *b, const pf_build_options *options, pf_err *err)
 {
+    open_kernels(b, options);
     b->store = options ? options->store : NULL;
     if (b->store)
         return PF_OK;
@@ -165,13 +177,21 @@ static pf_status write_plan(building *b, pf_err *err)
     return st ? st : pf_plan_take(data, bytes, &b->plan, err);
 }
 
+/* Bytes that were checked on this class of device before are not checked again. */
 static pf_status check_plan(building *b, pf_err *err)
 {
+    pf_digest        draft = { 0 };
     pf_builder_check check = { b->original, b->graph, b->draft.graph_value, &b->profile, b->numerics };
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
-    if (!st)
+    if (st)
+        return st;
+    pf_plan_table_digest(b->plan, &draft);
+    if (!pf_check_record_find(b->store, b->device, &draft, &b->plan->check)) {
         st = pf_builder_check_plan(b->plan, b->device, &check, &b->plan->check, err);
+        if (!st)
+            st = pf_check_record_keep(b->store, b->device, &draft, &b->plan->check, err);
+    }
     return st ? st : pf_plan_write_check(b->plan->owned, &b->plan->check, err);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/plan_sections.h"
 
 /* ---- Invariants */
 
@@ -224,6 +225,11 @@ const void *pf_plan_bytes(const pf_plan *plan, size_t *bytes)
 {
     *bytes = plan->bytes;
     return plan->data;
+}
+
+void pf_plan_table_digest(const pf_plan *plan, pf_digest *digest)
+{
+    memcpy(digest->byte, plan->data + PF_PLAN_DIGEST_AT, sizeof digest->byte);
 }
 
 void pf_plan_digest(const pf_plan *plan, pf_digest *digest)

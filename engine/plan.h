@@ -101,6 +101,8 @@ typedef struct pf_plan_draft {
 pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_err *err);
 /* Replaces what the draft said about the check, in the bytes that pf_plan_write gave. */
 pf_status pf_plan_write_check(uint8_t *data, const pf_plan_check *check, pf_err *err);
+/* Of the sections' digests, those of weights among them: of everything in the plan, and at no cost. */
+void      pf_plan_table_digest(const pf_plan *plan, pf_digest *digest);
 /* pf_plan_open, after which the plan owns data (on failure too). */
 pf_status pf_plan_take(uint8_t *data, size_t bytes, pf_plan **out, pf_err *err);
 /* Are the plan's values, steps and tables what the invariants say?  Called by pf_plan_open. */

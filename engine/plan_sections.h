@@ -13,6 +13,7 @@ typedef enum pf_plan_section {
 
 enum {
     PF_PLAN_HEADER_BYTES = 64,          /* magic 8, version u32, section count u32, file bytes u64, digest of the table 32, zero 8 */
+    PF_PLAN_DIGEST_AT = 24,             /* where the digest of the table stands in it */
     PF_PLAN_ROW_BYTES = 56,             /* section u32, zero u32, offset u64, bytes u64, digest 32 */
     PF_PLAN_TABLE_BYTES = PF_SECTION_COUNT * PF_PLAN_ROW_BYTES,
     PF_PLAN_CHECK_BYTES = 32,

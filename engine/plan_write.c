@@ -215,7 +215,7 @@ static void write_header(uint8_t *data, size_t bytes)
     put_le(data + 8, PF_PLAN_VERSION, 4);
     put_le(data + 12, PF_SECTION_COUNT, 4);
     put_le(data + 16, bytes, 8);
-    memcpy(data + 24, table.byte, sizeof table.byte);
+    memcpy(data + PF_PLAN_DIGEST_AT, table.byte, sizeof table.byte);
 }
 
 static void fill(const writer *w, uint8_t *data, size_t bytes)

@@ -60,6 +60,50 @@ static void builds_and_agrees(void **state)
     drop(&b);
 }
 
+/* A store that counts the checks of plans which are asked for and stored. */
+typedef struct watched_store { pf_timing_store base; pf_timing_store *inner; uint32_t found, kept; } watched_store;
+
+static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
+                                pf_timing_record *out, pf_err *err)
+{
+    watched_store *w = (watched_store *)base;
+    pf_status      st = w->inner->lookup(w->inner, device_class, problems, count, out, err);
+
+    for (uint32_t i = 0; i < count && !st; i++)
+        w->found += pf_timing_record_find(&out[i], "plan", "usual") != NULL;
+    return st;
+}
+
+static pf_status watched_merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+{
+    watched_store *w = (watched_store *)base;
+
+    w->kept += pf_timing_record_find(entries, "plan", "usual") != NULL;
+    return w->inner->merge(w->inner, class_text, problem_text, entries, err);
+}
+
+static void bytes_that_were_checked_are_not_checked_again(void **state)
+{
+    watched_store watched = { .base = { .lookup = watched_lookup, .merge = watched_merge }, .inner = new_store() };
+    built         first = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base), second = { 0 }, other = { 0 };
+
+    (void)state;
+    assert_int_equal(watched.kept, 1);
+    assert_int_equal(watched.found, 0);
+    second = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base);
+    assert_int_equal(watched.kept, 1);
+    assert_int_equal(watched.found, 1);
+    assert_true(second.report.max_rel_error == first.report.max_rel_error);
+    assert_int_equal(second.report.memory_bytes, first.report.memory_bytes);
+    assert_int_equal(second.report.memory_lower_bound_bytes, first.report.memory_lower_bound_bytes);
+    other = build(residual_network("[3,3,32,32]"), "effort=1\n", &watched.base);
+    assert_int_equal(watched.kept, 2);
+    drop(&first);
+    drop(&second);
+    drop(&other);
+    watched.inner->close(watched.inner);
+}
+
 static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
 {
     pf_timing_store *store = new_store();
@@ -321,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_and_agrees),
         cmocka_unit_test(a_full_store_gives_the_same_bytes_and_times_nothing),
+        cmocka_unit_test(bytes_that_were_checked_are_not_checked_again),
         cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
         cmocka_unit_test(replay_with_a_hole_names_the_layer),
         cmocka_unit_test(effort_0_times_nothing),
