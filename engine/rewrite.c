@@ -28,6 +28,8 @@ struct pf_rewrite {
     pf_graph *graph;
     bool      on[RULE_COUNT];
     uint32_t  counts[RULE_COUNT];
+    bool      fired[RULE_COUNT];        /* in this sweep */
+    uint32_t  stopped;
     pf_buf    nodes[RULE_COUNT];
     bool      verify_each;
     int       depth;
@@ -101,6 +103,7 @@ static pf_status choose_rules(pf_rewrite *r, const pf_rewrite_options *options)
 static pf_status note_fired(pf_rewrite *r, uint32_t rule, const char *node)
 {
     r->counts[rule]++;
+    r->fired[rule] = true;
     if (r->nodes[rule].size < REPORT_LIMIT_BYTES)
         pf_buf_printf(&r->nodes[rule], "%s%s", r->counts[rule] > 1 ? ", " : "", node);
     pf_log(PF_LOG_DEBUG, "rewrite", "fired rule=%s node=\"%s\"", rules[rule]->name, node);
@@ -149,10 +152,23 @@ static pf_status sweep(pf_rewrite *r, uint32_t phase, bool *any)
     pf_status   st = pf_graph_order(r->graph, &order, &count, r->err);
 
     *any = false;
+    memset(r->fired, 0, sizeof r->fired);
     for (uint32_t i = 0; i < count && !st; i++)
         st = visit(r, order[i], phase, any);
     pf_free(order);
     return st || !*any ? st : pf_graph_infer(r->graph, r->err);
+}
+
+/* The graph is right as it is, and rules that undo each other are no reason to refuse it. */
+static void stop_those_that_fired(pf_rewrite *r)
+{
+    for (uint32_t i = 0; i < RULE_COUNT; i++) {
+        if (!r->fired[i])
+            continue;
+        r->on[i] = false;
+        r->stopped++;
+        pf_log(PF_LOG_WARN, "rewrite", "stopped rule=%s reason=\"no end after %d sweeps\"", rules[i]->name, SWEEP_LIMIT);
+    }
 }
 
 static pf_status run_phase(pf_rewrite *r, uint32_t phase)
@@ -160,10 +176,10 @@ static pf_status run_phase(pf_rewrite *r, uint32_t phase)
     bool      any = true;
     pf_status st = PF_OK;
 
-    for (uint32_t i = 0; any && !st; i++) {
-        if (i == SWEEP_LIMIT)
-            return PF_FAIL(r->err, PF_INTERNAL, "the rewrite rules did not come to an end after %d sweeps", SWEEP_LIMIT);
+    for (uint32_t i = 1; any && !st; i++) {
         st = sweep(r, phase, &any);
+        if (any && !st && i % SWEEP_LIMIT == 0)
+            stop_those_that_fired(r);
     }
     return st ? st : pf_graph_verify(r->graph, r->err);
 }
@@ -208,6 +224,7 @@ static pf_status fill_report(pf_rewrite *r, pf_rewrite_report *report)
     if (!report->uses)
         return PF_FAIL_MEMORY(r->err, RULE_COUNT * sizeof *report->uses);
     report->count = RULE_COUNT;
+    report->stopped = r->stopped;
     for (uint32_t i = 0; i < RULE_COUNT; i++) {
         size_t bytes = 0;
 

@@ -27,7 +27,7 @@ typedef struct pf_rule {
     uint32_t    phase;
     bool        default_on;
     /* Looks at one live node and may change the graph round it. *changed is false on entry and says whether it did: a rule that says so
-       again and again for ever is a defect.  Errors end the rewriting; a node that the rule is not for is not an error. */
+       again and again for ever is a defect, and is switched off after many sweeps.  Errors end the rewriting; a node that the rule is not for is not an error. */
     pf_status (*apply)(pf_rewrite *rewrite, pf_node_id node, bool *changed, pf_err *err);
 } pf_rule;
 
@@ -37,7 +37,11 @@ const pf_rule *pf_rule_find(const char *name);          /* NULL when there is no
 
 /* How often a rule fired, and where: node names joined by ", " ("" where a model has none). */
 typedef struct pf_rule_use { const pf_rule *rule; uint32_t count; char *nodes; } pf_rule_use;
-typedef struct pf_rewrite_report { pf_rule_use *uses; uint32_t count; } pf_rewrite_report;      /* one per rule, in the order of rules.def */
+typedef struct pf_rewrite_report {
+    pf_rule_use *uses;          /* one per rule, in the order of rules.def */
+    uint32_t     count;
+    uint32_t     stopped;       /* rules that fired again and again and were switched off: 0 unless there is a defect in one */
+} pf_rewrite_report;
 void pf_rewrite_report_clear(pf_rewrite_report *report);
 /* "fold_batchnorm 53" a line, for the rules that fired; with_nodes: and where. */
 void pf_rewrite_report_print(const pf_rewrite_report *report, bool with_nodes, pf_buf *out);
@@ -48,7 +52,7 @@ typedef struct pf_rewrite_options {
 } pf_rewrite_options;
 
 /* Rewrites the graph in place. options and report may be NULL; the report is filled (and to be cleared) even on failure.
-   Errors   INVALID: no such rule (the message lists what there is); INTERNAL: a rule broke the graph or does not end. */
+   Errors   INVALID: no such rule (the message lists what there is); INTERNAL: a rule broke the graph. */
 pf_status pf_rewrite_run(pf_graph *graph, const pf_rewrite_options *options, pf_rewrite_report *report, pf_err *err);
 
 /* For rules. */

@@ -2,7 +2,8 @@
    The scale may stand on q, on k, on both or on the scores, as product or quotient.  The mask may be added, or chosen by where; a causal one is
    recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own or one with the batch, and
    the second product may be transposed (v p^T).
-   Condition: nothing else reads scores or probabilities, each dim of the mask is 1 or that of the scores, and a head has at most 256 elements. */
+   Condition: q, k and v have one type, nothing else reads scores or probabilities, each dim of the mask is 1 or that of the scores, and a head
+   has at most 256 elements. */
 #include <math.h>
 #include <string.h>
 
@@ -364,6 +365,8 @@ static bool fits(const finder *f)
 {
     const pf_dim *q = f->graph->values[f->q].shape.dim, *k = f->graph->values[f->k].shape.dim, *v = f->graph->values[f->v].shape.dim;
 
+    if (f->graph->values[f->q].dtype != f->graph->values[f->k].dtype || f->graph->values[f->q].dtype != f->graph->values[f->v].dtype)
+        return false;
     if (q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || q[3] != k[3] || k[2] != v[2])
         return false;
     return q[1] == k[1] || k[1] == 1 || (pf_dim_is_number(q[1]) && pf_dim_is_number(k[1]) && k[1] > 0 && q[1] % k[1] == 0);

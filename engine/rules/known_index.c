@@ -14,6 +14,8 @@ static bool is_candidate(const pf_graph *graph, const pf_node *node)
         return false;
     if (node->op == PF_OP_EXPAND && graph->values[node->in[0]].is_constant)      /* the form that this rule makes */
         return false;
+    if (node->op == PF_OP_IDENTITY)             /* what stands between a constant and a graph output */
+        return false;
     return is_index || node->op == PF_OP_WHERE || node->op == PF_OP_CAST || node->op == PF_OP_TRILU;
 }
 

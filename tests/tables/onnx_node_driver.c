@@ -1,4 +1,4 @@
-/* Runs test cases of the ONNX standard through the importer and the references.
+/* Runs test cases of the ONNX standard through the importer and the references, as they are and then rewritten by the rules.
    Standard input: one folder per line.  Each holds model.onnx and data.onnx: a model that is only a list of initializers, named i0, i1 ...
    (inputs of the graph, in order) and o0, o1 ... (outputs); a sequence or optional x is x# (how many items) and x.0, x.1 ...
    Standard output: "PASS folder", "FAIL folder: why" or "UNSUPPORTED folder: why", one line each.  Each case runs in a process of its own. */
@@ -14,6 +14,7 @@
 #include "engine/onnx_parse.h"
 #include "engine/onnx_tensor.h"
 #include "engine/op.h"
+#include "engine/rewrite.h"
 
 enum { LINE = 4096, NAME = 64, VALUES = 64, CASE_SECONDS = 60 };
 
@@ -185,6 +186,19 @@ static pf_status check_graph(const pf_graph *graph, const data *d, pf_err *err)
     return st;
 }
 
+static pf_status check_rewritten(pf_graph *graph, const data *d, pf_err *err)
+{
+    pf_rewrite_report report = { 0 };
+    pf_status         st = pf_rewrite_run(graph, NULL, &report, err);
+
+    if (!st && report.stopped)
+        st = PF_FAIL(err, PF_INTERNAL, "%u rules do not come to an end", report.stopped);
+    pf_rewrite_report_clear(&report);
+    if (!st)
+        st = check_graph(graph, d, err);
+    return st ? pf_err_add(err, PF_MISMATCH, "rewritten") : PF_OK;
+}
+
 static void close_data(data *d)
 {
     pf_onnx_model_free(d->model);
@@ -206,6 +220,8 @@ static void run_case(const char *folder)
         st = pf_onnx_import(path, NULL, &graph, &err);
     if (!st)
         st = check_graph(graph, &d, &err);
+    if (!st)
+        st = check_rewritten(graph, &d, &err);
     pf_graph_free(graph);
     close_data(&d);
     if (!st)

@@ -354,7 +354,7 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%11 = matmul(%10, %0)\noutput %11\n",
       "%0 = input f32 [n,2,3,4]\n%1 = input f32 [3,3]\n%2 = constant f32 [] {-1}\n%3 = mul(%1, %2)\n"
       "%4 = attention(%0, %0, %0, %3) scale=0.5 softcap=4\noutput %4\n" },
-    /* Left alone: probabilities that are read twice, a softmax over queries, a mask larger than the scores. */
+    /* Left alone: probabilities that are read twice, a softmax over queries, a mask larger than the scores, v of another type. */
     { "attention,drop_dead",
       "%0 = input f32 [n,2,3,4]\n%1 = matmul(%0, %0) trans_b=1\n%2 = softmax(%1) axis=3\n%3 = matmul(%2, %0)\noutput %3\noutput %2\n",
       "%0 = input f32 [n,2,3,4]\n%1 = matmul(%0, %0) trans_b=1\n%2 = softmax(%1) axis=3\n%3 = matmul(%2, %0)\noutput %3\noutput %2\n" },
@@ -365,6 +365,11 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%0 = input f32 [1,2,3,4]\n%1 = input f32 [n,1,1,3]\n%2 = matmul(%0, %0) trans_b=1\n%3 = add(%2, %1)\n%4 = softmax(%3) axis=3\n"
       "%5 = matmul(%4, %0)\noutput %5\n",
       "%0 = input f32 [1,2,3,4]\n%1 = input f32 [n,1,1,3]\n%2 = matmul(%0, %0) trans_b=1\n%3 = add(%2, %1)\n%4 = softmax(%3) axis=3\n"
+      "%5 = matmul(%4, %0)\noutput %5\n" },
+    { "attention,drop_dead",
+      "%0 = input f32 [1,2,3,4]\n%1 = cast(%0) dtype=f16\n%2 = matmul(%1, %1) trans_b=1\n%3 = cast(%2) dtype=f32\n%4 = softmax(%3) axis=3\n"
+      "%5 = matmul(%4, %0)\noutput %5\n",
+      "%0 = input f32 [1,2,3,4]\n%1 = cast(%0) dtype=f16\n%2 = matmul(%1, %1) trans_b=1\n%3 = cast(%2) dtype=f32\n%4 = softmax(%3) axis=3\n"
       "%5 = matmul(%4, %0)\noutput %5\n" },
 
     { "gelu,drop_dead",
@@ -1532,6 +1537,7 @@ static void test_random_graphs(void **state)
         copy = pf_graph_copy(graph, &err);
         assert_non_null(copy);
         test_ok(pf_rewrite_run(graph, NULL, &report, &err), &err);
+        assert_int_equal(report.stopped, 0);
         for (uint32_t i = 0; i < report.count; i++)
             fired[i] += report.uses[i].count;
         pf_rewrite_report_clear(&report);
@@ -1556,6 +1562,27 @@ static void test_random_graphs(void **state)
     for (uint32_t i = 0; i < count; i++)
         if (all[i]->default_on && fired[i] < 20)
             fail_msg("%s fired only %u times in %d graphs", all[i]->name, fired[i], RANDOM_GRAPHS);
+}
+
+/* What once went round in circles. */
+static void test_ends(void **state)
+{
+    static const char *const bodies[] = {
+        "%0 = input f32 [3]\n%1 = constant bool [] {1}\n%2 = expand(%1) shape=[3]\n%3 = identity(%0)\noutput %3\noutput %2\n",
+        "%0 = input bool [2,0,4]\n%1 = reduce(%0) mode=max axes=[1] keepdims=1\noutput %1\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        pf_graph         *graph = graph_of_body(bodies[i]);
+        pf_rewrite_report report;
+        pf_err            err = { 0 };
+
+        test_ok(pf_rewrite_run(graph, NULL, &report, &err), &err);
+        assert_int_equal(report.stopped, 0);
+        pf_rewrite_report_clear(&report);
+        pf_graph_free(graph);
+    }
 }
 
 /* With the log at debug the graph is verified after each rule that fired, and the result is the same. */
@@ -1634,7 +1661,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),   cmocka_unit_test(test_table_is_complete), cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_verified_steps), cmocka_unit_test(test_options), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_verified_steps), cmocka_unit_test(test_ends), cmocka_unit_test(test_options), cmocka_unit_test(test_out_of_memory),
     };
 
     omp_set_num_threads(1);         /* products of this size are slower on more */
