@@ -58,6 +58,8 @@ void rig_apply(rig *r, const pf_out *out)
         row->value = pf_alloc(w->value_bytes + 1);
         memcpy(row->value, out->bytes.data + w->value_at, w->value_bytes);
     }
+    if (r->written)
+        r->written(r->user, out);
 }
 
 const rig_row *rig_find_row(const rig *r, pf_table table, const void *key, size_t key_bytes)

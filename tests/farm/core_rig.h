@@ -12,6 +12,8 @@ typedef struct rig_row { pf_table table; uint8_t *key, *value; size_t key_bytes,
 typedef struct rig_mail { uint64_t peer; pf_message message; pf_lease_id lease; } rig_mail;
 
 typedef struct rig {                    /* open; zero it before rig_open */
+    void         (*written)(void *user, const pf_out *out);     /* set before rig_open: called for what each step writes */
+    void          *user;
     pf_core_config config;
     pf_core       *core;
     pf_now         now;
