@@ -341,6 +341,24 @@ Pf__JobStatus *job_status(pf_peer *client, uint64_t job_id)
     return copy;
 }
 
+void kick_quarantined(pf_peer *client, uint64_t job_id)
+{
+    Pf__JobStatus *status = job_status(client, job_id);
+    Pf__Kick       kick = PF__KICK__INIT;
+    pf_message     answer = { 0 };
+    pf_err         err = { 0 };
+    bool           quarantined = status && status->state == PF__JOB_STATE__STATE_QUARANTINED;
+
+    if (status)
+        pf__job_status__free_unpacked(status, NULL);
+    if (!quarantined)
+        return;
+    kick.job_id = &job_id;
+    kick.n_job_id = 1;
+    test_ok(pf_peer_call(client, PF_MSG_KICK, &kick.base, PF_MSG_KICK_REPLY, 20 * PF_NS_PER_S, &answer, &err), &err);
+    pf_message_clear(&answer);
+}
+
 void await_state(pf_peer *client, uint64_t job_id, Pf__JobState state, int seconds)
 {
     int64_t      deadline_ns = pf_clock_ns() + seconds * PF_NS_PER_S;

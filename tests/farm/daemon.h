@@ -51,6 +51,8 @@ pf_status try_submit(pf_peer *client, const uint8_t id[PF_SUBMIT_ID_BYTES], cons
 uint64_t  must_submit(pf_peer *client, uint8_t id, const pf_digest *model, const char *name);
 /* A copy of the job's status; free it with pf__job_status__free_unpacked(s, NULL). NULL when the job is unknown. */
 Pf__JobStatus *job_status(pf_peer *client, uint64_t job_id);
+/* Takes the job out of quarantine where it is in it. */
+void      kick_quarantined(pf_peer *client, uint64_t job_id);
 void      await_state(pf_peer *client, uint64_t job_id, Pf__JobState state, int seconds);
 
 #endif
