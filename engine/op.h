@@ -86,8 +86,9 @@ pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def
 
 /* Runs a graph on the host by the references: constant folding, `planfarm run --reference`, the oracle of every tactic.
    inputs in graph input order, dense row-major, concrete dims; outputs are filled (pf_tensor_clear each).
-   keep(user, value id, tensor) when not NULL sees every value as it is computed: dumps of layers. */
-typedef void pf_interpret_watch(void *user, pf_value_id value, const pf_tensor *tensor);
+   keep(user, value id, tensor) when not NULL sees every value as it is computed: dumps of layers.  It may change the elements of a tensor that is
+   owned; others are the caller's inputs. */
+typedef void pf_interpret_watch(void *user, pf_value_id value, pf_tensor *tensor);
 pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch, void *user, pf_err *err);
 /* The same for a body, from its op's reference: symbols bound outside keep their values. */
 pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err);

@@ -122,7 +122,7 @@ static void test_data_dependent_shapes(void **state)
 
 typedef struct seen { uint32_t count; pf_value_id value[16]; double first[16]; } seen;
 
-static void watch(void *user, pf_value_id value, const pf_tensor *tensor)
+static void watch(void *user, pf_value_id value, pf_tensor *tensor)
 {
     seen *s = user;
 

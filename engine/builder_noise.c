@@ -1,0 +1,130 @@
+#include "engine/builder_noise.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "engine/op.h"
+
+enum { RUNS = 3 };
+
+#define SUM_ERROR      0x1p-20  /* of sums in FP32, relative to the largest value of the tensor: about a thousand terms of its size */
+#define SAFETY         3        /* a run is one draw of many */
+#define GREATEST_NOISE 0.25     /* of the range: beyond it the comparison would show nothing */
+
+/* Half a unit in the last place, doubled since values are rounded more than once. */
+static const struct { pf_dtype dtype; double unit; } units[] = {
+    { PF_F8E5M2, 0x1p-2 }, { PF_F8E4M3FN, 0x1p-3 }, { PF_BF16, 0x1p-8 }, { PF_F16, 0x1p-11 }, { PF_F32, 0x1p-24 },
+};
+
+#define TF32_UNIT 0x1p-11
+
+static double coarsest_unit(const pf_graph *graph, double unit)
+{
+    for (uint32_t v = 0; v < graph->value_count; v++)
+        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+            if (graph->values[v].dtype == units[i].dtype && units[i].unit > unit)
+                unit = units[i].unit;
+    return unit;
+}
+
+typedef struct shake { pf_random random; double unit; } shake;
+
+static double largest(const pf_tensor *tensor, int64_t count)
+{
+    double most = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        double size = fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i));
+
+        most = isfinite(size) && size > most ? size : most;
+    }
+    return most;
+}
+
+/* Whole numbers are left alone: as sizes and positions they are exact in every program. */
+static void shake_value(void *user, pf_value_id value, pf_tensor *tensor)
+{
+    shake  *s = user;
+    int64_t count = tensor->rank >= 0 && tensor->owned && pf_dtype_is_float(tensor->dtype) ? pf_tensor_elems(tensor) : 0;
+    double  sum_error = SUM_ERROR * largest(tensor, count);
+
+    (void)value;
+    for (int64_t i = 0; i < count; i++) {
+        double number = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i);
+        double error = (fabs(number) * s->unit + sum_error) * (2 * pf_random_unit(&s->random) - 1);
+
+        if (number != rint(number) && isfinite(number))
+            pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, number + error);
+    }
+}
+
+static double deviation(const pf_tensor *test, const pf_tensor *reference, double most_abs, double most_relative)
+{
+    int64_t count = pf_tensor_elems(reference);
+    double  sum = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        double difference = pf_dtype_get(test->dtype, test->data, (uint64_t)i) - pf_dtype_get(reference->dtype, reference->data, (uint64_t)i);
+
+        sum += isfinite(difference) ? difference * difference : 0;
+    }
+    return most_abs > 0 ? sqrt(sum / (double)count) / most_abs * most_relative : 0;
+}
+
+/* False where there is nothing to measure. */
+static bool measure(const pf_tensor *test, const pf_tensor *reference, pf_noise *out)
+{
+    pf_difference difference = { 0 };
+
+    *out = (pf_noise){ 0, 0 };
+    if (reference->rank < 0 || reference->dtype == PF_STRING || !pf_tensor_same_shape(test, reference) || test->dtype != reference->dtype)
+        return false;
+    if (pf_tensor_compare(test, reference, &difference, NULL) || difference.nan_count || difference.inf_count)
+        return false;
+    out->most = difference.max_rel_range;
+    out->deviation = deviation(test, reference, difference.max_abs, difference.max_rel_range);
+    return true;
+}
+
+static pf_status run_shaken(const pf_graph *graph, const pf_oracle *oracle, shake *s, pf_tensor *outputs, pf_noise *noise, pf_err *err)
+{
+    pf_status st = pf_interpret(graph, oracle->in, outputs, shake_value, s, err);
+
+    for (uint32_t i = 0; i < graph->output_count && !st; i++) {
+        pf_noise one = { 0 };
+
+        if (measure(&outputs[i], &oracle->out[i], &one))
+            noise[i] = (pf_noise){ fmax(noise[i].most, one.most), fmax(noise[i].deviation, one.deviation) };
+        pf_tensor_clear(&outputs[i]);
+    }
+    return st;
+}
+
+pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle, pf_noise *noise, pf_err *err)
+{
+    double     unit = coarsest_unit(lowered, coarsest_unit(graph, 0));
+    pf_tensor *outputs = pf_calloc(graph->output_count + 1, sizeof *outputs);
+    pf_status  st = outputs ? PF_OK : PF_FAIL_MEMORY(err, graph->output_count * sizeof *outputs);
+
+    if ((numerics & PF_NUMERICS_TF32) && unit < TF32_UNIT)
+        unit = TF32_UNIT;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        noise[i] = (pf_noise){ 0, 0 };
+    for (uint64_t seed = 1; seed <= RUNS && !st; seed++) {
+        shake s = { .unit = unit };
+
+        pf_random_init(&s.random, seed);
+        st = run_shaken(graph, oracle, &s, outputs, noise, err);
+    }
+    pf_free(outputs);
+    return st;
+}
+
+bool pf_builder_within_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise)
+{
+    pf_noise found = { 0 };
+
+    return measure(test, reference, &found) && found.most <= fmin(SAFETY * noise->most, GREATEST_NOISE) &&
+           found.deviation <= SAFETY * noise->deviation;
+}
