@@ -27,6 +27,7 @@ typedef struct pf_agent_options {       /* open; strings are borrowed while the 
     int32_t     threads;                /* 0: all cores */
     int32_t     share_percent;          /* 0: the whole device */
     uint64_t    cache_limit_bytes;      /* of fetched models */
+    uint64_t    url_limit_bytes;        /* of one that is fetched by its URL; 0: none is */
     const char *device[PF_AGENT_DEVICES_MAX];
     uint32_t    devices_count;
 } pf_agent_options;

@@ -51,6 +51,11 @@ static uint64_t size_of(const char *path)
     return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
+static bool is_of_size(const char *path, uint64_t bytes)
+{
+    return bytes == PF_BLOB_BYTES_UNKNOWN || size_of(path) == bytes;
+}
+
 /* Waits while another process fetches; what it has fetched counts as progress. */
 static pf_status wait_for_lock(const pf_blob_cache *cache, const char *path, const char *hex, uint64_t bytes, int fd,
                                pf_err *err)
@@ -61,22 +66,29 @@ static pf_status wait_for_lock(const pf_blob_cache *cache, const char *path, con
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return PF_FAIL_ERRNO(err, "lock", cache->locks);
-        if (cache->watch && !cache->watch(cache->user, size_of(partial), bytes))
+        if (cache->watch && !cache->watch(cache->user, size_of(partial), bytes == PF_BLOB_BYTES_UNKNOWN ? 0 : bytes))
             return PF_FAIL(err, PF_CANCELLED, "the transfer was stopped");
         pf_clock_sleep_ns(TURN_MS * PF_NS_PER_MS);
     }
     return PF_OK;
 }
 
+static pf_status fetch_once(pf_blob_cache *cache, const pf_digest *digest, uint64_t bytes, const char *path, pf_err *err)
+{
+    if (cache->origin)
+        return cache->origin(cache->user, path, err);
+    return pf_transfer_get_blob(cache->transfer, digest, bytes, path, err);
+}
+
 static pf_status fetch(pf_blob_cache *cache, const pf_digest *digest, uint64_t bytes, const char *path, pf_err *err)
 {
     pf_err    why = { 0 };
-    pf_status st = pf_transfer_get_blob(cache->transfer, digest, bytes, path, &why);
+    pf_status st = fetch_once(cache, digest, bytes, path, &why);
 
     if (st == PF_NO_SPACE) {        /* perhaps older models are what fills the disk */
         pf_blob_cache_trim(cache, 0);
         pf_err_clear(&why);
-        st = pf_transfer_get_blob(cache->transfer, digest, bytes, path, &why);
+        st = fetch_once(cache, digest, bytes, path, &why);
     }
     if (st)
         return PF_FAIL(err, st, "%s", why.msg);
@@ -88,13 +100,13 @@ static pf_status link_blob(pf_blob_cache *cache, const pf_digest *digest, uint64
 {
     pf_status st = PF_OK;
 
-    if (size_of(path) != bytes || access(path, R_OK) != 0) {
+    if (!is_of_size(path, bytes) || access(path, R_OK) != 0) {
         unlink(path);
         st = fetch(cache, digest, bytes, path, err);
     }
     if (st)
         return st;
-    if (size_of(path) != bytes) {
+    if (!is_of_size(path, bytes)) {
         unlink(path);
         return PF_FAIL(err, PF_CORRUPT, "a file of the model has not the %" PRIu64 " bytes that its list says", bytes);
     }

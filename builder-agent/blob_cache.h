@@ -19,11 +19,15 @@ typedef struct pf_blob_cache {      /* open to readers */
     pf_transfer *transfer;          /* borrowed; it keeps partials */
     pf_transfer_watch *watch;       /* called while another process fetches as well */
     void    *user;
+    /* (optional) where blobs come from instead of transfer: fills the file at path with what has this digest. */
+    pf_status (*origin)(void *user, const char *path, pf_err *err);
 } pf_blob_cache;
+
+#define PF_BLOB_BYTES_UNKNOWN UINT64_MAX
 
 /* Makes the folders. */
 pf_status pf_blob_cache_init(pf_blob_cache *cache, const char *folder, uint64_t limit_bytes, pf_err *err);
-/* Makes target, a path on the same file system, a link to the blob, which is fetched when it is not there.  target
+/* bytes: its size, or PF_BLOB_BYTES_UNKNOWN.  Makes target, a path on the same file system, a link to the blob, which is fetched when it is not there.  target
    stays whole when the cache removes the blob.
    Errors   those of pf_transfer_get_blob; CORRUPT: not of that size. */
 pf_status pf_blob_cache_link(pf_blob_cache *cache, const pf_digest *digest, uint64_t bytes, const char *target,

@@ -17,6 +17,8 @@ typedef struct pf_job_run {         /* open to the files job*.c */
     pf_digest          plan_digest;
     uint64_t           plan_bytes;
     char               summary[PF_SUMMARY_BYTES];
+    bool               model_by_url;    /* so its files have another digest than the model */
+    bool               model_at_fault;  /* the failure is the model's, and another agent would do no better */
 } pf_job_run;
 
 /* Runs the job in folder to its end and tells it; the status is the process's exit code. */

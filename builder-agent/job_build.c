@@ -73,19 +73,29 @@ static pf_status open_device(const pf_job_run *run, pf_device **out, pf_err *err
                    named->name);
 }
 
+static pf_status check_model(const pf_job_run *run, pf_network *network, pf_err *err)
+{
+    pf_digest found = { 0 };
+    pf_status st = PF_OK;
+
+    if (run->model_by_url) {
+        pf_network_set_digest(network, &run->job->model);
+        return PF_OK;
+    }
+    st = pf_network_digest(network, &found, err);
+    if (!st && !pf_digest_equal(&found, &run->job->model))
+        st = PF_FAIL(err, PF_IO, "the model's files changed after they were fetched; the agent's disk is damaged");
+    return st;
+}
+
 static pf_status import(const pf_job_run *run, pf_network **out, pf_err *err)
 {
     char      path[PATH_MAX];
-    pf_digest found = { 0 };
     pf_status st = pf_path_join(run->folder, "model/model.onnx", path, sizeof path, err);
 
     if (!st)
         st = pf_network_import(path, out, err);
-    if (!st)
-        st = pf_network_digest(*out, &found, err);
-    if (!st && !pf_digest_equal(&found, &run->job->model))
-        st = PF_FAIL(err, PF_IO, "the model's files changed after they were fetched; the agent's disk is damaged");
-    return st;
+    return st ? st : check_model(run, *out, err);
 }
 
 /* What is stored must be what was asked for. */

@@ -5,13 +5,16 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "builder-agent/blob_cache.h"
 #include "builder-agent/job.h"
+#include "builder-agent/url_fetch.h"
 #include "proto/model_manifest.h"
 
 typedef struct fetch {
     pf_job_run *run;
     uint64_t    before_bytes, total_bytes;      /* of the files before this one; of all */
+    pf_model_source source;                     /* of a model by URL */
 } fetch;
 
 static bool on_bytes(void *user, uint64_t done_bytes, uint64_t total_bytes)
@@ -26,6 +29,15 @@ static bool on_bytes(void *user, uint64_t done_bytes, uint64_t total_bytes)
                        "fetching the model", json);
 }
 
+/* The size becomes known with the first bytes. */
+static bool on_url_bytes(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    fetch *f = user;
+
+    f->total_bytes = total_bytes;
+    return on_bytes(user, done_bytes, total_bytes);
+}
+
 static pf_status open_transfer(fetch *f, pf_transfer **out, pf_err *err)
 {
     const pf_job_file  *job = f->run->job;
@@ -35,25 +47,22 @@ static pf_status open_transfer(fetch *f, pf_transfer **out, pf_err *err)
     return pf_transfer_new(&options, out, err);
 }
 
-static pf_status get_list(pf_job_run *run, pf_model_manifest *out, pf_err *err)
+/* What the model digest names: a list of files, or a URL. */
+static pf_status get_text(pf_job_run *run, pf_buf *text, pf_err *err)
 {
     char      hex[PF_DIGEST_HEX_BYTES], path[128];
-    pf_buf    text = { 0 };
     pf_digest found = { 0 };
     pf_status st = PF_OK;
 
     pf_digest_to_hex(&run->job->model, hex);
     snprintf(path, sizeof path, "/blobs/sha256/%s", hex);
-    st = pf_transfer_get(run->transfer, path, PF_MODEL_MANIFEST_BYTES, &text, err);
+    st = pf_transfer_get(run->transfer, path, PF_MODEL_MANIFEST_BYTES, text, err);
     if (st)
         return pf_err_add(err, st, "the list of the model's files cannot be fetched");
-    pf_digest_of(text.data, text.size, &found);
+    pf_digest_of(text->data, text->size, &found);
     if (!pf_digest_equal(&found, &run->job->model))
-        st = PF_FAIL(err, PF_CORRUPT, "the list of the model's files has another digest than it should");
-    else
-        st = pf_model_manifest_parse(text.data, text.size, out, err);
-    pf_buf_clear(&text);
-    return st;
+        return PF_FAIL(err, PF_CORRUPT, "the list of the model's files has another digest than it should");
+    return PF_OK;
 }
 
 static pf_status place_file(pf_blob_cache *cache, const pf_job_run *run, const pf_model_file *file, pf_err *err)
@@ -75,15 +84,23 @@ static pf_status place_file(pf_blob_cache *cache, const pf_job_run *run, const p
     return st ? pf_err_add(err, st, "the model's file %s cannot be fetched", file->name) : PF_OK;
 }
 
-static pf_status place_files(fetch *f, const pf_model_manifest *list, pf_err *err)
+static pf_status open_cache(fetch *f, pf_blob_cache **out, pf_err *err)
 {
     const pf_job_file *job = f->run->job;
-    pf_blob_cache     *cache = pf_calloc(1, sizeof *cache);
-    pf_transfer       *transfer = NULL;
-    pf_status          st = cache ? PF_OK : PF_FAIL_MEMORY(err, sizeof *cache);
 
-    if (!st)
-        st = pf_blob_cache_init(cache, job->agent_folder, job->cache_limit_bytes, err);
+    *out = pf_calloc(1, sizeof **out);
+    if (!*out)
+        return PF_FAIL_MEMORY(err, sizeof **out);
+    (*out)->user = f;
+    return pf_blob_cache_init(*out, job->agent_folder, job->cache_limit_bytes, err);
+}
+
+static pf_status place_files(fetch *f, const pf_model_manifest *list, pf_err *err)
+{
+    pf_blob_cache *cache = NULL;
+    pf_transfer   *transfer = NULL;
+    pf_status      st = open_cache(f, &cache, err);
+
     if (!st)
         st = open_transfer(f, &transfer, err);
     if (!st) {
@@ -100,16 +117,92 @@ static pf_status place_files(fetch *f, const pf_model_manifest *list, pf_err *er
     return st;
 }
 
-pf_status pf_job_fetch(pf_job_run *run, pf_err *err)
+static pf_status fetch_files(fetch *f, const pf_buf *text, pf_err *err)
 {
-    fetch             f = { .run = run };
     pf_model_manifest list = { 0 };
-    pf_status         st = get_list(run, &list, err);
+    pf_status         st = pf_model_manifest_parse(text->data, text->size, &list, err);
 
     for (uint32_t i = 0; i < list.files_count && !st; i++)
-        f.total_bytes += list.file[i].bytes;
+        f->total_bytes += list.file[i].bytes;
     if (!st)
-        st = place_files(&f, &list, err);
+        st = place_files(f, &list, err);
     pf_model_manifest_clear(&list);
+    return st;
+}
+
+/* ---- by URL */
+
+static pf_status get_url(fetch *f, const char *path, pf_digest *digest, pf_err *err)
+{
+    pf_url_fetch how = { .source = &f->source, .limit_bytes = f->run->job->url_limit_bytes, .watch = on_url_bytes, .user = f };
+    pf_status    st = pf_url_fetch_get(&how, path, digest, err);
+
+    f->run->model_at_fault = st == PF_INVALID || st == PF_NOT_FOUND || st == PF_DENIED || st == PF_CORRUPT;
+    return st;
+}
+
+static pf_status origin(void *user, const char *path, pf_err *err)
+{
+    return get_url(user, path, NULL, err);
+}
+
+/* With a known digest it comes by way of the cache: it may be there, and what was begun is gone on with. */
+static pf_status place_url(fetch *f, const char *path, pf_digest *found, pf_err *err)
+{
+    pf_blob_cache *cache = NULL;
+    pf_status      st = PF_OK;
+
+    if (!f->source.pinned)
+        return get_url(f, path, found, err);
+    *found = f->source.sha256;
+    st = open_cache(f, &cache, err);
+    if (!st) {
+        cache->origin = origin;
+        cache->watch = on_url_bytes;
+        cache->user = f;
+        st = pf_blob_cache_link(cache, &f->source.sha256, PF_BLOB_BYTES_UNKNOWN, path, err);
+    }
+    pf_free(cache);
+    return st;
+}
+
+static pf_status fetch_url(fetch *f, const pf_buf *text, pf_err *err)
+{
+    char      folder[PATH_MAX], path[PATH_MAX], hex[PF_DIGEST_HEX_BYTES];
+    pf_digest found = { 0 };
+    pf_status st = pf_model_source_parse(text->data, text->size, &f->source, err);
+
+    f->run->model_by_url = true;
+    if (!st)
+        st = pf_path_join(f->run->folder, "model", folder, sizeof folder, err);
+    if (!st)
+        st = pf_dir_make(folder, err);
+    if (!st)
+        st = pf_path_join(folder, PF_MODEL_ONNX_NAME, path, sizeof path, err);
+    if (!st)
+        st = place_url(f, path, &found, err);
+    if (st)
+        return pf_err_add(err, st, "the model cannot be fetched");
+    pf_digest_to_hex(&found, hex);
+    pf_log(PF_LOG_INFO, "job", "model_fetched job=%llu sha256=%s", (unsigned long long)f->run->job->job_id, hex);
+    return PF_OK;
+}
+
+pf_status pf_job_fetch(pf_job_run *run, pf_err *err)
+{
+    fetch    *f = pf_calloc(1, sizeof *f);
+    pf_buf    text = { 0 };
+    pf_status st = f ? PF_OK : PF_FAIL_MEMORY(err, sizeof *f);
+
+    if (st)
+        return st;
+    f->run = run;
+    st = get_text(run, &text, err);
+    if (!st && pf_model_source_is(text.data, text.size))
+        st = fetch_url(f, &text, err);
+    else if (!st)
+        st = fetch_files(f, &text, err);
+    pf_buf_clear(&text);
+    pf_free(f);
     return st;
 }

@@ -29,6 +29,7 @@ static const struct field { const char *name; kind kind; size_t offset, bytes; }
     FIELD("agent_folder", TEXT, agent_folder),
     FIELD("coordinator", TEXT, coordinator),
     FIELD("cache_limit_bytes", U64, cache_limit_bytes),
+    FIELD("url_limit_bytes", U64, url_limit_bytes),
     FIELD("spec", TEXT, spec_text),
 #undef FIELD
 };

@@ -30,6 +30,7 @@ typedef struct pf_job_file {        /* open; large: keep it off the stack */
     char          agent_folder[PATH_MAX];
     char          coordinator[PF_URL_BYTES];    /* its address for agents; "": timings stay with this agent */
     uint64_t      cache_limit_bytes;            /* of fetched models */
+    uint64_t      url_limit_bytes;              /* of one that is fetched by its URL; 0: none is */
     char          spec_text[PF_SPEC_TEXT_BYTES];
 } pf_job_file;
 

@@ -94,6 +94,7 @@ static pf_status write_job(const pf_agent *agent, const pf_lease *lease, const P
     job->attempt = offer->attempt;
     job->device = lease->device->named;
     job->cache_limit_bytes = agent->options->cache_limit_bytes;
+    job->url_limit_bytes = agent->options->url_limit_bytes;
     job->device_class = lease->device->device_class->print.class_digest;
     st = pf_wire_digest(&offer->plan_key, "plan_key", &job->plan_key, err);
     if (!st)

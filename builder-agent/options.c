@@ -82,7 +82,7 @@ static pf_status take_share(pf_agent_options *options, const char *value, pf_err
     return st;
 }
 
-static pf_status take_cache(pf_agent_options *options, const char *value, pf_err *err)
+static pf_status take_size(const char *name, const char *value, uint64_t *out, pf_err *err)
 {
     static const char units[] = "KMGT";
     char             *end = NULL;
@@ -93,9 +93,19 @@ static pf_status take_cache(pf_agent_options *options, const char *value, pf_err
     number = strtoull(value, &end, 10);
     unit = *end ? strchr(units, *end) : NULL;
     if (end == value || errno || value[0] == '-' || (*end && (!unit || end[1])) || number > (1ull << 22))
-        return PF_FAIL(err, PF_USAGE, "--cache needs a size like 20G, not \"%.100s\"", value);
-    options->cache_limit_bytes = number << (unit ? 10 * (unit - units + 1) : 0);
+        return PF_FAIL(err, PF_USAGE, "--%s needs a size like 20G, not \"%.100s\"", name, value);
+    *out = number << (unit ? 10 * (unit - units + 1) : 0);
     return PF_OK;
+}
+
+static pf_status take_cache(pf_agent_options *options, const char *value, pf_err *err)
+{
+    return take_size("cache", value, &options->cache_limit_bytes, err);
+}
+
+static pf_status take_url_limit(pf_agent_options *options, const char *value, pf_err *err)
+{
+    return take_size("url-limit", value, &options->url_limit_bytes, err);
 }
 
 static pf_status take_token_file(pf_agent_options *options, const char *value, pf_err *err)
@@ -146,7 +156,7 @@ pf_status pf_agent_options_parse(int argc, char **argv, pf_agent_options *out, b
 {
     pf_status st = PF_OK;
 
-    *out = (pf_agent_options){ .cache_limit_bytes = CACHE_BYTES };
+    *out = (pf_agent_options){ .cache_limit_bytes = CACHE_BYTES, .url_limit_bytes = CACHE_BYTES };
     *help = false;
     for (int i = 1; i < argc && !st && !*help; i++) {
         *help = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;

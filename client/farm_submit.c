@@ -12,6 +12,7 @@
 #include "client/output.h"
 #include "engine/model_bundle.h"
 #include "proto/model_manifest.h"
+#include "proto/model_source.h"
 
 enum { UPLOADS_MAX = 3 };       /* rounds: a store may drop what it had while the rest goes up */
 
@@ -50,13 +51,17 @@ static pf_status split_selectors(const char *text, selectors *out, pf_err *err)
     return out->count ? PF_OK : PF_FAIL(err, PF_USAGE, "--gpu names no device class");
 }
 
+/* The last part of a path or URL. */
 static void file_name(const char *path, char out[PF_MODEL_NAME_BYTES])
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    size_t      bytes = strlen(name);
+    size_t      bytes = pf_model_source_is_url(path) ? strcspn(path, "?#") : strlen(path);
+    const char *name = path + bytes;
 
-    if (bytes > 5 && strcmp(name + bytes - 5, ".onnx") == 0)
+    while (name > path && name[-1] != '/')
+        name--;
+    bytes -= (size_t)(name - path);
+
+    if (bytes > 5 && strncmp(name + bytes - 5, ".onnx", 5) == 0)
         bytes -= 5;
     snprintf(out, PF_MODEL_NAME_BYTES, "%.*s", (int)bytes, name);
 }
@@ -159,8 +164,6 @@ static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body,
     char             user[PF_USER_BYTES];
     pf_status        status = split_selectors(gpu ? gpu : pf_args_text(call->args, "gpu"), &classes, err);
 
-    if (!status && getrandom(out->submit_id, sizeof out->submit_id, 0) != (ssize_t)sizeof out->submit_id)
-        status = PF_FAIL(err, PF_IO, "the system gives no random numbers");
     if (!status) {
         fill_options(call, body, user);
         body->submit_id = (ProtobufCBinaryData){.len = sizeof out->submit_id, .data = out->submit_id};
@@ -175,35 +178,69 @@ static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body,
     return status;
 }
 
-pf_status pf_farm_submit(pf_farm *farm, pf_call *call, const char *model_path, const char *gpu, const pf_config *config,
+static pf_status take_sha256(const pf_call *call, pf_model_source *out, pf_err *err)
+{
+    const char *hex = has_option(call, "sha256") ? pf_args_text(call->args, "sha256") : NULL;
+
+    out->pinned = hex != NULL;
+    if (!hex || pf_digest_from_hex(hex, &out->sha256))
+        return PF_OK;
+    return PF_FAIL(err, PF_USAGE, "--sha256 takes 64 hex digits, not \"%.80s\"", hex);
+}
+
+/* The text that names the model: of its files, which go up, or of the URL that an agent fetches it from. */
+static pf_status describe_model(const pf_call *call, const char *model, const pf_farm_submission *submission, pf_model_bundle *bundle,
+                                pf_buf *text, pf_err *err)
+{
+    pf_model_source source = {0};
+    pf_status       status = PF_OK;
+
+    if (!pf_model_source_is_url(model)) {
+        if (has_option(call, "sha256") || has_option(call, "max_bytes"))
+            return PF_FAIL(err, PF_USAGE, "--sha256 and --max-bytes belong to a model by URL, and \"%.200s\" is a file", model);
+        status = pf_model_bundle_open(model, bundle, err);
+        return status ? status : pf_model_bundle_manifest(bundle, text, err);
+    }
+    status = pf_model_source_check_url(model, err);
+    if (!status)
+        status = take_sha256(call, &source, err);
+    if (status)
+        return status;
+    snprintf(source.url, sizeof source.url, "%s", model);
+    memcpy(source.once, submission->submit_id, sizeof source.once);
+    source.max_bytes = has_option(call, "max_bytes") ? (uint64_t)pf_args_int(call->args, "max_bytes") : 0;
+    return pf_model_source_write(&source, text, err);
+}
+
+pf_status pf_farm_submit(pf_farm *farm, pf_call *call, const char *model, const char *gpu, const pf_config *config,
                          pf_farm_submission *out, pf_err *err)
 {
     Pf__Submit      body = PF__SUBMIT__INIT;
     pf_model_bundle bundle = {0};
-    pf_buf          list = {0};
+    pf_buf          text = {0};
     char            name[PF_MODEL_NAME_BYTES], *spec = NULL;
     const char     *given = pf_args_text(call->args, "name");
     pf_status       status = PF_OK;
 
-    pf_buf_init(&list, PF_MODEL_MANIFEST_BYTES);
-    file_name(model_path, name);
+    pf_buf_init(&text, PF_MODEL_MANIFEST_BYTES);
+    file_name(model, name);
     if (given)
         snprintf(name, sizeof name, "%s", given);
     if (!pf_text_is_line(name, 1, sizeof name))
         return PF_FAIL(err, PF_USAGE, "the model's name is no line of text; give one with --name");
-    status = pf_model_bundle_open(model_path, &bundle, err);
-    if (!status)
-        status = pf_model_bundle_manifest(&bundle, &list, err);
+    if (getrandom(out->submit_id, sizeof out->submit_id, 0) != (ssize_t)sizeof out->submit_id)
+        return PF_FAIL(err, PF_IO, "the system gives no random numbers");
+    status = describe_model(call, model, out, &bundle, &text, err);
     if (!status)
         status = pf_config_text(config, &spec, err);
     if (!status) {
-        pf_digest_of(list.data, list.size, &out->model);
+        pf_digest_of(text.data, text.size, &out->model);
         body.model_name = name;
         body.spec_text = spec;
-        status = fill_and_submit(farm, call, &body, gpu, &bundle, &list, out, err);
+        status = fill_and_submit(farm, call, &body, gpu, &bundle, &text, out, err);
     }
     pf_free(spec);
-    pf_buf_clear(&list);
+    pf_buf_clear(&text);
     pf_model_bundle_clear(&bundle);
     return status;
 }

@@ -95,7 +95,7 @@ static pf_status run(pf_call *call, pf_err *err)
 {
     pf_config *config = NULL;
     pf_farm    farm = {0};
-    pf_status  status = pf_args_expect(call->args, 1, 1, "MODEL.onnx", err);
+    pf_status  status = pf_args_expect(call->args, 1, 1, "MODEL.onnx or its URL", err);
 
     if (!status)
         status = pf_config_from_args(call->args, &config, err);
@@ -113,6 +113,7 @@ const pf_verb_body pf_verb_submit = {
     .details = "  Uploads what the farm lacks of the model and asks for a plan for each class.  A plan that is there is answered at once, a\n"
                "  build that runs already is joined.  Without --wait it ends when the farm has taken the job, which then survives anything.\n"
                "  Ctrl-C while waiting leaves the build running.\n"
+               "  A model by URL (http, https, s3) is fetched by the agent; give --sha256 where you can.\n"
                "\n"
                "  planfarm submit resnet50.onnx --farm http://farm:7780 --gpu h100,l4 --fp16 --shapes input:8x3x224x224 --wait\n"
                "\n"

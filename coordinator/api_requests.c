@@ -1,5 +1,6 @@
 /* JSON bodies and query parameters on their way into messages. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "coordinator/api_private.h"
 #include "proto/job_view.h"
 #include "proto/model_manifest.h"
+#include "proto/model_source.h"
 
 enum { STATES_MAX = 16 };
 
@@ -101,7 +103,7 @@ static pf_status member_digest(const json_t *object, const char *name, pf_digest
 /* ---- submit */
 
 static const char *const submit_members[] = {
-    "submit_id", "model", "model_sha256", "files", "spec", "classes", "priority", "queue_timeout_s", "build_timeout_s", "user",
+    "submit_id", "model", "model_sha256", "files", "source", "spec", "classes", "priority", "queue_timeout_s", "build_timeout_s", "user",
     "wait_for_class", NULL,
 };
 
@@ -188,15 +190,40 @@ static pf_status take_files(const json_t *files, pf_api_call *call, pf_err *err)
     return st;
 }
 
+/* So does the URL that agents fetch it from.  Without a digest the submit's id keeps it apart from all others. */
+static pf_status take_source(const json_t *value, const submission *s, pf_api_call *call, pf_err *err)
+{
+    pf_model_source source = { .pinned = json_object_get(value, "sha256") != NULL };
+    const char     *url = json_string_value(json_object_get(value, "url"));
+    int64_t         max_bytes = 0;
+    pf_status       st = url ? pf_model_source_check_url(url, err) : PF_FAIL(err, PF_INVALID, "source has no url");
+
+    if (!st && source.pinned)
+        st = member_digest(value, "sha256", &source.sha256, err);
+    if (!st)
+        st = member_number(value, "max_bytes", 0, INT64_MAX, &max_bytes, err);
+    if (st)
+        return st;
+    snprintf(source.url, sizeof source.url, "%s", url);
+    memcpy(source.once, s->id, sizeof source.once);
+    source.max_bytes = (uint64_t)max_bytes;
+    pf_buf_init(&call->model, PF_MODEL_MANIFEST_BYTES);
+    return pf_model_source_write(&source, &call->model, err);
+}
+
 static pf_status take_model(const json_t *object, submission *s, pf_api_call *call, pf_err *err)
 {
-    const json_t *files = json_object_get(object, "files"), *digest = json_object_get(object, "model_sha256");
+    const json_t *files = json_object_get(object, "files"), *source = json_object_get(object, "source");
+    const json_t *digest = json_object_get(object, "model_sha256");
     pf_status     st = PF_OK;
 
-    if (!files == !digest)
-        return PF_FAIL(err, PF_INVALID, "the model is named by either files or model_sha256");
-    st = files ? take_files(files, call, err) : member_digest(object, "model_sha256", &s->model, err);
-    if (!st && files)
+    if (!!files + !!source + !!digest != 1)
+        return PF_FAIL(err, PF_INVALID, "the model is named by one of files, source and model_sha256");
+    if (digest)
+        st = member_digest(object, "model_sha256", &s->model, err);
+    else
+        st = files ? take_files(files, call, err) : take_source(source, s, call, err);
+    if (!st && !digest)
         pf_digest_of(call->model.data, call->model.size, &s->model);
     s->body.model_digest = pf_wire_bytes(&s->model);
     return st;

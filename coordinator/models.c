@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "proto/model_manifest.h"
+#include "proto/model_source.h"
 
 enum { KEPT = 256 };
 
@@ -49,9 +50,10 @@ void pf_models_free(pf_models *models)
 /* Reads the manifest, or finds it among those that were read; it must be in the store. */
 static pf_status find_manifest(pf_models *models, const pf_digest *model, const pf_model_manifest **out, pf_err *err)
 {
-    kept     *slot = &models->kept[model->byte[0]];
-    pf_buf    text = { 0 };
-    pf_status st = PF_OK;
+    kept           *slot = &models->kept[model->byte[0]];
+    pf_buf          text = { 0 };
+    pf_model_source source;
+    pf_status       st = PF_OK;
 
     *out = &slot->manifest;
     if (slot->used && pf_digest_equal(&slot->model, model))
@@ -60,7 +62,9 @@ static pf_status find_manifest(pf_models *models, const pf_digest *model, const 
     slot->used = false;
     pf_buf_init(&text, PF_MODEL_MANIFEST_BYTES + 1);
     st = pf_store_read(models->store, model, PF_MODEL_MANIFEST_BYTES, &text, err);
-    if (!st)
+    if (!st && pf_model_source_is(text.data, text.size))
+        st = pf_model_source_parse(text.data, text.size, &source, err);        /* agents fetch it: there are no files here */
+    else if (!st)
         st = pf_model_manifest_parse(text.data, text.size, &slot->manifest, err);
     pf_buf_clear(&text);
     if (st)

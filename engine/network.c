@@ -14,6 +14,7 @@ enum { ATTRS_BYTES = 4096, TEXT_LIMIT = 256 * 1024 * 1024 };
 struct pf_network {
     pf_graph *graph;            /* owned */
     char     *path;             /* owned; of the file it was imported from, or NULL */
+    pf_digest digest;           /* that was set; zero: none */
 };
 
 pf_status pf_network_new(const char *name, pf_network **out, pf_err *err)
@@ -172,10 +173,17 @@ static pf_status digest_text(const pf_graph *graph, pf_digest *out, pf_err *err)
 
 pf_status pf_network_digest(pf_network *network, pf_digest *out, pf_err *err)
 {
-    *out = (pf_digest){ 0 };
+    *out = network->digest;
+    if (!pf_digest_is_zero(out))
+        return PF_OK;
     if (network->path)
         return pf_model_bundle_digest_of(network->path, out, err);
     return digest_text(network->graph, out, err);
+}
+
+void pf_network_set_digest(pf_network *network, const pf_digest *digest)
+{
+    network->digest = *digest;
 }
 
 const char *pf_network_name(const pf_network *network)

@@ -44,6 +44,8 @@ pf_status pf_network_layer(pf_network *network, const char *op, const char *name
 pf_status pf_network_output(pf_network *network, pf_tensor_id tensor, const char *name, pf_err *err);
 /* SHA-256 of the model manifest (files of an import), or of the graph's text and constants. */
 pf_status pf_network_digest(pf_network *network, pf_digest *out, pf_err *err);
+/* Another digest in place of that one, in plans and their keys: for who names models in another way, as the farm does for those by URL. */
+void      pf_network_set_digest(pf_network *network, const pf_digest *digest);
 const char *pf_network_name(const pf_network *network);
 struct pf_graph *pf_network_graph(pf_network *network);         /* borrowed; engine/graph.h */
 

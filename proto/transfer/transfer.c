@@ -23,6 +23,14 @@ static void start_curl(void)
     curl_started = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+pf_status pf_transfer_start(pf_err *err)
+{
+    pthread_once(&curl_once, start_curl);
+    if (curl_started != CURLE_OK)
+        return PF_FAIL(err, PF_INTERNAL, "libcurl does not start: %s", curl_easy_strerror(curl_started));
+    return PF_OK;
+}
+
 static bool is_http(const char *url)
 {
     return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
@@ -71,12 +79,11 @@ static pf_status copy_url(pf_transfer *transfer, const char *url, pf_err *err)
 pf_status pf_transfer_new(const pf_transfer_options *options, pf_transfer **out, pf_err *err)
 {
     pf_transfer *transfer = NULL;
-    pf_status    st = PF_OK;
+    pf_status    st = pf_transfer_start(err);
 
     *out = NULL;
-    pthread_once(&curl_once, start_curl);
-    if (curl_started != CURLE_OK)
-        return PF_FAIL(err, PF_INTERNAL, "libcurl does not start: %s", curl_easy_strerror(curl_started));
+    if (st)
+        return st;
     transfer = pf_calloc(1, sizeof *transfer);
     if (!transfer)
         return PF_FAIL_MEMORY(err, sizeof *transfer);

@@ -31,6 +31,8 @@ typedef struct pf_transfer_options {    /* open; strings are copied; 0 and NULL 
     void       *user;
 } pf_transfer_options;
 
+/* Makes libcurl ready; every pf_transfer_new does.  Thread   any. */
+pf_status   pf_transfer_start(pf_err *err);
 /* Does not connect yet.  Errors   USAGE: not an http or https URL. */
 pf_status   pf_transfer_new(const pf_transfer_options *options, pf_transfer **out, pf_err *err);
 void        pf_transfer_free(pf_transfer *transfer);            /* NULL is fine */

@@ -340,6 +340,9 @@ static void jobs_are_listed_in_pages(void **state)
     refused("POST", job_path(job[1], "/kick"), "", 400, "INVALID");
 }
 
+#define BY_URL(url, more) "{\"submit_id\": \"000000000000000000000000000000b0\", \"classes\": [\"cpu\"], \"wait_for_class\": true, " \
+    "\"source\": {\"url\": \"" url "\", " more "}}"
+
 static void what_is_wrong_is_said(void **state)
 {
     static const struct { const char *method, *path, *body; long code; const char *error; } wrong[] = {
@@ -370,6 +373,9 @@ static void what_is_wrong_is_said(void **state)
     refused("POST", "/jobs", submit_body(30, "x", "\"gpu\"", ", \"wait_for_class\": true"), 400, "INVALID");    /* the id again */
     refused("POST", "/jobs", submit_body(31, "x", "\"cpu\"", ", \"priority\": 101"), 400, "INVALID");
     refused("POST", "/jobs", submit_body(31, "x", "", ""), 400, "INVALID");
+    refused("POST", "/jobs", BY_URL("file:///etc/passwd", "\"max_bytes\": 5"), 400, "INVALID");
+    refused("POST", "/jobs", BY_URL("https://host/m", "\"sha256\": \"aa\""), 400, "INVALID");
+    json_decref(ask("POST", "/jobs", BY_URL("https://host/m", "\"max_bytes\": 5"), 200));        /* nothing is missing: agents fetch it */
     refused("POST", "/jobs", submit_body(31, "x", "\"a b\"", ", \"wait_for_class\": true"), 400, "INVALID");
     memset(large, ' ', sizeof large - 1);
     refused("POST", "/jobs", large, 413, "INVALID");

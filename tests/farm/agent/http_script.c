@@ -20,7 +20,7 @@ static pthread_t       thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static http_reply      script[REPLIES];
 static int             script_count, requests, listen_fd = -1, stop_pipe[2];
-static char            url[64], last_range[64];
+static char            url[64], last_range[64], last_head[HEAD_BYTES + 1];
 static uint8_t         put_data[PUT_BYTES];
 static size_t          put_bytes;
 
@@ -47,6 +47,11 @@ int http_script_requests(void)
 const char *http_script_last_range(void)
 {
     return last_range;
+}
+
+const char *http_script_last_head(void)
+{
+    return last_head;
 }
 
 const void *http_script_put(size_t *bytes)
@@ -101,7 +106,7 @@ static void take_put(int fd, const char *head, const char *body, size_t got)
 
 static void answer(int fd, const http_reply *reply, const char *range, bool head)
 {
-    char   text[512], content_range[96] = "";
+    char   text[512], content_range[96] = "", length[64];
     size_t from = reply->ranges && range[0] ? strtoull(range + 6, NULL, 10) : 0;
     size_t bytes = from < reply->bytes ? reply->bytes - from : 0;
     int    status = from ? 206 : reply->status;
@@ -110,8 +115,9 @@ static void answer(int fd, const http_reply *reply, const char *range, bool head
         status = 416;
     if (status == 206)
         snprintf(content_range, sizeof content_range, "Content-Range: bytes %zu-%zu/%zu\r\n", from, reply->bytes - 1, reply->bytes);
-    snprintf(text, sizeof text, "HTTP/1.1 %d x\r\nContent-Length: %zu\r\nConnection: close\r\n%s%s\r\n", status, bytes, content_range,
-             reply->header ? reply->header : "");
+    snprintf(length, sizeof length, "Content-Length: %zu\r\n", bytes);
+    snprintf(text, sizeof text, "HTTP/1.1 %d x\r\n%sConnection: close\r\n%s%s\r\n", status, reply->unannounced ? "" : length,
+             content_range, reply->header ? reply->header : "");
     send_all(fd, text, strlen(text));
     if (!head)
         send_all(fd, (const char *)reply->body + from, reply->sent_bytes && reply->sent_bytes < bytes ? reply->sent_bytes : bytes);
@@ -150,6 +156,7 @@ static void serve(int fd)
     if (!is_head) {
         requests++;
         snprintf(last_range, sizeof last_range, "%s", range);
+        snprintf(last_head, sizeof last_head, "%s", head);
     }
     pthread_mutex_unlock(&lock);
     if (strncmp(head, "PUT ", 4) == 0)

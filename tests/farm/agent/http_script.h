@@ -14,6 +14,7 @@ typedef struct http_reply {
     size_t      sent_bytes;             /* the body breaks off after so many; 0: it does not */
     bool        ranges;                 /* a Range is honoured by 206 */
     bool        stalls;                 /* and then nothing comes, nor does the connection end */
+    bool        unannounced;            /* the length is not told: the body lasts until the connection ends */
     const char *header;                 /* one more, with its line end; NULL: none */
 } http_reply;
 
@@ -24,6 +25,8 @@ void        http_script_set(const http_reply *replies, int count);
 void        http_script_stop(void);
 int         http_script_requests(void);             /* since the script was set, HEAD not counted */
 const char *http_script_last_range(void);           /* "" when the last GET had none */
+/* The head of the last request, with line ends; valid until the next request is over. */
+const char *http_script_last_head(void);
 /* What the last PUT brought. */
 const void *http_script_put(size_t *bytes);
 

@@ -1,0 +1,42 @@
+/* A model that agents fetch from where it lies: the text blob that stands in place of a list of files
+   (model_manifest.h), and whose SHA-256 is the model digest.
+
+     planfarm-model-url 1
+     url https://host/path/model.onnx
+     sha256 <64 hex digits>            what the bytes must be; or, when that is not known,
+     once <32 hex digits>              random: such a model is like no other, since who knows what is there next time
+     max_bytes <N>                     most that it may have; 0: what the agent allows
+
+   It is one ONNX file without external data. */
+#ifndef PF_PROTO_MODEL_SOURCE_H
+#define PF_PROTO_MODEL_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+enum { PF_MODEL_URL_BYTES = 2048, PF_MODEL_ONCE_BYTES = 16 };
+
+typedef struct pf_model_source {        /* open */
+    char      url[PF_MODEL_URL_BYTES];
+    bool      pinned;                   /* sha256 counts, not once */
+    pf_digest sha256;
+    uint8_t   once[PF_MODEL_ONCE_BYTES];
+    uint64_t  max_bytes;
+} pf_model_source;
+
+/* Whether a word that should name a model is a URL at all: "scheme://...". */
+bool      pf_model_source_is_url(const char *text);
+/* Errors   INVALID: not http, https or s3, without a host, with a user in it, or no printable ASCII. */
+pf_status pf_model_source_check_url(const char *url, pf_err *err);
+/* Appends the text to out.  Errors   as above. */
+pf_status pf_model_source_write(const pf_model_source *source, pf_buf *out, pf_err *err);
+/* Whether a blob claims to be such a text. */
+bool      pf_model_source_is(const void *text, size_t bytes);
+/* Errors   CORRUPT. */
+pf_status pf_model_source_parse(const void *text, size_t bytes, pf_model_source *out, pf_err *err);
+
+#endif

@@ -1,0 +1,121 @@
+/* Models by URL through a whole farm: fetched by the agent, found again by their digest, and what is wrong with them said. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "tests/client/tiny_model.h"
+#include "tests/farm/agent/http_script.h"
+#include "tests/farm/live/live.h"
+
+static live   farm;
+static pf_buf model;
+static char   url[128], digest_hex[PF_DIGEST_HEX_BYTES];
+
+static int set_up(void **state)
+{
+    http_reply nothing = {.status = 404};
+    pf_digest  digest = {0};
+    pf_err     err = {0};
+
+    (void)state;
+    mkdir(test_path("work"), 0777);
+    tiny_model(program_path("tiny.onnx"));
+    test_ok(pf_file_read(program_path("tiny.onnx"), 1 << 20, &model, &err), &err);
+    pf_digest_of(model.data, model.size, &digest);
+    pf_digest_to_hex(&digest, digest_hex);
+    snprintf(url, sizeof url, "%s/models/tiny.onnx?version=3", http_script_start(&nothing, 1));
+    setenv("no_proxy", "127.0.0.1", 1);
+    live_start(&farm);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    live_stop(&farm);
+    http_script_stop();
+    pf_buf_clear(&model);
+    return 0;
+}
+
+#define SUBMIT(code, ...) LIVE_JSON(&farm, code, "submit", url, "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait", __VA_ARGS__)
+
+static void a_model_by_url_becomes_a_plan(void **state)
+{
+    http_reply broken[] = {{.status = 200, .body = model.data, .bytes = model.size, .sent_bytes = 100, .ranges = true},
+                           {.status = 200, .body = model.data, .bytes = model.size, .ranges = true}};
+    json_t    *answer = NULL, *fetched = NULL;
+
+    (void)state;
+    http_script_set(broken, 2);
+    answer = SUBMIT(0, "--sha256", digest_hex);
+    assert_string_equal(live_text(live_job(answer), "state"), "done");
+    assert_string_equal(live_text(live_job(answer), "model"), "tiny");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 1);
+    assert_string_equal(http_script_last_range(), "bytes=100-");        /* the agent went on where it broke off */
+    fetched = LIVE_JSON(&farm, 0, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "tiny.plan");
+    assert_string_equal(live_text(fetched, "plan_sha256"), live_text(live_job(answer), "plan_sha256"));
+    json_decref(fetched);
+    json_decref(answer);
+    http_script_set(broken, 2);
+    answer = SUBMIT(0, "--sha256", digest_hex);         /* the digest names it: nothing to do */
+    assert_true(json_is_true(json_object_get(live_job(answer), "hit")));
+    json_decref(answer);
+    answer = SUBMIT(0, "--sha256", digest_hex, "--effort", "0");        /* another plan, the same bytes: they are here */
+    assert_false(json_is_true(json_object_get(live_job(answer), "hit")));
+    json_decref(answer);
+    assert_int_equal(http_script_requests(), 0);
+}
+
+static void without_a_digest_it_is_fetched_each_time(void **state)
+{
+    http_reply whole[] = {{.status = 200, .body = model.data, .bytes = model.size}};
+
+    (void)state;
+    http_script_set(whole, 1);
+    for (int i = 1; i <= 2; i++) {
+        json_t *answer = SUBMIT(0, "--name", "floating");
+        assert_false(json_is_true(json_object_get(live_job(answer), "hit")));
+        assert_int_equal(http_script_requests(), i);
+        json_decref(answer);
+    }
+}
+
+/* Each ends at once, with the exit code of its kind and a sentence that names the URL, but not what stands behind "?". */
+static void what_is_wrong_is_said(void **state)
+{
+    static const char other[] = "1111111111111111111111111111111111111111111111111111111111111111";
+    http_reply        whole[] = {{.status = 200, .body = model.data, .bytes = model.size}}, gone[] = {{.status = 404}};
+    json_t           *answer = NULL;
+
+    (void)state;
+    http_script_set(whole, 1);
+    answer = SUBMIT(67, "--sha256", other);
+    assert_string_equal(live_text(live_job(answer), "failure"), "build_error");
+    assert_non_null(strstr(live_text(live_job(answer), "message"), "/models/tiny.onnx has the SHA-256"));
+    assert_int_equal(live_number(live_job(answer), "attempt"), 1);
+    json_decref(answer);
+    http_script_set(gone, 1);
+    answer = SUBMIT(66, "--name", "gone");
+    assert_non_null(strstr(live_text(live_job(answer), "message"), "/models/tiny.onnx answered 404"));
+    json_decref(answer);
+    http_script_set(whole, 1);
+    answer = SUBMIT(65, "--max-bytes", "100");
+    assert_non_null(strstr(live_text(live_job(answer), "message"), "larger than the allowed 100 bytes"));
+    json_decref(answer);
+    json_decref(LIVE_JSON(&farm, 65, "submit", "ftp://host/tiny.onnx", "--gpu", "cpu"));
+    json_decref(LIVE_JSON(&farm, 65, "submit", "https://me:secret@host/tiny.onnx", "--gpu", "cpu"));
+    json_decref(LIVE_JSON(&farm, 64, "submit", "tiny.onnx", "--gpu", "cpu", "--sha256", other));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_by_url_becomes_a_plan),
+        cmocka_unit_test(without_a_digest_it_is_fetched_each_time),
+        cmocka_unit_test(what_is_wrong_is_said),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
