@@ -1,9 +1,10 @@
 /* All heap memory of the project comes through here, so that tests can make the n-th allocation fail and can
-   count allocations in code that must make none.
+   count allocations in code that must make none, and so that users can give it and watch it (base/memory.h).
    Thread   any. */
 #ifndef PF_BASE_ALLOC_H
 #define PF_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,10 @@ char *pf_strndup(const char *text, size_t bytes);
 
 /* Makes *items hold at least need items of item_bytes, growing *capacity geometrically. 0 on success, -1 when out of memory. */
 int pf_grow(void **items, uint32_t *capacity, uint32_t need, size_t item_bytes);
+
+/* Memory that a watcher is told of by somebody else, as a device's. */
+void *pf_alloc_untold(size_t alignment, size_t bytes);
+void  pf_free_untold(void *pointer);
 
 /* For tests: after `successes` more allocations every one fails, until called with UINT64_MAX. */
 void     pf_alloc_fail_after(uint64_t successes);

@@ -1,4 +1,5 @@
 #include "base/status.h"
+#include "base/error_list.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -97,8 +98,27 @@ pf_status pf_err_add(pf_err *err, pf_status status, const char *format, ...)
     return status;
 }
 
+void pf_err_at(pf_err *err, const char *node)
+{
+    if (err && !err->node[0] && node)
+        snprintf(err->node, sizeof err->node, "%s", node);
+}
+
+void pf_err_note(pf_err *err, pf_status status, const char *node, const char *format, ...)
+{
+    char    text[PF_ERR_MSG_BYTES];
+    va_list args;
+
+    if (!err || !err->list)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    pf_error_list_add(err->list, status, node, text);
+}
+
 void pf_err_clear(pf_err *err)
 {
     if (err)
-        memset(err, 0, sizeof *err);
+        *err = (pf_err){ .list = err->list };
 }

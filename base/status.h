@@ -13,7 +13,9 @@ typedef enum pf_status {
     PF_STATUS_COUNT
 } pf_status;
 
-enum { PF_ERR_MSG_BYTES = 1024 };
+enum { PF_ERR_MSG_BYTES = 1024, PF_ERR_NODE_BYTES = 128 };
+
+typedef struct pf_error_list pf_error_list;             /* base/error_list.h */
 
 /* Caller-owned, usually on the stack; zero it before use. */
 typedef struct pf_err {
@@ -21,6 +23,8 @@ typedef struct pf_err {
     const char *file;                   /* where it was first written: static string */
     int         line;
     char        msg[PF_ERR_MSG_BYTES];  /* one sentence: the thing, the reason, what to do */
+    char        node[PF_ERR_NODE_BYTES];/* the layer, or node of the model, that it is about; "" when it is about none */
+    pf_error_list *list;                /* borrowed, may be NULL: takes what leads to a failure, and what a build survives */
 } pf_err;
 
 const char *pf_status_name(pf_status status);      /* "CORRUPT" */
@@ -37,7 +41,11 @@ pf_status pf_err_set(pf_err *err, pf_status status, const char *file, int line, 
     __attribute__((format(printf, 5, 6)));
 /* Puts "context: " in front of the message and returns status. */
 pf_status pf_err_add(pf_err *err, pf_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void pf_err_clear(pf_err *err);
+/* Says which node a failure is about; the first one to say so is right. */
+void pf_err_at(pf_err *err, const char *node);
+/* Puts one thing that went wrong into err's list, if it has one; err itself stays as it is. */
+void pf_err_note(pf_err *err, pf_status status, const char *node, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void pf_err_clear(pf_err *err);                         /* keeps the list */
 
 #define PF_FAIL(err, status, ...) pf_err_set((err), (status), __FILE__, __LINE__, __VA_ARGS__)
 

@@ -65,7 +65,7 @@ static pf_status make_memory(loop *l, uint32_t io, const pf_tensor *input, pf_er
 
     m->is_input = input != NULL;
     if (!status)
-        status = l->device->ops->alloc(l->device, m->bytes ? m->bytes : 1, &m->device, err);
+        status = pf_device_take(l->device, NULL, m->bytes ? m->bytes : 1, &m->device, err);
     if (!status && input) {
         m->host = input->data;
         status = l->device->ops->upload(l->device, l->stream, m->device, m->host, m->bytes, err);
@@ -108,7 +108,7 @@ static void tear_down(loop *l)
     if (l->stream)
         l->device->ops->stream_sync(l->device, l->stream, NULL);
     for (uint32_t i = 0; i < l->io_count && l->io; i++) {
-        l->device->ops->free(l->device, l->io[i].device);
+        pf_device_give_back(l->device, NULL, l->io[i].device);
         if (!l->io[i].is_input)
             pf_free(l->io[i].host);
     }

@@ -7,7 +7,7 @@ set(header_folder ${CMAKE_INSTALL_INCLUDEDIR}/planfarm)
 
 # planfarm.h and what it includes, under the names by which it includes them.
 install(FILES ${CMAKE_SOURCE_DIR}/engine/planfarm.h DESTINATION ${header_folder})
-foreach(header base/alloc.h base/buf.h base/hash.h base/status.def base/status.h base/timing_record.h
+foreach(header base/alloc.h base/buf.h base/error_list.h base/hash.h base/memory.h base/status.def base/status.h base/timing_record.h
         engine/device.h engine/dtype.h engine/dtypes.def engine/rank.h engine/tensor.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${CMAKE_SOURCE_DIR}/${header} DESTINATION ${header_folder}/${folder})

@@ -189,7 +189,7 @@ static pf_status pack_step(pf_draft *d, pf_device *device, uint32_t s, pf_err *e
     pf_status         st = tactic->prepare(device, bound, step->ranked[0].tuning, NULL, 0, &prepared, err);
 
     if (st)
-        return pf_err_add(err, st, "layer \"%s\" with %s", step->name, step->ranked[0].tactic);
+        goto out;
     step->workspace_bytes = prepared->workspace_bytes;
     st = save_step(d, step, prepared, err);
     if (!st)
@@ -198,7 +198,10 @@ static pf_status pack_step(pf_draft *d, pf_device *device, uint32_t s, pf_err *e
         st = pack_constants(d, step, bound, prepared, err);
     if (!st && has_constants(bound) && needs_raw(d, device, step, prepared->packed_bytes))
         st = keep_constants(d, step, err);
+out:
     pf_step_free(prepared);
+    if (st)
+        pf_err_at(err, step->name);
     return st ? pf_err_add(err, st, "layer \"%s\" with %s", step->name, step->ranked[0].tactic) : PF_OK;
 }
 

@@ -29,15 +29,20 @@ static pf_status open_cuda(const char *name, const pf_device_options *options, p
 pf_status pf_device_open(const char *name, const pf_device_options *options, pf_device **out, pf_err *err)
 {
     static const pf_device_options defaults = { 0 };
+    pf_status st = PF_OK;
 
     *out = NULL;
     if (!options)
         options = &defaults;
     if (strcmp(name, "cpu") == 0)
-        return pf_device_cpu_open(options, out, err);
-    if (strncmp(name, "cuda:", 5) == 0)
-        return open_cuda(name, options, out, err);
-    return PF_FAIL(err, PF_NOT_FOUND, "no device is called %s; there are cpu and cuda:N", name);
+        st = pf_device_cpu_open(options, out, err);
+    else if (strncmp(name, "cuda:", 5) == 0)
+        st = open_cuda(name, options, out, err);
+    else
+        return PF_FAIL(err, PF_NOT_FOUND, "no device is called %s; there are cpu and cuda:N", name);
+    if (!st && options->allocator)
+        (*out)->allocator = *options->allocator;
+    return st;
 }
 
 void pf_device_close(pf_device *device)

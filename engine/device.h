@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,15 @@ typedef struct pf_stream pf_stream;             /* work in order; the CPU's runs
 typedef struct pf_event pf_event;
 typedef struct pf_device_graph pf_device_graph; /* a captured sequence of launches */
 
-enum { PF_DEVICE_CLASS_TEXT_BYTES = 2048, PF_DEVICE_CLASS_NAME_BYTES = 64 };
+/* Where a device's memory comes from instead of the device itself.  Called under planfarm's locks: calls nothing of planfarm. */
+typedef struct pf_allocator {
+    /* At least bytes that the device can use, aligned to alignment; NULL when there are none.  on_device is always true. */
+    void *(*alloc)(void *user, size_t bytes, size_t alignment, bool on_device);
+    void  (*free)(void *user, void *pointer, bool on_device);
+    void  *user;
+} pf_allocator;
+
+enum { PF_DEVICE_CLASS_TEXT_BYTES = 2048, PF_DEVICE_CLASS_NAME_BYTES = 64, PF_DEVICE_ALIGNMENT = 256 };
 
 typedef struct pf_device_sample { uint32_t clock_mhz, temperature_c, power_w; uint32_t throttle_bits; uint32_t foreign_processes; } pf_device_sample;
 
@@ -58,6 +67,7 @@ struct pf_device {              /* open to readers */
     size_t    cache_bytes;                      /* last level: L2 of a GPU, L3 of a CPU */
     size_t    memory_bytes;
     size_t    host_is_device;                   /* 1: host pointers may be bound directly */
+    pf_allocator allocator;                     /* of pf_device_options; alloc NULL: the device's own memory */
     void     *impl;
 };
 
@@ -72,11 +82,16 @@ typedef struct pf_device_options {
     int32_t threads;        /* CPU: 0 = all cores this process may use */
     const char *isa;        /* CPU: NULL = what is there; "avx2", "avx512", "amx" cap it */
     int32_t share_percent;  /* 0 or 100: the whole device */
+    const pf_allocator *allocator;  /* copied; for all memory that builds and contexts take on this device. NULL: the device's own */
 } pf_device_options;
 
 /* name: "cpu", "cuda:N".  Errors   NOT_FOUND: no such device here, and why; DEVICE. */
 pf_status pf_device_open(const char *name, const pf_device_options *options, pf_device **out, pf_err *err);
 void      pf_device_close(pf_device *device);
+/* Memory of the device for a tensor or workspace, PF_DEVICE_ALIGNMENT aligned: from allocator if it is given, else from the device's, else from the
+   device itself.  base/memory.h tells watchers.  Given back with the same allocator; NULL is fine.   Thread  any. */
+pf_status pf_device_take(pf_device *device, const pf_allocator *allocator, size_t bytes, void **out, pf_err *err);
+void      pf_device_give_back(pf_device *device, const pf_allocator *allocator, void *pointer);
 /* The first line in which two class texts differ, as "cudnn is 9.14, the plan needs 9.19"; empty when equal. */
 void      pf_device_class_difference(const char *plan_class, const char *this_class, char *out, size_t capacity);
 

@@ -71,14 +71,14 @@ static pf_status cap_isa(const char *name, pf_err *err)
 static pf_status cpu_alloc(pf_device *device, size_t bytes, void **out, pf_err *err)
 {
     (void)device;
-    *out = pf_alloc_aligned(ALIGNMENT, bytes);
+    *out = pf_alloc_untold(ALIGNMENT, bytes);
     return *out ? PF_OK : PF_FAIL_MEMORY(err, bytes);
 }
 
 static void cpu_free(pf_device *device, void *pointer)
 {
     (void)device;
-    pf_free(pointer);
+    pf_free_untold(pointer);
 }
 
 static pf_status cpu_copy(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err)

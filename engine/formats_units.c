@@ -312,6 +312,8 @@ static pf_status make_unit(pf_formats *f, const pf_group *group, bool is_view, p
         unit->out_count = group->problem->graph->output_count;
     }
     st = is_view ? add_view_options(f->graph, unit, err) : add_options(f, unit, err);
+    if (st)
+        pf_err_at(err, unit->name);
     return st ? pf_err_add(err, st, "layer \"%s\"", unit->name) : PF_OK;
 }
 

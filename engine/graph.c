@@ -336,6 +336,8 @@ pf_status pf_graph_add_node(pf_graph *graph, pf_op_kind op, const char *name, co
     for (uint32_t i = 0; i < out_count && !st; i++)
         out[i] = graph->value_count - out_count + i;
     pf_free(made);
+    if (st)
+        pf_err_at(err, name);
     return st ? pf_err_add(err, st, "%s \"%s\"", def->name, name ? name : "") : PF_OK;
 }
 

@@ -158,6 +158,8 @@ static pf_status run_node(const pf_graph *graph, const pf_node *node, const pf_t
     for (uint32_t i = 0; i < node->out_count && st; i++)
         pf_tensor_clear(&out[i]);
     pf_free(attrs);
+    if (st)
+        pf_err_at(err, node->name);
     return st ? pf_err_add(err, st, "%s \"%s\"", def->name, node->name) : PF_OK;
 }
 

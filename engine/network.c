@@ -1,5 +1,6 @@
 /* Networks of the public API: a graph, with the digest of where it came from. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -144,6 +145,8 @@ pf_status pf_network_layer(pf_network *network, const char *op, const char *name
             return PF_FAIL(err, PF_INVALID, "layer \"%s\" takes tensor %u, and the network has %u", name, taken[i], network->graph->value_count);
     st = parse_attrs(network->graph, pf_op_def_of(kind), attrs, values, err);
     if (st)
+        pf_err_at(err, name);
+    if (st)
         return pf_err_add(err, st, "layer \"%s\"", name);
     return pf_graph_add_node(network->graph, kind, name, taken, in_count, values, out_count, out, err);
 }
@@ -189,6 +192,92 @@ void pf_network_set_digest(pf_network *network, const pf_digest *digest)
 const char *pf_network_name(const pf_network *network)
 {
     return network->graph->name;
+}
+
+/* ---- Questions */
+
+static pf_tensor_id id_at(const pf_value_id *list, uint32_t count, uint32_t index)
+{
+    return index < count ? list[index] : PF_NONE;
+}
+
+uint32_t pf_network_input_count(const pf_network *network)
+{
+    return network->graph->input_count;
+}
+
+uint32_t pf_network_output_count(const pf_network *network)
+{
+    return network->graph->output_count;
+}
+
+pf_tensor_id pf_network_input_at(const pf_network *network, uint32_t index)
+{
+    return id_at(network->graph->inputs, network->graph->input_count, index);
+}
+
+pf_tensor_id pf_network_output_at(const pf_network *network, uint32_t index)
+{
+    return id_at(network->graph->outputs, network->graph->output_count, index);
+}
+
+const char *pf_network_output_name(const pf_network *network, uint32_t index)
+{
+    const pf_graph *graph = network->graph;
+
+    if (index >= graph->output_count)
+        return "";
+    return graph->output_names[index][0] ? graph->output_names[index] : pf_graph_value(graph, graph->outputs[index])->name;
+}
+
+uint32_t pf_network_layer_count(const pf_network *network)
+{
+    uint32_t count = 0;
+
+    for (uint32_t n = 0; n < network->graph->node_count; n++)
+        count += network->graph->nodes[n].live;
+    return count;
+}
+
+pf_status pf_network_layer_at(const pf_network *network, uint32_t index, pf_layer_info *out, pf_err *err)
+{
+    uint32_t at = 0;
+
+    *out = (pf_layer_info){ 0 };
+    for (uint32_t n = 0; n < network->graph->node_count; n++) {
+        const pf_node *node = pf_graph_node(network->graph, n);
+
+        if (!node->live || at++ != index)
+            continue;
+        *out = (pf_layer_info){ node->name, pf_op_def_of(node->op)->name, node->in, node->out, node->in_count, node->out_count };
+        return PF_OK;
+    }
+    return PF_FAIL(err, PF_NOT_FOUND, "there is no layer %u: the network has %u", index, at);
+}
+
+pf_status pf_network_tensor(const pf_network *network, pf_tensor_id tensor, pf_tensor_info *out, pf_err *err)
+{
+    const pf_graph *graph = network->graph;
+    const pf_value *value = NULL;
+    pf_buf          text = { 0 };
+
+    *out = (pf_tensor_info){ 0 };
+    if (tensor >= graph->value_count)
+        return PF_FAIL(err, PF_NOT_FOUND, "there is no tensor %u: the network has %u", tensor, graph->value_count);
+    value = pf_graph_value(graph, tensor);
+    pf_buf_init(&text, TEXT_LIMIT);
+    pf_shape_print(graph->dims, &value->shape, &text);
+    if (text.failed) {
+        pf_buf_clear(&text);
+        return PF_FAIL_MEMORY(err, text.size);
+    }
+    *out = (pf_tensor_info){ .name = value->name, .dtype = value->dtype, .rank = value->shape.rank, .is_input = value->is_input,
+                             .is_constant = value->is_constant };
+    snprintf(out->shape, sizeof out->shape, "%s", (const char *)text.data);
+    for (int32_t d = 0; d < out->rank; d++)
+        out->dim[d] = pf_dim_is_number(value->shape.dim[d]) ? value->shape.dim[d] : -1;
+    pf_buf_clear(&text);
+    return PF_OK;
 }
 
 struct pf_graph *pf_network_graph(pf_network *network)

@@ -41,6 +41,7 @@ static pf_status add_missing(check *c, const Onnx__NodeProto *node, int64_t opse
     else
         snprintf(m.text, sizeof m.text, "%.100s (%.100s, of which no opset is imported",
                  node->op_type ? node->op_type : "?", domain);
+    pf_err_note(err, PF_UNSUPPORTED, m.first, "%s) is not supported", m.text);
     if (pf_map_get(c->seen, m.text, &at)) {
         c->list[at].count++;
         return PF_OK;

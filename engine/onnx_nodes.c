@@ -136,6 +136,7 @@ static pf_status import_node(pf_onnx_scope *scope, const Onnx__NodeProto *proto,
         st = import_resolved(&node);
     if (st && !scope->state->failed_named) { /* the innermost node says enough: its name holds those of its callers */
         scope->state->failed_named = true;
+        pf_err_at(err, node.name);
         st = pf_err_add(err, st, "node \"%.200s\" (%.60s)", node.name, node.op_type);
     }
 out:

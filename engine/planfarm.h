@@ -7,7 +7,10 @@
      pf_build(net, config, dev, NULL, NULL, &plan, NULL, &err);
      pf_plan_save(plan, "resnet50.plan", &err);
 
-   Every call answers PF_OK or a status and, in err, one sentence. Nothing here prints, exits or aborts. */
+   Every call answers PF_OK or a status and, in err, one sentence; an err with a list (base/error_list.h) also gets each unsupported node, failed
+   candidate and refused choice by itself, with its code and node.  Nothing here prints, exits or aborts.
+   Text that a call hands over is freed by pf_free.  base/memory.h gives and watches host memory, engine/device.h a device's.
+   Thread   networks, configs and contexts: one at a time each.  Plans: any.  Devices: see engine/device.h. */
 #ifndef PLANFARM_H
 #define PLANFARM_H
 
@@ -20,13 +23,17 @@ extern "C" {
 #endif
 
 #include "base/alloc.h"
+#include "base/error_list.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "base/status.h"
 #include "base/timing_record.h"
 #include "engine/device.h"
 #include "engine/tensor.h"
 
 #define PF_BUILDER_ABI "planfarm-1"     /* raised when equal inputs would give another plan: part of every plan key */
+
+const char *pf_version(void);           /* of the library: "0.1.0" */
 
 /* ---- Networks */
 typedef struct pf_network pf_network;
@@ -36,7 +43,8 @@ pf_status pf_network_new(const char *name, pf_network **out, pf_err *err);
 /* Reads an ONNX file with its external data, which stays mapped while the network lives. Errors NOT_FOUND, INVALID, UNSUPPORTED (all ops listed). */
 pf_status pf_network_import(const char *path, pf_network **out, pf_err *err);
 void      pf_network_free(pf_network *network);
-/* Layer by layer. shape: "[batch,3,224,224]", names are symbols. attrs as in a dump: "strides=[2,2] pads=[1,1,1,1]". Ops and attributes: engine/ops. */
+/* Layer by layer. shape: "[batch,3,224,224]", names are symbols. attrs as in a dump: "strides=[2,2] pads=[1,1,1,1]". Ops and attributes are those that
+   `planfarm inspect --graph` prints; engine/ops.  A refused layer leaves the network as it was.  in may be out. */
 pf_status pf_network_input(pf_network *network, const char *name, pf_dtype dtype, const char *shape, pf_tensor_id *out, pf_err *err);
 pf_status pf_network_constant(pf_network *network, const char *name, const pf_tensor *tensor, pf_tensor_id *out, pf_err *err);   /* copied */
 pf_status pf_network_layer(pf_network *network, const char *op, const char *name, const pf_tensor_id *in, uint32_t in_count, const char *attrs,
@@ -47,6 +55,31 @@ pf_status pf_network_digest(pf_network *network, pf_digest *out, pf_err *err);
 /* Another digest in place of that one, in plans and their keys: for who names models in another way, as the farm does for those by URL. */
 void      pf_network_set_digest(pf_network *network, const pf_digest *digest);
 const char *pf_network_name(const pf_network *network);
+/* What is in it; of an import, names are the model's.  Inputs, outputs and layers are numbered from 0, in the order in which they
+   were made; layers come after those they read.  Names and lists are borrowed until the network changes. */
+enum { PF_SHAPE_TEXT_BYTES_MAX = 256 };
+typedef struct pf_tensor_info {
+    const char *name;                   /* may be "" */
+    pf_dtype    dtype;
+    int32_t     rank;                   /* -1: unknown */
+    int64_t     dim[PF_MAX_RANK];       /* -1: symbolic */
+    char        shape[PF_SHAPE_TEXT_BYTES_MAX];     /* "[batch,3,224,224]", cut when longer */
+    bool        is_input, is_constant;
+} pf_tensor_info;
+typedef struct pf_layer_info {
+    const char *name, *op;
+    const pf_tensor_id *in, *out;       /* in: UINT32_MAX where an optional input is left out */
+    uint32_t    in_count, out_count;
+} pf_layer_info;
+uint32_t    pf_network_input_count(const pf_network *network);
+uint32_t    pf_network_output_count(const pf_network *network);
+uint32_t    pf_network_layer_count(const pf_network *network);
+pf_tensor_id pf_network_input_at(const pf_network *network, uint32_t index);            /* UINT32_MAX when there is none; output_at too */
+pf_tensor_id pf_network_output_at(const pf_network *network, uint32_t index);
+const char *pf_network_output_name(const pf_network *network, uint32_t index);          /* "" when there is none */
+/* Errors NOT_FOUND. */
+pf_status   pf_network_tensor(const pf_network *network, pf_tensor_id tensor, pf_tensor_info *out, pf_err *err);
+pf_status   pf_network_layer_at(const pf_network *network, uint32_t index, pf_layer_info *out, pf_err *err);
 struct pf_graph *pf_network_graph(pf_network *network);         /* borrowed; engine/graph.h */
 
 /* ---- Build specs */
@@ -74,6 +107,10 @@ typedef struct pf_progress {
     int64_t  elapsed_ns, remaining_ns;      /* remaining: a guess; -1 unknown */
     const char *layer;                      /* being worked on; "" */
 } pf_progress;
+
+/* The timings of a folder, made when absent, as `planfarm build --cache` keeps them; NULL: those of this user.  For pf_build_options; ended by
+   store->close(store).  Any number of processes may use a folder at once.  Errors NO_SPACE, CORRUPT, NOT_FOUND: no such user folder. */
+pf_status pf_timing_store_open(const char *folder, pf_timing_store **out, pf_err *err);
 
 typedef struct pf_build_options {
     pf_timing_store *store;                 /* NULL: a memory store for this build */
@@ -128,13 +165,7 @@ void      pf_plan_layer(const pf_plan *plan, uint32_t index, pf_layer *out);
 /* ---- Running */
 typedef struct pf_context pf_context;       /* one run at a time; several contexts of one plan run in parallel */
 
-/* Every piece of memory that a context or plan takes, host and device, goes through this when given. */
-typedef struct pf_allocator {
-    void *(*alloc)(void *user, size_t bytes, size_t alignment, bool on_device);
-    void  (*free)(void *user, void *pointer, bool on_device);
-    void  *user;
-} pf_allocator;
-
+/* allocator: for all device memory of the context and of what it shares with the plan's other contexts that have the same one; NULL: the device's. */
 pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_context **out, pf_err *err);
 void      pf_context_free(pf_context *context);
 /* Dims of a dynamic input; INVALID outside the profile, naming input and dim. Static inputs need no call. */
@@ -142,6 +173,12 @@ pf_status pf_context_set_shape(pf_context *context, uint32_t io, const int64_t *
 /* Prepares everything for the shapes set (steps, memory, captured graph); done by the first run otherwise. Recent shapes are kept. */
 pf_status pf_context_ready(pf_context *context, pf_err *err);
 pf_status pf_context_shape(const pf_context *context, uint32_t io, int64_t *dim, int32_t *rank, pf_err *err);   /* outputs too, once shapes are set */
+/* Memory for what lies between inputs and outputs, provided by the caller instead of taken: at least pf_context_memory_bytes for every shape that will
+   be run (ask with the profile's largest one set), aligned to PF_DEVICE_ALIGNMENT, in the device's address space.  Contexts that do not run at the same
+   time may have the same memory.  Borrowed until it is replaced; NULL: the context takes its own again.
+   Errors  INVALID: badly aligned.  A run that needs more is refused with NO_SPACE. */
+pf_status pf_context_memory_bytes(pf_context *context, size_t *bytes, pf_err *err);     /* for the shapes set */
+pf_status pf_context_use_memory(pf_context *context, void *memory, size_t bytes, pf_err *err);
 /* Memory of inputs and outputs, dense row-major, in the device's address space (the CPU's is the host's). Borrowed until rebound. */
 pf_status pf_context_bind(pf_context *context, uint32_t io, void *pointer, pf_err *err);
 pf_status pf_context_enqueue(pf_context *context, pf_stream *stream, pf_err *err);      /* allocates nothing and never synchronises once ready */

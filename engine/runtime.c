@@ -73,6 +73,18 @@ static void drop_capture(pf_context *c, pf_capture *capture)
     capture->instance = NULL;
 }
 
+static void drop_arena(pf_context *c)
+{
+    for (int i = 0; i < PF_CAPTURES_KEPT; i++)      /* they hold pointers into it */
+        drop_capture(c, &c->captures[i]);
+    if (!c->arena_borrowed)
+        pf_resident_free(c->resident, c->arena);
+    c->arena = NULL;
+    c->arena_bytes = 0;
+    c->arena_borrowed = false;
+    c->capture = -1;
+}
+
 void pf_context_free(pf_context *c)
 {
     if (!c)
@@ -87,7 +99,7 @@ void pf_context_free(pf_context *c)
     for (uint32_t i = 0; c->staging && i < c->plan->io_count; i++)
         pf_resident_free(c->resident, c->staging[i]);
     if (c->resident) {
-        pf_resident_free(c->resident, c->arena);
+        drop_arena(c);
         pf_instance_drop(c->resident, c->instance);
     }
     pf_resident_drop(c->resident);
@@ -228,6 +240,22 @@ pf_status pf_context_shape(const pf_context *c, uint32_t io, int64_t *dim, int32
 
 /* ---- Readiness */
 
+/* An arena that is large enough, or the caller's as it is. */
+static pf_status fit_arena(pf_context *c, size_t bytes, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    if (bytes <= c->arena_bytes)
+        return PF_OK;
+    if (c->arena_borrowed)
+        return PF_FAIL(err, PF_NO_SPACE, "these shapes need %zu bytes of memory between the layers, and %zu were provided", bytes, c->arena_bytes);
+    drop_arena(c);
+    st = pf_resident_alloc(c->resident, bytes, &c->arena, err);
+    if (!st)
+        c->arena_bytes = bytes;
+    return st;
+}
+
 static pf_status take_instance(pf_context *c, pf_err *err)
 {
     pf_instance *instance = NULL;
@@ -235,15 +263,8 @@ static pf_status take_instance(pf_context *c, pf_err *err)
 
     if (!st)
         st = pf_instance_take(c->resident, c->bindings, &instance, err);
-    if (!st && instance->memory.bytes > c->arena_bytes) {
-        pf_resident_free(c->resident, c->arena);
-        c->arena_bytes = 0;
-        for (int i = 0; i < PF_CAPTURES_KEPT; i++)      /* they hold pointers into the old arena */
-            drop_capture(c, &c->captures[i]);
-        st = pf_resident_alloc(c->resident, instance->memory.bytes, &c->arena, err);
-        if (!st)
-            c->arena_bytes = instance->memory.bytes;
-    }
+    if (!st)
+        st = fit_arena(c, instance->memory.bytes, err);
     if (st) {
         pf_instance_drop(c->resident, instance);
         return st;
@@ -252,6 +273,32 @@ static pf_status take_instance(pf_context *c, pf_err *err)
     c->instance = instance;
     c->shapes_changed = false;
     c->pointers_changed = true;
+    return PF_OK;
+}
+
+pf_status pf_context_memory_bytes(pf_context *c, size_t *bytes, pf_err *err)
+{
+    pf_instance *instance = NULL;
+    pf_status    st = resolve_symbols(c, err);
+
+    *bytes = 0;
+    if (!st)
+        st = pf_instance_take(c->resident, c->bindings, &instance, err);
+    if (!st)
+        *bytes = instance->memory.bytes;
+    pf_instance_drop(c->resident, instance);
+    return st;
+}
+
+pf_status pf_context_use_memory(pf_context *c, void *memory, size_t bytes, pf_err *err)
+{
+    if ((uintptr_t)memory % PF_DEVICE_ALIGNMENT)
+        return PF_FAIL(err, PF_INVALID, "memory for a context must be aligned to %d bytes", PF_DEVICE_ALIGNMENT);
+    drop_arena(c);
+    c->arena = memory;
+    c->arena_bytes = memory ? bytes : 0;
+    c->arena_borrowed = memory != NULL;
+    c->shapes_changed = true;           /* so that the next run looks at how much there is */
     return PF_OK;
 }
 
@@ -430,6 +477,8 @@ pf_status pf_context_enqueue_step(pf_context *c, uint32_t s, pf_stream *stream, 
     const pf_step *prepared = c->instance->steps[s];
     pf_status      st = prepared->tactic->enqueue(prepared, &c->step_bindings[s], stream, err);
 
+    if (st)
+        pf_err_at(err, c->plan->steps[s].name);
     return st ? pf_err_add(err, st, "layer \"%s\" with %s", c->plan->steps[s].name, prepared->tactic->name) : PF_OK;
 }
 

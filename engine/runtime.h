@@ -28,6 +28,7 @@ struct pf_context {
     pf_instance *instance;
     void        *arena;
     size_t       arena_bytes;
+    bool         arena_borrowed;        /* the caller's: pf_context_use_memory */
     void       **bound;                 /* by io */
     void       **value_pointer;         /* by value */
     void       **slots;                 /* the in and out pointers of all steps */

@@ -208,12 +208,15 @@ static pf_status prepare_step(making *m, uint32_t s, pf_err *err)
         st = try_candidate(m, s, i, p, &reason);
         if (!st)
             break;
+        pf_err_note(err, st, step->name, "%s was refused, and the next choice is tried: %s", step->ranked[i].tactic, reason.msg);
         pf_log(PF_LOG_WARN, "runtime", "fallback layer=\"%s\" tactic=%s reason=\"%s\"", step->name, step->ranked[i].tactic, reason.msg);
     }
     if (st)
         st = PF_FAIL(err, st, "no tactic of the plan computes it at these shapes: %s", reason.msg);
 out:
     pf_problem_free(p);
+    if (st)
+        pf_err_at(err, step->name);
     return st ? pf_err_add(err, st, "layer \"%s\"", step->name) : PF_OK;
 }
 

@@ -24,30 +24,14 @@ void pf_residents_free(pf_residents *residents)
 
 pf_status pf_resident_alloc(pf_resident *resident, size_t bytes, void **out, pf_err *err)
 {
-    const pf_allocator *own = &resident->allocator;
-
     *out = NULL;
-    if (!bytes)
-        return PF_OK;
-    if (!own->alloc)
-        return resident->device->ops->alloc(resident->device, bytes, out, err);
-    *out = own->alloc(own->user, bytes, PF_PLAN_ALIGNMENT, true);
-    if (*out && (uintptr_t)*out % PF_PLAN_ALIGNMENT) {
-        own->free(own->user, *out, true);
-        *out = NULL;
-        return PF_FAIL(err, PF_INVALID, "the allocator gave device memory that is not aligned to %d bytes", PF_PLAN_ALIGNMENT);
-    }
-    return *out ? PF_OK : PF_FAIL(err, PF_NO_SPACE, "the allocator has no %zu bytes of device memory", bytes);
+    return bytes ? pf_device_take(resident->device, &resident->allocator, bytes, out, err) : PF_OK;
 }
 
 void pf_resident_free(pf_resident *resident, void *pointer)
 {
-    if (!pointer)
-        return;
-    if (resident->allocator.alloc)
-        resident->allocator.free(resident->allocator.user, pointer, true);
-    else
-        resident->device->ops->free(resident->device, pointer);
+    if (pointer)
+        pf_device_give_back(resident->device, &resident->allocator, pointer);
 }
 
 static pf_status upload(pf_resident *resident, const void *host, size_t bytes, void **out, pf_err *err)

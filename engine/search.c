@@ -228,6 +228,20 @@ static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_
     return st ? st : search->store->merge(search->store, search->device->class_text, item->problem->text, fresh, err);
 }
 
+/* A candidate that fails costs the build nothing, but somebody may want to know. */
+static void note_failures(const pf_search_item *item, const pf_timing_record *fresh, pf_err *err)
+{
+    static const struct { pf_timing_status status; pf_status says; } failures[] = {
+        { PF_TIMING_FAILED, PF_BUILD_FAILED }, { PF_TIMING_WRONG, PF_MISMATCH }, { PF_TIMING_OVER_LIMIT, PF_NO_SPACE }, { PF_TIMING_TIMEOUT, PF_TIMEOUT },
+    };
+
+    for (uint32_t i = 0; i < fresh->count; i++)
+        for (size_t f = 0; f < sizeof failures / sizeof failures[0]; f++)
+            if (fresh->entries[i].status == failures[f].status)
+                pf_err_note(err, failures[f].says, item->layer, "candidate %s %s: %s", fresh->entries[i].tactic, fresh->entries[i].tuning,
+                            fresh->entries[i].reason);
+}
+
 static pf_status time_item(pf_search *search, pf_search_item *item, computation *c, const candidates *missing, pf_err *err)
 {
     pf_timing_record fresh = { 0 }, both = { 0 };
@@ -241,6 +255,7 @@ static pf_status time_item(pf_search *search, pf_search_item *item, computation 
         st = measure_last_resort(search, item, c, &fresh, err);
     if (!st)
         st = store_fresh(search, item, &fresh, missing->enumerated_all, err);
+    note_failures(item, &fresh, err);
     pf_timing_record_clear(&fresh);
     pf_timing_record_clear(&both);
     return st;
@@ -346,6 +361,8 @@ static pf_status do_item(pf_search *search, const work *w, computation *c, pf_er
         st = time_item(search, item, c, &w->missing, err);
     search->progress->now.problems_done++;
     search->progress->now.candidates_timed = search->candidates_timed;
+    if (st)
+        pf_err_at(err, item->layer);
     return st ? pf_err_add(err, st, "layer \"%s\"", item->layer) : PF_OK;
 }
 

@@ -11,7 +11,7 @@ enum { GUARD = 0xa5, POISON = 0x7f };
 static pf_status upload(pf_bench *bench, const void *host, size_t bytes, void **out, pf_err *err)
 {
     const pf_device_ops *ops = bench->device->ops;
-    pf_status            st = ops->alloc(bench->device, bytes ? bytes : 1, out, err);
+    pf_status            st = pf_device_take(bench->device, NULL, bytes ? bytes : 1, out, err);
 
     if (!st)
         st = ops->upload(bench->device, bench->stream, *out, host, bytes, err);
@@ -42,7 +42,7 @@ static pf_status place_output(pf_bench *bench, uint32_t i, pf_err *err)
     pf_status        st = pf_layout_bytes(bench->problem->out_layout[i], tensor->dtype, tensor->rank, tensor->dim, &bench->out_bytes[i], err);
 
     if (!st)
-        st = bench->device->ops->alloc(bench->device, bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, &bench->out[i], err);
+        st = pf_device_take(bench->device, NULL, bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, &bench->out[i], err);
     return st;
 }
 
@@ -72,7 +72,7 @@ static void free_all(pf_bench *bench, void **pointers, uint32_t count)
 {
     for (uint32_t i = 0; pointers && i < count; i++)
         if (pointers[i])
-            bench->device->ops->free(bench->device, pointers[i]);
+            pf_device_give_back(bench->device, NULL, pointers[i]);
     pf_free(pointers);
 }
 
@@ -83,7 +83,7 @@ void pf_bench_close(pf_bench *bench)
     free_all(bench, bench->in, bench->in_count);
     free_all(bench, bench->out, bench->out_count);
     if (bench->workspace)
-        bench->device->ops->free(bench->device, bench->workspace);
+        pf_device_give_back(bench->device, NULL, bench->workspace);
     pf_free(bench->in_bytes);
     pf_free(bench->out_bytes);
     *bench = (pf_bench){ 0 };
@@ -94,10 +94,10 @@ static pf_status need_workspace(pf_bench *bench, size_t bytes, pf_err *err)
     if (bytes <= bench->workspace_bytes)
         return PF_OK;
     if (bench->workspace)
-        bench->device->ops->free(bench->device, bench->workspace);
+        pf_device_give_back(bench->device, NULL, bench->workspace);
     bench->workspace = NULL;
     bench->workspace_bytes = 0;
-    if (bench->device->ops->alloc(bench->device, bytes, &bench->workspace, err))
+    if (pf_device_take(bench->device, NULL, bytes, &bench->workspace, err))
         return PF_NO_SPACE;
     bench->workspace_bytes = bytes;
     return PF_OK;
@@ -214,7 +214,7 @@ void pf_bench_release(pf_bench *bench, pf_bench_runner *r)
     for (uint32_t c = 0; r->in && c < r->copies; c++)
         for (uint32_t i = 0; i < bench->in_count; i++)
             if (bench->problem->in_constant[i] && r->in[(size_t)c * bench->in_count + i])
-                ops->free(bench->device, r->in[(size_t)c * bench->in_count + i]);
+                pf_device_give_back(bench->device, NULL, r->in[(size_t)c * bench->in_count + i]);
     free_all(bench, r->packed, r->copies);
     pf_free(r->in);
     pf_step_free(r->step);

@@ -1,3 +1,4 @@
+#include "base/error_list.h"
 #include "tests/unit/engine/onnx_models.h"
 
 #include "base/alloc.h"
@@ -84,6 +85,27 @@ static void test_opsets(void **state)
     model_gives("ir 1\ninput x f32 2\nnode Relu x -> y\noutput y\n", "2", "1 2"); /* files of then need none */
 }
 
+/* Each node by itself, with its name, for those who give a list. */
+static void unsupported_nodes_are_listed(const char *text)
+{
+    static const char *const wanted[][2] = { { "a", "Foo" }, { "b", "Bar" }, { "c", "Foo" }, { "e", "Baz" }, { "f", "Qux" } };
+    pf_err    err = { 0 };
+    pf_graph *graph = NULL;
+
+    test_ok(pf_error_list_new(&err.list, &err), &err);
+    assert_int_equal(model_import(model_of(text), NULL, NULL, &graph, &err), PF_UNSUPPORTED);
+    assert_int_equal(pf_error_list_count(err.list), 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        pf_error one = { 0 };
+
+        pf_error_list_at(err.list, i, &one);
+        assert_int_equal(one.status, PF_UNSUPPORTED);
+        assert_string_equal(one.node, wanted[i][0]);
+        assert_int_equal(strncmp(one.message, wanted[i][1], 3), 0);
+    }
+    pf_error_list_free(err.list);
+}
+
 /* One message names them all. */
 static void test_unsupported(void **state)
 {
@@ -98,6 +120,7 @@ static void test_unsupported(void **state)
     model_bad(text, PF_UNSUPPORTED, "Bar (com.example opset 3, 1 node");
     model_bad(text, PF_UNSUPPORTED, "Baz (ai.onnx opset 13, 1 node");
     model_bad(text, PF_UNSUPPORTED, "Qux (com.other, of which no opset is imported");
+    unsupported_nodes_are_listed(text);
 }
 
 static void test_old_initializers(void **state)
