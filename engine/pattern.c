@@ -170,13 +170,21 @@ static bool match_inputs(matcher *m, const pf_pattern *pattern, const pf_node *n
     return node->in_count == PF_PATTERN_INPUTS || !pattern->in[node->in_count];
 }
 
+/* A node that is to be known is the same one each time. */
+static bool is_known_as(const matcher *m, const pf_pattern *pattern, pf_node_id node)
+{
+    pf_node_id known = pattern->slot ? m->match->known[pattern->slot - 1] : PF_NONE;
+
+    return known == PF_NONE || known == node;
+}
+
 static bool match_node(matcher *m, const pf_pattern *pattern, pf_value_id value)
 {
     const pf_node            *node = maker_of(m->graph, value);
     const pf_pointwise_attrs *attrs = pattern->has_attrs && node ? node->attrs : NULL;
     pf_match                  before = *m->match;
 
-    if (!node || node->op != pattern->op || (attrs && (!is_near(attrs->p, pattern->p, 1e-5) || !is_near(attrs->q, pattern->q, 1e-5))) ||
+    if (!node || node->op != pattern->op || !is_known_as(m, pattern, m->graph->values[value].producer) || (attrs && (!is_near(attrs->p, pattern->p, 1e-5) || !is_near(attrs->q, pattern->q, 1e-5))) ||
         !note_node(m, node))
         return false;
     if (pattern->slot)

@@ -6,7 +6,7 @@
    ADD   the sum of these terms, likewise; differences from constants count
    other op: a node of it, its inputs in this order, or for a commutative op in the other
    A number is a constant whose elements are all the same, equal to it within what its type can hold.  PF_X and the like stand for any value, the same
-   one each time; PF_P and PF_Q for any number. */
+   one each time; PF_P and PF_Q for any number; PF_KNOWN for one node, likewise. */
 #ifndef PF_ENGINE_PATTERN_H
 #define PF_ENGINE_PATTERN_H
 

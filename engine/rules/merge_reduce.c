@@ -2,8 +2,10 @@
      sum(x * x), sum(|x|)                   sum_square, l1
      sqrt(sum_square(x)), log(sum(x))       l2, log_sum
      sum(x) / n over n elements             mean
+     sum_square(x) / n                      the mean of x * x, as norms are written
    Condition: nothing else reads what is in between. */
 #include "engine/fold.h"
+#include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/pattern.h"
 
@@ -20,6 +22,7 @@ static const form forms[] = {
     { PF_NODE(SQRT, OF(PF_X)), PF_REDUCE_SUM_SQUARE, PF_REDUCE_L2 },
     { PF_NODE(LOG, OF(PF_X)), PF_REDUCE_SUM, PF_REDUCE_LOG_SUM },
     { PF_NODE(MUL, OF(PF_X), PF_P), PF_REDUCE_SUM, PF_REDUCE_MEAN },
+    { PF_NODE(MUL, OF(PF_X), PF_P), PF_REDUCE_SUM_SQUARE, PF_REDUCE_MEAN },
 };
 
 /* The factor of a mean is one over the number of elements. */
@@ -55,7 +58,10 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         if (attrs.mode != forms[i].before || (forms[i].after == PF_REDUCE_MEAN && !is_share(graph, &match, &attrs)))
             continue;
         attrs.mode = forms[i].after;
-        st = pf_graph_add_node(graph, PF_OP_REDUCE, graph->nodes[id].name, &match.value[X], 1, &attrs, 1, &out, err);
+        if (forms[i].before == PF_REDUCE_SUM_SQUARE && attrs.mode == PF_REDUCE_MEAN)
+            st = pf_make_binary(graph, PF_OP_MUL, graph->nodes[id].name, match.value[X], match.value[X], &match.value[X], err);
+        if (!st)
+            st = pf_graph_add_node(graph, PF_OP_REDUCE, graph->nodes[id].name, &match.value[X], 1, &attrs, 1, &out, err);
         return st ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
     }
     return PF_OK;

@@ -1,7 +1,8 @@
 /* Arithmetic with one way of writing it, so that other rules look for one thing:
      pow(x, 2), pow(x, 0.5), pow(x, -0.5), pow(x, -1)   x * x, sqrt, rsqrt, reciprocal
      1 / x, 1 / sqrt(x)                                 reciprocal, rsqrt
-     x / c for a power of two c                         x * (1 / c), which is exact
+     x / c for a power of two c                         x * (1 / c), which is exact (49 * (1 / 49) is less than 1, and 0 when rounded down)
+     |x| * |x|, -x * -x                                 x * x
      x - c, x + -y, x - -y, -1 * x                      x + -c, x - y, x + y, -x
      (x * c) * d, (x + c) + d                           x * (c d), x + (c + d) when x * c is read once
      where(not c, x, y)                                 where(c, y, x)
@@ -139,7 +140,12 @@ static pf_status simplify_add(job *j, pf_err *err)
 
 static pf_status simplify_mul(job *j, pf_err *err)
 {
-    double number = 0;
+    pf_value_id magnitude = behind(j, j->node.in[0], PF_OP_ABS), negated = behind(j, j->node.in[0], PF_OP_NEG);
+    pf_value_id x = magnitude != PF_NONE ? magnitude : negated;
+    double      number = 0;
+
+    if (j->node.in[0] == j->node.in[1] && x != PF_NONE)
+        return pf_make_binary(j->graph, PF_OP_MUL, j->node.name, x, x, &j->out, err);
 
     if (number_at(j, 1, &number) && number == -1 && keeps_shape(j, 0))
         return unary(j, PF_OP_NEG, j->node.in[0], err);

@@ -1,5 +1,5 @@
 /* exp(x) / sum(exp(x)), with or without the greatest x subtracted first, is softmax; its logarithm is log_softmax, written log(softmax(x)) or
-   x - m - log(sum(exp(x - m))). */
+   x - m - log(sum(exp(x - m))), with a reduction that takes the logarithm, and the exponential too, in one or in steps. */
 #include "engine/ops/attrs.h"
 #include "engine/pattern.h"
 
@@ -8,7 +8,8 @@ enum { X, MOST = 0, SUM = 1, SOFTMAX = 2 };
 #define LOWERED   PF_NODE(SUB, PF_X, PF_KNOWN(MOST, REDUCE, PF_X))
 #define SUM_OF(e) PF_KNOWN(SUM, REDUCE, e)
 
-typedef struct form { const pf_pattern *pattern; pf_op_kind op; } form;
+/* sum: what the reduction does. */
+typedef struct form { const pf_pattern *pattern; pf_op_kind op; int32_t sum; } form;
 
 static const form forms[] = {
     { PF_NODE(DIV, PF_NODE(EXP, LOWERED), SUM_OF(PF_NODE(EXP, LOWERED))), PF_OP_SOFTMAX },
@@ -18,6 +19,12 @@ static const form forms[] = {
     { PF_NODE(LOG, PF_KNOWN(SOFTMAX, SOFTMAX, PF_X)), PF_OP_LOG_SOFTMAX },
     { PF_NODE(SUB, LOWERED, PF_NODE(LOG, SUM_OF(PF_NODE(EXP, LOWERED)))), PF_OP_LOG_SOFTMAX },
     { PF_NODE(SUB, PF_X, PF_NODE(LOG, SUM_OF(PF_NODE(EXP, PF_X)))), PF_OP_LOG_SOFTMAX },
+    { PF_NODE(SUB, LOWERED, SUM_OF(PF_NODE(EXP, LOWERED))), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM },
+    { PF_NODE(SUB, PF_X, PF_NODE(ADD, SUM_OF(PF_NODE(EXP, LOWERED)), PF_KNOWN(MOST, REDUCE, PF_X))), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM },
+    { PF_NODE(SUB, PF_X, SUM_OF(PF_NODE(EXP, PF_X))), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM },
+    { PF_NODE(SUB, LOWERED, SUM_OF(LOWERED)), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM_EXP },
+    { PF_NODE(SUB, PF_X, SUM_OF(PF_X)), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM_EXP },
+    { PF_NODE(EXP, PF_KNOWN(SOFTMAX, LOG_SOFTMAX, PF_X)), PF_OP_SOFTMAX },
 };
 
 /* The one axis of a reduction that keeps dims. */
@@ -29,7 +36,7 @@ static bool reduces(const pf_graph *graph, pf_node_id id, int32_t mode, int64_t 
     return attrs->mode == mode && attrs->keepdims && attrs->axes.count == 1;
 }
 
-static bool is_softmax(const pf_graph *graph, const pf_match *match, int64_t *axis)
+static bool is_softmax(const pf_graph *graph, const pf_match *match, int32_t sum, int64_t *axis)
 {
     int64_t other = 0;
 
@@ -37,7 +44,7 @@ static bool is_softmax(const pf_graph *graph, const pf_match *match, int64_t *ax
         *axis = ((const pf_axis_attrs *)graph->nodes[match->known[SOFTMAX]].attrs)->axis;
         return true;
     }
-    return reduces(graph, match->known[SUM], PF_REDUCE_SUM, axis) &&
+    return reduces(graph, match->known[SUM], sum, axis) &&
            (match->known[MOST] == PF_NONE || (reduces(graph, match->known[MOST], PF_REDUCE_MAX, &other) && other == *axis));
 }
 
@@ -52,7 +59,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         pf_value_id   out = PF_NONE;
         pf_status     st = PF_OK;
 
-        if (!pf_pattern_match(graph, forms[i].pattern, made, &match) || !is_softmax(graph, &match, &attrs.axis) ||
+        if (!pf_pattern_match(graph, forms[i].pattern, made, &match) || !is_softmax(graph, &match, forms[i].sum, &attrs.axis) ||
             !pf_pattern_is_closed(graph, &match, made) ||
             !pf_shape_equal(&graph->values[match.value[X]].shape, &graph->values[made].shape))
             continue;

@@ -399,6 +399,11 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%0 = input f32 [n,4]\n%1 = constant f32 [] {0.7}\n%2 = mul(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n%5 = add(%3, %4)\n"
       "%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\n%9 = constant f32 [] {0.70710677}\n%10 = mul(%8, %9)\n"
       "%11 = erf(%10)\n%12 = add(%11, %4)\n%13 = mul(%12, %0)\n%14 = mul(%13, %7)\noutput %14\n" },
+    /* The other side of the distribution. */
+    { "gelu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {-0.70710677}\n%2 = mul(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n"
+      "%5 = sub(%4, %3)\n%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\noutput %8\n",
+      "%0 = input f32 [n,4]\n%1 = gelu(%0)\noutput %1\n" },
     { "swish,drop_dead",
       "%0 = input f32 [n,4]\n%1 = sigmoid(%0)\n%2 = mul(%1, %0)\n%3 = constant f32 [] {1.702}\n%4 = mul(%3, %2)\n%5 = sigmoid(%4)\n"
       "%6 = mul(%2, %5)\n%7 = neg(%6)\n%8 = exp(%7)\n%9 = constant f32 [] {1}\n%10 = add(%8, %9)\n%11 = reciprocal(%10)\n"
@@ -439,6 +444,9 @@ static const struct { const char *only, *before, *after; } rows[] = {
     { "leaky_relu",
       "%0 = input f32 [n,4]\n%1 = constant f32 [] {4}\n%2 = mul(%0, %1)\n%3 = max(%0, %2)\noutput %3\n",
       "%0 = input f32 [n,4]\n%1 = constant f32 [] {4}\n%2 = mul(%0, %1)\n%3 = max(%0, %2)\noutput %3\n" },
+    { "leaky_relu,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [] {0}\n%2 = greater(%0, %1)\n%3 = where(%2, %0, %1)\noutput %3\n",
+      "%0 = input f32 [n,4]\n%1 = relu(%0)\noutput %1\n" },
     { "softplus,drop_dead",
       "%0 = input f32 [n,4]\n%1 = exp(%0)\n%2 = constant f32 [] {1}\n%3 = add(%1, %2)\n%4 = log(%3)\n%5 = tanh(%4)\n%6 = mul(%0, %5)\n"
       "%7 = abs(%6)\n%8 = add(%7, %2)\n%9 = div(%6, %8)\noutput %9\n",
@@ -472,6 +480,9 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%6 = mul(%5, %4)\n%7 = mul(%6, %4)\noutput %2\noutput %6\noutput %7\n",
       "%0 = input i32 [4]\n%1 = input f32 [4]\n%2 = constant i32 [] {2}\n%3 = div(%0, %2)\n%4 = constant f32 [] {3}\n%5 = div(%1, %4)\n"
       "%6 = mul(%5, %4)\n%7 = mul(%6, %4)\noutput %3\noutput %6\noutput %7\n" },
+    { "simplify_arithmetic,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = abs(%0)\n%2 = mul(%1, %1)\n%3 = neg(%2)\n%4 = mul(%3, %3)\n%5 = mul(%1, %2)\noutput %4\noutput %5\n",
+      "%0 = input f32 [n,4]\n%1 = abs(%0)\n%2 = mul(%0, %0)\n%3 = mul(%1, %2)\n%4 = mul(%2, %2)\noutput %4\noutput %3\n" },
     { "merge_casts,drop_dead",
       "%0 = input f16 [n]\n%1 = cast(%0) dtype=f32\n%2 = cast(%1) dtype=f16\n%3 = neg(%2)\n%4 = cast(%3) dtype=f32\n"
       "%5 = cast(%4) dtype=i32\n%6 = cast(%5) dtype=i64\n%7 = cast(%6) dtype=f32\noutput %7\n",
@@ -487,6 +498,40 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "output %2\noutput %3\n",
       "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[0,2]\n%2 = reshape(%1) shape=[2,2]\n"
       "%3 = reduce(%0) mode=max axes=[0,2] keepdims=1\noutput %3\noutput %2\n" },
+    { "merge_reductions,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n%1 = reduce(%0) mode=mean axes=[3] keepdims=1\n%2 = reduce(%1) mode=mean axes=[2] keepdims=1\n"
+      "%3 = reduce(%0) mode=max axes=[1]\n%4 = reduce(%3) mode=max axes=[0,2]\noutput %2\noutput %4\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = reduce(%0) mode=max axes=[0,1,3]\noutput %1\n"
+      "output %2\n" },
+    /* Of different kinds, read twice, dims kept by one alone. */
+    { "merge_reductions",
+      "%0 = input f32 [n,2,3]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = reduce(%1) mode=max axes=[1] keepdims=1\n"
+      "%3 = reduce(%0) mode=sum axes=[2] keepdims=1\n%4 = reduce(%3) mode=sum axes=[1] keepdims=1\n"
+      "%5 = reduce(%0) mode=min axes=[2] keepdims=1\n%6 = reduce(%5) mode=min axes=[1]\noutput %2\noutput %3\noutput %4\noutput %6\n",
+      "%0 = input f32 [n,2,3]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = reduce(%1) mode=max axes=[1] keepdims=1\n"
+      "%3 = reduce(%0) axes=[2] keepdims=1\n%4 = reduce(%3) axes=[1] keepdims=1\n%5 = reduce(%0) mode=min axes=[2] keepdims=1\n"
+      "%6 = reduce(%5) mode=min axes=[1]\noutput %2\noutput %3\noutput %4\noutput %6\n" },
+    { "reduce_first,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n%1 = transpose(%0) perm=[0,3,1,2]\n%2 = reduce(%1) mode=mean axes=[2,3]\n"
+      "%3 = transpose(%0) perm=[3,2,1,0]\n%4 = reduce(%3) mode=max axes=[1]\n%5 = transpose(%0) perm=[0,2,3,1]\n"
+      "%6 = reduce(%5) mode=sum axes=[1,2] keepdims=1\noutput %2\noutput %4\noutput %6\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = reduce(%0) mode=mean axes=[1,2]\n%2 = reduce(%0) mode=max axes=[2]\n"
+      "%3 = transpose(%2) perm=[2,1,0]\n%4 = reduce(%0) axes=[2,3] keepdims=1\n%5 = transpose(%4) perm=[0,2,3,1]\noutput %1\noutput %3\n"
+      "output %5\n" },
+    { "merge_slices,drop_dead",
+      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[2] starts=[0] ends=[8] steps=[2]\n"
+      "%2 = slice(%1) axes=[1] starts=[1] ends=[5] steps=[1]\n%3 = slice(%1) axes=[1] starts=[0] ends=[6] steps=[2]\noutput %2\n"
+      "output %3\n",
+      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[1,2] starts=[1,0] ends=[5,8] steps=[1,2]\n"
+      "%2 = slice(%0) axes=[1,2] starts=[0,0] ends=[6,8] steps=[2,2]\noutput %1\noutput %2\n" },
+    /* Along the same dim; read whole. */
+    { "merge_slices",
+      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[2] starts=[0] ends=[8] steps=[2]\n"
+      "%2 = slice(%1) axes=[2] starts=[1] ends=[3] steps=[1]\n%3 = slice(%0) axes=[1] starts=[0] ends=[6] steps=[2]\n"
+      "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n",
+      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[2] starts=[0] ends=[8] steps=[2]\n"
+      "%2 = slice(%1) axes=[2] starts=[1] ends=[3] steps=[1]\n%3 = slice(%0) axes=[1] starts=[0] ends=[6] steps=[2]\n"
+      "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n" },
     { "softmax,drop_dead",
       "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
       "%4 = reduce(%3) mode=sum axes=[1] keepdims=1\n%5 = div(%3, %4)\n%6 = exp(%5)\n%7 = reduce(%6) mode=sum axes=[2] keepdims=1\n"
@@ -500,6 +545,25 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%0 = input f32 [n,4,3]\n%1 = reduce(%0) mode=max axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
       "%4 = reduce(%3) axes=[1] keepdims=1\n%5 = softmax(%2) axis=1\n%6 = exp(%5)\n%7 = reduce(%6) axes=[2] keepdims=1\n"
       "%8 = div(%6, %7)\noutput %8\noutput %7\n" },
+    /* By a reduction that takes the logarithm, and that takes the exponential too. */
+    { "softmax,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = reduce(%0) mode=log_sum_exp axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n%4 = exp(%3)\n"
+      "%5 = reduce(%4) mode=log_sum axes=[1] keepdims=1\n%6 = sub(%3, %5)\n%7 = reduce(%6) mode=max axes=[1] keepdims=1\n"
+      "%8 = sub(%6, %7)\n%9 = exp(%8)\n%10 = reduce(%9) mode=log_sum axes=[1] keepdims=1\n%11 = sub(%8, %10)\noutput %11\n",
+      "%0 = input f32 [n,4]\n%1 = softmax(%0) axis=1\n%2 = log_softmax(%1) axis=1\n%3 = log_softmax(%2) axis=1\noutput %3\n" },
+    /* The greatest is added again. */
+    { "softmax,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = reduce(%0) mode=max axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
+      "%4 = reduce(%3) mode=log_sum axes=[1] keepdims=1\n%5 = add(%4, %1)\n%6 = sub(%0, %5)\noutput %6\n",
+      "%0 = input f32 [n,4]\n%1 = log_softmax(%0) axis=1\noutput %1\n" },
+    /* Greatest along another dim, or two of them; a sum without the exponential. */
+    { "softmax",
+      "%0 = input f32 [3,4]\n%1 = reduce(%0) mode=max axes=[0] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
+      "%4 = reduce(%0) mode=max axes=[1] keepdims=1\n%5 = sub(%0, %4)\n%6 = exp(%5)\n%7 = reduce(%6) mode=sum axes=[1] keepdims=1\n"
+      "%8 = div(%3, %7)\n%9 = exp(%0)\n%10 = reduce(%9) mode=log_sum axes=[1] keepdims=1\n%11 = sub(%9, %10)\noutput %8\noutput %11\n",
+      "%0 = input f32 [3,4]\n%1 = reduce(%0) mode=max axes=[0] keepdims=1\n%2 = sub(%0, %1)\n%3 = exp(%2)\n"
+      "%4 = reduce(%0) mode=max axes=[1] keepdims=1\n%5 = sub(%0, %4)\n%6 = exp(%5)\n%7 = reduce(%6) axes=[1] keepdims=1\n"
+      "%8 = div(%3, %7)\n%9 = exp(%0)\n%10 = reduce(%9) mode=log_sum axes=[1] keepdims=1\n%11 = sub(%9, %10)\noutput %8\noutput %11\n" },
     { "layer_norm,norm_affine,drop_dead",
       "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
       "%4 = reduce(%3) mode=mean axes=[2] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
@@ -537,6 +601,25 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%0 = input f32 [n,3,4]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
       "%4 = reduce(%3) mode=mean axes=[1] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n%8 = div(%2, %7)\n"
       "output %8\n" },
+    /* Scaled before the quotient; mean - x squared; what is an rms_norm already. */
+    { "layer_norm,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=1\n%2 = sub(%0, %1)\n%3 = mul(%2, %2)\n"
+      "%4 = reduce(%3) mode=mean axes=[1] keepdims=1\n%5 = constant f32 [] {0.001}\n%6 = add(%4, %5)\n%7 = sqrt(%6)\n"
+      "%8 = constant f32 [4] {1,2,3,4}\n%9 = mul(%8, %2)\n%10 = div(%9, %7)\n%11 = reduce(%10) mode=mean axes=[1] keepdims=1\n"
+      "%12 = sub(%11, %10)\n%13 = mul(%12, %12)\n%14 = reduce(%13) mode=mean axes=[1] keepdims=1\n%15 = add(%14, %5)\n%16 = sqrt(%15)\n"
+      "%17 = sub(%10, %11)\n%18 = div(%17, %16)\n%19 = reduce(%18) mode=mean axes=[1] keepdims=1\n%20 = sub(%18, %19)\n"
+      "%21 = rms_norm(%20, %8) axis=1 epsilon=0.001\noutput %21\n",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [4] {1,1,1,1}\n%2 = layer_norm(%0, %1) axis=1 epsilon=0.0010000000474974513\n"
+      "%3 = constant f32 [4] {1,2,3,4}\n%4 = mul(%2, %3)\n%5 = constant f32 [4] {1,1,1,1}\n"
+      "%6 = layer_norm(%4, %5) axis=1 epsilon=0.0010000000474974513\n%7 = layer_norm(%6, %3) axis=1 epsilon=0.001\noutput %7\n" },
+    /* The mean of another dim, or read elsewhere. */
+    { "layer_norm",
+      "%0 = input f32 [3,4]\n%1 = constant f32 [4] {1,2,3,4}\n%2 = reduce(%0) mode=mean axes=[0] keepdims=1\n%3 = sub(%0, %2)\n"
+      "%4 = rms_norm(%3, %1) axis=1 epsilon=0.001\n%5 = reduce(%0) mode=mean axes=[1] keepdims=1\n%6 = sub(%0, %5)\n"
+      "%7 = rms_norm(%6, %1) axis=1 epsilon=0.001\noutput %4\noutput %5\noutput %7\n",
+      "%0 = input f32 [3,4]\n%1 = reduce(%0) mode=mean axes=[0] keepdims=1\n%2 = sub(%0, %1)\n%3 = constant f32 [4] {1,2,3,4}\n"
+      "%4 = rms_norm(%2, %3) axis=1 epsilon=0.001\n%5 = reduce(%0) mode=mean axes=[1] keepdims=1\n%6 = sub(%0, %5)\n"
+      "%7 = rms_norm(%6, %3) axis=1 epsilon=0.001\noutput %4\noutput %5\noutput %7\n" },
     { "rms_norm,norm_affine,drop_dead",
       "%0 = input f32 [n,3,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=mean axes=[2] keepdims=1\n%3 = constant f32 [] {0.001}\n"
       "%4 = add(%2, %3)\n%5 = rsqrt(%4)\n%6 = mul(%0, %5)\n%7 = constant f32 [4] {1,2,3,4}\n%8 = mul(%6, %7)\noutput %8\n",
@@ -604,6 +687,10 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%4 = constant f32 [] {0.25}\n%5 = mul(%3, %4)\noutput %1\noutput %2\noutput %5\n",
       "%0 = input f32 [n,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) axes=[1]\n%3 = reduce(%0) axes=[0]\n%4 = constant f32 [] {0.25}\n"
       "%5 = mul(%3, %4)\noutput %1\noutput %2\noutput %5\n" },
+    { "merge_reduce,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = reduce(%0) mode=sum_square axes=[1] keepdims=1\n%2 = constant f32 [] {4}\n%3 = div(%1, %2)\n"
+      "output %3\n",
+      "%0 = input f32 [n,4]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=mean axes=[1] keepdims=1\noutput %2\n" },
 
     { "transpose_to_reshape,drop_dead",
       "%0 = input f32 [n,1,4,1]\n%1 = transpose(%0) perm=[1,0,3,2]\n%2 = transpose(%0) perm=[2,1,0,3]\noutput %1\noutput %2\n",
@@ -1478,7 +1565,38 @@ static void grow_if(grower *g)
     add(g, PF_OP_IF, in, 3, &attrs, 1);
 }
 
+/* A reduction of a reduction, and one of what was transposed. */
+static void grow_reductions(grower *g)
+{
+    pf_value_id     x = pick(g), inner = PF_NONE, moved = PF_NONE;
+    int32_t         rank = g->graph->values[x].shape.rank;
+    pf_reduce_attrs last = { .mode = PF_REDUCE_MEAN, .axes = { 1, { rank - 1 } }, .keepdims = below(g, 2) };
+    pf_reduce_attrs next = { .mode = PF_REDUCE_MEAN, .axes = { 1, { rank - 2 } }, .keepdims = last.keepdims };
+
+    if (rank < 3)
+        return;
+    inner = step(g, PF_OP_REDUCE, &x, 1, &last);
+    if (inner != PF_NONE)
+        add(g, PF_OP_REDUCE, &inner, 1, &next, 1);
+    moved = swapped(g, x);
+    if (moved != PF_NONE)
+        add(g, PF_OP_REDUCE, &moved, 1, &next, 1);
+}
+
+/* Every other element along two dims. */
+static void grow_corner(grower *g)
+{
+    pf_value_id    x = pick(g), corner = PF_NONE;
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { PF_SLICE_FAR } }, .steps = { 1, { 2 } } };
+
+    corner = step(g, PF_OP_SLICE, &x, 1, &attrs);
+    attrs.axes.at[0] = g->graph->values[x].shape.rank - 1;
+    if (corner != PF_NONE && attrs.axes.at[0] > 1)
+        add(g, PF_OP_SLICE, &corner, 1, &attrs, 1);
+}
+
 static void (*const growers[])(grower *g) = {
+    grow_reductions, grow_corner,
     grow_products, grow_einsum, grow_if,
     grow_concats,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
