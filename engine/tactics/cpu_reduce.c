@@ -9,7 +9,7 @@
 #include "engine/tactic.h"
 #include "kernels/cpu_reduce.h"
 
-enum { SERIAL_ELEMS = 1 << 13, COLUMNS_PER_TASK = 256 };
+enum { SERIAL_ELEMS = 1 << 13, COLUMNS_PER_TASK = 64, COLUMNS_LEAST = 16 };
 
 typedef enum finish { PLAIN, MEAN, ROOT, LOG } finish;
 
@@ -52,10 +52,32 @@ static bool axes_range(const pf_reduce_attrs *attrs, int64_t *first, int64_t *en
     return attrs->axes.count > 0 && seen == ((1u << *end) - 1u) - ((1u << *first) - 1u);
 }
 
+/* Over all places of each channel, and of a kind that leaves the zeros which pad a block of channels zero. */
+static bool is_of_channels(const pf_reduce_attrs *attrs, const pf_shape *x)
+{
+    int64_t first = 0, end = 0;
+
+    return x->rank > 2 && axes_range(attrs, &first, &end) && first == 2 && end == x->rank && modes[attrs->mode].finish != LOG &&
+           modes[attrs->mode].kind != PF_REDUCE_KIND_LOG_SUM_EXP;
+}
+
+/* Results lie channel by channel, whatever the layout of x; y without the reduced dims must come out the same. */
+static bool leaves_in_order(const pf_problem *p, const pf_shape *x, const pf_shape *y)
+{
+    int64_t block = pf_layout_block(p->in_layout[0]);
+
+    if (p->out_layout[0] == p->in_layout[0])
+        return true;
+    if (p->out_layout[0] != PF_LAYOUT_LINEAR)
+        return pf_layout_same_bytes(p->out_layout[0], p->in_layout[0], y);
+    return p->in_layout[0] == PF_LAYOUT_CHANNELS_LAST || (pf_dim_is_number(x->dim[1]) && x->dim[1] % block == 0);
+}
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node *node = pf_graph_node(p->graph, p->anchor);
-    int64_t        first = 0, end = 0;
+    const pf_node  *node = pf_graph_node(p->graph, p->anchor);
+    const pf_shape *x = NULL;
+    int64_t         first = 0, end = 0;
 
     (void)device;
     if (p->graph->node_count != 1 || node->op != PF_OP_REDUCE)
@@ -66,22 +88,46 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "a small constant is reduced";
     if (!axes_range(node->attrs, &first, &end))
         return "the axes are not neighbours";
-    return p->in_layout[0] == PF_LAYOUT_LINEAR && p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "not linear";
+    x = &pf_graph_value(p->graph, node->in[0])->shape;
+    if (p->in_layout[0] == PF_LAYOUT_LINEAR)
+        return p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "another layout than that of the source";
+    if (!is_of_channels(node->attrs, x))
+        return "not over all places of each channel";
+    return leaves_in_order(p, x, &pf_graph_value(p->graph, node->out[0])->shape) ? NULL : "the result lies in another order";
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
+    static const pf_layout wanted[] = { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_C16, PF_LAYOUT_C8 };
+    const pf_node         *node = pf_graph_node(p->graph, p->anchor);
+
     (void)device;
-    if (p->graph->input_count != 1 || p->graph->output_count != 1)
+    if (p->graph->input_count != 1 || p->graph->output_count != 1 || index >= sizeof wanted / sizeof wanted[0])
         return false;
-    in[0] = out[0] = PF_LAYOUT_LINEAR;
-    return index == 0;
+    if (index && (node->op != PF_OP_REDUCE || !is_of_channels(node->attrs, &pf_graph_value(p->graph, node->in[0])->shape)))
+        return false;
+    in[0] = wanted[index];
+    out[0] = pf_layout_fits(wanted[index], pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank) ? wanted[index] : PF_LAYOUT_LINEAR;
+    return true;
 }
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     (void)device, (void)p, (void)effort;
     return pf_tuning_add(out, err, "rows");
+}
+
+/* The dims as [outer, reduced, inner]; in other layouts than LINEAR the channels, or those of one block, are the inner ones. */
+static void measure(reduce_impl *impl, pf_layout layout, const pf_shape *x, int64_t first, int64_t end)
+{
+    int64_t block = pf_layout_block(layout);
+
+    for (int32_t d = 0; d < x->rank; d++)
+        *(d < first ? &impl->outer : d < end ? &impl->reduced : &impl->inner) *= x->dim[d];
+    if (layout == PF_LAYOUT_LINEAR)
+        return;
+    impl->outer = layout == PF_LAYOUT_CHANNELS_LAST ? x->dim[0] : x->dim[0] * ((x->dim[1] + block - 1) / block);
+    impl->inner = layout == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] : block;
 }
 
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
@@ -102,8 +148,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         return PF_FAIL_MEMORY(err, sizeof *impl);
     impl = step->impl;
     *impl = (reduce_impl){ pf_device_cpu_isa(device), modes[attrs->mode], 1, 1, 1 };
-    for (int32_t d = 0; d < x->rank; d++)
-        *(d < first ? &impl->outer : d < end ? &impl->reduced : &impl->inner) *= x->dim[d];
+    measure(impl, p->in_layout[0], x, first, end);
     *out = step;
     return PF_OK;
 }
@@ -118,17 +163,26 @@ static void finish_row(const reduce_impl *impl, float *y, int64_t count)
         y[i] = logf(y[i]);
 }
 
+/* Few columns are cut finer when there are threads to spare; results do not depend on the cut. */
+static int64_t columns_per_task(const reduce_impl *impl, int threads)
+{
+    int64_t whole = impl->outer * ((impl->inner + COLUMNS_PER_TASK - 1) / COLUMNS_PER_TASK);
+
+    return whole >= threads ? COLUMNS_PER_TASK : COLUMNS_LEAST;
+}
+
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
     const reduce_impl *impl = step->impl;
-    int64_t            parts = (impl->inner + COLUMNS_PER_TASK - 1) / COLUMNS_PER_TASK, tasks = impl->outer * parts;
+    int64_t            width = columns_per_task(impl, pf_stream_cpu_threads(stream)), parts = (impl->inner + width - 1) / width;
+    int64_t            tasks = impl->outer * parts;
 
     (void)err;
     pf_stream_cpu_enter(stream);
 #pragma omp parallel for num_threads(pf_stream_cpu_threads(stream)) if (tasks * impl->reduced * impl->inner >= SERIAL_ELEMS * parts) schedule(static)
     for (int64_t i = 0; i < tasks; i++) {
-        int64_t      outer = i / parts, from = i % parts * COLUMNS_PER_TASK;
-        int64_t      count = impl->inner - from < COLUMNS_PER_TASK ? impl->inner - from : COLUMNS_PER_TASK;
+        int64_t      outer = i / parts, from = i % parts * width;
+        int64_t      count = impl->inner - from < width ? impl->inner - from : width;
         const float *x = (const float *)b->in[0] + outer * impl->reduced * impl->inner + from;
         float       *y = (float *)b->out[0] + outer * impl->inner + from;
 
@@ -139,6 +193,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 }
 
 const pf_tactic pf_tactic_cpu_reduce = {
-    .name = "cpu_reduce", .rev = 1, .needs = PF_CAP_CPU,
+    .name = "cpu_reduce", .rev = 2, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
 };

@@ -4,6 +4,8 @@
 #include "engine/onednn_single.h"
 #include "engine/spatial.h"
 
+enum { MEAN_PLACES_MAX = 64 };
+
 static const pf_node *anchor_of(const pf_problem *p)
 {
     return pf_graph_node(p->graph, p->anchor);
@@ -30,6 +32,21 @@ static bool counts_too_much(const pf_node *node)
     return node->op == PF_OP_AVERAGE_POOL && attrs->ceil_mode && attrs->count_include_pad;
 }
 
+/* The library adds up one place after the other: the error of a mean over many grows with their number. */
+static bool is_long_mean(const pf_node *node, const pf_shape *x)
+{
+    int64_t places = 1;
+
+    if (node->op != PF_OP_REDUCE || ((const pf_reduce_attrs *)node->attrs)->mode != PF_REDUCE_MEAN)
+        return false;
+    for (int32_t d = 2; d < x->rank; d++) {
+        if (!pf_dim_is_number(x->dim[d]) || x->dim[d] > MEAN_PLACES_MAX)
+            return true;
+        places *= x->dim[d];
+    }
+    return places > MEAN_PLACES_MAX;
+}
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     const pf_node  *node = anchor_of(p);
@@ -48,6 +65,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "not of 1 to 3 spatial dims";
     if (!windowed && !is_global(node, x->shape.rank))
         return "not a mean or maximum over all places";
+    if (is_long_mean(node, &x->shape))
+        return "a mean over many places would lose digits";
     if (windowed && counts_too_much(node))
         return "padding that only rounding up adds would count";
     if (p->in_layout[0] == PF_LAYOUT_C8 && (device->caps & PF_CAP_AVX512))
@@ -149,7 +168,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_onednn_pool = {
-    .name = "onednn_pool", .rev = 2, .needs = PF_CAP_CPU,
+    .name = "onednn_pool", .rev = 3, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare,
     .enqueue = pf_onednn_single_enqueue, .release = pf_onednn_single_release,
 };
