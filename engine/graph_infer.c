@@ -33,6 +33,32 @@ pf_status graph_infer_node(pf_graph *graph, pf_node_id node, pf_value *out, pf_e
     return st;
 }
 
+/* The symbol that the node made for a size that it did not know, when dim is just that. */
+static uint32_t own_symbol(const pf_graph *graph, pf_node_id node, pf_dim dim)
+{
+    uint32_t        count = 0;
+    const uint32_t *symbols = pf_graph_sizes_of(graph, node, &count);
+
+    for (uint32_t i = 0; i < count && pf_dim_is_symbolic(dim); i++)
+        if (pf_dims_symbol(graph->dims, pf_dims_symbol_name(graph->dims, symbols[i])) == dim)
+            return symbols[i];
+    return UINT32_MAX;
+}
+
+/* A size that only data seemed to decide, and that is known now: whoever needs the symbol takes what is known. */
+static pf_status replace_sizes(pf_graph *graph, pf_node_id node, const pf_shape *before, const pf_shape *now, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (int32_t i = 0; i < now->rank && before->rank == now->rank && !st; i++) {
+        uint32_t symbol = before->dim[i] == now->dim[i] ? UINT32_MAX : own_symbol(graph, node, before->dim[i]);
+
+        if (symbol != UINT32_MAX && !pf_dim_uses(graph->dims, now->dim[i], symbol))
+            st = pf_graph_substitute(graph, symbol, now->dim[i], err);
+    }
+    return st;
+}
+
 static pf_status infer_again(pf_graph *graph, pf_node_id id, pf_err *err)
 {
     const pf_node *node = &graph->nodes[id];
@@ -42,6 +68,7 @@ static pf_status infer_again(pf_graph *graph, pf_node_id id, pf_err *err)
     for (uint32_t i = 0; i < node->out_count && !st; i++) {
         pf_value *value = &graph->values[node->out[i]];
 
+        st = replace_sizes(graph, id, &value->shape, &made[i].shape, err);
         value->kind = made[i].kind;
         value->dtype = made[i].dtype;
         value->shape = made[i].shape;

@@ -146,8 +146,7 @@ void pf_onnx_pad(pf_onnx_node *node)
     pf_pad_attrs attrs = { .mode = pf_onnx_choice(node, "mode", "constant", pad_modes) };
     pf_value_id  value = pf_onnx_in(node, 2);
 
-    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.pads))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its pads are not known when the model is built");
+    pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.pads);
     spread_pads(node, &attrs);
     if (value != PF_NONE && pf_onnx_dtype(node, value) != PF_STRING &&
         pf_onnx_constant_number(node, value, &attrs.value))
@@ -269,8 +268,7 @@ void pf_onnx_col2im(pf_onnx_node *node)
 {
     pf_col2im_attrs attrs = { .block = optional_ints(node, 2, "block sizes") };
 
-    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.image))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "the image's shape is not known when the model is built");
+    pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.image);
     attrs.strides = list_or(node, "strides", attrs.block.count, 1);
     attrs.dilations = list_or(node, "dilations", attrs.block.count, 1);
     attrs.pads = list_or(node, "pads", 2 * attrs.block.count, 0);
@@ -302,8 +300,8 @@ void pf_onnx_one_hot(pf_onnx_node *node)
     if (pf_dtype_is_float(pf_onnx_dtype(node, pf_onnx_in(node, 1))) &&
         pf_onnx_constant_int(node, pf_onnx_in(node, 1), &depth))
         attrs.depth = (pf_dim_list){ 1, { pf_onnx_number(depth) } };
-    else if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.depth) || attrs.depth.count != 1)
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its depth is not known when the model is built");
+    else if (pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.depth) && attrs.depth.count != 1)
+        pf_onnx_fail(node, PF_INVALID, "its depth is %d numbers", attrs.depth.count);
     node->out[0] = pf_onnx_emit2(node, PF_OP_ONE_HOT, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 2));
 }
 
@@ -315,8 +313,7 @@ void pf_onnx_center_crop_pad(pf_onnx_node *node)
     pf_dim_list  sizes = { 0 };
     pf_pad_attrs attrs = { .pads = { 2 * rank } };
 
-    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &sizes))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
+    pf_onnx_late_dims(node, pf_onnx_in(node, 1), &sizes);
     for (int32_t i = 0; !axes.count && i < rank; i++)
         axes.at[i] = i;
     axes.count = axes.count ? axes.count : rank;

@@ -93,8 +93,8 @@ void pf_onnx_topk(pf_onnx_node *node)
     };
     pf_value_id   out[2] = { PF_NONE, PF_NONE };
 
-    if (node->opset >= 10 && (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.k) || attrs.k.count != 1))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "k is not one number that is known when the model is built");
+    if (node->opset >= 10 && pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.k) && attrs.k.count != 1)
+        pf_onnx_fail(node, PF_INVALID, "k is %d numbers", attrs.k.count);
     if (!node->status && pf_dim_is_number(attrs.k.at[0]) && attrs.k.at[0] < 0)
         pf_onnx_fail(node, PF_INVALID, "k is %lld", (long long)attrs.k.at[0]);
     pf_onnx_emit(node, PF_OP_TOPK, &attrs, 1, node->in, 2, out);

@@ -107,8 +107,7 @@ static void read_target(pf_onnx_node *node, pf_resize_attrs *attrs)
     pf_floats   scales = read_floats(node, 2, "scales"), roi = { 0 };
     pf_dim_list sizes = { 0 };
 
-    if (pf_onnx_in(node, 3) != PF_NONE && !pf_onnx_known_dims(node, pf_onnx_in(node, 3), &sizes))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
+    pf_onnx_late_dims(node, pf_onnx_in(node, 3), &sizes);
     if (!node->status && !scales.count == !sizes.count)
         pf_onnx_fail(node, PF_INVALID, "it needs either scales or sizes");
     if (scales.count)
@@ -203,7 +202,6 @@ void pf_onnx_affine_grid(pf_onnx_node *node)
 {
     pf_affine_grid_attrs attrs = { .align_corners = pf_onnx_int(node, "align_corners", 0) };
 
-    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.size))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its size is not known when the model is built");
+    pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.size);
     node->out[0] = pf_onnx_emit1(node, PF_OP_AFFINE_GRID, &attrs, pf_onnx_in(node, 0));
 }

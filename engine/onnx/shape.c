@@ -177,8 +177,7 @@ void pf_onnx_tile(pf_onnx_node *node)
 {
     pf_tile_attrs attrs = { 0 };
 
-    if (!pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.repeats))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its repeats are not known when the model is built");
+    pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.repeats);
     node->out[0] = pf_onnx_emit1(node, PF_OP_TILE, &attrs, pf_onnx_in(node, 0));
 }
 

@@ -64,8 +64,8 @@ void pf_onnx_split(pf_onnx_node *node)
     }
     if (node->opset < 13)
         attrs.sizes = pf_onnx_as_dims(pf_onnx_ints(node, "split"));
-    if (pf_onnx_in(node, 1) != PF_NONE && !pf_onnx_known_dims(node, pf_onnx_in(node, 1), &attrs.sizes))
-        pf_onnx_fail(node, PF_UNSUPPORTED, "its sizes are not known when the model is built");
+    if (pf_onnx_in(node, 1) != PF_NONE)
+        pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.sizes);
     if (!node->status && attrs.sizes.count && attrs.sizes.count != (int32_t)node->out_count)
         pf_onnx_fail(node, PF_INVALID, "%d sizes for %u outputs", attrs.sizes.count, node->out_count);
     pf_onnx_emit(node, PF_OP_SPLIT, &attrs, 1, node->in, node->out_count, node->out);

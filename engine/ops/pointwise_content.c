@@ -13,13 +13,16 @@ static pf_dim max(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)c; return
 static pf_dim min(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)c; return pf_dim_min(dims, a, b); }
 static pf_dim neg(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)b, (void)c; return pf_dim_sub(dims, 0, a); }
 
-/* Truncation and floor agree where neither is negative. */
+/* Truncation and floor agree where neither is negative; else the part above zero and the part below are rounded each to its side. */
 static pf_dim divide(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
 {
     (void)c;
-    if (!pf_content_less_equal(dims, 0, a) || !pf_content_less(dims, 0, b))
+    if (!pf_content_less(dims, 0, b))
         return PF_DIM_INVALID;
-    return pf_dim_floor_div(dims, a, b);
+    if (pf_content_less_equal(dims, 0, a))
+        return pf_dim_floor_div(dims, a, b);
+    return pf_dim_sub(dims, pf_dim_floor_div(dims, pf_dim_max(dims, a, 0), b),
+                      pf_dim_floor_div(dims, pf_dim_max(dims, pf_dim_sub(dims, 0, a), 0), b));
 }
 
 static pf_dim modulo(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)

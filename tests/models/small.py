@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Compares planfarm's references with ONNX Runtime on small models of operators that the standard's own node tests leave
-out: those of com.microsoft, and control flow whose states change their size.
+out: those of com.microsoft, control flow whose states change their size, and sizes that data decides.
 
 usage: small.py [--planfarm BINARY] [PATTERN]
 
@@ -257,6 +257,47 @@ def loops():
     add("growing state that is reshaped", make_loop(reshapes, [], extra), rows, 1e-4)
 
 
+def late(name, nodes, outputs=("y",), extra=()):
+    """k is 1 + the number of positive elements of x modulo 3: a size that only data says."""
+    node = helper.make_node
+    counting = [
+        node("Greater", ["x", "zero"], ["positive"]),
+        node("Cast", ["positive"], ["ones"], to=7),
+        node("ReduceSum", ["ones"], ["count"], keepdims=0),
+        node("Mod", ["count", "three"], ["rest"]),
+        node("Add", ["rest", "one"], ["k"]),
+        node("Unsqueeze", ["k", "axes"], ["k1"]),
+    ]
+    constants = [constant("zero", 0, np.float32), constant("three", 3), constant("one", 1), constant("axes", [0]), *extra]
+    x = helper.make_tensor_value_info("x", 1, ["n", 3, 4, 5])
+    shown = [helper.make_empty_tensor_value_info(o) for o in outputs]
+    graph = helper.make_graph(counting + nodes, "g", [x], shown, constants)
+    add(name, graph, [{"x": floats(2, 3, 4, 5)}, {"x": floats(3, 3, 4, 5)}], 1e-5, opset=18)
+
+
+def late_sizes():
+    node = helper.make_node
+    pads = node("Concat", ["z3", "k1", "z3", "k1"], ["pads"], axis=0)
+    late("Pad by data", [pads, node("Pad", ["x", "pads"], ["y"])], extra=[constant("z3", [0, 0, 0])])
+    repeats = node("Concat", ["ones3", "k1"], ["repeats"], axis=0)
+    late("Tile by data", [repeats, node("Tile", ["x", "repeats"], ["y"])], extra=[constant("ones3", [1, 1, 1])])
+    sizes = [
+        node("Mul", ["k1", "three"], ["k3"]),
+        node("Shape", ["x"], ["s"], end=2),
+        node("Concat", ["s", "k3", "k1"], ["sizes"], axis=0),
+        node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear"),
+    ]
+    late("Resize by data", sizes)
+    late("OneHot by data", [node("OneHot", ["ones", "k", "values"], ["y"])], extra=[constant("values", [0, 1], np.float32)])
+    late("TopK by data", [node("TopK", ["x", "k1"], ["y", "z"])], ("y", "z"))
+    parts = [
+        node("Sub", ["four", "k1"], ["rest1"]),
+        node("Concat", ["k1", "rest1"], ["parts"], axis=0),
+        node("Split", ["x", "parts"], ["y", "z"], axis=2),
+    ]
+    late("Split by data", parts, ("y", "z"), [constant("four", [4])])
+
+
 def run_planfarm(planfarm, model, feed, folder):
     path = os.path.join(folder, "model.onnx")
     onnx.save(model, path)
@@ -292,7 +333,7 @@ def main():
     parser.add_argument("--planfarm", default="build/planfarm", help="the program to test")
     parser.add_argument("pattern", nargs="?", default="")
     options = parser.parse_args()
-    for family in (fused, quantized, attention, loops):
+    for family in (fused, quantized, attention, loops, late_sizes):
         family()
     failed = 0
     for name, model, feeds, tolerance in CASES:

@@ -191,6 +191,29 @@ static void test_order_by_sizes(void **state)
     pf_graph_free(graph);
 }
 
+/* |n - 8| is no expression until n is known to be over 8: what read the size that the range made then reads n - 8. */
+static void test_sizes_become_known(void **state)
+{
+    pf_graph       *graph = graph_of("graph\n%x = input f32 [n,4]\n%w = input f32 [24]\n%s = shape(%x) end=1\n%eight = constant i64 [1] {8}\n"
+                                     "%d = sub(%s, %eight)\n%l = abs(%d)\n%zero = constant i64 [] {0}\n%one = constant i64 [] {1}\n"
+                                     "%r = range(%zero, %l, %one)\n%y = slice(%w) axes=[0] starts=[0] ends=[3] steps=[1]\noutput %y\noutput %r\n");
+    pf_slice_attrs *attrs = NULL;
+    pf_err          err = { 0 };
+
+    (void)state;
+    for (pf_node_id id = 0; id < graph->node_count; id++)
+        attrs = graph->nodes[id].op == PF_OP_SLICE ? graph->nodes[id].attrs : attrs;
+    assert_non_null(attrs);
+    attrs->ends.at[0] = graph->values[value_named(graph, "r")].shape.dim[0];
+    test_ok(pf_graph_infer(graph, &err), &err);
+    assert_true(pf_dim_uses(graph->dims, attrs->ends.at[0], pf_dims_symbol_index(graph->dims, "range")));
+    pf_dims_bound(graph->dims, pf_dims_symbol_index(graph->dims, "n"), 16, 20);
+    test_ok(pf_graph_infer(graph, &err), &err);
+    assert_int_equal(attrs->ends.at[0], pf_dim_sub(graph->dims, pf_dims_symbol(graph->dims, "n"), 8));
+    test_ok(pf_graph_verify(graph, &err), &err);
+    pf_graph_free(graph);
+}
+
 static void test_add_node_refuses(void **state)
 {
     pf_graph   *graph = graph_of(residual);
@@ -412,7 +435,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uses),        cmocka_unit_test(test_random_edits),   cmocka_unit_test(test_verify_finds),
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_order_by_sizes), cmocka_unit_test(test_add_node_refuses), cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_order_by_sizes), cmocka_unit_test(test_sizes_become_known),
+        cmocka_unit_test(test_add_node_refuses), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_infer_again), cmocka_unit_test(test_infer_follows_inputs), cmocka_unit_test(test_copy),
         cmocka_unit_test(test_captures),    cmocka_unit_test(test_bodies), cmocka_unit_test(test_keep),           cmocka_unit_test(test_out_of_memory),
     };

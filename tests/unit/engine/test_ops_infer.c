@@ -153,6 +153,8 @@ static const content_case content_cases[] = {
     { "%x = input f32 [batch,seq]\n%a = shape(%x) end=1\n%b = shape(%x) start=1 end=2\n%m = mul(%a, %b)\n%c = constant i64 [1] {64}\n"
       "%out = concat(%m, %c)\n", "batch*seq 64" },
     { "%x = input f32 [h,w]\n%s = shape(%x) end=2\n%two = constant i64 [] {2}\n%out = div(%s, %two)\n", "floor(h/2) floor(w/2)" },
+    { "%x = input f32 [h]\n%s = shape(%x) end=1\n%c = constant i64 [] {-3}\n%n = add(%s, %c)\n%two = constant i64 [] {2}\n%out = div(%n, %two)\n",
+      "floor(max(0,h - 3)/2) - floor(max(-h + 3,0)/2)" },
     { "%x = input f32 [h,4]\n%s = shape(%x) end=2\n%out = slice(%s) axes=[0] starts=[-1] ends=[-281474976710656] steps=[-1]\n", "4 h" },
     /* Where(Equal(shape, -1), 1, shape), which exporters write round Expand: a size is never -1 */
     { "%x = input f32 [batch,4]\n%s = shape(%x) end=2\n%m = constant i64 [] {-1}\n%e = equal(%s, %m)\n%one = constant i64 [2] {1,1}\n"
