@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "client/cancel.h"
 
-enum { ENDPOINTS_BYTES = 64 * 1024, HOST_BYTES = 256 };
+enum { ENDPOINTS_BYTES = 64 * 1024, HOST_BYTES = 256, TOKEN_S = 24 * 3600 };
 
 #define BUSY_NS  (60 * PF_NS_PER_S)     /* a busy farm is asked again for so long */
 #define PAUSE_NS (2 * PF_NS_PER_S)
@@ -45,14 +46,15 @@ static const char *farm_url(const pf_call *call, const char *url)
     return given && given[0] ? given : NULL;
 }
 
-/* The port for clients, of what GET /endpoints says. */
-static pf_status client_port(const pf_buf *text, const char *url, long *port, pf_err *err)
+/* The port for clients, of what GET /endpoints says, and whether the farm has keys. */
+static pf_status client_port(const pf_buf *text, const char *url, long *port, bool *keys, pf_err *err)
 {
     json_t     *object = json_loadb((const char *)text->data, text->size, 0, NULL);
     const char *endpoint = json_string_value(json_object_get(object, "client"));
     const char *colon = endpoint ? strrchr(endpoint, ':') : NULL;
 
     *port = colon ? strtol(colon + 1, NULL, 10) : 0;
+    *keys = json_is_true(json_object_get(object, "keys"));
     json_decref(object);
     if (*port > 0 && *port < 65536)
         return PF_OK;
@@ -60,9 +62,9 @@ static pf_status client_port(const pf_buf *text, const char *url, long *port, pf
 }
 
 /* Asks the HTTP port where clients connect. */
-static pf_status find_clients(const pf_farm *farm, const char *host, char endpoint[PF_FARM_URL_BYTES], pf_err *err)
+static pf_status find_clients(pf_farm *farm, const char *host, char endpoint[PF_FARM_URL_BYTES], pf_err *err)
 {
-    pf_transfer_options options = {.url = farm->url, .attempts = 2};
+    pf_transfer_options options = {.url = farm->url, .attempts = 2, .token = ""};        /* anyone may ask */
     pf_transfer        *transfer = NULL;
     pf_buf              text = {0};
     long                port = 0;
@@ -71,7 +73,7 @@ static pf_status find_clients(const pf_farm *farm, const char *host, char endpoi
     if (!status)
         status = pf_transfer_get(transfer, "/endpoints", ENDPOINTS_BYTES, &text, err);
     if (!status)
-        status = client_port(&text, farm->url, &port, err);
+        status = client_port(&text, farm->url, &port, &farm->wants_key, err);
     if (!status)
         snprintf(endpoint, PF_FARM_URL_BYTES, "tcp://%s:%ld", host, port);
     pf_buf_clear(&text);
@@ -117,11 +119,63 @@ static pf_status get_info(pf_farm *farm, const char *host, pf_err *err)
     return status;
 }
 
+/* ---- who asks */
+
+static pf_status read_token(const char *path, char out[PF_FARM_TOKEN_BYTES], pf_err *err)
+{
+    pf_buf    text = {0};
+    pf_status status = pf_file_read(path, PF_FARM_TOKEN_BYTES - 1, &text, err);
+
+    if (!status)
+        snprintf(out, PF_FARM_TOKEN_BYTES, "%.*s", (int)strcspn((const char *)text.data, " \r\n"), (const char *)text.data);
+    if (!status && !out[0])
+        status = PF_FAIL(err, PF_INVALID, "%s holds no token", path);
+    pf_buf_clear(&text);
+    return status;
+}
+
+static pf_status take_identity(const pf_call *call, pf_farm *farm, pf_err *err)
+{
+    const char *key = pf_args_text(call->args, "key_file"), *token = pf_args_text(call->args, "token_file");
+    const char *given = getenv("PLANFARM_TOKEN");
+    pf_status   status = key ? pf_farm_key_read(key, &farm->own, err) : pf_farm_key_own(&farm->own, err);
+
+    if (!status && token)
+        return read_token(token, farm->token, err);
+    if (!status && given)
+        snprintf(farm->token, sizeof farm->token, "%s", given);
+    return status;
+}
+
+static pf_status connect_peer(pf_farm *farm, const char *endpoint, pf_err *err)
+{
+    const pf_farm_key *own = &farm->own;
+    pf_peer_options    peer = {.endpoint = endpoint, .role = PF_ROLE_CLIENT};
+
+    if (farm->wants_key && !own->name[0])
+        return PF_FAIL(err, PF_DENIED, "the farm at %s lets only keys in; give yours with --key-file or PLANFARM_KEY", farm->url);
+    if (own->name[0]) {
+        peer.server_public_key = own->server_key;
+        peer.public_key = own->public_key;
+        peer.secret_key = own->secret_key;
+    }
+    return pf_peer_open(&peer, &farm->peer, err);
+}
+
+/* A socket with the wrong key is answered by nothing at all. */
+static pf_status explain_silence(const pf_farm *farm, pf_status status, pf_err *err)
+{
+    if (status != PF_UNREACHABLE || !farm->wants_key)
+        return status;
+    pf_err_clear(err);
+    return PF_FAIL(err, PF_UNREACHABLE, "the farm at %s is there but does not let the key \"%s\" in; it may be unknown to it, revoked, "
+                   "or of another farm", farm->url, farm->own.name);
+}
+
 pf_status pf_farm_open(pf_call *call, const char *url, pf_farm *farm, pf_err *err)
 {
     const char     *given = farm_url(call, url);
     char            host[HOST_BYTES] = "", place[HOST_BYTES], endpoint[PF_FARM_URL_BYTES];
-    pf_peer_options peer = {.endpoint = endpoint, .role = PF_ROLE_CLIENT};
     pf_status       status = PF_OK;
 
     if (!given)
@@ -132,19 +186,23 @@ pf_status pf_farm_open(pf_call *call, const char *url, pf_farm *farm, pf_err *er
         farm->url[strlen(farm->url) - 1] = 0;
     split_url(farm->url, host, place);
     farm->is_local = is_loopback(host);
-    if (strncmp(farm->url, "tcp://", 6) == 0)
+    status = take_identity(call, farm, err);
+    if (!status && strncmp(farm->url, "tcp://", 6) == 0)
         snprintf(endpoint, sizeof endpoint, "%s", farm->url);
-    else
+    else if (!status)
         status = find_clients(farm, host, endpoint, err);
     if (!status)
-        status = pf_peer_open(&peer, &farm->peer, err);
-    return status ? status : get_info(farm, host, err);
+        status = connect_peer(farm, endpoint, err);
+    if (!status)
+        status = explain_silence(farm, get_info(farm, host, err), err);
+    return status;
 }
 
 void pf_farm_close(pf_farm *farm)
 {
     pf_peer_close(farm->peer);
     farm->peer = NULL;
+    pf_farm_key_clear(&farm->own);
 }
 
 static pf_status pause_for(int64_t ns, pf_err *err)
@@ -178,7 +236,13 @@ pf_status pf_farm_call(pf_farm *farm, pf_msg_type type, const ProtobufCMessage *
 
 pf_status pf_farm_transfer(const pf_farm *farm, pf_transfer_watch *watch, void *user, pf_transfer **out, pf_err *err)
 {
-    pf_transfer_options options = {.url = farm->http_url, .watch = watch, .user = user};
+    char                token[PF_FARM_TOKEN_BYTES] = "";
+    pf_transfer_options options = {.url = farm->http_url, .watch = watch, .user = user, .token = token};
+    pf_status           status = PF_OK;
 
-    return pf_transfer_new(&options, out, err);
+    if (farm->token[0])
+        snprintf(token, sizeof token, "%s", farm->token);
+    else if (farm->own.name[0])
+        status = pf_farm_token_make(&farm->own, pf_clock_wall_ns() / PF_NS_PER_S, TOKEN_S, token, err);
+    return status ? status : pf_transfer_new(&options, out, err);
 }

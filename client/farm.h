@@ -5,6 +5,7 @@
 #define PF_CLIENT_FARM_H
 
 #include "client/verb.h"
+#include "proto/farm_key.h"
 #include "proto/manifest.h"
 #include "proto/peer.h"
 #include "proto/transfer/transfer.h"
@@ -12,13 +13,20 @@
 enum { PF_FARM_URL_BYTES = 512, PF_FARM_KEYS_MAX = 8 };
 
 /* Rows of an option table. */
+#define PF_IDENTITY_OPTIONS \
+    {.name = "key_file", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "your key for a farm with keys; $PLANFARM_KEY otherwise"}, \
+    {.name = "token_file", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "holds a token for its HTTP port; made of the key otherwise"}
 #define PF_FARM_OPTION \
-    {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "the farm, like http://host:7780; $PLANFARM_FARM otherwise"}
+    {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "the farm, like http://host:7780; $PLANFARM_FARM otherwise"}, \
+    PF_IDENTITY_OPTIONS
 
 typedef struct pf_farm {            /* open to readers; zero it before use */
     char          url[PF_FARM_URL_BYTES];       /* as given */
     char          http_url[PF_FARM_URL_BYTES];
     bool          is_local;         /* on this machine's loopback */
+    bool          wants_key;        /* it has keys, as far as is known */
+    pf_farm_key   own;              /* of this user; an empty name without one */
+    char          token[PF_FARM_TOKEN_BYTES];       /* given; "": made of the key */
     pf_peer      *peer;
     uint64_t      epoch;
     char          software[128];
@@ -26,7 +34,9 @@ typedef struct pf_farm {            /* open to readers; zero it before use */
     uint32_t      keys_count;
 } pf_farm;
 
-/* url: NULL takes --farm or the environment.  Errors   USAGE: no address; UNREACHABLE, within a few seconds. */
+/* url: NULL takes --farm or the environment.
+   Errors   USAGE: no address; UNREACHABLE, within a few seconds; DENIED: the farm has keys and no key was given, or the
+   key's file is not good. */
 pf_status pf_farm_open(pf_call *call, const char *url, pf_farm *farm, pf_err *err);
 void      pf_farm_close(pf_farm *farm);
 

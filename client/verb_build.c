@@ -12,6 +12,7 @@
 #include "client/cancel.h"
 #include "client/config_flags.h"
 #include "client/device_choice.h"
+#include "client/farm.h"
 #include "client/farm_build.h"
 #include "client/output.h"
 #include "client/path_kind.h"
@@ -26,6 +27,7 @@ static const pf_option options[] = {
     PF_DEVICE_OPTIONS,
     PF_CACHE_OPTION,
     {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "build on the farm at that address"},
+    PF_IDENTITY_OPTIONS,
     {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..", .help = "device classes to build for on the farm"},
     {.name = NULL},
 };

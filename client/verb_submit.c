@@ -2,15 +2,19 @@
 #include <string.h>
 
 #include "client/config_flags.h"
+#include "client/farm_fetch_jobs.h"
 #include "client/farm_follow.h"
 #include "client/farm_job.h"
 #include "client/farm_submit.h"
+#include "client/farm_trust.h"
 #include "client/output.h"
 
 static const pf_option options[] = {
     PF_FARM_OPTION,
     PF_SUBMIT_OPTIONS,
     {.name = "wait", .letter = 'w', .kind = PF_OPTION_FLAG, .help = "show progress until the plans are there, and end with the failure's exit code"},
+    {.name = "fetch", .kind = PF_OPTION_TEXT, .value = "DIR", .help = "with --wait: fetch the plans into DIR, as MODEL-CLASS.plan"},
+    PF_KEY_OPTION,
     {.name = "logs", .kind = PF_OPTION_FLAG, .help = "with --wait: show what the builds print, too"},
 #define PF_CONFIG(key, type, default_, in_key, text) PF_CONFIG_FLAG(key, type, default_, text)
 #include "engine/config.def"
@@ -37,11 +41,19 @@ static void put_submission(pf_call *call, const pf_farm_submission *submission)
     json_object_set_new(call->result, "uploaded_bytes", pf_json_count(submission->uploaded_bytes));
 }
 
-static pf_status show_end(pf_call *call, Pf__JobStatus *const *jobs, size_t count, pf_err *err)
+/* Plans that are there are fetched also when others are not; then the failure of those counts. */
+static pf_status show_end(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, pf_err *err)
 {
+    const char *folder = pf_args_text(call->args, "fetch");
+    pf_err      why = {0};
+    pf_status   fetched = PF_OK, status = PF_OK;
+
     put_jobs(call->result, jobs, count);
     pf_farm_jobs_say(call, jobs, count);
-    return pf_farm_jobs_status(jobs, count, err);
+    if (folder)
+        fetched = pf_farm_fetch_jobs(farm, call, jobs, count, folder, json_object_get(call->result, "jobs"), &why);
+    status = pf_farm_jobs_status(jobs, count, err);
+    return status ? status : fetched ? PF_FAIL(err, fetched, "%s", why.msg) : PF_OK;
 }
 
 static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *submission, pf_err *err)
@@ -60,7 +72,7 @@ static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *
         pf_say(call, "The build goes on. To watch it again: planfarm watch %s; to end it: planfarm cancel %s\n", hex, hex);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
-        status = show_end(call, reply->job, reply->n_job, err);
+        status = show_end(farm, call, reply->job, reply->n_job, err);
     }
     pf_message_clear(&jobs);
     pf_farm_names_clear(&names);
@@ -83,7 +95,7 @@ static pf_status submit(pf_farm *farm, pf_call *call, const pf_config *config, p
         if (!pf_args_flag(call->args, "wait"))
             pf_farm_jobs_say(call, reply->job, reply->n_job);
         else if (pf_farm_jobs_are_final(reply->job, reply->n_job))
-            status = show_end(call, reply->job, reply->n_job, err);
+            status = show_end(farm, call, reply->job, reply->n_job, err);
         else
             status = follow(farm, call, &submission, err);
     }
@@ -97,6 +109,8 @@ static pf_status run(pf_call *call, pf_err *err)
     pf_farm    farm = {0};
     pf_status  status = pf_args_expect(call->args, 1, 1, "MODEL.onnx or its URL", err);
 
+    if (!status && pf_args_given(call->args, "fetch") && !pf_args_flag(call->args, "wait"))
+        status = PF_FAIL(err, PF_USAGE, "--fetch needs --wait: the plans are not there before");
     if (!status)
         status = pf_config_from_args(call->args, &config, err);
     if (!status)
@@ -118,6 +132,6 @@ const pf_verb_body pf_verb_submit = {
                "  planfarm submit resnet50.onnx --farm http://farm:7780 --gpu h100,l4 --fp16 --shapes input:8x3x224x224 --wait\n"
                "\n"
                "  --json: submit_id model_sha256 uploaded_bytes jobs[job_id state selector device_class plan_key plan_sha256 plan_bytes\n"
-               "  phase percent attempt agent failure exit_code message hit joined ...]\n",
+               "  phase percent attempt agent failure exit_code message hit joined plan ...]\n",
     .run = run,
 };

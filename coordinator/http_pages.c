@@ -65,8 +65,8 @@ enum MHD_Result pf_http_get_keys(pf_http *http, struct MHD_Connection *connectio
 enum MHD_Result pf_http_get_endpoints(pf_http *http, struct MHD_Connection *connection, const char *rest)
 {
     char text[1024];
-    int  bytes = snprintf(text, sizeof text, "{\"client\": \"%s\", \"agent\": \"%s\"}\n", http->options.client_endpoint,
-                          http->options.agent_endpoint);
+    int  bytes = snprintf(text, sizeof text, "{\"client\": \"%s\", \"agent\": \"%s\", \"keys\": %s}\n", http->options.client_endpoint,
+                          http->options.agent_endpoint, pf_authority_has_keys(http->options.authority) ? "true" : "false");
 
     (void)rest;
     return pf_http_answer(connection, 200, "application/json", text, (size_t)bytes < sizeof text ? (size_t)bytes : sizeof text - 1);

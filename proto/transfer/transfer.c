@@ -55,9 +55,9 @@ static pf_status set_token(pf_transfer *transfer, const char *token, pf_err *err
 
     if (st)
         return st;
-    if (!token && !own[0])
-        return PF_OK;
     token = token ? token : own;
+    if (!token[0])
+        return PF_OK;
     if (snprintf(line, sizeof line, "Authorization: Bearer %s", token) >= (int)sizeof line)
         return PF_FAIL(err, PF_USAGE, "the farm's token is longer than 1000 characters");
     transfer->headers = curl_slist_append(NULL, line);

@@ -1,6 +1,7 @@
 /* A farm with keys, by the programs alone: keys are made, agent and user have their own, and one is shut out. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,7 +60,59 @@ static void without_a_key_nothing_is_to_be_had(void **state)
 {
     (void)state;
     unsetenv(PF_FARM_KEY_VARIABLE);
-    json_decref(LIVE_JSON(&farm, 69, "agents"));
+    json_decref(LIVE_JSON(&farm, 77, "agents"));
+    assert_non_null(strstr(live_errors(), "--key-file"));
+}
+
+/* Every verb that speaks to a farm takes the key from an option as well; a key of no farm, or of another one, is let in by none. */
+static void each_verb_takes_a_key_file(void **state)
+{
+    const char *verbs[][8] = {
+        { "agents" }, { "list" }, { "status", "1" }, { "watch", "1" }, { "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16" },
+        { "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "again.plan" }, { "cache", "stats", "--farm", farm.url },
+        { "cancel", "1" }, { "kick", "1" }, { "drain", "agent-a" },
+    };
+    char        farm_url[160] = "";
+    pf_farm_key stranger = {{0}}, known = {{0}};
+    pf_err      err = {0};
+
+    (void)state;
+    snprintf(farm_url, sizeof farm_url, "%s", farm.url);
+    test_ok(pf_farm_key_read(program_path("user.key"), &known, &err), &err);
+    test_ok(pf_farm_key_new("user", known.server_key, &stranger, &err), &err);      /* the name, but not the key */
+    test_ok(pf_farm_key_write(&stranger, program_path("stranger.key"), &err), &err);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        const char *words[16] = {NULL};
+        int         count = 0;
+        run         result = {0};
+
+        for (; count < 8 && verbs[i][count]; count++)
+            words[count] = verbs[i][count];
+        words[count] = "--key-file";
+        words[count + 1] = "user.key";
+        result = program_run(words);
+        if (result.code == 69 || strstr(result.err, "lets only keys in"))
+            fail_msg("%s with --key-file ended with %d: %s", verbs[i][0], result.code, result.err);
+        program_clear(&result);
+    }
+    json_decref(LIVE_JSON(&farm, 69, "agents", "--key-file", "stranger.key"));
+    assert_non_null(strstr(live_errors(), "does not let the key"));
+    json_decref(LIVE_JSON(&farm, 66, "agents", "--key-file", "absent.key"));
+}
+
+/* What goes by HTTP takes a token that was made before, and the environment's. */
+static void a_token_stands_for_the_key_by_http(void **state)
+{
+    json_t *made = NULL;
+
+    (void)state;
+    made = LIVE_JSON(&farm, 0, "keys", "token", "--key", "user.key", "--days", "1");
+    assert_int_equal(pf_file_write(program_path("token"), live_text(made, "token"), strlen(live_text(made, "token")), NULL), PF_OK);
+    json_decref(LIVE_JSON(&farm, 0, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file", "user.key", "--token-file", "token"));
+    setenv("PLANFARM_TOKEN", "pf1.user.1.nonsense", 1);
+    json_decref(LIVE_JSON(&farm, 77, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file", "user.key"));
+    unsetenv("PLANFARM_TOKEN");
+    json_decref(made);
 }
 
 static void a_revoked_user_is_out(void **state)
@@ -77,6 +130,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_their_keys_a_model_becomes_a_plan),
         cmocka_unit_test(without_a_key_nothing_is_to_be_had),
+        cmocka_unit_test(each_verb_takes_a_key_file),
+        cmocka_unit_test(a_token_stands_for_the_key_by_http),
         cmocka_unit_test(a_revoked_user_is_out),
     };
 
