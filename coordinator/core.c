@@ -36,7 +36,8 @@ void pf_core_config_init(pf_core_config *config)
         .stall_ns = { [PF__PHASE__PHASE_NONE] = 120 * PF_NS_PER_S, [PF__PHASE__PHASE_FETCH] = 300 * PF_NS_PER_S,
                       [PF__PHASE__PHASE_TUNE] = 900 * PF_NS_PER_S, [PF__PHASE__PHASE_BUILD] = 900 * PF_NS_PER_S,
                       [PF__PHASE__PHASE_UPLOAD] = 300 * PF_NS_PER_S },
-        .retention_ns = 7 * 24 * 3600 * PF_NS_PER_S, .history_ns = 3600 * PF_NS_PER_S, .time_jump_ns = 5 * PF_NS_PER_S,
+        .retention_ns = 7 * 24 * 3600 * PF_NS_PER_S, .history_ns = 3600 * PF_NS_PER_S,
+        .plan_retention_ns = INT64_C(365) * 24 * 3600 * PF_NS_PER_S, .time_jump_ns = 5 * PF_NS_PER_S,
         .fair_spacing_ns = 60 * PF_NS_PER_S, .priority_worth_ns = 60 * PF_NS_PER_S,
         .charged_limit = 3, .crash_agents_limit = 2, .sick_limit = 3, .jobs_limit = 2000000, .final_limit = 100000,
         .ring_bytes = 65536, .watches_limit = 20000, .software = "planfarm", .http_url = "",
@@ -311,6 +312,8 @@ static void sort_plans(pf_core *core)
     for (uint32_t i = 0; i < count; i++) {
         list[i]->older = i ? list[i - 1] : NULL;
         list[i]->newer = i + 1 < count ? list[i + 1] : NULL;
+        if (list[i]->used_ns == 0)      /* from a row that did not say */
+            list[i]->used_ns = core->now.wall_ns;
     }
     pf_free(list);
 }
@@ -459,6 +462,7 @@ static void expire_jobs(pf_core *core)
     }
     for (int i = 0; core->final_count > core->config.final_limit && i < EXPIRE_PER_STEP; i++)
         pf_job_forget(core, core->final_oldest);
+    pf_plans_expire(core);
 }
 
 static void write_dirty(pf_core *core)

@@ -42,6 +42,7 @@ typedef struct pf_core_config {         /* open */
     int64_t  stall_ns[5];               /* by Pf__Phase: no progress for so long, by a lease that beats */
     int64_t  retention_ns;              /* final jobs are remembered for */
     int64_t  history_ns;                /* and their events for */
+    int64_t  plan_retention_ns;         /* a plan is remembered so long after it was last asked for */
     int64_t  time_jump_ns;              /* a longer pause between two steps means that this process slept */
     int64_t  fair_spacing_ns;           /* what one more job of the same user waits for */
     int64_t  priority_worth_ns;         /* what one step of priority is worth in waiting */

@@ -43,6 +43,8 @@ static const char HELP[] =
     "  --lease-ttl-ms N     a lease without a heartbeat ends after (30000)\n"
     "  --heartbeat-ms N     agents beat every (10000)\n"
     "  --backoff-ms N       wait after a first failure (2000)\n"
+    "  --history-days N     jobs that have ended are remembered for (7)\n"
+    "  --plan-days N        plans are remembered so long after they were last asked for (365)\n"
     "  --backup-minutes N   copy the job database every N minutes (60; 0: never)\n"
     "  --any-file-system    also accept a state folder on a network file system\n"
     "  --log FILTER         info, or component:level,... (warn)\n"
@@ -58,7 +60,7 @@ static const char HELP[] =
 enum option_id {
     OPTION_STATE = 1, OPTION_LISTEN, OPTION_CLIENT_PORT, OPTION_AGENT_PORT, OPTION_HTTP_PORT, OPTION_HTTP_URL, OPTION_MAP,
     OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_BLOB_DAYS, OPTION_BLOB_SPARE, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF,
-    OPTION_BACKUP, OPTION_ANY_FS, OPTION_CHECK, OPTION_REPAIR, OPTION_RESTORE, OPTION_LOG, OPTION_VERSION, OPTION_HELP,
+    OPTION_HISTORY, OPTION_PLANS, OPTION_BACKUP, OPTION_ANY_FS, OPTION_CHECK, OPTION_REPAIR, OPTION_RESTORE, OPTION_LOG, OPTION_VERSION, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -77,6 +79,8 @@ static const struct option long_options[] = {
     { "lease-ttl-ms", required_argument, NULL, OPTION_TTL },
     { "heartbeat-ms", required_argument, NULL, OPTION_HEARTBEAT },
     { "backoff-ms", required_argument, NULL, OPTION_BACKOFF },
+    { "history-days", required_argument, NULL, OPTION_HISTORY },
+    { "plan-days", required_argument, NULL, OPTION_PLANS },
     { "backup-minutes", required_argument, NULL, OPTION_BACKUP },
     { "any-file-system", no_argument, NULL, OPTION_ANY_FS },
     { "check", no_argument, NULL, OPTION_CHECK },
@@ -145,6 +149,8 @@ static pf_status take_option(int id, const char *name, const char *text, pf_serv
     case OPTION_CHECK:       chore.check = true;                                               return PF_OK;
     case OPTION_REPAIR:      chore.check = chore.repair = true;                                return PF_OK;
     case OPTION_RESTORE:     chore.restore = true; chore.from = text;                          return PF_OK;
+    case OPTION_HISTORY:     return days(text, name, &o->core.retention_ns, err);
+    case OPTION_PLANS:       return days(text, name, &o->core.plan_retention_ns, err);
     case OPTION_BACKUP:      return minutes(text, name, &o->backup_ns, err);
     case OPTION_STATE:       o->state = text;                                                  return PF_OK;
     case OPTION_LISTEN:      o->listen = text;                                                 return PF_OK;

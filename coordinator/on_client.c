@@ -273,6 +273,7 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
             pf_plans_drop(core, found[i]);
             continue;
         }
+        pf_plans_use(core, found[i]);
         fill_plan(&plan[reply.n_plan], found[i]);
         list[reply.n_plan] = &plan[reply.n_plan];
         reply.n_plan++;

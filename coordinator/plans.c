@@ -3,9 +3,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "coordinator/classes.h"
+#include "coordinator/job.h"
 #include "coordinator/rows.h"
 #include "proto/manifest.h"
+
+#define DAY_NS   (INT64_C(24) * 3600 * PF_NS_PER_S)
+#define SWEEP_NS (INT64_C(3600) * PF_NS_PER_S)
+enum { DROPS_PER_SWEEP = 10000 };
 
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key)
 {
@@ -28,6 +34,7 @@ static void fill(pf_core *core, pf_plan *plan, const pf_manifest *m, const char 
     plan->plan_bytes = m->plan_bytes;
     plan->job_id = job_id;
     plan->created_ns = m->created_s * INT64_C(1000000000);
+    plan->used_ns = core->now.wall_ns;
     plan->device_class = pf_classes_find(core, &m->device_class);
     plan->model_name = pf_text_take(core, m->model_name);
     plan->manifest = pf_strdup(manifest);
@@ -67,6 +74,57 @@ void pf_plans_drop(pf_core *core, pf_plan *plan)
     if (plan->older)
         plan->older->newer = plan->newer;
     pf_plans_free(core, plan);
+}
+
+/* Its row is written anew at most once a day. */
+void pf_plans_use(pf_core *core, pf_plan *plan)
+{
+    int64_t unsaid_ns = core->config.plan_retention_ns / 16 < DAY_NS ? core->config.plan_retention_ns / 16 : DAY_NS;
+
+    if (core->now.wall_ns - plan->used_ns < unsaid_ns)
+        return;
+    plan->used_ns = core->now.wall_ns;
+    pf_rows_put_plan(core, plan);
+}
+
+static void mark_named(pf_core *core)
+{
+    core->sweeps++;
+    for (uint32_t i = 0; i < core->submits.capacity; i++) {
+        const pf_submit *submit = core->submits.item[i];
+        for (uint32_t k = 0; submit && k < submit->items_count; k++) {
+            pf_plan *plan = pf_plans_find(core, &submit->item[k].plan_key);
+            if (plan)
+                plan->named = core->sweeps;
+        }
+    }
+}
+
+static bool is_old(const pf_core *core, const pf_plan *plan)
+{
+    return core->now.wall_ns - plan->used_ns > core->config.plan_retention_ns && !pf_job_find(core, plan->job_id);
+}
+
+void pf_plans_expire(pf_core *core)
+{
+    pf_plan *plan = core->newest_plan;
+
+    if (core->now.boot_ns < core->sweep_at_ns)
+        return;
+    core->sweep_at_ns = core->now.boot_ns + SWEEP_NS;
+    while (plan && !is_old(core, plan))
+        plan = plan->older;
+    if (!plan)
+        return;
+    mark_named(core);
+    for (int dropped = 0; plan && dropped < DROPS_PER_SWEEP;) {
+        pf_plan *older = plan->older;
+        bool     drop = is_old(core, plan) && plan->named != core->sweeps;
+        if (drop)
+            pf_plans_drop(core, plan);
+        dropped += drop;
+        plan = older;
+    }
 }
 
 static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_class *device_class, const pf_digest *spec)

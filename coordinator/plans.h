@@ -7,6 +7,10 @@
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key);     /* NULL when there is none */
 /* Adds the plan that a signed manifest describes; NULL after pf_core_fail or when the text is no manifest. */
 pf_plan *pf_plans_add(pf_core *core, const char *manifest, uint64_t job_id);
+/* Somebody asked for it. */
+void     pf_plans_use(pf_core *core, pf_plan *plan);
+/* Every hour: forgets plans for which nobody asked for long, and which no job or submit that is remembered names. */
+void     pf_plans_expire(pf_core *core);
 /* Its bytes are gone: forgets it, row and all. */
 void     pf_plans_drop(pf_core *core, pf_plan *plan);
 void     pf_plans_free(pf_core *core, pf_plan *plan);   /* memory only */

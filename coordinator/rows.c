@@ -9,7 +9,7 @@
 #include "coordinator/plans.h"
 #include "coordinator/submit.h"
 
-enum { VERSION = 1, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20, SPEC_INSIDE_MAX = 1024 };
+enum { VERSION = 2, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20, SPEC_INSIDE_MAX = 1024 };
 
 static const char META_KEY[] = "core";
 
@@ -276,6 +276,7 @@ void pf_rows_put_plan(pf_core *core, const pf_plan *plan)
     begin(&row);
     pf_buf_put_u64(&row, plan->job_id);
     pf_buf_put_blob(&row, plan->manifest, strlen(plan->manifest));
+    pf_buf_put_u64(&row, (uint64_t)plan->used_ns);
     finish(core, PF_ROWS_PLANS, &plan->plan_key, sizeof plan->plan_key, &row);
 }
 
@@ -288,6 +289,8 @@ static bool load_plan(pf_core *core, const uint8_t *key, size_t key_bytes, pf_re
     pf_plan       *plan = manifest ? pf_plans_add(core, manifest, job_id) : NULL;
     bool           good = plan && key_bytes == sizeof plan->plan_key && memcmp(key, &plan->plan_key, key_bytes) == 0;
 
+    if (good)
+        plan->used_ns = core->row_version >= 2 ? (int64_t)pf_read_u64(in) : 0;
     pf_free(manifest);
     return good;
 }
@@ -523,6 +526,7 @@ pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t ke
 
     if (st)
         return st;
+    core->row_version = (uint16_t)(((const uint8_t *)value)[0] | ((const uint8_t *)value)[1] << 8);
     pf_reader_init(&in, fields, fields_bytes);
     if (load[table](core, key, key_bytes, &in) && !in.failed)
         return PF_OK;

@@ -5,8 +5,11 @@
    Keys: META "core"; TEXTS, CLASSES, PLANS 32 bytes of digest; AGENTS the name; JOBS the id and SUBMITS a serial number, u64
    big endian: new rows then lie beside each other, and a commit writes few pages.
 
+   Versions of rows: 1; 2 (a plan's used_ns).
+
    To change a row's form: 1. raise VERSION in rows.c and write the new field at the end; 2. read it only when the row's
-   version has it, with a value for older rows; 3. add a state folder of the old version to tests/golden/state. */
+   version has it, with a value for older rows; 3. raise the version of the state folder with an upgrade step (state_format.h), and let the test of upgrades
+   (tests/farm/test_upgrade.c) make a state of the version before. */
 #ifndef PF_COORDINATOR_ROWS_H
 #define PF_COORDINATOR_ROWS_H
 

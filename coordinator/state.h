@@ -173,6 +173,8 @@ struct pf_plan {
     pf_digest plan_key, plan_digest, model_digest;
     uint64_t  plan_bytes, job_id;
     int64_t   created_ns;
+    int64_t   used_ns;                  /* wall: when it was last asked for, about */
+    uint64_t  named;                    /* the last sweep that found a submit which names it */
     pf_class *device_class;
     pf_text  *model_name;
     pf_digest spec_digest;
@@ -205,6 +207,7 @@ struct pf_core {
     pf_now         now;
     pf_out        *out;                 /* of the running step */
     bool           failed;              /* out of memory */
+    uint16_t       row_version;         /* of the row that is being loaded */
     uint64_t       epoch, next_job_id, next_submit_serial, next_fence, next_sequence, next_msg_id, next_beat;
     pf_index       texts, jobs, live_keys, submits, classes, agents, peers, plans, watches_by_peer;
     pf_heap        deadlines, watch_deadlines;  /* of jobs; of watches */
@@ -212,6 +215,8 @@ struct pf_core {
     pf_job        *final_oldest, *final_newest;
     uint32_t       final_count;
     pf_plan       *newest_plan;
+    int64_t        sweep_at_ns;         /* boot: when plans that nobody asks for are looked for again */
+    uint64_t       sweeps;
     pf_watch      *ready_watches;
     pf_job       **dirty;               /* jobs whose rows this step changed */
     uint32_t       dirty_count, dirty_capacity;

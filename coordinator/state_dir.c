@@ -12,8 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-
-static const char FORMAT[] = "planfarm-state 1\n";
+#include "coordinator/state_format.h"
 
 /* File systems that answer before the bytes are safe, or whose locks and mappings are not shared as LMDB needs.
    Numbers from statfs(2) and linux/magic.h. */
@@ -63,30 +62,6 @@ static pf_status take_lock(pf_state_dir *dir, pf_err *err)
     return PF_FAIL(err, PF_BUSY, "another coordinator runs on %s; stop it first, or give another --state", dir->path);
 }
 
-static pf_status check_format(const pf_state_dir *dir, pf_err *err)
-{
-    char      path[PATH_MAX] = "", db[PATH_MAX] = "";
-    pf_buf    text = { 0 };
-    pf_status st = pf_state_dir_join(dir, "format", path, sizeof path, err);
-
-    if (!st)
-        st = pf_state_dir_join(dir, "db/data.mdb", db, sizeof db, err);
-    if (st)
-        return st;
-    if (!pf_file_exists(path)) {
-        if (pf_file_exists(db))
-            return PF_FAIL(err, PF_CORRUPT, "%s has a database and no format file; it is not a state folder as planfarm left it",
-                           dir->path);
-        return pf_file_write(path, FORMAT, sizeof FORMAT - 1, err);
-    }
-    pf_buf_init(&text, 256);
-    st = pf_file_read(path, 255, &text, err);
-    if (!st && (text.size != sizeof FORMAT - 1 || memcmp(text.data, FORMAT, text.size) != 0))
-        st = PF_FAIL(err, PF_STALE, "%s was made by another version of planfarm; use that version, or another --state", dir->path);
-    pf_buf_clear(&text);
-    return st;
-}
-
 pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_file_system, pf_state_dir *out, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -102,7 +77,7 @@ pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_f
     if (!st)
         st = take_lock(out, err);
     if (!st)
-        st = check_format(out, err);
+        st = pf_state_format_open(out, err);
     if (!st)
         pf_state_dir_reserve(out);
     if (st)

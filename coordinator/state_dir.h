@@ -1,12 +1,12 @@
 /* The coordinator's folder: one process holds it, on a file system that keeps what it was told to.
 
      lock        held by the running process
-     format      "planfarm-state 1"
+     format      the version of all this: state_format.h
      db/         LMDB
      blobs/      cache/store.h
      timing/     cache/timing_db.h, shared by all agents
      keys/       signing keys; farm.key and ring on a farm with keys
-     backup/     copies of db
+     backup/     copies of db; format-1.mdb: as it was before the folder got version 2
      endpoints   JSON: where the running process listens; absent when none runs
      reserve     space kept free for what must still be written on a full disk */
 #ifndef PF_COORDINATOR_STATE_DIR_H
@@ -27,7 +27,7 @@ typedef struct pf_state_dir {           /* open; zero it before use */
 } pf_state_dir;
 
 /* Makes the folder when absent, and takes its lock.
-   Errors   BUSY: another process holds it.  UNSUPPORTED: a network file system.  STALE: another format.  NO_SPACE, IO. */
+   Errors   BUSY: another process holds it.  UNSUPPORTED: a network file system.  STALE: made by a newer planfarm.  NO_SPACE, IO. */
 pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_file_system, pf_state_dir *out, pf_err *err);
 void      pf_state_dir_close(pf_state_dir *dir);
 /* path + "/" + name. */

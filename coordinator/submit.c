@@ -265,6 +265,8 @@ static void serve(pf_core *core, const pf_event *event, const Pf__Submit *asked,
     item->hit = plan != NULL;
     item->joined = !plan && job;
     core->stats.hits_total += item->hit;
+    if (plan)
+        pf_plans_use(core, plan);
     core->stats.joins_total += item->joined;
     if (item->joined)
         raise_priority(core, job, asked->priority);

@@ -282,7 +282,7 @@ static void *run(void *user)
         pf_message_clear(&message);
         s.agent->busy = builds_count(&s);
     }
-    if (!s.agent->no_goodbye) {
+    if (s.peer && !s.agent->no_goodbye) {      /* stopped before its first turn it has none */
         Pf__Goodbye bye = PF__GOODBYE__INIT;
         bye.agent_epoch = s.epoch;
         say(&s, PF_MSG_GOODBYE, &bye.base);

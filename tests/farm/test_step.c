@@ -1112,6 +1112,81 @@ static void final_jobs_are_forgotten_with_their_submits(void **state)
     pf_message_clear(&lease.message);
 }
 
+static void plans_that_nobody_asks_for_are_forgotten(void **state)
+{
+    rig          *r = *state;
+    rig_mail      lease = { 0 };
+    uint64_t      day_s = 24 * 3600;
+    pf_core_stats s;
+
+    r->config.plan_retention_ns = 30 * (int64_t)day_s * S;
+    rig_restart(r);
+    running_job(r, &lease);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    rig_tick(r, 20 * (int64_t)day_s * S);
+    rig_drop_mail(r);
+    assert_int_equal(rig_submit(r, CLIENT_1, 5, "model", "cpu"), 0);        /* a hit: it is asked for */
+    rig_restart(r);                                                         /* the disk knows that */
+    rig_tick(r, 20 * (int64_t)day_s * S);
+    stats(r, &s);
+    assert_int_equal(s.plans, 1);
+    rig_tick(r, 11 * (int64_t)day_s * S);
+    stats(r, &s);
+    assert_int_equal(s.plans, 0);
+    rig_restart(r);
+    stats(r, &s);
+    assert_int_equal(s.plans, 0);
+    pf_message_clear(&lease.message);
+}
+
+/* However old: a job or a submit that is remembered names it. */
+static void plans_that_something_names_are_kept(void **state)
+{
+    rig          *r = *state;
+    rig_mail      lease = { 0 }, mail = { 0 };
+    uint64_t      waiting = 0;
+    char         *both[] = { "cpu", "never-seen" };
+    Pf__Submit    submit = PF__SUBMIT__INIT;
+    uint8_t       id[PF_SUBMIT_ID_BYTES] = { 7 };
+    pf_digest     model = { 0 };
+    pf_core_stats s;
+
+    r->config.plan_retention_ns = 3600 * S;
+    r->config.queue_timeout_ns = INT64_C(100) * 24 * 3600 * S;
+    rig_restart(r);
+    running_job(r, &lease);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    rig_tick(r, 6 * 24 * 3600 * S);
+    stats(r, &s);
+    assert_int_equal(s.plans, 1);       /* its job is remembered */
+    pf_digest_of("model", 5, &model);
+    submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
+    submit.model_digest = pf_wire_bytes(&model);
+    submit.model_name = "model";
+    submit.spec_text = "spec 1";
+    submit.user = "ann";
+    submit.selector = both;
+    submit.n_selector = 2;
+    submit.wait_for_class = true;
+    rig_say(r, CLIENT_1, PF_MSG_SUBMIT, &submit.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_SUBMIT_REPLY);
+    waiting = ((Pf__SubmitReply *)mail.message.body)->job[1]->job_id;
+    pf_message_clear(&mail.message);
+    rig_tick(r, 4 * 24 * 3600 * S);
+    stats(r, &s);
+    assert_int_equal(s.jobs, 1);        /* the plan's job is forgotten; the other one waits */
+    assert_int_equal(s.plans, 1);
+    cancel_job(r, waiting);
+    rig_tick(r, 8 * 24 * 3600 * S);
+    rig_tick(r, 2 * 3600 * S);
+    stats(r, &s);
+    assert_int_equal(s.jobs + s.plans, 0);
+    rig_drop_mail(r);
+    pf_message_clear(&lease.message);
+}
+
 static void only_so_many_final_jobs_are_kept(void **state)
 {
     rig          *r = *state;
@@ -1253,6 +1328,7 @@ int main(void)
         TEST(a_job_nobody_can_build_is_unsatisfiable), TEST(a_new_builder_gives_waiting_jobs_new_keys),
         TEST(one_user_does_not_push_others_aside), TEST(priority_goes_first_and_age_goes_on), TEST(watching_tells_what_happens),
         TEST(what_was_dropped_is_a_gap), TEST(final_jobs_are_forgotten_with_their_submits),
+        TEST(plans_that_nobody_asks_for_are_forgotten), TEST(plans_that_something_names_are_kept),
         TEST(only_so_many_final_jobs_are_kept), TEST(unsound_messages_are_refused), TEST(a_key_without_the_right_is_denied),
         TEST(out_of_memory_is_survived_by_the_disk), TEST(damaged_rows_are_found),
     };
