@@ -190,11 +190,16 @@ static const stored *find_stored(const sim *s, const pf_digest *digest)
 static void check_plan_write(sim *s, const pf_out *out, const pf_write *w)
 {
     pf_manifest m;
-    const char *text = (const char *)out->bytes.data + w->value_at + 2 + 8 + 8;         /* version, job id, length */
-    size_t      bytes = w->value_bytes - 2 - 8 - 8 - 8;
+    pf_reader   in = { 0 };
+    size_t      bytes = 0;
+    const char *text = NULL;
     pf_err      err = { 0 };
 
     assert_false(w->remove);
+    pf_reader_init(&in, out->bytes.data + w->value_at, w->value_bytes);
+    pf_read_bytes(&in, 2 + 8);          /* version, job id */
+    text = (const char *)pf_read_blob(&in, &bytes);
+    assert_non_null(text);
     test_ok(pf_manifest_parse(text, bytes, &m, &err), &err);
     assert_true(find_stored(s, &m.plan) && find_stored(s, &m.plan)->good);
     for (uint32_t i = 0; i < s->committed_count; i++)
