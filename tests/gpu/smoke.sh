@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds, checks and benches networks on cuda:0, and keeps reports, layers and logs: the first look after a change.
+# Builds, checks and benches networks on cuda:0, builds them again from the cache, and keeps reports, layers and logs: the first look after a change.
 # usage: PACK=FOLDER tests/gpu/smoke.sh OUT_FOLDER "build flags" MODEL:BATCH ...
 set -uo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -29,6 +29,10 @@ for case in "$@"; do
     [ $rc = 0 ] || continue
     grep -E 'problems|candidates_timed|build_seconds|timing_seconds|max_rel_error' "$out/$model.$batch.json" | tr -d '\n'
     echo
+    # shellcheck disable=SC2086
+    PF_LOG=${PF_LOG:-warn} planfarm build "$work/$model.onnx" -o "$work/again.plan" --device cuda:0 --cache "$work/cache" ${shapes:+--shapes $shapes} \
+        $flags --json >"$out/$model.$batch.warm.json" 2>"$out/$model.$batch.warm.log" || echo "warm build failed"
+    echo "warm: $(grep -E 'candidates_timed|build_seconds' "$out/$model.$batch.warm.json" | tr -d '\n') $(cmp -s "$work/$model.plan" "$work/again.plan" && echo same bytes || echo OTHER BYTES)"
     planfarm inspect "$work/$model.plan" --layers >"$out/$model.$batch.layers" 2>&1
     planfarm bench "$work/$model.plan" --device cuda:0 --duration 1 --json 2>&1 | tr -d '\n ' | grep -o '"compute_ms":{[^}]*}'
 done

@@ -9,6 +9,7 @@
 #include "engine/cuda/codegen_attention.h"
 #include "engine/cuda/codegen_column.h"
 #include "engine/cuda/codegen_loop.h"
+#include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/codegen_row.h"
 #include "engine/cuda/codegen_window.h"
 #include "engine/device.h"
@@ -47,6 +48,21 @@ static pf_status column_first(const pf_problem *p, pf_program *out, pf_err *err)
 }
 
 static pf_status attention_first(const pf_problem *p, pf_program *out, pf_err *err) { return pf_codegen_attention(p, 4, out, err); }
+
+static pf_status matmul_split(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_matmul(p, &(pf_matmul_tuning){ 64, 64, 2, 2, 4, 4 }, out, err);
+}
+
+static pf_status matmul_whole(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_matmul(p, &(pf_matmul_tuning){ 128, 128, 2, 4, 1, 3 }, out, err);
+}
+
+static pf_status matmul_thin(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_matmul(p, &(pf_matmul_tuning){ 16, 128, 1, 8, 8, 4 }, out, err);
+}
 
 typedef struct sample {
     const char *name;
@@ -126,6 +142,18 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,16,12,10]\n%1 = input f16 [16,1,3,3]\n%2 = input f16 [16,1,1]\n"
       "%3 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=16\n%4 = add(%3, %2)\n%5 = sigmoid(%4)\n%6 = mul(%4, %5)\noutput %6\n" },
+    { "product, bias, gelu, residual: in parts", pf_codegen_matmul_declines, matmul_split,
+      "problem in=linear,linear*,linear*,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n%3 = input f16 [1,128,3072]\n"
+      "%4 = matmul(%0, %1)\n%5 = add(%4, %2)\n%6 = gelu(%5)\n%7 = add(%6, %3)\noutput %7\n", 90 },
+    { "gemm with a transposed matrix, sums in f32", pf_codegen_matmul_declines, matmul_whole,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input bf16 [100,2048]\n%1 = input bf16 [1000,2048]\n%2 = input bf16 [1000]\n"
+      "%3 = gemm(%0, %1, %2) trans_b=1 alpha=0.5 beta=1\n%4 = cast(%3) dtype=f32\noutput %4\n", 80 },
+    { "convolution of one pixel, residual, relu", pf_codegen_matmul_declines, matmul_thin,
+      "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
+      "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n"

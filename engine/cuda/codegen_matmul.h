@@ -1,0 +1,23 @@
+/* Matrix products, and convolutions of one pixel, with all that is computed element by element behind them, as one kernel: the text of
+   kernels/nvrtc/matmul.cuh with sizes and epilogue of the problem in front. */
+#ifndef PF_ENGINE_CUDA_CODEGEN_MATMUL_H
+#define PF_ENGINE_CUDA_CODEGEN_MATMUL_H
+
+#include "engine/cuda/program.h"
+
+typedef struct pf_matmul_tuning {
+    int rows, columns;      /* of a block's tile */
+    int warps_m, warps_n;
+    int split;              /* blocks of a cluster that share the sum over K */
+    int stages;             /* of the pipeline */
+} pf_matmul_tuning;
+
+const char *pf_codegen_matmul_declines(const pf_problem *p);
+/* How many multiply-adds it has; 0: not said by the shapes. */
+int64_t     pf_codegen_matmul_work(const pf_problem *p);
+/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max. */
+int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max);
+/* Errors   INVALID: a tuning that is none. */
+pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);
+
+#endif

@@ -1,0 +1,86 @@
+/* Matrix products and convolutions of one pixel that are too small for the libraries to fill the card, with everything behind them.
+   Tuning "b=<rows>x<columns> w=<warps>x<warps> k=<split> s=<stages>". */
+#include <stdio.h>
+
+#include "engine/cuda/codegen_matmul.h"
+#include "engine/cuda/tactics.h"
+#include "engine/op.h"
+
+/* Beyond this the libraries' warp-group kernels win even with the epilogue as a kernel of its own: what they lack is left to that. */
+#define LARGE_WORK (INT64_C(1) << 30)
+enum { TUNINGS_MAX = 28 };
+
+static bool library_takes(const pf_device *device, const pf_problem *p)
+{
+    return !pf_tactic_cublaslt_matmul.declines(device, p) || !pf_tactic_cudnn_conv.declines(device, p);
+}
+
+static bool is_conv(const pf_problem *p)
+{
+    for (uint32_t n = 0; n < p->graph->node_count; n++)
+        if (p->graph->nodes[n].live && p->graph->nodes[n].op == PF_OP_CONV) return true;
+    return false;
+}
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    const char *reason = pf_codegen_matmul_declines(p);
+    int64_t     work = reason ? 0 : pf_codegen_matmul_work(p);
+
+    if (reason) return reason;
+    if ((is_conv(p) || !work || work > LARGE_WORK) && !library_takes(device, p)) return "an epilogue that a product of its size is better without";
+    return work > 4 * LARGE_WORK ? "a product that fills the card" : NULL;
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    pf_layout layout = is_conv(p) ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
+
+    (void)device;
+    if (index > 0) return false;
+    for (uint32_t i = 0; i < p->graph->input_count; i++) {
+        const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
+
+        in[i] = shape->rank == 4 && !p->in_constant[i] ? layout : PF_LAYOUT_LINEAR;
+    }
+    for (uint32_t i = 0; i < p->graph->output_count; i++) out[i] = layout;
+    return true;
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    static const int counts[] = { 1, 3, 6, 10, TUNINGS_MAX, TUNINGS_MAX };
+    pf_matmul_tuning list[TUNINGS_MAX];
+    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    pf_status        st = PF_OK;
+
+    for (int i = 0; i < count && !st; i++)
+        st = pf_tuning_add(out, err, "b=%dx%d w=%dx%d k=%d s=%d", list[i].rows, list[i].columns, list[i].warps_m, list[i].warps_n, list[i].split,
+                           list[i].stages);
+    return st;
+}
+
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    pf_matmul_tuning t = {0};
+
+    if (sscanf(tuning, "b=%dx%d w=%dx%d k=%d s=%d", &t.rows, &t.columns, &t.warps_m, &t.warps_n, &t.split, &t.stages) != 6)
+        return PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
+    return pf_codegen_matmul(p, &t, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_matmul, p, generate, tuning, saved, saved_bytes, out, err);
+}
+
+const pf_tactic pf_tactic_nvrtc_matmul = {
+    .name = "nvrtc_matmul", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};

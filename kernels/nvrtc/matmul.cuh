@@ -1,0 +1,167 @@
+/* A product x[M,K] w[K,N] with everything behind it, for products too small to fill the card: K is cut into SPLIT parts, which the blocks of a
+   cluster compute at once and add up through each other's shared memory, always in the same order. Tiles come by cp.async in STAGES stages;
+   a warp computes WM x WN of the tile's BM x BN with mma.sync.
+
+   Defined by the generator:
+     M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT; TRANS_W: w is [N,K]; X, W: the operands' addresses; MMA: the types of the instruction;
+     V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores. */
+#define BK 64
+#define THREADS (32 * WARPS_M * WARPS_N)
+#define WM (BM / WARPS_M)
+#define WN (BN / WARPS_N)
+#define X_BYTES (BM * BK * 2)
+#define STAGE_BYTES (X_BYTES + BN * BK * 2)
+#define SUM_ROW (BN + 8)                    /* floats; so that the rows of a warp's store lie in different banks */
+#define STEPS ((K + BK - 1) / BK)
+#define W_ROW_BYTES (TRANS_W ? BK * 2 : BN * 2)
+
+/* 16-byte chunks of a row are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different banks. */
+__device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk) { return row * row_bytes + (((chunk ^ row) & 7) | (chunk & ~7)) * 16; }
+
+__device__ __forceinline__ void copy16(unsigned to, const f16 *from, bool inside)
+{
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
+}
+
+__device__ __forceinline__ void load_x(unsigned to, const f16 *x, int row0, int k0)
+{
+  _Pragma("unroll") for (int c = threadIdx.x; c < BM * 8; c += THREADS) {
+    const int row = c / 8, chunk = c % 8, m = row0 + row, k = k0 + chunk * 8;
+    const bool inside = m < M && k < K;
+    copy16(to + chunk_at(row, BK * 2, chunk), x + (inside ? (long long)m * K + k : 0), inside);
+  }
+}
+
+__device__ __forceinline__ void load_w(unsigned to, const f16 *w, int column0, int k0)
+{
+#if TRANS_W
+  _Pragma("unroll") for (int c = threadIdx.x; c < BN * 8; c += THREADS) {
+    const int row = c / 8, chunk = c % 8, n = column0 + row, k = k0 + chunk * 8;
+    const bool inside = n < N && k < K;
+    copy16(to + chunk_at(row, W_ROW_BYTES, chunk), w + (inside ? (long long)n * K + k : 0), inside);
+  }
+#else
+  _Pragma("unroll") for (int c = threadIdx.x; c < BK * (BN / 8); c += THREADS) {
+    const int row = c / (BN / 8), chunk = c % (BN / 8), k = k0 + row, n = column0 + chunk * 8;
+    const bool inside = n < N && k < K;
+    copy16(to + chunk_at(row, W_ROW_BYTES, chunk), w + (inside ? (long long)k * N + n : 0), inside);
+  }
+#endif
+}
+
+__device__ __forceinline__ void load4(unsigned r[4], unsigned at)
+{
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+}
+
+__device__ __forceinline__ void load4_transposed(unsigned r[4], unsigned at)
+{
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+}
+
+__device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+  asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
+__device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m, int warp_n, int lane)
+{
+  _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) {
+    unsigned a[WM / 16][4];
+    _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) load4(a[m], x + chunk_at(warp_m * WM + m * 16 + lane % 16, BK * 2, k * 2 + lane / 16));
+    _Pragma("unroll") for (int n = 0; n < WN / 16; ++n) {
+      unsigned b[4];
+#if TRANS_W
+      load4(b, w + chunk_at(warp_n * WN + n * 16 + lane / 16 * 8 + lane % 8, W_ROW_BYTES, k * 2 + lane / 8 % 2));
+#else
+      load4_transposed(b, w + chunk_at(k * 16 + lane % 16, W_ROW_BYTES, (warp_n * WN + n * 16) / 8 + lane / 16));
+#endif
+      _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) {
+        multiply(sum[m][2 * n], a[m], b[0], b[1]);
+        multiply(sum[m][2 * n + 1], a[m], b[2], b[3]);
+      }
+    }
+  }
+}
+
+__device__ __forceinline__ void meet(void)
+{
+#if SPLIT > 1
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+#else
+  __syncthreads();
+#endif
+}
+
+/* Adds to sum what block `part` of the cluster has at byte address `at` of its shared memory. */
+__device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
+{
+#if SPLIT > 1
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(at), "r"(part));
+#endif
+  _Pragma("unroll") for (int l = 0; l < V; ++l) {
+    float value;
+#if SPLIT > 1
+    asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(at + l * 4) : "memory");
+#else
+    asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(at + l * 4) : "memory");
+#endif
+    sum[l] += value;
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS)
+#if SPLIT > 1
+__cluster_dims__(1, 1, SPLIT)
+#endif
+kernel(PARAMETERS)
+{
+  extern __shared__ __align__(128) unsigned char memory[];
+  const unsigned base = (unsigned)__cvta_generic_to_shared(memory);
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warp_m = warp % WARPS_M, warp_n = warp / WARPS_M;
+  const int row0 = blockIdx.y * BM, column0 = blockIdx.x * BN, part = blockIdx.z;
+  const int first = STEPS * part / SPLIT, steps = STEPS * (part + 1) / SPLIT - first;
+  float sum[WM / 16][WN / 8][4];
+
+  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][n][i] = 0.0f;
+  _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) {
+    if (s < steps) {
+      load_x(base + s * STAGE_BYTES, X, row0, (first + s) * BK);
+      load_w(base + s * STAGE_BYTES + X_BYTES, W, column0, (first + s) * BK);
+    }
+    asm volatile("cp.async.commit_group;" ::: "memory");
+  }
+  for (int s = 0; s < steps; ++s) {
+    const unsigned here = base + s % STAGES * STAGE_BYTES, next = base + (s + STAGES - 1) % STAGES * STAGE_BYTES;
+
+    asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+    __syncthreads();                        /* the stage has come for all, and all have left the one that is filled next */
+    if (s + STAGES - 1 < steps) {
+      load_x(next, X, row0, (first + s + STAGES - 1) * BK);
+      load_w(next + X_BYTES, W, column0, (first + s + STAGES - 1) * BK);
+    }
+    asm volatile("cp.async.commit_group;" ::: "memory");
+    multiply_stage(sum, here, here + X_BYTES, warp_m, warp_n, lane);
+  }
+  asm volatile("cp.async.wait_group 0;" ::: "memory");
+  __syncthreads();
+  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) _Pragma("unroll") for (int half = 0; half < 2; ++half) {
+    const int row = warp_m * WM + m * 16 + half * 8 + lane / 4, column = warp_n * WN + n * 8 + lane % 4 * 2;
+    asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(base + (row * SUM_ROW + column) * 4), "f"(sum[m][n][2 * half]), "f"(sum[m][n][2 * half + 1]) : "memory");
+  }
+  meet();
+  for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += THREADS) {
+    const int row = part * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;
+    float total[V];
+
+    if (row0 + row >= M || column0 + column >= N) continue;
+    LANES total[l] = 0.0f;
+    _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, base + (row * SUM_ROW + column) * 4, s);
+    finish(ARGUMENTS row0 + row, column0 + column, total);
+  }
+#if SPLIT > 1
+  meet();                                   /* nobody leaves while others read what it has */
+#endif
+}
