@@ -317,7 +317,7 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
     if (!is_tuning(t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d on %d x %d warps is none", t->rows, t->columns, t->warps_m, t->warps_n);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
-    pf_buf_printf(&out->source, "%stypedef %s idx;\n", cg_prelude, form.m * form.n < INT64_C(1) << 30 ? "int" : "long long");
+    pf_buf_printf(&out->source, "%stypedef %s idx;\n", cg_prelude, form.m * form.n < INT64_C(1) << 30 && form.m * form.k < INT64_C(1) << 30 && form.n * form.k < INT64_C(1) << 30 ? "int" : "long long");
     print_defines(p, &form, t, vector_of(p), &out->source);
     st = emit_finish(p, &form, vector_of(p), &out->source, err);
     pf_buf_printf(&out->source, "%s", pf_nvrtc_matmul);

@@ -18,35 +18,50 @@
 /* 16-byte chunks of a row are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different banks. */
 __device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk) { return row * row_bytes + (((chunk ^ row) & 7) | (chunk & ~7)) * 16; }
 
+/* What one thread copies of every stage: from `from` elements behind the stage's first, to `to` bytes behind the stage's start, then every THREADS-th
+   chunk: GAP bytes further each time. Rows and columns beyond the matrix repeat the last: what comes of them is not stored. */
+#define X_COPIES ((BM * 8 + THREADS - 1) / THREADS)
+#define W_ROW_CHUNKS (TRANS_W ? 8 : BN / 8)
+#define W_CHUNKS (BN * 8)
+#define W_COPIES ((W_CHUNKS + THREADS - 1) / THREADS)
+#define X_GAP (THREADS / 8 * BK * 2)
+#define W_GAP (THREADS / W_ROW_CHUNKS * W_ROW_BYTES)
+
+struct copies { idx x[X_COPIES], w[W_COPIES]; unsigned x_to, w_to; };
+
+__device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
+{
+  const int x_row = threadIdx.x / 8, x_chunk = threadIdx.x % 8, w_row = threadIdx.x / W_ROW_CHUNKS, w_chunk = threadIdx.x % W_ROW_CHUNKS;
+
+  _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) plan->x[i] = (idx)min(row0 + x_row + i * (THREADS / 8), M - 1) * K + x_chunk * 8;
+  _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i) {
+    const int row = w_row + i * (THREADS / W_ROW_CHUNKS);
+    plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * 8 : (idx)row * N + min(column0 + w_chunk * 8, N - 8);
+  }
+  plan->x_to = chunk_at(x_row, BK * 2, x_chunk);
+  plan->w_to = chunk_at(w_row, W_ROW_BYTES, w_chunk);
+}
+
+/* Elements behind the end of K are zeros. */
 __device__ __forceinline__ void copy16(unsigned to, const f16 *from, bool inside)
 {
+#if K % BK
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
-}
-
-__device__ __forceinline__ void load_x(unsigned to, const f16 *x, int row0, int k0)
-{
-  _Pragma("unroll") for (int c = threadIdx.x; c < BM * 8; c += THREADS) {
-    const int row = c / 8, chunk = c % 8, m = row0 + row, k = k0 + chunk * 8;
-    const bool inside = m < M && k < K;
-    copy16(to + chunk_at(row, BK * 2, chunk), x + (inside ? (long long)m * K + k : 0), inside);
-  }
-}
-
-__device__ __forceinline__ void load_w(unsigned to, const f16 *w, int column0, int k0)
-{
-#if TRANS_W
-  _Pragma("unroll") for (int c = threadIdx.x; c < BN * 8; c += THREADS) {
-    const int row = c / 8, chunk = c % 8, n = column0 + row, k = k0 + chunk * 8;
-    const bool inside = n < N && k < K;
-    copy16(to + chunk_at(row, W_ROW_BYTES, chunk), w + (inside ? (long long)n * K + k : 0), inside);
-  }
 #else
-  _Pragma("unroll") for (int c = threadIdx.x; c < BK * (BN / 8); c += THREADS) {
-    const int row = c / (BN / 8), chunk = c % (BN / 8), k = k0 + row, n = column0 + chunk * 8;
-    const bool inside = n < N && k < K;
-    copy16(to + chunk_at(row, W_ROW_BYTES, chunk), w + (inside ? (long long)k * N + n : 0), inside);
-  }
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 #endif
+}
+
+__device__ __forceinline__ void copy_stage(unsigned to, const f16 *x, const f16 *w, const copies *plan, int step)
+{
+  const f16 *x_from = x + step * BK, *w_from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
+  const int  x_k = step * BK + threadIdx.x % 8 * 8, w_k = step * BK + (TRANS_W ? threadIdx.x % 8 * 8 : threadIdx.x / W_ROW_CHUNKS);
+
+  _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i)
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, x_from + plan->x[i], x_k < K);
+  _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i)
+    if (W_CHUNKS % THREADS == 0 || threadIdx.x + i * THREADS < W_CHUNKS)
+      copy16(to + X_BYTES + plan->w_to + i * W_GAP, w_from + plan->w[i], w_k + (TRANS_W ? 0 : i * (THREADS / W_ROW_CHUNKS)) < K);
 }
 
 __device__ __forceinline__ void load4(unsigned r[4], unsigned at)
@@ -98,18 +113,20 @@ __device__ __forceinline__ void meet(void)
 /* Adds to sum what block `part` of the cluster has at byte address `at` of its shared memory. */
 __device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
 {
+  float value[V];
 #if SPLIT > 1
+#define LOAD "ld.shared::cluster"
   asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(at), "r"(part));
-#endif
-  _Pragma("unroll") for (int l = 0; l < V; ++l) {
-    float value;
-#if SPLIT > 1
-    asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(at + l * 4) : "memory");
 #else
-    asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(at + l * 4) : "memory");
+#define LOAD "ld.shared"
 #endif
-    sum[l] += value;
-  }
+#if V % 4
+  _Pragma("unroll") for (int l = 0; l < V; ++l) asm volatile(LOAD ".f32 %0, [%1];" : "=f"(value[l]) : "r"(at + l * 4) : "memory");
+#else
+  _Pragma("unroll") for (int l = 0; l < V; l += 4)
+    asm volatile(LOAD ".v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(value[l]), "=f"(value[l + 1]), "=f"(value[l + 2]), "=f"(value[l + 3]) : "r"(at + l * 4) : "memory");
+#endif
+  LANES sum[l] += value[l];
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
@@ -123,27 +140,23 @@ kernel(PARAMETERS)
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warp_m = warp % WARPS_M, warp_n = warp / WARPS_M;
   const int row0 = blockIdx.y * BM, column0 = blockIdx.x * BN, part = blockIdx.z;
   const int first = STEPS * part / SPLIT, steps = STEPS * (part + 1) / SPLIT - first;
+  copies plan;
   float sum[WM / 16][WN / 8][4];
 
   _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][n][i] = 0.0f;
+  plan_copies(&plan, row0, column0);
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) {
-    if (s < steps) {
-      load_x(base + s * STAGE_BYTES, X, row0, (first + s) * BK);
-      load_w(base + s * STAGE_BYTES + X_BYTES, W, column0, (first + s) * BK);
-    }
+    if (s < steps) copy_stage(base + s * STAGE_BYTES, X, W, &plan, first + s);
     asm volatile("cp.async.commit_group;" ::: "memory");
   }
-  for (int s = 0; s < steps; ++s) {
-    const unsigned here = base + s % STAGES * STAGE_BYTES, next = base + (s + STAGES - 1) % STAGES * STAGE_BYTES;
-
+  for (int s = 0, here = 0, next = STAGES - 1; s < steps; ++s) {
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
     __syncthreads();                        /* the stage has come for all, and all have left the one that is filled next */
-    if (s + STAGES - 1 < steps) {
-      load_x(next, X, row0, (first + s + STAGES - 1) * BK);
-      load_w(next + X_BYTES, W, column0, (first + s + STAGES - 1) * BK);
-    }
+    if (s + STAGES - 1 < steps) copy_stage(base + next * STAGE_BYTES, X, W, &plan, first + s + STAGES - 1);
     asm volatile("cp.async.commit_group;" ::: "memory");
-    multiply_stage(sum, here, here + X_BYTES, warp_m, warp_n, lane);
+    multiply_stage(sum, base + here * STAGE_BYTES, base + here * STAGE_BYTES + X_BYTES, warp_m, warp_n, lane);
+    here = here + 1 == STAGES ? 0 : here + 1;
+    next = next + 1 == STAGES ? 0 : next + 1;
   }
   asm volatile("cp.async.wait_group 0;" ::: "memory");
   __syncthreads();
