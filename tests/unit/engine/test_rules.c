@@ -858,6 +858,22 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%4 = einsum(%0, %0) equation=\"...j,...j->...\"\n%5 = einsum(%0, %1) equation=\"ij,ij->ij\"\n"
       "%6 = einsum(%0, %0, %0) equation=\"ij,jk,kl->il\"\n%7 = einsum(%0) equation=\"ij->i\"\noutput %2\noutput %3\noutput %4\n"
       "output %5\noutput %6\noutput %7\n" },
+    { "patches_to_matmul,drop_dead",
+      "%0 = input f32 [n,2,4,8]\n%1 = constant f32 [1,2,2,4] {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\n%2 = input f32 [1]\n"
+      "%3 = conv(%0, %1, %2) strides=[2,4] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n",
+      "%0 = input f32 [n,2,4,8]\n%1 = input f32 [1]\n%2 = reshape(%0) shape=[n,2,2,2,2,4]\n%3 = transpose(%2) perm=[0,2,4,1,3,5]\n"
+      "%4 = reshape(%3) shape=[n,4,16]\n%5 = constant f32 [1,2,2,4] {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\n%6 = reshape(%5) shape=[1,16]\n"
+      "%7 = matmul(%4, %6) trans_b=1\n%8 = add(%7, %1)\n%9 = transpose(%8) perm=[0,2,1]\n%10 = reshape(%9) shape=[n,1,2,2]\noutput %10\n" },
+    /* Windows that overlap, that leave a rest, padding, small patches. */
+    { "patches_to_matmul",
+      "%0 = input f32 [n,2,5,8]\n%1 = constant f32 [1,2,2,4] {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\n%2 = input f32 [n,1,4,8]\n"
+      "%3 = constant f32 [1,1,2,2] {1,2,3,4}\n%4 = conv(%0, %1) strides=[2,4] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%5 = conv(%0, %1) strides=[3,4] dilations=[1,1] pads=[0,0,1,0] groups=1\n"
+      "%6 = conv(%2, %3) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %4\noutput %5\noutput %6\n",
+      "%0 = input f32 [n,2,5,8]\n%1 = input f32 [n,1,4,8]\n%2 = constant f32 [1,2,2,4] {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\n"
+      "%3 = conv(%0, %2) strides=[2,4] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%4 = conv(%0, %2) strides=[3,4] dilations=[1,1] pads=[0,0,1,0] groups=1\n%5 = constant f32 [1,1,2,2] {1,2,3,4}\n"
+      "%6 = conv(%1, %5) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\noutput %4\noutput %6\n" },
     { "inline_if,drop_dead",
       "%0 = constant bool [] {0}\n%1 = input f32 [n]\n%2 = if(%0, %1, %1) then_branch={\n  graph\n  %0 = capture f32 [n]\n"
       "  %1 = relu(%0)\n  output %1\n} else_branch={\n  graph\n  %0 = capture f32 [n]\n  %1 = constant f32 [] {3}\n  %2 = mul(%0, %1)\n"
@@ -1031,6 +1047,17 @@ static void grow_conv(grower *g)
     if (below(g, 2))
         in[2] = constant(g, 1, (int64_t[]){ 4 }, false);
     add(g, PF_OP_CONV, in, 3 - (in[2] == PF_NONE && below(g, 2)), &attrs, 1);
+}
+
+static void grow_patches(grower *g)
+{
+    pf_value_id   in[2] = { pick(g), PF_NONE };
+    pf_conv_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { 0 } }, .groups = 1 };
+
+    if (g->graph->values[in[0]].shape.rank != 4 || !channels_of(g, in[0]))
+        return;
+    in[1] = constant(g, 4, (int64_t[]){ 4, channels_of(g, in[0]), 2, 2 }, false);
+    add(g, PF_OP_CONV, in, 2, &attrs, 1);
 }
 
 static void grow_conv_transpose(grower *g)
@@ -1597,7 +1624,7 @@ static void grow_corner(grower *g)
 
 static void (*const growers[])(grower *g) = {
     grow_reductions, grow_corner,
-    grow_products, grow_einsum, grow_if,
+    grow_products, grow_einsum, grow_if, grow_patches,
     grow_concats,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
