@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "engine/cuda/compile_pool.h"
+#include "engine/cuda/mps.h"
 #include "engine/cuda/nvml.h"
 #include "engine/cuda/program.h"
 #include "engine/planfarm.h"
@@ -168,7 +169,7 @@ static void cuda_graph_free(pf_device *device, pf_device_graph *graph)
 static void cuda_sample(pf_device *device, struct pf_device_sample *out)
 {
     memset(out, 0, sizeof *out);
-    pf_nvml_sample(pf_cuda_of(device)->nvml_device, out);
+    pf_nvml_sample(pf_cuda_of(device)->nvml_device, pf_cuda_of(device)->share < 100, out);
 }
 
 static pf_status cuda_keep_kernels(pf_device *device, const char *folder, pf_err *err)
@@ -228,7 +229,7 @@ static void short_name(const char *name, char *out, size_t capacity)
 }
 
 /* One key=value line each, sorted by key: everything that changes a timing, and nothing that names one card. */
-static void describe_class(pf_device *device, const char *gpu_name, size_t memory_bytes, int share_percent)
+static void describe_class(pf_device *device, const char *gpu_name, size_t memory_bytes)
 {
     pf_cuda *cuda = pf_cuda_of(device);
     int      driver = 0, nvrtc_major = 0, nvrtc_minor = 0, ordinal = cuda->ordinal;
@@ -242,7 +243,7 @@ static void describe_class(pf_device *device, const char *gpu_name, size_t memor
              cuda->cc / 10, cuda->cc % 10, cublasLtGetVersion(), driver, cudnnGetVersion(), attribute(ordinal, cudaDevAttrEccEnabled),
              KERNELS_REVISION, cuda->l2_bytes, attribute(ordinal, cudaDevAttrGlobalMemoryBusWidth),
              attribute(ordinal, cudaDevAttrMemoryClockRate), memory_bytes >> 30, gpu_name, nvrtc_major, nvrtc_minor,
-             pf_nvml_power_limit_w(cuda->nvml_device), share_percent, attribute(ordinal, cudaDevAttrClockRate), cuda->sm_count);
+             pf_nvml_power_limit_w(cuda->nvml_device), cuda->share, attribute(ordinal, cudaDevAttrClockRate), cuda->sm_count);
     pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
     short_name(gpu_name, device->class_name, sizeof device->class_name);
 }
@@ -258,7 +259,7 @@ static uint64_t capabilities(int cc)
     return caps;
 }
 
-static pf_status read_properties(pf_device *device, int share_percent, pf_err *err)
+static pf_status read_properties(pf_device *device, pf_err *err)
 {
     pf_cuda              *cuda = pf_cuda_of(device);
     struct cudaDeviceProp properties;
@@ -276,7 +277,7 @@ static pf_status read_properties(pf_device *device, int share_percent, pf_err *e
     device->cache_bytes = cuda->l2_bytes;
     device->memory_bytes = properties.totalGlobalMem;
     device->caps = capabilities(cuda->cc);
-    describe_class(device, properties.name, properties.totalGlobalMem, share_percent);
+    describe_class(device, properties.name, properties.totalGlobalMem);
     return PF_OK;
 }
 
@@ -294,9 +295,10 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
 {
     pf_device *device = NULL;
     int        share = options && options->share_percent ? options->share_percent : 100;
-    pf_status  st = check_count(ordinal, err);
+    pf_status  st = share < 100 ? pf_mps_join(share, err) : PF_OK;
 
     *out = NULL;
+    if (!st) st = check_count(ordinal, err);
     if (st) return st;
     device = pf_calloc(1, sizeof *device);
     if (!device) return PF_FAIL_MEMORY(err, sizeof *device);
@@ -309,9 +311,10 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     device->kind = PF_DEVICE_CUDA;
     snprintf(device->name, sizeof device->name, "cuda:%d", ordinal);
     pf_cuda_of(device)->ordinal = ordinal;
+    pf_cuda_of(device)->share = share;
     pf_cuda_of(device)->programs = pf_program_cache_new();
     pf_cuda_of(device)->compilers = pf_compile_pool_new(ordinal);
-    st = pf_cuda_of(device)->programs && pf_cuda_of(device)->compilers ? read_properties(device, share, err) : PF_FAIL_MEMORY(err, sizeof(void *));
+    st = pf_cuda_of(device)->programs && pf_cuda_of(device)->compilers ? read_properties(device, err) : PF_FAIL_MEMORY(err, sizeof(void *));
     if (st) {
         cuda_close(device);
         return pf_err_add(err, st, "opening cuda:%d", ordinal);

@@ -12,7 +12,8 @@
 
 typedef struct pf_cuda {
     int                   ordinal;
-    int                   sm_count;         /* that this process may use: an MPS share lowers it */
+    int                   share;            /* percent of the card's compute: engine/cuda/mps.h */
+    int                   sm_count;         /* that this process may use: the share lowers it */
     int                   cc;               /* compute capability: 90 */
     size_t                l2_bytes;
     cudnnHandle_t         cudnn;            /* made when first asked for */

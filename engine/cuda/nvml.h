@@ -10,7 +10,8 @@
 
 /* The NVML device with that PCI bus id ("00000000:1B:00.0"), or NULL. */
 void *pf_nvml_find(const char *pci_bus_id);
-void  pf_nvml_sample(void *nvml_device, struct pf_device_sample *out);
+/* served: a Multi-Process Service of our own is one of the processes on the device, and not foreign. */
+void  pf_nvml_sample(void *nvml_device, bool served, struct pf_device_sample *out);
 /* Enforced power limit in watts, 0 when unknown. */
 unsigned pf_nvml_power_limit_w(void *nvml_device);
 /* "580.159.04"; empty when unknown. */

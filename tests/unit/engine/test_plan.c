@@ -223,7 +223,7 @@ static void forged_sections_are_survived(void **state)
         if (round % 3 == 0)
             put_le(forged + at, pf_random_u64(&random), 4);
         else
-            forged[at] = (uint8_t)(round % 3 == 1 ? pf_random_below(&random, 256) : forged[at] + 1);
+            forged[at] = (uint8_t)(round % 3 == 1 ? pf_random_below(&random, 256) : forged[at] + 1u);
         seal(forged);
         refused += pf_plan_open(forged, bytes, &opened, NULL) != PF_OK;
         if (opened)
