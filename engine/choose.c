@@ -25,6 +25,8 @@ static bool usable(const pf_timing_entry *entry, const pf_choose_rules *rules)
         return false;
     if (rules->workspace_limit_bytes && entry->workspace_bytes > rules->workspace_limit_bytes)
         return false;
+    if (rules->varies && !strncmp(entry->tuning, PF_TUNING_FIXED, sizeof PF_TUNING_FIXED - 1))
+        return false;
     return !rules->allows || rules->allows(rules->user, tactic);
 }
 

@@ -2,7 +2,8 @@
    same choice everywhere, and the rule may change without timing anything again.
    Invariants
    1. Only entries of status TIMED or DROPPED are chosen from, and DROPPED ones come after all TIMED ones.
-   2. Entries of a tactic that is gone, was excluded, has another rev now or needs more workspace than allowed are not looked at.
+   2. Entries of a tactic that is gone, was excluded, has another rev now or needs more workspace than allowed are not looked at; nor, where
+      shapes vary, those that hold for one binding alone.
    3. Contended entries are passed over, unless nothing else is left: then they are used, by their least sample, which is the one that
       was disturbed least, and the caller is told.
    4. Times within the noise of the best (half a percent, or the larger spread of the two) are equal; then less workspace
@@ -19,6 +20,7 @@ typedef struct pf_choose_rules {
     /* May this tactic be used at all?  NULL: any. */
     bool (*allows)(const void *user, const pf_tactic *tactic);
     const void *user;
+    bool        varies;                         /* shapes vary: no tuning of PF_TUNING_FIXED */
 } pf_choose_rules;
 
 typedef struct pf_choice {

@@ -133,6 +133,7 @@ static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layou
     if (!st)
         st = pf_search_add(f->search, bound, unit->name, &option.item, err);
     if (!st) {
+        f->search->items[option.item].varies |= !pf_problem_is_bound(option.problem);
         option.in = option.problem->in_layout;
         option.out = option.problem->out_layout;
         st = add_option(unit, &option, err);

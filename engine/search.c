@@ -431,8 +431,11 @@ static pf_status guess(pf_search *search, pf_search_item *item, pf_err *err)
 
 static pf_status rank(pf_search *search, pf_search_item *item, pf_err *err)
 {
-    pf_status st = pf_choose_rank(&item->record, &search->rules, &item->choice, err);
+    pf_choose_rules rules = search->rules;
+    pf_status       st = PF_OK;
 
+    rules.varies = item->varies;
+    st = pf_choose_rank(&item->record, &rules, &item->choice, err);
     search->contended += !st && item->choice.contended;
     return st;
 }

@@ -22,6 +22,7 @@ typedef struct pf_search_item {
     pf_choice        choice;            /* best first; empty when nothing computes it as laid out */
     pf_timing_entry  guess;             /* with effort 0: what choice points to */
     bool             only_oracle;       /* no tactic but the reference takes it */
+    bool             varies;            /* a layer with shapes that vary has it: set before the run that ranks it */
 } pf_search_item;
 
 typedef struct pf_search {

@@ -10,6 +10,9 @@
 
 enum { PF_TUNING_BYTES = 192, PF_TACTIC_NAME_BYTES = 48 };
 
+/* A tuning that begins so packs constants for one binding of the dims alone: plans whose shapes vary do without it. */
+#define PF_TUNING_FIXED "fixed:"
+
 typedef struct pf_tuning { char text[PF_TUNING_BYTES]; } pf_tuning;
 typedef struct pf_tuning_list { pf_tuning *items; uint32_t count, capacity; } pf_tuning_list;
 pf_status pf_tuning_add(pf_tuning_list *list, pf_err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));

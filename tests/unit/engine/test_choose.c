@@ -136,6 +136,20 @@ static void rules_are_kept(void **state)
     expect(&record, &filter, "b");
 }
 
+static void shapes_that_vary_take_no_packing_for_one(void **state)
+{
+    pf_timing_record record = { 0 };
+    pf_choose_rules  varies = { .varies = true };
+
+    (void)state;
+    put(&record, "onednn_conv", "fixed:impl=fast", 1000, NULL);
+    put(&record, "onednn_conv", "impl=slow", 2000, NULL);
+    expect(&record, &varies, "impl=slow");
+    put(&record, "onednn_conv", "fixed:impl=fast", 1000, NULL);
+    put(&record, "onednn_conv", "impl=slow", 2000, NULL);
+    expect(&record, NULL, "fixed:impl=fast impl=slow");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +160,7 @@ int main(void)
         cmocka_unit_test(what_did_not_work_is_no_choice),
         cmocka_unit_test(dropped_and_contended_come_last),
         cmocka_unit_test(rules_are_kept),
+        cmocka_unit_test(shapes_that_vary_take_no_packing_for_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
