@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "builder-agent/renewal.h"
 #include "builder-agent/state.h"
 
 /* ---- the set of leases that hold */
@@ -21,8 +22,12 @@ static bool holds(const pf_lease *lease, Pf__Lease *const *set, size_t count)
 static void settle(pf_agent *agent, Pf__Lease *const *set, size_t count)
 {
     for (pf_lease *lease = agent->leases; lease; lease = lease->next) {
-        if (lease->lost || lease->state == PF_LEASE_GONE || holds(lease, set, count))
+        if (lease->lost || lease->state == PF_LEASE_GONE)
             continue;
+        if (holds(lease, set, count)) {
+            pf_renewal_note(lease->folder, agent->contact_ns + agent->ttl_ns);
+            continue;
+        }
         lease->lost = true;
         if (lease->state == PF_LEASE_RUNNING || lease->failure.kind != PF__FAILURE_KIND__FAILURE_NONE)
             pf_lease_kill(agent, lease, PF_LEASE_DROP, "the coordinator does not list this lease");

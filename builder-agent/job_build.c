@@ -150,7 +150,7 @@ pf_status pf_job_build(pf_job_run *run, pf_err *err)
     if (!st)
         st = pf_config_check(config, device, err);
     if (!st)
-        st = pf_timing_home_open(run->job->agent_folder, run->job->coordinator, &home, err);
+        st = pf_timing_home_open(run->job->agent_folder, run->job->coordinator, run->folder, &home, err);
     if (!st) {
         options.store = pf_timing_home_store(home);
         options.kernel_folder = pf_timing_home_kernels(home);

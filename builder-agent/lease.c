@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "builder-agent/renewal.h"
 #include "builder-agent/state.h"
 
 #define TELL_NS (200 * PF_NS_PER_MS)    /* between two PROGRESS or two LOG of a lease */
@@ -121,6 +122,8 @@ static pf_status start_process(pf_agent *agent, pf_lease *lease, const Pf__Offer
 
     if (!st)
         st = write_job(agent, lease, offer, err);
+    if (!st)
+        pf_renewal_note(lease->folder, pf_clock_boot_ns() + (int64_t)offer->ttl_ms * PF_NS_PER_MS);
     if (!st)
         st = pf_path_join(lease->folder, "log", log_path, sizeof log_path, err);
     if (!st)

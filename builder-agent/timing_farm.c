@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "builder-agent/renewal.h"
 #include "proto/timing_remote.h"
 
 #define LOOKUP_NS (10 * PF_NS_PER_S)
@@ -14,6 +15,7 @@ typedef struct farm_store {
     pf_timing_db    *db;
     pf_timing_store *local;
     pf_peer         *peer;              /* owned */
+    const char      *lease_folder;      /* borrowed */
     int64_t          away_until_ns;
     uint64_t         untold;            /* merges that the farm did not hear of */
 } farm_store;
@@ -21,6 +23,11 @@ typedef struct farm_store {
 static bool is_away(const farm_store *store)
 {
     return pf_clock_ns() < store->away_until_ns;
+}
+
+static bool may_tell(const farm_store *store)
+{
+    return !is_away(store) && pf_renewal_holds(store->lease_folder);
 }
 
 static void note_failure(farm_store *store, pf_status st, const pf_err *why)
@@ -98,7 +105,7 @@ static void ask_farm(farm_store *store, const pf_digest *device_class, const pf_
     if (a.batch)
         pf_timing_batch_commit(a.batch, NULL);
     for (uint32_t i = 0; i < count && (!st || st == PF_NO_SPACE); i++)      /* one that is too large holds up no other */
-        if (!a.known[i] && out[i].count)
+        if (!a.known[i] && out[i].count && may_tell(store))
             st = tell(store, device_class, &problems[i], &out[i], &why);
     if (st)
         note_failure(store, st, &why);
@@ -129,11 +136,14 @@ static pf_status merge(pf_timing_store *base, const char *class_text, const char
 
     if (st)
         return st;
-    if (!is_away(store))
-        told = pf_timing_remote_store(store->peer, class_text, problem_text, entries, STORE_NS, &why);
+    if (!may_tell(store)) {
+        store->untold++;
+        return PF_OK;
+    }
+    told = pf_timing_remote_store(store->peer, class_text, problem_text, entries, STORE_NS, &why);
     if (told)
         note_failure(store, told, &why);
-    store->untold += told || is_away(store);
+    store->untold += told != PF_OK;
     return PF_OK;
 }
 
@@ -148,8 +158,8 @@ static void close_store(pf_timing_store *base)
     pf_free(store);
 }
 
-pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const char *coordinator, pf_timing_store **out,
-                               pf_err *err)
+pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const char *coordinator, const char *lease_folder,
+                               pf_timing_store **out, pf_err *err)
 {
     pf_peer_options options = { .endpoint = coordinator, .role = PF_ROLE_AGENT };
     farm_store     *store = pf_calloc(1, sizeof *store);
@@ -166,6 +176,7 @@ pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const c
     store->base = (pf_timing_store){ .lookup = lookup, .merge = merge, .close = close_store };
     store->db = db;
     store->local = local;
+    store->lease_folder = lease_folder;
     *out = &store->base;
     return PF_OK;
 }

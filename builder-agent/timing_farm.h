@@ -9,9 +9,10 @@
 #include "base/timing_record.h"
 #include "cache/timing_db.h"
 
-/* db and local (a store over db) are borrowed until close.  coordinator: the address for agents.
+/* db and local (a store over db) are borrowed until close.  coordinator: the address for agents.  lease_folder (borrowed
+   as well): of the lease that the build has; the farm is told nothing while that does not hold (renewal.h).
    Errors   INVALID: the address; NO_SPACE. */
-pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const char *coordinator, pf_timing_store **out,
-                               pf_err *err);
+pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const char *coordinator, const char *lease_folder,
+                               pf_timing_store **out, pf_err *err);
 
 #endif

@@ -13,7 +13,8 @@ struct pf_timing_home {
     char             kernels[PATH_MAX];
 };
 
-pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator, pf_timing_home **out, pf_err *err)
+pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator, const char *lease_folder, pf_timing_home **out,
+                              pf_err *err)
 {
     char            folder[PATH_MAX];
     pf_timing_home *home = pf_calloc(1, sizeof *home);
@@ -30,7 +31,7 @@ pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator,
     if (!st)
         st = pf_timing_db_store(home->db, &home->store, err);
     if (!st && coordinator[0])
-        st = pf_timing_farm_store(home->db, home->store, coordinator, &home->farm, err);
+        st = pf_timing_farm_store(home->db, home->store, coordinator, lease_folder, &home->farm, err);
     if (st) {
         pf_timing_home_close(home);
         return st;
