@@ -111,6 +111,45 @@ static void a_network_runs_without_a_plan(void **state)
     json_decref(value);
 }
 
+static void layers_agree_with_the_reference_one_by_one(void **state)
+{
+    json_t *value = JSON("layers", "tiny.plan", "tiny.onnx", "--seed", "9", "--output-dir", "golden");
+    json_t *list = json_object_get(value, "layers");
+
+    (void)state;
+    assert_true(json_array_size(list) >= 3);
+    assert_int_equal(json_integer_value(json_object_get(value, "tensors")), json_array_size(list));
+    assert_true(json_integer_value(json_object_get(value, "compared")) >= 3);
+    assert_int_equal(json_integer_value(json_object_get(value, "differing")), 0);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        assert_true(json_is_string(json_object_get(json_array_get(list, i), "tactic")));
+    assert_true(pf_file_exists(program_path("golden/conv.npy")));
+    json_decref(value);
+    value = JSON("layers", "tiny.plan");                    /* nothing to compare with */
+    assert_int_equal(json_integer_value(json_object_get(value, "compared")), 0);
+    json_decref(value);
+}
+
+/* The same nodes and names with other weights. */
+static void a_layer_of_another_network_is_where_it_begins(void **state)
+{
+    run     result = {0};
+    json_t *value = NULL;
+
+    (void)state;
+    tiny_model_again(program_path("other.onnx"));
+    result = RUN("layers", "tiny.plan", "other.onnx", "--json");
+    ended_with(&result, 79);
+    value = program_json(&result);
+    assert_true(json_integer_value(json_object_get(value, "differing")) > 0);
+    assert_non_null(json_string_value(json_object_get(value, "first_differing")));
+    json_decref(value);
+    program_clear(&result);
+    result = RUN("layers", "tiny.plan", "add.onnx");
+    ended_with(&result, 65);
+    program_clear(&result);
+}
+
 static void other_outputs_are_a_mismatch(void **state)
 {
     json_t *first = JSON("run", "tiny.plan", "--seed", "1", "--output-dir", "seed1");
@@ -316,6 +355,8 @@ int main(void)
         cmocka_unit_test(replay_of_an_empty_cache_is_a_miss),
         cmocka_unit_test(a_plan_agrees_with_the_reference),
         cmocka_unit_test(a_network_runs_without_a_plan),
+        cmocka_unit_test(layers_agree_with_the_reference_one_by_one),
+        cmocka_unit_test(a_layer_of_another_network_is_where_it_begins),
         cmocka_unit_test(other_outputs_are_a_mismatch),
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),

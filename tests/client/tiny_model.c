@@ -188,22 +188,37 @@ static void add_conv(model *m, const char *output, const char *input, int64_t fr
     add_ints(m, NODE(m, "Conv", output, input, weight), "pads", 1, 4);
 }
 
+static void write_tiny(model *m, const char *path)
+{
+    add_input(m, "x", (const int64_t[]){0, 3, 16, 16}, 4);
+    add_conv(m, "c", "x", 3, 8);
+    NODE(m, "Relu", "conv", "c");
+    NODE(m, "GlobalAveragePool", "pooled", "conv");
+    NODE(m, "Flatten", "flat", "pooled");
+    add_weight(m, "w", (const int64_t[]){8, 4}, 2);
+    add_weight(m, "b", (const int64_t[]){4}, 1);
+    NODE(m, "Gemm", "scores", "flat", "w", "b");
+    add_output(m, "scores", (const int64_t[]){0, 4}, 2);
+    add_output(m, "conv", (const int64_t[]){0, 8, 16, 16}, 4);
+    write_model(m, path);
+}
+
 void tiny_model(const char *path)
 {
     model m;
 
     begin(&m);
-    add_input(&m, "x", (const int64_t[]){0, 3, 16, 16}, 4);
-    add_conv(&m, "c", "x", 3, 8);
-    NODE(&m, "Relu", "conv", "c");
-    NODE(&m, "GlobalAveragePool", "pooled", "conv");
-    NODE(&m, "Flatten", "flat", "pooled");
-    add_weight(&m, "w", (const int64_t[]){8, 4}, 2);
-    add_weight(&m, "b", (const int64_t[]){4}, 1);
-    NODE(&m, "Gemm", "scores", "flat", "w", "b");
-    add_output(&m, "scores", (const int64_t[]){0, 4}, 2);
-    add_output(&m, "conv", (const int64_t[]){0, 8, 16, 16}, 4);
-    write_model(&m, path);
+    write_tiny(&m, path);
+}
+
+/* A weight that nobody uses moves the seeds of the others. */
+void tiny_model_again(const char *path)
+{
+    model m;
+
+    begin(&m);
+    add_weight(&m, "unused", (const int64_t[]){1}, 1);
+    write_tiny(&m, path);
 }
 
 void tiny_model_image(const char *path)

@@ -5,6 +5,8 @@
 /* input "x" f32 [batch,3,16,16] -> Conv(3x3, pads 1) -> Relu -> "conv" ; GlobalAveragePool -> Flatten -> Gemm -> "scores" [batch,4].
    Weights are small pseudo-random numbers, inside the file. */
 void tiny_model(const char *path);
+/* The same with other weights. */
+void tiny_model_again(const char *path);
 /* input "input" f32 [batch,3,224,224] -> Conv(3x3, strides 16) -> Relu -> GlobalAveragePool -> Flatten -> Gemm -> "output" [batch,10]. */
 void tiny_model_image(const char *path);
 /* As tiny_model, with as many convolutions of different sizes in a row: a build that takes a while. */
