@@ -1,6 +1,6 @@
 /* softmax(scale * q k^T + mask) v becomes attention.
-   The scale may stand on q, on k, on both or on the scores, as product or quotient.  The mask may be added, or chosen by where; a causal one is
-   recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own or one with the batch, and
+   The scale may stand on q, on k, on both or on the scores, as product or quotient, and may differ from head to head.  The mask may be added, or
+   chosen by where, to scores whose batch is two dims for it (windows of an image); a causal one is recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own or one with the batch, and
    the second product may be transposed (v p^T).
    Condition: q, k and v have one type, nothing else reads scores or probabilities, each dim of the mask is 1 or that of the scores, and a head
    has at most 256 elements. */
@@ -12,13 +12,16 @@
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/ops/content.h"
+#include "engine/reshape_map.h"
 
-enum { DEPTH_LIMIT = 16, HEADS = 1, RANK = 4, SIZE_LIMIT = 256 };
+enum { DEPTH_LIMIT = 16, HEADS = 1, RANK = 4, WIDE_RANK = 5, SIZE_LIMIT = 256 };
 
 typedef struct finder {
     pf_graph   *graph;
     double      scale, softcap;
     pf_mask     mask;
+    pf_shape    masked[PF_MASK_TERMS];  /* what each term is broadcast to */
+    pf_value_id head_scale;         /* [.., heads, 1 or length, 1]; PF_NONE: none */
     pf_dim      batch, heads;       /* as seen in a value of rank 4; batch PF_DIM_INVALID: not seen */
     pf_node_id  product;            /* q k^T */
     pf_value_id scores;             /* what the softmax reads */
@@ -62,7 +65,7 @@ static bool walk_reshape(finder *f, const pf_node *node, int depth)
 {
     const pf_shape *from = &f->graph->values[node->in[0]].shape, *to = &f->graph->values[node->out[0]].shape;
 
-    if (from->rank < 3 || from->rank > RANK || to->rank < 3 || to->rank > RANK || from->dim[from->rank - 1] != to->dim[to->rank - 1] ||
+    if (from->rank < 3 || from->rank > WIDE_RANK || to->rank < 3 || to->rank > WIDE_RANK || from->dim[from->rank - 1] != to->dim[to->rank - 1] ||
         from->dim[from->rank - 2] != to->dim[to->rank - 2])
         return false;
     note_heads(f, node->out[0]);
@@ -73,7 +76,7 @@ static bool walk_scaled(finder *f, const pf_node *node, double factor, int depth
 {
     const pf_node *inner = maker_of(f->graph, node->in[0]);
 
-    if (inner && inner->op == PF_OP_TANH && f->scale == 1 && f->softcap == 0 && factor > 0) {
+    if (inner && inner->op == PF_OP_TANH && f->scale == 1 && f->softcap == 0 && f->head_scale == PF_NONE && factor > 0) {
         pf_mask outside = f->mask;
 
         f->softcap = factor;
@@ -84,11 +87,26 @@ static bool walk_scaled(finder *f, const pf_node *node, double factor, int depth
     return walk(f, node->in[0], depth);
 }
 
+/* Each row of the scores has its own factor, which is one of q as well. */
+static bool walk_head_scale(finder *f, const pf_node *node, int depth)
+{
+    const pf_shape *scale = &f->graph->values[node->in[1]].shape, *scores = &f->graph->values[node->out[0]].shape;
+    uint32_t        outside = f->mask.count;
+
+    if (f->head_scale != PF_NONE || scores->rank != RANK || scale->rank < 1 || scale->dim[scale->rank - 1] != 1 ||
+        !pf_shape_equal(scores, &f->graph->values[node->in[0]].shape))
+        return false;
+    f->head_scale = node->in[1];
+    return walk(f, node->in[0], depth) && f->mask.count == outside;
+}
+
 static bool walk_mul(finder *f, const pf_node *node, int depth)
 {
     double factor = 0;
 
-    return pf_fold_uniform(f->graph, node->in[1], &factor) && factor != 0 && walk_scaled(f, node, factor, depth);
+    if (!pf_fold_uniform(f->graph, node->in[1], &factor))
+        return walk_head_scale(f, node, depth);
+    return factor != 0 && walk_scaled(f, node, factor, depth);
 }
 
 static bool walk_div(finder *f, const pf_node *node, int depth)
@@ -99,10 +117,11 @@ static bool walk_div(finder *f, const pf_node *node, int depth)
 }
 
 /* Goes on at one operand and takes the other for a mask. */
-static bool walk_masked(finder *f, pf_value_id scores, pf_mask_term term, int depth)
+static bool walk_masked(finder *f, const pf_node *node, pf_value_id scores, pf_mask_term term, int depth)
 {
     if (f->mask.count == PF_MASK_TERMS || (term.kind != PF_MASK_ADD && !(term.instead <= PF_MASK_HIDDEN)))
         return false;
+    f->masked[f->mask.count] = f->graph->values[node->out[0]].shape;
     f->mask.terms[f->mask.count++] = term;
     return walk(f, scores, depth);
 }
@@ -113,7 +132,7 @@ static bool walk_add(finder *f, const pf_node *node, int depth)
 
     for (int side = 0; side < 2; side++) {
         *f = before;
-        if (walk_masked(f, node->in[side], (pf_mask_term){ PF_MASK_ADD, node->in[1 - side], f->scale, 0 }, depth))
+        if (walk_masked(f, node, node->in[side], (pf_mask_term){ PF_MASK_ADD, node->in[1 - side], f->scale, 0 }, depth))
             return true;
     }
     return false;
@@ -121,7 +140,7 @@ static bool walk_add(finder *f, const pf_node *node, int depth)
 
 static bool walk_sub(finder *f, const pf_node *node, int depth)
 {
-    return walk_masked(f, node->in[0], (pf_mask_term){ PF_MASK_ADD, node->in[1], -f->scale, 0 }, depth);
+    return walk_masked(f, node, node->in[0], (pf_mask_term){ PF_MASK_ADD, node->in[1], -f->scale, 0 }, depth);
 }
 
 static bool walk_where(finder *f, const pf_node *node, int depth)
@@ -134,7 +153,7 @@ static bool walk_where(finder *f, const pf_node *node, int depth)
 
         *f = before;
         if (pf_fold_uniform(f->graph, node->in[3 - side], &instead) &&
-            walk_masked(f, node->in[side], (pf_mask_term){ kind, node->in[0], 1, instead * f->scale }, depth))
+            walk_masked(f, node, node->in[side], (pf_mask_term){ kind, node->in[0], 1, instead * f->scale }, depth))
             return true;
     }
     return false;
@@ -387,6 +406,22 @@ static bool is_shallow(const finder *f)
     return !pf_dim_is_number(size) || size <= SIZE_LIMIT;
 }
 
+/* q times the factors of its rows; *found is false when they are of other rows or of another type. */
+static pf_status scale_rows(finder *f, bool *found, pf_err *err)
+{
+    pf_value_id q = f->q;
+    pf_status   st = PF_OK;
+
+    *found = true;
+    if (f->head_scale == PF_NONE)
+        return PF_OK;
+    *found = f->graph->values[q].dtype == f->graph->values[f->head_scale].dtype && f->graph->values[f->head_scale].shape.rank <= RANK;
+    if (*found)
+        st = pf_make_binary(f->graph, PF_OP_MUL, f->name, q, f->head_scale, &f->q, err);
+    *found &= !st && pf_shape_equal(&f->graph->values[q].shape, &f->graph->values[f->q].shape);
+    return st;
+}
+
 /* Brings them to [batch, heads, length, size]; *found is false when they do not fit together. */
 static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *found, pf_err *err)
 {
@@ -413,12 +448,49 @@ static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *f
         st = place(f, &f->v, v_first ? !b.trans_a : b.trans_b, err);
     if (st || f->q == PF_NONE || f->k == PF_NONE || f->v == PF_NONE)
         return st;
-    st = take_repeats(f, err);
-    *found = !st && fits(f) && is_shallow(f);
+    st = scale_rows(f, found, err);
+    if (!st && *found)
+        st = take_repeats(f, err);
+    *found &= !st && fits(f) && is_shallow(f);
     return st;
 }
 
 /* ---- The mask */
+
+/* A mask that is broadcast to `at`, which holds the scores with other leading dims, is broadcast to the scores.  *mask PF_NONE: it does not fit. */
+static pf_status to_scores(finder *f, pf_value_id *mask, const pf_shape *at, const pf_shape *scores, pf_err *err)
+{
+    pf_shape         shape = f->graph->values[*mask].shape, wide = { .rank = at->rank }, spread = *at, out = *scores;
+    pf_shape         from = { .rank = at->rank - 2 }, to = { .rank = RANK - 2, .dim = { scores->dim[0], scores->dim[1] } };
+    pf_reshape_group groups[PF_RESHAPE_GROUPS];
+    int32_t          count = 0, missing = at->rank - shape.rank;
+    pf_status        st = PF_OK;
+
+    memcpy(from.dim, at->dim, (size_t)from.rank * sizeof from.dim[0]);
+    count = pf_reshape_groups(f->graph->dims, &from, &to, groups);
+    if (missing < 0 || !count) {
+        *mask = PF_NONE;
+        return PF_OK;
+    }
+    for (int32_t d = 0; d < at->rank; d++)
+        wide.dim[d] = d < missing ? 1 : shape.dim[d - missing];
+    for (int32_t d = 1; d <= 2; d++)
+        spread.dim[at->rank - d] = out.dim[RANK - d] = wide.dim[at->rank - d];
+    for (int32_t g = 0; g < count; g++) {
+        bool varies = false;
+
+        for (int32_t d = groups[g].from; d < groups[g].from + groups[g].from_count; d++)
+            varies |= wide.dim[d] != 1;
+        for (int32_t d = groups[g].from; d < groups[g].from + groups[g].from_count && !varies; d++)
+            spread.dim[d] = 1;
+        for (int32_t d = groups[g].to; d < groups[g].to + groups[g].to_count && !varies; d++)
+            out.dim[d] = 1;
+    }
+    st = pf_make_reshape(f->graph, f->name, *mask, &wide, mask, err);
+    if (!st)
+        st = pf_make_expand(f->graph, f->name, *mask, &spread, mask, err);
+    return st ? st : pf_make_reshape(f->graph, f->name, *mask, &out, mask, err);
+}
 
 /* Masks broadcast to [batch * heads, ..] get a dim for the heads.  False when one does not fit. */
 static pf_status place_masks(finder *f, bool *found, pf_err *err)
@@ -431,7 +503,9 @@ static pf_status place_masks(finder *f, bool *found, pf_err *err)
         pf_value_id *mask = &f->mask.terms[i].value;
         pf_shape     shape = f->graph->values[*mask].shape;
 
-        if (shape.rank == RANK - 1 && shape.dim[0] != 1 && f->graph->values[f->scores].shape.rank == RANK - 1)
+        if (f->masked[i].rank == WIDE_RANK)
+            st = to_scores(f, mask, &f->masked[i], &scores, err);
+        else if (shape.rank == RANK - 1 && shape.dim[0] != 1 && f->graph->values[f->scores].shape.rank == RANK - 1)
             st = to_rank_4(f, mask, err);
         *found = !st && *mask != PF_NONE;
         if (!*found)
@@ -483,7 +557,7 @@ static bool find(finder *f, pf_node_id id, bool *v_first)
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph   *graph = pf_rewrite_graph(rewrite);
-    finder      f = { .graph = graph, .scale = 1, .batch = PF_DIM_INVALID, .product = PF_NONE, .scores = PF_NONE };
+    finder      f = { .graph = graph, .scale = 1, .batch = PF_DIM_INVALID, .product = PF_NONE, .scores = PF_NONE, .head_scale = PF_NONE };
     pf_shape    wanted = graph->values[graph->nodes[id].out[0]].shape;
     pf_value_id out = PF_NONE;
     pf_node_id  before = graph->node_count;

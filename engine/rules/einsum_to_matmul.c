@@ -155,14 +155,35 @@ static pf_status as_result(pf_graph *graph, const pf_node *node, const equation 
     return st ? st : pf_make_transpose(graph, node->name, *x, perm, x, err);
 }
 
-static pf_status make_product(pf_graph *graph, const pf_node *node, const equation *e, pf_value_id *out, pf_err *err)
+/* The operand whose own labels stand first in the result is the left one: no transpose follows then. */
+static void put_left_first(equation *e, pf_value_id *in, kinds *k)
 {
-    kinds       k = { .batch = { .count = 0 } };
-    pf_value_id a = PF_NONE, b = PF_NONE;
-    pf_status   st = PF_OK;
+    const equation as_written = *e;
+    const pf_value_id first = in[0];
+
+    if (!k->left.count || !k->right.count || place_of(&e->at[OUT], k->left.label[0]) < place_of(&e->at[OUT], k->right.label[0]))
+        return;
+    e->at[0] = as_written.at[1];
+    e->at[1] = as_written.at[0];
+    in[0] = in[1];
+    in[1] = first;
+    (void)classify(e, k);
+}
+
+static pf_status make_product(pf_graph *graph, const pf_node *written, const equation *as_written, pf_value_id *out, pf_err *err)
+{
+    pf_value_id    in[2] = { written->in[0], written->in[1] }, a = PF_NONE, b = PF_NONE;
+    pf_node        ordered = *written;
+    const pf_node *node = &ordered;
+    equation       terms = *as_written;
+    const equation *e = &terms;
+    kinds          k = { .batch = { .count = 0 } };
+    pf_status      st = PF_OK;
 
     if (!classify(e, &k))
         return PF_OK;
+    put_left_first(&terms, in, &k);
+    ordered.in = in;
     st = as_matrix(graph, node, e, 0, &k, &k.left, &k.summed, &a, err);
     if (!st)
         st = as_matrix(graph, node, e, 1, &k, &k.summed, &k.right, &b, err);

@@ -371,6 +371,29 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%5 = matmul(%4, %0)\noutput %5\n",
       "%0 = input f32 [1,2,3,4]\n%1 = cast(%0) dtype=f16\n%2 = matmul(%1, %1) trans_b=1\n%3 = cast(%2) dtype=f32\n%4 = softmax(%3) axis=3\n"
       "%5 = matmul(%4, %0)\noutput %5\n" },
+    /* Windows of images: the mask of each window, and a bias of each head. */
+    { "attention,drop_identity,drop_dead",
+      "%0 = input f32 [4*n,2,3,8]\n%1 = input f32 [2,3,3]\n%2 = input f32 [4,3,3]\n%3 = matmul(%0, %0) trans_b=1\n%4 = add(%3, %1)\n"
+      "%5 = reshape(%4) shape=[n,4,2,3,3]\n%6 = reshape(%2) shape=[4,1,3,3]\n%7 = add(%5, %6)\n%8 = reshape(%7) shape=[4*n,2,3,3]\n"
+      "%9 = softmax(%8) axis=3\n%10 = matmul(%9, %0)\noutput %10\n",
+      "%0 = input f32 [4*n,2,3,8]\n%1 = input f32 [2,3,3]\n%2 = input f32 [4,3,3]\n%3 = reshape(%2) shape=[4,1,3,3]\n"
+      "%4 = reshape(%3) shape=[1,4,1,3,3]\n%5 = expand(%4) shape=[n,4,1,3,3]\n%6 = reshape(%5) shape=[4*n,1,3,3]\n%7 = add(%6, %1)\n"
+      "%8 = attention(%0, %0, %0, %7) scale=1\noutput %8\n" },
+    /* A factor of each head. */
+    { "attention,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n%1 = constant f32 [2,1,1] {3,5}\n%2 = input f32 [2,3,3]\n%3 = matmul(%0, %0) trans_b=1\n"
+      "%4 = mul(%3, %1)\n%5 = add(%4, %2)\n%6 = softmax(%5) axis=3\n%7 = matmul(%6, %0)\noutput %7\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [2,3,3]\n%2 = constant f32 [2,1,1] {3,5}\n%3 = mul(%0, %2)\n"
+      "%4 = attention(%3, %0, %0, %1) scale=1\noutput %4\n" },
+    /* A factor of each key; one of each head that the mask has too. */
+    { "attention",
+      "%0 = input f32 [n,2,3,4]\n%1 = constant f32 [3] {3,5,7}\n%2 = matmul(%0, %0) trans_b=1\n%3 = mul(%2, %1)\n"
+      "%4 = softmax(%3) axis=3\n%5 = matmul(%4, %0)\n%6 = constant f32 [2,1,1] {3,5}\n%7 = input f32 [2,3,3]\n"
+      "%8 = matmul(%0, %0) trans_b=1\n%9 = add(%8, %7)\n%10 = mul(%9, %6)\n%11 = softmax(%10) axis=3\n%12 = matmul(%11, %0)\noutput %5\n"
+      "output %12\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [2,3,3]\n%2 = matmul(%0, %0) trans_b=1\n%3 = constant f32 [3] {3,5,7}\n"
+      "%4 = mul(%2, %3)\n%5 = softmax(%4) axis=3\n%6 = matmul(%5, %0)\n%7 = matmul(%0, %0) trans_b=1\n%8 = add(%7, %1)\n"
+      "%9 = constant f32 [2,1,1] {3,5}\n%10 = mul(%8, %9)\n%11 = softmax(%10) axis=3\n%12 = matmul(%11, %0)\noutput %6\noutput %12\n" },
 
     { "gelu,drop_dead",
       "%0 = input f32 [n,4]\n%1 = constant f32 [] {1.4142135}\n%2 = div(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n"
@@ -858,6 +881,11 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%4 = einsum(%0, %0) equation=\"...j,...j->...\"\n%5 = einsum(%0, %1) equation=\"ij,ij->ij\"\n"
       "%6 = einsum(%0, %0, %0) equation=\"ij,jk,kl->il\"\n%7 = einsum(%0) equation=\"ij->i\"\noutput %2\noutput %3\noutput %4\n"
       "output %5\noutput %6\noutput %7\n" },
+    /* Operands in the other order than their labels in the result. */
+    { "einsum_to_matmul,drop_dead",
+      "%0 = input f32 [n,5,2,4]\n%1 = input f32 [n,3,2,4]\n%2 = einsum(%0, %1) equation=\"aecd,abcd->acbe\"\noutput %2\n",
+      "%0 = input f32 [n,5,2,4]\n%1 = input f32 [n,3,2,4]\n%2 = transpose(%1) perm=[0,2,1,3]\n%3 = transpose(%0) perm=[0,2,3,1]\n"
+      "%4 = matmul(%2, %3)\noutput %4\n" },
     { "patches_to_matmul,drop_dead",
       "%0 = input f32 [n,2,4,8]\n%1 = constant f32 [1,2,2,4] {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\n%2 = input f32 [1]\n"
       "%3 = conv(%0, %1, %2) strides=[2,4] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n",
