@@ -1,5 +1,6 @@
 /* Zeros padded round the spatial dims become the padding of the convolution or pool behind them.  Pools look at their padding in other
-   ways: an average counts it only when told to, a maximum takes it for minus infinity. */
+   ways: an average counts it only when told to, a maximum takes it for minus infinity.  A transposed convolution has padding that leaves out
+   what it makes at the borders: it leaves out less then. */
 #include <float.h>
 #include <math.h>
 
@@ -60,6 +61,24 @@ static bool absorb_conv(void *attrs, const pf_ints *pads, double value)
     return true;
 }
 
+static bool absorb_conv_transpose(void *attrs, const pf_ints *pads, double value)
+{
+    pf_conv_transpose_attrs *a = attrs;
+    int32_t                  spatial = pads->count / 2;
+
+    if (a->auto_pad != PF_AUTO_PAD_NONE || a->output_shape.count || value != 0)
+        return false;
+    for (int32_t i = 0; i < pads->count; i++) {
+        int64_t stride = i % spatial < a->strides.count ? a->strides.at[i % spatial] : 1, left = i < a->pads.count ? a->pads.at[i] : 0;
+
+        if (pads->at[i] > left / stride)
+            return false;
+        a->pads.at[i] = left - pads->at[i] * stride;
+    }
+    a->pads.count = pads->count;
+    return true;
+}
+
 static bool absorb_max_pool(void *attrs, const pf_ints *pads, double value)
 {
     pf_pool_attrs *a = attrs;
@@ -85,7 +104,7 @@ static bool absorb_average_pool(void *attrs, const pf_ints *pads, double value)
 }
 
 static const struct { pf_op_kind op; absorb_fn *absorb; } rows[] = {
-    { PF_OP_CONV, absorb_conv }, { PF_OP_MAX_POOL, absorb_max_pool }, { PF_OP_AVERAGE_POOL, absorb_average_pool },
+    { PF_OP_CONV, absorb_conv }, { PF_OP_CONV_TRANSPOSE, absorb_conv_transpose }, { PF_OP_MAX_POOL, absorb_max_pool }, { PF_OP_AVERAGE_POOL, absorb_average_pool },
 };
 
 static absorb_fn *find_absorber(const pf_node *node)
@@ -114,7 +133,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_graph   *graph = pf_rewrite_graph(rewrite);
     absorb_fn  *absorb = find_absorber(&graph->nodes[id]);
     pf_node_id  pad = absorb ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_PAD) : PF_NONE;
-    union { pf_conv_attrs conv; pf_pool_attrs pool; } attrs;
+    union { pf_conv_attrs conv; pf_conv_transpose_attrs transposed; pf_pool_attrs pool; } attrs;
     pf_ints     pads = { 0 };
     pf_value_id out = PF_NONE;
     double      value = 0;
@@ -124,6 +143,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         return PF_OK;
     if (graph->nodes[id].op == PF_OP_CONV)
         attrs.conv = *(const pf_conv_attrs *)graph->nodes[id].attrs;
+    else if (graph->nodes[id].op == PF_OP_CONV_TRANSPOSE)
+        attrs.transposed = *(const pf_conv_transpose_attrs *)graph->nodes[id].attrs;
     else
         attrs.pool = *(const pf_pool_attrs *)graph->nodes[id].attrs;
     if (!absorb(&attrs, &pads, value))

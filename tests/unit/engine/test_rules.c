@@ -183,6 +183,40 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%3 = conv(%1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n",
       X4 "%1 = pad(%0) pads=[0,0,1,1,0,0,1,1] value=1\n%2 = constant f32 [1,2,1,1] {1,2}\n"
       "%3 = conv(%1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %3\n" },
+    /* A transposed convolution leaves out less. */
+    { "fold_pad,drop_dead",
+      "%0 = input f32 [n,1,3,3]\n%1 = pad(%0) pads=[0,0,1,0,0,0,1,1] value=0\n%2 = constant f32 [1,1,3,2] {1,2,3,4,5,6}\n"
+      "%3 = conv_transpose(%1, %2) strides=[2,2] dilations=[1,1] pads=[3,0,2,2] output_padding=[0,0] groups=1\noutput %3\n",
+      "%0 = input f32 [n,1,3,3]\n%1 = constant f32 [1,1,3,2] {1,2,3,4,5,6}\n"
+      "%2 = conv_transpose(%0, %1) strides=[2,2] dilations=[1,1] pads=[1,0,0,0] output_padding=[0,0] groups=1\noutput %2\n" },
+    /* It leaves out too little. */
+    { "fold_pad",
+      "%0 = input f32 [n,1,3,3]\n%1 = pad(%0) pads=[0,0,1,0,0,0,1,1] value=0\n%2 = constant f32 [1,1,3,2] {1,2,3,4,5,6}\n"
+      "%3 = conv_transpose(%1, %2) strides=[2,2] dilations=[1,1] pads=[1,0,2,2] output_padding=[0,0] groups=1\noutput %3\n",
+      "%0 = input f32 [n,1,3,3]\n%1 = pad(%0) pads=[0,0,1,0,0,0,1,1]\n%2 = constant f32 [1,1,3,2] {1,2,3,4,5,6}\n"
+      "%3 = conv_transpose(%1, %2) strides=[2,2] dilations=[1,1] pads=[1,0,2,2] output_padding=[0,0] groups=1\noutput %3\n" },
+    { "fold_crop,drop_dead",
+      "%0 = input f32 [n,1,3,3]\n%1 = constant f32 [1,1,3,2] {1,2,3,4,5,6}\n%2 = constant f32 [1] {7}\n"
+      "%3 = conv_transpose(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[1,0,0,0] output_padding=[0,0] groups=1\n"
+      "%4 = slice(%3) axes=[2,3] starts=[1,1] ends=[-2,-1] steps=[1,1]\noutput %4\n",
+      "%0 = input f32 [n,1,3,3]\n%1 = constant f32 [1,1,3,2] {1,2,3,4,5,6}\n%2 = constant f32 [1] {7}\n"
+      "%3 = conv_transpose(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[2,1,2,1] output_padding=[0,0] groups=1\noutput %3\n" },
+    /* Every other one; channels; read whole. */
+    { "fold_crop",
+      "%0 = input f32 [n,1,3,3]\n%1 = constant f32 [1,2,1,2] {1,2,3,4}\n"
+      "%2 = conv_transpose(%0, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
+      "%3 = slice(%2) axes=[2] starts=[0] ends=[5] steps=[2]\n%4 = exp(%0)\n"
+      "%5 = conv_transpose(%4, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
+      "%6 = slice(%5) axes=[1,2] starts=[0,0] ends=[1,4] steps=[1,1]\n%7 = tanh(%0)\n"
+      "%8 = conv_transpose(%7, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
+      "%9 = slice(%8) axes=[2] starts=[0] ends=[4] steps=[1]\noutput %3\noutput %6\noutput %8\noutput %9\n",
+      "%0 = input f32 [n,1,3,3]\n%1 = constant f32 [1,2,1,2] {1,2,3,4}\n"
+      "%2 = conv_transpose(%0, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
+      "%3 = slice(%2) axes=[2] starts=[0] ends=[5] steps=[2]\n%4 = exp(%0)\n"
+      "%5 = conv_transpose(%4, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
+      "%6 = slice(%5) axes=[1,2] starts=[0,0] ends=[1,4] steps=[1,1]\n%7 = tanh(%0)\n"
+      "%8 = conv_transpose(%7, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
+      "%9 = slice(%8) axes=[2] starts=[0] ends=[4] steps=[1]\noutput %3\noutput %6\noutput %8\noutput %9\n" },
 
     { "fold_batchnorm,drop_dead", X4 W4 "%2 = constant f32 [2] {10,20}\n%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
       "%4 = constant f32 [2] {2,4}\n%5 = constant f32 [2] {1,-1}\n%6 = constant f32 [2] {3,5}\n%7 = constant f32 [2] {4,16}\n"
@@ -224,6 +258,35 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "output %5\n",
       X4 W4 "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [] {2}\n%4 = mul(%2, %3)\n%5 = add(%4, %2)\n"
       "output %5\n" },
+    /* Pixels that are normalized, a product of rows, groups. */
+    { "fold_input,drop_dead",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,1,1] {1,2}\n%2 = sub(%0, %1)\n%3 = constant f32 [1,2,1,1] {2,4}\n"
+      "%4 = div(%2, %3)\n%5 = constant f32 [3,2,1,1] {1,2,3,4,5,6}\n"
+      "%6 = conv(%4, %5) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%7 = constant f32 [2,1,2,1] {1,2,3,4}\n"
+      "%8 = mul(%0, %1)\n%9 = conv(%8, %7) strides=[1,1] dilations=[1,1] pads=[1,0,0,0] groups=2\n%10 = constant f32 [3] {1,2,3}\n"
+      "%11 = add(%0, %10)\n%12 = constant f32 [3,2] {1,2,3,4,5,6}\n%13 = matmul(%11, %12)\noutput %6\noutput %9\noutput %13\n",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,1,2,1] {1,2,6,8}\n"
+      "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[1,0,0,0] groups=2\n%3 = constant f32 [3,2] {1,2,3,4,5,6}\n"
+      "%4 = matmul(%0, %3)\n%5 = constant f32 [2] {22,28}\n%6 = add(%4, %5)\n%7 = constant f32 [3,2,1,1] {0.5,0.5,1.5,1,2.5,1.5}\n"
+      "%8 = constant f32 [3] {-1.5,-3.5,-5.5}\n%9 = conv(%0, %7, %8) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %9\n"
+      "output %2\noutput %6\n" },
+    { "fold_input,drop_dead",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [2] {2,3}\n%2 = mul(%0, %1)\n%3 = add(%2, %1)\n%4 = constant f32 [3,2] {1,2,3,4,5,6}\n"
+      "%5 = constant f32 [3] {7,8,9}\n%6 = gemm(%3, %4, %5) trans_b=1 alpha=2 beta=3\noutput %6\n",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [3,2] {4,12,12,24,20,36}\n%2 = constant f32 [3] {37,60,83}\n"
+      "%3 = gemm(%0, %1, %2) trans_b=1 alpha=1 beta=1\noutput %3\n" },
+    /* Zeros of the padding, what is read twice, weights that others read, a constant of another dim. */
+    { "fold_input",
+      "%0 = input f32 [3,2,2,2]\n%1 = constant f32 [2,1,1] {1,2}\n%2 = add(%0, %1)\n%3 = constant f32 [1,2,1,1] {1,2}\n"
+      "%4 = conv(%2, %3) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = mul(%0, %1)\n%6 = constant f32 [1,2,1,1] {3,4}\n"
+      "%7 = conv(%5, %6) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%8 = neg(%5)\n%9 = constant f32 [2,1] {2,3}\n"
+      "%10 = mul(%0, %9)\n%11 = constant f32 [2,2] {1,2,3,4}\n%12 = matmul(%10, %11)\n%13 = constant f32 [2] {4,5}\n%14 = mul(%0, %13)\n"
+      "%15 = matmul(%14, %11)\noutput %4\noutput %7\noutput %8\noutput %12\noutput %15\n",
+      "%0 = input f32 [3,2,2,2]\n%1 = constant f32 [2,1,1] {1,2}\n%2 = add(%0, %1)\n%3 = constant f32 [1,2,1,1] {1,2}\n"
+      "%4 = conv(%2, %3) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = mul(%0, %1)\n%6 = constant f32 [1,2,1,1] {3,4}\n"
+      "%7 = conv(%5, %6) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%8 = neg(%5)\n%9 = constant f32 [2,1] {2,3}\n"
+      "%10 = mul(%0, %9)\n%11 = constant f32 [2,2] {1,2,3,4}\n%12 = matmul(%10, %11)\n%13 = constant f32 [2] {4,5}\n%14 = mul(%0, %13)\n"
+      "%15 = matmul(%14, %11)\noutput %4\noutput %7\noutput %8\noutput %12\noutput %15\n" },
 
     { "fold_gemm,drop_dead", "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {1,2,3,4}\n%2 = constant f32 [] {5}\n%3 = gemm(%0, %1, %2) alpha=2 beta=3\noutput %3\n",
       "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {2,4,6,8}\n%2 = constant f32 [2] {15,15}\n%3 = gemm(%0, %1, %2) alpha=1 beta=1\noutput %3\n" },
@@ -1650,8 +1713,30 @@ static void grow_corner(grower *g)
         add(g, PF_OP_SLICE, &corner, 1, &attrs, 1);
 }
 
+/* A transposed convolution of what is padded, and one that is cropped. */
+static void grow_cropped(grower *g)
+{
+    pf_value_id             in[2] = { pick(g), PF_NONE }, whole = PF_NONE;
+    int64_t                 channels = channels_of(g, in[0]);
+    pf_conv_transpose_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { below(g, 2), 0, 2, 0 } },
+                                      .output_padding = { 2, { 0, 0 } }, .groups = 1 };
+    pf_pad_attrs            pads = { .pads = { 8, { 0, 0, 0, 0, 0, 0, 1, 0 } } };
+    pf_slice_attrs          crop = { .axes = { 1, { 2 } }, .starts = { 1, { 2 - attrs.pads.at[0] } }, .ends = { 1, { PF_SLICE_FAR } },
+                                     .steps = { 1, { 1 } } };
+
+    if (!channels || channels > 6 || g->graph->values[in[0]].shape.rank != 4)
+        return;
+    in[1] = constant(g, 4, (int64_t[]){ channels, 2, 3, 3 }, false);
+    whole = step(g, PF_OP_CONV_TRANSPOSE, in, 2, &attrs);
+    if (whole != PF_NONE)
+        add(g, PF_OP_SLICE, &whole, 1, &crop, 1);
+    in[0] = step(g, PF_OP_PAD, in, 1, &pads);
+    if (in[0] != PF_NONE)
+        add(g, PF_OP_CONV_TRANSPOSE, in, 2, &attrs, 1);
+}
+
 static void (*const growers[])(grower *g) = {
-    grow_reductions, grow_corner,
+    grow_reductions, grow_corner, grow_cropped, grow_cropped,
     grow_products, grow_einsum, grow_if, grow_patches,
     grow_concats,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
