@@ -73,6 +73,14 @@ bool pf_buf_put(pf_buf *buf, const void *data, size_t bytes)
     return advance(buf, bytes);
 }
 
+uint8_t *pf_buf_add(pf_buf *buf, size_t bytes)
+{
+    if (!reserve(buf, bytes))
+        return NULL;
+    advance(buf, bytes);
+    return buf->data + buf->size - bytes;
+}
+
 static bool put_little_endian(pf_buf *buf, uint64_t value, size_t bytes)
 {
     uint8_t out[8];

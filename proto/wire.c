@@ -1,5 +1,6 @@
 #include "proto/wire.h"
 
+#include <stdalign.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -7,34 +8,67 @@
 
 static const char MAGIC[4] = { 'P', 'F', 'R', 'M' };
 
-/* An allocator for protobuf-c that gives out a bounded sum, so that a small frame cannot ask for much. */
-typedef struct budget {
+/* What a body lies in: blocks that are freed together, since a message has many small fields.  Their sum is bounded, so that
+   a small frame cannot ask for much. */
+enum { ALIGNMENT = 16, BLOCK_BYTES_LEAST = 512 };
+
+typedef struct block {
+    struct block *next;
+    size_t        used, capacity;       /* of the bytes behind this head */
+    alignas(ALIGNMENT) uint8_t data[];
+} block;
+
+typedef struct room {
     ProtobufCAllocator allocator;
-    size_t             left_bytes;
-} budget;
+    block             *first;           /* has free bytes; the others are full */
+    size_t             left_bytes, next_bytes;
+} room;
 
-static void *budget_alloc(void *user, size_t bytes)
+static bool add_block(room *r, size_t bytes)
 {
-    budget *b = user;
+    size_t capacity = bytes > r->next_bytes ? bytes : r->next_bytes;
+    block *fresh = pf_alloc(sizeof *fresh + capacity);
 
-    if (bytes > b->left_bytes)
-        return NULL;
-    b->left_bytes -= bytes;
-    return pf_alloc(bytes);
+    if (!fresh)
+        return false;
+    *fresh = (block){ .next = r->first, .capacity = capacity };
+    r->first = fresh;
+    r->next_bytes = capacity;
+    return true;
 }
 
-static void budget_free(void *user, void *pointer)
+static void *room_alloc(void *user, size_t bytes)
+{
+    room *r = user;
+
+    if (bytes > r->left_bytes)
+        return NULL;
+    r->left_bytes -= bytes;
+    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if ((!r->first || bytes > r->first->capacity - r->first->used) && !add_block(r, bytes))
+        return NULL;
+    r->first->used += bytes;
+    return r->first->data + r->first->used - bytes;
+}
+
+static void room_free(void *user, void *pointer)
 {
     (void)user;
-    pf_free(pointer);
+    (void)pointer;
 }
 
-static ProtobufCAllocator plain_allocator = { .alloc = NULL, .free = budget_free, .allocator_data = NULL };
+static void free_blocks(block *first)
+{
+    while (first) {
+        block *next = first->next;
+        pf_free(first);
+        first = next;
+    }
+}
 
 void pf_message_clear(pf_message *message)
 {
-    if (message->body)
-        protobuf_c_message_free_unpacked(message->body, &plain_allocator);
+    free_blocks(message->memory);
     memset(message, 0, sizeof *message);
 }
 
@@ -50,22 +84,12 @@ static void put_header(const pf_wire_header *header, pf_msg_type type, size_t bo
     pf_buf_put_u32(out, 0);
 }
 
-typedef struct buf_sink {       /* protobuf-c's way to write into a pf_buf */
-    ProtobufCBuffer base;
-    pf_buf         *out;
-} buf_sink;
-
-static void sink_append(ProtobufCBuffer *buffer, size_t bytes, const uint8_t *data)
-{
-    pf_buf_put(((buf_sink *)buffer)->out, data, bytes);
-}
-
 pf_status pf_wire_pack(pf_msg_type type, const pf_wire_header *header, const ProtobufCMessage *body, pf_buf *out,
                        pf_err *err)
 {
     const pf_msg_info *info = pf_msg_find(type);
-    buf_sink           sink = { .base = { .append = sink_append }, .out = out };
     size_t             body_bytes = 0;
+    uint8_t           *place = NULL;
 
     if (!info || body->descriptor != info->body)
         return PF_FAIL(err, PF_INTERNAL, "message %d was given a body of another kind", (int)type);
@@ -74,9 +98,10 @@ pf_status pf_wire_pack(pf_msg_type type, const pf_wire_header *header, const Pro
         return PF_FAIL(err, PF_INVALID, "%s would have %zu bytes, the limit is %u", info->name, body_bytes,
                        info->max_bytes);
     put_header(header, type, body_bytes, out);
-    protobuf_c_message_pack_to_buffer(body, &sink.base);
-    if (out->failed)
+    place = pf_buf_add(out, body_bytes);
+    if (!place)
         return PF_FAIL_MEMORY(err, body_bytes);
+    protobuf_c_message_pack(body, place);
     return PF_OK;
 }
 
@@ -134,17 +159,22 @@ pf_status pf_wire_check(const void *data, size_t bytes, uint32_t sender, uint32_
 pf_status pf_wire_unpack(const void *data, size_t bytes, uint32_t sender, uint32_t receiver, pf_message *out,
                          pf_err *err)
 {
-    budget    b = { { budget_alloc, budget_free, &b }, PF_WIRE_UNPACK_BYTES };
+    room      r = { .allocator = { room_alloc, room_free, &r }, .left_bytes = PF_WIRE_UNPACK_BYTES };
     pf_status st = PF_OK;
 
     out->body = NULL;
+    out->memory = NULL;
     st = pf_wire_check(data, bytes, sender, receiver, &out->header, &out->info, err);
     if (st)
         return st;
-    out->body = protobuf_c_message_unpack(out->info->body, &b.allocator, out->header.body_bytes,
+    r.next_bytes = BLOCK_BYTES_LEAST + 2 * (size_t)out->header.body_bytes;
+    out->body = protobuf_c_message_unpack(out->info->body, &r.allocator, out->header.body_bytes,
                                           (const uint8_t *)data + PF_WIRE_HEADER_BYTES);
-    if (!out->body)
+    if (!out->body) {
+        free_blocks(r.first);
         return PF_FAIL(err, PF_CORRUPT, "the body of %s does not parse", out->info->name);
+    }
+    out->memory = r.first;
     return PF_OK;
 }
 

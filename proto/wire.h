@@ -39,7 +39,8 @@ typedef struct pf_wire_header {     /* open */
 typedef struct pf_message {         /* open; zero it before use */
     pf_wire_header     header;
     const pf_msg_info *info;        /* static */
-    ProtobufCMessage  *body;        /* owned; NULL until unpacked; cast it to the type of info->body */
+    ProtobufCMessage  *body;        /* NULL until unpacked; cast it to the type of info->body; never freed by itself */
+    void              *memory;      /* owned; all that the body is made of */
 } pf_message;
 
 void pf_message_clear(pf_message *message);     /* frees the body and zeroes it */
