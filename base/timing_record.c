@@ -198,69 +198,104 @@ static bool is_plausible(const pf_timing_entry *entry)
         && entry->contended <= 1;
 }
 
+/* Reads one into the free place behind the last. */
+static bool read_entry(pf_reader *from, pf_timing_entry *entry)
+{
+    uint32_t       bytes = pf_read_u32(from);
+    const uint8_t *data = pf_read_bytes(from, bytes);
+    pf_reader      one;
+
+    memset(entry, 0, sizeof *entry);
+    pf_reader_init(&one, data, data ? bytes : 0);
+    decode_entry(&one, entry);
+    return !one.failed && is_plausible(entry);
+}
+
+/* Entries stand in their order, as encode writes them; one that does not is put where it belongs. */
 static pf_status decode_entries(pf_reader *from, uint32_t count, pf_timing_record *out, pf_err *err)
 {
+    if (count > ENTRIES_LIMIT)
+        return PF_FAIL(err, PF_NO_SPACE, "a timing record holds %u entries, more than %d", count, ENTRIES_LIMIT);
+    if (count && pf_grow((void **)&out->entries, &out->capacity, count, sizeof *out->entries))
+        return PF_FAIL_MEMORY(err, count * sizeof *out->entries);
     for (uint32_t i = 0; i < count; i++) {
-        pf_timing_entry entry = { 0 };
-        uint32_t        bytes = pf_read_u32(from);
-        const uint8_t  *data = pf_read_bytes(from, bytes);
-        pf_reader       one;
-        pf_status       st = PF_OK;
-
-        pf_reader_init(&one, data, data ? bytes : 0);
-        decode_entry(&one, &entry);
-        if (one.failed || !is_plausible(&entry))
+        pf_timing_entry *entry = &out->entries[out->count];
+        if (!read_entry(from, entry))
             return PF_FAIL(err, PF_CORRUPT, "entry %u of a timing record is malformed", i);
-        st = pf_timing_record_put(out, &entry, err);
-        if (st)
-            return st;
+        if (out->count == 0 || compare_names(entry - 1, entry->tactic, entry->tuning) < 0) {
+            out->count++;
+        } else {
+            pf_timing_entry late = *entry;
+            pf_status       st = pf_timing_record_put(out, &late, err);
+            if (st)
+                return st;
+        }
     }
     if (!pf_reader_done(from))
         return PF_FAIL(err, PF_CORRUPT, "a timing record has bytes behind its last entry");
     return PF_OK;
 }
 
-static pf_status check_header(const void *data, size_t bytes, pf_err *err)
+/* Magic, version and lengths. */
+pf_status pf_timing_record_head(const void *data, size_t bytes, uint8_t *effort, uint32_t *count, pf_err *err)
 {
     pf_reader reader;
-    pf_digest digest;
     uint32_t  magic = 0;
     uint16_t  version = 0;
+    uint64_t  entries_bytes = 0;
 
     pf_reader_init(&reader, data, bytes);
     magic = pf_read_u32(&reader);
     version = pf_read_u16(&reader);
+    *effort = pf_read_u8(&reader);
+    pf_read_u8(&reader);
+    *count = pf_read_u32(&reader);
+    entries_bytes = pf_read_u64(&reader);
     if (bytes < HEADER_BYTES + CHECK_BYTES || magic != MAGIC)
         return PF_FAIL(err, PF_CORRUPT, "%zu bytes are not a timing record", bytes);
     if (version > VERSION)
         return PF_FAIL(err, PF_STALE, "a timing record has version %u, this planfarm reads up to %d; update it", version, VERSION);
+    if (entries_bytes != bytes - HEADER_BYTES - CHECK_BYTES || *count > entries_bytes / ENTRY_BYTES_LEAST)
+        return PF_FAIL(err, PF_CORRUPT, "a timing record of %zu bytes says that it holds %u entries", bytes, *count);
+    return PF_OK;
+}
+
+static pf_status check_sum(const void *data, size_t bytes, pf_err *err)
+{
+    pf_digest digest;
+
     pf_digest_of(data, bytes - CHECK_BYTES, &digest);
     if (memcmp((const uint8_t *)data + bytes - CHECK_BYTES, digest.byte, CHECK_BYTES) != 0)
         return PF_FAIL(err, PF_CORRUPT, "the checksum of a timing record of %zu bytes does not hold", bytes);
     return PF_OK;
 }
 
-pf_status pf_timing_record_decode(const void *data, size_t bytes, pf_timing_record *out, pf_err *err)
+static pf_status decode(const void *data, size_t bytes, bool checked, pf_timing_record *out, pf_err *err)
 {
     pf_reader reader;
     uint32_t  count = 0;
-    uint64_t  entries_bytes = 0;
-    pf_status st = check_header(data, bytes, err);
+    uint8_t   effort = 0;
+    pf_status st = pf_timing_record_head(data, bytes, &effort, &count, err);
 
-    *out = (pf_timing_record){ 0 };
-    if (st)
-        return st;
-    pf_reader_init(&reader, data, bytes - CHECK_BYTES);
-    pf_read_bytes(&reader, 6);
-    out->effort = pf_read_u8(&reader);
-    pf_read_u8(&reader);
-    count = pf_read_u32(&reader);
-    entries_bytes = pf_read_u64(&reader);
-    if (entries_bytes != bytes - HEADER_BYTES - CHECK_BYTES || count > entries_bytes / ENTRY_BYTES_LEAST)
-        st = PF_FAIL(err, PF_CORRUPT, "a timing record of %zu bytes says that it holds %u entries", bytes, count);
-    else
+    *out = (pf_timing_record){ .effort = effort };
+    if (!st && !checked)
+        st = check_sum(data, bytes, err);
+    if (!st) {
+        pf_reader_init(&reader, data, bytes - CHECK_BYTES);
+        pf_read_bytes(&reader, HEADER_BYTES);
         st = decode_entries(&reader, count, out, err);
+    }
     if (st)
         pf_timing_record_clear(out);
     return st;
+}
+
+pf_status pf_timing_record_decode(const void *data, size_t bytes, pf_timing_record *out, pf_err *err)
+{
+    return decode(data, bytes, false, out, err);
+}
+
+pf_status pf_timing_record_decode_checked(const void *data, size_t bytes, pf_timing_record *out, pf_err *err)
+{
+    return decode(data, bytes, true, out, err);
 }

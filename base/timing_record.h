@@ -48,6 +48,10 @@ const pf_timing_entry *pf_timing_record_find(const pf_timing_record *record, con
 /* Little endian, versioned, with a checksum. The steps for changing the form stand above encode in the source. */
 bool      pf_timing_record_encode(const pf_timing_record *record, pf_buf *out);
 pf_status pf_timing_record_decode(const void *data, size_t bytes, pf_timing_record *out, pf_err *err);    /* CORRUPT, STALE: newer version */
+/* The same of bytes that stand under another checksum, which was just checked. */
+pf_status pf_timing_record_decode_checked(const void *data, size_t bytes, pf_timing_record *out, pf_err *err);
+/* What the head says, and whether the lengths fit; the checksum is not looked at.  Errors as decode. */
+pf_status pf_timing_record_head(const void *data, size_t bytes, uint8_t *effort, uint32_t *count, pf_err *err);
 
 /* Where records live: memory, a local LMDB, or the farm. Filled by whoever owns the home.
    Thread   one at a time. */
