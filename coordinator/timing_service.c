@@ -1,20 +1,19 @@
 #include "coordinator/timing_service.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cache/timing_db.h"
+#include "coordinator/timing_answer.h"
+#include "coordinator/worker.h"
 #include "proto/limits.h"
 
-enum { REPLY_BYTES_MAX = 900000, WAITING_MAX = 4096, ENTRY_OVERHEAD = 256, STOPPED = PF_CANCELLED };
+enum { WAITING_MAX = 4096 };
 
 typedef struct task {
-    struct task     *next;
+    pf_task          base;
     pf_message       message;           /* body owned */
     pf_digest        only_class;
     bool             one_class;
@@ -22,45 +21,16 @@ typedef struct task {
     uint32_t         stored;            /* entries of a store that are in the open transaction */
 } task;
 
-typedef struct tasks { task *first, *last; uint32_t count; } tasks;
-
 struct pf_timing_service {
     pf_timing_db    *db;
-    pthread_t        thread;
-    pthread_mutex_t  mutex;
-    pthread_cond_t   wake;
-    tasks            waiting, done;
-    bool             stopping;
-    int              done_fd;
+    pf_worker       *worker;
     _Atomic uint64_t lookups, hits, stored, refused;
 };
 
-static void push(tasks *list, task *t)
+static void free_task(pf_task *base)
 {
-    t->next = NULL;
-    if (list->last)
-        list->last->next = t;
-    else
-        list->first = t;
-    list->last = t;
-    list->count++;
-}
+    task *t = (task *)base;
 
-static task *pop(tasks *list)
-{
-    task *t = list->first;
-
-    if (!t)
-        return NULL;
-    list->first = t->next;
-    if (!list->first)
-        list->last = NULL;
-    list->count--;
-    return t;
-}
-
-static void free_task(task *t)
-{
     if (!t)
         return;
     pf_message_clear(&t->message);
@@ -74,6 +44,11 @@ void pf_timing_reply_free(pf_timing_reply *reply)
         return;
     pf_buf_clear(&reply->frame);
     pf_free(reply);
+}
+
+static bool is_store(const task *t)
+{
+    return t->message.info->type == PF_MSG_TIMING_STORE;
 }
 
 /* ---- answers */
@@ -96,187 +71,27 @@ static void answer_failure(task *t, pf_status st, const pf_err *why)
     answer(t, PF_MSG_ERROR, &error.base);
 }
 
-/* A reply that is being filled with entries. */
-typedef struct filling {
-    pf_timing_service *service;
-    const task        *task;
-    bool               with_texts;
-    Pf__TimingEntry   *entry;           /* owned, and what they point to */
-    Pf__TimingEntry  **list;            /* owned */
-    uint32_t           count, capacity;
-    size_t             bytes;
-    pf_digest          last_class;      /* of the last entry */
-    uint8_t            last_key[PF_TIMING_KEY_BYTES];
-    bool               full;
-    uint32_t           damaged;
-} filling;
-
-static void clear_filling(filling *f)
+static void answer_entries(task *t, pf_timing_service *service)
 {
-    for (uint32_t i = 0; i < f->count; i++) {
-        pf_free(f->entry[i].class_digest.data);
-        pf_free(f->entry[i].problem_hash.data);
-        pf_free(f->entry[i].record.data);
-        if (f->entry[i].problem_text != (char *)protobuf_c_empty_string)
-            pf_free(f->entry[i].problem_text);
-        if (f->entry[i].class_text != (char *)protobuf_c_empty_string)
-            pf_free(f->entry[i].class_text);
-    }
-    pf_free(f->entry);
-    pf_free(f->list);
-}
-
-static bool copy_bytes(ProtobufCBinaryData *out, const void *data, size_t bytes)
-{
-    out->data = pf_alloc(bytes);
-    if (!out->data)
-        return false;
-    memcpy(out->data, data, bytes);
-    out->len = bytes;
-    return true;
-}
-
-/* NULL when the text is not there: the entry then goes without. */
-static char *text_or_none(pf_timing_service *service, pf_timing_table table, const pf_digest *digest)
-{
-    char *text = NULL;
-
-    if (pf_timing_db_text(service->db, table, digest, &text, NULL))
-        return NULL;
-    return text;
-}
-
-static void add_texts(filling *f, Pf__TimingEntry *entry, const pf_timing_key *key)
-{
-    char *problem = text_or_none(f->service, PF_TABLE_PROBLEMS, &key->problem);
-    char *device_class = f->count == 0 || !pf_digest_equal(&f->last_class, &key->device_class)
-                             ? text_or_none(f->service, PF_TABLE_CLASSES, &key->device_class) : NULL;
-
-    if (problem)
-        entry->problem_text = problem;
-    if (device_class)
-        entry->class_text = device_class;
-    f->bytes += (problem ? strlen(problem) : 0) + (device_class ? strlen(device_class) : 0);
-}
-
-/* False when it does not fit into this reply, or memory is short. */
-static bool add_entry(filling *f, const pf_timing_key *key, const void *record, size_t bytes)
-{
-    Pf__TimingEntry *entry = NULL;
-    void            *items = f->entry;
-
-    if (f->count && f->bytes + bytes + ENTRY_OVERHEAD > REPLY_BYTES_MAX) {
-        f->full = true;
-        return false;
-    }
-    if (pf_grow(&items, &f->capacity, f->count + 1, sizeof *f->entry))
-        return false;
-    f->entry = items;
-    entry = &f->entry[f->count];
-    pf__timing_entry__init(entry);
-    if (f->with_texts)
-        add_texts(f, entry, key);
-    if (!copy_bytes(&entry->class_digest, &key->device_class, sizeof key->device_class) ||
-        !copy_bytes(&entry->problem_hash, &key->problem, sizeof key->problem) || !copy_bytes(&entry->record, record, bytes)) {
-        f->count++;             /* so that it is freed */
-        return false;
-    }
-    f->last_class = key->device_class;
-    memcpy(f->last_key, key, sizeof f->last_key);
-    f->bytes += bytes + ENTRY_OVERHEAD;
-    f->count++;
-    return true;
-}
-
-static Pf__TimingEntry **ready_list(filling *f)
-{
-    f->list = pf_calloc(f->count + 1, sizeof *f->list);
-    for (uint32_t i = 0; f->list && i < f->count; i++)
-        f->list[i] = &f->entry[i];
-    return f->list;
-}
-
-/* ---- TIMING_LOOKUP */
-
-static bool look_up_one(filling *f, const pf_timing_key *key)
-{
-    pf_timing_record record = { 0 };
-    pf_buf           bytes = { 0 };
-    bool             more = true;
-
-    f->service->lookups++;
-    pf_buf_init(&bytes, PF_WIRE_FRAME_BYTES);
-    if (pf_timing_db_lookup(f->service->db, &key->device_class, &key->problem, 1, &record, NULL) == PF_OK && record.count &&
-        pf_timing_record_encode(&record, &bytes)) {
-        more = add_entry(f, key, bytes.data, bytes.size) || !f->full;
-        f->service->hits += more;
-    }
-    pf_timing_record_clear(&record);
-    pf_buf_clear(&bytes);
-    return more;
-}
-
-static void look_up(pf_timing_service *service, task *t)
-{
-    const Pf__TimingLookup *asked = (const Pf__TimingLookup *)t->message.body;
-    Pf__TimingLookupReply   reply = PF__TIMING_LOOKUP_REPLY__INIT;
-    filling                 f = { .service = service, .task = t, .with_texts = asked->with_texts };
-    pf_timing_key           key = { { { 0 } }, { { 0 } } };
+    const ProtobufCMessage *asked = t->message.body;
+    bool                    is_lookup = t->message.info->type == PF_MSG_TIMING_LOOKUP;
+    pf_timing_answer        found = { .db = service->db };
     pf_err                  why = { 0 };
-    pf_status               st = pf_wire_digest(&asked->class_digest, "class_digest", &key.device_class, &why);
+    pf_status               st = PF_OK;
 
-    for (size_t i = 0; i < asked->n_problem_hash && !st; i++) {
-        st = pf_wire_digest(&asked->problem_hash[i], "problem_hash", &key.problem, &why);
-        if (st || !look_up_one(&f, &key))
-            break;
-        reply.examined++;
-    }
-    reply.entry = ready_list(&f);
-    reply.n_entry = reply.entry ? f.count : 0;
+    if (is_lookup)
+        st = pf_timing_answer_lookup(&found, (const Pf__TimingLookup *)asked, &why);
+    else
+        st = pf_timing_answer_export(&found, (const Pf__TimingExport *)asked, t->one_class ? &t->only_class : NULL, &why);
+    service->lookups += found.lookups;
+    service->hits += found.hits;
     if (st)
         answer_failure(t, st, &why);
+    else if (is_lookup)
+        answer(t, PF_MSG_TIMING_LOOKUP_REPLY, &found.lookup.base);
     else
-        answer(t, PF_MSG_TIMING_LOOKUP_REPLY, &reply.base);
-    clear_filling(&f);
-}
-
-/* ---- TIMING_EXPORT */
-
-static pf_status export_one(void *user, const pf_timing_visit *item, pf_err *err)
-{
-    filling      *f = user;
-    pf_timing_key key;
-
-    (void)err;
-    if (item->problem || item->key->mv_size != sizeof key) {
-        f->damaged += item->problem != PF_STALE;
-        return PF_OK;
-    }
-    memcpy(&key, item->key->mv_data, sizeof key);
-    if (f->task->one_class && !pf_digest_equal(&key.device_class, &f->task->only_class))
-        return PF_OK;
-    return add_entry(f, &key, item->value->data, item->value->bytes) ? PF_OK : (pf_status)STOPPED;
-}
-
-static void export_some(pf_timing_service *service, task *t)
-{
-    const Pf__TimingExport *asked = (const Pf__TimingExport *)t->message.body;
-    Pf__TimingExportReply   reply = PF__TIMING_EXPORT_REPLY__INIT;
-    filling                 f = { .service = service, .task = t, .with_texts = true };
-    pf_err                  why = { 0 };
-    pf_status               st = pf_timing_db_scan_after(service->db, PF_TABLE_RECORDS, asked->after_key.data,
-                                                         asked->after_key.len, export_one, &f, &why);
-
-    reply.entry = ready_list(&f);
-    reply.n_entry = reply.entry ? f.count : 0;
-    reply.damaged = f.damaged;
-    if (f.full)
-        reply.next_key = (ProtobufCBinaryData){ sizeof f.last_key, f.last_key };
-    if (st && !f.full)
-        answer_failure(t, st, &why);
-    else
-        answer(t, PF_MSG_TIMING_EXPORT_REPLY, &reply.base);
-    clear_filling(&f);
+        answer(t, PF_MSG_TIMING_EXPORT_REPLY, &found.export.base);
+    pf_timing_answer_clear(&found);
 }
 
 /* ---- TIMING_STORE */
@@ -328,184 +143,134 @@ static void store(pf_timing_batch *batch, task *t)
         answer_failure(t, st, &why);
 }
 
+/* Says how a store went, when its transaction did as st says. */
+static void answer_store(pf_timing_service *service, task *t, pf_status st, const pf_err *why)
+{
+    Pf__TimingStoreReply reply = PF__TIMING_STORE_REPLY__INIT;
+
+    reply.stored = t->stored;
+    service->stored += st ? 0 : t->stored;
+    if (st)
+        answer_failure(t, st, why);
+    else if (t->reply->frame.size == 0)
+        answer(t, PF_MSG_TIMING_STORE_REPLY, &reply.base);
+    else
+        service->refused++;
+}
+
 /* ---- the thread */
 
-static void commit(pf_timing_service *service, pf_timing_batch *batch, tasks *batch_tasks)
+/* All that wait as one transaction. */
+static void store_all(pf_timing_service *service, const pf_tasks *tasks, uint32_t stores)
 {
-    pf_err    why = { 0 };
-    pf_status st = batch ? pf_timing_batch_commit(batch, &why) : PF_OK;
-
-    if (st)
-        pf_log(PF_LOG_ERROR, "timing", "not_stored reason=\"%s\"", why.msg);
-    for (task *t = batch_tasks->first; t; t = t->next) {
-        Pf__TimingStoreReply reply = PF__TIMING_STORE_REPLY__INIT;
-        reply.stored = t->stored;
-        service->stored += st ? 0 : t->stored;
-        if (st)
-            answer_failure(t, st, &why);
-        else if (t->reply->frame.size == 0)
-            answer(t, PF_MSG_TIMING_STORE_REPLY, &reply.base);
-        else
-            service->refused++;
-    }
-}
-
-/* Stores first, as one transaction; then those that read, so that they see it. */
-static void work(pf_timing_service *service, tasks *todo, tasks *finished)
-{
-    tasks            stores = { 0 }, reads = { 0 };
     pf_timing_batch *batch = NULL;
     pf_err           why = { 0 };
-    pf_status        st = PF_OK;
+    pf_status        st = stores ? pf_timing_batch_begin(service->db, &batch, &why) : PF_OK;
 
-    for (task *t = pop(todo); t; t = pop(todo))
-        push(t->message.info->type == PF_MSG_TIMING_STORE ? &stores : &reads, t);
-    if (stores.first)
-        st = pf_timing_batch_begin(service->db, &batch, &why);
-    for (task *t = stores.first; t; t = t->next) {
-        if (st)
-            answer_failure(t, st, &why);
-        else
-            store(batch, t);
-    }
-    commit(service, batch, &stores);
-    for (task *t = reads.first; t; t = t->next) {
-        if (t->message.info->type == PF_MSG_TIMING_LOOKUP)
-            look_up(service, t);
-        else
-            export_some(service, t);
-    }
-    for (task *t = pop(&stores); t; t = pop(&stores))
-        push(finished, t);
-    for (task *t = pop(&reads); t; t = pop(&reads))
-        push(finished, t);
+    for (pf_task *t = tasks->first; t && stores && !st; t = t->next)
+        if (is_store((task *)t))
+            store(batch, (task *)t);
+    if (batch)
+        st = pf_timing_batch_commit(batch, &why);
+    if (st)
+        pf_log(PF_LOG_ERROR, "timing", "not_stored reason=\"%s\"", why.msg);
+    for (pf_task *t = tasks->first; t && stores; t = t->next)
+        if (is_store((task *)t))
+            answer_store(service, (task *)t, st, &why);
 }
 
-static void *run(void *user)
+/* Stores first; then those that read, so that they see it. */
+static void work(void *user, const pf_tasks *tasks)
 {
-    pf_timing_service *service = user;
-    uint64_t           one = 1;
+    uint32_t stores = 0;
 
-    for (;;) {
-        tasks todo = { 0 }, finished = { 0 };
-        pthread_mutex_lock(&service->mutex);
-        while (!service->waiting.first && !service->stopping)
-            pthread_cond_wait(&service->wake, &service->mutex);
-        todo = service->waiting;
-        service->waiting = (tasks){ 0 };
-        pthread_mutex_unlock(&service->mutex);
-        if (!todo.first)
-            return NULL;
-        work(service, &todo, &finished);
-        pthread_mutex_lock(&service->mutex);
-        for (task *t = pop(&finished); t; t = pop(&finished))
-            push(&service->done, t);
-        pthread_mutex_unlock(&service->mutex);
-        if (write(service->done_fd, &one, sizeof one) != (ssize_t)sizeof one)
-            pf_log(PF_LOG_ERROR, "timing", "eventfd cannot be written");
-    }
+    for (pf_task *t = tasks->first; t; t = t->next)
+        stores += is_store((task *)t);
+    store_all(user, tasks, stores);
+    for (pf_task *t = tasks->first; t; t = t->next)
+        if (!is_store((task *)t))
+            answer_entries((task *)t, user);
 }
 
 pf_status pf_timing_service_start(const char *folder, uint64_t map_bytes, pf_timing_service **out, pf_err *err)
 {
     pf_timing_service   *service = pf_calloc(1, sizeof *service);
     pf_timing_db_options options = { .map_bytes = map_bytes };
+    pf_worker_options    with = { .name = "timing cache", .finishes = true, .work = work, .free = free_task, .user = service };
     pf_status            st = PF_OK;
 
     *out = NULL;
     if (!service)
         return PF_FAIL_MEMORY(err, sizeof *service);
     st = pf_timing_db_open(folder, &options, &service->db, err);
-    if (st) {
-        pf_free(service);
-        return st;
-    }
-    pthread_mutex_init(&service->mutex, NULL);
-    pthread_cond_init(&service->wake, NULL);
-    service->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (service->done_fd < 0 || pthread_create(&service->thread, NULL, run, service) != 0) {
-        if (service->done_fd >= 0)
-            close(service->done_fd);
-        pf_timing_db_close(service->db);
-        pf_free(service);
-        return PF_FAIL(err, PF_NO_SPACE, "cannot start the timing cache's thread");
-    }
-    *out = service;
-    return PF_OK;
+    if (!st)
+        st = pf_worker_start(&with, &service->worker, err);
+    if (st)
+        pf_timing_service_stop(service);
+    else
+        *out = service;
+    return st;
 }
 
 void pf_timing_service_stop(pf_timing_service *service)
 {
     if (!service)
         return;
-    pthread_mutex_lock(&service->mutex);
-    service->stopping = true;
-    pthread_cond_signal(&service->wake);
-    pthread_mutex_unlock(&service->mutex);
-    pthread_join(service->thread, NULL);
-    while (service->done.first)
-        free_task(pop(&service->done));
-    pthread_mutex_destroy(&service->mutex);
-    pthread_cond_destroy(&service->wake);
-    close(service->done_fd);
+    pf_worker_stop(service->worker);
     pf_timing_db_close(service->db);
     pf_free(service);
+}
+
+static task *new_task(uint64_t peer, const pf_digest *only_class)
+{
+    task *t = pf_calloc(1, sizeof *t);
+
+    if (t)
+        t->reply = pf_calloc(1, sizeof *t->reply);
+    if (!t || !t->reply) {
+        free_task((pf_task *)t);
+        return NULL;
+    }
+    t->reply->peer = peer;
+    pf_buf_init(&t->reply->frame, PF_WIRE_FRAME_BYTES);
+    t->one_class = only_class != NULL;
+    if (only_class)
+        t->only_class = *only_class;
+    return t;
 }
 
 pf_status pf_timing_service_give(pf_timing_service *service, uint64_t peer, pf_message *message, const pf_digest *only_class,
                                  pf_err *err)
 {
-    task *t = pf_calloc(1, sizeof *t);
-    bool  busy = false;
+    task *t = new_task(peer, only_class);
 
-    if (t)
-        t->reply = pf_calloc(1, sizeof *t->reply);
-    if (!t || !t->reply) {
-        free_task(t);
+    if (!t)
         return PF_FAIL_MEMORY(err, sizeof *t);
+    t->message = *message;
+    if (!pf_worker_give(service->worker, &t->base, WAITING_MAX)) {
+        t->message = (pf_message){ 0 };
+        free_task(&t->base);
+        return PF_FAIL(err, PF_BUSY, "the timing cache has %d requests to serve already; try again", WAITING_MAX);
     }
-    t->reply->peer = peer;
-    pf_buf_init(&t->reply->frame, PF_WIRE_FRAME_BYTES);
-    if (only_class) {
-        t->only_class = *only_class;
-        t->one_class = true;
-    }
-    pthread_mutex_lock(&service->mutex);
-    busy = service->waiting.count + service->done.count >= WAITING_MAX;
-    if (!busy) {
-        t->message = *message;
-        message->body = NULL;
-        push(&service->waiting, t);
-        pthread_cond_signal(&service->wake);
-    }
-    pthread_mutex_unlock(&service->mutex);
-    if (!busy)
-        return PF_OK;
-    free_task(t);
-    return PF_FAIL(err, PF_BUSY, "the timing cache has %d requests to serve already; try again", WAITING_MAX);
+    *message = (pf_message){ 0 };
+    return PF_OK;
 }
 
 int pf_timing_service_fd(const pf_timing_service *service)
 {
-    return service->done_fd;
+    return pf_worker_fd(service->worker);
 }
 
 pf_timing_reply *pf_timing_service_take(pf_timing_service *service)
 {
-    uint64_t         count = 0;
-    task            *t = NULL;
+    task            *t = (task *)pf_worker_take(service->worker);
     pf_timing_reply *reply = NULL;
 
-    if (read(service->done_fd, &count, sizeof count) < 0)
-        count = 0;
-    pthread_mutex_lock(&service->mutex);
-    t = pop(&service->done);
-    pthread_mutex_unlock(&service->mutex);
     if (!t)
         return NULL;
     reply = t->reply;
     t->reply = NULL;
-    free_task(t);
+    free_task(&t->base);
     return reply;
 }
 

@@ -1,59 +1,30 @@
 #include "coordinator/verifier.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
+#include "coordinator/worker.h"
 
 typedef struct task {
-    struct task *next;
-    pf_verify    verify;
-    pf_verdict  *verdict;               /* owned; made with the task, so that giving it cannot fail */
-    char         manifest[];            /* unsigned */
+    pf_task     base;
+    pf_verify   verify;
+    pf_verdict *verdict;                /* owned; made with the task, so that giving it cannot fail */
+    char        manifest[];             /* unsigned */
 } task;
-
-typedef struct tasks { task *first, *last; } tasks;
 
 struct pf_verifier {
     pf_store             *store;
     const pf_signing_key *keys;
     uint32_t              keys_count;
-    pthread_t             thread;
-    pthread_mutex_t       mutex;
-    pthread_cond_t        wake;
-    tasks                 waiting, done;
-    bool                  stopping;
-    int                   done_fd;
+    pf_worker            *worker;
 };
 
-static void push(tasks *list, task *t)
+static void free_task(pf_task *base)
 {
-    t->next = NULL;
-    if (list->last)
-        list->last->next = t;
-    else
-        list->first = t;
-    list->last = t;
-}
+    task *t = (task *)base;
 
-static task *pop(tasks *list)
-{
-    task *t = list->first;
-
-    if (!t)
-        return NULL;
-    list->first = t->next;
-    if (!list->first)
-        list->last = NULL;
-    return t;
-}
-
-static void free_task(task *t)
-{
     if (t)
         pf_free(t->verdict);
     pf_free(t);
@@ -95,32 +66,17 @@ static void judge(pf_verifier *verifier, task *t)
     pf_buf_clear(&text);
 }
 
-static void *run(void *user)
+static void work(void *user, const pf_tasks *tasks)
 {
-    pf_verifier *verifier = user;
-    uint64_t     one = 1;
-
-    for (;;) {
-        task *t = NULL;
-        pthread_mutex_lock(&verifier->mutex);
-        while (!verifier->waiting.first && !verifier->stopping)
-            pthread_cond_wait(&verifier->wake, &verifier->mutex);
-        t = verifier->stopping ? NULL : pop(&verifier->waiting);
-        pthread_mutex_unlock(&verifier->mutex);
-        if (!t)
-            return NULL;
-        judge(verifier, t);
-        pthread_mutex_lock(&verifier->mutex);
-        push(&verifier->done, t);
-        pthread_mutex_unlock(&verifier->mutex);
-        if (write(verifier->done_fd, &one, sizeof one) != (ssize_t)sizeof one)
-            pf_log(PF_LOG_ERROR, "farm", "eventfd cannot be written");
-    }
+    for (pf_task *t = tasks->first; t; t = t->next)
+        judge(user, (task *)t);
 }
 
 pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_t keys_count, pf_verifier **out, pf_err *err)
 {
-    pf_verifier *verifier = pf_calloc(1, sizeof *verifier);
+    pf_verifier      *verifier = pf_calloc(1, sizeof *verifier);
+    pf_worker_options options = { .name = "verifier", .at_once = 1, .work = work, .free = free_task, .user = verifier };
+    pf_status         st = PF_OK;
 
     *out = NULL;
     if (!verifier)
@@ -128,35 +84,19 @@ pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_
     verifier->store = store;
     verifier->keys = keys;
     verifier->keys_count = keys_count;
-    pthread_mutex_init(&verifier->mutex, NULL);
-    pthread_cond_init(&verifier->wake, NULL);
-    verifier->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (verifier->done_fd < 0 || pthread_create(&verifier->thread, NULL, run, verifier) != 0) {
-        if (verifier->done_fd >= 0)
-            close(verifier->done_fd);
+    st = pf_worker_start(&options, &verifier->worker, err);
+    if (st)
         pf_free(verifier);
-        return PF_FAIL(err, PF_NO_SPACE, "cannot start the verifier's thread");
-    }
-    *out = verifier;
-    return PF_OK;
+    else
+        *out = verifier;
+    return st;
 }
 
 void pf_verifier_stop(pf_verifier *verifier)
 {
     if (!verifier)
         return;
-    pthread_mutex_lock(&verifier->mutex);
-    verifier->stopping = true;
-    pthread_cond_signal(&verifier->wake);
-    pthread_mutex_unlock(&verifier->mutex);
-    pthread_join(verifier->thread, NULL);
-    while (verifier->waiting.first)
-        free_task(pop(&verifier->waiting));
-    while (verifier->done.first)
-        free_task(pop(&verifier->done));
-    pthread_mutex_destroy(&verifier->mutex);
-    pthread_cond_destroy(&verifier->wake);
-    close(verifier->done_fd);
+    pf_worker_stop(verifier->worker);
     pf_free(verifier);
 }
 
@@ -167,38 +107,29 @@ pf_status pf_verifier_give(pf_verifier *verifier, const pf_out *out, const pf_ve
     if (t)
         t->verdict = pf_calloc(1, sizeof *t->verdict);
     if (!t || !t->verdict) {
-        free_task(t);
+        free_task((pf_task *)t);
         return PF_FAIL_MEMORY(err, sizeof *t + sizeof *t->verdict);
     }
     t->verify = *verify;
     memcpy(t->manifest, out->bytes.data + verify->manifest_at, verify->manifest_bytes);
-    pthread_mutex_lock(&verifier->mutex);
-    push(&verifier->waiting, t);
-    pthread_cond_signal(&verifier->wake);
-    pthread_mutex_unlock(&verifier->mutex);
+    pf_worker_give(verifier->worker, &t->base, UINT32_MAX);
     return PF_OK;
 }
 
 int pf_verifier_fd(const pf_verifier *verifier)
 {
-    return verifier->done_fd;
+    return pf_worker_fd(verifier->worker);
 }
 
 pf_verdict *pf_verifier_take(pf_verifier *verifier)
 {
-    uint64_t    count = 0;
-    task       *t = NULL;
+    task       *t = (task *)pf_worker_take(verifier->worker);
     pf_verdict *verdict = NULL;
 
-    if (read(verifier->done_fd, &count, sizeof count) < 0)
-        count = 0;
-    pthread_mutex_lock(&verifier->mutex);
-    t = pop(&verifier->done);
-    pthread_mutex_unlock(&verifier->mutex);
     if (!t)
         return NULL;
     verdict = t->verdict;
     t->verdict = NULL;
-    free_task(t);
+    free_task(&t->base);
     return verdict;
 }
