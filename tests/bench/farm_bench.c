@@ -1,6 +1,10 @@
 /* How fast the coordinator is, with the disk's own speed beside it and beanstalkd in the same run.
-   Usage: farm_bench [NAME...]    all when none is named: disk submit paced cycle heartbeat timing restart get beanstalkd
-   PF_BENCH_JOBS=N  submits of the throughput run and jobs of the restart (20000). */
+   Usage: farm_bench [NAME...]    all when none is named: disk submit beanstalkd paced cycle agents timing restart get
+   PF_BENCH_JOBS=N     submits of each throughput run (20000)
+   PF_BENCH_QUEUED=N   jobs in the queue when it is restarted (100000)
+   PF_BENCH_ROUNDS=N   (3) */
+#include "tests/bench/farm_bench.h"
+
 #include "tests/test.h"
 
 #include <arpa/inet.h>
@@ -10,32 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <zmq.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "proto/timing_remote.h"
-#include "tests/bench/farm_load.h"
-#include "tests/farm/daemon.h"
 
-static daemon_process d;
-static pf_digest      model;
-static uint64_t       jobs;
-static char           state_folder[4096];
-
-static void say(const char *what, double value, const char *unit, const char *target)
-{
-    printf("%-44s %12.1f %-10s %s\n", what, value, unit, target);
-    fflush(stdout);
-}
+static farm_bench bench;
 
 /* ---- the process's own figures */
 
-static double cpu_seconds(pid_t pid)
+double farm_cpu_seconds(pid_t pid)
 {
     char          path[64] = "", text[1024] = "", *at = NULL;
     unsigned long user = 0, system_time = 0;
@@ -44,7 +32,7 @@ static double cpu_seconds(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     file = fopen(path, "r");
     if (!file || !fgets(text, sizeof text, file))
-        return 0;
+        fail_msg("the coordinator is gone");
     fclose(file);
     at = strrchr(text, ')');
     if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time) != 2)
@@ -52,8 +40,7 @@ static double cpu_seconds(pid_t pid)
     return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Without the pages of mapped files: those of the database belong to the page cache. */
-static double own_mib(pid_t pid)
+double farm_own_mib(pid_t pid)
 {
     char   path[64] = "";
     long   pages = 0, shared = 0;
@@ -70,25 +57,38 @@ static double own_mib(pid_t pid)
 
 /* ---- disk */
 
+static int by_value(const void *a, const void *b)
+{
+    double one = *(const double *)a, two = *(const double *)b;
+
+    return one < two ? -1 : one > two;
+}
+
 static void bench_disk(void)
 {
-    static char block[4096];
-    int         fd = open(test_path("sync"), O_RDWR | O_CREAT, 0600);
-    int64_t     start_ns = pf_clock_ns();
-    int         count = 500;
+    enum { COUNT = 1000 };
+    static char   block[4096];
+    static double took_us[COUNT];
+    int           fd = open(test_path("sync"), O_RDWR | O_CREAT, 0600);
 
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < COUNT; i++) {
+        int64_t start_ns = pf_clock_ns();
         if (pwrite(fd, block, sizeof block, (off_t)i * 4096) != 4096 || fdatasync(fd) != 0)
             fail_msg("the disk fails");
-    say("fdatasync of 4 KiB", (double)(pf_clock_ns() - start_ns) / 1e3 / count, "us", "");
+        took_us[i] = (double)(pf_clock_ns() - start_ns) / 1e3;
+    }
     close(fd);
+    qsort(took_us, COUNT, sizeof took_us[0], by_value);
+    farm_note(FARM_SYNC_P50, took_us[COUNT / 2]);
+    farm_note(FARM_SYNC_P99, took_us[COUNT - COUNT / 100]);
 }
 
 /* ---- submits */
 
-static void submit_request(void *user, uint64_t n, pf_buf *frame)
+void farm_submit_request(void *user, uint64_t n, pf_buf *frame)
 {
-    uint64_t       offset = *(uint64_t *)user + n;
+    farm_bench    *b = user;
+    uint64_t       offset = b->next_submit + n;
     pf_wire_header header = { .msg_id = n + 1 };
     Pf__Submit     submit = PF__SUBMIT__INIT;
     uint8_t        id[PF_SUBMIT_ID_BYTES] = { 0 };
@@ -98,7 +98,7 @@ static void submit_request(void *user, uint64_t n, pf_buf *frame)
     memcpy(id, &offset, sizeof offset);
     snprintf(spec, sizeof spec, "spec of job %llu", (unsigned long long)offset);
     submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
-    submit.model_digest = pf_wire_bytes(&model);
+    submit.model_digest = pf_wire_bytes(&b->model);
     submit.model_name = (char *)"model.onnx";
     submit.user = (char *)"bench";
     submit.spec_text = spec;
@@ -107,364 +107,171 @@ static void submit_request(void *user, uint64_t n, pf_buf *frame)
     pf_wire_pack(PF_MSG_SUBMIT, &header, &submit.base, frame, NULL);
 }
 
-static uint64_t next_submit;
+farm_load farm_submit_load(farm_bench *b, uint32_t sockets, uint32_t in_flight, uint64_t requests)
+{
+    return (farm_load){ .endpoint = b->d.client, .sockets = sockets, .in_flight = in_flight, .requests = requests,
+                        .request = farm_submit_request, .user = b };
+}
+
+void farm_run_submits(farm_bench *b, farm_load *load)
+{
+    farm_load_run(load);
+    assert_int_equal(load->answered, load->requests);
+    b->next_submit += load->requests + load->sockets;
+}
 
 static void bench_submit(void)
 {
-    farm_load load = { .endpoint = d.client, .sockets = 256, .in_flight = 1, .requests = jobs, .request = submit_request,
-                       .user = &next_submit };
+    farm_load load = farm_submit_load(&bench, 256, 1, bench.jobs);
+    double    cpu = farm_cpu_seconds(bench.d.pid);
 
-    farm_load_run(&load);
-    next_submit += load.requests;
-    assert_int_equal(load.answered, load.requests);
-    say("durable submits, 256 clients", (double)load.answered / load.seconds, "/s", ">= 40000");
-    say("  p99", load.p99_ms, "ms", "<= 15");
-    load = (farm_load){ .endpoint = d.client, .sockets = 64, .in_flight = 16, .requests = jobs * 2, .request = submit_request,
-                        .user = &next_submit };
-    farm_load_run(&load);
-    next_submit += load.requests;
-    say("durable submits, 64 clients x 16", (double)load.answered / load.seconds, "/s", "");
-    say("coordinator's own memory after them", own_mib(d.pid), "MiB", "<= 400 at 1 M jobs");
+    farm_run_submits(&bench, &load);
+    farm_note(FARM_SUBMITS, (double)load.answered / load.seconds);
+    farm_note(FARM_SUBMITS_P99, load.p99_ms);
+    farm_note(FARM_SUBMITS_CPU, (farm_cpu_seconds(bench.d.pid) - cpu) * 1e6 / (double)load.answered);
+    load = farm_submit_load(&bench, 64, 16, bench.jobs);
+    farm_run_submits(&bench, &load);
+    farm_note(FARM_DEEP, (double)load.answered / load.seconds);
 }
 
 static void bench_paced(void)
 {
-    farm_load load = { .endpoint = d.client, .sockets = 16, .in_flight = 64, .requests = 3000, .per_second = 1000,
-                       .request = submit_request, .user = &next_submit };
+    farm_load load = farm_submit_load(&bench, 16, 64, 5000);
 
-    farm_load_run(&load);
-    next_submit += load.requests;
-    say("durable submit at 1000/s, p50", load.p50_ms, "ms", "");
-    say("  p99", load.p99_ms, "ms", "<= 2");
-}
-
-/* ---- the whole cycle: one agent with many slots, whose builds are all the same bytes */
-
-typedef struct cycle { void *socket; pf_digest plan; uint64_t committed, next_id; } cycle;
-
-static void agent_say(cycle *c, pf_msg_type type, const ProtobufCMessage *body)
-{
-    pf_wire_header header = { .msg_id = ++c->next_id };
-    pf_buf         frame = { 0 };
-
-    pf_buf_init(&frame, PF_WIRE_FRAME_BYTES);
-    if (pf_wire_pack(type, &header, body, &frame, NULL) == PF_OK)
-        zmq_send(c->socket, frame.data, frame.size, 0);
-    pf_buf_clear(&frame);
-}
-
-static void agent_hello(cycle *c, const char *name, uint32_t slots)
-{
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-
-    hello.agent_epoch = 1;
-    hello.name = (char *)name;
-    hello.builder_abi = (char *)"bench 1";
-    device_class.class_text = (char *)"class bench";
-    device_class.class_name = (char *)"bench";
-    device_class.slots = slots;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    agent_say(c, PF_MSG_HELLO, &hello.base);
-}
-
-static void take_offer(cycle *c, const Pf__Offer *offer)
-{
-    Pf__OfferReply reply = PF__OFFER_REPLY__INIT;
-    Pf__Complete   complete = PF__COMPLETE__INIT;
-
-    reply.job_id = complete.job_id = offer->job_id;
-    reply.attempt = complete.attempt = offer->attempt;
-    reply.fence = complete.fence = offer->fence;
-    reply.accepted = true;
-    agent_say(c, PF_MSG_OFFER_REPLY, &reply.base);
-    complete.plan_digest = pf_wire_bytes(&c->plan);
-    complete.plan_bytes = 4;
-    complete.summary_json = (char *)"{}";
-    agent_say(c, PF_MSG_COMPLETE, &complete.base);
-}
-
-static bool take_message(cycle *c)
-{
-    pf_message message = { 0 };
-    zmq_msg_t  frame;
-    bool       got = false;
-
-    zmq_msg_init(&frame);
-    got = zmq_msg_recv(&frame, c->socket, 0) >= 0;
-    if (got && pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_COORD, PF_ROLE_AGENT, &message, NULL) == PF_OK) {
-        if (message.info->type == PF_MSG_OFFER)
-            take_offer(c, (const Pf__Offer *)message.body);
-        c->committed += message.info->type == PF_MSG_COMPLETE_REPLY &&
-                        ((const Pf__CompleteReply *)message.body)->outcome == PF__OUTCOME__OUTCOME_COMMITTED;
-    }
-    pf_message_clear(&message);
-    zmq_msg_close(&frame);
-    return got;
-}
-
-static void *connect_dealer(void *context, const char *endpoint)
-{
-    void *socket = zmq_socket(context, ZMQ_DEALER);
-    int   linger = 0, wait_ms = 5000, high = 100000;
-
-    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms);
-    zmq_setsockopt(socket, ZMQ_SNDHWM, &high, sizeof high);
-    zmq_connect(socket, endpoint);
-    return socket;
-}
-
-/* The jobs that the other runs left in the queue are what it builds. */
-static void bench_cycle(void)
-{
-    void    *context = zmq_ctx_new();
-    cycle    c = { .socket = connect_dealer(context, d.agent) };
-    int64_t  start_ns = 0;
-    uint64_t wanted = next_submit;
-
-    assert_true(http_put_blob(&d, "plan", 4, &c.plan) < 300);
-    start_ns = pf_clock_ns();
-    agent_hello(&c, "cycle", 256);
-    while (c.committed < wanted && take_message(&c))
-        ;
-    say("offer, lease, complete, verify, commit", (double)c.committed / ((double)(pf_clock_ns() - start_ns) / 1e9), "jobs/s",
-        ">= 8000 with its submit");
-    {
-        Pf__Goodbye bye = PF__GOODBYE__INIT;
-        bye.agent_epoch = 1;
-        agent_say(&c, PF_MSG_GOODBYE, &bye.base);
-    }
-    zmq_close(c.socket);
-    zmq_ctx_term(context);
-}
-
-/* ---- heartbeats: as many a second as 10,000 agents send */
-
-static void beat_request(void *user, uint64_t n, pf_buf *frame)
-{
-    pf_wire_header header = { .msg_id = n + 1 };
-    Pf__Heartbeat  beat = PF__HEARTBEAT__INIT;
-
-    (void)user;
-    beat.agent_epoch = 1;
-    pf_wire_pack(PF_MSG_HEARTBEAT, &header, &beat.base, frame, NULL);
-}
-
-/* Each socket says HELLO with its first message, and beats from then on. */
-static void hello_or_beat(void *user, uint64_t n, pf_buf *frame)
-{
-    pf_wire_header  header = { .msg_id = n + 1 };
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    char            name[32] = "";
-
-    if (n >= *(const uint64_t *)user) {
-        beat_request(NULL, n, frame);
-        return;
-    }
-    snprintf(name, sizeof name, "beater-%llu", (unsigned long long)n);
-    hello.agent_epoch = 1;
-    hello.name = name;
-    hello.builder_abi = (char *)"bench 1";
-    device_class.class_text = (char *)"class idle";
-    device_class.class_name = (char *)"idle";
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    pf_wire_pack(PF_MSG_HELLO, &header, &hello.base, frame, NULL);
-}
-
-static void bench_heartbeat(void)
-{
-    uint64_t  agents = 500;
-    farm_load load = { .endpoint = d.agent, .sockets = (uint32_t)agents, .in_flight = 1, .requests = agents + 20000,
-                       .per_second = 2000, .request = hello_or_beat, .user = &agents };
-    double    before = cpu_seconds(d.pid);
-
-    farm_load_run(&load);
-    say("heartbeats at 2000/s (10,000 agents at 5 s)", (cpu_seconds(d.pid) - before) / load.seconds * 100, "% of core", "< 10");
-    say("  p99", load.p99_ms, "ms", "");
-}
-
-/* ---- timing cache */
-
-static pf_status ignore(void *user, uint32_t index, const char *class_text, const char *problem_text,
-                        const pf_timing_record *record, pf_err *err)
-{
-    (void)index;
-    (void)class_text;
-    (void)problem_text;
-    (void)err;
-    *(uint64_t *)user += record->count;
-    return PF_OK;
-}
-
-static void bench_timing(void)
-{
-    enum { PROBLEMS = 1000, ROUNDS = 20, ENTRIES = 20 };
-    static pf_digest problems[PROBLEMS];
-    pf_peer         *peer = daemon_agent(&d);
-    pf_digest        device_class = { 0 };
-    uint64_t         entries = 0;
-    int64_t          start_ns = pf_clock_ns();
-
-    pf_digest_of("class t", 7, &device_class);
-    for (int i = 0; i < PROBLEMS; i++) {
-        pf_timing_record record = { 0 };
-        char             text[32] = "";
-        snprintf(text, sizeof text, "problem %d", i);
-        pf_digest_of(text, strlen(text), &problems[i]);
-        for (int k = 0; k < ENTRIES; k++) {
-            pf_timing_entry entry = { .tactic = "tactic", .status = PF_TIMED, .sample_count = 3, .min_ns = 5 };
-            snprintf(entry.tuning, sizeof entry.tuning, "%d", k);
-            pf_timing_record_put(&record, &entry, NULL);
-        }
-        assert_int_equal(pf_timing_remote_store(peer, "class t", text, &record, 10 * PF_NS_PER_S, NULL), PF_OK);
-        pf_timing_record_clear(&record);
-    }
-    say("timings stored one by one, each durable", PROBLEMS / ((double)(pf_clock_ns() - start_ns) / 1e9), "/s", "");
-    start_ns = pf_clock_ns();
-    for (int i = 0; i < ROUNDS; i++)
-        assert_int_equal(pf_timing_remote_lookup(peer, &device_class, problems, PROBLEMS, 10 * PF_NS_PER_S, ignore, &entries, NULL),
-                         PF_OK);
-    assert_int_equal(entries, (uint64_t)PROBLEMS * ROUNDS * ENTRIES);
-    say("timings looked up in batches of 1000", PROBLEMS * ROUNDS / ((double)(pf_clock_ns() - start_ns) / 1e9), "keys/s",
-        ">= 300000 (20 entries each)");
-    pf_peer_close(peer);
-}
-
-/* ---- restart */
-
-static void bench_restart(void)
-{
-    pf_peer   *client = NULL;
-    Pf__Info   info = PF__INFO__INIT;
-    pf_message answer = { 0 };
-    int64_t    start_ns = 0;
-
-    daemon_kill(&d);
-    start_ns = pf_clock_ns();
-    daemon_start(&d, state_folder, NULL);
-    client = daemon_client(&d);
-    assert_int_equal(pf_peer_call(client, PF_MSG_INFO, &info.base, PF_MSG_INFO_REPLY, 30 * PF_NS_PER_S, &answer, NULL), PF_OK);
-    pf_message_clear(&answer);
-    pf_peer_close(client);
-    say("restart, CPU of the coordinator", cpu_seconds(d.pid) * 1e3, "ms", "");
-    say("restart to the first answer", (double)(pf_clock_ns() - start_ns) / 1e6, "ms", "<= 2000 with 1 M jobs");
-    say("  jobs in the state", (double)next_submit, "", "");
-}
-
-/* ---- HTTP */
-
-static void bench_get(void)
-{
-    enum { BYTES = 256 << 20 };
-    char       *data = pf_calloc(1, BYTES);
-    char        hex[PF_DIGEST_HEX_BYTES] = "", path[128] = "";
-    pf_digest   digest = { 0 };
-    http_answer answer;
-    int64_t     start_ns = pf_clock_ns();
-
-    assert_true(http_put_blob(&d, data, BYTES, &digest) < 300);
-    say("blob PUT, hashed and synced", BYTES / 1e6 / ((double)(pf_clock_ns() - start_ns) / 1e9), "MB/s", "");
-    pf_free(data);
-    pf_digest_to_hex(&digest, hex);
-    snprintf(path, sizeof path, "/blobs/sha256/%s", hex);
-    start_ns = pf_clock_ns();
-    http_request("GET", d.http, path, NULL, NULL, 0, &answer);
-    assert_int_equal(answer.body.size, BYTES);
-    say("blob GET, one connection", BYTES / 1e6 / ((double)(pf_clock_ns() - start_ns) / 1e9), "MB/s", "10 Gbit/s = 1250");
-    http_answer_clear(&answer);
-}
-
-/* ---- beanstalkd, the peer for durable submits */
-
-enum { BEAN_CLIENTS = 256 };
-
-static int connect_bean(int port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    int                fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static void put_bean(int fd)
-{
-    static char command[400];
-    int         bytes = snprintf(command, sizeof command, "put 0 0 60 256\r\n%0256d\r\n", 7);
-
-    if (write(fd, command, (size_t)bytes) != bytes)
-        fail_msg("beanstalkd closed the connection");
-}
-
-/* 256 clients that each wait for their answer, as in bench_submit; every put synced (-f 0). */
-static void run_bean(int port)
-{
-    zmq_pollitem_t item[BEAN_CLIENTS];
-    uint64_t       sent = 0, answered = 0;
-    int64_t        start_ns = 0;
-
-    for (int i = 0; i < BEAN_CLIENTS; i++)
-        item[i] = (zmq_pollitem_t){ NULL, connect_bean(port), ZMQ_POLLIN, 0 };
-    start_ns = pf_clock_ns();
-    for (int i = 0; i < BEAN_CLIENTS; i++, sent++)
-        put_bean(item[i].fd);
-    while (answered < jobs && zmq_poll(item, BEAN_CLIENTS, 5000) > 0)
-        for (int i = 0; i < BEAN_CLIENTS; i++) {
-            char reply[64];
-            if (!(item[i].revents & ZMQ_POLLIN) || read(item[i].fd, reply, sizeof reply) <= 0)
-                continue;
-            answered++;
-            if (sent < jobs) {
-                put_bean(item[i].fd);
-                sent++;
-            }
-        }
-    say("beanstalkd -f 0, durable puts, 256 clients", (double)answered / ((double)(pf_clock_ns() - start_ns) / 1e9), "/s", "the peer");
-    for (int i = 0; i < BEAN_CLIENTS; i++)
-        close(item[i].fd);
+    load.per_second = 1000;
+    farm_run_submits(&bench, &load);
+    farm_note(FARM_PACED_P50, load.p50_ms);
+    farm_note(FARM_PACED_P99, load.p99_ms);
 }
 
 static void bench_beanstalkd(void)
 {
-    enum { PORT = 21311 };
-    pid_t pid = -1;
-    int   fd = -1;
+    farm_measure_beanstalkd(bench.jobs);
+}
 
-    if (access("/usr/bin/beanstalkd", X_OK) != 0) {
-        printf("beanstalkd is not installed: apt-get install beanstalkd\n");
-        return;
+/* ---- restart */
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text && text[0] ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* What other benchmarks left is killed, so the agents' and clients' state of it is gone as well. */
+static void bench_restart(void)
+{
+    uint64_t  queued = from_environment("PF_BENCH_QUEUED", 100000);
+    farm_load load;
+    double    idle = 0;
+    int64_t   start_ns = 0;
+
+    daemon_stop(&bench.d);
+    farm_start(&bench, "restart");
+    idle = farm_own_mib(bench.d.pid);
+    farm_note(FARM_IDLE_MIB, idle);
+    load = farm_submit_load(&bench, 64, 16, queued);
+    farm_run_submits(&bench, &load);
+    farm_note(FARM_RESTART_JOBS, (double)bench.next_submit);
+    farm_note(FARM_JOBS_MIB, farm_own_mib(bench.d.pid));
+    farm_note(FARM_JOB_BYTES, (farm_own_mib(bench.d.pid) - idle) * (1 << 20) / (double)bench.next_submit);
+    daemon_kill(&bench.d);
+    start_ns = pf_clock_ns();
+    daemon_start(&bench.d, test_path("restart"), NULL);
+    farm_await_offer(&bench);
+    farm_note(FARM_RESTART, (double)(pf_clock_ns() - start_ns) / 1e9);
+    farm_note(FARM_JOBS_MIB, farm_own_mib(bench.d.pid));
+}
+
+/* ---- HTTP */
+
+enum { BLOB_BYTES = 512 << 20, READ_BYTES = 1 << 20 };
+
+static int connect_http(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    const char        *port = strrchr(bench.d.http, ':');
+    int                fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10));
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* Reads the answer and drops it: what is measured is the coordinator. */
+static void get_blob(const char *hex)
+{
+    char    request[256] = "";
+    char   *data = pf_alloc(READ_BYTES);
+    size_t  got = 0;
+    ssize_t more = 1;
+    int     fd = connect_http();
+    double  cpu = farm_cpu_seconds(bench.d.pid);
+    int64_t start_ns = pf_clock_ns();
+    int     bytes = snprintf(request, sizeof request, "GET /blobs/sha256/%s HTTP/1.1\r\nHost: farm\r\n\r\n", hex);
+
+    assert_int_equal(write(fd, request, (size_t)bytes), bytes);
+    while (got < BLOB_BYTES && more > 0) {
+        more = recv(fd, data, READ_BYTES, MSG_TRUNC);
+        got += more > 0 ? (size_t)more : 0;
     }
-    mkdir(test_path("bean"), 0700);
-    pid = fork();
-    if (pid == 0) {
-        execl("/usr/bin/beanstalkd", "beanstalkd", "-l", "127.0.0.1", "-p", "21311", "-b", test_path("bean"), "-f", "0", NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 100 && fd < 0; i++) {
-        pf_clock_sleep_ns(50 * PF_NS_PER_MS);
-        fd = connect_bean(PORT);
-    }
-    if (fd >= 0) {
-        close(fd);
-        run_bean(PORT);
-    }
-    kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
+    farm_note(FARM_GET, (double)got / 1e6 / ((double)(pf_clock_ns() - start_ns) / 1e9));
+    farm_note(FARM_GET_CORE, (double)got / 1e6 / (farm_cpu_seconds(bench.d.pid) - cpu));
+    assert_true(got >= BLOB_BYTES);
+    close(fd);
+    pf_free(data);
+}
+
+static void bench_get(void)
+{
+    char     *data = pf_calloc(1, BLOB_BYTES);
+    char      hex[PF_DIGEST_HEX_BYTES] = "";
+    pf_digest digest = { 0 };
+    int64_t   start_ns = 0;
+
+    pf_clock_ns();
+    memcpy(data, &bench.next_submit, sizeof bench.next_submit);
+    start_ns = pf_clock_ns();
+    assert_true(http_put_blob(&bench.d, data, BLOB_BYTES, &digest) < 300);
+    farm_note(FARM_PUT, BLOB_BYTES / 1e6 / ((double)(pf_clock_ns() - start_ns) / 1e9));
+    pf_free(data);
+    pf_digest_to_hex(&digest, hex);
+    get_blob(hex);
 }
 
 /* ---- */
 
-static const struct bench { const char *name; void (*run)(void); } benches[] = {
-    { "disk", bench_disk },           { "submit", bench_submit },   { "paced", bench_paced },   { "restart", bench_restart },
-    { "cycle", bench_cycle },         { "heartbeat", bench_heartbeat }, { "timing", bench_timing }, { "get", bench_get },
-    { "beanstalkd", bench_beanstalkd },
+static void fresh_state(const char *name)
+{
+    static int count;
+    char       path[64] = "";
+
+    snprintf(path, sizeof path, "%s-%d", name, count++);
+    assert_int_equal(daemon_stop(&bench.d), 0);
+    farm_start(&bench, path);
+}
+
+static void bench_cycle(void)
+{
+    fresh_state("cycle");
+    farm_measure_cycle(&bench);
+}
+
+static void bench_agents(void)
+{
+    farm_measure_idle_agents(&bench);
+}
+
+static void bench_timing(void)
+{
+    farm_measure_timings(&bench);
+}
+
+static const struct benchmark { const char *name; void (*run)(void); bool once; } benchmarks[] = {
+    { "disk", bench_disk, false },     { "submit", bench_submit, false }, { "beanstalkd", bench_beanstalkd, false },
+    { "paced", bench_paced, false },   { "timing", bench_timing, false }, { "get", bench_get, false },
+    { "cycle", bench_cycle, false },   { "agents", bench_agents, true },  { "restart", bench_restart, true },
 };
 
 static char **wanted;
@@ -479,37 +286,31 @@ static bool is_wanted(const char *name)
     return false;
 }
 
-/* The class must be known before it is submitted to; the agent that says so goes away again. */
-static void declare_class(void)
+void farm_start(farm_bench *b, const char *name)
 {
-    void       *context = zmq_ctx_new();
-    cycle       c = { .socket = connect_dealer(context, d.agent) };
-    Pf__Goodbye bye = PF__GOODBYE__INIT;
-
-    agent_hello(&c, "declares", 1);
-    assert_true(take_message(&c));
-    bye.agent_epoch = 1;
-    agent_say(&c, PF_MSG_GOODBYE, &bye.base);
-    pf_clock_sleep_ns(100 * PF_NS_PER_MS);
-    zmq_close(c.socket);
-    zmq_ctx_term(context);
+    daemon_start(&b->d, test_path(name), NULL);
+    b->next_submit = 0;
+    b->model = http_put_model(&b->d, "bench model");
+    farm_declare_class(b);
 }
 
+/* Each round has a fresh state, so that rounds are alike. */
 static void run_all(void **state)
 {
-    const char *text = getenv("PF_BENCH_JOBS");
+    uint64_t rounds = from_environment("PF_BENCH_ROUNDS", 3);
 
     (void)state;
-    jobs = text && text[0] ? strtoull(text, NULL, 10) : 20000;
-    snprintf(state_folder, sizeof state_folder, "%s", test_path("state"));
-    daemon_start(&d, state_folder, NULL);
-    say("coordinator's own memory, idle", own_mib(d.pid), "MiB", "<= 20");
-    model = http_put_model(&d, "bench model");
-    declare_class();
-    for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
-        if (is_wanted(benches[i].name))
-            benches[i].run();
-    assert_int_equal(daemon_stop(&d), 0);
+    bench.jobs = from_environment("PF_BENCH_JOBS", 20000);
+    for (uint64_t round = 0; round < rounds; round++) {
+        char name[32] = "";
+        snprintf(name, sizeof name, "state-%d", (int)round);
+        farm_start(&bench, name);
+        for (size_t i = 0; i < sizeof benchmarks / sizeof benchmarks[0]; i++)
+            if (is_wanted(benchmarks[i].name) && (round == 0 || !benchmarks[i].once))
+                benchmarks[i].run();
+        assert_int_equal(daemon_stop(&bench.d), 0);
+    }
+    farm_print_table();
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* Many clients of a coordinator in one thread: sockets that each keep some requests in flight, closed loop or paced. */
+/* Many clients of a coordinator in one thread: sockets that each keep some requests in flight, closed loop or paced.
+   All sockets are connected, and have been answered once, before anything is counted. */
 #ifndef PF_TESTS_BENCH_FARM_LOAD_H
 #define PF_TESTS_BENCH_FARM_LOAD_H
 
@@ -10,13 +11,17 @@
 typedef struct farm_load {          /* open; fill in the first part */
     const char *endpoint;
     uint32_t    sockets, in_flight; /* per socket */
-    uint64_t    requests;           /* in all */
+    uint64_t    requests;           /* in all, without the first one of each socket */
     double      per_second;         /* 0: as fast as answers come */
-    /* Writes the n-th request; its msg_id must be n + 1. */
+    /* Writes the n-th request; its msg_id must be n + 1.  Requests 0 .. sockets - 1 are the first ones of the sockets,
+       which are not counted. */
     void      (*request)(void *user, uint64_t n, pf_buf *frame);
     /* Sees each answer; may be NULL. */
     void      (*answer)(void *user, uint64_t n, const void *frame, size_t bytes);
     void       *user;
+    /* Called when counting begins and ends; may be NULL. */
+    void      (*begin)(void *user);
+    void      (*end)(void *user);
     /* what came of it */
     double      seconds;
     uint64_t    answered;
