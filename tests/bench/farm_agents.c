@@ -1,6 +1,7 @@
 /* Agents that build nothing: the whole cycle of a job, and thousands that only beat. */
 #include "tests/test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,9 +224,9 @@ void farm_measure_cycle(farm_bench *bench)
     zmq_ctx_term(context);
 }
 
-/* ---- agents that only beat: in processes of their own, since each takes two descriptors */
+/* ---- agents that only beat: in a few processes, since each takes two descriptors and ZeroMQ walks all timers of a process */
 
-enum { IDLE_AGENTS = 10000, IDLE_PROCESSES = 2, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
+enum { IDLE_AGENTS = 10000, IDLE_PROCESSES = 10, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
 
 typedef struct beaters { int number, tell_fd; uint32_t count; } beaters;
 
@@ -266,7 +267,7 @@ static void tell_ready(void *user)
 static void beat_in_process(const char *endpoint, beaters *group)
 {
     double    rate = (double)group->count / BEAT_SECONDS;
-    farm_load load = { .endpoint = endpoint, .sockets = group->count, .in_flight = 1, .per_second = rate,
+    farm_load load = { .endpoint = endpoint, .sockets = group->count, .in_flight = 1, .per_second = rate, .pings = true,
                        .requests = (uint64_t)(rate * (MEASURED_SECONDS + 3)), .request = hello_or_beat, .begin = tell_ready,
                        .user = group };
 
@@ -288,7 +289,7 @@ void farm_measure_idle_agents(farm_bench *bench)
 {
     int    fd[2] = { -1, -1 }, status = 0;
     pid_t  pid[IDLE_PROCESSES] = { 0 };
-    double memory = farm_own_mib(bench->d.pid), cpu = 0;
+    double memory = farm_own_mib(bench->d.pid), cpu = 0, worst_ms = 0;
 
     assert_int_equal(pipe(fd), 0);
     for (int i = 0; i < IDLE_PROCESSES; i++) {
@@ -304,7 +305,8 @@ void farm_measure_idle_agents(farm_bench *bench)
     farm_note(FARM_BEATS_CPU, (farm_cpu_seconds(bench->d.pid) - cpu) / MEASURED_SECONDS * 100);
     farm_note(FARM_AGENT_KIB, (farm_own_mib(bench->d.pid) - memory) * 1024 / IDLE_AGENTS);
     for (int i = 0; i < IDLE_PROCESSES; i++)
-        farm_note(FARM_BEATS_P99, hear(fd[0]));
+        worst_ms = fmax(worst_ms, hear(fd[0]));
+    farm_note(FARM_BEATS_P99, worst_ms);
     for (int i = 0; i < IDLE_PROCESSES; i++) {
         waitpid(pid[i], &status, 0);
         assert_int_equal(status, 0);
