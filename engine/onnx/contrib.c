@@ -90,18 +90,44 @@ static pf_value_id positions(pf_onnx_node *node, pf_value_id ids)
     return pf_onnx_emit0(node, PF_OP_RANGE, &attrs);
 }
 
+/* How many tokens of each row the mask leaves, int32; 0 when there is no mask, as in ONNX Runtime. */
+static pf_value_id mask_lengths(pf_onnx_node *node)
+{
+    pf_reduce_attrs attrs = { .mode = PF_REDUCE_SUM, .axes = { 1, { 1 } } };
+    pf_cast_attrs   as_i32 = { .dtype = PF_I32 };
+    pf_value_id     ids = pf_onnx_in(node, 0), mask = pf_onnx_in(node, 7), kept = PF_NONE;
+
+    if (mask == PF_NONE)
+        kept = pf_onnx_emit2(node, PF_OP_SUB, NULL, ids, ids);
+    else
+        kept = pf_onnx_emit2(node, PF_OP_EQUAL, NULL, mask, pf_onnx_scalar(node, pf_onnx_dtype(node, mask), 1));
+    return pf_onnx_emit1(node, PF_OP_REDUCE, &attrs, pf_onnx_emit1(node, PF_OP_CAST, &as_i32, kept));
+}
+
+static void need_inputs(pf_onnx_node *node, uint32_t first, uint32_t last)
+{
+    for (uint32_t i = first; i <= last && !node->status; i++)
+        if (pf_onnx_in(node, i) == PF_NONE)
+            pf_onnx_fail(node, PF_INVALID, "input %u is missing", i);
+}
+
 /* ids, segments, word, position and segment tables, gamma, beta, mask, position ids */
 void pf_onnx_embed_layer_norm(pf_onnx_node *node)
 {
     pf_value_id         ids = pf_onnx_in(node, 0), segments = pf_onnx_in(node, 1), at = pf_onnx_in(node, 8);
     pf_layer_norm_attrs attrs = { 2, pf_onnx_float(node, "epsilon", 1e-12) };
-    pf_value_id         sum = look_up(node, pf_onnx_in(node, 2), ids);
+    pf_value_id         sum = PF_NONE;
 
+    need_inputs(node, 2, 3);
+    need_inputs(node, segments == PF_NONE ? 5 : 4, 6);
+    sum = look_up(node, pf_onnx_in(node, 2), ids);
     sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, sum,
                         look_up(node, pf_onnx_in(node, 3), at == PF_NONE ? positions(node, ids) : at));
     if (segments != PF_NONE)
         sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, sum, look_up(node, pf_onnx_in(node, 4), segments));
     node->out[0] = pf_onnx_emit3(node, PF_OP_LAYER_NORM, &attrs, sum, pf_onnx_in(node, 5), pf_onnx_in(node, 6));
+    if (node->out_count > 1)
+        node->out[1] = mask_lengths(node);
     if (node->out_count > 2)
         node->out[2] = sum;
 }

@@ -2,6 +2,7 @@
 
 #include "engine/onnx_import.h"
 #include "engine/ops/attrs.h"
+#include "engine/ops/content.h"
 
 static const char *const coordinate_names[] = { "half_pixel",           "half_pixel_symmetric",
                                                 "pytorch_half_pixel",   "align_corners",
@@ -99,15 +100,32 @@ static void spread_roi(pf_onnx_node *node, const pf_floats *roi, const pf_ints *
     }
 }
 
+/* Scales that are no constants, as sizes. */
+static bool read_ratios(pf_onnx_node *node, uint32_t slot, const pf_ints *axes, pf_dim_list *sizes)
+{
+    pf_value_id scales = pf_onnx_in(node, slot);
+    pf_tensor   tensor = { 0 };
+    pf_dim_list dims = { axes->count };
+
+    if (node->status || scales == PF_NONE || pf_onnx_constant(node, scales, &tensor))
+        return false;
+    for (int32_t i = 0; i < axes->count; i++)
+        dims.at[i] = pf_onnx_dim(node, pf_onnx_in(node, 0), (int32_t)axes->at[i]);
+    return pf_onnx_scaled_dims(node, scales, &dims, sizes);
+}
+
 /* x, roi, scales, sizes: exactly one of the last two. */
 static void read_target(pf_onnx_node *node, pf_resize_attrs *attrs)
 {
     int32_t     rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
     pf_ints     axes = read_axes(node, rank);
-    pf_floats   scales = read_floats(node, 2, "scales"), roi = { 0 };
+    pf_floats   scales = { 0 }, roi = { 0 };
     pf_dim_list sizes = { 0 };
 
-    pf_onnx_late_dims(node, pf_onnx_in(node, 3), &sizes);
+    if (!read_ratios(node, 2, &axes, &sizes)) {
+        scales = read_floats(node, 2, "scales");
+        pf_onnx_late_dims(node, pf_onnx_in(node, 3), &sizes);
+    }
     if (!node->status && !scales.count == !sizes.count)
         pf_onnx_fail(node, PF_INVALID, "it needs either scales or sizes");
     if (scales.count)
@@ -147,6 +165,32 @@ static bool shrinks(const pf_floats *scales)
     return false;
 }
 
+/* Whether no dim shrinks, or none grows, in every case; fails when that is not known. */
+static int32_t rounding_of(pf_onnx_node *node, const pf_dim_list *sizes)
+{
+    bool grows = true, falls = true;
+
+    for (int32_t i = 0; i < sizes->count && !node->status; i++) {
+        pf_dim dim = pf_onnx_dim(node, pf_onnx_in(node, 0), i);
+
+        grows = grows && pf_content_less_equal(node->graph->dims, dim, sizes->at[i]);
+        falls = falls && pf_content_less_equal(node->graph->dims, sizes->at[i], dim);
+    }
+    if (!grows && !falls)
+        pf_onnx_fail(node, PF_UNSUPPORTED, "whether it grows or shrinks is not known when the model is built; fixed shapes for the inputs settle it");
+    return grows ? PF_NEAREST_FLOOR : PF_NEAREST_CEIL;
+}
+
+static void resize_to(pf_onnx_node *node, const pf_dim_list *sizes)
+{
+    pf_resize_attrs attrs = { .mode = read_mode(node), .coordinates = PF_RESIZE_ASYMMETRIC, .nearest = PF_NEAREST_FLOOR, .cubic_a = -0.75,
+                              .sizes = *sizes };
+
+    if (attrs.mode == PF_RESIZE_NEAREST)
+        attrs.nearest = rounding_of(node, sizes);
+    node->out[0] = pf_onnx_emit1(node, PF_OP_RESIZE, &attrs, pf_onnx_in(node, 0));
+}
+
 static void resize_by(pf_onnx_node *node, pf_floats scales)
 {
     int32_t         rank = pf_onnx_rank(node, pf_onnx_in(node, 0));
@@ -166,7 +210,15 @@ static void resize_by(pf_onnx_node *node, pf_floats scales)
 /* Opset 10 said little of coordinates: x * scale, rounded down when growing, up when shrinking, as onnxruntime does. */
 void pf_onnx_resize_10(pf_onnx_node *node)
 {
-    resize_by(node, read_floats(node, 1, "scales"));
+    pf_ints     axes = { pf_onnx_rank(node, pf_onnx_in(node, 0)) };
+    pf_dim_list sizes = { 0 };
+
+    for (int32_t i = 0; i < axes.count; i++)
+        axes.at[i] = i;
+    if (read_ratios(node, 1, &axes, &sizes))
+        resize_to(node, &sizes);
+    else
+        resize_by(node, read_floats(node, 1, "scales"));
 }
 
 /* Upsample: scales as two attributes of the last two dims, as one list, then as an input. */

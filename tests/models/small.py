@@ -77,6 +77,14 @@ def fused():
     op("Gelu", [("a", floats(3, 4))])
     op("FastGelu", [("a", floats(3, 4)), ("b", floats(4))])
     op("BiasGelu", [("a", floats(3, 4)), ("b", floats(4))])
+    tables = [("word", floats(9, 4)), ("position", floats(5, 4)), ("segment", floats(2, 4)), ("g", floats(4)), ("h", floats(4))]
+    ids, mask = integers(0, 9, np.int32, 2, 3), np.array([[1, 1, 0], [1, 1, 1]], np.int32)
+    names = [n for n, _ in tables]
+    rows = [("ids", ids), ("segments", integers(0, 2, np.int32, 2, 3))]
+    op("EmbedLayerNormalization", [*rows, *tables, ("mask", mask)], names, {"epsilon": 1e-5}, ("y", "z"))
+    rows, tables[2] = [("ids", ids), ("", None)], ("", None)
+    names.remove("segment")
+    op("EmbedLayerNormalization", [*rows, *tables], names, {"epsilon": 1e-5}, ("y", "z"))
     op("QuickGelu", [("a", floats(3, 4))], attributes={"alpha": 1.702})
     norm = [("a", floats(2, 3, 8)), ("s", floats(2, 3, 8)), ("g", floats(8))]
     op(
@@ -296,6 +304,29 @@ def late_sizes():
         node("Split", ["x", "parts"], ["y", "z"], axis=2),
     ]
     late("Split by data", parts, ("y", "z"), [constant("four", [4])])
+    scaled("Resize by computed scales", 10, mode="linear")
+    scaled("Resize by computed scales, opset 13", 13, mode="cubic", coordinate_transformation_mode="half_pixel")
+
+
+def scaled(name, opset, **attributes):
+    """An image takes the size of another by scales that are computed from both shapes."""
+    node = helper.make_node
+    nodes = [
+        node("Shape", ["z"], ["wanted"]),
+        node("Slice", ["wanted", "two", "far"], ["wanted2"]),
+        node("Cast", ["wanted2"], ["over"], to=1),
+        node("Shape", ["x"], ["had"]),
+        node("Slice", ["had", "two", "far"], ["had2"]),
+        node("Cast", ["had2"], ["under"], to=1),
+        node("Div", ["over", "under"], ["ratio"]),
+        node("Concat", ["ones", "ratio"], ["scales"], axis=0),
+        node("Resize", ["x", "scales"] if opset == 10 else ["x", "", "scales"], ["y"], **attributes),
+    ]
+    constants = [constant("two", [2]), constant("far", [9]), constant("ones", [1, 1], np.float32)]
+    inputs = [helper.make_tensor_value_info(n, 1, ["n", 2, n + "h", n + "w"]) for n in ("x", "z")]
+    graph = helper.make_graph(nodes, "g", inputs, [helper.make_empty_tensor_value_info("y")], constants)
+    feeds = [{"x": floats(1, 2, 4, 3), "z": floats(1, 2, 8, 7)}, {"x": floats(2, 2, 5, 6), "z": floats(2, 2, 3, 6)}]
+    add(name, graph, feeds, 1e-5, opset)
 
 
 def run_planfarm(planfarm, model, feed, folder):
