@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "client/nearest.h"
+#include "base/nearest.h"
 
 enum { OPTIONS_LIMIT = 96, NAME_BYTES = 48, FIRST_LONG = 256 };
 

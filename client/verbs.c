@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "client/nearest.h"
+#include "base/nearest.h"
 #include "client/verb.h"
 
 const pf_verb pf_verbs[] = {

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/nearest.h"
 #include "base/plan_key.h"
 #include "coordinator/agents.h"
 #include "coordinator/job.h"
@@ -222,9 +223,24 @@ pf_class *pf_classes_resolve(const pf_core *core, const char *selector)
     return best;
 }
 
+/* The known name or alias that was most likely meant; NULL when none is near. */
+static const char *find_nearest(const pf_core *core, const char *selector)
+{
+    pf_nearest nearest;
+
+    pf_nearest_begin(&nearest, selector);
+    for (uint32_t i = 0; i < core->classes_count; i++) {
+        pf_nearest_offer(&nearest, core->class_list[i]->name);
+        for (uint32_t k = 0; k < core->class_list[i]->aliases_count; k++)
+            pf_nearest_offer(&nearest, core->class_list[i]->alias[k]);
+    }
+    return pf_nearest_end(&nearest);
+}
+
 void pf_classes_explain(const pf_core *core, const char *selector, char *out, size_t capacity)
 {
     const pf_class *device_class = pf_classes_resolve(core, selector);
+    const char     *meant = device_class ? NULL : find_nearest(core, selector);
     size_t          used = 0;
 
     if (device_class) {
@@ -232,7 +248,11 @@ void pf_classes_explain(const pf_core *core, const char *selector, char *out, si
                  device_class->name, pf_text_of(device_class->builder_abi));
         return;
     }
-    used = (size_t)snprintf(out, capacity, "no agent ever declared a device class \"%s\"; known are:", selector);
+    used = (size_t)snprintf(out, capacity, "no agent ever declared a device class \"%s\"; ", selector);
+    if (meant && used < capacity)
+        used += (size_t)snprintf(out + used, capacity - used, "did you mean %s? ", meant);
+    if (used < capacity)
+        used += (size_t)snprintf(out + used, capacity - used, meant ? "Known are:" : "known are:");
     for (uint32_t i = 0; i < core->classes_count && used < capacity; i++)
         used += (size_t)snprintf(out + used, capacity - used, "%s %s", i ? "," : "", core->class_list[i]->name);
     if (core->classes_count == 0 && used < capacity)

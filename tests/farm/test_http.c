@@ -298,13 +298,78 @@ static void one_submit_may_name_several_classes(void **state)
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "state"), "queued");
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "selector"), "gpu-to-come");
     json_decref(answer);
-    answer = ask("POST", "/jobs", submit_body(6, "onnx-2", "\"gpx\"", ""), 404);
-    assert_non_null(strstr(text_of(answer, "message"), "cpu"));        /* says what there is */
+    answer = ask("POST", "/jobs", submit_body(6, "onnx-2", "\"cpi\"", ""), 404);
+    assert_non_null(strstr(text_of(answer, "message"), "did you mean cpu?"));
+    json_decref(answer);
+    answer = ask("POST", "/jobs", submit_body(6, "onnx-2", "\"h100-sxm\"", ""), 404);
+    assert_non_null(strstr(text_of(answer, "message"), "known are: cpu"));
     json_decref(answer);
     answer = ask("DELETE", path, NULL, 200);
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "state"), "cancelled");
     json_decref(answer);
     scripted_agent_stop(&agent);
+}
+
+/* A class that was declared takes jobs while none of its agents is there; what nobody can build ends, and says why. */
+static void jobs_wait_for_agents_and_say_so_when_none_comes(void **state)
+{
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 10 * PF_NS_PER_MS };
+    long long      first = submitted(80, "first"), waiting = 0, never = 0;
+    json_t        *answer = NULL;
+    pf_digest      digest = { 0 };
+
+    (void)state;
+    scripted_agent_start(&agent);
+    await(first, "done");
+    scripted_agent_stop(&agent);
+    http_put_blob(&d, "second", 6, &digest);
+    answer = ask("POST", "/jobs", submit_body(81, "second", "\"cpu\"", ""), 200);
+    waiting = json_integer_value(json_object_get(first_job(answer), "job_id"));
+    assert_string_equal(text_of(first_job(answer), "state"), "queued");
+    json_decref(answer);
+    answer = ask("POST", "/jobs", submit_body(82, "second", "\"cpx\"", ", \"wait_for_class\": true, \"queue_timeout_s\": 1"), 200);
+    never = json_integer_value(json_object_get(first_job(answer), "job_id"));
+    json_decref(answer);
+    await(never, "unsatisfiable");
+    answer = ask("GET", job_path(never, ""), NULL, 200);
+    assert_non_null(strstr(text_of(answer, "message"), "did you mean cpu?"));
+    json_decref(answer);
+    agent.stop = false;
+    scripted_agent_start(&agent);
+    await(waiting, "done");
+    scripted_agent_stop(&agent);
+}
+
+/* What an autoscaler and an alert look at, with what happened before in it. */
+static void metrics_tell_of_queues_commits_and_hits(void **state)
+{
+    static const char *const lines[] = {
+        "planfarm_queue_depth{class=\"cpu\"} 1\n", "planfarm_oldest_wait_seconds{class=\"cpu\"} ", "planfarm_estimated_device_seconds{class=\"cpu\"} ",
+        "planfarm_commit_seconds_bucket{le=\"+Inf\"} ", "planfarm_ack_seconds_bucket{le=\"+Inf\"} ", "planfarm_plan_hits_total 1\n",
+        "planfarm_submits_total 3\n", "planfarm_timing_hits_total 0\n",
+    };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 10 * PF_NS_PER_MS };
+    int64_t        until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
+    size_t         found = 0;
+    pf_digest      digest = { 0 };
+
+    (void)state;
+    scripted_agent_start(&agent);
+    await(submitted(90, "metric"), "done");
+    scripted_agent_stop(&agent);
+    json_decref(ask("POST", "/jobs", submit_body(91, "metric", "\"cpu\"", ""), 200));
+    http_put_blob(&d, "other", 5, &digest);
+    json_decref(ask("POST", "/jobs", submit_body(92, "other", "\"cpu\"", ""), 200));
+    while (found < sizeof lines / sizeof lines[0]) {            /* the numbers are gathered once a second */
+        http_answer answer;
+        http_request("GET", d.http, "/metrics", NULL, NULL, 0, &answer);
+        while (found < sizeof lines / sizeof lines[0] && strstr((char *)answer.body.data, lines[found]))
+            found++;
+        http_answer_clear(&answer);
+        if (pf_clock_ns() > until)
+            fail_msg("/metrics has no line %s", lines[found]);
+        pf_clock_sleep_ns(100 * PF_NS_PER_MS);
+    }
 }
 
 static void jobs_are_listed_in_pages(void **state)
@@ -563,6 +628,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_job_goes_from_submit_to_plan, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_submit_may_name_several_classes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(jobs_wait_for_agents_and_say_so_when_none_comes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(metrics_tell_of_queues_commits_and_hits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jobs_are_listed_in_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_are_streamed_and_gone_on_with, set_up, tear_down),

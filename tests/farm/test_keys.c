@@ -284,6 +284,59 @@ static void http_wants_a_token(void **state)
     assert_int_equal(http_with("GET", blob, "nonsense", NULL, 0), 401);
 }
 
+/* The code of an API request with the token of that key. */
+static long api_as(const char *name, const char *method, const char *path, const char *body)
+{
+    pf_farm_key key = key_of(name);
+    char        token[PF_FARM_TOKEN_BYTES] = "", line[400] = "";
+    const char *headers[] = { line, "Content-Type: application/json", NULL };
+    http_answer answer;
+    pf_err      err = { 0 };
+
+    test_ok(pf_farm_token_make(&key, pf_clock_wall_ns() / PF_NS_PER_S, 60, token, &err), &err);
+    snprintf(line, sizeof line, "Authorization: Bearer %s", token);
+    http_request(method, d.http, path, headers, body, body ? strlen(body) : 0, &answer);
+    http_answer_clear(&answer);
+    return answer.code;
+}
+
+/* Every path of the API wants a token, and the grant that its message wants. */
+static void the_api_wants_the_grants_of_its_messages(void **state)
+{
+    static const char body[] = "{\"submit_id\": \"000000000000000000000000000000c1\", \"classes\": [\"cpu-api\"], \"wait_for_class\": true, "
+                               "\"user\": \"root\", \"source\": {\"url\": \"https://host/m\"}}";
+    static const struct { const char *method, *path; } all[] = {
+        { "POST", "/jobs" }, { "GET", "/jobs" }, { "GET", "/jobs/1" }, { "DELETE", "/jobs/1" }, { "POST", "/jobs/1/kick" },
+        { "GET", "/jobs/1/events" }, { "GET", "/submits/000000000000000000000000000000c1" }, { "GET", "/agents" }, { "GET", "/plans?model=m" },
+        { "DELETE", "/submits/000000000000000000000000000000c1" }, { "GET", "/submits/000000000000000000000000000000c1/events" },
+    };
+    pf_peer       *peer = NULL;
+    Pf__JobStatus *status = NULL;
+    char           path[64] = "";
+    uint64_t       job = 1;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        assert_int_equal(http_with(all[i].method, all[i].path, NULL, NULL, 0), 401);
+    assert_int_equal(api_as("reader", "POST", "/jobs", body), 403);
+    assert_int_equal(api_as("reader", "GET", "/jobs", NULL), 200);
+    assert_int_equal(api_as("no-agent", "GET", "/jobs", NULL), 403);    /* it may only submit */
+    assert_int_equal(api_as("ann", "POST", "/jobs", body), 200);
+    assert_int_equal(api_as("bob", "POST", "/jobs", body), 400);        /* another user: not the same submit */
+    peer = connect_with(&known_keys[1].key, false);
+    for (status = job_status(peer, job); status && strcmp(status->selector, "cpu-api") != 0; status = job_status(peer, ++job))
+        pf__job_status__free_unpacked(status, NULL);
+    assert_non_null(status);
+    assert_string_equal(status->user, "ann");           /* whatever the body says */
+    pf__job_status__free_unpacked(status, NULL);
+    pf_peer_close(peer);
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)job);
+    assert_int_equal(api_as("bob", "DELETE", path, NULL), 403);
+    assert_int_equal(api_as("ann", "DELETE", path, NULL), 200);
+    snprintf(path, sizeof path, "/jobs/%llu/kick", (unsigned long long)job);
+    assert_int_equal(api_as("ann", "POST", path, ""), 403);
+}
+
 static void the_user_is_who_the_key_says(void **state)
 {
     pf_farm_key    ann = key_of("ann"), bob = key_of("bob");
@@ -364,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_revoked_key_is_out_at_once),
         cmocka_unit_test(agents_keep_to_their_classes_and_names),
         cmocka_unit_test(http_wants_a_token),
+        cmocka_unit_test(the_api_wants_the_grants_of_its_messages),
         cmocka_unit_test(the_user_is_who_the_key_says),
         cmocka_unit_test(key_files_are_private_and_whole),
     };

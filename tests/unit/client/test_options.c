@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "client/nearest.h"
+#include "base/nearest.h"
 #include "tests/test.h"
 
 static const pf_option options[] = {

@@ -1,6 +1,6 @@
 /* The word that a mistyped one was meant to be. */
-#ifndef PF_CLIENT_NEAREST_H
-#define PF_CLIENT_NEAREST_H
+#ifndef PF_BASE_NEAREST_H
+#define PF_BASE_NEAREST_H
 
 #include <stddef.h>
 #include <stdint.h>
