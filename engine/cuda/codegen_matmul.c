@@ -121,7 +121,7 @@ const char *pf_codegen_matmul_declines(const pf_problem *p)
     if (reason) return reason;
     dtype = pf_graph_value(p->graph, form.node->in[0])->dtype;
     if ((dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, form.node->in[1])->dtype != dtype) return "element type";
-    if (!pf_dim_is_number(form.k) || !pf_dim_is_number(form.n) || form.k % 8 || form.n % 8) return "rows of x or w that are no multiple of 16 bytes";
+    if (!pf_dim_is_number(form.k) || !pf_dim_is_number(form.n) || form.k % 8 || (form.n % 8 && !form.trans_w)) return "rows of x or w that are no multiple of 16 bytes";
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
     return check_places(p, &form);
 }
@@ -133,11 +133,19 @@ int64_t pf_codegen_matmul_work(const pf_problem *p)
     return !pf_problem_is_bound(p) || recognize(p, &form) ? 0 : form.m * form.n * form.k;
 }
 
+bool pf_codegen_matmul_is_odd(const pf_problem *p)
+{
+    matmul_form form;
+
+    return !recognize(p, &form) && form.n % 8 != 0;
+}
+
 /* ---- Tunings */
 
 typedef struct shape { int rows, columns, warps_m, warps_n, stages; } shape;
 static const shape shapes[] = {
-    { 64, 64, 2, 2, 4 }, { 128, 64, 4, 2, 4 }, { 64, 128, 2, 4, 4 }, { 128, 128, 2, 4, 3 }, { 32, 64, 1, 4, 4 }, { 16, 64, 1, 4, 4 }, { 16, 128, 1, 8, 4 },
+    { 64, 64, 2, 2, 4 },  { 128, 64, 2, 2, 4 },  { 128, 64, 4, 2, 4 },  { 128, 128, 2, 2, 3 }, { 128, 128, 2, 4, 3 }, { 64, 128, 2, 2, 4 },
+    { 64, 128, 1, 4, 4 }, { 32, 64, 1, 2, 4 },   { 32, 64, 1, 4, 4 },   { 32, 128, 1, 4, 4 },  { 16, 64, 1, 4, 4 },   { 16, 128, 1, 8, 4 },
 };
 
 static int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
@@ -150,17 +158,25 @@ static uint32_t shared_bytes(const pf_matmul_tuning *t)
     return stages > sums ? stages : sums;
 }
 
+/* Bytes that the warps of a block read from shared memory in a step: 16 x 16 elements at once. */
+static double fragment_bytes(const pf_matmul_tuning *t)
+{
+    int per_warp = t->rows / t->warps_m / 16 + t->columns / t->warps_n / 16;
+
+    return 512.0 * per_warp * t->warps_m * t->warps_n * (STEP_K / 16);
+}
+
 /* A guess in nanoseconds, good enough to order by: waves of blocks, each with its start, its steps over K, and the meeting of a cluster. A step's
-   time is bounded by what mma.sync gets from an SM (about 1.3 TFLOP/s) and by what an SM gets from L2 (about 30 bytes a nanosecond). */
+   time is bounded by an SM's shared memory (128 bytes a clock: about 220 a nanosecond), and by its part of L2 (about 45). */
 static double guess_ns(const matmul_form *form, const pf_matmul_tuning *t, int sm_count)
 {
     int64_t blocks = up(form->m, t->rows) * up(form->n, t->columns) * t->split;
-    int64_t per_sm = SHARED_LIMIT_BYTES / shared_bytes(t), steps = up(up(form->k, STEP_K), t->split);
-    double  compute = 2.0 * t->rows * t->columns * STEP_K / 1300, load = (t->rows + t->columns) * STEP_K * 2 / 30.0;
-    double  resident = (double)up(blocks, sm_count) < (double)per_sm ? (double)up(blocks, sm_count) : (double)per_sm;
-    double  step = compute > load ? compute : load;
+    int64_t per_sm = SHARED_LIMIT_BYTES / shared_bytes(t), steps = up(up(form->k, STEP_K), t->split), resident = up(blocks, sm_count);
+    double  stage = (t->rows + t->columns) * STEP_K * 2.0, shared = (fragment_bytes(t) + stage) / 220, load = stage / 45;
+    double  step = (shared > load ? shared : load) * (double)(resident < per_sm ? resident : per_sm);
+    double  least = 1000.0 / t->stages;     /* latency, hidden by as many stages */
 
-    return (double)up(blocks, sm_count * per_sm) * (1200 + (double)steps * (step * resident > 250 ? step * resident : 250) + (t->split > 1 ? 500 + 60 * t->split : 0));
+    return (double)up(blocks, sm_count * per_sm) * (1500 + (double)steps * (step > least ? step : least) + (t->split > 1 ? 600 + 60 * t->split : 0));
 }
 
 typedef struct ranked { pf_matmul_tuning tuning; double ns; } ranked;
@@ -294,11 +310,12 @@ static bool is_tuning(const pf_matmul_tuning *t)
            shared_bytes(t) <= SHARED_LIMIT_BYTES;
 }
 
-/* 16 bytes of the widest output: at most eight elements. */
-static int vector_of(const pf_problem *p)
+/* 16 bytes of the widest output: at most eight elements, and no more than divide a row. */
+static int vector_of(const pf_problem *p, const matmul_form *form)
 {
     int vector = 8;
 
+    while (form->n % vector) vector /= 2;
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         int fits = 128 / (int)pf_dtype_bits(pf_graph_value(p->graph, p->graph->outputs[i])->dtype);
 
@@ -318,8 +335,8 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     if (!is_tuning(t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d on %d x %d warps is none", t->rows, t->columns, t->warps_m, t->warps_n);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%stypedef %s idx;\n", cg_prelude, form.m * form.n < INT64_C(1) << 30 && form.m * form.k < INT64_C(1) << 30 && form.n * form.k < INT64_C(1) << 30 ? "int" : "long long");
-    print_defines(p, &form, t, vector_of(p), &out->source);
-    st = emit_finish(p, &form, vector_of(p), &out->source, err);
+    print_defines(p, &form, t, vector_of(p, &form), &out->source);
+    st = emit_finish(p, &form, vector_of(p, &form), &out->source, err);
     pf_buf_printf(&out->source, "%s", pf_nvrtc_matmul);
     out->grid[0] = (uint32_t)up(form.n, t->columns);
     out->grid[1] = (uint32_t)up(form.m, t->rows);

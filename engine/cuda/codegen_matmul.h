@@ -15,6 +15,8 @@ typedef struct pf_matmul_tuning {
 const char *pf_codegen_matmul_declines(const pf_problem *p);
 /* How many multiply-adds it has; 0: not said by the shapes. */
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
+/* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
+bool        pf_codegen_matmul_is_odd(const pf_problem *p);
 /* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max. */
 int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */

@@ -6,9 +6,10 @@
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
 
-/* Beyond this the libraries' warp-group kernels win even with the epilogue as a kernel of its own: what they lack is left to that. */
+/* Beyond this the libraries' warp-group kernels win even with the epilogue as a kernel of its own: what they lack is left to that, unless rows of the
+   result lie at odd places. */
 #define LARGE_WORK (INT64_C(1) << 30)
-enum { TUNINGS_MAX = 28 };
+enum { TUNINGS_MAX = 48 };
 
 static bool library_takes(const pf_device *device, const pf_problem *p)
 {
@@ -27,7 +28,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     const char *reason = pf_codegen_matmul_declines(p);
     int64_t     work = reason ? 0 : pf_codegen_matmul_work(p);
 
-    if (reason) return reason;
+    if (reason || (!is_conv(p) && pf_codegen_matmul_is_odd(p))) return reason;
     if ((is_conv(p) || !work || work > LARGE_WORK) && !library_takes(device, p)) return "an epilogue that a product of its size is better without";
     return work > 4 * LARGE_WORK ? "a product that fills the card" : NULL;
 }
@@ -49,7 +50,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 6, 10, 16, TUNINGS_MAX, TUNINGS_MAX };
+    static const int counts[] = { 1, 10, 16, 24, TUNINGS_MAX, TUNINGS_MAX };
     pf_matmul_tuning list[TUNINGS_MAX];
     int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
     pf_status        st = PF_OK;

@@ -150,6 +150,9 @@ static const sample samples[] = {
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input bf16 [100,2048]\n%1 = input bf16 [1000,2048]\n%2 = input bf16 [1000]\n"
       "%3 = gemm(%0, %1, %2) trans_b=1 alpha=0.5 beta=1\n%4 = cast(%3) dtype=f32\noutput %4\n", 80 },
+    { "rows that start at odd places", pf_codegen_matmul_declines, matmul_whole,
+      "problem in=linear,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [50257,768]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 80 },
     { "convolution of one pixel, residual, relu", pf_codegen_matmul_declines, matmul_thin,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
