@@ -148,7 +148,7 @@ int pf_output_end(pf_call *call, pf_status status, const pf_err *err)
         add_error(call, status, message);
     }
     if (call->json) {
-        json_dumpf(call->result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        json_dumpf(call->result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
         fputc('\n', stdout);
     }
     flushed = flush_output(&output);

@@ -1,4 +1,5 @@
 /* The way of a model through a farm: submit, wait, fetch, run; asking twice builds once; what must not be taken is refused. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,6 +43,7 @@ static void a_model_becomes_a_plan_that_runs(void **state)
     assert_int_equal(live_number(job, "attempt"), 1);
     assert_int_equal(strlen(live_text(job, "plan_key")), 64);
     assert_int_equal(strlen(live_text(job, "log_sha256")), 64);
+    assert_true(fmod(json_number_value(json_object_get(job, "created")), 10) != 0);    /* seconds with what is behind the point, not rounded */
     fetched = LIVE_JSON(&farm, 0, "fetch", live_text(job, "plan_key"), "-o", "tiny.plan");
     assert_string_equal(live_text(fetched, "plan_sha256"), live_text(job, "plan_sha256"));
     assert_true(live_number(fetched, "candidates_timed") > 0);
