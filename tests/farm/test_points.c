@@ -1,5 +1,6 @@
 /* The coordinator dies just before and just after each of its writes, syncs, renames and sends in turn, while clients submit and an
-   agent builds: at every point around a commit and its acknowledgement (FARM: T2).
+   agent builds: at every point around a commit and its acknowledgement (FARM: T2);
+   and each of these calls fails once (T3).
    Each point is tried at the N-th such call, N from 1 until a run ends before the N-th: all of them with PF_LONG, else
    PF_POINTS (5) of them drawn by PF_SEED (today's), which is printed. */
 #include "tests/test.h"
@@ -26,11 +27,27 @@ static const point points[] = {
     { "write", "before", 120 },   { "write", "after", 120 },
 };
 
+/* The same for calls that fail once: T3.  when: the error. */
+static const point failures[] = {
+    { "pwrite", "5", 60 },      /* EIO */
+    { "pwrite", "28", 60 },     /* ENOSPC */
+    { "pwrite", "4", 60 },      /* EINTR */
+    { "pwrite", "0", 60 },      /* half of it is written */
+    { "fdatasync", "5", 30 },
+    { "fsync", "5", 20 },
+    { "fsync", "28", 20 },
+    { "rename", "5", 60 },
+    { "rename", "28", 60 },
+    { "send", "104", 80 },      /* ECONNRESET */
+};
+
+static const char *variable;            /* "BREAK_KILL" or "BREAK_FAIL" */
+
 /* False when it died at its start already, which is a point as good as others, and another runs. */
 static bool start_doomed(daemon_process *d, const char *folder, const point *p, uint32_t number)
 {
     snprintf(d->preload, sizeof d->preload, "%s", BREAK_CALLS);
-    snprintf(d->variable, sizeof d->variable, "BREAK_KILL");
+    snprintf(d->variable, sizeof d->variable, "%s", variable);
     snprintf(d->value, sizeof d->value, "%s:%s:%u", p->call, p->when, number);
     if (daemon_try_start(d, folder, quick))
         return true;
@@ -98,18 +115,18 @@ static uint32_t die_everywhere(const point *p)
     return number - 1;
 }
 
-enum { SURE = 3 };                      /* this point's third call is reached by every run */
+enum { SURE = 3, SURE_FAILURE = 4 };     /* the third call of these is reached by every run, and ends it */
 
 /* Times that the coordinator died. */
-static uint32_t die_somewhere(uint64_t seed, uint64_t tries)
+static uint32_t die_somewhere(const point *list, size_t count, const point *sure, uint64_t seed, uint64_t tries)
 {
     pf_random random = { 0 };
-    uint32_t  deaths = die_at(&points[SURE], 3);
+    uint32_t  deaths = die_at(sure, 3);
 
     pf_random_init(&random, seed);
     print_message("PF_SEED=%llu\n", (unsigned long long)seed);
     for (uint64_t k = 0; k < tries; k++) {
-        const point *p = &points[pf_random_below(&random, sizeof points / sizeof points[0])];
+        const point *p = &list[pf_random_below(&random, count)];
         uint32_t     number = 1 + (uint32_t)pf_random_below(&random, p->often);
         bool         died = die_at(p, number);
         deaths += died;
@@ -124,17 +141,32 @@ static void every_point_loses_nothing(void **state)
     uint64_t some = test_count("PF_POINTS", 5, 0), deaths = 0;
 
     (void)state;
+    variable = "BREAK_KILL";
     if (some)
-        deaths = die_somewhere(seed, some);
+        deaths = die_somewhere(points, sizeof points / sizeof points[0], &points[SURE], seed, some);
     for (size_t i = 0; !some && i < sizeof points / sizeof points[0]; i++)
         deaths += die_everywhere(&points[i]);
     print_message("died %llu times\n", (unsigned long long)deaths);
     assert_true(deaths > 0);
 }
 
+/* Half a write, a full disk and an interruption may be survived; an error of the disk ends the process.  Nothing is lost either way. */
+static void every_failure_loses_nothing(void **state)
+{
+    uint64_t today = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", today, today);
+    uint64_t some = test_count("PF_FAILURES", 4, 400), deaths = 0;
+
+    (void)state;
+    variable = "BREAK_FAIL";
+    deaths = die_somewhere(failures, sizeof failures / sizeof failures[0], &failures[SURE_FAILURE], seed, some);
+    print_message("ended %llu times\n", (unsigned long long)deaths);
+    assert_true(deaths > 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_point_loses_nothing) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_point_loses_nothing),
+                                        cmocka_unit_test(every_failure_loses_nothing) };
 
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
