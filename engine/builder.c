@@ -11,6 +11,7 @@
 #include "engine/config.h"
 #include "engine/formats.h"
 #include "engine/precision.h"
+#include "engine/refine.h"
 #include "engine/rewrite.h"
 
 enum { REWRITES_LIMIT = 1 << 20 };
@@ -140,12 +141,13 @@ static pf_status choose(building *b, pf_err *err)
 static pf_status fill_head(building *b, pf_err *err)
 {
     struct pf_plan *head = &b->draft.draft.plan;
-    pf_status       st = pf_config_key_text(b->config, &b->spec_text, err);
+    pf_status       st = b->spec_text ? PF_OK : pf_config_key_text(b->config, &b->spec_text, err);
 
     if (!st)
         st = pf_network_digest(b->network, &head->model, err);
     if (st)
         return st;
+    pf_buf_clear(&b->rewrites_text);
     pf_buf_init(&b->rewrites_text, REWRITES_LIMIT);
     pf_rewrite_report_print(&b->rewrites, false, &b->rewrites_text);
     if (b->rewrites_text.failed)
@@ -160,21 +162,53 @@ static pf_status fill_head(building *b, pf_err *err)
     return PF_OK;
 }
 
-static pf_status write_plan(building *b, pf_err *err)
+static pf_status write_draft(building *b, pf_err *err)
 {
     uint8_t  *data = NULL;
     size_t    bytes = 0;
-    pf_status st = pf_progress_phase(&b->progress, PF_PHASE_PACK, err);
+    pf_status st = fill_head(b, err);
 
-    if (!st)
-        st = pf_builder_draft(&b->formats, &b->profile, &b->draft, err);
-    if (!st)
-        st = fill_head(b, err);
     if (!st)
         st = pf_builder_pack(&b->draft, b->device, err);
     if (!st)
         st = pf_plan_write(&b->draft.draft, &data, &bytes, err);
     return st ? st : pf_plan_take(data, bytes, &b->plan, err);
+}
+
+/* What the first choices are worth inside the network; with other choices the plan is drafted anew. */
+static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
+{
+    pf_status st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, err);
+
+    if (st || !refinement->count)
+        return st;
+    pf_plan_free(b->plan);
+    b->plan = NULL;
+    pf_builder_draft_clear(&b->draft);
+    st = pf_builder_draft(&b->formats, &b->profile, &b->draft, err);
+    if (st)
+        return st;
+    pf_refine_apply(refinement, &b->draft);
+    return write_draft(b, err);
+}
+
+static pf_status write_plan(building *b, pf_err *err)
+{
+    pf_refinement refinement = { 0 };
+    pf_status     st = pf_progress_phase(&b->progress, PF_PHASE_PACK, err);
+
+    if (!st)
+        st = pf_builder_draft(&b->formats, &b->profile, &b->draft, err);
+    if (!st)
+        st = pf_refine_find(b->store, b->device, &b->draft, &refinement, err);
+    if (!st) {
+        pf_refine_apply(&refinement, &b->draft);
+        st = write_draft(b, err);
+    }
+    if (!st && !refinement.known && !pf_config_bool(b->config, PF_CONFIG_replay))
+        st = refine(b, &refinement, err);
+    pf_refinement_clear(&refinement);
+    return st;
 }
 
 /* Bytes that were checked on this class of device before are not checked again. */

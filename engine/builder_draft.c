@@ -93,6 +93,11 @@ static void add_candidate(pf_plan_step *step, const pf_timing_entry *entry)
     step->ranked[step->ranked_count++] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
 }
 
+void pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry)
+{
+    draft->draft.plan.steps[step].ranked[0] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
+}
+
 static bool has_tactic(const pf_plan_step *step, const char *tactic)
 {
     for (uint32_t i = 0; i < step->ranked_count; i++)

@@ -25,6 +25,11 @@ pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile,
 void      pf_builder_draft_clear(pf_draft *draft);
 /* Adds bytes to the plan's weights, equal ones once; takes owned (NULL: data is borrowed). */
 pf_status pf_builder_add_blob(pf_draft *draft, const void *data, void *owned, size_t bytes, uint32_t *index, pf_err *err);
+/* Makes entry, of the step's item, the step's choice; before packing. */
+void      pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
+/* builder_pack.c: a step's constants as `prepared` wants them; *packed is from pf_alloc_aligned, owned by the caller. */
+pf_status pf_builder_pack_constants(const pf_draft *draft, const pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, void **packed,
+                                    pf_err *err);
 /* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other shapes may need that. */
 pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err);
 

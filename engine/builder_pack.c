@@ -108,26 +108,37 @@ static pf_tensor constant_tensor(const pf_value *value)
 
 /* ---- Steps */
 
-static pf_status pack_constants(pf_draft *d, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, pf_err *err)
+pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, void **packed,
+                                    pf_err *err)
 {
     uint32_t   count = step->problem->graph->input_count;
     pf_tensor *constants = pf_calloc(count + 1, sizeof *constants);
-    void      *packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, prepared->packed_bytes);
-    pf_status  st = constants && packed ? PF_OK : PF_FAIL_MEMORY(err, prepared->packed_bytes);
+    pf_status  st = PF_OK;
 
+    *packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, prepared->packed_bytes);
+    if (!constants || !*packed)
+        st = PF_FAIL_MEMORY(err, prepared->packed_bytes);
     for (uint32_t i = 0; i < count && !st; i++)
         if (step->problem->in_constant[i])
             constants[i] = constant_tensor(constant_of(d, step->in[i]));
     if (!st) {
-        memset(packed, 0, prepared->packed_bytes);      /* padding inside must be the same bytes in every build */
-        st = prepared->tactic->pack(prepared, bound, constants, packed, err);
+        memset(*packed, 0, prepared->packed_bytes);     /* padding inside must be the same bytes in every build */
+        st = prepared->tactic->pack(prepared, bound, constants, *packed, err);
     }
     pf_free(constants);
     if (st) {
-        pf_free(packed);
-        return st;
+        pf_free(*packed);
+        *packed = NULL;
     }
-    return pf_builder_add_blob(d, packed, packed, prepared->packed_bytes, &step->packed, err);
+    return st;
+}
+
+static pf_status pack_constants(pf_draft *d, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, pf_err *err)
+{
+    void     *packed = NULL;
+    pf_status st = pf_builder_pack_constants(d, step, bound, prepared, &packed, err);
+
+    return st ? st : pf_builder_add_blob(d, packed, packed, prepared->packed_bytes, &step->packed, err);
 }
 
 static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepared, pf_err *err)

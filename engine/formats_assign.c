@@ -8,6 +8,8 @@
 
 enum { SETS = 1 << PF_LAYOUT_COUNT };
 
+#define CPU_COPY_FACTOR 3      /* 2 to 6 times on seven networks, two threads: docs/MEASURING.md */
+
 typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the world outside, or the tail */
 
 /* A value between units. */
@@ -152,9 +154,12 @@ static pf_status add_copy_items(assigning *a, pf_err *err)
     return st ? st : pf_search_run(a->f->search, err);
 }
 
+/* A copy was timed with its values in the cache of the core that copies; in a network it waits for them. */
 static double copy_cost(const assigning *a, const flow *fl, pf_layout from, pf_layout to)
 {
-    return fl->item[from][to] == PF_NONE ? 0 : pf_search_cost(a->f->search, fl->item[from][to]);
+    double factor = a->f->search->device->kind == PF_DEVICE_CPU ? CPU_COPY_FACTOR : 1;
+
+    return fl->item[from][to] == PF_NONE ? 0 : factor * pf_search_cost(a->f->search, fl->item[from][to]);
 }
 
 /* ---- Nodes and edges */

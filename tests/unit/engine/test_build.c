@@ -126,6 +126,81 @@ static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
     store->close(store);
 }
 
+/* A store in which whatever was measured of choices inside a network says that the second candidate of every step is better. */
+typedef struct swapping_store { pf_timing_store base; pf_timing_store *inner; uint32_t kept; bool swaps; } swapping_store;
+
+static pf_status swapping_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
+                                 pf_timing_record *out, pf_err *err)
+{
+    swapping_store *w = (swapping_store *)base;
+
+    return w->inner->lookup(w->inner, device_class, problems, count, out, err);
+}
+
+static pf_status swapping_merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+{
+    swapping_store  *w = (swapping_store *)base;
+    pf_timing_record record = { 0 };
+    pf_timing_entry  entry = { .tactic = "refined", .rev = 1 };
+    pf_status        st = PF_OK;
+
+    if (strncmp(problem_text, "refined choices\n", 16) != 0)
+        return w->inner->merge(w->inner, class_text, problem_text, entries, err);
+    w->kept++;
+    st = pf_timing_record_merge(&record, entries, err);
+    for (int step = 0; step < 64 && w->swaps && !st; step++) {
+        snprintf(entry.tuning, sizeof entry.tuning, "step=%d rank=1", step);
+        st = pf_timing_record_put(&record, &entry, err);
+    }
+    if (!st)
+        st = w->inner->merge(w->inner, class_text, problem_text, &record, err);
+    pf_timing_record_clear(&record);
+    return st;
+}
+
+static uint32_t differing_choices(const pf_plan *a, const pf_plan *b)
+{
+    uint32_t count = 0;
+
+    assert_int_equal(a->step_count, b->step_count);
+    for (uint32_t s = 0; s < a->step_count; s++)
+        count += strcmp(a->steps[s].ranked[0].tactic, b->steps[s].ranked[0].tactic) || strcmp(a->steps[s].ranked[0].tuning, b->steps[s].ranked[0].tuning);
+    return count;
+}
+
+static void choices_are_measured_again_inside_the_network_once(void **state)
+{
+    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store() };
+    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+
+    (void)state;
+    assert_int_equal(store.kept, 1);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_true(same_bytes(first.plan, second.plan));
+    drop(&first);
+    drop(&second);
+    store.inner->close(store.inner);
+}
+
+static void what_was_measured_inside_the_network_decides(void **state)
+{
+    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store(), .swaps = true };
+    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+    built          third = build(residual_network("[1,3,32,32]"), "effort=2\nreplay=1\n", &store.base);
+
+    (void)state;
+    assert_true(differing_choices(first.plan, second.plan) > 0);
+    assert_true(second.report.max_rel_error >= 0 && second.report.max_rel_error < 1e-4);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_true(same_bytes(second.plan, third.plan));
+    drop(&first);
+    drop(&second);
+    drop(&third);
+    store.inner->close(store.inner);
+}
+
 static void more_effort_times_again_and_then_satisfies_less(void **state)
 {
     pf_timing_store *store = new_store();
@@ -366,6 +441,8 @@ int main(void)
         cmocka_unit_test(builds_and_agrees),
         cmocka_unit_test(a_full_store_gives_the_same_bytes_and_times_nothing),
         cmocka_unit_test(bytes_that_were_checked_are_not_checked_again),
+        cmocka_unit_test(choices_are_measured_again_inside_the_network_once),
+        cmocka_unit_test(what_was_measured_inside_the_network_decides),
         cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
         cmocka_unit_test(replay_with_a_hole_names_the_layer),
         cmocka_unit_test(effort_0_times_nothing),

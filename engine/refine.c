@@ -1,0 +1,360 @@
+#include "engine/refine.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/runtime.h"
+#include "engine/timing_lock.h"
+
+enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7 };
+
+#define SLOWEST_WORTH_TRYING 1.5        /* times of candidates alone, against the first one's */
+#define GAIN                 0.02       /* a candidate takes over when a step and its next are faster by this part */
+
+/* Runs of the network for each arrangement, and the time that all of them together may take. */
+static const struct { int rounds; int64_t budget_ns; } efforts[] = {
+    { 0, 0 }, { 0, 0 }, { 3, 5 * PF_NS_PER_S }, { 7, 20 * PF_NS_PER_S }, { 11, 60 * PF_NS_PER_S }, { 15, 300 * PF_NS_PER_S },
+};
+
+typedef struct trial {                  /* a step with another candidate; step NULL: there is none */
+    pf_step    *step;                   /* owned */
+    void       *packed, *workspace;     /* owned */
+    pf_bindings bindings;
+} trial;
+
+typedef struct refining {
+    const pf_draft    *draft;
+    pf_device         *device;
+    pf_build_progress *progress;
+    pf_context        *context;
+    void             **io;              /* owned; by io of the plan */
+    uint32_t           count;           /* steps */
+    trial             *trials;          /* by step, of the rank that is tried now */
+    int64_t           *spent;           /* by step, of one run */
+    int64_t           *base_ns, *best_ns;       /* by step: least time with the next step, of the first candidate and of the best */
+    uint32_t          *best;            /* by step: rank */
+} refining;
+
+/* ---- Which draft this is */
+
+static const pf_choice *choice_of(const pf_draft *draft, uint32_t step)
+{
+    return &draft->formats->search->items[draft->step_item[step]].choice;
+}
+
+static int effort_of(const pf_draft *draft)
+{
+    return (int)pf_config_int(draft->formats->search->config, PF_CONFIG_effort);
+}
+
+static void digest_candidates(const pf_draft *draft, pf_digest *out)
+{
+    pf_hash hash;
+
+    pf_hash_init(&hash);
+    pf_hash_add_u64(&hash, (uint64_t)effort_of(draft));
+    for (uint32_t s = 0; s < draft->draft.plan.step_count; s++) {
+        const pf_choice *choice = choice_of(draft, s);
+
+        pf_hash_add(&hash, draft->draft.plan.steps[s].problem->hash.byte, sizeof(pf_digest));
+        for (uint32_t r = 0; r < choice->count && r < RANKS; r++) {
+            pf_hash_add_string(&hash, choice->ranked[r]->tactic);
+            pf_hash_add_string(&hash, choice->ranked[r]->tuning);
+            pf_hash_add_u64(&hash, choice->ranked[r]->rev);
+        }
+    }
+    pf_hash_end(&hash, out);
+}
+
+pf_status pf_refine_find(pf_timing_store *store, const pf_device *device, const pf_draft *draft, pf_refinement *out, pf_err *err)
+{
+    int effort = effort_of(draft);
+
+    *out = (pf_refinement){ .known = true };
+    if (device->kind != PF_DEVICE_CPU || effort < 0 || effort >= (int)(sizeof efforts / sizeof efforts[0]) || !efforts[effort].rounds)
+        return PF_OK;
+    digest_candidates(draft, &out->candidates);
+    out->known = false;
+    return pf_refine_record_find(store, device, out, err);
+}
+
+void pf_refine_apply(const pf_refinement *refinement, pf_draft *draft)
+{
+    for (uint32_t i = 0; i < refinement->count; i++) {
+        const pf_refine_swap *swap = &refinement->swaps[i];
+
+        if (swap->step < draft->draft.plan.step_count && swap->rank < choice_of(draft, swap->step)->count)
+            pf_builder_choose(draft, swap->step, choice_of(draft, swap->step)->ranked[swap->rank]);
+    }
+}
+
+/* ---- A network that runs */
+
+static void fill(pf_dtype dtype, void *data, size_t bytes, pf_random *random)
+{
+    memset(data, 0, bytes);     /* integers are indexes as often as not: 0 is one everywhere */
+    for (size_t i = 0; i < bytes / sizeof(float) && dtype == PF_F32; i++)
+        ((float *)data)[i] = (float)pf_random_normal(random);
+}
+
+static pf_status bind_io(refining *r, pf_err *err)
+{
+    const pf_plan *plan = r->context->plan;
+    pf_random      random;
+    pf_status      st = PF_OK;
+
+    pf_random_init(&random, SEED);
+    for (uint32_t i = 0; i < plan->io_count && !st; i++) {
+        size_t bytes = r->context->instance->value_bytes[plan->io_value[i]];
+
+        if (plan->values[plan->io_value[i]].home != PF_HOME_IO)
+            continue;
+        r->io[i] = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes + 1);
+        if (!r->io[i])
+            return PF_FAIL_MEMORY(err, bytes);
+        fill(plan->io[i].dtype, r->io[i], bytes, &random);
+        st = pf_context_bind(r->context, i, r->io[i], err);
+    }
+    return st ? st : pf_context_prepare(r->context, err);
+}
+
+static pf_status make_ready(refining *r, pf_plan *plan, pf_err *err)
+{
+    pf_status st = pf_context_new(plan, r->device, NULL, &r->context, err);
+
+    for (uint32_t i = 0; !st && i < plan->io_count; i++)
+        if (plan->io[i].is_input && plan->values[plan->io_value[i]].home == PF_HOME_IO)
+            st = pf_context_set_shape(r->context, i, plan->io[i].opt, plan->io[i].rank, err);
+    if (!st)
+        st = pf_context_prepare(r->context, err);
+    return st ? st : bind_io(r, err);
+}
+
+/* ---- Candidates in place of others */
+
+/* The plan's memory was laid out for the first candidate: where its output overwrites an input, another must do so too. */
+static bool fits_memory(const pf_bindings *b, const pf_problem *p, const pf_step *step)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (b->in[i] && p->graph->output_count && b->in[i] == b->out[0] && step->in_place != (int32_t)i)
+            return false;
+    return true;
+}
+
+static bool has_constants(const pf_problem *p)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (p->in_constant[i])
+            return true;
+    return false;
+}
+
+static void drop_trial(trial *t)
+{
+    pf_step_free(t->step);
+    pf_free(t->packed);
+    pf_free(t->workspace);
+    *t = (trial){ 0 };
+}
+
+/* A candidate that cannot be made ready is none; the first one stays. */
+static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry, pf_err *err)
+{
+    const pf_plan_step *step = &r->draft->draft.plan.steps[s];
+    const pf_tactic    *tactic = pf_tactic_find(entry->tactic);
+    trial              *t = &r->trials[s];
+    pf_err              ignored = { 0 };
+    pf_status           st = PF_OK;
+
+    if (!tactic || tactic->prepare(r->device, step->problem, entry->tuning, NULL, 0, &t->step, &ignored))
+        return PF_OK;
+    t->bindings = r->context->step_bindings[s];
+    if (!fits_memory(&t->bindings, step->problem, t->step) || (has_constants(step->problem) && !t->step->packed_bytes)) {
+        drop_trial(t);
+        return PF_OK;
+    }
+    if (t->step->packed_bytes)
+        st = pf_builder_pack_constants(r->draft, step, step->problem, t->step, &t->packed, err);
+    if (!st && t->step->workspace_bytes) {
+        t->workspace = pf_alloc_aligned(PF_PLAN_ALIGNMENT, t->step->workspace_bytes);
+        st = t->workspace ? PF_OK : PF_FAIL_MEMORY(err, t->step->workspace_bytes);
+    }
+    t->bindings.packed = t->packed;
+    t->bindings.workspace = t->workspace;
+    return st;
+}
+
+static bool is_worth_trying(const refining *r, uint32_t s, uint32_t rank)
+{
+    const pf_choice *choice = choice_of(r->draft, s);
+
+    return rank < choice->count && choice->ranked[rank]->status == PF_TIMED && pf_problem_is_bound(r->draft->draft.plan.steps[s].problem) &&
+           (double)pf_choose_time(choice->ranked[rank]) < SLOWEST_WORTH_TRYING * (double)pf_choose_time(choice->ranked[0]);
+}
+
+/* ---- Measuring */
+
+/* parity 0 or 1: the steps with such a number run their trials; 2: none does. */
+static pf_status run_once(refining *r, uint32_t parity, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t s = 0; s < r->count && !st; s++) {
+        const trial *t = &r->trials[s];
+        int64_t      start = pf_clock_ns();
+
+        if (s % 2 == parity && t->step)
+            st = t->step->tactic->enqueue(t->step, &t->bindings, r->context->stream, err);
+        else
+            st = pf_context_enqueue_step(r->context, s, r->context->stream, err);
+        r->spent[s] = pf_clock_ns() - start;
+    }
+    return st;
+}
+
+static int64_t window(const refining *r, uint32_t s)
+{
+    return r->spent[s] + (s + 1 < r->count ? r->spent[s + 1] : 0);
+}
+
+static void note(refining *r, uint32_t parity, int64_t *trial_ns)
+{
+    for (uint32_t s = 0; s < r->count; s++) {
+        int64_t *least = parity == 2 ? &r->base_ns[s] : &trial_ns[s];
+
+        if ((parity == 2 || (s % 2 == parity && r->trials[s].step)) && window(r, s) < *least)
+            *least = window(r, s);
+    }
+}
+
+static pf_status run_rounds(refining *r, int rounds, int64_t *trial_ns, pf_err *err)
+{
+    pf_status st = run_once(r, 0, err);     /* pages are touched and code is loaded */
+
+    if (!st)
+        st = run_once(r, 1, err);
+    for (int round = 0; round < rounds && !st; round++)
+        for (uint32_t parity = 0; parity <= 2 && !st; parity++) {
+            if (!pf_progress_tick(r->progress))
+                return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+            st = run_once(r, parity, err);
+            note(r, parity, trial_ns);
+        }
+    return st;
+}
+
+static pf_status try_rank(refining *r, uint32_t rank, int rounds, pf_err *err)
+{
+    int64_t  *trial_ns = pf_calloc(r->count + 1, sizeof *trial_ns);
+    pf_status st = trial_ns ? PF_OK : PF_FAIL_MEMORY(err, r->count * sizeof *trial_ns);
+
+    for (uint32_t s = 0; s < r->count && !st; s++) {
+        trial_ns[s] = INT64_MAX;
+        if (is_worth_trying(r, s, rank))
+            st = set_trial(r, s, choice_of(r->draft, s)->ranked[rank], err);
+    }
+    if (!st)
+        st = run_rounds(r, rounds, trial_ns, err);
+    for (uint32_t s = 0; s < r->count; s++) {
+        if (!st && trial_ns[s] < r->best_ns[s]) {
+            r->best_ns[s] = trial_ns[s];
+            r->best[s] = rank;
+        }
+        drop_trial(&r->trials[s]);
+    }
+    pf_free(trial_ns);
+    return st;
+}
+
+static pf_status pick(const refining *r, pf_refinement *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t s = 0; s < r->count && !st; s++) {
+        int64_t gain = r->best[s] ? r->base_ns[s] - r->best_ns[s] : 0;
+
+        if (gain < LEAST_GAIN_NS || (double)gain < GAIN * (double)r->base_ns[s])
+            continue;
+        st = pf_refinement_add(out, s, r->best[s], err);
+        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" tactic=%s tuning=\"%s\" gain_ns=%lld", r->draft->draft.plan.steps[s].name,
+               choice_of(r->draft, s)->ranked[r->best[s]]->tactic, choice_of(r->draft, s)->ranked[r->best[s]]->tuning, (long long)gain);
+    }
+    return st;
+}
+
+/* One run says whether all of them would take too long. */
+static pf_status is_affordable(refining *r, bool *affordable, pf_err *err)
+{
+    int       effort = effort_of(r->draft);
+    int64_t   total = 0;
+    pf_status st = run_once(r, 2, err);
+
+    if (!st)
+        st = run_once(r, 2, err);
+    for (uint32_t s = 0; s < r->count; s++)
+        total += r->spent[s];
+    *affordable = total * (RANKS - 1) * 3 * efforts[effort].rounds <= efforts[effort].budget_ns;
+    return st;
+}
+
+static pf_status measure(refining *r, pf_refinement *out, pf_err *err)
+{
+    bool      affordable = false;
+    pf_status st = is_affordable(r, &affordable, err);
+
+    for (uint32_t s = 0; s < r->count; s++)
+        r->base_ns[s] = r->best_ns[s] = INT64_MAX;
+    for (uint32_t rank = 1; rank < RANKS && affordable && !st; rank++)
+        st = try_rank(r, rank, efforts[effort_of(r->draft)].rounds, err);
+    return st || !affordable ? st : pick(r, out, err);
+}
+
+static pf_status measure_alone(refining *r, pf_refinement *out, pf_err *err)
+{
+    pf_timing_lock lock = { .fd = -1 };
+    pf_status      st = PF_OK;
+
+    pf_timing_lock_open(r->device, &lock);
+    st = pf_timing_lock_take(&lock, pf_progress_tick, r->progress, err);
+    if (!st) {
+        st = measure(r, out, err);
+        pf_timing_lock_drop(&lock);
+    }
+    pf_timing_lock_close(&lock);
+    return st;
+}
+
+pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_draft *draft, pf_plan *plan, pf_build_progress *progress,
+                            pf_refinement *refinement, pf_err *err)
+{
+    refining  r = { .draft = draft, .device = device, .progress = progress, .count = plan->step_count };
+    pf_status st = PF_OK;
+
+    r.io = pf_calloc(plan->io_count + 1, sizeof *r.io);
+    r.trials = pf_calloc(r.count + 1, sizeof *r.trials);
+    r.spent = pf_calloc(r.count + 1, sizeof *r.spent);
+    r.base_ns = pf_calloc(r.count + 1, sizeof *r.base_ns);
+    r.best_ns = pf_calloc(r.count + 1, sizeof *r.best_ns);
+    r.best = pf_calloc(r.count + 1, sizeof *r.best);
+    if (!r.io || !r.trials || !r.spent || !r.base_ns || !r.best_ns || !r.best)
+        st = PF_FAIL_MEMORY(err, r.count * sizeof *r.trials);
+    if (!st)
+        st = make_ready(&r, plan, err);
+    if (!st)
+        st = measure_alone(&r, refinement, err);
+    if (!st)
+        st = pf_refine_record_keep(store, device, refinement, err);
+    pf_context_free(r.context);
+    for (uint32_t i = 0; r.io && i < plan->io_count; i++)
+        pf_free(r.io[i]);
+    pf_free(r.io);
+    pf_free(r.trials);
+    pf_free(r.spent);
+    pf_free(r.base_ns);
+    pf_free(r.best_ns);
+    pf_free(r.best);
+    return st;
+}

@@ -1,0 +1,92 @@
+#include "engine/refine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+enum { TEXT_BYTES = 128 };
+#define TACTIC   "refined"
+#define MEASURED "measured"
+
+static void text_of(const pf_digest *candidates, char out[TEXT_BYTES])
+{
+    char hex[PF_DIGEST_HEX_BYTES] = "";
+
+    pf_digest_to_hex(candidates, hex);
+    snprintf(out, TEXT_BYTES, "refined choices\n%s\n", hex);
+}
+
+pf_status pf_refinement_add(pf_refinement *refinement, uint32_t step, uint32_t rank, pf_err *err)
+{
+    if (pf_grow((void **)&refinement->swaps, &refinement->capacity, refinement->count + 1, sizeof *refinement->swaps))
+        return PF_FAIL_MEMORY(err, (refinement->count + 1) * sizeof *refinement->swaps);
+    refinement->swaps[refinement->count++] = (pf_refine_swap){ step, rank };
+    return PF_OK;
+}
+
+void pf_refinement_clear(pf_refinement *refinement)
+{
+    if (!refinement)
+        return;
+    pf_free(refinement->swaps);
+    *refinement = (pf_refinement){ 0 };
+}
+
+static pf_status read_entries(const pf_timing_record *record, pf_refinement *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    out->known = pf_timing_record_find(record, TACTIC, MEASURED) != NULL;
+    for (uint32_t i = 0; i < record->count && out->known && !st; i++) {
+        uint32_t step = 0, rank = 0;
+
+        if (sscanf(record->entries[i].tuning, "step=%u rank=%u", &step, &rank) == 2)
+            st = pf_refinement_add(out, step, rank, err);
+    }
+    return st;
+}
+
+pf_status pf_refine_record_find(pf_timing_store *store, const pf_device *device, pf_refinement *refinement, pf_err *err)
+{
+    char             text[TEXT_BYTES] = "";
+    pf_digest        problem = { 0 };
+    pf_timing_record record = { 0 };
+    pf_status        st = PF_OK;
+
+    text_of(&refinement->candidates, text);
+    pf_digest_of(text, strlen(text), &problem);
+    st = store->lookup(store, &device->class_digest, &problem, 1, &record, err);
+    if (!st)
+        st = read_entries(&record, refinement, err);
+    pf_timing_record_clear(&record);
+    return st;
+}
+
+static pf_status put(pf_timing_record *record, const char *tuning, pf_err *err)
+{
+    pf_timing_entry entry = { .tactic = TACTIC, .rev = 1, .status = PF_TIMED, .sample_count = 1, .wall_ns = pf_clock_wall_ns() };
+
+    snprintf(entry.tuning, sizeof entry.tuning, "%s", tuning);
+    return pf_timing_record_put(record, &entry, err);
+}
+
+pf_status pf_refine_record_keep(pf_timing_store *store, const pf_device *device, const pf_refinement *refinement, pf_err *err)
+{
+    char             text[TEXT_BYTES] = "";
+    pf_timing_record record = { 0 };
+    pf_status        st = put(&record, MEASURED, err);
+
+    text_of(&refinement->candidates, text);
+    for (uint32_t i = 0; i < refinement->count && !st; i++) {
+        char tuning[64] = "";
+
+        snprintf(tuning, sizeof tuning, "step=%u rank=%u", refinement->swaps[i].step, refinement->swaps[i].rank);
+        st = put(&record, tuning, err);
+    }
+    if (!st)
+        st = store->merge(store, device->class_text, text, &record, err);
+    pf_timing_record_clear(&record);
+    return st;
+}
