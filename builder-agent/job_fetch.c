@@ -184,7 +184,9 @@ static pf_status fetch_url(fetch *f, const pf_buf *text, pf_err *err)
     if (st)
         return pf_err_add(err, st, "the model cannot be fetched");
     pf_digest_to_hex(&found, hex);
-    pf_log(PF_LOG_INFO, "job", "model_fetched job=%llu sha256=%s", (unsigned long long)f->run->job->job_id, hex);
+    /* into the job's log, for who wants to give it the next time */
+    pf_log(f->source.pinned ? PF_LOG_INFO : PF_LOG_WARN, "job", "model_fetched job=%llu sha256=%s%s",
+           (unsigned long long)f->run->job->job_id, hex, f->source.pinned ? "" : " hint=\"submit with it, and the plan is found again\"");
     return PF_OK;
 }
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "builder-agent/s3.h"
 #include "proto/transfer/partial.h"
+#include "proto/transfer/transfer_private.h"
 
 enum { CONNECT_S = 10, STALL_S = 60, ATTEMPTS = 5, REDIRECTS_MAX = 5, LOW_SPEED_BYTES = 1024, TURN_MS = 100, ETAG_BYTES = 128,
        SHOWN_BYTES = 300 };
@@ -185,6 +186,7 @@ static void set_options(download *d)
 {
     CURL *curl = d->curl;
 
+    pf_transfer_set_authorities(curl);
     curl_easy_setopt(curl, CURLOPT_URL, d->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);

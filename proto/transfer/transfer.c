@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -194,10 +195,19 @@ static int on_progress(void *user, curl_off_t down_total, curl_off_t down, curl_
 
 /* ---- one request */
 
+void pf_transfer_set_authorities(CURL *curl)
+{
+    const char *file = getenv("SSL_CERT_FILE");
+
+    if (file && file[0])
+        curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+}
+
 static void set_limits(pf_transfer *transfer, pf_transfer_request *request)
 {
     CURL *curl = transfer->curl;
 
+    pf_transfer_set_authorities(curl);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_PROXY, "");

@@ -1,4 +1,4 @@
-/* One HTTP request with its retries.  Internal to transfer*.c. */
+/* One HTTP request with its retries.  Internal to transfer*.c, but for pf_transfer_set_authorities. */
 #ifndef PF_PROTO_TRANSFER_PRIVATE_H
 #define PF_PROTO_TRANSFER_PRIVATE_H
 
@@ -50,6 +50,8 @@ pf_status pf_transfer_once(pf_transfer *transfer, pf_transfer_request *request, 
 /* Attempts until one ends with what will not pass. `again` (may be NULL) prepares another attempt. */
 pf_status pf_transfer_perform(pf_transfer *transfer, pf_transfer_request *request, bool (*again)(pf_transfer_request *request),
                               pf_err *err);
+/* Lets a server prove who it is by the authorities in the file that SSL_CERT_FILE names, as OpenSSL's programs do. */
+void      pf_transfer_set_authorities(CURL *curl);
 /* "/blobs/sha256/<hex>" */
 void      pf_transfer_blob_path(const pf_digest *digest, char out[PF_TRANSFER_PATH_BYTES]);
 

@@ -464,6 +464,8 @@ static void events_are_streamed_and_gone_on_with(void **state)
     stream(job_path(job, "/events"), all.first_id, &rest);
     assert_true(rest.first_id > all.first_id);
     assert_int_equal(rest.last_id, all.last_id);
+    stream("/submits/00000000000000000000000000000028/events", 0, &none);       /* the same by the submit's id */
+    assert_int_equal(none.last_id, all.last_id);
     stream(job_path(job, "/events"), all.last_id, &none);
     assert_int_equal(none.states + none.logs + none.gaps, 0);
     assert_int_equal(none.ends, 1);

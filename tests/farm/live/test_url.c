@@ -69,6 +69,19 @@ static void a_model_by_url_becomes_a_plan(void **state)
     assert_int_equal(http_script_requests(), 0);
 }
 
+/* The log tells the digest that the next submit may give. */
+static bool log_holds(const char *log_sha256, const char *text)
+{
+    pf_buf log = {0};
+    pf_err err = {0};
+    bool   there = false;
+
+    test_ok(pf_file_read(live_blob_path(log_sha256), 1 << 24, &log, &err), &err);
+    there = log.size && strstr((const char *)log.data, text) != NULL;
+    pf_buf_clear(&log);
+    return there;
+}
+
 static void without_a_digest_it_is_fetched_each_time(void **state)
 {
     http_reply whole[] = {{.status = 200, .body = model.data, .bytes = model.size}};
@@ -79,6 +92,7 @@ static void without_a_digest_it_is_fetched_each_time(void **state)
         json_t *answer = SUBMIT(0, "--name", "floating");
         assert_false(json_is_true(json_object_get(live_job(answer), "hit")));
         assert_int_equal(http_script_requests(), i);
+        assert_true(log_holds(live_text(live_job(answer), "log_sha256"), digest_hex));
         json_decref(answer);
     }
 }
