@@ -109,7 +109,22 @@ static pf_status emit_outputs(cg_context *cg, const cg_point *point)
     return PF_OK;
 }
 
-pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err)
+/* The value that out0 holds at the point, loaded and bound. */
+static bool bind_stored(cg_context *cg, pf_value_id value, const cg_point *point)
+{
+    pf_dtype    dtype = pf_graph_value(cg->problem->graph, value)->dtype;
+    cg_index    address = cg_address(cg, PF_LAYOUT_LINEAR, pf_graph_value(cg->problem->graph, value), point);
+    const char *type = cg_storage_type(dtype), *convert = dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
+    int32_t     id = ++cg->next_id;
+
+    pf_buf_printf(cg->body, "  float v%d[V]; { const wide<%s, V> w = *(const wide<%s, V> *)(out0 + ", id, type, type);
+    cg_index_print(cg, &address, "0", cg->body);
+    pf_buf_printf(cg->body, "); LANES v%d[l] = %s(w.at[l]); }\n", id, convert);
+    return cg_bind(cg, value, point, id);
+}
+
+/* value: PF_NONE, or what out0 holds already. */
+static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, int threads, pf_program *out, pf_err *err)
 {
     cg_context      cg;
     cg_point        point;
@@ -125,7 +140,8 @@ pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_progr
     cg_loop_over(&cg, p->out_layout[0], value, &point);
     elems = loop_elems(&cg);
     items = elems / vector;
-    st = emit_outputs(&cg, &point);
+    if (stored != PF_NONE && !bind_stored(&cg, stored, &point)) st = PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES);
+    if (!st) st = emit_outputs(&cg, &point);
     pf_codegen_header(p, vector, threads, elems > largest_tensor(p) ? elems : largest_tensor(p), "",
                       &out->source);
     pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n  if (item >= %lld) return;\n", threads, (long long)items);
@@ -141,6 +157,27 @@ pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_progr
     pf_buf_clear(&body);
     if (st) pf_program_clear(out);
     return st;
+}
+
+pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err)
+{
+    return generate(p, PF_NONE, vector, threads, out, err);
+}
+
+const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value)
+{
+    const pf_graph *graph = p->graph;
+    const pf_value *from = pf_graph_value(graph, value), *to = graph->output_count == 1 ? pf_graph_value(graph, graph->outputs[0]) : NULL;
+
+    if (!to || from->dtype != to->dtype || !pf_shape_equal(&from->shape, &to->shape) || p->out_layout[0] != PF_LAYOUT_LINEAR) return "an output of another kind";
+    if (!pf_dtype_is_float(from->dtype) || !cg_storage_type(from->dtype)) return "element type";
+    if (graph->input_count + 1 > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
+    return cg_behind_declines(graph, &graph->nodes[from->producer]);
+}
+
+pf_status pf_codegen_behind(const pf_problem *p, pf_value_id value, int threads, pf_program *out, pf_err *err)
+{
+    return generate(p, value, pf_codegen_loop_widest(p), threads, out, err);
 }
 
 int pf_codegen_loop_widest(const pf_problem *p)

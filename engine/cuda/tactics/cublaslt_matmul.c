@@ -1,4 +1,5 @@
-/* Matrix products with bias, activation and residual through cuBLASLt.  Tunings are its algorithm descriptors: "a=<64 bytes in hex>", which the
+/* Matrix products with bias, activation and residual through cuBLASLt; what else is computed behind them follows as a generated kernel that works in
+   place.  Tunings are its algorithm descriptors: "a=<64 bytes in hex>", which the
    library promises to understand in the same version (the version is part of the device class).
 
    cuBLASLt is column-major, so the transpose is asked for: rows of D are features, which is also the dimension along which its bias runs. */
@@ -7,12 +8,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/cuda_device.h"
 #include "engine/cuda/tactics.h"
+#include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { NONE = -1, ALGORITHMS_MAX = 64, WORKSPACE_LIMIT_BYTES = 32 << 20 };
+enum { NONE = -1, ALGORITHMS_MAX = 64, WORKSPACE_LIMIT_BYTES = 32 << 20, REST_THREADS = 256 };
 
 /* y[batch,m,n] = activation(x[batch,m,k] w[k,n] + bias[n] + residual); a stride of 0 repeats an operand over the batch. */
 typedef struct matmul_form {
@@ -21,13 +24,15 @@ typedef struct matmul_form {
     bool    trans_x, trans_w;
     float   alpha;
     int64_t batch, m, n, k, x_stride, w_stride;
+    pf_value_id product;                    /* what the library computes: the output, or what the rest of the region is computed from */
 } matmul_form;
 
-static int input_of(const pf_graph *graph, pf_value_id value)
+/* NONE when the value is computed inside the region. */
+static int input_of(const pf_problem *p, pf_value_id value)
 {
-    for (uint32_t i = 0; i < graph->input_count; i++)
-        if (graph->inputs[i] == value) return (int)i;
-    return NONE;
+    uint32_t index = pf_problem_input_index(p, value);
+
+    return index == UINT32_MAX ? NONE : (int)index;
 }
 
 static const pf_shape *shape_of(const pf_problem *p, int input) { return &pf_graph_value(p->graph, p->graph->inputs[input])->shape; }
@@ -46,14 +51,14 @@ static const char *take_product(const pf_problem *p, const pf_node *node, matmul
     const pf_gemm_attrs   *gemm = node->op == PF_OP_GEMM ? node->attrs : NULL;
 
     if (!matmul && !gemm) return "no matrix product first";
-    form->x = input_of(p->graph, node->in[0]);
-    form->w = input_of(p->graph, node->in[1]);
+    form->x = input_of(p, node->in[0]);
+    form->w = input_of(p, node->in[1]);
     form->trans_x = matmul ? matmul->trans_a : gemm->trans_a;
     form->trans_w = matmul ? matmul->trans_b : gemm->trans_b;
     form->alpha = gemm ? (float)gemm->alpha : 1;
     if (form->x == NONE || form->w == NONE) return "an operand inside the region";
     if (gemm && node->in_count > 2 && node->in[2] != PF_NONE) {
-        form->bias = input_of(p->graph, node->in[2]);
+        form->bias = input_of(p, node->in[2]);
         if (gemm->beta != 1 || form->bias == NONE || !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
             return "a gemm whose third operand is no row";
     }
@@ -63,7 +68,7 @@ static const char *take_product(const pf_problem *p, const pf_node *node, matmul
 static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, matmul_form *form)
 {
     const pf_shape *out = &pf_graph_value(p->graph, node->out[0])->shape;
-    int             other = input_of(p->graph, node->in[0] == chain ? node->in[1] : node->in[0]);
+    int             other = input_of(p, node->in[0] == chain ? node->in[1] : node->in[0]);
 
     if (other == NONE || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
     if (!pf_shape_equal(&pf_graph_value(p->graph, chain)->shape, out)) return "an addition that broadcasts the product";
@@ -73,29 +78,67 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
     return NULL;
 }
 
+/* What the library's epilogue does with a node; a reason when it lacks it. */
+static const char *take_epilogue(const pf_problem *p, const pf_node *node, pf_value_id chain, matmul_form *form)
+{
+    if (form->epilogue) return "something behind the activation";
+    if (node->op == PF_OP_ADD) return take_add(p, node, chain, form);
+    if ((node->op != PF_OP_RELU && node->op != PF_OP_GELU_TANH) || node->in[0] != chain) return "an epilogue that cuBLASLt lacks";
+    form->epilogue = node->op;
+    return NULL;
+}
+
+static bool reads(const pf_node *node, pf_value_id value)
+{
+    for (uint32_t i = 0; i < node->in_count; i++)
+        if (node->in[i] == value) return true;
+    return false;
+}
+
+/* The rest of the region, from node `first` on, may read of the product only what the library leaves. */
+static const char *check_rest(const pf_problem *p, uint32_t first, const matmul_form *form)
+{
+    const pf_graph *graph = p->graph;
+
+    if (shape_of(p, form->w)->rank != 2) return "what follows products in batches is better left to the next kernel";      /* scores: to the softmax */
+    for (uint32_t i = first; i < graph->node_count; i++) {
+        const pf_node *node = &graph->nodes[i];
+        const char    *reason = node->live ? cg_node_declines(graph, node) : NULL;
+
+        if (reason) return reason;
+        for (uint32_t k = 0; k < first && node->live; k++)
+            if (graph->nodes[k].live && graph->nodes[k].out[0] != form->product && reads(node, graph->nodes[k].out[0])) return "a value inside the product's chain";
+    }
+    return pf_codegen_behind_declines(p, form->product);
+}
+
 /* Adds come first, one activation last: what the library's epilogues compute. */
 static const char *recognize(const pf_problem *p, matmul_form *form)
 {
     const pf_graph *graph = p->graph;
-    pf_value_id     chain = PF_NONE;
+    uint32_t        i = 0;
 
     memset(form, 0, sizeof *form);
     form->x = form->w = form->bias = form->residual = NONE;
+    form->product = PF_NONE;
     if (graph->output_count != 1) return "several outputs";
-    for (uint32_t i = 0; i < graph->node_count; i++) {
+    for (; i < graph->node_count; i++) {
         const pf_node *node = &graph->nodes[i];
         const char    *reason = NULL;
 
         if (!node->live) continue;
-        if (chain == PF_NONE) reason = take_product(p, node, form);
-        else if (form->epilogue) reason = "something behind the activation";
-        else if (node->op == PF_OP_ADD) reason = take_add(p, node, chain, form);
-        else if (node->op == PF_OP_RELU || node->op == PF_OP_GELU_TANH) form->epilogue = node->op;
-        else reason = "an epilogue that cuBLASLt lacks";
+        if (form->product != PF_NONE && take_epilogue(p, node, form->product, form)) break;
+        if (form->product == PF_NONE) reason = take_product(p, node, form);
         if (reason) return reason;
-        chain = node->out[0];
+        form->product = node->out[0];
     }
-    return chain == graph->outputs[0] ? NULL : "the output is not the end of the chain";
+    if (form->product == PF_NONE) return "no matrix product";
+    return form->product == graph->outputs[0] ? NULL : check_rest(p, i, form);
+}
+
+static bool is_operand(const pf_problem *p, int input, pf_dtype dtype)
+{
+    return input == NONE || pf_graph_value(p->graph, p->graph->inputs[input])->dtype == dtype;
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -106,12 +149,12 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     (void)device;
     if (reason) return reason;
-    dtype = pf_graph_value(p->graph, p->graph->outputs[0])->dtype;
+    dtype = pf_graph_value(p->graph, form.product)->dtype;
     if (dtype != PF_F16 && dtype != PF_BF16 && dtype != PF_F32) return "element type";
-    for (uint32_t i = 0; i < p->graph->input_count; i++) {
-        if (pf_graph_value(p->graph, p->graph->inputs[i])->dtype != dtype) return "mixed element types";
+    if (!is_operand(p, form.x, dtype) || !is_operand(p, form.w, dtype) || !is_operand(p, form.bias, dtype) || !is_operand(p, form.residual, dtype))
+        return "mixed element types";
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
         if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
-    }
     if (p->out_layout[0] != PF_LAYOUT_LINEAR) return "not linear";
     if (shape_of(p, form.x)->rank < 2 || shape_of(p, form.w)->rank < 2) return "a vector operand";
     return NULL;
@@ -248,7 +291,46 @@ typedef struct matmul_impl {
     int                   x, w, bias, residual;
     float                 alpha, beta;
     size_t                workspace_bytes;
+    pf_step              *rest;         /* owned; what follows in place, NULL: nothing */
 } matmul_impl;
+
+static bool has_rest(const pf_problem *p)
+{
+    matmul_form form;
+
+    return !recognize(p, &form) && form.product != p->graph->outputs[0];
+}
+
+static pf_status generate_rest(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    matmul_form form;
+    const char *reason = recognize(p, &form);
+
+    (void)tuning;
+    return reason ? PF_FAIL(err, PF_UNSUPPORTED, "%s", reason) : pf_codegen_behind(p, form.product, REST_THREADS, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return has_rest(p) ? pf_program_precompile(device, p, generate_rest, tuning, err) : PF_OK;
+}
+
+/* Who frees the step of the rest. */
+static const pf_tactic rest_tactic = { .name = "cublaslt_matmul", .release = pf_program_release };
+
+static bool rest_reads(const pf_problem *p, int input)
+{
+    matmul_form form;
+
+    recognize(p, &form);
+    for (uint32_t n = 0, behind = 0; n < p->graph->node_count && input != NONE; n++) {
+        const pf_node *node = &p->graph->nodes[n];
+
+        if (behind && node->live && reads(node, p->graph->inputs[input])) return true;
+        behind |= node->live && node->out[0] == form.product;
+    }
+    return false;
+}
 
 static bool parse_algorithm(const char *tuning, cublasLtMatmulAlgo_t *out)
 {
@@ -294,8 +376,6 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     const char      *reason = recognize(p, &form);
     pf_status        st = PF_OK;
 
-    (void)saved;
-    (void)saved_bytes;
     *out = NULL;
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     if (!reason) reason = measure(p, &form);
@@ -305,6 +385,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         describe(p, &form, &impl->lt);
         st = settle_algorithm(impl, handle, tuning, err);
     }
+    if (!st && has_rest(p)) st = pf_program_prepare(device, &rest_tactic, p, generate_rest, tuning, saved, saved_bytes, &impl->rest, err);
     if (st) {
         pf_step_free(step);
         return st;
@@ -317,7 +398,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     impl->beta = form.residual != NONE ? 1 : 0;
     step->workspace_bytes = impl->workspace_bytes;
     step->capturable = true;
-    step->in_place = form.residual;
+    step->in_place = rest_reads(p, form.residual) ? NONE : form.residual;
     *out = step;
     return PF_OK;
 }
@@ -333,10 +414,26 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     status = cublasLtMatmul(pf_cuda_of(impl->device)->cublaslt, &lt.operation, &impl->alpha, bindings->in[impl->w], &lt.a, bindings->in[impl->x], &lt.b,
                             &impl->beta, residual, &lt.c, bindings->out[0], &lt.d, &impl->algorithm, bindings->workspace, impl->workspace_bytes,
                             pf_cuda_stream(stream));
-    return status ? PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot run a product: %s", cublasLtGetStatusString(status)) : PF_OK;
+    if (status) return PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot run a product: %s", cublasLtGetStatusString(status));
+    return impl->rest ? pf_program_enqueue(impl->rest, bindings, stream, err) : PF_OK;
+}
+
+static pf_status save(const pf_step *step, pf_buf *out, pf_err *err)
+{
+    const matmul_impl *impl = step->impl;
+
+    return impl->rest ? pf_program_save(impl->rest, out, err) : PF_OK;
+}
+
+static void release(pf_step *step)
+{
+    matmul_impl *impl = step->impl;
+
+    pf_step_free(impl->rest);
+    pf_free(impl);
 }
 
 const pf_tactic pf_tactic_cublaslt_matmul = {
-    .name = "cublaslt_matmul", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT,
-    .declines = declines, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
+    .name = "cublaslt_matmul", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT,
+    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare, .enqueue = enqueue, .save = save, .release = release,
 };

@@ -11,6 +11,7 @@
 #include "engine/cuda/cudnn_graph.h"
 #include "engine/cuda/program.h"
 #include "engine/cuda/tactics.h"
+#include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
@@ -40,11 +41,12 @@ static conv_window window_of(const pf_node *node)
 
 /* ---- Recognizing the region */
 
-static int input_of(const pf_graph *graph, pf_value_id value)
+/* NONE when the value is computed inside the region. */
+static int input_of(const pf_problem *p, pf_value_id value)
 {
-    for (uint32_t i = 0; i < graph->input_count; i++)
-        if (graph->inputs[i] == value) return (int)i;
-    return NONE;
+    uint32_t index = pf_problem_input_index(p, value);
+
+    return index == UINT32_MAX ? NONE : (int)index;
 }
 
 /* A constant of one number per channel: [C,1,1] or [1,C,1,1] against [N,C,H,W]. */
@@ -60,7 +62,7 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
 {
     const pf_graph *graph = p->graph;
     pf_value_id     other = node->in[0] == chain ? node->in[1] : node->in[0];
-    int             input = input_of(graph, other);
+    int             input = input_of(p, other);
     const pf_shape *out = &pf_graph_value(graph, node->out[0])->shape;
 
     if (input == NONE || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
@@ -101,9 +103,9 @@ static bool takes_activation(const pf_node *node)
 static const char *take_conv(const pf_problem *p, const pf_node *node, conv_form *form)
 {
     form->conv = node;
-    form->x = input_of(p->graph, node->in[0]);
-    form->w = input_of(p->graph, node->in[1]);
-    form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? input_of(p->graph, node->in[2]) : NONE;
+    form->x = input_of(p, node->in[0]);
+    form->w = input_of(p, node->in[1]);
+    form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? input_of(p, node->in[2]) : NONE;
     if (form->x == NONE || form->w == NONE || !p->in_constant[form->w]) return "weights are computed";
     return form->bias != NONE && !p->in_constant[form->bias] ? "bias is computed" : NULL;
 }

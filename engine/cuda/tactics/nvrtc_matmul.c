@@ -6,15 +6,9 @@
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
 
-/* Beyond this the libraries' warp-group kernels win even with the epilogue as a kernel of its own: what they lack is left to that, unless rows of the
-   result lie at odd places. */
-#define LARGE_WORK (INT64_C(1) << 30)
+/* Beyond this the libraries' warp-group kernels always win, unless rows of the result lie at odd places. */
+#define LARGE_WORK (INT64_C(1) << 32)
 enum { TUNINGS_MAX = 48 };
-
-static bool library_takes(const pf_device *device, const pf_problem *p)
-{
-    return !pf_tactic_cublaslt_matmul.declines(device, p) || !pf_tactic_cudnn_conv.declines(device, p);
-}
 
 static bool is_conv(const pf_problem *p)
 {
@@ -23,14 +17,19 @@ static bool is_conv(const pf_problem *p)
     return false;
 }
 
+/* A region that no library takes would have no choice: the product alone may be better with the rest as a kernel of its own. */
+static bool library_takes(const pf_device *device, const pf_problem *p)
+{
+    return is_conv(p) ? !pf_tactic_cudnn_conv.declines(device, p) : !pf_tactic_cublaslt_matmul.declines(device, p);
+}
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     const char *reason = pf_codegen_matmul_declines(p);
-    int64_t     work = reason ? 0 : pf_codegen_matmul_work(p);
 
     if (reason || (!is_conv(p) && pf_codegen_matmul_is_odd(p))) return reason;
-    if ((is_conv(p) || !work || work > LARGE_WORK) && !library_takes(device, p)) return "an epilogue that a product of its size is better without";
-    return work > 4 * LARGE_WORK ? "a product that fills the card" : NULL;
+    if (!library_takes(device, p)) return "an epilogue that the libraries lack";
+    return pf_codegen_matmul_work(p) > LARGE_WORK ? "a product that fills the card" : NULL;
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)

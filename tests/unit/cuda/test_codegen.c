@@ -64,6 +64,10 @@ static pf_status matmul_thin(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_matmul(p, &(pf_matmul_tuning){ 16, 128, 1, 8, 8, 4 }, out, err);
 }
 
+static pf_value_id first_result(const pf_problem *p) { return p->graph->nodes[0].out[0]; }
+static const char *behind_declines(const pf_problem *p) { return pf_codegen_behind_declines(p, first_result(p)); }
+static pf_status   behind_first(const pf_problem *p, pf_program *out, pf_err *err) { return pf_codegen_behind(p, first_result(p), 256, out, err); }
+
 typedef struct sample {
     const char *name;
     const char *(*declines)(const pf_problem *p);
@@ -150,6 +154,10 @@ static const sample samples[] = {
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input bf16 [100,2048]\n%1 = input bf16 [1000,2048]\n%2 = input bf16 [1000]\n"
       "%3 = gemm(%0, %1, %2) trans_b=1 alpha=0.5 beta=1\n%4 = cast(%3) dtype=f32\noutput %4\n", 80 },
+    { "in place behind a product: gelu, residual", behind_declines, behind_first,
+      "problem in=linear,linear*,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [1,128,3072]\n"
+      "%3 = matmul(%0, %1)\n%4 = gelu(%3)\n%5 = add(%4, %2)\noutput %5\n" },
     { "rows that start at odd places", pf_codegen_matmul_declines, matmul_whole,
       "problem in=linear,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [50257,768]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 80 },
