@@ -17,7 +17,7 @@ done
 PLANFARM_FARM=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["url"])' "$work/up.json") || { cat "$work/up.log"; exit 1; }
 export PLANFARM_FARM
 planfarm agents || exit 1
-class=$(planfarm agents --json | python3 -c 'import json, sys; a = json.load(sys.stdin)["agents"][0]; print(a.get("device_class") or a.get("class"))') || exit 1
+class=$(planfarm agents --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["classes"][0]["name"])') || exit 1
 # shellcheck disable=SC2086
 planfarm submit "$model" --gpu "$class" $flags --wait --json | tr -d '\n ' | cut -c1-600 || exit 1
 echo
