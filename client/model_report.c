@@ -7,8 +7,9 @@
 #include "engine/graph.h"
 #include "engine/op.h"
 #include "engine/planfarm.h"
+#include "engine/rewrite.h"
 
-enum { TEXT_LIMIT = 256 << 20 };
+enum { TEXT_LIMIT = 256 << 20, REWRITES_LIMIT = 256 << 20 };
 
 /* "f32 [batch,3,224,224]" as a member of to, and said. */
 static pf_status report_value(pf_call *call, const pf_graph *graph, const char *what, const char *name, pf_value_id id, json_t *list, pf_err *err)
@@ -116,6 +117,38 @@ static pf_status report_graph(pf_call *call, const pf_graph *graph, pf_err *err)
     return status;
 }
 
+/* What the rules make of the network, and where: each rule's count, and the names of the nodes at which it fired, as one text. */
+static pf_status report_rewrites(pf_call *call, pf_graph *graph, pf_err *err)
+{
+    pf_rewrite_report report = {0};
+    json_t           *rules = json_object();
+    pf_buf            text;
+    pf_status         status = pf_rewrite_run(graph, NULL, &report, err);
+
+    pf_buf_init(&text, REWRITES_LIMIT);
+    json_object_set_new(call->result, "rewrites", rules);
+    for (uint32_t i = 0; i < report.count && !status; i++) {
+        json_t *rule = report.uses[i].count ? json_object() : NULL;
+
+        if (!rule)
+            continue;
+        json_object_set_new(rule, "count", pf_json_count(report.uses[i].count));
+        json_object_set_new(rule, "nodes", pf_json_text(report.uses[i].nodes));
+        json_object_set_new(rules, report.uses[i].rule->name, rule);
+    }
+    if (!status)
+        pf_rewrite_report_print(&report, true, &text);
+    if (!status && text.failed)
+        status = PF_FAIL_MEMORY(err, REWRITES_LIMIT);
+    if (!status) {
+        pf_say(call, "rewrites\n");
+        pf_say_buf(call, &text);
+    }
+    pf_buf_clear(&text);
+    pf_rewrite_report_clear(&report);
+    return status;
+}
+
 pf_status pf_model_report(pf_call *call, const char *path, pf_err *err)
 {
     pf_network     *network = NULL;
@@ -138,7 +171,9 @@ pf_status pf_model_report(pf_call *call, const char *path, pf_err *err)
     report_symbols(call, graph);
     report_ops(call, graph);
     report_constants(call, graph);
-    if (pf_args_flag(call->args, "graph"))
+    if (pf_args_flag(call->args, "rules"))
+        status = report_rewrites(call, pf_network_graph(network), err);
+    if (!status && pf_args_flag(call->args, "graph"))
         status = report_graph(call, graph, err);
 out:
     pf_network_free(network);

@@ -14,8 +14,8 @@
 
 static const pf_option options[] = {
     {.name = "layers", .kind = PF_OPTION_FLAG, .help = "list the layers of a plan with their tactics"},
-    {.name = "rules", .kind = PF_OPTION_FLAG, .help = "list the rewrites that made a plan's network"},
-    {.name = "graph", .kind = PF_OPTION_FLAG, .help = "print a network as text, op by op"},
+    {.name = "rules", .kind = PF_OPTION_FLAG, .help = "list the rewrites of a plan's network, or of a model and where they apply"},
+    {.name = "graph", .kind = PF_OPTION_FLAG, .help = "print a network as text, op by op; with --rules after them"},
     {.name = NULL},
 };
 

@@ -213,7 +213,7 @@ static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
 
 static void a_plan_and_a_model_are_shown(void **state)
 {
-    json_t *value = JSON("inspect", "tiny.plan");
+    json_t *value = JSON("inspect", "tiny.plan"), *clip = NULL;
     run     result = {0};
 
     (void)state;
@@ -223,6 +223,17 @@ static void a_plan_and_a_model_are_shown(void **state)
     assert_string_equal(json_string_value(json_object_get(value, "kind")), "model");
     assert_non_null(strstr(json_string_value(json_object_get(value, "graph")), "conv("));
     json_decref(value);
+    tiny_model_twice(program_path("twice.onnx"));
+    value = JSON("inspect", "twice.onnx", "--rules", "--graph");
+    clip = json_object_get(json_object_get(value, "rewrites"), "clip");
+    assert_int_equal(json_integer_value(json_object_get(clip, "count")), 1);
+    assert_string_equal(json_string_value(json_object_get(clip, "nodes")), "twice");
+    assert_null(strstr(json_string_value(json_object_get(value, "graph")), "once"));
+    json_decref(value);
+    result = RUN("inspect", "twice.onnx", "--rules");
+    ended_with(&result, 0);
+    assert_non_null(strstr(result.out, "clip 1: twice\n"));
+    program_clear(&result);
     result = RUN("inspect", "tiny.plan", "--layers", "--rules");
     ended_with(&result, 0);
     assert_non_null(strstr(result.out, "scores"));

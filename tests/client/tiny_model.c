@@ -268,6 +268,19 @@ void tiny_model_add(const char *path)
     write_model(&m, path);
 }
 
+void tiny_model_twice(const char *path)
+{
+    const int64_t dims[] = {2, 3};
+    model         m;
+
+    begin(&m);
+    add_input(&m, "x", dims, 2);
+    NODE(&m, "Relu", "once", "x");
+    NODE(&m, "Relu", "twice", "once");
+    add_output(&m, "twice", dims, 2);
+    write_model(&m, path);
+}
+
 void tiny_model_unknown(const char *path)
 {
     const int64_t dims[] = {2, 3};

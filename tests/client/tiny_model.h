@@ -13,6 +13,8 @@ void tiny_model_image(const char *path);
 void tiny_model_deep(const char *path, int layers);
 /* "x" and "y" f32 [2,3] -> Add -> "sum". */
 void tiny_model_add(const char *path);
+/* "x" f32 [2,3] -> Relu -> Relu -> "twice". */
+void tiny_model_twice(const char *path);
 /* Two nodes of ops that nobody knows. */
 void tiny_model_unknown(const char *path);
 /* Two Relu nodes that feed each other. */
