@@ -81,6 +81,17 @@ grep -rhoE --include='*.[ch]' '(getenv\(|#define [A-Z_]+ +)"[A-Z_]+"' base proto
     sed 's/.*"\(.*\)".*/\1/' | grep -E '^(PF_|PLANFARM_|XDG_)|^(HOME|USER|TMPDIR)$' | grep -vx PLANFARM_AGENT_PID | sort -u > "$work/variables"
 same "environment variables" <(rows README.md environment 1 | sed 's/, /\n/g') "$work/variables"
 
+# ---- docs/RULES.md
+
+sed -n 's/^PF_RULE(\(.*\))$/\1/p' engine/rules.def | while read -r rule; do
+    text=$(tr '\n' ' ' < "engine/rules/$rule.c")
+    phase=$(sed 's/.*\.phase = PF_RULES_\([A-Z]*\).*/\L\1/' <<< "$text")
+    summary=$(sed 's/.*\.summary = "\([^"]*\)".*/\1/' <<< "$text")
+    state=$(sed 's/.*\.default_on = \([a-z]*\).*/\1/; s/true//; s/false/off/' <<< "$text")
+    echo "$rule|$phase|$summary|$state"
+done > "$work/rules"
+same "rules and engine/rules.def" <(rows docs/RULES.md rules 1 2 3 4) "$work/rules"
+
 # ---- docs/FARM.md
 
 "$programs/planfarm-coordinator" --help | grep -oE '^  --[a-z-]+' | tr -d ' ' | grep -v -x -e --version > "$work/flags"
