@@ -1,11 +1,12 @@
 /* A reduction of a reduction of the same kind is one over the dims of both: the mean over rows of the means over columns.
-   Condition: nothing else reads the inner one, and both keep their dims or both drop them. */
+   Condition: nothing else reads the inner one, both keep their dims or both drop them, and a mean is of floats: one of integers rounds. */
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
-static bool is_merged(int32_t mode)
+static bool is_merged(int32_t mode, pf_dtype dtype)
 {
-    return mode == PF_REDUCE_SUM || mode == PF_REDUCE_MEAN || mode == PF_REDUCE_MAX || mode == PF_REDUCE_MIN || mode == PF_REDUCE_PROD;
+    return mode == PF_REDUCE_SUM || (mode == PF_REDUCE_MEAN && pf_dtype_is_float(dtype)) || mode == PF_REDUCE_MAX || mode == PF_REDUCE_MIN ||
+           mode == PF_REDUCE_PROD;
 }
 
 /* The dim of what the inner one reads that dim d of what it makes is. */
@@ -50,8 +51,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_value_id            out = PF_NONE;
     pf_status              st = PF_OK;
 
-    if (!inner || inner->mode != outer->mode || inner->keepdims != outer->keepdims || !is_merged(outer->mode) ||
-        !pf_rewrite_used_once(graph, graph->nodes[id].in[0]))
+    if (!inner || inner->mode != outer->mode || inner->keepdims != outer->keepdims ||
+        !is_merged(outer->mode, graph->values[graph->nodes[id].out[0]].dtype) || !pf_rewrite_used_once(graph, graph->nodes[id].in[0]))
         return PF_OK;
     attrs = *outer;
     attrs.axes = join(inner, outer);

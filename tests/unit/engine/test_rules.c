@@ -589,6 +589,10 @@ static const struct { const char *only, *before, *after; } rows[] = {
       "%3 = reduce(%0) mode=max axes=[1]\n%4 = reduce(%3) mode=max axes=[0,2]\noutput %2\noutput %4\n",
       "%0 = input f32 [n,2,3,4]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = reduce(%0) mode=max axes=[0,1,3]\noutput %1\n"
       "output %2\n" },
+    /* Integers round each time. */
+    { "merge_reductions",
+      "%0 = input i32 [n,2,3]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = reduce(%1) mode=mean axes=[1] keepdims=1\noutput %2\n",
+      "%0 = input i32 [n,2,3]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = reduce(%1) mode=mean axes=[1] keepdims=1\noutput %2\n" },
     /* Of different kinds, read twice, dims kept by one alone. */
     { "merge_reductions",
       "%0 = input f32 [n,2,3]\n%1 = reduce(%0) mode=mean axes=[2] keepdims=1\n%2 = reduce(%1) mode=max axes=[1] keepdims=1\n"
