@@ -1,6 +1,7 @@
 /* A farm with keys: who is let in, what he may do, and how that ends (FARM: T22). */
 #include "tests/test.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static struct known { const char *name, *grants; pf_farm_key key; } known_keys[]
     { "known", "fetch", { { 0 } } },          { "reader", "fetch", { { 0 } } },      { "root", "admin", { { 0 } } },
     { "leaver", "admin", { { 0 } } },         { "agent-1", "agent:cpu-x", { { 0 } } }, { "agent-2", "agent", { { 0 } } },
     { "no-agent", "submit", { { 0 } } },      { "writer", "submit,fetch", { { 0 } } }, { "ann", "submit,fetch", { { 0 } } },
-    { "bob", "submit,fetch", { { 0 } } },
+    { "bob", "submit,fetch", { { 0 } } },     { "watcher", "fetch,submit", { { 0 } } },
 };
 
 enum { KNOWN_KEYS = sizeof known_keys / sizeof known_keys[0] };
@@ -337,6 +338,62 @@ static void the_api_wants_the_grants_of_its_messages(void **state)
     assert_int_equal(api_as("ann", "POST", path, ""), 403);
 }
 
+static void *watch_events(void *user)
+{
+    http_answer *answer = user;
+    pf_farm_key  key = key_of("watcher");
+    char         token[PF_FARM_TOKEN_BYTES] = "", line[400] = "";
+    const char  *headers[] = { line, NULL };
+
+    if (pf_farm_token_make(&key, pf_clock_wall_ns() / PF_NS_PER_S, 600, token, NULL) == PF_OK)
+        snprintf(line, sizeof line, "Authorization: Bearer %s", token);
+    http_request("GET", d.http, "/submits/000000000000000000000000000000d1/events", headers, NULL, 0, answer);
+    return NULL;
+}
+
+/* Whether a client waits for events now. */
+static bool somebody_watches(void)
+{
+    pf_farm_key key = key_of("reader");
+    char        token[PF_FARM_TOKEN_BYTES] = "", line[400] = "";
+    const char *headers[] = { line, NULL };
+    http_answer answer;
+    bool        watched = false;
+
+    assert_int_equal(pf_farm_token_make(&key, pf_clock_wall_ns() / PF_NS_PER_S, 60, token, NULL), PF_OK);
+    snprintf(line, sizeof line, "Authorization: Bearer %s", token);
+    http_request("GET", d.http, "/metrics", headers, NULL, 0, &answer);
+    watched = answer.body.data && strstr((char *)answer.body.data, "planfarm_watches 1");
+    http_answer_clear(&answer);
+    return watched;
+}
+
+/* A stream that a key opened ends when the key is revoked. */
+static void a_revoked_key_hears_no_more(void **state)
+{
+    static const char body[] = "{\"submit_id\": \"000000000000000000000000000000d1\", \"classes\": [\"cpu-api\"], \"wait_for_class\": true, "
+                               "\"source\": {\"url\": \"https://host/watched\"}}";
+    http_answer answer;
+    pthread_t   thread;
+    int64_t     until_ns = pf_clock_ns() + 20 * PF_NS_PER_S;
+    pf_err      err = { 0 };
+
+    (void)state;
+    assert_int_equal(api_as("watcher", "POST", "/jobs", body), 200);
+    assert_int_equal(pthread_create(&thread, NULL, watch_events, &answer), 0);
+    while (!somebody_watches()) {
+        assert_true(pf_clock_ns() < until_ns);
+        pf_clock_sleep_ns(50 * PF_NS_PER_MS);
+    }
+    test_ok(pf_key_ring_revoke(&ring, "watcher", &err), &err);
+    test_ok(pf_key_ring_write(&ring, ring_path, &err), &err);
+    pthread_join(thread, NULL);         /* it is a stream of a job that waits for ever */
+    assert_int_equal(answer.code, 200);
+    assert_non_null(strstr((char *)answer.body.data, "event: error"));
+    assert_non_null(strstr((char *)answer.body.data, "DENIED"));
+    http_answer_clear(&answer);
+}
+
 static void the_user_is_who_the_key_says(void **state)
 {
     pf_farm_key    ann = key_of("ann"), bob = key_of("bob");
@@ -418,6 +475,7 @@ int main(void)
         cmocka_unit_test(agents_keep_to_their_classes_and_names),
         cmocka_unit_test(http_wants_a_token),
         cmocka_unit_test(the_api_wants_the_grants_of_its_messages),
+        cmocka_unit_test(a_revoked_key_hears_no_more),
         cmocka_unit_test(the_user_is_who_the_key_says),
         cmocka_unit_test(key_files_are_private_and_whole),
     };
