@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """planfarm against PyTorch on one GPU, side by side in one run, as a table.
 
-usage: gpu_compare.py --models FOLDER --work FOLDER [--rounds N] [--dtype fp16] [--modes graph,reduce] [--share PERCENT]
+usage: gpu_compare.py --models FOLDER --work FOLDER [--rounds N] [--peer-rounds N] [--dtype fp16] [--modes graph,reduce] [--share PERCENT]
                       [--budget SECONDS] [--out TABLE.md] MODEL:BATCH ...
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  For each case: a cold build with an empty timing cache, a
@@ -71,11 +71,11 @@ def run_case(args, case, table):
     warm = build(args, model, int(batch), plan + ".warm", cache)
     same = warm and open(plan, "rb").read() == open(plan + ".warm", "rb").read()
     ours, peers = [], {}
-    for _ in range(args.rounds):
+    for turn in range(args.rounds):
         bench = planfarm("bench", plan, "--device", "cuda:0", "--duration", "1")
         if bench:
             ours.append(bench["compute_ms"]["median"])
-        if args.modes:
+        if args.modes and turn < args.peer_rounds:
             for mode, ms in peer_round(args, case).items():
                 peers.setdefault(mode, []).append(ms)
     best = min(peers, key=lambda mode: middle(peers[mode])) if peers else None
@@ -92,6 +92,7 @@ def main():
     p.add_argument("--models", required=True)
     p.add_argument("--work", required=True)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--peer-rounds", type=int, default=1 << 30, help="the peer takes no more turns than this: it starts slowly")
     p.add_argument("--dtype", default="fp16")
     p.add_argument("--modes", default="graph,reduce")
     p.add_argument("--share", type=int, default=100)
