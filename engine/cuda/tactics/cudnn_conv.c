@@ -298,6 +298,16 @@ static pf_status add_config(const pf_cudnn_config *configs, int at, pf_tuning_li
    a handful is worth timing, FALLBACK only when asked for everything. */
 static int configs_at(int effort) { return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : HEURISTIC_CONFIGS; }
 
+/* On the fast path kernels are there already; the rest cuDNN may have to compile, a second or more for each. */
+static bool may_compile(const pf_problem *p)
+{
+    conv_form form;
+
+    recognize(p, &form);
+    return window_of(form.conv).groups != 1 || window_of(form.conv).transposed || form.residual_last ||
+           (form.activation && form.activation->op != PF_OP_RELU);
+}
+
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     pf_cudnn_config *configs = pf_calloc(HEURISTIC_CONFIGS, sizeof *configs);
@@ -305,7 +315,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     conv_scalars     scalars = {0};
     conv_form        form;
     cudnnHandle_t    handle = NULL;
-    int              count = 0, want = configs_at(effort);
+    int              count = 0, want = may_compile(p) && effort < 3 ? (configs_at(effort) + 1) / 2 : configs_at(effort);
     bool             tf32 = p->numerics & PF_NUMERICS_TF32;
     bool             fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
     pf_status        st = configs && g ? pf_cuda_cudnn((pf_device *)device, &handle, err) : PF_FAIL_MEMORY(err, sizeof *g);
@@ -363,16 +373,6 @@ static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
     pf_hash_add(&hash, &p->hash, sizeof p->hash);
     pf_hash_add_string(&hash, tuning);
     pf_hash_end(&hash, out);
-}
-
-/* On the fast path kernels are there already; the rest cuDNN may have to compile. */
-static bool may_compile(const pf_problem *p)
-{
-    conv_form form;
-
-    recognize(p, &form);
-    return window_of(form.conv).groups != 1 || window_of(form.conv).transposed || form.residual_last ||
-           (form.activation && form.activation->op != PF_OP_RELU);
 }
 
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
