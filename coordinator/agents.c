@@ -199,7 +199,7 @@ static void add_slot(pf_core *core, pf_agent *agent, pf_class *device_class, uin
     slot->agent = agent;
     slot->device_class = device_class;
     slot->slots = slots ? slots : 1;
-    for (const pf_job *job = agent->leases; job; job = job->agent_next)
+    for (const pf_job *job = agent->leases; job; job = job->run->agent_next)
         slot->held += job->device_class == device_class;
     slot->credit = slot->slots > slot->held ? slot->slots - slot->held : 0;
     slot->next_of_class = device_class->slots;

@@ -261,6 +261,7 @@ void pf_core_free(pf_core *core)
     if (!core)
         return;
     free_items(core);
+    pf_events_drop(&core->lost_run.ring);
     pf_index_clear(&core->texts);
     pf_index_clear(&core->jobs);
     pf_index_clear(&core->live_keys);
@@ -347,7 +348,7 @@ static void start_jobs(pf_core *core)
         pf_job_place(core, job);
         pf_job_resume(core, job);
         if (job->attempt)
-            job->ring.dropped_through = before;     /* what was told in earlier epochs is lost */
+            pf_run_of(core, job)->ring.dropped_through = before;     /* what was told in earlier epochs is lost */
         if (job->state != PF__JOB_STATE__STATE_QUEUED || job->device_class)
             continue;
         items = core->pending;
@@ -446,7 +447,7 @@ static void forgive_sleep(pf_core *core, int64_t slept_ns)
             continue;
         if (agent->seen_boot_ns)
             agent->seen_boot_ns += slept_ns;
-        for (pf_job *job = agent->leases; job; job = job->agent_next)
+        for (pf_job *job = agent->leases; job; job = job->run->agent_next)
             pf_job_resume(core, job);
     }
 }
@@ -580,8 +581,8 @@ void pf_core_named_blobs(const pf_core *core, void (*each)(void *user, const pf_
     for (const pf_plan *plan = core->newest_plan; plan; plan = plan->older)
         each(user, &plan->plan_digest, false);
     for (const pf_job *job = core->oldest; job; job = job->newer) {
-        if (!pf_digest_is_zero(&job->log_digest))
-            each(user, &job->log_digest, false);
+        if (!pf_digest_is_zero(&job->run->log_digest))
+            each(user, &job->run->log_digest, false);
         if (!pf_state_is_final(job->state))
             each(user, &job->model_digest, true);
     }

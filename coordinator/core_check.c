@@ -35,7 +35,7 @@ static pf_status check_agent(const pf_agent *agent, pf_err *err)
 {
     uint32_t leases = 0, held = 0, held_by_slots = 0;
 
-    for (const pf_job *job = agent->leases; job; job = job->agent_next) {
+    for (const pf_job *job = agent->leases; job; job = job->run->agent_next) {
         leases++;
         if (job->agent != agent || !job->held)
             return PF_FAIL(err, PF_INTERNAL, "agent %s lists job %llu, which it does not hold", agent->name,

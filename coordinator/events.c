@@ -26,16 +26,17 @@ void pf_events_drop(pf_ring *ring)
 
 void pf_events_drop_all(pf_core *core, pf_job *job)
 {
-    uint64_t before = job->ring.dropped_count;
+    uint64_t before = job->run->ring.dropped_count;
 
-    pf_events_drop(&job->ring);
-    core->stats.events_dropped_total += job->ring.dropped_count - before;
+    if (job->run != &pf_no_run)
+        pf_events_drop(&pf_run_of(core, job)->ring);
+    core->stats.events_dropped_total += job->run->ring.dropped_count - before;
 }
 
 static void append(pf_core *core, pf_job *job, Pf__EventKind kind, const char *text, const char *json, uint64_t dropped)
 {
     size_t        text_bytes = strlen(text) + 1, json_bytes = strlen(json) + 1;
-    pf_ring      *ring = &job->ring;
+    pf_ring      *ring = &pf_run_of(core, job)->ring;
     pf_job_event *event = pf_core_alloc(core, sizeof *event + text_bytes + json_bytes);
 
     if (!event)
@@ -44,8 +45,8 @@ static void append(pf_core *core, pf_job *job, Pf__EventKind kind, const char *t
     event->wall_ns = core->now.wall_ns;
     event->kind = kind;
     event->state = job->state;
-    event->phase = job->progress.phase;
-    event->permille = job->progress.permille;
+    event->phase = job->run->progress.phase;
+    event->permille = job->run->progress.permille;
     event->attempt = job->attempt;
     event->dropped = dropped;
     event->text_bytes = (uint32_t)text_bytes;
@@ -83,9 +84,9 @@ void pf_events_log(pf_core *core, pf_job *job, const char *text, uint64_t droppe
 
 const pf_job_event *pf_events_after(const pf_job *job, uint64_t after_sequence, bool *gap)
 {
-    const pf_job_event *event = job->ring.first;
+    const pf_job_event *event = job->run->ring.first;
 
-    *gap = job->ring.dropped_through > after_sequence;
+    *gap = job->run->ring.dropped_through > after_sequence;
     while (event && event->sequence <= after_sequence)
         event = event->next;
     return event;

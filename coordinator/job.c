@@ -15,6 +15,31 @@
 
 /* ---- existence */
 
+const pf_run pf_no_run;
+
+pf_run *pf_run_of(pf_core *core, pf_job *job)
+{
+    if (job->run == &pf_no_run) {
+        const pf_run *fresh = pf_core_alloc(core, sizeof *fresh);
+        if (!fresh)
+            return &core->lost_run;
+        job->run = fresh;
+    }
+    return (pf_run *)job->run;          /* only pf_no_run is constant */
+}
+
+static void free_run(pf_core *core, const pf_run *run)
+{
+    pf_run *own = (pf_run *)run;
+
+    if (run == &pf_no_run)
+        return;
+    pf_events_drop(&own->ring);
+    pf_text_drop(core, own->progress.text);
+    pf_text_drop(core, own->progress.json);
+    pf_free(own);
+}
+
 pf_job *pf_job_find(const pf_core *core, uint64_t id)
 {
     return pf_index_find(&core->jobs, &id);
@@ -27,6 +52,7 @@ pf_job *pf_job_new(pf_core *core, uint64_t id)
     if (!job)
         return NULL;
     job->id = id;
+    job->run = &pf_no_run;
     if (!pf_index_add(&core->jobs, job)) {
         pf_core_fail(core);
         pf_free(job);
@@ -46,15 +72,13 @@ void pf_job_free(pf_core *core, pf_job *job)
 {
     if (!job)
         return;
-    pf_events_drop(&job->ring);
+    free_run(core, job->run);
     pf_text_drop(core, job->model_name);
     pf_text_drop(core, job->user);
     pf_text_drop(core, job->selector);
     pf_text_drop(core, job->spec);
     pf_text_drop(core, job->builder_abi);
     pf_text_drop(core, job->message);
-    pf_text_drop(core, job->progress.text);
-    pf_text_drop(core, job->progress.json);
     pf_free(job);
 }
 
@@ -91,16 +115,17 @@ bool pf_job_lease_is(const pf_job *job, const pf_agent *agent, uint32_t attempt,
     return job->held && job->agent == agent && job->attempt == attempt && job->fence == fence;
 }
 
-static void hold(pf_job *job, pf_agent *agent)
+static void hold(pf_core *core, pf_job *job, pf_agent *agent)
 {
     pf_slot *slot = pf_agents_slot(agent, job->device_class);
+    pf_run  *run = pf_run_of(core, job);
 
     job->agent = agent;
     job->held = true;
-    job->agent_previous = NULL;
-    job->agent_next = agent->leases;
+    run->agent_previous = NULL;
+    run->agent_next = agent->leases;
     if (agent->leases)
-        agent->leases->agent_previous = job;
+        pf_run_of(core, agent->leases)->agent_previous = job;
     agent->leases = job;
     agent->leases_count++;
     if (slot)
@@ -112,17 +137,19 @@ static void release(pf_core *core, pf_job *job)
 {
     pf_agent *agent = job->agent;
     pf_slot  *slot = NULL;
+    pf_run   *run = NULL;
 
     if (!job->held)
         return;
     slot = pf_agents_slot(agent, job->device_class);
-    if (job->agent_previous)
-        job->agent_previous->agent_next = job->agent_next;
+    run = pf_run_of(core, job);
+    if (run->agent_previous)
+        pf_run_of(core, run->agent_previous)->agent_next = run->agent_next;
     else
-        agent->leases = job->agent_next;
-    if (job->agent_next)
-        job->agent_next->agent_previous = job->agent_previous;
-    job->agent_next = job->agent_previous = NULL;
+        agent->leases = run->agent_next;
+    if (run->agent_next)
+        pf_run_of(core, run->agent_next)->agent_previous = run->agent_previous;
+    run->agent_next = run->agent_previous = NULL;
     job->held = false;
     agent->leases_count--;
     job->device_class->running--;
@@ -208,7 +235,7 @@ void pf_job_place(pf_core *core, pf_job *job)
     if (job->state == PF__JOB_STATE__STATE_QUEUED && job->device_class)
         pf_sched_push(core, job);
     if (pf_job_is_held(job) && !job->held)
-        hold(job, job->agent);
+        hold(core, job, job->agent);
 }
 
 /* Leaves the old state.  Between two states in which it is held the agent keeps it. */
@@ -240,9 +267,14 @@ static void enter(pf_core *core, pf_job *job, Pf__JobState state, int64_t after_
 
 static void clear_progress(pf_core *core, pf_job *job)
 {
-    pf_text_set(core, &job->progress.text, NULL);
-    pf_text_set(core, &job->progress.json, NULL);
-    memset(&job->progress, 0, sizeof job->progress);
+    pf_progress *progress = NULL;
+
+    if (job->run == &pf_no_run)
+        return;
+    progress = &pf_run_of(core, job)->progress;
+    pf_text_set(core, &progress->text, NULL);
+    pf_text_set(core, &progress->json, NULL);
+    memset(progress, 0, sizeof *progress);
 }
 
 static int64_t queue_timeout_ns(const pf_core *core, const pf_job *job)
@@ -270,7 +302,7 @@ void pf_job_offer(pf_core *core, pf_job *job, pf_slot *slot)
 {
     job->attempt++;
     job->fence = core->next_fence++;
-    job->offered_ns = core->now.boot_ns;
+    pf_run_of(core, job)->offered_ns = core->now.boot_ns;
     job->agent = slot->agent;
     pf_text_set(core, &job->message, NULL);
     enter(core, job, PF__JOB_STATE__STATE_OFFERED, core->config.offer_ns);
@@ -285,11 +317,11 @@ void pf_job_give_back(pf_core *core, pf_job *job, const char *reason)
 
 static int64_t lease_deadline(const pf_job *job)
 {
-    int64_t at_ns = job->lease_until_ns;
+    int64_t at_ns = job->run->lease_until_ns;
 
-    if (job->stall_at_ns < at_ns)
-        at_ns = job->stall_at_ns;
-    return job->build_until_ns < at_ns ? job->build_until_ns : at_ns;
+    if (job->run->stall_at_ns < at_ns)
+        at_ns = job->run->stall_at_ns;
+    return job->run->build_until_ns < at_ns ? job->run->build_until_ns : at_ns;
 }
 
 static int64_t stall_ns(const pf_core *core, Pf__Phase phase)
@@ -303,10 +335,11 @@ static int64_t stall_ns(const pf_core *core, Pf__Phase phase)
 static void start_lease(pf_core *core, pf_job *job)
 {
     int64_t now_ns = core->now.boot_ns;
+    pf_run *run = pf_run_of(core, job);
 
-    job->lease_until_ns = now_ns + core->config.ttl_ns;
-    job->stall_at_ns = now_ns + stall_ns(core, PF__PHASE__PHASE_NONE);
-    job->build_until_ns = now_ns + (job->build_timeout_s ? job->build_timeout_s * PF_NS_PER_S : core->config.build_timeout_ns);
+    run->lease_until_ns = now_ns + core->config.ttl_ns;
+    run->stall_at_ns = now_ns + stall_ns(core, PF__PHASE__PHASE_NONE);
+    run->build_until_ns = now_ns + (job->build_timeout_s ? job->build_timeout_s * PF_NS_PER_S : core->config.build_timeout_ns);
 }
 
 void pf_job_accept(pf_core *core, pf_job *job)
@@ -317,37 +350,39 @@ void pf_job_accept(pf_core *core, pf_job *job)
 
 void pf_job_renew(pf_core *core, pf_job *job, Pf__Phase phase, uint32_t permille, uint64_t progress_count)
 {
-    job->lease_until_ns = core->now.boot_ns + core->config.ttl_ns;
-    if (progress_count != job->progress.count || phase != job->progress.phase)
-        job->stall_at_ns = core->now.boot_ns + stall_ns(core, phase);
-    job->progress.count = progress_count;
-    job->progress.phase = phase;
-    job->progress.permille = permille > 1000 ? 1000 : permille;
+    pf_run *run = pf_run_of(core, job);
+
+    run->lease_until_ns = core->now.boot_ns + core->config.ttl_ns;
+    if (progress_count != run->progress.count || phase != run->progress.phase)
+        run->stall_at_ns = core->now.boot_ns + stall_ns(core, phase);
+    run->progress.count = progress_count;
+    run->progress.phase = phase;
+    run->progress.permille = permille > 1000 ? 1000 : permille;
     if (job->state == PF__JOB_STATE__STATE_LEASED)
         set_deadline(core, job, lease_deadline(job));
 }
 
 void pf_job_verify(pf_core *core, pf_job *job)
 {
-    job->progress.phase = PF__PHASE__PHASE_UPLOAD;
-    job->progress.permille = 1000;
+    pf_run_of(core, job)->progress.phase = PF__PHASE__PHASE_UPLOAD;
+    pf_run_of(core, job)->progress.permille = 1000;
     enter(core, job, PF__JOB_STATE__STATE_VERIFYING, core->config.verify_ns);
 }
 
 /* A build's duration, from offer to commit, goes into the class's moving average. */
 static void learn_duration(pf_core *core, pf_job *job)
 {
-    int64_t took_ns = core->now.boot_ns - job->offered_ns;
+    int64_t took_ns = core->now.boot_ns - job->run->offered_ns;
 
-    if (job->offered_ns == 0 || !job->device_class)
+    if (job->run->offered_ns == 0 || !job->device_class)
         return;
     job->device_class->build_ns += job->device_class->build_ns ? (took_ns - job->device_class->build_ns) / 8 : took_ns;
 }
 
 void pf_job_commit(pf_core *core, pf_job *job, const pf_plan *plan)
 {
-    job->plan_digest = plan->plan_digest;
-    job->plan_bytes = plan->plan_bytes;
+    pf_run_of(core, job)->plan_digest = plan->plan_digest;
+    pf_run_of(core, job)->plan_bytes = plan->plan_bytes;
     job->failure = PF__FAILURE_KIND__FAILURE_NONE;
     job->exit_code = 0;
     pf_text_set(core, &job->message, NULL);
@@ -366,15 +401,16 @@ static void set_failure(pf_core *core, pf_job *job, Pf__FailureKind kind, uint32
 }
 
 /* A place for the crash among the agents that the job crashed; each agent counts once. */
-static void note_crash(pf_job *job)
+static void note_crash(pf_core *core, pf_job *job)
 {
     uint64_t hash = job->agent ? pf_agents_hash(job->agent) : 0;
+    pf_run  *run = pf_run_of(core, job);
 
-    for (uint32_t i = 0; i < job->crashed_on_count; i++)
-        if (job->crashed_on[i] == hash)
+    for (uint32_t i = 0; i < run->crashed_on_count; i++)
+        if (run->crashed_on[i] == hash)
             return;
-    if (job->crashed_on_count < PF_CRASHED_ON_MAX)
-        job->crashed_on[job->crashed_on_count++] = hash;
+    if (run->crashed_on_count < PF_CRASHED_ON_MAX)
+        run->crashed_on[run->crashed_on_count++] = hash;
 }
 
 static int64_t backoff_ns(pf_core *core, const pf_job *job)
@@ -395,10 +431,10 @@ void pf_job_back_off(pf_core *core, pf_job *job, const pf_setback *why)
     if (why->charged)
         job->charged++;
     if (why->crashed) {
-        note_crash(job);
+        note_crash(core, job);
         pf_agents_note_crash(core, job->agent, job->id);
     }
-    if (job->charged >= core->config.charged_limit || job->crashed_on_count >= core->config.crash_agents_limit) {
+    if (job->charged >= core->config.charged_limit || job->run->crashed_on_count >= core->config.crash_agents_limit) {
         core->stats.quarantines_total++;
         enter(core, job, PF__JOB_STATE__STATE_QUARANTINED, core->config.history_ns);
     } else {
@@ -462,7 +498,8 @@ bool pf_job_kick(pf_core *core, pf_job *job)
     if ((there && there != job) || pf_index_find(&core->plans, &job->plan_key))
         return false;
     job->charged = 0;
-    job->crashed_on_count = 0;
+    if (job->run->crashed_on_count)
+        pf_run_of(core, job)->crashed_on_count = 0;
     set_failure(core, job, PF__FAILURE_KIND__FAILURE_NONE, 0, NULL);
     pf_job_enqueue(core, job);
     return true;
@@ -497,12 +534,12 @@ static void expire_leased(pf_core *core, pf_job *job)
     pf_setback  slow = { PF__FAILURE_KIND__FAILURE_TIMEOUT, PF_TIMEOUT, true, false, message };
 
     core->stats.leases_lost_total++;
-    if (core->now.boot_ns >= job->lease_until_ns) {
+    if (core->now.boot_ns >= job->run->lease_until_ns) {
         snprintf(message, sizeof message, "agent %s was not heard of for %d s", agent, (int)(core->config.ttl_ns / PF_NS_PER_S));
         pf_job_back_off(core, job, &lost);
         return;
     }
-    snprintf(message, sizeof message, core->now.boot_ns >= job->stall_at_ns ? "agent %s made no progress for too long"
+    snprintf(message, sizeof message, core->now.boot_ns >= job->run->stall_at_ns ? "agent %s made no progress for too long"
              : "the build took longer than allowed on agent %s", agent);
     pf_job_send_kill(core, job, message);
     pf_job_back_off(core, job, &slow);

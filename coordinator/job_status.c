@@ -33,11 +33,11 @@ static ProtobufCBinaryData digest_or_none(const pf_digest *digest)
 
 static void fill_progress(Pf__JobStatus *s, const pf_job *job, bool with_json)
 {
-    s->phase = job->progress.phase;
-    s->permille = job->progress.permille;
-    s->progress_text = (char *)pf_text_of(job->progress.text);
+    s->phase = job->run->progress.phase;
+    s->permille = job->run->progress.permille;
+    s->progress_text = (char *)pf_text_of(job->run->progress.text);
     if (with_json)
-        s->progress_json = (char *)pf_text_of(job->progress.json);
+        s->progress_json = (char *)pf_text_of(job->run->progress.json);
 }
 
 static void fill_names(Pf__JobStatus *s, const pf_job *job)
@@ -80,9 +80,9 @@ void pf_status_list_add(pf_core *core, pf_status_list *list, const pf_job *job, 
     s->priority = job->priority;
     s->created_ns = job->created_ns;
     s->changed_ns = job->changed_ns;
-    s->plan_digest = digest_or_none(&job->plan_digest);
-    s->plan_bytes = job->plan_bytes;
-    s->log_digest = digest_or_none(&job->log_digest);
+    s->plan_digest = digest_or_none(&job->run->plan_digest);
+    s->plan_bytes = job->run->plan_bytes;
+    s->log_digest = digest_or_none(&job->run->log_digest);
     s->waiters = job->waiters;
     if (job->state == PF__JOB_STATE__STATE_QUEUED)
         s->ahead = pf_sched_ahead(job);

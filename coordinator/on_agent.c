@@ -39,7 +39,7 @@ static void lease_set_fill(pf_core *core, const pf_agent *agent, lease_set *set)
     memset(set, 0, sizeof *set);
     set->lease = pf_core_alloc(core, (agent->leases_count + 1) * sizeof *set->lease);
     set->list = pf_core_alloc(core, (agent->leases_count + 1) * sizeof *set->list);
-    for (const pf_job *job = agent->leases; job && !core->failed; job = job->agent_next) {
+    for (const pf_job *job = agent->leases; job && !core->failed; job = job->run->agent_next) {
         Pf__Lease *lease = &set->lease[set->count];
         if (job->state == PF__JOB_STATE__STATE_CANCELLING)
             continue;
@@ -62,7 +62,7 @@ static void lease_set_clear(lease_set *set)
 /* A job that the agent's list names and that is its own; renewed. */
 static void take_listed(pf_core *core, pf_job *job, const Pf__Lease *lease)
 {
-    job->beat = core->next_beat;
+    pf_run_of(core, job)->beat = core->next_beat;
     if (job->state == PF__JOB_STATE__STATE_OFFERED)
         pf_job_accept(core, job);       /* the answer to the offer was lost, the list is as good */
     pf_job_renew(core, job, lease->phase, lease->permille, lease->progress_count);
@@ -107,8 +107,8 @@ static void settle_unlisted(pf_core *core, pf_agent *agent, bool hello, bool cra
     pf_job *next = NULL;
 
     for (pf_job *job = agent->leases; job && !core->failed; job = next) {
-        next = job->agent_next;
-        if (job->beat != core->next_beat)
+        next = job->run->agent_next;
+        if (job->run->beat != core->next_beat)
             take_unlisted(core, job, hello, crashed);
     }
 }
@@ -245,8 +245,8 @@ static void take_credit(pf_core *core, pf_agent *agent, const Pf__Credit *credit
     slot = device_class ? pf_agents_slot(agent, device_class) : NULL;
     if (!slot)
         return;
-    for (const pf_job *job = agent->leases; job; job = job->agent_next)
-        unknown_to_agent += job->device_class == device_class && job->beat != core->next_beat &&
+    for (const pf_job *job = agent->leases; job; job = job->run->agent_next)
+        unknown_to_agent += job->device_class == device_class && job->run->beat != core->next_beat &&
                             job->state == PF__JOB_STATE__STATE_OFFERED;
     slot->credit = credit->free > unknown_to_agent ? credit->free - unknown_to_agent : 0;
     if (slot->credit > slot->slots)
@@ -367,8 +367,8 @@ static void on_progress(pf_core *core, const pf_event *event)
         strlen(progress->json) >= PF_PROGRESS_BYTES)
         return;
     pf_job_renew(core, job, progress->phase, progress->permille, progress->progress_count);
-    pf_text_set(core, &job->progress.text, progress->text);
-    pf_text_set(core, &job->progress.json, progress->json);
+    pf_text_set(core, &pf_run_of(core, job)->progress.text, progress->text);
+    pf_text_set(core, &pf_run_of(core, job)->progress.json, progress->json);
     pf_events_progress(core, job, progress->text, progress->json);
 }
 
@@ -479,9 +479,9 @@ static void on_complete(pf_core *core, const pf_event *event)
     if (fault) {
         send_complete_reply(core, event->peer, event->message->header.msg_id, &lease, PF__OUTCOME__OUTCOME_REFUSED, NULL, fault);
     } else if (job->state == PF__JOB_STATE__STATE_COMMITTED) {
-        bool same = memcmp(c->plan_digest.data, job->plan_digest.byte, sizeof job->plan_digest.byte) == 0;
+        bool same = memcmp(c->plan_digest.data, job->run->plan_digest.byte, sizeof job->run->plan_digest.byte) == 0;
         send_complete_reply(core, event->peer, event->message->header.msg_id, &lease,
-                            same ? PF__OUTCOME__OUTCOME_COMMITTED : PF__OUTCOME__OUTCOME_ALREADY, &job->plan_digest, "");
+                            same ? PF__OUTCOME__OUTCOME_COMMITTED : PF__OUTCOME__OUTCOME_ALREADY, &job->run->plan_digest, "");
     } else if (!pf_job_lease_is(job, agent, c->attempt, c->fence)) {
         if (!job->verifying_late)
             ask_to_verify(core, event, job, c);
@@ -510,7 +510,7 @@ static void commit(pf_core *core, pf_job *job, const pf_event *event)
         if (job->held)
             pf_job_send_kill(core, job, "an earlier attempt has completed");
     }
-    job->log_digest = event->log_digest;
+    pf_run_of(core, job)->log_digest = event->log_digest;
     pf_agents_note_success(core, agent);
     pf_job_commit(core, job, plan);
 }
@@ -541,12 +541,12 @@ void pf_core_verified(pf_core *core, const pf_event *event)
     if (core->failed)
         return;
     if (job && job->state == PF__JOB_STATE__STATE_COMMITTED) {
-        outcome = pf_digest_equal(&job->plan_digest, &event->plan_digest) ? PF__OUTCOME__OUTCOME_COMMITTED
+        outcome = pf_digest_equal(&job->run->plan_digest, &event->plan_digest) ? PF__OUTCOME__OUTCOME_COMMITTED
                                                                           : PF__OUTCOME__OUTCOME_ALREADY;
         message = "";
     }
     send_complete_reply(core, event->peer, event->correlation_id, &event->lease, outcome,
-                        outcome == PF__OUTCOME__OUTCOME_REFUSED ? NULL : &job->plan_digest, message);
+                        outcome == PF__OUTCOME__OUTCOME_REFUSED ? NULL : &job->run->plan_digest, message);
 }
 
 /* ---- FAILED */
@@ -572,8 +572,8 @@ static void fail_job(pf_core *core, pf_job *job, const Pf__Failed *f)
     const char           *message = pf_text_is_line(f->message, 1, PF_ERR_MSG_BYTES) ? f->message : pf_status_text(st);
     pf_setback            why = { (Pf__FailureKind)kind, st, row->charged, row->crashed || f->crashed, message };
 
-    if (f->log_digest.len == sizeof job->log_digest.byte)
-        memcpy(job->log_digest.byte, f->log_digest.data, sizeof job->log_digest.byte);
+    if (f->log_digest.len == sizeof job->run->log_digest.byte)
+        memcpy(pf_run_of(core, job)->log_digest.byte, f->log_digest.data, sizeof job->run->log_digest.byte);
     if (job->state == PF__JOB_STATE__STATE_CANCELLING)
         pf_job_cancelled(core, job);
     else if (row->final)
@@ -621,7 +621,7 @@ static void on_goodbye(pf_core *core, const pf_event *event)
     if (!agent || agent->epoch != bye->agent_epoch)
         return;
     for (pf_job *job = agent->leases; job && !core->failed; job = next) {
-        next = job->agent_next;
+        next = job->run->agent_next;
         if (job->state == PF__JOB_STATE__STATE_CANCELLING)
             pf_job_cancelled(core, job);
         else if (job->state != PF__JOB_STATE__STATE_VERIFYING)

@@ -347,7 +347,7 @@ static void fill_agent(const pf_core *core, const pf_agent *agent, agent_view *v
         s->free += s->alive ? agent->slot[i]->credit : 0;
     }
     s->job_id = view->job_id;
-    for (const pf_job *job = agent->leases; job && s->n_job_id < AGENT_JOBS_MAX; job = job->agent_next)
+    for (const pf_job *job = agent->leases; job && s->n_job_id < AGENT_JOBS_MAX; job = job->run->agent_next)
         view->job_id[s->n_job_id++] = job->id;
 }
 

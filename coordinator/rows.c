@@ -328,12 +328,12 @@ static void put_job_numbers(const pf_job *job, pf_buf *row)
     pf_buf_put_u64(row, (uint64_t)job->created_ns);
     pf_buf_put_u64(row, (uint64_t)job->changed_ns);
     pf_buf_put_u64(row, (uint64_t)job->queue_key);
-    pf_buf_put_u64(row, job->plan_bytes);
+    pf_buf_put_u64(row, job->run->plan_bytes);
     pf_buf_put_u8(row, (uint8_t)job->failure);
     pf_buf_put_u32(row, job->exit_code);
-    pf_buf_put_u32(row, job->crashed_on_count);
-    for (uint32_t i = 0; i < job->crashed_on_count; i++)
-        pf_buf_put_u64(row, job->crashed_on[i]);
+    pf_buf_put_u32(row, job->run->crashed_on_count);
+    for (uint32_t i = 0; i < job->run->crashed_on_count; i++)
+        pf_buf_put_u64(row, job->run->crashed_on[i]);
 }
 
 void pf_rows_put_job(pf_core *core, const pf_job *job)
@@ -347,8 +347,8 @@ void pf_rows_put_job(pf_core *core, const pf_job *job)
     put_job_numbers(job, &row);
     put_digest(&row, &job->plan_key);
     put_digest(&row, &job->model_digest);
-    put_digest(&row, &job->plan_digest);
-    put_digest(&row, &job->log_digest);
+    put_digest(&row, &job->run->plan_digest);
+    put_digest(&row, &job->run->log_digest);
     put_digest(&row, job->device_class ? &job->device_class->digest : &none);
     put_digest(&row, job->spec ? &job->spec->digest : &none);
     pf_buf_put_string(&row, job->agent ? job->agent->name : "");
@@ -362,7 +362,7 @@ void pf_rows_put_job(pf_core *core, const pf_job *job)
     finish(core, PF_ROWS_JOBS, key, sizeof key, &row);
 }
 
-static bool read_job_numbers(pf_job *job, pf_reader *in)
+static bool read_job_numbers(pf_job *job, pf_run *run, pf_reader *in)
 {
     job->state = (Pf__JobState)pf_read_u8(in);
     job->attempt = pf_read_u32(in);
@@ -374,14 +374,14 @@ static bool read_job_numbers(pf_job *job, pf_reader *in)
     job->created_ns = (int64_t)pf_read_u64(in);
     job->changed_ns = (int64_t)pf_read_u64(in);
     job->queue_key = (int64_t)pf_read_u64(in);
-    job->plan_bytes = pf_read_u64(in);
+    run->plan_bytes = pf_read_u64(in);
     job->failure = (Pf__FailureKind)pf_read_u8(in);
     job->exit_code = pf_read_u32(in);
-    job->crashed_on_count = pf_read_u32(in);
-    if (job->crashed_on_count > PF_CRASHED_ON_MAX || job->state == 0 || (int)job->state >= (int)PF_JOB_STATES)
+    run->crashed_on_count = pf_read_u32(in);
+    if (run->crashed_on_count > PF_CRASHED_ON_MAX || job->state == 0 || (int)job->state >= (int)PF_JOB_STATES)
         return false;
-    for (uint32_t i = 0; i < job->crashed_on_count; i++)
-        job->crashed_on[i] = pf_read_u64(in);
+    for (uint32_t i = 0; i < run->crashed_on_count; i++)
+        run->crashed_on[i] = pf_read_u64(in);
     return true;
 }
 
@@ -405,15 +405,18 @@ static bool read_job_texts(pf_core *core, pf_job *job, pf_reader *in)
 static bool load_job(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
 {
     pf_digest device_class = { 0 }, spec = { 0 };
+    pf_run    run = pf_no_run;
     uint64_t  id = key_bytes == 8 ? from_big_endian(key) : 0;
     pf_job   *job = id && !pf_job_find(core, id) ? pf_job_new(core, id) : NULL;
 
-    if (!job || !read_job_numbers(job, in))
+    if (!job || !read_job_numbers(job, &run, in))
         return false;
     read_into(in, &job->plan_key, sizeof job->plan_key);
     read_into(in, &job->model_digest, sizeof job->model_digest);
-    read_into(in, &job->plan_digest, sizeof job->plan_digest);
-    read_into(in, &job->log_digest, sizeof job->log_digest);
+    read_into(in, &run.plan_digest, sizeof run.plan_digest);
+    read_into(in, &run.log_digest, sizeof run.log_digest);
+    if (memcmp(&run, &pf_no_run, sizeof run) != 0)
+        *pf_run_of(core, job) = run;
     read_into(in, &device_class, sizeof device_class);
     read_into(in, &spec, sizeof spec);
     if (!read_job_texts(core, job, in))

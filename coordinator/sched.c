@@ -134,8 +134,8 @@ static bool has_room(const pf_core *core, const pf_slot *slot)
 
 static bool crashed_there(const pf_job *job, const pf_agent *agent)
 {
-    for (uint32_t i = 0; i < job->crashed_on_count; i++)
-        if (job->crashed_on[i] == pf_agents_hash(agent))
+    for (uint32_t i = 0; i < job->run->crashed_on_count; i++)
+        if (job->run->crashed_on[i] == pf_agents_hash(agent))
             return true;
     return false;
 }

@@ -58,6 +58,22 @@ typedef struct pf_progress {
     pf_text  *text, *json;              /* may be NULL */
 } pf_progress;
 
+/* What is known of a job once it was offered: apart, since most jobs of a long queue never were. */
+typedef struct pf_run {
+    int64_t     lease_until_ns, stall_at_ns, build_until_ns;    /* boot; while LEASED */
+    int64_t     offered_ns;             /* boot; 0 when not since the start */
+    pf_job     *agent_next, *agent_previous;    /* among the agent's leases, while it is held */
+    uint64_t    beat;                   /* of the last heartbeat that listed it */
+    uint64_t    crashed_on[PF_CRASHED_ON_MAX];  /* hashes of agent names */
+    uint32_t    crashed_on_count;
+    pf_progress progress;
+    pf_ring     ring;
+    pf_digest   plan_digest, log_digest;
+    uint64_t    plan_bytes;
+} pf_run;
+
+extern const pf_run pf_no_run;          /* all zero */
+
 struct pf_job {
     uint64_t     id;
     pf_digest    plan_key;              /* zero while its class is not known */
@@ -69,29 +85,24 @@ struct pf_job {
     uint64_t     fence;
     int64_t      created_ns, changed_ns;        /* wall */
     int64_t      queue_key;             /* place in the queue: a wall time, see sched.h */
-    int64_t      lease_until_ns, stall_at_ns, build_until_ns;   /* boot; while LEASED */
-    int64_t      offered_ns;            /* boot; 0 when not since the start */
-    pf_digest    model_digest, plan_digest, log_digest;
-    uint64_t     plan_bytes;
+    pf_digest    model_digest;
     pf_class    *device_class;          /* NULL: waits for an agent that declares selector */
     pf_agent    *agent;                 /* that holds it, or last held it; may be NULL */
-    pf_job      *agent_next, *agent_previous;   /* among the agent's leases, while it is held */
+    const pf_run *run;                  /* owned, written through pf_run_of; pf_no_run until there is something to say */
     bool         held, dirty;
-    uint64_t     beat;                  /* of the last heartbeat that listed it */
-    uint64_t     crashed_on[PF_CRASHED_ON_MAX]; /* hashes of agent names */
-    uint32_t     crashed_on_count;
+    bool         verifying_late;        /* a COMPLETE of a lost lease is being verified */
     Pf__FailureKind failure;
     uint32_t     exit_code;
     pf_text     *model_name, *user, *selector, *spec, *builder_abi, *message;   /* message may be NULL */
-    pf_progress  progress;
-    pf_ring      ring;
     uint8_t      trace_id[PF_WIRE_TRACE_BYTES];
     struct pf_submit_item *items;       /* submits that name it, by next_of_job */
     struct pf_watch_link  *watchers;
     pf_job      *newer, *older;         /* all jobs by id */
     pf_job      *final_next, *final_previous;   /* final jobs, oldest change first */
-    bool         verifying_late;        /* a COMPLETE of a lost lease is being verified */
 };
+
+/* The job's run, to be changed; made when it has none.  When memory is out the core has failed, and what is written is lost with it. */
+pf_run *pf_run_of(pf_core *core, pf_job *job);
 
 static inline bool pf_state_is_final(Pf__JobState state)
 {
@@ -207,6 +218,7 @@ struct pf_core {
     pf_now         now;
     pf_out        *out;                 /* of the running step */
     bool           failed;              /* out of memory */
+    pf_run         lost_run;            /* takes what is written after that, see pf_run_of */
     uint16_t       row_version;         /* of the row that is being loaded */
     uint64_t       epoch, next_job_id, next_submit_serial, next_fence, next_sequence, next_msg_id, next_beat;
     pf_index       texts, jobs, live_keys, submits, classes, agents, peers, plans, watches_by_peer;

@@ -40,7 +40,7 @@ static void add_gap(pf_core *core, answer *a, const pf_job *job, uint64_t sequen
     event->sequence = sequence;
     event->state = job->state;
     event->wall_ns = core->now.wall_ns;
-    event->dropped = job->ring.dropped_count;
+    event->dropped = job->run->ring.dropped_count;
     a->bytes += EVENT_OVERHEAD;
 }
 
@@ -88,9 +88,9 @@ static uint64_t start_cursors(pf_core *core, const pf_watch *watch, const pf_job
         cursor[i] = job ? pf_events_after(job, watch->after_sequence, &gap) : NULL;
         if (!gap)
             continue;
-        add_gap(core, a, job, job->ring.dropped_through);
-        if (job->ring.dropped_through > behind)
-            behind = job->ring.dropped_through;
+        add_gap(core, a, job, job->run->ring.dropped_through);
+        if (job->run->ring.dropped_through > behind)
+            behind = job->run->ring.dropped_through;
     }
     a->gaps_count = a->count;
     return behind;
