@@ -273,6 +273,7 @@ void pf_core_free(pf_core *core)
     pf_index_clear(&core->watches_by_peer);
     pf_heap_clear(&core->deadlines);
     pf_heap_clear(&core->watch_deadlines);
+    pf_buf_clear(&core->row);
     pf_free(core->dirty);
     pf_free(core->class_list);
     pf_free(core->pending);

@@ -40,10 +40,15 @@ static void checksum(pf_table table, const void *key, size_t key_bytes, const vo
     memcpy(out, digest.byte, CHECKSUM_BYTES);
 }
 
-static void begin(pf_buf *row)
+/* All rows are written in the same buffer, one after the other. */
+static pf_buf *begin(pf_core *core)
 {
-    pf_buf_init(row, ROW_BYTES_MAX);
+    pf_buf *row = &core->row;
+
+    row->limit = ROW_BYTES_MAX;
+    pf_buf_reset(row);
     pf_buf_put_u16(row, VERSION);
+    return row;
 }
 
 static void finish(pf_core *core, pf_table table, const void *key, size_t key_bytes, pf_buf *row)
@@ -57,7 +62,6 @@ static void finish(pf_core *core, pf_table table, const void *key, size_t key_by
         pf_core_fail(core);
     else
         pf_core_write(core, table, key, key_bytes, row);
-    pf_buf_clear(row);
 }
 
 pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
@@ -133,12 +137,11 @@ static uint64_t from_big_endian(const uint8_t *in)
 
 void pf_rows_put_meta(pf_core *core)
 {
-    pf_buf row = { 0 };
+    pf_buf *row = begin(core);
 
-    begin(&row);
-    pf_buf_put_u64(&row, core->epoch);
-    pf_buf_put_u64(&row, core->next_job_id);
-    finish(core, PF_ROWS_META, META_KEY, sizeof META_KEY - 1, &row);
+    pf_buf_put_u64(row, core->epoch);
+    pf_buf_put_u64(row, core->next_job_id);
+    finish(core, PF_ROWS_META, META_KEY, sizeof META_KEY - 1, row);
 }
 
 static bool load_meta(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -154,11 +157,10 @@ static bool load_meta(pf_core *core, const uint8_t *key, size_t key_bytes, pf_re
 
 void pf_rows_put_text(pf_core *core, const pf_text *text)
 {
-    pf_buf row = { 0 };
+    pf_buf *row = begin(core);
 
-    begin(&row);
-    pf_buf_put_blob(&row, text->data, text->bytes);
-    finish(core, PF_ROWS_TEXTS, &text->digest, sizeof text->digest, &row);
+    pf_buf_put_blob(row, text->data, text->bytes);
+    finish(core, PF_ROWS_TEXTS, &text->digest, sizeof text->digest, row);
 }
 
 /* Keeps a reference for the loader; pf_core_start drops it. */
@@ -181,18 +183,17 @@ static bool load_text(pf_core *core, const uint8_t *key, size_t key_bytes, pf_re
 
 void pf_rows_put_class(pf_core *core, const pf_class *device_class)
 {
-    pf_buf row = { 0 };
+    pf_buf *row = begin(core);
 
-    begin(&row);
-    put_text(&row, device_class->text);
-    pf_buf_put_string(&row, device_class->name);
-    put_text(&row, device_class->builder_abi);
-    pf_buf_put_u64(&row, (uint64_t)device_class->seen_ns);
-    pf_buf_put_u64(&row, (uint64_t)device_class->build_ns);
-    pf_buf_put_u32(&row, device_class->aliases_count);
+    put_text(row, device_class->text);
+    pf_buf_put_string(row, device_class->name);
+    put_text(row, device_class->builder_abi);
+    pf_buf_put_u64(row, (uint64_t)device_class->seen_ns);
+    pf_buf_put_u64(row, (uint64_t)device_class->build_ns);
+    pf_buf_put_u32(row, device_class->aliases_count);
     for (uint32_t i = 0; i < device_class->aliases_count; i++)
-        pf_buf_put_string(&row, device_class->alias[i]);
-    finish(core, PF_ROWS_CLASSES, &device_class->digest, sizeof device_class->digest, &row);
+        pf_buf_put_string(row, device_class->alias[i]);
+    finish(core, PF_ROWS_CLASSES, &device_class->digest, sizeof device_class->digest, row);
 }
 
 static bool load_class(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -219,23 +220,22 @@ static bool load_class(pf_core *core, const uint8_t *key, size_t key_bytes, pf_r
 
 void pf_rows_put_agent(pf_core *core, const pf_agent *agent)
 {
-    pf_buf row = { 0 };
+    pf_buf *row = begin(core);
 
-    begin(&row);
-    pf_buf_put_u8(&row, agent->drain_asked);
-    pf_buf_put_u8(&row, agent->sick);
-    pf_buf_put_string(&row, agent->health);
-    pf_buf_put_string(&row, agent->host);
-    pf_buf_put_string(&row, agent->software);
-    pf_buf_put_string(&row, agent->key_name);
-    pf_buf_put_u64(&row, (uint64_t)agent->seen_ns);
-    pf_buf_put_u64(&row, agent->epoch);
+    pf_buf_put_u8(row, agent->drain_asked);
+    pf_buf_put_u8(row, agent->sick);
+    pf_buf_put_string(row, agent->health);
+    pf_buf_put_string(row, agent->host);
+    pf_buf_put_string(row, agent->software);
+    pf_buf_put_string(row, agent->key_name);
+    pf_buf_put_u64(row, (uint64_t)agent->seen_ns);
+    pf_buf_put_u64(row, agent->epoch);
     for (int i = 0; i < PF_REPLACED_MAX; i++)
-        pf_buf_put_u64(&row, agent->replaced[i]);
-    pf_buf_put_u32(&row, agent->crashed_jobs_count);
+        pf_buf_put_u64(row, agent->replaced[i]);
+    pf_buf_put_u32(row, agent->crashed_jobs_count);
     for (uint32_t i = 0; i < agent->crashed_jobs_count; i++)
-        pf_buf_put_u64(&row, agent->crashed_jobs[i]);
-    finish(core, PF_ROWS_AGENTS, agent->name, strlen(agent->name), &row);
+        pf_buf_put_u64(row, agent->crashed_jobs[i]);
+    finish(core, PF_ROWS_AGENTS, agent->name, strlen(agent->name), row);
 }
 
 static bool load_agent(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -271,13 +271,12 @@ static bool load_agent(pf_core *core, const uint8_t *key, size_t key_bytes, pf_r
 
 void pf_rows_put_plan(pf_core *core, const pf_plan *plan)
 {
-    pf_buf row = { 0 };
+    pf_buf *row = begin(core);
 
-    begin(&row);
-    pf_buf_put_u64(&row, plan->job_id);
-    pf_buf_put_blob(&row, plan->manifest, strlen(plan->manifest));
-    pf_buf_put_u64(&row, (uint64_t)plan->used_ns);
-    finish(core, PF_ROWS_PLANS, &plan->plan_key, sizeof plan->plan_key, &row);
+    pf_buf_put_u64(row, plan->job_id);
+    pf_buf_put_blob(row, plan->manifest, strlen(plan->manifest));
+    pf_buf_put_u64(row, (uint64_t)plan->used_ns);
+    finish(core, PF_ROWS_PLANS, &plan->plan_key, sizeof plan->plan_key, row);
 }
 
 static bool load_plan(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
@@ -340,26 +339,25 @@ void pf_rows_put_job(pf_core *core, const pf_job *job)
 {
     const pf_digest none = { 0 };
     uint8_t         key[8] = { 0 };
-    pf_buf          row = { 0 };
+    pf_buf          *row = begin(core);
 
     big_endian(job->id, key);
-    begin(&row);
-    put_job_numbers(job, &row);
-    put_digest(&row, &job->plan_key);
-    put_digest(&row, &job->model_digest);
-    put_digest(&row, &job->run->plan_digest);
-    put_digest(&row, &job->run->log_digest);
-    put_digest(&row, job->device_class ? &job->device_class->digest : &none);
-    put_digest(&row, job->spec ? &job->spec->digest : &none);
-    pf_buf_put_string(&row, job->agent ? job->agent->name : "");
-    put_text(&row, job->model_name);
-    put_text(&row, job->user);
-    put_text(&row, job->selector);
-    put_text(&row, job->builder_abi);
-    put_text(&row, job->message);
-    pf_buf_put(&row, job->trace_id, sizeof job->trace_id);
-    pf_buf_put_string(&row, pf_rows_spec_is_apart(job->spec) ? "" : pf_text_of(job->spec));
-    finish(core, PF_ROWS_JOBS, key, sizeof key, &row);
+    put_job_numbers(job, row);
+    put_digest(row, &job->plan_key);
+    put_digest(row, &job->model_digest);
+    put_digest(row, &job->run->plan_digest);
+    put_digest(row, &job->run->log_digest);
+    put_digest(row, job->device_class ? &job->device_class->digest : &none);
+    put_digest(row, job->spec ? &job->spec->digest : &none);
+    pf_buf_put_string(row, job->agent ? job->agent->name : "");
+    put_text(row, job->model_name);
+    put_text(row, job->user);
+    put_text(row, job->selector);
+    put_text(row, job->builder_abi);
+    put_text(row, job->message);
+    pf_buf_put(row, job->trace_id, sizeof job->trace_id);
+    pf_buf_put_string(row, pf_rows_spec_is_apart(job->spec) ? "" : pf_text_of(job->spec));
+    finish(core, PF_ROWS_JOBS, key, sizeof key, row);
 }
 
 static bool read_job_numbers(pf_job *job, pf_run *run, pf_reader *in)
@@ -443,23 +441,22 @@ enum { ITEM_HIT = 1, ITEM_JOINED = 2, ITEM_GIVEN_UP = 4 };
 
 void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
 {
-    pf_buf  row = { 0 };
+    pf_buf  *row = begin(core);
     uint8_t key[8] = { 0 };
 
     big_endian(submit->serial, key);
-    begin(&row);
-    pf_buf_put(&row, submit->id, sizeof submit->id);
-    put_digest(&row, &submit->body);
-    pf_buf_put_u32(&row, submit->items_count);
+    pf_buf_put(row, submit->id, sizeof submit->id);
+    put_digest(row, &submit->body);
+    pf_buf_put_u32(row, submit->items_count);
     for (uint32_t i = 0; i < submit->items_count; i++) {
         const pf_submit_item *item = &submit->item[i];
-        pf_buf_put_u64(&row, item->job ? item->job->id : 0);
-        put_digest(&row, &item->plan_key);
-        put_text(&row, item->selector);
-        pf_buf_put_u8(&row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
+        pf_buf_put_u64(row, item->job ? item->job->id : 0);
+        put_digest(row, &item->plan_key);
+        put_text(row, item->selector);
+        pf_buf_put_u8(row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
                                       (item->given_up ? ITEM_GIVEN_UP : 0)));
     }
-    finish(core, PF_ROWS_SUBMITS, key, sizeof key, &row);
+    finish(core, PF_ROWS_SUBMITS, key, sizeof key, row);
 }
 
 void pf_rows_remove_submit(pf_core *core, const pf_submit *submit)

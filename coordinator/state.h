@@ -230,6 +230,7 @@ struct pf_core {
     int64_t        sweep_at_ns;         /* boot: when plans that nobody asks for are looked for again */
     uint64_t       sweeps;
     pf_watch      *ready_watches;
+    pf_buf         row;                 /* the one that is being written */
     pf_job       **dirty;               /* jobs whose rows this step changed */
     uint32_t       dirty_count, dirty_capacity;
     pf_class     **class_list;          /* in the order in which they were first seen */

@@ -23,7 +23,7 @@ struct pf_peer {
 static const struct option { int name, value; } socket_options[] = {
     { ZMQ_IMMEDIATE, 1 },           { ZMQ_LINGER, 0 },             { ZMQ_SNDHWM, 64 },
     { ZMQ_RCVHWM, 1000 },           { ZMQ_RECONNECT_IVL, 100 },    { ZMQ_RECONNECT_IVL_MAX, 15000 },
-    { ZMQ_CONNECT_TIMEOUT, 3000 },  { ZMQ_TCP_MAXRT, 10000 },      { ZMQ_HEARTBEAT_IVL, 2000 },
+    { ZMQ_CONNECT_TIMEOUT, 3000 },  { ZMQ_TCP_MAXRT, 10000 },      { ZMQ_HEARTBEAT_IVL, 5000 },
     { ZMQ_HEARTBEAT_TIMEOUT, 6000 },
 };
 

@@ -14,7 +14,7 @@
 #include "proto/wire.h"
 
 #define PF_PEER_RETRY_NS  (INT64_C(2) * 1000000000)     /* a call is sent again after this long */
-#define PF_PEER_SILENT_NS (INT64_C(6) * 1000000000)     /* three ZeroMQ heartbeats */
+#define PF_PEER_SILENT_NS (INT64_C(6) * 1000000000)
 
 typedef struct pf_peer pf_peer;
 

@@ -141,7 +141,7 @@ static void sum_up(run *r)
 
 static void open_sockets(run *r, void *context)
 {
-    int linger = 0, high = 100000, fd = -1, ping_ms = r->load->pings ? 2000 : 0, timeout_ms = 6000;
+    int linger = 0, high = 100000, fd = -1, ping_ms = r->load->pings ? 5000 : 0, timeout_ms = 6000;
 
     r->poll_fd = epoll_create1(0);
     for (uint32_t i = 0; i < r->load->sockets; i++) {
