@@ -47,7 +47,7 @@ pf_class *pf_classes_take(pf_core *core, const char *text)
         return NULL;
     device_class->digest = digest;
     device_class->text = pf_text_take(core, text);
-    pf_heap_init(&device_class->queue, offsetof(pf_job, queue_place));
+    pf_heap_init(&device_class->queue, offsetof(pf_job, queue_place), offsetof(pf_job, id));
     pf_index_init(&device_class->users, 0, sizeof(pf_text *), core->config.index_seed);
     if (device_class->text && list_class(core, device_class))
         return device_class;

@@ -228,8 +228,8 @@ pf_status pf_core_new(const pf_core_config *config, pf_core **out, pf_err *err)
     pf_index_init(&core->peers, offsetof(pf_agent, peer), sizeof(uint64_t), seed);
     pf_index_init(&core->plans, offsetof(pf_plan, plan_key), sizeof(pf_digest), seed);
     pf_index_init(&core->watches_by_peer, offsetof(pf_watch, peer), sizeof(uint64_t), seed);
-    pf_heap_init(&core->deadlines, offsetof(pf_job, heap_place));
-    pf_heap_init(&core->watch_deadlines, offsetof(pf_watch, heap_place));
+    pf_heap_init(&core->deadlines, offsetof(pf_job, heap_place), offsetof(pf_job, id));
+    pf_heap_init(&core->watch_deadlines, offsetof(pf_watch, heap_place), offsetof(pf_watch, peer));
     *out = core;
     return PF_OK;
 }

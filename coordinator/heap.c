@@ -4,16 +4,17 @@
 
 #include "base/alloc.h"
 
-void pf_heap_init(pf_heap *heap, size_t place_offset)
+void pf_heap_init(pf_heap *heap, size_t place_offset, size_t tie_offset)
 {
     memset(heap, 0, sizeof *heap);
     heap->place_offset = place_offset;
+    heap->tie_offset = tie_offset;
 }
 
 void pf_heap_clear(pf_heap *heap)
 {
     pf_free(heap->entry);
-    pf_heap_init(heap, heap->place_offset);
+    pf_heap_init(heap, heap->place_offset, heap->tie_offset);
 }
 
 static uint32_t *place_of(const pf_heap *heap, void *item)
@@ -21,9 +22,14 @@ static uint32_t *place_of(const pf_heap *heap, void *item)
     return (uint32_t *)((char *)item + heap->place_offset);
 }
 
-static bool before(const pf_heap_entry *a, const pf_heap_entry *b)
+static uint64_t tie_of(const pf_heap *heap, const void *item)
 {
-    return a->key < b->key || (a->key == b->key && a->tie < b->tie);
+    return *(const uint64_t *)((const char *)item + heap->tie_offset);
+}
+
+static bool before(const pf_heap *heap, const pf_heap_entry *a, const pf_heap_entry *b)
+{
+    return a->key < b->key || (a->key == b->key && tie_of(heap, a->item) < tie_of(heap, b->item));
 }
 
 static void set(pf_heap *heap, uint32_t place, pf_heap_entry entry)
@@ -36,7 +42,7 @@ static void rise(pf_heap *heap, uint32_t place)
 {
     pf_heap_entry moving = heap->entry[place];
 
-    while (place > 1 && before(&moving, &heap->entry[place / 2])) {
+    while (place > 1 && before(heap, &moving, &heap->entry[place / 2])) {
         set(heap, place, heap->entry[place / 2]);
         place /= 2;
     }
@@ -51,9 +57,9 @@ static void sink(pf_heap *heap, uint32_t place)
         uint32_t child = 2 * place;
         if (child > heap->count)
             break;
-        if (child < heap->count && before(&heap->entry[child + 1], &heap->entry[child]))
+        if (child < heap->count && before(heap, &heap->entry[child + 1], &heap->entry[child]))
             child++;
-        if (!before(&heap->entry[child], &moving))
+        if (!before(heap, &heap->entry[child], &moving))
             break;
         set(heap, place, heap->entry[child]);
         place = child;
@@ -61,7 +67,7 @@ static void sink(pf_heap *heap, uint32_t place)
     set(heap, place, moving);
 }
 
-bool pf_heap_put(pf_heap *heap, void *item, int64_t key, uint64_t tie)
+bool pf_heap_put(pf_heap *heap, void *item, int64_t key)
 {
     uint32_t place = *place_of(heap, item);
     void    *entries = heap->entry;
@@ -72,7 +78,7 @@ bool pf_heap_put(pf_heap *heap, void *item, int64_t key, uint64_t tie)
         heap->entry = entries;
         place = ++heap->count;
     }
-    set(heap, place, (pf_heap_entry){ key, tie, item });
+    set(heap, place, (pf_heap_entry){ key, item });
     rise(heap, place);
     sink(heap, *place_of(heap, item));
     return true;

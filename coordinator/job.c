@@ -201,7 +201,7 @@ static void drop_pending(pf_core *core, const pf_job *job)
 
 static void set_deadline(pf_core *core, pf_job *job, int64_t at_ns)
 {
-    if (!pf_heap_put(&core->deadlines, job, at_ns, job->id))
+    if (!pf_heap_put(&core->deadlines, job, at_ns))
         pf_core_fail(core);
 }
 

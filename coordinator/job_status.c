@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "coordinator/plans.h"
 #include "coordinator/sched.h"
+#include "coordinator/submit.h"
 
 void pf_status_list_clear(pf_status_list *list)
 {
@@ -118,14 +119,14 @@ static void add_forgotten(pf_core *core, pf_status_list *list, const pf_submit_i
 
     if (!s)
         return;
-    s->plan_key = digest_or_none(&item->plan_key);
+    s->plan_key = digest_or_none(pf_submit_item_key(item));
     s->selector = (char *)pf_text_of(item->selector);
     s->message = (char *)"the job is no longer remembered";
 }
 
 void pf_status_list_add_item(pf_core *core, pf_status_list *list, const pf_submit_item *item)
 {
-    const pf_plan *plan = item->job ? NULL : pf_plans_find(core, &item->plan_key);
+    const pf_plan *plan = item->job ? NULL : pf_plans_find(core, pf_submit_item_key(item));
 
     if (item->job)
         pf_status_list_add(core, list, item->job, true);

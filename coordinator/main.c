@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "coordinator/backup.h"
@@ -257,6 +258,17 @@ static pf_status serve(const pf_server_options *options, pf_err *err)
     return st;
 }
 
+/* Every connection takes a descriptor, and what distributions give at first is enough for a thousand. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit = { 0 };
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
     pf_server_options options;
@@ -265,6 +277,7 @@ int main(int argc, char **argv)
     pf_status         st = PF_OK;
 
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     pf_log_to_stderr();
     pf_log_set_filter(NULL);
     pf_server_options_init(&options);

@@ -7,6 +7,7 @@
 #include "coordinator/classes.h"
 #include "coordinator/job.h"
 #include "coordinator/rows.h"
+#include "coordinator/submit.h"
 #include "proto/manifest.h"
 
 #define DAY_NS   (INT64_C(24) * 3600 * PF_NS_PER_S)
@@ -93,7 +94,7 @@ static void mark_named(pf_core *core)
     for (uint32_t i = 0; i < core->submits.capacity; i++) {
         const pf_submit *submit = core->submits.item[i];
         for (uint32_t k = 0; submit && k < submit->items_count; k++) {
-            pf_plan *plan = pf_plans_find(core, &submit->item[k].plan_key);
+            pf_plan *plan = pf_plans_find(core, pf_submit_item_key(&submit->item[k]));
             if (plan)
                 plan->named = core->sweeps;
         }

@@ -451,7 +451,7 @@ void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
     for (uint32_t i = 0; i < submit->items_count; i++) {
         const pf_submit_item *item = &submit->item[i];
         pf_buf_put_u64(row, item->job ? item->job->id : 0);
-        put_digest(row, &item->plan_key);
+        put_digest(row, pf_submit_item_key(item));
         put_text(row, item->selector);
         pf_buf_put_u8(row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
                                       (item->given_up ? ITEM_GIVEN_UP : 0)));
@@ -469,11 +469,12 @@ void pf_rows_remove_submit(pf_core *core, const pf_submit *submit)
 
 static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
 {
-    uint64_t job_id = pf_read_u64(in);
-    pf_job  *job = job_id ? pf_job_find(core, job_id) : NULL;
-    uint8_t  flags = 0;
+    uint64_t  job_id = pf_read_u64(in);
+    pf_job   *job = job_id ? pf_job_find(core, job_id) : NULL;
+    pf_digest key = { 0 };
+    uint8_t   flags = 0;
 
-    read_into(in, &item->plan_key, sizeof item->plan_key);
+    read_into(in, &key, sizeof key);
     item->selector = read_text(core, in);
     flags = pf_read_u8(in);
     item->hit = flags & ITEM_HIT;
@@ -481,6 +482,8 @@ static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
     item->given_up = flags & ITEM_GIVEN_UP;
     if (job)
         pf_submit_attach(item, job);
+    else
+        pf_submit_set_key(core, item, &key);
     return item->selector && (job || !job_id);
 }
 

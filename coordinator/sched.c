@@ -56,7 +56,7 @@ void pf_sched_push(pf_core *core, pf_job *job)
         job->queue_key = turn_of(core, job);
     else
         note_turn(core, job);
-    if (!pf_heap_put(&job->device_class->queue, job, job->queue_key, job->id))
+    if (!pf_heap_put(&job->device_class->queue, job, job->queue_key))
         pf_core_fail(core);
     job->device_class->dirty = true;
 }
@@ -81,7 +81,8 @@ uint32_t pf_sched_ahead(const pf_job *job)
     if (queue->count > AHEAD_COUNTED)
         return job->queue_place - 1;
     for (uint32_t i = 1; i <= queue->count; i++)
-        ahead += queue->entry[i].key < job->queue_key || (queue->entry[i].key == job->queue_key && queue->entry[i].tie < job->id);
+        ahead += queue->entry[i].key < job->queue_key ||
+                 (queue->entry[i].key == job->queue_key && ((const pf_job *)queue->entry[i].item)->id < job->id);
     return ahead;
 }
 

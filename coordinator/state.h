@@ -114,7 +114,7 @@ static inline bool pf_state_is_final(Pf__JobState state)
 typedef struct pf_submit_item {
     pf_submit *submit;
     pf_job    *job;                     /* NULL: a plan whose job is forgotten */
-    pf_digest  plan_key;
+    pf_digest *plan_key;                /* owned; only while there is no job, which knows it */
     pf_text   *selector;
     bool       hit, joined, given_up;
     struct pf_submit_item *next_of_job;

@@ -39,13 +39,34 @@ pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], ui
 
 void pf_submit_free(pf_core *core, pf_submit *submit)
 {
-    for (uint32_t i = 0; i < submit->items_count; i++)
+    for (uint32_t i = 0; i < submit->items_count; i++) {
         pf_text_drop(core, submit->item[i].selector);
+        pf_free(submit->item[i].plan_key);
+    }
     pf_free(submit);
+}
+
+const pf_digest *pf_submit_item_key(const pf_submit_item *item)
+{
+    static const pf_digest none;
+
+    if (item->job)
+        return &item->job->plan_key;
+    return item->plan_key ? item->plan_key : &none;
+}
+
+void pf_submit_set_key(pf_core *core, pf_submit_item *item, const pf_digest *key)
+{
+    if (!item->plan_key)
+        item->plan_key = pf_core_alloc(core, sizeof *key);
+    if (item->plan_key)
+        *item->plan_key = *key;
 }
 
 void pf_submit_attach(pf_submit_item *item, pf_job *job)
 {
+    pf_free(item->plan_key);
+    item->plan_key = NULL;
     item->job = job;
     item->next_of_job = job->items;
     job->items = item;
@@ -53,7 +74,7 @@ void pf_submit_attach(pf_submit_item *item, pf_job *job)
         job->waiters++;
 }
 
-static void detach(pf_submit_item *item)
+static void detach(pf_core *core, pf_submit_item *item)
 {
     pf_submit_item **at = &item->job->items;
 
@@ -62,6 +83,7 @@ static void detach(pf_submit_item *item)
     *at = item->next_of_job;
     if (!item->given_up)
         item->job->waiters--;
+    pf_submit_set_key(core, item, &item->job->plan_key);
     item->job = NULL;
     item->next_of_job = NULL;
 }
@@ -85,7 +107,7 @@ void pf_submit_forget_job(pf_core *core, pf_job *job)
 {
     while (job->items) {
         pf_submit *submit = job->items->submit;
-        detach(job->items);
+        detach(core, job->items);
         if (has_jobs(submit))
             pf_rows_put_submit(core, submit);
         else
@@ -95,17 +117,15 @@ void pf_submit_forget_job(pf_core *core, pf_job *job)
 
 void pf_submit_rekey_job(pf_core *core, pf_job *job)
 {
-    for (pf_submit_item *item = job->items; item; item = item->next_of_job) {
-        item->plan_key = job->plan_key;
+    for (pf_submit_item *item = job->items; item; item = item->next_of_job)
         pf_rows_put_submit(core, item->submit);
-    }
 }
 
 void pf_submit_move_items(pf_core *core, pf_job *from, pf_job *to)
 {
     while (from->items) {
         pf_submit_item *item = from->items;
-        detach(item);
+        detach(core, item);
         item->joined = true;
         pf_submit_attach(item, to);
         pf_rows_put_submit(core, item->submit);
@@ -244,7 +264,7 @@ static void raise_priority(pf_core *core, pf_job *job, int32_t priority)
         return;
     job->queue_key -= job->queue_key ? (priority - job->priority) * core->config.priority_worth_ns : 0;
     job->priority = priority;
-    if (job->queue_place != PF_HEAP_OUT && !pf_heap_put(&job->device_class->queue, job, job->queue_key, job->id))
+    if (job->queue_place != PF_HEAP_OUT && !pf_heap_put(&job->device_class->queue, job, job->queue_key))
         pf_core_fail(core);
     pf_job_touch(core, job);
 }
@@ -255,12 +275,13 @@ static void serve(pf_core *core, const pf_event *event, const Pf__Submit *asked,
     pf_class *device_class = pf_classes_resolve(core, selector);
     pf_plan  *plan = NULL;
     pf_job   *job = NULL;
+    pf_digest key = { 0 };
 
     item->selector = pf_text_take(core, selector);
-    key_for(asked, device_class, &item->plan_key);
+    key_for(asked, device_class, &key);
     if (device_class) {
-        plan = pf_plans_find(core, &item->plan_key);
-        job = plan ? pf_job_find(core, plan->job_id) : pf_index_find(&core->live_keys, &item->plan_key);
+        plan = pf_plans_find(core, &key);
+        job = plan ? pf_job_find(core, plan->job_id) : pf_index_find(&core->live_keys, &key);
     }
     item->hit = plan != NULL;
     item->joined = !plan && job;
@@ -271,9 +292,11 @@ static void serve(pf_core *core, const pf_event *event, const Pf__Submit *asked,
     if (item->joined)
         raise_priority(core, job, asked->priority);
     if (!plan && !job)
-        job = new_job(core, asked, event, selector, device_class, &item->plan_key);
+        job = new_job(core, asked, event, selector, device_class, &key);
     if (job && !core->failed)
         pf_submit_attach(item, job);
+    else
+        pf_submit_set_key(core, item, &key);
 }
 
 static void drop_absent_plans(pf_core *core, const pf_event *event, const Pf__Submit *asked)

@@ -283,7 +283,7 @@ void pf_watches_add(pf_core *core, const pf_event *event, const Pf__Watch *asked
     if (!watch)
         return;
     if (!pf_index_add(&core->watches_by_peer, watch) ||
-        !pf_heap_put(&core->watch_deadlines, watch, core->now.boot_ns + wait_ms * INT64_C(1000000), watch->peer)) {
+        !pf_heap_put(&core->watch_deadlines, watch, core->now.boot_ns + wait_ms * INT64_C(1000000))) {
         pf_core_fail(core);
         return;
     }

@@ -23,6 +23,7 @@ enum {
 typedef enum happening_kind { TO_COORDINATOR, TO_PEER, COMMIT, VERIFY_DONE, AGENT_TURN, CLIENT_TURN, CORE_TICK, CHAOS, CRASH } happening_kind;
 
 typedef struct happening {
+    uint64_t       tie;
     uint32_t  place;
     happening_kind kind;
     uint64_t  peer;                     /* of a message; index of an agent or client */
@@ -91,7 +92,8 @@ static happening *plan(sim *s, happening_kind kind, int64_t after_ns)
 
     assert_non_null(h);
     h->kind = kind;
-    assert_true(pf_heap_put(&s->future, h, s->r.now.boot_ns + after_ns, s->next_tie++));
+    h->tie = s->next_tie++;
+    assert_true(pf_heap_put(&s->future, h, s->r.now.boot_ns + after_ns));
     return h;
 }
 
@@ -790,7 +792,7 @@ static void start(sim *s, uint64_t seed)
     s->start_ns = s->r.now.boot_ns;
     s->life = 1;
     s->next_msg_id = 1;
-    pf_heap_init(&s->future, offsetof(happening, place));
+    pf_heap_init(&s->future, offsetof(happening, place), offsetof(happening, tie));
     for (uint64_t i = 0; i < AGENTS; i++) {
         s->agent[i].epoch = 1 + pf_random_below(&s->random, UINT64_C(1) << 60);
         plan(s, AGENT_TURN, between(s, 0, 5 * S))->peer = i;

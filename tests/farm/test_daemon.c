@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -468,6 +469,25 @@ static void strangers_do_no_harm(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+/* ---- limits */
+
+/* A thousand descriptors are what a service starts with; each agent takes one. */
+static void it_takes_all_descriptors_that_it_may_have(void **state)
+{
+    daemon_process d = { 0 };
+    struct rlimit  all = { 0 }, few = { 0 }, seen = { 0 };
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    few = (struct rlimit){ .rlim_cur = 256, .rlim_max = all.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    daemon_start(&d, fresh_state(), NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_int_equal(prlimit(d.pid, RLIMIT_NOFILE, NULL, &seen), 0);
+    assert_int_equal(seen.rlim_cur, all.rlim_max);
+    assert_int_equal(daemon_stop(&d), 0);
+}
+
 /* ---- starts that must fail */
 
 static void bad_starts_say_why(void **state)
@@ -502,6 +522,7 @@ int main(void)
         cmocka_unit_test(only_what_nothing_names_is_collected),
         cmocka_unit_test(pages_over_http),
         cmocka_unit_test(strangers_do_no_harm),
+        cmocka_unit_test(it_takes_all_descriptors_that_it_may_have),
         cmocka_unit_test(bad_starts_say_why),
     };
     signal(SIGPIPE, SIG_IGN);
