@@ -22,7 +22,8 @@ void pf_timing_view_close(pf_timing_view *view)
 }
 
 /* Opens the value under a key, in any transaction; data NULL when there is none. */
-static pf_status open_value(pf_timing_db *db, MDB_txn *txn, pf_timing_table table, MDB_val key, pf_timing_value *out, pf_err *err)
+static pf_status open_value(pf_timing_db *db, MDB_txn *txn, pf_timing_table table, MDB_val key, pf_timing_value *out,
+                            pf_err *err)
 {
     MDB_val stored = {0};
     int     code = mdb_get(txn, db->env->table[table], &key, &stored);
@@ -30,7 +31,9 @@ static pf_status open_value(pf_timing_db *db, MDB_txn *txn, pf_timing_table tabl
     *out = (pf_timing_value){0};
     if (code == MDB_NOTFOUND)
         return PF_OK;
-    return code ? pf_timing_env_fail(db->env->folder, "read", code, err) : pf_timing_value_open(table, &key, &stored, out, err);
+    if (code)
+        return pf_timing_env_fail(db->env->folder, "read", code, err);
+    return pf_timing_value_open(table, &key, &stored, out, err);
 }
 
 static MDB_val name_of(const pf_timing_key *key)
@@ -49,7 +52,8 @@ static pf_status open_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key
     return status || !value->data ? status : pf_timing_record_head(value->data, value->bytes, &effort, count, err);
 }
 
-pf_status pf_timing_db_read_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key *key, pf_timing_record *out, pf_err *err)
+pf_status pf_timing_db_read_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key *key, pf_timing_record *out,
+                                   pf_err *err)
 {
     pf_timing_value value = {0};
     uint32_t        count = 0;
@@ -103,7 +107,8 @@ static pf_status judge(pf_timing_view *view, const pf_timing_key *key, pf_status
     return status ? PF_FAIL(err, status, "%s", why->msg) : PF_OK;
 }
 
-pf_status pf_timing_view_stored(pf_timing_view *view, const pf_timing_key *key, const void **data, size_t *bytes, pf_err *err)
+pf_status pf_timing_view_stored(pf_timing_view *view, const pf_timing_key *key, const void **data, size_t *bytes,
+                                pf_err *err)
 {
     pf_timing_value value = {0};
     pf_err          why = {0};
@@ -131,7 +136,8 @@ pf_status pf_timing_view_text(pf_timing_view *view, pf_timing_table table, const
                               size_t *bytes, pf_err *err)
 {
     pf_timing_value value = {0};
-    pf_status       status = open_value(view->db, view->txn, table, (MDB_val){sizeof *digest, (void *)digest}, &value, err);
+    MDB_val         key = {sizeof *digest, (void *)digest};
+    pf_status       status = open_value(view->db, view->txn, table, key, &value, err);
 
     *text = value.data;
     *bytes = value.bytes;

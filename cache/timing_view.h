@@ -18,7 +18,8 @@ void      pf_timing_view_close(pf_timing_view *view);      /* of zeros is fine *
 
 /* The stored form of a record with at least one entry, checked by the db's own checksum; *data NULL when there is none.
    A corrupt value is dropped, counted, logged and a miss; one of a newer version is logged and a miss. */
-pf_status pf_timing_view_stored(pf_timing_view *view, const pf_timing_key *key, const void **data, size_t *bytes, pf_err *err);
+pf_status pf_timing_view_stored(pf_timing_view *view, const pf_timing_key *key, const void **data, size_t *bytes,
+                                pf_err *err);
 /* The same, decoded; count 0 when there is none. */
 pf_status pf_timing_view_record(pf_timing_view *view, const pf_timing_key *key, pf_timing_record *out, pf_err *err);
 /* A text, without a zero behind it.  Errors   NOT_FOUND; CORRUPT. */

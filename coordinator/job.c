@@ -339,7 +339,9 @@ static void start_lease(pf_core *core, pf_job *job)
 
     run->lease_until_ns = now_ns + core->config.ttl_ns;
     run->stall_at_ns = now_ns + stall_ns(core, PF__PHASE__PHASE_NONE);
-    run->build_until_ns = now_ns + (job->build_timeout_s ? job->build_timeout_s * PF_NS_PER_S : core->config.build_timeout_ns);
+    run->build_until_ns = now_ns + core->config.build_timeout_ns;
+    if (job->build_timeout_s)
+        run->build_until_ns = now_ns + job->build_timeout_s * PF_NS_PER_S;
 }
 
 void pf_job_accept(pf_core *core, pf_job *job)

@@ -7,8 +7,8 @@
 /* ZeroMQ makes routing ids of a zero byte and 32 bits. */
 enum { ROUTING_ID_BYTES = 5 };
 
-/* See PROTOCOL.md, "Sockets".  Dead connections are found by TCP and by what the messages say, not by ZeroMQ's heartbeats: it keeps
-   their timers in one list that it walks for each, which at ten thousand connections takes a whole core. */
+/* See PROTOCOL.md, "Sockets".  Dead connections are found by TCP and by what the messages say, not by ZeroMQ's
+   heartbeats: it keeps their timers in one list that it walks for each, which at ten thousand connections takes a core. */
 static const struct option { int name, value; } socket_options[] = {
     { ZMQ_ROUTER_MANDATORY, 1 }, { ZMQ_SNDTIMEO, 0 },         { ZMQ_LINGER, 0 },
     { ZMQ_SNDHWM, 1000 },        { ZMQ_RCVHWM, 1000 },        { ZMQ_HANDSHAKE_IVL, 5000 },

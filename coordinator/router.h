@@ -19,7 +19,8 @@ typedef struct pf_router {              /* open; zero it before use */
     uint64_t received, sent, dropped, unsent;
 } pf_router;
 
-/* port 0: any free one.  server: the farm's key for CURVE, NULL without keys; the ZAP handler must run.  Errors   INVALID: the address; BUSY: the port is taken; IO. */
+/* port 0: any free one.  server: the farm's key for CURVE, NULL without keys; the ZAP handler must run.
+   Errors   INVALID: the address; BUSY: the port is taken; IO. */
 pf_status pf_router_open(void *context, uint32_t role, const char *address, int port, const pf_farm_key *server,
                          pf_router *out, pf_err *err);
 void      pf_router_close(pf_router *router);

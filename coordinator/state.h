@@ -88,7 +88,7 @@ struct pf_job {
     pf_digest    model_digest;
     pf_class    *device_class;          /* NULL: waits for an agent that declares selector */
     pf_agent    *agent;                 /* that holds it, or last held it; may be NULL */
-    const pf_run *run;                  /* owned, written through pf_run_of; pf_no_run until there is something to say */
+    const pf_run *run;                  /* owned, written through pf_run_of; pf_no_run until there is one */
     bool         held, dirty;
     bool         verifying_late;        /* a COMPLETE of a lost lease is being verified */
     Pf__FailureKind failure;
@@ -101,7 +101,8 @@ struct pf_job {
     pf_job      *final_next, *final_previous;   /* final jobs, oldest change first */
 };
 
-/* The job's run, to be changed; made when it has none.  When memory is out the core has failed, and what is written is lost with it. */
+/* The job's run, to be changed; made when it has none.  When memory is out the core has failed, and what is written is
+   lost with it. */
 pf_run *pf_run_of(pf_core *core, pf_job *job);
 
 static inline bool pf_state_is_final(Pf__JobState state)

@@ -155,13 +155,15 @@ static pf_status export_one(void *user, const pf_timing_visit *item, pf_err *err
     return PF_OK;
 }
 
-pf_status pf_timing_answer_export(pf_timing_answer *answer, const Pf__TimingExport *asked, const pf_digest *only_class, pf_err *err)
+pf_status pf_timing_answer_export(pf_timing_answer *answer, const Pf__TimingExport *asked, const pf_digest *only_class,
+                                  pf_err *err)
 {
     pf_status st = begin(answer, true, err);
 
     answer->only_class = only_class;
     if (!st)
-        st = pf_timing_db_scan_after(answer->db, PF_TABLE_RECORDS, asked->after_key.data, asked->after_key.len, export_one, answer, err);
+        st = pf_timing_db_scan_after(answer->db, PF_TABLE_RECORDS, asked->after_key.data, asked->after_key.len, export_one,
+                                     answer, err);
     if (st && !answer->full)
         return st;
     answer->export.damaged = answer->damaged;

@@ -28,7 +28,8 @@ typedef struct pf_timing_answer {       /* open; zero it before use and set db *
 /* Errors   INVALID: a digest has a wrong length; NO_SPACE. */
 pf_status pf_timing_answer_lookup(pf_timing_answer *answer, const Pf__TimingLookup *asked, pf_err *err);
 /* only_class NULL: all. */
-pf_status pf_timing_answer_export(pf_timing_answer *answer, const Pf__TimingExport *asked, const pf_digest *only_class, pf_err *err);
+pf_status pf_timing_answer_export(pf_timing_answer *answer, const Pf__TimingExport *asked, const pf_digest *only_class,
+                                  pf_err *err);
 void      pf_timing_answer_clear(pf_timing_answer *answer);
 
 #endif

@@ -196,7 +196,8 @@ pf_status pf_timing_service_start(const char *folder, uint64_t map_bytes, pf_tim
 {
     pf_timing_service   *service = pf_calloc(1, sizeof *service);
     pf_timing_db_options options = { .map_bytes = map_bytes };
-    pf_worker_options    with = { .name = "timing cache", .finishes = true, .work = work, .free = free_task, .user = service };
+    pf_worker_options    with = { .name = "timing cache", .finishes = true, .work = work, .free = free_task,
+                                  .user = service };
     pf_status            st = PF_OK;
 
     *out = NULL;

@@ -31,6 +31,6 @@ void      pf_worker_stop(pf_worker *worker);                    /* NULL is fine 
 /* Takes task; false when so many wait or are done, and then it stays the caller's. */
 bool      pf_worker_give(pf_worker *worker, pf_task *task, uint32_t limit);
 int       pf_worker_fd(const pf_worker *worker);                /* readable when tasks are done */
-pf_task  *pf_worker_take(pf_worker *worker);                    /* a task that is done, the caller's; NULL when there is none */
+pf_task  *pf_worker_take(pf_worker *worker);                    /* what is done, the caller's; NULL when nothing is */
 
 #endif

@@ -118,7 +118,8 @@ static bool take_message(builder *b, int flags)
 
     zmq_msg_init(&frame);
     got = zmq_msg_recv(&frame, b->socket, flags) >= 0;
-    if (got && pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_COORD, PF_ROLE_AGENT, &message, NULL) == PF_OK) {
+    if (got && pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_COORD, PF_ROLE_AGENT, &message,
+                              NULL) == PF_OK) {
         if (message.info->type == PF_MSG_OFFER)
             take_offer(b, (const Pf__Offer *)message.body);
         if (message.info->type == PF_MSG_COMPLETE_REPLY)
@@ -195,7 +196,8 @@ static void *run_shop(void *user)
     return NULL;
 }
 
-/* Submits and builds at the same time, every job with a heartbeat; until the last one is committed.  Nothing else is queued. */
+/* Submits and builds at the same time, every job with a heartbeat; until the last one is committed.  Nothing else is
+   queued. */
 void farm_measure_cycle(farm_bench *bench)
 {
     void     *context = zmq_ctx_new();
@@ -224,7 +226,7 @@ void farm_measure_cycle(farm_bench *bench)
     zmq_ctx_term(context);
 }
 
-/* ---- agents that only beat: in a few processes, since each takes two descriptors and ZeroMQ walks all timers of a process */
+/* ---- agents that only beat: in several processes, since each takes two descriptors, and ZeroMQ walks all timers of one */
 
 enum { IDLE_AGENTS = 10000, IDLE_PROCESSES = 10, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
 

@@ -50,7 +50,8 @@ static void print_row(farm_figure figure)
                  (row->sign == '>' ? median >= row->target : median <= row->target) ? "met" : "missed");
     else
         snprintf(target, sizeof target, " | ");
-    printf("| %s | %.4g | %.4g-%.4g | %s | %s |\n", row->text, median, s->value[0], s->value[s->count - 1], row->unit, target);
+    printf("| %s | %.4g | %.4g-%.4g | %s | %s |\n", row->text, median, s->value[0], s->value[s->count - 1], row->unit,
+           target);
 }
 
 void farm_print_table(void)

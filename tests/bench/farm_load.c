@@ -176,7 +176,8 @@ void farm_load_run(farm_load *load)
 {
     void  *context = zmq_ctx_new();
     size_t all = load->requests + load->sockets;
-    run    r = { .load = load, .socket = pf_calloc(load->sockets, sizeof *r.socket), .flying = pf_calloc(load->sockets, sizeof *r.flying),
+    run    r = { .load = load, .socket = pf_calloc(load->sockets, sizeof *r.socket),
+                 .flying = pf_calloc(load->sockets, sizeof *r.flying),
                  .sent_ns = pf_calloc(all, sizeof *r.sent_ns), .took_ms = pf_calloc(all, sizeof *r.took_ms) };
 
     zmq_ctx_set(context, ZMQ_MAX_SOCKETS, (int)load->sockets + 16);

@@ -83,7 +83,8 @@ void farm_measure_beanstalkd(uint64_t puts)
     mkdir(test_path("bean"), 0700);
     pid = fork();
     if (pid == 0) {
-        execl("/usr/bin/beanstalkd", "beanstalkd", "-l", "127.0.0.1", "-p", "21311", "-b", test_path("bean"), "-f", "0", NULL);
+        execl("/usr/bin/beanstalkd", "beanstalkd", "-l", "127.0.0.1", "-p", "21311", "-b", test_path("bean"), "-f", "0",
+              NULL);
         _exit(127);
     }
     for (int i = 0; i < 100 && fd < 0; i++) {
