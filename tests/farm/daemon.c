@@ -359,9 +359,11 @@ void kick_quarantined(pf_peer *client, uint64_t job_id)
     pf_message_clear(&answer);
 }
 
+enum { AWAIT_S = 60 };
+
 void await_state(pf_peer *client, uint64_t job_id, Pf__JobState state, int seconds)
 {
-    int64_t      deadline_ns = pf_clock_ns() + seconds * PF_NS_PER_S;
+    int64_t      deadline_ns = pf_clock_ns() + (seconds > AWAIT_S ? seconds : AWAIT_S) * PF_NS_PER_S;
     Pf__JobState last = PF__JOB_STATE__STATE_NONE;
 
     while (pf_clock_ns() < deadline_ns) {

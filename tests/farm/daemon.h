@@ -53,6 +53,7 @@ uint64_t  must_submit(pf_peer *client, uint8_t id, const pf_digest *model, const
 Pf__JobStatus *job_status(pf_peer *client, uint64_t job_id);
 /* Takes the job out of quarantine where it is in it. */
 void      kick_quarantined(pf_peer *client, uint64_t job_id);
+/* Fails the test after seconds, or a minute where that is longer: a busy machine takes its time. */
 void      await_state(pf_peer *client, uint64_t job_id, Pf__JobState state, int seconds);
 
 #endif

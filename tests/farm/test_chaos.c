@@ -17,6 +17,8 @@ static const Pf__JobState COMMITTED = PF__JOB_STATE__STATE_COMMITTED, LEASED = P
 enum { TTL_MS = 2000, AWAIT_S = 100 };
 static const char *const quick[] = { "--lease-ttl-ms", "2000", "--heartbeat-ms", "200", "--backoff-ms", "50", NULL };
 
+static const char *const patient[] = { "--lease-ttl-ms", "5000", "--heartbeat-ms", "200", NULL };
+
 /* ---- a network that does all it can */
 
 typedef struct bad_network { daemon_process via; proxy *client, *agent, *http; } bad_network;
@@ -165,7 +167,7 @@ static void a_stopped_coordinator_takes_nothing_away(void **state)
     pf_peer       *client = NULL;
 
     (void)state;
-    daemon_start(&d, test_path("stopped"), quick);
+    daemon_start(&d, test_path("stopped"), patient);
     client = daemon_client(&d);
     scripted_agent_start(&agent);
     scripted_agent_await(&agent);
@@ -177,7 +179,7 @@ static void a_stopped_coordinator_takes_nothing_away(void **state)
     kill(d.pid, SIGSTOP);
     pf_clock_sleep_ns((int64_t)test_count("PF_STOP_SECONDS", 7, 60) * PF_NS_PER_S);
     kill(d.pid, SIGCONT);
-    pf_clock_sleep_ns(TTL_MS * PF_NS_PER_MS / 2);
+    pf_clock_sleep_ns(PF_NS_PER_S);
     agent.hold = false;
     for (int i = 0; i < 2; i++)
         await_state(client, job[i], COMMITTED, AWAIT_S);

@@ -210,7 +210,7 @@ static void cancelling_reaches_the_agent(void **state)
     await_state(client, job_id, LEASED, 5);
     cancel.job_id = &job_id;
     cancel.n_job_id = 1;
-    test_ok(pf_peer_call(client, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 5 * PF_NS_PER_S, &answer, &err), &err);
+    test_ok(pf_peer_call(client, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err), &err);
     pf_message_clear(&answer);
     await_state(client, job_id, PF__JOB_STATE__STATE_CANCELLED, 5);
     assert_int_equal(agent.kills, 1);
@@ -335,6 +335,20 @@ static void only_what_nothing_names_is_collected(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+/* Until they were gathered for the first time. */
+static void await_metrics(const daemon_process *d)
+{
+    http_answer answer = { 0 };
+    bool        there = false;
+
+    for (int i = 0; i < 3000 && !there; i++) {
+        http_request("GET", d->http, "/metrics", NULL, NULL, 0, &answer);
+        there = answer.body.data && strstr((char *)answer.body.data, "planfarm_commit_seconds_count");
+        http_answer_clear(&answer);
+        pf_clock_sleep_ns(20 * PF_NS_PER_MS);
+    }
+}
+
 static void pages_over_http(void **state)
 {
     static const struct { const char *method, *path; long code; const char *says; } rows[] = {
@@ -352,7 +366,7 @@ static void pages_over_http(void **state)
 
     (void)state;
     daemon_start(&d, fresh_state(), NULL);
-    pf_clock_sleep_ns(200 * PF_NS_PER_MS);
+    await_metrics(&d);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         http_answer answer;
         http_request(rows[i].method, d.http, rows[i].path, NULL, strcmp(rows[i].method, "PUT") == 0 ? "x" : NULL, 1, &answer);

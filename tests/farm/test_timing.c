@@ -142,13 +142,13 @@ static void unsound_timings_are_refused(void **state)
     store.class_text = "class";
     store.entry = list;
     store.n_entry = 1;
-    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 5 * PF_NS_PER_S, &answer, &err),
+    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 30 * PF_NS_PER_S, &answer, &err),
                PF_CORRUPT, &err);
     store.class_text = "";
-    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 5 * PF_NS_PER_S, &answer, &err),
+    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 30 * PF_NS_PER_S, &answer, &err),
                PF_INVALID, &err);
     lookup.class_digest = (ProtobufCBinaryData){ 3, garbage };
-    test_fails(pf_peer_call(peer, PF_MSG_TIMING_LOOKUP, &lookup.base, PF_MSG_TIMING_LOOKUP_REPLY, 5 * PF_NS_PER_S, &answer, &err),
+    test_fails(pf_peer_call(peer, PF_MSG_TIMING_LOOKUP, &lookup.base, PF_MSG_TIMING_LOOKUP_REPLY, 30 * PF_NS_PER_S, &answer, &err),
                PF_INVALID, &err);
     pf_peer_close(peer);
     assert_int_equal(daemon_stop(&d), 0);
