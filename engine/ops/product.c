@@ -3,7 +3,7 @@
 enum { ROWS = 4, COLUMNS = 8, DEPTH = 256 };
 
 /* AVX2 where the machine has it. Without FMA: contraction would change the last bit from machine to machine. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("default", "avx2")))
 #else
 #define WIDE

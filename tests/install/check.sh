@@ -63,6 +63,12 @@ echo '#include <planfarm.h>' | c++ -std=c++17 -Wall -Werror -fsyntax-only -I"$tr
 
 model=$work/model.onnx
 "$models" "$model" || fail "$models wrote no network"
+module=$lib/planfarm/libplanfarm_cuda.so
+if [ -f "$module" ] && ! bare ldd "$module" | grep -q 'not found'; then         # with its libraries here it is found; a card is not needed for that
+    bare "$tree/bin/planfarm" inspect "$model" > /dev/null || fail "planfarm does not read its model"
+    bare "$tree/bin/planfarm" build "$model" --device cuda:0 --effort 0 -o "$work/cuda.plan" > "$work/out" 2>&1 || true
+    if grep -q 'cannot be loaded' "$work/out"; then fail "the module for NVIDIA GPUs is not found: $(cat "$work/out")"; fi
+fi
 export PKG_CONFIG_PATH=$lib/pkgconfig
 for name in build_and_run layer_by_layer; do
     # shellcheck disable=SC2046
