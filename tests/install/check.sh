@@ -50,7 +50,7 @@ echo '#include <planfarm.h>' | cc -E -P -I"$tree/include/planfarm" -x c - > "$wo
 grep -o '\bpf_[a-z0-9_]*(' "$work/api.i" | tr -d '(' | sort -u > "$work/declared"
 sed -n 's/@@PLANFARM_0$//p' "$work/visible" | sort > "$work/public"
 [ -s "$work/public" ] || fail "nothing is public"
-diff "$work/declared" "$work/public" || fail "the headers declare (<) what engine/planfarm.map does not list, or the other way round (>)"
+diff "$work/declared" "$work/public" || fail "the public headers declare (<) what engine/planfarm.map does not list, or the other way round (>): change the list"
 
 # ---- The headers in both languages, each by itself
 
