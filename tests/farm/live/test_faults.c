@@ -124,6 +124,8 @@ static void a_killed_agent_costs_one_attempt(void **state)
     job = live_job(answer);
     assert_int_equal(live_number(job, "attempt"), 2);
     assert_int_equal(live_number(job, "charged_attempts"), 1);
+    for (int i = 0; i < 3000 && names_in(test_path("farm/agent-a/work")); i++)     /* it is done before the agent has cleaned up */
+        pf_clock_sleep_ns(20 * PF_NS_PER_MS);
     assert_int_equal(names_in(test_path("farm/agent-a/work")), 0);
     json_decref(answer);
 }
