@@ -13,7 +13,9 @@ enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 12
 /* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's end hold. */
 typedef struct row_form {
     const pf_node *node;
-    int            axis;            /* first dim of the row */
+    int            axis;            /* dims that count rows; those behind, in `order`, make up the row */
+    int            order[PF_MAX_RANK];  /* dims of x: those that count rows first */
+    bool           moved;           /* that is not their own order */
     bool           reduces;         /* outputs are one number a row */
     int64_t        groups;          /* group_norm: a row is one group of channels of one image; 0 otherwise */
 } row_form;
@@ -35,7 +37,20 @@ static const char reductions[] =
 
 /* ---- Recognizing */
 
-static const char *reduce_axis(const pf_graph *graph, const pf_node *node, int *axis)
+/* The dims of the row go last. */
+static void order_dims(row_form *form, int rank, const bool in_row[PF_MAX_RANK])
+{
+    int at = 0;
+
+    for (int d = 0; d < rank; d++)
+        if (!in_row[d]) form->order[at++] = d;
+    form->axis = at;
+    for (int d = 0; d < rank; d++)
+        if (in_row[d]) form->order[at++] = d;
+    for (int d = 0; d < rank; d++) form->moved |= form->order[d] != d;
+}
+
+static const char *order_reduction(const pf_graph *graph, const pf_node *node, row_form *form)
 {
     const pf_reduce_attrs *attrs = node->attrs;
     int                    rank = pf_graph_value(graph, node->in[0])->shape.rank;
@@ -43,10 +58,17 @@ static const char *reduce_axis(const pf_graph *graph, const pf_node *node, int *
 
     if (!cg_reduction_of(attrs->mode)) return "reduction without a form here";
     for (int i = 0; i < attrs->axes.count; i++) reduced[attrs->axes.at[i]] = true;
-    for (*axis = rank; *axis > 0 && reduced[*axis - 1];) --*axis;
-    for (int d = 0; d < *axis; d++)
-        if (reduced[d]) return "reduced dims are not the last";
-    return *axis < rank ? NULL : "nothing is reduced";
+    order_dims(form, rank, reduced);
+    return form->axis < rank ? NULL : "nothing is reduced";
+}
+
+static const char *order_along(row_form *form, int rank, int64_t axis)
+{
+    bool in_row[PF_MAX_RANK] = {0};
+
+    in_row[axis] = true;
+    order_dims(form, rank, in_row);
+    return NULL;
 }
 
 static const char *row_of(const pf_graph *graph, const pf_node *node, row_form *form)
@@ -54,11 +76,11 @@ static const char *row_of(const pf_graph *graph, const pf_node *node, row_form *
     int rank = pf_graph_value(graph, node->in[0])->shape.rank;
 
     form->node = node;
+    for (int d = 0; d < rank; d++) form->order[d] = d;
     switch (node->op) {
     case PF_OP_SOFTMAX:
     case PF_OP_LOG_SOFTMAX:
-        form->axis = (int)((const pf_axis_attrs *)node->attrs)->axis;
-        return form->axis == rank - 1 ? NULL : "axis is not the last";
+        return order_along(form, rank, ((const pf_axis_attrs *)node->attrs)->axis);
     case PF_OP_LAYER_NORM:
         form->axis = (int)((const pf_layer_norm_attrs *)node->attrs)->axis;
         return node->out_count == 1 ? NULL : "mean and deviation are wanted too";
@@ -75,7 +97,7 @@ static const char *row_of(const pf_graph *graph, const pf_node *node, row_form *
         return rank == 4 && form->groups > 0 ? NULL : "not two spatial dims";
     default:
         form->reduces = true;
-        return reduce_axis(graph, node, &form->axis);
+        return order_reduction(graph, node, form);
     }
 }
 
@@ -144,7 +166,7 @@ static int64_t row_length(const pf_problem *p, const row_form *form)
     const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
     int64_t         length = form->groups ? x->dim[1] / form->groups : 1;
 
-    for (int d = form->axis; d < x->rank; d++) length *= x->dim[d];
+    for (int d = form->axis; d < x->rank; d++) length *= x->dim[form->order[d]];
     return length;
 }
 
@@ -153,13 +175,13 @@ static int64_t lane_extent(const pf_problem *p, const row_form *form)
 {
     const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
 
-    return form->groups && p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] / form->groups : x->dim[x->rank - 1];
+    return form->groups && p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] / form->groups : x->dim[form->order[x->rank - 1]];
 }
 
 static int widest(const pf_problem *p, const row_form *form)
 {
     const pf_value *x = pf_graph_value(p->graph, form->node->in[0]);
-    int             vector = 128 / (int)pf_dtype_bits(x->dtype);
+    int             vector = form->moved ? 1 : 128 / (int)pf_dtype_bits(x->dtype);     /* neighbours of a moved row do not lie side by side */
 
     while (vector > 1 && lane_extent(p, form) % vector) vector /= 2;
     return vector;
@@ -330,15 +352,19 @@ static bool emit_elements(row_code *row)
     return true;
 }
 
-/* The point of the row's one result: x's leading dims, and zeros where dims were kept. */
+/* The point of the row's one result: x's dims that count rows, and zeros where dims were kept. */
 static cg_point result_point(const row_code *row)
 {
-    const pf_shape *shape = &pf_graph_value(row->cg.problem->graph, row->form.node->out[0])->shape;
+    const pf_graph *graph = row->cg.problem->graph;
+    int             rank = pf_graph_value(graph, row->form.node->in[0])->shape.rank, next = 0;
+    bool            counts[PF_MAX_RANK] = {0};
     cg_point        at = row->point;
 
-    at.rank = shape->rank;
+    at.rank = pf_graph_value(graph, row->form.node->out[0])->shape.rank;
     memset(at.at, 0, sizeof at.at);
-    for (int d = 0; d < row->form.axis; d++) at.at[d] = row->point.at[d];
+    for (int d = 0; d < row->form.axis; d++) counts[row->form.order[d]] = true;
+    for (int d = 0; d < rank; d++)
+        if (counts[d]) at.at[at.rank == rank ? d : next++] = row->point.at[d];
     return at;
 }
 
@@ -361,7 +387,7 @@ static int64_t row_count(const pf_problem *p, const row_form *form)
     int64_t         rows = 1;
 
     if (form->groups) return x->dim[0] * form->groups;
-    for (int d = 0; d < form->axis; d++) rows *= x->dim[d];
+    for (int d = 0; d < form->axis; d++) rows *= x->dim[form->order[d]];
     return rows;
 }
 
@@ -378,6 +404,10 @@ static void open_space(row_code *row, const pf_problem *p)
 
     if (!row->form.groups) {
         cg_loop_over(cg, PF_LAYOUT_LINEAR, value, &row->point);
+        for (int v = 0; row->form.moved && v < value->shape.rank; v++) {
+            cg->var_extent[v] = dim[row->form.order[v]];
+            row->point.at[row->form.order[v]] = cg_index_of(cg, v);
+        }
         return;
     }
     memcpy(cg->var_extent, extent, sizeof extent);

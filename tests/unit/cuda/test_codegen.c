@@ -120,6 +120,15 @@ static const sample samples[] = {
     { "mean of the last dims", pf_codegen_row_declines, row_first,
       "problem in=linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f32 [2,512,7,7]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\noutput %1\n" },
+    { "mean over tokens, in the middle", pf_codegen_row_declines, row_first,
+      "problem in=linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,197,768]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=0\n%2 = relu(%1)\noutput %2\n" },
+    { "sum over two dims apart, kept", pf_codegen_row_declines, row_first,
+      "problem in=linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,5,7,16]\n%1 = reduce(%0) mode=sum axes=[0,2] keepdims=1\noutput %1\n" },
+    { "softmax over channels", pf_codegen_row_declines, row_first,
+      "problem in=linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,21,33,33]\n%1 = softmax(%0) axis=1\noutput %1\n" },
     { "group norm and swish, channels last", pf_codegen_row_declines, row_first,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = input f16 [16]\n%2 = input f16 [16]\n"
