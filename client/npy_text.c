@@ -108,6 +108,14 @@ pf_status pf_npy_text_parse(const pf_npy_header *header, const uint8_t *data, si
 
 /* ---- Writing */
 
+/* A character as UTF-8 may say it: in no more bytes than it needs, no surrogate, none that there is not. */
+static bool is_character(uint32_t code, int more)
+{
+    static const uint32_t least[UTF8_BYTES] = {0, 0x80, 0x800, 0x10000};
+
+    return code >= least[more] && code <= 0x10ffff && (code < 0xd800 || code >= 0xe000);
+}
+
 /* Takes one character off text; bytes that are no UTF-8 stand for themselves, as in Latin-1. */
 static uint32_t take_utf8(const char **text)
 {
@@ -121,6 +129,10 @@ static uint32_t take_utf8(const char **text)
             return at[0];
         }
         code = code << 6 | (at[i] & 0x3f);
+    }
+    if (at[0] >= 0xf8 || !is_character(code, more)) {
+        *text += 1;
+        return at[0];
     }
     *text += 1 + more;
     return code;

@@ -218,6 +218,29 @@ static void strings_come_back(void **state)
     pf_tensor_clear(&back);
 }
 
+/* Too great a code, a surrogate, more bytes than needed, a lead of five bytes: each byte stands for itself, as in Latin-1. */
+static void bytes_that_are_no_text_are_written_one_by_one(void **state)
+{
+    static const char *const rows[][2] = {
+        {"\xf4\x90\x80\x80", "\xc3\xb4\xc2\x90\xc2\x80\xc2\x80"}, {"\xed\xa0\x80", "\xc3\xad\xc2\xa0\xc2\x80"},
+        {"\xc0\xaf", "\xc3\x80\xc2\xaf"},                           {"\xfc\x93\x90\xb0", "\xc3\xbc\xc2\x93\xc2\x90\xc2\xb0"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pf_tensor tensor = {.dtype = PF_STRING, .rank = 0, .data = (void *)&rows[i][0]}, back = {0};
+        pf_buf    file;
+        pf_err    err = {0};
+
+        pf_buf_init(&file, 4096);
+        test_ok(pf_npy_print(&tensor, &file, &err), &err);
+        test_ok(pf_npy_parse(file.data, file.size, PF_STRING, &back, &err), &err);
+        assert_string_equal(((char **)back.data)[0], rows[i][1]);
+        pf_tensor_clear(&back);
+        pf_buf_clear(&file);
+    }
+}
+
 static void small_integers_are_read_as_wanted(void **state)
 {
     static const int8_t bytes[4] = {-8, 7, -1, 3};
@@ -295,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(any_changed_byte_is_survived),
         cmocka_unit_test(strings_come_back),
+        cmocka_unit_test(bytes_that_are_no_text_are_written_one_by_one),
         cmocka_unit_test(small_integers_are_read_as_wanted),
         cmocka_unit_test(tensor_protos_are_read),
         cmocka_unit_test(names_stay_in_their_folder),
