@@ -150,6 +150,22 @@ int daemon_stop(daemon_process *d)
     return daemon_wait(d, 30);
 }
 
+long daemon_resident_kib(const daemon_process *d)
+{
+    char  path[64] = "", line[256] = "";
+    long  kib = 0;
+    FILE *file = NULL;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)d->pid);
+    file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
+    if (file)
+        fclose(file);
+    return kib;
+}
+
 static pf_peer *connect_as(const char *endpoint, uint32_t role)
 {
     pf_peer_options options = { .endpoint = endpoint, .role = role };

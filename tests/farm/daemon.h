@@ -25,6 +25,7 @@ bool daemon_has_ended(daemon_process *d);       /* by itself; true again until t
 int  daemon_start_fails(daemon_process *d, const char *state, const char *const *extra);
 void daemon_kill(daemon_process *d);    /* SIGKILL */
 int  daemon_stop(daemon_process *d);    /* SIGTERM; its exit code */
+long daemon_resident_kib(const daemon_process *d);
 int  daemon_wait(daemon_process *d, int seconds);   /* exit code of one that ends by itself; -1 when it does not */
 
 pf_peer *daemon_client(const daemon_process *d);

@@ -46,22 +46,6 @@ static void network_close(bad_network *n)
     proxy_close(n->http);
 }
 
-static long resident_kib(pid_t pid)
-{
-    char  path[64] = "", line[256] = "";
-    long  kib = 0;
-    FILE *file = NULL;
-
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file))
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
-    if (file)
-        fclose(file);
-    return kib;
-}
-
 static void a_bad_network_loses_nothing(void **state)
 {
     static journal j;
@@ -94,10 +78,10 @@ static void a_bad_network_loses_nothing(void **state)
     print_message("%u submits acknowledged, %u sent again, %u offers, %u of %u connections broken off, %ld KiB resident\n", j.acked,
                   j.retries, (unsigned)(one.offers + two.offers),
                   proxy_breaks(n.client) + proxy_breaks(n.agent) + proxy_breaks(n.http),
-                  proxy_connections(n.client) + proxy_connections(n.agent) + proxy_connections(n.http), resident_kib(d.pid));
+                  proxy_connections(n.client) + proxy_connections(n.agent) + proxy_connections(n.http), daemon_resident_kib(&d));
     assert_true(j.acked > 0 && proxy_breaks(n.client) + proxy_breaks(n.agent) + proxy_breaks(n.http) > 0);
 #ifndef __SANITIZE_ADDRESS__
-    assert_true(resident_kib(d.pid) < 200 << 10);
+    assert_true(daemon_resident_kib(&d) < 200 << 10);
 #endif
     pf_peer_close(client);
     scripted_agent_stop(&one);

@@ -29,22 +29,6 @@ enum { MORE_KIB = 64 << 10 };
 
 /* ---- T12 */
 
-static long resident_kib(pid_t pid)
-{
-    char  path[64] = "", line[256] = "";
-    long  kib = 0;
-    FILE *file = NULL;
-
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file))
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
-    if (file)
-        fclose(file);
-    return kib;
-}
-
 static int64_t ask_info(pf_peer *client)
 {
     Pf__Info   info = PF__INFO__INIT;
@@ -72,7 +56,7 @@ static void who_does_not_read_costs_nobody_anything(void **state)
     other = daemon_client(&d);
     ask_info(slow);
     ask_info(other);
-    before_kib = resident_kib(d.pid);
+    before_kib = daemon_resident_kib(&d);
     until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S;
     while (sent < unread && pf_clock_ns() < until_ns) {
         int64_t took_ns = sent % 1000 == 0 ? ask_info(other) : 0;
@@ -83,9 +67,9 @@ static void who_does_not_read_costs_nobody_anything(void **state)
             pf_clock_sleep_ns(PF_NS_PER_MS / 10);
     }
     print_message("%llu requests went out, nobody read; another client waited %lld us at most; resident %ld KiB, then %ld\n",
-                  (unsigned long long)sent, (long long)(longest_ns / PF_NS_PER_US), before_kib, resident_kib(d.pid));
+                  (unsigned long long)sent, (long long)(longest_ns / PF_NS_PER_US), before_kib, daemon_resident_kib(&d));
     assert_int_equal(sent, unread);         /* it goes on reading */
-    assert_true(resident_kib(d.pid) < before_kib + MORE_KIB);
+    assert_true(daemon_resident_kib(&d) < before_kib + MORE_KIB);
     pf_peer_close(slow);
     pf_peer_close(other);
     assert_int_equal(daemon_stop(&d), 0);
