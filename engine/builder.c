@@ -49,7 +49,6 @@ static void open_kernels(const building *b, const pf_build_options *options)
 
 static pf_status open_store(building *b, const pf_build_options *options, pf_err *err)
 {
-    open_kernels(b, options);
     b->store = options ? options->store : NULL;
     if (b->store)
         return PF_OK;
@@ -273,6 +272,8 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
     st = pf_config_check(config, device, err);
     if (!st)
         st = open_store(&b, options, err);
+    if (!st)
+        open_kernels(&b, options);
     if (!st)
         st = apply_shapes(&b, err);
     if (!st)
