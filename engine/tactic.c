@@ -83,6 +83,15 @@ void pf_tuning_clear(pf_tuning_list *list)
     *list = (pf_tuning_list){ 0 };
 }
 
+bool pf_tactic_prefers_linear(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    (void)device;
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        in[i] = PF_LAYOUT_LINEAR;
+    out[0] = PF_LAYOUT_LINEAR;
+    return index == 0 && p->graph->output_count == 1;
+}
+
 pf_step *pf_step_new(const pf_tactic *tactic, size_t impl_bytes)
 {
     pf_step *step = pf_calloc(1, sizeof *step);

@@ -79,6 +79,8 @@ const pf_tactic *pf_tactic_at(uint32_t index);                  /* table order b
 const pf_tactic *pf_tactic_find(const char *name);              /* NULL when there is none */
 /* declines, after the capability bits; the reason names a missing capability. */
 const char      *pf_tactic_declines(const pf_tactic *tactic, const pf_device *device, const pf_problem *p);
+/* A `prefers` of one row: everything linear, one output. */
+bool             pf_tactic_prefers_linear(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out);
 pf_step         *pf_step_new(const pf_tactic *tactic, size_t impl_bytes);   /* zeroed impl; NULL when out of memory */
 void             pf_step_free(pf_step *step);                   /* NULL is fine */
 

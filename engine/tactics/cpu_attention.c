@@ -111,15 +111,6 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     return p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "the result is not linear";
 }
 
-static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
-{
-    (void)device;
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        in[i] = PF_LAYOUT_LINEAR;
-    out[0] = PF_LAYOUT_LINEAR;
-    return index == 0 && p->graph->output_count == 1;
-}
-
 /* How many heads go together: one a thread, all, as many as their scores fit a core's cache, or one by all threads. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
@@ -401,5 +392,5 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 
 const pf_tactic pf_tactic_cpu_attention = {
     .name = "cpu_attention", .rev = 1, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
 };

@@ -160,15 +160,6 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     return reason ? reason : pf_onednn_epilogue_declines(p, &m.chain, shape_of(p, m.chain.result)->rank - 1);
 }
 
-static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
-{
-    (void)device;
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        in[i] = PF_LAYOUT_LINEAR;
-    out[0] = PF_LAYOUT_LINEAR;
-    return index == 0 && p->graph->output_count == 1;
-}
-
 /* ---- The operation */
 typedef struct matrix { int32_t rank; int64_t dim[PF_MAX_RANK], stride[PF_MAX_RANK]; } matrix;
 
@@ -381,6 +372,6 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 
 const pf_tactic pf_tactic_onednn_matmul = {
     .name = "onednn_matmul", .rev = 2, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
+    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
     .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,
 };
