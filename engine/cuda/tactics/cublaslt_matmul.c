@@ -11,29 +11,20 @@
 #include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/cuda_device.h"
 #include "engine/cuda/tactics.h"
-#include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { NONE = -1, ALGORITHMS_MAX = 64, WORKSPACE_LIMIT_BYTES = 32 << 20, REST_THREADS = 256 };
+enum { ALGORITHMS_MAX = 64, WORKSPACE_LIMIT_BYTES = 32 << 20, REST_THREADS = 256 };
 
 /* y[batch,m,n] = activation(x[batch,m,k] w[k,n] + bias[n] + residual); a stride of 0 repeats an operand over the batch. */
 typedef struct matmul_form {
-    int     x, w, bias, residual;           /* inputs of the problem, or NONE */
+    int     x, w, bias, residual;           /* inputs of the problem, or PF_NO_INPUT */
     int     epilogue;                       /* PF_OP_RELU, PF_OP_GELU_TANH, or PF_OP_NONE */
     bool    trans_x, trans_w;
     float   alpha;
     int64_t batch, m, n, k, x_stride, w_stride;
     pf_value_id product;                    /* what the library computes: the output, or what the rest of the region is computed from */
 } matmul_form;
-
-/* NONE when the value is computed inside the region. */
-static int input_of(const pf_problem *p, pf_value_id value)
-{
-    uint32_t index = pf_problem_input_index(p, value);
-
-    return index == UINT32_MAX ? NONE : (int)index;
-}
 
 static const pf_shape *shape_of(const pf_problem *p, int input) { return &pf_graph_value(p->graph, p->graph->inputs[input])->shape; }
 
@@ -51,15 +42,15 @@ static const char *take_product(const pf_problem *p, const pf_node *node, matmul
     const pf_gemm_attrs   *gemm = node->op == PF_OP_GEMM ? node->attrs : NULL;
 
     if (!matmul && !gemm) return "no matrix product first";
-    form->x = input_of(p, node->in[0]);
-    form->w = input_of(p, node->in[1]);
+    form->x = pf_cuda_input(p, node->in[0]);
+    form->w = pf_cuda_input(p, node->in[1]);
     form->trans_x = matmul ? matmul->trans_a : gemm->trans_a;
     form->trans_w = matmul ? matmul->trans_b : gemm->trans_b;
     form->alpha = gemm ? (float)gemm->alpha : 1;
-    if (form->x == NONE || form->w == NONE) return "an operand inside the region";
+    if (form->x == PF_NO_INPUT || form->w == PF_NO_INPUT) return "an operand inside the region";
     if (gemm && node->in_count > 2 && node->in[2] != PF_NONE) {
-        form->bias = input_of(p, node->in[2]);
-        if (gemm->beta != 1 || form->bias == NONE || !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
+        form->bias = pf_cuda_input(p, node->in[2]);
+        if (gemm->beta != 1 || form->bias == PF_NO_INPUT || !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
             return "a gemm whose third operand is no row";
     }
     return NULL;
@@ -68,12 +59,12 @@ static const char *take_product(const pf_problem *p, const pf_node *node, matmul
 static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, matmul_form *form)
 {
     const pf_shape *out = &pf_graph_value(p->graph, node->out[0])->shape;
-    int             other = input_of(p, node->in[0] == chain ? node->in[1] : node->in[0]);
+    int             other = pf_cuda_input(p, node->in[0] == chain ? node->in[1] : node->in[0]);
 
-    if (other == NONE || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
+    if (other == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
     if (!pf_shape_equal(&pf_graph_value(p->graph, chain)->shape, out)) return "an addition that broadcasts the product";
-    if (form->bias == NONE && is_row(shape_of(p, other), out->dim[out->rank - 1])) form->bias = other;
-    else if (form->residual == NONE && pf_shape_equal(shape_of(p, other), out)) form->residual = other;
+    if (form->bias == PF_NO_INPUT && is_row(shape_of(p, other), out->dim[out->rank - 1])) form->bias = other;
+    else if (form->residual == PF_NO_INPUT && pf_shape_equal(shape_of(p, other), out)) form->residual = other;
     else return "an addition that is neither bias nor residual";
     return NULL;
 }
@@ -119,7 +110,7 @@ static const char *recognize(const pf_problem *p, matmul_form *form)
     uint32_t        i = 0;
 
     memset(form, 0, sizeof *form);
-    form->x = form->w = form->bias = form->residual = NONE;
+    form->x = form->w = form->bias = form->residual = PF_NO_INPUT;
     form->product = PF_NONE;
     if (graph->output_count != 1) return "several outputs";
     for (; i < graph->node_count; i++) {
@@ -138,7 +129,7 @@ static const char *recognize(const pf_problem *p, matmul_form *form)
 
 static bool is_operand(const pf_problem *p, int input, pf_dtype dtype)
 {
-    return input == NONE || pf_graph_value(p->graph, p->graph->inputs[input])->dtype == dtype;
+    return input == PF_NO_INPUT || pf_graph_value(p->graph, p->graph->inputs[input])->dtype == dtype;
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -196,7 +187,7 @@ static cudaDataType_t cuda_type(pf_dtype dtype) { return dtype == PF_F16 ? CUDA_
 
 static cublasLtEpilogue_t epilogue_of(const matmul_form *form)
 {
-    bool bias = form->bias != NONE;
+    bool bias = form->bias != PF_NO_INPUT;
 
     if (form->epilogue == PF_OP_RELU) return bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
     if (form->epilogue == PF_OP_GELU_TANH) return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
@@ -294,12 +285,7 @@ typedef struct matmul_impl {
     pf_step              *rest;         /* owned; what follows in place, NULL: nothing */
 } matmul_impl;
 
-static bool has_rest(const pf_problem *p)
-{
-    matmul_form form;
-
-    return !recognize(p, &form) && form.product != p->graph->outputs[0];
-}
+static bool has_rest(const pf_problem *p, const matmul_form *form) { return form->product != p->graph->outputs[0]; }
 
 static pf_status generate_rest(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
@@ -312,22 +298,23 @@ static pf_status generate_rest(const pf_problem *p, const char *tuning, pf_progr
 
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
 {
-    return has_rest(p) ? pf_program_precompile(device, p, generate_rest, tuning, err) : PF_OK;
+    matmul_form form;
+
+    return !recognize(p, &form) && has_rest(p, &form) ? pf_program_precompile(device, p, generate_rest, tuning, err) : PF_OK;
 }
 
 /* Who frees the step of the rest. */
 static const pf_tactic rest_tactic = { .name = "cublaslt_matmul", .release = pf_program_release };
 
-static bool rest_reads(const pf_problem *p, int input)
+static bool rest_reads(const pf_problem *p, const matmul_form *form, int input)
 {
-    matmul_form form;
+    bool behind = false;
 
-    recognize(p, &form);
-    for (uint32_t n = 0, behind = 0; n < p->graph->node_count && input != NONE; n++) {
+    for (uint32_t n = 0; n < p->graph->node_count && input != PF_NO_INPUT; n++) {
         const pf_node *node = &p->graph->nodes[n];
 
         if (behind && node->live && reads(node, p->graph->inputs[input])) return true;
-        behind |= node->live && node->out[0] == form.product;
+        behind |= node->live && node->out[0] == form->product;
     }
     return false;
 }
@@ -385,7 +372,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         describe(p, &form, &impl->lt);
         st = settle_algorithm(impl, handle, tuning, err);
     }
-    if (!st && has_rest(p)) st = pf_program_prepare(device, &rest_tactic, p, generate_rest, tuning, saved, saved_bytes, &impl->rest, err);
+    if (!st && has_rest(p, &form)) st = pf_program_prepare(device, &rest_tactic, p, generate_rest, tuning, saved, saved_bytes, &impl->rest, err);
     if (st) {
         pf_step_free(step);
         return st;
@@ -395,10 +382,10 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     impl->bias = form.bias;
     impl->residual = form.residual;
     impl->alpha = form.alpha;
-    impl->beta = form.residual != NONE ? 1 : 0;
+    impl->beta = form.residual != PF_NO_INPUT ? 1 : 0;
     step->workspace_bytes = impl->workspace_bytes;
     step->capturable = true;
-    step->in_place = rest_reads(p, form.residual) ? NONE : form.residual;
+    step->in_place = rest_reads(p, &form, form.residual) ? PF_NO_INPUT : form.residual;
     *out = step;
     return PF_OK;
 }
@@ -407,10 +394,10 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
 {
     const matmul_impl *impl = step->impl;
     lt_problem         lt = impl->lt;           /* a copy: contexts that run at once bind different biases */
-    const void        *residual = impl->residual != NONE ? bindings->in[impl->residual] : bindings->out[0];
+    const void        *residual = impl->residual != PF_NO_INPUT ? bindings->in[impl->residual] : bindings->out[0];
     cublasStatus_t     status = CUBLAS_STATUS_SUCCESS;
 
-    if (impl->bias != NONE) set_bias(&lt, bindings->in[impl->bias]);
+    if (impl->bias != PF_NO_INPUT) set_bias(&lt, bindings->in[impl->bias]);
     status = cublasLtMatmul(pf_cuda_of(impl->device)->cublaslt, &lt.operation, &impl->alpha, bindings->in[impl->w], &lt.a, bindings->in[impl->x], &lt.b,
                             &impl->beta, residual, &lt.c, bindings->out[0], &lt.d, &impl->algorithm, bindings->workspace, impl->workspace_bytes,
                             pf_cuda_stream(stream));

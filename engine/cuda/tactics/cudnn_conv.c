@@ -11,11 +11,10 @@
 #include "engine/cuda/cudnn_graph.h"
 #include "engine/cuda/program.h"
 #include "engine/cuda/tactics.h"
-#include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, NONE = -1, HEURISTIC_CONFIGS = 64, PACK_ALIGNMENT = 256, SAVED_LIMIT_BYTES = 64 << 20 };
+enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, HEURISTIC_CONFIGS = 64, PACK_ALIGNMENT = 256, SAVED_LIMIT_BYTES = 64 << 20 };
 
 /* What the problem's graph says, as input indices of the problem. */
 typedef struct conv_form {
@@ -41,14 +40,6 @@ static conv_window window_of(const pf_node *node)
 
 /* ---- Recognizing the region */
 
-/* NONE when the value is computed inside the region. */
-static int input_of(const pf_problem *p, pf_value_id value)
-{
-    uint32_t index = pf_problem_input_index(p, value);
-
-    return index == UINT32_MAX ? NONE : (int)index;
-}
-
 /* A constant of one number per channel: [C,1,1] or [1,C,1,1] against [N,C,H,W]. */
 static bool is_per_channel(const pf_problem *p, int input, int64_t channels)
 {
@@ -62,15 +53,15 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
 {
     const pf_graph *graph = p->graph;
     pf_value_id     other = node->in[0] == chain ? node->in[1] : node->in[0];
-    int             input = input_of(p, other);
+    int             input = pf_cuda_input(p, other);
     const pf_shape *out = &pf_graph_value(graph, node->out[0])->shape;
 
-    if (input == NONE || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
-    if (form->bias == NONE && !form->activation && form->residual == NONE && is_per_channel(p, input, out->dim[1])) {
+    if (input == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
+    if (form->bias == PF_NO_INPUT && !form->activation && form->residual == PF_NO_INPUT && is_per_channel(p, input, out->dim[1])) {
         form->bias = input;
         return NULL;
     }
-    if (form->residual != NONE || !pf_shape_equal(&pf_graph_value(graph, other)->shape, out)) return "an addition that is neither bias nor residual";
+    if (form->residual != PF_NO_INPUT || !pf_shape_equal(&pf_graph_value(graph, other)->shape, out)) return "an addition that is neither bias nor residual";
     form->residual = input;
     form->residual_last = form->activation != NULL;
     return NULL;
@@ -103,11 +94,11 @@ static bool takes_activation(const pf_node *node)
 static const char *take_conv(const pf_problem *p, const pf_node *node, conv_form *form)
 {
     form->conv = node;
-    form->x = input_of(p, node->in[0]);
-    form->w = input_of(p, node->in[1]);
-    form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? input_of(p, node->in[2]) : NONE;
-    if (form->x == NONE || form->w == NONE || !p->in_constant[form->w]) return "weights are computed";
-    return form->bias != NONE && !p->in_constant[form->bias] ? "bias is computed" : NULL;
+    form->x = pf_cuda_input(p, node->in[0]);
+    form->w = pf_cuda_input(p, node->in[1]);
+    form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? pf_cuda_input(p, node->in[2]) : PF_NO_INPUT;
+    if (form->x == PF_NO_INPUT || form->w == PF_NO_INPUT || !p->in_constant[form->w]) return "weights are computed";
+    return form->bias != PF_NO_INPUT && !p->in_constant[form->bias] ? "bias is computed" : NULL;
 }
 
 static const char *recognize(const pf_problem *p, conv_form *form)
@@ -115,7 +106,7 @@ static const char *recognize(const pf_problem *p, conv_form *form)
     const pf_graph *graph = p->graph;
     pf_value_id     chain = PF_NONE;
 
-    *form = (conv_form){ .x = NONE, .w = NONE, .bias = NONE, .residual = NONE };
+    *form = (conv_form){ .x = PF_NO_INPUT, .w = PF_NO_INPUT, .bias = PF_NO_INPUT, .residual = PF_NO_INPUT };
     if (graph->output_count != 1) return "several outputs";
     for (uint32_t n = 0; n < graph->node_count; n++) {
         const pf_node *node = &graph->nodes[n];
@@ -150,7 +141,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
     if (window_of(form.conv).reason) return window_of(form.conv).reason;
     if (p->in_layout[form.x] != PF_LAYOUT_CHANNELS_LAST && !x_is_padded(p, &form)) return "x is not channels-last";
-    if (form.residual != NONE && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST) return "residual is not channels-last";
+    if (form.residual != PF_NO_INPUT && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST) return "residual is not channels-last";
     return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? NULL : "output is not channels-last";
 }
 
@@ -162,7 +153,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     if (index > 1 || recognize(p, &form)) return false;
     for (uint32_t i = 0; i < p->graph->input_count; i++) in[i] = PF_LAYOUT_LINEAR;
     in[form.x] = out[0] = PF_LAYOUT_CHANNELS_LAST;
-    if (form.residual != NONE) in[form.residual] = PF_LAYOUT_CHANNELS_LAST;
+    if (form.residual != PF_NO_INPUT) in[form.residual] = PF_LAYOUT_CHANNELS_LAST;
     if (index == 0) return true;
     in[form.x] = PF_LAYOUT_C8;          /* few channels, padded to eight: a stem */
     return form.conv->op == PF_OP_CONV && pf_graph_value(p->graph, p->graph->inputs[form.x])->shape.dim[1] < 8;
@@ -264,12 +255,12 @@ static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const conv_form 
     const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[0]);
     int64_t         bias_dim[4] = { 1, out->shape.dim[1], 1, 1 };
     builder         b = { .g = g, .y = out->shape.dim, .type = pf_cudnn_type(out->dtype), .scalars = scalars };
-    bool            residual = form->residual != NONE;
+    bool            residual = form->residual != PF_NO_INPUT;
 
-    b.left = 1 + (form->bias != NONE) + residual + activation_operations(form->activation);
+    b.left = 1 + (form->bias != PF_NO_INPUT) + residual + activation_operations(form->activation);
     add_convolution(&b, p, form);
     if (residual && !form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_Z, b.type, b.y));
-    if (form->bias != NONE) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_BIAS, b.type, bias_dim));
+    if (form->bias != PF_NO_INPUT) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_BIAS, b.type, bias_dim));
     if (form->activation) apply_activation(&b, form->activation);
     if (residual && form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_Z, b.type, b.y));
     pf_cudnn_finish(g);
@@ -345,7 +336,7 @@ typedef struct conv_impl {
     cudnnBackendDescriptor_t plan;
     pf_device               *device;
     conv_scalars             scalars;
-    int                      x, bias, residual; /* inputs of the problem, or NONE */
+    int                      x, bias, residual; /* inputs of the problem, or PF_NO_INPUT */
     size_t                   bias_offset;       /* in the packed constants */
     pf_digest                problem;
 } conv_impl;
@@ -445,7 +436,7 @@ static void measure(pf_step *step, const pf_problem *p, const conv_form *form)
     impl->residual = form->residual;
     impl->bias_offset = (weight_bytes(p, form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
     step->packed_bytes = impl->bias_offset;
-    if (form->bias != NONE) {
+    if (form->bias != PF_NO_INPUT) {
         const pf_value *bias = pf_graph_value(p->graph, p->graph->inputs[form->bias]);
 
         step->packed_bytes += pf_dtype_bytes(bias->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &bias->shape));
@@ -506,7 +497,7 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     recognize(p, &form);
     memset(packed, 0, step->packed_bytes);
     pack_weights(&constants[form.w], weight_channels(p, &form), packed);
-    if (form.bias != NONE) memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
+    if (form.bias != PF_NO_INPUT) memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
 
@@ -517,11 +508,11 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     void            *pointers[5 + SCALARS_MAX] = { bindings->in[impl->x], bindings->packed, bindings->out[0] };
     int              count = 3;
 
-    if (impl->bias != NONE) {
+    if (impl->bias != PF_NO_INPUT) {
         uids[count] = UID_BIAS;
         pointers[count++] = (uint8_t *)bindings->packed + impl->bias_offset;
     }
-    if (impl->residual != NONE) {
+    if (impl->residual != PF_NO_INPUT) {
         uids[count] = UID_Z;
         pointers[count++] = bindings->in[impl->residual];
     }
