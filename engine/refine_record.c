@@ -1,22 +1,13 @@
 #include "engine/refine.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "engine/finding.h"
 
-enum { TEXT_BYTES = 128 };
+#define KIND     "refined choices"
 #define TACTIC   "refined"
 #define MEASURED "measured"
-
-static void text_of(const pf_digest *candidates, char out[TEXT_BYTES])
-{
-    char hex[PF_DIGEST_HEX_BYTES] = "";
-
-    pf_digest_to_hex(candidates, hex);
-    snprintf(out, TEXT_BYTES, "refined choices\n%s\n", hex);
-}
 
 pf_status pf_refinement_add(pf_refinement *refinement, uint32_t step, uint32_t rank, pf_err *err)
 {
@@ -50,43 +41,28 @@ static pf_status read_entries(const pf_timing_record *record, pf_refinement *out
 
 pf_status pf_refine_record_find(pf_timing_store *store, const pf_device *device, pf_refinement *refinement, pf_err *err)
 {
-    char             text[TEXT_BYTES] = "";
-    pf_digest        problem = { 0 };
     pf_timing_record record = { 0 };
-    pf_status        st = PF_OK;
+    pf_status        st = pf_finding_lookup(store, device, KIND, &refinement->candidates, &record, err);
 
-    text_of(&refinement->candidates, text);
-    pf_digest_of(text, strlen(text), &problem);
-    st = store->lookup(store, &device->class_digest, &problem, 1, &record, err);
     if (!st)
         st = read_entries(&record, refinement, err);
     pf_timing_record_clear(&record);
     return st;
 }
 
-static pf_status put(pf_timing_record *record, const char *tuning, pf_err *err)
-{
-    pf_timing_entry entry = { .tactic = TACTIC, .rev = 1, .status = PF_TIMED, .sample_count = 1, .wall_ns = pf_clock_wall_ns() };
-
-    snprintf(entry.tuning, sizeof entry.tuning, "%s", tuning);
-    return pf_timing_record_put(record, &entry, err);
-}
-
 pf_status pf_refine_record_keep(pf_timing_store *store, const pf_device *device, const pf_refinement *refinement, pf_err *err)
 {
-    char             text[TEXT_BYTES] = "";
     pf_timing_record record = { 0 };
-    pf_status        st = put(&record, MEASURED, err);
+    pf_status        st = pf_finding_put(&record, TACTIC, MEASURED, 0, 0, err);
 
-    text_of(&refinement->candidates, text);
     for (uint32_t i = 0; i < refinement->count && !st; i++) {
         char tuning[64] = "";
 
         snprintf(tuning, sizeof tuning, "step=%u rank=%u", refinement->swaps[i].step, refinement->swaps[i].rank);
-        st = put(&record, tuning, err);
+        st = pf_finding_put(&record, TACTIC, tuning, 0, 0, err);
     }
     if (!st)
-        st = store->merge(store, device->class_text, text, &record, err);
+        st = pf_finding_merge(store, device, KIND, &refinement->candidates, &record, err);
     pf_timing_record_clear(&record);
     return st;
 }
