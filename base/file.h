@@ -25,6 +25,10 @@ pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err
 pf_status pf_file_digest(const char *path, pf_digest *digest, uint64_t *bytes, pf_err *err);
 bool      pf_file_exists(const char *path);
 pf_status pf_dir_make(const char *path, pf_err *err);  /* with its parents; fine when there */
+/* A new folder of this process: "planfarm-<name>-" and six random characters, in $TMPDIR when that is
+   absolute, else in /tmp.  out holds "" after an error.
+   Errors   INVALID: the path needs more than capacity bytes; IO: the folder cannot be made. */
+pf_status pf_dir_make_temporary(const char *name, char *out, size_t capacity, pf_err *err);
 /* With all in it; fine when absent; follows no links.  Errors  INVALID: path is not a folder. */
 pf_status pf_dir_remove(const char *path, pf_err *err);
 /* Joins folder and relative into out, and lets nothing outside folder be named.  It looks at the text alone: who

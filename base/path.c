@@ -42,6 +42,23 @@ pf_status pf_dir_make(const char *path, pf_err *err)
     return status ? status : make_one(part, err);
 }
 
+pf_status pf_dir_make_temporary(const char *name, char *out, size_t capacity, pf_err *err)
+{
+    const char *parent = getenv("TMPDIR");
+    int         length = 0;
+
+    if (!parent || parent[0] != '/')
+        parent = "/tmp";
+    length = snprintf(out, capacity, "%s/planfarm-%s-XXXXXX", parent, name);
+    if (length >= 0 && (size_t)length < capacity && mkdtemp(out))
+        return PF_OK;
+    if (capacity)
+        out[0] = 0;
+    if (length < 0 || (size_t)length >= capacity)
+        return PF_FAIL(err, PF_INVALID, "the path %.100s is too long for temporary files; set TMPDIR to a shorter one", parent);
+    return PF_FAIL(err, PF_IO, "cannot make a folder in %s: %s; set TMPDIR to one that can be written", parent, strerror(errno));
+}
+
 static pf_status remove_entry(int folder, const char *name, pf_err *err);
 
 /* Takes fd, an open folder, and removes what is in it. */

@@ -10,17 +10,6 @@
 
 #define ANSWER_NS (INT64_C(30) * 1000000000)
 
-static pf_status make_folder(pf_cache *cache, pf_err *err)
-{
-    const char *parent = getenv("TMPDIR");
-
-    snprintf(cache->folder, sizeof cache->folder, "%s/planfarm-cache-XXXXXX", parent && parent[0] ? parent : "/tmp");
-    if (mkdtemp(cache->folder))
-        return PF_OK;
-    cache->folder[0] = 0;
-    return PF_FAIL(err, PF_IO, "cannot make a folder in %s; set TMPDIR to one that can be written", parent ? parent : "/tmp");
-}
-
 /* ---- from the farm */
 
 static pf_status keep(void *user, const char *class_text, const char *problem_text, const pf_timing_record *record, pf_err *err)
@@ -54,7 +43,7 @@ pf_status pf_cache_open(pf_call *call, bool read_only, pf_cache *out, pf_err *er
         return PF_FAIL(err, PF_USAGE, "--farm and --cache name two caches; give one of them");
     status = pf_farm_open(call, NULL, &out->farm, err);
     if (!status)
-        status = make_folder(out, err);
+        status = pf_dir_make_temporary("cache", out->folder, sizeof out->folder, err);
     if (!status)
         status = pf_timing_db_open(out->folder, NULL, &out->db, err);
     if (!status && read_only)

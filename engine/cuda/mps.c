@@ -1,6 +1,5 @@
 #include "engine/cuda/mps.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -90,14 +89,14 @@ static pf_status start(const char *folder, pf_err *err)
 
 static pf_status join(int percent, pf_err *err)
 {
-    const char *root = getenv("TMPDIR"), *given = getenv(PERCENTAGE);
+    const char *given = getenv(PERCENTAGE);
     char        folder[FOLDER_BYTES] = {0}, text[8] = {0};
     pf_status   st = PF_OK;
 
     if (given && strtol(given, NULL, 10) == percent) return PF_OK;
     if (given) return PF_FAIL(err, PF_UNSUPPORTED, "this process has %s=%s: ask for that share, or unset it", PERCENTAGE, given);
-    snprintf(folder, sizeof folder, "%.150s/planfarm-mps-XXXXXX", root && root[0] == '/' ? root : "/tmp");
-    if (!mkdtemp(folder)) return PF_FAIL_ERRNO(err, "make", folder);
+    st = pf_dir_make_temporary("mps", folder, sizeof folder, err);
+    if (st) return st;
     st = start(folder, err);
     if (st) {
         pf_dir_remove(folder, NULL);

@@ -116,6 +116,29 @@ static void the_cache_is_where_the_environment_says(void **state)
     test_fails(pf_path_user_cache(out, sizeof out, &err), PF_NOT_FOUND, &err);
 }
 
+static void temporary_folders_are_new_and_lie_where_tmpdir_says(void **state)
+{
+    char   parent[4096] = "", one[4096] = "", other[4096] = "";
+    pf_err err = {0};
+
+    (void)state;
+    snprintf(parent, sizeof parent, "%s", test_path("temporary"));
+    test_ok(pf_dir_make(parent, &err), &err);
+    assert_int_equal(setenv("TMPDIR", parent, 1), 0);
+    test_ok(pf_dir_make_temporary("test", one, sizeof one, &err), &err);
+    test_ok(pf_dir_make_temporary("test", other, sizeof other, &err), &err);
+    assert_int_equal(strncmp(one, parent, strlen(parent)), 0);
+    assert_non_null(strstr(one, "/planfarm-test-"));
+    assert_string_not_equal(one, other);
+    assert_true(pf_file_exists(one) && pf_file_exists(other));
+    test_fails(pf_dir_make_temporary("test", one, 20, &err), PF_INVALID, &err);
+    assert_string_equal(one, "");
+    setenv("TMPDIR", test_path("absent"), 1);
+    assert_int_equal(pf_dir_make_temporary("test", one, sizeof one, &err), PF_IO);
+    assert_non_null(strstr(err.msg, "TMPDIR"));
+    unsetenv("TMPDIR");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +149,7 @@ int main(void)
         cmocka_unit_test(folders_go_with_all_in_them_and_links_are_not_followed),
         cmocka_unit_test(what_is_no_folder_is_not_removed),
         cmocka_unit_test(the_cache_is_where_the_environment_says),
+        cmocka_unit_test(temporary_folders_are_new_and_lie_where_tmpdir_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
