@@ -82,6 +82,8 @@ const char *cg_resize_declines(const pf_graph *graph, const pf_node *node);
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
 /* Why what depends on the anchor is not computed element by element at the anchor's own points, or NULL: moves behind it, or broadcasts of it. */
 const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor);
+/* "#define START ..": the wait for the kernel before, for kernels whose text does not come from here. */
+void    cg_print_start(const pf_problem *p, pf_buf *out);
 /* Conversion functions and types that every kernel starts with. */
 extern const char cg_prelude[];
 const char *cg_storage_type(pf_dtype dtype);            /* "unsigned short" for f16; NULL: no such type here */

@@ -101,6 +101,7 @@ pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, 
         pf_program_clear(out);
         return PF_FAIL(err, PF_NO_SPACE, "out of memory");
     }
+    cg_print_start(p, &out->source);
     pf_buf_printf(&out->source, "#define PARAMETERS ");
     print_inputs(p, true, &out->source);
     pf_buf_printf(&out->source, "%s *__restrict__ out0\n%s", cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[0])->dtype), pf_nvrtc_attention);

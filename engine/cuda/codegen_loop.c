@@ -55,10 +55,24 @@ static void print_parameters(const pf_problem *p, pf_buf *out)
                       cg_storage_type(pf_graph_value(graph, graph->outputs[i])->dtype), i);
 }
 
+static void print_arguments(const pf_problem *p, pf_buf *out)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++) pf_buf_printf(out, "%sin%u", i ? ", " : "", i);
+    for (uint32_t i = 0; i < p->graph->output_count; i++) pf_buf_printf(out, "%sout%u", i || p->graph->input_count ? ", " : "", i);
+}
+
 void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions, pf_buf *out)
 {
     pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n%s", cg_prelude, vector, elems < INT64_C(1) << 30 ? "int" : "long long", functions);
+    pf_buf_printf(out, "__device__ __forceinline__ void region(");
+    print_parameters(p, out);
+    pf_buf_printf(out, ");\n");
+    cg_print_start(p, out);
     pf_buf_printf(out, "extern \"C\" __global__ void __launch_bounds__(%d) kernel(", threads);
+    print_parameters(p, out);
+    pf_buf_printf(out, ")\n{\n  START\n  region(");
+    print_arguments(p, out);
+    pf_buf_printf(out, ");\n}\n__device__ __forceinline__ void region(");
     print_parameters(p, out);
     pf_buf_printf(out, ")\n{\n");
 }

@@ -144,8 +144,9 @@ bool pf_codegen_matmul_is_odd(const pf_problem *p)
 
 typedef struct shape { int rows, columns, warps_m, warps_n, stages; } shape;
 static const shape shapes[] = {
-    { 64, 64, 2, 2, 4 },  { 128, 64, 2, 2, 4 },  { 128, 64, 4, 2, 4 },  { 128, 128, 2, 2, 3 }, { 128, 128, 2, 4, 3 }, { 64, 128, 2, 2, 4 },
-    { 64, 128, 1, 4, 4 }, { 32, 64, 1, 2, 4 },   { 32, 64, 1, 4, 4 },   { 32, 128, 1, 4, 4 },  { 16, 64, 1, 4, 4 },   { 16, 128, 1, 8, 4 },
+    { 64, 64, 2, 2, 4 },  { 64, 64, 2, 2, 6 },  { 128, 64, 2, 2, 4 },  { 128, 64, 4, 2, 4 },  { 128, 128, 2, 2, 3 }, { 128, 128, 2, 4, 3 },
+    { 128, 128, 2, 4, 6 }, { 64, 128, 2, 2, 4 }, { 64, 128, 1, 4, 4 }, { 32, 64, 1, 2, 4 },   { 32, 64, 1, 4, 8 },   { 32, 128, 1, 4, 5 },
+    { 16, 64, 1, 4, 8 },  { 16, 128, 1, 8, 6 }, { 112, 64, 7, 2, 5 },  { 224, 64, 7, 2, 3 },
 };
 
 static int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
@@ -231,6 +232,8 @@ static void print_defines(const pf_problem *p, const matmul_form *form, const pf
                   (long long)form->n, (long long)form->k, t->rows, t->columns, t->warps_m, t->warps_n);
     pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, form->trans_w,
                   vector, half ? "f16" : "bf16", half ? "f16" : "bf16");
+    pf_buf_printf(out, "#define W_CONSTANT %d\n", p->in_constant[form->w]);
+    cg_print_start(p, out);
     pf_buf_printf(out, "#define X ((const f16 *)in%u)\n#define W ((const f16 *)in%u)\n#define ARGUMENTS ", form->x, form->w);
     print_parameters(p, false, out);
     pf_buf_printf(out, "\n#define PARAMETERS ");
@@ -306,7 +309,8 @@ static bool is_tuning(const pf_matmul_tuning *t)
     bool counts = t->rows >= 16 && t->rows <= 256 && t->columns >= 64 && t->columns <= 256 && t->warps_m >= 1 && t->warps_n >= 1 &&
                   t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 && t->split >= 1 && t->split <= 8;
 
-    return counts && t->rows % (16 * t->warps_m) == 0 && t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 &&
+    /* a thread's copies of a stage lie whole rows apart: kernels/nvrtc/matmul.cuh */
+    return counts && 32 * t->warps_m * t->warps_n % t->columns == 0 && t->rows % (16 * t->warps_m) == 0 && t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 &&
            shared_bytes(t) <= SHARED_LIMIT_BYTES;
 }
 

@@ -5,7 +5,9 @@
 #include <string.h>
 
 /* The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short and are converted by single
-   instructions, so that no toolkit header is needed at run time. */
+   instructions, so that no toolkit header is needed at run time.
+   start(): kernels are launched while the one before still runs (programmatic dependent launch), and have to call it before they touch what another
+   kernel writes or reads; a pointer goes through settled() behind it, or the compiler may load what is const and restricted ahead of the wait. */
 const char cg_prelude[] =
     "#define LANES _Pragma(\"unroll\") for (int l = 0; l < V; ++l)\n"
     "typedef unsigned short f16; struct bf16 { unsigned short bits; };\n"
@@ -16,7 +18,23 @@ const char cg_prelude[] =
     "__device__ __forceinline__ bf16 to_bf16(float f) { unsigned u = __float_as_uint(f); bf16 b;\n"
     "  if (f != f) { b.bits = 0x7fff; return b; }\n"
     "  b.bits = (unsigned short)((u + 0x7fff + ((u >> 16) & 1)) >> 16); return b; }\n"
-    "__device__ __forceinline__ long long to_i64(float f) { return f != f ? 0 : __float2ll_rz(f); }\n";
+    "__device__ __forceinline__ long long to_i64(float f) { return f != f ? 0 : __float2ll_rz(f); }\n"
+    "__device__ __forceinline__ void start(void) {\n"
+    "#if __CUDA_ARCH__ >= 900\n"
+    "  asm volatile(\"griddepcontrol.wait;\\ngriddepcontrol.launch_dependents;\" ::: \"memory\");\n"
+    "#endif\n"
+    "}\n"
+    "template <class T> __device__ __forceinline__ T *settled(T *p) { asm volatile(\"\" : \"+l\"(p) :: \"memory\"); return p; }\n";
+
+/* Constants may be loaded before the kernel in front has ended. */
+void cg_print_start(const pf_problem *p, pf_buf *out)
+{
+    pf_buf_printf(out, "#define START start();");
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (!p->in_constant[i]) pf_buf_printf(out, " in%u = settled(in%u);", i, i);
+    for (uint32_t i = 0; i < p->graph->output_count; i++) pf_buf_printf(out, " out%u = settled(out%u);", i, i);
+    pf_buf_printf(out, "\n");
+}
 
 typedef struct storage { pf_dtype dtype; const char *type, *load, *store; } storage;
 

@@ -16,6 +16,7 @@ typedef struct program_impl {
     pf_digest     source;
     uint8_t      *cubin; size_t cubin_bytes;
     uint32_t      in_count, out_count;
+    bool          early;                /* the card can launch it before its predecessor has ended */
 } program_impl;
 
 void pf_program_clear(pf_program *program)
@@ -144,6 +145,7 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->launch = *program;
     memset(&impl->launch.source, 0, sizeof impl->launch.source);
+    impl->early = pf_cuda_of(device)->cc >= 90;
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;
     if (impl->in_count + impl->out_count > ARGUMENTS_MAX) st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
@@ -185,7 +187,7 @@ pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, p
     for (uint32_t i = 0; i < impl->in_count; i++) arguments[i] = (void *)&bindings->in[i];
     for (uint32_t i = 0; i < impl->out_count; i++) arguments[impl->in_count + i] = (void *)&bindings->out[i];
     early.val.programmaticStreamSerializationAllowed = 1;
-    if (launch->dependent_launch) {
+    if (impl->early) {
         config.attrs = &early;
         config.numAttrs = 1;
     }

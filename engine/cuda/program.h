@@ -9,10 +9,10 @@
 #include "engine/tactic.h"
 
 typedef struct pf_program {
-    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, then all outputs */
+    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, then all outputs. It is launched
+                                   before the kernel in front of it has ended, and waits for that itself (start() of cg_prelude) */
     uint32_t grid[3], block[3];
     uint32_t shared_bytes;      /* dynamic */
-    bool     dependent_launch;  /* the kernel waits for its predecessor itself (griddepcontrol): may be launched early */
 } pf_program;
 
 void      pf_program_clear(pf_program *program);

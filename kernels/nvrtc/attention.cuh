@@ -5,7 +5,7 @@
      HEAD (head dim, a multiple of 16), SQ, SKV, GROUP (query heads per key head), WARPS, CAUSAL_SHIFT (last key that query 0 sees), CAUSAL (0 or 1),
      SCALE_LOG2 (scale * log2 e), MASKED (0 or 1), MMA (the mma instruction's types), pack2 (two floats to one register),
      Q_, K_, V_, O_ with B, H, S: strides in elements of batch, head, position (the head dim is contiguous), and Q_AT, K_AT, V_AT: first elements,
-     MASK_ARGUMENTS / add_mask(..., b, h, q, k, m): m[0..1] += mask at keys k and k + 1. */
+     START: waits for the kernel before; MASK_ARGUMENTS / add_mask(..., b, h, q, k, m): m[0..1] += mask at keys k and k + 1. */
 #define BN 64
 #define CHUNKS (HEAD / 8)
 #define ROW ((HEAD + 63) / 64 * 64)
@@ -77,7 +77,7 @@ __device__ __forceinline__ float over_quad(float v, bool most)
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32) kernel(PARAMETERS)
 {
-  extern __shared__ __align__(128) f16 tiles[];
+  extern __shared__ __align__(128) f16 tiles[]; START
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, h = blockIdx.y, b = blockIdx.z;
   const int row[2] = { (int)blockIdx.x * WARPS * 16 + warp * 16 + lane / 4, (int)blockIdx.x * WARPS * 16 + warp * 16 + lane / 4 + 8 };
   const f16 *q = Q + Q_AT + b * Q_B + h * Q_H, *k = K + K_AT + b * K_B + h / GROUP * K_H, *v = VALUES + V_AT + b * V_B + h / GROUP * V_H;

@@ -4,6 +4,7 @@
 
    Defined by the generator:
      M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT; TRANS_W: w is [N,K]; X, W: the operands' addresses; MMA: the types of the instruction;
+     START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
      V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores. */
 #define BK 64
 #define THREADS (32 * WARPS_M * WARPS_N)
@@ -52,16 +53,23 @@ __device__ __forceinline__ void copy16(unsigned to, const f16 *from, bool inside
 #endif
 }
 
-__device__ __forceinline__ void copy_stage(unsigned to, const f16 *x, const f16 *w, const copies *plan, int step)
+__device__ __forceinline__ void copy_x(unsigned to, const f16 *x, const copies *plan, int step)
 {
-  const f16 *x_from = x + step * BK, *w_from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
-  const int  x_k = step * BK + threadIdx.x % 8 * 8, w_k = step * BK + (TRANS_W ? threadIdx.x % 8 * 8 : threadIdx.x / W_ROW_CHUNKS);
+  const f16 *from = x + step * BK;
+  const int  k = step * BK + threadIdx.x % 8 * 8;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i)
-    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, x_from + plan->x[i], x_k < K);
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, from + plan->x[i], k < K);
+}
+
+__device__ __forceinline__ void copy_w(unsigned to, const f16 *w, const copies *plan, int step)
+{
+  const f16 *from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
+  const int  k = step * BK + (TRANS_W ? threadIdx.x % 8 * 8 : threadIdx.x / W_ROW_CHUNKS);
+
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i)
     if (W_CHUNKS % THREADS == 0 || threadIdx.x + i * THREADS < W_CHUNKS)
-      copy16(to + X_BYTES + plan->w_to + i * W_GAP, w_from + plan->w[i], w_k + (TRANS_W ? 0 : i * (THREADS / W_ROW_CHUNKS)) < K);
+      copy16(to + X_BYTES + plan->w_to + i * W_GAP, from + plan->w[i], k + (TRANS_W ? 0 : i * (THREADS / W_ROW_CHUNKS)) < K);
 }
 
 __device__ __forceinline__ void load4(unsigned r[4], unsigned at)
@@ -145,14 +153,24 @@ kernel(PARAMETERS)
 
   _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][n][i] = 0.0f;
   plan_copies(&plan, row0, column0);
+#if W_CONSTANT
+  _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) if (s < steps) copy_w(base + s * STAGE_BYTES, W, &plan, first + s);
+#endif
+  START
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) {
-    if (s < steps) copy_stage(base + s * STAGE_BYTES, X, W, &plan, first + s);
+    if (s < steps) copy_x(base + s * STAGE_BYTES, X, &plan, first + s);
+#if !W_CONSTANT
+    if (s < steps) copy_w(base + s * STAGE_BYTES, W, &plan, first + s);
+#endif
     asm volatile("cp.async.commit_group;" ::: "memory");
   }
   for (int s = 0, here = 0, next = STAGES - 1; s < steps; ++s) {
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
     __syncthreads();                        /* the stage has come for all, and all have left the one that is filled next */
-    if (s + STAGES - 1 < steps) copy_stage(base + next * STAGE_BYTES, X, W, &plan, first + s + STAGES - 1);
+    if (s + STAGES - 1 < steps) {
+      copy_x(base + next * STAGE_BYTES, X, &plan, first + s + STAGES - 1);
+      copy_w(base + next * STAGE_BYTES, W, &plan, first + s + STAGES - 1);
+    }
     asm volatile("cp.async.commit_group;" ::: "memory");
     multiply_stage(sum, base + here * STAGE_BYTES, base + here * STAGE_BYTES + X_BYTES, warp_m, warp_n, lane);
     here = here + 1 == STAGES ? 0 : here + 1;

@@ -80,7 +80,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_nvrtc_matmul = {
-    .name = "nvrtc_matmul", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+    .name = "nvrtc_matmul", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
     .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };
