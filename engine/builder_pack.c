@@ -1,7 +1,9 @@
 /* Weights of a plan: packed as the chosen tactics want them, and as they are where a step may need them at other shapes. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "engine/builder_draft.h"
 #include "engine/op.h"
 
@@ -191,13 +193,81 @@ static bool needs_raw(const pf_draft *d, pf_device *device, const pf_plan_step *
            !takes_shapes(d, device, step, profile->most, packed_bytes);
 }
 
+/* ---- The choice, or what stands behind it */
+
+/* A tactic that stands first needs no place behind. */
+static void drop_repeated(pf_plan_step *step)
+{
+    uint32_t kept = 1;
+
+    for (uint32_t i = 1; i < step->ranked_count; i++)
+        if (strcmp(step->ranked[i].tactic, step->ranked[0].tactic))
+            step->ranked[kept++] = step->ranked[i];
+    step->ranked_count = kept;
+}
+
+/* What was timed, in order, then the references; false past the end. */
+static bool next_choice(const pf_draft *d, uint32_t s, uint32_t *at, pf_timing_entry *out)
+{
+    const pf_search      *search = d->formats->search;
+    const pf_search_item *item = &search->items[d->step_item[s]];
+    const pf_tactic      *tactic = NULL;
+
+    if (*at < item->choice.count) {
+        *out = *item->choice.ranked[(*at)++];
+        return true;
+    }
+    while ((tactic = pf_tactic_at((*at)++ - item->choice.count)) != NULL) {
+        if (!(tactic->flags & PF_TACTIC_ORACLE) || !pf_search_allows(search->config, tactic) || pf_tactic_declines(tactic, search->device, item->problem))
+            continue;
+        *out = (pf_timing_entry){ .tuning = "plain", .rev = tactic->rev };
+        snprintf(out->tactic, sizeof out->tactic, "%s", tactic->name);
+        return true;
+    }
+    return false;
+}
+
+static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
+{
+    const pf_plan_step *step = &d->draft.plan.steps[s];
+    const pf_problem   *bound = d->formats->search->items[d->step_item[s]].problem;
+
+    return pf_tactic_find(step->ranked[0].tactic)->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, err);
+}
+
+/* Prepares the choice; when the device refuses it after all, the next one that it does not refuse takes its place. */
+static pf_status prepare_first(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
+{
+    pf_plan_step            *step = &d->draft.plan.steps[s];
+    const pf_plan_candidate  first = step->ranked[0];
+    pf_timing_entry          next = { 0 }, *kept = NULL;
+    pf_err                   own = { 0 };
+    uint32_t                 at = 0;
+    pf_status                st = prepare_choice(d, device, s, prepared, &own);
+
+    while (st && st != PF_NO_SPACE && next_choice(d, s, &at, &next)) {
+        if (!strcmp(next.tactic, first.tactic) && !strcmp(next.tuning, first.tuning))
+            continue;
+        pf_err_note(err, PF_BUILD_FAILED, step->name, "candidate %s %s: %s", step->ranked[0].tactic, step->ranked[0].tuning, own.msg);
+        pf_log(PF_LOG_WARN, "builder", "refused layer=\"%s\" tactic=%s tuning=\"%s\" next=%s reason=\"%s\"", step->name, step->ranked[0].tactic,
+               step->ranked[0].tuning, next.tactic, own.msg);
+        kept = pf_arena_copy(d->arena, &next, sizeof next);
+        if (!kept)
+            return PF_FAIL_MEMORY(err, sizeof next);
+        pf_builder_choose(d, s, kept);
+        drop_repeated(step);
+        pf_err_clear(&own);
+        st = prepare_choice(d, device, s, prepared, &own);
+    }
+    return st ? pf_err_set(err, st, own.file, own.line, "%s", own.msg) : PF_OK;
+}
+
 static pf_status pack_step(pf_draft *d, pf_device *device, uint32_t s, pf_err *err)
 {
     pf_plan_step     *step = &d->draft.plan.steps[s];
     const pf_problem *bound = d->formats->search->items[d->step_item[s]].problem;
-    const pf_tactic  *tactic = pf_tactic_find(step->ranked[0].tactic);
     pf_step          *prepared = NULL;
-    pf_status         st = tactic->prepare(device, bound, step->ranked[0].tuning, NULL, 0, &prepared, err);
+    pf_status         st = prepare_first(d, device, s, &prepared, err);
 
     if (st)
         goto out;

@@ -42,6 +42,7 @@ void pf_search_close(pf_search *search)
         pf_free(search->items[i].layer);
         pf_timing_record_clear(&search->items[i].record);
         pf_choose_clear(&search->items[i].choice);
+        pf_free(search->items[i].guesses);
     }
     pf_free(search->items);
     pf_map_free(search->by_hash);
@@ -120,11 +121,29 @@ static bool is_covered(const pf_search *search, const pf_timing_record *record, 
     return any;
 }
 
-static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, candidates *out, pf_err *err)
+/* A tactic that takes a problem and then finds no way to do it costs the build nothing but that tactic. */
+static pf_status list_tunings(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, pf_tuning_list *out, pf_err *err)
+{
+    pf_err    own = { 0 };
+    pf_status st = tactic->tunings(search->device, item->problem, effort_of(search), out, &own);
+
+    if (st == PF_NO_SPACE)
+        return pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+    if (st) {
+        pf_log(PF_LOG_WARN, "search", "no-tunings layer=\"%s\" tactic=%s reason=\"%s\"", item->layer, tactic->name, own.msg);
+        pf_tuning_clear(out);
+    }
+    return PF_OK;
+}
+
+/* *listed: how many tunings the tactic has, known ones included. */
+static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, candidates *out, uint32_t *listed,
+                             pf_err *err)
 {
     pf_tuning_list tunings = { 0 };
-    pf_status      st = tactic->tunings(search->device, item->problem, effort_of(search), &tunings, err);
+    pf_status      st = list_tunings(search, item, tactic, &tunings, err);
 
+    *listed = tunings.count;
     for (uint32_t i = 0; i < tunings.count && !st; i++) {
         if (counts(search, pf_timing_record_find(&item->record, tactic->name, tunings.items[i].text), tactic))
             continue;
@@ -142,17 +161,19 @@ static pf_status find_missing(const pf_search *search, pf_search_item *item, can
 {
     const pf_tactic *tactic = NULL;
     bool             enough = item->record.effort >= effort_of(search), oracles = false;
-    uint32_t         offered = 0, asked = 0;
+    uint32_t         offered = 0, asked = 0, listed = 0;
     pf_status        st = PF_OK;
 
     for (int pass = 0; pass < 2 && !offered && !st; pass++) {
         oracles = pass == 1;
         for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, oracles, &at)) != NULL;) {
-            offered++;
-            if (enough && is_covered(search, &item->record, tactic))
+            if (enough && is_covered(search, &item->record, tactic)) {
+                offered++;
                 continue;
-            asked++;
-            st = add_missing(search, item, tactic, out, err);
+            }
+            st = add_missing(search, item, tactic, out, &listed, err);
+            offered += listed > 0;
+            asked += listed > 0;
         }
     }
     item->only_oracle = oracles && offered;
@@ -206,10 +227,11 @@ static pf_status measure_last_resort(pf_search *search, pf_search_item *item, co
 {
     candidates       last = { 0 };
     const pf_tactic *tactic = NULL;
+    uint32_t         listed = 0;
     pf_status        st = PF_OK;
 
     for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
-        st = add_missing(search, item, tactic, &last, err);
+        st = add_missing(search, item, tactic, &last, &listed, err);
     if (!st && last.count)
         st = measure(search, item, c, &last, fresh, err);
     pf_free(last.items);
@@ -401,32 +423,45 @@ static pf_status find_and_time(pf_search *search, pf_err *err)
     return st;
 }
 
-/* The first tactic that takes the problem, with its first tuning; its time is unknown. */
-static pf_status guess(pf_search *search, pf_search_item *item, pf_err *err)
+static pf_status add_guess(pf_search *search, pf_search_item *item, const pf_tactic *tactic, pf_err *err)
 {
     pf_tuning_list   tunings = { 0 };
-    uint32_t         at = 0;
-    const pf_tactic *tactic = next_offer(search, item->problem, false, &at);
-    pf_status        st = PF_OK;
+    pf_timing_entry *guesses = NULL;
+    pf_status        st = list_tunings(search, item, tactic, &tunings, err);
 
-    if (!tactic) {
-        at = 0;
-        tactic = next_offer(search, item->problem, true, &at);
-        item->only_oracle = tactic != NULL;
-    }
-    if (!tactic)
-        return PF_OK;
-    st = tactic->tunings(search->device, item->problem, 0, &tunings, err);
     if (!st && tunings.count) {
-        snprintf(item->guess.tactic, sizeof item->guess.tactic, "%s", tactic->name);
-        snprintf(item->guess.tuning, sizeof item->guess.tuning, "%s", tunings.items[0].text);
-        item->guess.rev = tactic->rev;
-        item->choice.ranked = pf_calloc(1, sizeof *item->choice.ranked);
-        st = item->choice.ranked ? PF_OK : PF_FAIL_MEMORY(err, sizeof *item->choice.ranked);
-        item->choice.count = !st;
+        guesses = pf_realloc(item->guesses, (item->choice.count + 1) * sizeof *guesses);
+        st = guesses ? PF_OK : PF_FAIL_MEMORY(err, (item->choice.count + 1) * sizeof *guesses);
+    }
+    if (guesses) {
+        item->guesses = guesses;
+        guesses[item->choice.count] = (pf_timing_entry){ .rev = tactic->rev };
+        snprintf(guesses[item->choice.count].tactic, sizeof guesses->tactic, "%s", tactic->name);
+        snprintf(guesses[item->choice.count++].tuning, sizeof guesses->tuning, "%s", tunings.items[0].text);
     }
     pf_tuning_clear(&tunings);
     return st;
+}
+
+/* Every tactic that takes the problem, with its first tuning; their times are unknown. */
+static pf_status guess(pf_search *search, pf_search_item *item, pf_err *err)
+{
+    const pf_tactic *tactic = NULL;
+    pf_status        st = PF_OK;
+
+    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, false, &at)) != NULL;)
+        st = add_guess(search, item, tactic, err);
+    item->only_oracle = !item->choice.count;
+    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
+        st = add_guess(search, item, tactic, err);
+    if (st || !item->choice.count)
+        return st;
+    item->choice.ranked = pf_calloc(item->choice.count, sizeof *item->choice.ranked);
+    if (!item->choice.ranked)
+        return PF_FAIL_MEMORY(err, item->choice.count * sizeof *item->choice.ranked);
+    for (uint32_t i = 0; i < item->choice.count; i++)
+        item->choice.ranked[i] = &item->guesses[i];
+    return PF_OK;
 }
 
 static pf_status rank(pf_search *search, pf_search_item *item, pf_err *err)
@@ -448,9 +483,6 @@ pf_status pf_search_run(pf_search *search, pf_err *err)
 
     for (uint32_t i = search->looked_up; i < search->count && !st; i++)
         st = guessing ? guess(search, &search->items[i], err) : rank(search, &search->items[i], err);
-    for (uint32_t i = 0; i < search->count && guessing; i++)       /* items may have moved since they were guessed */
-        if (search->items[i].choice.count)
-            search->items[i].choice.ranked[0] = &search->items[i].guess;
     search->looked_up = search->count;
     if (!st && search->contended > contended)
         pf_log(PF_LOG_WARN, "search", "contended problems=%u of=%u: the device was not quiet while these were timed, choices among them may not be the best",

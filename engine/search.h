@@ -5,7 +5,7 @@
       with at least this build's effort (a failure counts at any).  Contended entries count in
       the store that has them (equal contents give equal plans); shared caches do not take them.
    3. What is measured is merged into the store problem by problem, so an interrupted build keeps what it paid for.
-   4. With effort 0 nothing is looked up and nothing timed: the first guess of the first tactic stands. */
+   4. With effort 0 nothing is looked up and nothing timed: each tactic's first guess is ranked, in the order of tactics, the reference last. */
 #ifndef PF_ENGINE_SEARCH_H
 #define PF_ENGINE_SEARCH_H
 
@@ -20,7 +20,7 @@ typedef struct pf_search_item {
     char            *layer;             /* owned; a layer that has it */
     pf_timing_record record;            /* all that is known of it */
     pf_choice        choice;            /* best first; empty when nothing computes it as laid out */
-    pf_timing_entry  guess;             /* with effort 0: what choice points to */
+    pf_timing_entry *guesses;           /* owned; with effort 0: what choice points to */
     bool             only_oracle;       /* no tactic but the reference takes it */
     bool             varies;            /* a layer with shapes that vary has it: set before the run that ranks it */
 } pf_search_item;

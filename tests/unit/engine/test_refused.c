@@ -1,0 +1,54 @@
+/* A candidate that is refused after all costs a build nothing but that candidate: the next one is taken, at every effort. */
+#include "engine/device_module.h"
+#include "engine/plan.h"
+#include "tests/unit/engine/networks.h"
+
+static pf_network *network(void)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("refused", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[2,3,3]", &x, &err), &err);
+    test_ok(pf_network_output(net, layer(net, "det", "det", "", 1, (pf_tensor_id[]){ x }), "y", &err), &err);
+    test_ok(pf_network_output(net, layer(net, "cumulate", "sums", "mode=sum axis=1", 1, (pf_tensor_id[]){ x }), "z", &err), &err);
+    return net;
+}
+
+static void build_at(const char *spec)
+{
+    pf_network     *net = network();
+    pf_config      *config = config_of(spec);
+    pf_device      *device = cpu();
+    pf_plan        *plan = NULL;
+    pf_build_report report = { 0 };
+    pf_err          err = { 0 };
+
+    test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
+    for (uint32_t s = 0; s < plan->step_count; s++) assert_string_equal(plan->steps[s].ranked[0].tactic, "reference");
+    assert_int_equal(plan->step_count, 2);
+    pf_plan_free(plan);
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(net);
+}
+
+static void the_next_candidate_is_taken(void **state)
+{
+    const pf_device_module *module = NULL;
+    pf_err                  err = { 0 };
+
+    (void)state;
+    test_ok(pf_device_module_load(REFUSING_MODULE, &module, &err), &err);
+    assert_non_null(pf_tactic_find("refuses_to_prepare"));
+    build_at("effort=0\n");
+    build_at("effort=1\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_next_candidate_is_taken) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
