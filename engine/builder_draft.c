@@ -47,14 +47,35 @@ static uint32_t root_of(const pf_draft *d, uint32_t value)
     return root == PF_NONE ? value : root;
 }
 
-static void make_view(pf_draft *d, uint32_t view, uint32_t of)
+static void make_part(pf_draft *d, uint32_t view, uint32_t of, uint64_t offset_bytes)
 {
     pf_plan_value *values = d->draft.plan.values;
     uint32_t       root = root_of(d, of);
 
     values[view].view_of = root;
+    values[view].view_offset = values[of].view_offset + offset_bytes;
     values[view].home = values[root].home;
     values[view].index = values[root].index;
+}
+
+static void make_view(pf_draft *d, uint32_t view, uint32_t of)
+{
+    make_part(d, view, of, 0);
+}
+
+/* A root and all its views move into another one. */
+static pf_status move_into(pf_draft *d, uint32_t root, uint32_t whole, uint64_t offset_bytes, pf_err *err)
+{
+    pf_plan_value *values = d->draft.plan.values;
+
+    if (values[root].view_of != PF_NONE || values[root].home != PF_HOME_ARENA)
+        return PF_FAIL(err, PF_INTERNAL, "value \"%s\" cannot be a part of \"%s\"", values[root].name, values[whole].name);
+    for (uint32_t i = 0; i < d->draft.plan.value_count; i++)
+        if (i == root || values[i].view_of == root) {
+            values[i].view_of = whole;
+            values[i].view_offset += offset_bytes;
+        }
+    return PF_OK;
 }
 
 /* The root and all its views live where the world outside takes the output from. */
@@ -213,6 +234,39 @@ static pf_status draft_view(pf_draft *d, const pf_format_unit *unit, pf_err *err
     return st;
 }
 
+/* Where the slice lies in its input. */
+static pf_status draft_slice(pf_draft *d, const pf_format_unit *unit, pf_err *err)
+{
+    const pf_format_option *option = &unit->options[unit->chosen];
+    uint64_t                offset = 0;
+    uint32_t                in = PF_NONE, out = PF_NONE;
+    pf_status               st = get_value(d, unit->in[0], option->in[0], &in, err);
+
+    if (!st)
+        st = add_known_value(d, unit->out[0], option->out[0], &out, err);
+    if (!st && pf_formats_part(d->formats->graph, unit->group->nodes[0], option->in[0], 0, &offset))
+        make_part(d, out, in, offset);
+    return st;
+}
+
+/* The inputs, made before, move to where the whole has them. */
+static pf_status draft_concat(pf_draft *d, const pf_format_unit *unit, pf_err *err)
+{
+    const pf_format_option *option = &unit->options[unit->chosen];
+    uint32_t                whole = PF_NONE;
+    pf_status               st = add_known_value(d, unit->out[0], option->out[0], &whole, err);
+
+    for (uint32_t i = 0; i < unit->in_count && !st; i++) {
+        uint64_t offset = 0;
+        uint32_t part = PF_NONE;
+
+        st = get_value(d, unit->in[i], option->in[i], &part, err);
+        if (!st && pf_formats_part(d->formats->graph, unit->group->nodes[0], option->out[0], i, &offset))
+            st = move_into(d, root_of(d, part), whole, offset, err);
+    }
+    return st;
+}
+
 static pf_status draft_step(pf_draft *d, const pf_format_unit *unit, pf_err *err)
 {
     const pf_format_option *option = &unit->options[unit->chosen];
@@ -234,13 +288,22 @@ static pf_status draft_step(pf_draft *d, const pf_format_unit *unit, pf_err *err
     return st ? st : add_candidates(d, option->item, step, err);
 }
 
+static pf_status draft_unit(pf_draft *d, const pf_format_unit *unit, pf_err *err)
+{
+    if (unit->is_view)
+        return draft_view(d, unit, err);
+    if (unit->options[unit->chosen].problem)
+        return draft_step(d, unit, err);
+    return d->formats->graph->nodes[unit->group->nodes[0]].op == PF_OP_CONCAT ? draft_concat(d, unit, err) : draft_slice(d, unit, err);
+}
+
 static pf_status draft_units(pf_draft *d, pf_err *err)
 {
     const pf_formats *f = d->formats;
     pf_status         st = PF_OK;
 
     for (uint32_t u = 0; u < f->unit_count && !st; u++)
-        st = f->units[u].is_view ? draft_view(d, &f->units[u], err) : draft_step(d, &f->units[u], err);
+        st = draft_unit(d, &f->units[u], err);
     return st;
 }
 

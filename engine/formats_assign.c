@@ -177,7 +177,7 @@ static pf_status add_unit_nodes(assigning *a, pf_err *err)
         if (!costs)
             return PF_FAIL_MEMORY(err, unit->option_count * sizeof *costs);
         for (uint32_t i = 0; i < unit->option_count; i++)
-            costs[i] = unit->is_view ? 0 : pf_search_cost(f->search, unit->options[i].item);
+            costs[i] = unit->options[i].problem ? pf_search_cost(f->search, unit->options[i].item) : 0;
         st = pf_pbqp_add_node(a->pbqp, costs, unit->option_count, &a->unit_node[u], err);
         pf_free(costs);
     }

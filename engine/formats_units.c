@@ -383,7 +383,7 @@ static pf_status make_other_forms(pf_formats *f, const form *first, form *second
 static void unit_clear(pf_format_unit *unit)
 {
     for (uint32_t i = 0; i < unit->option_count; i++) {
-        if (unit->is_view) {
+        if (!unit->options[i].problem) {
             pf_free(unit->options[i].in);
             pf_free(unit->options[i].out);
         }
@@ -523,6 +523,8 @@ pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
         st = make_other_forms(f, first, second, err);
     if (!st)
         st = keep_best_forms(f, first, second, err);
+    if (!st)
+        st = pf_formats_free_parts(f, err);
     if (!st)
         st = copy_outputs(f, err);
     if (!st)

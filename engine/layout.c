@@ -177,3 +177,26 @@ pf_strides pf_layout_strides(pf_layout layout, int32_t rank, const int64_t *dim)
     }
     return s;
 }
+
+/* Nothing but dims of one place may lie outside of the axis; a block is cut nowhere but at the tensor's own end. */
+bool pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *shape, int32_t axis, int64_t start, int64_t count, uint64_t *offset_bytes)
+{
+    int64_t    block = axis == 1 ? pf_layout_block(layout) : 1, end = start + count;
+    pf_strides s = { { 0 }, 0, 0 };
+    uint64_t   elems = 0;
+
+    *offset_bytes = 0;
+    if (!pf_shape_is_static(shape) || !pf_layout_fits(layout, shape->rank) || pf_dtype_bits(dtype) < 8 || axis < 0 || axis >= shape->rank ||
+        start < 0 || count < 1 || end > shape->dim[axis] || start % block || (end % block && end != shape->dim[axis]))
+        return false;
+    s = pf_layout_strides(layout, shape->rank, shape->dim);
+    for (int32_t d = 0; d < shape->rank; d++) {
+        bool one_place = d == 1 ? stored_channels(layout, shape->dim[1]) <= s.block : shape->dim[d] == 1;
+
+        if (d != axis && !one_place && s.dim[d] > s.dim[axis])
+            return false;
+    }
+    elems = (uint64_t)(start / block) * (uint64_t)s.dim[axis];
+    *offset_bytes = pf_dtype_bytes(dtype, elems);
+    return *offset_bytes % PF_LAYOUT_PART_ALIGNMENT == 0;
+}

@@ -23,6 +23,11 @@ bool        pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape
    channels of one; block is 1 elsewhere. */
 typedef struct pf_strides { int64_t dim[PF_MAX_RANK], in_block, block; } pf_strides;
 pf_strides  pf_layout_strides(pf_layout layout, int32_t rank, const int64_t *dim);
+/* Are `count` places of dim `axis` from `start` on one run of bytes in a tensor of that shape, laid out as a tensor of their own would be?
+   Then *offset_bytes is where it begins, a multiple of PF_LAYOUT_PART_ALIGNMENT.  false too when a dim is a symbol. */
+enum { PF_LAYOUT_PART_ALIGNMENT = 64 };
+bool        pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *shape, int32_t axis, int64_t start, int64_t count,
+                           uint64_t *offset_bytes);
 int64_t     pf_layout_block(pf_layout layout);                   /* channels per block; 1: no blocks */
 /* Host conversion between LINEAR and any layout; padding is written as zero. tensor gives dtype and dims; both buffers are whole. */
 void        pf_layout_pack(pf_layout to, const pf_tensor *tensor, const void *linear, void *packed);

@@ -41,6 +41,25 @@ static pf_status check_weight(const pf_plan *plan, uint32_t i, pf_err *err)
     return PF_OK;
 }
 
+/* Bytes of a root that a view shows; all of them where dims may vary. */
+typedef struct part { uint64_t from, to, whole; } part;
+
+static bool is_measured(const pf_plan_value *value, size_t *bytes)
+{
+    return pf_shape_is_static(&value->shape) && !pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, bytes, NULL);
+}
+
+static bool part_of(const pf_plan_value *view, const pf_plan_value *root, part *out)
+{
+    size_t bytes = 0, whole = 0;
+
+    *out = (part){ 0, UINT64_MAX, UINT64_MAX };
+    if (!is_measured(view, &bytes) || !is_measured(root, &whole))
+        return view->view_offset == 0;
+    *out = (part){ view->view_offset, view->view_offset + bytes, whole };
+    return view->view_offset % PF_LAYOUT_PART_ALIGNMENT == 0 && view->view_offset <= whole && bytes <= whole - view->view_offset;
+}
+
 static pf_status check_value(const pf_plan *plan, uint32_t i, pf_err *err)
 {
     const pf_plan_value *value = &plan->values[i];
@@ -59,7 +78,11 @@ static pf_status check_value(const pf_plan *plan, uint32_t i, pf_err *err)
 
         if (root->view_of != PF_NONE || root->home != value->home || root->index != value->index)
             return corrupt(err, "value", i, "is a view of something that lives elsewhere");
+        if (!part_of(value, root, &(part){ 0 }))
+            return corrupt(err, "value", i, "is a view of other bytes than its own");
     }
+    if (value->view_of == PF_NONE && value->view_offset)
+        return corrupt(err, "value", i, "begins inside of nothing");
     return value->home == PF_HOME_WEIGHT ? check_weight(plan, i, err) : PF_OK;
 }
 
@@ -79,12 +102,96 @@ static uint32_t root_of(const pf_plan *plan, uint32_t value)
     return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
 }
 
+/* What has been written: values as a whole, or parts of them, in a list for each. */
+enum { PARTS_LIMIT = 4 * PF_PROBLEM_VALUES };
+
+typedef struct writing {
+    bool     *whole;            /* by value that is no view */
+    uint32_t *first, *next;     /* by value: the first part that was written, the next one of the same root; PF_NONE ends */
+    uint32_t *count;            /* of parts, by root */
+    uint64_t *bytes;            /* of parts, by root */
+} writing;
+
+static part part_at(const pf_plan *plan, uint32_t value)
+{
+    part p = { 0 };
+
+    (void)part_of(&plan->values[value], &plan->values[root_of(plan, value)], &p);
+    return p;
+}
+
+static bool is_written(const pf_plan *plan, const writing *w, uint32_t value)
+{
+    uint32_t root = root_of(plan, value);
+    part     p = part_at(plan, value);
+
+    if (w->whole[root] || (w->count[root] && w->bytes[root] == p.whole))
+        return true;
+    for (uint32_t i = w->first[root]; i != PF_NONE; i = w->next[i]) {
+        part other = part_at(plan, i);
+
+        if (other.from <= p.from && p.to <= other.to)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing of it was written before. */
+static bool write_value(const pf_plan *plan, writing *w, uint32_t value)
+{
+    uint32_t root = root_of(plan, value);
+    part     p = part_at(plan, value);
+
+    if (w->whole[root] || w->count[root] == PARTS_LIMIT || (root == value && w->count[root]))
+        return false;
+    if (root == value) {
+        w->whole[root] = true;
+        return true;
+    }
+    for (uint32_t i = w->first[root]; i != PF_NONE; i = w->next[i]) {
+        part other = part_at(plan, i);
+
+        if (other.from < p.to && p.from < other.to)
+            return false;
+    }
+    w->next[value] = w->first[root];
+    w->first[root] = value;
+    w->count[root]++;
+    w->bytes[root] += p.to - p.from;
+    return true;
+}
+
+static void writing_clear(writing *w)
+{
+    pf_free(w->whole);
+    pf_free(w->first);
+    pf_free(w->next);
+    pf_free(w->count);
+    pf_free(w->bytes);
+}
+
+static pf_status writing_init(writing *w, uint32_t values, pf_err *err)
+{
+    *w = (writing){ 0 };
+    w->whole = pf_calloc(values + 1, sizeof *w->whole);
+    w->first = pf_calloc(values + 1, sizeof *w->first);
+    w->next = pf_calloc(values + 1, sizeof *w->next);
+    w->count = pf_calloc(values + 1, sizeof *w->count);
+    w->bytes = pf_calloc(values + 1, sizeof *w->bytes);
+    if (!w->whole || !w->first || !w->next || !w->count || !w->bytes) {
+        writing_clear(w);
+        return PF_FAIL_MEMORY(err, values * sizeof *w->bytes);
+    }
+    memset(w->first, 0xff, values * sizeof *w->first);
+    return PF_OK;
+}
+
 static bool matches(const pf_plan_value *value, const pf_value *in_problem, pf_layout layout)
 {
     return value->dtype == in_problem->dtype && value->shape.rank == in_problem->shape.rank && value->layout == layout;
 }
 
-static pf_status check_step_inputs(const pf_plan *plan, uint32_t s, const bool *written, pf_err *err)
+static pf_status check_step_inputs(const pf_plan *plan, uint32_t s, const writing *written, pf_err *err)
 {
     const pf_plan_step *step = &plan->steps[s];
     const pf_problem   *p = step->problem;
@@ -93,7 +200,7 @@ static pf_status check_step_inputs(const pf_plan *plan, uint32_t s, const bool *
         const pf_value      *wanted = pf_graph_value(p->graph, p->graph->inputs[i]);
         const pf_plan_value *value = NULL;
 
-        if (step->in[i] >= plan->value_count || !written[root_of(plan, step->in[i])])
+        if (step->in[i] >= plan->value_count || !is_written(plan, written, step->in[i]))
             return corrupt(err, "step", s, "reads what nothing wrote");
         value = &plan->values[step->in[i]];
         if (p->in_constant[i] && value->home != PF_HOME_WEIGHT)
@@ -104,7 +211,7 @@ static pf_status check_step_inputs(const pf_plan *plan, uint32_t s, const bool *
     return PF_OK;
 }
 
-static pf_status check_step_outputs(const pf_plan *plan, uint32_t s, bool *written, pf_err *err)
+static pf_status check_step_outputs(const pf_plan *plan, uint32_t s, writing *written, pf_err *err)
 {
     const pf_plan_step *step = &plan->steps[s];
     const pf_problem   *p = step->problem;
@@ -112,16 +219,15 @@ static pf_status check_step_outputs(const pf_plan *plan, uint32_t s, bool *writt
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_plan_value *value = step->out[i] < plan->value_count ? &plan->values[step->out[i]] : NULL;
 
-        if (!value || value->view_of != PF_NONE || value->home == PF_HOME_WEIGHT || value->home == PF_HOME_TAIL || written[step->out[i]])
+        if (!value || value->home == PF_HOME_WEIGHT || value->home == PF_HOME_TAIL || !write_value(plan, written, step->out[i]))
             return corrupt(err, "step", s, "writes what is not its to write");
         if (!matches(value, pf_graph_value(p->graph, p->graph->outputs[i]), p->out_layout[i]))
             return corrupt(err, "step", s, "writes a value of another type");
-        written[step->out[i]] = true;
     }
     return PF_OK;
 }
 
-static pf_status check_step(const pf_plan *plan, uint32_t s, bool *written, pf_err *err)
+static pf_status check_step(const pf_plan *plan, uint32_t s, writing *written, pf_err *err)
 {
     const pf_plan_step *step = &plan->steps[s];
     pf_status           st = PF_OK;
@@ -145,13 +251,13 @@ static bool is_tail_input(const pf_plan *plan, const pf_plan_value *value)
 }
 
 /* What the tail reads was written by then, and what it writes nobody else does. */
-static pf_status check_tail(const pf_plan *plan, bool *written, pf_err *err)
+static pf_status check_tail(const pf_plan *plan, writing *written, pf_err *err)
 {
     for (uint32_t i = 0; i < plan->tail.in_count; i++) {
         const pf_value      *wanted = pf_graph_value(plan->tail.graph, plan->tail.graph->inputs[i]);
         const pf_plan_value *value = plan->tail.in[i] < plan->value_count ? &plan->values[plan->tail.in[i]] : NULL;
 
-        if (!value || (!is_tail_input(plan, value) && !written[root_of(plan, plan->tail.in[i])]) ||
+        if (!value || (!is_tail_input(plan, value) && !is_written(plan, written, plan->tail.in[i])) ||
             (value->home == PF_HOME_WEIGHT && value->index == PF_NONE))
             return corrupt(err, "input of the tail", i, "is written by nothing");
         if (value->dtype != wanted->dtype || value->shape.rank != wanted->shape.rank || value->layout != PF_LAYOUT_LINEAR)
@@ -163,28 +269,27 @@ static pf_status check_tail(const pf_plan *plan, bool *written, pf_err *err)
         if (io == PF_NONE)
             continue;
         if (io >= plan->io_count || plan->io[io].is_input || plan->values[plan->io_value[io]].home != PF_HOME_TAIL ||
-            written[plan->io_value[io]])
+            !write_value(plan, written, plan->io_value[io]))
             return corrupt(err, "output of the tail", i, "is not its to write");
-        written[plan->io_value[io]] = true;
     }
     return PF_OK;
 }
 
 static pf_status check_steps(const pf_plan *plan, pf_err *err)
 {
-    bool     *written = pf_calloc(plan->value_count + 1, sizeof *written);
-    pf_status st = written ? PF_OK : PF_FAIL_MEMORY(err, plan->value_count);
+    writing   written = { 0 };
+    pf_status st = writing_init(&written, plan->value_count, err);
 
     for (uint32_t i = 0; i < plan->value_count && !st; i++)
-        written[i] = is_given(plan, &plan->values[i]);
+        written.whole[i] = is_given(plan, &plan->values[i]);
     for (uint32_t s = 0; s < plan->step_count && !st; s++)
-        st = check_step(plan, s, written, err);
+        st = check_step(plan, s, &written, err);
     if (!st)
-        st = check_tail(plan, written, err);
+        st = check_tail(plan, &written, err);
     for (uint32_t i = 0; i < plan->io_count && !st; i++)
-        if (!plan->io[i].is_input && !written[root_of(plan, plan->io_value[i])])
+        if (!plan->io[i].is_input && !is_written(plan, &written, plan->io_value[i]))
             st = corrupt(err, "output", i, "is written by no step");
-    pf_free(written);
+    writing_clear(&written);
     return st;
 }
 

@@ -1,9 +1,10 @@
 /* A plan from the inside: what the builder writes, the file holds and the runtime reads.  The file: PLAN_FORMAT.md.
    Invariants of a plan that pf_plan_open answered (it checks them; PF_CORRUPT otherwise)
    1. Every index is within its table; texts are zero-terminated; dims parse, and use only the plan's symbols.
-   2. Inputs of a step are graph inputs, weights, or values that an earlier step wrote; each value is written once.
+   2. Inputs of a step are graph inputs, weights, or values that earlier steps wrote; each byte of a value is written once: by the step that writes
+      the value, or by steps that write views of it, which then are parts that do not overlap.
    3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to them.
-   4. Views name a root: a value that is no view, with as many bytes.
+   4. Views name a root: a value that is no view, and lie inside it; one whose dims, or whose root's dims, may vary has as many bytes as the root.
    5. Every output is written by one step, or by the tail; only the tail reads inputs of HOME_TAIL.
    6. Blobs lie inside the file, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
 #ifndef PF_ENGINE_PLAN_H
@@ -14,7 +15,7 @@
 #include "engine/planfarm.h"
 #include "engine/tactic.h"
 
-enum { PF_PLAN_VERSION = 1, PF_PLAN_ALIGNMENT = 256 };
+enum { PF_PLAN_VERSION = 2, PF_PLAN_ALIGNMENT = 256 };
 
 typedef struct pf_plan_symbol {
     const char *name;
@@ -31,6 +32,7 @@ typedef struct pf_plan_value {
     pf_plan_home home;
     uint32_t     index;                 /* HOME_IO, HOME_TAIL: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only packed forms are kept */
     uint32_t     view_of;               /* PF_NONE, or the value whose bytes these are: home and index are its own */
+    uint64_t     view_offset;           /* bytes into that value, a multiple of PF_LAYOUT_PART_ALIGNMENT; 0 when dims may vary */
 } pf_plan_value;
 
 typedef struct pf_plan_candidate {

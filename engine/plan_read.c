@@ -145,11 +145,12 @@ static void read_value(loading *l, pf_plan_value *value)
     value->home = (pf_plan_home)pf_read_u32(&l->r);
     value->index = pf_read_u32(&l->r);
     value->view_of = pf_read_u32(&l->r);
+    value->view_offset = pf_read_u64(&l->r);
 }
 
 static void read_values(loading *l)
 {
-    l->plan->value_count = read_count(l, 28);
+    l->plan->value_count = read_count(l, 36);
     l->plan->values = take_array(l, l->plan->value_count, sizeof *l->plan->values);
     for (uint32_t i = 0; i < l->plan->value_count && !l->st; i++)
         read_value(l, &l->plan->values[i]);

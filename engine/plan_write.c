@@ -67,6 +67,7 @@ static void write_value(const struct pf_plan *plan, const pf_plan_value *value, 
     pf_buf_put_u32(out, value->home);
     pf_buf_put_u32(out, value->index);
     pf_buf_put_u32(out, value->view_of);
+    pf_buf_put_u64(out, value->view_offset);
 }
 
 static void write_values(const struct pf_plan *plan, pf_buf *out)

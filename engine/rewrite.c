@@ -57,6 +57,18 @@ const pf_rule *pf_rule_find(const char *name)
     return index == UINT32_MAX ? NULL : rules[index];
 }
 
+bool pf_rule_is_on(const pf_rule *rule, const char *disabled)
+{
+    size_t length = 0;
+
+    for (const char *at = disabled; at && *at; at += length + (at[length] == ',')) {
+        length = strcspn(at, ",");
+        if ((length == 3 && !strncmp(at, "all", 3)) || (length == strlen(rule->name) && !strncmp(at, rule->name, length)))
+            return false;
+    }
+    return rule->default_on;
+}
+
 static pf_status refuse_name(const char *name, size_t length, pf_err *err)
 {
     pf_buf known;

@@ -19,6 +19,7 @@ enum {                          /* pf_rule.phase */
     PF_RULES_PATTERN,           /* networks' ways of writing an op that is one here */
     PF_RULES_MERGE,             /* neighbours joined */
     PF_RULES_PHASES,
+    PF_RULES_BUILD = PF_RULES_PHASES,   /* no rewriting: a choice of the builder's, which may be switched off as rules are; apply is NULL */
 };
 
 typedef struct pf_rule {
@@ -34,6 +35,8 @@ typedef struct pf_rule {
 /* All rules in the order of rules.def; *count of them. */
 const pf_rule *const *pf_rules(uint32_t *count);
 const pf_rule *pf_rule_find(const char *name);          /* NULL when there is none */
+/* disabled: as in pf_rewrite_options. */
+bool           pf_rule_is_on(const pf_rule *rule, const char *disabled);
 
 /* How often a rule fired, and where: node names joined by ", " ("" where a model has none). */
 typedef struct pf_rule_use { const pf_rule *rule; uint32_t count; char *nodes; } pf_rule_use;

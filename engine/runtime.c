@@ -306,13 +306,15 @@ static void *pointer_of(const pf_context *c, uint32_t v)
 {
     const pf_plan_value *value = &c->plan->values[v];
     uint32_t             root = value->view_of == PF_NONE ? v : value->view_of;
+    char                *base = NULL;
 
     switch (value->home) {
-    case PF_HOME_IO:     return c->bound[value->index];
-    case PF_HOME_TAIL:   return NULL;
-    case PF_HOME_WEIGHT: return value->index == PF_NONE ? NULL : c->resident->blobs[value->index];
-    default:             return c->arena ? (char *)c->arena + c->instance->value_offset[root] : NULL;
+    case PF_HOME_IO:     base = c->bound[value->index]; break;
+    case PF_HOME_TAIL:   break;
+    case PF_HOME_WEIGHT: base = value->index == PF_NONE ? NULL : c->resident->blobs[value->index]; break;
+    default:             base = c->arena ? (char *)c->arena + c->instance->value_offset[root] : NULL;
     }
+    return base ? base + value->view_offset : NULL;
 }
 
 static void fill_step(pf_context *c, uint32_t s, void **slots)

@@ -26,6 +26,16 @@ static pf_status shape_of(const pf_plan *plan, const pf_shape *shape, const int6
     return st;
 }
 
+static bool lies_inside(const pf_plan *plan, const pf_instance *instance, const pf_plan_value *value, size_t bytes)
+{
+    const pf_plan_value *root = value->view_of == PF_NONE ? value : &plan->values[value->view_of];
+    size_t               whole = root == value ? bytes : instance->value_bytes[value->view_of];
+
+    if (pf_shape_is_static(&value->shape) && pf_shape_is_static(&root->shape))
+        return value->view_offset <= whole && bytes <= whole - value->view_offset;
+    return value->view_offset == 0 && bytes == whole;
+}
+
 static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -43,7 +53,7 @@ static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_e
             return pf_err_add(err, st, "value \"%s\"", value->name);
     }
     for (uint32_t i = 0; i < plan->value_count; i++)
-        if (plan->values[i].view_of != PF_NONE && instance->value_bytes[i] != instance->value_bytes[plan->values[i].view_of])
+        if (!lies_inside(plan, instance, &plan->values[i], instance->value_bytes[i]))
             return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" is a view of other bytes than its own", plan->values[i].name);
     return PF_OK;
 }
@@ -242,7 +252,7 @@ static uint32_t root_of(const pf_plan *plan, uint32_t value)
     return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
 }
 
-/* Items are made in the order of steps, so that an item may only take an earlier one. */
+/* Items are made in the order of steps, so that an item may only take an earlier one.  The first part that is written makes the item of its whole. */
 static void add_items_of_step(making *m, uint32_t s)
 {
     const pf_plan_step *step = &m->plan->steps[s];
@@ -250,10 +260,14 @@ static void add_items_of_step(making *m, uint32_t s)
     const pf_graph     *graph = step->problem->graph;
 
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        uint32_t v = step->out[i];
+        uint32_t v = root_of(m->plan, step->out[i]);
 
         if (m->plan->values[v].home != PF_HOME_ARENA)
             continue;
+        if (m->item_of_value[v] != PF_NONE) {
+            m->items[m->item_of_value[v]].last = s;
+            continue;
+        }
         m->item_of_value[v] = m->item_count;
         m->items[m->item_count++] = (pf_memory_item){ m->instance->value_bytes[v], s, s, PF_NONE, PF_NONE, 0 };
     }
@@ -275,14 +289,19 @@ static void extend_lifetimes(making *m, uint32_t s)
     }
 }
 
-/* Output 0 may lie on an input that the step reads once, under one name. */
+static bool is_whole_value(const making *m, uint32_t value)
+{
+    return m->instance->value_bytes[value] == m->instance->value_bytes[root_of(m->plan, value)];
+}
+
+/* Output 0 may lie on an input that the step reads once, under one name, when neither is a part of something else. */
 static void allow_in_place(making *m, uint32_t s)
 {
     const pf_plan_step *step = &m->plan->steps[s];
     int32_t             slot = m->instance->steps[s]->in_place;
     uint32_t            count = step->problem->graph->input_count, taken = 0, out = m->item_of_value[step->out[0]];
 
-    if (slot < 0 || (uint32_t)slot >= count || out == PF_NONE)
+    if (slot < 0 || (uint32_t)slot >= count || out == PF_NONE || !is_whole_value(m, step->in[slot]))
         return;
     for (uint32_t i = 0; i < count; i++)
         taken += root_of(m->plan, step->in[i]) == root_of(m->plan, step->in[slot]);

@@ -122,10 +122,81 @@ static void same_bytes_tells_the_truth(void **state)
     }
 }
 
+/* Is the slice of the whole, laid out on its own, to be found in the whole where pf_layout_part says, and nowhere when it says so? */
+static void check_part(pf_layout layout, const pf_tensor *t, int32_t axis, int64_t start, int64_t count)
+{
+    static _Alignas(64) uint8_t whole[1 << 16], own[1 << 16];
+    pf_shape                    shape = { .rank = t->rank };
+    pf_tensor                   part = *t;
+    size_t                      bytes = 0;
+    uint64_t                    at = 0;
+    int64_t                     outer = 1, inner = 1;
+    pf_err                      err = { 0 };
+
+    memcpy(shape.dim, t->dim, sizeof shape.dim);
+    if (!pf_layout_part(layout, t->dtype, &shape, axis, start, count, &at))
+        return;
+    part.dim[axis] = count;
+    test_ok(pf_tensor_alloc(&part, &err), &err);
+    for (int32_t d = 0; d < t->rank; d++)
+        *(d < axis ? &outer : &inner) *= d == axis ? 1 : t->dim[d];
+    for (int64_t i = 0; i < outer; i++)
+        memcpy((float *)part.data + i * count * inner, (float *)t->data + (i * t->dim[axis] + start) * inner, (size_t)(count * inner) * sizeof(float));
+    test_ok(pf_layout_bytes(layout, t->dtype, t->rank, part.dim, &bytes, &err), &err);
+    pf_layout_pack(layout, t, t->data, whole);
+    pf_layout_pack(layout, &part, part.data, own);
+    assert_true(at % PF_LAYOUT_PART_ALIGNMENT == 0 && at + bytes <= sizeof whole);
+    assert_memory_equal(whole + at, own, bytes);
+    pf_tensor_clear(&part);
+}
+
+static void parts_lie_where_they_should(void **state)
+{
+    static const int64_t dims[][4] = { { 1, 48, 2, 4 }, { 2, 32, 1, 3 }, { 3, 16, 4, 4 }, { 1, 20, 1, 16 }, { 4, 8, 1, 1 }, { 1, 1, 5, 16 }, { 1, 24, 1, 1 } };
+
+    (void)state;
+    for (size_t s = 0; s < sizeof dims / sizeof dims[0]; s++) {
+        pf_tensor t = tensor_of(PF_F32, 4, dims[s]);
+
+        for (int64_t i = 0; i < pf_tensor_elems(&t); i++)
+            ((float *)t.data)[i] = (float)(i + 1);
+        for (int layout = 0; layout < PF_LAYOUT_COUNT; layout++)
+            for (int32_t axis = 0; axis < 4; axis++)
+                for (int64_t start = 0; start < dims[s][axis]; start++)
+                    for (int64_t count = 1; start + count <= dims[s][axis]; count++)
+                        check_part((pf_layout)layout, &t, axis, start, count);
+        pf_tensor_clear(&t);
+    }
+}
+
+/* What is known to lie in one piece is found. */
+static void parts_are_found(void **state)
+{
+    const pf_shape image = { 4, { 1, 64, 14, 14 } }, batch = { 4, { 2, 64, 14, 14 } }, odd = { 4, { 1, 40, 14, 14 } };
+    uint64_t       at = 0;
+
+    (void)state;
+    assert_true(pf_layout_part(PF_LAYOUT_C16, PF_F32, &image, 1, 16, 16, &at));
+    assert_int_equal(at, 16 * 14 * 14 * 4);
+    assert_true(pf_layout_part(PF_LAYOUT_LINEAR, PF_F32, &image, 1, 4, 7, &at));
+    assert_int_equal(at, 4 * 14 * 14 * 4);
+    assert_true(pf_layout_part(PF_LAYOUT_CHANNELS_LAST, PF_F32, &batch, 0, 1, 1, &at));
+    assert_int_equal(at, 64 * 14 * 14 * 4);
+    assert_true(pf_layout_part(PF_LAYOUT_C16, PF_F32, &odd, 1, 32, 8, &at));        /* with the padding at the end */
+    assert_false(pf_layout_part(PF_LAYOUT_C16, PF_F32, &odd, 1, 16, 8, &at));
+    assert_false(pf_layout_part(PF_LAYOUT_C16, PF_F32, &image, 1, 8, 16, &at));
+    assert_false(pf_layout_part(PF_LAYOUT_C16, PF_F32, &batch, 1, 16, 16, &at));
+    assert_false(pf_layout_part(PF_LAYOUT_CHANNELS_LAST, PF_F32, &image, 1, 16, 16, &at));
+    assert_false(pf_layout_part(PF_LAYOUT_LINEAR, PF_F32, &image, 1, 60, 5, &at));
+    assert_false(pf_layout_part(PF_LAYOUT_LINEAR, PF_I4, &image, 1, 16, 16, &at));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_read_back), cmocka_unit_test(bytes_count_padding), cmocka_unit_test(elements_lie_where_strides_say),
+        cmocka_unit_test(names_are_read_back),
+        cmocka_unit_test(parts_lie_where_they_should),
+        cmocka_unit_test(parts_are_found), cmocka_unit_test(bytes_count_padding), cmocka_unit_test(elements_lie_where_strides_say),
         cmocka_unit_test(same_bytes_tells_the_truth),
     };
 

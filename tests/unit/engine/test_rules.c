@@ -1046,7 +1046,7 @@ static void test_table_is_complete(void **state)
 
     (void)state;
     for (uint32_t r = 0; r < count; r++) {
-        bool fired = false;
+        bool fired = all[r]->phase == PF_RULES_BUILD;       /* no rewriting: test_parts.c */
 
         for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !fired; i++) {
             pf_rewrite_options options = { .only = rows[i].only };
@@ -1822,7 +1822,7 @@ static void test_random_graphs(void **state)
     }
     assert_true(impossible < RANDOM_GRAPHS / 4);
     for (uint32_t i = 0; i < count; i++)
-        if (all[i]->default_on && fired[i] < 20)
+        if (all[i]->default_on && all[i]->phase != PF_RULES_BUILD && fired[i] < 20)
             fail_msg("%s fired only %u times in %d graphs", all[i]->name, fired[i], RANDOM_GRAPHS);
 }
 

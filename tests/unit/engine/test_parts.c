@@ -1,0 +1,264 @@
+/* Concats that are written and slices that are read in place: the same results with fewer steps. */
+#include <stdio.h>
+
+#include "engine/graph.h"
+#include "engine/plan.h"
+#include "tests/unit/engine/networks.h"
+
+enum { ROUNDS = 40, LAYERS = 14, POOL = 40 };
+
+typedef struct grower {
+    pf_network  *net;
+    pf_random    random;
+    pf_tensor_id pool[POOL];
+    uint32_t     count;
+} grower;
+
+static const pf_shape *shape_of(const grower *g, pf_tensor_id id)
+{
+    return &pf_graph_value(pf_network_graph(g->net), id)->shape;
+}
+
+static pf_tensor_id pick(grower *g)
+{
+    return g->pool[pf_random_below(&g->random, g->count)];
+}
+
+static void keep(grower *g, pf_tensor_id id)
+{
+    if (g->count < POOL)
+        g->pool[g->count++] = id;
+}
+
+static pf_tensor_id convolve(grower *g, pf_tensor_id x, int64_t out)
+{
+    int64_t      in = shape_of(g, x)->dim[1];
+    uint64_t     seed = pf_random_u64(&g->random);
+    pf_tensor_id w = random_constant(g->net, "w", 4, (int64_t[]){ out, in, 1, 1 }, 0.3, seed);
+
+    x = layer(g->net, "conv", "conv", "strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1", 2, (pf_tensor_id[]){ x, w });
+    return seed % 2 ? layer(g->net, "relu", "relu", "", 1, &x) : x;
+}
+
+static void grow_conv(grower *g)
+{
+    static const int64_t channels[] = { 16, 32, 48, 20 };
+
+    keep(g, convolve(g, pick(g), channels[pf_random_below(&g->random, 4)]));
+}
+
+/* New values, a view and old ones, of which some are claimed twice or are outputs. */
+static void grow_concat(grower *g)
+{
+    int64_t      axis = pf_random_below(&g->random, 4) ? 1 : (int64_t)pf_random_below(&g->random, 4);
+    pf_tensor_id parts[4] = { pick(g) };
+    uint32_t     count = 2 + (uint32_t)pf_random_below(&g->random, 3);
+    char         attrs[32] = "";
+
+    for (uint32_t i = 1; i < count; i++) {
+        parts[i] = axis == 1 ? convolve(g, parts[0], 16 * (1 + (int64_t)pf_random_below(&g->random, 2)))
+                             : convolve(g, parts[0], shape_of(g, parts[0])->dim[1]);
+        if (pf_random_below(&g->random, 3) == 0)
+            keep(g, parts[i]);
+    }
+    if (pf_random_below(&g->random, 2))
+        parts[0] = convolve(g, parts[0], shape_of(g, parts[0])->dim[1]);
+    snprintf(attrs, sizeof attrs, "axis=%d", (int)axis);
+    if (shape_of(g, parts[0])->dim[axis] < 64)
+        keep(g, layer(g->net, "concat", "concat", attrs, count, parts));
+}
+
+static void grow_slice(grower *g)
+{
+    pf_tensor_id x = pick(g);
+    int64_t      axis = pf_random_below(&g->random, 3) ? 1 : (int64_t)pf_random_below(&g->random, 4), size = shape_of(g, x)->dim[axis];
+    int64_t      start = size > 16 && axis == 1 ? 16 * (int64_t)pf_random_below(&g->random, (uint64_t)size / 16) : (size - 1) / 2;
+    int64_t      end = start + 1 + (int64_t)pf_random_below(&g->random, (uint64_t)(size - start));
+    char         attrs[128] = "";
+
+    if (axis == 1 && size > 16 && end - start > 16)
+        end = start + 16;
+    snprintf(attrs, sizeof attrs, "axes=[%d] starts=[%d] ends=[%d] steps=[1]", (int)axis, (int)start, (int)end);
+    x = layer(g->net, "slice", "slice", attrs, 1, &x);
+    keep(g, pf_random_below(&g->random, 2) ? x : convolve(g, x, 16));
+}
+
+static void grow_view(grower *g)
+{
+    pf_tensor_id    x = pick(g);
+    const pf_shape *s = shape_of(g, x);
+    char            attrs[64] = "";
+
+    snprintf(attrs, sizeof attrs, "shape=[%d,%d,%d,%d]", (int)s->dim[0], (int)s->dim[1], (int)s->dim[3], (int)s->dim[2]);
+    keep(g, layer(g->net, "reshape", "view", attrs, 1, &x));
+}
+
+static pf_network *random_network(uint64_t seed)
+{
+    static void (*const growers[])(grower *g) = { grow_conv, grow_concat, grow_concat, grow_slice, grow_view };
+    grower              g = { 0 };
+    pf_err              err = { 0 };
+
+    pf_random_init(&g.random, seed);
+    test_ok(pf_network_new("parts", &g.net, &err), &err);
+    test_ok(pf_network_input(g.net, "x", PF_F32, seed % 4 ? "[1,16,6,4]" : "[2,16,6,4]", &g.pool[0], &err), &err);
+    g.count = 1;
+    for (int i = 0; i < LAYERS; i++)
+        growers[pf_random_below(&g.random, sizeof growers / sizeof growers[0])](&g);
+    for (uint32_t i = 0; i < 4; i++)
+        test_ok(pf_network_output(g.net, i ? pick(&g) : g.pool[g.count - 1], (const char *[]){ "a", "b", "c", "d" }[i], &err), &err);
+    return g.net;
+}
+
+static pf_plan *build(pf_network *net, pf_device *device, const char *spec)
+{
+    pf_config *config = config_of(spec);
+    pf_plan   *plan = NULL;
+    pf_err     err = { 0 };
+
+    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
+    pf_config_free(config);
+    return plan;
+}
+
+static void run(pf_plan *plan, pf_device *device, pf_tensor *outputs)
+{
+    static const int64_t dims[] = { 1, 16, 6, 4 };
+    const pf_io         *io = pf_plan_io(plan, 0);
+    pf_tensor            input = { .dtype = PF_F32, .rank = 4 };
+    pf_context          *context = NULL;
+    pf_random            random;
+    pf_err               err = { 0 };
+
+    memcpy(input.dim, dims, sizeof dims);
+    input.dim[0] = io->opt[0];
+    test_ok(pf_tensor_alloc(&input, &err), &err);
+    pf_random_init(&random, 5);
+    for (int64_t i = 0; i < pf_tensor_elems(&input); i++)
+        ((float *)input.data)[i] = (float)pf_random_normal(&random);
+    test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
+    test_ok(pf_context_run_host(context, &input, outputs, &err), &err);
+    for (int again = 0; again < 2; again++) {
+        pf_tensor others[4] = { { 0 } };
+
+        test_ok(pf_context_run_host(context, &input, others, &err), &err);
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal(others[i].bytes, outputs[i].bytes);
+            assert_memory_equal(others[i].data, outputs[i].data, outputs[i].bytes);
+            pf_tensor_clear(&others[i]);
+        }
+    }
+    pf_context_free(context);
+    pf_tensor_clear(&input);
+}
+
+static uint32_t parts_of(const pf_plan *plan)
+{
+    uint32_t parts = 0;
+
+    for (uint32_t i = 0; i < plan->value_count; i++)
+        parts += plan->values[i].view_offset > 0;
+    return parts;
+}
+
+/* Both plans agree with the reference, which pf_build sees to, and with each other; the one with parts has no more steps. */
+static void random_networks_compute_the_same(void **state)
+{
+    pf_device *device = cpu();
+    uint32_t   parts = 0, fewer = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < ROUNDS; seed++) {
+        pf_network *net = random_network(seed);
+        pf_plan    *with = build(net, device, "effort=0\n"), *without = build(net, device, "effort=0\ndisable_rules=parts_in_place\n");
+        pf_tensor   a[4] = { { 0 } }, b[4] = { { 0 } };
+
+        assert_int_equal(parts_of(without), 0);
+        assert_true(with->step_count <= without->step_count);
+        parts += parts_of(with);
+        fewer += with->step_count < without->step_count;
+        run(with, device, a);
+        run(without, device, b);
+        for (int i = 0; i < 4; i++) {
+            pf_difference difference = { 0 };
+            pf_err        err = { 0 };
+
+            test_ok(pf_tensor_compare(&a[i], &b[i], &difference, &err), &err);
+            assert_true(difference.max_rel_range < 1e-5);   /* the layouts, and so the order of sums, may differ */
+            pf_tensor_clear(&a[i]);
+            pf_tensor_clear(&b[i]);
+        }
+        pf_plan_free(with);
+        pf_plan_free(without);
+        pf_network_free(net);
+    }
+    assert_true(parts > ROUNDS / 2);
+    assert_true(fewer > ROUNDS / 4);
+    pf_device_close(device);
+}
+
+static pf_plan *joined_plan(pf_device *device, pf_network **net)
+{
+    pf_tensor_id x = PF_NONE, parts[3];
+    grower       g = { 0 };
+    pf_err       err = { 0 };
+    pf_plan     *plan = NULL;
+
+    pf_random_init(&g.random, 1);
+    test_ok(pf_network_new("joined", &g.net, &err), &err);
+    test_ok(pf_network_input(g.net, "x", PF_F32, "[1,16,6,4]", &x, &err), &err);
+    for (int i = 0; i < 3; i++)
+        parts[i] = convolve(&g, x, 16);
+    x = layer(g.net, "concat", "concat", "axis=2", 3, parts);
+    test_ok(pf_network_output(g.net, convolve(&g, x, 16), "y", &err), &err);
+    plan = build(g.net, device, "effort=0\n");
+    *net = g.net;
+    return plan;
+}
+
+static void what_is_damaged_is_seen(void **state)
+{
+    pf_device     *device = cpu();
+    pf_network    *net = NULL;
+    pf_plan       *plan = joined_plan(device, &net);
+    pf_plan_value *last = NULL;
+    pf_err         err = { 0 };
+    uint64_t       offset = 0;
+
+    (void)state;
+    test_ok(pf_plan_check_tables(plan, &err), &err);
+    for (uint32_t i = 0; i < plan->value_count; i++)
+        if (plan->values[i].view_offset > offset) {
+            last = &plan->values[i];
+            offset = last->view_offset;
+        }
+    assert_non_null(last);
+    last->view_offset = offset - 64;            /* over the part before */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    last->view_offset = offset + 64;            /* past the end */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    last->view_offset = UINT64_MAX - 63;
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    last->view_offset = offset - 4;             /* where no part may begin */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    last->view_offset = offset;
+    plan->values[last->view_of].view_offset = 64;
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    plan->values[last->view_of].view_offset = 0;
+    last->view_of = PF_NONE;                    /* then a part of the whole is missing */
+    last->view_offset = 0;
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    pf_plan_free(plan);
+    pf_network_free(net);
+    pf_device_close(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_networks_compute_the_same),
+        cmocka_unit_test(what_is_damaged_is_seen),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
