@@ -352,7 +352,8 @@ static pf_status run_rungs(contest *race, uint32_t *order, int64_t *scratch, pf_
         while (take_turn(race, efforts[race->options->effort].samples[rung], budget_ns, order))
             if (!goes_on(race))
                 return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-        drop_the_slow(race, rung, scratch);
+        if (!race->options->to_the_end)
+            drop_the_slow(race, rung, scratch);
     }
     return PF_OK;
 }
@@ -465,8 +466,9 @@ static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, 
         else
             make_ready(race, &race->racers[i], &candidates[i], cold_bytes(race, race->count));
     }
-    drop_the_hopeless(race);
-    for (uint32_t i = 0; i < race->count; i++)
+    if (!race->options->only_check)
+        drop_the_hopeless(race);
+    for (uint32_t i = 0; i < race->count && !race->options->only_check; i++)
         any |= race->racers[i].racing;
     if (!st && any)
         st = run_race(race, order, scratch, err);

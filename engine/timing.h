@@ -34,6 +34,8 @@ typedef struct pf_timing_options {
     int      effort;                    /* 1..PF_TIMING_EFFORT_MAX: how many samples */
     uint64_t workspace_limit_bytes;     /* 0: no limit; over it a candidate is OVER_LIMIT */
     int64_t  best_known_ns;             /* of the same computation in other layouts; 0: unknown */
+    bool     to_the_end;                /* nobody is dropped for being behind: all get all samples, up to their time budget */
+    bool     only_check;                /* each runs once and is compared with the oracle; nothing is timed, and TIMED ones have no samples */
     bool   (*go_on)(void *user);        /* asked between samples; NULL: always */
     void    *user;
 } pf_timing_options;

@@ -329,6 +329,34 @@ static void keys_are_explained(void **state)
     json_decref(value);
 }
 
+static void choices_are_timed_again(void **state)
+{
+    json_t *value = JSON("cache", "retime", "tiny.plan", "--problems", "2", "--effort", "1"), *regret = json_object_get(value, "regret");
+    int     timed = (int)json_integer_value(json_object_get(value, "timed"));
+
+    (void)state;
+    assert_int_equal(timed, 2);
+    assert_int_equal(json_integer_value(json_object_get(value, "of")), timed);
+    assert_int_equal(json_array_size(json_object_get(value, "problems")), timed);
+    assert_int_equal(json_integer_value(json_object_get(value, "failed")), 0);
+    assert_true(json_number_value(json_object_get(regret, "median")) >= 1);
+    assert_true(json_number_value(json_object_get(regret, "worst")) >= json_number_value(json_object_get(regret, "p90")));
+    json_decref(value);
+    value = JSON("cache", "retime", "tiny.plan", "--check");
+    assert_true(json_integer_value(json_object_get(value, "checked")) > timed);
+    assert_int_equal(json_array_size(json_object_get(value, "problems")), 0);
+    json_decref(value);
+}
+
+static void a_plan_without_timings_cannot_be_timed_again(void **state)
+{
+    run result = RUN("cache", "retime", "tiny.plan", "--cache", "fresh-and-empty");
+
+    (void)state;
+    assert_int_not_equal(result.code, 0);
+    program_clear(&result);
+}
+
 static void two_inputs_are_given_by_name(void **state)
 {
     json_t *value = JSON("run", "add.onnx", "--reference", "--save-inputs", "two");
@@ -377,6 +405,8 @@ int main(void)
         cmocka_unit_test(a_plan_for_another_device_names_the_field),
         cmocka_unit_test(timings_move_between_caches),
         cmocka_unit_test(keys_are_explained),
+        cmocka_unit_test(choices_are_timed_again),
+        cmocka_unit_test(a_plan_without_timings_cannot_be_timed_again),
         cmocka_unit_test(two_inputs_are_given_by_name),
         cmocka_unit_test(a_build_that_is_interrupted_leaves_nothing),
     };

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""How good the choices of builds are: what each costs against the best of its candidates, timed again and long, and whether two builds agree.
+
+usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp16"] [--problems 50] [--agree] [--seconds S] MODEL:BATCH ...
+
+FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
+cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.  With --agree each case is built
+once more with a cache of its own: layers with equal choices, and the ratio of both plans' latencies, benched in turns.
+The last line is JSON, also written to FOLDER/regret.json of --work.
+"""
+import argparse, collections, json, os, shutil, statistics, subprocess, sys, time
+
+SEQUENCE = 128
+SHAPES = {  # inputs at batch b
+    "bert_base": lambda b: f"input_ids:{b}x{SEQUENCE},attention_mask:{b}x{SEQUENCE}",
+    "gpt2": lambda b: f"input_ids:{b}x{SEQUENCE}",
+    "llama_4l": lambda b: f"input_ids:{b}x{SEQUENCE}",
+    "unet": lambda b: f"latent:{b}x4x64x64",
+    "deeplabv3_resnet50": lambda b: "",
+}
+
+
+def planfarm(*words):
+    """The one JSON object that a verb prints; the reason on standard error when it fails."""
+    done = subprocess.run(["planfarm", *words, "--json"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"planfarm {' '.join(words)}: exit {done.returncode}: {done.stderr.strip()[-600:]}")
+    return json.loads(done.stdout)
+
+
+def build(args, case, cache, plan):
+    model, batch = case.split(":")
+    shapes = SHAPES.get(model, lambda b: f"input:{b}x3x224x224")(int(batch))
+    words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", args.device, "--cache", cache, *args.flags.split()]
+    start = time.time()
+    report = planfarm(*words, *(["--shapes", shapes] if shapes else []))
+    print(f"built {case} in {time.time() - start:.1f} s, {report['candidates_timed']} candidates timed", flush=True)
+
+
+def choices(plan):
+    """Of each layer by its name; layers of one name are numbered."""
+    seen, out = collections.Counter(), {}
+    for layer in planfarm("inspect", plan)["layers"]:
+        seen[layer["name"]] += 1
+        out[layer["name"], seen[layer["name"]]] = (layer["tactic"], layer["tuning"], layer["problem"].split("\n")[0])
+    return out
+
+
+def agreement(one, two):
+    first, second = choices(one), choices(two)
+    both = [key for key in first if key in second]
+    layers = max(len(first), len(second))
+    share = lambda parts: sum(first[key][parts] == second[key][parts] for key in both) / layers
+    return {"layers": layers, "equal_tactics": share(slice(1)), "equal_choices": share(slice(2)), "equal_choices_and_layouts": share(slice(3))}
+
+
+def latencies(args, plans, rounds=3):
+    """Medians over rounds in which the plans take turns."""
+    times = [[], []]
+    for _ in range(rounds):
+        for i, plan in enumerate(plans):
+            times[i].append(planfarm("bench", plan, "--device", args.device, "--duration", str(args.bench_seconds))["compute_ms"]["median"])
+    return [statistics.median(t) for t in times]
+
+
+def measure_regret(args, plans, cache):
+    words = ["cache", "retime", *plans, "--cache", cache, "--device", args.device, "--problems", str(args.problems)]
+    found = planfarm(*words, "--effort", str(args.effort), *(["--seconds", str(args.seconds)] if args.seconds else []))
+    worst = sorted((p for p in found["problems"] if "regret" in p), key=lambda p: -p["regret"])
+    print(f"regret of {found['timed']} problems: median {found['regret']['median']:.4f}, 90 % {found['regret']['p90']:.4f}, "
+          f"worst {found['regret']['worst']:.4f}; {found['within_2_percent']} within 2 %; {found['contended']} contended, {found['failed']} failed, "
+          f"{found['single_candidate']} more with a single candidate")
+    for p in worst[:5]:
+        print(f"  {p['regret']:.4f}  {p['layer'][:60]}: {p['tactic']} {p['tuning']} {p['chosen_ns']} ns; best {p['best_tactic']} {p['best_tuning']} "
+              f"{p['best_ns']} ns")
+    print(flush=True)
+    return found
+
+
+def measure_agreement(args, case, plan, again, cache):
+    build(args, case, cache, again)
+    found = agreement(plan, again)
+    found["latency_ms"] = latencies(args, [plan, again])
+    found["latency_ratio"] = found["latency_ms"][1] / found["latency_ms"][0]
+    print(f"agreement of {case}: of {found['layers']} layers {100 * found['equal_choices']:.1f} % have equal choices (tactic and tuning), "
+          f"{100 * found['equal_tactics']:.1f} % equal tactics, {100 * found['equal_choices_and_layouts']:.1f} % equal layouts, too; latencies {found['latency_ms'][0]:.4f} and {found['latency_ms'][1]:.4f} ms, ratio {found['latency_ratio']:.4f}", flush=True)
+    return found
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--models", required=True)
+    p.add_argument("--work", required=True)
+    p.add_argument("--device", default="cuda:0")
+    p.add_argument("--flags", default="", help="build flags: --flags=--fp16")
+    p.add_argument("--problems", type=int, default=50)
+    p.add_argument("--effort", type=int, default=5)
+    p.add_argument("--seconds", type=float, default=0, help="begin no further problem after that time")
+    p.add_argument("--bench-seconds", type=float, default=0.5)
+    p.add_argument("--agree", action="store_true")
+    p.add_argument("cases", nargs="+")
+    args = p.parse_args()
+    os.makedirs(args.work, exist_ok=True)
+    cache, other = (os.path.join(args.work, name) for name in ("regret.cache", "regret.other"))
+    for folder in (cache, other):
+        shutil.rmtree(folder, ignore_errors=True)
+    plans = [os.path.join(args.work, case.replace(":", "_") + ".plan") for case in args.cases]
+    for case, plan in zip(args.cases, plans):
+        build(args, case, cache, plan)
+    found = {"cases": args.cases, "device": args.device, "flags": args.flags, "retime": measure_regret(args, plans, cache), "agreement": {}}
+    for case, plan in zip(args.cases, plans):
+        if args.agree:
+            found["agreement"][case] = measure_agreement(args, case, plan, plan + ".again", other)
+    json.dump(found, open(os.path.join(args.work, "regret.json"), "w"), indent=1)
+    found["retime"] = {key: value for key, value in found["retime"].items() if key != "problems"}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
