@@ -7,6 +7,7 @@
 #include "engine/ops/attrs.h"
 
 enum { BATCH, HEAD, POSITION, DEPTH, AXES };
+enum { HEAD_DIM_MAX = 256, GRID_MAX = 65535 };
 
 static const pf_node *attention_of(const pf_problem *p)
 {
@@ -132,26 +133,31 @@ static const char *check_attrs(const pf_problem *p, const pf_node *node)
     return NULL;
 }
 
-const char *pf_attention_declines(const pf_problem *p)
+/* Shapes that hold for every binding of symbols. Sizes that are symbols are believed. */
+static const char *check_dims(const pf_problem *p, const pf_node *node)
 {
-    const pf_node *node = attention_of(p);
-    const char    *reason = node ? check_attrs(p, node) : "no attention";
-    pf_dtype       dtype = PF_DTYPE_NONE;
+    const pf_shape *q = &pf_graph_value(p->graph, node->in[0])->shape, *k = &pf_graph_value(p->graph, node->in[1])->shape;
+    const pf_shape *mask = node->in_count > 3 && node->in[3] != PF_NONE ? &pf_graph_value(p->graph, node->in[3])->shape : NULL;
+    pf_dim          keys = k->dim[2];
 
-    if (reason) return reason;
-    dtype = pf_graph_value(p->graph, node->in[0])->dtype;
-    if (dtype != PF_F16 && dtype != PF_BF16) return "element type";
-    if (p->graph->output_count != 1) return "several outputs";
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
-    if (p->out_layout[0] != PF_LAYOUT_LINEAR) return "not linear";
-    for (uint32_t n = 0; n < p->graph->node_count; n++) {
-        const pf_node *other = &p->graph->nodes[n];
-        const char    *why = other->live && other != node ? cg_node_declines(p->graph, other) : NULL;
+    if (!pf_shape_equal(k, &pf_graph_value(p->graph, node->in[2])->shape)) return "k and v differ in shape";
+    if (!pf_dim_is_number(q->dim[3]) || q->dim[3] < 2 || q->dim[3] % 2 || q->dim[3] > HEAD_DIM_MAX) return "head dim is not an even number up to 256";
+    if (!pf_dim_is_number(q->dim[1]) || !pf_dim_is_number(k->dim[1]) || k->dim[1] < 1 || q->dim[1] % k->dim[1]) return "heads do not divide";
+    if (mask && mask->rank > 0 && mask->dim[mask->rank - 1] != 1 && mask->dim[mask->rank - 1] != keys) return "a mask shorter than the keys";
+    return NULL;
+}
 
-        if (why) return why;
-    }
-    return pf_shape_equal(&pf_graph_value(p->graph, node->in[1])->shape, &pf_graph_value(p->graph, node->in[2])->shape) ? NULL : "k and v differ in shape";
+static bool divides(int width, const pf_strided *s)
+{
+    return s->first % width == 0 && s->batch % width == 0 && s->head % width == 0 && s->position % width == 0;
+}
+
+int pf_attention_copy_width(const pf_attention_form *form)
+{
+    for (int width = 8; width > 1; width /= 2)
+        if (form->head_dim % width == 0 && divides(width, &form->k) && divides(width, &form->v))
+            return divides(2, &form->q) && divides(2, &form->y) ? width : 0;
+    return 0;
 }
 
 const char *pf_attention_read(const pf_problem *p, pf_attention_form *out)
@@ -175,5 +181,31 @@ const char *pf_attention_read(const pf_problem *p, pf_attention_form *out)
     if (out->scale == 0) out->scale = 1 / sqrt((double)out->head_dim);
     if (!trace_input(p, node->in[0], &out->q) || !trace_input(p, node->in[1], &out->k) || !trace_input(p, node->in[2], &out->v))
         return "q, k or v has no strides, or its depth is not innermost";
-    return trace_output(p, out, &out->y) ? NULL : "the output has no strides";
+    if (!trace_output(p, out, &out->y)) return "the output has no strides";
+    if (out->batch > GRID_MAX || out->heads > GRID_MAX) return "more than 65535 heads";
+    return pf_attention_copy_width(out) ? NULL : "rows of q, k, v or y begin at odd places";
+}
+
+const char *pf_attention_declines(const pf_problem *p)
+{
+    const pf_node *node = attention_of(p);
+    const char    *reason = node ? check_attrs(p, node) : "no attention";
+    pf_dtype       dtype = PF_DTYPE_NONE;
+    pf_attention_form form;
+
+    if (reason) return reason;
+    dtype = pf_graph_value(p->graph, node->in[0])->dtype;
+    if (dtype != PF_F16 && dtype != PF_BF16) return "element type";
+    if (p->graph->output_count != 1) return "several outputs";
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
+    if (p->out_layout[0] != PF_LAYOUT_LINEAR) return "not linear";
+    for (uint32_t n = 0; n < p->graph->node_count; n++) {
+        const pf_node *other = &p->graph->nodes[n];
+        const char    *why = other->live && other != node ? cg_node_declines(p->graph, other) : NULL;
+
+        if (why) return why;
+    }
+    reason = check_dims(p, node);
+    return reason || !pf_problem_is_bound(p) ? reason : pf_attention_read(p, &form);
 }

@@ -16,9 +16,11 @@ typedef struct pf_attention_form {
     double         scale;
 } pf_attention_form;
 
-/* What can be said while dims may be symbols; NULL: it may be attention of this form. */
+/* Why the kernel does not compute p; of a problem with symbols, what holds for every binding. */
 const char *pf_attention_declines(const pf_problem *p);
 /* Of a bound problem. A static reason when its moves are no strides, else NULL. */
 const char *pf_attention_read(const pf_problem *p, pf_attention_form *out);
+/* How many elements of k and v may be copied at once: 8, 4 or 2; 0: rows begin at odd places. */
+int         pf_attention_copy_width(const pf_attention_form *form);
 
 #endif

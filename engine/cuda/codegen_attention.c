@@ -8,7 +8,7 @@
 
 extern const char pf_nvrtc_attention[];     /* kernels/nvrtc/attention.cuh */
 
-enum { SOURCE_LIMIT_BYTES = 1 << 20, KEYS_PER_TILE = 64, HEAD_DIM_MAX = 128 };
+enum { SOURCE_LIMIT_BYTES = 1 << 20, KEYS_PER_TILE = 64 };
 
 static void print_strided(pf_buf *out, const char *name, const pf_strided *s)
 {
@@ -26,6 +26,7 @@ static void print_defines(const pf_problem *p, const pf_attention_form *form, in
     bool half = pf_graph_value(p->graph, form->node->in[0])->dtype == PF_F16;
     bool causal = ((const pf_attention_attrs *)form->node->attrs)->causal != PF_CAUSAL_NONE;
 
+    pf_buf_printf(out, "#define COPY %d\n", pf_attention_copy_width(form));
     pf_buf_printf(out, "#define HEAD %lld\n#define SQ %lld\n#define SKV %lld\n#define GROUP %lld\n#define WARPS %d\n", (long long)form->head_dim,
                   (long long)form->queries, (long long)form->keys, (long long)(form->heads / form->kv_heads), warps);
     pf_buf_printf(out, "#define CAUSAL %d\n#define CAUSAL_SHIFT %lld\n#define SCALE_LOG2 %.9ef\n#define MASKED %d\n", causal, (long long)causal_shift(form),
@@ -92,8 +93,6 @@ pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, 
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    if (form.head_dim % 16 || form.head_dim > HEAD_DIM_MAX || form.heads % form.kv_heads)
-        return PF_FAIL(err, PF_UNSUPPORTED, "head dim %lld is no multiple of 16 up to %d", (long long)form.head_dim, HEAD_DIM_MAX);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%stypedef long long idx;\n", cg_prelude);
     print_defines(p, &form, warps, &out->source);

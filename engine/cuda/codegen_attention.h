@@ -4,7 +4,7 @@
 
 #include "engine/cuda/program.h"
 
-/* warps: 1..8 per block, 16 queries each. Errors   UNSUPPORTED: moves that are no strides, or a head dim that is no multiple of 16 up to 128. */
+/* warps: 1..8 per block, 16 queries each. Errors   UNSUPPORTED: pf_attention_declines says why. */
 pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, pf_err *err);
 
 #endif

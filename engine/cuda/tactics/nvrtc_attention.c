@@ -4,11 +4,23 @@
 #include "engine/cuda/attention_form.h"
 #include "engine/cuda/codegen_attention.h"
 #include "engine/cuda/tactics.h"
+#include "engine/op.h"
+
+/* Two stages of keys and values of such heads need more shared memory than most cards have. */
+static bool has_long_heads(const pf_problem *p)
+{
+    for (uint32_t n = 0; n < p->graph->node_count; n++)
+        if (p->graph->nodes[n].live && p->graph->nodes[n].op == PF_OP_ATTENTION && pf_graph_value(p->graph, p->graph->nodes[n].in[0])->shape.dim[3] > 128)
+            return true;
+    return false;
+}
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    (void)device;
-    return pf_attention_declines(p);
+    const char *reason = pf_attention_declines(p);
+
+    if (reason) return reason;
+    return has_long_heads(p) && !(device->caps & PF_CAP_SM90) ? "a head dim over 128" : NULL;
 }
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)

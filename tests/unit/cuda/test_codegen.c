@@ -144,6 +144,14 @@ static const sample samples[] = {
       "%8 = reshape(%5) shape=[2,128,12,64]\n%9 = transpose(%6) perm=[0,2,1,3]\n%10 = transpose(%7) perm=[0,2,1,3]\n"
       "%11 = transpose(%8) perm=[0,2,1,3]\n%20 = constant f32 [] {-1000}\n%12 = cast(%1) dtype=f32\n%13 = mul(%12, %20)\n%14 = reshape(%13) shape=[2,1,1,128]\n"
       "%15 = attention(%9, %10, %11, %14) scale=0.125\n%16 = transpose(%15) perm=[0,2,1,3]\n%17 = reshape(%16) shape=[2,128,768]\noutput %17\n", 80 },
+    { "attention of small heads, at places that are no multiple of eight", pf_attention_declines, attention_first,
+      "problem in=linear,linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,4,100,20]\n%1 = input f16 [1,4,100,20]\n%2 = input f16 [1,4,100,20]\n"
+      "%3 = attention(%0, %1, %2)\noutput %3\n", 80 },
+    { "attention of long heads", pf_attention_declines, attention_first,
+      "problem in=linear,linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,4,100,256]\n%1 = input f16 [1,4,100,256]\n%2 = input f16 [1,4,100,256]\n"
+      "%3 = attention(%0, %1, %2)\noutput %3\n", 80 },
     { "causal attention, grouped heads", pf_attention_declines, attention_first,
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,8,100,128]\n%1 = input f16 [1,2,100,128]\n%2 = input f16 [1,2,100,128]\n"
