@@ -50,6 +50,16 @@ __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsign
 
 __device__ __forceinline__ unsigned pair_at(const f16 *row, bool inside, int column) { return inside ? *(const unsigned *)(row + column) : 0u; }
 
+/* Fragments of the warp's 16 queries; rows and columns beyond the ends are zero. */
+__device__ __forceinline__ void load_queries(unsigned qf[PADDED / 16][4], const f16 *q, const int row[2], int lane)
+{
+  _Pragma("unroll") for (int t = 0; t < PADDED / 16; ++t)
+    _Pragma("unroll") for (int i = 0; i < 4; ++i) {
+      const int column = t * 16 + (i / 2) * 8 + lane % 4 * 2;
+      qf[t][i] = pair_at(q + (long long)row[i % 2] * Q_S, row[i % 2] < SQ && column < HEAD, column);
+    }
+}
+
 /* scores[n][..]: 16 queries by BN keys; element 0,1: row lane/4, keys 8n + 2(lane%4) + 0,1; element 2,3: row + 8. */
 __device__ __forceinline__ void score(float s[BN / 8][4], const unsigned q[PADDED / 16][4], const f16 *keys, int lane)
 {
@@ -96,11 +106,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32) kernel(PARAMETERS)
   load_tile(tiles, k, K_S, 0);
   load_tile(tiles + 2 * TILE, v, V_S, 0);
   asm volatile("cp.async.commit_group;");
-  _Pragma("unroll") for (int t = 0; t < PADDED / 16; ++t)
-    _Pragma("unroll") for (int i = 0; i < 4; ++i) {
-      const int column = t * 16 + (i / 2) * 8 + lane % 4 * 2;
-      qf[t][i] = pair_at(q + (long long)row[i % 2] * Q_S, row[i % 2] < SQ && column < HEAD, column);
-    }
+  load_queries(qf, q, row, lane);
   _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) { o[n][0] = o[n][1] = o[n][2] = o[n][3] = 0.0f; }
   for (int j = 0; j < blocks; ++j) {
     const f16 *keys = tiles + j % 2 * TILE, *values = tiles + (2 + j % 2) * TILE;
