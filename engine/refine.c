@@ -1,4 +1,4 @@
-#include "engine/refine.h"
+#include "engine/refine_private.h"
 
 #include <string.h>
 
@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "engine/runtime.h"
 #include "engine/timing_lock.h"
 
 enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7 };
@@ -30,7 +29,7 @@ typedef struct refining {
     pf_device         *device;
     pf_build_progress *progress;
     pf_context        *context;
-    void             **io;              /* owned; by io of the plan */
+    void             **io;              /* owned; device memory by io of the plan */
     uint32_t           count;           /* steps */
     trial             *trials;          /* by step, of the rank that is tried now */
     int64_t           *spent;           /* by step, of one run */
@@ -40,12 +39,12 @@ typedef struct refining {
 
 /* ---- Which draft this is */
 
-static const pf_choice *choice_of(const pf_draft *draft, uint32_t step)
+const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step)
 {
     return &draft->formats->search->items[draft->step_item[step]].choice;
 }
 
-static int effort_of(const pf_draft *draft)
+int pf_refine_effort(const pf_draft *draft)
 {
     return (int)pf_config_int(draft->formats->search->config, PF_CONFIG_effort);
 }
@@ -55,12 +54,12 @@ static void digest_candidates(const pf_draft *draft, pf_digest *out)
     pf_hash hash;
 
     pf_hash_init(&hash);
-    pf_hash_add_u64(&hash, (uint64_t)effort_of(draft));
+    pf_hash_add_u64(&hash, (uint64_t)pf_refine_effort(draft));
     for (uint32_t s = 0; s < draft->draft.plan.step_count; s++) {
-        const pf_choice *choice = choice_of(draft, s);
+        const pf_choice *choice = pf_refine_choice(draft, s);
 
         pf_hash_add(&hash, draft->draft.plan.steps[s].problem->hash.byte, sizeof(pf_digest));
-        for (uint32_t r = 0; r < choice->count && r < RANKS; r++) {
+        for (uint32_t r = 0; r < choice->count; r++) {
             pf_hash_add_string(&hash, choice->ranked[r]->tactic);
             pf_hash_add_string(&hash, choice->ranked[r]->tuning);
             pf_hash_add_u64(&hash, choice->ranked[r]->rev);
@@ -71,10 +70,10 @@ static void digest_candidates(const pf_draft *draft, pf_digest *out)
 
 pf_status pf_refine_find(pf_timing_store *store, const pf_device *device, const pf_draft *draft, pf_refinement *out, pf_err *err)
 {
-    int effort = effort_of(draft);
+    int effort = pf_refine_effort(draft);
 
     *out = (pf_refinement){ .known = true };
-    if (device->kind != PF_DEVICE_CPU || effort < 0 || effort >= (int)(sizeof efforts / sizeof efforts[0]) || !efforts[effort].rounds)
+    if (effort < 0 || effort >= (int)(sizeof efforts / sizeof efforts[0]) || !efforts[effort].rounds)
         return PF_OK;
     digest_candidates(draft, &out->candidates);
     out->known = false;
@@ -86,8 +85,8 @@ void pf_refine_apply(const pf_refinement *refinement, pf_draft *draft)
     for (uint32_t i = 0; i < refinement->count; i++) {
         const pf_refine_swap *swap = &refinement->swaps[i];
 
-        if (swap->step < draft->draft.plan.step_count && swap->rank < choice_of(draft, swap->step)->count)
-            pf_builder_choose(draft, swap->step, choice_of(draft, swap->step)->ranked[swap->rank]);
+        if (swap->step < draft->draft.plan.step_count && swap->rank < pf_refine_choice(draft, swap->step)->count)
+            pf_builder_choose(draft, swap->step, pf_refine_choice(draft, swap->step)->ranked[swap->rank]);
     }
 }
 
@@ -98,6 +97,22 @@ static void fill(pf_dtype dtype, void *data, size_t bytes, pf_random *random)
     memset(data, 0, bytes);     /* integers are indexes as often as not: 0 is one everywhere */
     for (size_t i = 0; i < bytes / sizeof(float) && dtype == PF_F32; i++)
         ((float *)data)[i] = (float)pf_random_normal(random);
+}
+
+static pf_status fill_device(const refining *r, void *to, pf_dtype dtype, size_t bytes, pf_random *random, pf_err *err)
+{
+    const pf_device_ops *ops = r->device->ops;
+    void                *host = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes + 1);
+    pf_status            st = host ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+
+    if (!st) {
+        fill(dtype, host, bytes, random);
+        st = ops->upload(r->device, r->context->stream, to, host, bytes, err);
+    }
+    if (!st)
+        st = ops->stream_sync(r->device, r->context->stream, err);
+    pf_free(host);
+    return st;
 }
 
 static pf_status bind_io(refining *r, pf_err *err)
@@ -112,11 +127,11 @@ static pf_status bind_io(refining *r, pf_err *err)
 
         if (plan->values[plan->io_value[i]].home != PF_HOME_IO)
             continue;
-        r->io[i] = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes + 1);
-        if (!r->io[i])
-            return PF_FAIL_MEMORY(err, bytes);
-        fill(plan->io[i].dtype, r->io[i], bytes, &random);
-        st = pf_context_bind(r->context, i, r->io[i], err);
+        st = pf_device_take(r->device, NULL, bytes + 1, &r->io[i], err);
+        if (!st)
+            st = fill_device(r, r->io[i], plan->io[i].dtype, bytes, &random, err);
+        if (!st)
+            st = pf_context_bind(r->context, i, r->io[i], err);
     }
     return st ? st : pf_context_prepare(r->context, err);
 }
@@ -189,7 +204,7 @@ static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry
 
 static bool is_worth_trying(const refining *r, uint32_t s, uint32_t rank)
 {
-    const pf_choice *choice = choice_of(r->draft, s);
+    const pf_choice *choice = pf_refine_choice(r->draft, s);
 
     return rank < choice->count && choice->ranked[rank]->status == PF_TIMED && pf_problem_is_bound(r->draft->draft.plan.steps[s].problem) &&
            (double)pf_choose_time(choice->ranked[rank]) < SLOWEST_WORTH_TRYING * (double)pf_choose_time(choice->ranked[0]);
@@ -254,7 +269,7 @@ static pf_status try_rank(refining *r, uint32_t rank, int rounds, pf_err *err)
     for (uint32_t s = 0; s < r->count && !st; s++) {
         trial_ns[s] = INT64_MAX;
         if (is_worth_trying(r, s, rank))
-            st = set_trial(r, s, choice_of(r->draft, s)->ranked[rank], err);
+            st = set_trial(r, s, pf_refine_choice(r->draft, s)->ranked[rank], err);
     }
     if (!st)
         st = run_rounds(r, rounds, trial_ns, err);
@@ -280,7 +295,7 @@ static pf_status pick(const refining *r, pf_refinement *out, pf_err *err)
             continue;
         st = pf_refinement_add(out, s, r->best[s], err);
         pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" tactic=%s tuning=\"%s\" gain_ns=%lld", r->draft->draft.plan.steps[s].name,
-               choice_of(r->draft, s)->ranked[r->best[s]]->tactic, choice_of(r->draft, s)->ranked[r->best[s]]->tuning, (long long)gain);
+               pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tactic, pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tuning, (long long)gain);
     }
     return st;
 }
@@ -288,7 +303,7 @@ static pf_status pick(const refining *r, pf_refinement *out, pf_err *err)
 /* One run says whether all of them would take too long. */
 static pf_status is_affordable(refining *r, bool *affordable, pf_err *err)
 {
-    int       effort = effort_of(r->draft);
+    int       effort = pf_refine_effort(r->draft);
     int64_t   total = 0;
     pf_status st = run_once(r, 2, err);
 
@@ -308,7 +323,7 @@ static pf_status measure(refining *r, pf_refinement *out, pf_err *err)
     for (uint32_t s = 0; s < r->count; s++)
         r->base_ns[s] = r->best_ns[s] = INT64_MAX;
     for (uint32_t rank = 1; rank < RANKS && affordable && !st; rank++)
-        st = try_rank(r, rank, efforts[effort_of(r->draft)].rounds, err);
+        st = try_rank(r, rank, efforts[pf_refine_effort(r->draft)].rounds, err);
     return st || !affordable ? st : pick(r, out, err);
 }
 
@@ -320,7 +335,7 @@ static pf_status measure_alone(refining *r, pf_refinement *out, pf_err *err)
     pf_timing_lock_open(r->device, &lock);
     st = pf_timing_lock_take(&lock, pf_progress_tick, r->progress, err);
     if (!st) {
-        st = measure(r, out, err);
+        st = r->device->ops->capture_begin ? pf_refine_whole(r->draft, r->context, r->progress, out, err) : measure(r, out, err);
         pf_timing_lock_drop(&lock);
     }
     pf_timing_lock_close(&lock);
@@ -349,7 +364,8 @@ pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_
         st = pf_refine_record_keep(store, device, refinement, err);
     pf_context_free(r.context);
     for (uint32_t i = 0; r.io && i < plan->io_count; i++)
-        pf_free(r.io[i]);
+        if (r.io[i])
+            pf_device_give_back(device, NULL, r.io[i]);
     pf_free(r.io);
     pf_free(r.trials);
     pf_free(r.spent);

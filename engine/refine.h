@@ -1,8 +1,10 @@
 /* Choices looked at again inside the network: a candidate that won alone, with its values in the cache, may lose where it will run.
-   The plan of the first choices is run whole, with the second and third candidates of every other step in place of the first; a step and
-   the one after it, which reads what it left in the caches, are timed together.  A candidate that is clearly faster there takes over.
+   On devices whose steps run when they are enqueued (CPUs) the plan of the first choices is run whole, with the second and third candidates
+   of every other step in place of the first; a step and the one after it, which reads what it left in the caches, are timed together.
+   On devices with a queue the network is captured with another candidate for all steps of one problem, and whole runs are timed in turns:
+   kernels overlap, so that only the whole says what a choice is worth (refine_whole.c).  A candidate that is clearly faster takes over.
    What was found is kept among the timings, under a digest of all candidates of all steps: so a later build with the same timings measures
-   nothing and comes to the same plan.  Only for devices whose steps run when they are enqueued (CPUs), and steps whose shapes do not vary. */
+   nothing and comes to the same plan.  Only steps whose shapes do not vary. */
 #ifndef PF_ENGINE_REFINE_H
 #define PF_ENGINE_REFINE_H
 
@@ -19,7 +21,7 @@ typedef struct pf_refinement {
     pf_digest       candidates;         /* of the draft that it is for */
 } pf_refinement;
 
-/* What the store knows of this draft's choices.  known is also set where nothing is measured: replay, little effort, devices with a queue. */
+/* What the store knows of this draft's choices.  known is also set where nothing is measured: at little effort. */
 pf_status pf_refine_find(pf_timing_store *store, const pf_device *device, const pf_draft *draft, pf_refinement *out, pf_err *err);
 /* Measures on plan, which was made of the draft, and keeps the result in the store.
    Errors   CANCELLED; DEVICE or NO_SPACE when the device itself fails. */

@@ -1,0 +1,15 @@
+/* What both ways of looking at choices again share. */
+#ifndef PF_ENGINE_REFINE_PRIVATE_H
+#define PF_ENGINE_REFINE_PRIVATE_H
+
+#include "engine/refine.h"
+#include "engine/runtime.h"
+
+const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step);
+int              pf_refine_effort(const pf_draft *draft);
+
+/* refine_whole.c: runs whole networks, captured where the device can, with another candidate for all steps of one problem at a time.
+   context: ready and bound.  Errors   CANCELLED; DEVICE, NO_SPACE. */
+pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out, pf_err *err);
+
+#endif
