@@ -182,8 +182,7 @@ static bool write_all(int fd, const uint8_t *data, size_t bytes)
     return true;
 }
 
-/* Makes the new name last through a crash. */
-static pf_status sync_folder_of(const char *path, pf_err *err)
+pf_status pf_file_sync_name(const char *path, pf_err *err)
 {
     char      folder[PATH_MAX];
     char     *slash = NULL;
@@ -220,7 +219,7 @@ pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err
         goto out;
     }
     temporary[0] = 0;
-    status = sync_folder_of(path, err);
+    status = pf_file_sync_name(path, err);
 out:
     close(fd);
     if (temporary[0])

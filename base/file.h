@@ -23,6 +23,8 @@ pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err
             but for a failed fsync of the folder: then the new file is there and may be lost in a crash. */
 pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err);
 pf_status pf_file_digest(const char *path, pf_digest *digest, uint64_t *bytes, pf_err *err);
+/* Makes what was done to the name of path last: fsync of its folder. */
+pf_status pf_file_sync_name(const char *path, pf_err *err);
 bool      pf_file_exists(const char *path);
 pf_status pf_dir_make(const char *path, pf_err *err);  /* with its parents; fine when there */
 /* A new folder of this process: "planfarm-<name>-" and six random characters, in $TMPDIR when that is

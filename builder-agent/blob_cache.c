@@ -56,6 +56,18 @@ static bool is_of_size(const char *path, uint64_t bytes)
     return bytes == PF_BLOB_BYTES_UNKNOWN || size_of(path) == bytes;
 }
 
+/* Who knows the size compares the digest of the whole model later; of others nobody would see it. */
+static bool is_sound(const char *path, const pf_digest *digest, uint64_t bytes)
+{
+    pf_digest found = { 0 };
+    uint64_t  found_bytes = 0;
+
+    if (access(path, R_OK) != 0 || !is_of_size(path, bytes))
+        return false;
+    return bytes != PF_BLOB_BYTES_UNKNOWN ||
+           (pf_file_digest(path, &found, &found_bytes, NULL) == PF_OK && pf_digest_equal(&found, digest));
+}
+
 /* Waits while another process fetches; what it has fetched counts as progress. */
 static pf_status wait_for_lock(const pf_blob_cache *cache, const char *path, const char *hex, uint64_t bytes, int fd,
                                pf_err *err)
@@ -100,7 +112,7 @@ static pf_status link_blob(pf_blob_cache *cache, const pf_digest *digest, uint64
 {
     pf_status st = PF_OK;
 
-    if (!is_of_size(path, bytes) || access(path, R_OK) != 0) {
+    if (!is_sound(path, digest, bytes)) {
         unlink(path);
         st = fetch(cache, digest, bytes, path, err);
     }
@@ -178,18 +190,27 @@ static void list_blobs(const pf_blob_cache *cache, listing *list)
 }
 
 /* False when somebody holds it. */
-static bool remove_entry(const pf_blob_cache *cache, const entry *item)
+static bool remove_blob(const pf_blob_cache *cache, const char *hex)
 {
     char path[PATH_MAX];
     int  fd = -1;
     bool removed = false;
 
-    if (open_lock(cache, item->name, &fd, NULL))
+    if (open_lock(cache, hex, &fd, NULL))
         return false;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && pf_path_join(cache->blobs, item->name, path, sizeof path, NULL) == PF_OK)
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && pf_path_join(cache->blobs, hex, path, sizeof path, NULL) == PF_OK)
         removed = unlink(path) == 0;
     close(fd);
     return removed;
+}
+
+void pf_blob_cache_drop(pf_blob_cache *cache, const pf_digest *digest)
+{
+    char hex[PF_DIGEST_HEX_BYTES];
+
+    pf_digest_to_hex(digest, hex);
+    if (remove_blob(cache, hex))
+        pf_log(PF_LOG_ERROR, "agent", "model_file_damaged removed=1 digest=%s", hex);
 }
 
 void pf_blob_cache_trim(pf_blob_cache *cache, uint64_t keep_bytes)
@@ -198,7 +219,7 @@ void pf_blob_cache_trim(pf_blob_cache *cache, uint64_t keep_bytes)
 
     list_blobs(cache, &list);
     for (uint32_t i = 0; i < list.count && list.bytes > keep_bytes; i++) {
-        if (!remove_entry(cache, &list.items[i]))
+        if (!remove_blob(cache, list.items[i].name))
             continue;
         list.bytes -= list.items[i].bytes;
         pf_log(PF_LOG_INFO, "agent", "model_file_dropped digest=%s bytes=%" PRIu64, list.items[i].name,

@@ -26,6 +26,8 @@ pf_status pf_job_main(const char *folder, pf_err *err);
 
 /* The phases. */
 pf_status pf_job_fetch(pf_job_run *run, pf_err *err);
+/* Removes from the agent's cache what was fetched for this job and has other bytes now.  Whether there was any. */
+bool      pf_job_drop_damaged(pf_job_run *run);
 pf_status pf_job_build(pf_job_run *run, pf_err *err);
 pf_status pf_job_upload(pf_job_run *run, pf_err *err);
 

@@ -73,7 +73,7 @@ static pf_status open_device(const pf_job_run *run, pf_device **out, pf_err *err
                    named->name);
 }
 
-static pf_status check_model(const pf_job_run *run, pf_network *network, pf_err *err)
+static pf_status check_model(pf_job_run *run, pf_network *network, pf_err *err)
 {
     pf_digest found = { 0 };
     pf_status st = PF_OK;
@@ -84,18 +84,26 @@ static pf_status check_model(const pf_job_run *run, pf_network *network, pf_err 
     }
     st = pf_network_digest(network, &found, err);
     if (!st && !pf_digest_equal(&found, &run->job->model))
-        st = PF_FAIL(err, PF_IO, "the model's files changed after they were fetched; the agent's disk is damaged");
+        st = PF_FAIL(err, PF_IO, "the model's files are not those that were asked for");
     return st;
 }
 
-static pf_status import(const pf_job_run *run, pf_network **out, pf_err *err)
+/* A failure is not the model's when the agent's copy of it is damaged. */
+static pf_status import(pf_job_run *run, pf_network **out, pf_err *err)
 {
     char      path[PATH_MAX];
-    pf_status st = pf_path_join(run->folder, "model/model.onnx", path, sizeof path, err);
+    pf_err    why = { .list = err ? err->list : NULL };
+    pf_status st = pf_path_join(run->folder, "model/model.onnx", path, sizeof path, &why);
 
     if (!st)
-        st = pf_network_import(path, out, err);
-    return st ? st : check_model(run, *out, err);
+        st = pf_network_import(path, out, &why);
+    if (!st)
+        st = check_model(run, *out, &why);
+    if (st && !run->model_by_url && pf_job_drop_damaged(run))
+        return PF_FAIL(err, PF_IO, "the model's files changed after they were fetched; the agent's disk is damaged");
+    if (st && err)
+        *err = why;
+    return st;
 }
 
 /* What is stored must be what was asked for. */

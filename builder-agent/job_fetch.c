@@ -57,6 +57,9 @@ static pf_status get_text(pf_job_run *run, pf_buf *text, pf_err *err)
     pf_digest_to_hex(&run->job->model, hex);
     snprintf(path, sizeof path, "/blobs/sha256/%s", hex);
     st = pf_transfer_get(run->transfer, path, PF_MODEL_MANIFEST_BYTES, text, err);
+    run->model_at_fault = st == PF_NOT_FOUND;
+    if (st == PF_NOT_FOUND)
+        return pf_err_add(err, st, "the farm lost the list of the model's files; submit the model again, which stores it again");
     if (st)
         return pf_err_add(err, st, "the list of the model's files cannot be fetched");
     pf_digest_of(text->data, text->size, &found);
@@ -65,7 +68,7 @@ static pf_status get_text(pf_job_run *run, pf_buf *text, pf_err *err)
     return PF_OK;
 }
 
-static pf_status place_file(pf_blob_cache *cache, const pf_job_run *run, const pf_model_file *file, pf_err *err)
+static pf_status place_file(pf_blob_cache *cache, pf_job_run *run, const pf_model_file *file, pf_err *err)
 {
     char      model[PATH_MAX], path[PATH_MAX];
     char     *slash = NULL;
@@ -81,6 +84,9 @@ static pf_status place_file(pf_blob_cache *cache, const pf_job_run *run, const p
     }
     if (!st)
         st = pf_blob_cache_link(cache, &file->digest, file->bytes, path, err);
+    run->model_at_fault = st == PF_NOT_FOUND;
+    if (st == PF_NOT_FOUND)
+        return pf_err_add(err, st, "the farm lost the model's file %s; submit the model again, which stores it again", file->name);
     return st ? pf_err_add(err, st, "the model's file %s cannot be fetched", file->name) : PF_OK;
 }
 
@@ -128,6 +134,44 @@ static pf_status fetch_files(fetch *f, const pf_buf *text, pf_err *err)
         st = place_files(f, &list, err);
     pf_model_manifest_clear(&list);
     return st;
+}
+
+static bool drop_damaged(pf_job_run *run, const pf_model_manifest *list)
+{
+    const pf_job_file *job = run->job;
+    char               model[PATH_MAX], path[PATH_MAX];
+    pf_blob_cache     *cache = pf_calloc(1, sizeof *cache);
+    bool               damaged = false;
+
+    if (!cache || pf_blob_cache_init(cache, job->agent_folder, job->cache_limit_bytes, NULL) ||
+        pf_path_join(run->folder, "model", model, sizeof model, NULL)) {
+        pf_free(cache);
+        return false;
+    }
+    for (uint32_t i = 0; i < list->files_count; i++) {
+        pf_digest found = { 0 };
+        uint64_t  bytes = 0;
+        if (pf_path_join(model, list->file[i].name, path, sizeof path, NULL) == PF_OK &&
+            pf_file_digest(path, &found, &bytes, NULL) == PF_OK && !pf_digest_equal(&found, &list->file[i].digest)) {
+            pf_blob_cache_drop(cache, &list->file[i].digest);
+            damaged = true;
+        }
+    }
+    pf_free(cache);
+    return damaged;
+}
+
+bool pf_job_drop_damaged(pf_job_run *run)
+{
+    bool              damaged = false;
+    pf_model_manifest list = { 0 };
+    pf_buf            text = { 0 };
+
+    if (get_text(run, &text, NULL) == PF_OK && pf_model_manifest_parse(text.data, text.size, &list, NULL) == PF_OK)
+        damaged = drop_damaged(run, &list);
+    pf_model_manifest_clear(&list);
+    pf_buf_clear(&text);
+    return damaged;
 }
 
 /* ---- by URL */

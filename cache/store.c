@@ -19,7 +19,8 @@
 struct pf_store {
     char            *folder;
     uint64_t         limit_bytes;
-    _Atomic uint64_t bytes_used, blob_count;
+    _Atomic uint64_t bytes_used, blob_count, removed_count;
+    atomic_bool      removed_from[256];     /* folders whose removals may not last yet, by the first byte of the digests */
 };
 
 struct pf_store_writer {
@@ -92,10 +93,29 @@ static pf_status load_usage(pf_store *store, pf_err *err)
     return st;
 }
 
+/* Counts that last longer than a removal would count too little. */
+static pf_status sync_removals(pf_store *store)
+{
+    char      path[PATH_MAX] = "";
+    pf_digest digest = { 0 };
+    pf_status st = PF_OK;
+
+    for (int i = 0; i < 256 && !st; i++) {
+        digest.byte[0] = (uint8_t)i;
+        if (!store->removed_from[i])
+            continue;
+        st = pf_store_path(store, &digest, path, sizeof path, NULL);
+        st = st ? st : pf_file_sync_name(path, NULL);
+    }
+    return st;
+}
+
 static void save_usage(pf_store *store)
 {
     char path[PATH_MAX] = "", text[USAGE_FILE_BYTES] = "";
 
+    if (sync_removals(store))
+        return;
     snprintf(text, sizeof text, "%" PRIu64 " bytes %" PRIu64 " blobs\n", store->bytes_used, store->blob_count);
     if (join(store, "usage", path, sizeof path, NULL) == PF_OK)
         pf_file_write(path, text, strlen(text), NULL);      /* without it the next open counts */
@@ -109,6 +129,11 @@ uint64_t pf_store_bytes_used(const pf_store *store)
 uint64_t pf_store_blob_count(const pf_store *store)
 {
     return store->blob_count;
+}
+
+uint64_t pf_store_removed_count(const pf_store *store)
+{
+    return store->removed_count;
 }
 
 /* ---- opening */
@@ -131,6 +156,21 @@ static pf_status make_folders(pf_store *store, pf_err *err)
     return st;
 }
 
+/* A blob lasts no longer than the folders that it is in; and counts that were removed must not come back. */
+static pf_status sync_folders(const pf_store *store, pf_err *err)
+{
+    static const char *const inner[] = { "sha256/00", "sha256" };
+    char                     path[PATH_MAX] = "";
+    pf_status                st = pf_file_sync_name(store->folder, err);
+
+    for (size_t i = 0; i < sizeof inner / sizeof inner[0] && !st; i++) {
+        st = join(store, inner[i], path, sizeof path, err);
+        if (!st)
+            st = pf_file_sync_name(path, err);
+    }
+    return st;
+}
+
 pf_status pf_store_open(const char *folder, uint64_t limit_bytes, pf_store **out, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -144,6 +184,8 @@ pf_status pf_store_open(const char *folder, uint64_t limit_bytes, pf_store **out
     st = store->folder ? make_folders(store, err) : PF_FAIL_MEMORY(err, strlen(folder));
     if (!st)
         st = load_usage(store, err);
+    if (!st)
+        st = sync_folders(store, err);
     if (!st) {
         *out = store;
         return PF_OK;
@@ -249,12 +291,33 @@ pf_status pf_store_read(const pf_store *store, const pf_digest *digest, size_t l
     return PF_OK;
 }
 
+pf_status pf_store_check(pf_store *store, const pf_digest *digest, pf_err *err)
+{
+    uint64_t  bytes = 0;
+    int       fd = -1;
+    pf_status st = pf_store_open_blob(store, digest, true, &fd, &bytes, err);
+
+    if (fd >= 0)
+        close(fd);
+    if (st == PF_CORRUPT)
+        pf_store_remove(store, digest, NULL);
+    return st;
+}
+
 void pf_store_touch(const pf_store *store, const pf_digest *digest)
 {
     char path[PATH_MAX] = "";
 
     if (pf_store_path(store, digest, path, sizeof path, NULL) == PF_OK)
         utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+static void count_removed(pf_store *store, const pf_digest *digest, uint64_t bytes)
+{
+    store->bytes_used -= bytes;
+    store->blob_count--;
+    store->removed_count++;
+    store->removed_from[digest->byte[0]] = true;
 }
 
 pf_status pf_store_remove(pf_store *store, const pf_digest *digest, pf_err *err)
@@ -267,8 +330,7 @@ pf_status pf_store_remove(pf_store *store, const pf_digest *digest, pf_err *err)
         return st;
     if (lstat(path, &info) != 0 || unlink(path) != 0)
         return PF_FAIL_ERRNO(err, "remove", path);
-    store->bytes_used -= (uint64_t)info.st_size;
-    store->blob_count--;
+    count_removed(store, digest, (uint64_t)info.st_size);
     return PF_OK;
 }
 
@@ -294,8 +356,7 @@ pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64
         return rename(aside, path) == 0 ? PF_OK : PF_FAIL_ERRNO(err, "put back", path);
     if (unlink(aside) != 0)
         return PF_FAIL_ERRNO(err, "remove", aside);
-    store->bytes_used -= (uint64_t)info.st_size;
-    store->blob_count--;
+    count_removed(store, digest, (uint64_t)info.st_size);
     *removed = true;
     return PF_OK;
 }
@@ -382,37 +443,20 @@ pf_status pf_store_writer_add(pf_store_writer *writer, const void *data, size_t 
     return PF_OK;
 }
 
-static pf_status sync_parent(const char *path, pf_err *err)
-{
-    char        folder[PATH_MAX] = "";
-    const char *slash = strrchr(path, '/');
-    int         fd = -1;
-    pf_status   st = PF_OK;
-
-    memcpy(folder, path, (size_t)(slash - path));
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        st = PF_FAIL_ERRNO(err, "sync", folder);
-    if (fd >= 0)
-        close(fd);
-    return st;
-}
-
-/* Renames the temporary file to its final name.  Two writers of one blob may meet here: both are right. */
+/* Renames the temporary file to its final name.  Two writers of one blob may meet here: both are right, and either makes
+   the name last.  A damaged one is replaced. */
 static pf_status publish(pf_store_writer *writer, const pf_digest *digest, bool *was_there, pf_err *err)
 {
     char      path[PATH_MAX] = "";
-    uint64_t  there_bytes = 0;
     pf_status st = pf_store_path(writer->store, digest, path, sizeof path, err);
 
     if (st)
         return st;
-    *was_there = pf_store_has(writer->store, digest, &there_bytes) && there_bytes == writer->bytes;
+    *was_there = pf_store_check(writer->store, digest, NULL) == PF_OK;
     if (*was_there) {
         pf_store_touch(writer->store, digest);
-        return PF_OK;
+        return pf_file_sync_name(path, err);
     }
-    pf_store_remove(writer->store, digest, NULL);       /* one of another size is damaged: let this one heal it */
     if (fsync(writer->fd) != 0)
         return PF_FAIL_ERRNO(err, "sync", writer->path);
     if (rename(writer->path, path) != 0)
@@ -420,7 +464,7 @@ static pf_status publish(pf_store_writer *writer, const pf_digest *digest, bool 
     writer->path[0] = 0;
     writer->store->bytes_used += writer->bytes;
     writer->store->blob_count++;
-    return sync_parent(path, err);
+    return pf_file_sync_name(path, err);
 }
 
 pf_status pf_store_writer_commit(pf_store_writer *writer, pf_digest *digest, bool *was_there, pf_err *err)

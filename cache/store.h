@@ -25,6 +25,7 @@ pf_status pf_store_open(const char *folder, uint64_t limit_bytes, pf_store **out
 void      pf_store_close(pf_store *store);              /* NULL is fine; no writer may be open */
 uint64_t  pf_store_bytes_used(const pf_store *store);
 uint64_t  pf_store_blob_count(const pf_store *store);
+uint64_t  pf_store_removed_count(const pf_store *store);  /* since it was opened */
 
 bool      pf_store_has(const pf_store *store, const pf_digest *digest, uint64_t *bytes);   /* bytes may be NULL */
 /* Opens a blob for reading. verify: hashes it first.
@@ -35,6 +36,9 @@ pf_status pf_store_open_blob(const pf_store *store, const pf_digest *digest, boo
 pf_status pf_store_path(const pf_store *store, const pf_digest *digest, char *out, size_t capacity, pf_err *err);
 /* Reads a blob of at most limit_bytes and checks its digest.  Errors   as above, NO_SPACE: larger. */
 pf_status pf_store_read(const pf_store *store, const pf_digest *digest, size_t limit_bytes, pf_buf *out, pf_err *err);
+/* Reads all of it; a damaged one is removed, so that it is missed and can be stored again.
+   Errors   NOT_FOUND; CORRUPT: it was damaged, and is gone; IO. */
+pf_status pf_store_check(pf_store *store, const pf_digest *digest, pf_err *err);
 /* Marks it as used now, for whoever removes old blobs. */
 void      pf_store_touch(const pf_store *store, const pf_digest *digest);
 /* Errors   NOT_FOUND, IO. */

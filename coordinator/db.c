@@ -42,6 +42,17 @@ static int open_tables(pf_db *db)
     return code;
 }
 
+/* LMDB syncs what it writes, but not that its file and folder are there. */
+static pf_status sync_names(const char *folder, pf_err *err)
+{
+    char      path[PATH_MAX] = "";
+    pf_status st = pf_path_join(folder, "data.mdb", path, sizeof path, err);
+
+    if (!st)
+        st = pf_file_sync_name(path, err);
+    return st ? st : pf_file_sync_name(folder, err);
+}
+
 pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err *err)
 {
     pf_db    *db = pf_calloc(1, sizeof *db);
@@ -69,6 +80,9 @@ pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err
         st = fail(err, code, "open");
         goto out;
     }
+    st = sync_names(folder, err);
+    if (st)
+        goto out;
     pf_db_check_readers(db);
     *out = db;
     db = NULL;

@@ -17,26 +17,41 @@ typedef struct look {
     void           *user;
 } look;
 
-static void check_plan(void *user, const pf_digest *digest, bool is_model)
+/* Before it looks at any blob's bytes, since a damaged one may be removed then. */
+static void find_plan(void *user, const pf_digest *digest, bool is_model)
 {
-    look     *l = user;
-    uint64_t  bytes = 0;
-    int       fd = -1;
-    pf_err    why = { 0 };
-    pf_status st = PF_OK;
+    char  hex[PF_DIGEST_HEX_BYTES] = "", line[200] = "";
+    look *l = user;
 
     if (is_model)
         return;
     l->report->plans++;
-    st = pf_store_open_blob(l->store, digest, true, &fd, &bytes, &why);
+    if (pf_store_has(l->store, digest, NULL))
+        return;
+    l->report->plans_missing++;
+    pf_digest_to_hex(digest, hex);
+    snprintf(line, sizeof line, "the plan or log %s is not in the store", hex);
+    l->say(l->user, line);
+}
+
+static bool check_blob(void *user, const pf_digest *digest, uint64_t bytes, int64_t used_wall_ns)
+{
+    look     *l = user;
+    int       fd = -1;
+    pf_err    why = { 0 };
+    pf_status st = pf_store_open_blob(l->store, digest, true, &fd, &bytes, &why);
+
+    (void)used_wall_ns;
     if (fd >= 0)
         close(fd);
-    l->report->plans_missing += st == PF_NOT_FOUND;
-    l->report->plans_damaged += st && st != PF_NOT_FOUND;
-    if (st && st != PF_NOT_FOUND && l->repair)
+    l->report->blobs++;
+    if (!st)
+        return true;
+    l->report->blobs_damaged++;
+    if (l->repair)
         pf_store_remove(l->store, digest, NULL);
-    if (st)
-        l->say(l->user, why.msg);
+    l->say(l->user, why.msg);
+    return true;
 }
 
 static void bad_row(void *user, pf_status st, const pf_err *why)
@@ -88,8 +103,10 @@ pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void
         st = pf_core_new(&config, &core, err);
     if (!st)
         st = check_rows(db, core, &l, err);
-    if (!st)
-        pf_core_named_blobs(core, check_plan, &l);
+    if (!st) {
+        pf_core_named_blobs(core, find_plan, &l);
+        st = pf_store_walk(l.store, check_blob, &l, err);
+    }
     pf_core_free(core);
     pf_store_close(l.store);
     pf_db_close(db);

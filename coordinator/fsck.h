@@ -1,4 +1,4 @@
-/* Looks over a state folder on which nobody runs: every row, the core's invariants, and every plan's bytes. */
+/* Looks over a state folder on which nobody runs: every row, the core's invariants, and every blob's bytes. */
 #ifndef PF_COORDINATOR_FSCK_H
 #define PF_COORDINATOR_FSCK_H
 
@@ -7,11 +7,12 @@
 
 typedef struct pf_fsck_report {         /* open */
     uint64_t rows[PF_ROWS_COUNT], bad_rows;
-    uint64_t plans, plans_missing, plans_damaged;
+    uint64_t plans, plans_missing;      /* and logs */
+    uint64_t blobs, blobs_damaged;      /* models too */
 } pf_fsck_report;
 
-/* say is called with a sentence for each thing that is wrong.  Damaged plans are removed from the store when repair says
-   so: they are built again when asked for.
+/* say is called with a sentence for each thing that is wrong.  Damaged blobs are removed from the store when repair says
+   so: plans are built again when asked for, models stored again by the next who submits them.
    Errors   CORRUPT: something is wrong that only a backup helps against (rows, invariants). */
 pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void (*say)(void *user, const char *line), void *user,
                   pf_fsck_report *out, pf_err *err);

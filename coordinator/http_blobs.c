@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "coordinator/http_private.h"
 
 /* ---- blobs */
@@ -97,6 +98,21 @@ static enum MHD_Result answer_unchanged(struct MHD_Connection *connection, const
     return result;
 }
 
+/* One at a time, since a thread that reads a large blob serves nobody else. */
+static pf_status check_blob(pf_http *http, const pf_digest *digest, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    if (atomic_exchange(&http->checking, true))
+        return PF_FAIL(err, PF_BUSY, "another blob is being checked; ask again");
+    st = pf_store_check(http->options.store, digest, err);
+    http->checking = false;
+    if (st != PF_CORRUPT)
+        return st;
+    pf_log(PF_LOG_ERROR, "http", "blob_damaged removed=1 reason=\"%s\"", err->msg);
+    return PF_NOT_FOUND;
+}
+
 enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connection, const char *hex)
 {
     const char *known = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match");
@@ -109,7 +125,10 @@ enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connectio
 
     if (!pf_digest_from_hex(hex, &digest))
         return pf_http_answer_text(connection, 400, "a blob is named by 64 lower-case hex digits");
-    st = pf_store_open_blob(http->options.store, &digest, false, &fd, &bytes, &err);
+    if (MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "check", 5, NULL, NULL) == MHD_YES)
+        st = check_blob(http, &digest, &err);
+    if (!st)
+        st = pf_store_open_blob(http->options.store, &digest, false, &fd, &bytes, &err);
     if (st == PF_NOT_FOUND)
         return pf_http_answer_text(connection, 404, "no such blob is stored here");
     if (st)

@@ -13,6 +13,7 @@ struct pf_http {
     pf_http_options    options;
     struct MHD_Daemon *daemon;
     _Atomic uint32_t   streams;         /* of events, open now */
+    atomic_bool        checking;        /* a blob's bytes, for somebody who says that they are wrong */
 };
 
 /* One request while it is read, and while its answer is waited for. */

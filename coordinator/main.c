@@ -53,7 +53,7 @@ static const char HELP[] =
     "\n"
     "Instead of serving, on a state folder that nobody uses:\n"
     "  --check              look over every row and every plan's bytes\n"
-    "  --repair             the same, and remove plans whose bytes are damaged\n"
+    "  --repair             the same, and remove blobs whose bytes are damaged\n"
     "  --restore[=FILE]     go back to a copy of the job database (the latest); the present one stays as db.before\n"
     "\n"
     "Ends cleanly on SIGTERM and SIGINT. Exit codes: base/status.def; 0 after a clean end.\n";
@@ -208,14 +208,14 @@ static pf_status look_over(const pf_server_options *options, const pf_state_dir 
     pf_fsck_report report;
     pf_status      st = pf_fsck(dir, options->map_bytes, chore.repair, say_line, NULL, &report, err);
 
-    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, missing %llu, "
-           "damaged %llu\n", (unsigned long long)report.rows[PF_ROWS_JOBS], (unsigned long long)report.rows[PF_ROWS_SUBMITS],
+    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, missing %llu; "
+           "blobs %llu, damaged %llu\n", (unsigned long long)report.rows[PF_ROWS_JOBS], (unsigned long long)report.rows[PF_ROWS_SUBMITS],
            (unsigned long long)report.rows[PF_ROWS_PLANS], (unsigned long long)report.rows[PF_ROWS_CLASSES],
            (unsigned long long)report.rows[PF_ROWS_AGENTS], (unsigned long long)report.bad_rows, (unsigned long long)report.plans,
-           (unsigned long long)report.plans_missing, (unsigned long long)report.plans_damaged);
-    if (!st && report.plans_damaged && !chore.repair)
-        st = PF_FAIL(err, PF_CORRUPT, "%llu plans are damaged; --repair removes them, and they are built again when asked for",
-                     (unsigned long long)report.plans_damaged);
+           (unsigned long long)report.plans_missing, (unsigned long long)report.blobs, (unsigned long long)report.blobs_damaged);
+    if (!st && report.blobs_damaged && !chore.repair)
+        st = PF_FAIL(err, PF_CORRUPT, "%llu blobs are damaged; --repair removes them: plans are built again when asked for, and models "
+                     "stored again when submitted", (unsigned long long)report.blobs_damaged);
     return st;
 }
 

@@ -10,7 +10,7 @@
 
 enum { KEPT = 256 };
 
-#define BELIEVED_NS (1 * PF_NS_PER_S)           /* a model found whole is not looked at again for so long */
+#define BELIEVED_NS (1 * PF_NS_PER_S)           /* a model found whole is not looked at again for so long, while no blob is removed */
 #define TOUCH_NS    (600 * PF_NS_PER_S)         /* nor is its use noted; much less than what the collector spares */
 
 typedef struct kept {
@@ -18,6 +18,7 @@ typedef struct kept {
     pf_model_manifest manifest;
     bool              used;
     int64_t           whole_ns;         /* pf_clock_ns when all its blobs were last found; 0: never */
+    uint64_t          removed_count;    /* of the store, then */
     int64_t           touched_ns;
 } kept;
 
@@ -91,13 +92,15 @@ pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_
     kept                    *slot = &models->kept[model->byte[0]];
     const pf_model_manifest *manifest = NULL;
     int64_t                  now_ns = pf_clock_ns();
+    uint64_t                 removed_count = pf_store_removed_count(models->store);
     bool                     touch = false;
     pf_err                   why = { 0 };
     pf_status                st = PF_OK;
 
     *count = 0;
     *missing = models->missing;
-    if (slot->used && pf_digest_equal(&slot->model, model) && slot->whole_ns && now_ns - slot->whole_ns < BELIEVED_NS)
+    if (slot->used && pf_digest_equal(&slot->model, model) && slot->whole_ns && now_ns - slot->whole_ns < BELIEVED_NS &&
+        slot->removed_count == removed_count)
         return PF_OK;
     if (!pf_store_has(models->store, model, NULL)) {
         st = add_missing(models, count, model, err);
@@ -119,6 +122,7 @@ pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_
     }
     *missing = models->missing;
     slot->whole_ns = st || *count ? 0 : now_ns;
+    slot->removed_count = removed_count;
     slot->touched_ns = touch ? now_ns : slot->touched_ns;
     return st;
 }

@@ -291,6 +291,7 @@ pf_status pf_transfer_once(pf_transfer *transfer, pf_transfer_request *request, 
     char     details[CURL_ERROR_SIZE] = "";
     char     url[2048];
     CURLcode code = CURLE_OK;
+    curl_off_t content_bytes = -1;
 
     if (snprintf(url, sizeof url, "%s%s", transfer->url, request->path) >= (int)sizeof url)
         return PF_FAIL(err, PF_USAGE, "the farm's URL is longer than 1500 characters");
@@ -309,6 +310,8 @@ pf_status pf_transfer_once(pf_transfer *transfer, pf_transfer_request *request, 
     code = curl_easy_perform(transfer->curl);
     curl_easy_setopt(transfer->curl, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &request->code);
+    curl_easy_getinfo(transfer->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &content_bytes);
+    request->content_bytes = content_bytes;
     if (!request->failure && request->code >= 400)      /* a server may refuse before it has read all of a body */
         return refused(transfer, request, err);
     if (code != CURLE_OK)

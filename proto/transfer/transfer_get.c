@@ -46,6 +46,19 @@ static bool is_whole(const pf_partial *partial, const pf_digest *digest)
     return pf_digest_equal(&found, digest);
 }
 
+/* The farm is asked to look at its copy, so that a damaged one is missed from now on and can be stored again. */
+static pf_status other_bytes(pf_transfer *transfer, const char *path, pf_err *err)
+{
+    pf_transfer_request check = { .head = true };
+
+    snprintf(check.path, sizeof check.path, "%.400s?check", path);
+    if (pf_transfer_once(transfer, &check, NULL) == PF_NOT_FOUND)
+        return PF_FAIL(err, PF_CORRUPT, "the farm at %s had a damaged %s, which is removed now; submit the model again", transfer->url,
+                       path);
+    return PF_FAIL(err, PF_CORRUPT, "the bytes that the farm at %s gave for %s have another digest; its store is damaged "
+                   "or something between changed them", transfer->url, path);
+}
+
 /* Fetches what is missing.  What an earlier process left may be damaged or too long: then it is thrown away once. */
 static pf_status fetch(pf_transfer *transfer, pf_partial *partial, const pf_digest *digest, pf_err *err)
 {
@@ -68,10 +81,7 @@ static pf_status fetch(pf_transfer *transfer, pf_partial *partial, const pf_dige
     }
     if (st)
         return PF_FAIL(err, st, "%s", why.msg);
-    if (is_whole(partial, digest))
-        return PF_OK;
-    return PF_FAIL(err, PF_CORRUPT, "the bytes that the farm at %s gave for %s have another digest; its store is damaged "
-                   "or something between changed them", transfer->url, request.path);
+    return is_whole(partial, digest) ? PF_OK : other_bytes(transfer, request.path, err);
 }
 
 static pf_status open_partial(const pf_digest *digest, uint64_t limit_bytes, const char *path, pf_partial *out, pf_err *err)

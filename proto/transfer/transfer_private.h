@@ -39,6 +39,7 @@ struct pf_transfer_request {
     pf_err    failure_err;
     /* of the last attempt */
     long      code;
+    int64_t   content_bytes;            /* as announced; -1: they were not */
     bool      begun;
     char      reason[PF_TRANSFER_REASON_BYTES];     /* what the server said, when it refused */
     size_t    reason_bytes;

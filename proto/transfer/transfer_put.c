@@ -53,14 +53,14 @@ static bool rewind_upload(pf_transfer_request *request)
     return false;
 }
 
-/* A HEAD first: what is there need not travel. */
+/* A HEAD first: what is there need not travel, but for what was shortened by a failing disk. */
 static pf_status put(pf_transfer *transfer, const pf_digest *digest, pf_transfer_request *request, pf_err *err)
 {
     pf_transfer_request head = { .head = true };
 
     pf_transfer_blob_path(digest, request->path);
     pf_transfer_blob_path(digest, head.path);
-    if (pf_transfer_once(transfer, &head, NULL) == PF_OK)
+    if (pf_transfer_once(transfer, &head, NULL) == PF_OK && (head.content_bytes < 0 || (uint64_t)head.content_bytes == request->read_bytes))
         return PF_OK;
     return pf_transfer_perform(transfer, request, rewind_upload, err);
 }

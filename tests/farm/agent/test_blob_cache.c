@@ -1,4 +1,5 @@
 /* Models that were fetched: kept, shared by processes, bounded. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -152,6 +153,34 @@ static void a_shortened_blob_is_fetched_again(void **state)
     pf_transfer_free(transfer);
 }
 
+/* Of a model by URL nobody knows the size: its bytes are looked at. */
+static void a_changed_blob_of_unknown_size_is_fetched_again(void **state)
+{
+    pf_transfer *transfer = open_cache(1 << 30);
+    char         hex[PF_DIGEST_HEX_BYTES], path[PATH_MAX + 80];
+    pf_digest    found = {0};
+    uint64_t     bytes = 0;
+    int          fd = -1;
+    pf_err       err = {0};
+
+    (void)state;
+    SCRIPT(BLOB(0));
+    unlink(test_path("a"));
+    test_ok(link_blob(0, test_path("a"), &err), &err);
+    pf_digest_to_hex(&digest[0], hex);
+    snprintf(path, sizeof path, "%s/%s", cache.blobs, hex);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "?????", 5, 100), 5);
+    close(fd);
+    SCRIPT(BLOB(0));
+    unlink(test_path("b"));
+    test_ok(pf_blob_cache_link(&cache, &digest[0], PF_BLOB_BYTES_UNKNOWN, test_path("b"), &err), &err);
+    assert_int_equal(http_script_requests(), 1);
+    test_ok(pf_file_digest(test_path("b"), &found, &bytes, &err), &err);
+    assert_true(pf_digest_equal(&found, &digest[0]));
+    pf_transfer_free(transfer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +188,7 @@ int main(void)
         cmocka_unit_test(processes_share_one_fetch),
         cmocka_unit_test(the_least_recently_used_goes),
         cmocka_unit_test(a_shortened_blob_is_fetched_again),
+        cmocka_unit_test(a_changed_blob_of_unknown_size_is_fetched_again),
     };
 
     return cmocka_run_group_tests_name("blob cache", tests, set_up, tear_down);

@@ -130,6 +130,58 @@ static void a_killed_agent_costs_one_attempt(void **state)
     json_decref(answer);
 }
 
+/* Changes a byte of the model's blob, where a coordinator or an agent keeps it. */
+static void damage(const char *path)
+{
+    FILE *file = fopen(path, "r+");
+    int   byte = 0;
+
+    assert_non_null(file);
+    byte = fgetc(file);
+    assert_int_equal(fseek(file, 0, SEEK_SET), 0);
+    assert_int_equal(fputc(byte ^ 4, file), byte ^ 4);
+    assert_int_equal(fclose(file), 0);
+}
+
+static json_t *submit_deep(int code, const char *effort)
+{
+    return LIVE_JSON(&farm, code, "submit", "damaged.onnx", "--gpu", "cpu", "--wait", "--effort", effort);
+}
+
+/* An agent that finds its copy damaged fetches it again; a coordinator that does misses it, and has it from the next submit. */
+static void damaged_models_are_mended(void **state)
+{
+    char      hex[PF_DIGEST_HEX_BYTES], cached[4200], name[128];
+    pf_digest digest = {0};
+    uint64_t  bytes = 0;
+    json_t   *answer = NULL;
+    pf_err    err = {0};
+
+    (void)state;
+    tiny_model_deep(program_path("damaged.onnx"), 1);
+    test_ok(pf_file_digest(program_path("damaged.onnx"), &digest, &bytes, &err), &err);
+    pf_digest_to_hex(&digest, hex);
+    snprintf(name, sizeof name, "farm/agent-a/blobs/%s", hex);
+    snprintf(cached, sizeof cached, "%s", test_path(name));
+    json_decref(submit_deep(0, "0"));
+    damage(cached);
+    answer = submit_deep(0, "1");
+    assert_int_equal(live_number(live_job(answer), "attempt"), 2);
+    json_decref(answer);
+    unlink(cached);
+    damage(live_blob_path(hex));
+    answer = submit_deep(66, "2");
+    assert_string_equal(live_text(live_job(answer), "state"), "failed");
+    assert_non_null(strstr(live_text(live_job(answer), "message"), "submit the model again"));
+    json_decref(answer);
+    assert_false(pf_file_exists(live_blob_path(hex)));
+    json_decref(submit_deep(0, "2"));
+    unlink(cached);
+    assert_int_equal(truncate(live_blob_path(hex), 10), 0);
+    pf_clock_sleep_ns(1500 * PF_NS_PER_MS);         /* for a second the coordinator believes what it saw */
+    json_decref(submit_deep(0, "3"));
+}
+
 static void a_killed_coordinator_loses_nothing(void **state)
 {
     int64_t id = start_build(LAYERS + 1);
@@ -340,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_agent_costs_one_attempt),
+        cmocka_unit_test(damaged_models_are_mended),
         cmocka_unit_test(a_killed_coordinator_loses_nothing),
         cmocka_unit_test(a_cancelled_build_ends_at_once),
         cmocka_unit_test(leaving_a_wait_leaves_the_build),
