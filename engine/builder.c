@@ -7,12 +7,10 @@
 #include "base/plan_key.h"
 #include "engine/builder_check.h"
 #include "engine/builder_draft.h"
+#include "engine/builder_variant.h"
 #include "engine/check_record.h"
 #include "engine/config.h"
-#include "engine/formats.h"
-#include "engine/precision.h"
 #include "engine/refine.h"
-#include "engine/rewrite.h"
 
 enum { REWRITES_LIMIT = 1 << 20 };
 
@@ -23,14 +21,10 @@ typedef struct building {
     pf_timing_store   *store, *own_store;
     pf_build_progress  progress;
     pf_graph          *original;        /* with the profile's shapes: what the plan is checked against */
-    pf_graph          *graph;           /* rewritten */
     pf_profile         profile;
-    pf_rewrite_report  rewrites;
-    uint32_t           numerics;
-    pf_regions         regions;
-    pf_tail            tail;
+    uint32_t           own_symbols;     /* of the profile, before rewriting made more */
     pf_search          search;
-    pf_formats         formats;
+    pf_variant        *chosen;
     pf_draft           draft;
     char              *spec_text;
     pf_buf             rewrites_text;
@@ -69,71 +63,69 @@ static pf_status apply_shapes(building *b, pf_err *err)
     return st ? st : pf_graph_verify(b->original, err);
 }
 
-static pf_status lower_precision(building *b, pf_err *err)
+static pf_status rewrite(building *b, pf_err *err)
+{
+    pf_status st = pf_progress_phase(&b->progress, PF_PHASE_REWRITE, err);
+
+    b->own_symbols = b->profile.count;
+    if (!st)
+        st = pf_variant_new(b->original, b->config, NULL, NULL, &b->chosen, err);
+    return st ? st : pf_profile_cover(&b->profile, b->chosen->graph, err);
+}
+
+/* Symbols that rewriting made have no range, so the same profile does for every variant, as long as it covers it. */
+static pf_status choose_for(building *b, pf_variant *variant, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    if (pf_config_bool(b->config, PF_CONFIG_fp16))
-        st = pf_precision_lower(b->graph, PF_F16, err);
-    else if (pf_config_bool(b->config, PF_CONFIG_bf16))
-        st = pf_precision_lower(b->graph, PF_BF16, err);
-    return st;
+    b->profile.count = b->own_symbols;
+    st = pf_profile_cover(&b->profile, variant->graph, err);
+    if (!st)
+        st = pf_variant_form(variant, b->config, b->device, &b->profile, err);
+    return st ? st : pf_variant_choose(variant, &b->profile, &b->search, err);
 }
 
-static pf_status rewrite(building *b, pf_err *err)
+/* The network without what a rule did, which is kept when it costs less. */
+static pf_status try_without(building *b, const pf_rule *rule, pf_err *err)
 {
-    pf_rewrite_options options = { .disabled = pf_config_value(b->config, PF_CONFIG_disable_rules) };
-    pf_status          st = pf_progress_phase(&b->progress, PF_PHASE_REWRITE, err);
+    pf_variant *without = NULL, *worse = NULL;
+    pf_status   st = pf_variant_new(b->original, b->config, b->chosen, rule, &without, err);
 
-    if (st)
+    if (!st)
+        st = choose_for(b, without, err);
+    if (st) {
+        pf_variant_free(without);
         return st;
-    b->graph = pf_graph_copy(b->original, err);
-    if (!b->graph)
-        return PF_NO_SPACE;
-    st = pf_rewrite_run(b->graph, &options, &b->rewrites, err);
-    if (!st)
-        st = lower_precision(b, err);
-    if (!st)
-        st = pf_graph_verify(b->graph, err);
-    return st ? st : pf_profile_cover(&b->profile, b->graph, err);
+    }
+    worse = without->formats.cost_ns < b->chosen->formats.cost_ns ? b->chosen : without;
+    pf_log(PF_LOG_DEBUG, "builder", "tried rule=%s with_ns=%.0f without_ns=%.0f", rule->name, b->chosen->formats.cost_ns, without->formats.cost_ns);
+    b->chosen = worse == without ? b->chosen : without;
+    pf_variant_free(worse);
+    b->profile.count = b->own_symbols;
+    return pf_profile_cover(&b->profile, b->chosen->graph, err);
 }
 
-static uint64_t constants_bytes(const pf_graph *graph)
+/* With effort 0 nothing is known of what it costs. */
+static pf_status try_variants(building *b, pf_err *err)
 {
-    uint64_t bytes = 0;
+    pf_status st = PF_OK;
 
-    for (uint32_t v = 0; v < graph->value_count; v++)
-        if (graph->values[v].is_constant && pf_graph_use_count(graph, v))
-            bytes += graph->values[v].constant.bytes;
-    return bytes;
-}
-
-static uint32_t numerics_of(const building *b)
-{
-    uint32_t numerics = 0;
-
-    if (pf_config_bool(b->config, PF_CONFIG_tf32))
-        numerics |= PF_NUMERICS_TF32;
-    if (constants_bytes(b->graph) > b->device->cache_bytes)
-        numerics |= PF_NUMERICS_COLD_WEIGHTS;
-    return numerics;
+    for (uint32_t i = 0; i < b->chosen->rewrites.count && pf_config_int(b->config, PF_CONFIG_effort) > 0 && !st; i++)
+        if (pf_variant_may_do_without(b->chosen, i))
+            st = try_without(b, b->chosen->rewrites.uses[i].rule, err);
+    return st;
 }
 
 static pf_status choose(building *b, pf_err *err)
 {
-    pf_region_rules rules = { .allows = pf_search_allows, .user = b->config };
-    pf_status       st = PF_OK;
+    pf_status st = pf_search_open(b->device, b->config, b->store, &b->progress, &b->search, err);
 
-    b->numerics = rules.numerics = numerics_of(b);
-    st = pf_regions_form(b->graph, b->device, &rules, &b->regions, err);
-    if (!st)
-        st = pf_builder_tail(b->graph, b->device, &b->profile, &rules, &b->regions, &b->tail, err);
-    if (!st)
-        st = pf_search_open(b->device, b->config, b->store, &b->progress, &b->search, err);
     if (!st)
         st = pf_progress_phase(&b->progress, PF_PHASE_TIME, err);
     if (!st)
-        st = pf_formats_choose(b->graph, &b->profile, &b->regions, &b->tail, &b->search, &b->formats, err);
+        st = choose_for(b, b->chosen, err);
+    if (!st)
+        st = try_variants(b, err);
     return st ? st : pf_progress_phase(&b->progress, PF_PHASE_CHOOSE, err);
 }
 
@@ -148,7 +140,7 @@ static pf_status fill_head(building *b, pf_err *err)
         return st;
     pf_buf_clear(&b->rewrites_text);
     pf_buf_init(&b->rewrites_text, REWRITES_LIMIT);
-    pf_rewrite_report_print(&b->rewrites, false, &b->rewrites_text);
+    pf_rewrite_report_print(&b->chosen->rewrites, false, &b->rewrites_text);
     if (b->rewrites_text.failed)
         return PF_FAIL_MEMORY(err, REWRITES_LIMIT);
     head->network_name = pf_network_name(b->network);
@@ -184,7 +176,7 @@ static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
     pf_plan_free(b->plan);
     b->plan = NULL;
     pf_builder_draft_clear(&b->draft);
-    st = pf_builder_draft(&b->formats, &b->profile, &b->draft, err);
+    st = pf_builder_draft(&b->chosen->formats, &b->profile, &b->draft, err);
     if (st)
         return st;
     pf_refine_apply(refinement, &b->draft);
@@ -197,7 +189,7 @@ static pf_status write_plan(building *b, pf_err *err)
     pf_status     st = pf_progress_phase(&b->progress, PF_PHASE_PACK, err);
 
     if (!st)
-        st = pf_builder_draft(&b->formats, &b->profile, &b->draft, err);
+        st = pf_builder_draft(&b->chosen->formats, &b->profile, &b->draft, err);
     if (!st)
         st = pf_refine_find(b->store, b->device, &b->draft, &refinement, err);
     if (!st) {
@@ -214,7 +206,7 @@ static pf_status write_plan(building *b, pf_err *err)
 static pf_status check_plan(building *b, pf_err *err)
 {
     pf_digest        draft = { 0 };
-    pf_builder_check check = { b->original, b->graph, b->draft.graph_value, &b->profile, b->numerics };
+    pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics };
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
     if (st)
@@ -246,13 +238,9 @@ static void fill_report(const building *b, pf_build_report *report)
 static void building_clear(building *b)
 {
     pf_builder_draft_clear(&b->draft);
-    pf_formats_clear(&b->formats);
+    pf_variant_free(b->chosen);
     pf_search_close(&b->search);
-    pf_builder_tail_clear(&b->tail);
-    pf_regions_clear(&b->regions);
-    pf_rewrite_report_clear(&b->rewrites);
     pf_profile_clear(&b->profile);
-    pf_graph_free(b->graph);
     pf_graph_free(b->original);
     pf_free(b->spec_text);
     pf_buf_clear(&b->rewrites_text);

@@ -27,6 +27,7 @@ typedef struct pf_rule {
     const char *summary;        /* one line for people */
     uint32_t    phase;
     bool        default_on;
+    bool        may_lose;       /* what it makes may be slower on some device: a build times the network with and without it */
     /* Looks at one live node and may change the graph round it. *changed is false on entry and says whether it did: a rule that says so
        again and again for ever is a defect, and is switched off after many sweeps.  Errors end the rewriting; a node that the rule is not for is not an error. */
     pf_status (*apply)(pf_rewrite *rewrite, pf_node_id node, bool *changed, pf_err *err);

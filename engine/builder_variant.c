@@ -1,0 +1,110 @@
+#include "engine/builder_variant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/precision.h"
+
+static pf_status list_disabled(pf_variant *v, const char *already, const pf_rule *but, pf_err *err)
+{
+    size_t bytes = strlen(already) + (but ? strlen(but->name) : 0) + 2;
+
+    v->disabled = pf_alloc(bytes);
+    if (!v->disabled)
+        return PF_FAIL_MEMORY(err, bytes);
+    snprintf(v->disabled, bytes, "%s%s%s", already, *already && but ? "," : "", but ? but->name : "");
+    return PF_OK;
+}
+
+static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_err *err)
+{
+    if (pf_config_bool(config, PF_CONFIG_fp16))
+        return pf_precision_lower(graph, PF_F16, err);
+    return pf_config_bool(config, PF_CONFIG_bf16) ? pf_precision_lower(graph, PF_BF16, err) : PF_OK;
+}
+
+static pf_status rewrite(pf_variant *v, const pf_config *config, pf_err *err)
+{
+    pf_rewrite_options options = { .disabled = v->disabled };
+    pf_status          st = pf_rewrite_run(v->graph, &options, &v->rewrites, err);
+
+    if (!st)
+        st = lower_precision(v->graph, config, err);
+    return st ? st : pf_graph_verify(v->graph, err);
+}
+
+pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_variant *like, const pf_rule *but, pf_variant **out, pf_err *err)
+{
+    pf_variant *v = pf_calloc(1, sizeof *v);
+    pf_status   st = v ? PF_OK : PF_FAIL_MEMORY(err, sizeof *v);
+
+    *out = NULL;
+    if (!st)
+        st = list_disabled(v, like ? like->disabled : pf_config_value(config, PF_CONFIG_disable_rules), but, err);
+    if (!st) {
+        v->graph = pf_graph_copy(original, err);
+        st = v->graph ? rewrite(v, config, err) : PF_NO_SPACE;
+    }
+    if (st)
+        pf_variant_free(v);
+    else
+        *out = v;
+    return st;
+}
+
+void pf_variant_free(pf_variant *v)
+{
+    if (!v)
+        return;
+    pf_formats_clear(&v->formats);
+    pf_builder_tail_clear(&v->tail);
+    pf_regions_clear(&v->regions);
+    pf_rewrite_report_clear(&v->rewrites);
+    pf_graph_free(v->graph);
+    pf_free(v->disabled);
+    pf_free(v);
+}
+
+static uint64_t constants_bytes(const pf_graph *graph)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t v = 0; v < graph->value_count; v++)
+        if (graph->values[v].is_constant && pf_graph_use_count(graph, v))
+            bytes += graph->values[v].constant.bytes;
+    return bytes;
+}
+
+static uint32_t numerics_of(const pf_graph *graph, const pf_config *config, const pf_device *device)
+{
+    uint32_t numerics = 0;
+
+    if (pf_config_bool(config, PF_CONFIG_tf32))
+        numerics |= PF_NUMERICS_TF32;
+    if (constants_bytes(graph) > device->cache_bytes)
+        numerics |= PF_NUMERICS_COLD_WEIGHTS;
+    return numerics;
+}
+
+pf_status pf_variant_form(pf_variant *v, const pf_config *config, pf_device *device, const pf_profile *profile, pf_err *err)
+{
+    pf_region_rules rules = { .allows = pf_search_allows, .user = config };
+    pf_status       st = PF_OK;
+
+    v->numerics = rules.numerics = numerics_of(v->graph, config, device);
+    st = pf_regions_form(v->graph, device, &rules, &v->regions, err);
+    return st ? st : pf_builder_tail(v->graph, device, profile, &rules, &v->regions, &v->tail, err);
+}
+
+pf_status pf_variant_choose(pf_variant *v, const pf_profile *profile, pf_search *search, pf_err *err)
+{
+    return pf_formats_choose(v->graph, profile, &v->regions, &v->tail, search, &v->formats, err);
+}
+
+bool pf_variant_may_do_without(const pf_variant *v, uint32_t rule)
+{
+    const pf_rule_use *use = rule < v->rewrites.count ? &v->rewrites.uses[rule] : NULL;
+
+    return use && use->count && use->rule->may_lose;
+}
