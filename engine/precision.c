@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/op.h"
+#include "engine/graph_private.h"
 #include "engine/ops/attrs.h"
 
 static const double F16_LARGEST = 65504.0;
@@ -124,36 +124,102 @@ static bool meets_narrow(const lowering *low, const pf_node *node)
 /* What pow(x, 2) was: a square leaves the range of FP16 as easily. */
 static bool is_square(const pf_node *node) { return node->op == PF_OP_MUL && node->in[0] == node->in[1]; }
 
+/* A sum over thousands of values leaves the range of FP16 where a mean or a maximum does not. */
+static bool grows(const pf_node *node)
+{
+    const pf_reduce_attrs *attrs = node->attrs;
+
+    return node->op == PF_OP_REDUCE && attrs->mode != PF_REDUCE_MEAN && attrs->mode != PF_REDUCE_MAX && attrs->mode != PF_REDUCE_MIN;
+}
+
+/* Tests read what is there without rounding the other side: a threshold that a limit or a last bit moved decides otherwise. */
+static bool is_test(const lowering *low, const pf_node *node)
+{
+    return pf_op_is_pointwise(node->op) && !pf_dtype_is_float(low->graph->values[node->out[0]].dtype);
+}
+
+/* One product for each result: rows of positions times frequencies, of which sines are taken. Nothing is gained there, and an angle of a thousand
+   is off by half a radian in FP16. */
+static bool is_outer(const lowering *low, const pf_node *node)
+{
+    const pf_shape *shape = &low->graph->values[node->in[0]].shape;
+
+    return node->op == PF_OP_MATMUL && shape->rank > 0 && shape->dim[shape->rank - 1] == 1;
+}
+
+enum { SLOTS = 8, ALL = 0xff };
+
+/* Ops by what becomes of them: products are narrow whatever reaches them; of others some inputs (bits) stay wide though the rest is narrow. Scales that divide,
+   coordinates, statistics: rounding them moves the result further than rounding what they are applied to. */
+static const struct { pf_op_kind op; bool is_product; uint8_t wide_slots; } special[] = {
+    { PF_OP_CONV, true, 0 }, { PF_OP_CONV_TRANSPOSE, true, 0 }, { PF_OP_DEFORM_CONV, true, 1 << 2 }, { PF_OP_MATMUL, true, 0 },
+    { PF_OP_GEMM, true, 0 }, { PF_OP_EINSUM, true, 0 }, { PF_OP_CUMULATE, false, ALL }, { PF_OP_DET, false, ALL },
+    { PF_OP_AFFINE_GRID, false, ALL }, { PF_OP_DFT, false, ALL }, { PF_OP_STFT, false, ALL }, { PF_OP_GRID_SAMPLE, false, 1 << 1 },
+    { PF_OP_ROI_ALIGN, false, 1 << 1 }, { PF_OP_MAX_ROI_POOL, false, 1 << 1 }, { PF_OP_BATCH_NORM, false, ALL - 1 },
+    { PF_OP_QUANTIZE_LINEAR, false, ALL - 1 }, { PF_OP_DEQUANTIZE_LINEAR, false, ALL },
+};
+
+static bool is_product(pf_op_kind op)
+{
+    for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
+        if (special[i].op == op) return special[i].is_product;
+    return false;
+}
+
+static uint8_t wide_slots(pf_op_kind op)
+{
+    for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
+        if (special[i].op == op) return special[i].wide_slots;
+    return 0;
+}
+
 static bool runs_narrow(const lowering *low, const pf_node *node)
 {
     const pf_op_def *def = pf_op_def_of(node->op);
-    bool             wide_math = def->flags & PF_OPF_FP32_MATH || is_square(node);
 
-    if (def->klass == PF_CLASS_HOST || node->op == PF_OP_CAST) return false;
-    if (def->klass == PF_CLASS_ANCHOR && !wide_math) return true;
-    if (def->klass == PF_CLASS_POINTWISE && wide_math) return false;
+    if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node)) return false;
+    if (is_product(node->op) && !is_outer(low, node)) return true;
+    if (def->klass == PF_CLASS_POINTWISE && (def->flags & PF_OPF_FP32_MATH || is_square(node))) return false;
     return meets_narrow(low, node);
+}
+
+static pf_status set_input(lowering *low, pf_node_id id, uint32_t slot, bool narrow)
+{
+    pf_value_id in = low->graph->nodes[id].in[slot], made = in;
+    bool        wide = slot < SLOTS && wide_slots(low->graph->nodes[id].op) & 1 << slot;
+    pf_status   st = PF_OK;
+
+    if (in == PF_NONE) return PF_OK;
+    st = narrow && !wide ? as_narrow(low, in, &made) : as_wide(low, in, &made);
+    return st || made == in ? st : pf_graph_set_input(low->graph, id, slot, made, low->err);
+}
+
+/* Some ops have results of one type whatever they read (the scale of a dynamic quantization): inference says what became narrow. */
+static pf_status note_outputs(lowering *low, pf_node_id id)
+{
+    const pf_node *node = &low->graph->nodes[id];
+    pf_value      *made = pf_calloc(node->out_count, sizeof *made);
+    pf_status      st = made ? graph_infer_node(low->graph, id, made, low->err) : PF_FAIL_MEMORY(low->err, node->out_count * sizeof *made);
+
+    for (uint32_t i = 0; i < node->out_count && !st; i++) {
+        pf_value *value = &low->graph->values[node->out[i]];
+
+        low->twins[node->out[i]].narrow = is_wide_float(low, node->out[i]) && made[i].dtype == low->narrow;
+        value->dtype = made[i].dtype;
+    }
+    pf_free(made);
+    return st ? pf_err_add(low->err, st, "%s \"%s\"", pf_op_def_of(node->op)->name, node->name) : PF_OK;
 }
 
 /* A cast in the model to FP32 of something narrow stays a cast; other casts read what is there. */
 static pf_status lower_node(lowering *low, pf_node_id id)
 {
-    pf_graph *graph = low->graph;
-    bool      narrow = runs_narrow(low, pf_graph_node(graph, id));
-    bool      indifferent = graph->nodes[id].op == PF_OP_CAST;
+    bool      narrow = runs_narrow(low, pf_graph_node(low->graph, id));
     pf_status st = PF_OK;
 
-    for (uint32_t i = 0; i < graph->nodes[id].in_count && !indifferent; i++) {
-        pf_value_id in = graph->nodes[id].in[i], made = in;
-
-        if (in == PF_NONE) continue;
-        st = narrow ? as_narrow(low, in, &made) : as_wide(low, in, &made);
-        if (!st) st = pf_graph_set_input(graph, id, i, made, low->err);
-        if (st) return st;
-    }
-    for (uint32_t i = 0; i < graph->nodes[id].out_count && narrow; i++)
-        low->twins[graph->nodes[id].out[i]].narrow = is_wide_float(low, graph->nodes[id].out[i]);
-    return PF_OK;
+    if (low->graph->nodes[id].op == PF_OP_CAST) return PF_OK;
+    for (uint32_t i = 0; i < low->graph->nodes[id].in_count && !st; i++) st = set_input(low, id, i, narrow);
+    return st || !narrow ? st : note_outputs(low, id);
 }
 
 static pf_status restore_outputs(lowering *low)

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "engine/config.h"
 #include "engine/op.h"
+#include "engine/profile_guess.h"
 
 typedef enum role { LEAST, USUAL, MOST, ROLE_COUNT } role;
 
@@ -130,14 +131,25 @@ static void mark_input_symbols(const pf_graph *graph, pf_profile *profile, bool 
     }
 }
 
+/* What the nodes say of a symbol: a table of 512 positions that is used for all of a sequence bounds its length. */
+static void known_range(pf_dims *dims, uint32_t s, int64_t *low, int64_t *high)
+{
+    if (pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, s)), NULL, NULL, low, high, NULL)) {
+        *low = 1;
+        *high = INT64_MAX;
+    }
+}
+
+static bool is_open(const pf_profile *profile, uint32_t s)
+{
+    return profile->least[s] == PF_UNBOUND && profile->usual[s] == PF_UNBOUND && profile->most[s] == PF_UNBOUND;
+}
+
 static pf_status complete_symbol(const pf_graph *graph, pf_profile *profile, uint32_t s, pf_err *err)
 {
-    int64_t *least = &profile->least[s], *usual = &profile->usual[s], *most = &profile->most[s];
+    int64_t *least = &profile->least[s], *usual = &profile->usual[s], *most = &profile->most[s], low = 0, high = 0;
 
-    if (*least == PF_UNBOUND && *usual == PF_UNBOUND && *most == PF_UNBOUND) {
-        *least = *usual = 1;
-        *most = PF_PROFILE_MOST;
-    }
+    known_range(graph->dims, s, &low, &high);
     if (*usual == PF_UNBOUND)
         *usual = *most != PF_UNBOUND ? *most : *least;
     if (*least == PF_UNBOUND)
@@ -147,7 +159,49 @@ static pf_status complete_symbol(const pf_graph *graph, pf_profile *profile, uin
     if (*least > *usual || *usual > *most)
         return PF_FAIL(err, PF_USAGE, "the dim \"%s\" is to lie from %lld over %lld to %lld: min_shapes, opt_shapes and max_shapes must rise",
                        pf_dims_symbol_name(graph->dims, s), (long long)*least, (long long)*usual, (long long)*most);
+    if (*least != *most && *most > high)
+        return PF_FAIL(err, PF_USAGE, "the dim \"%s\" is to lie from %lld to %lld, and the network has tables for %lld: lower max_shapes",
+                       pf_dims_symbol_name(graph->dims, s), (long long)*least, (long long)*most, (long long)high);
     return PF_OK;
+}
+
+/* Symbols that no shape gives: what the guess finds is the least and the usual. */
+static pf_status guess_symbols(const pf_graph *graph, pf_profile *profile, const bool *in_inputs, const bool *open, pf_err *err)
+{
+    int64_t  *value = pf_calloc(profile->count + 1, sizeof *value), low = 0, high = 0;
+    pf_status st = value ? PF_OK : PF_FAIL_MEMORY(err, profile->count * sizeof *value);
+
+    for (uint32_t s = 0; s < profile->count && !st; s++) {
+        known_range(graph->dims, s, &low, &high);
+        value[s] = open[s] ? (low > 1 ? low : 1) : in_inputs[s] ? profile->usual[s] : PF_UNBOUND;
+    }
+    if (!st)
+        st = pf_profile_guess(graph, open, value, err);
+    for (uint32_t s = 0; s < profile->count && !st; s++) {
+        if (!open[s])
+            continue;
+        known_range(graph->dims, s, &low, &high);
+        profile->least[s] = profile->usual[s] = value[s];
+        profile->most[s] = value[s] > PF_PROFILE_MOST ? value[s] : PF_PROFILE_MOST < high ? PF_PROFILE_MOST : high;
+    }
+    pf_free(value);
+    return st;
+}
+
+static pf_status complete(const pf_graph *graph, pf_profile *profile, const bool *in_inputs, pf_err *err)
+{
+    bool     *open = pf_calloc(profile->count + 1, sizeof *open);
+    pf_status st = open ? PF_OK : PF_FAIL_MEMORY(err, profile->count + 1);
+
+    for (uint32_t s = 0; s < profile->count && !st; s++) {
+        open[s] = in_inputs[s] && is_open(profile, s);
+        if (in_inputs[s] && !open[s])
+            st = complete_symbol(graph, profile, s, err);
+    }
+    if (!st)
+        st = guess_symbols(graph, profile, in_inputs, open, err);
+    pf_free(open);
+    return st;
 }
 
 /* Input dims of one value become numbers. */
@@ -239,9 +293,8 @@ pf_status pf_profile_apply(const pf_config *config, pf_graph *graph, pf_profile 
         st = PF_FAIL_MEMORY(err, out->count + 1);
     if (in_inputs)
         mark_input_symbols(graph, out, in_inputs);
-    for (uint32_t s = 0; s < out->count && !st; s++)
-        if (in_inputs[s])
-            st = complete_symbol(graph, out, s, err);
+    if (!st)
+        st = complete(graph, out, in_inputs, err);
     if (!st)
         st = narrow(graph, out, err);
     pf_free(in_inputs);

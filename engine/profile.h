@@ -1,7 +1,8 @@
 /* The range of shapes that a plan serves: for each symbol of the graph its least, usual and greatest value.
    A build spec names shapes of inputs; these give the symbols in them their values.  `shapes` is all three at once; of
    min_shapes, opt_shapes and max_shapes a missing opt is max, else min; a missing min or max is opt.  A symbol that no
-   shape mentions lies in 1 to PF_PROFILE_MOST and is timed and tuned at 1. */
+   shape mentions is timed and tuned at the least size that the network takes (mostly 1), and may be up to PF_PROFILE_MOST or what the network has
+   tables for. */
 #ifndef PF_ENGINE_PROFILE_H
 #define PF_ENGINE_PROFILE_H
 

@@ -1,0 +1,162 @@
+#include "engine/profile_guess.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "engine/op.h"
+
+/* What is tried in the place of all open dims at once: patches and images of the usual sizes among the powers of two. */
+static const int64_t sizes[] = { 2, 4, 8, 16, 32, 64, 128, 224, 256, 384, 512, 640, 1024 };
+
+typedef enum fit { REFUSED, EMPTY, FITS } fit;      /* EMPTY: accepted, but some value has no elements */
+
+typedef struct guess {
+    const pf_graph *graph;
+    const bool     *open;
+    int64_t        *value;
+    uint32_t        count;      /* of symbols */
+    pf_err         *err;
+} guess;
+
+static bool is_empty(const pf_graph *graph)
+{
+    for (uint32_t v = 0; v < graph->value_count; v++)
+        for (int32_t d = 0; d < graph->values[v].shape.rank && !graph->values[v].is_constant; d++)
+            if (pf_dim_is_number(graph->values[v].shape.dim[d]) && graph->values[v].shape.dim[d] < 1)
+                return true;
+    return false;
+}
+
+static pf_status put_values(pf_graph *graph, const guess *g, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t i = 0; i < graph->input_count && !st; i++) {
+        pf_shape shape = graph->values[graph->inputs[i]].shape;
+
+        for (int32_t d = 0; d < shape.rank && !st; d++)
+            st = pf_dim_is_number(shape.dim[d]) ? PF_OK : pf_dim_eval(graph->dims, shape.dim[d], g->value, &shape.dim[d], err);
+        if (!st)
+            st = pf_graph_set_input_shape(graph, graph->inputs[i], &shape, err);
+    }
+    for (uint32_t s = 0; s < g->count && !st; s++)
+        if (g->value[s] != PF_UNBOUND)
+            st = pf_graph_substitute(graph, s, g->value[s], err);
+    return st;
+}
+
+/* Infers a copy with numbers for symbols. Only a lack of memory is an error; why says what else was wrong. */
+static pf_status try_values(const guess *g, fit *out, pf_err *why)
+{
+    pf_graph *copy = pf_graph_copy(g->graph, g->err);
+    pf_status st = copy ? PF_OK : PF_NO_SPACE;
+
+    *out = REFUSED;
+    pf_err_clear(why);
+    if (!st)
+        st = put_values(copy, g, why);
+    if (!st)
+        st = pf_graph_infer(copy, why);
+    if (!st)
+        *out = is_empty(copy) ? EMPTY : FITS;
+    pf_graph_free(copy);
+    return st == PF_NO_SPACE ? PF_FAIL_MEMORY(g->err, 0) : PF_OK;
+}
+
+static void set_open(const guess *g, const int64_t *least, int64_t size)
+{
+    for (uint32_t s = 0; s < g->count; s++) {
+        int64_t low = 0, high = 0;
+
+        if (!g->open[s])
+            continue;
+        if (pf_dim_range(g->graph->dims, pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s)), NULL, NULL, &low, &high, NULL))
+            high = INT64_MAX;
+        g->value[s] = size < least[s] ? least[s] : size > high ? high : size;
+    }
+}
+
+/* Dims that need not be that large go back, one after the other: the batch of an image. */
+static pf_status lower_each(const guess *g, const int64_t *least, fit wanted)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t s = 0; s < g->count && !st; s++) {
+        int64_t large = g->value[s];
+        fit     found = REFUSED;
+        pf_err  why = { 0 };
+
+        if (!g->open[s] || large == least[s])
+            continue;
+        g->value[s] = least[s];
+        st = try_values(g, &found, &why);
+        if (found < wanted)
+            g->value[s] = large;
+    }
+    return st;
+}
+
+static pf_status refuse(const guess *g, const pf_err *why)
+{
+    for (uint32_t i = 0; i < g->graph->input_count; i++) {
+        const pf_value *input = &g->graph->values[g->graph->inputs[i]];
+
+        for (int32_t d = 0; d < input->shape.rank; d++)
+            for (uint32_t s = 0; s < g->count; s++)
+                if (g->open[s] && pf_dim_uses(g->graph->dims, input->shape.dim[d], s))
+                    return PF_FAIL(g->err, PF_USAGE, "no size from 1 to %lld suits the dim \"%s\" of input \"%s\", which no shape was given for (%.400s): "
+                                   "give it with shapes=%s:...", (long long)sizes[sizeof sizes / sizeof sizes[0] - 1],
+                                   pf_dims_symbol_name(g->graph->dims, s), input->name, why->msg, input->name);
+    }
+    return PF_FAIL(g->err, PF_USAGE, "%s", why->msg);
+}
+
+static pf_status search(const guess *g, const int64_t *least)
+{
+    fit       found = REFUSED, best = REFUSED;
+    int64_t   size = 1;
+    pf_err    first = { 0 }, why = { 0 };
+    pf_status st = try_values(g, &found, &first);
+
+    if (st || found == FITS)
+        return st;
+    best = found;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && best < FITS && !st; i++) {
+        set_open(g, least, sizes[i]);
+        st = try_values(g, &found, &why);
+        if (found > best) {
+            best = found;
+            size = sizes[i];
+        }
+    }
+    if (!st && best == REFUSED)
+        return refuse(g, &first);
+    set_open(g, least, size);
+    return st ? st : lower_each(g, least, best);
+}
+
+static void tell(const guess *g, const int64_t *least)
+{
+    for (uint32_t s = 0; s < g->count; s++)
+        if (g->open[s] && g->value[s] != least[s])
+            pf_log(PF_LOG_WARN, "profile", "size-guessed dim=%s value=%lld reason=\"no shape gives it, and the network takes none of %lld\"",
+                   pf_dims_symbol_name(g->graph->dims, s), (long long)g->value[s], (long long)least[s]);
+}
+
+pf_status pf_profile_guess(const pf_graph *graph, const bool *open, int64_t *value, pf_err *err)
+{
+    guess     g = { graph, open, value, pf_dims_symbol_count(graph->dims), err };
+    int64_t  *least = pf_calloc(g.count + 1, sizeof *least);
+    bool      any = false;
+    pf_status st = least ? PF_OK : PF_FAIL_MEMORY(err, g.count * sizeof *least);
+
+    for (uint32_t s = 0; s < g.count && !st; s++) {
+        least[s] = value[s];
+        any |= open[s];
+    }
+    if (!st && any)
+        st = search(&g, least);
+    if (!st && any)
+        tell(&g, least);
+    pf_free(least);
+    return st;
+}
