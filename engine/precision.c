@@ -7,15 +7,17 @@
 #include "engine/graph_private.h"
 #include "engine/ops/attrs.h"
 
-static const double F16_LARGEST = 65504.0;
+static const double F16_LARGEST = 65504.0, F16_LEAST = 0x1p-14;      /* below, bits are missing */
 
-/* Per value: whether it is narrow now, and its twins in either type once they were needed. */
-typedef struct twin { bool narrow; pf_value_id as_narrow, as_wide; } twin;
+/* Per value: whether it is narrow now; whether it is wide although computed from something narrow, and to be narrow where its users are;
+   and its twins in either type once they were needed. */
+typedef struct twin { bool narrow, lifted; pf_value_id as_narrow, as_wide; } twin;
 
 typedef struct lowering {
     pf_graph *graph;
     pf_dtype  narrow;
     twin     *twins; uint32_t count, capacity;
+    bool     *feeds_product;    /* by node of the network as it came */
     pf_err   *err;
 } lowering;
 
@@ -23,7 +25,7 @@ static pf_status cover_values(lowering *low)
 {
     if (pf_grow((void **)&low->twins, &low->capacity, low->graph->value_count, sizeof *low->twins))
         return PF_FAIL_MEMORY(low->err, low->graph->value_count * sizeof *low->twins);
-    for (; low->count < low->graph->value_count; low->count++) low->twins[low->count] = (twin){ false, PF_NONE, PF_NONE };
+    for (; low->count < low->graph->value_count; low->count++) low->twins[low->count] = (twin){ .as_narrow = PF_NONE, .as_wide = PF_NONE };
     return PF_OK;
 }
 
@@ -117,7 +119,43 @@ static pf_status as_wide(lowering *low, pf_value_id value, pf_value_id *out)
 static bool meets_narrow(const lowering *low, const pf_node *node)
 {
     for (uint32_t i = 0; i < node->in_count; i++)
-        if (node->in[i] != PF_NONE && low->twins[node->in[i]].narrow) return true;
+        if (node->in[i] != PF_NONE && (low->twins[node->in[i]].narrow || low->twins[node->in[i]].lifted)) return true;
+    return false;
+}
+
+/* Whether FP16 holds the constant's numbers as well as any: neither too large nor so small that bits are missing. */
+static bool fits_narrow(const lowering *low, const pf_value *value)
+{
+    int64_t elems = low->narrow == PF_F16 ? pf_shape_elems(low->graph->dims, &value->shape) : 0;
+
+    for (int64_t i = 0; i < elems; i++) {
+        float size = fabsf(((const float *)value->constant.data)[i]);
+
+        if (size > F16_LARGEST || (size > 0 && size < F16_LEAST)) return false;
+    }
+    return true;
+}
+
+static bool is_infinite(const lowering *low, pf_value_id id)
+{
+    const pf_value *value = &low->graph->values[id];
+
+    return value->is_constant && is_wide_float(low, id) && pf_shape_elems(low->graph->dims, &value->shape) == 1 &&
+           isinf(((const float *)value->constant.data)[0]);
+}
+
+/* What computes wide for one step, its users being narrow again.  A factor or divisor that was computed wide may have to be: a norm that is
+   divided by, kept from 0 by an epsilon that FP16 cannot hold.  And infinity is put in where a test looks for it: the limit would hide it. */
+static bool steps_wide(const lowering *low, const pf_node *node)
+{
+    if (low->narrow == PF_F16 && node->op == PF_OP_WHERE && (is_infinite(low, node->in[1]) || is_infinite(low, node->in[2]))) return true;
+    for (uint32_t i = 0; i < node->in_count && (node->op == PF_OP_MUL || node->op == PF_OP_DIV); i++) {
+        const pf_value *value = &low->graph->values[node->in[i]];
+
+        if (!low->twins[node->in[i]].narrow && !low->twins[node->in[i]].lifted && is_wide_float(low, node->in[i]) &&
+            !(value->is_constant && fits_narrow(low, value)))
+            return true;
+    }
     return false;
 }
 
@@ -138,8 +176,8 @@ static bool is_test(const lowering *low, const pf_node *node)
     return pf_op_is_pointwise(node->op) && !pf_dtype_is_float(low->graph->values[node->out[0]].dtype);
 }
 
-/* One product for each result: rows of positions times frequencies, of which sines are taken. Nothing is gained there, and an angle of a thousand
-   is off by half a radian in FP16. */
+/* One product for each result: rows of positions times frequencies, of which sines are taken. Nothing is gained there, and an angle of a
+   thousand is off by half a radian in FP16. */
 static bool is_outer(const lowering *low, const pf_node *node)
 {
     const pf_shape *shape = &low->graph->values[node->in[0]].shape;
@@ -149,14 +187,15 @@ static bool is_outer(const lowering *low, const pf_node *node)
 
 enum { SLOTS = 8, ALL = 0xff };
 
-/* Ops by what becomes of them: products are narrow whatever reaches them; of others some inputs (bits) stay wide though the rest is narrow. Scales that divide,
-   coordinates, statistics: rounding them moves the result further than rounding what they are applied to. */
+/* Ops by what becomes of them: products are narrow whatever reaches them; of others some inputs (bits) stay wide though the rest is narrow.
+   Scales that divide, coordinates, statistics: rounding them moves the result further than rounding what they are applied to. */
 static const struct { pf_op_kind op; bool is_product; uint8_t wide_slots; } special[] = {
     { PF_OP_CONV, true, 0 }, { PF_OP_CONV_TRANSPOSE, true, 0 }, { PF_OP_DEFORM_CONV, true, 1 << 2 }, { PF_OP_MATMUL, true, 0 },
     { PF_OP_GEMM, true, 0 }, { PF_OP_EINSUM, true, 0 }, { PF_OP_CUMULATE, false, ALL }, { PF_OP_DET, false, ALL },
     { PF_OP_AFFINE_GRID, false, ALL }, { PF_OP_DFT, false, ALL }, { PF_OP_STFT, false, ALL }, { PF_OP_GRID_SAMPLE, false, 1 << 1 },
     { PF_OP_ROI_ALIGN, false, 1 << 1 }, { PF_OP_MAX_ROI_POOL, false, 1 << 1 }, { PF_OP_BATCH_NORM, false, ALL - 1 },
     { PF_OP_QUANTIZE_LINEAR, false, ALL - 1 }, { PF_OP_DEQUANTIZE_LINEAR, false, ALL },
+    { PF_OP_DYNAMIC_QUANTIZE_LINEAR, false, ALL },
 };
 
 static bool is_product(pf_op_kind op)
@@ -166,6 +205,16 @@ static bool is_product(pf_op_kind op)
     return false;
 }
 
+/* Products, and what is made of them. */
+static bool works(const lowering *low, const pf_node *node)
+{
+    static const pf_op_kind ops[] = { PF_OP_ATTENTION, PF_OP_LINEAR_ATTENTION, PF_OP_LSTM, PF_OP_GRU, PF_OP_RNN };
+
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        if (node->op == ops[i]) return true;
+    return is_product(node->op) && !is_outer(low, node);
+}
+
 static uint8_t wide_slots(pf_op_kind op)
 {
     for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
@@ -173,14 +222,31 @@ static uint8_t wide_slots(pf_op_kind op)
     return 0;
 }
 
-static bool runs_narrow(const lowering *low, const pf_node *node)
+/* What is behind the last products stays wide, as the outputs are: nothing reads it faster, and scores that nearly meet, coordinates and
+   probabilities near 1 keep their bits. */
+static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
 {
+    const pf_graph *graph = low->graph;
+
+    for (uint32_t i = count; i-- > 0;)
+        for (uint32_t k = 0; k < graph->nodes[order[i]].out_count; k++)
+            for (uint32_t u = 0; u < pf_graph_use_count(graph, graph->nodes[order[i]].out[k]); u++) {
+                pf_node_id user = pf_graph_use(graph, graph->nodes[order[i]].out[k], u).node;
+
+                if (user != PF_NONE && (low->feeds_product[user] || works(low, &graph->nodes[user]))) low->feeds_product[order[i]] = true;
+            }
+}
+
+static bool runs_narrow(const lowering *low, pf_node_id id)
+{
+    const pf_node   *node = &low->graph->nodes[id];
     const pf_op_def *def = pf_op_def_of(node->op);
 
     if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node)) return false;
     if (is_product(node->op) && !is_outer(low, node)) return true;
+    if (!low->feeds_product[id] && !works(low, node)) return false;
     if (def->klass == PF_CLASS_POINTWISE && (def->flags & PF_OPF_FP32_MATH || is_square(node))) return false;
-    return meets_narrow(low, node);
+    return meets_narrow(low, node) && !steps_wide(low, node);
 }
 
 static pf_status set_input(lowering *low, pf_node_id id, uint32_t slot, bool narrow)
@@ -214,10 +280,12 @@ static pf_status note_outputs(lowering *low, pf_node_id id)
 /* A cast in the model to FP32 of something narrow stays a cast; other casts read what is there. */
 static pf_status lower_node(lowering *low, pf_node_id id)
 {
-    bool      narrow = runs_narrow(low, pf_graph_node(low->graph, id));
+    bool      narrow = runs_narrow(low, id);
     pf_status st = PF_OK;
 
     if (low->graph->nodes[id].op == PF_OP_CAST) return PF_OK;
+    low->twins[low->graph->nodes[id].out[0]].lifted =
+        !narrow && meets_narrow(low, &low->graph->nodes[id]) && steps_wide(low, &low->graph->nodes[id]);
     for (uint32_t i = 0; i < low->graph->nodes[id].in_count && !st; i++) st = set_input(low, id, i, narrow);
     return st || !narrow ? st : note_outputs(low, id);
 }
@@ -242,11 +310,15 @@ pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_err *err)
     uint32_t    count = 0;
     pf_status   st = pf_graph_order(graph, &order, &count, err);
 
+    low.feeds_product = pf_calloc(graph->node_count + 1, sizeof *low.feeds_product);
+    if (!st && !low.feeds_product) st = PF_FAIL_MEMORY(err, graph->node_count);
+    if (!st) mark_feeders(&low, order, count);
     if (!st) st = cover_values(&low);
     for (uint32_t i = 0; i < count && !st; i++) st = lower_node(&low, order[i]);
     if (!st) st = restore_outputs(&low);
     if (!st) st = pf_graph_infer(graph, err);
     pf_free(order);
+    pf_free(low.feeds_product);
     pf_free(low.twins);
     return st;
 }

@@ -103,8 +103,8 @@ static pf_status refuse(const guess *g, const pf_err *why)
         for (int32_t d = 0; d < input->shape.rank; d++)
             for (uint32_t s = 0; s < g->count; s++)
                 if (g->open[s] && pf_dim_uses(g->graph->dims, input->shape.dim[d], s))
-                    return PF_FAIL(g->err, PF_USAGE, "no size from 1 to %lld suits the dim \"%s\" of input \"%s\", which no shape was given for (%.400s): "
-                                   "give it with shapes=%s:...", (long long)sizes[sizeof sizes / sizeof sizes[0] - 1],
+                    return PF_FAIL(g->err, PF_USAGE, "no size from 1 to %lld suits the dim \"%s\" of input \"%s\", which no shape was given for "
+                                   "(%.400s): give it with shapes=%s:...", (long long)sizes[sizeof sizes / sizeof sizes[0] - 1],
                                    pf_dims_symbol_name(g->graph->dims, s), input->name, why->msg, input->name);
     }
     return PF_FAIL(g->err, PF_USAGE, "%s", why->msg);

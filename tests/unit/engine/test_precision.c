@@ -5,14 +5,16 @@
 #include "engine/op.h"
 #include "engine/precision.h"
 
-/* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask that FP16 cannot hold, softmax. */
+/* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask that FP16 cannot
+   hold, softmax, and another product with something behind it. */
 static const char network[] =
     "graph \"\"\n"
     "%x = input f32 [2,4,6,8] \"x\"\n%w = input f32 [4,4,3,3] \"w\"\n%m = input i64 [8] \"mask\"\n"
     "%one = constant f32 [] {1}\n%two = constant f32 [] {2}\n%eps = constant f32 [] {1e-12}\n%big = constant f32 [] {-3.4e38}\n"
     "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
     "%p = pow(%c, %two)\n%v = reduce(%p) mode=mean axes=[3] keepdims=1\n%e = add(%v, %eps)\n%s = sqrt(%e)\n%n = div(%c, %s)\n"
-    "%f = cast(%m) dtype=f32\n%i = sub(%one, %f)\n%b = mul(%i, %big)\n%z = add(%n, %b)\n%y = softmax(%z) axis=3\n"
+    "%f = cast(%m) dtype=f32\n%i = sub(%one, %f)\n%b = mul(%i, %big)\n%z = add(%n, %b)\n%q = softmax(%z) axis=3\n"
+    "%h = conv(%q, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%y = sigmoid(%h)\n"
     "output %y \"y\"\n";
 
 static void fill(pf_tensor *tensor, const pf_value *value, uint64_t seed)
@@ -68,11 +70,12 @@ static void each_op_gets_its_type(void **state)
     (void)state;
     test_ok(pf_graph_parse(network, &low, &err), &err);
     test_ok(pf_precision_lower(low, PF_F16, &err), &err);
-    assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), 1);
+    assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), 2);
     assert_int_equal(count_nodes(low, PF_OP_SOFTMAX, PF_F16), 1);
     assert_int_equal(count_nodes(low, PF_OP_SQRT, PF_F32), 1);      /* with the epsilon in front of it */
     assert_int_equal(count_nodes(low, PF_OP_REDUCE, PF_F32), 1);
     assert_int_equal(count_nodes(low, PF_OP_MUL, PF_F32), 1);       /* the mask */
+    assert_int_equal(count_nodes(low, PF_OP_SIGMOID, PF_F32), 1);   /* behind the last product */
     pf_graph_free(low);
 }
 
