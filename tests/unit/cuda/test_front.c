@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/ops/samples.h"
 #include "tests/unit/cuda/front.h"
 
 /* ---- Models */
@@ -49,32 +50,30 @@ static int examine_models(char **argument)
 
 /* ---- Single ops */
 
-typedef struct sample { const char *name, *text; } sample;
-
-static const sample samples[] = {
-    { "softmax", "graph \"\"\n%0 = input f32 [4,40]\n%1 = softmax(%0) axis=1\noutput %1\n" },
-};
-
 static void every_op_runs_on_the_card(void **state)
 {
     const char *precisions[] = { NULL, "fp16", "bf16" };
     pf_device  *device = NULL;
     pf_err      err = {0};
+    uint32_t    wrong = 0;
 
     (void)state;
     test_ok(front_open(&device, &err), &err);
-    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
+    for (uint32_t i = 0; i < op_sample_count; i++)
         for (size_t p = 0; p < sizeof precisions / sizeof *precisions; p++) {
             front_options options = { .precision = precisions[p], .tunings = p == 1, .all_tactics = true };
             front_result  result;
-            pf_graph     *graph = NULL;
+            pf_network   *net = NULL;
+            const char   *name = op_samples[i].name, *precision = precisions[p] ? precisions[p] : "fp32";
 
-            test_ok(pf_graph_parse(samples[i].text, &graph, &err), &err);
-            test_ok(front_examine(device, graph, &options, &result, &err), &err);
-            if (result.on_host) fail_msg("%s, %s: the host computes %s", samples[i].name, precisions[p] ? precisions[p] : "fp32", result.hosts);
-            if (result.failed) fail_msg("%s, %s: %s", samples[i].name, precisions[p] ? precisions[p] : "fp32", result.first_failure);
-            pf_graph_free(graph);
+            test_ok(op_sample_network(&op_samples[i], &net, &err), &err);
+            test_ok(front_examine(device, pf_network_graph(net), &options, &result, &err), &err);
+            wrong += result.failed;
+            if (result.on_host) print_message("%s, %s: the host computes %s\n", name, precision, result.hosts);
+            if (result.failed) print_message("%s, %s: %s\n", name, precision, result.first_failure);
+            pf_network_free(net);
         }
+    assert_int_equal(wrong, 0);
 }
 
 int main(int argc, char **argv)
