@@ -178,6 +178,26 @@ static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body,
     return status;
 }
 
+/* "LOCATION=HEX": the last '=' counts, since a location may hold one. */
+static pf_status take_data(const pf_call *call, pf_model_source *out, pf_err *err)
+{
+    uint32_t  count = has_option(call, "data_sha256") ? pf_args_count(call->args, "data_sha256") : 0;
+    pf_status status = PF_OK;
+
+    if (count && !out->pinned)
+        return PF_FAIL(err, PF_USAGE, "--data-sha256 needs --sha256 of the ONNX file, too");
+    for (uint32_t i = 0; i < count && !status; i++) {
+        const char *text = pf_args_nth(call->args, "data_sha256", i), *equals = strrchr(text, '=');
+        char        location[PF_MODEL_LOCATION_BYTES + 1];
+        pf_digest   digest = {0};
+        if (!equals || equals == text || !pf_digest_from_hex(equals + 1, &digest))
+            return PF_FAIL(err, PF_USAGE, "--data-sha256 takes FILE=HEX with 64 hex digits, not \"%.120s\"", text);
+        snprintf(location, sizeof location, "%.*s", (int)(equals - text), text);
+        status = pf_model_source_add(out, location, &digest, err);
+    }
+    return status;
+}
+
 static pf_status take_sha256(const pf_call *call, pf_model_source *out, pf_err *err)
 {
     const char *hex = has_option(call, "sha256") ? pf_args_text(call->args, "sha256") : NULL;
@@ -196,14 +216,16 @@ static pf_status describe_model(const pf_call *call, const char *model, const pf
     pf_status       status = PF_OK;
 
     if (!pf_model_source_is_url(model)) {
-        if (has_option(call, "sha256") || has_option(call, "max_bytes"))
-            return PF_FAIL(err, PF_USAGE, "--sha256 and --max-bytes belong to a model by URL, and \"%.200s\" is a file", model);
+        if (has_option(call, "sha256") || has_option(call, "max_bytes") || has_option(call, "data_sha256"))
+            return PF_FAIL(err, PF_USAGE, "--sha256, --data-sha256 and --max-bytes belong to a model by URL, and \"%.200s\" is a file", model);
         status = pf_model_bundle_open(model, bundle, err);
         return status ? status : pf_model_bundle_manifest(bundle, text, err);
     }
     status = pf_model_source_check_url(model, err);
     if (!status)
         status = take_sha256(call, &source, err);
+    if (!status)
+        status = take_data(call, &source, err);
     if (status)
         return status;
     snprintf(source.url, sizeof source.url, "%s", model);

@@ -13,7 +13,8 @@
     {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..", .help = "device classes to build for: names, aliases, or 8 hex digits of their digest"}, \
     {.name = "name", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "what the farm calls the model; its file's name otherwise"}, \
     {.name = "sha256", .kind = PF_OPTION_TEXT, .value = "HEX", .help = "of a model by URL: what its bytes must be; plans are found again only with it"}, \
-    {.name = "max_bytes", .kind = PF_OPTION_INT, .value = "N", .least = 1, .greatest = 9e15, .help = "of a model by URL: most that it may have"}, \
+    {.name = "data_sha256", .kind = PF_OPTION_TEXT, .value = "FILE=HEX", .help = "with --sha256, for each weights file beside the model: what its bytes must be"}, \
+    {.name = "max_bytes", .kind = PF_OPTION_INT, .value = "N", .least = 1, .greatest = 9e15, .help = "of a model by URL: most that it may have, with its weights"}, \
     {.name = "priority", .kind = PF_OPTION_INT, .value = "N", .least = -100, .greatest = 100, .help = "greater goes first; 0 otherwise"}, \
     {.name = "user", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "who asks; $USER otherwise"}, \
     {.name = "queue_timeout", .kind = PF_OPTION_INT, .value = "SECONDS", .least = 1, .greatest = 31536000, .help = "give up when no agent of the class was there for so long"}, \

@@ -190,6 +190,25 @@ static pf_status take_files(const json_t *files, pf_api_call *call, pf_err *err)
     return st;
 }
 
+static pf_status take_source_files(const json_t *list, pf_model_source *source, pf_err *err)
+{
+    const json_t *file = NULL;
+    size_t        i = 0;
+
+    if (!source->pinned || !json_is_array(list))
+        return PF_FAIL(err, PF_INVALID, "source.files is a list of the model's weights files, and needs source.sha256 of the ONNX file");
+    json_array_foreach(list, i, file) {
+        const char *name = json_string_value(json_object_get(file, "name"));
+        pf_digest   digest = { 0 };
+        pf_status   st = name ? member_digest(file, "sha256", &digest, err) : PF_FAIL(err, PF_INVALID, "name is missing");
+        if (!st)
+            st = pf_model_source_add(source, name, &digest, err);
+        if (st)
+            return pf_err_add(err, st, "source.files[%zu]", i);
+    }
+    return PF_OK;
+}
+
 /* So does the URL that agents fetch it from.  Without a digest the submit's id keeps it apart from all others. */
 static pf_status take_source(const json_t *value, const submission *s, pf_api_call *call, pf_err *err)
 {
@@ -200,6 +219,8 @@ static pf_status take_source(const json_t *value, const submission *s, pf_api_ca
 
     if (!st && source.pinned)
         st = member_digest(value, "sha256", &source.sha256, err);
+    if (!st && json_object_get(value, "files"))
+        st = take_source_files(json_object_get(value, "files"), &source, err);
     if (!st)
         st = member_number(value, "max_bytes", 0, INT64_MAX, &max_bytes, err);
     if (st)

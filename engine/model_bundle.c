@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "engine/digest_memo.h"
 #include "engine/onnx_external.h"
 #include "engine/onnx_parse.h"
@@ -18,7 +19,7 @@ enum { MANIFEST_LIMIT = 1 << 21 };
 
 typedef struct listing {
     pf_model_bundle *bundle;
-    const char      *folder;
+    const char      *folder;            /* NULL: files are only named */
 } listing;
 
 void pf_model_bundle_clear(pf_model_bundle *bundle)
@@ -78,7 +79,12 @@ static pf_status add_external(void *user, const Onnx__TensorProto *tensor, pf_er
     if (!strcmp(external.location, onnx_name))
         return PF_FAIL(err, PF_INVALID, "a weights file is named \"%s\", which stands for the model itself; rename it",
                        onnx_name);
-    st = pf_onnx_external_path(list->folder, external.location, path, sizeof path, err);
+    if (list->folder) {
+        st = pf_onnx_external_path(list->folder, external.location, path, sizeof path, err);
+    } else {
+        st = pf_path_join("model", external.location, path, sizeof path, err);      /* nowhere else */
+        path[0] = 0;
+    }
     return st ? st : add_file(list->bundle, external.location, path, err);
 }
 
@@ -87,11 +93,11 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const pf_model_bundle_file *)a)->name, ((const pf_model_bundle_file *)b)->name);
 }
 
-static pf_status list_files(const char *path, pf_model_bundle *bundle, pf_err *err)
+static pf_status list_files(const char *path, bool look, pf_model_bundle *bundle, pf_err *err)
 {
     char              real[PATH_MAX], folder[PF_ONNX_PATH_BYTES];
     Onnx__ModelProto *model = NULL;
-    listing           list = { bundle, folder };
+    listing           list = { bundle, look ? folder : NULL };
     pf_status         st = pf_onnx_folder_of(path, folder, sizeof folder, err);
 
     if (!st && !realpath(path, real))
@@ -113,13 +119,25 @@ pf_status pf_model_bundle_open(const char *path, pf_model_bundle *out, pf_err *e
     pf_status st = PF_OK;
 
     memset(out, 0, sizeof *out);
-    st = list_files(path, out, err);
+    st = list_files(path, true, out, err);
     for (uint32_t i = 0; !st && i < out->count; i++)
         st = pf_digest_memo_file(out->file[i].path, &out->file[i].digest, &out->file[i].bytes, err);
     if (!st)
         return PF_OK;
     pf_model_bundle_clear(out);
     return pf_err_add(err, st, "%.300s", path);
+}
+
+pf_status pf_model_bundle_list(const char *path, pf_model_bundle *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    memset(out, 0, sizeof *out);
+    st = list_files(path, false, out, err);
+    if (!st)
+        return PF_OK;
+    pf_model_bundle_clear(out);
+    return st;
 }
 
 pf_status pf_model_bundle_manifest(const pf_model_bundle *bundle, pf_buf *out, pf_err *err)

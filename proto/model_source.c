@@ -1,10 +1,13 @@
 #include "proto/model_source.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/file.h"
 
 static const char HEAD[] = "planfarm-model-url 1\n";
 
@@ -40,6 +43,59 @@ pf_status pf_model_source_check_url(const char *url, pf_err *err)
     return PF_OK;
 }
 
+/* ---- weights beside the model */
+
+pf_status pf_model_source_add(pf_model_source *source, const char *location, const pf_digest *sha256, pf_err *err)
+{
+    char                  joined[PF_MODEL_LOCATION_BYTES + 4];
+    pf_model_source_file *file = NULL;
+
+    for (const char *at = location; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return PF_FAIL(err, PF_INVALID, "the name of a weights file holds a control character");
+    if (strlen(location) >= PF_MODEL_LOCATION_BYTES)
+        return PF_FAIL(err, PF_INVALID, "the name of a weights file has more than %d bytes", PF_MODEL_LOCATION_BYTES - 1);
+    if (pf_path_join("m", location, joined, sizeof joined, NULL))
+        return PF_FAIL(err, PF_INVALID, "the weights file \"%.100s\" does not lie in the folder of the model's URL", location);
+    if (pf_model_source_find(source, location))
+        return PF_FAIL(err, PF_INVALID, "the weights file \"%.100s\" is named twice", location);
+    if (source->files_count == PF_MODEL_SOURCE_FILES_MAX)
+        return PF_FAIL(err, PF_INVALID, "a model by URL may have %d weights files; keep them in fewer", PF_MODEL_SOURCE_FILES_MAX);
+    file = &source->file[source->files_count++];
+    file->sha256 = *sha256;
+    snprintf(file->location, sizeof file->location, "%s", location);
+    return PF_OK;
+}
+
+const pf_digest *pf_model_source_find(const pf_model_source *source, const char *location)
+{
+    for (uint32_t i = 0; i < source->files_count; i++)
+        if (strcmp(source->file[i].location, location) == 0)
+            return &source->file[i].sha256;
+    return NULL;
+}
+
+pf_status pf_model_source_beside(const char *url, const char *location, char out[PF_MODEL_URL_BYTES], pf_err *err)
+{
+    bool   s3 = strncasecmp(url, "s3://", 5) == 0;      /* its keys hold any character */
+    size_t path_bytes = s3 ? strlen(url) : strcspn(url, "?#"), query_bytes = strcspn(url + path_bytes, "#"), used = 0;
+    size_t host_end = (size_t)(strstr(url, "://") - url) + 3;
+
+    host_end += strcspn(url + host_end, "/?#");
+    while (path_bytes > host_end && url[path_bytes - 1] != '/')
+        path_bytes--;
+    used = (size_t)snprintf(out, PF_MODEL_URL_BYTES, "%.*s%s", (int)path_bytes, url, path_bytes > host_end ? "" : "/");
+    for (const char *at = location; *at && used < PF_MODEL_URL_BYTES; at++) {
+        bool plain = s3 || isalnum((unsigned char)*at) || strchr("-_.~/", *at);
+        used += (size_t)snprintf(out + used, PF_MODEL_URL_BYTES - used, plain ? "%c" : "%%%02X", (unsigned char)*at);
+    }
+    if (used < PF_MODEL_URL_BYTES && !s3)
+        used += (size_t)snprintf(out + used, PF_MODEL_URL_BYTES - used, "%.*s", (int)query_bytes, url + strcspn(url, "?#"));
+    return used < PF_MODEL_URL_BYTES ? PF_OK : PF_FAIL(err, PF_INVALID, "the URL of the weights file \"%.100s\" is too long", location);
+}
+
+/* ---- the text */
+
 static void put_hex(pf_buf *out, const uint8_t *data, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
@@ -58,6 +114,12 @@ pf_status pf_model_source_write(const pf_model_source *source, pf_buf *out, pf_e
     else
         put_hex(out, source->once, sizeof source->once);
     pf_buf_printf(out, "\nmax_bytes %" PRIu64 "\n", source->max_bytes);
+    if (source->files_count)
+        pf_buf_printf(out, "files %" PRIu32 "\n", source->files_count);
+    for (uint32_t i = 0; i < source->files_count; i++) {
+        put_hex(out, source->file[i].sha256.byte, sizeof source->file[i].sha256.byte);
+        pf_buf_printf(out, " %s\n", source->file[i].location);
+    }
     return out->failed ? PF_FAIL_MEMORY(err, PF_MODEL_URL_BYTES) : PF_OK;
 }
 
@@ -94,10 +156,40 @@ static bool take_once(const char *hex, uint8_t once[PF_MODEL_ONCE_BYTES])
     return true;
 }
 
+static bool take_number(const char **at, const char *end, const char *name, uint64_t *out)
+{
+    char word[32] = "", again[32] = "";
+
+    if (!take_line(at, end, name, word, sizeof word))
+        return false;
+    *out = strtoull(word, NULL, 10);
+    snprintf(again, sizeof again, "%" PRIu64, *out);
+    return strcmp(again, word) == 0;
+}
+
+static bool take_files(const char **at, const char *end, pf_model_source *out)
+{
+    uint64_t count = 0;
+
+    if (!out->pinned || !take_number(at, end, "files", &count) || count == 0 || count > PF_MODEL_SOURCE_FILES_MAX)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        char      hex[PF_DIGEST_HEX_BYTES] = "", location[PF_MODEL_LOCATION_BYTES] = "";
+        pf_digest sha256 = { 0 };
+        if (end - *at < PF_DIGEST_HEX_BYTES)
+            return false;
+        memcpy(hex, *at, PF_DIGEST_HEX_BYTES - 1);
+        if (!pf_digest_from_hex(hex, &sha256) || !take_line(at, end, hex, location, sizeof location) ||
+            pf_model_source_add(out, location, &sha256, NULL))
+            return false;
+    }
+    return true;
+}
+
 pf_status pf_model_source_parse(const void *text, size_t bytes, pf_model_source *out, pf_err *err)
 {
     const char *at = text, *end = at + bytes;
-    char        word[PF_DIGEST_HEX_BYTES] = "", again[PF_DIGEST_HEX_BYTES] = "";
+    char        word[PF_DIGEST_HEX_BYTES] = "";
     bool        good = pf_model_source_is(text, bytes);
 
     memset(out, 0, sizeof *out);
@@ -108,10 +200,8 @@ pf_status pf_model_source_parse(const void *text, size_t bytes, pf_model_source 
         good = pf_digest_from_hex(word, &out->sha256);
     else
         good = good && take_line(&at, end, "once", word, sizeof word) && take_once(word, out->once);
-    good = good && take_line(&at, end, "max_bytes", word, sizeof word) && at == end;
-    out->max_bytes = good ? strtoull(word, NULL, 10) : 0;
-    snprintf(again, sizeof again, "%" PRIu64, out->max_bytes);
-    if (good && strcmp(again, word) == 0)
+    good = good && take_number(&at, end, "max_bytes", &out->max_bytes) && (at == end || (take_files(&at, end, out) && at == end));
+    if (good)
         return PF_OK;
     memset(out, 0, sizeof *out);
     return PF_FAIL(err, PF_CORRUPT, "%zu bytes are no URL of a model", bytes);

@@ -188,7 +188,44 @@ static void add_conv(model *m, const char *output, const char *input, int64_t fr
     add_ints(m, NODE(m, "Conv", output, input, weight), "pads", 1, 4);
 }
 
-static void write_tiny(model *m, const char *path)
+static void describe_data(model *m, Onnx__TensorProto *tensor, const char *key, const char *text)
+{
+    Onnx__StringStringEntryProto *entry = block(m, sizeof *entry);
+
+    onnx__string_string_entry_proto__init(entry);
+    entry->key = name_of(m, key);
+    entry->value = name_of(m, text);
+    tensor->external_data = tensor->external_data ? tensor->external_data : block(m, 3 * sizeof(void *));
+    tensor->external_data[tensor->n_external_data++] = entry;
+}
+
+/* Moves all weights into a file beside the model. */
+static void move_weights(model *m, const char *path, const char *location)
+{
+    pf_buf data = {0};
+    char   beside[4200], number[32];
+    pf_err err = {0};
+
+    pf_buf_init(&data, 1 << 20);
+    for (size_t i = 0; i < m->graph.n_initializer; i++) {
+        Onnx__TensorProto *tensor = m->weights[i];
+        describe_data(m, tensor, "location", location);
+        snprintf(number, sizeof number, "%zu", data.size);
+        describe_data(m, tensor, "offset", number);
+        snprintf(number, sizeof number, "%zu", tensor->raw_data.len);
+        describe_data(m, tensor, "length", number);
+        pf_buf_put(&data, tensor->raw_data.data, tensor->raw_data.len);
+        tensor->has_raw_data = 0;
+        tensor->has_data_location = 1;
+        tensor->data_location = 1;
+    }
+    snprintf(beside, sizeof beside, "%.*s/%s", (int)(strrchr(path, '/') - path), path, location);
+    test_ok(pf_file_write(beside, data.data, data.size, &err), &err);
+    pf_buf_clear(&data);
+}
+
+/* location NULL: the weights are in the model. */
+static void write_tiny(model *m, const char *path, const char *location)
 {
     add_input(m, "x", (const int64_t[]){0, 3, 16, 16}, 4);
     add_conv(m, "c", "x", 3, 8);
@@ -200,6 +237,8 @@ static void write_tiny(model *m, const char *path)
     NODE(m, "Gemm", "scores", "flat", "w", "b");
     add_output(m, "scores", (const int64_t[]){0, 4}, 2);
     add_output(m, "conv", (const int64_t[]){0, 8, 16, 16}, 4);
+    if (location)
+        move_weights(m, path, location);
     write_model(m, path);
 }
 
@@ -208,7 +247,15 @@ void tiny_model(const char *path)
     model m;
 
     begin(&m);
-    write_tiny(&m, path);
+    write_tiny(&m, path, NULL);
+}
+
+void tiny_model_external(const char *path, const char *location)
+{
+    model m;
+
+    begin(&m);
+    write_tiny(&m, path, location);
 }
 
 /* A weight that nobody uses moves the seeds of the others. */
@@ -218,7 +265,7 @@ void tiny_model_again(const char *path)
 
     begin(&m);
     add_weight(&m, "unused", (const int64_t[]){1}, 1);
-    write_tiny(&m, path);
+    write_tiny(&m, path, NULL);
 }
 
 void tiny_model_image(const char *path)

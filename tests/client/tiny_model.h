@@ -7,6 +7,8 @@
 void tiny_model(const char *path);
 /* The same with other weights. */
 void tiny_model_again(const char *path);
+/* The same, with its weights in the file `location` of the folder that path is in; location may name a folder that is there. */
+void tiny_model_external(const char *path, const char *location);
 /* input "input" f32 [batch,3,224,224] -> Conv(3x3, strides 16) -> Relu -> GlobalAveragePool -> Flatten -> Gemm -> "output" [batch,10]. */
 void tiny_model_image(const char *path);
 /* As tiny_model, with as many convolutions of different sizes in a row: a build that takes a while. */

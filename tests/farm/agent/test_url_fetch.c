@@ -291,7 +291,49 @@ static void sources_are_written_and_read(void **state)
     test_ok(pf_model_source_write(&open, &text, &err), &err);
     test_ok(pf_model_source_parse(text.data, text.size, &back, &err), &err);
     assert_true(!back.pinned && memcmp(back.once, open.once, sizeof open.once) == 0);
+    pf_buf_reset(&text);
+    source = source_of("https://host/m", true);
+    test_ok(pf_model_source_add(&source, "w/a b.bin", &model_digest, &err), &err);
+    test_ok(pf_model_source_add(&source, "v", &model_digest, &err), &err);
+    test_fails(pf_model_source_add(&source, "v", &model_digest, &err), PF_INVALID, &err);
+    test_fails(pf_model_source_add(&source, "../v", &model_digest, &err), PF_INVALID, &err);
+    test_fails(pf_model_source_add(&source, "/v", &model_digest, &err), PF_INVALID, &err);
+    test_fails(pf_model_source_add(&source, "v\nw", &model_digest, &err), PF_INVALID, &err);
+    test_ok(pf_model_source_write(&source, &text, &err), &err);
+    test_ok(pf_model_source_parse(text.data, text.size, &back, &err), &err);
+    assert_int_equal(back.files_count, 2);
+    assert_string_equal(back.file[0].location, "w/a b.bin");
+    assert_true(pf_digest_equal(pf_model_source_find(&back, "v"), &model_digest) && !pf_model_source_find(&back, "x"));
+    for (size_t i = 0; i < text.size; i++)      /* but where the list begins */
+        assert_int_equal(pf_model_source_parse(text.data, i, &back, NULL),
+                         memcmp(text.data + i, "files 2", i + 7 <= text.size ? 7 : 0) == 0 && i + 7 <= text.size ? PF_OK : PF_CORRUPT);
     pf_buf_clear(&text);
+}
+
+static void weights_lie_beside_the_model(void **state)
+{
+    static const struct { const char *url, *location, *wanted; } cases[] = {
+        { "https://h/a/m.onnx", "w.bin", "https://h/a/w.bin" },
+        { "https://h:8/a/m.onnx?k=1/2#f", "x/w 1%.bin", "https://h:8/a/x/w%201%25.bin?k=1/2" },
+        { "http://h/m?q", "w?#", "http://h/w%3F%23?q" },
+        { "http://h?m=1", "w", "http://h/w?m=1" },
+        { "http://h", "w", "http://h/w" },
+        { "s3://bucket/dir/m.onnx", "w 1.bin", "s3://bucket/dir/w 1.bin" },
+        { "s3://bucket/a?b/m", "w#", "s3://bucket/a?b/w#" },
+    };
+    char   out[PF_MODEL_URL_BYTES], *url = test_malloc(PF_MODEL_URL_BYTES);
+    pf_err err = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_ok(pf_model_source_beside(cases[i].url, cases[i].location, out, &err), &err);
+        assert_string_equal(out, cases[i].wanted);
+    }
+    memset(url, 'a', PF_MODEL_URL_BYTES);
+    memcpy(url, "http://h/", 9);
+    memcpy(url + PF_MODEL_URL_BYTES - 3, "/m", 3);
+    test_fails(pf_model_source_beside(url, "a longer name", out, &err), PF_INVALID, &err);
+    test_free(url);
 }
 
 /* ---- S3: the server's side of AWS Signature Version 4, after its description */
@@ -415,6 +457,7 @@ int main(void)
         cmocka_unit_test(redirects_are_looked_at),
         cmocka_unit_test(places_nobody_should_ask_are_not_asked),
         cmocka_unit_test(sources_are_written_and_read),
+        cmocka_unit_test(weights_lie_beside_the_model),
         cmocka_unit_test(s3_requests_are_signed),
     };
     unsetenv("http_proxy");

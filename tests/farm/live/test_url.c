@@ -124,12 +124,116 @@ static void what_is_wrong_is_said(void **state)
     json_decref(LIVE_JSON(&farm, 64, "submit", "tiny.onnx", "--gpu", "cpu", "--sha256", other));
 }
 
+/* ---- weights beside the model */
+
+static pf_buf onnx, weights;
+static char   onnx_hex[PF_DIGEST_HEX_BYTES], weights_flag[128];
+
+static void read_file(const char *path, pf_buf *out, char hex[PF_DIGEST_HEX_BYTES])
+{
+    pf_digest digest = {0};
+    pf_err    err = {0};
+
+    pf_buf_clear(out);
+    test_ok(pf_file_read(path, 1 << 20, out, &err), &err);
+    pf_digest_of(out->data, out->size, &digest);
+    pf_digest_to_hex(&digest, hex);
+}
+
+static void make_split_model(const char *location)
+{
+    char beside[256], hex[PF_DIGEST_HEX_BYTES];
+
+    mkdir(program_path("split"), 0777);
+    mkdir(program_path("split/part 1"), 0777);
+    tiny_model_external(program_path("split/tiny.onnx"), location);
+    snprintf(beside, sizeof beside, "split/%s", location);
+    read_file(program_path("split/tiny.onnx"), &onnx, onnx_hex);
+    read_file(program_path(beside), &weights, hex);
+    snprintf(weights_flag, sizeof weights_flag, "%s=%s", location, hex);
+}
+
+static void weights_come_from_beside_the_model(void **state)
+{
+    json_t *answer = NULL;
+
+    (void)state;
+    make_split_model("part 1/w.bin");
+    {
+        http_reply pinned[] = {{.status = 200, .body = onnx.data, .bytes = onnx.size},
+                               {.status = 200, .body = weights.data, .bytes = weights.size, .sent_bytes = 100, .ranges = true},
+                               {.status = 200, .body = weights.data, .bytes = weights.size, .ranges = true}};
+        http_reply open[] = {pinned[0], {.status = 200, .body = weights.data, .bytes = weights.size}};
+        http_script_set(pinned, 3);
+        answer = SUBMIT(0, "--sha256", onnx_hex, "--data-sha256", weights_flag);
+        assert_string_equal(live_text(live_job(answer), "state"), "done");
+        assert_non_null(strstr(http_script_last_head(), "GET /models/part%201/w.bin?version=3 "));
+        assert_string_equal(http_script_last_range(), "bytes=100-");
+        json_decref(answer);
+        http_script_set(pinned, 3);
+        json_decref(SUBMIT(0, "--sha256", onnx_hex, "--data-sha256", weights_flag, "--effort", "0"));
+        assert_int_equal(http_script_requests(), 0);            /* both are here */
+        http_script_set(open, 2);
+        answer = SUBMIT(0, "--name", "floating-split");
+        assert_int_equal(http_script_requests(), 2);
+        assert_true(log_holds(live_text(live_job(answer), "log_sha256"), strchr(weights_flag, '=') + 1));
+        json_decref(answer);
+    }
+}
+
+static void expect_failure(int code, const char *message, json_t *answer)
+{
+    if (!strstr(live_text(live_job(answer), "message"), message))
+        fail_msg("%d, \"%s\" was said, not \"%s\"", code, live_text(live_job(answer), "message"), message);
+    assert_int_equal(live_number(live_job(answer), "attempt"), 1);
+    json_decref(answer);
+}
+
+static void what_is_wrong_with_weights_is_said(void **state)
+{
+    char limit[32], other[128];
+
+    (void)state;
+    make_split_model("w.bin");
+    {
+        http_reply replies[] = {{.status = 200, .body = onnx.data, .bytes = onnx.size},
+                                {.status = 200, .body = weights.data, .bytes = weights.size}};
+        http_reply gone[] = {replies[0], {.status = 404}};
+        snprintf(limit, sizeof limit, "%zu", onnx.size + 10);
+        snprintf(other, sizeof other, "other.bin=%s", strchr(weights_flag, '=') + 1);
+        http_script_set(replies, 2);
+        expect_failure(65, "give --data-sha256 w.bin=HEX", SUBMIT(65, "--sha256", onnx_hex));
+        http_script_set(replies, 2);
+        expect_failure(65, "no such weights file", SUBMIT(65, "--sha256", onnx_hex, "--data-sha256", weights_flag, "--data-sha256", other));
+        snprintf(other, sizeof other, "w.bin=%064d", 1);
+        http_script_set(replies + 1, 1);
+        expect_failure(67, "/models/w.bin has the SHA-256", SUBMIT(67, "--sha256", onnx_hex, "--data-sha256", other));
+        http_script_set(gone, 2);
+        expect_failure(66, "/models/w.bin answered 404", SUBMIT(66, "--name", "lost"));
+        http_script_set(replies, 2);
+        expect_failure(65, "larger than the allowed 10 bytes", SUBMIT(65, "--name", "large", "--max-bytes", limit));
+    }
+    make_split_model("../up.bin");
+    {
+        http_reply replies[] = {{.status = 200, .body = onnx.data, .bytes = onnx.size}};
+        http_script_set(replies, 1);
+        expect_failure(65, "../up.bin", SUBMIT(65, "--name", "escapes"));
+        assert_int_equal(http_script_requests(), 1);
+    }
+    json_decref(LIVE_JSON(&farm, 64, "submit", url, "--gpu", "cpu", "--data-sha256", weights_flag));
+    json_decref(LIVE_JSON(&farm, 65, "submit", url, "--gpu", "cpu", "--sha256", onnx_hex, "--data-sha256", weights_flag));
+    pf_buf_clear(&onnx);
+    pf_buf_clear(&weights);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_by_url_becomes_a_plan),
         cmocka_unit_test(without_a_digest_it_is_fetched_each_time),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(weights_come_from_beside_the_model),
+        cmocka_unit_test(what_is_wrong_with_weights_is_said),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
