@@ -1,6 +1,6 @@
 /* Nodes whose inputs are all constants become constants, computed by the reference.  Left alone:
    - random ops;
-   - dequantize_linear, whose integer weights the precision of a build is chosen by;
+   - dequantize_linear, which quantize_by_parts takes apart where its constants shall become floats;
    - control flow, which may run for any length of time;
    - results larger than LIMIT_BYTES and larger than what they are made from. */
 #include <string.h>

@@ -167,6 +167,17 @@ static const struct { const char *only, *before, *after; } rows[] = {
     { "constants_last", "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = add(%1, %0)\n%3 = sub(%1, %2)\noutput %3\n",
       "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = add(%0, %1)\n%3 = sub(%1, %2)\noutput %3\n" },
 
+    { "quantize_by_parts,drop_dead", "%0 = input f32 [n,3]\n%1 = constant f32 [] {0.5}\n%2 = constant u8 [] {7}\n"
+      "%3 = quantize_linear(%0, %1, %2) dtype=u8\n%4 = dequantize_linear(%3, %1, %2) dtype=f32\noutput %4\n",
+      "%0 = input f32 [n,3]\n%1 = constant u8 [] {7}\n%2 = cast(%1) dtype=f32\n%3 = constant f32 [] {0.5}\n%4 = div(%0, %3)\n%5 = round(%4)\n"
+      "%6 = add(%5, %2)\n%7 = clip(%6) q=255\n%8 = cast(%7) dtype=u8\n%9 = cast(%1) dtype=f32\n%10 = cast(%8) dtype=f32\n%11 = sub(%10, %9)\n"
+      "%12 = mul(%11, %3)\noutput %12\n" },
+    { "quantize_by_parts,fold_constants,drop_dead", "%0 = input f32 [n,2]\n%1 = constant i8 [2,2] {1,2,3,-4}\n%2 = constant f32 [2] {0.5,2}\n"
+      "%3 = constant i8 [2] {0,0}\n%4 = dequantize_linear(%1, %2, %3) dtype=f32 axis=0\n%5 = matmul(%0, %4)\noutput %5\n",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {0.5,1,6,-8}\n%2 = matmul(%0, %1)\noutput %2\n" },
+    { "quantize_by_parts", "%0 = input f32 [n,3]\n%1 = input f32 []\n%2 = quantize_linear(%0, %1) dtype=i8\noutput %2\n",
+      "%0 = input f32 [n,3]\n%1 = input f32 []\n%2 = quantize_linear(%0, %1) dtype=i8\noutput %2\n" },
+
     { "fold_pad,drop_dead", X4 "%1 = pad(%0) pads=[0,0,1,2,0,0,0,1]\n%2 = constant f32 [1,2,2,2] {1,2,3,4,5,6,7,8}\n"
       "%3 = conv(%1, %2) strides=[1,1] dilations=[1,1] pads=[0,1,0,0] groups=1\noutput %3\n",
       X4 "%1 = constant f32 [1,2,2,2] {1,2,3,4,5,6,7,8}\n%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[1,3,0,1] groups=1\noutput %2\n" },
@@ -1547,6 +1558,23 @@ static void grow_casts(grower *g)
     finish(g, PF_OP_MUL, x, cast_to(g, PF_F64, one), NULL);
 }
 
+/* Of an input as it is: what other rules round in another way may fall on the other side of a tie. */
+static void grow_quantized(grower *g)
+{
+    pf_value_id                x = cast_to(g, PF_F32, g->pool[below(g, 2)]), scale = PF_NONE, zero = PF_NONE, y = PF_NONE;
+    pf_dtype                   dtype = (pf_dtype[]){ PF_U8, PF_I8, PF_I16 }[below(g, 3)];
+    pf_quantize_linear_attrs   quantize = { .dtype = (int32_t)dtype };
+    pf_dequantize_linear_attrs dequantize = { .dtype = PF_F32 };
+    pf_err                     err = { 0 };
+
+    test_ok(pf_graph_add_scalar(g->graph, PF_F32, 0.01 * (1 + below(g, 5)), &scale, &err), &err);
+    test_ok(pf_graph_add_scalar(g->graph, dtype, below(g, 2) * 9, &zero, &err), &err);
+    y = step(g, PF_OP_QUANTIZE_LINEAR, (pf_value_id[]){ x, scale, zero }, 3, &quantize);
+    if (y != PF_NONE)
+        y = cast_to(g, PF_F64, step(g, PF_OP_DEQUANTIZE_LINEAR, (pf_value_id[]){ y, scale, zero }, 3, &dequantize));
+    finish(g, PF_OP_ADD, pick(g), y, NULL);
+}
+
 static void grow_activation(grower *g)
 {
     pf_value_id x = pick(g), e = PF_NONE;
@@ -1742,7 +1770,7 @@ static void grow_cropped(grower *g)
 static void (*const growers[])(grower *g) = {
     grow_reductions, grow_corner, grow_cropped, grow_cropped,
     grow_products, grow_einsum, grow_if, grow_patches,
-    grow_concats,
+    grow_concats, grow_quantized,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
     grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather, grow_attention,
