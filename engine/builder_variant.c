@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "engine/precision.h"
+#include "engine/spell.h"
 
 static pf_status list_disabled(pf_variant *v, const char *already, const pf_rule *but, pf_err *err)
 {
@@ -93,7 +94,11 @@ pf_status pf_variant_form(pf_variant *v, const pf_config *config, pf_device *dev
     pf_status       st = PF_OK;
 
     v->numerics = rules.numerics = numerics_of(v->graph, config, device);
-    st = pf_regions_form(v->graph, device, &rules, &v->regions, err);
+    st = pf_spell_out(v->graph, device, profile, &rules, err);
+    if (!st)
+        st = pf_graph_verify(v->graph, err);
+    if (!st)
+        st = pf_regions_form(v->graph, device, &rules, &v->regions, err);
     return st ? st : pf_builder_tail(v->graph, device, profile, &rules, &v->regions, &v->tail, err);
 }
 

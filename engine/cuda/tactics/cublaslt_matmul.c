@@ -132,6 +132,8 @@ static bool is_operand(const pf_problem *p, int input, pf_dtype dtype)
     return input == PF_NO_INPUT || pf_graph_value(p->graph, p->graph->inputs[input])->dtype == dtype;
 }
 
+static const char *measure(const pf_problem *p, matmul_form *form);
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     matmul_form form;
@@ -148,7 +150,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
     if (p->out_layout[0] != PF_LAYOUT_LINEAR) return "not linear";
     if (shape_of(p, form.x)->rank < 2 || shape_of(p, form.w)->rank < 2) return "a vector operand";
-    return NULL;
+    return pf_problem_is_bound(p) ? measure(p, &form) : NULL;
 }
 
 /* Sizes of a bound problem. A two-dim w takes all leading dims of x as rows; otherwise both are batches, equal or repeated whole. */

@@ -14,6 +14,7 @@
 #include "engine/profile.h"
 #include "engine/region.h"
 #include "engine/rewrite.h"
+#include "engine/spell.h"
 
 enum { PREFERS_LIMIT = 4, H200_SMS = 132, CAPABILITY = 90 };
 
@@ -187,6 +188,7 @@ pf_status front_examine(pf_device *device, const pf_graph *graph, const front_op
     if (!st) st = pf_rewrite_run(rewritten, NULL, NULL, err);
     if (!st) st = lower(rewritten, options->precision, err);
     if (!st) st = pf_profile_cover(&profile, rewritten, err);
+    if (!st) st = pf_spell_out(rewritten, device, &profile, &(pf_region_rules){0}, err);
     e.graph = rewritten;
     if (!st) st = examine_regions(&e, err);
     pf_profile_clear(&profile);

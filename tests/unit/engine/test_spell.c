@@ -1,0 +1,92 @@
+/* What is written out computes the same: every sample is written out for a device that takes nothing whole, and run by the references. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/op.h"
+#include "engine/oracle.h"
+#include "engine/spell.h"
+#include "tests/ops/samples.h"
+#include "tests/test.h"
+
+enum { VALUES_MAX = 8 };
+
+static bool has_op(const pf_graph *graph, pf_op_kind op)
+{
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        if (graph->nodes[n].live && graph->nodes[n].op == op) return true;
+    return false;
+}
+
+static void fill(const pf_graph *graph, pf_tensor *in)
+{
+    pf_err err = { 0 };
+
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const pf_value *value = &graph->values[graph->inputs[i]];
+
+        in[i] = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
+        memcpy(in[i].dim, value->shape.dim, sizeof in[i].dim);
+        test_ok(pf_tensor_alloc(&in[i], &err), &err);
+        pf_tensor_fill_random(&in[i], i + 1);
+    }
+}
+
+static void compare(const char *name, const pf_tensor *a, const pf_tensor *b)
+{
+    double tolerance = a->dtype == PF_F32 ? 1e-5 : a->dtype == PF_F16 ? 4e-3 : a->dtype == PF_BF16 ? 3e-2 : 0;
+
+    assert_int_equal(a->dtype, b->dtype);
+    assert_int_equal(pf_tensor_elems(a), pf_tensor_elems(b));
+    for (int64_t i = 0; i < pf_tensor_elems(a); i++) {
+        double x = pf_dtype_get(a->dtype, a->data, (uint64_t)i), y = pf_dtype_get(b->dtype, b->data, (uint64_t)i);
+
+        if (!(fabs(x - y) <= tolerance * (1 + fabs(x)))) fail_msg("%s: element %lld is %.9g, written out %.9g", name, (long long)i, x, y);
+    }
+}
+
+static void agrees(const op_sample *sample, uint32_t *written_out)
+{
+    pf_device   nothing = { .kind = PF_DEVICE_CUDA, .name = "nothing" };
+    pf_network *net = NULL;
+    pf_graph   *graph = NULL;
+    pf_profile  profile = { 0 };
+    pf_tensor   in[VALUES_MAX] = { 0 }, expected[VALUES_MAX] = { 0 }, found[VALUES_MAX] = { 0 };
+    pf_err      err = { 0 };
+
+    test_ok(op_sample_network(sample, &net, &err), &err);
+    graph = pf_graph_copy(pf_network_graph(net), &err);
+    assert_non_null(graph);
+    fill(graph, in);
+    if (pf_interpret(graph, in, expected, NULL, NULL, NULL) == PF_OK) {     /* random indices may be out of range */
+        test_ok(pf_spell_out(graph, &nothing, &profile, &(pf_region_rules){ 0 }, &err), &err);
+        test_ok(pf_graph_verify(graph, &err), &err);
+        *written_out += !has_op(graph, pf_network_graph(net)->nodes[0].op);
+        test_ok(pf_interpret(graph, in, found, NULL, NULL, &err), &err);
+        for (uint32_t o = 0; o < graph->output_count; o++) compare(sample->name, &expected[o], &found[o]);
+    }
+    for (int i = 0; i < VALUES_MAX; i++) {
+        pf_tensor_clear(&in[i]);
+        pf_tensor_clear(&expected[i]);
+        pf_tensor_clear(&found[i]);
+    }
+    pf_graph_free(graph);
+    pf_network_free(net);
+}
+
+static void what_is_written_out_computes_the_same(void **state)
+{
+    uint32_t written_out = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < op_sample_count; i++) agrees(&op_samples[i], &written_out);
+    assert_true(written_out >= 25);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
