@@ -76,6 +76,22 @@ void pf_classes_drop_slot(const pf_slot *slot)
 
 /* ---- a new builder ABI */
 
+static void reorder(pf_core *core, pf_job *job)
+{
+    pf_order_key of = job->order->of;
+    pf_order    *fresh = NULL;
+
+    pf_text_again(of.model_name);
+    pf_text_again(of.user);
+    pf_text_again(of.selector);
+    of.builder_abi = pf_text_again(job->device_class->builder_abi);
+    fresh = pf_order_take(core, &of);
+    if (!fresh)
+        return;
+    pf_order_drop(core, job->order);
+    job->order = fresh;
+}
+
 /* Plan keys hold the ABI, so what waits under the old one gets a new key; and may then find its plan or another job. */
 static void rekey(pf_core *core, pf_job *job)
 {
@@ -84,7 +100,7 @@ static void rekey(pf_core *core, pf_job *job)
     pf_plan  *plan = NULL;
     pf_job   *there = NULL;
 
-    pf_plan_key(&job->model_digest, pf_text_of(job->spec), device_class->text->data, device_class->builder_abi->data, &key);
+    pf_plan_key(&job->order->of.model_digest, pf_text_of(job->spec), device_class->text->data, device_class->builder_abi->data, &key);
     plan = pf_plans_find(core, &key);
     there = pf_index_find(&core->live_keys, &key);
     if (there == job)
@@ -92,8 +108,7 @@ static void rekey(pf_core *core, pf_job *job)
     if (pf_index_find(&core->live_keys, &job->plan_key) == job)
         pf_index_remove(&core->live_keys, &job->plan_key);
     job->plan_key = key;
-    pf_text_drop(core, job->builder_abi);
-    job->builder_abi = pf_text_again(device_class->builder_abi);
+    reorder(core, job);
     pf_submit_rekey_job(core, job);
     if (plan) {
         pf_job_commit(core, job, plan);
@@ -113,7 +128,7 @@ static bool waits(const pf_job *job)
 
 static void rekey_all(pf_core *core, const pf_class *device_class)
 {
-    for (pf_job *job = core->oldest; job && !core->failed; job = job->newer)
+    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed; job = pf_job_table_above(&core->jobs, job->id))
         if (job->device_class == device_class && waits(job))
             rekey(core, job);
 }
@@ -123,7 +138,7 @@ static void adopt_pending(pf_core *core)
 {
     for (uint32_t i = 0; i < core->pending_count && !core->failed;) {
         pf_job   *job = core->pending[i];
-        pf_class *device_class = pf_classes_resolve(core, pf_text_of(job->selector));
+        pf_class *device_class = pf_classes_resolve(core, pf_text_of(job->order->of.selector));
         if (!device_class) {
             i++;
             continue;

@@ -219,8 +219,10 @@ pf_status pf_core_new(const pf_core_config *config, pf_core **out, pf_err *err)
     core->next_submit_serial = 1;
     core->next_msg_id = 1;
     pf_random_init(&core->random, config->random_seed);
-    pf_index_init(&core->texts, offsetof(pf_text, digest), sizeof(pf_digest), seed);
-    pf_index_init(&core->jobs, offsetof(pf_job, id), sizeof(uint64_t), seed);
+    pf_index_init(&core->texts, offsetof(pf_text, key), PF_TEXT_KEY_BYTES, seed);
+    pf_index_init(&core->stored_texts, offsetof(pf_stored_text, digest), sizeof(pf_digest), seed);
+    pf_index_init(&core->orders, offsetof(pf_order, of), sizeof(pf_order_key), seed);
+    pf_job_table_init(&core->jobs, seed);
     pf_index_init(&core->live_keys, offsetof(pf_job, plan_key), sizeof(pf_digest), seed);
     pf_index_init(&core->submits, offsetof(pf_submit, id), PF_SUBMIT_ID_BYTES, seed);
     pf_index_init(&core->classes, offsetof(pf_class, digest), sizeof(pf_digest), seed);
@@ -243,15 +245,18 @@ static void free_items(pf_core *core)
     for (uint32_t i = 0; i < core->plans.capacity; i++)
         if (core->plans.item[i])
             pf_plans_free(core, core->plans.item[i]);
-    for (pf_job *job = core->oldest, *newer = NULL; job; job = newer) {
-        newer = job->newer;
-        pf_job_free(core, job);
-    }
+    for (pf_job_page *page = core->jobs.oldest; page; page = page->newer)
+        for (uint32_t i = 0; i < PF_JOB_PAGE_JOBS; i++)
+            pf_job_free(core, page->job[i]);
     for (uint32_t i = 0; i < core->agents.capacity; i++)
         if (core->agents.item[i])
             pf_agents_free(core, core->agents.item[i]);
     for (uint32_t i = 0; i < core->classes_count; i++)
         pf_classes_free(core, core->class_list[i]);
+    for (uint32_t i = 0; i < core->stored_texts.capacity; i++)
+        pf_free(core->stored_texts.item[i]);
+    for (uint32_t i = 0; i < core->orders.capacity; i++)
+        pf_free(core->orders.item[i]);
     for (uint32_t i = 0; i < core->texts.capacity; i++)
         pf_free(core->texts.item[i]);
 }
@@ -263,7 +268,9 @@ void pf_core_free(pf_core *core)
     free_items(core);
     pf_events_drop(&core->lost_run.ring);
     pf_index_clear(&core->texts);
-    pf_index_clear(&core->jobs);
+    pf_index_clear(&core->orders);
+    pf_index_clear(&core->stored_texts);
+    pf_job_table_clear(&core->jobs);
     pf_index_clear(&core->live_keys);
     pf_index_clear(&core->submits);
     pf_index_clear(&core->classes);
@@ -283,6 +290,18 @@ void pf_core_free(pf_core *core)
 }
 
 /* ---- loading and starting */
+
+pf_status pf_core_expect(pf_core *core, pf_table table, uint64_t rows, pf_err *err)
+{
+    bool enough = true;
+
+    if (table == PF_ROWS_JOBS)
+        enough = pf_job_table_reserve(&core->jobs, rows) && pf_index_reserve(&core->live_keys, rows);
+    if (table == PF_ROWS_SUBMITS)
+        enough = pf_index_reserve(&core->submits, rows);
+    return enough ? PF_OK : PF_FAIL(err, PF_NO_SPACE, "out of memory for %llu rows of table %s", (unsigned long long)rows,
+                                    pf_table_name(table));
+}
 
 pf_status pf_core_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
                        size_t value_bytes, pf_err *err)
@@ -320,32 +339,12 @@ static void sort_plans(pf_core *core)
     pf_free(list);
 }
 
-/* Texts that no row names any more go, and so do their rows. */
-static void drop_unused_texts(pf_core *core)
-{
-    uint32_t  count = 0;
-    pf_text **list = pf_core_alloc(core, (core->texts.count + 1) * sizeof *list);
-
-    for (uint32_t i = 0; list && i < core->texts.capacity; i++) {
-        pf_text *text = core->texts.item[i];
-        if (text && text->loaded)
-            list[count++] = text;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        list[i]->loaded = false;
-        if (list[i]->stored_refs == 0)
-            pf_core_remove(core, PF_ROWS_TEXTS, &list[i]->digest, sizeof list[i]->digest);
-        pf_text_drop(core, list[i]);
-    }
-    pf_free(list);
-}
-
 static void start_jobs(pf_core *core)
 {
     uint64_t before = core->next_sequence++;
     void    *items = NULL;
 
-    for (pf_job *job = core->oldest; job && !core->failed; job = job->newer) {
+    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed; job = pf_job_table_above(&core->jobs, job->id)) {
         pf_job_place(core, job);
         pf_job_resume(core, job);
         if (job->attempt)
@@ -377,7 +376,7 @@ pf_status pf_core_start(pf_core *core, pf_now now, pf_out *out, pf_err *err)
     core->next_sequence = core->next_fence = core->epoch << SEQUENCE_BITS;
     core->next_beat = 1;
     sort_plans(core);
-    drop_unused_texts(core);
+    pf_text_end_loading(core);
     start_jobs(core);
     pf_rows_put_meta(core);
     core->out = NULL;
@@ -422,9 +421,9 @@ static void on_send_failed(pf_core *core, const pf_event *event)
 {
     pf_job *job = pf_job_find(core, event->lease.job_id);
 
-    if (!job || job->state != PF__JOB_STATE__STATE_OFFERED || job->fence != event->lease.fence)
+    if (!job || job->state != PF__JOB_STATE__STATE_OFFERED || job->run->fence != event->lease.fence)
         return;
-    pf_agents_disconnect(core, job->agent);
+    pf_agents_disconnect(core, job->run->agent);
     pf_job_give_back(core, job, "the agent could not be reached");
 }
 
@@ -581,10 +580,10 @@ void pf_core_named_blobs(const pf_core *core, void (*each)(void *user, const pf_
 {
     for (const pf_plan *plan = core->newest_plan; plan; plan = plan->older)
         each(user, &plan->plan_digest, false);
-    for (const pf_job *job = core->oldest; job; job = job->newer) {
+    for (const pf_job *job = pf_job_table_above(&core->jobs, 0); job; job = pf_job_table_above(&core->jobs, job->id)) {
         if (!pf_digest_is_zero(&job->run->log_digest))
             each(user, &job->run->log_digest, false);
         if (!pf_state_is_final(job->state))
-            each(user, &job->model_digest, true);
+            each(user, &job->order->of.model_digest, true);
     }
 }

@@ -149,6 +149,8 @@ typedef struct pf_event {               /* open; all pointers borrowed for the c
 pf_status pf_core_new(const pf_core_config *config, pf_core **out, pf_err *err);
 void      pf_core_free(pf_core *core);
 
+/* So many rows of a table will be loaded; makes room for what they become, and no more.  Errors   NO_SPACE. */
+pf_status pf_core_expect(pf_core *core, pf_table table, uint64_t rows, pf_err *err);
 /* Rows that were written, table by table in the order of pf_table, before pf_core_start.
    Errors   CORRUPT: a row fails its checks; STALE: written by a newer version. */
 pf_status pf_core_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,

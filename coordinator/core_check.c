@@ -24,7 +24,7 @@ static pf_status check_job(const pf_core *core, const pf_job *job, pf_err *err)
         return PF_FAIL(err, PF_INTERNAL, "live job %llu shares its plan key with another", (unsigned long long)job->id);
     if (!pf_state_is_final(job->state) && !pf_digest_is_zero(&job->plan_key) && pf_index_find(&core->plans, &job->plan_key))
         return PF_FAIL(err, PF_INTERNAL, "live job %llu builds a plan that is there", (unsigned long long)job->id);
-    if (job->fence >= core->next_fence)
+    if (job->run->fence >= core->next_fence)
         return PF_FAIL(err, PF_INTERNAL, "job %llu has a fence from the future", (unsigned long long)job->id);
     if (job->dirty)
         return PF_FAIL(err, PF_INTERNAL, "job %llu was changed and not written", (unsigned long long)job->id);
@@ -37,7 +37,7 @@ static pf_status check_agent(const pf_agent *agent, pf_err *err)
 
     for (const pf_job *job = agent->leases; job; job = job->run->agent_next) {
         leases++;
-        if (job->agent != agent || !job->held)
+        if (job->run->agent != agent || !job->held)
             return PF_FAIL(err, PF_INTERNAL, "agent %s lists job %llu, which it does not hold", agent->name,
                            (unsigned long long)job->id);
         for (uint32_t i = 0; i < agent->slots_count; i++)
@@ -59,7 +59,7 @@ pf_status pf_core_check(const pf_core *core, pf_err *err)
     uint32_t  by_state[PF_JOB_STATES] = { 0 }, sum = 0, finals = 0;
     pf_status st = PF_OK;
 
-    for (const pf_job *job = core->oldest; job && !st; job = job->newer) {
+    for (const pf_job *job = pf_job_table_above(&core->jobs, 0); job && !st; job = pf_job_table_above(&core->jobs, job->id)) {
         by_state[job->state]++;
         sum++;
         finals += pf_state_is_final(job->state);

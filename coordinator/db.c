@@ -134,12 +134,16 @@ static pf_status load_table(pf_db *db, MDB_txn *txn, pf_table table, const walk 
 {
     MDB_cursor *cursor = NULL;
     MDB_val     key = { 0 }, value = { 0 };
+    MDB_stat    stat = { 0 };
     pf_status   st = PF_OK;
-    int         code = mdb_cursor_open(txn, db->table[table], &cursor);
+    int         code = mdb_stat(txn, db->table[table], &stat);
 
+    if (!code)
+        code = mdb_cursor_open(txn, db->table[table], &cursor);
     if (code)
         return fail(err, code, "read");
-    for (code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !code && !st;
+    st = pf_core_expect(w->core, table, stat.ms_entries, err);
+    for (code = st ? 0 : mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !code && !st;
          code = st ? 0 : mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
         st = load_row(w, table, &key, &value, err);
     mdb_cursor_close(cursor);

@@ -35,6 +35,7 @@ static void free_run(pf_core *core, const pf_run *run)
     if (run == &pf_no_run)
         return;
     pf_events_drop(&own->ring);
+    pf_text_drop(core, own->message);
     pf_text_drop(core, own->progress.text);
     pf_text_drop(core, own->progress.json);
     pf_free(own);
@@ -42,7 +43,7 @@ static void free_run(pf_core *core, const pf_run *run)
 
 pf_job *pf_job_find(const pf_core *core, uint64_t id)
 {
-    return pf_index_find(&core->jobs, &id);
+    return pf_job_table_find(&core->jobs, id);
 }
 
 pf_job *pf_job_new(pf_core *core, uint64_t id)
@@ -53,17 +54,11 @@ pf_job *pf_job_new(pf_core *core, uint64_t id)
         return NULL;
     job->id = id;
     job->run = &pf_no_run;
-    if (!pf_index_add(&core->jobs, job)) {
+    if (!pf_job_table_add(&core->jobs, id, job)) {
         pf_core_fail(core);
         pf_free(job);
         return NULL;
     }
-    job->older = core->newest;
-    if (core->newest)
-        core->newest->newer = job;
-    else
-        core->oldest = job;
-    core->newest = job;
     core->by_state[PF__JOB_STATE__STATE_NONE]++;
     return job;
 }
@@ -73,12 +68,8 @@ void pf_job_free(pf_core *core, pf_job *job)
     if (!job)
         return;
     free_run(core, job->run);
-    pf_text_drop(core, job->model_name);
-    pf_text_drop(core, job->user);
-    pf_text_drop(core, job->selector);
+    pf_order_drop(core, job->order);
     pf_text_drop(core, job->spec);
-    pf_text_drop(core, job->builder_abi);
-    pf_text_drop(core, job->message);
     pf_free(job);
 }
 
@@ -112,7 +103,7 @@ bool pf_job_is_held(const pf_job *job)
 
 bool pf_job_lease_is(const pf_job *job, const pf_agent *agent, uint32_t attempt, uint64_t fence)
 {
-    return job->held && job->agent == agent && job->attempt == attempt && job->fence == fence;
+    return job->held && job->run->agent == agent && job->attempt == attempt && job->run->fence == fence;
 }
 
 static void hold(pf_core *core, pf_job *job, pf_agent *agent)
@@ -120,7 +111,7 @@ static void hold(pf_core *core, pf_job *job, pf_agent *agent)
     pf_slot *slot = pf_agents_slot(agent, job->device_class);
     pf_run  *run = pf_run_of(core, job);
 
-    job->agent = agent;
+    run->agent = agent;
     job->held = true;
     run->agent_previous = NULL;
     run->agent_next = agent->leases;
@@ -135,7 +126,7 @@ static void hold(pf_core *core, pf_job *job, pf_agent *agent)
 
 static void release(pf_core *core, pf_job *job)
 {
-    pf_agent *agent = job->agent;
+    pf_agent *agent = job->run->agent;
     pf_slot  *slot = NULL;
     pf_run   *run = NULL;
 
@@ -164,10 +155,12 @@ static void release(pf_core *core, pf_job *job)
 
 static void list_final(pf_core *core, pf_job *job)
 {
-    job->final_previous = core->final_newest;
-    job->final_next = NULL;
+    pf_run *run = pf_run_of(core, job);
+
+    run->final_previous = core->final_newest;
+    run->final_next = NULL;
     if (core->final_newest)
-        core->final_newest->final_next = job;
+        pf_run_of(core, core->final_newest)->final_next = job;
     else
         core->final_oldest = job;
     core->final_newest = job;
@@ -176,15 +169,17 @@ static void list_final(pf_core *core, pf_job *job)
 
 static void unlist_final(pf_core *core, pf_job *job)
 {
-    if (job->final_previous)
-        job->final_previous->final_next = job->final_next;
+    pf_run *run = pf_run_of(core, job);
+
+    if (run->final_previous)
+        pf_run_of(core, run->final_previous)->final_next = run->final_next;
     else
-        core->final_oldest = job->final_next;
-    if (job->final_next)
-        job->final_next->final_previous = job->final_previous;
+        core->final_oldest = run->final_next;
+    if (run->final_next)
+        pf_run_of(core, run->final_next)->final_previous = run->final_previous;
     else
-        core->final_newest = job->final_previous;
-    job->final_next = job->final_previous = NULL;
+        core->final_newest = run->final_previous;
+    run->final_next = run->final_previous = NULL;
     core->final_count--;
 }
 
@@ -235,7 +230,7 @@ void pf_job_place(pf_core *core, pf_job *job)
     if (job->state == PF__JOB_STATE__STATE_QUEUED && job->device_class)
         pf_sched_push(core, job);
     if (pf_job_is_held(job) && !job->held)
-        hold(core, job, job->agent);
+        hold(core, job, job->run->agent);
 }
 
 /* Leaves the old state.  Between two states in which it is held the agent keeps it. */
@@ -262,7 +257,7 @@ static void enter(pf_core *core, pf_job *job, Pf__JobState state, int64_t after_
     pf_job_place(core, job);
     set_deadline(core, job, core->now.boot_ns + after_ns);
     pf_job_touch(core, job);
-    pf_events_state(core, job, pf_text_of(job->message));
+    pf_events_state(core, job, pf_text_of(job->run->message));
 }
 
 static void clear_progress(pf_core *core, pf_job *job)
@@ -300,18 +295,20 @@ void pf_job_enqueue(pf_core *core, pf_job *job)
 
 void pf_job_offer(pf_core *core, pf_job *job, pf_slot *slot)
 {
+    pf_run *run = pf_run_of(core, job);
+
     job->attempt++;
-    job->fence = core->next_fence++;
-    pf_run_of(core, job)->offered_ns = core->now.boot_ns;
-    job->agent = slot->agent;
-    pf_text_set(core, &job->message, NULL);
+    run->fence = core->next_fence++;
+    run->offered_ns = core->now.boot_ns;
+    run->agent = slot->agent;
+    pf_text_set(core, &run->message, NULL);
     enter(core, job, PF__JOB_STATE__STATE_OFFERED, core->config.offer_ns);
     core->stats.offers_total++;
 }
 
 void pf_job_give_back(pf_core *core, pf_job *job, const char *reason)
 {
-    pf_text_set(core, &job->message, reason);
+    pf_text_set(core, &pf_run_of(core, job)->message, reason);
     pf_job_enqueue(core, job);
 }
 
@@ -383,11 +380,13 @@ static void learn_duration(pf_core *core, pf_job *job)
 
 void pf_job_commit(pf_core *core, pf_job *job, const pf_plan *plan)
 {
-    pf_run_of(core, job)->plan_digest = plan->plan_digest;
-    pf_run_of(core, job)->plan_bytes = plan->plan_bytes;
-    job->failure = PF__FAILURE_KIND__FAILURE_NONE;
-    job->exit_code = 0;
-    pf_text_set(core, &job->message, NULL);
+    pf_run *run = pf_run_of(core, job);
+
+    run->plan_digest = plan->plan_digest;
+    run->plan_bytes = plan->plan_bytes;
+    run->failure = PF__FAILURE_KIND__FAILURE_NONE;
+    run->exit_code = 0;
+    pf_text_set(core, &run->message, NULL);
     learn_duration(core, job);
     enter(core, job, PF__JOB_STATE__STATE_COMMITTED, core->config.history_ns);
     core->stats.commits_total++;
@@ -397,15 +396,17 @@ void pf_job_commit(pf_core *core, pf_job *job, const pf_plan *plan)
 
 static void set_failure(pf_core *core, pf_job *job, Pf__FailureKind kind, uint32_t exit_code, const char *message)
 {
-    job->failure = kind;
-    job->exit_code = exit_code;
-    pf_text_set(core, &job->message, message);
+    pf_run *run = pf_run_of(core, job);
+
+    run->failure = kind;
+    run->exit_code = exit_code;
+    pf_text_set(core, &run->message, message);
 }
 
 /* A place for the crash among the agents that the job crashed; each agent counts once. */
 static void note_crash(pf_core *core, pf_job *job)
 {
-    uint64_t hash = job->agent ? pf_agents_hash(job->agent) : 0;
+    uint64_t hash = job->run->agent ? pf_agents_hash(job->run->agent) : 0;
     pf_run  *run = pf_run_of(core, job);
 
     for (uint32_t i = 0; i < run->crashed_on_count; i++)
@@ -418,7 +419,7 @@ static void note_crash(pf_core *core, pf_job *job)
 static int64_t backoff_ns(pf_core *core, const pf_job *job)
 {
     int64_t  wait_ns = core->config.backoff_first_ns;
-    uint32_t doublings = job->charged ? job->charged - 1 : 0;
+    uint32_t doublings = job->run->charged ? job->run->charged - 1 : 0;
 
     while (doublings-- > 0 && wait_ns < core->config.backoff_limit_ns)
         wait_ns *= 2;
@@ -431,12 +432,12 @@ void pf_job_back_off(pf_core *core, pf_job *job, const pf_setback *why)
 {
     set_failure(core, job, why->kind, (uint32_t)pf_status_exit_code(why->status), why->message);
     if (why->charged)
-        job->charged++;
+        pf_run_of(core, job)->charged++;
     if (why->crashed) {
         note_crash(core, job);
-        pf_agents_note_crash(core, job->agent, job->id);
+        pf_agents_note_crash(core, job->run->agent, job->id);
     }
-    if (job->charged >= core->config.charged_limit || job->run->crashed_on_count >= core->config.crash_agents_limit) {
+    if (job->run->charged >= core->config.charged_limit || job->run->crashed_on_count >= core->config.crash_agents_limit) {
         core->stats.quarantines_total++;
         enter(core, job, PF__JOB_STATE__STATE_QUARANTINED, core->config.history_ns);
     } else {
@@ -455,13 +456,13 @@ void pf_job_send_kill(pf_core *core, const pf_job *job, const char *reason)
 {
     Pf__Kill kill = PF__KILL__INIT;
 
-    if (!job->agent || !job->agent->peer)
+    if (!job->run->agent || !job->run->agent->peer)
         return;
     kill.job_id = job->id;
     kill.attempt = job->attempt;
-    kill.fence = job->fence;
+    kill.fence = job->run->fence;
     kill.reason = (char *)reason;
-    pf_core_send(core, job->agent->peer, PF_MSG_KILL, 0, &kill.base);
+    pf_core_send(core, job->run->agent->peer, PF_MSG_KILL, 0, &kill.base);
 }
 
 void pf_job_cancel(pf_core *core, pf_job *job, const char *reason)
@@ -499,9 +500,8 @@ bool pf_job_kick(pf_core *core, pf_job *job)
         return false;
     if ((there && there != job) || pf_index_find(&core->plans, &job->plan_key))
         return false;
-    job->charged = 0;
-    if (job->run->crashed_on_count)
-        pf_run_of(core, job)->crashed_on_count = 0;
+    pf_run_of(core, job)->charged = 0;
+    pf_run_of(core, job)->crashed_on_count = 0;
     set_failure(core, job, PF__FAILURE_KIND__FAILURE_NONE, 0, NULL);
     pf_job_enqueue(core, job);
     return true;
@@ -517,13 +517,13 @@ static void expire_queued(pf_core *core, pf_job *job)
         set_deadline(core, job, core->now.boot_ns + queue_timeout_ns(core, job));
         return;
     }
-    pf_classes_explain(core, pf_text_of(job->selector), message, sizeof message);
+    pf_classes_explain(core, pf_text_of(job->order->of.selector), message, sizeof message);
     pf_job_unsatisfiable(core, job, message);
 }
 
 static void expire_offered(pf_core *core, pf_job *job)
 {
-    job->agent->rest_until_ns = core->now.boot_ns + core->config.offer_ns;
+    job->run->agent->rest_until_ns = core->now.boot_ns + core->config.offer_ns;
     pf_job_send_kill(core, job, "the offer was not answered in time");
     pf_job_give_back(core, job, "the agent did not answer the offer");
 }
@@ -531,7 +531,7 @@ static void expire_offered(pf_core *core, pf_job *job)
 static void expire_leased(pf_core *core, pf_job *job)
 {
     char        message[PF_REASON_BYTES] = "";
-    const char *agent = job->agent->name;
+    const char *agent = job->run->agent->name;
     pf_setback  lost = { PF__FAILURE_KIND__FAILURE_INFRA, PF_UNREACHABLE, true, true, message };
     pf_setback  slow = { PF__FAILURE_KIND__FAILURE_TIMEOUT, PF_TIMEOUT, true, false, message };
 
@@ -563,8 +563,8 @@ static void expire_backoff(pf_core *core, pf_job *job)
 /* An agent that was heard of since it was told to kill and still did not do so cannot be trusted with more. */
 static void expire_cancelling(pf_core *core, pf_job *job)
 {
-    if (job->agent->seen_ns > job->changed_ns)
-        pf_agents_mark_sick(core, job->agent, "it did not end a build that it was told to end");
+    if (job->run->agent->seen_ns > job->changed_ns)
+        pf_agents_mark_sick(core, job->run->agent, "it did not end a build that it was told to end");
     pf_job_cancelled(core, job);
 }
 
@@ -604,7 +604,8 @@ void pf_job_resume(pf_core *core, pf_job *job)
         after_ns = backoff_ns(core, job);
     else if (pf_state_is_final(job->state))
         after_ns = core->config.history_ns;
-    start_lease(core, job);
+    if (job->held)
+        start_lease(core, job);
     set_deadline(core, job, core->now.boot_ns + after_ns);
 }
 
@@ -616,15 +617,7 @@ void pf_job_forget(pf_core *core, pf_job *job)
     core->by_state[PF__JOB_STATE__STATE_NONE]--;
     index_key(core, job, false);
     pf_heap_remove(&core->deadlines, job);
-    pf_index_remove(&core->jobs, &job->id);
-    if (job->newer)
-        job->newer->older = job->older;
-    else
-        core->newest = job->older;
-    if (job->older)
-        job->older->newer = job->newer;
-    else
-        core->oldest = job->newer;
+    pf_job_table_remove(&core->jobs, job->id);
     for (uint32_t i = 0; i < core->dirty_count; i++)
         if (core->dirty[i] == job)
             core->dirty[i] = NULL;

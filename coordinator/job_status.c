@@ -44,13 +44,13 @@ static void fill_progress(Pf__JobStatus *s, const pf_job *job, bool with_json)
 static void fill_names(Pf__JobStatus *s, const pf_job *job)
 {
     s->plan_key = digest_or_none(&job->plan_key);
-    s->selector = (char *)pf_text_of(job->selector);
-    s->model_digest = pf_wire_bytes(&job->model_digest);
-    s->model_name = (char *)pf_text_of(job->model_name);
-    s->user = (char *)pf_text_of(job->user);
-    s->message = (char *)pf_text_of(job->message);
-    if (job->agent)
-        s->agent = job->agent->name;
+    s->selector = (char *)pf_text_of(job->order->of.selector);
+    s->model_digest = pf_wire_bytes(&job->order->of.model_digest);
+    s->model_name = (char *)pf_text_of(job->order->of.model_name);
+    s->user = (char *)pf_text_of(job->order->of.user);
+    s->message = (char *)pf_text_of(job->run->message);
+    if (job->run->agent)
+        s->agent = job->run->agent->name;
     if (!job->device_class)
         return;
     s->class_name = job->device_class->name;
@@ -75,9 +75,9 @@ void pf_status_list_add(pf_core *core, pf_status_list *list, const pf_job *job, 
     s->job_id = job->id;
     s->state = job->state;
     s->attempt = job->attempt;
-    s->charged = job->charged;
-    s->failure = job->failure;
-    s->exit_code = job->exit_code;
+    s->charged = job->run->charged;
+    s->failure = job->run->failure;
+    s->exit_code = job->run->exit_code;
     s->priority = job->priority;
     s->created_ns = job->created_ns;
     s->changed_ns = job->changed_ns;
@@ -126,10 +126,11 @@ static void add_forgotten(pf_core *core, pf_status_list *list, const pf_submit_i
 
 void pf_status_list_add_item(pf_core *core, pf_status_list *list, const pf_submit_item *item)
 {
-    const pf_plan *plan = item->job ? NULL : pf_plans_find(core, pf_submit_item_key(item));
+    const pf_job  *job = pf_submit_item_job(item);
+    const pf_plan *plan = job ? NULL : pf_plans_find(core, pf_submit_item_key(item));
 
-    if (item->job)
-        pf_status_list_add(core, list, item->job, true);
+    if (job)
+        pf_status_list_add(core, list, job, true);
     else if (plan)
         pf_status_list_add_plan(core, list, plan, pf_text_of(item->selector));
     else

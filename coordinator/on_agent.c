@@ -46,7 +46,7 @@ static void lease_set_fill(pf_core *core, const pf_agent *agent, lease_set *set)
         pf__lease__init(lease);
         lease->job_id = job->id;
         lease->attempt = job->attempt;
-        lease->fence = job->fence;
+        lease->fence = job->run->fence;
         set->list[set->count++] = lease;
     }
 }
@@ -67,7 +67,7 @@ static void take_listed(pf_core *core, pf_job *job, const Pf__Lease *lease)
         pf_job_accept(core, job);       /* the answer to the offer was lost, the list is as good */
     pf_job_renew(core, job, lease->phase, lease->permille, lease->progress_count);
     if (job->state == PF__JOB_STATE__STATE_CANCELLING)
-        pf_job_send_kill(core, job, pf_text_of(job->message));
+        pf_job_send_kill(core, job, pf_text_of(job->run->message));
 }
 
 /* Marks the listed jobs; returns how many listed leases do not hold. */
@@ -406,7 +406,7 @@ static const char *complete_fault(const pf_job *job, const pf_agent *agent, cons
         return "no such job is known";
     if (!job->device_class || !pf_agents_slot(agent, job->device_class))
         return "this agent does not build for the job's class";
-    if (c->fence == 0 || c->fence > job->fence || c->attempt > job->attempt)
+    if (c->fence == 0 || c->fence > job->run->fence || c->attempt > job->attempt)
         return "no such lease was given";
     if (job->state == PF__JOB_STATE__STATE_CANCELLING ||
         (pf_state_is_final(job->state) && job->state != PF__JOB_STATE__STATE_QUARANTINED &&
@@ -427,13 +427,13 @@ static void fill_manifest(const pf_core *core, const pf_job *job, const Pf__Comp
     m->plan_key = job->plan_key;
     memcpy(m->plan.byte, c->plan_digest.data, sizeof m->plan.byte);
     m->plan_bytes = c->plan_bytes;
-    m->model = job->model_digest;
-    m->spec = job->spec->digest;
+    m->model = job->order->of.model_digest;
+    pf_text_digest(job->spec, &m->spec);
     m->device_class = job->device_class->digest;
     m->created_s = core->now.wall_ns / PF_NS_PER_S;
-    snprintf(m->model_name, sizeof m->model_name, "%s", pf_text_of(job->model_name));
+    snprintf(m->model_name, sizeof m->model_name, "%s", pf_text_of(job->order->of.model_name));
     snprintf(m->class_name, sizeof m->class_name, "%s", job->device_class->name);
-    snprintf(m->builder_abi, sizeof m->builder_abi, "%s", pf_text_of(job->builder_abi));
+    snprintf(m->builder_abi, sizeof m->builder_abi, "%s", pf_text_of(job->order->of.builder_abi));
     snprintf(m->summary_json, sizeof m->summary_json, "%s", c->summary_json);
 }
 
@@ -496,7 +496,7 @@ static void on_complete(pf_core *core, const pf_event *event)
 
 static void commit(pf_core *core, pf_job *job, const pf_event *event)
 {
-    bool      late = job->fence != event->lease.fence;
+    bool      late = job->run->fence != event->lease.fence;
     pf_agent *agent = pf_agents_of_peer(core, event->peer);
     pf_plan  *plan = pf_plans_find(core, &job->plan_key);
 
@@ -519,7 +519,7 @@ static void verified_bad(pf_core *core, pf_job *job, const pf_event *event)
 {
     pf_setback why = { PF__FAILURE_KIND__FAILURE_INFRA, event->status, true, false, event->text };
 
-    if (job->state == PF__JOB_STATE__STATE_VERIFYING && job->fence == event->lease.fence)
+    if (job->state == PF__JOB_STATE__STATE_VERIFYING && job->run->fence == event->lease.fence)
         pf_job_back_off(core, job, &why);
 }
 
@@ -529,7 +529,7 @@ void pf_core_verified(pf_core *core, const pf_event *event)
     Pf__Outcome outcome = PF__OUTCOME__OUTCOME_REFUSED;
     const char *message = "the job has ended without this plan";
 
-    if (job && job->fence != event->lease.fence)
+    if (job && job->run->fence != event->lease.fence)
         job->verifying_late = false;
     if (job && job->state != PF__JOB_STATE__STATE_COMMITTED && event->status) {
         message = event->text;

@@ -71,7 +71,7 @@ static bool find_named(pf_core *core, const pf_event *event, const ProtobufCBina
         }
     }
     for (uint32_t i = 0; out->submit && i < out->submit->items_count; i++)
-        if (!add_named(core, event, out, out->submit->item[i].job))
+        if (!add_named(core, event, out, pf_submit_item_job(&out->submit->item[i])))
             return false;
     for (size_t i = 0; i < ids_count; i++) {
         pf_job *job = pf_job_find(core, ids[i]);
@@ -121,8 +121,8 @@ static bool wanted(const Pf__List *asked, const pf_job *job)
 
     for (size_t i = 0; i < asked->n_state; i++)
         state_fits |= asked->state[i] == job->state;
-    return state_fits && (!asked->user[0] || strcmp(asked->user, pf_text_of(job->user)) == 0) &&
-           (!asked->model_name[0] || strcmp(asked->model_name, pf_text_of(job->model_name)) == 0);
+    return state_fits && (!asked->user[0] || strcmp(asked->user, pf_text_of(job->order->of.user)) == 0) &&
+           (!asked->model_name[0] || strcmp(asked->model_name, pf_text_of(job->order->of.model_name)) == 0);
 }
 
 static void on_list(pf_core *core, const pf_event *event)
@@ -131,17 +131,15 @@ static void on_list(pf_core *core, const pf_event *event)
     Pf__ListReply   reply = PF__LIST_REPLY__INIT;
     pf_status_list  list = { 0 };
     uint32_t        limit = asked->limit ? asked->limit : LIST_DEFAULT;
-    const pf_job   *job = core->newest;
+    const pf_job   *job = pf_job_table_below(&core->jobs, asked->before_job_id ? asked->before_job_id : UINT64_MAX);
 
     if (limit > PF_STATUS_LIST_MAX)
         limit = PF_STATUS_LIST_MAX;
-    while (job && asked->before_job_id && job->id >= asked->before_job_id)
-        job = job->older;
-    for (; job && list.count < limit && !core->failed; job = job->older)
+    for (; job && list.count < limit && !core->failed; job = pf_job_table_below(&core->jobs, job->id))
         if (wanted(asked, job))
             pf_status_list_add(core, &list, job, false);
     while (job && !wanted(asked, job))
-        job = job->older;
+        job = pf_job_table_below(&core->jobs, job->id);
     reply.more = job != NULL;
     reply.job = pf_status_list_ready(core, &list, &reply.n_job);
     pf_core_reply(core, event, PF_MSG_LIST_REPLY, &reply.base);
@@ -165,7 +163,7 @@ static const char *reason_or(const char *reason, const char *otherwise)
 /* A job may be ended for all by who made it, and by an admin.  A submit is given up by who knows its id. */
 static bool may_end(const pf_event *event, const pf_job *job)
 {
-    return !event->key_name || (event->grants & PF_GRANT_ADMIN) || strcmp(event->key_name, pf_text_of(job->user)) == 0;
+    return !event->key_name || (event->grants & PF_GRANT_ADMIN) || strcmp(event->key_name, pf_text_of(job->order->of.user)) == 0;
 }
 
 static void on_cancel(pf_core *core, const pf_event *event)
@@ -182,7 +180,7 @@ static void on_cancel(pf_core *core, const pf_event *event)
     for (uint32_t i = jobs.submit ? jobs.submit->items_count : 0; i < jobs.count; i++)
         if (!may_end(event, jobs.job[i])) {
             pf_core_refuse(core, event, PF_DENIED, "job %llu is of %s; only its user or an admin may end it",
-                           (unsigned long long)jobs.job[i]->id, pf_text_of(jobs.job[i]->user));
+                           (unsigned long long)jobs.job[i]->id, pf_text_of(jobs.job[i]->order->of.user));
             return;
         }
     if (jobs.submit) {

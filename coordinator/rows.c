@@ -3,13 +3,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/checksum.h"
 #include "coordinator/agents.h"
 #include "coordinator/classes.h"
 #include "coordinator/job.h"
 #include "coordinator/plans.h"
 #include "coordinator/submit.h"
 
-enum { VERSION = 2, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20, SPEC_INSIDE_MAX = 1024 };
+enum { VERSION = 3, CHECKSUM_BYTES = 8, ROW_BYTES_MAX = 1 << 20 };
 
 static const char META_KEY[] = "core";
 
@@ -25,19 +26,28 @@ const char *pf_table_name(pf_table table)
 
 /* ---- the frame of a row */
 
-static void checksum(pf_table table, const void *key, size_t key_bytes, const void *body, size_t body_bytes,
-                     uint8_t out[CHECKSUM_BYTES])
+/* Until version 2 the checksum was the beginning of a SHA-256, which took longer than all the rest. */
+static uint64_t checksum_until_2(pf_table table, const void *key, size_t key_bytes, const void *body, size_t body_bytes)
 {
     uint8_t   number = (uint8_t)table;
     pf_digest digest = { 0 };
     pf_hash   hash;
+    pf_reader in = { 0 };
 
     pf_hash_init(&hash);
     pf_hash_add(&hash, &number, 1);
     pf_hash_add(&hash, key, key_bytes);
     pf_hash_add(&hash, body, body_bytes);
     pf_hash_end(&hash, &digest);
-    memcpy(out, digest.byte, CHECKSUM_BYTES);
+    pf_reader_init(&in, digest.byte, sizeof digest.byte);
+    return pf_read_u64(&in);
+}
+
+static uint64_t checksum(int version, pf_table table, const void *key, size_t key_bytes, const void *body, size_t body_bytes)
+{
+    if (version <= 2)
+        return checksum_until_2(table, key, key_bytes, body, body_bytes);
+    return pf_checksum(pf_checksum((uint64_t)table, key, key_bytes), body, body_bytes);
 }
 
 /* All rows are written in the same buffer, one after the other. */
@@ -53,11 +63,8 @@ static pf_buf *begin(pf_core *core)
 
 static void finish(pf_core *core, pf_table table, const void *key, size_t key_bytes, pf_buf *row)
 {
-    uint8_t sum[CHECKSUM_BYTES] = { 0 };
-
     if (!row->failed)
-        checksum(table, key, key_bytes, row->data, row->size, sum);
-    pf_buf_put(row, sum, sizeof sum);
+        pf_buf_put_u64(row, checksum(VERSION, table, key, key_bytes, row->data, row->size));
     if (row->failed)
         pf_core_fail(core);
     else
@@ -68,16 +75,17 @@ pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const
                         const uint8_t **fields, size_t *fields_bytes, pf_err *err)
 {
     const uint8_t *bytes = value;
-    uint8_t        sum[CHECKSUM_BYTES] = { 0 };
+    int            version = 0;
+    pf_reader      sum = { 0 };
 
     if (value_bytes < 2 + CHECKSUM_BYTES)
         return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s is too short", value_bytes, pf_table_name(table));
-    checksum(table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES, sum);
-    if (memcmp(sum, bytes + value_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES) != 0)
+    version = bytes[0] | bytes[1] << 8;
+    pf_reader_init(&sum, bytes + value_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES);
+    if (pf_read_u64(&sum) != checksum(version, table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES))
         return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s fails its checksum", value_bytes, pf_table_name(table));
-    if ((bytes[0] | bytes[1] << 8) > VERSION)
-        return PF_FAIL(err, PF_STALE, "table %s was written by a newer planfarm (row version %d)", pf_table_name(table),
-                       bytes[0] | bytes[1] << 8);
+    if (version > VERSION)
+        return PF_FAIL(err, PF_STALE, "table %s was written by a newer planfarm (row version %d)", pf_table_name(table), version);
     *fields = bytes + 2;
     *fields_bytes = value_bytes - 2 - CHECKSUM_BYTES;
     return PF_OK;
@@ -157,26 +165,35 @@ static bool load_meta(pf_core *core, const uint8_t *key, size_t key_bytes, pf_re
 
 void pf_rows_put_text(pf_core *core, const pf_text *text)
 {
-    pf_buf *row = begin(core);
+    pf_buf   *row = begin(core);
+    pf_digest digest = { 0 };
 
+    pf_text_digest(text, &digest);
     pf_buf_put_blob(row, text->data, text->bytes);
-    finish(core, PF_ROWS_TEXTS, &text->digest, sizeof text->digest, row);
+    finish(core, PF_ROWS_TEXTS, &digest, sizeof digest, row);
 }
 
-/* Keeps a reference for the loader; pf_core_start drops it. */
+/* Keeps a reference until all rows are in. */
 static bool load_text(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
 {
-    size_t         bytes = 0;
-    const uint8_t *data = pf_read_blob(in, &bytes);
-    char          *copy = data ? pf_strndup((const char *)data, bytes) : NULL;
-    pf_text       *text = copy ? pf_text_take(core, copy) : NULL;
-    bool           good = text && text->bytes == bytes && key_bytes == sizeof text->digest &&
-                          memcmp(key, &text->digest, key_bytes) == 0;
+    size_t          bytes = 0;
+    const uint8_t  *data = pf_read_blob(in, &bytes);
+    char           *copy = data ? pf_strndup((const char *)data, bytes) : NULL;
+    pf_stored_text *stored = copy ? pf_core_alloc(core, sizeof *stored) : NULL;
+    bool            good = false;
 
-    if (good)
-        text->loaded = true;
+    if (stored)
+        stored->text = pf_text_take(core, copy);
+    if (stored && stored->text)
+        pf_text_digest(stored->text, &stored->digest);
+    good = stored && stored->text && stored->text->bytes == bytes && key_bytes == sizeof stored->digest &&
+           memcmp(key, &stored->digest, key_bytes) == 0 && pf_index_add(&core->stored_texts, stored);
     pf_free(copy);
-    return good;
+    if (good)
+        return true;
+    pf_text_drop(core, stored ? stored->text : NULL);
+    pf_free(stored);
+    return false;
 }
 
 /* ---- classes */
@@ -298,7 +315,7 @@ static bool load_plan(pf_core *core, const uint8_t *key, size_t key_bytes, pf_re
 
 bool pf_rows_spec_is_apart(const pf_text *spec)
 {
-    return spec && spec->bytes > SPEC_INSIDE_MAX;
+    return spec && spec->bytes > PF_TEXT_SHORT_BYTES;
 }
 
 void pf_rows_remove_job(pf_core *core, const pf_job *job)
@@ -319,8 +336,8 @@ static void put_job_numbers(const pf_job *job, pf_buf *row)
 {
     pf_buf_put_u8(row, (uint8_t)stored_state(job));
     pf_buf_put_u32(row, job->attempt);
-    pf_buf_put_u32(row, job->charged);
-    pf_buf_put_u64(row, job->fence);
+    pf_buf_put_u32(row, job->run->charged);
+    pf_buf_put_u64(row, job->run->fence);
     pf_buf_put_u32(row, job->build_timeout_s);
     pf_buf_put_u32(row, job->queue_timeout_s);
     pf_buf_put_u32(row, (uint32_t)job->priority);
@@ -328,8 +345,8 @@ static void put_job_numbers(const pf_job *job, pf_buf *row)
     pf_buf_put_u64(row, (uint64_t)job->changed_ns);
     pf_buf_put_u64(row, (uint64_t)job->queue_key);
     pf_buf_put_u64(row, job->run->plan_bytes);
-    pf_buf_put_u8(row, (uint8_t)job->failure);
-    pf_buf_put_u32(row, job->exit_code);
+    pf_buf_put_u8(row, (uint8_t)job->run->failure);
+    pf_buf_put_u32(row, job->run->exit_code);
     pf_buf_put_u32(row, job->run->crashed_on_count);
     for (uint32_t i = 0; i < job->run->crashed_on_count; i++)
         pf_buf_put_u64(row, job->run->crashed_on[i]);
@@ -338,101 +355,123 @@ static void put_job_numbers(const pf_job *job, pf_buf *row)
 void pf_rows_put_job(pf_core *core, const pf_job *job)
 {
     const pf_digest none = { 0 };
+    const bool      apart = pf_rows_spec_is_apart(job->spec);
+    pf_digest       spec = { 0 };
     uint8_t         key[8] = { 0 };
     pf_buf          *row = begin(core);
 
     big_endian(job->id, key);
+    if (apart)
+        pf_text_digest(job->spec, &spec);
     put_job_numbers(job, row);
     put_digest(row, &job->plan_key);
-    put_digest(row, &job->model_digest);
+    put_digest(row, &job->order->of.model_digest);
     put_digest(row, &job->run->plan_digest);
     put_digest(row, &job->run->log_digest);
     put_digest(row, job->device_class ? &job->device_class->digest : &none);
-    put_digest(row, job->spec ? &job->spec->digest : &none);
-    pf_buf_put_string(row, job->agent ? job->agent->name : "");
-    put_text(row, job->model_name);
-    put_text(row, job->user);
-    put_text(row, job->selector);
-    put_text(row, job->builder_abi);
-    put_text(row, job->message);
+    put_digest(row, &spec);
+    pf_buf_put_string(row, job->run->agent ? job->run->agent->name : "");
+    put_text(row, job->order->of.model_name);
+    put_text(row, job->order->of.user);
+    put_text(row, job->order->of.selector);
+    put_text(row, job->order->of.builder_abi);
+    put_text(row, job->run->message);
     pf_buf_put(row, job->trace_id, sizeof job->trace_id);
-    pf_buf_put_string(row, pf_rows_spec_is_apart(job->spec) ? "" : pf_text_of(job->spec));
+    pf_buf_put_string(row, apart ? "" : pf_text_of(job->spec));
     finish(core, PF_ROWS_JOBS, key, sizeof key, row);
 }
 
 static bool read_job_numbers(pf_job *job, pf_run *run, pf_reader *in)
 {
-    job->state = (Pf__JobState)pf_read_u8(in);
+    job->state = pf_read_u8(in);
     job->attempt = pf_read_u32(in);
-    job->charged = pf_read_u32(in);
-    job->fence = pf_read_u64(in);
+    run->charged = pf_read_u32(in);
+    run->fence = pf_read_u64(in);
     job->build_timeout_s = pf_read_u32(in);
     job->queue_timeout_s = pf_read_u32(in);
-    job->priority = (int32_t)pf_read_u32(in);
+    job->priority = (int8_t)(int32_t)pf_read_u32(in);
     job->created_ns = (int64_t)pf_read_u64(in);
     job->changed_ns = (int64_t)pf_read_u64(in);
     job->queue_key = (int64_t)pf_read_u64(in);
     run->plan_bytes = pf_read_u64(in);
-    job->failure = (Pf__FailureKind)pf_read_u8(in);
-    job->exit_code = pf_read_u32(in);
+    run->failure = (Pf__FailureKind)pf_read_u8(in);
+    run->exit_code = pf_read_u32(in);
     run->crashed_on_count = pf_read_u32(in);
-    if (run->crashed_on_count > PF_CRASHED_ON_MAX || job->state == 0 || (int)job->state >= (int)PF_JOB_STATES)
+    if (run->crashed_on_count > PF_CRASHED_ON_MAX || job->state == 0 || job->state >= PF_JOB_STATES)
         return false;
     for (uint32_t i = 0; i < run->crashed_on_count; i++)
         run->crashed_on[i] = pf_read_u64(in);
     return true;
 }
 
-static bool read_job_texts(pf_core *core, pf_job *job, pf_reader *in)
+/* Everything between the spec's digest and the spec. */
+static bool read_job_texts(pf_core *core, pf_job *job, pf_run *run, const pf_digest *model, pf_reader *in)
 {
-    char agent[PF_AGENT_NAME_BYTES] = "";
+    char         agent[PF_AGENT_NAME_BYTES] = "";
+    pf_order_key of = { .model_digest = *model };
+    bool         good = pf_read_string(in, agent, sizeof agent);
 
-    if (!pf_read_string(in, agent, sizeof agent))
-        return false;
     if (agent[0])
-        job->agent = pf_agents_take(core, agent);
-    job->model_name = read_text(core, in);
-    job->user = read_text(core, in);
-    job->selector = read_text(core, in);
-    job->builder_abi = read_text_or_none(core, in);
-    job->message = read_text_or_none(core, in);
+        run->agent = pf_agents_take(core, agent);
+    of.model_name = read_text(core, in);
+    of.user = read_text(core, in);
+    of.selector = read_text(core, in);
+    of.builder_abi = read_text_or_none(core, in);
+    good = good && of.model_name && of.user && of.selector;
+    job->order = pf_order_take(core, &of);
+    run->message = read_text_or_none(core, in);
     read_into(in, job->trace_id, sizeof job->trace_id);
-    return job->model_name && job->user && job->selector;
+    return good;
+}
+
+/* The spec stands in the row, and a zero for its digest, or apart; before version 3 the digest was there in any case. */
+static pf_text *read_spec(pf_core *core, const pf_digest *digest, pf_reader *in)
+{
+    pf_text  *inside = read_text(core, in), *apart = NULL;
+    pf_digest own = { 0 };
+
+    if (!inside || inside->bytes || pf_digest_is_zero(digest))
+        return inside;
+    pf_text_digest(inside, &own);
+    if (pf_digest_equal(&own, digest))
+        return inside;
+    pf_text_drop(core, inside);
+    apart = pf_text_stored_find(core, digest);
+    pf_text_stored(core, apart);
+    return pf_text_again(apart);
+}
+
+static void take_run(pf_core *core, pf_job *job, const pf_run *run)
+{
+    if (memcmp(run, &pf_no_run, sizeof *run) != 0)
+        *pf_run_of(core, job) = *run;
 }
 
 static bool load_job(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
 {
-    pf_digest device_class = { 0 }, spec = { 0 };
+    pf_digest model = { 0 }, device_class = { 0 }, spec = { 0 };
     pf_run    run = pf_no_run;
     uint64_t  id = key_bytes == 8 ? from_big_endian(key) : 0;
     pf_job   *job = id && !pf_job_find(core, id) ? pf_job_new(core, id) : NULL;
+    bool      good = job && read_job_numbers(job, &run, in);
 
-    if (!job || !read_job_numbers(job, &run, in))
+    if (!good)
         return false;
     read_into(in, &job->plan_key, sizeof job->plan_key);
-    read_into(in, &job->model_digest, sizeof job->model_digest);
+    read_into(in, &model, sizeof model);
     read_into(in, &run.plan_digest, sizeof run.plan_digest);
     read_into(in, &run.log_digest, sizeof run.log_digest);
-    if (memcmp(&run, &pf_no_run, sizeof run) != 0)
-        *pf_run_of(core, job) = run;
     read_into(in, &device_class, sizeof device_class);
     read_into(in, &spec, sizeof spec);
-    if (!read_job_texts(core, job, in))
-        return false;
+    good = read_job_texts(core, job, &run, &model, in);
+    take_run(core, job, &run);
     job->device_class = pf_classes_find(core, &device_class);
-    job->spec = read_text(core, in);
-    if (!job->spec)
-        return false;
-    if (!pf_digest_equal(&job->spec->digest, &spec)) {      /* it stands apart */
-        pf_text_drop(core, job->spec);
-        job->spec = pf_text_again(pf_index_find(&core->texts, &spec));
-        pf_text_stored(core, job->spec);
-    }
-    if (!job->spec || (!job->device_class && !pf_digest_is_zero(&device_class)))
+    job->spec = read_spec(core, &spec, in);
+    if (!good || !job->spec || (!job->device_class && !pf_digest_is_zero(&device_class)))
         return false;
     if (id >= core->next_job_id)
         core->next_job_id = id + 1;
-    return !pf_job_is_held(job) || (job->agent && job->device_class);
+    return !pf_job_is_held(job) || (job->run->agent && job->device_class);
 }
 
 /* ---- submits */
@@ -446,11 +485,11 @@ void pf_rows_put_submit(pf_core *core, const pf_submit *submit)
 
     big_endian(submit->serial, key);
     pf_buf_put(row, submit->id, sizeof submit->id);
-    put_digest(row, &submit->body);
+    pf_buf_put(row, submit->body, sizeof submit->body);
     pf_buf_put_u32(row, submit->items_count);
     for (uint32_t i = 0; i < submit->items_count; i++) {
         const pf_submit_item *item = &submit->item[i];
-        pf_buf_put_u64(row, item->job ? item->job->id : 0);
+        pf_buf_put_u64(row, item->has_job ? item->job->id : 0);
         put_digest(row, pf_submit_item_key(item));
         put_text(row, item->selector);
         pf_buf_put_u8(row, (uint8_t)((item->hit ? ITEM_HIT : 0) | (item->joined ? ITEM_JOINED : 0) |
@@ -490,14 +529,14 @@ static bool read_item(pf_core *core, pf_submit_item *item, pf_reader *in)
 static bool load_submit(pf_core *core, const uint8_t *key, size_t key_bytes, pf_reader *in)
 {
     uint8_t    id[PF_SUBMIT_ID_BYTES] = { 0 };
-    pf_digest  body = { 0 };
+    const uint8_t *body = NULL;
     uint32_t   count = 0;
     pf_submit *submit = NULL;
 
     read_into(in, id, sizeof id);
-    read_into(in, &body, sizeof body);
+    body = pf_read_bytes(in, core->row_version >= 3 ? PF_SUBMIT_BODY_BYTES : sizeof(pf_digest));
     count = pf_read_u32(in);
-    if (key_bytes != 8 || count > PF_SELECTORS_MAX || pf_submit_find(core, id))
+    if (!body || key_bytes != 8 || count > PF_SELECTORS_MAX || pf_submit_find(core, id))
         return false;
     submit = pf_submit_new(core, id, count);
     if (!submit)
@@ -505,7 +544,7 @@ static bool load_submit(pf_core *core, const uint8_t *key, size_t key_bytes, pf_
     submit->serial = from_big_endian(key);
     if (submit->serial >= core->next_submit_serial)
         core->next_submit_serial = submit->serial + 1;
-    submit->body = body;
+    memcpy(submit->body, body, sizeof submit->body);
     for (uint32_t i = 0; i < count; i++)
         if (!read_item(core, &submit->item[i], in))
             return false;

@@ -29,7 +29,7 @@ static user *find_user(pf_core *core, pf_class *device_class, pf_text *name)
 
 static int64_t turn_of(pf_core *core, pf_job *job)
 {
-    user   *u = find_user(core, job->device_class, job->user);
+    user   *u = find_user(core, job->device_class, job->order->of.user);
     int64_t key = core->now.wall_ns;
 
     if (!u)
@@ -43,7 +43,7 @@ static int64_t turn_of(pf_core *core, pf_job *job)
 /* A job that comes with its key, from disk or for another try, still counts for its user. */
 static void note_turn(pf_core *core, const pf_job *job)
 {
-    user   *u = find_user(core, job->device_class, job->user);
+    user   *u = find_user(core, job->device_class, job->order->of.user);
     int64_t turn = job->queue_key + job->priority * core->config.priority_worth_ns;
 
     if (u && turn > u->last_key)
@@ -175,21 +175,21 @@ static void send_offer(pf_core *core, const pf_job *job)
 
     offer.job_id = job->id;
     offer.attempt = job->attempt;
-    offer.fence = job->fence;
+    offer.fence = job->run->fence;
     offer.class_digest = pf_wire_bytes(&job->device_class->digest);
     offer.plan_key = pf_wire_bytes(&job->plan_key);
-    offer.model_digest = pf_wire_bytes(&job->model_digest);
-    offer.model_name = (char *)pf_text_of(job->model_name);
+    offer.model_digest = pf_wire_bytes(&job->order->of.model_digest);
+    offer.model_name = (char *)pf_text_of(job->order->of.model_name);
     offer.spec_text = (char *)pf_text_of(job->spec);
     offer.accept_ms = (uint32_t)(core->config.offer_ns / 1000000);
     offer.ttl_ms = (uint32_t)(core->config.ttl_ns / 1000000);
     offer.build_timeout_s = job->build_timeout_s ? job->build_timeout_s : (uint32_t)(core->config.build_timeout_ns / 1000000000);
-    offer.last_attempt = job->charged + 1 >= core->config.charged_limit;
-    pf_core_send_traced(core, job->agent->peer, PF_MSG_OFFER, 0, job->trace_id, &offer.base);
+    offer.last_attempt = job->run->charged + 1 >= core->config.charged_limit;
+    pf_core_send_traced(core, job->run->agent->peer, PF_MSG_OFFER, 0, job->trace_id, &offer.base);
     if (core->failed)
         return;
     sent = &core->out->send[core->out->sends_count - 1];
-    sent->lease = (pf_lease_id){ job->id, job->fence, job->attempt };
+    sent->lease = (pf_lease_id){ job->id, job->run->fence, job->attempt };
 }
 
 static void run_class(pf_core *core, pf_class *device_class)

@@ -7,6 +7,7 @@
 #include "coordinator/core.h"
 #include "coordinator/heap.h"
 #include "coordinator/index.h"
+#include "coordinator/job_table.h"
 #include "proto/limits.h"
 
 typedef struct pf_job    pf_job;
@@ -17,13 +18,31 @@ typedef struct pf_plan   pf_plan;
 typedef struct pf_watch  pf_watch;
 
 /* One text that many things may name: specs, models, users. Kept while somebody does. */
+enum { PF_TEXT_KEY_BYTES = 16, PF_TEXT_SHORT_BYTES = 1024 };
+
 typedef struct pf_text {
-    pf_digest digest;           /* of the bytes */
-    uint32_t  refs, bytes;
-    uint32_t  stored_refs;      /* of those, by rows that name it by digest: it has a row of its own while there are any */
-    bool      loaded;           /* the loader holds a reference until all rows are in */
-    char      data[];           /* zero-terminated */
+    uint8_t  key[PF_TEXT_KEY_BYTES];    /* a hash of the bytes with a secret: it says who is the same, and is told to nobody */
+    uint32_t refs, bytes;
+    uint32_t stored_refs;       /* of those, by rows that name it by digest: it has a row of its own while there are any */
+    char     data[];            /* zero-terminated; behind one of more than PF_TEXT_SHORT_BYTES stands its digest */
 } pf_text;
+
+/* A text that has a row of its own, while rows are loaded. */
+typedef struct pf_stored_text {
+    pf_digest digest;
+    pf_text  *text;             /* holds a reference */
+} pf_stored_text;
+
+/* What many jobs have in common: what is built under which names, and for whom.  Kept once, while a job names it. */
+typedef struct pf_order_key {   /* texts by their addresses; one reference to each */
+    pf_digest model_digest;
+    pf_text  *model_name, *user, *selector, *builder_abi;       /* builder_abi may be NULL */
+} pf_order_key;
+
+typedef struct pf_order {
+    pf_order_key of;
+    uint32_t     refs;
+} pf_order;
 
 /* ---- events of a job */
 
@@ -58,12 +77,19 @@ typedef struct pf_progress {
     pf_text  *text, *json;              /* may be NULL */
 } pf_progress;
 
-/* What is known of a job once it was offered: apart, since most jobs of a long queue never were. */
+/* What is known of a job once something happened to it: apart, since most jobs of a long queue only wait. */
 typedef struct pf_run {
     int64_t     lease_until_ns, stall_at_ns, build_until_ns;    /* boot; while LEASED */
     int64_t     offered_ns;             /* boot; 0 when not since the start */
     pf_job     *agent_next, *agent_previous;    /* among the agent's leases, while it is held */
     uint64_t    beat;                   /* of the last heartbeat that listed it */
+    uint64_t    fence;
+    pf_agent   *agent;                  /* that holds it, or last held it; may be NULL */
+    pf_text    *message;                /* may be NULL */
+    uint32_t    charged, exit_code;
+    Pf__FailureKind failure;
+    struct pf_watch_link *watchers;
+    pf_job     *final_next, *final_previous;    /* final jobs, oldest change first */
     uint64_t    crashed_on[PF_CRASHED_ON_MAX];  /* hashes of agent names */
     uint32_t    crashed_on_count;
     pf_progress progress;
@@ -74,31 +100,24 @@ typedef struct pf_run {
 
 extern const pf_run pf_no_run;          /* all zero */
 
-struct pf_job {
+struct pf_job {                         /* a queue may be a million of them long: see the order before adding to it */
     uint64_t     id;
     pf_digest    plan_key;              /* zero while its class is not known */
-    Pf__JobState state;
-    uint32_t     heap_place, queue_place;
-    uint32_t     attempt, charged, waiters;
-    uint32_t     build_timeout_s, queue_timeout_s;
-    int32_t      priority;
-    uint64_t     fence;
+    pf_order    *order;                 /* holds a reference */
+    pf_text     *spec;
+    pf_class    *device_class;          /* NULL: waits for an agent that declares the selector */
+    const pf_run *run;                  /* owned, written through pf_run_of; pf_no_run until there is one */
+    struct pf_submit_item *items;       /* submits that name it, by next_of_job */
     int64_t      created_ns, changed_ns;        /* wall */
     int64_t      queue_key;             /* place in the queue: a wall time, see sched.h */
-    pf_digest    model_digest;
-    pf_class    *device_class;          /* NULL: waits for an agent that declares selector */
-    pf_agent    *agent;                 /* that holds it, or last held it; may be NULL */
-    const pf_run *run;                  /* owned, written through pf_run_of; pf_no_run until there is one */
+    uint8_t      trace_id[PF_WIRE_TRACE_BYTES];
+    uint32_t     heap_place, queue_place;
+    uint32_t     attempt, waiters;
+    uint32_t     build_timeout_s, queue_timeout_s;
+    int8_t       priority;
+    uint8_t      state;                 /* Pf__JobState */
     bool         held, dirty;
     bool         verifying_late;        /* a COMPLETE of a lost lease is being verified */
-    Pf__FailureKind failure;
-    uint32_t     exit_code;
-    pf_text     *model_name, *user, *selector, *spec, *builder_abi, *message;   /* message may be NULL */
-    uint8_t      trace_id[PF_WIRE_TRACE_BYTES];
-    struct pf_submit_item *items;       /* submits that name it, by next_of_job */
-    struct pf_watch_link  *watchers;
-    pf_job      *newer, *older;         /* all jobs by id */
-    pf_job      *final_next, *final_previous;   /* final jobs, oldest change first */
 };
 
 /* The job's run, to be changed; made when it has none.  When memory is out the core has failed, and what is written is
@@ -112,19 +131,23 @@ static inline bool pf_state_is_final(Pf__JobState state)
 
 /* ---- submits */
 
-typedef struct pf_submit_item {
-    pf_submit *submit;
-    pf_job    *job;                     /* NULL: a plan whose job is forgotten */
-    pf_digest *plan_key;                /* owned; only while there is no job, which knows it */
-    pf_text   *selector;
-    bool       hit, joined, given_up;
+enum { PF_SUBMIT_BODY_BYTES = 12 };
+
+typedef struct pf_submit_item {         /* read through submit.h */
+    union {
+        pf_job    *job;
+        pf_digest *plan_key;            /* owned; of a plan whose job is forgotten: a job knows its own */
+    };
+    pf_text *selector;
     struct pf_submit_item *next_of_job;
+    uint8_t  place;                     /* among the submit's */
+    bool     has_job, hit, joined, given_up;
 } pf_submit_item;
 
 struct pf_submit {
     uint8_t        id[PF_SUBMIT_ID_BYTES];
     uint64_t       serial;              /* key of its row */
-    pf_digest      body;                /* hash of what was asked for */
+    uint8_t        body[PF_SUBMIT_BODY_BYTES];  /* beginning of the hash of what was asked for */
     uint32_t       items_count;
     pf_submit_item item[];
 };
@@ -222,9 +245,10 @@ struct pf_core {
     pf_run         lost_run;            /* takes what is written after that, see pf_run_of */
     uint16_t       row_version;         /* of the row that is being loaded */
     uint64_t       epoch, next_job_id, next_submit_serial, next_fence, next_sequence, next_msg_id, next_beat;
-    pf_index       texts, jobs, live_keys, submits, classes, agents, peers, plans, watches_by_peer;
+    pf_index       texts, orders, live_keys, submits, classes, agents, peers, plans, watches_by_peer;
+    pf_index       stored_texts;        /* until all rows are in */
+    pf_job_table   jobs;
     pf_heap        deadlines, watch_deadlines;  /* of jobs; of watches */
-    pf_job        *newest, *oldest;
     pf_job        *final_oldest, *final_newest;
     uint32_t       final_count;
     pf_plan       *newest_plan;
@@ -270,8 +294,21 @@ pf_text    *pf_text_again(pf_text *text);                       /* one more; NUL
 void        pf_text_drop(pf_core *core, pf_text *text);         /* NULL is fine */
 void        pf_text_set(pf_core *core, pf_text **place, const char *text);      /* NULL or "" empties it */
 const char *pf_text_of(const pf_text *text);                    /* "" for NULL */
+void        pf_text_digest(const pf_text *text, pf_digest *out);
 /* A row names the text by its digest, or no longer does. */
 void        pf_text_stored(pf_core *core, pf_text *text);
 void        pf_text_unstored(pf_core *core, pf_text *text);
+
+/* The text that has a row of its own under the digest; NULL when there is none.  Only while rows are loaded. */
+pf_text    *pf_text_stored_find(const pf_core *core, const pf_digest *digest);
+/* What was loaded and is named by no row goes, and so does its row. */
+void        pf_text_end_loading(pf_core *core);
+
+/* ---- order.c */
+
+/* Takes over the references that key holds, in any case; NULL after pf_core_fail. */
+pf_order *pf_order_take(pf_core *core, const pf_order_key *key);
+pf_order *pf_order_again(pf_order *order);
+void      pf_order_drop(pf_core *core, pf_order *order);        /* NULL is fine */
 
 #endif

@@ -6,7 +6,7 @@
      blobs/      cache/store.h
      timing/     cache/timing_db.h, shared by all agents
      keys/       signing keys; farm.key and ring on a farm with keys
-     backup/     copies of db; format-1.mdb: as it was before the folder got version 2
+     backup/     copies of db; format-N.mdb: as it was when the folder had version N
      endpoints   JSON: where the running process listens; absent when none runs
      reserve     space kept free for what must still be written on a full disk */
 #ifndef PF_COORDINATOR_STATE_DIR_H

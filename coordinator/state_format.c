@@ -11,8 +11,8 @@ static const char PREFIX[] = "planfarm-state ";
 
 /* ---- steps */
 
-/* Rows are written anew only as they change, so the database as it is now is all that a planfarm of version 1 can read. */
-static pf_status keep_database_of_1(const pf_state_dir *dir, pf_err *err)
+/* Rows are written anew only as they change, so the database as it is now is all that an older planfarm can read. */
+static pf_status keep_database(const pf_state_dir *dir, const char *name, pf_err *err)
 {
     char       from[PATH_MAX] = "", folder[PATH_MAX] = "", to[PATH_MAX] = "";
     pf_mapping database = { 0 };
@@ -23,7 +23,7 @@ static pf_status keep_database_of_1(const pf_state_dir *dir, pf_err *err)
     if (!st)
         st = pf_state_dir_join(dir, "backup", folder, sizeof folder, err);
     if (!st)
-        st = pf_path_join(folder, "format-1.mdb", to, sizeof to, err);
+        st = pf_path_join(folder, name, to, sizeof to, err);
     if (!st)
         st = pf_dir_make(folder, err);
     if (!st)
@@ -34,8 +34,18 @@ static pf_status keep_database_of_1(const pf_state_dir *dir, pf_err *err)
     return st;
 }
 
+static pf_status keep_database_of_1(const pf_state_dir *dir, pf_err *err)
+{
+    return keep_database(dir, "format-1.mdb", err);
+}
+
+static pf_status keep_database_of_2(const pf_state_dir *dir, pf_err *err)
+{
+    return keep_database(dir, "format-2.mdb", err);
+}
+
 typedef pf_status step(const pf_state_dir *dir, pf_err *err);
-static step *const steps[PF_STATE_FORMAT - 1] = { keep_database_of_1 };         /* [n - 1]: from n to n + 1 */
+static step *const steps[PF_STATE_FORMAT - 1] = { keep_database_of_1, keep_database_of_2 };         /* [n - 1]: from n to n + 1 */
 
 /* ---- the file */
 

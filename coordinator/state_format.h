@@ -2,6 +2,7 @@
 
    Versions   1
               2  rows of version 2 (rows.h)
+              3  rows of version 3
    To raise it: 1. put its number here and into PF_STATE_FORMAT; 2. write the step that makes a folder of the version before into one of
    the new version, and put it last among the steps in state_format.c.  A step works on a folder on which nobody runs; it may be cut
    off anywhere and done again.  A folder is never taken back to an older version: what an older planfarm needs to go on is kept
@@ -11,7 +12,7 @@
 
 #include "coordinator/state_dir.h"
 
-enum { PF_STATE_FORMAT = 2 };
+enum { PF_STATE_FORMAT = 3 };
 
 /* Writes the file of a new folder, or takes an older one through the steps.  Its lock is held.
    Errors   STALE: made by a newer planfarm.  CORRUPT: the file says nothing that is understood, or is missing.  NO_SPACE, IO. */

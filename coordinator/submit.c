@@ -29,7 +29,7 @@ pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], ui
     submit->serial = core->next_submit_serial++;
     submit->items_count = items_count;
     for (uint32_t i = 0; i < items_count; i++)
-        submit->item[i].submit = submit;
+        submit->item[i].place = (uint8_t)i;
     if (pf_index_add(&core->submits, submit))
         return submit;
     pf_core_fail(core);
@@ -41,16 +41,27 @@ void pf_submit_free(pf_core *core, pf_submit *submit)
 {
     for (uint32_t i = 0; i < submit->items_count; i++) {
         pf_text_drop(core, submit->item[i].selector);
-        pf_free(submit->item[i].plan_key);
+        if (!submit->item[i].has_job)
+            pf_free(submit->item[i].plan_key);
     }
     pf_free(submit);
+}
+
+pf_job *pf_submit_item_job(const pf_submit_item *item)
+{
+    return item->has_job ? item->job : NULL;
+}
+
+static pf_submit *submit_of(pf_submit_item *item)
+{
+    return (pf_submit *)((char *)(item - item->place) - offsetof(pf_submit, item));
 }
 
 const pf_digest *pf_submit_item_key(const pf_submit_item *item)
 {
     static const pf_digest none;
 
-    if (item->job)
+    if (item->has_job)
         return &item->job->plan_key;
     return item->plan_key ? item->plan_key : &none;
 }
@@ -65,9 +76,10 @@ void pf_submit_set_key(pf_core *core, pf_submit_item *item, const pf_digest *key
 
 void pf_submit_attach(pf_submit_item *item, pf_job *job)
 {
-    pf_free(item->plan_key);
-    item->plan_key = NULL;
+    if (!item->has_job)
+        pf_free(item->plan_key);
     item->job = job;
+    item->has_job = true;
     item->next_of_job = job->items;
     job->items = item;
     if (!item->given_up)
@@ -76,22 +88,24 @@ void pf_submit_attach(pf_submit_item *item, pf_job *job)
 
 static void detach(pf_core *core, pf_submit_item *item)
 {
-    pf_submit_item **at = &item->job->items;
+    pf_job          *job = item->job;
+    pf_submit_item **at = &job->items;
 
     while (*at != item)
         at = &(*at)->next_of_job;
     *at = item->next_of_job;
     if (!item->given_up)
-        item->job->waiters--;
-    pf_submit_set_key(core, item, &item->job->plan_key);
-    item->job = NULL;
+        job->waiters--;
     item->next_of_job = NULL;
+    item->has_job = false;
+    item->plan_key = NULL;
+    pf_submit_set_key(core, item, &job->plan_key);
 }
 
 static bool has_jobs(const pf_submit *submit)
 {
     for (uint32_t i = 0; i < submit->items_count; i++)
-        if (submit->item[i].job)
+        if (submit->item[i].has_job)
             return true;
     return false;
 }
@@ -106,7 +120,7 @@ static void forget(pf_core *core, pf_submit *submit)
 void pf_submit_forget_job(pf_core *core, pf_job *job)
 {
     while (job->items) {
-        pf_submit *submit = job->items->submit;
+        pf_submit *submit = submit_of(job->items);
         detach(core, job->items);
         if (has_jobs(submit))
             pf_rows_put_submit(core, submit);
@@ -118,7 +132,7 @@ void pf_submit_forget_job(pf_core *core, pf_job *job)
 void pf_submit_rekey_job(pf_core *core, pf_job *job)
 {
     for (pf_submit_item *item = job->items; item; item = item->next_of_job)
-        pf_rows_put_submit(core, item->submit);
+        pf_rows_put_submit(core, submit_of(item));
 }
 
 void pf_submit_move_items(pf_core *core, pf_job *from, pf_job *to)
@@ -128,7 +142,7 @@ void pf_submit_move_items(pf_core *core, pf_job *from, pf_job *to)
         detach(core, item);
         item->joined = true;
         pf_submit_attach(item, to);
-        pf_rows_put_submit(core, item->submit);
+        pf_rows_put_submit(core, submit_of(item));
     }
     pf_job_touch(core, to);
 }
@@ -137,7 +151,7 @@ void pf_submit_give_up(pf_core *core, pf_submit *submit, const char *reason)
 {
     for (uint32_t i = 0; i < submit->items_count; i++) {
         pf_submit_item *item = &submit->item[i];
-        if (item->given_up || !item->job)
+        if (item->given_up || !item->has_job)
             continue;
         item->given_up = true;
         item->job->waiters--;
@@ -150,9 +164,10 @@ void pf_submit_give_up(pf_core *core, pf_submit *submit, const char *reason)
 /* ---- taking a SUBMIT */
 
 /* What makes two submits the same. Deadlines and priority may differ with a retry; what is built and for whom may not. */
-static void body_digest(const Pf__Submit *asked, const char *user, pf_digest *out)
+static void body_hash(const Pf__Submit *asked, const char *user, uint8_t out[PF_SUBMIT_BODY_BYTES])
 {
-    pf_hash hash;
+    pf_digest digest = { 0 };
+    pf_hash   hash;
 
     pf_hash_init(&hash);
     pf_hash_add(&hash, asked->model_digest.data, asked->model_digest.len);
@@ -161,7 +176,8 @@ static void body_digest(const Pf__Submit *asked, const char *user, pf_digest *ou
     pf_hash_add_string(&hash, user);
     for (size_t i = 0; i < asked->n_selector; i++)
         pf_hash_add_string(&hash, asked->selector[i]);
-    pf_hash_end(&hash, out);
+    pf_hash_end(&hash, &digest);
+    memcpy(out, digest.byte, PF_SUBMIT_BODY_BYTES);
 }
 
 /* With keys, who submits is known, whatever the message says. */
@@ -229,6 +245,17 @@ static void key_for(const Pf__Submit *asked, const pf_class *device_class, pf_di
     pf_plan_key(&model, asked->spec_text, device_class->text->data, device_class->builder_abi->data, out);
 }
 
+static pf_order *order_for(pf_core *core, const Pf__Submit *asked, const char *user, const char *selector,
+                           const pf_class *device_class)
+{
+    pf_order_key key = { .model_name = pf_text_take(core, asked->model_name), .user = pf_text_take(core, user),
+                         .selector = pf_text_take(core, selector),
+                         .builder_abi = device_class ? pf_text_again(device_class->builder_abi) : NULL };
+
+    memcpy(key.model_digest.byte, asked->model_digest.data, sizeof key.model_digest.byte);
+    return pf_order_take(core, &key);
+}
+
 static pf_job *new_job(pf_core *core, const Pf__Submit *asked, const pf_event *event, const char *selector,
                        pf_class *device_class, const pf_digest *key)
 {
@@ -239,20 +266,15 @@ static pf_job *new_job(pf_core *core, const Pf__Submit *asked, const pf_event *e
     core->next_job_id++;
     job->plan_key = *key;
     job->device_class = device_class;
-    job->priority = asked->priority;
+    job->priority = (int8_t)asked->priority;
     job->queue_timeout_s = asked->queue_timeout_s;
     job->build_timeout_s = asked->build_timeout_s;
     job->created_ns = core->now.wall_ns;
-    memcpy(job->model_digest.byte, asked->model_digest.data, sizeof job->model_digest.byte);
     memcpy(job->trace_id, event->message->header.trace_id, sizeof job->trace_id);
-    job->model_name = pf_text_take(core, asked->model_name);
-    job->user = pf_text_take(core, user_of(event, asked));
-    job->selector = pf_text_take(core, selector);
+    job->order = order_for(core, asked, user_of(event, asked), selector, device_class);
     job->spec = pf_text_take(core, asked->spec_text);
     if (pf_rows_spec_is_apart(job->spec))
         pf_text_stored(core, job->spec);
-    if (device_class)
-        job->builder_abi = pf_text_again(device_class->builder_abi);
     if (!core->failed)
         pf_job_enqueue(core, job);
     return job;
@@ -263,7 +285,7 @@ static void raise_priority(pf_core *core, pf_job *job, int32_t priority)
     if (priority <= job->priority)
         return;
     job->queue_key -= job->queue_key ? (priority - job->priority) * core->config.priority_worth_ns : 0;
-    job->priority = priority;
+    job->priority = (int8_t)priority;
     if (job->queue_place != PF_HEAP_OUT && !pf_heap_put(&job->device_class->queue, job, job->queue_key))
         pf_core_fail(core);
     pf_job_touch(core, job);
@@ -333,13 +355,13 @@ static uint32_t live_jobs(const pf_core *core)
     return core->jobs.count - core->final_count;
 }
 
-static void accept(pf_core *core, const pf_event *event, const Pf__Submit *asked, const pf_digest *body)
+static void accept(pf_core *core, const pf_event *event, const Pf__Submit *asked, const uint8_t body[PF_SUBMIT_BODY_BYTES])
 {
     pf_submit *submit = pf_submit_new(core, asked->submit_id.data, (uint32_t)asked->n_selector);
 
     if (!submit)
         return;
-    submit->body = *body;
+    memcpy(submit->body, body, sizeof submit->body);
     drop_absent_plans(core, event, asked);
     for (size_t i = 0; i < asked->n_selector && !core->failed; i++)
         serve(core, event, asked, &submit->item[i], asked->selector[i]);
@@ -359,15 +381,15 @@ void pf_submit_take(pf_core *core, const pf_event *event, const Pf__Submit *aske
 {
     const char *fault = fault_of(asked);
     pf_submit  *there = NULL;
-    pf_digest   body = { 0 };
+    uint8_t     body[PF_SUBMIT_BODY_BYTES] = { 0 };
 
     if (fault) {
         pf_core_refuse(core, event, PF_INVALID, "%s", fault);
         return;
     }
-    body_digest(asked, user_of(event, asked), &body);
+    body_hash(asked, user_of(event, asked), body);
     there = pf_submit_find(core, asked->submit_id.data);
-    if (there && !pf_digest_equal(&there->body, &body))
+    if (there && memcmp(there->body, body, sizeof body) != 0)
         pf_core_refuse(core, event, PF_INVALID, "this submit_id was used before for something else");
     else if (there)
         reply(core, event, there);
@@ -380,7 +402,7 @@ void pf_submit_take(pf_core *core, const pf_event *event, const Pf__Submit *aske
     else if (live_jobs(core) + asked->n_selector > core->config.jobs_limit)
         pf_core_refuse(core, event, PF_BUSY, "%u jobs are queued or running, which is the limit here", live_jobs(core));
     else
-        accept(core, event, asked, &body);
+        accept(core, event, asked, body);
 }
 
 uint32_t pf_submit_ask(pf_core *core, const Pf__Submit *asked)

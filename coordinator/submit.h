@@ -8,6 +8,8 @@ pf_submit *pf_submit_find(const pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYT
 /* An empty submit of that many items, in the index; NULL after pf_core_fail. */
 pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], uint32_t items_count);
 void       pf_submit_free(pf_core *core, pf_submit *submit);       /* memory only */
+/* NULL: a plan whose job is forgotten. */
+pf_job    *pf_submit_item_job(const pf_submit_item *item);
 /* Its plan key; zero while its class is not known. */
 const pf_digest *pf_submit_item_key(const pf_submit_item *item);
 /* Sets the key of an item without a job. */

@@ -1,4 +1,5 @@
 /* Texts that many things name. */
+#include <sodium.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,28 +16,40 @@ static pf_text **recent_place(pf_core *core, const char *text, size_t bytes)
     return &core->recent[(hash ^ hash >> 8) % (sizeof core->recent / sizeof core->recent[0])];
 }
 
+static pf_text *new_text(pf_core *core, const uint8_t key[PF_TEXT_KEY_BYTES], const char *text, size_t bytes)
+{
+    bool     is_short = bytes <= PF_TEXT_SHORT_BYTES;
+    pf_text *fresh = pf_core_alloc(core, sizeof *fresh + bytes + 1 + (is_short ? 0 : sizeof(pf_digest)));
+
+    if (!fresh)
+        return NULL;
+    memcpy(fresh->key, key, sizeof fresh->key);
+    fresh->refs = 1;
+    fresh->bytes = (uint32_t)bytes;
+    memcpy(fresh->data, text, bytes);
+    if (!is_short)
+        pf_digest_of(text, bytes, (pf_digest *)(fresh->data + bytes + 1));
+    return fresh;
+}
+
 pf_text *pf_text_take(pf_core *core, const char *text)
 {
     size_t    bytes = strlen(text);
     pf_text **recent = recent_place(core, text, bytes);
-    pf_digest digest = { 0 };
+    uint8_t   key[PF_TEXT_KEY_BYTES] = { 0 };
     pf_text  *found = *recent;
 
     if (found && found->bytes == bytes && memcmp(found->data, text, bytes) == 0)
         return pf_text_again(found);
-    pf_digest_of(text, bytes, &digest);
-    found = pf_index_find(&core->texts, &digest);
+    crypto_shorthash_siphashx24(key, (const uint8_t *)text, bytes, core->config.index_seed);
+    found = pf_index_find(&core->texts, key);
     if (found) {
         *recent = found;
         return pf_text_again(found);
     }
-    found = pf_core_alloc(core, sizeof *found + bytes + 1);
+    found = new_text(core, key, text, bytes);
     if (!found)
         return NULL;
-    found->digest = digest;
-    found->refs = 1;
-    found->bytes = (uint32_t)bytes;
-    memcpy(found->data, text, bytes);
     if (pf_index_add(&core->texts, found)) {
         *recent = found;
         return found;
@@ -62,7 +75,7 @@ void pf_text_drop(pf_core *core, pf_text *text)
     recent = recent_place(core, text->data, text->bytes);
     if (*recent == text)
         *recent = NULL;
-    pf_index_remove(&core->texts, &text->digest);
+    pf_index_remove(&core->texts, text->key);
     pf_free(text);
 }
 
@@ -79,6 +92,16 @@ const char *pf_text_of(const pf_text *text)
     return text ? text->data : "";
 }
 
+void pf_text_digest(const pf_text *text, pf_digest *out)
+{
+    if (text->bytes > PF_TEXT_SHORT_BYTES)
+        memcpy(out, text->data + text->bytes + 1, sizeof *out);
+    else
+        pf_digest_of(text->data, text->bytes, out);
+}
+
+/* ---- rows of their own */
+
 void pf_text_stored(pf_core *core, pf_text *text)
 {
     if (!text)
@@ -88,11 +111,40 @@ void pf_text_stored(pf_core *core, pf_text *text)
         pf_rows_put_text(core, text);
 }
 
+static void remove_row(pf_core *core, const pf_text *text)
+{
+    pf_digest digest = { 0 };
+
+    pf_text_digest(text, &digest);
+    pf_core_remove(core, PF_ROWS_TEXTS, &digest, sizeof digest);
+}
+
 void pf_text_unstored(pf_core *core, pf_text *text)
 {
     if (!text)
         return;
     if (--text->stored_refs == 0)
-        pf_core_remove(core, PF_ROWS_TEXTS, &text->digest, sizeof text->digest);
+        remove_row(core, text);
     pf_text_drop(core, text);
+}
+
+pf_text *pf_text_stored_find(const pf_core *core, const pf_digest *digest)
+{
+    const pf_stored_text *found = pf_index_find(&core->stored_texts, digest);
+
+    return found ? found->text : NULL;
+}
+
+void pf_text_end_loading(pf_core *core)
+{
+    for (uint32_t i = 0; i < core->stored_texts.capacity; i++) {
+        pf_stored_text *loaded = core->stored_texts.item[i];
+        if (!loaded)
+            continue;
+        if (loaded->text->stored_refs == 0)
+            remove_row(core, loaded->text);
+        pf_text_drop(core, loaded->text);
+        pf_free(loaded);
+    }
+    pf_index_clear(&core->stored_texts);
 }

@@ -159,30 +159,30 @@ static bool answer_watch(pf_core *core, const pf_watch *watch, bool must_answer)
 
 /* ---- waiting */
 
-static void unlink_job(pf_watch_link *link)
+static void unlink_job(pf_core *core, pf_watch_link *link)
 {
     if (!link->job)
         return;
     if (link->previous)
         link->previous->next = link->next;
     else
-        link->job->watchers = link->next;
+        pf_run_of(core, link->job)->watchers = link->next;
     if (link->next)
         link->next->previous = link->previous;
     link->job = NULL;
     link->next = link->previous = NULL;
 }
 
-static void link_job(pf_watch_link *link, pf_watch *watch, pf_job *job)
+static void link_job(pf_core *core, pf_watch_link *link, pf_watch *watch, pf_job *job)
 {
     link->watch = watch;
     link->job = job;
     if (!job)
         return;
-    link->next = job->watchers;
-    if (job->watchers)
-        job->watchers->previous = link;
-    job->watchers = link;
+    link->next = job->run->watchers;
+    if (job->run->watchers)
+        job->run->watchers->previous = link;
+    pf_run_of(core, job)->watchers = link;
 }
 
 static void end_watch(pf_core *core, pf_watch *watch)
@@ -193,7 +193,7 @@ static void end_watch(pf_core *core, pf_watch *watch)
             break;
         }
     for (uint32_t i = 0; i < watch->links_count; i++)
-        unlink_job(&watch->link[i]);
+        unlink_job(core, &watch->link[i]);
     pf_heap_remove(&core->watch_deadlines, watch);
     pf_index_remove(&core->watches_by_peer, &watch->peer);
     pf_free(watch);
@@ -201,7 +201,7 @@ static void end_watch(pf_core *core, pf_watch *watch)
 
 void pf_watches_wake(pf_core *core, pf_job *job)
 {
-    for (pf_watch_link *link = job->watchers; link; link = link->next) {
+    for (pf_watch_link *link = job->run->watchers; link; link = link->next) {
         if (link->watch->ready)
             continue;
         link->watch->ready = true;
@@ -213,8 +213,8 @@ void pf_watches_wake(pf_core *core, pf_job *job)
 void pf_watches_leave(pf_core *core, pf_job *job)
 {
     pf_watches_wake(core, job);
-    while (job->watchers)
-        unlink_job(job->watchers);
+    while (job->run->watchers)
+        unlink_job(core, job->run->watchers);
 }
 
 void pf_watches_answer_ready(pf_core *core)
@@ -262,7 +262,7 @@ static pf_watch *new_watch(pf_core *core, const pf_event *event, const Pf__Watch
         watch->max_bytes = REPLY_BYTES_MAX;
     watch->links_count = jobs_count;
     for (uint32_t i = 0; i < jobs_count; i++)
-        link_job(&watch->link[i], watch, jobs[i]);
+        link_job(core, &watch->link[i], watch, jobs[i]);
     return watch;
 }
 

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "coordinator/rows.h"
@@ -50,31 +52,86 @@ static void expect_text(const char *name, const char *wanted)
 
 /* ---- rows of another version */
 
-static size_t fields_of_version_1(pf_table table, size_t fields_bytes)
+/* Of a job that never crashed: version and numbers, five digests; then the spec's digest, texts, and the spec. */
+enum { JOB_NUMBERS = 72, JOB_DIGESTS = 5, JOB_TEXTS = 6, SUBMIT_ID = 2 + 16, BODY_BYTES = 12 };
+
+static size_t put_spec_digest(uint8_t *row, size_t bytes)
 {
-    return table == PF_ROWS_PLANS ? fields_bytes - USED_BYTES : fields_bytes;
+    const size_t at = JOB_NUMBERS + JOB_DIGESTS * sizeof(pf_digest);
+    pf_reader    in = { 0 };
+    char         text[4096] = "";
+    pf_digest    digest = { 0 };
+
+    pf_reader_init(&in, row + at + sizeof digest, bytes - at - sizeof digest);
+    for (int i = 0; i < JOB_TEXTS; i++)
+        assert_true(pf_read_string(&in, text, sizeof text));
+    pf_read_bytes(&in, PF_WIRE_TRACE_BYTES);
+    assert_true(pf_read_string(&in, text, sizeof text));
+    assert_true(pf_reader_done(&in));
+    pf_digest_of(text, strlen(text), &digest);
+    assert_true(pf_digest_is_zero((const pf_digest *)(row + at)));
+    memcpy(row + at, &digest, sizeof digest);
+    return bytes;
 }
 
-/* The row as that version wrote it: version, fields, the beginning of the hash of table, key and all that. */
-static size_t write_as(uint16_t version, pf_table table, const MDB_val *key, const MDB_val *value, uint8_t *out)
+/* What stood behind the bytes that are kept, nobody knows any more, or asks for. */
+static size_t lengthen_body(uint8_t *row, size_t bytes)
+{
+    const size_t at = SUBMIT_ID + BODY_BYTES, more = sizeof(pf_digest) - BODY_BYTES;
+
+    memmove(row + at + more, row + at, bytes - at);
+    memset(row + at, 0xab, more);
+    return bytes + more;
+}
+
+/* Takes back what the versions after that one changed. */
+static size_t take_back(uint16_t version, pf_table table, uint8_t *row, size_t bytes)
+{
+    if (version <= 2 && table == PF_ROWS_JOBS)
+        bytes = put_spec_digest(row, bytes);
+    if (version <= 2 && table == PF_ROWS_SUBMITS)
+        bytes = lengthen_body(row, bytes);
+    if (version <= 1 && table == PF_ROWS_PLANS)
+        bytes -= USED_BYTES;
+    return bytes;
+}
+
+static void put_sum_until_2(pf_table table, const MDB_val *key, uint8_t *row, size_t bytes)
 {
     uint8_t   number = (uint8_t)table;
-    size_t    bytes = value->mv_size - SUM_BYTES;
     pf_hash   hash;
     pf_digest digest = { 0 };
 
-    assert_true(value->mv_size <= ROW_MAX && value->mv_size > 2 + SUM_BYTES);
-    memcpy(out, value->mv_data, bytes);
-    if (version == 1)
-        bytes = fields_of_version_1(table, bytes);
-    out[0] = (uint8_t)version;
-    out[1] = 0;
     pf_hash_init(&hash);
     pf_hash_add(&hash, &number, 1);
     pf_hash_add(&hash, key->mv_data, key->mv_size);
-    pf_hash_add(&hash, out, bytes);
+    pf_hash_add(&hash, row, bytes);
     pf_hash_end(&hash, &digest);
-    memcpy(out + bytes, digest.byte, SUM_BYTES);
+    memcpy(row + bytes, digest.byte, SUM_BYTES);
+}
+
+static void put_sum(pf_table table, const MDB_val *key, uint8_t *row, size_t bytes)
+{
+    uint64_t sum = pf_checksum(pf_checksum((uint64_t)table, key->mv_data, key->mv_size), row, bytes);
+
+    for (int i = 0; i < SUM_BYTES; i++)
+        row[bytes + (size_t)i] = (uint8_t)(sum >> (8 * i));
+}
+
+/* A row of the present version, or of a later one, as that version writes it. */
+static size_t write_as(uint16_t version, pf_table table, const MDB_val *key, const MDB_val *value, uint8_t *out)
+{
+    size_t bytes = value->mv_size - SUM_BYTES;
+
+    assert_true(value->mv_size <= ROW_MAX - sizeof(pf_digest) && value->mv_size > 2 + SUM_BYTES);
+    memcpy(out, value->mv_data, bytes);
+    bytes = take_back(version, table, out, bytes);
+    out[0] = (uint8_t)version;
+    out[1] = 0;
+    if (version <= 2)
+        put_sum_until_2(table, key, out, bytes);
+    else
+        put_sum(table, key, out, bytes);
     return bytes + SUM_BYTES;
 }
 
@@ -89,8 +146,11 @@ static uint32_t rewrite_table(MDB_txn *txn, pf_table table, uint16_t version)
     assert_int_equal(mdb_dbi_open(txn, pf_table_name(table), 0, &dbi), 0);
     assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
     while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-        MDB_val other = { write_as(version, table, &key, &value, row), row };
-        assert_int_equal(mdb_cursor_put(cursor, &key, &other, MDB_CURRENT), 0);
+        uint8_t name[PF_AGENT_NAME_BYTES] = { 0 };      /* what is put must not lie in the page that is changed */
+        MDB_val same = { key.mv_size, name }, other = { write_as(version, table, &key, &value, row), row };
+        assert_true(key.mv_size <= sizeof name);
+        memcpy(name, key.mv_data, key.mv_size);
+        assert_int_equal(mdb_cursor_put(cursor, &same, &other, MDB_CURRENT), 0);
         count++;
     }
     mdb_cursor_close(cursor);
@@ -190,20 +250,29 @@ static void check_farm(uint64_t done, uint64_t waiting)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
-static void an_older_state_is_upgraded(void **state)
+static void upgrade_from(uint16_t version, const char *first_kept, const char *name)
 {
+    char     text[64] = "";
     uint64_t done = 0, waiting = 0;
 
-    (void)state;
-    snprintf(folder, sizeof folder, "%s", test_path("older"));
+    snprintf(folder, sizeof folder, "%s", test_path(name));
     done = make_state(&waiting);
-    rewrite_rows(1);
-    write_text("format", "planfarm-state 1\n");
+    rewrite_rows(version);
+    snprintf(text, sizeof text, "planfarm-state %d\n", version);
+    write_text("format", text);
     check_farm(done, waiting);
-    expect_text("format", "planfarm-state 2\n");
-    assert_int_equal(newest_version_in(in_state("backup/format-1.mdb")), 1);
-    assert_int_equal(newest_version_in(in_state("db/data.mdb")), 2);
+    expect_text("format", "planfarm-state 3\n");
+    assert_int_equal(newest_version_in(in_state(first_kept)), version);
+    assert_int_equal(newest_version_in(in_state("backup/format-2.mdb")), version);
+    assert_int_equal(newest_version_in(in_state("db/data.mdb")), 3);
     check_farm(done, waiting);
+}
+
+static void an_older_state_is_upgraded(void **state)
+{
+    (void)state;
+    upgrade_from(1, "backup/format-1.mdb", "older");
+    upgrade_from(2, "backup/format-2.mdb", "old");
 }
 
 /* Cut off after the step and before the version was written: it is done again. */
@@ -240,12 +309,12 @@ static void a_newer_state_is_refused_and_left_alone(void **state)
     assert_non_null(strstr(err.msg, "newer planfarm"));
     pf_err_clear(&err);
     expect_text("format", newer);
-    write_text("format", "planfarm-state 2 or so\n");
+    write_text("format", "planfarm-state 3 or so\n");
     test_fails(pf_state_dir_open(folder, 0, false, &dir, &err), PF_CORRUPT, &err);
-    write_text("format", "planfarm-state 2\n");
-    rewrite_rows(3);                    /* rows of a newer planfarm under an old number */
+    write_text("format", "planfarm-state 3\n");
+    rewrite_rows(4);                    /* rows of a newer planfarm under an old number */
     assert_int_equal(daemon_start_fails(&d, folder, NULL), pf_status_exit_code(PF_STALE));
-    rewrite_rows(2);
+    rewrite_rows(3);
     check_farm(done, waiting);
 }
 
