@@ -78,13 +78,25 @@ static bool is_better(const pf_timing_entry *a, const pf_timing_entry *b)
     return a->status < b->status;
 }
 
+/* The better measurement stays, which may be the one of less effort: then it stands for the greater effort too, or builds would time it each time. */
+static void replace(pf_timing_entry *known, const pf_timing_entry *entry)
+{
+    uint8_t effort = entry->rev == known->rev && known->effort > entry->effort ? known->effort : entry->effort;
+
+    if (is_better(entry, known)) {
+        *known = *entry;
+        known->effort = effort;
+    } else if (entry->rev == known->rev) {
+        known->effort = effort;
+    }
+}
+
 pf_status pf_timing_record_put(pf_timing_record *record, const pf_timing_entry *entry, pf_err *err)
 {
     uint32_t place = place_of(record, entry->tactic, entry->tuning);
 
     if (is_at(record, place, entry->tactic, entry->tuning)) {
-        if (is_better(entry, &record->entries[place]))
-            record->entries[place] = *entry;
+        replace(&record->entries[place], entry);
         return PF_OK;
     }
     if (record->count >= ENTRIES_LIMIT)

@@ -26,7 +26,7 @@ typedef struct pf_timing_entry {
     int64_t          min_ns, median_ns, spread_ns;      /* spread: median absolute deviation */
     uint64_t         workspace_bytes;
     double           max_rel_error;     /* against the reference, relative to its range */
-    uint8_t          effort;            /* at which it was timed */
+    uint8_t          effort;            /* the greatest at which it was timed */
     uint8_t          contended;         /* 1: another process used the device: never chosen from, kept out of shared caches */
     uint32_t         clock_mhz;         /* 0: unknown */
     int64_t          wall_ns;           /* when */
@@ -41,7 +41,7 @@ typedef struct pf_timing_record {
 
 void      pf_timing_record_clear(pf_timing_record *record);
 /* Puts entry in its place. An entry of the same (tactic, tuning): another rev or a better measurement replaces it: higher rev, then not contended,
-   then more samples, then smaller spread, then newer. */
+   then more samples, then smaller spread, then newer.  Of two of one rev it has the greater effort. */
 pf_status pf_timing_record_put(pf_timing_record *record, const pf_timing_entry *entry, pf_err *err);
 pf_status pf_timing_record_merge(pf_timing_record *into, const pf_timing_record *from, pf_err *err);
 const pf_timing_entry *pf_timing_record_find(const pf_timing_record *record, const char *tactic, const char *tuning);   /* NULL when absent */

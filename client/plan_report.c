@@ -70,8 +70,9 @@ static void say_plan(pf_call *call, const char *path, const pf_plan *plan)
     pf_digest_to_hex(&key, hex);
     pf_say(call, "plan %s \"%s\", %s, made by %s for %s\n  key %s\n", path, plan->network_name, pf_text_bytes(bytes, size), plan->builder_abi,
            pf_plan_class_name(plan), hex);
-    pf_say(call, "  %u layers; weights %s; memory %s, at least %s\n", pf_plan_layer_count(plan), pf_text_bytes(plan->weights_bytes, weights),
-           pf_text_bytes(plan->check.memory_bytes, memory), pf_text_bytes(plan->check.memory_lower_bound_bytes, least));
+    pf_say(call, "  %u layers; weights %s; memory %s, at least %s; with the weights %.3f of the least\n", pf_plan_layer_count(plan),
+           pf_text_bytes(plan->weights_bytes, weights), pf_text_bytes(plan->check.memory_bytes, memory),
+           pf_text_bytes(plan->check.memory_lower_bound_bytes, least), pf_plan_memory_ratio(plan));
     if (plan->check.max_rel_error >= 0)
         pf_say(call, "  largest error against the reference %.2g of the output's range\n", plan->check.max_rel_error);
     say_io(call, plan);

@@ -111,6 +111,12 @@ static pf_status build_plan(build *b, pf_err *err)
     return status ? status : pf_plan_save(b->plan, b->plan_path, err);
 }
 
+/* Of what a context takes to the least that it could take; 0: it takes nothing. */
+static double ratio_of(const pf_build_report *report)
+{
+    return report->device_bound_bytes ? (double)report->device_bytes / (double)report->device_bound_bytes : 0;
+}
+
 static void put_report(build *b)
 {
     json_t   *to = b->call->result;
@@ -132,14 +138,18 @@ static void put_report(build *b)
     json_object_set_new(to, "build_seconds", pf_json_real(b->report.build_seconds));
     json_object_set_new(to, "timing_seconds", pf_json_real(b->report.timing_seconds));
     json_object_set_new(to, "max_rel_error", pf_json_real(b->report.max_rel_error));
+    json_object_set_new(to, "least_cosine", pf_json_real(b->report.least_cosine));
     json_object_set_new(to, "memory_bytes", pf_json_count(b->report.memory_bytes));
     json_object_set_new(to, "memory_lower_bound_bytes", pf_json_count(b->report.memory_lower_bound_bytes));
     json_object_set_new(to, "weights_bytes", pf_json_count(b->report.weights_bytes));
+    json_object_set_new(to, "device_bytes", pf_json_count(b->report.device_bytes));
+    json_object_set_new(to, "device_bound_bytes", pf_json_count(b->report.device_bound_bytes));
+    json_object_set_new(to, "device_ratio", pf_json_real(ratio_of(&b->report)));
 }
 
 static void say_report(build *b)
 {
-    char      size[PF_TEXT_BYTES], memory[PF_TEXT_BYTES], hex[PF_DIGEST_HEX_BYTES];
+    char      size[PF_TEXT_BYTES], memory[PF_TEXT_BYTES], device[PF_TEXT_BYTES], bound[PF_TEXT_BYTES], hex[PF_DIGEST_HEX_BYTES];
     pf_digest key;
     size_t    bytes = 0;
 
@@ -149,8 +159,9 @@ static void say_report(build *b)
     pf_say(b->call, "%s: %s for %s, key %.16s\n", b->plan_path, pf_text_bytes(bytes, size), pf_plan_class_name(b->plan), hex);
     pf_say(b->call, "  %u problems: %u from the cache, %u not; %u candidates timed in %.1f s; built in %.1f s\n", b->report.problems,
            b->report.cache_hits, b->report.cache_misses, b->report.candidates_timed, b->report.timing_seconds, b->report.build_seconds);
-    pf_say(b->call, "  memory %s; largest error against the reference %.2g of the output's range\n",
-           pf_text_bytes(b->report.memory_bytes, memory), b->report.max_rel_error);
+    pf_say(b->call, "  memory %s; a context holds %s on the device, at least %s\n", pf_text_bytes(b->report.memory_bytes, memory),
+           pf_text_bytes(b->report.device_bytes, device), pf_text_bytes(b->report.device_bound_bytes, bound));
+    pf_say(b->call, "  largest error against the reference %.2g of the output's range, least cosine %.7f\n", b->report.max_rel_error, b->report.least_cosine);
 }
 
 static pf_status build_here(build *b, pf_err *err)
@@ -220,6 +231,7 @@ const pf_verb_body pf_verb_build = {
                "  planfarm build bert.onnx --min-shapes ids:1x16 --opt-shapes ids:1x128 --max-shapes ids:8x512\n"
                "\n"
                "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed cache_hits cache_misses build_seconds\n"
-               "  timing_seconds max_rel_error memory_bytes memory_lower_bound_bytes weights_bytes\n",
+               "  timing_seconds max_rel_error least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes\n"
+               "  device_ratio\n",
     .run = run,
 };

@@ -29,6 +29,7 @@ typedef struct building {
     char              *spec_text;
     pf_buf             rewrites_text;
     pf_plan           *plan;
+    pf_builder_verdict verdict;
 } building;
 
 /* Without a folder the kernels are compiled again, which is no reason to stop. */
@@ -212,11 +213,12 @@ static pf_status check_plan(building *b, pf_err *err)
     if (st)
         return st;
     pf_plan_table_digest(b->plan, &draft);
-    if (!pf_check_record_find(b->store, b->device, &draft, &b->plan->check)) {
-        st = pf_builder_check_plan(b->plan, b->device, &check, &b->plan->check, err);
+    if (!pf_check_record_find(b->store, b->device, &draft, &b->verdict)) {
+        st = pf_builder_check_plan(b->plan, b->device, &check, &b->verdict, err);
         if (!st)
-            st = pf_check_record_keep(b->store, b->device, &draft, &b->plan->check, err);
+            st = pf_check_record_keep(b->store, b->device, &draft, &b->verdict, err);
     }
+    b->plan->check = b->verdict.plan;
     return st ? st : pf_plan_write_check(b->plan->owned, &b->plan->check, err);
 }
 
@@ -233,6 +235,9 @@ static void fill_report(const building *b, pf_build_report *report)
     report->memory_bytes = b->plan->check.memory_bytes;
     report->memory_lower_bound_bytes = b->plan->check.memory_lower_bound_bytes;
     report->weights_bytes = b->plan->weights_bytes;
+    report->least_cosine = b->verdict.least_cosine;
+    report->device_bytes = b->verdict.device_bytes;
+    report->device_bound_bytes = pf_plan_device_bound_bytes(b->plan, b->device);
 }
 
 static void building_clear(building *b)

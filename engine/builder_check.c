@@ -14,6 +14,9 @@
 #define NETWORK_TOLERANCE_FACTOR 10     /* errors of layers add up */
 #define FLIPPED_SHARE            0.01   /* of an integer output: where two scores are nearly equal, either may win */
 
+/* How one run's outputs are to the references': the largest error, the least cosine. */
+typedef struct answer { double error, cosine; } answer;
+
 /* ---- Outputs */
 
 static double flipped_share(const pf_tensor *test, const pf_tensor *reference)
@@ -228,16 +231,27 @@ static pf_status agrees_in_noise(const pf_builder_check *check, const pf_oracle 
     return PF_OK;
 }
 
-static pf_status compare_outputs(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, double *error,
+/* 1 of what holds no floats. */
+static double cosine_of(const pf_tensor *test, const pf_tensor *reference)
+{
+    pf_difference difference = { 0 };
+
+    if (reference->rank < 0 || !pf_dtype_is_float(reference->dtype) || pf_tensor_compare(test, reference, &difference, NULL))
+        return 1;
+    return difference.cosine;
+}
+
+static pf_status compare_outputs(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, answer *out,
                                  pf_err *err)
 {
     double    tolerance = NETWORK_TOLERANCE_FACTOR * pf_oracle_tolerance(check->rewritten, check->numerics);
     pf_noise *noise = NULL;
     pf_status st = PF_OK;
 
+    out->cosine = 1;
     for (uint32_t i = 0; i < oracle->out_count && !st; i++) {
         char   reason[128] = "";
-        double one = 0;
+        double one = 0, cosine = cosine_of(&outputs[i], &oracle->out[i]);
         bool   agree = agrees(&outputs[i], &oracle->out[i], tolerance, &one, reason, sizeof reason);
 
         if (!agree)
@@ -246,32 +260,33 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
             st = agrees_in_noise(check, oracle, &outputs[i], i, &noise, &agree, err);
         if (!agree && !st)
             st = mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR, output_name(context->plan, i), reason, err);
-        *error = one > *error ? one : *error;
+        out->error = one > out->error ? one : out->error;
+        out->cosine = cosine < out->cosine ? cosine : out->cosine;
     }
     pf_free(noise);
     return st;
 }
 
-static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, double *error, pf_err *err)
+static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, answer *out, pf_err *err)
 {
     pf_oracle  oracle = { 0 };
     pf_err     reason = { 0 };
     pf_tensor *outputs = pf_calloc(check->original->output_count + 1, sizeof *outputs);
     pf_status  st = outputs ? PF_OK : PF_FAIL_MEMORY(err, check->original->output_count * sizeof *outputs);
 
-    *error = 0;
+    *out = (answer){ 0, -1 };
     if (!st)
         st = pf_oracle_of_graph(check->original, bindings, &oracle, &reason);
     if (st && st != PF_NO_SPACE) {      /* it wants inputs that mean something: sizes, positions in its tables */
         pf_log(PF_LOG_WARN, "builder", "not-compared reason=\"%s\"", reason.msg);
-        *error = -1;
+        out->error = -1;
         pf_free(outputs);
         return PF_OK;
     }
     if (!st)
         st = pf_context_run_host(context, oracle.in, outputs, err);
     if (!st)
-        st = compare_outputs(context, check, &oracle, outputs, error, err);
+        st = compare_outputs(context, check, &oracle, outputs, out, err);
     for (uint32_t i = 0; outputs && i < check->original->output_count; i++)
         pf_tensor_clear(&outputs[i]);
     pf_free(outputs);
@@ -311,28 +326,31 @@ static bool has_range(const pf_profile *profile)
     return false;
 }
 
-pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_plan_check *out, pf_err *err)
+pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_builder_verdict *out, pf_err *err)
 {
     pf_context *context = NULL;
+    answer      usual = { -1, -1 }, least = { -1, -1 };
     pf_status   st = pf_context_new(plan, device, NULL, &context, err);
 
-    *out = (pf_plan_check){ .max_rel_error = -1, .max_rel_error_least = -1 };
+    *out = (pf_builder_verdict){ .plan = { .max_rel_error = -1, .max_rel_error_least = -1 }, .least_cosine = -1 };
     if (!st)
-        st = check_at(context, check, check->profile->usual, &out->max_rel_error, err);
+        st = check_at(context, check, check->profile->usual, &usual, err);
     if (!st && !context->instance)
         st = ready_at(context, err);
     if (!st) {
-        out->memory_bytes = context->instance->memory.bytes;
-        out->memory_lower_bound_bytes = context->instance->memory.lower_bound_bytes;
-        out->max_rel_error_least = out->max_rel_error;
+        out->plan.memory_bytes = context->instance->memory.bytes;
+        out->plan.memory_lower_bound_bytes = context->instance->memory.lower_bound_bytes;
+        out->device_bytes = pf_context_device_bytes(context);
+        least = usual;
     }
     if (!st && has_range(check->profile)) {
-        st = check_at(context, check, check->profile->least, &out->max_rel_error_least, err);
+        st = check_at(context, check, check->profile->least, &least, err);
         if (st)
             st = pf_err_add(err, st, "at the least shapes");
     }
-    out->max_rel_error = round_up(out->max_rel_error);
-    out->max_rel_error_least = round_up(out->max_rel_error_least);
+    out->least_cosine = usual.cosine;
+    out->plan.max_rel_error = round_up(usual.error);
+    out->plan.max_rel_error_least = round_up(least.error);
     pf_context_free(context);
     return st;
 }

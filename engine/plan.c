@@ -403,6 +403,18 @@ uint32_t pf_plan_layer_count(const pf_plan *plan)
     return plan->step_count;
 }
 
+uint64_t pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device)
+{
+    return (device->host_is_device ? 0 : plan->weights_bytes) + plan->check.memory_lower_bound_bytes;
+}
+
+double pf_plan_memory_ratio(const pf_plan *plan)
+{
+    uint64_t least = plan->weights_bytes + plan->check.memory_lower_bound_bytes;
+
+    return least ? (double)(plan->weights_bytes + plan->check.memory_bytes) / (double)least : 1;
+}
+
 void pf_plan_layer(const pf_plan *plan, uint32_t index, pf_layer *out)
 {
     const pf_plan_step *step = index < plan->step_count ? &plan->steps[index] : NULL;

@@ -103,6 +103,11 @@ typedef struct pf_plan_draft {
 pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_err *err);
 /* Replaces what the draft said about the check, in the bytes that pf_plan_write gave. */
 pf_status pf_plan_write_check(uint8_t *data, const pf_plan_check *check, pf_err *err);
+/* The least device memory that a context of this plan needs at the usual shapes: weights, unless they stay in the mapped file, and the most bytes of
+   activations and workspace alive at one step. */
+uint64_t  pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device);
+/* Weights and memory as planned, over weights and the least memory; 1 when there is nothing. */
+double    pf_plan_memory_ratio(const pf_plan *plan);
 /* Of the sections' digests, those of weights among them: of everything in the plan, and at no cost. */
 void      pf_plan_table_digest(const pf_plan *plan, pf_digest *digest);
 /* pf_plan_open, after which the plan owns data (on failure too). */

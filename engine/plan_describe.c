@@ -155,13 +155,14 @@ static json_t *plan_of(const pf_plan *plan)
     pf_digest digest = { 0 };
 
     pf_plan_digest(plan, &digest);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:f, s:I, s:I}",
                      "network", text_of(plan->network_name), "key", hex_of(&plan->key), "digest", hex_of(&digest), "model", hex_of(&plan->model),
                      "builder", text_of(plan->builder_abi), "class_name", text_of(plan->class_name), "class", lines_of(plan->class_text, '='), "spec",
                      lines_of(plan->spec_text, '='), "rewrites", lines_of(plan->rewrites, ' '), "symbols", symbols_of(plan), "inputs",
                      io_of(plan, true), "outputs", io_of(plan, false), "layers", layers_of(plan), "max_rel_error", plan->check.max_rel_error,
                      "max_rel_error_least", plan->check.max_rel_error_least, "memory_bytes", (json_int_t)plan->check.memory_bytes,
-                     "memory_lower_bound_bytes", (json_int_t)plan->check.memory_lower_bound_bytes, "weights_bytes",
+                     "memory_lower_bound_bytes", (json_int_t)plan->check.memory_lower_bound_bytes, "memory_ratio",
+                     pf_plan_memory_ratio(plan), "weights_bytes",
                      (json_int_t)plan->weights_bytes, "plan_bytes", (json_int_t)plan->bytes);
 }
 

@@ -123,7 +123,9 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
     uint32_t problems, candidates_timed, cache_hits, cache_misses;
     double   build_seconds, timing_seconds;
     double   max_rel_error;                 /* of the plan's outputs against the reference on generated inputs, relative to their range */
+    double   least_cosine;                  /* of the plan's outputs with the reference's; -1: not compared */
     uint64_t memory_bytes, memory_lower_bound_bytes, weights_bytes;   /* activations and workspace as planned; least possible; packed weights */
+    uint64_t device_bytes, device_bound_bytes;  /* what a context of the plan holds on the device, inputs and outputs left out; the least that it could */
 } pf_build_report;
 
 typedef struct pf_plan pf_plan;

@@ -302,6 +302,11 @@ pf_status pf_context_use_memory(pf_context *c, void *memory, size_t bytes, pf_er
     return PF_OK;
 }
 
+uint64_t pf_context_device_bytes(const pf_context *c)
+{
+    return c->instance ? pf_resident_bytes(c->resident, c->instance) + (c->arena_borrowed ? 0 : c->arena_bytes) : 0;
+}
+
 static void *pointer_of(const pf_context *c, uint32_t v)
 {
     const pf_plan_value *value = &c->plan->values[v];

@@ -55,6 +55,9 @@ pf_status pf_context_fetch(pf_context *context, uint32_t value, pf_tensor *out, 
 pf_status pf_context_enqueue_step(pf_context *context, uint32_t step, pf_stream *stream, pf_err *err);
 /* Makes what set_shape and bind changed take effect: instance, arena and pointers; allocates when something changed. */
 pf_status pf_context_prepare(pf_context *context, pf_err *err);
+/* Device memory that a ready context holds, alone or with others: weights that were brought to the device or packed there, and its arena.  What is bound
+   for inputs and outputs is not in it. */
+uint64_t  pf_context_device_bytes(const pf_context *context);
 /* Dims of a value under the shapes set. */
 pf_status pf_context_value_dims(const pf_context *context, uint32_t value, int64_t *dim, pf_err *err);
 

@@ -74,6 +74,19 @@ pf_status pf_resident_blob(pf_resident *resident, uint32_t blob, void **out, pf_
     return st;
 }
 
+uint64_t pf_resident_bytes(const pf_resident *resident, const pf_instance *instance)
+{
+    uint64_t bytes = 0;
+
+    pthread_mutex_lock(&lock);
+    for (uint32_t i = 0; i < resident->plan->blob_count; i++)
+        bytes += resident->blob_owned[i] ? resident->plan->blobs[i].bytes : 0;
+    for (uint32_t s = 0; s < resident->plan->step_count; s++)
+        bytes += instance->packed_here[s] ? instance->steps[s]->packed_bytes : 0;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
 /* ---- Residents */
 
 static void resident_free(pf_resident *resident)

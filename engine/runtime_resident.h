@@ -53,6 +53,8 @@ void      pf_instance_drop(pf_resident *resident, pf_instance *instance);
 /* Device memory by the resident's allocator, PF_PLAN_ALIGNMENT aligned; bytes 0 gives NULL. */
 pf_status pf_resident_alloc(pf_resident *resident, size_t bytes, void **out, pf_err *err);
 void      pf_resident_free(pf_resident *resident, void *pointer);
+/* Bytes of blobs that lie on the device, and of constants that the instance packed there.  Takes the lock. */
+uint64_t  pf_resident_bytes(const pf_resident *resident, const pf_instance *instance);
 /* The blob on the device, copied there on first use. Called under the lock. */
 pf_status pf_resident_blob(pf_resident *resident, uint32_t blob, void **out, pf_err *err);
 

@@ -466,7 +466,7 @@ static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, 
         else
             make_ready(race, &race->racers[i], &candidates[i], cold_bytes(race, race->count));
     }
-    if (!race->options->only_check)
+    if (!race->options->only_check && !race->options->to_the_end)
         drop_the_hopeless(race);
     for (uint32_t i = 0; i < race->count && !race->options->only_check; i++)
         any |= race->racers[i].racing;

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """planfarm against PyTorch on one GPU, side by side in one run, as a table.
 
-usage: gpu_compare.py --models FOLDER --work FOLDER [--rounds N] [--peer-rounds N] [--dtype fp16] [--modes graph,reduce] [--share PERCENT]
-                      [--budget SECONDS] [--out TABLE.md] MODEL:BATCH ...
+usage: gpu_compare.py --models FOLDER --work FOLDER [--rounds N] [--peer-rounds N] [--dtype fp16|bf16|tf32|fp32] [--modes graph,reduce]
+                      [--share PERCENT] [--flags="--effort 1"] [--budget SECONDS] [--out TABLE.md] MODEL:BATCH ...
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  For each case: a cold build with an empty timing cache, a
 warm one, the accuracy that the build measured, then rounds in which the peer (peer_torch.py) and `planfarm bench` take turns.  The figure of a
-round is the median latency of the computation; the table holds the median over rounds and the spread, the peer's best mode, and the ratio.
+round is the median latency of the computation; the table holds the median over rounds and the spread, the peer's best mode, and the ratio.  "device"
+is the memory that a context of the plan holds, and in brackets its ratio to the least possible: weights, and the most bytes of activations and
+workspace alive at once.  The exit status is 1 when a build failed, or an error, cosine or memory ratio was beyond its limit (marked "!").
 """
 import argparse, json, os, statistics, subprocess, sys, time
 
@@ -18,6 +20,12 @@ SHAPES = {  # inputs at batch b
     "unet": lambda b: f"latent:{b}x4x64x64",
     "deeplabv3_resnet50": lambda b: "",
 }
+
+
+FLAGS = {"fp16": ["--fp16"], "bf16": ["--bf16"], "tf32": ["--tf32"], "fp32": []}
+ERRORS = {"fp16": 1e-2, "bf16": 8e-2, "tf32": 1e-3, "fp32": 1e-3}      # of the output's range
+COSINE = 0.999
+MEMORY_RATIO = 1.1
 
 
 def shapes_of(model, batch):
@@ -34,7 +42,7 @@ def planfarm(*words):
 
 
 def build(args, model, batch, plan, cache):
-    words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", "cuda:0", "--cache", cache, "--" + args.dtype]
+    words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", args.device, "--cache", cache, *FLAGS[args.dtype], *args.flags.split()]
     shapes = shapes_of(model, batch)
     if shapes:
         words += ["--shapes", shapes]
@@ -53,6 +61,18 @@ def peer_round(args, case):
     return {row["mode"]: row["median_ms"] for row in rows if "median_ms" in row}
 
 
+def limited(text, good):
+    return text if good else text + " !"
+
+
+def judge(args, cold):
+    """The cells for accuracy and memory, and whether all is within its limit.  A plan that could not be compared has an error of -1."""
+    error, cosine, ratio = cold["max_rel_error"], cold["least_cosine"], cold["device_ratio"]
+    good = [0 <= error <= ERRORS[args.dtype], cosine >= COSINE, ratio <= MEMORY_RATIO]
+    cells = [limited(f"{error:.2e}", good[0]), limited(f"{cosine:.6f}", good[1]), limited(f"{cold['device_bytes'] / 2**20:.1f} ({ratio:.3f})", good[2])]
+    return cells, all(good)
+
+
 def middle(values):
     return statistics.median(values) if values else float("nan")
 
@@ -66,13 +86,13 @@ def run_case(args, case, table):
     plan, cache = (os.path.join(args.work, f"{model}_{batch}.{end}") for end in ("plan", "cache"))
     cold = build(args, model, int(batch), plan, cache)
     if not cold:
-        table.append(f"| {case} | - | - | - | build failed | - | - | - | - |")
-        return
+        table.append(f"| {case} | - | - | - | build failed | - | - | - | - | - | - |")
+        return False
     warm = build(args, model, int(batch), plan + ".warm", cache)
     same = warm and open(plan, "rb").read() == open(plan + ".warm", "rb").read()
     ours, peers = [], {}
     for turn in range(args.rounds):
-        bench = planfarm("bench", plan, "--device", "cuda:0", "--duration", "1")
+        bench = planfarm("bench", plan, "--device", args.device, "--duration", "1")
         if bench:
             ours.append(bench["compute_ms"]["median"])
         if args.modes and turn < args.peer_rounds:
@@ -80,11 +100,13 @@ def run_case(args, case, table):
                 peers.setdefault(mode, []).append(ms)
     best = min(peers, key=lambda mode: middle(peers[mode])) if peers else None
     theirs = middle(peers[best]) if best else float("nan")
+    (error, cosine, device), good = judge(args, cold)
     table.append(f"| {case} | {middle(ours):.3f} ({spread(ours)}) | {theirs:.3f} ({best}, {spread(peers.get(best, []))}) | {theirs / middle(ours):.2f} | "
-                 f"{cold['max_rel_error']:.2e} | {cold['wall_seconds']:.1f} / {cold['candidates_timed']} | "
+                 f"{error} | {cosine} | {cold['wall_seconds']:.1f} / {cold['candidates_timed']} | "
                  f"{warm['wall_seconds'] if warm else float('nan'):.2f} / {warm['candidates_timed'] if warm else '-'} | {'yes' if same else 'no'} | "
-                 f"{cold['plan_bytes'] >> 20} |")
+                 f"{cold['plan_bytes'] >> 20} | {device} |")
     print(table[-1], flush=True)
+    return good
 
 
 def main():
@@ -93,7 +115,9 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--peer-rounds", type=int, default=1 << 30, help="the peer takes no more turns than this: it starts slowly")
-    p.add_argument("--dtype", default="fp16")
+    p.add_argument("--dtype", default="fp16", choices=FLAGS)
+    p.add_argument("--device", default="cuda:0")
+    p.add_argument("--flags", default="", help="more build flags: --flags=\"--effort 1\"")
     p.add_argument("--modes", default="graph,reduce")
     p.add_argument("--share", type=int, default=100)
     p.add_argument("--budget", type=float, default=500)
@@ -102,17 +126,19 @@ def main():
     args = p.parse_args()
     os.makedirs(args.work, exist_ok=True)
     end = time.time() + args.budget
-    table = ["| case | planfarm ms (spread) | PyTorch ms (mode, spread) | ratio | max error | cold s / timed | warm s / timed | same bytes | MiB |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    table = ["| case | planfarm ms (spread) | PyTorch ms (mode, spread) | ratio | max error | cosine | cold s / timed | warm s / timed | same bytes | MiB | "
+             "device MiB |", "| --- " * 11 + "|"]
+    good = True
     for case in args.cases:
         if time.time() > end:
             print("out of budget before", case, file=sys.stderr)
             break
-        run_case(args, case, table)
+        good &= run_case(args, case, table)
     text = "\n".join(table) + "\n"
     print(text)
     if args.out:
         open(args.out, "w").write(text)
+    sys.exit(not good)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,11 @@ static void the_better_measurement_stays(void **state)
 
     (void)state;
     put(&record, entry_of("a", "1", 10, 50));
-    put(&record, entry_of("a", "1", 5, 1));                 /* fewer samples */
+    e = entry_of("a", "1", 5, 1);
+    e.effort = 3;
+    put(&record, e);                                        /* fewer samples, but of a greater effort */
     assert_int_equal(record.entries[0].spread_ns, 50);
+    assert_int_equal(record.entries[0].effort, 3);
     put(&record, entry_of("a", "1", 10, 20));               /* less spread */
     assert_int_equal(record.entries[0].spread_ns, 20);
     e = entry_of("a", "1", 100, 1);

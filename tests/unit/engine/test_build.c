@@ -57,6 +57,9 @@ static void builds_and_agrees(void **state)
     assert_true(b.report.candidates_timed > 0);
     assert_true(b.report.max_rel_error >= 0 && b.report.max_rel_error < 1e-4);
     assert_true(b.report.memory_bytes >= b.report.memory_lower_bound_bytes);
+    assert_true(b.report.least_cosine > 0.999999 && b.report.least_cosine < 1.000001);
+    assert_int_equal(b.report.device_bytes, b.report.memory_bytes);     /* a CPU's weights stay in the plan */
+    assert_int_equal(b.report.device_bound_bytes, b.report.memory_lower_bound_bytes);
     drop(&b);
 }
 
@@ -94,6 +97,8 @@ static void bytes_that_were_checked_are_not_checked_again(void **state)
     assert_int_equal(watched.kept, 1);
     assert_int_equal(watched.found, 1);
     assert_true(second.report.max_rel_error == first.report.max_rel_error);
+    assert_true(second.report.least_cosine == first.report.least_cosine);
+    assert_int_equal(second.report.device_bytes, first.report.device_bytes);
     assert_int_equal(second.report.memory_bytes, first.report.memory_bytes);
     assert_int_equal(second.report.memory_lower_bound_bytes, first.report.memory_lower_bound_bytes);
     other = build(residual_network("[3,3,32,32]"), "effort=1\n", &watched.base);

@@ -179,7 +179,7 @@ static void contexts_run_in_parallel(void **state)
     }
 }
 
-typedef struct ledger { size_t live, most, calls; } ledger;
+typedef struct ledger { size_t live, most, calls, bytes; } ledger;
 
 static void *ledger_alloc(void *user, size_t bytes, size_t alignment, bool on_device)
 {
@@ -189,6 +189,7 @@ static void *ledger_alloc(void *user, size_t bytes, size_t alignment, bool on_de
     assert_true(on_device);
     book->calls++;
     book->live++;
+    book->bytes += bytes;
     book->most = bytes > book->most ? bytes : book->most;
     return memory;
 }
@@ -211,6 +212,30 @@ static void memory_comes_from_the_given_allocator(void **state)
     assert_true(book.calls > 0 && book.live > 0);
     assert_true(book.most >= context->instance->memory.bytes);
     pf_context_free(context);
+    assert_int_equal(book.live, 0);
+}
+
+/* As on a card: weights do not stay in the plan's bytes. */
+static void what_a_context_holds_is_what_it_took(void **state)
+{
+    ledger       book = { 0 };
+    pf_allocator allocator = { ledger_alloc, ledger_free, &book };
+    pf_context  *context = NULL;
+    int64_t      dim[4] = { 2, 3, 24, 24 };
+    pf_err       err = { 0 };
+
+    (void)state;
+    device->host_is_device = 0;
+    context = new_context(&allocator);
+    assert_int_equal(pf_context_device_bytes(context), 0);
+    test_ok(pf_context_set_shape(context, 0, dim, 4, &err), &err);
+    test_ok(pf_context_prepare(context, &err), &err);
+    assert_int_equal(pf_context_device_bytes(context), book.bytes);
+    assert_true(book.bytes > context->instance->memory.bytes);
+    assert_true(book.bytes <= plan->weights_bytes + context->instance->memory.bytes);
+    assert_int_equal(pf_plan_device_bound_bytes(plan, device), plan->weights_bytes + plan->check.memory_lower_bound_bytes);
+    pf_context_free(context);
+    device->host_is_device = 1;
     assert_int_equal(book.live, 0);
 }
 
@@ -366,7 +391,7 @@ int main(void)
         cmocka_unit_test(a_ready_run_allocates_nothing),
         cmocka_unit_test(runs_give_the_same_bits),
         cmocka_unit_test(contexts_run_in_parallel),
-        cmocka_unit_test(memory_comes_from_the_given_allocator),
+        cmocka_unit_test(memory_comes_from_the_given_allocator), cmocka_unit_test(what_a_context_holds_is_what_it_took),
         cmocka_unit_test(out_of_device_memory_is_said),
         cmocka_unit_test(misuse_is_explained),
         cmocka_unit_test(refused_choices_fall_back),
