@@ -143,9 +143,10 @@ static void damage(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
-static json_t *submit_deep(int code, const char *effort)
+/* Another plan for each size. */
+static json_t *submit_deep(int code, const char *workspace)
 {
-    return LIVE_JSON(&farm, code, "submit", "damaged.onnx", "--gpu", "cpu", "--wait", "--effort", effort);
+    return LIVE_JSON(&farm, code, "submit", "damaged.onnx", "--gpu", "cpu", "--wait", "--effort", "0", "--workspace", workspace);
 }
 
 /* An agent that finds its copy damaged fetches it again; a coordinator that does misses it, and has it from the next submit. */
@@ -163,23 +164,23 @@ static void damaged_models_are_mended(void **state)
     pf_digest_to_hex(&digest, hex);
     snprintf(name, sizeof name, "farm/agent-a/blobs/%s", hex);
     snprintf(cached, sizeof cached, "%s", test_path(name));
-    json_decref(submit_deep(0, "0"));
+    json_decref(submit_deep(0, "1M"));
     damage(cached);
-    answer = submit_deep(0, "1");
+    answer = submit_deep(0, "2M");
     assert_int_equal(live_number(live_job(answer), "attempt"), 2);
     json_decref(answer);
     unlink(cached);
     damage(live_blob_path(hex));
-    answer = submit_deep(66, "2");
+    answer = submit_deep(66, "3M");
     assert_string_equal(live_text(live_job(answer), "state"), "failed");
     assert_non_null(strstr(live_text(live_job(answer), "message"), "submit the model again"));
     json_decref(answer);
     assert_false(pf_file_exists(live_blob_path(hex)));
-    json_decref(submit_deep(0, "2"));
+    json_decref(submit_deep(0, "3M"));
     unlink(cached);
     assert_int_equal(truncate(live_blob_path(hex), 10), 0);
     pf_clock_sleep_ns(1500 * PF_NS_PER_MS);         /* for a second the coordinator believes what it saw */
-    json_decref(submit_deep(0, "3"));
+    json_decref(submit_deep(0, "4M"));
 }
 
 static void a_killed_coordinator_loses_nothing(void **state)
