@@ -8,7 +8,7 @@
 
 extern const char pf_nvrtc_attention[];     /* kernels/nvrtc/attention.cuh */
 
-enum { SOURCE_LIMIT_BYTES = 1 << 20, KEYS_PER_TILE = 64 };
+enum { SOURCE_LIMIT_BYTES = 1 << 20, KEYS_PER_TILE = 64, PART_PADDING = 8, SHARED_LIMIT_BYTES = 96 << 10 };
 
 static void print_strided(pf_buf *out, const char *name, const pf_strided *s)
 {
@@ -21,14 +21,15 @@ static int64_t causal_shift(const pf_attention_form *form)
     return ((const pf_attention_attrs *)form->node->attrs)->causal == PF_CAUSAL_BOTTOM_RIGHT ? form->keys - form->queries : 0;
 }
 
-static void print_defines(const pf_problem *p, const pf_attention_form *form, int warps, pf_buf *out)
+static void print_defines(const pf_problem *p, const pf_attention_form *form, const pf_attention_tuning *t, pf_buf *out)
 {
     bool half = pf_graph_value(p->graph, form->node->in[0])->dtype == PF_F16;
     bool causal = ((const pf_attention_attrs *)form->node->attrs)->causal != PF_CAUSAL_NONE;
 
     pf_buf_printf(out, "#define COPY %d\n", pf_attention_copy_width(form));
-    pf_buf_printf(out, "#define HEAD %lld\n#define SQ %lld\n#define SKV %lld\n#define GROUP %lld\n#define WARPS %d\n", (long long)form->head_dim,
-                  (long long)form->queries, (long long)form->keys, (long long)(form->heads / form->kv_heads), warps);
+    pf_buf_printf(out, "#define HEAD %lld\n#define SQ %lld\n#define SKV %lld\n#define GROUP %lld\n", (long long)form->head_dim,
+                  (long long)form->queries, (long long)form->keys, (long long)(form->heads / form->kv_heads));
+    pf_buf_printf(out, "#define WARPS_Q %d\n#define WARPS_K %d\n#define STAGES %d\n", t->query_warps, t->key_warps, t->stages);
     pf_buf_printf(out, "#define CAUSAL %d\n#define CAUSAL_SHIFT %lld\n#define SCALE_LOG2 %.9ef\n#define MASKED %d\n", causal, (long long)causal_shift(form),
                   form->scale * 1.44269504088896340736, form->mask != PF_NONE);
     pf_buf_printf(out, "#define MMA \"f32.%s.%s.f32\"\n", half ? "f16" : "bf16", half ? "f16" : "bf16");
@@ -85,30 +86,62 @@ static bool print_mask(const pf_problem *p, const pf_attention_form *form, pf_bu
     return id > 0;
 }
 
-pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, pf_err *err)
+static uint32_t shared_bytes(const pf_attention_form *form, const pf_attention_tuning *t)
+{
+    int64_t  row = (form->head_dim + 63) / 64 * 64, padded = (form->head_dim + 15) / 16 * 16;
+    uint32_t tiles = (uint32_t)(2 * t->stages * KEYS_PER_TILE * row * 2);
+    uint32_t parts = (uint32_t)(t->query_warps * t->key_warps * 16 * (padded + PART_PADDING + 2) * 4);
+
+    return t->key_warps > 1 && parts > tiles ? parts : tiles;
+}
+
+static bool is_tuning(const pf_attention_form *form, const pf_attention_tuning *t)
+{
+    bool parts = t->key_warps == 1 || t->key_warps == 2 || t->key_warps == 4;
+
+    return parts && t->query_warps >= 1 && t->query_warps * t->key_warps <= 8 && t->stages >= 2 && t->stages <= 4 &&
+           (t->stages == 2 || shared_bytes(form, t) <= SHARED_LIMIT_BYTES);
+}
+
+int pf_codegen_attention_tunings(const pf_problem *p, int sm_count, pf_attention_tuning *out, int max)
+{
+    static const pf_attention_tuning long_ones[] = { { 4, 1, 2 }, { 2, 1, 2 }, { 1, 1, 2 }, { 8, 1, 2 }, { 4, 2, 2 }, { 2, 2, 2 }, { 4, 1, 3 } };
+    static const pf_attention_tuning short_ones[] = { { 1, 4, 2 }, { 2, 2, 2 }, { 4, 1, 2 }, { 2, 4, 2 }, { 2, 4, 4 }, { 1, 4, 4 }, { 1, 2, 2 }, { 2, 1, 2 }, { 4, 2, 2 } };
+    pf_attention_form form;
+    bool              is_short = !pf_attention_read(p, &form) && (form.queries + 15) / 16 * form.heads * form.batch < 8 * (int64_t)sm_count;
+    int               length = is_short ? (int)(sizeof short_ones / sizeof *short_ones) : (int)(sizeof long_ones / sizeof *long_ones), count = 0;
+
+    for (int i = 0; i < length && count < max; i++)
+        if (is_tuning(&form, is_short ? &short_ones[i] : &long_ones[i])) out[count++] = is_short ? short_ones[i] : long_ones[i];
+    return count;
+}
+
+pf_status pf_codegen_attention(const pf_problem *p, const pf_attention_tuning *t, pf_program *out, pf_err *err)
 {
     pf_attention_form form;
     const char       *reason = pf_attention_read(p, &form);
-    int64_t           row = (form.head_dim + 63) / 64 * 64;
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
+    if (!is_tuning(&form, t)) return PF_FAIL(err, PF_INVALID, "%d x %d warps with %d stages are no tuning", t->query_warps, t->key_warps, t->stages);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%stypedef long long idx;\n", cg_prelude);
-    print_defines(p, &form, warps, &out->source);
+    print_defines(p, &form, t, &out->source);
     if (form.mask != PF_NONE && !print_mask(p, &form, &out->source, err)) {
         pf_program_clear(out);
         return PF_FAIL(err, PF_NO_SPACE, "out of memory");
     }
     cg_print_start(p, &out->source);
-    pf_buf_printf(&out->source, "#define PARAMETERS ");
+    pf_buf_printf(&out->source, "#define ARGUMENTS ");
+    print_inputs(p, false, &out->source);
+    pf_buf_printf(&out->source, "out0\n#define PARAMETERS ");
     print_inputs(p, true, &out->source);
     pf_buf_printf(&out->source, "%s *__restrict__ out0\n%s", cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[0])->dtype), pf_nvrtc_attention);
-    out->grid[0] = (uint32_t)((form.queries + 16 * warps - 1) / (16 * warps));
+    out->grid[0] = (uint32_t)((form.queries + 16 * t->query_warps - 1) / (16 * t->query_warps));
     out->grid[1] = (uint32_t)form.heads;
     out->grid[2] = (uint32_t)form.batch;
-    out->block[0] = (uint32_t)(32 * warps);
+    out->block[0] = (uint32_t)(32 * t->query_warps * t->key_warps);
     out->block[1] = out->block[2] = 1;
-    out->shared_bytes = (uint32_t)(4 * KEYS_PER_TILE * row * 2);
+    out->shared_bytes = shared_bytes(&form, t);
     return out->source.failed ? PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES) : PF_OK;
 }

@@ -4,7 +4,15 @@
 
 #include "engine/cuda/program.h"
 
-/* warps: 1..8 per block, 16 queries each. Errors   UNSUPPORTED: pf_attention_declines says why. */
-pf_status pf_codegen_attention(const pf_problem *p, int warps, pf_program *out, pf_err *err);
+typedef struct pf_attention_tuning {
+    int query_warps;        /* of a block, 16 queries each */
+    int key_warps;          /* that share the keys of each: 1, 2 or 4; at most 8 warps in all */
+    int stages;             /* tiles of keys and values in shared memory: 2 to 4 */
+} pf_attention_tuning;
+
+/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max. */
+int       pf_codegen_attention_tunings(const pf_problem *p, int sm_count, pf_attention_tuning *out, int max);
+/* Errors   UNSUPPORTED: pf_attention_declines says why; INVALID: a tuning that is none. */
+pf_status pf_codegen_attention(const pf_problem *p, const pf_attention_tuning *tuning, pf_program *out, pf_err *err);
 
 #endif

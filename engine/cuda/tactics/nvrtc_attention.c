@@ -1,10 +1,13 @@
-/* Attention by one kernel of our own for any strides, masks and grouped heads.  Tuning "w=<warps per block>": 16 queries each. */
+/* Attention by one kernel of our own for any strides, masks and grouped heads.  Tuning "q=<warps of 16 queries> k=<warps that share
+   the keys of each> s=<stages>". */
 #include <stdio.h>
 
 #include "engine/cuda/attention_form.h"
 #include "engine/cuda/codegen_attention.h"
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
+
+enum { TUNINGS_MAX = 16 };
 
 /* Two stages of keys and values of such heads need more shared memory than most cards have. */
 static bool has_long_heads(const pf_problem *p)
@@ -25,21 +28,22 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int warps[] = { 4, 2, 1, 8 };
-    pf_status        st = PF_OK;
+    static const int    counts[] = { 1, 4, TUNINGS_MAX, TUNINGS_MAX, TUNINGS_MAX, TUNINGS_MAX };
+    pf_attention_tuning list[TUNINGS_MAX];
+    int                 count = pf_codegen_attention_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    pf_status           st = PF_OK;
 
-    (void)device;
-    (void)p;
-    for (size_t i = 0; i < (effort < 1 ? 1u : 4u) && !st; i++) st = pf_tuning_add(out, err, "w=%d", warps[i]);
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "q=%d k=%d s=%d", list[i].query_warps, list[i].key_warps, list[i].stages);
     return st;
 }
 
 static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
-    int        warps = 0;
+    pf_attention_tuning t = { 0 };
 
-    if (sscanf(tuning, "w=%d", &warps) != 1 || warps < 1 || warps > 8) return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
-    return pf_codegen_attention(p, warps, out, err);
+    if (sscanf(tuning, "q=%d k=%d s=%d", &t.query_warps, &t.key_warps, &t.stages) != 3)
+        return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
+    return pf_codegen_attention(p, &t, out, err);
 }
 
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
@@ -53,7 +57,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_nvrtc_attention = {
-    .name = "nvrtc_attention", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
+    .name = "nvrtc_attention", .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
     .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };

@@ -47,7 +47,14 @@ static pf_status column_first(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_column(p, tuning, out, err);
 }
 
-static pf_status attention_first(const pf_problem *p, pf_program *out, pf_err *err) { return pf_codegen_attention(p, 4, out, err); }
+static pf_status attention_first(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_attention(p, &(pf_attention_tuning){ 4, 1, 2 }, out, err);
+}
+static pf_status attention_shared(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_attention(p, &(pf_attention_tuning){ 2, 4, 3 }, out, err);
+}
 
 static pf_status matmul_split(const pf_problem *p, pf_program *out, pf_err *err)
 {
@@ -153,6 +160,10 @@ static const sample samples[] = {
       "graph \"\"\n%0 = input f16 [1,4,100,256]\n%1 = input f16 [1,4,100,256]\n%2 = input f16 [1,4,100,256]\n"
       "%3 = attention(%0, %1, %2)\noutput %3\n", 80 },
     { "causal attention, grouped heads", pf_attention_declines, attention_first,
+      "problem in=linear,linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,8,100,128]\n%1 = input f16 [1,2,100,128]\n%2 = input f16 [1,2,100,128]\n"
+      "%3 = attention(%0, %1, %2) causal=top_left\noutput %3\n", 80 },
+    { "causal attention, keys shared by warps", pf_attention_declines, attention_shared,
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,8,100,128]\n%1 = input f16 [1,2,100,128]\n%2 = input f16 [1,2,100,128]\n"
       "%3 = attention(%0, %1, %2) causal=top_left\noutput %3\n", 80 },
