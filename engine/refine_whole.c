@@ -22,6 +22,7 @@ static const struct { int rounds; int64_t budget_ns; } efforts[] = {
 typedef struct variant {                /* another candidate for all steps of a problem; step NULL: the plan's own */
     pf_step *step;                      /* owned */
     void    *workspace;                 /* owned; device memory */
+    void   **packed;                    /* owned; device memory by step: its constants as the candidate wants them; NULL: as they are */
     uint32_t rank;
 } variant;
 
@@ -87,6 +88,10 @@ static void drop_variant(const whole *w, variant *v)
     pf_step_free(v->step);
     if (v->workspace)
         pf_device_give_back(w->device, NULL, v->workspace);
+    for (uint32_t s = 0; v->packed && s < w->step_count; s++)
+        if (v->packed[s])
+            pf_device_give_back(w->device, NULL, v->packed[s]);
+    pf_free(v->packed);
     *v = (variant){ 0 };
 }
 
@@ -94,15 +99,16 @@ static void drop_variant(const whole *w, variant *v)
 static bool fits_bindings(const whole *w, uint32_t s, const pf_step *step)
 {
     const pf_bindings *b = &w->context->step_bindings[s];
-    const pf_graph    *graph = w->draft->draft.plan.steps[s].problem->graph;
+    const pf_problem  *problem = w->draft->draft.plan.steps[s].problem;
 
-    for (uint32_t i = 0; i < graph->input_count; i++) {
-        bool overwritten = b->in[i] && graph->output_count && b->in[i] == b->out[0];
+    for (uint32_t i = 0; i < problem->graph->input_count; i++) {
+        bool overwritten = b->in[i] && problem->graph->output_count && b->in[i] == b->out[0];
+        bool missing = !b->in[i] && !(problem->in_constant[i] && step->packed_bytes);
 
-        if (!b->in[i] || (overwritten && step->in_place != (int32_t)i))
+        if (missing || (overwritten && step->in_place != (int32_t)i))
             return false;
     }
-    return !step->packed_bytes;
+    return true;
 }
 
 static bool fits(const whole *w, uint32_t g, const pf_step *step)
@@ -113,6 +119,46 @@ static bool fits(const whole *w, uint32_t g, const pf_step *step)
     return step->capturable || !w->device->ops->capture_begin;
 }
 
+static pf_status pack_step(const whole *w, uint32_t s, const pf_step *step, void **out, pf_err *err)
+{
+    const pf_plan_step  *plan_step = &w->draft->draft.plan.steps[s];
+    const pf_device_ops *ops = w->device->ops;
+    void                *host = NULL;
+    pf_status            st = pf_builder_pack_constants(w->draft, plan_step, plan_step->problem, step, &host, err);
+
+    if (!st)
+        st = pf_device_take(w->device, NULL, step->packed_bytes, out, err);
+    if (!st)
+        st = ops->upload(w->device, w->context->stream, *out, host, step->packed_bytes, err);
+    if (!st)
+        st = ops->stream_sync(w->device, w->context->stream, err);
+    pf_free(host);
+    return st;
+}
+
+static bool has_constants(const pf_problem *p)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (p->in_constant[i])
+            return true;
+    return false;
+}
+
+static pf_status pack_all(const whole *w, uint32_t g, variant *v, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    if (!v->step->packed_bytes || !has_constants(w->draft->draft.plan.steps[w->groups[g].first].problem))
+        return PF_OK;
+    v->packed = pf_calloc(w->step_count, sizeof *v->packed);
+    if (!v->packed)
+        return PF_FAIL_MEMORY(err, w->step_count * sizeof *v->packed);
+    for (uint32_t s = 0; s < w->step_count && !st; s++)
+        if (w->group_of[s] == g)
+            st = pack_step(w, s, v->step, &v->packed[s], err);
+    return st;
+}
+
 /* A candidate that cannot take the place is none: then the variant stays empty. */
 static pf_status make_variant(const whole *w, uint32_t g, uint32_t rank, variant *out, pf_err *err)
 {
@@ -120,6 +166,7 @@ static pf_status make_variant(const whole *w, uint32_t g, uint32_t rank, variant
     const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];
     const pf_tactic       *tactic = pf_tactic_find(entry->tactic);
     pf_err                 ignored = { 0 };
+    pf_status              st = PF_OK;
 
     *out = (variant){ .rank = rank };
     if (!tactic || tactic->prepare(w->device, problem, entry->tuning, NULL, 0, &out->step, &ignored))
@@ -128,7 +175,9 @@ static pf_status make_variant(const whole *w, uint32_t g, uint32_t rank, variant
         drop_variant(w, out);
         return PF_OK;
     }
-    return out->step->workspace_bytes ? pf_device_take(w->device, NULL, out->step->workspace_bytes, &out->workspace, err) : PF_OK;
+    if (out->step->workspace_bytes)
+        st = pf_device_take(w->device, NULL, out->step->workspace_bytes, &out->workspace, err);
+    return st ? st : pack_all(w, g, out, err);
 }
 
 /* The best of another tactic, and the next of the same: the first ranks of either. */
@@ -169,7 +218,7 @@ static pf_status enqueue(const whole *w, uint32_t g, const variant *trial, pf_er
             continue;
         }
         bindings.workspace = v->workspace;
-        bindings.packed = NULL;
+        bindings.packed = v->packed ? v->packed[s] : NULL;
         st = v->step->tactic->enqueue(v->step, &bindings, stream, err);
     }
     return st;

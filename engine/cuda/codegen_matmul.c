@@ -1,5 +1,6 @@
 #include "engine/cuda/codegen_matmul.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +16,18 @@ enum {
     ROW_DIMS = 3,                           /* as many dims of the output may make up its rows */
 };
 
+enum { AXIS_H, AXIS_W };
+
+typedef struct conv_window {
+    int64_t in[2], out[2], channels;        /* channels: as they lie in memory */
+    int64_t kernel[2], stride[2], pad[2], dilation[2];
+} conv_window;
+
 typedef struct matmul_form {
     const pf_node *node;
     uint32_t       x, w;                    /* inputs of the problem */
-    bool           trans_w, conv;
+    bool           trans_w, conv, windowed;
+    conv_window    window;                  /* when windowed */
     double         alpha;
     int64_t        m, n, k;
 } matmul_form;
@@ -36,17 +45,44 @@ static bool is_repeated(const pf_ints *ints, int64_t value)
     return true;
 }
 
+/* Few channels lie padded to eight: a stem. */
+static int64_t channels_in_memory(const pf_problem *p, const matmul_form *form, int64_t channels)
+{
+    return p->in_layout[form->x] == PF_LAYOUT_C8 ? (channels + 7) / 8 * 8 : channels;
+}
+
+static void take_window(const pf_problem *p, const pf_node *node, matmul_form *form)
+{
+    const pf_conv_attrs *attrs = node->attrs;
+    const pf_shape      *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]), *y = shape_of(p, node->out[0]);
+
+    form->windowed = true;
+    form->window.channels = channels_in_memory(p, form, x->dim[1]);
+    for (int a = 0; a < 2; a++) {
+        form->window.in[a] = x->dim[2 + a];
+        form->window.out[a] = y->dim[2 + a];
+        form->window.kernel[a] = w->dim[2 + a];
+        form->window.stride[a] = attrs->strides.count ? attrs->strides.at[a] : 1;
+        form->window.dilation[a] = attrs->dilations.count ? attrs->dilations.at[a] : 1;
+        form->window.pad[a] = attrs->pads.count ? attrs->pads.at[a] : 0;
+    }
+    form->m = y->dim[0] * y->dim[2] * y->dim[3];
+    form->k = form->window.channels * w->dim[2] * w->dim[3];
+}
+
 static const char *take_conv(const pf_problem *p, const pf_node *node, matmul_form *form)
 {
     const pf_conv_attrs *attrs = node->attrs;
     const pf_shape      *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]);
 
-    if (x->rank != 4 || w->dim[2] != 1 || w->dim[3] != 1 || attrs->groups != 1) return "not a convolution of one pixel";
-    if (attrs->auto_pad || !is_repeated(&attrs->strides, 1) || !is_repeated(&attrs->pads, 0)) return "strides or padding";
+    if (x->rank != 4 || attrs->groups != 1) return "not a convolution of pictures, or one in groups";
+    if (attrs->auto_pad) return "padding that depends on the shape";
     form->conv = form->trans_w = true;
     form->m = x->dim[0] * x->dim[2] * x->dim[3];
     form->k = x->dim[1];
     form->n = w->dim[0];
+    if (w->dim[2] != 1 || w->dim[3] != 1 || !is_repeated(&attrs->strides, 1) || !is_repeated(&attrs->pads, 0) || p->in_layout[form->x] == PF_LAYOUT_C8)
+        take_window(p, node, form);
     return NULL;
 }
 
@@ -101,7 +137,9 @@ static const char *check_places(const pf_problem *p, const matmul_form *form)
     const pf_shape *shape = shape_of(p, form->node->out[0]);
     pf_layout       layout = form->conv ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
 
-    if (p->in_layout[form->x] != layout || p->in_layout[form->w] != PF_LAYOUT_LINEAR) return "operands in another layout";
+    bool      padded = form->windowed && p->in_layout[form->x] == PF_LAYOUT_C8 && shape_of(p, form->node->in[0])->dim[1] <= 8;
+
+    if ((p->in_layout[form->x] != layout && !padded) || p->in_layout[form->w] != PF_LAYOUT_LINEAR) return "operands in another layout";
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
 
@@ -111,7 +149,7 @@ static const char *check_places(const pf_problem *p, const matmul_form *form)
     return NULL;
 }
 
-const char *pf_codegen_matmul_declines(const pf_problem *p)
+static const char *declines(const pf_problem *p, bool windowed)
 {
     matmul_form form;
     const char *reason = recognize(p, &form);
@@ -119,12 +157,18 @@ const char *pf_codegen_matmul_declines(const pf_problem *p)
 
     if (!reason) reason = cg_behind_declines(p->graph, form.node);
     if (reason) return reason;
+    if (form.windowed != windowed) return windowed ? "not a convolution with a window" : "a convolution with a window";
+    if (windowed && !p->in_constant[form.w]) return "weights that are computed";
     dtype = pf_graph_value(p->graph, form.node->in[0])->dtype;
     if ((dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, form.node->in[1])->dtype != dtype) return "element type";
     if (!pf_dim_is_number(form.k) || !pf_dim_is_number(form.n) || form.k % 8 || (form.n % 8 && !form.trans_w)) return "rows of x or w that are no multiple of 16 bytes";
+    if (windowed && (!pf_problem_is_bound(p) || form.window.channels % 8)) return "channels that are no multiple of 16 bytes, or shapes that vary";
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
     return check_places(p, &form);
 }
+
+const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, false); }
+const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, true); }
 
 int64_t pf_codegen_matmul_work(const pf_problem *p)
 {
@@ -141,6 +185,11 @@ bool pf_codegen_matmul_is_odd(const pf_problem *p)
 }
 
 /* ---- Tunings */
+
+bool pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out)
+{
+    return sscanf(text, PF_MATMUL_TUNING, &out->rows, &out->columns, &out->warps_m, &out->warps_n, &out->split, &out->stages) == 6;
+}
 
 typedef struct shape { int rows, columns, warps_m, warps_n, stages; } shape;
 static const shape shapes[] = {
@@ -227,6 +276,22 @@ static void print_parameters(const pf_problem *p, bool types, pf_buf *out)
         else pf_buf_printf(out, "out%u, ", i);
 }
 
+static void print_axis(const conv_window *window, int axis, char name, pf_buf *out)
+{
+    pf_buf_printf(out, "#define OUT_%c %lld\n#define IN_%c %lld\n#define KERNEL_%c %lld\n#define STRIDE_%c %lld\n#define PAD_%c %lld\n#define DILATION_%c %lld\n", name,
+                  (long long)window->out[axis], name, (long long)window->in[axis], name, (long long)window->kernel[axis], name,
+                  (long long)window->stride[axis], name, (long long)window->pad[axis], name, (long long)window->dilation[axis]);
+}
+
+static void print_window(const matmul_form *form, pf_buf *out)
+{
+    pf_buf_printf(out, "#define WINDOW %d\n", form->windowed);
+    if (!form->windowed) return;
+    pf_buf_printf(out, "#define CHANNELS %lld\n", (long long)form->window.channels);
+    print_axis(&form->window, AXIS_H, 'H', out);
+    print_axis(&form->window, AXIS_W, 'W', out);
+}
+
 static void print_defines(const pf_problem *p, const matmul_form *form, const pf_matmul_tuning *t, int vector, pf_buf *out)
 {
     bool half = pf_graph_value(p->graph, form->node->in[0])->dtype == PF_F16;
@@ -235,6 +300,7 @@ static void print_defines(const pf_problem *p, const matmul_form *form, const pf
                   (long long)form->n, (long long)form->k, t->rows, t->columns, t->warps_m, t->warps_n);
     pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, form->trans_w,
                   vector, half ? "f16" : "bf16", half ? "f16" : "bf16");
+    print_window(form, out);
     pf_buf_printf(out, "#define W_CONSTANT %d\n", p->in_constant[form->w]);
     cg_print_start(p, out);
     pf_buf_printf(out, "#define X ((const f16 *)in%u)\n#define W ((const f16 *)in%u)\n#define ARGUMENTS ", form->x, form->w);
@@ -351,7 +417,32 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     out->block[0] = (uint32_t)(32 * t->warps_m * t->warps_n);
     out->block[1] = out->block[2] = 1;
     out->shared_bytes = shared_bytes(t);
+    out->packs = form.windowed;
+    out->packed_input = form.w;
+    out->packed_bytes = form.windowed ? (size_t)(form.n * form.k) * 2 : 0;
     if (!st && out->source.failed) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     if (st) pf_program_clear(out);
     return st;
+}
+
+uint32_t pf_codegen_conv_weights(const pf_problem *p)
+{
+    matmul_form form;
+
+    recognize(p, &form);
+    return form.w;
+}
+
+void pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to)
+{
+    matmul_form     form;
+    const uint16_t *from = weights->data;
+    uint16_t       *packed = to;
+    int64_t         taps = weights->dim[2] * weights->dim[3], channels = weights->dim[1];
+
+    recognize(p, &form);
+    memset(to, 0, (size_t)(form.n * form.k) * sizeof *packed);
+    for (int64_t o = 0; o < form.n; o++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t t = 0; t < taps; t++) packed[(o * taps + t) * form.window.channels + c] = from[(o * channels + c) * taps + t];
 }

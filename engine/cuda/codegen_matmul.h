@@ -1,9 +1,11 @@
-/* Matrix products, and convolutions of one pixel, with all that is computed element by element behind them, as one kernel: the text of
-   kernels/nvrtc/matmul.cuh with sizes and epilogue of the problem in front. */
+/* Matrix products and convolutions, with all that is computed element by element behind them, as one kernel: the text of
+   kernels/nvrtc/matmul.cuh with sizes and epilogue of the problem in front. Convolutions of one pixel are products as they are ("matmul" here);
+   those with a window over the input ("conv") take their weights packed. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_MATMUL_H
 #define PF_ENGINE_CUDA_CODEGEN_MATMUL_H
 
 #include "engine/cuda/program.h"
+#include "engine/tensor.h"
 
 typedef struct pf_matmul_tuning {
     int rows, columns;      /* of a block's tile */
@@ -12,7 +14,13 @@ typedef struct pf_matmul_tuning {
     int stages;             /* of the pipeline */
 } pf_matmul_tuning;
 
+/* As texts: "b=<rows>x<columns> w=<warps>x<warps> k=<split> s=<stages>". */
+#define PF_MATMUL_TUNING "b=%dx%d w=%dx%d k=%d s=%d"
+#define PF_MATMUL_TUNING_ARGUMENTS(t) (t).rows, (t).columns, (t).warps_m, (t).warps_n, (t).split, (t).stages
+bool        pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out);
+
 const char *pf_codegen_matmul_declines(const pf_problem *p);
+const char *pf_codegen_conv_declines(const pf_problem *p);
 /* How many multiply-adds it has; 0: not said by the shapes. */
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
@@ -21,5 +29,9 @@ bool        pf_codegen_matmul_is_odd(const pf_problem *p);
 int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
 pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);
+/* The problem's input that holds the weights. */
+uint32_t    pf_codegen_conv_weights(const pf_problem *p);
+/* The weights of a conv as its kernel wants them: [outputs][taps][channels], channels padded with zeros; to has room for pf_program.packed_bytes. */
+void        pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128 };
+enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128, CONSTANT_ALIGNMENT = 256 };
 
 typedef struct program_impl {
     cudaLibrary_t library;
@@ -17,6 +17,8 @@ typedef struct program_impl {
     uint8_t      *cubin; size_t cubin_bytes;
     uint32_t      in_count, out_count;
     bool          early;                /* the card can launch it before its predecessor has ended */
+    bool          is_packed[ARGUMENTS_MAX];
+    size_t        offset[ARGUMENTS_MAX];        /* of packed inputs */
 } program_impl;
 
 void pf_program_clear(pf_program *program)
@@ -135,6 +137,33 @@ static pf_status load(program_impl *impl, pf_err *err)
     return PF_OK;
 }
 
+/* Their bytes in all. */
+static size_t place_constants(program_impl *impl, const pf_problem *p, const pf_program *program)
+{
+    size_t at = 0;
+
+    for (uint32_t i = 0; program->packs && i < impl->in_count; i++) {
+        const pf_value *value = pf_graph_value(p->graph, p->graph->inputs[i]);
+
+        impl->is_packed[i] = p->in_constant[i];
+        if (!impl->is_packed[i]) continue;
+        impl->offset[i] = at;
+        at += i == program->packed_input ? program->packed_bytes : pf_dtype_bytes(value->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &value->shape));
+        at = (at + CONSTANT_ALIGNMENT - 1) / CONSTANT_ALIGNMENT * CONSTANT_ALIGNMENT;
+    }
+    return at;
+}
+
+size_t pf_program_offset(const pf_step *step, uint32_t input) { return ((const program_impl *)step->impl)->offset[input]; }
+
+void pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed)
+{
+    const program_impl *impl = step->impl;
+
+    for (uint32_t i = 0; i < impl->in_count; i++)
+        if (impl->is_packed[i] && i != impl->launch.packed_input) memcpy((uint8_t *)packed + impl->offset[i], constants[i].data, constants[i].bytes);
+}
+
 static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
                            size_t saved_bytes, pf_step **out, pf_err *err)
 {
@@ -149,6 +178,7 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;
     if (impl->in_count + impl->out_count > ARGUMENTS_MAX) st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
+    if (!st) step->packed_bytes = place_constants(impl, p, program);
     step->capturable = true;
     step->in_place = -1;
     if (!st) st = find_code(device, program, saved, saved_bytes, impl, err);
@@ -178,13 +208,16 @@ pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, p
 {
     const program_impl *impl = step->impl;
     const pf_program   *launch = &impl->launch;
-    void               *arguments[ARGUMENTS_MAX];
+    void               *arguments[ARGUMENTS_MAX], *packed[ARGUMENTS_MAX];
     cudaLaunchAttribute early = { .id = cudaLaunchAttributeProgrammaticStreamSerialization };
     cudaLaunchConfig_t  config = { .gridDim = { launch->grid[0], launch->grid[1], launch->grid[2] },
                                    .blockDim = { launch->block[0], launch->block[1], launch->block[2] },
                                    .dynamicSmemBytes = launch->shared_bytes, .stream = pf_cuda_stream(stream) };
 
-    for (uint32_t i = 0; i < impl->in_count; i++) arguments[i] = (void *)&bindings->in[i];
+    for (uint32_t i = 0; i < impl->in_count; i++) {
+        if (impl->is_packed[i]) packed[i] = (uint8_t *)bindings->packed + impl->offset[i];
+        arguments[i] = impl->is_packed[i] ? (void *)&packed[i] : (void *)&bindings->in[i];
+    }
     for (uint32_t i = 0; i < impl->out_count; i++) arguments[impl->in_count + i] = (void *)&bindings->out[i];
     early.val.programmaticStreamSerializationAllowed = 1;
     if (impl->early) {

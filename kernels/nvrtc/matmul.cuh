@@ -1,10 +1,13 @@
-/* A product x[M,K] w[K,N] with everything behind it, for products too small to fill the card: K is cut into SPLIT parts, which the blocks of a
+/* A product x[M,K] w[K,N] with everything behind it, for products too small to fill the card, or a convolution as one: its rows are pixels of the
+   output, and K counts the channels under each tap of the window. K is cut into SPLIT parts, which the blocks of a
    cluster compute at once and add up through each other's shared memory, always in the same order. Tiles come by cp.async in STAGES stages;
    a warp computes WM x WN of the tile's BM x BN with mma.sync.
 
    Defined by the generator:
      M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT; TRANS_W: w is [N,K]; X, W: the operands' addresses; MMA: the types of the instruction;
      START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
+     WINDOW: 0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of 8; x is [n][h][w][c], w is [N][taps][c]), KERNEL_W,
+     STRIDE_, PAD_, DILATION_ with H and W;
      V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores. */
 #define BK 64
 #define THREADS (32 * WARPS_M * WARPS_N)
@@ -28,13 +31,27 @@ __device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk) 
 #define X_GAP (THREADS / 8 * BK * 2)
 #define W_GAP (THREADS / W_ROW_CHUNKS * W_ROW_BYTES)
 
-struct copies { idx x[X_COPIES], w[W_COPIES]; unsigned x_to, w_to; };
+struct copies {
+  idx x[X_COPIES], w[W_COPIES]; unsigned x_to, w_to;
+#if WINDOW
+  int top[X_COPIES], left[X_COPIES];        /* of the window over the input */
+#endif
+};
 
 __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
 {
   const int x_row = threadIdx.x / 8, x_chunk = threadIdx.x % 8, w_row = threadIdx.x / W_ROW_CHUNKS, w_chunk = threadIdx.x % W_ROW_CHUNKS;
 
-  _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) plan->x[i] = (idx)min(row0 + x_row + i * (THREADS / 8), M - 1) * K + x_chunk * 8;
+  _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) {
+    const int row = min(row0 + x_row + i * (THREADS / 8), M - 1);
+#if WINDOW
+    plan->top[i] = row / OUT_W % OUT_H * STRIDE_H - PAD_H;
+    plan->left[i] = row % OUT_W * STRIDE_W - PAD_W;
+    plan->x[i] = (((idx)(row / (OUT_H * OUT_W)) * IN_H + plan->top[i]) * IN_W + plan->left[i]) * CHANNELS;
+#else
+    plan->x[i] = (idx)row * K + x_chunk * 8;
+#endif
+  }
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i) {
     const int row = w_row + i * (THREADS / W_ROW_CHUNKS);
     plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * 8 : (idx)row * N + min(column0 + w_chunk * 8, N - 8);
@@ -43,16 +60,28 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
   plan->w_to = chunk_at(w_row, W_ROW_BYTES, w_chunk);
 }
 
-/* Elements behind the end of K are zeros. */
+/* Elements behind the end of K, and around the picture, are zeros. */
 __device__ __forceinline__ void copy16(unsigned to, const f16 *from, bool inside)
 {
-#if K % BK
+#if WINDOW || K % BK
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
 #else
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 #endif
 }
 
+#if WINDOW
+__device__ __forceinline__ void copy_x(unsigned to, const f16 *x, const copies *plan, int step)
+{
+  const int k = step * BK + threadIdx.x % 8 * 8, tap = k / CHANNELS, down = tap / KERNEL_W * DILATION_H, right = tap % KERNEL_W * DILATION_W;
+  const idx from = ((idx)down * IN_W + right) * CHANNELS + k % CHANNELS;
+
+  _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) {
+    const bool inside = k < K && (unsigned)(plan->top[i] + down) < IN_H && (unsigned)(plan->left[i] + right) < IN_W;
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, inside ? x + (plan->x[i] + from) : x, inside);
+  }
+}
+#else
 __device__ __forceinline__ void copy_x(unsigned to, const f16 *x, const copies *plan, int step)
 {
   const f16 *from = x + step * BK;
@@ -61,6 +90,7 @@ __device__ __forceinline__ void copy_x(unsigned to, const f16 *x, const copies *
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i)
     if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, from + plan->x[i], k < K);
 }
+#endif
 
 __device__ __forceinline__ void copy_w(unsigned to, const f16 *w, const copies *plan, int step)
 {

@@ -1,7 +1,5 @@
 /* Matrix products and convolutions of one pixel that are too small for the libraries to fill the card, with everything behind them.
-   Tuning "b=<rows>x<columns> w=<warps>x<warps> k=<split> s=<stages>". */
-#include <stdio.h>
-
+   Tunings are PF_MATMUL_TUNING. */
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
@@ -54,19 +52,15 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
     pf_status        st = PF_OK;
 
-    for (int i = 0; i < count && !st; i++)
-        st = pf_tuning_add(out, err, "b=%dx%d w=%dx%d k=%d s=%d", list[i].rows, list[i].columns, list[i].warps_m, list[i].warps_n, list[i].split,
-                           list[i].stages);
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
     return st;
 }
 
 static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
-    pf_matmul_tuning t = {0};
+    pf_matmul_tuning t = { 0 };
 
-    if (sscanf(tuning, "b=%dx%d w=%dx%d k=%d s=%d", &t.rows, &t.columns, &t.warps_m, &t.warps_n, &t.split, &t.stages) != 6)
-        return PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
-    return pf_codegen_matmul(p, &t, out, err);
+    return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
 }
 
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
@@ -80,7 +74,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_nvrtc_matmul = {
-    .name = "nvrtc_matmul", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+    .name = "nvrtc_matmul", .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
     .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
     .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
 };

@@ -193,6 +193,14 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
       "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+    { "convolution with a window, strides and dilation, residual", pf_codegen_conv_declines, matmul_split,
+      "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [40,72,3,5]\n%2 = input f16 [40]\n%3 = input f16 [2,40,15,13]\n"
+      "%4 = conv(%0, %1, %2) strides=[2,1] dilations=[1,2] pads=[1,2,0,2] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+    { "a stem: three channels padded to eight", pf_codegen_conv_declines, matmul_thin,
+      "problem in=c8,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,3,64,64]\n%1 = input f16 [64,3,7,7]\n%2 = input f16 [64]\n"
+      "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n"

@@ -1,0 +1,69 @@
+/* Convolutions with a window as one product of our own, with everything behind them, where they are too small for cuDNN's kernels to fill the card:
+   pictures are not unfolded, the kernel finds each tap's pixels itself.  Tunings as of nvrtc_matmul. */
+#include <stdio.h>
+
+#include "engine/cuda/codegen_matmul.h"
+#include "engine/cuda/tactics.h"
+
+/* Beyond this cuDNN's warp-group kernels win. */
+#define LARGE_WORK (INT64_C(1) << 32)
+enum { TUNINGS_MAX = 48 };
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    const char *reason = pf_codegen_conv_declines(p);
+
+    if (reason) return reason;
+    if (pf_tactic_cudnn_conv.declines(device, p)) return "an epilogue that cuDNN lacks";
+    return pf_codegen_matmul_work(p) > LARGE_WORK ? "a convolution that fills the card" : NULL;
+}
+
+/* x channels-last, or few channels padded to eight; all else channels-last too. */
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    return pf_tactic_cudnn_conv.prefers(device, p, index, in, out);
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    static const int counts[] = { 1, 6, 10, 20, TUNINGS_MAX, TUNINGS_MAX };
+    pf_matmul_tuning list[TUNINGS_MAX];
+    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    pf_status        st = PF_OK;
+
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
+    return st;
+}
+
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    pf_matmul_tuning t = { 0 };
+
+    return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_conv has no tuning '%s'", tuning);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_conv, p, generate, tuning, saved, saved_bytes, out, err);
+}
+
+static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+{
+    uint32_t w = pf_codegen_conv_weights(p);
+
+    (void)err;
+    pf_program_pack(step, constants, packed);
+    pf_codegen_conv_pack(p, &constants[w], (uint8_t *)packed + pf_program_offset(step, w));
+    return PF_OK;
+}
+
+const pf_tactic pf_tactic_nvrtc_conv = {
+    .name = "nvrtc_conv", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};
