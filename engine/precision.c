@@ -8,6 +8,7 @@
 #include "engine/ops/attrs.h"
 
 static const double F16_LARGEST = 65504.0, F16_LEAST = 0x1p-14;      /* below, bits are missing */
+static const double BF16_LARGEST = 0x1.fep127;                       /* FP32 goes on a little further: masks of its greatest number */
 
 /* Per value: whether it is narrow now; whether it is wide although computed from something narrow, and to be narrow where its users are;
    and its twins in either type once they were needed. */
@@ -44,7 +45,24 @@ static pf_status add_cast(lowering *low, pf_value_id from, pf_dtype to, pf_value
     return st ? st : cover_values(low);
 }
 
+static double largest_of(const lowering *low) { return low->narrow == PF_F16 ? F16_LARGEST : BF16_LARGEST; }
 static double saturated(double value, double largest) { return value > largest ? largest : value < -largest ? -largest : value; }
+
+/* In chunks that stay in the cache. */
+static void narrow_elems(const lowering *low, const float *from, void *to, uint64_t count)
+{
+    enum { CHUNK = 1024 };
+    float   chunk[CHUNK];
+    double  largest = largest_of(low);
+    uint8_t *out = to;
+
+    for (uint64_t at = 0; at < count; at += CHUNK) {
+        uint64_t n = count - at < CHUNK ? count - at : CHUNK;
+
+        for (uint64_t i = 0; i < n; i++) chunk[i] = (float)saturated(from[at + i], largest);
+        pf_dtype_convert(PF_F32, chunk, low->narrow, out + pf_dtype_bytes(low->narrow, at), n);
+    }
+}
 
 static pf_status narrow_constant(lowering *low, pf_value_id from, pf_value_id *out)
 {
@@ -56,23 +74,16 @@ static pf_status narrow_constant(lowering *low, pf_value_id from, pf_value_id *o
     pf_status st = PF_OK;
 
     if (!data) return PF_FAIL_MEMORY(low->err, bytes);
-    if (low->narrow == PF_F16)
-        for (uint64_t i = 0; i < elems; i++)
-            ((uint16_t *)data)[i] = pf_f16_from_f32((float)saturated(((const float *)value.constant.data)[i], F16_LARGEST));
-    else pf_dtype_convert(value.dtype, value.constant.data, low->narrow, data, elems);
+    narrow_elems(low, value.constant.data, data, elems);
     st = pf_graph_add_constant(graph, value.name, low->narrow, &value.shape, data, bytes, out, low->err);
     return st ? st : cover_values(low);
 }
 
-/* BF16 has FP32's range: only FP16 needs the limit. */
 static pf_status limit_range(lowering *low, pf_value_id *value)
 {
-    pf_pointwise_attrs limits = { -F16_LARGEST, F16_LARGEST };
+    pf_pointwise_attrs limits = { -largest_of(low), largest_of(low) };
     pf_value_id        from = *value;
-    pf_status          st = PF_OK;
-
-    if (low->narrow != PF_F16) return PF_OK;
-    st = pf_graph_add_node(low->graph, PF_OP_CLIP, "", &from, 1, &limits, 1, value, low->err);
+    pf_status          st = pf_graph_add_node(low->graph, PF_OP_CLIP, "", &from, 1, &limits, 1, value, low->err);
     return st ? st : cover_values(low);
 }
 
@@ -148,7 +159,7 @@ static bool is_infinite(const lowering *low, pf_value_id id)
    divided by, kept from 0 by an epsilon that FP16 cannot hold.  And infinity is put in where a test looks for it: the limit would hide it. */
 static bool steps_wide(const lowering *low, const pf_node *node)
 {
-    if (low->narrow == PF_F16 && node->op == PF_OP_WHERE && (is_infinite(low, node->in[1]) || is_infinite(low, node->in[2]))) return true;
+    if (node->op == PF_OP_WHERE && (is_infinite(low, node->in[1]) || is_infinite(low, node->in[2]))) return true;
     for (uint32_t i = 0; i < node->in_count && (node->op == PF_OP_MUL || node->op == PF_OP_DIV); i++) {
         const pf_value *value = &low->graph->values[node->in[i]];
 

@@ -3,11 +3,12 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/op.h"
+#include "engine/ops/attrs.h"
 
 /* What is tried in the place of all open dims at once: patches and images of the usual sizes among the powers of two. */
 static const int64_t sizes[] = { 2, 4, 8, 16, 32, 64, 128, 224, 256, 384, 512, 640, 1024 };
 
-typedef enum fit { REFUSED, EMPTY, FITS } fit;      /* EMPTY: accepted, but some value has no elements */
+typedef enum fit { REFUSED, EMPTY, FITS } fit;      /* EMPTY: accepted, but some value has no elements, or not one that is read */
 
 typedef struct guess {
     const pf_graph *graph;
@@ -24,6 +25,28 @@ static bool is_empty(const pf_graph *graph)
             if (pf_dim_is_number(graph->values[v].shape.dim[d]) && graph->values[v].shape.dim[d] < 1)
                 return true;
     return false;
+}
+
+/* A known index that lies outside: a loop over positions that was unrolled for more of them. */
+static bool reads_outside(const pf_graph *graph, const pf_node *node)
+{
+    const pf_axis_attrs *attrs = node->attrs;
+    const pf_value      *x = node->op == PF_OP_GATHER ? &graph->values[node->in[0]] : NULL, *at = x ? &graph->values[node->in[1]] : NULL;
+    int64_t              size = x && x->shape.rank > attrs->axis ? x->shape.dim[attrs->axis] : INT64_MAX, index = 0;
+    bool                 known = at && at->is_constant && pf_shape_elems(graph->dims, &at->shape) == 1;
+
+    if (!x || !pf_dim_is_number(size) || !(known || (at->content && at->content_count == 1 && pf_dim_is_number(at->content[0]))))
+        return false;
+    index = known ? pf_dtype_get_i64(at->dtype, at->constant.data, 0) : at->content[0];
+    return index >= size || index < -size;
+}
+
+static bool is_degenerate(const pf_graph *graph)
+{
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        if (graph->nodes[n].live && reads_outside(graph, &graph->nodes[n]))
+            return true;
+    return is_empty(graph);
 }
 
 static pf_status put_values(pf_graph *graph, const guess *g, pf_err *err)
@@ -57,7 +80,7 @@ static pf_status try_values(const guess *g, fit *out, pf_err *why)
     if (!st)
         st = pf_graph_infer(copy, why);
     if (!st)
-        *out = is_empty(copy) ? EMPTY : FITS;
+        *out = is_degenerate(copy) ? EMPTY : FITS;
     pf_graph_free(copy);
     return st == PF_NO_SPACE ? PF_FAIL_MEMORY(g->err, 0) : PF_OK;
 }
