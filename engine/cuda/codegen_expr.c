@@ -334,13 +334,33 @@ static int32_t eval_concat(cg_context *cg, const pf_node *node, const cg_point *
     return id;
 }
 
+/* v<id>: what stands in the padding. */
+static int32_t eval_padding(cg_context *cg, const pf_node *node)
+{
+    const pf_pad_attrs *attrs = node->attrs;
+    cg_type             type = cg_type_of(pf_graph_value(cg->problem->graph, node->out[0])->dtype);
+    cg_point            at = {0};
+    int32_t             computed = node->in_count > 1 && node->in[1] != PF_NONE ? cg_eval(cg, node->in[1], &at) : 0, id = 0;
+
+    if (computed < 0) return -1;
+    id = ++cg->next_id;
+    declare(cg, id, type);
+    pf_buf_printf(cg->body, "LANES v%d[l] = ", id);
+    if (computed) pf_buf_printf(cg->body, "v%d[l]", computed);
+    else if (type == CG_FLOAT) print_float(cg->body, attrs->value);
+    else pf_buf_printf(cg->body, "%lldLL", (long long)attrs->value);
+    pf_buf_printf(cg->body, ";\n");
+    return id;
+}
+
 static int32_t eval_pad(cg_context *cg, const pf_node *node, const cg_point *point)
 {
     const pf_pad_attrs *attrs = node->attrs;
     const pf_shape     *in = &input_value(cg, node, 0)->shape;
-    const pf_value     *out = pf_graph_value(cg->problem->graph, node->out[0]);
     cg_point            at = *point;
     int32_t             id = 0, inside = 0;
+
+    if (attrs->mode != PF_PAD_CONSTANT) return cg_eval_repeating_pad(cg, node, point);
 
     for (int d = 0; d < in->rank; d++) {
         int64_t begin = attrs->pads.at[d], end = attrs->pads.at[in->rank + d];
@@ -351,12 +371,8 @@ static int32_t eval_pad(cg_context *cg, const pf_node *node, const cg_point *poi
     }
     inside = cg_eval(cg, node->in[0], &at);
     if (inside < 0 || at.guard == point->guard) return inside;
-    id = ++cg->next_id;
-    declare(cg, id, cg_type_of(out->dtype));
-    pf_buf_printf(cg->body, "LANES v%d[l] = ", id);
-    print_float(cg->body, attrs->value);
-    pf_buf_printf(cg->body, ";\n");
-    take_where(cg, id, at.guard, inside);
+    id = eval_padding(cg, node);
+    if (id > 0) take_where(cg, id, at.guard, inside);
     return id;
 }
 
@@ -462,6 +478,21 @@ static int32_t eval_trilu(cg_context *cg, const pf_node *node, const cg_point *p
     return id;
 }
 
+static int32_t eval_eye(cg_context *cg, const pf_node *node, const cg_point *point)
+{
+    int64_t k = ((const pf_eye_like_attrs *)node->attrs)->k;
+    cg_type type = cg_type_of(pf_graph_value(cg->problem->graph, node->out[0])->dtype);
+    int32_t id = ++cg->next_id;
+
+    declare(cg, id, type);
+    pf_buf_printf(cg->body, "LANES v%d[l] = ", id);
+    cg_index_print(cg, &point->at[1], "l", cg->body);
+    pf_buf_printf(cg->body, " - ");
+    cg_index_print(cg, &point->at[0], "l", cg->body);
+    pf_buf_printf(cg->body, " == %lld;\n", (long long)k);
+    return id;
+}
+
 static int32_t eval_same(cg_context *cg, const pf_node *node, const cg_point *point) { return cg_eval(cg, node->in[0], point); }
 
 /* Moves that need no output slot, by op. */
@@ -471,6 +502,7 @@ static evaluator *const evaluators[PF_OP_COUNT] = {
     [PF_OP_RESHAPE] = eval_reshape, [PF_OP_SLICE] = eval_slice, [PF_OP_TILE] = eval_tile, [PF_OP_CONCAT] = eval_concat,
     [PF_OP_PAD] = eval_pad, [PF_OP_GATHER] = eval_gather, [PF_OP_RANGE] = eval_range, [PF_OP_TRILU] = eval_trilu,
     [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_GATHER_ND] = eval_gather_nd, [PF_OP_RESIZE] = cg_eval_resize,
+    [PF_OP_EYE_LIKE] = eval_eye,
 };
 
 static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *point)
@@ -520,10 +552,11 @@ static const char *declines_range(const pf_graph *graph, const pf_node *node)
 static const char *declines_pad(const pf_graph *graph, const pf_node *node)
 {
     const pf_pad_attrs *attrs = node->attrs;
+    const pf_shape     *x = &pf_graph_value(graph, node->in[0])->shape;
 
-    if (attrs->mode != PF_PAD_CONSTANT) return "padding mode other than constant";
-    if (node->in_count > 1 && node->in[1] != PF_NONE) return "computed padding value";
-    return pf_dtype_is_float(pf_graph_value(graph, node->in[0])->dtype) ? NULL : "padding of integers";
+    for (int d = 0; d < attrs->pads.count; d++)
+        if (attrs->pads.at[d] != 0 && attrs->mode != PF_PAD_CONSTANT && x->dim[d % x->rank] == 0) return "padding from nothing";
+    return NULL;
 }
 
 static const char *declines_gather_nd(const pf_graph *graph, const pf_node *node)

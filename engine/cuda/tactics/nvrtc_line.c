@@ -1,0 +1,48 @@
+/* What needs whole lines of elements: places of extremes, the k best, running sums, reductions of integers.  Tuning "t=<threads per line>". */
+#include <stdio.h>
+
+#include "engine/cuda/codegen_line.h"
+#include "engine/cuda/tactics.h"
+
+enum { TUNINGS_MAX = 4 };
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    (void)device;
+    return pf_codegen_line_declines(p);
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    int       threads[TUNINGS_MAX] = {0}, count = pf_codegen_line_tunings(p, threads, effort < 1 ? 1 : TUNINGS_MAX);
+    pf_status st = PF_OK;
+
+    (void)device;
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "t=%d", threads[i]);
+    return st;
+}
+
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    int threads = 0;
+
+    if (sscanf(tuning, "t=%d", &threads) != 1 || threads < 32 || threads > 1024 || (threads & (threads - 1)))
+        return PF_FAIL(err, PF_INVALID, "nvrtc_line has no tuning '%s'", tuning);
+    return pf_codegen_line(p, threads, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_line, p, generate, tuning, saved, saved_bytes, out, err);
+}
+
+const pf_tactic pf_tactic_nvrtc_line = {
+    .name = "nvrtc_line", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};
