@@ -70,7 +70,7 @@ static pf_status rewrite(building *b, pf_err *err)
 
     b->own_symbols = b->profile.count;
     if (!st)
-        st = pf_variant_new(b->original, b->config, NULL, NULL, &b->chosen, err);
+        st = pf_variant_new(b->original, b->config, b->device, NULL, NULL, &b->chosen, err);
     return st ? st : pf_profile_cover(&b->profile, b->chosen->graph, err);
 }
 
@@ -90,7 +90,7 @@ static pf_status choose_for(building *b, pf_variant *variant, pf_err *err)
 static pf_status try_without(building *b, const pf_rule *rule, pf_err *err)
 {
     pf_variant *without = NULL, *worse = NULL;
-    pf_status   st = pf_variant_new(b->original, b->config, b->chosen, rule, &without, err);
+    pf_status   st = pf_variant_new(b->original, b->config, b->device, b->chosen, rule, &without, err);
 
     if (!st)
         st = choose_for(b, without, err);

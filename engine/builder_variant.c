@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "engine/precision.h"
+#include "engine/precision_raise.h"
 #include "engine/spell.h"
 
 static pf_status list_disabled(pf_variant *v, const char *already, const pf_rule *but, pf_err *err)
@@ -25,17 +26,22 @@ static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_er
     return pf_config_bool(config, PF_CONFIG_bf16) ? pf_precision_lower(graph, PF_BF16, err) : PF_OK;
 }
 
-static pf_status rewrite(pf_variant *v, const pf_config *config, pf_err *err)
+/* A CPU computes in FP32, whatever a network says. */
+static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device *device, pf_err *err)
 {
     pf_rewrite_options options = { .disabled = v->disabled };
-    pf_status          st = pf_rewrite_run(v->graph, &options, &v->rewrites, err);
+    bool               raised = false;
+    pf_status          st = device->kind == PF_DEVICE_CPU ? pf_precision_raise(v->graph, &raised, err) : PF_OK;
 
+    if (!st)
+        st = pf_rewrite_run(v->graph, &options, &v->rewrites, err);
     if (!st)
         st = lower_precision(v->graph, config, err);
     return st ? st : pf_graph_verify(v->graph, err);
 }
 
-pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_variant *like, const pf_rule *but, pf_variant **out, pf_err *err)
+pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, const pf_variant *like, const pf_rule *but,
+                         pf_variant **out, pf_err *err)
 {
     pf_variant *v = pf_calloc(1, sizeof *v);
     pf_status   st = v ? PF_OK : PF_FAIL_MEMORY(err, sizeof *v);
@@ -45,7 +51,7 @@ pf_status pf_variant_new(const pf_graph *original, const pf_config *config, cons
         st = list_disabled(v, like ? like->disabled : pf_config_value(config, PF_CONFIG_disable_rules), but, err);
     if (!st) {
         v->graph = pf_graph_copy(original, err);
-        st = v->graph ? rewrite(v, config, err) : PF_NO_SPACE;
+        st = v->graph ? rewrite(v, config, device, err) : PF_NO_SPACE;
     }
     if (st)
         pf_variant_free(v);
