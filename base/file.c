@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +38,46 @@ static pf_status open_regular(const char *path, int *fd, uint64_t *bytes, pf_err
     return PF_FAIL(err, PF_INVALID, "%s is not a regular file; give the path of a file", path);
 }
 
+/* ---- Mappings: those that are known can be forgotten; any beyond the table stay in memory, and work all the same */
+
+enum { MAPPINGS_KNOWN = 64 };
+
+static pf_mapping      known_mapping[MAPPINGS_KNOWN];
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Puts to in the place of from. */
+static void exchange_known(const uint8_t *from, const pf_mapping *to)
+{
+    int i = 0;
+
+    pthread_mutex_lock(&known_lock);
+    while (i < MAPPINGS_KNOWN && known_mapping[i].data != from)
+        i++;
+    if (i < MAPPINGS_KNOWN)
+        known_mapping[i] = *to;
+    pthread_mutex_unlock(&known_lock);
+}
+
+/* The whole pages that hold bytes of both. */
+static void forget_pages(const pf_mapping *mapping, uintptr_t first, uintptr_t end)
+{
+    uintptr_t start = (uintptr_t)mapping->data, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    first = first > start ? first / page * page : start;
+    end = end < start + mapping->bytes ? end : start + mapping->bytes;
+    if (first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
+void pf_file_forget(const void *data, size_t bytes)
+{
+    pthread_mutex_lock(&known_lock);
+    for (int i = 0; i < MAPPINGS_KNOWN; i++)
+        if (known_mapping[i].data)
+            forget_pages(&known_mapping[i], (uintptr_t)data, (uintptr_t)data + bytes);
+    pthread_mutex_unlock(&known_lock);
+}
+
 pf_status pf_file_map(const char *path, pf_mapping *out, pf_err *err)
 {
     static const uint8_t nothing[1];
@@ -59,6 +100,7 @@ pf_status pf_file_map(const char *path, pf_mapping *out, pf_err *err)
         goto out;
     }
     *out = (pf_mapping){.data = data, .bytes = bytes};
+    exchange_known(NULL, out);
 out:
     close(fd);
     return status;
@@ -66,6 +108,10 @@ out:
 
 void pf_file_unmap(pf_mapping *mapping)
 {
+    static const pf_mapping none;
+
+    if (mapping->bytes)
+        exchange_known(mapping->data, &none);
     if (mapping->bytes)
         munmap((void *)(uintptr_t)mapping->data, mapping->bytes);
     *mapping = (pf_mapping){0};
@@ -149,19 +195,27 @@ out:
     return status;
 }
 
-/* A new file beside path.  The name is drawn, because process numbers are not unique on a volume that several
-   containers share. */
+/* A name beside path.  It is drawn, because process numbers are not unique on a volume that several containers share. */
+static pf_status draw_name(const char *path, char *name, size_t capacity, pf_err *err)
+{
+    uint64_t drawn = 0;
+
+    if (getentropy(&drawn, sizeof drawn))
+        return PF_FAIL_ERRNO(err, "draw a temporary name for", path);
+    if (snprintf(name, capacity, "%s.%016" PRIx64 ".tmp", path, drawn) >= (int)capacity)
+        return PF_FAIL(err, PF_INVALID, "the path %s is too long", path);
+    return PF_OK;
+}
+
 static pf_status create_temporary(const char *path, char *name, size_t capacity, int *fd, pf_err *err)
 {
     *fd = -1;
     errno = EEXIST;
     for (int i = 0; *fd < 0 && errno == EEXIST && i < NAME_ATTEMPTS; i++) {
-        uint64_t drawn = 0;
+        pf_status status = draw_name(path, name, capacity, err);
 
-        if (getentropy(&drawn, sizeof drawn))
-            return PF_FAIL_ERRNO(err, "draw a temporary name for", path);
-        if (snprintf(name, capacity, "%s.%016" PRIx64 ".tmp", path, drawn) >= (int)capacity)
-            return PF_FAIL(err, PF_INVALID, "the path %s is too long", path);
+        if (status)
+            return status;
         *fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     }
     return *fd < 0 ? PF_FAIL_ERRNO(err, "create a file beside", path) : PF_OK;
@@ -224,6 +278,86 @@ out:
     close(fd);
     if (temporary[0])
         unlink(temporary);
+    return status;
+}
+
+/* ---- Files without a name */
+
+pf_status pf_file_unnamed(const char *folder, int *fd, pf_err *err)
+{
+    *fd = folder ? open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666) : -1;
+    if (*fd < 0)
+        *fd = memfd_create("planfarm", MFD_CLOEXEC);
+    return *fd < 0 ? PF_FAIL_ERRNO(err, "make", "a file without a name") : PF_OK;
+}
+
+pf_status pf_file_write_at(int fd, const void *data, size_t bytes, uint64_t offset, pf_err *err)
+{
+    const uint8_t *from = data;
+
+    while (bytes) {
+        ssize_t put = pwrite(fd, from, bytes, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return PF_FAIL_ERRNO(err, "write", "a file without a name");
+        from += put;
+        offset += (uint64_t)put;
+        bytes -= (size_t)put;
+    }
+    return PF_OK;
+}
+
+pf_status pf_file_map_unnamed(int fd, pf_mapping *out, pf_err *err)
+{
+    struct stat info = {0};
+    void       *data = MAP_FAILED;
+
+    *out = (pf_mapping){0};
+    if (!fstat(fd, &info))
+        data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED)
+        return PF_FAIL_ERRNO(err, "map", "a file without a name");
+    *out = (pf_mapping){.data = data, .bytes = (size_t)info.st_size};
+    exchange_known(NULL, out);
+    return PF_OK;
+}
+
+/* A link to the file, under a name that is not there yet. */
+static pf_status link_temporary(int fd, const char *path, char *name, size_t capacity, pf_err *err)
+{
+    char        self[64];
+    struct stat info = {0};
+    pf_status   status = PF_OK;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (fstat(fd, &info) || info.st_nlink)
+        return PF_FAIL(err, PF_UNSUPPORTED, "the file for %s has a name already", path);
+    for (int i = 0; i < NAME_ATTEMPTS; i++) {
+        status = draw_name(path, name, capacity, err);
+        if (status)
+            return status;
+        if (!linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW))
+            return PF_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    name[0] = 0;
+    return PF_FAIL(err, PF_UNSUPPORTED, "the file cannot get the name %s: %s", path, strerror(errno));
+}
+
+pf_status pf_file_name(int fd, const char *path, pf_err *err)
+{
+    char      temporary[PATH_MAX] = "";
+    pf_status status = link_temporary(fd, path, temporary, sizeof temporary, err);
+
+    if (status)
+        return status;
+    if (!fsync(fd) && !rename(temporary, path))
+        return pf_file_sync_name(path, err);
+    status = PF_FAIL_ERRNO(err, "write", path);
+    unlink(temporary);
     return status;
 }
 

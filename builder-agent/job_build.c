@@ -142,7 +142,7 @@ static pf_status keep_plan(pf_job_run *run, const pf_plan *plan, const pf_build_
 
 pf_status pf_job_build(pf_job_run *run, pf_err *err)
 {
-    pf_build_options options = { .progress = on_progress, .user = run };
+    pf_build_options options = { .progress = on_progress, .user = run, .plan_folder = run->folder };
     pf_build_report  report = { 0 };
     pf_network      *network = NULL;
     pf_config       *config = NULL;

@@ -46,20 +46,28 @@ typedef struct build {
     pf_progress_bar  bar;
 } build;
 
+static void folder_of(const char *path, char out[PATH_MAX])
+{
+    char *slash = NULL;
+
+    snprintf(out, PATH_MAX, "%s", path);
+    slash = strrchr(out, '/');
+    if (slash)
+        slash[slash == out] = 0;
+    else
+        snprintf(out, PATH_MAX, ".");
+}
+
 /* Asked before the minutes of a build, not after them. */
 static pf_status check_target(const char *path, pf_err *err)
 {
     char        folder[PATH_MAX];
-    char       *slash = NULL;
     struct stat info = {0};
 
-    snprintf(folder, sizeof folder, "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = 0;
+    folder_of(path, folder);
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return PF_FAIL(err, PF_INVALID, "the plan cannot be written to %s: that is no file", path);
-    if (access(slash ? folder : ".", W_OK | X_OK))
+    if (access(folder, W_OK | X_OK))
         return PF_FAIL(err, pf_status_from_errno(errno), "the plan cannot be written to %s: %s", path, strerror(errno));
     return PF_OK;
 }
@@ -99,10 +107,11 @@ static pf_status open_all(build *b, pf_err *err)
 
 static pf_status build_plan(build *b, pf_err *err)
 {
-    char             kernels[PATH_MAX] = "";
-    pf_build_options with = {.store = b->store, .progress = on_progress, .user = b};
+    char             kernels[PATH_MAX] = "", folder[PATH_MAX] = "";
+    pf_build_options with = {.store = b->store, .progress = on_progress, .user = b, .plan_folder = folder};
     pf_status        status = PF_OK;
 
+    folder_of(b->plan_path, folder);
     if (b->db && !pf_path_join(pf_timing_db_folder(b->db), "kernels", kernels, sizeof kernels, NULL))
         with.kernel_folder = kernels;
     pf_progress_begin(&b->bar, b->call);

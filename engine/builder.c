@@ -1,5 +1,6 @@
 /* A build, from network to plan, in the order of pf_build below. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -18,6 +19,7 @@ typedef struct building {
     pf_network        *network;
     const pf_config   *config;
     pf_device         *device;
+    const char        *plan_folder;
     pf_timing_store   *store, *own_store;
     pf_build_progress  progress;
     pf_graph          *original;        /* with the profile's shapes: what the plan is checked against */
@@ -132,7 +134,7 @@ static pf_status choose(building *b, pf_err *err)
 
 static pf_status fill_head(building *b, pf_err *err)
 {
-    struct pf_plan *head = &b->draft.draft.plan;
+    struct pf_plan *head = &b->draft.plan;
     pf_status       st = b->spec_text ? PF_OK : pf_config_key_text(b->config, &b->spec_text, err);
 
     if (!st)
@@ -156,15 +158,24 @@ static pf_status fill_head(building *b, pf_err *err)
 
 static pf_status write_draft(building *b, pf_err *err)
 {
-    uint8_t  *data = NULL;
-    size_t    bytes = 0;
-    pf_status st = fill_head(b, err);
+    pf_plan_file  file = { .fd = -1 };
+    pf_plan_sink *sink = NULL;
+    pf_status     st = fill_head(b, err);
 
     if (!st)
-        st = pf_builder_pack(&b->draft, b->device, err);
+        st = pf_plan_sink_open(b->plan_folder, &sink, err);
     if (!st)
-        st = pf_plan_write(&b->draft.draft, &data, &bytes, err);
-    return st ? st : pf_plan_take(data, bytes, &b->plan, err);
+        st = pf_builder_pack(&b->draft, b->device, sink, err);
+    if (!st)
+        st = pf_plan_sink_finish(sink, &file, err);
+    if (!st)
+        st = pf_plan_write(&b->draft.plan, &file, err);
+    pf_plan_sink_close(sink);
+    if (!st)
+        return pf_plan_take(&file, &b->plan, err);
+    if (file.fd >= 0)
+        close(file.fd);
+    return st;
 }
 
 /* What the first choices are worth inside the network; with other choices the plan is drafted anew. */
@@ -219,7 +230,7 @@ static pf_status check_plan(building *b, pf_err *err)
             st = pf_check_record_keep(b->store, b->device, &draft, &b->verdict, err);
     }
     b->plan->check = b->verdict.plan;
-    return st ? st : pf_plan_write_check(b->plan->owned, &b->plan->check, err);
+    return st ? st : pf_plan_write_check(b->plan, err);
 }
 
 static void fill_report(const building *b, pf_build_report *report)
@@ -257,7 +268,7 @@ static void building_clear(building *b)
 pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options, pf_plan **out,
                    pf_build_report *report, pf_err *err)
 {
-    building  b = { .network = network, .config = config, .device = device };
+    building  b = { .network = network, .config = config, .device = device, .plan_folder = options ? options->plan_folder : NULL };
     pf_status st = PF_OK;
 
     *out = NULL;

@@ -15,7 +15,7 @@ enum {
 
 static pf_status add_value(pf_draft *d, pf_value_id v, pf_layout layout, uint32_t *index, pf_err *err)
 {
-    struct pf_plan *plan = &d->draft.plan;
+    struct pf_plan *plan = &d->plan;
     const pf_value *value = pf_graph_value(d->formats->graph, v);
     uint32_t        capacity = d->value_capacity;
 
@@ -42,14 +42,14 @@ static pf_status add_known_value(pf_draft *d, pf_value_id v, pf_layout layout, u
 
 static uint32_t root_of(const pf_draft *d, uint32_t value)
 {
-    uint32_t root = d->draft.plan.values[value].view_of;
+    uint32_t root = d->plan.values[value].view_of;
 
     return root == PF_NONE ? value : root;
 }
 
 static void make_part(pf_draft *d, uint32_t view, uint32_t of, uint64_t offset_bytes)
 {
-    pf_plan_value *values = d->draft.plan.values;
+    pf_plan_value *values = d->plan.values;
     uint32_t       root = root_of(d, of);
 
     values[view].view_of = root;
@@ -66,11 +66,11 @@ static void make_view(pf_draft *d, uint32_t view, uint32_t of)
 /* A root and all its views move into another one. */
 static pf_status move_into(pf_draft *d, uint32_t root, uint32_t whole, uint64_t offset_bytes, pf_err *err)
 {
-    pf_plan_value *values = d->draft.plan.values;
+    pf_plan_value *values = d->plan.values;
 
     if (values[root].view_of != PF_NONE || values[root].home != PF_HOME_ARENA)
         return PF_FAIL(err, PF_INTERNAL, "value \"%s\" cannot be a part of \"%s\"", values[root].name, values[whole].name);
-    for (uint32_t i = 0; i < d->draft.plan.value_count; i++)
+    for (uint32_t i = 0; i < d->plan.value_count; i++)
         if (i == root || values[i].view_of == root) {
             values[i].view_of = whole;
             values[i].view_offset += offset_bytes;
@@ -81,10 +81,10 @@ static pf_status move_into(pf_draft *d, uint32_t root, uint32_t whole, uint64_t 
 /* The root and all its views live where the world outside takes the output from. */
 static void move_to_io(pf_draft *d, uint32_t root, uint32_t io)
 {
-    for (uint32_t i = 0; i < d->draft.plan.value_count; i++)
-        if (i == root || d->draft.plan.values[i].view_of == root) {
-            d->draft.plan.values[i].home = PF_HOME_IO;
-            d->draft.plan.values[i].index = io;
+    for (uint32_t i = 0; i < d->plan.value_count; i++)
+        if (i == root || d->plan.values[i].view_of == root) {
+            d->plan.values[i].home = PF_HOME_IO;
+            d->plan.values[i].index = io;
         }
 }
 
@@ -92,7 +92,7 @@ static void move_to_io(pf_draft *d, uint32_t root, uint32_t io)
 
 static pf_status add_step(pf_draft *d, const char *name, const pf_problem *problem, uint32_t item, pf_plan_step **out, pf_err *err)
 {
-    struct pf_plan *plan = &d->draft.plan;
+    struct pf_plan *plan = &d->plan;
     uint32_t        capacity = d->step_capacity;
     pf_plan_step   *step = NULL;
 
@@ -116,7 +116,7 @@ static void add_candidate(pf_plan_step *step, const pf_timing_entry *entry)
 
 void pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry)
 {
-    draft->draft.plan.steps[step].ranked[0] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
+    draft->plan.steps[step].ranked[0] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
 }
 
 static bool has_tactic(const pf_plan_step *step, const char *tactic)
@@ -203,7 +203,7 @@ static pf_status get_value(pf_draft *d, pf_value_id v, pf_layout layout, uint32_
     if (value->is_constant) {
         st = add_known_value(d, v, PF_LAYOUT_LINEAR, index, err);
         if (!st)
-            d->draft.plan.values[*index].home = PF_HOME_WEIGHT;
+            d->plan.values[*index].home = PF_HOME_WEIGHT;
         return st;
     }
     if (copy)
@@ -312,7 +312,7 @@ static pf_status draft_units(pf_draft *d, pf_err *err)
 static pf_status draft_inputs(pf_draft *d, pf_err *err)
 {
     const pf_graph *graph = d->formats->graph;
-    struct pf_plan *plan = &d->draft.plan;
+    struct pf_plan *plan = &d->plan;
     uint32_t        count = graph->input_count + graph->output_count;
     pf_status       st = PF_OK;
 
@@ -340,9 +340,9 @@ static uint32_t copied_value(const pf_draft *d, uint32_t leaving)
     for (uint32_t u = 0; u < f->unit_count; u++) {
         if (f->units[u].output != leaving)
             continue;
-        for (uint32_t s = 0; s < d->draft.plan.step_count; s++)
-            if (d->draft.plan.steps[s].problem == f->units[u].options[0].problem)
-                return d->draft.plan.steps[s].out[0];
+        for (uint32_t s = 0; s < d->plan.step_count; s++)
+            if (d->plan.steps[s].problem == f->units[u].options[0].problem)
+                return d->plan.steps[s].out[0];
     }
     return PF_NONE;
 }
@@ -358,7 +358,7 @@ static uint32_t find_leaving(const pf_tail *tail, uint32_t output)
 static pf_status draft_output(pf_draft *d, uint32_t o, pf_err *err)
 {
     const pf_graph *graph = d->formats->graph;
-    struct pf_plan *plan = &d->draft.plan;
+    struct pf_plan *plan = &d->plan;
     uint32_t        io = plan->io_count++, leaving = find_leaving(d->formats->tail, o), value = PF_NONE;
     pf_status       st = PF_OK;
 
@@ -397,8 +397,8 @@ static pf_status write_tail_text(pf_draft *d, const pf_graph *graph, pf_err *err
     pf_buf_init(&text, TAIL_TEXT_LIMIT);
     st = pf_graph_print(graph, true, &text, err);
     if (!st)
-        d->draft.plan.tail.text = text.failed ? NULL : pf_arena_strdup(d->arena, (const char *)text.data);
-    if (!st && !d->draft.plan.tail.text)
+        d->plan.tail.text = text.failed ? NULL : pf_arena_strdup(d->arena, (const char *)text.data);
+    if (!st && !d->plan.tail.text)
         st = PF_FAIL(err, PF_NO_SPACE, "the part of the network that the host runs has a text of more than %d bytes", TAIL_TEXT_LIMIT);
     pf_buf_clear(&text);
     return st;
@@ -409,7 +409,7 @@ static pf_status draft_tail(pf_draft *d, pf_err *err)
 {
     const pf_tail  *tail = d->formats->tail;
     const pf_graph *graph = d->formats->graph;
-    pf_plan_tail   *out = &d->draft.plan.tail;
+    pf_plan_tail   *out = &d->plan.tail;
     pf_status       st = PF_OK;
 
     out->text = "";
@@ -423,7 +423,7 @@ static pf_status draft_tail(pf_draft *d, pf_err *err)
     if (!out->in || !out->out)
         return PF_FAIL_MEMORY(err, (out->in_count + out->out_count) * sizeof *out->in);
     for (uint32_t i = 0; i < graph->input_count; i++)
-        out->in[i] = d->draft.plan.io_value[i];
+        out->in[i] = d->plan.io_value[i];
     for (uint32_t i = 0; i < tail->crossing_count && !st; i++)
         st = get_value(d, tail->crossing[i], PF_LAYOUT_LINEAR, &out->in[graph->input_count + i], err);
     for (uint32_t o = 0; o < graph->output_count; o++)
@@ -433,7 +433,7 @@ static pf_status draft_tail(pf_draft *d, pf_err *err)
 
 static pf_status draft_symbols(pf_draft *d, const pf_profile *profile, pf_err *err)
 {
-    struct pf_plan *plan = &d->draft.plan;
+    struct pf_plan *plan = &d->plan;
 
     plan->dims = d->formats->graph->dims;
     plan->symbols = pf_arena_alloc(d->arena, (profile->count + 1) * sizeof *plan->symbols);
@@ -480,16 +480,13 @@ void pf_builder_draft_clear(pf_draft *draft)
 {
     if (!draft)
         return;
-    for (uint32_t i = 0; i < draft->draft.plan.blob_count; i++)
-        pf_free(draft->blobs[i].owned);
-    pf_free(draft->draft.plan.values);
-    pf_free(draft->draft.plan.steps);
-    pf_free(draft->draft.plan.blobs);
-    pf_free(draft->draft.blob_data);
+    pf_free(draft->plan.values);
+    pf_free(draft->plan.steps);
+    pf_free(draft->plan.blobs);
     pf_free(draft->value_of);
     pf_free(draft->graph_value);
     pf_free(draft->step_item);
-    pf_free(draft->blobs);
+    pf_free(draft->blob_before);
     pf_map_free(draft->blob_of);
     pf_arena_free(draft->arena);
     *draft = (pf_draft){ 0 };

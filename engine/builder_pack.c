@@ -10,37 +10,75 @@
 enum {
     TAIL_CLEAR_BYTES = 16,      /* up to 64 elements stand in a graph's text: so do these, whatever their type */
     TAIL_DEPTH_LIMIT = 16,
+    SAMPLE_LINES = 256,
+    SAMPLE_LINE_BYTES = 64,
+    SAMPLED_BYTES = SAMPLE_LINES * SAMPLE_LINE_BYTES,
 };
+
+/* What all pieces of packing need. */
+typedef struct packing {
+    pf_draft     *draft;
+    pf_device    *device;
+    pf_plan_sink *sink;
+} packing;
 
 /* ---- Blobs */
 
-pf_status pf_builder_add_blob(pf_draft *d, const void *data, void *owned, size_t bytes, uint32_t *index, pf_err *err)
+/* Small blobs are told apart by all of their bytes, large ones by some lines and, when these are equal, by comparing. */
+static void sample(const uint8_t *data, size_t bytes, pf_digest *out)
 {
-    struct pf_plan *plan = &d->draft.plan;
-    char            hex[PF_DIGEST_HEX_BYTES] = "";
-    pf_digest       digest = { 0 };
-    uint64_t        known = 0;
-    uint32_t        capacities[2] = { d->blob_capacity, d->blob_capacity };
+    size_t  step = bytes / SAMPLE_LINES / SAMPLE_LINE_BYTES * SAMPLE_LINE_BYTES;
+    pf_hash hash;
 
-    pf_digest_of(data, bytes, &digest);
-    pf_digest_to_hex(&digest, hex);
-    if (pf_map_get(d->blob_of, hex, &known)) {
-        pf_free(owned);
-        *index = (uint32_t)known;
+    pf_hash_init(&hash);
+    pf_hash_add_u64(&hash, bytes);
+    if (bytes <= SAMPLED_BYTES)
+        pf_hash_add(&hash, data, bytes);
+    for (size_t line = 0; line < SAMPLE_LINES && bytes > SAMPLED_BYTES; line++)
+        pf_hash_add(&hash, data + line * step, SAMPLE_LINE_BYTES);
+    pf_hash_end(&hash, out);
+}
+
+/* The blob with these bytes; PF_NONE when there is none yet. *like: the newest of the same sample. */
+static uint32_t find_blob(const packing *p, const char *key, const void *data, size_t bytes, uint32_t *like)
+{
+    const pf_draft *d = p->draft;
+    uint64_t        newest = PF_NONE;
+
+    *like = pf_map_get(d->blob_of, key, &newest) ? (uint32_t)newest : PF_NONE;
+    for (uint32_t i = *like; i != PF_NONE; i = d->blob_before[i])
+        if (bytes <= SAMPLED_BYTES || pf_plan_sink_holds(p->sink, d->plan.blobs[i].offset, data, bytes))
+            return i;
+    return PF_NONE;
+}
+
+/* Adds bytes to the plan's weights, equal ones once.  data: as pf_plan_sink_add takes them. */
+static pf_status add_blob(const packing *p, const void *data, size_t bytes, uint32_t *index, pf_err *err)
+{
+    pf_draft       *d = p->draft;
+    struct pf_plan *plan = &d->plan;
+    char            key[PF_DIGEST_HEX_BYTES] = "";
+    pf_digest       digest = { 0 };
+    uint32_t        like = PF_NONE, capacity = d->blob_capacity;
+
+    sample(data, bytes, &digest);
+    pf_digest_to_hex(&digest, key);
+    *index = find_blob(p, key, data, bytes, &like);
+    if (*index != PF_NONE)
         return PF_OK;
-    }
     if (pf_grow((void **)&plan->blobs, &d->blob_capacity, plan->blob_count + 1, sizeof *plan->blobs) ||
-        pf_grow((void **)&d->blobs, &capacities[0], plan->blob_count + 1, sizeof *d->blobs) ||
-        pf_grow((void **)&d->draft.blob_data, &capacities[1], plan->blob_count + 1, sizeof(void *)) ||
-        !pf_map_set(d->blob_of, hex, plan->blob_count)) {
-        pf_free(owned);
+        pf_grow((void **)&d->blob_before, &capacity, plan->blob_count + 1, sizeof *d->blob_before) ||
+        !pf_map_set(d->blob_of, key, plan->blob_count))
         return PF_FAIL_MEMORY(err, (plan->blob_count + 1) * sizeof *plan->blobs);
-    }
     *index = plan->blob_count;
-    plan->blobs[plan->blob_count] = (pf_plan_blob){ .bytes = bytes, .digest = digest };
-    d->blobs[plan->blob_count] = (pf_draft_blob){ data, owned };
-    d->draft.blob_data[plan->blob_count++] = data;
+    d->blob_before[plan->blob_count] = like;
+    plan->blobs[plan->blob_count++] = (pf_plan_blob){ .offset = pf_plan_sink_add(p->sink, data, bytes), .bytes = bytes };
     return PF_OK;
+}
+
+static pf_status add_constant(const packing *p, const pf_constant *constant, uint32_t *index, pf_err *err)
+{
+    return add_blob(p, constant->data, constant->bytes, index, err);
 }
 
 static const pf_value *constant_of(const pf_draft *d, uint32_t plan_value)
@@ -49,45 +87,44 @@ static const pf_value *constant_of(const pf_draft *d, uint32_t plan_value)
 }
 
 /* The constants of a step, as they are. */
-static pf_status keep_constants(pf_draft *d, const pf_plan_step *step, pf_err *err)
+static pf_status keep_constants(const packing *p, const pf_plan_step *step, pf_err *err)
 {
     pf_status st = PF_OK;
 
     for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++) {
-        pf_plan_value  *value = &d->draft.plan.values[step->in[i]];
-        const pf_value *constant = constant_of(d, step->in[i]);
+        pf_plan_value *value = &p->draft->plan.values[step->in[i]];
 
         if (step->problem->in_constant[i] && value->index == PF_NONE)
-            st = pf_builder_add_blob(d, constant->constant.data, NULL, constant->constant.bytes, &value->index, err);
+            st = add_constant(p, &constant_of(p->draft, step->in[i])->constant, &value->index, err);
     }
     return st;
 }
 
 /* A weight that is read as it is, perhaps through a view. */
-static pf_status keep_plain_weight(pf_draft *d, uint32_t v, pf_err *err)
+static pf_status keep_plain_weight(const packing *p, uint32_t v, pf_err *err)
 {
-    pf_plan_value *values = d->draft.plan.values;
+    pf_plan_value *values = p->draft->plan.values;
     uint32_t       root = values[v].view_of == PF_NONE ? v : values[v].view_of;
     pf_status      st = PF_OK;
 
     if (values[root].home != PF_HOME_WEIGHT)
         return PF_OK;
     if (values[root].index == PF_NONE)
-        st = pf_builder_add_blob(d, constant_of(d, root)->constant.data, NULL, constant_of(d, root)->constant.bytes, &values[root].index, err);
-    for (uint32_t k = 0; k < d->draft.plan.value_count; k++)
+        st = add_constant(p, &constant_of(p->draft, root)->constant, &values[root].index, err);
+    for (uint32_t k = 0; k < p->draft->plan.value_count; k++)
         if (values[k].view_of == root)
             values[k].index = values[root].index;
     return st;
 }
 
 /* Weights that the problem does not take for constants, such as one that is copied to an output. */
-static pf_status keep_plain_weights(pf_draft *d, const pf_plan_step *step, pf_err *err)
+static pf_status keep_plain_weights(const packing *p, const pf_plan_step *step, pf_err *err)
 {
     pf_status st = PF_OK;
 
     for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++)
         if (!step->problem->in_constant[i])
-            st = keep_plain_weight(d, step->in[i], err);
+            st = keep_plain_weight(p, step->in[i], err);
     return st;
 }
 
@@ -110,37 +147,32 @@ static pf_tensor constant_tensor(const pf_value *value)
 
 /* ---- Steps */
 
-pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, void **packed,
+pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, void *packed,
                                     pf_err *err)
 {
     uint32_t   count = step->problem->graph->input_count;
     pf_tensor *constants = pf_calloc(count + 1, sizeof *constants);
-    pf_status  st = PF_OK;
+    pf_status  st = constants ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *constants);
 
-    *packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, prepared->packed_bytes);
-    if (!constants || !*packed)
-        st = PF_FAIL_MEMORY(err, prepared->packed_bytes);
     for (uint32_t i = 0; i < count && !st; i++)
         if (step->problem->in_constant[i])
             constants[i] = constant_tensor(constant_of(d, step->in[i]));
-    if (!st) {
-        memset(*packed, 0, prepared->packed_bytes);     /* padding inside must be the same bytes in every build */
-        st = prepared->tactic->pack(prepared, bound, constants, *packed, err);
-    }
+    if (!st)
+        st = prepared->tactic->pack(prepared, bound, constants, packed, err);
+    for (uint32_t i = 0; i < count && constants; i++)
+        pf_file_forget(constants[i].data, constants[i].bytes);
     pf_free(constants);
-    if (st) {
-        pf_free(*packed);
-        *packed = NULL;
-    }
     return st;
 }
 
-static pf_status pack_constants(pf_draft *d, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, pf_err *err)
+static pf_status pack_constants(const packing *p, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, pf_err *err)
 {
     void     *packed = NULL;
-    pf_status st = pf_builder_pack_constants(d, step, bound, prepared, &packed, err);
+    pf_status st = pf_plan_sink_buffer(p->sink, prepared->packed_bytes, &packed, err);
 
-    return st ? st : pf_builder_add_blob(d, packed, packed, prepared->packed_bytes, &step->packed, err);
+    if (!st)
+        st = pf_builder_pack_constants(p->draft, step, bound, prepared, packed, err);
+    return st ? st : add_blob(p, packed, prepared->packed_bytes, &step->packed, err);
 }
 
 static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepared, pf_err *err)
@@ -229,7 +261,7 @@ static bool next_choice(const pf_draft *d, uint32_t s, uint32_t *at, pf_timing_e
 
 static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
 {
-    const pf_plan_step *step = &d->draft.plan.steps[s];
+    const pf_plan_step *step = &d->plan.steps[s];
     const pf_problem   *bound = d->formats->search->items[d->step_item[s]].problem;
 
     return pf_tactic_find(step->ranked[0].tactic)->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, err);
@@ -238,7 +270,7 @@ static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s
 /* Prepares the choice; when the device refuses it after all, the next one that it does not refuse takes its place. */
 static pf_status prepare_first(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
 {
-    pf_plan_step            *step = &d->draft.plan.steps[s];
+    pf_plan_step            *step = &d->plan.steps[s];
     const pf_plan_candidate  first = step->ranked[0];
     pf_timing_entry          next = { 0 }, *kept = NULL;
     pf_err                   own = { 0 };
@@ -262,23 +294,23 @@ static pf_status prepare_first(pf_draft *d, pf_device *device, uint32_t s, pf_st
     return st ? pf_err_set(err, st, own.file, own.line, "%s", own.msg) : PF_OK;
 }
 
-static pf_status pack_step(pf_draft *d, pf_device *device, uint32_t s, pf_err *err)
+static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)
 {
-    pf_plan_step     *step = &d->draft.plan.steps[s];
-    const pf_problem *bound = d->formats->search->items[d->step_item[s]].problem;
+    pf_plan_step     *step = &p->draft->plan.steps[s];
+    const pf_problem *bound = p->draft->formats->search->items[p->draft->step_item[s]].problem;
     pf_step          *prepared = NULL;
-    pf_status         st = prepare_first(d, device, s, &prepared, err);
+    pf_status         st = prepare_first(p->draft, p->device, s, &prepared, err);
 
     if (st)
         goto out;
     step->workspace_bytes = prepared->workspace_bytes;
-    st = save_step(d, step, prepared, err);
+    st = save_step(p->draft, step, prepared, err);
     if (!st)
-        st = keep_plain_weights(d, step, err);
+        st = keep_plain_weights(p, step, err);
     if (!st && has_constants(bound) && prepared->packed_bytes)
-        st = pack_constants(d, step, bound, prepared, err);
-    if (!st && has_constants(bound) && needs_raw(d, device, step, prepared->packed_bytes))
-        st = keep_constants(d, step, err);
+        st = pack_constants(p, step, bound, prepared, err);
+    if (!st && has_constants(bound) && needs_raw(p->draft, p->device, step, prepared->packed_bytes))
+        st = keep_constants(p, step, err);
 out:
     pf_step_free(prepared);
     if (st)
@@ -293,9 +325,19 @@ static bool stands_in_text(const pf_value *value)
     return value->constant.bytes <= TAIL_CLEAR_BYTES && pf_dtype_kind_of(value->dtype) != PF_KIND_COMPLEX;
 }
 
-static pf_status keep_graph_constants(pf_draft *d, const pf_graph *graph, int depth, pf_err *err)
+/* The text names a constant by the digest of its bytes. */
+static pf_status keep_named_constant(const packing *p, const pf_constant *constant, pf_err *err)
 {
-    uint32_t  unused = 0;
+    uint32_t  index = PF_NONE;
+    pf_status st = add_constant(p, constant, &index, err);
+
+    if (!st)
+        pf_digest_of(constant->data, constant->bytes, &p->draft->plan.blobs[index].digest);
+    return st;
+}
+
+static pf_status keep_graph_constants(const packing *p, const pf_graph *graph, int depth, pf_err *err)
+{
     pf_status st = PF_OK;
 
     if (depth > TAIL_DEPTH_LIMIT)
@@ -308,7 +350,7 @@ static pf_status keep_graph_constants(pf_draft *d, const pf_graph *graph, int de
         if (value->dtype == PF_STRING)
             st = PF_FAIL(err, PF_UNSUPPORTED, "constant \"%s\" is a long list of texts, which plans do not keep", value->name);
         else
-            st = pf_builder_add_blob(d, value->constant.data, NULL, value->constant.bytes, &unused, err);
+            st = keep_named_constant(p, &value->constant, err);
     }
     for (uint32_t n = 0; n < graph->node_count && !st; n++) {
         const pf_attr_field *field = graph->nodes[n].live ? pf_op_def_of(graph->nodes[n].op)->attr_fields : NULL;
@@ -319,7 +361,7 @@ static pf_status keep_graph_constants(pf_draft *d, const pf_graph *graph, int de
             if (field->kind == PF_ATTR_GRAPH)
                 memcpy(&body, (const char *)graph->nodes[n].attrs + field->offset, sizeof body);
             if (body)
-                st = keep_graph_constants(d, body, depth + 1, err);
+                st = keep_graph_constants(p, body, depth + 1, err);
         }
     }
     return st;
@@ -329,21 +371,22 @@ static pf_status keep_graph_constants(pf_draft *d, const pf_graph *graph, int de
 static void drop_idle_fallbacks(pf_draft *d, pf_plan_step *step)
 {
     for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
-        if (step->problem->in_constant[i] && d->draft.plan.values[step->in[i]].index == PF_NONE)
+        if (step->problem->in_constant[i] && d->plan.values[step->in[i]].index == PF_NONE)
             step->ranked_count = 1;
 }
 
-pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_err *err)
+pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, pf_err *err)
 {
-    pf_status st = PF_OK;
+    const packing p = { draft, device, sink };
+    pf_status     st = PF_OK;
 
-    for (uint32_t s = 0; s < draft->draft.plan.step_count && !st; s++)
-        st = pack_step(draft, device, s, err);
-    for (uint32_t s = 0; s < draft->draft.plan.step_count && !st; s++)
-        drop_idle_fallbacks(draft, &draft->draft.plan.steps[s]);
-    for (uint32_t i = 0; i < draft->draft.plan.tail.in_count && !st; i++)
-        st = keep_plain_weight(draft, draft->draft.plan.tail.in[i], err);
-    if (!st && draft->draft.plan.tail.graph)
-        st = keep_graph_constants(draft, draft->draft.plan.tail.graph, 0, err);
+    for (uint32_t s = 0; s < draft->plan.step_count && !st; s++)
+        st = pack_step(&p, s, err);
+    for (uint32_t s = 0; s < draft->plan.step_count && !st; s++)
+        drop_idle_fallbacks(draft, &draft->plan.steps[s]);
+    for (uint32_t i = 0; i < draft->plan.tail.in_count && !st; i++)
+        st = keep_plain_weight(&p, draft->plan.tail.in[i], err);
+    if (!st && draft->plan.tail.graph)
+        st = keep_graph_constants(&p, draft->plan.tail.graph, 0, err);
     return st;
 }

@@ -252,6 +252,11 @@ void pf_device_cpu_enter(const pf_device *device)
         omp_set_num_threads(device->threads);
 }
 
+void pf_device_cpu_enter_alone(void)
+{
+    omp_set_num_threads(1);
+}
+
 void pf_stream_cpu_enter(const pf_stream *stream)
 {
     if (stream)

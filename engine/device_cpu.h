@@ -14,6 +14,7 @@ pf_isa    pf_device_cpu_isa(const pf_device *device);                   /* the b
 struct dnnl_engine *pf_device_cpu_dnnl(const pf_device *device);
 /* Gives OpenMP in the calling thread the device's number of threads: before oneDNN makes a primitive. */
 void      pf_device_cpu_enter(const pf_device *device);
+void      pf_device_cpu_enter_alone(void);              /* one thread, until pf_device_cpu_enter */
 /* The same before a step runs. A NULL stream leaves the thread as it is. */
 void      pf_stream_cpu_enter(const pf_stream *stream);
 int32_t   pf_stream_cpu_threads(const pf_stream *stream);

@@ -172,7 +172,7 @@ pf_status pf_onednn_reorder(const pf_device *device, const dnnl_memory_desc_t *f
     dnnl_status_t         status = dnnl_success;
     pf_status             st = PF_OK;
 
-    pf_device_cpu_enter(device);
+    pf_device_cpu_enter_alone();        /* bound by memory, while other threads write and hash what was packed before */
     status = dnnl_reorder_primitive_desc_create(&desc, from_desc, engine, to_desc, engine, NULL);
     if (!status)
         status = dnnl_memory_create(&a, from_desc, engine, (void *)(uintptr_t)from);
@@ -188,5 +188,6 @@ pf_status pf_onednn_reorder(const pf_device *device, const dnnl_memory_desc_t *f
         dnnl_memory_destroy(b);
     if (desc)
         dnnl_primitive_desc_destroy(desc);
+    pf_device_cpu_enter(device);
     return st;
 }

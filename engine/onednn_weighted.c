@@ -96,7 +96,6 @@ pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, cons
 {
     const pf_onednn_weighted *w = step->impl;
 
-    memset(packed, 0, w->packed_bytes);         /* the gaps too: a plan's bytes are the same each time */
     pf_onednn_epilogue_pack(p, &w->epilogue.args, constants, packed);
     if (w->bias != PF_NONE)
         memcpy((char *)packed + w->bias_at, pf_onednn_constant(p, constants, w->bias), dnnl_memory_desc_get_size(&w->bias_desc));

@@ -23,8 +23,9 @@ static pf_status check_blob(const pf_plan *plan, uint32_t i, pf_err *err)
 {
     const pf_plan_blob *blob = &plan->blobs[i];
 
-    if (blob->offset % PF_PLAN_ALIGNMENT || blob->offset > plan->bytes || blob->bytes > plan->bytes - blob->offset)
-        return corrupt(err, "blob", i, "lies outside of the file");
+    if (blob->offset % PF_PLAN_ALIGNMENT || blob->offset < PF_PLAN_HEADER_BYTES || blob->offset > plan->weights_end ||
+        blob->bytes > plan->weights_end - blob->offset)
+        return corrupt(err, "blob", i, "lies outside of the weights");
     return PF_OK;
 }
 
@@ -308,21 +309,25 @@ pf_status pf_plan_check_tables(const pf_plan *plan, pf_err *err)
 
 /* ---- Bytes */
 
+/* A plan that was built beside path is there already, and only wants the name. */
 pf_status pf_plan_save(const pf_plan *plan, const char *path, pf_err *err)
 {
-    return pf_file_write(path, plan->data, plan->bytes, err);
+    pf_err    why = { 0 };
+    pf_status st = plan->file.fd >= 0 ? pf_file_name(plan->file.fd, path, &why) : PF_UNSUPPORTED;
+
+    if (st == PF_UNSUPPORTED)
+        return pf_file_write(path, plan->data, plan->bytes, err);
+    return st ? PF_FAIL(err, st, "%s", why.msg) : PF_OK;
 }
 
-/* The tables were checked when the plan was opened; what is left are the weights and the zeros between them. */
+/* The tables were checked when the plan was opened; what is left are the header, the weights and the zeros between them. */
 pf_status pf_plan_verify(const pf_plan *plan, pf_err *err)
 {
-    for (uint32_t i = 0; i < plan->blob_count; i++) {
-        pf_digest digest = { 0 };
+    pf_digest digest = { 0 };
 
-        pf_digest_of(plan->data + plan->blobs[i].offset, (size_t)plan->blobs[i].bytes, &digest);
-        if (!pf_digest_equal(&digest, &plan->blobs[i].digest))
-            return corrupt(err, "weights", i, "fail their checksum");
-    }
+    pf_digest_of(plan->data, (size_t)plan->weights_end, &digest);
+    if (!pf_digest_equal(&digest, &plan->weights_digest))
+        return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: the checksum of its weights differs; fetch or build it again");
     return PF_OK;
 }
 
@@ -334,12 +339,17 @@ const void *pf_plan_bytes(const pf_plan *plan, size_t *bytes)
 
 void pf_plan_table_digest(const pf_plan *plan, pf_digest *digest)
 {
-    memcpy(digest->byte, plan->data + PF_PLAN_DIGEST_AT, sizeof digest->byte);
+    memcpy(digest->byte, plan->data + plan->bytes - PF_PLAN_FOOTER_BYTES + PF_PLAN_DIGEST_AT, sizeof digest->byte);
 }
 
 void pf_plan_digest(const pf_plan *plan, pf_digest *digest)
 {
-    pf_digest_of(plan->data, plan->bytes, digest);
+    pf_hash hash = plan->file.hash;
+
+    if (plan->file.fd < 0)
+        pf_hash_init(&hash);
+    pf_hash_add(&hash, plan->data + plan->file.hashed_bytes, plan->bytes - (size_t)plan->file.hashed_bytes);
+    pf_hash_end(&hash, digest);
 }
 
 /* ---- Identity */

@@ -6,7 +6,7 @@
    3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to them.
    4. Views name a root: a value that is no view, and lie inside it; one whose dims, or whose root's dims, may vary has as many bytes as the root.
    5. Every output is written by one step, or by the tail; only the tail reads inputs of HOME_TAIL.
-   6. Blobs lie inside the file, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
+   6. Blobs lie inside the section of weights, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
 #ifndef PF_ENGINE_PLAN_H
 #define PF_ENGINE_PLAN_H
 
@@ -15,7 +15,7 @@
 #include "engine/planfarm.h"
 #include "engine/tactic.h"
 
-enum { PF_PLAN_VERSION = 2, PF_PLAN_ALIGNMENT = 256 };
+enum { PF_PLAN_VERSION = 3, PF_PLAN_ALIGNMENT = 256 };
 
 typedef struct pf_plan_symbol {
     const char *name;
@@ -62,7 +62,10 @@ typedef struct pf_plan_tail {
     uint32_t   *out;   uint32_t out_count;     /* output of the graph -> io, or PF_NONE: a step writes that one */
 } pf_plan_tail;
 
-typedef struct pf_plan_blob { uint64_t offset, bytes; pf_digest digest; } pf_plan_blob;     /* offset from the start of the file */
+typedef struct pf_plan_blob {
+    uint64_t  offset, bytes;            /* offset from the start of the file */
+    pf_digest digest;                   /* of those that the tail's text names; zero for the others */
+} pf_plan_blob;
 
 /* What the builder found by running the plan once: fixed size, written last. */
 typedef struct pf_plan_check {
@@ -72,13 +75,22 @@ typedef struct pf_plan_check {
     uint64_t memory_lower_bound_bytes;  /* the least that any plan of the memory could need */
 } pf_plan_check;
 
+/* A file with weights and nothing else yet, as pf_plan_sink leaves it. */
+typedef struct pf_plan_file {
+    int      fd;                        /* unnamed; -1: none */
+    pf_hash  hash;                      /* of its first hashed_bytes, the end of the weights */
+    uint64_t hashed_bytes;
+} pf_plan_file;
+
 struct pf_plan {
     pf_arena       *arena;              /* owned; texts and tables */
     pf_dims        *dims;               /* owned; symbols in the order of symbols[] */
     const uint8_t  *data;               /* the whole file */
     size_t          bytes;
-    pf_mapping      mapping;            /* owned when loaded from a file */
-    uint8_t        *owned;              /* when built in this process */
+    pf_mapping      mapping;            /* owned unless the data are borrowed */
+    pf_plan_file    file;               /* owned, when built in this process; fd -1 otherwise */
+    uint64_t        weights_end;        /* where the section of weights ends */
+    pf_digest       weights_digest;     /* of the file up to there */
     const char     *network_name, *builder_abi, *class_name, *class_text, *spec_text, *rewrites;
     pf_digest       key, model;
     pf_plan_check   check;
@@ -93,16 +105,11 @@ struct pf_plan {
     struct pf_residents *residents;    /* owned; what runs of this plan share, by device: runtime_resident.c */
 };
 
-/* What the builder fills; everything borrowed for the call. The tables are those of struct pf_plan, blobs' bytes beside them. */
-typedef struct pf_plan_draft {
-    struct pf_plan  plan;
-    const void    **blob_data;          /* plan.blob_count; offsets of plan.blobs are answered, digests are given */
-} pf_plan_draft;
-
-/* Lays out and writes; *data is from pf_alloc, aligned to PF_PLAN_ALIGNMENT. */
-pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_err *err);
-/* Replaces what the draft said about the check, in the bytes that pf_plan_write gave. */
-pf_status pf_plan_write_check(uint8_t *data, const pf_plan_check *check, pf_err *err);
+void      pf_plan_write_header(uint8_t *header);        /* PF_PLAN_HEADER_BYTES of them, with which each plan begins */
+/* Writes what follows the weights: the sections of the draft, whose tables are those of struct pf_plan, and their table. */
+pf_status pf_plan_write(const struct pf_plan *draft, const pf_plan_file *file, pf_err *err);
+/* Replaces what the draft said about the check by plan->check, in the plan's file. */
+pf_status pf_plan_write_check(pf_plan *plan, pf_err *err);
 /* The least device memory that a context of this plan needs at the usual shapes: weights, unless they stay in the mapped file, and the most bytes of
    activations and workspace alive at one step. */
 uint64_t  pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device);
@@ -110,8 +117,8 @@ uint64_t  pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *devic
 double    pf_plan_memory_ratio(const pf_plan *plan);
 /* Of the sections' digests, those of weights among them: of everything in the plan, and at no cost. */
 void      pf_plan_table_digest(const pf_plan *plan, pf_digest *digest);
-/* pf_plan_open, after which the plan owns data (on failure too). */
-pf_status pf_plan_take(uint8_t *data, size_t bytes, pf_plan **out, pf_err *err);
+/* pf_plan_open over a whole file, which the plan owns then (on failure too). */
+pf_status pf_plan_take(pf_plan_file *file, pf_plan **out, pf_err *err);
 /* Are the plan's values, steps and tables what the invariants say?  Called by pf_plan_open. */
 pf_status pf_plan_check_tables(const pf_plan *plan, pf_err *err);
 

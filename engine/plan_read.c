@@ -1,5 +1,6 @@
 /* Bytes to a plan. Nothing in them is trusted: every length is checked against what is there, every index against its table. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "engine/op.h"
@@ -281,7 +282,7 @@ static void read_table(loading *l)
 {
     struct pf_plan *plan = l->plan;
 
-    pf_reader_init(&l->r, plan->data + PF_PLAN_HEADER_BYTES, PF_PLAN_TABLE_BYTES);
+    pf_reader_init(&l->r, plan->data + plan->bytes - PF_PLAN_END_BYTES, PF_PLAN_TABLE_BYTES);
     for (uint32_t i = 0; i < PF_SECTION_COUNT; i++) {
         section *s = &l->sections[i];
 
@@ -295,35 +296,48 @@ static void read_table(loading *l)
         else
             s->data = plan->data + s->offset;
     }
+    if (l->sections[PF_SECTION_WEIGHTS].offset != PF_PLAN_HEADER_BYTES)
+        corrupt(l, "its weights do not come first");
+    plan->weights_end = PF_PLAN_HEADER_BYTES + l->sections[PF_SECTION_WEIGHTS].bytes;
+    plan->weights_digest = l->sections[PF_SECTION_WEIGHTS].digest;
 }
 
 static void read_header(loading *l)
 {
-    struct pf_plan *plan = l->plan;
-    pf_digest       expected = { 0 }, table = { 0 };
-    uint32_t        version = 0, sections = 0;
-    uint64_t        bytes = 0;
+    const struct pf_plan *plan = l->plan;
+    pf_reader             r = { 0 };
+    uint32_t              version = 0;
 
-    if (plan->bytes < PF_PLAN_HEADER_BYTES + PF_PLAN_TABLE_BYTES || memcmp(plan->data, PF_PLAN_MAGIC, 8)) {
+    if (plan->bytes < PF_PLAN_HEADER_BYTES + PF_PLAN_END_BYTES || memcmp(plan->data, PF_PLAN_MAGIC, 8)) {
         l->st = PF_FAIL(l->err, PF_CORRUPT, "this is not a plan: it is %zu bytes and does not begin as one; build it with planfarm build",
                         plan->bytes);
         return;
     }
-    pf_reader_init(&l->r, plan->data + 8, PF_PLAN_HEADER_BYTES - 8);
-    version = pf_read_u32(&l->r);
+    pf_reader_init(&r, plan->data + 8, 4);
+    version = pf_read_u32(&r);
+    if (version != PF_PLAN_VERSION)
+        l->st = PF_FAIL(l->err, PF_STALE, "the plan has format %u, this version reads %d: build it again", version, PF_PLAN_VERSION);
+}
+
+static void read_footer(loading *l)
+{
+    struct pf_plan *plan = l->plan;
+    const uint8_t  *end = plan->data + plan->bytes - PF_PLAN_END_BYTES, *footer = end + PF_PLAN_TABLE_BYTES;
+    pf_digest       expected = { 0 }, table = { 0 };
+    uint32_t        sections = 0;
+    uint64_t        bytes = 0;
+
+    pf_reader_init(&l->r, footer, PF_PLAN_FOOTER_BYTES);
     sections = pf_read_u32(&l->r);
+    pf_read_u32(&l->r);
     bytes = pf_read_u64(&l->r);
     read_digest(l, &expected);
-    if (version != PF_PLAN_VERSION) {
-        l->st = PF_FAIL(l->err, PF_STALE, "the plan has format %u, this version reads %d: build it again", version, PF_PLAN_VERSION);
+    if (bytes != plan->bytes || memcmp(footer + PF_PLAN_MAGIC_AT, PF_PLAN_MAGIC, 8)) {
+        l->st = PF_FAIL(l->err, PF_CORRUPT, "the plan is damaged: it does not end as one, so it is cut short or has more at its end; "
+                        "fetch or build it again");
         return;
     }
-    if (bytes != plan->bytes) {
-        l->st = PF_FAIL(l->err, PF_CORRUPT, "the plan is damaged: it is %zu bytes long and was written with %llu; fetch or build it again",
-                        plan->bytes, (unsigned long long)bytes);
-        return;
-    }
-    pf_digest_of(plan->data + PF_PLAN_HEADER_BYTES, PF_PLAN_TABLE_BYTES, &table);
+    pf_digest_of(end, PF_PLAN_TABLE_BYTES, &table);
     if (sections != PF_SECTION_COUNT || !pf_digest_equal(&table, &expected))
         corrupt(l, "the checksum of its section table differs; fetch or build it again");
 }
@@ -391,6 +405,8 @@ static pf_status read_all(struct pf_plan *plan, pf_err *err)
 
     read_header(&l);
     if (!l.st)
+        read_footer(&l);
+    if (!l.st)
         read_table(&l);
     for (int i = 0; i < PF_SECTION_WEIGHTS && !l.st; i++)
         read_one(&l, i);
@@ -408,6 +424,7 @@ static pf_status open_over(const void *data, size_t bytes, pf_plan **out, pf_err
     if (plan) {
         plan->data = data;
         plan->bytes = bytes;
+        plan->file.fd = -1;
         plan->arena = pf_arena_new();
         plan->dims = pf_dims_new();
     }
@@ -428,15 +445,22 @@ pf_status pf_plan_open(const void *data, size_t bytes, pf_plan **out, pf_err *er
     return open_over(data, bytes, out, err);
 }
 
-pf_status pf_plan_take(uint8_t *data, size_t bytes, pf_plan **out, pf_err *err)
+pf_status pf_plan_take(pf_plan_file *file, pf_plan **out, pf_err *err)
 {
-    pf_status st = open_over(data, bytes, out, err);
+    pf_mapping mapping = { 0 };
+    pf_status  st = pf_file_map_unnamed(file->fd, &mapping, err);
 
-    if (st)
-        pf_free(data);
-    else
-        (*out)->owned = data;
-    return st;
+    *out = NULL;
+    if (!st)
+        st = open_over(mapping.data, mapping.bytes, out, err);
+    if (st) {
+        pf_file_unmap(&mapping);
+        close(file->fd);
+        return st;
+    }
+    (*out)->mapping = mapping;
+    (*out)->file = *file;
+    return PF_OK;
 }
 
 pf_status pf_plan_load(const char *path, pf_plan **out, pf_err *err)
@@ -465,7 +489,8 @@ void pf_plan_free(pf_plan *plan)
         pf_problem_free(plan->steps[i].problem);
     pf_graph_free(plan->tail.graph);
     pf_file_unmap(&plan->mapping);
-    pf_free(plan->owned);
+    if (plan->file.fd >= 0)
+        close(plan->file.fd);
     pf_dims_free(plan->dims);
     pf_arena_free(plan->arena);
     pf_free(plan);

@@ -1,4 +1,5 @@
-/* What pf_plan_write and pf_plan_open must agree on; the same numbers stand in PLAN_FORMAT.md. */
+/* What writing and opening a plan must agree on; the same numbers stand in PLAN_FORMAT.md.  Weights come first and the tables last, so that the
+   file can be written and hashed in one pass while the weights are packed. */
 #ifndef PF_ENGINE_PLAN_SECTIONS_H
 #define PF_ENGINE_PLAN_SECTIONS_H
 
@@ -12,10 +13,13 @@ typedef enum pf_plan_section {
 } pf_plan_section;
 
 enum {
-    PF_PLAN_HEADER_BYTES = 64,          /* magic 8, version u32, section count u32, file bytes u64, digest of the table 32, zero 8 */
-    PF_PLAN_DIGEST_AT = 24,             /* where the digest of the table stands in it */
+    PF_PLAN_HEADER_BYTES = 256,         /* magic 8, version u32, zeros; weights follow */
+    PF_PLAN_FOOTER_BYTES = 64,          /* the end of the file: section count u32, zero u32, file bytes u64, digest of the table 32, zero 8, magic 8 */
+    PF_PLAN_DIGEST_AT = 16,             /* where the digest of the table stands in it */
+    PF_PLAN_MAGIC_AT = 56,
     PF_PLAN_ROW_BYTES = 56,             /* section u32, zero u32, offset u64, bytes u64, digest 32 */
-    PF_PLAN_TABLE_BYTES = PF_SECTION_COUNT * PF_PLAN_ROW_BYTES,
+    PF_PLAN_TABLE_BYTES = PF_SECTION_COUNT * PF_PLAN_ROW_BYTES,     /* just before the footer */
+    PF_PLAN_END_BYTES = PF_PLAN_TABLE_BYTES + PF_PLAN_FOOTER_BYTES,
     PF_PLAN_CHECK_BYTES = 32,
     PF_PLAN_TEXT_LIMIT = 16 * 1024 * 1024,
     PF_PLAN_TABLE_LIMIT = 1 << 24,      /* rows of any table */

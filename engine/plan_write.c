@@ -3,18 +3,7 @@
 #include "base/alloc.h"
 #include "engine/plan_sections.h"
 
-enum { SECTION_LIMIT = 1 << 30 };
-
-typedef struct writer {
-    pf_plan_draft *draft;
-    pf_buf         section[PF_SECTION_COUNT];       /* WEIGHTS stays empty: its bytes are copied straight into the file */
-    uint64_t       offset[PF_SECTION_COUNT], bytes[PF_SECTION_COUNT];
-} writer;
-
-static uint64_t aligned(uint64_t offset)
-{
-    return (offset + PF_PLAN_ALIGNMENT - 1) / PF_PLAN_ALIGNMENT * PF_PLAN_ALIGNMENT;
-}
+enum { SECTIONS_LIMIT = 1 << 30 };
 
 static void put_text(pf_buf *out, const char *text)
 {
@@ -155,30 +144,6 @@ static void (*const write_section[PF_SECTION_COUNT])(const struct pf_plan *plan,
     [PF_SECTION_TAIL] = write_tail,   [PF_SECTION_CHECK] = write_check,
 };
 
-/* Sizes first, since the offsets of blobs stand in a section before them: the blob table has the same size whatever it says. */
-static void lay_out(writer *w)
-{
-    struct pf_plan *plan = &w->draft->plan;
-    uint64_t        at = PF_PLAN_HEADER_BYTES + PF_PLAN_TABLE_BYTES;
-
-    for (int i = 0; i < PF_SECTION_WEIGHTS; i++) {
-        pf_buf_init(&w->section[i], SECTION_LIMIT);
-        write_section[i](plan, &w->section[i]);
-        w->offset[i] = at;
-        w->bytes[i] = w->section[i].size;
-        at += w->bytes[i];
-    }
-    at = aligned(at);
-    w->offset[PF_SECTION_WEIGHTS] = at;
-    for (uint32_t i = 0; i < plan->blob_count; i++) {
-        plan->blobs[i].offset = at;
-        at = aligned(at + plan->blobs[i].bytes);
-    }
-    w->bytes[PF_SECTION_WEIGHTS] = at - w->offset[PF_SECTION_WEIGHTS];
-    pf_buf_reset(&w->section[PF_SECTION_BLOBS]);
-    write_blobs(plan, &w->section[PF_SECTION_BLOBS]);
-}
-
 static void put_le(uint8_t *to, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
@@ -194,88 +159,102 @@ static uint64_t get_le(const uint8_t *from, int bytes)
     return value;
 }
 
-static void write_row(const writer *w, uint8_t *data, int section)
+static void write_row(uint8_t *end, int section, uint64_t offset, uint64_t bytes, const pf_digest *digest)
 {
-    uint8_t  *row = data + PF_PLAN_HEADER_BYTES + section * PF_PLAN_ROW_BYTES;
-    pf_digest digest = { 0 };
+    uint8_t *row = end + section * PF_PLAN_ROW_BYTES;
 
-    if (section != PF_SECTION_WEIGHTS)      /* each blob has its own digest in BLOBS */
-        pf_digest_of(data + w->offset[section], (size_t)w->bytes[section], &digest);
-    put_le(row, (uint64_t)section, 4);
-    put_le(row + 8, w->offset[section], 8);
-    put_le(row + 16, w->bytes[section], 8);
-    memcpy(row + 24, digest.byte, sizeof digest.byte);
+    put_le(row, (uint64_t)section, 8);
+    put_le(row + 8, offset, 8);
+    put_le(row + 16, bytes, 8);
+    memcpy(row + 24, digest->byte, sizeof digest->byte);
 }
 
-static void write_header(uint8_t *data, size_t bytes)
+/* end: the table, complete, and the footer after it. */
+static void write_footer(uint8_t *end, uint64_t file_bytes)
 {
+    uint8_t  *footer = end + PF_PLAN_TABLE_BYTES;
     pf_digest table = { 0 };
 
-    pf_digest_of(data + PF_PLAN_HEADER_BYTES, PF_PLAN_TABLE_BYTES, &table);
-    memcpy(data, PF_PLAN_MAGIC, 8);
-    put_le(data + 8, PF_PLAN_VERSION, 4);
-    put_le(data + 12, PF_SECTION_COUNT, 4);
-    put_le(data + 16, bytes, 8);
-    memcpy(data + PF_PLAN_DIGEST_AT, table.byte, sizeof table.byte);
+    pf_digest_of(end, PF_PLAN_TABLE_BYTES, &table);
+    memset(footer, 0, PF_PLAN_FOOTER_BYTES);
+    put_le(footer, PF_SECTION_COUNT, 4);
+    put_le(footer + 8, file_bytes, 8);
+    memcpy(footer + PF_PLAN_DIGEST_AT, table.byte, sizeof table.byte);
+    memcpy(footer + PF_PLAN_MAGIC_AT, PF_PLAN_MAGIC, 8);
 }
 
-static void fill(const writer *w, uint8_t *data, size_t bytes)
+void pf_plan_write_header(uint8_t *header)
 {
-    const struct pf_plan *plan = &w->draft->plan;
-
-    for (int i = 0; i < PF_SECTION_WEIGHTS; i++)
-        if (w->section[i].size)
-            memcpy(data + w->offset[i], w->section[i].data, w->section[i].size);
-    for (uint32_t i = 0; i < plan->blob_count; i++)
-        memcpy(data + plan->blobs[i].offset, w->draft->blob_data[i], (size_t)plan->blobs[i].bytes);
-    for (int i = 0; i < PF_SECTION_COUNT; i++)
-        write_row(w, data, i);
-    write_header(data, bytes);
+    memset(header, 0, PF_PLAN_HEADER_BYTES);
+    memcpy(header, PF_PLAN_MAGIC, 8);
+    put_le(header + 8, PF_PLAN_VERSION, 4);
 }
 
-pf_status pf_plan_write(pf_plan_draft *draft, uint8_t **data, size_t *bytes, pf_err *err)
+/* The digest of the weights is that of the file up to their end. */
+static void write_weights_row(const pf_plan_file *file, uint8_t *end)
 {
-    writer    w = { .draft = draft };
+    pf_hash   hash = file->hash;
+    pf_digest digest = { 0 };
+
+    pf_hash_end(&hash, &digest);
+    write_row(end, PF_SECTION_WEIGHTS, PF_PLAN_HEADER_BYTES, file->hashed_bytes - PF_PLAN_HEADER_BYTES, &digest);
+}
+
+static void write_sections(const struct pf_plan *draft, const pf_plan_file *file, uint8_t *end, pf_buf *out)
+{
+    for (int i = 0; i < PF_SECTION_WEIGHTS; i++) {
+        size_t    at = out->size;
+        pf_digest digest = { 0 };
+
+        write_section[i](draft, out);
+        if (out->failed)
+            return;
+        pf_digest_of(out->data + at, out->size - at, &digest);
+        write_row(end, i, file->hashed_bytes + at, out->size - at, &digest);
+    }
+}
+
+pf_status pf_plan_write(const struct pf_plan *draft, const pf_plan_file *file, pf_err *err)
+{
+    uint8_t   end[PF_PLAN_END_BYTES] = { 0 };
+    pf_buf    out = { 0 };
     pf_status st = PF_OK;
 
-    *data = NULL;
-    *bytes = 0;
-    lay_out(&w);
-    for (int i = 0; i < PF_SECTION_WEIGHTS && !st; i++)
-        if (w.section[i].failed)
-            st = PF_FAIL(err, PF_NO_SPACE, "a table of the plan needs more than %d bytes", SECTION_LIMIT);
-    if (!st) {
-        *bytes = (size_t)(w.offset[PF_SECTION_WEIGHTS] + w.bytes[PF_SECTION_WEIGHTS]);
-        *data = pf_alloc_aligned(PF_PLAN_ALIGNMENT, *bytes);
-        st = *data ? PF_OK : PF_FAIL_MEMORY(err, *bytes);
-    }
-    if (!st) {
-        memset(*data, 0, *bytes);
-        fill(&w, *data, *bytes);
-    }
-    for (int i = 0; i < PF_SECTION_WEIGHTS; i++)
-        pf_buf_clear(&w.section[i]);
+    pf_buf_init(&out, SECTIONS_LIMIT);
+    write_sections(draft, file, end, &out);
+    write_weights_row(file, end);
+    write_footer(end, file->hashed_bytes + out.size + sizeof end);
+    if (!pf_buf_put(&out, end, sizeof end))
+        st = PF_FAIL(err, PF_NO_SPACE, "the tables of the plan need more than %d bytes, or more than there is memory", SECTIONS_LIMIT);
+    if (!st)
+        st = pf_file_write_at(file->fd, out.data, out.size, file->hashed_bytes, err);
+    pf_buf_clear(&out);
     return st;
 }
 
-pf_status pf_plan_write_check(uint8_t *data, const pf_plan_check *check, pf_err *err)
+pf_status pf_plan_write_check(pf_plan *plan, pf_err *err)
 {
-    uint8_t  *row = data + PF_PLAN_HEADER_BYTES + PF_SECTION_CHECK * PF_PLAN_ROW_BYTES;
-    uint64_t  offset = get_le(row + 8, 8);
+    uint64_t  end_at = plan->bytes - PF_PLAN_END_BYTES;
+    uint8_t   end[PF_PLAN_END_BYTES];
+    uint64_t  offset = 0;
     pf_digest digest = { 0 };
     pf_buf    buf = { 0 };
     pf_status st = PF_OK;
 
+    memcpy(end, plan->data + end_at, sizeof end);
+    offset = get_le(end + PF_SECTION_CHECK * PF_PLAN_ROW_BYTES + 8, 8);
     pf_buf_init(&buf, PF_PLAN_CHECK_BYTES);
-    put_check(check, &buf);
+    put_check(&plan->check, &buf);
     if (buf.failed || buf.size != PF_PLAN_CHECK_BYTES)
         st = PF_FAIL_MEMORY(err, PF_PLAN_CHECK_BYTES);
     if (!st) {
-        memcpy(data + offset, buf.data, buf.size);
-        pf_digest_of(data + offset, PF_PLAN_CHECK_BYTES, &digest);
-        memcpy(row + 24, digest.byte, sizeof digest.byte);
-        write_header(data, (size_t)get_le(data + 16, 8));
+        pf_digest_of(buf.data, buf.size, &digest);
+        write_row(end, PF_SECTION_CHECK, offset, buf.size, &digest);
+        write_footer(end, plan->bytes);
+        st = pf_file_write_at(plan->file.fd, buf.data, buf.size, offset, err);
     }
+    if (!st)
+        st = pf_file_write_at(plan->file.fd, end, sizeof end, end_at, err);
     pf_buf_clear(&buf);
     return st;
 }

@@ -31,7 +31,7 @@ extern "C" {
 #include "engine/device.h"
 #include "engine/tensor.h"
 
-#define PF_BUILDER_ABI "planfarm-2"     /* raised when equal inputs would give another plan: part of every plan key */
+#define PF_BUILDER_ABI "planfarm-3"     /* raised when equal inputs would give another plan: part of every plan key */
 
 const char *pf_version(void);           /* of the library: "0.1.0" */
 
@@ -117,6 +117,7 @@ typedef struct pf_build_options {
     bool (*progress)(void *user, const pf_progress *progress);  /* false cancels: PF_CANCELLED */
     void *user;
     const char *kernel_folder;              /* where kernels compiled for a GPU are kept between builds, made when absent; NULL: nowhere */
+    const char *plan_folder;                /* where the plan will be saved: its bytes go there while it is built; NULL: they stay in memory */
 } pf_build_options;
 
 typedef struct pf_build_report {            /* names as in `planfarm build --json` */

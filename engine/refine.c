@@ -55,10 +55,10 @@ static void digest_candidates(const pf_draft *draft, pf_digest *out)
 
     pf_hash_init(&hash);
     pf_hash_add_u64(&hash, (uint64_t)pf_refine_effort(draft));
-    for (uint32_t s = 0; s < draft->draft.plan.step_count; s++) {
+    for (uint32_t s = 0; s < draft->plan.step_count; s++) {
         const pf_choice *choice = pf_refine_choice(draft, s);
 
-        pf_hash_add(&hash, draft->draft.plan.steps[s].problem->hash.byte, sizeof(pf_digest));
+        pf_hash_add(&hash, draft->plan.steps[s].problem->hash.byte, sizeof(pf_digest));
         for (uint32_t r = 0; r < choice->count; r++) {
             pf_hash_add_string(&hash, choice->ranked[r]->tactic);
             pf_hash_add_string(&hash, choice->ranked[r]->tuning);
@@ -85,7 +85,7 @@ void pf_refine_apply(const pf_refinement *refinement, pf_draft *draft)
     for (uint32_t i = 0; i < refinement->count; i++) {
         const pf_refine_swap *swap = &refinement->swaps[i];
 
-        if (swap->step < draft->draft.plan.step_count && swap->rank < pf_refine_choice(draft, swap->step)->count)
+        if (swap->step < draft->plan.step_count && swap->rank < pf_refine_choice(draft, swap->step)->count)
             pf_builder_choose(draft, swap->step, pf_refine_choice(draft, swap->step)->ranked[swap->rank]);
     }
 }
@@ -175,10 +175,19 @@ static void drop_trial(trial *t)
     *t = (trial){ 0 };
 }
 
+static pf_status pack_trial(const refining *r, const pf_plan_step *step, trial *t, pf_err *err)
+{
+    t->packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, t->step->packed_bytes);
+    if (!t->packed)
+        return PF_FAIL_MEMORY(err, t->step->packed_bytes);
+    memset(t->packed, 0, t->step->packed_bytes);
+    return pf_builder_pack_constants(r->draft, step, step->problem, t->step, t->packed, err);
+}
+
 /* A candidate that cannot be made ready is none; the first one stays. */
 static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry, pf_err *err)
 {
-    const pf_plan_step *step = &r->draft->draft.plan.steps[s];
+    const pf_plan_step *step = &r->draft->plan.steps[s];
     const pf_tactic    *tactic = pf_tactic_find(entry->tactic);
     trial              *t = &r->trials[s];
     pf_err              ignored = { 0 };
@@ -192,7 +201,7 @@ static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry
         return PF_OK;
     }
     if (t->step->packed_bytes)
-        st = pf_builder_pack_constants(r->draft, step, step->problem, t->step, &t->packed, err);
+        st = pack_trial(r, step, t, err);
     if (!st && t->step->workspace_bytes) {
         t->workspace = pf_alloc_aligned(PF_PLAN_ALIGNMENT, t->step->workspace_bytes);
         st = t->workspace ? PF_OK : PF_FAIL_MEMORY(err, t->step->workspace_bytes);
@@ -206,7 +215,7 @@ static bool is_worth_trying(const refining *r, uint32_t s, uint32_t rank)
 {
     const pf_choice *choice = pf_refine_choice(r->draft, s);
 
-    return rank < choice->count && choice->ranked[rank]->status == PF_TIMED && pf_problem_is_bound(r->draft->draft.plan.steps[s].problem) &&
+    return rank < choice->count && choice->ranked[rank]->status == PF_TIMED && pf_problem_is_bound(r->draft->plan.steps[s].problem) &&
            (double)pf_choose_time(choice->ranked[rank]) < SLOWEST_WORTH_TRYING * (double)pf_choose_time(choice->ranked[0]);
 }
 
@@ -294,7 +303,7 @@ static pf_status pick(const refining *r, pf_refinement *out, pf_err *err)
         if (gain < LEAST_GAIN_NS || (double)gain < GAIN * (double)r->base_ns[s])
             continue;
         st = pf_refinement_add(out, s, r->best[s], err);
-        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" tactic=%s tuning=\"%s\" gain_ns=%lld", r->draft->draft.plan.steps[s].name,
+        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" tactic=%s tuning=\"%s\" gain_ns=%lld", r->draft->plan.steps[s].name,
                pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tactic, pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tuning, (long long)gain);
     }
     return st;

@@ -48,7 +48,7 @@ typedef struct whole {
 
 static bool same_problem(const whole *w, uint32_t a, uint32_t b)
 {
-    const pf_plan_step *steps = w->draft->draft.plan.steps;
+    const pf_plan_step *steps = w->draft->plan.steps;
 
     return !memcmp(steps[a].problem->hash.byte, steps[b].problem->hash.byte, sizeof(pf_digest));
 }
@@ -99,7 +99,7 @@ static void drop_variant(const whole *w, variant *v)
 static bool fits_bindings(const whole *w, uint32_t s, const pf_step *step)
 {
     const pf_bindings *b = &w->context->step_bindings[s];
-    const pf_problem  *problem = w->draft->draft.plan.steps[s].problem;
+    const pf_problem  *problem = w->draft->plan.steps[s].problem;
 
     for (uint32_t i = 0; i < problem->graph->input_count; i++) {
         bool overwritten = b->in[i] && problem->graph->output_count && b->in[i] == b->out[0];
@@ -121,7 +121,7 @@ static bool fits(const whole *w, uint32_t g, const pf_step *step)
 
 static pf_status pack_step(const whole *w, uint32_t s, const pf_step *step, void **out, pf_err *err)
 {
-    const pf_plan_step  *plan_step = &w->draft->draft.plan.steps[s];
+    const pf_plan_step  *plan_step = &w->draft->plan.steps[s];
     const pf_device_ops *ops = w->device->ops;
     void                *host = NULL;
     pf_status            st = pf_builder_pack_constants(w->draft, plan_step, plan_step->problem, step, &host, err);
@@ -148,7 +148,7 @@ static pf_status pack_all(const whole *w, uint32_t g, variant *v, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    if (!v->step->packed_bytes || !has_constants(w->draft->draft.plan.steps[w->groups[g].first].problem))
+    if (!v->step->packed_bytes || !has_constants(w->draft->plan.steps[w->groups[g].first].problem))
         return PF_OK;
     v->packed = pf_calloc(w->step_count, sizeof *v->packed);
     if (!v->packed)
@@ -162,7 +162,7 @@ static pf_status pack_all(const whole *w, uint32_t g, variant *v, pf_err *err)
 /* A candidate that cannot take the place is none: then the variant stays empty. */
 static pf_status make_variant(const whole *w, uint32_t g, uint32_t rank, variant *out, pf_err *err)
 {
-    const pf_problem      *problem = w->draft->draft.plan.steps[w->groups[g].first].problem;
+    const pf_problem      *problem = w->draft->plan.steps[w->groups[g].first].problem;
     const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];
     const pf_tactic       *tactic = pf_tactic_find(entry->tactic);
     pf_err                 ignored = { 0 };
@@ -187,7 +187,7 @@ static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_P
     bool             other = false, same = false;
     uint32_t         count = 0;
 
-    if (!pf_problem_is_bound(w->draft->draft.plan.steps[w->groups[g].first].problem))
+    if (!pf_problem_is_bound(w->draft->plan.steps[w->groups[g].first].problem))
         return 0;
     for (uint32_t r = 1; r < choice->count && count < TRIALS_PER_PROBLEM; r++) {
         bool   is_same = !strcmp(choice->ranked[r]->tactic, choice->ranked[0]->tactic), *done = is_same ? &same : &other;
@@ -325,7 +325,7 @@ static pf_status try_rank(whole *w, uint32_t g, uint32_t rank, int rounds, pf_er
     if (gain_ns > 0) {
         const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];
 
-        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" steps=%u tactic=%s tuning=\"%s\" gain_ns=%lld", w->draft->draft.plan.steps[w->groups[g].first].name,
+        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" steps=%u tactic=%s tuning=\"%s\" gain_ns=%lld", w->draft->plan.steps[w->groups[g].first].name,
                w->groups[g].count, entry->tactic, entry->tuning, (long long)gain_ns);
         keep(w, g, &trial, &graph);
     }

@@ -62,7 +62,8 @@ struct pf_tactic {
        then the packed constants must keep the form they had. *out is owned by the caller: pf_step_free.
        Errors   UNSUPPORTED: the library refuses after all; NO_SPACE; DEVICE. */
     pf_status (*prepare)(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err);
-    /* Packs constants (host, LINEAR, by problem input index; others have data NULL) into packed_bytes of host memory. NULL: nothing is packed. */
+    /* Packs constants (host, LINEAR, by problem input index; others have data NULL) into packed_bytes of host memory; gaps need not be
+       written, and are zeros where the bytes are kept. NULL: nothing is packed. */
     pf_status (*pack)(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err);
     /* Enqueues one run. Allocates nothing, never synchronises. Errors: DEVICE. */
     pf_status (*enqueue)(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);

@@ -42,23 +42,28 @@ static uint64_t get(const uint8_t *from)
 static void mend(uint8_t *data, size_t bytes)
 {
     pf_digest digest = { { 0 } };
+    uint8_t  *end = data + bytes - PF_PLAN_END_BYTES, *footer = end + PF_PLAN_TABLE_BYTES;
 
     memcpy(data, PF_PLAN_MAGIC, 8);
     put(data + 8, PF_PLAN_VERSION, 4);
-    put(data + 12, PF_SECTION_COUNT, 4);
-    put(data + 16, bytes, 8);
+    put(footer, PF_SECTION_COUNT, 4);
+    put(footer + 8, bytes, 8);
+    memcpy(footer + PF_PLAN_MAGIC_AT, PF_PLAN_MAGIC, 8);
     for (int s = 0; s < PF_SECTION_COUNT; s++) {
-        uint8_t *row = data + PF_PLAN_HEADER_BYTES + s * PF_PLAN_ROW_BYTES;
+        uint8_t *row = end + s * PF_PLAN_ROW_BYTES;
         uint64_t offset = get(row + 8), length = get(row + 16);
 
         put(row, (uint64_t)s, 8);
         if (offset > bytes || length > bytes - offset)
             continue;
-        pf_digest_of(data + offset, length, &digest);
+        if (s == PF_SECTION_WEIGHTS)
+            pf_digest_of(data, offset + length, &digest);
+        else
+            pf_digest_of(data + offset, length, &digest);
         memcpy(row + 24, digest.byte, sizeof digest.byte);
     }
-    pf_digest_of(data + PF_PLAN_HEADER_BYTES, PF_PLAN_TABLE_BYTES, &digest);
-    memcpy(data + 24, digest.byte, sizeof digest.byte);
+    pf_digest_of(end, PF_PLAN_TABLE_BYTES, &digest);
+    memcpy(footer + PF_PLAN_DIGEST_AT, digest.byte, sizeof digest.byte);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -66,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint8_t *mended = NULL;
 
     check(data, bytes);
-    if (bytes < PF_PLAN_HEADER_BYTES + PF_PLAN_TABLE_BYTES)
+    if (bytes < PF_PLAN_HEADER_BYTES + PF_PLAN_END_BYTES)
         return 0;
     mended = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes);
     FUZZ_CHECK(mended, "out of memory");

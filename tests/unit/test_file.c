@@ -225,6 +225,73 @@ static void a_killed_writer_leaves_a_whole_file(void **state)
     pf_free(data);
 }
 
+static void an_unnamed_file_gets_its_name_at_once(void **state)
+{
+    const char *folder = test_path("unnamed"), *path = test_path("unnamed/a");
+    uint8_t    *letters = pattern('u');
+    pf_mapping  map = {0};
+    pf_buf      read = {0};
+    int         fd = -1;
+    pf_err      err = {0};
+    pf_status   status = PF_OK;
+
+    (void)state;
+    test_ok(pf_dir_make(folder, &err), &err);
+    test_ok(pf_file_write(path, "old", 3, &err), &err);
+    test_ok(pf_file_unnamed(folder, &fd, &err), &err);
+    test_ok(pf_file_write_at(fd, letters, BIG_BYTES, 0, &err), &err);
+    test_ok(pf_file_map_unnamed(fd, &map, &err), &err);
+    assert_int_equal(map.bytes, BIG_BYTES);
+    assert_int_equal(names_in(folder), 1);
+    status = pf_file_name(fd, path, &err);
+    assert_true(!status || status == PF_UNSUPPORTED);       /* not every file system can */
+    if (!status) {
+        test_ok(pf_file_read(path, BIG_BYTES, &read, &err), &err);
+        assert_memory_equal(read.data, letters, BIG_BYTES);
+        assert_int_equal(pf_file_name(fd, test_path("unnamed/b"), &err), PF_UNSUPPORTED);
+    }
+    assert_int_equal(names_in(folder), 1);
+    test_ok(pf_file_write_at(fd, "seen", 4, 0, &err), &err);
+    assert_memory_equal(map.data, "seen", 4);
+    pf_buf_clear(&read);
+    pf_file_unmap(&map);
+    close(fd);
+    pf_free(letters);
+}
+
+static void a_file_in_memory_has_no_name(void **state)
+{
+    int    fd = -1;
+    pf_err err = {0};
+
+    (void)state;
+    test_ok(pf_file_unnamed(test_path("no such folder"), &fd, &err), &err);
+    test_ok(pf_file_write_at(fd, "x", 1, 0, &err), &err);
+    test_fails(pf_file_name(fd, test_path("c"), &err), PF_UNSUPPORTED, &err);
+    assert_false(pf_file_exists(test_path("c")));
+    close(fd);
+}
+
+/* Forgotten bytes are read again; other memory is left alone. */
+static void what_is_forgotten_is_still_there(void **state)
+{
+    const char *path = test_path("forgotten");
+    uint8_t    *letters = pattern('f');
+    pf_mapping  map = {0};
+    pf_err      err = {0};
+
+    (void)state;
+    test_ok(pf_file_write(path, letters, BIG_BYTES, &err), &err);
+    test_ok(pf_file_map(path, &map, &err), &err);
+    assert_memory_equal(map.data, letters, BIG_BYTES);
+    pf_file_forget(map.data + 1, BIG_BYTES);
+    pf_file_forget(letters, BIG_BYTES);
+    assert_memory_equal(map.data, letters, BIG_BYTES);
+    assert_int_equal(letters[BIG_BYTES / 2], 'f');
+    pf_file_unmap(&map);
+    pf_free(letters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +303,9 @@ int main(void)
         cmocka_unit_test(a_name_without_a_folder_is_in_the_working_folder),
         cmocka_unit_test(a_failed_write_keeps_the_old_file),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_file),
+        cmocka_unit_test(an_unnamed_file_gets_its_name_at_once),
+        cmocka_unit_test(a_file_in_memory_has_no_name),
+        cmocka_unit_test(what_is_forgotten_is_still_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

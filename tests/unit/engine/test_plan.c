@@ -56,18 +56,24 @@ static uint64_t get_le(const uint8_t *from, int bytes)
 }
 
 /* As a forger would: all checksums are right for what is there. */
-static void seal(uint8_t *data)
+static void seal(uint8_t *data, size_t bytes)
 {
+    uint8_t  *end = data + bytes - PF_PLAN_END_BYTES;
     pf_digest digest = { 0 };
 
     for (int s = 0; s < PF_SECTION_WEIGHTS; s++) {
-        uint8_t *row = data + PF_PLAN_HEADER_BYTES + s * PF_PLAN_ROW_BYTES;
+        uint8_t *row = end + s * PF_PLAN_ROW_BYTES;
 
         pf_digest_of(data + get_le(row + 8, 8), get_le(row + 16, 8), &digest);
         memcpy(row + 24, digest.byte, sizeof digest.byte);
     }
-    pf_digest_of(data + PF_PLAN_HEADER_BYTES, PF_PLAN_TABLE_BYTES, &digest);
-    memcpy(data + 24, digest.byte, sizeof digest.byte);
+    pf_digest_of(end, PF_PLAN_TABLE_BYTES, &digest);
+    memcpy(end + PF_PLAN_TABLE_BYTES + PF_PLAN_DIGEST_AT, digest.byte, sizeof digest.byte);
+}
+
+static uint64_t offset_of(const uint8_t *data, size_t bytes, pf_plan_section section)
+{
+    return get_le(data + bytes - PF_PLAN_END_BYTES + section * PF_PLAN_ROW_BYTES + 8, 8);
 }
 
 static void survives_a_file(void **state)
@@ -88,6 +94,34 @@ static void survives_a_file(void **state)
     assert_string_equal(pf_plan_class_text(loaded), device->class_text);
     test_ok(pf_plan_fits(loaded, device, &err), &err);
     pf_plan_free(loaded);
+}
+
+/* Built beside where it is saved, the file is only given its name, and a second one gets bytes of its own. */
+static void is_the_same_wherever_it_is_built(void **state)
+{
+    pf_network      *net = residual_network("[batch,3,16,16]");
+    pf_config       *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\nmax_shapes=input:4x3x16x16\n");
+    pf_build_options options = { .plan_folder = test_path("") };
+    const char      *paths[] = { test_path("b.plan"), test_path("c.plan") };
+    pf_plan         *built = NULL, *loaded = NULL;
+    pf_digest        expected = { 0 }, found = { 0 };
+    uint64_t         bytes = 0;
+    pf_err           err = { 0 };
+
+    (void)state;
+    test_ok(pf_build(net, config, device, &options, &built, NULL, &err), &err);
+    pf_plan_digest(plan, &expected);
+    for (int i = 0; i < 2; i++) {
+        test_ok(pf_plan_save(built, paths[i], &err), &err);
+        test_ok(pf_file_digest(paths[i], &found, &bytes, &err), &err);
+        assert_true(pf_digest_equal(&found, &expected));
+    }
+    pf_plan_free(built);
+    test_ok(pf_plan_load(paths[0], &loaded, &err), &err);
+    test_ok(pf_plan_verify(loaded, &err), &err);
+    pf_plan_free(loaded);
+    pf_config_free(config);
+    pf_network_free(net);
 }
 
 static void shows_its_inputs_and_outputs(void **state)
@@ -163,23 +197,23 @@ static void every_flipped_bit_is_noticed(void **state)
 {
     size_t    bytes = 0;
     uint8_t  *data = copy_bytes(&bytes);
-    uint64_t  weights = get_le(data + PF_PLAN_HEADER_BYTES + PF_SECTION_WEIGHTS * PF_PLAN_ROW_BYTES + 8, 8);
+    uint64_t  weights_end = offset_of(data, bytes, PF_SECTION_HEAD);
     pf_random random;
 
     (void)state;
     pf_random_init(&random, 11);
     for (int round = 0; round < 400; round++) {
-        size_t    at = (size_t)pf_random_below(&random, round % 2 ? weights : bytes);
+        size_t    at = (size_t)(round % 2 ? weights_end + pf_random_below(&random, bytes - weights_end) : pf_random_below(&random, bytes));
         uint8_t   bit = (uint8_t)(1u << pf_random_below(&random, 8));
         pf_plan  *opened = NULL;
         pf_status st = PF_OK;
 
         data[at] ^= bit;
         st = pf_plan_open(data, bytes, &opened, NULL);
-        if (!st && at >= weights)
+        if (!st && at < weights_end)
             st = pf_plan_verify(opened, NULL);
-        if (!st)        /* the only bytes without a meaning: zeros of the header and between weights */
-            assert_true((at >= 56 && at < PF_PLAN_HEADER_BYTES) || (data[at] ^ bit) == 0);
+        if (!st)        /* the only bytes without a meaning: zeros of the footer */
+            assert_true(at >= bytes - PF_PLAN_FOOTER_BYTES && (data[at] ^ bit) == 0);
         pf_plan_free(opened);
         data[at] ^= bit;
     }
@@ -206,25 +240,23 @@ static void forged_sections_are_survived(void **state)
 {
     size_t    bytes = 0;
     uint8_t  *data = copy_bytes(&bytes), *forged = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes);
-    uint64_t  weights = get_le(data + PF_PLAN_HEADER_BYTES + PF_SECTION_WEIGHTS * PF_PLAN_ROW_BYTES + 8, 8);
-    uint64_t  steps = get_le(data + PF_PLAN_HEADER_BYTES + PF_SECTION_STEPS * PF_PLAN_ROW_BYTES + 8, 8);
-    uint64_t  io = get_le(data + PF_PLAN_HEADER_BYTES + PF_SECTION_IO * PF_PLAN_ROW_BYTES + 8, 8);
+    uint64_t  head = offset_of(data, bytes, PF_SECTION_HEAD), steps = offset_of(data, bytes, PF_SECTION_STEPS);
+    uint64_t  io = offset_of(data, bytes, PF_SECTION_IO);
     pf_random random;
     int       refused = 0;
 
     (void)state;
     pf_random_init(&random, 12);
     for (int round = 0; round < 3000; round++) {
-        size_t   at = PF_PLAN_HEADER_BYTES + PF_PLAN_TABLE_BYTES;
+        size_t   at = (size_t)(head + pf_random_below(&random, bytes - PF_PLAN_END_BYTES - head - 8));
         pf_plan *opened = NULL;
 
         memcpy(forged, data, bytes);
-        at += (size_t)pf_random_below(&random, weights - at - 8);
         if (round % 3 == 0)
             put_le(forged + at, pf_random_u64(&random), 4);
         else
             forged[at] = (uint8_t)(round % 3 == 1 ? pf_random_below(&random, 256) : forged[at] + 1u);
-        seal(forged);
+        seal(forged, bytes);
         refused += pf_plan_open(forged, bytes, &opened, NULL) != PF_OK;
         if (opened)
             use(opened, at + 8 < steps || at >= io);
@@ -239,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_a_file),
+        cmocka_unit_test(is_the_same_wherever_it_is_built),
         cmocka_unit_test(shows_its_inputs_and_outputs),
         cmocka_unit_test(another_device_class_is_stale),
         cmocka_unit_test(refuses_other_files),

@@ -1,0 +1,25 @@
+/* The weights of a plan on their way into its file: one thread writes them and another hashes them, while the caller packs the next ones into
+   buffers that are used again and again.  So each byte is hashed once, while it is still in the processor's cache, the disk is busy from the
+   start, and no weights are held in memory.
+   Thread   one caller. */
+#ifndef PF_ENGINE_PLAN_SINK_H
+#define PF_ENGINE_PLAN_SINK_H
+
+#include "base/hash.h"
+#include "engine/plan.h"
+
+typedef struct pf_plan_sink pf_plan_sink;
+
+/* The file is an unnamed one (base/file.h) in folder; NULL: in memory. */
+pf_status pf_plan_sink_open(const char *folder, pf_plan_sink **out, pf_err *err);
+void      pf_plan_sink_close(pf_plan_sink *sink);      /* drops the file too, unless it was finished */
+/* Zeroed memory for weights, aligned to PF_PLAN_ALIGNMENT; borrowed until it is added or the next call. Waits while all buffers are on their way. */
+pf_status pf_plan_sink_buffer(pf_plan_sink *sink, size_t bytes, void **out, pf_err *err);
+/* Puts bytes at the next aligned place and answers its offset: what pf_plan_sink_buffer gave, or other memory, which must stay as it is until the sink is finished or closed. */
+uint64_t  pf_plan_sink_add(pf_plan_sink *sink, const void *data, size_t bytes);
+/* Were the same bytes added there?  Waits until they are written. */
+bool      pf_plan_sink_holds(pf_plan_sink *sink, uint64_t offset, const void *data, size_t bytes);
+/* Waits until all is written, and answers the file: its descriptor is the caller's then. */
+pf_status pf_plan_sink_finish(pf_plan_sink *sink, pf_plan_file *out, pf_err *err);
+
+#endif

@@ -1,0 +1,82 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "engine/plan_sections.h"
+#include "engine/plan_sink.h"
+#include "tests/test.h"
+
+
+enum { PIECES = 60, LARGEST_BYTES = 200000 };
+
+static const uint8_t *bytes_of(const pf_mapping *map, uint64_t offset)
+{
+    assert_int_equal(offset % PF_PLAN_ALIGNMENT, 0);
+    return map->data + offset;
+}
+
+/* Random sizes through buffers, more than there are places for. */
+static void all_is_written_and_hashed_in_order(void **state)
+{
+    static uint64_t offset[PIECES];
+    static size_t   size[PIECES];
+    pf_plan_sink   *sink = NULL;
+    pf_plan_file    file = { .fd = -1 };
+    pf_mapping      map = { 0 };
+    pf_digest       expected = { 0 }, found = { 0 };
+    pf_random       random;
+    pf_err          err = { 0 };
+
+    (void)state;
+    pf_random_init(&random, 5);
+    test_ok(pf_plan_sink_open(test_path(""), &sink, &err), &err);
+    for (int i = 0; i < PIECES; i++) {
+        void *buffer = NULL;
+
+        size[i] = (size_t)pf_random_below(&random, LARGEST_BYTES);
+        test_ok(pf_plan_sink_buffer(sink, size[i] + 1, &buffer, &err), &err);
+        assert_int_equal(((uint8_t *)buffer)[size[i]], 0);
+        memset(buffer, i + 1, size[i]);
+        offset[i] = pf_plan_sink_add(sink, buffer, size[i]);
+    }
+    test_ok(pf_plan_sink_finish(sink, &file, &err), &err);
+    pf_plan_sink_close(sink);
+    test_ok(pf_file_write_at(file.fd, "", 1, file.hashed_bytes, &err), &err);
+    test_ok(pf_file_map_unnamed(file.fd, &map, &err), &err);
+    for (int i = 0; i < PIECES; i++)
+        for (size_t at = 0; at < size[i]; at += 1 + size[i] / 100)
+            assert_int_equal(bytes_of(&map, offset[i])[at], i + 1);
+    pf_digest_of(map.data, (size_t)file.hashed_bytes, &expected);
+    pf_hash_end(&file.hash, &found);
+    assert_true(pf_digest_equal(&expected, &found));
+    pf_file_unmap(&map);
+    close(file.fd);
+}
+
+static void what_was_added_is_known(void **state)
+{
+    uint8_t      *data = pf_alloc(LARGEST_BYTES);
+    pf_plan_sink *sink = NULL;
+    uint64_t      offset = 0;
+    pf_err        err = { 0 };
+
+    (void)state;
+    assert_non_null(data);
+    memset(data, 7, LARGEST_BYTES);
+    test_ok(pf_plan_sink_open(NULL, &sink, &err), &err);
+    offset = pf_plan_sink_add(sink, data, LARGEST_BYTES);
+    assert_int_equal(offset, PF_PLAN_HEADER_BYTES);
+    assert_true(pf_plan_sink_holds(sink, offset, data, LARGEST_BYTES));
+    data[LARGEST_BYTES - 1] = 8;
+    assert_false(pf_plan_sink_holds(sink, offset, data, LARGEST_BYTES));
+    pf_plan_sink_close(sink);
+    pf_free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(all_is_written_and_hashed_in_order), cmocka_unit_test(what_was_added_is_known) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
