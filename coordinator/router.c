@@ -50,9 +50,15 @@ pf_status pf_router_open(void *context, uint32_t role, const char *address, int 
 
     memset(out, 0, sizeof *out);
     out->role = role;
+    out->unread = pf_unread_new();
+    if (!out->unread)
+        return PF_FAIL_MEMORY(err, sizeof *out);
     out->socket = zmq_socket(context, ZMQ_ROUTER);
-    if (!out->socket)
-        return PF_FAIL(err, PF_IO, "cannot make a socket: %s", zmq_strerror(errno));
+    if (!out->socket) {
+        st = PF_FAIL(err, PF_IO, "cannot make a socket: %s", zmq_strerror(errno));
+        pf_router_close(out);
+        return st;
+    }
     for (size_t i = 0; i < sizeof socket_options / sizeof socket_options[0]; i++)
         zmq_setsockopt(out->socket, socket_options[i].name, &socket_options[i].value, sizeof(int));
     zmq_setsockopt(out->socket, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
@@ -70,6 +76,8 @@ void pf_router_close(pf_router *router)
     if (router->socket)
         zmq_close(router->socket);
     router->socket = NULL;
+    pf_unread_free(router->unread);
+    router->unread = NULL;
 }
 
 const char *pf_router_key_name(zmq_msg_t *frame)
@@ -126,15 +134,28 @@ bool pf_router_receive(pf_router *router, uint64_t *peer, zmq_msg_t *frame)
     return got;
 }
 
+static bool send_to(pf_router *router, uint64_t peer, const void *frame, size_t bytes)
+{
+    uint8_t   id[ROUTING_ID_BYTES] = { 0, (uint8_t)(peer >> 24), (uint8_t)(peer >> 16), (uint8_t)(peer >> 8), (uint8_t)peer };
+    zmq_msg_t large;
+
+    if (bytes < PF_UNREAD_SMALL_BYTES)
+        return zmq_send(router->socket, id, sizeof id, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+               zmq_send(router->socket, frame, bytes, ZMQ_DONTWAIT) >= 0;
+    if (!pf_unread_message(router->unread, peer, frame, bytes, &large))
+        return false;
+    if (zmq_send(router->socket, id, sizeof id, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+        zmq_msg_send(&large, router->socket, ZMQ_DONTWAIT) >= 0)
+        return true;
+    zmq_msg_close(&large);
+    return false;
+}
+
 bool pf_router_send(pf_router *router, uint64_t peer, const void *frame, size_t bytes)
 {
-    uint8_t id[ROUTING_ID_BYTES] = { 0, (uint8_t)(peer >> 24), (uint8_t)(peer >> 16), (uint8_t)(peer >> 8), (uint8_t)peer };
+    bool sent = send_to(router, peer, frame, bytes);
 
-    if (zmq_send(router->socket, id, sizeof id, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
-        zmq_send(router->socket, frame, bytes, ZMQ_DONTWAIT) < 0) {
-        router->unsent++;
-        return false;
-    }
-    router->sent++;
-    return true;
+    router->sent += sent;
+    router->unsent += !sent;
+    return sent;
 }

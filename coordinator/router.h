@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "base/status.h"
+#include "coordinator/unread.h"
 #include "proto/farm_key.h"
 #include "proto/wire.h"
 
@@ -16,6 +17,7 @@ typedef struct pf_router {              /* open; zero it before use */
     void    *socket;
     uint32_t role;                      /* PF_ROLE_CLIENT or PF_ROLE_AGENT: who is at the other end */
     char     endpoint[256];             /* "tcp://127.0.0.1:40123" */
+    pf_unread *unread;                  /* owned */
     uint64_t received, sent, dropped, unsent;
 } pf_router;
 
@@ -26,7 +28,7 @@ pf_status pf_router_open(void *context, uint32_t role, const char *address, int 
 void      pf_router_close(pf_router *router);
 /* False when nothing waits.  *frame is the caller's to zmq_msg_close.  Malformed envelopes are dropped inside. */
 bool      pf_router_receive(pf_router *router, uint64_t *peer, zmq_msg_t *frame);
-/* False when the peer is gone or takes nothing. */
+/* False when the peer is gone, takes nothing, or leaves too much unread. */
 bool      pf_router_send(pf_router *router, uint64_t peer, const void *frame, size_t bytes);
 /* The name of the key that the sender of the frame proved to have; NULL without keys.  Borrowed from the frame. */
 const char *pf_router_key_name(zmq_msg_t *frame);

@@ -75,6 +75,105 @@ static void who_does_not_read_costs_nobody_anything(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+/* One submit of as many jobs as it may name, each of another class that has a long name. */
+static void fill_queue(pf_peer *client, const pf_digest *model, int submits)
+{
+    char selector[PF_SELECTORS_MAX][PF_SELECTOR_BYTES], *selectors[PF_SELECTORS_MAX];
+
+    for (int i = 0; i < submits; i++) {
+        Pf__Submit submit = PF__SUBMIT__INIT;
+        pf_message answer = { 0 };
+        uint8_t    id[PF_SUBMIT_ID_BYTES] = { 1, (uint8_t)i };
+        pf_err     err = { 0 };
+        for (int k = 0; k < PF_SELECTORS_MAX; k++) {
+            snprintf(selector[k], sizeof selector[k], "class-%d-%d-%0*d", i, k, PF_SELECTOR_BYTES - 20, 0);
+            selectors[k] = selector[k];
+        }
+        submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
+        submit.model_digest = (ProtobufCBinaryData){ sizeof model->byte, (uint8_t *)(uintptr_t)model->byte };
+        submit.model_name = "net";
+        submit.user = "tester";
+        submit.selector = selectors;
+        submit.n_selector = PF_SELECTORS_MAX;
+        submit.wait_for_class = true;
+        test_ok(pf_peer_call(client, PF_MSG_SUBMIT, &submit.base, PF_MSG_SUBMIT_REPLY, 30 * PF_NS_PER_S, &answer, &err), &err);
+        pf_message_clear(&answer);
+    }
+}
+
+static size_t list_bytes(pf_peer *client)
+{
+    Pf__List   list = PF__LIST__INIT;
+    pf_message answer = { 0 };
+    size_t     bytes = 0;
+    pf_err     err = { 0 };
+
+    list.limit = 128;
+    test_ok(pf_peer_call(client, PF_MSG_LIST, &list.base, PF_MSG_LIST_REPLY, 60 * PF_NS_PER_S, &answer, &err), &err);
+    bytes = protobuf_c_message_get_packed_size(answer.body);
+    pf_message_clear(&answer);
+    return bytes;
+}
+
+/* Until the coordinator has taken so many messages of clients. */
+static void await_received(const daemon_process *d, uint64_t count)
+{
+    static const char name[] = "planfarm_messages_total{socket=\"clients\",what=\"received\"} ";
+    uint64_t          received = 0;
+
+    for (int64_t until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S; received < count; pf_clock_sleep_ns(20 * PF_NS_PER_MS)) {
+        http_answer answer;
+        const char *line = NULL;
+        http_request("GET", d->http, "/metrics", NULL, NULL, 0, &answer);
+        line = strstr((const char *)answer.body.data, name);
+        assert_non_null(line);
+        received = strtoull(line + sizeof name - 1, NULL, 10);
+        http_answer_clear(&answer);
+        assert_true(pf_clock_ns() < until_ns);
+    }
+}
+
+/* A thousand lists of jobs for each of some clients would be a hundred megabytes; a thousand more wait at the client. */
+static void large_answers_that_nobody_reads_are_few(void **state)
+{
+    enum { CLIENTS = 4, LISTS = 2500 };
+    daemon_process d = { 0 };
+    Pf__List       list = PF__LIST__INIT;
+    pf_peer       *deaf[CLIENTS] = { NULL }, *other = NULL;
+    pf_digest      model = { { 0 } };
+    long           before_kib = 0;
+    size_t         bytes = 0;
+
+    (void)state;
+    daemon_start(&d, test_path("large"), NULL);
+    other = daemon_client(&d);
+    model = http_put_model(&d, "a model");
+    fill_queue(other, &model, 10);
+    bytes = list_bytes(other);
+    assert_true(bytes > 20000);
+    before_kib = daemon_resident_kib(&d);
+    list.limit = 128;
+    for (int c = 0; c < CLIENTS; c++) {
+        deaf[c] = daemon_client(&d);
+        ask_info(deaf[c]);
+        for (int64_t until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S, sent = 0; sent < LISTS && pf_clock_ns() < until_ns;) {
+            if (pf_peer_send(deaf[c], PF_MSG_LIST, NULL, &list.base, NULL, NULL) == PF_OK)
+                sent++;
+            else
+                pf_clock_sleep_ns(PF_NS_PER_MS / 10);
+        }
+    }
+    await_received(&d, CLIENTS * LISTS);
+    print_message("%d lists of %zu bytes were not read; resident %ld KiB, then %ld\n", CLIENTS * LISTS, bytes, before_kib,
+                  daemon_resident_kib(&d));
+    assert_true(daemon_resident_kib(&d) < before_kib + MORE_KIB);
+    assert_int_equal(list_bytes(other), bytes);     /* who reads is served */
+    for (int c = 0; c < CLIENTS; c++)
+        pf_peer_close(deaf[c]);
+    pf_peer_close(other);
+    assert_int_equal(daemon_stop(&d), 0);
+}
+
 /* ---- T13 */
 
 static void say_hello(pf_peer *peer, uint32_t number)
@@ -233,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_does_not_read_costs_nobody_anything),
+        cmocka_unit_test(large_answers_that_nobody_reads_are_few),
         cmocka_unit_test(agents_that_come_at_once_are_all_welcomed),
         cmocka_unit_test(a_reader_that_was_killed_pins_no_pages),
     };
