@@ -80,6 +80,9 @@ int32_t     cg_eval_resize(cg_context *cg, const pf_node *node, const cg_point *
 const char *cg_resize_declines(const pf_graph *graph, const pf_node *node);
 /* pad of a mode other than constant. */
 int32_t     cg_eval_repeating_pad(cg_context *cg, const pf_node *node, const cg_point *point);
+/* scatter_elements and scatter_nd. */
+int32_t     cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *point);
+const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node);
 /* Why the node cannot be evaluated by cg_eval, or NULL. */
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
 /* Why what depends on the anchor is not computed element by element at the anchor's own points, or NULL: moves behind it, or broadcasts of it. */

@@ -502,7 +502,7 @@ static evaluator *const evaluators[PF_OP_COUNT] = {
     [PF_OP_RESHAPE] = eval_reshape, [PF_OP_SLICE] = eval_slice, [PF_OP_TILE] = eval_tile, [PF_OP_CONCAT] = eval_concat,
     [PF_OP_PAD] = eval_pad, [PF_OP_GATHER] = eval_gather, [PF_OP_RANGE] = eval_range, [PF_OP_TRILU] = eval_trilu,
     [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_GATHER_ND] = eval_gather_nd, [PF_OP_RESIZE] = cg_eval_resize,
-    [PF_OP_EYE_LIKE] = eval_eye,
+    [PF_OP_EYE_LIKE] = eval_eye, [PF_OP_SCATTER_ELEMENTS] = cg_eval_scatter, [PF_OP_SCATTER_ND] = cg_eval_scatter,
 };
 
 static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *point)
@@ -584,6 +584,7 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     if (node->op == PF_OP_PAD) return declines_pad(graph, node);
     if (node->op == PF_OP_RESIZE) return cg_resize_declines(graph, node);
     if (node->op == PF_OP_GATHER_ND) return declines_gather_nd(graph, node);
+    if (node->op == PF_OP_SCATTER_ELEMENTS || node->op == PF_OP_SCATTER_ND) return cg_scatter_declines(graph, node);
     if (node->op == PF_OP_SPLIT || evaluators[node->op]) return NULL;
     return pf_op_is_pointwise(node->op) && (has(formulas[node->op].floats) || has(formulas[node->op].integers)) ? NULL : "op without a formula";
 }

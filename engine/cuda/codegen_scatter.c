@@ -1,0 +1,154 @@
+/* Scattering as seen from the element that is written: it looks through all indices for those that name it, in their order, so that the last one
+   counts, or all are combined in the same order every time.  For few indices, as a cache of keys gets. */
+#include <stdio.h>
+
+#include "engine/cuda/codegen.h"
+#include "engine/op.h"
+#include "engine/ops/attrs.h"
+
+enum { INDICES_MAX = 4096 };
+
+static const pf_value *input_of(const cg_context *cg, const pf_node *node, uint32_t i) { return pf_graph_value(cg->problem->graph, node->in[i]); }
+
+static int32_t reduction_of(const pf_node *node)
+{
+    return node->op == PF_OP_SCATTER_ND ? ((const pf_scatter_nd_attrs *)node->attrs)->reduction : ((const pf_scatter_elements_attrs *)node->attrs)->reduction;
+}
+
+static const char *combination(int32_t reduction)
+{
+    return reduction == PF_SCATTER_ADD ? "a + b" : reduction == PF_SCATTER_MUL ? "a * b" : reduction == PF_SCATTER_MAX ? "a > b ? a : b"
+         : reduction == PF_SCATTER_MIN ? "a < b ? a : b" : "b";
+}
+
+/* How many indices an element looks through; -1: a symbol is among the dims. */
+static int64_t count_indices(const pf_graph *graph, const pf_node *node)
+{
+    const pf_shape *index = &pf_graph_value(graph, node->in[1])->shape;
+    int64_t         count = 1;
+
+    if (node->op == PF_OP_SCATTER_ELEMENTS) return index->dim[((const pf_scatter_elements_attrs *)node->attrs)->axis];
+    for (int d = 0; d + 1 < index->rank; d++) {
+        if (!pf_dim_is_number(index->dim[d])) return -1;
+        count *= index->dim[d];
+    }
+    return count;
+}
+
+const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node)
+{
+    const pf_shape *index = &pf_graph_value(graph, node->in[1])->shape;
+
+    if (index->rank < 1) return "indices without a dim";
+    if (node->op == PF_OP_SCATTER_ND && !pf_dim_is_number(index->dim[index->rank - 1])) return "indices of unknown depth";
+    return count_indices(graph, node) > INDICES_MAX ? "more than 4096 indices" : NULL;
+}
+
+/* ---- Loops over indices: variable `var` counts, and what is evaluated inside is forgotten behind it. */
+
+typedef struct index_loop { int var; uint32_t known; } index_loop;
+
+static bool open_loop(cg_context *cg, int64_t count, index_loop *loop)
+{
+    if (cg->var_count == CG_VARS) return false;
+    *loop = (index_loop){ cg->var_count++, cg->memo_count };
+    cg->var_extent[loop->var] = count;
+    pf_buf_printf(cg->body, "  for (idx i%d = 0; i%d < %lld; ++i%d) {\n", loop->var, loop->var, (long long)count, loop->var);
+    return true;
+}
+
+static void close_loop(cg_context *cg, const index_loop *loop)
+{
+    pf_buf_printf(cg->body, "  }\n");
+    cg->memo_count = loop->known;
+    cg->var_count--;
+}
+
+/* g<id>: starts as what the point's own guard says. */
+static int32_t open_guard(cg_context *cg, const cg_point *point)
+{
+    int32_t id = ++cg->next_id;
+
+    pf_buf_printf(cg->body, "  bool g%d[V]; LANES g%d[l] = ", id, id);
+    if (point->guard) pf_buf_printf(cg->body, "g%d[l];\n", point->guard);
+    else pf_buf_printf(cg->body, "true;\n");
+    return id;
+}
+
+/* Only where v<which>, counted from the end when negative, is the index. */
+static void narrow_to(cg_context *cg, int32_t guard, int32_t which, int64_t size, const cg_index *index)
+{
+    pf_buf_printf(cg->body, "  LANES { const long long k = v%d[l]; g%d[l] = g%d[l] && (k < 0 ? k + %lld : k) == ", which, guard, guard, (long long)size);
+    cg_index_print(cg, index, "l", cg->body);
+    pf_buf_printf(cg->body, "; }\n");
+}
+
+/* ---- Which update an index leads to: the point of the update, guarded by whether it is for this element. */
+
+static bool elements_update(cg_context *cg, const pf_node *node, const cg_point *point, int var, cg_point *update)
+{
+    int64_t         axis = ((const pf_scatter_elements_attrs *)node->attrs)->axis;
+    const pf_shape *index = &input_of(cg, node, 1)->shape, *y = &input_of(cg, node, 0)->shape;
+    int32_t         guard = open_guard(cg, point), which = 0;
+
+    *update = *point;
+    update->guard = guard;
+    update->guard_uniform = false;
+    update->at[axis] = cg_index_var(var);
+    for (int d = 0; d < y->rank; d++) {
+        if (d == axis || index->dim[d] == y->dim[d]) continue;
+        pf_buf_printf(cg->body, "  LANES g%d[l] = g%d[l] && ", guard, guard);
+        cg_index_print(cg, &point->at[d], "l", cg->body);
+        pf_buf_printf(cg->body, " < %lld;\n", (long long)index->dim[d]);
+    }
+    which = cg_eval(cg, node->in[1], update);
+    if (which < 0) return false;
+    update->guard = open_guard(cg, update);
+    narrow_to(cg, update->guard, which, y->dim[axis], &point->at[axis]);
+    return true;
+}
+
+static bool positions_update(cg_context *cg, const pf_node *node, const cg_point *point, int var, cg_point *update)
+{
+    const pf_shape *index = &input_of(cg, node, 1)->shape, *y = &input_of(cg, node, 0)->shape;
+    int             outer = index->rank - 1, depth = (int)index->dim[outer];
+    cg_index        rest = cg_index_var(var);
+    cg_point        at = *point;
+
+    at.rank = index->rank;
+    for (int d = outer - 1; d > 0; d--) cg_index_split(cg, rest, index->dim[d], &rest, &at.at[d]);
+    if (outer > 0) at.at[0] = rest;
+    *update = at;
+    update->guard = open_guard(cg, point);
+    update->guard_uniform = false;
+    for (int c = 0; c < depth; c++) {
+        int32_t which = 0;
+
+        at.at[outer] = cg_index_number(c);
+        which = cg_eval(cg, node->in[1], &at);
+        if (which < 0) return false;
+        narrow_to(cg, update->guard, which, y->dim[c], &point->at[c]);
+    }
+    update->rank = outer + y->rank - depth;
+    for (int d = depth; d < y->rank; d++) update->at[outer + d - depth] = point->at[d];
+    return true;
+}
+
+int32_t cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *point)
+{
+    cg_type    type = cg_type_of(input_of(cg, node, 0)->dtype);
+    int32_t    x = cg_eval(cg, node->in[0], point), id = ++cg->next_id, update = 0;
+    index_loop loop = {0};
+    cg_point   at = {0};
+    bool       fine = false;
+
+    pf_buf_printf(cg->body, "  %s v%d[V]; LANES v%d[l] = v%d[l];\n", type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int", id, id, x);
+    if (x < 0 || !open_loop(cg, count_indices(cg->problem->graph, node), &loop)) return -1;
+    fine = node->op == PF_OP_SCATTER_ND ? positions_update(cg, node, point, loop.var, &at) : elements_update(cg, node, point, loop.var, &at);
+    if (fine) update = cg_eval(cg, node->in[2], &at);
+    if (update > 0)
+        pf_buf_printf(cg->body, "  LANES if (g%d[l]) { const auto a = v%d[l]; const auto b = v%d[l]; v%d[l] = %s; }\n", at.guard, id, update, id,
+                      combination(reduction_of(node)));
+    close_loop(cg, &loop);
+    return update > 0 ? id : -1;
+}

@@ -1,0 +1,47 @@
+/* lstm, gru and rnn, a block of threads for each sequence and direction.  Tuning "t=<threads per block>". */
+#include <stdio.h>
+
+#include "engine/cuda/codegen_recurrent.h"
+#include "engine/cuda/tactics.h"
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    (void)device;
+    return pf_codegen_recurrent_declines(p);
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    static const int threads[] = { 512, 1024, 256 };
+    pf_status        st = PF_OK;
+
+    (void)device;
+    (void)p;
+    for (int i = 0; i < (effort < 1 ? 1 : 3) && !st; i++) st = pf_tuning_add(out, err, "t=%d", threads[i]);
+    return st;
+}
+
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    int threads = 0;
+
+    if (sscanf(tuning, "t=%d", &threads) != 1 || threads < 32 || threads > 1024 || threads % 32)
+        return PF_FAIL(err, PF_INVALID, "nvrtc_recurrent has no tuning '%s'", tuning);
+    return pf_codegen_recurrent(p, threads, out, err);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_recurrent, p, generate, tuning, saved, saved_bytes, out, err);
+}
+
+const pf_tactic pf_tactic_nvrtc_recurrent = {
+    .name = "nvrtc_recurrent", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};
