@@ -11,14 +11,29 @@ enum { Q, K, V, MASK, VALID };
 
 typedef struct sizes { pf_dim batch, heads, kv_heads, queries, keys; } sizes;
 
-/* True where query i sees key j: i + ahead >= j. */
-static pf_value_id seen(pf_speller *s, const sizes *n, int32_t causal)
+/* Where each sequence's keys end, [B,1,1,1]; PF_NONE: at the last one. */
+static pf_value_id ends_of(pf_speller *s, const pf_node *node, const sizes *n)
 {
-    pf_dims    *dims = s->graph->dims;
-    pf_dim      ahead = causal == PF_CAUSAL_BOTTOM_RIGHT ? pf_dim_sub(dims, n->keys, n->queries) : 0;
-    pf_value_id rows = pf_spell_range(s, ahead, pf_dim_add(dims, ahead, n->queries), 1), columns = pf_spell_range(s, 0, n->keys, 0);
+    if (!pf_spell_has(node, VALID))
+        return PF_NONE;
+    return pf_spell_reshape(s, pf_spell_cast(s, node->in[VALID], PF_I64), 4, (pf_dim[]){ n->batch, 1, 1, 1 });
+}
 
-    return pf_spell_binary(s, PF_OP_GREATER_EQUAL, rows, columns);
+/* True where query i sees key j: i + ahead >= j, where ahead is what the keys are more than the queries, or 0. */
+static pf_value_id seen(pf_speller *s, const pf_node *node, const sizes *n)
+{
+    bool        right = ((const pf_attention_attrs *)node->attrs)->causal == PF_CAUSAL_BOTTOM_RIGHT;
+    pf_dims    *dims = s->graph->dims;
+    pf_dim      first = right ? pf_dim_sub(dims, n->keys, n->queries) : 0;
+    pf_value_id ends = ends_of(s, node, n), rows = PF_NONE;
+
+    if (right && ends != PF_NONE) {
+        rows = pf_spell_binary(s, PF_OP_ADD, pf_spell_range(s, 0, n->queries, 1), ends);
+        rows = pf_spell_binary(s, PF_OP_SUB, rows, pf_spell_range(s, n->queries, pf_dim_add(dims, n->queries, 1), 0));
+    } else {
+        rows = pf_spell_range(s, first, pf_dim_add(dims, first, n->queries), 1);
+    }
+    return pf_spell_binary(s, PF_OP_GREATER_EQUAL, rows, pf_spell_range(s, 0, n->keys, 0));
 }
 
 /* -inf where the boolean mask is false. */
@@ -44,7 +59,9 @@ static pf_value_id masked(pf_speller *s, const pf_node *node, const sizes *n, pf
         scores = hide(s, scores, node->in[MASK]);
     else if (pf_spell_has(node, MASK))
         scores = pf_spell_binary(s, PF_OP_ADD, scores, pf_spell_cast(s, node->in[MASK], pf_spell_dtype(s, scores)));
-    return attrs->causal == PF_CAUSAL_NONE ? scores : hide(s, scores, seen(s, n, attrs->causal));
+    if (pf_spell_has(node, VALID))
+        scores = hide(s, scores, pf_spell_binary(s, PF_OP_LESS, pf_spell_range(s, 0, n->keys, 0), ends_of(s, node, n)));
+    return attrs->causal == PF_CAUSAL_NONE ? scores : hide(s, scores, seen(s, node, n));
 }
 
 /* A row that sees nothing is 0, where softmax gives NaN. */
@@ -53,7 +70,7 @@ static pf_value_id probabilities(pf_speller *s, const pf_node *node, pf_value_id
     pf_axis_attrs along = { .axis = 3 };
     pf_value_id   p = pf_spell_node(s, PF_OP_SOFTMAX, &scores, 1, &along), zero = PF_NONE, nan = PF_NONE;
 
-    if (!pf_spell_has(node, MASK) && ((const pf_attention_attrs *)node->attrs)->causal == PF_CAUSAL_NONE)
+    if (!pf_spell_has(node, MASK) && !pf_spell_has(node, VALID) && ((const pf_attention_attrs *)node->attrs)->causal == PF_CAUSAL_NONE)
         return p;
     if (!s->status)
         s->status = pf_graph_add_scalar(s->graph, pf_spell_dtype(s, p), 0, &zero, s->err);
@@ -81,7 +98,7 @@ static bool is_spelled(const pf_speller *s, const pf_node *node, const sizes *n)
 {
     const pf_shape *mask = pf_spell_has(node, MASK) ? pf_spell_shape(s, node->in[MASK]) : NULL;
 
-    if (pf_spell_has(node, VALID) || (node->out_count > 1 && pf_graph_use_count(s->graph, node->out[1])))
+    if (node->out_count > 1 && pf_graph_use_count(s->graph, node->out[1]))
         return false;
     if (!pf_dim_is_number(n->heads) || !pf_dim_is_number(n->kv_heads) || n->kv_heads < 1)
         return false;

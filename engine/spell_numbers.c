@@ -71,6 +71,62 @@ void pf_spell_dequantize(pf_speller *s, const pf_node *node, pf_value_id *out)
     out[0] = pf_spell_cast(s, y, (pf_dtype)attrs->dtype);
 }
 
+/* The least or greatest element, or 0 when that is beyond. */
+static pf_value_id extreme(pf_speller *s, pf_value_id x, int32_t mode)
+{
+    const pf_shape shape = *pf_spell_shape(s, x);
+    pf_ints        axes = { 0 };
+    pf_dim         none[1] = { 0 };
+
+    for (int32_t d = 0; d < shape.rank; d++)
+        axes.at[axes.count++] = d;
+    x = shape.rank ? pf_spell_reshape(s, pf_spell_reduce(s, mode, x, &axes), 0, none) : x;
+    return pf_spell_number(s, mode == PF_REDUCE_MIN ? PF_OP_MIN : PF_OP_MAX, x, 0);
+}
+
+void pf_spell_dynamic_quantize(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    pf_value_id least = extreme(s, node->in[0], PF_REDUCE_MIN), most = extreme(s, node->in[0], PF_REDUCE_MAX);
+    pf_value_id scale = pf_spell_number(s, PF_OP_DIV, pf_spell_binary(s, PF_OP_SUB, most, least), 255);
+    pf_value_id divisor = pf_spell_number(s, PF_OP_MAX, scale, 1e-38);      /* where all is zero, all stays zero */
+    pf_value_id zero = pf_spell_unary(s, PF_OP_ROUND, pf_spell_unary(s, PF_OP_NEG, pf_spell_binary(s, PF_OP_DIV, least, divisor), 0, 0), 0, 0);
+    pf_value_id y = pf_spell_unary(s, PF_OP_ROUND, pf_spell_binary(s, PF_OP_DIV, node->in[0], divisor), 0, 0);
+
+    zero = pf_spell_unary(s, PF_OP_CLIP, zero, 0, 255);
+    y = pf_spell_unary(s, PF_OP_CLIP, pf_spell_binary(s, PF_OP_ADD, y, zero), 0, 255);
+    out[0] = pf_spell_cast(s, y, PF_U8);
+    out[1] = scale;
+    out[2] = pf_spell_cast(s, zero, PF_U8);
+}
+
+/* Rows of a, or columns of b, less their zero point; PF_NONE when that is of a form not met here. */
+static pf_value_id centred(pf_speller *s, const pf_node *node, uint32_t slot)
+{
+    pf_value_id    x = pf_spell_cast(s, node->in[slot], PF_F32), zero = PF_NONE;
+    const pf_shape shape = pf_spell_has(node, slot + 2) ? *pf_spell_shape(s, node->in[slot + 2]) : (pf_shape){ 0 };
+
+    if (!pf_spell_has(node, slot + 2))
+        return x;
+    zero = pf_spell_cast(s, node->in[slot + 2], PF_F32);
+    if (shape.rank == 1 && slot == 0 && shape.dim[0] != 1)
+        zero = pf_spell_reshape(s, zero, 2, (pf_dim[]){ shape.dim[0], 1 });
+    return pf_spell_binary(s, PF_OP_SUB, x, zero);
+}
+
+/* Products of 8-bit integers are exact in FP32 up to sums of 2^24, which takes more than 256 of the largest. */
+void pf_spell_matmul_integer(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_matmul_attrs *attrs = node->attrs;
+    pf_value_id            in[2] = { PF_NONE, PF_NONE };
+
+    if (attrs->trans_a || attrs->trans_b || pf_spell_shape(s, node->in[0])->rank < 2 || pf_spell_shape(s, node->in[1])->rank < 2 ||
+        pf_dtype_bits(pf_spell_dtype(s, node->in[0])) != 8 || pf_dtype_bits(pf_spell_dtype(s, node->in[1])) != 8)
+        return;
+    in[0] = centred(s, node, 0);
+    in[1] = centred(s, node, 1);
+    out[0] = pf_spell_cast(s, pf_spell_node(s, PF_OP_MATMUL, in, 2, attrs), PF_I32);
+}
+
 /* ---- Rows */
 
 static pf_value_id row_number(pf_speller *s, pf_value_id x, int64_t axis)

@@ -41,12 +41,69 @@ static pf_value_id with_operands(pf_speller *s, const pf_node *node, pf_value_id
     return pf_spell_node(s, node->op, in, pf_spell_has(node, 2) ? 3 : 2, attrs);
 }
 
+/* ---- Convolution over three dims: of each image of a stack with each plane of the kernel, summed */
+
+/* x [N,C,D,H,W] as [N,D',C,H,W], padded along D. */
+static pf_value_id as_stack(pf_speller *s, pf_value_id x, int64_t before, int64_t behind)
+{
+    pf_pad_attrs pad = { .mode = PF_PAD_CONSTANT, .pads = { 10, { 0, before, 0, 0, 0, 0, behind, 0, 0, 0 } } };
+
+    x = pf_spell_transpose(s, x, (int64_t[]){ 0, 2, 1, 3, 4 });
+    return before || behind ? pf_spell_node(s, PF_OP_PAD, &x, 1, &pad) : x;
+}
+
+/* Every `step`th image from `first` on, `count` of them, as [N*count,C,H,W]. */
+static pf_value_id images(pf_speller *s, pf_value_id stack, int64_t first, int64_t step, int64_t count)
+{
+    const pf_shape shape = *pf_spell_shape(s, stack);
+    pf_slice_attrs slice = { .axes = { 1, { 1 } }, .starts = { 1, { first } }, .ends = { 1, { first + (count - 1) * step + 1 } }, .steps = { 1, { step } } };
+    pf_dim         dim[4] = { pf_dim_mul(s->graph->dims, shape.dim[0], count), shape.dim[2], shape.dim[3], shape.dim[4] };
+
+    return pf_spell_reshape(s, pf_spell_node(s, PF_OP_SLICE, &stack, 1, &slice), 4, dim);
+}
+
+static pf_value_id plane(pf_speller *s, pf_value_id w, int64_t k)
+{
+    const pf_shape shape = *pf_spell_shape(s, w);
+    pf_dim         dim[4] = { shape.dim[0], shape.dim[1], shape.dim[3], shape.dim[4] };
+
+    return pf_spell_reshape(s, pf_spell_slice(s, w, 2, k, k + 1), 4, dim);
+}
+
+static void spell_conv_3d(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_conv_attrs *attrs = node->attrs;
+    const pf_shape       x = *pf_spell_shape(s, node->in[0]), y = s->graph->values[node->out[0]].shape;
+    int64_t              planes = pf_spell_shape(s, node->in[1])->dim[2];
+    pf_conv_attrs        flat = { .strides = { 2, { attrs->strides.at[1], attrs->strides.at[2] } },
+                                  .dilations = { 2, { attrs->dilations.at[1], attrs->dilations.at[2] } },
+                                  .pads = { 4, { attrs->pads.at[1], attrs->pads.at[2], attrs->pads.at[4], attrs->pads.at[5] } }, .groups = attrs->groups };
+    pf_value_id          stack = PF_NONE, sum = PF_NONE;
+
+    if (!pf_dim_is_number(x.dim[2]) || !pf_dim_is_number(y.dim[2]))
+        return;
+    stack = as_stack(s, node->in[0], attrs->pads.at[0], attrs->pads.at[3]);
+    for (int64_t k = 0; k < planes; k++) {
+        pf_value_id in[3] = { images(s, stack, k * attrs->dilations.at[0], attrs->strides.at[0], y.dim[2]), plane(s, node->in[1], k),
+                              k == 0 && pf_spell_has(node, 2) ? node->in[2] : PF_NONE };
+        pf_value_id part = pf_spell_node(s, PF_OP_CONV, in, in[2] == PF_NONE ? 2 : 3, &flat);
+
+        sum = k ? pf_spell_binary(s, PF_OP_ADD, part, sum) : part;
+    }
+    sum = pf_spell_reshape(s, sum, 5, (pf_dim[]){ x.dim[0], y.dim[2], y.dim[1], y.dim[3], y.dim[4] });
+    out[0] = pf_spell_transpose(s, sum, (int64_t[]){ 0, 2, 1, 3, 4 });
+}
+
 void pf_spell_conv(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     pf_conv_attrs attrs = *(const pf_conv_attrs *)node->attrs;
     pf_value_id   x = node->in[0];
 
-    if (pf_spell_shape(s, x)->rank != 3 || attrs.auto_pad)
+    if (attrs.auto_pad)
+        return;
+    if (pf_spell_shape(s, x)->rank == 5)
+        spell_conv_3d(s, node, out);
+    if (pf_spell_shape(s, x)->rank != 3)
         return;
     widen_ints(&attrs.strides, 1, false);
     widen_ints(&attrs.dilations, 1, false);
@@ -159,9 +216,17 @@ void pf_spell_pool(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     pf_pool_attrs attrs = *(const pf_pool_attrs *)node->attrs;
     int32_t       rank = pf_spell_shape(s, node->in[0])->rank;
+    pf_dtype      dtype = pf_spell_dtype(s, node->in[0]);
     pf_value_id   y = PF_NONE;
 
-    if (attrs.auto_pad || (node->out_count > 1 && pf_graph_use_count(s->graph, node->out[1])) || !pf_dtype_is_float(pf_spell_dtype(s, node->in[0])))
+    if (attrs.auto_pad || (node->out_count > 1 && pf_graph_use_count(s->graph, node->out[1])))
+        return;
+    if (node->op == PF_OP_MAX_POOL && pf_dtype_is_integer(dtype) && pf_dtype_bits(dtype) == 8) {     /* FP16 holds all of them */
+        y = pf_spell_cast(s, node->in[0], PF_F16);
+        out[0] = pf_spell_cast(s, pf_spell_node(s, node->op, &y, 1, &attrs), dtype);
+        return;
+    }
+    if (!pf_dtype_is_float(dtype))
         return;
     if (rank == 5)
         spell_pool_3d(s, node, out);

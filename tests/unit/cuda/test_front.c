@@ -50,6 +50,12 @@ static int examine_models(char **argument)
 
 /* ---- Single ops */
 
+/* Known to have no kernel. */
+static bool is_left(const char *name)
+{
+    return !strcmp(name, "conv with computed weights");
+}
+
 static void every_op_runs_on_the_card(void **state)
 {
     const char *precisions[] = { NULL, "fp16", "bf16" };
@@ -68,7 +74,7 @@ static void every_op_runs_on_the_card(void **state)
 
             test_ok(op_sample_network(&op_samples[i], &net, &err), &err);
             test_ok(front_examine(device, pf_network_graph(net), &options, &result, &err), &err);
-            wrong += result.failed;
+            wrong += result.failed || (result.on_host && !is_left(name));
             if (result.on_host) print_message("%s, %s: the host computes %s\n", name, precision, result.hosts);
             if (result.failed) print_message("%s, %s: %s\n", name, precision, result.first_failure);
             pf_network_free(net);
