@@ -10,6 +10,8 @@
 static const double F16_LARGEST = 65504.0, F16_LEAST = 0x1p-14;      /* below, bits are missing */
 static const double BF16_LARGEST = 0x1.fep127;                       /* FP32 goes on a little further: masks of its greatest number */
 
+enum { TAPS_MOST = 64, CHANNELS_FEW = 8 };
+
 /* Per value: whether it is narrow now; whether it is wide although computed from something narrow, and to be narrow where its users are;
    and its twins in either type once they were needed. */
 typedef struct twin { bool narrow, lifted; pf_value_id as_narrow, as_wide; } twin;
@@ -64,7 +66,39 @@ static void narrow_elems(const lowering *low, const float *from, void *to, uint6
     }
 }
 
-static pf_status narrow_constant(lowering *low, pf_value_id from, pf_value_id *out)
+/* Indices of a kernel's taps, the largest first. */
+static void order_taps(const float *kernel, uint32_t taps, uint8_t *order)
+{
+    for (uint32_t i = 0; i < taps; i++) {
+        uint32_t k = i;
+
+        for (; k > 0 && fabsf(kernel[order[k - 1]]) < fabsf(kernel[i]); k--) order[k] = order[k - 1];
+        order[k] = (uint8_t)i;
+    }
+}
+
+/* Rounds so that the sum of each kernel's taps stays: what rounding takes from one is given to the next smaller one, whose last place is finer.
+   Neighbours in an image are much alike, so the sum is what matters, and where few taps make an output nothing else evens the errors out. */
+static void narrow_kernels(const lowering *low, const float *from, void *to, uint64_t count, uint32_t taps)
+{
+    uint8_t order[TAPS_MOST];
+    double  largest = largest_of(low);
+
+    for (uint64_t at = 0; at < count; at += taps) {
+        double carry = 0;
+
+        order_taps(from + at, taps, order);
+        for (uint32_t i = 0; i < taps; i++) {
+            uint64_t k = at + order[i];
+            double   wanted = saturated(from[k] + carry, largest);
+
+            pf_dtype_set(low->narrow, to, k, wanted);
+            carry = wanted - pf_dtype_get(low->narrow, to, k);
+        }
+    }
+}
+
+static pf_status narrow_constant(lowering *low, pf_value_id from, uint32_t taps, pf_value_id *out)
 {
     pf_graph *graph = low->graph;
     pf_value  value = *pf_graph_value(graph, from);
@@ -74,7 +108,8 @@ static pf_status narrow_constant(lowering *low, pf_value_id from, pf_value_id *o
     pf_status st = PF_OK;
 
     if (!data) return PF_FAIL_MEMORY(low->err, bytes);
-    narrow_elems(low, value.constant.data, data, elems);
+    if (taps > 1) narrow_kernels(low, value.constant.data, data, elems, taps);
+    else narrow_elems(low, value.constant.data, data, elems);
     st = pf_graph_add_constant(graph, value.name, low->narrow, &value.shape, data, bytes, out, low->err);
     return st ? st : cover_values(low);
 }
@@ -87,7 +122,7 @@ static pf_status limit_range(lowering *low, pf_value_id *value)
     return st ? st : cover_values(low);
 }
 
-static pf_status as_narrow(lowering *low, pf_value_id value, pf_value_id *out)
+static pf_status as_narrow(lowering *low, pf_value_id value, uint32_t taps, pf_value_id *out)
 {
     pf_status st = PF_OK;
 
@@ -96,7 +131,7 @@ static pf_status as_narrow(lowering *low, pf_value_id value, pf_value_id *out)
     if (low->twins[value].as_narrow == PF_NONE) {
         pf_value_id made = value;
 
-        if (pf_graph_value(low->graph, value)->is_constant) st = narrow_constant(low, value, &made);
+        if (pf_graph_value(low->graph, value)->is_constant) st = narrow_constant(low, value, taps, &made);
         else {
             st = limit_range(low, &made);
             if (!st) st = add_cast(low, made, low->narrow, &made);
@@ -260,6 +295,16 @@ static bool runs_narrow(const lowering *low, pf_node_id id)
     return meets_narrow(low, node) && !steps_wide(low, node);
 }
 
+/* Of each kernel, where few of them make an output: of an image's colours, or of each channel by itself. Else 1. */
+static uint32_t taps_of(const lowering *low, const pf_node *node, uint32_t slot)
+{
+    const pf_shape *w = node->op == PF_OP_CONV && slot == 1 ? &low->graph->values[node->in[1]].shape : NULL;
+    pf_dim          taps = 1;
+
+    for (int32_t d = 2; w && w->rank > 2 && w->dim[1] <= CHANNELS_FEW && d < w->rank; d++) taps = pf_dim_mul(low->graph->dims, taps, w->dim[d]);
+    return pf_dim_is_number(taps) && taps >= 1 && taps <= TAPS_MOST ? (uint32_t)taps : 1;
+}
+
 static pf_status set_input(lowering *low, pf_node_id id, uint32_t slot, bool narrow)
 {
     pf_value_id in = low->graph->nodes[id].in[slot], made = in;
@@ -267,7 +312,7 @@ static pf_status set_input(lowering *low, pf_node_id id, uint32_t slot, bool nar
     pf_status   st = PF_OK;
 
     if (in == PF_NONE) return PF_OK;
-    st = narrow && !wide ? as_narrow(low, in, &made) : as_wide(low, in, &made);
+    st = narrow && !wide ? as_narrow(low, in, taps_of(low, &low->graph->nodes[id], slot), &made) : as_wide(low, in, &made);
     return st || made == in ? st : pf_graph_set_input(low->graph, id, slot, made, low->err);
 }
 
