@@ -21,7 +21,7 @@
 
 enum {
     OUT_BYTES_MAX = 1 << 28, SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000, WAITS_LOOKED_AT = 4096,
-    SKIPPED_JOB_IDS = 1000000000,
+    SKIPPED_JOB_IDS = 1000000000, PREFETCH_JOBS = 4,
 };
 
 /* ---- configuration */
@@ -78,6 +78,15 @@ void pf_core_fail(pf_core *core)
 void *pf_core_alloc(pf_core *core, size_t bytes)
 {
     void *memory = pf_calloc(1, bytes);
+
+    if (!memory)
+        pf_core_fail(core);
+    return memory;
+}
+
+void *pf_core_take(pf_core *core, size_t bytes)
+{
+    void *memory = pf_pool_take(&core->pool, bytes);
 
     if (!memory)
         pf_core_fail(core);
@@ -258,7 +267,8 @@ static void free_items(pf_core *core)
     for (uint32_t i = 0; i < core->orders.capacity; i++)
         pf_free(core->orders.item[i]);
     for (uint32_t i = 0; i < core->texts.capacity; i++)
-        pf_free(core->texts.item[i]);
+        if (core->texts.item[i])
+            pf_text_free(core, core->texts.item[i]);
 }
 
 void pf_core_free(pf_core *core)
@@ -271,6 +281,7 @@ void pf_core_free(pf_core *core)
     pf_index_clear(&core->orders);
     pf_index_clear(&core->stored_texts);
     pf_job_table_clear(&core->jobs);
+    pf_pool_clear(&core->pool);
     pf_index_clear(&core->live_keys);
     pf_index_clear(&core->submits);
     pf_index_clear(&core->classes);
@@ -306,7 +317,18 @@ pf_status pf_core_expect(pf_core *core, pf_table table, uint64_t rows, pf_err *e
 pf_status pf_core_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
                        size_t value_bytes, pf_err *err)
 {
-    return pf_rows_load(core, table, key, key_bytes, value, value_bytes, err);
+    return pf_rows_load(core, table, key, key_bytes, value, value_bytes, true, err);
+}
+
+pf_status pf_core_load_unchecked(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
+                                 size_t value_bytes, pf_err *err)
+{
+    return pf_rows_load(core, table, key, key_bytes, value, value_bytes, false, err);
+}
+
+void pf_core_prefetch(const pf_core *core, pf_table table, const void *value, size_t value_bytes)
+{
+    pf_rows_prefetch(core, table, value, value_bytes);
 }
 
 static int by_age(const void *a, const void *b)
@@ -345,6 +367,7 @@ static void start_jobs(pf_core *core)
     void    *items = NULL;
 
     for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed; job = pf_job_table_above(&core->jobs, job->id)) {
+        pf_job_prefetch(core, job->id + PREFETCH_JOBS);
         pf_job_place(core, job);
         pf_job_resume(core, job);
         if (job->attempt)

@@ -155,6 +155,11 @@ pf_status pf_core_expect(pf_core *core, pf_table table, uint64_t rows, pf_err *e
    Errors   CORRUPT: a row fails its checks; STALE: written by a newer version. */
 pf_status pf_core_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
                        size_t value_bytes, pf_err *err);
+/* The same without a look at the row's checksum: somebody else looks at it before pf_core_start. */
+pf_status pf_core_load_unchecked(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
+                                 size_t value_bytes, pf_err *err);
+/* Tells of a row that will be loaded soon. */
+void      pf_core_prefetch(const pf_core *core, pf_table table, const void *value, size_t value_bytes);
 /* The rows are older than what was told since: before pf_core_start, lets epochs go on above this one and job ids far above those
    that are known, so that no lease, event or job of the lost time comes again with another meaning. */
 void pf_core_skip(pf_core *core, uint64_t epoch);

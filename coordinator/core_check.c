@@ -4,6 +4,8 @@
 #include "coordinator/job.h"
 #include "coordinator/state.h"
 
+enum { PREFETCH_JOBS = 4 };
+
 static pf_status check_job(const pf_core *core, const pf_job *job, pf_err *err)
 {
     const pf_job *by_key = pf_digest_is_zero(&job->plan_key) ? NULL : pf_index_find(&core->live_keys, &job->plan_key);
@@ -60,6 +62,7 @@ pf_status pf_core_check(const pf_core *core, pf_err *err)
     pf_status st = PF_OK;
 
     for (const pf_job *job = pf_job_table_above(&core->jobs, 0); job && !st; job = pf_job_table_above(&core->jobs, job->id)) {
+        pf_job_prefetch(core, job->id + PREFETCH_JOBS);
         by_state[job->state]++;
         sum++;
         finals += pf_state_is_final(job->state);

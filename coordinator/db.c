@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,52 +108,41 @@ void pf_db_check_readers(pf_db *db)
     mdb_reader_check(db->env, &dead);
 }
 
-/* How a walk over all rows goes. */
-typedef struct walk {
-    pf_core  *core;
-    uint64_t *counts;                   /* may be NULL */
-    void    (*bad)(void *user, pf_status st, const pf_err *why);    /* NULL: the first bad row ends it */
-    void     *user;
-} walk;
+/* ---- walking over all rows */
 
-static pf_status load_row(const walk *w, pf_table table, const MDB_val *key, const MDB_val *value, pf_err *err)
+typedef struct row { pf_table table; MDB_val key, value; } row;
+
+/* What is done with a row; next is the one after it in the table, or NULL.  Anything but OK ends the walk. */
+typedef pf_status visit(void *user, const row *at, const row *next, pf_err *err);
+
+static pf_status walk_rows(MDB_cursor *cursor, pf_table table, visit *each, void *user, pf_err *err)
 {
-    pf_err    why = { 0 };
-    pf_status st = pf_core_load(w->core, table, key->mv_data, key->mv_size, value->mv_data, value->mv_size, &why);
+    row       two[2] = { { .table = table }, { .table = table } };
+    pf_status st = PF_OK;
+    int       code = mdb_cursor_get(cursor, &two[0].key, &two[0].value, MDB_FIRST);
 
-    if (w->counts)
-        w->counts[table]++;
-    if (!st)
-        return PF_OK;
-    if (!w->bad || st == PF_NO_SPACE)
-        return PF_FAIL(err, st, "%s", why.msg);
-    w->bad(w->user, st, &why);
-    return PF_OK;
+    for (int i = 0; !code && !st; i = 1 - i) {
+        row *next = &two[1 - i];
+        code = mdb_cursor_get(cursor, &next->key, &next->value, MDB_NEXT);
+        st = each(user, &two[i], code ? NULL : next, err);
+    }
+    return !st && code != MDB_NOTFOUND ? fail(err, code, "read") : st;
 }
 
-static pf_status load_table(pf_db *db, MDB_txn *txn, pf_table table, const walk *w, pf_err *err)
+static pf_status walk_table(pf_db *db, MDB_txn *txn, pf_table table, visit *each, void *user, pf_err *err)
 {
     MDB_cursor *cursor = NULL;
-    MDB_val     key = { 0 }, value = { 0 };
-    MDB_stat    stat = { 0 };
     pf_status   st = PF_OK;
-    int         code = mdb_stat(txn, db->table[table], &stat);
+    int         code = mdb_cursor_open(txn, db->table[table], &cursor);
 
-    if (!code)
-        code = mdb_cursor_open(txn, db->table[table], &cursor);
     if (code)
         return fail(err, code, "read");
-    st = pf_core_expect(w->core, table, stat.ms_entries, err);
-    for (code = st ? 0 : mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !code && !st;
-         code = st ? 0 : mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-        st = load_row(w, table, &key, &value, err);
+    st = walk_rows(cursor, table, each, user, err);
     mdb_cursor_close(cursor);
-    if (!st && code != MDB_NOTFOUND)
-        st = fail(err, code, "read");
     return st;
 }
 
-static pf_status load(pf_db *db, const walk *w, pf_err *err)
+static pf_status walk(pf_db *db, visit *each, void *user, pf_err *err)
 {
     MDB_txn  *txn = NULL;
     int       code = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
@@ -161,24 +151,113 @@ static pf_status load(pf_db *db, const walk *w, pf_err *err)
     if (code)
         return fail(err, code, "read");
     for (int i = 0; i < PF_ROWS_COUNT && !st; i++)
-        st = load_table(db, txn, (pf_table)i, w, err);
+        st = walk_table(db, txn, (pf_table)i, each, user, err);
     mdb_txn_abort(txn);
     return st;
 }
 
+/* How many rows will come. */
+static pf_status announce(pf_db *db, pf_core *core, pf_err *err)
+{
+    MDB_txn  *txn = NULL;
+    pf_status st = PF_OK;
+    int       code = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+
+    for (int i = 0; i < PF_ROWS_COUNT && !code && !st; i++) {
+        MDB_stat stat = { 0 };
+        code = mdb_stat(txn, db->table[i], &stat);
+        if (!code)
+            st = pf_core_expect(core, (pf_table)i, stat.ms_entries, err);
+    }
+    if (txn)
+        mdb_txn_abort(txn);
+    return code ? fail(err, code, "read") : st;
+}
+
+/* ---- loading: one thread takes the rows in while another looks at their checksums */
+
+typedef struct checker {
+    pf_db    *db;
+    pthread_t thread;
+    pf_status status;
+    pf_err    err;
+} checker;
+
+static pf_status check_row(void *user, const row *at, const row *next, pf_err *err)
+{
+    const uint8_t *fields = NULL;
+    size_t         fields_bytes = 0;
+
+    (void)user;
+    (void)next;
+    return pf_rows_check(at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data, at->value.mv_size, &fields,
+                         &fields_bytes, err);
+}
+
+static void *run_checker(void *user)
+{
+    checker *c = user;
+
+    c->status = walk(c->db, check_row, NULL, &c->err);
+    return NULL;
+}
+
+static pf_status take_row(void *user, const row *at, const row *next, pf_err *err)
+{
+    pf_core *core = user;
+
+    if (next)
+        pf_core_prefetch(core, next->table, next->value.mv_data, next->value.mv_size);
+    return pf_core_load_unchecked(core, at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data, at->value.mv_size, err);
+}
+
 pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err)
 {
-    walk w = { .core = core };
+    checker   c = { .db = db };
+    pf_err    why = { 0 };
+    pf_status st = announce(db, core, err);
 
-    return load(db, &w, err);
+    if (st)
+        return st;
+    if (pthread_create(&c.thread, NULL, run_checker, &c) != 0)
+        return PF_FAIL(err, PF_NO_SPACE, "cannot start a thread that checks the job database");
+    st = walk(db, take_row, core, &why);
+    pthread_join(c.thread, NULL);
+    if (c.status)                       /* what it says of a damaged row is nearer to the cause */
+        return PF_FAIL(err, c.status, "%s", c.err.msg);
+    return st ? PF_FAIL(err, st, "%s", why.msg) : PF_OK;
+}
+
+/* ---- the same over damaged rows */
+
+typedef struct survey {
+    pf_core  *core;
+    uint64_t *counts;
+    void    (*bad)(void *user, pf_status st, const pf_err *why);
+    void     *user;
+} survey;
+
+static pf_status survey_row(void *user, const row *at, const row *next, pf_err *err)
+{
+    const survey *s = user;
+    pf_err        why = { 0 };
+    pf_status     st = pf_core_load(s->core, at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data, at->value.mv_size, &why);
+
+    (void)next;
+    s->counts[at->table]++;
+    if (st == PF_NO_SPACE)
+        return PF_FAIL(err, st, "%s", why.msg);
+    if (st)
+        s->bad(s->user, st, &why);
+    return PF_OK;
 }
 
 pf_status pf_db_load_all(pf_db *db, pf_core *core, uint64_t counts[PF_ROWS_COUNT],
                          void (*bad)(void *user, pf_status st, const pf_err *why), void *user, pf_err *err)
 {
-    walk w = { .core = core, .counts = counts, .bad = bad, .user = user };
+    survey s = { .core = core, .counts = counts, .bad = bad, .user = user };
 
-    return load(db, &w, err);
+    return walk(db, survey_row, &s, err);
 }
 
 /* LMDB writes to a descriptor that is given, so the file can have another name until it is whole. */

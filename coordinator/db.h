@@ -14,7 +14,7 @@ typedef struct pf_db pf_db;
 pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err *err);
 void      pf_db_close(pf_db *db);                       /* NULL is fine */
 
-/* Gives every row to pf_core_load; the first that is damaged ends it. */
+/* Loads every row into the core; one that is damaged ends it.  A second thread checks sums meanwhile. */
 pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err);
 /* The same over damaged rows: bad is called for each.  counts: rows by table, good and bad. */
 pf_status pf_db_load_all(pf_db *db, pf_core *core, uint64_t counts[PF_ROWS_COUNT],

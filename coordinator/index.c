@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "coordinator/pool.h"
 
 enum { FIRST_CAPACITY = 16, CAPACITY_MAX = 1 << 30 };
 
@@ -73,6 +74,16 @@ void *pf_index_find(const pf_index *index, const void *key)
     return index->capacity && index->hash[slot] ? index->item[slot] : NULL;
 }
 
+void pf_index_prefetch(const pf_index *index, const void *key)
+{
+    uint32_t slot = index->capacity ? wanted_slot(index, hash_of(index, key)) : 0;
+
+    if (index->capacity == 0)
+        return;
+    __builtin_prefetch(&index->hash[slot]);
+    __builtin_prefetch(&index->item[slot]);
+}
+
 /* No two keys are equal, so a free slot is all that is looked for. */
 static void move_all(const pf_index *from, pf_index *to)
 {
@@ -92,8 +103,8 @@ static bool widen(pf_index *index, uint32_t capacity)
     pf_index wider = *index;
 
     wider.capacity = capacity;
-    wider.item = pf_calloc(wider.capacity, sizeof *wider.item);
-    wider.hash = pf_calloc(wider.capacity, sizeof *wider.hash);
+    wider.item = pf_pool_array(wider.capacity, sizeof *wider.item);
+    wider.hash = pf_pool_array(wider.capacity, sizeof *wider.hash);
     if (!wider.item || !wider.hash) {
         pf_free(wider.item);
         pf_free(wider.hash);

@@ -22,6 +22,8 @@ void  pf_index_clear(pf_index *index);
 void *pf_index_find(const pf_index *index, const void *key);    /* NULL when absent */
 /* Room for so many items, without more than is needed.  False when out of memory. */
 bool  pf_index_reserve(pf_index *index, uint64_t count);
+/* Begins to fetch what a search for key will look at, so that it need not wait for memory then. */
+void  pf_index_prefetch(const pf_index *index, const void *key);
 /* The key must not be in.  False when out of memory. */
 bool  pf_index_add(pf_index *index, void *item);
 void  pf_index_remove(pf_index *index, const void *key);        /* fine when absent */

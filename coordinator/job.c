@@ -46,9 +46,17 @@ pf_job *pf_job_find(const pf_core *core, uint64_t id)
     return pf_job_table_find(&core->jobs, id);
 }
 
+void pf_job_prefetch(const pf_core *core, uint64_t id)
+{
+    const pf_job *job = pf_job_find(core, id);
+
+    if (job)
+        pf_index_prefetch(&core->live_keys, &job->plan_key);
+}
+
 pf_job *pf_job_new(pf_core *core, uint64_t id)
 {
-    pf_job *job = pf_core_alloc(core, sizeof *job);
+    pf_job *job = pf_core_take(core, sizeof *job);
 
     if (!job)
         return NULL;
@@ -56,7 +64,7 @@ pf_job *pf_job_new(pf_core *core, uint64_t id)
     job->run = &pf_no_run;
     if (!pf_job_table_add(&core->jobs, id, job)) {
         pf_core_fail(core);
-        pf_free(job);
+        pf_pool_give(&core->pool, job, sizeof *job);
         return NULL;
     }
     core->by_state[PF__JOB_STATE__STATE_NONE]++;
@@ -70,7 +78,7 @@ void pf_job_free(pf_core *core, pf_job *job)
     free_run(core, job->run);
     pf_order_drop(core, job->order);
     pf_text_drop(core, job->spec);
-    pf_free(job);
+    pf_pool_give(&core->pool, job, sizeof *job);
 }
 
 void pf_job_touch(pf_core *core, pf_job *job)

@@ -29,6 +29,8 @@ typedef struct pf_setback {
 pf_job *pf_job_new(pf_core *core, uint64_t id);
 void    pf_job_free(pf_core *core, pf_job *job);        /* memory only; NULL is fine */
 pf_job *pf_job_find(const pf_core *core, uint64_t id);  /* NULL when unknown */
+/* For a walk over all jobs: one that comes some steps later, and its place among the plan keys. */
+void    pf_job_prefetch(const pf_core *core, uint64_t id);
 
 void pf_job_enqueue(pf_core *core, pf_job *job);
 void pf_job_offer(pf_core *core, pf_job *job, pf_slot *slot);

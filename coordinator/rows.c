@@ -71,24 +71,36 @@ static void finish(pf_core *core, pf_table table, const void *key, size_t key_by
         pf_core_write(core, table, key, key_bytes, row);
 }
 
+/* Length and version. */
+static pf_status open_row(pf_table table, const void *value, size_t value_bytes, const uint8_t **fields, size_t *fields_bytes,
+                          pf_err *err)
+{
+    const uint8_t *bytes = value;
+
+    if (value_bytes < 2 + CHECKSUM_BYTES)
+        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s is too short", value_bytes, pf_table_name(table));
+    *fields = bytes + 2;
+    *fields_bytes = value_bytes - 2 - CHECKSUM_BYTES;
+    if ((bytes[0] | bytes[1] << 8) > VERSION)
+        return PF_FAIL(err, PF_STALE, "table %s was written by a newer planfarm (row version %d)", pf_table_name(table),
+                       bytes[0] | bytes[1] << 8);
+    return PF_OK;
+}
+
 pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                         const uint8_t **fields, size_t *fields_bytes, pf_err *err)
 {
     const uint8_t *bytes = value;
-    int            version = 0;
     pf_reader      sum = { 0 };
+    pf_err         why = { 0 };
+    pf_status      st = open_row(table, value, value_bytes, fields, fields_bytes, &why);
 
-    if (value_bytes < 2 + CHECKSUM_BYTES)
-        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s is too short", value_bytes, pf_table_name(table));
-    version = bytes[0] | bytes[1] << 8;
+    if (st == PF_CORRUPT)
+        return PF_FAIL(err, st, "%s", why.msg);
     pf_reader_init(&sum, bytes + value_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES);
-    if (pf_read_u64(&sum) != checksum(version, table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES))
+    if (pf_read_u64(&sum) != checksum(bytes[0] | bytes[1] << 8, table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES))
         return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s fails its checksum", value_bytes, pf_table_name(table));
-    if (version > VERSION)
-        return PF_FAIL(err, PF_STALE, "table %s was written by a newer planfarm (row version %d)", pf_table_name(table), version);
-    *fields = bytes + 2;
-    *fields_bytes = value_bytes - 2 - CHECKSUM_BYTES;
-    return PF_OK;
+    return st ? PF_FAIL(err, st, "%s", why.msg) : PF_OK;
 }
 
 static void put_digest(pf_buf *row, const pf_digest *digest)
@@ -111,19 +123,27 @@ static void put_text(pf_buf *row, const pf_text *text)
 
 enum { TEXT_BYTES_MAX = 4200 };
 
+/* NULL when it is damaged. */
 static pf_text *read_text(pf_core *core, pf_reader *in)
 {
-    char text[TEXT_BYTES_MAX] = "";
+    uint32_t       bytes = pf_read_u32(in);
+    const uint8_t *text = bytes < TEXT_BYTES_MAX ? pf_read_bytes(in, bytes) : NULL;
 
-    return pf_read_string(in, text, sizeof text) ? pf_text_take(core, text) : NULL;
+    if (text && !memchr(text, 0, bytes))
+        return pf_text_take_bytes(core, (const char *)text, bytes);
+    in->failed = true;
+    return NULL;
 }
 
 /* NULL for an empty text. */
 static pf_text *read_text_or_none(pf_core *core, pf_reader *in)
 {
-    char text[TEXT_BYTES_MAX] = "";
+    pf_text *text = read_text(core, in);
 
-    return pf_read_string(in, text, sizeof text) && text[0] ? pf_text_take(core, text) : NULL;
+    if (!text || text->bytes)
+        return text;
+    pf_text_drop(core, text);
+    return NULL;
 }
 
 static void big_endian(uint64_t value, uint8_t out[8])
@@ -553,8 +573,15 @@ static bool load_submit(pf_core *core, const uint8_t *key, size_t key_bytes, pf_
 
 /* ---- loading */
 
+/* A submit's id is its first field. */
+void pf_rows_prefetch(const pf_core *core, pf_table table, const void *value, size_t value_bytes)
+{
+    if (table == PF_ROWS_SUBMITS && value_bytes > 2 + PF_SUBMIT_ID_BYTES)
+        pf_index_prefetch(&core->submits, (const uint8_t *)value + 2);
+}
+
 pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
-                       size_t value_bytes, pf_err *err)
+                       size_t value_bytes, bool check, pf_err *err)
 {
     static bool (*const load[PF_ROWS_COUNT])(pf_core *, const uint8_t *, size_t, pf_reader *) = {
         [PF_ROWS_META] = load_meta,     [PF_ROWS_TEXTS] = load_text, [PF_ROWS_CLASSES] = load_class,
@@ -564,7 +591,8 @@ pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t ke
     const uint8_t *fields = NULL;
     size_t         fields_bytes = 0;
     pf_reader      in = { 0 };
-    pf_status      st = pf_rows_check(table, key, key_bytes, value, value_bytes, &fields, &fields_bytes, err);
+    pf_status      st = check ? pf_rows_check(table, key, key_bytes, value, value_bytes, &fields, &fields_bytes, err)
+                              : open_row(table, value, value_bytes, &fields, &fields_bytes, err);
 
     if (st)
         return st;

@@ -31,7 +31,8 @@ void pf_rows_remove_job(pf_core *core, const pf_job *job);
 
 /* Errors   CORRUPT, STALE, NO_SPACE. */
 pf_status pf_rows_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
-                       size_t value_bytes, pf_err *err);
+                       size_t value_bytes, bool check, pf_err *err);
+void      pf_rows_prefetch(const pf_core *core, pf_table table, const void *value, size_t value_bytes);
 /* Checksum and version alone, for whoever looks at a row without the core.  *fields lies within value. */
 pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                         const uint8_t **fields, size_t *fields_bytes, pf_err *err);

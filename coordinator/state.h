@@ -8,6 +8,7 @@
 #include "coordinator/heap.h"
 #include "coordinator/index.h"
 #include "coordinator/job_table.h"
+#include "coordinator/pool.h"
 #include "proto/limits.h"
 
 typedef struct pf_job    pf_job;
@@ -116,8 +117,8 @@ struct pf_job {                         /* a queue may be a million of them long
     uint32_t     build_timeout_s, queue_timeout_s;
     int8_t       priority;
     uint8_t      state;                 /* Pf__JobState */
-    bool         held, dirty;
-    bool         verifying_late;        /* a COMPLETE of a lost lease is being verified */
+    bool         held : 1, dirty : 1;
+    bool         verifying_late : 1;    /* a COMPLETE of a lost lease is being verified */
 };
 
 /* The job's run, to be changed; made when it has none.  When memory is out the core has failed, and what is written is
@@ -248,6 +249,7 @@ struct pf_core {
     pf_index       texts, orders, live_keys, submits, classes, agents, peers, plans, watches_by_peer;
     pf_index       stored_texts;        /* until all rows are in */
     pf_job_table   jobs;
+    pf_pool        pool;                /* of jobs, submits, texts */
     pf_heap        deadlines, watch_deadlines;  /* of jobs; of watches */
     pf_job        *final_oldest, *final_newest;
     uint32_t       final_count;
@@ -274,6 +276,7 @@ struct pf_core {
 
 void  pf_core_fail(pf_core *core);                      /* out of memory */
 void *pf_core_alloc(pf_core *core, size_t bytes);       /* zeroed; NULL after pf_core_fail */
+void *pf_core_take(pf_core *core, size_t bytes);        /* the same from the pool, given back to it */
 /* Queues a message; correlation_id 0 for one that answers nothing. */
 void  pf_core_send(pf_core *core, uint64_t peer, pf_msg_type type, uint64_t correlation_id, const ProtobufCMessage *body);
 void  pf_core_send_traced(pf_core *core, uint64_t peer, pf_msg_type type, uint64_t correlation_id,
@@ -290,8 +293,10 @@ void  pf_core_remove(pf_core *core, pf_table table, const void *key, size_t key_
 /* ---- text.c */
 
 pf_text    *pf_text_take(pf_core *core, const char *text);      /* one reference; NULL after pf_core_fail */
+pf_text    *pf_text_take_bytes(pf_core *core, const char *text, size_t bytes);  /* the same of a text that ends otherwise */
 pf_text    *pf_text_again(pf_text *text);                       /* one more; NULL is fine */
 void        pf_text_drop(pf_core *core, pf_text *text);         /* NULL is fine */
+void        pf_text_free(pf_core *core, pf_text *text);         /* memory only */
 void        pf_text_set(pf_core *core, pf_text **place, const char *text);      /* NULL or "" empties it */
 const char *pf_text_of(const pf_text *text);                    /* "" for NULL */
 void        pf_text_digest(const pf_text *text, pf_digest *out);

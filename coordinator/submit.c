@@ -19,9 +19,14 @@ pf_submit *pf_submit_find(const pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYT
     return pf_index_find(&core->submits, id);
 }
 
+static size_t bytes_of(uint32_t items_count)
+{
+    return sizeof(pf_submit) + items_count * sizeof(pf_submit_item);
+}
+
 pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], uint32_t items_count)
 {
-    pf_submit *submit = pf_core_alloc(core, sizeof *submit + items_count * sizeof submit->item[0]);
+    pf_submit *submit = pf_core_take(core, bytes_of(items_count));
 
     if (!submit)
         return NULL;
@@ -33,7 +38,7 @@ pf_submit *pf_submit_new(pf_core *core, const uint8_t id[PF_SUBMIT_ID_BYTES], ui
     if (pf_index_add(&core->submits, submit))
         return submit;
     pf_core_fail(core);
-    pf_free(submit);
+    pf_pool_give(&core->pool, submit, bytes_of(items_count));
     return NULL;
 }
 
@@ -44,7 +49,7 @@ void pf_submit_free(pf_core *core, pf_submit *submit)
         if (!submit->item[i].has_job)
             pf_free(submit->item[i].plan_key);
     }
-    pf_free(submit);
+    pf_pool_give(&core->pool, submit, bytes_of(submit->items_count));
 }
 
 pf_job *pf_submit_item_job(const pf_submit_item *item)

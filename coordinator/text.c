@@ -16,10 +16,19 @@ static pf_text **recent_place(pf_core *core, const char *text, size_t bytes)
     return &core->recent[(hash ^ hash >> 8) % (sizeof core->recent / sizeof core->recent[0])];
 }
 
+static size_t bytes_of(size_t text_bytes)
+{
+    return offsetof(pf_text, data) + text_bytes + 1 + (text_bytes > PF_TEXT_SHORT_BYTES ? sizeof(pf_digest) : 0);
+}
+
+void pf_text_free(pf_core *core, pf_text *text)
+{
+    pf_pool_give(&core->pool, text, bytes_of(text->bytes));
+}
+
 static pf_text *new_text(pf_core *core, const uint8_t key[PF_TEXT_KEY_BYTES], const char *text, size_t bytes)
 {
-    bool     is_short = bytes <= PF_TEXT_SHORT_BYTES;
-    pf_text *fresh = pf_core_alloc(core, sizeof *fresh + bytes + 1 + (is_short ? 0 : sizeof(pf_digest)));
+    pf_text *fresh = pf_core_take(core, bytes_of(bytes));
 
     if (!fresh)
         return NULL;
@@ -27,14 +36,18 @@ static pf_text *new_text(pf_core *core, const uint8_t key[PF_TEXT_KEY_BYTES], co
     fresh->refs = 1;
     fresh->bytes = (uint32_t)bytes;
     memcpy(fresh->data, text, bytes);
-    if (!is_short)
+    if (bytes > PF_TEXT_SHORT_BYTES)
         pf_digest_of(text, bytes, (pf_digest *)(fresh->data + bytes + 1));
     return fresh;
 }
 
 pf_text *pf_text_take(pf_core *core, const char *text)
 {
-    size_t    bytes = strlen(text);
+    return pf_text_take_bytes(core, text, strlen(text));
+}
+
+pf_text *pf_text_take_bytes(pf_core *core, const char *text, size_t bytes)
+{
     pf_text **recent = recent_place(core, text, bytes);
     uint8_t   key[PF_TEXT_KEY_BYTES] = { 0 };
     pf_text  *found = *recent;
@@ -55,7 +68,7 @@ pf_text *pf_text_take(pf_core *core, const char *text)
         return found;
     }
     pf_core_fail(core);
-    pf_free(found);
+    pf_text_free(core, found);
     return NULL;
 }
 
@@ -76,7 +89,7 @@ void pf_text_drop(pf_core *core, pf_text *text)
     if (*recent == text)
         *recent = NULL;
     pf_index_remove(&core->texts, text->key);
-    pf_free(text);
+    pf_text_free(core, text);
 }
 
 void pf_text_set(pf_core *core, pf_text **place, const char *text)

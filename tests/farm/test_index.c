@@ -1,10 +1,12 @@
-/* The hash index and the table of jobs against arrays that are searched from end to end. */
+/* The hash index, the pool and the table of jobs against arrays that are searched from end to end. */
 #include "tests/test.h"
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/random.h"
 #include "coordinator/job_table.h"
+#include "coordinator/pool.h"
 
 enum { ITEMS = 3000, ROUNDS = 20000, LOOKED_AT = 500 };
 
@@ -71,6 +73,82 @@ static void room_that_was_reserved_is_enough(void **state)
     pf_index_clear(&index);
 }
 
+/* ---- the pool: what was taken stays apart from all else, and comes zeroed */
+
+static void fill_item(uint8_t *at, size_t bytes, int mark)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        assert_int_equal(at[i], 0);
+        at[i] = (uint8_t)mark;
+    }
+}
+
+static void expect_item(const uint8_t *at, size_t bytes, int mark)
+{
+    for (size_t i = 0; i < bytes; i++)
+        assert_int_equal(at[i], mark);
+}
+
+static void a_pool_gives_memory_of_all_sizes(void **state)
+{
+    static uint8_t *at[ITEMS];
+    pf_pool         pool = { 0 };
+    pf_random       random;
+
+    (void)state;
+    pf_random_init(&random, 3);
+    for (int round = 0; round < 4 * ITEMS; round++) {
+        int    i = (int)pf_random_below(&random, ITEMS), mark = 1 + i % 255;
+        size_t bytes = 1 + (size_t)i % (PF_POOL_ITEM_MAX + 40);
+        if (at[i]) {
+            expect_item(at[i], bytes, mark);
+            pf_pool_give(&pool, at[i], bytes);
+            at[i] = NULL;
+            continue;
+        }
+        at[i] = pf_pool_take(&pool, bytes);
+        assert_non_null(at[i]);
+        assert_int_equal((uintptr_t)at[i] % 8, 0);
+        fill_item(at[i], bytes, mark);
+    }
+    for (int i = 0; i < ITEMS; i++) {
+        size_t bytes = 1 + (size_t)i % (PF_POOL_ITEM_MAX + 40);
+        if (at[i])
+            expect_item(at[i], bytes, 1 + i % 255);
+        pf_pool_give(&pool, at[i], bytes);
+        at[i] = NULL;
+    }
+    pf_pool_give(&pool, NULL, 8);
+    pf_pool_clear(&pool);
+}
+
+/* As large as chunks and arrays on large pages are. */
+static void large_arrays_come_zeroed(void **state)
+{
+    enum { COUNT = 5 << 20 };
+    uint8_t *array = pf_pool_array(COUNT, 1), sum = 0;
+    pf_pool  pool = { 0 };
+
+    (void)state;
+    assert_non_null(array);
+    for (int i = 0; i < COUNT; i++)
+        sum |= array[i];
+    assert_int_equal(sum, 0);
+    memset(array, 1, COUNT);
+    pf_free(array);
+    assert_null(pf_pool_array(SIZE_MAX, 2));
+    for (int i = 0; i < COUNT / 100; i++) {
+        uint64_t *word = pf_pool_take(&pool, 152);
+        assert_non_null(word);
+        assert_true(word[0] == 0 && word[18] == 0);
+        word[0] = word[18] = 1;
+#ifdef __SANITIZE_ADDRESS__
+        pf_pool_give(&pool, word, 152);
+#endif
+    }
+    pf_pool_clear(&pool);
+}
+
 /* ---- jobs: the table only keeps their addresses */
 
 static struct pf_job *job_of(item *one)
@@ -135,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_index_holds_what_was_added),
         cmocka_unit_test(room_that_was_reserved_is_enough),
+        cmocka_unit_test(a_pool_gives_memory_of_all_sizes),
+        cmocka_unit_test(large_arrays_come_zeroed),
         cmocka_unit_test(jobs_are_found_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
