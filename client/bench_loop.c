@@ -30,6 +30,7 @@ typedef struct loop {
     uint32_t                io_count;
     double                  first_ms, last_ms;      /* of queries that count, since origin */
     double                  now_ms;                 /* start of the latest finished query's computation */
+    bool                    records;                /* the profiler was begun */
 } loop;
 
 /* ---- Setting up */
@@ -226,6 +227,26 @@ static bool is_done(const loop *l)
     return l->out->count >= l->options->iterations && l->now_ms >= l->options->warmup_ms + l->options->duration_s * 1e3;
 }
 
+/* Once the warm-up is over. */
+static pf_status begin_recording(loop *l, pf_err *err)
+{
+    if (!l->options->profiler || l->records || l->now_ms < l->options->warmup_ms)
+        return PF_OK;
+    if (!l->device->ops->profiler)
+        return PF_FAIL(err, PF_UNSUPPORTED, "%s has no profiler that could be begun and ended", l->device->name);
+    l->records = true;
+    return l->device->ops->profiler(l->device, true, err);
+}
+
+static void end_recording(loop *l)
+{
+    if (!l->records)
+        return;
+    l->device->ops->stream_sync(l->device, l->stream, NULL);
+    l->device->ops->profiler(l->device, false, NULL);
+    l->records = false;
+}
+
 static pf_status run_queries(loop *l, pf_err *err)
 {
     pf_status status = l->device->ops->event_record(l->device, l->origin, l->stream, err);
@@ -235,10 +256,13 @@ static pf_status run_queries(loop *l, pf_err *err)
 
         status = finish_query(l, s, err);
         if (!status)
+            status = begin_recording(l, err);
+        if (!status)
             status = start_query(l, s, err);
     }
     for (int s = 0; s < IN_FLIGHT && !status; s++)
         status = finish_query(l, &l->slots[s], err);
+    end_recording(l);
     l->out->walltime_s = (l->last_ms - l->first_ms) / 1e3;
     return status;
 }

@@ -10,6 +10,7 @@ typedef struct pf_bench_options {
     double   warmup_ms;         /* queries whose computation starts earlier are dropped */
     double   duration_s;        /* least time after warm-up */
     bool     transfers;         /* copies are part of a query */
+    bool     profiler;          /* the device's profiler records the queries that count, and nothing else */
 } pf_bench_options;
 
 typedef struct pf_query { double h2d_ms, compute_ms, d2h_ms, enqueue_ms, latency_ms; } pf_query;

@@ -17,12 +17,15 @@ static const pf_option options[] = {
     {.name = "duration", .kind = PF_OPTION_REAL, .value = "S", .fallback = "3", .least = 0, .greatest = 1e6, .help = "least seconds to measure"},
     {.name = "transfers", .kind = PF_OPTION_FLAG, .help = "copy inputs to the device and outputs back in every query"},
     {.name = "layers", .kind = PF_OPTION_FLAG, .help = "measure each layer as well, outside the queries"},
+    {.name = "avg_runs", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .least = 0, .greatest = 1e6, .help = "print averages of so many queries one after the other; 0: do not"},
+    {.name = "ranges", .kind = PF_OPTION_TEXT, .value = "runs|layers", .help = "name runs, or layers too, to a GPU's profiler (NVTX); layers are then launched one by one"},
+    {.name = "profiler", .kind = PF_OPTION_FLAG, .help = "let a GPU's profiler record the queries that count alone (cudaProfilerStart and Stop)"},
     PF_INPUT_OPTIONS,
     PF_DEVICE_OPTIONS,
     {.name = NULL},
 };
 
-enum { PROFILE_RUNS = 10 };
+enum { PROFILE_RUNS = 10, TRACE_ENDS = 200 };
 
 /* When trtexec warns, too. */
 #define UNSTABLE_PERCENT 2.5
@@ -96,6 +99,29 @@ static void warn_of_noise(pf_call *call, const pf_device *device, const pf_summa
         pf_warn(call, "the compute time is unstable: its coefficient of variation is %.1f %%", compute->variation_percent);
 }
 
+/* Of a long trace only both ends are shown, as trtexec does. */
+static void say_trace(pf_call *call, const pf_bench *bench, uint32_t runs)
+{
+    uint32_t groups = runs ? bench->count / runs : 0;
+
+    if (!groups)
+        return;
+    pf_say(call, "=== Trace details ===\nTrace averages of %u runs:\n", runs);
+    for (uint32_t g = 0; g < groups; g++) {
+        double compute = 0, latency = 0, enqueue = 0;
+
+        if (g >= TRACE_ENDS && g + TRACE_ENDS < groups)
+            continue;
+        for (uint32_t i = g * runs; i < (g + 1) * runs; i++) {
+            compute += bench->queries[i].compute_ms / runs;
+            latency += bench->queries[i].latency_ms / runs;
+            enqueue += bench->queries[i].enqueue_ms / runs;
+        }
+        pf_say(call, "Average on %u runs - GPU latency: %.6g ms - Host latency: %.6g ms (enqueue %.6g ms)\n", runs, compute, latency, enqueue);
+    }
+    pf_say(call, "\n");
+}
+
 static void report(pf_call *call, const pf_device *device, const pf_bench *bench, const pf_inputs *inputs, const pf_summary s[METRICS])
 {
     json_t *to = call->result;
@@ -112,8 +138,10 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
     json_object_set_new(to, "queries", pf_json_count(bench->count));
     json_object_set_new(to, "warmup_queries", pf_json_count(bench->warmup_count));
     json_object_set_new(to, "walltime_seconds", pf_json_real(bench->walltime_s));
-    pf_say(call, "Warmup completed %u queries over %lld ms\nTiming trace has %u queries over %.5g s\n\n=== Performance summary ===\n",
-           bench->warmup_count, (long long)pf_args_int(call->args, "warmup"), bench->count, bench->walltime_s);
+    pf_say(call, "Warmup completed %u queries over %lld ms\nTiming trace has %u queries over %.5g s\n\n", bench->warmup_count,
+           (long long)pf_args_int(call->args, "warmup"), bench->count, bench->walltime_s);
+    say_trace(call, bench, (uint32_t)pf_args_int(call->args, "avg_runs"));
+    pf_say(call, "=== Performance summary ===\n");
     pf_say(call, "Throughput: %.6g qps\n", qps);
     for (int m = 0; m < METRICS; m++)
         pf_say(call, "%s: min = %.6g ms, max = %.6g ms, mean = %.6g ms, median = %.6g ms, percentile(90%%) = %.6g ms, "
@@ -125,9 +153,11 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
     warn_of_noise(call, device, s);
 }
 
-/* In a context of its own: that of the queries is bound to memory which is gone. */
-static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inputs, int64_t *times, pf_err *err)
+/* In a context of its own: that of the queries is bound to memory which is gone.  *has_captured: the plan is captured on this device, and its layers were
+   timed within a graph, too. */
+static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inputs, int64_t *times, int64_t *captured, bool *has_captured, pf_err *err)
 {
+    pf_status captured_status = PF_OK;
     pf_context *context = NULL;
     pf_status   status = pf_context_new(plan, device, NULL, &context, err);
 
@@ -138,54 +168,80 @@ static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inpu
         }
     if (!status)
         status = pf_context_profile(context, PROFILE_RUNS, times, err);
+    if (!status)
+        captured_status = pf_context_profile_captured(context, PROFILE_RUNS, captured, err);
+    *has_captured = !status && !captured_status;
     pf_context_free(context);
-    return status;
+    return status ? status : captured_status == PF_UNSUPPORTED ? PF_OK : captured_status;
 }
 
-static void put_layers(pf_call *call, const pf_plan *plan, const int64_t *times, uint32_t count)
+/* captured: NULL where nothing is captured. */
+static void put_layers(pf_call *call, const pf_plan *plan, const int64_t *times, const int64_t *captured, uint32_t count)
 {
     json_t *list = json_array();
     int64_t total = 0;
 
     json_object_set_new(call->result, "layers", list);
     for (uint32_t i = 0; i < count; i++)
-        total += times[i];
+        total += captured ? captured[i] : times[i];
+    if (captured)
+        pf_say(call, "%10s %6s %10s\n", "in a graph", "share", "alone");
     for (uint32_t i = 0; i < count; i++) {
         pf_layer layer = {0};
         json_t  *one = json_object();
-        char     time[PF_TEXT_BYTES];
+        char     time[PF_TEXT_BYTES], alone[PF_TEXT_BYTES];
+        int64_t  ns = captured ? captured[i] : times[i];
 
         pf_plan_layer(plan, i, &layer);
         json_object_set_new(one, "name", pf_json_text(layer.name));
         json_object_set_new(one, "tactic", pf_json_text(layer.tactic));
         json_object_set_new(one, "median_ms", pf_json_real((double)times[i] / 1e6));
+        if (captured)
+            json_object_set_new(one, "captured_ms", pf_json_real((double)captured[i] / 1e6));
         json_array_append_new(list, one);
-        pf_say(call, "%10s %5.1f%%  %-24s %s\n", pf_text_ns(times[i], time), total ? 100.0 * (double)times[i] / (double)total : 0,
-               layer.tactic, layer.name);
+        pf_say(call, "%10s %5.1f%%", pf_text_ns(ns, time), total ? 100.0 * (double)ns / (double)total : 0);
+        if (captured)
+            pf_say(call, " %10s", pf_text_ns(times[i], alone));
+        pf_say(call, "  %-24s %s\n", layer.tactic, layer.name);
     }
 }
 
 static pf_status report_layers(pf_call *call, pf_plan *plan, pf_device *device, const pf_inputs *inputs, pf_err *err)
 {
     uint32_t  count = pf_plan_layer_count(plan);
-    int64_t  *times = pf_calloc(count ? count : 1, sizeof *times);
-    pf_status status = times ? profile(plan, device, inputs, times, err) : PF_FAIL_MEMORY(err, count * sizeof *times);
+    int64_t  *times = pf_calloc(2 * (size_t)count + 1, sizeof *times), *captured = times + count;
+    bool      has_captured = false;
+    pf_status status = times ? profile(plan, device, inputs, times, captured, &has_captured, err) : PF_FAIL_MEMORY(err, count * sizeof *times);
 
     if (!status)
-        put_layers(call, plan, times, count);
+        put_layers(call, plan, times, has_captured ? captured : NULL, count);
     pf_free(times);
     return status;
+}
+
+static pf_status mark_ranges(pf_call *call, pf_context *context, pf_err *err)
+{
+    const char *level = pf_args_text(call->args, "ranges");
+
+    if (!level)
+        return PF_OK;
+    if (strcmp(level, "runs") && strcmp(level, "layers"))
+        return PF_FAIL(err, PF_USAGE, "--ranges takes runs or layers, not \"%.40s\"", level);
+    return pf_context_mark_ranges(context, strcmp(level, "runs") ? PF_RANGES_LAYERS : PF_RANGES_RUNS, err);
 }
 
 static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inputs *inputs, pf_err *err)
 {
     const pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"), .warmup_ms = (double)pf_args_int(call->args, "warmup"),
-                                   .duration_s = pf_args_real(call->args, "duration"), .transfers = pf_args_flag(call->args, "transfers")};
+                                   .duration_s = pf_args_real(call->args, "duration"), .transfers = pf_args_flag(call->args, "transfers"),
+                                   .profiler = pf_args_flag(call->args, "profiler")};
     pf_context *context = NULL;
     pf_bench    bench = {0};
     pf_summary  summaries[METRICS];
     pf_status   status = pf_context_new(plan, device, NULL, &context, err);
 
+    if (!status)
+        status = mark_ranges(call, context, err);
     if (!status)
         status = pf_bench_run(plan, device, context, inputs->tensors, &with, &bench, err);
     if (!status)
@@ -235,9 +291,11 @@ const pf_verb_body pf_verb_bench = {
     .options = options,
     .details = "  Runs queries until both --iterations and --duration are reached, and reports them as trtexec does: latency is the sum of copies\n"
                "  and computation, throughput counts queries.  Percentiles are measured values, not interpolated.  Without --transfers inputs and\n"
-               "  outputs stay on the device and the copies count as 0.\n"
+               "  outputs stay on the device and the copies count as 0.  --layers measures layers launched one by one, and where runs are captured also\n"
+               "  within a graph, with events between them; the sum of either is more than a run.\n"
                "\n"
                "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each min max mean median p90 p95 p99\n"
-               "  variation_percent; queries warmup_queries walltime_seconds plan_load_seconds; with --layers layers, each name tactic median_ms\n",
+               "  variation_percent; queries warmup_queries walltime_seconds plan_load_seconds; with --layers layers, each name tactic median_ms\n"
+               "  captured_ms (where runs are captured)\n",
     .run = run,
 };

@@ -50,6 +50,12 @@ typedef struct pf_device_ops {
     void      (*graph_free)(pf_device *device, pf_device_graph *graph);
     /* (optional) Keeps what is compiled in folder from now on, and takes it from there. */
     pf_status (*keep_kernels)(pf_device *device, const char *folder, pf_err *err);
+    /* (optional) For profilers: a named range of this thread's calls, which nests, and the beginning and end of what they shall record. */
+    void      (*range_begin)(pf_device *device, const char *name);
+    void      (*range_end)(pf_device *device);
+    pf_status (*profiler)(pf_device *device, bool on, pf_err *err);
+    /* (optional) event_record while the stream is captured: each launch of the graph records the event anew. */
+    pf_status (*event_capture)(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err);
     /* Clocks and throttling now, for timing records; fields that are unknown stay 0. */
     void      (*sample)(pf_device *device, struct pf_device_sample *out);
 } pf_device_ops;

@@ -188,6 +188,13 @@ pf_status pf_context_enqueue(pf_context *context, pf_stream *stream, pf_err *err
 pf_status pf_context_run(pf_context *context, pf_err *err);                             /* enqueue on a stream of its own and wait */
 /* Host tensors in and out, for tools: sets shapes, copies, runs. outputs are allocated; pf_tensor_clear each. inputs in io order of inputs. */
 pf_status pf_context_run_host(pf_context *context, const pf_tensor *inputs, pf_tensor *outputs, pf_err *err);
+/* Named ranges for profilers (NVTX; of a GPU only): each run by the network's name; with LAYERS each layer by its name as well, for which runs are launched
+   layer by layer instead of as a captured graph.  Off unless the environment's PLANFARM_RANGES is "runs" or "layers" when the context is made. */
+typedef enum pf_ranges { PF_RANGES_OFF, PF_RANGES_RUNS, PF_RANGES_LAYERS } pf_ranges;
+pf_status pf_context_mark_ranges(pf_context *context, pf_ranges ranges, pf_err *err);   /* Errors INVALID: no such level. */
+/* Median nanoseconds of each layer over runs of a captured graph in which events lie between the layers.  Errors UNSUPPORTED: nothing is captured, on
+   this device or of this plan. */
+pf_status pf_context_profile_captured(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
 /* Median nanoseconds of each layer over runs, outside any captured graph. times has pf_plan_layer_count items. */
 pf_status pf_context_profile(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
 

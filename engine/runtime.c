@@ -1,6 +1,7 @@
 /* Contexts: shapes and pointers in, one run at a time out. */
 #include "engine/runtime.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -35,6 +36,16 @@ static bool allocate_tables(pf_context *c)
            c->staging_bytes && c->host_inputs && c->tail_outputs;
 }
 
+/* Any program can be looked at without a change to it. */
+static pf_ranges ranges_of_environment(void)
+{
+    const char *given = getenv("PLANFARM_RANGES");
+
+    if (!given)
+        return PF_RANGES_OFF;
+    return !strcmp(given, "layers") ? PF_RANGES_LAYERS : !strcmp(given, "runs") ? PF_RANGES_RUNS : PF_RANGES_OFF;
+}
+
 pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_context **out, pf_err *err)
 {
     pf_context *c = pf_calloc(1, sizeof *c);
@@ -46,6 +57,7 @@ pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *a
     c->plan = plan;
     c->device = device;
     c->capture = -1;
+    c->ranges = ranges_of_environment();
     c->shapes_changed = c->pointers_changed = true;
     if (!allocate_tables(c))
         st = PF_FAIL_MEMORY(err, plan->value_count * sizeof(void *));
@@ -442,7 +454,7 @@ static pf_status capture(pf_context *c, pf_err *err)
 
 static bool captures(const pf_context *c)
 {
-    return c->device->ops->capture_begin && c->instance->capturable && c->plan->step_count;
+    return c->device->ops->capture_begin && c->instance->capturable && c->plan->step_count && c->ranges < PF_RANGES_LAYERS;
 }
 
 static bool is_ready(const pf_context *c)
@@ -479,17 +491,42 @@ pf_status pf_context_bind(pf_context *c, uint32_t io, void *pointer, pf_err *err
     return PF_OK;
 }
 
+static void begin_range(pf_context *c, pf_ranges level, const char *name)
+{
+    if (c->ranges >= level && c->device->ops->range_begin)
+        c->device->ops->range_begin(c->device, name);
+}
+
+static void end_range(pf_context *c, pf_ranges level)
+{
+    if (c->ranges >= level && c->device->ops->range_end)
+        c->device->ops->range_end(c->device);
+}
+
+pf_status pf_context_mark_ranges(pf_context *c, pf_ranges ranges, pf_err *err)
+{
+    if ((int)ranges < PF_RANGES_OFF || ranges > PF_RANGES_LAYERS)
+        return PF_FAIL(err, PF_INVALID, "there is no level %d of ranges", (int)ranges);
+    c->ranges = ranges;
+    c->pointers_changed = true;         /* so that the next run asks again whether it is captured */
+    c->capture = -1;
+    return PF_OK;
+}
+
 pf_status pf_context_enqueue_step(pf_context *c, uint32_t s, pf_stream *stream, pf_err *err)
 {
     const pf_step *prepared = c->instance->steps[s];
-    pf_status      st = prepared->tactic->enqueue(prepared, &c->step_bindings[s], stream, err);
+    pf_status      st = PF_OK;
 
+    begin_range(c, PF_RANGES_LAYERS, c->plan->steps[s].name);
+    st = prepared->tactic->enqueue(prepared, &c->step_bindings[s], stream, err);
+    end_range(c, PF_RANGES_LAYERS);
     if (st)
         pf_err_at(err, c->plan->steps[s].name);
     return st ? pf_err_add(err, st, "layer \"%s\" with %s", c->plan->steps[s].name, prepared->tactic->name) : PF_OK;
 }
 
-pf_status pf_context_enqueue(pf_context *c, pf_stream *stream, pf_err *err)
+static pf_status enqueue(pf_context *c, pf_stream *stream, pf_err *err)
 {
     pf_status st = pf_context_ready(c, err);
 
@@ -504,6 +541,16 @@ pf_status pf_context_enqueue(pf_context *c, pf_stream *stream, pf_err *err)
         st = c->device->ops->graph_launch(c->device, c->captures[c->capture].graph, stream, err);
     }
     return st || !c->plan->tail.graph ? st : pf_context_run_tail(c, stream, err);
+}
+
+pf_status pf_context_enqueue(pf_context *c, pf_stream *stream, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    begin_range(c, PF_RANGES_RUNS, c->plan->network_name);
+    st = enqueue(c, stream, err);
+    end_range(c, PF_RANGES_RUNS);
+    return st;
 }
 
 pf_status pf_context_run(pf_context *c, pf_err *err)

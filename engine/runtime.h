@@ -29,6 +29,7 @@ struct pf_context {
     void        *arena;
     size_t       arena_bytes;
     bool         arena_borrowed;        /* the caller's: pf_context_use_memory */
+    pf_ranges    ranges;                /* what is named to profilers */
     void       **bound;                 /* by io */
     void       **value_pointer;         /* by value */
     void       **slots;                 /* the in and out pointers of all steps */

@@ -245,21 +245,64 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static pf_status time_run(pf_context *c, pf_event **events, int64_t *samples, uint32_t run, uint32_t runs, pf_err *err)
-{
-    const pf_device_ops *ops = c->device->ops;
-    uint32_t             steps = c->plan->step_count;
-    pf_status            st = ops->event_record(c->device, events[0], c->stream, err);
+/* What a profile works with: an event before each step and one behind the last. */
+typedef struct stopwatch {
+    pf_context      *context;
+    pf_event       **events;            /* owned; steps + 1 */
+    int64_t         *samples;           /* owned; by step, then run */
+    uint32_t         runs;
+    pf_device_graph *graph;             /* NULL: launched step by step */
+} stopwatch;
 
-    for (uint32_t s = 0; s < steps && !st; s++) {
+typedef pf_status record_event(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err);
+
+static pf_status enqueue_with_events(stopwatch *w, record_event *record, pf_err *err)
+{
+    pf_context *c = w->context;
+    pf_status   st = record(c->device, w->events[0], c->stream, err);
+
+    for (uint32_t s = 0; s < c->plan->step_count && !st; s++) {
         st = pf_context_enqueue_step(c, s, c->stream, err);
         if (!st)
-            st = ops->event_record(c->device, events[s + 1], c->stream, err);
+            st = record(c->device, w->events[s + 1], c->stream, err);
     }
+    return st;
+}
+
+static pf_status time_run(stopwatch *w, uint32_t run, pf_err *err)
+{
+    pf_context          *c = w->context;
+    const pf_device_ops *ops = c->device->ops;
+    pf_status            st = w->graph ? ops->graph_launch(c->device, w->graph, c->stream, err) : enqueue_with_events(w, ops->event_record, err);
+
     if (!st)
         st = ops->stream_sync(c->device, c->stream, err);
-    for (uint32_t s = 0; s < steps && !st; s++)
-        st = ops->event_elapsed(c->device, events[s], events[s + 1], &samples[(size_t)s * runs + run], err);
+    for (uint32_t s = 0; s < c->plan->step_count && !st; s++)
+        st = ops->event_elapsed(c->device, w->events[s], w->events[s + 1], &w->samples[(size_t)s * w->runs + run], err);
+    return st;
+}
+
+/* After a run outside, as every capture. */
+static pf_status capture_with_events(stopwatch *w, pf_err *err)
+{
+    pf_context          *c = w->context;
+    const pf_device_ops *ops = c->device->ops;
+    pf_err               ignored = { 0 };
+    pf_status            st = PF_OK;
+
+    if (!ops->capture_begin || !ops->event_capture || !c->instance->capturable)
+        return PF_FAIL(err, PF_UNSUPPORTED, "%s", ops->event_capture ? "a layer of this plan cannot be captured" : "nothing is captured on this device");
+    st = time_run(w, 0, err);
+    if (!st)
+        st = ops->capture_begin(c->device, c->stream, err);
+    if (st)
+        return st;
+    st = enqueue_with_events(w, ops->event_capture, err);
+    if (!st)
+        return ops->capture_end(c->device, c->stream, &w->graph, err);
+    if (!ops->capture_end(c->device, c->stream, &w->graph, &ignored))
+        ops->graph_free(c->device, w->graph);
+    w->graph = NULL;
     return st;
 }
 
@@ -304,33 +347,56 @@ static pf_status bind_all_to_staging(pf_context *c, pf_err *err)
     return st;
 }
 
-pf_status pf_context_profile(pf_context *c, uint32_t runs, int64_t *times_ns, pf_err *err)
+static pf_status profile(stopwatch *w, bool captured, int64_t *times_ns, pf_err *err)
 {
-    uint32_t   steps = c->plan->step_count;
-    pf_event **events = pf_calloc(steps + 1, sizeof(pf_event *));
-    int64_t   *samples = pf_calloc((size_t)steps * runs + 1, sizeof *samples);
-    pf_status  st = runs ? PF_OK : PF_FAIL(err, PF_INVALID, "a profile needs at least one run");
+    pf_context *c = w->context;
+    uint32_t    steps = c->plan->step_count;
+    pf_status   st = pf_context_prepare(c, err);
 
-    if (!st && (!events || !samples))
-        st = PF_FAIL_MEMORY(err, (size_t)steps * runs * sizeof *samples);
-    if (!st)
-        st = pf_context_prepare(c, err);
     if (!st)
         st = bind_all_to_staging(c, err);
     if (!st)
         st = pf_context_prepare(c, err);
     if (!st)
-        st = make_events(c, events, steps + 1, err);
-    for (uint32_t r = 0; r < runs && !st; r++)
-        st = time_run(c, events, samples, r, runs, err);
+        st = make_events(c, w->events, steps + 1, err);
+    if (!st && captured)
+        st = capture_with_events(w, err);
+    for (uint32_t r = 0; r < w->runs && !st; r++)
+        st = time_run(w, r, err);
     for (uint32_t s = 0; s < steps && !st; s++) {
-        qsort(samples + (size_t)s * runs, runs, sizeof *samples, by_time);
-        times_ns[s] = samples[(size_t)s * runs + runs / 2];
+        qsort(w->samples + (size_t)s * w->runs, w->runs, sizeof *w->samples, by_time);
+        times_ns[s] = w->samples[(size_t)s * w->runs + w->runs / 2];
     }
-    for (uint32_t i = 0; events && i <= steps; i++)
-        if (events[i])
-            c->device->ops->event_free(c->device, events[i]);
-    pf_free(events);
-    pf_free(samples);
     return st;
+}
+
+static pf_status profile_context(pf_context *c, bool captured, uint32_t runs, int64_t *times_ns, pf_err *err)
+{
+    uint32_t  steps = c->plan->step_count;
+    stopwatch w = { .context = c, .runs = runs };
+    pf_status st = PF_OK;
+
+    if (!runs)
+        return PF_FAIL(err, PF_INVALID, "a profile needs at least one run");
+    w.events = pf_calloc(steps + 1, sizeof(pf_event *));
+    w.samples = pf_calloc((size_t)steps * runs + 1, sizeof *w.samples);
+    st = w.events && w.samples ? profile(&w, captured, times_ns, err) : PF_FAIL_MEMORY(err, (size_t)steps * runs * sizeof *w.samples);
+    if (w.graph)
+        c->device->ops->graph_free(c->device, w.graph);
+    for (uint32_t i = 0; w.events && i <= steps; i++)
+        if (w.events[i])
+            c->device->ops->event_free(c->device, w.events[i]);
+    pf_free(w.events);
+    pf_free(w.samples);
+    return st;
+}
+
+pf_status pf_context_profile(pf_context *c, uint32_t runs, int64_t *times_ns, pf_err *err)
+{
+    return profile_context(c, false, runs, times_ns, err);
+}
+
+pf_status pf_context_profile_captured(pf_context *c, uint32_t runs, int64_t *times_ns, pf_err *err)
+{
+    return profile_context(c, true, runs, times_ns, err);
 }

@@ -1,6 +1,8 @@
 #include "engine/cuda/cuda_device.h"
 
+#include <cuda_profiler_api.h>
 #include <nvrtc.h>
+#include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,6 +168,42 @@ static void cuda_graph_free(pf_device *device, pf_device_graph *graph)
     if (graph) cudaGraphExecDestroy((cudaGraphExec_t)graph);
 }
 
+static pf_status cuda_event_capture(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaEventRecordWithFlags((cudaEvent_t)event, pf_cuda_stream(stream), cudaEventRecordExternal));
+    return PF_OK;
+}
+
+/* NVTX is a header: it looks for a profiler in the process, and does nothing where there is none. */
+static nvtxDomainHandle_t domain_of(pf_device *device)
+{
+    pf_cuda *cuda = pf_cuda_of(device);
+
+    if (!cuda->nvtx) cuda->nvtx = nvtxDomainCreateA("planfarm");
+    return cuda->nvtx;
+}
+
+static void cuda_range_begin(pf_device *device, const char *name)
+{
+    nvtxEventAttributes_t attributes = {.version = NVTX_VERSION, .size = NVTX_EVENT_ATTRIB_STRUCT_SIZE, .messageType = NVTX_MESSAGE_TYPE_ASCII};
+
+    attributes.message.ascii = name;
+    nvtxDomainRangePushEx(domain_of(device), &attributes);
+}
+
+static void cuda_range_end(pf_device *device)
+{
+    nvtxDomainRangePop(domain_of(device));
+}
+
+static pf_status cuda_profiler(pf_device *device, bool on, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, on ? cudaProfilerStart() : cudaProfilerStop());
+    return PF_OK;
+}
+
 static void cuda_sample(pf_device *device, struct pf_device_sample *out)
 {
     memset(out, 0, sizeof *out);
@@ -182,6 +220,7 @@ static const pf_device_ops cuda_ops = {
     .stream_new = cuda_stream_new, .stream_free = cuda_stream_free, .stream_sync = cuda_stream_sync,
     .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record, .event_elapsed = cuda_event_elapsed,
     .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end, .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
+    .range_begin = cuda_range_begin, .range_end = cuda_range_end, .profiler = cuda_profiler, .event_capture = cuda_event_capture,
     .keep_kernels = cuda_keep_kernels, .sample = cuda_sample,
 };
 

@@ -19,6 +19,7 @@ typedef struct pf_cuda {
     cudnnHandle_t         cudnn;            /* made when first asked for */
     cublasLtHandle_t      cublaslt;
     void                 *nvml_device;
+    struct nvtxDomainRegistration_st *nvtx; /* made at the first range; never destroyed, as profilers read it at the end */
     struct pf_program_cache *programs;      /* engine/cuda/program.h */
     struct pf_compile_pool  *compilers;     /* engine/cuda/compile_pool.h */
 } pf_cuda;

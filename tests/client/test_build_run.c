@@ -201,14 +201,31 @@ static void bench_reports_what_the_contract_names(void **state)
 static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
 {
     static const char *const lines[] = {"=== Performance summary ===", "\nThroughput: ", "\nLatency: min = ", "\nEnqueue Time: min = ", "\nH2D Latency: min = ",
-                                        "\nGPU Compute Time: min = ", "\nD2H Latency: min = ", "percentile(99%) = ", "\nTotal Host Walltime: "};
-    run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--transfers");
+                                        "\nGPU Compute Time: min = ", "\nD2H Latency: min = ", "percentile(99%) = ", "\nTotal Host Walltime: ",
+                                        "Warmup completed 0 queries over 0 ms\nTiming trace has ", "=== Trace details ===\nTrace averages of 5 runs:\nAverage on 5 runs - ",
+                                        " - GPU latency: ", " - Host latency: ", " ms (enqueue ", "\nTotal GPU Compute Time: "};
+    run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--transfers", "--avg-runs", "5");
 
     (void)state;
     ended_with(&result, 0);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         if (!strstr(result.out, lines[i]))
             fail_msg("%s is missing in\n%s", lines[i], result.out);
+    program_clear(&result);
+}
+
+static void a_cpu_has_no_profiler(void **state)
+{
+    run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--profiler");
+
+    (void)state;
+    ended_with(&result, 71);
+    program_clear(&result);
+    result = RUN("bench", "tiny.plan", "--ranges", "all");
+    ended_with(&result, 64);
+    program_clear(&result);
+    result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--ranges", "layers");
+    ended_with(&result, 0);
     program_clear(&result);
 }
 
@@ -401,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
+        cmocka_unit_test(a_cpu_has_no_profiler),
         cmocka_unit_test(a_plan_and_a_model_are_shown),
         cmocka_unit_test(a_damaged_plan_is_refused),
         cmocka_unit_test(a_plan_for_another_device_names_the_field),

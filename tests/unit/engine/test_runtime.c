@@ -1,6 +1,8 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "engine/op.h"
 #include "engine/runtime.h"
@@ -353,7 +355,64 @@ static void a_profile_times_every_layer(void **state)
     test_ok(pf_context_profile(context, 3, times, &err), &err);
     for (uint32_t i = 0; i < pf_plan_layer_count(plan); i++)
         assert_true(times[i] > 0);
+    test_fails(pf_context_profile_captured(context, 3, times, &err), PF_UNSUPPORTED, &err);     /* a CPU captures nothing */
     pf_context_free(context);
+}
+
+/* What a profiler would be told, in order. */
+static struct { uint32_t begun, open, deepest; char first[64]; } ranges;
+
+static void note_begin(pf_device *of, const char *name)
+{
+    assert_ptr_equal(of, device);
+    if (!ranges.begun++)
+        snprintf(ranges.first, sizeof ranges.first, "%s", name);
+    ranges.open++;
+    ranges.deepest = ranges.open > ranges.deepest ? ranges.open : ranges.deepest;
+}
+
+static void note_end(pf_device *of)
+{
+    assert_ptr_equal(of, device);
+    assert_true(ranges.open > 0);
+    ranges.open--;
+}
+
+static uint32_t ranges_of_a_run(pf_context *context)
+{
+    memset(&ranges, 0, sizeof ranges);
+    run_once(context, 2, 1);
+    assert_int_equal(ranges.open, 0);
+    return ranges.begun;
+}
+
+static void runs_and_layers_are_named_to_profilers(void **state)
+{
+    const pf_device_ops *kept = device->ops;
+    pf_device_ops        noting = *kept;
+    pf_context          *context = NULL;
+    pf_err               err = { 0 };
+
+    (void)state;
+    noting.range_begin = note_begin;
+    noting.range_end = note_end;
+    device->ops = &noting;
+    context = new_context(NULL);
+    assert_int_equal(ranges_of_a_run(context), 0);
+    test_ok(pf_context_mark_ranges(context, PF_RANGES_RUNS, &err), &err);
+    assert_int_equal(ranges_of_a_run(context), 1);
+    assert_string_equal(ranges.first, plan->network_name);
+    test_ok(pf_context_mark_ranges(context, PF_RANGES_LAYERS, &err), &err);
+    assert_int_equal(ranges_of_a_run(context), 1 + plan->step_count);
+    assert_int_equal(ranges.deepest, 2);
+    test_fails(pf_context_mark_ranges(context, (pf_ranges)3, &err), PF_INVALID, &err);
+    pf_context_free(context);
+    setenv("PLANFARM_RANGES", "runs", 1);
+    context = new_context(NULL);
+    unsetenv("PLANFARM_RANGES");
+    assert_int_equal(ranges_of_a_run(context), 1);
+    pf_context_free(context);
+    device->ops = kept;
 }
 
 static bool count_values(void *user, uint32_t step, uint32_t value, const pf_tensor *tensor)
@@ -392,6 +451,7 @@ int main(void)
         cmocka_unit_test(runs_give_the_same_bits),
         cmocka_unit_test(contexts_run_in_parallel),
         cmocka_unit_test(memory_comes_from_the_given_allocator), cmocka_unit_test(what_a_context_holds_is_what_it_took),
+        cmocka_unit_test(runs_and_layers_are_named_to_profilers),
         cmocka_unit_test(out_of_device_memory_is_said),
         cmocka_unit_test(misuse_is_explained),
         cmocka_unit_test(refused_choices_fall_back),
