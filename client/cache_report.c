@@ -99,7 +99,7 @@ static void report_counters(pf_call *call, const pf_timing_stats *stats)
     json_object_set_new(call->result, "counters", to);
 }
 
-pf_status pf_cache_report(pf_call *call, pf_timing_db *db, pf_err *err)
+pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, pf_err *err)
 {
     pf_timing_stats stats = {0};
     char            file[PF_TEXT_BYTES], used[PF_TEXT_BYTES], oldest[DATE_BYTES], newest[DATE_BYTES];
@@ -107,14 +107,14 @@ pf_status pf_cache_report(pf_call *call, pf_timing_db *db, pf_err *err)
 
     if (status)
         return status;
-    json_object_set_new(call->result, "folder", pf_json_text(pf_timing_db_folder(db)));
+    json_object_set_new(call->result, "folder", pf_json_text(place));
     json_object_set_new(call->result, "records", pf_json_count(stats.records));
     json_object_set_new(call->result, "problems", pf_json_count(stats.problems));
     json_object_set_new(call->result, "file_bytes", pf_json_count(stats.file_bytes));
     json_object_set_new(call->result, "used_bytes", pf_json_count(stats.used_bytes));
     json_object_set_new(call->result, "damaged", pf_json_count(stats.bad));
     pf_say(call, "timing cache %s\n  %" PRIu64 " records of %" PRIu64 " problems in %" PRIu64 " device classes; %" PRIu64 " damaged\n",
-           pf_timing_db_folder(db), stats.records, stats.problems, stats.classes, stats.bad);
+           place, stats.records, stats.problems, stats.classes, stats.bad);
     pf_say(call, "  file %s, of which %s are in use\n", pf_text_bytes(stats.file_bytes, file), pf_text_bytes(stats.used_bytes, used));
     if (stats.records) {
         json_object_set_new(call->result, "oldest", json_string(date_of(stats.oldest_wall_ns, oldest)));

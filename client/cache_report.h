@@ -6,7 +6,7 @@
 #include "cache/timing_export.h"
 #include "client/verb.h"
 
-pf_status pf_cache_report(pf_call *call, pf_timing_db *db, pf_err *err);
+pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, pf_err *err);
 void      pf_transfer_report(pf_call *call, const char *verb, const char *path, const pf_timing_transfer *done);
 const char *pf_timing_status_name(pf_timing_status status);        /* "timed" */
 

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "client/cancel.h"
 
-enum { ENDPOINTS_BYTES = 64 * 1024, HOST_BYTES = 256, TOKEN_S = 24 * 3600 };
+enum { ENDPOINTS_BYTES = 64 * 1024, HOST_BYTES = 256, TOKEN_S = 24 * 3600, METRICS_BYTES = 1 << 20 };
 
 #define BUSY_NS  (60 * PF_NS_PER_S)     /* a busy farm is asked again for so long */
 #define PAUSE_NS (2 * PF_NS_PER_S)
@@ -162,13 +162,30 @@ static pf_status connect_peer(pf_farm *farm, const char *endpoint, pf_err *err)
     return pf_peer_open(&peer, &farm->peer, err);
 }
 
-/* A socket with the wrong key is answered by nothing at all. */
+/* A socket with the wrong key is answered by nothing at all; over HTTP the farm says whether it knows the key. */
+static bool key_is_refused(const pf_farm *farm)
+{
+    char                token[PF_FARM_TOKEN_BYTES] = "";
+    pf_transfer_options options = {.url = farm->url, .token = token};
+    pf_transfer        *transfer = NULL;
+    pf_buf              text = {0};
+    pf_status           status = pf_farm_token_make(&farm->own, pf_clock_wall_ns() / PF_NS_PER_S, TOKEN_S, token, NULL);
+
+    if (!status)
+        status = pf_transfer_new(&options, &transfer, NULL);
+    if (!status)
+        status = pf_transfer_get(transfer, "/metrics", METRICS_BYTES, &text, NULL);
+    pf_buf_clear(&text);
+    pf_transfer_free(transfer);
+    return status == PF_DENIED;
+}
+
 static pf_status explain_silence(const pf_farm *farm, pf_status status, pf_err *err)
 {
-    if (status != PF_UNREACHABLE || !farm->wants_key)
+    if (status != PF_UNREACHABLE || !farm->wants_key || !key_is_refused(farm))
         return status;
     pf_err_clear(err);
-    return PF_FAIL(err, PF_UNREACHABLE, "the farm at %s is there but does not let the key \"%s\" in; it may be unknown to it, revoked, "
+    return PF_FAIL(err, PF_DENIED, "the farm at %s is there but does not let the key \"%s\" in; it may be unknown to it, revoked, "
                    "or of another farm", farm->url, farm->own.name);
 }
 

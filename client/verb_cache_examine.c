@@ -25,7 +25,7 @@ static pf_status run_stats(pf_call *call, pf_err *err)
     if (!status)
         status = pf_cache_open(call, true, &cache, err);
     if (!status)
-        status = pf_cache_report(call, cache.db, err);
+        status = pf_cache_report(call, cache.db, cache.is_farm ? cache.farm.url : pf_timing_db_folder(cache.db), err);
     pf_cache_close(&cache);
     return status;
 }

@@ -1,4 +1,5 @@
 /* The verbs that carry timings: export, import, merge. */
+#include "base/alloc.h"
 #include "cache/timing_export.h"
 #include "client/cache_report.h"
 #include "client/cancel.h"
@@ -11,23 +12,24 @@ typedef pf_status carry(pf_timing_db *db, const char *path, pf_timing_transfer *
 
 static pf_status run_carry(pf_call *call, const char *verb, const char *what, uint32_t most, bool read_only, carry *move, pf_err *err)
 {
-    pf_cache  cache = {0};
-    pf_status status = pf_args_expect(call->args, 1, most, what, err);
+    pf_cache            cache = {0};
+    uint32_t            count = pf_args_operand_count(call->args);
+    pf_timing_transfer *done = pf_calloc(count, sizeof *done);
+    pf_status           status = done ? pf_args_expect(call->args, 1, most, what, err) : PF_FAIL_MEMORY(err, count * sizeof *done);
 
     if (!status)
         status = pf_cache_open(call, read_only, &cache, err);
-    for (uint32_t i = 0; i < pf_args_operand_count(call->args) && !status; i++) {
-        pf_timing_transfer done = {0};
-
+    for (uint32_t i = 0; i < count && !status; i++) {
         pf_cancel_hold();       /* nothing half-written stays behind */
-        status = move(cache.db, pf_args_operand(call->args, i), &done, err);
+        status = move(cache.db, pf_args_operand(call->args, i), &done[i], err);
         pf_cancel_release();
-        if (!status)
-            pf_transfer_report(call, verb, pf_args_operand(call->args, i), &done);
     }
     if (!status)
         status = pf_cache_send(&cache, err);
+    for (uint32_t i = 0; i < count && !status; i++)         /* a farm may refuse what was read */
+        pf_transfer_report(call, verb, pf_args_operand(call->args, i), &done[i]);
     pf_cache_close(&cache);
+    pf_free(done);
     return status;
 }
 

@@ -79,13 +79,14 @@ const pf_verb_body pf_verb_keys_new = {
 
 static const pf_option token_options[] = {
     {.name = "key", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "the key; the one that $PLANFARM_KEY names otherwise"},
+    {.name = "key_file", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "the same, as the verbs that speak to a farm call it"},
     {.name = "days", .kind = PF_OPTION_INT, .value = "N", .fallback = "1", .least = 1, .greatest = 3650, .help = "how long it holds"},
     {.name = NULL},
 };
 
 static pf_status run_token(pf_call *call, pf_err *err)
 {
-    const char *path = pf_args_text(call->args, "key");
+    const char *path = pf_args_text(call->args, pf_args_given(call->args, "key") ? "key" : "key_file");
     char        token[PF_FARM_TOKEN_BYTES] = "";
     pf_farm_key key = {{0}};
     pf_status   status = pf_args_expect(call->args, 0, 0, "", err);
@@ -93,7 +94,7 @@ static pf_status run_token(pf_call *call, pf_err *err)
     if (!status)
         status = path ? pf_farm_key_read(path, &key, err) : pf_farm_key_own(&key, err);
     if (!status && !key.name[0])
-        status = PF_FAIL(err, PF_USAGE, "no key is named; give --key FILE or set " PF_FARM_KEY_VARIABLE);
+        status = PF_FAIL(err, PF_USAGE, "no key is named; give --key-file FILE or set " PF_FARM_KEY_VARIABLE);
     if (!status)
         status = pf_farm_token_make(&key, pf_clock_wall_ns() / PF_NS_PER_S, pf_args_int(call->args, "days") * 86400, token, err);
     if (!status) {

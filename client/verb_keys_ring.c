@@ -98,8 +98,8 @@ static pf_status run_rotate(pf_call *call, pf_err *err)
     if (!status)
         status = pf_signing_keys_open(folder, true, keys, &count, err);
     if (!status) {
-        pf_say(call, "%s signs plans beside the %u keys before it, once the coordinator was started anew\n",
-               keys[0].public_key.name, count - 1);
+        pf_say(call, "%s signs plans beside the %u key%s before it, once the coordinator was started anew\n",
+               keys[0].public_key.name, count - 1, count == 2 ? "" : "s");
         json_object_set_new(call->result, "name", pf_json_text(keys[0].public_key.name));
     }
     for (uint32_t i = 0; i < count; i++)

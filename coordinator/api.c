@@ -133,6 +133,8 @@ pf_status pf_api_pack_body(pf_api_call *call, const ProtobufCMessage *body, pf_e
 
 pf_status pf_api_pack(const pf_api_request *request, pf_api_call *call, pf_err *err)
 {
+    if (request->unknown)
+        return PF_FAIL(err, PF_INVALID, "there is no parameter \"%.80s\"; docs/openapi.yaml lists those of each path", request->unknown);
     return call->route->pack(request, call, err);
 }
 

@@ -21,6 +21,7 @@ enum {
 typedef struct pf_api_request {         /* open */
     const char *method, *path;
     const char *(*query)(void *user, const char *name);     /* NULL when the URL has none of that name */
+    const char *unknown;            /* a parameter of the URL that pf_api_knows does not know; NULL: none */
     void       *user;
     const void *body;
     size_t      body_bytes;
@@ -39,6 +40,9 @@ typedef struct pf_api_call {            /* open; zero it before use */
 } pf_api_call;
 
 void pf_api_call_clear(pf_api_call *call);
+
+/* Whether any request takes a parameter of that name in its URL. */
+bool      pf_api_knows(const char *parameter);
 
 /* Finds the row of method and path, and takes from the path what it names.  allow: the methods that the path knows,
    "GET, DELETE"; "" when there is nothing at the path.

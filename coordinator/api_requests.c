@@ -21,6 +21,18 @@ static const char *query(const pf_api_request *request, const char *name)
     return value && value[0] ? value : NULL;
 }
 
+static const char *const parameters[] = {
+    "state", "user", "model", "before", "limit", "class", "spec", "model_sha256", "after", "reason",
+};
+
+bool pf_api_knows(const char *parameter)
+{
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
+        if (strcmp(parameters[i], parameter) == 0)
+            return true;
+    return false;
+}
+
 /* 0 when it is not given. */
 static pf_status query_number(const pf_api_request *request, const char *name, uint64_t limit, uint64_t *out, pf_err *err)
 {

@@ -255,11 +255,13 @@ static pf_status put_in_place(const char *fresh, const char *db, const char *bef
     return rename(fresh, before) == 0 ? PF_OK : PF_FAIL_ERRNO(err, "move aside", fresh);
 }
 
-pf_status pf_backup_restore(const pf_state_dir *dir, const char *path, pf_err *err)
+pf_status pf_backup_restore(const pf_state_dir *dir, const char *path, char used[PATH_MAX], pf_err *err)
 {
-    char      latest[PATH_MAX] = "", fresh[PATH_MAX] = "", db[PATH_MAX] = "", before[PATH_MAX] = "";
-    pf_status st = path ? PF_OK : find_latest(dir, latest, err);
+    char      fresh[PATH_MAX] = "", db[PATH_MAX] = "", before[PATH_MAX] = "";
+    pf_status st = path ? PF_OK : find_latest(dir, used, err);
 
+    if (path)
+        snprintf(used, PATH_MAX, "%s", path);
     if (!st)
         st = pf_state_dir_join(dir, "db.restored", fresh, sizeof fresh, err);
     if (!st)
@@ -267,10 +269,12 @@ pf_status pf_backup_restore(const pf_state_dir *dir, const char *path, pf_err *e
     if (!st)
         st = pf_state_dir_join(dir, "db", db, sizeof db, err);
     if (!st)
-        st = stage(path ? path : latest, fresh, err);
+        st = stage(used, fresh, err);
     if (!st)
         st = pf_dir_remove(before, err);
     if (!st)
         st = put_in_place(fresh, db, before, err);
+    if (!st)
+        st = pf_file_sync_name(db, err);
     return st;
 }

@@ -18,6 +18,7 @@
 #include "coordinator/state.h"
 #include "coordinator/submit.h"
 #include "coordinator/watches.h"
+#include "proto/farm_key.h"
 
 enum {
     OUT_BYTES_MAX = 1 << 28, SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000, WAITS_LOOKED_AT = 4096,
@@ -423,11 +424,13 @@ static void on_message(pf_core *core, const pf_event *event)
 {
     const pf_msg_info *info = event->message->info;
     pf_handler        *run = find_handler(info->type);
+    char               grants[128] = "";
 
-    if ((info->grant & event->grants) != info->grant)
-        pf_core_refuse(core, event, PF_DENIED, "the key \"%s\" may not send %s",
-                       event->key_name ? event->key_name : "", info->name);
-    else if (run)
+    if ((info->grant & event->grants) != info->grant) {
+        pf_ring_entry_grants(&(pf_ring_entry){ .grants = info->grant }, grants, sizeof grants);
+        pf_core_refuse(core, event, PF_DENIED, "the key \"%s\" may not send %s, which needs the grant %s; planfarm keys grant gives it",
+                       event->key_name ? event->key_name : "", info->name, grants);
+    } else if (run)
         run(core, event);
     else
         pf_core_refuse(core, event, PF_UNSUPPORTED, "this coordinator does not serve %s", info->name);

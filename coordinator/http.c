@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "coordinator/http_private.h"
 
-enum { THREADS = 4, CONNECTIONS_MAX = 512, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10 };
+/* One address may not take all connections, by sending requests that never end. */
+enum { THREADS = 4, CONNECTIONS_MAX = 512, CONNECTIONS_OF_ONE = 384, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10 };
 
 /* ---- routing */
 
@@ -202,7 +203,7 @@ pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *e
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, (uint16_t)options->port, NULL, NULL, on_request, http,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
         MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_OF_ONE, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
     if (!http->daemon) {
         int code = errno;

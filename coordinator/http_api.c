@@ -82,6 +82,17 @@ static const char *query(void *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+/* A mistyped filter would be answered with everything. */
+static enum MHD_Result find_unknown(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    const char **unknown = user;
+
+    (void)kind;
+    (void)value;
+    *unknown = pf_api_knows(name) ? NULL : name;
+    return *unknown ? MHD_NO : MHD_YES;
+}
+
 static void on_done(pf_gateway_call *call)
 {
     pf_http_request *request = call->user;
@@ -105,6 +116,7 @@ static pf_status pack(pf_http *http, pf_http_request *request, const char *metho
 
     if (request->body.failed)
         return PF_FAIL(err, PF_INVALID, "the request is larger than 512 KiB");
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, find_unknown, &asked.unknown);
     st = pf_api_pack(&asked, &request->api, err);
     if (!st && request->api.events && last_event(request))
         st = pf_api_pack_watch(&request->api, last_event(request), 0, err);

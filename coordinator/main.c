@@ -1,12 +1,16 @@
 /* planfarm-coordinator: the farm's queue, its plans and its blobs. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "coordinator/backup.h"
 #include "coordinator/fsck.h"
@@ -219,15 +223,43 @@ static pf_status look_over(const pf_server_options *options, const pf_state_dir 
     return st;
 }
 
+/* A server makes its folder; a chore on one that is not there was mistyped. */
+static pf_status check_place(const char *state, pf_err *err)
+{
+    char      path[PATH_MAX] = "";
+    pf_status st = pf_path_join(state, chore.restore ? "backup" : "db/data.mdb", path, sizeof path, err);
+
+    if (!st && !pf_file_exists(path) && !(chore.from && pf_file_exists(state)))
+        st = PF_FAIL(err, PF_NOT_FOUND, "%s is not there, so %s is no state folder; give the coordinator's --state", path, state);
+    return st;
+}
+
+static void say_restored(const pf_state_dir *dir, const char *used)
+{
+    struct stat info = { 0 };
+    struct tm   utc = { 0 };
+    char        date[32] = "at a time that is not known";
+
+    if (stat(used, &info) == 0 && gmtime_r(&info.st_mtim.tv_sec, &utc))
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &utc);
+    printf("went back to %s, written %s; what was there is %s/db.before\n", used, date, dir->path);
+}
+
 static pf_status do_chore(const pf_server_options *options, pf_err *err)
 {
     pf_state_dir dir;
-    pf_status    st = pf_state_dir_open(options->state, 0, options->any_file_system, &dir, err);
+    char         used[PATH_MAX] = "";
+    pf_status    st = check_place(options->state, err);
+
+    if (!st)
+        st = pf_state_dir_open(options->state, 0, options->any_file_system, &dir, err);
 
     if (st)
         return st;
     if (chore.restore)
-        st = pf_backup_restore(&dir, chore.from, err);
+        st = pf_backup_restore(&dir, chore.from, used, err);
+    if (!st && chore.restore)
+        say_restored(&dir, used);
     if (!st && chore.check)
         st = look_over(options, &dir, err);
     pf_state_dir_close(&dir);

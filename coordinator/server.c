@@ -456,7 +456,7 @@ static pf_status check_timing_grant(const pf_server *server, const pf_event *eve
     if (stores ? may_store(server, event) : (event->grants & PF_GRANT_FETCH) != 0)
         return PF_OK;
     return PF_FAIL(err, PF_DENIED, "the key \"%s\" may not send %s%s", event->key_name, event->message->info->name,
-                   stores ? " for a class that none of its agents has" : "");
+                   stores ? " for a class that none of its agents has; that needs the grant cache-write" : ", which needs the grant fetch");
 }
 
 /* The timing cache has a thread of its own, which answers. */

@@ -175,9 +175,11 @@ static void unlink_job(pf_core *core, pf_watch_link *link)
 
 static void link_job(pf_core *core, pf_watch_link *link, pf_watch *watch, pf_job *job)
 {
+    bool again = job && job->run->watchers && job->run->watchers->watch == watch;
+
     link->watch = watch;
-    link->job = job;
-    if (!job)
+    link->job = again ? NULL : job;         /* a submit may name a job by two of its class's names */
+    if (!link->job)
         return;
     link->next = job->run->watchers;
     if (job->run->watchers)

@@ -405,6 +405,7 @@ static void jobs_are_listed_in_pages(void **state)
     refused("POST", job_path(job[1], "/kick"), "", 400, "INVALID");
 }
 
+#define HEX "00000000000000000000000000000000000000000000000000000000000000ff"
 #define BY_URL(url, more) "{\"submit_id\": \"000000000000000000000000000000b0\", \"classes\": [\"cpu\"], \"wait_for_class\": true, " \
     "\"source\": {\"url\": \"" url "\", " more "}}"
 
@@ -417,6 +418,7 @@ static void what_is_wrong_is_said(void **state)
         { "DELETE", "/jobs/7", NULL, 404, "NOT_FOUND" },     { "GET", "/submits/00", NULL, 400, "INVALID" },
         { "GET", "/submits/000000000000000000000000000000ff", NULL, 404, "NOT_FOUND" },
         { "GET", "/jobs?limit=x", NULL, 400, "INVALID" },    { "GET", "/jobs?state=sleeping", NULL, 400, "INVALID" },
+        { "GET", "/jobs?stat=queued", NULL, 400, "INVALID" },
         { "GET", "/plans", NULL, 400, "INVALID" },           { "GET", "/plans?model=none", NULL, 404, "NOT_FOUND" },
         { "GET", "/plans?model_sha256=12", NULL, 400, "INVALID" },
         { "DELETE", "/jobs", NULL, 405, "UNSUPPORTED" },     { "DELETE", "/agents", NULL, 405, "UNSUPPORTED" },
@@ -440,6 +442,9 @@ static void what_is_wrong_is_said(void **state)
     refused("POST", "/jobs", submit_body(31, "x", "", ""), 400, "INVALID");
     refused("POST", "/jobs", BY_URL("file:///etc/passwd", "\"max_bytes\": 5"), 400, "INVALID");
     refused("POST", "/jobs", BY_URL("https://host/m", "\"sha256\": \"aa\""), 400, "INVALID");
+    refused("POST", "/jobs", BY_URL("https://host/m", "\"files\": []"), 400, "INVALID");
+    refused("POST", "/jobs", BY_URL("https://host/m", "\"sha256\": \"" HEX "\", \"files\": [{\"name\": \"../w\", \"sha256\": \"" HEX "\"}]"),
+            400, "INVALID");
     json_decref(ask("POST", "/jobs", BY_URL("https://host/m", "\"max_bytes\": 5"), 200));        /* nothing is missing: agents fetch it */
     refused("POST", "/jobs", submit_body(31, "x", "\"a b\"", ", \"wait_for_class\": true"), 400, "INVALID");
     memset(large, ' ', sizeof large - 1);
@@ -476,6 +481,110 @@ static void events_are_streamed_and_gone_on_with(void **state)
     stream(job_path(job, "/events"), 0, &after_restart);        /* they are gone, and that is said */
     assert_int_equal(after_restart.gaps, 1);
     assert_int_equal(after_restart.ends, 1);
+}
+
+/* By two names of one class a submit names a job twice; what happens to it is told once. */
+static void a_job_that_is_named_twice_is_told_of_once(void **state)
+{
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 100 * PF_NS_PER_MS };
+    event_stream   by_job, by_submit;
+    pf_digest      digest = { 0 };
+    json_t        *answer = NULL;
+
+    (void)state;
+    scripted_agent_start(&agent);
+    scripted_agent_await(&agent);
+    http_put_blob(&d, "twice", 5, &digest);
+    answer = ask("POST", "/jobs", submit_body(0x45, "twice", "\"cpu\", \"cpu\"", ""), 200);
+    stream(job_path(json_integer_value(json_object_get(first_job(answer), "job_id")), "/events"), 0, &by_job);
+    stream("/submits/00000000000000000000000000000045/events", 0, &by_submit);
+    assert_true(by_job.states >= 3 && by_job.ends == 1);
+    assert_int_equal(by_submit.states, by_job.states);
+    assert_int_equal(by_submit.logs, by_job.logs);
+    assert_int_equal(by_submit.ends, 1);
+    json_decref(answer);
+    scripted_agent_stop(&agent);
+}
+
+/* A request from 127.0.0.<host> that is never finished, but for the headers that are given. */
+static int begin_request(int host, const char *text, size_t bytes)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000u + (unsigned)host) };
+    struct timeval     wait = { .tv_sec = WAIT_S };
+    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)atoi(strrchr(d.http, ':') + 1));
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    for (size_t at = 0; at < bytes;) {
+        ssize_t sent = send(fd, text + at, bytes - at, MSG_NOSIGNAL);
+        if (sent <= 0)
+            break;
+        at += (size_t)sent;
+    }
+    return fd;
+}
+
+/* The code of what comes back; 0: the connection ended. */
+static int code_of(int fd)
+{
+    char    line[64] = "";
+    ssize_t bytes = recv(fd, line, sizeof line - 1, 0);
+
+    close(fd);
+    return bytes > 12 && strncmp(line, "HTTP/1.1 ", 9) == 0 ? atoi(line + 9) : 0;
+}
+
+/* As many as there are connections, all of one address: others are served, and memory stays. */
+static void requests_that_never_end_take_no_farm_down(void **state)
+{
+    enum { SLOW = 600 };
+    static const char part[] = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-More: ";
+    static const char whole[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    int               fd[SLOW];
+    long              before_kib = daemon_resident_kib(&d);
+
+    (void)state;
+    for (int i = 0; i < SLOW; i++)
+        fd[i] = begin_request(1, part, sizeof part - 1);
+    assert_int_equal(code_of(begin_request(2, whole, sizeof whole - 1)), 200);
+    assert_true(daemon_resident_kib(&d) < before_kib + (300 << 10));
+    for (int i = 0; i < SLOW; i++)
+        close(fd[i]);
+}
+
+static void hostile_requests_are_refused(void **state)
+{
+    static const char *const texts[] = {
+        "GET /blobs/sha256/../../keys/farm.key HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /blobs/sha256/%2e%2e%2f%2e%2e%2fkeys%2ffarm.key HTTP/1.1\r\nHost: x\r\n\r\n",
+        "PUT /blobs/sha256/../../db/data.mdb HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
+        "PUT /blobs/sha256/" HEX " HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "PUT /blobs/sha256/" HEX " HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "GET /plans/\x01\x02 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        "GET\r\n\r\n",
+    };
+    size_t bytes = 1 << 20;
+    char  *header = test_malloc(bytes);
+    int    code = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        code = code_of(begin_request(1, texts[i], strlen(texts[i])));
+        if (code && (code < 400 || code >= 500))
+            fail_msg("%s: %d", texts[i], code);
+    }
+    memset(header, 'a', bytes);
+    memcpy(header, "GET /healthz HTTP/1.1\r\nX-Large: ", strlen("GET /healthz HTTP/1.1\r\nX-Large: "));
+    code = code_of(begin_request(1, header, bytes));
+    assert_true(code == 0 || (code >= 400 && code < 500));
+    json_decref(ask("GET", "/jobs", NULL, 200));
+    test_free(header);
 }
 
 static void deaf_readers_hold_nobody_up(void **state)
@@ -635,6 +744,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(jobs_are_listed_in_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_are_streamed_and_gone_on_with, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_job_that_is_named_twice_is_told_of_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(requests_that_never_end_take_no_farm_down, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hostile_requests_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deaf_readers_hold_nobody_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_answered_survives_a_kill, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_described_is_served, set_up, tear_down),

@@ -185,6 +185,15 @@ static void a_damaged_plan_is_found_and_built_again(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+static void a_mistyped_folder_is_said(void **state)
+{
+    (void)state;
+    snprintf(state_folder, sizeof state_folder, "%s", test_path("mistyped"));
+    assert_int_equal(chore("--check"), pf_status_exit_code(PF_NOT_FOUND));
+    assert_int_equal(chore("--restore"), pf_status_exit_code(PF_NOT_FOUND));
+    assert_false(pf_file_exists(state_folder));
+}
+
 static void copies_are_kept_few(void **state)
 {
     char path[4200] = "";
@@ -213,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_database_is_refused_and_a_copy_taken_back),
+        cmocka_unit_test(a_mistyped_folder_is_said),
         cmocka_unit_test(a_damaged_copy_changes_nothing),
         cmocka_unit_test(a_damaged_plan_is_found_and_built_again),
         cmocka_unit_test(copies_are_kept_few),

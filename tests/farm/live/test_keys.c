@@ -95,9 +95,28 @@ static void each_verb_takes_a_key_file(void **state)
             fail_msg("%s with --key-file ended with %d: %s", verbs[i][0], result.code, result.err);
         program_clear(&result);
     }
-    json_decref(LIVE_JSON(&farm, 69, "agents", "--key-file", "stranger.key"));
+    json_decref(LIVE_JSON(&farm, 77, "agents", "--key-file", "stranger.key"));
     assert_non_null(strstr(live_errors(), "does not let the key"));
     json_decref(LIVE_JSON(&farm, 66, "agents", "--key-file", "absent.key"));
+}
+
+/* What a farm refuses is not told as done, and the grant that is missing is named. */
+static void refusals_name_what_is_missing(void **state)
+{
+    json_t *answer = NULL;
+
+    (void)state;
+    use_key("user.key");
+    json_decref(LIVE_JSON(&farm, 0, "cache", "export", "all.pft", "--farm", farm.url));
+    answer = LIVE_JSON(&farm, 0, "cache", "stats", "--farm", farm.url);
+    assert_string_equal(live_text(answer, "folder"), farm.url);
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 77, "cache", "import", "all.pft", "--farm", farm.url);
+    assert_null(json_object_get(answer, "files"));
+    assert_non_null(strstr(live_errors(), "cache-write"));
+    json_decref(answer);
+    json_decref(LIVE_JSON(&farm, 77, "drain", "agent-a"));
+    assert_non_null(strstr(live_errors(), "needs the grant admin"));
 }
 
 /* What goes by HTTP takes a token that was made before, and the environment's. */
@@ -106,6 +125,7 @@ static void a_token_stands_for_the_key_by_http(void **state)
     json_t *made = NULL;
 
     (void)state;
+    json_decref(LIVE_JSON(&farm, 0, "keys", "token", "--key-file", "user.key"));
     made = LIVE_JSON(&farm, 0, "keys", "token", "--key", "user.key", "--days", "1");
     assert_int_equal(pf_file_write(program_path("token"), live_text(made, "token"), strlen(live_text(made, "token")), NULL), PF_OK);
     json_decref(LIVE_JSON(&farm, 0, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file", "user.key", "--token-file", "token"));
@@ -122,7 +142,7 @@ static void a_revoked_user_is_out(void **state)
     json_decref(LIVE_JSON(&farm, 0, "agents"));
     json_decref(LIVE_JSON(&farm, 0, "keys", "revoke", "user", "--state", test_path("farm/state")));
     pf_clock_sleep_ns(2 * PF_NS_PER_S);
-    json_decref(LIVE_JSON(&farm, 69, "agents"));
+    json_decref(LIVE_JSON(&farm, 77, "agents"));
 }
 
 int main(void)
@@ -131,6 +151,7 @@ int main(void)
         cmocka_unit_test(with_their_keys_a_model_becomes_a_plan),
         cmocka_unit_test(without_a_key_nothing_is_to_be_had),
         cmocka_unit_test(each_verb_takes_a_key_file),
+        cmocka_unit_test(refusals_name_what_is_missing),
         cmocka_unit_test(a_token_stands_for_the_key_by_http),
         cmocka_unit_test(a_revoked_user_is_out),
     };
