@@ -162,7 +162,7 @@ float pf_f16_to_f32(uint16_t half)
     float    value = 0;
 
     if (exponent == 0)
-        value = ldexpf((float)fraction, -24);
+        value = (float)fraction * 0x1p-24f;
     else {
         bits = exponent == 31 ? 0x7f800000u | fraction << 13 : (exponent + 112) << 23 | fraction << 13;
         memcpy(&value, &bits, 4);
@@ -289,8 +289,28 @@ PACKED_INT(i4, 4)
 PACKED_UINT(u4, 4)
 PACKED_INT(i2, 2)
 PACKED_UINT(u2, 2)
-SMALL_FLOAT(f16, uint16_t)
-SMALL_FLOAT(bf16, uint16_t)
+
+static double get_f16(const void *data, uint64_t i) { return (double)pf_f16_to_f32(((const uint16_t *)data)[i]); }
+static double get_bf16(const void *data, uint64_t i) { return (double)pf_bf16_to_f32(((const uint16_t *)data)[i]); }
+
+/* Of most numbers the code is a shift of the double's, after rounding to nearest even; a carry out of the fraction lands in the exponent. */
+static uint16_t encode_shifted(const small_float *f, double value)
+{
+    const int shift = 52 - f->mantissa_bits;
+    uint64_t  bits = 0, magnitude = 0;
+
+    memcpy(&bits, &value, sizeof bits);
+    magnitude = bits & INT64_MAX;
+    if (magnitude < (uint64_t)(1024 - f->bias) << 52 || magnitude >= UINT64_C(0x7ff) << 52)     /* subnormal there, or no number */
+        return (uint16_t)encode(f, value);
+    magnitude += ((UINT64_C(1) << (shift - 1)) - 1) + (magnitude >> shift & 1);
+    magnitude = (magnitude >> shift) - ((uint64_t)(1023 - f->bias) << f->mantissa_bits);
+    return (uint16_t)((bits >> 63 ? f->sign : 0) | (magnitude > f->max_code ? f->overflow_code : magnitude));
+}
+
+static void set_f16(void *data, uint64_t i, double value) { ((uint16_t *)data)[i] = encode_shifted(&float_f16, value); }
+static void set_bf16(void *data, uint64_t i, double value) { ((uint16_t *)data)[i] = encode_shifted(&float_bf16, value); }
+
 SMALL_FLOAT(f8e4m3fn, uint8_t)
 SMALL_FLOAT(f8e4m3fnuz, uint8_t)
 SMALL_FLOAT(f8e5m2, uint8_t)

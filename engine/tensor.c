@@ -208,27 +208,40 @@ void pf_tensor_fill_random(pf_tensor *tensor, uint64_t seed)
 
 typedef struct difference_sums { double least, greatest, dot, norm_test, norm_reference; bool seen; } difference_sums;
 
+static void compare_odd(double test, double reference, int64_t i, pf_difference *out)
+{
+    bool same = isnan(reference) ? isnan(test) : test == reference;      /* the same infinity, or both NaN, is agreement */
+
+    if (isfinite(reference)) {
+        out->nan_count += isnan(test) != 0;
+        out->inf_count += isinf(test) != 0;
+    }
+    if (!same)
+        out->max_abs = INFINITY, out->worst_index = i;
+}
+
+static void note_range(difference_sums *sums, double reference)
+{
+    sums->least = !sums->seen || reference < sums->least ? reference : sums->least;
+    sums->greatest = !sums->seen || reference > sums->greatest ? reference : sums->greatest;
+    sums->seen = true;
+}
+
 static void compare_element(double test, double reference, int64_t i, difference_sums *sums, pf_difference *out)
 {
-    if (!isfinite(reference)) {          /* the same infinity, or both NaN, is agreement */
-        if (!(isnan(reference) ? isnan(test) : test == reference))
-            out->max_abs = INFINITY, out->worst_index = i;
-        return;
-    }
-    out->nan_count += isnan(test) != 0;
-    out->inf_count += isinf(test) != 0;
-    sums->least = sums->seen ? fmin(sums->least, reference) : reference;
-    sums->greatest = sums->seen ? fmax(sums->greatest, reference) : reference;
-    sums->seen = true;
-    if (!isfinite(test)) {
-        out->max_abs = INFINITY, out->worst_index = i;
+    double difference = fabs(test - reference);
+
+    if (isfinite(reference))
+        note_range(sums, reference);
+    if (!isfinite(difference)) {
+        compare_odd(test, reference, i, out);
         return;
     }
     sums->dot += test * reference;
     sums->norm_test += test * test;
     sums->norm_reference += reference * reference;
-    if (fabs(test - reference) > out->max_abs)
-        out->max_abs = fabs(test - reference), out->worst_index = i;
+    if (difference > out->max_abs)
+        out->max_abs = difference, out->worst_index = i;
 }
 
 static void finish_comparison(const difference_sums *sums, pf_difference *out)
