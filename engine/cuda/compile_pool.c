@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,8 +23,9 @@ extern char **environ;
 enum { WORKERS_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
 
 /* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero; an answer: what save wrote,
-   nothing when the tactic refused. Both ends are the same build on one machine. */
-typedef struct worker { pid_t pid; int to, from; bool busy; } worker;
+   nothing when the tactic refused. Both ends are the same build on one machine, joined by a socket: one that is gone must be an error of the call, not
+   a signal to our caller's process. A worker ends when its socket does. */
+typedef struct worker { pid_t pid; int fd; bool busy; } worker;
 
 struct pf_compile_pool {
     int             ordinal;
@@ -63,8 +64,7 @@ pf_compile_pool *pf_compile_pool_new(int ordinal)
 
 static void stop_worker(worker *w)
 {
-    close(w->to);
-    close(w->from);
+    close(w->fd);
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {}
 }
 
@@ -87,31 +87,23 @@ void pf_compile_pool_free(pf_compile_pool *pool)
 
 static bool start_worker(const pf_compile_pool *pool, worker *w)
 {
-    int                        to[2] = { -1, -1 }, from[2] = { -1, -1 }, rc = -1;
+    int                        pair[2] = { -1, -1 }, rc = -1;
     char                       ordinal[16] = {0};
     char                      *argv[] = { (char *)pool->program, ordinal, NULL };
     posix_spawn_file_actions_t actions;
 
     snprintf(ordinal, sizeof ordinal, "%d", pool->ordinal);
-    if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) goto failed;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return false;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, pair[1], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, pair[1], STDOUT_FILENO);
     rc = posix_spawn(&w->pid, pool->program, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (rc) goto failed;
-    close(to[0]);
-    close(from[1]);
-    w->to = to[1];
-    w->from = from[0];
+    close(pair[1]);
+    if (rc) close(pair[0]);
+    w->fd = pair[0];
     w->busy = false;
-    return true;
-failed:
-    for (int i = 0; i < 2; i++) {
-        if (to[i] >= 0) close(to[i]);
-        if (from[i] >= 0) close(from[i]);
-    }
-    return false;
+    return !rc;
 }
 
 /* A worker of the caller's own until give_back; NULL when none can be started. */
@@ -151,7 +143,7 @@ static bool transfer(int fd, void *data, size_t bytes, bool writing)
     uint8_t *at = data;
 
     while (bytes) {
-        ssize_t n = writing ? write(fd, at, bytes) : read(fd, at, bytes);
+        ssize_t n = writing ? send(fd, at, bytes, MSG_NOSIGNAL) : recv(fd, at, bytes, 0);
 
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
@@ -168,7 +160,7 @@ static bool send_message(int fd, const void *data, size_t bytes)
     return bytes <= MESSAGE_LIMIT_BYTES && transfer(fd, &length, sizeof length, true) && transfer(fd, (void *)data, bytes, true);
 }
 
-/* data is followed by a zero byte; freed by the caller. False at the end of the pipe, or when the other side talks nonsense. */
+/* data is followed by a zero byte; freed by the caller. False at the end of the socket, or when the other side talks nonsense. */
 static bool receive_message(int fd, uint8_t **data, size_t *bytes)
 {
     uint32_t length = 0;
@@ -199,7 +191,7 @@ pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const p
     put_text(&request, tactic);
     put_text(&request, tuning);
     put_text(&request, p->text);
-    alive = !request.failed && send_message(w->to, request.data, request.size) && receive_message(w->from, &answer, &bytes);
+    alive = !request.failed && send_message(w->fd, request.data, request.size) && receive_message(w->fd, &answer, &bytes);
     give_back(pool, w, alive);
     if (!alive) st = PF_FAIL(err, PF_UNSUPPORTED, "a process that compiles has ended");
     else if (!bytes) st = PF_FAIL(err, PF_UNSUPPORTED, "%s refuses the tuning", tactic);
@@ -246,7 +238,6 @@ pf_status pf_compile_serve(int in, int out, int ordinal, pf_err *err)
     char       name[32] = {0};
     pf_status  st = PF_OK;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(name, sizeof name, "cuda:%d", ordinal);
     st = pf_device_open(name, NULL, &device, err);
     pf_buf_init(&answer, MESSAGE_LIMIT_BYTES);
