@@ -198,6 +198,13 @@ void *pf_realloc(void *old, size_t bytes)
     return admit() ? realloc(old, at_least_one(bytes)) : NULL;
 }
 
+/* A user's allocator keeps or gives back what it likes. */
+void pf_alloc_trim(size_t spare_bytes)
+{
+    if (!host.alloc && mallinfo2().fordblks > spare_bytes)
+        malloc_trim(0);
+}
+
 char *pf_strdup(const char *text)
 {
     return pf_strndup(text, strlen(text));

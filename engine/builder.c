@@ -119,6 +119,14 @@ static pf_status try_variants(building *b, pf_err *err)
     return st;
 }
 
+/* Candidates need much memory while they are timed, and rewriting reads weights, which packing reads one by one. */
+static void give_memory_back(const building *b)
+{
+    pf_graph_forget_constants(b->original);
+    if (b->search.candidates_timed)
+        pf_alloc_trim(0);
+}
+
 static pf_status choose(building *b, pf_err *err)
 {
     pf_status st = pf_search_open(b->device, b->config, b->store, &b->progress, &b->search, err);
@@ -129,6 +137,7 @@ static pf_status choose(building *b, pf_err *err)
         st = choose_for(b, b->chosen, err);
     if (!st)
         st = try_variants(b, err);
+    give_memory_back(b);
     return st ? st : pf_progress_phase(&b->progress, PF_PHASE_CHOOSE, err);
 }
 
@@ -210,6 +219,8 @@ static pf_status write_plan(building *b, pf_err *err)
     }
     if (!st && !refinement.known && !pf_config_bool(b->config, PF_CONFIG_replay))
         st = refine(b, &refinement, err);
+    if (!refinement.known)
+        give_memory_back(b);
     pf_refinement_clear(&refinement);
     return st;
 }

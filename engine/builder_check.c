@@ -277,6 +277,7 @@ static pf_status check_at(pf_context *context, const pf_builder_check *check, co
     *out = (answer){ 0, -1 };
     if (!st)
         st = pf_oracle_of_graph(check->original, bindings, &oracle, &reason);
+    pf_graph_forget_constants(check->original);         /* while the plan runs, its own weights are in memory */
     if (st && st != PF_NO_SPACE) {      /* it wants inputs that mean something: sizes, positions in its tables */
         pf_log(PF_LOG_WARN, "builder", "not-compared reason=\"%s\"", reason.msg);
         out->error = -1;

@@ -82,6 +82,8 @@ struct pf_graph {                   /* open: read freely, change only through th
 pf_graph *pf_graph_new(const char *name, pf_graph *outer);
 void      pf_graph_free(pf_graph *graph);
 pf_graph *pf_graph_copy(const pf_graph *graph, pf_err *err);         /* constants are shared by pointer: from must outlive it */
+/* Constants that lie in mapped files are not kept in memory; they are read again when they are touched.   Thread  any. */
+void         pf_graph_forget_constants(const pf_graph *graph);
 /* Runs release(resource) when the graph is freed: mapped files of constants. */
 pf_status pf_graph_keep(pf_graph *graph, void *resource, void (*release)(void *resource), pf_err *err);
 

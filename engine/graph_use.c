@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "engine/graph_private.h"
 
 pf_status graph_use_add(pf_graph *graph, pf_value_id value, pf_use use, pf_err *err)
@@ -140,4 +141,11 @@ uint32_t pf_graph_remove_dead(pf_graph *graph)
         total += removed;
     } while (removed);
     return total;
+}
+
+void pf_graph_forget_constants(const pf_graph *graph)
+{
+    for (uint32_t v = 0; v < graph->value_count; v++)
+        if (graph->values[v].is_constant)
+            pf_file_forget(graph->values[v].constant.data, graph->values[v].constant.bytes);
 }

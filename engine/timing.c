@@ -14,6 +14,8 @@
 
 enum { RUNGS = 4, WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 18, RACES_MAX = 3 };
 
+/* What one race leaves for the next: giving it back costs time, keeping it all costs memory, since holes fit the next copies badly. */
+#define SPARE_BYTES       ((size_t)128 << 20)
 #define FIRST_RUNG_FACTOR 1.5           /* further behind the best minimum than this after the first rung: out */
 #define MEDIAN_ERROR      (1.253 * 1.4826)  /* standard error of a median over sqrt(n), from the median absolute deviation */
 #define CONFIDENCE        1.96
@@ -507,5 +509,6 @@ pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const 
     }
     pf_free(race.racers);
     pf_bench_close(&race.bench);
+    pf_alloc_trim(SPARE_BYTES);
     return st;
 }
