@@ -22,12 +22,14 @@ enum {                          /* pf_rule.phase */
     PF_RULES_BUILD = PF_RULES_PHASES,   /* no rewriting: a choice of the builder's, which may be switched off as rules are; apply is NULL */
 };
 
+enum { PF_RULE_LOSES_SELDOM = 1, PF_RULE_LOSES_OFTEN };     /* often: it is left out where nothing is timed */
+
 typedef struct pf_rule {
     const char *name;           /* in build specs and plans: never renamed, never reused */
     const char *summary;        /* one line for people */
     uint32_t    phase;
     bool        default_on;
-    bool        may_lose;       /* what it makes may be slower on some device: a build times the network with and without it */
+    uint32_t    may_lose;       /* PF_RULE_*: what it makes may be slower on some device, so a build times the network with and without it */
     /* Looks at one live node and may change the graph round it. *changed is false on entry and says whether it did: a rule that says so
        again and again for ever is a defect, and is switched off after many sweeps.  Errors end the rewriting; a node that the rule is not for is not an error. */
     pf_status (*apply)(pf_rewrite *rewrite, pf_node_id node, bool *changed, pf_err *err);

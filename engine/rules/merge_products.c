@@ -178,6 +178,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_products = {
-    .name = "merge_products", .summary = "one product where several constant matrices meet one value", .phase = PF_RULES_MERGE, .default_on = true, .may_lose = true,
+    .name = "merge_products", .summary = "one product where several constant matrices meet one value", .phase = PF_RULES_MERGE, .default_on = true, .may_lose = PF_RULE_LOSES_SELDOM,
     .apply = apply,
 };

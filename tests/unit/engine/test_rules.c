@@ -175,6 +175,19 @@ static const struct { const char *only, *before, *after; } rows[] = {
     { "quantize_by_parts,fold_constants,drop_dead", "%0 = input f32 [n,2]\n%1 = constant i8 [2,2] {1,2,3,-4}\n%2 = constant f32 [2] {0.5,2}\n"
       "%3 = constant i8 [2] {0,0}\n%4 = dequantize_linear(%1, %2, %3) dtype=f32 axis=0\n%5 = matmul(%0, %4)\noutput %5\n",
       "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {0.5,1,6,-8}\n%2 = matmul(%0, %1)\noutput %2\n" },
+    { "merge_convs,drop_dead", X4 "%1 = constant f32 [1,2,1,1] {1,2}\n%2 = constant f32 [2,2,1,1] {3,4,5,6}\n%3 = constant f32 [2] {7,8}\n"
+      "%4 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = relu(%4)\n"
+      "%6 = conv(%0, %2, %3) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%7 = relu(%6)\n%8 = neg(%5)\n%9 = neg(%7)\n%10 = exp(%7)\n"
+      "output %8\noutput %9\noutput %10\n",
+      X4 "%1 = constant f32 [3,2,1,1] {1,2,3,4,5,6}\n%2 = constant f32 [3] {0,7,8}\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = relu(%3)\n%5 = slice(%4) axes=[1] starts=[0] ends=[1] steps=[1]\n"
+      "%6 = neg(%5)\n%7 = slice(%4) axes=[1] starts=[1] ends=[3] steps=[1]\n%8 = neg(%7)\n%9 = exp(%7)\noutput %6\noutput %8\noutput %9\n" },
+    { "merge_convs", X4 "%1 = constant f32 [1,2,1,1] {1,2}\n%2 = constant f32 [2,2,1,1] {3,4,5,6}\n"
+      "%3 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = conv(%0, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%5 = concat(%3, %4) axis=1\noutput %5\n",
+      X4 "%1 = constant f32 [1,2,1,1] {1,2}\n%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%3 = constant f32 [2,2,1,1] {3,4,5,6}\n%4 = conv(%0, %3) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%5 = concat(%2, %4) axis=1\noutput %5\n" },
     { "quantize_by_parts", "%0 = input f32 [n,3]\n%1 = input f32 []\n%2 = quantize_linear(%0, %1) dtype=i8\noutput %2\n",
       "%0 = input f32 [n,3]\n%1 = input f32 []\n%2 = quantize_linear(%0, %1) dtype=i8\noutput %2\n" },
 
@@ -1558,6 +1571,33 @@ static void grow_casts(grower *g)
     finish(g, PF_OP_MUL, x, cast_to(g, PF_F64, one), NULL);
 }
 
+/* Two branches of an image, each with the same function or without. */
+static void grow_branches(grower *g)
+{
+    static const int64_t strides[] = { 1, 1 }, none[] = { 0, 0, 0, 0 };
+    pf_value_id          x = pick(g), y[2] = { PF_NONE, PF_NONE };
+    const pf_shape      *shape = &g->graph->values[x].shape;
+    pf_conv_attrs        attrs = { .groups = 1, .strides = { .count = 2 }, .dilations = { .count = 2 }, .pads = { .count = 4 } };
+    bool                 with_function = below(g, 2);
+
+    if (shape->rank != 4 || !pf_dim_is_number(shape->dim[1]) || shape->dim[1] < 1)
+        return;
+    memcpy(attrs.strides.at, strides, sizeof strides);
+    memcpy(attrs.dilations.at, strides, sizeof strides);
+    memcpy(attrs.pads.at, none, sizeof none);
+    for (int i = 0; i < 2; i++) {
+        int64_t     channels = g->graph->values[x].shape.dim[1];
+        pf_value_id w = constant(g, 4, (int64_t[]){ 1 + below(g, 3), channels, 1, 1 }, false);
+
+        y[i] = step(g, PF_OP_CONV, (pf_value_id[]){ x, w }, 2, &attrs);
+        if (with_function)
+            y[i] = step(g, PF_OP_RELU, &y[i], 1, NULL);
+        if (y[i] != PF_NONE)
+            y[i] = step(g, PF_OP_REDUCE, &y[i], 1, &(pf_reduce_attrs){ .mode = PF_REDUCE_MAX, .axes = { .count = 1, .at = { 1 } }, .keepdims = 1 });
+    }
+    finish(g, PF_OP_ADD, y[0], y[1], NULL);
+}
+
 /* Of an input as it is: what other rules round in another way may fall on the other side of a tie. */
 static void grow_quantized(grower *g)
 {
@@ -1770,7 +1810,7 @@ static void grow_cropped(grower *g)
 static void (*const growers[])(grower *g) = {
     grow_reductions, grow_corner, grow_cropped, grow_cropped,
     grow_products, grow_einsum, grow_if, grow_patches,
-    grow_concats, grow_quantized,
+    grow_concats, grow_quantized, grow_branches,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
     grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather, grow_attention,
