@@ -29,6 +29,7 @@
 enum {
     BATCH_MESSAGES = 512,               /* stepped before the sockets are looked at again */
     BATCH_WRITES_MAX = 8192,            /* with so many waiting for the writer, no more are read */
+    AGENTS_REST_MS = 4,                 /* what agents say that changes nothing is gathered for so long */
     TURN_MS_MAX = 1000,                 /* the loop turns at least so often: time jumps are seen by it */
     FIND_BLOBS_MAX = 16384,
     ENDPOINTS_BYTES = 1024,
@@ -68,6 +69,7 @@ struct pf_server {
     pf_out            batch[2];         /* the one being filled, and the one being committed */
     int               filling;          /* index of the first */
     bool              committing;
+    bool              agents_rest;      /* the last turn heard agents only, and wrote nothing */
     int64_t           batch_start_ns[2];
     int64_t           housekeeping_ns, readers_ns, collect_ns, backup_ns;
     pf_digest        *missing;          /* for FIND_BLOBS */
@@ -521,6 +523,7 @@ static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer,
 static pf_status read_frames(pf_server *server, pf_err *err)
 {
     pf_router *routers[] = { &server->clients, &server->agents };
+    uint64_t   clients_before = server->clients.received, agents_before = server->agents.received;
     pf_status  st = PF_OK;
     int        quiet = 0;
 
@@ -535,6 +538,7 @@ static pf_status read_frames(pf_server *server, pf_err *err)
         st = take_frame(server, routers[i % 2], peer, &frame, err);
         zmq_msg_close(&frame);
     }
+    server->agents_rest = server->clients.received == clients_before && server->agents.received != agents_before;
     return st;
 }
 
@@ -810,20 +814,27 @@ static bool is_full(const pf_server *server)
     return server->committing && server->batch[server->filling].writes_count > BATCH_WRITES_MAX;
 }
 
+static bool agents_rest(const pf_server *server)
+{
+    return server->agents_rest && !server->committing && server->batch[server->filling].writes_count == 0;
+}
+
 /* Waits for something to do.  False when told to stop. */
 static bool wait_for_work(pf_server *server)
 {
+    bool           rest = agents_rest(server);
+    int            longest_ms = wait_ms(server), count = is_full(server) ? 4 : rest ? 6 : 7;
     zmq_pollitem_t items[] = {
         { NULL, server->stop_fd, ZMQ_POLLIN, 0 },
         { NULL, pf_writer_fd(server->writer), ZMQ_POLLIN, 0 },
         { NULL, pf_verifier_fd(server->verifier), ZMQ_POLLIN, 0 },
         { NULL, pf_timing_service_fd(server->timings), ZMQ_POLLIN, 0 },
         { server->clients.socket, 0, ZMQ_POLLIN, 0 },
-        { server->agents.socket, 0, ZMQ_POLLIN, 0 },
         { NULL, pf_gateway_fd(server->gateway), ZMQ_POLLIN, 0 },
+        { server->agents.socket, 0, ZMQ_POLLIN, 0 },
     };
 
-    if (zmq_poll(items, is_full(server) ? 4 : 7, wait_ms(server)) < 0)
+    if (zmq_poll(items, count, rest && longest_ms > AGENTS_REST_MS ? AGENTS_REST_MS : longest_ms) < 0)
         return true;            /* EINTR: look again */
     return !(items[0].revents & ZMQ_POLLIN);
 }

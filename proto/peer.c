@@ -23,9 +23,12 @@ struct pf_peer {
 static const struct option { int name, value; } socket_options[] = {
     { ZMQ_IMMEDIATE, 1 },           { ZMQ_LINGER, 0 },             { ZMQ_SNDHWM, 64 },
     { ZMQ_RCVHWM, 1000 },           { ZMQ_RECONNECT_IVL, 100 },    { ZMQ_RECONNECT_IVL_MAX, 15000 },
-    { ZMQ_CONNECT_TIMEOUT, 3000 },  { ZMQ_TCP_MAXRT, 10000 },      { ZMQ_HEARTBEAT_IVL, 5000 },
-    { ZMQ_HEARTBEAT_TIMEOUT, 6000 },
+    { ZMQ_CONNECT_TIMEOUT, 3000 },  { ZMQ_TCP_MAXRT, 10000 },      { ZMQ_TCP_KEEPALIVE, 1 },
+    { ZMQ_TCP_KEEPALIVE_IDLE, 10 }, { ZMQ_TCP_KEEPALIVE_INTVL, 5 }, { ZMQ_TCP_KEEPALIVE_CNT, 3 },
 };
+
+/* A client may wait long for a watch's answer.  An agent beats by itself, and each of ten thousand pings would be work. */
+static const struct option client_options[] = { { ZMQ_HEARTBEAT_IVL, 5000 }, { ZMQ_HEARTBEAT_TIMEOUT, 6000 } };
 
 static pf_status set_curve(pf_peer *peer, pf_err *err)
 {
@@ -48,6 +51,8 @@ static pf_status connect_socket(pf_peer *peer, pf_err *err)
         return PF_FAIL(err, PF_IO, "cannot make a socket: %s", zmq_strerror(errno));
     for (size_t i = 0; i < sizeof socket_options / sizeof socket_options[0]; i++)
         zmq_setsockopt(peer->socket, socket_options[i].name, &socket_options[i].value, sizeof(int));
+    for (size_t i = 0; peer->role == PF_ROLE_CLIENT && i < sizeof client_options / sizeof client_options[0]; i++)
+        zmq_setsockopt(peer->socket, client_options[i].name, &client_options[i].value, sizeof(int));
     zmq_setsockopt(peer->socket, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
     st = set_curve(peer, err);
     if (!st && zmq_connect(peer->socket, peer->endpoint) != 0)

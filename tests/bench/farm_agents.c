@@ -269,7 +269,7 @@ static void tell_ready(void *user)
 static void beat_in_process(const char *endpoint, beaters *group)
 {
     double    rate = (double)group->count / BEAT_SECONDS;
-    farm_load load = { .endpoint = endpoint, .sockets = group->count, .in_flight = 1, .per_second = rate, .pings = true,
+    farm_load load = { .endpoint = endpoint, .sockets = group->count, .in_flight = 1, .per_second = rate,
                        .requests = (uint64_t)(rate * (MEASURED_SECONDS + 3)), .request = hello_or_beat, .begin = tell_ready,
                        .user = group };
 

@@ -141,7 +141,7 @@ static void sum_up(run *r)
 
 static void open_sockets(run *r, void *context)
 {
-    int linger = 0, high = 100000, fd = -1, ping_ms = r->load->pings ? 5000 : 0, timeout_ms = 6000;
+    int linger = 0, high = 100000, fd = -1;
 
     r->poll_fd = epoll_create1(0);
     for (uint32_t i = 0; i < r->load->sockets; i++) {
@@ -150,8 +150,6 @@ static void open_sockets(run *r, void *context)
         r->socket[i] = zmq_socket(context, ZMQ_DEALER);
         zmq_setsockopt(r->socket[i], ZMQ_LINGER, &linger, sizeof linger);
         zmq_setsockopt(r->socket[i], ZMQ_SNDHWM, &high, sizeof high);
-        zmq_setsockopt(r->socket[i], ZMQ_HEARTBEAT_IVL, &ping_ms, sizeof ping_ms);
-        zmq_setsockopt(r->socket[i], ZMQ_HEARTBEAT_TIMEOUT, &timeout_ms, sizeof timeout_ms);
         zmq_connect(r->socket[i], r->load->endpoint);
         if (zmq_getsockopt(r->socket[i], ZMQ_FD, &fd, &bytes) == 0)
             epoll_ctl(r->poll_fd, EPOLL_CTL_ADD, fd, &event);

@@ -13,7 +13,6 @@ typedef struct farm_load {          /* open; fill in the first part */
     uint32_t    sockets, in_flight; /* per socket */
     uint64_t    requests;           /* in all, without the first one of each socket */
     double      per_second;         /* 0: as fast as answers come */
-    bool        pings;              /* as a pf_peer does */
     /* Writes the n-th request; its msg_id must be n + 1.  Requests 0 .. sockets - 1 are the first ones of the sockets,
        which are not counted. */
     void      (*request)(void *user, uint64_t n, pf_buf *frame);
