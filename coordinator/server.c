@@ -29,7 +29,7 @@
 enum {
     BATCH_MESSAGES = 512,               /* stepped before the sockets are looked at again */
     BATCH_WRITES_MAX = 8192,            /* with so many waiting for the writer, no more are read */
-    AGENTS_REST_MS = 4,                 /* what agents say that changes nothing is gathered for so long */
+    BEATS_REST_MS = 5,                  /* after a turn that heard nothing but heartbeats, agents are left alone for so long */
     TURN_MS_MAX = 1000,                 /* the loop turns at least so often: time jumps are seen by it */
     FIND_BLOBS_MAX = 16384,
     ENDPOINTS_BYTES = 1024,
@@ -69,7 +69,8 @@ struct pf_server {
     pf_out            batch[2];         /* the one being filled, and the one being committed */
     int               filling;          /* index of the first */
     bool              committing;
-    bool              agents_rest;      /* the last turn heard agents only, and wrote nothing */
+    uint64_t          beats;            /* heartbeats that came */
+    bool              only_beats;       /* the last turn heard nothing else */
     int64_t           batch_start_ns[2];
     int64_t           housekeeping_ns, readers_ns, collect_ns, backup_ns;
     pf_digest        *missing;          /* for FIND_BLOBS */
@@ -513,6 +514,7 @@ static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer,
         answer_bad_frame(server, peer, &message.header, st, &why);
         st = PF_OK;
     } else if (!timing) {
+        server->beats += message.info->type == PF_MSG_HEARTBEAT;
         st = step(server, &event, err);
     }
     pf_message_clear(&message);
@@ -523,7 +525,7 @@ static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer,
 static pf_status read_frames(pf_server *server, pf_err *err)
 {
     pf_router *routers[] = { &server->clients, &server->agents };
-    uint64_t   clients_before = server->clients.received, agents_before = server->agents.received;
+    uint64_t   heard = server->clients.received + server->agents.received, beats = server->beats;
     pf_status  st = PF_OK;
     int        quiet = 0;
 
@@ -538,7 +540,8 @@ static pf_status read_frames(pf_server *server, pf_err *err)
         st = take_frame(server, routers[i % 2], peer, &frame, err);
         zmq_msg_close(&frame);
     }
-    server->agents_rest = server->clients.received == clients_before && server->agents.received != agents_before;
+    heard = server->clients.received + server->agents.received - heard;
+    server->only_beats = heard && heard == server->beats - beats;
     return st;
 }
 
@@ -814,9 +817,10 @@ static bool is_full(const pf_server *server)
     return server->committing && server->batch[server->filling].writes_count > BATCH_WRITES_MAX;
 }
 
+/* Beats that change nothing can wait, and many are answered in one turn, for one wake of ZeroMQ's thread. */
 static bool agents_rest(const pf_server *server)
 {
-    return server->agents_rest && !server->committing && server->batch[server->filling].writes_count == 0;
+    return server->only_beats && !server->committing && server->batch[server->filling].writes_count == 0;
 }
 
 /* Waits for something to do.  False when told to stop. */
@@ -834,7 +838,7 @@ static bool wait_for_work(pf_server *server)
         { server->agents.socket, 0, ZMQ_POLLIN, 0 },
     };
 
-    if (zmq_poll(items, count, rest && longest_ms > AGENTS_REST_MS ? AGENTS_REST_MS : longest_ms) < 0)
+    if (zmq_poll(items, count, rest && longest_ms > BEATS_REST_MS ? BEATS_REST_MS : longest_ms) < 0)
         return true;            /* EINTR: look again */
     return !(items[0].revents & ZMQ_POLLIN);
 }
