@@ -1,10 +1,9 @@
 /* Weights of a plan: packed as the chosen tactics want them, and as they are where a step may need them at other shapes. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "engine/builder_draft.h"
+#include "engine/builder_alternatives.h"
 #include "engine/op.h"
 
 enum {
@@ -238,60 +237,61 @@ static void drop_repeated(pf_plan_step *step)
     step->ranked_count = kept;
 }
 
-/* What was timed, in order, then the references; false past the end. */
-static bool next_choice(const pf_draft *d, uint32_t s, uint32_t *at, pf_timing_entry *out)
-{
-    const pf_search      *search = d->formats->search;
-    const pf_search_item *item = &search->items[d->step_item[s]];
-    const pf_tactic      *tactic = NULL;
-
-    if (*at < item->choice.count) {
-        *out = *item->choice.ranked[(*at)++];
-        return true;
-    }
-    while ((tactic = pf_tactic_at((*at)++ - item->choice.count)) != NULL) {
-        if (!(tactic->flags & PF_TACTIC_ORACLE) || !pf_search_allows(search->config, tactic) || pf_tactic_declines(tactic, search->device, item->problem))
-            continue;
-        *out = (pf_timing_entry){ .tuning = "plain", .rev = tactic->rev };
-        snprintf(out->tactic, sizeof out->tactic, "%s", tactic->name);
-        return true;
-    }
-    return false;
-}
-
-static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
+/* *why: why not. */
+static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *why)
 {
     const pf_plan_step *step = &d->plan.steps[s];
     const pf_problem   *bound = d->formats->search->items[d->step_item[s]].problem;
+    pf_status           st = pf_tactic_find(step->ranked[0].tactic)->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, why);
 
-    return pf_tactic_find(step->ranked[0].tactic)->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, err);
+    return st ? PF_FAIL(why, st, "it gives no reason") : PF_OK;
 }
 
-/* Prepares the choice; when the device refuses it after all, the next one that it does not refuse takes its place. */
+/* entry takes the place of the choice, which was refused. */
+static pf_status choose_instead(pf_draft *d, uint32_t s, const pf_timing_entry *entry, const pf_err *why, pf_err *err)
+{
+    pf_plan_step    *step = &d->plan.steps[s];
+    pf_timing_entry *kept = pf_arena_copy(d->arena, entry, sizeof *entry);
+
+    if (!kept)
+        return PF_FAIL_MEMORY(err, sizeof *entry);
+    pf_err_note(err, PF_BUILD_FAILED, step->name, "candidate %s %s: %s", step->ranked[0].tactic, step->ranked[0].tuning, why->msg);
+    pf_log(PF_LOG_WARN, "builder", "refused layer=\"%s\" tactic=%s tuning=\"%s\" next=%s reason=\"%s\"", step->name, step->ranked[0].tactic,
+           step->ranked[0].tuning, entry->tactic, why->msg);
+    pf_builder_choose(d, s, kept);
+    drop_repeated(step);
+    return PF_OK;
+}
+
+/* The next one that the device does not refuse takes the place of the choice. why: what became of that; PF_OK: a step is prepared. */
+static pf_status prepare_other(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *why, pf_err *err)
+{
+    const pf_plan_candidate first = d->plan.steps[s].ranked[0];
+    pf_alternatives         others = { 0 };
+    pf_status               st = pf_builder_alternatives(d, s, &others, err);
+
+    for (uint32_t i = 0; i < others.count && !st && why->status && why->status != PF_NO_SPACE; i++) {
+        if (!strcmp(others.items[i].tactic, first.tactic) && !strcmp(others.items[i].tuning, first.tuning))
+            continue;
+        st = choose_instead(d, s, &others.items[i], why, err);
+        pf_err_clear(why);
+        if (!st)
+            (void)prepare_choice(d, device, s, prepared, why);
+    }
+    pf_builder_alternatives_clear(&others);
+    return st;
+}
+
 static pf_status prepare_first(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
 {
-    pf_plan_step            *step = &d->plan.steps[s];
-    const pf_plan_candidate  first = step->ranked[0];
-    pf_timing_entry          next = { 0 }, *kept = NULL;
-    pf_err                   own = { 0 };
-    uint32_t                 at = 0;
-    pf_status                st = prepare_choice(d, device, s, prepared, &own);
+    pf_err    why = { 0 };
+    pf_status st = PF_OK;
 
-    while (st && st != PF_NO_SPACE && next_choice(d, s, &at, &next)) {
-        if (!strcmp(next.tactic, first.tactic) && !strcmp(next.tuning, first.tuning))
-            continue;
-        pf_err_note(err, PF_BUILD_FAILED, step->name, "candidate %s %s: %s", step->ranked[0].tactic, step->ranked[0].tuning, own.msg);
-        pf_log(PF_LOG_WARN, "builder", "refused layer=\"%s\" tactic=%s tuning=\"%s\" next=%s reason=\"%s\"", step->name, step->ranked[0].tactic,
-               step->ranked[0].tuning, next.tactic, own.msg);
-        kept = pf_arena_copy(d->arena, &next, sizeof next);
-        if (!kept)
-            return PF_FAIL_MEMORY(err, sizeof next);
-        pf_builder_choose(d, s, kept);
-        drop_repeated(step);
-        pf_err_clear(&own);
-        st = prepare_choice(d, device, s, prepared, &own);
-    }
-    return st ? pf_err_set(err, st, own.file, own.line, "%s", own.msg) : PF_OK;
+    if (!prepare_choice(d, device, s, prepared, &why))
+        return PF_OK;
+    if (why.status != PF_NO_SPACE)
+        st = prepare_other(d, device, s, prepared, &why, err);
+    return st || !why.status ? st : pf_err_set(err, why.status, why.file, why.line, "%s", why.msg);
 }
 
 static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)
