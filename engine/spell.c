@@ -32,6 +32,8 @@ static pf_spelling *const spellings[PF_OP_COUNT] = {
     [PF_OP_MEAN_VARIANCE_NORM] = pf_spell_mean_variance_norm,
     [PF_OP_LRN] = pf_spell_lrn,
     [PF_OP_REDUCE] = pf_spell_reduce_op,
+    [PF_OP_RESIZE] = pf_spell_resize,
+    [PF_OP_ROTARY_EMBEDDING] = pf_spell_rotary_embedding,
     [PF_OP_ONE_HOT] = pf_spell_one_hot,
 };
 

@@ -1,4 +1,5 @@
-/* matmul of vectors, or of batches that broadcast in part: with all dims there.
+/* rotary_embedding: pairs of elements as two halves, turned by arithmetic.
+   matmul of vectors, or of batches that broadcast in part: with all dims there.
    attention: y = softmax(scale * q k^T + mask) v as two products round a softmax. Query heads that share a key head stand one below the other, so that
    nothing is repeated. */
 #include <math.h>
@@ -171,4 +172,52 @@ void pf_spell_matmul(pf_speller *s, const pf_node *node, pf_value_id *out)
     in[0] = repeated(s, in[0], &y);
     in[1] = repeated(s, in[1], &y);
     out[0] = pf_spell_node(s, PF_OP_MATMUL, in, 2, node->attrs);
+}
+
+/* ---- Rotary embedding: x [B,H,S,D], of which the first `turned` elements are pairs */
+
+/* Rows of a cache for each position, [B,1,S,R/2], with a further dim of one when pairs are neighbours. */
+static pf_value_id rows_of(pf_speller *s, const pf_node *node, uint32_t slot, bool neighbours)
+{
+    const pf_shape x = *pf_spell_shape(s, node->in[0]);
+    pf_axis_attrs  rows = { .axis = 0 };
+    pf_value_id    cache = node->in[slot];
+
+    if (pf_spell_has(node, 3))
+        cache = pf_spell_node(s, PF_OP_GATHER, (pf_value_id[]){ cache, node->in[3] }, 2, &rows);
+    return pf_spell_reshape(s, cache, neighbours ? 5 : 4, (pf_dim[]){ x.dim[0], 1, x.dim[2], pf_spell_shape(s, cache)->dim[pf_spell_shape(s, cache)->rank - 1], 1 });
+}
+
+/* The two elements of all pairs lie along `axis`, `half` of each. */
+static pf_value_id turned_pairs(pf_speller *s, const pf_node *node, pf_value_id x, int64_t axis, int64_t half)
+{
+    pf_axis_attrs beside = { .axis = axis };
+    pf_value_id   a = pf_spell_slice(s, x, axis, 0, half), b = pf_spell_slice(s, x, axis, half, 2 * half);
+    pf_value_id   cosine = rows_of(s, node, 1, axis == 4), sine = rows_of(s, node, 2, axis == 4), parts[2] = { PF_NONE, PF_NONE };
+
+    parts[0] = pf_spell_binary(s, PF_OP_SUB, pf_spell_binary(s, PF_OP_MUL, cosine, a), pf_spell_binary(s, PF_OP_MUL, sine, b));
+    parts[1] = pf_spell_binary(s, PF_OP_ADD, pf_spell_binary(s, PF_OP_MUL, sine, a), pf_spell_binary(s, PF_OP_MUL, cosine, b));
+    return pf_spell_node(s, PF_OP_CONCAT, parts, 2, &beside);
+}
+
+void pf_spell_rotary_embedding(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_rotary_embedding_attrs *attrs = node->attrs;
+    const pf_shape                   x = *pf_spell_shape(s, node->in[0]);
+    int64_t                          turned = attrs->rotary_dim ? attrs->rotary_dim : x.dim[3];
+    pf_axis_attrs                    beside = { .axis = 3 };
+    pf_value_id                      y = PF_NONE;
+
+    if (!pf_dim_is_number(x.dim[3]))
+        return;
+    y = pf_spell_slice(s, node->in[0], 3, 0, turned);
+    if (attrs->interleaved) {
+        y = turned_pairs(s, node, pf_spell_reshape(s, y, 5, (pf_dim[]){ x.dim[0], x.dim[1], x.dim[2], turned / 2, 2 }), 4, 1);
+        y = pf_spell_reshape(s, y, 4, (pf_dim[]){ x.dim[0], x.dim[1], x.dim[2], turned });
+    } else {
+        y = turned_pairs(s, node, y, 3, turned / 2);
+    }
+    if (turned < x.dim[3])
+        y = pf_spell_node(s, PF_OP_CONCAT, (pf_value_id[]){ y, pf_spell_slice(s, node->in[0], 3, turned, x.dim[3]) }, 2, &beside);
+    out[0] = y;
 }

@@ -287,3 +287,16 @@ void pf_spell_space_to_depth(pf_speller *s, const pf_node *node, pf_value_id *ou
     y = pf_spell_transpose(s, y, attrs->order == PF_DEPTH_CRD ? (int64_t[]){ 0, 1, 3, 5, 2, 4 } : (int64_t[]){ 0, 3, 5, 1, 2, 4 });
     out[0] = pf_spell_reshape(s, y, 4, (pf_dim[]){ x.dim[0], times(s, x.dim[1], b * b), h, w });
 }
+
+/* Nearest neighbours of integers that FP32 holds. */
+void pf_spell_resize(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_resize_attrs *attrs = node->attrs;
+    pf_dtype               dtype = pf_spell_dtype(s, node->in[0]);
+    pf_value_id            x = PF_NONE;
+
+    if (attrs->mode != PF_RESIZE_NEAREST || pf_dtype_is_float(dtype) || (dtype != PF_BOOL && (!pf_dtype_is_integer(dtype) || pf_dtype_bits(dtype) > 16)))
+        return;
+    x = pf_spell_cast(s, node->in[0], PF_F32);
+    out[0] = pf_spell_cast(s, pf_spell_node(s, PF_OP_RESIZE, &x, 1, attrs), dtype);
+}

@@ -8,6 +8,8 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
+enum { RANK_MAX = CG_VARS - 2 };        /* scattering and blocked layouts take a variable more */
+
 /* The formulas as text. */
 typedef struct formula { const char *floats, *integers; } formula;
 static const formula formulas[PF_OP_COUNT] = {
@@ -566,19 +568,27 @@ static const char *declines_gather_nd(const pf_graph *graph, const pf_node *node
     return index->rank > 0 && pf_dim_is_number(index->dim[index->rank - 1]) ? NULL : "indices of unknown depth";
 }
 
+/* Integers need a formula of their own; flags do with either. */
+static bool has_formula(const pf_graph *graph, const pf_node *node)
+{
+    cg_type type = cg_type_of(pf_graph_value(graph, node->in[node->op == PF_OP_WHERE ? 1 : 0])->dtype);
+
+    return has(formulas[node->op].integers) || (type != CG_INT && has(formulas[node->op].floats));
+}
+
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
 {
     for (uint32_t i = 0; i < node->in_count; i++) {
         const pf_value *in = node->in[i] == PF_NONE ? NULL : pf_graph_value(graph, node->in[i]);
 
         if (in && !cg_storage_type(in->dtype)) return "element type without a CUDA form";
-        if (in && in->shape.rank > 6) return "rank over 6";
+        if (in && in->shape.rank > RANK_MAX) return "rank over 8";
     }
     for (uint32_t i = 0; i < node->out_count; i++) {
         const pf_value *out = pf_graph_value(graph, node->out[i]);
 
         if (!cg_storage_type(out->dtype)) return "element type without a CUDA form";
-        if (out->shape.rank < 0 || out->shape.rank > 6) return "rank over 6";
+        if (out->shape.rank < 0 || out->shape.rank > RANK_MAX) return "rank over 8";
     }
     if (node->op == PF_OP_RANGE) return declines_range(graph, node);
     if (node->op == PF_OP_PAD) return declines_pad(graph, node);
@@ -586,7 +596,7 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     if (node->op == PF_OP_GATHER_ND) return declines_gather_nd(graph, node);
     if (node->op == PF_OP_SCATTER_ELEMENTS || node->op == PF_OP_SCATTER_ND) return cg_scatter_declines(graph, node);
     if (node->op == PF_OP_SPLIT || evaluators[node->op]) return NULL;
-    return pf_op_is_pointwise(node->op) && (has(formulas[node->op].floats) || has(formulas[node->op].integers)) ? NULL : "op without a formula";
+    return pf_op_is_pointwise(node->op) && has_formula(graph, node) ? NULL : "op without a formula";
 }
 
 static bool reads_value(const pf_graph *graph, const pf_node *node, pf_value_id value)

@@ -82,7 +82,7 @@ static const char *check_values(const pf_problem *p, const line_form *form)
     const pf_graph *graph = p->graph;
     const pf_value *x = pf_graph_value(graph, form->node->in[0]);
 
-    if (!cg_storage_type(x->dtype) || x->shape.rank < 1 || x->shape.rank > 6) return "element type or rank";
+    if (!cg_storage_type(x->dtype) || x->shape.rank < 1 || x->shape.rank > CG_VARS - 2) return "element type or rank";
     if (graph->input_count + graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
     for (uint32_t i = 0; i < graph->input_count; i++)
         if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";

@@ -4,7 +4,7 @@
 #include "engine/ops/attrs.h"
 #include "engine/ops/resize_weights.h"
 
-enum { POSITIONS_MAX = 1024 };
+enum { POSITIONS_MAX = 8192, SOURCE_POSITIONS_MAX = 32767 };
 
 const char *cg_resize_declines(const pf_graph *graph, const pf_node *node)
 {
@@ -14,7 +14,8 @@ const char *cg_resize_declines(const pf_graph *graph, const pf_node *node)
     if (attrs->keep_aspect || attrs->coordinates == PF_RESIZE_TF_CROP_AND_RESIZE || attrs->antialias) return "a kind of resizing without a form here";
     if (!pf_dtype_is_float(pf_graph_value(graph, node->in[0])->dtype)) return "resizing of integers";
     for (int d = 0; d < in->rank; d++)
-        if (pf_dim_is_number(out->dim[d]) && in->dim[d] != out->dim[d] && out->dim[d] > POSITIONS_MAX) return "resizing to more than 1024 positions";
+        if (pf_dim_is_number(out->dim[d]) && in->dim[d] != out->dim[d] && (out->dim[d] > POSITIONS_MAX || in->dim[d] > SOURCE_POSITIONS_MAX))
+            return "resizing to more than 8192 positions";
     return NULL;
 }
 

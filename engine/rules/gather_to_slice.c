@@ -19,6 +19,15 @@ static bool rising_dim(const pf_index_form *form, const pf_shape *shape, int32_t
     return true;
 }
 
+/* From the end to the start: what counts from the end when negative does not rise evenly there. */
+static bool passes_zero(const pf_graph *graph, const pf_index_form *form, const pf_shape *index, int32_t dim)
+{
+    pf_dim last = dim < 0 ? form->constant
+                          : pf_dim_add(graph->dims, form->constant, pf_dim_mul(graph->dims, form->coef[dim], pf_dim_sub(graph->dims, index->dim[dim], 1)));
+
+    return pf_dim_is_number(form->constant) && form->constant < 0 && !(pf_dim_is_number(last) && last < 0);
+}
+
 static pf_status from_gather(pf_graph *graph, const pf_node *node, pf_value_id *out, pf_err *err)
 {
     int64_t       axis = ((const pf_axis_attrs *)node->attrs)->axis, step = 1;
@@ -28,7 +37,8 @@ static pf_status from_gather(pf_graph *graph, const pf_node *node, pf_value_id *
     pf_dim        last = 0;
     pf_status     st = PF_OK;
 
-    if (wanted.rank < 0 || !pf_index_form_of(graph, node->in[1], &form) || form.is_choice || !rising_dim(&form, &index, &dim))
+    if (wanted.rank < 0 || !pf_index_form_of(graph, node->in[1], &form) || form.is_choice || !rising_dim(&form, &index, &dim) ||
+        passes_zero(graph, &form, &index, dim))
         return PF_OK;
     if (pf_dim_is_number(form.constant) && form.constant < 0)
         form.constant = pf_dim_add(graph->dims, form.constant, graph->values[node->in[0]].shape.dim[axis]);
