@@ -1,4 +1,4 @@
-/* A device module for test_refused: tactics that take what the CPU's own leave to the reference, and then refuse to prepare it, or to list how. */
+/* A device module for test_refused: tactics that take an op, and then refuse to prepare it, or to list how. */
 #include <string.h>
 
 #include "engine/device_module.h"
