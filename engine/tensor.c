@@ -1,5 +1,6 @@
 #include "engine/tensor.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -244,6 +245,98 @@ static void compare_element(double test, double reference, int64_t i, difference
         out->max_abs = difference, out->worst_index = i;
 }
 
+enum { COMPARE_PARTS = 64, COMPARE_BLOCK = 512, COMPARE_ALONE = 1 << 17 };
+
+static void read_block(const pf_tensor *tensor, int64_t from, int64_t count, double *out)
+{
+    uint32_t bits = pf_dtype_bits(tensor->dtype);
+
+    if (bits >= 8) {
+        pf_dtype_convert(tensor->dtype, (const uint8_t *)tensor->data + (size_t)from * (bits / 8), PF_F64, out, (uint64_t)count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++)
+        out[i] = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)(from + i));
+}
+
+static bool all_finite(const double *values, int64_t count)
+{
+    int64_t others = 0;
+
+    for (int64_t i = 0; i < count; i++)
+        others += !(fabs(values[i]) <= DBL_MAX);
+    return !others;
+}
+
+/* The same as compare_element of each, where all are finite. */
+static void compare_finite(const double *test, const double *reference, int64_t from, int64_t count, difference_sums *sums, pf_difference *out)
+{
+    difference_sums s = *sums;
+
+    if (!s.seen)
+        s.least = s.greatest = reference[0];
+    s.seen = true;
+    for (int64_t i = 0; i < count; i++) {
+        double off = fabs(test[i] - reference[i]);
+
+        s.least = reference[i] < s.least ? reference[i] : s.least;
+        s.greatest = reference[i] > s.greatest ? reference[i] : s.greatest;
+        s.dot += test[i] * reference[i];
+        s.norm_test += test[i] * test[i];
+        s.norm_reference += reference[i] * reference[i];
+        if (off > out->max_abs)
+            out->max_abs = off, out->worst_index = from + i;
+    }
+    *sums = s;
+}
+
+static void compare_part(const pf_tensor *test, const pf_tensor *reference, int64_t from, int64_t end, difference_sums *sums, pf_difference *out)
+{
+    double a[COMPARE_BLOCK], b[COMPARE_BLOCK];
+
+    for (int64_t count = 0; from < end; from += count) {
+        count = end - from < COMPARE_BLOCK ? end - from : COMPARE_BLOCK;
+        read_block(test, from, count, a);
+        read_block(reference, from, count, b);
+        if (all_finite(a, count) && all_finite(b, count)) {
+            compare_finite(a, b, from, count, sums, out);
+            continue;
+        }
+        for (int64_t i = 0; i < count; i++)
+            compare_element(a[i], b[i], from + i, sums, out);
+    }
+}
+
+/* Parts in their order: the sums do not depend on how many threads there were. */
+static void join_part(const difference_sums *part_sums, const pf_difference *part, difference_sums *sums, pf_difference *out)
+{
+    if (part_sums->seen) {
+        sums->least = sums->seen ? fmin(sums->least, part_sums->least) : part_sums->least;
+        sums->greatest = sums->seen ? fmax(sums->greatest, part_sums->greatest) : part_sums->greatest;
+        sums->seen = true;
+    }
+    sums->dot += part_sums->dot;
+    sums->norm_test += part_sums->norm_test;
+    sums->norm_reference += part_sums->norm_reference;
+    out->nan_count += part->nan_count;
+    out->inf_count += part->inf_count;
+    if (part->max_abs > out->max_abs || (isinf(part->max_abs) && part->max_abs >= out->max_abs))
+        out->max_abs = part->max_abs, out->worst_index = part->worst_index;
+}
+
+static void compare_elements(const pf_tensor *test, const pf_tensor *reference, int64_t elems, difference_sums *sums, pf_difference *out)
+{
+    difference_sums part_sums[COMPARE_PARTS] = { { 0 } };
+    pf_difference   part[COMPARE_PARTS] = { { 0 } };
+    const int64_t   parts = elems > COMPARE_ALONE ? COMPARE_PARTS : 1, each = elems / parts;
+
+#pragma omp parallel for schedule(static) if (parts > 1)
+    for (int64_t p = 0; p < parts; p++)
+        compare_part(test, reference, p * each, p + 1 < parts ? (p + 1) * each : elems, &part_sums[p], &part[p]);
+    for (int64_t p = 0; p < parts; p++)
+        join_part(&part_sums[p], &part[p], sums, out);
+}
+
 static void finish_comparison(const difference_sums *sums, pf_difference *out)
 {
     double range = sums->greatest - sums->least;
@@ -287,9 +380,7 @@ pf_status pf_tensor_compare(const pf_tensor *test, const pf_tensor *reference, p
         return PF_OK;
     }
     elems = pf_tensor_elems(reference);
-    for (int64_t i = 0; i < elems; i++)
-        compare_element(pf_dtype_get(test->dtype, test->data, (uint64_t)i), pf_dtype_get(reference->dtype, reference->data, (uint64_t)i), i,
-                        &sums, out);
+    compare_elements(test, reference, elems, &sums, out);
     finish_comparison(&sums, out);
     return PF_OK;
 }

@@ -6,7 +6,7 @@
 #include "engine/ops/pointwise.h"
 #include "engine/ops/rows.h"
 
-enum { CHUNK = 512 };
+enum { CHUNK = 512, ROW_ALONE = 1 << 17 };    /* a shorter row is not shared out among threads */
 
 typedef struct evaluation {
     const pf_pointwise_row *row;
@@ -106,6 +106,7 @@ static pf_status row_of(evaluation *e, pf_err *err)
 
     if (!e->chunk)
         return other_row(e, err);
+#pragma omp parallel for schedule(static) if (count > ROW_ALONE)
     for (int64_t from = 0; from < count; from += CHUNK)
         e->chunk(e, from, count - from < CHUNK ? count - from : CHUNK);
     return PF_OK;

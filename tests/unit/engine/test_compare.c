@@ -1,0 +1,118 @@
+#include "tests/test.h"
+
+#include <math.h>
+
+#include "base/random.h"
+#include "engine/tensor.h"
+
+enum { LARGE = (1 << 19) + 77 };
+
+static pf_tensor random_tensor(int64_t elems, uint64_t seed)
+{
+    pf_tensor tensor = { .dtype = PF_F32, .rank = 1, .dim = { elems } };
+    pf_err    err = { 0 };
+
+    test_ok(pf_tensor_alloc(&tensor, &err), &err);
+    pf_tensor_fill_random(&tensor, seed);
+    return tensor;
+}
+
+static pf_difference difference_of(const pf_tensor *test, const pf_tensor *reference)
+{
+    pf_difference difference = { 0 };
+    pf_err        err = { 0 };
+
+    test_ok(pf_tensor_compare(test, reference, &difference, &err), &err);
+    return difference;
+}
+
+static void near(double a, double b)
+{
+    assert_true(fabs(a - b) <= 1e-9 * fabs(b));
+}
+
+/* By the definitions, element by element. */
+static void a_large_tensor_is_compared_whole(void **state)
+{
+    pf_tensor     test = random_tensor(LARGE, 1), reference = random_tensor(LARGE, 2);
+    const float  *x = test.data, *y = reference.data;
+    double        worst = 0, least = y[0], greatest = y[0], dot = 0, xx = 0, yy = 0;
+    int64_t       at = 0;
+    pf_difference found = { 0 };
+
+    (void)state;
+    for (int64_t i = 0; i < LARGE; i++) {
+        double off = fabs((double)x[i] - (double)y[i]);
+
+        if (off > worst)
+            worst = off, at = i;
+        least = fmin(least, y[i]);
+        greatest = fmax(greatest, y[i]);
+        dot += (double)x[i] * y[i];
+        xx += (double)x[i] * x[i];
+        yy += (double)y[i] * y[i];
+    }
+    found = difference_of(&test, &reference);
+    assert_true(found.max_abs == worst);
+    assert_int_equal(found.worst_index, at);
+    near(found.max_rel_range, worst / (greatest - least));
+    near(found.cosine, dot / sqrt(xx * yy));
+    assert_int_equal(found.nan_count + found.inf_count, 0);
+    pf_tensor_clear(&test);
+    pf_tensor_clear(&reference);
+}
+
+static void a_single_bad_element_is_found_anywhere(void **state)
+{
+    static const int64_t places[] = { 0, 511, 512, LARGE / 64, LARGE / 2, LARGE - 1 };
+    pf_tensor            test = random_tensor(LARGE, 3), reference = random_tensor(LARGE, 3);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        float        *at = (float *)test.data + places[i], kept = *at;
+        pf_difference found = { 0 };
+
+        assert_true(difference_of(&test, &reference).max_abs == 0);
+        *at = kept + 100;
+        found = difference_of(&test, &reference);
+        assert_int_equal(found.worst_index, places[i]);
+        assert_true(found.max_abs > 99 && found.cosine < 1);
+        *at = NAN;
+        found = difference_of(&test, &reference);
+        assert_int_equal(found.nan_count, 1);
+        assert_true(isinf(found.max_abs) && found.worst_index == places[i]);
+        *at = -INFINITY;
+        assert_int_equal(difference_of(&test, &reference).inf_count, 1);
+        *at = kept;
+    }
+    pf_tensor_clear(&test);
+    pf_tensor_clear(&reference);
+}
+
+static void what_is_infinite_in_both_agrees(void **state)
+{
+    pf_tensor     test = random_tensor(LARGE, 4), reference = random_tensor(LARGE, 4);
+    pf_difference found = { 0 };
+
+    (void)state;
+    ((float *)test.data)[LARGE - 3] = ((float *)reference.data)[LARGE - 3] = INFINITY;
+    ((float *)test.data)[5] = ((float *)reference.data)[5] = NAN;
+    found = difference_of(&test, &reference);
+    assert_true(found.max_abs == 0 && isfinite(found.max_rel_range));
+    assert_int_equal(found.nan_count + found.inf_count, 0);
+    ((float *)test.data)[LARGE - 3] = -INFINITY;
+    assert_true(isinf(difference_of(&test, &reference).max_abs));
+    pf_tensor_clear(&test);
+    pf_tensor_clear(&reference);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_large_tensor_is_compared_whole),
+        cmocka_unit_test(a_single_bad_element_is_found_anywhere),
+        cmocka_unit_test(what_is_infinite_in_both_agrees),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
