@@ -26,7 +26,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 6, 10, 20, TUNINGS_MAX, TUNINGS_MAX };
+    static const int counts[] = { 1, 4, 8, 20, TUNINGS_MAX, TUNINGS_MAX };
     pf_matmul_tuning list[TUNINGS_MAX];
     int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
     pf_status        st = PF_OK;
