@@ -1,4 +1,5 @@
 /* A build, from network to plan, in the order of pf_build below. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ typedef struct building {
     pf_buf             rewrites_text;
     pf_plan           *plan;
     pf_builder_verdict verdict;
+    pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
 } building;
 
 /* Without a folder the kernels are compiled again, which is no reason to stop. */
@@ -63,6 +65,7 @@ static pf_status apply_shapes(building *b, pf_err *err)
     if (!b->original)
         return PF_NO_SPACE;
     st = pf_profile_apply(b->config, b->original, &b->profile, err);
+    b->own_symbols = b->profile.count;
     return st ? st : pf_graph_verify(b->original, err);
 }
 
@@ -82,9 +85,8 @@ static pf_status rewrite(building *b, pf_err *err)
 {
     pf_status st = pf_progress_phase(&b->progress, PF_PHASE_REWRITE, err);
 
-    b->own_symbols = b->profile.count;
     if (!st)
-        st = pf_variant_new(b->original, b->config, b->device, NULL, rule_to_leave_out(b), &b->chosen, err);
+        st = pf_variant_new(b->original, b->config, b->device, b->care, NULL, rule_to_leave_out(b), &b->chosen, err);
     return st ? st : pf_profile_cover(&b->profile, b->chosen->graph, err);
 }
 
@@ -104,7 +106,7 @@ static pf_status choose_for(building *b, pf_variant *variant, pf_err *err)
 static pf_status try_without(building *b, const pf_rule *rule, pf_err *err)
 {
     pf_variant *without = NULL, *worse = NULL;
-    pf_status   st = pf_variant_new(b->original, b->config, b->device, b->chosen, rule, &without, err);
+    pf_status   st = pf_variant_new(b->original, b->config, b->device, b->care, b->chosen, rule, &without, err);
 
     if (!st)
         st = choose_for(b, without, err);
@@ -274,6 +276,55 @@ static void fill_report(const building *b, pf_build_report *report)
     report->device_bound_bytes = pf_plan_device_bound_bytes(b->plan, b->device);
 }
 
+/* ---- Precision: what was lowered too far is built again */
+
+static bool is_too_far_off(const building *b, pf_status st)
+{
+    const char *most = pf_config_value(b->config, PF_CONFIG_max_error);
+
+    if (!pf_variant_is_lowered(b->config) || b->care == PF_CARE_ALL)
+        return false;
+    return st == PF_MISMATCH ? b->verdict.by_rounding : !st && *most && b->verdict.plan.max_rel_error > strtod(most, NULL);
+}
+
+static void start_over(building *b)
+{
+    pf_builder_draft_clear(&b->draft);
+    pf_variant_free(b->chosen);
+    b->chosen = NULL;
+    pf_search_close(&b->search);
+    pf_plan_free(b->plan);
+    b->plan = NULL;
+    b->verdict = (pf_builder_verdict){ 0 };
+    b->profile.count = b->own_symbols;
+}
+
+static pf_status build_once(building *b, pf_err *err)
+{
+    pf_status st = rewrite(b, err);
+
+    if (!st)
+        st = choose(b, err);
+    if (!st)
+        st = write_plan(b, err);
+    return st ? st : check_plan(b, err);
+}
+
+static pf_status build_with_care(building *b, pf_err *err)
+{
+    pf_status st = build_once(b, err);
+
+    while (is_too_far_off(b, st)) {
+        b->care++;
+        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=%s error=%.2g reason=\"%s\"", b->care == PF_CARE_ALL ? "all" : "early",
+               b->verdict.plan.max_rel_error, !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
+        pf_err_clear(err);
+        start_over(b);
+        st = build_once(b, err);
+    }
+    return st;
+}
+
 static void building_clear(building *b)
 {
     pf_builder_draft_clear(&b->draft);
@@ -304,13 +355,7 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
     if (!st)
         st = apply_shapes(&b, err);
     if (!st)
-        st = rewrite(&b, err);
-    if (!st)
-        st = choose(&b, err);
-    if (!st)
-        st = write_plan(&b, err);
-    if (!st)
-        st = check_plan(&b, err);
+        st = build_with_care(&b, err);
     if (report)
         fill_report(&b, report);
     if (!st) {

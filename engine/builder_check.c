@@ -15,7 +15,7 @@
 #define FLIPPED_SHARE            0.01   /* of an integer output: where two scores are nearly equal, either may win */
 
 /* How one run's outputs are to the references': the largest error, the least cosine. */
-typedef struct answer { double error, cosine; } answer;
+typedef struct answer { double error, cosine; bool by_rounding; } answer;
 
 /* ---- Outputs */
 
@@ -125,7 +125,7 @@ static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_ten
 }
 
 static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, double tolerance,
-                          const char *output, const char *reason, pf_err *err)
+                          const char *output, const char *reason, bool *by_rounding, pf_err *err)
 {
     hunt      found = { .step = PF_NONE };
     pf_err    ignored = { 0 };
@@ -133,6 +133,7 @@ static pf_status mismatch(pf_context *context, const pf_builder_check *check, co
 
     if (!st)
         st = find_culprit(context, check, oracle, tolerance, &found, &ignored);
+    *by_rounding = !st && found.step == PF_NONE;
     if (st || found.step == PF_NONE)
         return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no single layer is off by more than %.2g", output, reason, tolerance);
     return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; the first layer that is off is \"%s\" with %s (%s), by %.3g of its range", output,
@@ -259,7 +260,8 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
         if (!agree && !st)
             st = agrees_in_noise(check, oracle, &outputs[i], i, &noise, &agree, err);
         if (!agree && !st)
-            st = mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR, output_name(context->plan, i), reason, err);
+            st = mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR, output_name(context->plan, i), reason,
+                          &out->by_rounding, err);
         out->error = one > out->error ? one : out->error;
         out->cosine = cosine < out->cosine ? cosine : out->cosine;
     }
@@ -274,7 +276,7 @@ static pf_status check_at(pf_context *context, const pf_builder_check *check, co
     pf_tensor *outputs = pf_calloc(check->original->output_count + 1, sizeof *outputs);
     pf_status  st = outputs ? PF_OK : PF_FAIL_MEMORY(err, check->original->output_count * sizeof *outputs);
 
-    *out = (answer){ 0, -1 };
+    *out = (answer){ 0, -1, false };
     if (!st)
         st = pf_oracle_of_graph(check->original, bindings, &oracle, &reason);
     pf_graph_forget_constants(check->original);         /* while the plan runs, its own weights are in memory */
@@ -330,7 +332,7 @@ static bool has_range(const pf_profile *profile)
 pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_builder_verdict *out, pf_err *err)
 {
     pf_context *context = NULL;
-    answer      usual = { -1, -1 }, least = { -1, -1 };
+    answer      usual = { -1, -1, false }, least = { -1, -1, false };
     pf_status   st = pf_context_new(plan, device, NULL, &context, err);
 
     *out = (pf_builder_verdict){ .plan = { .max_rel_error = -1, .max_rel_error_least = -1 }, .least_cosine = -1 };
@@ -349,6 +351,7 @@ pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_build
         if (st)
             st = pf_err_add(err, st, "at the least shapes");
     }
+    out->by_rounding = usual.by_rounding || least.by_rounding;
     out->least_cosine = usual.cosine;
     out->plan.max_rel_error = round_up(usual.error);
     out->plan.max_rel_error_least = round_up(least.error);

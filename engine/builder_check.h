@@ -17,6 +17,7 @@ typedef struct pf_builder_check {
 typedef struct pf_builder_verdict {
     pf_plan_check plan;
     double        least_cosine;         /* of the float outputs with the references' at the usual shapes; -1: not compared */
+    bool          by_rounding;          /* an output is beyond tolerance although no single layer is */
     uint64_t      device_bytes;         /* that a context holds at the usual shapes: pf_context_device_bytes */
 } pf_builder_verdict;
 

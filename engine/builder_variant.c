@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/precision.h"
 #include "engine/precision_raise.h"
 #include "engine/spell.h"
 
@@ -19,15 +18,17 @@ static pf_status list_disabled(pf_variant *v, const char *already, const pf_rule
     return PF_OK;
 }
 
-static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_err *err)
+bool pf_variant_is_lowered(const pf_config *config) { return pf_config_bool(config, PF_CONFIG_fp16) || pf_config_bool(config, PF_CONFIG_bf16); }
+
+static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_precision_care care, pf_err *err)
 {
-    if (pf_config_bool(config, PF_CONFIG_fp16))
-        return pf_precision_lower(graph, PF_F16, err);
-    return pf_config_bool(config, PF_CONFIG_bf16) ? pf_precision_lower(graph, PF_BF16, err) : PF_OK;
+    if (!pf_variant_is_lowered(config))
+        return PF_OK;
+    return pf_precision_lower(graph, pf_config_bool(config, PF_CONFIG_fp16) ? PF_F16 : PF_BF16, care, err);
 }
 
 /* A CPU computes in FP32, whatever a network says. */
-static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device *device, pf_err *err)
+static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device *device, pf_precision_care care, pf_err *err)
 {
     pf_rewrite_options options = { .disabled = v->disabled };
     bool               raised = false;
@@ -36,12 +37,12 @@ static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device
     if (!st)
         st = pf_rewrite_run(v->graph, &options, &v->rewrites, err);
     if (!st)
-        st = lower_precision(v->graph, config, err);
+        st = lower_precision(v->graph, config, care, err);
     return st ? st : pf_graph_verify(v->graph, err);
 }
 
-pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, const pf_variant *like, const pf_rule *but,
-                         pf_variant **out, pf_err *err)
+pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, pf_precision_care care,
+                         const pf_variant *like, const pf_rule *but, pf_variant **out, pf_err *err)
 {
     pf_variant *v = pf_calloc(1, sizeof *v);
     pf_status   st = v ? PF_OK : PF_FAIL_MEMORY(err, sizeof *v);
@@ -51,7 +52,7 @@ pf_status pf_variant_new(const pf_graph *original, const pf_config *config, cons
         st = list_disabled(v, like ? like->disabled : pf_config_value(config, PF_CONFIG_disable_rules), but, err);
     if (!st) {
         v->graph = pf_graph_copy(original, err);
-        st = v->graph ? rewrite(v, config, device, err) : PF_NO_SPACE;
+        st = v->graph ? rewrite(v, config, device, care, err) : PF_NO_SPACE;
     }
     if (st)
         pf_variant_free(v);

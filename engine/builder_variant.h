@@ -4,6 +4,7 @@
 #define PF_ENGINE_BUILDER_VARIANT_H
 
 #include "engine/formats.h"
+#include "engine/precision.h"
 #include "engine/rewrite.h"
 
 typedef struct pf_variant {     /* does not move: its parts point to each other */
@@ -17,8 +18,10 @@ typedef struct pf_variant {     /* does not move: its parts point to each other 
 } pf_variant;
 
 /* A copy of original, rewritten.  but: a rule that is off besides those of the build spec and of `like`; NULL, with like NULL: none. */
-pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, const pf_variant *like, const pf_rule *but,
-                         pf_variant **out, pf_err *err);
+pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, pf_precision_care care,
+                         const pf_variant *like, const pf_rule *but, pf_variant **out, pf_err *err);
+/* Whether the build spec lowers FP32 at all. */
+bool      pf_variant_is_lowered(const pf_config *config);
 void      pf_variant_free(pf_variant *variant);
 /* Regions and tail.  profile covers the variant's graph and, like search, outlives it. */
 pf_status pf_variant_form(pf_variant *variant, const pf_config *config, pf_device *device, const pf_profile *profile, pf_err *err);

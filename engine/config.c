@@ -411,6 +411,17 @@ static pf_status check_tactics(const pf_config *config, pf_err *err)
     return PF_OK;
 }
 
+static pf_status check_error(const pf_config *config, pf_err *err)
+{
+    const char *text = pf_config_value(config, PF_CONFIG_max_error);
+    char       *end = NULL;
+    double      most = strtod(text, &end);
+
+    if (*text && (*end || !(most > 0 && most < 1)))
+        return PF_FAIL(err, PF_USAGE, "max_error is %s: give a number above 0 and below 1, as 0.01", text);
+    return PF_OK;
+}
+
 /* What this version cannot build yet.  A row that is set and a device of that kind: refused, with the reason. */
 static const struct { pf_config_key key; pf_device_kind kind; const char *reason; } unbuilt[] = {
     { PF_CONFIG_fp16, PF_DEVICE_CPU, "the CPU's plans are FP32" },
@@ -433,5 +444,5 @@ pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_e
     if (config->value[PF_CONFIG_shapes] &&
         (config->value[PF_CONFIG_min_shapes] || config->value[PF_CONFIG_opt_shapes] || config->value[PF_CONFIG_max_shapes]))
         return PF_FAIL(err, PF_USAGE, "shapes is for a plan of one shape: give it alone, or min_shapes, opt_shapes and max_shapes");
-    return check_tactics(config, err);
+    return check_error(config, err) ? PF_USAGE : check_tactics(config, err);
 }

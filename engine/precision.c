@@ -20,7 +20,8 @@ typedef struct lowering {
     pf_graph *graph;
     pf_dtype  narrow;
     twin     *twins; uint32_t count, capacity;
-    bool     *feeds_product;    /* by node of the network as it came */
+    bool     *feeds_product;    /* by node of the network as it came, like the next */
+    bool     *spared;           /* products that stay wide */
     pf_err   *err;
 } lowering;
 
@@ -283,12 +284,34 @@ static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
             }
 }
 
+static bool is_point(const lowering *low, pf_value_id value)
+{
+    const pf_shape *shape = &low->graph->values[value].shape;
+    bool            point = shape->rank > 2;
+
+    for (int32_t d = 2; d < shape->rank; d++) point &= shape->dim[d] == 1;
+    return point;
+}
+
+static void spare_products(lowering *low, const pf_node_id *order, uint32_t count)
+{
+    uint32_t total = 0, seen = 0;
+
+    for (uint32_t i = 0; i < count; i++) total += works(low, &low->graph->nodes[order[i]]);
+    for (uint32_t i = 0; i < count; i++) {
+        const pf_node *node = &low->graph->nodes[order[i]];
+
+        low->spared[order[i]] = works(low, node) && (seen < (total + 3) / 4 || (node->op == PF_OP_CONV && is_point(low, node->in[0])));
+        seen += works(low, node);
+    }
+}
+
 static bool runs_narrow(const lowering *low, pf_node_id id)
 {
     const pf_node   *node = &low->graph->nodes[id];
     const pf_op_def *def = pf_op_def_of(node->op);
 
-    if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node)) return false;
+    if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node) || low->spared[id]) return false;
     if (is_product(node->op) && !is_outer(low, node)) return true;
     if (!low->feeds_product[id] && !works(low, node)) return false;
     if (def->klass == PF_CLASS_POINTWISE && (def->flags & PF_OPF_FP32_MATH || is_square(node))) return false;
@@ -359,22 +382,33 @@ static pf_status restore_outputs(lowering *low)
     return st;
 }
 
-pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_err *err)
+static pf_status mark_nodes(lowering *low, const pf_node_id *order, uint32_t count, pf_precision_care care)
+{
+    low->feeds_product = pf_calloc(low->graph->node_count + 1, sizeof *low->feeds_product);
+    low->spared = pf_calloc(low->graph->node_count + 1, sizeof *low->spared);
+    if (!low->feeds_product || !low->spared) return PF_FAIL_MEMORY(low->err, 2 * (size_t)low->graph->node_count);
+    mark_feeders(low, order, count);
+    if (care == PF_CARE_EARLY) spare_products(low, order, count);
+    return PF_OK;
+}
+
+pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care care, pf_err *err)
 {
     lowering    low = { .graph = graph, .narrow = narrow, .err = err };
     pf_node_id *order = NULL;
     uint32_t    count = 0;
-    pf_status   st = pf_graph_order(graph, &order, &count, err);
+    pf_status   st = PF_OK;
 
-    low.feeds_product = pf_calloc(graph->node_count + 1, sizeof *low.feeds_product);
-    if (!st && !low.feeds_product) st = PF_FAIL_MEMORY(err, graph->node_count);
-    if (!st) mark_feeders(&low, order, count);
+    if (care == PF_CARE_ALL) return PF_OK;
+    st = pf_graph_order(graph, &order, &count, err);
+    if (!st) st = mark_nodes(&low, order, count, care);
     if (!st) st = cover_values(&low);
     for (uint32_t i = 0; i < count && !st; i++) st = lower_node(&low, order[i]);
     if (!st) st = restore_outputs(&low);
     if (!st) st = pf_graph_infer(graph, err);
     pf_free(order);
     pf_free(low.feeds_product);
+    pf_free(low.spared);
     pf_free(low.twins);
     return st;
 }

@@ -14,7 +14,14 @@
 
 #include "engine/graph.h"
 
+/* How much is left in FP32 besides, for networks that make much of roundings: errors grow on their way, so the first layers matter most. */
+typedef enum pf_precision_care {
+    PF_CARE_USUAL,
+    PF_CARE_EARLY,              /* the first quarter of the products too, and convolutions of single points, as gates of channels are made */
+    PF_CARE_ALL,                /* everything: nothing is lowered */
+} pf_precision_care;
+
 /* narrow: PF_F16 or PF_BF16. The graph is changed in place and inferred again. */
-pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_err *err);
+pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care care, pf_err *err);
 
 #endif

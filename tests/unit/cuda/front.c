@@ -170,7 +170,7 @@ static pf_status examine_regions(examination *e, pf_err *err)
 
 static pf_status lower(pf_graph *graph, const char *precision, pf_err *err)
 {
-    return !precision ? PF_OK : pf_precision_lower(graph, !strcmp(precision, "bf16") ? PF_BF16 : PF_F16, err);
+    return !precision ? PF_OK : pf_precision_lower(graph, !strcmp(precision, "bf16") ? PF_BF16 : PF_F16, PF_CARE_USUAL, err);
 }
 
 pf_status front_examine(pf_device *device, const pf_graph *graph, const front_options *options, front_result *out, pf_err *err)

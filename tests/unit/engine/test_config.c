@@ -105,7 +105,8 @@ static void says_by_name_what_is_not_built(void **state)
 
 static void refuses_contradictions(void **state)
 {
-    static const char *const wrong[] = { "shapes=x:1\nopt_shapes=x:2\n", "tactics=no_such_tactic\n", "tactics=-no_such_tactic\n" };
+    static const char *const wrong[] = { "shapes=x:1\nopt_shapes=x:2\n", "tactics=no_such_tactic\n", "tactics=-no_such_tactic\n",
+                                         "max_error=1\n", "max_error=-0.5\n", "max_error=little\n", "max_error=nan\n" };
     pf_device *device = cpu();
     pf_err     err = { 0 };
 

@@ -1,6 +1,6 @@
 /* What a lowered network computes, against the same network in FP32: the front of a build, then both by the references.
-   Without arguments: small networks.  test_lowering [--bf16] [--front] [--layers] FILE...: ONNX files, one line each, for work on the lowering;
-   --front stops before anything is computed, --layers shows where the error comes in. */
+   Without arguments: small networks.  test_lowering [--bf16] [--care] [--front] [--layers] FILE...: ONNX files, one line each, for work on the
+   lowering; --care leaves the first layers alone, --front stops before anything is computed, --layers shows where the error comes in. */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -46,7 +46,7 @@ static pf_status form_regions(const pf_graph *graph, pf_err *err)
 }
 
 /* As engine/builder.c does it. */
-static pf_status make_front(const pf_graph *graph, pf_dtype narrow, front *out, pf_err *err)
+static pf_status make_front(const pf_graph *graph, pf_dtype narrow, pf_precision_care care, front *out, pf_err *err)
 {
     pf_config *config = config_of("");
     pf_status  st = PF_OK;
@@ -60,7 +60,7 @@ static pf_status make_front(const pf_graph *graph, pf_dtype narrow, front *out, 
     if (!st && out->low)
         st = pf_rewrite_run(out->low, NULL, NULL, err);
     if (!st)
-        st = pf_precision_lower(out->low, narrow, err);
+        st = pf_precision_lower(out->low, narrow, care, err);
     if (!st)
         st = pf_graph_verify(out->low, err);
     if (!st)
@@ -156,7 +156,7 @@ static pf_status compute(const front *f, const pf_oracle *oracle, outcome *out, 
     return st;
 }
 
-typedef struct wishes { pf_dtype narrow; bool front_only, layers; } wishes;
+typedef struct wishes { pf_dtype narrow; pf_precision_care care; bool front_only, layers; } wishes;
 
 static pf_status try_file(const char *path, const wishes *w, outcome *result, pf_err *err)
 {
@@ -166,7 +166,7 @@ static pf_status try_file(const char *path, const wishes *w, outcome *result, pf
     pf_status   st = pf_network_import(path, &network, err);
 
     if (!st)
-        st = make_front(pf_network_graph(network), w->narrow, &f, err);
+        st = make_front(pf_network_graph(network), w->narrow, w->care, &f, err);
     if (!st && !w->front_only)
         st = pf_oracle_of_graph(f.original, f.profile.usual, &oracle, err);
     if (!st && !w->front_only)
@@ -191,6 +191,8 @@ static int try_files(int count, char **arguments)
 
         if (!strcmp(arguments[i], "--bf16"))
             w.narrow = PF_BF16;
+        else if (!strcmp(arguments[i], "--care"))
+            w.care = PF_CARE_EARLY;
         else if (!strcmp(arguments[i], "--front"))
             w.front_only = true;
         else if (!strcmp(arguments[i], "--layers"))
@@ -222,7 +224,7 @@ static void check_graph(const char *name, const char *text, uint64_t seed)
         front     f = { 0 };
         pf_oracle oracle = { 0 };
         outcome   result = { 0 };
-        pf_status st = make_front(graph, types[i], &f, &err);
+        pf_status st = make_front(graph, types[i], (pf_precision_care)(seed % 2), &f, &err);
 
         if (!st)
             st = pf_oracle_of_graph(f.original, f.profile.usual, &oracle, &err);

@@ -46,7 +46,7 @@ static void lowered_network_computes_the_same(void **state)
     (void)state;
     test_ok(pf_graph_parse(network, &wide, &err), &err);
     test_ok(pf_graph_parse(network, &low, &err), &err);
-    test_ok(pf_precision_lower(low, PF_F16, &err), &err);
+    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
     test_ok(pf_graph_verify(low, &err), &err);
     for (uint32_t i = 0; i < wide->input_count; i++) fill(&in[i], pf_graph_value(wide, wide->inputs[i]), i + 1);
     for (int64_t i = 0; i < 8; i++) pf_dtype_set_i64(PF_I64, in[2].data, (uint64_t)i, i < 6);       /* the last two are masked */
@@ -69,7 +69,7 @@ static void each_op_gets_its_type(void **state)
 
     (void)state;
     test_ok(pf_graph_parse(network, &low, &err), &err);
-    test_ok(pf_precision_lower(low, PF_F16, &err), &err);
+    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
     assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), 2);
     assert_int_equal(count_nodes(low, PF_OP_SOFTMAX, PF_F16), 1);
     assert_int_equal(count_nodes(low, PF_OP_SQRT, PF_F32), 1);      /* with the epsilon in front of it */
@@ -79,9 +79,50 @@ static void each_op_gets_its_type(void **state)
     pf_graph_free(low);
 }
 
+static void care_leaves_the_first_products_alone(void **state)
+{
+    const struct { pf_precision_care care; uint32_t narrow; } cases[] = { { PF_CARE_USUAL, 2 }, { PF_CARE_EARLY, 1 }, { PF_CARE_ALL, 0 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_err    err = {0};
+        pf_graph *low = NULL;
+
+        test_ok(pf_graph_parse(network, &low, &err), &err);
+        test_ok(pf_precision_lower(low, PF_F16, cases[i].care, &err), &err);
+        test_ok(pf_graph_verify(low, &err), &err);
+        assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), cases[i].narrow);
+        pf_graph_free(low);
+    }
+}
+
+/* Nine taps whose single roundings all go one way: 1 + 0.4 of a last place. */
+static void kernels_keep_their_sums(void **state)
+{
+    static const char text[] =
+        "graph \"\"\n%x = input f32 [1,1,8,8] \"x\"\n"
+        "%w = constant f32 [1,1,3,3] {1.0004,1.0004,1.0004,1.0004,1.0004,1.0004,1.0004,1.0004,0.01}\n"
+        "%y = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %y \"y\"\n";
+    pf_err    err = {0};
+    pf_graph *low = NULL;
+    double    sum = 0;
+
+    (void)state;
+    test_ok(pf_graph_parse(text, &low, &err), &err);
+    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
+    for (uint32_t v = 0; v < low->value_count; v++)
+        for (uint64_t i = 0; i < 9 && low->values[v].is_constant && low->values[v].dtype == PF_F16; i++)
+            sum += pf_dtype_get(PF_F16, low->values[v].constant.data, i);
+    assert_float_equal(sum, 8 * 1.0004 + 0.01, 1e-5);
+    pf_graph_free(low);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
+        cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(kernels_keep_their_sums),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
