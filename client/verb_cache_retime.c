@@ -89,6 +89,8 @@ static pf_status take_problem(retiming *r, pf_problem *problem, const pf_plan_st
     uint32_t         before = r->count, least = pf_args_flag(r->call->args, "check") ? 1 : 2;
     pf_status        status = pf_timing_db_lookup(r->db, &r->device->class_digest, &problem->hash, 1, &record, err);
 
+    for (uint32_t i = 0; !status && i < record.count; i++)
+        record.entries[i].contended = 0;        /* they are candidates like the others: what disturbed them then is no matter now */
     if (!status)
         status = pf_choose_rank(&record, rules, &choice, err);
     r->alone += !status && choice.count < least;
