@@ -172,7 +172,7 @@ static void a_damaged_plan_is_not_taken(void **state)
     damage_blob(live_text(built, "plan_sha256"));
     before = program_files();
     answer = LIVE_JSON(&farm, 67, "fetch", live_text(built, "plan_key"), "-o", "bad.plan");
-    error_says(answer, "digest");
+    error_says(answer, "damaged");
     assert_false(pf_file_exists(program_path("bad.plan")));
     assert_int_equal(program_files(), before);
     json_decref(answer);
