@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "engine/timing_lock.h"
 
-enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7 };
+enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7, EFFORT_FOR_WHOLE = 4 };
 
 #define SLOWEST_WORTH_TRYING 1.5        /* times of candidates alone, against the first one's */
 #define GAIN                 0.02       /* a candidate takes over when a step and its next are faster by this part */
@@ -336,6 +336,12 @@ static pf_status measure(refining *r, pf_refinement *out, pf_err *err)
     return st || !affordable ? st : pick(r, out, err);
 }
 
+/* Whole runs take longer to tell one candidate from another: worth it where kernels overlap, or when asked for much. */
+static bool takes_whole(const refining *r)
+{
+    return r->device->ops->capture_begin || pf_refine_effort(r->draft) >= EFFORT_FOR_WHOLE;
+}
+
 static pf_status measure_alone(refining *r, pf_refinement *out, pf_err *err)
 {
     pf_timing_lock lock = { .fd = -1 };
@@ -344,7 +350,7 @@ static pf_status measure_alone(refining *r, pf_refinement *out, pf_err *err)
     pf_timing_lock_open(r->device, &lock);
     st = pf_timing_lock_take(&lock, pf_progress_tick, r->progress, err);
     if (!st) {
-        st = r->device->ops->capture_begin ? pf_refine_whole(r->draft, r->context, r->progress, out, err) : measure(r, out, err);
+        st = takes_whole(r) ? pf_refine_whole(r->draft, r->context, r->progress, out, err) : measure(r, out, err);
         pf_timing_lock_drop(&lock);
     }
     pf_timing_lock_close(&lock);

@@ -173,19 +173,26 @@ static uint32_t differing_choices(const pf_plan *a, const pf_plan *b)
     return count;
 }
 
-static void choices_are_measured_again_inside_the_network_once(void **state)
+static void expect_measured_once(const char *image, const char *config)
 {
     swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store() };
-    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
-    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+    built          first = build(residual_network(image), config, &store.base);
+    built          second = build(residual_network(image), config, &store.base);
 
-    (void)state;
     assert_int_equal(store.kept, 1);
     assert_int_equal(second.report.candidates_timed, 0);
     assert_true(same_bytes(first.plan, second.plan));
     drop(&first);
     drop(&second);
     store.inner->close(store.inner);
+}
+
+/* Step by step with the one behind it, and from effort 4 on in whole runs, which cards always take. */
+static void choices_are_measured_again_inside_the_network_once(void **state)
+{
+    (void)state;
+    expect_measured_once("[1,3,32,32]", "effort=2\n");
+    expect_measured_once("[1,3,8,8]", "effort=4\n");
 }
 
 static void what_was_measured_inside_the_network_decides(void **state)
