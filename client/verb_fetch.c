@@ -7,6 +7,8 @@
 #include "client/plan_name.h"
 #include "engine/model_bundle.h"
 
+enum { MODEL_NAME_BYTES = 256 };
+
 static const pf_option options[] = {
     PF_FARM_OPTION,
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN", .help = "the file to write; MODEL.plan in the current folder otherwise"},
@@ -36,16 +38,26 @@ static pf_status own_class(const pf_call *call, char hex[PF_DIGEST_HEX_BYTES], p
     return PF_OK;
 }
 
-/* A file's digest, or a name. */
-static pf_status take_model(const char *model, pf_farm_wanted *wanted, pf_err *err)
+/* Texts that what is wanted points to. */
+typedef struct wanted_texts { char class_hex[PF_DIGEST_HEX_BYTES], name[MODEL_NAME_BYTES]; } wanted_texts;
+
+/* A file's digest, or a name: submits name a model by its file without ".onnx". */
+static pf_status take_model(const char *model, pf_farm_wanted *wanted, wanted_texts *texts, pf_err *err)
 {
+    size_t length = strlen(model);
+
     if (pf_file_exists(model))
         return pf_model_bundle_digest_of(model, &wanted->model, err);
-    wanted->model_name = model;
+    if (length >= sizeof texts->name)
+        return PF_FAIL(err, PF_USAGE, "the name of a model has less than %zu bytes", sizeof texts->name);
+    memcpy(texts->name, model, length + 1);
+    if (length > 5 && strcmp(model + length - 5, ".onnx") == 0)
+        texts->name[length - 5] = 0;
+    wanted->model_name = texts->name;
     return PF_OK;
 }
 
-static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, char own[PF_DIGEST_HEX_BYTES], pf_err *err)
+static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, wanted_texts *texts, pf_err *err)
 {
     const char *key = pf_args_operand(call->args, 0), *model = pf_args_text(call->args, "model"), *gpu = pf_args_text(call->args, "gpu");
     pf_status   status = PF_OK;
@@ -54,14 +66,25 @@ static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, char o
         return PF_FAIL(err, PF_USAGE, "name the plan by its key, or by --model NAME|FILE and --gpu CLASS|auto");
     if (key)
         return pf_digest_from_hex(key, &wanted->plan_key) ? PF_OK : PF_FAIL(err, PF_USAGE, "\"%.80s\" is no plan key of 64 hex digits", key);
-    status = take_model(model, wanted, err);
+    status = take_model(model, wanted, texts, err);
     if (!status && gpu && strcmp(gpu, "auto") == 0) {
-        status = own_class(call, own, err);
-        wanted->selector = own;
+        status = own_class(call, texts->class_hex, err);
+        wanted->selector = texts->class_hex;
     } else if (gpu) {
         wanted->selector = gpu;
     }
     return status;
+}
+
+static pf_status not_found(const pf_farm *farm, const pf_call *call, pf_err *err)
+{
+    const char *model = pf_args_text(call->args, "model"), *gpu = pf_args_text(call->args, "gpu");
+
+    pf_err_clear(err);
+    if (!model)
+        return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan with that key; submit the model to have it built", farm->url);
+    return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan of \"%.100s\" for %.80s; submit the model to have it built, or see planfarm list",
+                   farm->url, model, !gpu ? "any class" : strcmp(gpu, "auto") == 0 ? "the class of this machine's device" : gpu);
 }
 
 static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wanted, pf_err *err)
@@ -73,6 +96,8 @@ static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wante
 
     if (!status)
         status = pf_farm_find_plan(farm, &trust, wanted, &manifest, err);
+    if (status == PF_NOT_FOUND)
+        return not_found(farm, call, err);
     if (!status)
         status = pf_plan_name(manifest.model_name, pf_args_text(call->args, "output"), path, err);
     if (!status)
@@ -89,11 +114,11 @@ static pf_status run(pf_call *call, pf_err *err)
 {
     pf_farm_wanted wanted = {0};
     pf_farm        farm = {0};
-    char           own[PF_DIGEST_HEX_BYTES] = "";
+    wanted_texts   texts = {0};
     pf_status      status = pf_args_expect(call->args, 0, 1, "[PLAN_KEY]", err);
 
     if (!status)
-        status = take_wanted(call, &wanted, own, err);
+        status = take_wanted(call, &wanted, &texts, err);
     if (!status)
         status = pf_farm_open(call, NULL, &farm, err);
     if (!status)

@@ -21,7 +21,7 @@ class=$(planfarm agents --json | python3 -c 'import json, sys; print(json.load(s
 # shellcheck disable=SC2086
 planfarm submit "$model" --gpu "$class" $flags --wait --json | tr -d '\n ' | cut -c1-600 || exit 1
 echo
-planfarm fetch --model "$(basename "$model")" --gpu auto --device cuda:0 -o "$work/plan" --json | grep -E 'candidates_timed|build_seconds|max_rel_error' || exit 1
+planfarm fetch --model "$(basename "$model" .onnx)" --gpu auto --device cuda:0 -o "$work/plan" --json | grep -E 'candidates_timed|build_seconds|max_rel_error' || exit 1
 planfarm bench "$work/plan" --duration 1 --json | tr -d '\n ' | grep -o '"compute_ms":{[^}]*}'
 # shellcheck disable=SC2086
 planfarm submit "$model" --gpu "$class" $flags --wait --json | tr -d '\n ' | grep -o '"hit":[a-z]*'

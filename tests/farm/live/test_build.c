@@ -179,6 +179,23 @@ static void a_damaged_plan_is_not_taken(void **state)
     json_decref(built);
 }
 
+/* By the name that submit gave it, also as the file was called; what is missing is named. */
+static void a_plan_is_found_by_its_models_name(void **state)
+{
+    json_t *built = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "made.plan", "--farm", farm.url, "--gpu", "cpu");
+    json_t *fetched = NULL, *answer = LIVE_JSON(&farm, 66, "fetch", "--model", "nobody", "--gpu", "cpu");
+
+    (void)state;
+    error_says(answer, "no plan of \"nobody\" for cpu");
+    assert_int_equal(rename(program_path("add.onnx"), program_path("elsewhere.onnx")), 0);
+    fetched = LIVE_JSON(&farm, 0, "fetch", "--model", "add.onnx", "--gpu", "cpu", "-o", "named.plan");
+    assert_string_equal(live_text(fetched, "plan_key"), live_text(built, "plan_key"));
+    assert_int_equal(rename(program_path("elsewhere.onnx"), program_path("add.onnx")), 0);
+    json_decref(fetched);
+    json_decref(answer);
+    json_decref(built);
+}
+
 static void another_key_does_not_open_the_farm(void **state)
 {
     json_t *built = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "add.plan", "--farm", farm.url, "--gpu", "cpu");
@@ -226,6 +243,7 @@ int main(void)
         cmocka_unit_test(an_unknown_class_is_refused_with_those_there_are),
         cmocka_unit_test(a_farm_that_is_not_there_is_told_in_time),
         cmocka_unit_test(a_damaged_plan_is_not_taken),
+        cmocka_unit_test(a_plan_is_found_by_its_models_name),
         cmocka_unit_test(another_key_does_not_open_the_farm),
         cmocka_unit_test(the_list_and_the_agents_show_what_was_done),
         cmocka_unit_test(a_drained_agent_ends),
