@@ -21,6 +21,8 @@ bool        pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out);
 
 const char *pf_codegen_matmul_declines(const pf_problem *p);
 const char *pf_codegen_conv_declines(const pf_problem *p);
+/* Multiply-adds beyond which the libraries' warp-group kernels always win, unless rows of the result lie at odd places. */
+#define PF_MATMUL_LARGE_WORK (INT64_C(1) << 32)
 /* How many multiply-adds it has; 0: not said by the shapes. */
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */

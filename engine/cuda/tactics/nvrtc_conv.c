@@ -1,13 +1,7 @@
 /* Convolutions with a window as one product of our own, with everything behind them, where they are too small for cuDNN's kernels to fill the card:
    pictures are not unfolded, the kernel finds each tap's pixels itself.  Tunings as of nvrtc_matmul. */
-#include <stdio.h>
-
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/tactics.h"
-
-/* Beyond this cuDNN's warp-group kernels win. */
-#define LARGE_WORK (INT64_C(1) << 32)
-enum { TUNINGS_MAX = 48 };
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
@@ -15,7 +9,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     if (reason) return reason;
     if (pf_tactic_cudnn_conv.declines(device, p)) return "an epilogue that cuDNN lacks";
-    return pf_codegen_matmul_work(p) > LARGE_WORK ? "a convolution that fills the card" : NULL;
+    return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a convolution that fills the card" : NULL;
 }
 
 /* x channels-last, or few channels padded to eight; all else channels-last too. */
@@ -26,13 +20,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 4, 8, 20, TUNINGS_MAX, TUNINGS_MAX };
-    pf_matmul_tuning list[TUNINGS_MAX];
-    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
-    pf_status        st = PF_OK;
-
-    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
-    return st;
+    return pf_tactic_nvrtc_matmul.tunings(device, p, effort, out, err);
 }
 
 static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)

@@ -4,8 +4,6 @@
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
 
-/* Beyond this the libraries' warp-group kernels always win, unless rows of the result lie at odd places. */
-#define LARGE_WORK (INT64_C(1) << 32)
 enum { TUNINGS_MAX = 48 };
 
 static bool is_conv(const pf_problem *p)
@@ -27,7 +25,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     if (reason || (!is_conv(p) && pf_codegen_matmul_is_odd(p))) return reason;
     if (!library_takes(device, p)) return "an epilogue that the libraries lack";
-    return pf_codegen_matmul_work(p) > LARGE_WORK ? "a product that fills the card" : NULL;
+    return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a product that fills the card" : NULL;
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
