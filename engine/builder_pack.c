@@ -127,14 +127,6 @@ static pf_status keep_plain_weights(const packing *p, const pf_plan_step *step, 
     return st;
 }
 
-static bool has_constants(const pf_problem *p)
-{
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_constant[i])
-            return true;
-    return false;
-}
-
 static pf_tensor constant_tensor(const pf_value *value)
 {
     pf_tensor tensor = { .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
@@ -307,9 +299,9 @@ static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)
     st = save_step(p->draft, step, prepared, err);
     if (!st)
         st = keep_plain_weights(p, step, err);
-    if (!st && has_constants(bound) && prepared->packed_bytes)
+    if (!st && pf_problem_has_constants(bound) && prepared->packed_bytes)
         st = pack_constants(p, step, bound, prepared, err);
-    if (!st && has_constants(bound) && needs_raw(p->draft, p->device, step, prepared->packed_bytes))
+    if (!st && pf_problem_has_constants(bound) && needs_raw(p->draft, p->device, step, prepared->packed_bytes))
         st = keep_constants(p, step, err);
 out:
     pf_step_free(prepared);

@@ -176,6 +176,14 @@ pf_status pf_problem_bind(const pf_problem *problem, const pf_dims *outer, const
     return st;
 }
 
+bool pf_problem_has_constants(const pf_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->graph->input_count; i++)
+        if (problem->in_constant[i])
+            return true;
+    return false;
+}
+
 bool pf_problem_is_bound(const pf_problem *problem)
 {
     for (uint32_t i = 0; i < problem->graph->value_count; i++)

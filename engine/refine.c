@@ -159,14 +159,6 @@ static bool fits_memory(const pf_bindings *b, const pf_problem *p, const pf_step
     return true;
 }
 
-static bool has_constants(const pf_problem *p)
-{
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_constant[i])
-            return true;
-    return false;
-}
-
 static void drop_trial(trial *t)
 {
     pf_step_free(t->step);
@@ -196,7 +188,7 @@ static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry
     if (!tactic || tactic->prepare(r->device, step->problem, entry->tuning, NULL, 0, &t->step, &ignored))
         return PF_OK;
     t->bindings = r->context->step_bindings[s];
-    if (!fits_memory(&t->bindings, step->problem, t->step) || (has_constants(step->problem) && !t->step->packed_bytes)) {
+    if (!fits_memory(&t->bindings, step->problem, t->step) || (pf_problem_has_constants(step->problem) && !t->step->packed_bytes)) {
         drop_trial(t);
         return PF_OK;
     }

@@ -140,19 +140,11 @@ static pf_status pack_step(const whole *w, uint32_t s, const pf_step *step, void
     return st;
 }
 
-static bool has_constants(const pf_problem *p)
-{
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_constant[i])
-            return true;
-    return false;
-}
-
 static pf_status pack_all(const whole *w, uint32_t g, variant *v, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    if (!v->step->packed_bytes || !has_constants(w->draft->plan.steps[w->groups[g].first].problem))
+    if (!v->step->packed_bytes || !pf_problem_has_constants(w->draft->plan.steps[w->groups[g].first].problem))
         return PF_OK;
     v->packed = pf_calloc(w->step_count, sizeof *v->packed);
     if (!v->packed)

@@ -75,14 +75,6 @@ static pf_status check_sizes(const pf_plan *plan, const pf_instance *instance, c
 
 /* ---- Steps */
 
-static bool has_constants(const pf_problem *p)
-{
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_constant[i])
-            return true;
-    return false;
-}
-
 static bool keeps_constants(const pf_plan *plan, const pf_plan_step *step)
 {
     for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
@@ -154,7 +146,7 @@ static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const
     uint64_t            stored = step->packed == PF_NONE ? 0 : m->plan->blobs[step->packed].bytes;
     pf_status           st = bring_plain_weights(m, s, p, err);
 
-    if (st || !has_constants(p))
+    if (st || !pf_problem_has_constants(p))
         return st;
     if (candidate == 0 && prepared->packed_bytes && prepared->packed_bytes == stored)
         return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);

@@ -12,24 +12,12 @@ workspace alive at once.  The exit status is 1 when a build failed, or an error,
 """
 import argparse, json, os, statistics, subprocess, sys, time
 
-SEQUENCE = 128
-SHAPES = {  # inputs at batch b
-    "bert_base": lambda b: f"input_ids:{b}x{SEQUENCE},attention_mask:{b}x{SEQUENCE}",
-    "gpt2": lambda b: f"input_ids:{b}x{SEQUENCE}",
-    "llama_4l": lambda b: f"input_ids:{b}x{SEQUENCE}",
-    "unet": lambda b: f"latent:{b}x4x64x64",
-    "deeplabv3_resnet50": lambda b: "",
-}
-
+from gpu_cases import shapes_of
 
 FLAGS = {"fp16": ["--fp16"], "bf16": ["--bf16"], "tf32": ["--tf32"], "fp32": []}
 ERRORS = {"fp16": 1e-2, "bf16": 8e-2, "tf32": 1e-3, "fp32": 1e-3}      # of the output's range
 COSINE = 0.999
 MEMORY_RATIO = 1.1
-
-
-def shapes_of(model, batch):
-    return SHAPES.get(model, lambda b: f"input:{b}x3x224x224")(batch)
 
 
 def planfarm(*words):

@@ -10,14 +10,8 @@ The last line is JSON, also written to FOLDER/regret.json of --work.
 """
 import argparse, collections, json, os, shutil, statistics, subprocess, sys, time
 
-SEQUENCE = 128
-SHAPES = {  # inputs at batch b
-    "bert_base": lambda b: f"input_ids:{b}x{SEQUENCE},attention_mask:{b}x{SEQUENCE}",
-    "gpt2": lambda b: f"input_ids:{b}x{SEQUENCE}",
-    "llama_4l": lambda b: f"input_ids:{b}x{SEQUENCE}",
-    "unet": lambda b: f"latent:{b}x4x64x64",
-    "deeplabv3_resnet50": lambda b: "",
-}
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
+from gpu_cases import shapes_of
 
 
 def planfarm(*words):
@@ -30,7 +24,7 @@ def planfarm(*words):
 
 def build(args, case, cache, plan):
     model, batch = case.split(":")
-    shapes = SHAPES.get(model, lambda b: f"input:{b}x3x224x224")(int(batch))
+    shapes = shapes_of(model, int(batch))
     words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", args.device, "--cache", cache, *args.flags.split()]
     start = time.time()
     report = planfarm(*words, *(["--shapes", shapes] if shapes else []))
