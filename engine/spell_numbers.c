@@ -41,33 +41,38 @@ void pf_spell_quantize(pf_speller *s, const pf_node *node, pf_value_id *out)
     const pf_quantize_linear_attrs *attrs = node->attrs;
     const pf_shape                  shape = *pf_spell_shape(s, node->in[0]);
     double                          low = 0, high = 0;
-    pf_value_id                     y = node->in[0];
+    pf_value_id                     y = node->in[0], scale = PF_NONE, zero = PF_NONE;
 
     if (attrs->block_size || !range_of((pf_dtype)attrs->dtype, &low, &high))
         return;
-    y = pf_spell_binary(s, PF_OP_DIV, pf_spell_cast(s, y, PF_F32), spread(s, node->in[1], &shape, attrs->axis));
-    y = pf_spell_unary(s, PF_OP_ROUND, y, 0, 0);
+    scale = spread(s, node->in[1], &shape, attrs->axis);
     if (pf_spell_has(node, 2))
-        y = pf_spell_binary(s, PF_OP_ADD, y, spread(s, node->in[2], &shape, attrs->axis));
+        zero = spread(s, node->in[2], &shape, attrs->axis);
+    y = pf_spell_binary(s, PF_OP_DIV, pf_spell_cast(s, y, PF_F32), scale);
+    y = pf_spell_unary(s, PF_OP_ROUND, y, 0, 0);
+    if (zero != PF_NONE)
+        y = pf_spell_binary(s, PF_OP_ADD, y, zero);
     y = pf_spell_unary(s, PF_OP_CLIP, y, low, high);
     out[0] = pf_spell_cast(s, y, (pf_dtype)attrs->dtype);
 }
 
-/* Differences of integers of up to 16 bits are exact in FP32. */
+/* Differences of integers of up to 16 bits are exact in FP32; of 32 bits there are biases, whose last places the scale makes small. */
 void pf_spell_dequantize(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     const pf_dequantize_linear_attrs *attrs = node->attrs;
     const pf_shape                    shape = *pf_spell_shape(s, node->in[0]);
     pf_dtype                          from = pf_spell_dtype(s, node->in[0]);
-    double                            low = 0, high = 0;
-    pf_value_id                       y = node->in[0];
+    pf_value_id                       y = node->in[0], scale = PF_NONE, zero = PF_NONE;
 
-    if (attrs->block_size || (!range_of(from, &low, &high) && from != PF_I32))
+    if (attrs->block_size || !pf_dtype_is_integer(from) || pf_dtype_bits(from) > 32)
         return;
-    y = pf_spell_cast(s, y, PF_F32);
+    scale = spread(s, node->in[1], &shape, attrs->axis);
     if (pf_spell_has(node, 2))
-        y = pf_spell_binary(s, PF_OP_SUB, y, spread(s, node->in[2], &shape, attrs->axis));
-    y = pf_spell_binary(s, PF_OP_MUL, y, spread(s, node->in[1], &shape, attrs->axis));
+        zero = spread(s, node->in[2], &shape, attrs->axis);
+    y = pf_spell_cast(s, y, PF_F32);
+    if (zero != PF_NONE)
+        y = pf_spell_binary(s, PF_OP_SUB, y, zero);
+    y = pf_spell_binary(s, PF_OP_MUL, y, scale);
     out[0] = pf_spell_cast(s, y, (pf_dtype)attrs->dtype);
 }
 
