@@ -1,5 +1,6 @@
 /* A gather at positions that rise evenly is a slice, and a gather_nd at the positions of its own result is a reshape.  Positions that the
-   table does not have are an error before and after: the slice is then too short for the reshape behind it. */
+   table does not have are an error before and after: the slice is then too short for the reshape behind it.  Where that is known now the gather
+   stays, for it may never be computed. */
 #include "engine/index_form.h"
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
@@ -34,21 +35,23 @@ static pf_status from_gather(pf_graph *graph, const pf_node *node, pf_value_id *
     pf_shape      index = graph->values[node->in[1]].shape, wanted = graph->values[node->out[0]].shape;
     pf_index_form form = { 0 };
     int32_t       dim = 0;
-    pf_dim        last = 0;
+    pf_dim        size = wanted.rank < 0 ? 0 : graph->values[node->in[0]].shape.dim[axis], last = 0, end = 0;
     pf_status     st = PF_OK;
 
     if (wanted.rank < 0 || !pf_index_form_of(graph, node->in[1], &form) || form.is_choice || !rising_dim(&form, &index, &dim) ||
         passes_zero(graph, &form, &index, dim))
         return PF_OK;
     if (pf_dim_is_number(form.constant) && form.constant < 0)
-        form.constant = pf_dim_add(graph->dims, form.constant, graph->values[node->in[0]].shape.dim[axis]);
+        form.constant = pf_dim_add(graph->dims, form.constant, size);
     if (dim >= 0 && (!pf_index_form_never_negative(graph->dims, &index, &form)))
         return PF_OK;
     step = dim < 0 ? 1 : form.coef[dim];
     last = dim < 0 ? form.constant : pf_dim_add(graph->dims, form.constant, pf_dim_mul(graph->dims, step, pf_dim_sub(graph->dims, index.dim[dim], 1)));
-    if (last == PF_DIM_INVALID || form.constant == PF_DIM_INVALID || (pf_dim_is_number(form.constant) && form.constant < 0))
+    end = pf_dim_add(graph->dims, last, 1);
+    if (end == PF_DIM_INVALID || form.constant == PF_DIM_INVALID || (pf_dim_is_number(form.constant) && form.constant < 0) ||
+        (pf_dim_is_number(end) && pf_dim_is_number(size) && end > size))
         return PF_OK;
-    st = pf_make_slice(graph, node->name, node->in[0], axis, form.constant, pf_dim_add(graph->dims, last, 1), step, out, err);
+    st = pf_make_slice(graph, node->name, node->in[0], axis, form.constant, end, step, out, err);
     return st ? st : pf_make_reshape(graph, node->name, *out, &wanted, out, err);
 }
 
