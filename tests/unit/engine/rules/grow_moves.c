@@ -1,0 +1,181 @@
+/* Patterns that move data: reshapes, transposes, slices, concats, branches. */
+#include <string.h>
+
+#include "tests/unit/engine/rules/grow.h"
+
+void grow_expand(grower *g)
+{
+    pf_value_id     x = pick(g), lowest = PF_NONE;
+    const pf_shape *shape = &g->graph->values[x].shape;
+    pf_reduce_attrs least_of = { .mode = PF_REDUCE_MIN, .axes = { 1, { shape->rank - 1 } }, .keepdims = 1 };
+    pf_expand_attrs attrs = { .shape = { .count = shape->rank } };
+
+    for (int32_t d = 0; d < shape->rank; d++)
+        attrs.shape.at[d] = shape->dim[d];
+    lowest = step(g, PF_OP_REDUCE, &x, 1, &least_of);
+    finish(g, PF_OP_SUB, x, unary(g, PF_OP_TANH, step(g, PF_OP_EXPAND, &lowest, 1, &attrs)), NULL);
+}
+
+void grow_gather(grower *g)
+{
+    pf_value_id   x = pick(g), index = PF_NONE;
+    int64_t       at[2] = { 0, 1 + below(g, 2) };
+    pf_axis_attrs attrs = { .axis = 1 };
+    pf_err        err = { 0 };
+
+    if (channels_of(g, x) < 3)
+        return;
+    test_ok(pf_graph_add_i64s(g->graph, at + below(g, 2), 1 + below(g, 1), &index, &err), &err);
+    finish(g, PF_OP_GATHER, x, index, &attrs);
+}
+
+/* Two branches of an image, each with the same function or without. */
+void grow_branches(grower *g)
+{
+    static const int64_t strides[] = { 1, 1 }, none[] = { 0, 0, 0, 0 };
+    pf_value_id          x = pick(g), y[2] = { PF_NONE, PF_NONE };
+    const pf_shape      *shape = &g->graph->values[x].shape;
+    pf_conv_attrs        attrs = { .groups = 1, .strides = { .count = 2 }, .dilations = { .count = 2 }, .pads = { .count = 4 } };
+    bool                 with_function = below(g, 2);
+
+    if (shape->rank != 4 || !pf_dim_is_number(shape->dim[1]) || shape->dim[1] < 1)
+        return;
+    memcpy(attrs.strides.at, strides, sizeof strides);
+    memcpy(attrs.dilations.at, strides, sizeof strides);
+    memcpy(attrs.pads.at, none, sizeof none);
+    for (int i = 0; i < 2; i++) {
+        int64_t     channels = g->graph->values[x].shape.dim[1];
+        pf_value_id w = constant(g, 4, (int64_t[]){ 1 + below(g, 3), channels, 1, 1 }, false);
+
+        y[i] = step(g, PF_OP_CONV, (pf_value_id[]){ x, w }, 2, &attrs);
+        if (with_function)
+            y[i] = step(g, PF_OP_RELU, &y[i], 1, NULL);
+        if (y[i] != PF_NONE)
+            y[i] = step(g, PF_OP_REDUCE, &y[i], 1, &(pf_reduce_attrs){ .mode = PF_REDUCE_MAX, .axes = { .count = 1, .at = { 1 } }, .keepdims = 1 });
+    }
+    finish(g, PF_OP_ADD, y[0], y[1], NULL);
+}
+
+void grow_split(grower *g)
+{
+    pf_value_id   x = pick(g);
+    pf_split_attrs attrs = { .axis = 1 };
+
+    if (channels_of(g, x) > 1)
+        add(g, PF_OP_SPLIT, &x, 1, &attrs, 2);
+}
+
+/* Rows of any shape through a product of matrices, flat in between. */
+void grow_flat(grower *g)
+{
+    pf_value_id      x = pick(g), w = PF_NONE;
+    pf_reshape_attrs flat = { .shape = { 2, { -1, last_dim(g, x) } } };
+    pf_gemm_attrs    attrs = { .alpha = 1, .beta = 1 };
+
+    if (!last_dim(g, x) || last_dim(g, x) > 20 || g->graph->values[x].shape.rank < 3)
+        return;
+    w = constant(g, 2, (int64_t[]){ last_dim(g, x), last_dim(g, x) }, false);
+    w = step(g, PF_OP_GEMM, (pf_value_id[]){ step(g, PF_OP_RESHAPE, &x, 1, &flat), w }, 2, &attrs);
+    if (w != PF_NONE)
+        finish(g, PF_OP_MAX, like(g, w, x), x, NULL);
+}
+
+static pf_value_id turned(grower *g, pf_value_id x)
+{
+    pf_transpose_attrs attrs = { .perm = { 4, { 1, 0, 2, 3 } } };
+
+    return g->graph->values[x].shape.rank == 4 ? step(g, PF_OP_TRANSPOSE, &x, 1, &attrs) : PF_NONE;
+}
+
+/* Another order of dims, and back. */
+void grow_detour(grower *g)
+{
+    pf_value_id x = pick(g), y = turned(g, x);
+
+    if (y != PF_NONE)
+        finish(g, PF_OP_SUB, turned(g, with_number(g, PF_OP_MUL, unary(g, PF_OP_TANH, y), 2)), x, NULL);
+}
+
+/* Two slices of one value, each transposed. */
+void grow_turned_slices(grower *g)
+{
+    pf_value_id    x = unary(g, PF_OP_TANH, pick(g)), part[2] = { PF_NONE, PF_NONE };
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { 2 } }, .steps = { 1, { 1 } } };
+    pf_axis_attrs  last = { .axis = g->graph->values[x].shape.rank - 1 };
+
+    if (channels_of(g, x) != 4)
+        return;
+    part[0] = swapped(g, step(g, PF_OP_SLICE, &x, 1, &attrs));
+    attrs.starts.at[0] = 2;
+    attrs.ends.at[0] = 4;
+    part[1] = swapped(g, step(g, PF_OP_SLICE, &x, 1, &attrs));
+    finish(g, PF_OP_SUB, step(g, PF_OP_SOFTMAX, part, 1, &last), part[1], NULL);
+}
+
+void grow_concats(grower *g)
+{
+    pf_value_id   x = pick(g), two = PF_NONE;
+    pf_axis_attrs attrs = { .axis = 1 };
+
+    if (channels_of(g, x) && channels_of(g, x) < 6)
+        two = step(g, PF_OP_CONCAT, (pf_value_id[]){ x, x }, 2, &attrs);
+    finish(g, PF_OP_CONCAT, two, x, &attrs);
+}
+
+/* A branch that works on an outer value. */
+static pf_graph *branch(grower *g, pf_op_kind op, pf_value_id x)
+{
+    pf_graph   *body = pf_graph_new("", g->graph);
+    pf_value_id inner = PF_NONE, out = PF_NONE;
+    pf_err      err = { 0 };
+
+    assert_non_null(body);
+    test_ok(pf_graph_capture(body, x, &inner, &err), &err);
+    test_ok(pf_graph_add_node(body, op, "n", &inner, 1, NULL, 1, &out, &err), &err);
+    test_ok(pf_graph_add_output(body, out, NULL, &err), &err);
+    return body;
+}
+
+void grow_if(grower *g)
+{
+    pf_value_id x = pick(g), in[3] = { PF_NONE, x, x };
+    pf_if_attrs attrs = { branch(g, PF_OP_TANH, x), branch(g, PF_OP_NEG, x) };
+    pf_err      err = { 0 };
+
+    test_ok(pf_graph_add_scalar(g->graph, PF_BOOL, below(g, 2), &in[0], &err), &err);
+    add(g, PF_OP_IF, in, 3, &attrs, 1);
+}
+
+/* Every other element along two dims. */
+void grow_corner(grower *g)
+{
+    pf_value_id    x = pick(g), corner = PF_NONE;
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { PF_SLICE_FAR } }, .steps = { 1, { 2 } } };
+
+    corner = step(g, PF_OP_SLICE, &x, 1, &attrs);
+    attrs.axes.at[0] = g->graph->values[x].shape.rank - 1;
+    if (corner != PF_NONE && attrs.axes.at[0] > 1)
+        add(g, PF_OP_SLICE, &corner, 1, &attrs, 1);
+}
+
+/* A transposed convolution of what is padded, and one that is cropped. */
+void grow_cropped(grower *g)
+{
+    pf_value_id             in[2] = { pick(g), PF_NONE }, whole = PF_NONE;
+    int64_t                 channels = channels_of(g, in[0]);
+    pf_conv_transpose_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { below(g, 2), 0, 2, 0 } },
+                                      .output_padding = { 2, { 0, 0 } }, .groups = 1 };
+    pf_pad_attrs            pads = { .pads = { 8, { 0, 0, 0, 0, 0, 0, 1, 0 } } };
+    pf_slice_attrs          crop = { .axes = { 1, { 2 } }, .starts = { 1, { 2 - attrs.pads.at[0] } }, .ends = { 1, { PF_SLICE_FAR } },
+                                     .steps = { 1, { 1 } } };
+
+    if (!channels || channels > 6 || g->graph->values[in[0]].shape.rank != 4)
+        return;
+    in[1] = constant(g, 4, (int64_t[]){ channels, 2, 3, 3 }, false);
+    whole = step(g, PF_OP_CONV_TRANSPOSE, in, 2, &attrs);
+    if (whole != PF_NONE)
+        add(g, PF_OP_SLICE, &whole, 1, &crop, 1);
+    in[0] = step(g, PF_OP_PAD, in, 1, &pads);
+    if (in[0] != PF_NONE)
+        add(g, PF_OP_CONV_TRANSPOSE, in, 2, &attrs, 1);
+}
