@@ -299,7 +299,7 @@ static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)
     st = save_step(p->draft, step, prepared, err);
     if (!st)
         st = keep_plain_weights(p, step, err);
-    if (!st && pf_problem_has_constants(bound) && prepared->packed_bytes)
+    if (!st && prepared->packed_bytes)
         st = pack_constants(p, step, bound, prepared, err);
     if (!st && pf_problem_has_constants(bound) && needs_raw(p->draft, p->device, step, prepared->packed_bytes))
         st = keep_constants(p, step, err);

@@ -144,7 +144,7 @@ static pf_status pack_all(const whole *w, uint32_t g, variant *v, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    if (!v->step->packed_bytes || !pf_problem_has_constants(w->draft->plan.steps[w->groups[g].first].problem))
+    if (!v->step->packed_bytes)
         return PF_OK;
     v->packed = pf_calloc(w->step_count, sizeof *v->packed);
     if (!v->packed)

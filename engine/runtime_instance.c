@@ -146,7 +146,7 @@ static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const
     uint64_t            stored = step->packed == PF_NONE ? 0 : m->plan->blobs[step->packed].bytes;
     pf_status           st = bring_plain_weights(m, s, p, err);
 
-    if (st || !pf_problem_has_constants(p))
+    if (st || (!prepared->packed_bytes && !pf_problem_has_constants(p)))
         return st;
     if (candidate == 0 && prepared->packed_bytes && prepared->packed_bytes == stored)
         return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);

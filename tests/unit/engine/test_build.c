@@ -286,6 +286,40 @@ static void merges_are_measured(void **state)
     assert_int_equal(again, 0);
 }
 
+/* Attention scores with a soft cap: two inputs multiplied, and two functions of one kind behind, whose numbers are operands. */
+static pf_network *capped_product(const char *a_shape, const char *b_shape)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id a = PF_NONE, b = PF_NONE, y = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("capped", &net, &err), &err);
+    test_ok(pf_network_input(net, "a", PF_F32, a_shape, &a, &err), &err);
+    test_ok(pf_network_input(net, "b", PF_F32, b_shape, &b, &err), &err);
+    y = layer(net, "matmul", "scores", "", 2, (pf_tensor_id[]){ a, b });
+    y = layer(net, "mul", "down", "", 2, (pf_tensor_id[]){ y, random_constant(net, "1/cap", 0, NULL, 0.5, 1) });
+    y = layer(net, "tanh", "tanh", "", 1, &y);
+    y = layer(net, "mul", "up", "", 2, (pf_tensor_id[]){ y, random_constant(net, "cap", 0, NULL, 2, 2) });
+    test_ok(pf_network_output(net, y, "y", &err), &err);
+    return net;
+}
+
+static void numbers_are_packed_where_there_are_no_weights(void **state)
+{
+    static const char *specs[] = { "effort=0\n", "effort=1\n" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        built fixed = build(capped_product("[2,4,8]", "[2,8,6]"), specs[i], NULL), free_dims = { 0 };
+
+        assert_true(fixed.report.max_rel_error >= 0 && fixed.report.max_rel_error < 1e-4);
+        free_dims = build(capped_product("[batch,4,8]", "[batch,8,6]"), specs[i], NULL);
+        assert_true(free_dims.report.max_rel_error >= 0 && free_dims.report.max_rel_error < 1e-4);
+        drop(&fixed);
+        drop(&free_dims);
+    }
+}
+
 static void more_effort_times_again_and_then_satisfies_less(void **state)
 {
     pf_timing_store *store = new_store();
@@ -529,6 +563,7 @@ int main(void)
         cmocka_unit_test(choices_are_measured_again_inside_the_network_once),
         cmocka_unit_test(what_was_measured_inside_the_network_decides),
         cmocka_unit_test(merges_are_measured),
+        cmocka_unit_test(numbers_are_packed_where_there_are_no_weights),
         cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
         cmocka_unit_test(replay_with_a_hole_names_the_layer),
         cmocka_unit_test(effort_0_times_nothing),
