@@ -1,0 +1,365 @@
+/* The core's transitions of jobs: submitting, completing, cancelling. */
+#include "tests/farm/step.h"
+
+#include <string.h>
+
+/* ---- the good way */
+
+static void a_job_goes_all_the_way(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease);
+
+    assert_int_equal(rig_offer_of(&lease)->job_id, job);
+    assert_string_equal(rig_offer_of(&lease)->spec_text, "spec 1");
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    assert_int_equal(rig_state(r, job), VERIFYING);
+    assert_int_equal(r->verifies_count, 1);
+    assert_false(rig_has(r, AGENT_1, PF_MSG_COMPLETE_REPLY));
+    rig_verdict(r, 0, PF_OK);
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_COMMITTED);
+    assert_int_equal(rig_state(r, job), COMMITTED);
+    pf_message_clear(&lease.message);
+}
+
+static void a_plan_that_is_there_is_a_hit(void **state)
+{
+    rig          *r = *state;
+    rig_mail      lease = { 0 };
+    uint64_t      job = running_job(r, &lease);
+    pf_core_stats s;
+
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    assert_int_equal(rig_submit(r, CLIENT_2, 2, "model", "cpu-test"), job);
+    stats(r, &s);
+    assert_int_equal(s.hits_total, 1);
+    assert_int_equal(s.jobs, 1);
+    rig_restart(r);
+    assert_int_equal(rig_submit(r, CLIENT_2, 3, "model", "cpu-test"), job);
+    stats(r, &s);
+    assert_int_equal(s.hits_total, 1);
+    pf_message_clear(&lease.message);
+}
+
+static void a_plan_whose_bytes_are_gone_is_built_again(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease), again = 0;
+
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    pf_digest_of("plan", 4, &r->absent[0]);
+    r->absent_count = 1;
+    again = rig_submit(r, CLIENT_2, 2, "model", "cpu");
+    r->absent_count = 0;
+    assert_int_not_equal(again, job);
+    assert_int_equal(rig_state(r, again), OFFERED);
+    rig_restart(r);
+    assert_int_equal(rig_submit(r, CLIENT_2, 3, "model", "cpu"), again);
+    pf_message_clear(&lease.message);
+}
+
+static void plans_are_found_by_key_and_by_name(void **state)
+{
+    rig           *r = *state;
+    rig_mail       lease = { 0 }, mail = { 0 };
+    Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
+    const Pf__PlanLookupReply *reply = NULL;
+    pf_err         err = { 0 };
+
+    running_job(r, &lease);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    lookup.model_name = "model";
+    lookup.selector = "cpu";
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
+    reply = (const Pf__PlanLookupReply *)mail.message.body;
+    assert_int_equal(reply->n_plan, 1);
+    test_ok(pf_manifest_verify(reply->plan[0]->manifest, strlen(reply->plan[0]->manifest), &r->key.public_key, 1, &err), &err);
+    lookup = (Pf__PlanLookup)PF__PLAN_LOOKUP__INIT;
+    lookup.plan_key = reply->plan[0]->plan_key;
+    rig_say(r, CLIENT_2, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    pf_message_clear(&mail.message);
+    mail = rig_take(r, CLIENT_2, PF_MSG_PLAN_LOOKUP_REPLY);
+    pf_message_clear(&mail.message);
+    lookup = (Pf__PlanLookup)PF__PLAN_LOOKUP__INIT;
+    lookup.model_name = "another";
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+    pf_message_clear(&lease.message);
+}
+
+/* ---- submits */
+
+static void a_submit_sent_again_is_the_same(void **state)
+{
+    rig          *r = *state;
+    uint64_t      job = 0;
+    pf_core_stats s;
+
+    rig_hello(r, AGENT_1, 1, 1);
+    job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
+    assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), job);
+    rig_restart(r);
+    assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), job);
+    stats(r, &s);
+    assert_int_equal(s.jobs, 1);
+    assert_int_equal(rig_submit(r, CLIENT_1, 1, "other model", "cpu"), 0);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_INVALID));
+}
+
+static void missing_blobs_are_told_before_anything_is_kept(void **state)
+{
+    rig          *r = *state;
+    pf_core_stats s;
+
+    rig_hello(r, AGENT_1, 1, 1);
+    r->missing_count = 2;
+    assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), 0);
+    stats(r, &s);
+    assert_int_equal(s.jobs + s.submits, 0);
+    r->missing_count = 0;
+    assert_int_not_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), 0);
+}
+
+static void two_submits_share_a_job(void **state)
+{
+    rig     *r = *state;
+    uint64_t job = 0;
+
+    rig_hello(r, AGENT_1, 1, 1);
+    job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
+    assert_int_equal(rig_submit(r, CLIENT_2, 2, "model", "cpu"), job);
+    cancel_submit(r, 1);
+    assert_int_equal(rig_state(r, job), OFFERED);
+    cancel_submit(r, 1);                /* giving up twice gives up once */
+    assert_int_equal(rig_state(r, job), OFFERED);
+    rig_restart(r);
+    cancel_submit(r, 2);
+    assert_int_equal(rig_state(r, job), CANCELLING);
+}
+
+static void unknown_selectors_are_refused_unless_waited_for(void **state)
+{
+    rig        *r = *state;
+    Pf__Submit  submit = PF__SUBMIT__INIT;
+    uint8_t     id[PF_SUBMIT_ID_BYTES] = { 7 };
+    pf_digest   digest = { { 1 } };
+    char       *selectors[] = { "cpu" };
+    rig_mail    mail = { 0 };
+    uint64_t    job = 0;
+
+    assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), 0);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+    submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
+    submit.model_digest = pf_wire_bytes(&digest);
+    submit.selector = selectors;
+    submit.n_selector = 1;
+    submit.wait_for_class = true;
+    rig_say(r, CLIENT_1, PF_MSG_SUBMIT, &submit.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_SUBMIT_REPLY);
+    job = ((Pf__SubmitReply *)mail.message.body)->job[0]->job_id;
+    assert_int_equal(((Pf__SubmitReply *)mail.message.body)->job[0]->plan_key.len, 0);
+    pf_message_clear(&mail.message);
+    rig_restart(r);
+    assert_int_equal(rig_state(r, job), QUEUED);
+    rig_hello(r, AGENT_1, 1, 1);
+    assert_int_equal(rig_state(r, job), OFFERED);
+}
+
+static void a_full_disk_refuses_submits_and_nothing_else(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease);
+    pf_event full = { .kind = PF_EVENT_SPACE, .text = "the disk is full" }, room = { .kind = PF_EVENT_SPACE };
+
+    assert_int_equal(rig_step(r, &full), PF_OK);
+    assert_int_equal(rig_submit(r, CLIENT_2, 2, "other", "cpu"), 0);
+    assert_int_equal(error_code(r, CLIENT_2), code_of(PF_BUSY));
+    assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), job);      /* known already */
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    assert_int_equal(rig_state(r, job), COMMITTED);
+    assert_int_equal(rig_step(r, &room), PF_OK);
+    assert_int_not_equal(rig_submit(r, CLIENT_2, 2, "other", "cpu"), 0);
+    pf_message_clear(&lease.message);
+}
+
+static void no_more_jobs_than_the_limit(void **state)
+{
+    rig *r = *state;
+
+    r->config.jobs_limit = 2;
+    rig_restart(r);
+    rig_hello(r, AGENT_1, 1, 1);
+    assert_int_not_equal(rig_submit(r, CLIENT_1, 1, "m1", "cpu"), 0);
+    assert_int_not_equal(rig_submit(r, CLIENT_1, 2, "m2", "cpu"), 0);
+    assert_int_equal(rig_submit(r, CLIENT_1, 3, "m3", "cpu"), 0);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_BUSY));
+}
+
+/* ---- completing */
+
+static void a_bad_object_is_not_committed(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease);
+
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_NOT_FOUND);
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_REFUSED);
+    assert_int_equal(rig_state(r, job), BACKOFF);
+    pf_message_clear(&lease.message);
+}
+
+static void a_complete_sent_twice_is_one(void **state)
+{
+    rig          *r = *state;
+    rig_mail      lease = { 0 };
+    pf_core_stats s;
+
+    running_job(r, &lease);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    assert_int_equal(r->verifies_count, 1);
+    rig_verdict(r, 0, PF_OK);
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_COMMITTED);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_COMMITTED);
+    rig_restart(r);
+    rig_hello(r, AGENT_1, 1, 1);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_COMMITTED);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "another plan");
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_ALREADY);
+    stats(r, &s);
+    assert_int_equal(s.plans, 1);
+    pf_message_clear(&lease.message);
+}
+
+static void a_late_complete_wins_when_nobody_has(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 }, second = { 0 };
+    uint64_t job = running_job(r, &lease);
+
+    rig_tick(r, 31 * S);
+    rig_tick(r, 10 * S);
+    rig_hello(r, AGENT_2, 2, 1);
+    second = rig_lease(r, AGENT_2);
+    assert_true(rig_offer_of(&second)->fence > rig_offer_of(&lease)->fence);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    assert_int_equal(rig_state(r, job), LEASED);
+    rig_verdict(r, 0, PF_OK);
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_COMMITTED);
+    assert_true(rig_has(r, AGENT_2, PF_MSG_KILL));
+    rig_complete(r, AGENT_2, rig_offer_of(&second), "plan of the second");
+    assert_int_equal(outcome(r, AGENT_2), PF__OUTCOME__OUTCOME_ALREADY);
+    pf_message_clear(&lease.message);
+    pf_message_clear(&second.message);
+}
+
+static void a_fence_that_was_never_given_is_refused(void **state)
+{
+    rig      *r = *state;
+    rig_mail  lease = { 0 };
+    uint64_t  job = running_job(r, &lease);
+    Pf__Offer forged = *rig_offer_of(&lease);
+
+    forged.fence += 1;
+    rig_complete(r, AGENT_1, &forged, "plan");
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_REFUSED);
+    assert_int_equal(r->verifies_count, 0);
+    assert_int_equal(rig_state(r, job), LEASED);
+    rig_complete(r, AGENT_3, rig_offer_of(&lease), "plan");     /* never said HELLO */
+    assert_int_equal(error_code(r, AGENT_3), code_of(PF_DENIED));
+    pf_message_clear(&lease.message);
+}
+
+/* ---- cancelling */
+
+static void a_queued_job_is_cancelled_at_once(void **state)
+{
+    rig     *r = *state;
+    uint64_t first = 0, second = 0;
+
+    rig_hello(r, AGENT_1, 1, 1);
+    first = rig_submit(r, CLIENT_1, 1, "m1", "cpu");
+    second = rig_submit(r, CLIENT_1, 2, "m2", "cpu");
+    assert_int_equal(rig_state(r, first), OFFERED);
+    cancel_job(r, second);
+    assert_int_equal(rig_state(r, second), CANCELLED);
+}
+
+static void a_running_job_is_cancelled_when_the_agent_says_so(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 }, kill = { 0 };
+    uint64_t job = running_job(r, &lease);
+
+    cancel_job(r, job);
+    assert_int_equal(rig_state(r, job), CANCELLING);
+    kill = rig_take(r, AGENT_1, PF_MSG_KILL);
+    assert_int_equal(((Pf__Kill *)kill.message.body)->fence, rig_offer_of(&lease)->fence);
+    pf_message_clear(&kill.message);
+    ack_cancel(r, AGENT_1, rig_offer_of(&lease));
+    assert_int_equal(rig_state(r, job), CANCELLED);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    assert_int_equal(outcome(r, AGENT_1), PF__OUTCOME__OUTCOME_REFUSED);
+    pf_message_clear(&lease.message);
+}
+
+static void a_heartbeat_without_the_lease_ends_cancelling_too(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease);
+
+    cancel_job(r, job);
+    rig_beat(r, AGENT_1, 1, NULL, 0, 1);
+    assert_int_equal(rig_state(r, job), CANCELLED);
+    pf_message_clear(&lease.message);
+}
+
+static void an_agent_that_does_not_kill_is_sick(void **state)
+{
+    rig             *r = *state;
+    rig_mail         lease = { 0 }, mail = { 0 };
+    uint64_t         job = running_job(r, &lease);
+    const Pf__Offer *held[] = { rig_offer_of(&lease) };
+    Pf__Agents       agents = PF__AGENTS__INIT;
+
+    cancel_job(r, job);
+    rig_tick(r, 5 * S);
+    rig_beat(r, AGENT_1, 1, held, 1, 0);
+    rig_tick(r, 6 * S);
+    assert_int_equal(rig_state(r, job), CANCELLED);
+    rig_say(r, CLIENT_1, PF_MSG_AGENTS, &agents.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_AGENTS_REPLY);
+    assert_int_equal(((Pf__AgentsReply *)mail.message.body)->n_agent, 1);
+    assert_true(((Pf__AgentsReply *)mail.message.body)->agent[0]->sick);
+    pf_message_clear(&mail.message);
+    pf_message_clear(&lease.message);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_job_goes_all_the_way), TEST(a_plan_that_is_there_is_a_hit),
+        TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name),
+        TEST(a_submit_sent_again_is_the_same), TEST(missing_blobs_are_told_before_anything_is_kept),
+        TEST(two_submits_share_a_job), TEST(unknown_selectors_are_refused_unless_waited_for),
+        TEST(a_full_disk_refuses_submits_and_nothing_else), TEST(no_more_jobs_than_the_limit),
+        TEST(a_bad_object_is_not_committed), TEST(a_complete_sent_twice_is_one),
+        TEST(a_late_complete_wins_when_nobody_has), TEST(a_fence_that_was_never_given_is_refused),
+        TEST(a_queued_job_is_cancelled_at_once), TEST(a_running_job_is_cancelled_when_the_agent_says_so),
+        TEST(a_heartbeat_without_the_lease_ends_cancelling_too), TEST(an_agent_that_does_not_kill_is_sick),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
