@@ -8,8 +8,9 @@
       PF_TIMING_HOPELESS times slower than the best is dropped with that one sample.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together exceed the
       last-level cache twice: so weights come from memory, as in a network that is larger than the cache.
-   5. A fixed canary step runs before and after each race.  When it was slower than its best by more than PF_TIMING_CANARY_SLACK, or
-      another process used the device, the race is repeated; if that never helps, the samples are marked contended.
+   5. A fixed canary step runs before and after each race, small enough for a core's own cache.  When it was slower than its best by more
+      than PF_TIMING_CANARY_SLACK, or another process used the device, the race is repeated; if that does not help, the samples are
+      marked contended, and the next race is repeated once less, until one was quiet.
    6. One process at a time samples on a device: a lock file is held around each race, and around nothing else.
    Thread   one at a time per device. */
 #ifndef PF_ENGINE_TIMING_H
