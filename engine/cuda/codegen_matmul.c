@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/cuda/codegen.h"
+#include "engine/cuda/conv_weights.h"
 #include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
@@ -439,14 +440,8 @@ uint32_t pf_codegen_conv_weights(const pf_problem *p)
 
 void pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to)
 {
-    matmul_form     form;
-    const uint16_t *from = weights->data;
-    uint16_t       *packed = to;
-    int64_t         taps = weights->dim[2] * weights->dim[3], channels = weights->dim[1];
+    matmul_form form;
 
     recognize(p, &form);
-    memset(to, 0, (size_t)(form.n * form.k) * sizeof *packed);
-    for (int64_t o = 0; o < form.n; o++)
-        for (int64_t c = 0; c < channels; c++)
-            for (int64_t t = 0; t < taps; t++) packed[(o * taps + t) * form.window.channels + c] = from[(o * channels + c) * taps + t];
+    pf_conv_weights_pack(weights, form.window.channels, to);
 }

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "engine/cuda/compile_pool.h"
+#include "engine/cuda/conv_weights.h"
 #include "engine/cuda/cudnn_graph.h"
 #include "engine/cuda/program.h"
 #include "engine/cuda/tactics.h"
@@ -483,21 +484,6 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     return PF_OK;
 }
 
-/* O I H W to O H W I, with I padded by zeros. */
-static void pack_weights(const pf_tensor *w, int64_t channels, void *packed)
-{
-    size_t         bytes = pf_dtype_bytes(w->dtype, 1);
-    int64_t        o_count = w->dim[0], i_count = w->dim[1], taps = w->dim[2] * w->dim[3];
-    const uint8_t *from = w->data;
-    uint8_t       *to = packed;
-
-    memset(packed, 0, (size_t)(o_count * taps * channels) * bytes);
-    for (int64_t o = 0; o < o_count; o++)
-        for (int64_t i = 0; i < i_count; i++)
-            for (int64_t t = 0; t < taps; t++)
-                memcpy(to + (size_t)((o * taps + t) * channels + i) * bytes, from + (size_t)((o * i_count + i) * taps + t) * bytes, bytes);
-}
-
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
     const conv_impl *impl = step->impl;
@@ -506,7 +492,7 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     (void)err;
     recognize(p, &form);
     memset(packed, 0, step->packed_bytes);
-    pack_weights(&constants[form.w], weight_channels(p, &form), packed);
+    pf_conv_weights_pack(&constants[form.w], weight_channels(p, &form), packed);
     if (form.bias != PF_NO_INPUT) memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
