@@ -31,8 +31,7 @@ static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_pr
 static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device *device, pf_precision_care care, pf_err *err)
 {
     pf_rewrite_options options = { .disabled = v->disabled };
-    bool               raised = false;
-    pf_status          st = device->kind == PF_DEVICE_CPU ? pf_precision_raise(v->graph, &raised, err) : PF_OK;
+    pf_status          st = device->kind == PF_DEVICE_CPU ? pf_precision_raise(v->graph, err) : PF_OK;
 
     if (!st)
         st = pf_rewrite_run(v->graph, &options, &v->rewrites, err);

@@ -159,15 +159,14 @@ static bool has_narrow(const pf_graph *graph)
     return false;
 }
 
-pf_status pf_precision_raise(pf_graph *graph, bool *raised, pf_err *err)
+pf_status pf_precision_raise(pf_graph *graph, pf_err *err)
 {
     raising     r = { .graph = graph, .err = err };
     pf_node_id *order = NULL;
     uint32_t    count = 0;
     pf_status   st = PF_OK;
 
-    *raised = has_narrow(graph);
-    if (!*raised)
+    if (!has_narrow(graph))
         return PF_OK;
     st = pf_graph_order(graph, &order, &count, err);
     if (!st)

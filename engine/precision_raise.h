@@ -7,7 +7,7 @@
 
 #include "engine/graph.h"
 
-/* The graph is changed in place and inferred again.  *raised: there was something to raise. */
-pf_status pf_precision_raise(pf_graph *graph, bool *raised, pf_err *err);
+/* The graph is changed in place and inferred again; one with nothing to raise stays as it is. */
+pf_status pf_precision_raise(pf_graph *graph, pf_err *err);
 
 #endif
