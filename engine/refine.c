@@ -167,13 +167,20 @@ static void drop_trial(trial *t)
     *t = (trial){ 0 };
 }
 
-static pf_status pack_trial(const refining *r, const pf_plan_step *step, trial *t, pf_err *err)
+pf_status pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *prepared, void **out, pf_err *err)
 {
-    t->packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, t->step->packed_bytes);
-    if (!t->packed)
-        return PF_FAIL_MEMORY(err, t->step->packed_bytes);
-    memset(t->packed, 0, t->step->packed_bytes);
-    return pf_builder_pack_constants(r->draft, step, step->problem, t->step, t->packed, err);
+    const pf_plan_step *planned = &draft->plan.steps[step];
+    void               *packed = pf_alloc_aligned(PF_PLAN_ALIGNMENT, prepared->packed_bytes);
+    pf_status           st = packed ? PF_OK : PF_FAIL_MEMORY(err, prepared->packed_bytes);
+
+    if (!st) {
+        memset(packed, 0, prepared->packed_bytes);
+        st = pf_builder_pack_constants(draft, planned, planned->problem, prepared, packed, err);
+    }
+    if (st)
+        pf_free(packed);
+    *out = st ? NULL : packed;
+    return st;
 }
 
 /* A candidate that cannot be made ready is none; the first one stays. */
@@ -193,7 +200,7 @@ static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry
         return PF_OK;
     }
     if (t->step->packed_bytes)
-        st = pack_trial(r, step, t, err);
+        st = pf_refine_pack(r->draft, s, t->step, &t->packed, err);
     if (!st && t->step->workspace_bytes) {
         t->workspace = pf_alloc_aligned(PF_PLAN_ALIGNMENT, t->step->workspace_bytes);
         st = t->workspace ? PF_OK : PF_FAIL_MEMORY(err, t->step->workspace_bytes);

@@ -121,15 +121,10 @@ static bool fits(const whole *w, uint32_t g, const pf_step *step)
 
 static pf_status pack_step(const whole *w, uint32_t s, const pf_step *step, void **out, pf_err *err)
 {
-    const pf_plan_step  *plan_step = &w->draft->plan.steps[s];
     const pf_device_ops *ops = w->device->ops;
-    void                *host = pf_alloc_aligned(PF_PLAN_ALIGNMENT, step->packed_bytes);
-    pf_status            st = host ? PF_OK : PF_FAIL_MEMORY(err, step->packed_bytes);
+    void                *host = NULL;
+    pf_status            st = pf_refine_pack(w->draft, s, step, &host, err);
 
-    if (!st) {
-        memset(host, 0, step->packed_bytes);
-        st = pf_builder_pack_constants(w->draft, plan_step, plan_step->problem, step, host, err);
-    }
     if (!st)
         st = pf_device_take(w->device, NULL, step->packed_bytes, out, err);
     if (!st)
