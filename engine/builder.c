@@ -69,24 +69,12 @@ static pf_status apply_shapes(building *b, pf_err *err)
     return st ? st : pf_graph_verify(b->original, err);
 }
 
-/* With nothing timed, what often loses is left out. */
-static const pf_rule *rule_to_leave_out(const building *b)
-{
-    uint32_t              count = 0;
-    const pf_rule *const *all = pf_rules(&count);
-
-    for (uint32_t i = 0; i < count && pf_config_int(b->config, PF_CONFIG_effort) == 0; i++)
-        if (all[i]->may_lose == PF_RULE_LOSES_OFTEN)
-            return all[i];
-    return NULL;
-}
-
 static pf_status rewrite(building *b, pf_err *err)
 {
     pf_status st = pf_progress_phase(&b->progress, PF_PHASE_REWRITE, err);
 
     if (!st)
-        st = pf_variant_new(b->original, b->config, b->device, b->care, NULL, rule_to_leave_out(b), &b->chosen, err);
+        st = pf_variant_new(b->original, b->config, b->device, b->care, NULL, NULL, &b->chosen, err);
     return st ? st : pf_profile_cover(&b->profile, b->chosen->graph, err);
 }
 

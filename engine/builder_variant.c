@@ -1,21 +1,28 @@
 #include "engine/builder_variant.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "engine/precision_raise.h"
 #include "engine/spell.h"
 
-static pf_status list_disabled(pf_variant *v, const char *already, const pf_rule *but, pf_err *err)
-{
-    size_t bytes = strlen(already) + (but ? strlen(but->name) : 0) + 2;
+enum { DISABLED_LIMIT = 1 << 20 };
 
-    v->disabled = pf_alloc(bytes);
-    if (!v->disabled)
-        return PF_FAIL_MEMORY(err, bytes);
-    snprintf(v->disabled, bytes, "%s%s%s", already, *already && but ? "," : "", but ? but->name : "");
-    return PF_OK;
+/* With nothing timed, what often loses is left out. */
+static pf_status list_disabled(pf_variant *v, const pf_config *config, const pf_variant *like, const pf_rule *but, pf_err *err)
+{
+    bool                  is_untimed = pf_config_int(config, PF_CONFIG_effort) == 0;
+    uint32_t              count = 0;
+    const pf_rule *const *all = pf_rules(&count);
+    size_t                bytes = 0;
+    pf_buf                list;
+
+    pf_buf_init(&list, DISABLED_LIMIT);
+    pf_buf_printf(&list, "%s", like ? like->disabled : pf_config_value(config, PF_CONFIG_disable_rules));
+    for (uint32_t i = 0; i < count; i++)
+        if (all[i] == but || (is_untimed && all[i]->may_lose == PF_RULE_LOSES_OFTEN))
+            pf_buf_printf(&list, "%s%s", list.size ? "," : "", all[i]->name);
+    v->disabled = (char *)pf_buf_take(&list, &bytes);
+    return v->disabled ? PF_OK : PF_FAIL_MEMORY(err, DISABLED_LIMIT);
 }
 
 bool pf_variant_is_lowered(const pf_config *config) { return pf_config_bool(config, PF_CONFIG_fp16) || pf_config_bool(config, PF_CONFIG_bf16); }
@@ -48,7 +55,7 @@ pf_status pf_variant_new(const pf_graph *original, const pf_config *config, cons
 
     *out = NULL;
     if (!st)
-        st = list_disabled(v, like ? like->disabled : pf_config_value(config, PF_CONFIG_disable_rules), but, err);
+        st = list_disabled(v, config, like, but, err);
     if (!st) {
         v->graph = pf_graph_copy(original, err);
         st = v->graph ? rewrite(v, config, device, care, err) : PF_NO_SPACE;

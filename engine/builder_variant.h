@@ -17,7 +17,8 @@ typedef struct pf_variant {     /* does not move: its parts point to each other 
     pf_formats        formats;
 } pf_variant;
 
-/* A copy of original, rewritten.  but: a rule that is off besides those of the build spec and of `like`; NULL, with like NULL: none. */
+/* A copy of original, rewritten.  Off are the rules that the build spec names, or those that are off in `like`; `but`, when it is not NULL; and with
+   effort 0 all that often lose. */
 pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, pf_precision_care care,
                          const pf_variant *like, const pf_rule *but, pf_variant **out, pf_err *err);
 /* Whether the build spec lowers FP32 at all. */
