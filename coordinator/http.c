@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "coordinator/http_private.h"
 
-/* One address may not take all connections, by sending requests that never end. */
-enum { THREADS = 4, CONNECTIONS_MAX = 512, CONNECTIONS_OF_ONE = 384, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10 };
+/* CROWDED: the rest of the connections is room for those that are shut down and not yet gone. */
+enum { THREADS = 4, CONNECTIONS_MAX = 512, CROWDED = 480, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10 };
 
 /* ---- routing */
 
@@ -129,6 +129,29 @@ static enum MHD_Result begin_other(pf_http *http, struct MHD_Connection *connect
     return MHD_YES;
 }
 
+/* ---- connections */
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **member, enum MHD_ConnectionNotificationCode what)
+{
+    pf_http                        *http = user;
+    const union MHD_ConnectionInfo *socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+        pf_http_crowd_leave(http->crowd, *member);
+    else if (socket && peer)
+        *member = pf_http_crowd_enter(http->crowd, socket->connect_fd,
+                                      ((const struct sockaddr_in *)(const void *)peer->client_addr)->sin_addr.s_addr);
+}
+
+static void tell_serving(pf_http *http, struct MHD_Connection *connection, bool serving)
+{
+    const union MHD_ConnectionInfo *member = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (member)
+        pf_http_crowd_serving(http->crowd, member->socket_context, serving);
+}
+
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *bytes, void **state)
 {
@@ -143,6 +166,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
             return MHD_NO;
         request->connection = connection;
         *state = request;
+        tell_serving(http, connection, true);
         return put ? begin_put(http, connection, url, request) : begin_other(http, connection, url, method, request);
     }
     if (put)
@@ -162,11 +186,10 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
 {
     pf_http_request *request = *state;
 
-    (void)user;
-    (void)connection;
     (void)code;
     if (!request)
         return;
+    tell_serving(user, connection, false);
     pf_store_writer_abort(request->writer);
     pf_api_call_clear(&request->api);
     pf_buf_clear(&request->body);
@@ -190,6 +213,7 @@ pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *e
 {
     pf_http           *http = pf_calloc(1, sizeof *http);
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)options->port) };
+    pf_status          st = PF_OK;
 
     *out = NULL;
     if (!http)
@@ -199,14 +223,20 @@ pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *e
         pf_free(http);
         return PF_FAIL(err, PF_INVALID, "\"%s\" is no IPv4 address to listen on", options->address);
     }
+    st = pf_http_crowd_new(CONNECTIONS_MAX, CROWDED, &http->crowd, err);
+    if (st) {
+        pf_free(http);
+        return st;
+    }
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, (uint16_t)options->port, NULL, NULL, on_request, http,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_OF_ONE, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_NOTIFY_COMPLETED, on_end, http, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
     if (!http->daemon) {
         int code = errno;
+        pf_http_crowd_free(http->crowd);
         pf_free(http);
         return PF_FAIL(err, code == EADDRINUSE ? PF_BUSY : PF_IO, "cannot serve HTTP on %s:%d: %s", options->address,
                        options->port, strerror(code));
@@ -221,6 +251,7 @@ void pf_http_stop(pf_http *http)
         return;
     pf_gateway_stop(http->options.gateway);         /* MHD wants no connection suspended when it stops */
     MHD_stop_daemon(http->daemon);
+    pf_http_crowd_free(http->crowd);
     pf_free(http);
 }
 

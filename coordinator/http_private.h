@@ -7,11 +7,13 @@
 
 #include "coordinator/api.h"
 #include "coordinator/http.h"
+#include "coordinator/http_crowd.h"
 #include "proto/message.h"
 
 struct pf_http {
     pf_http_options    options;
     struct MHD_Daemon *daemon;
+    pf_http_crowd     *crowd;
     _Atomic uint32_t   streams;         /* of events, open now */
     atomic_bool        checking;        /* a blob's bytes, for somebody who says that they are wrong */
 };
