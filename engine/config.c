@@ -426,9 +426,9 @@ static pf_status check_error(const pf_config *config, pf_err *err)
 static const struct { pf_config_key key; pf_device_kind kind; const char *reason; } unbuilt[] = {
     { PF_CONFIG_fp16, PF_DEVICE_CPU, "the CPU's plans are FP32" },
     { PF_CONFIG_bf16, PF_DEVICE_CPU, "the CPU's plans are FP32" },
-    { PF_CONFIG_int8, PF_DEVICE_CPU, "this version does not quantize FP32 networks; explicit QuantizeLinear nodes are kept as they are" },
+    { PF_CONFIG_int8, PF_DEVICE_CPU, "this version does not quantize FP32 networks; what a network quantizes itself is computed in FP32" },
     { PF_CONFIG_fp8,  PF_DEVICE_CPU, "the CPU's plans are FP32" },
-    { PF_CONFIG_int8, PF_DEVICE_CUDA, "this version does not quantize FP32 networks; explicit QuantizeLinear nodes are kept as they are" },
+    { PF_CONFIG_int8, PF_DEVICE_CUDA, "this version does not quantize FP32 networks; what a network quantizes itself is computed in FP32" },
     { PF_CONFIG_fp8,  PF_DEVICE_CUDA, "this version does not quantize FP32 networks" },
 };
 
