@@ -3,6 +3,13 @@
 #include <math.h>
 #include <string.h>
 
+/* Loops over arrays, with AVX2 where the machine has it. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDE __attribute__((target_clones("default", "avx2")))
+#else
+#define WIDE
+#endif
+
 typedef struct dtype_info {
     const char   *name;
     int32_t       onnx;
@@ -169,6 +176,20 @@ float pf_f16_to_f32(uint16_t half)
     }
     memcpy(&bits, &value, 4);
     bits |= sign;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+/* The same without a branch, for loops over arrays: the code shifted into a float's place is 2^112 too small, subnormal halves too. */
+static inline float decode_f16(uint16_t half)
+{
+    uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, bits = 0;
+    float    value = 0;
+
+    memcpy(&value, &magnitude, 4);
+    value *= 0x1p112f;
+    memcpy(&bits, &value, 4);
+    bits |= (magnitude >= 0x0f800000u ? 0x7f800000u : 0) | (uint32_t)(half & 0x8000) << 16;
     memcpy(&value, &bits, 4);
     return value;
 }
@@ -387,7 +408,7 @@ void pf_dtype_set_i64(pf_dtype dtype, void *data, uint64_t i, int64_t value)
 typedef void convert_fn(const void *in, void *out, uint64_t count);
 
 #define CONVERT(name, from, to, expression) \
-    static void name(const void *in, void *out, uint64_t count) \
+    WIDE static void name(const void *in, void *out, uint64_t count) \
     { \
         const from *x = in; \
         to *y = out; \
@@ -395,7 +416,9 @@ typedef void convert_fn(const void *in, void *out, uint64_t count);
             y[i] = expression; \
     }
 
-CONVERT(f16_to_f32, uint16_t, float, pf_f16_to_f32(x[i]))
+CONVERT(f16_to_f32, uint16_t, float, decode_f16(x[i]))
+CONVERT(f16_to_f64, uint16_t, double, (double)decode_f16(x[i]))
+CONVERT(bf16_to_f64, uint16_t, double, (double)pf_bf16_to_f32(x[i]))
 CONVERT(f32_to_f16, float, uint16_t, pf_f16_from_f32(x[i]))
 CONVERT(bf16_to_f32, uint16_t, float, pf_bf16_to_f32(x[i]))
 CONVERT(f32_to_bf16, float, uint16_t, pf_bf16_from_f32(x[i]))
@@ -408,7 +431,46 @@ CONVERT(i32_to_f32, int32_t, float, (float)x[i])
 CONVERT(u8_to_f32, uint8_t, float, x[i])
 CONVERT(i8_to_f32, int8_t, float, x[i])
 
+/* Numbers that are normal in the small type, and zero; false when there was another one, and its code is wrong. */
+WIDE static bool encode_common(const small_float *f, const double *x, uint16_t *y, uint64_t count)
+{
+    const int      shift = 52 - f->mantissa_bits;
+    const uint64_t least = (uint64_t)(1024 - f->bias) << 52, most = UINT64_C(0x7ff) << 52, half = (UINT64_C(1) << (shift - 1)) - 1;
+    const uint64_t rebias = (uint64_t)(1023 - f->bias) << f->mantissa_bits, max_code = f->max_code, overflow = f->overflow_code;
+    uint64_t       odd = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t bits = 0, magnitude = 0, code = 0;
+
+        memcpy(&bits, &x[i], sizeof bits);
+        magnitude = bits & INT64_MAX;
+        odd |= (uint64_t)(magnitude != 0) & (uint64_t)((magnitude < least) | (magnitude >= most));
+        code = ((magnitude + half + (magnitude >> shift & 1)) >> shift) - rebias;
+        code = code > max_code ? overflow : code;
+        y[i] = (uint16_t)((magnitude ? code : 0) | (bits >> 48 & 0x8000));
+    }
+    return !odd;
+}
+
+static void encode_all(const small_float *f, const double *x, uint16_t *y, uint64_t count)
+{
+    enum { BLOCK = 256 };
+
+    for (uint64_t from = 0; from < count; from += BLOCK) {
+        uint64_t n = count - from < BLOCK ? count - from : BLOCK;
+
+        if (encode_common(f, x + from, y + from, n))
+            continue;
+        for (uint64_t i = from; i < from + n; i++)
+            y[i] = encode_shifted(f, x[i]);
+    }
+}
+
+static void f64_to_f16(const void *in, void *out, uint64_t count) { encode_all(&float_f16, in, out, count); }
+static void f64_to_bf16(const void *in, void *out, uint64_t count) { encode_all(&float_bf16, in, out, count); }
+
 static const struct { pf_dtype from, to; convert_fn *run; } fast_paths[] = {
+    { PF_F16, PF_F64, f16_to_f64 }, { PF_F64, PF_F16, f64_to_f16 }, { PF_BF16, PF_F64, bf16_to_f64 }, { PF_F64, PF_BF16, f64_to_bf16 },
     { PF_F16, PF_F32, f16_to_f32 }, { PF_F32, PF_F16, f32_to_f16 }, { PF_BF16, PF_F32, bf16_to_f32 }, { PF_F32, PF_BF16, f32_to_bf16 },
     { PF_F32, PF_F64, f32_to_f64 }, { PF_F64, PF_F32, f64_to_f32 }, { PF_I64, PF_I32, i64_to_i32 },   { PF_I32, PF_I64, i32_to_i64 },
     { PF_I64, PF_F32, i64_to_f32 }, { PF_I32, PF_F32, i32_to_f32 }, { PF_U8, PF_F32, u8_to_f32 },     { PF_I8, PF_F32, i8_to_f32 },

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "engine/op.h"
+#include "engine/ops/rows.h"
 
 /* What is tried, one after the other. */
 typedef struct draw { bool positive; int64_t int_limit; } draw;
@@ -99,18 +100,26 @@ static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, con
     return st;
 }
 
+static int64_t count_finite(const pf_tensor *tensor, int64_t count)
+{
+    int64_t finite = 0;
+
+#pragma omp parallel for schedule(static) reduction(+ : finite) if (count > PF_ROWS_ALONE)
+    for (int64_t k = 0; k < count; k++)
+        finite += isfinite(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)k)) != 0;
+    return finite;
+}
+
 /* Comparing with outputs that hold no number would show nothing. */
 static bool has_numbers(const pf_oracle *oracle)
 {
     for (uint32_t i = 0; i < oracle->out_count; i++) {
         const pf_tensor *tensor = &oracle->out[i];
-        int64_t          count = tensor->rank < 0 ? 0 : pf_tensor_elems(tensor), finite = 0;
+        int64_t          count = tensor->rank < 0 ? 0 : pf_tensor_elems(tensor);
 
         if (!pf_dtype_is_float(tensor->dtype) || tensor->rank < 0 || !count)
             continue;
-        for (int64_t k = 0; k < count; k++)
-            finite += isfinite(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)k)) != 0;
-        if (finite < count / 2 + 1)
+        if (count_finite(tensor, count) < count / 2 + 1)
             return false;
     }
     return true;

@@ -7,7 +7,11 @@
 #include "base/alloc.h"
 #include "base/random.h"
 
-enum { TENSOR_ALIGN_BYTES = 64, IMAGE_GRID = 8, IMAGE_LEAST = 16 };
+enum {
+    TENSOR_ALIGN_BYTES = 64, IMAGE_GRID = 8, IMAGE_LEAST = 16,
+    RANDOM_PART = 1 << 16,              /* elements from one generator: parts are filled by threads */
+    CLEAR_PART = 1 << 20,               /* bytes */
+};
 
 int64_t pf_tensor_elems(const pf_tensor *tensor)
 {
@@ -40,6 +44,16 @@ pf_status pf_tensor_measure(pf_tensor *tensor, pf_err *err)
     return PF_OK;
 }
 
+/* New pages take longer to come than to be cleared: threads ask for them. */
+static void clear_bytes(uint8_t *data, size_t bytes)
+{
+    const int64_t parts = (int64_t)(bytes / CLEAR_PART) + 1;
+
+#pragma omp parallel for schedule(static) if (parts > 2)
+    for (int64_t i = 0; i < parts; i++)
+        memset(data + i * CLEAR_PART, 0, i + 1 < parts ? CLEAR_PART : bytes % CLEAR_PART);
+}
+
 pf_status pf_tensor_alloc(pf_tensor *tensor, pf_err *err)
 {
     pf_status st = pf_tensor_measure(tensor, err);
@@ -54,7 +68,7 @@ pf_status pf_tensor_alloc(pf_tensor *tensor, pf_err *err)
     data = pf_alloc_aligned(TENSOR_ALIGN_BYTES, (tensor->bytes + TENSOR_ALIGN_BYTES) / TENSOR_ALIGN_BYTES * TENSOR_ALIGN_BYTES);
     if (!data)
         return PF_FAIL_MEMORY(err, tensor->bytes);
-    memset(data, 0, tensor->bytes);
+    clear_bytes(data, tensor->bytes);
     tensor->data = data;
     tensor->owned = true;
     return PF_OK;
@@ -176,12 +190,25 @@ static void fill_image_plane(pf_tensor *tensor, uint64_t offset, pf_random *rand
     }
 }
 
-static void fill_images(pf_tensor *tensor, pf_random *random)
+/* The generator of each part: the first one's is the tensor's own. */
+static void start_part(pf_random *random, uint64_t seed, int64_t part)
 {
-    int64_t planes = tensor->dim[0] * tensor->dim[1], plane_elems = tensor->dim[2] * tensor->dim[3];
+    pf_random_init(random, seed + ((uint64_t)part << 32));
+}
 
-    for (int64_t i = 0; i < planes; i++)
-        fill_image_plane(tensor, (uint64_t)(i * plane_elems), random);
+static void fill_images(pf_tensor *tensor, uint64_t seed)
+{
+    const int64_t planes = tensor->dim[0] * tensor->dim[1], plane_elems = tensor->dim[2] * tensor->dim[3];
+    const int64_t each = RANDOM_PART / plane_elems + 1, parts = (planes + each - 1) / each;
+
+#pragma omp parallel for schedule(static) if (parts > 1)
+    for (int64_t part = 0; part < parts; part++) {
+        pf_random random = { 0 };
+
+        start_part(&random, seed, part);
+        for (int64_t i = part * each; i < planes && i < (part + 1) * each; i++)
+            fill_image_plane(tensor, (uint64_t)(i * plane_elems), &random);
+    }
 }
 
 static double random_element(pf_dtype dtype, pf_random *random)
@@ -193,18 +220,38 @@ static double random_element(pf_dtype dtype, pf_random *random)
     return (double)pf_random_below(random, 100);
 }
 
+static void fill_elements(pf_tensor *tensor, int64_t from, int64_t end, pf_random *random)
+{
+    enum { BLOCK = 256 };
+    double   values[BLOCK];
+    uint32_t bits = pf_dtype_bits(tensor->dtype);
+
+    for (int64_t count = 0; from < end; from += count) {
+        count = end - from < BLOCK ? end - from : BLOCK;
+        for (int64_t i = 0; i < count; i++)
+            values[i] = random_element(tensor->dtype, random);
+        if (bits >= 8)
+            pf_dtype_convert(PF_F64, values, tensor->dtype, (char *)tensor->data + (size_t)from * (bits / 8), (uint64_t)count);
+        for (int64_t i = 0; i < count && bits < 8; i++)
+            pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)(from + i), values[i]);
+    }
+}
+
 void pf_tensor_fill_random(pf_tensor *tensor, uint64_t seed)
 {
-    pf_random random = { 0 };
-    int64_t   elems = pf_tensor_elems(tensor);
+    const int64_t elems = pf_tensor_elems(tensor), parts = (elems + RANDOM_PART - 1) / RANDOM_PART;
 
-    pf_random_init(&random, seed);
     if (pf_dtype_is_float(tensor->dtype) && tensor->rank == 4 && tensor->dim[2] >= IMAGE_LEAST && tensor->dim[3] >= IMAGE_LEAST) {
-        fill_images(tensor, &random);
+        fill_images(tensor, seed);
         return;
     }
-    for (int64_t i = 0; i < elems; i++)
-        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, random_element(tensor->dtype, &random));
+#pragma omp parallel for schedule(static) if (parts > 1)
+    for (int64_t part = 0; part < parts; part++) {
+        pf_random random = { 0 };
+
+        start_part(&random, seed, part);
+        fill_elements(tensor, part * RANDOM_PART, (part + 1) * RANDOM_PART < elems ? (part + 1) * RANDOM_PART : elems, &random);
+    }
 }
 
 typedef struct difference_sums { double least, greatest, dot, norm_test, norm_reference; bool seen; } difference_sums;

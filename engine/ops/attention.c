@@ -70,8 +70,10 @@ typedef struct job {
     const pf_tensor          *mask, *valid;                             /* NULL when left out */
     int64_t                   heads, kv_heads, queries, keys, depth, width;
     double                    scale;
-    double                   *q, *k_transposed, *v, *score, *bias, *y;  /* one head; owned */
 } job;
+
+/* What one thread works in: one head. */
+typedef struct room { double *q, *k_transposed, *v, *score, *bias, *y; } room;
 
 /* What the mask adds to the score of query i and key j: 0, a number, or minus infinity. */
 static double mask_at(const pf_tensor *m, int64_t b, int64_t h, int64_t i, int64_t j)
@@ -89,7 +91,7 @@ static double mask_at(const pf_tensor *m, int64_t b, int64_t h, int64_t i, int64
     return value;
 }
 
-static void fill_bias(job *j, int64_t b, int64_t h)
+static void fill_bias(const job *j, int64_t b, int64_t h, double *bias)
 {
     int64_t valid = j->valid ? pf_dtype_get_i64(j->valid->dtype, j->valid->data, (uint64_t)b) : j->keys;
     int64_t ahead = j->attrs->causal == PF_CAUSAL_BOTTOM_RIGHT ? valid - j->queries : 0;
@@ -98,7 +100,7 @@ static void fill_bias(job *j, int64_t b, int64_t h)
         for (int64_t k = 0; k < j->keys; k++) {
             bool hidden = k >= valid || (j->attrs->causal != PF_CAUSAL_NONE && k > i + ahead);
 
-            j->bias[i * j->keys + k] = hidden ? -INFINITY : j->mask ? mask_at(j->mask, b, h, i, k) : 0;
+            bias[i * j->keys + k] = hidden ? -INFINITY : j->mask ? mask_at(j->mask, b, h, i, k) : 0;
         }
 }
 
@@ -120,41 +122,91 @@ static void softmax_row(double *row, const double *bias, int64_t size)
 }
 
 /* Writes the scores out when this is the stage that was asked for. */
-static void emit(job *j, pf_reference_call *call, int32_t stage, int64_t head)
+static void emit(const job *j, const double *score, pf_reference_call *call, int32_t stage, int64_t head)
 {
     int64_t size = j->queries * j->keys;
 
     if (call->out_count > 1 && j->attrs->scores == stage)
-        pf_rows_write(call->out[1].dtype, call->out[1].data, head * size, size, j->score);
+        pf_rows_write(call->out[1].dtype, call->out[1].data, head * size, size, score);
 }
 
-static void run_head(job *j, pf_reference_call *call, int64_t b, int64_t h)
+static void read_head(const job *j, const pf_reference_call *call, int64_t head, int64_t kv, room *own)
+{
+    pf_rows_read(call->in[Q].dtype, call->in[Q].data, head * j->queries * j->depth, 1, j->queries * j->depth, own->q);
+    for (int64_t d = 0; d < j->depth; d++)
+        pf_rows_read(call->in[K].dtype, call->in[K].data, kv * j->keys * j->depth + d, j->depth, j->keys, own->k_transposed + d * j->keys);
+    pf_rows_read(call->in[V].dtype, call->in[V].data, kv * j->keys * j->width, 1, j->keys * j->width, own->v);
+    memset(own->score, 0, (size_t)(j->queries * j->keys) * sizeof *own->score);
+    memset(own->y, 0, (size_t)(j->queries * j->width) * sizeof *own->y);
+}
+
+static void run_head(const job *j, pf_reference_call *call, int64_t b, int64_t h, room *own)
 {
     int64_t head = b * j->heads + h, kv = b * j->kv_heads + h / (j->heads / j->kv_heads), size = j->queries * j->keys;
     double  cap = j->attrs->softcap;
 
-    pf_rows_read(call->in[Q].dtype, call->in[Q].data, head * j->queries * j->depth, 1, j->queries * j->depth, j->q);
-    for (int64_t d = 0; d < j->depth; d++)
-        pf_rows_read(call->in[K].dtype, call->in[K].data, kv * j->keys * j->depth + d, j->depth, j->keys, j->k_transposed + d * j->keys);
-    pf_rows_read(call->in[V].dtype, call->in[V].data, kv * j->keys * j->width, 1, j->keys * j->width, j->v);
-    memset(j->score, 0, (size_t)size * sizeof *j->score);
-    memset(j->y, 0, (size_t)(j->queries * j->width) * sizeof *j->y);
-    pf_product(j->queries, j->keys, j->depth, j->q, j->depth, j->k_transposed, j->keys, j->score, j->keys);
-    fill_bias(j, b, h);
+    read_head(j, call, head, kv, own);
+    pf_product(j->queries, j->keys, j->depth, own->q, j->depth, own->k_transposed, j->keys, own->score, j->keys);
+    fill_bias(j, b, h, own->bias);
     for (int64_t i = 0; i < size; i++)
-        j->score[i] *= j->scale;
-    emit(j, call, PF_SCORES_SCALED, head);
+        own->score[i] *= j->scale;
+    emit(j, own->score, call, PF_SCORES_SCALED, head);
     for (int64_t i = 0; i < size && cap != 0; i++)
-        j->score[i] = cap * tanh(j->score[i] / cap);
-    emit(j, call, PF_SCORES_CAPPED, head);
+        own->score[i] = cap * tanh(own->score[i] / cap);
+    emit(j, own->score, call, PF_SCORES_CAPPED, head);
     for (int64_t i = 0; i < size; i++)
-        j->score[i] += j->bias[i];
-    emit(j, call, PF_SCORES_MASKED, head);
+        own->score[i] += own->bias[i];
+    emit(j, own->score, call, PF_SCORES_MASKED, head);
     for (int64_t i = 0; i < j->queries; i++)
-        softmax_row(j->score + i * j->keys, j->bias + i * j->keys, j->keys);
-    emit(j, call, PF_SCORES_SOFTMAX, head);
-    pf_product(j->queries, j->width, j->keys, j->score, j->keys, j->v, j->width, j->y, j->width);
-    pf_rows_write(call->out[0].dtype, call->out[0].data, head * j->queries * j->width, j->queries * j->width, j->y);
+        softmax_row(own->score + i * j->keys, own->bias + i * j->keys, j->keys);
+    emit(j, own->score, call, PF_SCORES_SOFTMAX, head);
+    pf_product(j->queries, j->width, j->keys, own->score, j->keys, own->v, j->width, own->y, j->width);
+    pf_rows_write(call->out[0].dtype, call->out[0].data, head * j->queries * j->width, j->queries * j->width, own->y);
+}
+
+static bool take_room(const job *j, room *own)
+{
+    own->q = pf_rows_new(j->queries * j->depth);
+    own->k_transposed = pf_rows_new(j->keys * j->depth);
+    own->v = pf_rows_new(j->keys * j->width);
+    own->score = pf_rows_new(j->queries * j->keys);
+    own->bias = pf_rows_new(j->queries * j->keys);
+    own->y = pf_rows_new(j->queries * j->width);
+    return own->q && own->k_transposed && own->v && own->score && own->bias && own->y;
+}
+
+static void leave_room(room *own)
+{
+    pf_free(own->q);
+    pf_free(own->k_transposed);
+    pf_free(own->v);
+    pf_free(own->score);
+    pf_free(own->bias);
+    pf_free(own->y);
+}
+
+/* Heads are shared out among threads; one alone is shared out by its products. */
+static pf_status run_heads(const job *j, pf_reference_call *call, pf_err *err)
+{
+    const int64_t count = call->in[Q].dim[0] * j->heads;
+    bool          failed = false;
+
+#pragma omp parallel if (count > 1 && count * j->queries * j->keys * j->depth > PF_ROWS_ALONE)
+    {
+        room own = { 0 };
+        bool ready = take_room(j, &own);
+
+        if (!ready) {
+#pragma omp atomic write
+            failed = true;
+        }
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < count; i++)
+            if (ready)
+                run_head(j, call, i / j->heads, i % j->heads, &own);
+        leave_room(&own);
+    }
+    return failed ? PF_FAIL_MEMORY(err, (size_t)(j->queries * j->keys) * sizeof(double)) : PF_OK;
 }
 
 /* Each dim is 1 or that of the scores; the last may be shorter. */
@@ -187,23 +239,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     j.mask = call->in_count > MASK && call->in[MASK].data ? &call->in[MASK] : NULL;
     j.valid = call->in_count > VALID && call->in[VALID].data ? &call->in[VALID] : NULL;
     j.scale = j.attrs->scale != 0 ? j.attrs->scale : 1 / sqrt((double)j.depth);
-    j.q = pf_rows_new(j.queries * j.depth);
-    j.k_transposed = pf_rows_new(j.keys * j.depth);
-    j.v = pf_rows_new(j.keys * j.width);
-    j.score = pf_rows_new(j.queries * j.keys);
-    j.bias = pf_rows_new(j.queries * j.keys);
-    j.y = pf_rows_new(j.queries * j.width);
-    if (!j.q || !j.k_transposed || !j.v || !j.score || !j.bias || !j.y)
-        st = PF_FAIL_MEMORY(err, (size_t)(j.queries * j.keys) * sizeof(double));
-    for (int64_t i = 0; i < q[0] * q[1] && !st; i++)
-        run_head(&j, call, i / q[1], i % q[1]);
-    pf_free(j.q);
-    pf_free(j.k_transposed);
-    pf_free(j.v);
-    pf_free(j.score);
-    pf_free(j.bias);
-    pf_free(j.y);
-    return st;
+    return run_heads(&j, call, err);
 }
 
 const pf_op_def pf_op_attention = {

@@ -82,20 +82,22 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
         return st;
     for (int32_t d = 2; d < t->rank; d++)
         inner *= t->dim[d];
+#pragma omp parallel for schedule(static) if (batch * channels * inner > PF_ROWS_ALONE)
     for (int64_t c = 0; c < channels; c++) {
         channel m = { item(&call->in[MEAN], c), item(&call->in[VARIANCE], c) };
-        double  scale = 0;
+        double  scale = 0, bias = 0;
 
         if (attrs->training)
             m = measure(x, batch, channels, inner, c);
         if (call->out_count > 1)
             update(call, c, &m, attrs->momentum);
         scale = item(&call->in[SCALE], c) / sqrt(m.variance + attrs->epsilon);
+        bias = item(&call->in[BIAS], c);
         for (int64_t n = 0; n < batch; n++)
             for (int64_t i = 0; i < inner; i++) {
                 double *v = &x[(n * channels + c) * inner + i];
 
-                *v = (*v - m.mean) * scale + item(&call->in[BIAS], c);
+                *v = (*v - m.mean) * scale + bias;
             }
     }
     pf_rows_store(&call->out[0], x);

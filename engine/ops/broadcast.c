@@ -117,3 +117,24 @@ bool pf_broadcast_next(pf_broadcast *walk)
     }
     return false;
 }
+
+int64_t pf_broadcast_rows(const pf_broadcast *walk)
+{
+    int64_t rows = 1;
+
+    for (int32_t d = 0; d < walk->rank - 1; d++)
+        rows *= walk->dim[d];
+    return rows;
+}
+
+void pf_broadcast_seek(pf_broadcast *walk, int64_t row)
+{
+    for (uint32_t i = 0; i < walk->operands; i++)
+        walk->at[i] = 0;
+    for (int32_t d = walk->rank - 2; d >= 0; d--) {
+        walk->index[d] = row % walk->dim[d];
+        row /= walk->dim[d];
+        for (uint32_t i = 0; i < walk->operands; i++)
+            walk->at[i] += walk->index[d] * walk->stride[i][d];
+    }
+}

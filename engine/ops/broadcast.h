@@ -20,6 +20,9 @@ pf_status pf_broadcast_dims(const pf_tensor *in, uint32_t count, int32_t *rank, 
 pf_status pf_broadcast_begin(pf_broadcast *walk, int32_t rank, const int64_t *dim, const pf_tensor *const *operand, uint32_t operands, pf_err *err);
 /* Next row; false after the last. */
 bool      pf_broadcast_next(pf_broadcast *walk);
+/* Rows of the walk, and going to one of them. */
+int64_t   pf_broadcast_rows(const pf_broadcast *walk);
+void      pf_broadcast_seek(pf_broadcast *walk, int64_t row);
 /* False when there is nothing to walk. */
 bool      pf_broadcast_any(const pf_broadcast *walk);
 

@@ -104,6 +104,21 @@ static pf_status from_strings(const pf_tensor *x, pf_tensor *y, int64_t count, p
     return PF_OK;
 }
 
+static void convert_all(const pf_tensor *x, pf_tensor *y, int64_t count)
+{
+    enum { PART = 1 << 14 };
+    size_t from_bytes = pf_dtype_bits(x->dtype) / 8, to_bytes = pf_dtype_bits(y->dtype) / 8;
+
+    if (!from_bytes || !to_bytes || count <= PF_ROWS_ALONE) {
+        pf_dtype_convert(x->dtype, x->data, y->dtype, y->data, (uint64_t)count);
+        return;
+    }
+#pragma omp parallel for schedule(static)
+    for (int64_t at = 0; at < count; at += PART)
+        pf_dtype_convert(x->dtype, (const char *)x->data + (size_t)at * from_bytes, y->dtype, (char *)y->data + (size_t)at * to_bytes,
+                         (uint64_t)(count - at < PART ? count - at : PART));
+}
+
 static bool integral(pf_dtype d) { return d == PF_BOOL || pf_dtype_is_integer(d); }
 
 static int64_t truncated(double value) { return fabs(value) < 0x1p62 ? (int64_t)value : 0; }
@@ -124,7 +139,7 @@ static void convert(const pf_cast_attrs *attrs, const pf_tensor *x, pf_tensor *y
         return;
     }
     if (!pf_narrow_is_special(&narrow)) {
-        pf_dtype_convert(x->dtype, x->data, y->dtype, y->data, (uint64_t)count);
+        convert_all(x, y, count);
         return;
     }
     for (int64_t i = 0; i < count; i++)

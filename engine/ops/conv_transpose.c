@@ -112,9 +112,9 @@ static void mirror(const pf_reference_call *call, pf_sliding *s)
 }
 
 /* Adds the rows of `matrix` ([channels * kernel_elems, out_elems]) to the places they came from: the reverse of pf_sliding_unfold. */
-static void fold(const pf_sliding *s, const double *matrix, int64_t channels, double *y)
+static void fold_channel(const pf_sliding *s, const double *matrix, int64_t channel, double *y)
 {
-    for (int64_t row = 0; row < channels * s->kernel_elems; row++) {
+    for (int64_t row = channel * s->kernel_elems; row < (channel + 1) * s->kernel_elems; row++) {
         int64_t k[PF_SLIDING_DIMS] = { 0 };
 
         pf_sliding_position(s, row % s->kernel_elems, s->kernel, k);
@@ -133,6 +133,13 @@ static void fold(const pf_sliding *s, const double *matrix, int64_t channels, do
                 y[row / s->kernel_elems * s->in_elems + at] += matrix[row * s->out_elems + o];
         }
     }
+}
+
+static void fold(const pf_sliding *s, const double *matrix, int64_t channels, double *y)
+{
+#pragma omp parallel for schedule(static) if (channels * s->kernel_elems * s->out_elems > PF_ROWS_ALONE)
+    for (int64_t channel = 0; channel < channels; channel++)
+        fold_channel(s, matrix, channel, y);
 }
 
 typedef struct job {

@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "engine/ops/broadcast.h"
 #include "engine/ops/infer.h"
-#include "engine/ops/product.h"
+#include "engine/ops/matrices.h"
 #include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
@@ -40,18 +40,9 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     return PF_OK;
 }
 
-/* rows x columns of doubles, transposed when asked. */
-static double *read_matrix(const pf_tensor *t, bool transposed)
+static pf_matrix matrix_of(const pf_tensor *t, bool transposed)
 {
-    double *out = pf_rows_new(t->dim[0] * t->dim[1]);
-
-    if (!out)
-        return NULL;
-    if (!transposed)
-        pf_rows_read(t->dtype, t->data, 0, 1, t->dim[0] * t->dim[1], out);
-    for (int64_t r = 0; r < t->dim[1] && transposed; r++)
-        pf_rows_read(t->dtype, t->data, r, t->dim[1], t->dim[0], out + r * t->dim[0]);
-    return out;
+    return (pf_matrix){ t, 0, t->dim[transposed], t->dim[!transposed], transposed };
 }
 
 static pf_status add_scaled(const pf_gemm_attrs *attrs, const pf_tensor *c, const pf_tensor *y, double *product, pf_err *err)
@@ -80,25 +71,19 @@ static pf_status add_scaled(const pf_gemm_attrs *attrs, const pf_tensor *c, cons
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_gemm_attrs *attrs = call->attrs;
-    pf_tensor           *y = &call->out[0];
-    double              *a = read_matrix(&call->in[0], attrs->trans_a), *b = read_matrix(&call->in[1], attrs->trans_b);
-    double              *product = pf_rows_new(pf_tensor_elems(y));
-    int64_t              k = call->in[0].dim[!attrs->trans_a];
-    pf_status            st = PF_OK;
+    pf_tensor           *y = &call->out[0], product = { .dtype = PF_F64, .rank = 2, .dim = { y->dim[0], y->dim[1] } };
+    pf_matrix            a = matrix_of(&call->in[0], attrs->trans_a), b = matrix_of(&call->in[1], attrs->trans_b);
+    pf_status            st = pf_tensor_alloc(&product, err);
 
-    if (!a || !b || !product)
-        st = PF_FAIL_MEMORY(err, call->in[1].bytes * 2);
-    else if (k != call->in[1].dim[!!attrs->trans_b])
+    if (!st && a.columns != b.rows)
         st = PF_FAIL(err, PF_INVALID, "the dims that are summed over differ");
-    if (!st) {
-        pf_product(y->dim[0], y->dim[1], k, a, k, b, y->dim[1], product, y->dim[1]);
-        st = add_scaled(attrs, call->in_count > 2 ? &call->in[2] : NULL, y, product, err);
-    }
     if (!st)
-        pf_rows_store(y, product);
-    pf_free(a);
-    pf_free(b);
-    pf_free(product);
+        st = pf_matrices_multiply(&a, &b, 1, &product, err);
+    if (!st)
+        st = add_scaled(attrs, call->in_count > 2 ? &call->in[2] : NULL, y, product.data, err);
+    if (!st)
+        pf_rows_store(y, product.data);
+    pf_tensor_clear(&product);
     return st;
 }
 

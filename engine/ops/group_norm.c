@@ -68,8 +68,10 @@ static pf_status run(pf_reference_call *call, int64_t groups, double epsilon, pf
         st = PF_FAIL_MEMORY(err, t->bytes * 2);
     if (st)
         return st;
+#pragma omp parallel for schedule(static) if (elems > PF_ROWS_ALONE)
     for (int64_t g = 0; g < t->dim[0] * groups; g++)
         normalise(x + g * channels / groups * inner, channels / groups * inner, epsilon);
+#pragma omp parallel for schedule(static) if (elems > PF_ROWS_ALONE)
     for (int64_t c = 0; c < t->dim[0] * channels; c++) {
         double a = pf_dtype_get(scale->dtype, scale->data, (uint64_t)(c % channels));
         double b = pf_dtype_get(bias->dtype, bias->data, (uint64_t)(c % channels));

@@ -107,24 +107,60 @@ static pf_status scale_and_shift(const pf_reference_call *call, double *x, pf_er
     return PF_OK;
 }
 
+/* What every line is scaled and shifted by, when that is the same for all; NULL: no such thing. */
+typedef struct affine { double *scale, *bias; } affine;
+
+static bool is_one_line(const pf_tensor *t, int64_t size)
+{
+    return t->rank > 0 && pf_tensor_elems(t) == size && t->dim[0] == size;
+}
+
+static pf_status read_affine(const pf_reference_call *call, int64_t size, int64_t axis, affine *out, pf_err *err)
+{
+    const pf_tensor *bias = call->in_count > 2 && call->in[2].data ? &call->in[2] : NULL;
+
+    if (axis + 1 != call->in[0].rank || !is_one_line(&call->in[1], size) || (bias && !is_one_line(bias, size)))
+        return PF_OK;
+    out->scale = pf_rows_doubles(&call->in[1]);
+    out->bias = bias ? pf_rows_doubles(bias) : NULL;
+    return out->scale && (out->bias || !bias) ? PF_OK : PF_FAIL_MEMORY(err, call->in[1].bytes * 2);
+}
+
+static void apply(const affine *a, double *line, int64_t size)
+{
+    for (int64_t i = 0; i < size; i++)
+        line[i] = line[i] * a->scale[i];
+    for (int64_t i = 0; i < size && a->bias; i++)
+        line[i] += a->bias[i];
+}
+
 static pf_status reference_over(pf_reference_call *call, int64_t axis, double epsilon, bool about_zero, pf_err *err)
 {
     const pf_tensor *t = &call->in[0];
     pf_lines         lines = pf_lines_of(t, axis, t->rank);
+    affine           a = { 0 };
     double          *x = pf_rows_doubles(t);
-    pf_status        st = x ? PF_OK : PF_FAIL_MEMORY(err, t->bytes * 2);
+    pf_status        st = x ? read_affine(call, lines.size, axis, &a, err) : PF_FAIL_MEMORY(err, t->bytes * 2);
 
-    for (int64_t i = 0; i < lines.outer && !st; i++) {
+    if (st)
+        goto out;
+#pragma omp parallel for schedule(static) if (lines.outer * lines.size > PF_ROWS_ALONE)
+    for (int64_t i = 0; i < lines.outer; i++) {
         double statistic[2] = { 0 };
 
         normalise(x + i * lines.size, lines.size, epsilon, about_zero, &statistic[0], &statistic[1]);
         for (uint32_t o = 1; o < call->out_count; o++)
             pf_dtype_set(call->out[o].dtype, call->out[o].data, (uint64_t)i, statistic[o - 1]);
+        if (a.scale)
+            apply(&a, x + i * lines.size, lines.size);
     }
-    if (!st)
+    if (!a.scale)
         st = scale_and_shift(call, x, err);
     if (!st)
         pf_rows_store(&call->out[0], x);
+out:
+    pf_free(a.scale);
+    pf_free(a.bias);
     pf_free(x);
     return st;
 }

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "engine/ops/broadcast.h"
 #include "engine/ops/infer.h"
+#include "engine/ops/matrices.h"
 #include "engine/ops/product.h"
 #include "engine/ops/rows.h"
 
@@ -135,74 +136,120 @@ static void product_i64(const operand *a, const operand *b, int64_t batch_a, int
         }
 }
 
-typedef struct job { operand a, b; double *ma, *mb, *my; int64_t held_a, held_b; } job;   /* which matrices ma and mb hold */
+/* Pairs of matrices that are multiplied, by their numbers in a and b. */
+typedef struct pairs { int64_t count, *a, *b; } pairs;
 
-static void run_one(job *j, pf_reference_call *call, int64_t batch_a, int64_t batch_b, int64_t n)
+static void pairs_clear(pairs *p)
 {
-    int64_t    size = j->a.rows * j->b.columns;
-    pf_tensor *y = &call->out[0];
-
-    if (pf_dtype_is_integer(call->in[0].dtype) && call->def == &pf_op_matmul) {
-        product_i64(&j->a, &j->b, batch_a, batch_b, y, n * size);
-        return;
-    }
-    if (batch_a != j->held_a) {
-        read_matrix(&j->a, batch_a, j->ma);
-        shift(j->ma, &j->a, call->in_count > 2 ? &call->in[2] : NULL, true, batch_a);
-        j->held_a = batch_a;
-    }
-    if (batch_b != j->held_b) {
-        read_matrix(&j->b, batch_b, j->mb);
-        shift(j->mb, &j->b, call->in_count > 3 ? &call->in[3] : NULL, false, batch_b);
-        j->held_b = batch_b;
-    }
-    memset(j->my, 0, (size_t)size * sizeof *j->my);
-    pf_product(j->a.rows, j->b.columns, j->a.columns, j->ma, j->a.columns, j->mb, j->b.columns, j->my, j->b.columns);
-    pf_rows_write(y->dtype, y->data, n * size, size, j->my);
+    pf_free(p->a);
+    pf_free(p->b);
 }
 
-static pf_status run_all(job *j, pf_reference_call *call, pf_err *err)
+static pf_status list_pairs(const operand *a, const operand *b, pairs *out, pf_err *err)
 {
-    pf_tensor        batches[2] = { j->a.batch, j->b.batch };
+    pf_tensor        batches[2] = { a->batch, b->batch };
     const pf_tensor *list[2] = { &batches[0], &batches[1] };
     pf_broadcast     walk = { 0 };
     int32_t          rank = 0;
-    int64_t          dim[PF_MAX_RANK] = { 0 }, n = 0;
+    int64_t          dim[PF_MAX_RANK] = { 0 }, count = 1;
     pf_status        st = pf_broadcast_dims(batches, 2, &rank, dim, err);
 
     if (!st)
         st = pf_broadcast_begin(&walk, rank, dim, list, 2, err);
-    if (st || !pf_broadcast_any(&walk) || j->a.rows == 0 || j->b.columns == 0)
+    if (st || !pf_broadcast_any(&walk) || a->rows == 0 || b->columns == 0)
         return st;
+    for (int32_t d = 0; d < walk.rank; d++)
+        count *= walk.dim[d];
+    out->a = pf_calloc((size_t)count, sizeof *out->a);
+    out->b = pf_calloc((size_t)count, sizeof *out->b);
+    if (!out->a || !out->b)
+        return PF_FAIL_MEMORY(err, (size_t)count * sizeof *out->a);
     do {
         int32_t last = walk.rank - 1;
 
-        for (int64_t i = 0; i < walk.dim[last]; i++)
-            run_one(j, call, walk.at[0] + i * walk.stride[0][last], walk.at[1] + i * walk.stride[1][last], n++);
+        for (int64_t i = 0; i < walk.dim[last]; i++, out->count++) {
+            out->a[out->count] = walk.at[0] + i * walk.stride[0][last];
+            out->b[out->count] = walk.at[1] + i * walk.stride[1][last];
+        }
     } while (pf_broadcast_next(&walk));
     return PF_OK;
+}
+
+static pf_matrix matrix_of(const operand *o, int64_t batch)
+{
+    return (pf_matrix){ o->t, batch * o->rows * o->columns, o->rows, o->columns, o->transposed };
+}
+
+static pf_status multiply_floats(const operand *a, const operand *b, const pairs *p, pf_tensor *y, pf_err *err)
+{
+    pf_matrix *left = pf_calloc(2 * (size_t)p->count + 1, sizeof *left), *right = left + p->count;
+    pf_status  st = left ? PF_OK : PF_FAIL_MEMORY(err, 2 * (size_t)p->count * sizeof *left);
+
+    for (int64_t i = 0; i < p->count && !st; i++) {
+        left[i] = matrix_of(a, p->a[i]);
+        right[i] = matrix_of(b, p->b[i]);
+    }
+    if (!st)
+        st = pf_matrices_multiply(left, right, p->count, y, err);
+    pf_free(left);
+    return st;
+}
+
+/* A matrix of each operand and of the output, in doubles; which of them are held. */
+typedef struct job { double *a, *b, *y; int64_t held_a, held_b; } job;
+
+static void multiply_shifted_one(job *j, const operand *a, const operand *b, const pairs *p, int64_t n, const pf_reference_call *call)
+{
+    pf_tensor *y = &call->out[0];
+    int64_t    size = a->rows * b->columns;
+
+    if (p->a[n] != j->held_a) {
+        read_matrix(a, p->a[n], j->a);
+        shift(j->a, a, call->in_count > 2 ? &call->in[2] : NULL, true, p->a[n]);
+        j->held_a = p->a[n];
+    }
+    if (p->b[n] != j->held_b) {
+        read_matrix(b, p->b[n], j->b);
+        shift(j->b, b, call->in_count > 3 ? &call->in[3] : NULL, false, p->b[n]);
+        j->held_b = p->b[n];
+    }
+    memset(j->y, 0, (size_t)size * sizeof *j->y);
+    pf_product(a->rows, b->columns, a->columns, j->a, a->columns, j->b, b->columns, j->y, b->columns);
+    pf_rows_write(y->dtype, y->data, n * size, size, j->y);
+}
+
+/* 8-bit integers less their zero points: exact in doubles. */
+static pf_status multiply_shifted(const operand *a, const operand *b, const pairs *p, const pf_reference_call *call, pf_err *err)
+{
+    job       j = { pf_rows_new(a->rows * a->columns), pf_rows_new(b->rows * b->columns), pf_rows_new(a->rows * b->columns), -1, -1 };
+    pf_status st = j.a && j.b && j.y ? PF_OK : PF_FAIL_MEMORY(err, call->in[1].bytes * 2);
+
+    for (int64_t n = 0; n < p->count && !st; n++)
+        multiply_shifted_one(&j, a, b, p, n, call);
+    pf_free(j.a);
+    pf_free(j.b);
+    pf_free(j.y);
+    return st;
 }
 
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_matmul_attrs *attrs = call->attrs;
-    job                    j = { .held_a = -1, .held_b = -1 };
+    operand                a = operand_of(&call->in[0], attrs->trans_a, true), b = operand_of(&call->in[1], attrs->trans_b, false);
+    pairs                  p = { 0 };
     pf_status              st = PF_OK;
 
-    j.a = operand_of(&call->in[0], attrs->trans_a, true);
-    j.b = operand_of(&call->in[1], attrs->trans_b, false);
-    if (j.a.columns != j.b.rows)
-        return PF_FAIL(err, PF_INVALID, "%lld columns against %lld rows", (long long)j.a.columns, (long long)j.b.rows);
-    j.ma = pf_rows_new(j.a.rows * j.a.columns);
-    j.mb = pf_rows_new(j.b.rows * j.b.columns);
-    j.my = pf_rows_new(j.a.rows * j.b.columns);
-    if (!j.ma || !j.mb || !j.my)
-        st = PF_FAIL_MEMORY(err, call->in[1].bytes * 2);
+    if (a.columns != b.rows)
+        return PF_FAIL(err, PF_INVALID, "%lld columns against %lld rows", (long long)a.columns, (long long)b.rows);
+    st = list_pairs(&a, &b, &p, err);
+    if (!st && call->def != &pf_op_matmul)
+        st = multiply_shifted(&a, &b, &p, call, err);
+    else if (!st && !pf_dtype_is_integer(call->in[0].dtype))
+        st = multiply_floats(&a, &b, &p, &call->out[0], err);
     else
-        st = run_all(&j, call, err);
-    pf_free(j.ma);
-    pf_free(j.mb);
-    pf_free(j.my);
+        for (int64_t n = 0; n < p.count && !st; n++)
+            product_i64(&a, &b, p.a[n], p.b[n], &call->out[0], n * a.rows * b.columns);
+    pairs_clear(&p);
     return st;
 }
 

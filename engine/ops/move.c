@@ -79,36 +79,73 @@ pf_status pf_move_run(pf_dtype dtype, void *out, int64_t out_at, int64_t out_ste
     return move_run(dtype, &r, err);
 }
 
-/* Steps an odometer over dim[0..rank-1) and keeps both positions; false after the last. */
-static bool advance(const pf_move *m, int64_t *index, int64_t *in_at, int64_t *out_at)
+/* Where an odometer over dim[0..rank-1) stands. */
+typedef struct place { int64_t index[PF_MAX_RANK], in_at, out_at; } place;
+
+static void go_to(const pf_move *m, int64_t row, place *p)
 {
+    *p = (place){ .in_at = m->in_at, .out_at = m->out_at };
     for (int32_t d = m->rank - 2; d >= 0; d--) {
-        *in_at += m->in_stride[d];
-        *out_at += m->out_stride[d];
-        if (++index[d] < m->dim[d])
-            return true;
-        *in_at -= index[d] * m->in_stride[d];
-        *out_at -= index[d] * m->out_stride[d];
-        index[d] = 0;
+        p->index[d] = row % m->dim[d];
+        row /= m->dim[d];
+        p->in_at += p->index[d] * m->in_stride[d];
+        p->out_at += p->index[d] * m->out_stride[d];
     }
-    return false;
 }
 
+static void advance(const pf_move *m, place *p)
+{
+    for (int32_t d = m->rank - 2; d >= 0; d--) {
+        p->in_at += m->in_stride[d];
+        p->out_at += m->out_stride[d];
+        if (++p->index[d] < m->dim[d])
+            return;
+        p->in_at -= p->index[d] * m->in_stride[d];
+        p->out_at -= p->index[d] * m->out_stride[d];
+        p->index[d] = 0;
+    }
+}
+
+static pf_status move_rows(pf_dtype dtype, const pf_move *move, const void *in, void *out, int64_t first, int64_t end, pf_err *err)
+{
+    int32_t   last = move->rank - 1;
+    place     p = { 0 };
+    pf_status st = PF_OK;
+
+    go_to(move, first, &p);
+    for (int64_t row = first; row < end && !st; row++, advance(move, &p))
+        st = pf_move_run(dtype, out, p.out_at, last < 0 ? 1 : move->out_stride[last], in, p.in_at, last < 0 ? 1 : move->in_stride[last],
+                         last < 0 ? 1 : move->dim[last], err);
+    return st;
+}
+
+/* Do no two elements land on one place? */
+static bool is_apart(const pf_move *m)
+{
+    for (int32_t d = 0; d < m->rank; d++)
+        if (m->dim[d] > 1 && m->out_stride[d] == 0)
+            return false;
+    return true;
+}
+
+/* Numbers of whole bytes are shared out among threads: moving them cannot fail. */
 pf_status pf_move_all(pf_dtype dtype, const pf_move *move, const void *in, void *out, pf_err *err)
 {
-    int64_t   index[PF_MAX_RANK] = { 0 };
-    int32_t   last = move->rank - 1;
-    run       r = { out, move->out_at, last < 0 ? 1 : move->out_stride[last], in, move->in_at, last < 0 ? 1 : move->in_stride[last],
-                    last < 0 ? 1 : move->dim[last] };
-    pf_status st = PF_OK;
+    enum { ALONE = 1 << 16 };
+    int64_t rows = 1, count = move->rank > 0 ? move->dim[move->rank - 1] : 1, part = 0;
 
     for (int32_t d = 0; d < move->rank; d++)
         if (move->dim[d] <= 0)
             return PF_OK;
-    do
-        st = move_run(dtype, &r, err);
-    while (!st && advance(move, index, &r.in_at, &r.out_at));
-    return st;
+    for (int32_t d = 0; d < move->rank - 1; d++)
+        rows *= move->dim[d];
+    if (rows * count <= ALONE || dtype == PF_STRING || pf_dtype_bits(dtype) < 8 || !is_apart(move))
+        return move_rows(dtype, move, in, out, 0, rows, err);
+    part = ALONE / 4 / count + 1;
+#pragma omp parallel for schedule(static)
+    for (int64_t first = 0; first < rows; first += part)
+        move_rows(dtype, move, in, out, first, first + part < rows ? first + part : rows, NULL);
+    return PF_OK;
 }
 
 pf_status pf_move_whole(const pf_tensor *in, pf_tensor *out, pf_err *err)

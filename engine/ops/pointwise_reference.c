@@ -6,7 +6,7 @@
 #include "engine/ops/pointwise.h"
 #include "engine/ops/rows.h"
 
-enum { CHUNK = 512, ROW_ALONE = 1 << 17 };    /* a shorter row is not shared out among threads */
+enum { CHUNK = 512 };
 
 typedef struct evaluation {
     const pf_pointwise_row *row;
@@ -100,16 +100,43 @@ static void choose(evaluation *e)
     e->chunk = other ? NULL : integral ? chunk_i64 : chunk_f64;
 }
 
-static pf_status row_of(evaluation *e, pf_err *err)
+static pf_status run_others(evaluation *e, pf_err *err)
 {
-    int64_t count = e->walk.dim[e->walk.rank - 1];
+    pf_status st = PF_OK;
 
-    if (!e->chunk)
-        return other_row(e, err);
-#pragma omp parallel for schedule(static) if (count > ROW_ALONE)
-    for (int64_t from = 0; from < count; from += CHUNK)
-        e->chunk(e, from, count - from < CHUNK ? count - from : CHUNK);
-    return PF_OK;
+    do
+        st = other_row(e, err);
+    while (!st && pf_broadcast_next(&e->walk));
+    return st;
+}
+
+/* Rows from first to end, in chunks. */
+static void run_rows(const evaluation *whole, int64_t first, int64_t end)
+{
+    evaluation e = *whole;
+    int64_t    count = e.walk.dim[e.walk.rank - 1];
+
+    pf_broadcast_seek(&e.walk, first);
+    for (int64_t row = first; row < end; row++, pf_broadcast_next(&e.walk))
+        for (int64_t from = 0; from < count; from += CHUNK)
+            e.chunk(&e, from, count - from < CHUNK ? count - from : CHUNK);
+}
+
+/* Shared out among threads: some rows each, or parts of the only one.  Elements of less than a byte share bytes, which one thread writes. */
+static void run_all(evaluation *e)
+{
+    int64_t count = e->walk.dim[e->walk.rank - 1], rows = pf_broadcast_rows(&e->walk), part = PF_ROWS_ALONE / 4 / count + 1;
+    bool    shared = rows * count > PF_ROWS_ALONE && pf_dtype_bits(e->call->out[0].dtype) >= 8;
+
+    if (rows == 1) {
+#pragma omp parallel for schedule(static) if (shared)
+        for (int64_t from = 0; from < count; from += CHUNK)
+            e->chunk(e, from, count - from < CHUNK ? count - from : CHUNK);
+        return;
+    }
+#pragma omp parallel for schedule(static) if (shared)
+    for (int64_t first = 0; first < rows; first += part)
+        run_rows(e, first, first + part < rows ? first + part : rows);
 }
 
 pf_status pf_pointwise_reference(const pf_pointwise_row *row, pf_reference_call *call, pf_err *err)
@@ -129,8 +156,8 @@ pf_status pf_pointwise_reference(const pf_pointwise_row *row, pf_reference_call 
     if (st || !pf_broadcast_any(&e.walk))
         return st;
     choose(&e);
-    do
-        st = row_of(&e, err);
-    while (!st && pf_broadcast_next(&e.walk));
-    return st;
+    if (!e.chunk)
+        return run_others(&e, err);
+    run_all(&e);
+    return PF_OK;
 }

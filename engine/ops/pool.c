@@ -88,34 +88,51 @@ static int64_t whole_index(const pf_sliding *s, int64_t channel, int64_t at, boo
     return channel * s->in_elems + at;
 }
 
-pf_status pf_pool_run(pf_reference_call *call, pf_pool_fn *fn, pf_err *err)
+/* All outputs of the channels from first to end. */
+static void run_channels(const pf_sliding *s, pf_reference_call *call, pf_pool_fn *fn, const double *x, int64_t *at, int64_t first, int64_t end)
 {
     const pf_pool_attrs *a = call->attrs;
-    pf_sliding           s = { 0 };
-    int64_t              channels = call->in[0].dim[0] * call->in[0].dim[1];
-    double              *x = pf_rows_doubles(&call->in[0]);
-    int64_t             *at = NULL;
     pf_tensor           *y = &call->out[0];
-    pf_status            st = PF_OK;
 
-    pf_pool_sliding(call, &s);
-    at = pf_alloc((size_t)s.kernel_elems * sizeof *at);
-    if (!x || !at)
-        st = PF_FAIL_MEMORY(err, (size_t)s.kernel_elems * sizeof *at);
-    for (int64_t o = 0; o < s.out_elems && !st; o++) {
+    for (int64_t o = 0; o < s->out_elems; o++) {
         pf_pool_window w = { .at = at };
 
-        find_window(&s, o, at, &w);
-        for (int64_t c = 0; c < channels; c++) {
+        find_window(s, o, at, &w);
+        for (int64_t c = first; c < end; c++) {
             int64_t chosen = 0;
-            double  value = fn(x + c * s.in_elems, &w, a, &chosen);
+            double  value = fn(x + c * s->in_elems, &w, a, &chosen);
 
-            pf_dtype_set(y->dtype, y->data, (uint64_t)(c * s.out_elems + o), value);
+            pf_dtype_set(y->dtype, y->data, (uint64_t)(c * s->out_elems + o), value);
             if (call->out_count > 1 && call->out[1].data)
-                ((int64_t *)call->out[1].data)[c * s.out_elems + o] = whole_index(&s, c, chosen, a->column_major != 0);
+                ((int64_t *)call->out[1].data)[c * s->out_elems + o] = whole_index(s, c, chosen, a->column_major != 0);
         }
     }
+}
+
+/* Channels are shared out among threads, some at a time since finding a window takes as long as using it once. */
+pf_status pf_pool_run(pf_reference_call *call, pf_pool_fn *fn, pf_err *err)
+{
+    enum { PART = 8 };
+    pf_sliding s = { 0 };
+    int64_t    channels = call->in[0].dim[0] * call->in[0].dim[1], parts = (channels + PART - 1) / PART;
+    double    *x = pf_rows_doubles(&call->in[0]);
+    bool       failed = !x;
+
+    pf_pool_sliding(call, &s);
+#pragma omp parallel if (x && parts > 1 && channels * s.in_elems > PF_ROWS_ALONE)
+    {
+        int64_t *at = pf_alloc((size_t)s.kernel_elems * sizeof *at);
+
+        if (!at) {
+#pragma omp atomic write
+            failed = true;
+        }
+#pragma omp for schedule(dynamic)
+        for (int64_t p = 0; p < parts; p++)
+            if (at && x)
+                run_channels(&s, call, fn, x, at, p * PART, p * PART + PART < channels ? p * PART + PART : channels);
+        pf_free(at);
+    }
     pf_free(x);
-    pf_free(at);
-    return st;
+    return failed ? PF_FAIL_MEMORY(err, (size_t)s.kernel_elems * sizeof(int64_t)) : PF_OK;
 }

@@ -1,5 +1,9 @@
 #include "engine/ops/product.h"
 
+#include <stdbool.h>
+
+#include "kernels/cpu_isa.h"
+
 enum { ROWS = 4, COLUMNS = 8, DEPTH = 256 };
 
 /* AVX2 where the machine has it. Without FMA: contraction would change the last bit from machine to machine. */
@@ -16,7 +20,7 @@ typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned
 #define STORE(to, from) (*(lanes *)(to) = (from))
 
 /* ROWS x COLUMNS sums in registers. */
-WIDE static void tile(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+PF_INLINE void tile_body(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
 {
     const double *a1 = a + lda, *a2 = a1 + lda, *a3 = a2 + lda;
     double       *c1 = c + ldc, *c2 = c1 + ldc, *c3 = c2 + ldc;
@@ -35,6 +39,41 @@ WIDE static void tile(int64_t k, const double *a, int64_t lda, const double *b, 
     STORE(c2, s20), STORE(c2 + LANES, s21), STORE(c3, s30), STORE(c3 + LANES, s31);
 }
 
+WIDE static void tile(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+{
+    tile_body(k, a, lda, b, ldb, c, ldc);
+}
+
+#if defined(__x86_64__)
+PF_TARGET_AVX2 static void tile_fused(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+{
+    tile_body(k, a, lda, b, ldb, c, ldc);
+}
+
+enum { ROWS512 = 8, LANES512 = 8 };
+typedef double lanes512 __attribute__((vector_size(LANES512 * sizeof(double)), aligned(8)));
+
+#define LOAD512(from) (*(const lanes512 *)(from))
+
+/* 8 x 16 sums in registers. */
+PF_TARGET_AVX512 static void tile_512(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+{
+    lanes512 s[ROWS512][2];
+
+    for (int r = 0; r < ROWS512; r++)
+        s[r][0] = LOAD512(c + r * ldc), s[r][1] = LOAD512(c + r * ldc + LANES512);
+    for (int64_t i = 0; i < k; i++, b += ldb) {
+        const lanes512 b0 = LOAD512(b), b1 = LOAD512(b + LANES512);
+
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS512; r++)
+            s[r][0] += a[r * lda + i] * b0, s[r][1] += a[r * lda + i] * b1;
+    }
+    for (int r = 0; r < ROWS512; r++)
+        *(lanes512 *)(c + r * ldc) = s[r][0], *(lanes512 *)(c + r * ldc + LANES512) = s[r][1];
+}
+#endif
+
 static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
 {
     for (int64_t r = 0; r < m; r++)
@@ -46,35 +85,68 @@ static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, 
         }
 }
 
-static void panel(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+/* How a tile is computed, and its size. */
+typedef struct tile_shape {
+    int64_t rows, columns;
+    void  (*run)(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc);
+} tile_shape;
+
+/* Columns in the outer loop: their slice of b stays in the first-level cache for all rows. */
+static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                  int64_t ldc)
 {
-    int64_t r = 0;
+    const int64_t rows = m / t->rows * t->rows;
+    int64_t       j = 0;
 
-    for (; r + ROWS <= m; r += ROWS) {
-        int64_t j = 0;
-
-        for (; j + COLUMNS <= n; j += COLUMNS)
-            tile(k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
-        if (j < n)
-            edge(ROWS, n - j, k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
-    }
-    if (r < m)
-        edge(m - r, n, k, a + r * lda, lda, b, ldb, c + r * ldc, ldc);
+    for (; j + t->columns <= n; j += t->columns)
+        for (int64_t r = 0; r < rows; r += t->rows)
+            t->run(k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
+    if (j < n)
+        edge(rows, n - j, k, a, lda, b + j, ldb, c + j, ldc);
+    if (rows < m)
+        edge(m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
 }
+
+/* A block of b of DEPTH x WIDTH doubles stays in the second-level cache. */
+enum { WIDTH = 256, CHUNK = 8 * ROWS, LEAST_WORK = 1 << 22 };
+
+static void rows_of(const tile_shape *t, int64_t rows, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                    int64_t ldc)
+{
+    for (int64_t j = 0; j < n; j += WIDTH)
+        for (int64_t i = 0; i < k; i += DEPTH)
+            panel(t, rows, n - j < WIDTH ? n - j : WIDTH, k - i < DEPTH ? k - i : DEPTH, a + i, lda, b + i * ldb + j, ldb, c + j, ldc);
+}
+
+static const tile_shape plain = { ROWS, COLUMNS, tile };
 
 /* Rows are shared out among threads; every element is still summed in one order, so the result does not depend on their number. */
 void pf_product(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
 {
-    enum { WIDTH = 256, CHUNK = 8 * ROWS, LEAST_WORK = 1 << 22 };   /* a block of b of DEPTH x WIDTH doubles stays in the second-level cache */
     const int64_t chunks = (m + CHUNK - 1) / CHUNK;
 
 #pragma omp parallel for schedule(static) if (chunks > 1 && (double)m * (double)n * (double)k > LEAST_WORK)
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
         const int64_t first = chunk * CHUNK, rows = m - first < CHUNK ? m - first : CHUNK;
 
-        for (int64_t j = 0; j < n; j += WIDTH)
-            for (int64_t i = 0; i < k; i += DEPTH)
-                panel(rows, n - j < WIDTH ? n - j : WIDTH, k - i < DEPTH ? k - i : DEPTH, a + first * lda + i, lda, b + i * ldb + j, ldb,
-                      c + first * ldc + j, ldc);
+        rows_of(&plain, rows, n, k, a + first * lda, lda, b, ldb, c + first * ldc, ldc);
     }
+}
+
+static const tile_shape *fastest(void)
+{
+#if defined(__x86_64__)
+    static const tile_shape fused = { ROWS, COLUMNS, tile_fused }, fused512 = { ROWS512, 2 * LANES512, tile_512 };
+
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return &fused512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        return &fused;
+#endif
+    return &plain;
+}
+
+void pf_product_of_floats(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+{
+    rows_of(fastest(), m, n, k, a, lda, b, ldb, c, ldc);
 }

@@ -90,15 +90,18 @@ static const struct { double start; double (*take)(double acc, double x); double
 /* Walks x in order and tells for each element which output it belongs to. */
 typedef struct walk { int32_t rank; int64_t dim[PF_MAX_RANK], step[PF_MAX_RANK], index[PF_MAX_RANK], at; } walk;
 
-static void walk_init(walk *w, const pf_tensor *x, const pf_ints *axes)
+/* Of the dims from first on. */
+static void walk_init(walk *w, const pf_tensor *x, const pf_ints *axes, int32_t first)
 {
     int64_t dense = 1;
 
-    *w = (walk){ .rank = x->rank };
-    for (int32_t d = x->rank - 1; d >= 0; d--) {
-        w->dim[d] = x->dim[d];
-        w->step[d] = is_reduced(axes, d) ? 0 : dense;
-        dense *= is_reduced(axes, d) ? 1 : x->dim[d];
+    *w = (walk){ .rank = x->rank - first };
+    for (int32_t d = w->rank - 1; d >= 0; d--) {
+        bool reduced = is_reduced(axes, d + first);
+
+        w->dim[d] = x->dim[d + first];
+        w->step[d] = reduced ? 0 : dense;
+        dense *= reduced ? 1 : w->dim[d];
     }
 }
 
@@ -113,24 +116,45 @@ static void walk_next(walk *w)
     }
 }
 
-static void accumulate(const pf_tensor *x, const pf_ints *axes, double (*take)(double acc, double x), double start, const double *minus,
-                       double *acc, int64_t outputs)
+typedef struct accumulation {
+    const pf_tensor *x;
+    const pf_ints   *axes;
+    double         (*take)(double acc, double x);
+    const double    *minus;         /* NULL, or one for each output */
+} accumulation;
+
+/* The elements from `at` on, count of them, of the dims from first on. */
+static void accumulate_part(const accumulation *a, int32_t first, int64_t at, int64_t count, const double *minus, double *acc)
 {
     enum { CHUNK = 1024 };
-    double  row[CHUNK];
-    int64_t count = pf_tensor_elems(x);
-    walk    w;
+    double row[CHUNK];
+    walk   w;
 
-    walk_init(&w, x, axes);
-    for (int64_t o = 0; o < outputs; o++)
-        acc[o] = start;
+    walk_init(&w, a->x, a->axes, first);
     for (int64_t from = 0; from < count; from += CHUNK) {
         int64_t n = count - from < CHUNK ? count - from : CHUNK;
 
-        pf_rows_read(x->dtype, x->data, from, 1, n, row);
+        pf_rows_read(a->x->dtype, a->x->data, at + from, 1, n, row);
         for (int64_t i = 0; i < n; i++, walk_next(&w))
-            acc[w.at] = take(acc[w.at], minus ? exp(row[i] - minus[w.at]) : row[i]);
+            acc[w.at] = a->take(acc[w.at], minus ? exp(row[i] - minus[w.at]) : row[i]);
     }
+}
+
+/* Where the outer dims stay, each of their elements has outputs of its own, and threads share them. */
+static void accumulate(const accumulation *a, double start, double *acc, int64_t outputs)
+{
+    int32_t first = 0;
+    int64_t outer = 1, count = pf_tensor_elems(a->x);
+
+    for (; first < a->x->rank && !is_reduced(a->axes, first); first++)
+        outer *= a->x->dim[first];
+    for (int64_t o = 0; o < outputs; o++)
+        acc[o] = start;
+    if (!count)
+        return;
+#pragma omp parallel for schedule(static) if (outer > 1 && count > PF_ROWS_ALONE)
+    for (int64_t o = 0; o < outer; o++)
+        accumulate_part(a, first, o * (count / outer), count / outer, a->minus ? a->minus + o * (outputs / outer) : NULL, acc + o * (outputs / outer));
 }
 
 /* 64-bit integers do not fit doubles: sums and products wrap, as the type does. */
@@ -139,7 +163,7 @@ static void accumulate_i64(const pf_tensor *x, const pf_ints *axes, int32_t mode
     int64_t count = pf_tensor_elems(x);
     walk    w;
 
-    walk_init(&w, x, axes);
+    walk_init(&w, x, axes, 0);
     for (int64_t i = 0; i < count; i++, walk_next(&w)) {
         int64_t  v = pf_dtype_get_i64(x->dtype, x->data, (uint64_t)i), a = acc[w.at];
         uint64_t u = (uint64_t)v;
@@ -203,10 +227,10 @@ static pf_status reduce_f64(const pf_reference_call *call, int64_t outputs, pf_e
         goto out;
     }
     if (two_passes)
-        accumulate(x, &attrs->axes, take_max, -INFINITY, NULL, most, outputs);
+        accumulate(&(accumulation){ x, &attrs->axes, take_max, NULL }, -INFINITY, most, outputs);
     for (int64_t o = 0; o < outputs && two_passes; o++)
         most[o] = isinf(most[o]) ? 0 : most[o];
-    accumulate(x, &attrs->axes, steps[attrs->mode].take, steps[attrs->mode].start, most, acc, outputs);
+    accumulate(&(accumulation){ x, &attrs->axes, steps[attrs->mode].take, most }, steps[attrs->mode].start, acc, outputs);
     for (int64_t o = 0; o < outputs; o++)
         acc[o] = steps[attrs->mode].end(acc[o], count) + (most ? most[o] : 0);
     pf_rows_store(&call->out[0], acc);

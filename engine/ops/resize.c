@@ -151,7 +151,8 @@ static pf_status resize_axis(const pf_reference_call *call, int32_t d, double **
     out = st ? NULL : pf_rows_new(outer * to * inner);
     if (!st && !out)
         st = PF_FAIL_MEMORY(err, (size_t)(outer * to * inner) * sizeof *out);
-    for (int64_t o = 0; o < outer * to && !st; o++)
+#pragma omp parallel for schedule(static) if (!st && outer * to * inner > PF_ROWS_ALONE)
+    for (int64_t o = 0; o < (st ? 0 : outer * to); o++)
         pf_resize_weights_apply(&weights, o % to, *data + o / to * from * inner, inner, attrs->extrapolation_value, out + o * inner);
     pf_resize_weights_clear(&weights);
     if (st)

@@ -64,6 +64,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     const pf_rotary_embedding_attrs *attrs = call->attrs;
     const int64_t                   *dim = call->in[X].dim;
     int64_t                          rotary = attrs->rotary_dim ? attrs->rotary_dim : dim[3], half = call->in[COS].dim[call->in[COS].rank - 1];
+    bool                             outside = false;
     double                          *x = NULL;
     pf_status                        st = PF_OK;
 
@@ -82,14 +83,16 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     x = pf_rows_doubles(&call->in[X]);
     if (!x)
         return PF_FAIL_MEMORY(err, call->in[X].bytes * 2);
-    for (int64_t i = 0; i < dim[0] * dim[1] * dim[2] && !st; i++) {
+#pragma omp parallel for schedule(static) reduction(|| : outside) if (pf_tensor_elems(&call->in[X]) > PF_ROWS_ALONE)
+    for (int64_t i = 0; i < dim[0] * dim[1] * dim[2]; i++) {
         int64_t row = cache_row(call, i / (dim[1] * dim[2]), i % dim[2], dim[2]);
 
-        if (row < 0)
-            st = PF_FAIL(err, PF_INVALID, "a position id lies outside of the caches");
-        else
+        outside = outside || row < 0;
+        if (row >= 0)
             turn(x + i * dim[3], call, row, rotary, attrs->interleaved != 0);
     }
+    if (outside)
+        st = PF_FAIL(err, PF_INVALID, "a position id lies outside of the caches");
     if (!st)
         pf_rows_store(&call->out[0], x);
     pf_free(x);

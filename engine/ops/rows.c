@@ -13,6 +13,13 @@ void pf_rows_read(pf_dtype dtype, const void *data, int64_t at, int64_t step, in
         pf_dtype_convert(dtype, (const uint8_t *)data + at * (int64_t)(bits / 8), PF_F64, out, (uint64_t)count);
         return;
     }
+    if (step == 0) {
+        double value = count > 0 ? pf_dtype_get(dtype, data, (uint64_t)at) : 0;
+
+        for (int64_t i = 0; i < count; i++)
+            out[i] = value;
+        return;
+    }
     if (dtype == PF_F32) {
         const float *in = (const float *)data + at;
 
@@ -50,13 +57,18 @@ void pf_rows_write_i64(pf_dtype dtype, void *data, int64_t at, int64_t count, co
 
 double *pf_rows_new(int64_t count) { return pf_calloc((size_t)(count > 0 ? count : 1), sizeof(double)); }
 
+/* Elements that one thread converts at a time: whole bytes of any type. */
+enum { PART = 1 << 14 };
+
 double *pf_rows_doubles(const pf_tensor *tensor)
 {
     int64_t count = pf_tensor_elems(tensor);
     double *out = pf_rows_new(count);
 
-    if (out && count > 0)
-        pf_rows_read(tensor->dtype, tensor->data, 0, 1, count, out);
+#pragma omp parallel for schedule(static) if (out && count > PF_ROWS_ALONE)
+    for (int64_t from = 0; from < count; from += PART)
+        if (out)
+            pf_rows_read(tensor->dtype, tensor->data, from, 1, count - from < PART ? count - from : PART, out + from);
     return out;
 }
 
@@ -64,8 +76,9 @@ void pf_rows_store(pf_tensor *out, const double *in)
 {
     int64_t count = pf_tensor_elems(out);
 
-    if (count > 0)
-        pf_rows_write(out->dtype, out->data, 0, count, in);
+#pragma omp parallel for schedule(static) if (count > PF_ROWS_ALONE)
+    for (int64_t from = 0; from < count; from += PART)
+        pf_rows_write(out->dtype, out->data, from, count - from < PART ? count - from : PART, in + from);
 }
 
 pf_status pf_rows_size(pf_tensor *out, int32_t rank, const int64_t *dim, pf_err *err)

@@ -4,6 +4,9 @@
 
 #include "engine/tensor.h"
 
+/* Work on fewer elements is not shared out among threads. */
+enum { PF_ROWS_ALONE = 1 << 16 };
+
 /* out[i] = element at + i * step of data. */
 void    pf_rows_read(pf_dtype dtype, const void *data, int64_t at, int64_t step, int64_t count, double *out);
 void    pf_rows_write(pf_dtype dtype, void *data, int64_t at, int64_t count, const double *in);
