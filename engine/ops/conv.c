@@ -34,85 +34,114 @@ static pf_status infer_integer(pf_infer *infer, pf_err *err)
     return st ? st : pf_convolve_infer(infer, PF_I32, err);
 }
 
+enum { ROUND = 1 << 23 };       /* doubles of images, in and out, that are there at a time */
+
 /* Everything one call needs, in doubles. */
 typedef struct job {
-    pf_sliding s;
-    int64_t    groups, channels, outputs;
-    double    *w, *x, *y, *scratch, *bias;      /* owned; bias NULL when there is none */
+    pf_convolution c;
+    int64_t        images, block, blocks;       /* in a round; positions of an image that one thread computes at a time */
+    double        *w, *x, *y, *bias;            /* owned; bias NULL when there is none */
 } job;
+
+static bool has_floats(const pf_tensor *tensor) { return pf_dtype_is_float(tensor->dtype) && pf_dtype_bits(tensor->dtype) <= 32; }
 
 static pf_status job_init(job *j, const pf_reference_call *call, pf_err *err)
 {
     const pf_conv_attrs *a = call->attrs;
     pf_sliding_attrs     window = { &a->strides, &a->dilations, &a->pads, a->auto_pad, false };
     const pf_tensor     *x = &call->in[0], *w = &call->in[1], *y = &call->out[0];
+    int64_t              image = 0;
 
-    pf_sliding_init(&j->s, &window, x->rank - 2, x->dim + 2, w->dim + 2, y->dim + 2);
-    j->groups = a->groups;
-    j->channels = x->dim[1];
-    j->outputs = w->dim[0];
-    if (j->channels != w->dim[1] * j->groups || w->dim[0] % j->groups)
-        return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)j->channels, (long long)(w->dim[1] * j->groups));
+    j->c = (pf_convolution){ .groups = a->groups, .channels = x->dim[1], .outputs = w->dim[0], .floats = has_floats(x) && has_floats(w) };
+    pf_sliding_init(&j->c.s, &window, x->rank - 2, x->dim + 2, w->dim + 2, y->dim + 2);
+    if (x->dim[1] != w->dim[1] * a->groups || w->dim[0] % a->groups)
+        return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)x->dim[1], (long long)(w->dim[1] * a->groups));
+    image = j->c.channels * j->c.s.in_elems + j->c.outputs * j->c.s.out_elems + 1;
+    j->images = ROUND / image < 1 ? 1 : ROUND / image > x->dim[0] ? x->dim[0] : ROUND / image;
+    j->block = pf_convolve_block(&j->c.s, w->dim[1]);
+    j->blocks = (j->c.s.out_elems + j->block - 1) / j->block;
     j->w = pf_rows_doubles(w);
-    return j->w ? PF_OK : PF_FAIL_MEMORY(err, w->bytes * 2);
+    j->x = pf_rows_new(j->images * j->c.channels * j->c.s.in_elems);
+    j->y = pf_rows_new(j->images * j->c.outputs * j->c.s.out_elems);
+    return j->w && j->x && j->y ? PF_OK : PF_FAIL_MEMORY(err, (uint64_t)(j->images * image) * sizeof(double));
 }
 
 static void job_clear(job *j)
 {
     pf_free(j->w);
+    pf_free(j->x);
+    pf_free(j->y);
     pf_free(j->bias);
 }
 
-/* What one thread works in: an image, its result, and the unfolded block. */
-static bool take_room(job *j)
+/* Part `unit` of the round: a block of a group of an image. */
+static void run_unit(const job *j, int64_t unit, double *scratch)
 {
-    j->x = pf_rows_new(j->channels * j->s.in_elems);
-    j->y = pf_rows_new(j->outputs * j->s.out_elems);
-    j->scratch = pf_rows_new(pf_convolve_scratch(&j->s, j->groups, j->channels));
-    return j->x && j->y && j->scratch;
+    int64_t from = unit % j->blocks * j->block, g = unit / j->blocks % j->c.groups, n = unit / j->blocks / j->c.groups;
+    int64_t count = j->c.s.out_elems - from < j->block ? j->c.s.out_elems - from : j->block, m = j->c.outputs / j->c.groups;
+    double *y = j->y + n * j->c.outputs * j->c.s.out_elems;
+
+    for (int64_t o = g * m; o < (g + 1) * m; o++)
+        for (int64_t i = from; i < from + count; i++)
+            y[o * j->c.s.out_elems + i] = j->bias ? j->bias[o] : 0;
+    pf_convolve(&j->c, g, from, count, j->x + n * j->c.channels * j->c.s.in_elems, j->w, y, scratch);
 }
 
-static void leave_room(job *j)
+static bool run_units(const job *j, int64_t units)
 {
-    pf_free(j->x);
-    pf_free(j->y);
-    pf_free(j->scratch);
-}
+    int64_t depth = j->c.channels / j->c.groups * j->c.s.kernel_elems;
+    bool    failed = false;
 
-static void run_image(job *j, const pf_tensor *x, pf_tensor *y, int64_t n, double x_zero)
-{
-    int64_t in = j->channels * j->s.in_elems, out = j->outputs * j->s.out_elems;
-
-    pf_rows_read(x->dtype, x->data, n * in, 1, in, j->x);
-    for (int64_t i = 0; i < in && x_zero != 0; i++)
-        j->x[i] -= x_zero;
-    for (int64_t i = 0; i < out; i++)
-        j->y[i] = j->bias ? j->bias[i / j->s.out_elems] : 0;
-    pf_convolve_image(&j->s, j->groups, j->channels, j->outputs, j->x, j->w, j->y, j->scratch);
-    pf_rows_write(y->dtype, y->data, n * out, out, j->y);
-}
-
-/* Images are shared out among threads; one image alone is shared out by its product. */
-static pf_status run_images(const job *j, const pf_tensor *x, pf_tensor *y, double x_zero, pf_err *err)
-{
-    bool failed = false;
-
-#pragma omp parallel if (x->dim[0] > 1)
+#pragma omp parallel if (units > 1 && units * j->block * depth > PF_ROWS_ALONE)
     {
-        job  own = *j;
-        bool ready = take_room(&own);
+        double *scratch = pf_rows_new(depth * j->block);
 
-        if (!ready) {
+        if (!scratch) {
 #pragma omp atomic write
             failed = true;
         }
 #pragma omp for schedule(dynamic)
-        for (int64_t n = 0; n < x->dim[0]; n++)
-            if (ready)
-                run_image(&own, x, y, n, x_zero);
-        leave_room(&own);
+        for (int64_t unit = 0; unit < units; unit++)
+            if (scratch)
+                run_unit(j, unit, scratch);
+        pf_free(scratch);
     }
-    return failed ? PF_FAIL_MEMORY(err, pf_convolve_scratch(&j->s, j->groups, j->channels) * 8) : PF_OK;
+    return !failed;
+}
+
+static void read_images(const job *j, const pf_tensor *x, int64_t first, int64_t count, double x_zero)
+{
+    const int64_t plane = j->c.s.in_elems, planes = count * j->c.channels;
+
+#pragma omp parallel for schedule(static) if (planes * plane > PF_ROWS_ALONE)
+    for (int64_t p = 0; p < planes; p++) {
+        pf_rows_read(x->dtype, x->data, (first * j->c.channels + p) * plane, 1, plane, j->x + p * plane);
+        for (int64_t i = p * plane; i < (p + 1) * plane && x_zero != 0; i++)
+            j->x[i] -= x_zero;
+    }
+}
+
+static void write_images(const job *j, pf_tensor *y, int64_t first, int64_t count)
+{
+    const int64_t plane = j->c.s.out_elems, planes = count * j->c.outputs;
+
+#pragma omp parallel for schedule(static) if (planes * plane > PF_ROWS_ALONE)
+    for (int64_t p = 0; p < planes; p++)
+        pf_rows_write(y->dtype, y->data, (first * j->c.outputs + p) * plane, plane, j->y + p * plane);
+}
+
+/* Some images at a time; their groups and blocks of positions are shared out among threads. */
+static pf_status run_images(const job *j, const pf_tensor *x, pf_tensor *y, double x_zero, pf_err *err)
+{
+    for (int64_t first = 0; first < x->dim[0]; first += j->images) {
+        int64_t count = x->dim[0] - first < j->images ? x->dim[0] - first : j->images;
+
+        read_images(j, x, first, count, x_zero);
+        if (!run_units(j, count * j->c.groups * j->blocks))
+            return PF_FAIL_MEMORY(err, (uint64_t)(j->c.channels / j->c.groups * j->c.s.kernel_elems * j->block) * sizeof(double));
+        write_images(j, y, first, count);
+    }
+    return PF_OK;
 }
 
 static pf_status reference_conv(pf_reference_call *call, pf_err *err)
@@ -136,9 +165,9 @@ static pf_status reference_conv(pf_reference_call *call, pf_err *err)
 /* The zero point of the weights is one number or one per output. */
 static void shift_weights(job *j, const pf_tensor *zero)
 {
-    int64_t per = pf_tensor_elems(zero) > 1, row = j->channels / j->groups * j->s.kernel_elems;
+    int64_t per = pf_tensor_elems(zero) > 1, row = j->c.channels / j->c.groups * j->c.s.kernel_elems;
 
-    for (int64_t i = 0; i < j->outputs * row; i++)
+    for (int64_t i = 0; i < j->c.outputs * row; i++)
         j->w[i] -= pf_dtype_get(zero->dtype, zero->data, (uint64_t)(per * (i / row)));
 }
 
@@ -149,7 +178,7 @@ static pf_status reference_integer(pf_reference_call *call, pf_err *err)
     double    x_zero = call->in_count > 2 && call->in[2].data ? pf_dtype_get(call->in[2].dtype, call->in[2].data, 0) : 0;
 
     if (!st && call->in_count > 3 && call->in[3].data && pf_tensor_elems(&call->in[3]) > 1)
-        st = pf_rows_need(call, 3, j.outputs, "the zero point of the weights", err);
+        st = pf_rows_need(call, 3, j.c.outputs, "the zero point of the weights", err);
     if (!st && call->in_count > 3 && call->in[3].data)
         shift_weights(&j, &call->in[3]);
     if (!st)

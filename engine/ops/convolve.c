@@ -2,7 +2,7 @@
 
 #include "engine/ops/product.h"
 
-enum { BLOCK = 1024 };      /* output positions unfolded at a time, rounded to whole lines */
+enum { MOST = 1024, LEAST = 64, SCRATCH = 1 << 17 };    /* output positions unfolded at a time, before whole lines are made of them; doubles */
 
 pf_status pf_convolve_infer(pf_infer *infer, pf_dtype dtype, pf_err *err)
 {
@@ -35,25 +35,19 @@ pf_status pf_convolve_infer(pf_infer *infer, pf_dtype dtype, pf_err *err)
     return pf_infer_check_out(infer, err);
 }
 
-static int64_t block_of(const pf_sliding *s)
+int64_t pf_convolve_block(const pf_sliding *s, int64_t channels_of_group)
 {
-    int64_t width = s->out[s->spatial - 1], lines = width > 0 ? (BLOCK + width - 1) / width : 1;
+    int64_t depth = channels_of_group * s->kernel_elems, width = s->out[s->spatial - 1], positions = SCRATCH / (depth > 0 ? depth : 1);
 
-    return lines * width;
+    positions = positions < LEAST ? LEAST : positions > MOST ? MOST : positions;
+    return width > 0 ? (positions > width ? positions / width * width : width) : 1;
 }
 
-int64_t pf_convolve_scratch(const pf_sliding *s, int64_t groups, int64_t channels) { return channels / groups * s->kernel_elems * block_of(s); }
-
-void pf_convolve_image(const pf_sliding *s, int64_t groups, int64_t channels, int64_t outputs, const double *x, const double *w, double *y,
-                       double *scratch)
+void pf_convolve(const pf_convolution *conv, int64_t g, int64_t from, int64_t count, const double *x, const double *w, double *y, double *scratch)
 {
-    int64_t c = channels / groups, m = outputs / groups, k = c * s->kernel_elems, block = block_of(s);
+    const pf_sliding *s = &conv->s;
+    const int64_t     c = conv->channels / conv->groups, m = conv->outputs / conv->groups, k = c * s->kernel_elems;
 
-    for (int64_t g = 0; g < groups; g++)
-        for (int64_t from = 0; from < s->out_elems; from += block) {
-            int64_t count = s->out_elems - from < block ? s->out_elems - from : block;
-
-            pf_sliding_unfold(s, x + g * c * s->in_elems, c, from, count, scratch);
-            pf_product(m, count, k, w + g * m * k, k, scratch, count, y + g * m * s->out_elems + from, s->out_elems);
-        }
+    pf_sliding_unfold(s, x + g * c * s->in_elems, c, from, count, scratch);
+    (conv->floats ? pf_product_of_floats : pf_product)(m, count, k, w + g * m * k, k, scratch, count, y + g * m * s->out_elems + from, s->out_elems);
 }

@@ -74,7 +74,7 @@ PF_TARGET_AVX512 static void tile_512(int64_t k, const double *a, int64_t lda, c
 }
 #endif
 
-static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+WIDE static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
 {
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < k; i++) {
