@@ -1,4 +1,9 @@
-"""The networks that are measured on cards: the shapes of their inputs, as planfarm's --shapes takes them."""
+"""The networks that are measured on cards: the shapes of their inputs, as planfarm's --shapes takes them.
+
+usage: gpu_cases.py MODEL:BATCH     prints them; an empty line: the network's own
+"""
+
+import sys
 
 SEQUENCE = 128
 SHAPES = {  # inputs at batch b
@@ -13,3 +18,9 @@ SHAPES = {  # inputs at batch b
 def shapes_of(model, batch):
     """Empty: the network's own."""
     return SHAPES.get(model, lambda b: f"input:{b}x3x224x224")(batch)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or ":" not in sys.argv[1]:
+        sys.exit(__doc__)
+    print(shapes_of(*sys.argv[1].split(":", 1)))

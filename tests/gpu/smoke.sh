@@ -11,13 +11,7 @@ nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,no
 for case in "$@"; do
     model=${case%:*} batch=${case#*:}
     [ -f "$work/$model.weights" ] || python3 "$here"/tests/models/materialize.py "$work" "$model" >/dev/null
-    case $model in
-        bert_base) shapes="input_ids:${batch}x128,attention_mask:${batch}x128" ;;
-        gpt2 | llama_4l) shapes="input_ids:${batch}x128" ;;
-        unet) shapes="latent:${batch}x4x64x64" ;;
-        deeplabv3_resnet50) shapes= ;;
-        *) shapes="input:${batch}x3x224x224" ;;
-    esac
+    shapes=$(python3 "$here"/tests/bench/gpu_cases.py "$case")
     echo "== $case"
     start=$SECONDS
     # shellcheck disable=SC2086
