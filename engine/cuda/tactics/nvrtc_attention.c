@@ -4,7 +4,7 @@
 
 #include "engine/cuda/attention_form.h"
 #include "engine/cuda/codegen_attention.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 #include "engine/op.h"
 
 enum { TUNINGS_MAX = 16 };
@@ -30,7 +30,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 {
     static const int    counts[] = { 1, 4, TUNINGS_MAX, TUNINGS_MAX, TUNINGS_MAX, TUNINGS_MAX };
     pf_attention_tuning list[TUNINGS_MAX];
-    int                 count = pf_codegen_attention_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    int                 count = pf_codegen_attention_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
     pf_status           st = PF_OK;
 
     for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "q=%d k=%d s=%d", list[i].query_warps, list[i].key_warps, list[i].stages);
@@ -46,18 +46,4 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_attention(p, &t, out, err);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_attention, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_attention = {
-    .name = "nvrtc_attention", .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
-    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_attention, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80, .declines = declines, .tunings = tunings);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "engine/cuda/codegen_column.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 
 enum { TUNINGS_MAX = 24 };
 
@@ -14,14 +14,9 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
-    const pf_graph *graph = p->graph;
-
     (void)device;
     if (index > 0) return false;
-    for (uint32_t i = 0; i < graph->input_count; i++)
-        in[i] = pf_graph_value(graph, graph->inputs[i])->shape.rank == 4 && !p->in_constant[i] ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
-    for (uint32_t i = 0; i < graph->output_count; i++)
-        out[i] = pf_graph_value(graph, graph->outputs[i])->shape.rank == 4 ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
+    pf_program_prefer_images(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
     return true;
 }
 
@@ -46,18 +41,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_column(p, &t, out, err);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_column, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_column = {
-    .name = "nvrtc_column", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_column, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+                  .declines = declines, .prefers = prefers, .tunings = tunings);

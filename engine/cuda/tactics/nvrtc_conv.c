@@ -1,7 +1,7 @@
 /* Convolutions with a window as one product of our own, with everything behind them, where they are too small for cuDNN's kernels to fill the card:
    pictures are not unfolded, the kernel finds each tap's pixels itself.  Tunings as of nvrtc_matmul. */
 #include "engine/cuda/codegen_matmul.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
@@ -30,16 +30,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_conv has no tuning '%s'", tuning);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_conv, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
     uint32_t w = pf_codegen_conv_weights(p);
@@ -50,8 +40,5 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     return PF_OK;
 }
 
-const pf_tactic pf_tactic_nvrtc_conv = {
-    .name = "nvrtc_conv", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+                  .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack);

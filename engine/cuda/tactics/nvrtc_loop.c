@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "engine/cuda/codegen_loop.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
@@ -17,17 +17,10 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
         { PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR }, { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST }, { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST },
         { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR }, { PF_LAYOUT_LINEAR, PF_LAYOUT_C8 },
     };
-    const pf_graph *graph = p->graph;
 
     (void)device;
     if (index >= sizeof pairs / sizeof *pairs) return false;
-    for (uint32_t i = 0; i < graph->input_count; i++) {
-        bool image = pf_graph_value(graph, graph->inputs[i])->shape.rank == 4 && !p->in_constant[i];
-
-        in[i] = image ? pairs[index].in : PF_LAYOUT_LINEAR;
-    }
-    for (uint32_t i = 0; i < graph->output_count; i++)
-        out[i] = pf_graph_value(graph, graph->outputs[i])->shape.rank == 4 ? pairs[index].out : PF_LAYOUT_LINEAR;
+    pf_program_prefer_images(p, pairs[index].in, pairs[index].out, in, out);
     return true;
 }
 
@@ -57,18 +50,4 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_loop(p, vector, threads, out, err);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_loop, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_loop = {
-    .name = "nvrtc_loop", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines, .prefers = prefers, .tunings = tunings);

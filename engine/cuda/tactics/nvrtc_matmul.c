@@ -1,7 +1,7 @@
 /* Matrix products and convolutions of one pixel that are too small for the libraries to fill the card, with everything behind them.
    Tunings are PF_MATMUL_TUNING. */
 #include "engine/cuda/codegen_matmul.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 #include "engine/op.h"
 
 enum { TUNINGS_MAX = 48 };
@@ -34,12 +34,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
     (void)device;
     if (index > 0) return false;
-    for (uint32_t i = 0; i < p->graph->input_count; i++) {
-        const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
-
-        in[i] = shape->rank == 4 && !p->in_constant[i] ? layout : PF_LAYOUT_LINEAR;
-    }
-    for (uint32_t i = 0; i < p->graph->output_count; i++) out[i] = layout;
+    pf_program_prefer_images(p, layout, layout, in, out);
     return true;
 }
 
@@ -47,7 +42,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 {
     static const int counts[] = { 1, 4, 8, 20, TUNINGS_MAX, TUNINGS_MAX };
     pf_matmul_tuning list[TUNINGS_MAX];
-    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
     for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
@@ -61,18 +56,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_matmul, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_matmul = {
-    .name = "nvrtc_matmul", .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_matmul, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+                  .declines = declines, .prefers = prefers, .tunings = tunings);

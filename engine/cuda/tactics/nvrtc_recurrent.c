@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "engine/cuda/codegen_recurrent.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
@@ -30,18 +30,4 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_recurrent(p, threads, out, err);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_recurrent, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_recurrent = {
-    .name = "nvrtc_recurrent", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_recurrent, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines, .tunings = tunings);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "engine/cuda/codegen_row.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 
 enum { TUNINGS_MAX = 24 };
 
@@ -36,18 +36,4 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_row(p, &chosen, out, err);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_row, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_row = {
-    .name = "nvrtc_row", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_row, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines, .tunings = tunings);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "engine/cuda/codegen_window.h"
-#include "engine/cuda/tactics.h"
+#include "engine/cuda/program_tactic.h"
 
 enum { TUNINGS_MAX = 48 };
 
@@ -16,12 +16,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 {
     (void)device;
     if (index > 0) return false;
-    for (uint32_t i = 0; i < p->graph->input_count; i++) {
-        const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
-
-        in[i] = shape->rank == 4 && !p->in_constant[i] ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
-    }
-    for (uint32_t i = 0; i < p->graph->output_count; i++) out[i] = PF_LAYOUT_CHANNELS_LAST;
+    pf_program_prefer_images(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
     return true;
 }
 
@@ -29,7 +24,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 {
     static const int counts[] = { 1, 4, 10, 15, TUNINGS_MAX, TUNINGS_MAX };
     pf_window_tuning list[TUNINGS_MAX];
-    int              count = pf_codegen_window_tunings(p, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    int              count = pf_codegen_window_tunings(p, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
     (void)device;
@@ -47,18 +42,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_window(p, &t, out, err);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_window, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
-const pf_tactic pf_tactic_nvrtc_window = {
-    .name = "nvrtc_window", .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+                  .declines = declines, .prefers = prefers, .tunings = tunings);
