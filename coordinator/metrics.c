@@ -121,7 +121,15 @@ static double oldest(const pf_class_stats *s) { return (double)s->oldest_wait_ns
 static double seconds(const pf_class_stats *s) { return (double)s->build_ns / 1e9; }
 static double estimate(const pf_class_stats *s) { return (double)s->build_ns / 1e9 * (s->queued + s->running); }
 
-/* Every class that was ever declared is listed, also with nothing in it: scaling up from zero needs that. */
+static void put_class_metric(pf_buf *out, const class_metric *metric, const pf_class_stats *stats, uint32_t count)
+{
+    head(out, metric->name, "gauge", metric->help);
+    for (uint32_t i = 0; i < count; i++)
+        pf_buf_printf(out, "planfarm_%s{class=\"%s\"} %.9g\n", metric->name, stats[i].name, metric->of(&stats[i]));
+}
+
+/* Every class that was ever declared is listed, also with nothing in it: scaling up from zero needs that.  Each is looked
+   at once, since that walks over its agents. */
 static void put_classes(pf_buf *out, const pf_core *core, pf_now now)
 {
     static const class_metric metrics[] = {
@@ -132,15 +140,14 @@ static void put_classes(pf_buf *out, const pf_core *core, pf_now now)
         { "build_seconds", "Moving average of build times.", seconds },
         { "estimated_device_seconds", "Work that is queued or running.", estimate },
     };
-    pf_class_stats stats;
+    uint32_t        count = pf_core_class_count(core);
+    pf_class_stats *stats = pf_calloc(count + 1, sizeof *stats);
 
-    for (size_t m = 0; m < sizeof metrics / sizeof metrics[0]; m++) {
-        head(out, metrics[m].name, "gauge", metrics[m].help);
-        for (uint32_t i = 0; i < pf_core_class_count(core); i++) {
-            pf_core_class_get(core, i, now, &stats);
-            pf_buf_printf(out, "planfarm_%s{class=\"%s\"} %.9g\n", metrics[m].name, stats.name, metrics[m].of(&stats));
-        }
-    }
+    for (uint32_t i = 0; stats && i < count; i++)
+        pf_core_class_get(core, i, now, &stats[i]);
+    for (size_t m = 0; stats && m < sizeof metrics / sizeof metrics[0]; m++)
+        put_class_metric(out, &metrics[m], stats, count);
+    pf_free(stats);
 }
 
 static void put_router(pf_buf *out, const char *who, const pf_router *router)

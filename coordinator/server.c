@@ -28,8 +28,9 @@
 
 enum {
     BATCH_MESSAGES = 512,               /* stepped before the sockets are looked at again */
+    RUN_MESSAGES = 32,                  /* read from one socket before the other is looked at: to look costs system calls */
     BATCH_WRITES_MAX = 8192,            /* with so many waiting for the writer, no more are read */
-    BEATS_REST_MS = 5,                  /* after a turn that heard nothing but heartbeats, agents are left alone for so long */
+    BEATS_REST_MS = 4,                  /* after a turn that heard nothing but heartbeats, agents are left alone for so long */
     TURN_MS_MAX = 1000,                 /* the loop turns at least so often: time jumps are seen by it */
     FIND_BLOBS_MAX = 16384,
     ENDPOINTS_BYTES = 1024,
@@ -521,25 +522,33 @@ static pf_status take_frame(pf_server *server, pf_router *router, uint64_t peer,
     return st;
 }
 
-/* Reads from both sockets in turn. True while something came and there is room for more. */
-static pf_status read_frames(pf_server *server, pf_err *err)
+/* What came on one socket, at most RUN_MESSAGES. */
+static pf_status read_run(pf_server *server, pf_router *router, int *count, pf_err *err)
 {
-    pf_router *routers[] = { &server->clients, &server->agents };
-    uint64_t   heard = server->clients.received + server->agents.received, beats = server->beats;
-    pf_status  st = PF_OK;
-    int        quiet = 0;
+    pf_status st = PF_OK;
+    zmq_msg_t frame;
+    uint64_t  peer = 0;
 
-    for (int i = 0; quiet < 2 && i < BATCH_MESSAGES && !st; i++) {
-        zmq_msg_t frame;
-        uint64_t  peer = 0;
-        if (!pf_router_receive(routers[i % 2], &peer, &frame)) {
-            quiet++;
-            continue;
-        }
-        quiet = 0;
-        st = take_frame(server, routers[i % 2], peer, &frame, err);
+    for (*count = 0; *count < RUN_MESSAGES && !st && pf_router_receive(router, &peer, &frame); ++*count) {
+        st = take_frame(server, router, peer, &frame, err);
         zmq_msg_close(&frame);
     }
+    return st;
+}
+
+/* Reads from both sockets in turn, until neither has many more or enough came; the next turn finds what comes meanwhile. */
+static pf_status read_frames(pf_server *server, pf_err *err)
+{
+    uint64_t  heard = server->clients.received + server->agents.received, beats = server->beats;
+    pf_status st = PF_OK;
+    int       clients = 0, agents = 0, count = 0;
+
+    do {
+        st = read_run(server, &server->clients, &clients, err);
+        if (!st)
+            st = read_run(server, &server->agents, &agents, err);
+        count += clients + agents;
+    } while (!st && count < BATCH_MESSAGES && (clients == RUN_MESSAGES || agents == RUN_MESSAGES));
     heard = server->clients.received + server->agents.received - heard;
     server->only_beats = heard && heard == server->beats - beats;
     return st;
