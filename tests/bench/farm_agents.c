@@ -230,7 +230,9 @@ void farm_measure_cycle(farm_bench *bench)
 
 enum { IDLE_AGENTS = 10000, IDLE_PROCESSES = 10, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
 
-typedef struct beaters { int number, tell_fd; uint32_t count; } beaters;
+/* Groups start together and disconnect together, so that none beats while another's agents come or go: the parent closes
+   its end of a gate when all have told that they are there. */
+typedef struct beaters { int number, tell_fd, start_gate[2], end_gate[2]; uint32_t count; } beaters;
 
 /* The first message of each is its HELLO. */
 static void hello_or_beat(void *user, uint64_t n, pf_buf *frame)
@@ -258,21 +260,38 @@ static void hello_or_beat(void *user, uint64_t n, pf_buf *frame)
     pf_wire_pack(PF_MSG_HELLO, &header, &hello.base, frame, NULL);
 }
 
-static void tell_ready(void *user)
+static void wait_at(const beaters *group, int gate_fd)
 {
-    double ready = 0;
+    double there = 0;
+    char   none = 0;
 
-    if (write(((beaters *)user)->tell_fd, &ready, sizeof ready) != sizeof ready)
+    if (write(group->tell_fd, &there, sizeof there) != sizeof there || read(gate_fd, &none, 1) != 0)
         _exit(1);
+}
+
+/* The groups' beats lie evenly between each other. */
+static void await_start(void *user)
+{
+    const beaters *group = user;
+
+    wait_at(group, group->start_gate[0]);
+    pf_clock_sleep_ns(group->number * BEAT_SECONDS * PF_NS_PER_S / IDLE_AGENTS);
+}
+
+static void await_end(void *user)
+{
+    wait_at(user, ((const beaters *)user)->end_gate[0]);
 }
 
 static void beat_in_process(const char *endpoint, beaters *group)
 {
     double    rate = (double)group->count / BEAT_SECONDS;
     farm_load load = { .endpoint = endpoint, .sockets = group->count, .in_flight = 1, .per_second = rate,
-                       .requests = (uint64_t)(rate * (MEASURED_SECONDS + 3)), .request = hello_or_beat, .begin = tell_ready,
-                       .user = group };
+                       .requests = (uint64_t)(rate * (MEASURED_SECONDS + 1)), .request = hello_or_beat,
+                       .begin = await_start, .end = await_end, .user = group };
 
+    close(group->start_gate[1]);
+    close(group->end_gate[1]);
     farm_load_run(&load);
     if (write(group->tell_fd, &load.p99_ms, sizeof load.p99_ms) != sizeof load.p99_ms || load.answered < load.requests)
         _exit(1);
@@ -287,32 +306,56 @@ static double hear(int fd)
     return value;
 }
 
+/* The largest of what all groups tell. */
+static double hear_all(int fd)
+{
+    double most = 0;
+
+    for (int i = 0; i < IDLE_PROCESSES; i++)
+        most = fmax(most, hear(fd));
+    return most;
+}
+
+/* before_mib: the coordinator's memory without them. */
+static void note_idle_agents(const farm_bench *bench, int fd, const beaters *group, double before_mib)
+{
+    double cpu = 0;
+
+    hear_all(fd);
+    farm_note(FARM_AGENT_KIB, (farm_own_mib(bench->d.pid) - before_mib) * 1024 / IDLE_AGENTS);
+    close(group->start_gate[1]);
+    cpu = farm_cpu_seconds(bench->d.pid);
+    pf_clock_sleep_ns(MEASURED_SECONDS * PF_NS_PER_S);
+    farm_note(FARM_BEATS_CPU, (farm_cpu_seconds(bench->d.pid) - cpu) / MEASURED_SECONDS * 100);
+    hear_all(fd);
+    close(group->end_gate[1]);
+    farm_note(FARM_BEATS_P99, hear_all(fd));
+}
+
 void farm_measure_idle_agents(farm_bench *bench)
 {
-    int    fd[2] = { -1, -1 }, status = 0;
-    pid_t  pid[IDLE_PROCESSES] = { 0 };
-    double memory = farm_own_mib(bench->d.pid), cpu = 0, worst_ms = 0;
+    beaters group = { .count = IDLE_AGENTS / IDLE_PROCESSES };
+    int     fd[2] = { -1, -1 }, status = 0;
+    pid_t   pid[IDLE_PROCESSES] = { 0 };
+    double  before_mib = farm_own_mib(bench->d.pid);
 
     assert_int_equal(pipe(fd), 0);
+    assert_int_equal(pipe(group.start_gate), 0);
+    assert_int_equal(pipe(group.end_gate), 0);
+    group.tell_fd = fd[1];
     for (int i = 0; i < IDLE_PROCESSES; i++) {
-        beaters group = { .number = i, .tell_fd = fd[1], .count = IDLE_AGENTS / IDLE_PROCESSES };
+        group.number = i;
         pid[i] = fork();
         if (pid[i] == 0)
             beat_in_process(bench->d.agent, &group);
     }
-    for (int i = 0; i < IDLE_PROCESSES; i++)
-        hear(fd[0]);
-    cpu = farm_cpu_seconds(bench->d.pid);
-    pf_clock_sleep_ns(MEASURED_SECONDS * PF_NS_PER_S);
-    farm_note(FARM_BEATS_CPU, (farm_cpu_seconds(bench->d.pid) - cpu) / MEASURED_SECONDS * 100);
-    farm_note(FARM_AGENT_KIB, (farm_own_mib(bench->d.pid) - memory) * 1024 / IDLE_AGENTS);
-    for (int i = 0; i < IDLE_PROCESSES; i++)
-        worst_ms = fmax(worst_ms, hear(fd[0]));
-    farm_note(FARM_BEATS_P99, worst_ms);
+    note_idle_agents(bench, fd[0], &group, before_mib);
     for (int i = 0; i < IDLE_PROCESSES; i++) {
         waitpid(pid[i], &status, 0);
         assert_int_equal(status, 0);
     }
     close(fd[0]);
     close(fd[1]);
+    close(group.start_gate[0]);
+    close(group.end_gate[0]);
 }

@@ -39,14 +39,31 @@ static bool send_next(run *r, uint32_t at)
     return sent;
 }
 
+static bool is_paced(const run *r)
+{
+    return r->counting && r->load->per_second;
+}
+
+/* When the next request is to be sent; only while paced. */
+static int64_t due_ns(const run *r)
+{
+    uint64_t before = r->sent - (r->limit - r->load->requests);
+
+    return r->start_ns + (int64_t)((double)before * 1e9 / r->load->per_second);
+}
+
 static bool may_send(const run *r)
 {
-    double due = (double)(r->limit - r->load->requests);
+    return r->sent < r->limit && (!is_paced(r) || pf_clock_ns() >= due_ns(r));
+}
 
-    if (r->sent >= r->limit || !r->counting || !r->load->per_second)
-        return r->sent < r->limit;
-    due += (double)(pf_clock_ns() - r->start_ns) / 1e9 * r->load->per_second;
-    return (double)r->sent < due;
+/* Until an answer comes, or the next request is due. */
+static int wait_ready(const run *r, struct epoll_event *ready)
+{
+    int64_t         left_ns = is_paced(r) && r->sent < r->limit ? due_ns(r) - pf_clock_ns() : PF_NS_PER_S;
+    struct timespec left = { .tv_sec = left_ns / PF_NS_PER_S, .tv_nsec = left_ns % PF_NS_PER_S };
+
+    return epoll_pwait2(r->poll_fd, ready, READY_MAX, left_ns > 0 ? &left : &(struct timespec){ 0 }, NULL);
 }
 
 /* False when nothing waits. */
@@ -101,7 +118,7 @@ static void serve_due(run *r)
 static void go_through(run *r, uint64_t limit)
 {
     struct epoll_event ready[READY_MAX];
-    bool               paced = r->counting && r->load->per_second;
+    bool               paced = is_paced(r);
     uint32_t           in_flight = r->counting && !paced ? r->load->in_flight : 0;
 
     r->limit = limit;
@@ -111,7 +128,7 @@ static void go_through(run *r, uint64_t limit)
     for (uint32_t i = 0; i < r->load->sockets; i++)
         serve(r, i, in_flight);
     while (r->heard < limit && pf_clock_ns() - r->heard_ns < 20 * PF_NS_PER_S) {
-        int count = epoll_wait(r->poll_fd, ready, READY_MAX, paced ? 1 : 1000);
+        int count = wait_ready(r, ready);
         for (int i = 0; i < count; i++)
             serve(r, ready[i].data.u32, in_flight);
         if (paced)
