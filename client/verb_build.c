@@ -126,6 +126,15 @@ static double ratio_of(const pf_build_report *report)
     return report->device_bound_bytes ? (double)report->device_bytes / (double)report->device_bound_bytes : 0;
 }
 
+static json_t *phases_of(const pf_build_report *report)
+{
+    json_t *phases = json_object();
+
+    for (int part = 0; part < PF_PART_COUNT; part++)
+        json_object_set_new(phases, pf_part_name((pf_part)part), pf_json_real(report->part_seconds[part]));
+    return phases;
+}
+
 static void put_report(build *b)
 {
     json_t   *to = b->call->result;
@@ -146,6 +155,7 @@ static void put_report(build *b)
     json_object_set_new(to, "cache_misses", pf_json_count(b->report.cache_misses));
     json_object_set_new(to, "build_seconds", pf_json_real(b->report.build_seconds));
     json_object_set_new(to, "timing_seconds", pf_json_real(b->report.timing_seconds));
+    json_object_set_new(to, "phases", phases_of(&b->report));
     json_object_set_new(to, "max_rel_error", pf_json_real(b->report.max_rel_error));
     json_object_set_new(to, "least_cosine", pf_json_real(b->report.least_cosine));
     json_object_set_new(to, "memory_bytes", pf_json_count(b->report.memory_bytes));
@@ -240,7 +250,8 @@ const pf_verb_body pf_verb_build = {
                "  planfarm build bert.onnx --min-shapes ids:1x16 --opt-shapes ids:1x128 --max-shapes ids:8x512\n"
                "\n"
                "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed cache_hits cache_misses build_seconds\n"
-               "  timing_seconds max_rel_error least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes\n"
-               "  device_ratio\n",
+               "  timing_seconds phases max_rel_error least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes\n"
+               "  device_bound_bytes device_ratio\n"
+               "  phases: seconds of front list compile expect ready check race refine write verify\n",
     .run = run,
 };

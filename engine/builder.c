@@ -71,22 +71,26 @@ static pf_status apply_shapes(building *b, pf_err *err)
 
 static pf_status rewrite(building *b, pf_err *err)
 {
+    int64_t   start = pf_clock_ns();
     pf_status st = pf_progress_phase(&b->progress, PF_PHASE_REWRITE, err);
 
     if (!st)
         st = pf_variant_new(b->original, b->config, b->device, b->care, NULL, NULL, &b->chosen, err);
+    pf_progress_spent(&b->progress, PF_PART_FRONT, start);
     return st ? st : pf_profile_cover(&b->profile, b->chosen->graph, err);
 }
 
 /* Symbols that rewriting made have no range, so the same profile does for every variant, as long as it covers it. */
 static pf_status choose_for(building *b, pf_variant *variant, pf_err *err)
 {
+    int64_t   start = pf_clock_ns();
     pf_status st = PF_OK;
 
     b->profile.count = b->own_symbols;
     st = pf_profile_cover(&b->profile, variant->graph, err);
     if (!st)
         st = pf_variant_form(variant, b->config, b->device, &b->profile, err);
+    pf_progress_spent(&b->progress, PF_PART_FRONT, start);
     return st ? st : pf_variant_choose(variant, &b->profile, &b->search, err);
 }
 
@@ -94,8 +98,10 @@ static pf_status choose_for(building *b, pf_variant *variant, pf_err *err)
 static pf_status try_without(building *b, const pf_rule *rule, pf_err *err)
 {
     pf_variant *without = NULL, *worse = NULL;
+    int64_t     start = pf_clock_ns();
     pf_status   st = pf_variant_new(b->original, b->config, b->device, b->care, b->chosen, rule, &without, err);
 
+    pf_progress_spent(&b->progress, PF_PART_FRONT, start);
     if (!st)
         st = choose_for(b, without, err);
     if (st) {
@@ -124,6 +130,8 @@ static pf_status try_variants(building *b, pf_err *err)
 /* Candidates need much memory while they are timed, and rewriting reads weights, which packing reads one by one. */
 static void give_memory_back(const building *b)
 {
+    if (b->device->ops->rest)
+        b->device->ops->rest(b->device);
     pf_graph_forget_constants(b->original);
     if (b->search.candidates_timed)
         pf_alloc_trim(0);
@@ -171,6 +179,7 @@ static pf_status write_draft(building *b, pf_err *err)
 {
     pf_plan_file  file = { .fd = -1 };
     pf_plan_sink *sink = NULL;
+    int64_t       start = pf_clock_ns();
     pf_status     st = fill_head(b, err);
 
     if (!st)
@@ -182,6 +191,7 @@ static pf_status write_draft(building *b, pf_err *err)
     if (!st)
         st = pf_plan_write(&b->draft.plan, &file, err);
     pf_plan_sink_close(sink);
+    pf_progress_spent(&b->progress, PF_PART_WRITE, start);
     if (!st)
         return pf_plan_take(&file, &b->plan, err);
     if (file.fd >= 0)
@@ -192,8 +202,10 @@ static pf_status write_draft(building *b, pf_err *err)
 /* What the first choices are worth inside the network; with other choices the plan is drafted anew. */
 static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
 {
+    int64_t   start = pf_clock_ns();
     pf_status st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, err);
 
+    pf_progress_spent(&b->progress, PF_PART_REFINE, start);
     if (st || !refinement->count)
         return st;
     pf_plan_free(b->plan);
@@ -232,6 +244,7 @@ static pf_status check_plan(building *b, pf_err *err)
 {
     pf_digest        draft = { 0 };
     pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics };
+    int64_t          start = pf_clock_ns();
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
     if (st)
@@ -243,7 +256,10 @@ static pf_status check_plan(building *b, pf_err *err)
             st = pf_check_record_keep(b->store, b->device, &draft, &b->verdict, err);
     }
     b->plan->check = b->verdict.plan;
-    return st ? st : pf_plan_write_check(b->plan, err);
+    if (!st)
+        st = pf_plan_write_check(b->plan, err);
+    pf_progress_spent(&b->progress, PF_PART_VERIFY, start);
+    return st;
 }
 
 static void fill_report(const building *b, pf_build_report *report)
@@ -253,6 +269,8 @@ static void fill_report(const building *b, pf_build_report *report)
         .cache_misses = b->search.misses, .build_seconds = (double)(pf_clock_ns() - b->progress.start_ns) / PF_NS_PER_S,
         .timing_seconds = (double)pf_search_timing_ns(&b->search) / PF_NS_PER_S,
     };
+    for (int part = 0; part < PF_PART_COUNT; part++)
+        report->part_seconds[part] = (double)b->progress.spent_ns[part] / PF_NS_PER_S;
     if (!b->plan)
         return;
     report->max_rel_error = b->plan->check.max_rel_error;
@@ -346,6 +364,7 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
         st = build_with_care(&b, err);
     if (report)
         fill_report(&b, report);
+    pf_progress_log_spent(&b.progress);
     if (!st) {
         *out = b.plan;
         b.plan = NULL;

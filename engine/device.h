@@ -36,6 +36,7 @@ typedef struct pf_device_ops {
     pf_status (*upload)(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err);
     pf_status (*download)(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes, pf_err *err);
     pf_status (*fill)(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err);
+    pf_status (*copy)(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err);    /* within the device */
     pf_status (*stream_new)(pf_device *device, pf_stream **out, pf_err *err);
     void      (*stream_free)(pf_device *device, pf_stream *stream);
     pf_status (*stream_sync)(pf_device *device, pf_stream *stream, pf_err *err);
@@ -50,6 +51,8 @@ typedef struct pf_device_ops {
     void      (*graph_free)(pf_device *device, pf_device_graph *graph);
     /* (optional) Keeps what is compiled in folder from now on, and takes it from there. */
     pf_status (*keep_kernels)(pf_device *device, const char *folder, pf_err *err);
+    /* (optional) Nothing more is compiled for a while: what compiling took of the device is given back. */
+    void      (*rest)(pf_device *device);
     /* (optional) For profilers: a named range of this thread's calls, which nests, and the beginning and end of what they shall record. */
     void      (*range_begin)(pf_device *device, const char *name);
     void      (*range_end)(pf_device *device);

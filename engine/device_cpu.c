@@ -173,7 +173,7 @@ static void cpu_close(pf_device *device)
 
 static const pf_device_ops cpu_ops = {
     .close = cpu_close,
-    .alloc = cpu_alloc, .free = cpu_free, .upload = cpu_copy, .download = cpu_copy, .fill = cpu_fill,
+    .alloc = cpu_alloc, .free = cpu_free, .upload = cpu_copy, .download = cpu_copy, .fill = cpu_fill, .copy = cpu_copy,
     .stream_new = cpu_stream_new, .stream_free = cpu_stream_free, .stream_sync = cpu_stream_sync,
     .event_new = cpu_event_new, .event_free = cpu_event_free, .event_record = cpu_event_record, .event_elapsed = cpu_event_elapsed,
     .sample = cpu_sample,

@@ -120,9 +120,19 @@ typedef struct pf_build_options {
     const char *plan_folder;                /* where the plan will be saved: its bytes go there while it is built; NULL: they stay in memory */
 } pf_build_options;
 
+/* What a build spends its time on: rewriting and forming regions; asking tactics for their tunings; compiling candidates; computing what
+   problems answer; packing constants and making candidates ready; comparing their outputs; timing them; timing the whole with others; writing
+   the plan; comparing the plan with the references. */
+typedef enum pf_part {
+    PF_PART_FRONT, PF_PART_LIST, PF_PART_COMPILE, PF_PART_EXPECT, PF_PART_READY, PF_PART_CHECK, PF_PART_RACE, PF_PART_REFINE, PF_PART_WRITE,
+    PF_PART_VERIFY, PF_PART_COUNT
+} pf_part;
+const char *pf_part_name(pf_part part);     /* "front" */
+
 typedef struct pf_build_report {            /* names as in `planfarm build --json` */
     uint32_t problems, candidates_timed, cache_hits, cache_misses;
     double   build_seconds, timing_seconds;
+    double   part_seconds[PF_PART_COUNT];   /* "phases"; together a little less than build_seconds */
     double   max_rel_error;                 /* of the plan's outputs against the reference on generated inputs, relative to their range */
     double   least_cosine;                  /* of the plan's outputs with the reference's; -1: not compared */
     uint64_t memory_bytes, memory_lower_bound_bytes, weights_bytes;   /* activations and workspace as planned; least possible; packed weights */

@@ -1,6 +1,7 @@
 #include "engine/progress.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #define TELL_EVERY_NS (50 * PF_NS_PER_MS)
 
@@ -50,4 +51,23 @@ bool pf_progress_tick(void *user)
     if (p->cancelled || pf_clock_ns() - p->told_ns < TELL_EVERY_NS)
         return !p->cancelled;
     return tell(p);
+}
+
+static const char *const part_names[PF_PART_COUNT] = { "front", "list", "compile", "expect", "ready", "check", "race", "refine", "write", "verify" };
+
+const char *pf_part_name(pf_part part)
+{
+    return part < PF_PART_COUNT ? part_names[part] : "?";
+}
+
+void pf_progress_spent(pf_build_progress *progress, pf_part part, int64_t from_ns)
+{
+    progress->spent_ns[part] += pf_clock_ns() - from_ns;
+}
+
+void pf_progress_log_spent(const pf_build_progress *progress)
+{
+    for (int part = 0; part < PF_PART_COUNT; part++)
+        pf_log(PF_LOG_DEBUG, "builder", "spent part=%s seconds=%.3f", part_names[part], (double)progress->spent_ns[part] / PF_NS_PER_S);
+    pf_log(PF_LOG_DEBUG, "builder", "spent part=all seconds=%.3f", (double)(pf_clock_ns() - progress->start_ns) / PF_NS_PER_S);
 }

@@ -198,14 +198,27 @@ static void note_best(computation *c, const pf_timing_record *record)
             c->best_ns = record->entries[i].min_ns;
 }
 
+static void note_spent(const pf_search *search, const pf_timing_spent *before)
+{
+    pf_timing_spent now = pf_timing_spent_of(search->timing);
+
+    search->progress->spent_ns[PF_PART_RACE] += now.race_ns - before->race_ns;
+    search->progress->spent_ns[PF_PART_READY] += now.ready_ns - before->ready_ns;
+    search->progress->spent_ns[PF_PART_CHECK] += now.check_ns - before->check_ns;
+}
+
 static pf_status measure(pf_search *search, pf_search_item *item, computation *c, const candidates *missing, pf_timing_record *out, pf_err *err)
 {
     pf_timing_options options = { .effort = effort_of(search), .workspace_limit_bytes = search->rules.workspace_limit_bytes,
                                   .best_known_ns = c->best_ns, .go_on = pf_progress_tick, .user = search->progress };
     pf_status         st = open_timing(search, err);
+    pf_timing_spent   before = { 0 };
 
-    if (!st)
+    if (!st) {
+        before = pf_timing_spent_of(search->timing);
         st = pf_timing_measure(search->timing, item->problem, &c->oracle, missing->items, missing->count, &options, out, err);
+        note_spent(search, &before);
+    }
     search->candidates_timed += missing->count;
     note_best(c, out);
     return st;
@@ -351,6 +364,7 @@ static pf_status compile_ahead(pf_search *search, const work *list, uint32_t cou
 {
     pf_precompile_item *items = NULL;
     uint32_t            total = 0, at = 0;
+    int64_t             start = pf_clock_ns();
     pf_status           st = PF_OK;
 
     for (uint32_t i = 0; i < count; i++)
@@ -362,6 +376,7 @@ static pf_status compile_ahead(pf_search *search, const work *list, uint32_t cou
         for (uint32_t c = 0; c < list[i].missing.count; c++)
             items[at++] = (pf_precompile_item){ search->items[list[i].item].problem, list[i].missing.items[c].tactic, list[i].missing.items[c].tuning.text };
     st = pf_precompile(search->device, items, total, pf_progress_tick, search->progress, err);
+    pf_progress_spent(search->progress, PF_PART_COMPILE, start);
     pf_free(items);
     return st;
 }
@@ -375,9 +390,12 @@ static pf_status do_item(pf_search *search, const work *w, computation *c, pf_er
     if (!pf_progress_tick(search->progress))
         return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
     if (!c->oracle.in || !pf_digest_equal(&c->oracle.semantics, &w->semantics)) {
+        int64_t start = pf_clock_ns();
+
         pf_oracle_clear(&c->oracle);
         c->best_ns = 0;
         st = pf_oracle_make(item->problem, &c->oracle, err);
+        pf_progress_spent(search->progress, PF_PART_EXPECT, start);
     }
     if (!st)
         st = time_item(search, item, c, &w->missing, err);
@@ -403,11 +421,13 @@ static pf_status do_work(pf_search *search, work *list, uint32_t count, pf_err *
 static pf_status find_and_time(pf_search *search, pf_err *err)
 {
     uint32_t  added = search->count - search->looked_up, count = 0;
+    int64_t   start = pf_clock_ns();
     work     *list = pf_calloc(added + 1, sizeof *list);
     pf_status st = list ? look_up(search, err) : PF_FAIL_MEMORY(err, added * sizeof *list);
 
     if (!st)
         st = collect_work(search, list, &count, err);
+    pf_progress_spent(search->progress, PF_PART_LIST, start);
     if (!st) {
         search->hits += added - count;
         search->misses += count;
@@ -510,5 +530,5 @@ double pf_search_cost(const pf_search *search, uint32_t index)
 
 int64_t pf_search_timing_ns(const pf_search *search)
 {
-    return search->timing ? pf_timing_spent_ns(search->timing) : 0;
+    return search->timing ? pf_timing_spent_of(search->timing).race_ns : 0;
 }

@@ -41,7 +41,7 @@ struct pf_timing {
     pf_bench_runner canary;
     int64_t         canary_best_ns;     /* the quietest seen */
     int             tries;              /* races that the next problem may take: fewer on a device that does not get quiet */
-    int64_t         spent_ns;
+    pf_timing_spent spent;
 };
 
 typedef struct racer {
@@ -158,9 +158,9 @@ void pf_timing_free(pf_timing *t)
     pf_free(t);
 }
 
-int64_t pf_timing_spent_ns(const pf_timing *timing)
+pf_timing_spent pf_timing_spent_of(const pf_timing *timing)
 {
-    return timing->spent_ns;
+    return timing->spent;
 }
 
 /* ---- Getting ready */
@@ -184,6 +184,7 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
 {
     pf_err    reason = { 0 };
     uint64_t  limit = race->options->workspace_limit_bytes;
+    int64_t   start = pf_clock_ns();
     pf_status st = PF_OK;
 
     snprintf(r->entry.tactic, sizeof r->entry.tactic, "%s", candidate->tactic->name);
@@ -192,6 +193,7 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     r->entry.effort = (uint8_t)race->options->effort;
     r->entry.wall_ns = pf_clock_wall_ns();
     st = pf_bench_prepare(&race->bench, candidate->tactic, candidate->tuning.text, 0, cold_bytes, &r->runner, &reason);
+    race->timing->spent.ready_ns += pf_clock_ns() - start;
     if (st) {
         fail_entry(r, st, &reason);
         return;
@@ -202,7 +204,9 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
         snprintf(r->entry.reason, sizeof r->entry.reason, "needs more workspace than the limit of %llu bytes", (unsigned long long)limit);
         return;
     }
+    start = pf_clock_ns();
     st = pf_bench_check(&race->bench, &r->runner, &r->entry.max_rel_error, &r->first_ns, &reason);
+    race->timing->spent.check_ns += pf_clock_ns() - start;
     if (st)
         fail_entry(r, st, &reason);
     r->racing = !st;
@@ -400,7 +404,7 @@ static pf_status race_once(contest *race, uint32_t *order, int64_t *scratch, boo
 {
     pf_timing       *t = race->timing;
     pf_device_sample sample = { 0 };
-    int64_t          before = 0, after = 0, start = pf_clock_ns();
+    int64_t          before = 0, after = 0;
     pf_status        st = run_canary(t, &before, err);
 
     start_over(race);
@@ -410,9 +414,11 @@ static pf_status race_once(contest *race, uint32_t *order, int64_t *scratch, boo
         st = run_canary(t, &after, err);
     t->device->ops->sample(t->device, &sample);
     *disturbed = is_disturbed(t, before) || is_disturbed(t, after) || sample.foreign_processes;
+    if (*disturbed)
+        pf_log(PF_LOG_DEBUG, "timing", "disturbed canary_ns=%lld..%lld best_ns=%lld foreign_processes=%u clock_mhz=%u", (long long)before,
+               (long long)after, (long long)t->canary_best_ns, sample.foreign_processes, sample.clock_mhz);
     for (uint32_t i = 0; i < race->count; i++)
         race->racers[i].entry.clock_mhz = sample.clock_mhz;
-    t->spent_ns += pf_clock_ns() - start;
     return st;
 }
 
@@ -421,6 +427,7 @@ static pf_status race_once(contest *race, uint32_t *order, int64_t *scratch, boo
 static pf_status run_race(contest *race, uint32_t *order, int64_t *scratch, pf_err *err)
 {
     pf_timing *t = race->timing;
+    int64_t    start = pf_clock_ns();
     bool       disturbed = true;
     pf_status  st = PF_OK;
 
@@ -429,12 +436,13 @@ static pf_status run_race(contest *race, uint32_t *order, int64_t *scratch, pf_e
             pf_clock_sleep_ns(10 * PF_NS_PER_MS << i);
         st = pf_timing_lock_take(&t->lock, race->options->go_on, race->options->user, err);
         if (st)
-            return st;
+            break;
         st = calibrate(race, err);
         if (!st)
             st = race_once(race, order, scratch, &disturbed, err);
         pf_timing_lock_drop(&t->lock);
     }
+    t->spent.race_ns += pf_clock_ns() - start;
     t->tries = !disturbed ? RACES_MAX : t->tries > 1 ? t->tries - 1 : 1;
     for (uint32_t i = 0; i < race->count; i++)
         race->racers[i].entry.contended = disturbed;
@@ -498,8 +506,10 @@ pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const 
                             uint32_t count, const pf_timing_options *options, pf_timing_record *out, pf_err *err)
 {
     contest   race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX };
+    int64_t   start = pf_clock_ns();
     pf_status st = pf_bench_open(timing->device, timing->stream, problem, oracle, &race.bench, err);
 
+    timing->spent.ready_ns += pf_clock_ns() - start;
     if (st)
         return st;
     pf_random_init(&race.random, seed_of(&problem->hash));

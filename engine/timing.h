@@ -47,7 +47,8 @@ void      pf_timing_free(pf_timing *timing);
    Errors   CANCELLED; DEVICE or NO_SPACE when the device itself fails. A candidate's failure is an entry, not an error. */
 pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle, const pf_timing_candidate *candidates,
                             uint32_t count, const pf_timing_options *options, pf_timing_record *out, pf_err *err);
-/* Time spent in races so far. */
-int64_t   pf_timing_spent_ns(const pf_timing *timing);
+/* Time spent so far: on races; on making candidates ready for them; on their first runs and comparing what came out. */
+typedef struct pf_timing_spent { int64_t race_ns, ready_ns, check_ns; } pf_timing_spent;
+pf_timing_spent pf_timing_spent_of(const pf_timing *timing);
 
 #endif

@@ -27,6 +27,8 @@ static pf_status place_input(pf_bench *bench, uint32_t i, pf_err *err)
 
     if (st || bench->problem->in_constant[i])
         return st;
+    if (layout == PF_LAYOUT_LINEAR)
+        return upload(bench, tensor->data, bench->in_bytes[i], &bench->in[i], err);
     host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bench->in_bytes[i] ? bench->in_bytes[i] : 1);
     if (!host)
         return PF_FAIL_MEMORY(err, bench->in_bytes[i]);
@@ -86,6 +88,8 @@ void pf_bench_close(pf_bench *bench)
         pf_device_give_back(bench->device, NULL, bench->workspace);
     pf_free(bench->in_bytes);
     pf_free(bench->out_bytes);
+    pf_free(bench->raw);
+    pf_free(bench->dense);
     *bench = (pf_bench){ 0 };
 }
 
@@ -121,8 +125,10 @@ static uint32_t copies_for(size_t bytes, size_t cold_bytes)
     return copies > PF_BENCH_COPIES_MAX ? PF_BENCH_COPIES_MAX : (uint32_t)copies;
 }
 
-static pf_status pack_copies(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+/* The first copy, packed on the host. */
+static pf_status pack_first(pf_bench *bench, pf_bench_runner *r, pf_err *err)
 {
+    const pf_device_ops *ops = bench->device->ops;
     size_t     bytes = r->step->packed_bytes;
     void      *host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes);
     pf_tensor *constants = pf_calloc(bench->in_count + 1, sizeof *constants);
@@ -138,28 +144,67 @@ static pf_status pack_copies(pf_bench *bench, pf_bench_runner *r, pf_err *err)
         memset(host, 0, bytes);
     if (!st)
         st = r->step->tactic->pack(r->step, bench->problem, constants, host, err);
-    for (uint32_t c = 0; c < r->copies && !st; c++)
-        st = upload(bench, host, bytes, &r->packed[c], err);
+    if (!st)
+        st = ops->upload(bench->device, bench->stream, r->constants, host, bytes, err);
+    if (!st)
+        st = ops->stream_sync(bench->device, bench->stream, err);
     pf_free(constants);
     pf_free(host);
     return st;
 }
 
-/* Inputs of every copy: the bench's own, and constants that are bound as they are. */
-static pf_status copy_constants(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+static size_t aligned(size_t bytes)
 {
-    pf_status st = PF_OK;
+    return bytes ? (bytes + PF_DEVICE_ALIGNMENT - 1) / PF_DEVICE_ALIGNMENT * PF_DEVICE_ALIGNMENT : PF_DEVICE_ALIGNMENT;
+}
 
-    for (uint32_t c = 0; c < r->copies; c++)
-        for (uint32_t i = 0; i < bench->in_count && !st; i++) {
-            void **slot = &r->in[(size_t)c * bench->in_count + i];
+/* The first copy, of constants that are bound as they are. */
+static pf_status upload_first(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    char                *at = r->constants;
+    pf_status            st = PF_OK;
 
-            if (!bench->problem->in_constant[i])
-                *slot = bench->in[i];
-            else if (!r->step->packed_bytes)
-                st = upload(bench, bench->oracle->in[i].data, bench->in_bytes[i], slot, err);
+    for (uint32_t i = 0; i < bench->in_count && !st; i++)
+        if (bench->problem->in_constant[i]) {
+            st = ops->upload(bench->device, bench->stream, at, bench->oracle->in[i].data, bench->in_bytes[i], err);
+            at += aligned(bench->in_bytes[i]);
         }
-    return st;
+    return st ? st : ops->stream_sync(bench->device, bench->stream, err);
+}
+
+/* Inputs of a copy: the bench's own, and constants that are bound as they are. */
+static void bind_copy(const pf_bench *bench, pf_bench_runner *r, uint32_t copy, char *at)
+{
+    void **in = r->in + (size_t)copy * bench->in_count;
+
+    if (r->step->packed_bytes)
+        r->packed[copy] = at;
+    for (uint32_t i = 0; i < bench->in_count; i++) {
+        in[i] = bench->problem->in_constant[i] ? (r->step->packed_bytes ? NULL : at) : bench->in[i];
+        if (bench->problem->in_constant[i] && !r->step->packed_bytes)
+            at += aligned(bench->in_bytes[i]);
+    }
+}
+
+/* One goes up, the others are copied on the device. */
+static pf_status fill_copies(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    size_t               bytes = r->step->packed_bytes ? aligned(r->step->packed_bytes) : 0;
+    pf_status            st = PF_OK;
+
+    for (uint32_t i = 0; i < bench->in_count && !r->step->packed_bytes; i++)
+        bytes += bench->problem->in_constant[i] ? aligned(bench->in_bytes[i]) : 0;
+    if (bytes)
+        st = pf_device_take(bench->device, NULL, bytes * r->copies, &r->constants, err);
+    if (!st && bytes)
+        st = (r->step->packed_bytes ? pack_first : upload_first)(bench, r, err);
+    for (uint32_t c = 1; c < r->copies && bytes && !st; c++)
+        st = ops->copy(bench->device, bench->stream, (char *)r->constants + c * bytes, r->constants, bytes, err);
+    for (uint32_t c = 0; c < r->copies && !st; c++)
+        bind_copy(bench, r, c, bytes ? (char *)r->constants + c * bytes : NULL);
+    return st ? st : ops->stream_sync(bench->device, bench->stream, err);
 }
 
 static pf_status fill_runner(pf_bench *bench, size_t cold_bytes, pf_bench_runner *r, pf_err *err)
@@ -171,10 +216,7 @@ static pf_status fill_runner(pf_bench *bench, size_t cold_bytes, pf_bench_runner
     r->in = pf_calloc((size_t)r->copies * bench->in_count + 1, sizeof(void *));
     if (!r->packed || !r->in)
         return PF_FAIL_MEMORY(err, r->copies * (bench->in_count + 1) * sizeof(void *));
-    if (r->step->packed_bytes)
-        st = pack_copies(bench, r, err);
-    if (!st)
-        st = copy_constants(bench, r, err);
+    st = fill_copies(bench, r, err);
     if (!st)
         st = bench->device->ops->event_new(bench->device, &r->start, err);
     if (!st)
@@ -211,11 +253,8 @@ void pf_bench_release(pf_bench *bench, pf_bench_runner *r)
         ops->event_free(bench->device, r->start);
     if (r->end)
         ops->event_free(bench->device, r->end);
-    for (uint32_t c = 0; r->in && c < r->copies; c++)
-        for (uint32_t i = 0; i < bench->in_count; i++)
-            if (bench->problem->in_constant[i] && r->in[(size_t)c * bench->in_count + i])
-                pf_device_give_back(bench->device, NULL, r->in[(size_t)c * bench->in_count + i]);
-    free_all(bench, r->packed, r->copies);
+    pf_device_give_back(bench->device, NULL, r->constants);
+    pf_free(r->packed);
     pf_free(r->in);
     pf_step_free(r->step);
     *r = (pf_bench_runner){ 0 };
@@ -245,24 +284,6 @@ static pf_status poison_outputs(pf_bench *bench, pf_err *err)
     return st;
 }
 
-static pf_status copy_within(pf_bench *bench, void *to, const void *from, size_t bytes, pf_err *err)
-{
-    const pf_device_ops *ops = bench->device->ops;
-    void                *host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes ? bytes : 1);
-    pf_status            st = host ? PF_OK : PF_FAIL_MEMORY(err, bytes);
-
-    if (!st)
-        st = ops->download(bench->device, bench->stream, host, from, bytes, err);
-    if (!st)
-        st = ops->stream_sync(bench->device, bench->stream, err);
-    if (!st)
-        st = ops->upload(bench->device, bench->stream, to, host, bytes, err);
-    if (!st)
-        st = ops->stream_sync(bench->device, bench->stream, err);
-    pf_free(host);
-    return st;
-}
-
 static bool guard_intact(const uint8_t *guard)
 {
     for (int i = 0; i < PF_BENCH_GUARD_BYTES; i++)
@@ -271,10 +292,22 @@ static bool guard_intact(const uint8_t *guard)
     return true;
 }
 
-static pf_status compare(pf_bench *bench, uint32_t i, const uint8_t *raw, double *max_rel_error, pf_err *err)
+/* Room for the largest output. */
+static pf_status need_room(pf_bench *bench, void **room, pf_err *err)
+{
+    size_t most = 0;
+
+    for (uint32_t i = 0; i < bench->out_count; i++)
+        most = bench->out_bytes[i] > most ? bench->out_bytes[i] : most;
+    if (!*room)
+        *room = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, most + PF_BENCH_GUARD_BYTES);
+    return *room ? PF_OK : PF_FAIL_MEMORY(err, most);
+}
+
+static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *max_rel_error, pf_err *err)
 {
     const pf_tensor *reference = &bench->oracle->out[i];
-    pf_tensor        tensor = { .dtype = reference->dtype, .rank = reference->rank };
+    pf_tensor        tensor = { .dtype = reference->dtype, .rank = reference->rank, .data = raw };
     char             reason[128] = "";
     double           error = 0;
     pf_status        st = PF_OK;
@@ -282,32 +315,29 @@ static pf_status compare(pf_bench *bench, uint32_t i, const uint8_t *raw, double
     if (!guard_intact(raw + bench->out_bytes[i]))
         return PF_FAIL(err, PF_MISMATCH, "bytes behind output %u were written", i);
     memcpy(tensor.dim, reference->dim, sizeof tensor.dim);
-    st = pf_tensor_alloc(&tensor, err);
-    if (!st) {
+    if (bench->problem->out_layout[i] != PF_LAYOUT_LINEAR) {
+        st = need_room(bench, &bench->dense, err);
+        if (st)
+            return st;
+        tensor.data = bench->dense;
         pf_layout_unpack(bench->problem->out_layout[i], &tensor, raw, tensor.data);
-        if (!pf_oracle_agrees(&tensor, reference, bench->tolerance, &error, reason, sizeof reason))
-            st = PF_FAIL(err, PF_MISMATCH, "output %u %s", i, reason);
-        *max_rel_error = error > *max_rel_error ? error : *max_rel_error;
     }
-    pf_tensor_clear(&tensor);
+    if (!pf_oracle_agrees(&tensor, reference, bench->tolerance, &error, reason, sizeof reason))
+        st = PF_FAIL(err, PF_MISMATCH, "output %u %s", i, reason);
+    *max_rel_error = error > *max_rel_error ? error : *max_rel_error;
     return st;
 }
 
 static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error, pf_err *err)
 {
     const pf_device_ops *ops = bench->device->ops;
-    size_t               bytes = bench->out_bytes[i] + PF_BENCH_GUARD_BYTES;
-    uint8_t             *raw = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes);
-    pf_status            st = raw ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+    pf_status            st = need_room(bench, &bench->raw, err);
 
     if (!st)
-        st = ops->download(bench->device, bench->stream, raw, bench->out[i], bytes, err);
+        st = ops->download(bench->device, bench->stream, bench->raw, bench->out[i], bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, err);
     if (!st)
         st = ops->stream_sync(bench->device, bench->stream, err);
-    if (!st)
-        st = compare(bench, i, raw, max_rel_error, err);
-    pf_free(raw);
-    return st;
+    return st ? st : compare(bench, i, bench->raw, max_rel_error, err);
 }
 
 static pf_status check_outputs(pf_bench *bench, double *max_rel_error, pf_err *err)
@@ -331,8 +361,8 @@ static pf_status check_in_place(pf_bench *bench, pf_bench_runner *r, double *max
     if (!kept || bench->in_bytes[slot] != bench->out_bytes[0])
         return PF_OK;
     st = poison_outputs(bench, err);
-    if (!st)        /* on a GPU the copy goes through the host: this is done once per candidate */
-        st = copy_within(bench, bench->out[0], kept, bench->out_bytes[0], err);
+    if (!st)
+        st = ops->copy(bench->device, bench->stream, bench->out[0], kept, bench->out_bytes[0], err);
     bound[slot] = bench->out[0];
     if (!st)
         st = run(bench, r, err);

@@ -18,6 +18,7 @@ typedef struct pf_bench {
     size_t           *in_bytes, *out_bytes;
     void             *workspace;        /* shared: runs follow one another */
     size_t            workspace_bytes;
+    void             *raw, *dense;      /* host memory for an output as it came, and without its layout; made when first needed */
     double            tolerance;
 } pf_bench;
 
@@ -25,8 +26,9 @@ typedef struct pf_bench {
 typedef struct pf_bench_runner {
     pf_step         *step;              /* owned */
     uint32_t         copies;            /* of the constants, packed or not */
-    void           **packed;            /* by copy; owned */
-    void           **in;                /* copies times in_count; constants owned here */
+    void            *constants;         /* device memory of all copies */
+    void           **packed;            /* by copy; NULL where there is none */
+    void           **in;                /* copies times in_count */
     uint32_t         next_copy;
     uint32_t         repeats;           /* runs in a sample */
     pf_device_graph *graph;             /* of repeats runs, or NULL */

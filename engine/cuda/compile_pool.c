@@ -68,8 +68,20 @@ static void stop_worker(worker *w)
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {}
 }
 
+unsigned pf_compile_pool_workers(pf_compile_pool *pool)
+{
+    unsigned count = 0;
+
+    if (!pool) return 0;
+    pthread_mutex_lock(&pool->lock);
+    count = (unsigned)pool->count;
+    pthread_mutex_unlock(&pool->lock);
+    return count;
+}
+
 void pf_compile_pool_rest(pf_compile_pool *pool)
 {
+    if (!pool) return;
     pthread_mutex_lock(&pool->lock);
     for (int i = 0; i < pool->count; i++) stop_worker(&pool->workers[i]);
     pool->count = 0;

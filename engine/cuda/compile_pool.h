@@ -16,6 +16,8 @@ void             pf_compile_pool_free(pf_compile_pool *pool);
 /* Has a worker prepare `tactic` for the problem and save it; waits for the answer, and for a free worker before that. Thread   any.
    Errors   UNSUPPORTED: the tactic refused, or there is no worker. */
 pf_status        pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const pf_problem *p, const char *tuning, pf_buf *saved, pf_err *err);
+/* Workers that are there, each a process that uses the device. */
+unsigned         pf_compile_pool_workers(pf_compile_pool *pool);
 /* Ends the workers, which hold memory of the device, once all is compiled; the next request starts them again. */
 void             pf_compile_pool_rest(pf_compile_pool *pool);
 

@@ -206,8 +206,22 @@ static pf_status cuda_profiler(pf_device *device, bool on, pf_err *err)
 
 static void cuda_sample(pf_device *device, struct pf_device_sample *out)
 {
+    const pf_cuda *cuda = pf_cuda_of(device);
+
     memset(out, 0, sizeof *out);
-    pf_nvml_sample(pf_cuda_of(device)->nvml_device, pf_cuda_of(device)->share < 100, out);
+    pf_nvml_sample(cuda->nvml_device, (cuda->share < 100) + pf_compile_pool_workers(cuda->compilers), out);    /* the service of a share, and workers */
+}
+
+static void cuda_rest(pf_device *device)
+{
+    pf_compile_pool_rest(pf_cuda_of(device)->compilers);
+}
+
+static pf_status cuda_copy(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err)
+{
+    (void)device;
+    PF_CUDA_TRY(err, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, pf_cuda_stream(stream)));
+    return PF_OK;
 }
 
 static pf_status cuda_keep_kernels(pf_device *device, const char *folder, pf_err *err)
@@ -221,7 +235,7 @@ static const pf_device_ops cuda_ops = {
     .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record, .event_elapsed = cuda_event_elapsed,
     .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end, .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
     .range_begin = cuda_range_begin, .range_end = cuda_range_end, .profiler = cuda_profiler, .event_capture = cuda_event_capture,
-    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample,
+    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample, .rest = cuda_rest, .copy = cuda_copy,
 };
 
 pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err)

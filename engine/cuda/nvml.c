@@ -58,19 +58,17 @@ void *pf_nvml_find(const char *pci_bus_id)
     return nvml_ready() && nvml.handle_by_bus_id(pci_bus_id, &device) == 0 ? device : NULL;
 }
 
-/* Compute processes other than this one and its Multi-Process Service. In a container pids may differ from ours, so one process in all counts as ours. */
-static unsigned foreign_processes(void *device, bool served)
+/* In a container pids differ from ours, so processes are counted, not looked for. */
+static unsigned foreign_processes(void *device, unsigned ours)
 {
     process_info list[PROCESSES_MAX];
-    unsigned     count = PROCESSES_MAX, own = 0;
+    unsigned     count = PROCESSES_MAX;
 
     if (!nvml.processes || nvml.processes(device, &count, list) != 0) return 0;
-    for (unsigned i = 0; i < count; i++) own += list[i].pid == (unsigned)getpid();
-    own = (own ? own : 1) + served;
-    return count <= own ? 0 : count - own;
+    return count <= ours + 1 ? 0 : count - ours - 1;
 }
 
-void pf_nvml_sample(void *device, bool served, struct pf_device_sample *out)
+void pf_nvml_sample(void *device, unsigned ours, struct pf_device_sample *out)
 {
     unsigned           value = 0;
     unsigned long long bits = 0;
@@ -80,7 +78,7 @@ void pf_nvml_sample(void *device, bool served, struct pf_device_sample *out)
     if (nvml.temperature && nvml.temperature(device, SENSOR_GPU, &value) == 0) out->temperature_c = value;
     if (nvml.power_mw && nvml.power_mw(device, &value) == 0) out->power_w = value / 1000;
     if (nvml.throttle && nvml.throttle(device, &bits) == 0) out->throttle_bits = (uint32_t)bits;
-    out->foreign_processes = foreign_processes(device, served);
+    out->foreign_processes = foreign_processes(device, ours);
 }
 
 unsigned pf_nvml_power_limit_w(void *device)

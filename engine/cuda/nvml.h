@@ -4,14 +4,12 @@
 #ifndef PF_ENGINE_CUDA_NVML_H
 #define PF_ENGINE_CUDA_NVML_H
 
-#include <stdbool.h>
-
 #include "engine/device.h"
 
 /* The NVML device with that PCI bus id ("00000000:1B:00.0"), or NULL. */
 void *pf_nvml_find(const char *pci_bus_id);
-/* served: a Multi-Process Service of our own is one of the processes on the device, and not foreign. */
-void  pf_nvml_sample(void *nvml_device, bool served, struct pf_device_sample *out);
+/* ours: how many processes on the device beside this one belong to it and are not foreign. */
+void  pf_nvml_sample(void *nvml_device, unsigned ours, struct pf_device_sample *out);
 /* Enforced power limit in watts, 0 when unknown. */
 unsigned pf_nvml_power_limit_w(void *nvml_device);
 /* "580.159.04"; empty when unknown. */
