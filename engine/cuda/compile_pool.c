@@ -62,9 +62,8 @@ pf_compile_pool *pf_compile_pool_new(int ordinal)
     return pool;
 }
 
-static void stop_worker(worker *w)
+static void wait_for_end(const worker *w)
 {
-    close(w->fd);
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {}
 }
 
@@ -83,7 +82,8 @@ void pf_compile_pool_rest(pf_compile_pool *pool)
 {
     if (!pool) return;
     pthread_mutex_lock(&pool->lock);
-    for (int i = 0; i < pool->count; i++) stop_worker(&pool->workers[i]);
+    for (int i = 0; i < pool->count; i++) close(pool->workers[i].fd);          /* all at once: leaving the device takes each a while */
+    for (int i = 0; i < pool->count; i++) wait_for_end(&pool->workers[i]);
     pool->count = 0;
     pthread_mutex_unlock(&pool->lock);
 }
@@ -142,7 +142,8 @@ static void give_back(pf_compile_pool *pool, worker *w, bool alive)
     pthread_mutex_lock(&pool->lock);
     if (!alive) {
         kill(w->pid, SIGKILL);
-        stop_worker(w);
+        close(w->fd);
+        wait_for_end(w);
         alive = start_worker(pool, w);
     }
     w->busy = !alive;
