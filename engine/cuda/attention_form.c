@@ -155,8 +155,14 @@ static bool divides(int width, const pf_strided *s)
 int pf_attention_copy_width(const pf_attention_form *form)
 {
     for (int width = 8; width > 1; width /= 2)
-        if (form->head_dim % width == 0 && divides(width, &form->k) && divides(width, &form->v))
-            return divides(2, &form->q) && divides(2, &form->y) ? width : 0;
+        if (form->head_dim % width == 0 && divides(width, &form->q) && divides(width, &form->k) && divides(width, &form->v)) return width;
+    return 0;
+}
+
+int pf_attention_store_width(const pf_attention_form *form)
+{
+    for (int width = 8; width > 1; width /= 2)
+        if (form->head_dim % width == 0 && divides(width, &form->y)) return width;
     return 0;
 }
 
@@ -183,7 +189,7 @@ const char *pf_attention_read(const pf_problem *p, pf_attention_form *out)
         return "q, k or v has no strides, or its depth is not innermost";
     if (!trace_output(p, out, &out->y)) return "the output has no strides";
     if (out->batch > GRID_MAX || out->heads > GRID_MAX) return "more than 65535 heads";
-    return pf_attention_copy_width(out) ? NULL : "rows of q, k, v or y begin at odd places";
+    return pf_attention_copy_width(out) && pf_attention_store_width(out) ? NULL : "rows of q, k, v or y begin at odd places";
 }
 
 const char *pf_attention_declines(const pf_problem *p)

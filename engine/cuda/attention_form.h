@@ -20,7 +20,8 @@ typedef struct pf_attention_form {
 const char *pf_attention_declines(const pf_problem *p);
 /* Of a bound problem. A static reason when its moves are no strides, else NULL. */
 const char *pf_attention_read(const pf_problem *p, pf_attention_form *out);
-/* How many elements of k and v may be copied at once: 8, 4 or 2; 0: rows begin at odd places. */
+/* How many elements of q, k and v may be copied at once, and of y: 8, 4 or 2; 0: rows begin at odd places. */
 int         pf_attention_copy_width(const pf_attention_form *form);
+int         pf_attention_store_width(const pf_attention_form *form);
 
 #endif

@@ -8,7 +8,7 @@
 
 extern const char pf_nvrtc_attention[];     /* kernels/nvrtc/attention.cuh */
 
-enum { SOURCE_LIMIT_BYTES = 1 << 20, KEYS_PER_TILE = 64, PART_PADDING = 8, SHARED_LIMIT_BYTES = 96 << 10 };
+enum { SOURCE_LIMIT_BYTES = 1 << 20, PART_PADDING = 8, SHARED_LIMIT_BYTES = 96 << 10, HOPPER_LIMIT_BYTES = 227 << 10 };
 
 static void print_strided(pf_buf *out, const char *name, const pf_strided *s)
 {
@@ -26,10 +26,11 @@ static void print_defines(const pf_problem *p, const pf_attention_form *form, co
     bool half = pf_graph_value(p->graph, form->node->in[0])->dtype == PF_F16;
     bool causal = ((const pf_attention_attrs *)form->node->attrs)->causal != PF_CAUSAL_NONE;
 
-    pf_buf_printf(out, "#define COPY %d\n", pf_attention_copy_width(form));
+    pf_buf_printf(out, "#define COPY %d\n#define COPY_OUT %d\n", pf_attention_copy_width(form), pf_attention_store_width(form));
     pf_buf_printf(out, "#define HEAD %lld\n#define SQ %lld\n#define SKV %lld\n#define GROUP %lld\n", (long long)form->head_dim,
                   (long long)form->queries, (long long)form->keys, (long long)(form->heads / form->kv_heads));
-    pf_buf_printf(out, "#define WARPS_Q %d\n#define WARPS_K %d\n#define STAGES %d\n", t->query_warps, t->key_warps, t->stages);
+    pf_buf_printf(out, "#define WARPS_Q %d\n#define WARPS_K %d\n#define STAGES %d\n#define BN %d\n#define QUERY_TILES %d\n#define MIN_BLOCKS %d\n#define WGMMA %d\n",
+                  t->query_warps, t->key_warps, t->stages, t->tile_keys, t->query_tiles, t->blocks, t->warp_groups);
     pf_buf_printf(out, "#define CAUSAL %d\n#define CAUSAL_SHIFT %lld\n#define SCALE_LOG2 %.9ef\n#define MASKED %d\n", causal, (long long)causal_shift(form),
                   form->scale * 1.44269504088896340736, form->mask != PF_NONE);
     pf_buf_printf(out, "#define MMA \"f32.%s.%s.f32\"\n", half ? "f16" : "bf16", half ? "f16" : "bf16");
@@ -86,10 +87,22 @@ static bool print_mask(const pf_problem *p, const pf_attention_form *form, pf_bu
     return id > 0;
 }
 
+static int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
+/* Keys of the last tile when it has an end inside, as many as tensor cores take; else 0. */
+static int64_t tail_keys(const pf_attention_form *form, const pf_attention_tuning *t)
+{
+    return up(form->keys % t->tile_keys, 16 * t->key_warps) * 16 * t->key_warps;
+}
+
+static bool is_resident(const pf_attention_form *form, const pf_attention_tuning *t) { return up(form->keys, t->tile_keys) <= t->stages; }
+
 static uint32_t shared_bytes(const pf_attention_form *form, const pf_attention_tuning *t)
 {
-    int64_t  row = (form->head_dim + 63) / 64 * 64, padded = (form->head_dim + 15) / 16 * 16;
-    uint32_t tiles = (uint32_t)(2 * t->stages * KEYS_PER_TILE * row * 2);
+    int64_t  row = up(form->head_dim, 64) * 64, padded = up(form->head_dim, 16) * 16;
+    int64_t  keys = is_resident(form, t) ? form->keys / t->tile_keys * t->tile_keys + tail_keys(form, t) : t->stages * t->tile_keys;
+    int64_t  queries = (t->query_tiles > 1 ? 2 : 1) * t->query_warps * 16;
+    uint32_t tiles = (uint32_t)((2 * keys + queries) * row * 2);
     uint32_t parts = (uint32_t)(t->query_warps * t->key_warps * 16 * (padded + PART_PADDING + 2) * 4);
 
     return t->key_warps > 1 && parts > tiles ? parts : tiles;
@@ -97,16 +110,45 @@ static uint32_t shared_bytes(const pf_attention_form *form, const pf_attention_t
 
 static bool is_tuning(const pf_attention_form *form, const pf_attention_tuning *t)
 {
-    bool parts = t->key_warps == 1 || t->key_warps == 2 || t->key_warps == 4;
+    bool parts = t->key_warps == 1 || t->key_warps == 2 || t->key_warps == 4 || t->key_warps == 8;
 
-    return parts && t->query_warps >= 1 && t->query_warps * t->key_warps <= 8 && t->stages >= 2 && t->stages <= 4 &&
-           (t->stages == 2 || shared_bytes(form, t) <= SHARED_LIMIT_BYTES);
+    if (!parts || t->query_warps < 1 || t->query_warps * t->key_warps > 8 || t->stages < 1 || t->stages > 4 || t->query_tiles < 1 || t->blocks < 1) return false;
+    if (t->tile_keys < 16 || t->tile_keys > 256 || t->tile_keys % (16 * t->key_warps)) return false;
+    if (t->stages == 1 && !is_resident(form, t)) return false;
+    if (t->query_tiles > 1 && (t->key_warps > 1 || !is_resident(form, t))) return false;
+    if (t->warp_groups && (t->key_warps > 1 || t->query_warps % 4)) return false;
+    return shared_bytes(form, t) <= (t->warp_groups || form->head_dim > 128 ? HOPPER_LIMIT_BYTES : SHARED_LIMIT_BYTES);
+}
+
+/* d = a b or d += a b of one warp group: d has `columns` columns, b lies in shared memory with its columns, or (`transposed`) rows, in one piece. */
+static void print_product(const char *name, int64_t columns, const char *type, bool transposed, pf_buf *out)
+{
+    int64_t registers = columns / 2;
+
+    pf_buf_printf(out, "__device__ __forceinline__ void %s(float (&d)[%lld][4], const unsigned (&a)[4], unsigned long long b, bool add)\n{\n  asm volatile(\"{ .reg .pred p; "
+                       "setp.ne.b32 p, %%%lld, 0; wgmma.mma_async.sync.aligned.m64n%lldk16.f32.%s.%s {", name, (long long)columns / 8, (long long)registers + 5,
+                  (long long)columns, type, type);
+    for (int64_t i = 0; i < registers; i++) pf_buf_printf(out, "%s%%%lld", i ? "," : "", (long long)i);
+    pf_buf_printf(out, "}, {%%%lld,%%%lld,%%%lld,%%%lld}, %%%lld, p, 1, 1, %d; }\"\n    : ", (long long)registers, (long long)registers + 1, (long long)registers + 2,
+                  (long long)registers + 3, (long long)registers + 4, transposed);
+    for (int64_t i = 0; i < registers; i++) pf_buf_printf(out, "%s\"+f\"(d[%lld][%lld])", i ? ", " : "", (long long)i / 4, (long long)i % 4);
+    pf_buf_printf(out, "\n    : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b), \"r\"((int)add));\n}\n");
+}
+
+static void print_products(const pf_problem *p, const pf_attention_form *form, const pf_attention_tuning *t, pf_buf *out)
+{
+    const char *type = pf_graph_value(p->graph, form->node->in[0])->dtype == PF_F16 ? "f16" : "bf16";
+    int64_t     tail = tail_keys(form, t);
+
+    if (form->keys >= t->tile_keys) print_product("multiply_keys", t->tile_keys, type, false, out);
+    if (tail && (form->keys < t->tile_keys || tail != t->tile_keys)) print_product("multiply_keys", tail, type, false, out);
+    print_product("multiply_values", up(form->head_dim, 16) * 16, type, true, out);
 }
 
 int pf_codegen_attention_tunings(const pf_problem *p, int sm_count, pf_attention_tuning *out, int max)
 {
-    static const pf_attention_tuning long_ones[] = { { 4, 1, 2 }, { 2, 1, 2 }, { 1, 1, 2 }, { 8, 1, 2 }, { 4, 2, 2 }, { 2, 2, 2 }, { 4, 1, 3 } };
-    static const pf_attention_tuning short_ones[] = { { 1, 4, 2 }, { 2, 2, 2 }, { 4, 1, 2 }, { 2, 4, 2 }, { 2, 4, 4 }, { 1, 4, 4 }, { 1, 2, 2 }, { 2, 1, 2 }, { 4, 2, 2 } };
+    static const pf_attention_tuning long_ones[] = { { 4, 1, 2, 64, 1, 0, 1 }, { 2, 1, 2, 64, 1, 0, 1 } };
+    static const pf_attention_tuning short_ones[] = { { 1, 4, 2, 64, 1, 0, 1 } };
     pf_attention_form form;
     bool              is_short = !pf_attention_read(p, &form) && (form.queries + 15) / 16 * form.heads * form.batch < 8 * (int64_t)sm_count;
     int               length = is_short ? (int)(sizeof short_ones / sizeof *short_ones) : (int)(sizeof long_ones / sizeof *long_ones), count = 0;
@@ -123,7 +165,7 @@ pf_status pf_codegen_attention(const pf_problem *p, const pf_attention_tuning *t
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    if (!is_tuning(&form, t)) return PF_FAIL(err, PF_INVALID, "%d x %d warps with %d stages are no tuning", t->query_warps, t->key_warps, t->stages);
+    if (!is_tuning(&form, t)) return PF_FAIL(err, PF_INVALID, "%d x %d warps with %d x %d keys are no tuning", t->query_warps, t->key_warps, t->stages, t->tile_keys);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%stypedef long long idx;\n", cg_prelude);
     print_defines(p, &form, t, &out->source);
@@ -131,13 +173,14 @@ pf_status pf_codegen_attention(const pf_problem *p, const pf_attention_tuning *t
         pf_program_clear(out);
         return PF_FAIL(err, PF_NO_SPACE, "out of memory");
     }
+    if (t->warp_groups) print_products(p, &form, t, &out->source);
     cg_print_start(p, &out->source);
     pf_buf_printf(&out->source, "#define ARGUMENTS ");
     print_inputs(p, false, &out->source);
     pf_buf_printf(&out->source, "out0\n#define PARAMETERS ");
     print_inputs(p, true, &out->source);
     pf_buf_printf(&out->source, "%s *__restrict__ out0\n%s", cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[0])->dtype), pf_nvrtc_attention);
-    out->grid[0] = (uint32_t)((form.queries + 16 * t->query_warps - 1) / (16 * t->query_warps));
+    out->grid[0] = (uint32_t)up(form.queries, 16 * t->query_warps * t->query_tiles);
     out->grid[1] = (uint32_t)form.heads;
     out->grid[2] = (uint32_t)form.batch;
     out->block[0] = (uint32_t)(32 * t->query_warps * t->key_warps);

@@ -1,41 +1,63 @@
-/* y = softmax(scale * q k^T + mask) v for one tile of queries of one head: FlashAttention's online softmax (Dao, 2023) over tiles of keys, on
-   mma.sync tensor cores. WARPS_Q warps own 16 queries each; with WARPS_K > 1 as many warps share them, each with its part of every tile's keys, and add up
-   at the end: short sequences have too few queries to fill a card. Keys and values come through shared memory by cp.async in STAGES stages.
+/* y = softmax(scale * q k^T + mask) v for tiles of queries of one head: FlashAttention's online softmax (Dao, 2023) over tiles of keys, on tensor cores.
+   WARPS_Q warps own 16 queries each; with WARPS_K > 1 as many warps share them, each with its part of every tile's keys, and add up at the end: short
+   sequences have too few queries to fill a card. Everything comes through shared memory by cp.async. Keys and values that fit into its STAGES tiles stay
+   there for all QUERY_TILES tiles of queries of the block; else the tiles are a ring.
 
    Defined by the generator:
-     HEAD (head dim), COPY (elements that are copied at once: 8, 4 or 2; divides HEAD, strides and first elements), SQ, SKV, GROUP (query heads per key
-     head), WARPS_Q, WARPS_K (1, 2 or 4), STAGES (2 or more), CAUSAL_SHIFT (last key that query 0 sees), CAUSAL (0 or 1), SCALE_LOG2 (scale * log2 e),
-     MASKED (0 or 1), MMA (the mma instruction's types), pack2 (two floats to one register),
+     HEAD (head dim), COPY and COPY_OUT (elements that are copied at once: 8, 4 or 2; COPY divides HEAD, strides and first elements of q, k and v,
+     COPY_OUT those of y), SQ, SKV, GROUP (query heads per key head), WARPS_Q, WARPS_K (1, 2, 4 or 8), BN (keys of a tile), STAGES, QUERY_TILES (1 unless
+     all keys fit and WARPS_K is 1), MIN_BLOCKS (of an SM), WGMMA (0: mma.sync; 1: Hopper's warp groups, WARPS_K is 1 and WARPS_Q a multiple of 4),
+     CAUSAL_SHIFT (last key that query 0 sees), CAUSAL (0 or 1), SCALE_LOG2 (scale * log2 e), MASKED (0 or 1), MMA (the mma instruction's types),
+     pack2 (two floats to one register), multiply_keys and multiply_values (WGMMA: d = or += a b, for every width of d that is needed),
      Q_, K_, V_, O_ with B, H, S: strides in elements of batch, head, position (the head dim is contiguous), and Q_AT, K_AT, V_AT: first elements,
      START: waits for the kernel before; MASK_ARGUMENTS / add_mask(..., b, h, q, k, m): m[0..1] += mask at keys k and k + 1. */
-#define BN 64
 #define PADDED ((HEAD + 15) / 16 * 16)       /* tensor cores take 16 at a time: zeros behind the head's end */
 #define ROW ((PADDED + 63) / 64 * 64)
 #define PIECES (PADDED / COPY)
-#define TILE (BN * ROW)
 #define WARPS (WARPS_Q * WARPS_K)
-#define KEYS (BN / WARPS_K)                  /* of a tile, for one warp */
+#define QUERIES (WARPS_Q * 16)
+#define TILES ((SKV + BN - 1) / BN)
+#define WHOLE (SKV / BN)                     /* tiles without an end of keys inside */
+#define TAIL ((SKV - WHOLE * BN + 16 * WARPS_K - 1) / (16 * WARPS_K) * (16 * WARPS_K))
+#define RESIDENT (TILES <= STAGES)
+#define KEY_ROWS (RESIDENT ? WHOLE * BN + TAIL : STAGES * BN)
+#define QUERY_BUFFERS (QUERY_TILES > 1 ? 2 : 1)
+#define FACTOR (MASKED || SCALE_LOG2 < 0 ? 1.0f : SCALE_LOG2)      /* that scores still lack when their greatest is looked for */
 #define PART_ROW (PADDED + 8)                /* floats; so that a warp's stores lie in different banks */
 #define NEVER __int_as_float(0xff800000)
 
 __device__ __forceinline__ unsigned shared_address(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
 
-/* 16-byte chunks of a row are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different banks. */
-__device__ __forceinline__ int chunk_at(int row, int chunk) { return row * ROW + (((chunk ^ row) & 7) | (chunk & ~7)) * 8; }
+/* A tile lies in columns of 64 elements, whose 16-byte chunks are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different
+   banks: what Hopper calls the swizzle of 128 bytes. */
+__device__ __forceinline__ int chunk_at(int rows, int row, int chunk) { return chunk / 8 * (rows * 64) + row * 64 + ((chunk ^ row) & 7) * 8; }
 
-__device__ __forceinline__ void load_tile(f16 *tile, const f16 *from, long long stride, int first)
+/* Rows first .. first + N - 1 of a matrix of `end` rows; zeros behind its end. */
+template <int N, bool ENDS> __device__ __forceinline__ void load_rows(f16 *tile, const f16 *from, long long stride, int first, int end)
 {
-  _Pragma("unroll") for (int c = threadIdx.x; c < BN * PIECES; c += WARPS * 32) {
-    const int row = c / PIECES, column = c % PIECES * COPY;
-    const bool inside = first + row < SKV && column < HEAD;
-    const f16 *source = inside ? from + (long long)(first + row) * stride + column : from;
-    const unsigned to = shared_address(tile + chunk_at(row, column / 8) + column % 8);
+  _Pragma("unroll") for (int i = 0; i < (N * PIECES + WARPS * 32 - 1) / (WARPS * 32); ++i) {
+    const int c = i * (WARPS * 32) + threadIdx.x, row = c / PIECES, column = c % PIECES * COPY;
+    if (N * PIECES % (WARPS * 32) && c >= N * PIECES) break;
+    const bool inside = (!ENDS || first + row < end) && (HEAD == PADDED || column < HEAD);
+    const f16 *source = inside ? from + (first + row) * stride + column : from;
+    const unsigned to = shared_address(tile + chunk_at(N, row, column / 8) + column % 8);
 #if COPY == 8
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(source), "r"(inside ? 16 : 0));
 #else
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(source), "n"(COPY * 2), "r"(inside ? COPY * 2 : 0));
 #endif
   }
+}
+
+__device__ __forceinline__ void commit(void) { asm volatile("cp.async.commit_group;"); }
+
+/* Until at most so many of the youngest groups are under way. */
+__device__ __forceinline__ void wait_groups(int count)
+{
+  if (count <= 0) asm volatile("cp.async.wait_group 0;" ::: "memory");
+  else if (count == 1) asm volatile("cp.async.wait_group 1;" ::: "memory");
+  else if (count == 2) asm volatile("cp.async.wait_group 2;" ::: "memory");
+  else asm volatile("cp.async.wait_group 3;" ::: "memory");
 }
 
 __device__ __forceinline__ void load4(unsigned r[4], const f16 *at)
@@ -48,50 +70,71 @@ __device__ __forceinline__ void load4_transposed(unsigned r[4], const f16 *at)
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(at)));
 }
 
+__device__ __forceinline__ float power_of_two(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+
+/* A warp's 16 queries and what they have gathered. o[n][..]: elements 0,1 are row lane/4, columns 8n + 2(lane%4) + 0,1; 2,3 are row + 8. */
+struct gathered { unsigned q[PADDED / 16][4]; float o[PADDED / 8][4], most[2], sum[2]; };
+
+#if WGMMA
+/* Of matrices in a tile's form; `columns` is how far the next 64 elements of a row lie off, in bytes. */
+__device__ __forceinline__ unsigned long long describe(const f16 *at, unsigned columns)
+{
+  return (shared_address(at) & 0x3ffff) >> 4 | (unsigned long long)(columns >> 4) << 16 | 1024ull >> 4 << 32 | 1ull << 62;
+}
+
+template <int N> __device__ __forceinline__ void finish(float (&d)[N][4])
+{
+  asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;" ::: "memory");
+  _Pragma("unroll") for (int n = 0; n < N; ++n)
+    _Pragma("unroll") for (int i = 0; i < 4; ++i) asm volatile("" : "+f"(d[n][i]) :: "memory");
+}
+
+template <int N> __device__ __forceinline__ void score(float (&s)[N / 8][4], const gathered &a, const f16 *tile, int, int)
+{
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+  _Pragma("unroll") for (int t = 0; t < PADDED / 16; ++t) multiply_keys(s, a.q[t], describe(tile + t / 4 * (N * 64) + t % 4 * 16, 16), t > 0);
+  finish(s);
+}
+
+template <int N> __device__ __forceinline__ void accumulate(gathered &a, const unsigned p[N / 16][4], const f16 *tile, int, int, bool add)
+{
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+  _Pragma("unroll") for (int t = 0; t < N / 16; ++t) multiply_values(a.o, p[t], describe(tile + t * (16 * 64), N * 128), add || t > 0);
+  finish(a.o);
+}
+#else
 __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
   asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-__device__ __forceinline__ unsigned pair_at(const f16 *row, bool inside, int column) { return inside ? *(const unsigned *)(row + column) : 0u; }
-
-/* Fragments of the warp's 16 queries; rows and columns beyond the ends are zero. */
-__device__ __forceinline__ void load_queries(unsigned qf[PADDED / 16][4], const f16 *q, const int row[2], int lane)
+/* Scores of the warp's keys, the first of which is `first` of the tile's. */
+template <int N> __device__ __forceinline__ void score(float (&s)[N / WARPS_K / 8][4], const gathered &a, const f16 *tile, int first, int lane)
 {
-  _Pragma("unroll") for (int t = 0; t < PADDED / 16; ++t)
-    _Pragma("unroll") for (int i = 0; i < 4; ++i) {
-      const int column = t * 16 + (i / 2) * 8 + lane % 4 * 2;
-      qf[t][i] = pair_at(q + (long long)row[i % 2] * Q_S, row[i % 2] < SQ && column < HEAD, column);
-    }
-}
-
-/* scores[n][..]: 16 queries by the warp's keys, the first of which is at `keys`; element 0,1: row lane/4, keys 8n + 2(lane%4) + 0,1; element 2,3: row + 8.
-   first: the number of that key in the tile. */
-__device__ __forceinline__ void score(float s[KEYS / 8][4], const unsigned q[PADDED / 16][4], const f16 *tile, int first, int lane)
-{
-  _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n) { s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0.0f; }
-  _Pragma("unroll") for (int n = 0; n < KEYS / 8; n += 2)
+  _Pragma("unroll") for (int n = 0; n < N / WARPS_K / 8; ++n) { s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0.0f; }
+  _Pragma("unroll") for (int n = 0; n < N / WARPS_K / 8; n += 2)
     _Pragma("unroll") for (int t = 0; t < PADDED / 16; ++t) {
       unsigned b[4];
-      load4(b, tile + chunk_at(first + n * 8 + (lane / 16) * 8 + lane % 8, t * 2 + lane / 8 % 2));
-      multiply(s[n], q[t], b[0], b[1]);
-      multiply(s[n + 1], q[t], b[2], b[3]);
+      load4(b, tile + chunk_at(N, first + n * 8 + (lane / 16) * 8 + lane % 8, t * 2 + lane / 8 % 2));
+      multiply(s[n], a.q[t], b[0], b[1]);
+      multiply(s[n + 1], a.q[t], b[2], b[3]);
     }
 }
 
-__device__ __forceinline__ void accumulate(float o[PADDED / 8][4], const float s[KEYS / 8][4], const f16 *tile, int first, int lane)
+template <int N> __device__ __forceinline__ void accumulate(gathered &a, const unsigned p[N / WARPS_K / 16][4], const f16 *tile, int first, int lane, bool add)
 {
-  _Pragma("unroll") for (int t = 0; t < KEYS / 16; ++t) {
-    const unsigned p[4] = { pack2(s[2 * t][0], s[2 * t][1]), pack2(s[2 * t][2], s[2 * t][3]), pack2(s[2 * t + 1][0], s[2 * t + 1][1]), pack2(s[2 * t + 1][2], s[2 * t + 1][3]) };
+  if (!add)
+    _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) { a.o[n][0] = a.o[n][1] = a.o[n][2] = a.o[n][3] = 0.0f; }
+  _Pragma("unroll") for (int t = 0; t < N / WARPS_K / 16; ++t)
     _Pragma("unroll") for (int n = 0; n < PADDED / 8; n += 2) {
       unsigned b[4];
-      load4_transposed(b, tile + chunk_at(first + t * 16 + (lane / 8 % 2) * 8 + lane % 8, n + lane / 16));
-      multiply(o[n], p, b[0], b[1]);
-      multiply(o[n + 1], p, b[2], b[3]);
+      load4_transposed(b, tile + chunk_at(N, first + t * 16 + (lane / 8 % 2) * 8 + lane % 8, n + lane / 16));
+      multiply(a.o[n], p[t], b[0], b[1]);
+      multiply(a.o[n + 1], p[t], b[2], b[3]);
     }
-  }
 }
+#endif
 
 __device__ __forceinline__ float over_quad(float v, bool most)
 {
@@ -99,35 +142,76 @@ __device__ __forceinline__ float over_quad(float v, bool most)
   return v;
 }
 
-/* Scores to weights, and what was accumulated before to the same base. */
-__device__ __forceinline__ void weigh(float s[KEYS / 8][4], float o[PADDED / 8][4], float most[2], float sum[2])
+/* Scores to weights, and what was gathered before to the same base. */
+template <int N> __device__ __forceinline__ void weigh(float (&s)[N][4], gathered &a, bool add)
 {
   _Pragma("unroll") for (int r = 0; r < 2; ++r) {
-    float top = most[r], scale, part = 0.0f;
-    _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n) top = fmaxf(top, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
+    float top = add ? a.most[r] : NEVER, part = 0.0f;
+    _Pragma("unroll") for (int n = 0; n < N; ++n) top = fmaxf(top, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
     top = over_quad(top, true);
-    const float base = top == NEVER ? 0.0f : top;
-    scale = exp2f(most[r] - base);
-    _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n)
-      _Pragma("unroll") for (int c = 0; c < 2; ++c) { s[n][2 * r + c] = exp2f(s[n][2 * r + c] - base); part += s[n][2 * r + c]; }
-    sum[r] = sum[r] * scale + part;
-    most[r] = top;
-    _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) { o[n][2 * r] *= scale; o[n][2 * r + 1] *= scale; }
+    const float base = top == NEVER ? 0.0f : top * FACTOR;
+    _Pragma("unroll") for (int n = 0; n < N; ++n)
+      _Pragma("unroll") for (int c = 0; c < 2; ++c) { s[n][2 * r + c] = power_of_two(s[n][2 * r + c] * FACTOR - base); part += s[n][2 * r + c]; }
+    if (add) {
+      const float scale = power_of_two(a.most[r] * FACTOR - base);
+      part += a.sum[r] * scale;
+      _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) { a.o[n][2 * r] *= scale; a.o[n][2 * r + 1] *= scale; }
+    }
+    a.sum[r] = part;
+    a.most[r] = top;
   }
+}
+
+/* Adds tile j of keys, of N, to what rows `row` and row + 8 have; ready() is called before the tile or a.q are read. */
+template <int N, bool ENDS, class ready_function> __device__ __forceinline__ void attend(PARAMETERS, gathered &a, const f16 *k, const f16 *v, int j, int row, ready_function ready)
+{
+  constexpr int KEYS = N / WARPS_K;
+  const int lane = threadIdx.x % 32, first = threadIdx.x / 32 % WARPS_K * KEYS, key0 = j * BN + first + lane % 4 * 2;
+  float s[KEYS / 8][4];
+  unsigned p[KEYS / 16][4];
+#if MASKED
+  float m[KEYS / 8][4];
+  _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n)
+    _Pragma("unroll") for (int r = 0; r < 2; ++r) {
+      m[n][2 * r] = m[n][2 * r + 1] = 0.0f;
+      if (!ENDS || key0 + n * 8 < SKV) add_mask(MASK_ARGUMENTS blockIdx.z, blockIdx.y, min(row + 8 * r, SQ - 1), key0 + n * 8, m[n] + 2 * r);
+    }
+#endif
+  ready();
+  score<N>(s, a, k, first, lane);
+#if MASKED
+  _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n)
+    _Pragma("unroll") for (int i = 0; i < 4; ++i) s[n][i] = s[n][i] * SCALE_LOG2 + m[n][i];
+#else
+  if (SCALE_LOG2 < 0)
+    _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n)
+      _Pragma("unroll") for (int i = 0; i < 4; ++i) s[n][i] *= SCALE_LOG2;
+#endif
+  if (ENDS || CAUSAL && j * BN + N - 1 > row - lane / 4 + CAUSAL_SHIFT)
+    _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n)
+      _Pragma("unroll") for (int i = 0; i < 4; ++i) {
+        const int key = key0 + n * 8 + i % 2;
+        if (ENDS && key >= SKV || CAUSAL && key > row + i / 2 * 8 + CAUSAL_SHIFT) s[n][i] = NEVER;
+      }
+  weigh(s, a, j > 0);
+  _Pragma("unroll") for (int t = 0; t < KEYS / 16; ++t)
+    _Pragma("unroll") for (int i = 0; i < 4; ++i) p[t][i] = pack2(s[2 * t + i / 2][i % 2 * 2], s[2 * t + i / 2][i % 2 * 2 + 1]);
+  accumulate<N>(a, p, v, first, lane, j > 0);
 }
 
 #if WARPS_K > 1
 /* What the warps of the same queries have, to the same base and added up in their order: through shared memory, which nobody else uses any more. */
-__device__ __forceinline__ void store(PARAMETERS, float *shared, const float o[PADDED / 8][4], const float most[2], const float sum[2], int lane)
+__device__ __forceinline__ void store(PARAMETERS, f16 *tiles, const gathered &a, int)
 {
-  const int warp = threadIdx.x / 32, h = blockIdx.y, b = blockIdx.z, group = warp / WARPS_K;
-  float *mine = shared + warp * 16 * PART_ROW, *stats = shared + WARPS * 16 * PART_ROW;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, h = blockIdx.y, b = blockIdx.z, group = warp / WARPS_K;
+  float *shared = (float *)tiles, *mine = shared + warp * 16 * PART_ROW, *stats = shared + WARPS * 16 * PART_ROW;
 
+  __syncthreads();
   _Pragma("unroll") for (int r = 0; r < 2; ++r) {
-    const float total = over_quad(sum[r], false);
+    const float total = over_quad(a.sum[r], false);
     const int row = lane / 4 + 8 * r;
-    _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) *(float2 *)(mine + row * PART_ROW + n * 8 + lane % 4 * 2) = make_float2(o[n][2 * r], o[n][2 * r + 1]);
-    if (lane % 4 == 0) *(float2 *)(stats + (warp * 16 + row) * 2) = make_float2(most[r], total);
+    _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) *(float2 *)(mine + row * PART_ROW + n * 8 + lane % 4 * 2) = make_float2(a.o[n][2 * r], a.o[n][2 * r + 1]);
+    if (lane % 4 == 0) *(float2 *)(stats + (warp * 16 + row) * 2) = make_float2(a.most[r] * FACTOR, total);
   }
   __syncthreads();
   for (int i = threadIdx.x % (32 * WARPS_K); i < 16 * (PADDED / 2); i += 32 * WARPS_K) {
@@ -138,76 +222,106 @@ __device__ __forceinline__ void store(PARAMETERS, float *shared, const float o[P
     _Pragma("unroll") for (int w = 0; w < WARPS_K; ++w) {
       const float2 stat = *(const float2 *)(stats + ((group * WARPS_K + w) * 16 + row) * 2);
       const float2 part = *(const float2 *)(shared + ((group * WARPS_K + w) * 16 + row) * PART_ROW + column);
-      const float scale = exp2f(stat.x - base);
+      const float scale = power_of_two(stat.x - base);
       whole += stat.y * scale;
       low += part.x * scale;
       high += part.y * scale;
     }
-    if (query < SQ && column < HEAD) *(unsigned *)(Y + b * O_B + h * O_H + (long long)query * O_S + column) = pack2(low / whole, high / whole);
+    whole = __frcp_rn(whole);
+    if (query < SQ && column < HEAD) *(unsigned *)(Y + b * O_B + h * O_H + (long long)query * O_S + column) = pack2(low * whole, high * whole);
   }
 }
 #else
-__device__ __forceinline__ void store(PARAMETERS, float *, const float o[PADDED / 8][4], const float most[2], const float sum[2], int lane)
+/* Through the place of the warp's queries, of which a.q has what is needed: rows are then written in one piece. */
+__device__ __forceinline__ void store(PARAMETERS, f16 *queries, const gathered &a, int first)
 {
-  const int h = blockIdx.y, b = blockIdx.z;
+  typedef wide<f16, COPY_OUT> piece;
+  const int lane = threadIdx.x % 32, row0 = threadIdx.x / 32 * 16;
+  f16 *to = Y + blockIdx.z * O_B + blockIdx.y * O_H + (long long)(first + row0) * O_S;
 
   _Pragma("unroll") for (int r = 0; r < 2; ++r) {
-    const int query = (blockIdx.x * WARPS_Q + threadIdx.x / 32) * 16 + lane / 4 + 8 * r;
-    const float scale = 1.0f / over_quad(sum[r], false);
-    f16 *to = Y + b * O_B + h * O_H + (long long)query * O_S + lane % 4 * 2;
-    if (query < SQ)
-      _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n)
-        if (n * 8 + lane % 4 * 2 < HEAD) *(unsigned *)(to + n * 8) = pack2(o[n][2 * r] * scale, o[n][2 * r + 1] * scale);
+    const float scale = __frcp_rn(over_quad(a.sum[r], false));
+    _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n)
+      *(unsigned *)(queries + chunk_at(QUERIES, row0 + lane / 4 + 8 * r, n) + lane % 4 * 2) = pack2(a.o[n][2 * r] * scale, a.o[n][2 * r + 1] * scale);
+  }
+  __syncwarp();
+  _Pragma("unroll") for (int i = 0; i < 16 * (PADDED / COPY_OUT) / 32; ++i) {
+    const int row = (i * 32 + lane) / (PADDED / COPY_OUT), column = (i * 32 + lane) % (PADDED / COPY_OUT) * COPY_OUT;
+    if (first + row0 + row < SQ && (HEAD == PADDED || column < HEAD))
+      *(piece *)(to + (long long)row * O_S + column) = *(const piece *)(queries + chunk_at(QUERIES, row0 + row, column / 8) + column % 8);
   }
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32) kernel(PARAMETERS)
+/* Tiles of keys that a tile of queries from `first` on sees some of. */
+__device__ __forceinline__ int tiles_seen(int first) { return CAUSAL ? min(TILES, max(1, (first + QUERIES + CAUSAL_SHIFT + BN - 1) / BN)) : TILES; }
+
+__device__ __forceinline__ f16 *slot(f16 *tiles, int j) { return tiles + (RESIDENT ? j : j % STAGES) * (BN * ROW); }
+
+__device__ __forceinline__ void load_keys(f16 *keys, f16 *values, const f16 *k, const f16 *v, int j)
 {
-  extern __shared__ __align__(128) f16 tiles[]; START
-  const int lane = threadIdx.x % 32, h = blockIdx.y, b = blockIdx.z, first = threadIdx.x / 32 % WARPS_K * KEYS;
-  const int row0 = (blockIdx.x * WARPS_Q + threadIdx.x / 32 / WARPS_K) * 16 + lane / 4, row[2] = { row0, row0 + 8 };
-  const f16 *q = Q + Q_AT + b * Q_B + h * Q_H, *k = K + K_AT + b * K_B + h / GROUP * K_H, *v = VALUES + V_AT + b * V_B + h / GROUP * V_H;
-  unsigned qf[PADDED / 16][4];
-  float o[PADDED / 8][4], most[2] = { NEVER, NEVER }, sum[2] = { 0.0f, 0.0f };
-  const int last_key = CAUSAL ? min(SKV, (int)(blockIdx.x + 1) * WARPS_Q * 16 + CAUSAL_SHIFT) : SKV;
-  const int blocks = max(1, (last_key + BN - 1) / BN);
-
-  _Pragma("unroll") for (int j = 0; j < STAGES - 1; ++j) {
-    if (j < blocks) {
-      load_tile(tiles + j * TILE, k, K_S, j * BN);
-      load_tile(tiles + (STAGES + j) * TILE, v, V_S, j * BN);
-    }
-    asm volatile("cp.async.commit_group;");
+  if (j < WHOLE) {
+    load_rows<BN, false>(slot(keys, j), k, K_S, j * BN, SKV);
+    load_rows<BN, false>(slot(values, j), v, V_S, j * BN, SKV);
   }
-  load_queries(qf, q, row, lane);
-  _Pragma("unroll") for (int n = 0; n < PADDED / 8; ++n) { o[n][0] = o[n][1] = o[n][2] = o[n][3] = 0.0f; }
-  for (int j = 0; j < blocks; ++j) {
-    const int next = j + STAGES - 1;
-    float s[KEYS / 8][4];
-
-    if (next < blocks) {
-      load_tile(tiles + next % STAGES * TILE, k, K_S, next * BN);
-      load_tile(tiles + (STAGES + next % STAGES) * TILE, v, V_S, next * BN);
-    }
-    asm volatile("cp.async.commit_group;");
-    asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 1));
-    __syncthreads();
-    score(s, qf, tiles + j % STAGES * TILE, first, lane);
-    _Pragma("unroll") for (int n = 0; n < KEYS / 8; ++n)
-      _Pragma("unroll") for (int r = 0; r < 2; ++r) {
-        const int key = j * BN + first + n * 8 + lane % 4 * 2;
-        float m[2] = { s[n][2 * r] * SCALE_LOG2, s[n][2 * r + 1] * SCALE_LOG2 };
-#if MASKED
-        if (row[r] < SQ && key < SKV) add_mask(MASK_ARGUMENTS b, h, row[r], key, m);
+#if SKV % BN
+  else {
+    load_rows<TAIL, true>(slot(keys, j), k, K_S, j * BN, SKV);
+    load_rows<TAIL, true>(slot(values, j), v, V_S, j * BN, SKV);
+  }
 #endif
-        _Pragma("unroll") for (int c = 0; c < 2; ++c)
-          s[n][2 * r + c] = key + c >= SKV || (CAUSAL && key + c > row[r] + CAUSAL_SHIFT) ? NEVER : m[c];
-      }
-    weigh(s, o, most, sum);
-    accumulate(o, s, tiles + (STAGES + j % STAGES) * TILE, first, lane);
-    __syncthreads();
+}
+
+extern "C" __global__ void __launch_bounds__(WARPS * 32, MIN_BLOCKS) kernel(PARAMETERS)
+{
+  extern __shared__ __align__(1024) f16 tiles[]; START
+  const int h = blockIdx.y, b = blockIdx.z, lane = threadIdx.x % 32, row0 = threadIdx.x / 32 / WARPS_K * 16;
+  const int block0 = blockIdx.x * (QUERY_TILES * QUERIES);
+  const f16 *q = Q + Q_AT + b * Q_B + h * Q_H, *k = K + K_AT + b * K_B + h / GROUP * K_H, *v = VALUES + V_AT + b * V_B + h / GROUP * V_H;
+  f16 *keys = tiles + QUERY_BUFFERS * (QUERIES * ROW), *values = keys + KEY_ROWS * ROW;
+  constexpr int unrolled = RESIDENT ? 4 : 1;
+  const int loaded = tiles_seen(block0 + (QUERY_TILES - 1) * QUERIES);
+  gathered a;
+
+  load_rows<QUERIES, true>(tiles, q, Q_S, block0, SQ);
+  _Pragma("unroll") for (int j = 0; j < (RESIDENT ? TILES : STAGES - 1); ++j) {
+    if (j < loaded) load_keys(keys, values, k, v, j);
+    commit();
   }
-  asm volatile("cp.async.wait_group 0;");
-  store(ARGUMENTS, (float *)tiles, o, most, sum, lane);
+  _Pragma("unroll 1") for (int i = 0; i < QUERY_TILES; ++i) {
+    const int first = block0 + i * QUERIES, seen = tiles_seen(first);
+    f16 *queries = tiles + i % QUERY_BUFFERS * (QUERIES * ROW);
+
+    if (i > 0 && first >= SQ) break;
+    auto step = [&](int j) {
+      if (!RESIDENT) {
+        if (j + STAGES - 1 < loaded) load_keys(keys, values, k, v, j + STAGES - 1);
+        commit();
+      }
+      if (i == 0 || j == 0) {
+        wait_groups(!RESIDENT ? STAGES - 1 : i > 0 ? 0 : TILES - 1 - j + (QUERY_TILES > 1 && j > 0));
+#if WGMMA
+        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+        __syncthreads();
+      }
+      if (j > 0) return;
+      _Pragma("unroll") for (int t = 0; t < PADDED / 16; ++t) load4(a.q[t], queries + chunk_at(QUERIES, row0 + lane % 16, t * 2 + lane / 16));
+      if (QUERY_TILES > 1) {
+        if (i + 1 < QUERY_TILES) load_rows<QUERIES, true>(tiles + (i + 1) % QUERY_BUFFERS * (QUERIES * ROW), q, Q_S, first + QUERIES, SQ);
+        commit();
+      }
+    };
+#if SKV >= BN
+    _Pragma("unroll unrolled") for (int j = 0; j < WHOLE; ++j) {
+      if (CAUSAL && j >= seen) break;
+      attend<BN, false>(ARGUMENTS, a, slot(keys, j), slot(values, j), j, first + row0 + lane / 4, [&] { step(j); });
+      if (!RESIDENT) __syncthreads();
+    }
+#endif
+#if SKV % BN
+    if (!CAUSAL || WHOLE < seen) attend<TAIL, true>(ARGUMENTS, a, slot(keys, WHOLE), slot(values, WHOLE), WHOLE, first + row0 + lane / 4, [&] { step(WHOLE); });
+#endif
+    store(ARGUMENTS, WARPS_K > 1 ? tiles : queries, a, first);
+  }
 }

@@ -7,6 +7,7 @@
 #include "engine/cuda/program_tactic.h"
 #include "engine/op.h"
 
+#define TUNING_TEXT "q=%d k=%d s=%d n=%d t=%d g=%d b=%d"
 enum { TUNINGS_MAX = 16 };
 
 /* Two stages of keys and values of such heads need more shared memory than most cards have. */
@@ -33,7 +34,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     int                 count = pf_codegen_attention_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
     pf_status           st = PF_OK;
 
-    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "q=%d k=%d s=%d", list[i].query_warps, list[i].key_warps, list[i].stages);
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, TUNING_TEXT, list[i].query_warps, list[i].key_warps, list[i].stages, list[i].tile_keys, list[i].query_tiles,
+                                                           list[i].warp_groups, list[i].blocks);
     return st;
 }
 
@@ -41,7 +43,7 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_attention_tuning t = { 0 };
 
-    if (sscanf(tuning, "q=%d k=%d s=%d", &t.query_warps, &t.key_warps, &t.stages) != 3)
+    if (sscanf(tuning, TUNING_TEXT, &t.query_warps, &t.key_warps, &t.stages, &t.tile_keys, &t.query_tiles, &t.warp_groups, &t.blocks) != 7)
         return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
     return pf_codegen_attention(p, &t, out, err);
 }

@@ -49,11 +49,11 @@ static pf_status column_first(const pf_problem *p, pf_program *out, pf_err *err)
 
 static pf_status attention_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
-    return pf_codegen_attention(p, &(pf_attention_tuning){ 4, 1, 2 }, out, err);
+    return pf_codegen_attention(p, &(pf_attention_tuning){ 4, 1, 2, 64, 1, 0, 1 }, out, err);
 }
 static pf_status attention_shared(const pf_problem *p, pf_program *out, pf_err *err)
 {
-    return pf_codegen_attention(p, &(pf_attention_tuning){ 2, 4, 3 }, out, err);
+    return pf_codegen_attention(p, &(pf_attention_tuning){ 2, 4, 3, 64, 1, 0, 1 }, out, err);
 }
 
 static pf_status matmul_split(const pf_problem *p, pf_program *out, pf_err *err)
