@@ -14,8 +14,8 @@ typedef struct pf_attention_tuning {
     int blocks;             /* that shall fit on an SM at once, as far as registers go: at least 1 */
 } pf_attention_tuning;
 
-/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max. */
-int       pf_codegen_attention_tunings(const pf_problem *p, int sm_count, pf_attention_tuning *out, int max);
+/* Tunings worth trying on a card of so many SMs (hopper: with warp groups), best guess first; their number, at most max. */
+int       pf_codegen_attention_tunings(const pf_problem *p, int sm_count, bool hopper, pf_attention_tuning *out, int max);
 /* Errors   UNSUPPORTED: pf_attention_declines says why; INVALID: a tuning that is none. */
 pf_status pf_codegen_attention(const pf_problem *p, const pf_attention_tuning *tuning, pf_program *out, pf_err *err);
 

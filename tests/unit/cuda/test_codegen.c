@@ -56,6 +56,17 @@ static pf_status attention_shared(const pf_problem *p, pf_program *out, pf_err *
     return pf_codegen_attention(p, &(pf_attention_tuning){ 2, 4, 3, 64, 1, 0, 1 }, out, err);
 }
 
+/* A head whole in shared memory, two tiles of queries one after the other. */
+static pf_status attention_whole(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_attention(p, &(pf_attention_tuning){ 4, 1, 2, 64, 2, 1, 3 }, out, err);
+}
+
+static pf_status attention_groups(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_attention(p, &(pf_attention_tuning){ 8, 1, 2, 32, 1, 1, 1 }, out, err);
+}
+
 static pf_status matmul_split(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_matmul(p, &(pf_matmul_tuning){ 64, 64, 2, 2, 4, 4 }, out, err);
@@ -167,6 +178,14 @@ static const sample samples[] = {
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,8,100,128]\n%1 = input f16 [1,2,100,128]\n%2 = input f16 [1,2,100,128]\n"
       "%3 = attention(%0, %1, %2) causal=top_left\noutput %3\n", 80 },
+    { "attention by warp groups, mask of bool, keys that end inside a tile", pf_attention_declines, attention_whole,
+      "problem in=linear,linear,linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,8,100,64]\n%1 = input f16 [1,8,83,64]\n%2 = input f16 [1,8,83,64]\n%3 = input bool [100,83]\n"
+      "%4 = attention(%0, %1, %2, %3)\noutput %4\n", 90 },
+    { "causal attention by warp groups, keys in turn, heads of no multiple of 64", pf_attention_declines, attention_groups,
+      "problem in=linear,linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input bf16 [1,8,300,80]\n%1 = input bf16 [1,2,300,80]\n%2 = input bf16 [1,2,300,80]\n"
+      "%3 = attention(%0, %1, %2) causal=bottom_right\noutput %3\n", 90 },
     { "global average pool, channels last", pf_codegen_column_declines, column_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\noutput %2\n" },
