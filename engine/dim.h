@@ -20,7 +20,9 @@ typedef int64_t pf_dim;
 
 enum { PF_MAX_SYMBOLS = 512 };
 
-/* Rank and dims of a tensor; rank -1 says that nothing is known. Strides are implied by the value's layout. */
+/* Rank and dims of a tensor, or of each item of a sequence; rank -1 says that nothing is known, PF_RANK_NO_ITEMS that a sequence is empty, so that
+   its shape agrees with any. Strides are implied by the value's layout. */
+enum { PF_RANK_NO_ITEMS = -2 };
 typedef struct pf_shape { int32_t rank; pf_dim dim[PF_MAX_RANK]; } pf_shape;
 
 typedef struct pf_dims pf_dims;

@@ -148,7 +148,7 @@ static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, pf
 
 static pf_status check_shape(const char *what, const char *name, const pf_shape *shape, pf_err *err)
 {
-    if (shape->rank < -1 || shape->rank > PF_MAX_RANK)
+    if (shape->rank < PF_RANK_NO_ITEMS || shape->rank > PF_MAX_RANK)
         return PF_FAIL(err, PF_UNSUPPORTED, "%s \"%s\" has rank %d; ranks up to %d are supported", what, name ? name : "", shape->rank, PF_MAX_RANK);
     for (int32_t i = 0; i < shape->rank; i++)
         if (shape->dim[i] == PF_DIM_INVALID || (pf_dim_is_number(shape->dim[i]) && shape->dim[i] < 0))

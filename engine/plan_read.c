@@ -138,7 +138,7 @@ static void read_value(loading *l, pf_plan_value *value)
     value->dtype = pf_dtype_from_name(read_text(l));
     value->layout = pf_layout_from_name(read_text(l));
     value->shape.rank = (int32_t)pf_read_u32(&l->r);
-    if (value->dtype == PF_DTYPE_NONE || value->layout == PF_LAYOUT_COUNT || value->shape.rank < -1 || value->shape.rank > PF_MAX_RANK ||
+    if (value->dtype == PF_DTYPE_NONE || value->layout == PF_LAYOUT_COUNT || value->shape.rank < PF_RANK_NO_ITEMS || value->shape.rank > PF_MAX_RANK ||
         !pf_layout_fits(value->layout, value->shape.rank))
         corrupt(l, "a value has a type, a layout or a rank that is not known");
     for (int32_t d = 0; d < value->shape.rank && !l->st; d++)

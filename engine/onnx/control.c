@@ -124,6 +124,21 @@ static pf_value type_of(const pf_onnx_node *node, pf_value_id value)
     return type;
 }
 
+/* A sequence that was empty at first has the items of the next round; a size of theirs that is no number may be another in each. */
+static bool take_items(pf_onnx_node *node, pf_value *state, const pf_value *next, uint32_t *fluid)
+{
+    if (state->shape.rank != PF_RANK_NO_ITEMS || next->shape.rank == PF_RANK_NO_ITEMS)
+        return false;
+    state->shape = next->shape;
+    for (int32_t d = 0; d < state->shape.rank; d++) {
+        if (!pf_dim_is_symbolic(state->shape.dim[d]))
+            continue;
+        state->shape.dim[d] = pf_onnx_fluid_new(node);
+        *fluid |= 1u << d;
+    }
+    return true;
+}
+
 static bool differs(const pf_value *state, const pf_value *next)
 {
     return state->shape.rank >= 0 && !pf_shape_equal(&state->shape, &next->shape);
@@ -134,6 +149,8 @@ static bool widen(pf_onnx_node *node, pf_value *state, const pf_value *next, uin
 {
     bool changed = false;
 
+    if (take_items(node, state, next, fluid))
+        return true;
     if (!differs(state, next))
         return false;
     if (state->shape.rank != next->shape.rank) {

@@ -13,6 +13,10 @@ pf_status pf_bodies_merge(pf_infer *infer, const pf_value *a, const pf_value *b,
     out->shape = a->shape;
     out->content = NULL;
     out->content_count = 0;
+    if (a->shape.rank == PF_RANK_NO_ITEMS || b->shape.rank == PF_RANK_NO_ITEMS) {
+        out->shape = a->shape.rank == PF_RANK_NO_ITEMS ? b->shape : a->shape;
+        return PF_OK;
+    }
     if (a->shape.rank != b->shape.rank)
         out->shape.rank = -1;
     for (int32_t d = 0; d < out->shape.rank; d++)
@@ -37,12 +41,29 @@ pf_status pf_bodies_set_captures(pf_infer *infer, pf_graph *body, uint32_t first
     return pf_graph_set_body_inputs(body, first, infer->graph, infer->node->in + slot, count, err);
 }
 
+/* A sequence that was empty at first has the items of the next round; a size of theirs that is no number may be another in each. */
+static void take_items(pf_infer *infer, pf_value *state, const pf_value *next, uint32_t *open)
+{
+    state->shape = next->shape;
+    for (int32_t d = 0; d < state->shape.rank; d++) {
+        if (!pf_dim_is_symbolic(state->shape.dim[d]))
+            continue;
+        state->shape.dim[d] = pf_dims_fresh(infer->graph->dims, "item");
+        *open |= 1u << d;
+    }
+}
+
 /* Makes *state hold what both it and `next` are; changed says whether that is less than before.  Bit d of *open: dim d is a symbol that
    stands for any size, so that what it becomes says nothing new. */
 static pf_status widen(pf_infer *infer, pf_value *state, const pf_value *next, uint32_t *open, bool *changed, pf_err *err)
 {
     pf_value merged = *state, now = *next;
 
+    if (state->kind == now.kind && state->dtype == now.dtype && state->shape.rank == PF_RANK_NO_ITEMS) {
+        *changed = *changed || now.shape.rank != PF_RANK_NO_ITEMS;
+        take_items(infer, state, next, open);
+        return PF_OK;
+    }
     for (int32_t d = 0; d < state->shape.rank && state->shape.rank == now.shape.rank; d++)
         if (*open >> d & 1)
             now.shape.dim[d] = state->shape.dim[d];

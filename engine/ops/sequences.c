@@ -17,7 +17,7 @@ static const pf_attr_field split_fields[] = {
 };
 static const pf_attr_field optional_fields[] = { PF_ATTR_FIELD(pf_optional_attrs, dtype, DTYPE), { NULL } };
 
-static const pf_shape unknown_shape = { .rank = -1 };
+static const pf_shape unknown_shape = { .rank = -1 }, no_items = { .rank = PF_RANK_NO_ITEMS };
 
 static void set_kind(pf_infer *infer, pf_value_kind kind, pf_dtype dtype, const pf_shape *shape)
 {
@@ -37,8 +37,10 @@ static pf_status need_sequence(const pf_infer *infer, pf_err *err)
 /* What items of either shape have in common. */
 static pf_shape common_shape(pf_infer *infer, const pf_shape *a, const pf_shape *b)
 {
-    pf_shape out = *a;
+    pf_shape out = a->rank == PF_RANK_NO_ITEMS ? *b : *a;
 
+    if (a->rank == PF_RANK_NO_ITEMS)
+        return out;
     if (a->rank < 0 || a->rank != b->rank)
         return unknown_shape;
     for (int32_t d = 0; d < out.rank; d++)
@@ -50,7 +52,7 @@ static pf_shape common_shape(pf_infer *infer, const pf_shape *a, const pf_shape 
 /* The shape of one item taken out: what differs from item to item is a size of its own. */
 static pf_shape item_shape(pf_infer *infer, const pf_shape *s)
 {
-    pf_shape out = *s;
+    pf_shape out = s->rank < 0 ? unknown_shape : *s;
 
     for (int32_t d = 0; d < out.rank; d++)
         if (pf_dim_is_symbolic(out.dim[d]))
@@ -69,7 +71,7 @@ static pf_status infer_construct(pf_infer *infer, pf_err *err)
 {
     const pf_sequence_construct_attrs *a = infer->node->attrs;
     const pf_value                    *first = pf_infer_in(infer, 0);
-    pf_shape                           shape = first ? first->shape : unknown_shape;
+    pf_shape                           shape = first ? first->shape : no_items;
     pf_status                          st = PF_OK;
 
     for (uint32_t i = 1; i < infer->node->in_count && !st; i++) {
@@ -94,12 +96,6 @@ static pf_status infer_at(pf_infer *infer, pf_err *err)
     return PF_OK;
 }
 
-static bool is_empty(const pf_infer *infer, const pf_value *s)
-{
-    return s->producer != PF_NONE && pf_graph_node(infer->graph, s->producer)->op == PF_OP_SEQUENCE_CONSTRUCT &&
-           pf_graph_node(infer->graph, s->producer)->in_count == 0;
-}
-
 static pf_status infer_insert(pf_infer *infer, pf_err *err)
 {
     const pf_value *s = pf_infer_in(infer, 0), *item = pf_infer_in(infer, 1);
@@ -112,7 +108,7 @@ static pf_status infer_insert(pf_infer *infer, pf_err *err)
         st = pf_infer_same_dtype(infer, 0, 1, err);
     if (st)
         return st;
-    shape = is_empty(infer, s) ? item->shape : common_shape(infer, &s->shape, &item->shape);
+    shape = common_shape(infer, &s->shape, &item->shape);
     set_kind(infer, PF_VALUE_SEQUENCE, s->dtype, &shape);
     return PF_OK;
 }

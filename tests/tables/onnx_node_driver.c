@@ -1,4 +1,5 @@
-/* Runs test cases of the ONNX standard through the importer and the references, as they are and then rewritten by the rules.
+/* Runs test cases of the ONNX standard through the importer and the references, as they are, then rewritten by the rules,
+   and then, where more than one layer is left, built into a plan for the CPU.
    Standard input: one folder per line.  Each holds model.onnx and data.onnx: a model that is only a list of initializers, named i0, i1 ...
    (inputs of the graph, in order) and o0, o1 ... (outputs); a sequence or optional x is x# (how many items) and x.0, x.1 ...
    Standard output: "PASS folder", "FAIL folder: why" or "UNSUPPORTED folder: why", one line each.  Each case runs in a process of its own. */
@@ -14,6 +15,7 @@
 #include "engine/onnx_parse.h"
 #include "engine/onnx_tensor.h"
 #include "engine/op.h"
+#include "engine/planfarm.h"
 #include "engine/rewrite.h"
 
 enum { LINE = 4096, NAME = 64, VALUES = 64, CASE_SECONDS = 60 };
@@ -199,6 +201,81 @@ static pf_status check_rewritten(pf_graph *graph, const data *d, pf_err *err)
     return st ? pf_err_add(err, PF_MISMATCH, "rewritten") : PF_OK;
 }
 
+/* A plan takes and gives tensors only. */
+static bool has_only_tensors(const data *d)
+{
+    for (size_t i = 0; i < d->model->graph->n_initializer; i++)
+        if (strchr(d->model->graph->initializer[i]->name, '#'))
+            return false;
+    return true;
+}
+
+static pf_status run_plan(pf_plan *plan, pf_device *device, const data *d, pf_err *err)
+{
+    pf_tensor   in[VALUES] = { 0 }, out[VALUES] = { 0 }, want = { 0 };
+    pf_context *context = NULL;
+    uint32_t    counts[2] = { 0 };
+    char        name[16];
+    pf_status   st = pf_context_new(plan, device, NULL, &context, err);
+
+    for (uint32_t i = 0; i < pf_plan_io_count(plan) && !st; i++) {
+        bool is_input = pf_plan_io(plan, i)->is_input;
+
+        snprintf(name, sizeof name, "i%u", counts[is_input]);
+        if (is_input && counts[is_input] < VALUES)
+            st = read_value(d, name, &in[counts[is_input]], err);
+        counts[is_input]++;
+    }
+    if (!st && (counts[0] > VALUES || counts[1] > VALUES))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "too many values");
+    if (!st)
+        st = pf_context_run_host(context, in, out, err);
+    for (uint32_t i = 0; i < counts[0] && !st; i++) {
+        snprintf(name, sizeof name, "o%u", i);
+        st = read_value(d, name, &want, err);
+        if (!st)
+            st = compare(name, &out[i], &want, err);
+    }
+    for (uint32_t i = 0; i < VALUES; i++)
+        pf_tensor_clear(&out[i]);
+    pf_context_free(context);
+    return st;
+}
+
+/* Single ones are what the tests of the tactics are for. */
+static uint32_t layer_count(const pf_graph *graph)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        count += graph->nodes[i].live;
+    return count;
+}
+
+/* By first guesses: nothing is timed. */
+static pf_status check_built(const char *path, const data *d, pf_err *err)
+{
+    pf_network *network = NULL;
+    pf_config  *config = NULL;
+    pf_device  *device = NULL;
+    pf_plan    *plan = NULL;
+    pf_status   st = pf_network_import(path, &network, err);
+
+    if (!st)
+        st = pf_config_parse("effort=0\n", &config, err);
+    if (!st)
+        st = pf_device_open("cpu", NULL, &device, err);
+    if (!st)
+        st = pf_build(network, config, device, NULL, &plan, NULL, err);
+    if (!st)
+        st = run_plan(plan, device, d, err);
+    pf_plan_free(plan);
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(network);
+    return st ? pf_err_add(err, PF_MISMATCH, "built") : PF_OK;
+}
+
 static void close_data(data *d)
 {
     pf_onnx_model_free(d->model);
@@ -211,6 +288,7 @@ static void run_case(const char *folder)
 {
     char      path[LINE + 16];
     pf_graph *graph = NULL;
+    uint32_t  layers = 0;
     data      d = { 0 };
     pf_err    err = { 0 };
     pf_status st = open_data(folder, &d, &err);
@@ -222,6 +300,9 @@ static void run_case(const char *folder)
         st = check_graph(graph, &d, &err);
     if (!st)
         st = check_rewritten(graph, &d, &err);
+    layers = st ? 0 : layer_count(graph);
+    if (!st && layers > 1 && has_only_tensors(&d))
+        st = check_built(path, &d, &err);
     pf_graph_free(graph);
     close_data(&d);
     if (!st)

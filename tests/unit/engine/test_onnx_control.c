@@ -52,6 +52,28 @@ static void test_growing_state(void **state)
                 "1,2", "1 2 1 2");
 }
 
+/* A list that starts empty and gets a row in each round, as exporters write a list that a program appends to: its rows have as many dims as what
+   is put in, so that a product may follow. */
+static void test_list_of_rows(void **state)
+{
+    (void)state;
+    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 3\nnode SequenceEmpty -> s\nnode Loop n _ x s -> y rows\ngraph "
+                "body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\ninput l f32 1\nnode Add v v -> w\nnode "
+                "SequenceInsert l w -> m\nnode Identity c -> d\noutput d\noutput w\noutput m\nend\nnode "
+                "ConcatFromSequence rows -> joined axis=i:0\nconst k f32 2,1 1,1\nnode MatMul joined k -> z\noutput z\n",
+                "1,2", "6 12 24");
+}
+
+/* How many bounds there are depends on data; a slice of one index gives one. */
+static void test_bound_from_a_slice(void **state)
+{
+    (void)state;
+    model_gives("opset 13\ninput x f32 3\nconst at i64 3 0,1,3\nconst zero i64 1 0\nconst one i64 1 1\nnode Cast x -> j "
+                "to=i:7\nnode Slice j zero one -> i\nnode Add i one -> k\nnode Slice at i k -> from\nconst far i64 1 "
+                "9\nnode Slice x from far -> y\noutput y\n",
+                "3", "2 3");
+}
+
 static void test_unknown_branch(void **state)
 {
     static const char text[] = "opset 13\ninput x f32 3\nconst zero f32 . 2\nnode ReduceMax x -> m keepdims=i:0\nnode "
@@ -137,6 +159,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loop_with_scan), cmocka_unit_test(test_loop_captures),
         cmocka_unit_test(test_loop_until),     cmocka_unit_test(test_growing_state),
+        cmocka_unit_test(test_list_of_rows),
+        cmocka_unit_test(test_bound_from_a_slice),
         cmocka_unit_test(test_unknown_branch), cmocka_unit_test(test_open_squeeze),
         cmocka_unit_test(test_scan),           cmocka_unit_test(test_map),
         cmocka_unit_test(test_bad_bodies),
