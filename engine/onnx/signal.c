@@ -38,10 +38,18 @@ void pf_onnx_dft(pf_onnx_node *node)
     node->out[0] = pf_onnx_emit1(node, PF_OP_DFT, &attrs, pf_onnx_in(node, 0));
 }
 
+/* A real signal as [batch, length, 1]: the standard asks for that, and PyTorch writes it without the last dim. */
+static pf_value_id with_parts(pf_onnx_node *node, pf_value_id signal)
+{
+    pf_dim_list shape = { 3, { pf_onnx_dim(node, signal, 0), pf_onnx_dim(node, signal, 1), 1 } };
+
+    return pf_onnx_rank(node, signal) == 2 ? pf_onnx_reshape_to(node, signal, &shape) : signal;
+}
+
 /* signal, frame step, window, frame length: the length is the window's when it is left out. */
 void pf_onnx_stft(pf_onnx_node *node)
 {
-    pf_value_id   window = pf_onnx_in(node, 2);
+    pf_value_id   window = pf_onnx_in(node, 2), signal = with_parts(node, pf_onnx_in(node, 0));
     pf_stft_attrs attrs = { .frame_step = known_int(node, 1, "frame step"),
                             .onesided = pf_onnx_int(node, "onesided", 1) };
 
@@ -55,9 +63,9 @@ void pf_onnx_stft(pf_onnx_node *node)
         pf_onnx_fail(node, PF_INVALID, "it has neither a window nor a frame length");
     }
     if (window == PF_NONE)
-        node->out[0] = pf_onnx_emit1(node, PF_OP_STFT, &attrs, pf_onnx_in(node, 0));
+        node->out[0] = pf_onnx_emit1(node, PF_OP_STFT, &attrs, signal);
     else
-        node->out[0] = pf_onnx_emit2(node, PF_OP_STFT, &attrs, pf_onnx_in(node, 0), window);
+        node->out[0] = pf_onnx_emit2(node, PF_OP_STFT, &attrs, signal, window);
 }
 
 void pf_onnx_window_op(pf_onnx_node *node)
