@@ -529,6 +529,32 @@ for row in (
     ("falcon", "FalconConfig", "AutoModelForCausalLM", {}),
     ("mixtral", "MixtralConfig", "AutoModelForCausalLM", dict(GQA, num_local_experts=4)),
     ("mamba", "MambaConfig", "AutoModelForCausalLM", {"state_size": 4}),
+    ("gptj", "GPTJConfig", "AutoModelForCausalLM", {"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}),
+    ("codegen", "CodeGenConfig", "AutoModelForCausalLM", {"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}),
+    ("gpt_bigcode", "GPTBigCodeConfig", "AutoModelForCausalLM", {"n_embd": 32, "n_layer": 2, "n_head": 4}),
+    (
+        "gpt_neo",
+        "GPTNeoConfig",
+        "AutoModelForCausalLM",
+        {"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]], "window_size": 4},
+    ),
+    ("mpt", "MptConfig", "AutoModelForCausalLM", {"d_model": 32, "n_heads": 4, "n_layers": 2}),
+    (
+        "gemma3",
+        "Gemma3TextConfig",
+        "AutoModelForCausalLM",
+        dict(GQA, head_dim=8, sliding_window=4, query_pre_attn_scalar=8),
+    ),
+    ("cohere", "CohereConfig", "AutoModelForCausalLM", GQA),
+    ("cohere2", "Cohere2Config", "AutoModelForCausalLM", dict(GQA, sliding_window=4)),
+    ("olmo2", "Olmo2Config", "AutoModelForCausalLM", GQA),
+    ("starcoder2", "Starcoder2Config", "AutoModelForCausalLM", GQA),
+    ("stablelm", "StableLmConfig", "AutoModelForCausalLM", GQA),
+    ("granite", "GraniteConfig", "AutoModelForCausalLM", GQA),
+    ("glm", "GlmConfig", "AutoModelForCausalLM", dict(GQA, head_dim=8)),
+    ("smollm3", "SmolLM3Config", "AutoModelForCausalLM", GQA),
+    ("nemotron", "NemotronConfig", "AutoModelForCausalLM", GQA),
+    ("persimmon", "PersimmonConfig", "AutoModelForCausalLM", {}),
 ):
     text(*row[:3], **row[3])
 
@@ -690,6 +716,45 @@ def dinov2():
         {"input": picture(56)},
         BATCH,
     )
+
+
+@recipe
+def click_rates():
+    """Sparse features as bags of embeddings, dense ones beside them: an exporter writes each bag as a loop."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bags = nn.ModuleList(nn.EmbeddingBag(100, 16, mode=m) for m in ("sum", "mean", "sum"))
+            self.dense = nn.Sequential(nn.Linear(13, 32), nn.ReLU(), nn.Linear(32, 16))
+            self.top = nn.Sequential(nn.Linear(16 + 6, 32), nn.ReLU(), nn.Linear(32, 1))
+
+        def forward(self, x, a, b, c):
+            dense = self.dense(x)
+            features = torch.stack([dense] + [bag(ids) for bag, ids in zip(self.bags, (a, b, c))], 1)
+            rows, columns = torch.tril_indices(4, 4, -1)
+            products = torch.bmm(features, features.transpose(1, 2))[:, rows, columns]
+            return torch.sigmoid(self.top(torch.cat([dense, products], 1)))
+
+    inputs = {"input": torch.randn(2, 13)}
+    inputs.update({name: torch.randint(3, 99, (2, 4)) for name in "abc"})
+    axes = {"input": {0: "batch"}}
+    axes.update({name: {0: "batch", 1: "bag"} for name in "abc"})
+    return Recipe(Net(), inputs, axes)
+
+
+@recipe
+def spectrogram():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(17, 8)
+
+        def forward(self, x):
+            y = torch.stft(x, 32, 8, 32, torch.hann_window(32), center=True, pad_mode="reflect", return_complex=False)
+            return self.head(torch.log((y**2).sum(-1) + 1e-5).transpose(1, 2))
+
+    return Recipe(Net(), {"input": torch.randn(2, 256)}, {"input": {0: "batch"}}, ("script",))
 
 
 @recipe
@@ -890,7 +955,7 @@ SIZES = {
     "height32": (64, 96),
     "width32": (64, 160),
 }
-SIZES.update({"images": (1, 3), "length": (1200, 1777), "seq+1": (10, 7)})
+SIZES.update({"images": (1, 3), "length": (1200, 1777), "seq+1": (10, 7), "bag": (4, 7)})
 
 
 def export_script(made, path):
