@@ -1,9 +1,7 @@
 #include "coordinator/classes.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/nearest.h"
@@ -13,9 +11,8 @@
 #include "coordinator/plans.h"
 #include "coordinator/rows.h"
 #include "coordinator/sched.h"
+#include "coordinator/selector.h"
 #include "coordinator/submit.h"
-
-enum { DIGEST_PREFIX_MIN = 8 };
 
 pf_class *pf_classes_find(const pf_core *core, const pf_digest *digest)
 {
@@ -193,49 +190,9 @@ bool pf_classes_alive(const pf_core *core, const pf_class *device_class)
     return false;
 }
 
-static bool digest_begins(const pf_class *device_class, const char *prefix)
-{
-    char   hex[PF_DIGEST_HEX_BYTES] = "";
-    size_t bytes = strlen(prefix);
-
-    if (bytes < DIGEST_PREFIX_MIN || bytes >= sizeof hex)
-        return false;
-    pf_digest_to_hex(&device_class->digest, hex);
-    return strncasecmp(hex, prefix, bytes) == 0;
-}
-
-/* How well the class fits: 3 by name, 2 by digest, 1 by alias, 0 not. */
-static int fit(const pf_class *device_class, const char *selector)
-{
-    if (strcasecmp(device_class->name, selector) == 0)
-        return 3;
-    if (digest_begins(device_class, selector))
-        return 2;
-    for (uint32_t i = 0; i < device_class->aliases_count; i++)
-        if (strcasecmp(device_class->alias[i], selector) == 0)
-            return 1;
-    return 0;
-}
-
 pf_class *pf_classes_resolve(const pf_core *core, const char *selector)
 {
-    pf_class *best = NULL;
-    int       best_fit = 0;
-    bool      best_alive = false;
-
-    for (uint32_t i = 0; i < core->classes_count; i++) {
-        pf_class *device_class = core->class_list[i];
-        int       fits = device_class->builder_abi ? fit(device_class, selector) : 0;
-        bool      alive = fits > 0 && fits >= best_fit && pf_classes_alive(core, device_class);
-        if (fits == 0 || fits < best_fit)
-            continue;
-        if (fits == best_fit && (best_alive > alive || (best_alive == alive && best->seen_ns >= device_class->seen_ns)))
-            continue;
-        best = device_class;
-        best_fit = fits;
-        best_alive = alive;
-    }
-    return best;
+    return pf_selector_resolve(core, selector).best;
 }
 
 /* The known name or alias that was most likely meant; NULL when none is near. */

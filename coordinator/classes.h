@@ -12,7 +12,7 @@ pf_class *pf_classes_declare(pf_core *core, const Pf__DeviceClass *declared, pf_
 void      pf_classes_drop_slot(const pf_slot *slot);
 void      pf_classes_free(pf_core *core, pf_class *device_class);
 
-/* NULL when nothing matches. */
+/* What the selector means (selector.h), or one of several; NULL when nothing matches. */
 pf_class *pf_classes_resolve(const pf_core *core, const char *selector);
 bool      pf_classes_alive(const pf_core *core, const pf_class *device_class);  /* has a live agent */
 /* One sentence: why nothing serves the selector, and what there is. */

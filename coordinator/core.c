@@ -15,6 +15,7 @@
 #include "coordinator/plans.h"
 #include "coordinator/rows.h"
 #include "coordinator/sched.h"
+#include "coordinator/selector.h"
 #include "coordinator/state.h"
 #include "coordinator/submit.h"
 #include "coordinator/watches.h"
@@ -560,13 +561,21 @@ void pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out)
     }
 }
 
-bool pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class)
+pf_status pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class, pf_err *err)
 {
-    const pf_class *found = pf_classes_resolve(core, selector);
+    pf_selection selection = pf_selector_resolve(core, selector);
+    char         why[PF_REASON_BYTES] = "";
 
-    if (found)
-        *device_class = found->digest;
-    return found != NULL;
+    if (selection.ambiguous) {
+        pf_selector_explain(core, selector, &selection, why, sizeof why);
+        return PF_FAIL(err, PF_USAGE, "%s", why);
+    }
+    if (!selection.best) {
+        pf_classes_explain(core, selector, why, sizeof why);
+        return PF_FAIL(err, PF_NOT_FOUND, "%s", why);
+    }
+    *device_class = selection.best->digest;
+    return PF_OK;
 }
 
 bool pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *device_class)

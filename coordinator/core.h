@@ -193,8 +193,8 @@ typedef struct pf_class_stats {         /* open; text borrowed until the next pf
     int64_t     build_ns;               /* moving average of builds, 0 when unknown */
 } pf_class_stats;
 
-/* The class that a selector means now.  False when there is none. */
-bool     pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class);
+/* The class that a selector means now.  Errors  NOT_FOUND: none; USAGE: one of several. */
+pf_status pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class, pf_err *err);
 /* Whether an agent with that key declared the class: then the key may tell timings of it. */
 bool     pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *device_class);
 void     pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out);

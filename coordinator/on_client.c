@@ -259,13 +259,15 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
     Pf__PlanLookupReply   reply = PF__PLAN_LOOKUP_REPLY__INIT;
     pf_plan              *found[PLANS_MAX] = { NULL };
     Pf__Plan              plan[PLANS_MAX], *list[PLANS_MAX] = { NULL };
+    pf_selection          selection = { 0 };
+    char                  why[PF_REASON_BYTES] = "";
     uint32_t              count = 0;
 
     if (!lookup_is_sound(asked)) {
         pf_core_refuse(core, event, PF_INVALID, "a plan is looked up by its key, or by model and class");
         return;
     }
-    count = pf_plans_match(core, asked, lookup_limit(asked), found);
+    count = pf_plans_match(core, asked, lookup_limit(asked), found, &selection);
     for (uint32_t i = 0; i < count; i++) {
         if (is_absent(event, found[i])) {
             pf_plans_drop(core, found[i]);
@@ -279,16 +281,20 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
     reply.plan = list;
     if (reply.n_plan)
         pf_core_reply(core, event, PF_MSG_PLAN_LOOKUP_REPLY, &reply.base);
-    else
+    else if (selection.ambiguous) {
+        pf_selector_explain(core, asked->selector, &selection, why, sizeof why);
+        pf_core_refuse(core, event, PF_USAGE, "%s", why);
+    } else
         pf_core_refuse(core, event, PF_NOT_FOUND, "no such plan is here; submit the model to have it built");
 }
 
 static void ask_plan_lookup(pf_core *core, const Pf__PlanLookup *asked, uint32_t *count)
 {
-    pf_plan *found[PLANS_MAX] = { NULL };
-    void    *items = core->asked;
+    pf_plan     *found[PLANS_MAX] = { NULL };
+    pf_selection selection = { 0 };
+    void        *items = core->asked;
 
-    *count = lookup_is_sound(asked) ? pf_plans_match(core, asked, lookup_limit(asked), found) : 0;
+    *count = lookup_is_sound(asked) ? pf_plans_match(core, asked, lookup_limit(asked), found, &selection) : 0;
     if (pf_grow(&items, &core->asked_capacity, *count + 1, sizeof *core->asked)) {
         pf_core_fail(core);
         *count = 0;
@@ -314,7 +320,8 @@ pf_status pf_core_ask(pf_core *core, const pf_event *event, const pf_digest **di
 
 /* ---- agents and classes */
 
-enum { AGENTS_MAX = 512, AGENT_JOBS_MAX = 16, AGENT_CLASSES_SHOWN = 8 };      /* so that the reply fits */
+/* So that the reply fits. */
+enum { AGENTS_MAX = 512, AGENT_JOBS_MAX = 16, AGENT_CLASSES_SHOWN = 8, CLASS_TEXTS_BYTES = 256 << 10 };
 
 typedef struct agent_view {
     Pf__AgentStatus status;
@@ -383,6 +390,7 @@ static void on_agents(pf_core *core, const pf_event *event)
     agent_view       *views = pf_core_alloc(core, (agents + 1) * sizeof *views);
     Pf__ClassStatus  *status = pf_core_alloc(core, (classes + 1) * sizeof *status);
     char           *(*aliases)[PF_CLASS_ALIASES_MAX] = pf_core_alloc(core, (classes + 1) * sizeof *aliases);
+    size_t            texts_bytes = 0;
 
     reply.agent = pf_core_alloc(core, (agents + 1) * sizeof *reply.agent);
     reply.device_class = pf_core_alloc(core, (classes + 1) * sizeof *reply.device_class);
@@ -390,6 +398,9 @@ static void on_agents(pf_core *core, const pf_event *event)
         fill_agents(core, views, &reply);
         for (uint32_t i = 0; i < classes; i++) {
             fill_class(core, core->class_list[i], &status[i], aliases[i]);
+            texts_bytes += core->class_list[i]->text->bytes;
+            if (texts_bytes <= CLASS_TEXTS_BYTES)
+                status[i].class_text = core->class_list[i]->text->data;
             reply.device_class[reply.n_device_class++] = &status[i];
         }
         pf_core_reply(core, event, PF_MSG_AGENTS_REPLY, &reply.base);

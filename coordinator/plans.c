@@ -130,7 +130,7 @@ void pf_plans_expire(pf_core *core)
 
 static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_class *device_class, const pf_digest *spec)
 {
-    if (lookup->selector[0] && plan->device_class != device_class)
+    if (device_class && plan->device_class != device_class)
         return false;
     if (lookup->model_digest.len && memcmp(lookup->model_digest.data, &plan->model_digest, sizeof plan->model_digest) != 0)
         return false;
@@ -139,22 +139,51 @@ static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_
     return !lookup->spec_text[0] || pf_digest_equal(spec, &plan->spec_digest);
 }
 
-uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out)
+static uint32_t collect(const pf_core *core, const Pf__PlanLookup *lookup, const pf_class *device_class, uint32_t limit, pf_plan **out)
 {
-    const pf_class *device_class = lookup->selector[0] ? pf_classes_resolve(core, lookup->selector) : NULL;
-    pf_digest       key = { 0 }, spec = { 0 };
-    uint32_t        count = 0;
+    pf_digest spec = { 0 };
+    uint32_t  count = 0;
 
-    if (lookup->plan_key.len == sizeof key) {
-        memcpy(&key, lookup->plan_key.data, sizeof key);
-        out[0] = pf_plans_find(core, &key);
-        return out[0] != NULL;
-    }
-    if (lookup->selector[0] && !device_class)
-        return 0;
     pf_digest_of(lookup->spec_text, strlen(lookup->spec_text), &spec);
     for (pf_plan *plan = core->newest_plan; plan && count < limit; plan = plan->older)
         if (matches(plan, lookup, device_class, &spec))
             out[count++] = plan;
     return count;
+}
+
+/* Of the classes that have such a plan. */
+static pf_selection select_with_plan(const pf_core *core, const Pf__PlanLookup *lookup)
+{
+    pf_selection selection = { 0 };
+    pf_digest    spec = { 0 };
+
+    pf_digest_of(lookup->spec_text, strlen(lookup->spec_text), &spec);
+    for (pf_plan *plan = core->newest_plan; plan; plan = plan->older)
+        if (matches(plan, lookup, NULL, &spec))
+            pf_selector_offer(core, lookup->selector, plan->device_class, &selection);
+    return selection;
+}
+
+uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out, pf_selection *selection)
+{
+    pf_digest key = { 0 };
+    uint32_t  count = 0;
+
+    memset(selection, 0, sizeof *selection);
+    if (lookup->plan_key.len == sizeof key) {
+        memcpy(&key, lookup->plan_key.data, sizeof key);
+        out[0] = pf_plans_find(core, &key);
+        return out[0] != NULL;
+    }
+    if (!lookup->selector[0])
+        return collect(core, lookup, NULL, limit, out);
+    *selection = pf_selector_resolve(core, lookup->selector);
+    if (!selection->best)
+        return 0;
+    if (!selection->ambiguous)
+        count = collect(core, lookup, selection->best, limit, out);
+    if (count)
+        return count;
+    *selection = select_with_plan(core, lookup);
+    return selection->best && !selection->ambiguous ? collect(core, lookup, selection->best, limit, out) : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef PF_COORDINATOR_PLANS_H
 #define PF_COORDINATOR_PLANS_H
 
+#include "coordinator/selector.h"
 #include "coordinator/state.h"
 
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key);     /* NULL when there is none */
@@ -15,7 +16,8 @@ void     pf_plans_expire(pf_core *core);
 void     pf_plans_drop(pf_core *core, pf_plan *plan);
 void     pf_plans_free(pf_core *core, pf_plan *plan);   /* memory only */
 
-/* Plans that a lookup means, newest first, at most limit; returns how many. */
-uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out);
+/* Plans that a lookup means, newest first, at most limit; returns how many.  They are of the class that the selector means or,
+   where that has none, of the one it means among those that have; none when it is ambiguous, as selection then says. */
+uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out, pf_selection *selection);
 
 #endif

@@ -469,9 +469,10 @@ static pf_status give_timing(pf_server *server, uint64_t peer, pf_message *messa
     const Pf__TimingExport *asked = (const Pf__TimingExport *)message->body;
     bool                    one_class = message->info->type == PF_MSG_TIMING_EXPORT && asked->selector[0];
     pf_digest               device_class = { 0 };
+    pf_status               st = one_class ? pf_core_resolve(server->core, asked->selector, &device_class, err) : PF_OK;
 
-    if (one_class && !pf_core_resolve(server->core, asked->selector, &device_class))
-        return PF_FAIL(err, PF_NOT_FOUND, "no agent ever declared a device class \"%.100s\"", asked->selector);
+    if (st)
+        return st;
     return pf_timing_service_give(server->timings, peer, message, one_class ? &device_class : NULL, err);
 }
 

@@ -9,6 +9,7 @@
 #include "coordinator/job_status.h"
 #include "coordinator/plans.h"
 #include "coordinator/rows.h"
+#include "coordinator/selector.h"
 
 enum { PRIORITY_MAX = 100 };
 
@@ -341,17 +342,22 @@ static void drop_absent_plans(pf_core *core, const pf_event *event, const Pf__Su
     }
 }
 
-/* Answers and returns true when some selector means nothing. */
-static bool refuse_unknown(pf_core *core, const pf_event *event, const Pf__Submit *asked)
+/* Answers and returns true when some selector means nothing, or more than one class. */
+static bool refuse_unclear(pf_core *core, const pf_event *event, const Pf__Submit *asked)
 {
     char why[PF_REASON_BYTES] = "";
 
-    for (size_t i = 0; i < asked->n_selector && !asked->wait_for_class; i++)
-        if (!pf_classes_resolve(core, asked->selector[i])) {
+    for (size_t i = 0; i < asked->n_selector; i++) {
+        pf_selection selection = pf_selector_resolve(core, asked->selector[i]);
+        if (selection.ambiguous)
+            pf_selector_explain(core, asked->selector[i], &selection, why, sizeof why);
+        else if (!selection.best && !asked->wait_for_class)
             pf_classes_explain(core, asked->selector[i], why, sizeof why);
-            pf_core_refuse(core, event, PF_NOT_FOUND, "%s", why);
+        if (why[0]) {
+            pf_core_refuse(core, event, selection.ambiguous ? PF_USAGE : PF_NOT_FOUND, "%s", why);
             return true;
         }
+    }
     return false;
 }
 
@@ -398,7 +404,7 @@ void pf_submit_take(pf_core *core, const pf_event *event, const Pf__Submit *aske
         pf_core_refuse(core, event, PF_INVALID, "this submit_id was used before for something else");
     else if (there)
         reply(core, event, there);
-    else if (refuse_unknown(core, event, asked))
+    else if (refuse_unclear(core, event, asked))
         return;
     else if (event->missing_count)
         reply_missing(core, event);

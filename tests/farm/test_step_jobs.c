@@ -1,6 +1,7 @@
 /* The core's transitions of jobs: submitting, completing, cancelling. */
 #include "tests/farm/step.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the good way */
@@ -141,6 +142,130 @@ static void two_submits_share_a_job(void **state)
     rig_restart(r);
     cancel_submit(r, 2);
     assert_int_equal(rig_state(r, job), CANCELLING);
+}
+
+static void hello_of_class(rig *r, uint64_t peer, const char *class_name, const char *class_text)
+{
+    Pf__Hello       hello = PF__HELLO__INIT;
+    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
+    char           *aliases[] = { "cpu" };
+    char            name[16] = "";
+
+    snprintf(name, sizeof name, "a%d", (int)peer);
+    hello.agent_epoch = 1;
+    hello.name = name;
+    hello.builder_abi = "abi 1";
+    device_class.class_text = (char *)class_text;
+    device_class.class_name = (char *)class_name;
+    device_class.alias = aliases;
+    device_class.n_alias = 1;
+    device_class.slots = 1;
+    hello.device_class = classes;
+    hello.n_device_class = 1;
+    rig_say(r, peer, PF_MSG_HELLO, &hello.base);
+    rig_drop_mail(r);
+}
+
+/* Submits for the selector: a refusal with these words, which are then tried one by one, or when there are none, a job. */
+static void expect_choice(rig *r, uint8_t id, const char *selector, const char *words)
+{
+    uint64_t job = rig_submit(r, CLIENT_1, id, "model", selector);
+    rig_mail mail = { 0 };
+
+    assert_int_equal(job != 0, words == NULL);
+    if (job)
+        return;
+    mail = rig_take(r, CLIENT_1, PF_MSG_ERROR);
+    assert_int_equal(((Pf__Error *)mail.message.body)->exit_code, code_of(PF_USAGE));
+    assert_string_equal(((Pf__Error *)mail.message.body)->message, words);
+    pf_message_clear(&mail.message);
+}
+
+/* Which class a job waits for. */
+static void expect_class(rig *r, uint8_t id, const char *selector, const char *class_text)
+{
+    Pf__JobStatus *s = NULL;
+    pf_digest      expected = { 0 };
+    uint64_t       job = rig_submit(r, CLIENT_1, id, "model", selector);
+    Pf__Status     ask = PF__STATUS__INIT;
+    rig_mail       mail = { 0 };
+
+    ask.job_id = &job;
+    ask.n_job_id = 1;
+    assert_int_not_equal(job, 0);
+    rig_drop_mail(r);
+    rig_say(r, CLIENT_2, PF_MSG_STATUS, &ask.base);
+    mail = rig_take(r, CLIENT_2, PF_MSG_STATUS_REPLY);
+    s = ((Pf__StatusReply *)mail.message.body)->job[0];
+    pf_digest_of(class_text, strlen(class_text), &expected);
+    assert_int_equal(s->class_digest.len, sizeof expected);
+    assert_memory_equal(s->class_digest.data, &expected, sizeof expected);
+    pf_message_clear(&mail.message);
+}
+
+static void selectors_that_mean_several_classes_are_refused_with_their_names(void **state)
+{
+    static const char avx2[] = "cpu=x\nisa=avx2\nonednn=2.9.1\nthreads=8\n", avx512[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=8\n";
+    static const char newer[] = "cpu=x\nisa=avx512\nonednn=2.10.0\nthreads=8\n", larger[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=64\n";
+    rig              *r = *state;
+    pf_digest         digest = { 0 };
+    char              hex[PF_DIGEST_HEX_BYTES] = "", other[PF_DIGEST_HEX_BYTES] = "", words[256] = "";
+
+    hello_of_class(r, AGENT_1, "cpu-avx2", avx2);
+    expect_choice(r, 1, "cpu", NULL);
+    hello_of_class(r, AGENT_2, "cpu-avx512", avx512);
+    expect_choice(r, 2, "CPU", "\"CPU\" may mean cpu-avx2 or cpu-avx512; say which, or name several with commas between");
+    expect_choice(r, 3, "cpu-avx512", NULL);
+    hello_of_class(r, AGENT_3, "cpu-avx512", newer);            /* the same machine with a newer library */
+    expect_class(r, 4, "cpu-avx512", newer);
+    hello_of_class(r, AGENT_2, "cpu-avx512", avx512);           /* whoever came last */
+    expect_class(r, 5, "cpu-avx512", newer);
+    hello_of_class(r, AGENT_2, "cpu-avx512", larger);
+    pf_digest_of(larger, sizeof larger - 1, &digest);
+    pf_digest_to_hex(&digest, hex);
+    pf_digest_of(newer, sizeof newer - 1, &digest);
+    pf_digest_to_hex(&digest, other);
+    snprintf(words, sizeof words, "\"cpu-avx512\" may mean %.8s (cpu-avx512 with threads=8) or %.8s (cpu-avx512 with threads=64); "
+             "say which, or name several with commas between", other, hex);
+    expect_choice(r, 6, "cpu-avx512", words);
+    hex[8] = 0;
+    expect_class(r, 7, hex, larger);
+    rig_tick(r, 60 * S);
+    expect_class(r, 8, "cpu-avx512", newer);                    /* nobody lives: the newest of those seen last */
+    rig_tick(r, S);
+    hello_of_class(r, AGENT_1, "cpu-avx2", avx2);
+    expect_class(r, 9, "cpu", avx2);                            /* the only one that lives */
+}
+
+static void a_lookup_looks_among_the_classes_that_have_the_plan(void **state)
+{
+    rig           *r = *state;
+    rig_mail       lease = { 0 }, other = { 0 }, mail = { 0 };
+    Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
+
+    running_job(r, &lease);
+    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
+    rig_verdict(r, 0, PF_OK);
+    hello_of_class(r, AGENT_2, "cpu-other", "class cpu\nisa other\n");
+    expect_choice(r, 2, "cpu", "\"cpu\" may mean cpu-test or cpu-other; say which, or name several with commas between");
+    lookup.model_name = "model";
+    lookup.selector = "cpu";
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
+    assert_int_equal(((const Pf__PlanLookupReply *)mail.message.body)->n_plan, 1);
+    lookup.selector = "cpu-other";
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+    assert_int_not_equal(rig_submit(r, CLIENT_1, 3, "model", "cpu-other"), 0);
+    other = rig_lease(r, AGENT_2);
+    rig_complete(r, AGENT_2, rig_offer_of(&other), "another plan");
+    rig_verdict(r, 0, PF_OK);
+    lookup.selector = "cpu";
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_USAGE));
+    pf_message_clear(&lease.message);
+    pf_message_clear(&other.message);
+    pf_message_clear(&mail.message);
 }
 
 static void unknown_selectors_are_refused_unless_waited_for(void **state)
@@ -354,7 +479,8 @@ int main(void)
         TEST(a_job_goes_all_the_way), TEST(a_plan_that_is_there_is_a_hit),
         TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name),
         TEST(a_submit_sent_again_is_the_same), TEST(missing_blobs_are_told_before_anything_is_kept),
-        TEST(two_submits_share_a_job), TEST(unknown_selectors_are_refused_unless_waited_for),
+        TEST(two_submits_share_a_job), TEST(selectors_that_mean_several_classes_are_refused_with_their_names),
+        TEST(a_lookup_looks_among_the_classes_that_have_the_plan), TEST(unknown_selectors_are_refused_unless_waited_for),
         TEST(a_full_disk_refuses_submits_and_nothing_else), TEST(no_more_jobs_than_the_limit),
         TEST(a_bad_object_is_not_committed), TEST(a_complete_sent_twice_is_one),
         TEST(a_late_complete_wins_when_nobody_has), TEST(a_fence_that_was_never_given_is_refused),
