@@ -93,3 +93,16 @@ pf_status pf_s3_sign(CURL *curl, struct curl_slist **headers, pf_err *err)
     curl_easy_setopt(curl, CURLOPT_USERPWD, user);
     return PF_OK;
 }
+
+const char *pf_s3_advice(long code)
+{
+    const char *id = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY");
+
+    if (code == 400)
+        return "; is AWS_REGION of the agent's environment that of the bucket?";
+    if (code != 401 && code != 403)
+        return "";
+    if (!id || !id[0] || !secret || !secret[0])
+        return "; the agent's environment has no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    return "; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the agent's environment are not let in";
+}

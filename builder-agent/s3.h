@@ -17,6 +17,8 @@ enum { PF_S3_URL_BYTES = 4 * PF_MODEL_URL_BYTES };
 bool      pf_s3_is(const char *url);
 /* Errors   INVALID: no bucket or no key. */
 pf_status pf_s3_url(const char *url, char out[PF_S3_URL_BYTES], pf_err *err);
+/* What to say behind "answered CODE": where to look; "" when that is nowhere.  Static. */
+const char *pf_s3_advice(long code);
 /* Sets what signs the request.  *headers (owned by the caller) gets what goes with it.  Errors   NO_SPACE. */
 pf_status pf_s3_sign(CURL *curl, struct curl_slist **headers, pf_err *err);
 

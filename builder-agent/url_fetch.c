@@ -242,7 +242,7 @@ static pf_status refused(download *d, long code, pf_err *err)
             st = refusals[i].status;
     if (code == 416)            /* shorter than what is here */
         pf_partial_start_over(&d->partial, NULL);
-    return PF_FAIL(err, st, "%s answered %ld", d->shown, code);
+    return PF_FAIL(err, st, "%s answered %ld%s", d->shown, code, pf_s3_is(d->shown) ? pf_s3_advice(code) : "");
 }
 
 static pf_status failed(const download *d, CURLcode code, const char *details, pf_err *err)
@@ -259,7 +259,7 @@ static pf_status failed(const download *d, CURLcode code, const char *details, p
         return PF_FAIL(err, PF_INVALID, "%s is no usable URL: %s", d->shown, why);
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM)
         return PF_FAIL(err, PF_DENIED, "%s: the server does not prove who it is: %s", d->shown, why);
-    return PF_FAIL(err, PF_UNREACHABLE, "%s cannot be fetched: %s", d->shown, why);
+    return PF_FAIL(err, PF_UNREACHABLE, "%s: %s", d->shown, why);
 }
 
 /* *to: where it redirects to, borrowed from libcurl; NULL when it does not. */

@@ -121,6 +121,32 @@ static double oldest(const pf_class_stats *s) { return (double)s->oldest_wait_ns
 static double seconds(const pf_class_stats *s) { return (double)s->build_ns / 1e9; }
 static double estimate(const pf_class_stats *s) { return (double)s->build_ns / 1e9 * (s->queued + s->running); }
 
+static void add(pf_class_stats *to, const pf_class_stats *more)
+{
+    to->queued += more->queued;
+    to->running += more->running;
+    to->agents_alive += more->agents_alive;
+    to->oldest_wait_ns = more->oldest_wait_ns > to->oldest_wait_ns ? more->oldest_wait_ns : to->oldest_wait_ns;
+    to->build_ns = more->build_ns > to->build_ns ? more->build_ns : to->build_ns;
+}
+
+/* Classes may share a name, and readers of metrics refuse a series that comes twice.  Returns how many names there are. */
+static uint32_t sum_by_name(const pf_core *core, pf_now now, pf_class_stats *out, uint32_t count)
+{
+    uint32_t names = 0, place = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        pf_core_class_get(core, i, now, &out[names]);
+        for (place = 0; place < names && strcmp(out[place].name, out[names].name) != 0;)
+            place++;
+        if (place < names)
+            add(&out[place], &out[names]);
+        else
+            names++;
+    }
+    return names;
+}
+
 static void put_class_metric(pf_buf *out, const class_metric *metric, const pf_class_stats *stats, uint32_t count)
 {
     head(out, metric->name, "gauge", metric->help);
@@ -143,8 +169,7 @@ static void put_classes(pf_buf *out, const pf_core *core, pf_now now)
     uint32_t        count = pf_core_class_count(core);
     pf_class_stats *stats = pf_calloc(count + 1, sizeof *stats);
 
-    for (uint32_t i = 0; stats && i < count; i++)
-        pf_core_class_get(core, i, now, &stats[i]);
+    count = stats ? sum_by_name(core, now, stats, count) : 0;
     for (size_t m = 0; stats && m < sizeof metrics / sizeof metrics[0]; m++)
         put_class_metric(out, &metrics[m], stats, count);
     pf_free(stats);

@@ -21,14 +21,16 @@ bool pf_model_source_is_url(const char *text)
 pf_status pf_model_source_check_url(const char *url, pf_err *err)
 {
     static const char *const schemes[] = { "http://", "https://", "s3://" };
+    bool                     s3 = strncasecmp(url, "s3://", 5) == 0;    /* its keys hold any character, and no %XX */
     const char              *host = NULL;
     size_t                   host_bytes = 0;
 
     if (strlen(url) >= PF_MODEL_URL_BYTES)
         return PF_FAIL(err, PF_INVALID, "the model's URL is longer than %d characters", PF_MODEL_URL_BYTES - 1);
     for (const char *at = url; *at; at++)
-        if (*at <= ' ' || *at > '~')
-            return PF_FAIL(err, PF_INVALID, "the model's URL holds a blank or a character that is not ASCII; write it as %%XX");
+        if ((unsigned char)*at < ' ' || *at == 0x7f || (!s3 && (*at == ' ' || (unsigned char)*at > '~')))
+            return PF_FAIL(err, PF_INVALID, s3 ? "the model's URL holds a control character" :
+                           "the model's URL holds a blank or a character that is not ASCII; write it as %%XX");
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0] && !host; i++)
         if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
             host = url + strlen(schemes[i]);

@@ -55,6 +55,11 @@ static uint32_t list_leases(session *s, Pf__Lease *lease, Pf__Lease **list)
     return count;
 }
 
+static void class_text_of(const scripted_agent *agent, char *out, size_t capacity)
+{
+    snprintf(out, capacity, "scripted class %s%s", agent->class_name, agent->hardware ? agent->hardware : "");
+}
+
 static void say_hello(session *s)
 {
     Pf__Hello       hello = PF__HELLO__INIT;
@@ -63,7 +68,7 @@ static void say_hello(session *s)
     char            text[128] = "";
     char           *aliases[] = { "cpu" };
 
-    snprintf(text, sizeof text, "scripted class %s", s->agent->class_name);
+    class_text_of(s->agent, text, sizeof text);
     hello.agent_epoch = s->epoch;
     hello.name = (char *)s->agent->name;
     hello.builder_abi = "scripted 1";
@@ -87,7 +92,7 @@ static void say_heartbeat(session *s)
     char          text[128] = "";
     pf_digest     digest = { 0 };
 
-    snprintf(text, sizeof text, "scripted class %s", s->agent->class_name);
+    class_text_of(s->agent, text, sizeof text);
     pf_digest_of(text, strlen(text), &digest);
     beat.agent_epoch = s->epoch;
     beat.n_lease = list_leases(s, lease, list);

@@ -11,6 +11,7 @@
 typedef struct scripted_agent {         /* open; fill in the first part, zero the rest */
     const daemon_process *daemon;       /* read anew at each connect, so that it may be restarted on other ports */
     const char *name, *class_name;      /* "cpu" */
+    const char *hardware;               /* sets its class apart from others of that name; may be NULL */
     int         slots;
     int64_t     build_ns;               /* how long a build takes */
     bool        hold;                   /* never ends a build */
