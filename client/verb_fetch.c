@@ -1,8 +1,11 @@
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "client/device_choice.h"
 #include "client/farm_fetch.h"
+#include "client/farm_follow.h"
+#include "client/farm_job.h"
 #include "client/output.h"
 #include "client/plan_name.h"
 #include "engine/model_bundle.h"
@@ -63,9 +66,11 @@ static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, wanted
     pf_status   status = PF_OK;
 
     if (!key == !model)
-        return PF_FAIL(err, PF_USAGE, "name the plan by its key, or by --model NAME|FILE and --gpu CLASS|auto");
-    if (key)
-        return pf_digest_from_hex(key, &wanted->plan_key) ? PF_OK : PF_FAIL(err, PF_USAGE, "\"%.80s\" is no plan key of 64 hex digits", key);
+        return PF_FAIL(err, PF_USAGE, "name the plan by its key, by its job, or by --model NAME|FILE and --gpu CLASS|auto");
+    if (key) {
+        pf_digest_from_hex(key, &wanted->plan_key);     /* else a job, which the farm is asked for */
+        return PF_OK;
+    }
     status = take_model(model, wanted, texts, err);
     if (!status && gpu && strcmp(gpu, "auto") == 0) {
         status = own_class(call, texts->class_hex, err);
@@ -73,6 +78,40 @@ static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, wanted
     } else if (gpu) {
         wanted->selector = gpu;
     }
+    return status;
+}
+
+static pf_status take_key_of(const Pf__StatusReply *reply, pf_farm_wanted *wanted, pf_err *err)
+{
+    const Pf__JobStatus *job = reply->n_job == 1 ? reply->job[0] : NULL;
+    pf_status            status = PF_OK;
+
+    if (!job)
+        return PF_FAIL(err, PF_USAGE, "that submit has %zu jobs; name one of them (planfarm status shows their numbers)", reply->n_job);
+    status = pf_farm_jobs_status(reply->job, reply->n_job, err);
+    if (!status && (job->state != PF__JOB_STATE__STATE_COMMITTED || job->plan_key.len != sizeof wanted->plan_key))
+        return PF_FAIL(err, PF_NOT_FOUND, "job %" PRIu64 " has no plan yet; planfarm watch %" PRIu64 " waits for it", job->job_id, job->job_id);
+    if (!status)
+        memcpy(wanted->plan_key.byte, job->plan_key.data, sizeof wanted->plan_key.byte);
+    return status;
+}
+
+/* The plan of a job, by its number or the id of a submit with one job. */
+static pf_status take_job(pf_farm *farm, const pf_call *call, pf_farm_wanted *wanted, pf_err *err)
+{
+    pf_farm_names names = {0};
+    pf_message    answer = {0};
+    pf_status     status = pf_farm_names_parse(call->args, &names, NULL);
+
+    if (status)
+        status = PF_FAIL(err, PF_USAGE, "\"%.80s\" is neither a plan key of 64 hex digits nor a job's number; planfarm list shows jobs, and "
+                         "planfarm status JOB their keys", pf_args_operand(call->args, 0));
+    if (!status)
+        status = pf_farm_ask_status(farm, &names, &answer, err);
+    if (!status)
+        status = take_key_of((const Pf__StatusReply *)answer.body, wanted, err);
+    pf_message_clear(&answer);
+    pf_farm_names_clear(&names);
     return status;
 }
 
@@ -115,12 +154,14 @@ static pf_status run(pf_call *call, pf_err *err)
     pf_farm_wanted wanted = {0};
     pf_farm        farm = {0};
     wanted_texts   texts = {0};
-    pf_status      status = pf_args_expect(call->args, 0, 1, "[PLAN_KEY]", err);
+    pf_status      status = pf_args_expect(call->args, 0, 1, "[PLAN_KEY|JOB]", err);
 
     if (!status)
         status = take_wanted(call, &wanted, &texts, err);
     if (!status)
         status = pf_farm_open(call, NULL, &farm, err);
+    if (!status && pf_args_operand(call->args, 0) && pf_digest_is_zero(&wanted.plan_key))
+        status = take_job(&farm, call, &wanted, err);
     if (!status)
         status = fetch(&farm, call, &wanted, err);
     pf_farm_close(&farm);
@@ -129,7 +170,8 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_fetch = {
     .options = options,
-    .details = "  Checks the manifest's signature against the key that was kept when the farm was first used (or --key), then fetches the plan and\n"
+    .details = "  Names a plan by its key, by the job that made it, or by model and class.\n"
+               "  Checks the manifest's signature against the key that was kept when the farm was first used (or --key), then fetches the plan and\n"
                "  checks its bytes; the file appears when everything is right.\n"
                "\n"
                "  planfarm fetch --model resnet50 --gpu auto -o resnet50.plan\n"

@@ -32,11 +32,33 @@ const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name)
     return NULL;
 }
 
+/* What users of other tools type first. */
+static const struct { const char *theirs, *ours; } elsewhere[] = {
+    { "ls", "list" },           { "ps", "list" },           { "jobs", "list" },         { "queue", "list" },        { "history", "list" },
+    { "get", "fetch" },         { "download", "fetch" },    { "pull", "fetch" },        { "describe", "status" },   { "show", "status" },
+    { "log", "watch JOB --logs" },      { "logs", "watch JOB --logs" },     { "tail", "watch JOB --logs" },
+    { "follow", "watch" },      { "wait", "watch" },        { "attach", "watch" },      { "delete", "cancel" },     { "rm", "cancel" },
+    { "kill", "cancel" },       { "stop", "cancel" },       { "abort", "cancel" },      { "retry", "kick" },        { "requeue", "kick" },
+    { "resume", "drain AGENT --resume" },   { "cordon", "drain" },      { "uncordon", "drain AGENT --resume" },
+    { "nodes", "agents" },      { "workers", "agents" },    { "info", "agents" },       { "ping", "agents" },       { "gpus", "agents" },
+    { "start", "up" },          { "compile", "build" },     { "benchmark", "bench" },   { "diff", "compare" },
+};
+
+static const char *find_elsewhere(const char *name)
+{
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+        if (strcmp(elsewhere[i].theirs, name) == 0)
+            return elsewhere[i].ours;
+    return NULL;
+}
+
 pf_status pf_verb_unknown(const pf_verb *verbs, const char *name, pf_err *err)
 {
     pf_nearest  nearest;
-    const char *meant = NULL;
+    const char *meant = verbs == pf_verbs ? find_elsewhere(name) : NULL;
 
+    if (meant)
+        return PF_FAIL(err, PF_USAGE, "there is no verb \"%.80s\"; here it is planfarm %s", name, meant);
     pf_nearest_begin(&nearest, name);
     for (const pf_verb *verb = verbs; verb->name; verb++)
         pf_nearest_offer(&nearest, verb->name);

@@ -54,6 +54,24 @@ static struct MHD_Response *blob_response(int fd, uint64_t first, uint64_t bytes
     return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
 }
 
+/* With the size, as RFC 9110 15.5.17 wants it: who went on where nothing is learns where the end is. */
+static enum MHD_Result answer_unsatisfiable(struct MHD_Connection *connection, uint64_t size)
+{
+    static const char    text[] = "the range lies behind the end of the object\n";
+    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text, MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result      result = MHD_NO;
+    char                 range[32] = "";
+
+    if (!response)
+        return MHD_NO;
+    snprintf(range, sizeof range, "bytes */%" PRIu64, size);
+    MHD_add_response_header(response, "Content-Range", range);
+    MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
+    result = MHD_queue_response(connection, 416, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 /* Takes fd. */
 static enum MHD_Result send_blob(struct MHD_Connection *connection, int fd, uint64_t size, const char *etag)
 {
@@ -67,7 +85,7 @@ static enum MHD_Result send_blob(struct MHD_Connection *connection, int fd, uint
 
     if (partial && unsatisfiable) {
         close(fd);
-        return pf_http_answer_text(connection, 416, "the range lies behind the end of the object");
+        return answer_unsatisfiable(connection, size);
     }
     response = blob_response(fd, partial ? first : 0, partial ? last - first + 1 : size);
     if (!response)

@@ -284,6 +284,9 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
     else if (selection.ambiguous) {
         pf_selector_explain(core, asked->selector, &selection, why, sizeof why);
         pf_core_refuse(core, event, PF_USAGE, "%s", why);
+    } else if (asked->selector[0] && !pf_classes_resolve(core, asked->selector)) {
+        pf_classes_explain(core, asked->selector, why, sizeof why);
+        pf_core_refuse(core, event, PF_NOT_FOUND, "%s", why);
     } else
         pf_core_refuse(core, event, PF_NOT_FOUND, "no such plan is here; submit the model to have it built");
 }

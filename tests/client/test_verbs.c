@@ -127,6 +127,10 @@ static void mistyped_verbs_are_named(void **state)
     ended_with(&result, 64);
     assert_string_equal(result.err, "planfarm: there is no verb \"biuld\"; did you mean build?\n");
     program_clear(&result);
+    result = RUN("logs", "-f", "1");
+    ended_with(&result, 64);
+    assert_string_equal(result.err, "planfarm: there is no verb \"logs\"; here it is planfarm watch JOB --logs\n");
+    program_clear(&result);
     result = RUN("cache", "satts");
     ended_with(&result, 64);
     assert_non_null(strstr(result.err, "did you mean stats?"));

@@ -249,6 +249,7 @@ static void blobs_over_http(void **state)
     http_answer_clear(&answer);
     http_request("GET", d.http, path, behind, NULL, 0, &answer);
     assert_int_equal(answer.code, 416);
+    assert_string_equal(answer.range, "bytes */10");
     http_answer_clear(&answer);
     http_request("HEAD", d.http, path, NULL, NULL, 0, &answer);
     assert_int_equal(answer.code, 200);

@@ -36,6 +36,7 @@ static void a_model_becomes_a_plan_that_runs(void **state)
 {
     json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait");
     json_t *job = live_job(answer), *fetched = NULL;
+    char    number[24];
     run     result = {0};
 
     (void)state;
@@ -49,6 +50,12 @@ static void a_model_becomes_a_plan_that_runs(void **state)
     assert_true(live_number(fetched, "candidates_timed") > 0);
     assert_true(json_number_value(json_object_get(fetched, "max_rel_error")) < 1e-4);
     json_decref(fetched);
+    snprintf(number, sizeof number, "%d", (int)live_number(job, "job_id"));
+    fetched = LIVE_JSON(&farm, 0, "fetch", number, "-o", "of-job.plan");
+    assert_string_equal(live_text(fetched, "plan_sha256"), live_text(job, "plan_sha256"));
+    json_decref(fetched);
+    json_decref(LIVE_JSON(&farm, 66, "fetch", "4711"));
+    json_decref(LIVE_JSON(&farm, 64, "fetch", "07da2f78"));
     json_decref(answer);
     result = RUN("run", "tiny.plan", "--output-dir", "from-plan");
     ended_with(&result, 0);
