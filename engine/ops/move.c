@@ -150,11 +150,14 @@ pf_status pf_move_all(pf_dtype dtype, const pf_move *move, const void *in, void 
 
 pf_status pf_move_whole(const pf_tensor *in, pf_tensor *out, pf_err *err)
 {
-    int64_t count = pf_tensor_elems(in);
+    enum { PART = 1 << 16 };
+    int64_t   count = pf_tensor_elems(in), parts = count / PART;
+    pf_move   move = { .rank = 2, .dim = { parts, PART }, .in_stride = { PART, 1 }, .out_stride = { PART, 1 } };
+    pf_status st = pf_move_all(in->dtype, &move, in->data, out->data, err);
 
-    if (count == 0)
-        return PF_OK;
-    return pf_move_run(in->dtype, out->data, 0, 1, in->data, 0, 1, count, err);
+    if (!st && count > parts * PART)
+        st = pf_move_run(in->dtype, out->data, parts * PART, 1, in->data, parts * PART, 1, count - parts * PART, err);
+    return st;
 }
 
 void pf_move_zero(pf_tensor *out)

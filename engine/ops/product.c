@@ -1,10 +1,10 @@
 #include "engine/ops/product.h"
 
-#include <stdbool.h>
+#include <string.h>
 
 #include "kernels/cpu_isa.h"
 
-enum { ROWS = 4, COLUMNS = 8, DEPTH = 256 };
+enum { ROWS = 4, COLUMNS = 8, DEPTH = 256, MOST_ROWS = 8, MOST_COLUMNS = 16 };
 
 /* AVX2 where the machine has it. Without FMA: contraction would change the last bit from machine to machine. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -91,6 +91,40 @@ typedef struct tile_shape {
     void  (*run)(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc);
 } tile_shape;
 
+/* A part of a tile, in a whole one of its own: what is beyond the part is zero. */
+static void part_of_tile(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                         int64_t ldc)
+{
+    double own_a[MOST_ROWS * DEPTH], own_b[DEPTH * MOST_COLUMNS], own_c[MOST_ROWS * MOST_COLUMNS] = { 0 };
+
+    for (int64_t r = 0; r < t->rows; r++)
+        for (int64_t i = 0; i < k; i++)
+            own_a[r * DEPTH + i] = r < m ? a[r * lda + i] : 0;
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < t->columns; j++)
+            own_b[i * MOST_COLUMNS + j] = j < n ? b[i * ldb + j] : 0;
+    for (int64_t r = 0; r < m; r++)
+        memcpy(own_c + r * MOST_COLUMNS, c + r * ldc, (size_t)n * sizeof *c);
+    t->run(k, own_a, DEPTH, own_b, MOST_COLUMNS, own_c, MOST_COLUMNS);
+    for (int64_t r = 0; r < m; r++)
+        memcpy(c + r * ldc, own_c + r * MOST_COLUMNS, (size_t)n * sizeof *c);
+}
+
+/* Fewer rows or columns than a tile has: a few rows alone are not worth one. */
+static void rest(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                 int64_t ldc)
+{
+    enum { FEW = 2 };
+
+    if (m <= FEW) {
+        edge(m, n, k, a, lda, b, ldb, c, ldc);
+        return;
+    }
+    for (int64_t r = 0; r < m; r += t->rows)
+        for (int64_t j = 0; j < n; j += t->columns)
+            part_of_tile(t, m - r < t->rows ? m - r : t->rows, n - j < t->columns ? n - j : t->columns, k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
+}
+
 /* Columns in the outer loop: their slice of b stays in the first-level cache for all rows. */
 static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
                   int64_t ldc)
@@ -102,9 +136,9 @@ static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const do
         for (int64_t r = 0; r < rows; r += t->rows)
             t->run(k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
     if (j < n)
-        edge(rows, n - j, k, a, lda, b + j, ldb, c + j, ldc);
+        rest(t, rows, n - j, k, a, lda, b + j, ldb, c + j, ldc);
     if (rows < m)
-        edge(m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
+        rest(t, m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
 }
 
 /* A block of b of DEPTH x WIDTH doubles stays in the second-level cache. */
