@@ -40,6 +40,38 @@ void pf_copy_normalize(pf_copy *c)
 }
 
 /* ---- The innermost loops, by size of item */
+/* A square of 4 by 4 words that turns in registers: rows of the result are columns of the source, both contiguous inside. */
+typedef uint32_t word4 __attribute__((vector_size(16)));
+
+static inline word4 load4(const uint32_t *from)
+{
+    word4 x;
+
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+static inline void turn_square(const uint32_t *from, int64_t in_column, uint32_t *to, int64_t out_row)
+{
+    word4 a = load4(from), b = load4(from + in_column), c = load4(from + 2 * in_column), d = load4(from + 3 * in_column);
+    word4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    word4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    word4 rows[4] = {
+        __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
+        __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7),
+    };
+
+    for (int i = 0; i < 4; i++)
+        memcpy(to + i * out_row, &rows[i], sizeof rows[i]);
+}
+
+static void turn_tile(const uint32_t *from, int64_t in_column, uint32_t *to, int64_t out_row)
+{
+    for (int64_t i = 0; i < TILE; i += 4)
+        for (int64_t j = 0; j < TILE; j += 4)
+            turn_square(from + i + j * in_column, in_column, to + i * out_row + j, out_row);
+}
+
 #define ROW_AND_TILE(type)                                                                                                          \
     static void row_##type(const void *in, void *out, int64_t count, int64_t in_step, int64_t out_step)                             \
     {                                                                                                                               \
@@ -66,6 +98,10 @@ void pf_copy_normalize(pf_copy *c)
                 int64_t     height = rows - r < TILE ? rows - r : TILE, width = columns - c < TILE ? columns - c : TILE;            \
                 const type *from = (const type *)in + r * in_row + c * in_column;                                                   \
                 type       *to = (type *)out + r * out_row + c;                                                                     \
+                if (sizeof(type) == 4 && height == TILE && width == TILE && in_row == 1) {                                          \
+                    turn_tile((const uint32_t *)(const void *)from, in_column, (uint32_t *)(void *)to, out_row);                    \
+                    continue;                                                                                                       \
+                }                                                                                                                   \
                 for (int64_t i = 0; i < height; i++)                                                                                \
                     for (int64_t j = 0; j < width; j++)                                                                             \
                         to[i * out_row + j] = from[i * in_row + j * in_column];                                                     \

@@ -7,7 +7,7 @@
 typedef enum pf_isa { PF_ISA_BASE, PF_ISA_AVX2, PF_ISA_AVX512, PF_ISA_COUNT } pf_isa;
 
 /* Raised when a CPU kernel's speed or results change: part of the device class, so that older timings are not used. */
-#define PF_CPU_KERNEL_REVISION 1
+#define PF_CPU_KERNEL_REVISION 2
 
 #define PF_INLINE static inline __attribute__((always_inline))
 
