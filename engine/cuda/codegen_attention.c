@@ -159,19 +159,19 @@ static void print_products(const pf_problem *p, const pf_attention_form *form, c
 enum { ALL = 0, HALF = -1, LONGEST = 4096 };      /* longer ones are never taken whole */
 
 static const pf_attention_tuning hopper_many[] = {
-    { 4, 1, ALL, HALF, ALL, 1, 3 }, { 4, 1, ALL, ALL, ALL, 1, 3 }, { 4, 1, 2, 64, 1, 1, 4 }, { 4, 1, 2, 64, 1, 0, 4 }, { 4, 1, ALL, 64, ALL, 1, 3 },
-    { 4, 1, ALL, ALL, 1, 1, 3 },    { 4, 1, 2, 64, 1, 1, 3 },      { 4, 1, 2, 128, 1, 1, 2 }, { 8, 1, 2, 64, 1, 1, 2 },
+    { 4, 1, ALL, HALF, ALL, 1, 3 }, { 4, 1, ALL, ALL, 1, 1, 3 }, { 4, 1, 2, 64, 1, 1, 4 }, { 8, 1, 2, 64, 1, 1, 2 }, { 4, 1, ALL, 128, ALL, 1, 3 },
+    { 4, 1, ALL, ALL, ALL, 1, 3 },  { 4, 1, 2, 64, 1, 1, 3 },    { 4, 1, 2, 128, 1, 1, 2 }, { 4, 1, 2, 64, 1, 0, 4 },
 };
 static const pf_attention_tuning hopper_few[] = {
-    { 4, 1, ALL, ALL, 1, 1, 1 }, { 4, 1, ALL, HALF, 1, 1, 1 }, { 4, 1, 2, 64, 1, 1, 1 }, { 2, 4, ALL, 64, 1, 0, 1 }, { 1, 4, ALL, 64, 1, 0, 1 }, { 1, 4, 2, 128, 1, 0, 1 },
-    { 4, 1, ALL, 64, 1, 1, 1 },  { 2, 4, ALL, ALL, 1, 0, 1 },  { 1, 8, ALL, ALL, 1, 0, 1 }, { 2, 4, 2, 64, 1, 0, 1 }, { 2, 2, 2, 64, 1, 0, 1 },
+    { 4, 1, ALL, ALL, 1, 1, 1 }, { 4, 1, ALL, HALF, 1, 1, 1 }, { 4, 1, 2, 64, 1, 1, 1 }, { 1, 8, 2, 128, 1, 0, 1 }, { 2, 4, 2, 128, 1, 0, 1 }, { 1, 4, 2, 128, 1, 0, 1 },
+    { 2, 4, ALL, ALL, 1, 0, 1 }, { 1, 8, ALL, ALL, 1, 0, 1 },  { 2, 4, 2, 64, 1, 0, 1 }, { 1, 4, 2, 64, 1, 0, 1 },
 };
 static const pf_attention_tuning many[] = {
     { 4, 1, 2, 64, 1, 0, 4 }, { 2, 1, 2, 64, 1, 0, 4 }, { 4, 1, 2, 64, 1, 0, 2 }, { 4, 1, ALL, 64, ALL, 0, 3 }, { 8, 1, 2, 64, 1, 0, 1 }, { 4, 2, 2, 64, 1, 0, 1 },
 };
 static const pf_attention_tuning few[] = {
-    { 2, 4, ALL, 64, 1, 0, 1 },  { 1, 4, ALL, 64, 1, 0, 1 }, { 1, 4, 2, 64, 1, 0, 1 }, { 4, 1, 2, 64, 1, 0, 1 }, { 1, 4, 2, 128, 1, 0, 1 }, { 2, 2, 2, 64, 1, 0, 1 },
-    { 1, 8, ALL, ALL, 1, 0, 1 }, { 2, 4, 2, 64, 1, 0, 1 },   { 2, 1, 2, 64, 1, 0, 1 },
+    { 2, 4, 2, 128, 1, 0, 1 },   { 1, 4, 2, 64, 1, 0, 1 }, { 1, 8, 2, 128, 1, 0, 1 }, { 4, 1, 2, 64, 1, 0, 1 }, { 1, 4, 2, 128, 1, 0, 1 }, { 2, 2, 2, 64, 1, 0, 1 },
+    { 1, 8, ALL, ALL, 1, 0, 1 }, { 2, 4, 2, 64, 1, 0, 1 }, { 2, 1, 2, 64, 1, 0, 1 },
 };
 static const struct { const pf_attention_tuning *at; int count; } lists[2][2] = {
     { { many, sizeof many / sizeof *many }, { few, sizeof few / sizeof *few } },
