@@ -35,6 +35,15 @@ static void describe(const Pf__JobStatus *job, char *out, size_t capacity)
         snprintf(out, capacity, "%s", job->message);
 }
 
+void pf_farm_jobs_put(pf_call *call, Pf__JobStatus *const *jobs, size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, pf_job_view_json(jobs[i]));
+    json_object_set_new(call->result, "jobs", list);
+}
+
 void pf_farm_jobs_say(pf_call *call, Pf__JobStatus *const *jobs, size_t count)
 {
     pf_buf text = {0};

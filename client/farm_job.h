@@ -9,6 +9,8 @@
 bool        pf_farm_state_is_final(Pf__JobState state);
 bool        pf_farm_jobs_are_final(Pf__JobStatus *const *jobs, size_t count);
 
+/* As the member "jobs" of the result. */
+void        pf_farm_jobs_put(pf_call *call, Pf__JobStatus *const *jobs, size_t count);
 /* The heading of the table of jobs, and one row of it. */
 void        pf_farm_jobs_say(pf_call *call, Pf__JobStatus *const *jobs, size_t count);
 /* Several lines with all that is known of one. */

@@ -1,8 +1,5 @@
-#include <string.h>
-
-#include "client/farm_follow.h"
+#include "client/farm_act.h"
 #include "client/farm_job.h"
-#include "client/output.h"
 
 static const pf_option options[] = {
     PF_FARM_OPTION,
@@ -16,7 +13,6 @@ static pf_status cancel(pf_farm *farm, pf_call *call, const pf_farm_names *names
     pf_message             answer = {0};
     const char            *reason = pf_args_text(call->args, "reason");
     const Pf__CancelReply *reply = NULL;
-    json_t                *list = json_array();
     pf_status              status = PF_OK;
 
     body.submit_id = names->submit;
@@ -26,30 +22,14 @@ static pf_status cancel(pf_farm *farm, pf_call *call, const pf_farm_names *names
     status = pf_farm_call(farm, PF_MSG_CANCEL, &body.base, PF_MSG_CANCEL_REPLY, &answer, err);
     if (!status) {
         reply = (const Pf__CancelReply *)answer.body;
-        for (size_t i = 0; i < reply->n_job; i++)
-            json_array_append_new(list, pf_job_view_json(reply->job[i]));
-        json_object_set(call->result, "jobs", list);
+        pf_farm_jobs_put(call, reply->job, reply->n_job);
         pf_farm_jobs_say(call, reply->job, reply->n_job);
     }
-    json_decref(list);
     pf_message_clear(&answer);
     return status;
 }
 
-static pf_status run(pf_call *call, pf_err *err)
-{
-    pf_farm_names names = {0};
-    pf_farm       farm = {0};
-    pf_status     status = pf_farm_names_parse(call->args, &names, err);
-
-    if (!status)
-        status = pf_farm_open(call, NULL, &farm, err);
-    if (!status)
-        status = cancel(&farm, call, &names, err);
-    pf_farm_close(&farm);
-    pf_farm_names_clear(&names);
-    return status;
-}
+static pf_status run(pf_call *call, pf_err *err) { return pf_farm_act_run(call, cancel, err); }
 
 const pf_verb_body pf_verb_cancel = {
     .options = options,

@@ -22,15 +22,6 @@ static const pf_option options[] = {
     {.name = NULL},
 };
 
-static void put_jobs(json_t *to, Pf__JobStatus *const *jobs, size_t count)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, pf_job_view_json(jobs[i]));
-    json_object_set_new(to, "jobs", list);
-}
-
 static void put_submission(pf_call *call, const pf_farm_submission *submission)
 {
     char hex[PF_SUBMIT_HEX_BYTES];
@@ -48,7 +39,7 @@ static pf_status show_end(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jo
     pf_err      why = {0};
     pf_status   fetched = PF_OK, status = PF_OK;
 
-    put_jobs(call->result, jobs, count);
+    pf_farm_jobs_put(call, jobs, count);
     pf_farm_jobs_say(call, jobs, count);
     if (folder)
         fetched = pf_farm_fetch_jobs(farm, call, jobs, count, folder, json_object_get(call->result, "jobs"), &why);
@@ -89,7 +80,7 @@ static pf_status submit(pf_farm *farm, pf_call *call, const pf_config *config, p
     if (!status) {
         reply = (const Pf__SubmitReply *)submission.answer.body;
         put_submission(call, &submission);
-        put_jobs(call->result, reply->job, reply->n_job);
+        pf_farm_jobs_put(call, reply->job, reply->n_job);
         pf_farm_submit_hex(submission.submit_id, hex);
         pf_say(call, "submit %s\n", hex);
         if (!pf_args_flag(call->args, "wait"))

@@ -1,5 +1,4 @@
-#include <string.h>
-
+#include "client/farm_act.h"
 #include "client/farm_follow.h"
 #include "client/farm_job.h"
 #include "client/output.h"
@@ -10,41 +9,26 @@ static const pf_option options[] = {
     {.name = NULL},
 };
 
-static void put_result(pf_call *call, const Pf__StatusReply *reply, const pf_farm_follow *how)
+static pf_status watch(pf_farm *farm, pf_call *call, const pf_farm_names *names, pf_err *err)
 {
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < reply->n_job; i++)
-        json_array_append_new(list, pf_job_view_json(reply->job[i]));
-    json_object_set_new(call->result, "jobs", list);
-    json_object_set_new(call->result, "events", pf_json_count(how->events));
-    json_object_set_new(call->result, "gaps", pf_json_count(how->gaps));
-}
-
-static pf_status run(pf_call *call, pf_err *err)
-{
-    pf_farm_names          names = {0};
-    pf_farm                farm = {0};
     pf_farm_follow         how = {.logs = pf_args_flag(call->args, "logs")};
     pf_message             jobs = {0};
     const Pf__StatusReply *reply = NULL;
-    pf_status              status = pf_farm_names_parse(call->args, &names, err);
+    pf_status              status = pf_farm_follow_jobs(farm, call, names, &how, &jobs, err);
 
-    if (!status)
-        status = pf_farm_open(call, NULL, &farm, err);
-    if (!status)
-        status = pf_farm_follow_jobs(&farm, call, &names, &how, &jobs, err);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
-        put_result(call, reply, &how);
+        pf_farm_jobs_put(call, reply->job, reply->n_job);
+        json_object_set_new(call->result, "events", pf_json_count(how.events));
+        json_object_set_new(call->result, "gaps", pf_json_count(how.gaps));
         pf_farm_jobs_say(call, reply->job, reply->n_job);
         status = pf_farm_jobs_status(reply->job, reply->n_job, err);
     }
     pf_message_clear(&jobs);
-    pf_farm_close(&farm);
-    pf_farm_names_clear(&names);
     return status;
 }
+
+static pf_status run(pf_call *call, pf_err *err) { return pf_farm_act_run(call, watch, err); }
 
 const pf_verb_body pf_verb_watch = {
     .options = options,
