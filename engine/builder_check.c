@@ -65,6 +65,35 @@ static void keep_value(void *user, pf_value_id value, pf_tensor *tensor)
         k->failed |= pf_tensor_copy(tensor, &k->tensors[value], NULL) != PF_OK;
 }
 
+static void drop_kept(kept *k)
+{
+    for (uint32_t i = 0; k->tensors && i < k->count; i++)
+        pf_tensor_clear(&k->tensors[i]);
+    pf_free(k->tensors);
+    *k = (kept){ 0 };
+}
+
+/* All values of the rewritten graph; drop_kept also after a failure. */
+static pf_status keep_references(const pf_builder_check *check, const pf_oracle *oracle, kept *out, pf_err *err)
+{
+    uint32_t   count = check->rewritten->output_count;
+    pf_tensor *outputs = pf_calloc(count + 1, sizeof *outputs);
+    pf_status  st = PF_OK;
+
+    *out = (kept){ .count = check->rewritten->value_count };
+    out->tensors = pf_calloc(out->count + 1, sizeof *out->tensors);
+    if (!outputs || !out->tensors)
+        st = PF_FAIL_MEMORY(err, out->count * sizeof *out->tensors);
+    if (!st)
+        st = pf_interpret(check->rewritten, oracle->in, outputs, keep_value, out, err);
+    if (!st && out->failed)
+        st = PF_FAIL(err, PF_NO_SPACE, "no memory for the values of \"%s\"", check->rewritten->name);
+    for (uint32_t i = 0; outputs && i < count; i++)
+        pf_tensor_clear(&outputs[i]);
+    pf_free(outputs);
+    return st;
+}
+
 typedef struct hunt {
     const pf_plan          *plan;
     const pf_builder_check *check;
@@ -88,24 +117,13 @@ static bool compare_value(void *user, uint32_t step, uint32_t value, const pf_te
 
 static pf_status find_culprit(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, double tolerance, hunt *out, pf_err *err)
 {
-    kept       references = { .count = check->rewritten->value_count };
-    pf_tensor *outputs = pf_calloc(check->rewritten->output_count + 1, sizeof *outputs);
-    pf_status  st = PF_OK;
+    kept      references = { 0 };
+    pf_status st = keep_references(check, oracle, &references, err);
 
     *out = (hunt){ context->plan, check, &references, tolerance, PF_NONE, 0 };
-    references.tensors = pf_calloc(references.count + 1, sizeof *references.tensors);
-    if (!outputs || !references.tensors)
-        st = PF_FAIL_MEMORY(err, references.count * sizeof *references.tensors);
-    if (!st)
-        st = pf_interpret(check->rewritten, oracle->in, outputs, keep_value, &references, err);
     if (!st)
         st = pf_context_run_watched(context, compare_value, out, err);
-    for (uint32_t i = 0; outputs && i < check->rewritten->output_count; i++)
-        pf_tensor_clear(&outputs[i]);
-    for (uint32_t i = 0; references.tensors && i < references.count; i++)
-        pf_tensor_clear(&references.tensors[i]);
-    pf_free(outputs);
-    pf_free(references.tensors);
+    drop_kept(&references);
     out->references = NULL;
     return st;
 }
@@ -147,16 +165,10 @@ static pf_status compare_crossing(pf_context *context, const pf_builder_check *c
                                   bool *agree, pf_err *err)
 {
     const pf_plan_tail *tail = &context->plan->tail;
-    kept                references = { .count = check->rewritten->value_count };
-    pf_tensor          *outputs = pf_calloc(check->rewritten->output_count + 1, sizeof *outputs);
-    pf_status           st = PF_OK;
+    kept                references = { 0 };
+    pf_status           st = keep_references(check, oracle, &references, err);
 
     *agree = true;
-    references.tensors = pf_calloc(references.count + 1, sizeof *references.tensors);
-    if (!outputs || !references.tensors)
-        st = PF_FAIL_MEMORY(err, references.count * sizeof *references.tensors);
-    if (!st)
-        st = pf_interpret(check->rewritten, oracle->in, outputs, keep_value, &references, err);
     for (uint32_t i = 0; i < tail->in_count && !st; i++) {
         const pf_tensor *reference = &references.tensors[check->graph_value[tail->in[i]]];
         pf_tensor        tensor = { 0 };
@@ -170,12 +182,7 @@ static pf_status compare_crossing(pf_context *context, const pf_builder_check *c
         *error = one > *error ? one : *error;
         pf_tensor_clear(&tensor);
     }
-    for (uint32_t i = 0; outputs && i < check->rewritten->output_count; i++)
-        pf_tensor_clear(&outputs[i]);
-    for (uint32_t i = 0; references.tensors && i < references.count; i++)
-        pf_tensor_clear(&references.tensors[i]);
-    pf_free(outputs);
-    pf_free(references.tensors);
+    drop_kept(&references);
     return st;
 }
 
