@@ -1,5 +1,6 @@
 #include "tests/test.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,18 @@ __attribute__((constructor)) static void choose_tests(void)
 
     if (pattern && pattern[0])
         cmocka_set_test_filter(pattern);
+}
+
+unsigned test_names_in(const char *path)
+{
+    DIR     *dir = opendir(path);
+    unsigned count = 0;
+
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count > 2 ? count - 2 : 0;
 }
 
 uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long)

@@ -19,6 +19,9 @@ const char *test_folder(void);
 /* test_folder() + "/" + name; borrowed, valid for the next 8 calls. */
 const char *test_path(const char *name);
 
+/* Files and folders in a folder; 0 when there is none. */
+unsigned test_names_in(const char *path);
+
 /* How often a test does what it does: the number in the environment variable, else the long one where PF_LONG is set. */
 uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long);
 

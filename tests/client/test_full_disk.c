@@ -1,5 +1,4 @@
 /* The program on a real full file system: a tmpfs of 256 KiB in a mount namespace of this process and its children. */
-#include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,29 +32,17 @@ static void fill(void)
     fclose(file);
 }
 
-static unsigned names_in_small(void)
-{
-    DIR     *folder = opendir(program_path("small"));
-    unsigned count = 0;
-
-    assert_non_null(folder);
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count - 2;
-}
-
 static void a_plan_that_does_not_fit_is_said(void **state)
 {
     run result = RUN("build", "tiny.onnx", "--effort", "0", "-o", "small/x.plan");
 
     (void)state;
     ended_with(&result, 72);
-    assert_int_equal(names_in_small(), 1);
+    assert_int_equal(test_names_in(program_path("small")), 1);
     program_clear(&result);
     result = RUN("run", "tiny.onnx", "--reference", "--output-dir", "small");
     ended_with(&result, 72);
-    assert_int_equal(names_in_small(), 1);
+    assert_int_equal(test_names_in(program_path("small")), 1);
     program_clear(&result);
 }
 

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,18 +20,6 @@ static uint8_t *pattern(int letter)
     assert_non_null(data);
     memset(data, letter, BIG_BYTES);
     return data;
-}
-
-static unsigned names_in(const char *path)
-{
-    DIR     *dir = opendir(path);
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count - 2;
 }
 
 static void what_is_written_is_read_mapped_and_hashed(void **state)
@@ -139,10 +126,10 @@ static void writing_replaces_and_leaves_nothing_beside(void **state)
     test_ok(pf_file_read(path, 100, &buf, &err), &err);
     assert_string_equal((char *)buf.data, "new");
     pf_buf_clear(&buf);
-    assert_int_equal(names_in(folder), 1);
+    assert_int_equal(test_names_in(folder), 1);
     test_ok(pf_dir_make(test_path("replace/folder/below"), &err), &err);
     assert_int_not_equal(pf_file_write(test_path("replace/folder"), "x", 1, NULL), PF_OK);
-    assert_int_equal(names_in(folder), 2);
+    assert_int_equal(test_names_in(folder), 2);
 }
 
 static void a_name_without_a_folder_is_in_the_working_folder(void **state)
@@ -176,7 +163,7 @@ static void a_failed_write_keeps_the_old_file(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     test_fails(pf_file_write(path, data, BIG_BYTES, &err), PF_NO_SPACE, &err);
     setrlimit(RLIMIT_FSIZE, &before);
-    assert_int_equal(names_in(folder), 1);
+    assert_int_equal(test_names_in(folder), 1);
     test_ok(pf_file_read(path, 100, &buf, &err), &err);
     assert_string_equal((char *)buf.data, "old");
     pf_buf_clear(&buf);
@@ -242,7 +229,7 @@ static void an_unnamed_file_gets_its_name_at_once(void **state)
     test_ok(pf_file_write_at(fd, letters, BIG_BYTES, 0, &err), &err);
     test_ok(pf_file_map_unnamed(fd, &map, &err), &err);
     assert_int_equal(map.bytes, BIG_BYTES);
-    assert_int_equal(names_in(folder), 1);
+    assert_int_equal(test_names_in(folder), 1);
     status = pf_file_name(fd, path, &err);
     assert_true(!status || status == PF_UNSUPPORTED);       /* not every file system can */
     if (!status) {
@@ -250,7 +237,7 @@ static void an_unnamed_file_gets_its_name_at_once(void **state)
         assert_memory_equal(read.data, letters, BIG_BYTES);
         assert_int_equal(pf_file_name(fd, test_path("unnamed/b"), &err), PF_UNSUPPORTED);
     }
-    assert_int_equal(names_in(folder), 1);
+    assert_int_equal(test_names_in(folder), 1);
     test_ok(pf_file_write_at(fd, "seen", 4, 0, &err), &err);
     assert_memory_equal(map.data, "seen", 4);
     pf_buf_clear(&read);

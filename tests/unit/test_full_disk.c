@@ -1,6 +1,5 @@
 /* Writes to a real full file system: a tmpfs of 256 KiB in a mount namespace of this process alone, which goes
    away with it. */
-#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -26,18 +25,6 @@ static bool mount_small(const char *path)
     return mount("tmpfs", path, "tmpfs", 0, "size=256k") == 0;
 }
 
-static unsigned names_in(const char *path)
-{
-    DIR     *dir = opendir(path);
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count - 2;
-}
-
 static void a_full_disk_is_said_and_survived(void **state)
 {
     const char *folder = *state;
@@ -49,7 +36,7 @@ static void a_full_disk_is_said_and_survived(void **state)
     test_ok(pf_file_write(path, "old", 3, &err), &err);
     for (int i = 0; i < 5; i++)     /* a temporary file left behind would use up the room */
         test_fails(pf_file_write(path, too_many, TOO_MANY_BYTES, &err), PF_NO_SPACE, &err);
-    assert_int_equal(names_in(folder), 1);
+    assert_int_equal(test_names_in(folder), 1);
     test_ok(pf_file_read(path, 100, &buf, &err), &err);
     assert_string_equal((char *)buf.data, "old");
     pf_buf_clear(&buf);

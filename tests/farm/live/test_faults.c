@@ -68,18 +68,6 @@ static json_t *job_of(int64_t id)
     return job;
 }
 
-static unsigned names_in(const char *path)
-{
-    DIR     *dir = opendir(path);
-    unsigned count = 0;
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count > 2 ? count - 2 : 0;
-}
-
 static pid_t job_process(void)
 {
     DIR           *dir = opendir("/proc");
@@ -124,9 +112,9 @@ static void a_killed_agent_costs_one_attempt(void **state)
     job = live_job(answer);
     assert_int_equal(live_number(job, "attempt"), 2);
     assert_int_equal(live_number(job, "charged_attempts"), 1);
-    for (int i = 0; i < 3000 && names_in(test_path("farm/agent-a/work")); i++)     /* it is done before the agent has cleaned up */
+    for (int i = 0; i < 3000 && test_names_in(test_path("farm/agent-a/work")); i++)     /* it is done before the agent has cleaned up */
         pf_clock_sleep_ns(20 * PF_NS_PER_MS);
-    assert_int_equal(names_in(test_path("farm/agent-a/work")), 0);
+    assert_int_equal(test_names_in(test_path("farm/agent-a/work")), 0);
     json_decref(answer);
 }
 
