@@ -24,7 +24,14 @@ const char cg_prelude[] =
     "  asm volatile(\"griddepcontrol.wait;\\ngriddepcontrol.launch_dependents;\" ::: \"memory\");\n"
     "#endif\n"
     "}\n"
-    "template <class T> __device__ __forceinline__ T *settled(T *p) { asm volatile(\"\" : \"+l\"(p) :: \"memory\"); return p; }\n";
+    "template <class T> __device__ __forceinline__ T *settled(T *p) { size_t at = __cvta_generic_to_global(p);\n"
+    "  asm volatile(\"\" : \"+l\"(at) :: \"memory\"); return (T *)__cvta_global_to_generic(at); }\n"
+    "__device__ __forceinline__ float fast_erf(float x) { const float a = fabsf(x); float t, e;\n"
+    "  asm(\"rcp.approx.ftz.f32 %0, %1;\" : \"=f\"(t) : \"f\"(fmaf(0.3275911f, a, 1.0f)));\n"
+    "  asm(\"ex2.approx.ftz.f32 %0, %1;\" : \"=f\"(e) : \"f\"(-1.44269504f * a * a));\n"
+    "  const float p = t * fmaf(t, fmaf(t, fmaf(t, fmaf(t, 1.061405429f, -1.453152027f), 1.421413741f), -0.284496736f), 0.254829592f);\n"
+    "  return copysignf(fmaf(-p, e, 1.0f), x); }\n"
+    "#define erff fast_erf\n";
 
 /* Constants may be loaded before the kernel in front has ended. */
 void cg_print_start(const pf_problem *p, pf_buf *out)

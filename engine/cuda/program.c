@@ -9,6 +9,9 @@
 
 enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128, CONSTANT_ALIGNMENT = 256 };
 
+typedef CUresult encode_map_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
+                               const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
 typedef struct program_impl {
     cudaLibrary_t library;
     cudaKernel_t  kernel;
@@ -16,6 +19,7 @@ typedef struct program_impl {
     pf_digest     source;
     uint8_t      *cubin; size_t cubin_bytes;
     uint32_t      in_count, out_count;
+    encode_map_fn *encode_map;          /* the driver's; NULL where the kernel has no maps */
     bool          early;                /* the card can launch it before its predecessor has ended */
     bool          is_packed[ARGUMENTS_MAX];
     size_t        offset[ARGUMENTS_MAX];        /* of packed inputs */
@@ -137,6 +141,18 @@ static pf_status load(program_impl *impl, pf_err *err)
     return PF_OK;
 }
 
+static pf_status find_encoder(program_impl *impl, pf_err *err)
+{
+    enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+    void                                *function = NULL;
+
+    if (!impl->launch.map_count) return PF_OK;
+    PF_CUDA_TRY(err, cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found));
+    if (found != cudaDriverEntryPointSuccess) return PF_FAIL(err, PF_UNSUPPORTED, "the driver has no cuTensorMapEncodeTiled: it is older than CUDA 12");
+    impl->encode_map = (encode_map_fn *)function;
+    return PF_OK;
+}
+
 /* Their bytes in all. */
 static size_t place_constants(program_impl *impl, const pf_problem *p, const pf_program *program)
 {
@@ -174,6 +190,7 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->launch = *program;
     memset(&impl->launch.source, 0, sizeof impl->launch.source);
+    if (program->stays && impl->launch.grid[0] > (uint32_t)pf_cuda_of(device)->sm_count) impl->launch.grid[0] = (uint32_t)pf_cuda_of(device)->sm_count;
     impl->early = pf_cuda_of(device)->cc >= 90;
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;
@@ -183,6 +200,7 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     step->in_place = -1;
     if (!st) st = find_code(device, program, saved, saved_bytes, impl, err);
     if (!st) st = load(impl, err);
+    if (!st) st = find_encoder(impl, err);
     if (st) {
         pf_step_free(step);
         return st;
@@ -204,11 +222,25 @@ pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const p
     return st;
 }
 
+static pf_status encode_map(const program_impl *impl, const pf_program_map *map, void *address, CUtensorMap *out, pf_err *err)
+{
+    cuuint64_t dims[2] = { map->columns, map->rows }, row_bytes[1] = { map->columns * 2 };
+    cuuint32_t box[2] = { 64, map->box_rows }, one[2] = { 1, 1 };
+    CUresult   result = impl->encode_map(out, map->dtype == PF_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, address, dims,
+                                         row_bytes, box, one, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                                         CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+
+    return result == CUDA_SUCCESS ? PF_OK : PF_FAIL(err, PF_DEVICE, "cuTensorMapEncodeTiled refused a matrix of %llu x %llu at %p (%d)",
+                                                    (unsigned long long)map->rows, (unsigned long long)map->columns, address, (int)result);
+}
+
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
 {
     const program_impl *impl = step->impl;
     const pf_program   *launch = &impl->launch;
-    void               *arguments[ARGUMENTS_MAX], *packed[ARGUMENTS_MAX];
+    void               *arguments[ARGUMENTS_MAX + PF_PROGRAM_MAPS], *packed[ARGUMENTS_MAX];
+    CUtensorMap         maps[PF_PROGRAM_MAPS];
+    pf_status           st = PF_OK;
     cudaLaunchAttribute early = { .id = cudaLaunchAttributeProgrammaticStreamSerialization };
     cudaLaunchConfig_t  config = { .gridDim = { launch->grid[0], launch->grid[1], launch->grid[2] },
                                    .blockDim = { launch->block[0], launch->block[1], launch->block[2] },
@@ -219,6 +251,11 @@ pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, p
         arguments[i] = impl->is_packed[i] ? (void *)&packed[i] : (void *)&bindings->in[i];
     }
     for (uint32_t i = 0; i < impl->out_count; i++) arguments[impl->in_count + i] = (void *)&bindings->out[i];
+    for (uint32_t i = 0; i < launch->map_count && !st; i++) {
+        st = encode_map(impl, &launch->maps[i], *(void **)arguments[launch->maps[i].input], &maps[i], err);
+        arguments[impl->in_count + impl->out_count + i] = &maps[i];
+    }
+    if (st) return st;
     early.val.programmaticStreamSerializationAllowed = 1;
     if (impl->early) {
         config.attrs = &early;

@@ -8,14 +8,28 @@
 #include "engine/cuda/program_cache.h"
 #include "engine/tactic.h"
 
+/* A matrix for the tensor copy engine: an input of rows x columns elements of 16 bits, copied in boxes of box_rows x 64 whose rows of 128 bytes are
+   swizzled; what lies outside the matrix comes as zeros. The address of the input and the bytes of a row are multiples of 16. */
+typedef struct pf_program_map {
+    uint32_t input;
+    uint64_t rows, columns;
+    uint32_t box_rows;          /* at most 256 */
+    pf_dtype dtype;             /* F16 or BF16 */
+} pf_program_map;
+
+enum { PF_PROGRAM_MAPS = 2 };
+
 typedef struct pf_program {
-    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, then all outputs. It is launched
+    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, all outputs, then all maps. It is launched
                                    before the kernel in front of it has ended, and waits for that itself (start() of cg_prelude) */
     uint32_t grid[3], block[3];
     uint32_t shared_bytes;      /* dynamic */
     bool     packs;             /* constants come packed, one behind the other (pf_program_offset): one of them in a form of the tactic's own */
     uint32_t packed_input;      /* which, */
     size_t   packed_bytes;      /* and how long it is then */
+    bool     stays;             /* its blocks take one tile after another: no more are launched than there are SMs */
+    uint32_t map_count;
+    pf_program_map maps[PF_PROGRAM_MAPS];
 } pf_program;
 
 void      pf_program_clear(pf_program *program);

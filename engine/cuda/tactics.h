@@ -19,4 +19,7 @@ static inline int pf_cuda_input(const pf_problem *p, pf_value_id value)
     return index == UINT32_MAX ? PF_NO_INPUT : (int)index;
 }
 
+/* Why our own products leave a region to others, or NULL. */
+const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p);
+
 #endif

@@ -10,6 +10,7 @@
 #include "engine/cuda/codegen_column.h"
 #include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/codegen_matmul.h"
+#include "engine/cuda/codegen_wgmma.h"
 #include "engine/cuda/codegen_row.h"
 #include "engine/cuda/codegen_window.h"
 #include "engine/device.h"
@@ -80,6 +81,16 @@ static pf_status matmul_whole(const pf_problem *p, pf_program *out, pf_err *err)
 static pf_status matmul_thin(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_matmul(p, &(pf_matmul_tuning){ 16, 128, 1, 8, 8, 4 }, out, err);
+}
+
+static pf_status wgmma_shared(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 128, 256, 2, 4 }, out, err);
+}
+
+static pf_status wgmma_own(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 48, 1, 12 }, out, err);
 }
 
 static pf_value_id first_result(const pf_problem *p) { return p->graph->nodes[0].out[0]; }
@@ -208,6 +219,17 @@ static const sample samples[] = {
     { "rows that start at odd places", pf_codegen_matmul_declines, matmul_whole,
       "problem in=linear,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [50257,768]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 80 },
+    { "by warp groups: product, bias, gelu, residual, one tile for both", pf_codegen_wgmma_declines, wgmma_shared,
+      "problem in=linear,linear*,linear*,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n%3 = input f16 [1,128,3072]\n"
+      "%4 = matmul(%0, %1)\n%5 = add(%4, %2)\n%6 = gelu(%5)\n%7 = add(%6, %3)\noutput %7\n", 90 },
+    { "by warp groups: odd rows, a tile for each", pf_codegen_wgmma_declines, wgmma_own,
+      "problem in=linear,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input bf16 [1,197,776]\n%1 = input bf16 [1001,776]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 90 },
+    { "by warp groups: convolution of one pixel", pf_codegen_wgmma_declines, wgmma_own,
+      "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
+      "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
     { "convolution of one pixel, residual, relu", pf_codegen_matmul_declines, matmul_thin,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"

@@ -1,0 +1,234 @@
+#include "engine/cuda/codegen_product.h"
+
+#include <string.h>
+
+#include "engine/epilogue.h"
+#include "engine/op.h"
+#include "engine/ops/attrs.h"
+
+enum {
+    SOURCE_LIMIT_BYTES = 1 << 20,
+    ROW_DIMS = 3,                           /* as many dims of the output may make up its rows */
+};
+
+static const pf_shape *shape_of(const pf_problem *p, pf_value_id value) { return &pf_graph_value(p->graph, value)->shape; }
+
+static bool is_product(const pf_node *node) { return node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM || node->op == PF_OP_CONV; }
+
+static bool is_repeated(const pf_ints *ints, int64_t value)
+{
+    for (int i = 0; i < ints->count; i++)
+        if (ints->at[i] != value) return false;
+    return true;
+}
+
+/* Few channels lie padded to eight: a stem. */
+static int64_t channels_in_memory(const pf_problem *p, const cg_product *product, int64_t channels)
+{
+    return p->in_layout[product->x] == PF_LAYOUT_C8 ? (channels + 7) / 8 * 8 : channels;
+}
+
+static void take_window(const pf_problem *p, const pf_node *node, cg_product *product)
+{
+    const pf_conv_attrs *attrs = node->attrs;
+    const pf_shape      *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]), *y = shape_of(p, node->out[0]);
+
+    product->windowed = true;
+    product->window.channels = channels_in_memory(p, product, x->dim[1]);
+    for (int a = 0; a < 2; a++) {
+        product->window.in[a] = x->dim[2 + a];
+        product->window.out[a] = y->dim[2 + a];
+        product->window.kernel[a] = w->dim[2 + a];
+        product->window.stride[a] = attrs->strides.count ? attrs->strides.at[a] : 1;
+        product->window.dilation[a] = attrs->dilations.count ? attrs->dilations.at[a] : 1;
+        product->window.pad[a] = attrs->pads.count ? attrs->pads.at[a] : 0;
+    }
+    product->m = y->dim[0] * y->dim[2] * y->dim[3];
+    product->k = product->window.channels * w->dim[2] * w->dim[3];
+}
+
+static const char *take_conv(const pf_problem *p, const pf_node *node, cg_product *product)
+{
+    const pf_conv_attrs *attrs = node->attrs;
+    const pf_shape      *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]);
+
+    if (x->rank != 4 || attrs->groups != 1) return "not a convolution of pictures, or one in groups";
+    if (attrs->auto_pad) return "padding that depends on the shape";
+    product->conv = product->trans_w = true;
+    product->m = x->dim[0] * x->dim[2] * x->dim[3];
+    product->k = x->dim[1];
+    product->n = w->dim[0];
+    if (w->dim[2] != 1 || w->dim[3] != 1 || !is_repeated(&attrs->strides, 1) || !is_repeated(&attrs->pads, 0) || p->in_layout[product->x] == PF_LAYOUT_C8)
+        take_window(p, node, product);
+    return NULL;
+}
+
+/* Leading dims of x are rows; w is one matrix. */
+static const char *take_matmul(const pf_problem *p, const pf_node *node, cg_product *product)
+{
+    const pf_matmul_attrs *matmul = node->op == PF_OP_MATMUL ? node->attrs : NULL;
+    const pf_gemm_attrs   *gemm = node->op == PF_OP_GEMM ? node->attrs : NULL;
+    const pf_shape        *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]);
+
+    if (x->rank < 2 || w->rank != 2) return "not a product with one matrix";
+    if (matmul ? matmul->trans_a : gemm->trans_a) return "x is transposed";
+    if (x->rank > ROW_DIMS + 1) return "too many dims";
+    product->trans_w = matmul ? matmul->trans_b : gemm->trans_b;
+    product->alpha = gemm ? gemm->alpha : 1;
+    if (gemm && node->in_count > 2 && node->in[2] != PF_NONE && gemm->beta != 1) return "a scaled third operand";
+    product->m = 1;
+    for (int d = 0; d + 1 < x->rank; d++) product->m *= x->dim[d];
+    product->k = x->dim[x->rank - 1];
+    product->n = w->dim[product->trans_w ? 0 : 1];
+    return NULL;
+}
+
+static const char *take(const pf_problem *p, const pf_node *node, cg_product *product)
+{
+    product->node = node;
+    product->alpha = 1;
+    product->x = pf_problem_input_index(p, node->in[0]);
+    product->w = pf_problem_input_index(p, node->in[1]);
+    if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
+    return node->op == PF_OP_CONV ? take_conv(p, node, product) : take_matmul(p, node, product);
+}
+
+const char *cg_product_recognize(const pf_problem *p, cg_product *product)
+{
+    const pf_graph *graph = p->graph;
+    const char     *reason = NULL;
+
+    memset(product, 0, sizeof *product);
+    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
+        const pf_node *node = &graph->nodes[n];
+
+        if (!node->live) continue;
+        if (!is_product(node)) reason = cg_node_declines(graph, node);
+        else reason = product->node ? "two products" : take(p, node, product);
+    }
+    return reason ? reason : product->node ? NULL : "no product";
+}
+
+const char *cg_product_check_places(const pf_problem *p, const cg_product *product)
+{
+    const pf_shape *shape = shape_of(p, product->node->out[0]);
+    pf_layout       layout = product->conv ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
+
+    bool      padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 && shape_of(p, product->node->in[0])->dim[1] <= 8;
+
+    if ((p->in_layout[product->x] != layout && !padded) || p->in_layout[product->w] != PF_LAYOUT_LINEAR) return "operands in another layout";
+    for (uint32_t i = 0; i < p->graph->output_count; i++) {
+        const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
+
+        if (p->out_layout[i] != layout || !pf_shape_equal(&out->shape, shape)) return "outputs differ in shape or layout";
+        if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
+    }
+    return NULL;
+}
+
+static const char *parameter_type(const pf_problem *p, pf_value_id value) { return cg_storage_type(pf_graph_value(p->graph, value)->dtype); }
+
+/* "const T *in0, .., T *out0" as parameters; "in0, .., out0, " as arguments. */
+static void print_parameters(const pf_problem *p, bool types, pf_buf *out)
+{
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (types) pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "", parameter_type(p, p->graph->inputs[i]), i);
+        else pf_buf_printf(out, "in%u, ", i);
+    for (uint32_t i = 0; i < p->graph->output_count; i++)
+        if (types) pf_buf_printf(out, ", %s *__restrict__ out%u", parameter_type(p, p->graph->outputs[i]), i);
+        else pf_buf_printf(out, "out%u, ", i);
+}
+
+/* The third operand of a convolution or a gemm at the output's point; 0: none, -1: failed. */
+static int32_t eval_bias(cg_context *cg, const cg_product *product, const cg_point *point)
+{
+    const pf_node *node = product->node;
+    cg_point       at = { .rank = 1 };
+
+    if (node->op == PF_OP_MATMUL || node->in_count < 3 || node->in[2] == PF_NONE) return 0;
+    if (product->conv) {
+        at.at[0] = point->at[1];
+        return cg_eval(cg, node->in[2], &at);
+    }
+    at = *point;
+    at.rank = shape_of(cg->problem, node->in[2])->rank;
+    for (int d = 0; d < at.rank; d++)
+        at.at[d] = shape_of(cg->problem, node->in[2])->dim[d] == 1 ? cg_index_number(0) : point->at[point->rank - at.rank + d];
+    return cg_eval(cg, node->in[2], &at);
+}
+
+static bool emit_values(cg_context *cg, const cg_product *product, const cg_point *point)
+{
+    const pf_graph *graph = cg->problem->graph;
+    int32_t         bias = eval_bias(cg, product, point), id = ++cg->next_id;
+
+    if (bias < 0) return false;
+    pf_buf_printf(cg->body, "  float v%d[V]; LANES v%d[l] = sum[l]", id, id);
+    if (product->alpha != 1) pf_buf_printf(cg->body, " * %.9ef", product->alpha);
+    if (bias) pf_buf_printf(cg->body, " + v%d[l]", bias);
+    pf_buf_printf(cg->body, ";\n");
+    if (!cg_bind(cg, product->node->out[0], point, id)) return false;
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        cg_index address = cg_address(cg, cg->problem->out_layout[i], pf_graph_value(graph, graph->outputs[i]), point);
+        int32_t  value = cg_eval(cg, graph->outputs[i], point);
+
+        if (value < 0) return false;
+        cg_store(cg, i, value, &address);
+    }
+    return true;
+}
+
+pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
+{
+    cg_context cg;
+    cg_point   point;
+    pf_buf     body = {0};
+    bool       fine = false;
+
+    pf_buf_init(&body, SOURCE_LIMIT_BYTES);
+    cg_context_init(&cg, p, &body, vector, err);
+    cg_loop_over(&cg, p->out_layout[0], pf_graph_value(p->graph, product->node->out[0]), &point);
+    fine = emit_values(&cg, product, &point);
+    pf_buf_printf(out, "__device__ __forceinline__ void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n  idx rest = row;\n");
+    for (int v = cg.var_count - 2; v > 0; v--)
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg.var_extent[v], (long long)cg.var_extent[v]);
+    pf_buf_printf(out, "  const idx i0 = rest, i%d = column;\n", cg.var_count - 1);
+    pf_buf_put(out, body.data, body.size);
+    pf_buf_printf(out, "}\n");
+    if (fine && body.failed) fine = false;
+    cg_context_clear(&cg);
+    pf_buf_clear(&body);
+    return fine ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "the region behind the product cannot be evaluated");
+}
+
+int cg_product_vector(const pf_problem *p, const cg_product *product)
+{
+    int vector = 8;
+
+    while (product->n % vector) vector /= 2;
+    for (uint32_t i = 0; i < p->graph->output_count; i++) {
+        int fits = 128 / (int)pf_dtype_bits(pf_graph_value(p->graph, p->graph->outputs[i])->dtype);
+
+        if (fits < vector) vector = fits;
+    }
+    return vector;
+}
+
+void cg_product_print_defines(const pf_problem *p, const cg_product *product, pf_buf *out)
+{
+    pf_buf_printf(out, "#define W_CONSTANT %d\n", p->in_constant[product->w]);
+    cg_print_start(p, out);
+    pf_buf_printf(out, "#define ARGUMENTS ");
+    print_parameters(p, false, out);
+    pf_buf_printf(out, "\n#define PARAMETERS ");
+    print_parameters(p, true, out);
+    pf_buf_printf(out, "\n");
+}
+
+void cg_product_print_index(const cg_product *product, pf_buf *out)
+{
+    const int64_t limit = INT64_C(1) << 30;
+    bool          narrow = product->m * product->n < limit && product->m * product->k < limit && product->n * product->k < limit;
+
+    pf_buf_printf(out, "typedef %s idx;\n", narrow ? "int" : "long long");
+}

@@ -1,0 +1,35 @@
+/* What the generators of matrix products share: which products and convolutions they take, and the text of what follows a sum. */
+#ifndef PF_ENGINE_CUDA_CODEGEN_PRODUCT_H
+#define PF_ENGINE_CUDA_CODEGEN_PRODUCT_H
+
+#include "engine/cuda/codegen.h"
+
+typedef struct cg_window {
+    int64_t in[2], out[2], channels;        /* channels: as they lie in memory */
+    int64_t kernel[2], stride[2], pad[2], dilation[2];
+} cg_window;
+
+/* y[m,n] = alpha x[m,k] w[k,n] and what follows it. */
+typedef struct cg_product {
+    const pf_node *node;
+    uint32_t       x, w;                    /* inputs of the problem */
+    bool           trans_w, conv, windowed;
+    cg_window      window;                 /* when windowed */
+    double         alpha;
+    int64_t        m, n, k;
+} cg_product;
+
+/* Fills product. Returns why the problem is not one product with something computed element by element behind it, or NULL. */
+const char *cg_product_recognize(const pf_problem *p, cg_product *product);
+/* Why inputs and outputs do not lie as rows of a matrix, or NULL. */
+const char *cg_product_check_places(const pf_problem *p, const cg_product *product);
+/* START, ARGUMENTS and PARAMETERS of a kernel's text, and W_CONSTANT. */
+void        cg_product_print_defines(const pf_problem *p, const cg_product *product, pf_buf *out);
+/* How many elements of a row are finished at once: 16 bytes of the widest output, at most eight, and no more than divide a row. */
+int         cg_product_vector(const pf_problem *p, const cg_product *product);
+/* "typedef .. idx;": wide enough for every operand. */
+void        cg_product_print_index(const cg_product *product, pf_buf *out);
+/* finish(): loop variables from row and column, the product's value from its sum, and what follows. */
+pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err);
+
+#endif

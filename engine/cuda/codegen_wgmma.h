@@ -1,0 +1,30 @@
+/* Matrix products, and convolutions of one pixel, by Hopper's warp-group instructions with all that is computed element by element behind them: the
+   text of kernels/nvrtc/wgmma.cuh with sizes and epilogue of the problem in front. */
+#ifndef PF_ENGINE_CUDA_CODEGEN_WGMMA_H
+#define PF_ENGINE_CUDA_CODEGEN_WGMMA_H
+
+#include "engine/cuda/program.h"
+#include "engine/tensor.h"
+
+typedef struct pf_wgmma_tuning {
+    int rows, columns;      /* of a tile */
+    int team;               /* warp groups that share a tile: 1 or 2 */
+    int stages;             /* of the pipeline */
+} pf_wgmma_tuning;
+
+/* As texts: "b=<rows>x<columns> t=<team> s=<stages>". */
+#define PF_WGMMA_TUNING "b=%dx%d t=%d s=%d"
+#define PF_WGMMA_TUNING_ARGUMENTS(t) (t).rows, (t).columns, (t).team, (t).stages
+bool        pf_wgmma_tuning_read(const char *text, pf_wgmma_tuning *out);
+
+const char *pf_codegen_wgmma_declines(const pf_problem *p);
+/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max. */
+int         pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max);
+/* Errors   INVALID: a tuning that is none. */
+pf_status   pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *tuning, pf_program *out, pf_err *err);
+/* Which input is packed where it is a constant, */
+uint32_t    pf_codegen_wgmma_weights(const pf_problem *p);
+/* and how: as [n][k]. */
+void        pf_codegen_wgmma_pack(const pf_problem *p, const pf_tensor *weights, void *to);
+
+#endif

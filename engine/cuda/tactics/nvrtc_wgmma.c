@@ -1,0 +1,62 @@
+/* Matrix products and convolutions of one pixel by warp groups, with everything behind them: cuBLASLt's kernels of the kind wait for their epilogue,
+   and know few.  Tunings are PF_WGMMA_TUNING. */
+#include "engine/cuda/codegen_wgmma.h"
+#include "engine/cuda/tactics.h"
+
+enum { TUNINGS_MAX = 16 };
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    const char *reason = pf_codegen_wgmma_declines(p);
+
+    return reason ? reason : pf_matmul_region_declines(device, p);
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    return pf_tactic_nvrtc_matmul.prefers(device, p, index, in, out);
+}
+
+static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
+{
+    static const int counts[] = { 1, 2, 4, 8, TUNINGS_MAX, TUNINGS_MAX };
+    pf_wgmma_tuning  list[TUNINGS_MAX];
+    int              count = pf_codegen_wgmma_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    pf_status        st = PF_OK;
+
+    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_WGMMA_TUNING, PF_WGMMA_TUNING_ARGUMENTS(list[i]));
+    return st;
+}
+
+static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
+{
+    pf_wgmma_tuning t = { 0 };
+
+    return pf_wgmma_tuning_read(tuning, &t) ? pf_codegen_wgmma(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_wgmma has no tuning '%s'", tuning);
+}
+
+static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    return pf_program_precompile(device, p, generate, tuning, err);
+}
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    return pf_program_prepare(device, &pf_tactic_nvrtc_wgmma, p, generate, tuning, saved, saved_bytes, out, err);
+}
+
+static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+{
+    uint32_t w = pf_codegen_wgmma_weights(p);
+
+    (void)err;
+    pf_program_pack(step, constants, packed);
+    pf_codegen_wgmma_pack(p, &constants[w], (uint8_t *)packed + pf_program_offset(step, w));
+    return PF_OK;
+}
+
+const pf_tactic pf_tactic_nvrtc_wgmma = {
+    .name = "nvrtc_wgmma", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
+    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
+};
