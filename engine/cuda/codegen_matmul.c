@@ -9,7 +9,7 @@
 #include "engine/cuda/conv_weights.h"
 #include "engine/op.h"
 
-extern const char pf_nvrtc_matmul[];        /* kernels/nvrtc/matmul.cuh */
+extern const char pf_nvrtc_cluster[], pf_nvrtc_matmul[];        /* kernels/nvrtc/<name>.cuh */
 
 enum { SOURCE_LIMIT_BYTES = 1 << 20, STEP_K = 64, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING = 8, WARPS_PER_SM = 64 };
 
@@ -185,7 +185,7 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     cg_product_print_index(&product, &out->source);
     print_defines(p, &product, t, cg_product_vector(p, &product), &out->source);
     st = cg_product_emit_finish(p, &product, cg_product_vector(p, &product), &out->source, err);
-    pf_buf_printf(&out->source, "%s", pf_nvrtc_matmul);
+    pf_buf_printf(&out->source, "%s%s", pf_nvrtc_cluster, pf_nvrtc_matmul);
     out->grid[0] = (uint32_t)up(product.n, t->columns);
     out->grid[1] = (uint32_t)up(product.m, t->rows);
     out->grid[2] = (uint32_t)t->split;

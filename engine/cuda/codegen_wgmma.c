@@ -8,7 +8,7 @@
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/codegen_product.h"
 
-extern const char pf_nvrtc_wgmma[];         /* kernels/nvrtc/wgmma.cuh */
+extern const char pf_nvrtc_cluster[], pf_nvrtc_wgmma[];        /* kernels/nvrtc/<name>.cuh */
 
 enum {
     SOURCE_LIMIT_BYTES = 1 << 20, STEP_K = 64, SHARED_LIMIT_BYTES = 227 << 10, ALIGNMENT_BYTES = 1024, BARRIER_BYTES = 256, WARPS = 8, THREADS = 384,
@@ -33,10 +33,11 @@ const char *pf_codegen_wgmma_declines(const pf_problem *p)
 
 bool pf_wgmma_tuning_read(const char *text, pf_wgmma_tuning *out)
 {
-    return sscanf(text, PF_WGMMA_TUNING, &out->rows, &out->columns, &out->team, &out->stages) == 4;
+    return sscanf(text, PF_WGMMA_TUNING, &out->rows, &out->columns, &out->team, &out->split, &out->stages) == 5;
 }
 
-static const pf_wgmma_tuning shapes[] = {
+typedef struct shape { int rows, columns, team, stages; } shape;
+static const shape shapes[] = {
     { 128, 128, 1, 5 }, { 64, 256, 1, 5 }, { 64, 192, 1, 6 }, { 128, 256, 2, 4 }, { 128, 192, 2, 5 }, { 128, 96, 1, 6 },  { 128, 64, 1, 8 },
     { 64, 128, 1, 8 },  { 64, 96, 1, 10 }, { 64, 64, 1, 12 }, { 64, 48, 1, 12 },  { 64, 80, 1, 11 },  { 64, 112, 1, 9 },
 };
@@ -62,19 +63,22 @@ static bool is_tuning(const pf_wgmma_tuning *t)
 {
     bool counts = (t->team == 1 || t->team == 2) && t->stages >= 2 && t->stages <= 16 && t->columns >= 16 && t->columns <= TILE_COLUMNS_MAX;
 
+    if (t->split < 1 || t->split > 8 || t->rows * (t->columns + 8) * 4 > t->stages * (t->rows + t->columns) * STEP_K * 2) return false;
     return counts && t->rows >= 64 * t->team && t->rows <= 256 && t->rows % (64 * t->team) == 0 &&
            t->rows / t->team / 64 * t->columns / 2 <= SUMS_MAX && finish_columns_of(t) > 0;
 }
 
 /* A guess in nanoseconds, good enough to order by. A step over K lasts as long as the tensor cores or an SM's part of L2 take; a tile's end is hidden
-   behind the other group's tile where they have their own. Rates of an H200, from 45 measured tunings of five products. */
+   behind the other group's tile where they have their own. Rates of an H200, from 100 measured tunings of a dozen products. */
 static double guess_ns(const cg_product *product, const pf_wgmma_tuning *t, int sm_count)
 {
-    double steps = (double)up(product->k, STEP_K), rounds = (double)up(up(product->m, t->rows) * up(product->n, t->columns), sm_count);
-    double step = fmax(t->rows * t->columns * 0.0237, (t->rows + t->columns) * STEP_K * 2 / 76.0);
-    double multiply = steps * step, finish = t->rows * t->columns * 0.17;
+    double tiles = (double)(up(product->m, t->rows) * up(product->n, t->columns)), blocks = tiles * t->split;
+    double rounds = ceil(blocks / sm_count), bytes_per_ns = fmin(118, 10000 / fmin(blocks, sm_count));
+    double step = fmax(t->rows * t->columns * 0.0237, (t->rows + t->columns) * STEP_K * 2 / bytes_per_ns);
+    double multiply = (double)up(up(product->k, STEP_K), t->split) * step, finish = t->rows * t->columns * 0.17;
 
-    return 3000 + (t->team == 2 ? rounds * (multiply + finish) : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
+    if (t->split > 1) return 1300 + rounds * (multiply + 700 + finish / t->split + t->rows * t->columns * 0.05);
+    return 1300 + (t->team == 2 ? rounds * (multiply + finish) : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
 }
 
 typedef struct ranked { pf_wgmma_tuning tuning; double ns; } ranked;
@@ -88,12 +92,18 @@ static int by_guess(const void *a, const void *b)
 
 int pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max)
 {
-    ranked     list[sizeof shapes / sizeof *shapes];
-    cg_product product;
-    int        count = 0;
+    static const int splits[] = { 1, 2, 4, 8 };
+    ranked           list[sizeof shapes / sizeof *shapes * sizeof splits / sizeof *splits];
+    cg_product       product;
+    int              count = 0;
 
     cg_product_recognize(p, &product);
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) list[count++] = (ranked){ shapes[s], guess_ns(&product, &shapes[s], sm_count) };
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (size_t k = 0; k < sizeof splits / sizeof *splits; k++) {
+            pf_wgmma_tuning t = { shapes[s].rows, shapes[s].columns, shapes[s].team, splits[k], shapes[s].stages };
+
+            if (is_tuning(&t) && up(product.k, STEP_K) >= splits[k]) list[count++] = (ranked){ t, guess_ns(&product, &t, sm_count) };
+        }
     qsort(list, (size_t)count, sizeof *list, by_guess);
     if (count > max) count = max;
     for (int i = 0; i < count; i++) out[i] = list[i].tuning;
@@ -119,7 +129,7 @@ static void print_defines(const cg_product *product, const pf_wgmma_tuning *t, i
 {
     pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n", (long long)product->m, (long long)product->n,
                   (long long)product->k, t->rows, t->columns);
-    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define V %d\n#define FINISH_COLUMNS %d\n", t->stages, t->team, vector, finish_columns_of(t));
+    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n#define V %d\n#define FINISH_COLUMNS %d\n", t->stages, t->team, t->split, vector, finish_columns_of(t));
 }
 
 static pf_status print_source(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t, pf_buf *out, pf_err *err)
@@ -134,7 +144,7 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
     cg_product_print_defines(p, product, out);
     print_multiply(t->columns, half ? "f16" : "bf16", out);
     st = cg_product_emit_finish(p, product, vector, out, err);
-    pf_buf_printf(out, "%s", pf_nvrtc_wgmma);
+    pf_buf_printf(out, "%s%s", pf_nvrtc_cluster, pf_nvrtc_wgmma);
     return !st && out->failed ? PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES) : st;
 }
 
@@ -151,11 +161,11 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
     dtype = pf_graph_value(p->graph, product.node->in[0])->dtype;
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     st = print_source(p, &product, t, &out->source, err);
-    out->grid[0] = (uint32_t)(up(product.m, t->rows) * up(product.n, t->columns));
+    out->grid[0] = (uint32_t)(up(product.m, t->rows) * up(product.n, t->columns) * t->split);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = THREADS;
     out->shared_bytes = shared_bytes(t, finish_columns_of(t));
-    out->stays = true;
+    out->stays = t->split == 1;
     out->map_count = 2;
     out->maps[0] = (pf_program_map){ product.x, (uint64_t)product.m, (uint64_t)product.k, (uint32_t)t->rows, dtype };
     out->maps[1] = (pf_program_map){ product.w, (uint64_t)product.n, (uint64_t)product.k, (uint32_t)t->columns, dtype };

@@ -9,12 +9,13 @@
 typedef struct pf_wgmma_tuning {
     int rows, columns;      /* of a tile */
     int team;               /* warp groups that share a tile: 1 or 2 */
+    int split;              /* blocks of a cluster that share the sum over K */
     int stages;             /* of the pipeline */
 } pf_wgmma_tuning;
 
-/* As texts: "b=<rows>x<columns> t=<team> s=<stages>". */
-#define PF_WGMMA_TUNING "b=%dx%d t=%d s=%d"
-#define PF_WGMMA_TUNING_ARGUMENTS(t) (t).rows, (t).columns, (t).team, (t).stages
+/* As texts: "b=<rows>x<columns> t=<team> k=<split> s=<stages>". */
+#define PF_WGMMA_TUNING "b=%dx%d t=%d k=%d s=%d"
+#define PF_WGMMA_TUNING_ARGUMENTS(t) (t).rows, (t).columns, (t).team, (t).split, (t).stages
 bool        pf_wgmma_tuning_read(const char *text, pf_wgmma_tuning *out);
 
 const char *pf_codegen_wgmma_declines(const pf_problem *p);

@@ -139,34 +139,6 @@ __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], un
   }
 }
 
-__device__ __forceinline__ void meet(void)
-{
-#if SPLIT > 1
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
-#else
-  __syncthreads();
-#endif
-}
-
-/* Adds to sum what block `part` of the cluster has at byte address `at` of its shared memory. */
-__device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
-{
-  float value[V];
-#if SPLIT > 1
-#define LOAD "ld.shared::cluster"
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(at), "r"(part));
-#else
-#define LOAD "ld.shared"
-#endif
-#if V % 4
-  _Pragma("unroll") for (int l = 0; l < V; ++l) asm volatile(LOAD ".f32 %0, [%1];" : "=f"(value[l]) : "r"(at + l * 4) : "memory");
-#else
-  _Pragma("unroll") for (int l = 0; l < V; l += 4)
-    asm volatile(LOAD ".v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(value[l]), "=f"(value[l + 1]), "=f"(value[l + 2]), "=f"(value[l + 3]) : "r"(at + l * 4) : "memory");
-#endif
-  LANES sum[l] += value[l];
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS)
 #if SPLIT > 1
 __cluster_dims__(1, 1, SPLIT)

@@ -1,9 +1,10 @@
 /* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy engine, STAGES deep; two others
    multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after another. With TEAM 2 both multiply one tile; with TEAM 1 each has
-   a tile of its own, and one finishes its tile while the other multiplies. (Clusters that share a tile by multicast were half as fast on an H200.)
+   a tile of its own, and one finishes its tile while the other multiplies. With SPLIT above 1 the blocks of a cluster have one tile, each a part of K,
+   and add up through each other's shared memory, always in the same order. (Clusters that share a tile by multicast were half as fast on an H200.)
 
    Defined by the generator:
-     M, N, K, BM, BN, STAGES, TEAM, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by their descriptors;
+     M, N, K, BM, BN, STAGES, TEAM, SPLIT, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by their descriptors;
      START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
      V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores.
    x_map and w_map have boxes of BM x BK and BN x BK elements, whose rows of 128 bytes are swizzled. */
@@ -17,7 +18,18 @@
 #define TILES (TILES_M * ((N + BN - 1) / BN))
 #define FINISH_ROW (FINISH_COLUMNS + 8)     /* floats; so that the rows of a store lie in different banks */
 #define BARRIER_BYTES 256
-#define AHEAD (STAGES < STEPS ? STAGES : STEPS)
+#define SUM_ROW (BN + 8)
+#if SPLIT > 1
+#define PART ((int)blockIdx.x % SPLIT)
+#define FIRST_TILE ((int)blockIdx.x / SPLIT)
+#define APART TILES                         /* no second tile */
+#else
+#define PART 0
+#define FIRST_TILE ((int)blockIdx.x)
+#define APART ((int)gridDim.x)
+#endif
+#define FIRST_STEP (STEPS * PART / SPLIT)
+#define LAST_STEP (STEPS * (PART + 1) / SPLIT)  /* exclusive */
 
 struct alignas(64) tensor_map { unsigned long long opaque[16]; };
 
@@ -109,21 +121,21 @@ __device__ __forceinline__ void finish_part(PARAMETERS, const float *sum, float 
 /* One thread sends for all tiles of the block. */
 __device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const tensor_map *w_map, ring r, unsigned full, unsigned empty)
 {
-#if W_CONSTANT
-  for (int s = 0; s < AHEAD; ++s) {
+  const int steps = LAST_STEP - FIRST_STEP, ahead = W_CONSTANT ? min(STAGES, steps) : 0;
+
+  for (int s = 0; s < ahead; ++s) {
     expect_stage(full + s * 8);
-    copy_tile(w_map, r.at + s * STAGE_BYTES + X_BYTES, full + s * 8, s * BK, (int)blockIdx.x / TILES_M * BN);
+    copy_tile(w_map, r.at + s * STAGE_BYTES + X_BYTES, full + s * 8, (FIRST_STEP + s) * BK, FIRST_TILE / TILES_M * BN);
   }
-#endif
   START
-  for (int tile = blockIdx.x; tile < TILES; tile += gridDim.x)
-    for (int step = 0; step < STEPS; ++step) {
-      if (!W_CONSTANT || tile != blockIdx.x || step >= AHEAD) {
+  for (int tile = FIRST_TILE; tile < TILES; tile += APART)
+    for (int step = 0; step < steps; ++step) {
+      if (tile != FIRST_TILE || step >= ahead) {
         wait_for(empty + r.stage * 8, r.parity ^ 1);
         expect_stage(full + r.stage * 8);
-        copy_tile(w_map, r.at + X_BYTES, full + r.stage * 8, step * BK, tile / TILES_M * BN);
+        copy_tile(w_map, r.at + X_BYTES, full + r.stage * 8, (FIRST_STEP + step) * BK, tile / TILES_M * BN);
       }
-      copy_tile(x_map, r.at, full + r.stage * 8, step * BK, tile % TILES_M * BM);
+      copy_tile(x_map, r.at, full + r.stage * 8, (FIRST_STEP + step) * BK, tile % TILES_M * BM);
       advance(&r);
     }
 }
@@ -131,9 +143,10 @@ __device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const 
 /* A tile's sums: rows part * WM of it and the next. The other group may look at its stages when we have seen all of ours, if there is a tile for it. */
 __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *r, int part, unsigned full, unsigned empty, int thread, bool last)
 {
+  const int steps = LAST_STEP - FIRST_STEP;
   unsigned before = 0;
 
-  for (int step = 0; step < STEPS; ++step) {
+  for (int step = 0; step < steps; ++step) {
     wait_for(full + r->stage * 8, r->parity);
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
     _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) _Pragma("unroll") for (int m = 0; m < WM / 64; ++m)
@@ -151,7 +164,37 @@ __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *
   release(before, thread);
 }
 
+#if SPLIT > 1
+/* The block's sums to where its stages were, and its part of the tile's rows from those of all. */
+__device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][BN / 2], unsigned base, int row0, int column0, int group)
+{
+  const int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32;
+
+  asm volatile("bar.sync 3, 256;" ::: "memory");            /* both groups are through with the stages */
+  if (group < TEAM)
+    _Pragma("unroll") for (int m = 0; m < WM / 64; ++m) _Pragma("unroll") for (int j = 0; j < BN / 8; ++j) _Pragma("unroll") for (int half = 0; half < 2; ++half) {
+      const int row = group * WM + m * 64 + warp * 16 + half * 8 + lane / 4, column = j * 8 + lane % 4 * 2;
+      asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(base + (row * SUM_ROW + column) * 4), "f"(sum[m][4 * j + 2 * half]), "f"(sum[m][4 * j + 2 * half + 1]) : "memory");
+    }
+  meet();
+  for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += 128 * GROUPS) {
+    const int row = PART * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;
+    float total[V];
+
+    if (row0 + row >= M || column0 + column >= N) continue;
+    LANES total[l] = 0.0f;
+    _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, base + (row * SUM_ROW + column) * 4, s);
+    finish(ARGUMENTS row0 + row, column0 + column, total);
+  }
+  __syncwarp();
+  meet();                                   /* nobody leaves while others read what it has */
+}
+#endif
+
 extern "C" __global__ void __launch_bounds__(128 * (GROUPS + 1), 1)
+#if SPLIT > 1
+__cluster_dims__(SPLIT, 1, 1)
+#endif
 kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_constant__ tensor_map w_map)
 {
   extern __shared__ unsigned char memory[];
@@ -171,6 +214,11 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
   if (group == GROUPS) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
     if (thread == 0) send(ARGUMENTS &x_map, &w_map, r, full, empty);
+#if SPLIT > 1
+    __syncwarp();
+    meet();
+    meet();
+#endif
   } else {
     const int lane = thread % 32, warp = thread / 32, part = group % TEAM;
     float *scratch = (float *)(memory + (full - given) + BARRIER_BYTES) + (group * 4 + warp) * 16 * FINISH_ROW;
@@ -178,7 +226,11 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
 
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
     START
-    for (int tile = blockIdx.x, turn = 0; tile < TILES; tile += gridDim.x, ++turn) {
+#if SPLIT > 1
+    if (group < TEAM) multiply_tile(sum, &r, part, full, empty, thread, true);
+    finish_together(ARGUMENTS sum, base, FIRST_TILE % TILES_M * BM, FIRST_TILE / TILES_M * BN, group);
+#else
+    for (int tile = FIRST_TILE, turn = 0; tile < TILES; tile += APART, ++turn) {
       const int row0 = tile % TILES_M * BM + part * WM + warp * 16, column0 = tile / TILES_M * BN;
 
       if (TEAM == 1 && turn % GROUPS != group) {
@@ -187,9 +239,10 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
       }
       /* The other group has seen all its stages: a wait for one of ours could take the round before for ours. */
       if (TEAM == 1 && turn > 0) asm volatile("bar.sync %0, 256;" ::"r"(1 + group) : "memory");
-      multiply_tile(sum, &r, part, full, empty, thread, tile + gridDim.x >= TILES);
+      multiply_tile(sum, &r, part, full, empty, thread, tile + APART >= TILES);
       _Pragma("unroll") for (int m = 0; m < WM / 64; ++m) _Pragma("unroll") for (int c = 0; c < BN / FINISH_COLUMNS; ++c)
         finish_part(ARGUMENTS sum[m] + c * (FINISH_COLUMNS / 2), scratch, row0 + m * 64, column0 + c * FINISH_COLUMNS, lane);
     }
+#endif
   }
 }

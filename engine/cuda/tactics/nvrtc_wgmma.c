@@ -1,6 +1,7 @@
 /* Matrix products and convolutions of one pixel by warp groups, with everything behind them: cuBLASLt's kernels of the kind wait for their epilogue,
    and know few.  Tunings are PF_WGMMA_TUNING. */
 #include "engine/cuda/codegen_wgmma.h"
+#include "engine/cuda/program_tactic.h"
 #include "engine/cuda/tactics.h"
 
 enum { TUNINGS_MAX = 16 };
@@ -35,16 +36,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_wgmma_tuning_read(tuning, &t) ? pf_codegen_wgmma(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_wgmma has no tuning '%s'", tuning);
 }
 
-static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
-{
-    return pf_program_precompile(device, p, generate, tuning, err);
-}
-
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
-{
-    return pf_program_prepare(device, &pf_tactic_nvrtc_wgmma, p, generate, tuning, saved, saved_bytes, out, err);
-}
-
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
     uint32_t w = pf_codegen_wgmma_weights(p);
@@ -55,8 +46,5 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     return PF_OK;
 }
 
-const pf_tactic pf_tactic_nvrtc_wgmma = {
-    .name = "nvrtc_wgmma", .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
-    .enqueue = pf_program_enqueue, .save = pf_program_save, .release = pf_program_release,
-};
+PF_PROGRAM_TACTIC(nvrtc_wgmma, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+                  .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack);

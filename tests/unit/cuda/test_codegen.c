@@ -85,12 +85,17 @@ static pf_status matmul_thin(const pf_problem *p, pf_program *out, pf_err *err)
 
 static pf_status wgmma_shared(const pf_problem *p, pf_program *out, pf_err *err)
 {
-    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 128, 256, 2, 4 }, out, err);
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 128, 256, 2, 1, 4 }, out, err);
 }
 
 static pf_status wgmma_own(const pf_problem *p, pf_program *out, pf_err *err)
 {
-    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 48, 1, 12 }, out, err);
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 48, 1, 1, 12 }, out, err);
+}
+
+static pf_status wgmma_split(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 128, 192, 2, 4, 5 }, out, err);
 }
 
 static pf_value_id first_result(const pf_problem *p) { return p->graph->nodes[0].out[0]; }
@@ -226,6 +231,10 @@ static const sample samples[] = {
     { "by warp groups: odd rows, a tile for each", pf_codegen_wgmma_declines, wgmma_own,
       "problem in=linear,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input bf16 [1,197,776]\n%1 = input bf16 [1001,776]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 90 },
+    { "by warp groups: residual, in parts of K", pf_codegen_wgmma_declines, wgmma_split,
+      "problem in=linear,linear*,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,197,3072]\n%1 = input f16 [3072,768]\n%2 = input f16 [1,197,768]\n"
+      "%3 = matmul(%0, %1)\n%4 = add(%3, %2)\noutput %4\n", 90 },
     { "by warp groups: convolution of one pixel", pf_codegen_wgmma_declines, wgmma_own,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"

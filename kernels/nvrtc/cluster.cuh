@@ -1,0 +1,30 @@
+/* What kernels need whose blocks share a sum over K: the SPLIT blocks of a cluster, or one alone. In front of matmul.cuh and wgmma.cuh. */
+
+/* All threads of all of them; each block sees what the others wrote before. */
+__device__ __forceinline__ void meet(void)
+{
+#if SPLIT > 1
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+#else
+  __syncthreads();
+#endif
+}
+
+/* Adds to sum what block `part` of the cluster has at byte address `at` of its shared memory. */
+__device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
+{
+  float value[V];
+#if SPLIT > 1
+#define LOAD "ld.shared::cluster"
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(at), "r"(part));
+#else
+#define LOAD "ld.shared"
+#endif
+#if V % 4
+  _Pragma("unroll") for (int l = 0; l < V; ++l) asm volatile(LOAD ".f32 %0, [%1];" : "=f"(value[l]) : "r"(at + l * 4) : "memory");
+#else
+  _Pragma("unroll") for (int l = 0; l < V; l += 4)
+    asm volatile(LOAD ".v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(value[l]), "=f"(value[l + 1]), "=f"(value[l + 2]), "=f"(value[l + 3]) : "r"(at + l * 4) : "memory");
+#endif
+  LANES sum[l] += value[l];
+}
