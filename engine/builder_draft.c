@@ -36,7 +36,7 @@ static pf_status add_known_value(pf_draft *d, pf_value_id v, pf_layout layout, u
     pf_status st = add_value(d, v, layout, index, err);
 
     if (!st)
-        d->value_of[v][layout] = *index;
+        d->value_of[v][pf_format_state(layout)] = *index;
     return st;
 }
 
@@ -173,7 +173,7 @@ static pf_status add_copy(pf_draft *d, const pf_format_copy *copy, uint32_t *ind
     pf_status       st = PF_OK;
 
     pf_buf_init(&name, 4096);
-    pf_buf_printf(&name, "%s to %s", value->name && value->name[0] ? value->name : "value", pf_layout_name(copy->to));
+    pf_buf_printf(&name, "%s to %s", value->name && value->name[0] ? value->name : "value", pf_layout_print(copy->to).at);
     text = name.failed ? NULL : pf_arena_strdup(d->arena, (const char *)name.data);
     pf_buf_clear(&name);
     if (!text)
@@ -184,7 +184,7 @@ static pf_status add_copy(pf_draft *d, const pf_format_copy *copy, uint32_t *ind
     if (!st)
         st = add_known_value(d, copy->value, copy->to, index, err);
     if (!st) {
-        step->in[0] = d->value_of[copy->value][copy->from];
+        step->in[0] = d->value_of[copy->value][pf_format_state(copy->from)];
         step->out[0] = *index;
     }
     return st;
@@ -197,7 +197,7 @@ static pf_status get_value(pf_draft *d, pf_value_id v, pf_layout layout, uint32_
     const pf_format_copy *copy = find_copy(d->formats, v, layout);
     pf_status             st = PF_OK;
 
-    *index = d->value_of[v][layout];
+    *index = d->value_of[v][pf_format_state(layout)];
     if (*index != PF_NONE)
         return PF_OK;
     if (value->is_constant) {
@@ -208,17 +208,17 @@ static pf_status get_value(pf_draft *d, pf_value_id v, pf_layout layout, uint32_
     }
     if (copy)
         return add_copy(d, copy, index, err);
-    for (int other = 0; other < PF_LAYOUT_COUNT; other++) {
+    for (uint32_t other = 0; other < PF_FORMAT_STATES; other++) {
         uint32_t source = d->value_of[v][other];
 
-        if (source == PF_NONE || !pf_layout_same_bytes((pf_layout)other, layout, &value->shape))
+        if (source == PF_NONE || !pf_layout_same_bytes(d->plan.values[source].layout, layout, &value->shape))
             continue;
         st = add_known_value(d, v, layout, index, err);
         if (!st)
             make_view(d, *index, source);
         return st;
     }
-    return PF_FAIL(err, PF_INTERNAL, "nothing makes value \"%s\" in layout %s", value->name, pf_layout_name(layout));
+    return PF_FAIL(err, PF_INTERNAL, "nothing makes value \"%s\" in layout %s", value->name, pf_layout_print(layout).at);
 }
 
 static pf_status draft_view(pf_draft *d, const pf_format_unit *unit, pf_err *err)
@@ -234,6 +234,16 @@ static pf_status draft_view(pf_draft *d, const pf_format_unit *unit, pf_err *err
     return st;
 }
 
+/* Where part `index` of a concat, or a slice, lies in the whole. */
+static bool find_part(const pf_draft *d, const pf_format_unit *unit, pf_layout part, uint32_t index, uint64_t *offset)
+{
+    const pf_graph *graph = d->formats->graph;
+    pf_node_id      node = unit->group->nodes[0];
+
+    return pf_layout_pitch(part) ? pf_formats_channels(graph, node, pf_layout_kind(part), index, offset)
+                                 : pf_formats_part(graph, node, part, index, offset);
+}
+
 /* Where the slice lies in its input. */
 static pf_status draft_slice(pf_draft *d, const pf_format_unit *unit, pf_err *err)
 {
@@ -244,7 +254,7 @@ static pf_status draft_slice(pf_draft *d, const pf_format_unit *unit, pf_err *er
 
     if (!st)
         st = add_known_value(d, unit->out[0], option->out[0], &out, err);
-    if (!st && pf_formats_part(d->formats->graph, unit->group->nodes[0], option->in[0], 0, &offset))
+    if (!st && find_part(d, unit, option->out[0], 0, &offset))
         make_part(d, out, in, offset);
     return st;
 }
@@ -261,7 +271,7 @@ static pf_status draft_concat(pf_draft *d, const pf_format_unit *unit, pf_err *e
         uint32_t part = PF_NONE;
 
         st = get_value(d, unit->in[i], option->in[i], &part, err);
-        if (!st && pf_formats_part(d->formats->graph, unit->group->nodes[0], option->out[0], i, &offset))
+        if (!st && find_part(d, unit, option->in[i], i, &offset))
             st = move_into(d, root_of(d, part), whole, offset, err);
     }
     return st;

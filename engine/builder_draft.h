@@ -10,7 +10,7 @@ typedef struct pf_draft {
     pf_arena         *arena;            /* owned; texts and tables of plan */
     struct pf_plan    plan;             /* its tables, as the file will hold them */
     uint32_t          value_capacity, step_capacity, blob_capacity;
-    uint32_t        (*value_of)[PF_LAYOUT_COUNT];       /* owned; value of the graph and layout -> value of the plan, or PF_NONE */
+    uint32_t        (*value_of)[PF_FORMAT_STATES];      /* owned; value of the graph and layout (pf_format_state) -> value of the plan, or PF_NONE */
     pf_value_id      *graph_value;      /* owned; value of the plan -> value of the graph; as long as value_capacity */
     uint32_t         *step_item;        /* owned; step -> item of the search; as long as step_capacity */
     uint32_t         *blob_before;      /* owned; blob -> an earlier one that may be the same, or PF_NONE; as long as blob_capacity */

@@ -12,6 +12,13 @@
 #include "engine/builder_tail.h"
 #include "engine/search.h"
 
+/* A value is in one layout and has a place in one wider value at most, so its layouts are told apart by kind, and by whether it lies in that place. */
+enum { PF_FORMAT_STATES = 2 * PF_LAYOUT_COUNT };
+static inline uint32_t pf_format_state(pf_layout layout)
+{
+    return (uint32_t)pf_layout_kind(layout) + (pf_layout_pitch(layout) ? (uint32_t)PF_LAYOUT_COUNT : 0);
+}
+
 typedef struct pf_format_option {
     pf_problem *problem;        /* owned; symbolic; NULL for a view, and where a concat or slice is one */
     pf_layout  *in, *out;       /* borrowed from the problem; owned for a view */
@@ -47,6 +54,8 @@ typedef struct pf_formats {
     pf_format_unit   *units;    uint32_t unit_count, unit_capacity;     /* in an order in which producers come first, once chosen */
     pf_format_copy   *copies;   uint32_t copy_count, copy_capacity;
     uint8_t          *wanted;   /* owned; by value: layouts, as bits, that some tactic near it wishes for */
+    int64_t          *pitch;    /* owned; by value: channels of the wider value that it may lie in, 0: of none */
+    bool             *placed;   /* owned; by value: it is a part of a concat without gaps, where that is in place */
     double            cost_ns;  /* of all units and copies */
     bool              exact;    /* no cheaper assignment exists among the options */
 } pf_formats;
@@ -63,6 +72,16 @@ pf_status pf_formats_make_units(pf_formats *formats, pf_err *err);
 pf_status pf_formats_free_parts(pf_formats *formats, pf_err *err);
 /* Does input `index` of a concat, in a layout that all share, lie in one piece in the output, or the output of a slice in its input?  And where. */
 bool      pf_formats_part(const pf_graph *graph, pf_node_id node, pf_layout layout, uint32_t index, uint64_t *offset_bytes);
+/* formats_place.c: options of concats and slices along channels in which the parts lie in the whole with gaps, and of the steps round them. */
+pf_status pf_formats_place(pf_formats *formats, pf_err *err);
+/* The same as pf_formats_part for parts with gaps: kind is that of the whole, which gives the pitch. */
+bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout kind, uint32_t index, uint64_t *offset_bytes);
+/* formats_units.c: one more option, whose layouts are owned by the unit then when it has no problem. */
+pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err);
+/* formats_units.c: does some tactic besides oracles take the unit's problem in these layouts? */
+bool      pf_formats_takes(const pf_formats *formats, const pf_format_unit *unit, const pf_layout *in, const pf_layout *out);
+/* formats_units.c: one more option where some tactic takes these layouts. */
+pf_status pf_formats_try_option(pf_formats *formats, pf_format_unit *unit, const pf_layout *in, const pf_layout *out, pf_err *err);
 /* formats_assign.c: layouts and copies. */
 pf_status pf_formats_assign(pf_formats *formats, pf_err *err);
 

@@ -6,8 +6,9 @@
 #include "engine/formats.h"
 #include "engine/pbqp.h"
 
-enum { SETS = 1 << PF_LAYOUT_COUNT };
+enum { SETS = 1 << PF_FORMAT_STATES };
 
+#define REFUSED (PF_NONE - 1)
 #define CPU_COPY_FACTOR 3      /* 2 to 6 times on seven networks, two threads: docs/MEASURING.md */
 
 typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the world outside, or the tail */
@@ -17,8 +18,8 @@ typedef struct flow {
     uint32_t producer, slot;        /* unit and its output; producer PF_NONE: a graph input */
     reader  *readers;               /* owned */
     uint32_t reader_count, reader_capacity;
-    uint32_t item[PF_LAYOUT_COUNT][PF_LAYOUT_COUNT];    /* search item of the copy from one layout to another; PF_NONE: not needed */
-    uint32_t sets[SETS];            /* layouts that it may be kept in, as bits; only with several readers */
+    uint32_t item[PF_FORMAT_STATES][PF_FORMAT_STATES];  /* search item of the copy from one layout to another; PF_NONE: not needed, REFUSED: not made */
+    uint32_t *sets;                 /* owned; layouts that it may be kept in, as bits; only with several readers */
     uint32_t set_count, set_node;
 } flow;
 
@@ -106,7 +107,7 @@ static uint32_t produced_set(const assigning *a, const flow *fl)
     uint32_t set = 0;
 
     for (uint32_t s = 0; s < producer_states(a, fl); s++)
-        set |= 1u << produced(a, fl, s);
+        set |= 1u << pf_format_state(produced(a, fl, s));
     return set;
 }
 
@@ -116,14 +117,20 @@ static uint32_t wanted_set(const assigning *a, const flow *fl)
 
     for (uint32_t r = 0; r < fl->reader_count; r++)
         for (uint32_t s = 0; s < reader_states(a, &fl->readers[r]); s++)
-            set |= 1u << wanted(a, &fl->readers[r], s);
+            set |= 1u << pf_format_state(wanted(a, &fl->readers[r], s));
     return set;
 }
 
 /* ---- What copies cost */
 
+static pf_layout layout_of(const assigning *a, pf_value_id v, uint32_t state)
+{
+    return state < PF_LAYOUT_COUNT ? (pf_layout)state : pf_layout_pitched((pf_layout)(state - PF_LAYOUT_COUNT), a->f->pitch[v]);
+}
+
 static pf_status add_copy_item(assigning *a, pf_value_id v, pf_layout from, pf_layout to, pf_err *err)
 {
+    uint32_t       *item = &a->flows[v].item[pf_format_state(from)][pf_format_state(to)];
     pf_formats     *f = a->f;
     const pf_value *value = pf_graph_value(f->graph, v);
     pf_problem     *symbolic = NULL, *bound = NULL;
@@ -132,8 +139,35 @@ static pf_status add_copy_item(assigning *a, pf_value_id v, pf_layout from, pf_l
     if (!st)
         st = pf_problem_bind(symbolic, f->graph->dims, f->profile->usual, &bound, err);
     if (!st)
-        st = pf_search_add(f->search, bound, value->name && value->name[0] ? value->name : "reformat", &a->flows[v].item[from][to], err);
+        st = pf_search_add(f->search, bound, value->name && value->name[0] ? value->name : "reformat", item, err);
     pf_problem_free(symbolic);
+    return st;
+}
+
+/* Into its place, and out of it, a value goes in one kind of layout: other ways have two steps and are rarely worth timing. */
+static bool is_offered(pf_layout from, pf_layout to)
+{
+    return pf_layout_pitch(from) == pf_layout_pitch(to) || pf_layout_kind(from) == pf_layout_kind(to);
+}
+
+static pf_status add_copy_items_of(assigning *a, pf_value_id v, pf_err *err)
+{
+    flow           *fl = &a->flows[v];
+    const pf_shape *shape = &a->f->graph->values[v].shape;
+    uint32_t        made = fl->reader_count ? produced_set(a, fl) : 0, read = fl->reader_count ? wanted_set(a, fl) : 0;
+    pf_status       st = PF_OK;
+
+    for (uint32_t x = 0; x < PF_FORMAT_STATES; x++)
+        for (uint32_t y = 0; y < PF_FORMAT_STATES && !st; y++) {
+            pf_layout from = layout_of(a, v, x), to = layout_of(a, v, y);
+
+            if (!(made & 1u << x) || !(read & 1u << y) || pf_layout_same_bytes(from, to, shape))
+                continue;
+            if (is_offered(from, to))
+                st = add_copy_item(a, v, from, to, err);
+            else
+                fl->item[x][y] = REFUSED;
+        }
     return st;
 }
 
@@ -141,25 +175,18 @@ static pf_status add_copy_items(assigning *a, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    for (uint32_t v = 0; v < a->f->graph->value_count; v++) {
-        const flow     *fl = &a->flows[v];
-        const pf_shape *shape = &a->f->graph->values[v].shape;
-        uint32_t        from = fl->reader_count ? produced_set(a, fl) : 0, to = fl->reader_count ? wanted_set(a, fl) : 0;
-
-        for (int x = 0; x < PF_LAYOUT_COUNT; x++)
-            for (int y = 0; y < PF_LAYOUT_COUNT && !st; y++)
-                if ((from & 1u << x) && (to & 1u << y) && !pf_layout_same_bytes((pf_layout)x, (pf_layout)y, shape))
-                    st = add_copy_item(a, v, (pf_layout)x, (pf_layout)y, err);
-    }
+    for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
+        st = add_copy_items_of(a, v, err);
     return st ? st : pf_search_run(a->f->search, err);
 }
 
 /* A copy was timed with its values in the cache of the core that copies; in a network it waits for them. */
 static double copy_cost(const assigning *a, const flow *fl, pf_layout from, pf_layout to)
 {
-    double factor = a->f->search->device->kind == PF_DEVICE_CPU ? CPU_COPY_FACTOR : 1;
+    double   factor = a->f->search->device->kind == PF_DEVICE_CPU ? CPU_COPY_FACTOR : 1;
+    uint32_t item = fl->item[pf_format_state(from)][pf_format_state(to)];
 
-    return fl->item[from][to] == PF_NONE ? 0 : factor * pf_search_cost(a->f->search, fl->item[from][to]);
+    return item == PF_NONE ? 0 : item == REFUSED ? INFINITY : factor * pf_search_cost(a->f->search, item);
 }
 
 /* ---- Nodes and edges */
@@ -217,6 +244,9 @@ static pf_status add_set_node(assigning *a, flow *fl, pf_err *err)
     uint32_t            made = produced_set(a, fl), all = made | wanted_set(a, fl);
 
     fl->set_count = 0;
+    fl->sets = pf_alloc(SETS * sizeof *fl->sets);
+    if (!fl->sets)
+        return PF_FAIL_MEMORY(err, SETS * sizeof *fl->sets);
     for (uint32_t set = 1; set < SETS; set++)
         if ((set & made) && !(set & ~all))
             fl->sets[fl->set_count++] = set;
@@ -225,13 +255,15 @@ static pf_status add_set_node(assigning *a, flow *fl, pf_err *err)
 
 static double set_cost(const assigning *a, const flow *fl, pf_layout made, uint32_t set)
 {
-    double cost = 0;
+    pf_value_id v = (pf_value_id)(fl - a->flows);
+    uint32_t    own = pf_format_state(made);
+    double      cost = 0;
 
-    if (!(set & 1u << made))
+    if (!(set & 1u << own))
         return INFINITY;
-    for (int to = 0; to < PF_LAYOUT_COUNT; to++)
-        if ((set & 1u << to) && to != (int)made)
-            cost += copy_cost(a, fl, made, (pf_layout)to);
+    for (uint32_t to = 0; to < PF_FORMAT_STATES; to++)
+        if ((set & 1u << to) && to != own)
+            cost += copy_cost(a, fl, made, layout_of(a, v, to));
     return cost;
 }
 
@@ -258,7 +290,7 @@ static pf_status connect_reader(assigning *a, const flow *fl, const reader *r, p
 
     for (uint32_t i = 0; i < fl->set_count && !st; i++)
         for (uint32_t j = 0; j < columns; j++)
-            costs[(size_t)i * columns + j] = fl->sets[i] & 1u << wanted(a, r, j) ? 0 : INFINITY;
+            costs[(size_t)i * columns + j] = fl->sets[i] & 1u << pf_format_state(wanted(a, r, j)) ? 0 : INFINITY;
     if (!st)
         st = add_edge(a, fl->set_node, node_of(a, r->unit), costs, err);
     pf_free(costs);
@@ -316,9 +348,10 @@ static pf_status add_copies(assigning *a, pf_value_id v, pf_err *err)
     for (uint32_t r = 0; r < fl->reader_count && !st; r++) {
         uint32_t  unit = fl->readers[r].unit;
         pf_layout to = wanted(a, &fl->readers[r], unit == PF_NONE ? 0 : a->f->units[unit].chosen);
+        uint32_t  item = fl->item[pf_format_state(from)][pf_format_state(to)];
 
-        if (fl->item[from][to] != PF_NONE && !has_copy(a->f, v, to))
-            st = add_copy(a->f, v, from, to, fl->item[from][to], err);
+        if (item != PF_NONE && !has_copy(a->f, v, to))
+            st = add_copy(a->f, v, from, to, item, err);
     }
     return st;
 }
@@ -360,8 +393,10 @@ pf_status pf_formats_assign(pf_formats *f, pf_err *err)
         st = connect(&a, err);
     if (!st)
         st = solve(&a, err);
-    for (uint32_t v = 0; a.flows && v < values; v++)
+    for (uint32_t v = 0; a.flows && v < values; v++) {
         pf_free(a.flows[v].readers);
+        pf_free(a.flows[v].sets);
+    }
     pf_free(a.flows);
     pf_free(a.unit_node);
     pf_free(a.states);

@@ -221,6 +221,8 @@ static pf_status free_concats(finding *a, pf_err *err)
             continue;
         for (uint32_t i = 0; i < unit->in_count; i++)
             a->made[pf_formats_view_root(f->graph, unit->in[i])] = false;
+        for (uint32_t i = 0; i < unit->in_count; i++)
+            f->placed[pf_formats_view_root(f->graph, unit->in[i])] = true;
         st = make_options_free(f, unit, err);
     }
     return st;

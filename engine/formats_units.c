@@ -54,7 +54,7 @@ static pf_status add_unit(pf_formats *f, char *name, pf_format_unit **out, pf_er
     return PF_OK;
 }
 
-static pf_status add_option(pf_format_unit *unit, pf_format_option *option, pf_err *err)
+pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err)
 {
     if (pf_grow((void **)&unit->options, &unit->option_capacity, unit->option_count + 1, sizeof *unit->options))
         return PF_FAIL_MEMORY(err, sizeof *unit->options);
@@ -74,7 +74,7 @@ static pf_status add_view_option(pf_format_unit *unit, pf_layout in, pf_layout o
     if (option.in && option.out) {
         *option.in = in;
         *option.out = out;
-        st = add_option(unit, &option, err);
+        st = pf_formats_add_option(unit, &option, err);
     } else {
         st = PF_FAIL_MEMORY(err, sizeof in);
     }
@@ -136,7 +136,7 @@ static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layou
         f->search->items[option.item].varies |= !pf_problem_is_bound(option.problem);
         option.in = option.problem->in_layout;
         option.out = option.problem->out_layout;
-        st = add_option(unit, &option, err);
+        st = pf_formats_add_option(unit, &option, err);
     }
     if (st)
         pf_problem_free(option.problem);
@@ -146,22 +146,25 @@ static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layou
 static bool all_fit(const pf_graph *graph, const pf_value_id *values, const pf_layout *layouts, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!pf_layout_fits(layouts[i], pf_graph_value(graph, values[i])->shape.rank))
+        if (!pf_layout_takes(layouts[i], &pf_graph_value(graph, values[i])->shape))
             return false;
     return true;
 }
 
-/* A wish for a layout that a value cannot have is no option. */
-static pf_status try_option(pf_formats *f, pf_format_unit *unit, pf_layout *in, pf_layout *out, pf_err *err)
+bool pf_formats_takes(const pf_formats *f, const pf_format_unit *unit, const pf_layout *in, const pf_layout *out)
 {
     pf_problem probe = *unit->group->problem;
 
-    probe.in_layout = in;
-    probe.out_layout = out;
-    if (!all_fit(probe.graph, probe.graph->inputs, in, unit->in_count) || !all_fit(probe.graph, probe.graph->outputs, out, unit->out_count) ||
-        has_option(unit, in, out) || !taker(f->search, &probe))
-        return PF_OK;
-    return keep_option(f, unit, in, out, err);
+    probe.in_layout = (pf_layout *)(uintptr_t)in;
+    probe.out_layout = (pf_layout *)(uintptr_t)out;
+    return all_fit(probe.graph, probe.graph->inputs, in, unit->in_count) && all_fit(probe.graph, probe.graph->outputs, out, unit->out_count) &&
+           taker(f->search, &probe);
+}
+
+/* A wish for a layout that a value cannot have is no option. */
+pf_status pf_formats_try_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out, pf_err *err)
+{
+    return has_option(unit, in, out) || !pf_formats_takes(f, unit, in, out) ? PF_OK : keep_option(f, unit, in, out, err);
 }
 
 static void fill_uniform(const pf_problem *p, pf_layout layout, pf_layout *in, pf_layout *out)
@@ -190,7 +193,7 @@ static pf_status add_wishes(pf_formats *f, pf_format_unit *unit, pf_err *err)
             fill_uniform(p, PF_LAYOUT_LINEAR, in, out);
             if (!tactic->prefers(f->search->device, p, i, in, out))
                 break;
-            st = try_option(f, unit, in, out, err);
+            st = pf_formats_try_option(f, unit, in, out, err);
         }
     }
     return st;
@@ -201,7 +204,7 @@ static pf_status add_uniform(pf_formats *f, pf_format_unit *unit, pf_layout layo
     pf_layout in[PF_PROBLEM_VALUES], out[PF_PROBLEM_VALUES];
 
     fill_uniform(unit->group->problem, layout, in, out);
-    return try_option(f, unit, in, out, err);
+    return pf_formats_try_option(f, unit, in, out, err);
 }
 
 /* ---- Layouts that are worth trying: wished for by a unit, and kept by those around it */
@@ -471,7 +474,7 @@ static pf_status copy_output(pf_formats *f, uint32_t index, pf_err *err)
     if (!st) {
         option.in = option.problem->in_layout;
         option.out = option.problem->out_layout;
-        st = add_option(unit, &option, err);
+        st = pf_formats_add_option(unit, &option, err);
     }
     if (st)
         pf_problem_free(option.problem);
@@ -526,6 +529,10 @@ pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
     if (!st)
         st = pf_formats_free_parts(f, err);
     if (!st)
+        st = pf_search_run(f->search, err);
+    if (!st)
+        st = pf_formats_place(f, err);
+    if (!st)
         st = copy_outputs(f, err);
     if (!st)
         st = pf_search_run(f->search, err);
@@ -543,9 +550,11 @@ pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, co
 
     *out = (pf_formats){ .graph = graph, .profile = profile, .regions = regions, .tail = tail, .search = search };
     out->wanted = pf_calloc(graph->value_count + 1, sizeof *out->wanted);
-    if (!out->wanted)
-        return PF_FAIL_MEMORY(err, graph->value_count);
-    st = pf_formats_make_units(out, err);
+    out->pitch = pf_calloc(graph->value_count + 1, sizeof *out->pitch);
+    out->placed = pf_calloc(graph->value_count + 1, sizeof *out->placed);
+    st = out->wanted && out->pitch && out->placed ? PF_OK : PF_FAIL_MEMORY(err, graph->value_count * sizeof *out->pitch);
+    if (!st)
+        st = pf_formats_make_units(out, err);
     if (!st)
         st = pf_formats_assign(out, err);
     if (st)
@@ -564,5 +573,7 @@ void pf_formats_clear(pf_formats *formats)
     pf_free(formats->units);
     pf_free(formats->copies);
     pf_free(formats->wanted);
+    pf_free(formats->pitch);
+    pf_free(formats->placed);
     *formats = (pf_formats){ 0 };
 }

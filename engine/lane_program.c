@@ -72,7 +72,7 @@ static const char *values_decline(const pf_problem *p)
 
 static bool same_block(pf_layout a, pf_layout b)
 {
-    return !((a == PF_LAYOUT_C8 && b == PF_LAYOUT_C16) || (a == PF_LAYOUT_C16 && b == PF_LAYOUT_C8));
+    return pf_layout_block(a) == 1 || pf_layout_block(b) == 1 || pf_layout_block(a) == pf_layout_block(b);
 }
 
 const char *pf_lane_program_declines(const pf_problem *p)

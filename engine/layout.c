@@ -1,5 +1,6 @@
 #include "engine/layout.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct layout_row { const char *name; int32_t block; } rows[PF_LAYOUT_COUNT] = {
@@ -8,37 +9,91 @@ static const struct layout_row { const char *name; int32_t block; } rows[PF_LAYO
 #undef PF_LAYOUT
 };
 
+pf_layout pf_layout_kind(pf_layout layout) { return (pf_layout)((unsigned)layout & ((1u << PF_LAYOUT_PITCH_SHIFT) - 1)); }
+
+int64_t pf_layout_pitch(pf_layout layout) { return (int64_t)((unsigned)layout >> PF_LAYOUT_PITCH_SHIFT); }
+
+pf_layout pf_layout_pitched(pf_layout kind, int64_t pitch)
+{
+    return (pf_layout)((unsigned)pf_layout_kind(kind) | (unsigned)pitch << PF_LAYOUT_PITCH_SHIFT);
+}
+
 const char *pf_layout_name(pf_layout layout)
 {
-    return (unsigned)layout < PF_LAYOUT_COUNT ? rows[layout].name : "?";
+    return pf_layout_kind(layout) < PF_LAYOUT_COUNT ? rows[pf_layout_kind(layout)].name : "?";
+}
+
+pf_layout_text pf_layout_print(pf_layout layout)
+{
+    pf_layout_text text = { "" };
+
+    if (pf_layout_pitch(layout))
+        snprintf(text.at, sizeof text.at, "%s:%u", pf_layout_name(layout), (unsigned)pf_layout_pitch(layout));
+    else
+        snprintf(text.at, sizeof text.at, "%s", pf_layout_name(layout));
+    return text;
+}
+
+/* The number behind the colon; 0 when there is none that may be. */
+static int64_t read_pitch(const char *text)
+{
+    int64_t pitch = 0;
+
+    for (; *text >= '0' && *text <= '9' && pitch < PF_LAYOUT_PITCH_LIMIT; text++) {
+        if (pitch == 0 && *text == '0')
+            return 0;
+        pitch = pitch * 10 + (*text - '0');
+    }
+    return *text || pitch >= PF_LAYOUT_PITCH_LIMIT ? 0 : pitch;
 }
 
 pf_layout pf_layout_from_name(const char *name)
 {
-    int i = 0;
+    size_t  length = strcspn(name, ":");
+    int64_t pitch = name[length] ? read_pitch(name + length + 1) : 0;
+    int     i = 0;
 
-    while (i < PF_LAYOUT_COUNT && strcmp(rows[i].name, name) != 0)
+    while (i < PF_LAYOUT_COUNT && (strlen(rows[i].name) != length || strncmp(rows[i].name, name, length)))
         i++;
-    return (pf_layout)i;
+    if (i == PF_LAYOUT_COUNT || (name[length] && !pitch))
+        return PF_LAYOUT_COUNT;
+    return pf_layout_pitched((pf_layout)i, pitch);
 }
 
 bool pf_layout_fits(pf_layout layout, int32_t rank)
 {
-    return layout == PF_LAYOUT_LINEAR || ((unsigned)layout < PF_LAYOUT_COUNT && rank >= 3);
+    pf_layout kind = pf_layout_kind(layout);
+
+    if ((unsigned)kind >= PF_LAYOUT_COUNT || (pf_layout_pitch(layout) && (rank < 2 || pf_layout_pitch(layout) % pf_layout_block(kind))))
+        return false;
+    return kind == PF_LAYOUT_LINEAR || rank >= 3;
+}
+
+bool pf_layout_takes(pf_layout layout, const pf_shape *shape)
+{
+    int64_t pitch = pf_layout_pitch(layout);
+
+    if (!pf_layout_fits(layout, shape->rank))
+        return false;
+    return !pitch || (pf_dim_is_number(shape->dim[1]) && shape->dim[1] > 0 && shape->dim[1] <= pitch && shape->dim[1] % pf_layout_block(layout) == 0);
 }
 
 /* Channels that the layout stores for `channels` of them: a whole number of blocks. */
 static int64_t stored_channels(pf_layout layout, int64_t channels)
 {
-    int64_t block = rows[layout].block;
+    int64_t block = rows[pf_layout_kind(layout)].block;
 
+    if (pf_layout_pitch(layout))
+        return pf_layout_pitch(layout);
     return block > 1 ? (channels + block - 1) / block * block : channels;
 }
 
 pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes, pf_err *err)
 {
-    pf_tensor tensor = { .dtype = dtype, .rank = rank };
-    pf_status st = PF_OK;
+    pf_tensor  tensor = { .dtype = dtype, .rank = rank };
+    pf_strides s = { { 0 }, 0, 0 };
+    int64_t    last = 0;
+    pf_status  st = PF_OK;
 
     *bytes = 0;
     if (rank < 0 || rank > PF_MAX_RANK || !pf_layout_fits(layout, rank))
@@ -50,10 +105,18 @@ pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const 
             return PF_FAIL(err, PF_INVALID, "a tensor has %lld channels", (long long)dim[1]);
         tensor.dim[1] = stored_channels(layout, dim[1]);
     }
+    if (pf_layout_pitch(layout) && (dim[1] < 1 || dim[1] > pf_layout_pitch(layout) || dim[1] % pf_layout_block(layout)))
+        return PF_FAIL(err, PF_INVALID, "%lld channels do not lie in layout %s", (long long)dim[1], pf_layout_print(layout).at);
     st = pf_tensor_measure(&tensor, err);
-    if (!st)
+    if (st || !pf_layout_pitch(layout) || !tensor.bytes) {
         *bytes = tensor.bytes;
-    return st;
+        return st;
+    }
+    s = pf_layout_strides(layout, rank, dim);
+    for (int32_t i = 0; i < rank; i++)
+        last += ((i == 1 ? dim[1] / s.block : dim[i]) - 1) * s.dim[i];
+    *bytes = pf_dtype_bytes(dtype, (uint64_t)(last + s.block));
+    return PF_OK;
 }
 
 /* A tensor seen as [n][channel][spatial]. */
@@ -61,7 +124,7 @@ typedef struct extent { int64_t n, channels, spatial, stored, block; } extent;
 
 static extent extent_of(pf_layout layout, const pf_tensor *tensor)
 {
-    extent e = { 1, 1, 1, 1, rows[layout].block };
+    extent e = { 1, 1, 1, 1, rows[pf_layout_kind(layout)].block };
 
     if (tensor->rank > 0)
         e.n = tensor->dim[0];
@@ -70,7 +133,9 @@ static extent extent_of(pf_layout layout, const pf_tensor *tensor)
     for (int32_t i = 2; i < tensor->rank; i++)
         e.spatial *= tensor->dim[i];
     e.stored = stored_channels(layout, e.channels);
-    if (e.block <= 1)
+    if (pf_layout_kind(layout) == PF_LAYOUT_LINEAR)
+        e.block = 1;
+    else if (e.block <= 1)
         e.block = e.stored > 0 ? e.stored : 1;      /* channels last: one block of all channels */
     return e;
 }
@@ -137,7 +202,7 @@ static void move(pf_layout layout, const pf_tensor *tensor, bool packing, const 
     extent e = extent_of(layout, tensor);
     uint32_t bits = pf_dtype_bits(tensor->dtype);
 
-    if (layout == PF_LAYOUT_LINEAR)
+    if (layout == PF_LAYOUT_LINEAR)     /* and no pitch */
         memcpy(to, from, pf_dtype_bytes(tensor->dtype, (uint64_t)pf_tensor_elems(tensor)));
     else if (bits < 8)
         move_elements(&e, packing, tensor->dtype, from, to);
@@ -149,7 +214,7 @@ void pf_layout_pack(pf_layout to, const pf_tensor *tensor, const void *linear, v
 {
     extent e = extent_of(to, tensor);
 
-    if (e.stored != e.channels)
+    if (e.stored != e.channels && !pf_layout_pitch(to))     /* between the channels of a pitch others live */
         memset(packed, 0, pf_dtype_bytes(tensor->dtype, (uint64_t)(e.n * e.stored * e.spatial)));
     move(to, tensor, true, linear, packed);
 }
@@ -162,7 +227,9 @@ void pf_layout_unpack(pf_layout from, const pf_tensor *tensor, const void *packe
 /* Channels that follow each other in memory: all for CHANNELS_LAST, 1 for LINEAR. */
 static int64_t channel_run(pf_layout layout, int64_t channels)
 {
-    return rows[layout].block > 1 ? rows[layout].block : layout == PF_LAYOUT_CHANNELS_LAST ? channels : 1;
+    int64_t block = pf_layout_block(layout);
+
+    return block > 1 ? block : pf_layout_kind(layout) == PF_LAYOUT_CHANNELS_LAST ? channels : 1;
 }
 
 bool pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape)
@@ -170,13 +237,15 @@ bool pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape)
     bool    one_place = true;
     int64_t channels = 0;
 
-    if (a == b || shape->rank < 3)
+    if (a == b || (shape->rank < 3 && pf_layout_pitch(a) == pf_layout_pitch(b)))
         return true;
+    if (pf_layout_pitch(a) != pf_layout_pitch(b))
+        return false;
     channels = shape->dim[1];
     for (int32_t i = 2; i < shape->rank; i++)
         one_place = one_place && shape->dim[i] == 1;
-    if (rows[a].block > 1 || rows[b].block > 1) {           /* padding must be absent from both */
-        if (pf_dim_is_symbolic(channels) || stored_channels(a, channels) != channels || stored_channels(b, channels) != channels)
+    if (pf_layout_block(a) > 1 || pf_layout_block(b) > 1) {     /* padding must be absent from both */
+        if (pf_dim_is_symbolic(channels) || channels % pf_layout_block(a) || channels % pf_layout_block(b))
             return false;
         return one_place || channel_run(a, channels) == channel_run(b, channels);
     }
@@ -185,19 +254,21 @@ bool pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape)
 
 int64_t pf_layout_block(pf_layout layout)
 {
-    return rows[layout].block > 1 ? rows[layout].block : 1;
+    int32_t block = rows[pf_layout_kind(layout)].block;
+
+    return block > 1 ? block : 1;
 }
 
 pf_strides pf_layout_strides(pf_layout layout, int32_t rank, const int64_t *dim)
 {
     pf_strides s = { .block = pf_layout_block(layout) };
-    bool       last = layout == PF_LAYOUT_CHANNELS_LAST && rank > 1;
+    bool       last = pf_layout_kind(layout) == PF_LAYOUT_CHANNELS_LAST && rank > 1;
     int64_t    step = s.block;
 
     s.in_block = s.block > 1;
     if (last) {
         s.dim[1] = 1;
-        step = dim[1];
+        step = stored_channels(layout, dim[1]);
     }
     for (int32_t i = rank; i-- > 0;) {
         if (i == 1 && last)
@@ -228,5 +299,20 @@ bool pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *shape, int
     }
     elems = (uint64_t)(start / block) * (uint64_t)s.dim[axis];
     *offset_bytes = pf_dtype_bytes(dtype, elems);
+    return *offset_bytes % PF_LAYOUT_PART_ALIGNMENT == 0;
+}
+
+bool pf_layout_channels(pf_layout kind, pf_dtype dtype, const pf_shape *shape, int64_t start, int64_t count, uint64_t *offset_bytes)
+{
+    int64_t block = pf_layout_block(kind), channels = shape->rank > 1 ? shape->dim[1] : 0, elems = start;
+
+    *offset_bytes = 0;
+    if (pf_dtype_bits(dtype) < 8 || !pf_layout_fits(kind, shape->rank) || pf_dim_is_symbolic(channels) || channels >= PF_LAYOUT_PITCH_LIMIT ||
+        start < 0 || start > channels || count < 1 || count > channels - start || start % block || count % block || channels % block)
+        return false;
+    for (int32_t d = 2; d < shape->rank && start && pf_layout_kind(kind) != PF_LAYOUT_CHANNELS_LAST; d++)
+        if (pf_dim_is_symbolic(shape->dim[d]) || __builtin_mul_overflow(elems, shape->dim[d], &elems) || elems > INT64_MAX / 16)
+            return false;
+    *offset_bytes = pf_dtype_bytes(dtype, (uint64_t)elems);
     return *offset_bytes % PF_LAYOUT_PART_ALIGNMENT == 0;
 }

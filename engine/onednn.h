@@ -15,6 +15,10 @@ pf_status pf_onednn_fail(dnnl_status_t status, const char *what, pf_err *err);
 bool      pf_onednn_dtype(pf_dtype dtype, dnnl_data_type_t *out);       /* false: oneDNN has no such type */
 /* A tensor of concrete dims in a layout. rank 0 is described as one element. */
 pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err);
+/* Whether images that lie apart, in the way that a value with a pitch does, are each in one piece: channels are not between other channels. */
+bool      pf_onednn_by_image(const pf_problem *p);
+/* One image of a value, and the bytes from it to the next. */
+pf_status pf_onednn_desc_image(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out, size_t *image_bytes, pf_err *err);
 pf_status pf_onednn_desc_value(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out, pf_err *err);
 /* The format is left to the implementation. */
 pf_status pf_onednn_desc_any(pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err);
@@ -30,11 +34,14 @@ typedef struct pf_onednn_arg {
     pf_onednn_place    place;
     uint32_t           slot;        /* IN, OUT: index in the bindings; PACKED: the value that is packed there */
     size_t             offset;      /* in the memory at that place */
+    size_t             image_bytes; /* from one image to the next; 0: the same for all */
     dnnl_memory_desc_t desc;
 } pf_onednn_arg;
 
 enum { PF_ONEDNN_ARGS = 48 };
-typedef struct pf_onednn_args { pf_onednn_arg at[PF_ONEDNN_ARGS]; uint32_t count; } pf_onednn_args;
+/* images: the op is run so often, each time on an image of its own; 0 counts as 1.  The library's fast kernels take no tensor with gaps; where there are
+   gaps between images alone, each image is one without. */
+typedef struct pf_onednn_args { pf_onednn_arg at[PF_ONEDNN_ARGS]; uint32_t count; int64_t images; } pf_onednn_args;
 
 void pf_onednn_args_add(pf_onednn_args *args, int name, pf_onednn_place place, uint32_t slot, size_t offset, const dnnl_memory_desc_t *desc);
 

@@ -52,7 +52,7 @@ static pf_status strided(dnnl_data_type_t type, int32_t rank, const int64_t *dim
     return status ? pf_onednn_fail(status, "describe a tensor", err) : PF_OK;
 }
 
-pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)
+static pf_status dense(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)
 {
     dnnl_data_type_t  type = dnnl_data_type_undef;
     dnnl_dims_t       dims = { 0 };
@@ -71,6 +71,27 @@ pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const i
     return status ? pf_onednn_fail(status, "describe a tensor", err) : PF_OK;
 }
 
+/* With a pitch: the first channels of a wider tensor. */
+pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)
+{
+    dnnl_memory_desc_t whole;
+    dnnl_dims_t        dims = { 0 }, start = { 0 };
+    int64_t            wide[PF_MAX_RANK] = { 0 };
+    dnnl_status_t      status = dnnl_success;
+    pf_status          st = PF_OK;
+
+    if (!pf_layout_pitch(layout))
+        return dense(layout, dtype, rank, dim, out, err);
+    memcpy(wide, dim, (size_t)rank * sizeof *dim);
+    memcpy(dims, dim, (size_t)rank * sizeof *dim);
+    wide[1] = pf_layout_pitch(layout);
+    st = dense(pf_layout_kind(layout), dtype, rank, wide, &whole, err);
+    if (st)
+        return st;
+    status = dnnl_memory_desc_init_submemory(out, &whole, dims, start);
+    return status ? pf_onednn_fail(status, "describe a part of a tensor", err) : PF_OK;
+}
+
 pf_status pf_onednn_desc_value(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out, pf_err *err)
 {
     const pf_value *v = pf_graph_value(p->graph, value);
@@ -78,6 +99,35 @@ pf_status pf_onednn_desc_value(const pf_problem *p, pf_value_id value, pf_layout
     if (!pf_shape_is_static(&v->shape))
         return PF_FAIL(err, PF_INVALID, "a step needs a problem whose dims are numbers");
     return pf_onednn_desc(layout, v->dtype, v->shape.rank, v->shape.dim, out, err);
+}
+
+bool pf_onednn_by_image(const pf_problem *p)
+{
+    bool by_image = pf_problem_has_pitch(p);
+
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        by_image = by_image && (!pf_layout_pitch(p->in_layout[i]) || pf_layout_kind(p->in_layout[i]) != PF_LAYOUT_CHANNELS_LAST);
+    for (uint32_t i = 0; i < p->graph->output_count; i++)
+        by_image = by_image && (!pf_layout_pitch(p->out_layout[i]) || pf_layout_kind(p->out_layout[i]) != PF_LAYOUT_CHANNELS_LAST);
+    return by_image;
+}
+
+pf_status pf_onednn_desc_image(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out, size_t *image_bytes, pf_err *err)
+{
+    const pf_value *v = pf_graph_value(p->graph, value);
+    pf_strides      s = { { 0 }, 0, 0 };
+    int64_t         dim[PF_MAX_RANK] = { 0 };
+
+    *image_bytes = 0;
+    if (!pf_shape_is_static(&v->shape))
+        return PF_FAIL(err, PF_INVALID, "a step needs a problem whose dims are numbers");
+    if (v->shape.dim[0] < 1)
+        return PF_FAIL(err, PF_UNSUPPORTED, "there is no image");
+    memcpy(dim, v->shape.dim, sizeof dim);
+    s = pf_layout_strides(layout, v->shape.rank, dim);
+    dim[0] = 1;
+    *image_bytes = pf_dtype_bytes(v->dtype, (uint64_t)s.dim[0]);
+    return pf_onednn_desc(pf_layout_kind(layout), v->dtype, v->shape.rank, dim, out, err);
 }
 
 pf_status pf_onednn_desc_any(pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)

@@ -23,7 +23,7 @@ struct pf_onednn_op {
 void pf_onednn_args_add(pf_onednn_args *args, int name, pf_onednn_place place, uint32_t slot, size_t offset, const dnnl_memory_desc_t *desc)
 {
     if (args->count < PF_ONEDNN_ARGS)
-        args->at[args->count] = (pf_onednn_arg){ name, place, slot, offset, *desc };
+        args->at[args->count] = (pf_onednn_arg){ name, place, slot, offset, 0, *desc };
     args->count++;                      /* one too many is found by pf_onednn_op_new */
 }
 
@@ -114,17 +114,26 @@ static char *place_of(const pf_onednn_arg *arg, const pf_bindings *b)
     }
 }
 
-static pf_status run_with(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, pf_stream *stream, pf_err *err)
+static dnnl_status_t run_image(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, size_t image, pf_stream *stream)
 {
     dnnl_status_t status = dnnl_success;
 
     for (uint32_t i = 0; i < op->args.count && !status; i++) {
-        char *place = place_of(&op->args.at[i], b);
+        const pf_onednn_arg *arg = &op->args.at[i];
+        char                *place = place_of(arg, b);
 
-        status = dnnl_memory_set_data_handle_v2(set->exec[i].memory, place ? place + op->args.at[i].offset : NULL, NULL);
+        status = dnnl_memory_set_data_handle_v2(set->exec[i].memory, place ? place + arg->offset + image * arg->image_bytes : NULL, NULL);
     }
-    if (!status)
-        status = dnnl_primitive_execute(op->primitive, pf_stream_cpu_dnnl(stream), (int)op->args.count, set->exec);
+    return status ? status : dnnl_primitive_execute(op->primitive, pf_stream_cpu_dnnl(stream), (int)op->args.count, set->exec);
+}
+
+static pf_status run_with(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    size_t        images = op->args.images > 0 ? (size_t)op->args.images : 1;
+    dnnl_status_t status = dnnl_success;
+
+    for (size_t image = 0; image < images && !status; image++)
+        status = run_image(op, set, b, image, stream);
     return status ? pf_onednn_fail(status, "run a primitive", err) : PF_OK;
 }
 

@@ -26,13 +26,22 @@ static size_t place(pf_onednn_weighted *w, const dnnl_memory_desc_t *desc)
     return at;
 }
 
+static void add_activation(pf_onednn_args *args, int name, pf_onednn_place at, uint32_t slot, size_t offset, const dnnl_memory_desc_t *desc,
+                           size_t image_bytes)
+{
+    pf_onednn_args_add(args, name, at, slot, offset, desc);
+    if (args->count <= PF_ONEDNN_ARGS)
+        args->at[args->count - 1].image_bytes = image_bytes;
+}
+
 static void add_args(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc, pf_onednn_args *args)
 {
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
 
     *args = w->epilogue.args;
-    pf_onednn_args_add(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, w->source_at, &w->source_desc);
-    pf_onednn_args_add(args, DNNL_ARG_DST, PF_ONEDNN_OUT, 0, 0, &w->result_desc);
+    args->images = w->images;
+    add_activation(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, w->source_at, &w->source_desc, w->source_image_bytes);
+    add_activation(args, DNNL_ARG_DST, PF_ONEDNN_OUT, 0, 0, &w->result_desc, w->result_image_bytes);
     if (w->weights != PF_NONE) {
         w->weights_at = place(w, &w->weights_to);
         pf_onednn_args_add(args, DNNL_ARG_WEIGHTS, PF_ONEDNN_PACKED, w->weights, w->weights_at, &w->weights_to);

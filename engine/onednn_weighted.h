@@ -14,6 +14,8 @@ typedef struct pf_onednn_weighted {
     dnnl_memory_desc_t bias_desc;
     dnnl_memory_desc_t source_desc, result_desc;
     uint32_t           source_slot;
+    int64_t            images;          /* 0: the descriptions are of all images; else of one of so many */
+    size_t             source_image_bytes, result_image_bytes;      /* from one image to the next, with images */
     size_t             source_at, weights_in_at;    /* bytes into an activation at which its description begins */
     pf_onednn_epilogue epilogue;        /* made with packed_bytes below */
     size_t             packed_bytes;

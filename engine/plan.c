@@ -42,22 +42,45 @@ static pf_status check_weight(const pf_plan *plan, uint32_t i, pf_err *err)
     return PF_OK;
 }
 
-/* Bytes of a root that a view shows; all of them where dims may vary. */
-typedef struct part { uint64_t from, to, whole; } part;
+/* Bytes of a root that a view shows; all of them where dims may vary.  With a pitch: channels of a root. */
+typedef struct part { uint64_t from, to, whole; bool pitched; } part;
 
 static bool is_measured(const pf_plan_value *value, size_t *bytes)
 {
     return pf_shape_is_static(&value->shape) && !pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, bytes, NULL);
 }
 
+/* All dims but the channels are the root's, which are as many as the pitch; the offset is that of a channel. */
+static bool channels_of(const pf_plan_value *view, const pf_plan_value *root, part *out)
+{
+    pf_layout kind = pf_layout_kind(view->layout);
+    int64_t   pitch = pf_layout_pitch(view->layout), block = pf_layout_block(kind), start = 0;
+    uint64_t  block_bytes = 0, offset = 0;
+
+    if (view->dtype != root->dtype || view->shape.rank != root->shape.rank || view->shape.rank < 2 || root->shape.dim[1] != pitch ||
+        !pf_layout_same_bytes(kind, root->layout, &root->shape))
+        return false;
+    for (int32_t d = 0; d < view->shape.rank; d++)
+        if (d != 1 && view->shape.dim[d] != root->shape.dim[d])
+            return false;
+    (void)pf_layout_channels(kind, view->dtype, &root->shape, block, block, &block_bytes);
+    start = block_bytes ? (int64_t)(view->view_offset / block_bytes) * block : 0;
+    if (!pf_layout_channels(kind, view->dtype, &root->shape, start, view->shape.dim[1], &offset) || offset != view->view_offset)
+        return false;
+    *out = (part){ (uint64_t)start, (uint64_t)(start + view->shape.dim[1]), (uint64_t)pitch, true };
+    return true;
+}
+
 static bool part_of(const pf_plan_value *view, const pf_plan_value *root, part *out)
 {
     size_t bytes = 0, whole = 0;
 
-    *out = (part){ 0, UINT64_MAX, UINT64_MAX };
+    *out = (part){ 0, UINT64_MAX, UINT64_MAX, false };
+    if (view != root && pf_layout_pitch(view->layout))
+        return channels_of(view, root, out);
     if (!is_measured(view, &bytes) || !is_measured(root, &whole))
         return view->view_offset == 0;
-    *out = (part){ view->view_offset, view->view_offset + bytes, whole };
+    *out = (part){ view->view_offset, view->view_offset + bytes, whole, false };
     return view->view_offset % PF_LAYOUT_PART_ALIGNMENT == 0 && view->view_offset <= whole && bytes <= whole - view->view_offset;
 }
 
@@ -110,7 +133,7 @@ typedef struct writing {
     bool     *whole;            /* by value that is no view */
     uint32_t *first, *next;     /* by value: the first part that was written, the next one of the same root; PF_NONE ends */
     uint32_t *count;            /* of parts, by root */
-    uint64_t *bytes;            /* of parts, by root */
+    uint64_t *left;             /* bytes or channels that no part has, by root; of no meaning without parts */
 } writing;
 
 static part part_at(const pf_plan *plan, uint32_t value)
@@ -126,12 +149,12 @@ static bool is_written(const pf_plan *plan, const writing *w, uint32_t value)
     uint32_t root = root_of(plan, value);
     part     p = part_at(plan, value);
 
-    if (w->whole[root] || (w->count[root] && w->bytes[root] == p.whole))
+    if (w->whole[root] || (w->count[root] && !w->left[root]))
         return true;
     for (uint32_t i = w->first[root]; i != PF_NONE; i = w->next[i]) {
         part other = part_at(plan, i);
 
-        if (other.from <= p.from && p.to <= other.to)
+        if (other.pitched == p.pitched && other.from <= p.from && p.to <= other.to)
             return true;
     }
     return false;
@@ -152,13 +175,13 @@ static bool write_value(const pf_plan *plan, writing *w, uint32_t value)
     for (uint32_t i = w->first[root]; i != PF_NONE; i = w->next[i]) {
         part other = part_at(plan, i);
 
-        if (other.from < p.to && p.from < other.to)
+        if (other.pitched != p.pitched || (other.from < p.to && p.from < other.to))
             return false;
     }
+    w->left[root] = (w->count[root] ? w->left[root] : p.whole) - (p.to - p.from);
     w->next[value] = w->first[root];
     w->first[root] = value;
     w->count[root]++;
-    w->bytes[root] += p.to - p.from;
     return true;
 }
 
@@ -168,7 +191,7 @@ static void writing_clear(writing *w)
     pf_free(w->first);
     pf_free(w->next);
     pf_free(w->count);
-    pf_free(w->bytes);
+    pf_free(w->left);
 }
 
 static pf_status writing_init(writing *w, uint32_t values, pf_err *err)
@@ -178,10 +201,10 @@ static pf_status writing_init(writing *w, uint32_t values, pf_err *err)
     w->first = pf_calloc(values + 1, sizeof *w->first);
     w->next = pf_calloc(values + 1, sizeof *w->next);
     w->count = pf_calloc(values + 1, sizeof *w->count);
-    w->bytes = pf_calloc(values + 1, sizeof *w->bytes);
-    if (!w->whole || !w->first || !w->next || !w->count || !w->bytes) {
+    w->left = pf_calloc(values + 1, sizeof *w->left);
+    if (!w->whole || !w->first || !w->next || !w->count || !w->left) {
         writing_clear(w);
-        return PF_FAIL_MEMORY(err, values * sizeof *w->bytes);
+        return PF_FAIL_MEMORY(err, values * sizeof *w->left);
     }
     memset(w->first, 0xff, values * sizeof *w->first);
     return PF_OK;

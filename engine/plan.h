@@ -4,7 +4,8 @@
    2. Inputs of a step are graph inputs, weights, or values that earlier steps wrote; each byte of a value is written once: by the step that writes
       the value, or by steps that write views of it, which then are parts that do not overlap.
    3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to them.
-   4. Views name a root: a value that is no view, and lie inside it; one whose dims, or whose root's dims, may vary has as many bytes as the root.
+   4. Views name a root: a value that is no view, and lie inside it; one whose dims, or whose root's dims, may vary has as many bytes as the root.  A view
+      whose layout has a pitch is some channels of a root with that many, and all its other dims are the root's.
    5. Every output is written by one step, or by the tail; only the tail reads inputs of HOME_TAIL.
    6. Blobs lie inside the section of weights, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
 #ifndef PF_ENGINE_PLAN_H
@@ -15,7 +16,7 @@
 #include "engine/planfarm.h"
 #include "engine/tactic.h"
 
-enum { PF_PLAN_VERSION = 3, PF_PLAN_ALIGNMENT = 256 };
+enum { PF_PLAN_VERSION = 4, PF_PLAN_ALIGNMENT = 256 };
 
 typedef struct pf_plan_symbol {
     const char *name;
@@ -32,7 +33,7 @@ typedef struct pf_plan_value {
     pf_plan_home home;
     uint32_t     index;                 /* HOME_IO, HOME_TAIL: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only packed forms are kept */
     uint32_t     view_of;               /* PF_NONE, or the value whose bytes these are: home and index are its own */
-    uint64_t     view_offset;           /* bytes into that value, a multiple of PF_LAYOUT_PART_ALIGNMENT; 0 when dims may vary */
+    uint64_t     view_offset;           /* bytes into that value, a multiple of PF_LAYOUT_PART_ALIGNMENT; 0 when dims may vary, unless the layout has a pitch */
 } pf_plan_value;
 
 typedef struct pf_plan_candidate {

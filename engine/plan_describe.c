@@ -59,7 +59,7 @@ static json_t *value_of(const pf_plan *plan, uint32_t index)
     const pf_plan_value *value = &plan->values[index];
 
     return json_pack("{s:o, s:s, s:o, s:s}", "name", text_of(value->name), "dtype", pf_dtype_name(value->dtype), "shape",
-                     dims_of(plan, &value->shape), "layout", pf_layout_name(value->layout));
+                     dims_of(plan, &value->shape), "layout", pf_layout_print(value->layout).at);
 }
 
 static json_t *values_of(const pf_plan *plan, const uint32_t *indices, uint32_t count)

@@ -143,6 +143,8 @@ static void read_value(loading *l, pf_plan_value *value)
         corrupt(l, "a value has a type, a layout or a rank that is not known");
     for (int32_t d = 0; d < value->shape.rank && !l->st; d++)
         read_dim(l, &value->shape.dim[d]);
+    if (!l->st && value->shape.rank >= 0 && !pf_layout_takes(value->layout, &value->shape))
+        corrupt(l, "a value has more channels than its layout");
     value->home = (pf_plan_home)pf_read_u32(&l->r);
     value->index = pf_read_u32(&l->r);
     value->view_of = pf_read_u32(&l->r);

@@ -42,7 +42,7 @@ static void write_value(const struct pf_plan *plan, const pf_plan_value *value, 
 {
     put_text(out, value->name);
     put_text(out, pf_dtype_name(value->dtype));
-    put_text(out, pf_layout_name(value->layout));
+    put_text(out, pf_layout_print(value->layout).at);
     pf_buf_put_u32(out, (uint32_t)value->shape.rank);
     for (int32_t d = 0; d < value->shape.rank; d++) {
         pf_buf text = { 0 };

@@ -7,7 +7,7 @@
 #include "engine/op.h"
 #include "engine/problem_copy.h"
 
-/* The text's first line:  problem in=nhwc,linear* out=nhwc numerics=0
+/* The text's first line:  problem in=nhwc,linear* out=nhwc:256 numerics=0
    A star marks a constant; "-" stands for an empty list; numerics are the PF_NUMERICS_* bits in decimal. */
 enum { TEXT_LIMIT = 1 << 20 };
 
@@ -15,7 +15,7 @@ static void print_layouts(pf_buf *text, const char *key, const pf_layout *layout
 {
     pf_buf_printf(text, " %s=%s", key, count ? "" : "-");
     for (uint32_t i = 0; i < count; i++)
-        pf_buf_printf(text, "%s%s%s", i ? "," : "", pf_layout_name(layout[i]), constant && constant[i] ? "*" : "");
+        pf_buf_printf(text, "%s%s%s", i ? "," : "", pf_layout_print(layout[i]).at, constant && constant[i] ? "*" : "");
 }
 
 static pf_status write_text(pf_problem *problem, pf_err *err)
@@ -67,11 +67,12 @@ static pf_status check_layouts(const pf_problem *problem, pf_err *err)
     const pf_graph *graph = problem->graph;
 
     for (uint32_t i = 0; i < graph->input_count; i++)
-        if (!pf_layout_fits(problem->in_layout[i], pf_graph_value(graph, graph->inputs[i])->shape.rank))
-            return PF_FAIL(err, PF_INVALID, "layout %s does not fit input %u of a problem", pf_layout_name(problem->in_layout[i]), i);
+        if (!pf_layout_takes(problem->in_layout[i], &pf_graph_value(graph, graph->inputs[i])->shape) ||
+            (problem->in_constant[i] && pf_layout_pitch(problem->in_layout[i])))
+            return PF_FAIL(err, PF_INVALID, "layout %s does not fit input %u of a problem", pf_layout_print(problem->in_layout[i]).at, i);
     for (uint32_t i = 0; i < graph->output_count; i++)
-        if (!pf_layout_fits(problem->out_layout[i], pf_graph_value(graph, graph->outputs[i])->shape.rank))
-            return PF_FAIL(err, PF_INVALID, "layout %s does not fit output %u of a problem", pf_layout_name(problem->out_layout[i]), i);
+        if (!pf_layout_takes(problem->out_layout[i], &pf_graph_value(graph, graph->outputs[i])->shape))
+            return PF_FAIL(err, PF_INVALID, "layout %s does not fit output %u of a problem", pf_layout_print(problem->out_layout[i]).at, i);
     return PF_OK;
 }
 
@@ -184,6 +185,17 @@ bool pf_problem_has_constants(const pf_problem *problem)
     return false;
 }
 
+bool pf_problem_has_pitch(const pf_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->graph->input_count; i++)
+        if (pf_layout_pitch(problem->in_layout[i]))
+            return true;
+    for (uint32_t i = 0; i < problem->graph->output_count; i++)
+        if (pf_layout_pitch(problem->out_layout[i]))
+            return true;
+    return false;
+}
+
 bool pf_problem_is_bound(const pf_problem *problem)
 {
     for (uint32_t i = 0; i < problem->graph->value_count; i++)
@@ -234,7 +246,7 @@ static bool parse_layouts(const char **text, pf_layout *layout, bool *constant, 
         return true;
     }
     for (;;) {
-        char   name[16] = "";
+        char   name[PF_LAYOUT_TEXT_BYTES] = "";
         size_t length = strcspn(at, ",* \n");
 
         if (length == 0 || length >= sizeof name || *count == PF_PROBLEM_VALUES)

@@ -31,7 +31,7 @@ static bool lies_inside(const pf_plan *plan, const pf_instance *instance, const 
     const pf_plan_value *root = value->view_of == PF_NONE ? value : &plan->values[value->view_of];
     size_t               whole = root == value ? bytes : instance->value_bytes[value->view_of];
 
-    if (pf_shape_is_static(&value->shape) && pf_shape_is_static(&root->shape))
+    if (pf_layout_pitch(value->layout) || (pf_shape_is_static(&value->shape) && pf_shape_is_static(&root->shape)))
         return value->view_offset <= whole && bytes <= whole - value->view_offset;
     return value->view_offset == 0 && bytes == whole;
 }

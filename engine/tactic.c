@@ -53,7 +53,11 @@ const char *pf_tactic_declines(const pf_tactic *tactic, const pf_device *device,
     for (size_t i = 0; missing && i < sizeof caps / sizeof caps[0]; i++)
         if (missing & caps[i].cap)
             return caps[i].reason;
-    return missing ? "needs a capability that the device lacks" : tactic->declines(device, p);
+    if (missing)
+        return "needs a capability that the device lacks";
+    if (!(tactic->flags & PF_TACTIC_PITCHED) && pf_problem_has_pitch(p))
+        return "a value lies in a wider one";
+    return tactic->declines(device, p);
 }
 
 pf_status pf_tuning_add(pf_tuning_list *list, pf_err *err, const char *format, ...)

@@ -40,6 +40,7 @@ typedef struct pf_bindings {    /* device pointers, in the problem's order */
 enum {                          /* pf_tactic.flags */
     PF_TACTIC_ORACLE = 1,       /* the plain reference: takes every problem, is the measure of the others, wins only when nothing else applies */
     PF_TACTIC_NONDETERMINISTIC = 4,
+    PF_TACTIC_PITCHED = 8,      /* may take values that lie in wider ones; the others are never asked about such problems */
 };
 
 struct pf_tactic {

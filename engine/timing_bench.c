@@ -304,6 +304,24 @@ static pf_status need_room(pf_bench *bench, void **room, pf_err *err)
     return *room ? PF_OK : PF_FAIL_MEMORY(err, most);
 }
 
+/* Between the channels of a result that lies in a wider value there are others. */
+static pf_status check_gaps(pf_layout layout, const pf_tensor *tensor, const uint8_t *raw, size_t bytes, pf_err *err)
+{
+    uint8_t  *wanted = pf_layout_pitch(layout) ? pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes) : NULL;
+    pf_status st = PF_OK;
+
+    if (!pf_layout_pitch(layout))
+        return PF_OK;
+    if (!wanted)
+        return PF_FAIL_MEMORY(err, bytes);
+    memset(wanted, POISON, bytes);
+    pf_layout_pack(layout, tensor, tensor->data, wanted);
+    if (memcmp(wanted, raw, bytes))
+        st = PF_FAIL(err, PF_MISMATCH, "bytes between the channels of an output were written");
+    pf_free(wanted);
+    return st;
+}
+
 static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *max_rel_error, pf_err *err)
 {
     const pf_tensor *reference = &bench->oracle->out[i];
@@ -324,6 +342,8 @@ static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *max_
     }
     if (!pf_oracle_agrees(&tensor, reference, bench->tolerance, &error, reason, sizeof reason))
         st = PF_FAIL(err, PF_MISMATCH, "output %u %s", i, reason);
+    if (!st)
+        st = check_gaps(bench->problem->out_layout[i], &tensor, raw, bench->out_bytes[i], err);
     *max_rel_error = error > *max_rel_error ? error : *max_rel_error;
     return st;
 }

@@ -314,10 +314,12 @@ static const char *blocks_decline(const pf_problem *p, const pf_node *node, cons
     pf_layout blocked = PF_LAYOUT_LINEAR;
 
     for (uint32_t i = 0; i < count; i++) {
-        if (pf_layout_block(end_layout(p, i)) > 1 && blocked != PF_LAYOUT_LINEAR && blocked != end_layout(p, i))
+        pf_layout kind = pf_layout_kind(end_layout(p, i));
+
+        if (pf_layout_block(kind) > 1 && blocked != PF_LAYOUT_LINEAR && blocked != kind)
             return "blocks of two sizes";
-        if (pf_layout_block(end_layout(p, i)) > 1)
-            blocked = end_layout(p, i);
+        if (pf_layout_block(kind) > 1)
+            blocked = kind;
     }
     if (blocked == PF_LAYOUT_LINEAR)
         return NULL;
@@ -359,6 +361,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "more than 7 dims";
     if (node->op == PF_OP_PAD && pad_declines(p, node))
         return pad_declines(p, node);
+    if (node->op == PF_OP_PAD && pf_layout_pitch(p->out_layout[0]))
+        return "what lies between channels would be filled too";
     return blocks_decline(p, node, row);
 }
 
@@ -448,6 +452,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 }
 
 const pf_tactic pf_tactic_cpu_move = {
-    .name = "cpu_move", .rev = 1, .needs = PF_CAP_CPU,
+    .name = "cpu_move", .rev = 1, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
 };

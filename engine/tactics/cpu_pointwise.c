@@ -19,11 +19,14 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     (void)device;
     if (reason)
         return reason;
+    for (uint32_t i = 0; i < p->graph->output_count; i++)
+        if (pf_layout_pitch(p->out_layout[i]))
+            return "the result lies in a wider value";
     for (uint32_t i = 0; i < p->graph->input_count; i++) {      /* whole operands must lie as the result does, or every element is a jump */
         const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
 
         if (!p->in_constant[i] && pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape) && p->graph->node_count > 1
-            && !pf_layout_same_bytes(p->in_layout[i], p->out_layout[0], shape))
+            && !pf_layout_same_bytes(pf_layout_kind(p->in_layout[i]), p->out_layout[0], shape))
             return "operand and result have different layouts";
     }
     return NULL;
@@ -104,6 +107,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 }
 
 const pf_tactic pf_tactic_cpu_pointwise = {
-    .name = "cpu_pointwise", .rev = 1, .needs = PF_CAP_CPU,
+    .name = "cpu_pointwise", .rev = 1, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
 };

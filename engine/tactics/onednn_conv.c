@@ -34,9 +34,20 @@ static bool groups_fill_blocks(const pf_problem *p, const pf_node *conv)
     return groups == 1 || (w->dim[1] == 1 && w->dim[0] == groups) || (w->dim[1] % 16 == 0 && w->dim[0] / groups % 16 == 0);
 }
 
+/* With gaps between images each is convolved alone; operands would have to go along. */
+static const char *pitch_declines(const pf_problem *p, const pf_node *conv)
+{
+    if (!pf_onednn_by_image(p))
+        return "channels lie between other channels";
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (!p->in_constant[i] && p->graph->inputs[i] != conv->in[0])
+            return "an operand besides a value that lies in a wider one";
+    return NULL;
+}
+
 static const char *layouts_decline(const pf_device *device, const pf_problem *p, const pf_node *conv)
 {
-    pf_layout in = p->in_layout[pf_problem_input_index(p, conv->in[0])], out = p->out_layout[0];
+    pf_layout in = pf_layout_kind(p->in_layout[pf_problem_input_index(p, conv->in[0])]), out = pf_layout_kind(p->out_layout[0]);
 
     if (out != PF_LAYOUT_CHANNELS_LAST && out != blocked_layout(device))
         return "the result is neither nhwc nor in the CPU's channel blocks";
@@ -83,6 +94,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     reason = constants_decline(p, conv);
     if (!reason)
         reason = layouts_decline(device, p, conv);
+    if (!reason && pf_problem_has_pitch(p))
+        reason = pitch_declines(p, conv);
     if (!reason)
         reason = pf_epilogue_read(p, conv->out[0], &chain);
     return reason ? reason : pf_onednn_epilogue_declines(p, &chain, 1);
@@ -145,9 +158,16 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *conv, pf_o
     pf_status st = PF_OK;
 
     w->source_slot = pf_problem_input_index(p, conv->in[0]);
-    st = pf_onednn_desc_value(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, err);
-    if (!st)
-        st = pf_onednn_desc_value(p, p->graph->outputs[0], p->out_layout[0], &w->result_desc, err);
+    if (pf_onednn_by_image(p)) {
+        w->images = pf_graph_value(p->graph, conv->in[0])->shape.dim[0];
+        st = pf_onednn_desc_image(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, &w->source_image_bytes, err);
+        if (!st)
+            st = pf_onednn_desc_image(p, p->graph->outputs[0], p->out_layout[0], &w->result_desc, &w->result_image_bytes, err);
+    } else {
+        st = pf_onednn_desc_value(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, err);
+        if (!st)
+            st = pf_onednn_desc_value(p, p->graph->outputs[0], p->out_layout[0], &w->result_desc, err);
+    }
     if (!st && w->bias != PF_NONE)
         st = pf_onednn_desc_value(p, w->bias, PF_LAYOUT_LINEAR, &w->bias_desc, err);
     return st;
@@ -242,7 +262,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_onednn_conv = {
-    .name = "onednn_conv", .rev = 2, .needs = PF_CAP_CPU,
+    .name = "onednn_conv", .rev = 2, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
     .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,
 };

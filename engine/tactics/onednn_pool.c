@@ -53,7 +53,6 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     const pf_value *x = NULL, *y = NULL;
     bool            windowed = node->op == PF_OP_MAX_POOL || node->op == PF_OP_AVERAGE_POOL;
 
-    (void)device;
     if ((!windowed && node->op != PF_OP_REDUCE) || node->in_count != 1 || p->graph->output_count != 1 || p->graph->input_count != 1
         || node->in[0] != p->graph->inputs[0] || node->out[0] != p->graph->outputs[0])
         return "not a pool alone";
@@ -69,9 +68,11 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "a mean over many places would lose digits";
     if (windowed && counts_too_much(node))
         return "padding that only rounding up adds would count";
-    if (p->in_layout[0] == PF_LAYOUT_C8 && (device->caps & PF_CAP_AVX512))
+    if (pf_problem_has_pitch(p) && (!windowed || !pf_onednn_by_image(p) || pf_layout_kind(p->in_layout[0]) != pf_layout_kind(p->out_layout[0])))
+        return "channels lie between other channels";
+    if (pf_layout_kind(p->in_layout[0]) == PF_LAYOUT_C8 && (device->caps & PF_CAP_AVX512))
         return "blocks of 8 have only plain loops here";
-    if (p->out_layout[0] != p->in_layout[0] && !(y->shape.rank < 3 && pf_dim_is_number(x->shape.dim[1]) && x->shape.dim[1] % 16 == 0)
+    if (!pf_problem_has_pitch(p) && p->out_layout[0] != p->in_layout[0] && !(y->shape.rank < 3 && pf_dim_is_number(x->shape.dim[1]) && x->shape.dim[1] % 16 == 0)
         && !(y->shape.rank < 3 && p->in_layout[0] == PF_LAYOUT_CHANNELS_LAST) && !pf_layout_same_bytes(p->out_layout[0], p->in_layout[0], &y->shape))
         return "source and result have different layouts";
     return NULL;
@@ -96,6 +97,8 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 typedef struct pool_op {
     dnnl_pooling_v2_desc_t desc;
     dnnl_memory_desc_t     source, result;
+    int64_t                images;          /* 0: source and result are of all images; else of one of so many */
+    size_t                 source_image_bytes, result_image_bytes;
 } pool_op;
 
 static void windows(const pf_problem *p, const pf_node *node, pf_spatial *s)
@@ -119,6 +122,22 @@ static dnnl_alg_kind_t algorithm(const pf_node *node)
     return ((const pf_pool_attrs *)node->attrs)->count_include_pad ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
 }
 
+/* A reduce without keepdims has none of the spatial dims. */
+static pf_status describe_tensors(const pf_problem *p, const int64_t *dim, pool_op *out, pf_err *err)
+{
+    pf_value_id x = p->graph->inputs[0], y = p->graph->outputs[0];
+    pf_status   st = PF_OK;
+
+    out->images = pf_onednn_by_image(p) ? dim[0] : 0;
+    out->source_image_bytes = out->result_image_bytes = 0;
+    if (out->images) {
+        st = pf_onednn_desc_image(p, x, p->in_layout[0], &out->source, &out->source_image_bytes, err);
+        return st ? st : pf_onednn_desc_image(p, y, p->out_layout[0], &out->result, &out->result_image_bytes, err);
+    }
+    st = pf_onednn_desc_value(p, x, p->in_layout[0], &out->source, err);
+    return st ? st : pf_onednn_desc(p->in_layout[0], PF_F32, pf_graph_value(p->graph, x)->shape.rank, dim, &out->result, err);
+}
+
 static pf_status describe(const pf_problem *p, pool_op *out, pf_err *err)
 {
     const pf_node  *node = anchor_of(p);
@@ -126,12 +145,11 @@ static pf_status describe(const pf_problem *p, pool_op *out, pf_err *err)
     int64_t         dim[PF_MAX_RANK] = { 0 };
     pf_spatial      s;
     dnnl_status_t   status = dnnl_success;
-    pf_status       st = pf_onednn_desc_value(p, node->in[0], p->in_layout[0], &out->source, err);
+    pf_status       st = PF_OK;
 
     for (int32_t i = 0; i < x->rank; i++)
-        dim[i] = i < y->rank ? y->dim[i] : 1;       /* a reduce without keepdims has none of the spatial dims */
-    if (!st)
-        st = pf_onednn_desc(p->in_layout[0], PF_F32, x->rank, dim, &out->result, err);
+        dim[i] = i < y->rank ? y->dim[i] : 1;
+    st = describe_tensors(p, dim, out, err);
     if (st)
         return st;
     windows(p, node, &s);
@@ -164,11 +182,14 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         return st;
     pf_onednn_args_add(&args, DNNL_ARG_SRC, PF_ONEDNN_IN, 0, 0, &pool.source);
     pf_onednn_args_add(&args, DNNL_ARG_DST, PF_ONEDNN_OUT, 0, 0, &pool.result);
+    args.images = pool.images;
+    args.at[0].image_bytes = pool.source_image_bytes;
+    args.at[1].image_bytes = pool.result_image_bytes;
     return pf_onednn_single_prepare(&pf_tactic_onednn_pool, device, &pool.desc, tuning, &args, out, err);
 }
 
 const pf_tactic pf_tactic_onednn_pool = {
-    .name = "onednn_pool", .rev = 3, .needs = PF_CAP_CPU,
+    .name = "onednn_pool", .rev = 3, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare,
     .enqueue = pf_onednn_single_enqueue, .release = pf_onednn_single_release,
 };

@@ -77,7 +77,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_onednn_reorder = {
-    .name = "onednn_reorder", .rev = 1, .needs = PF_CAP_CPU,
+    .name = "onednn_reorder", .rev = 1, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare,
     .enqueue = pf_onednn_single_enqueue, .release = pf_onednn_single_release,
 };

@@ -218,6 +218,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 }
 
 const pf_tactic pf_tactic_reference = {
-    .name = "reference", .rev = 1, .flags = PF_TACTIC_ORACLE, .needs = PF_CAP_CPU,
+    .name = "reference", .rev = 1, .flags = PF_TACTIC_ORACLE | PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
     .declines = declines, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
 };

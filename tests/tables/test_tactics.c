@@ -18,7 +18,7 @@
 #include "engine/oracle.h"
 #include "engine/tactic.h"
 
-enum { GUARD_BYTES = 256, POISON = 0xA5, GUARD = 0x5A, BUFFERS = 512, LAYOUT_SETS = 24, FILE_LIMIT = 8 << 20, TUNING_EFFORT = 5 };
+enum { GUARD_BYTES = 256, POISON = 0xA5, GUARD = 0x5A, BUFFERS = 512, LAYOUT_SETS = 32, PITCHED_ONE_IN = 8, FILE_LIMIT = 8 << 20, TUNING_EFFORT = 5 };
 
 static const pf_tactic *tactic;
 static pf_device       *device;
@@ -147,11 +147,11 @@ static void check_inputs(const candidate *c)
     }
 }
 
-/* The answer in `data`, as output i; and zeros where the layout has more channels than the tensor. */
+/* The answer in `data`, as output i; zeros where the layout has more channels than the tensor, and nothing between channels of a wider value. */
 static void check_answer(candidate *c, uint32_t i, const void *data)
 {
     pf_tensor test = c->oracle->out[i];
-    buffer    linear = buffer_new(test.bytes, 0), packed = buffer_new(c->out[i].bytes, 0);
+    buffer    linear = buffer_new(test.bytes, 0), packed = buffer_new(c->out[i].bytes, POISON);
     char      reason[128] = "";
     double    error = 0, tolerance = pf_oracle_tolerance(c->problem->graph, c->problem->numerics);
     bool      right = false, padded = true;
@@ -166,7 +166,7 @@ static void check_answer(candidate *c, uint32_t i, const void *data)
     if (!right)
         candidate_fail(c, reason);
     if (!padded)
-        candidate_fail(c, "leaves other than zeros in the padding");
+        candidate_fail(c, "leaves other than zeros in the padding, or writes between channels");
     if (error > c->error)
         c->error = error;
 }
@@ -292,8 +292,8 @@ static void try_candidate(const pf_problem *problem, const pf_oracle *oracle, co
         check_failed_allocations(&c);
     if (verbose)
         print_message("  %-60s %10.3f us  error %.2g  workspace %zu packed %zu  in=%s out=%s\n", tuning, (double)took_ns / 1e3, c.error,
-                      step->workspace_bytes, step->packed_bytes, problem->graph->input_count ? pf_layout_name(problem->in_layout[0]) : "-",
-                      pf_layout_name(problem->out_layout[0]));
+                      step->workspace_bytes, step->packed_bytes, problem->graph->input_count ? pf_layout_print(problem->in_layout[0]).at : "-",
+                      pf_layout_print(problem->out_layout[0]).at);
     pf_step_free(step);
     clear(&c);
     candidate_count++;
@@ -322,6 +322,42 @@ static pf_layout fitting(pf_layout layout, const pf_graph *graph, pf_value_id va
     return pf_layout_fits(layout, pf_graph_value(graph, value)->shape.rank) ? layout : PF_LAYOUT_LINEAR;
 }
 
+static bool would_take(const pf_problem *problem, const layout_set *set)
+{
+    pf_problem probe = *problem;
+
+    probe.in_layout = (pf_layout *)(uintptr_t)set->in;
+    probe.out_layout = (pf_layout *)(uintptr_t)set->out;
+    return !pf_tactic_declines(tactic, device, &probe);
+}
+
+/* The same layout in a value that is wider by `more` channels, where it has them. */
+static pf_layout widened(pf_layout layout, const pf_graph *graph, pf_value_id value, int64_t more)
+{
+    const pf_shape *shape = &pf_graph_value(graph, value)->shape;
+    pf_layout       wide = shape->rank > 1 && pf_dim_is_number(shape->dim[1]) ? pf_layout_pitched(layout, shape->dim[1] + more) : layout;
+
+    return pf_layout_takes(wide, shape) ? wide : layout;
+}
+
+/* Inputs, the results, or both lie in wider values. */
+static void add_wide_sets(const pf_problem *p, layout_set *sets, uint32_t *count)
+{
+    uint32_t dense = *count;
+
+    for (uint32_t s = 0; s < dense; s++)
+        for (int ends = 1; ends < 4; ends++) {
+            layout_set wide = sets[s];
+
+            for (uint32_t i = 0; i < p->graph->input_count && ends & 1; i++)
+                wide.in[i] = p->in_constant[i] ? wide.in[i] : widened(wide.in[i], p->graph, p->graph->inputs[i], 32);
+            for (uint32_t i = 0; i < p->graph->output_count && ends & 2; i++)
+                wide.out[i] = widened(wide.out[i], p->graph, p->graph->outputs[i], 64);
+            if (*count < LAYOUT_SETS && would_take(p, &wide))
+                add_set(p, sets, count, &wide);
+        }
+}
+
 /* The tactic's own wishes, and every layout for all values, for all of the result's rank, and from one to another. */
 static uint32_t list_sets(const pf_problem *p, layout_set *sets)
 {
@@ -345,6 +381,8 @@ static uint32_t list_sets(const pf_problem *p, layout_set *sets)
                 set.out[i] = fitting((pf_layout)to, g, g->outputs[i]);
             add_set(p, sets, &count, &set);
         }
+    if ((tactic->flags & PF_TACTIC_PITCHED) && problem_count % PITCHED_ONE_IN == 0)
+        add_wide_sets(p, sets, &count);
     return count;
 }
 
@@ -366,15 +404,6 @@ static void try_layouts(const pf_problem *problem, const layout_set *set, const 
     }
     pf_tuning_clear(&tunings);
     pf_problem_free(own);
-}
-
-static bool would_take(const pf_problem *problem, const layout_set *set)
-{
-    pf_problem probe = *problem;
-
-    probe.in_layout = (pf_layout *)(uintptr_t)set->in;
-    probe.out_layout = (pf_layout *)(uintptr_t)set->out;
-    return !pf_tactic_declines(tactic, device, &probe);
 }
 
 /* ---- Families: problems whose dims are symbols */

@@ -191,6 +191,111 @@ static void parts_are_found(void **state)
     assert_false(pf_layout_part(PF_LAYOUT_LINEAR, PF_I4, &image, 1, 16, 16, &at));
 }
 
+/* ---- Values in wider ones */
+
+/* Channels from start on, in a whole of that layout: they are found where pf_layout_channels says, and writing them changes nothing else. */
+static uint32_t check_channels(pf_layout kind, const pf_tensor *t, int64_t start, int64_t count)
+{
+    pf_shape  shape = { .rank = t->rank };
+    pf_tensor part = *t;
+    uint8_t   whole[8192], before[8192], linear[8192], back[8192];
+    size_t    whole_bytes = 0, bytes = 0, item = pf_dtype_bits(t->dtype) / 8, run = 0;
+    uint64_t  at = 0;
+    pf_layout layout = pf_layout_pitched(kind, t->dim[1]);
+    pf_err    err = { 0 };
+
+    memcpy(shape.dim, t->dim, sizeof shape.dim);
+    if (!pf_layout_channels(kind, t->dtype, &shape, start, count, &at))
+        return 0;
+    part.dim[1] = shape.dim[1] = count;
+    assert_true(pf_layout_takes(layout, &shape));
+    test_ok(pf_layout_bytes(kind, t->dtype, t->rank, t->dim, &whole_bytes, &err), &err);
+    test_ok(pf_layout_bytes(layout, t->dtype, t->rank, part.dim, &bytes, &err), &err);
+    assert_true(whole_bytes <= sizeof whole && at + bytes <= whole_bytes);
+    assert_true(start + count < t->dim[1] || at + bytes == whole_bytes);
+    pf_layout_pack(kind, t, t->data, whole);
+    memcpy(before, whole, whole_bytes);
+    test_ok(pf_tensor_measure(&part, &err), &err);
+    pf_layout_unpack(layout, &part, whole + at, linear);
+    run = part.bytes / (size_t)t->dim[0];
+    for (int64_t n = 0; n < t->dim[0]; n++)
+        assert_memory_equal(linear + (size_t)n * run, (uint8_t *)t->data + (size_t)(n * t->dim[1] + start) * run / (size_t)count, run);
+    for (size_t i = 0; i < part.bytes; i++)
+        linear[i] ^= 0xff;
+    pf_layout_pack(layout, &part, linear, whole + at);
+    pf_layout_unpack(kind, t, whole, back);
+    for (int64_t i = 0; i < pf_tensor_elems(t); i++) {
+        int64_t channel = i / (pf_tensor_elems(t) / t->dim[0] / t->dim[1]) % t->dim[1];
+        bool    own = channel >= start && channel < start + count;
+
+        assert_int_equal(memcmp(back + (size_t)i * item, (uint8_t *)t->data + (size_t)i * item, item) != 0, own);
+    }
+    pf_layout_pack(layout, &part, linear, whole + at);
+    for (size_t i = 0; i < part.bytes; i++)
+        linear[i] ^= 0xff;
+    pf_layout_pack(layout, &part, linear, whole + at);
+    assert_memory_equal(whole, before, whole_bytes);
+    return 1;
+}
+
+static void channels_lie_in_wider_values(void **state)
+{
+    static const int64_t dims[][4] = { { 2, 64, 2, 4 }, { 3, 32, 4, 1 }, { 1, 48, 1, 4 } };
+    uint32_t             found = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
+        for (int layout = 0; layout < PF_LAYOUT_COUNT; layout++)
+            for (int64_t start = 0; start < dims[i][1]; start += 8)
+                for (int64_t count = 8; start + count <= dims[i][1]; count += 8) {
+                    pf_tensor t = tensor_of(PF_F32, 4, dims[i]);
+
+                    found += check_channels((pf_layout)layout, &t, start, count);
+                    pf_tensor_clear(&t);
+                }
+    assert_true(found > 50);
+}
+
+static void channels_are_refused(void **state)
+{
+    pf_shape image = { .rank = 4, .dim = { 2, 64, 2, 4 } };
+    uint64_t at = 0;
+
+    (void)state;
+    assert_false(pf_layout_channels(PF_LAYOUT_C16, PF_F32, &image, 8, 16, &at));         /* inside a block */
+    assert_false(pf_layout_channels(PF_LAYOUT_C16, PF_F32, &image, 16, 8, &at));
+    assert_false(pf_layout_channels(PF_LAYOUT_LINEAR, PF_F32, &image, 60, 5, &at));      /* past the last channel */
+    assert_false(pf_layout_channels(PF_LAYOUT_LINEAR, PF_F32, &image, INT64_MAX - 3, 5, &at));
+    assert_false(pf_layout_channels(PF_LAYOUT_LINEAR, PF_F32, &image, -16, 16, &at));
+    assert_false(pf_layout_channels(PF_LAYOUT_CHANNELS_LAST, PF_F32, &image, 4, 16, &at));       /* not aligned */
+    image.dim[2] = INT64_MAX / 8;
+    assert_false(pf_layout_channels(PF_LAYOUT_LINEAR, PF_F32, &image, 16, 16, &at));
+    assert_true(pf_layout_channels(PF_LAYOUT_CHANNELS_LAST, PF_F32, &image, 16, 16, &at));
+    assert_int_equal(at, 64);
+}
+
+static void pitches_have_names(void **state)
+{
+    pf_layout layout = pf_layout_pitched(PF_LAYOUT_C16, 256);
+
+    (void)state;
+    assert_string_equal(pf_layout_print(layout).at, "c16:256");
+    assert_int_equal(pf_layout_from_name("c16:256"), layout);
+    assert_int_equal(pf_layout_kind(layout), PF_LAYOUT_C16);
+    assert_int_equal(pf_layout_pitch(layout), 256);
+    assert_true(pf_layout_fits(layout, 4));
+    assert_false(pf_layout_fits(layout, 2));
+    assert_false(pf_layout_fits(pf_layout_from_name("c16:24"), 4));
+    assert_true(pf_layout_fits(pf_layout_from_name("linear:24"), 2));
+    assert_false(pf_layout_fits(pf_layout_from_name("linear:24"), 1));
+    assert_int_equal(pf_layout_from_name("c16:"), PF_LAYOUT_COUNT);
+    assert_int_equal(pf_layout_from_name("c16:0"), PF_LAYOUT_COUNT);
+    assert_int_equal(pf_layout_from_name("c16:016"), PF_LAYOUT_COUNT);
+    assert_int_equal(pf_layout_from_name("c16:16x"), PF_LAYOUT_COUNT);
+    assert_int_equal(pf_layout_from_name("c16:99999999999"), PF_LAYOUT_COUNT);
+    assert_int_equal(pf_layout_from_name("nchw:16"), PF_LAYOUT_COUNT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +303,9 @@ int main(void)
         cmocka_unit_test(parts_lie_where_they_should),
         cmocka_unit_test(parts_are_found), cmocka_unit_test(bytes_count_padding), cmocka_unit_test(elements_lie_where_strides_say),
         cmocka_unit_test(same_bytes_tells_the_truth),
+        cmocka_unit_test(channels_lie_in_wider_values),
+        cmocka_unit_test(channels_are_refused),
+        cmocka_unit_test(pitches_have_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
 
 #include "engine/graph.h"
 #include "engine/plan.h"
-#include "tests/unit/engine/networks.h"
+#include "tests/unit/engine/seeded.h"
 
 enum { ROUNDS = 40, LAYERS = 14, POOL = 40 };
 
@@ -253,11 +253,159 @@ static void what_is_damaged_is_seen(void **state)
     pf_device_close(device);
 }
 
+/* ---- Parts with gaps: batches, whose parts no single run of bytes holds */
+
+/* What lies in wider values takes next to nothing. */
+static int64_t gaps_are_fast(const char *problem_text, const char *tactic, uint32_t index)
+{
+    const char *colon = strchr(problem_text, ':'), *line = strchr(problem_text, '\n');
+    bool        wide = colon && line && colon < line;
+
+    return (wide ? 1000 : 100000 + 17 * (int64_t)(strlen(problem_text) % 50)) + 10 * (int64_t)strlen(tactic) + index;
+}
+
+static uint32_t gaps_of(const pf_plan *plan)
+{
+    uint32_t gaps = 0;
+
+    for (uint32_t i = 0; i < plan->value_count; i++)
+        gaps += plan->values[i].view_of != PF_NONE && pf_layout_pitch(plan->values[i].layout) > 0;
+    return gaps;
+}
+
+/* Two branches that a concat joins, a slice of them that a function reads, and a pool of the whole. */
+static pf_network *branches(const char *input_shape)
+{
+    grower       g = { 0 };
+    pf_tensor_id x = PF_NONE, parts[2], whole = PF_NONE, slice = PF_NONE;
+    pf_err       err = { 0 };
+
+    pf_random_init(&g.random, 3);
+    test_ok(pf_network_new("branches", &g.net, &err), &err);
+    test_ok(pf_network_input(g.net, "x", PF_F32, input_shape, &x, &err), &err);
+    parts[0] = convolve(&g, x, 16);
+    parts[1] = convolve(&g, x, 32);
+    whole = layer(g.net, "concat", "concat", "axis=1", 2, parts);
+    slice = layer(g.net, "slice", "slice", "axes=[1] starts=[16] ends=[48] steps=[1]", 1, &whole);
+    slice = layer(g.net, "sigmoid", "sigmoid", "", 1, &slice);
+    test_ok(pf_network_output(g.net, convolve(&g, whole, 16), "a", &err), &err);
+    test_ok(pf_network_output(g.net, slice, "b", &err), &err);
+    return g.net;
+}
+
+static void run_at(pf_plan *plan, pf_device *device, int64_t batch, pf_tensor *outputs)
+{
+    pf_tensor   input = { .dtype = PF_F32, .rank = 4, .dim = { batch, 16, 6, 4 } };
+    pf_context *context = NULL;
+    pf_random   random;
+    pf_err      err = { 0 };
+
+    test_ok(pf_tensor_alloc(&input, &err), &err);
+    pf_random_init(&random, 5);
+    for (int64_t i = 0; i < pf_tensor_elems(&input); i++)
+        ((float *)input.data)[i] = (float)pf_random_normal(&random);
+    test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
+    for (int again = 0; again < 2; again++) {
+        pf_tensor others[2] = { { 0 } };
+
+        test_ok(pf_context_run_host(context, &input, again ? others : outputs, &err), &err);
+        for (int i = 0; i < 2 && again; i++) {
+            assert_memory_equal(others[i].data, outputs[i].data, outputs[i].bytes);
+            pf_tensor_clear(&others[i]);
+        }
+    }
+    pf_context_free(context);
+    pf_tensor_clear(&input);
+}
+
+static void compare_at(pf_plan *with, pf_plan *without, pf_device *device, int64_t batch)
+{
+    pf_tensor a[2] = { { 0 } }, b[2] = { { 0 } };
+
+    run_at(with, device, batch, a);
+    run_at(without, device, batch, b);
+    for (int i = 0; i < 2; i++) {
+        pf_difference difference = { 0 };
+        pf_err        err = { 0 };
+
+        test_ok(pf_tensor_compare(&a[i], &b[i], &difference, &err), &err);
+        assert_true(difference.max_rel_range < 1e-5);
+        pf_tensor_clear(&a[i]);
+        pf_tensor_clear(&b[i]);
+    }
+}
+
+static void gaps_are_left_alone(void **state)
+{
+    static const struct { const char *shape, *spec, *plain; int64_t least, most; } cases[] = {
+        { "[3,16,6,4]", "effort=1\nreplay=1\n", "effort=0\ndisable_rules=parts_in_place\n", 3, 3 },
+        { "[b,16,6,4]", "effort=1\nreplay=1\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\nmax_shapes=x:5x16x6x4\n",
+          "effort=0\ndisable_rules=parts_in_place\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\nmax_shapes=x:5x16x6x4\n", 1, 5 },
+    };
+    pf_device *device = cpu();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_network *net = branches(cases[i].shape);
+        pf_plan    *with = build_seeded(net, device, cases[i].spec, gaps_are_fast), *without = build(net, device, cases[i].plain);
+
+        assert_int_equal(gaps_of(without), 0);
+        assert_true(gaps_of(with) >= 2);
+        compare_at(with, without, device, cases[i].least);
+        compare_at(with, without, device, cases[i].most);
+        pf_plan_free(with);
+        pf_plan_free(without);
+        pf_network_free(net);
+    }
+    pf_device_close(device);
+}
+
+static void damaged_gaps_are_seen(void **state)
+{
+    pf_device     *device = cpu();
+    pf_network    *net = branches("[3,16,6,4]");
+    pf_plan       *plan = build_seeded(net, device, "effort=1\nreplay=1\n", gaps_are_fast);
+    pf_plan_value *part = NULL;
+    pf_layout      layout = PF_LAYOUT_LINEAR;
+    uint64_t       offset = 0;
+    pf_err         err = { 0 };
+
+    (void)state;
+    test_ok(pf_plan_check_tables(plan, &err), &err);
+    for (uint32_t i = 0; i < plan->value_count; i++)
+        if (plan->values[i].view_offset && pf_layout_pitch(plan->values[i].layout))
+            part = &plan->values[i];
+    assert_non_null(part);
+    offset = part->view_offset;
+    layout = part->layout;
+    part->view_offset = 0;                      /* over the part before */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    part->view_offset = offset * 2;             /* past the last channel */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    part->view_offset = UINT64_MAX - 63;
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    part->view_offset = offset + 64;            /* where no channel begins */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    part->view_offset = offset;
+    part->layout = pf_layout_pitched(layout, 64);       /* of a whole with other channels */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    part->layout = layout;
+    part->shape.dim[0]++;                       /* of a whole of other images */
+    test_fails(pf_plan_check_tables(plan, &err), PF_CORRUPT, &err);
+    part->shape.dim[0]--;
+    test_ok(pf_plan_check_tables(plan, &err), &err);
+    pf_plan_free(plan);
+    pf_network_free(net);
+    pf_device_close(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_networks_compute_the_same),
         cmocka_unit_test(what_is_damaged_is_seen),
+        cmocka_unit_test(gaps_are_left_alone),
+        cmocka_unit_test(damaged_gaps_are_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

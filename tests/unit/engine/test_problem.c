@@ -99,6 +99,32 @@ static void text_is_read_back(void **state)
     pf_graph_free(graph);
 }
 
+static void pitches_are_part_of_the_text(void **state)
+{
+    pf_graph   *graph = graph_of(conv);
+    pf_problem *problem = problem_of(graph), *laid = NULL, *again = NULL;
+    pf_layout   in[] = { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR }, out[] = { pf_layout_pitched(PF_LAYOUT_CHANNELS_LAST, 5) };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_with_layouts(problem, in, out, &laid, &err), &err);
+    assert_non_null(strstr(laid->text, " out=nhwc:5 "));
+    assert_true(pf_problem_has_pitch(laid));
+    assert_false(pf_problem_has_pitch(problem));
+    test_ok(pf_problem_parse(laid->text, &again, &err), &err);
+    assert_int_equal(again->out_layout[0], out[0]);
+    pf_problem_free(again), pf_problem_free(laid);
+    out[0] = pf_layout_pitched(PF_LAYOUT_CHANNELS_LAST, 1);             /* of two channels */
+    test_fails(pf_problem_with_layouts(problem, in, out, &laid, &err), PF_INVALID, &err);
+    out[0] = pf_layout_pitched(PF_LAYOUT_C16, 32);                      /* two channels are no block */
+    test_fails(pf_problem_with_layouts(problem, in, out, &laid, &err), PF_INVALID, &err);
+    out[0] = PF_LAYOUT_LINEAR;
+    in[1] = pf_layout_pitched(PF_LAYOUT_LINEAR, 8);                     /* a constant */
+    test_fails(pf_problem_with_layouts(problem, in, out, &laid, &err), PF_INVALID, &err);
+    pf_problem_free(problem);
+    pf_graph_free(graph);
+}
+
 static void binding_gives_numbers(void **state)
 {
     pf_graph   *graph = graph_of(conv), *direct = NULL;
@@ -204,6 +230,7 @@ static void running_out_of_memory_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pitches_are_part_of_the_text),
         cmocka_unit_test(names_and_numbers_do_not_matter), cmocka_unit_test(order_of_commutative_operands_does_not_matter),
         cmocka_unit_test(small_constants_are_text_and_weights_are_not), cmocka_unit_test(text_is_read_back),
         cmocka_unit_test(binding_gives_numbers), cmocka_unit_test(a_part_has_its_own_ends), cmocka_unit_test(a_change_of_layout_is_an_identity),
