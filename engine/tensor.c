@@ -196,19 +196,15 @@ static void start_part(pf_random *random, uint64_t seed, int64_t part)
     pf_random_init(random, seed + ((uint64_t)part << 32));
 }
 
+/* One generator for all: the images are those of every comparison, however many threads there are. */
 static void fill_images(pf_tensor *tensor, uint64_t seed)
 {
-    const int64_t planes = tensor->dim[0] * tensor->dim[1], plane_elems = tensor->dim[2] * tensor->dim[3];
-    const int64_t each = RANDOM_PART / plane_elems + 1, parts = (planes + each - 1) / each;
+    int64_t   planes = tensor->dim[0] * tensor->dim[1], plane_elems = tensor->dim[2] * tensor->dim[3];
+    pf_random random = { 0 };
 
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (int64_t part = 0; part < parts; part++) {
-        pf_random random = { 0 };
-
-        start_part(&random, seed, part);
-        for (int64_t i = part * each; i < planes && i < (part + 1) * each; i++)
-            fill_image_plane(tensor, (uint64_t)(i * plane_elems), &random);
-    }
+    pf_random_init(&random, seed);
+    for (int64_t i = 0; i < planes; i++)
+        fill_image_plane(tensor, (uint64_t)(i * plane_elems), &random);
 }
 
 static double random_element(pf_dtype dtype, pf_random *random)
