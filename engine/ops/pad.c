@@ -31,8 +31,7 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     return pf_infer_check_out(infer, err);
 }
 
-/* Where position i (which may lie outside) of a dim reads from; -1: the constant. */
-static int64_t source(int64_t i, int64_t size, int32_t mode)
+int64_t pf_pad_source(int64_t i, int64_t size, int32_t mode)
 {
     int64_t period = 2 * (size - 1);
 
@@ -60,7 +59,7 @@ static pf_status element(const job *j, int64_t linear, pf_err *err)
         rest /= j->y->dim[d];
     }
     for (int32_t d = 0; d < j->y->rank; d++) {
-        int64_t i = source(index[d] - j->attrs->pads.at[d], j->x->dim[d], j->attrs->mode);
+        int64_t i = pf_pad_source(index[d] - j->attrs->pads.at[d], j->x->dim[d], j->attrs->mode);
 
         if (i < 0)
             return pf_move_run(j->y->dtype, j->y->data, linear, 1, j->constant, 0, 1, 1, err);
