@@ -120,11 +120,10 @@ def attention(net):
     return [net.op("Reshape", y, net.ints(0, 0, 256))]
 
 
-@model("attention_plain", "nvrtc_attention")
-def attention_plain(net):
-    q, k, v = (net.input(name, *shape) for name, shape in (("q", (2, 3, 33, 80)), ("k", (2, 3, 80, 70)), ("v", (2, 3, 70, 80))))
-    deep = [net.input(name, *shape) for name, shape in (("q5", (1, 1, 48, 512)), ("k5", (1, 1, 512, 64)), ("v5", (1, 1, 64, 512)))]
-    return [attend(net, q, k, v, 80), attend(net, *deep, 512)]
+@model("attention_odd", "nvrtc_attention")
+def attention_odd(net):
+    q, k, v = (net.input(name, *shape) for name, shape in (("q", (2, 3, 33, 80)), ("k", (2, 3, 70, 80)), ("v", (2, 3, 70, 80))))
+    return [attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 80)]
 
 
 @model("rows", "nvrtc_row")
