@@ -63,6 +63,14 @@ static void show_event(watching *w, const Pf__Event *event)
     }
 }
 
+static void take_event(watching *w, const Pf__Event *event)
+{
+    if (!w->follow->sink)
+        show_event(w, event);
+    else if (event->kind == PF__EVENT_KIND__EVENT_LOG || event->kind == PF__EVENT_KIND__EVENT_GAP)
+        w->follow->sink(w->follow->user, event);
+}
+
 /* OK as long as waiting for the farm makes sense. */
 static pf_status bear_absence(watching *w, pf_status status, pf_err *why, pf_err *err)
 {
@@ -99,7 +107,7 @@ static pf_status watch_once(watching *w, bool *final, pf_err *err)
     body.job_id = w->names->job_id;
     body.n_job_id = w->names->jobs_count;
     body.after_sequence = w->after_sequence;
-    body.wait_ms = PF_WATCH_MS_MAX;
+    body.wait_ms = w->follow->known ? 0 : PF_WATCH_MS_MAX;
     body.max_bytes = EVENT_BYTES;
     status = pf_farm_call(w->farm, PF_MSG_WATCH, &body.base, PF_MSG_WATCH_REPLY, &answer, &why);
     if (status)
@@ -109,9 +117,9 @@ static pf_status watch_once(watching *w, bool *final, pf_err *err)
         const Pf__WatchReply *reply = (const Pf__WatchReply *)answer.body;
 
         for (size_t i = 0; i < reply->n_event; i++)
-            show_event(w, reply->event[i]);
+            take_event(w, reply->event[i]);
         w->after_sequence = reply->next_after_sequence;
-        *final = reply->final;
+        *final = reply->final || (w->follow->known && reply->n_event == 0);
     }
     pf_message_clear(&answer);
     return PF_OK;

@@ -5,8 +5,14 @@
 #include "client/farm.h"
 #include "client/farm_names.h"
 
+/* What a build printed: a LOG event, or a GAP in the events. */
+typedef void pf_farm_log_sink(void *user, const Pf__Event *event);
+
 typedef struct pf_farm_follow {     /* open */
     bool     logs;                  /* show what builds print */
+    pf_farm_log_sink *sink;         /* not NULL: only what builds print is told, and to it */
+    void    *user;
+    bool     known;                 /* ends when all was told that the farm remembers */
     uint64_t events, gaps, dropped; /* seen; dropped is 0 for gaps of unknown size */
 } pf_farm_follow;
 

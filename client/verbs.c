@@ -36,7 +36,7 @@ const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name)
 static const struct { const char *theirs, *ours; } elsewhere[] = {
     { "ls", "list" },           { "ps", "list" },           { "jobs", "list" },         { "queue", "list" },        { "history", "list" },
     { "get", "fetch" },         { "download", "fetch" },    { "pull", "fetch" },        { "describe", "status" },   { "show", "status" },
-    { "log", "watch JOB --logs" },      { "logs", "watch JOB --logs" },     { "tail", "watch JOB --logs" },
+    { "log", "logs" },          { "tail", "logs JOB -f" },  { "output", "logs" },
     { "follow", "watch" },      { "wait", "watch" },        { "attach", "watch" },      { "delete", "cancel" },     { "rm", "cancel" },
     { "kill", "cancel" },       { "stop", "cancel" },       { "abort", "cancel" },      { "retry", "kick" },        { "requeue", "kick" },
     { "resume", "drain AGENT --resume" },   { "cordon", "drain" },      { "uncordon", "drain AGENT --resume" },

@@ -68,6 +68,32 @@ static void a_model_becomes_a_plan_that_runs(void **state)
     program_clear(&result);
 }
 
+/* The log of a job that ended is the stored one, byte for byte; a job without one says why. */
+static void a_log_is_printed_whole(void **state)
+{
+    json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:3x3x16x16", "--wait"), *logs = NULL;
+    run     result = {0};
+    pf_buf  stored = {0};
+    char    number[24];
+
+    (void)state;
+    snprintf(number, sizeof number, "%d", (int)live_number(live_job(answer), "job_id"));
+    test_ok(pf_file_read(live_blob_path(live_text(live_job(answer), "log_sha256")), 1 << 24, &stored, NULL), NULL);
+    assert_true(stored.size > 0);
+    for (int follow = 0; follow < 2; follow++) {
+        result = RUN("logs", number, "--farm", farm.url, follow ? "-f" : "--verbose");
+        ended_with(&result, 0);
+        assert_string_equal(result.out, (const char *)stored.data);
+        program_clear(&result);
+    }
+    logs = LIVE_JSON(&farm, 0, "logs", number);
+    assert_string_equal(live_text(logs, "log"), (const char *)stored.data);
+    json_decref(logs);
+    json_decref(LIVE_JSON(&farm, 66, "logs", "4711"));
+    pf_buf_clear(&stored);
+    json_decref(answer);
+}
+
 static void a_second_submit_is_answered_at_once(void **state)
 {
     json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16");
@@ -243,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_becomes_a_plan_that_runs),
+        cmocka_unit_test(a_log_is_printed_whole),
         cmocka_unit_test(a_second_submit_is_answered_at_once),
         cmocka_unit_test(two_submits_of_one_build_are_one_job),
         cmocka_unit_test(build_with_farm_writes_the_plan_and_reports_as_a_local_build),

@@ -235,6 +235,25 @@ static void leaving_a_wait_leaves_the_build(void **state)
     json_decref(answer);
 }
 
+/* What comes while the build runs is what is stored when it has ended. */
+static void a_log_is_followed_to_its_end(void **state)
+{
+    int64_t id = start_build(LAYERS + 8);
+    char    text[24];
+    run     followed = {0}, whole = {0};
+
+    (void)state;
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    followed = RUN("logs", text, "-f");
+    ended_with(&followed, 0);
+    whole = RUN("logs", text);
+    ended_with(&whole, 0);
+    assert_true(whole.out_bytes > 0);
+    assert_string_equal(followed.out, whole.out);
+    program_clear(&followed);
+    program_clear(&whole);
+}
+
 static void giving_up_one_submit_leaves_the_build_to_the_other(void **state)
 {
     int64_t id = start_build(LAYERS + 3);
@@ -385,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_killed_coordinator_loses_nothing),
         cmocka_unit_test(a_cancelled_build_ends_at_once),
         cmocka_unit_test(leaving_a_wait_leaves_the_build),
+        cmocka_unit_test(a_log_is_followed_to_its_end),
         cmocka_unit_test(giving_up_one_submit_leaves_the_build_to_the_other),
         cmocka_unit_test(a_crashed_build_is_told_and_tried_again),
         cmocka_unit_test(a_stopped_agent_is_fenced),
