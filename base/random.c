@@ -1,5 +1,7 @@
 #include "base/random.h"
 
+#include <string.h>
+
 static uint64_t rotate_left(uint64_t value, int bits)
 {
     return value << bits | value >> (64 - bits);
@@ -35,6 +37,50 @@ uint64_t pf_random_u64(pf_random *random)
     return out;
 }
 
+/* The next state is linear in this one over the field of two elements: many steps are one 256 x 256 matrix of bits, here by columns. */
+void pf_random_leap_over(const pf_random_leap *leap, pf_random *random)
+{
+    uint64_t out[4] = { 0 };
+
+    for (int i = 0; i < 256; i++) {
+        uint64_t mask = -(random->state[i / 64] >> i % 64 & 1);
+
+        for (int k = 0; k < 4; k++)
+            out[k] ^= leap->column[i].state[k] & mask;
+    }
+    memcpy(random->state, out, sizeof out);
+}
+
+/* of = by * of */
+static void multiply_leap(const pf_random_leap *by, pf_random_leap *of)
+{
+    for (int i = 0; i < 256; i++)
+        pf_random_leap_over(by, &of->column[i]);
+}
+
+static void no_leap(pf_random_leap *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < 256; i++)
+        out->column[i].state[i / 64] = UINT64_C(1) << i % 64;
+}
+
+void pf_random_leap_init(pf_random_leap *leap, uint64_t draws)
+{
+    pf_random_leap power, factor;
+
+    no_leap(leap);
+    no_leap(&power);
+    for (int i = 0; i < 256; i++)
+        pf_random_u64(&power.column[i]);
+    for (; draws; draws >>= 1) {
+        if (draws & 1)
+            multiply_leap(&power, leap);
+        factor = power;
+        multiply_leap(&factor, &power);
+    }
+}
+
 uint64_t pf_random_below(pf_random *random, uint64_t limit)
 {
     uint64_t rest = -limit % limit;     /* 2^64 mod limit: that many values would come up once too often */
@@ -57,7 +103,7 @@ double pf_random_normal(pf_random *random)
     const uint64_t mask = (1 << 21) - 1;
     int64_t        sum = 0;
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < PF_RANDOM_NORMAL_DRAWS; i++) {
         uint64_t bits = pf_random_u64(random);
 
         sum += (int64_t)((bits & mask) + (bits >> 21 & mask) + (bits >> 42 & mask));

@@ -6,10 +6,12 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "kernels/cpu_isa.h"
 
 enum {
     TENSOR_ALIGN_BYTES = 64, IMAGE_GRID = 8, IMAGE_LEAST = 16,
     RANDOM_PART = 1 << 16,              /* elements from one generator: parts are filled by threads */
+    IMAGE_PART = 1 << 18,               /* elements of images that one thread fills; fewer are not worth the leap */
     CLEAR_PART = 1 << 20,               /* bytes */
 };
 
@@ -166,28 +168,48 @@ void pf_tensor_strides(const pf_tensor *tensor, int64_t stride[PF_MAX_RANK])
 /* Where pixel x of width pixels lies on a grid of IMAGE_GRID points whose ends are the first and the last pixel. */
 static double grid_position(int64_t x, int64_t width) { return (double)x * (IMAGE_GRID - 1) / (double)(width - 1); }
 
-static void fill_image_plane(pf_tensor *tensor, uint64_t offset, pf_random *random)
+enum { FILL_BLOCK = 256 };
+
+static void store_values(pf_tensor *tensor, int64_t at, const double *values, int64_t count)
+{
+    uint32_t bits = pf_dtype_bits(tensor->dtype);
+
+    if (bits >= 8)
+        pf_dtype_convert(PF_F64, values, tensor->dtype, (char *)tensor->data + (size_t)at * (bits / 8), (uint64_t)count);
+    for (int64_t i = 0; i < count && bits < 8; i++)
+        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)(at + i), values[i]);
+}
+
+static void fill_image_row(pf_tensor *tensor, int64_t offset, const double grid[IMAGE_GRID][IMAGE_GRID], int64_t y, pf_random *random)
 {
     int64_t height = tensor->dim[2], width = tensor->dim[3];
-    double  grid[IMAGE_GRID][IMAGE_GRID];
+    double  values[FILL_BLOCK], at_y = grid_position(y, height);
+    int     y0 = at_y >= IMAGE_GRID - 1 ? IMAGE_GRID - 2 : (int)at_y;
+    double  fy = at_y - y0;
 
-    for (int i = 0; i < IMAGE_GRID * IMAGE_GRID; i++)
-        grid[i / IMAGE_GRID][i % IMAGE_GRID] = pf_random_normal(random);
-    for (int64_t y = 0; y < height; y++) {
-        double at_y = grid_position(y, height);
-        int    y0 = at_y >= IMAGE_GRID - 1 ? IMAGE_GRID - 2 : (int)at_y;
-        double fy = at_y - y0;
-
-        for (int64_t x = 0; x < width; x++) {
-            double at_x = grid_position(x, width);
+    for (int64_t from = 0, count = 0; from < width; from += count) {
+        count = width - from < FILL_BLOCK ? width - from : FILL_BLOCK;
+        for (int64_t i = 0; i < count; i++) {
+            double at_x = grid_position(from + i, width);
             int    x0 = at_x >= IMAGE_GRID - 1 ? IMAGE_GRID - 2 : (int)at_x;
             double fx = at_x - x0;
             double top = grid[y0][x0] * (1 - fx) + grid[y0][x0 + 1] * fx;
             double bottom = grid[y0 + 1][x0] * (1 - fx) + grid[y0 + 1][x0 + 1] * fx;
 
-            pf_dtype_set(tensor->dtype, tensor->data, offset++, top * (1 - fy) + bottom * fy + 0.1 * pf_random_normal(random));
+            values[i] = top * (1 - fy) + bottom * fy + 0.1 * pf_random_normal(random);
         }
+        store_values(tensor, offset + from, values, count);
     }
+}
+
+static void fill_image_plane(pf_tensor *tensor, int64_t offset, pf_random *random)
+{
+    double grid[IMAGE_GRID][IMAGE_GRID];
+
+    for (int i = 0; i < IMAGE_GRID * IMAGE_GRID; i++)
+        grid[i / IMAGE_GRID][i % IMAGE_GRID] = pf_random_normal(random);
+    for (int64_t y = 0; y < tensor->dim[2]; y++)
+        fill_image_row(tensor, offset + y * tensor->dim[3], grid, y, random);
 }
 
 /* The generator of each part: the first one's is the tensor's own. */
@@ -196,15 +218,47 @@ static void start_part(pf_random *random, uint64_t seed, int64_t part)
     pf_random_init(random, seed + ((uint64_t)part << 32));
 }
 
-/* One generator for all: the images are those of every comparison, however many threads there are. */
+/* Planes that one thread fills, from a generator that is as far as all planes before would have brought it. */
+typedef struct image_parts { int64_t planes, plane_elems, each, count; pf_random *starts; } image_parts;
+
+/* No starts: one part. */
+static void start_images(image_parts *p, uint64_t seed)
+{
+    pf_random_leap leap;
+
+    p->starts = p->count > 1 ? pf_alloc((size_t)p->count * sizeof *p->starts) : NULL;
+    if (!p->starts)
+        return;
+    pf_random_leap_init(&leap, (uint64_t)(p->each * (p->plane_elems + IMAGE_GRID * IMAGE_GRID)) * PF_RANDOM_NORMAL_DRAWS);
+    pf_random_init(&p->starts[0], seed);
+    for (int64_t i = 1; i < p->count; i++) {
+        p->starts[i] = p->starts[i - 1];
+        pf_random_leap_over(&leap, &p->starts[i]);
+    }
+}
+
+/* One sequence for all: the images are those of every comparison, however many threads there are. */
 static void fill_images(pf_tensor *tensor, uint64_t seed)
 {
-    int64_t   planes = tensor->dim[0] * tensor->dim[1], plane_elems = tensor->dim[2] * tensor->dim[3];
-    pf_random random = { 0 };
+    image_parts p = { .planes = tensor->dim[0] * tensor->dim[1], .plane_elems = tensor->dim[2] * tensor->dim[3] };
+    pf_random   only = { 0 };
 
-    pf_random_init(&random, seed);
-    for (int64_t i = 0; i < planes; i++)
-        fill_image_plane(tensor, (uint64_t)(i * plane_elems), &random);
+    p.each = (IMAGE_PART / p.plane_elems + 2) / 2 * 2;      /* even: parts do not share a byte of small elements */
+    p.count = (p.planes + p.each - 1) / p.each;
+    start_images(&p, seed);
+    if (!p.starts) {
+        p.each = p.planes;
+        p.count = 1;
+        pf_random_init(&only, seed);
+    }
+#pragma omp parallel for schedule(dynamic) if (p.count > 1)
+    for (int64_t part = 0; part < p.count; part++) {
+        pf_random random = p.starts ? p.starts[part] : only;
+
+        for (int64_t i = part * p.each; i < p.planes && i < (part + 1) * p.each; i++)
+            fill_image_plane(tensor, i * p.plane_elems, &random);
+    }
+    pf_free(p.starts);
 }
 
 static double random_element(pf_dtype dtype, pf_random *random)
@@ -218,18 +272,13 @@ static double random_element(pf_dtype dtype, pf_random *random)
 
 static void fill_elements(pf_tensor *tensor, int64_t from, int64_t end, pf_random *random)
 {
-    enum { BLOCK = 256 };
-    double   values[BLOCK];
-    uint32_t bits = pf_dtype_bits(tensor->dtype);
+    double values[FILL_BLOCK];
 
     for (int64_t count = 0; from < end; from += count) {
-        count = end - from < BLOCK ? end - from : BLOCK;
+        count = end - from < FILL_BLOCK ? end - from : FILL_BLOCK;
         for (int64_t i = 0; i < count; i++)
             values[i] = random_element(tensor->dtype, random);
-        if (bits >= 8)
-            pf_dtype_convert(PF_F64, values, tensor->dtype, (char *)tensor->data + (size_t)from * (bits / 8), (uint64_t)count);
-        for (int64_t i = 0; i < count && bits < 8; i++)
-            pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)(from + i), values[i]);
+        store_values(tensor, from, values, count);
     }
 }
 
@@ -302,35 +351,97 @@ static void read_block(const pf_tensor *tensor, int64_t from, int64_t count, dou
         out[i] = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)(from + i));
 }
 
-static bool all_finite(const double *values, int64_t count)
-{
-    int64_t others = 0;
+/* AVX2 where the machine has it; without FMA, so that sums are the same on all. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDE __attribute__((target_clones("default", "avx2")))
+#else
+#define WIDE
+#endif
 
-    for (int64_t i = 0; i < count; i++)
+/* Four doubles are what AVX2 holds; sums over two of these do not wait for each other. */
+enum { LANES = 4, STEP = 2 * LANES };
+typedef double  lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8)));
+typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(int64_t)), aligned(8)));
+
+#define LOAD(from) (*(const lanes *)(from))
+#define CHOOSE(mask, yes, no) ((lanes)(((lane_bits)(yes) & (mask)) | ((lane_bits)(no) & ~(mask))))
+
+WIDE static bool all_finite(const double *values, int64_t count)
+{
+    const int64_t exponent = INT64_C(0x7ff) << 52, whole = count / LANES * LANES;
+    lane_bits     odd = { 0 };
+    int64_t       others = 0;
+
+    for (int64_t i = 0; i < whole; i += LANES)
+        odd |= ((lane_bits)LOAD(values + i) & exponent) == exponent;
+    for (int l = 0; l < LANES; l++)
+        others += odd[l] != 0;
+    for (int64_t i = whole; i < count; i++)
         others += !(fabs(values[i]) <= DBL_MAX);
     return !others;
 }
 
-/* The same as compare_element of each, where all are finite. */
+typedef struct lane_sums { lanes least, greatest, most, dot, norm_test, norm_reference; } lane_sums;
+
+PF_INLINE lane_sums add_lanes(lane_sums s, const double *test, const double *reference)
+{
+    const int64_t magnitude = INT64_MAX;
+    const lanes   a = LOAD(test), b = LOAD(reference), off = (lanes)((lane_bits)(a - b) & magnitude);
+
+    s.least = CHOOSE(b < s.least, b, s.least);
+    s.greatest = CHOOSE(b > s.greatest, b, s.greatest);
+    s.most = CHOOSE(off > s.most, off, s.most);
+    s.dot += a * b;
+    s.norm_test += a * a;
+    s.norm_reference += b * b;
+    return s;
+}
+
+static void join_lanes(const lane_sums *s, difference_sums *sums, double *most)
+{
+    for (int l = 0; l < LANES; l++) {
+        sums->least = s->least[l] < sums->least ? s->least[l] : sums->least;
+        sums->greatest = s->greatest[l] > sums->greatest ? s->greatest[l] : sums->greatest;
+        sums->dot += s->dot[l];
+        sums->norm_test += s->norm_test[l];
+        sums->norm_reference += s->norm_reference[l];
+        *most = s->most[l] > *most ? s->most[l] : *most;
+    }
+}
+
+/* Over a whole number of STEPs. *most: the largest difference. */
+WIDE static void sum_lanes(const double *test, const double *reference, int64_t count, difference_sums *sums, double *most)
+{
+    lane_sums even = { .least = LOAD(reference), .greatest = LOAD(reference) }, odd = even;
+
+    for (int64_t i = 0; i < count; i += STEP) {
+        even = add_lanes(even, test + i, reference + i);
+        odd = add_lanes(odd, test + i + LANES, reference + i + LANES);
+    }
+    join_lanes(&even, sums, most);
+    join_lanes(&odd, sums, most);
+}
+
+/* The same as compare_element of each, where all are finite; sums are formed in another order. */
 static void compare_finite(const double *test, const double *reference, int64_t from, int64_t count, difference_sums *sums, pf_difference *out)
 {
-    difference_sums s = *sums;
+    const int64_t whole = count / STEP * STEP;
+    double        most = 0;
+    int64_t       at = 0;
 
-    if (!s.seen)
-        s.least = s.greatest = reference[0];
-    s.seen = true;
-    for (int64_t i = 0; i < count; i++) {
-        double off = fabs(test[i] - reference[i]);
-
-        s.least = reference[i] < s.least ? reference[i] : s.least;
-        s.greatest = reference[i] > s.greatest ? reference[i] : s.greatest;
-        s.dot += test[i] * reference[i];
-        s.norm_test += test[i] * test[i];
-        s.norm_reference += reference[i] * reference[i];
-        if (off > out->max_abs)
-            out->max_abs = off, out->worst_index = from + i;
+    if (!sums->seen)
+        sums->least = sums->greatest = reference[0];
+    sums->seen = true;
+    if (whole)
+        sum_lanes(test, reference, whole, sums, &most);
+    if (most > out->max_abs) {
+        while (fabs(test[at] - reference[at]) != most)
+            at++;
+        out->max_abs = most;
+        out->worst_index = from + at;
     }
-    *sums = s;
+    for (int64_t i = whole; i < count; i++)
+        compare_element(test[i], reference[i], from + i, sums, out);
 }
 
 static void compare_part(const pf_tensor *test, const pf_tensor *reference, int64_t from, int64_t end, difference_sums *sums, pf_difference *out)

@@ -65,6 +65,25 @@ static void moments(void **state)
     assert_true(squares / DRAWS > 0.98 && squares / DRAWS < 1.02);
 }
 
+static void a_leap_is_as_many_draws(void **state)
+{
+    static const uint64_t draws[] = { 0, 1, 2, 63, 1000, 12345 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof draws / sizeof *draws; i++) {
+        pf_random      slow = { 0 }, fast = { 0 };
+        pf_random_leap leap = { 0 };
+
+        pf_random_init(&slow, i);
+        fast = slow;
+        for (uint64_t k = 0; k < draws[i]; k++)
+            pf_random_u64(&slow);
+        pf_random_leap_init(&leap, draws[i]);
+        pf_random_leap_over(&leap, &fast);
+        assert_memory_equal(&fast, &slow, sizeof fast);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -72,6 +91,7 @@ int main(void)
         cmocka_unit_test(known_seeding),
         cmocka_unit_test(below_is_even),
         cmocka_unit_test(moments),
+        cmocka_unit_test(a_leap_is_as_many_draws),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,12 +106,93 @@ static void what_is_infinite_in_both_agrees(void **state)
     pf_tensor_clear(&reference);
 }
 
+/* Lengths that are no whole number of vectors, and each place of them. */
+static void each_place_counts(void **state)
+{
+    enum { ELEMS = 21 };
+
+    (void)state;
+    for (int64_t at = 0; at < ELEMS; at++) {
+        uint16_t      a[ELEMS] = { 0 }, b[ELEMS] = { 0 };
+        pf_tensor     test = { .dtype = PF_F16, .rank = 1, .dim = { ELEMS }, .data = a }, reference = test;
+        pf_difference found = { 0 };
+
+        reference.data = b;
+        a[at] = 0x4400, b[at] = 0x4000;                 /* 4 and 2: the one difference and an end of the range */
+        b[(at + 1) % ELEMS] = a[(at + 1) % ELEMS] = 0xc800;     /* -8, its other end */
+        found = difference_of(&test, &reference);
+        assert_true(found.max_abs == 2 && found.worst_index == at);
+        assert_true(found.max_rel_range == 2.0 / 10);
+        near(found.cosine, (4 * 2 + 64) / sqrt((16 + 64) * (4 + 64)));
+        a[at] = 0x7e00;
+        found = difference_of(&test, &reference);
+        assert_true(found.nan_count == 1 && isinf(found.max_abs) && found.worst_index == at);
+        a[at] = 0xfc00;
+        found = difference_of(&test, &reference);
+        assert_true(found.inf_count == 1 && found.nan_count == 0 && isinf(found.max_abs) && found.worst_index == at);
+        b[at] = 0xfc00;
+        assert_true(difference_of(&test, &reference).max_abs == 0);
+    }
+}
+
+/* Two numbers whose difference is none. */
+static void a_difference_that_overflows_is_infinite(void **state)
+{
+    enum { ELEMS = 16 };
+    double        a[ELEMS] = { 0 }, b[ELEMS] = { 0 };
+    pf_tensor     test = { .dtype = PF_F64, .rank = 1, .dim = { ELEMS }, .data = a }, reference = test;
+    pf_difference found = { 0 };
+
+    (void)state;
+    reference.data = b;
+    a[9] = 1e308, b[9] = -1e308;
+    found = difference_of(&test, &reference);
+    assert_true(isinf(found.max_abs) && found.worst_index == 9);
+}
+
+static pf_tensor image(int64_t n, int64_t channels, int64_t height, int64_t width)
+{
+    pf_tensor tensor = { .dtype = PF_F64, .rank = 4, .dim = { n, channels, height, width } };
+    pf_err    err = { 0 };
+
+    test_ok(pf_tensor_alloc(&tensor, &err), &err);
+    pf_tensor_fill_random(&tensor, 7);
+    return tensor;
+}
+
+/* The first pixel of a plane is the first point of its grid and its noise, whichever thread filled it. */
+static void planes_of_images_follow_one_sequence(void **state)
+{
+    enum { PLANES = 37, SIDE = 129, POINTS = 64 };
+    pf_tensor     images = image(1, PLANES, SIDE, SIDE), few = image(1, 2, SIDE, SIDE);
+    const double *pixel = images.data;
+    pf_random     random = { 0 };
+
+    (void)state;
+    pf_random_init(&random, 7);
+    for (int64_t plane = 0; plane < PLANES; plane++) {
+        double first = pf_random_normal(&random);
+
+        for (int i = 1; i < POINTS; i++)
+            pf_random_normal(&random);
+        near(pixel[plane * SIDE * SIDE], first + 0.1 * pf_random_normal(&random));
+        for (int i = 1; i < SIDE * SIDE; i++)
+            pf_random_normal(&random);
+    }
+    assert_memory_equal(few.data, images.data, few.bytes);
+    pf_tensor_clear(&images);
+    pf_tensor_clear(&few);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_tensor_is_compared_whole),
         cmocka_unit_test(a_single_bad_element_is_found_anywhere),
         cmocka_unit_test(what_is_infinite_in_both_agrees),
+        cmocka_unit_test(each_place_counts),
+        cmocka_unit_test(a_difference_that_overflows_is_infinite),
+        cmocka_unit_test(planes_of_images_follow_one_sequence),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
