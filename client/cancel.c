@@ -15,10 +15,10 @@ static void say(int to, const char *text)
 /* Only calls that a signal handler may make. */
 static void end_now(void)
 {
-    say(STDERR_FILENO, "planfarm: cancelled\n");
+    say(STDERR_FILENO, "planfarm: interrupted\n");
     if (in_json)
-        say(STDOUT_FILENO, "{\"error\": {\"status\": \"CANCELLED\", \"exit_code\": 78, \"message\": \"cancelled\"}}\n");
-    _exit(78);
+        say(STDOUT_FILENO, "{\"error\": {\"status\": \"INTERRUPTED\", \"exit_code\": 130, \"message\": \"interrupted\"}}\n");
+    _exit(130);
 }
 
 static void on_signal(int number)
@@ -63,5 +63,10 @@ pf_status pf_cancel_check(pf_err *err)
     if (!asked)
         return PF_OK;
     asked = 0;
-    return PF_FAIL(err, PF_CANCELLED, "cancelled");
+    return PF_FAIL(err, PF_INTERRUPTED, "interrupted");
+}
+
+pf_status pf_cancel_told(pf_status status)
+{
+    return status == PF_CANCELLED && pf_cancel_check(NULL) ? PF_INTERRUPTED : status;
 }

@@ -1,4 +1,4 @@
-/* Ctrl-C and SIGTERM.  Where nothing has to be put in order the process ends at once with CANCELLED's exit code; between
+/* Ctrl-C and SIGTERM.  Where nothing has to be put in order the process ends at once with INTERRUPTED's exit code; between
    pf_cancel_hold and pf_cancel_release the wish is only noted, the holder asks for it and ends cleanly.  A second
    signal ends the process at once.
    Thread   the main one. */
@@ -13,7 +13,9 @@ void      pf_cancel_init(bool json);                /* json: a sudden end prints
 void      pf_cancel_hold(void);                     /* nests */
 void      pf_cancel_release(void);                  /* ends the process when a wish came meanwhile and nobody took it */
 bool      pf_cancel_asked(void);
-/* PF_OK, or CANCELLED once a wish has come; then the wish is taken. */
+/* PF_OK, or INTERRUPTED once a wish has come; then the wish is taken. */
 pf_status pf_cancel_check(pf_err *err);
+/* The status of work that stops when it is told of a wish: CANCELLED by a wish, which is taken, is INTERRUPTED. */
+pf_status pf_cancel_told(pf_status status);
 
 #endif

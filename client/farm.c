@@ -227,8 +227,8 @@ static pf_status pause_for(int64_t ns, pf_err *err)
     int64_t until = pf_clock_ns() + ns;
 
     while (pf_clock_ns() < until) {
-        if (pf_cancel_asked())
-            return PF_FAIL(err, PF_CANCELLED, "cancelled");
+        if (pf_cancel_check(err))
+            return PF_INTERRUPTED;
         pf_clock_sleep_ns(TURN_NS);
     }
     return PF_OK;

@@ -81,16 +81,12 @@ static pf_status wait_and_fetch(pf_farm *farm, pf_call *call, const pf_farm_subm
     pf_farm_names          names = {0};
     pf_farm_follow         how = {0};
     pf_message             jobs = {0};
-    char                   hex[PF_SUBMIT_HEX_BYTES];
     pf_status              status = PF_OK;
 
     if (pf_farm_jobs_are_final(submitted->job, submitted->n_job))
         return fetch_all(farm, call, submitted->job, submitted->n_job, model_path, given, err);
     pf_farm_names_of_submit(submission->submit_id, &names);
     status = pf_farm_follow_jobs(farm, call, &names, &how, &jobs, err);
-    pf_farm_submit_hex(submission->submit_id, hex);
-    if (status == PF_CANCELLED)
-        pf_say(call, "The build goes on. To watch it again: planfarm watch %s; to end it: planfarm cancel %s\n", hex, hex);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
         status = fetch_all(farm, call, reply->job, reply->n_job, model_path, given, err);

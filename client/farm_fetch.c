@@ -118,8 +118,7 @@ pf_status pf_farm_fetch_plan(pf_farm *farm, pf_call *call, const pf_manifest *ma
         status = PF_FAIL(err, PF_IO, "cannot write %s", path);
     if (status)
         unlink(unchecked);
-    if (status == PF_CANCELLED)
-        pf_cancel_check(NULL);
+    status = pf_cancel_told(status);
     pf_cancel_release();
     return status ? pf_err_add(err, status, "%s was not fetched", path) : PF_OK;
 }

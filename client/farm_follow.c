@@ -135,6 +135,21 @@ pf_status pf_farm_ask_status(pf_farm *farm, const pf_farm_names *names, pf_messa
     return pf_farm_call(farm, PF_MSG_STATUS, &body.base, PF_MSG_STATUS_REPLY, out, err);
 }
 
+/* The user stops watching. */
+static pf_status leave(const pf_farm_names *names, pf_err *err)
+{
+    char name[PF_SUBMIT_HEX_BYTES] = "";
+
+    if (names->has_submit)
+        pf_farm_submit_hex(names->submit_id, name);
+    else if (names->jobs_count == 1)
+        snprintf(name, sizeof name, "%llu", (unsigned long long)names->job_id[0]);
+    pf_err_clear(err);
+    if (!name[0])
+        return PF_FAIL(err, PF_INTERRUPTED, "interrupted; the builds go on, and planfarm watch shows them again");
+    return PF_FAIL(err, PF_INTERRUPTED, "interrupted; the build goes on: planfarm watch %s shows it again, planfarm cancel %s ends it", name, name);
+}
+
 pf_status pf_farm_follow_jobs(pf_farm *farm, pf_call *call, const pf_farm_names *names, pf_farm_follow *follow, pf_message *jobs,
                               pf_err *err)
 {
@@ -147,9 +162,11 @@ pf_status pf_farm_follow_jobs(pf_farm *farm, pf_call *call, const pf_farm_names 
     while (!final && !status) {
         status = watch_once(&w, &final, err);
         if (!status && !final)
-            status = pf_cancel_check(err);
+            status = pf_cancel_check(NULL);
     }
     pf_farm_progress_end(&w.bar);
     pf_cancel_release();
+    if (status == PF_INTERRUPTED)
+        return leave(names, err);
     return status ? status : pf_farm_ask_status(farm, names, jobs, err);
 }

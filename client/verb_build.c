@@ -235,8 +235,7 @@ static pf_status run(pf_call *call, pf_err *err)
     else if (!status)
         status = build_here(&b, err);
     clear(&b);
-    if (status == PF_CANCELLED)
-        pf_cancel_check(NULL);
+    status = pf_cancel_told(status);
     pf_cancel_release();
     return status;
 }

@@ -386,8 +386,7 @@ static pf_status run(pf_call *call, pf_err *err)
     if (!status)
         status = run_held(&r, err);
     clear(&r);
-    if (status == PF_CANCELLED)
-        pf_cancel_check(NULL);
+    status = pf_cancel_told(status);
     pf_cancel_release();
     return status;
 }

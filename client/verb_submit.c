@@ -53,14 +53,10 @@ static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *
     pf_farm_follow         how = {.logs = pf_args_flag(call->args, "logs")};
     pf_message             jobs = {0};
     const Pf__StatusReply *reply = NULL;
-    char                   hex[PF_SUBMIT_HEX_BYTES];
     pf_status              status = PF_OK;
 
     pf_farm_names_of_submit(submission->submit_id, &names);
     status = pf_farm_follow_jobs(farm, call, &names, &how, &jobs, err);
-    pf_farm_submit_hex(submission->submit_id, hex);
-    if (status == PF_CANCELLED)
-        pf_say(call, "The build goes on. To watch it again: planfarm watch %s; to end it: planfarm cancel %s\n", hex, hex);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
         status = show_end(farm, call, reply->job, reply->n_job, err);
@@ -117,7 +113,7 @@ const pf_verb_body pf_verb_submit = {
     .options = options,
     .details = "  Uploads what the farm lacks of the model and asks for a plan for each class.  A plan that is there is answered at once, a\n"
                "  build that runs already is joined.  Without --wait it ends when the farm has taken the job, which then survives anything.\n"
-               "  Ctrl-C while waiting leaves the build running.\n"
+               "  Ctrl-C while waiting leaves the build running and ends with 130.\n"
                "  A model by URL (http, https, s3) is fetched by the agent; give --sha256 where you can.\n"
                "\n"
                "  planfarm submit resnet50.onnx --farm http://farm:7780 --gpu h100,l4 --fp16 --shapes input:8x3x224x224 --wait\n"

@@ -438,7 +438,7 @@ static void a_build_that_is_interrupted_leaves_nothing(void **state)
     usleep(600 * 1000);
     kill(pid, SIGINT);
     code = program_end(pid);
-    assert_int_equal(code, 78);
+    assert_int_equal(code, 130);
     assert_int_equal(program_files(), files);
 }
 

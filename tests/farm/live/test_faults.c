@@ -225,11 +225,16 @@ static void leaving_a_wait_leaves_the_build(void **state)
     json_t *answer = NULL;
     int64_t id = start_build(LAYERS + 7);
     pid_t   waiting = program_start((const char *const[]){"submit", "deep12.onnx", "--gpu", "cpu", "--wait", NULL});
+    pf_buf  said = {0};
 
     (void)state;
     wait_for_waiters(id, 2);
     kill(waiting, SIGINT);
-    assert_int_equal(program_end(waiting), 78);
+    assert_int_equal(program_end(waiting), 130);
+    test_ok(pf_file_read(test_path("started.txt"), 1 << 20, &said, NULL), NULL);
+    assert_non_null(strstr((const char *)said.data, "planfarm: interrupted; the build goes on: planfarm watch "));
+    assert_null(strstr((const char *)said.data, "cancelled"));
+    pf_buf_clear(&said);
     answer = live_until(&farm, id, "done");
     assert_int_equal(live_number(live_job(answer), "attempt"), 1);
     json_decref(answer);
