@@ -19,6 +19,7 @@ typedef struct pf_bench {
     void             *workspace;        /* shared: runs follow one another */
     size_t            workspace_bytes;
     void             *raw, *dense;      /* host memory for an output as it came, and without its layout; made when first needed */
+    void            **expected;         /* the oracle's outputs in their layouts, made when first needed; NULL for those that are linear */
     double            tolerance;
 } pf_bench;
 
