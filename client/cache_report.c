@@ -99,7 +99,7 @@ static void report_counters(pf_call *call, const pf_timing_stats *stats)
     json_object_set_new(call->result, "counters", to);
 }
 
-pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, pf_err *err)
+pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, uint64_t export_bytes, pf_err *err)
 {
     pf_timing_stats stats = {0};
     char            file[PF_TEXT_BYTES], used[PF_TEXT_BYTES], oldest[DATE_BYTES], newest[DATE_BYTES];
@@ -107,6 +107,8 @@ pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, pf
 
     if (status)
         return status;
+    if (export_bytes)
+        stats.file_bytes = stats.used_bytes = export_bytes;
     json_object_set_new(call->result, "folder", pf_json_text(place));
     json_object_set_new(call->result, "records", pf_json_count(stats.records));
     json_object_set_new(call->result, "problems", pf_json_count(stats.problems));
@@ -122,7 +124,8 @@ pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, pf
         pf_say(call, "  measured from %s to %s\n", oldest, newest);
     }
     report_entries(call, &stats);
-    report_counters(call, &stats);
+    if (!export_bytes)
+        report_counters(call, &stats);
     json_object_set_new(call->result, "classes", report_classes(call, db, &stats));
     pf_timing_stats_clear(&stats);
     return PF_OK;

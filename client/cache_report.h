@@ -6,7 +6,8 @@
 #include "cache/timing_export.h"
 #include "client/verb.h"
 
-pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, pf_err *err);
+/* export_bytes: of the file that db was filled from; 0: db is the cache itself, which has counters, too. */
+pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, uint64_t export_bytes, pf_err *err);
 void      pf_transfer_report(pf_call *call, const char *verb, const char *path, const pf_timing_transfer *done);
 const char *pf_timing_status_name(pf_timing_status status);        /* "timed" */
 

@@ -1,5 +1,6 @@
 /* The verbs that look at a timing cache as a whole: stats, verify. */
 #include <inttypes.h>
+#include <limits.h>
 
 #include "base/file.h"
 #include "cache/timing_db_check.h"
@@ -7,6 +8,7 @@
 #include "client/cache_report.h"
 #include "client/farm_cache.h"
 #include "client/output.h"
+#include "client/path_kind.h"
 
 static const pf_option stats_options[] = {PF_CACHE_OPTION, PF_FARM_CACHE_OPTION, {.name = NULL}};
 
@@ -17,15 +19,56 @@ static const pf_option verify_options[] = {
     {.name = NULL},
 };
 
+/* Of the cache that the file would make, in a folder of its own. */
+static pf_status count_file(pf_call *call, const char *path, uint64_t bytes, pf_err *err)
+{
+    char               folder[PATH_MAX] = "";
+    pf_timing_db      *db = NULL;
+    pf_timing_transfer done = {0};
+    pf_status          status = pf_dir_make_temporary("cache", folder, sizeof folder, err);
+
+    if (!status)
+        status = pf_timing_db_open(folder, NULL, &db, err);
+    if (!status)
+        status = pf_timing_import_file(db, path, &done, err);
+    if (!status)
+        status = pf_cache_report(call, db, path, bytes, err);
+    pf_timing_db_close(db);
+    if (folder[0])
+        pf_dir_remove(folder, NULL);
+    return status;
+}
+
+static pf_status stats_of_file(pf_call *call, const char *path, pf_err *err)
+{
+    pf_path_kind kind = PF_PATH_OTHER;
+    pf_mapping   file = {0};
+    uint64_t     bytes = 0;
+    pf_status    status = PF_OK;
+
+    if (pf_args_text(call->args, "cache") || pf_args_text(call->args, "farm"))
+        return PF_FAIL(err, PF_USAGE, "a file is counted by itself; leave out --cache and --farm, or the file");
+    status = pf_path_kind_of(path, &kind, err);
+    if (!status && kind == PF_PATH_FOLDER)
+        return PF_FAIL(err, PF_USAGE, "%s is a folder; give it with --cache", path);
+    if (!status)
+        status = pf_file_map(path, &file, err);
+    bytes = file.bytes;
+    pf_file_unmap(&file);
+    return status ? status : count_file(call, path, bytes, err);
+}
+
 static pf_status run_stats(pf_call *call, pf_err *err)
 {
     pf_cache  cache = {0};
-    pf_status status = pf_args_expect(call->args, 0, 0, "", err);
+    pf_status status = pf_args_expect(call->args, 0, 1, "[FILE]", err);
 
+    if (!status && pf_args_operand(call->args, 0))
+        return stats_of_file(call, pf_args_operand(call->args, 0), err);
     if (!status)
         status = pf_cache_open(call, true, &cache, err);
     if (!status)
-        status = pf_cache_report(call, cache.db, cache.is_farm ? cache.farm.url : pf_timing_db_folder(cache.db), err);
+        status = pf_cache_report(call, cache.db, cache.is_farm ? cache.farm.url : pf_timing_db_folder(cache.db), 0, err);
     pf_cache_close(&cache);
     return status;
 }
@@ -126,8 +169,9 @@ static pf_status run_verify(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_cache_stats = {
     .options = stats_options,
-    .details = "  --json: folder records problems file_bytes used_bytes damaged oldest newest; entries by status; contended; counters;\n"
-               "  classes, each class name records entries\n",
+    .details = "  FILE is one that planfarm cache export wrote.\n"
+               "  --json: folder records problems file_bytes used_bytes damaged oldest newest; entries by status; contended; counters,\n"
+               "  not of a file; classes, each class name records entries\n",
     .run = run_stats,
 };
 

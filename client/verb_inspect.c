@@ -27,7 +27,7 @@ static pf_status inspect_cache(pf_call *call, const char *path, pf_err *err)
 
     json_object_set_new(call->result, "kind", json_string("timing cache"));
     if (!status)
-        status = pf_cache_report(call, db, pf_timing_db_folder(db), err);
+        status = pf_cache_report(call, db, pf_timing_db_folder(db), 0, err);
     pf_timing_db_close(db);
     return status;
 }

@@ -55,6 +55,8 @@ static const struct bad {
     {{"compare", "three.npy", "tiny.onnx"}, 65, {"tiny.onnx"}},
     {{"cache", "stats", "--cache", "absent"}, 66, {"absent"}},
     {{"cache", "import", "noise.onnx", "--cache", "../made"}, 65, {"noise.onnx"}},
+    {{"cache", "stats", "tiny.onnx"}, 65, {"tiny.onnx"}},
+    {{"cache", "stats", "."}, 64, {"--cache"}},
     {{"cache", "stats", "--farm", "http://127.0.0.1:1"}, 69, {"http://127.0.0.1:1"}},
     {{"cache", "explain", "0123456789", "--cache", "absent"}, 66, {"absent"}},
     {{"completion", "fish"}, 71, {"fish"}},

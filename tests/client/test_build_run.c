@@ -310,6 +310,11 @@ static void timings_move_between_caches(void **state)
     json_decref(exported);
     json_decref(value);
     json_decref(JSON("cache", "verify", "all.timing"));
+    value = JSON("cache", "stats", "all.timing");
+    assert_int_equal(json_integer_value(json_object_get(value, "records")), records);
+    assert_true(json_integer_value(json_object_get(json_object_get(value, "entries"), "timed")) > 0 || !quiet);
+    assert_string_equal(json_string_value(json_object_get(value, "folder")), "all.timing");
+    json_decref(value);
     json_decref(JSON("cache", "import", "all.timing", "--cache", "other"));
     json_decref(JSON("cache", "merge", "all.timing", "other", "--cache", "third"));
     value = JSON("inspect", "third");
