@@ -37,6 +37,9 @@ typedef struct pf_device_ops {
     pf_status (*download)(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes, pf_err *err);
     pf_status (*fill)(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err);
     pf_status (*copy)(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err);    /* within the device */
+    /* (optional) Host memory that uploads and downloads are fast from and to. */
+    pf_status (*host_alloc)(pf_device *device, size_t bytes, void **out, pf_err *err);
+    void      (*host_free)(pf_device *device, void *pointer);
     pf_status (*stream_new)(pf_device *device, pf_stream **out, pf_err *err);
     void      (*stream_free)(pf_device *device, pf_stream *stream);
     pf_status (*stream_sync)(pf_device *device, pf_stream *stream, pf_err *err);

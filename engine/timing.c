@@ -42,6 +42,7 @@ struct pf_timing {
     int64_t         canary_best_ns;     /* the quietest seen */
     int             tries;              /* races that the next problem may take: fewer on a device that does not get quiet */
     pf_timing_spent spent;
+    pf_bench_room   room;
 };
 
 typedef struct racer {
@@ -83,7 +84,7 @@ static pf_status open_canary(pf_timing *t, pf_err *err)
         return st;
     st = pf_oracle_make(t->canary_problem, &t->canary_oracle, err);
     if (!st)
-        st = pf_bench_open(t->device, t->stream, t->canary_problem, &t->canary_oracle, &t->canary_bench, err);
+        st = pf_bench_open(t->device, t->stream, t->canary_problem, &t->canary_oracle, &t->room, &t->canary_bench, err);
     if (!st)
         st = tactic->tunings(t->device, t->canary_problem, 0, &tunings, err);
     if (!st && tunings.count)
@@ -129,7 +130,7 @@ pf_status pf_timing_new(pf_device *device, pf_timing **out, pf_err *err)
     *out = NULL;
     if (!t)
         return PF_FAIL_MEMORY(err, sizeof *t);
-    t->device = device;
+    t->device = t->room.device = device;
     t->tries = RACES_MAX;
     pf_timing_lock_open(device, &t->lock);
     st = device->ops->stream_new(device, &t->stream, err);
@@ -150,6 +151,7 @@ void pf_timing_free(pf_timing *t)
     if (t->canary.step)
         pf_bench_release(&t->canary_bench, &t->canary);
     pf_bench_close(&t->canary_bench);
+    pf_bench_room_clear(&t->room);
     pf_oracle_clear(&t->canary_oracle);
     pf_problem_free(t->canary_problem);
     if (t->stream)
@@ -507,7 +509,7 @@ pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const 
 {
     contest   race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX };
     int64_t   start = pf_clock_ns();
-    pf_status st = pf_bench_open(timing->device, timing->stream, problem, oracle, &race.bench, err);
+    pf_status st = pf_bench_open(timing->device, timing->stream, problem, oracle, &timing->room, &race.bench, err);
 
     timing->spent.ready_ns += pf_clock_ns() - start;
     if (st)
@@ -523,6 +525,8 @@ pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const 
     }
     pf_free(race.racers);
     pf_bench_close(&race.bench);
+    if (!timing->room.of_device)        /* soon had again, and others need it meanwhile */
+        pf_bench_room_clear(&timing->room);
     pf_alloc_trim(SPARE_BYTES);
     return st;
 }

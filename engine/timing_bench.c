@@ -6,6 +6,38 @@
 
 enum { GUARD = 0xa5, POISON = 0x7f };
 
+/* ---- Host memory to pass through */
+
+void pf_bench_room_clear(pf_bench_room *room)
+{
+    if (!room)
+        return;
+    if (room->of_device)
+        room->device->ops->host_free(room->device, room->memory);
+    else
+        pf_free(room->memory);
+    room->memory = NULL;
+    room->bytes = 0;
+    room->of_device = false;
+}
+
+/* When the device has none of its own kind left, any memory will do. */
+pf_status pf_bench_room_need(pf_bench_room *room, size_t bytes, pf_err *err)
+{
+    const pf_device_ops *ops = room->device->ops;
+
+    if (room->memory && bytes <= room->bytes)
+        return PF_OK;
+    pf_bench_room_clear(room);
+    room->of_device = ops->host_alloc && !ops->host_alloc(room->device, bytes, &room->memory, NULL);
+    if (!room->of_device)
+        room->memory = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes);
+    if (!room->memory)
+        return PF_FAIL_MEMORY(err, bytes);
+    room->bytes = bytes;
+    return PF_OK;
+}
+
 /* ---- The problem's data */
 
 static pf_status upload(pf_bench *bench, const void *host, size_t bytes, void **out, pf_err *err)
@@ -22,20 +54,17 @@ static pf_status place_input(pf_bench *bench, uint32_t i, pf_err *err)
 {
     const pf_tensor *tensor = &bench->oracle->in[i];
     pf_layout        layout = bench->problem->in_constant[i] ? PF_LAYOUT_LINEAR : bench->problem->in_layout[i];
-    void            *host = NULL;
     pf_status        st = pf_layout_bytes(layout, tensor->dtype, tensor->rank, tensor->dim, &bench->in_bytes[i], err);
 
     if (st || bench->problem->in_constant[i])
         return st;
     if (layout == PF_LAYOUT_LINEAR)
         return upload(bench, tensor->data, bench->in_bytes[i], &bench->in[i], err);
-    host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bench->in_bytes[i] ? bench->in_bytes[i] : 1);
-    if (!host)
-        return PF_FAIL_MEMORY(err, bench->in_bytes[i]);
-    pf_layout_pack(layout, tensor, tensor->data, host);
-    st = upload(bench, host, bench->in_bytes[i], &bench->in[i], err);
-    pf_free(host);
-    return st;
+    st = pf_bench_room_need(bench->room, bench->in_bytes[i], err);
+    if (st)
+        return st;
+    pf_layout_pack(layout, tensor, tensor->data, bench->room->memory);
+    return upload(bench, bench->room->memory, bench->in_bytes[i], &bench->in[i], err);
 }
 
 static pf_status place_output(pf_bench *bench, uint32_t i, pf_err *err)
@@ -48,11 +77,12 @@ static pf_status place_output(pf_bench *bench, uint32_t i, pf_err *err)
     return st;
 }
 
-pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench *out, pf_err *err)
+pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench_room *room, pf_bench *out,
+                        pf_err *err)
 {
     pf_status st = PF_OK;
 
-    *out = (pf_bench){ .device = device, .stream = stream, .problem = problem, .oracle = oracle, .in_count = problem->graph->input_count,
+    *out = (pf_bench){ .device = device, .stream = stream, .problem = problem, .oracle = oracle, .room = room, .in_count = problem->graph->input_count,
                        .out_count = problem->graph->output_count };
     out->tolerance = pf_oracle_tolerance(problem->graph, problem->numerics);
     out->in = pf_calloc(out->in_count + 1, sizeof(void *));
@@ -92,7 +122,6 @@ void pf_bench_close(pf_bench *bench)
     pf_free(bench->expected);
     pf_free(bench->in_bytes);
     pf_free(bench->out_bytes);
-    pf_free(bench->raw);
     pf_free(bench->dense);
     *bench = (pf_bench){ 0 };
 }
@@ -296,16 +325,21 @@ static bool guard_intact(const uint8_t *guard)
     return true;
 }
 
-/* Room for the largest output. */
-static pf_status need_room(pf_bench *bench, void **room, pf_err *err)
+/* Room for the largest output and its guard. */
+static size_t largest_output(const pf_bench *bench)
 {
     size_t most = 0;
 
     for (uint32_t i = 0; i < bench->out_count; i++)
         most = bench->out_bytes[i] > most ? bench->out_bytes[i] : most;
-    if (!*room)
-        *room = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, most + PF_BENCH_GUARD_BYTES);
-    return *room ? PF_OK : PF_FAIL_MEMORY(err, most);
+    return most + PF_BENCH_GUARD_BYTES;
+}
+
+static pf_status need_dense(pf_bench *bench, pf_err *err)
+{
+    if (!bench->dense)
+        bench->dense = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, largest_output(bench));
+    return bench->dense ? PF_OK : PF_FAIL_MEMORY(err, largest_output(bench));
 }
 
 /* Between the channels of a result that lies in a wider value there are others. */
@@ -364,7 +398,7 @@ static pf_status compare_dense(pf_bench *bench, uint32_t i, uint8_t *raw, double
 
     memcpy(tensor.dim, reference->dim, sizeof tensor.dim);
     if (bench->problem->out_layout[i] != PF_LAYOUT_LINEAR) {
-        st = need_room(bench, &bench->dense, err);
+        st = need_dense(bench, err);
         if (st)
             return st;
         tensor.data = bench->dense;
@@ -391,13 +425,13 @@ static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *max_
 static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error, pf_err *err)
 {
     const pf_device_ops *ops = bench->device->ops;
-    pf_status            st = need_room(bench, &bench->raw, err);
+    pf_status            st = pf_bench_room_need(bench->room, largest_output(bench), err);
 
     if (!st)
-        st = ops->download(bench->device, bench->stream, bench->raw, bench->out[i], bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, err);
+        st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i], bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, err);
     if (!st)
         st = ops->stream_sync(bench->device, bench->stream, err);
-    return st ? st : compare(bench, i, bench->raw, max_rel_error, err);
+    return st ? st : compare(bench, i, bench->room->memory, max_rel_error, err);
 }
 
 static pf_status check_outputs(pf_bench *bench, double *max_rel_error, pf_err *err)

@@ -7,6 +7,13 @@
 
 enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64 };
 
+/* Host memory that what goes to the device and comes from it passes through: one after the other. Kept from problem to problem, it is the device's
+   own kind where it has one, and its pages are there. */
+typedef struct pf_bench_room { pf_device *device; void *memory; size_t bytes; bool of_device; } pf_bench_room;
+
+pf_status pf_bench_room_need(pf_bench_room *room, size_t bytes, pf_err *err);  /* room->memory has them afterwards; what was in it is lost */
+void      pf_bench_room_clear(pf_bench_room *room);
+
 typedef struct pf_bench {
     pf_device        *device;           /* borrowed, like all of the next three */
     pf_stream        *stream;
@@ -18,7 +25,8 @@ typedef struct pf_bench {
     size_t           *in_bytes, *out_bytes;
     void             *workspace;        /* shared: runs follow one another */
     size_t            workspace_bytes;
-    void             *raw, *dense;      /* host memory for an output as it came, and without its layout; made when first needed */
+    pf_bench_room    *room;             /* borrowed */
+    void             *dense;            /* host memory for an output without its layout; made when first needed */
     void            **expected;         /* the oracle's outputs in their layouts, made when first needed; NULL for those that are linear */
     double            tolerance;
 } pf_bench;
@@ -36,7 +44,9 @@ typedef struct pf_bench_runner {
     pf_event        *start, *end;
 } pf_bench_runner;
 
-pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench *out, pf_err *err);
+/* room: of that device; lives as long as the bench. */
+pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench_room *room, pf_bench *out,
+                        pf_err *err);
 void      pf_bench_close(pf_bench *bench);
 
 /* Prepares and packs. cold_bytes: make so many copies of the constants that they exceed it; 0: one.

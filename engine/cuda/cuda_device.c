@@ -47,6 +47,23 @@ static void cuda_free(pf_device *device, void *pointer)
     cudaFree(pointer);
 }
 
+static pf_status cuda_host_alloc(pf_device *device, size_t bytes, void **out, pf_err *err)
+{
+    cudaError_t failed = cudaMallocHost(out, bytes ? bytes : 1);
+
+    (void)device;
+    if (!failed)
+        return PF_OK;
+    cudaGetLastError();     /* callers do without: it must not fail the next call */
+    return PF_FAIL(err, pf_cuda_status(failed), "%zu bytes of host memory for copies: %s", bytes, cudaGetErrorString(failed));
+}
+
+static void cuda_host_free(pf_device *device, void *pointer)
+{
+    (void)device;
+    cudaFreeHost(pointer);
+}
+
 static pf_status cuda_upload(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err)
 {
     (void)device;
@@ -236,6 +253,7 @@ static const pf_device_ops cuda_ops = {
     .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end, .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
     .range_begin = cuda_range_begin, .range_end = cuda_range_end, .profiler = cuda_profiler, .event_capture = cuda_event_capture,
     .keep_kernels = cuda_keep_kernels, .sample = cuda_sample, .rest = cuda_rest, .copy = cuda_copy,
+    .host_alloc = cuda_host_alloc, .host_free = cuda_host_free,
 };
 
 pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err)
