@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -118,12 +119,14 @@ static pf_status take_job(pf_farm *farm, const pf_call *call, pf_farm_wanted *wa
 static pf_status not_found(const pf_farm *farm, const pf_call *call, pf_err *err)
 {
     const char *model = pf_args_text(call->args, "model"), *gpu = pf_args_text(call->args, "gpu");
+    char        why[PF_ERR_MSG_BYTES];
 
+    snprintf(why, sizeof why, "%s", err->msg);
     pf_err_clear(err);
     if (!model)
         return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan with that key; submit the model to have it built", farm->url);
-    return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan of \"%.100s\" for %.80s; submit the model to have it built, or see planfarm list",
-                   farm->url, model, !gpu ? "any class" : strcmp(gpu, "auto") == 0 ? "the class of this machine's device" : gpu);
+    return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan of \"%.100s\" for %.80s: %.600s", farm->url, model,
+                   !gpu ? "any class" : strcmp(gpu, "auto") == 0 ? "the class of this machine's device" : gpu, why);
 }
 
 static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wanted, pf_err *err)

@@ -287,8 +287,10 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
     } else if (asked->selector[0] && !pf_classes_resolve(core, asked->selector)) {
         pf_classes_explain(core, asked->selector, why, sizeof why);
         pf_core_refuse(core, event, PF_NOT_FOUND, "%s", why);
-    } else
-        pf_core_refuse(core, event, PF_NOT_FOUND, "no such plan is here; submit the model to have it built");
+    } else {
+        pf_plans_explain(core, asked, why, sizeof why);
+        pf_core_refuse(core, event, PF_NOT_FOUND, "%s", why);
+    }
 }
 
 static void ask_plan_lookup(pf_core *core, const Pf__PlanLookup *asked, uint32_t *count)

@@ -1,9 +1,11 @@
 #include "coordinator/plans.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "coordinator/classes.h"
 #include "coordinator/job.h"
 #include "coordinator/rows.h"
@@ -12,7 +14,7 @@
 
 #define DAY_NS   (INT64_C(24) * 3600 * PF_NS_PER_S)
 #define SWEEP_NS (INT64_C(3600) * PF_NS_PER_S)
-enum { DROPS_PER_SWEEP = 10000 };
+enum { DROPS_PER_SWEEP = 10000, NAMES_LOOKED_AT = 1000 };
 
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key)
 {
@@ -186,4 +188,40 @@ uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint3
         return count;
     *selection = select_with_plan(core, lookup);
     return selection->best && !selection->ambiguous ? collect(core, lookup, selection->best, limit, out) : 0;
+}
+
+/* The name of a model with a plan, most likely meant; NULL when none is near.  Names are shared, and plans of one name often lie together. */
+static const char *find_nearest(const pf_core *core, const char *name)
+{
+    const pf_text *last = NULL;
+    pf_nearest     nearest;
+    uint32_t       offered = 0;
+
+    pf_nearest_begin(&nearest, name);
+    for (const pf_plan *plan = core->newest_plan; plan && offered < NAMES_LOOKED_AT; plan = plan->older) {
+        if (plan->model_name == last)
+            continue;
+        last = plan->model_name;
+        pf_nearest_offer(&nearest, pf_text_of(last));
+        offered++;
+    }
+    return pf_nearest_end(&nearest);
+}
+
+void pf_plans_explain(const pf_core *core, const Pf__PlanLookup *lookup, char *out, size_t capacity)
+{
+    Pf__PlanLookup by_name = PF__PLAN_LOOKUP__INIT;
+    pf_plan       *other = NULL;
+    const char    *meant = NULL;
+
+    by_name.model_name = lookup->model_name;
+    if (!lookup->model_name[0])
+        snprintf(out, capacity, "no such plan is here; submit the model to have it built");
+    else if (collect(core, &by_name, NULL, 1, &other))
+        snprintf(out, capacity, "the newest plan of model \"%.100s\" is for %s and not what was asked for; submit the model to have that built",
+                 lookup->model_name, other->device_class ? other->device_class->name : "another class");
+    else if ((meant = find_nearest(core, lookup->model_name)) != NULL)
+        snprintf(out, capacity, "no plan of a model \"%.100s\" is here; did you mean %.100s?", lookup->model_name, meant);
+    else
+        snprintf(out, capacity, "no plan of a model \"%.100s\" is here; submit the model to have it built", lookup->model_name);
 }

@@ -63,6 +63,20 @@ static void a_plan_whose_bytes_are_gone_is_built_again(void **state)
     pf_message_clear(&lease.message);
 }
 
+static void expect_no_plan(rig *r, const char *model, const char *selector, const char *words)
+{
+    Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
+    rig_mail       mail = { 0 };
+
+    lookup.model_name = (char *)model;
+    lookup.selector = (char *)selector;
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_ERROR);
+    assert_int_equal(((Pf__Error *)mail.message.body)->exit_code, code_of(PF_NOT_FOUND));
+    assert_string_equal(((Pf__Error *)mail.message.body)->message, words);
+    pf_message_clear(&mail.message);
+}
+
 static void plans_are_found_by_key_and_by_name(void **state)
 {
     rig           *r = *state;
@@ -87,10 +101,8 @@ static void plans_are_found_by_key_and_by_name(void **state)
     pf_message_clear(&mail.message);
     mail = rig_take(r, CLIENT_2, PF_MSG_PLAN_LOOKUP_REPLY);
     pf_message_clear(&mail.message);
-    lookup = (Pf__PlanLookup)PF__PLAN_LOOKUP__INIT;
-    lookup.model_name = "another";
-    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
-    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+    expect_no_plan(r, "another", "", "no plan of a model \"another\" is here; submit the model to have it built");
+    expect_no_plan(r, "modle", "cpu", "no plan of a model \"modle\" is here; did you mean model?");
     pf_message_clear(&lease.message);
 }
 
@@ -253,9 +265,8 @@ static void a_lookup_looks_among_the_classes_that_have_the_plan(void **state)
     rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
     mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
     assert_int_equal(((const Pf__PlanLookupReply *)mail.message.body)->n_plan, 1);
-    lookup.selector = "cpu-other";
-    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
-    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+    expect_no_plan(r, "model", "cpu-other",
+                   "the newest plan of model \"model\" is for cpu-test and not what was asked for; submit the model to have that built");
     assert_int_not_equal(rig_submit(r, CLIENT_1, 3, "model", "cpu-other"), 0);
     other = rig_lease(r, AGENT_2);
     rig_complete(r, AGENT_2, rig_offer_of(&other), "another plan");

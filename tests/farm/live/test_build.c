@@ -220,6 +220,12 @@ static void a_plan_is_found_by_its_models_name(void **state)
 
     (void)state;
     error_says(answer, "no plan of \"nobody\" for cpu");
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 66, "fetch", "--model", "ad", "--gpu", "cpu");
+    error_says(answer, "did you mean add?");
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 66, "fetch", "--model", "add", "--gpu", "cqu");
+    error_says(answer, "no plan of \"add\" for cqu: no agent ever declared a device class \"cqu\"; did you mean cpu");
     assert_int_equal(rename(program_path("add.onnx"), program_path("elsewhere.onnx")), 0);
     fetched = LIVE_JSON(&farm, 0, "fetch", "--model", "add.onnx", "--gpu", "cpu", "-o", "named.plan");
     assert_string_equal(live_text(fetched, "plan_key"), live_text(built, "plan_key"));
