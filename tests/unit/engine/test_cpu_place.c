@@ -111,7 +111,7 @@ static void draw_scatter_elements(pf_random *r, char *text)
     char        x[128], at[128], call[128];
     const char *shapes[INPUTS] = { x, at, at };
     int64_t     dim[RANK], count[RANK];
-    int32_t     rank = draw_dims(r, 1, 9, dim), axis = (int32_t)between(r, 0, rank - 1);
+    int32_t     rank = draw_dims(r, 1, 20, dim), axis = (int32_t)between(r, 0, rank - 1);
 
     dim[axis] = between(r, 100, 120);
     for (int32_t d = 0; d < rank; d++)
