@@ -25,7 +25,7 @@ typedef struct pad_impl {
     size_t         item_bytes;
     line_function *run;
     bool           empty;                               /* nothing is inside: the result holds `value` alone */
-    uint8_t        value[16];
+    uint64_t       value[2];
 } pad_impl;
 
 #define LINE_OF(name, type)                                                                                            \
