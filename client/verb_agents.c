@@ -22,6 +22,16 @@ static void show_classes(pf_call *call, const Pf__AgentsReply *reply)
     json_object_set_new(call->result, "classes", list);
 }
 
+/* A reply has room for some hundred of each. */
+static void show_more(pf_call *call, const Pf__AgentsReply *reply)
+{
+    json_object_set_new(call->result, "more_agents", pf_json_count(reply->more_agents));
+    json_object_set_new(call->result, "more_classes", pf_json_count(reply->more_classes));
+    if (reply->more_agents || reply->more_classes)
+        pf_say(call, "\nThe farm knows %u more agents and %u more classes; GET /metrics counts all of them.\n", reply->more_agents,
+               reply->more_classes);
+}
+
 static pf_status run(pf_call *call, pf_err *err)
 {
     Pf__Agents             body = PF__AGENTS__INIT;
@@ -45,6 +55,7 @@ static pf_status run(pf_call *call, pf_err *err)
         json_object_set(call->result, "agents", list);
         pf_say(call, "\n");
         show_classes(call, reply);
+        show_more(call, reply);
     }
     json_decref(list);
     pf_message_clear(&answer);
@@ -56,6 +67,7 @@ const pf_verb_body pf_verb_agents = {
     .options = options,
     .details = "  Shows the farm's agents, and the device classes that it ever saw, with what waits for each.\n"
                "  --json: agents[name host alive draining sick health leases free crashes classes jobs ...] classes[name aliases agents_alive\n"
-               "  queued running sha256 text ...]\n",
+               "  queued running sha256 text ...]\n"
+               "  more_agents more_classes: how many there are beyond those listed\n",
     .run = run,
 };

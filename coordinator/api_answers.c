@@ -151,4 +151,6 @@ void pf_api_answer_agents(const pf_api_call *call, const ProtobufCMessage *body,
         json_array_append_new(classes, pf_agent_view_class_json(reply->device_class[i]));
     json_object_set_new(to, "agents", agents);
     json_object_set_new(to, "classes", classes);
+    json_object_set_new(to, "more_agents", pf_json_count(reply->more_agents));
+    json_object_set_new(to, "more_classes", pf_json_count(reply->more_classes));
 }

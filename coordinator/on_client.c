@@ -408,6 +408,8 @@ static void on_agents(pf_core *core, const pf_event *event)
                 status[i].class_text = core->class_list[i]->text->data;
             reply.device_class[reply.n_device_class++] = &status[i];
         }
+        reply.more_agents = core->agents.count - (uint32_t)reply.n_agent;
+        reply.more_classes = core->classes_count - classes;
         pf_core_reply(core, event, PF_MSG_AGENTS_REPLY, &reply.base);
     }
     pf_free(views);

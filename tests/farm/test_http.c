@@ -270,6 +270,9 @@ static void a_job_goes_from_submit_to_plan(void **state)
     json_decref(answer);
     answer = ask("GET", "/agents", NULL, 200);
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "agents"), 0), "name"), "a");
+    assert_true(json_is_integer(json_object_get(answer, "more_agents")));
+    assert_int_equal(json_integer_value(json_object_get(answer, "more_agents")), 0);
+    assert_int_equal(json_integer_value(json_object_get(answer, "more_classes")), 0);
     json_decref(answer);
     answer = ask("POST", "/jobs", submit_body(2, "onnx-1", "\"cpu\"", ""), 200);
     assert_true(json_is_true(json_object_get(first_job(answer), "hit")));

@@ -3,6 +3,37 @@
 
 #include <stdio.h>
 
+static Pf__AgentsReply *ask_agents(rig *r, rig_mail *mail)
+{
+    Pf__Agents ask = PF__AGENTS__INIT;
+
+    rig_say(r, CLIENT_1, PF_MSG_AGENTS, &ask.base);
+    *mail = rig_take(r, CLIENT_1, PF_MSG_AGENTS_REPLY);
+    return (Pf__AgentsReply *)mail->message.body;
+}
+
+static void agents_that_are_not_listed_are_counted(void **state)
+{
+    rig             *r = *state;
+    rig_mail         mail = { 0 };
+    Pf__AgentsReply *reply = NULL;
+
+    rig_hello(r, AGENT_1, 1, 1);
+    reply = ask_agents(r, &mail);
+    assert_int_equal(reply->n_agent, 1);
+    assert_int_equal(reply->more_agents, 0);
+    assert_int_equal(reply->more_classes, 0);
+    pf_message_clear(&mail.message);
+    for (uint64_t i = 1; i < 520; i++)
+        rig_hello(r, AGENT_1 + i, 1, 1);
+    reply = ask_agents(r, &mail);
+    assert_int_equal(reply->n_agent + reply->more_agents, 520);
+    assert_true(reply->more_agents > 0);
+    assert_int_equal(reply->n_device_class, 1);
+    assert_int_equal(reply->more_classes, 0);
+    pf_message_clear(&mail.message);
+}
+
 /* ---- offers */
 
 static void an_unanswered_offer_goes_back_uncharged(void **state)
@@ -539,6 +570,7 @@ static void priority_goes_first_and_age_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(agents_that_are_not_listed_are_counted),
         TEST(an_unanswered_offer_goes_back_uncharged), TEST(a_declined_offer_goes_back_until_the_next_heartbeat),
         TEST(an_offer_that_cannot_be_sent_goes_back), TEST(an_agent_gets_no_more_than_its_slots),
         TEST(credit_said_before_an_offer_came_is_not_spent_twice), TEST(heartbeats_keep_a_lease),

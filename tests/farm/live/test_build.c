@@ -257,6 +257,7 @@ static void the_list_and_the_agents_show_what_was_done(void **state)
     assert_string_equal(live_text(live_job(list), "state"), "done");
     assert_string_equal(live_text(json_array_get(json_object_get(agents, "agents"), 0), "name"), "agent-a");
     assert_string_equal(live_text(json_array_get(json_object_get(agents, "agents"), 0), "state"), "ready");
+    assert_true(json_is_integer(json_object_get(agents, "more_agents")));
     json_decref(list);
     json_decref(agents);
 }
