@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -196,6 +197,16 @@ void *pf_realloc(void *old, size_t bytes)
     if (host.alloc || pf_memory_is_watched())
         return move(old, bytes);
     return admit() ? realloc(old, at_least_one(bytes)) : NULL;
+}
+
+/* From 32 MiB on a block of the C library is a mapping of its own, and the advice ends with it. */
+void pf_alloc_expect_filling(void *pointer, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)2 << 20, least = (uintptr_t)32 << 20;
+    uintptr_t       first = ((uintptr_t)pointer + page - 1) / page * page, end = ((uintptr_t)pointer + bytes) / page * page;
+
+    if (pointer && bytes > least && !host.alloc)
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);      /* a system that has none goes on with small ones */
 }
 
 /* A user's allocator keeps or gives back what it likes. */

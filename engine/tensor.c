@@ -70,6 +70,7 @@ pf_status pf_tensor_alloc(pf_tensor *tensor, pf_err *err)
     data = pf_alloc_aligned(TENSOR_ALIGN_BYTES, (tensor->bytes + TENSOR_ALIGN_BYTES) / TENSOR_ALIGN_BYTES * TENSOR_ALIGN_BYTES);
     if (!data)
         return PF_FAIL_MEMORY(err, tensor->bytes);
+    pf_alloc_expect_filling(data, tensor->bytes);
     clear_bytes(data, tensor->bytes);
     tensor->data = data;
     tensor->owned = true;

@@ -381,6 +381,7 @@ static bool agrees_as_it_lies(pf_bench *bench, uint32_t i, void *raw, double *er
         bench->expected[i] = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, reference->bytes + 1);
         if (!bench->expected[i])
             return false;
+        pf_alloc_expect_filling(bench->expected[i], reference->bytes);
         pf_layout_pack(bench->problem->out_layout[i], reference, reference->data, bench->expected[i]);
     }
     test.data = raw;

@@ -55,7 +55,13 @@ void pf_rows_write_i64(pf_dtype dtype, void *data, int64_t at, int64_t count, co
         pf_dtype_set_i64(dtype, data, (uint64_t)(at + i), in[i]);
 }
 
-double *pf_rows_new(int64_t count) { return pf_calloc((size_t)(count > 0 ? count : 1), sizeof(double)); }
+double *pf_rows_new(int64_t count)
+{
+    double *out = pf_calloc((size_t)(count > 0 ? count : 1), sizeof *out);
+
+    pf_alloc_expect_filling(out, (size_t)(count > 0 ? count : 0) * sizeof *out);
+    return out;
+}
 
 /* Elements that one thread converts at a time: whole bytes of any type. */
 enum { PART = 1 << 14 };

@@ -136,6 +136,24 @@ static void a_failed_growth_changes_nothing(void **state)
     pf_free(items);
 }
 
+/* Whatever pages it lies in. */
+static void what_is_filled_whole_keeps_its_bytes(void **state)
+{
+    enum { BYTES = (33 << 20) + 5 };
+    uint8_t *bytes = pf_calloc(1, BYTES);
+
+    (void)state;
+    assert_non_null(bytes);
+    bytes[0] = 1, bytes[BYTES / 2] = 2, bytes[BYTES - 1] = 3;
+    pf_alloc_expect_filling(bytes, BYTES);
+    pf_alloc_expect_filling(NULL, BYTES);
+    pf_alloc_expect_filling(bytes, 1);
+    assert_true(bytes[0] == 1 && bytes[BYTES / 2] == 2 && bytes[BYTES - 1] == 3);
+    for (size_t i = 1; i < BYTES / 2; i += 4093)
+        assert_int_equal(bytes[i], 0);
+    pf_free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +166,7 @@ int main(void)
         cmocka_unit_test(strings_are_cut_at_the_count_or_the_end),
         cmocka_unit_test(an_array_grows_and_keeps_its_items),
         cmocka_unit_test(a_failed_growth_changes_nothing),
+        cmocka_unit_test(what_is_filled_whole_keeps_its_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
