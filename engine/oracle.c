@@ -100,13 +100,21 @@ static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, con
     return st;
 }
 
+enum { FINITE_BLOCK = 512 };
+
 static int64_t count_finite(const pf_tensor *tensor, int64_t count)
 {
     int64_t finite = 0;
 
 #pragma omp parallel for schedule(static) reduction(+ : finite) if (count > PF_ROWS_ALONE)
-    for (int64_t k = 0; k < count; k++)
-        finite += isfinite(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)k)) != 0;
+    for (int64_t from = 0; from < count; from += FINITE_BLOCK) {
+        int64_t here = count - from < FINITE_BLOCK ? count - from : FINITE_BLOCK;
+        double  values[FINITE_BLOCK];
+
+        pf_rows_read(tensor->dtype, tensor->data, from, 1, here, values);
+        for (int64_t k = 0; k < here; k++)
+            finite += isfinite(values[k]) != 0;
+    }
     return finite;
 }
 
