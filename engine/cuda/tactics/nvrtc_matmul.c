@@ -19,20 +19,20 @@ static bool library_takes(const pf_device *device, const pf_problem *p)
     return is_conv(p) ? !pf_tactic_cudnn_conv.declines(device, p) : !pf_tactic_cublaslt_matmul.declines(device, p);
 }
 
+/* No library is fast there. */
+static bool is_odd(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_odd(p); }
+
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p)
 {
-    bool odd = !is_conv(p) && pf_codegen_matmul_is_odd(p);
-
-    return odd || library_takes(device, p) ? NULL : "an epilogue that the libraries lack";
+    return is_odd(p) || library_takes(device, p) ? NULL : "an epilogue that the libraries lack";
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     const char *reason = pf_codegen_matmul_declines(p);
-    bool        odd = !is_conv(p) && pf_codegen_matmul_is_odd(p);
 
     if (!reason) reason = pf_matmul_region_declines(device, p);
-    return reason ? reason : !odd && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a product that fills the card" : NULL;
+    return reason ? reason : !is_odd(p) && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a product that fills the card" : NULL;
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)

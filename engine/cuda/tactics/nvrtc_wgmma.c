@@ -2,7 +2,6 @@
    and know few.  Tunings are PF_WGMMA_TUNING. */
 #include "engine/cuda/codegen_wgmma.h"
 #include "engine/cuda/program_tactic.h"
-#include "engine/cuda/tactics.h"
 
 enum { TUNINGS_MAX = 16 };
 
@@ -22,7 +21,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 {
     static const int counts[] = { 1, 2, 4, 8, TUNINGS_MAX, TUNINGS_MAX };
     pf_wgmma_tuning  list[TUNINGS_MAX];
-    int              count = pf_codegen_wgmma_tunings(p, device->compute_units, list, counts[effort < 0 ? 0 : effort > 5 ? 5 : effort]);
+    int              count = pf_codegen_wgmma_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
     for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_WGMMA_TUNING, PF_WGMMA_TUNING_ARGUMENTS(list[i]));
