@@ -207,14 +207,6 @@ bool pf_codegen_conv_is_stem(const pf_problem *p)
     return !cg_product_recognize(p, &product) && product.windowed && p->in_layout[product.x] == PF_LAYOUT_C8;
 }
 
-uint32_t pf_codegen_conv_weights(const pf_problem *p)
-{
-    cg_product product;
-
-    cg_product_recognize(p, &product);
-    return product.w;
-}
-
 void pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to)
 {
     cg_product product;

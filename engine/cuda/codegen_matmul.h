@@ -33,8 +33,6 @@ int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matm
 pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);
 /* A convolution of at most eight channels. */
 bool        pf_codegen_conv_is_stem(const pf_problem *p);
-/* The problem's input that holds the weights. */
-uint32_t    pf_codegen_conv_weights(const pf_problem *p);
 /* The weights of a conv as its kernel wants them: [outputs][taps][channels], channels padded with zeros; to has room for pf_program.packed_bytes. */
 void        pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to);
 

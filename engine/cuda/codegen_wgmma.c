@@ -184,14 +184,6 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
 
 /* ---- Packing */
 
-uint32_t pf_codegen_wgmma_weights(const pf_problem *p)
-{
-    cg_product product;
-
-    cg_product_recognize(p, &product);
-    return product.w;
-}
-
 /* Block by block: a column's elements lie n apart. */
 static void transpose(const uint16_t *from, int64_t k, int64_t n, uint16_t *to)
 {

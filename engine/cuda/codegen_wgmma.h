@@ -23,9 +23,7 @@ const char *pf_codegen_wgmma_declines(const pf_problem *p);
 int         pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
 pf_status   pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *tuning, pf_program *out, pf_err *err);
-/* Which input is packed where it is a constant, */
-uint32_t    pf_codegen_wgmma_weights(const pf_problem *p);
-/* and how: as [n][k]. */
+/* Weights that are a constant as the kernel wants them: [n][k]; to has room for pf_program.packed_bytes. */
 void        pf_codegen_wgmma_pack(const pf_problem *p, const pf_tensor *weights, void *to);
 
 #endif

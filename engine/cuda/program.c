@@ -170,14 +170,14 @@ static size_t place_constants(program_impl *impl, const pf_problem *p, const pf_
     return at;
 }
 
-size_t pf_program_offset(const pf_step *step, uint32_t input) { return ((const program_impl *)step->impl)->offset[input]; }
-
-void pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed)
+void *pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed, const pf_tensor **own)
 {
     const program_impl *impl = step->impl;
 
     for (uint32_t i = 0; i < impl->in_count; i++)
         if (impl->is_packed[i] && i != impl->launch.packed_input) memcpy((uint8_t *)packed + impl->offset[i], constants[i].data, constants[i].bytes);
+    *own = &constants[impl->launch.packed_input];
+    return (uint8_t *)packed + impl->offset[impl->launch.packed_input];
 }
 
 static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,

@@ -24,7 +24,7 @@ typedef struct pf_program {
                                    before the kernel in front of it has ended, and waits for that itself (start() of cg_prelude) */
     uint32_t grid[3], block[3];
     uint32_t shared_bytes;      /* dynamic */
-    bool     packs;             /* constants come packed, one behind the other (pf_program_offset): one of them in a form of the tactic's own */
+    bool     packs;             /* constants come packed, one behind the other: one of them in a form of the tactic's own */
     uint32_t packed_input;      /* which, */
     size_t   packed_bytes;      /* and how long it is then */
     bool     stays;             /* its blocks take one tile after another: no more are launched than there are SMs */
@@ -44,10 +44,8 @@ pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_progr
 /* A step of one generated kernel: the impl of every tactic that generates code. saved: what pf_program_save gave, used when it is of the same source. */
 pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, pf_program_generator *generate, const char *tuning,
                              const void *saved, size_t saved_bytes, pf_step **out, pf_err *err);
-/* Where an input that is a constant lies among the packed ones. */
-size_t    pf_program_offset(const pf_step *step, uint32_t input);
-/* Copies the constants to their places; the tactic does so with packed_input. */
-void      pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed);
+/* Copies the constants to their places, but for packed_input: returns where the tactic has to put that one, and in own what it is. */
+void     *pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed, const pf_tensor **own);
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
 pf_status pf_program_save(const pf_step *step, pf_buf *out, pf_err *err);
 void      pf_program_release(pf_step *step);

@@ -37,11 +37,11 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
-    uint32_t w = pf_codegen_wgmma_weights(p);
+    const pf_tensor *weights = NULL;
+    void            *to = pf_program_pack(step, constants, packed, &weights);
 
     (void)err;
-    pf_program_pack(step, constants, packed);
-    pf_codegen_wgmma_pack(p, &constants[w], (uint8_t *)packed + pf_program_offset(step, w));
+    pf_codegen_wgmma_pack(p, weights, to);
     return PF_OK;
 }
 
