@@ -21,12 +21,10 @@ static int64_t causal_shift(const pf_attention_form *form)
     return ((const pf_attention_attrs *)form->node->attrs)->causal == PF_CAUSAL_BOTTOM_RIGHT ? form->keys - form->queries : 0;
 }
 
-static int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step; }
-
 /* Keys of the last tile when it has an end inside, as many as tensor cores take; else 0. */
 static int64_t tail_keys(const pf_attention_form *form, const pf_attention_tuning *t)
 {
-    return up(form->keys % t->tile_keys, 16 * t->key_warps) * 16 * t->key_warps;
+    return cg_up(form->keys % t->tile_keys, 16 * t->key_warps) * 16 * t->key_warps;
 }
 
 /* Keys of a thread next to each other. Masks are read in long pieces. */
@@ -104,11 +102,11 @@ static bool print_mask(const pf_problem *p, const pf_attention_form *form, int r
     return id > 0;
 }
 
-static bool is_resident(const pf_attention_form *form, const pf_attention_tuning *t) { return up(form->keys, t->tile_keys) <= t->stages; }
+static bool is_resident(const pf_attention_form *form, const pf_attention_tuning *t) { return cg_up(form->keys, t->tile_keys) <= t->stages; }
 
 static uint32_t shared_bytes(const pf_attention_form *form, const pf_attention_tuning *t)
 {
-    int64_t  row = up(form->head_dim, 64) * 64, padded = up(form->head_dim, 16) * 16;
+    int64_t  row = cg_up(form->head_dim, 64) * 64, padded = cg_up(form->head_dim, 16) * 16;
     int64_t  keys = is_resident(form, t) ? form->keys / t->tile_keys * t->tile_keys + tail_keys(form, t) : t->stages * t->tile_keys;
     int64_t  queries = (t->query_tiles > 1 ? 2 : 1) * t->query_warps * 16;
     uint32_t tiles = (uint32_t)((2 * keys + queries) * row * 2);
@@ -126,7 +124,7 @@ static bool is_tuning(const pf_attention_form *form, const pf_attention_tuning *
     if (t->stages == 1 && !is_resident(form, t)) return false;
     if (t->query_tiles > 1 && (t->key_warps > 1 || !is_resident(form, t))) return false;
     if (t->warp_groups && (t->key_warps > 1 || t->query_warps % 4)) return false;
-    if (up(form->head_dim, 16) * 16 / pf_attention_copy_width(form) > 32 * t->query_warps * t->key_warps) return false;
+    if (cg_up(form->head_dim, 16) * 16 / pf_attention_copy_width(form) > 32 * t->query_warps * t->key_warps) return false;
     return shared_bytes(form, t) <= (t->warp_groups || form->head_dim > 128 ? HOPPER_LIMIT_BYTES : SHARED_LIMIT_BYTES);
 }
 
@@ -152,7 +150,7 @@ static void print_products(const pf_problem *p, const pf_attention_form *form, c
 
     if (form->keys >= t->tile_keys) print_product("multiply_keys", t->tile_keys, type, false, out);
     if (tail && (form->keys < t->tile_keys || tail != t->tile_keys)) print_product("multiply_keys", tail, type, false, out);
-    print_product("multiply_values", up(form->head_dim, 16) * 16, type, true, out);
+    print_product("multiply_values", cg_up(form->head_dim, 16) * 16, type, true, out);
 }
 
 /* What is tried, where the problem says: tile_keys = ALL or HALF of the keys, stages = ALL tiles, query_tiles = ALL that make every SM busy at once. */
@@ -181,11 +179,11 @@ static const struct { const pf_attention_tuning *at; int count; } lists[2][2] = 
 static pf_attention_tuning of_problem(const pf_attention_form *form, int sm_count, pf_attention_tuning t)
 {
     int64_t step = 16 * t.key_warps, keys = form->keys < LONGEST ? form->keys : LONGEST;
-    int64_t tiles = up(form->queries < LONGEST ? form->queries : LONGEST, 16 * t.query_warps), share = up(tiles * form->heads * form->batch, t.blocks * sm_count);
+    int64_t tiles = cg_up(form->queries < LONGEST ? form->queries : LONGEST, 16 * t.query_warps), share = cg_up(tiles * form->heads * form->batch, t.blocks * sm_count);
     int     blocks = form->head_dim > 128 ? 1 : form->head_dim > 64 ? 2 : t.blocks;
 
-    if (t.tile_keys <= 0) t.tile_keys = (int)(up(keys, (t.tile_keys == HALF ? 2 : 1) * step) * step);
-    if (t.stages == ALL) t.stages = (int)up(keys, t.tile_keys);
+    if (t.tile_keys <= 0) t.tile_keys = (int)(cg_up(keys, (t.tile_keys == HALF ? 2 : 1) * step) * step);
+    if (t.stages == ALL) t.stages = (int)cg_up(keys, t.tile_keys);
     if (t.query_tiles == ALL) t.query_tiles = (int)(share < tiles ? share : tiles);
     if (t.blocks > blocks) t.blocks = blocks;
     return t;
@@ -205,7 +203,7 @@ int pf_codegen_attention_tunings(const pf_problem *p, int sm_count, bool hopper,
     int               count = 0;
 
     if (pf_attention_read(p, &form)) return 0;
-    is_few = up(form.queries, 16) * form.heads * form.batch < 8 * (int64_t)sm_count;
+    is_few = cg_up(form.queries, 16) * form.heads * form.batch < 8 * (int64_t)sm_count;
     for (int i = 0; i < lists[hopper][is_few].count && count < max; i++) {
         pf_attention_tuning t = of_problem(&form, sm_count, lists[hopper][is_few].at[i]);
 
@@ -236,7 +234,7 @@ pf_status pf_codegen_attention(const pf_problem *p, const pf_attention_tuning *t
     pf_buf_printf(&out->source, "out0\n#define PARAMETERS ");
     print_inputs(p, true, &out->source);
     pf_buf_printf(&out->source, "%s *__restrict__ out0\n%s", cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[0])->dtype), pf_nvrtc_attention);
-    out->grid[0] = (uint32_t)up(form.queries, 16 * t->query_warps * t->query_tiles);
+    out->grid[0] = (uint32_t)cg_up(form.queries, 16 * t->query_warps * t->query_tiles);
     out->grid[1] = (uint32_t)form.heads;
     out->grid[2] = (uint32_t)form.batch;
     out->block[0] = (uint32_t)(32 * t->query_warps * t->key_warps);

@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cuda/codegen_product.h"
@@ -11,13 +10,13 @@
 
 extern const char pf_nvrtc_cluster[], pf_nvrtc_matmul[];        /* kernels/nvrtc/<name>.cuh */
 
-enum { SOURCE_LIMIT_BYTES = 1 << 20, STEP_K = 64, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING = 8, WARPS_PER_SM = 64 };
+enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING = 8, WARPS_PER_SM = 64 };
 
 enum { AXIS_H, AXIS_W };
 
 static const char *declines(const pf_problem *p, bool windowed)
 {
-    cg_product product;
+    cg_product  product;
     const char *reason = cg_product_recognize(p, &product);
     pf_dtype    dtype = PF_DTYPE_NONE;
 
@@ -65,11 +64,9 @@ static const shape shapes[] = {
     { 224, 64, 7, 2, 3 },  { 64, 128, 2, 4, 4 },  { 128, 128, 4, 4, 3 },
 };
 
-static int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
-
 static uint32_t shared_bytes(const pf_matmul_tuning *t)
 {
-    uint32_t stages = (uint32_t)(t->stages * (t->rows + t->columns) * STEP_K * 2);
+    uint32_t stages = (uint32_t)(t->stages * (t->rows + t->columns) * CG_STEP_K * 2);
     uint32_t sums = (uint32_t)(t->rows * (t->columns + SUM_PADDING) * 4);
 
     return stages > sums ? stages : sums;
@@ -80,7 +77,7 @@ static double fragment_bytes(const pf_matmul_tuning *t)
 {
     int per_warp = t->rows / t->warps_m / 16 + t->columns / t->warps_n / 16;
 
-    return 512.0 * per_warp * t->warps_m * t->warps_n * (STEP_K / 16);
+    return 512.0 * per_warp * t->warps_m * t->warps_n * (CG_STEP_K / 16);
 }
 
 /* A guess in nanoseconds, good enough to order by: waves of blocks, each with its start, its steps over K, the meeting of a cluster and its output. A
@@ -89,44 +86,36 @@ static double fragment_bytes(const pf_matmul_tuning *t)
    three by this guess was 3.4 % off the best on average, of the first six 0.4 %. */
 static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int sm_count)
 {
-    int64_t blocks = up(product->m, t->rows) * up(product->n, t->columns) * t->split, warps = t->warps_m * t->warps_n;
+    int64_t blocks = cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split, warps = t->warps_m * t->warps_n;
     int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(t), per_sm = by_memory < WARPS_PER_SM / warps ? by_memory : WARPS_PER_SM / warps;
-    int64_t steps = up(up(product->k, STEP_K), t->split), resident = up(blocks, sm_count);
-    double  here = (double)(resident < per_sm ? resident : per_sm), stage = (t->rows + t->columns) * STEP_K * 2.0;
+    int64_t steps = cg_up(cg_up(product->k, CG_STEP_K), t->split), resident = cg_up(blocks, sm_count);
+    double  here = (double)(resident < per_sm ? resident : per_sm), stage = (t->rows + t->columns) * CG_STEP_K * 2.0;
     double  down = t->rows / t->warps_m / 16.0, across = t->columns / t->warps_n / 16.0;
-    double  chain = STEP_K / 16 * (2 * down * across * 0.13 + (down + across) * 0.32);
+    double  chain = CG_STEP_K / 16 * (2 * down * across * 0.13 + (down + across) * 0.32);
     double  step = fmax(fmax((fragment_bytes(t) + stage) / 216, stage / 338) * here, fmax(chain, 963.0 / t->stages));
     double  ends = 829 + (t->split > 1 ? 178 + 183 * t->split : 0) + 0.577 * t->rows * t->columns / sqrt(sqrt((double)warps)) * here;
 
-    return (double)up(blocks, sm_count * per_sm) * (ends + (double)steps * step);
+    return (double)cg_up(blocks, sm_count * per_sm) * (ends + (double)steps * step);
 }
 
-typedef struct ranked { pf_matmul_tuning tuning; double ns; } ranked;
-
-static int by_guess(const void *a, const void *b)
+static pf_matmul_tuning tuning_of(int s, int split)
 {
-    double one = ((const ranked *)a)->ns, two = ((const ranked *)b)->ns;
+    return (pf_matmul_tuning){ shapes[s].rows, shapes[s].columns, shapes[s].warps_m, shapes[s].warps_n, split, shapes[s].stages };
+}
 
-    return one < two ? -1 : one > two;
+static double guess(const cg_product *product, int s, int split, int sm_count)
+{
+    pf_matmul_tuning t = tuning_of(s, split);
+
+    return guess_ns(product, &t, sm_count);
 }
 
 int pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max)
 {
-    static const int splits[] = { 1, 2, 4, 8 };
-    ranked           list[sizeof shapes / sizeof *shapes * sizeof splits / sizeof *splits];
-    cg_product      product;
-    int              count = 0;
+    cg_tiling list[PF_MATMUL_TUNINGS];
+    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list, max < PF_MATMUL_TUNINGS ? max : PF_MATMUL_TUNINGS);
 
-    cg_product_recognize(p, &product);
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (size_t k = 0; k < sizeof splits / sizeof *splits; k++) {
-            pf_matmul_tuning t = { shapes[s].rows, shapes[s].columns, shapes[s].warps_m, shapes[s].warps_n, splits[k], shapes[s].stages };
-
-            if (up(product.k, STEP_K) >= splits[k]) list[count++] = (ranked){ t, guess_ns(&product, &t, sm_count) };
-        }
-    qsort(list, (size_t)count, sizeof *list, by_guess);
-    if (count > max) count = max;
-    for (int i = 0; i < count; i++) out[i] = list[i].tuning;
+    for (int i = 0; i < count; i++) out[i] = tuning_of(list[i].shape, list[i].split);
     return count;
 }
 
@@ -173,7 +162,7 @@ static bool is_tuning(const pf_matmul_tuning *t)
 
 pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_program *out, pf_err *err)
 {
-    cg_product product;
+    cg_product  product;
     const char *reason = cg_product_recognize(p, &product);
     pf_status   st = PF_OK;
 
@@ -186,8 +175,8 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     print_defines(p, &product, t, cg_product_vector(p, &product), &out->source);
     st = cg_product_emit_finish(p, &product, cg_product_vector(p, &product), &out->source, err);
     pf_buf_printf(&out->source, "%s%s", pf_nvrtc_cluster, pf_nvrtc_matmul);
-    out->grid[0] = (uint32_t)up(product.n, t->columns);
-    out->grid[1] = (uint32_t)up(product.m, t->rows);
+    out->grid[0] = (uint32_t)cg_up(product.n, t->columns);
+    out->grid[1] = (uint32_t)cg_up(product.m, t->rows);
     out->grid[2] = (uint32_t)t->split;
     out->block[0] = (uint32_t)(32 * t->warps_m * t->warps_n);
     out->block[1] = out->block[2] = 1;

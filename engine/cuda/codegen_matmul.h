@@ -27,7 +27,8 @@ const char *pf_codegen_conv_declines(const pf_problem *p);
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
 bool        pf_codegen_matmul_is_odd(const pf_problem *p);
-/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max. */
+/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max and PF_MATMUL_TUNINGS. */
+enum { PF_MATMUL_TUNINGS = 48 };
 int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
 pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);

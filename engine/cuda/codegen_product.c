@@ -1,5 +1,6 @@
 #include "engine/cuda/codegen_product.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/epilogue.h"
@@ -9,6 +10,7 @@
 enum {
     SOURCE_LIMIT_BYTES = 1 << 20,
     ROW_DIMS = 3,                           /* as many dims of the output may make up its rows */
+    SHAPES_MAX = 64,
 };
 
 static const pf_shape *shape_of(const pf_problem *p, pf_value_id value) { return &pf_graph_value(p->graph, value)->shape; }
@@ -231,4 +233,33 @@ void cg_product_print_index(const cg_product *product, pf_buf *out)
     bool          narrow = product->m * product->n < limit && product->m * product->k < limit && product->n * product->k < limit;
 
     pf_buf_printf(out, "typedef %s idx;\n", narrow ? "int" : "long long");
+}
+
+/* ---- Tunings */
+
+static int by_guess(const void *a, const void *b)
+{
+    double one = ((const cg_tiling *)a)->ns, two = ((const cg_tiling *)b)->ns;
+
+    return one < two ? -1 : one > two;
+}
+
+int cg_product_tilings(const pf_problem *p, int sm_count, int shapes, cg_tiling_guess *guess, cg_tiling *out, int max)
+{
+    static const int splits[] = { 1, 2, 4, 8 };
+    cg_tiling        list[SHAPES_MAX * sizeof splits / sizeof *splits];
+    cg_product       product;
+    int              count = 0;
+
+    cg_product_recognize(p, &product);
+    for (int s = 0; s < shapes && s < SHAPES_MAX; s++)
+        for (size_t k = 0; k < sizeof splits / sizeof *splits; k++) {
+            double ns = cg_up(product.k, CG_STEP_K) < splits[k] ? -1 : guess(&product, s, splits[k], sm_count);
+
+            if (ns >= 0) list[count++] = (cg_tiling){ s, splits[k], ns };
+        }
+    qsort(list, (size_t)count, sizeof *list, by_guess);
+    if (count > max) count = max;
+    memcpy(out, list, (size_t)count * sizeof *out);
+    return count;
 }

@@ -32,4 +32,13 @@ void        cg_product_print_index(const cg_product *product, pf_buf *out);
 /* finish(): loop variables from row and column, the product's value from its sum, and what follows. */
 pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err);
 
+enum { CG_STEP_K = 64 };                    /* elements of K that a tile takes at once */
+
+/* A shape of tiles, by its row in the generator's table, and how many blocks of a cluster share the sum over K. */
+typedef struct cg_tiling { int shape, split; double ns; } cg_tiling;
+/* Guesses how many nanoseconds it takes on a card of so many SMs; negative: it is no tuning. */
+typedef double cg_tiling_guess(const cg_product *product, int shape, int split, int sm_count);
+/* Of `shapes` shapes and all splits that K has steps for: best guess first; their number, at most max. */
+int         cg_product_tilings(const pf_problem *p, int sm_count, int shapes, cg_tiling_guess *guess, cg_tiling *out, int max);
+
 #endif

@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cuda/codegen_matmul.h"
@@ -11,7 +10,7 @@
 extern const char pf_nvrtc_cluster[], pf_nvrtc_wgmma[];        /* kernels/nvrtc/<name>.cuh */
 
 enum {
-    SOURCE_LIMIT_BYTES = 1 << 20, STEP_K = 64, SHARED_LIMIT_BYTES = 227 << 10, ALIGNMENT_BYTES = 1024, BARRIER_BYTES = 256, WARPS = 8, THREADS = 384,
+    SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 227 << 10, ALIGNMENT_BYTES = 1024, BARRIER_BYTES = 256, WARPS = 8, THREADS = 384,
     ROWS_MIN = 64,                          /* of a result: fewer rows leave the instruction's 64 unused */
     TILE_COLUMNS_MAX = 256, SUMS_MAX = 128, /* of a thread */
     PACK_BLOCK = 64,
@@ -42,11 +41,9 @@ static const shape shapes[] = {
     { 64, 128, 1, 8 },  { 64, 96, 1, 10 }, { 64, 64, 1, 12 }, { 64, 48, 1, 12 },  { 64, 80, 1, 11 },  { 64, 112, 1, 9 },
 };
 
-static int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
-
 static uint32_t shared_bytes(const pf_wgmma_tuning *t, int finish_columns)
 {
-    return (uint32_t)(ALIGNMENT_BYTES + t->stages * (t->rows + t->columns) * STEP_K * 2 + BARRIER_BYTES + WARPS * 16 * (finish_columns + 8) * 4);
+    return (uint32_t)(ALIGNMENT_BYTES + t->stages * (t->rows + t->columns) * CG_STEP_K * 2 + BARRIER_BYTES + WARPS * 16 * (finish_columns + 8) * 4);
 }
 
 /* The widest part of a tile that there is room to finish at once; 0: none. */
@@ -63,7 +60,7 @@ static bool is_tuning(const pf_wgmma_tuning *t)
 {
     bool counts = (t->team == 1 || t->team == 2) && t->stages >= 2 && t->stages <= 16 && t->columns >= 16 && t->columns <= TILE_COLUMNS_MAX;
 
-    if (t->split < 1 || t->split > 8 || t->rows * (t->columns + 8) * 4 > t->stages * (t->rows + t->columns) * STEP_K * 2) return false;
+    if (t->split < 1 || t->split > 8 || t->rows * (t->columns + 8) * 4 > t->stages * (t->rows + t->columns) * CG_STEP_K * 2) return false;
     return counts && t->rows >= 64 * t->team && t->rows <= 256 && t->rows % (64 * t->team) == 0 &&
            t->rows / t->team / 64 * t->columns / 2 <= SUMS_MAX && finish_columns_of(t) > 0;
 }
@@ -78,41 +75,33 @@ static double clusters_at_once(int split, int sm_count)
 
 static double guess_ns(const cg_product *product, const pf_wgmma_tuning *t, int sm_count)
 {
-    double tiles = (double)(up(product->m, t->rows) * up(product->n, t->columns)), blocks = tiles * t->split;
+    double tiles = (double)(cg_up(product->m, t->rows) * cg_up(product->n, t->columns)), blocks = tiles * t->split;
     double rounds = ceil(tiles / fmax(clusters_at_once(t->split, sm_count), 1)), bytes_per_ns = fmin(118, 10000 / fmin(blocks, sm_count));
-    double step = fmax(t->rows * t->columns * 0.0237, (t->rows + t->columns) * STEP_K * 2 / bytes_per_ns);
-    double multiply = (double)up(up(product->k, STEP_K), t->split) * step, finish = t->rows * t->columns * 0.17;
+    double step = fmax(t->rows * t->columns * 0.0237, (t->rows + t->columns) * CG_STEP_K * 2 / bytes_per_ns);
+    double multiply = (double)cg_up(cg_up(product->k, CG_STEP_K), t->split) * step, finish = t->rows * t->columns * 0.17;
 
     if (t->split > 1) return 1300 + rounds * (multiply + 1500 + finish / t->split + t->rows * t->columns * 0.05);
     return 1300 + (t->team == 2 ? rounds * (multiply + finish) : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
 }
 
-typedef struct ranked { pf_wgmma_tuning tuning; double ns; } ranked;
-
-static int by_guess(const void *a, const void *b)
+static pf_wgmma_tuning tuning_of(int s, int split)
 {
-    double one = ((const ranked *)a)->ns, two = ((const ranked *)b)->ns;
+    return (pf_wgmma_tuning){ shapes[s].rows, shapes[s].columns, shapes[s].team, split, shapes[s].stages };
+}
 
-    return one < two ? -1 : one > two;
+static double guess(const cg_product *product, int s, int split, int sm_count)
+{
+    pf_wgmma_tuning t = tuning_of(s, split);
+
+    return is_tuning(&t) ? guess_ns(product, &t, sm_count) : -1;
 }
 
 int pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max)
 {
-    static const int splits[] = { 1, 2, 4, 8 };
-    ranked           list[sizeof shapes / sizeof *shapes * sizeof splits / sizeof *splits];
-    cg_product       product;
-    int              count = 0;
+    cg_tiling list[PF_WGMMA_TUNINGS];
+    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list, max < PF_WGMMA_TUNINGS ? max : PF_WGMMA_TUNINGS);
 
-    cg_product_recognize(p, &product);
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (size_t k = 0; k < sizeof splits / sizeof *splits; k++) {
-            pf_wgmma_tuning t = { shapes[s].rows, shapes[s].columns, shapes[s].team, splits[k], shapes[s].stages };
-
-            if (is_tuning(&t) && up(product.k, STEP_K) >= splits[k]) list[count++] = (ranked){ t, guess_ns(&product, &t, sm_count) };
-        }
-    qsort(list, (size_t)count, sizeof *list, by_guess);
-    if (count > max) count = max;
-    for (int i = 0; i < count; i++) out[i] = list[i].tuning;
+    for (int i = 0; i < count; i++) out[i] = tuning_of(list[i].shape, list[i].split);
     return count;
 }
 
@@ -167,7 +156,7 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
     dtype = pf_graph_value(p->graph, product.node->in[0])->dtype;
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     st = print_source(p, &product, t, &out->source, err);
-    out->grid[0] = (uint32_t)(up(product.m, t->rows) * up(product.n, t->columns) * t->split);
+    out->grid[0] = (uint32_t)(cg_up(product.m, t->rows) * cg_up(product.n, t->columns) * t->split);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = THREADS;
     out->shared_bytes = shared_bytes(t, finish_columns_of(t));

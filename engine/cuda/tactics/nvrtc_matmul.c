@@ -4,8 +4,6 @@
 #include "engine/cuda/program_tactic.h"
 #include "engine/op.h"
 
-enum { TUNINGS_MAX = 48 };
-
 static bool is_conv(const pf_problem *p)
 {
     for (uint32_t n = 0; n < p->graph->node_count; n++)
@@ -47,8 +45,8 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 4, 8, 20, TUNINGS_MAX, TUNINGS_MAX };
-    pf_matmul_tuning list[TUNINGS_MAX];
+    static const int counts[] = { 1, 4, 8, 20, PF_MATMUL_TUNINGS, PF_MATMUL_TUNINGS };
+    pf_matmul_tuning list[PF_MATMUL_TUNINGS];
     int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 

@@ -3,8 +3,6 @@
 #include "engine/cuda/codegen_wgmma.h"
 #include "engine/cuda/program_tactic.h"
 
-enum { TUNINGS_MAX = 16 };
-
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     const char *reason = pf_codegen_wgmma_declines(p);
@@ -19,8 +17,8 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 2, 4, 8, TUNINGS_MAX, TUNINGS_MAX };
-    pf_wgmma_tuning  list[TUNINGS_MAX];
+    static const int counts[] = { 1, 2, 4, 8, PF_WGMMA_TUNINGS, PF_WGMMA_TUNINGS };
+    pf_wgmma_tuning  list[PF_WGMMA_TUNINGS];
     int              count = pf_codegen_wgmma_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
