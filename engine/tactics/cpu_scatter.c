@@ -7,6 +7,7 @@
 
 #include "engine/device_cpu.h"
 #include "engine/epilogue.h"
+#include "engine/indices.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 #include "engine/tactic.h"
@@ -16,18 +17,15 @@ enum { SERIAL_BYTES = 64 << 10, CLEAR_BYTES = 16 * PF_PROBLEM_CLEAR };
 /* Combines `bytes` bytes of updates with what is there. */
 typedef void put_function(void *there, const void *updates, size_t bytes);
 
-/* Update n (inner elements) goes to where the loops over dim and step lead, plus the sum over depth of index * index_step. In elements. */
+/* Update n (inner elements) goes to where the loops over dim and step lead, plus where its indices do. In elements. */
 typedef struct scatter_impl {
-    uint32_t      data_slot, index_slot, update_slot;   /* UINT32_MAX: the clear ones below */
-    pf_dtype      index_dtype;
-    int64_t       clear[PF_PROBLEM_CLEAR];
+    uint32_t      data_slot, update_slot;               /* update_slot UINT32_MAX: the clear ones below */
+    pf_indices    indices;
     uint64_t      clear_updates[CLEAR_BYTES / sizeof(uint64_t)];
     size_t        item_bytes;
     int64_t       total, count, inner;                  /* elements of the result; updates; elements of each */
     int32_t       rank;
     int64_t       dim[PF_MAX_RANK], step[PF_MAX_RANK];
-    int32_t       depth;
-    int64_t       size[PF_MAX_RANK], index_step[PF_MAX_RANK];
     put_function *put;
 } scatter_impl;
 
@@ -84,26 +82,16 @@ static int32_t reduction_of(const pf_node *node)
 /* ---- What is taken */
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node  *node = pf_graph_node(p->graph, 0);
-    const pf_value *x = NULL, *at = NULL;
+    const pf_node *node = pf_graph_node(p->graph, 0);
+    const char    *reason = NULL;
 
     (void)device;
     if (p->graph->node_count != 1 || (node->op != PF_OP_SCATTER_ND && node->op != PF_OP_SCATTER_ELEMENTS))
         return "not a scatter alone";
-    x = pf_graph_value(p->graph, node->in[0]);
-    at = pf_graph_value(p->graph, node->in[1]);
-    if (pf_dtype_bits(x->dtype) < 8 || x->dtype == PF_STRING)
-        return "elements of less than a byte, or strings";
-    if (at->dtype != PF_I64 && at->dtype != PF_I32)
-        return "indices are neither i64 nor i32";
-    if (!function_of(reduction_of(node), x->dtype))
-        return "elements that are combined are neither f32, i32 nor i64";
-    if (pf_problem_input_index(p, node->in[0]) == UINT32_MAX)
-        return "the data is a small constant";
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_layout[i] != PF_LAYOUT_LINEAR)
-            return "not linear";
-    return p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "not linear";
+    reason = pf_indices_decline(p);
+    if (!reason && !function_of(reduction_of(node), pf_graph_value(p->graph, node->in[0])->dtype))
+        reason = "elements that are combined are neither f32, i32 nor i64";
+    return reason;
 }
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
@@ -113,45 +101,30 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 }
 
 /* ---- Making a step */
-static int64_t product(const int64_t *dim, int64_t from, int64_t to)
-{
-    int64_t out = 1;
-
-    for (int64_t d = from; d < to; d++)
-        out *= dim[d];
-    return out;
-}
-
-static pf_status plan_nd(scatter_impl *impl, const pf_shape *x, const pf_shape *at, pf_err *err)
+static pf_status plan_nd(scatter_impl *impl, const pf_problem *p, const pf_shape *x, const pf_shape *at, pf_err *err)
 {
     int64_t depth = at->dim[at->rank - 1];
 
     if (depth > x->rank)
         return PF_FAIL(err, PF_INVALID, "a scatter has indices of %lld numbers for data of rank %d", (long long)depth, x->rank);
-    impl->depth = (int32_t)depth;
-    impl->inner = product(x->dim, depth, x->rank);
-    impl->count = depth > 0 ? product(at->dim, 0, at->rank - 1) : 0;
-    for (int32_t d = 0; d < depth; d++) {
-        impl->size[d] = x->dim[d];
-        impl->index_step[d] = product(x->dim, d + 1, x->rank);
-    }
+    pf_indices_init(&impl->indices, p, 0, depth);
+    impl->inner = pf_indices_elems(x, depth, x->rank);
+    impl->count = depth > 0 ? pf_indices_elems(at, 0, at->rank - 1) : 0;
     return PF_OK;
 }
 
-static pf_status plan_elements(scatter_impl *impl, const pf_shape *x, const pf_shape *at, int64_t axis, pf_err *err)
+static pf_status plan_elements(scatter_impl *impl, const pf_problem *p, const pf_shape *x, const pf_shape *at, int64_t axis, pf_err *err)
 {
+    pf_indices_init(&impl->indices, p, axis, 1);
     impl->inner = 1;
-    impl->count = product(at->dim, 0, at->rank);
+    impl->count = pf_indices_elems(at, 0, at->rank);
     impl->rank = at->rank;
     for (int32_t d = 0; d < at->rank; d++) {
         if (d != axis && at->dim[d] > x->dim[d])
             return PF_FAIL(err, PF_INVALID, "dim %d of a scatter's indices is larger than that of the data", d);
         impl->dim[d] = at->dim[d];
-        impl->step[d] = d == axis ? 0 : product(x->dim, d + 1, x->rank);
+        impl->step[d] = d == axis ? 0 : pf_indices_elems(x, d + 1, x->rank);
     }
-    impl->depth = 1;
-    impl->size[0] = x->dim[axis];
-    impl->index_step[0] = product(x->dim, axis + 1, x->rank);
     return PF_OK;
 }
 
@@ -162,20 +135,16 @@ static pf_status plan(scatter_impl *impl, const pf_problem *p, pf_err *err)
     pf_status       st = PF_OK;
 
     impl->data_slot = pf_problem_input_index(p, node->in[0]);
-    impl->index_slot = pf_problem_input_index(p, node->in[1]);
     impl->update_slot = pf_problem_input_index(p, node->in[2]);
-    impl->index_dtype = at->dtype;
     impl->item_bytes = pf_dtype_bits(x->dtype) / 8;
-    impl->total = product(x->shape.dim, 0, x->shape.rank);
+    impl->total = pf_indices_elems(&x->shape, 0, x->shape.rank);
     impl->put = function_of(reduction_of(node), x->dtype);
     if (node->op == PF_OP_SCATTER_ND)
-        st = plan_nd(impl, &x->shape, &at->shape, err);
+        st = plan_nd(impl, p, &x->shape, &at->shape, err);
     else
-        st = plan_elements(impl, &x->shape, &at->shape, ((const pf_scatter_elements_attrs *)node->attrs)->axis, err);
-    if (!st && product(u->shape.dim, 0, u->shape.rank) != impl->count * impl->inner)
+        st = plan_elements(impl, p, &x->shape, &at->shape, ((const pf_scatter_elements_attrs *)node->attrs)->axis, err);
+    if (!st && pf_indices_elems(&u->shape, 0, u->shape.rank) != impl->count * impl->inner)
         st = PF_FAIL(err, PF_INVALID, "the updates of a scatter have another size than its indices ask for");
-    for (int64_t i = 0; impl->index_slot == UINT32_MAX && i < product(at->shape.dim, 0, at->shape.rank); i++)
-        impl->clear[i] = pf_dtype_get_i64(at->dtype, at->constant.data, (uint64_t)i);
     if (impl->update_slot == UINT32_MAX)
         memcpy(impl->clear_updates, u->constant.data, u->constant.bytes < CLEAR_BYTES ? u->constant.bytes : CLEAR_BYTES);
     return st;
@@ -200,36 +169,13 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         pf_step_free(step);
         return st;
     }
-    if (impl->data_slot != impl->index_slot && impl->data_slot != impl->update_slot && !p->in_constant[impl->data_slot])
+    if (impl->data_slot != impl->indices.slot && impl->data_slot != impl->update_slot && !p->in_constant[impl->data_slot])
         step->in_place = (int32_t)impl->data_slot;
     *out = step;
     return PF_OK;
 }
 
 /* ---- Running */
-static int64_t index_at(const scatter_impl *impl, const void *indices, int64_t i)
-{
-    if (!indices)
-        return impl->clear[i];
-    return impl->index_dtype == PF_I64 ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
-}
-
-/* Where the indices of update n lead, in elements; -1: one is outside. */
-static int64_t place_of(const scatter_impl *impl, const void *indices, int64_t n)
-{
-    int64_t to = 0;
-
-    for (int32_t k = 0; k < impl->depth; k++) {
-        int64_t i = index_at(impl, indices, n * impl->depth + k);
-
-        i += i < 0 ? impl->size[k] : 0;
-        if (i < 0 || i >= impl->size[k])
-            return -1;
-        to += i * impl->index_step[k];
-    }
-    return to;
-}
-
 /* One step of the loops: what it adds to the place. */
 static int64_t advance(const scatter_impl *impl, int64_t *at)
 {
@@ -253,7 +199,7 @@ static bool run_part(const scatter_impl *impl, const void *data, const void *ind
     if (data != out)
         memcpy(out + (size_t)begin * impl->item_bytes, (const char *)data + (size_t)begin * impl->item_bytes, (size_t)(end - begin) * impl->item_bytes);
     for (int64_t n = 0; n < impl->count; n++) {
-        int64_t to = place_of(impl, indices, n), from = 0, stop = 0;
+        int64_t to = pf_indices_place(&impl->indices, indices, n * impl->indices.depth), from = 0, stop = 0;
 
         if (to < 0)
             return false;
@@ -271,7 +217,7 @@ static bool run_part(const scatter_impl *impl, const void *data, const void *ind
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
     const scatter_impl *impl = step->impl;
-    const void         *data = b->in[impl->data_slot], *indices = impl->index_slot == UINT32_MAX ? NULL : b->in[impl->index_slot];
+    const void         *data = b->in[impl->data_slot], *indices = impl->indices.slot == UINT32_MAX ? NULL : b->in[impl->indices.slot];
     const void         *updates = impl->update_slot == UINT32_MAX ? (const void *)impl->clear_updates : b->in[impl->update_slot];
     int64_t             moved = (data == b->out[0] ? 0 : impl->total) + impl->count * impl->inner;
     int32_t             threads = (size_t)moved * impl->item_bytes < SERIAL_BYTES ? 1 : pf_stream_cpu_threads(stream);
@@ -285,7 +231,7 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
         if (!run_part(impl, data, indices, updates, b->out[0], impl->total * me / all, impl->total * (me + 1) / all))
             atomic_store(&inside, false);
     }
-    return inside ? PF_OK : PF_FAIL(err, PF_INVALID, "an index of a scatter is outside of its %lld elements", (long long)impl->size[0]);
+    return inside ? PF_OK : PF_FAIL(err, PF_INVALID, "an index of a scatter is outside of its %lld elements", (long long)impl->indices.size[0]);
 }
 
 const pf_tactic pf_tactic_cpu_scatter = {

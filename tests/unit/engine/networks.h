@@ -18,7 +18,8 @@ static inline pf_tensor_id random_constant(pf_network *net, const char *name, in
     pf_random    random;
     pf_err       err = { 0 };
 
-    if (dim) memcpy(tensor.dim, dim, (size_t)rank * sizeof *dim);
+    for (int32_t d = 0; d < rank; d++)
+        tensor.dim[d] = dim[d];
     test_ok(pf_tensor_alloc(&tensor, &err), &err);
     pf_random_init(&random, seed);
     for (int64_t i = 0; i < pf_tensor_elems(&tensor); i++)
