@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "tests/bench/farm_bench.h"
+#include "tests/farm/hello.h"
 
 enum { SLOTS = 8, BUILDERS = 32, PLAN_BYTES = 4 };
 
@@ -37,18 +38,11 @@ static void say(builder *b, pf_msg_type type, const ProtobufCMessage *body)
 
 static void say_hello(builder *b, const char *name, uint32_t slots)
 {
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
+    class_hello h;
 
-    hello.agent_epoch = 1;
-    hello.name = (char *)name;
-    hello.builder_abi = (char *)"bench 1";
-    device_class.class_text = (char *)"class bench";
-    device_class.class_name = (char *)"bench";
-    device_class.slots = slots;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    say(b, PF_MSG_HELLO, &hello.base);
+    class_hello_begin(&h, name, 1, "bench 1", "bench", "class bench");
+    h.device_class.slots = slots;
+    say(b, PF_MSG_HELLO, &h.hello.base);
 }
 
 static void say_goodbye(builder *b)
@@ -237,27 +231,21 @@ typedef struct beaters { int number, tell_fd, start_gate[2], end_gate[2]; uint32
 /* The first message of each is its HELLO. */
 static void hello_or_beat(void *user, uint64_t n, pf_buf *frame)
 {
-    const beaters  *group = user;
-    pf_wire_header  header = { .msg_id = n + 1 };
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__Heartbeat   beat = PF__HEARTBEAT__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    char            name[32] = "";
+    const beaters *group = user;
+    pf_wire_header header = { .msg_id = n + 1 };
+    Pf__Heartbeat  beat = PF__HEARTBEAT__INIT;
+    class_hello    h;
+    char           name[32] = "";
 
-    hello.agent_epoch = beat.agent_epoch = 1;
+    beat.agent_epoch = 1;
     if (n >= group->count) {
         pf_wire_pack(PF_MSG_HEARTBEAT, &header, &beat.base, frame, NULL);
         return;
     }
     snprintf(name, sizeof name, "beater-%d-%llu", group->number, (unsigned long long)n);
-    hello.name = name;
-    hello.builder_abi = (char *)"bench 1";
-    device_class.class_text = (char *)"class idle";
-    device_class.class_name = (char *)"idle";
-    device_class.slots = 1;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    pf_wire_pack(PF_MSG_HELLO, &header, &hello.base, frame, NULL);
+    class_hello_begin(&h, name, 1, "bench 1", "idle", "class idle");
+    h.device_class.slots = 1;
+    pf_wire_pack(PF_MSG_HELLO, &header, &h.hello.base, frame, NULL);
 }
 
 static void wait_at(const beaters *group, int gate_fd)

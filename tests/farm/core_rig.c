@@ -321,23 +321,14 @@ uint64_t rig_submit(rig *r, uint64_t client, uint8_t id, const char *model, cons
 
 void rig_hello(rig *r, uint64_t peer, uint64_t epoch, uint32_t slots)
 {
-    Pf__Hello        hello = PF__HELLO__INIT;
-    Pf__DeviceClass  device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    char            *aliases[] = { "cpu" };
-    char             name[16] = "";
+    class_hello h;
+    char        name[16] = "";
 
     snprintf(name, sizeof name, "a%d", (int)peer);
-    hello.agent_epoch = epoch;
-    hello.name = name;
-    hello.builder_abi = "abi 1";
-    device_class.class_text = "class cpu\nisa test\n";
-    device_class.class_name = "cpu-test";
-    device_class.alias = aliases;
-    device_class.n_alias = 1;
-    device_class.slots = slots;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    rig_say(r, peer, PF_MSG_HELLO, &hello.base);
+    class_hello_begin(&h, name, epoch, "abi 1", "cpu-test", "class cpu\nisa test\n");
+    class_hello_alias(&h, "cpu");
+    h.device_class.slots = slots;
+    rig_say(r, peer, PF_MSG_HELLO, &h.hello.base);
 }
 
 void rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count, uint32_t free_slots)

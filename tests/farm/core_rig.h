@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "coordinator/core.h"
 #include "proto/manifest.h"
+#include "tests/farm/hello.h"
 
 typedef struct rig_row { pf_table table; uint8_t *key, *value; size_t key_bytes, value_bytes; bool removed; } rig_row;
 typedef struct rig_mail { uint64_t peer; pf_message message; pf_lease_id lease; } rig_mail;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "tests/farm/hello.h"
 
 enum { SLOTS_MAX = 8 };
 
@@ -62,26 +63,17 @@ static void class_text_of(const scripted_agent *agent, char *out, size_t capacit
 
 static void say_hello(session *s)
 {
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    Pf__Lease       lease[SLOTS_MAX], *list[SLOTS_MAX];
-    char            text[128] = "";
-    char           *aliases[] = { "cpu" };
+    class_hello h;
+    Pf__Lease   lease[SLOTS_MAX], *list[SLOTS_MAX];
+    char        text[128] = "";
 
     class_text_of(s->agent, text, sizeof text);
-    hello.agent_epoch = s->epoch;
-    hello.name = (char *)s->agent->name;
-    hello.builder_abi = "scripted 1";
-    device_class.class_text = text;
-    device_class.class_name = (char *)s->agent->class_name;
-    device_class.slots = (uint32_t)s->agent->slots;
-    device_class.alias = aliases;
-    device_class.n_alias = 1;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    hello.n_lease = list_leases(s, lease, list);
-    hello.lease = list;
-    say(s, PF_MSG_HELLO, &hello.base);
+    class_hello_begin(&h, s->agent->name, s->epoch, "scripted 1", s->agent->class_name, text);
+    class_hello_alias(&h, "cpu");
+    h.device_class.slots = (uint32_t)s->agent->slots;
+    h.hello.n_lease = list_leases(s, lease, list);
+    h.hello.lease = list;
+    say(s, PF_MSG_HELLO, &h.hello.base);
 }
 
 static void say_heartbeat(session *s)

@@ -369,26 +369,19 @@ static uint32_t fill_leases(agent *a, Pf__Lease *lease, Pf__Lease **list)
 
 static void agent_hello(sim *s, uint64_t index)
 {
-    agent          *a = &s->agent[index];
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    Pf__Lease       lease[SLOTS], *list[SLOTS];
-    char            name[16] = "";
+    agent      *a = &s->agent[index];
+    class_hello h;
+    Pf__Lease   lease[SLOTS], *list[SLOTS];
+    char        name[16] = "";
 
     snprintf(name, sizeof name, "agent%d", (int)index);
-    hello.agent_epoch = a->epoch;
-    hello.name = name;
-    hello.builder_abi = "abi 1";
-    device_class.class_text = index % 2 ? "class odd" : "class even";
-    device_class.class_name = index % 2 ? "odd" : "even";
-    device_class.slots = SLOTS;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    hello.n_lease = fill_leases(a, lease, list);
-    hello.lease = list;
-    a->listed_count = (uint32_t)hello.n_lease;
+    class_hello_begin(&h, name, a->epoch, "abi 1", index % 2 ? "odd" : "even", index % 2 ? "class odd" : "class even");
+    h.device_class.slots = SLOTS;
+    h.hello.n_lease = fill_leases(a, lease, list);
+    h.hello.lease = list;
+    a->listed_count = (uint32_t)h.hello.n_lease;
     a->beat_id = s->next_msg_id++;
-    agent_say(s, index, PF_MSG_HELLO, a->beat_id, &hello.base);
+    agent_say(s, index, PF_MSG_HELLO, a->beat_id, &h.hello.base);
 }
 
 static void agent_beat(sim *s, uint64_t index)

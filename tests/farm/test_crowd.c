@@ -178,21 +178,14 @@ static void large_answers_that_nobody_reads_are_few(void **state)
 
 static void say_hello(pf_peer *peer, uint32_t number)
 {
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    char            name[32] = "";
-    int64_t         until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S;
+    class_hello h;
+    char        name[32] = "";
+    int64_t     until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S;
 
     snprintf(name, sizeof name, "agent-%u", number);
-    hello.agent_epoch = number + 1;
-    hello.name = name;
-    hello.builder_abi = "abi 1";
-    device_class.class_text = "class text";
-    device_class.class_name = "cpu-x";
-    device_class.slots = 1;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    while (pf_peer_send(peer, PF_MSG_HELLO, NULL, &hello.base, NULL, NULL) != PF_OK && pf_clock_ns() < until_ns)
+    class_hello_begin(&h, name, number + 1, "abi 1", "cpu-x", "class text");
+    h.device_class.slots = 1;
+    while (pf_peer_send(peer, PF_MSG_HELLO, NULL, &h.hello.base, NULL, NULL) != PF_OK && pf_clock_ns() < until_ns)
         pf_clock_sleep_ns(PF_NS_PER_MS);        /* not connected yet */
 }
 

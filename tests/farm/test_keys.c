@@ -12,6 +12,7 @@
 #include "proto/farm_key.h"
 #include "proto/timing_remote.h"
 #include "tests/farm/daemon.h"
+#include "tests/farm/hello.h"
 
 static pf_farm_key farm_key;
 static pf_key_ring ring;
@@ -184,19 +185,12 @@ static void a_revoked_key_is_out_at_once(void **state)
 
 static pf_status hello(pf_peer *peer, const char *name, const char *class_name)
 {
-    Pf__Hello       body = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    pf_message      answer = { 0 };
-    pf_status       st = PF_OK;
+    class_hello h;
+    pf_message  answer = { 0 };
+    pf_status   st = PF_OK;
 
-    body.agent_epoch = 7;
-    body.name = (char *)name;
-    body.builder_abi = "abi";
-    device_class.class_text = (char *)class_name;
-    device_class.class_name = (char *)class_name;
-    body.device_class = classes;
-    body.n_device_class = 1;
-    st = pf_peer_call(peer, PF_MSG_HELLO, &body.base, PF_MSG_HELLO_REPLY, 30 * PF_NS_PER_S, &answer, NULL);
+    class_hello_begin(&h, name, 7, "abi", class_name, class_name);
+    st = pf_peer_call(peer, PF_MSG_HELLO, &h.hello.base, PF_MSG_HELLO_REPLY, 30 * PF_NS_PER_S, &answer, NULL);
     pf_message_clear(&answer);
     return st;
 }

@@ -325,9 +325,8 @@ static void a_restarted_coordinator_adopts_what_runs(void **state)
     rig_mail         lease = { 0 }, reply = { 0 };
     uint64_t         job = running_job(r, &lease);
     const Pf__Offer *held[] = { rig_offer_of(&lease) };
-    Pf__Hello        hello = PF__HELLO__INIT;
+    class_hello      h;
     Pf__Lease        runs = PF__LEASE__INIT, *list[] = { &runs };
-    Pf__DeviceClass  device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
 
     rig_restart(r);
     assert_int_equal(rig_state(r, job), LEASED);
@@ -338,17 +337,11 @@ static void a_restarted_coordinator_adopts_what_runs(void **state)
     runs.job_id = job;
     runs.attempt = held[0]->attempt;
     runs.fence = held[0]->fence;
-    hello.agent_epoch = 1;
-    hello.name = "a101";
-    hello.builder_abi = "abi 1";
-    device_class.class_text = "class cpu\nisa test\n";
-    device_class.class_name = "cpu-test";
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    hello.lease = list;
-    hello.n_lease = 1;
+    class_hello_begin(&h, "a101", 1, "abi 1", "cpu-test", "class cpu\nisa test\n");
+    h.hello.lease = list;
+    h.hello.n_lease = 1;
     rig_tick(r, 20 * S);
-    rig_say(r, AGENT_1, PF_MSG_HELLO, &hello.base);
+    rig_say(r, AGENT_1, PF_MSG_HELLO, &h.hello.base);
     reply = rig_take(r, AGENT_1, PF_MSG_HELLO_REPLY);
     assert_int_equal(((Pf__HelloReply *)reply.message.body)->n_lease, 1);
     pf_message_clear(&reply.message);
@@ -375,26 +368,19 @@ static void an_agent_that_starts_anew_gives_up_what_it_had(void **state)
 
 static void of_two_processes_with_one_name_the_older_stops(void **state)
 {
-    rig            *r = *state;
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    rig_mail        mail = { 0 };
+    rig        *r = *state;
+    class_hello h;
+    rig_mail    mail = { 0 };
 
-    hello.name = "twin";
-    hello.builder_abi = "abi 1";
-    device_class.class_text = "text";
-    device_class.class_name = "cpu";
-    hello.device_class = classes;
-    hello.n_device_class = 1;
     for (uint64_t epoch = 1; epoch <= 2; epoch++) {
-        hello.agent_epoch = epoch;
-        rig_say(r, 200 + epoch, PF_MSG_HELLO, &hello.base);
+        class_hello_begin(&h, "twin", epoch, "abi 1", "cpu", "text");
+        rig_say(r, 200 + epoch, PF_MSG_HELLO, &h.hello.base);
         mail = rig_take(r, 200 + epoch, PF_MSG_HELLO_REPLY);
         pf_message_clear(&mail.message);
     }
     rig_restart(r);                     /* it is remembered over restarts */
-    hello.agent_epoch = 1;
-    rig_say(r, 201, PF_MSG_HELLO, &hello.base);
+    h.hello.agent_epoch = 1;
+    rig_say(r, 201, PF_MSG_HELLO, &h.hello.base);
     mail = rig_take(r, 201, PF_MSG_ERROR);
     assert_int_equal(((Pf__Error *)mail.message.body)->reason, PF__ERROR_REASON__REASON_REPLACED);
     pf_message_clear(&mail.message);
@@ -477,23 +463,16 @@ static void a_job_nobody_can_build_is_unsatisfiable(void **state)
 
 static void a_new_builder_gives_waiting_jobs_new_keys(void **state)
 {
-    rig            *r = *state;
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    rig_mail        offer = { 0 };
-    uint64_t        job = 0, twin = 0;
+    rig        *r = *state;
+    class_hello h;
+    rig_mail    offer = { 0 };
+    uint64_t    job = 0, twin = 0;
 
     rig_hello(r, AGENT_1, 1, 1);
     rig_tick(r, 60 * S);
     job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
-    hello.agent_epoch = 2;
-    hello.name = "a102";
-    hello.builder_abi = "abi 2";
-    device_class.class_text = "class cpu\nisa test\n";
-    device_class.class_name = "cpu-test";
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    rig_say(r, AGENT_2, PF_MSG_HELLO, &hello.base);
+    class_hello_begin(&h, "a102", 2, "abi 2", "cpu-test", "class cpu\nisa test\n");
+    rig_say(r, AGENT_2, PF_MSG_HELLO, &h.hello.base);
     offer = rig_lease(r, AGENT_2);
     assert_int_equal(rig_offer_of(&offer)->job_id, job);
     rig_hello(r, AGENT_1, 3, 1);        /* the old builder again: its jobs have other keys */

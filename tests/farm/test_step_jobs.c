@@ -158,23 +158,14 @@ static void two_submits_share_a_job(void **state)
 
 static void hello_of_class(rig *r, uint64_t peer, const char *class_name, const char *class_text)
 {
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    char           *aliases[] = { "cpu" };
-    char            name[16] = "";
+    class_hello h;
+    char        name[16] = "";
 
     snprintf(name, sizeof name, "a%d", (int)peer);
-    hello.agent_epoch = 1;
-    hello.name = name;
-    hello.builder_abi = "abi 1";
-    device_class.class_text = (char *)class_text;
-    device_class.class_name = (char *)class_name;
-    device_class.alias = aliases;
-    device_class.n_alias = 1;
-    device_class.slots = 1;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    rig_say(r, peer, PF_MSG_HELLO, &hello.base);
+    class_hello_begin(&h, name, 1, "abi 1", class_name, class_text);
+    class_hello_alias(&h, "cpu");
+    h.device_class.slots = 1;
+    rig_say(r, peer, PF_MSG_HELLO, &h.hello.base);
     rig_drop_mail(r);
 }
 

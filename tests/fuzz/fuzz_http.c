@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "coordinator/api.h"
 #include "coordinator/core.h"
+#include "tests/farm/hello.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { LINE_BYTES = 4096, PARAMETERS = 16 };
@@ -53,25 +54,18 @@ static void tell(pf_core *core, pf_msg_type type, uint64_t peer, ProtobufCMessag
 
 static pf_core *new_core(pf_out *out)
 {
-    pf_core_config  config;
-    pf_core        *core = NULL;
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    Pf__Submit      submit = PF__SUBMIT__INIT;
-    uint8_t         id[PF_SUBMIT_ID_BYTES] = { 1 };
-    pf_digest       model = { { 1 } };
-    char           *selectors[] = { (char *)"cpu" };
+    pf_core_config config;
+    pf_core       *core = NULL;
+    class_hello    h;
+    Pf__Submit     submit = PF__SUBMIT__INIT;
+    uint8_t        id[PF_SUBMIT_ID_BYTES] = { 1 };
+    pf_digest      model = { { 1 } };
+    char          *selectors[] = { (char *)"cpu" };
 
     pf_core_config_init(&config);
     FUZZ_CHECK(pf_core_new(&config, &core, NULL) == PF_OK && pf_core_start(core, NOW, out, NULL) == PF_OK, "no core");
-    hello.agent_epoch = 1;
-    hello.name = (char *)"agent";
-    hello.builder_abi = (char *)"abi";
-    device_class.class_text = (char *)"device=cpu\n";
-    device_class.class_name = (char *)"cpu";
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    tell(core, PF_MSG_HELLO, 101, &hello.base, out);
+    class_hello_begin(&h, "agent", 1, "abi", "cpu", "device=cpu\n");
+    tell(core, PF_MSG_HELLO, 101, &h.hello.base, out);
     submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
     submit.model_digest = pf_wire_bytes(&model);
     submit.model_name = (char *)"net";

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "proto/wire.h"
+#include "tests/farm/hello.h"
 
 enum { CLIENT = 0, AGENT = 4 };
 
@@ -41,21 +42,12 @@ static void put_time(pf_buf *out, uint16_t units)
 
 static void put_hello(pf_buf *out, uint8_t peer, uint64_t epoch)
 {
-    Pf__Hello       hello = PF__HELLO__INIT;
-    Pf__DeviceClass device_class = PF__DEVICE_CLASS__INIT, *classes[] = { &device_class };
-    char           *aliases[] = { "cpu" };
+    class_hello h;
 
-    hello.agent_epoch = epoch;
-    hello.name = "agent";
-    hello.builder_abi = "abi";
-    device_class.class_text = "class text";
-    device_class.class_name = "cpu-x";
-    device_class.alias = aliases;
-    device_class.n_alias = 1;
-    device_class.slots = 2;
-    hello.device_class = classes;
-    hello.n_device_class = 1;
-    put(out, peer, PF_MSG_HELLO, &hello.base);
+    class_hello_begin(&h, "agent", epoch, "abi", "cpu-x", "class text");
+    class_hello_alias(&h, "cpu");
+    h.device_class.slots = 2;
+    put(out, peer, PF_MSG_HELLO, &h.hello.base);
 }
 
 static void put_submit(pf_buf *out, uint8_t peer, uint8_t id, bool wait_for_class)
