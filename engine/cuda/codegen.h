@@ -16,8 +16,8 @@ enum { CG_VARS = 10, CG_IN_OUT_MAX = 64 };
 /* How many units hold value >= 0. */
 static inline int64_t cg_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 
-/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context. */
-typedef struct cg_index { int64_t constant, coef[CG_VARS]; int32_t opaque; } cg_index;
+/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context.  falls: the opaque part may be below zero. */
+typedef struct cg_index { int64_t constant, coef[CG_VARS]; int32_t opaque; bool falls; } cg_index;
 
 typedef struct cg_point {
     cg_index at[PF_MAX_RANK];

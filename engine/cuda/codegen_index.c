@@ -87,6 +87,7 @@ cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b)
     sum.constant += b.constant;
     for (int v = 0; v < CG_VARS; v++) sum.coef[v] += b.coef[v];
     if (b.opaque) sum.opaque = b.opaque;
+    sum.falls = a.falls || b.falls;
     return sum;
 }
 
@@ -98,8 +99,21 @@ cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor)
     if (factor == 1) return index;
     index.opaque = 0;
     index = cg_index_scale(index, factor);
-    if (opaque.opaque) index.opaque = compute(cg, &opaque, " * %lld", factor).opaque;
+    if (opaque.opaque) {
+        index.opaque = compute(cg, &opaque, " * %lld", factor).opaque;
+        index.falls |= factor < 0;
+    }
     return index;
+}
+
+/* Least value, if every variable may take any of its values. */
+static int64_t least(const cg_context *cg, const cg_index *part)
+{
+    int64_t value = part->constant;
+
+    for (int v = 0; v < CG_VARS; v++)
+        if (part->coef[v] < 0) value += part->coef[v] * (cg->var_extent[v] - 1);
+    return value;
 }
 
 /* Greatest value of the part whose coefficients the divisor does not divide; -1 when it may be negative or is unknown. */
@@ -107,12 +121,27 @@ static int64_t remainder_bound(const cg_context *cg, const cg_index *part)
 {
     int64_t bound = part->constant;
 
-    if (part->constant < 0 || part->opaque) return -1;
-    for (int v = 0; v < CG_VARS; v++) {
-        if (part->coef[v] < 0) return -1;
-        if (part->coef[v]) bound += part->coef[v] * (cg->var_extent[v] - 1);
-    }
+    if (part->opaque || least(cg, part) < 0) return -1;
+    for (int v = 0; v < CG_VARS; v++)
+        if (part->coef[v] > 0) bound += part->coef[v] * (cg->var_extent[v] - 1);
     return bound;
+}
+
+/* C divides towards zero, so the rest takes as many divisors from the other part as it needs to be no less than zero.  What an opaque part takes away
+   is not known; only the whole index is no less than zero. */
+static void keep_positive(const cg_context *cg, const cg_index *index, int64_t divisor, cg_index *whole, cg_index *rest)
+{
+    int64_t low = least(cg, rest);
+
+    if (index->falls) {
+        *whole = (cg_index){0};
+        *rest = *index;
+        return;
+    }
+    if (low >= 0) return;
+    low = (-low + divisor - 1) / divisor;
+    rest->constant += low * divisor;
+    whole->constant -= low;
 }
 
 void cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *quotient, cg_index *remainder)
@@ -133,6 +162,7 @@ void cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *q
         *remainder = cg_index_number(0);
         return;
     }
+    keep_positive(cg, &index, divisor, &whole, &rest);
     if (remainder_bound(cg, &rest) >= 0 && remainder_bound(cg, &rest) < divisor) {
         *quotient = whole;
         *remainder = rest;

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "engine/cuda/attention_form.h"
+#include "engine/cuda/codegen.h"
 #include "engine/cuda/codegen_attention.h"
 #include "engine/cuda/codegen_column.h"
 #include "engine/cuda/codegen_loop.h"
@@ -306,9 +308,54 @@ static void source_is_deterministic(void **state)
     }
 }
 
+static int64_t bound(const cg_context *cg, const cg_index *index, bool highest)
+{
+    int64_t value = index->constant;
+
+    for (int v = 0; v < cg->var_count; v++)
+        if ((index->coef[v] < 0) != highest) value += index->coef[v] * (cg->var_extent[v] - 1);
+    return value;
+}
+
+/* What is divided, index - divisor * (the quotient's part that is none), must never be below zero: C divides towards zero. */
+static void indices_that_fall_are_split_above_zero(void **state)
+{
+    static const int64_t extents[] = { 12, 5, 7 }, divisors[] = { 2, 9, 10, 27 };
+    pf_random            random;
+    pf_buf               body;
+
+    (void)state;
+    pf_random_init(&random, 7);
+    for (int round = 0; round < 200; round++) {
+        cg_context cg = { .body = &body, .vector = 4, .lane_var = 2, .var_count = 3 };
+        cg_index   index = {0}, quotient = {0}, remainder = {0};
+        int64_t    divisor = divisors[round % 4], low = 0, high = 0;
+
+        pf_buf_init(&body, 4096);
+        for (int v = 0; v < 3; v++) {
+            cg.var_extent[v] = extents[v];
+            index.coef[v] = (int64_t)(pf_random_u64(&random) % 41) - 20;
+        }
+        index.constant = -bound(&cg, &index, false) + (int64_t)(pf_random_u64(&random) % 30);      /* no less than zero as a whole */
+        cg_index_split(&cg, index, divisor, &quotient, &remainder);
+        index.constant -= divisor * quotient.constant;
+        for (int v = 0; v < 3; v++) index.coef[v] -= divisor * quotient.coef[v];
+        low = bound(&cg, &index, false);
+        high = bound(&cg, &index, true);
+        assert_true(low >= 0);
+        if (!quotient.opaque) {                 /* nothing is divided: it is the remainder */
+            assert_true(high < divisor);
+            assert_int_equal(remainder.constant, index.constant);
+            assert_memory_equal(remainder.coef, index.coef, sizeof index.coef);
+        }
+        pf_buf_clear(&body);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
+                                        cmocka_unit_test(indices_that_fall_are_split_above_zero) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
