@@ -87,7 +87,8 @@ static pf_host_allocator host;          /* alloc NULL: the C library's */
 pf_status pf_host_allocator_use(const pf_host_allocator *allocator, pf_err *err)
 {
     if (pf_alloc_count())
-        return PF_FAIL(err, PF_INVALID, "an allocator must be given before anything else is called; memory was taken already");
+        return PF_FAIL(err, PF_INVALID,
+                       "an allocator must be given before anything else is called; memory was taken already");
     host = *allocator;
     return PF_OK;
 }
@@ -203,10 +204,11 @@ void *pf_realloc(void *old, size_t bytes)
 void pf_alloc_expect_filling(void *pointer, size_t bytes)
 {
     const uintptr_t page = (uintptr_t)2 << 20, least = (uintptr_t)32 << 20;
-    uintptr_t       first = ((uintptr_t)pointer + page - 1) / page * page, end = ((uintptr_t)pointer + bytes) / page * page;
+    uintptr_t       first = ((uintptr_t)pointer + page - 1) / page * page,
+                    end = ((uintptr_t)pointer + bytes) / page * page;
 
     if (pointer && bytes > least && !host.alloc)
-        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);      /* a system that has none goes on with small ones */
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);  /* a system that has none goes on with small ones */
 }
 
 /* A user's allocator keeps or gives back what it likes. */

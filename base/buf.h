@@ -18,7 +18,7 @@ void  pf_buf_init(pf_buf *buf, size_t limit_bytes);
 void  pf_buf_clear(pf_buf *buf);                       /* frees; the buffer may be used again */
 void  pf_buf_reset(pf_buf *buf);                       /* size 0, memory and limit kept, failure forgotten */
 bool  pf_buf_put(pf_buf *buf, const void *data, size_t bytes);     /* false when failed */
-uint8_t *pf_buf_add(pf_buf *buf, size_t bytes);        /* so many more bytes, which the caller fills in; NULL when failed */
+uint8_t *pf_buf_add(pf_buf *buf, size_t bytes);  /* so many more bytes, which the caller fills in; NULL when failed */
 bool  pf_buf_put_u8(pf_buf *buf, uint8_t value);
 bool  pf_buf_put_u16(pf_buf *buf, uint16_t value);
 bool  pf_buf_put_u32(pf_buf *buf, uint32_t value);

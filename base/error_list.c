@@ -35,7 +35,8 @@ void pf_error_list_add(pf_error_list *list, pf_status status, const char *node, 
 {
     char *node_copy = NULL, *message_copy = NULL;
 
-    if (list->count < PF_ERRORS_KEPT && !pf_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items)) {
+    if (list->count < PF_ERRORS_KEPT &&
+        !pf_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items)) {
         node_copy = pf_strdup(node ? node : "");
         message_copy = pf_strdup(message);
     }

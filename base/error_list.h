@@ -1,5 +1,6 @@
-/* What went wrong on the way, one by one: each node of a model that is not supported, each candidate that failed, each choice that a device refused.
-   A pf_err whose list points here collects it; the failure itself is in the pf_err, and pf_error_list_add puts it here as well.
+/* What went wrong on the way, one by one: each node of a model that is not supported, each candidate that failed, each
+   choice that a device refused. A pf_err whose list points here collects it; the failure itself is in the pf_err, and
+   pf_error_list_add puts it here as well.
    Thread   one at a time. */
 #ifndef PF_BASE_ERROR_LIST_H
 #define PF_BASE_ERROR_LIST_H

@@ -195,7 +195,7 @@ out:
     return status;
 }
 
-/* A name beside path.  It is drawn, because process numbers are not unique on a volume that several containers share. */
+/* A name beside path.  It is drawn: process numbers are not unique on a volume that several containers share. */
 static pf_status draw_name(const char *path, char *name, size_t capacity, pf_err *err)
 {
     uint64_t drawn = 0;

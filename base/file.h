@@ -15,8 +15,8 @@ typedef struct pf_mapping { const uint8_t *data; size_t bytes; } pf_mapping;
 /* Errors   NOT_FOUND, DENIED, IO, INVALID: not a regular file.  An empty file maps to bytes 0 and a non-NULL data. */
 pf_status pf_file_map(const char *path, pf_mapping *out, pf_err *err);
 void      pf_file_unmap(pf_mapping *mapping);          /* and zeroes it */
-/* What of data lies in files that pf_file_map mapped need not stay in this process's memory: it is read again when it is
-   touched.  Nothing happens to any other memory, so any pointer may be given.   Thread  any. */
+/* What of data lies in files that pf_file_map mapped need not stay in this process's memory: it is read again when it
+   is touched.  Nothing happens to any other memory, so any pointer may be given.   Thread  any. */
 void      pf_file_forget(const void *data, size_t bytes);
 /* Initialises out, which the caller clears; on failure it is empty.
    Errors   NO_SPACE: the file holds more than limit_bytes; otherwise as pf_file_map. */
@@ -25,8 +25,9 @@ pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err
    Errors   NO_SPACE: the disk is full; after any error the old file is as it was and no temporary file is left,
             but for a failed fsync of the folder: then the new file is there and may be lost in a crash. */
 pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err);
-/* An empty file without a name, to be written and mapped by its descriptor, which the caller closes: nothing is left of it
-   after a crash.  It lies in folder, on disk; in memory when folder is NULL or its file system knows no such files. */
+/* An empty file without a name, to be written and mapped by its descriptor, which the caller closes: nothing is left of
+   it after a crash.  It lies in folder, on disk; in memory when folder is NULL or its file system knows no such
+   files. */
 pf_status pf_file_unnamed(const char *folder, int *fd, pf_err *err);
 pf_status pf_file_write_at(int fd, const void *data, size_t bytes, uint64_t offset, pf_err *err);
 /* Shared: what is written to the file is seen.  Unmapped by pf_file_unmap. */

@@ -14,7 +14,8 @@ typedef struct pf_hash { uint64_t opaque[16]; } pf_hash;   /* the state of a run
 
 void pf_hash_init(pf_hash *hash);
 void pf_hash_add(pf_hash *hash, const void *data, size_t bytes);
-void pf_hash_add_string(pf_hash *hash, const char *text);  /* with its length in front, so that fields cannot run together */
+/* With its length in front, so that fields cannot run together. */
+void pf_hash_add_string(pf_hash *hash, const char *text);
 void pf_hash_add_u64(pf_hash *hash, uint64_t value);
 void pf_hash_end(pf_hash *hash, pf_digest *out);
 

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Letters to insert, remove, change or swap to make a of b ('_' and '-' are the same letter); at most 64 are looked at. */
+/* Letters to insert, remove, change or swap to make a of b ('_' and '-' are the same letter); at most 64 are
+   looked at. */
 uint32_t    pf_edit_distance(const char *a, const char *b);
 
 typedef struct pf_nearest { const char *wanted, *best; uint32_t distance; } pf_nearest;

@@ -55,8 +55,10 @@ pf_status pf_dir_make_temporary(const char *name, char *out, size_t capacity, pf
     if (capacity)
         out[0] = 0;
     if (length < 0 || (size_t)length >= capacity)
-        return PF_FAIL(err, PF_INVALID, "the path %.100s is too long for temporary files; set TMPDIR to a shorter one", parent);
-    return PF_FAIL(err, PF_IO, "cannot make a folder in %s: %s; set TMPDIR to one that can be written", parent, strerror(errno));
+        return PF_FAIL(err, PF_INVALID, "the path %.100s is too long for temporary files; set TMPDIR to a shorter one",
+                       parent);
+    return PF_FAIL(err, PF_IO, "cannot make a folder in %s: %s; set TMPDIR to one that can be written", parent,
+                   strerror(errno));
 }
 
 static pf_status remove_entry(int folder, const char *name, pf_err *err);

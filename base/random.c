@@ -37,7 +37,8 @@ uint64_t pf_random_u64(pf_random *random)
     return out;
 }
 
-/* The next state is linear in this one over the field of two elements: many steps are one 256 x 256 matrix of bits, here by columns. */
+/* The next state is linear in this one over the field of two elements: many steps are one 256 x 256 matrix of bits,
+   here by columns. */
 void pf_random_leap_over(const pf_random_leap *leap, pf_random *random)
 {
     uint64_t out[4] = { 0 };

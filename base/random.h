@@ -1,4 +1,5 @@
-/* Seeded pseudo-random numbers, the same on every machine (xoshiro256**, Blackman and Vigna 2018, seeded by splitmix64). Not for keys. */
+/* Seeded pseudo-random numbers, not for keys: the same on every machine (xoshiro256**, Blackman and Vigna 2018, seeded
+   by splitmix64). */
 #ifndef PF_BASE_RANDOM_H
 #define PF_BASE_RANDOM_H
 
@@ -17,7 +18,8 @@ double   pf_random_normal(pf_random *random);                  /* mean 0, deviat
 /* Many draws at once: threads that fill parts of one sequence start each where it would be. */
 typedef struct pf_random_leap { pf_random column[256]; } pf_random_leap;
 
-/* How the state changes in that many draws of 64 bits (a normal number takes PF_RANDOM_NORMAL_DRAWS). Some milliseconds. */
+/* How the state changes in that many draws of 64 bits (a normal number takes PF_RANDOM_NORMAL_DRAWS). Some
+   milliseconds. */
 void     pf_random_leap_init(pf_random_leap *leap, uint64_t draws);
 void     pf_random_leap_over(const pf_random_leap *leap, pf_random *random);
 

@@ -23,8 +23,8 @@ typedef struct pf_err {
     const char *file;                   /* where it was first written: static string */
     int         line;
     char        msg[PF_ERR_MSG_BYTES];  /* one sentence: the thing, the reason, what to do */
-    char        node[PF_ERR_NODE_BYTES];/* the layer, or node of the model, that it is about; "" when it is about none */
-    pf_error_list *list;                /* borrowed, may be NULL: takes what leads to a failure, and what a build survives */
+    char        node[PF_ERR_NODE_BYTES];/* the layer, or node of the model, that it is about; or "" */
+    pf_error_list *list;  /* borrowed, may be NULL: takes what leads to a failure, and what a build survives */
 } pf_err;
 
 const char *pf_status_name(pf_status status);      /* "CORRUPT" */
@@ -44,7 +44,8 @@ pf_status pf_err_add(pf_err *err, pf_status status, const char *format, ...) __a
 /* Says which node a failure is about; the first one to say so is right. */
 void pf_err_at(pf_err *err, const char *node);
 /* Puts one thing that went wrong into err's list, if it has one; err itself stays as it is. */
-void pf_err_note(pf_err *err, pf_status status, const char *node, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void pf_err_note(pf_err *err, pf_status status, const char *node, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void pf_err_clear(pf_err *err);                         /* keeps the list */
 
 #define PF_FAIL(err, status, ...) pf_err_set((err), (status), __FILE__, __LINE__, __VA_ARGS__)

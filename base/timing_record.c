@@ -6,11 +6,12 @@
 
 /* The stored form, little endian:
      u32 magic "PFTR", u16 version, u8 effort, u8 0, u32 entry count, u64 bytes of the entries,
-     then each entry: u32 its bytes, strings tactic and tuning, u16 rev, u8 status, u32 sample_count, u64 min_ns, median_ns, spread_ns,
-     workspace_bytes, f64 max_rel_error, u8 effort, u8 contended, u32 clock_mhz, u64 wall_ns, string reason;
-     then the first 8 bytes of the SHA-256 of all before.
+     then each entry: u32 its bytes, strings tactic and tuning, u16 rev, u8 status, u32 sample_count, u64 min_ns,
+     median_ns, spread_ns, workspace_bytes, f64 max_rel_error, u8 effort, u8 contended, u32 clock_mhz, u64 wall_ns,
+     string reason; then the first 8 bytes of the SHA-256 of all before.
    To change it:
-   1. A new field goes to the end of an entry: old readers skip it by the entry's length; the reader takes a missing one as zero.
+   1. A new field goes to the end of an entry: old readers skip it by the entry's length; the reader takes a missing one
+      as zero.
    2. Any other change raises VERSION; readers refuse a newer one as STALE and must go on reading the older ones.
    3. A new timing status is a new number at the end of pf_timing_status; an unknown one is read as FAILED. */
 enum {
@@ -78,7 +79,8 @@ static bool is_better(const pf_timing_entry *a, const pf_timing_entry *b)
     return a->status < b->status;
 }
 
-/* The better measurement stays, which may be the one of less effort: then it stands for the greater effort too, or builds would time it each time. */
+/* The better measurement stays, which may be the one of less effort: then it stands for the greater effort too, or
+   builds would time it each time. */
 static void replace(pf_timing_entry *known, const pf_timing_entry *entry)
 {
     uint8_t effort = entry->rev == known->rev && known->effort > entry->effort ? known->effort : entry->effort;
@@ -206,8 +208,8 @@ static void decode_entry(pf_reader *from, pf_timing_entry *entry)
 /* Times are durations and errors are sizes: what no measurement can give is not taken in. */
 static bool is_plausible(const pf_timing_entry *entry)
 {
-    return entry->tactic[0] && entry->min_ns >= 0 && entry->median_ns >= 0 && entry->spread_ns >= 0 && entry->max_rel_error >= 0
-        && entry->contended <= 1;
+    return entry->tactic[0] && entry->min_ns >= 0 && entry->median_ns >= 0 && entry->spread_ns >= 0 &&
+           entry->max_rel_error >= 0 && entry->contended <= 1;
 }
 
 /* Reads one into the free place behind the last. */
@@ -266,7 +268,8 @@ pf_status pf_timing_record_head(const void *data, size_t bytes, uint8_t *effort,
     if (bytes < HEADER_BYTES + CHECK_BYTES || magic != MAGIC)
         return PF_FAIL(err, PF_CORRUPT, "%zu bytes are not a timing record", bytes);
     if (version > VERSION)
-        return PF_FAIL(err, PF_STALE, "a timing record has version %u, this planfarm reads up to %d; update it", version, VERSION);
+        return PF_FAIL(err, PF_STALE, "a timing record has version %u, this planfarm reads up to %d; update it",
+                       version, VERSION);
     if (entries_bytes != bytes - HEADER_BYTES - CHECK_BYTES || *count > entries_bytes / ENTRY_BYTES_LEAST)
         return PF_FAIL(err, PF_CORRUPT, "a timing record of %zu bytes says that it holds %u entries", bytes, *count);
     return PF_OK;

@@ -27,7 +27,7 @@ typedef struct pf_timing_entry {
     uint64_t         workspace_bytes;
     double           max_rel_error;     /* against the reference, relative to its range */
     uint8_t          effort;            /* the greatest at which it was timed */
-    uint8_t          contended;         /* 1: another process used the device: never chosen from, kept out of shared caches */
+    uint8_t          contended;  /* 1: another process used the device: never chosen from, kept out of shared caches */
     uint32_t         clock_mhz;         /* 0: unknown */
     int64_t          wall_ns;           /* when */
     char             reason[128];
@@ -40,14 +40,17 @@ typedef struct pf_timing_record {
 } pf_timing_record;
 
 void      pf_timing_record_clear(pf_timing_record *record);
-/* Puts entry in its place. An entry of the same (tactic, tuning): another rev or a better measurement replaces it: higher rev, then not contended,
-   then more samples, then smaller spread, then newer.  Of two of one rev it has the greater effort. */
+/* Puts entry in its place. An entry of the same (tactic, tuning): another rev or a better measurement replaces it:
+   higher rev, then not contended, then more samples, then smaller spread, then newer.  Of two of one rev it has the
+   greater effort. */
 pf_status pf_timing_record_put(pf_timing_record *record, const pf_timing_entry *entry, pf_err *err);
 pf_status pf_timing_record_merge(pf_timing_record *into, const pf_timing_record *from, pf_err *err);
-const pf_timing_entry *pf_timing_record_find(const pf_timing_record *record, const char *tactic, const char *tuning);   /* NULL when absent */
+/* NULL when absent */
+const pf_timing_entry *pf_timing_record_find(const pf_timing_record *record, const char *tactic, const char *tuning);
 /* Little endian, versioned, with a checksum. The steps for changing the form stand above encode in the source. */
 bool      pf_timing_record_encode(const pf_timing_record *record, pf_buf *out);
-pf_status pf_timing_record_decode(const void *data, size_t bytes, pf_timing_record *out, pf_err *err);    /* CORRUPT, STALE: newer version */
+/* CORRUPT, STALE: newer version */
+pf_status pf_timing_record_decode(const void *data, size_t bytes, pf_timing_record *out, pf_err *err);
 /* The same of bytes that stand under another checksum, which was just checked. */
 pf_status pf_timing_record_decode_checked(const void *data, size_t bytes, pf_timing_record *out, pf_err *err);
 /* What the head says, and whether the lengths fit; the checksum is not looked at.  Errors as decode. */
@@ -58,10 +61,12 @@ pf_status pf_timing_record_head(const void *data, size_t bytes, uint8_t *effort,
 typedef struct pf_timing_store pf_timing_store;
 struct pf_timing_store {
     /* Records of many problems in one batch; absent ones come back with count 0. */
-    pf_status (*lookup)(pf_timing_store *store, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                        pf_timing_record *out, pf_err *err);
-    /* Merges entries into the problem's record, durable on return. Texts are kept for `explain`; once per class and problem suffices. */
-    pf_status (*merge)(pf_timing_store *store, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err);
+    pf_status (*lookup)(pf_timing_store *store, const pf_digest *device_class, const pf_digest *problems,
+                        uint32_t count, pf_timing_record *out, pf_err *err);
+    /* Merges entries into the problem's record, durable on return. Texts are kept for `explain`; once per class and
+       problem suffices. */
+    pf_status (*merge)(pf_timing_store *store, const char *class_text, const char *problem_text,
+                       const pf_timing_record *entries, pf_err *err);
     void      (*close)(pf_timing_store *store);
 };
 pf_status pf_timing_store_memory(pf_timing_store **out, pf_err *err);

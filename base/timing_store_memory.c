@@ -57,7 +57,8 @@ static pf_status record_of(memory_store *store, const char *key, pf_timing_recor
     return PF_OK;
 }
 
-static pf_status merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static pf_status merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                       const pf_timing_record *entries, pf_err *err)
 {
     char              key[KEY_BYTES] = "";
     pf_digest         device_class, problem;

@@ -6,7 +6,8 @@
       answer to a heartbeat does not list is killed with its whole process group.
    2. A lease ends with COMPLETE, FAILED or CANCEL_ACK; COMPLETE and FAILED are repeated until they are answered.
    3. A device has at most one lease that runs.
-   4. Without contact for orphan_budget everything that runs is killed; the clock is CLOCK_BOOTTIME, so that time asleep counts.
+   4. Without contact for orphan_budget everything that runs is killed; the clock is CLOCK_BOOTTIME, so that time asleep
+      counts.
    Thread   one. */
 #ifndef PF_BUILDER_AGENT_AGENT_H
 #define PF_BUILDER_AGENT_AGENT_H
@@ -32,8 +33,8 @@ typedef struct pf_agent_options {       /* open; strings are borrowed while the 
     uint32_t    devices_count;
 } pf_agent_options;
 
-/* Runs until it is drained (SIGTERM, or an operator), stopped (SIGINT, or a second SIGTERM) or replaced.  The caller has
-   blocked SIGTERM, SIGINT, SIGHUP and SIGCHLD in all threads.
+/* Runs until it is drained (SIGTERM, or an operator), stopped (SIGINT, or a second SIGTERM) or replaced.  The caller
+   has blocked SIGTERM, SIGINT, SIGHUP and SIGCHLD in all threads.
    Errors   CANCELLED: another process took its name. */
 pf_status pf_agent_run(const pf_agent_options *options, pf_err *err);
 

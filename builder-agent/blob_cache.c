@@ -85,7 +85,8 @@ static pf_status wait_for_lock(const pf_blob_cache *cache, const char *path, con
     return PF_OK;
 }
 
-static pf_status fetch_once(pf_blob_cache *cache, const pf_digest *digest, uint64_t bytes, const char *path, pf_err *err)
+static pf_status fetch_once(pf_blob_cache *cache, const pf_digest *digest, uint64_t bytes, const char *path,
+                            pf_err *err)
 {
     if (cache->origin)
         return cache->origin(cache->user, path, err);

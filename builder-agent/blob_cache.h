@@ -27,8 +27,9 @@ typedef struct pf_blob_cache {      /* open to readers */
 
 /* Makes the folders. */
 pf_status pf_blob_cache_init(pf_blob_cache *cache, const char *folder, uint64_t limit_bytes, pf_err *err);
-/* bytes: its size, or PF_BLOB_BYTES_UNKNOWN, and then a blob that is here is read to see that it is sound.  Makes target, a path on the same file system, a link to the blob, which is fetched when it is not there.  target
-   stays whole when the cache removes the blob.
+/* bytes: its size, or PF_BLOB_BYTES_UNKNOWN, and then a blob that is here is read to see that it is sound.  Makes
+   target, a path on the same file system, a link to the blob, which is fetched when it is not there.  target stays
+   whole when the cache removes the blob.
    Errors   those of pf_transfer_get_blob; CORRUPT: not of that size. */
 pf_status pf_blob_cache_link(pf_blob_cache *cache, const pf_digest *digest, uint64_t bytes, const char *target,
                              pf_err *err);

@@ -21,7 +21,8 @@ typedef struct pf_child {       /* open to readers; zero it before use */
 pf_status pf_child_start(const char *const *argv, const char *folder, pf_child *out, pf_err *err);
 /* Kills the whole group; nothing of it can refuse. */
 void      pf_child_kill(pf_child *child);
-/* Whether it has ended; then what was left of its group is killed, and wait_status is waitpid's. The pipes stay open. */
+/* Whether it has ended; then what was left of its group is killed, and wait_status is waitpid's. The pipes stay
+   open. */
 bool      pf_child_reap(pf_child *child, int *wait_status);
 void      pf_child_close(pf_child *child);      /* kills and waits when it still runs; closes the pipes */
 void      pf_child_close_fd(int *fd);           /* fine when it is -1 */

@@ -1,5 +1,5 @@
-/* A device that failed is looked at again, in a process of its own, before it gets another build; while it does not open,
-   or is another one than before, the agent offers no credit for it and says why. */
+/* A device that failed is looked at again, in a process of its own, before it gets another build; while it does not
+   open, or is another one than before, the agent offers no credit for it and says why. */
 #include <stdio.h>
 #include <string.h>
 
@@ -89,7 +89,8 @@ void pf_device_reap(pf_agent *agent, pf_agent_device *device)
         device->suspect = false;
         pf_log(PF_LOG_WARN, "agent", "device_works_again name=%s", device->named.name);
     } else if (!st) {
-        snprintf(device->reason, sizeof device->reason, "it is not what it was when the agent started; restart the agent");
+        snprintf(device->reason, sizeof device->reason,
+                 "it is not what it was when the agent started; restart the agent");
     }
     tell_health(agent);
 }

@@ -21,7 +21,8 @@ void      pf_fingerprint_arguments(const pf_job_device *device, char numbers[2][
                                    const char *argv[PF_FINGERPRINT_ARGUMENTS]);
 /* What the child wrote.  Errors   CORRUPT. */
 pf_status pf_fingerprint_parse(const pf_buf *answer, const char *device, pf_fingerprint *out, pf_err *err);
-/* Asks a child process and waits for it.  Errors   NOT_FOUND, DEVICE, UNSUPPORTED as the engine says; TIMEOUT; CORRUPT. */
+/* Asks a child process and waits for it.  Errors   NOT_FOUND, DEVICE, UNSUPPORTED as the engine says; TIMEOUT;
+   CORRUPT. */
 pf_status pf_fingerprint_take(const pf_job_device *device, pf_fingerprint *out, pf_err *err);
 /* In the child: opens the device and writes what it is to fd, as JSON. */
 pf_status pf_fingerprint_main(const pf_job_device *device, int fd, pf_err *err);

@@ -112,7 +112,8 @@ static pf_status tell_end(const pf_job_run *run, pf_status st, const pf_err *why
         return PF_FAIL_MEMORY(err, sizeof *end);
     end->kind = st ? PF_RECORD_FAILED : PF_RECORD_DONE;
     if (st) {
-        end->failure = run->model_at_fault ? PF__FAILURE_KIND__FAILURE_BUILD_ERROR : pf_job_failure(run->progress.phase, st);
+        end->failure = run->model_at_fault ? PF__FAILURE_KIND__FAILURE_BUILD_ERROR
+                                           : pf_job_failure(run->progress.phase, st);
         end->exit_code = (uint32_t)pf_status_exit_code(st);
         snprintf(end->text, sizeof end->text, "%s", why->msg[0] ? why->msg : pf_status_text(st));
         pf_log(PF_LOG_ERROR, "job", "failed job=%llu status=%s reason=\"%s\"", (unsigned long long)run->job->job_id,

@@ -18,7 +18,7 @@ typedef struct fetch {
     pf_job_run *run;
     uint64_t    before_bytes, total_bytes;      /* of the files before this one; of all */
     pf_model_source source;                     /* of a model by URL */
-    pf_model_source now;                        /* the file of it that is fetched now; max_bytes: what is left of the limit */
+    pf_model_source now;  /* the file of it that is fetched now; max_bytes: what is left of the limit */
 } fetch;
 
 static bool on_bytes(void *user, uint64_t done_bytes, uint64_t total_bytes)
@@ -63,7 +63,8 @@ static pf_status get_text(pf_job_run *run, pf_buf *text, pf_err *err)
     st = pf_transfer_get(run->transfer, path, PF_MODEL_MANIFEST_BYTES, text, err);
     run->model_at_fault = st == PF_NOT_FOUND;
     if (st == PF_NOT_FOUND)
-        return pf_err_add(err, st, "the farm lost the list of the model's files; submit the model again, which stores it again");
+        return pf_err_add(err, st,
+                          "the farm lost the list of the model's files; submit the model again, which stores it again");
     if (st)
         return pf_err_add(err, st, "the list of the model's files cannot be fetched");
     pf_digest_of(text->data, text->size, &found);
@@ -96,7 +97,8 @@ static pf_status place_file(pf_blob_cache *cache, pf_job_run *run, const pf_mode
         st = pf_blob_cache_link(cache, &file->digest, file->bytes, path, err);
     run->model_at_fault = st == PF_NOT_FOUND;
     if (st == PF_NOT_FOUND)
-        return pf_err_add(err, st, "the farm lost the model's file %s; submit the model again, which stores it again", file->name);
+        return pf_err_add(err, st, "the farm lost the model's file %s; submit the model again, which stores it again",
+                          file->name);
     return st ? pf_err_add(err, st, "the model's file %s cannot be fetched", file->name) : PF_OK;
 }
 
@@ -188,7 +190,8 @@ bool pf_job_drop_damaged(pf_job_run *run)
 
 static pf_status get_url(fetch *f, const char *path, pf_digest *digest, pf_err *err)
 {
-    pf_url_fetch how = { .source = &f->now, .limit_bytes = f->run->job->url_limit_bytes, .watch = on_url_bytes, .user = f };
+    pf_url_fetch how = {.source = &f->now, .limit_bytes = f->run->job->url_limit_bytes,
+                        .watch = on_url_bytes, .user = f};
     pf_status    st = pf_url_fetch_get(&how, path, digest, err);
 
     f->run->model_at_fault = st == PF_INVALID || st == PF_NOT_FOUND || st == PF_DENIED || st == PF_CORRUPT;
@@ -268,7 +271,8 @@ static pf_status place_weights(fetch *f, const char *folder, const char *locatio
     pf_status        st = PF_OK;
 
     if (f->source.pinned && !digest)
-        st = PF_FAIL(err, PF_INVALID, "the model has weights in \"%s\", whose digest the submit does not say; give --data-sha256 %s=HEX",
+        st = PF_FAIL(err, PF_INVALID,
+                     "the model has weights in \"%s\", whose digest the submit does not say; give --data-sha256 %s=HEX",
                      location, location);
     if (!st)
         st = pf_model_source_beside(f->source.url, location, f->now.url, err);

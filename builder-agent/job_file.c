@@ -58,7 +58,8 @@ pf_status pf_job_file_write(const pf_job_file *job, const char *folder, pf_err *
     char     *text = pf_alloc(FILE_BYTES);
     bool      whole = object != NULL;
     size_t    bytes = 0;
-    pf_status st = text ? pf_path_join(folder, PF_JOB_FILE_NAME, path, sizeof path, err) : PF_FAIL_MEMORY(err, FILE_BYTES);
+    pf_status st = text ? pf_path_join(folder, PF_JOB_FILE_NAME, path, sizeof path, err)
+                        : PF_FAIL_MEMORY(err, FILE_BYTES);
 
     for (int i = 0; i < FIELDS_COUNT; i++)
         whole = json_object_set_new(object, fields[i].name, value_of(job, &fields[i])) == 0 && whole;

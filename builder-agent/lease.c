@@ -81,7 +81,8 @@ static pf_status find_device(pf_agent *agent, const Pf__Offer *offer, pf_agent_d
     }
     if (st)
         return st;
-    return PF_FAIL(err, PF_BUSY, known ? "every device of this class builds" : "this agent has no device of this class");
+    return PF_FAIL(err, PF_BUSY,
+                   known ? "every device of this class builds" : "this agent has no device of this class");
 }
 
 static pf_status write_job(const pf_agent *agent, const pf_lease *lease, const Pf__Offer *offer, pf_err *err)
@@ -100,8 +101,9 @@ static pf_status write_job(const pf_agent *agent, const pf_lease *lease, const P
     st = pf_wire_digest(&offer->plan_key, "plan_key", &job->plan_key, err);
     if (!st)
         st = pf_wire_digest(&offer->model_digest, "model_digest", &job->model, err);
-    if (!st && (snprintf(job->spec_text, sizeof job->spec_text, "%s", offer->spec_text) >= (int)sizeof job->spec_text ||
-                snprintf(job->model_name, sizeof job->model_name, "%s", offer->model_name) >= (int)sizeof job->model_name))
+    if (!st &&
+        (snprintf(job->spec_text, sizeof job->spec_text, "%s", offer->spec_text) >= (int)sizeof job->spec_text ||
+         snprintf(job->model_name, sizeof job->model_name, "%s", offer->model_name) >= (int)sizeof job->model_name))
         st = PF_FAIL(err, PF_INVALID, "the spec or the name of the model is too long");
     snprintf(job->http_url, sizeof job->http_url, "%s", agent->http_url);
     snprintf(job->token, sizeof job->token, "%s", agent->token);

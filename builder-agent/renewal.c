@@ -14,7 +14,8 @@ static int open_file(const char *folder, int flags)
 {
     char path[PATH_MAX];
 
-    return pf_path_join(folder, "renewed", path, sizeof path, NULL) ? -1 : open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0666);
+    return pf_path_join(folder, "renewed", path, sizeof path, NULL) ? -1
+                                                                    : open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0666);
 }
 
 /* Eight bytes in place: a reader sees the old ones or the new ones. */

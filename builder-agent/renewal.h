@@ -1,6 +1,6 @@
-/* How long a lease holds, as the agent tells its build's process: in a file of the lease's folder, anew at each heartbeat
-   that the coordinator answered.  When it is over the process builds on, since the coordinator may be back in time, but
-   tells the farm no timings: another agent may hold the job by then.
+/* How long a lease holds, as the agent tells its build's process: in a file of the lease's folder, anew at each
+   heartbeat that the coordinator answered.  When it is over the process builds on, since the coordinator may be back in
+   time, but tells the farm no timings: another agent may hold the job by then.
    Thread   any. */
 #ifndef PF_BUILDER_AGENT_RENEWAL_H
 #define PF_BUILDER_AGENT_RENEWAL_H

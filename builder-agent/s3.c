@@ -71,11 +71,13 @@ pf_status pf_s3_url(const char *url, char out[PF_S3_URL_BYTES], pf_err *err)
 }
 
 /* SHA-256 of nothing: a GET has no body. */
-static const char EMPTY_BODY[] = "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+static const char EMPTY_BODY[] =
+    "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 pf_status pf_s3_sign(CURL *curl, struct curl_slist **headers, pf_err *err)
 {
-    const char *id = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY"), *token = getenv("AWS_SESSION_TOKEN");
+    const char *id = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY"),
+               *token = getenv("AWS_SESSION_TOKEN");
     char        scope[128] = "", user[CREDENTIAL_BYTES] = "", line[TOKEN_BYTES] = "";
 
     if (!id || !id[0] || !secret || !secret[0])

@@ -36,7 +36,8 @@ typedef struct pf_agent_device {
 /* ---- leases */
 
 /* RUNNING --its process ends--> KEEPING_LOG --the log is stored, or could not be--> REPORTING --answered--> GONE
-   RUNNING --pf_lease_kill--> KILLING --its process ends--> GONE, or KEEPING_LOG when the kill is to be told as a failure
+   RUNNING --pf_lease_kill--> KILLING --its process ends--> GONE, or KEEPING_LOG when the kill is to be
+      told as a failure
    KEEPING_LOG, REPORTING --pf_lease_kill--> GONE */
 typedef enum pf_lease_state {
     PF_LEASE_RUNNING, PF_LEASE_KILLING, PF_LEASE_KEEPING_LOG, PF_LEASE_REPORTING, PF_LEASE_GONE

@@ -104,7 +104,7 @@ static void ask_farm(farm_store *store, const pf_digest *device_class, const pf_
         st = pf_timing_remote_lookup(store->peer, device_class, problems, count, LOOKUP_NS, on_found, &a, &why);
     if (a.batch)
         pf_timing_batch_commit(a.batch, NULL);
-    for (uint32_t i = 0; i < count && (!st || st == PF_NO_SPACE); i++)      /* one that is too large holds up no other */
+    for (uint32_t i = 0; i < count && (!st || st == PF_NO_SPACE); i++)  /* one that is too large holds up no other */
         if (!a.known[i] && out[i].count && may_tell(store))
             st = tell(store, device_class, &problems[i], &out[i], &why);
     if (st)
@@ -158,8 +158,8 @@ static void close_store(pf_timing_store *base)
     pf_free(store);
 }
 
-pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const char *coordinator, const char *lease_folder,
-                               pf_timing_store **out, pf_err *err)
+pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const char *coordinator,
+                               const char *lease_folder, pf_timing_store **out, pf_err *err)
 {
     pf_peer_options options = { .endpoint = coordinator, .role = PF_ROLE_AGENT };
     farm_store     *store = pf_calloc(1, sizeof *store);

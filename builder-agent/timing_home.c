@@ -13,8 +13,8 @@ struct pf_timing_home {
     char             kernels[PATH_MAX];
 };
 
-pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator, const char *lease_folder, pf_timing_home **out,
-                              pf_err *err)
+pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator, const char *lease_folder,
+                              pf_timing_home **out, pf_err *err)
 {
     char            folder[PATH_MAX];
     pf_timing_home *home = pf_calloc(1, sizeof *home);

@@ -9,11 +9,12 @@
 typedef struct pf_timing_home pf_timing_home;
 
 /* coordinator: its address for agents; "": the farm is left alone.  lease_folder: see timing_farm.h. */
-pf_status        pf_timing_home_open(const char *agent_folder, const char *coordinator, const char *lease_folder, pf_timing_home **out,
-                                     pf_err *err);
+pf_status        pf_timing_home_open(const char *agent_folder, const char *coordinator, const char *lease_folder,
+                                     pf_timing_home **out, pf_err *err);
 void             pf_timing_home_close(pf_timing_home *home);            /* NULL is fine */
 pf_timing_store *pf_timing_home_store(pf_timing_home *home);            /* borrowed until close */
-const char      *pf_timing_home_kernels(const pf_timing_home *home);    /* the folder of compiled kernels beside them; borrowed until close */
+/* The folder of compiled kernels beside them; borrowed until close. */
+const char      *pf_timing_home_kernels(const pf_timing_home *home);
 const char      *pf_timing_home_warning(const pf_timing_home *home);    /* timings that were not kept; NULL: none */
 
 #endif

@@ -16,8 +16,8 @@
 #include "proto/transfer/partial.h"
 #include "proto/transfer/transfer_private.h"
 
-enum { CONNECT_S = 10, STALL_S = 60, ATTEMPTS = 5, REDIRECTS_MAX = 5, LOW_SPEED_BYTES = 1024, TURN_MS = 100, ETAG_BYTES = 128,
-       SHOWN_BYTES = 300 };
+enum { CONNECT_S = 10, STALL_S = 60, ATTEMPTS = 5, REDIRECTS_MAX = 5, LOW_SPEED_BYTES = 1024, TURN_MS = 100,
+       ETAG_BYTES = 128, SHOWN_BYTES = 300 };
 
 #define FIRST_PAUSE_NS (200 * PF_NS_PER_MS)
 #define MOST_PAUSE_NS  (5 * PF_NS_PER_S)
@@ -47,9 +47,9 @@ static bool is_link_local(const struct sockaddr *address)
 
     if (address->sa_family == AF_INET)
         return ntohl(four->sin_addr.s_addr) >> 16 == 0xa9fe;           /* 169.254.0.0/16 */
-    return address->sa_family == AF_INET6 &&
-           (IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) ||
-            (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && six->sin6_addr.s6_addr[12] == 169 && six->sin6_addr.s6_addr[13] == 254));
+    return address->sa_family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) ||
+                                              (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) &&
+                                               six->sin6_addr.s6_addr[12] == 169 && six->sin6_addr.s6_addr[13] == 254));
 }
 
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
@@ -84,13 +84,16 @@ static pf_status check_redirect(const download *d, const char *to, pf_err *err)
     place_of(d->url, here);
     place_of(to, there);
     if (pf_s3_is(d->fetch->source->url))
-        return PF_FAIL(err, PF_INVALID, "%s: the store redirects elsewhere; set AWS_REGION or AWS_ENDPOINT_URL_S3 of the agent", d->shown);
+        return PF_FAIL(err, PF_INVALID,
+                       "%s: the store redirects elsewhere; set AWS_REGION or AWS_ENDPOINT_URL_S3 of the agent",
+                       d->shown);
     if (pf_s3_is(to) || pf_model_source_check_url(to, NULL))
         return PF_FAIL(err, PF_INVALID, "%s redirects to something that is neither http nor https", d->shown);
     if (is_https(d->url) && !is_https(to))
         return PF_FAIL(err, PF_INVALID, "%s redirects from https to http", d->shown);
     if (strcasecmp(here, there) != 0 && !d->fetch->source->pinned)
-        return PF_FAIL(err, PF_INVALID, "%s redirects to %.100s, which is followed only when the submit gives the model's SHA-256",
+        return PF_FAIL(err, PF_INVALID,
+                       "%s redirects to %.100s, which is followed only when the submit gives the model's SHA-256",
                        d->shown, there);
     return PF_OK;
 }
@@ -139,7 +142,8 @@ static pf_status begin(download *d, long code, pf_err *err)
     }
     curl_easy_getinfo(d->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     snprintf(d->etag, sizeof d->etag, "%s", d->next_etag);
-    if (announced > 0 && (uint64_t)announced > d->limit_bytes - (d->partial.at < d->limit_bytes ? d->partial.at : d->limit_bytes))
+    if (announced > 0 &&
+        (uint64_t)announced > d->limit_bytes - (d->partial.at < d->limit_bytes ? d->partial.at : d->limit_bytes))
         return PF_FAIL(err, PF_INVALID, "%s is larger than the allowed %" PRIu64 " bytes", d->shown, d->limit_bytes);
     return PF_OK;
 }
@@ -157,7 +161,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
         d->failure = begin(d, code, &d->failure_err);
     d->begun = true;
     if (!d->failure && bytes > d->limit_bytes - d->partial.at)
-        d->failure = PF_FAIL(&d->failure_err, PF_INVALID, "%s is larger than the allowed %" PRIu64 " bytes", d->shown, d->limit_bytes);
+        d->failure = PF_FAIL(&d->failure_err, PF_INVALID, "%s is larger than the allowed %" PRIu64 " bytes", d->shown,
+                             d->limit_bytes);
     if (!d->failure)
         d->failure = pf_partial_add(&d->partial, data, bytes, d->shown, &d->failure_err);
     return d->failure ? 0 : bytes;
@@ -390,8 +395,8 @@ static pf_status fetch_all(download *d, pf_err *err)
     pf_partial_digest(&d->partial, &found);
     pf_digest_to_hex(&found, found_hex);
     pf_digest_to_hex(&d->fetch->source->sha256, wanted_hex);
-    return PF_FAIL(err, PF_CORRUPT, "%s has the SHA-256 %s, but the submit says %s; give the one that you mean", d->shown, found_hex,
-                   wanted_hex);
+    return PF_FAIL(err, PF_CORRUPT, "%s has the SHA-256 %s, but the submit says %s; give the one that you mean",
+                   d->shown, found_hex, wanted_hex);
 }
 
 static uint64_t limit_of(const pf_url_fetch *fetch)
@@ -447,7 +452,8 @@ pf_status pf_url_fetch_get(const pf_url_fetch *fetch, const char *path, pf_diges
         st = make_handle(&d->curl, err);
     if (!st)
         st = fetch_to(d, path, digest, err);
-    pf_partial_close(&d->partial, !st || (fetch->source->pinned && d->partial.at > 0 && st != PF_CORRUPT && st != PF_INVALID));
+    pf_partial_close(&d->partial,
+                     !st || (fetch->source->pinned && d->partial.at > 0 && st != PF_CORRUPT && st != PF_INVALID));
     curl_easy_cleanup(d->curl);
     pf_free(d);
     return st;

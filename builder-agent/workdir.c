@@ -35,7 +35,8 @@ static void keep_line(const pf_buf *text, char *out, size_t capacity)
 {
     size_t bytes = text->size && text->data ? strcspn((const char *)text->data, "\n") : 0;
 
-    snprintf(out, capacity, "%.*s", (int)(bytes < capacity ? bytes : capacity - 1), bytes ? (const char *)text->data : "");
+    snprintf(out, capacity, "%.*s", (int)(bytes < capacity ? bytes : capacity - 1),
+             bytes ? (const char *)text->data : "");
 }
 
 static pf_status make_name(pf_workdir *dir, pf_err *err)

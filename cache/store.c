@@ -20,7 +20,7 @@ struct pf_store {
     char            *folder;
     uint64_t         limit_bytes;
     _Atomic uint64_t bytes_used, blob_count, removed_count;
-    atomic_bool      removed_from[256];     /* folders whose removals may not last yet, by the first byte of the digests */
+    atomic_bool      removed_from[256];  /* folders whose removals may not last yet, by the first byte of the digests */
 };
 
 struct pf_store_writer {
@@ -241,7 +241,8 @@ static pf_status verify_fd(int fd, const pf_digest *digest, const char *path, pf
     if (got < 0 || lseek(fd, 0, SEEK_SET) != 0)
         st = PF_FAIL_ERRNO(err, "read", path);
     else if (!pf_digest_equal(&found, digest))
-        st = PF_FAIL(err, PF_CORRUPT, "%s does not hold the bytes that its name says; remove it and store it again", path);
+        st = PF_FAIL(err, PF_CORRUPT, "%s does not hold the bytes that its name says; remove it and store it again",
+                     path);
     pf_free(chunk);
     return st;
 }
@@ -335,7 +336,8 @@ pf_status pf_store_remove(pf_store *store, const pf_digest *digest, pf_err *err)
 }
 
 /* What is taken aside is found no more; a use that came just before shows in its time, and then it goes back. */
-pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64_t since_wall_ns, bool *removed, pf_err *err)
+pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64_t since_wall_ns, bool *removed,
+                                 pf_err *err)
 {
     char        path[PATH_MAX] = "", aside[PATH_MAX] = "", name[96] = "", hex[PF_DIGEST_HEX_BYTES] = "";
     struct stat info = { 0 };
@@ -371,7 +373,8 @@ static pf_status check_limits(const pf_store_writer *writer, uint64_t more, pf_e
         return PF_FAIL(err, PF_NO_SPACE, "the object is larger than %" PRIu64 " bytes, which is the limit here",
                        writer->limit_bytes);
     if (used > writer->store->limit_bytes || more > writer->store->limit_bytes - used)
-        return PF_FAIL(err, PF_NO_SPACE, "the blob store holds its limit of %" PRIu64 " bytes; remove what is not needed",
+        return PF_FAIL(err, PF_NO_SPACE,
+                       "the blob store holds its limit of %" PRIu64 " bytes; remove what is not needed",
                        writer->store->limit_bytes);
     return PF_OK;
 }
@@ -443,8 +446,8 @@ pf_status pf_store_writer_add(pf_store_writer *writer, const void *data, size_t 
     return PF_OK;
 }
 
-/* Renames the temporary file to its final name.  Two writers of one blob may meet here: both are right, and either makes
-   the name last.  A damaged one is replaced. */
+/* Renames the temporary file to its final name.  Two writers of one blob may meet here: both are right, and either
+   makes the name last.  A damaged one is replaced. */
 static pf_status publish(pf_store_writer *writer, const pf_digest *digest, bool *was_there, pf_err *err)
 {
     char      path[PATH_MAX] = "";
@@ -534,8 +537,8 @@ static bool walk_folder(int fd, pf_store_visit *each, void *user)
         entry = readdir(dir);
         if (!entry)
             break;
-        if (!pf_digest_from_hex(entry->d_name, &digest) || fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISREG(info.st_mode))
+        if (!pf_digest_from_hex(entry->d_name, &digest) ||
+            fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode))
             continue;
         more = each(user, &digest, (uint64_t)info.st_size, info.st_mtim.tv_sec * PF_NS_PER_S + info.st_mtim.tv_nsec);
     }

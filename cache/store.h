@@ -45,7 +45,8 @@ void      pf_store_touch(const pf_store *store, const pf_digest *digest);
 pf_status pf_store_remove(pf_store *store, const pf_digest *digest, pf_err *err);
 /* Removes it unless it was used since; looked at while nobody can find it, so a use in between is not missed.
    *removed tells. */
-pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64_t since_wall_ns, bool *removed, pf_err *err);
+pf_status pf_store_remove_unused(pf_store *store, const pf_digest *digest, int64_t since_wall_ns, bool *removed,
+                                 pf_err *err);
 
 /* Stores bytes at hand; *digest (may be NULL) tells their name. */
 pf_status pf_store_put(pf_store *store, const void *data, size_t bytes, pf_digest *digest, pf_err *err);

@@ -65,7 +65,8 @@ static pf_status remove_old(pf_store *store, const search *s, pf_collected *out,
         const candidate *c = &s->item[i];
         bool             removed = false;
         pf_status        st = PF_OK;
-        if (s->rules->now_wall_ns - c->used_ns < s->rules->age_ns && pf_store_bytes_used(store) <= s->rules->target_bytes)
+        if (s->rules->now_wall_ns - c->used_ns < s->rules->age_ns &&
+            pf_store_bytes_used(store) <= s->rules->target_bytes)
             return PF_OK;
         st = pf_store_remove_unused(store, &c->digest, s->rules->now_wall_ns - s->rules->spare_ns, &removed, err);
         if (st && st != PF_NOT_FOUND)

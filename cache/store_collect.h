@@ -1,4 +1,4 @@
-/* Removes blobs that nobody needs: those that no live entry names, by age and, when the store is too full, by last use. */
+/* Removes blobs that nobody needs: those that no live entry names, by age and, in a full store, by last use. */
 #ifndef PF_CACHE_STORE_COLLECT_H
 #define PF_CACHE_STORE_COLLECT_H
 

@@ -20,7 +20,8 @@ pf_status pf_timing_db_open(const char *folder, const pf_timing_db_options *opti
     *out = NULL;
     if (!db)
         return PF_FAIL_MEMORY(err, sizeof *db);
-    status = pf_timing_env_open(folder, with.map_bytes ? with.map_bytes : MAP_BYTES_DEFAULT, with.read_only, &db->env, err);
+    status = pf_timing_env_open(folder, with.map_bytes ? with.map_bytes : MAP_BYTES_DEFAULT, with.read_only, &db->env,
+                                err);
     if (status) {
         pf_free(db);
         return status;
@@ -43,8 +44,8 @@ const char *pf_timing_db_folder(const pf_timing_db *db)
     return db->env->folder;
 }
 
-pf_status pf_timing_db_lookup(pf_timing_db *db, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                              pf_timing_record *out, pf_err *err)
+pf_status pf_timing_db_lookup(pf_timing_db *db, const pf_digest *device_class, const pf_digest *problems,
+                              uint32_t count, pf_timing_record *out, pf_err *err)
 {
     pf_status status = PF_OK;
 

@@ -2,7 +2,8 @@
    Invariants
    1. A record is stored together with the texts of its class and problem, in one transaction.
    2. A write is durable (fsync) when its call returns, and other processes see all of it or nothing.
-   3. A stored value that fails its checksum is never used: a lookup drops it, counts it, logs an error and answers a miss.
+   3. A stored value that fails its checksum is never used: a lookup drops it, counts it, logs an error and answers a
+      miss.
    4. A value of a newer version is left alone: a lookup answers a miss.
    Any number of processes of one host may use a folder at once; it must lie on a local disk.
    Thread   a pf_timing_db from any; a store or batch from one at a time. */
@@ -26,8 +27,8 @@ const char *pf_timing_db_folder(const pf_timing_db *db);
 
 /* As pf_timing_store's lookup and merge.  merge leaves out nothing and fails with NO_SPACE when the disk is full.
    Errors   STALE from merge: a newer version wrote the record that is there, which stays. */
-pf_status pf_timing_db_lookup(pf_timing_db *db, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                              pf_timing_record *out, pf_err *err);
+pf_status pf_timing_db_lookup(pf_timing_db *db, const pf_digest *device_class, const pf_digest *problems,
+                              uint32_t count, pf_timing_record *out, pf_err *err);
 pf_status pf_timing_db_merge(pf_timing_db *db, const char *class_text, const char *problem_text,
                              const pf_timing_record *entries, pf_err *err);
 

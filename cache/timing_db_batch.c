@@ -53,7 +53,8 @@ pf_status pf_timing_batch_commit(pf_timing_batch *batch, pf_err *err)
 }
 
 /* Writes bytes unless they are there already. */
-static pf_status put(pf_timing_batch *batch, pf_timing_table table, MDB_val *key, const void *data, size_t bytes, pf_err *err)
+static pf_status put(pf_timing_batch *batch, pf_timing_table table, MDB_val *key, const void *data, size_t bytes,
+                     pf_err *err)
 {
     pf_timing_env  *env = batch->db->env;
     MDB_val         stored = {0};
@@ -68,7 +69,8 @@ static pf_status put(pf_timing_batch *batch, pf_timing_table table, MDB_val *key
     pf_timing_value_seal(table, key, data, bytes, &sealed);
     if (sealed.failed) {
         pf_buf_clear(&sealed);
-        return PF_FAIL(err, PF_NO_SPACE, "a timing record of %zu bytes cannot be stored: it is too large or memory is short", bytes);
+        return PF_FAIL(err, PF_NO_SPACE,
+                       "a timing record of %zu bytes cannot be stored: it is too large or memory is short", bytes);
     }
     stored = (MDB_val){sealed.size, sealed.data};
     code = mdb_put(batch->txn, env->table[table], key, &stored, 0);
@@ -79,7 +81,8 @@ static pf_status put(pf_timing_batch *batch, pf_timing_table table, MDB_val *key
     return PF_OK;
 }
 
-static pf_status put_record(pf_timing_batch *batch, const pf_timing_key *key, const pf_timing_record *record, pf_err *err)
+static pf_status put_record(pf_timing_batch *batch, const pf_timing_key *key, const pf_timing_record *record,
+                            pf_err *err)
 {
     MDB_val   name = {sizeof *key, (void *)key};
     pf_buf    bytes;
@@ -89,19 +92,23 @@ static pf_status put_record(pf_timing_batch *batch, const pf_timing_key *key, co
     if (pf_timing_record_encode(record, &bytes))
         status = put(batch, PF_TABLE_RECORDS, &name, bytes.data, bytes.size, err);
     else
-        status = PF_FAIL(err, PF_NO_SPACE, "a timing record of %u entries cannot be stored: it is too large or memory is short", record->count);
+        status = PF_FAIL(err, PF_NO_SPACE,
+                         "a timing record of %u entries cannot be stored: it is too large or memory is short",
+                         record->count);
     pf_buf_clear(&bytes);
     return status;
 }
 
-static pf_status put_text(pf_timing_batch *batch, pf_timing_table table, const char *text, pf_digest *digest, pf_err *err)
+static pf_status put_text(pf_timing_batch *batch, pf_timing_table table, const char *text, pf_digest *digest,
+                          pf_err *err)
 {
     MDB_val key = {sizeof *digest, digest};
     size_t  bytes = strlen(text);
 
     pf_digest_of(text, bytes, digest);
     if (bytes > PF_TIMING_TEXT_LIMIT)
-        return PF_FAIL(err, PF_INVALID, "the text of a problem has %zu bytes; the limit is %d", bytes, PF_TIMING_TEXT_LIMIT);
+        return PF_FAIL(err, PF_INVALID, "the text of a problem has %zu bytes; the limit is %d", bytes,
+                       PF_TIMING_TEXT_LIMIT);
     return put(batch, table, &key, text, bytes, err);
 }
 
@@ -112,7 +119,8 @@ static pf_status read_old(pf_timing_batch *batch, const pf_timing_key *key, pf_t
     pf_status status = pf_timing_db_read_record(batch->db, batch->txn, key, old, &why);
 
     if (status == PF_CORRUPT) {
-        pf_log(PF_LOG_ERROR, "timing_db", "bad_record_replaced folder=%s reason=\"%s\"", batch->db->env->folder, why.msg);
+        pf_log(PF_LOG_ERROR, "timing_db", "bad_record_replaced folder=%s reason=\"%s\"", batch->db->env->folder,
+               why.msg);
         atomic_fetch_add(&batch->db->counter[PF_COUNTER_CORRUPT], 1);
         return PF_OK;
     }

@@ -32,8 +32,8 @@ pf_status pf_timing_db_verify(pf_timing_db *db, bool repair, void (*bad)(void *u
                               pf_timing_verdict *out, pf_err *err);
 
 /* Digests of a table (CLASSES, PROBLEMS) whose hex form begins with prefix; at most capacity, *count may be larger. */
-pf_status pf_timing_db_find(pf_timing_db *db, pf_timing_table table, const char *prefix, pf_digest *out, uint32_t capacity,
-                            uint32_t *count, pf_err *err);
+pf_status pf_timing_db_find(pf_timing_db *db, pf_timing_table table, const char *prefix, pf_digest *out,
+                            uint32_t capacity, uint32_t *count, pf_err *err);
 
 /* The stored record nearest to a key that is not there. */
 typedef enum pf_timing_nearness { PF_NEAR_NOTHING, PF_NEAR_CLASS, PF_NEAR_PROBLEM } pf_timing_nearness;
@@ -43,6 +43,7 @@ typedef struct pf_timing_near {
     uint32_t           distance;/* fields that differ */
     char               difference[1024];    /* "cudnn is 9.14, stored 9.19; ..." */
 } pf_timing_near;
-pf_status pf_timing_db_nearest(pf_timing_db *db, const char *class_text, const char *problem_text, pf_timing_near *out, pf_err *err);
+pf_status pf_timing_db_nearest(pf_timing_db *db, const char *class_text, const char *problem_text, pf_timing_near *out,
+                               pf_err *err);
 
 #endif

@@ -7,7 +7,7 @@
 
 const char *pf_timing_counter_name(pf_timing_counter counter);
 pf_status   pf_timing_counters_add(pf_timing_db *db, MDB_txn *txn, pf_err *err);    /* to the stored ones, within txn */
-void        pf_timing_counters_flush(pf_timing_db *db);                             /* in a transaction of its own, when there is need */
+void        pf_timing_counters_flush(pf_timing_db *db);  /* in a transaction of its own, when there is need */
 pf_status   pf_timing_counters_read(pf_timing_db *db, uint64_t out[PF_COUNTER_COUNT], pf_err *err);
 
 #endif

@@ -20,7 +20,8 @@
    1. A new table needs nothing: older versions do not open it.
    2. Any other change raises FORMAT.  Records can be measured again, so another format is refused, not converted:
       the user moves it away, or exports with the older planfarm and imports with the newer one. */
-enum { FORMAT = 1, READERS = 1024, FULL_BYTES = 1 << 20, MAP_STEP = 8, MAP_LEAST_BYTES = 64 << 20, LOCK_BYTES = (READERS + 16) * 64 };
+enum { FORMAT = 1, READERS = 1024, FULL_BYTES = 1 << 20, MAP_STEP = 8, MAP_LEAST_BYTES = 64 << 20,
+       LOCK_BYTES = (READERS + 16) * 64 };
 
 static const char *const table_names[PF_TABLE_COUNT] = {
     [PF_TABLE_META] = "meta",         [PF_TABLE_RECORDS] = "records",   [PF_TABLE_CLASSES] = "classes",
@@ -57,8 +58,10 @@ static pf_status check_place(const char *folder, pf_err *err)
     name = pf_timing_env_network_name((uint64_t)info.f_type & 0xffffffffu);
     if (!name)
         return PF_OK;
-    return PF_FAIL(err, PF_UNSUPPORTED, "the timing cache %s lies on %s, a network file system, where it would be damaged; "
-                   "use a folder on a local disk", folder, name);
+    return PF_FAIL(err, PF_UNSUPPORTED,
+                   "the timing cache %s lies on %s, a network file system, where it would be damaged; "
+                   "use a folder on a local disk",
+                   folder, name);
 }
 
 pf_status pf_timing_env_fail(const char *folder, const char *verb, int code, pf_err *err)
@@ -76,7 +79,8 @@ pf_status pf_timing_env_fail(const char *folder, const char *verb, int code, pf_
         {MDB_VERSION_MISMATCH, PF_STALE, "another version of LMDB made it; move it away"},
         {MDB_READERS_FULL, PF_BUSY, "too many processes read it; try again later"},
         {MDB_MAP_RESIZED, PF_BUSY, "another process made it larger; try again"},
-        {EAGAIN, PF_BUSY, "a process of another container that has the same process id uses it; give each container a folder of its own"},
+        {EAGAIN, PF_BUSY, "a process of another container that has the same process id uses it; "
+                          "give each container a folder of its own"},
         {EBUSY, PF_BUSY, "another process holds it; try again later"},
     };
 
@@ -120,8 +124,10 @@ static pf_status check_format(pf_timing_env *env, MDB_txn *txn, pf_err *err)
     format = pf_read_u32(&reader);
     if (format == FORMAT)
         return PF_OK;
-    return PF_FAIL(err, PF_STALE, "the timing cache %s has format %u and this planfarm reads format %d; move it away, or export it "
-                   "with the planfarm that made it and import the file", env->folder, format, FORMAT);
+    return PF_FAIL(err, PF_STALE,
+                   "the timing cache %s has format %u and this planfarm reads format %d; move it away, or export it "
+                   "with the planfarm that made it and import the file",
+                   env->folder, format, FORMAT);
 }
 
 /* Makes the tables of a fresh environment; puts the format into one that has none. */
@@ -162,8 +168,8 @@ static int try_map(pf_timing_env *env, uint64_t map_bytes)
     return code;
 }
 
-/* LMDB writes its lock file through a shared map: without a block behind it, a full disk would kill the process with SIGBUS.
-   So its blocks are taken first; the size stays, since LMDB reads the number of reader slots from it. */
+/* LMDB writes its lock file through a shared map: without a block behind it, a full disk would kill the process with
+   SIGBUS. So its blocks are taken first; the size stays, since LMDB reads the number of reader slots from it. */
 static int reserve_lock_file(const pf_timing_env *env)
 {
     char path[PATH_MAX];
@@ -177,7 +183,8 @@ static int reserve_lock_file(const pf_timing_env *env)
     if (fd < 0)
         return errno;
     if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES))
-        code = errno == ENOSPC || errno == EDQUOT ? errno : 0;      /* a file system that cannot reserve is taken as it is */
+        /* a file system that cannot reserve is taken as it is */
+        code = errno == ENOSPC || errno == EDQUOT ? errno : 0;
     close(fd);
     return code;
 }
@@ -206,7 +213,8 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
     pf_status status = PF_OK;
 
     if (code == ENOENT)
-        return PF_FAIL(err, PF_NOT_FOUND, "there is no timing cache in %s; a build with --cache makes one", env->folder);
+        return PF_FAIL(err, PF_NOT_FOUND, "there is no timing cache in %s; a build with --cache makes one",
+                       env->folder);
     if (code)
         return pf_timing_env_fail(env->folder, "open", code, err);
     status = check_length(env, err);
@@ -285,7 +293,8 @@ pf_status pf_timing_env_open(const char *folder, uint64_t map_bytes, bool read_o
     if (!*out)
         status = open_new(folder, &info, map_bytes, read_only, out, err);
     else if ((*out)->read_only && !read_only)
-        status = PF_FAIL(err, PF_BUSY, "the timing cache %s is open for reading in this process; close it first", folder);
+        status = PF_FAIL(err, PF_BUSY, "the timing cache %s is open for reading in this process; close it first",
+                         folder);
     else
         (*out)->users++;
     if (status)
@@ -320,7 +329,8 @@ pf_status pf_timing_env_begin(pf_timing_env *env, bool write, MDB_txn **out, pf_
     if (write && env->read_only)
         return PF_FAIL(err, PF_DENIED, "the timing cache %s is open for reading only", env->folder);
     if (write && env->broken)
-        return PF_FAIL(err, PF_IO, "an earlier write to the timing cache %s failed; nothing more is written to it", env->folder);
+        return PF_FAIL(err, PF_IO, "an earlier write to the timing cache %s failed; nothing more is written to it",
+                       env->folder);
     code = mdb_txn_begin(env->mdb, NULL, write ? 0 : MDB_RDONLY, out);
     if (code == MDB_READERS_FULL) {
         mdb_reader_check(env->mdb, &dead);

@@ -32,8 +32,8 @@ static pf_status match_prefix(void *user, const pf_timing_visit *item, pf_err *e
     return PF_OK;
 }
 
-pf_status pf_timing_db_find(pf_timing_db *db, pf_timing_table table, const char *prefix, pf_digest *out, uint32_t capacity,
-                            uint32_t *count, pf_err *err)
+pf_status pf_timing_db_find(pf_timing_db *db, pf_timing_table table, const char *prefix, pf_digest *out,
+                            uint32_t capacity, uint32_t *count, pf_err *err)
 {
     prefix_search search = {.prefix = prefix, .out = out, .capacity = capacity};
     pf_status     status = pf_timing_db_scan(db, table, match_prefix, &search, err);
@@ -52,7 +52,8 @@ typedef struct near_search {
 static bool has_record(pf_timing_db *db, const pf_timing_key *key)
 {
     pf_timing_record record = {0};
-    bool             there = !pf_timing_db_lookup(db, &key->device_class, &key->problem, 1, &record, NULL) && record.count;
+    bool             there = !pf_timing_db_lookup(db, &key->device_class, &key->problem, 1, &record, NULL) &&
+                             record.count;
 
     pf_timing_record_clear(&record);
     return there;
@@ -70,10 +71,13 @@ static pf_status consider(near_search *search, const pf_timing_visit *item, bool
     stored = pf_strndup((const char *)item->value->data, item->value->bytes);
     if (!stored)
         return PF_FAIL_MEMORY(err, item->value->bytes);
-    near.distance = is_class ? pf_timing_class_difference(search->class_text, stored, near.difference, sizeof near.difference)
-                             : pf_timing_problem_difference(search->problem_text, stored, near.difference, sizeof near.difference);
+    near.distance = is_class ? pf_timing_class_difference(search->class_text, stored, near.difference,
+                                                          sizeof near.difference)
+                             : pf_timing_problem_difference(search->problem_text, stored, near.difference,
+                                                            sizeof near.difference);
     pf_free(stored);
-    if (near.distance && (!search->best->how || near.distance < search->best->distance) && has_record(search->db, &near.key))
+    if (near.distance && (!search->best->how || near.distance < search->best->distance) &&
+        has_record(search->db, &near.key))
         *search->best = near;
     return PF_OK;
 }
@@ -88,7 +92,8 @@ static pf_status consider_problem(void *user, const pf_timing_visit *item, pf_er
     return consider(user, item, false, err);
 }
 
-pf_status pf_timing_db_nearest(pf_timing_db *db, const char *class_text, const char *problem_text, pf_timing_near *out, pf_err *err)
+pf_status pf_timing_db_nearest(pf_timing_db *db, const char *class_text, const char *problem_text, pf_timing_near *out,
+                               pf_err *err)
 {
     near_search search = {.db = db, .class_text = class_text, .problem_text = problem_text, .best = out};
     pf_status   status = PF_OK;

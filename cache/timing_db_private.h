@@ -26,6 +26,7 @@ struct pf_timing_batch {
 };
 
 /* PF_OK with count 0 when there is none.  Errors  CORRUPT; STALE: of a newer version; what LMDB says. */
-pf_status pf_timing_db_read_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key *key, pf_timing_record *out, pf_err *err);
+pf_status pf_timing_db_read_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key *key, pf_timing_record *out,
+                                   pf_err *err);
 
 #endif

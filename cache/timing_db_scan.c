@@ -7,7 +7,8 @@ enum { CHUNK = 256, KEY_BYTES_LIMIT = 512 };
 
 typedef struct place { uint8_t key[KEY_BYTES_LIMIT]; size_t bytes; } place;     /* bytes 0: before the first */
 
-static pf_status visit_one(pf_timing_table table, const MDB_val *key, const MDB_val *stored, pf_timing_visitor *visit, void *user, pf_err *err)
+static pf_status visit_one(pf_timing_table table, const MDB_val *key, const MDB_val *stored, pf_timing_visitor *visit,
+                           void *user, pf_err *err)
 {
     pf_timing_value value = {0};
     pf_err          why = {0};
@@ -36,7 +37,8 @@ static int step(MDB_cursor *cursor, const place *at, bool first, MDB_val *key, M
     return code;
 }
 
-static pf_status scan_chunk(pf_timing_db *db, pf_timing_table table, place *at, bool *more, pf_timing_visitor *visit, void *user, pf_err *err)
+static pf_status scan_chunk(pf_timing_db *db, pf_timing_table table, place *at, bool *more, pf_timing_visitor *visit,
+                            void *user, pf_err *err)
 {
     MDB_txn    *txn = NULL;
     MDB_cursor *cursor = NULL;

@@ -13,7 +13,8 @@ typedef struct db_store {
     pf_err           warning;       /* why */
 } db_store;
 
-static pf_status add_unstored(db_store *store, const pf_digest *device_class, const pf_digest *problem, pf_timing_record *record, pf_err *err)
+static pf_status add_unstored(db_store *store, const pf_digest *device_class, const pf_digest *problem,
+                              pf_timing_record *record, pf_err *err)
 {
     pf_timing_record more = {0};
     pf_status        status = store->unstored->lookup(store->unstored, device_class, problem, 1, &more, err);
@@ -55,7 +56,8 @@ static pf_status keep(db_store *store, const pf_err *why, pf_err *err)
     return pf_timing_store_memory(&store->unstored, err);
 }
 
-static pf_status merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static pf_status merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                       const pf_timing_record *entries, pf_err *err)
 {
     db_store *store = (db_store *)base;
     pf_err    why = {0};

@@ -31,7 +31,8 @@ void pf_timing_value_seal(pf_timing_table table, const MDB_val *key, const void 
     pf_buf_put(out, digest.byte, CHECK_BYTES);
 }
 
-pf_status pf_timing_value_open(pf_timing_table table, const MDB_val *key, const MDB_val *stored, pf_timing_value *out, pf_err *err)
+pf_status pf_timing_value_open(pf_timing_table table, const MDB_val *key, const MDB_val *stored, pf_timing_value *out,
+                               pf_err *err)
 {
     pf_reader reader;
     pf_digest digest;
@@ -47,7 +48,8 @@ pf_status pf_timing_value_open(pf_timing_table table, const MDB_val *key, const 
         return PF_FAIL(err, PF_CORRUPT, "the checksum of a stored value of %zu bytes does not hold", stored->mv_size);
     version = pf_read_u32(&reader);
     if (version != VERSION)
-        return PF_FAIL(err, PF_STALE, "a stored value has version %u, this planfarm reads %d; update it", version, VERSION);
+        return PF_FAIL(err, PF_STALE, "a stored value has version %u, this planfarm reads %d; update it", version,
+                       VERSION);
     out->wall_ns = (int64_t)pf_read_u64(&reader);
     out->data = pf_read_blob(&reader, &out->bytes);
     if (!pf_reader_done(&reader))

@@ -171,7 +171,8 @@ static pf_status open_export(const void *data, size_t bytes, pf_reader *reader, 
     if (bytes < HEADER_BYTES + sizeof digest)
         return PF_FAIL(err, PF_CORRUPT, "it was cut short at %zu bytes; fetch it again", bytes);
     if (version != VERSION)
-        return PF_FAIL(err, PF_STALE, "it is an export of version %u and this planfarm reads version %d; update it", version, VERSION);
+        return PF_FAIL(err, PF_STALE, "it is an export of version %u and this planfarm reads version %d; update it",
+                       version, VERSION);
     if (item_bytes != bytes - HEADER_BYTES - sizeof digest)
         return PF_FAIL(err, PF_CORRUPT, "it was cut short: %zu bytes where its header says %llu; fetch it again", bytes,
                        (unsigned long long)item_bytes + HEADER_BYTES + sizeof digest);
@@ -327,7 +328,8 @@ static pf_status import_checked(pf_timing_db *db, const void *data, size_t bytes
 }
 
 /* db NULL: only the checks. */
-static pf_status check_and_import(pf_timing_db *db, const void *data, size_t bytes, pf_timing_transfer *done, pf_err *err)
+static pf_status check_and_import(pf_timing_db *db, const void *data, size_t bytes, pf_timing_transfer *done,
+                                  pf_err *err)
 {
     import    in = {.done = done};
     pf_status status = PF_OK;
@@ -402,5 +404,6 @@ pf_status pf_timing_merge_from(pf_timing_db *db, const char *from, pf_timing_tra
 {
     struct stat info = {0};
 
-    return stat(from, &info) == 0 && S_ISDIR(info.st_mode) ? merge_folder(db, from, done, err) : pf_timing_import_file(db, from, done, err);
+    return stat(from, &info) == 0 && S_ISDIR(info.st_mode) ? merge_folder(db, from, done, err)
+                                                           : pf_timing_import_file(db, from, done, err);
 }

@@ -1,8 +1,8 @@
 /* Timing records as one file: to move between sites, to keep, to ship with a release.
    Form, little endian:
      "PFTIMING" 8 bytes, u32 version 1, u64 item count, u64 bytes of the items,
-     items: u8 kind (1 class text, 2 problem text, 3 record), key (digest; of a record: class digest, problem digest), u64 length,
-            bytes, first 8 bytes of the SHA-256 of all of the item before;
+     items: u8 kind (1 class text, 2 problem text, 3 record), key (digest; of a record: class digest, problem digest),
+            u64 length, bytes, first 8 bytes of the SHA-256 of all of the item before;
      SHA-256 of all before.
    Items lie in order of kind 3, 1, 2, each in order of key: equal contents give equal files.
    To change it: raise the version; readers refuse a newer one as STALE and go on reading the older ones.

@@ -42,8 +42,8 @@ static MDB_val name_of(const pf_timing_key *key)
 }
 
 /* The head of a stored record is looked at as well: what the checksum covers may be of a newer version. */
-static pf_status open_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key *key, pf_timing_value *value, uint32_t *count,
-                             pf_err *err)
+static pf_status open_record(pf_timing_db *db, MDB_txn *txn, const pf_timing_key *key, pf_timing_value *value,
+                             uint32_t *count, pf_err *err)
 {
     uint8_t   effort = 0;
     pf_status status = open_value(db, txn, PF_TABLE_RECORDS, name_of(key), value, err);

@@ -1,6 +1,6 @@
 /* Reading a timing db in place: one read transaction, from which stored forms are lent without a copy.
-   What a view lends holds until it is closed.  An open view keeps pages that writers free from being used again: close it
-   after milliseconds.
+   What a view lends holds until it is closed.  An open view keeps pages that writers free from being used again: close
+   it after milliseconds.
    Thread   a view by one at a time. */
 #ifndef PF_CACHE_TIMING_VIEW_H
 #define PF_CACHE_TIMING_VIEW_H

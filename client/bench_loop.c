@@ -267,10 +267,11 @@ static pf_status run_queries(loop *l, pf_err *err)
     return status;
 }
 
-pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs, const pf_bench_options *options,
-                       pf_bench *out, pf_err *err)
+pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs,
+                       const pf_bench_options *options, pf_bench *out, pf_err *err)
 {
-    loop      l = {.plan = plan, .device = device, .context = context, .options = options, .out = out, .io_count = pf_plan_io_count(plan)};
+    loop      l = {.plan = plan, .device = device, .context = context, .options = options, .out = out,
+                   .io_count = pf_plan_io_count(plan)};
     pf_status status = PF_OK;
 
     *out = (pf_bench){0};

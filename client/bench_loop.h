@@ -1,5 +1,5 @@
-/* Queries of a plan, one after the other, with times of their parts.  Two are in flight, so that a device always has the next one
-   queued; all run in one stream.  Elapsed time starts at an event recorded before the first query. */
+/* Queries of a plan, one after the other, with times of their parts.  Two are in flight, so that a device always has
+   the next one queued; all run in one stream.  Elapsed time starts at an event recorded before the first query. */
 #ifndef PF_CLIENT_BENCH_LOOP_H
 #define PF_CLIENT_BENCH_LOOP_H
 
@@ -23,8 +23,8 @@ typedef struct pf_bench {
 } pf_bench;
 
 /* inputs: host tensors in the plan's order of inputs. */
-pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs, const pf_bench_options *options,
-                       pf_bench *out, pf_err *err);
+pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs,
+                       const pf_bench_options *options, pf_bench *out, pf_err *err);
 void      pf_bench_clear(pf_bench *bench);
 
 #endif

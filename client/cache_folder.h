@@ -7,7 +7,8 @@
 
 /* The row of an option table. */
 #define PF_CACHE_OPTION \
-    {.name = "cache", .kind = PF_OPTION_TEXT, .value = "DIR", .help = "folder of the timing cache; planfarm/timing in the user's cache folder otherwise"}
+    {.name = "cache", .kind = PF_OPTION_TEXT, .value = "DIR", \
+     .help = "folder of the timing cache; planfarm/timing in the user's cache folder otherwise"}
 
 pf_status pf_cache_folder_open(const pf_call *call, bool read_only, pf_timing_db **out, pf_err *err);
 

@@ -45,7 +45,8 @@ static void name_class(pf_timing_db *db, const pf_digest *digest, char out[NAME_
     for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         for (size_t k = 0; k < sizeof keys / sizeof *keys && used < NAME_BYTES - 1; k++)
             if (strncmp(line, keys[k], strlen(keys[k])) == 0)
-                used += (size_t)snprintf(out + used, NAME_BYTES - used, "%s%.*s", used ? " " : "", (int)strcspn(line, "\n"), line);
+                used += (size_t)snprintf(out + used, NAME_BYTES - used, "%s%.*s", used ? " " : "",
+                                         (int)strcspn(line, "\n"), line);
     pf_free(text);
 }
 
@@ -65,7 +66,8 @@ static json_t *report_classes(pf_call *call, pf_timing_db *db, const pf_timing_s
         json_object_set_new(to, "records", pf_json_count(one->records));
         json_object_set_new(to, "entries", pf_json_count(one->entries));
         json_array_append_new(list, to);
-        pf_say(call, "  class %.16s  %" PRIu64 " records, %" PRIu64 " entries  %s\n", hex, one->records, one->entries, name);
+        pf_say(call, "  class %.16s  %" PRIu64 " records, %" PRIu64 " entries  %s\n", hex, one->records, one->entries,
+               name);
     }
     return list;
 }
@@ -77,7 +79,8 @@ static void report_entries(pf_call *call, const pf_timing_stats *stats)
     pf_say(call, "  entries:");
     for (int i = 0; i < PF_TIMING_STATUS_COUNT; i++) {
         json_object_set_new(by_status, pf_timing_status_name((pf_timing_status)i), pf_json_count(stats->entries[i]));
-        pf_say(call, " %" PRIu64 " %s%s", stats->entries[i], pf_timing_status_name((pf_timing_status)i), i + 1 < PF_TIMING_STATUS_COUNT ? "," : "");
+        pf_say(call, " %" PRIu64 " %s%s", stats->entries[i], pf_timing_status_name((pf_timing_status)i),
+               i + 1 < PF_TIMING_STATUS_COUNT ? "," : "");
     }
     pf_say(call, "; %" PRIu64 " of them contended\n", stats->contended);
     json_object_set_new(call->result, "entries", by_status);
@@ -115,9 +118,12 @@ pf_status pf_cache_report(pf_call *call, pf_timing_db *db, const char *place, ui
     json_object_set_new(call->result, "file_bytes", pf_json_count(stats.file_bytes));
     json_object_set_new(call->result, "used_bytes", pf_json_count(stats.used_bytes));
     json_object_set_new(call->result, "damaged", pf_json_count(stats.bad));
-    pf_say(call, "timing cache %s\n  %" PRIu64 " records of %" PRIu64 " problems in %" PRIu64 " device classes; %" PRIu64 " damaged\n",
+    pf_say(call,
+           "timing cache %s\n  %" PRIu64 " records of %" PRIu64 " problems in %" PRIu64 " device classes; %" PRIu64
+           " damaged\n",
            place, stats.records, stats.problems, stats.classes, stats.bad);
-    pf_say(call, "  file %s, of which %s are in use\n", pf_text_bytes(stats.file_bytes, file), pf_text_bytes(stats.used_bytes, used));
+    pf_say(call, "  file %s, of which %s are in use\n", pf_text_bytes(stats.file_bytes, file),
+           pf_text_bytes(stats.used_bytes, used));
     if (stats.records) {
         json_object_set_new(call->result, "oldest", json_string(date_of(stats.oldest_wall_ns, oldest)));
         json_object_set_new(call->result, "newest", json_string(date_of(stats.newest_wall_ns, newest)));
@@ -145,6 +151,6 @@ void pf_transfer_report(pf_call *call, const char *verb, const char *path, const
     json_object_set_new(one, "classes", pf_json_count(done->classes));
     json_object_set_new(one, "problems", pf_json_count(done->problems));
     json_array_append_new(list, one);
-    pf_say(call, "%s %s: %" PRIu64 " records, %" PRIu64 " entries, %" PRIu64 " device classes, %" PRIu64 " problems\n", verb, path, done->records,
-           done->entries, done->classes, done->problems);
+    pf_say(call, "%s %s: %" PRIu64 " records, %" PRIu64 " entries, %" PRIu64 " device classes, %" PRIu64 " problems\n",
+           verb, path, done->records, done->entries, done->classes, done->problems);
 }

@@ -17,7 +17,8 @@ static void end_now(void)
 {
     say(STDERR_FILENO, "planfarm: interrupted\n");
     if (in_json)
-        say(STDOUT_FILENO, "{\"error\": {\"status\": \"INTERRUPTED\", \"exit_code\": 130, \"message\": \"interrupted\"}}\n");
+        say(STDOUT_FILENO,
+            "{\"error\": {\"status\": \"INTERRUPTED\", \"exit_code\": 130, \"message\": \"interrupted\"}}\n");
     _exit(130);
 }
 

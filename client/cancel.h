@@ -1,6 +1,6 @@
-/* Ctrl-C and SIGTERM.  Where nothing has to be put in order the process ends at once with INTERRUPTED's exit code; between
-   pf_cancel_hold and pf_cancel_release the wish is only noted, the holder asks for it and ends cleanly.  A second
-   signal ends the process at once.
+/* Ctrl-C and SIGTERM.  Where nothing has to be put in order the process ends at once with INTERRUPTED's exit code;
+   between pf_cancel_hold and pf_cancel_release the wish is only noted, the holder asks for it and ends cleanly.  A
+   second signal ends the process at once.
    Thread   the main one. */
 #ifndef PF_CLIENT_CANCEL_H
 #define PF_CLIENT_CANCEL_H

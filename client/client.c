@@ -11,7 +11,8 @@
 
 enum { PATH_BYTES = 128 };      /* "cache export" */
 
-/* Whether an option stands anywhere on the line: asked before it is parsed, so that an error of parsing is told as asked. */
+/* Whether an option stands anywhere on the line: asked before it is parsed, so that an error of parsing is told as
+   asked. */
 static bool has_word(int argc, char **argv, const char *word)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -65,7 +66,8 @@ static pf_status dispatch(const pf_verb *verbs, int argc, char **argv, pf_call *
         if (at + 1 < argc && (strcmp(argv[at + 1], "--help") == 0 || strcmp(argv[at + 1], "-h") == 0))
             return pf_help_verb(call, verb, path, err);
     }
-    return PF_FAIL(err, PF_USAGE, "%s needs a verb; planfarm help%s%s lists them", verb ? path : "planfarm", verb ? " " : "", path);
+    return PF_FAIL(err, PF_USAGE, "%s needs a verb; planfarm help%s%s lists them", verb ? path : "planfarm",
+                   verb ? " " : "", path);
 }
 
 static pf_status run_line(int argc, char **argv, pf_call *call, pf_err *err)

@@ -41,13 +41,14 @@ void pf_class_device_read(const char *class_text, pf_class_device *out)
 pf_status pf_device_choose(const pf_call *call, int32_t share_percent, pf_device **out, pf_err *err)
 {
     const char       *name = pf_args_text(call->args, "device");
-    pf_device_options options = {.threads = (int32_t)pf_args_int(call->args, "threads"), .isa = pf_args_text(call->args, "isa"),
-                                 .share_percent = share_percent};
+    pf_device_options options = {.threads = (int32_t)pf_args_int(call->args, "threads"),
+                                 .isa = pf_args_text(call->args, "isa"), .share_percent = share_percent};
 
     return pf_device_open(name ? name : "cpu", &options, out, err);
 }
 
-/* Opens a device like the plan's; a machine that has none like it gives its own, which pf_plan_fits then refuses by the field. */
+/* Opens a device like the plan's; a machine that has none like it gives its own, which pf_plan_fits then refuses by the
+   field. */
 static pf_status open_like(const pf_call *call, const char *class_text, pf_device **out, pf_err *err)
 {
     pf_class_device   like = {0};

@@ -17,12 +17,15 @@ void pf_class_device_read(const char *class_text, pf_class_device *out);
 /* The rows of an option table. */
 #define PF_DEVICE_OPTIONS \
     {.name = "device", .kind = PF_OPTION_TEXT, .value = "cpu|cuda:N", .help = "the device to use"}, \
-    {.name = "threads", .kind = PF_OPTION_INT, .value = "N", .least = 1, .greatest = 1024, .help = "threads that a CPU may use"}, \
-    {.name = "isa", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "greatest instruction set of a CPU: sse41, avx2, avx512, amx"}
+    {.name = "threads", .kind = PF_OPTION_INT, .value = "N", .least = 1, .greatest = 1024, \
+     .help = "threads that a CPU may use"}, \
+    {.name = "isa", .kind = PF_OPTION_TEXT, .value = "NAME", \
+     .help = "greatest instruction set of a CPU: sse41, avx2, avx512, amx"}
 
 /* share_percent: 0 for the whole device. */
 pf_status pf_device_choose(const pf_call *call, int32_t share_percent, pf_device **out, pf_err *err);
-/* What the options leave open is taken from the class that the plan names.  Errors  STALE: the plan was not made for this machine's device. */
+/* What the options leave open is taken from the class that the plan names.  Errors  STALE: the plan was not made for
+   this machine's device. */
 pf_status pf_device_choose_for_plan(const pf_call *call, const pf_plan *plan, pf_device **out, pf_err *err);
 
 #endif

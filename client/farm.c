@@ -58,7 +58,8 @@ static pf_status client_port(const pf_buf *text, const char *url, long *port, bo
     json_decref(object);
     if (*port > 0 && *port < 65536)
         return PF_OK;
-    return PF_FAIL(err, PF_INVALID, "%s answers, but not as a planfarm coordinator does; give the coordinator's URL", url);
+    return PF_FAIL(err, PF_INVALID, "%s answers, but not as a planfarm coordinator does; give the coordinator's URL",
+                   url);
 }
 
 /* Asks the HTTP port where clients connect. */
@@ -127,7 +128,8 @@ static pf_status read_token(const char *path, char out[PF_FARM_TOKEN_BYTES], pf_
     pf_status status = pf_file_read(path, PF_FARM_TOKEN_BYTES - 1, &text, err);
 
     if (!status)
-        snprintf(out, PF_FARM_TOKEN_BYTES, "%.*s", (int)strcspn((const char *)text.data, " \r\n"), (const char *)text.data);
+        snprintf(out, PF_FARM_TOKEN_BYTES, "%.*s", (int)strcspn((const char *)text.data, " \r\n"),
+                 (const char *)text.data);
     if (!status && !out[0])
         status = PF_FAIL(err, PF_INVALID, "%s holds no token", path);
     pf_buf_clear(&text);
@@ -153,7 +155,8 @@ static pf_status connect_peer(pf_farm *farm, const char *endpoint, pf_err *err)
     pf_peer_options    peer = {.endpoint = endpoint, .role = PF_ROLE_CLIENT};
 
     if (farm->wants_key && !own->name[0])
-        return PF_FAIL(err, PF_DENIED, "the farm at %s lets only keys in; give yours with --key-file or PLANFARM_KEY", farm->url);
+        return PF_FAIL(err, PF_DENIED, "the farm at %s lets only keys in; give yours with --key-file or PLANFARM_KEY",
+                       farm->url);
     if (own->name[0]) {
         peer.server_public_key = own->server_key;
         peer.public_key = own->public_key;
@@ -185,8 +188,10 @@ static pf_status explain_silence(const pf_farm *farm, pf_status status, pf_err *
     if (status != PF_UNREACHABLE || !farm->wants_key || !key_is_refused(farm))
         return status;
     pf_err_clear(err);
-    return PF_FAIL(err, PF_DENIED, "the farm at %s is there but does not let the key \"%s\" in; it may be unknown to it, revoked, "
-                   "or of another farm", farm->url, farm->own.name);
+    return PF_FAIL(err, PF_DENIED,
+                   "the farm at %s is there but does not let the key \"%s\" in; it may be unknown to it, revoked, "
+                   "or of another farm",
+                   farm->url, farm->own.name);
 }
 
 pf_status pf_farm_open(pf_call *call, const char *url, pf_farm *farm, pf_err *err)
@@ -234,8 +239,8 @@ static pf_status pause_for(int64_t ns, pf_err *err)
     return PF_OK;
 }
 
-pf_status pf_farm_call(pf_farm *farm, pf_msg_type type, const ProtobufCMessage *body, pf_msg_type expect, pf_message *out,
-                       pf_err *err)
+pf_status pf_farm_call(pf_farm *farm, pf_msg_type type, const ProtobufCMessage *body, pf_msg_type expect,
+                       pf_message *out, pf_err *err)
 {
     int64_t   until = pf_clock_ns() + BUSY_NS;
     pf_err    why = {0};

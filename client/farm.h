@@ -14,10 +14,13 @@ enum { PF_FARM_URL_BYTES = 512, PF_FARM_KEYS_MAX = 8 };
 
 /* Rows of an option table. */
 #define PF_IDENTITY_OPTIONS \
-    {.name = "key_file", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "your key for a farm with keys; $PLANFARM_KEY otherwise"}, \
-    {.name = "token_file", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "holds a token for its HTTP port; made of the key otherwise"}
+    {.name = "key_file", .kind = PF_OPTION_TEXT, .value = "FILE", \
+     .help = "your key for a farm with keys; $PLANFARM_KEY otherwise"}, \
+    {.name = "token_file", .kind = PF_OPTION_TEXT, .value = "FILE", \
+     .help = "holds a token for its HTTP port; made of the key otherwise"}
 #define PF_FARM_OPTION \
-    {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "the farm, like http://host:7780; $PLANFARM_FARM otherwise"}, \
+    {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", \
+     .help = "the farm, like http://host:7780; $PLANFARM_FARM otherwise"}, \
     PF_IDENTITY_OPTIONS
 
 typedef struct pf_farm {            /* open to readers; zero it before use */
@@ -43,8 +46,8 @@ void      pf_farm_close(pf_farm *farm);
 /* One request and its answer, within PF_FARM_ANSWER_NS; a farm that is busy is asked again for a while.
    Owns     out: pf_message_clear. */
 #define PF_FARM_ANSWER_NS (INT64_C(10) * 1000000000)
-pf_status pf_farm_call(pf_farm *farm, pf_msg_type type, const ProtobufCMessage *body, pf_msg_type expect, pf_message *out,
-                       pf_err *err);
+pf_status pf_farm_call(pf_farm *farm, pf_msg_type type, const ProtobufCMessage *body, pf_msg_type expect,
+                       pf_message *out, pf_err *err);
 /* For blobs.  watch may be NULL. */
 pf_status pf_farm_transfer(const pf_farm *farm, pf_transfer_watch *watch, void *user, pf_transfer **out, pf_err *err);
 

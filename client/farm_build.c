@@ -10,7 +10,8 @@
 #include "client/plan_name.h"
 
 /* PLAN for one class; for several PLAN becomes NAME.CLASS.plan. */
-static pf_status plan_path(const char *model_path, const char *given, const char *class_name, bool several, char out[PATH_MAX], pf_err *err)
+static pf_status plan_path(const char *model_path, const char *given, const char *class_name, bool several,
+                           char out[PATH_MAX], pf_err *err)
 {
     char      plain[PATH_MAX];
     size_t    bytes = 0;
@@ -26,8 +27,8 @@ static pf_status plan_path(const char *model_path, const char *given, const char
     return status;
 }
 
-static pf_status fetch_job(pf_farm *farm, pf_call *call, const pf_farm_trust *trust, const Pf__JobStatus *job, const char *path,
-                           json_t *to, pf_err *err)
+static pf_status fetch_job(pf_farm *farm, pf_call *call, const pf_farm_trust *trust, const Pf__JobStatus *job,
+                           const char *path, json_t *to, pf_err *err)
 {
     static pf_manifest manifest;        /* large */
     pf_farm_wanted     wanted = {0};
@@ -47,8 +48,8 @@ static pf_status fetch_job(pf_farm *farm, pf_call *call, const pf_farm_trust *tr
 }
 
 /* One plan: its members stand in the result itself, as those of a build on this machine; several: in "plans". */
-static pf_status fetch_all(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, const char *model_path,
-                           const char *given, pf_err *err)
+static pf_status fetch_all(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count,
+                           const char *model_path, const char *given, pf_err *err)
 {
     pf_farm_trust trust;
     char          path[PATH_MAX];
@@ -73,8 +74,8 @@ static pf_status fetch_all(pf_farm *farm, pf_call *call, Pf__JobStatus *const *j
     return status;
 }
 
-static pf_status wait_and_fetch(pf_farm *farm, pf_call *call, const pf_farm_submission *submission, const char *model_path,
-                                const char *given, pf_err *err)
+static pf_status wait_and_fetch(pf_farm *farm, pf_call *call, const pf_farm_submission *submission,
+                                const char *model_path, const char *given, pf_err *err)
 {
     const Pf__SubmitReply *submitted = (const Pf__SubmitReply *)submission->answer.body;
     const Pf__StatusReply *reply = NULL;

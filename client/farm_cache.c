@@ -12,7 +12,8 @@
 
 /* ---- from the farm */
 
-static pf_status keep(void *user, const char *class_text, const char *problem_text, const pf_timing_record *record, pf_err *err)
+static pf_status keep(void *user, const char *class_text, const char *problem_text, const pf_timing_record *record,
+                      pf_err *err)
 {
     return pf_timing_batch_merge(user, class_text, problem_text, record, err);
 }

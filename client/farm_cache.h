@@ -10,7 +10,9 @@
 #include "client/cache_folder.h"
 #include "client/farm.h"
 
-#define PF_FARM_CACHE_OPTION {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "work on the timing cache of a farm"}, PF_IDENTITY_OPTIONS
+#define PF_FARM_CACHE_OPTION \
+    {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "work on the timing cache of a farm"}, \
+    PF_IDENTITY_OPTIONS
 
 typedef struct pf_cache {           /* open to readers; zero it before use */
     pf_timing_db *db;

@@ -39,7 +39,8 @@ static pf_status check_answer(const pf_farm_wanted *wanted, const pf_manifest *f
     return PF_OK;
 }
 
-pf_status pf_farm_find_plan(pf_farm *farm, const pf_farm_trust *trust, const pf_farm_wanted *wanted, pf_manifest *out, pf_err *err)
+pf_status pf_farm_find_plan(pf_farm *farm, const pf_farm_trust *trust, const pf_farm_wanted *wanted, pf_manifest *out,
+                            pf_err *err)
 {
     Pf__PlanLookup              body = PF__PLAN_LOOKUP__INIT;
     pf_message                  answer = {0};
@@ -89,7 +90,8 @@ static pf_status check_plan(const char *path, const pf_manifest *manifest, pf_er
     return status;
 }
 
-static pf_status download_to(const pf_farm *farm, download *d, const pf_manifest *manifest, const char *path, pf_err *err)
+static pf_status download_to(const pf_farm *farm, download *d, const pf_manifest *manifest, const char *path,
+                             pf_err *err)
 {
     pf_transfer *transfer = NULL;
     pf_status    status = pf_farm_transfer(farm, on_download, d, &transfer, err);
@@ -151,15 +153,18 @@ void pf_farm_say_manifest(pf_call *call, const pf_manifest *manifest, const char
     char    size[PF_TEXT_BYTES], hex[PF_DIGEST_HEX_BYTES];
 
     pf_digest_to_hex(&manifest->plan_key, hex);
-    pf_say(call, "%s: %s of %s for %s, key %.16s, signature verified\n", path, pf_text_bytes(manifest->plan_bytes, size),
-           manifest->model_name, manifest->class_name, hex);
+    pf_say(call, "%s: %s of %s for %s, key %.16s, signature verified\n", path,
+           pf_text_bytes(manifest->plan_bytes, size), manifest->model_name, manifest->class_name, hex);
     if (json_is_object(summary))
-        pf_say(call, "  %d problems: %d from the timing cache, %d not; %d candidates timed in %.1f s; built in %.1f s\n"
+        pf_say(call,
+               "  %d problems: %d from the timing cache, %d not; %d candidates timed in %.1f s; built in %.1f s\n"
                "  largest error against the reference %.2g of the output's range\n",
-               (int)json_integer_value(json_object_get(summary, "problems")), (int)json_integer_value(json_object_get(summary, "cache_hits")),
+               (int)json_integer_value(json_object_get(summary, "problems")),
+               (int)json_integer_value(json_object_get(summary, "cache_hits")),
                (int)json_integer_value(json_object_get(summary, "cache_misses")),
                (int)json_integer_value(json_object_get(summary, "candidates_timed")),
-               json_number_value(json_object_get(summary, "timing_seconds")), json_number_value(json_object_get(summary, "build_seconds")),
+               json_number_value(json_object_get(summary, "timing_seconds")),
+               json_number_value(json_object_get(summary, "build_seconds")),
                json_number_value(json_object_get(summary, "max_rel_error")));
     json_decref(summary);
 }

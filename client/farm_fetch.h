@@ -14,7 +14,8 @@ typedef struct pf_farm_wanted {     /* open */
 
 /* Asks for the manifest and verifies it.
    Errors   NOT_FOUND; DENIED: not signed by a trusted key; CORRUPT: not about what was asked for. */
-pf_status pf_farm_find_plan(pf_farm *farm, const pf_farm_trust *trust, const pf_farm_wanted *wanted, pf_manifest *out, pf_err *err);
+pf_status pf_farm_find_plan(pf_farm *farm, const pf_farm_trust *trust, const pf_farm_wanted *wanted, pf_manifest *out,
+                            pf_err *err);
 /* Fetches the plan of the manifest into path, and checks that it is the plan it says.
    Errors   CORRUPT: the bytes are not what was signed; nothing is left behind. */
 pf_status pf_farm_fetch_plan(pf_farm *farm, pf_call *call, const pf_manifest *manifest, const char *path, pf_err *err);

@@ -21,14 +21,16 @@ static pf_status name_file(const Pf__JobStatus *job, const char *folder, char pa
     return pf_path_join(folder, name, path, PATH_MAX, err);
 }
 
-static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_trust *trust, const Pf__JobStatus *job, const char *path, pf_err *err)
+static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_trust *trust, const Pf__JobStatus *job,
+                       const char *path, pf_err *err)
 {
     static pf_manifest manifest;        /* large */
     pf_farm_wanted     wanted = {0};
     pf_status          status = PF_OK;
 
     if (job->plan_key.len != sizeof wanted.plan_key.byte)
-        return PF_FAIL(err, PF_CORRUPT, "the farm names no key of the plan of job %llu", (unsigned long long)job->job_id);
+        return PF_FAIL(err, PF_CORRUPT, "the farm names no key of the plan of job %llu",
+                       (unsigned long long)job->job_id);
     memcpy(wanted.plan_key.byte, job->plan_key.data, sizeof wanted.plan_key.byte);
     status = pf_farm_find_plan(farm, trust, &wanted, &manifest, err);
     if (!status)
@@ -38,8 +40,8 @@ static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_trust *trust,
     return status;
 }
 
-pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, const char *folder, json_t *list,
-                             pf_err *err)
+pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, const char *folder,
+                             json_t *list, pf_err *err)
 {
     pf_farm_trust trust;
     char          path[PATH_MAX];

@@ -24,7 +24,8 @@ static void show_log(watching *w, const char *label, const Pf__Event *event)
     const char *at = event->text;
 
     if (event->dropped)
-        pf_farm_progress_line(&w->bar, "%s: ... %llu lines of the log were left out ...", label, (unsigned long long)event->dropped);
+        pf_farm_progress_line(&w->bar, "%s: ... %llu lines of the log were left out ...", label,
+                              (unsigned long long)event->dropped);
     while (*at) {
         size_t bytes = strcspn(at, "\n");
 
@@ -38,7 +39,8 @@ static void show_gap(watching *w, const char *label, const Pf__Event *event)
     w->follow->gaps++;
     w->follow->dropped += event->dropped;
     if (event->dropped)
-        pf_farm_progress_line(&w->bar, "%s: ... %llu events are missing here ...", label, (unsigned long long)event->dropped);
+        pf_farm_progress_line(&w->bar, "%s: ... %llu events are missing here ...", label,
+                              (unsigned long long)event->dropped);
     else
         pf_farm_progress_line(&w->bar, "%s: ... events are missing here ...", label);
 }
@@ -51,7 +53,8 @@ static void show_event(watching *w, const Pf__Event *event)
     snprintf(label, sizeof label, "job %llu", (unsigned long long)event->job_id);
     switch (event->kind) {
     case PF__EVENT_KIND__EVENT_STATE:
-        pf_farm_progress_line(&w->bar, "%s: %s%s%s", label, pf_job_view_state(event->state), event->text[0] ? ", " : "", event->text);
+        pf_farm_progress_line(&w->bar, "%s: %s%s%s", label, pf_job_view_state(event->state), event->text[0] ? ", " : "",
+                              event->text);
         break;
     case PF__EVENT_KIND__EVENT_PROGRESS: pf_farm_progress_event(&w->bar, label, event); break;
     case PF__EVENT_KIND__EVENT_GAP: show_gap(w, label, event); break;
@@ -147,11 +150,13 @@ static pf_status leave(const pf_farm_names *names, pf_err *err)
     pf_err_clear(err);
     if (!name[0])
         return PF_FAIL(err, PF_INTERRUPTED, "interrupted; the builds go on, and planfarm watch shows them again");
-    return PF_FAIL(err, PF_INTERRUPTED, "interrupted; the build goes on: planfarm watch %s shows it again, planfarm cancel %s ends it", name, name);
+    return PF_FAIL(err, PF_INTERRUPTED,
+                   "interrupted; the build goes on: planfarm watch %s shows it again, planfarm cancel %s ends it", name,
+                   name);
 }
 
-pf_status pf_farm_follow_jobs(pf_farm *farm, pf_call *call, const pf_farm_names *names, pf_farm_follow *follow, pf_message *jobs,
-                              pf_err *err)
+pf_status pf_farm_follow_jobs(pf_farm *farm, pf_call *call, const pf_farm_names *names, pf_farm_follow *follow,
+                              pf_message *jobs, pf_err *err)
 {
     watching  w = {.farm = farm, .names = names, .follow = follow};
     bool      final = false;

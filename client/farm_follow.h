@@ -19,10 +19,11 @@ typedef struct pf_farm_follow {     /* open */
 /* Shows events on standard error until all jobs are final, and answers their last states.  A farm that goes away is
    waited for, as long as PF_FARM_AWAY_NS.
    Owns     jobs: pf_message_clear; its body is a Pf__StatusReply.
-   Errors   INTERRUPTED: the user wishes to stop; the builds go on, and the message says how to see them again.  UNREACHABLE. */
+   Errors   INTERRUPTED: the user wishes to stop; the builds go on, and the message says how to see them again.
+            UNREACHABLE. */
 #define PF_FARM_AWAY_NS (INT64_C(120) * 1000000000)
-pf_status pf_farm_follow_jobs(pf_farm *farm, pf_call *call, const pf_farm_names *names, pf_farm_follow *follow, pf_message *jobs,
-                              pf_err *err);
+pf_status pf_farm_follow_jobs(pf_farm *farm, pf_call *call, const pf_farm_names *names, pf_farm_follow *follow,
+                              pf_message *jobs, pf_err *err);
 pf_status pf_farm_ask_status(pf_farm *farm, const pf_farm_names *names, pf_message *out, pf_err *err);
 
 #endif

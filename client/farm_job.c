@@ -53,7 +53,8 @@ void pf_farm_jobs_say(pf_call *call, Pf__JobStatus *const *jobs, size_t count)
     pf_buf_printf(&text, "%8s  %-13s  %-16s  %-24s  %s\n", "JOB", "STATE", "CLASS", "MODEL", "ABOUT");
     for (size_t i = 0; i < count; i++) {
         describe(jobs[i], about, sizeof about);
-        pf_buf_printf(&text, "%8llu  %-13s  %-16s  %-24s  %s\n", (unsigned long long)jobs[i]->job_id, pf_job_view_state(jobs[i]->state),
+        pf_buf_printf(&text, "%8llu  %-13s  %-16s  %-24s  %s\n", (unsigned long long)jobs[i]->job_id,
+                      pf_job_view_state(jobs[i]->state),
                       jobs[i]->class_name[0] ? jobs[i]->class_name : jobs[i]->selector, jobs[i]->model_name, about);
     }
     pf_say_buf(call, &text);
@@ -86,9 +87,11 @@ void pf_farm_job_say(pf_call *call, const Pf__JobStatus *job)
     char about[PF_ERR_MSG_BYTES];
 
     describe(job, about, sizeof about);
-    pf_say(call, "job %llu: %s%s%s\n", (unsigned long long)job->job_id, pf_job_view_state(job->state), about[0] ? ", " : "", about);
+    pf_say(call, "job %llu: %s%s%s\n", (unsigned long long)job->job_id, pf_job_view_state(job->state),
+           about[0] ? ", " : "", about);
     pf_say(call, "  %-12s %s\n", "model", job->model_name);
-    pf_say(call, "  %-12s %s (asked for as %s)\n", "class", job->class_name[0] ? job->class_name : "not known yet", job->selector);
+    pf_say(call, "  %-12s %s (asked for as %s)\n", "class", job->class_name[0] ? job->class_name : "not known yet",
+           job->selector);
     if (job->failure)
         pf_say(call, "  %-12s %s, exit code %u\n", "failure", pf_job_view_failure(job->failure), job->exit_code);
     pf_say(call, "  %-12s %u, of which %u count against the limit\n", "attempts", job->attempt, job->charged);
@@ -125,7 +128,8 @@ pf_status pf_farm_jobs_status(Pf__JobStatus *const *jobs, size_t count, pf_err *
         if (status && count == 1)
             return PF_FAIL(err, status, "%s", why);
         if (status)
-            return PF_FAIL(err, status, "%s: %s", jobs[i]->class_name[0] ? jobs[i]->class_name : jobs[i]->selector, why);
+            return PF_FAIL(err, status, "%s: %s", jobs[i]->class_name[0] ? jobs[i]->class_name : jobs[i]->selector,
+                           why);
     }
     return PF_OK;
 }

@@ -15,7 +15,8 @@ void        pf_farm_jobs_put(pf_call *call, Pf__JobStatus *const *jobs, size_t c
 void        pf_farm_jobs_say(pf_call *call, Pf__JobStatus *const *jobs, size_t count);
 /* Several lines with all that is known of one. */
 void        pf_farm_job_say(pf_call *call, const Pf__JobStatus *job);
-/* OK when all of them have their plan or may still get it; else what the first without one failed of, with its sentence. */
+/* OK when all of them have their plan or may still get it; else what the first without one failed of, with its
+   sentence. */
 pf_status   pf_farm_jobs_status(Pf__JobStatus *const *jobs, size_t count, pf_err *err);
 
 #endif

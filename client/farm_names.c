@@ -59,7 +59,8 @@ pf_status pf_farm_names_parse(const pf_args *args, pf_farm_names *out, pf_err *e
 
     memset(out, 0, sizeof *out);
     if (count == 0)
-        return PF_FAIL(err, PF_USAGE, "no job is named; give its number or its submit's id (planfarm list shows numbers)");
+        return PF_FAIL(err, PF_USAGE,
+                       "no job is named; give its number or its submit's id (planfarm list shows numbers)");
     for (uint32_t i = 0; i < count && !status; i++)
         status = add_name(pf_args_operand(args, i), out, err);
     return status;

@@ -33,7 +33,8 @@ static void make_harmless(char *text)
 static void draw(pf_farm_progress *bar, char *text)
 {
     struct winsize size = {0};
-    int            width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : WIDTH_DEFAULT;
+    int            width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1
+                                                                                           : WIDTH_DEFAULT;
 
     if (bar->drawn && pf_clock_ns() - bar->drawn_ns < DRAW_NS)
         return;
@@ -44,7 +45,7 @@ static void draw(pf_farm_progress *bar, char *text)
     bar->drawn_ns = pf_clock_ns();
 }
 
-/* On a terminal the line is drawn; elsewhere it is printed when the step is another one than the last, and now and then. */
+/* On a terminal the line is drawn; elsewhere it is printed when the step is another than the last, and now and then. */
 static void show(pf_farm_progress *bar, const char *step, char *text)
 {
     if (bar->quiet)
@@ -70,7 +71,8 @@ static void put_bar(uint32_t permille, char out[CELLS + 3])
     out[CELLS + 2] = 0;
 }
 
-void pf_farm_progress_bytes(pf_farm_progress *bar, const char *verb, const char *what, uint64_t done_bytes, uint64_t total_bytes)
+void pf_farm_progress_bytes(pf_farm_progress *bar, const char *verb, const char *what, uint64_t done_bytes,
+                            uint64_t total_bytes)
 {
     char text[TEXT_BYTES], cells[CELLS + 3], done[PF_TEXT_BYTES], total[PF_TEXT_BYTES], step[64];
 
@@ -107,7 +109,8 @@ static void put_counts(const Pf__Event *event, char *out, size_t capacity)
     put_left(left ? json_number_value(left) : -1, left_text, sizeof left_text);
     if (json_object_get(object, "problems_total"))
         snprintf(out, capacity, "  %d/%d problems  %d candidates  %d hits%s", count_of(object, "problems_done"),
-                 count_of(object, "problems_total"), count_of(object, "candidates_timed"), count_of(object, "cache_hits"), left_text);
+                 count_of(object, "problems_total"), count_of(object, "candidates_timed"),
+                 count_of(object, "cache_hits"), left_text);
     else
         out[0] = 0;
     json_decref(object);
@@ -120,7 +123,8 @@ void pf_farm_progress_event(pf_farm_progress *bar, const char *label, const Pf__
     put_bar(event->permille, cells);
     put_counts(event, counts, sizeof counts);
     snprintf(step, sizeof step, "%.24s %s %u", label, pf_job_view_phase(event->phase), event->attempt);
-    snprintf(text, sizeof text, "%s: %-6s %s%s  %.200s", label, pf_job_view_phase(event->phase), cells, counts, event->text);
+    snprintf(text, sizeof text, "%s: %-6s %s%s  %.200s", label, pf_job_view_phase(event->phase), cells, counts,
+             event->text);
     show(bar, step, text);
 }
 

@@ -14,7 +14,8 @@ typedef struct pf_farm_progress {
 } pf_farm_progress;
 
 void pf_farm_progress_begin(pf_farm_progress *bar, const pf_call *call);
-void pf_farm_progress_bytes(pf_farm_progress *bar, const char *verb, const char *what, uint64_t done_bytes, uint64_t total_bytes);
+void pf_farm_progress_bytes(pf_farm_progress *bar, const char *verb, const char *what, uint64_t done_bytes,
+                            uint64_t total_bytes);
 /* A PROGRESS event; label: "job 12". */
 void pf_farm_progress_event(pf_farm_progress *bar, const char *label, const Pf__Event *event);
 /* A line that stays. */

@@ -37,7 +37,9 @@ static pf_status split_selectors(const char *text, selectors *out, pf_err *err)
     char *rest = NULL, *at = NULL;
 
     if (!text || !text[0])
-        return PF_FAIL(err, PF_USAGE, "no device class is named; give --gpu CLASS,... (planfarm agents lists those that the farm has)");
+        return PF_FAIL(err, PF_USAGE,
+                       "no device class is named; give --gpu CLASS,... (planfarm agents lists those that the farm "
+                       "has)");
     out->copy = pf_strdup(text);
     if (!out->copy)
         return PF_FAIL_MEMORY(err, strlen(text));
@@ -98,7 +100,8 @@ static bool on_upload(void *user, uint64_t done_bytes, uint64_t total_bytes)
 static bool is_missing(const Pf__SubmitReply *reply, const pf_digest *digest)
 {
     for (size_t i = 0; i < reply->n_missing; i++)
-        if (reply->missing[i].len == sizeof digest->byte && memcmp(reply->missing[i].data, digest->byte, sizeof digest->byte) == 0)
+        if (reply->missing[i].len == sizeof digest->byte &&
+            memcmp(reply->missing[i].data, digest->byte, sizeof digest->byte) == 0)
             return true;
     return false;
 }
@@ -116,8 +119,8 @@ static pf_status upload_file(upload *u, const Pf__SubmitReply *reply, const pf_m
 }
 
 /* Files first, then their list: a list in the store tells that its files are there, too. */
-static pf_status upload_missing(upload *u, const Pf__SubmitReply *reply, const pf_model_bundle *bundle, const pf_buf *list,
-                                const pf_digest *model, pf_err *err)
+static pf_status upload_missing(upload *u, const Pf__SubmitReply *reply, const pf_model_bundle *bundle,
+                                const pf_buf *list, const pf_digest *model, pf_err *err)
 {
     pf_status status = pf_farm_transfer(u->farm, on_upload, u, &u->transfer, err);
 
@@ -148,7 +151,8 @@ static pf_status submit(pf_farm *farm, const Pf__Submit *body, const pf_model_bu
         if (status || reply->n_missing == 0)
             break;
         if (round == UPLOADS_MAX)
-            return PF_FAIL(err, PF_IO, "the farm at %s does not keep the model's files; its store may be full", farm->url);
+            return PF_FAIL(err, PF_IO, "the farm at %s does not keep the model's files; its store may be full",
+                           farm->url);
         status = upload_missing(&u, reply, bundle, list, &out->model, err);
         out->uploaded_bytes += u.done_bytes;
         pf_message_clear(&out->answer);
@@ -156,8 +160,9 @@ static pf_status submit(pf_farm *farm, const Pf__Submit *body, const pf_model_bu
     return status;
 }
 
-static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body, const char *gpu, const pf_model_bundle *bundle,
-                                 const pf_buf *list, pf_farm_submission *out, pf_err *err)
+static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body, const char *gpu,
+                                 const pf_model_bundle *bundle, const pf_buf *list, pf_farm_submission *out,
+                                 pf_err *err)
 {
     pf_farm_progress bar;
     selectors        classes = {0};
@@ -209,15 +214,17 @@ static pf_status take_sha256(const pf_call *call, pf_model_source *out, pf_err *
 }
 
 /* The text that names the model: of its files, which go up, or of the URL that an agent fetches it from. */
-static pf_status describe_model(const pf_call *call, const char *model, const pf_farm_submission *submission, pf_model_bundle *bundle,
-                                pf_buf *text, pf_err *err)
+static pf_status describe_model(const pf_call *call, const char *model, const pf_farm_submission *submission,
+                                pf_model_bundle *bundle, pf_buf *text, pf_err *err)
 {
     pf_model_source source = {0};
     pf_status       status = PF_OK;
 
     if (!pf_model_source_is_url(model)) {
         if (has_option(call, "sha256") || has_option(call, "max_bytes") || has_option(call, "data_sha256"))
-            return PF_FAIL(err, PF_USAGE, "--sha256, --data-sha256 and --max-bytes belong to a model by URL, and \"%.200s\" is a file", model);
+            return PF_FAIL(err, PF_USAGE,
+                           "--sha256, --data-sha256 and --max-bytes belong to a model by URL, and \"%.200s\" is a file",
+                           model);
         status = pf_model_bundle_open(model, bundle, err);
         return status ? status : pf_model_bundle_manifest(bundle, text, err);
     }

@@ -22,7 +22,8 @@ static pf_status parse_keys(const char *text, size_t bytes, const char *source, 
         size_t      length = (end ? (size_t)(end - text) : bytes) - at + (end != NULL);
 
         if (pf_public_key_parse(text + at, length, &out->key[out->keys_count], NULL))
-            return PF_FAIL(err, PF_INVALID, "%s does not hold public keys; a line is like \"planfarm-key farm-1 BASE64\"", source);
+            return PF_FAIL(err, PF_INVALID,
+                           "%s does not hold public keys; a line is like \"planfarm-key farm-1 BASE64\"", source);
         out->keys_count++;
         at += length;
     }
@@ -58,7 +59,8 @@ static pf_status config_folder(char out[PATH_MAX], pf_err *err)
     else if (home && home[0] == '/')
         length = snprintf(out, PATH_MAX, "%s/.config/planfarm/farms", home);
     else
-        return PF_FAIL(err, PF_NOT_FOUND, "there is no folder for the farm's key; set HOME or XDG_CONFIG_HOME, or give --key");
+        return PF_FAIL(err, PF_NOT_FOUND,
+                       "there is no folder for the farm's key; set HOME or XDG_CONFIG_HOME, or give --key");
     return length < PATH_MAX ? PF_OK : PF_FAIL(err, PF_INVALID, "the folder of the configuration has too long a name");
 }
 
@@ -135,8 +137,12 @@ pf_status pf_farm_trust_load(pf_call *call, const pf_farm *farm, pf_farm_trust *
     if (status || knows(farm, out))
         return status;
     if (farm->is_local) {
-        pf_warn(call, "the farm at %s signs with another key than before; it is on this machine, so the new key is kept", farm->url);
+        pf_warn(call,
+                "the farm at %s signs with another key than before; it is on this machine, so the new key is kept",
+                farm->url);
         return pin(farm, folder, path, out, err);
     }
-    return PF_FAIL(err, PF_DENIED, "the farm at %s signs with another key than the first time; if that is meant, remove %s", farm->url, path);
+    return PF_FAIL(err, PF_DENIED,
+                   "the farm at %s signs with another key than the first time; if that is meant, remove %s", farm->url,
+                   path);
 }

@@ -9,7 +9,8 @@
 #include "client/farm.h"
 
 #define PF_KEY_OPTION \
-    {.name = "key", .kind = PF_OPTION_TEXT, .value = "FILE|TEXT", .help = "the public key that must have signed, instead of the one kept for the farm"}
+    {.name = "key", .kind = PF_OPTION_TEXT, .value = "FILE|TEXT", \
+     .help = "the public key that must have signed, instead of the one kept for the farm"}
 
 typedef struct pf_farm_trust {      /* open */
     pf_public_key key[PF_FARM_KEYS_MAX];

@@ -89,7 +89,8 @@ pf_status pf_help_verb(pf_call *call, const pf_verb *verb, const char *path, pf_
     if (body->verbs)
         json_object_set_new(call->result, "verbs", verbs_json(body->verbs));
     else
-        json_object_set_new(call->result, "options", options_json(pf_common_options, options_json(body->options, json_array())));
+        json_object_set_new(call->result, "options",
+                            options_json(pf_common_options, options_json(body->options, json_array())));
     return PF_OK;
 }
 
@@ -103,8 +104,8 @@ pf_status pf_help_exit_codes(pf_call *call, pf_err *err)
         pf_status status = (pf_status)i;
         json_t   *one = json_object();
 
-        pf_say(call, "  %2d  %-12s  %s%s\n", pf_status_exit_code(status), pf_status_name(status), pf_status_text(status),
-               pf_status_may_retry(status) ? " (the same call may succeed later)" : "");
+        pf_say(call, "  %2d  %-12s  %s%s\n", pf_status_exit_code(status), pf_status_name(status),
+               pf_status_text(status), pf_status_may_retry(status) ? " (the same call may succeed later)" : "");
         json_object_set_new(one, "exit_code", json_integer(pf_status_exit_code(status)));
         json_object_set_new(one, "status", json_string(pf_status_name(status)));
         json_object_set_new(one, "text", json_string(pf_status_text(status)));
@@ -166,7 +167,8 @@ pf_status pf_help_completion(pf_call *call, pf_err *err)
     put_cases(pf_verbs, "", &script);
     pf_buf_printf(&script, "  esac\n"
                            "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-                           "  [ -z \"$verb\" ] || [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$current\"))\n"
+                           "  [ -z \"$verb\" ] || [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($"
+                           "(compgen -f -- \"$current\"))\n"
                            "}\n"
                            "complete -o filenames -F _planfarm planfarm\n");
     if (script.failed) {

@@ -44,7 +44,8 @@ pf_status pf_inputs_of_graph(const pf_graph *graph, pf_inputs *out, pf_err *err)
 
         want_of_value(value, &out->wants[i]);
         if (value->kind != PF_VALUE_TENSOR)
-            status = PF_FAIL(err, PF_UNSUPPORTED, "input \"%s\" is a sequence or an optional; only tensors can be given", value->name);
+            status = PF_FAIL(err, PF_UNSUPPORTED,
+                             "input \"%s\" is a sequence or an optional; only tensors can be given", value->name);
     }
     if (status)
         pf_inputs_clear(out);
@@ -90,7 +91,8 @@ static uint32_t find_want(const pf_inputs *inputs, const char *name, size_t leng
 {
     uint32_t i = 0;
 
-    while (i < inputs->count && (strlen(inputs->wants[i].name) != length || memcmp(inputs->wants[i].name, name, length) != 0))
+    while (i < inputs->count &&
+           (strlen(inputs->wants[i].name) != length || memcmp(inputs->wants[i].name, name, length) != 0))
         i++;
     return i;
 }
@@ -102,8 +104,8 @@ static pf_status unknown_input(const pf_inputs *inputs, const char *name, size_t
 
     for (uint32_t i = 0; i < inputs->count && used < sizeof known - 8; i++)
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", inputs->wants[i].name);
-    return PF_FAIL(err, PF_USAGE, "there is no input \"%.*s\"; the inputs are: %s", (int)(length < 200 ? length : 200), name,
-                   inputs->count ? known : "none");
+    return PF_FAIL(err, PF_USAGE, "there is no input \"%.*s\"; the inputs are: %s", (int)(length < 200 ? length : 200),
+                   name, inputs->count ? known : "none");
 }
 
 /* NAME=FILE, where both may hold '='; or FILE alone for a sole input. */
@@ -123,7 +125,8 @@ static pf_status assign(pf_inputs *inputs, const char *text, pf_err *err)
     if (i == inputs->count && strchr(text, '='))
         return unknown_input(inputs, text, strcspn(text, "="), err);
     if (i == inputs->count)
-        return PF_FAIL(err, PF_USAGE, "--input %.200s names no input, and there are %u; give NAME=FILE", text, inputs->count);
+        return PF_FAIL(err, PF_USAGE, "--input %.200s names no input, and there are %u; give NAME=FILE", text,
+                       inputs->count);
     if (inputs->files[i])
         return PF_FAIL(err, PF_USAGE, "input \"%s\" is given twice", inputs->wants[i].name);
     inputs->files[i] = file;
@@ -135,8 +138,9 @@ static void put_dims(const int64_t *dim, int32_t rank, char out[SHAPE_TEXT])
     size_t used = (size_t)snprintf(out, SHAPE_TEXT, "[");
 
     for (int32_t d = 0; d < rank; d++)
-        used += (size_t)(dim[d] < 0 ? snprintf(out + used, SHAPE_TEXT - used, "%s?", d ? "," : "")
-                                    : snprintf(out + used, SHAPE_TEXT - used, "%s%lld", d ? "," : "", (long long)dim[d]));
+        used += (size_t)(dim[d] < 0
+                             ? snprintf(out + used, SHAPE_TEXT - used, "%s?", d ? "," : "")
+                             : snprintf(out + used, SHAPE_TEXT - used, "%s%lld", d ? "," : "", (long long)dim[d]));
     snprintf(out + used, SHAPE_TEXT - used, "]");
 }
 
@@ -158,8 +162,9 @@ static pf_status check_tensor(const pf_want *want, const pf_tensor *tensor, cons
     put_dims(tensor->dim, tensor->rank, have);
     if (tensor->dtype == want->dtype && shape_fits(want, tensor->dim, tensor->rank))
         return PF_OK;
-    return PF_FAIL(err, PF_INVALID, "input \"%s\" wants %s %s and %s holds %s %s", want->name, pf_dtype_name(want->dtype),
-                   want->rank < 0 ? "of any shape" : wanted, file, pf_dtype_name(tensor->dtype), have);
+    return PF_FAIL(err, PF_INVALID, "input \"%s\" wants %s %s and %s holds %s %s", want->name,
+                   pf_dtype_name(want->dtype), want->rank < 0 ? "of any shape" : wanted, file,
+                   pf_dtype_name(tensor->dtype), have);
 }
 
 static pf_status read_file(pf_inputs *inputs, uint32_t i, pf_err *err)
@@ -198,11 +203,13 @@ static pf_status check_shapes(const pf_inputs *inputs, const pf_named_shapes *sh
         put_dims(inputs->wants[i].dim, inputs->wants[i].rank, wanted);
         put_dims(shape->dim, shape->rank, given);
         if (!shape_fits(&inputs->wants[i], shape->dim, shape->rank))
-            return PF_FAIL(err, PF_INVALID, "input \"%s\" has shape %s, and --shapes gives it %s", shape->name, wanted, given);
-        if (inputs->files[i] && (inputs->tensors[i].rank != shape->rank
-                                 || memcmp(inputs->tensors[i].dim, shape->dim, (size_t)shape->rank * sizeof *shape->dim) != 0))
-            return PF_FAIL(err, PF_INVALID, "input \"%s\" comes from %s, whose shape is not the %s of --shapes", shape->name,
-                           inputs->files[i], given);
+            return PF_FAIL(err, PF_INVALID, "input \"%s\" has shape %s, and --shapes gives it %s", shape->name, wanted,
+                           given);
+        if (inputs->files[i] &&
+            (inputs->tensors[i].rank != shape->rank ||
+             memcmp(inputs->tensors[i].dim, shape->dim, (size_t)shape->rank * sizeof *shape->dim) != 0))
+            return PF_FAIL(err, PF_INVALID, "input \"%s\" comes from %s, whose shape is not the %s of --shapes",
+                           shape->name, inputs->files[i], given);
     }
     return PF_OK;
 }
@@ -215,7 +222,8 @@ static pf_status generate(pf_inputs *inputs, uint32_t i, const pf_named_shapes *
     pf_status             status = PF_OK;
 
     if (want->rank < 0 && !shape)
-        return PF_FAIL(err, PF_USAGE, "the rank of input \"%s\" is not known; give it with --shapes %s:...", want->name, want->name);
+        return PF_FAIL(err, PF_USAGE, "the rank of input \"%s\" is not known; give it with --shapes %s:...", want->name,
+                       want->name);
     tensor->dtype = want->dtype;
     tensor->rank = shape ? shape->rank : want->rank;
     memcpy(tensor->dim, shape ? shape->dim : want->usual, sizeof tensor->dim);

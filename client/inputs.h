@@ -31,7 +31,8 @@ typedef struct pf_inputs {
 /* Errors   UNSUPPORTED: an input that is a sequence or an optional. */
 pf_status pf_inputs_of_graph(const struct pf_graph *graph, pf_inputs *out, pf_err *err);
 pf_status pf_inputs_of_plan(const pf_plan *plan, pf_inputs *out, pf_err *err);
-/* Fills tensors.  Errors  USAGE: an unknown input or two files for one; NOT_FOUND, INVALID: a file, its type or its shape. */
+/* Fills tensors.  Errors  USAGE: an unknown input or two files for one; NOT_FOUND, INVALID: a file, its type or its
+   shape. */
 pf_status pf_inputs_fill(pf_inputs *inputs, const pf_call *call, pf_err *err);
 void      pf_inputs_clear(pf_inputs *inputs);
 /* "IN:1x3x224x224,..." of all inputs as they are filled. */

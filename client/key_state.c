@@ -62,6 +62,6 @@ json_t *pf_key_state_json(const pf_ring_entry *entry)
     char grants[GRANTS_BYTES];
 
     pf_ring_entry_grants(entry, grants, sizeof grants);
-    return json_pack("{s:o, s:o, s:o}", "name", pf_json_text(entry->name), "public_key", pf_json_text(entry->public_key), "grants",
-                     pf_json_text(grants));
+    return json_pack("{s:o, s:o, s:o}", "name", pf_json_text(entry->name), "public_key",
+                     pf_json_text(entry->public_key), "grants", pf_json_text(grants));
 }

@@ -56,7 +56,8 @@ static pf_status start(pf_local_farm *farm, pf_local_process *process, const cha
     if (!status)
         status = pf_path_join(farm->folder, log_name, process->log_path, sizeof process->log_path, err);
     if (!status && access(path, X_OK))
-        status = PF_FAIL(err, PF_NOT_FOUND, "%s is not beside this program in %s; build or install it there", process->name, farm->programs);
+        status = PF_FAIL(err, PF_NOT_FOUND, "%s is not beside this program in %s; build or install it there",
+                         process->name, farm->programs);
     if (status)
         return status;
     log_fd = open(process->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
@@ -110,7 +111,8 @@ static pf_status check(pf_local_process *process, pf_err *err)
     last_words(process, words, sizeof words);
     code = WIFEXITED(process->wait_status) ? WEXITSTATUS(process->wait_status) : 0;
     if (WIFSIGNALED(process->wait_status))
-        return PF_FAIL(err, PF_IO, "%s was killed by SIG%s: %s", process->name, sigabbrev_np(WTERMSIG(process->wait_status)), words);
+        return PF_FAIL(err, PF_IO, "%s was killed by SIG%s: %s", process->name,
+                       sigabbrev_np(WTERMSIG(process->wait_status)), words);
     if (code == 0)
         return PF_FAIL(err, PF_CANCELLED, "%s was drained and has ended, and with it the farm", process->name);
     return PF_FAIL(err, pf_status_from_exit_code(code), "%s: %s", process->name, words);
@@ -195,8 +197,8 @@ static pf_status wait_for_endpoints(pf_local_farm *farm, pf_err *err)
     while (!status && !read_endpoints(farm)) {
         status = check(&farm->coordinator, err);
         if (!status && pf_clock_ns() > until)
-            status = PF_FAIL(err, PF_TIMEOUT, "the coordinator is not ready after %lld s; see %s", (long long)(START_NS / PF_NS_PER_S),
-                             farm->coordinator.log_path);
+            status = PF_FAIL(err, PF_TIMEOUT, "the coordinator is not ready after %lld s; see %s",
+                             (long long)(START_NS / PF_NS_PER_S), farm->coordinator.log_path);
         pf_clock_sleep_ns(TURN_NS);
     }
     return status;
@@ -225,7 +227,8 @@ pf_status pf_local_farm_start_coordinator(pf_local_farm *farm, const char *folde
 pf_status pf_local_farm_start_agent(pf_local_farm *farm, const char *const *arguments, pf_err *err)
 {
     char        folder[PATH_MAX];
-    const char *full[ARGUMENTS_MAX + 1] = {"--coordinator", farm->agent_endpoint, "--http", farm->http_url, "--dir", folder};
+    const char *full[ARGUMENTS_MAX + 1] = {"--coordinator", farm->agent_endpoint, "--http", farm->http_url, "--dir",
+                                           folder};
     int         count = 6;
     pf_status   status = pf_path_join(farm->folder, "agent", folder, sizeof folder, err);
 

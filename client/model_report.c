@@ -12,7 +12,8 @@
 enum { TEXT_LIMIT = 256 << 20, REWRITES_LIMIT = 256 << 20 };
 
 /* "f32 [batch,3,224,224]" as a member of to, and said. */
-static pf_status report_value(pf_call *call, const pf_graph *graph, const char *what, const char *name, pf_value_id id, json_t *list, pf_err *err)
+static pf_status report_value(pf_call *call, const pf_graph *graph, const char *what, const char *name, pf_value_id id,
+                              json_t *list, pf_err *err)
 {
     const pf_value *value = pf_graph_value(graph, id);
     json_t         *to = json_object();
@@ -41,7 +42,8 @@ static pf_status report_io(pf_call *call, const pf_graph *graph, pf_err *err)
     json_object_set_new(call->result, "inputs", inputs);
     json_object_set_new(call->result, "outputs", outputs);
     for (uint32_t i = 0; i < graph->input_count && !status; i++)
-        status = report_value(call, graph, "input", pf_graph_value(graph, graph->inputs[i])->name, graph->inputs[i], inputs, err);
+        status = report_value(call, graph, "input", pf_graph_value(graph, graph->inputs[i])->name, graph->inputs[i],
+                              inputs, err);
     for (uint32_t i = 0; i < graph->output_count && !status; i++)
         status = report_value(call, graph, "output", graph->output_names[i], graph->outputs[i], outputs, err);
     return status;
@@ -117,7 +119,8 @@ static pf_status report_graph(pf_call *call, const pf_graph *graph, pf_err *err)
     return status;
 }
 
-/* What the rules make of the network, and where: each rule's count, and the names of the nodes at which it fired, as one text. */
+/* What the rules make of the network, and where: each rule's count, and the names of the nodes at which it fired, as
+   one text. */
 static pf_status report_rewrites(pf_call *call, pf_graph *graph, pf_err *err)
 {
     pf_rewrite_report report = {0};

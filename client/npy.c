@@ -21,12 +21,14 @@ static const struct form {
     pf_dtype    dtype;
     uint32_t    bytes;      /* of an element in the file */
 } forms[] = {
-    {"f4", PF_F32, 4},    {"f8", PF_F64, 8},    {"f2", PF_F16, 2},      {"i8", PF_I64, 8},    {"i4", PF_I32, 4},   {"i2", PF_I16, 2},
-    {"i1", PF_I8, 1},     {"u8", PF_U64, 8},    {"u4", PF_U32, 4},      {"u2", PF_U16, 2},    {"u1", PF_U8, 1},    {"b1", PF_BOOL, 1},
-    {"c8", PF_C64, 8},    {"c16", PF_C128, 16}, {"V2", PF_BF16, 2},     {"?", PF_BOOL, 1},
-    {"V1", PF_F8E4M3FN, 1}, {"V1", PF_F8E4M3FNUZ, 1}, {"V1", PF_F8E5M2, 1}, {"V1", PF_F8E5M2FNUZ, 1}, {"V1", PF_F8E8M0, 1}, {"V1", PF_F4E2M1, 1},
-    {"i1", PF_I4, 1},     {"i1", PF_I2, 1},     {"u1", PF_U4, 1},       {"u1", PF_U2, 1},
-    {"V1", PF_I4, 1},     {"V1", PF_U4, 1},     {"V1", PF_I2, 1},       {"V1", PF_U2, 1},
+    {"f4", PF_F32, 4},      {"f8", PF_F64, 8},          {"f2", PF_F16, 2},      {"i8", PF_I64, 8},
+    {"i4", PF_I32, 4},      {"i2", PF_I16, 2},          {"i1", PF_I8, 1},       {"u8", PF_U64, 8},
+    {"u4", PF_U32, 4},      {"u2", PF_U16, 2},          {"u1", PF_U8, 1},       {"b1", PF_BOOL, 1},
+    {"c8", PF_C64, 8},      {"c16", PF_C128, 16},       {"V2", PF_BF16, 2},     {"?", PF_BOOL, 1},
+    {"V1", PF_F8E4M3FN, 1}, {"V1", PF_F8E4M3FNUZ, 1},   {"V1", PF_F8E5M2, 1},   {"V1", PF_F8E5M2FNUZ, 1},
+    {"V1", PF_F8E8M0, 1},   {"V1", PF_F4E2M1, 1},
+    {"i1", PF_I4, 1},       {"i1", PF_I2, 1},           {"u1", PF_U4, 1},       {"u1", PF_U2, 1},
+    {"V1", PF_I4, 1},       {"V1", PF_U4, 1},           {"V1", PF_I2, 1},       {"V1", PF_U2, 1},
 };
 
 enum { FORMS = sizeof forms / sizeof *forms };
@@ -74,11 +76,15 @@ static pf_status find_form(const pf_npy_header *header, pf_dtype wanted, const s
         return PF_FAIL(err, PF_UNSUPPORTED, "it holds Python objects; save an array of numbers");
     *out = form_of(descr, wanted);
     if (!*out)
-        return PF_FAIL(err, PF_UNSUPPORTED, "its type \"%.40s\" is not known; save it as one of f2 f4 f8 i1-i8 u1-u8 b1 c8 c16", header->descr);
+        return PF_FAIL(err, PF_UNSUPPORTED,
+                       "its type \"%.40s\" is not known; save it as one of f2 f4 f8 i1-i8 u1-u8 b1 c8 c16",
+                       header->descr);
     if (order == '>' && (*out)->bytes > 1)
-        return PF_FAIL(err, PF_UNSUPPORTED, "it is big-endian (\"%.40s\"); save it with .astype('<%s')", header->descr, descr);
+        return PF_FAIL(err, PF_UNSUPPORTED, "it is big-endian (\"%.40s\"); save it with .astype('<%s')", header->descr,
+                       descr);
     if (strcmp(descr, "V1") == 0 && (*out)->dtype != wanted)
-        return PF_FAIL(err, PF_UNSUPPORTED, "its type V1 may be any of one byte; it can be read only for an input of such a type");
+        return PF_FAIL(err, PF_UNSUPPORTED,
+                       "its type V1 may be any of one byte; it can be read only for an input of such a type");
     return PF_OK;
 }
 
@@ -128,11 +134,13 @@ static void put_elements(pf_tensor *out, const uint8_t *from, uint32_t bytes, bo
 static pf_status check_size(uint64_t have, uint64_t count, uint64_t bytes_each, pf_err *err)
 {
     if (count > DATA_LIMIT / (bytes_each ? bytes_each : 1))
-        return PF_FAIL(err, PF_INVALID, "its shape has %llu elements, more than any file holds", (unsigned long long)count);
+        return PF_FAIL(err, PF_INVALID, "its shape has %llu elements, more than any file holds",
+                       (unsigned long long)count);
     if (have == count * bytes_each)
         return PF_OK;
-    return PF_FAIL(err, PF_INVALID, have < count * bytes_each ? "it was cut short: its data has %llu bytes and its shape needs %llu"
-                                                              : "it has bytes behind its array: %llu where its shape needs %llu",
+    return PF_FAIL(err, PF_INVALID,
+                   have < count * bytes_each ? "it was cut short: its data has %llu bytes and its shape needs %llu"
+                                             : "it has bytes behind its array: %llu where its shape needs %llu",
                    (unsigned long long)have, (unsigned long long)(count * bytes_each));
 }
 

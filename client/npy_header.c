@@ -125,7 +125,8 @@ static pf_status take_entry(text *in, pf_npy_header *out, unsigned *found, pf_er
     while (i < ENTRIES && strcmp(entries[i].key, key) != 0)
         i++;
     if (i == ENTRIES || *found >> i & 1)
-        return PF_FAIL(err, PF_INVALID, "its header has the key \"%s\" %s", key, i == ENTRIES ? "which no array has" : "twice");
+        return PF_FAIL(err, PF_INVALID, "its header has the key \"%s\" %s", key,
+                       i == ENTRIES ? "which no array has" : "twice");
     *found |= 1u << i;
     return entries[i].take(in, out, err);
 }

@@ -59,7 +59,8 @@ static char *read_wide(const uint8_t *from, uint64_t width, bool *bad)
     size_t used = 0;
 
     for (uint64_t i = 0; text && i < width && !*bad; i += 4) {
-        uint32_t code = (uint32_t)from[i] | (uint32_t)from[i + 1] << 8 | (uint32_t)from[i + 2] << 16 | (uint32_t)from[i + 3] << 24;
+        uint32_t code = (uint32_t)from[i] | (uint32_t)from[i + 1] << 8 | (uint32_t)from[i + 2] << 16 |
+                        (uint32_t)from[i + 3] << 24;
         size_t   length = 0;
 
         if (!code)
@@ -83,12 +84,13 @@ pf_status pf_npy_text_parse(const pf_npy_header *header, const uint8_t *data, si
     *out = (pf_tensor){.dtype = PF_STRING, .rank = header->rank};
     memcpy(out->dim, header->dim, sizeof out->dim);
     if (header->descr[0] == '>' || header->fortran)
-        return PF_FAIL(err, PF_UNSUPPORTED, "its strings are big-endian or in Fortran order; save a C-ordered little-endian copy");
+        return PF_FAIL(err, PF_UNSUPPORTED,
+                       "its strings are big-endian or in Fortran order; save a C-ordered little-endian copy");
     status = pf_tensor_measure(out, err);
     count = status ? 0 : (uint64_t)pf_tensor_elems(out);
     if (!status && (count > bytes / width || count * width != bytes))
-        status = PF_FAIL(err, PF_INVALID, "its data has %zu bytes and its shape needs %llu strings of %llu", bytes, (unsigned long long)count,
-                         (unsigned long long)width);
+        status = PF_FAIL(err, PF_INVALID, "its data has %zu bytes and its shape needs %llu strings of %llu", bytes,
+                         (unsigned long long)count, (unsigned long long)width);
     if (!status)
         status = pf_tensor_alloc(out, err);
     for (uint64_t i = 0; i < count && !status; i++) {
@@ -97,7 +99,8 @@ pf_status pf_npy_text_parse(const pf_npy_header *header, const uint8_t *data, si
 
         ((char **)out->data)[i] = text;
         if (bad)
-            status = PF_FAIL(err, PF_INVALID, "its string %llu holds something that is no character", (unsigned long long)i);
+            status = PF_FAIL(err, PF_INVALID, "its string %llu holds something that is no character",
+                             (unsigned long long)i);
         else if (!text)
             status = PF_FAIL_MEMORY(err, width);
     }
@@ -155,8 +158,9 @@ static void put_wide(const char *text, uint64_t width, pf_buf *out)
         pf_buf_put_u32(out, text && *text ? take_utf8(&text) : 0);
 }
 
-pf_status pf_npy_text_print(const pf_tensor *tensor, void (*put_header)(const char *descr, const pf_tensor *tensor, pf_buf *out),
-                            pf_buf *out, pf_err *err)
+pf_status pf_npy_text_print(const pf_tensor *tensor,
+                            void (*put_header)(const char *descr, const pf_tensor *tensor, pf_buf *out), pf_buf *out,
+                            pf_err *err)
 {
     const char *const *strings = tensor->data;
     uint64_t           count = (uint64_t)pf_tensor_elems(tensor), width = 1;

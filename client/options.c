@@ -54,10 +54,12 @@ static void plan_option(plan *p, const pf_option *option)
 
     pf_option_flag(option, flag, sizeof flag);
     snprintf(name, NAME_BYTES, "%s", flag + 2);
-    p->rows[p->count] = (struct option){.name = name, .has_arg = option->kind == PF_OPTION_FLAG ? no_argument : required_argument,
+    p->rows[p->count] = (struct option){.name = name,
+                                        .has_arg = option->kind == PF_OPTION_FLAG ? no_argument : required_argument,
                                         .val = FIRST_LONG + p->count};
     if (option->letter)
-        snprintf(p->letters + used, sizeof p->letters - used, "%c%s", option->letter, option->kind == PF_OPTION_FLAG ? "" : ":");
+        snprintf(p->letters + used, sizeof p->letters - used, "%c%s", option->letter,
+                 option->kind == PF_OPTION_FLAG ? "" : ":");
     p->options[p->count++] = option;
 }
 
@@ -132,7 +134,8 @@ static bool read_number(const pf_option *option, const char *text, double *out)
 
     errno = 0;
     *out = option->kind == PF_OPTION_INT ? (double)strtoll(text, &end, 10) : strtod(text, &end);
-    return end != text && !*end && !errno && isfinite(*out) && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9') || text[0] == '.');
+    return end != text && !*end && !errno && isfinite(*out) &&
+           (text[0] == '-' || (text[0] >= '0' && text[0] <= '9') || text[0] == '.');
 }
 
 static pf_status check_value(const pf_option *option, const char *text, pf_err *err)
@@ -145,9 +148,11 @@ static pf_status check_value(const pf_option *option, const char *text, pf_err *
         return PF_OK;
     pf_option_flag(option, flag, sizeof flag);
     if (!read_number(option, text, &number))
-        return PF_FAIL(err, PF_USAGE, "%s takes a %s, not \"%.80s\"", flag, option->kind == PF_OPTION_INT ? "whole number" : "number", text);
+        return PF_FAIL(err, PF_USAGE, "%s takes a %s, not \"%.80s\"", flag,
+                       option->kind == PF_OPTION_INT ? "whole number" : "number", text);
     if (bounded && (number < option->least || number > option->greatest))
-        return PF_FAIL(err, PF_USAGE, "%s takes a number from %.15g to %.15g, not %.80s", flag, option->least, option->greatest, text);
+        return PF_FAIL(err, PF_USAGE, "%s takes a number from %.15g to %.15g, not %.80s", flag, option->least,
+                       option->greatest, text);
     return PF_OK;
 }
 
@@ -299,7 +304,8 @@ pf_status pf_args_expect(const pf_args *args, uint32_t least, uint32_t most, con
     if (args->operand_count < least)
         return PF_FAIL(err, PF_USAGE, "%s is missing; --help shows how the verb is used", what);
     if (args->operand_count > most)
-        return PF_FAIL(err, PF_USAGE, "\"%.200s\" is too much; --help shows how the verb is used", args->operands[most]);
+        return PF_FAIL(err, PF_USAGE, "\"%.200s\" is too much; --help shows how the verb is used",
+                       args->operands[most]);
     return PF_OK;
 }
 
@@ -312,8 +318,10 @@ void pf_options_print(const pf_option *options, pf_buf *out)
         pf_option_flag(option, flag, sizeof flag);
         if (option->letter)
             snprintf(letter, sizeof letter, "-%c, ", option->letter);
-        snprintf(left, sizeof left, "%s%s%s%s", letter, flag, option->value ? " " : "", option->value ? option->value : "");
-        pf_buf_printf(out, strlen(left) < 28 ? "  %-28s%s" : "  %s\n                              %s", left, option->help);
+        snprintf(left, sizeof left, "%s%s%s%s", letter, flag, option->value ? " " : "",
+                 option->value ? option->value : "");
+        pf_buf_printf(out, strlen(left) < 28 ? "  %-28s%s" : "  %s\n                              %s", left,
+                      option->help);
         if (option->fallback && option->fallback[0])
             pf_buf_printf(out, " (%s)", option->fallback);
         pf_buf_printf(out, "\n");

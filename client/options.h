@@ -32,7 +32,7 @@ pf_status   pf_args_parse(const pf_option *options, int argc, char **argv, pf_ar
 void        pf_args_free(pf_args *args);                                    /* NULL is fine */
 /* name must be in the table.  The last one given counts. */
 bool        pf_args_flag(const pf_args *args, const char *name);
-const char *pf_args_text(const pf_args *args, const char *name);            /* the fallback when not given, perhaps NULL */
+const char *pf_args_text(const pf_args *args, const char *name);  /* the fallback when not given, perhaps NULL */
 int64_t     pf_args_int(const pf_args *args, const char *name);             /* 0 without value and fallback */
 double      pf_args_real(const pf_args *args, const char *name);
 bool        pf_args_given(const pf_args *args, const char *name);

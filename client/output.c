@@ -133,7 +133,8 @@ static pf_status flush_output(pf_err *err)
     errno = 0;
     if (!fflush(stdout) && !ferror(stdout))
         return PF_OK;
-    return PF_FAIL(err, errno ? pf_status_from_errno(errno) : PF_IO, "%s", errno == EPIPE ? "" : strerror(errno ? errno : EIO));
+    return PF_FAIL(err, errno ? pf_status_from_errno(errno) : PF_IO, "%s",
+                   errno == EPIPE ? "" : strerror(errno ? errno : EIO));
 }
 
 int pf_output_end(pf_call *call, pf_status status, const pf_err *err)

@@ -29,7 +29,8 @@ pf_status pf_path_kind_of(const char *path, pf_path_kind *out, pf_err *err)
 
     *out = PF_PATH_OTHER;
     if (stat(path, &info))
-        return errno == ENOENT ? PF_FAIL(err, PF_NOT_FOUND, "there is no file %s", path) : PF_FAIL_ERRNO(err, "open", path);
+        return errno == ENOENT ? PF_FAIL(err, PF_NOT_FOUND, "there is no file %s", path)
+                               : PF_FAIL_ERRNO(err, "open", path);
     if (S_ISDIR(info.st_mode)) {
         *out = PF_PATH_FOLDER;
         return PF_OK;

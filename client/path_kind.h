@@ -9,7 +9,8 @@ typedef enum pf_path_kind {
     PF_PATH_PLAN,
     PF_PATH_EXPORT,         /* of a timing cache */
     PF_PATH_NPY,
-    PF_PATH_OTHER,          /* a file that only its reader can judge: ONNX and TensorProto files begin with nothing in particular */
+    /* a file that only its reader can judge: ONNX and TensorProto files begin with nothing in particular */
+    PF_PATH_OTHER,
 } pf_path_kind;
 
 /* Errors   NOT_FOUND, DENIED, IO; INVALID: an empty file, or neither file nor folder. */

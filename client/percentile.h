@@ -1,6 +1,6 @@
-/* Figures of a list of times, by the rules of trtexec: median of the middle two, percentile p of n ascending values at index
-   max(n - 1 - (int)((1 - p/100) * n), 0) without interpolation and in single precision (which decides where that product is near a
-   whole number), coefficient of variation of the whole population. */
+/* Figures of a list of times, by the rules of trtexec: median of the middle two, percentile p of n ascending values at
+   index max(n - 1 - (int)((1 - p/100) * n), 0) without interpolation and in single precision (which decides where that
+   product is near a whole number), coefficient of variation of the whole population. */
 #ifndef PF_CLIENT_PERCENTILE_H
 #define PF_CLIENT_PERCENTILE_H
 

@@ -16,5 +16,6 @@ pf_status pf_plan_name(const char *model_path, const char *output, char out[PATH
         written = snprintf(out, PATH_MAX, "%s", output);
     else
         written = snprintf(out, PATH_MAX, "%.*s.plan", (int)length, name);
-    return written < PATH_MAX ? PF_OK : PF_FAIL(err, PF_INVALID, "the name of the plan is longer than %d bytes", PATH_MAX - 1);
+    return written < PATH_MAX ? PF_OK
+                              : PF_FAIL(err, PF_INVALID, "the name of the plan is longer than %d bytes", PATH_MAX - 1);
 }

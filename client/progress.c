@@ -27,7 +27,8 @@ static void put_left(int64_t remaining_ns, char *out, size_t capacity)
     if (seconds < SECONDS_PER_MINUTE)
         snprintf(out, capacity, "  about %llds left", (long long)seconds + 1);
     else
-        snprintf(out, capacity, "  about %lldm%02llds left", (long long)(seconds / SECONDS_PER_MINUTE), (long long)(seconds % SECONDS_PER_MINUTE));
+        snprintf(out, capacity, "  about %lldm%02llds left", (long long)(seconds / SECONDS_PER_MINUTE),
+                 (long long)(seconds % SECONDS_PER_MINUTE));
 }
 
 static void put_bar(const pf_progress *progress, char out[BAR_CELLS + 3])
@@ -59,7 +60,8 @@ void pf_progress_text(const pf_progress *progress, char *out, size_t capacity)
 static void draw(const char *text)
 {
     struct winsize size = {0};
-    int            width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : WIDTH_DEFAULT;
+    int            width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1
+                                                                                           : WIDTH_DEFAULT;
 
     fprintf(stderr, "\r\033[K%.*s", width, text);
     fflush(stderr);

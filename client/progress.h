@@ -1,5 +1,5 @@
-/* How far a build is: one line that is drawn over again when standard error is a terminal, else, with --verbose, a plain line
-   at each change of phase and now and then.
+/* How far a build is: one line that is drawn over again when standard error is a terminal, else, with --verbose, a
+   plain line at each change of phase and now and then.
    Thread   the one that draws. */
 #ifndef PF_CLIENT_PROGRESS_H
 #define PF_CLIENT_PROGRESS_H

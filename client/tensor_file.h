@@ -1,4 +1,5 @@
-/* Tensors in files: NumPy's .npy, and ONNX's TensorProto (.pb) for reading.  The form is told by the bytes, not by the name. */
+/* Tensors in files: NumPy's .npy, and ONNX's TensorProto (.pb) for reading.  The form is told by the bytes, not by the
+   name. */
 #ifndef PF_CLIENT_TENSOR_FILE_H
 #define PF_CLIENT_TENSOR_FILE_H
 
@@ -10,7 +11,8 @@
 pf_status pf_tensor_file_read(const char *path, pf_dtype wanted, pf_tensor *out, pf_err *err);
 /* Writes .npy, replacing the file at once. */
 pf_status pf_tensor_file_write(const char *path, const pf_tensor *tensor, pf_err *err);
-/* Where the tensor of that name goes: FOLDER/NAME.npy.  A '/' in the name makes subfolders, which exist afterwards; ".." does not climb. */
+/* Where the tensor of that name goes: FOLDER/NAME.npy.  A '/' in the name makes subfolders, which exist afterwards;
+   ".." does not climb. */
 pf_status pf_tensor_file_path(const char *folder, const char *name, char *out, size_t capacity, pf_err *err);
 
 #endif

@@ -13,8 +13,9 @@ const char *pf_shape_text(const int64_t *dim, int32_t rank, char out[PF_SHAPE_TE
     size_t used = (size_t)snprintf(out, PF_SHAPE_TEXT_BYTES, "[");
 
     for (int32_t d = 0; d < rank; d++)
-        used += (size_t)(dim[d] < 0 ? snprintf(out + used, PF_SHAPE_TEXT_BYTES - used, "%s?", d ? "," : "")
-                                    : snprintf(out + used, PF_SHAPE_TEXT_BYTES - used, "%s%" PRId64, d ? "," : "", dim[d]));
+        used += (size_t)(dim[d] < 0
+                             ? snprintf(out + used, PF_SHAPE_TEXT_BYTES - used, "%s?", d ? "," : "")
+                             : snprintf(out + used, PF_SHAPE_TEXT_BYTES - used, "%s%" PRId64, d ? "," : "", dim[d]));
     snprintf(out + used, PF_SHAPE_TEXT_BYTES - used, "]");
     return out;
 }
@@ -95,7 +96,8 @@ static void put_difference(pf_call *call, const char *name, const pf_difference 
     json_array_append_new(list, one);
 }
 
-pf_status pf_tensor_difference(pf_call *call, const char *name, const pf_tensor *test, const pf_tensor *reference, double tolerance, pf_err *err)
+pf_status pf_tensor_difference(pf_call *call, const char *name, const pf_tensor *test, const pf_tensor *reference,
+                               double tolerance, pf_err *err)
 {
     pf_tensor     a = as_real(test), b = as_real(reference);
     pf_difference d = {0};
@@ -109,10 +111,11 @@ pf_status pf_tensor_difference(pf_call *call, const char *name, const pf_tensor 
     pf_tensor_compare(&a, &b, &d, NULL);
     passed = d.max_rel_range <= tolerance && isfinite(d.max_abs) && !d.nan_count && !d.inf_count;
     put_difference(call, name, &d, passed);
-    pf_say(call, "%-32s %s  largest error %.3g (%.3g of the range)  cosine %.9f\n", name, passed ? "same  " : "DIFFERS", d.max_abs,
-           d.max_rel_range, d.cosine);
+    pf_say(call, "%-32s %s  largest error %.3g (%.3g of the range)  cosine %.9f\n", name, passed ? "same  " : "DIFFERS",
+           d.max_abs, d.max_rel_range, d.cosine);
     if (passed)
         return PF_OK;
-    return PF_FAIL(err, PF_MISMATCH, "\"%s\" differs from the reference by %.3g of its range at element %lld; --tolerance allows %.3g", name,
-                   d.max_rel_range, (long long)d.worst_index, tolerance);
+    return PF_FAIL(err, PF_MISMATCH,
+                   "\"%s\" differs from the reference by %.3g of its range at element %lld; --tolerance allows %.3g",
+                   name, d.max_rel_range, (long long)d.worst_index, tolerance);
 }

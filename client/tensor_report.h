@@ -9,7 +9,8 @@ enum { PF_SHAPE_TEXT_BYTES = 192 };
 /* "[1,3,224,224]"; a dim below 0 is shown as '?'. */
 const char *pf_shape_text(const int64_t *dim, int32_t rank, char out[PF_SHAPE_TEXT_BYTES]);
 
-/* name, dtype, shape, min, max, mean (null for strings and empty tensors) and sha256 of its bytes.  NULL when out of memory. */
+/* name, dtype, shape, min, max, mean (null for strings and empty tensors) and sha256 of its bytes.  NULL when out of
+   memory. */
 json_t *pf_tensor_report(const char *name, const pf_tensor *tensor);
 
 #define PF_TOLERANCE_OPTION \
@@ -18,6 +19,7 @@ json_t *pf_tensor_report(const char *name, const pf_tensor *tensor);
 
 /* Compares, says a line, appends to the list `differences` of the result.
    Errors   MISMATCH: they differ by more than tolerance, in shape, or in where they are finite. */
-pf_status pf_tensor_difference(pf_call *call, const char *name, const pf_tensor *test, const pf_tensor *reference, double tolerance, pf_err *err);
+pf_status pf_tensor_difference(pf_call *call, const char *name, const pf_tensor *test, const pf_tensor *reference,
+                               double tolerance, pf_err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* A verb of the command line: a row of verbs.def (or cache_verbs.def, keys_verbs.def), and in verb_<name>.c its options, its text and what it does. */
+/* A verb of the command line: a row of verbs.def (or cache_verbs.def, keys_verbs.def), and in verb_<name>.c its
+   options, its text and what it does. */
 #ifndef PF_CLIENT_VERB_H
 #define PF_CLIENT_VERB_H
 
@@ -10,7 +11,7 @@
 typedef struct pf_call {
     const pf_args *args;
     bool           json, verbose;
-    json_t        *result;      /* the object that --json prints; a verb adds its members to it, whether asked for or not */
+    json_t        *result;  /* the object that --json prints; a verb adds its members to it, whether asked for or not */
 } pf_call;
 
 /* What a verb's file defines as pf_verb_<name>. */

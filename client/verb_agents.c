@@ -17,7 +17,8 @@ static void show_classes(pf_call *call, const Pf__AgentsReply *reply)
         const Pf__ClassStatus *c = reply->device_class[i];
 
         json_array_append_new(list, pf_agent_view_class_json(c));
-        pf_say(call, "%-20s  %-12s  %6u  %6u  %7u\n", c->class_name, c->n_alias ? c->alias[0] : "", c->agents_alive, c->queued, c->running);
+        pf_say(call, "%-20s  %-12s  %6u  %6u  %7u\n", c->class_name, c->n_alias ? c->alias[0] : "", c->agents_alive,
+               c->queued, c->running);
     }
     json_object_set_new(call->result, "classes", list);
 }
@@ -28,8 +29,8 @@ static void show_more(pf_call *call, const Pf__AgentsReply *reply)
     json_object_set_new(call->result, "more_agents", pf_json_count(reply->more_agents));
     json_object_set_new(call->result, "more_classes", pf_json_count(reply->more_classes));
     if (reply->more_agents || reply->more_classes)
-        pf_say(call, "\nThe farm knows %u more agents and %u more classes; GET /metrics counts all of them.\n", reply->more_agents,
-               reply->more_classes);
+        pf_say(call, "\nThe farm knows %u more agents and %u more classes; GET /metrics counts all of them.\n",
+               reply->more_agents, reply->more_classes);
 }
 
 static pf_status run(pf_call *call, pf_err *err)
@@ -66,8 +67,8 @@ static pf_status run(pf_call *call, pf_err *err)
 const pf_verb_body pf_verb_agents = {
     .options = options,
     .details = "  Shows the farm's agents, and the device classes that it ever saw, with what waits for each.\n"
-               "  --json: agents[name host alive draining sick health leases free crashes classes jobs ...] classes[name aliases agents_alive\n"
-               "  queued running sha256 text ...]\n"
+               "  --json: agents[name host alive draining sick health leases free crashes classes jobs ...]\n"
+               "  classes[name aliases agents_alive queued running sha256 text ...]\n"
                "  more_agents more_classes: how many there are beyond those listed\n",
     .run = run,
 };

@@ -12,14 +12,20 @@
 #include "base/clock.h"
 
 static const pf_option options[] = {
-    {.name = "iterations", .kind = PF_OPTION_INT, .value = "N", .fallback = "10", .least = 1, .greatest = 1e9, .help = "least number of queries to measure"},
-    {.name = "warmup", .kind = PF_OPTION_INT, .value = "MS", .fallback = "200", .least = 0, .greatest = 1e7, .help = "milliseconds before the first query that counts"},
-    {.name = "duration", .kind = PF_OPTION_REAL, .value = "S", .fallback = "3", .least = 0, .greatest = 1e6, .help = "least seconds to measure"},
+    {.name = "iterations", .kind = PF_OPTION_INT, .value = "N", .fallback = "10", .least = 1, .greatest = 1e9,
+     .help = "least number of queries to measure"},
+    {.name = "warmup", .kind = PF_OPTION_INT, .value = "MS", .fallback = "200", .least = 0, .greatest = 1e7,
+     .help = "milliseconds before the first query that counts"},
+    {.name = "duration", .kind = PF_OPTION_REAL, .value = "S", .fallback = "3", .least = 0, .greatest = 1e6,
+     .help = "least seconds to measure"},
     {.name = "transfers", .kind = PF_OPTION_FLAG, .help = "copy inputs to the device and outputs back in every query"},
     {.name = "layers", .kind = PF_OPTION_FLAG, .help = "measure each layer as well, outside the queries"},
-    {.name = "avg_runs", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .least = 0, .greatest = 1e6, .help = "print averages of so many queries one after the other; 0: do not"},
-    {.name = "ranges", .kind = PF_OPTION_TEXT, .value = "runs|layers", .help = "name runs, or layers too, to a GPU's profiler (NVTX); layers are then launched one by one"},
-    {.name = "profiler", .kind = PF_OPTION_FLAG, .help = "let a GPU's profiler record the queries that count alone (cudaProfilerStart and Stop)"},
+    {.name = "avg_runs", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .least = 0, .greatest = 1e6,
+     .help = "print averages of so many queries one after the other; 0: do not"},
+    {.name = "ranges", .kind = PF_OPTION_TEXT, .value = "runs|layers",
+     .help = "name runs, or layers too, to a GPU's profiler (NVTX); layers are then launched one by one"},
+    {.name = "profiler", .kind = PF_OPTION_FLAG,
+     .help = "let a GPU's profiler record the queries that count alone (cudaProfilerStart and Stop)"},
     PF_INPUT_OPTIONS,
     PF_DEVICE_OPTIONS,
     {.name = NULL},
@@ -92,11 +98,13 @@ static void warn_of_noise(pf_call *call, const pf_device *device, const pf_summa
     const pf_summary *enqueue = &s[1], *h2d = &s[2], *compute = &s[3], *d2h = &s[4];
 
     if (device->kind == PF_DEVICE_CUDA && enqueue->median > ENQUEUE_BOUND * compute->median)
-        pf_warn(call, "the host hardly keeps up with the device: enqueueing takes %.0f %% of the compute time", 100 * enqueue->median / compute->median);
+        pf_warn(call, "the host hardly keeps up with the device: enqueueing takes %.0f %% of the compute time",
+                100 * enqueue->median / compute->median);
     if (h2d->median >= compute->median || d2h->median >= compute->median)
         pf_warn(call, "the copies take as long as the computation");
     if (compute->variation_percent > UNSTABLE_PERCENT)
-        pf_warn(call, "the compute time is unstable: its coefficient of variation is %.1f %%", compute->variation_percent);
+        pf_warn(call, "the compute time is unstable: its coefficient of variation is %.1f %%",
+                compute->variation_percent);
 }
 
 /* Of a long trace only both ends are shown, as trtexec does. */
@@ -117,12 +125,14 @@ static void say_trace(pf_call *call, const pf_bench *bench, uint32_t runs)
             latency += bench->queries[i].latency_ms / runs;
             enqueue += bench->queries[i].enqueue_ms / runs;
         }
-        pf_say(call, "Average on %u runs - GPU latency: %.6g ms - Host latency: %.6g ms (enqueue %.6g ms)\n", runs, compute, latency, enqueue);
+        pf_say(call, "Average on %u runs - GPU latency: %.6g ms - Host latency: %.6g ms (enqueue %.6g ms)\n", runs,
+               compute, latency, enqueue);
     }
     pf_say(call, "\n");
 }
 
-static void report(pf_call *call, const pf_device *device, const pf_bench *bench, const pf_inputs *inputs, const pf_summary s[METRICS])
+static void report(pf_call *call, const pf_device *device, const pf_bench *bench, const pf_inputs *inputs,
+                   const pf_summary s[METRICS])
 {
     json_t *to = call->result;
     double  qps = bench->count / bench->walltime_s, compute_s = 0;
@@ -138,24 +148,26 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
     json_object_set_new(to, "queries", pf_json_count(bench->count));
     json_object_set_new(to, "warmup_queries", pf_json_count(bench->warmup_count));
     json_object_set_new(to, "walltime_seconds", pf_json_real(bench->walltime_s));
-    pf_say(call, "Warmup completed %u queries over %lld ms\nTiming trace has %u queries over %.5g s\n\n", bench->warmup_count,
-           (long long)pf_args_int(call->args, "warmup"), bench->count, bench->walltime_s);
+    pf_say(call, "Warmup completed %u queries over %lld ms\nTiming trace has %u queries over %.5g s\n\n",
+           bench->warmup_count, (long long)pf_args_int(call->args, "warmup"), bench->count, bench->walltime_s);
     say_trace(call, bench, (uint32_t)pf_args_int(call->args, "avg_runs"));
     pf_say(call, "=== Performance summary ===\n");
     pf_say(call, "Throughput: %.6g qps\n", qps);
     for (int m = 0; m < METRICS; m++)
-        pf_say(call, "%s: min = %.6g ms, max = %.6g ms, mean = %.6g ms, median = %.6g ms, percentile(90%%) = %.6g ms, "
-               "percentile(95%%) = %.6g ms, percentile(99%%) = %.6g ms\n", metrics[m].label, s[m].min, s[m].max, s[m].mean, s[m].median,
-               s[m].p90, s[m].p95, s[m].p99);
+        pf_say(call,
+               "%s: min = %.6g ms, max = %.6g ms, mean = %.6g ms, median = %.6g ms, percentile(90%%) = %.6g ms, "
+               "percentile(95%%) = %.6g ms, percentile(99%%) = %.6g ms\n",
+               metrics[m].label, s[m].min, s[m].max, s[m].mean, s[m].median, s[m].p90, s[m].p95, s[m].p99);
     pf_say(call, "Total Host Walltime: %.6g s\nTotal GPU Compute Time: %.6g s\n", bench->walltime_s, compute_s);
     if (batch)
         pf_say(call, "Samples: %.6g/s of %lld in a query\n", qps * (double)batch, (long long)batch);
     warn_of_noise(call, device, s);
 }
 
-/* In a context of its own: that of the queries is bound to memory which is gone.  *has_captured: the plan is captured on this device, and its layers were
-   timed within a graph, too. */
-static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inputs, int64_t *times, int64_t *captured, bool *has_captured, pf_err *err)
+/* In a context of its own: that of the queries is bound to memory which is gone.  *has_captured: the plan is captured
+   on this device, and its layers were timed within a graph, too. */
+static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inputs, int64_t *times, int64_t *captured,
+                         bool *has_captured, pf_err *err)
 {
     pf_status captured_status = PF_OK;
     pf_context *context = NULL;
@@ -176,7 +188,8 @@ static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inpu
 }
 
 /* captured: NULL where nothing is captured. */
-static void put_layers(pf_call *call, const pf_plan *plan, const int64_t *times, const int64_t *captured, uint32_t count)
+static void put_layers(pf_call *call, const pf_plan *plan, const int64_t *times, const int64_t *captured,
+                       uint32_t count)
 {
     json_t *list = json_array();
     int64_t total = 0;
@@ -211,7 +224,8 @@ static pf_status report_layers(pf_call *call, pf_plan *plan, pf_device *device, 
     uint32_t  count = pf_plan_layer_count(plan);
     int64_t  *times = pf_calloc(2 * (size_t)count + 1, sizeof *times), *captured = times + count;
     bool      has_captured = false;
-    pf_status status = times ? profile(plan, device, inputs, times, captured, &has_captured, err) : PF_FAIL_MEMORY(err, count * sizeof *times);
+    pf_status status = times ? profile(plan, device, inputs, times, captured, &has_captured, err)
+                             : PF_FAIL_MEMORY(err, count * sizeof *times);
 
     if (!status)
         put_layers(call, plan, times, has_captured ? captured : NULL, count);
@@ -232,8 +246,10 @@ static pf_status mark_ranges(pf_call *call, pf_context *context, pf_err *err)
 
 static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inputs *inputs, pf_err *err)
 {
-    const pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"), .warmup_ms = (double)pf_args_int(call->args, "warmup"),
-                                   .duration_s = pf_args_real(call->args, "duration"), .transfers = pf_args_flag(call->args, "transfers"),
+    const pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"),
+                                   .warmup_ms = (double)pf_args_int(call->args, "warmup"),
+                                   .duration_s = pf_args_real(call->args, "duration"),
+                                   .transfers = pf_args_flag(call->args, "transfers"),
                                    .profiler = pf_args_flag(call->args, "profiler")};
     pf_context *context = NULL;
     pf_bench    bench = {0};
@@ -272,7 +288,8 @@ static pf_status run(pf_call *call, pf_err *err)
     if (!status)
         status = pf_plan_load(path, &plan, err);
     if (!status)
-        json_object_set_new(call->result, "plan_load_seconds", pf_json_real((double)(pf_clock_ns() - start) / (double)PF_NS_PER_S));
+        json_object_set_new(call->result, "plan_load_seconds",
+                            pf_json_real((double)(pf_clock_ns() - start) / (double)PF_NS_PER_S));
     if (!status)
         status = pf_device_choose_for_plan(call, plan, &device, err);
     if (!status)
@@ -289,13 +306,15 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_bench = {
     .options = options,
-    .details = "  Runs queries until both --iterations and --duration are reached, and reports them as trtexec does: latency is the sum of copies\n"
-               "  and computation, throughput counts queries.  Percentiles are measured values, not interpolated.  Without --transfers inputs and\n"
-               "  outputs stay on the device and the copies count as 0.  --layers measures layers launched one by one, and where runs are captured also\n"
+    .details = "  Runs queries until both --iterations and --duration are reached, and reports them as trtexec does:\n"
+               "  latency is the sum of copies and computation, throughput counts queries.  Percentiles are measured\n"
+               "  values, not interpolated.  Without --transfers inputs and outputs stay on the device and the\n"
+               "  copies count as 0.  --layers measures layers launched one by one, and where runs are captured also\n"
                "  within a graph, with events between them; the sum of either is more than a run.\n"
                "\n"
-               "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each min max mean median p90 p95 p99\n"
-               "  variation_percent; queries warmup_queries walltime_seconds plan_load_seconds; with --layers layers, each name tactic median_ms\n"
-               "  captured_ms (where runs are captured)\n",
+               "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each\n"
+               "  min max mean median p90 p95 p99 variation_percent; queries warmup_queries walltime_seconds\n"
+               "  plan_load_seconds; with --layers layers, each name tactic median_ms captured_ms (where runs are\n"
+               "  captured)\n",
     .run = run,
 };

@@ -20,7 +20,8 @@
 #include "client/progress.h"
 
 static const pf_option options[] = {
-    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN", .help = "the plan to write; MODEL.plan in the current folder otherwise"},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN",
+     .help = "the plan to write; MODEL.plan in the current folder otherwise"},
 #define PF_CONFIG(key, type, default_, in_key, text) PF_CONFIG_FLAG(key, type, default_, text)
 #include "engine/config.def"
 #undef PF_CONFIG
@@ -168,19 +169,24 @@ static void put_report(build *b)
 
 static void say_report(build *b)
 {
-    char      size[PF_TEXT_BYTES], memory[PF_TEXT_BYTES], device[PF_TEXT_BYTES], bound[PF_TEXT_BYTES], hex[PF_DIGEST_HEX_BYTES];
+    char      size[PF_TEXT_BYTES], memory[PF_TEXT_BYTES], device[PF_TEXT_BYTES], bound[PF_TEXT_BYTES],
+              hex[PF_DIGEST_HEX_BYTES];
     pf_digest key;
     size_t    bytes = 0;
 
     pf_plan_key_of(b->plan, &key);
     pf_digest_to_hex(&key, hex);
     pf_plan_bytes(b->plan, &bytes);
-    pf_say(b->call, "%s: %s for %s, key %.16s\n", b->plan_path, pf_text_bytes(bytes, size), pf_plan_class_name(b->plan), hex);
-    pf_say(b->call, "  %u problems: %u from the cache, %u not; %u candidates timed in %.1f s; built in %.1f s\n", b->report.problems,
-           b->report.cache_hits, b->report.cache_misses, b->report.candidates_timed, b->report.timing_seconds, b->report.build_seconds);
-    pf_say(b->call, "  memory %s; a context holds %s on the device, at least %s\n", pf_text_bytes(b->report.memory_bytes, memory),
-           pf_text_bytes(b->report.device_bytes, device), pf_text_bytes(b->report.device_bound_bytes, bound));
-    pf_say(b->call, "  largest error against the reference %.2g of the output's range, least cosine %.7f\n", b->report.max_rel_error, b->report.least_cosine);
+    pf_say(b->call, "%s: %s for %s, key %.16s\n", b->plan_path, pf_text_bytes(bytes, size), pf_plan_class_name(b->plan),
+           hex);
+    pf_say(b->call, "  %u problems: %u from the cache, %u not; %u candidates timed in %.1f s; built in %.1f s\n",
+           b->report.problems, b->report.cache_hits, b->report.cache_misses, b->report.candidates_timed,
+           b->report.timing_seconds, b->report.build_seconds);
+    pf_say(b->call, "  memory %s; a context holds %s on the device, at least %s\n",
+           pf_text_bytes(b->report.memory_bytes, memory), pf_text_bytes(b->report.device_bytes, device),
+           pf_text_bytes(b->report.device_bound_bytes, bound));
+    pf_say(b->call, "  largest error against the reference %.2g of the output's range, least cosine %.7f\n",
+           b->report.max_rel_error, b->report.least_cosine);
 }
 
 static pf_status build_here(build *b, pf_err *err)
@@ -220,7 +226,8 @@ static pf_status run(pf_call *call, pf_err *err)
     pf_status    status = pf_args_expect(call->args, 1, 1, "MODEL.onnx", err);
 
     if (!status && gpu && !farm)
-        status = PF_FAIL(err, PF_USAGE, "--gpu chooses among a farm's devices; give --farm URL, or --device for this machine");
+        status = PF_FAIL(err, PF_USAGE,
+                         "--gpu chooses among a farm's devices; give --farm URL, or --device for this machine");
     if (!status)
         status = pf_config_from_args(call->args, &b.config, err);
     if (!status)
@@ -242,15 +249,16 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_build = {
     .options = options,
-    .details = "  Times the candidates of every problem that the network falls into, on the device itself, and keeps what it measured in the\n"
-               "  timing cache: a later build takes it from there.  The plan is compared with the reference before it is written.\n"
+    .details = "  Times the candidates of every problem that the network falls into, on the device itself, and keeps\n"
+               "  what it measured in the timing cache: a later build takes it from there.  The plan is compared\n"
+               "  with the reference before it is written.\n"
                "\n"
                "  planfarm build resnet50.onnx --shapes input:1x3x224x224 -o resnet50.plan\n"
                "  planfarm build bert.onnx --min-shapes ids:1x16 --opt-shapes ids:1x128 --max-shapes ids:8x512\n"
                "\n"
-               "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed cache_hits cache_misses build_seconds\n"
-               "  timing_seconds phases max_rel_error least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes\n"
-               "  device_bound_bytes device_ratio\n"
+               "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed cache_hits\n"
+               "  cache_misses build_seconds timing_seconds phases max_rel_error least_cosine memory_bytes\n"
+               "  memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes device_ratio\n"
                "  phases: seconds of front list compile expect ready check race refine write verify\n",
     .run = run,
 };

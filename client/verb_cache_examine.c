@@ -68,7 +68,8 @@ static pf_status run_stats(pf_call *call, pf_err *err)
     if (!status)
         status = pf_cache_open(call, true, &cache, err);
     if (!status)
-        status = pf_cache_report(call, cache.db, cache.is_farm ? cache.farm.url : pf_timing_db_folder(cache.db), 0, err);
+        status = pf_cache_report(call, cache.db, cache.is_farm ? cache.farm.url : pf_timing_db_folder(cache.db), 0,
+                                 err);
     pf_cache_close(&cache);
     return status;
 }
@@ -101,12 +102,14 @@ static pf_status verify_folder(pf_call *call, pf_err *err)
         json_object_set_new(call->result, "damaged", pf_json_count(verdict.bad));
         json_object_set_new(call->result, "newer", pf_json_count(verdict.newer));
         json_object_set_new(call->result, "dropped", pf_json_count(verdict.dropped));
-        pf_say(call, "%s: %" PRIu64 " values checked, %" PRIu64 " damaged, %" PRIu64 " of newer versions, %" PRIu64 " dropped\n",
+        pf_say(call,
+               "%s: %" PRIu64 " values checked, %" PRIu64 " damaged, %" PRIu64 " of newer versions, %" PRIu64
+               " dropped\n",
                pf_timing_db_folder(db), verdict.checked, verdict.bad, verdict.newer, verdict.dropped);
     }
     if (!status && verdict.bad > verdict.dropped)
-        status = PF_FAIL(err, PF_CORRUPT, "%s holds %" PRIu64 " damaged values; drop them with --repair", pf_timing_db_folder(db),
-                         verdict.bad - verdict.dropped);
+        status = PF_FAIL(err, PF_CORRUPT, "%s holds %" PRIu64 " damaged values; drop them with --repair",
+                         pf_timing_db_folder(db), verdict.bad - verdict.dropped);
     pf_timing_db_close(db);
     return status;
 }
@@ -129,11 +132,12 @@ static pf_status verify_farm(pf_call *call, pf_err *err)
         json_object_set_new(call->result, "damaged", pf_json_count(verdict.bad + cache.damaged));
         json_object_set_new(call->result, "newer", pf_json_count(verdict.newer));
         json_object_set_new(call->result, "dropped", pf_json_count(0));
-        pf_say(call, "%s: %" PRIu64 " values checked, %" PRIu64 " damaged\n", cache.farm.url, verdict.checked + cache.damaged,
-               verdict.bad + cache.damaged);
+        pf_say(call, "%s: %" PRIu64 " values checked, %" PRIu64 " damaged\n", cache.farm.url,
+               verdict.checked + cache.damaged, verdict.bad + cache.damaged);
     }
     if (!status && verdict.bad + cache.damaged)
-        status = PF_FAIL(err, PF_CORRUPT, "%s holds %" PRIu64 " damaged timings", cache.farm.url, verdict.bad + cache.damaged);
+        status = PF_FAIL(err, PF_CORRUPT, "%s holds %" PRIu64 " damaged timings", cache.farm.url,
+                         verdict.bad + cache.damaged);
     pf_cache_close(&cache);
     return status;
 }
@@ -170,13 +174,14 @@ static pf_status run_verify(pf_call *call, pf_err *err)
 const pf_verb_body pf_verb_cache_stats = {
     .options = stats_options,
     .details = "  FILE is one that planfarm cache export wrote.\n"
-               "  --json: folder records problems file_bytes used_bytes damaged oldest newest; entries by status; contended; counters,\n"
-               "  not of a file; classes, each class name records entries\n",
+               "  --json: folder records problems file_bytes used_bytes damaged oldest newest; entries by status;\n"
+               "  contended; counters, not of a file; classes, each class name records entries\n",
     .run = run_stats,
 };
 
 const pf_verb_body pf_verb_cache_verify = {
     .options = verify_options,
-    .details = "  --json: checked damaged newer dropped, and damage with a line for each; of files: files, each path records entries\n",
+    .details = "  --json: checked damaged newer dropped, and damage with a line for each; of files: files, each path\n"
+               "  records entries\n",
     .run = run_verify,
 };

@@ -19,7 +19,8 @@
 static const pf_option options[] = {
     PF_CACHE_OPTION,
     PF_FARM_CACHE_OPTION,
-    {.name = "class", .kind = PF_OPTION_TEXT, .value = "HASH", .help = "only that device class; the beginning of its hash is enough"},
+    {.name = "class", .kind = PF_OPTION_TEXT, .value = "HASH",
+     .help = "only that device class; the beginning of its hash is enough"},
     {.name = "layer", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "only layers of a plan with that in their name"},
     PF_DEVICE_OPTIONS,
     {.name = NULL},
@@ -68,12 +69,14 @@ static void say_candidate(pf_call *call, const pf_timing_entry *entry, bool is_w
     char median[PF_TEXT_BYTES], spread[PF_TEXT_BYTES], workspace[PF_TEXT_BYTES];
     bool has_time = entry->status == PF_TIMED || entry->status == PF_TIMING_DROPPED;
 
-    pf_say(call, "    %c %-24s rev %-3u %-10s", is_winner ? '*' : ' ', entry->tactic, entry->rev, pf_timing_status_name(entry->status));
+    pf_say(call, "    %c %-24s rev %-3u %-10s", is_winner ? '*' : ' ', entry->tactic, entry->rev,
+           pf_timing_status_name(entry->status));
     if (has_time)
-        pf_say(call, " %12s +- %-9s n %-5u workspace %-9s error %.2g", pf_text_ns(entry->median_ns, median), pf_text_ns(entry->spread_ns, spread),
-               entry->sample_count, pf_text_bytes(entry->workspace_bytes, workspace), entry->max_rel_error);
-    pf_say(call, "%s%s%s%s%s\n", entry->tuning[0] ? "  " : "", entry->tuning, entry->contended ? "  contended" : "", entry->reason[0] ? "  " : "",
-           entry->reason);
+        pf_say(call, " %12s +- %-9s n %-5u workspace %-9s error %.2g", pf_text_ns(entry->median_ns, median),
+               pf_text_ns(entry->spread_ns, spread), entry->sample_count,
+               pf_text_bytes(entry->workspace_bytes, workspace), entry->max_rel_error);
+    pf_say(call, "%s%s%s%s%s\n", entry->tuning[0] ? "  " : "", entry->tuning, entry->contended ? "  contended" : "",
+           entry->reason[0] ? "  " : "", entry->reason);
 }
 
 static pf_status explain_record(pf_call *call, const pf_timing_record *record, json_t *to, pf_err *err)
@@ -125,7 +128,8 @@ static pf_status explain_miss(explanation *e, const char *class_text, const char
 
 /* ---- A problem in a class */
 
-static pf_status explain_in_class(explanation *e, const pf_digest *device_class, const char *class_text, const char *problem_text, json_t *list, pf_err *err)
+static pf_status explain_in_class(explanation *e, const pf_digest *device_class, const char *class_text,
+                                  const char *problem_text, json_t *list, pf_err *err)
 {
     pf_timing_record record = {0};
     pf_digest        problem;
@@ -143,7 +147,8 @@ static pf_status explain_in_class(explanation *e, const pf_digest *device_class,
     pf_say(e->call, "  class %.16s:\n", hex);
     say_indented(e->call, class_text);
     if (!status)
-        status = record.count ? explain_record(e->call, &record, to, err) : explain_miss(e, class_text, problem_text, to, err);
+        status = record.count ? explain_record(e->call, &record, to, err)
+                              : explain_miss(e, class_text, problem_text, to, err);
     pf_timing_record_clear(&record);
     return status;
 }
@@ -194,7 +199,8 @@ static pf_status explain_stored_problem(explanation *e, const pf_digest *problem
 }
 
 /* A problem from outside, for the class of a device. */
-static pf_status explain_text(explanation *e, const char *class_text, const char *problem_text, const char *layer, pf_err *err)
+static pf_status explain_text(explanation *e, const char *class_text, const char *problem_text, const char *layer,
+                              pf_err *err)
 {
     pf_digest device_class;
 
@@ -239,12 +245,14 @@ static pf_status explain_hash(explanation *e, const char *prefix, pf_err *err)
     if (status)
         return status;
     if (problem_count + class_count > 1)
-        return PF_FAIL(err, PF_USAGE, "%s is the beginning of %u hashes; give more of it", prefix, problem_count + class_count);
+        return PF_FAIL(err, PF_USAGE, "%s is the beginning of %u hashes; give more of it", prefix,
+                       problem_count + class_count);
     if (problem_count)
         return explain_stored_problem(e, &problems[0], err);
     if (class_count)
         return explain_class(e, &classes[0], err);
-    return PF_FAIL(err, PF_NOT_FOUND, "%s knows no problem and no device class whose hash begins with %s", pf_timing_db_folder(e->db), prefix);
+    return PF_FAIL(err, PF_NOT_FOUND, "%s knows no problem and no device class whose hash begins with %s",
+                   pf_timing_db_folder(e->db), prefix);
 }
 
 /* The text of a plan's step at the usual shapes, for which it was timed. */
@@ -285,7 +293,9 @@ static pf_status explain_plan(explanation *e, const char *path, pf_err *err)
         pf_free(text);
     }
     if (!status && !any)
-        status = PF_FAIL(err, PF_NOT_FOUND, "no layer of %s has \"%.80s\" in its name; planfarm inspect --layers lists them", path, wanted ? wanted : "");
+        status = PF_FAIL(err, PF_NOT_FOUND,
+                         "no layer of %s has \"%.80s\" in its name; planfarm inspect --layers lists them", path,
+                         wanted ? wanted : "");
     pf_plan_free(plan);
     return status;
 }
@@ -334,9 +344,11 @@ static pf_status run(pf_call *call, pf_err *err)
         status = pf_cache_open(call, true, &cache, err);
     e.db = cache.db;
     if (!status)
-        status = pf_timing_db_find(e.db, PF_TABLE_CLASSES, prefix ? prefix : "", e.classes, CLASSES_LIMIT, &e.class_count, err);
+        status = pf_timing_db_find(e.db, PF_TABLE_CLASSES, prefix ? prefix : "", e.classes, CLASSES_LIMIT,
+                                   &e.class_count, err);
     if (!status && prefix && !e.class_count)
-        status = PF_FAIL(err, PF_NOT_FOUND, "%s knows no device class whose hash begins with %s", pf_timing_db_folder(e.db), prefix);
+        status = PF_FAIL(err, PF_NOT_FOUND, "%s knows no device class whose hash begins with %s",
+                         pf_timing_db_folder(e.db), prefix);
     if (e.class_count > CLASSES_LIMIT)
         e.class_count = CLASSES_LIMIT;
     if (!status)
@@ -347,12 +359,14 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_cache_explain = {
     .options = options,
-    .details = "  A key is the hash of a device class and the hash of a problem; both are shown in clear, with all that was measured and the\n"
-               "  candidate that wins (*).  On a miss the nearest stored key is named, and the fields in which it differs.  The argument is a\n"
-               "  hash or its beginning, a plan (then each of its layers), or a file with the text of a problem.\n"
+    .details = "  A key is the hash of a device class and the hash of a problem; both are shown in clear, with all\n"
+               "  that was measured and the candidate that wins (*).  On a miss the nearest stored key is named, and\n"
+               "  the fields in which it differs.  The argument is a hash or its beginning, a plan (then each of its\n"
+               "  layers), or a file with the text of a problem.\n"
                "\n"
                "  planfarm cache explain resnet50.plan --layer conv1\n"
                "\n"
-               "  --json: problems, each problem text layer classes, of which each class class_text hit candidates winner winner_tuning or nearest\n",
+               "  --json: problems, each problem text layer classes, of which each class class_text hit candidates\n"
+               "  winner winner_tuning or nearest\n",
     .run = run,
 };

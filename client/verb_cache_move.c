@@ -10,12 +10,14 @@ static const pf_option options[] = {PF_CACHE_OPTION, PF_FARM_CACHE_OPTION, {.nam
 
 typedef pf_status carry(pf_timing_db *db, const char *path, pf_timing_transfer *done, pf_err *err);
 
-static pf_status run_carry(pf_call *call, const char *verb, const char *what, uint32_t most, bool read_only, carry *move, pf_err *err)
+static pf_status run_carry(pf_call *call, const char *verb, const char *what, uint32_t most, bool read_only,
+                           carry *move, pf_err *err)
 {
     pf_cache            cache = {0};
     uint32_t            count = pf_args_operand_count(call->args);
     pf_timing_transfer *done = pf_calloc(count, sizeof *done);
-    pf_status           status = done ? pf_args_expect(call->args, 1, most, what, err) : PF_FAIL_MEMORY(err, count * sizeof *done);
+    pf_status           status = done ? pf_args_expect(call->args, 1, most, what, err)
+                                      : PF_FAIL_MEMORY(err, count * sizeof *done);
 
     if (!status)
         status = pf_cache_open(call, read_only, &cache, err);
@@ -58,8 +60,9 @@ const pf_verb_body pf_verb_cache_export = {
 
 const pf_verb_body pf_verb_cache_import = {
     .options = options,
-    .details = "  Every byte of a file is checked first; a damaged file changes nothing.  Of two measurements of a candidate the better one stays:\n"
-               "  of the newer revision, undisturbed, of more samples, of less spread, newer.\n"
+    .details = "  Every byte of a file is checked first; a damaged file changes nothing.  Of two measurements of a\n"
+               "  candidate the better one stays: of the newer revision, undisturbed, of more samples, of less\n"
+               "  spread, newer.\n"
                "\n"
                "  --json: files, each path records entries classes problems\n",
     .run = run_import,

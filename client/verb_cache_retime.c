@@ -1,4 +1,4 @@
-/* The candidates of plans' problems timed once more, long and to the end: what each choice costs against the best of them. */
+/* The candidates of plans' problems timed once more, long and to the end: what each choice costs against the best. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -21,9 +21,12 @@
 #include "engine/timing.h"
 
 static const pf_option options[] = {
-    {.name = "problems", .kind = PF_OPTION_INT, .value = "N", .fallback = "50", .least = 1, .greatest = 1e6, .help = "how many of the plans' problems, evenly spread"},
-    {.name = "effort", .kind = PF_OPTION_INT, .value = "N", .fallback = "5", .least = 1, .greatest = PF_TIMING_EFFORT_MAX, .help = "how long: samples as in a build of that effort"},
-    {.name = "seconds", .kind = PF_OPTION_REAL, .value = "S", .fallback = "0", .least = 0, .greatest = 1e6, .help = "begin no further problem after that time; 0: no limit"},
+    {.name = "problems", .kind = PF_OPTION_INT, .value = "N", .fallback = "50", .least = 1, .greatest = 1e6,
+     .help = "how many of the plans' problems, evenly spread"},
+    {.name = "effort", .kind = PF_OPTION_INT, .value = "N", .fallback = "5", .least = 1,
+     .greatest = PF_TIMING_EFFORT_MAX, .help = "how long: samples as in a build of that effort"},
+    {.name = "seconds", .kind = PF_OPTION_REAL, .value = "S", .fallback = "0", .least = 0, .greatest = 1e6,
+     .help = "begin no further problem after that time; 0: no limit"},
     {.name = "check", .kind = PF_OPTION_FLAG, .help = "only run each candidate once and compare it with the reference"},
     PF_CACHE_OPTION,
     PF_DEVICE_OPTIONS,
@@ -62,14 +65,16 @@ static bool allows(const void *config, const pf_tactic *tactic)
     return pf_config_allows_tactic(config, tactic->name);
 }
 
-static pf_status add_contest(retiming *r, pf_problem *problem, const pf_plan_step *step, const pf_choice *choice, pf_err *err)
+static pf_status add_contest(retiming *r, pf_problem *problem, const pf_plan_step *step, const pf_choice *choice,
+                             pf_err *err)
 {
     contest *c = NULL;
 
     if (pf_grow((void **)&r->contests, &r->capacity, r->count + 1, sizeof *r->contests))
         return PF_FAIL_MEMORY(err, (r->count + 1) * sizeof *r->contests);
     c = &r->contests[r->count++];
-    *c = (contest){.problem = problem, .layer = pf_strdup(step->name), .candidates = pf_calloc(choice->count, sizeof *c->candidates)};
+    *c = (contest){.problem = problem, .layer = pf_strdup(step->name),
+                   .candidates = pf_calloc(choice->count, sizeof *c->candidates)};
     if (!c->layer || !c->candidates)
         return PF_FAIL_MEMORY(err, choice->count * sizeof *c->candidates);
     snprintf(c->tactic, sizeof c->tactic, "%s", step->ranked[0].tactic);
@@ -82,7 +87,8 @@ static pf_status add_contest(retiming *r, pf_problem *problem, const pf_plan_ste
 }
 
 /* Takes the problem, also on failure. */
-static pf_status take_problem(retiming *r, pf_problem *problem, const pf_plan_step *step, const pf_choose_rules *rules, pf_err *err)
+static pf_status take_problem(retiming *r, pf_problem *problem, const pf_plan_step *step, const pf_choose_rules *rules,
+                              pf_err *err)
 {
     pf_timing_record record = {0};
     pf_choice        choice = {0};
@@ -90,7 +96,8 @@ static pf_status take_problem(retiming *r, pf_problem *problem, const pf_plan_st
     pf_status        status = pf_timing_db_lookup(r->db, &r->device->class_digest, &problem->hash, 1, &record, err);
 
     for (uint32_t i = 0; !status && i < record.count; i++)
-        record.entries[i].contended = 0;        /* they are candidates like the others: what disturbed them then is no matter now */
+        /* they are candidates like the others: what disturbed them then is no matter now */
+        record.entries[i].contended = 0;
     if (!status)
         status = pf_choose_rank(&record, rules, &choice, err);
     r->alone += !status && choice.count < least;
@@ -103,7 +110,8 @@ static pf_status take_problem(retiming *r, pf_problem *problem, const pf_plan_st
     return status;
 }
 
-static pf_status take_step(retiming *r, const pf_plan *plan, const pf_plan_step *step, pf_choose_rules *rules, pf_err *err)
+static pf_status take_step(retiming *r, const pf_plan *plan, const pf_plan_step *step, pf_choose_rules *rules,
+                           pf_err *err)
 {
     int64_t     bindings[PF_MAX_SYMBOLS];
     char        hex[PF_DIGEST_HEX_BYTES];
@@ -137,7 +145,8 @@ static pf_status take_plan(retiming *r, const char *path, pf_err *err)
     pf_status       status = pf_plan_load(path, &plan, err);
 
     if (!status)
-        status = r->device ? pf_plan_fits(plan, r->device, err) : pf_device_choose_for_plan(r->call, plan, &r->device, err);
+        status = r->device ? pf_plan_fits(plan, r->device, err)
+                           : pf_device_choose_for_plan(r->call, plan, &r->device, err);
     if (!status)
         status = pf_config_parse(plan->spec_text, &config, err);
     if (!status) {
@@ -188,7 +197,8 @@ static pf_status compile_ahead(retiming *r, pf_err *err)
     pf_err              why = {0};
     pf_status           status = PF_OK;
 
-    if (r->device->ops->keep_kernels && !pf_path_join(pf_timing_db_folder(r->db), "kernels", kernels, sizeof kernels, NULL) &&
+    if (r->device->ops->keep_kernels &&
+        !pf_path_join(pf_timing_db_folder(r->db), "kernels", kernels, sizeof kernels, NULL) &&
         r->device->ops->keep_kernels(r->device, kernels, &why))
         pf_warn(r->call, "kernels are compiled again: %s", why.msg);
     for (uint32_t i = 0; i < r->count; i++)
@@ -198,7 +208,8 @@ static pf_status compile_ahead(retiming *r, pf_err *err)
         return PF_FAIL_MEMORY(err, total * sizeof *items);
     for (uint32_t i = 0; i < r->count; i++)
         for (uint32_t c = 0; c < r->contests[i].count; c++)
-            items[at++] = (pf_precompile_item){r->contests[i].problem, r->contests[i].candidates[c].tactic, r->contests[i].candidates[c].tuning.text};
+            items[at++] = (pf_precompile_item){r->contests[i].problem, r->contests[i].candidates[c].tactic,
+                                               r->contests[i].candidates[c].tuning.text};
     status = pf_precompile(r->device, items, total, go_on, NULL, err);
     pf_free(items);
     return status;
@@ -241,7 +252,8 @@ static void report_contest(retiming *r, const contest *c, const pf_timing_record
     json_object_set_new(one, "best_tuning", pf_json_text(best->tuning));
     json_object_set_new(one, "regret", pf_json_real(regret));
     json_object_set_new(one, "contended", json_boolean(best->contended));
-    pf_say(r->call, "  %.4f  %9lld ns of %u candidates  %s: %s %s", regret, (long long)chosen->median_ns, c->count, c->layer, c->tactic, c->tuning);
+    pf_say(r->call, "  %.4f  %9lld ns of %u candidates  %s: %s %s", regret, (long long)chosen->median_ns, c->count,
+           c->layer, c->tactic, c->tuning);
     if (best != chosen)
         pf_say(r->call, "; best %lld ns: %s %s", (long long)best->median_ns, best->tactic, best->tuning);
     pf_say(r->call, "\n");
@@ -270,8 +282,8 @@ static void report_check(retiming *r, const contest *c, const pf_timing_record *
 
 static pf_status time_contest(retiming *r, const contest *c, pf_err *err)
 {
-    const pf_timing_options with = {.effort = (int)pf_args_int(r->call->args, "effort"), .to_the_end = true, .go_on = go_on,
-                                    .only_check = pf_args_flag(r->call->args, "check")};
+    const pf_timing_options with = {.effort = (int)pf_args_int(r->call->args, "effort"), .to_the_end = true,
+                                    .go_on = go_on, .only_check = pf_args_flag(r->call->args, "check")};
     pf_oracle        oracle = {0};
     pf_timing_record record = {0};
     pf_status        status = pf_oracle_make(c->problem, &oracle, err);
@@ -324,8 +336,9 @@ static void report(retiming *r)
     json_object_set_new(regret, "median", pf_json_real(s.median));
     json_object_set_new(regret, "p90", pf_json_real(s.p90));
     json_object_set_new(regret, "worst", pf_json_real(s.max));
-    pf_say(r->call, "%u problems of %u: median %.4f, 90 %% %.4f, worst %.4f times the best; %u within 2 %%; %u contended\n", r->done, r->count,
-           s.median, s.p90, s.max, r->within, r->contended);
+    pf_say(r->call,
+           "%u problems of %u: median %.4f, 90 %% %.4f, worst %.4f times the best; %u within 2 %%; %u contended\n",
+           r->done, r->count, s.median, s.p90, s.max, r->within, r->contended);
     pf_say(r->call, "%u more have a single candidate\n", r->alone);
     if (r->failed)
         pf_warn(r->call, "%u choices could not be timed again", r->failed);
@@ -336,7 +349,9 @@ static pf_status conclude_check(retiming *r, pf_err *err)
     json_object_set_new(r->call->result, "checked", pf_json_count(r->checked));
     json_object_set_new(r->call->result, "failed", pf_json_count(r->failed));
     pf_say(r->call, "%u candidates of %u problems checked, %u failed\n", r->checked, r->count, r->failed);
-    return r->failed ? PF_FAIL(err, PF_MISMATCH, "%u of %u candidates failed or gave wrong answers", r->failed, r->checked) : PF_OK;
+    return r->failed
+               ? PF_FAIL(err, PF_MISMATCH, "%u of %u candidates failed or gave wrong answers", r->failed, r->checked)
+               : PF_OK;
 }
 
 static void clear(retiming *r)
@@ -362,7 +377,9 @@ static pf_status run_held(retiming *r, pf_err *err)
         status = take_plan(r, pf_args_operand(r->call->args, i), err);
     thin_out(r, (uint32_t)pf_args_int(r->call->args, "problems"));
     if (!status && !r->count)
-        status = PF_FAIL(err, PF_NOT_FOUND, "the timing cache knows no two candidates of any problem of these plans; build them with this --cache first");
+        status = PF_FAIL(err, PF_NOT_FOUND,
+                         "the timing cache knows no two candidates of any problem of these plans; build them with this "
+                         "--cache first");
     if (!status)
         status = time_all(r, err);
     if (!status && pf_args_flag(r->call->args, "check"))
@@ -393,14 +410,15 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_cache_retime = {
     .options = options,
-    .details = "  Times all candidates of the plans' problems again, none dropped early, and shows what the plan's choice takes over what the best\n"
-               "  takes: 1 is a perfect choice.  Problems with a single candidate are left out.  The cache is only read.\n"
-               "  With --check each candidate runs once and is compared with the reference; the exit code is MISMATCH's when one is not right.\n"
+    .details = "  Times all candidates of the plans' problems again, none dropped early, and shows what the plan's\n"
+               "  choice takes over what the best takes: 1 is a perfect choice.  Problems with a single candidate\n"
+               "  are left out.  The cache is only read.  With --check each candidate runs once and is compared with\n"
+               "  the reference; the exit code is MISMATCH's when one is not right.\n"
                "\n"
                "  planfarm cache retime resnet50.plan bert.plan --problems 50\n"
                "\n"
-               "  --json: regret with median p90 worst; timed of single_candidate failed contended within_2_percent; problems, each layer problem\n"
-               "  candidates tactic tuning chosen_ns best_ns best_tactic best_tuning regret contended; with --check checked failed, and problems,\n"
-               "  each layer tactic tuning reason\n",
+               "  --json: regret with median p90 worst; timed of single_candidate failed contended within_2_percent;\n"
+               "  problems, each layer problem candidates tactic tuning chosen_ns best_ns best_tactic best_tuning\n"
+               "  regret contended; with --check checked failed, and problems, each layer tactic tuning reason\n",
     .run = run,
 };

@@ -33,7 +33,8 @@ static pf_status run(pf_call *call, pf_err *err) { return pf_farm_act_run(call, 
 
 const pf_verb_body pf_verb_cancel = {
     .options = options,
-    .details = "  A job's number ends it for everybody.  A submit's id gives up that submit's interest: a build that others wait for goes on.\n"
+    .details = "  A job's number ends it for everybody.  A submit's id gives up that submit's interest: a build that\n"
+               "  others wait for goes on.\n"
                "  --json: jobs[...]\n",
     .run = run,
 };

@@ -49,7 +49,8 @@ static pf_status compare_entry(comparison *c, const char *test, const char *refe
     char        path[PATH_MAX], name[PATH_MAX];
 
     if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
-        return PF_FAIL(err, pf_status_from_errno(entry->fts_errno), "cannot read %s: %s", entry->fts_path, strerror(entry->fts_errno));
+        return PF_FAIL(err, pf_status_from_errno(entry->fts_errno), "cannot read %s: %s", entry->fts_path,
+                       strerror(entry->fts_errno));
     if (entry->fts_info != FTS_F || !is_tensor_name(entry->fts_name))
         return PF_OK;
     if (snprintf(path, sizeof path, "%s%s", test, below) >= PATH_MAX)
@@ -108,7 +109,7 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_compare = {
     .options = options,
-    .details = "  Folders are gone through for .npy files; each one of REFERENCE must be in TEST.  All are compared; the exit code is MISMATCH's\n"
-               "  when one differs by more than the tolerance.\n",
+    .details = "  Folders are gone through for .npy files; each one of REFERENCE must be in TEST.  All are compared;\n"
+               "  the exit code is MISMATCH's when one differs by more than the tolerance.\n",
     .run = run,
 };

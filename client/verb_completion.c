@@ -9,7 +9,8 @@ static pf_status run(pf_call *call, pf_err *err)
     if (status)
         return status;
     if (strcmp(pf_args_operand(call->args, 0), "bash") != 0)
-        return PF_FAIL(err, PF_UNSUPPORTED, "there is no completion for \"%.40s\", only for bash", pf_args_operand(call->args, 0));
+        return PF_FAIL(err, PF_UNSUPPORTED, "there is no completion for \"%.40s\", only for bash",
+                       pf_args_operand(call->args, 0));
     return pf_help_completion(call, err);
 }
 

@@ -15,11 +15,15 @@ enum { MODEL_NAME_BYTES = 256 };
 
 static const pf_option options[] = {
     PF_FARM_OPTION,
-    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN", .help = "the file to write; MODEL.plan in the current folder otherwise"},
-    {.name = "model", .kind = PF_OPTION_TEXT, .value = "NAME|FILE", .help = "instead of a plan key: the newest plan of this model"},
-    {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS|auto", .help = "with --model: for this device class; auto: for this machine's device"},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "PLAN",
+     .help = "the file to write; MODEL.plan in the current folder otherwise"},
+    {.name = "model", .kind = PF_OPTION_TEXT, .value = "NAME|FILE",
+     .help = "instead of a plan key: the newest plan of this model"},
+    {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS|auto",
+     .help = "with --model: for this device class; auto: for this machine's device"},
     PF_DEVICE_OPTIONS,
-    {.name = "share", .kind = PF_OPTION_INT, .value = "PERCENT", .least = 1, .greatest = 100, .help = "with --gpu auto: part of the device's compute"},
+    {.name = "share", .kind = PF_OPTION_INT, .value = "PERCENT", .least = 1, .greatest = 100,
+     .help = "with --gpu auto: part of the device's compute"},
     PF_KEY_OPTION,
     {.name = NULL},
 };
@@ -63,11 +67,13 @@ static pf_status take_model(const char *model, pf_farm_wanted *wanted, wanted_te
 
 static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, wanted_texts *texts, pf_err *err)
 {
-    const char *key = pf_args_operand(call->args, 0), *model = pf_args_text(call->args, "model"), *gpu = pf_args_text(call->args, "gpu");
+    const char *key = pf_args_operand(call->args, 0), *model = pf_args_text(call->args, "model"),
+               *gpu = pf_args_text(call->args, "gpu");
     pf_status   status = PF_OK;
 
     if (!key == !model)
-        return PF_FAIL(err, PF_USAGE, "name the plan by its key, by its job, or by --model NAME|FILE and --gpu CLASS|auto");
+        return PF_FAIL(err, PF_USAGE,
+                       "name the plan by its key, by its job, or by --model NAME|FILE and --gpu CLASS|auto");
     if (key) {
         pf_digest_from_hex(key, &wanted->plan_key);     /* else a job, which the farm is asked for */
         return PF_OK;
@@ -88,10 +94,13 @@ static pf_status take_key_of(const Pf__StatusReply *reply, pf_farm_wanted *wante
     pf_status            status = PF_OK;
 
     if (!job)
-        return PF_FAIL(err, PF_USAGE, "that submit has %zu jobs; name one of them (planfarm status shows their numbers)", reply->n_job);
+        return PF_FAIL(err, PF_USAGE,
+                       "that submit has %zu jobs; name one of them (planfarm status shows their numbers)",
+                       reply->n_job);
     status = pf_farm_jobs_status(reply->job, reply->n_job, err);
     if (!status && (job->state != PF__JOB_STATE__STATE_COMMITTED || job->plan_key.len != sizeof wanted->plan_key))
-        return PF_FAIL(err, PF_NOT_FOUND, "job %" PRIu64 " has no plan yet; planfarm watch %" PRIu64 " waits for it", job->job_id, job->job_id);
+        return PF_FAIL(err, PF_NOT_FOUND, "job %" PRIu64 " has no plan yet; planfarm watch %" PRIu64 " waits for it",
+                       job->job_id, job->job_id);
     if (!status)
         memcpy(wanted->plan_key.byte, job->plan_key.data, sizeof wanted->plan_key.byte);
     return status;
@@ -105,8 +114,11 @@ static pf_status take_job(pf_farm *farm, const pf_call *call, pf_farm_wanted *wa
     pf_status     status = pf_farm_names_parse(call->args, &names, NULL);
 
     if (status)
-        status = PF_FAIL(err, PF_USAGE, "\"%.80s\" is neither a plan key of 64 hex digits nor a job's number; planfarm list shows jobs, and "
-                         "planfarm status JOB their keys", pf_args_operand(call->args, 0));
+        status = PF_FAIL(err, PF_USAGE,
+                         "\"%.80s\" is neither a plan key of 64 hex digits nor a job's number; planfarm list shows "
+                         "jobs, and "
+                         "planfarm status JOB their keys",
+                         pf_args_operand(call->args, 0));
     if (!status)
         status = pf_farm_ask_status(farm, &names, &answer, err);
     if (!status)
@@ -124,7 +136,8 @@ static pf_status not_found(const pf_farm *farm, const pf_call *call, pf_err *err
     snprintf(why, sizeof why, "%s", err->msg);
     pf_err_clear(err);
     if (!model)
-        return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan with that key; submit the model to have it built", farm->url);
+        return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan with that key; submit the model to have it built",
+                       farm->url);
     return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan of \"%.100s\" for %.80s: %.600s", farm->url, model,
                    !gpu ? "any class" : strcmp(gpu, "auto") == 0 ? "the class of this machine's device" : gpu, why);
 }
@@ -174,12 +187,12 @@ static pf_status run(pf_call *call, pf_err *err)
 const pf_verb_body pf_verb_fetch = {
     .options = options,
     .details = "  Names a plan by its key, by the job that made it, or by model and class.\n"
-               "  Checks the manifest's signature against the key that was kept when the farm was first used (or --key), then fetches the plan and\n"
-               "  checks its bytes; the file appears when everything is right.\n"
+               "  Checks the manifest's signature against the key that was kept when the farm was first used (or\n"
+               "  --key), then fetches the plan and checks its bytes; the file appears when everything is right.\n"
                "\n"
                "  planfarm fetch --model resnet50 --gpu auto -o resnet50.plan\n"
                "\n"
-               "  --json: plan plan_key plan_sha256 plan_bytes device_class model problems candidates_timed cache_hits cache_misses build_seconds\n"
-               "  timing_seconds max_rel_error\n",
+               "  --json: plan plan_key plan_sha256 plan_bytes device_class model problems candidates_timed\n"
+               "  cache_hits cache_misses build_seconds timing_seconds max_rel_error\n",
     .run = run,
 };

@@ -14,7 +14,8 @@
 
 static const pf_option options[] = {
     {.name = "layers", .kind = PF_OPTION_FLAG, .help = "list the layers of a plan with their tactics"},
-    {.name = "rules", .kind = PF_OPTION_FLAG, .help = "list the rewrites of a plan's network, or of a model and where they apply"},
+    {.name = "rules", .kind = PF_OPTION_FLAG,
+     .help = "list the rewrites of a plan's network, or of a model and where they apply"},
     {.name = "graph", .kind = PF_OPTION_FLAG, .help = "print a network as text, op by op; with --rules after them"},
     {.name = NULL},
 };
@@ -84,8 +85,8 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_inspect = {
     .options = options,
-    .details = "  What a file is, is told by its bytes: a plan, an ONNX model, exported timings, a .npy tensor; a folder is a timing cache.\n"
-               "  A plan is checked byte by byte.\n"
+    .details = "  What a file is, is told by its bytes: a plan, an ONNX model, exported timings, a .npy tensor; a\n"
+               "  folder is a timing cache.  A plan is checked byte by byte.\n"
                "\n"
                "  --json: kind, and what that kind has; a plan's members are described in engine/PLAN_FORMAT.md\n",
     .run = run,

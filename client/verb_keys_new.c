@@ -6,9 +6,11 @@
 #include "client/output.h"
 
 static const pf_option new_options[] = {
-    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "FILE", .help = "where the key goes, with its secret"},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "FILE",
+     .help = "where the key goes, with its secret"},
     {.name = "grant", .kind = PF_OPTION_TEXT, .value = "GRANTS", .fallback = "submit,fetch", .help = "what it may do"},
-    {.name = "server", .kind = PF_OPTION_TEXT, .value = "KEY", .help = "the farm's public key, when made without --state"},
+    {.name = "server", .kind = PF_OPTION_TEXT, .value = "KEY",
+     .help = "the farm's public key, when made without --state"},
     PF_STATE_OPTION,
     {.name = NULL},
 };
@@ -29,7 +31,8 @@ static pf_status make_and_grant(pf_call *call, pf_farm_key *key, pf_err *err)
     pf_status    status = pf_key_state_open(call, &state, err);
 
     if (!status && pf_key_ring_find(&state.ring, pf_args_operand(call->args, 0)))
-        status = PF_FAIL(err, PF_BUSY, "a key \"%.100s\" is known already; revoke it, or take another name", pf_args_operand(call->args, 0));
+        status = PF_FAIL(err, PF_BUSY, "a key \"%.100s\" is known already; revoke it, or take another name",
+                         pf_args_operand(call->args, 0));
     if (!status)
         status = pf_key_state_farm(&state, server, &first, err);
     if (!status)
@@ -53,7 +56,8 @@ static pf_status run_new(pf_call *call, pf_err *err)
     if (!status && !pf_args_text(call->args, "output"))
         status = PF_FAIL(err, PF_USAGE, "where shall the key go? give -o FILE");
     if (!status)
-        status = pf_args_text(call->args, "state") ? make_and_grant(call, &key, err) : make(call, server ? server : "", &key, err);
+        status = pf_args_text(call->args, "state") ? make_and_grant(call, &key, err)
+                                                   : make(call, server ? server : "", &key, err);
     if (!status) {
         pf_say(call, "%s: key \"%s\", public %s\n", pf_args_text(call->args, "output"), key.name, key.public_key);
         json_object_set_new(call->result, "name", pf_json_text(key.name));
@@ -67,9 +71,10 @@ static pf_status run_new(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_keys_new = {
     .options = new_options,
-    .details = "  On the coordinator's machine, with --state, the key is let in at once.  Elsewhere, make it without, send its public key to who\n"
-               "  keeps the farm (planfarm keys grant), and name the farm's public key with --server.\n"
-               "  The file is used when PLANFARM_KEY names it, by planfarm and by planfarm-agent.\n"
+    .details = "  On the coordinator's machine, with --state, the key is let in at once.  Elsewhere, make it\n"
+               "  without, send its public key to who keeps the farm (planfarm keys grant), and name the farm's\n"
+               "  public key with --server.  The file is used when PLANFARM_KEY names it, by planfarm and by\n"
+               "  planfarm-agent.\n"
                "\n"
                "  --json: name file public_key server_key\n",
     .run = run_new,
@@ -78,9 +83,12 @@ const pf_verb_body pf_verb_keys_new = {
 /* ---- token */
 
 static const pf_option token_options[] = {
-    {.name = "key", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "the key; the one that $PLANFARM_KEY names otherwise"},
-    {.name = "key_file", .kind = PF_OPTION_TEXT, .value = "FILE", .help = "the same, as the verbs that speak to a farm call it"},
-    {.name = "days", .kind = PF_OPTION_INT, .value = "N", .fallback = "1", .least = 1, .greatest = 3650, .help = "how long it holds"},
+    {.name = "key", .kind = PF_OPTION_TEXT, .value = "FILE",
+     .help = "the key; the one that $PLANFARM_KEY names otherwise"},
+    {.name = "key_file", .kind = PF_OPTION_TEXT, .value = "FILE",
+     .help = "the same, as the verbs that speak to a farm call it"},
+    {.name = "days", .kind = PF_OPTION_INT, .value = "N", .fallback = "1", .least = 1, .greatest = 3650,
+     .help = "how long it holds"},
     {.name = NULL},
 };
 
@@ -96,7 +104,8 @@ static pf_status run_token(pf_call *call, pf_err *err)
     if (!status && !key.name[0])
         status = PF_FAIL(err, PF_USAGE, "no key is named; give --key-file FILE or set " PF_FARM_KEY_VARIABLE);
     if (!status)
-        status = pf_farm_token_make(&key, pf_clock_wall_ns() / PF_NS_PER_S, pf_args_int(call->args, "days") * 86400, token, err);
+        status = pf_farm_token_make(&key, pf_clock_wall_ns() / PF_NS_PER_S, pf_args_int(call->args, "days") * 86400,
+                                    token, err);
     if (!status) {
         pf_say(call, "%s\n", token);
         json_object_set_new(call->result, "token", pf_json_text(token));

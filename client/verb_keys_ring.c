@@ -110,8 +110,8 @@ static pf_status run_rotate(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_keys_rotate = {
     .options = options,
-    .details = "  Each plan is signed by all keys, so those who trust only an old one can still verify.  Remove an old key's files from\n"
-               "  DIR/keys when nobody needs it any more.\n"
+    .details = "  Each plan is signed by all keys, so those who trust only an old one can still verify.  Remove an\n"
+               "  old key's files from DIR/keys when nobody needs it any more.\n"
                "\n"
                "  --json: name\n",
     .run = run_rotate,
@@ -125,8 +125,8 @@ const pf_verb_body pf_verb_keys_list = {
 
 const pf_verb_body pf_verb_keys_grant = {
     .options = options,
-    .details = "  What the key was allowed before is replaced.  Grants are separated by commas: submit, fetch, agent, agent:CLASS,\n"
-               "  cache-write, peer, admin.\n"
+    .details = "  What the key was allowed before is replaced.  Grants are separated by commas: submit, fetch,\n"
+               "  agent, agent:CLASS, cache-write, peer, admin.\n"
                "\n"
                "  --json: key, with name public_key grants\n",
     .run = run_grant,
@@ -134,7 +134,8 @@ const pf_verb_body pf_verb_keys_grant = {
 
 const pf_verb_body pf_verb_keys_revoke = {
     .options = options,
-    .details = "  Open connections of the key are refused from the next message on; the tokens made by it are over at once.\n"
+    .details = "  Open connections of the key are refused from the next message on; the tokens made by it are over\n"
+               "  at once.\n"
                "\n"
                "  --json: revoked\n",
     .run = run_revoke,

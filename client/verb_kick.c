@@ -30,7 +30,8 @@ static pf_status run(pf_call *call, pf_err *err) { return pf_farm_act_run(call, 
 
 const pf_verb_body pf_verb_kick = {
     .options = options,
-    .details = "  Puts jobs that are quarantined, failed or unsatisfiable back into the queue, with all their attempts before them.\n"
+    .details = "  Puts jobs that are quarantined, failed or unsatisfiable back into the queue, with all their\n"
+               "  attempts before them.\n"
                "  --json: jobs[...]\n",
     .run = run,
 };

@@ -14,7 +14,8 @@
 
 static const pf_option options[] = {
     PF_INPUT_OPTIONS,
-    {.name = "output_dir", .letter = 'd', .kind = PF_OPTION_TEXT, .value = "DIR", .help = "store what each layer computes there as TENSOR.npy"},
+    {.name = "output_dir", .letter = 'd', .kind = PF_OPTION_TEXT, .value = "DIR",
+     .help = "store what each layer computes there as TENSOR.npy"},
     PF_TOLERANCE_OPTION,
     PF_DEVICE_OPTIONS,
     {.name = NULL},
@@ -74,9 +75,11 @@ static pf_status run_network(layers *l, const char *path, pf_err *err)
         return status;
     graph = pf_network_graph(l->network);
     if (graph->input_count != l->inputs.count)
-        return PF_FAIL(err, PF_INVALID, "%s is not the network of the plan: it has %u inputs, not %u", path, graph->input_count, l->inputs.count);
+        return PF_FAIL(err, PF_INVALID, "%s is not the network of the plan: it has %u inputs, not %u", path,
+                       graph->input_count, l->inputs.count);
     outputs = pf_calloc(graph->output_count + 1, sizeof *outputs);
-    status = outputs ? pf_interpret(graph, l->inputs.tensors, outputs, keep_reference, l, err) : PF_FAIL_MEMORY(err, sizeof *outputs);
+    status = outputs ? pf_interpret(graph, l->inputs.tensors, outputs, keep_reference, l, err)
+                     : PF_FAIL_MEMORY(err, sizeof *outputs);
     for (uint32_t i = 0; outputs && i < graph->output_count; i++)
         pf_tensor_clear(&outputs[i]);
     pf_free(outputs);
@@ -87,14 +90,16 @@ static pf_status run_network(layers *l, const char *path, pf_err *err)
 
 /* ---- What the plan computes */
 
-static const char *verdict(layers *l, const pf_plan_step *step, const pf_tensor *test, const pf_tensor *reference, json_t *one)
+static const char *verdict(layers *l, const pf_plan_step *step, const pf_tensor *test, const pf_tensor *reference,
+                           json_t *one)
 {
     pf_difference d = {0};
     bool          passed = false;
 
     if (!reference->data || !pf_tensor_same_shape(test, reference) || pf_tensor_compare(test, reference, &d, NULL))
         return NULL;
-    passed = d.max_rel_range <= pf_args_real(l->call->args, "tolerance") && isfinite(d.max_abs) && !d.nan_count && !d.inf_count;
+    passed = d.max_rel_range <= pf_args_real(l->call->args, "tolerance") && isfinite(d.max_abs) && !d.nan_count &&
+             !d.inf_count;
     l->compared++;
     l->differing += !passed;
     if (!passed && !l->first[0])
@@ -151,7 +156,8 @@ static pf_status run_layers(layers *l, pf_err *err)
         const pf_tensor *tensor = l->plan->io[i].is_input ? &l->inputs.tensors[in++] : &l->outputs[out++];
 
         if (l->plan->values[l->plan->io_value[i]].home != PF_HOME_TAIL)
-            status = pf_context_bind(l->context, i, l->context->staging[i] ? l->context->staging[i] : tensor->data, err);
+            status = pf_context_bind(l->context, i, l->context->staging[i] ? l->context->staging[i] : tensor->data,
+                                     err);
     }
     l->err = err;
     if (!status)
@@ -206,7 +212,9 @@ static pf_status conclude(layers *l, const char *model, pf_err *err)
         return PF_FAIL(err, PF_INVALID, "%s has none of the plan's tensors: is it the network of the plan?", model);
     if (!l->differing)
         return PF_OK;
-    return PF_FAIL(err, PF_MISMATCH, "%u tensors differ from the reference, the first one in layer \"%s\"; --tolerance allows %.3g of the range",
+    return PF_FAIL(err, PF_MISMATCH,
+                   "%u tensors differ from the reference, the first one in layer \"%s\"; --tolerance allows %.3g of "
+                   "the range",
                    l->differing, l->first, pf_args_real(l->call->args, "tolerance"));
 }
 
@@ -231,14 +239,15 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_layers = {
     .options = options,
-    .details = "  With the network, what each layer of the plan computes is compared with what the plain C reference computes under the same name, on the\n"
-               "  same inputs; where the errors begin is the layer to look at.  Tensors that fusion made away with or shaped otherwise have nothing to be\n"
-               "  compared with and are marked '-'.  The exit code is MISMATCH's when one differs by more than the tolerance.\n"
-               "  The files of --output-dir are golden ones for another plan: planfarm compare DIR OTHER.\n"
+    .details = "  With the network, what each layer of the plan computes is compared with what the plain C reference\n"
+               "  computes under the same name, on the same inputs; where the errors begin is the layer to look at.\n"
+               "  Tensors that fusion made away with or shaped otherwise have nothing to be compared with and are\n"
+               "  marked '-'.  The exit code is MISMATCH's when one differs by more than the tolerance.  The files\n"
+               "  of --output-dir are golden ones for another plan: planfarm compare DIR OTHER.\n"
                "\n"
                "  planfarm layers resnet50.plan resnet50.onnx --input image.npy\n"
                "\n"
-               "  --json: layers, each layer tactic name dtype shape min max mean sha256, and when compared max_abs max_rel_range cosine nan_count\n"
-               "  inf_count passed; tensors compared differing first_differing\n",
+               "  --json: layers, each layer tactic name dtype shape min max mean sha256, and when compared max_abs\n"
+               "  max_rel_range cosine nan_count inf_count passed; tensors compared differing first_differing\n",
     .run = run,
 };

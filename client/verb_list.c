@@ -11,7 +11,8 @@ static const pf_option options[] = {
     {.name = "state", .kind = PF_OPTION_TEXT, .value = "STATE", .help = "only jobs in this state; may be given again"},
     {.name = "user", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "only jobs of this user"},
     {.name = "model", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "only builds of this model"},
-    {.name = "limit", .kind = PF_OPTION_INT, .value = "N", .fallback = "100", .least = 1, .greatest = 100000, .help = "at most so many, the newest"},
+    {.name = "limit", .kind = PF_OPTION_INT, .value = "N", .fallback = "100", .least = 1, .greatest = 100000,
+     .help = "at most so many, the newest"},
     {.name = NULL},
 };
 
@@ -23,8 +24,11 @@ static pf_status take_states(const pf_call *call, Pf__JobState states[STATES_MAX
         const char *name = pf_args_nth(call->args, "state", i);
 
         if (*count == STATES_MAX || !pf_job_view_find_state(name, &states[*count]))
-            return PF_FAIL(err, PF_USAGE, "there is no state \"%.40s\"; there are queued, offered, building, verifying, backoff, cancelling, "
-                           "done, failed, cancelled, quarantined and unsatisfiable", name);
+            return PF_FAIL(err, PF_USAGE,
+                           "there is no state \"%.40s\"; there are queued, offered, building, verifying, backoff, "
+                           "cancelling, "
+                           "done, failed, cancelled, quarantined and unsatisfiable",
+                           name);
         (*count)++;
     }
     return PF_OK;

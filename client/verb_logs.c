@@ -54,7 +54,8 @@ static void print_event(void *user, const Pf__Event *event)
 
 static void warn_of_lost(const printing *p, uint64_t job_id)
 {
-    pf_warn(p->call, "lines were left out; planfarm logs %" PRIu64 " prints all of them when the build has ended", job_id);
+    pf_warn(p->call, "lines were left out; planfarm logs %" PRIu64 " prints all of them when the build has ended",
+            job_id);
 }
 
 /* What was not printed yet of the stored log. */
@@ -116,11 +117,13 @@ static pf_status no_log(const Pf__JobStatus *job, pf_err *err)
     if (pf_farm_state_is_final(job->state))
         return PF_FAIL(err, PF_NOT_FOUND, "job %" PRIu64 " has no log: it is %s, and no build of it ended", job->job_id,
                        pf_job_view_state(job->state));
-    return PF_FAIL(err, PF_NOT_FOUND, "job %" PRIu64 " has printed nothing yet: it is %s; planfarm logs %" PRIu64 " -f waits", job->job_id,
+    return PF_FAIL(err, PF_NOT_FOUND,
+                   "job %" PRIu64 " has printed nothing yet: it is %s; planfarm logs %" PRIu64 " -f waits", job->job_id,
                    pf_job_view_state(job->state), job->job_id);
 }
 
-static pf_status print_job(pf_farm *farm, printing *p, const pf_farm_names *names, const Pf__JobStatus *job, pf_err *err)
+static pf_status print_job(pf_farm *farm, printing *p, const pf_farm_names *names, const Pf__JobStatus *job,
+                           pf_err *err)
 {
     bool final = pf_farm_state_is_final(job->state), follow = pf_args_flag(p->call->args, "follow");
 
@@ -141,7 +144,8 @@ static pf_status show(pf_farm *farm, pf_call *call, const pf_farm_names *names, 
     pf_buf_init(&p.text, LOG_BYTES_MAX);
     reply = status ? NULL : (const Pf__StatusReply *)answer.body;
     if (!status && reply->n_job != 1)
-        status = PF_FAIL(err, PF_USAGE, "these are %zu jobs; name one of them (planfarm status shows their numbers)", reply->n_job);
+        status = PF_FAIL(err, PF_USAGE, "these are %zu jobs; name one of them (planfarm status shows their numbers)",
+                         reply->n_job);
     if (!status)
         status = print_job(farm, &p, names, reply->job[0], err);
     if (!status && p.text.failed)
@@ -159,8 +163,9 @@ static pf_status run(pf_call *call, pf_err *err) { return pf_farm_act_run(call, 
 
 const pf_verb_body pf_verb_logs = {
     .options = options,
-    .details = "  Prints the whole log of a job whose build has ended, with its last attempt's lines; of one that runs, what the farm remembers\n"
-               "  of its newest lines.  With -f the lines of a running build come as it prints them, until the job has ended.\n"
-               "  Ends with 0 whatever became of the job.  --json: job_id log\n",
+    .details = "  Prints the whole log of a job whose build has ended, with its last attempt's lines; of one that\n"
+               "  runs, what the farm remembers of its newest lines.  With -f the lines of a running build come as\n"
+               "  it prints them, until the job has ended.  Ends with 0 whatever became of the job.  --json: job_id\n"
+               "  log\n",
     .run = run,
 };

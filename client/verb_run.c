@@ -17,14 +17,20 @@
 
 static const pf_option options[] = {
     PF_INPUT_OPTIONS,
-    {.name = "output_dir", .letter = 'd', .kind = PF_OPTION_TEXT, .value = "DIR", .help = "store each output there as NAME.npy"},
-    {.name = "save_inputs", .kind = PF_OPTION_TEXT, .value = "DIR", .help = "store the inputs that were used, generated ones too, there as NAME.npy"},
+    {.name = "output_dir", .letter = 'd', .kind = PF_OPTION_TEXT, .value = "DIR",
+     .help = "store each output there as NAME.npy"},
+    {.name = "save_inputs", .kind = PF_OPTION_TEXT, .value = "DIR",
+     .help = "store the inputs that were used, generated ones too, there as NAME.npy"},
     {.name = "reference", .kind = PF_OPTION_FLAG, .help = "run the plain C reference of every op instead of a plan"},
-    {.name = "compare", .kind = PF_OPTION_TEXT, .value = "DIR", .help = "compare the outputs with NAME.npy of a folder"},
-    {.name = "compare_reference", .kind = PF_OPTION_FLAG, .help = "compare the outputs with those of the plain C reference"},
-    {.name = "model", .kind = PF_OPTION_TEXT, .value = "MODEL.onnx", .help = "the network of a plan, for --compare-reference"},
+    {.name = "compare", .kind = PF_OPTION_TEXT, .value = "DIR",
+     .help = "compare the outputs with NAME.npy of a folder"},
+    {.name = "compare_reference", .kind = PF_OPTION_FLAG,
+     .help = "compare the outputs with those of the plain C reference"},
+    {.name = "model", .kind = PF_OPTION_TEXT, .value = "MODEL.onnx",
+     .help = "the network of a plan, for --compare-reference"},
     PF_TOLERANCE_OPTION,
-    {.name = "effort", .kind = PF_OPTION_INT, .value = "0..5", .fallback = "0", .least = 0, .greatest = 5, .help = "of the build in memory, when a network is given"},
+    {.name = "effort", .kind = PF_OPTION_INT, .value = "0..5", .fallback = "0", .least = 0, .greatest = 5,
+     .help = "of the build in memory, when a network is given"},
     PF_DEVICE_OPTIONS,
     {.name = NULL},
 };
@@ -52,7 +58,8 @@ static pf_status alloc_outputs(run_state *r, uint32_t count, pf_err *err)
 
 static const char *graph_output_name(const pf_graph *graph, uint32_t i)
 {
-    return graph->output_names[i] && graph->output_names[i][0] ? graph->output_names[i] : pf_graph_value(graph, graph->outputs[i])->name;
+    return graph->output_names[i] && graph->output_names[i][0] ? graph->output_names[i]
+                                                               : pf_graph_value(graph, graph->outputs[i])->name;
 }
 
 static pf_status run_reference(run_state *r, pf_err *err)
@@ -159,7 +166,8 @@ static pf_status run_any(run_state *r, pf_err *err)
     return r->plan ? run_plan(r, err) : run_reference(r, err);
 }
 
-static pf_status save(run_state *r, const char *folder, const char *name, const pf_tensor *tensor, json_t *report, pf_err *err)
+static pf_status save(run_state *r, const char *folder, const char *name, const pf_tensor *tensor, json_t *report,
+                      pf_err *err)
 {
     char      path[PATH_MAX];
     pf_status status = pf_tensor_file_path(folder, name, path, sizeof path, err);
@@ -186,7 +194,8 @@ static pf_status report_inputs(run_state *r, pf_err *err)
     for (uint32_t i = 0; i < r->inputs.count && !status; i++) {
         json_t *one = pf_tensor_report(r->inputs.wants[i].name, &r->inputs.tensors[i]);
 
-        json_object_set_new(one, "source", r->inputs.files[i] ? pf_json_text(r->inputs.files[i]) : json_string("generated"));
+        json_object_set_new(one, "source",
+                            r->inputs.files[i] ? pf_json_text(r->inputs.files[i]) : json_string("generated"));
         json_array_append_new(list, one);
         if (folder)
             status = save(r, folder, r->inputs.wants[i].name, &r->inputs.tensors[i], one, err);
@@ -202,8 +211,8 @@ static void say_output(run_state *r, uint32_t i, const json_t *report)
     pf_say(r->call, "%-32s %s %s", r->names[i], pf_dtype_name(r->outputs[i].dtype),
            pf_shape_text(r->outputs[i].dim, r->outputs[i].rank, shape));
     if (json_is_real(least))
-        pf_say(r->call, "  min %.6g  max %.6g  mean %.6g", json_real_value(least), json_real_value(json_object_get(report, "max")),
-               json_real_value(json_object_get(report, "mean")));
+        pf_say(r->call, "  min %.6g  max %.6g  mean %.6g", json_real_value(least),
+               json_real_value(json_object_get(report, "max")), json_real_value(json_object_get(report, "mean")));
     pf_say(r->call, "\n");
 }
 
@@ -219,7 +228,8 @@ static pf_status report_outputs(run_state *r, pf_err *err)
         json_t *one = NULL;
 
         if (r->outputs[i].rank < 0)
-            return PF_FAIL(err, PF_UNSUPPORTED, "output \"%s\" is a sequence or an optional; only tensors can be shown", r->names[i]);
+            return PF_FAIL(err, PF_UNSUPPORTED, "output \"%s\" is a sequence or an optional; only tensors can be shown",
+                           r->names[i]);
         one = pf_tensor_report(r->names[i], &r->outputs[i]);
         json_array_append_new(list, one);
         say_output(r, i, one);
@@ -240,7 +250,9 @@ static pf_status compare_folder(run_state *r, const char *folder, pf_err *err)
         char      path[PATH_MAX];
         pf_err    why = {0};
         int       length = snprintf(path, sizeof path, "%s/%s.npy", folder, r->names[i]);
-        pf_status one = length < (int)sizeof path ? PF_OK : PF_FAIL(&why, PF_INVALID, "the path of output \"%.80s\" is too long", r->names[i]);
+        pf_status one = length < (int)sizeof path
+                            ? PF_OK
+                            : PF_FAIL(&why, PF_INVALID, "the path of output \"%.80s\" is too long", r->names[i]);
 
         if (!one)
             one = pf_tensor_file_read(path, r->outputs[i].dtype, &reference, &why);
@@ -270,8 +282,8 @@ static pf_status compare_reference(run_state *r, pf_err *err)
     if (!status)
         status = run_reference(&oracle, err);
     if (!status && oracle.output_count != r->output_count)
-        status = PF_FAIL(err, PF_INVALID, "%s is not the network of %s: it has %u outputs, not %u", model, r->path, oracle.output_count,
-                         r->output_count);
+        status = PF_FAIL(err, PF_INVALID, "%s is not the network of %s: it has %u outputs, not %u", model, r->path,
+                         oracle.output_count, r->output_count);
     for (uint32_t i = 0; i < r->output_count && (!status || status == PF_MISMATCH); i++) {
         pf_status one = pf_tensor_difference(r->call, r->names[i], &r->outputs[i], &oracle.outputs[i], tolerance, err);
 
@@ -321,14 +333,15 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_run = {
     .options = options,
-    .details = "  Inputs that no --input names are generated: the same for the same seed.  Dims that are free take the plan's usual size, or 1.\n"
-               "  A network without a plan is built in memory, by first guesses unless --effort says more.\n"
+    .details = "  Inputs that no --input names are generated: the same for the same seed.  Dims that are free take\n"
+               "  the plan's usual size, or 1.  A network without a plan is built in memory, by first guesses unless\n"
+               "  --effort says more.\n"
                "\n"
                "  planfarm run resnet50.plan --input input=image.npy --output-dir out\n"
                "  planfarm run resnet50.onnx --reference --input image.npy --output-dir expected\n"
                "  planfarm run resnet50.plan --compare-reference --model resnet50.onnx\n"
                "\n"
-               "  --json: inputs and outputs, each name dtype shape min max mean sha256 file; run_seconds; differences, each name max_abs\n"
-               "  max_rel_range cosine nan_count inf_count worst_index passed\n",
+               "  --json: inputs and outputs, each name dtype shape min max mean sha256 file; run_seconds;\n"
+               "  differences, each name max_abs max_rel_range cosine nan_count inf_count worst_index passed\n",
     .run = run,
 };

@@ -12,8 +12,10 @@
 static const pf_option options[] = {
     PF_FARM_OPTION,
     PF_SUBMIT_OPTIONS,
-    {.name = "wait", .letter = 'w', .kind = PF_OPTION_FLAG, .help = "show progress until the plans are there, and end with the failure's exit code"},
-    {.name = "fetch", .kind = PF_OPTION_TEXT, .value = "DIR", .help = "with --wait: fetch the plans into DIR, as MODEL-CLASS.plan"},
+    {.name = "wait", .letter = 'w', .kind = PF_OPTION_FLAG,
+     .help = "show progress until the plans are there, and end with the failure's exit code"},
+    {.name = "fetch", .kind = PF_OPTION_TEXT, .value = "DIR",
+     .help = "with --wait: fetch the plans into DIR, as MODEL-CLASS.plan"},
     PF_KEY_OPTION,
     {.name = "logs", .kind = PF_OPTION_FLAG, .help = "with --wait: show what the builds print, too"},
 #define PF_CONFIG(key, type, default_, in_key, text) PF_CONFIG_FLAG(key, type, default_, text)
@@ -71,7 +73,8 @@ static pf_status submit(pf_farm *farm, pf_call *call, const pf_config *config, p
     pf_farm_submission     submission = {0};
     const Pf__SubmitReply *reply = NULL;
     char                   hex[PF_SUBMIT_HEX_BYTES];
-    pf_status              status = pf_farm_submit(farm, call, pf_args_operand(call->args, 0), NULL, config, &submission, err);
+    pf_status              status = pf_farm_submit(farm, call, pf_args_operand(call->args, 0), NULL, config,
+                                                   &submission, err);
 
     if (!status) {
         reply = (const Pf__SubmitReply *)submission.answer.body;
@@ -111,14 +114,16 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_submit = {
     .options = options,
-    .details = "  Uploads what the farm lacks of the model and asks for a plan for each class.  A plan that is there is answered at once, a\n"
-               "  build that runs already is joined.  Without --wait it ends when the farm has taken the job, which then survives anything.\n"
-               "  Ctrl-C while waiting leaves the build running and ends with 130.\n"
+    .details = "  Uploads what the farm lacks of the model and asks for a plan for each class.  A plan that is there\n"
+               "  is answered at once, a build that runs already is joined.  Without --wait it ends when the farm\n"
+               "  has taken the job, which then survives anything.  Ctrl-C while waiting leaves the build running\n"
+               "  and ends with 130.\n"
                "  A model by URL (http, https, s3) is fetched by the agent; give --sha256 where you can.\n"
                "\n"
-               "  planfarm submit resnet50.onnx --farm http://farm:7780 --gpu h100,l4 --fp16 --shapes input:8x3x224x224 --wait\n"
+               "  planfarm submit resnet50.onnx --farm http://farm:7780 --gpu h100,l4 --fp16 \\\n"
+               "      --shapes input:8x3x224x224 --wait\n"
                "\n"
-               "  --json: submit_id model_sha256 uploaded_bytes jobs[job_id state selector device_class plan_key plan_sha256 plan_bytes\n"
-               "  phase percent attempt agent failure exit_code message hit joined plan ...]\n",
+               "  --json: submit_id model_sha256 uploaded_bytes jobs[job_id state selector device_class plan_key\n"
+               "  plan_sha256 plan_bytes phase percent attempt agent failure exit_code message hit joined plan ...]\n",
     .run = run,
 };

@@ -15,12 +15,17 @@ enum { DEVICES_MAX = 16, ARGUMENTS_MAX = 2 * DEVICES_MAX + 8 };
 #define TURN_NS  (50 * PF_NS_PER_MS)
 
 static const pf_option options[] = {
-    {.name = "dir", .kind = PF_OPTION_TEXT, .value = "DIR", .help = "where the farm keeps everything; ~/.local/state/planfarm/farm otherwise"},
-    {.name = "port", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .greatest = 65535, .help = "of HTTP; 0: any free one"},
-    {.name = "device", .kind = PF_OPTION_TEXT, .value = "cpu|cuda:N", .help = "a device to build for, again for each; cpu otherwise"},
+    {.name = "dir", .kind = PF_OPTION_TEXT, .value = "DIR",
+     .help = "where the farm keeps everything; ~/.local/state/planfarm/farm otherwise"},
+    {.name = "port", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .greatest = 65535,
+     .help = "of HTTP; 0: any free one"},
+    {.name = "device", .kind = PF_OPTION_TEXT, .value = "cpu|cuda:N",
+     .help = "a device to build for, again for each; cpu otherwise"},
     {.name = "threads", .kind = PF_OPTION_TEXT, .value = "N", .help = "threads that a CPU may use"},
-    {.name = "isa", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "greatest instruction set of a CPU: sse41, avx2, avx512, amx"},
-    {.name = "share", .kind = PF_OPTION_TEXT, .value = "PERCENT", .help = "part of a GPU's compute that builds and their plans get"},
+    {.name = "isa", .kind = PF_OPTION_TEXT, .value = "NAME",
+     .help = "greatest instruction set of a CPU: sse41, avx2, avx512, amx"},
+    {.name = "share", .kind = PF_OPTION_TEXT, .value = "PERCENT",
+     .help = "part of a GPU's compute that builds and their plans get"},
     {.name = NULL},
 };
 
@@ -92,8 +97,8 @@ static pf_status wait_until_ready(pf_local_farm *local, pf_call *call, bool *rea
         if (!status)
             status = ask_agents(&farm, call, ready, err);
         if (!status && !*ready && pf_clock_ns() > until)
-            status = PF_FAIL(err, PF_TIMEOUT, "the agent has not joined after %lld s; see %s", (long long)(READY_NS / PF_NS_PER_S),
-                             local->agent.log_path);
+            status = PF_FAIL(err, PF_TIMEOUT, "the agent has not joined after %lld s; see %s",
+                             (long long)(READY_NS / PF_NS_PER_S), local->agent.log_path);
         if (!*ready)
             pf_clock_sleep_ns(TURN_NS);
     }
@@ -166,9 +171,10 @@ static pf_status run(pf_call *call, pf_err *err)
 
 const pf_verb_body pf_verb_up = {
     .options = options,
-    .details = "  Starts a coordinator and an agent on loopback ports of this machine, says where, and runs until Ctrl-C or SIGTERM; then ends both.\n"
-               "  What it keeps in DIR is there again the next time: jobs, plans and timings.  When one of the two fails, all end, with its reason.\n"
-               "  Their logs are DIR/planfarm-coordinator.log and DIR/planfarm-agent.log.\n"
+    .details = "  Starts a coordinator and an agent on loopback ports of this machine, says where, and runs until\n"
+               "  Ctrl-C or SIGTERM; then ends both.  What it keeps in DIR is there again the next time: jobs, plans\n"
+               "  and timings.  When one of the two fails, all end, with its reason.  Their logs are\n"
+               "  DIR/planfarm-coordinator.log and DIR/planfarm-agent.log.\n"
                "\n"
                "  --json: url client agent dir classes[...], printed when the farm is ready\n",
     .run = run,

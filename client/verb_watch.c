@@ -32,8 +32,9 @@ static pf_status run(pf_call *call, pf_err *err) { return pf_farm_act_run(call, 
 
 const pf_verb_body pf_verb_watch = {
     .options = options,
-    .details = "  Shows what happens to jobs, from the beginning as far as the farm remembers it, until all of them have ended; then ends with\n"
-               "  the exit code of the failure, if there was one.  Where the farm had to leave events out, a line says so.\n"
+    .details = "  Shows what happens to jobs, from the beginning as far as the farm remembers it, until all of them\n"
+               "  have ended; then ends with the exit code of the failure, if there was one.  Where the farm had to\n"
+               "  leave events out, a line says so.\n"
                "  --json: jobs[...] events gaps\n",
     .run = run,
 };

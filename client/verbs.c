@@ -34,14 +34,17 @@ const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name)
 
 /* What users of other tools type first. */
 static const struct { const char *theirs, *ours; } elsewhere[] = {
-    { "ls", "list" },           { "ps", "list" },           { "jobs", "list" },         { "queue", "list" },        { "history", "list" },
-    { "get", "fetch" },         { "download", "fetch" },    { "pull", "fetch" },        { "describe", "status" },   { "show", "status" },
-    { "log", "logs" },          { "tail", "logs JOB -f" },  { "output", "logs" },
-    { "follow", "watch" },      { "wait", "watch" },        { "attach", "watch" },      { "delete", "cancel" },     { "rm", "cancel" },
-    { "kill", "cancel" },       { "stop", "cancel" },       { "abort", "cancel" },      { "retry", "kick" },        { "requeue", "kick" },
-    { "resume", "drain AGENT --resume" },   { "cordon", "drain" },      { "uncordon", "drain AGENT --resume" },
-    { "nodes", "agents" },      { "workers", "agents" },    { "info", "agents" },       { "ping", "agents" },       { "gpus", "agents" },
-    { "start", "up" },          { "compile", "build" },     { "benchmark", "bench" },   { "diff", "compare" },
+    { "ls", "list" },       { "ps", "list" },           { "jobs", "list" },     { "queue", "list" },
+    { "history", "list" },  { "get", "fetch" },         { "download", "fetch" },{ "pull", "fetch" },
+    { "describe", "status" }, { "show", "status" },
+    { "log", "logs" },      { "tail", "logs JOB -f" },  { "output", "logs" },
+    { "follow", "watch" },  { "wait", "watch" },        { "attach", "watch" },
+    { "delete", "cancel" }, { "rm", "cancel" },         { "kill", "cancel" },   { "stop", "cancel" },
+    { "abort", "cancel" },  { "retry", "kick" },        { "requeue", "kick" },
+    { "resume", "drain AGENT --resume" },   { "cordon", "drain" },  { "uncordon", "drain AGENT --resume" },
+    { "nodes", "agents" },  { "workers", "agents" },    { "info", "agents" },   { "ping", "agents" },
+    { "gpus", "agents" },
+    { "start", "up" },      { "compile", "build" },     { "benchmark", "bench" },   { "diff", "compare" },
 };
 
 static const char *find_elsewhere(const char *name)

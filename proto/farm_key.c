@@ -108,7 +108,8 @@ static bool parse_key(const char *text, pf_farm_key *out)
            take_line(&text, "name ", out->name, sizeof out->name) && name_is_good(out->name) &&
            take_line(&text, "public ", out->public_key, PF_Z85_BYTES) && is_z85(out->public_key) &&
            take_line(&text, "secret ", out->secret_key, PF_Z85_BYTES) && is_z85(out->secret_key) &&
-           take_line(&text, "server ", out->server_key, PF_Z85_BYTES) && (!out->server_key[0] || is_z85(out->server_key));
+           take_line(&text, "server ", out->server_key, PF_Z85_BYTES) &&
+           (!out->server_key[0] || is_z85(out->server_key));
 }
 
 pf_status pf_farm_key_read(const char *path, pf_farm_key *out, pf_err *err)
@@ -171,7 +172,8 @@ static bool mac_of(const char *text, const char *public_key, const char *secret_
     return good;
 }
 
-pf_status pf_farm_token_make(const pf_farm_key *key, int64_t now_s, int64_t lifetime_s, char out[PF_FARM_TOKEN_BYTES], pf_err *err)
+pf_status pf_farm_token_make(const pf_farm_key *key, int64_t now_s, int64_t lifetime_s, char out[PF_FARM_TOKEN_BYTES],
+                             pf_err *err)
 {
     char claim[PF_FARM_TOKEN_BYTES - MAC_TEXT_BYTES] = "", mac[MAC_TEXT_BYTES] = "";
 
@@ -196,7 +198,8 @@ bool pf_farm_token_name(const char *token, char name[PF_FARM_KEY_NAME])
     return true;
 }
 
-pf_status pf_farm_token_check(const char *token, const pf_farm_key *server, const char *user_public_key, int64_t now_s, pf_err *err)
+pf_status pf_farm_token_check(const char *token, const pf_farm_key *server, const char *user_public_key, int64_t now_s,
+                              pf_err *err)
 {
     char        claim[PF_FARM_TOKEN_BYTES] = "", mac[MAC_TEXT_BYTES] = "";
     const char *last = strrchr(token, '.'), *expires = NULL;

@@ -5,7 +5,7 @@
      planfarm-farm-key 1                        planfarm-key-ring 1
      name ci                                    <name> <public> <grant,...>
      public <Z85, 40 characters>                ...
-     secret <Z85>                             A grant is submit, fetch, agent, agent:<class>, cache-write, admin or peer.
+     secret <Z85>                             Grants: submit, fetch, agent, agent:<class>, cache-write, admin, peer.
      server <Z85>
 
    Token: "pf1.<name>.<expires, seconds since 1970>.<MAC>", the MAC being HMAC-SHA-512-256 of what stands before it, in
@@ -46,19 +46,22 @@ pf_status pf_farm_key_own(pf_farm_key *out, pf_err *err);
 /* ---- tokens */
 
 /* key: the user's.  lifetime_s from now_s on. */
-pf_status pf_farm_token_make(const pf_farm_key *key, int64_t now_s, int64_t lifetime_s, char out[PF_FARM_TOKEN_BYTES], pf_err *err);
+pf_status pf_farm_token_make(const pf_farm_key *key, int64_t now_s, int64_t lifetime_s, char out[PF_FARM_TOKEN_BYTES],
+                             pf_err *err);
 /* The name that a token claims; false when it is none. */
 bool      pf_farm_token_name(const char *token, char name[PF_FARM_KEY_NAME]);
 /* server: the farm's own key; user_public_key: of the name that the token claims.
    Errors   DENIED: false, or over. */
-pf_status pf_farm_token_check(const char *token, const pf_farm_key *server, const char *user_public_key, int64_t now_s, pf_err *err);
+pf_status pf_farm_token_check(const char *token, const pf_farm_key *server, const char *user_public_key, int64_t now_s,
+                              pf_err *err);
 
 /* ---- the ring */
 
 typedef struct pf_ring_entry {          /* open */
     char     name[PF_FARM_KEY_NAME], public_key[PF_Z85_BYTES];
     uint32_t grants;                    /* PF_GRANT_* */
-    char     device_class[PF_RING_CLASSES_MAX][PF_CLASS_NAME_BYTES];    /* agents: those that it may build for; none: any */
+    /* agents: those that it may build for; none: any */
+    char     device_class[PF_RING_CLASSES_MAX][PF_CLASS_NAME_BYTES];
     uint32_t classes_count;
 } pf_ring_entry;
 
@@ -72,10 +75,11 @@ void pf_key_ring_clear(pf_key_ring *ring);
 pf_status pf_key_ring_read(const char *path, pf_key_ring *out, pf_err *err);
 pf_status pf_key_ring_write(const pf_key_ring *ring, const char *path, pf_err *err);
 /* Adds the key, or gives one that is there these grants.  grants: "submit,fetch".  Errors   INVALID. */
-pf_status pf_key_ring_grant(pf_key_ring *ring, const char *name, const char *public_key, const char *grants, pf_err *err);
+pf_status pf_key_ring_grant(pf_key_ring *ring, const char *name, const char *public_key, const char *grants,
+                            pf_err *err);
 /* Errors   NOT_FOUND. */
 pf_status pf_key_ring_revoke(pf_key_ring *ring, const char *name, pf_err *err);
-const pf_ring_entry *pf_key_ring_find(const pf_key_ring *ring, const char *name);                  /* NULL when absent */
+const pf_ring_entry *pf_key_ring_find(const pf_key_ring *ring, const char *name);  /* NULL when absent */
 const pf_ring_entry *pf_key_ring_find_key(const pf_key_ring *ring, const char *public_key);
 /* The grants of an entry as text. */
 void      pf_ring_entry_grants(const pf_ring_entry *entry, char *out, size_t capacity);

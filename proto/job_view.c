@@ -24,8 +24,9 @@ static const char *const failures[] = {
 };
 
 static const char *const kinds[] = {
-    [PF__EVENT_KIND__EVENT_NONE] = "none", [PF__EVENT_KIND__EVENT_STATE] = "state", [PF__EVENT_KIND__EVENT_PROGRESS] = "progress",
-    [PF__EVENT_KIND__EVENT_LOG] = "log",   [PF__EVENT_KIND__EVENT_GAP] = "gap",
+    [PF__EVENT_KIND__EVENT_NONE] = "none",         [PF__EVENT_KIND__EVENT_STATE] = "state",
+    [PF__EVENT_KIND__EVENT_PROGRESS] = "progress", [PF__EVENT_KIND__EVENT_LOG] = "log",
+    [PF__EVENT_KIND__EVENT_GAP] = "gap",
 };
 
 enum {

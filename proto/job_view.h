@@ -1,5 +1,5 @@
-/* Jobs and events as programs read them: the words for their states, and JSON.  The client's --json and the coordinator's
-   HTTP API speak the same.
+/* Jobs and events as programs read them: the words for their states, and JSON.  The client's --json and the
+   coordinator's HTTP API speak the same.
    Thread   any. */
 #ifndef PF_PROTO_JOB_VIEW_H
 #define PF_PROTO_JOB_VIEW_H

@@ -70,8 +70,10 @@ static pf_status add_grant(pf_ring_entry *entry, const char *word, pf_err *err)
             entry->grants |= words[i].grants;
             return limited ? add_class(entry, word + 6, err) : PF_OK;
         }
-    return PF_FAIL(err, PF_INVALID, "\"%.100s\" is no grant; there are submit, fetch, agent, agent:CLASS, cache-write, peer, "
-                   "admin", word);
+    return PF_FAIL(err, PF_INVALID,
+                   "\"%.100s\" is no grant; there are submit, fetch, agent, agent:CLASS, cache-write, peer, "
+                   "admin",
+                   word);
 }
 
 static pf_status parse_grants(pf_ring_entry *entry, const char *grants, pf_err *err)
@@ -91,8 +93,8 @@ static pf_status parse_grants(pf_ring_entry *entry, const char *grants, pf_err *
 /* The fewest words that say it: admin covers others. */
 void pf_ring_entry_grants(const pf_ring_entry *entry, char *out, size_t capacity)
 {
-    static const uint32_t own[] = { PF_GRANT_ADMIN, PF_GRANT_SUBMIT, PF_GRANT_FETCH, PF_GRANT_AGENT, PF_GRANT_CACHE_WRITE,
-                                    PF_GRANT_PEER };
+    static const uint32_t own[] = {PF_GRANT_ADMIN, PF_GRANT_SUBMIT,      PF_GRANT_FETCH,
+                                   PF_GRANT_AGENT, PF_GRANT_CACHE_WRITE, PF_GRANT_PEER};
     static const char *const names[] = { "admin", "submit", "fetch", "agent", "cache-write", "peer" };
     size_t                used = 0;
 
@@ -102,12 +104,13 @@ void pf_ring_entry_grants(const pf_ring_entry *entry, char *out, size_t capacity
         if (!(entry->grants & own[i]))
             continue;
         for (uint32_t k = 0; k < (limited ? entry->classes_count : 1) && used < capacity; k++)
-            used += (size_t)snprintf(out + used, capacity - used, "%s%s%s%s", used ? "," : "", names[i], limited ? ":" : "",
-                                     limited ? entry->device_class[k] : "");
+            used += (size_t)snprintf(out + used, capacity - used, "%s%s%s%s", used ? "," : "", names[i],
+                                     limited ? ":" : "", limited ? entry->device_class[k] : "");
     }
 }
 
-pf_status pf_key_ring_grant(pf_key_ring *ring, const char *name, const char *public_key, const char *grants, pf_err *err)
+pf_status pf_key_ring_grant(pf_key_ring *ring, const char *name, const char *public_key, const char *grants,
+                            pf_err *err)
 {
     pf_ring_entry entry = { 0 }, *there = find(ring, name);
     uint8_t       raw[RAW_BYTES] = { 0 };
@@ -147,7 +150,8 @@ pf_status pf_key_ring_revoke(pf_key_ring *ring, const char *name, pf_err *err)
 
 static pf_status parse_line(pf_key_ring *ring, char *line, pf_err *err)
 {
-    char *rest = NULL, *name = strtok_r(line, " ", &rest), *key = strtok_r(NULL, " ", &rest), *grants = strtok_r(NULL, " ", &rest);
+    char *rest = NULL, *name = strtok_r(line, " ", &rest), *key = strtok_r(NULL, " ", &rest),
+         *grants = strtok_r(NULL, " ", &rest);
 
     if (!name || !key || !grants || strtok_r(NULL, " ", &rest))
         return PF_FAIL(err, PF_CORRUPT, "a line is not \"name key grants\"");
@@ -163,7 +167,8 @@ static pf_status parse_ring(pf_key_ring *ring, char *text, pf_err *err)
 
     if (strncmp(text, HEAD, sizeof HEAD - 1) != 0)
         return PF_FAIL(err, PF_CORRUPT, "it does not begin with \"planfarm-key-ring 1\"");
-    for (char *line = strtok_r(text + sizeof HEAD - 1, "\n", &rest); line && !st; line = strtok_r(NULL, "\n", &rest), number++)
+    for (char *line = strtok_r(text + sizeof HEAD - 1, "\n", &rest); line && !st;
+         line = strtok_r(NULL, "\n", &rest), number++)
         st = parse_line(ring, line, &why);
     return st ? PF_FAIL(err, PF_CORRUPT, "line %d: %s", number - 1, why.msg) : PF_OK;
 }

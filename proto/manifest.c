@@ -11,7 +11,8 @@ static const char HEAD[] = "planfarm-manifest 1\n";
 
 static bool fields_fit(const pf_manifest *m)
 {
-    return pf_text_is_line(m->model_name, 0, sizeof m->model_name) && pf_text_is_name(m->class_name, sizeof m->class_name) &&
+    return pf_text_is_line(m->model_name, 0, sizeof m->model_name) &&
+           pf_text_is_name(m->class_name, sizeof m->class_name) &&
            pf_text_is_line(m->builder_abi, 1, sizeof m->builder_abi) && m->created_s >= 0 &&
            pf_text_is_line(m->summary_json, 0, sizeof m->summary_json);
 }
@@ -170,8 +171,8 @@ static const pf_public_key *find_key(const pf_public_key *keys, uint32_t count, 
 }
 
 /* line: "<key name>:<base64>" */
-static bool signature_holds(const char *line, size_t bytes, const char *text, size_t text_bytes, const pf_public_key *keys,
-                            uint32_t keys_count)
+static bool signature_holds(const char *line, size_t bytes, const char *text, size_t text_bytes,
+                            const pf_public_key *keys, uint32_t keys_count)
 {
     unsigned char        signature[crypto_sign_BYTES] = { 0 };
     size_t               signature_bytes = 0;
@@ -187,7 +188,8 @@ static bool signature_holds(const char *line, size_t bytes, const char *text, si
     return crypto_sign_verify_detached(signature, (const unsigned char *)text, text_bytes, key->byte) == 0;
 }
 
-pf_status pf_manifest_verify(const char *text, size_t bytes, const pf_public_key *keys, uint32_t keys_count, pf_err *err)
+pf_status pf_manifest_verify(const char *text, size_t bytes, const pf_public_key *keys, uint32_t keys_count,
+                             pf_err *err)
 {
     size_t body_bytes = signed_bytes(text, bytes);
     lines  in = { text + body_bytes, text + bytes, false };

@@ -52,7 +52,8 @@ pf_status pf_manifest_sign(pf_buf *text, const pf_signing_key *key, pf_err *err)
 /* Errors   CORRUPT: not a canonical manifest.  The signatures are not looked at: verify first. */
 pf_status pf_manifest_parse(const char *text, size_t bytes, pf_manifest *out, pf_err *err);
 /* Errors   DENIED: no signature by any of the keys holds.  CORRUPT: no manifest. */
-pf_status pf_manifest_verify(const char *text, size_t bytes, const pf_public_key *keys, uint32_t keys_count, pf_err *err);
+pf_status pf_manifest_verify(const char *text, size_t bytes, const pf_public_key *keys, uint32_t keys_count,
+                             pf_err *err);
 
 /* Makes a key.  Errors   INTERNAL: libsodium does not start. */
 pf_status pf_signing_key_new(const char *name, pf_signing_key *out, pf_err *err);
@@ -63,8 +64,8 @@ pf_status pf_signing_key_open(const char *folder, const char *name, pf_signing_k
 /* The keys of a folder, FOLDER/farm-<N>.key for N from 1 on, newest first; the first key is made when there is none.
    *count is at most PF_SIGNING_KEYS_MAX.  make_next: makes one more, which is the newest then. */
 enum { PF_SIGNING_KEYS_MAX = 8 };
-pf_status pf_signing_keys_open(const char *folder, bool make_next, pf_signing_key out[PF_SIGNING_KEYS_MAX], uint32_t *count,
-                               pf_err *err);
+pf_status pf_signing_keys_open(const char *folder, bool make_next, pf_signing_key out[PF_SIGNING_KEYS_MAX],
+                               uint32_t *count, pf_err *err);
 
 /* "planfarm-key <name> <base64>\n": how public keys are shown and stored. */
 pf_status pf_public_key_write(const pf_public_key *key, pf_buf *out, pf_err *err);

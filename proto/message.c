@@ -5,8 +5,9 @@
 #include "proto/farm.pb-c.h"
 
 static const pf_msg_info rows[] = {
-#define PF_MSG(id, name, body, from, to, since, max_bytes, grant)                                              \
-    { PF_MSG_##name, #name, &pf__##body##__descriptor, PF_ROLE_##from, PF_ROLE_##to, since, max_bytes, PF_GRANT_##grant },
+#define PF_MSG(id, name, body, from, to, since, max_bytes, grant) \
+    { PF_MSG_##name, #name, &pf__##body##__descriptor, PF_ROLE_##from, PF_ROLE_##to, since, max_bytes, \
+      PF_GRANT_##grant },
 #include "proto/messages.def"
 #undef PF_MSG
 };

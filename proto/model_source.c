@@ -40,7 +40,8 @@ pf_status pf_model_source_check_url(const char *url, pf_err *err)
     if (host_bytes == 0)
         return PF_FAIL(err, PF_INVALID, "the model's URL \"%.100s\" names no host", url);
     if (memchr(host, '@', host_bytes))
-        return PF_FAIL(err, PF_INVALID, "the model's URL holds a user or password, which would be stored with the job; give the agents "
+        return PF_FAIL(err, PF_INVALID,
+                       "the model's URL holds a user or password, which would be stored with the job; give the agents "
                        "access instead");
     return PF_OK;
 }
@@ -56,13 +57,16 @@ pf_status pf_model_source_add(pf_model_source *source, const char *location, con
         if ((unsigned char)*at < ' ' || *at == 0x7f)
             return PF_FAIL(err, PF_INVALID, "the name of a weights file holds a control character");
     if (strlen(location) >= PF_MODEL_LOCATION_BYTES)
-        return PF_FAIL(err, PF_INVALID, "the name of a weights file has more than %d bytes", PF_MODEL_LOCATION_BYTES - 1);
+        return PF_FAIL(err, PF_INVALID, "the name of a weights file has more than %d bytes",
+                       PF_MODEL_LOCATION_BYTES - 1);
     if (pf_path_join("m", location, joined, sizeof joined, NULL))
-        return PF_FAIL(err, PF_INVALID, "the weights file \"%.100s\" does not lie in the folder of the model's URL", location);
+        return PF_FAIL(err, PF_INVALID, "the weights file \"%.100s\" does not lie in the folder of the model's URL",
+                       location);
     if (pf_model_source_find(source, location))
         return PF_FAIL(err, PF_INVALID, "the weights file \"%.100s\" is named twice", location);
     if (source->files_count == PF_MODEL_SOURCE_FILES_MAX)
-        return PF_FAIL(err, PF_INVALID, "a model by URL may have %d weights files; keep them in fewer", PF_MODEL_SOURCE_FILES_MAX);
+        return PF_FAIL(err, PF_INVALID, "a model by URL may have %d weights files; keep them in fewer",
+                       PF_MODEL_SOURCE_FILES_MAX);
     file = &source->file[source->files_count++];
     file->sha256 = *sha256;
     snprintf(file->location, sizeof file->location, "%s", location);
@@ -92,8 +96,11 @@ pf_status pf_model_source_beside(const char *url, const char *location, char out
         used += (size_t)snprintf(out + used, PF_MODEL_URL_BYTES - used, plain ? "%c" : "%%%02X", (unsigned char)*at);
     }
     if (used < PF_MODEL_URL_BYTES && !s3)
-        used += (size_t)snprintf(out + used, PF_MODEL_URL_BYTES - used, "%.*s", (int)query_bytes, url + strcspn(url, "?#"));
-    return used < PF_MODEL_URL_BYTES ? PF_OK : PF_FAIL(err, PF_INVALID, "the URL of the weights file \"%.100s\" is too long", location);
+        used += (size_t)snprintf(out + used, PF_MODEL_URL_BYTES - used, "%.*s", (int)query_bytes,
+                                 url + strcspn(url, "?#"));
+    return used < PF_MODEL_URL_BYTES
+               ? PF_OK
+               : PF_FAIL(err, PF_INVALID, "the URL of the weights file \"%.100s\" is too long", location);
 }
 
 /* ---- the text */
@@ -135,8 +142,8 @@ static bool take_line(const char **at, const char *end, const char *name, char *
 {
     const char *stop = memchr(*at, '\n', (size_t)(end - *at)), *from = *at + strlen(name) + 1;
 
-    if (!stop || from > stop || strncmp(*at, name, strlen(name)) != 0 || from[-1] != ' ' || (size_t)(stop - from) >= capacity ||
-        memchr(from, 0, (size_t)(stop - from)))
+    if (!stop || from > stop || strncmp(*at, name, strlen(name)) != 0 || from[-1] != ' ' ||
+        (size_t)(stop - from) >= capacity || memchr(from, 0, (size_t)(stop - from)))
         return false;
     memcpy(out, from, (size_t)(stop - from));
     out[stop - from] = 0;
@@ -196,13 +203,15 @@ pf_status pf_model_source_parse(const void *text, size_t bytes, pf_model_source 
 
     memset(out, 0, sizeof *out);
     at += good ? sizeof HEAD - 1 : 0;
-    good = good && take_line(&at, end, "url", out->url, sizeof out->url) && pf_model_source_check_url(out->url, NULL) == PF_OK;
+    good = good && take_line(&at, end, "url", out->url, sizeof out->url) &&
+           pf_model_source_check_url(out->url, NULL) == PF_OK;
     out->pinned = good && take_line(&at, end, "sha256", word, sizeof word);
     if (out->pinned)
         good = pf_digest_from_hex(word, &out->sha256);
     else
         good = good && take_line(&at, end, "once", word, sizeof word) && take_once(word, out->once);
-    good = good && take_number(&at, end, "max_bytes", &out->max_bytes) && (at == end || (take_files(&at, end, out) && at == end));
+    good = good && take_number(&at, end, "max_bytes", &out->max_bytes) &&
+           (at == end || (take_files(&at, end, out) && at == end));
     if (good)
         return PF_OK;
     memset(out, 0, sizeof *out);

@@ -6,8 +6,8 @@
      sha256 <64 hex digits>            what the bytes must be; or, when that is not known,
      once <32 hex digits>              random: such a model is like no other, since who knows what is there next time
      max_bytes <N>                     most that it may have, with its weights; 0: what the agent allows
-     files <N>                         only with sha256, when there are weights files beside the ONNX file; then for each
-     <64 hex digits> <location>        what its bytes must be, and where it is: as the model says, relative to the URL's folder */
+     files <N>                         only with sha256, when there are weights files beside the model; then for each
+     <64 hex digits> <location>        what its bytes must be, and where it lies, from the URL's folder */
 #ifndef PF_PROTO_MODEL_SOURCE_H
 #define PF_PROTO_MODEL_SOURCE_H
 
@@ -18,7 +18,8 @@
 #include "base/hash.h"
 #include "base/status.h"
 
-enum { PF_MODEL_URL_BYTES = 2048, PF_MODEL_ONCE_BYTES = 16, PF_MODEL_SOURCE_FILES_MAX = 64, PF_MODEL_LOCATION_BYTES = 256 };
+enum { PF_MODEL_URL_BYTES = 2048, PF_MODEL_ONCE_BYTES = 16, PF_MODEL_SOURCE_FILES_MAX = 64,
+       PF_MODEL_LOCATION_BYTES = 256 };
 
 typedef struct pf_model_source_file { pf_digest sha256; char location[PF_MODEL_LOCATION_BYTES]; } pf_model_source_file;
 
@@ -36,11 +37,13 @@ typedef struct pf_model_source {        /* open; large */
 bool      pf_model_source_is_url(const char *text);
 /* Errors   INVALID: not http, https or s3, without a host, with a user in it, or no printable ASCII. */
 pf_status pf_model_source_check_url(const char *url, pf_err *err);
-/* Errors   INVALID: too many, twice the same, or a location that is absolute, leads out of the folder or is no line of text. */
+/* Errors   INVALID: too many, twice the same, or a location that is absolute, leads out of the folder or is no line of
+            text. */
 pf_status pf_model_source_add(pf_model_source *source, const char *location, const pf_digest *sha256, pf_err *err);
 /* NULL when there is none. */
 const pf_digest *pf_model_source_find(const pf_model_source *source, const char *location);
-/* The URL of a weights file of the model at url: its folder, the location (with %XX where needed, but not for s3), and the URL's query.
+/* The URL of a weights file of the model at url: its folder, the location (with %XX where needed, but not for s3), and
+   the URL's query.
    Errors   INVALID: longer than PF_MODEL_URL_BYTES - 1. */
 pf_status pf_model_source_beside(const char *url, const char *location, char out[PF_MODEL_URL_BYTES], pf_err *err);
 /* Appends the text to out.  Errors   as above. */

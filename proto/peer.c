@@ -27,7 +27,8 @@ static const struct option { int name, value; } socket_options[] = {
     { ZMQ_TCP_KEEPALIVE_IDLE, 10 }, { ZMQ_TCP_KEEPALIVE_INTVL, 5 }, { ZMQ_TCP_KEEPALIVE_CNT, 3 },
 };
 
-/* A client may wait long for a watch's answer.  An agent beats by itself, and each of ten thousand pings would be work. */
+/* A client may wait long for a watch's answer.  An agent beats by itself, and each of ten thousand pings
+   would be work. */
 static const struct option client_options[] = { { ZMQ_HEARTBEAT_IVL, 5000 }, { ZMQ_HEARTBEAT_TIMEOUT, 6000 } };
 
 static pf_status set_curve(pf_peer *peer, pf_err *err)
@@ -73,7 +74,8 @@ static pf_status take_keys(pf_peer *peer, const char *server_public_key, const c
     peer->public_key = copy_or_null(public_key);
     peer->secret_key = copy_or_null(secret_key);
     if (server_public_key && (!peer->server_public_key || !peer->public_key || !peer->secret_key))
-        return PF_FAIL(err, PF_NO_SPACE, "cannot set up a connection to %s: out of memory or keys are missing", peer->endpoint);
+        return PF_FAIL(err, PF_NO_SPACE, "cannot set up a connection to %s: out of memory or keys are missing",
+                       peer->endpoint);
     return PF_OK;
 }
 
@@ -282,8 +284,8 @@ static int64_t earlier(int64_t a, int64_t b)
 }
 
 /* One sending and its wait; a socket over which nothing was heard for too long is replaced. */
-static pf_status call_once(pf_peer *peer, const pf_buf *frame, uint64_t id, int64_t deadline_ns, int64_t *quiet_since_ns,
-                           pf_message *out)
+static pf_status call_once(pf_peer *peer, const pf_buf *frame, uint64_t id, int64_t deadline_ns,
+                           int64_t *quiet_since_ns, pf_message *out)
 {
     int64_t   turn_ns = earlier(pf_clock_ns() + PF_PEER_RETRY_NS, deadline_ns);
     pf_status st = PF_OK;
@@ -322,9 +324,10 @@ pf_status pf_peer_call(pf_peer *peer, pf_msg_type type, const ProtobufCMessage *
         st = call_once(peer, &frame, header.msg_id, deadline_ns, &quiet_since_ns, out);
     while (st && pf_clock_ns() < deadline_ns);
     if (st) {
-        st = PF_FAIL(err, PF_UNREACHABLE, "the farm at %s does not answer: is planfarm-coordinator running there, and %s",
-                     peer->endpoint, peer->server_public_key ? "does it know this key?"
-                                                             : "does it want a key (" PF_FARM_KEY_VARIABLE ")?");
+        st = PF_FAIL(err, PF_UNREACHABLE,
+                     "the farm at %s does not answer: is planfarm-coordinator running there, and %s", peer->endpoint,
+                     peer->server_public_key ? "does it know this key?"
+                                             : "does it want a key (" PF_FARM_KEY_VARIABLE ")?");
     } else if (out->info->type == PF_MSG_ERROR) {
         st = pf_peer_error(out, err);
         pf_message_clear(out);

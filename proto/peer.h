@@ -25,7 +25,8 @@ typedef struct pf_peer_options {    /* open; strings are copied */
     const char *server_public_key, *public_key, *secret_key;
 } pf_peer_options;
 
-/* Makes the socket; does not wait for the connection.  Errors   INVALID: endpoint or keys; DENIED, CORRUPT: the key file. */
+/* Makes the socket; does not wait for the connection.  Errors   INVALID: endpoint or keys; DENIED, CORRUPT: the key
+   file. */
 pf_status pf_peer_open(const pf_peer_options *options, pf_peer **out, pf_err *err);
 void      pf_peer_close(pf_peer *peer);                 /* NULL is fine; waits up to 1 s for what was sent */
 const char *pf_peer_endpoint(const pf_peer *peer);      /* borrowed */

@@ -44,7 +44,8 @@ void pf_signing_key_clear(pf_signing_key *key)
 }
 
 /* "<word><name> <base64>\n" */
-static pf_status write_line(const char *word, const char *name, const uint8_t *data, size_t bytes, pf_buf *out, pf_err *err)
+static pf_status write_line(const char *word, const char *name, const uint8_t *data, size_t bytes, pf_buf *out,
+                            pf_err *err)
 {
     char base64[128] = "";
 
@@ -54,8 +55,8 @@ static pf_status write_line(const char *word, const char *name, const uint8_t *d
     return out->failed ? PF_FAIL_MEMORY(err, out->size) : PF_OK;
 }
 
-static pf_status parse_line(const char *word, const char *text, size_t bytes, char name[PF_KEY_NAME_BYTES], uint8_t *data,
-                            size_t data_bytes, pf_err *err)
+static pf_status parse_line(const char *word, const char *text, size_t bytes, char name[PF_KEY_NAME_BYTES],
+                            uint8_t *data, size_t data_bytes, pf_err *err)
 {
     size_t      word_bytes = strlen(word), got = 0;
     const char *blank = NULL, *base64_end = NULL;
@@ -66,8 +67,8 @@ static pf_status parse_line(const char *word, const char *text, size_t bytes, ch
         return PF_FAIL(err, PF_CORRUPT, "%zu bytes are no key", bytes);
     memcpy(name, text + word_bytes, (size_t)(blank - text) - word_bytes);
     if (!pf_text_is_name(name, PF_KEY_NAME_BYTES) ||
-        sodium_base642bin(data, data_bytes, blank + 1, (size_t)(text + bytes - 1 - (blank + 1)), NULL, &got, &base64_end,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        sodium_base642bin(data, data_bytes, blank + 1, (size_t)(text + bytes - 1 - (blank + 1)), NULL, &got,
+                          &base64_end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
         got != data_bytes || base64_end != text + bytes - 1)
         return PF_FAIL(err, PF_CORRUPT, "%zu bytes are no key", bytes);
     return PF_OK;
@@ -110,7 +111,7 @@ static pf_status make_key(const char *path, const char *name, pf_signing_key *ou
     if (st)
         return st;
     pf_buf_init(&text, KEY_FILE_BYTES);
-    st = write_line(SECRET_WORD, name, out->secret, SEED_BYTES, &text, err);    /* the seed is the secret's first half */
+    st = write_line(SECRET_WORD, name, out->secret, SEED_BYTES, &text, err);  /* the seed is the secret's first half */
     if (!st)
         st = write_secret(path, &text, err);
     if (text.data)
@@ -195,8 +196,8 @@ static bool key_is_there(const char *folder, int number)
     return pf_path_join(folder, file_name, path, sizeof path, NULL) == PF_OK && pf_file_exists(path);
 }
 
-pf_status pf_signing_keys_open(const char *folder, bool make_next, pf_signing_key out[PF_SIGNING_KEYS_MAX], uint32_t *count,
-                               pf_err *err)
+pf_status pf_signing_keys_open(const char *folder, bool make_next, pf_signing_key out[PF_SIGNING_KEYS_MAX],
+                               uint32_t *count, pf_err *err)
 {
     int       newest = 0;
     pf_status st = PF_OK;

@@ -87,10 +87,12 @@ static pf_status ask_some(lookup *l, pf_peer *peer, ProtobufCBinaryData *hashes,
     return st;
 }
 
-pf_status pf_timing_remote_lookup(pf_peer *peer, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                                  int64_t timeout_ns, pf_timing_remote_found *found, void *user, pf_err *err)
+pf_status pf_timing_remote_lookup(pf_peer *peer, const pf_digest *device_class, const pf_digest *problems,
+                                  uint32_t count, int64_t timeout_ns, pf_timing_remote_found *found, void *user,
+                                  pf_err *err)
 {
-    lookup               l = { .device_class = device_class, .problems = problems, .count = count, .found = found, .user = user };
+    lookup               l = {.device_class = device_class, .problems = problems, .count = count,
+                              .found = found, .user = user};
     ProtobufCBinaryData *hashes = pf_calloc(LOOKUP_MAX, sizeof *hashes);
     pf_status            st = hashes ? PF_OK : PF_FAIL_MEMORY(err, LOOKUP_MAX * sizeof *hashes);
 
@@ -130,8 +132,8 @@ pf_status pf_timing_remote_store(pf_peer *peer, const char *class_text, const ch
 
 /* ---- export */
 
-static pf_status take_export(const Pf__TimingExportReply *reply, char **class_text, pf_timing_remote_visit *visit, void *user,
-                             pf_err *err)
+static pf_status take_export(const Pf__TimingExportReply *reply, char **class_text, pf_timing_remote_visit *visit,
+                             void *user, pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -147,8 +149,8 @@ static pf_status take_export(const Pf__TimingExportReply *reply, char **class_te
     return st;
 }
 
-pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t timeout_ns, pf_timing_remote_visit *visit,
-                                  void *user, uint64_t *damaged, pf_err *err)
+pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t timeout_ns,
+                                  pf_timing_remote_visit *visit, void *user, uint64_t *damaged, pf_err *err)
 {
     uint8_t   key[KEY_BYTES_MAX] = { 0 };
     size_t    key_bytes = 0;
@@ -165,7 +167,8 @@ pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t t
         if (selector)
             asked.selector = (char *)selector;
         asked.after_key = (ProtobufCBinaryData){ key_bytes, key };
-        st = pf_peer_call(peer, PF_MSG_TIMING_EXPORT, &asked.base, PF_MSG_TIMING_EXPORT_REPLY, timeout_ns, &answer, err);
+        st = pf_peer_call(peer, PF_MSG_TIMING_EXPORT, &asked.base, PF_MSG_TIMING_EXPORT_REPLY, timeout_ns, &answer,
+                          err);
         reply = (const Pf__TimingExportReply *)answer.body;
         if (!st)
             st = take_export(reply, &class_text, visit, user, err);

@@ -11,8 +11,9 @@
    Errors   UNREACHABLE; CORRUPT: a record fails its checks; what found returns. */
 typedef pf_status pf_timing_remote_found(void *user, uint32_t index, const char *class_text, const char *problem_text,
                                          const pf_timing_record *record, pf_err *err);
-pf_status pf_timing_remote_lookup(pf_peer *peer, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                                  int64_t timeout_ns, pf_timing_remote_found *found, void *user, pf_err *err);
+pf_status pf_timing_remote_lookup(pf_peer *peer, const pf_digest *device_class, const pf_digest *problems,
+                                  uint32_t count, int64_t timeout_ns, pf_timing_remote_found *found, void *user,
+                                  pf_err *err);
 
 /* Merges entries of one problem into the farm's record; they are on its disk on return.
    Errors   UNREACHABLE; DENIED: this key may not; NO_SPACE: too large for a message, or the farm's disk is full. */
@@ -24,7 +25,7 @@ pf_status pf_timing_remote_store(pf_peer *peer, const char *class_text, const ch
    Errors   NOT_FOUND: no such class; else as above. */
 typedef pf_status pf_timing_remote_visit(void *user, const char *class_text, const char *problem_text,
                                          const pf_timing_record *record, pf_err *err);
-pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t timeout_ns, pf_timing_remote_visit *visit,
-                                  void *user, uint64_t *damaged, pf_err *err);
+pf_status pf_timing_remote_export(pf_peer *peer, const char *selector, int64_t timeout_ns,
+                                  pf_timing_remote_visit *visit, void *user, uint64_t *damaged, pf_err *err);
 
 #endif

@@ -8,8 +8,8 @@
 
 static const char MAGIC[4] = { 'P', 'F', 'R', 'M' };
 
-/* What a body lies in: blocks that are freed together, since a message has many small fields.  Their sum is bounded, so that
-   a small frame cannot ask for much. */
+/* What a body lies in: blocks that are freed together, since a message has many small fields.  Their sum is bounded, so
+   that a small frame cannot ask for much. */
 enum { ALIGNMENT = 16, BLOCK_BYTES_LEAST = 512 };
 
 typedef struct block {

@@ -22,7 +22,7 @@ typedef bool pf_transfer_watch(void *user, uint64_t done_bytes, uint64_t total_b
 
 typedef struct pf_transfer_options {    /* open; strings are copied; 0 and NULL give the defaults */
     const char *url;                    /* "http://host:7780" */
-    const char *token;                  /* bearer token, "": none; NULL: one made by the key that PLANFARM_KEY names, if it does */
+    const char *token;  /* bearer token, "": none; NULL: one made by the key that PLANFARM_KEY names, if it does */
     int64_t     connect_ns;             /* 5 s */
     int64_t     stall_ns;               /* 60 s: less than 1 KiB/s for so long ends an attempt */
     uint32_t    attempts;               /* 5 */

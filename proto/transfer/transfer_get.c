@@ -53,10 +53,12 @@ static pf_status other_bytes(pf_transfer *transfer, const char *path, pf_err *er
 
     snprintf(check.path, sizeof check.path, "%.400s?check", path);
     if (pf_transfer_once(transfer, &check, NULL) == PF_NOT_FOUND)
-        return PF_FAIL(err, PF_CORRUPT, "the farm at %s had a damaged %s, which is removed now; submit the model again", transfer->url,
-                       path);
-    return PF_FAIL(err, PF_CORRUPT, "the bytes that the farm at %s gave for %s have another digest; its store is damaged "
-                   "or something between changed them", transfer->url, path);
+        return PF_FAIL(err, PF_CORRUPT, "the farm at %s had a damaged %s, which is removed now; submit the model again",
+                       transfer->url, path);
+    return PF_FAIL(err, PF_CORRUPT,
+                   "the bytes that the farm at %s gave for %s have another digest; its store is damaged "
+                   "or something between changed them",
+                   transfer->url, path);
 }
 
 /* Fetches what is missing.  What an earlier process left may be damaged or too long: then it is thrown away once. */
@@ -72,7 +74,8 @@ static pf_status fetch(pf_transfer *transfer, pf_partial *partial, const pf_dige
         return PF_OK;
     request.from_byte = partial->at;
     st = pf_transfer_perform(transfer, &request, go_on, &why);
-    if (had_some && partial->resumed_at && (st == PF_INVALID || st == PF_NO_SPACE || (!st && !is_whole(partial, digest)))) {
+    if (had_some && partial->resumed_at &&
+        (st == PF_INVALID || st == PF_NO_SPACE || (!st && !is_whole(partial, digest)))) {
         pf_err_clear(&why);
         if (!start_over(&request))
             return PF_FAIL(err, request.failure, "%s", request.failure_err.msg);
@@ -84,7 +87,8 @@ static pf_status fetch(pf_transfer *transfer, pf_partial *partial, const pf_dige
     return is_whole(partial, digest) ? PF_OK : other_bytes(transfer, request.path, err);
 }
 
-static pf_status open_partial(const pf_digest *digest, uint64_t limit_bytes, const char *path, pf_partial *out, pf_err *err)
+static pf_status open_partial(const pf_digest *digest, uint64_t limit_bytes, const char *path, pf_partial *out,
+                              pf_err *err)
 {
     char hex[PF_DIGEST_HEX_BYTES], name[PATH_MAX];
 
@@ -104,6 +108,7 @@ pf_status pf_transfer_get_blob(pf_transfer *transfer, const pf_digest *digest, u
         st = fetch(transfer, &partial, digest, err);
     if (!st)
         st = pf_partial_publish(&partial, path, err);
-    pf_partial_close(&partial, !st || (transfer->keep_partial && partial.at > 0 && st != PF_CORRUPT && st != PF_NO_SPACE));
+    pf_partial_close(&partial,
+                     !st || (transfer->keep_partial && partial.at > 0 && st != PF_CORRUPT && st != PF_NO_SPACE));
     return st;
 }

@@ -49,8 +49,8 @@ struct pf_transfer_request {
 /* One attempt.  OK for a code below 400; request->code holds it. */
 pf_status pf_transfer_once(pf_transfer *transfer, pf_transfer_request *request, pf_err *err);
 /* Attempts until one ends with what will not pass. `again` (may be NULL) prepares another attempt. */
-pf_status pf_transfer_perform(pf_transfer *transfer, pf_transfer_request *request, bool (*again)(pf_transfer_request *request),
-                              pf_err *err);
+pf_status pf_transfer_perform(pf_transfer *transfer, pf_transfer_request *request,
+                              bool (*again)(pf_transfer_request *request), pf_err *err);
 /* Lets a server prove who it is by the authorities in the file that SSL_CERT_FILE names, as OpenSSL's programs do. */
 void      pf_transfer_set_authorities(CURL *curl);
 /* "/blobs/sha256/<hex>" */

@@ -60,7 +60,8 @@ static pf_status put(pf_transfer *transfer, const pf_digest *digest, pf_transfer
 
     pf_transfer_blob_path(digest, request->path);
     pf_transfer_blob_path(digest, head.path);
-    if (pf_transfer_once(transfer, &head, NULL) == PF_OK && (head.content_bytes < 0 || (uint64_t)head.content_bytes == request->read_bytes))
+    if (pf_transfer_once(transfer, &head, NULL) == PF_OK &&
+        (head.content_bytes < 0 || (uint64_t)head.content_bytes == request->read_bytes))
         return PF_OK;
     return pf_transfer_perform(transfer, request, rewind_upload, err);
 }

@@ -96,7 +96,7 @@ same "rules and engine/rules.def" <(rows docs/RULES.md rules 1 2 3 4) "$work/rul
 
 "$programs/planfarm-coordinator" --help | grep -oE '^  --[a-z-]+' | tr -d ' ' | grep -v -x -e --version > "$work/flags"
 same "options of planfarm-coordinator" <(rows docs/FARM.md coordinator 1 | sed 's/ .*//') "$work/flags"
-sed -n 's/^PF_AGENT_OPTION("\([a-z-]*\)", *[a-z_]*, *"\([^"]*\)", *"\(.*\)")$/--\1 \2|\3/p' builder-agent/options.def > "$work/flags"
+sed -n ':row; /,$/ { N; s/,\n */, /; b row; }; s/^PF_AGENT_OPTION("\([a-z-]*\)", *[a-z_]*, *"\([^"]*\)", *"\(.*\)")$/--\1 \2|\3/p' builder-agent/options.def > "$work/flags"
 same "options of planfarm-agent" <(rows docs/FARM.md agent 1 2 | sed 's/ or cuda/|cuda/') "$work/flags"
 
 sed -n 's/^static const char BLOBS\[\] = "\(.*\)";$/\1/p; /^static const struct page/,/^};/p' coordinator/http.c | grep -oE '(^/|"/)[a-z0-9/]+' | tr -d '"' > "$work/paths"

@@ -2,6 +2,10 @@
 
 BEGIN {
     LIMIT = 60
+    COLUMNS = 120
+    split("base proto cache builder-agent client", narrow_list, " ")
+    for (i in narrow_list)
+        narrow[narrow_list[i]] = 1
     ends = " *\\("
     starts = "(^|[^A-Za-z0-9_.>])"
     heap = starts "(malloc|calloc|realloc|free|strdup|strndup|aligned_alloc|posix_memalign)" ends
@@ -120,6 +124,8 @@ FNR == 1 {
     opened_at = 0
     head = ""
 }
+
+is_c && folder in narrow && length($0) > COLUMNS { complain("the line has " length($0) " columns; the limit is " COLUMNS) }
 
 $0 ~ unfinished { complain("unfinished work is named in the text") }
 

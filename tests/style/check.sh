@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what a compiler does not: banned calls, long functions, the direction of includes, unfinished work.
+# Checks what a compiler does not: banned calls, long functions and lines, the direction of includes, unfinished work.
 # Usage: tests/style/check.sh [FOLDER...]   (the project's folders when none is given; run from the repository root)
 set -euo pipefail
 

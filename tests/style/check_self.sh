@@ -48,6 +48,9 @@ expect engine/a.c "unfinished" "/* TO""DO: later */"
 expect engine/a.c "unfinished" "FIX""ME"
 expect engine/a.c "" 'mkdtemp("/tmp/a-XX""XXXX");'
 expect engine/a.c "switched off" '#if 0'
+long=$(printf 'x%.0s' {1..112})
+expect client/a.c "" "    x($long);"
+expect client/a.c "has 121 columns" "     x($long);"
 mapfile -t body < <(yes '    x++;' | head -58)
 expect engine/a.c "" 'static void just_fits(int x)' '{' "${body[@]}" '}'
 expect engine/a.c "too_long() has 61 lines" 'static void too_long(int x)' '{' "${body[@]}" '    x--;' '}'
