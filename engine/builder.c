@@ -175,7 +175,8 @@ static pf_status fill_head(building *b, pf_err *err)
     return PF_OK;
 }
 
-static pf_status write_draft(building *b, pf_err *err)
+/* will_run: a plan that is refined or checked is run here, and reads its weights from memory. */
+static pf_status write_draft(building *b, bool will_run, pf_err *err)
 {
     pf_plan_file  file = { .fd = -1 };
     pf_plan_sink *sink = NULL;
@@ -183,7 +184,7 @@ static pf_status write_draft(building *b, pf_err *err)
     pf_status     st = fill_head(b, err);
 
     if (!st)
-        st = pf_plan_sink_open(b->plan_folder, &sink, err);
+        st = pf_plan_sink_open(b->plan_folder, !will_run, &sink, err);
     if (!st)
         st = pf_builder_pack(&b->draft, b->device, sink, err);
     if (!st)
@@ -215,7 +216,7 @@ static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
     if (st)
         return st;
     pf_refine_apply(refinement, &b->draft);
-    return write_draft(b, err);
+    return write_draft(b, true, err);
 }
 
 static pf_status write_plan(building *b, pf_err *err)
@@ -229,7 +230,7 @@ static pf_status write_plan(building *b, pf_err *err)
         st = pf_refine_find(b->store, b->device, &b->draft, &refinement, err);
     if (!st) {
         pf_refine_apply(&refinement, &b->draft);
-        st = write_draft(b, err);
+        st = write_draft(b, b->search.candidates_timed || !refinement.known, err);
     }
     if (!st && !refinement.known && !pf_config_bool(b->config, PF_CONFIG_replay))
         st = refine(b, &refinement, err);

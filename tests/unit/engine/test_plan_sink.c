@@ -7,8 +7,7 @@
 #include "engine/plan_sink.h"
 #include "tests/test.h"
 
-
-enum { PIECES = 60, LARGEST_BYTES = 200000 };
+enum { PIECES = 60, LARGEST_BYTES = 400000, AMONG_CHUNKS_BYTES = 9 << 20 };
 
 static const uint8_t *bytes_of(const pf_mapping *map, uint64_t offset)
 {
@@ -16,8 +15,8 @@ static const uint8_t *bytes_of(const pf_mapping *map, uint64_t offset)
     return map->data + offset;
 }
 
-/* Random sizes through buffers, more than there are places for. */
-static void all_is_written_and_hashed_in_order(void **state)
+/* Random sizes through buffers, more than there are places for, and in all more than the sink holds at a time. */
+static void write_and_hash_in_order(bool around_cache)
 {
     static uint64_t offset[PIECES];
     static size_t   size[PIECES];
@@ -28,9 +27,8 @@ static void all_is_written_and_hashed_in_order(void **state)
     pf_random       random;
     pf_err          err = { 0 };
 
-    (void)state;
     pf_random_init(&random, 5);
-    test_ok(pf_plan_sink_open(test_path(""), &sink, &err), &err);
+    test_ok(pf_plan_sink_open(test_path(""), around_cache, &sink, &err), &err);
     for (int i = 0; i < PIECES; i++) {
         void *buffer = NULL;
 
@@ -54,24 +52,37 @@ static void all_is_written_and_hashed_in_order(void **state)
     close(file.fd);
 }
 
+static void all_is_written_and_hashed_in_order(void **state)
+{
+    (void)state;
+    write_and_hash_in_order(false);
+    write_and_hash_in_order(true);
+}
+
+/* Bytes that are in the file by half and wait for the rest of their chunk by half. */
 static void what_was_added_is_known(void **state)
 {
-    uint8_t      *data = pf_alloc(LARGEST_BYTES);
-    pf_plan_sink *sink = NULL;
-    uint64_t      offset = 0;
-    pf_err        err = { 0 };
+    for (int i = 0; i < 3; i++) {
+        uint8_t      *data = pf_alloc(AMONG_CHUNKS_BYTES);
+        pf_plan_sink *sink = NULL;
+        uint64_t      offset = 0;
+        pf_err        err = { 0 };
 
-    (void)state;
-    assert_non_null(data);
-    memset(data, 7, LARGEST_BYTES);
-    test_ok(pf_plan_sink_open(NULL, &sink, &err), &err);
-    offset = pf_plan_sink_add(sink, data, LARGEST_BYTES);
-    assert_int_equal(offset, PF_PLAN_HEADER_BYTES);
-    assert_true(pf_plan_sink_holds(sink, offset, data, LARGEST_BYTES));
-    data[LARGEST_BYTES - 1] = 8;
-    assert_false(pf_plan_sink_holds(sink, offset, data, LARGEST_BYTES));
-    pf_plan_sink_close(sink);
-    pf_free(data);
+        (void)state;
+        assert_non_null(data);
+        memset(data, 7, AMONG_CHUNKS_BYTES);
+        test_ok(pf_plan_sink_open(i ? test_path("") : NULL, i == 2, &sink, &err), &err);
+        offset = pf_plan_sink_add(sink, data, AMONG_CHUNKS_BYTES);
+        assert_int_equal(offset, PF_PLAN_HEADER_BYTES);
+        assert_true(pf_plan_sink_holds(sink, offset, data, AMONG_CHUNKS_BYTES));
+        data[AMONG_CHUNKS_BYTES - 1] = 8;
+        assert_false(pf_plan_sink_holds(sink, offset, data, AMONG_CHUNKS_BYTES));
+        data[AMONG_CHUNKS_BYTES - 1] = 7;
+        data[0] = 8;
+        assert_false(pf_plan_sink_holds(sink, offset, data, AMONG_CHUNKS_BYTES));
+        pf_plan_sink_close(sink);
+        pf_free(data);
+    }
 }
 
 int main(void)
