@@ -76,8 +76,8 @@ bool pf_agents_alive(const pf_core *core, const pf_agent *agent)
 
 bool pf_agents_takes_jobs(const pf_core *core, const pf_agent *agent)
 {
-    return pf_agents_alive(core, agent) && !agent->drain_asked && !agent->draining && !agent->sick && !agent->sick_told &&
-           core->now.boot_ns >= agent->rest_until_ns;
+    return pf_agents_alive(core, agent) && !agent->drain_asked && !agent->draining && !agent->sick &&
+           !agent->sick_told && core->now.boot_ns >= agent->rest_until_ns;
 }
 
 /* ---- health */

@@ -21,7 +21,8 @@ void pf_agents_mark_sick(pf_core *core, pf_agent *agent, const char *why);
 /* An operator's word. */
 void pf_agents_drain(pf_core *core, pf_agent *agent, bool resume);
 
-/* A new process, or a new connection, of the agent: takes its old place.  False when this process was replaced before. */
+/* A new process, or a new connection, of the agent: takes its old place.  False when this process was replaced
+   before. */
 bool pf_agents_connect(pf_core *core, pf_agent *agent, uint64_t peer, uint64_t epoch);
 void pf_agents_disconnect(pf_core *core, pf_agent *agent);
 /* Declares its classes anew. */

@@ -56,7 +56,8 @@ static pf_status take_submit(const char *text, size_t bytes, pf_api_call *out, p
             return PF_OK;
         }
     }
-    return PF_FAIL(err, PF_INVALID, "\"%.*s\" is no submit's id of 32 lower-case hex digits", bytes < 80 ? (int)bytes : 80, text);
+    return PF_FAIL(err, PF_INVALID, "\"%.*s\" is no submit's id of 32 lower-case hex digits",
+                   bytes < 80 ? (int)bytes : 80, text);
 }
 
 /* Whether the path is of this form; *name_at is where the part stands that {job} or {submit} stands for. */
@@ -92,7 +93,8 @@ static pf_status take_route(const pf_api_route *route, const char *name, size_t 
     return strstr(route->path, "{submit}") ? take_submit(name, bytes, out, err) : PF_OK;
 }
 
-pf_status pf_api_find(const char *method, const char *path, pf_api_call *out, char allow[PF_API_ALLOW_BYTES], pf_err *err)
+pf_status pf_api_find(const char *method, const char *path, pf_api_call *out, char allow[PF_API_ALLOW_BYTES],
+                      pf_err *err)
 {
     const char         *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *name = NULL;
     const pf_api_route *found = NULL;
@@ -134,7 +136,8 @@ pf_status pf_api_pack_body(pf_api_call *call, const ProtobufCMessage *body, pf_e
 pf_status pf_api_pack(const pf_api_request *request, pf_api_call *call, pf_err *err)
 {
     if (request->unknown)
-        return PF_FAIL(err, PF_INVALID, "there is no parameter \"%.80s\"; docs/openapi.yaml lists those of each path", request->unknown);
+        return PF_FAIL(err, PF_INVALID, "there is no parameter \"%.80s\"; docs/openapi.yaml lists those of each path",
+                       request->unknown);
     return call->route->pack(request, call, err);
 }
 
@@ -187,8 +190,8 @@ static void answer_error(const pf_message *message, unsigned *code, unsigned *re
     pf_api_failure(status, error->message, json);
 }
 
-pf_status pf_api_answer(const pf_api_call *call, const void *frame, size_t bytes, unsigned *code, unsigned *retry_after_s,
-                        pf_buf *json, pf_err *err)
+pf_status pf_api_answer(const pf_api_call *call, const void *frame, size_t bytes, unsigned *code,
+                        unsigned *retry_after_s, pf_buf *json, pf_err *err)
 {
     pf_message message = { 0 };
     json_t    *object = NULL;
@@ -215,12 +218,14 @@ pf_status pf_api_answer(const pf_api_call *call, const void *frame, size_t bytes
 
 static void put_event(const Pf__Event *event, pf_buf *text)
 {
-    pf_buf_printf(text, "id: %llu\nevent: %s\ndata: ", (unsigned long long)event->sequence, pf_job_view_event(event->kind));
+    pf_buf_printf(text, "id: %llu\nevent: %s\ndata: ", (unsigned long long)event->sequence,
+                  pf_job_view_event(event->kind));
     dump(pf_job_view_event_json(event), text);
     pf_buf_printf(text, "\n");
 }
 
-pf_status pf_api_events(const void *frame, size_t bytes, uint64_t *after_sequence, bool *final, pf_buf *text, pf_err *err)
+pf_status pf_api_events(const void *frame, size_t bytes, uint64_t *after_sequence, bool *final, pf_buf *text,
+                        pf_err *err)
 {
     pf_message            message = { 0 };
     const Pf__WatchReply *reply = NULL;

@@ -1,5 +1,5 @@
-/* The HTTP API without HTTP: requests become frames of the farm's messages, their answers become JSON.  Nothing here waits
-   or is remembered; the core decides everything, as it does for the sockets.
+/* The HTTP API without HTTP: requests become frames of the farm's messages, their answers become JSON.  Nothing here
+   waits or is remembered; the core decides everything, as it does for the sockets.
    Thread   any. */
 #ifndef PF_COORDINATOR_API_H
 #define PF_COORDINATOR_API_H
@@ -35,7 +35,7 @@ typedef struct pf_api_call {            /* open; zero it before use */
     uint64_t    job_id;                 /* of the path; 0: none */
     bool        has_submit;
     uint8_t     submit_id[PF_SUBMIT_ID_BYTES];
-    pf_buf      model;                  /* SUBMIT: a list of the model's files to be stored as a blob first; empty: none */
+    pf_buf      model;  /* SUBMIT: a list of the model's files to be stored as a blob first; empty: none */
     pf_buf      frame;                  /* for the core */
 } pf_api_call;
 
@@ -47,7 +47,8 @@ bool      pf_api_knows(const char *parameter);
 /* Finds the row of method and path, and takes from the path what it names.  allow: the methods that the path knows,
    "GET, DELETE"; "" when there is nothing at the path.
    Errors   NOT_FOUND: no such path; UNSUPPORTED: the path, but not with this method; INVALID: a malformed id. */
-pf_status pf_api_find(const char *method, const char *path, pf_api_call *out, char allow[PF_API_ALLOW_BYTES], pf_err *err);
+pf_status pf_api_find(const char *method, const char *path, pf_api_call *out, char allow[PF_API_ALLOW_BYTES],
+                      pf_err *err);
 /* PF_GRANT_* that the caller needs. */
 uint32_t  pf_api_grants(const pf_api_call *call);
 /* Fills call->frame, and call->model.  Errors   INVALID, NO_SPACE, with the member or parameter that is wrong. */
@@ -57,8 +58,8 @@ pf_status pf_api_pack_watch(pf_api_call *call, uint64_t after_sequence, uint32_t
 
 /* The frame that came back as JSON text, and the code to answer with; an ERROR frame as well.
    *retry_after_s: with 503, else 0.  Errors   INTERNAL, NO_SPACE. */
-pf_status pf_api_answer(const pf_api_call *call, const void *frame, size_t bytes, unsigned *code, unsigned *retry_after_s,
-                        pf_buf *json, pf_err *err);
+pf_status pf_api_answer(const pf_api_call *call, const void *frame, size_t bytes, unsigned *code,
+                        unsigned *retry_after_s, pf_buf *json, pf_err *err);
 /* The same for a failure that the core did not see. */
 void      pf_api_failure(pf_status status, const char *message, pf_buf *json);
 /* The HTTP code that a status means. */
@@ -66,6 +67,7 @@ unsigned  pf_api_code(pf_status status);
 
 /* Server-sent events of a WATCH_REPLY: *after_sequence is where to go on, *final whether nothing more will come.
    Errors   those of an ERROR frame, with its message. */
-pf_status pf_api_events(const void *frame, size_t bytes, uint64_t *after_sequence, bool *final, pf_buf *text, pf_err *err);
+pf_status pf_api_events(const void *frame, size_t bytes, uint64_t *after_sequence, bool *final, pf_buf *text,
+                        pf_err *err);
 
 #endif

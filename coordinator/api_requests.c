@@ -34,7 +34,8 @@ bool pf_api_knows(const char *parameter)
 }
 
 /* 0 when it is not given. */
-static pf_status query_number(const pf_api_request *request, const char *name, uint64_t limit, uint64_t *out, pf_err *err)
+static pf_status query_number(const pf_api_request *request, const char *name, uint64_t limit, uint64_t *out,
+                              pf_err *err)
 {
     const char *text = query(request, name);
     char       *end = NULL;
@@ -45,11 +46,13 @@ static pf_status query_number(const pf_api_request *request, const char *name, u
     errno = 0;
     *out = strtoull(text, &end, 10);
     if (errno || *end || text[0] < '0' || text[0] > '9' || *out > limit)
-        return PF_FAIL(err, PF_INVALID, "the parameter %s is no number from 0 to %llu", name, (unsigned long long)limit);
+        return PF_FAIL(err, PF_INVALID, "the parameter %s is no number from 0 to %llu", name,
+                       (unsigned long long)limit);
     return PF_OK;
 }
 
-static pf_status query_digest(const pf_api_request *request, const char *name, pf_digest *digest, ProtobufCBinaryData *out, pf_err *err)
+static pf_status query_digest(const pf_api_request *request, const char *name, pf_digest *digest,
+                              ProtobufCBinaryData *out, pf_err *err)
 {
     const char *text = query(request, name);
 
@@ -93,7 +96,8 @@ static pf_status member_text(const json_t *object, const char *name, const char 
     return *out ? PF_OK : PF_FAIL(err, PF_INVALID, "%s is no text", name);
 }
 
-static pf_status member_number(const json_t *object, const char *name, int64_t least, int64_t most, int64_t *out, pf_err *err)
+static pf_status member_number(const json_t *object, const char *name, int64_t least, int64_t most, int64_t *out,
+                               pf_err *err)
 {
     const json_t *value = json_object_get(object, name);
 
@@ -115,8 +119,8 @@ static pf_status member_digest(const json_t *object, const char *name, pf_digest
 /* ---- submit */
 
 static const char *const submit_members[] = {
-    "submit_id", "model", "model_sha256", "files", "source", "spec", "classes", "priority", "queue_timeout_s", "build_timeout_s", "user",
-    "wait_for_class", NULL,
+    "submit_id", "model", "model_sha256", "files", "source", "spec", "classes", "priority", "queue_timeout_s",
+    "build_timeout_s", "user", "wait_for_class", NULL,
 };
 
 /* What a SUBMIT borrows while it is packed. */
@@ -139,7 +143,8 @@ static pf_status take_id(const json_t *object, submission *s, pf_err *err)
     if (text && strlen(text) == 2 * sizeof s->id)
         memcpy(padded, text, 2 * sizeof s->id);
     if (!text || strlen(text) != 2 * sizeof s->id || !pf_digest_from_hex(padded, &digest))
-        return PF_FAIL(err, PF_INVALID, "submit_id is missing or not 32 lower-case hex digits; choose it at random, and keep it when "
+        return PF_FAIL(err, PF_INVALID,
+                       "submit_id is missing or not 32 lower-case hex digits; choose it at random, and keep it when "
                        "you ask again");
     memcpy(s->id, digest.byte, sizeof s->id);
     return PF_OK;
@@ -208,11 +213,13 @@ static pf_status take_source_files(const json_t *list, pf_model_source *source, 
     size_t        i = 0;
 
     if (!source->pinned || !json_is_array(list))
-        return PF_FAIL(err, PF_INVALID, "source.files is a list of the model's weights files, and needs source.sha256 of the ONNX file");
+        return PF_FAIL(err, PF_INVALID,
+                       "source.files is a list of the model's weights files, and needs source.sha256 of the ONNX file");
     json_array_foreach(list, i, file) {
         const char *name = json_string_value(json_object_get(file, "name"));
         pf_digest   digest = { 0 };
-        pf_status   st = name ? member_digest(file, "sha256", &digest, err) : PF_FAIL(err, PF_INVALID, "name is missing");
+        pf_status   st = name ? member_digest(file, "sha256", &digest, err)
+                              : PF_FAIL(err, PF_INVALID, "name is missing");
         if (!st)
             st = pf_model_source_add(source, name, &digest, err);
         if (st)
@@ -319,7 +326,8 @@ pf_status pf_api_pack_submit(const pf_api_request *request, pf_api_call *call, p
 
 static ProtobufCBinaryData submit_of(pf_api_call *call)
 {
-    return call->has_submit ? (ProtobufCBinaryData){ sizeof call->submit_id, call->submit_id } : (ProtobufCBinaryData){ 0 };
+    return call->has_submit ? (ProtobufCBinaryData){ sizeof call->submit_id, call->submit_id }
+                            : (ProtobufCBinaryData){ 0 };
 }
 
 static pf_status pack_status(pf_api_call *call, pf_err *err)
@@ -426,7 +434,8 @@ pf_status pf_api_pack_list(const pf_api_request *request, pf_api_call *call, pf_
 pf_status pf_api_pack_plans(const pf_api_request *request, pf_api_call *call, pf_err *err)
 {
     Pf__PlanLookup body = PF__PLAN_LOOKUP__INIT;
-    const char    *model = query(request, "model"), *device_class = query(request, "class"), *spec = query(request, "spec");
+    const char    *model = query(request, "model"), *device_class = query(request, "class"),
+                  *spec = query(request, "spec");
     pf_digest      model_sha256 = { 0 };
     uint64_t       limit = 0;
     pf_status      st = query_digest(request, "model_sha256", &model_sha256, &body.model_digest, err);

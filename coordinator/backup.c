@@ -185,7 +185,8 @@ static pf_status find_latest(const pf_state_dir *dir, char out[PATH_MAX], pf_err
     return name_copy(folder, there.highest, out, err);
 }
 
-/* Epochs are 24 bits (core.c).  Counted in two minutes since 2026 they last until 2089, and a farm starts less often. */
+/* Epochs are 24 bits (core.c).  Counted in two minutes since 2026 they last until 2089, and a farm starts less
+   often. */
 static uint64_t epoch_of_time(int64_t wall_ns)
 {
     const int64_t since_2026_s = wall_ns / PF_NS_PER_S - INT64_C(1767225600);

@@ -21,8 +21,9 @@ void      pf_backup_make(pf_backup *backup);
 /* Wall time of the last good copy, 0 when there was none since the start. */
 int64_t   pf_backup_made_ns(pf_backup *backup);
 
-/* Puts the copy at path (NULL: the latest; used says which it was) in the place of the database, whose files stay beside it as "db.before".
-   Nobody may run on the state.  Errors   NOT_FOUND; CORRUPT: the copy is damaged, and nothing was changed. */
+/* Puts the copy at path (NULL: the latest; used says which it was) in the place of the database, whose files stay
+   beside it as "db.before".  Nobody may run on the state.  Errors   NOT_FOUND; CORRUPT: the copy is damaged, and
+   nothing was changed. */
 pf_status pf_backup_restore(const pf_state_dir *dir, const char *path, char used[PATH_MAX], pf_err *err);
 
 #endif

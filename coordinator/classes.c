@@ -97,7 +97,8 @@ static void rekey(pf_core *core, pf_job *job)
     pf_plan  *plan = NULL;
     pf_job   *there = NULL;
 
-    pf_plan_key(&job->order->of.model_digest, pf_text_of(job->spec), device_class->text->data, device_class->builder_abi->data, &key);
+    pf_plan_key(&job->order->of.model_digest, pf_text_of(job->spec), device_class->text->data,
+                device_class->builder_abi->data, &key);
     plan = pf_plans_find(core, &key);
     there = pf_index_find(&core->live_keys, &key);
     if (there == job)
@@ -125,7 +126,8 @@ static bool waits(const pf_job *job)
 
 static void rekey_all(pf_core *core, const pf_class *device_class)
 {
-    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed; job = pf_job_table_above(&core->jobs, job->id))
+    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed;
+         job = pf_job_table_above(&core->jobs, job->id))
         if (job->device_class == device_class && waits(job))
             rekey(core, job);
 }
@@ -216,7 +218,8 @@ void pf_classes_explain(const pf_core *core, const char *selector, char *out, si
     size_t          used = 0;
 
     if (device_class) {
-        snprintf(out, capacity, "no agent of class %s is alive that builds with \"%s\"; start one, or submit again later",
+        snprintf(out, capacity,
+                 "no agent of class %s is alive that builds with \"%s\"; start one, or submit again later",
                  device_class->name, pf_text_of(device_class->builder_abi));
         return;
     }

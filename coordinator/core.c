@@ -312,8 +312,9 @@ pf_status pf_core_expect(pf_core *core, pf_table table, uint64_t rows, pf_err *e
         enough = pf_job_table_reserve(&core->jobs, rows) && pf_index_reserve(&core->live_keys, rows);
     if (table == PF_ROWS_SUBMITS)
         enough = pf_index_reserve(&core->submits, rows);
-    return enough ? PF_OK : PF_FAIL(err, PF_NO_SPACE, "out of memory for %llu rows of table %s", (unsigned long long)rows,
-                                    pf_table_name(table));
+    return enough ? PF_OK
+                  : PF_FAIL(err, PF_NO_SPACE, "out of memory for %llu rows of table %s", (unsigned long long)rows,
+                            pf_table_name(table));
 }
 
 pf_status pf_core_load(pf_core *core, pf_table table, const void *key, size_t key_bytes, const void *value,
@@ -368,7 +369,8 @@ static void start_jobs(pf_core *core)
     uint64_t before = core->next_sequence++;
     void    *items = NULL;
 
-    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed; job = pf_job_table_above(&core->jobs, job->id)) {
+    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed;
+         job = pf_job_table_above(&core->jobs, job->id)) {
         pf_job_prefetch(core, job->id + PREFETCH_JOBS);
         pf_job_place(core, job);
         pf_job_resume(core, job);
@@ -429,7 +431,8 @@ static void on_message(pf_core *core, const pf_event *event)
 
     if ((info->grant & event->grants) != info->grant) {
         pf_ring_entry_grants(&(pf_ring_entry){ .grants = info->grant }, grants, sizeof grants);
-        pf_core_refuse(core, event, PF_DENIED, "the key \"%s\" may not send %s, which needs the grant %s; planfarm keys grant gives it",
+        pf_core_refuse(core, event, PF_DENIED,
+                       "the key \"%s\" may not send %s, which needs the grant %s; planfarm keys grant gives it",
                        event->key_name ? event->key_name : "", info->name, grants);
     } else if (run)
         run(core, event);
@@ -611,7 +614,8 @@ void pf_core_class_get(const pf_core *core, uint32_t index, pf_now now, pf_class
     }
 }
 
-void pf_core_named_blobs(const pf_core *core, void (*each)(void *user, const pf_digest *digest, bool is_model), void *user)
+void pf_core_named_blobs(const pf_core *core, void (*each)(void *user, const pf_digest *digest, bool is_model),
+                         void *user)
 {
     for (const pf_plan *plan = core->newest_plan; plan; plan = plan->older)
         each(user, &plan->plan_digest, false);

@@ -139,7 +139,7 @@ typedef struct pf_event {               /* open; all pointers borrowed for the c
     /* VERIFIED */
     uint64_t          correlation_id;
     pf_status         status;           /* OK, or why the object is not good */
-    const char       *text;             /* OK: the signed manifest; else the reason. SPACE: the reason, NULL when there is room */
+    const char       *text;  /* OK: the signed manifest; else the reason. SPACE: the reason, NULL when there is room */
     pf_digest         plan_digest, log_digest;
     uint64_t          plan_bytes;
 } pf_event;
@@ -160,8 +160,8 @@ pf_status pf_core_load_unchecked(pf_core *core, pf_table table, const void *key,
                                  size_t value_bytes, pf_err *err);
 /* Tells of a row that will be loaded soon. */
 void      pf_core_prefetch(const pf_core *core, pf_table table, const void *value, size_t value_bytes);
-/* The rows are older than what was told since: before pf_core_start, lets epochs go on above this one and job ids far above those
-   that are known, so that no lease, event or job of the lost time comes again with another meaning. */
+/* The rows are older than what was told since: before pf_core_start, lets epochs go on above this one and job ids far
+   above those that are known, so that no lease, event or job of the lost time comes again with another meaning. */
 void pf_core_skip(pf_core *core, uint64_t epoch);
 /* Begins a new epoch: every lease gets a full ttl for its agent to come back. */
 pf_status pf_core_start(pf_core *core, pf_now now, pf_out *out, pf_err *err);
@@ -201,7 +201,8 @@ void     pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out);
 uint32_t pf_core_class_count(const pf_core *core);
 void     pf_core_class_get(const pf_core *core, uint32_t index, pf_now now, pf_class_stats *out);
 /* Calls each for every blob that a live entry names: plans, logs, and models of jobs that are not final. */
-void     pf_core_named_blobs(const pf_core *core, void (*each)(void *user, const pf_digest *digest, bool is_model), void *user);
+void     pf_core_named_blobs(const pf_core *core, void (*each)(void *user, const pf_digest *digest, bool is_model),
+                             void *user);
 /* The invariants above, for tests and a periodic look.  Errors   INTERNAL, with what does not hold. */
 pf_status pf_core_check(const pf_core *core, pf_err *err);
 

@@ -14,17 +14,20 @@ static pf_status check_job(const pf_core *core, const pf_job *job, pf_err *err)
     for (const pf_submit_item *item = job->items; item; item = item->next_of_job)
         waiters += !item->given_up;
     if (waiters != job->waiters)
-        return PF_FAIL(err, PF_INTERNAL, "job %llu counts %u waiters and has %u", (unsigned long long)job->id, job->waiters, waiters);
+        return PF_FAIL(err, PF_INTERNAL, "job %llu counts %u waiters and has %u", (unsigned long long)job->id,
+                       job->waiters, waiters);
     if (job->heap_place == PF_HEAP_OUT || core->deadlines.entry[job->heap_place].item != job)
         return PF_FAIL(err, PF_INTERNAL, "job %llu has no deadline", (unsigned long long)job->id);
     if (pf_job_is_held(job) != job->held)
         return PF_FAIL(err, PF_INTERNAL, "job %llu in state %d is %sheld", (unsigned long long)job->id, (int)job->state,
                        job->held ? "" : "not ");
     if ((job->state == PF__JOB_STATE__STATE_QUEUED && job->device_class != NULL) != (job->queue_place != PF_HEAP_OUT))
-        return PF_FAIL(err, PF_INTERNAL, "job %llu in state %d is in the wrong queue", (unsigned long long)job->id, (int)job->state);
+        return PF_FAIL(err, PF_INTERNAL, "job %llu in state %d is in the wrong queue", (unsigned long long)job->id,
+                       (int)job->state);
     if (!pf_state_is_final(job->state) && !pf_digest_is_zero(&job->plan_key) && by_key != job)
         return PF_FAIL(err, PF_INTERNAL, "live job %llu shares its plan key with another", (unsigned long long)job->id);
-    if (!pf_state_is_final(job->state) && !pf_digest_is_zero(&job->plan_key) && pf_index_find(&core->plans, &job->plan_key))
+    if (!pf_state_is_final(job->state) && !pf_digest_is_zero(&job->plan_key) &&
+        pf_index_find(&core->plans, &job->plan_key))
         return PF_FAIL(err, PF_INTERNAL, "live job %llu builds a plan that is there", (unsigned long long)job->id);
     if (job->run->fence >= core->next_fence)
         return PF_FAIL(err, PF_INTERNAL, "job %llu has a fence from the future", (unsigned long long)job->id);
@@ -61,14 +64,16 @@ pf_status pf_core_check(const pf_core *core, pf_err *err)
     uint32_t  by_state[PF_JOB_STATES] = { 0 }, sum = 0, finals = 0;
     pf_status st = PF_OK;
 
-    for (const pf_job *job = pf_job_table_above(&core->jobs, 0); job && !st; job = pf_job_table_above(&core->jobs, job->id)) {
+    for (const pf_job *job = pf_job_table_above(&core->jobs, 0); job && !st;
+         job = pf_job_table_above(&core->jobs, job->id)) {
         pf_job_prefetch(core, job->id + PREFETCH_JOBS);
         by_state[job->state]++;
         sum++;
         finals += pf_state_is_final(job->state);
         st = check_job(core, job, err);
     }
-    if (!st && (sum != core->jobs.count || finals != core->final_count || memcmp(by_state, core->by_state, sizeof by_state) != 0))
+    if (!st && (sum != core->jobs.count || finals != core->final_count ||
+                memcmp(by_state, core->by_state, sizeof by_state) != 0))
         st = PF_FAIL(err, PF_INTERNAL, "the states' counts do not sum up to the %u jobs", core->jobs.count);
     if (!st && core->deadlines.count != core->jobs.count)
         st = PF_FAIL(err, PF_INTERNAL, "%u jobs have %u deadlines", core->jobs.count, core->deadlines.count);

@@ -20,10 +20,15 @@ struct pf_db {
 
 enum { READERS_MAX = 1024 };
 
+static bool is_damage(int code)
+{
+    return code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID || code == MDB_PANIC;
+}
+
 static pf_status fail(pf_err *err, int code, const char *doing)
 {
     pf_status st = code == ENOSPC || code == EDQUOT || code == MDB_MAP_FULL ? PF_NO_SPACE
-                   : code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID || code == MDB_PANIC ? PF_CORRUPT
+                   : is_damage(code) ? PF_CORRUPT
                    : code == MDB_NOTFOUND ? PF_NOT_FOUND : PF_IO;
 
     return PF_FAIL(err, st, "cannot %s the job database: %s", doing, mdb_strerror(code));
@@ -208,7 +213,8 @@ static pf_status take_row(void *user, const row *at, const row *next, pf_err *er
 
     if (next)
         pf_core_prefetch(core, next->table, next->value.mv_data, next->value.mv_size);
-    return pf_core_load_unchecked(core, at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data, at->value.mv_size, err);
+    return pf_core_load_unchecked(core, at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data,
+                                  at->value.mv_size, err);
 }
 
 pf_status pf_db_load(pf_db *db, pf_core *core, pf_err *err)
@@ -241,7 +247,8 @@ static pf_status survey_row(void *user, const row *at, const row *next, pf_err *
 {
     const survey *s = user;
     pf_err        why = { 0 };
-    pf_status     st = pf_core_load(s->core, at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data, at->value.mv_size, &why);
+    pf_status     st = pf_core_load(s->core, at->table, at->key.mv_data, at->key.mv_size, at->value.mv_data,
+                                    at->value.mv_size, &why);
 
     (void)next;
     s->counts[at->table]++;

@@ -22,7 +22,7 @@ pf_status pf_db_load_all(pf_db *db, pf_core *core, uint64_t counts[PF_ROWS_COUNT
 /* A compact copy, synced, under its name only when it is whole.  Errors   NO_SPACE, IO; nothing is left behind. */
 pf_status pf_db_copy(pf_db *db, const char *path, pf_err *err);
 /* All writes in one transaction.
-   Errors   NO_SPACE: nothing was written; the same may be tried again.  IO: what is on disk is not known; the process must
+   Errors   NO_SPACE: nothing was written; the same may be tried again.  IO: what is on disk is not known; it must
    end, because the next commit would succeed as if nothing had happened. */
 pf_status pf_db_commit(pf_db *db, const pf_out *out, pf_err *err);
 /* Copies one value into out.  Errors   NOT_FOUND. */

@@ -64,7 +64,8 @@ static void append(pf_core *core, pf_job *job, Pf__EventKind kind, const char *t
     pf_watches_wake(core, job);
 }
 
-/* A job that waits for its first offer has told its state in the answer to SUBMIT: a million queued jobs keep no events. */
+/* A job that waits for its first offer has told its state in the answer to SUBMIT: a million queued jobs keep no
+   events. */
 void pf_events_state(pf_core *core, pf_job *job, const char *text)
 {
     if (job->state == PF__JOB_STATE__STATE_QUEUED && job->attempt == 0 && !job->run->watchers)

@@ -81,8 +81,8 @@ static pf_status check_rows(pf_db *db, pf_core *core, look *l, pf_err *err)
     return st;
 }
 
-pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void (*say)(void *user, const char *line), void *user,
-                  pf_fsck_report *out, pf_err *err)
+pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void (*say)(void *user, const char *line),
+                  void *user, pf_fsck_report *out, pf_err *err)
 {
     char           path[PATH_MAX] = "";
     pf_core_config config;

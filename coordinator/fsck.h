@@ -11,10 +11,10 @@ typedef struct pf_fsck_report {         /* open */
     uint64_t blobs, blobs_damaged;      /* models too */
 } pf_fsck_report;
 
-/* say is called with a sentence for each thing that is wrong.  Damaged blobs are removed from the store when repair says
-   so: plans are built again when asked for, models stored again by the next who submits them.
+/* say is called with a sentence for each thing that is wrong.  Damaged blobs are removed from the store when repair
+   says so: plans are built again when asked for, models stored again by the next who submits them.
    Errors   CORRUPT: something is wrong that only a backup helps against (rows, invariants). */
-pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void (*say)(void *user, const char *line), void *user,
-                  pf_fsck_report *out, pf_err *err);
+pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void (*say)(void *user, const char *line),
+                  void *user, pf_fsck_report *out, pf_err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Requests that come by HTTP, on their way to the core and back.  They are the frames of the sockets: an HTTP thread asks
-   with one and gets one, and what the core promises in it is on disk by then.
+/* Requests that come by HTTP, on their way to the core and back.  They are the frames of the sockets: an HTTP thread
+   asks with one and gets one, and what the core promises in it is on disk by then.
 
    Invariants
    1. Every call that was asked is done exactly once: answered, or left without an answer when the gateway stops.

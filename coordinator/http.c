@@ -33,7 +33,8 @@ enum { PUT_GRANTS = PF_GRANT_SUBMIT | PF_GRANT_AGENT };
 static enum MHD_Result answer_unauthorized(struct MHD_Connection *connection, const char *why)
 {
     static const char    text[] = "this farm wants a token: planfarm keys token makes one from your key\n";
-    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text,
+                                                                    MHD_RESPMEM_PERSISTENT);
     enum MHD_Result      result = MHD_NO;
 
     if (!response)
@@ -60,7 +61,8 @@ static bool may(pf_http *http, struct MHD_Connection *connection, uint32_t grant
     else if (pf_authority_check_token(http->options.authority, header + 7, &entry, &why))
         *result = answer_unauthorized(connection, why.msg);
     else if (!(entry.grants & grants))
-        *result = pf_http_answer_text(connection, 403, "this key may not do that; planfarm keys grant gives it the right");
+        *result = pf_http_answer_text(connection, 403,
+                                      "this key may not do that; planfarm keys grant gives it the right");
     else {
         snprintf(key_name, PF_FARM_KEY_NAME, "%s", entry.name);
         return true;
@@ -76,12 +78,15 @@ static enum MHD_Result serve_get(pf_http *http, struct MHD_Connection *connectio
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         size_t bytes = strlen(pages[i].prefix);
         if (pages[i].whole ? strcmp(url, pages[i].prefix) == 0 : strncmp(url, pages[i].prefix, bytes) == 0)
-            return may(http, connection, pages[i].grants, key_name, &result) ? pages[i].get(http, connection, url + bytes) : result;
+            return may(http, connection, pages[i].grants, key_name, &result)
+                       ? pages[i].get(http, connection, url + bytes)
+                       : result;
     }
     return pf_http_answer_text(connection, 404, "there is nothing at this path");
 }
 
-static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connection, pf_http_request *up, const char *data, size_t *bytes)
+static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connection, pf_http_request *up,
+                                 const char *data, size_t *bytes)
 {
     if (*bytes == 0)
         return pf_http_upload_end(http, connection, up);
@@ -90,8 +95,8 @@ static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connectio
     return MHD_YES;
 }
 
-/* An upload that is refused, or that is here already, is answered before it is sent; so a full disk does not stand in the
-   way of what it holds. */
+/* An upload that is refused, or that is here already, is answered before it is sent; so a full disk does not stand in
+   the way of what it holds. */
 static enum MHD_Result begin_put(pf_http *http, struct MHD_Connection *connection, const char *url, pf_http_request *up)
 {
     enum MHD_Result result = MHD_NO;
@@ -108,8 +113,8 @@ static enum MHD_Result begin_put(pf_http *http, struct MHD_Connection *connectio
 }
 
 /* What the API does not know is left to the pages, which are only read. */
-static enum MHD_Result begin_other(pf_http *http, struct MHD_Connection *connection, const char *url, const char *method,
-                                   pf_http_request *request)
+static enum MHD_Result begin_other(pf_http *http, struct MHD_Connection *connection, const char *url,
+                                   const char *method, pf_http_request *request)
 {
     bool            read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     char            allow[PF_API_ALLOW_BYTES] = "";
@@ -131,7 +136,8 @@ static enum MHD_Result begin_other(pf_http *http, struct MHD_Connection *connect
 
 /* ---- connections */
 
-static void on_connection(void *user, struct MHD_Connection *connection, void **member, enum MHD_ConnectionNotificationCode what)
+static void on_connection(void *user, struct MHD_Connection *connection, void **member,
+                          enum MHD_ConnectionNotificationCode what)
 {
     pf_http                        *http = user;
     const union MHD_ConnectionInfo *socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -229,10 +235,12 @@ pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *e
         return st;
     }
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, (uint16_t)options->port, NULL, NULL, on_request, http,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, (uint16_t)options->port, NULL, NULL,
+        on_request, http,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_NOTIFY_COMPLETED, on_end, http, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_NOTIFY_COMPLETED, on_end, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
     if (!http->daemon) {
         int code = errno;

@@ -1,5 +1,5 @@
-/* The HTTP side: blobs, manifests, keys, metrics, health, and the API for jobs (docs/openapi.yaml).  Its threads touch the
-   store, the database (reading) and the metrics; the core they ask through the gateway.
+/* The HTTP side: blobs, manifests, keys, metrics, health, and the API for jobs (docs/openapi.yaml).  Its threads touch
+   the store, the database (reading) and the metrics; the core they ask through the gateway.
    Thread   started and stopped by one. */
 #ifndef PF_COORDINATOR_HTTP_H
 #define PF_COORDINATOR_HTTP_H

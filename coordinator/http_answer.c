@@ -3,7 +3,8 @@
 
 #include "coordinator/http_private.h"
 
-enum MHD_Result pf_http_answer(struct MHD_Connection *connection, unsigned code, const char *type, const void *data, size_t bytes)
+enum MHD_Result pf_http_answer(struct MHD_Connection *connection, unsigned code, const char *type, const void *data,
+                               size_t bytes)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(bytes, (void *)data, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result      result = MHD_NO;

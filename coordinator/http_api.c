@@ -6,8 +6,8 @@
 
 #include "coordinator/http_private.h"
 
-static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned code, unsigned retry_after_s, const char *allow,
-                                   const pf_buf *json)
+static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned code, unsigned retry_after_s,
+                                   const char *allow, const pf_buf *json)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(json->size, json->data, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result      result = MHD_NO;
@@ -28,7 +28,8 @@ static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned c
     return result;
 }
 
-enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why, const char *allow)
+enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why,
+                                 const char *allow)
 {
     pf_buf          json = { 0 };
     enum MHD_Result result = MHD_NO;
@@ -64,7 +65,8 @@ bool pf_http_api_begin(pf_http_request *request, const char *method, enum MHD_Re
     if (announced_bytes(request->connection) > PF_API_BODY_BYTES)
         *result = pf_http_api_fail(request->connection, 413, PF_INVALID, "the request is larger than 512 KiB", NULL);
     else if (strcmp(method, "POST") == 0 && !is_json(request->connection))
-        *result = pf_http_api_fail(request->connection, 415, PF_INVALID, "send JSON, with Content-Type: application/json", NULL);
+        *result = pf_http_api_fail(request->connection, 415, PF_INVALID,
+                                   "send JSON, with Content-Type: application/json", NULL);
     else
         return true;
     return false;
@@ -152,7 +154,8 @@ static enum MHD_Result answer(pf_http *http, pf_http_request *request)
     enum MHD_Result result = MHD_NO;
 
     if (frame->size == 0)
-        return pf_http_api_fail(request->connection, 503, PF_BUSY, "the coordinator is stopping; ask again in a moment", NULL);
+        return pf_http_api_fail(request->connection, 503, PF_BUSY, "the coordinator is stopping; ask again in a moment",
+                                NULL);
     if (request->api.events)
         return pf_http_events_begin(http, request);
     pf_buf_init(&json, SIZE_MAX - 1);

@@ -58,7 +58,8 @@ static struct MHD_Response *blob_response(int fd, uint64_t first, uint64_t bytes
 static enum MHD_Result answer_unsatisfiable(struct MHD_Connection *connection, uint64_t size)
 {
     static const char    text[] = "the range lies behind the end of the object\n";
-    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text,
+                                                                    MHD_RESPMEM_PERSISTENT);
     enum MHD_Result      result = MHD_NO;
     char                 range[32] = "";
 
@@ -183,7 +184,8 @@ pf_status pf_http_upload_begin(pf_http *http, struct MHD_Connection *connection,
         pf_store_touch(http->options.store, &up->digest);
         return PF_OK;
     }
-    return pf_store_writer_open(http->options.store, &up->digest, http->options.blob_limit_bytes, &up->writer, &up->err);
+    return pf_store_writer_open(http->options.store, &up->digest, http->options.blob_limit_bytes, &up->writer,
+                                &up->err);
 }
 
 void pf_http_upload_add(pf_http_request *up, const char *data, size_t bytes)

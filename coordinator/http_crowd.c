@@ -85,7 +85,8 @@ static double bytes_per_s(const pf_http_member *member, int64_t now_ns)
     socklen_t       bytes = sizeof info;
 
     getsockopt(member->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);       /* 0 bytes when it cannot be asked */
-    return ((double)info.tcpi_bytes_acked + (double)info.tcpi_bytes_received) * 1e9 / (double)(now_ns - member->since_ns + 1);
+    return ((double)info.tcpi_bytes_acked + (double)info.tcpi_bytes_received) * 1e9 /
+           (double)(now_ns - member->since_ns + 1);
 }
 
 /* NULL when all are to be spared. */

@@ -1,6 +1,6 @@
-/* Who is connected to the HTTP port.  When it is crowded, a newcomer is let in at the cost of the address that holds the
-   most connections: the one of them that moved the fewest bytes a second is shut down, such as are served last.  So no
-   client keeps others out, nor those of its own address, however many requests it begins and never ends; and an
+/* Who is connected to the HTTP port.  When it is crowded, a newcomer is let in at the cost of the address that holds
+   the most connections: the one of them that moved the fewest bytes a second is shut down, such as are served last.  So
+   no client keeps others out, nor those of its own address, however many requests it begins and never ends; and an
    address from which everybody comes, as that of a proxy, is no limit.
    Thread   any. */
 #ifndef PF_COORDINATOR_HTTP_CROWD_H

@@ -1,5 +1,6 @@
-/* Events of jobs as a stream (server-sent events, HTML standard 9.2).  A stream asks the core for more only when the reader
-   has taken what it had, so a slow one holds one answer and nothing else; what it misses meanwhile is told by a gap. */
+/* Events of jobs as a stream (server-sent events, HTML standard 9.2).  A stream asks the core for more only when the
+   reader has taken what it had, so a slow one holds one answer and nothing else; what it misses meanwhile is told by a
+   gap. */
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +129,8 @@ static stream *new_stream(pf_http *http, pf_http_request *request)
 
 static enum MHD_Result send_stream(struct MHD_Connection *connection, stream *s)
 {
-    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, s, free_stream);
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, s,
+                                                                      free_stream);
     enum MHD_Result      result = MHD_NO;
 
     if (!response) {
@@ -153,7 +155,8 @@ enum MHD_Result pf_http_events_begin(pf_http *http, pf_http_request *request)
     stream   *s = NULL;
 
     if (atomic_load(&http->streams) >= STREAMS_MAX)
-        return pf_http_api_fail(request->connection, 503, PF_BUSY, "256 streams of events are open already; ask again later", NULL);
+        return pf_http_api_fail(request->connection, 503, PF_BUSY,
+                                "256 streams of events are open already; ask again later", NULL);
     pf_buf_init(&text, TEXT_BYTES);
     st = pf_api_events(request->call.answer.data, request->call.answer.size, &after, &final, &text, &err);
     pf_buf_clear(&text);

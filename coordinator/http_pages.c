@@ -7,7 +7,8 @@
 #include "proto/manifest.h"
 
 /* The manifest in a row of the table of plans: job id, then a blob of text (rows.c). */
-static pf_status read_manifest(pf_http *http, const pf_digest *key, pf_buf *row, const char **text, size_t *bytes, pf_err *err)
+static pf_status read_manifest(pf_http *http, const pf_digest *key, pf_buf *row, const char **text, size_t *bytes,
+                               pf_err *err)
 {
     const uint8_t *fields = NULL;
     size_t         fields_bytes = 0;
@@ -58,18 +59,21 @@ enum MHD_Result pf_http_get_plan(pf_http *http, struct MHD_Connection *connectio
 enum MHD_Result pf_http_get_keys(pf_http *http, struct MHD_Connection *connection, const char *rest)
 {
     (void)rest;
-    return pf_http_answer(connection, 200, "text/plain; charset=utf-8", http->options.keys_text, strlen(http->options.keys_text));
+    return pf_http_answer(connection, 200, "text/plain; charset=utf-8", http->options.keys_text,
+                          strlen(http->options.keys_text));
 }
 
 /* Where clients and agents connect; of these only the ports mean something to a caller on another host. */
 enum MHD_Result pf_http_get_endpoints(pf_http *http, struct MHD_Connection *connection, const char *rest)
 {
     char text[1024];
-    int  bytes = snprintf(text, sizeof text, "{\"client\": \"%s\", \"agent\": \"%s\", \"keys\": %s}\n", http->options.client_endpoint,
-                          http->options.agent_endpoint, pf_authority_has_keys(http->options.authority) ? "true" : "false");
+    int  bytes = snprintf(text, sizeof text, "{\"client\": \"%s\", \"agent\": \"%s\", \"keys\": %s}\n",
+                          http->options.client_endpoint, http->options.agent_endpoint,
+                          pf_authority_has_keys(http->options.authority) ? "true" : "false");
 
     (void)rest;
-    return pf_http_answer(connection, 200, "application/json", text, (size_t)bytes < sizeof text ? (size_t)bytes : sizeof text - 1);
+    return pf_http_answer(connection, 200, "application/json", text,
+                          (size_t)bytes < sizeof text ? (size_t)bytes : sizeof text - 1);
 }
 
 enum MHD_Result pf_http_get_metrics(pf_http *http, struct MHD_Connection *connection, const char *rest)
@@ -80,7 +84,8 @@ enum MHD_Result pf_http_get_metrics(pf_http *http, struct MHD_Connection *connec
     (void)rest;
     pf_buf_init(&text, SIZE_MAX - 1);
     pf_metrics_text(http->options.metrics, &text);
-    result = pf_http_answer(connection, 200, "text/plain; version=0.0.4", text.data ? text.data : (uint8_t *)"", text.size);
+    result = pf_http_answer(connection, 200, "text/plain; version=0.0.4", text.data ? text.data : (uint8_t *)"",
+                            text.size);
     pf_buf_clear(&text);
     return result;
 }

@@ -36,7 +36,8 @@ typedef struct pf_http_request {
 
 /* ---- http_answer.c */
 
-enum MHD_Result pf_http_answer(struct MHD_Connection *connection, unsigned code, const char *type, const void *data, size_t bytes);
+enum MHD_Result pf_http_answer(struct MHD_Connection *connection, unsigned code, const char *type, const void *data,
+                               size_t bytes);
 enum MHD_Result pf_http_answer_text(struct MHD_Connection *connection, unsigned code, const char *text);
 enum MHD_Result pf_http_answer_failure(struct MHD_Connection *connection, pf_status status, const pf_err *err);
 
@@ -44,7 +45,8 @@ enum MHD_Result pf_http_answer_failure(struct MHD_Connection *connection, pf_sta
 
 enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connection, const char *hex);
 /* Without a writer on PF_OK: the blob is here. */
-pf_status       pf_http_upload_begin(pf_http *http, struct MHD_Connection *connection, const char *hex, pf_http_request *up);
+pf_status       pf_http_upload_begin(pf_http *http, struct MHD_Connection *connection, const char *hex,
+                                     pf_http_request *up);
 void            pf_http_upload_add(pf_http_request *up, const char *data, size_t bytes);
 enum MHD_Result pf_http_upload_end(pf_http *http, struct MHD_Connection *connection, pf_http_request *up);
 
@@ -64,7 +66,8 @@ bool            pf_http_api_begin(pf_http_request *request, const char *method, 
 void            pf_http_api_add(pf_http_request *request, const char *data, size_t bytes);
 /* All is here: asks the core, and answers when called again. */
 enum MHD_Result pf_http_api_serve(pf_http *http, pf_http_request *request, const char *method, const char *url);
-enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why, const char *allow);
+enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why,
+                                 const char *allow);
 
 /* ---- http_events.c: server-sent events */
 

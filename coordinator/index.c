@@ -140,7 +140,8 @@ bool pf_index_add(pf_index *index, void *item)
 {
     uint32_t hash = hash_of(index, key_of(index, item)), slot = 0;
 
-    if (!has_room(index) && (index->capacity == CAPACITY_MAX || !widen(index, slots_for((uint64_t)index->capacity * 6 / 5))))
+    if (!has_room(index) &&
+        (index->capacity == CAPACITY_MAX || !widen(index, slots_for((uint64_t)index->capacity * 6 / 5))))
         return false;
     slot = locate(index, key_of(index, item), hash);
     index->item[slot] = item;

@@ -11,7 +11,7 @@ enum { PF_INDEX_SEED_BYTES = 16 };
 
 typedef struct pf_index {               /* open: for each slot below capacity, item[slot] may be NULL */
     void   **item;                      /* owned array of borrowed items */
-    uint32_t *hash;                     /* owned; of the key in each slot, 0 when it is free, so that a search looks into few items */
+    uint32_t *hash;  /* owned; of the key in each slot, 0 when it is free, so that a search looks into few items */
     uint32_t count, capacity;           /* at least an eighth of them is free */
     size_t   key_offset, key_bytes;
     uint8_t  seed[PF_INDEX_SEED_BYTES];

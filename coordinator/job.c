@@ -445,7 +445,8 @@ void pf_job_back_off(pf_core *core, pf_job *job, const pf_setback *why)
         note_crash(core, job);
         pf_agents_note_crash(core, job->run->agent, job->id);
     }
-    if (job->run->charged >= core->config.charged_limit || job->run->crashed_on_count >= core->config.crash_agents_limit) {
+    if (job->run->charged >= core->config.charged_limit ||
+        job->run->crashed_on_count >= core->config.crash_agents_limit) {
         core->stats.quarantines_total++;
         enter(core, job, PF__JOB_STATE__STATE_QUARANTINED, core->config.history_ns);
     } else {
@@ -545,12 +546,15 @@ static void expire_leased(pf_core *core, pf_job *job)
 
     core->stats.leases_lost_total++;
     if (core->now.boot_ns >= job->run->lease_until_ns) {
-        snprintf(message, sizeof message, "agent %s was not heard of for %d s", agent, (int)(core->config.ttl_ns / PF_NS_PER_S));
+        snprintf(message, sizeof message, "agent %s was not heard of for %d s", agent,
+                 (int)(core->config.ttl_ns / PF_NS_PER_S));
         pf_job_back_off(core, job, &lost);
         return;
     }
-    snprintf(message, sizeof message, core->now.boot_ns >= job->run->stall_at_ns ? "agent %s made no progress for too long"
-             : "the build took longer than allowed on agent %s", agent);
+    snprintf(message, sizeof message,
+             core->now.boot_ns >= job->run->stall_at_ns ? "agent %s made no progress for too long"
+                                                        : "the build took longer than allowed on agent %s",
+             agent);
     pf_job_send_kill(core, job, message);
     pf_job_back_off(core, job, &slow);
 }

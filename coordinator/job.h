@@ -1,4 +1,5 @@
-/* The life of a job: each function is one transition of the table in PROTOCOL.md, "States of a job". Internal to the core.
+/* The life of a job: each function is one transition of the table in PROTOCOL.md, "States of a job". Internal to the
+   core.
 
      any live     --pf_job_enqueue-->       QUEUED         new, kicked, after BACKOFF
      QUEUED       --pf_job_offer-->         OFFERED

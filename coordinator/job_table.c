@@ -39,7 +39,8 @@ static pf_job_page *find_page(const pf_job_table *table, uint64_t id)
 /* Nearly always above all others. */
 static void link_page(pf_job_table *table, pf_job_page *page)
 {
-    for (page->older = table->newest; page->older && page->older->number > page->number; page->older = page->older->older)
+    for (page->older = table->newest; page->older && page->older->number > page->number;
+         page->older = page->older->older)
         page->newer = page->older;
     if (page->older)
         page->older->newer = page;
@@ -128,7 +129,8 @@ static const pf_job_page *page_from(const pf_job_table *table, uint64_t id, bool
 struct pf_job *pf_job_table_above(const pf_job_table *table, uint64_t id)
 {
     for (const pf_job_page *page = page_from(table, id, true); page; page = page->newer)
-        for (uint32_t i = page->number == id / PF_JOB_PAGE_JOBS ? id % PF_JOB_PAGE_JOBS + 1 : 0; i < PF_JOB_PAGE_JOBS; i++)
+        for (uint32_t i = page->number == id / PF_JOB_PAGE_JOBS ? id % PF_JOB_PAGE_JOBS + 1 : 0; i < PF_JOB_PAGE_JOBS;
+             i++)
             if (page->job[i])
                 return page->job[i];
     return NULL;

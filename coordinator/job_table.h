@@ -1,4 +1,5 @@
-/* All jobs by their ids, which were given out in order: pages of pointers, found by number and linked in order.  Internal to the core. */
+/* All jobs by their ids, which were given out in order: pages of pointers, found by number and linked in order.
+   Internal to the core. */
 #ifndef PF_COORDINATOR_JOB_TABLE_H
 #define PF_COORDINATOR_JOB_TABLE_H
 

@@ -70,7 +70,8 @@ static void histogram(pf_buf *out, const char *name, const char *help, const pf_
         pf_buf_printf(out, "planfarm_%s_bucket{le=\"%.9g\"} %" PRIu64 "\n", name, limit, sum);
     }
     sum += h->count[PF_HISTOGRAM_STEPS];
-    pf_buf_printf(out, "planfarm_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nplanfarm_%s_sum %.9g\nplanfarm_%s_count %" PRIu64 "\n",
+    pf_buf_printf(out,
+                  "planfarm_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nplanfarm_%s_sum %.9g\nplanfarm_%s_count %" PRIu64 "\n",
                   name, sum, name, h->sum, name, sum);
 }
 
@@ -95,12 +96,14 @@ static void put_totals(pf_buf *out, const pf_core_stats *s)
     value(out, "declines_total", "counter", "Offers that agents declined.", (double)s->declines_total);
     value(out, "leases_lost_total", "counter", "Leases taken away or lost.", (double)s->leases_lost_total);
     value(out, "commits_total", "counter", "Plans committed.", (double)s->commits_total);
-    value(out, "late_wins_total", "counter", "Plans taken from attempts whose lease was lost.", (double)s->late_wins_total);
+    value(out, "late_wins_total", "counter", "Plans taken from attempts whose lease was lost.",
+          (double)s->late_wins_total);
     value(out, "build_failures_total", "counter", "Builds that failed for good.", (double)s->failures_total);
     value(out, "quarantines_total", "counter", "Jobs put into quarantine.", (double)s->quarantines_total);
     value(out, "refusals_total", "counter", "Requests refused with an error.", (double)s->refusals_total);
     value(out, "events_dropped_total", "counter", "Events dropped from full rings.", (double)s->events_dropped_total);
-    value(out, "time_jumps_total", "counter", "Times that this process was found to have slept.", (double)s->time_jumps_total);
+    value(out, "time_jumps_total", "counter", "Times that this process was found to have slept.",
+          (double)s->time_jumps_total);
     value(out, "coordinator_epoch", "gauge", "Starts of the coordinator on this state.", (double)s->epoch);
     value(out, "submits", "gauge", "Submits remembered.", s->submits);
     value(out, "plans", "gauge", "Plans remembered.", s->plans);
@@ -130,7 +133,8 @@ static void add(pf_class_stats *to, const pf_class_stats *more)
     to->build_ns = more->build_ns > to->build_ns ? more->build_ns : to->build_ns;
 }
 
-/* Classes may share a name, and readers of metrics refuse a series that comes twice.  Returns how many names there are. */
+/* Classes may share a name, and readers of metrics refuse a series that comes twice.  Returns how many names there
+   are. */
 static uint32_t sum_by_name(const pf_core *core, pf_now now, pf_class_stats *out, uint32_t count)
 {
     uint32_t names = 0, place = 0;
@@ -154,8 +158,8 @@ static void put_class_metric(pf_buf *out, const class_metric *metric, const pf_c
         pf_buf_printf(out, "planfarm_%s{class=\"%s\"} %.9g\n", metric->name, stats[i].name, metric->of(&stats[i]));
 }
 
-/* Every class that was ever declared is listed, also with nothing in it: scaling up from zero needs that.  Each is looked
-   at once, since that walks over its agents. */
+/* Every class that was ever declared is listed, also with nothing in it: scaling up from zero needs that.  Each is
+   looked at once, since that walks over its agents. */
 static void put_classes(pf_buf *out, const pf_core *core, pf_now now)
 {
     static const class_metric metrics[] = {
@@ -194,10 +198,13 @@ static void put_server(pf_buf *out, const pf_db *db, const pf_server_counts *cou
     value(out, "refusing", "gauge", "1 when submits are refused.", counts->refusing);
     value(out, "blob_store_bytes", "gauge", "Bytes in the blob store.", (double)counts->blobs_bytes);
     value(out, "blob_store_blobs", "gauge", "Blobs in the store.", (double)counts->blobs_count);
-    value(out, "backup_timestamp_seconds", "gauge", "When the job database was last copied.", (double)counts->backup_ns / 1e9);
-    value(out, "collected_blobs_total", "counter", "Blobs removed because nobody needed them.", (double)counts->collected_blobs);
+    value(out, "backup_timestamp_seconds", "gauge", "When the job database was last copied.",
+          (double)counts->backup_ns / 1e9);
+    value(out, "collected_blobs_total", "counter", "Blobs removed because nobody needed them.",
+          (double)counts->collected_blobs);
     value(out, "collected_bytes_total", "counter", "Their bytes.", (double)counts->collected_bytes);
-    value(out, "timing_lookups_total", "counter", "Problems looked up in the shared timing cache.", (double)counts->timing_lookups);
+    value(out, "timing_lookups_total", "counter", "Problems looked up in the shared timing cache.",
+          (double)counts->timing_lookups);
     value(out, "timing_hits_total", "counter", "Of those, known.", (double)counts->timing_hits);
     value(out, "timing_stored_total", "counter", "Timing records merged.", (double)counts->timing_stored);
     value(out, "timing_refused_total", "counter", "Stores of timings refused.", (double)counts->timing_refused);

@@ -10,7 +10,8 @@
 
 enum { KEPT = 256 };
 
-#define BELIEVED_NS (1 * PF_NS_PER_S)           /* a model found whole is not looked at again for so long, while no blob is removed */
+/* A model found whole is not looked at again for so long, while no blob is removed. */
+#define BELIEVED_NS (1 * PF_NS_PER_S)
 #define TOUCH_NS    (600 * PF_NS_PER_S)         /* nor is its use noted; much less than what the collector spares */
 
 typedef struct kept {
@@ -64,7 +65,7 @@ static pf_status find_manifest(pf_models *models, const pf_digest *model, const 
     pf_buf_init(&text, PF_MODEL_MANIFEST_BYTES + 1);
     st = pf_store_read(models->store, model, PF_MODEL_MANIFEST_BYTES, &text, err);
     if (!st && pf_model_source_is(text.data, text.size))
-        st = pf_model_source_parse(text.data, text.size, &source, err);        /* agents fetch it: there are no files here */
+        st = pf_model_source_parse(text.data, text.size, &source, err);  /* agents fetch it: there are no files here */
     else if (!st)
         st = pf_model_manifest_parse(text.data, text.size, &slot->manifest, err);
     pf_buf_clear(&text);
@@ -87,7 +88,8 @@ static pf_status add_missing(pf_models *models, uint32_t *count, const pf_digest
     return PF_OK;
 }
 
-pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_digest **missing, uint32_t *count, pf_err *err)
+pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_digest **missing, uint32_t *count,
+                            pf_err *err)
 {
     kept                    *slot = &models->kept[model->byte[0]];
     const pf_model_manifest *manifest = NULL;
@@ -109,7 +111,8 @@ pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_
     }
     st = find_manifest(models, model, &manifest, &why);
     if (st)
-        return PF_FAIL(err, st == PF_NO_SPACE ? st : PF_INVALID, "model_digest names no list of a model's files: %s", why.msg);
+        return PF_FAIL(err, st == PF_NO_SPACE ? st : PF_INVALID, "model_digest names no list of a model's files: %s",
+                       why.msg);
     touch = slot->touched_ns == 0 || now_ns - slot->touched_ns > TOUCH_NS;
     if (touch)
         pf_store_touch(models->store, model);
@@ -127,7 +130,8 @@ pf_status pf_models_missing(pf_models *models, const pf_digest *model, const pf_
     return st;
 }
 
-void pf_models_files(pf_models *models, const pf_digest *model, void (*each)(void *user, const pf_digest *digest), void *user)
+void pf_models_files(pf_models *models, const pf_digest *model, void (*each)(void *user, const pf_digest *digest),
+                     void *user)
 {
     const pf_model_manifest *manifest = NULL;
 

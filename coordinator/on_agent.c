@@ -20,7 +20,8 @@ static pf_agent *known_agent(pf_core *core, const pf_event *event)
     pf_agent *agent = pf_agents_of_peer(core, event->peer);
 
     if (!agent)
-        pf_core_refuse_reason(core, event, PF__ERROR_REASON__REASON_HELLO_FIRST, "the coordinator does not know this agent yet");
+        pf_core_refuse_reason(core, event, PF__ERROR_REASON__REASON_HELLO_FIRST,
+                              "the coordinator does not know this agent yet");
     else
         pf_agents_seen(core, agent);
     return agent;
@@ -89,8 +90,9 @@ static uint32_t take_list(pf_core *core, const pf_agent *agent, Pf__Lease *const
 /* A lease that the agent holds by our books and does not list.  crashed: its process is another one than before. */
 static void take_unlisted(pf_core *core, pf_job *job, bool hello, bool crashed)
 {
-    pf_setback gone = { PF__FAILURE_KIND__FAILURE_INFRA, PF_UNREACHABLE, true, crashed,
-                        crashed ? "the agent was started anew and no longer runs the build" : "the agent no longer runs the build" };
+    pf_setback gone = {PF__FAILURE_KIND__FAILURE_INFRA, PF_UNREACHABLE, true, crashed,
+                       crashed ? "the agent was started anew and no longer runs the build"
+                               : "the agent no longer runs the build"};
 
     if (job->state == PF__JOB_STATE__STATE_CANCELLING) {
         pf_job_cancelled(core, job);
@@ -123,7 +125,8 @@ static const char *hello_fault(const Pf__Hello *hello)
         return "agent_epoch is 0";
     if (!pf_text_is_line(hello->builder_abi, 1, PF_BUILDER_ABI_BYTES))
         return "builder_abi is empty, too long or no line of text";
-    if (!pf_text_is_line(hello->host, 0, PF_AGENT_NAME_BYTES) || !pf_text_is_line(hello->software, 0, PF_AGENT_NAME_BYTES))
+    if (!pf_text_is_line(hello->host, 0, PF_AGENT_NAME_BYTES) ||
+        !pf_text_is_line(hello->software, 0, PF_AGENT_NAME_BYTES))
         return "host or software is too long or no line of text";
     if (hello->n_device_class == 0 || hello->n_device_class > PF_AGENT_CLASSES_MAX)
         return "there are no device classes, or more than 64";
@@ -291,7 +294,8 @@ static void on_heartbeat(pf_core *core, const pf_event *event)
     if (!agent)
         return;
     if (beat->n_lease > PF_AGENT_LEASES_MAX || !pf_text_is_line(beat->health, 0, PF_REASON_BYTES)) {
-        pf_core_refuse(core, event, PF_INVALID, "a heartbeat lists more than 256 leases, or its health is no line of text");
+        pf_core_refuse(core, event, PF_INVALID,
+                       "a heartbeat lists more than 256 leases, or its health is no line of text");
         return;
     }
     agent->draining = beat->draining;
@@ -439,8 +443,8 @@ static void fill_manifest(const pf_core *core, const pf_job *job, const Pf__Comp
 
 static void ask_to_verify(pf_core *core, const pf_event *event, const pf_job *job, const Pf__Complete *c)
 {
-    pf_verify   verify = { .lease = { c->job_id, c->fence, c->attempt }, .peer = event->peer, .plan_bytes = c->plan_bytes,
-                           .correlation_id = event->message->header.msg_id };
+    pf_verify   verify = { .lease = { c->job_id, c->fence, c->attempt }, .peer = event->peer,
+                           .plan_bytes = c->plan_bytes, .correlation_id = event->message->header.msg_id };
     pf_manifest m;
     pf_buf      text = { 0 };
     void       *items = core->out->verify;
@@ -473,15 +477,18 @@ static void on_complete(pf_core *core, const pf_event *event)
     if (!agent)
         return;
     if (!complete_is_sound(c)) {
-        pf_core_refuse(core, event, PF_INVALID, "a digest has not 32 bytes, or summary_json is too long or no line of text");
+        pf_core_refuse(core, event, PF_INVALID,
+                       "a digest has not 32 bytes, or summary_json is too long or no line of text");
         return;
     }
     if (fault) {
-        send_complete_reply(core, event->peer, event->message->header.msg_id, &lease, PF__OUTCOME__OUTCOME_REFUSED, NULL, fault);
+        send_complete_reply(core, event->peer, event->message->header.msg_id, &lease, PF__OUTCOME__OUTCOME_REFUSED,
+                            NULL, fault);
     } else if (job->state == PF__JOB_STATE__STATE_COMMITTED) {
         bool same = memcmp(c->plan_digest.data, job->run->plan_digest.byte, sizeof job->run->plan_digest.byte) == 0;
         send_complete_reply(core, event->peer, event->message->header.msg_id, &lease,
-                            same ? PF__OUTCOME__OUTCOME_COMMITTED : PF__OUTCOME__OUTCOME_ALREADY, &job->run->plan_digest, "");
+                            same ? PF__OUTCOME__OUTCOME_COMMITTED : PF__OUTCOME__OUTCOME_ALREADY,
+                            &job->run->plan_digest, "");
     } else if (!pf_job_lease_is(job, agent, c->attempt, c->fence)) {
         if (!job->verifying_late)
             ask_to_verify(core, event, job, c);

@@ -163,7 +163,8 @@ static const char *reason_or(const char *reason, const char *otherwise)
 /* A job may be ended for all by who made it, and by an admin.  A submit is given up by who knows its id. */
 static bool may_end(const pf_event *event, const pf_job *job)
 {
-    return !event->key_name || (event->grants & PF_GRANT_ADMIN) || strcmp(event->key_name, pf_text_of(job->order->of.user)) == 0;
+    return !event->key_name || (event->grants & PF_GRANT_ADMIN) ||
+           strcmp(event->key_name, pf_text_of(job->order->of.user)) == 0;
 }
 
 static void on_cancel(pf_core *core, const pf_event *event)
@@ -208,7 +209,8 @@ static void on_kick(pf_core *core, const pf_event *event)
     for (uint32_t i = 0; i < jobs.count; i++)
         kicked += jobs.job[i] && pf_job_kick(core, jobs.job[i]);
     if (!kicked) {
-        pf_core_refuse(core, event, PF_INVALID, "none of these jobs is quarantined, failed or unsatisfiable, or another job "
+        pf_core_refuse(core, event, PF_INVALID,
+                       "none of these jobs is quarantined, failed or unsatisfiable, or another job "
                        "builds the same plan");
         return;
     }
@@ -427,7 +429,8 @@ static void on_drain(pf_core *core, const pf_event *event)
     agent_view       view;
 
     if (!agent) {
-        pf_core_refuse(core, event, PF_NOT_FOUND, "no agent \"%.100s\" is known; planfarm agents lists them", asked->agent);
+        pf_core_refuse(core, event, PF_NOT_FOUND, "no agent \"%.100s\" is known; planfarm agents lists them",
+                       asked->agent);
         return;
     }
     pf_agents_drain(core, agent, asked->resume);

@@ -130,18 +130,21 @@ void pf_plans_expire(pf_core *core)
     }
 }
 
-static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_class *device_class, const pf_digest *spec)
+static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_class *device_class,
+                    const pf_digest *spec)
 {
     if (device_class && plan->device_class != device_class)
         return false;
-    if (lookup->model_digest.len && memcmp(lookup->model_digest.data, &plan->model_digest, sizeof plan->model_digest) != 0)
+    if (lookup->model_digest.len &&
+        memcmp(lookup->model_digest.data, &plan->model_digest, sizeof plan->model_digest) != 0)
         return false;
     if (lookup->model_name[0] && strcmp(lookup->model_name, plan->model_name->data) != 0)
         return false;
     return !lookup->spec_text[0] || pf_digest_equal(spec, &plan->spec_digest);
 }
 
-static uint32_t collect(const pf_core *core, const Pf__PlanLookup *lookup, const pf_class *device_class, uint32_t limit, pf_plan **out)
+static uint32_t collect(const pf_core *core, const Pf__PlanLookup *lookup, const pf_class *device_class, uint32_t limit,
+                        pf_plan **out)
 {
     pf_digest spec = { 0 };
     uint32_t  count = 0;
@@ -166,7 +169,8 @@ static pf_selection select_with_plan(const pf_core *core, const Pf__PlanLookup *
     return selection;
 }
 
-uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out, pf_selection *selection)
+uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out,
+                        pf_selection *selection)
 {
     pf_digest key = { 0 };
     uint32_t  count = 0;
@@ -190,7 +194,8 @@ uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint3
     return selection->best && !selection->ambiguous ? collect(core, lookup, selection->best, limit, out) : 0;
 }
 
-/* The name of a model with a plan, most likely meant; NULL when none is near.  Names are shared, and plans of one name often lie together. */
+/* The name of a model with a plan, most likely meant; NULL when none is near.  Names are shared, and plans of one name
+   often lie together. */
 static const char *find_nearest(const pf_core *core, const char *name)
 {
     const pf_text *last = NULL;
@@ -218,10 +223,14 @@ void pf_plans_explain(const pf_core *core, const Pf__PlanLookup *lookup, char *o
     if (!lookup->model_name[0])
         snprintf(out, capacity, "no such plan is here; submit the model to have it built");
     else if (collect(core, &by_name, NULL, 1, &other))
-        snprintf(out, capacity, "the newest plan of model \"%.100s\" is for %s and not what was asked for; submit the model to have that built",
+        snprintf(out, capacity,
+                 "the newest plan of model \"%.100s\" is for %s and not what was asked for; submit the model to have "
+                 "that built",
                  lookup->model_name, other->device_class ? other->device_class->name : "another class");
     else if ((meant = find_nearest(core, lookup->model_name)) != NULL)
-        snprintf(out, capacity, "no plan of a model \"%.100s\" is here; did you mean %.100s?", lookup->model_name, meant);
+        snprintf(out, capacity, "no plan of a model \"%.100s\" is here; did you mean %.100s?", lookup->model_name,
+                 meant);
     else
-        snprintf(out, capacity, "no plan of a model \"%.100s\" is here; submit the model to have it built", lookup->model_name);
+        snprintf(out, capacity, "no plan of a model \"%.100s\" is here; submit the model to have it built",
+                 lookup->model_name);
 }

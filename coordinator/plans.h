@@ -16,9 +16,11 @@ void     pf_plans_expire(pf_core *core);
 void     pf_plans_drop(pf_core *core, pf_plan *plan);
 void     pf_plans_free(pf_core *core, pf_plan *plan);   /* memory only */
 
-/* Plans that a lookup means, newest first, at most limit; returns how many.  They are of the class that the selector means or,
-   where that has none, of the one it means among those that have; none when it is ambiguous, as selection then says. */
-uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out, pf_selection *selection);
+/* Plans that a lookup means, newest first, at most limit; returns how many.  They are of the class that the selector
+   means or, where that has none, of the one it means among those that have; none when it is ambiguous, as selection
+   then says. */
+uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out,
+                        pf_selection *selection);
 
 /* Why a lookup found none: the model has plans of other classes or options, or its name is mistyped. */
 void     pf_plans_explain(const pf_core *core, const Pf__PlanLookup *lookup, char *out, size_t capacity);

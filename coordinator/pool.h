@@ -1,5 +1,5 @@
-/* Memory for millions of small things: by sizes, out of large chunks, without a head for each, on large pages where the system has
-   them.  What is given back is used again for things of the same size; chunks go only with the pool.
+/* Memory for millions of small things: by sizes, out of large chunks, without a head for each, on large pages where the
+   system has them.  What is given back is used again for things of the same size; chunks go only with the pool.
    Thread   one. */
 #ifndef PF_COORDINATOR_POOL_H
 #define PF_COORDINATOR_POOL_H
@@ -20,7 +20,7 @@ typedef struct pf_pool {                /* zeroed: empty */
     void        *chunks;                /* owned, a list through the first word of each */
 } pf_pool;
 
-void *pf_pool_take(pf_pool *pool, size_t bytes);                /* zeroed, for words of 64 bits; NULL when out of memory */
+void *pf_pool_take(pf_pool *pool, size_t bytes);  /* zeroed, for words of 64 bits; NULL when out of memory */
 void  pf_pool_give(pf_pool *pool, void *item, size_t bytes);    /* as many as were taken; NULL is fine */
 /* Frees all small items at once; larger ones must have been given back. */
 void  pf_pool_clear(pf_pool *pool);

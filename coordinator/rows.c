@@ -17,7 +17,8 @@ static const char META_KEY[] = "core";
 const char *pf_table_name(pf_table table)
 {
     static const char *const names[PF_ROWS_COUNT] = {
-        [PF_ROWS_META] = "meta",   [PF_ROWS_TEXTS] = "texts", [PF_ROWS_CLASSES] = "classes", [PF_ROWS_AGENTS] = "agents",
+        [PF_ROWS_META] = "meta",   [PF_ROWS_TEXTS] = "texts", [PF_ROWS_CLASSES] = "classes",
+        [PF_ROWS_AGENTS] = "agents",
         [PF_ROWS_PLANS] = "plans", [PF_ROWS_JOBS] = "jobs",   [PF_ROWS_SUBMITS] = "submits",
     };
 
@@ -43,7 +44,8 @@ static uint64_t checksum_until_2(pf_table table, const void *key, size_t key_byt
     return pf_read_u64(&in);
 }
 
-static uint64_t checksum(int version, pf_table table, const void *key, size_t key_bytes, const void *body, size_t body_bytes)
+static uint64_t checksum(int version, pf_table table, const void *key, size_t key_bytes, const void *body,
+                         size_t body_bytes)
 {
     if (version <= 2)
         return checksum_until_2(table, key, key_bytes, body, body_bytes);
@@ -72,13 +74,14 @@ static void finish(pf_core *core, pf_table table, const void *key, size_t key_by
 }
 
 /* Length and version. */
-static pf_status open_row(pf_table table, const void *value, size_t value_bytes, const uint8_t **fields, size_t *fields_bytes,
-                          pf_err *err)
+static pf_status open_row(pf_table table, const void *value, size_t value_bytes, const uint8_t **fields,
+                          size_t *fields_bytes, pf_err *err)
 {
     const uint8_t *bytes = value;
 
     if (value_bytes < 2 + CHECKSUM_BYTES)
-        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s is too short", value_bytes, pf_table_name(table));
+        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s is too short", value_bytes,
+                       pf_table_name(table));
     *fields = bytes + 2;
     *fields_bytes = value_bytes - 2 - CHECKSUM_BYTES;
     if ((bytes[0] | bytes[1] << 8) > VERSION)
@@ -98,8 +101,10 @@ pf_status pf_rows_check(pf_table table, const void *key, size_t key_bytes, const
     if (st == PF_CORRUPT)
         return PF_FAIL(err, st, "%s", why.msg);
     pf_reader_init(&sum, bytes + value_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES);
-    if (pf_read_u64(&sum) != checksum(bytes[0] | bytes[1] << 8, table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES))
-        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s fails its checksum", value_bytes, pf_table_name(table));
+    if (pf_read_u64(&sum) !=
+        checksum(bytes[0] | bytes[1] << 8, table, key, key_bytes, value, value_bytes - CHECKSUM_BYTES))
+        return PF_FAIL(err, PF_CORRUPT, "a row of %zu bytes in table %s fails its checksum", value_bytes,
+                       pf_table_name(table));
     return st ? PF_FAIL(err, st, "%s", why.msg) : PF_OK;
 }
 
@@ -444,7 +449,8 @@ static bool read_job_texts(pf_core *core, pf_job *job, pf_run *run, const pf_dig
     return good;
 }
 
-/* The spec stands in the row, and a zero for its digest, or apart; before version 3 the digest was there in any case. */
+/* The spec stands in the row, and a zero for its digest, or apart; before version 3 the digest was there in any
+   case. */
 static pf_text *read_spec(pf_core *core, const pf_digest *digest, pf_reader *in)
 {
     pf_text  *inside = read_text(core, in), *apart = NULL;

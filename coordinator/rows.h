@@ -1,17 +1,17 @@
 /* Rows: the stored form of what the core holds.  Internal to the core.
 
    Every value is   u16 version, fields, 8 bytes of checksum
-   with little-endian fields; the checksum is pf_checksum of version and fields, with the one of the key, with the table's number, as its
-   seed.  Until version 2 it was the beginning of the SHA-256 of (table as a byte, key, version and fields).
-   Keys: META "core"; TEXTS, CLASSES, PLANS 32 bytes of digest; AGENTS the name; JOBS the id and SUBMITS a serial number, u64
-   big endian: new rows then lie beside each other, and a commit writes few pages.
+   with little-endian fields; the checksum is pf_checksum of version and fields, with the one of the key, with the
+   table's number, as its seed.  Until version 2 it was the beginning of the SHA-256 of (table as a byte, key, version
+   and fields).  Keys: META "core"; TEXTS, CLASSES, PLANS 32 bytes of digest; AGENTS the name; JOBS the id and SUBMITS a
+   serial number, u64 big endian: new rows then lie beside each other, and a commit writes few pages.
 
-   Versions of rows: 1; 2 (a plan's used_ns); 3 (the checksum; no digest of a job's spec that stands in its row; the first 12 bytes of a
-   submit's body hash, not 32).
+   Versions of rows: 1; 2 (a plan's used_ns); 3 (the checksum; no digest of a job's spec that stands in its row; the
+   first 12 bytes of a submit's body hash, not 32).
 
    To change a row's form: 1. raise VERSION in rows.c and write the new field at the end; 2. read it only when the row's
-   version has it, with a value for older rows; 3. raise the version of the state folder with an upgrade step (state_format.h), and let the test of upgrades
-   (tests/farm/test_upgrade.c) make a state of the version before. */
+   version has it, with a value for older rows; 3. raise the version of the state folder with an upgrade step
+   (state_format.h), and let the test of upgrades (tests/farm/test_upgrade.c) make a state of the version before. */
 #ifndef PF_COORDINATOR_ROWS_H
 #define PF_COORDINATOR_ROWS_H
 

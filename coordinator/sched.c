@@ -183,7 +183,8 @@ static void send_offer(pf_core *core, const pf_job *job)
     offer.spec_text = (char *)pf_text_of(job->spec);
     offer.accept_ms = (uint32_t)(core->config.offer_ns / 1000000);
     offer.ttl_ms = (uint32_t)(core->config.ttl_ns / 1000000);
-    offer.build_timeout_s = job->build_timeout_s ? job->build_timeout_s : (uint32_t)(core->config.build_timeout_ns / 1000000000);
+    offer.build_timeout_s = job->build_timeout_s ? job->build_timeout_s
+                                                 : (uint32_t)(core->config.build_timeout_ns / 1000000000);
     offer.last_attempt = job->run->charged + 1 >= core->config.charged_limit;
     pf_core_send_traced(core, job->run->agent->peer, PF_MSG_OFFER, 0, job->trace_id, &offer.base);
     if (core->failed)

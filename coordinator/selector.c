@@ -11,7 +11,9 @@ enum { DIGEST_PREFIX_MIN = 8, LINE_BYTES = 160 };
 /* ---- class texts: "key=value" lines */
 
 /* Keys of what is installed on a machine; all others are of the machine itself. */
-static const char *const software[] = { "cublaslt", "cuda_driver", "cudnn", "kernels", "nvrtc", "onednn", "onednn_isa" };
+static const char *const software[] = {
+    "cublaslt", "cuda_driver", "cudnn", "kernels", "nvrtc", "onednn", "onednn_isa"
+};
 
 static bool is_software(const char *line)
 {
@@ -145,7 +147,8 @@ static uint32_t same_names(const pf_core *core, const char *selector, const pf_s
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < core->classes_count; i++)
-        count += rank_of(core, selector, core->class_list[i]) == selection->rank && strcasecmp(core->class_list[i]->name, name) == 0;
+        count += rank_of(core, selector, core->class_list[i]) == selection->rank &&
+                 strcasecmp(core->class_list[i]->name, name) == 0;
     return count;
 }
 
@@ -159,12 +162,14 @@ static void describe(const pf_class *device_class, const pf_class *other, bool b
     if (by_name)
         snprintf(out, capacity, "%s", device_class->name);
     else if (line && *line)
-        snprintf(out, capacity, "%.*s (%s with %.*s)", DIGEST_PREFIX_MIN, hex, device_class->name, (int)strcspn(line, "\n"), line);
+        snprintf(out, capacity, "%.*s (%s with %.*s)", DIGEST_PREFIX_MIN, hex, device_class->name,
+                 (int)strcspn(line, "\n"), line);
     else
         snprintf(out, capacity, "%.*s (%s)", DIGEST_PREFIX_MIN, hex, device_class->name);
 }
 
-void pf_selector_explain(const pf_core *core, const char *selector, const pf_selection *selection, char *out, size_t capacity)
+void pf_selector_explain(const pf_core *core, const char *selector, const pf_selection *selection, char *out,
+                         size_t capacity)
 {
     const pf_class *first = NULL;
     size_t          used = (size_t)snprintf(out, capacity, "\"%s\" may mean ", selector);
@@ -178,7 +183,8 @@ void pf_selector_explain(const pf_core *core, const char *selector, const pf_sel
         for (uint32_t k = i + 1; !first && k < core->classes_count; k++)
             if (rank_of(core, selector, core->class_list[k]) == selection->rank)
                 other = core->class_list[k];
-        describe(device_class, other, same_names(core, selector, selection, device_class->name) == 1, text, sizeof text);
+        describe(device_class, other, same_names(core, selector, selection, device_class->name) == 1, text,
+                 sizeof text);
         used += (size_t)snprintf(out + used, capacity - used, "%s%s", more ? " or " : "", text);
         first = first ? first : device_class;
         more = true;

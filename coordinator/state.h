@@ -22,9 +22,10 @@ typedef struct pf_watch  pf_watch;
 enum { PF_TEXT_KEY_BYTES = 16, PF_TEXT_SHORT_BYTES = 1024 };
 
 typedef struct pf_text {
-    uint8_t  key[PF_TEXT_KEY_BYTES];    /* a hash of the bytes with a secret: it says who is the same, and is told to nobody */
+    uint8_t  key[PF_TEXT_KEY_BYTES];    /* a hash of the bytes with a secret: it says who is the same, and is told to
+                                           nobody */
     uint32_t refs, bytes;
-    uint32_t stored_refs;       /* of those, by rows that name it by digest: it has a row of its own while there are any */
+    uint32_t stored_refs;  /* of those, by rows that name it by digest: it has a row of its own while there are any */
     char     data[];            /* zero-terminated; behind one of more than PF_TEXT_SHORT_BYTES stands its digest */
 } pf_text;
 
@@ -278,7 +279,8 @@ void  pf_core_fail(pf_core *core);                      /* out of memory */
 void *pf_core_alloc(pf_core *core, size_t bytes);       /* zeroed; NULL after pf_core_fail */
 void *pf_core_take(pf_core *core, size_t bytes);        /* the same from the pool, given back to it */
 /* Queues a message; correlation_id 0 for one that answers nothing. */
-void  pf_core_send(pf_core *core, uint64_t peer, pf_msg_type type, uint64_t correlation_id, const ProtobufCMessage *body);
+void  pf_core_send(pf_core *core, uint64_t peer, pf_msg_type type, uint64_t correlation_id,
+                   const ProtobufCMessage *body);
 void  pf_core_send_traced(pf_core *core, uint64_t peer, pf_msg_type type, uint64_t correlation_id,
                           const uint8_t trace_id[PF_WIRE_TRACE_BYTES], const ProtobufCMessage *body);
 void  pf_core_reply(pf_core *core, const pf_event *event, pf_msg_type type, const ProtobufCMessage *body);
@@ -293,7 +295,8 @@ void  pf_core_remove(pf_core *core, pf_table table, const void *key, size_t key_
 /* ---- text.c */
 
 pf_text    *pf_text_take(pf_core *core, const char *text);      /* one reference; NULL after pf_core_fail */
-pf_text    *pf_text_take_bytes(pf_core *core, const char *text, size_t bytes);  /* the same of a text that ends otherwise */
+/* The same of a text that ends otherwise. */
+pf_text    *pf_text_take_bytes(pf_core *core, const char *text, size_t bytes);
 pf_text    *pf_text_again(pf_text *text);                       /* one more; NULL is fine */
 void        pf_text_drop(pf_core *core, pf_text *text);         /* NULL is fine */
 void        pf_text_free(pf_core *core, pf_text *text);         /* memory only */

@@ -33,8 +33,10 @@ static pf_status check_file_system(const char *path, pf_err *err)
         return PF_FAIL_ERRNO(err, "look at", path);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         if ((uint32_t)info.f_type == refused[i].magic)
-            return PF_FAIL(err, PF_UNSUPPORTED, "%s lies on %s, which does not keep a database safe; give --state a folder "
-                           "on a local disk", path, refused[i].name);
+            return PF_FAIL(err, PF_UNSUPPORTED,
+                           "%s lies on %s, which does not keep a database safe; give --state a folder "
+                           "on a local disk",
+                           path, refused[i].name);
     if ((uint32_t)info.f_type == OVERLAY_MAGIC)
         pf_log(PF_LOG_WARN, "state", "overlay path=%s hint=\"a container's layer is lost with the container\"", path);
     return PF_OK;
@@ -62,7 +64,8 @@ static pf_status take_lock(pf_state_dir *dir, pf_err *err)
     return PF_FAIL(err, PF_BUSY, "another coordinator runs on %s; stop it first, or give another --state", dir->path);
 }
 
-pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_file_system, pf_state_dir *out, pf_err *err)
+pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_file_system, pf_state_dir *out,
+                            pf_err *err)
 {
     pf_status st = PF_OK;
 

@@ -27,8 +27,10 @@ typedef struct pf_state_dir {           /* open; zero it before use */
 } pf_state_dir;
 
 /* Makes the folder when absent, and takes its lock.
-   Errors   BUSY: another process holds it.  UNSUPPORTED: a network file system.  STALE: made by a newer planfarm.  NO_SPACE, IO. */
-pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_file_system, pf_state_dir *out, pf_err *err);
+   Errors   BUSY: another process holds it.  UNSUPPORTED: a network file system.  STALE: made by a newer planfarm.
+            NO_SPACE, IO. */
+pf_status pf_state_dir_open(const char *path, uint64_t reserve_bytes, bool any_file_system, pf_state_dir *out,
+                            pf_err *err);
 void      pf_state_dir_close(pf_state_dir *dir);
 /* path + "/" + name. */
 pf_status pf_state_dir_join(const pf_state_dir *dir, const char *name, char *out, size_t capacity, pf_err *err);

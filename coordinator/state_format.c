@@ -45,7 +45,8 @@ static pf_status keep_database_of_2(const pf_state_dir *dir, pf_err *err)
 }
 
 typedef pf_status step(const pf_state_dir *dir, pf_err *err);
-static step *const steps[PF_STATE_FORMAT - 1] = { keep_database_of_1, keep_database_of_2 };         /* [n - 1]: from n to n + 1 */
+/* [n - 1]: from n to n + 1 */
+static step *const steps[PF_STATE_FORMAT - 1] = { keep_database_of_1, keep_database_of_2 };
 
 /* ---- the file */
 
@@ -67,7 +68,8 @@ static pf_status read_version(const pf_state_dir *dir, const char *path, long *v
     if (!st && text.size > sizeof PREFIX - 1 && memcmp(text.data, PREFIX, sizeof PREFIX - 1) == 0)
         *version = strtol((char *)text.data + sizeof PREFIX - 1, &end, 10);
     if (!st && (!end || strcmp(end, "\n") != 0 || *version < 1))
-        st = PF_FAIL(err, PF_CORRUPT, "the file %s is not as planfarm writes it; go back to a copy of %s", path, dir->path);
+        st = PF_FAIL(err, PF_CORRUPT, "the file %s is not as planfarm writes it; go back to a copy of %s", path,
+                     dir->path);
     pf_buf_clear(&text);
     return st;
 }
@@ -97,14 +99,17 @@ pf_status pf_state_format_open(const pf_state_dir *dir, pf_err *err)
         st = pf_state_dir_join(dir, "db/data.mdb", db, sizeof db, err);
     if (!st && !pf_file_exists(path)) {
         if (pf_file_exists(db))
-            return PF_FAIL(err, PF_CORRUPT, "%s has a database and no format file; it is not a state folder as planfarm left it",
+            return PF_FAIL(err, PF_CORRUPT,
+                           "%s has a database and no format file; it is not a state folder as planfarm left it",
                            dir->path);
         return write_version(path, PF_STATE_FORMAT, err);
     }
     if (!st)
         st = read_version(dir, path, &version, err);
     if (!st && version > PF_STATE_FORMAT)
-        return PF_FAIL(err, PF_STALE, "%s was made by a newer planfarm (state version %ld, this one knows up to %d); use that one, "
-                       "or give another --state", dir->path, version, PF_STATE_FORMAT);
+        return PF_FAIL(err, PF_STALE,
+                       "%s was made by a newer planfarm (state version %ld, this one knows up to %d); use that one, "
+                       "or give another --state",
+                       dir->path, version, PF_STATE_FORMAT);
     return st ? st : upgrade(dir, path, version, err);
 }

@@ -169,7 +169,8 @@ void pf_submit_give_up(pf_core *core, pf_submit *submit, const char *reason)
 
 /* ---- taking a SUBMIT */
 
-/* What makes two submits the same. Deadlines and priority may differ with a retry; what is built and for whom may not. */
+/* What makes two submits the same. Deadlines and priority may differ with a retry; what is built and for whom may
+   not. */
 static void body_hash(const Pf__Submit *asked, const char *user, uint8_t out[PF_SUBMIT_BODY_BYTES])
 {
     pf_digest digest = { 0 };
@@ -298,7 +299,8 @@ static void raise_priority(pf_core *core, pf_job *job, int32_t priority)
 }
 
 /* One selector: a plan, a job in flight, or a new job. */
-static void serve(pf_core *core, const pf_event *event, const Pf__Submit *asked, pf_submit_item *item, const char *selector)
+static void serve(pf_core *core, const pf_event *event, const Pf__Submit *asked, pf_submit_item *item,
+                  const char *selector)
 {
     pf_class *device_class = pf_classes_resolve(core, selector);
     pf_plan  *plan = NULL;
@@ -366,7 +368,8 @@ static uint32_t live_jobs(const pf_core *core)
     return core->jobs.count - core->final_count;
 }
 
-static void accept(pf_core *core, const pf_event *event, const Pf__Submit *asked, const uint8_t body[PF_SUBMIT_BODY_BYTES])
+static void accept(pf_core *core, const pf_event *event, const Pf__Submit *asked,
+                   const uint8_t body[PF_SUBMIT_BODY_BYTES])
 {
     pf_submit *submit = pf_submit_new(core, asked->submit_id.data, (uint32_t)asked->n_selector);
 
@@ -384,7 +387,7 @@ static void accept(pf_core *core, const pf_event *event, const Pf__Submit *asked
         pf_rows_put_submit(core, submit);
         return;
     }
-    pf_index_remove(&core->submits, submit->id);    /* all are plans: asking again gives the same answer without a row */
+    pf_index_remove(&core->submits, submit->id);  /* all are plans: asking again gives the same answer without a row */
     pf_submit_free(core, submit);
 }
 

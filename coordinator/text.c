@@ -6,7 +6,8 @@
 #include "coordinator/rows.h"
 #include "coordinator/state.h"
 
-/* Most texts are taken again and again (users, models, selectors): those are found here without being hashed for real. */
+/* Most texts are taken again and again (users, models, selectors): those are found here without being hashed for
+   real. */
 static pf_text **recent_place(pf_core *core, const char *text, size_t bytes)
 {
     uint32_t hash = (uint32_t)bytes;

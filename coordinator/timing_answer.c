@@ -162,8 +162,8 @@ pf_status pf_timing_answer_export(pf_timing_answer *answer, const Pf__TimingExpo
 
     answer->only_class = only_class;
     if (!st)
-        st = pf_timing_db_scan_after(answer->db, PF_TABLE_RECORDS, asked->after_key.data, asked->after_key.len, export_one,
-                                     answer, err);
+        st = pf_timing_db_scan_after(answer->db, PF_TABLE_RECORDS, asked->after_key.data, asked->after_key.len,
+                                     export_one, answer, err);
     if (st && !answer->full)
         return st;
     answer->export.damaged = answer->damaged;

@@ -82,7 +82,8 @@ static void answer_entries(task *t, pf_timing_service *service)
     if (is_lookup)
         st = pf_timing_answer_lookup(&found, (const Pf__TimingLookup *)asked, &why);
     else
-        st = pf_timing_answer_export(&found, (const Pf__TimingExport *)asked, t->one_class ? &t->only_class : NULL, &why);
+        st = pf_timing_answer_export(&found, (const Pf__TimingExport *)asked, t->one_class ? &t->only_class : NULL,
+                                     &why);
     service->lookups += found.lookups;
     service->hits += found.hits;
     if (st)
@@ -124,8 +125,8 @@ static pf_status store_entry(pf_timing_batch *batch, const char *class_text, con
     return st;
 }
 
-/* Puts all of a store into the transaction.  What is wrong with one of its entries refuses that store, and what had gone
-   in before stays: every entry stands for itself. */
+/* Puts all of a store into the transaction.  What is wrong with one of its entries refuses that store, and what had
+   gone in before stays: every entry stands for itself. */
 static void store(pf_timing_batch *batch, task *t)
 {
     const Pf__TimingStore *asked = (const Pf__TimingStore *)t->message.body;
@@ -240,8 +241,8 @@ static task *new_task(uint64_t peer, const pf_digest *only_class)
     return t;
 }
 
-pf_status pf_timing_service_give(pf_timing_service *service, uint64_t peer, pf_message *message, const pf_digest *only_class,
-                                 pf_err *err)
+pf_status pf_timing_service_give(pf_timing_service *service, uint64_t peer, pf_message *message,
+                                 const pf_digest *only_class, pf_err *err)
 {
     task *t = new_task(peer, only_class);
 

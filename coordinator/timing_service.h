@@ -24,8 +24,8 @@ void      pf_timing_service_stop(pf_timing_service *service);      /* finishes t
 
 /* Takes the body of message, which is one of TIMING_*.  only_class: what an export is limited to, NULL for all.
    Errors   BUSY: too much waits; NO_SPACE. */
-pf_status pf_timing_service_give(pf_timing_service *service, uint64_t peer, pf_message *message, const pf_digest *only_class,
-                                 pf_err *err);
+pf_status pf_timing_service_give(pf_timing_service *service, uint64_t peer, pf_message *message,
+                                 const pf_digest *only_class, pf_err *err);
 int       pf_timing_service_fd(const pf_timing_service *service);  /* readable when there are replies */
 pf_timing_reply *pf_timing_service_take(pf_timing_service *service);   /* NULL when there is none */
 void      pf_timing_reply_free(pf_timing_reply *reply);

@@ -58,9 +58,10 @@ static void judge(pf_verifier *verifier, task *t)
         st = PF_FAIL_MEMORY(&err, t->verify.manifest_bytes);
     for (uint32_t i = 0; i < verifier->keys_count && !st; i++)
         st = pf_manifest_sign(&text, &verifier->keys[i], &err);
-    v->event = (pf_event){ .kind = PF_EVENT_VERIFIED, .peer = t->verify.peer, .correlation_id = t->verify.correlation_id,
-                           .lease = t->verify.lease, .status = st, .plan_digest = t->verify.plan_digest,
-                           .log_digest = t->verify.log_digest, .plan_bytes = t->verify.plan_bytes };
+    v->event = (pf_event){ .kind = PF_EVENT_VERIFIED, .peer = t->verify.peer,
+                           .correlation_id = t->verify.correlation_id, .lease = t->verify.lease, .status = st,
+                           .plan_digest = t->verify.plan_digest, .log_digest = t->verify.log_digest,
+                           .plan_bytes = t->verify.plan_bytes };
     snprintf(v->text, sizeof v->text, "%s", st ? err.msg : (const char *)text.data);
     v->event.text = v->text;
     pf_buf_clear(&text);
@@ -72,7 +73,8 @@ static void work(void *user, const pf_tasks *tasks)
         judge(user, (task *)t);
 }
 
-pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_t keys_count, pf_verifier **out, pf_err *err)
+pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_t keys_count, pf_verifier **out,
+                            pf_err *err)
 {
     pf_verifier      *verifier = pf_calloc(1, sizeof *verifier);
     pf_worker_options options = { .name = "verifier", .at_once = 1, .work = work, .free = free_task, .user = verifier };

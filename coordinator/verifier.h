@@ -15,7 +15,8 @@ typedef struct pf_verdict {             /* open */
 } pf_verdict;
 
 /* Manifests are signed by all keys.  store and keys are borrowed until pf_verifier_stop. */
-pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_t keys_count, pf_verifier **out, pf_err *err);
+pf_status pf_verifier_start(pf_store *store, const pf_signing_key *keys, uint32_t keys_count, pf_verifier **out,
+                            pf_err *err);
 void      pf_verifier_stop(pf_verifier *verifier);      /* drops what waits; NULL is fine */
 /* Copies what it needs of out. */
 pf_status pf_verifier_give(pf_verifier *verifier, const pf_out *out, const pf_verify *verify, pf_err *err);

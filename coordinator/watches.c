@@ -102,7 +102,8 @@ static bool is_full(const answer *a, const pf_job_event *next)
            (a->count > a->gaps_count && a->bytes + next->text_bytes + next->json_bytes > a->limit_bytes);
 }
 
-/* A gap may lie behind events of other jobs that did not go in; then the position stays before it, and it is told again. */
+/* A gap may lie behind events of other jobs that did not go in; then the position stays before it, and it is told
+   again. */
 static void collect(pf_core *core, const pf_watch *watch, answer *a)
 {
     const pf_job_event **cursor = pf_core_alloc(core, (watch->links_count + 1) * sizeof *cursor);
@@ -250,7 +251,8 @@ void pf_watches_free_all(pf_core *core)
         end_watch(core, watch);
 }
 
-static pf_watch *new_watch(pf_core *core, const pf_event *event, const Pf__Watch *asked, pf_job **jobs, uint32_t jobs_count)
+static pf_watch *new_watch(pf_core *core, const pf_event *event, const Pf__Watch *asked, pf_job **jobs,
+                           uint32_t jobs_count)
 {
     pf_watch *watch = pf_core_alloc(core, sizeof *watch + jobs_count * sizeof watch->link[0]);
 
@@ -278,7 +280,8 @@ void pf_watches_add(pf_core *core, const pf_event *event, const Pf__Watch *asked
     if (older)
         end_watch(core, older);
     if (core->watch_deadlines.count >= core->config.watches_limit) {
-        pf_core_refuse(core, event, PF_BUSY, "%u clients watch jobs already; try again later", core->config.watches_limit);
+        pf_core_refuse(core, event, PF_BUSY, "%u clients watch jobs already; try again later",
+                       core->config.watches_limit);
         return;
     }
     watch = new_watch(core, event, asked, jobs, jobs_count);
