@@ -9,7 +9,8 @@ enum { TENSORS_MAX = 32 };
 static bool show_progress(void *user, const pf_progress *progress)
 {
     (void)user;
-    fprintf(stderr, "\r%-8s %u/%u problems", pf_phase_name(progress->phase), progress->problems_done, progress->problems_total);
+    fprintf(stderr, "\r%-8s %u/%u problems", pf_phase_name(progress->phase), progress->problems_done,
+            progress->problems_total);
     return true;                        /* false would cancel the build */
 }
 
@@ -31,15 +32,16 @@ static pf_status build(const char *model, const char *shapes, pf_device *device,
     if (!status)
         status = pf_plan_save(plan, plan_path, err);
     if (!status)
-        printf("\nbuilt in %.1f s: %u candidates timed, error %.1e of the outputs' range\n", report.build_seconds, report.candidates_timed,
-               report.max_rel_error);
+        printf("\nbuilt in %.1f s: %u candidates timed, error %.1e of the outputs' range\n", report.build_seconds,
+               report.candidates_timed, report.max_rel_error);
     pf_plan_free(plan);
     pf_config_free(config);
     pf_network_free(network);
     return status;
 }
 
-/* Inputs and outputs of a plan are listed together; pf_context_run_host takes the inputs in that order and gives the outputs in that order. */
+/* Inputs and outputs of a plan are listed together; pf_context_run_host takes the inputs in that order and gives the
+   outputs in that order. */
 static pf_status run(pf_plan *plan, pf_device *device, pf_err *err)
 {
     pf_tensor   inputs[TENSORS_MAX] = { 0 }, outputs[TENSORS_MAX] = { 0 };
@@ -67,8 +69,8 @@ static pf_status run(pf_plan *plan, pf_device *device, pf_err *err)
         if (!pf_plan_io(plan, i)->is_input) {
             const pf_tensor *tensor = &outputs[output_count++];
 
-            printf("output %s: %lld elements, the first is %g\n", pf_plan_io(plan, i)->name, (long long)pf_tensor_elems(tensor),
-                   pf_dtype_get(tensor->dtype, tensor->data, 0));
+            printf("output %s: %lld elements, the first is %g\n", pf_plan_io(plan, i)->name,
+                   (long long)pf_tensor_elems(tensor), pf_dtype_get(tensor->dtype, tensor->data, 0));
         }
     for (uint32_t i = 0; i < TENSORS_MAX; i++) {
         pf_tensor_clear(&inputs[i]);

@@ -1,5 +1,5 @@
-/* A network without a file: two products with a ReLU between and a softmax behind, for any batch from 1 to 64; then several threads that run it
-   at once, each with a context and inputs of its own.
+/* A network without a file: two products with a ReLU between and a softmax behind, for any batch from 1 to 64; then
+   several threads that run it at once, each with a context and inputs of its own.
      cc -pthread -o layer_by_layer layer_by_layer.c $(pkg-config --cflags --libs planfarm) */
 #include <planfarm.h>
 #include <pthread.h>
@@ -7,7 +7,8 @@
 
 enum { THREADS = 3, INPUTS = 32, HIDDEN = 64, CLASSES = 10 };
 
-static pf_status add_weights(pf_network *network, const char *name, int64_t rows, int64_t columns, pf_tensor_id *out, pf_err *err)
+static pf_status add_weights(pf_network *network, const char *name, int64_t rows, int64_t columns, pf_tensor_id *out,
+                             pf_err *err)
 {
     pf_tensor tensor = { .dtype = PF_F32, .rank = columns ? 2 : 1, .dim = { rows, columns } };
     pf_status status = pf_tensor_alloc(&tensor, err);
@@ -21,7 +22,8 @@ static pf_status add_weights(pf_network *network, const char *name, int64_t rows
 }
 
 /* y = x w + b, under the names that the layers of the plan will have. */
-static pf_status add_product(pf_network *network, const char *name, pf_tensor_id x, int64_t rows, int64_t columns, pf_tensor_id *out, pf_err *err)
+static pf_status add_product(pf_network *network, const char *name, pf_tensor_id x, int64_t rows, int64_t columns,
+                             pf_tensor_id *out, pf_err *err)
 {
     pf_tensor_id in[3] = { x };
     pf_status    status = add_weights(network, "weights", rows, columns, &in[1], err);
@@ -64,7 +66,14 @@ static pf_status build(pf_device *device, pf_plan **out, pf_err *err)
     return status;
 }
 
-typedef struct worker { pf_plan *plan; pf_device *device; int64_t batch; pf_status status; pf_err err; double sum; } worker;
+typedef struct worker {
+    pf_plan   *plan;
+    pf_device *device;
+    int64_t    batch;
+    pf_status  status;
+    pf_err     err;
+    double     sum;
+} worker;
 
 static void *run(void *argument)
 {

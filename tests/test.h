@@ -22,7 +22,8 @@ const char *test_path(const char *name);
 /* Files and folders in a folder; 0 when there is none. */
 unsigned test_names_in(const char *path);
 
-/* How often a test does what it does: the number in the environment variable, else the long one where PF_LONG is set. */
+/* How often a test does what it does: the number in the environment variable, else the long one where PF_LONG is
+   set. */
 uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long);
 
 /* Fails the test with the message of err unless status is PF_OK. */

@@ -220,12 +220,13 @@ void farm_measure_cycle(farm_bench *bench)
     zmq_ctx_term(context);
 }
 
-/* ---- agents that only beat: in several processes, since each takes two descriptors, and ZeroMQ walks all timers of one */
+/* ---- agents that only beat: in several processes, since each takes two descriptors, and ZeroMQ walks all timers of
+   one */
 
 enum { IDLE_AGENTS = 10000, IDLE_PROCESSES = 10, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
 
-/* Groups start together and disconnect together, so that none beats while another's agents come or go: the parent closes
-   its end of a gate when all have told that they are there. */
+/* Groups start together and disconnect together, so that none beats while another's agents come or go: the parent
+   closes its end of a gate when all have told that they are there. */
 typedef struct beaters { int number, tell_fd, start_gate[2], end_gate[2]; uint32_t count; } beaters;
 
 /* The first message of each is its HELLO. */

@@ -13,8 +13,8 @@ typedef struct farm_bench {             /* open */
     uint64_t       next_submit;         /* submits made so far in this state */
 } farm_bench;
 
-/* CPU seconds of a process so far, and its memory without the pages of mapped files: those of the database belong to the
-   page cache. */
+/* CPU seconds of a process so far, and its memory without the pages of mapped files: those of the database belong to
+   the page cache. */
 double farm_cpu_seconds(pid_t pid);
 double farm_own_mib(pid_t pid);
 

@@ -129,8 +129,9 @@ static void look_up_there(const farm_bench *bench, pf_peer *peer, uint32_t entri
     cpu = farm_cpu_seconds(bench->d.pid);
     start_ns = pf_clock_ns();
     for (int i = 0; i < ROUNDS; i++)
-        assert_int_equal(pf_timing_remote_lookup(peer, &device_class, problem, PROBLEMS, 10 * PF_NS_PER_S, count_entries,
-                                                 &got, NULL), PF_OK);
+        assert_int_equal(pf_timing_remote_lookup(peer, &device_class, problem, PROBLEMS, 10 * PF_NS_PER_S,
+                                                 count_entries, &got, NULL),
+                         PF_OK);
     farm_note(figure, per_second((uint64_t)PROBLEMS * ROUNDS, start_ns));
     farm_note(for_core, PROBLEMS * ROUNDS / (farm_cpu_seconds(bench->d.pid) - cpu));
     assert_int_equal(got, (uint64_t)PROBLEMS * ROUNDS * entries);

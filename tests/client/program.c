@@ -133,7 +133,8 @@ void program_ended_with(const run *result, int wanted, const char *file, int lin
 {
     if (result->code == wanted)
         return;
-    print_error("exit code %d came, %d was wanted\n--- output\n%.2000s\n--- errors\n%.2000s\n", result->code, wanted, result->out, result->err);
+    print_error("exit code %d came, %d was wanted\n--- output\n%.2000s\n--- errors\n%.2000s\n", result->code, wanted,
+                result->out, result->err);
     _fail(file, line);
 }
 

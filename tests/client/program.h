@@ -16,7 +16,8 @@ typedef struct run {
 /* Words up to NULL.  The program's current folder is test_folder()/work, its cache lies in test_folder()/cache. */
 run  program_run(const char *const *words);
 void program_clear(run *result);
-/* The same, started and left running; wait with program_end.  What the last one says of errors is in test_path("started.txt"). */
+/* The same, started and left running; wait with program_end.  What the last one says of errors is in
+   test_path("started.txt"). */
 pid_t program_start(const char *const *words);
 int   program_end(pid_t pid);
 

@@ -74,7 +74,8 @@ static int set_up(void **state)
 {
     static const char plan[64] = "PFPLAN\x1a\n and then nothing that makes a plan";
     static const char three[] = "\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"
-                                "                                                            \n\0\0\x80\x3f\0\0\0@\0\0@@";
+                                "                                                            \n"
+                                "\0\0\x80\x3f\0\0\0@\0\0@@";
     pf_buf model;
     pf_err err = {0};
 
@@ -99,7 +100,8 @@ static void check_sentence(const struct bad *row, const run *result)
 {
     ended_with(result, row->code);
     assert_string_equal(result->out, "");
-    if (strncmp(result->err, "planfarm: ", 10) != 0 || strchr(result->err, '\n') != result->err + strlen(result->err) - 1)
+    if (strncmp(result->err, "planfarm: ", 10) != 0 ||
+        strchr(result->err, '\n') != result->err + strlen(result->err) - 1)
         fail_msg("this is not one line: %s", result->err);
     for (int i = 0; i < 3 && row->says[i]; i++)
         if (!strstr(result->err, row->says[i]))

@@ -41,9 +41,10 @@ static json_t *json_of(const char *const *words)
 
 static void build_reports_what_the_contract_names(void **state)
 {
-    static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems", "candidates_timed", "cache_hits",
-                                          "cache_misses", "build_seconds", "timing_seconds", "phases", "max_rel_error", "least_cosine",
-                                          "device_bytes", "device_bound_bytes", "device_ratio"};
+    static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems",
+                                          "candidates_timed", "cache_hits", "cache_misses", "build_seconds",
+                                          "timing_seconds", "phases", "max_rel_error", "least_cosine", "device_bytes",
+                                          "device_bound_bytes", "device_ratio"};
     json_t *value = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "fresh", "-o", "fresh.plan");
 
     (void)state;
@@ -59,13 +60,16 @@ static void build_reports_what_the_contract_names(void **state)
 static void a_second_build_times_nothing_and_gives_the_same_plan(void **state)
 {
     json_t *first = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "twice", "-o", "one.plan");
-    json_t *second = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "twice", "-o", "two.plan", "--replay");
+    json_t *second = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "twice", "-o", "two.plan",
+                          "--replay");
 
     (void)state;
     assert_int_equal(json_integer_value(json_object_get(second, "candidates_timed")), 0);
     assert_int_equal(json_integer_value(json_object_get(second, "cache_misses")), 0);
-    assert_int_equal(json_integer_value(json_object_get(second, "cache_hits")), json_integer_value(json_object_get(second, "problems")));
-    assert_string_equal(json_string_value(json_object_get(first, "plan_sha256")), json_string_value(json_object_get(second, "plan_sha256")));
+    assert_int_equal(json_integer_value(json_object_get(second, "cache_hits")),
+                     json_integer_value(json_object_get(second, "problems")));
+    assert_string_equal(json_string_value(json_object_get(first, "plan_sha256")),
+                        json_string_value(json_object_get(second, "plan_sha256")));
     json_decref(first);
     json_decref(second);
 }
@@ -82,7 +86,8 @@ static void replay_of_an_empty_cache_is_a_miss(void **state)
 
 static void a_plan_agrees_with_the_reference(void **state)
 {
-    run     result = RUN("run", "tiny.plan", "--output-dir", "out", "--save-inputs", "in", "--compare-reference", "--model", "tiny.onnx");
+    run     result = RUN("run", "tiny.plan", "--output-dir", "out", "--save-inputs", "in", "--compare-reference",
+                         "--model", "tiny.onnx");
     json_t *value = NULL;
 
     (void)state;
@@ -200,10 +205,21 @@ static void bench_reports_what_the_contract_names(void **state)
 
 static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
 {
-    static const char *const lines[] = {"=== Performance summary ===", "\nThroughput: ", "\nLatency: min = ", "\nEnqueue Time: min = ", "\nH2D Latency: min = ",
-                                        "\nGPU Compute Time: min = ", "\nD2H Latency: min = ", "percentile(99%) = ", "\nTotal Host Walltime: ",
-                                        "Warmup completed 0 queries over 0 ms\nTiming trace has ", "=== Trace details ===\nTrace averages of 5 runs:\nAverage on 5 runs - ",
-                                        " - GPU latency: ", " - Host latency: ", " ms (enqueue ", "\nTotal GPU Compute Time: "};
+    static const char *const lines[] = {"=== Performance summary ===",
+                                        "\nThroughput: ",
+                                        "\nLatency: min = ",
+                                        "\nEnqueue Time: min = ",
+                                        "\nH2D Latency: min = ",
+                                        "\nGPU Compute Time: min = ",
+                                        "\nD2H Latency: min = ",
+                                        "percentile(99%) = ",
+                                        "\nTotal Host Walltime: ",
+                                        "Warmup completed 0 queries over 0 ms\nTiming trace has ",
+                                        "=== Trace details ===\nTrace averages of 5 runs:\nAverage on 5 runs - ",
+                                        " - GPU latency: ",
+                                        " - Host latency: ",
+                                        " ms (enqueue ",
+                                        "\nTotal GPU Compute Time: "};
     run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--transfers", "--avg-runs", "5");
 
     (void)state;
@@ -299,7 +315,8 @@ static void timings_move_between_caches(void **state)
     json_t *exported = JSON("cache", "export", "all.timing", "--cache", "first");
     json_t *value = JSON("inspect", "all.timing");
     bool    quiet = !json_integer_value(json_object_get(stats, "contended"));
-    int64_t records = json_integer_value(json_object_get(json_array_get(json_object_get(exported, "files"), 0), "records"));
+    int64_t records = json_integer_value(
+        json_object_get(json_array_get(json_object_get(exported, "files"), 0), "records"));
 
     (void)state;
     assert_true(json_integer_value(json_object_get(stats, "records")) > 0);
@@ -348,7 +365,8 @@ static void keys_are_explained(void **state)
     value = JSON("cache", "explain", "four.plan");
     in_class = json_array_get(json_object_get(json_array_get(json_object_get(value, "problems"), 0), "classes"), 0);
     assert_true(json_is_false(json_object_get(in_class, "hit")));
-    assert_string_equal(json_string_value(json_object_get(json_object_get(in_class, "nearest"), "how")), "another problem");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(in_class, "nearest"), "how")),
+                        "another problem");
     json_decref(value);
 }
 
@@ -367,8 +385,8 @@ static uint32_t candidates_of(const json_t *problem)
     return count;
 }
 
-/* The problems of a plan by the cache: how many have two candidates at least, and the candidates of all of them.  Which problems these are
-   depends on the layouts that won. */
+/* The problems of a plan by the cache: how many have two candidates at least, and the candidates of all of them.  Which
+   problems these are depends on the layouts that won. */
 static void count_candidates(const char *plan, uint32_t *contests, uint32_t *candidates)
 {
     json_t *value = JSON("cache", "explain", plan), *seen = json_object(), *one = NULL;
@@ -389,7 +407,8 @@ static void count_candidates(const char *plan, uint32_t *contests, uint32_t *can
 
 static void choices_are_timed_again(void **state)
 {
-    json_t  *value = JSON("cache", "retime", "tiny.plan", "--problems", "2", "--effort", "1"), *regret = json_object_get(value, "regret");
+    json_t  *value = JSON("cache", "retime", "tiny.plan", "--problems", "2", "--effort", "1"),
+            *regret = json_object_get(value, "regret");
     uint32_t contests = 0, candidates = 0, timed = 0;
 
     (void)state;
@@ -401,7 +420,8 @@ static void choices_are_timed_again(void **state)
     assert_int_equal(json_array_size(json_object_get(value, "problems")), timed);
     assert_int_equal(json_integer_value(json_object_get(value, "failed")), 0);
     assert_true(json_number_value(json_object_get(regret, "median")) >= 1);
-    assert_true(json_number_value(json_object_get(regret, "worst")) >= json_number_value(json_object_get(regret, "p90")));
+    assert_true(json_number_value(json_object_get(regret, "worst")) >=
+                json_number_value(json_object_get(regret, "p90")));
     json_decref(value);
     value = JSON("cache", "retime", "tiny.plan", "--check");
     assert_int_equal(json_integer_value(json_object_get(value, "checked")), candidates);
@@ -424,7 +444,8 @@ static void two_inputs_are_given_by_name(void **state)
 
     (void)state;
     json_decref(value);
-    value = JSON("run", "add.onnx", "--reference", "--input", "y=two/y.npy", "--input", "x=two/x.npy", "--output-dir", "sums");
+    value = JSON("run", "add.onnx", "--reference", "--input", "y=two/y.npy", "--input", "x=two/x.npy", "--output-dir",
+                 "sums");
     assert_true(pf_file_exists(program_path("sums/sum.npy")));
     json_decref(value);
 }

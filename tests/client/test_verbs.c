@@ -154,7 +154,8 @@ static void the_shell_completes(void **state)
     if (access("/bin/bash", X_OK))
         skip();
     snprintf(command, sizeof command,
-             "/bin/bash -c 'source <(\"$PLANFARM\" completion bash); COMP_WORDS=(planfarm cache ex); COMP_CWORD=2; _planfarm; echo ${COMPREPLY[*]};"
+             "/bin/bash -c 'source <(\"$PLANFARM\" completion bash); COMP_WORDS=(planfarm cache ex); COMP_CWORD=2; "
+             "_planfarm; echo ${COMPREPLY[*]};"
              " COMP_WORDS=(planfarm build --min); COMP_CWORD=2; _planfarm; echo ${COMPREPLY[*]};"
              " COMP_WORDS=(planfarm b); COMP_CWORD=1; _planfarm; echo ${COMPREPLY[*]}'");
     shell = popen(command, "r");

@@ -2,14 +2,16 @@
 #ifndef PF_TESTS_CLIENT_TINY_MODEL_H
 #define PF_TESTS_CLIENT_TINY_MODEL_H
 
-/* input "x" f32 [batch,3,16,16] -> Conv(3x3, pads 1) -> Relu -> "conv" ; GlobalAveragePool -> Flatten -> Gemm -> "scores" [batch,4].
-   Weights are small pseudo-random numbers, inside the file. */
+/* input "x" f32 [batch,3,16,16] -> Conv(3x3, pads 1) -> Relu -> "conv" ; GlobalAveragePool -> Flatten -> Gemm ->
+   "scores" [batch,4]. Weights are small pseudo-random numbers, inside the file. */
 void tiny_model(const char *path);
 /* The same with other weights. */
 void tiny_model_again(const char *path);
-/* The same, with its weights in the file `location` of the folder that path is in; location may name a folder that is there. */
+/* The same, with its weights in the file `location` of the folder that path is in; location may name a folder that is
+   there. */
 void tiny_model_external(const char *path, const char *location);
-/* input "input" f32 [batch,3,224,224] -> Conv(3x3, strides 16) -> Relu -> GlobalAveragePool -> Flatten -> Gemm -> "output" [batch,10]. */
+/* input "input" f32 [batch,3,224,224] -> Conv(3x3, strides 16) -> Relu -> GlobalAveragePool -> Flatten -> Gemm ->
+   "output" [batch,10]. */
 void tiny_model_image(const char *path);
 /* As tiny_model, with as many convolutions of different sizes in a row: a build that takes a while. */
 void tiny_model_deep(const char *path, int layers);

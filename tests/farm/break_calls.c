@@ -35,7 +35,8 @@ static char chosen_after;
 /* CALL:WORD:N.  The call's index, -1 when there is none; *word is between the colons. */
 static int parse(const char *name, const char **word, int *count)
 {
-    const char *text = getenv(name), *first = text ? strchr(text, ':') : NULL, *last = first ? strrchr(text, ':') : NULL;
+    const char *text = getenv(name), *first = text ? strchr(text, ':') : NULL,
+               *last = first ? strrchr(text, ':') : NULL;
 
     for (int i = 0; last && i < CALLS; i++)
         if (strncmp(text, call_name[i], (size_t)(first - text)) == 0 && call_name[i][first - text] == 0) {

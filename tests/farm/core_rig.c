@@ -109,7 +109,8 @@ static void take_sends(rig *r)
         r->mail = grown(r->mail, &r->mail_capacity, r->mail_count + 1, sizeof *r->mail);
         r->mail[r->mail_count] = (rig_mail){ .peer = s->peer, .lease = s->lease };
         test_ok(pf_wire_unpack(r->out.bytes.data + s->at, s->bytes, PF_ROLE_COORD,
-                               s->peer < 100 ? PF_ROLE_CLIENT : PF_ROLE_AGENT, &r->mail[r->mail_count].message, &err), &err);
+                               s->peer < 100 ? PF_ROLE_CLIENT : PF_ROLE_AGENT, &r->mail[r->mail_count].message, &err),
+                &err);
         r->mail_count++;
     }
 }
@@ -263,7 +264,8 @@ void rig_say(rig *r, uint64_t peer, pf_msg_type type, const ProtobufCMessage *bo
 
     pf_buf_init(&frame, PF_WIRE_FRAME_BYTES);
     test_ok(pf_wire_pack(type, &header, body, &frame, &err), &err);
-    test_ok(pf_wire_unpack(frame.data, frame.size, peer < 100 ? PF_ROLE_CLIENT : PF_ROLE_AGENT, PF_ROLE_COORD, &message, &err),
+    test_ok(pf_wire_unpack(frame.data, frame.size, peer < 100 ? PF_ROLE_CLIENT : PF_ROLE_AGENT, PF_ROLE_COORD, &message,
+                           &err),
             &err);
     assert_int_equal(rig_step(r, &event), PF_OK);
     pf_message_clear(&message);
@@ -273,9 +275,15 @@ void rig_say(rig *r, uint64_t peer, pf_msg_type type, const ProtobufCMessage *bo
 void rig_verdict(rig *r, uint32_t index, pf_status status)
 {
     const pf_verify *v = &r->verify[index];
-    pf_event         event = { .kind = PF_EVENT_VERIFIED, .peer = v->peer, .correlation_id = v->correlation_id,
-                               .lease = v->lease, .status = status, .text = "the object is not good",
-                               .plan_digest = v->plan_digest, .log_digest = v->log_digest, .plan_bytes = v->plan_bytes };
+    pf_event         event = {.kind = PF_EVENT_VERIFIED,
+                              .peer = v->peer,
+                              .correlation_id = v->correlation_id,
+                              .lease = v->lease,
+                              .status = status,
+                              .text = "the object is not good",
+                              .plan_digest = v->plan_digest,
+                              .log_digest = v->log_digest,
+                              .plan_bytes = v->plan_bytes};
     pf_buf           text = { 0 };
     pf_err           err = { 0 };
 
@@ -331,7 +339,8 @@ void rig_hello(rig *r, uint64_t peer, uint64_t epoch, uint32_t slots)
     rig_say(r, peer, PF_MSG_HELLO, &h.hello.base);
 }
 
-void rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count, uint32_t free_slots)
+void rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count,
+              uint32_t free_slots)
 {
     Pf__Heartbeat beat = PF__HEARTBEAT__INIT;
     Pf__Lease     lease[16], *list[16] = { NULL };

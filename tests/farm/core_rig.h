@@ -13,7 +13,7 @@ typedef struct rig_row { pf_table table; uint8_t *key, *value; size_t key_bytes,
 typedef struct rig_mail { uint64_t peer; pf_message message; pf_lease_id lease; } rig_mail;
 
 typedef struct rig {                    /* open; zero it before rig_open */
-    void         (*written)(void *user, const pf_out *out);     /* set before rig_open: called for what each step writes */
+    void         (*written)(void *user, const pf_out *out);  /* set before rig_open: called for what each step writes */
     void          *user;
     pf_core_config config;
     pf_core       *core;
@@ -48,7 +48,8 @@ void      rig_tick(rig *r, int64_t after_ns);
 void      rig_say(rig *r, uint64_t peer, pf_msg_type type, const ProtobufCMessage *body);
 void      rig_verdict(rig *r, uint32_t verify_index, pf_status status);      /* and forgets the verification */
 
-/* The first mail of that type for the peer (0: anyone), taken out; fails the test when there is none. Cleared by caller. */
+/* The first mail of that type for the peer (0: anyone), taken out; fails the test when there is none. Cleared by
+   caller. */
 rig_mail rig_take(rig *r, uint64_t peer, pf_msg_type type);
 bool     rig_has(const rig *r, uint64_t peer, pf_msg_type type);
 void     rig_drop_mail(rig *r);
@@ -57,9 +58,11 @@ void     rig_drop_mail(rig *r);
 
 enum { CLIENT_1 = 1, CLIENT_2 = 2, AGENT_1 = 101, AGENT_2 = 102, AGENT_3 = 103 };
 
-uint64_t rig_submit(rig *r, uint64_t client, uint8_t id, const char *model, const char *selector);   /* job id of the first */
+/* Job id of the first. */
+uint64_t rig_submit(rig *r, uint64_t client, uint8_t id, const char *model, const char *selector);
 void     rig_hello(rig *r, uint64_t peer, uint64_t epoch, uint32_t slots);      /* agent "a<peer>" of class cpu-test */
-void     rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count, uint32_t free_slots);
+void     rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count,
+                  uint32_t free_slots);
 void     rig_answer(rig *r, uint64_t peer, const Pf__Offer *offer, bool accept);
 void     rig_complete(rig *r, uint64_t peer, const Pf__Offer *offer, const char *plan);
 void     rig_fail(rig *r, uint64_t peer, const Pf__Offer *offer, Pf__FailureKind kind, bool crashed);

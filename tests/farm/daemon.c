@@ -28,7 +28,8 @@
 
 static void run(const daemon_process *d, const char *const *extra)
 {
-    const char *arguments[64] = { COORDINATOR, "--state", d->state, "--client-port", "0", "--agent-port", "0", "--http-port", "0" };
+    const char *arguments[64] = { COORDINATOR, "--state", d->state, "--client-port", "0", "--agent-port", "0",
+                                  "--http-port", "0" };
     int         count = 9;
     int         quiet = open("/dev/null", O_WRONLY);
 
@@ -65,7 +66,8 @@ static bool read_endpoints(daemon_process *d)
 
     snprintf(path, sizeof path, "%s/endpoints", d->state);
     root = json_load_file(path, 0, NULL);
-    if (root && json_unpack(root, "{s:s,s:s,s:s,s:i}", "client", &client, "agent", &agent, "http", &http, "pid", &pid) == 0 &&
+    if (root &&
+        json_unpack(root, "{s:s,s:s,s:s,s:i}", "client", &client, "agent", &agent, "http", &http, "pid", &pid) == 0 &&
         pid == d->pid) {
         snprintf(d->client, sizeof d->client, "%s", client);
         snprintf(d->agent, sizeof d->agent, "%s", agent);

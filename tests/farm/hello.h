@@ -11,8 +11,8 @@ typedef struct class_hello {            /* points into itself: it stays where it
 } class_hello;
 
 /* Without aliases and slots. */
-static inline void class_hello_begin(class_hello *h, const char *agent, uint64_t epoch, const char *builder_abi, const char *class_name,
-                                     const char *class_text)
+static inline void class_hello_begin(class_hello *h, const char *agent, uint64_t epoch, const char *builder_abi,
+                                     const char *class_name, const char *class_text)
 {
     pf__hello__init(&h->hello);
     pf__device_class__init(&h->device_class);

@@ -33,8 +33,9 @@ static void submit_until_acked(submitter *s, pf_peer **client, char endpoint[128
             snprintf(endpoint, 128, "%s", j->daemon->client);
             *client = daemon_client(j->daemon);
         }
-        e->acked = try_submit(*client, e->id, &j->model_digest[e->model], j->model_name[e->model], "cpu", ASK_MS * PF_NS_PER_MS,
-                              &e->job_id, NULL) == PF_OK && e->job_id;
+        e->acked = try_submit(*client, e->id, &j->model_digest[e->model], j->model_name[e->model], "cpu",
+                              ASK_MS * PF_NS_PER_MS, &e->job_id, NULL) == PF_OK &&
+                   e->job_id;
     }
 }
 
@@ -104,7 +105,8 @@ static void check_entry(journal *j, pf_peer *client, const journal_entry *e)
 
     if (!e->acked)
         return;
-    test_ok(try_submit(client, e->id, &j->model_digest[e->model], j->model_name[e->model], "cpu", 30 * PF_NS_PER_S, &job_id, &err),
+    test_ok(try_submit(client, e->id, &j->model_digest[e->model], j->model_name[e->model], "cpu", 30 * PF_NS_PER_S,
+                       &job_id, &err),
             &err);
     assert_int_equal(job_id, e->job_id);
     if (j->job_of_model[e->model] == 0)

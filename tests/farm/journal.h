@@ -1,5 +1,5 @@
-/* Clients that submit without end, each submit repeated with its id until it is acknowledged, over as many coordinators as that
-   takes; and a journal of what was acknowledged, which is the oracle of the tests that kill, cut and crash. */
+/* Clients that submit without end, each submit repeated with its id until it is acknowledged, over as many coordinators
+   as that takes; and a journal of what was acknowledged, which is the oracle of the tests that kill, cut and crash. */
 #ifndef PF_TESTS_FARM_JOURNAL_H
 #define PF_TESTS_FARM_JOURNAL_H
 
@@ -9,7 +9,12 @@
 
 enum { JOURNAL_MAX = 20000, JOURNAL_MODELS = 24, SUBMITTERS_MAX = 4 };
 
-typedef struct journal_entry { uint8_t id[PF_SUBMIT_ID_BYTES]; uint32_t model; uint64_t job_id; bool acked; } journal_entry;
+typedef struct journal_entry {
+    uint8_t  id[PF_SUBMIT_ID_BYTES];
+    uint32_t model;
+    uint64_t job_id;
+    bool     acked;
+} journal_entry;
 
 typedef struct submitter {
     struct journal *journal;

@@ -1,5 +1,5 @@
-/* A TCP proxy that does to connections what networks do, by a seed: it holds bytes back, hands them on one by one, breaks off in the
-   middle of a frame, lets one side hang.  One thread; many connections. */
+/* A TCP proxy that does to connections what networks do, by a seed: it holds bytes back, hands them on one by one,
+   breaks off in the middle of a frame, lets one side hang.  One thread; many connections. */
 #ifndef PF_TESTS_FARM_PROXY_H
 #define PF_TESTS_FARM_PROXY_H
 
@@ -14,7 +14,8 @@ typedef enum proxy_mode {
 
 typedef struct proxy proxy;
 
-/* target: "tcp://127.0.0.1:PORT" or "http://127.0.0.1:PORT".  out: the same with the proxy's port.  Fails the test on error. */
+/* target: "tcp://127.0.0.1:PORT" or "http://127.0.0.1:PORT".  out: the same with the proxy's port.  Fails the test on
+   error. */
 proxy   *proxy_open(const char *target, uint64_t seed, char out[128]);
 void     proxy_close(proxy *p);         /* NULL is fine */
 void     proxy_set(proxy *p, proxy_mode mode);

@@ -114,7 +114,8 @@ static void on_offer(session *s, const Pf__Offer *offer)
             b = &s->build[i];
             *b = (build){ .used = true, .job_id = offer->job_id, .fence = offer->fence, .attempt = offer->attempt,
                           .end_ns = pf_clock_ns() + s->agent->build_ns };
-            snprintf(b->plan, sizeof b->plan, "plan of %s for job %llu", offer->model_name, (unsigned long long)offer->job_id);
+            snprintf(b->plan, sizeof b->plan, "plan of %s for job %llu", offer->model_name,
+                     (unsigned long long)offer->job_id);
         }
     s->agent->offers++;
     reply.job_id = offer->job_id;

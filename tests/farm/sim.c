@@ -20,7 +20,8 @@ enum {
 
 /* ---- things that will happen */
 
-typedef enum happening_kind { TO_COORDINATOR, TO_PEER, COMMIT, VERIFY_DONE, AGENT_TURN, CLIENT_TURN, CORE_TICK, CHAOS, CRASH } happening_kind;
+typedef enum happening_kind { TO_COORDINATOR, TO_PEER, COMMIT, VERIFY_DONE, AGENT_TURN, CLIENT_TURN, CORE_TICK, CHAOS,
+                              CRASH } happening_kind;
 
 typedef struct happening {
     uint64_t       tie;
@@ -35,8 +36,14 @@ typedef struct happening {
     char     *manifest;
 } happening;
 
-typedef struct running { bool used, ended, uploaded, completing, killed; Pf__FailureKind failure; pf_lease_id lease; char plan[64];
-                         int64_t end_ns, next_say_ns; uint64_t progress; } running;
+typedef struct running {
+    bool            used, ended, uploaded, completing, killed;
+    Pf__FailureKind failure;
+    pf_lease_id     lease;
+    char            plan[64];
+    int64_t         end_ns, next_say_ns;
+    uint64_t        progress;
+} running;
 
 typedef struct agent {
     uint64_t epoch, life;
@@ -48,7 +55,12 @@ typedef struct agent {
     running  build[SLOTS];
 } agent;
 
-typedef struct journal { uint8_t id[PF_SUBMIT_ID_BYTES]; bool used, acked, keyed, cancelled; uint64_t job_id; uint32_t model, seen_state; } journal;
+typedef struct journal {
+    uint8_t  id[PF_SUBMIT_ID_BYTES];
+    bool     used, acked, keyed, cancelled;
+    uint64_t job_id;
+    uint32_t model, seen_state;
+} journal;
 
 typedef struct client {
     journal  entry[SUBMITS_PER_CLIENT];
@@ -274,8 +286,9 @@ static void on_commit(sim *s, const happening *h)
 static void on_verify_done(sim *s, const happening *h)
 {
     const stored *there = find_stored(s, &h->verify.plan_digest);
-    pf_event      event = { .kind = PF_EVENT_VERIFIED, .peer = h->verify.peer, .correlation_id = h->verify.correlation_id,
-                            .lease = h->verify.lease, .plan_digest = h->verify.plan_digest, .plan_bytes = h->verify.plan_bytes };
+    pf_event      event = {.kind = PF_EVENT_VERIFIED, .peer = h->verify.peer,
+                           .correlation_id = h->verify.correlation_id, .lease = h->verify.lease,
+                           .plan_digest = h->verify.plan_digest, .plan_bytes = h->verify.plan_bytes};
 
     if (h->life != s->life)
         return;
@@ -455,7 +468,7 @@ static void build_turn(sim *s, uint64_t index, running *b)
     if (now_ns < b->end_ns)
         return;
     if (!b->ended && b->failure == PF__FAILURE_KIND__FAILURE_NONE && !chance(s, s->quiet ? 0 : 0.03 * s->faults))
-        store_plan(s, b->plan, s->quiet || !chance(s, 0.02 * s->faults));       /* else the upload was lost, or is bad */
+        store_plan(s, b->plan, s->quiet || !chance(s, 0.02 * s->faults));  /* else the upload was lost, or is bad */
     b->ended = true;
     if (b->failure == PF__FAILURE_KIND__FAILURE_NONE)
         say_complete(s, index, b);
@@ -492,7 +505,8 @@ static running *find_build(agent *a, uint64_t job_id, uint64_t fence)
 static Pf__FailureKind draw_failure(sim *s)
 {
     static const Pf__FailureKind kinds[] = {
-        PF__FAILURE_KIND__FAILURE_BUILD_ERROR, PF__FAILURE_KIND__FAILURE_RESOURCE, PF__FAILURE_KIND__FAILURE_DEVICE_FAULT,
+        PF__FAILURE_KIND__FAILURE_BUILD_ERROR, PF__FAILURE_KIND__FAILURE_RESOURCE,
+        PF__FAILURE_KIND__FAILURE_DEVICE_FAULT,
         PF__FAILURE_KIND__FAILURE_INFRA, PF__FAILURE_KIND__FAILURE_TIMEOUT, PF__FAILURE_KIND__FAILURE_COLLATERAL,
     };
 
@@ -514,7 +528,8 @@ static void agent_offer(sim *s, uint64_t index, const Pf__Offer *offer)
     for (int i = 0; i < SLOTS && !b; i++)
         if (!a->build[i].used) {
             b = &a->build[i];
-            *b = (running){ .used = true, .lease = { offer->job_id, offer->fence, offer->attempt }, .failure = draw_failure(s),
+            *b = (running){ .used = true, .lease = { offer->job_id, offer->fence, offer->attempt },
+                            .failure = draw_failure(s),
                             .end_ns = s->r.now.boot_ns + between(s, 1 * S, s->faults > 1 ? 90 * S : 30 * S) };
             snprintf(b->plan, sizeof b->plan, "plan of job %d attempt %d %d", (int)offer->job_id, (int)offer->attempt,
                      (int)(serial++ % 1000000));
@@ -586,7 +601,7 @@ static void agent_error(sim *s, uint64_t index, const Pf__Error *error)
 {
     if (error->reason == PF__ERROR_REASON__REASON_HELLO_FIRST)
         agent_reset(s, index, false);
-    if (error->reason == PF__ERROR_REASON__REASON_REPLACED)     /* a late HELLO of an earlier life made us the older one */
+    if (error->reason == PF__ERROR_REASON__REASON_REPLACED)  /* a late HELLO of an earlier life made us the older one */
         agent_reset(s, index, true);
 }
 
@@ -601,7 +616,8 @@ static void agent_receive(sim *s, uint64_t index, const pf_message *message)
         agent_keep(s, a, message, ((const Pf__HelloReply *)body)->lease, ((const Pf__HelloReply *)body)->n_lease);
         break;
     case PF_MSG_HEARTBEAT_REPLY:
-        agent_keep(s, a, message, ((const Pf__HeartbeatReply *)body)->lease, ((const Pf__HeartbeatReply *)body)->n_lease);
+        agent_keep(s, a, message, ((const Pf__HeartbeatReply *)body)->lease,
+                   ((const Pf__HeartbeatReply *)body)->n_lease);
         break;
     case PF_MSG_OFFER:          agent_offer(s, index, (const Pf__Offer *)body);                   break;
     case PF_MSG_KILL:           agent_kill(s, index, (const Pf__Kill *)body);                     break;
@@ -695,7 +711,8 @@ static void note_status(sim *s, journal *j, const Pf__JobStatus *status)
     if (was_final && j->seen_state != PF__JOB_STATE__STATE_QUARANTINED)
         assert_int_equal(status->state, j->seen_state);
     if (was_final && j->seen_state == PF__JOB_STATE__STATE_QUARANTINED)       /* a late win may still come */
-        assert_true(status->state == PF__JOB_STATE__STATE_QUARANTINED || status->state == PF__JOB_STATE__STATE_COMMITTED);
+        assert_true(status->state == PF__JOB_STATE__STATE_QUARANTINED ||
+                    status->state == PF__JOB_STATE__STATE_COMMITTED);
     j->seen_state = status->state;
 }
 
@@ -705,7 +722,7 @@ static void client_receive(sim *s, uint64_t index, const pf_message *message)
     journal *j = &c->entry[c->asked_entry];
 
     if (message->header.correlation_id != c->asked_id)
-        return;                 /* of an earlier question, or a second copy: it may be older than what is known by now */
+        return;  /* of an earlier question, or a second copy: it may be older than what is known by now */
     c->asked_id = 0;
     if (message->info->type == PF_MSG_SUBMIT_REPLY)
         note_status(s, j, ((const Pf__SubmitReply *)message->body)->job[0]);
@@ -730,7 +747,8 @@ static void to_peer(sim *s, const happening *h)
         memcpy(later->frame, h->frame, h->bytes);
         return;
     }
-    assert_int_equal(pf_wire_unpack(h->frame, h->bytes, PF_ROLE_COORD, is_agent ? PF_ROLE_AGENT : PF_ROLE_CLIENT, &message, NULL),
+    assert_int_equal(pf_wire_unpack(h->frame, h->bytes, PF_ROLE_COORD, is_agent ? PF_ROLE_AGENT : PF_ROLE_CLIENT,
+                                    &message, NULL),
                      PF_OK);
     if (is_agent)
         agent_receive(s, h->peer - 101, &message);
@@ -833,9 +851,10 @@ static bool all_done(const sim *s)
 static void turn(sim *s)
 {
     static void (*const by_kind[])(sim *, const happening *) = {
-        [TO_COORDINATOR] = to_coordinator, [TO_PEER] = to_peer,         [COMMIT] = on_commit,        [VERIFY_DONE] = on_verify_done,
-        [AGENT_TURN] = on_agent_turn,      [CLIENT_TURN] = on_client_turn, [CORE_TICK] = on_core_tick, [CHAOS] = on_chaos,
-        [CRASH] = on_crash,
+        [TO_COORDINATOR] = to_coordinator, [TO_PEER] = to_peer,         [COMMIT] = on_commit,
+        [VERIFY_DONE] = on_verify_done,
+        [AGENT_TURN] = on_agent_turn,      [CLIENT_TURN] = on_client_turn, [CORE_TICK] = on_core_tick,
+        [CHAOS] = on_chaos, [CRASH] = on_crash,
     };
     int64_t    at_ns = 0;
     happening *h = pf_heap_first(&s->future, &at_ns);

@@ -1,4 +1,5 @@
-/* What the tests of the core's transitions share: one test per arrow of the state machine and per rule of PROTOCOL.md. */
+/* What the tests of the core's transitions share: one test per arrow of the state machine and per rule of
+   PROTOCOL.md. */
 #ifndef PF_TESTS_FARM_STEP_H
 #define PF_TESTS_FARM_STEP_H
 

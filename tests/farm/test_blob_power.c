@@ -1,7 +1,8 @@
-/* Power cuts under the blob store (FARM: T5).  Every call by which the store changes its folder is recorded: files that are made,
-   written, synced, renamed and removed, folders that are made and synced.  Then the power is cut after each of them.  Of what was not
-   synced by then a random part is on the disk: sectors of files, and names, each for itself, as POSIX leaves it.
-   The store must then open, count right, hold every blob whose commit had returned, and hold nothing under a digest that has another one.
+/* Power cuts under the blob store (FARM: T5).  Every call by which the store changes its folder is recorded: files that
+   are made, written, synced, renamed and removed, folders that are made and synced.  Then the power is cut after each
+   of them.  Of what was not synced by then a random part is on the disk: sectors of files, and names, each for itself,
+   as POSIX leaves it.  The store must then open, count right, hold every blob whose commit had returned, and hold
+   nothing under a digest that has another one.
    A disk that forgets what it was told to sync must be found out.
    PF_CUTS=N: random cuts after each call (1; 200 with PF_LONG).  PF_SEED=N (1; today's with PF_LONG). */
 #include "tests/test.h"
@@ -22,7 +23,8 @@
 #include "base/random.h"
 #include "cache/store.h"
 
-enum { SECTOR = 512, OPS_MAX = 4000, FILES_MAX = 200, FILE_BYTES = 4096, NAMES_MAX = 1000, NAME_BYTES = 128, BLOBS = 12, MARKS_MAX = 200 };
+enum { SECTOR = 512, OPS_MAX = 4000, FILES_MAX = 200, FILE_BYTES = 4096, NAMES_MAX = 1000, NAME_BYTES = 128, BLOBS = 12,
+       MARKS_MAX = 200 };
 
 typedef enum op_kind { MAKE_FOLDER, MAKE_FILE, WRITE, SYNC, SYNC_FOLDER, RENAME, REMOVE } op_kind;
 
@@ -38,7 +40,7 @@ static op     ops[OPS_MAX];
 static int    ops_count, files_count, first_cut;
 static ino_t  file_inode[FILES_MAX];                /* of the file that has this number */
 static char   root[PATH_MAX];                       /* recorded are calls below it; "": none */
-static bool   dry;                                  /* syncs are not carried out: what the disk would have is made up here */
+static bool   dry;  /* syncs are not carried out: what the disk would have is made up here */
 
 /* What the journal says: from operation `count` on the blob must be there, or may be gone. */
 typedef struct mark { pf_digest digest; int count; bool there; } mark;
@@ -343,7 +345,8 @@ static int file_at(const char *path, int at)
     return -1;
 }
 
-/* What is on the disk when the power goes during the last of the first count operations.  forgetful: syncs did nothing. */
+/* What is on the disk when the power goes during the last of the first count operations.  forgetful: syncs did
+   nothing. */
 static void cut_power(int count, bool forgetful, pf_random *random, disk *d)
 {
     memset(d, 0, sizeof *d);
@@ -472,11 +475,13 @@ static void every_cut_keeps_what_was_acknowledged(void **state)
     (void)state;
     pf_random_init(&random, seed);
     dry = true;
-    for (int count = 1; count <= ops_count + 1; count += count < first_cut - 4 ? 16 : 1)       /* the folders are all alike */
+    /* the folders are all alike */
+    for (int count = 1; count <= ops_count + 1; count += count < first_cut - 4 ? 16 : 1)
         for (uint64_t i = 0; i < cuts; i++, tried++) {
             const char *wrong = try_cut(count, false, &random);
             if (wrong)
-                fail_msg("PF_SEED=%llu: during call %d, cut %llu: %s", (unsigned long long)seed, count, (unsigned long long)i, wrong);
+                fail_msg("PF_SEED=%llu: during call %d, cut %llu: %s", (unsigned long long)seed, count,
+                         (unsigned long long)i, wrong);
         }
     dry = false;
     print_message("%llu power cuts\n", (unsigned long long)tried);
@@ -543,7 +548,8 @@ static void lose(const char *path, size_t bytes)
 }
 
 static const damage damages[] = {
-    { "shortened", shorten }, { "emptied", empty }, { "lengthened", lengthen }, { "flipped", flip }, { "torn", tear }, { "lost", lose },
+    { "shortened", shorten }, { "emptied", empty }, { "lengthened", lengthen }, { "flipped", flip }, { "torn", tear },
+    { "lost", lose },
 };
 
 static void try_damage(pf_store *store, const damage *kind, bool check)

@@ -1,5 +1,6 @@
-/* The proxy that docs/FARM.md shows, as it stands there but for host and ports: Caddy with TLS in front of a coordinator's HTTP port.
-   Uploads, ranges, ETags, submits and streams of events go through it.  Skipped where Caddy is not installed. */
+/* The proxy that docs/FARM.md shows, as it stands there but for host and ports: Caddy with TLS in front of a
+   coordinator's HTTP port.  Uploads, ranges, ETags, submits and streams of events go through it.  Skipped where Caddy
+   is not installed. */
 #include "tests/test.h"
 
 #include <arpa/inet.h>
@@ -164,7 +165,8 @@ static int set_up(void **state)
     write_config(config, port);
     snprintf(authority, sizeof authority, "%s", test_path("caddy-data/caddy/pki/authorities/local/root.crt"));
     start_caddy(config);
-    for (int64_t until = pf_clock_ns() + WAIT_S * PF_NS_PER_S; pf_clock_ns() < until; pf_clock_sleep_ns(50 * PF_NS_PER_MS)) {
+    for (int64_t until = pf_clock_ns() + WAIT_S * PF_NS_PER_S; pf_clock_ns() < until;
+         pf_clock_sleep_ns(50 * PF_NS_PER_MS)) {
         reply r = ask("/readyz", NULL, NULL, NULL);
         long  code = r.code;
         clear(&r);
@@ -239,8 +241,11 @@ static void jobs_are_submitted_and_followed(void **state)
     scripted_agent_await(&agent);
     http_put_blob(&d, "a model", 7, &digest);
     pf_digest_to_hex(&digest, hex);
-    snprintf(body, sizeof body, "{\"submit_id\": \"%032x\", \"model\": \"net\", \"files\": [{\"name\": \"model.onnx\", \"sha256\": \"%s\", "
-             "\"bytes\": 7}], \"classes\": [\"cpu\"]}", 1, hex);
+    snprintf(body, sizeof body,
+             "{\"submit_id\": \"%032x\", \"model\": \"net\", \"files\": [{\"name\": \"model.onnx\", \"sha256\": "
+             "\"%s\", "
+             "\"bytes\": 7}], \"classes\": [\"cpu\"]}",
+             1, hex);
     r = ask("/jobs", "Content-Type: application/json", body, NULL);
     assert_int_equal(r.code, 200);
     assert_non_null(strstr((char *)r.body.data, "\"job_id\""));

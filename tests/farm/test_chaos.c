@@ -52,8 +52,10 @@ static void a_bad_network_loses_nothing(void **state)
     uint64_t       today = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", today, today);
     daemon_process d = { 0 };
     bad_network    n = { 0 };
-    scripted_agent one = { .daemon = &n.via, .name = "one", .class_name = "cpu-test", .slots = 2, .build_ns = 50 * PF_NS_PER_MS };
-    scripted_agent two = { .daemon = &n.via, .name = "two", .class_name = "cpu-test", .slots = 2, .build_ns = 50 * PF_NS_PER_MS };
+    scripted_agent one = { .daemon = &n.via, .name = "one", .class_name = "cpu-test", .slots = 2,
+                           .build_ns = 50 * PF_NS_PER_MS };
+    scripted_agent two = { .daemon = &n.via, .name = "two", .class_name = "cpu-test", .slots = 2,
+                           .build_ns = 50 * PF_NS_PER_MS };
     pf_peer       *client = NULL;
 
     (void)state;
@@ -75,10 +77,12 @@ static void a_bad_network_loses_nothing(void **state)
         if (j.job_of_model[i])
             kick_quarantined(client, j.job_of_model[i]);
     journal_check_plans(&j, &d);
-    print_message("%u submits acknowledged, %u sent again, %u offers, %u of %u connections broken off, %ld KiB resident\n", j.acked,
-                  j.retries, (unsigned)(one.offers + two.offers),
+    print_message("%u submits acknowledged, %u sent again, %u offers, %u of %u connections broken off, %ld KiB "
+                  "resident\n",
+                  j.acked, j.retries, (unsigned)(one.offers + two.offers),
                   proxy_breaks(n.client) + proxy_breaks(n.agent) + proxy_breaks(n.http),
-                  proxy_connections(n.client) + proxy_connections(n.agent) + proxy_connections(n.http), daemon_resident_kib(&d));
+                  proxy_connections(n.client) + proxy_connections(n.agent) + proxy_connections(n.http),
+                  daemon_resident_kib(&d));
     assert_true(j.acked > 0 && proxy_breaks(n.client) + proxy_breaks(n.agent) + proxy_breaks(n.http) > 0);
 #ifndef __SANITIZE_ADDRESS__
     assert_true(daemon_resident_kib(&d) < 200 << 10);
@@ -106,7 +110,8 @@ static void heal_and_finish(proxy *p, scripted_agent *agent, pf_peer *client, ui
 static void an_agent_behind_a_partition_comes_back(void **state)
 {
     static const struct { proxy_mode mode; int64_t ttl_halves; } rows[] = {
-        { PROXY_NO_UP, 1 }, { PROXY_NO_DOWN, 2 }, { PROXY_CLOSED, 3 }, { PROXY_NO_UP, 6 }, { PROXY_NO_DOWN, 6 }, { PROXY_CLOSED, 6 },
+        { PROXY_NO_UP, 1 }, { PROXY_NO_DOWN, 2 }, { PROXY_CLOSED, 3 }, { PROXY_NO_UP, 6 }, { PROXY_NO_DOWN, 6 },
+        { PROXY_CLOSED, 6 },
     };
     uint64_t       some = test_count("PF_PARTITIONS", 3, sizeof rows / sizeof rows[0]);
     daemon_process d = { 0 }, via = { 0 };

@@ -62,7 +62,7 @@ static void a_wrong_wall_clock_takes_no_lease(void **state)
         await_state(client, job[i], COMMITTED, AWAIT_S);
     assert_int_equal(agent.offers, 2);
     status = job_status(client, job[0]);
-    assert_true(status->changed_ns > pf_clock_wall_ns() + DAY_S / 2 * PF_NS_PER_S);     /* it did read the wrong clock */
+    assert_true(status->changed_ns > pf_clock_wall_ns() + DAY_S / 2 * PF_NS_PER_S);  /* it did read the wrong clock */
     pf__job_status__free_unpacked(status, NULL);
     scripted_agent_stop(&agent);
     pf_peer_close(client);

@@ -1,5 +1,6 @@
-/* Clients that do not read, agents that all come at once, and a reader of the database that stands still (FARM: T12, T13, T21).
-   PF_UNREAD=N requests that nobody reads the answers of (100000; 5000000 with PF_LONG); PF_AGENTS=N (150; 1000). */
+/* Clients that do not read, agents that all come at once, and a reader of the database that stands still (FARM: T12,
+   T13, T21). PF_UNREAD=N requests that nobody reads the answers of (100000; 5000000 with PF_LONG); PF_AGENTS=N (150;
+   1000). */
 #include "tests/farm/core_rig.h"
 
 #include <lmdb.h>
@@ -66,8 +67,10 @@ static void who_does_not_read_costs_nobody_anything(void **state)
         else
             pf_clock_sleep_ns(PF_NS_PER_MS / 10);
     }
-    print_message("%llu requests went out, nobody read; another client waited %lld us at most; resident %ld KiB, then %ld\n",
-                  (unsigned long long)sent, (long long)(longest_ns / PF_NS_PER_US), before_kib, daemon_resident_kib(&d));
+    print_message("%llu requests went out, nobody read; another client waited %lld us at most; resident %ld KiB, then "
+                  "%ld\n",
+                  (unsigned long long)sent, (long long)(longest_ns / PF_NS_PER_US), before_kib,
+                  daemon_resident_kib(&d));
     assert_int_equal(sent, unread);         /* it goes on reading */
     assert_true(daemon_resident_kib(&d) < before_kib + MORE_KIB);
     pf_peer_close(slow);
@@ -96,7 +99,8 @@ static void fill_queue(pf_peer *client, const pf_digest *model, int submits)
         submit.selector = selectors;
         submit.n_selector = PF_SELECTORS_MAX;
         submit.wait_for_class = true;
-        test_ok(pf_peer_call(client, PF_MSG_SUBMIT, &submit.base, PF_MSG_SUBMIT_REPLY, 30 * PF_NS_PER_S, &answer, &err), &err);
+        test_ok(pf_peer_call(client, PF_MSG_SUBMIT, &submit.base, PF_MSG_SUBMIT_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+                &err);
         pf_message_clear(&answer);
     }
 }
@@ -121,7 +125,8 @@ static void await_received(const daemon_process *d, uint64_t count)
     static const char name[] = "planfarm_messages_total{socket=\"clients\",what=\"received\"} ";
     uint64_t          received = 0;
 
-    for (int64_t until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S; received < count; pf_clock_sleep_ns(20 * PF_NS_PER_MS)) {
+    for (int64_t until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S; received < count;
+         pf_clock_sleep_ns(20 * PF_NS_PER_MS)) {
         http_answer answer;
         const char *line = NULL;
         http_request("GET", d->http, "/metrics", NULL, NULL, 0, &answer);
@@ -133,11 +138,13 @@ static void await_received(const daemon_process *d, uint64_t count)
     }
 }
 
-/* A thousand lists of jobs for each of some clients would be a hundred megabytes; a thousand more wait at the client. */
+/* A thousand lists of jobs for each of some clients would be a hundred megabytes; a thousand more wait at the
+   client. */
 static void large_answers_that_nobody_reads_are_few(void **state)
 {
     enum { CLIENTS = 4, LISTS = 2500 };
-    daemon_process d = { .variable = "ASAN_OPTIONS", .value = "quarantine_size_mb=8" };     /* freed answers count otherwise */
+    /* freed answers count otherwise */
+    daemon_process d = { .variable = "ASAN_OPTIONS", .value = "quarantine_size_mb=8" };
     Pf__List       list = PF__LIST__INIT;
     pf_peer       *deaf[CLIENTS] = { NULL }, *other = NULL;
     pf_digest      model = { { 0 } };
@@ -156,7 +163,8 @@ static void large_answers_that_nobody_reads_are_few(void **state)
     for (int c = 0; c < CLIENTS; c++) {
         deaf[c] = daemon_client(&d);
         ask_info(deaf[c]);
-        for (int64_t until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S, sent = 0; sent < LISTS && pf_clock_ns() < until_ns;) {
+        for (int64_t until_ns = pf_clock_ns() + AWAIT_S * PF_NS_PER_S, sent = 0;
+             sent < LISTS && pf_clock_ns() < until_ns;) {
             if (pf_peer_send(deaf[c], PF_MSG_LIST, NULL, &list.base, NULL, NULL) == PF_OK)
                 sent++;
             else
@@ -164,8 +172,8 @@ static void large_answers_that_nobody_reads_are_few(void **state)
         }
     }
     await_received(&d, CLIENTS * LISTS);
-    print_message("%d lists of %zu bytes were not read; resident %ld KiB, then %ld\n", CLIENTS * LISTS, bytes, before_kib,
-                  daemon_resident_kib(&d));
+    print_message("%d lists of %zu bytes were not read; resident %ld KiB, then %ld\n", CLIENTS * LISTS, bytes,
+                  before_kib, daemon_resident_kib(&d));
     assert_true(daemon_resident_kib(&d) < before_kib + MORE_KIB);
     assert_int_equal(list_bytes(other), bytes);     /* who reads is served */
     for (int c = 0; c < CLIENTS; c++)
@@ -196,7 +204,8 @@ static void await_welcome(pf_peer *peer, uint32_t number)
 
     while (pf_clock_ns() < until_ns) {
         pf_message message = { 0 };
-        bool       welcome = pf_peer_receive(peer, PF_NS_PER_S, &message, NULL) == PF_OK && message.info->type == PF_MSG_HELLO_REPLY;
+        bool       welcome = pf_peer_receive(peer, PF_NS_PER_S, &message, NULL) == PF_OK &&
+                             message.info->type == PF_MSG_HELLO_REPLY;
         bool       silence = message.info == NULL;
         pf_message_clear(&message);
         if (welcome)
@@ -230,7 +239,8 @@ static void agents_that_come_at_once_are_all_welcomed(void **state)
             say_hello(peer[i], i);
         for (uint32_t i = 0; i < count; i++)
             await_welcome(peer[i], i);
-        print_message("%u agents were welcomed in %lld ms\n", count, (long long)((pf_clock_ns() - start_ns) / PF_NS_PER_MS));
+        print_message("%u agents were welcomed in %lld ms\n", count,
+                      (long long)((pf_clock_ns() - start_ns) / PF_NS_PER_MS));
         for (uint32_t i = 0; i < count; i++)
             pf_peer_close(peer[i]);
         daemon_kill(&d);
@@ -254,8 +264,9 @@ static pid_t start_reader(const char *folder)
     if (child == 0) {
         MDB_env *env = NULL;
         MDB_txn *txn = NULL;
-        bool     good = mdb_env_create(&env) == 0 && mdb_env_set_mapsize(env, MAP_BYTES) == 0 && mdb_env_set_maxdbs(env, 16) == 0 &&
-                        mdb_env_open(env, folder, MDB_NOTLS, 0600) == 0 && mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
+        bool     good = mdb_env_create(&env) == 0 && mdb_env_set_mapsize(env, MAP_BYTES) == 0 &&
+                        mdb_env_set_maxdbs(env, 16) == 0 && mdb_env_open(env, folder, MDB_NOTLS, 0600) == 0 &&
+                        mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
         if (write(ready[1], good ? "+" : "-", 1) == 1)
             raise(SIGSTOP);
         _exit(0);
@@ -313,8 +324,9 @@ static void a_reader_that_was_killed_pins_no_pages(void **state)
     pf_db_check_readers(db);
     grow(&r, folder, &epoch);           /* what was pinned comes free with the next commits */
     after = grow(&r, folder, &epoch);
-    print_message("bytes grown by %d commits: %lld with a reader that stands still, %lld with a dead one, %lld after the check\n", WRITES,
-                  (long long)with_reader, (long long)with_dead_reader, (long long)after);
+    print_message("bytes grown by %d commits: %lld with a reader that stands still, %lld with a dead one, %lld after "
+                  "the check\n",
+                  WRITES, (long long)with_reader, (long long)with_dead_reader, (long long)after);
     assert_true(with_reader > 0);
     assert_int_equal(after, 0);
     rig_close(&r);

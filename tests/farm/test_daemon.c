@@ -46,7 +46,8 @@ static void check_events(pf_peer *client, uint64_t job_id)
         watch.n_job_id = 1;
         watch.after_sequence = after;
         watch.wait_ms = 1000;
-        test_ok(pf_peer_call(client, PF_MSG_WATCH, &watch.base, PF_MSG_WATCH_REPLY, 10 * PF_NS_PER_S, &answer, &err), &err);
+        test_ok(pf_peer_call(client, PF_MSG_WATCH, &watch.base, PF_MSG_WATCH_REPLY, 10 * PF_NS_PER_S, &answer, &err),
+                &err);
         const Pf__WatchReply *reply = (const Pf__WatchReply *)answer.body;
         for (size_t k = 0; k < reply->n_event; k++) {
             assert_true(reply->event[k]->sequence > after);
@@ -210,7 +211,8 @@ static void cancelling_reaches_the_agent(void **state)
     await_state(client, job_id, LEASED, 5);
     cancel.job_id = &job_id;
     cancel.n_job_id = 1;
-    test_ok(pf_peer_call(client, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err), &err);
+    test_ok(pf_peer_call(client, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+            &err);
     pf_message_clear(&answer);
     await_state(client, job_id, PF__JOB_STATE__STATE_CANCELLED, 5);
     assert_int_equal(agent.kills, 1);
@@ -323,7 +325,8 @@ static void only_what_nothing_names_is_collected(void **state)
     assert_int_equal(daemon_stop(&d), 0);
     assert_true(blob_is_kept(folder, &built) && blob_is_kept(folder, &stray));
     daemon_start(&d, folder, greedy);
-    for (int i = 0; i < 500 && (blob_is_kept(folder, &built) || blob_is_kept(folder, &stray)); i++)     /* a sweep goes blob by blob */
+    /* a sweep goes blob by blob */
+    for (int i = 0; i < 500 && (blob_is_kept(folder, &built) || blob_is_kept(folder, &stray)); i++)
         pf_clock_sleep_ns(20 * PF_NS_PER_MS);
     assert_int_equal(get_blob(&d, &built), 404);
     assert_int_equal(get_blob(&d, &stray), 404);
@@ -370,7 +373,8 @@ static void pages_over_http(void **state)
     await_metrics(&d);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         http_answer answer;
-        http_request(rows[i].method, d.http, rows[i].path, NULL, strcmp(rows[i].method, "PUT") == 0 ? "x" : NULL, 1, &answer);
+        http_request(rows[i].method, d.http, rows[i].path, NULL, strcmp(rows[i].method, "PUT") == 0 ? "x" : NULL, 1,
+                     &answer);
         if (answer.code != rows[i].code || !answer.body.data || !strstr((char *)answer.body.data, rows[i].says))
             fail_msg("%s %s: %ld %s", rows[i].method, rows[i].path, answer.code, (const char *)answer.body.data);
         http_answer_clear(&answer);
@@ -388,7 +392,8 @@ static int64_t first_error(void *socket)
 
     zmq_msg_init(&frame);
     if (zmq_msg_recv(&frame, socket, 0) >= 0 &&
-        pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_COORD, PF_ROLE_CLIENT, &message, NULL) == PF_OK &&
+        pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_COORD, PF_ROLE_CLIENT, &message, NULL) ==
+            PF_OK &&
         message.info->type == PF_MSG_ERROR)
         code = ((Pf__Error *)message.body)->exit_code;
     pf_message_clear(&message);
@@ -428,7 +433,8 @@ static void header_of(pf_buf *frame, pf_msg_type type, size_t body_bytes)
 /* A TCP connection that says nothing. */
 static int connect_and_sit(const daemon_process *d)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtol(strrchr(d->client, ':') + 1, NULL, 10)) };
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)strtol(strrchr(d->client, ':') + 1, NULL, 10)) };
     int                fd = socket(AF_INET, SOCK_STREAM, 0);
 
     inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
@@ -507,7 +513,8 @@ static void it_takes_all_descriptors_that_it_may_have(void **state)
 
 static void bad_starts_say_why(void **state)
 {
-    const char *const everywhere[] = { "--listen", "0.0.0.0", NULL }, *const nonsense[] = { "--listen", "nowhere", NULL };
+    const char *const everywhere[] = { "--listen", "0.0.0.0", NULL };
+    const char *const nonsense[] = { "--listen", "nowhere", NULL };
     const char *const unknown[] = { "--colour", NULL }, *const port[] = { "--http-port", "70000", NULL };
     daemon_process    first = { 0 }, d = { 0 };
     char              folder[4096] = "", path[4200] = "";

@@ -83,7 +83,8 @@ static void await_ready(const daemon_process *d, bool ready)
 
 static void run_on_small_disk(const char *disk)
 {
-    const char *const options[] = { "--reserve-bytes", "3000000", "--lease-ttl-ms", "60000", "--heartbeat-ms", "200", NULL };
+    const char *const options[] = { "--reserve-bytes", "3000000", "--lease-ttl-ms", "60000", "--heartbeat-ms", "200",
+                                    NULL };
     daemon_process    d = { 0 };
     scripted_agent    agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 1, .hold = true };
     pf_digest         one = { 0 }, two = { 0 };
@@ -143,7 +144,8 @@ static void a_full_disk_refuses_submits_and_commits_completions(void **state)
 
 /* ---- a disk that fails */
 
-/* However many syncs went well before: the process ends without acknowledging, and what it had acknowledged is there. */
+/* However many syncs went well before: the process ends without acknowledging, and what it had acknowledged is
+   there. */
 static void a_failing_disk_ends_the_process_before_it_acks(void **state)
 {
     int died = 0;
@@ -173,7 +175,8 @@ static void a_failing_disk_ends_the_process_before_it_acks(void **state)
                 uint8_t  id[PF_SUBMIT_ID_BYTES] = { (uint8_t)(submits + 1) };
                 char     spec_name[16] = "";
                 snprintf(spec_name, sizeof spec_name, "m%d", submits);
-                if (try_submit(client, id, &model, spec_name, "cpu", 500 * PF_NS_PER_MS, &acked[submits], NULL) == PF_OK)
+                if (try_submit(client, id, &model, spec_name, "cpu", 500 * PF_NS_PER_MS, &acked[submits], NULL) ==
+                    PF_OK)
                     submits++;
                 else
                     code = daemon_wait(&d, 1);          /* one that only answers slowly is asked again */

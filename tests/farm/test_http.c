@@ -57,7 +57,8 @@ static json_t *ask(const char *method, const char *path, const char *body, long 
 
     http_request(method, d.http, path, json_body, body, body ? strlen(body) : 0, &answer);
     if (answer.code != code)
-        fail_msg("%s %s: %ld, not %ld: %s", method, path, answer.code, code, answer.body.data ? (char *)answer.body.data : "");
+        fail_msg("%s %s: %ld, not %ld: %s", method, path, answer.code, code,
+                 answer.body.data ? (char *)answer.body.data : "");
     object = json_loadb((const char *)answer.body.data, answer.body.size, 0, NULL);
     if (!json_is_object(object))
         fail_msg("%s %s answers no JSON object: %s", method, path, answer.body.data ? (char *)answer.body.data : "");
@@ -98,8 +99,10 @@ static const char *submit_body(int id, const char *onnx, const char *classes, co
 
     pf_digest_of(onnx, strlen(onnx), &digest);
     pf_digest_to_hex(&digest, hex);
-    snprintf(text, sizeof text, "{\"submit_id\": \"%032x\", \"model\": \"net\", \"files\": [{\"name\": \"model.onnx\", \"sha256\": "
-             "\"%s\", \"bytes\": %zu}], \"classes\": [%s]%s}", (unsigned)id, hex, strlen(onnx), classes, more);
+    snprintf(text, sizeof text,
+             "{\"submit_id\": \"%032x\", \"model\": \"net\", \"files\": [{\"name\": \"model.onnx\", \"sha256\": "
+             "\"%s\", \"bytes\": %zu}], \"classes\": [%s]%s}",
+             (unsigned)id, hex, strlen(onnx), classes, more);
     return text;
 }
 
@@ -235,7 +238,8 @@ static int deaf_reader(const char *path)
 
 static void a_job_goes_from_submit_to_plan(void **state)
 {
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 50 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 50 * PF_NS_PER_MS };
     const char    *body = NULL, *key = NULL;
     json_t        *answer = NULL, *again = NULL, *plan = NULL;
     pf_digest      digest = { 0 };
@@ -282,14 +286,16 @@ static void a_job_goes_from_submit_to_plan(void **state)
 
 static void one_submit_may_name_several_classes(void **state)
 {
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 10 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 10 * PF_NS_PER_MS };
     json_t        *answer = NULL, *job = NULL;
     pf_digest      digest = { 0 };
     const char    *path = "/submits/00000000000000000000000000000005";
 
     (void)state;
     http_put_blob(&d, "onnx-2", 6, &digest);
-    answer = ask("POST", "/jobs", submit_body(5, "onnx-2", "\"cpu\", \"gpu-to-come\"", ", \"wait_for_class\": true"), 200);
+    answer = ask("POST", "/jobs", submit_body(5, "onnx-2", "\"cpu\", \"gpu-to-come\"", ", \"wait_for_class\": true"),
+                 200);
     assert_int_equal(json_array_size(json_object_get(answer, "jobs")), 2);
     job = first_job(answer);
     scripted_agent_start(&agent);
@@ -316,7 +322,8 @@ static void one_submit_may_name_several_classes(void **state)
 /* A class that was declared takes jobs while none of its agents is there; what nobody can build ends, and says why. */
 static void jobs_wait_for_agents_and_say_so_when_none_comes(void **state)
 {
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 10 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 10 * PF_NS_PER_MS };
     long long      first = submitted(80, "first"), waiting = 0, never = 0;
     json_t        *answer = NULL;
     pf_digest      digest = { 0 };
@@ -330,7 +337,8 @@ static void jobs_wait_for_agents_and_say_so_when_none_comes(void **state)
     waiting = json_integer_value(json_object_get(first_job(answer), "job_id"));
     assert_string_equal(text_of(first_job(answer), "state"), "queued");
     json_decref(answer);
-    answer = ask("POST", "/jobs", submit_body(82, "second", "\"cpx\"", ", \"wait_for_class\": true, \"queue_timeout_s\": 1"), 200);
+    answer = ask("POST", "/jobs",
+                 submit_body(82, "second", "\"cpx\"", ", \"wait_for_class\": true, \"queue_timeout_s\": 1"), 200);
     never = json_integer_value(json_object_get(first_job(answer), "job_id"));
     json_decref(answer);
     await(never, "unsatisfiable");
@@ -355,12 +363,15 @@ static void only_once(const char *text, const char *words)
 static void metrics_tell_of_queues_commits_and_hits(void **state)
 {
     static const char *const lines[] = {
-        "planfarm_queue_depth{class=\"cpu\"} 1\n", "planfarm_oldest_wait_seconds{class=\"cpu\"} ", "planfarm_estimated_device_seconds{class=\"cpu\"} ",
-        "planfarm_commit_seconds_bucket{le=\"+Inf\"} ", "planfarm_ack_seconds_bucket{le=\"+Inf\"} ", "planfarm_plan_hits_total 1\n",
-        "planfarm_submits_total 3\n", "planfarm_timing_hits_total 0\n",
+        "planfarm_queue_depth{class=\"cpu\"} 1\n", "planfarm_oldest_wait_seconds{class=\"cpu\"} ",
+        "planfarm_estimated_device_seconds{class=\"cpu\"} ",
+        "planfarm_commit_seconds_bucket{le=\"+Inf\"} ", "planfarm_ack_seconds_bucket{le=\"+Inf\"} ",
+        "planfarm_plan_hits_total 1\n", "planfarm_submits_total 3\n", "planfarm_timing_hits_total 0\n",
     };
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 10 * PF_NS_PER_MS };
-    scripted_agent other = { .daemon = &d, .name = "b", .class_name = "cpu", .hardware = " of another make", .slots = 1 };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 10 * PF_NS_PER_MS };
+    scripted_agent other = { .daemon = &d, .name = "b", .class_name = "cpu", .hardware = " of another make",
+                             .slots = 1 };
     int64_t        until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
     size_t         found = 0;
     pf_digest      digest = { 0 };
@@ -405,7 +416,9 @@ static void jobs_are_listed_in_pages(void **state)
         snprintf(path, sizeof path, "/jobs?limit=2&state=queued&before=%lld", before);
         page = ask("GET", path, NULL, 200);
         for (size_t i = 0; i < json_array_size(json_object_get(page, "jobs")); i++, seen++)
-            assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(page, "jobs"), i), "job_id")), job[4 - seen]);
+            assert_int_equal(json_integer_value(
+                                 json_object_get(json_array_get(json_object_get(page, "jobs"), i), "job_id")),
+                             job[4 - seen]);
         before = json_integer_value(json_object_get(page, "next_before"));
         assert_int_equal(before != 0, json_is_true(json_object_get(page, "more")));
         json_decref(page);
@@ -422,7 +435,8 @@ static void jobs_are_listed_in_pages(void **state)
 }
 
 #define HEX "00000000000000000000000000000000000000000000000000000000000000ff"
-#define BY_URL(url, more) "{\"submit_id\": \"000000000000000000000000000000b0\", \"classes\": [\"cpu\"], \"wait_for_class\": true, " \
+#define BY_URL(url, more) \
+    "{\"submit_id\": \"000000000000000000000000000000b0\", \"classes\": [\"cpu\"], \"wait_for_class\": true, " \
     "\"source\": {\"url\": \"" url "\", " more "}}"
 
 static void what_is_wrong_is_said(void **state)
@@ -453,15 +467,19 @@ static void what_is_wrong_is_said(void **state)
         refused(wrong[i].method, wrong[i].path, wrong[i].body, wrong[i].code, wrong[i].error);
     http_put_blob(&d, "x", 1, &digest);
     json_decref(ask("POST", "/jobs", submit_body(30, "x", "\"cpu\"", ", \"wait_for_class\": true"), 200));
-    refused("POST", "/jobs", submit_body(30, "x", "\"gpu\"", ", \"wait_for_class\": true"), 400, "INVALID");    /* the id again */
+    /* the id again */
+    refused("POST", "/jobs", submit_body(30, "x", "\"gpu\"", ", \"wait_for_class\": true"), 400, "INVALID");
     refused("POST", "/jobs", submit_body(31, "x", "\"cpu\"", ", \"priority\": 101"), 400, "INVALID");
     refused("POST", "/jobs", submit_body(31, "x", "", ""), 400, "INVALID");
     refused("POST", "/jobs", BY_URL("file:///etc/passwd", "\"max_bytes\": 5"), 400, "INVALID");
     refused("POST", "/jobs", BY_URL("https://host/m", "\"sha256\": \"aa\""), 400, "INVALID");
     refused("POST", "/jobs", BY_URL("https://host/m", "\"files\": []"), 400, "INVALID");
-    refused("POST", "/jobs", BY_URL("https://host/m", "\"sha256\": \"" HEX "\", \"files\": [{\"name\": \"../w\", \"sha256\": \"" HEX "\"}]"),
+    refused("POST", "/jobs",
+            BY_URL("https://host/m",
+                   "\"sha256\": \"" HEX "\", \"files\": [{\"name\": \"../w\", \"sha256\": \"" HEX "\"}]"),
             400, "INVALID");
-    json_decref(ask("POST", "/jobs", BY_URL("https://host/m", "\"max_bytes\": 5"), 200));        /* nothing is missing: agents fetch it */
+    /* nothing is missing: agents fetch it */
+    json_decref(ask("POST", "/jobs", BY_URL("https://host/m", "\"max_bytes\": 5"), 200));
     refused("POST", "/jobs", submit_body(31, "x", "\"a b\"", ", \"wait_for_class\": true"), 400, "INVALID");
     memset(large, ' ', sizeof large - 1);
     refused("POST", "/jobs", large, 413, "INVALID");
@@ -472,7 +490,8 @@ static void what_is_wrong_is_said(void **state)
 
 static void events_are_streamed_and_gone_on_with(void **state)
 {
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 600 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 600 * PF_NS_PER_MS };
     event_stream   all, rest, none, after_restart;
     char           copy[4096] = "";
     long long      job = submitted(40, "events");
@@ -502,7 +521,8 @@ static void events_are_streamed_and_gone_on_with(void **state)
 /* By two names of one class a submit names a job twice; what happens to it is told once. */
 static void a_job_that_is_named_twice_is_told_of_once(void **state)
 {
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 100 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 100 * PF_NS_PER_MS };
     event_stream   by_job, by_submit;
     pf_digest      digest = { 0 };
     json_t        *answer = NULL;
@@ -607,7 +627,8 @@ static void hostile_requests_are_refused(void **state)
 
 static void deaf_readers_hold_nobody_up(void **state)
 {
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1, .build_ns = 300 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu", .slots = 1,
+                             .build_ns = 300 * PF_NS_PER_MS };
     int            fd[64];
     long long      first = submitted(50, "deaf-0"), last = 0;
 

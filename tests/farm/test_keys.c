@@ -22,8 +22,10 @@ static daemon_process d;
 /* Those that are in the ring from the start. */
 static struct known { const char *name, *grants; pf_farm_key key; } known_keys[] = {
     { "known", "fetch", { { 0 } } },          { "reader", "fetch", { { 0 } } },      { "root", "admin", { { 0 } } },
-    { "leaver", "admin", { { 0 } } },         { "agent-1", "agent:cpu-x", { { 0 } } }, { "agent-2", "agent", { { 0 } } },
-    { "no-agent", "submit", { { 0 } } },      { "writer", "submit,fetch", { { 0 } } }, { "ann", "submit,fetch", { { 0 } } },
+    { "leaver", "admin", { { 0 } } },         { "agent-1", "agent:cpu-x", { { 0 } } },
+    { "agent-2", "agent", { { 0 } } },
+    { "no-agent", "submit", { { 0 } } },      { "writer", "submit,fetch", { { 0 } } },
+    { "ann", "submit,fetch", { { 0 } } },
     { "bob", "submit,fetch", { { 0 } } },     { "watcher", "fetch,submit", { { 0 } } },
 };
 
@@ -85,7 +87,8 @@ static int tear_down(void **state)
 
 static pf_peer *connect_with(const pf_farm_key *key, bool as_agent)
 {
-    pf_peer_options options = { .endpoint = as_agent ? d.agent : d.client, .role = as_agent ? PF_ROLE_AGENT : PF_ROLE_CLIENT };
+    pf_peer_options options = { .endpoint = as_agent ? d.agent : d.client,
+                                .role = as_agent ? PF_ROLE_AGENT : PF_ROLE_CLIENT };
     pf_peer        *peer = NULL;
     pf_err          err = { 0 };
 
@@ -293,12 +296,15 @@ static long api_as(const char *name, const char *method, const char *path, const
 /* Every path of the API wants a token, and the grant that its message wants. */
 static void the_api_wants_the_grants_of_its_messages(void **state)
 {
-    static const char body[] = "{\"submit_id\": \"000000000000000000000000000000c1\", \"classes\": [\"cpu-api\"], \"wait_for_class\": true, "
-                               "\"user\": \"root\", \"source\": {\"url\": \"https://host/m\"}}";
+    static const char body[] =
+        "{\"submit_id\": \"000000000000000000000000000000c1\", \"classes\": [\"cpu-api\"], \"wait_for_class\": true, "
+        "\"user\": \"root\", \"source\": {\"url\": \"https://host/m\"}}";
     static const struct { const char *method, *path; } all[] = {
-        { "POST", "/jobs" }, { "GET", "/jobs" }, { "GET", "/jobs/1" }, { "DELETE", "/jobs/1" }, { "POST", "/jobs/1/kick" },
-        { "GET", "/jobs/1/events" }, { "GET", "/submits/000000000000000000000000000000c1" }, { "GET", "/agents" }, { "GET", "/plans?model=m" },
-        { "DELETE", "/submits/000000000000000000000000000000c1" }, { "GET", "/submits/000000000000000000000000000000c1/events" },
+        { "POST", "/jobs" }, { "GET", "/jobs" }, { "GET", "/jobs/1" }, { "DELETE", "/jobs/1" },
+        { "POST", "/jobs/1/kick" },
+        { "GET", "/jobs/1/events" }, { "GET", "/submits/000000000000000000000000000000c1" }, { "GET", "/agents" },
+        { "GET", "/plans?model=m" }, { "DELETE", "/submits/000000000000000000000000000000c1" },
+        { "GET", "/submits/000000000000000000000000000000c1/events" },
     };
     pf_peer       *peer = NULL;
     Pf__JobStatus *status = NULL;
@@ -314,7 +320,8 @@ static void the_api_wants_the_grants_of_its_messages(void **state)
     assert_int_equal(api_as("ann", "POST", "/jobs", body), 200);
     assert_int_equal(api_as("bob", "POST", "/jobs", body), 400);        /* another user: not the same submit */
     peer = connect_with(&known_keys[1].key, false);
-    for (status = job_status(peer, job); status && strcmp(status->selector, "cpu-api") != 0; status = job_status(peer, ++job))
+    for (status = job_status(peer, job); status && strcmp(status->selector, "cpu-api") != 0;
+         status = job_status(peer, ++job))
         pf__job_status__free_unpacked(status, NULL);
     assert_non_null(status);
     assert_string_equal(status->user, "ann");           /* whatever the body says */
@@ -360,8 +367,9 @@ static bool somebody_watches(void)
 /* A stream that a key opened ends when the key is revoked. */
 static void a_revoked_key_hears_no_more(void **state)
 {
-    static const char body[] = "{\"submit_id\": \"000000000000000000000000000000d1\", \"classes\": [\"cpu-api\"], \"wait_for_class\": true, "
-                               "\"source\": {\"url\": \"https://host/watched\"}}";
+    static const char body[] =
+        "{\"submit_id\": \"000000000000000000000000000000d1\", \"classes\": [\"cpu-api\"], \"wait_for_class\": true, "
+        "\"source\": {\"url\": \"https://host/watched\"}}";
     http_answer answer;
     pthread_t   thread;
     int64_t     until_ns = pf_clock_ns() + 20 * PF_NS_PER_S;
@@ -416,11 +424,12 @@ static void the_user_is_who_the_key_says(void **state)
     peer = connect_with(&bob, false);
     cancel.job_id = &job_id;
     cancel.n_job_id = 1;
-    test_fails(pf_peer_call(peer, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err), PF_DENIED,
-               &err);
+    test_fails(pf_peer_call(peer, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+               PF_DENIED, &err);
     pf_peer_close(peer);
     peer = connect_with(&ann, false);
-    test_ok(pf_peer_call(peer, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err), &err);
+    test_ok(pf_peer_call(peer, PF_MSG_CANCEL, &cancel.base, PF_MSG_CANCEL_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+            &err);
     pf_message_clear(&answer);
     pf_peer_close(peer);
 }

@@ -19,7 +19,8 @@ static void kill_often(uint32_t round, uint32_t kills)
 {
     static journal j;
     daemon_process d = { 0 };
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 2, .build_ns = 20 * PF_NS_PER_MS };
+    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 2,
+                             .build_ns = 20 * PF_NS_PER_MS };
     char           name[32] = "", folder[4096] = "";
     pf_random      random = { 0 };
 
@@ -40,8 +41,8 @@ static void kill_often(uint32_t round, uint32_t kills)
     journal_end(&j, true);
     journal_check(&j, &d);
     journal_check_plans(&j, &d);
-    print_message("%u kills, %u submits acknowledged, %u sent again, %u offers, %u commits\n", kills, j.acked, j.retries,
-                  (unsigned)agent.offers, (unsigned)agent.commits);
+    print_message("%u kills, %u submits acknowledged, %u sent again, %u offers, %u commits\n", kills, j.acked,
+                  j.retries, (unsigned)agent.offers, (unsigned)agent.commits);
     assert_true(j.acked > 0);
     scripted_agent_stop(&agent);
     assert_int_equal(daemon_stop(&d), 0);

@@ -1,5 +1,5 @@
-/* The coordinator dies just before and just after each of its writes, syncs, renames and sends in turn, while clients submit and an
-   agent builds: at every point around a commit and its acknowledgement (FARM: T2);
+/* The coordinator dies just before and just after each of its writes, syncs, renames and sends in turn, while clients
+   submit and an agent builds: at every point around a commit and its acknowledgement (FARM: T2);
    and each of these calls fails once (T3).
    Each point is tried at the N-th such call, N from 1 until a run ends before the N-th: all of them with PF_LONG, else
    PF_POINTS (5) of them drawn by PF_SEED (today's), which is printed. */
@@ -21,8 +21,10 @@ static const char *const quick[] = { "--lease-ttl-ms", "3000", "--heartbeat-ms",
 typedef struct point { const char *call, *when; uint32_t often; } point;    /* often: calls of a run, about */
 
 static const point points[] = {
-    { "pwrite", "before", 60 },   { "pwrite", "after", 60 },     { "fdatasync", "before", 30 }, { "fdatasync", "after", 30 },
-    { "fsync", "before", 20 },    { "fsync", "after", 20 },      { "rename", "before", 60 },    { "rename", "after", 60 },
+    { "pwrite", "before", 60 },   { "pwrite", "after", 60 },     { "fdatasync", "before", 30 },
+    { "fdatasync", "after", 30 },
+    { "fsync", "before", 20 },    { "fsync", "after", 20 },      { "rename", "before", 60 },
+    { "rename", "after", 60 },
     { "writev", "before", 14 },   { "writev", "after", 14 },     { "send", "before", 80 },     { "send", "after", 80 },
     { "write", "before", 120 },   { "write", "after", 120 },
 };
@@ -56,7 +58,8 @@ static bool start_doomed(daemon_process *d, const char *folder, const point *p, 
     return false;
 }
 
-/* Until all is acknowledged and nothing is built any more, or the process has died: then another takes over. True when it died. */
+/* Until all is acknowledged and nothing is built any more, or the process has died: then another takes over. True when
+   it died. */
 static bool watch(daemon_process *d, const char *folder, const journal *j, const scripted_agent *agent)
 {
     int64_t until_ns = pf_clock_ns() + 20 * PF_NS_PER_S;
@@ -79,7 +82,8 @@ static bool die_at(const point *p, uint32_t number)
     static journal  j;
     static uint32_t round;
     daemon_process  d = { 0 };
-    scripted_agent  agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 2, .build_ns = PF_NS_PER_MS };
+    scripted_agent  agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 2,
+                              .build_ns = PF_NS_PER_MS };
     char            name[32] = "", folder[4096] = "";
     bool            died = false;
 
@@ -150,7 +154,8 @@ static void every_point_loses_nothing(void **state)
     assert_true(deaths > 0);
 }
 
-/* Half a write, a full disk and an interruption may be survived; an error of the disk ends the process.  Nothing is lost either way. */
+/* Half a write, a full disk and an interruption may be survived; an error of the disk ends the process.  Nothing is
+   lost either way. */
 static void every_failure_loses_nothing(void **state)
 {
     uint64_t today = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", today, today);

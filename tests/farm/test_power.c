@@ -1,8 +1,9 @@
-/* Power cuts (FARM: T5).  Everything that LMDB writes to the job database is recorded, with its syncs; then the power is cut after
-   each of the writes, and of what was not synced by then a random set of 512-byte sectors reaches the disk.  The database must
-   then open and hold exactly what one of two commits left: the last that had returned, or the one that was being made.
-   A third kind of disk, which forgets what it was told to sync, must be found out, or this test would see nothing.
-   PF_CUTS=N: random cuts after each write (2; 200 with PF_LONG).  PF_SEED=N (1; today's with PF_LONG). */
+/* Power cuts (FARM: T5).  Everything that LMDB writes to the job database is recorded, with its syncs; then the power
+   is cut after each of the writes, and of what was not synced by then a random set of 512-byte sectors reaches the
+   disk.  The database must then open and hold exactly what one of two commits left: the last that had returned, or the
+   one that was being made.  A third kind of disk, which forgets what it was told to sync, must be found out, or this
+   test would see nothing.  PF_CUTS=N: random cuts after each write (2; 200 with PF_LONG).  PF_SEED=N (1; today's with
+   PF_LONG). */
 #include "tests/farm/core_rig.h"
 
 #include <fcntl.h>
@@ -25,7 +26,8 @@
 
 enum { SECTOR = 512, FILE_MAX = 4 << 20, OPS_MAX = 20000, COMMITS_MAX = 1000, MAP_BYTES = 64 << 20, JOBS = 24 };
 
-typedef struct op { bool sync, durable; size_t at, bytes; uint8_t *data; } op;     /* durable: of a descriptor that syncs itself */
+/* durable: of a descriptor that syncs itself */
+typedef struct op { bool sync, durable; size_t at, bytes; uint8_t *data; } op;
 
 static op       ops[OPS_MAX];
 static uint32_t ops_count;
@@ -123,7 +125,8 @@ static bool sum_table(MDB_txn *txn, pf_table table, uint64_t *sum)
         return code == MDB_NOTFOUND;
     if (mdb_cursor_open(txn, dbi, &cursor))
         return false;
-    for (code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !code; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+    for (code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !code;
+         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
         *sum += row_sum(table, key.mv_data, key.mv_size, value.mv_data, value.mv_size);
     mdb_cursor_close(cursor);
     return code == MDB_NOTFOUND;
@@ -134,8 +137,9 @@ static bool file_sum(const char *folder, uint64_t *sum)
     MDB_env *env = NULL;
     MDB_txn *txn = NULL;
     bool     good = mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, PF_ROWS_COUNT) == 0 &&
-                mdb_env_set_mapsize(env, MAP_BYTES) == 0 && mdb_env_open(env, folder, MDB_RDONLY | MDB_NOLOCK, 0600) == 0 &&
-                mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
+                    mdb_env_set_mapsize(env, MAP_BYTES) == 0 &&
+                    mdb_env_open(env, folder, MDB_RDONLY | MDB_NOLOCK, 0600) == 0 &&
+                    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
 
     *sum = 0;
     for (int t = 0; t < PF_ROWS_COUNT && good; t++)
@@ -232,8 +236,8 @@ static void put_sectors(disk *d, const op *o, pf_random *random, bool all)
     }
 }
 
-/* What is on the disk when the power goes during the last of the first count operations; one more than there are: after the
-   last.  forgetful: it has synced nothing. */
+/* What is on the disk when the power goes during the last of the first count operations; one more than there are: after
+   the last.  forgetful: it has synced nothing. */
 static void cut_power(uint32_t count, bool forgetful, pf_random *random, disk *d)
 {
     uint32_t synced = 0;
@@ -328,7 +332,8 @@ static void every_cut_leaves_a_commit(void **state)
         for (uint64_t i = 0; i < cuts; i++, tried++) {
             cut_power(count, false, &random, &d);
             if (!try_disk(&d, count, false))
-                fail_msg("PF_SEED=%llu: during operation %u, cut %llu", (unsigned long long)seed, count, (unsigned long long)i);
+                fail_msg("PF_SEED=%llu: during operation %u, cut %llu", (unsigned long long)seed, count,
+                         (unsigned long long)i);
         }
     print_message("%llu power cuts\n", (unsigned long long)tried);
     pf_free(d.bytes);

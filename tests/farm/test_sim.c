@@ -1,5 +1,6 @@
 /* The core under the simulator, over many seeds.
-   PF_SIM_SEEDS=N: how many (1000, and 50 under sanitizers).  PF_SIM_FIRST=N: the first one (1), to run a single one again with PF_SIM_SEEDS=1. */
+   PF_SIM_SEEDS=N: how many (1000, and 50 under sanitizers).  PF_SIM_FIRST=N: the first one (1), to run a single one
+   again with PF_SIM_SEEDS=1. */
 #include "tests/farm/sim.h"
 
 #include "tests/test.h"
@@ -22,12 +23,13 @@ static void run_seeds(int faults)
         sim_run(seed_running, faults, &c);
     }
     seed_running = 0;
-    print_message("seeds %llu-%llu: %llu steps, %llu messages, %llu coordinator and %llu agent crashes, %llu batches without "
-                  "acks, %llu commits, %llu late wins, %llu quarantined, %llu cancelled\n", (unsigned long long)first,
-                  (unsigned long long)(first + count - 1), (unsigned long long)c.steps, (unsigned long long)c.messages,
-                  (unsigned long long)c.coordinator_crashes, (unsigned long long)c.agent_crashes,
-                  (unsigned long long)c.lost_acks, (unsigned long long)c.commits, (unsigned long long)c.late_wins,
-                  (unsigned long long)c.quarantined, (unsigned long long)c.cancelled);
+    print_message("seeds %llu-%llu: %llu steps, %llu messages, %llu coordinator and %llu agent crashes, %llu batches "
+                  "without "
+                  "acks, %llu commits, %llu late wins, %llu quarantined, %llu cancelled\n",
+                  (unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)c.steps,
+                  (unsigned long long)c.messages, (unsigned long long)c.coordinator_crashes,
+                  (unsigned long long)c.agent_crashes, (unsigned long long)c.lost_acks, (unsigned long long)c.commits,
+                  (unsigned long long)c.late_wins, (unsigned long long)c.quarantined, (unsigned long long)c.cancelled);
     assert_true(c.commits > count);     /* it did something */
     if (faults && count >= 20)
         assert_true(c.coordinator_crashes && c.lost_acks && c.late_wins && c.quarantined && c.cancelled);

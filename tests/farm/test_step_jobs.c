@@ -94,7 +94,8 @@ static void plans_are_found_by_key_and_by_name(void **state)
     mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
     reply = (const Pf__PlanLookupReply *)mail.message.body;
     assert_int_equal(reply->n_plan, 1);
-    test_ok(pf_manifest_verify(reply->plan[0]->manifest, strlen(reply->plan[0]->manifest), &r->key.public_key, 1, &err), &err);
+    test_ok(pf_manifest_verify(reply->plan[0]->manifest, strlen(reply->plan[0]->manifest), &r->key.public_key, 1, &err),
+            &err);
     lookup = (Pf__PlanLookup)PF__PLAN_LOOKUP__INIT;
     lookup.plan_key = reply->plan[0]->plan_key;
     rig_say(r, CLIENT_2, PF_MSG_PLAN_LOOKUP, &lookup.base);
@@ -169,7 +170,8 @@ static void hello_of_class(rig *r, uint64_t peer, const char *class_name, const 
     rig_drop_mail(r);
 }
 
-/* Submits for the selector: a refusal with these words, which are then tried one by one, or when there are none, a job. */
+/* Submits for the selector: a refusal with these words, which are then tried one by one, or when there are none, a
+   job. */
 static void expect_choice(rig *r, uint8_t id, const char *selector, const char *words)
 {
     uint64_t job = rig_submit(r, CLIENT_1, id, "model", selector);
@@ -208,8 +210,10 @@ static void expect_class(rig *r, uint8_t id, const char *selector, const char *c
 
 static void selectors_that_mean_several_classes_are_refused_with_their_names(void **state)
 {
-    static const char avx2[] = "cpu=x\nisa=avx2\nonednn=2.9.1\nthreads=8\n", avx512[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=8\n";
-    static const char newer[] = "cpu=x\nisa=avx512\nonednn=2.10.0\nthreads=8\n", larger[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=64\n";
+    static const char avx2[] = "cpu=x\nisa=avx2\nonednn=2.9.1\nthreads=8\n", avx512[] = "cpu=x\nisa=avx512\n"
+                                                                                        "onednn=2.9.1\nthreads=8\n";
+    static const char newer[] = "cpu=x\nisa=avx512\nonednn=2.10.0\nthreads=8\n",
+                      larger[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=64\n";
     rig              *r = *state;
     pf_digest         digest = { 0 };
     char              hex[PF_DIGEST_HEX_BYTES] = "", other[PF_DIGEST_HEX_BYTES] = "", words[256] = "";
@@ -217,7 +221,8 @@ static void selectors_that_mean_several_classes_are_refused_with_their_names(voi
     hello_of_class(r, AGENT_1, "cpu-avx2", avx2);
     expect_choice(r, 1, "cpu", NULL);
     hello_of_class(r, AGENT_2, "cpu-avx512", avx512);
-    expect_choice(r, 2, "CPU", "\"CPU\" may mean cpu-avx2 or cpu-avx512; say which, or name several with commas between");
+    expect_choice(r, 2, "CPU",
+                  "\"CPU\" may mean cpu-avx2 or cpu-avx512; say which, or name several with commas between");
     expect_choice(r, 3, "cpu-avx512", NULL);
     hello_of_class(r, AGENT_3, "cpu-avx512", newer);            /* the same machine with a newer library */
     expect_class(r, 4, "cpu-avx512", newer);
@@ -228,8 +233,10 @@ static void selectors_that_mean_several_classes_are_refused_with_their_names(voi
     pf_digest_to_hex(&digest, hex);
     pf_digest_of(newer, sizeof newer - 1, &digest);
     pf_digest_to_hex(&digest, other);
-    snprintf(words, sizeof words, "\"cpu-avx512\" may mean %.8s (cpu-avx512 with threads=8) or %.8s (cpu-avx512 with threads=64); "
-             "say which, or name several with commas between", other, hex);
+    snprintf(words, sizeof words,
+             "\"cpu-avx512\" may mean %.8s (cpu-avx512 with threads=8) or %.8s (cpu-avx512 with threads=64); "
+             "say which, or name several with commas between",
+             other, hex);
     expect_choice(r, 6, "cpu-avx512", words);
     hex[8] = 0;
     expect_class(r, 7, hex, larger);
@@ -250,14 +257,16 @@ static void a_lookup_looks_among_the_classes_that_have_the_plan(void **state)
     rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
     rig_verdict(r, 0, PF_OK);
     hello_of_class(r, AGENT_2, "cpu-other", "class cpu\nisa other\n");
-    expect_choice(r, 2, "cpu", "\"cpu\" may mean cpu-test or cpu-other; say which, or name several with commas between");
+    expect_choice(r, 2, "cpu",
+                  "\"cpu\" may mean cpu-test or cpu-other; say which, or name several with commas between");
     lookup.model_name = "model";
     lookup.selector = "cpu";
     rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
     mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
     assert_int_equal(((const Pf__PlanLookupReply *)mail.message.body)->n_plan, 1);
     expect_no_plan(r, "model", "cpu-other",
-                   "the newest plan of model \"model\" is for cpu-test and not what was asked for; submit the model to have that built");
+                   "the newest plan of model \"model\" is for cpu-test and not what was asked for; submit the model to "
+                   "have that built");
     assert_int_not_equal(rig_submit(r, CLIENT_1, 3, "model", "cpu-other"), 0);
     other = rig_lease(r, AGENT_2);
     rig_complete(r, AGENT_2, rig_offer_of(&other), "another plan");
@@ -482,7 +491,8 @@ int main(void)
         TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name),
         TEST(a_submit_sent_again_is_the_same), TEST(missing_blobs_are_told_before_anything_is_kept),
         TEST(two_submits_share_a_job), TEST(selectors_that_mean_several_classes_are_refused_with_their_names),
-        TEST(a_lookup_looks_among_the_classes_that_have_the_plan), TEST(unknown_selectors_are_refused_unless_waited_for),
+        TEST(a_lookup_looks_among_the_classes_that_have_the_plan),
+        TEST(unknown_selectors_are_refused_unless_waited_for),
         TEST(a_full_disk_refuses_submits_and_nothing_else), TEST(no_more_jobs_than_the_limit),
         TEST(a_bad_object_is_not_committed), TEST(a_complete_sent_twice_is_one),
         TEST(a_late_complete_wins_when_nobody_has), TEST(a_fence_that_was_never_given_is_refused),

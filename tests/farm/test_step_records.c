@@ -257,7 +257,8 @@ static void a_key_without_the_right_is_denied(void **state)
     rig       *r = *state;
     pf_message message = { 0 };
     Pf__Drain  drain = PF__DRAIN__INIT;
-    pf_event   event = { .kind = PF_EVENT_MESSAGE, .peer = CLIENT_1, .message = &message, .grants = PF_GRANT_SUBMIT | PF_GRANT_FETCH };
+    pf_event   event = { .kind = PF_EVENT_MESSAGE, .peer = CLIENT_1, .message = &message,
+                         .grants = PF_GRANT_SUBMIT | PF_GRANT_FETCH };
 
     message.info = pf_msg_find(PF_MSG_DRAIN);
     message.body = &drain.base;
@@ -307,8 +308,8 @@ static void damaged_rows_are_found(void **state)
             pf_err   err = { 0 };
             test_ok(pf_core_new(&r->config, &core, &err), &err);
             row->value[at] ^= 4;
-            test_fails(pf_core_load(core, row->table, row->key, row->key_bytes, row->value, row->value_bytes, &err), PF_CORRUPT,
-                       &err);
+            test_fails(pf_core_load(core, row->table, row->key, row->key_bytes, row->value, row->value_bytes, &err),
+                       PF_CORRUPT, &err);
             row->value[at] ^= 4;
             pf_core_free(core);
         }

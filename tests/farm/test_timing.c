@@ -17,15 +17,16 @@ static const char CLASS_A[] = "class a", CLASS_B[] = "class b";
 static void fill(pf_timing_record *record, const char *tactic, uint32_t entries, bool contended)
 {
     for (uint32_t i = 0; i < entries; i++) {
-        pf_timing_entry entry = { .status = PF_TIMED, .rev = 1, .sample_count = 10, .min_ns = 1000 + i, .median_ns = 1100 + i,
-                                  .contended = contended };
+        pf_timing_entry entry = { .status = PF_TIMED, .rev = 1, .sample_count = 10, .min_ns = 1000 + i,
+                                  .median_ns = 1100 + i, .contended = contended };
         snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic);
         snprintf(entry.tuning, sizeof entry.tuning, "tuning %u with a text that takes its place", i);
         assert_int_equal(pf_timing_record_put(record, &entry, NULL), PF_OK);
     }
 }
 
-static void put(pf_peer *peer, const char *class_text, const char *problem, const char *tactic, uint32_t entries, bool contended)
+static void put(pf_peer *peer, const char *class_text, const char *problem, const char *tactic, uint32_t entries,
+                bool contended)
 {
     pf_timing_record record = { 0 };
     pf_err           err = { 0 };
@@ -67,8 +68,8 @@ static void look_up_all(pf_peer *peer, const char *class_text, seen *s)
     test_ok(pf_timing_remote_lookup(peer, &device_class, problems, PROBLEMS, 10 * PF_NS_PER_S, note, s, &err), &err);
 }
 
-static pf_status count_export(void *user, const char *class_text, const char *problem_text, const pf_timing_record *record,
-                              pf_err *err)
+static pf_status count_export(void *user, const char *class_text, const char *problem_text,
+                              const pf_timing_record *record, pf_err *err)
 {
     seen *s = user;
 
@@ -116,7 +117,8 @@ static void one_agent_s_timings_serve_the_others_of_its_class(void **state)
     test_ok(pf_timing_remote_export(client, NULL, 10 * PF_NS_PER_S, count_export, &s, NULL, &err), &err);
     assert_int_equal(s.count, PROBLEMS / 2);
     assert_true(s.texts_right);
-    test_fails(pf_timing_remote_export(client, "nothing", 10 * PF_NS_PER_S, count_export, &s, NULL, &err), PF_NOT_FOUND, &err);
+    test_fails(pf_timing_remote_export(client, "nothing", 10 * PF_NS_PER_S, count_export, &s, NULL, &err), PF_NOT_FOUND,
+               &err);
     pf_peer_close(first);
     pf_peer_close(second);
     pf_peer_close(client);
@@ -142,13 +144,16 @@ static void unsound_timings_are_refused(void **state)
     store.class_text = "class";
     store.entry = list;
     store.n_entry = 1;
-    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 30 * PF_NS_PER_S,
+                            &answer, &err),
                PF_CORRUPT, &err);
     store.class_text = "";
-    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+    test_fails(pf_peer_call(peer, PF_MSG_TIMING_STORE, &store.base, PF_MSG_TIMING_STORE_REPLY, 30 * PF_NS_PER_S,
+                            &answer, &err),
                PF_INVALID, &err);
     lookup.class_digest = (ProtobufCBinaryData){ 3, garbage };
-    test_fails(pf_peer_call(peer, PF_MSG_TIMING_LOOKUP, &lookup.base, PF_MSG_TIMING_LOOKUP_REPLY, 30 * PF_NS_PER_S, &answer, &err),
+    test_fails(pf_peer_call(peer, PF_MSG_TIMING_LOOKUP, &lookup.base, PF_MSG_TIMING_LOOKUP_REPLY, 30 * PF_NS_PER_S,
+                            &answer, &err),
                PF_INVALID, &err);
     pf_peer_close(peer);
     assert_int_equal(daemon_stop(&d), 0);

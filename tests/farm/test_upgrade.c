@@ -1,5 +1,6 @@
 /* State folders of other versions: older ones are brought up to date, newer ones refused (FARM: T19).
-   The older folder is made of a present one by taking back, row by row, what each version added: rows.h and state_format.h. */
+   The older folder is made of a present one by taking back, row by row, what each version added: rows.h and
+   state_format.h. */
 #include "tests/test.h"
 
 #include <fcntl.h>
@@ -232,7 +233,8 @@ static uint64_t make_state(uint64_t *waiting)
 /* All is there, what waits is built, and asking again for what was built finds it. */
 static void check_farm(uint64_t done, uint64_t waiting)
 {
-    const char *const short_memory[] = { "--plan-days", "1", NULL };    /* which does not count from a time that no row tells */
+    /* which does not count from a time that no row tells */
+    const char *const short_memory[] = { "--plan-days", "1", NULL };
     daemon_process    d = { 0 };
     scripted_agent    agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 1 };
     pf_digest         one = { 0 };

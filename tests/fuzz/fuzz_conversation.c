@@ -1,6 +1,6 @@
 /* Any sequence of messages from any peers leaves the coordinator's core whole, and gets answers that parse.
-   Input: steps of  u8 peer, u8 what, u16 length little endian, that many bytes.  what 0xff: time passes, length in units
-   of 100 ms; else the low bits pick the row of the message table, and the bytes are its body. */
+   Input: steps of  u8 peer, u8 what, u16 length little endian, that many bytes.  what 0xff: time passes, length in
+   units of 100 ms; else the low bits pick the row of the message table, and the bytes are its body. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -40,9 +40,9 @@ static void judge(farm *f)
     while (f->out.verifies_count) {
         pf_verify v = f->out.verify[--f->out.verifies_count];
         char      manifest[PF_MANIFEST_BYTES] = "";
-        pf_event  event = { .kind = PF_EVENT_VERIFIED, .peer = v.peer, .correlation_id = v.correlation_id, .lease = v.lease,
-                            .status = v.correlation_id % 3 ? PF_OK : PF_CORRUPT, .plan_digest = v.plan_digest,
-                            .log_digest = v.log_digest, .plan_bytes = v.plan_bytes };
+        pf_event  event = { .kind = PF_EVENT_VERIFIED, .peer = v.peer, .correlation_id = v.correlation_id,
+                            .lease = v.lease, .status = v.correlation_id % 3 ? PF_OK : PF_CORRUPT,
+                            .plan_digest = v.plan_digest, .log_digest = v.log_digest, .plan_bytes = v.plan_bytes };
         memcpy(manifest, f->out.bytes.data + v.manifest_at, v.manifest_bytes);
         event.text = event.status ? "not good" : manifest;
         step(f, &event);
@@ -65,8 +65,8 @@ static void say(farm *f, uint64_t peer, const pf_msg_info *info, const uint8_t *
     pf_buf_put_u32(&frame, (uint32_t)bytes);
     pf_buf_put_u32(&frame, 0);
     pf_buf_put(&frame, body, bytes);
-    if (pf_wire_unpack(frame.data, frame.size, peer < CLIENTS ? PF_ROLE_CLIENT : PF_ROLE_AGENT, PF_ROLE_COORD, &message, NULL) ==
-        PF_OK) {
+    if (pf_wire_unpack(frame.data, frame.size, peer < CLIENTS ? PF_ROLE_CLIENT : PF_ROLE_AGENT, PF_ROLE_COORD, &message,
+                       NULL) == PF_OK) {
         const pf_digest *asked = NULL;
         uint32_t         count = 0;
         FUZZ_CHECK(pf_core_ask(f->core, &event, &asked, &count, NULL) == PF_OK, "asking fails");
@@ -107,7 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
     pf_core_config_init(&config);
     pf_out_init(&f.out);
-    FUZZ_CHECK(pf_core_new(&config, &f.core, NULL) == PF_OK && pf_core_start(f.core, f.now, &f.out, NULL) == PF_OK, "no core");
+    FUZZ_CHECK(pf_core_new(&config, &f.core, NULL) == PF_OK && pf_core_start(f.core, f.now, &f.out, NULL) == PF_OK,
+               "no core");
     pf_out_reset(&f.out);
     pf_reader_init(&in, data, bytes);
     for (int i = 0; i < STEPS_MAX && in.size - in.at >= 4; i++) {

@@ -1,5 +1,5 @@
-/* The HTTP API: a request line and a body, through the core and back as JSON.  Whatever comes is answered, with an object
-   and a code, or refused in a sentence. */
+/* The HTTP API: a request line and a body, through the core and back as JSON.  Whatever comes is answered, with an
+   object and a code, or refused in a sentence. */
 #include <jansson.h>
 #include <string.h>
 
@@ -118,7 +118,8 @@ static void ask_core(const pf_api_call *call)
 
     pf_out_init(&out);
     core = new_core(&out);
-    FUZZ_CHECK(pf_wire_unpack(call->frame.data, call->frame.size, PF_ROLE_CLIENT, PF_ROLE_COORD, &message, &err) == PF_OK,
+    FUZZ_CHECK(pf_wire_unpack(call->frame.data, call->frame.size, PF_ROLE_CLIENT, PF_ROLE_COORD, &message, &err) ==
+                   PF_OK,
                "a frame that we packed is not understood: %s", err.msg);
     tell(core, call->type, 7, message.body, &out);
     for (uint32_t i = 0; i < out.sends_count; i++) {
@@ -139,7 +140,8 @@ static void check_failure(pf_status st, const pf_err *err)
     pf_buf json = { 0 };
 
     FUZZ_CHECK(strlen(err->msg) > 10, "%s without a reason", pf_status_name(st));
-    FUZZ_CHECK(st == PF_INVALID || st == PF_NOT_FOUND || st == PF_UNSUPPORTED || st == PF_NO_SPACE, "%s: %s", pf_status_name(st), err->msg);
+    FUZZ_CHECK(st == PF_INVALID || st == PF_NOT_FOUND || st == PF_UNSUPPORTED || st == PF_NO_SPACE, "%s: %s",
+               pf_status_name(st), err->msg);
     pf_buf_init(&json, 1 << 20);
     pf_api_failure(st, err->msg, &json);
     check_json(&json);

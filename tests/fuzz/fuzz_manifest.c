@@ -16,7 +16,8 @@ static void try_plan(const uint8_t *data, size_t bytes)
         return;
     }
     pf_buf_init(&again, PF_MANIFEST_BYTES);
-    FUZZ_CHECK(pf_manifest_write(&m, &again, NULL) == PF_OK && again.size <= bytes && memcmp(again.data, data, again.size) == 0,
+    FUZZ_CHECK(pf_manifest_write(&m, &again, NULL) == PF_OK && again.size <= bytes &&
+                   memcmp(again.data, data, again.size) == 0,
                "what was read is not written the same");
     pf_buf_clear(&again);
 }

@@ -1,5 +1,5 @@
-/* Plans: any bytes are opened and described, or refused in a sentence.  Checksums would stop a fuzzer at the door, so they are made right
-   again before a second try. */
+/* Plans: any bytes are opened and described, or refused in a sentence.  Checksums would stop a fuzzer at the door, so
+   they are made right again before a second try. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,7 +14,8 @@ static void check(const uint8_t *data, size_t bytes)
     pf_status status = pf_plan_open(data, bytes, &plan, &err);
 
     FUZZ_CHECK(!status || strlen(err.msg) > 10, "%s without a reason", pf_status_name(status));
-    FUZZ_CHECK(!status || status == PF_CORRUPT || status == PF_STALE || status == PF_NO_SPACE, "%s: %s", pf_status_name(status), err.msg);
+    FUZZ_CHECK(!status || status == PF_CORRUPT || status == PF_STALE || status == PF_NO_SPACE, "%s: %s",
+               pf_status_name(status), err.msg);
     if (status)
         return;
     pf_buf_init(&json, 1 << 26);

@@ -6,13 +6,17 @@
 
 #define ID "00000000000000000000000000000001"
 #define SHA "00000000000000000000000000000000000000000000000000000000000000aa"
-#define SUBMIT_HEAD "POST /jobs\n{\"submit_id\": \"" ID "\", \"model\": \"net\", \"classes\": [\"cpu\", \"h100\"], \"wait_for_class\": true, "
+#define SUBMIT_HEAD \
+    "POST /jobs\n{\"submit_id\": \"" ID "\", \"model\": \"net\", \"classes\": [\"cpu\", \"h100\"], " \
+    "\"wait_for_class\": true, "
 
 static const char *const requests[] = {
-    SUBMIT_HEAD "\"model_sha256\": \"" SHA "\", \"spec\": \"fp16=1\\n\", \"priority\": -5, \"user\": \"ann\", \"queue_timeout_s\": 60}",
-    SUBMIT_HEAD "\"files\": [{\"name\": \"model.onnx\", \"sha256\": \"" SHA "\", \"bytes\": 7}, {\"name\": \"data/w.bin\", \"sha256\": \"" SHA
-        "\", \"bytes\": 99}]}",
-    SUBMIT_HEAD "\"source\": {\"url\": \"https://host/m.onnx?x=1\", \"sha256\": \"" SHA "\", \"max_bytes\": 1000}, \"build_timeout_s\": 3}",
+    SUBMIT_HEAD "\"model_sha256\": \"" SHA
+                "\", \"spec\": \"fp16=1\\n\", \"priority\": -5, \"user\": \"ann\", \"queue_timeout_s\": 60}",
+    SUBMIT_HEAD "\"files\": [{\"name\": \"model.onnx\", \"sha256\": \"" SHA
+                "\", \"bytes\": 7}, {\"name\": \"data/w.bin\", \"sha256\": \"" SHA "\", \"bytes\": 99}]}",
+    SUBMIT_HEAD "\"source\": {\"url\": \"https://host/m.onnx?x=1\", \"sha256\": \"" SHA
+                "\", \"max_bytes\": 1000}, \"build_timeout_s\": 3}",
     "GET /jobs?state=queued,done&user=ann&model=net&before=9&limit=3\n",
     "GET /jobs/1\n",
     "DELETE /jobs/1?reason=enough\n",

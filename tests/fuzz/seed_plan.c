@@ -1,4 +1,5 @@
-/* Writes plans of small networks into a folder: one of fixed shapes, one whose batch varies, one with a tail for the host. */
+/* Writes plans of small networks into a folder: one of fixed shapes, one whose batch varies, one with a tail for the
+   host. */
 #include <stdio.h>
 
 #include "base/file.h"

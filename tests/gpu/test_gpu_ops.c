@@ -1,5 +1,6 @@
-/* Builds every network of tests/ops/samples.def for a device, in FP32, FP16 and BF16: a build compares each layer with the reference.  Prints what
-   failed, at most 60 lines, and what the host computes; several processes share the work.  The exit status is 1 when anything failed.
+/* Builds every network of tests/ops/samples.def for a device, in FP32, FP16 and BF16: a build compares each layer with
+   the reference.  Prints what failed, at most 60 lines, and what the host computes; several processes share the work.
+   The exit status is 1 when anything failed.
    usage: test_gpu_ops [--device NAME] [--effort N] [--processes N] [PATTERN] */
 #include <fnmatch.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ static void count_host(const pf_plan *plan, result *out)
     }
 }
 
-static pf_status build(const op_sample *sample, const char *precision, const options *o, pf_device *device, result *out, pf_err *err)
+static pf_status build(const op_sample *sample, const char *precision, const options *o, pf_device *device, result *out,
+                       pf_err *err)
 {
     pf_network *net = NULL;
     pf_config  *config = NULL;
@@ -66,7 +68,8 @@ static int work(const options *o, long mine, result *results)
         if (i / PRECISIONS % o->processes != mine || fnmatch(o->pattern, op_samples[i / PRECISIONS].name, 0)) continue;
         r->outcome = STARTED;
         pf_err_clear(&err);
-        r->outcome = build(&op_samples[i / PRECISIONS], precisions[i % PRECISIONS], o, device, r, &err) ? FAILED : BUILT;
+        r->outcome = build(&op_samples[i / PRECISIONS], precisions[i % PRECISIONS], o, device, r, &err) ? FAILED
+                                                                                                        : BUILT;
         if (r->outcome == FAILED) snprintf(r->text, sizeof r->text, "%.390s", err.msg);
     }
     pf_device_close(device);
@@ -79,14 +82,19 @@ static int report(const result *results)
 
     for (uint32_t i = 0; i < op_sample_count * PRECISIONS; i++) {
         const result *r = &results[i];
-        const char   *what = r->outcome == STARTED ? "CRASHED" : r->outcome == FAILED ? "FAILED" : r->on_host ? "HOST" : NULL;
+        const char   *what = r->outcome == STARTED  ? "CRASHED"
+                             : r->outcome == FAILED ? "FAILED"
+                             : r->on_host           ? "HOST"
+                                                    : NULL;
 
         counts[r->outcome]++;
         steps += r->steps;
         on_host += r->on_host;
-        if (what && printed++ < PRINTED_MAX) printf("%s %s (%s): %s\n", what, op_samples[i / PRECISIONS].name, precision_names[i % PRECISIONS], r->text);
+        if (what && printed++ < PRINTED_MAX)
+            printf("%s %s (%s): %s\n", what, op_samples[i / PRECISIONS].name, precision_names[i % PRECISIONS], r->text);
     }
-    printf("%u built, %u failed, %u crashed; %u of %u layers on the host\n", counts[BUILT], counts[FAILED], counts[STARTED], on_host, steps);
+    printf("%u built, %u failed, %u crashed; %u of %u layers on the host\n", counts[BUILT], counts[FAILED],
+           counts[STARTED], on_host, steps);
     return counts[FAILED] || counts[STARTED] || !counts[BUILT];
 }
 
@@ -109,7 +117,8 @@ int main(int argc, char **argv)
     result *results = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (!take_options(argc, argv, &o) || results == MAP_FAILED) {
-        fprintf(stderr, "usage: test_gpu_ops [--device NAME] [--effort N] [--processes 1..%d] [PATTERN]\n", PROCESSES_MAX);
+        fprintf(stderr, "usage: test_gpu_ops [--device NAME] [--effort N] [--processes 1..%d] [PATTERN]\n",
+                PROCESSES_MAX);
         return 2;
     }
     for (long p = 0; p < o.processes; p++)

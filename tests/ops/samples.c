@@ -26,7 +26,8 @@ static pf_status add_weight(pf_network *net, const pf_value *value, uint64_t see
     for (int32_t d = 1; d < tensor.rank; d++) inner *= tensor.dim[d];
     pf_tensor_fill_random(&tensor, seed);
     for (int64_t i = 0, count = pf_tensor_elems(&tensor); i < count; i++)
-        pf_dtype_set(tensor.dtype, tensor.data, (uint64_t)i, pf_dtype_get(tensor.dtype, tensor.data, (uint64_t)i) / sqrt((double)inner));
+        pf_dtype_set(tensor.dtype, tensor.data, (uint64_t)i,
+                     pf_dtype_get(tensor.dtype, tensor.data, (uint64_t)i) / sqrt((double)inner));
     st = pf_network_constant(net, value->name, &tensor, out, err);
     pf_tensor_clear(&tensor);
     return st;
@@ -44,10 +45,12 @@ static pf_status add_values(pf_network *net, const pf_graph *from, pf_value_id *
             const void *data = pf_arena_copy(graph->arena, value->constant.data, value->constant.bytes);
 
             st = !data ? PF_FAIL_MEMORY(err, value->constant.bytes)
-                       : pf_graph_add_constant(graph, value->name, value->dtype, &value->shape, data, value->constant.bytes, &to[v], err);
+                       : pf_graph_add_constant(graph, value->name, value->dtype, &value->shape, data,
+                                               value->constant.bytes, &to[v], err);
         } else if (value->is_input) {
-            st = value->name[0] == 'w' ? add_weight(net, value, v + 1, &to[v], err)
-                                       : pf_graph_add_input(graph, value->name, value->dtype, &value->shape, &to[v], err);
+            st = value->name[0] == 'w'
+                     ? add_weight(net, value, v + 1, &to[v], err)
+                     : pf_graph_add_input(graph, value->name, value->dtype, &value->shape, &to[v], err);
         }
     }
     return st;
@@ -58,7 +61,8 @@ static pf_status add_node(pf_graph *graph, const pf_graph *from, const pf_node *
     const pf_op_def *def = pf_op_def_of(node->op);
     pf_value_id      in[16] = {0}, out[8] = {0};
     void            *attrs = pf_arena_alloc(graph->arena, def->attr_bytes + 1);
-    pf_status        st = attrs && node->in_count <= 16 && node->out_count <= 8 ? PF_OK : PF_FAIL_MEMORY(err, def->attr_bytes);
+    pf_status        st = attrs && node->in_count <= 16 && node->out_count <= 8 ? PF_OK
+                                                                                : PF_FAIL_MEMORY(err, def->attr_bytes);
 
     for (uint32_t i = 0; i < node->in_count && !st; i++) in[i] = node->in[i] == PF_NONE ? PF_NONE : to[node->in[i]];
     if (!st) st = pf_attrs_copy(graph, from, def, node->attrs, attrs, err);
@@ -72,8 +76,10 @@ static pf_status copy_graph(pf_network *net, const pf_graph *from, pf_value_id *
     static const char *const names[] = { "a", "b", "c", "d" };
     pf_status                st = add_values(net, from, to, err);
 
-    for (uint32_t n = 0; n < from->node_count && !st; n++) st = add_node(pf_network_graph(net), from, &from->nodes[n], to, err);
-    for (uint32_t o = 0; o < from->output_count && !st; o++) st = pf_network_output(net, to[from->outputs[o]], names[o % 4], err);
+    for (uint32_t n = 0; n < from->node_count && !st; n++)
+        st = add_node(pf_network_graph(net), from, &from->nodes[n], to, err);
+    for (uint32_t o = 0; o < from->output_count && !st; o++)
+        st = pf_network_output(net, to[from->outputs[o]], names[o % 4], err);
     return st;
 }
 

@@ -1,4 +1,5 @@
-/* Makes a network of the README's name, inputs and outputs that is small enough for a test.  Usage: readme_models PATH */
+/* Makes a network of the README's name, inputs and outputs that is small enough for a test.  Usage: readme_models
+   PATH */
 #include "tests/client/tiny_model.h"
 
 int main(int argc, char **argv)

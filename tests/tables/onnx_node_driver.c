@@ -1,8 +1,9 @@
-/* Runs test cases of the ONNX standard through the importer and the references, as they are, then rewritten by the rules,
-   and then, where many layers are left, built into a plan for the CPU.
-   Standard input: one folder per line.  Each holds model.onnx and data.onnx: a model that is only a list of initializers, named i0, i1 ...
-   (inputs of the graph, in order) and o0, o1 ... (outputs); a sequence or optional x is x# (how many items) and x.0, x.1 ...
-   Standard output: "PASS folder", "FAIL folder: why" or "UNSUPPORTED folder: why", one line each.  Each case runs in a process of its own. */
+/* Runs test cases of the ONNX standard through the importer and the references, as they are, then rewritten by the
+   rules, and then, where many layers are left, built into a plan for the CPU.
+   Standard input: one folder per line.  Each holds model.onnx and data.onnx: a model that is only a list of
+   initializers, named i0, i1 ...  (inputs of the graph, in order) and o0, o1 ... (outputs); a sequence or optional x is
+   x# (how many items) and x.0, x.1 ...  Standard output: "PASS folder", "FAIL folder: why" or "UNSUPPORTED folder:
+   why", one line each.  Each case runs in a process of its own. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ static pf_status read_tensor(const data *d, const Onnx__TensorProto *proto, pf_t
 
     if (st)
         return st;
-    *out = (pf_tensor){ .dtype = dense.dtype, .rank = dense.shape.rank, .data = (void *)(uintptr_t)dense.data, .bytes = dense.bytes };
+    *out = (pf_tensor){ .dtype = dense.dtype, .rank = dense.shape.rank, .data = (void *)(uintptr_t)dense.data,
+                        .bytes = dense.bytes };
     if (!out->data)
         out->data = &none;
     for (int32_t i = 0; i < dense.shape.rank; i++)
@@ -48,7 +50,8 @@ static pf_status read_tensor(const data *d, const Onnx__TensorProto *proto, pf_t
 
 static pf_status read_value(const data *d, const char *name, pf_tensor *out, pf_err *err);
 
-static pf_status read_items(const data *d, const char *name, const Onnx__TensorProto *count, pf_tensor *out, pf_err *err)
+static pf_status read_items(const data *d, const char *name, const Onnx__TensorProto *count, pf_tensor *out,
+                            pf_err *err)
 {
     pf_tensor many = { 0 };
     pf_status st = read_tensor(d, count, &many, err);
@@ -86,7 +89,8 @@ static pf_status read_value(const data *d, const char *name, pf_tensor *out, pf_
 static double tolerance(pf_dtype dtype)
 {
     static const struct { pf_dtype dtype; double relative; } coarse[] = {
-        { PF_F16, 2e-3 }, { PF_BF16, 1.6e-2 }, { PF_F8E4M3FN, 0.25 }, { PF_F8E4M3FNUZ, 0.25 }, { PF_F8E5M2, 0.5 }, { PF_F8E5M2FNUZ, 0.5 },
+        { PF_F16, 2e-3 }, { PF_BF16, 1.6e-2 }, { PF_F8E4M3FN, 0.25 }, { PF_F8E4M3FNUZ, 0.25 }, { PF_F8E5M2, 0.5 },
+        { PF_F8E5M2FNUZ, 0.5 },
     };
 
     for (size_t i = 0; i < sizeof coarse / sizeof *coarse; i++)
@@ -109,12 +113,14 @@ static bool same_element(const pf_tensor *test, const pf_tensor *want, int64_t i
     const char *a = NULL, *b = NULL;
 
     if (pf_dtype_is_float(want->dtype))
-        return close_enough(want->dtype, pf_dtype_get(want->dtype, test->data, (uint64_t)i), pf_dtype_get(want->dtype, want->data, (uint64_t)i));
+        return close_enough(want->dtype, pf_dtype_get(want->dtype, test->data, (uint64_t)i),
+                            pf_dtype_get(want->dtype, want->data, (uint64_t)i));
     if (want->dtype == PF_C64)
         return close_enough(PF_F32, ((const float *)test->data)[2 * i], ((const float *)want->data)[2 * i]) &&
                close_enough(PF_F32, ((const float *)test->data)[2 * i + 1], ((const float *)want->data)[2 * i + 1]);
     if (want->dtype != PF_STRING)
-        return pf_dtype_get_i64(want->dtype, test->data, (uint64_t)i) == pf_dtype_get_i64(want->dtype, want->data, (uint64_t)i);
+        return pf_dtype_get_i64(want->dtype, test->data, (uint64_t)i) ==
+               pf_dtype_get_i64(want->dtype, want->data, (uint64_t)i);
     a = ((char *const *)test->data)[i];
     b = ((char *const *)want->data)[i];
     return !strcmp(a ? a : "", b ? b : "");
@@ -126,23 +132,28 @@ static pf_status compare(const char *name, const pf_tensor *test, const pf_tenso
 
     if (want->rank < 0) {
         if (test->item_count != want->item_count)
-            return PF_FAIL(err, PF_MISMATCH, "%s has %lld items, not %lld", name, (long long)test->item_count, (long long)want->item_count);
+            return PF_FAIL(err, PF_MISMATCH, "%s has %lld items, not %lld", name, (long long)test->item_count,
+                           (long long)want->item_count);
         for (int64_t i = 0; i < want->item_count && !st; i++)
             st = compare(name, &test->items[i], &want->items[i], err);
         return st;
     }
     if (test->dtype != want->dtype || !test->data)
-        return PF_FAIL(err, PF_MISMATCH, "%s is %s, not %s", name, pf_dtype_name(test->dtype), pf_dtype_name(want->dtype));
+        return PF_FAIL(err, PF_MISMATCH, "%s is %s, not %s", name, pf_dtype_name(test->dtype),
+                       pf_dtype_name(want->dtype));
     if (!pf_tensor_same_shape(test, want)) {
-        pf_err_set(err, PF_MISMATCH, __FILE__, __LINE__, "%s has another shape: rank %d [%lld,%lld,%lld,%lld], not %d [%lld,%lld,%lld,%lld]", name,
-                   test->rank, (long long)test->dim[0], (long long)test->dim[1], (long long)test->dim[2], (long long)test->dim[3], want->rank,
-                   (long long)want->dim[0], (long long)want->dim[1], (long long)want->dim[2], (long long)want->dim[3]);
+        pf_err_set(err, PF_MISMATCH, __FILE__, __LINE__,
+                   "%s has another shape: rank %d [%lld,%lld,%lld,%lld], not %d [%lld,%lld,%lld,%lld]", name,
+                   test->rank, (long long)test->dim[0], (long long)test->dim[1], (long long)test->dim[2],
+                   (long long)test->dim[3], want->rank, (long long)want->dim[0], (long long)want->dim[1],
+                   (long long)want->dim[2], (long long)want->dim[3]);
         return PF_MISMATCH;
     }
     for (int64_t i = 0; i < pf_tensor_elems(want); i++)
         if (!same_element(test, want, i))
-            return PF_FAIL(err, PF_MISMATCH, "%s[%lld] of %lld is %g, not %g", name, (long long)i, (long long)pf_tensor_elems(want),
-                           pf_dtype_get(want->dtype, test->data, (uint64_t)i), pf_dtype_get(want->dtype, want->data, (uint64_t)i));
+            return PF_FAIL(err, PF_MISMATCH, "%s[%lld] of %lld is %g, not %g", name, (long long)i,
+                           (long long)pf_tensor_elems(want), pf_dtype_get(want->dtype, test->data, (uint64_t)i),
+                           pf_dtype_get(want->dtype, want->data, (uint64_t)i));
     return PF_OK;
 }
 
@@ -162,7 +173,9 @@ static pf_status check_graph(const pf_graph *graph, const data *d, pf_err *err)
 {
     pf_tensor in[VALUES] = { 0 }, out[VALUES] = { 0 };
     char      name[16];
-    pf_status st = graph->input_count > VALUES || graph->output_count > VALUES ? PF_FAIL(err, PF_UNSUPPORTED, "too many values") : PF_OK;
+    pf_status st = graph->input_count > VALUES || graph->output_count > VALUES
+                       ? PF_FAIL(err, PF_UNSUPPORTED, "too many values")
+                       : PF_OK;
 
     for (uint32_t i = 0; i < graph->input_count && !st; i++) {
         snprintf(name, sizeof name, "i%u", i);

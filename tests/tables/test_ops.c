@@ -1,5 +1,6 @@
-/* One op of the table against random inputs and attributes: whatever comes, it is refused in a sentence or computed to the shape that was
-   inferred, and nothing outside of its tensors is touched (sanitizers look on).  Usage: test_ops NAME */
+/* One op of the table against random inputs and attributes: whatever comes, it is refused in a sentence or computed to
+   the shape that was inferred, and nothing outside of its tensors is touched (sanitizers look on).  Usage: test_ops
+   NAME */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,14 +14,21 @@ enum { TRIALS = 3000, SLOTS = 8, MOST_ELEMS = 4096 };
 
 static const char *op_name;
 
-static const pf_dtype common[] = { PF_F32, PF_F32, PF_F32, PF_I64, PF_I64, PF_BOOL, PF_F16, PF_I32, PF_U8, PF_I8, PF_F64, PF_BF16, PF_I4, PF_U64,
-                                   PF_STRING, PF_F8E4M3FN };
+static const pf_dtype common[] = { PF_F32, PF_F32, PF_F32, PF_I64, PF_I64, PF_BOOL, PF_F16, PF_I32, PF_U8, PF_I8,
+                                   PF_F64, PF_BF16, PF_I4, PF_U64, PF_STRING, PF_F8E4M3FN };
 
 static int64_t pick(pf_random *r, int64_t limit) { return (int64_t)pf_random_below(r, (uint64_t)limit); }
 
-/* Shapes and lists that often fit together: dims come from one small set per trial, and lists have one entry per dim or per spatial dim.
-   In a polite trial all inputs have one type and dims of one size, which many ops take. */
-typedef struct trial { pf_random random; pf_dim dims[4]; int32_t rank, list; pf_dtype dtype; bool polite; pf_graph *graph; } trial;
+/* Shapes and lists that often fit together: dims come from one small set per trial, and lists have one entry per dim or
+   per spatial dim. In a polite trial all inputs have one type and dims of one size, which many ops take. */
+typedef struct trial {
+    pf_random  random;
+    pf_dim     dims[4];
+    int32_t    rank, list;
+    pf_dtype   dtype;
+    bool       polite;
+    pf_graph  *graph;
+} trial;
 
 static pf_shape polite_shape(trial *t, uint32_t slot)
 {
@@ -151,9 +159,11 @@ static pf_tensor random_tensor(trial *t, const pf_value *value)
         if (tensor.dtype == PF_STRING)
             ((char **)tensor.data)[i] = pf_strdup(pick(&t->random, 2) ? "a word" : "12");
         else if (pf_dtype_is_float(tensor.dtype))
-            pf_dtype_set(tensor.dtype, tensor.data, (uint64_t)i, pick(&t->random, 50) ? pf_random_normal(&t->random) : NAN);
+            pf_dtype_set(tensor.dtype, tensor.data, (uint64_t)i,
+                         pick(&t->random, 50) ? pf_random_normal(&t->random) : NAN);
         else
-            pf_dtype_set_i64(tensor.dtype, tensor.data, (uint64_t)i, pick(&t->random, 6) ? pick(&t->random, 3) : random_int(&t->random));
+            pf_dtype_set_i64(tensor.dtype, tensor.data, (uint64_t)i,
+                             pick(&t->random, 6) ? pick(&t->random, 3) : random_int(&t->random));
     }
     return tensor;
 }
@@ -200,7 +210,8 @@ static bool run_trial(trial *t, pf_op_kind op)
     pf_value_id      in[SLOTS] = { 0 }, out[SLOTS] = { 0 };
     char             attrs[2048] = { 0 };
     uint32_t         most = def->out_max > SLOTS ? SLOTS : def->out_max;
-    uint32_t         in_count = random_inputs(t, def, in), out_count = def->out_min + (uint32_t)pick(&t->random, most - def->out_min + 1);
+    uint32_t         in_count = random_inputs(t, def, in),
+                     out_count = def->out_min + (uint32_t)pick(&t->random, most - def->out_min + 1);
     pf_err           err = { 0 };
     pf_status        st = PF_OK;
 

@@ -1,9 +1,12 @@
-/* Every tactic on the shapes of real networks: each layout that it takes and each tuning that it offers, against the reference.
-     test_tactics NAME [FILE...]     one row of engine/tactics.def; FILE: problems to try instead of those in tests/shapes
-   A tactic that takes none of the problems in tests/shapes fails; of other files, it is skipped.  PF_TEST_VERBOSE=1 prints a line for each candidate.
-   Of every candidate: the answer; guard bytes round all buffers; inputs left as they were; the same bits when run again and when prepared
-   from what was saved; channel padding of zeros; the answer in place, where it says that it can; failed allocations while preparing.
-   Of a problem with symbols: constants packed at one size, and what was saved there, must serve at others. */
+/* Every tactic on the shapes of real networks: each layout that it takes and each tuning that it offers, against the
+     reference.  test_tactics NAME [FILE...]     one row of engine/tactics.def; FILE: problems to try instead of those
+     in tests/shapes
+   A tactic that takes none of the problems in tests/shapes fails; of other files, it is skipped.  PF_TEST_VERBOSE=1
+   prints a line for each candidate.  Of every candidate: the answer; guard bytes round all buffers; inputs left as they
+   were; the same bits when run again and when prepared
+   from what was saved; channel padding of zeros; the answer in place, where it says that it can; failed allocations
+   while preparing.  Of a problem with symbols: constants packed at one size, and what was saved there, must serve at
+   others. */
 #include "tests/test.h"
 
 #include <dirent.h>
@@ -18,7 +21,8 @@
 #include "engine/oracle.h"
 #include "engine/tactic.h"
 
-enum { GUARD_BYTES = 256, POISON = 0xA5, GUARD = 0x5A, BUFFERS = 512, LAYOUT_SETS = 32, PITCHED_ONE_IN = 8, FILE_LIMIT = 8 << 20, TUNING_EFFORT = 5 };
+enum { GUARD_BYTES = 256, POISON = 0xA5, GUARD = 0x5A, BUFFERS = 512, LAYOUT_SETS = 32, PITCHED_ONE_IN = 8,
+       FILE_LIMIT = 8 << 20, TUNING_EFFORT = 5 };
 
 static const pf_tactic *tactic;
 static pf_device       *device;
@@ -147,7 +151,8 @@ static void check_inputs(const candidate *c)
     }
 }
 
-/* The answer in `data`, as output i; zeros where the layout has more channels than the tensor, and nothing between channels of a wider value. */
+/* The answer in `data`, as output i; zeros where the layout has more channels than the tensor, and nothing between
+   channels of a wider value. */
 static void check_answer(candidate *c, uint32_t i, const void *data)
 {
     pf_tensor test = c->oracle->out[i];
@@ -291,8 +296,9 @@ static void try_candidate(const pf_problem *problem, const pf_oracle *oracle, co
     if (with_failures)
         check_failed_allocations(&c);
     if (verbose)
-        print_message("  %-60s %10.3f us  error %.2g  workspace %zu packed %zu  in=%s out=%s\n", tuning, (double)took_ns / 1e3, c.error,
-                      step->workspace_bytes, step->packed_bytes, problem->graph->input_count ? pf_layout_print(problem->in_layout[0]).at : "-",
+        print_message("  %-60s %10.3f us  error %.2g  workspace %zu packed %zu  in=%s out=%s\n", tuning,
+                      (double)took_ns / 1e3, c.error, step->workspace_bytes, step->packed_bytes,
+                      problem->graph->input_count ? pf_layout_print(problem->in_layout[0]).at : "-",
                       pf_layout_print(problem->out_layout[0]).at);
     pf_step_free(step);
     clear(&c);
@@ -335,7 +341,9 @@ static bool would_take(const pf_problem *problem, const layout_set *set)
 static pf_layout widened(pf_layout layout, const pf_graph *graph, pf_value_id value, int64_t more)
 {
     const pf_shape *shape = &pf_graph_value(graph, value)->shape;
-    pf_layout       wide = shape->rank > 1 && pf_dim_is_number(shape->dim[1]) ? pf_layout_pitched(layout, shape->dim[1] + more) : layout;
+    pf_layout       wide = shape->rank > 1 && pf_dim_is_number(shape->dim[1])
+                               ? pf_layout_pitched(layout, shape->dim[1] + more)
+                               : layout;
 
     return pf_layout_takes(wide, shape) ? wide : layout;
 }
@@ -439,7 +447,8 @@ static void borrow_constants(const pf_problem *p, const pf_oracle *from, pf_orac
             assert_memory_equal(to->in[i].data, from->in[i].data, to->in[i].bytes);
 }
 
-static void try_at_size(const pf_problem *family, int64_t size, const char *tuning, const pf_buf *saved, const buffer *packed, const pf_oracle *first)
+static void try_at_size(const pf_problem *family, int64_t size, const char *tuning, const pf_buf *saved,
+                        const buffer *packed, const pf_oracle *first)
 {
     pf_problem *problem = NULL;
     pf_oracle   oracle = { 0 };
@@ -469,7 +478,8 @@ static void try_at_size(const pf_problem *family, int64_t size, const char *tuni
     candidate_count++;
 }
 
-static void try_family_tuning(const pf_problem *family, const pf_problem *first, const pf_oracle *oracle, const char *tuning)
+static void try_family_tuning(const pf_problem *family, const pf_problem *first, const pf_oracle *oracle,
+                              const char *tuning)
 {
     static const int64_t sizes[] = { 1, 2, 33 };
     candidate            c = { .problem = first, .oracle = oracle, .tuning = tuning };
@@ -502,7 +512,8 @@ static void try_family_layouts(const pf_problem *problem, const layout_set *set)
     bind(family, FIRST_SIZE, &first);
     test_ok(pf_oracle_make(first, &oracle, &err), &err);
     if (pf_tactic_declines(tactic, device, first))
-        fail_msg("%s takes a family and declines one of its members: %s\n%s", tactic->name, pf_tactic_declines(tactic, device, first), first->text);
+        fail_msg("%s takes a family and declines one of its members: %s\n%s", tactic->name,
+                 pf_tactic_declines(tactic, device, first), first->text);
     test_ok(tactic->tunings(device, first, TUNING_EFFORT, &tunings, &err), &err);
     if (verbose)
         print_message("%s", family->text);
@@ -600,7 +611,8 @@ static void test_tactic(void **state)
         try_folder(PF_SHAPES_FOLDER);
     for (int i = 0; files[i]; i++)
         try_file(files[i]);
-    print_message("%s: %u of %u problems taken, %u candidates right\n", tactic->name, taken_count, problem_count, candidate_count);
+    print_message("%s: %u of %u problems taken, %u candidates right\n", tactic->name, taken_count, problem_count,
+                  candidate_count);
     assert_true(taken_count > 0 || files[0]);
 }
 

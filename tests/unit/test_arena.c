@@ -7,7 +7,8 @@
 
 enum { PIECES = 2000 };
 
-/* Every piece is zeroed, aligned, and overlaps no other: each is filled with its number and looked at again at the end. */
+/* Every piece is zeroed, aligned, and overlaps no other: each is filled with its number and looked at again at the
+   end. */
 static void pieces_do_not_overlap(void **state)
 {
     static struct { uint8_t *data; size_t bytes; } pieces[PIECES];

@@ -9,8 +9,9 @@
 
 static pf_timing_entry entry_of(const char *tactic, const char *tuning, uint32_t samples, int64_t spread_ns)
 {
-    pf_timing_entry e = { .rev = 1, .status = PF_TIMED, .sample_count = samples, .min_ns = 1000, .median_ns = 1100, .spread_ns = spread_ns,
-                          .workspace_bytes = 4096, .max_rel_error = 1e-6, .effort = 2, .clock_mhz = 2600, .wall_ns = 1763710000000000000 };
+    pf_timing_entry e = {.rev = 1, .status = PF_TIMED, .sample_count = samples, .min_ns = 1000, .median_ns = 1100,
+                         .spread_ns = spread_ns, .workspace_bytes = 4096, .max_rel_error = 1e-6, .effort = 2,
+                         .clock_mhz = 2600, .wall_ns = 1763710000000000000};
 
     snprintf(e.tactic, sizeof e.tactic, "%s", tactic);
     snprintf(e.tuning, sizeof e.tuning, "%s", tuning);

@@ -114,13 +114,15 @@ static void answer(int fd, const http_reply *reply, const char *range, bool head
     if (reply->ranges && from >= reply->bytes && from)
         status = 416;
     if (status == 206)
-        snprintf(content_range, sizeof content_range, "Content-Range: bytes %zu-%zu/%zu\r\n", from, reply->bytes - 1, reply->bytes);
+        snprintf(content_range, sizeof content_range, "Content-Range: bytes %zu-%zu/%zu\r\n", from, reply->bytes - 1,
+                 reply->bytes);
     snprintf(length, sizeof length, "Content-Length: %zu\r\n", bytes);
-    snprintf(text, sizeof text, "HTTP/1.1 %d x\r\n%sConnection: close\r\n%s%s\r\n", status, reply->unannounced ? "" : length,
-             content_range, reply->header ? reply->header : "");
+    snprintf(text, sizeof text, "HTTP/1.1 %d x\r\n%sConnection: close\r\n%s%s\r\n", status,
+             reply->unannounced ? "" : length, content_range, reply->header ? reply->header : "");
     send_all(fd, text, strlen(text));
     if (!head)
-        send_all(fd, (const char *)reply->body + from, reply->sent_bytes && reply->sent_bytes < bytes ? reply->sent_bytes : bytes);
+        send_all(fd, (const char *)reply->body + from,
+                 reply->sent_bytes && reply->sent_bytes < bytes ? reply->sent_bytes : bytes);
     if (reply->stalls) {
         struct pollfd wait = {.fd = stop_pipe[0], .events = POLLIN};
         char          rest;

@@ -1,5 +1,5 @@
-/* An HTTP server on loopback that answers what a test wrote down: to see how the other end takes what real servers, dying
-   disks and broken proxies do. */
+/* An HTTP server on loopback that answers what a test wrote down: to see how the other end takes what real servers,
+   dying disks and broken proxies do. */
 #ifndef PF_TESTS_FARM_AGENT_HTTP_SCRIPT_H
 #define PF_TESTS_FARM_AGENT_HTTP_SCRIPT_H
 

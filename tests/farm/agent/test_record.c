@@ -35,7 +35,8 @@ static void records_come_as_they_were_written(void **state)
     bool             end = false, found = false;
 
     (void)state;
-    first = (pf_record){.kind = PF_RECORD_PROGRESS, .phase = PF__PHASE__PHASE_TUNE, .permille = 417, .text = "timing", .json = "{\"a\":1}"};
+    first = (pf_record){.kind = PF_RECORD_PROGRESS, .phase = PF__PHASE__PHASE_TUNE, .permille = 417, .text = "timing",
+                        .json = "{\"a\":1}"};
     second = (pf_record){.kind = PF_RECORD_DONE, .plan_bytes = UINT64_C(1) << 40, .json = "{}"};
     memset(second.plan_digest.byte, 0xab, sizeof second.plan_digest.byte);
     test_ok(pf_record_write(p.ends[1], &first, &err), &err);
@@ -70,7 +71,8 @@ static void a_record_in_pieces_is_waited_for(void **state)
     bool             end = false, found = false;
 
     (void)state;
-    record = (pf_record){.kind = PF_RECORD_FAILED, .failure = PF__FAILURE_KIND__FAILURE_RESOURCE, .exit_code = 72, .text = "full"};
+    record = (pf_record){.kind = PF_RECORD_FAILED, .failure = PF__FAILURE_KIND__FAILURE_RESOURCE, .exit_code = 72,
+                         .text = "full"};
     test_ok(pf_record_write(whole.ends[1], &record, &err), &err);
     count = read(whole.ends[0], bytes, sizeof bytes);
     assert_true(count > 50);
@@ -99,7 +101,8 @@ static void damage_is_refused_or_harmless(void **state)
     bool             end = false, found = false;
 
     (void)state;
-    record = (pf_record){.kind = PF_RECORD_PROGRESS, .phase = PF__PHASE__PHASE_BUILD, .permille = 1000, .text = "text", .json = "{}"};
+    record = (pf_record){.kind = PF_RECORD_PROGRESS, .phase = PF__PHASE__PHASE_BUILD, .permille = 1000, .text = "text",
+                         .json = "{}"};
     test_ok(pf_record_write(p.ends[1], &record, &err), &err);
     count = read(p.ends[0], bytes, sizeof bytes);
     for (ssize_t i = 0; i < count; i++) {
@@ -108,7 +111,8 @@ static void damage_is_refused_or_harmless(void **state)
         test_ok(pf_record_reader_fill(&p.reader, p.ends[0], &end, &err), &err);
         refused += pf_record_reader_next(&p.reader, &got, &found, NULL) == PF_CORRUPT;
         if (found)
-            assert_true(got.permille <= 1000 && got.phase <= PF__PHASE__PHASE_UPLOAD && strlen(got.text) < sizeof got.text);
+            assert_true(got.permille <= 1000 && got.phase <= PF__PHASE__PHASE_UPLOAD &&
+                        strlen(got.text) < sizeof got.text);
         bytes[i] ^= 0xff;
         pf_record_reader_clear(&p.reader);
         pf_record_reader_init(&p.reader);

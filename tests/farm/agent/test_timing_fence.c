@@ -46,7 +46,8 @@ static int tear_down(void **state)
 static void merge(const char *problem)
 {
     pf_timing_record record = { .effort = 2 };
-    pf_timing_entry  entry = { .tactic = "tactic", .tuning = "t=1", .rev = 1, .status = PF_TIMED, .sample_count = 5, .min_ns = 90, .median_ns = 100 };
+    pf_timing_entry  entry = { .tactic = "tactic", .tuning = "t=1", .rev = 1, .status = PF_TIMED, .sample_count = 5,
+                               .min_ns = 90, .median_ns = 100 };
     pf_err           err = { 0 };
 
     test_ok(pf_timing_record_put(&record, &entry, &err), &err);
@@ -54,7 +55,8 @@ static void merge(const char *problem)
     pf_timing_record_clear(&record);
 }
 
-static pf_status count_one(void *user, const char *class_text, const char *problem_text, const pf_timing_record *record, pf_err *err)
+static pf_status count_one(void *user, const char *class_text, const char *problem_text, const pf_timing_record *record,
+                           pf_err *err)
 {
     (void)class_text;
     (void)problem_text;

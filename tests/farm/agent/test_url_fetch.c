@@ -109,11 +109,19 @@ static void it_comes_whole(void **state)
 /* It breaks off; the rest is asked for and put behind what came. */
 static void a_truncated_transfer_is_gone_on_with(void **state)
 {
-    http_reply      ranges[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 20, .ranges = true },
-                                 { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true } };
+    http_reply      ranges[] = {
+        { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 20, .ranges = true },
+        { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true },
+    };
     http_reply      no_ranges[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 20 }, WHOLE };
-    http_reply      etags[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 20, .ranges = true, .header = "ETag: \"1\"\r\n" },
-                                { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true, .header = "ETag: \"1\"\r\n" } };
+    http_reply      etags[] =
+        {{.status = 200,
+          .body = MODEL,
+          .bytes = MODEL_BYTES,
+          .sent_bytes = 20,
+          .ranges = true,
+          .header = "ETag: \"1\"\r\n"},
+         {.status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true, .header = "ETag: \"1\"\r\n"}};
     pf_model_source pinned = source_of("/m", true), open = source_of("/m", false);
     const char     *path = place(false);
     pf_err          err = { 0 };
@@ -128,7 +136,7 @@ static void a_truncated_transfer_is_gone_on_with(void **state)
     test_ok(get(&pinned, path, 3, NULL, &err), &err);
     holds_model(path);
     path = place(false);
-    http_script_set(ranges, 2);         /* without digest or ETag nobody knows that it is the same file: all of it again */
+    http_script_set(ranges, 2);  /* without digest or ETag nobody knows that it is the same file: all of it again */
     test_ok(get(&open, path, 3, NULL, &err), &err);
     assert_string_equal(http_script_last_range(), "");
     holds_model(path);
@@ -143,7 +151,9 @@ static void a_truncated_transfer_is_gone_on_with(void **state)
 /* What an attempt that was given up left is the beginning of the next one, unless it is of something else. */
 static void the_next_one_goes_on(void **state)
 {
-    http_reply      cut[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 30, .ranges = true } };
+    http_reply      cut[] = {
+        { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 30, .ranges = true }
+    };
     http_reply      rest[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true } };
     pf_model_source pinned = source_of("/m", true);
     const char     *path = place(false);
@@ -186,7 +196,8 @@ static void another_digest_is_refused(void **state)
 
 static void too_large_is_refused(void **state)
 {
-    http_reply      announced[] = { WHOLE }, unannounced[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .unannounced = true } };
+    http_reply      announced[] = { WHOLE },
+                    unannounced[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .unannounced = true } };
     pf_model_source source = source_of("/m", true);
     pf_url_fetch    none = { .source = &source, .limit_bytes = 0 };
     const char     *path = place(false);
@@ -207,8 +218,12 @@ static void too_large_is_refused(void **state)
 
 static void what_may_pass_is_tried_again(void **state)
 {
-    http_reply      passes[] = { { .status = 503 }, { .status = 0 }, { .status = 500 }, WHOLE }, gone[] = { { .status = 404 } };
-    http_reply      forbidden[] = { { .status = 403 } }, stalls[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 10, .stalls = true }, WHOLE };
+    http_reply      passes[] = { { .status = 503 }, { .status = 0 }, { .status = 500 }, WHOLE },
+                    gone[] = { { .status = 404 } };
+    http_reply      forbidden[] = { { .status = 403 } };
+    http_reply      stalls[] = {
+        { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 10, .stalls = true }, WHOLE,
+    };
     pf_model_source source = source_of("/m", true);
     const char     *path = place(false);
     pf_err          err = { 0 };
@@ -260,8 +275,8 @@ static void redirects_are_looked_at(void **state)
 
 static void places_nobody_should_ask_are_not_asked(void **state)
 {
-    static const char *const wrong[] = { "ftp://host/m", "file:///etc/passwd", "http://", "https://user:pass@host/m", "http://host/a b",
-                                         "gopher://x/", "s3:///key" };
+    static const char *const wrong[] = { "ftp://host/m", "file:///etc/passwd", "http://", "https://user:pass@host/m",
+                                         "http://host/a b", "gopher://x/", "s3:///key" };
     pf_model_source          meta = source_of("http://169.254.169.254/latest/meta-data", true);
     pf_err                   err = { 0 };
 
@@ -306,7 +321,9 @@ static void sources_are_written_and_read(void **state)
     assert_true(pf_digest_equal(pf_model_source_find(&back, "v"), &model_digest) && !pf_model_source_find(&back, "x"));
     for (size_t i = 0; i < text.size; i++)      /* but where the list begins */
         assert_int_equal(pf_model_source_parse(text.data, i, &back, NULL),
-                         memcmp(text.data + i, "files 2", i + 7 <= text.size ? 7 : 0) == 0 && i + 7 <= text.size ? PF_OK : PF_CORRUPT);
+                         memcmp(text.data + i, "files 2", i + 7 <= text.size ? 7 : 0) == 0 && i + 7 <= text.size
+                             ? PF_OK
+                             : PF_CORRUPT);
     pf_buf_clear(&text);
 }
 
@@ -366,7 +383,8 @@ static void hex_of(const uint8_t bytes[32], char out[65])
 /* Signs what the head says was signed, with the secret that we know, and compares. */
 static void signature_holds(const char *head, const char *path, const char *secret)
 {
-    char        authorization[2048], date[32], value[1024], names[256] = "", given[65] = "", canonical[4096], to_sign[512], hex[65], key[128];
+    char        authorization[2048], date[32], value[1024], names[256] = "", given[65] = "", canonical[4096],
+                to_sign[512], hex[65], key[128];
     uint8_t     a[32], b[32];
     pf_digest   digest = { 0 };
     const char *signed_names = NULL;
@@ -407,8 +425,10 @@ static void signature_holds(const char *head, const char *path, const char *secr
 
 static void s3_requests_are_signed(void **state)
 {
-    http_reply      script[] = { { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 10, .ranges = true },
-                                 { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true } };
+    http_reply      script[] = {
+        { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .sent_bytes = 10, .ranges = true },
+        { .status = 200, .body = MODEL, .bytes = MODEL_BYTES, .ranges = true },
+    };
     http_reply      redirect[] = { { .status = 307, .header = "Location: http://elsewhere/\r\n" } };
     pf_model_source source = source_of("s3://models/dir/net+1=a.onnx", true);
     char            url[PF_S3_URL_BYTES];

@@ -74,7 +74,8 @@ static void a_job_is_read_as_it_was_written(void **state)
 
     (void)state;
     assert_true(job && got);
-    *job = (pf_job_file){.job_id = UINT64_C(1) << 40, .attempt = 3, .device = {"cuda:1", "", 0, 50}, .cache_limit_bytes = 5};
+    *job = (pf_job_file){.job_id = UINT64_C(1) << 40, .attempt = 3, .device = {"cuda:1", "", 0, 50},
+                         .cache_limit_bytes = 5};
     memset(job->plan_key.byte, 0x5a, sizeof job->plan_key.byte);
     snprintf(job->model_name, sizeof job->model_name, "a \"quoted\" n\xc3\xa4me");
     snprintf(job->http_url, sizeof job->http_url, "http://127.0.0.1:1");
@@ -114,7 +115,9 @@ static pf_status parse(char **argv)
 static void the_command_line_is_checked(void **state)
 {
     (void)state;
-    assert_int_equal(PARSE("--coordinator", "tcp://h:1", "--dir=/d", "--device", "cuda:0", "--device=cuda:1", "--share", "50"), PF_OK);
+    assert_int_equal(PARSE("--coordinator", "tcp://h:1", "--dir=/d", "--device", "cuda:0", "--device=cuda:1", "--share",
+                           "50"),
+                     PF_OK);
     assert_string_equal(options.coordinator, "tcp://h:1");
     assert_string_equal(options.folder, "/d");
     assert_int_equal(options.devices_count, 2);

@@ -50,8 +50,8 @@ static bool mount_disk(const char *folder, size_t bytes)
 
     snprintf(size, sizeof size, "size=%zu", bytes);
     mkdir(folder, 0777);
-    return !unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-           !mount("tmpfs", folder, "tmpfs", 0, size);
+    return !unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) &&
+           !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) && !mount("tmpfs", folder, "tmpfs", 0, size);
 }
 
 /* disk: the folder that becomes a disk of disk_bytes; NULL: none. */
@@ -109,8 +109,9 @@ static bool read_endpoints(live *farm)
 
     if (pf_file_read(test_path("farm/state/endpoints"), 4096, &text, NULL) == PF_OK) {
         object = json_loadb((const char *)text.data, text.size, 0, NULL);
-        good = json_integer_value(json_object_get(object, "pid")) == farm->coordinator && take_endpoint(object, "http", farm->url) &&
-               take_endpoint(object, "client", farm->client) && take_endpoint(object, "agent", farm->agents);
+        good = json_integer_value(json_object_get(object, "pid")) == farm->coordinator &&
+               take_endpoint(object, "http", farm->url) && take_endpoint(object, "client", farm->client) &&
+               take_endpoint(object, "agent", farm->agents);
     }
     json_decref(object);
     pf_buf_clear(&text);
@@ -127,8 +128,9 @@ static const char *port_of(const char *endpoint)
 void live_start_coordinator(live *farm)
 {
     char        client[16], agents[16], http[16], ttl[16], beat[16], backoff[16], state[PATH_MAX];
-    const char *argv[] = {beside("planfarm-coordinator"), "--state", state, "--client-port", client, "--agent-port", agents, "--http-port",
-                          http, "--lease-ttl-ms", ttl, "--heartbeat-ms", beat, "--backoff-ms", backoff, NULL};
+    const char *argv[] = {beside("planfarm-coordinator"), "--state", state, "--client-port", client, "--agent-port",
+                          agents, "--http-port", http, "--lease-ttl-ms", ttl, "--heartbeat-ms", beat, "--backoff-ms",
+                          backoff, NULL};
     int64_t     until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
 
     mkdir(test_path("farm"), 0777);
@@ -169,7 +171,8 @@ static bool is_alive(const live *farm, const char *name)
 bool live_start_agent(live *farm, const char *name, size_t disk_bytes)
 {
     char        folder[PATH_MAX], relative[128], log[128];
-    const char *argv[] = {beside("planfarm-agent"), "--coordinator", farm->agents, "--dir", folder, "--name", name, NULL};
+    const char *argv[] = {beside("planfarm-agent"), "--coordinator", farm->agents, "--dir", folder, "--name", name,
+                          NULL};
     int64_t     until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
 
     snprintf(relative, sizeof relative, "farm/%s", name);
@@ -255,7 +258,8 @@ int live_count(const char *word)
 
     assert_non_null(dir);
     while ((entry = readdir(dir)) != NULL)
-        count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && atol(entry->d_name) != getpid() && runs_with(entry->d_name, word);
+        count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && atol(entry->d_name) != getpid() &&
+                 runs_with(entry->d_name, word);
     closedir(dir);
     return count;
 }

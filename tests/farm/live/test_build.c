@@ -1,4 +1,5 @@
-/* The way of a model through a farm: submit, wait, fetch, run; asking twice builds once; what must not be taken is refused. */
+/* The way of a model through a farm: submit, wait, fetch, run; asking twice builds once; what must not be taken is
+   refused. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +45,8 @@ static void a_model_becomes_a_plan_that_runs(void **state)
     assert_int_equal(live_number(job, "attempt"), 1);
     assert_int_equal(strlen(live_text(job, "plan_key")), 64);
     assert_int_equal(strlen(live_text(job, "log_sha256")), 64);
-    assert_true(fmod(json_number_value(json_object_get(job, "created")), 10) != 0);    /* seconds with what is behind the point, not rounded */
+    /* seconds with what is behind the point, not rounded */
+    assert_true(fmod(json_number_value(json_object_get(job, "created")), 10) != 0);
     fetched = LIVE_JSON(&farm, 0, "fetch", live_text(job, "plan_key"), "-o", "tiny.plan");
     assert_string_equal(live_text(fetched, "plan_sha256"), live_text(job, "plan_sha256"));
     assert_true(live_number(fetched, "candidates_timed") > 0);
@@ -71,7 +73,8 @@ static void a_model_becomes_a_plan_that_runs(void **state)
 /* The log of a job that ended is the stored one, byte for byte; a job without one says why. */
 static void a_log_is_printed_whole(void **state)
 {
-    json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:3x3x16x16", "--wait"), *logs = NULL;
+    json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:3x3x16x16", "--wait"),
+           *logs = NULL;
     run     result = {0};
     pf_buf  stored = {0};
     char    number[24];
@@ -121,8 +124,9 @@ static void two_submits_of_one_build_are_one_job(void **state)
 
 static void build_with_farm_writes_the_plan_and_reports_as_a_local_build(void **state)
 {
-    static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems", "candidates_timed", "cache_hits",
-                                          "cache_misses", "build_seconds", "timing_seconds", "max_rel_error"};
+    static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems",
+                                          "candidates_timed", "cache_hits", "cache_misses", "build_seconds",
+                                          "timing_seconds", "max_rel_error"};
     json_t *answer = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "add.plan", "--farm", farm.url, "--gpu", "cpu");
 
     (void)state;
@@ -197,7 +201,8 @@ static void damage_blob(const char *sha256)
 
 static void a_damaged_plan_is_not_taken(void **state)
 {
-    json_t  *built = LIVE_JSON(&farm, 0, "build", "tiny.onnx", "-o", "good.plan", "--farm", farm.url, "--gpu", "cpu", "--shapes", "x:2x3x16x16");
+    json_t  *built = LIVE_JSON(&farm, 0, "build", "tiny.onnx", "-o", "good.plan", "--farm", farm.url, "--gpu", "cpu",
+                               "--shapes", "x:2x3x16x16");
     json_t  *answer = NULL;
     unsigned before = 0;
 

@@ -1,4 +1,5 @@
-/* The scripts of ops/ci as a CI system runs them, on a farm with keys: plans when it works, the exit code when it does not. */
+/* The scripts of ops/ci as a CI system runs them, on a farm with keys: plans when it works, the exit code when it does
+   not. */
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -33,7 +34,8 @@ static int set_up(void **state)
     tiny_model_unknown(program_path("unknown.onnx"));
     snprintf(folder, sizeof folder, "%s", test_path("farm/state"));
     assert_int_equal(pf_dir_make(folder, NULL), PF_OK);
-    json_decref(LIVE_JSON(&farm, 0, "keys", "new", "agent-a", "--grant", "agent", "--state", folder, "-o", "agent.key"));
+    json_decref(
+        LIVE_JSON(&farm, 0, "keys", "new", "agent-a", "--grant", "agent", "--state", folder, "-o", "agent.key"));
     json_decref(LIVE_JSON(&farm, 0, "keys", "new", "ci", "--grant", "submit,fetch", "--state", folder, "-o", "ci.key"));
     test_ok(pf_file_read(program_path("ci.key"), sizeof key_text - 1, &text, &err), &err);
     memcpy(key_text, text.data, text.size);
@@ -117,18 +119,18 @@ static void each_template_ends_with_the_failures_code(void **state)
         json_t *answer = NULL;
 
         snprintf(folder, sizeof folder, "unsupported-%d", i);
-        assert_int_equal(run_template(templates[i], folder, "unknown.onnx", "cpu"), 71);        /* UNSUPPORTED: the model */
+        assert_int_equal(run_template(templates[i], folder, "unknown.onnx", "cpu"), 71);  /* UNSUPPORTED: the model */
         answer = plans_json(folder);
         assert_string_equal(live_text(live_job(answer), "failure"), "build_error");
         json_decref(answer);
         snprintf(folder, sizeof folder, "no-class-%d", i);
-        assert_int_equal(run_template(templates[i], folder, "add.onnx", "h999"), 66);           /* NOT_FOUND: such a GPU */
+        assert_int_equal(run_template(templates[i], folder, "add.onnx", "h999"), 66);  /* NOT_FOUND: such a GPU */
     }
     live_kill(&farm.agent, SIGINT);
     live_kill(&farm.coordinator, SIGTERM);
     for (int i = 0; i < TEMPLATES; i++) {
         snprintf(folder, sizeof folder, "away-%d", i);
-        assert_int_equal(run_template(templates[i], folder, "add.onnx", "cpu"), 69);            /* UNREACHABLE: try again */
+        assert_int_equal(run_template(templates[i], folder, "add.onnx", "cpu"), 69);  /* UNREACHABLE: try again */
     }
 }
 

@@ -1,4 +1,5 @@
-/* What happens to builds when something dies, is stopped or is full: nothing is lost, nothing is done twice, nothing is left. */
+/* What happens to builds when something dies, is stopped or is full: nothing is lost, nothing is done twice, nothing is
+   left. */
 #include <dirent.h>
 #include <sched.h>
 #include <signal.h>
@@ -82,8 +83,8 @@ static pid_t job_process(void)
         file = fopen(path, "r");
         if (!file)
             continue;
-        if (fread(line, 1, sizeof line - 1, file) > 20 && strcmp(line, "planfarm-agent") == 0 && strcmp(line + 15, "--job") == 0 &&
-            strstr(line + 21, test_folder()))
+        if (fread(line, 1, sizeof line - 1, file) > 20 && strcmp(line, "planfarm-agent") == 0 &&
+            strcmp(line + 15, "--job") == 0 && strstr(line + 21, test_folder()))
             found = (pid_t)atol(entry->d_name);
         fclose(file);
     }
@@ -112,7 +113,8 @@ static void a_killed_agent_costs_one_attempt(void **state)
     job = live_job(answer);
     assert_int_equal(live_number(job, "attempt"), 2);
     assert_int_equal(live_number(job, "charged_attempts"), 1);
-    for (int i = 0; i < 3000 && test_names_in(test_path("farm/agent-a/work")); i++)     /* it is done before the agent has cleaned up */
+    /* it is done before the agent has cleaned up */
+    for (int i = 0; i < 3000 && test_names_in(test_path("farm/agent-a/work")); i++)
         pf_clock_sleep_ns(20 * PF_NS_PER_MS);
     assert_int_equal(test_names_in(test_path("farm/agent-a/work")), 0);
     json_decref(answer);
@@ -134,10 +136,12 @@ static void damage(const char *path)
 /* Another plan for each size. */
 static json_t *submit_deep(int code, const char *workspace)
 {
-    return LIVE_JSON(&farm, code, "submit", "damaged.onnx", "--gpu", "cpu", "--wait", "--effort", "0", "--workspace", workspace);
+    return LIVE_JSON(&farm, code, "submit", "damaged.onnx", "--gpu", "cpu", "--wait", "--effort", "0", "--workspace",
+                     workspace);
 }
 
-/* An agent that finds its copy damaged fetches it again; a coordinator that does misses it, and has it from the next submit. */
+/* An agent that finds its copy damaged fetches it again; a coordinator that does misses it, and has it from the next
+   submit. */
 static void damaged_models_are_mended(void **state)
 {
     char      hex[PF_DIGEST_HEX_BYTES], cached[4200], name[128];
@@ -337,7 +341,8 @@ static void wait_for_agent_state(const char *wanted)
         size_t  i = 0;
 
         json_array_foreach(json_object_get(answer, "agents"), i, item)
-            seen = seen || (strcmp(live_text(item, "name"), "agent-a") == 0 && strcmp(live_text(item, "state"), wanted) == 0);
+            seen = seen ||
+                   (strcmp(live_text(item, "name"), "agent-a") == 0 && strcmp(live_text(item, "state"), wanted) == 0);
         json_decref(answer);
         pf_clock_sleep_ns(50 * PF_NS_PER_MS);
     }

@@ -1,4 +1,5 @@
-/* A farm that does not tell the truth: a socket that answers as a coordinator does, with what a test puts into its mouth. */
+/* A farm that does not tell the truth: a socket that answers as a coordinator does, with what a test puts into its
+   mouth. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,8 @@ static void *speak(void *user)
         zmq_msg_init(&frame);
         zmq_msg_recv(&peer, it.socket, 0);
         zmq_msg_recv(&frame, it.socket, 0);
-        if (pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_CLIENT, PF_ROLE_COORD, &message, NULL) == PF_OK)
+        if (pf_wire_unpack(zmq_msg_data(&frame), zmq_msg_size(&frame), PF_ROLE_CLIENT, PF_ROLE_COORD, &message, NULL) ==
+            PF_OK)
             answer(&peer, &message);
         pf_message_clear(&message);
         zmq_msg_close(&peer);

@@ -27,7 +27,8 @@ static int set_up(void **state)
     tiny_model(program_path("tiny.onnx"));
     snprintf(folder, sizeof folder, "%s", test_path("farm/state"));
     assert_int_equal(pf_dir_make(folder, NULL), PF_OK);
-    json_decref(LIVE_JSON(&farm, 0, "keys", "new", "agent-a", "--grant", "agent", "--state", folder, "-o", "agent.key"));
+    json_decref(
+        LIVE_JSON(&farm, 0, "keys", "new", "agent-a", "--grant", "agent", "--state", folder, "-o", "agent.key"));
     json_decref(LIVE_JSON(&farm, 0, "keys", "new", "user", "--state", folder, "-o", "user.key"));
     assert_int_equal(chdir(test_path("work")), 0);
     setenv(PF_FARM_KEY_VARIABLE, "agent.key", 1);       /* relative: the agent's builds run in other folders */
@@ -64,11 +65,13 @@ static void without_a_key_nothing_is_to_be_had(void **state)
     assert_non_null(strstr(live_errors(), "--key-file"));
 }
 
-/* Every verb that speaks to a farm takes the key from an option as well; a key of no farm, or of another one, is let in by none. */
+/* Every verb that speaks to a farm takes the key from an option as well; a key of no farm, or of another one, is let in
+   by none. */
 static void each_verb_takes_a_key_file(void **state)
 {
     const char *verbs[][8] = {
-        { "agents" }, { "list" }, { "status", "1" }, { "watch", "1" }, { "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16" },
+        { "agents" }, { "list" }, { "status", "1" }, { "watch", "1" },
+        { "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16" },
         { "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "again.plan" }, { "cache", "stats", "--farm", farm.url },
         { "cancel", "1" }, { "kick", "1" }, { "drain", "agent-a" },
     };
@@ -127,10 +130,14 @@ static void a_token_stands_for_the_key_by_http(void **state)
     (void)state;
     json_decref(LIVE_JSON(&farm, 0, "keys", "token", "--key-file", "user.key"));
     made = LIVE_JSON(&farm, 0, "keys", "token", "--key", "user.key", "--days", "1");
-    assert_int_equal(pf_file_write(program_path("token"), live_text(made, "token"), strlen(live_text(made, "token")), NULL), PF_OK);
-    json_decref(LIVE_JSON(&farm, 0, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file", "user.key", "--token-file", "token"));
+    assert_int_equal(pf_file_write(program_path("token"), live_text(made, "token"), strlen(live_text(made, "token")),
+                                   NULL),
+                     PF_OK);
+    json_decref(LIVE_JSON(&farm, 0, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file",
+                          "user.key", "--token-file", "token"));
     setenv("PLANFARM_TOKEN", "pf1.user.1.nonsense", 1);
-    json_decref(LIVE_JSON(&farm, 77, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file", "user.key"));
+    json_decref(
+        LIVE_JSON(&farm, 77, "fetch", "--model", "tiny", "--gpu", "cpu", "-o", "t.plan", "--key-file", "user.key"));
     unsetenv("PLANFARM_TOKEN");
     json_decref(made);
 }

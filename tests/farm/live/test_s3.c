@@ -1,5 +1,5 @@
-/* Models by s3:// URLs through a whole farm: a server that checks every signature, an agent with credentials in its environment,
-   and what a user is told when they are wrong. */
+/* Models by s3:// URLs through a whole farm: a server that checks every signature, an agent with credentials in its
+   environment, and what a user is told when they are wrong. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +27,8 @@ static int start_server(const char *folder)
     if (server == 0) {
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
-        execlp("python3", "python3", SOURCE "/tests/farm/live/s3_server.py", folder, "models", "eu-test-1", "the id", "the/secret+", NULL);
+        execlp("python3", "python3", SOURCE "/tests/farm/live/s3_server.py", folder, "models", "eu-test-1", "the id",
+               "the/secret+", NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -85,7 +86,9 @@ static int tear_down(void **state)
 }
 
 #define URL "s3://models/nets/a b/tiny+1=x.onnx"
-#define SUBMIT(code, url, ...) LIVE_JSON(&farm, code, "submit", url, "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--effort", "0", "--wait", __VA_ARGS__)
+#define SUBMIT(code, url, ...) \
+    LIVE_JSON(&farm, code, "submit", url, "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--effort", "0", "--wait", \
+              __VA_ARGS__)
 
 static void expect_failure(json_t *answer, const char *message)
 {
@@ -114,15 +117,18 @@ static void wrong_credentials_are_said(void **state)
 {
     (void)state;
     restart_agent("the id", "another", "eu-test-1");
-    expect_failure(SUBMIT(77, URL, "--name", "denied"), "the model cannot be fetched: " URL " answered 403; AWS_ACCESS_KEY_ID and "
+    expect_failure(SUBMIT(77, URL, "--name", "denied"),
+                   "the model cannot be fetched: " URL " answered 403; AWS_ACCESS_KEY_ID and "
                    "AWS_SECRET_ACCESS_KEY of the agent's environment are not let in");
     expect_request("403 /models/nets/a%20b/tiny%2B1%3Dx.onnx");
     restart_agent("", "", "eu-test-1");
-    expect_failure(SUBMIT(77, URL, "--name", "unsigned"), "the model cannot be fetched: " URL " answered 403; the agent's environment "
+    expect_failure(SUBMIT(77, URL, "--name", "unsigned"),
+                   "the model cannot be fetched: " URL " answered 403; the agent's environment "
                    "has no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
     expect_request("403 /models/nets/a%20b/tiny%2B1%3Dx.onnx");
     restart_agent("the id", "the/secret+", "elsewhere");
-    expect_failure(SUBMIT(65, URL, "--name", "region"), "the model cannot be fetched: " URL " answered 400; is AWS_REGION of the "
+    expect_failure(SUBMIT(65, URL, "--name", "region"),
+                   "the model cannot be fetched: " URL " answered 400; is AWS_REGION of the "
                    "agent's environment that of the bucket?");
     expect_request("400 /models/nets/a%20b/tiny%2B1%3Dx.onnx");
 }

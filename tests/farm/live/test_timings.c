@@ -88,8 +88,8 @@ static pf_status calm_down(void *user, const pf_timing_visit *item, pf_err *err)
     return PF_OK;
 }
 
-/* Times taken while something else used the machine are not shared, and this machine may be busy all the time.  So what the farm
-   holds is counted against what the first agent timed in quiet, and then the farm is given the rest. */
+/* Times taken while something else used the machine are not shared, and this machine may be busy all the time.  So what
+   the farm holds is counted against what the first agent timed in quiet, and then the farm is given the rest. */
 static void share_what_was_disturbed(void)
 {
     pf_timing_db_options read_only = { .read_only = true };
@@ -103,7 +103,8 @@ static void share_what_was_disturbed(void)
     test_ok(pf_timing_export_file(own.calm, program_path("calm.timings"), &done, &err), &err);
     pf_timing_db_close(own.from);
     pf_timing_db_close(own.calm);
-    print_message("%lld records, of %lld the farm was told by the agent\n", (long long)done.records, (long long)own.shared);
+    print_message("%lld records, of %lld the farm was told by the agent\n", (long long)done.records,
+                  (long long)own.shared);
     assert_int_equal(records("--farm", farm.url), own.shared);
     json_decref(LIVE_JSON(&farm, 0, "cache", "import", "calm.timings", "--farm", farm.url));
     assert_int_equal(records("--farm", farm.url), (int64_t)done.records);

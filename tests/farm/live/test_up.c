@@ -23,7 +23,8 @@ static int set_up(void **state)
     return 0;
 }
 
-/* Starts it in test_folder()/farm, as the word DIR of the others' tests, and waits until planfarm agents shows one that is ready. */
+/* Starts it in test_folder()/farm, as the word DIR of the others' tests, and waits until planfarm agents shows one that
+   is ready. */
 static pid_t start_up(void)
 {
     char    folder[PATH_MAX];

@@ -1,4 +1,5 @@
-/* Models by URL through a whole farm: fetched by the agent, found again by their digest, and what is wrong with them said. */
+/* Models by URL through a whole farm: fetched by the agent, found again by their digest, and what is wrong with them
+   said. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define SUBMIT(code, ...) LIVE_JSON(&farm, code, "submit", url, "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait", __VA_ARGS__)
+#define SUBMIT(code, ...) \
+    LIVE_JSON(&farm, code, "submit", url, "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait", __VA_ARGS__)
 
 static void a_model_by_url_becomes_a_plan(void **state)
 {
@@ -63,7 +65,7 @@ static void a_model_by_url_becomes_a_plan(void **state)
     answer = SUBMIT(0, "--sha256", digest_hex);         /* the digest names it: nothing to do */
     assert_true(json_is_true(json_object_get(live_job(answer), "hit")));
     json_decref(answer);
-    answer = SUBMIT(0, "--sha256", digest_hex, "--effort", "0");        /* another plan, the same bytes: they are here */
+    answer = SUBMIT(0, "--sha256", digest_hex, "--effort", "0");  /* another plan, the same bytes: they are here */
     assert_false(json_is_true(json_object_get(live_job(answer), "hit")));
     json_decref(answer);
     assert_int_equal(http_script_requests(), 0);
@@ -97,7 +99,8 @@ static void without_a_digest_it_is_fetched_each_time(void **state)
     }
 }
 
-/* Each ends at once, with the exit code of its kind and a sentence that names the URL, but not what stands behind "?". */
+/* Each ends at once, with the exit code of its kind and a sentence that names the URL, but not what stands behind
+   "?". */
 static void what_is_wrong_is_said(void **state)
 {
     static const char other[] = "1111111111111111111111111111111111111111111111111111111111111111";
@@ -160,9 +163,10 @@ static void weights_come_from_beside_the_model(void **state)
     (void)state;
     make_split_model("part 1/w.bin");
     {
-        http_reply pinned[] = {{.status = 200, .body = onnx.data, .bytes = onnx.size},
-                               {.status = 200, .body = weights.data, .bytes = weights.size, .sent_bytes = 100, .ranges = true},
-                               {.status = 200, .body = weights.data, .bytes = weights.size, .ranges = true}};
+        http_reply pinned[] =
+            {{.status = 200, .body = onnx.data, .bytes = onnx.size},
+             {.status = 200, .body = weights.data, .bytes = weights.size, .sent_bytes = 100, .ranges = true},
+             {.status = 200, .body = weights.data, .bytes = weights.size, .ranges = true}};
         http_reply open[] = {pinned[0], {.status = 200, .body = weights.data, .bytes = weights.size}};
         http_script_set(pinned, 3);
         answer = SUBMIT(0, "--sha256", onnx_hex, "--data-sha256", weights_flag);
@@ -204,7 +208,8 @@ static void what_is_wrong_with_weights_is_said(void **state)
         http_script_set(replies, 2);
         expect_failure(65, "give --data-sha256 w.bin=HEX", SUBMIT(65, "--sha256", onnx_hex));
         http_script_set(replies, 2);
-        expect_failure(65, "no such weights file", SUBMIT(65, "--sha256", onnx_hex, "--data-sha256", weights_flag, "--data-sha256", other));
+        expect_failure(65, "no such weights file",
+                       SUBMIT(65, "--sha256", onnx_hex, "--data-sha256", weights_flag, "--data-sha256", other));
         snprintf(other, sizeof other, "w.bin=%064d", 1);
         http_script_set(replies + 1, 1);
         expect_failure(67, "/models/w.bin has the SHA-256", SUBMIT(67, "--sha256", onnx_hex, "--data-sha256", other));
@@ -221,7 +226,8 @@ static void what_is_wrong_with_weights_is_said(void **state)
         assert_int_equal(http_script_requests(), 1);
     }
     json_decref(LIVE_JSON(&farm, 64, "submit", url, "--gpu", "cpu", "--data-sha256", weights_flag));
-    json_decref(LIVE_JSON(&farm, 65, "submit", url, "--gpu", "cpu", "--sha256", onnx_hex, "--data-sha256", weights_flag));
+    json_decref(
+        LIVE_JSON(&farm, 65, "submit", url, "--gpu", "cpu", "--sha256", onnx_hex, "--data-sha256", weights_flag));
     pf_buf_clear(&onnx);
     pf_buf_clear(&weights);
 }

@@ -169,9 +169,14 @@ static void what_nobody_needs_is_collected(void **state)
 {
     pf_store        *store = open_store("collect", 0);
     pf_digest        named = put_aged(store, "named", 1000), old = put_aged(store, "older", 2000);
-    pf_digest        middle = put_aged(store, "middl", 80000), late = put_aged(store, "later", 90000), fresh = put_aged(store, "fresh", 99990);
-    pf_collect_rules rules = { .named = &named, .named_count = 1, .now_wall_ns = INT64_C(100000) * 1000000000,
-                               .spare_ns = INT64_C(100) * 1000000000, .age_ns = INT64_C(50000) * 1000000000, .target_bytes = 1000 };
+    pf_digest        middle = put_aged(store, "middl", 80000), late = put_aged(store, "later", 90000),
+                     fresh = put_aged(store, "fresh", 99990);
+    pf_collect_rules rules = {.named = &named,
+                              .named_count = 1,
+                              .now_wall_ns = INT64_C(100000) * 1000000000,
+                              .spare_ns = INT64_C(100) * 1000000000,
+                              .age_ns = INT64_C(50000) * 1000000000,
+                              .target_bytes = 1000};
     pf_collected     done = { 0 };
     bool             removed = true;
     pf_err           err = { 0 };

@@ -24,7 +24,8 @@ void sample_lookup(pf_timing_db *db, const char *class_text, const char *problem
     test_ok(pf_timing_db_lookup(db, &device_class, &problem, 1, out, &err), &err);
 }
 
-void sample_merge(pf_timing_db *db, const char *class_text, const char *problem_text, const char *tactic, int64_t median_ns, uint32_t samples)
+void sample_merge(pf_timing_db *db, const char *class_text, const char *problem_text, const char *tactic,
+                  int64_t median_ns, uint32_t samples)
 {
     pf_timing_record record = {0};
     pf_err           err = {0};

@@ -15,7 +15,8 @@
 void sample_record(pf_timing_record *record, const char *tactic, int64_t median_ns, uint32_t samples);
 /* One record of that class and problem, or count 0. */
 void sample_lookup(pf_timing_db *db, const char *class_text, const char *problem_text, pf_timing_record *out);
-void sample_merge(pf_timing_db *db, const char *class_text, const char *problem_text, const char *tactic, int64_t median_ns, uint32_t samples);
+void sample_merge(pf_timing_db *db, const char *class_text, const char *problem_text, const char *tactic,
+                  int64_t median_ns, uint32_t samples);
 pf_timing_db *sample_open(const char *folder);
 
 #endif

@@ -22,7 +22,8 @@ static size_t make_file(uint8_t *out, const char *dictionary, const void *data, 
     return 10 + length + bytes;
 }
 
-static pf_status parse(const char *dictionary, const void *data, size_t bytes, pf_dtype wanted, pf_tensor *out, pf_err *err)
+static pf_status parse(const char *dictionary, const void *data, size_t bytes, pf_dtype wanted, pf_tensor *out,
+                       pf_err *err)
 {
     uint8_t file[1024];
 
@@ -84,14 +85,19 @@ static void shapes_of_all_ranks_are_read(void **state)
     pf_err    err = {0};
 
     (void)state;
-    test_ok(parse("{'descr': '<i4', 'fortran_order': False, 'shape': (), }", data, 4, PF_DTYPE_NONE, &tensor, &err), &err);
+    test_ok(parse("{'descr': '<i4', 'fortran_order': False, 'shape': (), }", data, 4, PF_DTYPE_NONE, &tensor, &err),
+            &err);
     assert_int_equal(tensor.rank, 0);
     assert_int_equal(*(int32_t *)tensor.data, 1);
     pf_tensor_clear(&tensor);
-    test_ok(parse("{\"shape\":(2,3),\"fortran_order\":False,\"descr\":\"<i4\"}", data, 24, PF_DTYPE_NONE, &tensor, &err), &err);
+    test_ok(parse("{\"shape\":(2,3),\"fortran_order\":False,\"descr\":\"<i4\"}", data, 24, PF_DTYPE_NONE, &tensor,
+                  &err),
+            &err);
     assert_int_equal(tensor.rank, 2);
     pf_tensor_clear(&tensor);
-    test_ok(parse("{'descr': '<i4', 'fortran_order': False, 'shape': (2L, 0L), }", data, 0, PF_DTYPE_NONE, &tensor, &err), &err);
+    test_ok(parse("{'descr': '<i4', 'fortran_order': False, 'shape': (2L, 0L), }", data, 0, PF_DTYPE_NONE, &tensor,
+                  &err),
+            &err);
     assert_int_equal(pf_tensor_elems(&tensor), 0);
     pf_tensor_clear(&tensor);
 }
@@ -104,7 +110,8 @@ static void fortran_order_is_turned(void **state)
     pf_err    err = {0};
 
     (void)state;
-    test_ok(parse("{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", data, 24, PF_DTYPE_NONE, &tensor, &err), &err);
+    test_ok(parse("{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", data, 24, PF_DTYPE_NONE, &tensor, &err),
+            &err);
     assert_memory_equal(tensor.data, rows, sizeof rows);
     pf_tensor_clear(&tensor);
 }
@@ -164,7 +171,8 @@ static void what_is_not_known_is_said(void **state)
 static void a_file_cut_anywhere_is_refused(void **state)
 {
     uint8_t file[256];
-    size_t  bytes = make_file(file, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", "0123456789abcdef", 16);
+    size_t  bytes = make_file(file, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", "0123456789abcdef",
+                              16);
 
     (void)state;
     for (size_t i = 0; i < bytes; i++) {
@@ -181,7 +189,8 @@ static void a_file_cut_anywhere_is_refused(void **state)
 static void any_changed_byte_is_survived(void **state)
 {
     uint8_t file[256];
-    size_t  bytes = make_file(file, "{'descr': '<U2', 'fortran_order': False, 'shape': (1, 2), }", "a\0\0\0b\0\0\0c\0\0\0\0\0\0\0", 16);
+    size_t  bytes = make_file(file, "{'descr': '<U2', 'fortran_order': False, 'shape': (1, 2), }",
+                              "a\0\0\0b\0\0\0c\0\0\0\0\0\0\0", 16);
 
     (void)state;
     for (size_t i = 0; i < bytes; i++)
@@ -212,18 +221,22 @@ static void strings_come_back(void **state)
         assert_string_equal(((char **)back.data)[i], texts[i]);
     pf_tensor_clear(&back);
     pf_buf_clear(&file);
-    test_ok(parse("{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }", "abcd\0\0", 6, PF_DTYPE_NONE, &back, &err), &err);
+    test_ok(parse("{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }", "abcd\0\0", 6, PF_DTYPE_NONE, &back,
+                  &err),
+            &err);
     assert_string_equal(((char **)back.data)[0], "abc");
     assert_string_equal(((char **)back.data)[1], "d");
     pf_tensor_clear(&back);
 }
 
-/* Too great a code, a surrogate, more bytes than needed, a lead of five bytes: each byte stands for itself, as in Latin-1. */
+/* Too great a code, a surrogate, more bytes than needed, a lead of five bytes: each byte stands for itself, as in
+   Latin-1. */
 static void bytes_that_are_no_text_are_written_one_by_one(void **state)
 {
     static const char *const rows[][2] = {
         {"\xf4\x90\x80\x80", "\xc3\xb4\xc2\x90\xc2\x80\xc2\x80"}, {"\xed\xa0\x80", "\xc3\xad\xc2\xa0\xc2\x80"},
-        {"\xc0\xaf", "\xc3\x80\xc2\xaf"},                           {"\xfc\x93\x90\xb0", "\xc3\xbc\xc2\x93\xc2\x90\xc2\xb0"},
+        {"\xc0\xaf", "\xc3\x80\xc2\xaf"},
+        {"\xfc\x93\x90\xb0", "\xc3\xbc\xc2\x93\xc2\x90\xc2\xb0"},
     };
 
     (void)state;
@@ -254,7 +267,8 @@ static void small_integers_are_read_as_wanted(void **state)
     for (uint64_t i = 0; i < 4; i++)
         assert_int_equal(pf_dtype_get_i64(PF_I4, tensor.data, i), bytes[i]);
     pf_tensor_clear(&tensor);
-    test_ok(parse("{'descr': '|i1', 'fortran_order': False, 'shape': (4,), }", bytes, 4, PF_DTYPE_NONE, &tensor, &err), &err);
+    test_ok(parse("{'descr': '|i1', 'fortran_order': False, 'shape': (4,), }", bytes, 4, PF_DTYPE_NONE, &tensor, &err),
+            &err);
     assert_int_equal(tensor.dtype, PF_I8);
     pf_tensor_clear(&tensor);
 }

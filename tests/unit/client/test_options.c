@@ -47,7 +47,8 @@ static void refused(const char *first, const char *second, const char *expected)
 
 static void all_forms_are_taken(void **state)
 {
-    const char *const words[] = {"verb", "model", "--output", "a", "--min-shapes=x:1x2", "--fp16", "-i", "a=1", "-ib=2", "--iterations=7", "--", "--fp16", NULL};
+    const char *const words[] = {"verb", "model", "--output", "a", "--min-shapes=x:1x2", "--fp16", "-i", "a=1", "-ib=2",
+                                 "--iterations=7", "--", "--fp16", NULL};
     pf_args *args = parse_ok(words);
 
     (void)state;

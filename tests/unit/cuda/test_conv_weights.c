@@ -5,7 +5,8 @@
 
 #include "engine/cuda/conv_weights.h"
 
-enum { OUTPUTS = 3, INPUTS = 5, ROWS = 2, COLUMNS = 3, TAPS = ROWS * COLUMNS, CHANNELS = 8, PACKED = OUTPUTS * TAPS * CHANNELS };
+enum { OUTPUTS = 3, INPUTS = 5, ROWS = 2, COLUMNS = 3, TAPS = ROWS * COLUMNS, CHANNELS = 8,
+       PACKED = OUTPUTS * TAPS * CHANNELS };
 
 static void check(pf_dtype dtype)
 {

@@ -1,4 +1,5 @@
-/* The keeper of a Multi-Process Service, with a script in the place of NVIDIA's control program that writes down what it is asked. */
+/* The keeper of a Multi-Process Service, with a script in the place of NVIDIA's control program that writes down what
+   it is asked. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,9 @@ static bool notes_say(const char *folder, const char *text)
     return say;
 }
 
-static const char control[] =
-    "#!/bin/sh\nif [ \"$1\" = -d ]; then echo \"start $CUDA_MPS_PIPE_DIRECTORY ${CUDA_MPS_ACTIVE_THREAD_PERCENTAGE-none}\" >> \"$NOTES\"\n"
-    "else echo \"ask $(cat)\" >> \"$NOTES\"; fi\n";
+static const char control[] = "#!/bin/sh\nif [ \"$1\" = -d ]; then echo \"start $CUDA_MPS_PIPE_DIRECTORY "
+                              "${CUDA_MPS_ACTIVE_THREAD_PERCENTAGE-none}\" >> \"$NOTES\"\n"
+                              "else echo \"ask $(cat)\" >> \"$NOTES\"; fi\n";
 
 /* What a process with a share sees; 0: as it should be. */
 static int join_in_child(int percent)
@@ -79,7 +80,8 @@ static void the_service_ends_with_the_process(void **state)
     assert_true(notes_say(folder, "planfarm-mps-"));
     assert_true(notes_say(folder, " none\n"));          /* the service itself is not limited */
     snprintf(command, sizeof command, "! ls -d '%s'/planfarm-mps-* > /dev/null 2>&1", folder);
-    for (int i = 0; i < SOON_MS / TURN_MS && (!notes_say(folder, "ask quit") || system(command) != 0); i++) pf_clock_sleep_ns(TURN_MS * PF_NS_PER_MS);
+    for (int i = 0; i < SOON_MS / TURN_MS && (!notes_say(folder, "ask quit") || system(command) != 0); i++)
+        pf_clock_sleep_ns(TURN_MS * PF_NS_PER_MS);
     assert_true(notes_say(folder, "ask quit"));
     assert_int_equal(system(command), 0);
 }

@@ -82,7 +82,8 @@ static void a_damaged_file_counts_as_absent(void **state)
     cache = cache_in(folder, &one_class);
     keep(cache, "code of some length");
     pf_program_cache_free(cache);
-    snprintf(command, sizeof command, "for f in '%s'/*; do printf X | dd of=\"$f\" bs=1 seek=40 conv=notrunc 2>/dev/null; done", folder);
+    snprintf(command, sizeof command,
+             "for f in '%s'/*; do printf X | dd of=\"$f\" bs=1 seek=40 conv=notrunc 2>/dev/null; done", folder);
     assert_int_equal(system(command), 0);
     cache = cache_in(folder, &one_class);
     assert_false(pf_program_cache_has(cache, &key));
@@ -135,8 +136,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_folder_it_lives_in_memory), cmocka_unit_test(the_next_finds_what_one_kept),
-        cmocka_unit_test(a_damaged_file_counts_as_absent),     cmocka_unit_test(a_folder_that_cannot_be_made_is_an_error),
-        cmocka_unit_test(beyond_its_limit_the_oldest_go),
+        cmocka_unit_test(a_damaged_file_counts_as_absent),
+        cmocka_unit_test(a_folder_that_cannot_be_made_is_an_error), cmocka_unit_test(beyond_its_limit_the_oldest_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,8 @@
 #include "tests/test.h"
 
 /* A constant of normal values times scale. */
-static inline pf_tensor_id random_constant(pf_network *net, const char *name, int32_t rank, const int64_t *dim, double scale, uint64_t seed)
+static inline pf_tensor_id random_constant(pf_network *net, const char *name, int32_t rank, const int64_t *dim,
+                                           double scale, uint64_t seed)
 {
     pf_tensor    tensor = { .dtype = PF_F32, .rank = rank };
     pf_tensor_id id = PF_NONE;
@@ -29,7 +30,8 @@ static inline pf_tensor_id random_constant(pf_network *net, const char *name, in
     return id;
 }
 
-static inline pf_tensor_id layer(pf_network *net, const char *op, const char *name, const char *attrs, uint32_t count, const pf_tensor_id *in)
+static inline pf_tensor_id layer(pf_network *net, const char *op, const char *name, const char *attrs, uint32_t count,
+                                 const pf_tensor_id *in)
 {
     pf_tensor_id out = PF_NONE;
     pf_err       err = { 0 };
@@ -38,12 +40,14 @@ static inline pf_tensor_id layer(pf_network *net, const char *op, const char *na
     return out;
 }
 
-static inline pf_tensor_id conv3x3(pf_network *net, const char *name, pf_tensor_id x, int64_t in, int64_t out, uint64_t seed)
+static inline pf_tensor_id conv3x3(pf_network *net, const char *name, pf_tensor_id x, int64_t in, int64_t out,
+                                   uint64_t seed)
 {
     pf_tensor_id w = random_constant(net, "w", 4, (int64_t[]){ out, in, 3, 3 }, 0.15, seed);
     pf_tensor_id b = random_constant(net, "b", 1, (int64_t[]){ out }, 0.1, seed + 1000);
 
-    return layer(net, "conv", name, "strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1", 3, (pf_tensor_id[]){ x, w, b });
+    return layer(net, "conv", name, "strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1", 3,
+                 (pf_tensor_id[]){ x, w, b });
 }
 
 /* Two convolutions with a residual between, a pool, a classifier: the shapes of a real network, small. */
@@ -59,7 +63,8 @@ static inline pf_network *residual_network(const char *input_shape)
     z = conv3x3(net, "conv2", y, 16, 16, 2);
     z = layer(net, "add", "add", "", 2, (pf_tensor_id[]){ z, y });
     z = layer(net, "relu", "relu2", "", 1, (pf_tensor_id[]){ z });
-    z = layer(net, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1, (pf_tensor_id[]){ z });
+    z = layer(net, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1,
+              (pf_tensor_id[]){ z });
     z = layer(net, "reduce", "mean", "mode=mean axes=[2,3] keepdims=0", 1, (pf_tensor_id[]){ z });
     z = layer(net, "gemm", "fc", "trans_b=1 alpha=1 beta=1", 3,
               (pf_tensor_id[]){ z, random_constant(net, "fc.w", 2, (int64_t[]){ 10, 16 }, 0.3, 5),

@@ -39,7 +39,8 @@ static pf_status no_tuning(const pf_device *device, const pf_problem *p, int eff
     return PF_FAIL(err, PF_UNSUPPORTED, "this tactic lists nothing");
 }
 
-static pf_status refuse(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status refuse(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                        size_t saved_bytes, pf_step **out, pf_err *err)
 {
     (void)device;
     (void)p;
@@ -51,10 +52,12 @@ static pf_status refuse(pf_device *device, const pf_problem *p, const char *tuni
 }
 
 static const pf_tactic refuses_to_prepare = {
-    .name = "refuses_to_prepare", .rev = 1, .needs = PF_CAP_CPU, .declines = takes_det, .tunings = one_tuning, .prepare = refuse,
+    .name = "refuses_to_prepare", .rev = 1, .needs = PF_CAP_CPU, .declines = takes_det,
+    .tunings = one_tuning, .prepare = refuse,
 };
 static const pf_tactic refuses_to_list = {
-    .name = "refuses_to_list", .rev = 1, .needs = PF_CAP_CPU, .declines = takes_cumulate, .tunings = no_tuning, .prepare = refuse,
+    .name = "refuses_to_list", .rev = 1, .needs = PF_CAP_CPU, .declines = takes_cumulate,
+    .tunings = no_tuning, .prepare = refuse,
 };
 static const pf_tactic *const tactics[] = { &refuses_to_prepare, &refuses_to_list, NULL };
 

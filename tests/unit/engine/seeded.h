@@ -19,7 +19,8 @@ typedef struct seeded_store {
     seeded_time     *time;
 } seeded_store;
 
-static inline void seeded_tactic(const seeded_store *s, const pf_problem *problem, const pf_tactic *tactic, pf_timing_record *record)
+static inline void seeded_tactic(const seeded_store *s, const pf_problem *problem, const pf_tactic *tactic,
+                                 pf_timing_record *record)
 {
     pf_tuning_list tunings = { 0 };
     pf_err         err = { 0 };
@@ -28,7 +29,8 @@ static inline void seeded_tactic(const seeded_store *s, const pf_problem *proble
         pf_tuning_clear(&tunings);
     for (uint32_t i = 0; i < tunings.count; i++) {
         int64_t         ns = s->time(problem->text, tactic->name, i);
-        pf_timing_entry entry = { .rev = tactic->rev, .status = PF_TIMED, .sample_count = 9, .min_ns = ns, .median_ns = ns, .effort = record->effort };
+        pf_timing_entry entry = { .rev = tactic->rev, .status = PF_TIMED, .sample_count = 9, .min_ns = ns,
+                                  .median_ns = ns, .effort = record->effort };
 
         snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic->name);
         snprintf(entry.tuning, sizeof entry.tuning, "%s", tunings.items[i].text);
@@ -37,8 +39,8 @@ static inline void seeded_tactic(const seeded_store *s, const pf_problem *proble
     pf_tuning_clear(&tunings);
 }
 
-static inline pf_status seeded_lookup(pf_timing_store *store, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                                      pf_timing_record *out, pf_err *err)
+static inline pf_status seeded_lookup(pf_timing_store *store, const pf_digest *device_class, const pf_digest *problems,
+                                      uint32_t count, pf_timing_record *out, pf_err *err)
 {
     const seeded_store *s = (const seeded_store *)store;
     const pf_tactic    *tactic = NULL;
@@ -51,14 +53,16 @@ static inline pf_status seeded_lookup(pf_timing_store *store, const pf_digest *d
         out[i] = (pf_timing_record){ .effort = (uint8_t)pf_config_int(s->search->config, PF_CONFIG_effort) };
         for (int oracles = 0; oracles < 2 && !out[i].count; oracles++)
             for (uint32_t t = 0; (tactic = pf_tactic_at(t)) != NULL; t++)
-                if (((tactic->flags & PF_TACTIC_ORACLE) != 0) == oracles && !pf_tactic_declines(tactic, s->search->device, problem))
+                if (((tactic->flags & PF_TACTIC_ORACLE) != 0) == oracles &&
+                    !pf_tactic_declines(tactic, s->search->device, problem))
                     seeded_tactic(s, problem, tactic, &out[i]);
         test_ok(s->kept->merge(s->kept, s->search->device->class_text, problem->text, &out[i], err), err);
     }
     return PF_OK;
 }
 
-static inline pf_status seeded_merge(pf_timing_store *store, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static inline pf_status seeded_merge(pf_timing_store *store, const char *class_text, const char *problem_text,
+                                     const pf_timing_record *entries, pf_err *err)
 {
     (void)store, (void)class_text, (void)entries, (void)err;
     fail_msg("this is timed: %s", problem_text);
@@ -66,9 +70,11 @@ static inline pf_status seeded_merge(pf_timing_store *store, const char *class_t
 }
 
 /* Puts into `kept` what a build of the network asks for; the network must have nothing for rules that may lose. */
-static inline void seed_times(pf_network *net, const pf_config *config, pf_device *device, seeded_time *time, pf_timing_store *kept)
+static inline void seed_times(pf_network *net, const pf_config *config, pf_device *device, seeded_time *time,
+                              pf_timing_store *kept)
 {
-    seeded_store      store = { .base = { .lookup = seeded_lookup, .merge = seeded_merge }, .kept = kept, .time = time };
+    seeded_store      store = { .base = { .lookup = seeded_lookup, .merge = seeded_merge }, .kept = kept,
+                                .time = time };
     pf_build_progress progress = { 0 };
     pf_search         search = { 0 };
     pf_profile        profile = { 0 };

@@ -1,11 +1,13 @@
-/* The public calls that other tests do not come to: questions to a network, errors one by one, and who gives the memory. */
+/* The public calls that other tests do not come to: questions to a network, errors one by one, and who gives the
+   memory. */
 #include <stdio.h>
 
 #include "engine/op.h"
 #include "engine/runtime.h"
 #include "tests/unit/engine/networks.h"
 
-static const char spec[] = "effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\nmax_shapes=input:4x3x24x24\n";
+static const char spec[] = "effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\n"
+                           "max_shapes=input:4x3x24x24\n";
 
 static pf_plan *build(pf_network *net, pf_device *device, pf_err *err)
 {
@@ -92,7 +94,8 @@ static void a_refused_layer_is_named(void **state)
     test_ok(pf_network_new("one", &net, &err), &err);
     test_ok(pf_network_input(net, "x", PF_F32, "[2,3]", &x, &err), &err);
     test_ok(pf_network_input(net, "y", PF_F32, "[4,5]", &y, &err), &err);
-    assert_int_equal(pf_network_layer(net, "matmul", "misfit", (pf_tensor_id[]){ x, y }, 2, "", 1, &out, &err), PF_INVALID);
+    assert_int_equal(pf_network_layer(net, "matmul", "misfit", (pf_tensor_id[]){ x, y }, 2, "", 1, &out, &err),
+                     PF_INVALID);
     assert_string_equal(err.node, "misfit");
     pf_err_clear(&err);
     assert_int_equal(pf_network_layer(net, "relu", "odd", &x, 1, "slope=1", 1, &out, &err), PF_INVALID);

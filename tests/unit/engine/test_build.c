@@ -5,7 +5,13 @@
 #include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
 
-typedef struct built { pf_network *net; pf_config *config; pf_device *device; pf_plan *plan; pf_build_report report; } built;
+typedef struct built {
+    pf_network      *net;
+    pf_config       *config;
+    pf_device       *device;
+    pf_plan         *plan;
+    pf_build_report  report;
+} built;
 
 static pf_status try_build(built *b, pf_network *net, const char *spec, const pf_build_options *options, pf_err *err)
 {
@@ -66,8 +72,8 @@ static void builds_and_agrees(void **state)
 /* A store that counts the checks of plans which are asked for and stored. */
 typedef struct watched_store { pf_timing_store base; pf_timing_store *inner; uint32_t found, kept; } watched_store;
 
-static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                                pf_timing_record *out, pf_err *err)
+static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                                uint32_t count, pf_timing_record *out, pf_err *err)
 {
     watched_store *w = (watched_store *)base;
     pf_status      st = w->inner->lookup(w->inner, device_class, problems, count, out, err);
@@ -77,7 +83,8 @@ static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_c
     return st;
 }
 
-static pf_status watched_merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static pf_status watched_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                               const pf_timing_record *entries, pf_err *err)
 {
     watched_store *w = (watched_store *)base;
 
@@ -88,7 +95,8 @@ static pf_status watched_merge(pf_timing_store *base, const char *class_text, co
 static void bytes_that_were_checked_are_not_checked_again(void **state)
 {
     watched_store watched = { .base = { .lookup = watched_lookup, .merge = watched_merge }, .inner = new_store() };
-    built         first = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base), second = { 0 }, other = { 0 };
+    built         first = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base), second = { 0 },
+                  other = { 0 };
 
     (void)state;
     assert_int_equal(watched.kept, 1);
@@ -131,18 +139,25 @@ static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
     store->close(store);
 }
 
-/* A store in which whatever was measured of choices inside a network says that the second candidate of every step is better. */
-typedef struct swapping_store { pf_timing_store base; pf_timing_store *inner; uint32_t kept; bool swaps; } swapping_store;
+/* A store in which whatever was measured of choices inside a network says that the second candidate of every step is
+   better. */
+typedef struct swapping_store {
+    pf_timing_store  base;
+    pf_timing_store *inner;
+    uint32_t         kept;
+    bool             swaps;
+} swapping_store;
 
-static pf_status swapping_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                                 pf_timing_record *out, pf_err *err)
+static pf_status swapping_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                                 uint32_t count, pf_timing_record *out, pf_err *err)
 {
     swapping_store *w = (swapping_store *)base;
 
     return w->inner->lookup(w->inner, device_class, problems, count, out, err);
 }
 
-static pf_status swapping_merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static pf_status swapping_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                                const pf_timing_record *entries, pf_err *err)
 {
     swapping_store  *w = (swapping_store *)base;
     pf_timing_record record = { 0 };
@@ -169,7 +184,8 @@ static uint32_t differing_choices(const pf_plan *a, const pf_plan *b)
 
     assert_int_equal(a->step_count, b->step_count);
     for (uint32_t s = 0; s < a->step_count; s++)
-        count += strcmp(a->steps[s].ranked[0].tactic, b->steps[s].ranked[0].tactic) || strcmp(a->steps[s].ranked[0].tuning, b->steps[s].ranked[0].tuning);
+        count += strcmp(a->steps[s].ranked[0].tactic, b->steps[s].ranked[0].tactic) ||
+                 strcmp(a->steps[s].ranked[0].tuning, b->steps[s].ranked[0].tuning);
     return count;
 }
 
@@ -197,7 +213,8 @@ static void choices_are_measured_again_inside_the_network_once(void **state)
 
 static void what_was_measured_inside_the_network_decides(void **state)
 {
-    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store(), .swaps = true };
+    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store(),
+                             .swaps = true };
     built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
     built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
     built          third = build(residual_network("[1,3,32,32]"), "effort=2\nreplay=1\n", &store.base);
@@ -216,15 +233,16 @@ static void what_was_measured_inside_the_network_decides(void **state)
 /* A store in which products of so many columns take very long. */
 typedef struct slow_store { pf_timing_store base; pf_timing_store *inner; const char *columns; } slow_store;
 
-static pf_status slow_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems, uint32_t count,
-                             pf_timing_record *out, pf_err *err)
+static pf_status slow_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                             uint32_t count, pf_timing_record *out, pf_err *err)
 {
     slow_store *w = (slow_store *)base;
 
     return w->inner->lookup(w->inner, device_class, problems, count, out, err);
 }
 
-static pf_status slow_merge(pf_timing_store *base, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static pf_status slow_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                            const pf_timing_record *entries, pf_err *err)
 {
     slow_store      *w = (slow_store *)base;
     pf_timing_record record = { 0 };
@@ -251,16 +269,20 @@ static pf_network *three_products(void)
         pf_tensor_id w = random_constant(net, "w", 2, (int64_t[]){ 32, 40 }, 0.3, i + 1);
 
         y = layer(net, "matmul", (const char *[]){ "query", "key", "value" }[i], "", 2, (pf_tensor_id[]){ x, w });
-        test_ok(pf_network_output(net, layer(net, "relu", "relu", "", 1, &y), (const char *[]){ "q", "k", "v" }[i], &err), &err);
+        test_ok(pf_network_output(net, layer(net, "relu", "relu", "", 1, &y), (const char *[]){ "q", "k", "v" }[i],
+                                  &err),
+                &err);
     }
     return net;
 }
 
 static uint32_t products_of(const char *slow_columns, uint32_t *again)
 {
-    slow_store store = { .base = { .lookup = slow_lookup, .merge = slow_merge }, .inner = new_store(), .columns = slow_columns };
+    slow_store store = { .base = { .lookup = slow_lookup, .merge = slow_merge }, .inner = new_store(),
+                         .columns = slow_columns };
     built      measured = build(three_products(), "effort=1\n", &store.base);     /* by its own times, as they are */
-    built      first = build(three_products(), "effort=1\n", &store.base), second = build(three_products(), "effort=1\nreplay=1\n", &store.base);
+    built      first = build(three_products(), "effort=1\n", &store.base),
+               second = build(three_products(), "effort=1\nreplay=1\n", &store.base);
     uint32_t   count = 0;
 
     for (uint32_t s = 0; s < first.plan->step_count; s++)
@@ -286,7 +308,8 @@ static void merges_are_measured(void **state)
     assert_int_equal(again, 0);
 }
 
-/* Attention scores with a soft cap: two inputs multiplied, and two functions of one kind behind, whose numbers are operands. */
+/* Attention scores with a soft cap: two inputs multiplied, and two functions of one kind behind, whose numbers are
+   operands. */
 static pf_network *capped_product(const char *a_shape, const char *b_shape)
 {
     pf_network  *net = NULL;
@@ -363,7 +386,8 @@ static void effort_0_times_nothing(void **state)
 
 static void the_key_names_what_decides_the_bytes(void **state)
 {
-    built     one = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL), other = build(residual_network("[1,3,32,32]"), "effort=0\n", NULL);
+    built     one = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL),
+              other = build(residual_network("[1,3,32,32]"), "effort=0\n", NULL);
     built     same = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL);
     pf_digest a = { 0 }, b = { 0 }, c = { 0 };
 
@@ -415,7 +439,8 @@ static void tactics_can_be_left_out(void **state)
         assert_string_equal(first.tactic, "reference");
     }
     drop(&plain);
-    assert_int_equal(try_build(&b, residual_network("[1,3,8,8]"), "tactics=onednn_pool\neffort=1\n", &options, &err), PF_BUILD_FAILED);
+    assert_int_equal(try_build(&b, residual_network("[1,3,8,8]"), "tactics=onednn_pool\neffort=1\n", &options, &err),
+                     PF_BUILD_FAILED);
     assert_non_null(strstr(err.msg, "conv1"));
     drop(&b);
 }
@@ -424,7 +449,8 @@ static void shapes_that_do_not_fit_are_named(void **state)
 {
     static const struct { const char *spec, *word; } wrong[] = {
         { "shapes=input:1x3x32\n", "dims" },          { "shapes=inptu:1x3x32x32\n", "inptu" },
-        { "shapes=input:1x4x32x32\n", "dim 1" },      { "min_shapes=input:4x3x32x32\nmax_shapes=input:2x3x32x32\n", "batch" },
+        { "shapes=input:1x4x32x32\n", "dim 1" },
+        { "min_shapes=input:4x3x32x32\nmax_shapes=input:2x3x32x32\n", "batch" },
     };
 
     (void)state;
@@ -438,7 +464,8 @@ static void shapes_that_do_not_fit_are_named(void **state)
     }
 }
 
-/* Dims that a spec fixes become numbers in attributes too: batch, and what is left of 15 when divided by seq, are the same then. */
+/* Dims that a spec fixes become numbers in attributes too: batch, and what is left of 15 when divided by seq, are the
+   same then. */
 static void fixed_dims_reach_attributes(void **state)
 {
     pf_network  *net = NULL;
@@ -519,15 +546,19 @@ static pf_network *finding_network(void)
     where = layer(net, "non_zero", "where", "", 1, (pf_tensor_id[]){ y });
     test_ok(pf_network_output(net, where, "where", &err), &err);
     test_ok(pf_network_output(net, y, "y", &err), &err);
-    test_ok(pf_network_output(net, layer(net, "cast", "count", "dtype=f32", 1, (pf_tensor_id[]){ where }), "where_f32", &err), &err);
+    test_ok(pf_network_output(net, layer(net, "cast", "count", "dtype=f32", 1, (pf_tensor_id[]){ where }), "where_f32",
+                              &err),
+            &err);
     return net;
 }
 
 static void what_data_decides_runs_on_the_host(void **state)
 {
-    built       b = build(finding_network(), "effort=1\nmin_shapes=x:1x3x12x12\nopt_shapes=x:2x3x12x12\nmax_shapes=x:4x3x12x12\n", NULL);
+    built       b = build(finding_network(), "effort=1\nmin_shapes=x:1x3x12x12\nopt_shapes=x:2x3x12x12\n"
+                                             "max_shapes=x:4x3x12x12\n", NULL);
     pf_context *context = NULL;
-    pf_tensor   input = { .dtype = PF_F32, .rank = 4, .dim = { 3, 3, 12, 12 } }, outputs[3] = { { 0 } }, references[3] = { { 0 } };
+    pf_tensor   input = { .dtype = PF_F32, .rank = 4,
+                          .dim = { 3, 3, 12, 12 } }, outputs[3] = { { 0 } }, references[3] = { { 0 } };
     pf_err      err = { 0 };
 
     (void)state;

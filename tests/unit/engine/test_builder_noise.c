@@ -6,7 +6,8 @@
 
 /* A product, whose steps of an eighth are all that is left of it in the first output. */
 static const char network[] =
-    "graph\n%x = input f32 [64,32]\n%w = constant f32 [32,2] {0.11,-0.23,0.31,0.07,-0.17,0.29,0.13,-0.05,0.19,0.41,-0.37,0.03,0.43,-0.47,0.53,0.59,"
+    "graph\n%x = input f32 [64,32]\n"
+    "%w = constant f32 [32,2] {0.11,-0.23,0.31,0.07,-0.17,0.29,0.13,-0.05,0.19,0.41,-0.37,0.03,0.43,-0.47,0.53,0.59,"
     "0.61,-0.67,0.71,0.73,-0.79,0.83,-0.89,0.97,0.01,0.09,-0.33,0.27,0.21,-0.39,0.51,0.57,"
     "0.63,-0.69,0.77,0.81,-0.87,0.93,-0.99,0.91,0.15,0.25,-0.35,0.45,0.55,-0.65,0.75,0.85,"
     "0.95,-0.12,0.14,0.16,-0.18,0.22,-0.24,0.26,0.28,0.32,-0.34,0.36,0.38,-0.42,0.44,0.46}\n"
@@ -94,7 +95,8 @@ static void wrong_values_are_not_noise(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(rounding_may_take_a_step), cmocka_unit_test(wrong_values_are_not_noise) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(rounding_may_take_a_step),
+                                        cmocka_unit_test(wrong_values_are_not_noise) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

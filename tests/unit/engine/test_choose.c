@@ -4,11 +4,12 @@
 #include "engine/choose.h"
 #include "tests/test.h"
 
-static void put(pf_timing_record *record, const char *tactic, const char *tuning, int64_t median_ns, void (*change)(pf_timing_entry *entry))
+static void put(pf_timing_record *record, const char *tactic, const char *tuning, int64_t median_ns,
+                void (*change)(pf_timing_entry *entry))
 {
     const pf_tactic *known = pf_tactic_find(tactic);
-    pf_timing_entry  entry = { .rev = known ? known->rev : 1, .status = PF_TIMED, .sample_count = 9, .min_ns = median_ns - 10,
-                               .median_ns = median_ns, .spread_ns = 1, .effort = 2 };
+    pf_timing_entry  entry = { .rev = known ? known->rev : 1, .status = PF_TIMED, .sample_count = 9,
+                               .min_ns = median_ns - 10, .median_ns = median_ns, .spread_ns = 1, .effort = 2 };
     pf_err           err = { 0 };
 
     snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic);

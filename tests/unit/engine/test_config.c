@@ -35,7 +35,8 @@ static void the_text_holds_what_is_not_default(void **state)
 
 static void equal_meanings_have_equal_texts(void **state)
 {
-    pf_config *a = config_of("opt_shapes=x:1x3, y : 2x4 \nworkspace=1024K\n"), *b = config_of("workspace=1M\nopt_shapes=y:2x4,x:1x3\n");
+    pf_config *a = config_of("opt_shapes=x:1x3, y : 2x4 \nworkspace=1024K\n"),
+              *b = config_of("workspace=1M\nopt_shapes=y:2x4,x:1x3\n");
 
     (void)state;
     expect_text(a, "opt_shapes=x:1x3,y:2x4\nworkspace=1048576\n");
@@ -67,10 +68,11 @@ static void shapes_are_read(void **state)
 static void refuses_what_it_cannot_mean(void **state)
 {
     static const char *const bad[][2] = {
-        { "effort", "6" }, { "effort", "two" }, { "effort", "" }, { "share", "0" }, { "share", "101" }, { "fp16", "maybe" },
-        { "workspace", "-1" }, { "workspace", "1Q" }, { "workspace", "1MM" }, { "workspace", "99999999999T" }, { "shapes", "x" },
-        { "shapes", "x:1x" }, { "shapes", "x:0" }, { "shapes", ":1" }, { "shapes", "x:1,x:2" }, { "shapes", "x:1x1x1x1x1x1x1x1x1" },
-        { "tactics", "a\nb" }, { "no_such_key", "1" },
+        { "effort", "6" }, { "effort", "two" }, { "effort", "" }, { "share", "0" }, { "share", "101" },
+        { "fp16", "maybe" },
+        { "workspace", "-1" }, { "workspace", "1Q" }, { "workspace", "1MM" }, { "workspace", "99999999999T" },
+        { "shapes", "x" }, { "shapes", "x:1x" }, { "shapes", "x:0" }, { "shapes", ":1" }, { "shapes", "x:1,x:2" },
+        { "shapes", "x:1x1x1x1x1x1x1x1x1" }, { "tactics", "a\nb" }, { "no_such_key", "1" },
     };
     pf_config *config = config_of("");
     pf_err     err = { 0 };
@@ -105,8 +107,9 @@ static void says_by_name_what_is_not_built(void **state)
 
 static void refuses_contradictions(void **state)
 {
-    static const char *const wrong[] = { "shapes=x:1\nopt_shapes=x:2\n", "tactics=no_such_tactic\n", "tactics=-no_such_tactic\n",
-                                         "max_error=1\n", "max_error=-0.5\n", "max_error=little\n", "max_error=nan\n" };
+    static const char *const wrong[] = { "shapes=x:1\nopt_shapes=x:2\n", "tactics=no_such_tactic\n",
+                                         "tactics=-no_such_tactic\n", "max_error=1\n", "max_error=-0.5\n",
+                                         "max_error=little\n", "max_error=nan\n" };
     pf_device *device = cpu();
     pf_err     err = { 0 };
 
@@ -122,7 +125,8 @@ static void refuses_contradictions(void **state)
 
 static void tactics_are_filtered(void **state)
 {
-    pf_config *only = config_of("tactics=reference\n"), *without = config_of("tactics=-reference\n"), *all = config_of("");
+    pf_config *only = config_of("tactics=reference\n"), *without = config_of("tactics=-reference\n"),
+              *all = config_of("");
 
     (void)state;
     assert_true(pf_config_allows_tactic(only, "reference") && !pf_config_allows_tactic(only, "onednn_conv"));

@@ -1,4 +1,5 @@
-/* Transpositions of all sizes of items, of whole tiles and of what is left beside them, against plain loops; nothing beside the result is written. */
+/* Transpositions of all sizes of items, of whole tiles and of what is left beside them, against plain loops; nothing
+   beside the result is written. */
 #include "kernels/cpu_copy.h"
 
 #include <string.h>
@@ -32,7 +33,8 @@ static void check_transposition(sizes s, int32_t threads)
 {
     size_t   in_bytes = (size_t)(s.rows * s.columns) * s.item;
     uint8_t *in = pf_alloc(in_bytes), *out = pf_alloc(bytes_of(s));
-    pf_copy  copy = { .rank = 2, .dim = { s.rows, s.columns }, .in_stride = { 1, s.rows }, .out_stride = { s.columns + GAP, 1 } };
+    pf_copy  copy = { .rank = 2, .dim = { s.rows, s.columns }, .in_stride = { 1, s.rows },
+                      .out_stride = { s.columns + GAP, 1 } };
 
     assert_non_null(in);
     assert_non_null(out);

@@ -1,4 +1,5 @@
-/* Keys, places of the greatest and the k best of lines with equal elements, zeros of both signs, infinities and NaN, against plain loops. */
+/* Keys, places of the greatest and the k best of lines with equal elements, zeros of both signs, infinities and NaN,
+   against plain loops. */
 #include "kernels/cpu_order.h"
 
 #include <math.h>
@@ -66,7 +67,8 @@ static void agrees_with_plain_loops(void **state)
     test_ok(pf_device_open("cpu", NULL, &device, &err), &err);
     pf_random_init(&random, 11);
     for (int round = 0; round < ROUNDS; round++) {
-        int64_t count = 1 + (int64_t)pf_random_below(&random, MOST), k = 1 + (int64_t)pf_random_below(&random, (uint64_t)count);
+        int64_t count = 1 + (int64_t)pf_random_below(&random, MOST),
+                k = 1 + (int64_t)pf_random_below(&random, (uint64_t)count);
         float   x[MOST];
 
         fill(x, count, &random);

@@ -1,5 +1,5 @@
-/* The CPU's tactics that place elements (pads that repeat, scatters, triangles) on random small problems: the same bits as the references, with one
-   thread and with several; and what they say of an index that is outside. */
+/* The CPU's tactics that place elements (pads that repeat, scatters, triangles) on random small problems: the same bits
+   as the references, with one thread and with several; and what they say of an index that is outside. */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -59,7 +59,8 @@ static void draw_pad(pf_random *r, char *text)
     }
     print_list(shape, dim, rank);
     print_list(pads, pad, 2 * rank);
-    snprintf(text, TEXT_BYTES, "problem in=linear out=linear numerics=0\ngraph\n%%0 = input %s %s\n%%1 = pad(%%0) mode=%s pads=%s\noutput %%1\n",
+    snprintf(text, TEXT_BYTES, "problem in=linear out=linear numerics=0\ngraph\n%%0 = input %s %s\n"
+                               "%%1 = pad(%%0) mode=%s pads=%s\noutput %%1\n",
              one_of(r, dtypes, 3), shape, one_of(r, modes, 3), pads);
 }
 
@@ -70,7 +71,8 @@ static void draw_trilu(pf_random *r, char *text)
     int32_t rank = draw_dims(r, 2, 40, dim);
 
     print_list(shape, dim, rank);
-    snprintf(text, TEXT_BYTES, "problem in=linear out=linear numerics=0\ngraph\n%%0 = input %s %s\n%%1 = trilu(%%0) upper=%d k=%lld\noutput %%1\n",
+    snprintf(text, TEXT_BYTES, "problem in=linear out=linear numerics=0\ngraph\n%%0 = input %s %s\n"
+                               "%%1 = trilu(%%0) upper=%d k=%lld\noutput %%1\n",
              one_of(r, dtypes, 3), shape, (int)between(r, 0, 1), (long long)between(r, -50, 50));
 }
 
@@ -79,8 +81,11 @@ static void print_scatter(pf_random *r, char *text, const char *shapes[INPUTS], 
     static const char *const reductions[] = { "none", "add", "mul", "max", "min" };
     const char              *dtype = one_of(r, dtypes, 3);
 
-    snprintf(text, TEXT_BYTES, "problem in=linear,linear,linear out=linear numerics=0\ngraph\n%%0 = input %s %s\n%%1 = input %s %s\n%%2 = input %s %s\n"
-             "%%3 = %s reduction=%s\noutput %%3\n", dtype, shapes[0], one_of(r, dtypes + 1, 2), shapes[1], dtype, shapes[2], call, one_of(r, reductions, 5));
+    snprintf(text, TEXT_BYTES,
+             "problem in=linear,linear,linear out=linear numerics=0\ngraph\n%%0 = input %s %s\n%%1 = input %s %s\n%%2 "
+             "= input %s %s\n"
+             "%%3 = %s reduction=%s\noutput %%3\n",
+             dtype, shapes[0], one_of(r, dtypes + 1, 2), shapes[1], dtype, shapes[2], call, one_of(r, reductions, 5));
 }
 
 /* Dims that indices look into have 100 and more: random integers are below that. */
@@ -123,7 +128,8 @@ static void draw_scatter_elements(pf_random *r, char *text)
 }
 
 /* ---- Running one */
-static pf_status run(const char *name, int32_t threads, const pf_problem *p, void *const *in, void *const *out, pf_err *err)
+static pf_status run(const char *name, int32_t threads, const pf_problem *p, void *const *in, void *const *out,
+                     pf_err *err)
 {
     const pf_tactic  *tactic = pf_tactic_find(name);
     pf_device_options options = { .threads = threads };
@@ -182,9 +188,21 @@ static void draw_and_compare(const char *name, void (*draw)(pf_random *r, char *
 }
 
 static void pads_are_those_of_the_reference(void **state) { (void)state; draw_and_compare("cpu_pad", draw_pad, 1); }
-static void triangles_are_those_of_the_reference(void **state) { (void)state; draw_and_compare("cpu_trilu", draw_trilu, 2); }
-static void slices_are_put_like_the_reference_does(void **state) { (void)state; draw_and_compare("cpu_scatter", draw_scatter_nd, 3); }
-static void elements_are_put_like_the_reference_does(void **state) { (void)state; draw_and_compare("cpu_scatter", draw_scatter_elements, 4); }
+static void triangles_are_those_of_the_reference(void **state)
+{
+    (void)state;
+    draw_and_compare("cpu_trilu", draw_trilu, 2);
+}
+static void slices_are_put_like_the_reference_does(void **state)
+{
+    (void)state;
+    draw_and_compare("cpu_scatter", draw_scatter_nd, 3);
+}
+static void elements_are_put_like_the_reference_does(void **state)
+{
+    (void)state;
+    draw_and_compare("cpu_scatter", draw_scatter_elements, 4);
+}
 
 static void indices_outside_end_a_scatter(void **state)
 {
@@ -195,7 +213,8 @@ static void indices_outside_end_a_scatter(void **state)
     pf_err               err = { 0 };
 
     (void)state;
-    test_ok(pf_problem_parse("problem in=linear,linear,linear out=linear numerics=0\ngraph\n%0 = input f32 [5]\n%1 = input i64 [2,1]\n%2 = input f32 [2]\n"
+    test_ok(pf_problem_parse("problem in=linear,linear,linear out=linear numerics=0\ngraph\n%0 = input f32 [5]\n"
+                             "%1 = input i64 [2,1]\n%2 = input f32 [2]\n"
                              "%3 = scatter_nd(%0, %1, %2)\noutput %3\n", &p, &err), &err);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         int64_t at[2] = { -5, wrong[i] };
@@ -210,8 +229,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pads_are_those_of_the_reference), cmocka_unit_test(triangles_are_those_of_the_reference),
-        cmocka_unit_test(slices_are_put_like_the_reference_does), cmocka_unit_test(elements_are_put_like_the_reference_does),
-        cmocka_unit_test(indices_outside_end_a_scatter),
+        cmocka_unit_test(slices_are_put_like_the_reference_does),
+        cmocka_unit_test(elements_are_put_like_the_reference_does), cmocka_unit_test(indices_outside_end_a_scatter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

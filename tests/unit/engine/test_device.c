@@ -43,7 +43,8 @@ static void class_is_sorted_lines(void **state)
 
 static void threads_are_part_of_the_class(void **state)
 {
-    pf_device *one = open_cpu(&(pf_device_options){ .threads = 1 }), *three = open_cpu(&(pf_device_options){ .threads = 3 });
+    pf_device *one = open_cpu(&(pf_device_options){ .threads = 1 }),
+              *three = open_cpu(&(pf_device_options){ .threads = 3 });
     char       difference[128] = "";
 
     (void)state;
@@ -115,7 +116,8 @@ static void memory_streams_and_events_work(void **state)
     pf_device_close(device);
 }
 
-/* oneDNN takes its cap once a process, so each cap is tried in one of its own: 0 when the class says what was asked for. */
+/* oneDNN takes its cap once a process, so each cap is tried in one of its own: 0 when the class says what was asked
+   for. */
 static int try_cap(const char *isa, uint64_t absent_caps)
 {
     pf_device *device = NULL;
@@ -172,7 +174,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caps_hold),            /* first: before this process uses oneDNN */
-        cmocka_unit_test(class_is_sorted_lines), cmocka_unit_test(threads_are_part_of_the_class), cmocka_unit_test(a_missing_line_is_named),
+        cmocka_unit_test(class_is_sorted_lines), cmocka_unit_test(threads_are_part_of_the_class),
+        cmocka_unit_test(a_missing_line_is_named),
         cmocka_unit_test(what_is_not_there_is_refused), cmocka_unit_test(memory_streams_and_events_work),
         cmocka_unit_test(tactics_have_names_of_their_own),
     };

@@ -127,14 +127,16 @@ static void test_values(void **state)
             random_bindings(&random, bindings);
             if (!tree_value(&t, root, bindings, &want))
                 continue;
-            if (dim == PF_DIM_INVALID)       /* only where a divisor is the number 0 after simplification, which no binding survives */
+            /* only where a divisor is the number 0 after simplification, which no binding survives */
+            if (dim == PF_DIM_INVALID)
                 fail_msg("tree %d has the value %lld but its dim is invalid", i, (long long)want);
             test_ok(pf_dim_eval(dims, dim, bindings, &got, &err), &err);
             if (got != want) {
                 pf_buf text;
 
                 print_dim(dims, dim, &text);
-                fail_msg("tree %d is %lld, but its dim %s is %lld", i, (long long)want, (char *)text.data, (long long)got);
+                fail_msg("tree %d is %lld, but its dim %s is %lld", i, (long long)want, (char *)text.data,
+                         (long long)got);
             }
             compared++;
         }
@@ -295,7 +297,8 @@ static void test_overflow(void **state)
 
 static void test_parse_refuses(void **state)
 {
-    static const char *const texts[] = { "", "+", "3 +", "floor(h)", "floor(h/0)", "max(h)", "(h", "h)", "h w", "99999999999999999999", "'h", "mod(h,0)", "-" };
+    static const char *const texts[] = { "", "+", "3 +", "floor(h)", "floor(h/0)", "max(h)", "(h", "h)", "h w",
+                                         "99999999999999999999", "'h", "mod(h,0)", "-" };
     pf_dims *dims = new_dims();
 
     (void)state;
@@ -431,7 +434,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),           cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_equal_is_same_handle), cmocka_unit_test(test_text_is_canonical), cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_equal_is_same_handle), cmocka_unit_test(test_text_is_canonical),
+        cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_parse_refuses),    cmocka_unit_test(test_fresh_and_scopes), cmocka_unit_test(test_bind),
         cmocka_unit_test(test_copy),             cmocka_unit_test(test_shapes),
     };

@@ -97,7 +97,8 @@ static void test_limits(void **state)
         assert_true(table.at[zero].value == 0 && table.at[zero + 1].value == rows[i].least);
         assert_true(decode(rows[i].dtype, encode(rows[i].dtype, rows[i].least_normal)) == rows[i].least_normal);
     }
-    assert_true(decode(PF_F8E8M0, 0) == ldexp(1, -127) && decode(PF_F8E8M0, 254) == ldexp(1, 127) && isnan(decode(PF_F8E8M0, 255)));
+    assert_true(decode(PF_F8E8M0, 0) == ldexp(1, -127) && decode(PF_F8E8M0, 254) == ldexp(1, 127) &&
+                isnan(decode(PF_F8E8M0, 255)));
 }
 
 static void test_small_codes_round_trip(void **state)
@@ -132,7 +133,8 @@ static void test_small_rounding(void **state)
 
             double probes[] = { middle, nextafter(middle, a), nextafter(middle, b), a + (b - a) * 0.3 };
             for (size_t p = 0; p < sizeof probes / sizeof probes[0]; p++) {
-                double got = decode(small[t], encode(small[t], probes[p])), want = decode(small[t], nearest(&table, probes[p]));
+                double got = decode(small[t], encode(small[t], probes[p])),
+                       want = decode(small[t], nearest(&table, probes[p]));
 
                 if (got != want)
                     fail_msg("%s: %.17g became %g, nearest is %g", pf_dtype_name(small[t]), probes[p], got, want);
@@ -198,9 +200,12 @@ static void test_16_bits_rounding(void **state)
 static void test_integers(void **state)
 {
     static const struct { pf_dtype dtype; double in; int64_t out; } rows[] = {
-        { PF_I8, 200, 127 },   { PF_I8, -200, -128 }, { PF_I8, -1.9, -1 },        { PF_U8, -3, 0 },        { PF_U8, 255.9, 255 },
-        { PF_I4, 9, 7 },       { PF_I4, -9, -8 },     { PF_U4, 99, 15 },          { PF_I2, 5, 1 },         { PF_U2, 2.9, 2 },
-        { PF_I32, 1e20, INT32_MAX }, { PF_I64, 1e30, INT64_MAX }, { PF_I64, -1e30, INT64_MIN }, { PF_I16, NAN, 0 }, { PF_BOOL, 0.25, 1 },
+        { PF_I8, 200, 127 },   { PF_I8, -200, -128 }, { PF_I8, -1.9, -1 },        { PF_U8, -3, 0 },
+        { PF_U8, 255.9, 255 },
+        { PF_I4, 9, 7 },       { PF_I4, -9, -8 },     { PF_U4, 99, 15 },          { PF_I2, 5, 1 },
+        { PF_U2, 2.9, 2 },
+        { PF_I32, 1e20, INT32_MAX }, { PF_I64, 1e30, INT64_MAX }, { PF_I64, -1e30, INT64_MIN }, { PF_I16, NAN, 0 },
+        { PF_BOOL, 0.25, 1 },
     };
 
     (void)state;
@@ -247,7 +252,8 @@ static void test_packed(void **state)
 /* The fast paths answer what single elements answer. */
 static void test_convert(void **state)
 {
-    static const pf_dtype all[] = { PF_F32, PF_F64, PF_F16, PF_BF16, PF_I8, PF_U8, PF_I32, PF_I64, PF_BOOL, PF_F8E4M3FN };
+    static const pf_dtype all[] = { PF_F32, PF_F64, PF_F16, PF_BF16, PF_I8, PF_U8, PF_I32, PF_I64, PF_BOOL,
+                                    PF_F8E4M3FN };
     enum { COUNT = 257, TYPES = sizeof all / sizeof all[0] };
     uint64_t  in[COUNT] = { 0 }, fast[COUNT], slow[COUNT];
     pf_random random;
@@ -288,10 +294,11 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),            cmocka_unit_test(test_small_codes_round_trip), cmocka_unit_test(test_small_rounding),
-        cmocka_unit_test(test_16_bits_all_codes), cmocka_unit_test(test_16_bits_rounding),       cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_integer_casts),     cmocka_unit_test(test_packed),                 cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_limits),            cmocka_unit_test(test_small_codes_round_trip),
+        cmocka_unit_test(test_small_rounding),
+        cmocka_unit_test(test_16_bits_all_codes), cmocka_unit_test(test_16_bits_rounding),
+        cmocka_unit_test(test_integers), cmocka_unit_test(test_integer_casts),     cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_convert), cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

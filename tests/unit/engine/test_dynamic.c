@@ -1,5 +1,5 @@
-/* Plans for ranges of sizes: batches, sequences and images of sizes that the plan was not timed for agree with the references too, on inputs that are
-   new each time. */
+/* Plans for ranges of sizes: batches, sequences and images of sizes that the plan was not timed for agree with the
+   references too, on inputs that are new each time. */
 #include <stdio.h>
 
 #include "engine/op.h"
@@ -9,21 +9,27 @@ enum { WIDTH = 32, HEADS = 4, TOKENS = 100, LONGEST = 40, INPUTS_MAX = 4, OUTPUT
 
 #define TOLERANCE 1e-4      /* of an output's range: the contract of FP32 plans */
 
-/* What one size of each symbol makes of the inputs: dims above 0 are themselves, -1 is the first symbol, -2 the second, ... */
+/* What one size of each symbol makes of the inputs: dims above 0 are themselves, -1 is the first symbol, -2 the second,
+   ... */
 typedef struct input { const char *name; pf_dtype dtype; int32_t rank; int64_t dim[4]; } input;
 
 typedef struct subject {
     pf_network *(*make)(void);
     input        inputs[INPUTS_MAX];
     uint32_t     input_count, output_count;
-    int64_t      sizes[8][SYMBOLS];     /* least, usual and most of the profile first; then others inside it; up to one that is 0 */
+    /* least, usual and most of the profile first; then others inside it; up to one that is 0 */
+    int64_t      sizes[8][SYMBOLS];
 } subject;
 
-static pf_tensor_id product(pf_network *net, const char *name, pf_tensor_id x, int64_t rows, int64_t columns, uint64_t seed)
+static pf_tensor_id product(pf_network *net, const char *name, pf_tensor_id x, int64_t rows, int64_t columns,
+                            uint64_t seed)
 {
-    pf_tensor_id y = layer(net, "matmul", name, "", 2, (pf_tensor_id[]){ x, random_constant(net, "w", 2, (int64_t[]){ rows, columns }, 0.2, seed) });
+    pf_tensor_id y = layer(net, "matmul", name, "", 2,
+                           (pf_tensor_id[]){ x,
+                                             random_constant(net, "w", 2, (int64_t[]){ rows, columns }, 0.2, seed) });
 
-    return layer(net, "add", "bias", "", 2, (pf_tensor_id[]){ y, random_constant(net, "b", 1, (int64_t[]){ columns }, 0.1, seed + 100) });
+    return layer(net, "add", "bias", "", 2,
+                 (pf_tensor_id[]){ y, random_constant(net, "b", 1, (int64_t[]){ columns }, 0.1, seed + 100) });
 }
 
 static pf_tensor_id norm(pf_network *net, const char *name, pf_tensor_id x, uint64_t seed)
@@ -45,9 +51,11 @@ static pf_tensor_id heads_of(pf_network *net, const char *name, pf_tensor_id x, 
 static pf_tensor_id attention(pf_network *net, pf_tensor_id x, pf_tensor_id mask)
 {
     pf_tensor_id q = heads_of(net, "q", x, "perm=[0,2,1,3]", 11), k = heads_of(net, "k", x, "perm=[0,2,3,1]", 12);
-    pf_tensor_id v = heads_of(net, "v", x, "perm=[0,2,1,3]", 13), y = layer(net, "matmul", "scores", "", 2, (pf_tensor_id[]){ q, k });
+    pf_tensor_id v = heads_of(net, "v", x, "perm=[0,2,1,3]", 13),
+                 y = layer(net, "matmul", "scores", "", 2, (pf_tensor_id[]){ q, k });
 
-    y = layer(net, "mul", "scaled", "", 2, (pf_tensor_id[]){ y, random_constant(net, "scale", 1, (int64_t[]){ 1 }, 0.3, 14) });
+    y = layer(net, "mul", "scaled", "", 2,
+              (pf_tensor_id[]){ y, random_constant(net, "scale", 1, (int64_t[]){ 1 }, 0.3, 14) });
     y = layer(net, "add", "masked", "", 2, (pf_tensor_id[]){ y, mask });
     y = layer(net, "softmax", "softmax", "axis=3", 1, &y);
     y = layer(net, "matmul", "mixed", "", 2, (pf_tensor_id[]){ y, v });
@@ -56,7 +64,8 @@ static pf_tensor_id attention(pf_network *net, pf_tensor_id x, pf_tensor_id mask
     return product(net, "projected", y, WIDTH, WIDTH, 15);
 }
 
-/* Tokens to vectors, positions by a slice as long as the sequence, one layer of a transformer, a classifier over the mean. */
+/* Tokens to vectors, positions by a slice as long as the sequence, one layer of a transformer, a classifier over the
+   mean. */
 static pf_network *transformer(void)
 {
     pf_network  *net = NULL;
@@ -66,7 +75,8 @@ static pf_network *transformer(void)
     test_ok(pf_network_new("transformer", &net, &err), &err);
     test_ok(pf_network_input(net, "ids", PF_I64, "[batch,seq]", &x, &err), &err);
     test_ok(pf_network_input(net, "mask", PF_F32, "[batch,seq]", &mask, &err), &err);
-    x = layer(net, "gather", "embedding", "axis=0", 2, (pf_tensor_id[]){ random_constant(net, "table", 2, (int64_t[]){ TOKENS, WIDTH }, 1, 1), x });
+    x = layer(net, "gather", "embedding", "axis=0", 2,
+              (pf_tensor_id[]){ random_constant(net, "table", 2, (int64_t[]){ TOKENS, WIDTH }, 1, 1), x });
     positions = random_constant(net, "positions", 2, (int64_t[]){ LONGEST, WIDTH }, 1, 2);
     positions = layer(net, "slice", "positions", "axes=[0] starts=[0] ends=[seq] steps=[1]", 1, &positions);
     x = layer(net, "add", "placed", "", 2, (pf_tensor_id[]){ x, positions });
@@ -137,8 +147,10 @@ static const subject images_subject = {
     { { 1, 17, 16 }, { 2, 32, 32 }, { 4, 48, 50 }, { 3, 33, 21 }, { 1, 32, 47 }, { 2, 20, 20 } },
 };
 static const subject decoder_subject = {
-    decoder, { { "query", PF_F32, 4, { -1, 4, -2, 8 } }, { "past", PF_F32, 4, { -1, 4, -3, 8 } }, { "new", PF_F32, 4, { -1, 4, -2, 8 } } }, 3, 2,
-    { { 1, 1, 1 }, { 2, 1, 12 }, { 3, 9, 40 }, { 1, 1, 39 }, { 3, 4, 2 }, { 2, 9, 17 } },
+    decoder,
+    { { "query", PF_F32, 4, { -1, 4, -2, 8 } }, { "past", PF_F32, 4, { -1, 4, -3, 8 } },
+      { "new", PF_F32, 4, { -1, 4, -2, 8 } } },
+    3, 2, { { 1, 1, 1 }, { 2, 1, 12 }, { 3, 9, 40 }, { 1, 1, 39 }, { 3, 4, 2 }, { 2, 9, 17 } },
 };
 
 static int64_t dim_of(const input *in, int32_t d, const int64_t *sizes)
@@ -155,7 +167,8 @@ static void print_shapes(const subject *s, const char *key, const int64_t *sizes
     for (uint32_t i = 0; i < s->input_count; i++) {
         used += (size_t)snprintf(out + used, capacity - used, "%s%s:", i ? "," : "", s->inputs[i].name);
         for (int32_t d = 0; d < s->inputs[i].rank; d++)
-            used += (size_t)snprintf(out + used, capacity - used, "%s%lld", d ? "x" : "", (long long)dim_of(&s->inputs[i], d, sizes));
+            used += (size_t)snprintf(out + used, capacity - used, "%s%lld", d ? "x" : "",
+                                     (long long)dim_of(&s->inputs[i], d, sizes));
     }
     snprintf(out + used, capacity - used, "\n");
 }
@@ -179,8 +192,8 @@ static void agree_at(const subject *s, pf_context *context, pf_network *net, con
 
         test_ok(pf_tensor_compare(&outputs[i], &references[i], &difference, &err), &err);
         if (difference.max_rel_range > TOLERANCE || difference.nan_count)
-            fail_msg("output %u at %lld, %lld, %lld differs by %g of its range", i, (long long)sizes[0], (long long)sizes[1], (long long)sizes[2],
-                     difference.max_rel_range);
+            fail_msg("output %u at %lld, %lld, %lld differs by %g of its range", i, (long long)sizes[0],
+                     (long long)sizes[1], (long long)sizes[2], difference.max_rel_range);
         pf_tensor_clear(&outputs[i]);
         pf_tensor_clear(&references[i]);
     }

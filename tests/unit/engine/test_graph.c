@@ -27,7 +27,8 @@ static pf_value_id value_named(const pf_graph *graph, const char *name)
 static void test_uses(void **state)
 {
     pf_graph   *graph = graph_of(residual);
-    pf_value_id x = value_named(graph, "x"), b = value_named(graph, "b"), c = value_named(graph, "c"), d = value_named(graph, "d");
+    pf_value_id x = value_named(graph, "x"), b = value_named(graph, "b"), c = value_named(graph, "c"),
+                d = value_named(graph, "d");
     pf_err      err = { 0 };
 
     (void)state;
@@ -52,7 +53,8 @@ static void test_uses(void **state)
     pf_graph_free(graph);
 }
 
-/* Random edits leave a whole graph: new nodes, inputs moved to older values, values replaced by older ones, dead ones removed. */
+/* Random edits leave a whole graph: new nodes, inputs moved to older values, values replaced by older ones, dead ones
+   removed. */
 static void test_random_edits(void **state)
 {
     static const pf_op_kind binary[] = { PF_OP_ADD, PF_OP_MUL, PF_OP_MAX };
@@ -76,7 +78,8 @@ static void test_random_edits(void **state)
             if (what < 6) {
                 pf_value_id in[2] = { a, b };
 
-                test_ok(pf_graph_add_node(graph, binary[pf_random_below(&random, 3)], "", in, 2, NULL, 1, &out, &err), &err);
+                test_ok(pf_graph_add_node(graph, binary[pf_random_below(&random, 3)], "", in, 2, NULL, 1, &out, &err),
+                        &err);
                 if (what == 0)
                     test_ok(pf_graph_add_output(graph, out, NULL, &err), &err);
             } else if (what < 8 && same && b < a)
@@ -97,8 +100,14 @@ static void test_random_edits(void **state)
 static void break_producer(pf_graph *graph) { graph->values[value_named(graph, "b")].producer = 0; }
 static void break_second_producer(pf_graph *graph) { graph->values[value_named(graph, "b")].is_input = true; }
 static void break_input_list(pf_graph *graph) { graph->inputs[0] = value_named(graph, "w"); }
-static void break_liveness(pf_graph *graph) { graph->nodes[graph->values[value_named(graph, "b")].producer].live = false; }
-static void break_use(pf_graph *graph) { graph->nodes[graph->values[value_named(graph, "c")].producer].in[0] = value_named(graph, "a"); }
+static void break_liveness(pf_graph *graph)
+{
+    graph->nodes[graph->values[value_named(graph, "b")].producer].live = false;
+}
+static void break_use(pf_graph *graph)
+{
+    graph->nodes[graph->values[value_named(graph, "c")].producer].in[0] = value_named(graph, "a");
+}
 static void break_output(pf_graph *graph) { graph->outputs[0] = value_named(graph, "b"); }
 static void break_count(pf_graph *graph) { graph->nodes[graph->values[value_named(graph, "c")].producer].in_count = 1; }
 static void break_op(pf_graph *graph) { graph->nodes[0].op = PF_OP_COUNT; }
@@ -116,17 +125,22 @@ static void break_order(pf_graph *graph)
 {
     pf_err err = { 0 };
 
-    test_ok(pf_graph_set_input(graph, graph->values[value_named(graph, "a")].producer, 0, value_named(graph, "c"), &err), &err);
+    test_ok(pf_graph_set_input(graph, graph->values[value_named(graph, "a")].producer, 0, value_named(graph, "c"),
+                               &err),
+            &err);
 }
 
 static void test_verify_finds(void **state)
 {
     static const struct { void (*run)(pf_graph *graph); const char *says; } breaks[] = {
-        { break_producer, "not the output that it says" }, { break_second_producer, "2 producers" }, { break_input_list, "not an input" },
-        { break_liveness, "its node was removed" },        { break_use, "not noted as a use" },     { break_output, "not noted as a use" },
-        { break_count, "so many inputs" },                 { break_op, "no such op" },              { break_dtype, "type" },
-        { break_shape, "shape" },                          { break_attrs, "attributes are missing" }, { break_content, "known elements" },
-        { break_order, "cycle" },
+        { break_producer, "not the output that it says" }, { break_second_producer, "2 producers" },
+        { break_input_list, "not an input" },
+        { break_liveness, "its node was removed" },        { break_use, "not noted as a use" },
+        { break_output, "not noted as a use" },
+        { break_count, "so many inputs" },                 { break_op, "no such op" },
+        { break_dtype, "type" },
+        { break_shape, "shape" },                          { break_attrs, "attributes are missing" },
+        { break_content, "known elements" }, { break_order, "cycle" },
     };
 
     (void)state;
@@ -167,7 +181,8 @@ static void test_order(void **state)
 /* A node waits for the one that finds out a size in its attributes, whatever their ids. */
 static void test_order_by_sizes(void **state)
 {
-    pf_graph       *graph = graph_of("graph\n%x = input f32 [9]\n%m = input i64 [4]\n%y = slice(%x) axes=[0] starts=[0] ends=[3] steps=[1]\n"
+    pf_graph       *graph = graph_of("graph\n%x = input f32 [9]\n%m = input i64 [4]\n"
+                                     "%y = slice(%x) axes=[0] starts=[0] ends=[3] steps=[1]\n"
                                      "%z = non_zero(%m)\noutput %y\n");
     pf_slice_attrs *attrs = graph->nodes[0].attrs;
     pf_node_id     *order = NULL;
@@ -194,9 +209,12 @@ static void test_order_by_sizes(void **state)
 /* |n - 8| is no expression until n is known to be over 8: what read the size that the range made then reads n - 8. */
 static void test_sizes_become_known(void **state)
 {
-    pf_graph       *graph = graph_of("graph\n%x = input f32 [n,4]\n%w = input f32 [24]\n%s = shape(%x) end=1\n%eight = constant i64 [1] {8}\n"
-                                     "%d = sub(%s, %eight)\n%l = abs(%d)\n%zero = constant i64 [] {0}\n%one = constant i64 [] {1}\n"
-                                     "%r = range(%zero, %l, %one)\n%y = slice(%w) axes=[0] starts=[0] ends=[3] steps=[1]\noutput %y\noutput %r\n");
+    pf_graph       *graph = graph_of("graph\n%x = input f32 [n,4]\n%w = input f32 [24]\n%s = shape(%x) end=1\n"
+                                     "%eight = constant i64 [1] {8}\n"
+                                     "%d = sub(%s, %eight)\n%l = abs(%d)\n%zero = constant i64 [] {0}\n"
+                                     "%one = constant i64 [] {1}\n"
+                                     "%r = range(%zero, %l, %one)\n"
+                                     "%y = slice(%w) axes=[0] starts=[0] ends=[3] steps=[1]\noutput %y\noutput %r\n");
     pf_slice_attrs *attrs = NULL;
     pf_err          err = { 0 };
 
@@ -264,7 +282,8 @@ static void test_constants(void **state)
 /* Sizes that data decides keep their symbols however often they are inferred. */
 static void test_infer_again(void **state)
 {
-    pf_graph   *graph = graph_of("graph\n%x = input f32 [n,4]\n%s = input i64 [2]\n%y = reshape_dynamic(%x, %s)\n%z = relu(%y)\noutput %z\n");
+    pf_graph   *graph = graph_of("graph\n%x = input f32 [n,4]\n%s = input i64 [2]\n%y = reshape_dynamic(%x, %s)\n"
+                                 "%z = relu(%y)\noutput %z\n");
     pf_value_id y = value_named(graph, "y"), x = value_named(graph, "x");
     pf_shape    before = graph->values[y].shape, shape = { .rank = 3, .dim = { 2, 3, 4 } };
     uint32_t    symbols = pf_dims_symbol_count(graph->dims);
@@ -357,7 +376,8 @@ static void test_captures(void **state)
 }
 
 static const char branches[] =
-    "graph\n%c = input bool []\n%x = input f32 [n]\n%y = if(%c, %x, %x) then_branch={\n  graph\n  %a = capture f32 [n]\n  %b = relu(%a)\n"
+    "graph\n%c = input bool []\n%x = input f32 [n]\n%y = if(%c, %x, %x) then_branch={\n  graph\n"
+    "  %a = capture f32 [n]\n  %b = relu(%a)\n"
     "  output %b\n} else_branch={\n  graph\n  %a = capture f32 [n]\n  %b = neg(%a)\n  output %b\n}\noutput %y\n";
 
 static void test_bodies(void **state)
@@ -435,10 +455,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uses),        cmocka_unit_test(test_random_edits),   cmocka_unit_test(test_verify_finds),
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_order_by_sizes), cmocka_unit_test(test_sizes_become_known),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_order_by_sizes),
+        cmocka_unit_test(test_sizes_become_known),
         cmocka_unit_test(test_add_node_refuses), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_infer_again), cmocka_unit_test(test_infer_follows_inputs), cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_captures),    cmocka_unit_test(test_bodies), cmocka_unit_test(test_keep),           cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_captures),    cmocka_unit_test(test_bodies), cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,11 +138,14 @@ static void test_names(void **state)
     pf_graph_free(graph);
 }
 
-/* Equal computations have equal text, whatever things are called and in whatever order symbols and constants were made. */
+/* Equal computations have equal text, whatever things are called and in whatever order symbols and constants were
+   made. */
 static void test_equal_computations(void **state)
 {
-    pf_graph *a = graph_of("graph \"one\"\n%x = input f32 [n,m]\n%c = constant f32 [] {2}\n%y = mul(%x, %c) \"p\"\noutput %y \"out\"\n");
-    pf_graph *b = graph_of("graph\n%unused = constant i64 [1] {3}\n%d = constant f32 [] {2}\n%in = input f32 [n , m]\n%z = mul(%in,%d)\noutput %z\n");
+    pf_graph *a = graph_of("graph \"one\"\n%x = input f32 [n,m]\n%c = constant f32 [] {2}\n%y = mul(%x, %c) \"p\"\n"
+                           "output %y \"out\"\n");
+    pf_graph *b = graph_of("graph\n%unused = constant i64 [1] {3}\n%d = constant f32 [] {2}\n%in = input f32 [n , m]\n"
+                           "%z = mul(%in,%d)\noutput %z\n");
     pf_buf    text_a, text_b;
 
     (void)state;
@@ -167,7 +170,9 @@ static void test_large_constants(void **state)
     test_ok(pf_graph_add_node(graph, PF_OP_RELU, "", &w, 1, NULL, 1, &y, &err), &err);
     test_ok(pf_graph_add_output(graph, y, "y", &err), &err);
     /* SHA-256 of 400 zero bytes. */
-    assert_non_null(strstr(text_of(graph, false, &text), "%0 = constant f32 [10,10] sha256:7a12e561363385e9dfeeab326368731c030ed4b374e7f5897ac819159d2884c5"));
+    assert_non_null(
+        strstr(text_of(graph, false, &text),
+               "%0 = constant f32 [10,10] sha256:7a12e561363385e9dfeeab326368731c030ed4b374e7f5897ac819159d2884c5"));
     back = graph_of((char *)text.data);
     assert_int_equal(back->input_count, 1);
     pf_buf_clear(&text);
@@ -177,7 +182,8 @@ static void test_large_constants(void **state)
 
 static void test_refuses(void **state)
 {
-    static const struct { const char *text, *says; } rows[] = {
+    static const struct { const char *text, *says;
+    } rows[] = {
         { "", "begins with" },
         { "graph\n%x = input f33 [1]\n", "no element type" },
         { "graph\n%x = input f32 [1\n", "',' or ']'" },
@@ -194,7 +200,8 @@ static void test_refuses(void **state)
         { "graph\n%x = constant f32 [1000000,1000000,1000000,1000000] {1}\n", "more elements" },
         { "graph\n%x = input f32 [1]\n}\n", "too many" },
         { "graph\n%x = input f32 [1]\n%y = transpose(%x) perm=[0\n", "','" },
-        { "graph\n%x = input f32 [1]\n%y = transpose(%x) perm=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n", "more than 16" },
+        { "graph\n%x = input f32 [1]\n%y = transpose(%x) perm=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n",
+          "more than 16" },
         { "graph\n%1:999 = split(%x)\n", "outputs" },
         { "graph \"open\n", "closing quote" },
         { "graph\n%c = input bool []\n%y = if(%c) then_branch={ graph\n output %c }\n", "before it is made" },
@@ -243,7 +250,8 @@ static void test_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_names),   cmocka_unit_test(test_equal_computations),
+        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_equal_computations),
         cmocka_unit_test(test_large_constants), cmocka_unit_test(test_refuses), cmocka_unit_test(test_damage),
     };
 

@@ -30,7 +30,8 @@ static void test_values(void **state)
 {
     static const float x[6] = { 1, -2, 3, 0.5f, 4, -1 };
     static const int64_t dim[2] = { 3, 2 };
-    pf_graph *graph = graph_of("graph\n%x = input f32 [n,2]\n%w = constant f32 [2,2] {1,2,3,-4}\n%a = matmul(%x, %w)\n%b = relu(%a)\n"
+    pf_graph *graph = graph_of("graph\n%x = input f32 [n,2]\n%w = constant f32 [2,2] {1,2,3,-4}\n%a = matmul(%x, %w)\n"
+                               "%b = relu(%a)\n"
                                "%c = add(%b, %x)\noutput %c\noutput %x\noutput %c\noutput %w\n");
     pf_tensor in = floats(2, dim, x), out[4];
     pf_err    err = { 0 };
@@ -40,7 +41,8 @@ static void test_values(void **state)
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 2; j++) {
             static const float w[4] = { 1, 2, 3, -4 };
-            float product = x[2 * i] * w[j] + x[2 * i + 1] * w[2 + j], want = (product > 0 ? product : 0) + x[2 * i + j];
+            float product = x[2 * i] * w[j] + x[2 * i + 1] * w[2 + j],
+                  want = (product > 0 ? product : 0) + x[2 * i + j];
 
             assert_true(((float *)out[0].data)[2 * i + j] == want);
             assert_true(((float *)out[2].data)[2 * i + j] == want);
@@ -55,14 +57,15 @@ static void test_values(void **state)
 
 static void test_symbols_from_inputs(void **state)
 {
-    pf_graph *graph = graph_of("graph\n%a = input f32 [batch*seq]\n%b = input f32 [batch,2*seq]\n%y = reshape(%a) shape=[seq,batch]\n"
+    pf_graph *graph = graph_of("graph\n%a = input f32 [batch*seq]\n%b = input f32 [batch,2*seq]\n"
+                               "%y = reshape(%a) shape=[seq,batch]\n"
                                "%z = slice(%b) axes=[1] starts=[seq] ends=[2*seq] steps=[1]\noutput %y\noutput %z\n");
     int64_t   dim_a[1] = { 6 }, dim_b[2] = { 2, 6 };
     pf_tensor in[2] = { random_tensor(PF_F32, 1, dim_a, 1), random_tensor(PF_F32, 2, dim_b, 2) }, out[2];
     pf_err    err = { 0 };
 
     (void)state;
-    test_ok(pf_interpret(graph, in, out, NULL, NULL, &err), &err);       /* batch*seq is solved only after batch and seq */
+    test_ok(pf_interpret(graph, in, out, NULL, NULL, &err), &err);  /* batch*seq is solved only after batch and seq */
     assert_int_equal(out[0].dim[0], 3);
     assert_int_equal(out[0].dim[1], 2);
     assert_int_equal(out[1].dim[1], 3);
@@ -105,8 +108,11 @@ static void test_refuses_inputs(void **state)
 static void test_data_dependent_shapes(void **state)
 {
     static const int64_t target[2] = { 3, 4 };
-    pf_graph *graph = graph_of("graph\n%x = input f32 [n]\n%s = input i64 [2]\n%y = reshape_dynamic(%x, %s)\n%z = transpose(%y) perm=[1,0]\noutput %z\n");
-    pf_tensor in[2] = { random_tensor(PF_F32, 1, (int64_t[]){ 12 }, 1), { .dtype = PF_I64, .rank = 1, .dim = { 2 }, .bytes = 16 } }, out;
+    pf_graph *graph = graph_of("graph\n%x = input f32 [n]\n%s = input i64 [2]\n%y = reshape_dynamic(%x, %s)\n"
+                               "%z = transpose(%y) perm=[1,0]\noutput %z\n");
+    pf_tensor in[2] = { random_tensor(PF_F32, 1, (int64_t[]){ 12 }, 1),
+                        { .dtype = PF_I64, .rank = 1, .dim = { 2 }, .bytes = 16 } },
+              out;
     pf_err    err = { 0 };
 
     (void)state;
@@ -133,7 +139,8 @@ static void watch(void *user, pf_value_id value, pf_tensor *tensor)
 static void test_watch(void **state)
 {
     static const float one[1] = { -3 };
-    pf_graph *graph = graph_of("graph\n%x = input f32 [1]\n%a = neg(%x)\n%unused = exp(%x)\n%b = add(%a, %a)\noutput %b\n");
+    pf_graph *graph = graph_of("graph\n%x = input f32 [1]\n%a = neg(%x)\n%unused = exp(%x)\n%b = add(%a, %a)\n"
+                               "output %b\n");
     pf_tensor in = floats(1, (int64_t[]){ 1 }, one), out;
     seen      s = { 0 };
     pf_err    err = { 0 };
@@ -179,10 +186,16 @@ static void test_loop(void **state)
 {
     static const float   x[2] = { 1, -2 }, s[1] = { 0.5f };
     static const int64_t three = 3;
-    pf_graph *graph = graph_of("graph\n%x = input f32 [n]\n%s = input f32 [1]\n%m = input i64 []\n%y = loop(%m, _, %x, %s) body={\n  graph\n"
-                               "  %i = input i64 []\n  %c = input bool []\n  %v = input f32 [n]\n  %s = capture f32 [1]\n  %t = constant f32 [] {2}\n"
-                               "  %a = add(%v, %s)\n  %b = mul(%a, %t)\n  output %c\n  output %b\n} carried=1\noutput %y\n");
-    pf_tensor in[3] = { floats(1, (int64_t[]){ 2 }, x), floats(1, (int64_t[]){ 1 }, s), { .dtype = PF_I64, .bytes = 8 } }, out;
+    pf_graph *graph = graph_of("graph\n%x = input f32 [n]\n%s = input f32 [1]\n%m = input i64 []\n"
+                               "%y = loop(%m, _, %x, %s) body={\n  graph\n"
+                               "  %i = input i64 []\n  %c = input bool []\n  %v = input f32 [n]\n"
+                               "  %s = capture f32 [1]\n  %t = constant f32 [] {2}\n"
+                               "  %a = add(%v, %s)\n  %b = mul(%a, %t)\n  output %c\n  output %b\n} carried=1\n"
+                               "output %y\n");
+    pf_tensor in[3] = { floats(1, (int64_t[]){ 2 }, x),
+                        floats(1, (int64_t[]){ 1 }, s),
+                        { .dtype = PF_I64, .bytes = 8 } },
+              out;
     pf_err    err = { 0 };
 
     (void)state;
@@ -210,7 +223,8 @@ static void test_node(void **state)
 
 static void test_out_of_memory(void **state)
 {
-    pf_graph *graph = graph_of("graph\n%x = input f32 [n,2]\n%w = constant f32 [2,2] {1,2,3,-4}\n%a = matmul(%x, %w)\n%b = relu(%a)\n"
+    pf_graph *graph = graph_of("graph\n%x = input f32 [n,2]\n%w = constant f32 [2,2] {1,2,3,-4}\n%a = matmul(%x, %w)\n"
+                               "%b = relu(%a)\n"
                                "%c = add(%b, %x)\noutput %c\noutput %b\noutput %x\n");
     pf_tensor in = random_tensor(PF_F32, 2, (int64_t[]){ 3, 2 }, 1), out[3];
 
@@ -236,7 +250,8 @@ static void test_out_of_memory(void **state)
 static void test_compare(void **state)
 {
     static const float a[4] = { 0, 1, 2, 4 }, b[4] = { 0, 1, 2.5f, 4 };
-    pf_tensor     x = floats(1, (int64_t[]){ 4 }, a), y = floats(1, (int64_t[]){ 4 }, b), z = floats(2, (int64_t[]){ 2, 2 }, a);
+    pf_tensor     x = floats(1, (int64_t[]){ 4 }, a), y = floats(1, (int64_t[]){ 4 }, b),
+                  z = floats(2, (int64_t[]){ 2, 2 }, a);
     pf_difference d;
     pf_err        err = { 0 };
 
@@ -251,9 +266,11 @@ static void test_compare(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_symbols_from_inputs), cmocka_unit_test(test_refuses_inputs),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_symbols_from_inputs),
+        cmocka_unit_test(test_refuses_inputs),
         cmocka_unit_test(test_data_dependent_shapes), cmocka_unit_test(test_watch), cmocka_unit_test(test_body),
-        cmocka_unit_test(test_node), cmocka_unit_test(test_loop), cmocka_unit_test(test_out_of_memory),       cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_node), cmocka_unit_test(test_loop), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_compare),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,8 @@ static void bytes_count_padding(void **state)
     assert_int_equal(bytes, 0);
 }
 
-/* Every element is found where the strides say that it lies, padding is zero, and unpacking gives back what was packed. */
+/* Every element is found where the strides say that it lies, padding is zero, and unpacking gives back what was
+   packed. */
 static void check_places(pf_layout layout, const pf_tensor *t)
 {
     size_t      bytes = 0;
@@ -63,7 +64,8 @@ static void check_places(pf_layout layout, const pf_tensor *t)
             at += d == 1 && s.block > 1 ? k / s.block * s.dim[1] + k % s.block * s.in_block : k * s.dim[d];
             rest /= t->dim[d];
         }
-        assert_int_equal(pf_dtype_get_i64(t->dtype, packed, (uint64_t)at), pf_dtype_get_i64(t->dtype, t->data, (uint64_t)i));
+        assert_int_equal(pf_dtype_get_i64(t->dtype, packed, (uint64_t)at),
+                         pf_dtype_get_i64(t->dtype, t->data, (uint64_t)i));
     }
     for (uint64_t i = 0; i < bytes * 8 / pf_dtype_bits(t->dtype); i++)
         seen += pf_dtype_get_i64(t->dtype, packed, i) != 0;
@@ -104,8 +106,8 @@ static bool packs_the_same(pf_layout a, pf_layout b, const pf_tensor *t)
 
 static void same_bytes_tells_the_truth(void **state)
 {
-    static const int64_t dims[][4] = { { 2, 16, 1, 1 }, { 1, 16, 3, 2 }, { 2, 1, 3, 2 }, { 1, 32, 1, 1 }, { 1, 20, 1, 1 }, { 1, 8, 2, 3 },
-                                       { 1, 32, 2, 1 }, { 3, 3, 2, 2 } };
+    static const int64_t dims[][4] = { { 2, 16, 1, 1 }, { 1, 16, 3, 2 }, { 2, 1, 3, 2 }, { 1, 32, 1, 1 },
+                                       { 1, 20, 1, 1 }, { 1, 8, 2, 3 }, { 1, 32, 2, 1 }, { 3, 3, 2, 2 } };
 
     (void)state;
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
@@ -117,12 +119,14 @@ static void same_bytes_tells_the_truth(void **state)
         memcpy(shape.dim, dims[i], sizeof dims[i]);
         for (int a = 0; a < PF_LAYOUT_COUNT; a++)
             for (int b = 0; b < PF_LAYOUT_COUNT; b++)
-                assert_int_equal(pf_layout_same_bytes((pf_layout)a, (pf_layout)b, &shape), packs_the_same((pf_layout)a, (pf_layout)b, &t));
+                assert_int_equal(pf_layout_same_bytes((pf_layout)a, (pf_layout)b, &shape),
+                                 packs_the_same((pf_layout)a, (pf_layout)b, &t));
         pf_tensor_clear(&t);
     }
 }
 
-/* Is the slice of the whole, laid out on its own, to be found in the whole where pf_layout_part says, and nowhere when it says so? */
+/* Is the slice of the whole, laid out on its own, to be found in the whole where pf_layout_part says, and nowhere when
+   it says so? */
 static void check_part(pf_layout layout, const pf_tensor *t, int32_t axis, int64_t start, int64_t count)
 {
     static _Alignas(64) uint8_t whole[1 << 16], own[1 << 16];
@@ -141,7 +145,8 @@ static void check_part(pf_layout layout, const pf_tensor *t, int32_t axis, int64
     for (int32_t d = 0; d < t->rank; d++)
         *(d < axis ? &outer : &inner) *= d == axis ? 1 : t->dim[d];
     for (int64_t i = 0; i < outer; i++)
-        memcpy((float *)part.data + i * count * inner, (float *)t->data + (i * t->dim[axis] + start) * inner, (size_t)(count * inner) * sizeof(float));
+        memcpy((float *)part.data + i * count * inner, (float *)t->data + (i * t->dim[axis] + start) * inner,
+               (size_t)(count * inner) * sizeof(float));
     test_ok(pf_layout_bytes(layout, t->dtype, t->rank, part.dim, &bytes, &err), &err);
     pf_layout_pack(layout, t, t->data, whole);
     pf_layout_pack(layout, &part, part.data, own);
@@ -152,7 +157,8 @@ static void check_part(pf_layout layout, const pf_tensor *t, int32_t axis, int64
 
 static void parts_lie_where_they_should(void **state)
 {
-    static const int64_t dims[][4] = { { 1, 48, 2, 4 }, { 2, 32, 1, 3 }, { 3, 16, 4, 4 }, { 1, 20, 1, 16 }, { 4, 8, 1, 1 }, { 1, 1, 5, 16 }, { 1, 24, 1, 1 } };
+    static const int64_t dims[][4] = { { 1, 48, 2, 4 }, { 2, 32, 1, 3 }, { 3, 16, 4, 4 }, { 1, 20, 1, 16 },
+                                       { 4, 8, 1, 1 }, { 1, 1, 5, 16 }, { 1, 24, 1, 1 } };
 
     (void)state;
     for (size_t s = 0; s < sizeof dims / sizeof dims[0]; s++) {
@@ -193,7 +199,8 @@ static void parts_are_found(void **state)
 
 /* ---- Values in wider ones */
 
-/* Channels from start on, in a whole of that layout: they are found where pf_layout_channels says, and writing them changes nothing else. */
+/* Channels from start on, in a whole of that layout: they are found where pf_layout_channels says, and writing them
+   changes nothing else. */
 static uint32_t check_channels(pf_layout kind, const pf_tensor *t, int64_t start, int64_t count)
 {
     pf_shape  shape = { .rank = t->rank };
@@ -219,7 +226,8 @@ static uint32_t check_channels(pf_layout kind, const pf_tensor *t, int64_t start
     pf_layout_unpack(layout, &part, whole + at, linear);
     run = part.bytes / (size_t)t->dim[0];
     for (int64_t n = 0; n < t->dim[0]; n++)
-        assert_memory_equal(linear + (size_t)n * run, (uint8_t *)t->data + (size_t)(n * t->dim[1] + start) * run / (size_t)count, run);
+        assert_memory_equal(linear + (size_t)n * run,
+                            (uint8_t *)t->data + (size_t)(n * t->dim[1] + start) * run / (size_t)count, run);
     for (size_t i = 0; i < part.bytes; i++)
         linear[i] ^= 0xff;
     pf_layout_pack(layout, &part, linear, whole + at);
@@ -301,8 +309,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_read_back),
         cmocka_unit_test(parts_lie_where_they_should),
-        cmocka_unit_test(parts_are_found), cmocka_unit_test(bytes_count_padding), cmocka_unit_test(elements_lie_where_strides_say),
-        cmocka_unit_test(same_bytes_tells_the_truth),
+        cmocka_unit_test(parts_are_found), cmocka_unit_test(bytes_count_padding),
+        cmocka_unit_test(elements_lie_where_strides_say), cmocka_unit_test(same_bytes_tells_the_truth),
         cmocka_unit_test(channels_lie_in_wider_values),
         cmocka_unit_test(channels_are_refused),
         cmocka_unit_test(pitches_have_names),

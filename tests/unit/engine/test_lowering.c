@@ -1,6 +1,7 @@
 /* What a lowered network computes, against the same network in FP32: the front of a build, then both by the references.
-   Without arguments: small networks.  test_lowering [--bf16] [--care] [--front] [--layers] FILE...: ONNX files, one line each, for work on the
-   lowering; --care leaves the first layers alone, --front stops before anything is computed, --layers shows where the error comes in. */
+   Without arguments: small networks.  test_lowering [--bf16] [--care] [--front] [--layers] FILE...: ONNX files, one
+   line each, for work on the lowering; --care leaves the first layers alone, --front stops before anything is computed,
+   --layers shows where the error comes in. */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -100,10 +101,12 @@ static void show_layer(void *user, pf_value_id value, pf_tensor *tensor)
         return;
     for (int64_t i = 0; i < pf_tensor_elems(&test); i++)
         pf_dtype_set(test.dtype, test.data, (uint64_t)i, pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i));
-    if (!pf_tensor_compare(&test, reference, &d, NULL) && (d.max_rel_range > 1.05 * s->worst || d.nan_count || d.inf_count)) {
+    if (!pf_tensor_compare(&test, reference, &d, NULL) &&
+        (d.max_rel_range > 1.05 * s->worst || d.nan_count || d.inf_count)) {
         s->worst = d.max_rel_range;
-        printf("    %-20s %-4s error %.2e cosine %.7f not finite %lld  \"%.80s\"\n", pf_op_def_of(s->low->nodes[node].op)->name,
-               pf_dtype_name(tensor->dtype), d.max_rel_range, d.cosine, (long long)(d.nan_count + d.inf_count), s->low->nodes[node].name);
+        printf("    %-20s %-4s error %.2e cosine %.7f not finite %lld  \"%.80s\"\n",
+               pf_op_def_of(s->low->nodes[node].op)->name, pf_dtype_name(tensor->dtype), d.max_rel_range, d.cosine,
+               (long long)(d.nan_count + d.inf_count), s->low->nodes[node].name);
     }
     pf_tensor_clear(&test);
 }
@@ -200,8 +203,8 @@ static int try_files(int count, char **arguments)
         else {
             bad = try_file(arguments[i], &w, &result, &err) != PF_OK;
             bad |= result.error > (w.narrow == PF_F16 ? F16_LIMIT : BF16_LIMIT) || result.not_finite;
-            printf("%s %s error %.2e cosine %.6f not finite %lld  %s\n", bad ? "BAD" : "ok ", arguments[i], result.error, result.cosine,
-                   (long long)result.not_finite, err.msg);
+            printf("%s %s error %.2e cosine %.6f not finite %lld  %s\n", bad ? "BAD" : "ok ", arguments[i],
+                   result.error, result.cosine, (long long)result.not_finite, err.msg);
             fflush(stdout);
             failures += bad;
         }
@@ -232,8 +235,8 @@ static void check_graph(const char *name, const char *text, uint64_t seed)
             st = compute(&f, &oracle, &result, &err);
         if (st || result.error > limits[i] || result.not_finite) {
             fprintf(stderr, "%s\n", text);
-            fail_msg("%s %llu as %s: %s, error %.2e, %lld not finite", name, (unsigned long long)seed, pf_dtype_name(types[i]), err.msg, result.error,
-                     (long long)result.not_finite);
+            fail_msg("%s %llu as %s: %s, error %.2e, %lld not finite", name, (unsigned long long)seed,
+                     pf_dtype_name(types[i]), err.msg, result.error, (long long)result.not_finite);
         }
         pf_oracle_clear(&oracle);
         front_clear(&f);
@@ -246,13 +249,15 @@ static void check_graph(const char *name, const char *text, uint64_t seed)
 static const struct { const char *name, *text; } samples[] = {
     { "a dynamic quantization, whose scale is FP32 whatever it reads",
       "graph \"\"\n%x = input f32 [4,16] \"x\"\n" PRODUCT
-      "%20:3 = dynamic_quantize_linear(%c)\n%k = input u8 [16,8] \"k\"\n%i = matmul_integer(%20, %k, %22)\n%f = cast(%i) dtype=f32\n"
+      "%20:3 = dynamic_quantize_linear(%c)\n%k = input u8 [16,8] \"k\"\n%i = matmul_integer(%20, %k, %22)\n"
+      "%f = cast(%i) dtype=f32\n"
       "%v = input f32 [8] \"v\"\n%t = mul(%21, %v)\n%y = mul(%f, %t)\noutput %y\n" },
     { "a scale that FP16 cannot hold",
       "graph \"\"\n%x = input f32 [4,16] \"x\"\n" PRODUCT
       "%m = constant f32 [] {1e-6}\n%d = mul(%c, %m)\n%s = constant f32 [] {3e-7}\n%z = constant i8 [] {0}\n"
       "%q = quantize_linear(%c, %s, %z) dtype=i8\n"
-      "%b = constant f32 [] {0.1}\n%r = quantize_linear(%c, %b, %z) dtype=i8\n%f = dequantize_linear(%r, %b, %z) dtype=f32\noutput %f\n" },
+      "%b = constant f32 [] {0.1}\n%r = quantize_linear(%c, %b, %z) dtype=i8\n"
+      "%f = dequantize_linear(%r, %b, %z) dtype=f32\noutput %f\n" },
     { "positions times frequencies",
       "graph \"\"\n%p = input i64 [2,1,40] \"p\"\n%f = constant f32 [1,3,1] {1,0.1,0.01}\n%k = constant f32 [] {30}\n"
       "%r = cast(%p) dtype=f32\n%t = mul(%r, %k)\n%a = matmul(%f, %t)\n%s = sin(%a)\noutput %s\n" },
@@ -261,18 +266,21 @@ static const struct { const char *name, *text; } samples[] = {
       "%s = reduce(%a) mode=sum axes=[0,1] keepdims=1\n%y = div(%a, %s)\noutput %y\n" },
     { "a mask of minus infinity, found by a test",
       "graph \"\"\n%x = input f32 [4,16] \"x\"\n" PRODUCT
-      "%i = constant f32 [] {-inf}\n%o = constant f32 [] {0}\n%l = less(%c, %o)\n%m = where(%l, %i, %c)\n%t = equal(%m, %i)\n"
+      "%i = constant f32 [] {-inf}\n%o = constant f32 [] {0}\n%l = less(%c, %o)\n%m = where(%l, %i, %c)\n"
+      "%t = equal(%m, %i)\n"
       "%y = where(%t, %o, %m)\noutput %y\n" },
     { "points of a grid",
       "graph \"\"\n%x = input f32 [1,4,16,16] \"x\"\n%w = input f32 [4,4,1,1] \"w\"\n"
-      "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%g = input f32 [1,9,9,2] \"g\"\n%b = tanh(%g)\n"
+      "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%g = input f32 [1,9,9,2] \"g\"\n"
+      "%b = tanh(%g)\n"
       "%y = grid_sample(%c, %b) mode=linear\noutput %y\n" },
     { "sizes that nobody gave: an image that is halved and joined again",
       "graph \"\"\n%x = input f32 [batch,3,h,w] \"x\"\n%k = input f32 [3,3,3,3] \"k\"\n"
       "%a = conv(%x, %k, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
       "%b = max_pool(%a) kernel=[3,3] strides=[3,3] dilations=[1,1] pads=[0,0,0,0]\n%y = relu(%b)\noutput %y\n" },
     { "a table of positions as long as the sequence",
-      "graph \"\"\n%x = input f32 [batch,seq,4] \"x\"\n%t = input f32 [6,4] \"t\"\n%s = slice(%t) axes=[0] starts=[0] ends=[seq] steps=[1]\n"
+      "graph \"\"\n%x = input f32 [batch,seq,4] \"x\"\n%t = input f32 [6,4] \"t\"\n"
+      "%s = slice(%t) axes=[0] starts=[0] ends=[seq] steps=[1]\n"
       "%y = add(%x, %s)\noutput %y\n" },
 };
 
@@ -283,11 +291,13 @@ static void samples_compute_the_same(void **state)
         check_graph(samples[i].name, samples[i].text, 0);
 }
 
-/* Steps of random networks over values [4,16]: $n is the new one, $a and $b are earlier ones. What may leave the range goes through tanh. */
+/* Steps of random networks over values [4,16]: $n is the new one, $a and $b are earlier ones. What may leave the range
+   goes through tanh. */
 static const char *const steps[] = {
     "%$n = matmul(%$a, %w)\n", "%$n = matmul(%$a, %w)\n", "%$n = add(%$a, %$b)\n", "%$n = sub(%$a, %$b)\n",
     "%m$n = mul(%$a, %$b)\n%$n = tanh(%m$n)\n",
-    "%m$n = mul(%$a, %$a)\n%r$n = reduce(%m$n) mode=mean axes=[1] keepdims=1\n%e$n = add(%r$n, %eps)\n%s$n = sqrt(%e$n)\n%$n = div(%$a, %s$n)\n",
+    "%m$n = mul(%$a, %$a)\n%r$n = reduce(%m$n) mode=mean axes=[1] keepdims=1\n%e$n = add(%r$n, %eps)\n"
+    "%s$n = sqrt(%e$n)\n%$n = div(%$a, %s$n)\n",
     "%l$n = less(%$a, %$b)\n%$n = where(%l$n, %$a, %$b)\n",
     "%l$n = less(%101, %zero)\n%m$n = where(%l$n, %inf, %$a)\n%$n = softmax(%m$n) axis=0\n",
     "%c$n = cast(%$a) dtype=f64\n%d$n = abs(%c$n)\n%$n = cast(%d$n) dtype=f32\n",
@@ -298,15 +308,18 @@ static const char *const steps[] = {
     "%1$n0:3 = dynamic_quantize_linear(%$a)\n%i$n = matmul_integer(%1$n0, %u8, %1$n2)\n%f$n = cast(%i$n) dtype=f32\n"
     "%r$n = mul(%f$n, %1$n1)\n%m$n = mul(%r$n, %small)\n%$n = tanh(%m$n)\n",
     "%t$n = tanh(%$a)\n%e$n = exp(%t$n)\n%s$n = reduce(%e$n) mode=sum axes=[1] keepdims=1\n%$n = div(%e$n, %s$n)\n",
-    "%h$n = shape(%$a)\n%c$n = cast(%h$n) dtype=f32\n%s$n = reduce(%c$n) mode=prod axes=[0] keepdims=0\n%$n = div(%$a, %s$n)\n",
-    "%g$n = layer_norm(%$a, %gain) axis=1 epsilon=1e-5\n%$n = gelu(%g$n)\n", "%s$n = sigmoid(%$a)\n%$n = mul(%s$n, %$b)\n",
+    "%h$n = shape(%$a)\n%c$n = cast(%h$n) dtype=f32\n%s$n = reduce(%c$n) mode=prod axes=[0] keepdims=0\n"
+    "%$n = div(%$a, %s$n)\n",
+    "%g$n = layer_norm(%$a, %gain) axis=1 epsilon=1e-5\n%$n = gelu(%g$n)\n", "%s$n = sigmoid(%$a)\n"
+                                                                             "%$n = mul(%s$n, %$b)\n",
     "%r$n = reshape(%$a) shape=[16,4]\n%$n = transpose(%r$n) perm=[1,0]\n",
 };
 enum { STEPS = sizeof steps / sizeof steps[0], LENGTH = 12, TEXT_BYTES = 1 << 16 };
 
 static void add_step(pf_random *random, uint32_t number, pf_buf *out)
 {
-    uint32_t a = 100 + (uint32_t)pf_random_below(random, number - 100), b = 100 + (uint32_t)pf_random_below(random, number - 100);
+    uint32_t a = 100 + (uint32_t)pf_random_below(random, number - 100),
+             b = 100 + (uint32_t)pf_random_below(random, number - 100);
 
     for (const char *at = steps[pf_random_below(random, STEPS)]; *at; at++)
         if (*at == '$') {
@@ -326,10 +339,13 @@ static void random_networks_compute_the_same(void **state)
 
         pf_random_init(&random, seed);
         pf_buf_init(&text, TEXT_BYTES);
-        pf_buf_printf(&text, "graph \"\"\n%%100 = input f32 [4,16] \"x\"\n%%101 = input f32 [4,16] \"y\"\n%%v = input f32 [16,16] \"w\"\n"
+        pf_buf_printf(&text, "graph \"\"\n%%100 = input f32 [4,16] \"x\"\n%%101 = input f32 [4,16] \"y\"\n"
+                             "%%v = input f32 [16,16] \"w\"\n"
                       "%%quarter = constant f32 [] {0.25}\n%%w = mul(%%v, %%quarter)\n"
-                      "%%u8 = input u8 [16,16] \"table\"\n%%eps = constant f32 [] {1e-5}\n%%zero = constant f32 [] {0}\n%%inf = constant f32 [] {-3e38}\n"
-                      "%%step = constant f32 [] {0.0001}\n%%small = constant f32 [] {0.002}\n%%i8 = constant i16 [] {0}\n%%gain = input f32 [16] \"gain\"\n");
+                      "%%u8 = input u8 [16,16] \"table\"\n%%eps = constant f32 [] {1e-5}\n"
+                      "%%zero = constant f32 [] {0}\n%%inf = constant f32 [] {-3e38}\n"
+                      "%%step = constant f32 [] {0.0001}\n%%small = constant f32 [] {0.002}\n"
+                      "%%i8 = constant i16 [] {0}\n%%gain = input f32 [16] \"gain\"\n");
         for (uint32_t i = 0; i < LENGTH; i++)
             add_step(&random, 102 + i, &text);
         pf_buf_printf(&text, "output %%%d\noutput %%%d\n", 101 + LENGTH, 100 + LENGTH);
@@ -341,7 +357,8 @@ static void random_networks_compute_the_same(void **state)
 
 int main(int count, char **arguments)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(samples_compute_the_same), cmocka_unit_test(random_networks_compute_the_same) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(samples_compute_the_same),
+                                        cmocka_unit_test(random_networks_compute_the_same) };
 
     return count > 1 ? try_files(count, arguments) : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,8 @@ static void nothing_takes_nothing(void **state)
 
 static void refuses_nonsense(void **state)
 {
-    pf_memory_item backwards[] = { item(1, 2, 1) }, later[] = { item(1, 0, 0), item(1, 0, 0) }, huge[] = { item(SIZE_MAX, 0, 0) };
+    pf_memory_item backwards[] = { item(1, 2, 1) }, later[] = { item(1, 0, 0), item(1, 0, 0) },
+                   huge[] = { item(SIZE_MAX, 0, 0) };
     pf_memory_plan plan = { 0 };
     pf_err         err = { 0 };
 

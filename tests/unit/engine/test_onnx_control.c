@@ -52,15 +52,17 @@ static void test_growing_state(void **state)
                 "1,2", "1 2 1 2");
 }
 
-/* A list that starts empty and gets a row in each round, as exporters write a list that a program appends to: its rows have as many dims as what
-   is put in, so that a product may follow. */
+/* A list that starts empty and gets a row in each round, as exporters write a list that a program appends to: its rows
+   have as many dims as what is put in, so that a product may follow. */
 static void test_list_of_rows(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 3\nnode SequenceEmpty -> s\nnode Loop n _ x s -> y rows\ngraph "
+    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 3\nnode SequenceEmpty -> s\nnode Loop n _ x s -> y rows\n"
+                "graph "
                 "body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\ninput l f32 1\nnode Add v v -> w\nnode "
                 "SequenceInsert l w -> m\nnode Identity c -> d\noutput d\noutput w\noutput m\nend\nnode "
-                "ConcatFromSequence rows -> joined axis=i:0\nconst k f32 2,1 1,1\nnode MatMul joined k -> z\noutput z\n",
+                "ConcatFromSequence rows -> joined axis=i:0\nconst k f32 2,1 1,1\nnode MatMul joined k -> z\n"
+                "output z\n",
                 "1,2", "6 12 24");
 }
 
@@ -68,7 +70,8 @@ static void test_list_of_rows(void **state)
 static void test_bound_from_a_slice(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 3\nconst at i64 3 0,1,3\nconst zero i64 1 0\nconst one i64 1 1\nnode Cast x -> j "
+    model_gives("opset 13\ninput x f32 3\nconst at i64 3 0,1,3\nconst zero i64 1 0\nconst one i64 1 1\n"
+                "node Cast x -> j "
                 "to=i:7\nnode Slice j zero one -> i\nnode Add i one -> k\nnode Slice at i k -> from\nconst far i64 1 "
                 "9\nnode Slice x from far -> y\noutput y\n",
                 "3", "2 3");

@@ -88,7 +88,8 @@ static void test_opsets(void **state)
 /* Each node by itself, with its name, for those who give a list. */
 static void unsupported_nodes_are_listed(const char *text)
 {
-    static const char *const wanted[][2] = { { "a", "Foo" }, { "b", "Bar" }, { "c", "Foo" }, { "e", "Baz" }, { "f", "Qux" } };
+    static const char *const wanted[][2] = { { "a", "Foo" }, { "b", "Bar" }, { "c", "Foo" }, { "e", "Baz" },
+                                             { "f", "Qux" } };
     pf_err    err = { 0 };
     pf_graph *graph = NULL;
 

@@ -42,13 +42,15 @@ static void test_find(void **state)
 static void test_signal_without_parts(void **state)
 {
     (void)state;
-    model_gives("opset 17\ninput x f32 1,4\nconst step i64 . 2\nconst length i64 . 2\nnode STFT x step _ length -> y\noutput y\n", "1,4",
+    model_gives("opset 17\ninput x f32 1,4\nconst step i64 . 2\nconst length i64 . 2\nnode STFT x step _ length -> y\n"
+                "output y\n", "1,4",
                 "3 0 -1 0 7 0 -1 0");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_find), cmocka_unit_test(test_signal_without_parts) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_find),
+                                        cmocka_unit_test(test_signal_without_parts) };
 
     return cmocka_run_group_tests_name("onnx_ops", tests, NULL, NULL);
 }

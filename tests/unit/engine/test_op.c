@@ -1,4 +1,5 @@
-/* The tables of ops: what their field tables say covers their attribute structs, so that nothing is lost in copies and texts. */
+/* The tables of ops: what their field tables say covers their attribute structs, so that nothing is lost in copies and
+   texts. */
 #include <string.h>
 
 #include "engine/op.h"
@@ -49,7 +50,8 @@ static void test_rows(void **state)
         const pf_op_def *def = pf_op_def_of(op);
 
         assert_int_equal(pf_op_from_name(def->name), op);
-        assert_true(def->infer && def->reference && def->in_min <= def->in_max && def->out_min <= def->out_max && def->out_min > 0);
+        assert_true(def->infer && def->reference && def->in_min <= def->in_max && def->out_min <= def->out_max &&
+                    def->out_min > 0);
         assert_true(!(def->flags & PF_OPF_COMMUTATIVE) || def->in_min >= 2);
     }
     assert_int_equal(pf_op_from_name("none"), PF_OP_NONE);

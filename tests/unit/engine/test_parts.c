@@ -36,7 +36,8 @@ static pf_tensor_id convolve(grower *g, pf_tensor_id x, int64_t out)
     uint64_t     seed = pf_random_u64(&g->random);
     pf_tensor_id w = random_constant(g->net, "w", 4, (int64_t[]){ out, in, 1, 1 }, 0.3, seed);
 
-    x = layer(g->net, "conv", "conv", "strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1", 2, (pf_tensor_id[]){ x, w });
+    x = layer(g->net, "conv", "conv", "strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1", 2,
+              (pf_tensor_id[]){ x, w });
     return seed % 2 ? layer(g->net, "relu", "relu", "", 1, &x) : x;
 }
 
@@ -71,8 +72,10 @@ static void grow_concat(grower *g)
 static void grow_slice(grower *g)
 {
     pf_tensor_id x = pick(g);
-    int64_t      axis = pf_random_below(&g->random, 3) ? 1 : (int64_t)pf_random_below(&g->random, 4), size = shape_of(g, x)->dim[axis];
-    int64_t      start = size > 16 && axis == 1 ? 16 * (int64_t)pf_random_below(&g->random, (uint64_t)size / 16) : (size - 1) / 2;
+    int64_t      axis = pf_random_below(&g->random, 3) ? 1 : (int64_t)pf_random_below(&g->random, 4),
+                 size = shape_of(g, x)->dim[axis];
+    int64_t      start = size > 16 && axis == 1 ? 16 * (int64_t)pf_random_below(&g->random, (uint64_t)size / 16)
+                                                : (size - 1) / 2;
     int64_t      end = start + 1 + (int64_t)pf_random_below(&g->random, (uint64_t)(size - start));
     char         attrs[128] = "";
 
@@ -89,7 +92,8 @@ static void grow_view(grower *g)
     const pf_shape *s = shape_of(g, x);
     char            attrs[64] = "";
 
-    snprintf(attrs, sizeof attrs, "shape=[%d,%d,%d,%d]", (int)s->dim[0], (int)s->dim[1], (int)s->dim[3], (int)s->dim[2]);
+    snprintf(attrs, sizeof attrs, "shape=[%d,%d,%d,%d]", (int)s->dim[0], (int)s->dim[1], (int)s->dim[3],
+             (int)s->dim[2]);
     keep(g, layer(g->net, "reshape", "view", attrs, 1, &x));
 }
 
@@ -106,7 +110,9 @@ static pf_network *random_network(uint64_t seed)
     for (int i = 0; i < LAYERS; i++)
         growers[pf_random_below(&g.random, sizeof growers / sizeof growers[0])](&g);
     for (uint32_t i = 0; i < 4; i++)
-        test_ok(pf_network_output(g.net, i ? pick(&g) : g.pool[g.count - 1], (const char *[]){ "a", "b", "c", "d" }[i], &err), &err);
+        test_ok(pf_network_output(g.net, i ? pick(&g) : g.pool[g.count - 1], (const char *[]){ "a", "b", "c", "d" }[i],
+                                  &err),
+                &err);
     return g.net;
 }
 
@@ -161,7 +167,8 @@ static uint32_t parts_of(const pf_plan *plan)
     return parts;
 }
 
-/* Both plans agree with the reference, which pf_build sees to, and with each other; the one with parts has no more steps. */
+/* Both plans agree with the reference, which pf_build sees to, and with each other; the one with parts has no more
+   steps. */
 static void random_networks_compute_the_same(void **state)
 {
     pf_device *device = cpu();
@@ -170,7 +177,8 @@ static void random_networks_compute_the_same(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
         pf_network *net = random_network(seed);
-        pf_plan    *with = build(net, device, "effort=0\n"), *without = build(net, device, "effort=0\ndisable_rules=parts_in_place\n");
+        pf_plan    *with = build(net, device, "effort=0\n"),
+                   *without = build(net, device, "effort=0\ndisable_rules=parts_in_place\n");
         pf_tensor   a[4] = { { 0 } }, b[4] = { { 0 } };
 
         assert_int_equal(parts_of(without), 0);
@@ -340,14 +348,16 @@ static void gaps_are_left_alone(void **state)
     static const struct { const char *shape, *spec, *plain; int64_t least, most; } cases[] = {
         { "[3,16,6,4]", "effort=1\nreplay=1\n", "effort=0\ndisable_rules=parts_in_place\n", 3, 3 },
         { "[b,16,6,4]", "effort=1\nreplay=1\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\nmax_shapes=x:5x16x6x4\n",
-          "effort=0\ndisable_rules=parts_in_place\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\nmax_shapes=x:5x16x6x4\n", 1, 5 },
+          "effort=0\ndisable_rules=parts_in_place\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\n"
+          "max_shapes=x:5x16x6x4\n", 1, 5 },
     };
     pf_device *device = cpu();
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pf_network *net = branches(cases[i].shape);
-        pf_plan    *with = build_seeded(net, device, cases[i].spec, gaps_are_fast), *without = build(net, device, cases[i].plain);
+        pf_plan    *with = build_seeded(net, device, cases[i].spec, gaps_are_fast),
+                   *without = build(net, device, cases[i].plain);
 
         assert_int_equal(gaps_of(without), 0);
         assert_true(gaps_of(with) >= 2);

@@ -11,7 +11,8 @@ static pf_device *device;
 static int make_plan(void **state)
 {
     pf_network *net = residual_network("[batch,3,16,16]");
-    pf_config  *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\nmax_shapes=input:4x3x16x16\n");
+    pf_config  *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\n"
+                                   "max_shapes=input:4x3x16x16\n");
     pf_err      err = { 0 };
 
     (void)state;
@@ -100,7 +101,8 @@ static void survives_a_file(void **state)
 static void is_the_same_wherever_it_is_built(void **state)
 {
     pf_network      *net = residual_network("[batch,3,16,16]");
-    pf_config       *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\nmax_shapes=input:4x3x16x16\n");
+    pf_config       *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\n"
+                                        "max_shapes=input:4x3x16x16\n");
     pf_build_options options = { .plan_folder = test_path("") };
     const char      *paths[] = { test_path("b.plan"), test_path("c.plan") };
     pf_plan         *built = NULL, *loaded = NULL;
@@ -126,7 +128,8 @@ static void is_the_same_wherever_it_is_built(void **state)
 
 static void shows_its_inputs_and_outputs(void **state)
 {
-    const pf_io *in = pf_plan_io(plan, pf_plan_find_io(plan, "input")), *out = pf_plan_io(plan, pf_plan_find_io(plan, "logits"));
+    const pf_io *in = pf_plan_io(plan, pf_plan_find_io(plan, "input")),
+                *out = pf_plan_io(plan, pf_plan_find_io(plan, "logits"));
 
     (void)state;
     assert_true(in && in->is_input && in->dtype == PF_F32 && in->rank == 4);
@@ -146,8 +149,8 @@ static void another_device_class_is_stale(void **state)
     pf_err    err = { 0 };
 
     (void)state;
-    snprintf(other.class_text, sizeof other.class_text, "%.*sthreads=999\n", (int)(strstr(device->class_text, "threads=") - device->class_text),
-             device->class_text);
+    snprintf(other.class_text, sizeof other.class_text, "%.*sthreads=999\n",
+             (int)(strstr(device->class_text, "threads=") - device->class_text), device->class_text);
     assert_int_equal(pf_plan_fits(plan, &other, &err), PF_STALE);
     assert_non_null(strstr(err.msg, "threads is 999"));
 }
@@ -203,7 +206,8 @@ static void every_flipped_bit_is_noticed(void **state)
     (void)state;
     pf_random_init(&random, 11);
     for (int round = 0; round < 400; round++) {
-        size_t    at = (size_t)(round % 2 ? weights_end + pf_random_below(&random, bytes - weights_end) : pf_random_below(&random, bytes));
+        size_t    at = (size_t)(round % 2 ? weights_end + pf_random_below(&random, bytes - weights_end)
+                                          : pf_random_below(&random, bytes));
         uint8_t   bit = (uint8_t)(1u << pf_random_below(&random, 8));
         pf_plan  *opened = NULL;
         pf_status st = PF_OK;
@@ -220,7 +224,8 @@ static void every_flipped_bit_is_noticed(void **state)
     pf_free(data);
 }
 
-/* What a tactic saved in STEPS is its library's own and is trusted, as code is; everything else may be tried on the device. */
+/* What a tactic saved in STEPS is its library's own and is trusted, as code is; everything else may be tried on the
+   device. */
 static void use(pf_plan *opened, bool run)
 {
     pf_context *context = NULL;

@@ -5,14 +5,16 @@
 #include "engine/op.h"
 #include "engine/precision.h"
 
-/* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask that FP16 cannot
-   hold, softmax, and another product with something behind it. */
+/* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask
+   that FP16 cannot hold, softmax, and another product with something behind it. */
 static const char network[] =
     "graph \"\"\n"
     "%x = input f32 [2,4,6,8] \"x\"\n%w = input f32 [4,4,3,3] \"w\"\n%m = input i64 [8] \"mask\"\n"
-    "%one = constant f32 [] {1}\n%two = constant f32 [] {2}\n%eps = constant f32 [] {1e-12}\n%big = constant f32 [] {-3.4e38}\n"
+    "%one = constant f32 [] {1}\n%two = constant f32 [] {2}\n%eps = constant f32 [] {1e-12}\n"
+    "%big = constant f32 [] {-3.4e38}\n"
     "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
-    "%p = pow(%c, %two)\n%v = reduce(%p) mode=mean axes=[3] keepdims=1\n%e = add(%v, %eps)\n%s = sqrt(%e)\n%n = div(%c, %s)\n"
+    "%p = pow(%c, %two)\n%v = reduce(%p) mode=mean axes=[3] keepdims=1\n%e = add(%v, %eps)\n%s = sqrt(%e)\n"
+    "%n = div(%c, %s)\n"
     "%f = cast(%m) dtype=f32\n%i = sub(%one, %f)\n%b = mul(%i, %big)\n%z = add(%n, %b)\n%q = softmax(%z) axis=3\n"
     "%h = conv(%q, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%y = sigmoid(%h)\n"
     "output %y \"y\"\n";
@@ -32,7 +34,8 @@ static uint32_t count_nodes(const pf_graph *graph, pf_op_kind op, pf_dtype dtype
     uint32_t count = 0;
 
     for (uint32_t n = 0; n < graph->node_count; n++)
-        count += graph->nodes[n].live && graph->nodes[n].op == op && graph->values[graph->nodes[n].out[0]].dtype == dtype;
+        count += graph->nodes[n].live && graph->nodes[n].op == op &&
+                 graph->values[graph->nodes[n].out[0]].dtype == dtype;
     return count;
 }
 
@@ -49,7 +52,8 @@ static void lowered_network_computes_the_same(void **state)
     test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
     test_ok(pf_graph_verify(low, &err), &err);
     for (uint32_t i = 0; i < wide->input_count; i++) fill(&in[i], pf_graph_value(wide, wide->inputs[i]), i + 1);
-    for (int64_t i = 0; i < 8; i++) pf_dtype_set_i64(PF_I64, in[2].data, (uint64_t)i, i < 6);       /* the last two are masked */
+    /* the last two are masked */
+    for (int64_t i = 0; i < 8; i++) pf_dtype_set_i64(PF_I64, in[2].data, (uint64_t)i, i < 6);
     test_ok(pf_interpret(wide, in, &expected, NULL, NULL, &err), &err);
     test_ok(pf_interpret(low, in, &got, NULL, NULL, &err), &err);
     assert_int_equal(got.dtype, PF_F32);
@@ -81,7 +85,9 @@ static void each_op_gets_its_type(void **state)
 
 static void care_leaves_the_first_products_alone(void **state)
 {
-    const struct { pf_precision_care care; uint32_t narrow; } cases[] = { { PF_CARE_USUAL, 2 }, { PF_CARE_EARLY, 1 }, { PF_CARE_ALL, 0 } };
+    const struct { pf_precision_care care; uint32_t narrow; } cases[] = {
+        { PF_CARE_USUAL, 2 }, { PF_CARE_EARLY, 1 }, { PF_CARE_ALL, 0 },
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

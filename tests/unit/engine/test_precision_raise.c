@@ -108,7 +108,8 @@ static void a_cpu_has_kernels_for_it(void **state)
         pf_tensor_id x = PF_NONE, w = network_of(types[t], &net, &x);
         pf_err       err = { 0 };
 
-        x = layer(net, "gelu", "act", "", 1, (pf_tensor_id[]){ layer(net, "matmul", "product", "", 2, (pf_tensor_id[]){ x, w }) });
+        x = layer(net, "gelu", "act", "", 1,
+                  (pf_tensor_id[]){ layer(net, "matmul", "product", "", 2, (pf_tensor_id[]){ x, w }) });
         test_ok(pf_network_output(net, x, "y", &err), &err);
         test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
         for (uint32_t s = 0; s < plan->step_count; s++)

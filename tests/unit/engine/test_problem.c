@@ -35,20 +35,28 @@ static void same_hash(const char *a, const char *b, bool same)
 static void names_and_numbers_do_not_matter(void **state)
 {
     (void)state;
-    same_hash("graph \"a\"\n%x = input f32 [2,3]\n%y = input f32 [2,3]\n%a = exp(%x) \"one\"\n%b = mul(%a, %y)\noutput %b \"z\"\n",
-              "graph \"b\"\n%q = input f32 [2,3]\n%unused = input f32 [7]\n%p = input f32 [2,3]\n%e = exp(%q)\n%m = mul(%p, %e) \"m\"\noutput %m\n",
+    same_hash("graph \"a\"\n%x = input f32 [2,3]\n%y = input f32 [2,3]\n%a = exp(%x) \"one\"\n%b = mul(%a, %y)\n"
+              "output %b \"z\"\n",
+              "graph \"b\"\n%q = input f32 [2,3]\n%unused = input f32 [7]\n%p = input f32 [2,3]\n%e = exp(%q)\n"
+              "%m = mul(%p, %e) \"m\"\noutput %m\n",
               true);
-    same_hash("graph \"a\"\n%x = input f32 [2,3]\n%a = exp(%x)\noutput %a\n", "graph \"a\"\n%x = input f32 [3,2]\n%a = exp(%x)\noutput %a\n", false);
-    same_hash("graph \"a\"\n%x = input f32 [2]\n%a = elu(%x) p=1\noutput %a\n", "graph \"a\"\n%x = input f32 [2]\n%a = elu(%x) p=2\noutput %a\n",
+    same_hash("graph \"a\"\n%x = input f32 [2,3]\n%a = exp(%x)\noutput %a\n", "graph \"a\"\n%x = input f32 [3,2]\n"
+                                                                              "%a = exp(%x)\noutput %a\n", false);
+    same_hash("graph \"a\"\n%x = input f32 [2]\n%a = elu(%x) p=1\noutput %a\n", "graph \"a\"\n%x = input f32 [2]\n"
+                                                                                "%a = elu(%x) p=2\noutput %a\n",
               false);
 }
 
 static void order_of_commutative_operands_does_not_matter(void **state)
 {
-    static const char a[] = "graph \"\"\n%x = input f32 [4,5]\n%y = input f32 [5]\n%s = sigmoid(%x)\n%m = mul(%x, %s)\n%r = add(%y, %m)\noutput %r\n";
-    static const char b[] = "graph \"\"\n%y = input f32 [5]\n%x = input f32 [4,5]\n%s = sigmoid(%x)\n%m = mul(%s, %x)\n%r = add(%m, %y)\noutput %r\n";
-    static const char c[] = "graph \"\"\n%y = input f32 [5]\n%x = input f32 [4,5]\n%s = sigmoid(%x)\n%m = mul(%s, %x)\n%r = sub(%m, %y)\noutput %r\n";
-    static const char d[] = "graph \"\"\n%y = input f32 [5]\n%x = input f32 [4,5]\n%s = sigmoid(%x)\n%m = mul(%s, %x)\n%r = sub(%y, %m)\noutput %r\n";
+    static const char a[] = "graph \"\"\n%x = input f32 [4,5]\n%y = input f32 [5]\n%s = sigmoid(%x)\n%m = mul(%x, %s)\n"
+                            "%r = add(%y, %m)\noutput %r\n";
+    static const char b[] = "graph \"\"\n%y = input f32 [5]\n%x = input f32 [4,5]\n%s = sigmoid(%x)\n%m = mul(%s, %x)\n"
+                            "%r = add(%m, %y)\noutput %r\n";
+    static const char c[] = "graph \"\"\n%y = input f32 [5]\n%x = input f32 [4,5]\n%s = sigmoid(%x)\n%m = mul(%s, %x)\n"
+                            "%r = sub(%m, %y)\noutput %r\n";
+    static const char d[] = "graph \"\"\n%y = input f32 [5]\n%x = input f32 [4,5]\n%s = sigmoid(%x)\n%m = mul(%s, %x)\n"
+                            "%r = sub(%y, %m)\noutput %r\n";
 
     (void)state;
     same_hash(a, b, true);
@@ -58,9 +66,12 @@ static void order_of_commutative_operands_does_not_matter(void **state)
 static void small_constants_are_text_and_weights_are_not(void **state)
 {
     static const char a[] = "graph \"\"\n%x = input f32 [4]\n%c = constant f32 [] {0.5}\n%r = mul(%x, %c)\noutput %r\n";
-    static const char b[] = "graph \"\"\n%x = input f32 [4]\n%c = constant f32 [] {0.25}\n%r = mul(%x, %c)\noutput %r\n";
-    static const char w[] = "graph \"\"\n%x = input f32 [3,1]\n%w = constant f32 [1,2] {1,2}\n%r = matmul(%x, %w)\noutput %r\n";
-    static const char v[] = "graph \"\"\n%x = input f32 [3,1]\n%w = constant f32 [1,2] {3,4}\n%r = matmul(%x, %w)\noutput %r\n";
+    static const char b[] = "graph \"\"\n%x = input f32 [4]\n%c = constant f32 [] {0.25}\n%r = mul(%x, %c)\n"
+                            "output %r\n";
+    static const char w[] = "graph \"\"\n%x = input f32 [3,1]\n%w = constant f32 [1,2] {1,2}\n%r = matmul(%x, %w)\n"
+                            "output %r\n";
+    static const char v[] = "graph \"\"\n%x = input f32 [3,1]\n%w = constant f32 [1,2] {3,4}\n%r = matmul(%x, %w)\n"
+                            "output %r\n";
     pf_graph         *graph = graph_of(w);
     pf_problem       *problem = problem_of(graph);
 
@@ -103,7 +114,8 @@ static void pitches_are_part_of_the_text(void **state)
 {
     pf_graph   *graph = graph_of(conv);
     pf_problem *problem = problem_of(graph), *laid = NULL, *again = NULL;
-    pf_layout   in[] = { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR }, out[] = { pf_layout_pitched(PF_LAYOUT_CHANNELS_LAST, 5) };
+    pf_layout   in[] = { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR },
+                out[] = { pf_layout_pitched(PF_LAYOUT_CHANNELS_LAST, 5) };
     pf_err      err = { 0 };
 
     (void)state;
@@ -138,7 +150,8 @@ static void binding_gives_numbers(void **state)
     assert_true(pf_problem_is_bound(bound));
     assert_int_equal(pf_graph_value(bound->graph, bound->graph->outputs[0])->shape.dim[0], 5);
     direct = graph_of("graph \"\"\n%x = input f32 [5,3,8,8]\n%w = constant f32 [2,3,1,1] {1,2,3,4,5,6}\n"
-                      "%y = conv(%x, %w) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%z = relu(%y)\noutput %z\n");
+                      "%y = conv(%x, %w) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%z = relu(%y)\n"
+                      "output %z\n");
     other = problem_of(direct);
     assert_string_equal(bound->text, other->text);          /* a family bound is the problem of the bound graph */
     pf_problem_free(other), pf_problem_free(bound);
@@ -151,7 +164,8 @@ static void binding_gives_numbers(void **state)
 
 static void a_part_has_its_own_ends(void **state)
 {
-    pf_graph    *graph = graph_of("graph \"\"\n%x = input f32 [6]\n%a = exp(%x)\n%b = neg(%a)\n%c = abs(%b)\n%d = add(%a, %c)\noutput %d\noutput %b\n");
+    pf_graph    *graph = graph_of("graph \"\"\n%x = input f32 [6]\n%a = exp(%x)\n%b = neg(%a)\n%c = abs(%b)\n"
+                                  "%d = add(%a, %c)\noutput %d\noutput %b\n");
     pf_node_id   nodes[] = { 1, 2 };
     pf_problem  *problem = NULL;
     pf_value_id *in = NULL, *out = NULL;
@@ -185,7 +199,8 @@ static void a_change_of_layout_is_an_identity(void **state)
 static void malformed_texts_are_refused(void **state)
 {
     static const char *const texts[] = {
-        "", "graph\n", "problem in=linear out=linear\n", "problem in=nowhere out=linear numerics=0\ngraph\n%0 = input f32 [1]\noutput %0\n",
+        "", "graph\n", "problem in=linear out=linear\n", "problem in=nowhere out=linear numerics=0\ngraph\n"
+                                                         "%0 = input f32 [1]\noutput %0\n",
         "problem in=linear,linear out=linear numerics=0\ngraph\n%0 = input f32 [1]\noutput %0\n",
         "problem in=nhwc out=linear numerics=0\ngraph\n%0 = input f32 [1]\n%1 = exp(%0)\noutput %1\n",
         "problem in=linear out=linear numerics=x\ngraph\n%0 = input f32 [1]\n%1 = exp(%0)\noutput %1\n",
@@ -231,9 +246,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pitches_are_part_of_the_text),
-        cmocka_unit_test(names_and_numbers_do_not_matter), cmocka_unit_test(order_of_commutative_operands_does_not_matter),
+        cmocka_unit_test(names_and_numbers_do_not_matter),
+        cmocka_unit_test(order_of_commutative_operands_does_not_matter),
         cmocka_unit_test(small_constants_are_text_and_weights_are_not), cmocka_unit_test(text_is_read_back),
-        cmocka_unit_test(binding_gives_numbers), cmocka_unit_test(a_part_has_its_own_ends), cmocka_unit_test(a_change_of_layout_is_an_identity),
+        cmocka_unit_test(binding_gives_numbers), cmocka_unit_test(a_part_has_its_own_ends),
+        cmocka_unit_test(a_change_of_layout_is_an_identity),
         cmocka_unit_test(malformed_texts_are_refused), cmocka_unit_test(running_out_of_memory_leaves_nothing),
     };
 

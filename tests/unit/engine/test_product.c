@@ -35,7 +35,8 @@ static double element(const double *a, int64_t lda, const double *b, int64_t ldb
 
 static void multiplies(int64_t m, int64_t n, int64_t k)
 {
-    double *a = floats_of(m * k, 1), *b = floats_of(k * n, 2), *plain = floats_of(m * n, 3), *fused = floats_of(m * n, 3);
+    double *a = floats_of(m * k, 1), *b = floats_of(k * n, 2), *plain = floats_of(m * n, 3),
+           *fused = floats_of(m * n, 3);
 
     memset(plain, 0, (size_t)(m * n) * sizeof *plain);
     memset(fused, 0, (size_t)(m * n) * sizeof *fused);
@@ -54,7 +55,8 @@ static void multiplies(int64_t m, int64_t n, int64_t k)
 
 static void sums_are_in_order_in_whole_tiles_and_parts_of_them(void **state)
 {
-    static const int64_t sizes[][3] = { { 1, 1, 1 }, { 1, 40, 9 }, { 3, 17, 300 }, { 8, 16, 256 }, { 21, 35, 70 }, { 34, 270, 20 } };
+    static const int64_t sizes[][3] = { { 1, 1, 1 }, { 1, 40, 9 }, { 3, 17, 300 }, { 8, 16, 256 }, { 21, 35, 70 },
+                                        { 34, 270, 20 } };
 
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
@@ -72,7 +74,8 @@ static pf_tensor tensor_of(pf_dtype dtype, int64_t a, int64_t b, int64_t c, uint
 
 static double at(const pf_matrix *m, int64_t r, int64_t c)
 {
-    return pf_dtype_get(m->tensor->dtype, m->tensor->data, (uint64_t)(m->at + (m->transposed ? c * m->rows + r : r * m->columns + c)));
+    return pf_dtype_get(m->tensor->dtype, m->tensor->data,
+                        (uint64_t)(m->at + (m->transposed ? c * m->rows + r : r * m->columns + c)));
 }
 
 static void check_product(const pf_matrix *a, const pf_matrix *b, const pf_tensor *y, int64_t from)

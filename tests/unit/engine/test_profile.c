@@ -53,7 +53,9 @@ static void given_sizes_are_kept(void **state)
     pf_profile profile = { 0 };
 
     (void)state;
-    test_ok(apply(IMAGE "output %b\n", "min_shapes=image:1x3x20x30\nmax_shapes=image:8x3x40x50\n", &graph, &profile, &err), &err);
+    test_ok(apply(IMAGE "output %b\n", "min_shapes=image:1x3x20x30\nmax_shapes=image:8x3x40x50\n", &graph, &profile,
+                  &err),
+            &err);
     assert_int_equal(value_of(graph, profile.least, "h"), 20);
     assert_int_equal(value_of(graph, profile.usual, "w"), 50);
     assert_int_equal(value_of(graph, profile.most, "batch"), 8);
@@ -86,7 +88,8 @@ static void what_no_size_suits_is_refused_with_the_input(void **state)
     pf_profile profile = { 0 };
 
     (void)state;
-    assert_int_equal(apply(IMAGE "%t = input f32 [100000] \"t\"\n%r = reshape(%b) shape=[100000]\n%y = add(%r, %t)\noutput %y\n", "", &graph, &profile,
+    assert_int_equal(apply(IMAGE "%t = input f32 [100000] \"t\"\n%r = reshape(%b) shape=[100000]\n%y = add(%r, %t)\n"
+                                 "output %y\n", "", &graph, &profile,
                            &err), PF_USAGE);
     assert_non_null(strstr(err.msg, "\"image\""));
     assert_non_null(strstr(err.msg, "shapes=image:"));

@@ -1,4 +1,5 @@
-/* A candidate that is refused after all costs a build nothing but that candidate: the next one is taken, at every effort. */
+/* A candidate that is refused after all costs a build nothing but that candidate: the next one is taken, at every
+   effort. */
 #include "engine/device_module.h"
 #include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
@@ -12,7 +13,9 @@ static pf_network *network(void)
     test_ok(pf_network_new("refused", &net, &err), &err);
     test_ok(pf_network_input(net, "x", PF_F32, "[2,3,3]", &x, &err), &err);
     test_ok(pf_network_output(net, layer(net, "det", "det", "", 1, (pf_tensor_id[]){ x }), "y", &err), &err);
-    test_ok(pf_network_output(net, layer(net, "cumulate", "sums", "mode=sum axis=1", 1, (pf_tensor_id[]){ x }), "z", &err), &err);
+    test_ok(pf_network_output(net, layer(net, "cumulate", "sums", "mode=sum axis=1", 1, (pf_tensor_id[]){ x }), "z",
+                              &err),
+            &err);
     return net;
 }
 
@@ -37,7 +40,8 @@ static void build_at(const char *spec, bool is_timed)
     pf_err          err = { 0 };
 
     test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
-    for (uint32_t s = 0; s < plan->step_count; s++) assert_int_not_equal(strncmp(plan->steps[s].ranked[0].tactic, "refuses", 7), 0);
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        assert_int_not_equal(strncmp(plan->steps[s].ranked[0].tactic, "refuses", 7), 0);
     assert_int_equal(steps_of(plan, "det("), 1);
     assert_int_equal(steps_of(plan, "cumulate("), 1);
     assert_int_equal(plan->step_count, 2 + (is_timed ? steps_of(plan, "identity(") : 0));

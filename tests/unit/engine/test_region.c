@@ -69,7 +69,8 @@ static void check_invariants(const pf_graph *graph, const pf_regions *regions)
                     const pf_node *node = pf_graph_node(graph, group->nodes[i]);
 
                     for (uint32_t k = 0; k < node->in_count; k++) {
-                        pf_node_id from = node->in[k] == PF_NONE ? PF_NONE : pf_graph_value(graph, node->in[k])->producer;
+                        pf_node_id from = node->in[k] == PF_NONE ? PF_NONE
+                                                                 : pf_graph_value(graph, node->in[k])->producer;
 
                         assert_true(from == PF_NONE || done[from]);
                     }
@@ -77,7 +78,8 @@ static void check_invariants(const pf_graph *graph, const pf_regions *regions)
                 }
             }
             assert_int_equal(nodes, region->forms[0].groups[0].count);
-            for (uint32_t g = 0; f + 1 < region->form_count && g < region->forms[f].count; g++)     /* the next form does them again */
+            /* the next form does them again */
+            for (uint32_t g = 0; f + 1 < region->form_count && g < region->forms[f].count; g++)
                 for (uint32_t i = 0; i < region->forms[f].groups[g].count; i++)
                     done[region->forms[f].groups[g].nodes[i]] = false;
         }
@@ -103,8 +105,10 @@ static void forms(const char *text, const char *wanted)
 static void anchors_take_what_follows(void **state)
 {
     (void)state;
-    forms("graph \"\"\n%x = input f32 [1,16,8,8]\n%w = constant f32 [16,16,1,1] sha256:00\n%r = relu(%x)\noutput %r\n", "relu");
-    forms("graph \"\"\n%x = input f32 [1,16,8,8]\n%w = input f32 [2,32]\n%y = transpose(%w) perm=[1,0]\n%z = exp(%x)\n%t = neg(%z)\noutput %t\noutput %y\n",
+    forms("graph \"\"\n%x = input f32 [1,16,8,8]\n%w = constant f32 [16,16,1,1] sha256:00\n%r = relu(%x)\n"
+          "output %r\n", "relu");
+    forms("graph \"\"\n%x = input f32 [1,16,8,8]\n%w = input f32 [2,32]\n%y = transpose(%w) perm=[1,0]\n%z = exp(%x)\n"
+          "%t = neg(%z)\noutput %t\noutput %y\n",
           "transpose | exp+neg");
 }
 
@@ -140,12 +144,14 @@ static void a_residual_goes_to_one_convolution(void **state)
 
     (void)state;
     check_invariants(graph, &regions);
-    assert_string_equal(describe(graph, &regions), "conv | conv+add+relu | sigmoid");   /* relu's result is read twice: the chain ends */
+    /* relu's result is read twice: the chain ends */
+    assert_string_equal(describe(graph, &regions), "conv | conv+add+relu | sigmoid");
     assert_int_equal(regions.items[1].form_count, 2);
     assert_int_equal(regions.items[1].forms[1].count, 2);                               /* conv, then add and relu */
     assert_int_equal(regions.count, again.count);
     for (uint32_t r = 0; r < regions.count; r++)
-        assert_string_equal(regions.items[r].forms[0].groups[0].problem->text, again.items[r].forms[0].groups[0].problem->text);
+        assert_string_equal(regions.items[r].forms[0].groups[0].problem->text,
+                            again.items[r].forms[0].groups[0].problem->text);
     pf_regions_clear(&regions);
     pf_regions_clear(&again);
     pf_graph_free(graph);
@@ -165,7 +171,8 @@ static void without_takers_every_node_is_alone(void **state)
     (void)state;
     check_invariants(graph, &regions);
     assert_string_equal(describe(graph, &regions), "conv | conv | add | relu | sigmoid");
-    assert_null(pf_region_taker(device, regions.items[0].forms[0].groups[0].problem, &(pf_region_rules){ .allows = only_reference }));
+    assert_null(pf_region_taker(device, regions.items[0].forms[0].groups[0].problem,
+                                &(pf_region_rules){ .allows = only_reference }));
     pf_regions_clear(&regions);
     pf_graph_free(graph);
 }
@@ -173,15 +180,18 @@ static void without_takers_every_node_is_alone(void **state)
 static void pointwise_nets_are_one_region(void **state)
 {
     (void)state;
-    forms("graph \"\"\n%x = input f32 [4,30]\n%s = sigmoid(%x)\n%m = mul(%x, %s)\n%a = add(%m, %x)\noutput %a\n", "sigmoid+mul+add");
+    forms("graph \"\"\n%x = input f32 [4,30]\n%s = sigmoid(%x)\n%m = mul(%x, %s)\n%a = add(%m, %x)\noutput %a\n",
+          "sigmoid+mul+add");
     /* what is read outside stays outside, and so does what has another shape */
-    forms("graph \"\"\n%x = input f32 [4,30]\n%y = input f32 [30]\n%e = exp(%y)\n%s = add(%x, %e)\n%t = neg(%s)\noutput %t\noutput %s\n",
+    forms("graph \"\"\n%x = input f32 [4,30]\n%y = input f32 [30]\n%e = exp(%y)\n%s = add(%x, %e)\n%t = neg(%s)\n"
+          "output %t\noutput %s\n",
           "exp | add | neg");
 }
 
 static void views_and_host_ops_are_marked(void **state)
 {
-    pf_graph  *graph = graph_of("graph \"\"\n%x = input f32 [4,6]\n%r = reshape(%x) shape=[24]\n%n = non_zero(%r)\noutput %n\n");
+    pf_graph  *graph = graph_of("graph \"\"\n%x = input f32 [4,6]\n%r = reshape(%x) shape=[24]\n%n = non_zero(%r)\n"
+                                "output %n\n");
     pf_regions regions = regions_of(graph, NULL);
 
     (void)state;

@@ -14,7 +14,8 @@ static pf_device  *device;
 
 static int make_plan(void **state)
 {
-    pf_config *config = config_of("effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\nmax_shapes=input:32x3x24x24\n");
+    pf_config *config = config_of("effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\n"
+                                  "max_shapes=input:32x3x24x24\n");
     pf_err     err = { 0 };
 
     (void)state;
@@ -157,7 +158,8 @@ static void *run_many(void *argument)
 
         failures += pf_context_run_host(context, &input, &output, &err) != PF_OK;
         failures += pf_interpret(pf_network_graph(net), &input, &reference, NULL, NULL, &err) != PF_OK;
-        failures += pf_tensor_compare(&output, &reference, &difference, &err) != PF_OK || difference.max_rel_range > 1e-4;
+        failures += pf_tensor_compare(&output, &reference, &difference, &err) != PF_OK ||
+                    difference.max_rel_range > 1e-4;
         pf_tensor_clear(&input);
         pf_tensor_clear(&output);
         pf_tensor_clear(&reference);
@@ -235,7 +237,8 @@ static void what_a_context_holds_is_what_it_took(void **state)
     assert_int_equal(pf_context_device_bytes(context), book.bytes);
     assert_true(book.bytes > context->instance->memory.bytes);
     assert_true(book.bytes <= plan->weights_bytes + context->instance->memory.bytes);
-    assert_int_equal(pf_plan_device_bound_bytes(plan, device), plan->weights_bytes + plan->check.memory_lower_bound_bytes);
+    assert_int_equal(pf_plan_device_bound_bytes(plan, device),
+                     plan->weights_bytes + plan->check.memory_lower_bound_bytes);
     pf_context_free(context);
     device->host_is_device = 1;
     assert_int_equal(book.live, 0);
@@ -287,7 +290,8 @@ static void misuse_is_explained(void **state)
     pf_context_free(context);
 }
 
-/* A plan whose choices cannot be had: each step goes down its list, to the reference at last, and the answer stays right. */
+/* A plan whose choices cannot be had: each step goes down its list, to the reference at last, and the answer stays
+   right. */
 static void refused_choices_fall_back(void **state)
 {
     pf_network  *small = NULL;
@@ -302,7 +306,8 @@ static void refused_choices_fall_back(void **state)
     test_ok(pf_network_new("small", &small, &err), &err);
     test_ok(pf_network_input(small, "x", PF_F32, "[n,4,8,8]", &x, &err), &err);
     x = layer(small, "sigmoid", "sigmoid", "", 1, (pf_tensor_id[]){ x });
-    x = layer(small, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1, (pf_tensor_id[]){ x });
+    x = layer(small, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1,
+              (pf_tensor_id[]){ x });
     test_ok(pf_network_output(small, x, "y", &err), &err);
     test_ok(pf_build(small, config, device, NULL, &made, NULL, &err), &err);
     test_ok(pf_context_new(made, device, NULL, &context, &err), &err);
@@ -355,7 +360,8 @@ static void a_profile_times_every_layer(void **state)
     test_ok(pf_context_profile(context, 3, times, &err), &err);
     for (uint32_t i = 0; i < pf_plan_layer_count(plan); i++)
         assert_true(times[i] > 0);
-    test_fails(pf_context_profile_captured(context, 3, times, &err), PF_UNSUPPORTED, &err);     /* a CPU captures nothing */
+    /* a CPU captures nothing */
+    test_fails(pf_context_profile_captured(context, 3, times, &err), PF_UNSUPPORTED, &err);
     pf_context_free(context);
 }
 

@@ -1,4 +1,5 @@
-/* What is written out computes the same: every sample is written out for a device that takes nothing whole, and run by the references. */
+/* What is written out computes the same: every sample is written out for a device that takes nothing whole, and run by
+   the references. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,8 @@ static void compare(const char *name, const pf_tensor *a, const pf_tensor *b)
     for (int64_t i = 0; i < pf_tensor_elems(a); i++) {
         double x = pf_dtype_get(a->dtype, a->data, (uint64_t)i), y = pf_dtype_get(b->dtype, b->data, (uint64_t)i);
 
-        if (!(fabs(x - y) <= tolerance * (1 + fabs(x)))) fail_msg("%s: element %lld is %.9g, written out %.9g", name, (long long)i, x, y);
+        if (!(fabs(x - y) <= tolerance * (1 + fabs(x))))
+            fail_msg("%s: element %lld is %.9g, written out %.9g", name, (long long)i, x, y);
     }
 }
 

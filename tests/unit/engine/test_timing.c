@@ -40,7 +40,8 @@ static int close_all(void **state)
 
 static const pf_tactic copies, copies_slowly, is_wrong, overruns, spoils_in_place, refuses, is_greedy, takes_ages;
 
-static pf_status prepare_as(const pf_tactic *tactic, size_t workspace_bytes, int32_t in_place, pf_step **out, pf_err *err)
+static pf_status prepare_as(const pf_tactic *tactic, size_t workspace_bytes, int32_t in_place, pf_step **out,
+                            pf_err *err)
 {
     *out = pf_step_new(tactic, 1);
     if (!*out)
@@ -51,7 +52,8 @@ static pf_status prepare_as(const pf_tactic *tactic, size_t workspace_bytes, int
 }
 
 #define PREPARE(name, tactic, workspace, in_place) \
-    static pf_status name(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes, pf_step **out, pf_err *err) \
+    static pf_status name(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes, \
+                          pf_step **out, pf_err *err) \
     { \
         (void)d, (void)p, (void)tuning, (void)saved, (void)bytes; \
         return prepare_as(&tactic, workspace, in_place, out, err); \
@@ -64,7 +66,8 @@ PREPARE(prepare_spoils, spoils_in_place, 0, 0)
 PREPARE(prepare_greedy, is_greedy, 1 << 20, -1)
 PREPARE(prepare_ages, takes_ages, 0, -1)
 
-static pf_status prepare_refuses(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes, pf_step **out, pf_err *err)
+static pf_status prepare_refuses(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                                 pf_step **out, pf_err *err)
 {
     (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
     *out = NULL;
@@ -117,13 +120,17 @@ static pf_status copy_for_ages(const pf_step *step, const pf_bindings *b, pf_str
 }
 
 static const pf_tactic copies = { .name = "copies", .rev = 3, .prepare = prepare_copies, .enqueue = copy };
-static const pf_tactic copies_slowly = { .name = "copies_slowly", .rev = 1, .prepare = prepare_slow, .enqueue = copy_slowly };
+static const pf_tactic copies_slowly = { .name = "copies_slowly", .rev = 1, .prepare = prepare_slow,
+                                         .enqueue = copy_slowly };
 static const pf_tactic is_wrong = { .name = "is_wrong", .rev = 1, .prepare = prepare_wrong, .enqueue = copy_wrongly };
-static const pf_tactic overruns = { .name = "overruns", .rev = 1, .prepare = prepare_overruns, .enqueue = copy_too_much };
-static const pf_tactic spoils_in_place = { .name = "spoils_in_place", .rev = 1, .prepare = prepare_spoils, .enqueue = spoil };
+static const pf_tactic overruns = { .name = "overruns", .rev = 1, .prepare = prepare_overruns,
+                                    .enqueue = copy_too_much };
+static const pf_tactic spoils_in_place = { .name = "spoils_in_place", .rev = 1, .prepare = prepare_spoils,
+                                           .enqueue = spoil };
 static const pf_tactic refuses = { .name = "refuses", .rev = 1, .prepare = prepare_refuses, .enqueue = copy };
 static const pf_tactic is_greedy = { .name = "is_greedy", .rev = 1, .prepare = prepare_greedy, .enqueue = copy };
-static const pf_tactic takes_ages = { .name = "takes_ages", .rev = 1, .prepare = prepare_ages, .enqueue = copy_for_ages };
+static const pf_tactic takes_ages = { .name = "takes_ages", .rev = 1, .prepare = prepare_ages,
+                                      .enqueue = copy_for_ages };
 
 /* ---- Tests */
 
@@ -218,7 +225,8 @@ static void can_be_cancelled(void **state)
         int               left = calls;
         pf_timing_options options = { .effort = 5, .go_on = stop, .user = &left };
 
-        test_fails(pf_timing_measure(timing, problem, &oracle, &candidate, 1, &options, &record, &err), PF_CANCELLED, &err);
+        test_fails(pf_timing_measure(timing, problem, &oracle, &candidate, 1, &options, &record, &err), PF_CANCELLED,
+                   &err);
         pf_timing_record_clear(&record);
     }
 }

@@ -1,5 +1,5 @@
-/* Random graphs that are grown node by node; what an op refuses is left out.  Of doubles: deep in such a graph differences of nearly equal numbers
-   show the rounding of floats, which rules do in other places. */
+/* Random graphs that are grown node by node; what an op refuses is left out.  Of doubles: deep in such a graph
+   differences of nearly equal numbers show the rounding of floats, which rules do in other places. */
 #ifndef PF_TESTS_UNIT_ENGINE_RULES_GROW_H
 #define PF_TESTS_UNIT_ENGINE_RULES_GROW_H
 
@@ -56,7 +56,8 @@ static inline pf_value_id constant(grower *g, int32_t rank, const int64_t *dim, 
     return id;
 }
 
-static inline void add(grower *g, pf_op_kind op, const pf_value_id *in, uint32_t in_count, const void *attrs, uint32_t out_count)
+static inline void add(grower *g, pf_op_kind op, const pf_value_id *in, uint32_t in_count, const void *attrs,
+                       uint32_t out_count)
 {
     pf_value_id out[4];
     pf_err      err = { 0 };
@@ -95,7 +96,10 @@ static inline pf_value_id step(grower *g, pf_op_kind op, const pf_value_id *in, 
 }
 
 static inline pf_value_id unary(grower *g, pf_op_kind op, pf_value_id x) { return step(g, op, &x, 1, NULL); }
-static inline pf_value_id binary(grower *g, pf_op_kind op, pf_value_id a, pf_value_id b) { return step(g, op, (pf_value_id[]){ a, b }, 2, NULL); }
+static inline pf_value_id binary(grower *g, pf_op_kind op, pf_value_id a, pf_value_id b)
+{
+    return step(g, op, (pf_value_id[]){ a, b }, 2, NULL);
+}
 
 static inline pf_value_id number(grower *g, double value)
 {
@@ -121,7 +125,10 @@ static inline pf_value_id swapped(grower *g, pf_value_id x)
     return pf_make_swapped(g->graph, "n", x, &out, &err) ? PF_NONE : out;
 }
 
-static inline pf_value_id with_number(grower *g, pf_op_kind op, pf_value_id x, double value) { return binary(g, op, x, number(g, value)); }
+static inline pf_value_id with_number(grower *g, pf_op_kind op, pf_value_id x, double value)
+{
+    return binary(g, op, x, number(g, value));
+}
 
 static inline pf_value_id like(grower *g, pf_value_id x, pf_value_id shaped)
 {

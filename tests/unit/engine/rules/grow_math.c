@@ -19,7 +19,8 @@ void grow_square(grower *g)
 {
     pf_value_id x = pick(g), small = unary(g, PF_OP_TANH, x);
 
-    if (g->graph->values[x].shape.rank >= 2 && pf_dim_is_number(g->graph->values[x].shape.dim[g->graph->values[x].shape.rank - 1]))
+    if (g->graph->values[x].shape.rank >= 2 &&
+        pf_dim_is_number(g->graph->values[x].shape.dim[g->graph->values[x].shape.rank - 1]))
         finish(g, PF_OP_MATMUL, small, swapped(g, small), NULL);
 }
 
@@ -27,7 +28,9 @@ void grow_square(grower *g)
 void grow_positions(grower *g)
 {
     pf_value_id    x = pick(g), in[3] = { PF_NONE, x, number(g, 2) }, limit = PF_NONE;
-    pf_range_attrs attrs = { .dtype = PF_I64, .bounds = { 3, { 0, g->graph->values[x].shape.dim[g->graph->values[x].shape.rank - 1], 1 } } };
+    pf_range_attrs attrs = {
+        .dtype = PF_I64, .bounds = { 3, { 0, g->graph->values[x].shape.dim[g->graph->values[x].shape.rank - 1], 1 } },
+    };
     pf_err         err = { 0 };
 
     test_ok(pf_graph_add_scalar(g->graph, PF_I64, below(g, 2), &limit, &err), &err);
@@ -40,7 +43,9 @@ void grow_attention(grower *g)
 {
     pf_value_id   x = pick(g), scores = PF_NONE, mask = PF_NONE;
     pf_axis_attrs attrs = { .axis = g->graph->values[x].shape.rank - 1 };
-    int64_t       queries = attrs.axis >= 2 && pf_dim_is_number(g->graph->values[x].shape.dim[attrs.axis - 1]) ? g->graph->values[x].shape.dim[attrs.axis - 1] : 0;
+    int64_t       queries = attrs.axis >= 2 && pf_dim_is_number(g->graph->values[x].shape.dim[attrs.axis - 1])
+                                ? g->graph->values[x].shape.dim[attrs.axis - 1]
+                                : 0;
 
     if (!queries || queries > 20 || attrs.axis > 3)
         return;
@@ -53,12 +58,16 @@ void grow_attention(grower *g)
 
 static pf_value_id reduced(grower *g, int32_t mode, pf_value_id x, bool keepdims)
 {
-    pf_reduce_attrs attrs = { .mode = mode, .axes = { 1, { g->graph->values[x].shape.rank - 1 } }, .keepdims = keepdims };
+    pf_reduce_attrs attrs = { .mode = mode, .axes = { 1, { g->graph->values[x].shape.rank - 1 } },
+                              .keepdims = keepdims };
 
     return step(g, PF_OP_REDUCE, &x, 1, &attrs);
 }
 
-static pf_value_id cast_to(grower *g, pf_dtype dtype, pf_value_id x) { return step(g, PF_OP_CAST, &x, 1, &(pf_cast_attrs){ .dtype = (int32_t)dtype }); }
+static pf_value_id cast_to(grower *g, pf_dtype dtype, pf_value_id x)
+{
+    return step(g, PF_OP_CAST, &x, 1, &(pf_cast_attrs){ .dtype = (int32_t)dtype });
+}
 
 /* Layer norms and norms by the root of the mean square, with a scale or without. */
 void grow_norm(grower *g)
@@ -74,7 +83,10 @@ void grow_norm(grower *g)
     root = unary(g, PF_OP_SQRT, with_number(g, PF_OP_ADD, reduced(g, PF_REDUCE_MEAN, root, true), 0.01));
     scale = constant(g, 1, (int64_t[]){ last_dim(g, x) }, true);
     if (below(g, 2))
-        finish(g, PF_OP_MUL, divides ? binary(g, PF_OP_DIV, centered, root) : binary(g, PF_OP_MUL, centered, unary(g, PF_OP_RECIPROCAL, root)), scale, NULL);
+        finish(g, PF_OP_MUL,
+               divides ? binary(g, PF_OP_DIV, centered, root)
+                       : binary(g, PF_OP_MUL, centered, unary(g, PF_OP_RECIPROCAL, root)),
+               scale, NULL);
     else
         finish(g, divides ? PF_OP_DIV : PF_OP_MUL, centered, divides ? root : unary(g, PF_OP_RECIPROCAL, root), NULL);
 }
@@ -82,7 +94,8 @@ void grow_norm(grower *g)
 void grow_group_norm(grower *g)
 {
     pf_value_id      x = pick(g), in[3] = { PF_NONE, PF_NONE, PF_NONE };
-    pf_reshape_attrs split = { .shape = { 3, { g->graph->values[x].shape.dim[0], 2, -1 } } }, whole = { .shape = { .count = 4 } };
+    pf_reshape_attrs split = { .shape = { 3, { g->graph->values[x].shape.dim[0], 2, -1 } } },
+                     whole = { .shape = { .count = 4 } };
 
     if (g->graph->values[x].shape.rank != 4 || channels_of(g, x) % 2 || !channels_of(g, x))
         return;
@@ -106,9 +119,11 @@ void grow_softmax(grower *g)
 /* The length of rows, its dims dropped and put back. */
 void grow_lengths(grower *g)
 {
-    pf_value_id x = pick(g), kept = reduced(g, PF_REDUCE_SUM, x, true), square = binary(g, PF_OP_MUL, x, x), length = PF_NONE;
+    pf_value_id x = pick(g), kept = reduced(g, PF_REDUCE_SUM, x, true), square = binary(g, PF_OP_MUL, x, x),
+                length = PF_NONE;
 
-    length = below(g, 2) ? reduced(g, PF_REDUCE_SUM, square, true) : like(g, reduced(g, PF_REDUCE_SUM, square, false), kept);
+    length = below(g, 2) ? reduced(g, PF_REDUCE_SUM, square, true)
+                         : like(g, reduced(g, PF_REDUCE_SUM, square, false), kept);
     finish(g, PF_OP_DIV, x, with_number(g, PF_OP_ADD, unary(g, PF_OP_SQRT, length), 1), NULL);
 }
 
@@ -119,7 +134,8 @@ void grow_casts(grower *g)
     pf_axis_attrs attrs = { .axis = g->graph->values[x].shape.rank - 1 };
 
     if (below(g, 2)) {
-        finish(g, PF_OP_MAX, x, cast_to(g, PF_F64, cast_to(g, PF_F32, cast_to(g, PF_F64, cast_to(g, PF_F32, x)))), NULL);
+        finish(g, PF_OP_MAX, x, cast_to(g, PF_F64, cast_to(g, PF_F32, cast_to(g, PF_F64, cast_to(g, PF_F32, x)))),
+               NULL);
         return;
     }
     one = cast_to(g, PF_F64, cast_to(g, PF_F16, unary(g, PF_OP_TANH, reduced(g, PF_REDUCE_MAX, x, true))));
@@ -130,7 +146,8 @@ void grow_casts(grower *g)
 /* Of an input as it is: what other rules round in another way may fall on the other side of a tie. */
 void grow_quantized(grower *g)
 {
-    pf_value_id                x = cast_to(g, PF_F32, g->pool[below(g, 2)]), scale = PF_NONE, zero = PF_NONE, y = PF_NONE;
+    pf_value_id                x = cast_to(g, PF_F32, g->pool[below(g, 2)]), scale = PF_NONE, zero = PF_NONE,
+                               y = PF_NONE;
     pf_dtype                   dtype = (pf_dtype[]){ PF_U8, PF_I8, PF_I16 }[below(g, 3)];
     pf_quantize_linear_attrs   quantize = { .dtype = (int32_t)dtype };
     pf_dequantize_linear_attrs dequantize = { .dtype = PF_F32 };
@@ -150,7 +167,9 @@ void grow_activation(grower *g)
 
     switch (below(g, 6)) {
     case 0:
-        finish(g, PF_OP_MUL, with_number(g, PF_OP_ADD, unary(g, PF_OP_ERF, with_number(g, PF_OP_DIV, x, 1.41421356237)), 1), with_number(g, PF_OP_MUL, x, 0.5), NULL);
+        finish(g, PF_OP_MUL,
+               with_number(g, PF_OP_ADD, unary(g, PF_OP_ERF, with_number(g, PF_OP_DIV, x, 1.41421356237)), 1),
+               with_number(g, PF_OP_MUL, x, 0.5), NULL);
         break;
     case 1:
         finish(g, PF_OP_MUL, x, unary(g, PF_OP_SIGMOID, below(g, 2) ? x : with_number(g, PF_OP_MUL, x, 1.702)), NULL);

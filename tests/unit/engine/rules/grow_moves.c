@@ -35,7 +35,8 @@ void grow_branches(grower *g)
     static const int64_t strides[] = { 1, 1 }, none[] = { 0, 0, 0, 0 };
     pf_value_id          x = pick(g), y[2] = { PF_NONE, PF_NONE };
     const pf_shape      *shape = &g->graph->values[x].shape;
-    pf_conv_attrs        attrs = { .groups = 1, .strides = { .count = 2 }, .dilations = { .count = 2 }, .pads = { .count = 4 } };
+    pf_conv_attrs        attrs = { .groups = 1, .strides = { .count = 2 }, .dilations = { .count = 2 },
+                                   .pads = { .count = 4 } };
     bool                 with_function = below(g, 2);
 
     if (shape->rank != 4 || !pf_dim_is_number(shape->dim[1]) || shape->dim[1] < 1)
@@ -51,7 +52,9 @@ void grow_branches(grower *g)
         if (with_function)
             y[i] = step(g, PF_OP_RELU, &y[i], 1, NULL);
         if (y[i] != PF_NONE)
-            y[i] = step(g, PF_OP_REDUCE, &y[i], 1, &(pf_reduce_attrs){ .mode = PF_REDUCE_MAX, .axes = { .count = 1, .at = { 1 } }, .keepdims = 1 });
+            y[i] = step(g, PF_OP_REDUCE, &y[i], 1, &(pf_reduce_attrs){ .mode = PF_REDUCE_MAX,
+                                                                       .axes = { .count = 1, .at = { 1 } },
+                                                                       .keepdims = 1 });
     }
     finish(g, PF_OP_ADD, y[0], y[1], NULL);
 }
@@ -100,7 +103,8 @@ void grow_detour(grower *g)
 void grow_turned_slices(grower *g)
 {
     pf_value_id    x = unary(g, PF_OP_TANH, pick(g)), part[2] = { PF_NONE, PF_NONE };
-    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { 2 } }, .steps = { 1, { 1 } } };
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { 2 } },
+                             .steps = { 1, { 1 } } };
     pf_axis_attrs  last = { .axis = g->graph->values[x].shape.rank - 1 };
 
     if (channels_of(g, x) != 4)
@@ -150,7 +154,8 @@ void grow_if(grower *g)
 void grow_corner(grower *g)
 {
     pf_value_id    x = pick(g), corner = PF_NONE;
-    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { PF_SLICE_FAR } }, .steps = { 1, { 2 } } };
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { 0 } }, .ends = { 1, { PF_SLICE_FAR } },
+                             .steps = { 1, { 2 } } };
 
     corner = step(g, PF_OP_SLICE, &x, 1, &attrs);
     attrs.axes.at[0] = g->graph->values[x].shape.rank - 1;
@@ -163,11 +168,12 @@ void grow_cropped(grower *g)
 {
     pf_value_id             in[2] = { pick(g), PF_NONE }, whole = PF_NONE;
     int64_t                 channels = channels_of(g, in[0]);
-    pf_conv_transpose_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { below(g, 2), 0, 2, 0 } },
-                                      .output_padding = { 2, { 0, 0 } }, .groups = 1 };
+    pf_conv_transpose_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } },
+                                      .pads = { 4, { below(g, 2), 0, 2, 0 } }, .output_padding = { 2, { 0, 0 } },
+                                      .groups = 1 };
     pf_pad_attrs            pads = { .pads = { 8, { 0, 0, 0, 0, 0, 0, 1, 0 } } };
-    pf_slice_attrs          crop = { .axes = { 1, { 2 } }, .starts = { 1, { 2 - attrs.pads.at[0] } }, .ends = { 1, { PF_SLICE_FAR } },
-                                     .steps = { 1, { 1 } } };
+    pf_slice_attrs          crop = { .axes = { 1, { 2 } }, .starts = { 1, { 2 - attrs.pads.at[0] } },
+                                     .ends = { 1, { PF_SLICE_FAR } }, .steps = { 1, { 1 } } };
 
     if (!channels || channels > 6 || g->graph->values[in[0]].shape.rank != 4)
         return;

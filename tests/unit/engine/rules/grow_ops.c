@@ -5,7 +5,8 @@ void grow_conv(grower *g)
 {
     pf_value_id   in[3] = { pick(g), PF_NONE, PF_NONE };
     int64_t       k = 1 + 2 * below(g, 2), pad = below(g, 2);
-    pf_conv_attrs attrs = { .strides = { 2, { 1 + below(g, 2), 1 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { pad, pad, pad, 0 } }, .groups = 1 + below(g, 2) };
+    pf_conv_attrs attrs = { .strides = { 2, { 1 + below(g, 2), 1 } }, .dilations = { 2, { 1, 1 } },
+                            .pads = { 4, { pad, pad, pad, 0 } }, .groups = 1 + below(g, 2) };
 
     if (g->graph->values[in[0]].shape.rank != 4 || !channels_of(g, in[0]) || channels_of(g, in[0]) % attrs.groups)
         return;
@@ -18,7 +19,8 @@ void grow_conv(grower *g)
 void grow_patches(grower *g)
 {
     pf_value_id   in[2] = { pick(g), PF_NONE };
-    pf_conv_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { 0 } }, .groups = 1 };
+    pf_conv_attrs attrs = { .strides = { 2, { 2, 2 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { 0 } },
+                            .groups = 1 };
 
     if (g->graph->values[in[0]].shape.rank != 4 || !channels_of(g, in[0]))
         return;
@@ -29,8 +31,9 @@ void grow_patches(grower *g)
 void grow_conv_transpose(grower *g)
 {
     pf_value_id             in[2] = { pick(g), PF_NONE };
-    pf_conv_transpose_attrs attrs = { .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { 0, 0, 1, 0 } },
-                                      .output_padding = { 2, { 0, 0 } }, .groups = 1 + below(g, 2) };
+    pf_conv_transpose_attrs attrs = { .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } },
+                                      .pads = { 4, { 0, 0, 1, 0 } }, .output_padding = { 2, { 0, 0 } },
+                                      .groups = 1 + below(g, 2) };
 
     if (g->graph->values[in[0]].shape.rank != 4 || !channels_of(g, in[0]) || channels_of(g, in[0]) % attrs.groups)
         return;
@@ -111,8 +114,8 @@ void grow_pad(grower *g)
 void grow_pool(grower *g)
 {
     pf_value_id   in = pick(g);
-    pf_pool_attrs attrs = { .kernel = { 2, { 2, 2 } }, .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } }, .pads = { 4, { below(g, 2), 0, 0, 0 } },
-                            .count_include_pad = below(g, 2) };
+    pf_pool_attrs attrs = { .kernel = { 2, { 2, 2 } }, .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } },
+                            .pads = { 4, { below(g, 2), 0, 0, 0 } }, .count_include_pad = below(g, 2) };
 
     if (g->graph->values[in].shape.rank == 4)
         add(g, below(g, 2) ? PF_OP_MAX_POOL : PF_OP_AVERAGE_POOL, &in, 1, &attrs, 1);
@@ -121,7 +124,8 @@ void grow_pool(grower *g)
 void grow_transpose(grower *g)
 {
     pf_value_id        in = pick(g);
-    int32_t            rank = g->graph->values[in].shape.rank, a = (int32_t)below(g, (uint32_t)rank), b = (int32_t)below(g, (uint32_t)rank);
+    int32_t            rank = g->graph->values[in].shape.rank, a = (int32_t)below(g, (uint32_t)rank),
+                       b = (int32_t)below(g, (uint32_t)rank);
     pf_transpose_attrs attrs = { .perm = { .count = rank } };
 
     for (int32_t i = 0; i < rank; i++)
@@ -158,7 +162,8 @@ void grow_product(grower *g)
     in[1] = constant(g, 2, (int64_t[]){ attrs.trans_b ? 3 : inner, attrs.trans_b ? inner : 3 }, false);
     if (is_gemm && below(g, 2))
         in[2] = constant(g, 1, (int64_t[]){ 3 }, false);
-    add(g, is_gemm ? PF_OP_GEMM : PF_OP_MATMUL, in, in[2] == PF_NONE ? 2 : 3, is_gemm ? (void *)&attrs : (void *)&matmul, 1);
+    add(g, is_gemm ? PF_OP_GEMM : PF_OP_MATMUL, in, in[2] == PF_NONE ? 2 : 3,
+        is_gemm ? (void *)&attrs : (void *)&matmul, 1);
 }
 
 void grow_concat(grower *g)
@@ -173,7 +178,8 @@ void grow_concat(grower *g)
 void grow_slice(grower *g)
 {
     pf_value_id    in = pick(g);
-    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { below(g, 2) } }, .ends = { 1, { PF_SLICE_FAR } }, .steps = { 1, { 1 } } };
+    pf_slice_attrs attrs = { .axes = { 1, { 1 } }, .starts = { 1, { below(g, 2) } }, .ends = { 1, { PF_SLICE_FAR } },
+                             .steps = { 1, { 1 } } };
 
     add(g, PF_OP_SLICE, &in, 1, &attrs, 1);
 }

@@ -1,8 +1,8 @@
 #include "tests/unit/engine/rules/outputs.h"
 
 #include <math.h>
-/* Largest difference over the largest value: constants were rounded to f32 once more, or once less, and so were values in between.  And the least
-   that counts: what cancels out is not exactly 0. */
+/* Largest difference over the largest value: constants were rounded to f32 once more, or once less, and so were values
+   in between.  And the least that counts: what cancels out is not exactly 0. */
 static const double tolerance = 1e-5, least = 1e-9;
 
 void clear_outputs(outputs *out)
@@ -61,7 +61,8 @@ void check_same(const outputs *a, const outputs *b, const char *what)
         pf_err        err = { 0 };
 
         test_ok(pf_tensor_compare(&b->at[i], &a->at[i], &d, &err), &err);
-        if (a->at[i].dtype != b->at[i].dtype || d.nan_count || d.inf_count || !(d.max_abs <= fmax(least, tolerance * largest(&a->at[i]))))
+        if (a->at[i].dtype != b->at[i].dtype || d.nan_count || d.inf_count ||
+            !(d.max_abs <= fmax(least, tolerance * largest(&a->at[i]))))
             fail_msg("output %u changed by %g, %g of its range: %s", i, d.max_abs, d.max_rel_range, what);
     }
 }

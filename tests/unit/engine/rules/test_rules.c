@@ -7,7 +7,8 @@
 #include "tests/unit/engine/rules/outputs.h"
 #include "tests/unit/engine/rules/rows.h"
 
-static const rule_rows *const subjects[] = { &rule_rows_known, &rule_rows_weights, &rule_rows_ops, &rule_rows_arithmetic, &rule_rows_moves };
+static const rule_rows *const subjects[] = { &rule_rows_known, &rule_rows_weights, &rule_rows_ops,
+                                             &rule_rows_arithmetic, &rule_rows_moves };
 
 /* Row i of all of them; NULL behind the last. */
 static const rule_row *row_at(size_t i)
@@ -33,7 +34,8 @@ static void test_table(void **state)
         run_graph(graph, i, &before);
         test_ok(pf_rewrite_run(graph, &options, &report, &err), &err);
         if (strcmp(text_of(graph, false, &text) + strlen("graph\n"), row->after))
-            fail_msg("%s made of\n%s\n%swhere this was wanted:\n%s", row->only, row->before, (char *)text.data, row->after);
+            fail_msg("%s made of\n%s\n%swhere this was wanted:\n%s", row->only, row->before, (char *)text.data,
+                     row->after);
         run_graph(graph, i, &after);
         check_same(&before, &after, row->before);
         clear_outputs(&before);
@@ -76,7 +78,8 @@ static void test_table_is_complete(void **state)
 static void test_ends(void **state)
 {
     static const char *const bodies[] = {
-        "%0 = input f32 [3]\n%1 = constant bool [] {1}\n%2 = expand(%1) shape=[3]\n%3 = identity(%0)\noutput %3\noutput %2\n",
+        "%0 = input f32 [3]\n%1 = constant bool [] {1}\n%2 = expand(%1) shape=[3]\n%3 = identity(%0)\noutput %3\n"
+        "output %2\n",
         "%0 = input bool [2,0,4]\n%1 = reduce(%0) mode=max axes=[1] keepdims=1\noutput %1\n",
     };
 
@@ -96,7 +99,8 @@ static void test_ends(void **state)
 static void test_options(void **state)
 {
     static const char  body[] = "%0 = input f32 [n]\n%1 = identity(%0)\n%2 = relu(%1)\n%3 = neg(%0)\noutput %2\n";
-    pf_rewrite_options no_dead = { .disabled = "drop_dead,merge_common" }, none = { .disabled = "all" }, bad = { .disabled = "drop_deaf" };
+    pf_rewrite_options no_dead = { .disabled = "drop_dead,merge_common" }, none = { .disabled = "all" },
+                       bad = { .disabled = "drop_deaf" };
     pf_rewrite_report  report;
     pf_buf             text;
     pf_err             err = { 0 };

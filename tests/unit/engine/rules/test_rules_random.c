@@ -14,11 +14,16 @@ static grow *const growers[] = {
     grow_reductions, grow_corner, grow_cropped, grow_cropped,
     grow_products, grow_einsum, grow_if, grow_patches,
     grow_concats, grow_quantized, grow_branches,
-    grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices, grow_turned_slices,
-    grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation, grow_activation,
-    grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather, grow_attention,
-    grow_conv,  grow_conv,      grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,  grow_scale,  grow_scale, grow_unary, grow_binary,
-    grow_pad,   grow_pad,       grow_pad,            grow_conv,       grow_pool,        grow_pool,   grow_transpose,      grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
+    grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices,
+    grow_turned_slices,
+    grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation,
+    grow_activation,
+    grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather,
+    grow_attention,
+    grow_conv,  grow_conv,      grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,  grow_scale,
+    grow_scale, grow_unary, grow_binary,
+    grow_pad,   grow_pad,       grow_pad,            grow_conv,       grow_pool,        grow_pool,   grow_transpose,
+    grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
     grow_head,  grow_head,      grow_twin,           grow_dynamic,    grow_unary,  grow_transpose, grow_transpose,
 };
 
@@ -61,7 +66,8 @@ static void test_random_graphs(void **state)
         pf_buf            start, text, copy_text;
         pf_err            err = { 0 };
 
-        if (try_graph(graph, seed, &before, &err)) {     /* a pool of nothing, where a size was not known when the pool was added */
+        /* a pool of nothing, where a size was not known when the pool was added */
+        if (try_graph(graph, seed, &before, &err)) {
             impossible++;
             pf_graph_free(graph);
             continue;
