@@ -46,6 +46,7 @@ pf_status pf_router_open(void *context, uint32_t role, const char *address, int 
                          pf_router *out, pf_err *err)
 {
     int64_t   frame_limit = PF_WIRE_FRAME_BYTES;
+    size_t    fd_bytes = sizeof out->fd;
     pf_status st = PF_OK;
 
     memset(out, 0, sizeof *out);
@@ -66,6 +67,8 @@ pf_status pf_router_open(void *context, uint32_t role, const char *address, int 
         st = PF_FAIL(err, PF_INVALID, "the farm's key is no CURVE key: %s", zmq_strerror(errno));
     if (!st)
         st = bind_socket(out, address, port, err);
+    if (!st && zmq_getsockopt(out->socket, ZMQ_FD, &out->fd, &fd_bytes) != 0)
+        st = PF_FAIL(err, PF_IO, "cannot wait for %s: %s", out->endpoint, zmq_strerror(errno));
     if (st)
         pf_router_close(out);
     return st;
@@ -127,6 +130,7 @@ bool pf_router_receive(pf_router *router, uint64_t *peer, zmq_msg_t *frame)
             got = true;
     }
     zmq_msg_close(&id);
+    router->quiet = !got;
     if (got)
         router->received++;
     else
@@ -155,6 +159,7 @@ bool pf_router_send(pf_router *router, uint64_t peer, const void *frame, size_t 
 {
     bool sent = send_to(router, peer, frame, bytes);
 
+    router->quiet = false;
     router->sent += sent;
     router->unsent += !sent;
     return sent;

@@ -17,6 +17,8 @@ typedef struct pf_router {              /* open; zero it before use */
     void    *socket;
     uint32_t role;                      /* PF_ROLE_CLIENT or PF_ROLE_AGENT: who is at the other end */
     char     endpoint[256];             /* "tcp://127.0.0.1:40123" */
+    int      fd;                        /* readable when ZeroMQ has something to tell, which is not always a message */
+    bool     quiet;                     /* nothing waited when it was last looked at, and nothing was sent since: only then fd says all */
     pf_unread *unread;                  /* owned */
     uint64_t received, sent, dropped, unsent;
 } pf_router;

@@ -1,6 +1,7 @@
 #include "coordinator/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -530,7 +531,7 @@ static pf_status read_run(pf_server *server, pf_router *router, int *count, pf_e
     zmq_msg_t frame;
     uint64_t  peer = 0;
 
-    for (*count = 0; *count < RUN_MESSAGES && !st && pf_router_receive(router, &peer, &frame); ++*count) {
+    for (*count = 0; *count < RUN_MESSAGES && !st && !router->quiet && pf_router_receive(router, &peer, &frame); ++*count) {
         st = take_frame(server, router, peer, &frame, err);
         zmq_msg_close(&frame);
     }
@@ -833,24 +834,48 @@ static bool agents_rest(const pf_server *server)
     return server->only_beats && !server->committing && server->batch[server->filling].writes_count == 0;
 }
 
-/* Waits for something to do.  False when told to stop. */
+enum { POLL_STOP, POLL_WRITER, POLL_VERIFIER, POLL_TIMINGS, POLL_CLIENTS, POLL_GATEWAY, POLL_AGENTS, POLL_COUNT };
+
+/* How many of those are waited for: with too much to write, none that asks for more. */
+static nfds_t poll_count(const pf_server *server, bool rest)
+{
+    return is_full(server) ? POLL_CLIENTS : rest ? POLL_AGENTS : POLL_COUNT;
+}
+
+/* A socket that is not quiet is looked at again before anything is waited for. */
+static int poll_ms(const pf_server *server, nfds_t count, bool rest)
+{
+    int longest_ms = wait_ms(server);
+
+    if ((count > POLL_CLIENTS && !server->clients.quiet) || (count > POLL_AGENTS && !server->agents.quiet))
+        return 0;
+    return rest && longest_ms > BEATS_REST_MS ? BEATS_REST_MS : longest_ms;
+}
+
+/* Waits for something to do.  False when told to stop.  zmq_poll would ask both sockets twice, with system calls each time. */
 static bool wait_for_work(pf_server *server)
 {
-    bool           rest = agents_rest(server);
-    int            longest_ms = wait_ms(server), count = is_full(server) ? 4 : rest ? 6 : 7;
-    zmq_pollitem_t items[] = {
-        { NULL, server->stop_fd, ZMQ_POLLIN, 0 },
-        { NULL, pf_writer_fd(server->writer), ZMQ_POLLIN, 0 },
-        { NULL, pf_verifier_fd(server->verifier), ZMQ_POLLIN, 0 },
-        { NULL, pf_timing_service_fd(server->timings), ZMQ_POLLIN, 0 },
-        { server->clients.socket, 0, ZMQ_POLLIN, 0 },
-        { NULL, pf_gateway_fd(server->gateway), ZMQ_POLLIN, 0 },
-        { server->agents.socket, 0, ZMQ_POLLIN, 0 },
+    bool          rest = agents_rest(server);
+    nfds_t        count = poll_count(server, rest);
+    struct pollfd items[POLL_COUNT] = {
+        [POLL_STOP] = { .fd = server->stop_fd },
+        [POLL_WRITER] = { .fd = pf_writer_fd(server->writer) },
+        [POLL_VERIFIER] = { .fd = pf_verifier_fd(server->verifier) },
+        [POLL_TIMINGS] = { .fd = pf_timing_service_fd(server->timings) },
+        [POLL_CLIENTS] = { .fd = server->clients.fd },
+        [POLL_GATEWAY] = { .fd = pf_gateway_fd(server->gateway) },
+        [POLL_AGENTS] = { .fd = server->agents.fd },
     };
 
-    if (zmq_poll(items, count, rest && longest_ms > BEATS_REST_MS ? BEATS_REST_MS : longest_ms) < 0)
+    for (nfds_t i = 0; i < count; i++)
+        items[i].events = POLLIN;
+    if (poll(items, count, poll_ms(server, count, rest)) < 0)
         return true;            /* EINTR: look again */
-    return !(items[0].revents & ZMQ_POLLIN);
+    if (items[POLL_CLIENTS].revents)
+        server->clients.quiet = false;
+    if (items[POLL_AGENTS].revents || rest)
+        server->agents.quiet = false;
+    return !(items[POLL_STOP].revents & POLLIN);
 }
 
 static pf_status turn(pf_server *server, pf_err *err)
@@ -881,11 +906,11 @@ static pf_status turn(pf_server *server, pf_err *err)
 /* What is being committed at the end is still told: the writer finishes its batch in any case. */
 static pf_status finish(pf_server *server, pf_err *err)
 {
-    zmq_pollitem_t item = { NULL, pf_writer_fd(server->writer), ZMQ_POLLIN, 0 };
-    pf_status      st = PF_OK;
+    struct pollfd item = { .fd = pf_writer_fd(server->writer), .events = POLLIN };
+    pf_status     st = PF_OK;
 
     for (int i = 0; i < 3 && !st; i++) {
-        if (server->committing && zmq_poll(&item, 1, 5000) > 0)
+        if (server->committing && poll(&item, 1, 5000) > 0)
             st = release_committed(server, err);
         if (!st)
             st = release_filled(server, err);

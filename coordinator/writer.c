@@ -1,6 +1,7 @@
 #include "coordinator/writer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,7 +18,8 @@ struct pf_writer {
     pthread_mutex_t mutex;
     pthread_cond_t  wake;
     const pf_out   *batch;              /* NULL: nothing to do */
-    bool            stopping, done;
+    bool            stopping;
+    atomic_bool     done;               /* so that looking costs nothing while it is not */
     int             done_fd;
     pf_status       status;
     int64_t         commit_ns;
@@ -42,9 +44,9 @@ static void finish(pf_writer *writer, pf_status st, int64_t commit_ns)
 
     pthread_mutex_lock(&writer->mutex);
     writer->batch = NULL;
-    writer->done = true;
     writer->status = st;
     writer->commit_ns = commit_ns;
+    writer->done = true;
     pthread_mutex_unlock(&writer->mutex);
     if (write(writer->done_fd, &one, sizeof one) != (ssize_t)sizeof one)
         pf_log(PF_LOG_ERROR, "state", "eventfd cannot be written");
@@ -125,17 +127,15 @@ int pf_writer_fd(const pf_writer *writer)
 bool pf_writer_take(pf_writer *writer, pf_status *st, int64_t *commit_ns, pf_err *err)
 {
     uint64_t count = 0;
-    bool     done = false;
 
-    if (read(writer->done_fd, &count, sizeof count) < 0)
-        count = 0;
+    if (!writer->done || read(writer->done_fd, &count, sizeof count) < 0)
+        return false;           /* done, but not told yet: it is in a moment */
     pthread_mutex_lock(&writer->mutex);
-    done = writer->done;
     writer->done = false;
     *st = writer->status;
     *commit_ns = writer->commit_ns;
-    if (done && writer->status && err)
+    if (writer->status && err)
         *err = writer->err;
     pthread_mutex_unlock(&writer->mutex);
-    return done;
+    return true;
 }
