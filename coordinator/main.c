@@ -68,9 +68,10 @@ static const char HELP[] =
     "Ends cleanly on SIGTERM and SIGINT. Exit codes: base/status.def; 0 after a clean end.\n";
 
 enum option_id {
-    OPTION_STATE = 1, OPTION_LISTEN, OPTION_CLIENT_PORT, OPTION_AGENT_PORT, OPTION_HTTP_PORT, OPTION_HTTP_URL, OPTION_MAP,
-    OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_BLOB_DAYS, OPTION_BLOB_SPARE, OPTION_TTL, OPTION_HEARTBEAT, OPTION_BACKOFF,
-    OPTION_HISTORY, OPTION_PLANS, OPTION_BACKUP, OPTION_ANY_FS, OPTION_CHECK, OPTION_REPAIR, OPTION_RESTORE, OPTION_LOG, OPTION_VERSION, OPTION_HELP,
+    OPTION_STATE = 1, OPTION_LISTEN, OPTION_CLIENT_PORT, OPTION_AGENT_PORT, OPTION_HTTP_PORT, OPTION_HTTP_URL,
+    OPTION_MAP, OPTION_RESERVE, OPTION_BLOBS, OPTION_BLOB, OPTION_BLOB_DAYS, OPTION_BLOB_SPARE, OPTION_TTL,
+    OPTION_HEARTBEAT, OPTION_BACKOFF, OPTION_HISTORY, OPTION_PLANS, OPTION_BACKUP, OPTION_ANY_FS, OPTION_CHECK,
+    OPTION_REPAIR, OPTION_RESTORE, OPTION_LOG, OPTION_VERSION, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -217,14 +218,18 @@ static pf_status look_over(const pf_server_options *options, const pf_state_dir 
     pf_fsck_report report;
     pf_status      st = pf_fsck(dir, options->map_bytes, chore.repair, say_line, NULL, &report, err);
 
-    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, missing %llu; "
-           "blobs %llu, damaged %llu\n", (unsigned long long)report.rows[PF_ROWS_JOBS], (unsigned long long)report.rows[PF_ROWS_SUBMITS],
+    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, "
+           "missing %llu; blobs %llu, damaged %llu\n",
+           (unsigned long long)report.rows[PF_ROWS_JOBS], (unsigned long long)report.rows[PF_ROWS_SUBMITS],
            (unsigned long long)report.rows[PF_ROWS_PLANS], (unsigned long long)report.rows[PF_ROWS_CLASSES],
-           (unsigned long long)report.rows[PF_ROWS_AGENTS], (unsigned long long)report.bad_rows, (unsigned long long)report.plans,
-           (unsigned long long)report.plans_missing, (unsigned long long)report.blobs, (unsigned long long)report.blobs_damaged);
+           (unsigned long long)report.rows[PF_ROWS_AGENTS], (unsigned long long)report.bad_rows,
+           (unsigned long long)report.plans, (unsigned long long)report.plans_missing, (unsigned long long)report.blobs,
+           (unsigned long long)report.blobs_damaged);
     if (!st && report.blobs_damaged && !chore.repair)
-        st = PF_FAIL(err, PF_CORRUPT, "%llu blobs are damaged; --repair removes them: plans are built again when asked for, and models "
-                     "stored again when submitted", (unsigned long long)report.blobs_damaged);
+        st = PF_FAIL(err, PF_CORRUPT,
+                     "%llu blobs are damaged; --repair removes them: plans are built again when asked for, and models "
+                     "stored again when submitted",
+                     (unsigned long long)report.blobs_damaged);
     return st;
 }
 
@@ -235,7 +240,8 @@ static pf_status check_place(const char *state, pf_err *err)
     pf_status st = pf_path_join(state, chore.restore ? "backup" : "db/data.mdb", path, sizeof path, err);
 
     if (!st && !pf_file_exists(path) && !(chore.from && pf_file_exists(state)))
-        st = PF_FAIL(err, PF_NOT_FOUND, "%s is not there, so %s is no state folder; give the coordinator's --state", path, state);
+        st = PF_FAIL(err, PF_NOT_FOUND, "%s is not there, so %s is no state folder; give the coordinator's --state",
+                     path, state);
     return st;
 }
 
@@ -315,8 +321,8 @@ typedef struct schedule {
     uint64_t runtime_ns, deadline_ns, period_ns;
 } schedule;
 
-/* All threads only answer and wait again: short turns on a core let each be woken ahead of programs that compute, without any
-   right and without a larger share.  Linux 6.12 and later; earlier ones change nothing. */
+/* All threads only answer and wait again: short turns on a core let each be woken ahead of programs that compute,
+   without any right and without a larger share.  Linux 6.12 and later; earlier ones change nothing. */
 static void take_short_turns(void)
 {
     schedule own = { .size = sizeof own };

@@ -8,7 +8,8 @@
 enum { ROUTING_ID_BYTES = 5 };
 
 /* See PROTOCOL.md, "Sockets".  Dead connections are found by TCP and by what the messages say, not by ZeroMQ's
-   heartbeats: it keeps their timers in one list that it walks for each, which at ten thousand connections takes a core. */
+   heartbeats: it keeps their timers in one list that it walks for each, which at ten thousand connections takes a
+   core. */
 static const struct option { int name, value; } socket_options[] = {
     { ZMQ_ROUTER_MANDATORY, 1 }, { ZMQ_SNDTIMEO, 0 },         { ZMQ_LINGER, 0 },
     { ZMQ_SNDHWM, 1000 },        { ZMQ_RCVHWM, 1000 },        { ZMQ_HANDSHAKE_IVL, 5000 },
@@ -140,7 +141,8 @@ bool pf_router_receive(pf_router *router, uint64_t *peer, zmq_msg_t *frame)
 
 static bool send_to(pf_router *router, uint64_t peer, const void *frame, size_t bytes)
 {
-    uint8_t   id[ROUTING_ID_BYTES] = { 0, (uint8_t)(peer >> 24), (uint8_t)(peer >> 16), (uint8_t)(peer >> 8), (uint8_t)peer };
+    uint8_t   id[ROUTING_ID_BYTES] = { 0, (uint8_t)(peer >> 24), (uint8_t)(peer >> 16), (uint8_t)(peer >> 8),
+                                       (uint8_t)peer };
     zmq_msg_t large;
 
     if (bytes < PF_UNREAD_SMALL_BYTES)

@@ -1,6 +1,6 @@
 /* One of the coordinator's two ROUTER sockets: frames in, frames out, never waiting.
-   A peer is named by the socket's role and the routing id that ZeroMQ gave it; a peer that brings a routing id of its own
-   is not listened to, so that ids cannot be taken over.
+   A peer is named by the socket's role and the routing id that ZeroMQ gave it; a peer that brings a routing id of its
+   own is not listened to, so that ids cannot be taken over.
    Thread   the one that opened it. */
 #ifndef PF_COORDINATOR_ROUTER_H
 #define PF_COORDINATOR_ROUTER_H
@@ -18,7 +18,7 @@ typedef struct pf_router {              /* open; zero it before use */
     uint32_t role;                      /* PF_ROLE_CLIENT or PF_ROLE_AGENT: who is at the other end */
     char     endpoint[256];             /* "tcp://127.0.0.1:40123" */
     int      fd;                        /* readable when ZeroMQ has something to tell, which is not always a message */
-    bool     quiet;                     /* nothing waited when it was last looked at, and nothing was sent since: only then fd says all */
+    bool     quiet;  /* nothing waited when it was last looked at, and nothing was sent since: only then fd says all */
     pf_unread *unread;                  /* owned */
     uint64_t received, sent, dropped, unsent;
 } pf_router;

@@ -3,7 +3,7 @@
 BEGIN {
     LIMIT = 60
     COLUMNS = 120
-    split("base proto cache builder-agent client", narrow_list, " ")
+    split("base proto cache builder-agent coordinator client examples", narrow_list, " ")
     for (i in narrow_list)
         narrow[narrow_list[i]] = 1
     ends = " *\\("
