@@ -2,9 +2,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/processors.h"
 
 enum { THREADS_MAX = 64, TICK_MS = 20 };
 
@@ -27,16 +27,16 @@ static void *work(void *user)
     return NULL;
 }
 
+/* Most of them wait for a process that compiles, of which a tactic may have fewer than there are processors: the others' must not wait for it. */
 static uint32_t threads_for(const pf_precompile_item *items, uint32_t count)
 {
-    long     cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t wanted = 0;
+    uint32_t most = 2 * (uint32_t)pf_processors(), wanted = 0;
 
     for (uint32_t i = 0; i < count; i++)
         wanted += items[i].tactic->compile != NULL;
-    if (cores < 1) cores = 1;
-    if (cores > THREADS_MAX) cores = THREADS_MAX;
-    return wanted < (uint32_t)cores ? wanted : (uint32_t)cores;
+    if (most > THREADS_MAX)
+        most = THREADS_MAX;
+    return wanted < most ? wanted : most;
 }
 
 static void pass_over(pf_precompile_item *items, uint32_t *count)

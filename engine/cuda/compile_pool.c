@@ -15,16 +15,19 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/processors.h"
 #include "engine/cuda/cuda_device.h"
 #include "engine/tactic.h"
 
 extern char **environ;
 
-enum { WORKERS_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
+enum { WORKERS_MAX = 32, WITH_DEVICE_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
 
-/* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero; an answer: what save wrote,
-   nothing when the tactic refused. Both ends are the same build on one machine, joined by a socket: one that is gone must be an error of the call, not
-   a signal to our caller's process. A worker ends when its socket does. */
+/* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero, or nothing, compute capability and
+   source; an answer: what save wrote, or machine code; nothing when the tactic or the compiler refused. Both ends are the same build on one machine,
+   joined by a socket: one that is gone must be an error of the call, not a signal to our caller's process. A worker ends when its socket does. */
+enum { TACTIC, TUNING, PROBLEM, TEXTS, CAPABILITY = TUNING, SOURCE = PROBLEM };
+
 typedef struct worker { pid_t pid; int fd; bool busy; } worker;
 
 struct pf_compile_pool {
@@ -51,11 +54,11 @@ static void find_program(pf_compile_pool *pool)
 pf_compile_pool *pf_compile_pool_new(int ordinal)
 {
     pf_compile_pool *pool = pf_calloc(1, sizeof *pool);
-    long             cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int              most = ordinal == PF_COMPILE_NO_DEVICE ? WORKERS_MAX : WITH_DEVICE_MAX;
 
     if (!pool) return NULL;
     pool->ordinal = ordinal;
-    pool->limit = cores < 2 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (int)cores;
+    pool->limit = pf_processors() < most ? pf_processors() : most;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->freed, NULL);
     find_program(pool);
@@ -188,9 +191,8 @@ static bool receive_message(int fd, uint8_t **data, size_t *bytes)
     return false;
 }
 
-static void put_text(pf_buf *out, const char *text) { pf_buf_put(out, text, strlen(text) + 1); }
-
-pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const pf_problem *p, const char *tuning, pf_buf *saved, pf_err *err)
+/* what: names the request where a worker refuses it. */
+static pf_status ask(pf_compile_pool *pool, const char *const text[TEXTS], const char *what, pf_buf *out, pf_err *err)
 {
     worker   *w = pool->program[0] ? take_worker(pool) : NULL;
     pf_buf    request = {0};
@@ -201,27 +203,38 @@ pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const p
 
     if (!w) return PF_FAIL(err, PF_UNSUPPORTED, "there is no process to compile with");
     pf_buf_init(&request, MESSAGE_LIMIT_BYTES);
-    put_text(&request, tactic);
-    put_text(&request, tuning);
-    put_text(&request, p->text);
+    for (int i = 0; i < TEXTS; i++) pf_buf_put(&request, text[i], strlen(text[i]) + 1);
     alive = !request.failed && send_message(w->fd, request.data, request.size) && receive_message(w->fd, &answer, &bytes);
     give_back(pool, w, alive);
     if (!alive) st = PF_FAIL(err, PF_UNSUPPORTED, "a process that compiles has ended");
-    else if (!bytes) st = PF_FAIL(err, PF_UNSUPPORTED, "%s refuses the tuning", tactic);
-    else if (!pf_buf_put(saved, answer, bytes)) st = PF_FAIL_MEMORY(err, bytes);
+    else if (!bytes) st = PF_FAIL(err, PF_UNSUPPORTED, "%s is refused", what);
+    else if (!pf_buf_put(out, answer, bytes)) st = PF_FAIL_MEMORY(err, bytes);
     pf_free(answer);
     pf_buf_clear(&request);
     return st;
 }
 
+pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const pf_problem *p, const char *tuning, pf_buf *saved, pf_err *err)
+{
+    return ask(pool, (const char *const[TEXTS]){ tactic, tuning, p->text }, tactic, saved, err);
+}
+
+pf_status pf_compile_pool_program(pf_compile_pool *pool, const pf_program *program, int cc, pf_buf *cubin, pf_err *err)
+{
+    char capability[16] = {0};
+
+    snprintf(capability, sizeof capability, "%d", cc);
+    return ask(pool, (const char *const[TEXTS]){ "", capability, (const char *)program->source.data }, "the source", cubin, err);
+}
+
 /* ---- The worker */
 
-/* The three texts of a request; false when they are not there. */
-static bool split_request(const uint8_t *data, size_t bytes, const char *text[3])
+/* False when they are not all there. */
+static bool split_request(const uint8_t *data, size_t bytes, const char *text[TEXTS])
 {
     size_t at = 0;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < TEXTS; i++) {
         if (at >= bytes) return false;
         text[i] = (const char *)data + at;
         at += strlen(text[i]) + 1;
@@ -229,16 +242,25 @@ static bool split_request(const uint8_t *data, size_t bytes, const char *text[3]
     return true;
 }
 
-static void answer_request(pf_device *device, const char *const text[3], pf_buf *out)
+static void prepare(pf_device *device, const char *const text[TEXTS], pf_buf *out)
 {
-    const pf_tactic *tactic = pf_tactic_find(text[0]);
+    const pf_tactic *tactic = pf_tactic_find(text[TACTIC]);
     pf_problem      *problem = NULL;
     pf_step         *step = NULL;
 
-    if (!tactic || !tactic->save || pf_problem_parse(text[2], &problem, NULL)) return;
-    if (!tactic->prepare(device, problem, text[1], NULL, 0, &step, NULL) && tactic->save(step, out, NULL)) pf_buf_reset(out);
+    if (!device || !tactic || !tactic->save || pf_problem_parse(text[PROBLEM], &problem, NULL)) return;
+    if (!tactic->prepare(device, problem, text[TUNING], NULL, 0, &step, NULL) && tactic->save(step, out, NULL)) pf_buf_reset(out);
     pf_step_free(step);
     pf_problem_free(problem);
+}
+
+static void compile(const char *const text[TEXTS], pf_buf *out)
+{
+    pf_program program = {0};
+
+    pf_buf_init(&program.source, MESSAGE_LIMIT_BYTES);
+    if (!pf_buf_put(&program.source, text[SOURCE], strlen(text[SOURCE]) + 1) || pf_program_compile(&program, atoi(text[CAPABILITY]), out, NULL)) pf_buf_reset(out);
+    pf_program_clear(&program);
 }
 
 pf_status pf_compile_serve(int in, int out, int ordinal, pf_err *err)
@@ -252,13 +274,13 @@ pf_status pf_compile_serve(int in, int out, int ordinal, pf_err *err)
     pf_status  st = PF_OK;
 
     snprintf(name, sizeof name, "cuda:%d", ordinal);
-    st = pf_device_open(name, NULL, &device, err);
+    if (ordinal != PF_COMPILE_NO_DEVICE) st = pf_device_open(name, NULL, &device, err);
     pf_buf_init(&answer, MESSAGE_LIMIT_BYTES);
     while (!st && heard && receive_message(in, &request, &bytes)) {
-        const char *text[3] = {0};
+        const char *text[TEXTS] = {0};
 
         pf_buf_reset(&answer);
-        if (split_request(request, bytes, text)) answer_request(device, text, &answer);
+        if (split_request(request, bytes, text)) *text[TACTIC] ? prepare(device, text, &answer) : compile(text, &answer);
         heard = send_message(out, answer.data, answer.size);
         pf_free(request);
     }

@@ -29,6 +29,7 @@ static void cuda_close(pf_device *device)
     if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
     pf_program_cache_free(cuda->programs);
     pf_compile_pool_free(cuda->compilers);
+    pf_compile_pool_free(cuda->program_compilers);
     pf_free(cuda);
     pf_free(device);
 }
@@ -232,6 +233,7 @@ static void cuda_sample(pf_device *device, struct pf_device_sample *out)
 static void cuda_rest(pf_device *device)
 {
     pf_compile_pool_rest(pf_cuda_of(device)->compilers);
+    pf_compile_pool_rest(pf_cuda_of(device)->program_compilers);
 }
 
 static pf_status cuda_copy(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err)
@@ -365,6 +367,7 @@ static pf_status check_count(int ordinal, pf_err *err)
 pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err)
 {
     pf_device *device = NULL;
+    pf_cuda   *cuda = NULL;
     int        share = options && options->share_percent ? options->share_percent : 100;
     pf_status  st = share < 100 ? pf_mps_join(share, err) : PF_OK;
 
@@ -381,11 +384,13 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     device->ops = &cuda_ops;
     device->kind = PF_DEVICE_CUDA;
     snprintf(device->name, sizeof device->name, "cuda:%d", ordinal);
-    pf_cuda_of(device)->ordinal = ordinal;
-    pf_cuda_of(device)->share = share;
-    pf_cuda_of(device)->programs = pf_program_cache_new();
-    pf_cuda_of(device)->compilers = pf_compile_pool_new(ordinal);
-    st = pf_cuda_of(device)->programs && pf_cuda_of(device)->compilers ? read_properties(device, err) : PF_FAIL_MEMORY(err, sizeof(void *));
+    cuda = pf_cuda_of(device);
+    cuda->ordinal = ordinal;
+    cuda->share = share;
+    cuda->programs = pf_program_cache_new();
+    cuda->compilers = pf_compile_pool_new(ordinal);
+    cuda->program_compilers = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
+    st = cuda->programs && cuda->compilers && cuda->program_compilers ? read_properties(device, err) : PF_FAIL_MEMORY(err, sizeof(void *));
     if (st) {
         cuda_close(device);
         return pf_err_add(err, st, "opening cuda:%d", ordinal);

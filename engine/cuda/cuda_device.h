@@ -21,7 +21,8 @@ typedef struct pf_cuda {
     void                 *nvml_device;
     struct nvtxDomainRegistration_st *nvtx; /* made at the first range; never destroyed, as profilers read it at the end */
     struct pf_program_cache *programs;      /* engine/cuda/program.h */
-    struct pf_compile_pool  *compilers;     /* engine/cuda/compile_pool.h */
+    struct pf_compile_pool  *compilers;     /* of cuDNN's kernels: engine/cuda/compile_pool.h */
+    struct pf_compile_pool  *program_compilers;     /* of generated ones */
 } pf_cuda;
 
 static inline pf_cuda     *pf_cuda_of(const pf_device *device) { return device->impl; }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "engine/cuda/compile_pool.h"
 
 enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128, CONSTANT_ALIGNMENT = 256 };
 
@@ -78,13 +79,15 @@ pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, p
     return st;
 }
 
-static pf_status compile(pf_device *device, const pf_program *program, uint8_t **out, size_t *bytes, pf_err *err)
+/* compilers: NULL, or processes to ask first. What they refuse is compiled here too, as the reason is known here alone. */
+static pf_status compile(pf_device *device, pf_compile_pool *compilers, const pf_program *program, uint8_t **out, size_t *bytes, pf_err *err)
 {
+    int       cc = pf_cuda_of(device)->cc;
     pf_buf    cubin = {0};
     pf_status st = PF_OK;
 
     pf_buf_init(&cubin, CUBIN_LIMIT_BYTES);
-    st = pf_program_compile(program, pf_cuda_of(device)->cc, &cubin, err);
+    if (!compilers || pf_compile_pool_program(compilers, program, cc, &cubin, NULL)) st = pf_program_compile(program, cc, &cubin, err);
     if (!st) {
         *out = pf_buf_take(&cubin, bytes);
         if (!*out) st = PF_FAIL_MEMORY(err, cubin.size);
@@ -104,7 +107,7 @@ pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_progr
 
     if (!st) {
         pf_digest_of(program.source.data, program.source.size, &source);
-        if (!pf_program_cache_has(cache, &source)) st = compile(device, &program, &cubin, &bytes, err);
+        if (!pf_program_cache_has(cache, &source)) st = compile(device, pf_cuda_of(device)->program_compilers, &program, &cubin, &bytes, err);
         if (cubin) pf_program_cache_keep(cache, &source, cubin, bytes);
     }
     pf_program_clear(&program);
@@ -129,7 +132,7 @@ static pf_status find_code(pf_device *device, const pf_program *program, const v
     pf_digest_of(program->source.data, program->source.size, &impl->source);
     if (adopt_saved(impl, saved, saved_bytes)) return PF_OK;
     impl->cubin = pf_program_cache_copy(pf_cuda_of(device)->programs, &impl->source, &impl->cubin_bytes);
-    return impl->cubin ? PF_OK : compile(device, program, &impl->cubin, &impl->cubin_bytes, err);
+    return impl->cubin ? PF_OK : compile(device, NULL, program, &impl->cubin, &impl->cubin_bytes, err);
 }
 
 static pf_status load(program_impl *impl, pf_err *err)

@@ -1,0 +1,94 @@
+/* Processes that compile generated kernels give what the process itself does, survive what does not compile, and end with their pool. */
+#include "tests/test.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/cuda/compile_pool.h"
+
+enum { PROGRAMS = 12, LIMIT_BYTES = 1 << 20, CAPABILITY = 90 };
+
+static void write_source(int number, pf_buf *out)
+{
+    pf_buf_init(out, LIMIT_BYTES);
+    pf_buf_printf(out, "extern \"C\" __global__ void kernel(float *out) { out[threadIdx.x] = %d * threadIdx.x; }\n", number);
+}
+
+typedef struct request { pf_compile_pool *pool; int number; pf_buf cubin; pf_status status; } request;
+
+static void *ask(void *user)
+{
+    request   *r = user;
+    pf_program program = {0};
+
+    write_source(r->number, &program.source);
+    pf_buf_init(&r->cubin, LIMIT_BYTES);
+    r->status = pf_compile_pool_program(r->pool, &program, CAPABILITY, &r->cubin, NULL);
+    pf_program_clear(&program);
+    return NULL;
+}
+
+static void processes_compile_the_same(void **state)
+{
+    pf_compile_pool *pool = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
+    request          requests[PROGRAMS] = { { 0 } };
+    pthread_t        threads[PROGRAMS];
+    pf_err           err = {0};
+
+    (void)state;
+    assert_non_null(pool);
+    for (int i = 0; i < PROGRAMS; i++) {
+        requests[i] = (request){ .pool = pool, .number = i + 1 };
+        assert_int_equal(pthread_create(&threads[i], NULL, ask, &requests[i]), 0);
+    }
+    for (int i = 0; i < PROGRAMS; i++) pthread_join(threads[i], NULL);
+    assert_true(pf_compile_pool_workers(pool) > 0);
+    for (int i = 0; i < PROGRAMS; i++) {
+        pf_program program = {0};
+        pf_buf     here = {0};
+
+        assert_int_equal(requests[i].status, PF_OK);
+        write_source(i + 1, &program.source);
+        pf_buf_init(&here, LIMIT_BYTES);
+        test_ok(pf_program_compile(&program, CAPABILITY, &here, &err), &err);
+        assert_int_equal(requests[i].cubin.size, here.size);
+        assert_memory_equal(requests[i].cubin.data, here.data, here.size);
+        pf_buf_clear(&here);
+        pf_buf_clear(&requests[i].cubin);
+        pf_program_clear(&program);
+    }
+    pf_compile_pool_rest(pool);
+    assert_int_equal(pf_compile_pool_workers(pool), 0);
+    pf_compile_pool_free(pool);
+}
+
+static void a_source_that_does_not_compile_is_refused(void **state)
+{
+    pf_compile_pool *pool = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
+    pf_program       program = {0};
+    pf_buf           cubin = {0};
+    request          next = { .pool = pool, .number = 1 };
+    pf_err           err = {0};
+
+    (void)state;
+    assert_non_null(pool);
+    pf_buf_init(&program.source, LIMIT_BYTES);
+    pf_buf_init(&cubin, LIMIT_BYTES);
+    pf_buf_printf(&program.source, "this is none\n");
+    assert_int_equal(pf_compile_pool_program(pool, &program, CAPABILITY, &cubin, &err), PF_UNSUPPORTED);
+    assert_int_equal(cubin.size, 0);
+    ask(&next);                                 /* the same worker lives on */
+    assert_int_equal(next.status, PF_OK);
+    assert_int_equal(pf_compile_pool_workers(pool), 1);
+    pf_buf_clear(&next.cubin);
+    pf_program_clear(&program);
+    pf_compile_pool_free(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(a_source_that_does_not_compile_is_refused) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
