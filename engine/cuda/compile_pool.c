@@ -257,9 +257,10 @@ static void prepare(pf_device *device, const char *const text[TEXTS], pf_buf *ou
 static void compile(const char *const text[TEXTS], pf_buf *out)
 {
     pf_program program = {0};
+    int        cc = (int)strtol(text[CAPABILITY], NULL, 10);
 
     pf_buf_init(&program.source, MESSAGE_LIMIT_BYTES);
-    if (!pf_buf_put(&program.source, text[SOURCE], strlen(text[SOURCE]) + 1) || pf_program_compile(&program, atoi(text[CAPABILITY]), out, NULL)) pf_buf_reset(out);
+    if (!pf_buf_put(&program.source, text[SOURCE], strlen(text[SOURCE]) + 1) || pf_program_compile(&program, cc, out, NULL)) pf_buf_reset(out);
     pf_program_clear(&program);
 }
 
