@@ -408,22 +408,27 @@ void rig_fail(rig *r, uint64_t peer, const Pf__Offer *offer, Pf__FailureKind kin
     rig_say(r, peer, PF_MSG_FAILED, &failed.base);
 }
 
-Pf__JobState rig_state(rig *r, uint64_t job_id)
+const Pf__JobStatus *rig_status(rig *r, uint64_t job_id, rig_mail *mail)
 {
-    Pf__Status   status = PF__STATUS__INIT;
-    uint64_t     ids[] = { job_id };
-    Pf__JobState state = PF__JOB_STATE__STATE_NONE;
-    rig_mail     mail = { 0 };
+    Pf__Status status = PF__STATUS__INIT;
 
-    status.job_id = ids;
+    status.job_id = &job_id;
     status.n_job_id = 1;
     rig_say(r, 99, PF_MSG_STATUS, &status.base);
-    if (!rig_has(r, 99, PF_MSG_STATUS_REPLY)) {
-        mail = rig_take(r, 99, PF_MSG_ERROR);
-    } else {
-        mail = rig_take(r, 99, PF_MSG_STATUS_REPLY);
-        state = ((Pf__StatusReply *)mail.message.body)->job[0]->state;
+    if (rig_has(r, 99, PF_MSG_STATUS_REPLY)) {
+        *mail = rig_take(r, 99, PF_MSG_STATUS_REPLY);
+        return ((Pf__StatusReply *)mail->message.body)->job[0];
     }
+    *mail = rig_take(r, 99, PF_MSG_ERROR);
+    return NULL;
+}
+
+Pf__JobState rig_state(rig *r, uint64_t job_id)
+{
+    rig_mail             mail = { 0 };
+    const Pf__JobStatus *status = rig_status(r, job_id, &mail);
+    Pf__JobState         state = status ? status->state : PF__JOB_STATE__STATE_NONE;
+
     pf_message_clear(&mail.message);
     return state;
 }

@@ -48,8 +48,8 @@ void      rig_tick(rig *r, int64_t after_ns);
 void      rig_say(rig *r, uint64_t peer, pf_msg_type type, const ProtobufCMessage *body);
 void      rig_verdict(rig *r, uint32_t verify_index, pf_status status);      /* and forgets the verification */
 
-/* The first mail of that type for the peer (0: anyone), taken out; fails the test when there is none. Cleared by
-   caller. */
+/* The first mail of that type for the peer (0: anyone), taken out, for the caller to clear; fails the test when there
+   is none. */
 rig_mail rig_take(rig *r, uint64_t peer, pf_msg_type type);
 bool     rig_has(const rig *r, uint64_t peer, pf_msg_type type);
 void     rig_drop_mail(rig *r);
@@ -66,6 +66,8 @@ void     rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const 
 void     rig_answer(rig *r, uint64_t peer, const Pf__Offer *offer, bool accept);
 void     rig_complete(rig *r, uint64_t peer, const Pf__Offer *offer, const char *plan);
 void     rig_fail(rig *r, uint64_t peer, const Pf__Offer *offer, Pf__FailureKind kind, bool crashed);
+/* Lies in mail, which the caller clears in any case; NULL when the job is unknown. */
+const Pf__JobStatus *rig_status(rig *r, uint64_t job_id, rig_mail *mail);
 Pf__JobState rig_state(rig *r, uint64_t job_id);        /* NONE when unknown */
 /* Takes the next offer for the agent and accepts it; the mail is the caller's to clear. */
 rig_mail rig_lease(rig *r, uint64_t peer);

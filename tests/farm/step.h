@@ -101,15 +101,42 @@ static inline void ack_cancel(rig *r, uint64_t peer, const Pf__Offer *offer)
     rig_say(r, peer, PF_MSG_CANCEL_ACK, &ack.base);
 }
 
-/* A job that AGENT_1 holds and runs. */
-static inline uint64_t running_job(rig *r, rig_mail *lease)
+/* A job that AGENT_1 is offered; the mail is the caller's to clear. */
+static inline uint64_t offered_job(rig *r, rig_mail *offer)
 {
     uint64_t job = 0;
 
     rig_hello(r, AGENT_1, 1, 1);
     job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
-    *lease = rig_lease(r, AGENT_1);
+    *offer = rig_take(r, AGENT_1, PF_MSG_OFFER);
+    return job;
+}
+
+/* A job that AGENT_1 holds and runs. */
+static inline uint64_t running_job(rig *r, rig_mail *lease)
+{
+    uint64_t job = offered_job(r, lease);
+
+    rig_answer(r, AGENT_1, rig_offer_of(lease), true);
     assert_int_equal(rig_state(r, job), LEASED);
+    return job;
+}
+
+/* The agent's plan is stored and found to be good. */
+static inline void deliver(rig *r, uint64_t peer, const rig_mail *lease, const char *plan)
+{
+    rig_complete(r, peer, rig_offer_of(lease), plan);
+    rig_verdict(r, 0, PF_OK);
+}
+
+/* A job that AGENT_1 has built. */
+static inline uint64_t committed_job(rig *r)
+{
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease);
+
+    deliver(r, AGENT_1, &lease, "plan");
+    pf_message_clear(&lease.message);
     return job;
 }
 

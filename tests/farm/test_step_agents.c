@@ -40,11 +40,8 @@ static void an_unanswered_offer_goes_back_uncharged(void **state)
 {
     rig     *r = *state;
     rig_mail offer = { 0 };
-    uint64_t job = 0;
+    uint64_t job = offered_job(r, &offer);
 
-    rig_hello(r, AGENT_1, 1, 1);
-    job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
-    offer = rig_take(r, AGENT_1, PF_MSG_OFFER);
     rig_tick(r, 11 * S);
     assert_int_equal(rig_state(r, job), QUEUED);
     rig_answer(r, AGENT_1, rig_offer_of(&offer), true);         /* too late: told to end it */
@@ -63,11 +60,8 @@ static void a_declined_offer_goes_back_until_the_next_heartbeat(void **state)
 {
     rig     *r = *state;
     rig_mail offer = { 0 };
-    uint64_t job = 0;
+    uint64_t job = offered_job(r, &offer);
 
-    rig_hello(r, AGENT_1, 1, 1);
-    job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
-    offer = rig_take(r, AGENT_1, PF_MSG_OFFER);
     rig_answer(r, AGENT_1, rig_offer_of(&offer), false);
     assert_int_equal(rig_state(r, job), QUEUED);
     rig_tick(r, 1 * S);
@@ -81,12 +75,9 @@ static void an_offer_that_cannot_be_sent_goes_back(void **state)
 {
     rig     *r = *state;
     rig_mail offer = { 0 };
-    uint64_t job = 0;
+    uint64_t job = offered_job(r, &offer);
     pf_event failed = { .kind = PF_EVENT_SEND_FAILED, .peer = AGENT_1 };
 
-    rig_hello(r, AGENT_1, 1, 1);
-    job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
-    offer = rig_take(r, AGENT_1, PF_MSG_OFFER);
     failed.lease = offer.lease;
     assert_int_equal(offer.lease.job_id, job);
     assert_int_equal(rig_step(r, &failed), PF_OK);
@@ -239,10 +230,10 @@ static void what_each_failure_does(void **state)
     rig *r = *state;
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        Pf__Status status = PF__STATUS__INIT;
-        char       model[16] = "";
-        rig_mail   lease = { 0 }, mail = { 0 };
-        uint64_t   job = 0;
+        const Pf__JobStatus *status = NULL;
+        char                 model[16] = "";
+        rig_mail             lease = { 0 }, mail = { 0 };
+        uint64_t             job = 0;
         rig_close(r);
         rig_open(r);
         rig_hello(r, AGENT_1, 1, 1);
@@ -251,13 +242,11 @@ static void what_each_failure_does(void **state)
         lease = rig_lease(r, AGENT_1);
         rig_fail(r, AGENT_1, rig_offer_of(&lease), rows[i].kind, false);
         assert_true(rig_has(r, AGENT_1, PF_MSG_FAILED_REPLY));
-        status.job_id = &job;
-        status.n_job_id = 1;
-        rig_say(r, CLIENT_1, PF_MSG_STATUS, &status.base);
-        mail = rig_take(r, CLIENT_1, PF_MSG_STATUS_REPLY);
-        assert_int_equal(((Pf__StatusReply *)mail.message.body)->job[0]->state, rows[i].state);
-        assert_int_equal(((Pf__StatusReply *)mail.message.body)->job[0]->charged, rows[i].charged);
-        assert_string_equal(((Pf__StatusReply *)mail.message.body)->job[0]->message, "it went wrong");
+        status = rig_status(r, job, &mail);
+        assert_non_null(status);
+        assert_int_equal(status->state, rows[i].state);
+        assert_int_equal(status->charged, rows[i].charged);
+        assert_string_equal(status->message, "it went wrong");
         pf_message_clear(&mail.message);
         pf_message_clear(&lease.message);
     }
@@ -347,8 +336,7 @@ static void a_restarted_coordinator_adopts_what_runs(void **state)
     pf_message_clear(&reply.message);
     rig_tick(r, 25 * S);
     assert_int_equal(rig_state(r, job), LEASED);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    deliver(r, AGENT_1, &lease, "plan");
     assert_int_equal(rig_state(r, job), COMMITTED);
     pf_message_clear(&lease.message);
 }
@@ -414,8 +402,7 @@ static void a_draining_agent_keeps_its_build_and_gets_no_other(void **state)
     mail = rig_take(r, AGENT_1, PF_MSG_HEARTBEAT_REPLY);
     assert_true(((Pf__HeartbeatReply *)mail.message.body)->drain);
     pf_message_clear(&mail.message);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    deliver(r, AGENT_1, &lease, "plan");
     assert_int_equal(rig_state(r, job), COMMITTED);
     rig_beat(r, AGENT_1, 1, NULL, 0, 1);
     assert_int_equal(rig_state(r, other), QUEUED);

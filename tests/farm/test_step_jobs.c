@@ -27,12 +27,9 @@ static void a_job_goes_all_the_way(void **state)
 static void a_plan_that_is_there_is_a_hit(void **state)
 {
     rig          *r = *state;
-    rig_mail      lease = { 0 };
-    uint64_t      job = running_job(r, &lease);
+    uint64_t      job = committed_job(r);
     pf_core_stats s;
 
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
     assert_int_equal(rig_submit(r, CLIENT_2, 2, "model", "cpu-test"), job);
     stats(r, &s);
     assert_int_equal(s.hits_total, 1);
@@ -41,17 +38,13 @@ static void a_plan_that_is_there_is_a_hit(void **state)
     assert_int_equal(rig_submit(r, CLIENT_2, 3, "model", "cpu-test"), job);
     stats(r, &s);
     assert_int_equal(s.hits_total, 1);
-    pf_message_clear(&lease.message);
 }
 
 static void a_plan_whose_bytes_are_gone_is_built_again(void **state)
 {
     rig     *r = *state;
-    rig_mail lease = { 0 };
-    uint64_t job = running_job(r, &lease), again = 0;
+    uint64_t job = committed_job(r), again = 0;
 
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
     pf_digest_of("plan", 4, &r->absent[0]);
     r->absent_count = 1;
     again = rig_submit(r, CLIENT_2, 2, "model", "cpu");
@@ -60,7 +53,6 @@ static void a_plan_whose_bytes_are_gone_is_built_again(void **state)
     assert_int_equal(rig_state(r, again), OFFERED);
     rig_restart(r);
     assert_int_equal(rig_submit(r, CLIENT_2, 3, "model", "cpu"), again);
-    pf_message_clear(&lease.message);
 }
 
 static void expect_no_plan(rig *r, const char *model, const char *selector, const char *words)
@@ -80,14 +72,12 @@ static void expect_no_plan(rig *r, const char *model, const char *selector, cons
 static void plans_are_found_by_key_and_by_name(void **state)
 {
     rig           *r = *state;
-    rig_mail       lease = { 0 }, mail = { 0 };
+    rig_mail       mail = { 0 };
     Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
     const Pf__PlanLookupReply *reply = NULL;
     pf_err         err = { 0 };
 
-    running_job(r, &lease);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    committed_job(r);
     lookup.model_name = "model";
     lookup.selector = "cpu";
     rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
@@ -104,7 +94,6 @@ static void plans_are_found_by_key_and_by_name(void **state)
     pf_message_clear(&mail.message);
     expect_no_plan(r, "another", "", "no plan of a model \"another\" is here; submit the model to have it built");
     expect_no_plan(r, "modle", "cpu", "no plan of a model \"modle\" is here; did you mean model?");
-    pf_message_clear(&lease.message);
 }
 
 /* ---- submits */
@@ -189,19 +178,15 @@ static void expect_choice(rig *r, uint8_t id, const char *selector, const char *
 /* Which class a job waits for. */
 static void expect_class(rig *r, uint8_t id, const char *selector, const char *class_text)
 {
-    Pf__JobStatus *s = NULL;
-    pf_digest      expected = { 0 };
-    uint64_t       job = rig_submit(r, CLIENT_1, id, "model", selector);
-    Pf__Status     ask = PF__STATUS__INIT;
-    rig_mail       mail = { 0 };
+    const Pf__JobStatus *s = NULL;
+    pf_digest            expected = { 0 };
+    uint64_t             job = rig_submit(r, CLIENT_1, id, "model", selector);
+    rig_mail             mail = { 0 };
 
-    ask.job_id = &job;
-    ask.n_job_id = 1;
     assert_int_not_equal(job, 0);
     rig_drop_mail(r);
-    rig_say(r, CLIENT_2, PF_MSG_STATUS, &ask.base);
-    mail = rig_take(r, CLIENT_2, PF_MSG_STATUS_REPLY);
-    s = ((Pf__StatusReply *)mail.message.body)->job[0];
+    s = rig_status(r, job, &mail);
+    assert_non_null(s);
     pf_digest_of(class_text, strlen(class_text), &expected);
     assert_int_equal(s->class_digest.len, sizeof expected);
     assert_memory_equal(s->class_digest.data, &expected, sizeof expected);
@@ -210,8 +195,8 @@ static void expect_class(rig *r, uint8_t id, const char *selector, const char *c
 
 static void selectors_that_mean_several_classes_are_refused_with_their_names(void **state)
 {
-    static const char avx2[] = "cpu=x\nisa=avx2\nonednn=2.9.1\nthreads=8\n", avx512[] = "cpu=x\nisa=avx512\n"
-                                                                                        "onednn=2.9.1\nthreads=8\n";
+    static const char avx2[] = "cpu=x\nisa=avx2\nonednn=2.9.1\nthreads=8\n",
+                      avx512[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=8\n";
     static const char newer[] = "cpu=x\nisa=avx512\nonednn=2.10.0\nthreads=8\n",
                       larger[] = "cpu=x\nisa=avx512\nonednn=2.9.1\nthreads=64\n";
     rig              *r = *state;
@@ -250,12 +235,10 @@ static void selectors_that_mean_several_classes_are_refused_with_their_names(voi
 static void a_lookup_looks_among_the_classes_that_have_the_plan(void **state)
 {
     rig           *r = *state;
-    rig_mail       lease = { 0 }, other = { 0 }, mail = { 0 };
+    rig_mail       other = { 0 }, mail = { 0 };
     Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
 
-    running_job(r, &lease);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    committed_job(r);
     hello_of_class(r, AGENT_2, "cpu-other", "class cpu\nisa other\n");
     expect_choice(r, 2, "cpu",
                   "\"cpu\" may mean cpu-test or cpu-other; say which, or name several with commas between");
@@ -269,12 +252,10 @@ static void a_lookup_looks_among_the_classes_that_have_the_plan(void **state)
                    "have that built");
     assert_int_not_equal(rig_submit(r, CLIENT_1, 3, "model", "cpu-other"), 0);
     other = rig_lease(r, AGENT_2);
-    rig_complete(r, AGENT_2, rig_offer_of(&other), "another plan");
-    rig_verdict(r, 0, PF_OK);
+    deliver(r, AGENT_2, &other, "another plan");
     lookup.selector = "cpu";
     rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
     assert_int_equal(error_code(r, CLIENT_1), code_of(PF_USAGE));
-    pf_message_clear(&lease.message);
     pf_message_clear(&other.message);
     pf_message_clear(&mail.message);
 }
@@ -318,8 +299,7 @@ static void a_full_disk_refuses_submits_and_nothing_else(void **state)
     assert_int_equal(rig_submit(r, CLIENT_2, 2, "other", "cpu"), 0);
     assert_int_equal(error_code(r, CLIENT_2), code_of(PF_BUSY));
     assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), job);      /* known already */
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    deliver(r, AGENT_1, &lease, "plan");
     assert_int_equal(rig_state(r, job), COMMITTED);
     assert_int_equal(rig_step(r, &room), PF_OK);
     assert_int_not_equal(rig_submit(r, CLIENT_2, 2, "other", "cpu"), 0);

@@ -101,12 +101,9 @@ static void what_was_dropped_is_a_gap(void **state)
 static void final_jobs_are_forgotten_with_their_submits(void **state)
 {
     rig          *r = *state;
-    rig_mail      lease = { 0 };
-    uint64_t      job = running_job(r, &lease);
+    uint64_t      job = committed_job(r);
     pf_core_stats s;
 
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
     rig_tick(r, 3700 * S);
     assert_int_equal(rig_state(r, job), COMMITTED);
     rig_tick(r, 8 * 24 * 3600 * S);
@@ -122,21 +119,17 @@ static void final_jobs_are_forgotten_with_their_submits(void **state)
     stats(r, &s);
     assert_int_equal(s.hits_total, 1);
     assert_int_equal(s.submits, 0);
-    pf_message_clear(&lease.message);
 }
 
 static void plans_that_nobody_asks_for_are_forgotten(void **state)
 {
     rig          *r = *state;
-    rig_mail      lease = { 0 };
     uint64_t      day_s = 24 * 3600;
     pf_core_stats s;
 
     r->config.plan_retention_ns = 30 * (int64_t)day_s * S;
     rig_restart(r);
-    running_job(r, &lease);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    committed_job(r);
     rig_tick(r, 20 * (int64_t)day_s * S);
     rig_drop_mail(r);
     assert_int_equal(rig_submit(r, CLIENT_1, 5, "model", "cpu"), 0);        /* a hit: it is asked for */
@@ -150,14 +143,13 @@ static void plans_that_nobody_asks_for_are_forgotten(void **state)
     rig_restart(r);
     stats(r, &s);
     assert_int_equal(s.plans, 0);
-    pf_message_clear(&lease.message);
 }
 
 /* However old: a job or a submit that is remembered names it. */
 static void plans_that_something_names_are_kept(void **state)
 {
     rig          *r = *state;
-    rig_mail      lease = { 0 }, mail = { 0 };
+    rig_mail      mail = { 0 };
     uint64_t      waiting = 0;
     char         *both[] = { "cpu", "never-seen" };
     Pf__Submit    submit = PF__SUBMIT__INIT;
@@ -168,9 +160,7 @@ static void plans_that_something_names_are_kept(void **state)
     r->config.plan_retention_ns = 3600 * S;
     r->config.queue_timeout_ns = INT64_C(100) * 24 * 3600 * S;
     rig_restart(r);
-    running_job(r, &lease);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    committed_job(r);
     rig_tick(r, 6 * 24 * 3600 * S);
     stats(r, &s);
     assert_int_equal(s.plans, 1);       /* its job is remembered */
@@ -197,7 +187,6 @@ static void plans_that_something_names_are_kept(void **state)
     stats(r, &s);
     assert_int_equal(s.jobs + s.plans, 0);
     rig_drop_mail(r);
-    pf_message_clear(&lease.message);
 }
 
 static void only_so_many_final_jobs_are_kept(void **state)
@@ -296,11 +285,8 @@ static void out_of_memory_is_survived_by_the_disk(void **state)
 static void damaged_rows_are_found(void **state)
 {
     rig     *r = *state;
-    rig_mail lease = { 0 };
 
-    running_job(r, &lease);
-    rig_complete(r, AGENT_1, rig_offer_of(&lease), "plan");
-    rig_verdict(r, 0, PF_OK);
+    committed_job(r);
     for (uint32_t i = 0; i < r->rows_count; i++) {
         rig_row *row = &r->row[i];
         for (size_t at = 0; !row->removed && at < row->value_bytes; at += 7) {
@@ -314,7 +300,6 @@ static void damaged_rows_are_found(void **state)
             pf_core_free(core);
         }
     }
-    pf_message_clear(&lease.message);
 }
 
 int main(void)
