@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "engine/op.h"
 
-enum { RUNS = 3 };
+enum { RUNS = 3, BLOCK_ELEMS = 1 << 16 };      /* a block's draws are its own, so that threads may share a tensor */
 
 #define SUM_ERROR      0x1p-20  /* of sums in FP32, relative to the largest value of the tensor: about a thousand terms of its size */
 #define SAFETY         3        /* a run is one draw of many */
@@ -28,12 +28,13 @@ static double coarsest_unit(const pf_graph *graph, double unit)
     return unit;
 }
 
-typedef struct shake { pf_random random; double unit; } shake;
+typedef struct shake { uint64_t tensors_drawn, seed; double unit; } shake;
 
 static double largest(const pf_tensor *tensor, int64_t count)
 {
     double most = 0;
 
+#pragma omp parallel for schedule(static) reduction(max : most) if (count > BLOCK_ELEMS)
     for (int64_t i = 0; i < count; i++) {
         double size = fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i));
 
@@ -43,20 +44,34 @@ static double largest(const pf_tensor *tensor, int64_t count)
 }
 
 /* Whole numbers are left alone: as sizes and positions they are exact in every program. */
-static void shake_value(void *user, pf_value_id value, pf_tensor *tensor)
+static void shake_block(const pf_tensor *tensor, int64_t begin, int64_t end, double unit, double sum_error, pf_random random)
 {
-    shake  *s = user;
-    int64_t count = tensor->rank >= 0 && tensor->owned && pf_dtype_is_float(tensor->dtype) ? pf_tensor_elems(tensor) : 0;
-    double  sum_error = SUM_ERROR * largest(tensor, count);
-
-    (void)value;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = begin; i < end; i++) {
         double number = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i);
-        double error = (fabs(number) * s->unit + sum_error) * (2 * pf_random_unit(&s->random) - 1);
+        double error = (fabs(number) * unit + sum_error) * (2 * pf_random_unit(&random) - 1);
 
         if (number != rint(number) && isfinite(number))
             pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, number + error);
     }
+}
+
+static void shake_value(void *user, pf_value_id value, pf_tensor *tensor)
+{
+    shake  *s = user;
+    int64_t count = tensor->rank >= 0 && tensor->owned && pf_dtype_is_float(tensor->dtype) ? pf_tensor_elems(tensor) : 0;
+    int64_t blocks = (count + BLOCK_ELEMS - 1) / BLOCK_ELEMS;
+    double  sum_error = SUM_ERROR * largest(tensor, count);
+
+    (void)value;
+#pragma omp parallel for schedule(static) if (blocks > 1)
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t   begin = block * BLOCK_ELEMS, end = begin + BLOCK_ELEMS < count ? begin + BLOCK_ELEMS : count;
+        pf_random random;
+
+        pf_random_init(&random, s->seed << 60 ^ s->tensors_drawn << 32 ^ (uint64_t)block);
+        shake_block(tensor, begin, end, s->unit, sum_error, random);
+    }
+    s->tensors_drawn++;
 }
 
 static double deviation(const pf_tensor *test, const pf_tensor *reference, double most_abs, double most_relative)
@@ -112,9 +127,8 @@ pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint3
     for (uint32_t i = 0; i < graph->output_count; i++)
         noise[i] = (pf_noise){ 0, 0 };
     for (uint64_t seed = 1; seed <= RUNS && !st; seed++) {
-        shake s = { .unit = unit };
+        shake s = { .seed = seed, .unit = unit };
 
-        pf_random_init(&s.random, seed);
         st = run_shaken(graph, oracle, &s, outputs, noise, err);
     }
     pf_free(outputs);
