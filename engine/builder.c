@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/plan_key.h"
+#include "engine/builder_care.h"
 #include "engine/builder_check.h"
 #include "engine/builder_draft.h"
 #include "engine/builder_variant.h"
@@ -67,6 +68,24 @@ static pf_status apply_shapes(building *b, pf_err *err)
     st = pf_profile_apply(b->config, b->original, &b->profile, err);
     b->own_symbols = b->profile.count;
     return st ? st : pf_graph_verify(b->original, err);
+}
+
+/* Before anything is timed: layers in FP32 are other problems. */
+static pf_status decide_care(building *b, pf_err *err)
+{
+    pf_digest model = { 0 }, key = { 0 };
+    int64_t   start = pf_clock_ns();
+    pf_status st = pf_config_key_text(b->config, &b->spec_text, err);
+
+    if (st || !pf_variant_is_lowered(b->config))
+        return st;
+    st = pf_network_digest(b->network, &model, err);
+    if (st)
+        return st;
+    pf_plan_key(&model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &key);
+    st = pf_builder_care(b->store, b->device, b->config, &key, b->original, &b->profile, &b->care, err);
+    pf_progress_spent(&b->progress, PF_PART_CARE, start);
+    return st;
 }
 
 static pf_status rewrite(building *b, pf_err *err)
@@ -154,10 +173,8 @@ static pf_status choose(building *b, pf_err *err)
 static pf_status fill_head(building *b, pf_err *err)
 {
     struct pf_plan *head = &b->draft.plan;
-    pf_status       st = b->spec_text ? PF_OK : pf_config_key_text(b->config, &b->spec_text, err);
+    pf_status       st = pf_network_digest(b->network, &head->model, err);
 
-    if (!st)
-        st = pf_network_digest(b->network, &head->model, err);
     if (st)
         return st;
     pf_buf_clear(&b->rewrites_text);
@@ -323,7 +340,7 @@ static pf_status build_with_care(building *b, pf_err *err)
 
     while (is_too_far_off(b, st)) {
         b->care++;
-        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=%s error=%.2g reason=\"%s\"", b->care == PF_CARE_ALL ? "all" : "early",
+        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"", pf_precision_care_name(b->care),
                b->verdict.plan.max_rel_error, !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
         pf_err_clear(err);
         start_over(b);
@@ -361,6 +378,8 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
         open_kernels(&b, options);
     if (!st)
         st = apply_shapes(&b, err);
+    if (!st)
+        st = decide_care(&b, err);
     if (!st)
         st = build_with_care(&b, err);
     if (report)

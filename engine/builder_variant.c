@@ -96,6 +96,8 @@ static uint32_t numerics_of(const pf_graph *graph, const pf_config *config, cons
 
     if (pf_config_bool(config, PF_CONFIG_tf32))
         numerics |= PF_NUMERICS_TF32;
+    if (pf_variant_is_lowered(config))
+        numerics |= PF_NUMERICS_BF16_PARTS;
     if (constants_bytes(graph) > device->cache_bytes)
         numerics |= PF_NUMERICS_COLD_WEIGHTS;
     return numerics;

@@ -10,7 +10,7 @@
 
 /* What is tried, one after the other. */
 typedef struct draw { bool positive; int64_t int_limit; } draw;
-enum { SEQUENCE_ITEMS = 3 };
+enum { SEQUENCE_ITEMS = 3, SEED_SHIFT = 16 /* inputs take seeds one after the other */ };
 static const draw draws[] = { { false, 100 }, { true, 2 }, { true, 1 } };
 
 void pf_oracle_semantics(const pf_problem *problem, pf_digest *out)
@@ -76,7 +76,8 @@ static pf_status fill_items(const pf_value *value, const draw *d, uint64_t seed,
     return st;
 }
 
-static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, const draw *d, pf_oracle *oracle, pf_err *err)
+static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, const draw *d, uint64_t seed,
+                             pf_oracle *oracle, pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -86,14 +87,14 @@ static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, con
 
         pf_tensor_clear(tensor);
         if (value->kind != PF_VALUE_TENSOR) {
-            st = fill_items(value, d, i + 1, tensor, err);
+            st = fill_items(value, d, seed + i + 1, tensor, err);
             continue;
         }
         *tensor = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
         for (int32_t k = 0; k < value->shape.rank && !st; k++)
             st = pf_dim_eval(graph->dims, value->shape.dim[k], bindings, &tensor->dim[k], err);
         if (!st)
-            st = fill_tensor(tensor, value->name, d, i + 1, err);
+            st = fill_tensor(tensor, value->name, d, seed + i + 1, err);
         if (st)
             st = pf_err_add(err, st, "input \"%s\"", value->name);
     }
@@ -139,7 +140,7 @@ static void clear_outputs(pf_oracle *oracle)
         pf_tensor_clear(&oracle->out[i]);
 }
 
-pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_oracle *out, pf_err *err)
+pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out, pf_err *err)
 {
     const size_t draw_count = sizeof draws / sizeof draws[0];
     pf_status    st = PF_OK;
@@ -153,7 +154,7 @@ pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_
         bool last = i + 1 == draw_count;
 
         clear_outputs(out);
-        st = fill_inputs(graph, bindings, &draws[i], out, err);
+        st = fill_inputs(graph, bindings, &draws[i], (uint64_t)number << SEED_SHIFT, out, err);
         if (st)
             break;
         st = pf_interpret(graph, out->in, out->out, NULL, NULL, last ? err : NULL);
@@ -165,6 +166,11 @@ pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_
     if (st)
         pf_oracle_clear(out);
     return st;
+}
+
+pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_oracle *out, pf_err *err)
+{
+    return pf_oracle_of_draw(graph, bindings, 0, out, err);
 }
 
 pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)

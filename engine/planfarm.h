@@ -31,7 +31,7 @@ extern "C" {
 #include "engine/device.h"
 #include "engine/tensor.h"
 
-#define PF_BUILDER_ABI "planfarm-4"     /* raised when equal inputs would give another plan: part of every plan key */
+#define PF_BUILDER_ABI "planfarm-5"     /* raised when equal inputs would give another plan: part of every plan key */
 
 const char *pf_version(void);           /* of the library: "0.1.0" */
 
@@ -120,12 +120,12 @@ typedef struct pf_build_options {
     const char *plan_folder;                /* where the plan will be saved: its bytes go there while it is built; NULL: they stay in memory */
 } pf_build_options;
 
-/* What a build spends its time on: rewriting and forming regions; asking tactics for their tunings; compiling candidates; computing what
-   problems answer; packing constants and making candidates ready; comparing their outputs; timing them; timing the whole with others; writing
-   the plan; comparing the plan with the references. */
+/* What a build spends its time on: rewriting and forming regions; how much stays in FP32; asking tactics for their tunings; compiling candidates;
+   computing what problems answer; packing constants and making candidates ready; comparing their outputs; timing them; timing the whole with
+   others; writing the plan; comparing the plan with the references. */
 typedef enum pf_part {
-    PF_PART_FRONT, PF_PART_LIST, PF_PART_COMPILE, PF_PART_EXPECT, PF_PART_READY, PF_PART_CHECK, PF_PART_RACE, PF_PART_REFINE, PF_PART_WRITE,
-    PF_PART_VERIFY, PF_PART_COUNT
+    PF_PART_FRONT, PF_PART_CARE, PF_PART_LIST, PF_PART_COMPILE, PF_PART_EXPECT, PF_PART_READY, PF_PART_CHECK, PF_PART_RACE, PF_PART_REFINE,
+    PF_PART_WRITE, PF_PART_VERIFY, PF_PART_COUNT
 } pf_part;
 const char *pf_part_name(pf_part part);     /* "front" */
 

@@ -270,7 +270,7 @@ static uint8_t wide_slots(pf_op_kind op)
 }
 
 /* What is behind the last products stays wide, as the outputs are: nothing reads it faster, and scores that nearly meet, coordinates and
-   probabilities near 1 keep their bits. */
+   probabilities near 1 keep their bits.  So does what only products that stay wide read. */
 static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
 {
     const pf_graph *graph = low->graph;
@@ -280,7 +280,8 @@ static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
             for (uint32_t u = 0; u < pf_graph_use_count(graph, graph->nodes[order[i]].out[k]); u++) {
                 pf_node_id user = pf_graph_use(graph, graph->nodes[order[i]].out[k], u).node;
 
-                if (user != PF_NONE && (low->feeds_product[user] || works(low, &graph->nodes[user]))) low->feeds_product[order[i]] = true;
+                if (user != PF_NONE && !low->spared[user] && (low->feeds_product[user] || works(low, &graph->nodes[user])))
+                    low->feeds_product[order[i]] = true;
             }
 }
 
@@ -293,15 +294,23 @@ static bool is_point(const lowering *low, pf_value_id value)
     return point;
 }
 
-static void spare_products(lowering *low, const pf_node_id *order, uint32_t count)
+static const struct { const char *name; uint32_t sixteenths; } cares[] = {      /* of the products; by pf_precision_care */
+    { "nothing more", 0 }, { "gates", 0 },  { "a sixteenth", 1 }, { "an eighth", 2 },
+    { "a quarter", 4 },    { "a half", 8 }, { "all", 16 },
+};
+
+const char *pf_precision_care_name(pf_precision_care care) { return cares[care].name; }
+
+static void spare_products(lowering *low, const pf_node_id *order, uint32_t count, pf_precision_care care)
 {
-    uint32_t total = 0, seen = 0;
+    uint32_t total = 0, seen = 0, first = 0;
 
     for (uint32_t i = 0; i < count; i++) total += works(low, &low->graph->nodes[order[i]]);
+    first = (total * cares[care].sixteenths + 15) / 16;
     for (uint32_t i = 0; i < count; i++) {
         const pf_node *node = &low->graph->nodes[order[i]];
 
-        low->spared[order[i]] = works(low, node) && (seen < (total + 3) / 4 || (node->op == PF_OP_CONV && is_point(low, node->in[0])));
+        low->spared[order[i]] = works(low, node) && (seen < first || (node->op == PF_OP_CONV && is_point(low, node->in[0])));
         seen += works(low, node);
     }
 }
@@ -387,8 +396,8 @@ static pf_status mark_nodes(lowering *low, const pf_node_id *order, uint32_t cou
     low->feeds_product = pf_calloc(low->graph->node_count + 1, sizeof *low->feeds_product);
     low->spared = pf_calloc(low->graph->node_count + 1, sizeof *low->spared);
     if (!low->feeds_product || !low->spared) return PF_FAIL_MEMORY(low->err, 2 * (size_t)low->graph->node_count);
+    if (care != PF_CARE_USUAL) spare_products(low, order, count, care);
     mark_feeders(low, order, count);
-    if (care == PF_CARE_EARLY) spare_products(low, order, count);
     return PF_OK;
 }
 

@@ -2,7 +2,7 @@
 
    What is lowered:  products and convolutions, and with them attention, norms, softmax, reductions, pointwise functions and moves that
                      something narrow reaches and that a later product reads.
-   What stays FP32:  all behind the last products, as the outputs are; pointwise functions whose result or slope is large (the ops flagged
+   What stays FP32:  what a network's care says (below); all behind the last products, as the outputs are; pointwise functions whose result or slope is large (the ops flagged
                      PF_OPF_FP32_MATH: exp, pow, sqrt ...), and what is computed from them alone (an epsilon added to a variance, a mask
                      scaled by -3e38); sums and running sums; products of one term (angles); a product with, or a quotient by, something wide;
                      comparisons; scales of quantizations, statistics, points of grids and boxes; and ops that only the host runs.
@@ -14,12 +14,19 @@
 
 #include "engine/graph.h"
 
-/* How much is left in FP32 besides, for networks that make much of roundings: errors grow on their way, so the first layers matter most. */
+/* How much is left in FP32 besides, for networks that make much of roundings: errors grow on their way, so the first layers matter most; and a
+   gate of channels, made by convolutions of single points, gives its error to a whole picture.  Each holds those before it. */
 typedef enum pf_precision_care {
     PF_CARE_USUAL,
-    PF_CARE_EARLY,              /* the first quarter of the products too, and convolutions of single points, as gates of channels are made */
+    PF_CARE_GATES,              /* convolutions of single points, and what is computed for them alone */
+    PF_CARE_SIXTEENTH,          /* the first sixteenth of the products too, */
+    PF_CARE_EIGHTH,
+    PF_CARE_QUARTER,
+    PF_CARE_HALF,
     PF_CARE_ALL,                /* everything: nothing is lowered */
 } pf_precision_care;
+
+const char *pf_precision_care_name(pf_precision_care care);     /* for people */
 
 /* narrow: PF_F16 or PF_BF16. The graph is changed in place and inferred again. */
 pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care care, pf_err *err);

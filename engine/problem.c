@@ -76,6 +76,18 @@ static pf_status check_layouts(const pf_problem *problem, pf_err *err)
     return PF_OK;
 }
 
+static bool has_wide_product(const pf_graph *graph)
+{
+    for (uint32_t n = 0; n < graph->node_count; n++) {
+        const pf_node *node = &graph->nodes[n];
+        bool           is_product = node->op == PF_OP_CONV || node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM;
+
+        if (node->live && is_product && graph->values[node->in[0]].dtype == PF_F32)
+            return true;
+    }
+    return false;
+}
+
 static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts, const bool *constant, pf_err *err)
 {
     pf_arena *arena = problem->graph->arena;
@@ -95,6 +107,8 @@ static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout 
     }
     if (!has_constants)
         problem->numerics &= ~(uint32_t)PF_NUMERICS_COLD_WEIGHTS;
+    if (!has_wide_product(problem->graph))
+        problem->numerics &= ~(uint32_t)PF_NUMERICS_BF16_PARTS;
     for (uint32_t i = 0; i < outs; i++)
         problem->out_layout[i] = out_layouts ? out_layouts[i] : PF_LAYOUT_LINEAR;
     st = check_layouts(problem, err);

@@ -53,7 +53,7 @@ bool pf_progress_tick(void *user)
     return tell(p);
 }
 
-static const char *const part_names[PF_PART_COUNT] = { "front", "list", "compile", "expect", "ready", "check", "race", "refine", "write", "verify" };
+static const char *const part_names[PF_PART_COUNT] = { "front", "care", "list", "compile", "expect", "ready", "check", "race", "refine", "write", "verify" };
 
 const char *pf_part_name(pf_part part)
 {

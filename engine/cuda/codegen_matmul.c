@@ -14,20 +14,37 @@ enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING
 
 enum { AXIS_H, AXIS_W };
 
+/* Why the kernel does not read rows of these operands, or NULL. */
+static const char *rows_decline(const pf_problem *p, const cg_product *product)
+{
+    int chunk = product->wide ? 4 : 8;
+
+    if (!pf_dim_is_number(product->k) || !pf_dim_is_number(product->n)) return "sizes of a matrix that vary";
+    if ((product->k % chunk && !product->wide) || (product->n % chunk && !product->trans_w)) return "rows of x or w that are no multiple of 16 bytes";
+    if (product->windowed && (!pf_problem_is_bound(p) || product->window.channels % chunk)) return "channels that are no multiple of 16 bytes, or shapes that vary";
+    return NULL;
+}
+
+static const char *types_decline(const pf_problem *p, const cg_product *product)
+{
+    pf_dtype dtype = pf_graph_value(p->graph, product->node->in[0])->dtype;
+
+    if (product->wide) return p->numerics & PF_NUMERICS_BF16_PARTS && product->k > 1 ? NULL : "FP32 that is not to be rounded to 16 bits";
+    return (dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product->node->in[1])->dtype != dtype ? "element type" : NULL;
+}
+
 static const char *declines(const pf_problem *p, bool windowed)
 {
     cg_product  product;
     const char *reason = cg_product_recognize(p, &product);
-    pf_dtype    dtype = PF_DTYPE_NONE;
 
     if (!reason) reason = cg_behind_declines(p->graph, product.node);
     if (reason) return reason;
     if (product.windowed != windowed) return windowed ? "not a convolution with a window" : "a convolution with a window";
     if (windowed && !p->in_constant[product.w]) return "weights that are computed";
-    dtype = pf_graph_value(p->graph, product.node->in[0])->dtype;
-    if ((dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product.node->in[1])->dtype != dtype) return "element type";
-    if (!pf_dim_is_number(product.k) || !pf_dim_is_number(product.n) || product.k % 8 || (product.n % 8 && !product.trans_w)) return "rows of x or w that are no multiple of 16 bytes";
-    if (windowed && (!pf_problem_is_bound(p) || product.window.channels % 8)) return "channels that are no multiple of 16 bytes, or shapes that vary";
+    reason = types_decline(p, &product);
+    if (!reason) reason = rows_decline(p, &product);
+    if (reason) return reason;
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
     return cg_product_check_places(p, &product);
 }
@@ -40,6 +57,13 @@ int64_t pf_codegen_matmul_work(const pf_problem *p)
     cg_product product;
 
     return !pf_problem_is_bound(p) || cg_product_recognize(p, &product) ? 0 : product.m * product.n * product.k;
+}
+
+bool pf_codegen_matmul_is_wide(const pf_problem *p)
+{
+    cg_product product;
+
+    return !cg_product_recognize(p, &product) && product.wide;
 }
 
 bool pf_codegen_matmul_is_odd(const pf_problem *p)
@@ -66,7 +90,7 @@ static const shape shapes[] = {
 
 static uint32_t shared_bytes(const pf_matmul_tuning *t)
 {
-    uint32_t stages = (uint32_t)(t->stages * (t->rows + t->columns) * CG_STEP_K * 2);
+    uint32_t stages = (uint32_t)(t->stages * (t->rows + t->columns) * CG_STEP_BYTES);
     uint32_t sums = (uint32_t)(t->rows * (t->columns + SUM_PADDING) * 4);
 
     return stages > sums ? stages : sums;
@@ -88,14 +112,26 @@ static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int
 {
     int64_t blocks = cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split, warps = t->warps_m * t->warps_n;
     int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(t), per_sm = by_memory < WARPS_PER_SM / warps ? by_memory : WARPS_PER_SM / warps;
-    int64_t steps = cg_up(cg_up(product->k, CG_STEP_K), t->split), resident = cg_up(blocks, sm_count);
-    double  here = (double)(resident < per_sm ? resident : per_sm), stage = (t->rows + t->columns) * CG_STEP_K * 2.0;
+    int64_t steps = cg_up(cg_product_steps(product), t->split), resident = cg_up(blocks, sm_count);
+    double  here = (double)(resident < per_sm ? resident : per_sm), stage = (t->rows + t->columns) * (double)CG_STEP_BYTES;
     double  down = t->rows / t->warps_m / 16.0, across = t->columns / t->warps_n / 16.0;
     double  chain = CG_STEP_K / 16 * (2 * down * across * 0.13 + (down + across) * 0.32);
-    double  step = fmax(fmax((fragment_bytes(t) + stage) / 216, stage / 338) * here, fmax(chain, 963.0 / t->stages));
+    double  chain_here = product->wide ? 2 * chain : chain;        /* three instructions for each, and what takes numbers apart */
+    double  step = fmax(fmax((fragment_bytes(t) + stage) / 216, stage / 338) * here, fmax(chain_here, 963.0 / t->stages));
     double  ends = 829 + (t->split > 1 ? 178 + 183 * t->split : 0) + 0.577 * t->rows * t->columns / sqrt(sqrt((double)warps)) * here;
 
     return (double)cg_up(blocks, sm_count * per_sm) * (ends + (double)steps * step);
+}
+
+static bool is_tuning(const cg_product *product, const pf_matmul_tuning *t)
+{
+    bool counts = t->rows >= 16 && t->rows <= 256 && t->columns >= 64 && t->columns <= 256 && t->warps_m >= 1 && t->warps_n >= 1 &&
+                  t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 && t->split >= 1 && t->split <= 8;
+    int  apart = product->wide && !product->trans_w ? 2 : 1;
+
+    /* a thread's copies of a stage lie whole rows apart: kernels/nvrtc/matmul.cuh */
+    return counts && 32 * t->warps_m * t->warps_n % (t->columns * apart) == 0 && t->rows % (16 * t->warps_m) == 0 && t->columns % (16 * t->warps_n) == 0 &&
+           t->rows % t->split == 0 && shared_bytes(t) <= SHARED_LIMIT_BYTES;
 }
 
 static pf_matmul_tuning tuning_of(int s, int split)
@@ -107,7 +143,7 @@ static double guess(const cg_product *product, int s, int split, int sm_count)
 {
     pf_matmul_tuning t = tuning_of(s, split);
 
-    return guess_ns(product, &t, sm_count);
+    return is_tuning(product, &t) ? guess_ns(product, &t, sm_count) : -1;
 }
 
 int pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max)
@@ -139,25 +175,17 @@ static void print_window(const cg_product *product, pf_buf *out)
 
 static void print_defines(const pf_problem *p, const cg_product *product, const pf_matmul_tuning *t, int vector, pf_buf *out)
 {
-    bool half = pf_graph_value(p->graph, product->node->in[0])->dtype == PF_F16;
+    const char *type = pf_graph_value(p->graph, product->node->in[0])->dtype == PF_F16 ? "f16" : "bf16";
+    const char *elem = product->wide ? "float" : "f16";
 
     pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n#define WARPS_M %d\n#define WARPS_N %d\n", (long long)product->m,
                   (long long)product->n, (long long)product->k, t->rows, t->columns, t->warps_m, t->warps_n);
     pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
-                  vector, half ? "f16" : "bf16", half ? "f16" : "bf16");
+                  vector, type, type);
+    pf_buf_printf(out, "#define WIDE %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide, product->wide && product->k % 4 != 0, elem);
     print_window(product, out);
-    pf_buf_printf(out, "#define X ((const f16 *)in%u)\n#define W ((const f16 *)in%u)\n", product->x, product->w);
+    pf_buf_printf(out, "#define X ((const ELEM *)in%u)\n#define W ((const ELEM *)in%u)\n", product->x, product->w);
     cg_product_print_defines(p, product, out);
-}
-
-static bool is_tuning(const pf_matmul_tuning *t)
-{
-    bool counts = t->rows >= 16 && t->rows <= 256 && t->columns >= 64 && t->columns <= 256 && t->warps_m >= 1 && t->warps_n >= 1 &&
-                  t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 && t->split >= 1 && t->split <= 8;
-
-    /* a thread's copies of a stage lie whole rows apart: kernels/nvrtc/matmul.cuh */
-    return counts && 32 * t->warps_m * t->warps_n % t->columns == 0 && t->rows % (16 * t->warps_m) == 0 && t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 &&
-           shared_bytes(t) <= SHARED_LIMIT_BYTES;
 }
 
 pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_program *out, pf_err *err)
@@ -168,7 +196,7 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    if (!is_tuning(t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d on %d x %d warps is none", t->rows, t->columns, t->warps_m, t->warps_n);
+    if (!is_tuning(&product, t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d on %d x %d warps is none", t->rows, t->columns, t->warps_m, t->warps_n);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%s", cg_prelude);
     cg_product_print_index(&product, &out->source);
@@ -183,7 +211,7 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     out->shared_bytes = shared_bytes(t);
     out->packs = product.windowed;
     out->packed_input = product.w;
-    out->packed_bytes = product.windowed ? (size_t)(product.n * product.k) * 2 : 0;
+    out->packed_bytes = product.windowed ? (size_t)(product.n * product.k) * (product.wide ? 4 : 2) : 0;
     if (!st && out->source.failed) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     if (st) pf_program_clear(out);
     return st;

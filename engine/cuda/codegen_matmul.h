@@ -25,6 +25,8 @@ const char *pf_codegen_conv_declines(const pf_problem *p);
 #define PF_MATMUL_LARGE_WORK (INT64_C(1) << 32)
 /* How many multiply-adds it has; 0: not said by the shapes. */
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
+/* FP32 in parts, for which no library has a fast kernel. */
+bool        pf_codegen_matmul_is_wide(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
 bool        pf_codegen_matmul_is_odd(const pf_problem *p);
 /* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max and PF_MATMUL_TUNINGS. */

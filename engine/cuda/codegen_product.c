@@ -92,6 +92,7 @@ static const char *take(const pf_problem *p, const pf_node *node, cg_product *pr
     product->x = pf_problem_input_index(p, node->in[0]);
     product->w = pf_problem_input_index(p, node->in[1]);
     if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
+    product->wide = pf_graph_value(p->graph, node->in[0])->dtype == PF_F32 && pf_graph_value(p->graph, node->in[1])->dtype == PF_F32;
     return node->op == PF_OP_CONV ? take_conv(p, node, product) : take_matmul(p, node, product);
 }
 
@@ -254,7 +255,7 @@ int cg_product_tilings(const pf_problem *p, int sm_count, int shapes, cg_tiling_
     cg_product_recognize(p, &product);
     for (int s = 0; s < shapes && s < SHAPES_MAX; s++)
         for (size_t k = 0; k < sizeof splits / sizeof *splits; k++) {
-            double ns = cg_up(product.k, CG_STEP_K) < splits[k] ? -1 : guess(&product, s, splits[k], sm_count);
+            double ns = cg_product_steps(&product) < splits[k] ? -1 : guess(&product, s, splits[k], sm_count);
 
             if (ns >= 0) list[count++] = (cg_tiling){ s, splits[k], ns };
         }

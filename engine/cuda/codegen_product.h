@@ -14,6 +14,7 @@ typedef struct cg_product {
     const pf_node *node;
     uint32_t       x, w;                    /* inputs of the problem */
     bool           trans_w, conv, windowed;
+    bool           wide;                    /* FP32 operands, each taken as two of BF16 */
     cg_window      window;                 /* when windowed */
     double         alpha;
     int64_t        m, n, k;
@@ -32,7 +33,8 @@ void        cg_product_print_index(const cg_product *product, pf_buf *out);
 /* finish(): loop variables from row and column, the product's value from its sum, and what follows. */
 pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err);
 
-enum { CG_STEP_K = 64 };                    /* elements of K that a tile takes at once */
+enum { CG_STEP_K = 64, CG_STEP_BYTES = 128 };   /* elements of K that a tile takes at once, half as many of FP32: and their bytes */
+static inline int64_t cg_product_steps(const cg_product *product) { return cg_up(product->k, product->wide ? CG_STEP_K / 2 : CG_STEP_K); }
 
 /* A shape of tiles, by its row in the generator's table, and how many blocks of a cluster share the sum over K. */
 typedef struct cg_tiling { int shape, split; double ns; } cg_tiling;

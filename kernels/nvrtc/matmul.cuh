@@ -5,19 +5,24 @@
 
    Defined by the generator:
      M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT; TRANS_W: w is [N,K]; X, W: the operands' addresses; MMA: the types of the instruction;
+     WIDE: 0, or 1 for FP32 operands. Each number is then the sum of two of BF16, 16 bits of it together with the sign of the second, and a product the sum
+     of three, all but that of the two small parts; ELEM: the operands' type in memory; LOOSE: rows of FP32 that do not start at multiples of 16 bytes;
      START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
-     WINDOW: 0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of 8; x is [n][h][w][c], w is [N][taps][c]), KERNEL_W,
+     WINDOW: 0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of CHUNK; x is [n][h][w][c], w is [N][taps][c]), KERNEL_W,
      STRIDE_, PAD_, DILATION_ with H and W;
      V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores. */
-#define BK 64
+#define ELEM_BYTES (WIDE ? 4 : 2)
+#define CHUNK (16 / ELEM_BYTES)             /* elements of 16 bytes */
+#define ROW_BYTES 128
+#define BK (ROW_BYTES / ELEM_BYTES)
 #define THREADS (32 * WARPS_M * WARPS_N)
 #define WM (BM / WARPS_M)
 #define WN (BN / WARPS_N)
-#define X_BYTES (BM * BK * 2)
-#define STAGE_BYTES (X_BYTES + BN * BK * 2)
+#define X_BYTES (BM * ROW_BYTES)
+#define STAGE_BYTES (X_BYTES + BN * ROW_BYTES)
 #define SUM_ROW (BN + 8)                    /* floats; so that the rows of a warp's store lie in different banks */
 #define STEPS ((K + BK - 1) / BK)
-#define W_ROW_BYTES (TRANS_W ? BK * 2 : BN * 2)
+#define W_ROW_BYTES (TRANS_W ? ROW_BYTES : BN * ELEM_BYTES)
 
 /* 16-byte chunks of a row are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different banks. */
 __device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk) { return row * row_bytes + (((chunk ^ row) & 7) | (chunk & ~7)) * 16; }
@@ -25,10 +30,10 @@ __device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk) 
 /* What one thread copies of every stage: from `from` elements behind the stage's first, to `to` bytes behind the stage's start, then every THREADS-th
    chunk: GAP bytes further each time. Rows and columns beyond the matrix repeat the last: what comes of them is not stored. */
 #define X_COPIES ((BM * 8 + THREADS - 1) / THREADS)
-#define W_ROW_CHUNKS (TRANS_W ? 8 : BN / 8)
+#define W_ROW_CHUNKS (TRANS_W ? 8 : BN / CHUNK)
 #define W_CHUNKS (BN * 8)
 #define W_COPIES ((W_CHUNKS + THREADS - 1) / THREADS)
-#define X_GAP (THREADS / 8 * BK * 2)
+#define X_GAP (THREADS / 8 * ROW_BYTES)
 #define W_GAP (THREADS / W_ROW_CHUNKS * W_ROW_BYTES)
 
 struct copies {
@@ -49,57 +54,60 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
     plan->left[i] = row % OUT_W * STRIDE_W - PAD_W;
     plan->x[i] = (((idx)(row / (OUT_H * OUT_W)) * IN_H + plan->top[i]) * IN_W + plan->left[i]) * CHANNELS;
 #else
-    plan->x[i] = (idx)row * K + x_chunk * 8;
+    plan->x[i] = (idx)row * K + x_chunk * CHUNK;
 #endif
   }
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i) {
     const int row = w_row + i * (THREADS / W_ROW_CHUNKS);
-    plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * 8 : (idx)row * N + min(column0 + w_chunk * 8, N - 8);
+    plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * CHUNK : (idx)row * N + min(column0 + w_chunk * CHUNK, N - CHUNK);
   }
-  plan->x_to = chunk_at(x_row, BK * 2, x_chunk);
+  plan->x_to = chunk_at(x_row, ROW_BYTES, x_chunk);
   plan->w_to = chunk_at(w_row, W_ROW_BYTES, w_chunk);
 }
 
-/* Elements behind the end of K, and around the picture, are zeros. */
-__device__ __forceinline__ void copy16(unsigned to, const f16 *from, bool inside)
+/* Elements behind the end of K, and around the picture, are zeros; of a chunk `left` elements are there. */
+__device__ __forceinline__ void copy16(unsigned to, const ELEM *from, int left)
 {
-#if WINDOW || K % BK
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
+#if LOOSE
+  _Pragma("unroll") for (int i = 0; i < CHUNK; ++i)
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to + i * 4), "l"(i < left ? from + i : from), "r"(i < left ? 4 : 0) : "memory");
+#elif WINDOW || K % BK
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(left > 0 ? 16 : 0) : "memory");
 #else
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 #endif
 }
 
 #if WINDOW
-__device__ __forceinline__ void copy_x(unsigned to, const f16 *x, const copies *plan, int step)
+__device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies *plan, int step)
 {
-  const int k = step * BK + threadIdx.x % 8 * 8, tap = k / CHANNELS, down = tap / KERNEL_W * DILATION_H, right = tap % KERNEL_W * DILATION_W;
+  const int k = step * BK + threadIdx.x % 8 * CHUNK, tap = k / CHANNELS, down = tap / KERNEL_W * DILATION_H, right = tap % KERNEL_W * DILATION_W;
   const idx from = ((idx)down * IN_W + right) * CHANNELS + k % CHANNELS;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) {
     const bool inside = k < K && (unsigned)(plan->top[i] + down) < IN_H && (unsigned)(plan->left[i] + right) < IN_W;
-    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, inside ? x + (plan->x[i] + from) : x, inside);
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, inside ? x + (plan->x[i] + from) : x, inside ? CHUNK : 0);
   }
 }
 #else
-__device__ __forceinline__ void copy_x(unsigned to, const f16 *x, const copies *plan, int step)
+__device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies *plan, int step)
 {
-  const f16 *from = x + step * BK;
-  const int  k = step * BK + threadIdx.x % 8 * 8;
+  const ELEM *from = x + step * BK;
+  const int   k = step * BK + threadIdx.x % 8 * CHUNK;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i)
-    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, from + plan->x[i], k < K);
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, from + plan->x[i], K - k);
 }
 #endif
 
-__device__ __forceinline__ void copy_w(unsigned to, const f16 *w, const copies *plan, int step)
+__device__ __forceinline__ void copy_w(unsigned to, const ELEM *w, const copies *plan, int step)
 {
-  const f16 *from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
-  const int  k = step * BK + (TRANS_W ? threadIdx.x % 8 * 8 : threadIdx.x / W_ROW_CHUNKS);
+  const ELEM *from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
+  const int   k = step * BK + (TRANS_W ? threadIdx.x % 8 * CHUNK : threadIdx.x / W_ROW_CHUNKS);
 
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i)
     if (W_CHUNKS % THREADS == 0 || threadIdx.x + i * THREADS < W_CHUNKS)
-      copy16(to + X_BYTES + plan->w_to + i * W_GAP, from + plan->w[i], k + (TRANS_W ? 0 : i * (THREADS / W_ROW_CHUNKS)) < K);
+      copy16(to + X_BYTES + plan->w_to + i * W_GAP, from + plan->w[i], TRANS_W ? K - k : k + i * (THREADS / W_ROW_CHUNKS) < K ? CHUNK : 0);
 }
 
 __device__ __forceinline__ void load4(unsigned r[4], unsigned at)
@@ -118,12 +126,79 @@ __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsign
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+#if WIDE
+/* Each register the BF16 of two numbers: the nearest, and what that leaves. */
+struct parts { unsigned large, small; };
+
+__device__ __forceinline__ parts part(unsigned first, unsigned second)
+{
+  const float a = __uint_as_float(first), b = __uint_as_float(second);
+  parts p;
+
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.large) : "f"(b), "f"(a));
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.small) : "f"(b - __uint_as_float(p.large & 0xffff0000u)), "f"(a - __uint_as_float(p.large << 16)));
+  return p;
+}
+
+/* 16 elements of K at the row `at` for a thread's group of four, the elements t, 4 + t, 8 + t and 12 + t for the thread t: x and w agree in it. */
+__device__ __forceinline__ void load_parts(unsigned large[2], unsigned small[2], unsigned base, int row, int chunk, int lane)
+{
+  unsigned r[4];
+
+  load4(r, base + chunk_at(row + lane % 8, ROW_BYTES, chunk + lane / 8));
+  _Pragma("unroll") for (int i = 0; i < 2; ++i) {
+    const parts p = part(r[2 * i], r[2 * i + 1]);
+    large[i] = p.large;
+    small[i] = p.small;
+  }
+}
+
+/* The same of w in rows of K. */
+__device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned small[2], unsigned base, int row, int column, int lane)
+{
+  _Pragma("unroll") for (int i = 0; i < 2; ++i) {
+    unsigned r[2];
+    _Pragma("unroll") for (int j = 0; j < 2; ++j)
+      asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r[j])
+                   : "r"(base + chunk_at(row + 8 * i + 4 * j + lane % 4, W_ROW_BYTES, (column + lane / 4) / CHUNK) + (column + lane / 4) % CHUNK * 4) : "memory");
+    const parts p = part(r[0], r[1]);
+    large[i] = p.large;
+    small[i] = p.small;
+  }
+}
+
+/* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
+__device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m, int warp_n, int lane)
+{
+  _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) {
+    unsigned a[WM / 16][4], c[WM / 16][4];
+    _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int half = 0; half < 2; ++half) {
+      unsigned large[2], small[2];
+      load_parts(large, small, x, warp_m * WM + m * 16 + half * 8, k * 4, lane);
+      _Pragma("unroll") for (int i = 0; i < 2; ++i) { a[m][2 * i + half] = large[i]; c[m][2 * i + half] = small[i]; }
+    }
+    _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) {
+      unsigned large[2], small[2];
+#if TRANS_W
+      load_parts(large, small, w, warp_n * WN + n * 8, k * 4, lane);
+#else
+      load_parts_across(large, small, w, k * 16, warp_n * WN + n * 8, lane);
+#endif
+      _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) {
+        multiply(sum[m][n], c[m], large[0], large[1]);
+        multiply(sum[m][n], a[m], small[0], small[1]);
+        multiply(sum[m][n], a[m], large[0], large[1]);
+      }
+    }
+  }
+}
+#else
 /* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
 __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m, int warp_n, int lane)
 {
   _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) {
     unsigned a[WM / 16][4];
-    _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) load4(a[m], x + chunk_at(warp_m * WM + m * 16 + lane % 16, BK * 2, k * 2 + lane / 16));
+    _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) load4(a[m], x + chunk_at(warp_m * WM + m * 16 + lane % 16, ROW_BYTES, k * 2 + lane / 16));
     _Pragma("unroll") for (int n = 0; n < WN / 16; ++n) {
       unsigned b[4];
 #if TRANS_W
@@ -138,6 +213,7 @@ __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], un
     }
   }
 }
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 #if SPLIT > 1

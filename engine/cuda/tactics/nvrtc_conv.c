@@ -9,7 +9,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     if (reason) return reason;
     if (pf_tactic_cudnn_conv.declines(device, p)) return "an epilogue that cuDNN lacks";
-    return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK && !pf_codegen_conv_is_stem(p) ? "a convolution that fills the card" : NULL;
+    return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK && !pf_codegen_conv_is_stem(p) && !pf_codegen_matmul_is_wide(p) ? "a convolution that fills the card" : NULL;
 }
 
 /* x channels-last, or few channels padded to eight; all else channels-last too. */

@@ -30,7 +30,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     const char *reason = pf_codegen_matmul_declines(p);
 
     if (!reason) reason = pf_matmul_region_declines(device, p);
-    return reason ? reason : !is_odd(p) && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a product that fills the card" : NULL;
+    return reason ? reason : !is_odd(p) && !pf_codegen_matmul_is_wide(p) && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a product that fills the card" : NULL;
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)

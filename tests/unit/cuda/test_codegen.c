@@ -80,6 +80,11 @@ static pf_status matmul_whole(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_matmul(p, &(pf_matmul_tuning){ 128, 128, 2, 4, 1, 3 }, out, err);
 }
 
+static pf_status matmul_thin_few(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_matmul(p, &(pf_matmul_tuning){ 16, 64, 1, 4, 1, 8 }, out, err);
+}
+
 static pf_status matmul_thin(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_matmul(p, &(pf_matmul_tuning){ 16, 128, 1, 8, 8, 4 }, out, err);
@@ -252,6 +257,22 @@ static const sample samples[] = {
     { "a stem: three channels padded to eight", pf_codegen_conv_declines, matmul_thin,
       "problem in=c8,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,3,64,64]\n%1 = input f16 [64,3,7,7]\n%2 = input f16 [64]\n"
+      "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
+    { "FP32 in parts: product in rows of K, gelu, handed on in FP16", pf_codegen_matmul_declines, matmul_split,
+      "problem in=linear,linear*,linear* out=linear numerics=8\n"
+      "graph \"\"\n%0 = input f32 [1,128,768]\n%1 = input f32 [768,3072]\n%2 = input f32 [3072]\n"
+      "%3 = matmul(%0, %1)\n%4 = add(%3, %2)\n%5 = gelu(%4)\n%6 = cast(%5) dtype=f16\noutput %6\n", 90 },
+    { "FP32 in parts: a gate of ten channels", pf_codegen_matmul_declines, matmul_thin_few,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=8\n"
+      "graph \"\"\n%0 = input f32 [1,10,1,1]\n%1 = input f32 [240,10,1,1]\n%2 = input f32 [240]\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = sigmoid(%3)\noutput %4\n", 90 },
+    { "FP32 in parts: convolution with a window, residual", pf_codegen_conv_declines, matmul_split,
+      "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=8\n"
+      "graph \"\"\n%0 = input f32 [2,36,30,17]\n%1 = input f32 [40,36,3,3]\n%2 = input f32 [40]\n%3 = input f32 [2,40,30,17]\n"
+      "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+    { "FP32 in parts: a stem of three channels padded to eight", pf_codegen_conv_declines, matmul_thin,
+      "problem in=c8,linear*,linear* out=nhwc numerics=8\n"
+      "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input f32 [64,3,7,7]\n%2 = input f32 [64]\n"
       "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"

@@ -195,7 +195,7 @@ static int try_files(int count, char **arguments)
         if (!strcmp(arguments[i], "--bf16"))
             w.narrow = PF_BF16;
         else if (!strcmp(arguments[i], "--care"))
-            w.care = PF_CARE_EARLY;
+            w.care = PF_CARE_QUARTER;
         else if (!strcmp(arguments[i], "--front"))
             w.front_only = true;
         else if (!strcmp(arguments[i], "--layers"))

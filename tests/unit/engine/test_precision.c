@@ -86,7 +86,7 @@ static void each_op_gets_its_type(void **state)
 static void care_leaves_the_first_products_alone(void **state)
 {
     const struct { pf_precision_care care; uint32_t narrow; } cases[] = {
-        { PF_CARE_USUAL, 2 }, { PF_CARE_EARLY, 1 }, { PF_CARE_ALL, 0 },
+        { PF_CARE_USUAL, 2 }, { PF_CARE_QUARTER, 1 }, { PF_CARE_ALL, 0 },
     };
 
     (void)state;
@@ -98,6 +98,32 @@ static void care_leaves_the_first_products_alone(void **state)
         test_ok(pf_precision_lower(low, PF_F16, cases[i].care, &err), &err);
         test_ok(pf_graph_verify(low, &err), &err);
         assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), cases[i].narrow);
+        pf_graph_free(low);
+    }
+}
+
+/* A picture, and a gate of its channels: their means, two convolutions of one point, a sigmoid. */
+static void gates_stay_wide(void **state)
+{
+    static const char text[] =
+        "graph \"\"\n%x = input f32 [1,4,8,8] \"x\"\n%w = input f32 [4,4,3,3] \"w\"\n%v = input f32 [4,4,1,1] \"v\"\n"
+        "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%m = reduce(%c) mode=mean axes=[2,3] keepdims=1\n"
+        "%f = conv(%m, %v, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%r = relu(%f)\n"
+        "%g = conv(%r, %v, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%s = sigmoid(%g)\n%n = mul(%c, %s)\n"
+        "%y = conv(%n, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %y \"y\"\n";
+    const struct { pf_precision_care care; uint32_t convs, means, sigmoids; } cases[] = { { PF_CARE_USUAL, 4, 1, 1 }, { PF_CARE_GATES, 2, 0, 0 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_err    err = {0};
+        pf_graph *low = NULL;
+
+        test_ok(pf_graph_parse(text, &low, &err), &err);
+        test_ok(pf_precision_lower(low, PF_F16, cases[i].care, &err), &err);
+        test_ok(pf_graph_verify(low, &err), &err);
+        assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), cases[i].convs);
+        assert_int_equal(count_nodes(low, PF_OP_REDUCE, PF_F16), cases[i].means);
+        assert_int_equal(count_nodes(low, PF_OP_SIGMOID, PF_F16), cases[i].sigmoids);
         pf_graph_free(low);
     }
 }
@@ -127,7 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
-        cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(kernels_keep_their_sums),
+        cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide), cmocka_unit_test(kernels_keep_their_sums),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,82 @@
+/* A finding of the kind "care", with one entry: its workspace_bytes is the care, its max_rel_error what the references
+   said of it. */
+#include "engine/builder_care.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "engine/finding.h"
+#include "engine/precision_choice.h"
+
+#define KIND   "care"
+#define TACTIC "precision"
+#define TUNING "1"              /* raised when equal networks would get another care */
+
+/* What outputs may be off by, as shares of their range, where the build spec does not say. */
+#define F16_MOST_ERROR  1e-2
+#define BF16_MOST_ERROR 8e-2
+
+static bool find(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care *out)
+{
+    pf_timing_record       record = { 0 };
+    const pf_timing_entry *entry = NULL;
+
+    if (pf_finding_lookup(store, device, KIND, key, &record, NULL) == PF_OK)
+        entry = pf_timing_record_find(&record, TACTIC, TUNING);
+    if (entry && entry->workspace_bytes > PF_CARE_ALL)
+        entry = NULL;
+    if (entry)
+        *out = (pf_precision_care)entry->workspace_bytes;
+    pf_timing_record_clear(&record);
+    return entry != NULL;
+}
+
+static pf_status keep(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care care,
+                      double error, pf_err *err)
+{
+    pf_timing_record record = { 0 };
+    pf_status        st = pf_finding_put(&record, TACTIC, TUNING, care, error, err);
+
+    if (!st)
+        st = pf_finding_merge(store, device, KIND, key, &record, err);
+    pf_timing_record_clear(&record);
+    return st;
+}
+
+/* What was not asked for stays what was asked for: at least half of the products are lowered. */
+static pf_precision_wish wish_of(const pf_config *config)
+{
+    const char       *most = pf_config_value(config, PF_CONFIG_max_error);
+    bool              is_half = pf_config_bool(config, PF_CONFIG_fp16);
+    pf_precision_wish wish = { .narrow = is_half ? PF_F16 : PF_BF16,
+                               .most_error = is_half ? F16_MOST_ERROR : BF16_MOST_ERROR, .most_care = PF_CARE_HALF };
+
+    if (*most) {
+        wish.most_error = strtod(most, NULL);
+        wish.most_care = PF_CARE_ALL;
+        wish.must = true;
+    }
+    return wish;
+}
+
+pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
+                          const pf_digest *key, const pf_graph *original, const pf_profile *profile,
+                          pf_precision_care *out, pf_err *err)
+{
+    pf_precision_wish wish = wish_of(config);
+    pf_variant       *plain = NULL;
+    double            error = -1;
+    pf_status         st = PF_OK;
+
+    *out = PF_CARE_USUAL;
+    if (!pf_variant_is_lowered(config) || find(store, device, key, out))
+        return PF_OK;
+    st = pf_variant_new(original, config, device, PF_CARE_ALL, NULL, NULL, &plain, err);
+    if (!st)
+        st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, &error, err);
+    pf_variant_free(plain);
+    pf_graph_forget_constants(original);
+    if (!st && *out != PF_CARE_USUAL)
+        pf_log(PF_LOG_INFO, "builder", "precision-chosen fp32=\"%s\" expected=%.2g", pf_precision_care_name(*out), error);
+    return st ? st : keep(store, device, key, *out, error, err);
+}

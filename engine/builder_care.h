@@ -1,0 +1,14 @@
+/* How much of a network a build leaves in FP32: engine/precision_choice.h, asked once for each plan key and device class
+   and kept among the timings. */
+#ifndef PF_ENGINE_BUILDER_CARE_H
+#define PF_ENGINE_BUILDER_CARE_H
+
+#include "base/timing_record.h"
+#include "engine/builder_variant.h"
+
+/* original has the profile's shapes. key: of the plan that is built.  *out is PF_CARE_USUAL where the build spec lowers nothing. */
+pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
+                          const pf_digest *key, const pf_graph *original, const pf_profile *profile,
+                          pf_precision_care *out, pf_err *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* How much of a network a build leaves in FP32, when it may lower: the least for which the lowered network, run by the
+   references on a few sets of generated inputs, is close enough to the network itself.  Nothing of it hangs on a device, a
+   clock or a thread. */
+#ifndef PF_ENGINE_PRECISION_CHOICE_H
+#define PF_ENGINE_PRECISION_CHOICE_H
+
+#include "engine/precision.h"
+
+typedef struct pf_precision_wish {
+    pf_dtype          narrow;       /* PF_F16 or PF_BF16 */
+    double            most_error;   /* of each float output, as a share of its range */
+    pf_precision_care most_care;    /* beyond which it is not raised */
+    bool              must;         /* tried whatever the references take; otherwise large networks are not */
+} pf_precision_wish;
+
+/* original: what the user asked for. rewritten: the same, with nothing lowered. bindings: of original's symbols.
+   *error: the largest seen with *care; -1: nothing could be compared, and *care is PF_CARE_USUAL.
+   Errors   NO_SPACE. */
+pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritten, const int64_t *bindings,
+                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_err *err);
+
+#endif
