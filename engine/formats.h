@@ -78,6 +78,8 @@ pf_status pf_formats_place(pf_formats *formats, pf_err *err);
 bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout kind, uint32_t index, uint64_t *offset_bytes);
 /* formats_units.c: one more option, whose layouts are owned by the unit then when it has no problem. */
 pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err);
+/* formats_units.c: an option that is no step and costs nothing: all inputs in one layout, the output in the other. */
+pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layout out, pf_err *err);
 /* formats_units.c: does some tactic besides oracles take the unit's problem in these layouts? */
 bool      pf_formats_takes(const pf_formats *formats, const pf_format_unit *unit, const pf_layout *in, const pf_layout *out);
 /* formats_units.c: one more option where some tactic takes these layouts. */

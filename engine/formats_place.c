@@ -117,28 +117,6 @@ bool pf_formats_channels(const pf_graph *graph, pf_node_id id, pf_layout kind, u
 
 /* ---- Options */
 
-static pf_status add_free_option(pf_format_unit *unit, pf_layout in, pf_layout out, pf_err *err)
-{
-    pf_format_option option = { .item = PF_NONE };
-    pf_status        st = PF_OK;
-
-    option.in = pf_alloc((unit->in_count + 1) * sizeof *option.in);
-    option.out = pf_alloc(sizeof *option.out);
-    if (option.in && option.out) {
-        for (uint32_t i = 0; i < unit->in_count; i++)
-            option.in[i] = in;
-        *option.out = out;
-        st = pf_formats_add_option(unit, &option, err);
-    } else {
-        st = PF_FAIL_MEMORY(err, sizeof in);
-    }
-    if (st) {
-        pf_free(option.in);
-        pf_free(option.out);
-    }
-    return st;
-}
-
 /* Layouts, as bits, in which the unit is a step of its own and all its parts have places. */
 static uint32_t layouts_of(const pf_formats *f, const pf_format_unit *unit)
 {
@@ -242,7 +220,7 @@ static pf_status place_concat(placing *a, pf_format_unit *unit, pf_err *err)
         pf_layout in = pf_layout_pitched((pf_layout)layout, pitch), out = own ? in : (pf_layout)layout;
 
         if (set & 1u << layout)
-            st = add_free_option(unit, in, out, err);
+            st = pf_formats_add_free_option(unit, in, out, err);
     }
     return st;
 }
@@ -277,7 +255,7 @@ static pf_status place_slice(const placing *a, pf_format_unit *unit, pf_value_id
     f->pitch[part] = pitch;
     for (int layout = 0; layout < PF_LAYOUT_COUNT && !st; layout++)
         if (set & 1u << layout)
-            st = add_free_option(unit, pf_layout_pitched((pf_layout)layout, own), pf_layout_pitched((pf_layout)layout, pitch), err);
+            st = pf_formats_add_free_option(unit, pf_layout_pitched((pf_layout)layout, own), pf_layout_pitched((pf_layout)layout, pitch), err);
     return st;
 }
 

@@ -62,17 +62,16 @@ pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *op
     return PF_OK;
 }
 
-/* ---- Options of a view: layouts in which its input already has the bytes of its output */
-
-static pf_status add_view_option(pf_format_unit *unit, pf_layout in, pf_layout out, pf_err *err)
+pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layout out, pf_err *err)
 {
     pf_format_option option = { .item = PF_NONE };
     pf_status        st = PF_OK;
 
-    option.in = pf_alloc(sizeof *option.in);
+    option.in = pf_alloc((unit->in_count + 1) * sizeof *option.in);
     option.out = pf_alloc(sizeof *option.out);
     if (option.in && option.out) {
-        *option.in = in;
+        for (uint32_t i = 0; i < unit->in_count; i++)
+            option.in[i] = in;
         *option.out = out;
         st = pf_formats_add_option(unit, &option, err);
     } else {
@@ -84,6 +83,8 @@ static pf_status add_view_option(pf_format_unit *unit, pf_layout in, pf_layout o
     }
     return st;
 }
+
+/* ---- Options of a view: layouts in which its input already has the bytes of its output */
 
 static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, pf_err *err)
 {
@@ -97,7 +98,7 @@ static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, p
             bool linear = fits && pf_layout_same_bytes((pf_layout)a, PF_LAYOUT_LINEAR, in) && pf_layout_same_bytes((pf_layout)b, PF_LAYOUT_LINEAR, out);
 
             if (fits && (linear || (same && a == b)))
-                st = add_view_option(unit, (pf_layout)a, (pf_layout)b, err);
+                st = pf_formats_add_free_option(unit, (pf_layout)a, (pf_layout)b, err);
         }
     return st;
 }

@@ -352,6 +352,20 @@ pf_status pf_rewrite_replace(pf_rewrite *rewrite, pf_node_id node, uint32_t slot
     return PF_OK;
 }
 
+pf_status pf_rewrite_by_op(pf_rewrite *rewrite, pf_node_id id, const pf_rewrite_row *rows, size_t row_count,
+                           bool *changed, pf_err *err)
+{
+    pf_graph   *graph = pf_rewrite_graph(rewrite);
+    pf_node     node = graph->nodes[id];
+    pf_value_id out = PF_NONE;
+    pf_status   st = PF_OK;
+
+    for (size_t i = 0; i < row_count && !st; i++)
+        if (rows[i].op == node.op)
+            st = rows[i].make(graph, &node, &out, err);
+    return st || out == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
+}
+
 void pf_rewrite_discard(pf_rewrite *rewrite, pf_node_id first)
 {
     for (pf_node_id id = rewrite->graph->node_count; id-- > first;)

@@ -66,6 +66,15 @@ pf_graph  *pf_rewrite_graph(pf_rewrite *rewrite);
 /* Output `slot` of node is what `value` is from now on, and the node goes when nothing else of it is used.  A graph output never becomes
    an input, a constant or another graph output: then an identity stands in between, or, when the node is one, *changed stays false. */
 pf_status  pf_rewrite_replace(pf_rewrite *rewrite, pf_node_id node, uint32_t slot, pf_value_id value, bool *changed, pf_err *err);
+/* How a rule makes anew what nodes of one op compute.  node is a copy, since adding nodes moves them; *out stays PF_NONE
+   where the rule is not for it. */
+typedef struct pf_rewrite_row {
+    pf_op_kind op;
+    pf_status (*make)(pf_graph *graph, const pf_node *node, pf_value_id *out, pf_err *err);
+} pf_rewrite_row;
+/* Replaces the node's first output by what the row of its op makes, if one has it. */
+pf_status  pf_rewrite_by_op(pf_rewrite *rewrite, pf_node_id node, const pf_rewrite_row *rows, size_t row_count,
+                            bool *changed, pf_err *err);
 /* Removes the nodes from `first` on that nobody uses: what a rule made before it saw that it does not apply. */
 void       pf_rewrite_discard(pf_rewrite *rewrite, pf_node_id first);
 /* The node that makes value when it is of that op, else PF_NONE. */

@@ -88,6 +88,10 @@ int32_t     cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point 
 const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node);
 /* Why the node cannot be evaluated by cg_eval, or NULL. */
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
+/* The one node that is_anchor; otherwise why not: none (what to say when there is none), two (when there are more), or
+   what is beside it and cannot be evaluated. */
+const char *cg_find_anchor(const pf_graph *graph, bool (*is_anchor)(const pf_node *node), const char *none,
+                           const char *two, const pf_node **anchor);
 /* Why what depends on the anchor is not computed element by element at the anchor's own points, or NULL: moves behind it, or broadcasts of it. */
 const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor);
 /* "#define START ..": the wait for the kernel before, for kernels whose text does not come from here. */

@@ -20,24 +20,13 @@ static const char *check_reduce(const pf_graph *graph, const pf_node *node)
     return cg_reduction_of(attrs->mode) ? NULL : "reduction without a form here";
 }
 
+static bool is_reduce(const pf_node *node) { return node->op == PF_OP_REDUCE; }
+
 static const char *recognize(const pf_problem *p, const pf_node **reduce)
 {
-    const pf_graph *graph = p->graph;
-    const char     *reason = NULL;
+    const char *reason = cg_find_anchor(p->graph, is_reduce, "no reduction", "two reductions", reduce);
 
-    *reduce = NULL;
-    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
-        const pf_node *node = &graph->nodes[n];
-
-        if (!node->live) continue;
-        if (node->op != PF_OP_REDUCE) reason = cg_node_declines(graph, node);
-        else if (*reduce) reason = "two reductions";
-        else {
-            *reduce = node;
-            reason = check_reduce(graph, node);
-        }
-    }
-    return reason ? reason : *reduce ? NULL : "no reduction";
+    return reason ? reason : check_reduce(p->graph, *reduce);
 }
 
 /* Layouts are those of memory: images channels-last, anything else linear. A result of one pixel may count as either. */

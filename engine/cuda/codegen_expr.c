@@ -599,6 +599,23 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     return pf_op_is_pointwise(node->op) && has_formula(graph, node) ? NULL : "op without a formula";
 }
 
+const char *cg_find_anchor(const pf_graph *graph, bool (*is_anchor)(const pf_node *node), const char *none,
+                           const char *two, const pf_node **anchor)
+{
+    const char *reason = NULL;
+
+    *anchor = NULL;
+    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
+        const pf_node *node = &graph->nodes[n];
+
+        if (!node->live) continue;
+        if (!is_anchor(node)) reason = cg_node_declines(graph, node);
+        else if (*anchor) reason = two;
+        else *anchor = node;
+    }
+    return reason ? reason : *anchor ? NULL : none;
+}
+
 static bool reads_value(const pf_graph *graph, const pf_node *node, pf_value_id value)
 {
     for (uint32_t i = 0; i < pf_graph_use_count(graph, value); i++) {

@@ -59,22 +59,19 @@ static const char *take(const pf_graph *graph, const pf_node *node, line_form *f
     return NULL;
 }
 
-static bool is_line_op(pf_op_kind op) { return op == PF_OP_ARG_REDUCE || op == PF_OP_CUMULATE || op == PF_OP_TOPK || op == PF_OP_REDUCE; }
+static bool is_line(const pf_node *node)
+{
+    return node->op == PF_OP_ARG_REDUCE || node->op == PF_OP_CUMULATE || node->op == PF_OP_TOPK || node->op == PF_OP_REDUCE;
+}
 
 static const char *recognize(const pf_problem *p, line_form *form)
 {
-    const pf_graph *graph = p->graph;
-    const char     *reason = NULL;
+    const pf_node *node = NULL;
+    const char    *reason = cg_find_anchor(p->graph, is_line, "no operation along lines", "two operations along lines",
+                                           &node);
 
     *form = (line_form){ 0 };
-    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
-        const pf_node *node = &graph->nodes[n];
-
-        if (!node->live) continue;
-        if (!is_line_op(node->op)) reason = cg_node_declines(graph, node);
-        else reason = form->node ? "two operations along lines" : take(graph, node, form);
-    }
-    return reason ? reason : form->node ? NULL : "no operation along lines";
+    return reason ? reason : take(p->graph, node, form);
 }
 
 static const char *check_values(const pf_problem *p, const line_form *form)

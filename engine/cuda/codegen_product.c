@@ -98,18 +98,11 @@ static const char *take(const pf_problem *p, const pf_node *node, cg_product *pr
 
 const char *cg_product_recognize(const pf_problem *p, cg_product *product)
 {
-    const pf_graph *graph = p->graph;
-    const char     *reason = NULL;
+    const pf_node *node = NULL;
+    const char    *reason = cg_find_anchor(p->graph, is_product, "no product", "two products", &node);
 
     memset(product, 0, sizeof *product);
-    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
-        const pf_node *node = &graph->nodes[n];
-
-        if (!node->live) continue;
-        if (!is_product(node)) reason = cg_node_declines(graph, node);
-        else reason = product->node ? "two products" : take(p, node, product);
-    }
-    return reason ? reason : product->node ? NULL : "no product";
+    return reason ? reason : take(p, node, product);
 }
 
 const char *cg_product_check_places(const pf_problem *p, const cg_product *product)

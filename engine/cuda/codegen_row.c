@@ -101,26 +101,22 @@ static const char *row_of(const pf_graph *graph, const pf_node *node, row_form *
     }
 }
 
-static bool is_row_op(pf_op_kind op)
+static bool is_row(const pf_node *node)
 {
+    pf_op_kind op = node->op;
+
     return op == PF_OP_SOFTMAX || op == PF_OP_LOG_SOFTMAX || op == PF_OP_LAYER_NORM || op == PF_OP_RMS_NORM || op == PF_OP_REDUCE ||
            op == PF_OP_GROUP_NORM || op == PF_OP_INSTANCE_NORM;
 }
 
 static const char *recognize(const pf_problem *p, row_form *form)
 {
-    const pf_graph *graph = p->graph;
-    const char     *reason = NULL;
+    const pf_node *node = NULL;
+    const char    *reason = cg_find_anchor(p->graph, is_row, "no operation along rows", "two operations along rows",
+                                           &node);
 
     memset(form, 0, sizeof *form);
-    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
-        const pf_node *node = &graph->nodes[n];
-
-        if (!node->live) continue;
-        if (!is_row_op(node->op)) reason = cg_node_declines(graph, node);
-        else reason = form->node ? "two operations along rows" : row_of(graph, node, form);
-    }
-    return reason ? reason : form->node ? NULL : "no operation along rows";
+    return reason ? reason : row_of(p->graph, node, form);
 }
 
 /* Group norms take all images in one layout, linear or channels-last; everything else is linear. */

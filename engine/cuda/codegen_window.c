@@ -53,21 +53,18 @@ static const char *take(const pf_problem *p, const pf_node *node, window_form *f
     return node->op == PF_OP_CONV ? take_conv(p->graph, node, form) : take_pool(p->graph, node, form);
 }
 
+static bool is_window(const pf_node *node)
+{
+    return node->op == PF_OP_CONV || node->op == PF_OP_MAX_POOL || node->op == PF_OP_AVERAGE_POOL;
+}
+
 static const char *recognize(const pf_problem *p, window_form *form)
 {
-    const pf_graph *graph = p->graph;
-    const char     *reason = NULL;
+    const pf_node *node = NULL;
+    const char    *reason = cg_find_anchor(p->graph, is_window, "no window", "two windows", &node);
 
     memset(form, 0, sizeof *form);
-    for (uint32_t n = 0; n < graph->node_count && !reason; n++) {
-        const pf_node *node = &graph->nodes[n];
-        bool           window = node->op == PF_OP_CONV || node->op == PF_OP_MAX_POOL || node->op == PF_OP_AVERAGE_POOL;
-
-        if (!node->live) continue;
-        if (!window) reason = cg_node_declines(graph, node);
-        else reason = form->node ? "two windows" : take(p, node, form);
-    }
-    return reason ? reason : form->node ? NULL : "no window";
+    return reason ? reason : take(p, node, form);
 }
 
 static const char *check_layouts(const pf_problem *p, const window_form *form)

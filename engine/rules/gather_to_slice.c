@@ -100,21 +100,13 @@ static pf_status from_gather_nd(pf_graph *graph, const pf_node *node, pf_value_i
     return st ? st : pf_make_expand(graph, node->name, *out, &wanted, out, err);
 }
 
-static const struct { pf_op_kind op; pf_status (*run)(pf_graph *graph, const pf_node *node, pf_value_id *out, pf_err *err); } rows[] = {
+static const pf_rewrite_row rows[] = {
     { PF_OP_GATHER, from_gather }, { PF_OP_GATHER_ND, from_gather_nd },
 };
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
-    pf_graph   *graph = pf_rewrite_graph(rewrite);
-    pf_node     node = graph->nodes[id];         /* a copy: adding nodes moves them */
-    pf_value_id out = PF_NONE;
-    pf_status   st = PF_OK;
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !st; i++)
-        if (rows[i].op == node.op)
-            st = rows[i].run(graph, &node, &out, err);
-    return st || out == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
+    return pf_rewrite_by_op(rewrite, id, rows, sizeof rows / sizeof rows[0], changed, err);
 }
 
 const pf_rule pf_rule_gather_to_slice = {

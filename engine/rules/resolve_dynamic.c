@@ -79,21 +79,13 @@ static pf_status resolve_slice(pf_graph *graph, const pf_node *node, pf_value_id
     return pf_graph_add_node(graph, PF_OP_SLICE, node->name, node->in, 1, &attrs, 1, out, err);
 }
 
-static const struct { pf_op_kind op; pf_status (*run)(pf_graph *graph, const pf_node *node, pf_value_id *out, pf_err *err); } rows[] = {
+static const pf_rewrite_row rows[] = {
     { PF_OP_RESHAPE_DYNAMIC, resolve_reshape }, { PF_OP_EXPAND_DYNAMIC, resolve_expand }, { PF_OP_SLICE_DYNAMIC, resolve_slice },
 };
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
-    pf_graph   *graph = pf_rewrite_graph(rewrite);
-    pf_node     node = graph->nodes[id];      /* a copy: adding nodes moves them */
-    pf_value_id to = PF_NONE;
-    pf_status   st = PF_OK;
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !st; i++)
-        if (rows[i].op == node.op)
-            st = rows[i].run(graph, &node, &to, err);
-    return st || to == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, to, changed, err);
+    return pf_rewrite_by_op(rewrite, id, rows, sizeof rows / sizeof rows[0], changed, err);
 }
 
 const pf_rule pf_rule_resolve_dynamic = {
