@@ -62,6 +62,8 @@ typedef struct pf_device_ops {
     pf_status (*profiler)(pf_device *device, bool on, pf_err *err);
     /* (optional) event_record while the stream is captured: each launch of the graph records the event anew. */
     pf_status (*event_capture)(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err);
+    /* (optional) This thread has enqueued a run of a plan, which took it so long. */
+    void      (*ran)(pf_device *device, int64_t took_ns);
     /* Clocks and throttling now, for timing records; fields that are unknown stay 0. */
     void      (*sample)(pf_device *device, struct pf_device_sample *out);
 } pf_device_ops;

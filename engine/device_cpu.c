@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "engine/cpu_crowd.h"
 
 enum { ALIGNMENT = 256, THREADS_MAX = 1024 };
 
@@ -162,10 +163,16 @@ static void cpu_sample(pf_device *device, pf_device_sample *out)
     *out = (pf_device_sample){ .clock_mhz = pf_cpu_clock_mhz() };
 }
 
+static void cpu_ran(pf_device *device, int64_t took_ns)
+{
+    pf_cpu_crowd_look(device->threads, took_ns);
+}
+
 static void cpu_close(pf_device *device)
 {
     cpu_device *cpu = (cpu_device *)device;
 
+    pf_cpu_crowd_close();
     if (cpu->dnnl)
         dnnl_engine_destroy(cpu->dnnl);
     pf_free(cpu);
@@ -176,7 +183,7 @@ static const pf_device_ops cpu_ops = {
     .alloc = cpu_alloc, .free = cpu_free, .upload = cpu_copy, .download = cpu_copy, .fill = cpu_fill, .copy = cpu_copy,
     .stream_new = cpu_stream_new, .stream_free = cpu_stream_free, .stream_sync = cpu_stream_sync,
     .event_new = cpu_event_new, .event_free = cpu_event_free, .event_record = cpu_event_record, .event_elapsed = cpu_event_elapsed,
-    .sample = cpu_sample,
+    .ran = cpu_ran, .sample = cpu_sample,
 };
 
 /* ---- Opening */
@@ -213,6 +220,7 @@ pf_status pf_device_cpu_open(const pf_device_options *options, pf_device **out, 
     cpu = pf_calloc(1, sizeof *cpu);
     if (!cpu)
         return PF_FAIL_MEMORY(err, sizeof *cpu);
+    pf_cpu_crowd_open();
     pf_cpu_facts_read(&facts);
     cpu->base = (pf_device){
         .ops = &cpu_ops, .kind = PF_DEVICE_CPU, .name = "cpu", .caps = PF_CAP_CPU | isa_in_effect()->caps,

@@ -1,9 +1,11 @@
 /* Invariants
-   1. The hasher and the stager take pieces in the order in which they were given; a place in the ring is free once both have taken its piece.
+   1. The hasher and the stager take pieces in the order in which they were given; a place in the ring is free once
+      both have taken its piece.
    2. A buffer is the caller's until it is given, and then on its way until both have taken its piece.
-   3. A chunk is the stager's until it is full or the file ends there, then the writer's until it is written.  All but the last hold CHUNK_BYTES
-      and lie at multiples of that in the file.
-   4. The hash has seen the file's first hashed_bytes, and the chunks its first staged_bytes, zeros between pieces too.
+   3. A chunk is the stager's until it is full or the file ends there, then the writer's until it is written.  All
+      but the last hold CHUNK_BYTES and lie at multiples of that in the file.
+   4. The hash has seen the file's first hashed_bytes, and the chunks its first staged_bytes, zeros between pieces
+      too.
    5. After a failure the workers take pieces and chunks without doing anything, so that nobody waits for ever. */
 #include "engine/plan_sink.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "engine/op.h"
 
 /* ---- Life */
@@ -545,11 +546,14 @@ static pf_status enqueue(pf_context *c, pf_stream *stream, pf_err *err)
 
 pf_status pf_context_enqueue(pf_context *c, pf_stream *stream, pf_err *err)
 {
+    int64_t   start = c->device->ops->ran ? pf_clock_ns() : 0;
     pf_status st = PF_OK;
 
     begin_range(c, PF_RANGES_RUNS, c->plan->network_name);
     st = enqueue(c, stream, err);
     end_range(c, PF_RANGES_RUNS);
+    if (c->device->ops->ran)
+        c->device->ops->ran(c->device, pf_clock_ns() - start);
     return st;
 }
 

@@ -1,0 +1,100 @@
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "engine/cpu_crowd.h"
+#include "tests/test.h"
+
+enum { SPINNERS = 2, DEADLINE_S = 60 };
+
+static const int64_t run_ns = 100 * PF_NS_PER_MS, long_ns = 1000 * PF_NS_PER_S;
+
+static void a_tenth_of_a_core_begins_a_crowd_and_a_fortieth_keeps_it(void **state)
+{
+    (void)state;
+    assert_false(pf_cpu_crowd_rule(false, run_ns, run_ns / 10));
+    assert_true(pf_cpu_crowd_rule(false, run_ns, run_ns / 10 + 1));
+    assert_false(pf_cpu_crowd_rule(true, run_ns, run_ns / 40));
+    assert_true(pf_cpu_crowd_rule(true, run_ns, run_ns / 40 + 1));
+    assert_false(pf_cpu_crowd_rule(false, run_ns, -1));
+}
+
+/* On the core that they were born on. */
+static void *spin(void *user)
+{
+    atomic_bool *stop = user;
+
+    while (!atomic_load(stop))
+        ;
+    return NULL;
+}
+
+static void stay_on_one_core(pthread_attr_t *attr)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(sched_getcpu(), &set);
+    assert_int_equal(pthread_attr_init(attr), 0);
+    assert_int_equal(pthread_attr_setaffinity_np(attr, sizeof set, &set), 0);
+}
+
+static void look_until(bool found, int64_t took_ns)
+{
+    int64_t end = pf_clock_ns() + DEADLINE_S * PF_NS_PER_S;
+
+    while (pf_cpu_crowd_found() != found && pf_clock_ns() < end) {
+        pf_clock_sleep_ns(20 * PF_NS_PER_MS);
+        pf_cpu_crowd_look(2, took_ns);
+    }
+    assert_int_equal(pf_cpu_crowd_found(), found);
+}
+
+/* Two threads that want one core wait for it half of the time each. */
+static void threads_sleep_while_others_wait_for_cores(void **state)
+{
+    atomic_bool    stop = false;
+    pthread_t      spinners[SPINNERS];
+    pthread_attr_t attr;
+
+    (void)state;
+    unsetenv("GOMP_SPINCOUNT");
+    unsetenv("OMP_WAIT_POLICY");
+    if (pf_cpu_crowd_waited_ns() < 0)
+        skip();
+    stay_on_one_core(&attr);
+    for (int i = 0; i < SPINNERS; i++)
+        assert_int_equal(pthread_create(&spinners[i], &attr, spin, &stop), 0);
+    pf_cpu_crowd_open();
+    look_until(true, run_ns);
+    atomic_store(&stop, true);
+    for (int i = 0; i < SPINNERS; i++)
+        pthread_join(spinners[i], NULL);
+    look_until(false, long_ns);
+    pf_cpu_crowd_close();
+    pthread_attr_destroy(&attr);
+}
+
+static void nothing_sleeps_without_a_device_or_a_second_thread(void **state)
+{
+    (void)state;
+    pf_cpu_crowd_look(2, long_ns);
+    assert_false(pf_cpu_crowd_found());
+    pf_cpu_crowd_open();
+    pf_cpu_crowd_look(1, long_ns);
+    assert_false(pf_cpu_crowd_found());
+    pf_cpu_crowd_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tenth_of_a_core_begins_a_crowd_and_a_fortieth_keeps_it),
+        cmocka_unit_test(threads_sleep_while_others_wait_for_cores),
+        cmocka_unit_test(nothing_sleeps_without_a_device_or_a_second_thread),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
