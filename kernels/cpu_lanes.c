@@ -14,6 +14,7 @@ PF_KERNEL_MATH
 #define tanhf     pf_math_tanh
 #define erff      pf_math_erf
 #define rsqrtf(x) (1.0f / sqrtf(x))
+#define geluf(x)  (0.5f * (x) * (1.0f + erff((x) * 0.70710678f)))
 
 #define LANE_PARAMETERS (void *yy, const void *aa, const void *bb, const void *cc, float p, float q, int64_t count)
 #define LANE_ARGUMENTS  (yy, aa, bb, cc, p, q, count)

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short and are converted by single
+/* geluf(x) = max(x, 0) - |x| P(-|x|), where P is the normal distribution: the logarithm of P(-a) is nearly a square, so seven
+   multiply-adds and one power say it to 4e-6 of itself up to a = 6, behind which the product is below 6e-9. These
+   are two thirds of the instructions of 0.5 x (1 + erf).
+   The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short and are converted by single
    instructions, so that no toolkit header is needed at run time.
    start(): kernels are launched while the one before still runs (programmatic dependent launch), and have to call it before they touch what another
    kernel writes or reads; a pointer goes through settled() behind it, or the compiler may load what is const and restricted ahead of the wait. */
@@ -31,7 +34,20 @@ const char cg_prelude[] =
     "  asm(\"ex2.approx.ftz.f32 %0, %1;\" : \"=f\"(e) : \"f\"(-1.44269504f * a * a));\n"
     "  const float p = t * fmaf(t, fmaf(t, fmaf(t, fmaf(t, 1.061405429f, -1.453152027f), 1.421413741f), -0.284496736f), 0.254829592f);\n"
     "  return copysignf(fmaf(-p, e, 1.0f), x); }\n"
-    "#define erff fast_erf\n";
+    "#define erff fast_erf\n"
+    "__device__ __forceinline__ float most(float a, float b) { float y;\n"
+    "#if __CUDA_ARCH__ >= 800\n"
+    "  asm(\"max.NaN.f32 %0, %1, %2;\" : \"=f\"(y) : \"f\"(a), \"f\"(b));\n"
+    "#else\n"
+    "  y = a > b || a != a ? a : b;\n"
+    "#endif\n"
+    "  return y; }\n"
+    "__device__ __forceinline__ float geluf(float x) { const float a = fminf(fabsf(x), 6.0f); float tail;\n"
+    "  float e = fmaf(a, -1.834811314e-06f, 6.159828627e-05f); e = fmaf(a, e, -9.305247222e-04f);\n"
+    "  e = fmaf(a, e, 8.507890627e-03f); e = fmaf(a, e, -5.396006629e-02f); e = fmaf(a, e, -4.584643841e-01f);\n"
+    "  e = fmaf(a, e, -1.151251078e+00f); e = fmaf(a, e, -9.999952912e-01f);\n"
+    "  asm(\"ex2.approx.ftz.f32 %0, %1;\" : \"=f\"(tail) : \"f\"(e));\n"
+    "  return fmaf(-a, tail, most(x, 0.0f)); }\n";
 
 /* Constants may be loaded before the kernel in front has ended. */
 void cg_print_start(const pf_problem *p, pf_buf *out)
