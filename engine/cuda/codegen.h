@@ -78,6 +78,8 @@ int32_t cg_load(cg_context *cg, uint32_t input, const pf_value *value, const cg_
 /* True when `vector` lanes from an address are neighbours and aligned. */
 bool    cg_contiguous(const cg_context *cg, const cg_index *address);
 void    cg_store(cg_context *cg, uint32_t output, int32_t id, const cg_index *address);
+/* As it is stored, to to.result<output>. */
+void    cg_return(cg_context *cg, uint32_t output, int32_t id);
 /* resize: weighted sums of the input at the positions that a table per axis names. */
 int32_t     cg_eval_resize(cg_context *cg, const pf_node *node, const cg_point *point);
 const char *cg_resize_declines(const pf_graph *graph, const pf_node *node);

@@ -247,6 +247,16 @@ int32_t cg_load(cg_context *cg, uint32_t input, const pf_value *value, const cg_
     return load(cg, input, value->dtype, point, &address);
 }
 
+void cg_return(cg_context *cg, uint32_t output, int32_t id)
+{
+    char lane[32] = {0};
+
+    snprintf(lane, sizeof lane, "v%d[l]", id);
+    pf_buf_printf(cg->body, "  LANES to.result%u.at[l] = ", output);
+    convert(cg->body, storage_of(pf_graph_value(cg->problem->graph, cg->problem->graph->outputs[output])->dtype)->store, lane);
+    pf_buf_printf(cg->body, ";\n");
+}
+
 void cg_store(cg_context *cg, uint32_t output, int32_t id, const cg_index *address)
 {
     const pf_value *value = pf_graph_value(cg->problem->graph, cg->problem->graph->outputs[output]);

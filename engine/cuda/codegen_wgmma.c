@@ -10,9 +10,10 @@
 extern const char pf_nvrtc_cluster[], pf_nvrtc_wgmma[];        /* kernels/nvrtc/<name>.cuh */
 
 enum {
-    SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 227 << 10, ALIGNMENT_BYTES = 1024, BARRIER_BYTES = 256, WARPS = 8, THREADS = 384,
+    SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 227 << 10, ALIGNMENT_BYTES = 1024, BARRIER_BYTES = 256,
     ROWS_MIN = 64,                          /* of a result: fewer rows leave the instruction's 64 unused */
-    TILE_COLUMNS_MAX = 256, SUMS_MAX = 128, /* of a thread */
+    TILE_COLUMNS_MAX = 256,
+    SUMS_MAX = 128, SUMS_MAX_OF_THREE = 96, /* of a thread, by how many registers it has */
     PACK_BLOCK = 64,
 };
 
@@ -37,13 +38,19 @@ bool pf_wgmma_tuning_read(const char *text, pf_wgmma_tuning *out)
 
 typedef struct shape { int rows, columns, team, stages; } shape;
 static const shape shapes[] = {
-    { 128, 128, 1, 5 }, { 64, 256, 1, 5 }, { 64, 192, 1, 6 }, { 128, 256, 2, 4 }, { 128, 192, 2, 5 }, { 128, 96, 1, 6 },  { 128, 64, 1, 8 },
-    { 64, 128, 1, 8 },  { 64, 96, 1, 10 }, { 64, 64, 1, 12 }, { 64, 48, 1, 12 },  { 64, 80, 1, 11 },  { 64, 112, 1, 9 },
+    { 128, 128, 1, 6 }, { 192, 192, 3, 4 }, { 192, 128, 3, 5 }, { 64, 256, 1, 5 }, { 64, 192, 1, 6 },
+    { 128, 256, 2, 4 }, { 128, 192, 2, 5 }, { 128, 96, 1, 6 },  { 128, 64, 1, 8 }, { 64, 128, 1, 8 },
+    { 64, 96, 1, 10 },  { 64, 64, 1, 12 },  { 64, 48, 1, 12 },  { 64, 80, 1, 11 }, { 64, 112, 1, 9 },
 };
 
+static int groups_of(const pf_wgmma_tuning *t) { return t->team == 1 ? 2 : t->team; }
+
+/* finish_columns 0: sums are finished where they are. */
 static uint32_t shared_bytes(const pf_wgmma_tuning *t, int finish_columns)
 {
-    return (uint32_t)(ALIGNMENT_BYTES + t->stages * (t->rows + t->columns) * CG_STEP_K * 2 + BARRIER_BYTES + WARPS * 16 * (finish_columns + 8) * 4);
+    int scratch = finish_columns ? groups_of(t) * 4 * 16 * (finish_columns + 8) * 4 : 0;
+
+    return (uint32_t)(ALIGNMENT_BYTES + t->stages * (t->rows + t->columns) * CG_STEP_K * 2 + BARRIER_BYTES + scratch);
 }
 
 /* The widest part of a tile that there is room to finish at once; 0: none. */
@@ -56,18 +63,30 @@ static int finish_columns_of(const pf_wgmma_tuning *t)
     return 0;
 }
 
+/* How a tile's sums are finished. run: neighbouring columns that a thread has the sums of; vector: those that it finishes at once. Threads whose stores
+   would be narrower than eight bytes leave them to neighbours that share a line, through shared memory; so do weights that nobody can pack. */
+typedef struct finishing { int run, vector, columns; } finishing;
+
+static finishing finishing_of(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t)
+{
+    int vector = cg_product_vector(p, product), run = t->columns % 32 ? 4 : vector;
+
+    if (vector < 4 || !p->in_constant[product->w]) return (finishing){ 2, vector, finish_columns_of(t) };
+    return (finishing){ run, run, 0 };
+}
+
 static bool is_tuning(const pf_wgmma_tuning *t)
 {
-    bool counts = (t->team == 1 || t->team == 2) && t->stages >= 2 && t->stages <= 16 && t->columns >= 16 && t->columns <= TILE_COLUMNS_MAX;
+    bool counts = t->team >= 1 && t->team <= 3 && t->stages >= 2 && t->stages <= 16 && t->columns >= 16 && t->columns <= TILE_COLUMNS_MAX;
 
-    if (t->split < 1 || t->split > 8 || t->rows * (t->columns + 8) * 4 > t->stages * (t->rows + t->columns) * CG_STEP_K * 2) return false;
+    if (t->split < 1 || t->split > 8 || t->rows * (t->columns + 16) * 4 > t->stages * (t->rows + t->columns) * CG_STEP_K * 2) return false;
     return counts && t->rows >= 64 * t->team && t->rows <= 256 && t->rows % (64 * t->team) == 0 &&
-           t->rows / t->team / 64 * t->columns / 2 <= SUMS_MAX && finish_columns_of(t) > 0;
+           t->rows / t->team / 64 * t->columns / 2 <= (t->team == 3 ? SUMS_MAX_OF_THREE : SUMS_MAX) && finish_columns_of(t) > 0;
 }
 
 /* A guess in nanoseconds, good enough to order by. A step over K lasts as long as the tensor cores or an SM's part of L2 take; a tile's end is hidden
-   behind the other group's tile where they have their own. Rates of an H200, from 100 measured tunings of a dozen products; clusters of four and eight
-   leave SMs idle there, as they lie within one of the chip's parts. */
+   behind the other group's tile where they have their own, and else all groups share it. Rates of an H200, from 150 measured tunings of two dozen
+   products; clusters of four and eight leave SMs idle there, as they lie within one of the chip's parts. */
 static double clusters_at_once(int split, int sm_count)
 {
     return floor(sm_count * (split < 4 ? 1 : split == 4 ? 0.85 : 0.61) / split);
@@ -76,12 +95,12 @@ static double clusters_at_once(int split, int sm_count)
 static double guess_ns(const cg_product *product, const pf_wgmma_tuning *t, int sm_count)
 {
     double tiles = (double)(cg_up(product->m, t->rows) * cg_up(product->n, t->columns)), blocks = tiles * t->split;
-    double rounds = ceil(tiles / fmax(clusters_at_once(t->split, sm_count), 1)), bytes_per_ns = fmin(118, 10000 / fmin(blocks, sm_count));
-    double step = fmax(t->rows * t->columns * 0.0237, (t->rows + t->columns) * CG_STEP_K * 2 / bytes_per_ns);
-    double multiply = (double)cg_up(cg_up(product->k, CG_STEP_K), t->split) * step, finish = t->rows * t->columns * 0.17;
+    double rounds = ceil(tiles / fmax(clusters_at_once(t->split, sm_count), 1)), bytes_per_ns = fmin(118, 12500 / fmin(blocks, sm_count));
+    double sums = t->rows * t->columns, step = fmax(sums * 0.0225, (t->rows + t->columns) * CG_STEP_K * 2 / bytes_per_ns);
+    double multiply = (double)cg_up(cg_up(product->k, CG_STEP_K), t->split) * step, finish = 500 + sums * (t->team == 1 ? 0.1 : 0.04);
 
-    if (t->split > 1) return 1300 + rounds * (multiply + 1500 + finish / t->split + t->rows * t->columns * 0.05);
-    return 1300 + (t->team == 2 ? rounds * (multiply + finish) : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
+    if (t->split > 1) return 1300 + rounds * (multiply + 1500 + sums * (0.05 + 0.17 / t->split));
+    return 1300 + (t->team > 1 ? rounds * (multiply + finish) : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
 }
 
 static pf_wgmma_tuning tuning_of(int s, int split)
@@ -120,25 +139,25 @@ static void print_multiply(int columns, const char *type, pf_buf *out)
     pf_buf_printf(out, " : \"l\"(x), \"l\"(w), \"r\"(add));\n}\n");
 }
 
-static void print_defines(const cg_product *product, const pf_wgmma_tuning *t, int vector, pf_buf *out)
+static void print_defines(const cg_product *product, const pf_wgmma_tuning *t, const finishing *f, pf_buf *out)
 {
     pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n", (long long)product->m, (long long)product->n,
                   (long long)product->k, t->rows, t->columns);
-    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n#define V %d\n#define FINISH_COLUMNS %d\n", t->stages, t->team, t->split, vector, finish_columns_of(t));
+    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n#define V %d\n#define RUN %d\n#define FINISH_COLUMNS %d\n", t->stages, t->team,
+                  t->split, f->vector, f->run, f->columns);
 }
 
-static pf_status print_source(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t, pf_buf *out, pf_err *err)
+static pf_status print_source(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t, const finishing *f, pf_buf *out, pf_err *err)
 {
-    int       vector = cg_product_vector(p, product);
     bool      half = pf_graph_value(p->graph, product->node->in[0])->dtype == PF_F16;
     pf_status st = PF_OK;
 
     pf_buf_printf(out, "%s", cg_prelude);
     cg_product_print_index(product, out);
-    print_defines(product, t, vector, out);
+    print_defines(product, t, f, out);
     cg_product_print_defines(p, product, out);
     print_multiply(t->columns, half ? "f16" : "bf16", out);
-    st = cg_product_emit_finish(p, product, vector, out, err);
+    st = cg_product_emit_evaluate(p, product, f->vector, out, err);
     pf_buf_printf(out, "%s%s", pf_nvrtc_cluster, pf_nvrtc_wgmma);
     return !st && out->failed ? PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES) : st;
 }
@@ -148,45 +167,61 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
     cg_product  product;
     const char *reason = cg_product_recognize(p, &product);
     pf_dtype    dtype = PF_DTYPE_NONE;
+    finishing   f = { 0 };
+    int64_t     columns = product.n;
     pf_status   st = PF_OK;
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
     if (!is_tuning(t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d for %d warp groups is none", t->rows, t->columns, t->team);
     dtype = pf_graph_value(p->graph, product.node->in[0])->dtype;
+    f = finishing_of(p, &product, t);
+    if (f.run > 2) columns = cg_up(columns, 4 * f.run) * 4 * f.run;
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
-    st = print_source(p, &product, t, &out->source, err);
+    st = print_source(p, &product, t, &f, &out->source, err);
     out->grid[0] = (uint32_t)(cg_up(product.m, t->rows) * cg_up(product.n, t->columns) * t->split);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
-    out->block[0] = THREADS;
-    out->shared_bytes = shared_bytes(t, finish_columns_of(t));
+    out->block[0] = (uint32_t)(128 * (groups_of(t) + 1));
+    out->shared_bytes = shared_bytes(t, f.columns);
     out->stays = t->split == 1;
     out->map_count = 2;
     out->maps[0] = (pf_program_map){ product.x, (uint64_t)product.m, (uint64_t)product.k, (uint32_t)t->rows, dtype };
-    out->maps[1] = (pf_program_map){ product.w, (uint64_t)product.n, (uint64_t)product.k, (uint32_t)t->columns, dtype };
+    out->maps[1] = (pf_program_map){ product.w, (uint64_t)columns, (uint64_t)product.k, (uint32_t)t->columns, dtype };
     out->packs = p->in_constant[product.w];
     out->packed_input = product.w;
-    out->packed_bytes = out->packs ? (size_t)(product.n * product.k) * 2 : 0;
+    out->packed_form = f.run;
+    out->packed_bytes = out->packs ? (size_t)(columns * product.k) * 2 : 0;
     if (st) pf_program_clear(out);
     return st;
 }
 
 /* ---- Packing */
 
+/* The row of the packed matrix for a column of the result. In each 4 run columns the instruction gives a thread two neighbours of every eight;
+   these are to be neighbours in the result too. */
+static int64_t row_of(int64_t column, int run)
+{
+    int64_t in_group = column % (4 * run), thread = in_group / run, at = in_group % run;
+
+    return column - in_group + at / 2 * 8 + thread * 2 + at % 2;
+}
+
 /* Block by block: a column's elements lie n apart. */
-static void transpose(const uint16_t *from, int64_t k, int64_t n, uint16_t *to)
+static void transpose(const uint16_t *from, int64_t k, int64_t n, int run, uint16_t *to)
 {
     for (int64_t row = 0; row < k; row += PACK_BLOCK)
         for (int64_t column = 0; column < n; column += PACK_BLOCK)
             for (int64_t c = column; c < n && c < column + PACK_BLOCK; c++)
-                for (int64_t r = row; r < k && r < row + PACK_BLOCK; r++) to[c * k + r] = from[r * n + c];
+                for (int64_t r = row; r < k && r < row + PACK_BLOCK; r++) to[row_of(c, run) * k + r] = from[r * n + c];
 }
 
-void pf_codegen_wgmma_pack(const pf_problem *p, const pf_tensor *weights, void *to)
+void pf_codegen_wgmma_pack(const pf_problem *p, int form, const pf_tensor *weights, void *to)
 {
-    cg_product product;
+    cg_product      product;
+    const uint16_t *from = weights->data;
+    uint16_t       *rows = to;
 
     cg_product_recognize(p, &product);
-    if (product.trans_w) memcpy(to, weights->data, (size_t)(product.n * product.k) * 2);
-    else transpose(weights->data, product.k, product.n, to);
+    if (!product.trans_w) transpose(from, product.k, product.n, form, rows);
+    for (int64_t c = 0; product.trans_w && c < product.n; c++) memcpy(rows + row_of(c, form) * product.k, from + c * product.k, (size_t)product.k * 2);
 }

@@ -8,7 +8,7 @@
 
 typedef struct pf_wgmma_tuning {
     int rows, columns;      /* of a tile */
-    int team;               /* warp groups that share a tile: 1 or 2 */
+    int team;               /* warp groups that share a tile: 1, 2 or 3 */
     int split;              /* blocks of a cluster that share the sum over K */
     int stages;             /* of the pipeline */
 } pf_wgmma_tuning;
@@ -24,7 +24,8 @@ enum { PF_WGMMA_TUNINGS = 16 };
 int         pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
 pf_status   pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *tuning, pf_program *out, pf_err *err);
-/* Weights that are a constant as the kernel wants them: [n][k]; to has room for pf_program.packed_bytes. */
-void        pf_codegen_wgmma_pack(const pf_problem *p, const pf_tensor *weights, void *to);
+/* Weights that are a constant as the kernel of pf_program.packed_form wants them: rows of k, of which some at the end may belong to no column and are
+   not written; to has room for pf_program.packed_bytes. */
+void        pf_codegen_wgmma_pack(const pf_problem *p, int form, const pf_tensor *weights, void *to);
 
 #endif

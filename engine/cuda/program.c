@@ -183,6 +183,13 @@ void *pf_program_pack(const pf_step *step, const pf_tensor *constants, void *pac
     return (uint8_t *)packed + impl->offset[impl->launch.packed_input];
 }
 
+int pf_program_packed_form(const pf_step *step)
+{
+    const program_impl *impl = step->impl;
+
+    return impl->launch.packed_form;
+}
+
 static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
                            size_t saved_bytes, pf_step **out, pf_err *err)
 {

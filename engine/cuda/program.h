@@ -27,6 +27,7 @@ typedef struct pf_program {
     bool     packs;             /* constants come packed, one behind the other: one of them in a form of the tactic's own */
     uint32_t packed_input;      /* which, */
     size_t   packed_bytes;      /* and how long it is then */
+    int      packed_form;       /* which of its forms, where the tactic has several */
     bool     stays;             /* its blocks take one tile after another: no more are launched than there are SMs */
     uint32_t map_count;
     pf_program_map maps[PF_PROGRAM_MAPS];
@@ -46,6 +47,7 @@ pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const p
                              const void *saved, size_t saved_bytes, pf_step **out, pf_err *err);
 /* Copies the constants to their places, but for packed_input: returns where the tactic has to put that one, and in own what it is. */
 void     *pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed, const pf_tensor **own);
+int       pf_program_packed_form(const pf_step *step);
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
 pf_status pf_program_save(const pf_step *step, pf_buf *out, pf_err *err);
 void      pf_program_release(pf_step *step);

@@ -1,24 +1,32 @@
-/* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy engine, STAGES deep; two others
-   multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after another. With TEAM 2 both multiply one tile; with TEAM 1 each has
-   a tile of its own, and one finishes its tile while the other multiplies. With SPLIT above 1 the blocks of a cluster have one tile, each a part of K,
-   and add up through each other's shared memory, always in the same order. (Clusters that share a tile by multicast were half as fast on an H200.)
+/* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy engine, STAGES deep; others
+   multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after another. With TEAM above 1 that many groups multiply one tile; with
+   TEAM 1 two have a tile each, and one finishes its tile while the other multiplies. With SPLIT above 1 the blocks of a cluster have one tile, each a
+   part of K, and add up through each other's shared memory, always in the same order. (Clusters that share a tile by multicast were half as fast on an
+   H200.)
+
+   Of each eight columns the instruction leaves a thread the sums of two. Where w's rows are packed in another order (RUN above 2), the instruction's
+   columns are others than the result's, so that a thread has the sums of RUN neighbours in each 4 RUN columns; it finishes and stores them as they are
+   in its registers. Else (RUN 2) sums go through shared memory, 16 x FINISH_COLUMNS of a warp at a time.
 
    Defined by the generator:
-     M, N, K, BM, BN, STAGES, TEAM, SPLIT, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by their descriptors;
+     M, N, K, BM, BN, STAGES, TEAM, SPLIT, RUN, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by their descriptors;
      START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
-     V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores.
+     V elements are finished at once, RUN of them where that is above 2: evaluate(ARGUMENTS row, column, sum) gives a struct finished, which
+     store(ARGUMENTS row, column, finished) puts into memory.
    x_map and w_map have boxes of BM x BK and BN x BK elements, whose rows of 128 bytes are swizzled. */
 #define BK 64
-#define GROUPS 2                            /* that multiply */
+#define GROUPS (TEAM == 1 ? 2 : TEAM)       /* that multiply */
 #define WM (BM / TEAM)
 #define X_BYTES (BM * BK * 2)
 #define STAGE_BYTES (X_BYTES + BN * BK * 2)
 #define STEPS ((K + BK - 1) / BK)
 #define TILES_M ((M + BM - 1) / BM)
 #define TILES (TILES_M * ((N + BN - 1) / BN))
-#define FINISH_ROW (FINISH_COLUMNS + 8)     /* floats; so that the rows of a store lie in different banks */
+#define PIECE (RUN < 4 ? 2 : 4)             /* floats that go to shared memory at once */
+#define SUM_ROW (BN + (RUN == 8 ? 4 : RUN == 4 ? 16 - BN % 32 : 8))     /* as FINISH_ROW: the rows of one store lie in different banks */
+#define FINISH_ROW (FINISH_COLUMNS + 8)
 #define BARRIER_BYTES 256
-#define SUM_ROW (BN + 8)
+#define AT_ONCE (1024 / WM)                 /* columns that a thread evaluates before it stores the first: 32 elements */
 #if SPLIT > 1
 #define PART ((int)blockIdx.x % SPLIT)
 #define FIRST_TILE ((int)blockIdx.x / SPLIT)
@@ -83,6 +91,37 @@ __device__ __forceinline__ unsigned long long descriptor(unsigned at)
   return (1ull << 62) | (64ull << 32) | (1ull << 16) | ((at & 0x3ffff) >> 4);
 }
 
+/* Of one row of a warp's 16 x BN sums, `count` of a thread's columns from its `first` on; half: the row, or the eighth below it. */
+__device__ __forceinline__ void take_sums(float *total, const float sum[BN / 2], int first, int count, int half)
+{
+  _Pragma("unroll") for (int l = 0; l < count; ++l) total[l] = sum[4 * ((first + l) / 2) + 2 * half + (first + l) % 2];
+}
+
+/* Where in a tile a thread's column number `at` lies. */
+__device__ __forceinline__ int column_of(int at, int lane) { return at / RUN * (4 * RUN) + lane % 4 * RUN + at % RUN; }
+
+#if RUN > 2
+/* All sums of a thread, whose first is that of `row` and the tile's first column `column`. Nothing is stored before what its neighbours load has been
+   asked for; outside the result they load what is inside. */
+__device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *, int row, int column, int lane)
+{
+  _Pragma("unroll") for (int first = 0; first < BN / 4; first += AT_ONCE) {
+    finished result[AT_ONCE / V][WM / 32];
+
+    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V) _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
+      float total[V];
+
+      take_sums(total, sum[i / 2], at, V, i % 2);
+      result[(at - first) / V][i] = evaluate(ARGUMENTS min(row + i / 2 * 64 + i % 2 * 8, M - 1), min(column + column_of(at, lane), N - V), total);
+    }
+    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V) _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
+      const int down = row + i / 2 * 64 + i % 2 * 8, across = column + column_of(at, lane);
+
+      if (down < M && across < N) store(ARGUMENTS down, across, result[(at - first) / V][i]);
+    }
+  }
+}
+#else
 __device__ __forceinline__ void load_sums(float sum[V], const float *from)
 {
 #if V % 4
@@ -102,7 +141,7 @@ __device__ __forceinline__ void finish_at(PARAMETERS, const float *scratch, int 
 
   if (!inside && (row + down >= M || column + across >= N)) return;
   load_sums(total, scratch + down * FINISH_ROW + across);
-  finish(ARGUMENTS row + down, column + across, total);
+  store(ARGUMENTS row + down, column + across, evaluate(ARGUMENTS row + down, column + across, total));
 }
 
 /* The 16 x FINISH_COLUMNS elements that a warp has the sums of, at `row` and `column` of the result. */
@@ -117,6 +156,14 @@ __device__ __forceinline__ void finish_part(PARAMETERS, const float *sum, float 
   else
     _Pragma("unroll 1") for (int v = lane; v < 16 * (FINISH_COLUMNS / V); v += 32) finish_at(ARGUMENTS scratch, row, column, v, false);
 }
+
+/* All sums of a warp, whose first are those of `row` - lane / 4 and `column`. */
+__device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *scratch, int row, int column, int lane)
+{
+  _Pragma("unroll") for (int m = 0; m < WM / 64; ++m) _Pragma("unroll") for (int c = 0; c < BN / FINISH_COLUMNS; ++c)
+    finish_part(ARGUMENTS sum[m] + c * (FINISH_COLUMNS / 2), scratch, row - lane / 4 + m * 64, column + c * FINISH_COLUMNS, lane);
+}
+#endif
 
 /* One thread sends for all tiles of the block. */
 __device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const tensor_map *w_map, ring r, unsigned full, unsigned empty)
@@ -166,15 +213,17 @@ __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *
 
 #if SPLIT > 1
 /* The block's sums to where its stages were, and its part of the tile's rows from those of all. */
-__device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][BN / 2], unsigned base, int row0, int column0, int group)
+__device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][BN / 2], float *sums, unsigned base, int row0, int column0, int group)
 {
   const int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32;
 
-  asm volatile("bar.sync 3, 256;" ::: "memory");            /* both groups are through with the stages */
+  asm volatile("bar.sync 3, %0;" ::"n"(128 * GROUPS) : "memory");       /* all groups are through with the stages */
   if (group < TEAM)
-    _Pragma("unroll") for (int m = 0; m < WM / 64; ++m) _Pragma("unroll") for (int j = 0; j < BN / 8; ++j) _Pragma("unroll") for (int half = 0; half < 2; ++half) {
-      const int row = group * WM + m * 64 + warp * 16 + half * 8 + lane / 4, column = j * 8 + lane % 4 * 2;
-      asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(base + (row * SUM_ROW + column) * 4), "f"(sum[m][4 * j + 2 * half]), "f"(sum[m][4 * j + 2 * half + 1]) : "memory");
+    _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) _Pragma("unroll") for (int at = 0; at < BN / 4; at += PIECE) {
+      wide<float, PIECE> piece;
+
+      take_sums(piece.at, sum[i / 2], at, PIECE, i % 2);
+      *(wide<float, PIECE> *)(sums + (group * WM + i / 2 * 64 + warp * 16 + i % 2 * 8 + lane / 4) * SUM_ROW + column_of(at, lane)) = piece;
     }
   meet();
   for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += 128 * GROUPS) {
@@ -184,7 +233,7 @@ __device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][B
     if (row0 + row >= M || column0 + column >= N) continue;
     LANES total[l] = 0.0f;
     _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, base + (row * SUM_ROW + column) * 4, s);
-    finish(ARGUMENTS row0 + row, column0 + column, total);
+    store(ARGUMENTS row0 + row, column0 + column, evaluate(ARGUMENTS row0 + row, column0 + column, total));
   }
   __syncwarp();
   meet();                                   /* nobody leaves while others read what it has */
@@ -212,7 +261,7 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
   }
   __syncthreads();
   if (group == GROUPS) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(GROUPS == 2 ? 40 : 32));
     if (thread == 0) send(ARGUMENTS &x_map, &w_map, r, full, empty);
 #if SPLIT > 1
     __syncwarp();
@@ -224,14 +273,14 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
     float *scratch = (float *)(memory + (full - given) + BARRIER_BYTES) + (group * 4 + warp) * 16 * FINISH_ROW;
     float sum[WM / 64][BN / 2];
 
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(GROUPS == 2 ? 232 : 160));
     START
 #if SPLIT > 1
     if (group < TEAM) multiply_tile(sum, &r, part, full, empty, thread, true);
-    finish_together(ARGUMENTS sum, base, FIRST_TILE % TILES_M * BM, FIRST_TILE / TILES_M * BN, group);
+    finish_together(ARGUMENTS sum, (float *)(memory + (base - given)), base, FIRST_TILE % TILES_M * BM, FIRST_TILE / TILES_M * BN, group);
 #else
     for (int tile = FIRST_TILE, turn = 0; tile < TILES; tile += APART, ++turn) {
-      const int row0 = tile % TILES_M * BM + part * WM + warp * 16, column0 = tile / TILES_M * BN;
+      const int row = tile % TILES_M * BM + part * WM + warp * 16 + lane / 4;
 
       if (TEAM == 1 && turn % GROUPS != group) {
         skip(&r);
@@ -240,8 +289,7 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
       /* The other group has seen all its stages: a wait for one of ours could take the round before for ours. */
       if (TEAM == 1 && turn > 0) asm volatile("bar.sync %0, 256;" ::"r"(1 + group) : "memory");
       multiply_tile(sum, &r, part, full, empty, thread, tile + APART >= TILES);
-      _Pragma("unroll") for (int m = 0; m < WM / 64; ++m) _Pragma("unroll") for (int c = 0; c < BN / FINISH_COLUMNS; ++c)
-        finish_part(ARGUMENTS sum[m] + c * (FINISH_COLUMNS / 2), scratch, row0 + m * 64, column0 + c * FINISH_COLUMNS, lane);
+      finish_tile(ARGUMENTS sum, scratch, row, tile / TILES_M * BN, lane);
     }
 #endif
   }

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 RANDOM = np.random.default_rng(7)
-MODELS = {}     # name -> (tactics that its plan or its candidates must have, function that makes it)
+MODELS = {}     # name -> (tactics that its plan or its candidates must have, function that makes it, tactics that it must do without)
 FLOAT = TensorProto.FLOAT
 
 
@@ -55,9 +55,9 @@ class Net:
         onnx.save(onnx.shape_inference.infer_shapes(model), path)
 
 
-def model(name, *tactics):
+def model(name, *tactics, without=()):
     def add(make):
-        MODELS[name] = (tactics, make)
+        MODELS[name] = (tactics, make, without)
         return make
     return add
 
@@ -68,12 +68,20 @@ def gelu(net, x):
     return net.op("Mul", half, net.op("Add", erf, net.constant(1.0, np.float32)))
 
 
-@model("feed_forward", "nvrtc_matmul")
+@model("feed_forward", "nvrtc_matmul", without=("nvrtc_wgmma",))
 def feed_forward(net):
     x = net.input("x", 2, 72, 256)
     rise = gelu(net, net.op("Add", net.op("MatMul", x, net.weight(256, 1024)), net.weight(1024)))
     fall = net.op("Add", net.op("MatMul", rise, net.weight(1024, 256)), net.weight(256))
     return [net.op("Add", fall, x)]
+
+
+@model("warp_groups", "nvrtc_wgmma", without=("nvrtc_matmul",))
+def warp_groups(net):
+    x = net.input("x", 2, 101, 256)
+    rise = gelu(net, net.op("Add", net.op("MatMul", x, net.weight(256, 1000)), net.weight(1000)))
+    fall = net.op("Add", net.op("Add", net.op("MatMul", rise, net.weight(1000, 256)), net.weight(256)), x)
+    return [fall, net.op("Gemm", net.input("y", 150, 256), net.weight(83, 256), transB=1)]
 
 
 @model("one_row", "nvrtc_matmul")
@@ -215,7 +223,8 @@ class Case:
         net = Net()
         net.save(self.onnx, MODELS[self.name][1](net))
         shutil.rmtree(self.cache, ignore_errors=True)
-        words = ["--fp16", "--tactics", "-cudnn_conv,-cublaslt_matmul"] if self.args.device.startswith("cuda") else []
+        without = ",".join("-" + tactic for tactic in ("cudnn_conv", "cublaslt_matmul", *MODELS[self.name][2]))
+        words = ["--fp16", "--tactics", without] if self.args.device.startswith("cuda") else []
         done = planfarm("build", self.onnx, "-o", self.plan, "--device", self.args.device, "--cache", self.cache, "--effort", str(self.args.effort), *words)
         if done.returncode:
             return done.stderr.strip()[-400:]

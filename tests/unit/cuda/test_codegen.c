@@ -105,6 +105,16 @@ static pf_status wgmma_split(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 128, 192, 2, 4, 5 }, out, err);
 }
 
+static pf_status wgmma_three(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 192, 192, 3, 1, 4 }, out, err);
+}
+
+static pf_status wgmma_own_split(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 48, 1, 2, 12 }, out, err);
+}
+
 static pf_value_id first_result(const pf_problem *p) { return p->graph->nodes[0].out[0]; }
 static const char *behind_declines(const pf_problem *p) { return pf_codegen_behind_declines(p, first_result(p)); }
 static pf_status   behind_first(const pf_problem *p, pf_program *out, pf_err *err) { return pf_codegen_behind(p, first_result(p), 256, out, err); }
@@ -246,6 +256,21 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
       "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+    { "by warp groups: three for a tile, rows of several dims, gelu in bf16", pf_codegen_wgmma_declines, wgmma_three,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input bf16 [3,197,768]\n%1 = input bf16 [3072,768]\n%2 = input bf16 [3072]\n"
+      "%3 = matmul(%0, %1) trans_b=1\n%4 = add(%3, %2)\n%5 = gelu(%4)\noutput %5\n", 90 },
+    { "by warp groups: two results, one of them in f32, a factor for each row", pf_codegen_wgmma_declines, wgmma_shared,
+      "problem in=linear,linear*,linear out=linear,linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,100,256]\n%1 = input f16 [1004,256]\n%2 = input f16 [2,100,1]\n"
+      "%3 = matmul(%0, %1) trans_b=1\n%4 = mul(%3, %2)\n%5 = cast(%4) dtype=f32\n%6 = relu(%4)\noutput %5\noutput %6\n", 90 },
+    { "by warp groups: weights that nobody can pack", pf_codegen_wgmma_declines, wgmma_three,
+      "problem in=linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [1000,256]\n%2 = matmul(%0, %1) trans_b=1\noutput %2\n", 90 },
+    { "by warp groups: runs of four columns, in parts of K", pf_codegen_wgmma_declines, wgmma_own_split,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [197,768]\n%1 = input f16 [768,200]\n%2 = input f16 [200]\n"
+      "%3 = matmul(%0, %1)\n%4 = add(%3, %2)\noutput %4\n", 90 },
     { "convolution of one pixel, residual, relu", pf_codegen_matmul_declines, matmul_thin,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"

@@ -1,0 +1,93 @@
+/* Weights packed for products by warp groups: each where the kernel's instruction gives its column to the thread that stores it. */
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/cuda/codegen_wgmma.h"
+
+enum { K = 72, N = 168 };       /* more than a block of the transposition each, and no whole number of groups */
+
+static const char product_text[] =
+    "problem in=linear,linear* out=linear numerics=0\n"
+    "graph \"\"\n%%0 = input f16 [64,72]\n%%1 = input f16 [%s]\n%%2 = matmul(%%0, %%1) trans_b=%d\noutput %%2\n";
+
+/* What the kernel reads for column `run` thread + at of a group of four threads: the instruction gives each two neighbours of every eight. */
+static uint16_t packed_at(const uint16_t *packed, int run, int group, int thread, int at, int k)
+{
+    return packed[(size_t)(group * 4 * run + at / 2 * 8 + thread * 2 + at % 2) * K + k];
+}
+
+static void check_packed(bool transposed, int columns)
+{
+    char            text[512] = { 0 };
+    pf_tensor       weights = { .dtype = PF_F16, .rank = 2, .dim = { transposed ? N : K, transposed ? K : N } };
+    pf_problem     *p = NULL;
+    pf_program      program = { 0 };
+    uint16_t       *packed = NULL, *from = NULL;
+    int             run = columns % 32 ? 4 : 8;
+    pf_err          err = { 0 };
+
+    snprintf(text, sizeof text, product_text, transposed ? "168,72" : "72,168", transposed);
+    test_ok(pf_problem_parse(text, &p, &err), &err);
+    test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, columns, 1, 1, 4 }, &program, &err), &err);
+    assert_true(program.packs && program.packed_bytes >= N * K * 2);
+    assert_int_equal(program.packed_bytes, program.maps[1].rows * K * 2);
+    assert_int_equal(program.packed_form, run);
+    test_ok(pf_tensor_alloc(&weights, &err), &err);
+    from = weights.data;
+    for (int i = 0; i < N * K; i++) from[i] = (uint16_t)i;
+    packed = pf_calloc(1, program.packed_bytes);
+    assert_non_null(packed);
+    pf_codegen_wgmma_pack(p, program.packed_form, &weights, packed);
+    for (int n = 0; n < N; n++)
+        for (int k = 0; k < K; k++) {
+            uint16_t want = from[transposed ? n * K + k : k * N + n];
+
+            assert_int_equal(packed_at(packed, run, n / (4 * run), n % (4 * run) / run, n % run, k), want);
+        }
+    pf_free(packed);
+    pf_tensor_clear(&weights);
+    pf_program_clear(&program);
+    pf_problem_free(p);
+}
+
+static void weights_are_packed_for_warp_groups(void **state)
+{
+    (void)state;
+    for (int transposed = 0; transposed < 2; transposed++) {
+        check_packed(transposed, 64);
+        check_packed(transposed, 48);
+    }
+}
+
+/* Rows that start at odd places are stored by neighbours together, and their weights stay in order. */
+static void odd_weights_stay_in_order(void **state)
+{
+    pf_problem *p = NULL;
+    pf_program  program = { 0 };
+    uint16_t    from[83 * 8] = { 0 }, packed[83 * 8] = { 0 };
+    pf_tensor   weights = { .dtype = PF_F16, .rank = 2, .dim = { 83, 8 }, .data = from };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
+                             "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [83,8]\n"
+                             "%2 = matmul(%0, %1) trans_b=1\noutput %2\n", &p, &err), &err);
+    test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 64, 1, 1, 4 }, &program, &err), &err);
+    assert_int_equal(program.packed_bytes, sizeof packed);
+    for (int i = 0; i < 83 * 8; i++) from[i] = (uint16_t)i;
+    pf_codegen_wgmma_pack(p, program.packed_form, &weights, packed);
+    assert_memory_equal(packed, from, sizeof packed);
+    pf_program_clear(&program);
+    pf_problem_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(weights_are_packed_for_warp_groups),
+                                        cmocka_unit_test(odd_weights_stay_in_order) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
