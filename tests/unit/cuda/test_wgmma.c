@@ -1,10 +1,12 @@
-/* Weights packed for products by warp groups: each where the kernel's instruction gives its column to the thread that stores it. */
+/* Products by warp groups: what is left to others, and weights packed, each where the kernel's instruction gives its column to
+   the thread that stores it. */
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/codegen_wgmma.h"
 
 enum { K = 72, N = 168 };       /* more than a block of the transposition each, and no whole number of groups */
@@ -13,7 +15,8 @@ static const char product_text[] =
     "problem in=linear,linear* out=linear numerics=0\n"
     "graph \"\"\n%%0 = input f16 [64,72]\n%%1 = input f16 [%s]\n%%2 = matmul(%%0, %%1) trans_b=%d\noutput %%2\n";
 
-/* What the kernel reads for column `run` thread + at of a group of four threads: the instruction gives each two neighbours of every eight. */
+/* What the kernel reads for column `run` thread + at of a group of four threads: the instruction gives each two neighbours of
+   every eight. */
 static uint16_t packed_at(const uint16_t *packed, int run, int group, int thread, int at, int k)
 {
     return packed[(size_t)(group * 4 * run + at / 2 * 8 + thread * 2 + at % 2) * K + k];
@@ -84,9 +87,25 @@ static void odd_weights_stay_in_order(void **state)
     pf_problem_free(p);
 }
 
+/* Both operands have 16 bits: FP32 in parts of BF16 is for the kernel that splits it. */
+static void fp32_in_parts_is_left_to_others(void **state)
+{
+    pf_problem *p = NULL;
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=8\n"
+                             "graph \"\"\n%0 = input f32 [64,128]\n%1 = input f32 [128,256]\n"
+                             "%2 = matmul(%0, %1)\noutput %2\n", &p, &err), &err);
+    assert_null(pf_codegen_matmul_declines(p));
+    assert_non_null(pf_codegen_wgmma_declines(p));
+    pf_problem_free(p);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(weights_are_packed_for_warp_groups),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(fp32_in_parts_is_left_to_others),
+                                        cmocka_unit_test(weights_are_packed_for_warp_groups),
                                         cmocka_unit_test(odd_weights_stay_in_order) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
