@@ -136,6 +136,7 @@ void pf_api_answer_plans(const pf_api_call *call, const ProtobufCMessage *body, 
     for (size_t i = 0; i < reply->n_plan; i++)
         json_array_append_new(list, plan_json(reply->plan[i]));
     json_object_set_new(to, "plans", list);
+    put_digest(to, "next_before", &reply->next_key);
 }
 
 void pf_api_answer_agents(const pf_api_call *call, const ProtobufCMessage *body, json_t *to, unsigned *code)
@@ -153,4 +154,7 @@ void pf_api_answer_agents(const pf_api_call *call, const ProtobufCMessage *body,
     json_object_set_new(to, "classes", classes);
     json_object_set_new(to, "more_agents", pf_json_count(reply->more_agents));
     json_object_set_new(to, "more_classes", pf_json_count(reply->more_classes));
+    if (reply->next_agent[0])
+        json_object_set_new(to, "next_after", pf_json_text(reply->next_agent));
+    put_digest(to, "next_after_class", &reply->next_class);
 }

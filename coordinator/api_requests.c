@@ -22,7 +22,7 @@ static const char *query(const pf_api_request *request, const char *name)
 }
 
 static const char *const parameters[] = {
-    "state", "user", "model", "before", "limit", "class", "spec", "model_sha256", "after", "reason",
+    "state", "user", "model", "before", "limit", "class", "spec", "model_sha256", "after", "after_class", "reason",
 };
 
 bool pf_api_knows(const char *parameter)
@@ -436,10 +436,12 @@ pf_status pf_api_pack_plans(const pf_api_request *request, pf_api_call *call, pf
     Pf__PlanLookup body = PF__PLAN_LOOKUP__INIT;
     const char    *model = query(request, "model"), *device_class = query(request, "class"),
                   *spec = query(request, "spec");
-    pf_digest      model_sha256 = { 0 };
+    pf_digest      model_sha256 = { 0 }, before = { 0 };
     uint64_t       limit = 0;
     pf_status      st = query_digest(request, "model_sha256", &model_sha256, &body.model_digest, err);
 
+    if (!st)
+        st = query_digest(request, "before", &before, &body.before_key, err);
     if (!st)
         st = query_number(request, "limit", 1000000, &limit, err);
     if (st)
@@ -453,8 +455,17 @@ pf_status pf_api_pack_plans(const pf_api_request *request, pf_api_call *call, pf
 
 pf_status pf_api_pack_agents(const pf_api_request *request, pf_api_call *call, pf_err *err)
 {
-    Pf__Agents body = PF__AGENTS__INIT;
+    Pf__Agents  body = PF__AGENTS__INIT;
+    const char *after = query(request, "after");
+    pf_digest   after_class = { 0 };
+    uint64_t    limit = 0;
+    pf_status   st = query_digest(request, "after_class", &after_class, &body.after_class, err);
 
-    (void)request;
+    if (!st)
+        st = query_number(request, "limit", 1000000, &limit, err);
+    if (st)
+        return st;
+    body.after_agent = (char *)(after ? after : "");
+    body.limit = (uint32_t)limit;
     return pf_api_pack_body(call, &body.base, err);
 }

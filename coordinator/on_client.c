@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "coordinator/agents.h"
+#include "coordinator/agent_list.h"
 #include "coordinator/classes.h"
 #include "coordinator/handlers.h"
 #include "coordinator/job.h"
@@ -245,6 +245,7 @@ static bool lookup_is_sound(const Pf__PlanLookup *asked)
 {
     return (asked->plan_key.len == 0 || asked->plan_key.len == PF_DIGEST_BYTES) &&
            (asked->model_digest.len == 0 || asked->model_digest.len == PF_DIGEST_BYTES) &&
+           (asked->before_key.len == 0 || asked->before_key.len == PF_DIGEST_BYTES) &&
            (asked->plan_key.len || asked->model_digest.len || asked->model_name[0] || asked->selector[0]);
 }
 
@@ -255,36 +256,14 @@ static uint32_t lookup_limit(const Pf__PlanLookup *asked)
     return limit < PLANS_MAX ? limit : PLANS_MAX;
 }
 
-static void on_plan_lookup(pf_core *core, const pf_event *event)
+/* Nothing was found. */
+static void refuse_lookup(pf_core *core, const pf_event *event, const Pf__PlanLookup *asked,
+                          const pf_selection *selection)
 {
-    const Pf__PlanLookup *asked = (const Pf__PlanLookup *)event->message->body;
-    Pf__PlanLookupReply   reply = PF__PLAN_LOOKUP_REPLY__INIT;
-    pf_plan              *found[PLANS_MAX] = { NULL };
-    Pf__Plan              plan[PLANS_MAX], *list[PLANS_MAX] = { NULL };
-    pf_selection          selection = { 0 };
-    char                  why[PF_REASON_BYTES] = "";
-    uint32_t              count = 0;
+    char why[PF_REASON_BYTES] = "";
 
-    if (!lookup_is_sound(asked)) {
-        pf_core_refuse(core, event, PF_INVALID, "a plan is looked up by its key, or by model and class");
-        return;
-    }
-    count = pf_plans_match(core, asked, lookup_limit(asked), found, &selection);
-    for (uint32_t i = 0; i < count; i++) {
-        if (is_absent(event, found[i])) {
-            pf_plans_drop(core, found[i]);
-            continue;
-        }
-        pf_plans_use(core, found[i]);
-        fill_plan(&plan[reply.n_plan], found[i]);
-        list[reply.n_plan] = &plan[reply.n_plan];
-        reply.n_plan++;
-    }
-    reply.plan = list;
-    if (reply.n_plan)
-        pf_core_reply(core, event, PF_MSG_PLAN_LOOKUP_REPLY, &reply.base);
-    else if (selection.ambiguous) {
-        pf_selector_explain(core, asked->selector, &selection, why, sizeof why);
+    if (selection->ambiguous) {
+        pf_selector_explain(core, asked->selector, selection, why, sizeof why);
         pf_core_refuse(core, event, PF_USAGE, "%s", why);
     } else if (asked->selector[0] && !pf_classes_resolve(core, asked->selector)) {
         pf_classes_explain(core, asked->selector, why, sizeof why);
@@ -293,6 +272,52 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
         pf_plans_explain(core, asked, why, sizeof why);
         pf_core_refuse(core, event, PF_NOT_FOUND, "%s", why);
     }
+}
+
+/* Those of the plans found whose bytes are here; the others are forgotten. */
+static uint32_t keep_present(pf_core *core, const pf_event *event, pf_plan **found, uint32_t count)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (is_absent(event, found[i]))
+            pf_plans_drop(core, found[i]);
+        else
+            found[kept++] = found[i];
+    return kept;
+}
+
+static void on_plan_lookup(pf_core *core, const pf_event *event)
+{
+    const Pf__PlanLookup *asked = (const Pf__PlanLookup *)event->message->body;
+    Pf__PlanLookupReply   reply = PF__PLAN_LOOKUP_REPLY__INIT;
+    pf_plan              *found[PLANS_MAX] = { NULL };
+    Pf__Plan              plan[PLANS_MAX], *list[PLANS_MAX] = { NULL };
+    pf_selection          selection = { 0 };
+    uint32_t              count = 0;
+
+    if (!lookup_is_sound(asked)) {
+        pf_core_refuse(core, event, PF_INVALID, "a plan is looked up by its key, or by model and class");
+        return;
+    }
+    if (asked->before_key.len && !pf_plans_before(core, asked)) {
+        pf_core_refuse(core, event, PF_NOT_FOUND, "the plan to go on from is not here any more; begin with the newest again");
+        return;
+    }
+    count = pf_plans_match(core, asked, lookup_limit(asked), found, &selection);
+    reply.plan = list;
+    reply.n_plan = keep_present(core, event, found, count);
+    for (size_t i = 0; i < reply.n_plan; i++) {
+        pf_plans_use(core, found[i]);
+        fill_plan(&plan[i], found[i]);
+        list[i] = &plan[i];
+    }
+    if (count == lookup_limit(asked) && !asked->plan_key.len)
+        reply.next_key = reply.n_plan ? plan[reply.n_plan - 1].plan_key : asked->before_key;
+    if (reply.n_plan || asked->before_key.len)
+        pf_core_reply(core, event, PF_MSG_PLAN_LOOKUP_REPLY, &reply.base);
+    else
+        refuse_lookup(core, event, asked, &selection);
 }
 
 static void ask_plan_lookup(pf_core *core, const Pf__PlanLookup *asked, uint32_t *count)
@@ -325,119 +350,7 @@ pf_status pf_core_ask(pf_core *core, const pf_event *event, const pf_digest **di
     return core->failed ? PF_FAIL(err, PF_NO_SPACE, "out of memory") : PF_OK;
 }
 
-/* ---- agents and classes */
-
-/* So that the reply fits. */
-enum { AGENTS_MAX = 512, AGENT_JOBS_MAX = 16, AGENT_CLASSES_SHOWN = 8, CLASS_TEXTS_BYTES = 256 << 10 };
-
-typedef struct agent_view {
-    Pf__AgentStatus status;
-    char           *class_name[AGENT_CLASSES_SHOWN];
-    uint64_t        job_id[AGENT_JOBS_MAX];
-} agent_view;
-
-static void fill_agent(const pf_core *core, const pf_agent *agent, agent_view *view)
-{
-    Pf__AgentStatus *s = &view->status;
-
-    pf__agent_status__init(s);
-    s->name = (char *)agent->name;
-    s->host = (char *)agent->host;
-    s->software = (char *)agent->software;
-    s->builder_abi = (char *)pf_text_of(agent->builder_abi);
-    s->alive = pf_agents_alive(core, agent);
-    s->draining = agent->drain_asked || agent->draining;
-    s->sick = agent->sick || agent->sick_told;
-    s->health = (char *)agent->health;
-    s->leases = agent->leases_count;
-    s->crashes = agent->crashed_jobs_count;
-    s->seen_ns = agent->seen_ns;
-    s->class_name = view->class_name;
-    for (uint32_t i = 0; i < agent->slots_count; i++) {
-        if (i < AGENT_CLASSES_SHOWN)
-            view->class_name[s->n_class_name++] = agent->slot[i]->device_class->name;
-        s->free += s->alive ? agent->slot[i]->credit : 0;
-    }
-    s->job_id = view->job_id;
-    for (const pf_job *job = agent->leases; job && s->n_job_id < AGENT_JOBS_MAX; job = job->run->agent_next)
-        view->job_id[s->n_job_id++] = job->id;
-}
-
-static void fill_class(const pf_core *core, const pf_class *device_class, Pf__ClassStatus *s, char **aliases)
-{
-    pf__class_status__init(s);
-    s->class_name = (char *)device_class->name;
-    s->class_digest = pf_wire_bytes(&device_class->digest);
-    s->builder_abi = (char *)pf_text_of(device_class->builder_abi);
-    s->queued = device_class->queue.count;
-    s->running = device_class->running;
-    s->alias = aliases;
-    for (uint32_t i = 0; i < device_class->aliases_count; i++)
-        aliases[s->n_alias++] = (char *)device_class->alias[i];
-    for (const pf_slot *slot = device_class->slots; slot; slot = slot->next_of_class)
-        s->agents_alive += pf_agents_alive(core, slot->agent);
-}
-
-static void fill_agents(const pf_core *core, agent_view *views, Pf__AgentsReply *reply)
-{
-    for (uint32_t i = 0; i < core->agents.capacity && reply->n_agent < AGENTS_MAX; i++) {
-        if (!core->agents.item[i])
-            continue;
-        fill_agent(core, core->agents.item[i], &views[reply->n_agent]);
-        reply->agent[reply->n_agent] = &views[reply->n_agent].status;
-        reply->n_agent++;
-    }
-}
-
-static void on_agents(pf_core *core, const pf_event *event)
-{
-    Pf__AgentsReply   reply = PF__AGENTS_REPLY__INIT;
-    uint32_t          agents = core->agents.count < AGENTS_MAX ? core->agents.count : AGENTS_MAX;
-    uint32_t          classes = core->classes_count < AGENTS_MAX ? core->classes_count : AGENTS_MAX;
-    agent_view       *views = pf_core_alloc(core, (agents + 1) * sizeof *views);
-    Pf__ClassStatus  *status = pf_core_alloc(core, (classes + 1) * sizeof *status);
-    char           *(*aliases)[PF_CLASS_ALIASES_MAX] = pf_core_alloc(core, (classes + 1) * sizeof *aliases);
-    size_t            texts_bytes = 0;
-
-    reply.agent = pf_core_alloc(core, (agents + 1) * sizeof *reply.agent);
-    reply.device_class = pf_core_alloc(core, (classes + 1) * sizeof *reply.device_class);
-    if (!core->failed) {
-        fill_agents(core, views, &reply);
-        for (uint32_t i = 0; i < classes; i++) {
-            fill_class(core, core->class_list[i], &status[i], aliases[i]);
-            texts_bytes += core->class_list[i]->text->bytes;
-            if (texts_bytes <= CLASS_TEXTS_BYTES)
-                status[i].class_text = core->class_list[i]->text->data;
-            reply.device_class[reply.n_device_class++] = &status[i];
-        }
-        reply.more_agents = core->agents.count - (uint32_t)reply.n_agent;
-        reply.more_classes = core->classes_count - classes;
-        pf_core_reply(core, event, PF_MSG_AGENTS_REPLY, &reply.base);
-    }
-    pf_free(views);
-    pf_free(status);
-    pf_free(aliases);
-    pf_free(reply.agent);
-    pf_free(reply.device_class);
-}
-
-static void on_drain(pf_core *core, const pf_event *event)
-{
-    const Pf__Drain *asked = (const Pf__Drain *)event->message->body;
-    Pf__DrainReply   reply = PF__DRAIN_REPLY__INIT;
-    pf_agent        *agent = pf_agents_find(core, asked->agent);
-    agent_view       view;
-
-    if (!agent) {
-        pf_core_refuse(core, event, PF_NOT_FOUND, "no agent \"%.100s\" is known; planfarm agents lists them",
-                       asked->agent);
-        return;
-    }
-    pf_agents_drain(core, agent, asked->resume);
-    fill_agent(core, agent, &view);
-    reply.agent = &view.status;
-    pf_core_reply(core, event, PF_MSG_DRAIN_REPLY, &reply.base);
-}
+/* ---- blobs */
 
 /* The caller has looked the blobs up: what is missing stands in the event. */
 static void on_find_blobs(pf_core *core, const pf_event *event)
@@ -456,6 +369,6 @@ static void on_find_blobs(pf_core *core, const pf_event *event)
 const pf_handler_row pf_client_handlers[] = {
     { PF_MSG_INFO, on_info },         { PF_MSG_SUBMIT, on_submit }, { PF_MSG_STATUS, on_status },
     { PF_MSG_LIST, on_list },         { PF_MSG_WATCH, on_watch },   { PF_MSG_CANCEL, on_cancel },
-    { PF_MSG_PLAN_LOOKUP, on_plan_lookup }, { PF_MSG_AGENTS, on_agents }, { PF_MSG_DRAIN, on_drain },
+    { PF_MSG_PLAN_LOOKUP, on_plan_lookup }, { PF_MSG_AGENTS, pf_agent_list_answer }, { PF_MSG_DRAIN, pf_agent_list_drain },
     { PF_MSG_KICK, on_kick },         { PF_MSG_FIND_BLOBS, on_find_blobs }, { PF_MSG_NONE, NULL },
 };

@@ -143,17 +143,28 @@ static bool matches(const pf_plan *plan, const Pf__PlanLookup *lookup, const pf_
     return !lookup->spec_text[0] || pf_digest_equal(spec, &plan->spec_digest);
 }
 
-static uint32_t collect(const pf_core *core, const Pf__PlanLookup *lookup, const pf_class *device_class, uint32_t limit,
+/* Those from `plan` on that match; limit is above 0. */
+static uint32_t collect(pf_plan *plan, const Pf__PlanLookup *lookup, const pf_class *device_class, uint32_t limit,
                         pf_plan **out)
 {
     pf_digest spec = { 0 };
     uint32_t  count = 0;
 
     pf_digest_of(lookup->spec_text, strlen(lookup->spec_text), &spec);
-    for (pf_plan *plan = core->newest_plan; plan && count < limit; plan = plan->older)
+    for (; plan && count < limit; plan = plan->older)
         if (matches(plan, lookup, device_class, &spec))
             out[count++] = plan;
     return count;
+}
+
+pf_plan *pf_plans_before(const pf_core *core, const Pf__PlanLookup *lookup)
+{
+    pf_digest key = { 0 };
+
+    if (lookup->before_key.len != sizeof key)
+        return NULL;
+    memcpy(&key, lookup->before_key.data, sizeof key);
+    return pf_plans_find(core, &key);
 }
 
 /* Of the classes that have such a plan. */
@@ -172,8 +183,9 @@ static pf_selection select_with_plan(const pf_core *core, const Pf__PlanLookup *
 uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out,
                         pf_selection *selection)
 {
-    pf_digest key = { 0 };
-    uint32_t  count = 0;
+    const pf_plan *before = pf_plans_before(core, lookup);
+    pf_digest      key = { 0 };
+    uint32_t       count = 0;
 
     memset(selection, 0, sizeof *selection);
     if (lookup->plan_key.len == sizeof key) {
@@ -181,17 +193,21 @@ uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint3
         out[0] = pf_plans_find(core, &key);
         return out[0] != NULL;
     }
+    if (before)                 /* the class that the selector meant is the one of the plans before */
+        return collect(before->older, lookup, lookup->selector[0] ? before->device_class : NULL, limit, out);
     if (!lookup->selector[0])
-        return collect(core, lookup, NULL, limit, out);
+        return collect(core->newest_plan, lookup, NULL, limit, out);
     *selection = pf_selector_resolve(core, lookup->selector);
     if (!selection->best)
         return 0;
     if (!selection->ambiguous)
-        count = collect(core, lookup, selection->best, limit, out);
+        count = collect(core->newest_plan, lookup, selection->best, limit, out);
     if (count)
         return count;
     *selection = select_with_plan(core, lookup);
-    return selection->best && !selection->ambiguous ? collect(core, lookup, selection->best, limit, out) : 0;
+    if (!selection->best || selection->ambiguous)
+        return 0;
+    return collect(core->newest_plan, lookup, selection->best, limit, out);
 }
 
 /* The name of a model with a plan, most likely meant; NULL when none is near.  Names are shared, and plans of one name
@@ -222,7 +238,7 @@ void pf_plans_explain(const pf_core *core, const Pf__PlanLookup *lookup, char *o
     by_name.model_name = lookup->model_name;
     if (!lookup->model_name[0])
         snprintf(out, capacity, "no such plan is here; submit the model to have it built");
-    else if (collect(core, &by_name, NULL, 1, &other))
+    else if (collect(core->newest_plan, &by_name, NULL, 1, &other))
         snprintf(out, capacity,
                  "the newest plan of model \"%.100s\" is for %s and not what was asked for; submit the model to have "
                  "that built",

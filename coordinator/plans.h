@@ -22,6 +22,9 @@ void     pf_plans_free(pf_core *core, pf_plan *plan);   /* memory only */
 uint32_t pf_plans_match(const pf_core *core, const Pf__PlanLookup *lookup, uint32_t limit, pf_plan **out,
                         pf_selection *selection);
 
+/* The plan that the lookup goes on behind; NULL when it names none, or one that is gone. */
+pf_plan *pf_plans_before(const pf_core *core, const Pf__PlanLookup *lookup);
+
 /* Why a lookup found none: the model has plans of other classes or options, or its name is mistyped. */
 void     pf_plans_explain(const pf_core *core, const Pf__PlanLookup *lookup, char *out, size_t capacity);
 

@@ -277,6 +277,11 @@ static void a_job_goes_from_submit_to_plan(void **state)
     assert_true(json_is_integer(json_object_get(answer, "more_agents")));
     assert_int_equal(json_integer_value(json_object_get(answer, "more_agents")), 0);
     assert_int_equal(json_integer_value(json_object_get(answer, "more_classes")), 0);
+    assert_null(json_object_get(answer, "next_after"));
+    json_decref(answer);
+    answer = ask("GET", "/agents?limit=1&after=a", NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(answer, "agents")), 0);
+    assert_int_equal(json_array_size(json_object_get(answer, "classes")), 1);
     json_decref(answer);
     answer = ask("POST", "/jobs", submit_body(2, "onnx-1", "\"cpu\"", ""), 200);
     assert_true(json_is_true(json_object_get(first_job(answer), "hit")));
@@ -451,6 +456,9 @@ static void what_is_wrong_is_said(void **state)
         { "GET", "/jobs?stat=queued", NULL, 400, "INVALID" },
         { "GET", "/plans", NULL, 400, "INVALID" },           { "GET", "/plans?model=none", NULL, 404, "NOT_FOUND" },
         { "GET", "/plans?model_sha256=12", NULL, 400, "INVALID" },
+        { "GET", "/plans?model=none&before=12", NULL, 400, "INVALID" },
+        { "GET", "/agents?limit=x", NULL, 400, "INVALID" },  { "GET", "/agents?after_class=1", NULL, 400, "INVALID" },
+        { "GET", "/agents?after_class=ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", NULL, 404, "NOT_FOUND" },
         { "DELETE", "/jobs", NULL, 405, "UNSUPPORTED" },     { "DELETE", "/agents", NULL, 405, "UNSUPPORTED" },
         { "POST", "/jobs", "", 400, "INVALID" },             { "POST", "/jobs", "[]", 400, "INVALID" },
         { "POST", "/jobs", "{\"submit_id\": 1}", 400, "INVALID" },

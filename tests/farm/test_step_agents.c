@@ -2,6 +2,7 @@
 #include "tests/farm/step.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static Pf__AgentsReply *ask_agents(rig *r, rig_mail *mail)
 {
@@ -32,6 +33,71 @@ static void agents_that_are_not_listed_are_counted(void **state)
     assert_int_equal(reply->n_device_class, 1);
     assert_int_equal(reply->more_classes, 0);
     pf_message_clear(&mail.message);
+}
+
+/* Pages of at most limit; every name once and in order.  Returns how many agents there were. */
+static uint32_t walk_agents(rig *r, uint32_t limit, uint32_t *classes)
+{
+    Pf__Agents ask = PF__AGENTS__INIT;
+    char       last[64] = "";
+    uint8_t    last_class[PF_DIGEST_BYTES] = { 0 };
+    uint32_t   count = 0;
+    bool       more = true;
+
+    ask.limit = limit;
+    for (*classes = 0; more;) {
+        rig_mail         mail = { 0 };
+        Pf__AgentsReply *reply = NULL;
+        rig_say(r, CLIENT_1, PF_MSG_AGENTS, &ask.base);
+        mail = rig_take(r, CLIENT_1, PF_MSG_AGENTS_REPLY);
+        reply = (Pf__AgentsReply *)mail.message.body;
+        assert_true(reply->n_agent <= limit && reply->n_device_class <= limit);
+        for (size_t i = 0; i < reply->n_agent; i++, count++) {
+            assert_true(strcmp(reply->agent[i]->name, last) > 0);
+            snprintf(last, sizeof last, "%s", reply->agent[i]->name);
+        }
+        *classes += (uint32_t)reply->n_device_class;
+        more = reply->more_agents || reply->more_classes;
+        assert_int_equal(more, reply->next_agent[0] && reply->next_class.len == sizeof last_class);
+        if (more)
+            memcpy(last_class, reply->next_class.data, sizeof last_class);
+        ask.after_agent = last;
+        ask.after_class = (ProtobufCBinaryData){ sizeof last_class, last_class };
+        pf_message_clear(&mail.message);
+    }
+    return count;
+}
+
+static void agents_and_classes_come_in_pages(void **state)
+{
+    rig        *r = *state;
+    Pf__Agents  ask = PF__AGENTS__INIT;
+    uint8_t     unknown[PF_DIGEST_BYTES] = { 1 };
+    uint32_t    classes = 0;
+    class_hello h;
+
+    assert_int_equal(walk_agents(r, 7, &classes), 0);
+    for (uint64_t i = 0; i < 23; i++)
+        rig_hello(r, AGENT_1 + i, 1, 1);
+    for (int i = 0; i < 40; i++) {          /* of one name, told apart by their texts */
+        char name[32] = "", text[32] = "";
+        snprintf(name, sizeof name, "other-%d", i % 2);
+        snprintf(text, sizeof text, "class %d", i);
+        class_hello_begin(&h, name, (uint64_t)i + 1, "abi 1", "gpu-test", text);
+        rig_say(r, AGENT_1 + 100 + (uint64_t)i, PF_MSG_HELLO, &h.hello.base);
+    }
+    assert_int_equal(walk_agents(r, 1, &classes), 25);
+    assert_int_equal(classes, 41);
+    assert_int_equal(walk_agents(r, 5, &classes), 25);
+    assert_int_equal(classes, 41);
+    assert_int_equal(walk_agents(r, 1000, &classes), 25);
+    assert_int_equal(classes, 41);
+    ask.after_class = (ProtobufCBinaryData){ sizeof unknown, unknown };
+    rig_say(r, CLIENT_1, PF_MSG_AGENTS, &ask.base);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+    ask.after_class.len = 3;
+    rig_say(r, CLIENT_1, PF_MSG_AGENTS, &ask.base);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
 }
 
 /* ---- offers */
@@ -536,7 +602,7 @@ static void priority_goes_first_and_age_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(agents_that_are_not_listed_are_counted),
+        TEST(agents_that_are_not_listed_are_counted), TEST(agents_and_classes_come_in_pages),
         TEST(an_unanswered_offer_goes_back_uncharged), TEST(a_declined_offer_goes_back_until_the_next_heartbeat),
         TEST(an_offer_that_cannot_be_sent_goes_back), TEST(an_agent_gets_no_more_than_its_slots),
         TEST(credit_said_before_an_offer_came_is_not_spent_twice), TEST(heartbeats_keep_a_lease),

@@ -96,6 +96,65 @@ static void plans_are_found_by_key_and_by_name(void **state)
     expect_no_plan(r, "modle", "cpu", "no plan of a model \"modle\" is here; did you mean model?");
 }
 
+/* The next page, of at most two; returns how many plans it had and keeps where to go on. */
+static size_t plan_page(rig *r, const char *selector, uint8_t key[PF_DIGEST_BYTES], size_t *key_bytes, uint64_t *last_bytes)
+{
+    Pf__PlanLookup             lookup = PF__PLAN_LOOKUP__INIT;
+    const Pf__PlanLookupReply *reply = NULL;
+    rig_mail                   mail = { 0 };
+    size_t                     count = 0;
+
+    lookup.selector = (char *)selector;
+    lookup.limit = 2;
+    lookup.before_key = (ProtobufCBinaryData){ *key_bytes, key };
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
+    reply = (const Pf__PlanLookupReply *)mail.message.body;
+    count = reply->n_plan;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(reply->plan[i]->plan_bytes < *last_bytes);
+        *last_bytes = reply->plan[i]->plan_bytes;
+    }
+    *key_bytes = reply->next_key.len;
+    memcpy(key, reply->next_key.data, *key_bytes);
+    pf_message_clear(&mail.message);
+    return count;
+}
+
+static void older_plans_come_in_pages(void **state)
+{
+    static const char *const plans[] = { "p", "pl", "pla", "plan" };   /* each newer one is larger */
+    rig           *r = *state;
+    uint8_t        key[PF_DIGEST_BYTES] = { 0 };
+    size_t         key_bytes = 0;
+    uint64_t       last_bytes = UINT64_MAX;
+    Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
+
+    rig_hello(r, AGENT_1, 1, 1);
+    for (int i = 0; i < 4; i++) {
+        char     model[16] = "";
+        rig_mail lease = { 0 };
+        snprintf(model, sizeof model, "model %d", i);
+        rig_submit(r, CLIENT_1, (uint8_t)(i + 1), model, "cpu");
+        lease = rig_lease(r, AGENT_1);
+        rig_complete(r, AGENT_1, rig_offer_of(&lease), plans[i]);
+        rig_verdict(r, 0, PF_OK);
+        rig_beat(r, AGENT_1, 1, NULL, 0, 1);
+        pf_message_clear(&lease.message);
+    }
+    assert_int_equal(plan_page(r, "cpu", key, &key_bytes, &last_bytes), 2);
+    assert_int_equal(key_bytes, sizeof key);
+    assert_int_equal(plan_page(r, "cpu", key, &key_bytes, &last_bytes), 2);
+    assert_int_equal(last_bytes, 1);
+    assert_int_equal(plan_page(r, "cpu", key, &key_bytes, &last_bytes), 0);
+    assert_int_equal(key_bytes, 0);
+    memset(key, 7, sizeof key);
+    lookup.selector = "cpu";
+    lookup.before_key = (ProtobufCBinaryData){ sizeof key, key };
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
+}
+
 /* ---- submits */
 
 static void a_submit_sent_again_is_the_same(void **state)
@@ -468,7 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_job_goes_all_the_way), TEST(a_plan_that_is_there_is_a_hit),
-        TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name),
+        TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name), TEST(older_plans_come_in_pages),
         TEST(a_submit_sent_again_is_the_same), TEST(missing_blobs_are_told_before_anything_is_kept),
         TEST(two_submits_share_a_job), TEST(selectors_that_mean_several_classes_are_refused_with_their_names),
         TEST(a_lookup_looks_among_the_classes_that_have_the_plan),

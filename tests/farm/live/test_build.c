@@ -262,8 +262,12 @@ static void the_list_and_the_agents_show_what_was_done(void **state)
     assert_string_equal(live_text(live_job(list), "state"), "done");
     assert_string_equal(live_text(json_array_get(json_object_get(agents, "agents"), 0), "name"), "agent-a");
     assert_string_equal(live_text(json_array_get(json_object_get(agents, "agents"), 0), "state"), "ready");
-    assert_true(json_is_integer(json_object_get(agents, "more_agents")));
+    assert_int_equal(json_integer_value(json_object_get(agents, "more_agents")), 0);
+    assert_true(json_array_size(json_object_get(agents, "classes")) > 0);
     json_decref(list);
+    json_decref(agents);
+    agents = LIVE_JSON(&farm, 0, "agents", "--limit", "1");
+    assert_int_equal(json_array_size(json_object_get(agents, "agents")), 1);
     json_decref(agents);
 }
 
