@@ -58,7 +58,7 @@ static pf_status dispatch(const pf_verb *verbs, int argc, char **argv, pf_call *
 
         verb = pf_verb_find(verbs, argv[at]);
         if (!verb)
-            return pf_verb_unknown(verbs, argv[at], err);
+            return pf_verb_unknown(verbs, path, argv[at], err);
         snprintf(path + used, sizeof path - used, "%s%s", used ? " " : "", verb->name);
         if (!verb->body->verbs)
             return run_verb(verb, path, argc - at, argv + at, call, err);

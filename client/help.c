@@ -157,7 +157,7 @@ pf_status pf_help_completion(pf_call *call, pf_err *err)
                            "  local current=\"${COMP_WORDS[COMP_CWORD]}\" verb=\"\" words=\"\" word\n"
                            "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
                            "    case \"$word\" in -*) ;; *) verb=\"${verb:+$verb }$word\" ;; esac\n"
-                           "    [ \"$verb\" = cache ] || break\n"
+                           "    case \"$verb\" in cache | keys) ;; *) break ;; esac\n"
                            "  done\n"
                            "  case \"$verb\" in\n"
                            "    \"\") words=\"");

@@ -43,7 +43,7 @@ extern const pf_verb pf_cache_verbs[], pf_keys_verbs[];
 
 const pf_verb *pf_verb_find(const pf_verb *verbs, const char *name);    /* NULL when there is none */
 /* "there is no verb X; did you mean Y?" */
-pf_status      pf_verb_unknown(const pf_verb *verbs, const char *name, pf_err *err);
+pf_status      pf_verb_unknown(const pf_verb *verbs, const char *group, const char *name, pf_err *err);
 
 /* Runs a command line and answers the exit code; argv as main got it. */
 int pf_client_main(int argc, char **argv);

@@ -146,8 +146,13 @@ static pf_status verify_file(pf_call *call, const char *path, pf_err *err)
 {
     pf_mapping         file = {0};
     pf_timing_transfer found = {0};
-    pf_status          status = pf_file_map(path, &file, err);
+    pf_path_kind       kind = PF_PATH_OTHER;
+    pf_status          status = pf_path_kind_of(path, &kind, err);
 
+    if (!status && kind == PF_PATH_FOLDER)
+        status = PF_FAIL(err, PF_USAGE, "%s is a folder; give it with --cache", path);
+    if (!status)
+        status = pf_file_map(path, &file, err);
     if (status)
         return status;
     status = pf_timing_export_check(file.data, file.bytes, &found, err);

@@ -5,6 +5,7 @@
 #include "client/cancel.h"
 #include "client/farm_cache.h"
 #include "client/output.h"
+#include "client/path_kind.h"
 
 static const pf_option options[] = {PF_CACHE_OPTION, PF_FARM_CACHE_OPTION, {.name = NULL}};
 
@@ -40,9 +41,23 @@ static pf_status run_export(pf_call *call, pf_err *err)
     return run_carry(call, "exported to", "FILE", 1, true, pf_timing_export_file, err);
 }
 
+/* Told before anything is opened. */
+static pf_status check_files(const pf_args *args, pf_err *err)
+{
+    pf_path_kind kind = PF_PATH_OTHER;
+
+    for (uint32_t i = 0; i < pf_args_operand_count(args); i++)
+        if (pf_path_kind_of(pf_args_operand(args, i), &kind, NULL) == PF_OK && kind == PF_PATH_FOLDER)
+            return PF_FAIL(err, PF_USAGE, "%s is a folder; planfarm cache merge takes folders",
+                           pf_args_operand(args, i));
+    return PF_OK;
+}
+
 static pf_status run_import(pf_call *call, pf_err *err)
 {
-    return run_carry(call, "imported", "FILE", UINT32_MAX, false, pf_timing_import_file, err);
+    pf_status status = check_files(call->args, err);
+
+    return status ? status : run_carry(call, "imported", "FILE", UINT32_MAX, false, pf_timing_import_file, err);
 }
 
 static pf_status run_merge(pf_call *call, pf_err *err)

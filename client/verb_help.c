@@ -19,7 +19,7 @@ static pf_status run(pf_call *call, pf_err *err)
         if (!verb && !verbs)
             return PF_FAIL(err, PF_USAGE, "%s has no verbs of its own", path);
         if (!verb)
-            return pf_verb_unknown(verbs, pf_args_operand(call->args, i), err);
+            return pf_verb_unknown(verbs, path, pf_args_operand(call->args, i), err);
         snprintf(path + used, sizeof path - used, "%s%s", used ? " " : "", verb->name);
         verbs = verb->body->verbs;
     }

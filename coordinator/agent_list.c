@@ -192,7 +192,8 @@ static bool find_cursor(pf_core *core, const pf_event *event, const Pf__Agents *
         *out = pf_classes_find(core, &digest);
     }
     if (!*out)
-        pf_core_refuse(core, event, PF_NOT_FOUND, "the device class to go on from is not known; begin with the first again");
+        pf_core_refuse(core, event, PF_NOT_FOUND,
+                       "the device class to go on from is not known; begin with the first again");
     return *out != NULL;
 }
 
@@ -229,7 +230,8 @@ void pf_agent_list_drain(pf_core *core, const pf_event *event)
     agent_view       view;
 
     if (!agent) {
-        pf_core_refuse(core, event, PF_NOT_FOUND, "no agent \"%.100s\" is known; planfarm agents lists them", asked->agent);
+        pf_core_refuse(core, event, PF_NOT_FOUND, "no agent \"%.100s\" is known; planfarm agents lists them",
+                       asked->agent);
         return;
     }
     pf_agents_drain(core, agent, asked->resume);

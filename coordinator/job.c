@@ -12,6 +12,7 @@
 #include "coordinator/sched.h"
 #include "coordinator/submit.h"
 #include "coordinator/watches.h"
+#include "proto/job_view.h"
 
 /* ---- existence */
 
@@ -500,12 +501,35 @@ void pf_job_unsatisfiable(pf_core *core, pf_job *job, const char *message)
     enter(core, job, PF__JOB_STATE__STATE_UNSATISFIABLE, core->config.history_ns);
 }
 
+static bool may_kick(const pf_job *job)
+{
+    return job->state == PF__JOB_STATE__STATE_QUARANTINED || job->state == PF__JOB_STATE__STATE_FAILED ||
+           job->state == PF__JOB_STATE__STATE_UNSATISFIABLE;
+}
+
+void pf_job_explain_kick(const pf_core *core, const pf_job *job, char *out, size_t capacity)
+{
+    const pf_job      *there = pf_index_find(&core->live_keys, &job->plan_key);
+    unsigned long long id = job->id;
+
+    if (!may_kick(job))
+        snprintf(out, capacity,
+                 "job %llu is %s, and only quarantined, failed and unsatisfiable jobs go back to the queue%s", id,
+                 pf_job_view_state((Pf__JobState)job->state),
+                 job->state == PF__JOB_STATE__STATE_CANCELLED ? "; submit it again" : "");
+    else if (there && there != job)
+        snprintf(out, capacity, "job %llu need not go back to the queue: job %llu builds the same plan", id,
+                 (unsigned long long)there->id);
+    else
+        snprintf(out, capacity, "job %llu need not go back to the queue: its plan is there; submit the model to get it",
+                 id);
+}
+
 bool pf_job_kick(pf_core *core, pf_job *job)
 {
     const pf_job *there = pf_index_find(&core->live_keys, &job->plan_key);
 
-    if (job->state != PF__JOB_STATE__STATE_QUARANTINED && job->state != PF__JOB_STATE__STATE_FAILED &&
-        job->state != PF__JOB_STATE__STATE_UNSATISFIABLE)
+    if (!may_kick(job))
         return false;
     if ((there && there != job) || pf_index_find(&core->plans, &job->plan_key))
         return false;
@@ -580,9 +604,14 @@ static void expire_cancelling(pf_core *core, pf_job *job)
     pf_job_cancelled(core, job);
 }
 
+static int64_t retention_left_ns(const pf_core *core, const pf_job *job)
+{
+    return job->changed_ns + core->config.retention_ns - core->now.wall_ns;
+}
+
 static void expire_final(pf_core *core, pf_job *job)
 {
-    int64_t left_ns = job->changed_ns + core->config.retention_ns - core->now.wall_ns;
+    int64_t left_ns = retention_left_ns(core, job);
 
     pf_events_drop_all(core, job);
     if (left_ns <= 0)
@@ -605,7 +634,8 @@ void pf_job_expire(pf_core *core, pf_job *job)
     by_state[job->state](core, job);
 }
 
-/* What was offered or leased gets a full ttl for its agent to come back; everything else begins its time anew. */
+/* What was offered or leased gets a full ttl for its agent to come back; what waits begins its time anew.  What has
+   ended has no events any more that it would be kept for. */
 void pf_job_resume(pf_core *core, pf_job *job)
 {
     int64_t after_ns = core->config.ttl_ns;
@@ -615,7 +645,7 @@ void pf_job_resume(pf_core *core, pf_job *job)
     else if (job->state == PF__JOB_STATE__STATE_BACKOFF)
         after_ns = backoff_ns(core, job);
     else if (pf_state_is_final(job->state))
-        after_ns = core->config.history_ns;
+        after_ns = retention_left_ns(core, job) > 0 ? retention_left_ns(core, job) : 0;
     if (job->held)
         start_lease(core, job);
     set_deadline(core, job, core->now.boot_ns + after_ns);

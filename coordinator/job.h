@@ -46,6 +46,8 @@ void pf_job_cancelled(pf_core *core, pf_job *job);
 void pf_job_unsatisfiable(pf_core *core, pf_job *job, const char *message);
 /* False when the job is in no state to be kicked. */
 bool pf_job_kick(pf_core *core, pf_job *job);
+/* Why not. */
+void pf_job_explain_kick(const pf_core *core, const pf_job *job, char *out, size_t capacity);
 void pf_job_forget(pf_core *core, pf_job *job);
 /* Its deadline has passed. */
 void pf_job_expire(pf_core *core, pf_job *job);

@@ -66,7 +66,8 @@ static bool find_named(pf_core *core, const pf_event *event, const ProtobufCBina
     if (submit_id->len) {
         out->submit = pf_submit_find(core, submit_id->data);
         if (!out->submit) {
-            pf_core_refuse(core, event, PF_NOT_FOUND, "no submit of that id is known");
+            pf_core_refuse(core, event, PF_NOT_FOUND, "no submit of that id is known; planfarm list shows the jobs, "
+                                                      "and what ended long ago is forgotten");
             return false;
         }
     }
@@ -76,7 +77,8 @@ static bool find_named(pf_core *core, const pf_event *event, const ProtobufCBina
     for (size_t i = 0; i < ids_count; i++) {
         pf_job *job = pf_job_find(core, ids[i]);
         if (!job) {
-            pf_core_refuse(core, event, PF_NOT_FOUND, "no job %llu is known", (unsigned long long)ids[i]);
+            pf_core_refuse(core, event, PF_NOT_FOUND, "no job %llu is known; planfarm list shows the jobs, and what "
+                                                      "ended long ago is forgotten", (unsigned long long)ids[i]);
             return false;
         }
         if (!add_named(core, event, out, job))
@@ -196,6 +198,19 @@ static void on_cancel(pf_core *core, const pf_event *event)
     pf_status_list_clear(&list);
 }
 
+/* Why nothing was kicked, by the first job that is still known. */
+static void refuse_kick(pf_core *core, const pf_event *event, const named *jobs)
+{
+    char     why[PF_REASON_BYTES] = "these jobs are forgotten; submit them again";
+    uint32_t i = 0;
+
+    while (i < jobs->count && !jobs->job[i])
+        i++;
+    if (i < jobs->count)
+        pf_job_explain_kick(core, jobs->job[i], why, sizeof why);
+    pf_core_refuse(core, event, PF_INVALID, "%s", why);
+}
+
 static void on_kick(pf_core *core, const pf_event *event)
 {
     const Pf__Kick *asked = (const Pf__Kick *)event->message->body;
@@ -209,9 +224,7 @@ static void on_kick(pf_core *core, const pf_event *event)
     for (uint32_t i = 0; i < jobs.count; i++)
         kicked += jobs.job[i] && pf_job_kick(core, jobs.job[i]);
     if (!kicked) {
-        pf_core_refuse(core, event, PF_INVALID,
-                       "none of these jobs is quarantined, failed or unsatisfiable, or another job "
-                       "builds the same plan");
+        refuse_kick(core, event, &jobs);
         return;
     }
     list_named(core, &jobs, &list);
@@ -301,7 +314,8 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
         return;
     }
     if (asked->before_key.len && !pf_plans_before(core, asked)) {
-        pf_core_refuse(core, event, PF_NOT_FOUND, "the plan to go on from is not here any more; begin with the newest again");
+        pf_core_refuse(core, event, PF_NOT_FOUND,
+                       "the plan to go on from is not here any more; begin with the newest again");
         return;
     }
     count = pf_plans_match(core, asked, lookup_limit(asked), found, &selection);
@@ -369,6 +383,7 @@ static void on_find_blobs(pf_core *core, const pf_event *event)
 const pf_handler_row pf_client_handlers[] = {
     { PF_MSG_INFO, on_info },         { PF_MSG_SUBMIT, on_submit }, { PF_MSG_STATUS, on_status },
     { PF_MSG_LIST, on_list },         { PF_MSG_WATCH, on_watch },   { PF_MSG_CANCEL, on_cancel },
-    { PF_MSG_PLAN_LOOKUP, on_plan_lookup }, { PF_MSG_AGENTS, pf_agent_list_answer }, { PF_MSG_DRAIN, pf_agent_list_drain },
-    { PF_MSG_KICK, on_kick },         { PF_MSG_FIND_BLOBS, on_find_blobs }, { PF_MSG_NONE, NULL },
+    { PF_MSG_PLAN_LOOKUP, on_plan_lookup },   { PF_MSG_AGENTS, pf_agent_list_answer },
+    { PF_MSG_DRAIN, pf_agent_list_drain },    { PF_MSG_KICK, on_kick },       { PF_MSG_FIND_BLOBS, on_find_blobs },
+    { PF_MSG_NONE, NULL },
 };

@@ -135,6 +135,23 @@ static void mistyped_verbs_are_named(void **state)
     ended_with(&result, 64);
     assert_non_null(strstr(result.err, "did you mean stats?"));
     program_clear(&result);
+    result = RUN("cache", "ls");
+    ended_with(&result, 64);
+    assert_string_equal(result.err, "planfarm: there is no verb \"cache ls\"; here it is planfarm cache stats\n");
+    program_clear(&result);
+    result = RUN("keys", "frobnicate");
+    ended_with(&result, 64);
+    assert_string_equal(result.err,
+                        "planfarm: there is no verb \"keys frobnicate\"; planfarm help keys lists those there are\n");
+    program_clear(&result);
+    result = RUN("cache", "verify", ".");
+    ended_with(&result, 64);
+    assert_string_equal(result.err, "planfarm: . is a folder; give it with --cache\n");
+    program_clear(&result);
+    result = RUN("cache", "import", ".", "--cache", "not-made");
+    ended_with(&result, 64);
+    assert_string_equal(result.err, "planfarm: . is a folder; planfarm cache merge takes folders\n");
+    program_clear(&result);
     result = RUN("cache");
     ended_with(&result, 64);
     program_clear(&result);

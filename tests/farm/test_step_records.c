@@ -189,6 +189,27 @@ static void plans_that_something_names_are_kept(void **state)
     rig_drop_mail(r);
 }
 
+/* The hour that a job's events are kept for is of one run of the coordinator only. */
+static void a_restart_forgets_at_once_what_is_due(void **state)
+{
+    rig          *r = *state;
+    pf_core_stats s;
+
+    r->config.retention_ns = 600 * S;
+    rig_restart(r);
+    committed_job(r);
+    rig_tick(r, 500 * S);
+    rig_restart(r);
+    rig_tick(r, S);
+    stats(r, &s);
+    assert_int_equal(s.jobs, 1);
+    rig_tick(r, 200 * S);
+    stats(r, &s);
+    assert_int_equal(s.jobs, 0);
+    assert_int_equal(s.plans, 1);
+    rig_drop_mail(r);
+}
+
 static void only_so_many_final_jobs_are_kept(void **state)
 {
     rig          *r = *state;
@@ -307,7 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(watching_tells_what_happens), TEST(what_was_dropped_is_a_gap),
         TEST(final_jobs_are_forgotten_with_their_submits), TEST(plans_that_nobody_asks_for_are_forgotten),
-        TEST(plans_that_something_names_are_kept), TEST(only_so_many_final_jobs_are_kept),
+        TEST(plans_that_something_names_are_kept), TEST(a_restart_forgets_at_once_what_is_due), TEST(only_so_many_final_jobs_are_kept),
         TEST(unsound_messages_are_refused), TEST(a_key_without_the_right_is_denied),
         TEST(out_of_memory_is_survived_by_the_disk), TEST(damaged_rows_are_found),
     };
