@@ -153,21 +153,7 @@ static int32_t eval_bias(cg_context *cg, const cg_product *product, const cg_poi
     return cg_eval(cg, node->in[2], &at);
 }
 
-/* Into memory, or into `result`. */
-static void hand_over(cg_context *cg, uint32_t output, int32_t value, const cg_point *point, bool stores)
-{
-    const pf_graph *graph = cg->problem->graph;
-    cg_index        address = {0};
-
-    if (!stores) {
-        cg_return(cg, output, value);
-        return;
-    }
-    address = cg_address(cg, cg->problem->out_layout[output], pf_graph_value(graph, graph->outputs[output]), point);
-    cg_store(cg, output, value, &address);
-}
-
-static bool emit_values(cg_context *cg, const cg_product *product, const cg_point *point, bool stores)
+static bool emit_values(cg_context *cg, const cg_product *product, const cg_point *point)
 {
     const pf_graph *graph = cg->problem->graph;
     int32_t         bias = eval_bias(cg, product, point), id = ++cg->next_id;
@@ -182,13 +168,13 @@ static bool emit_values(cg_context *cg, const cg_product *product, const cg_poin
         int32_t value = cg_eval(cg, graph->outputs[i], point);
 
         if (value < 0) return false;
-        hand_over(cg, i, value, point, stores);
+        cg_return(cg, i, value);
     }
     return true;
 }
 
-/* The function's body: loop variables from row and column, the product's value from its sum, and what follows. */
-static pf_status print_body(const pf_problem *p, const cg_product *product, int vector, bool stores, pf_buf *out, pf_err *err)
+/* Loop variables from row and column, the product's value from its sum, and what follows. */
+static pf_status print_evaluate(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
 {
     cg_context cg;
     cg_point   point;
@@ -198,12 +184,14 @@ static pf_status print_body(const pf_problem *p, const cg_product *product, int 
     pf_buf_init(&body, SOURCE_LIMIT_BYTES);
     cg_context_init(&cg, p, &body, vector, err);
     cg_loop_over(&cg, p->out_layout[0], pf_graph_value(p->graph, product->node->out[0]), &point);
-    fine = emit_values(&cg, product, &point, stores);
-    pf_buf_printf(out, "  idx rest = row;\n");
+    fine = emit_values(&cg, product, &point);
+    pf_buf_printf(out, "__device__ __forceinline__ finished evaluate(PARAMETERS, const idx row, const idx column, "
+                       "const float sum[V])\n{\n  finished to;\n  idx rest = row;\n");
     for (int v = cg.var_count - 2; v > 0; v--)
         pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg.var_extent[v], (long long)cg.var_extent[v]);
     pf_buf_printf(out, "  const idx i0 = rest, i%d = column;\n", cg.var_count - 1);
     pf_buf_put(out, body.data, body.size);
+    pf_buf_printf(out, "  return to;\n}\n");
     if (fine && body.failed) fine = false;
     cg_context_clear(&cg);
     pf_buf_clear(&body);
@@ -212,26 +200,18 @@ static pf_status print_body(const pf_problem *p, const cg_product *product, int 
 
 pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
 {
-    pf_status st = PF_OK;
-
-    pf_buf_printf(out, "__device__ __forceinline__ void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n");
-    st = print_body(p, product, vector, true, out, err);
-    pf_buf_printf(out, "}\n");
-    return st;
-}
-
-pf_status cg_product_emit_evaluate(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
-{
-    pf_status st = PF_OK;
+    const pf_graph *graph = p->graph;
+    pf_status       st = PF_OK;
 
     pf_buf_printf(out, "struct finished {");
-    for (uint32_t i = 0; i < p->graph->output_count; i++) pf_buf_printf(out, " wide<%s, V> result%u;", parameter_type(p, p->graph->outputs[i]), i);
-    pf_buf_printf(out, " };\n__device__ __forceinline__ finished evaluate(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n  finished to;\n");
-    st = print_body(p, product, vector, false, out, err);
-    pf_buf_printf(out, "  return to;\n}\n__device__ __forceinline__ void store(PARAMETERS, const idx row, const idx column, const finished &from)\n{\n");
-    for (uint32_t i = 0; i < p->graph->output_count; i++)
-        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * N + column) = from.result%u;\n", parameter_type(p, p->graph->outputs[i]), i, i);
-    pf_buf_printf(out, "}\n");
+    for (uint32_t i = 0; i < graph->output_count; i++) pf_buf_printf(out, " wide<%s, V> result%u;", parameter_type(p, graph->outputs[i]), i);
+    pf_buf_printf(out, " };\n");
+    st = print_evaluate(p, product, vector, out, err);
+    pf_buf_printf(out, "__device__ __forceinline__ void store(PARAMETERS, const idx row, const idx column, const finished &from)\n{\n");
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * N + column) = from.result%u;\n", parameter_type(p, graph->outputs[i]), i, i);
+    pf_buf_printf(out, "}\n__device__ __forceinline__ void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n"
+                       "  store(ARGUMENTS row, column, evaluate(ARGUMENTS row, column, sum));\n}\n");
     return st;
 }
 

@@ -30,10 +30,9 @@ void        cg_product_print_defines(const pf_problem *p, const cg_product *prod
 int         cg_product_vector(const pf_problem *p, const cg_product *product);
 /* "typedef .. idx;": wide enough for every operand. */
 void        cg_product_print_index(const cg_product *product, pf_buf *out);
-/* finish(): what follows a product, from sums of V columns, is stored. */
+/* What follows a product of N columns, from the sums of V neighbours: evaluate() gives it as a struct finished, store() puts that
+   into memory, finish() does both. */
 pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err);
-/* The same apart: evaluate() gives a struct finished, store() puts it at a row of N columns. */
-pf_status   cg_product_emit_evaluate(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err);
 
 enum { CG_STEP_K = 64, CG_STEP_BYTES = 128 };   /* elements of K that a tile takes at once, half as many of FP32: and their bytes */
 static inline int64_t cg_product_steps(const cg_product *product) { return cg_up(product->k, product->wide ? CG_STEP_K / 2 : CG_STEP_K); }

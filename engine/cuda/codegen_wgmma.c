@@ -158,7 +158,7 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
     print_defines(product, t, f, out);
     cg_product_print_defines(p, product, out);
     print_multiply(t->columns, half ? "f16" : "bf16", out);
-    st = cg_product_emit_evaluate(p, product, f->vector, out, err);
+    st = cg_product_emit_finish(p, product, f->vector, out, err);
     pf_buf_printf(out, "%s%s", pf_nvrtc_cluster, pf_nvrtc_wgmma);
     return !st && out->failed ? PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES) : st;
 }

@@ -261,15 +261,7 @@ kernel(PARAMETERS)
     asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(base + (row * SUM_ROW + column) * 4), "f"(sum[m][n][2 * half]), "f"(sum[m][n][2 * half + 1]) : "memory");
   }
   meet();
-  for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += THREADS) {
-    const int row = part * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;
-    float total[V];
-
-    if (row0 + row >= M || column0 + column >= N) continue;
-    LANES total[l] = 0.0f;
-    _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, base + (row * SUM_ROW + column) * 4, s);
-    finish(ARGUMENTS row0 + row, column0 + column, total);
-  }
+  finish_rows(ARGUMENTS base, SUM_ROW, row0, column0, part, THREADS);
 #if SPLIT > 1
   meet();                                   /* nobody leaves while others read what it has */
 #endif

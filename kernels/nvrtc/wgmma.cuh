@@ -1,18 +1,22 @@
-/* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy engine, STAGES deep; others
-   multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after another. With TEAM above 1 that many groups multiply one tile; with
-   TEAM 1 two have a tile each, and one finishes its tile while the other multiplies. With SPLIT above 1 the blocks of a cluster have one tile, each a
-   part of K, and add up through each other's shared memory, always in the same order. (Clusters that share a tile by multicast were half as fast on an
-   H200.)
+/* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy engine,
+   STAGES deep; others multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after another. With TEAM above 1
+   that many groups multiply one tile; with TEAM 1 two have a tile each, and one finishes its tile while the other multiplies. With
+   SPLIT above 1 the blocks of a cluster have one tile, each a part of K, and add up through each other's shared memory, always in
+   the same order. (Clusters that share a tile by multicast were half as fast on an H200, and tiles taken in bands of the result no
+   faster than column by column; products that fill the card run into its power limit.)
 
-   Of each eight columns the instruction leaves a thread the sums of two. Where w's rows are packed in another order (RUN above 2), the instruction's
-   columns are others than the result's, so that a thread has the sums of RUN neighbours in each 4 RUN columns; it finishes and stores them as they are
-   in its registers. Else (RUN 2) sums go through shared memory, 16 x FINISH_COLUMNS of a warp at a time.
+   Of each eight columns the instruction leaves a thread the sums of two. Where w's rows are packed in another order (RUN above 2),
+   the instruction's columns are others than the result's, so that a thread has the sums of RUN neighbours in each 4 RUN columns; it
+   finishes and stores them as they are in its registers. Else (RUN 2) sums go through shared memory, 16 x FINISH_COLUMNS of a warp
+   at a time.
 
    Defined by the generator:
-     M, N, K, BM, BN, STAGES, TEAM, SPLIT, RUN, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by their descriptors;
-     START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
-     V elements are finished at once, RUN of them where that is above 2: evaluate(ARGUMENTS row, column, sum) gives a struct finished, which
-     store(ARGUMENTS row, column, finished) puts into memory.
+     M, N, K, BM, BN, STAGES, TEAM, SPLIT, RUN, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by
+     their descriptors;
+     START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that
+     kernel still runs;
+     V elements are finished at once, RUN of them where that is above 2: evaluate(ARGUMENTS row, column, sum) gives a struct
+     finished, which store(ARGUMENTS row, column, finished) puts into memory; finish(ARGUMENTS row, column, sum) does both.
    x_map and w_map have boxes of BM x BK and BN x BK elements, whose rows of 128 bytes are swizzled. */
 #define BK 64
 #define GROUPS (TEAM == 1 ? 2 : TEAM)       /* that multiply */
@@ -23,7 +27,8 @@
 #define TILES_M ((M + BM - 1) / BM)
 #define TILES (TILES_M * ((N + BN - 1) / BN))
 #define PIECE (RUN < 4 ? 2 : 4)             /* floats that go to shared memory at once */
-#define SUM_ROW (BN + (RUN == 8 ? 4 : RUN == 4 ? 16 - BN % 32 : 8))     /* as FINISH_ROW: the rows of one store lie in different banks */
+/* Floats; so that the rows of one store lie in different banks. */
+#define SUM_ROW (BN + (RUN == 8 ? 4 : RUN == 4 ? 16 - BN % 32 : 8))
 #define FINISH_ROW (FINISH_COLUMNS + 8)
 #define BARRIER_BYTES 256
 #define AT_ONCE (1024 / WM)                 /* columns that a thread evaluates before it stores the first: 32 elements */
@@ -91,7 +96,7 @@ __device__ __forceinline__ unsigned long long descriptor(unsigned at)
   return (1ull << 62) | (64ull << 32) | (1ull << 16) | ((at & 0x3ffff) >> 4);
 }
 
-/* Of one row of a warp's 16 x BN sums, `count` of a thread's columns from its `first` on; half: the row, or the eighth below it. */
+/* Of one row of a warp's 16 x BN sums, `count` of a thread's columns from its `first` on; half: the row, or the eighth below. */
 __device__ __forceinline__ void take_sums(float *total, const float sum[BN / 2], int first, int count, int half)
 {
   _Pragma("unroll") for (int l = 0; l < count; ++l) total[l] = sum[4 * ((first + l) / 2) + 2 * half + (first + l) % 2];
@@ -101,8 +106,8 @@ __device__ __forceinline__ void take_sums(float *total, const float sum[BN / 2],
 __device__ __forceinline__ int column_of(int at, int lane) { return at / RUN * (4 * RUN) + lane % 4 * RUN + at % RUN; }
 
 #if RUN > 2
-/* All sums of a thread, whose first is that of `row` and the tile's first column `column`. Nothing is stored before what its neighbours load has been
-   asked for; outside the result they load what is inside. */
+/* All sums of a thread, whose first is that of `row` and the tile's first column `column`. Nothing is stored before what its
+   neighbours load has been asked for; outside the result they load what is inside. */
 __device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *, int row, int column, int lane)
 {
   _Pragma("unroll") for (int first = 0; first < BN / 4; first += AT_ONCE) {
@@ -141,7 +146,7 @@ __device__ __forceinline__ void finish_at(PARAMETERS, const float *scratch, int 
 
   if (!inside && (row + down >= M || column + across >= N)) return;
   load_sums(total, scratch + down * FINISH_ROW + across);
-  store(ARGUMENTS row + down, column + across, evaluate(ARGUMENTS row + down, column + across, total));
+  finish(ARGUMENTS row + down, column + across, total);
 }
 
 /* The 16 x FINISH_COLUMNS elements that a warp has the sums of, at `row` and `column` of the result. */
@@ -226,15 +231,7 @@ __device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][B
       *(wide<float, PIECE> *)(sums + (group * WM + i / 2 * 64 + warp * 16 + i % 2 * 8 + lane / 4) * SUM_ROW + column_of(at, lane)) = piece;
     }
   meet();
-  for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += 128 * GROUPS) {
-    const int row = PART * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;
-    float total[V];
-
-    if (row0 + row >= M || column0 + column >= N) continue;
-    LANES total[l] = 0.0f;
-    _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, base + (row * SUM_ROW + column) * 4, s);
-    store(ARGUMENTS row0 + row, column0 + column, evaluate(ARGUMENTS row0 + row, column0 + column, total));
-  }
+  finish_rows(ARGUMENTS base, SUM_ROW, row0, column0, PART, 128 * GROUPS);
   __syncwarp();
   meet();                                   /* nobody leaves while others read what it has */
 }
