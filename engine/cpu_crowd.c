@@ -80,15 +80,14 @@ static void sleep_until_woken(uint64_t sleep)
     pthread_mutex_unlock(&crowd.lock);
 }
 
-/* The library counts threads of a team until the thread that made the team ends. */
+/* The library counts threads of a team until the thread that made the team ends.  user: the number of the sleep, which may
+   have ended before this runs. */
 static void *keep_asleep(void *user)
 {
-    uint64_t sleep = 0;
+    uint64_t sleep = (uint64_t)(uintptr_t)user;
     int      count = 0;
 
-    (void)user;
     pthread_mutex_lock(&crowd.lock);
-    sleep = crowd.sleep;
     count = crowd.sleepers;
     pthread_mutex_unlock(&crowd.lock);
 #pragma omp parallel num_threads(count)
@@ -107,7 +106,7 @@ static void begin_sleep(int32_t threads)
     int cores = omp_get_num_procs(), wanted = cores - threads + 2;
 
     crowd.sleepers = wanted < 2 ? 2 : wanted < SLEEPERS_MAX ? wanted : SLEEPERS_MAX;
-    crowd.sleep += !pthread_create(&crowd.thread, NULL, keep_asleep, NULL);
+    crowd.sleep += !pthread_create(&crowd.thread, NULL, keep_asleep, (void *)(uintptr_t)(crowd.sleep + 1));
     pf_log(PF_LOG_DEBUG, "cpu", "crowd-begins threads=%d sleepers=%d", (int)threads, crowd.sleepers);
 }
 

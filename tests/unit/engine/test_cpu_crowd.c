@@ -7,7 +7,7 @@
 #include "engine/cpu_crowd.h"
 #include "tests/test.h"
 
-enum { SPINNERS = 2, DEADLINE_S = 60 };
+enum { SPINNERS = 2, DEADLINE_S = 60, HASTY_ROUNDS = 20 };
 
 static const int64_t run_ns = 100 * PF_NS_PER_MS, long_ns = 1000 * PF_NS_PER_S;
 
@@ -52,29 +52,60 @@ static void look_until(bool found, int64_t took_ns)
     assert_int_equal(pf_cpu_crowd_found(), found);
 }
 
+typedef struct spinners { atomic_bool stop; pthread_t threads[SPINNERS]; } spinners;
+
 /* Two threads that want one core wait for it half of the time each. */
-static void threads_sleep_while_others_wait_for_cores(void **state)
+static void start(spinners *s)
 {
-    atomic_bool    stop = false;
-    pthread_t      spinners[SPINNERS];
     pthread_attr_t attr;
 
-    (void)state;
     unsetenv("GOMP_SPINCOUNT");
     unsetenv("OMP_WAIT_POLICY");
-    if (pf_cpu_crowd_waited_ns() < 0)
-        skip();
+    atomic_store(&s->stop, false);
     stay_on_one_core(&attr);
     for (int i = 0; i < SPINNERS; i++)
-        assert_int_equal(pthread_create(&spinners[i], &attr, spin, &stop), 0);
+        assert_int_equal(pthread_create(&s->threads[i], &attr, spin, &s->stop), 0);
+    pthread_attr_destroy(&attr);
+}
+
+static void stop(spinners *s)
+{
+    atomic_store(&s->stop, true);
+    for (int i = 0; i < SPINNERS; i++)
+        pthread_join(s->threads[i], NULL);
+}
+
+static void threads_sleep_while_others_wait_for_cores(void **state)
+{
+    spinners s;
+
+    (void)state;
+    if (pf_cpu_crowd_waited_ns() < 0)
+        skip();
+    start(&s);
     pf_cpu_crowd_open();
     look_until(true, run_ns);
-    atomic_store(&stop, true);
-    for (int i = 0; i < SPINNERS; i++)
-        pthread_join(spinners[i], NULL);
+    stop(&s);
     look_until(false, long_ns);
     pf_cpu_crowd_close();
-    pthread_attr_destroy(&attr);
+}
+
+/* The last device may be closed before the threads that are to sleep have begun to. */
+static void a_sleep_ends_that_has_not_begun(void **state)
+{
+    spinners s;
+
+    (void)state;
+    if (pf_cpu_crowd_waited_ns() < 0)
+        skip();
+    start(&s);
+    for (int round = 0; round < HASTY_ROUNDS; round++) {
+        pf_cpu_crowd_open();
+        look_until(true, run_ns);
+        pf_cpu_crowd_close();
+        assert_false(pf_cpu_crowd_found());
+    }
+    stop(&s);
 }
 
 static void nothing_sleeps_without_a_device_or_a_second_thread(void **state)
@@ -93,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tenth_of_a_core_begins_a_crowd_and_a_fortieth_keeps_it),
         cmocka_unit_test(threads_sleep_while_others_wait_for_cores),
+        cmocka_unit_test(a_sleep_ends_that_has_not_begun),
         cmocka_unit_test(nothing_sleeps_without_a_device_or_a_second_thread),
     };
 
