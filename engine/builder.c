@@ -77,7 +77,7 @@ static pf_status decide_care(building *b, pf_err *err)
     int64_t   start = pf_clock_ns();
     pf_status st = pf_config_key_text(b->config, &b->spec_text, err);
 
-    if (st || !pf_variant_is_lowered(b->config))
+    if (st || !pf_builder_rounds(b->config, b->device))
         return st;
     st = pf_network_digest(b->network, &model, err);
     if (st)
@@ -306,7 +306,7 @@ static bool is_too_far_off(const building *b, pf_status st)
 {
     const char *most = pf_config_value(b->config, PF_CONFIG_max_error);
 
-    if (!pf_variant_is_lowered(b->config) || b->care == PF_CARE_ALL)
+    if (!pf_builder_rounds(b->config, b->device) || b->care == PF_CARE_ALL)
         return false;
     return st == PF_MISMATCH ? b->verdict.by_rounding : !st && *most && b->verdict.plan.max_rel_error > strtod(most, NULL);
 }
@@ -339,7 +339,7 @@ static pf_status build_with_care(building *b, pf_err *err)
     pf_status st = build_once(b, err);
 
     while (is_too_far_off(b, st)) {
-        b->care++;
+        b->care = pf_builder_more_care(b->config, b->care);
         pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"", pf_precision_care_name(b->care),
                b->verdict.plan.max_rel_error, !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
         pf_err_clear(err);

@@ -15,6 +15,17 @@
 /* What outputs may be off by, as shares of their range, where the build spec does not say. */
 #define F16_MOST_ERROR  1e-2
 #define BF16_MOST_ERROR 8e-2
+#define TF32_MOST_ERROR 1e-3
+
+bool pf_builder_rounds(const pf_config *config, const pf_device *device)
+{
+    return pf_variant_is_lowered(config) || (pf_config_bool(config, PF_CONFIG_tf32) && device->kind != PF_DEVICE_CPU);
+}
+
+pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_care care)
+{
+    return pf_variant_is_lowered(config) && care < PF_CARE_ALL ? care + 1 : PF_CARE_ALL;
+}
 
 static bool find(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care *out)
 {
@@ -47,10 +58,15 @@ static pf_status keep(pf_timing_store *store, const pf_device *device, const pf_
 static pf_precision_wish wish_of(const pf_config *config)
 {
     const char       *most = pf_config_value(config, PF_CONFIG_max_error);
-    bool              is_half = pf_config_bool(config, PF_CONFIG_fp16);
-    pf_precision_wish wish = { .narrow = is_half ? PF_F16 : PF_BF16,
-                               .most_error = is_half ? F16_MOST_ERROR : BF16_MOST_ERROR, .most_care = PF_CARE_HALF };
+    pf_precision_wish wish = { .narrow = PF_DTYPE_NONE, .most_error = TF32_MOST_ERROR, .most_care = PF_CARE_HALF };
 
+    if (pf_config_bool(config, PF_CONFIG_fp16)) {
+        wish.narrow = PF_F16;
+        wish.most_error = F16_MOST_ERROR;
+    } else if (pf_config_bool(config, PF_CONFIG_bf16)) {
+        wish.narrow = PF_BF16;
+        wish.most_error = BF16_MOST_ERROR;
+    }
     if (*most) {
         wish.most_error = strtod(most, NULL);
         wish.most_care = PF_CARE_ALL;
@@ -69,7 +85,7 @@ pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const
     pf_status         st = PF_OK;
 
     *out = PF_CARE_USUAL;
-    if (!pf_variant_is_lowered(config) || find(store, device, key, out))
+    if (!pf_builder_rounds(config, device) || find(store, device, key, out))
         return PF_OK;
     st = pf_variant_new(original, config, device, PF_CARE_ALL, NULL, NULL, &plain, err);
     if (!st)

@@ -17,7 +17,8 @@ static const struct { pf_dtype dtype; double unit; } units[] = {
     { PF_F8E5M2, 0x1p-2 }, { PF_F8E4M3FN, 0x1p-3 }, { PF_BF16, 0x1p-8 }, { PF_F16, 0x1p-11 }, { PF_F32, 0x1p-24 },
 };
 
-#define TF32_UNIT 0x1p-11
+#define TF32_UNIT  0x1p-11
+#define PARTS_UNIT 0x1p-16      /* two of BF16 */
 
 static double coarsest_unit(const pf_graph *graph, double unit)
 {
@@ -124,6 +125,8 @@ pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint3
 
     if ((numerics & PF_NUMERICS_TF32) && unit < TF32_UNIT)
         unit = TF32_UNIT;
+    if ((numerics & PF_NUMERICS_BF16_PARTS) && unit < PARTS_UNIT)
+        unit = PARTS_UNIT;
     for (uint32_t i = 0; i < graph->output_count; i++)
         noise[i] = (pf_noise){ 0, 0 };
     for (uint64_t seed = 1; seed <= RUNS && !st; seed++) {

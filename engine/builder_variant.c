@@ -54,6 +54,8 @@ pf_status pf_variant_new(const pf_graph *original, const pf_config *config, cons
     pf_status   st = v ? PF_OK : PF_FAIL_MEMORY(err, sizeof *v);
 
     *out = NULL;
+    if (v)
+        v->care = care;
     if (!st)
         st = list_disabled(v, config, like, but, err);
     if (!st) {
@@ -90,15 +92,17 @@ static uint64_t constants_bytes(const pf_graph *graph)
     return bytes;
 }
 
-static uint32_t numerics_of(const pf_graph *graph, const pf_config *config, const pf_device *device)
+/* What stays FP32 because TF32 is too coarse for it is no more to be rounded to TF32. */
+static uint32_t numerics_of(const pf_variant *v, const pf_config *config, const pf_device *device)
 {
+    bool     tf32 = pf_config_bool(config, PF_CONFIG_tf32);
     uint32_t numerics = 0;
 
-    if (pf_config_bool(config, PF_CONFIG_tf32))
+    if (tf32 && v->care == PF_CARE_USUAL)
         numerics |= PF_NUMERICS_TF32;
-    if (pf_variant_is_lowered(config))
+    if (pf_variant_is_lowered(config) || (tf32 && v->care != PF_CARE_USUAL))
         numerics |= PF_NUMERICS_BF16_PARTS;
-    if (constants_bytes(graph) > device->cache_bytes)
+    if (constants_bytes(v->graph) > device->cache_bytes)
         numerics |= PF_NUMERICS_COLD_WEIGHTS;
     return numerics;
 }
@@ -108,7 +112,7 @@ pf_status pf_variant_form(pf_variant *v, const pf_config *config, pf_device *dev
     pf_region_rules rules = { .allows = pf_search_allows, .user = config };
     pf_status       st = PF_OK;
 
-    v->numerics = rules.numerics = numerics_of(v->graph, config, device);
+    v->numerics = rules.numerics = numerics_of(v, config, device);
     st = pf_spell_out(v->graph, device, profile, &rules, err);
     if (!st)
         st = pf_graph_verify(v->graph, err);

@@ -11,6 +11,7 @@ typedef struct pf_variant {     /* does not move: its parts point to each other 
     char             *disabled; /* owned; the rules that are off, comma-separated */
     pf_graph         *graph;    /* owned; rewritten, in the types that the build spec allows */
     pf_rewrite_report rewrites;
+    pf_precision_care care;
     uint32_t          numerics; /* PF_NUMERICS_* of all problems */
     pf_regions        regions;
     pf_tail           tail;

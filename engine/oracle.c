@@ -202,7 +202,8 @@ static const struct { pf_dtype dtype; double tolerance; } tolerances[] = {
     { PF_F8E5M2, 0.2 }, { PF_F8E4M3FN, 0.1 }, { PF_BF16, 3e-2 }, { PF_F16, 4e-3 }, { PF_F32, 1e-4 }, { PF_F64, 1e-9 },
 };
 
-#define TF32_TOLERANCE 2e-3     /* 10 bits of mantissa at the inputs, long sums in FP32 */
+#define TF32_TOLERANCE  2e-3    /* 10 bits of mantissa at the inputs, long sums in FP32 */
+#define PARTS_TOLERANCE 2e-4    /* 16 bits, the same sums */
 
 double pf_oracle_tolerance(const pf_graph *graph, uint32_t numerics)
 {
@@ -214,6 +215,8 @@ double pf_oracle_tolerance(const pf_graph *graph, uint32_t numerics)
                 most = tolerances[i].tolerance;
     if ((numerics & PF_NUMERICS_TF32) && most < TF32_TOLERANCE)
         most = TF32_TOLERANCE;
+    if ((numerics & PF_NUMERICS_BF16_PARTS) && most < PARTS_TOLERANCE)
+        most = PARTS_TOLERANCE;
     return most;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/builder_noise.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
 
@@ -131,7 +132,38 @@ static pf_status try_care(choosing *c, pf_precision_care care, double *error)
     return st;
 }
 
+/* What roundings to TF32 do to one set of inputs. */
+static pf_status shake_draw(const choosing *c, uint32_t draw, double *error)
+{
+    const pf_oracle *oracle = &c->oracles[draw];
+    pf_noise        *noise = pf_calloc(oracle->out_count + 1, sizeof *noise);
+    pf_status        st = noise ? PF_OK : PF_FAIL_MEMORY(c->err, oracle->out_count * sizeof *noise);
+
+    if (!st)
+        st = pf_builder_noise(c->rewritten, c->rewritten, PF_NUMERICS_TF32, oracle, noise, c->err);
+    for (uint32_t i = 0; i < oracle->out_count && !st; i++)
+        *error = fmax(*error, noise[i].most);
+    pf_free(noise);
+    return st;
+}
+
 /* ---- The choice */
+
+static pf_status choose_tf32(choosing *c, pf_precision_care *care, double *error)
+{
+    pf_status st = PF_OK;
+
+    *error = 0;
+    c->limit = RAISE_FROM * c->wish->most_error;
+    for (uint32_t draw = 0; draw < c->count && !st && *error <= c->limit; draw++) {
+        st = make_draw(c, draw);
+        if (!st)
+            st = shake_draw(c, draw, error);
+    }
+    if (!st && *error > c->limit)
+        *care = PF_CARE_ALL;
+    return st;
+}
 
 /* Care that does not help is not taken: errors of such networks come from where no precision helps, as decisions that a
    last bit turns. */
@@ -170,7 +202,7 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
     *error = -1;
     c.count = draws_for(&c);
     if (c.count)
-        st = choose(&c, care, error);
+        st = wish->narrow == PF_DTYPE_NONE ? choose_tf32(&c, care, error) : choose(&c, care, error);
     for (uint32_t i = 0; i < DRAWS; i++)
         pf_oracle_clear(&c.oracles[i]);
     if (st == PF_NO_SPACE)

@@ -97,6 +97,22 @@ static void a_large_network_is_not_tried(void **state)
     pf_graph_free(graph);
 }
 
+/* Nothing is lowered, but products may round to TF32, whose last place is that of FP16. */
+static void tf32_is_all_or_nothing(void **state)
+{
+    const pf_precision_wish tf32 = { PF_DTYPE_NONE, 1e-2, PF_CARE_HALF, false };
+    pf_graph               *tame = network_with(LAYERS), *wild = network_with(LAYERS - 2);
+    double                  error = 0;
+
+    (void)state;
+    assert_int_equal(care_of(tame, &tf32, &error), PF_CARE_USUAL);
+    assert_true(error > 0 && error < 2e-3);
+    assert_int_equal(care_of(wild, &tf32, &error), PF_CARE_ALL);
+    assert_true(error > 1e-2);
+    pf_graph_free(tame);
+    pf_graph_free(wild);
+}
+
 static void each_care_has_a_name(void **state)
 {
     (void)state;
@@ -109,7 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
         cmocka_unit_test(what_does_not_help_is_not_taken), cmocka_unit_test(a_large_network_is_not_tried),
-        cmocka_unit_test(each_care_has_a_name),
+        cmocka_unit_test(tf32_is_all_or_nothing), cmocka_unit_test(each_care_has_a_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
