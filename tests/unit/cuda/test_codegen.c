@@ -328,6 +328,28 @@ static void compiles(const sample *s)
     pf_problem_free(p);
 }
 
+/* Only the kernel that takes numbers apart reads FP32, and only where it is allowed to round. */
+static void wide_products_are_taken_in_parts_alone(void **state)
+{
+    static const char text[] =
+        "problem in=nhwc,linear* out=nhwc numerics=%d\n"
+        "graph \"\"\n%%0 = input f32 [1,240,14,14]\n%%1 = input f32 [80,240,1,1]\n"
+        "%%2 = conv(%%0, %%1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %%2\n";
+
+    (void)state;
+    for (int allowed = 0; allowed < 2; allowed++) {
+        char        one[sizeof text + 8];
+        pf_err      err = {0};
+        pf_problem *p = NULL;
+
+        snprintf(one, sizeof one, text, allowed ? PF_NUMERICS_BF16_PARTS : 0);
+        test_ok(pf_problem_parse(one, &p, &err), &err);
+        assert_int_equal(pf_codegen_matmul_declines(p) == NULL, allowed);
+        assert_non_null(pf_codegen_wgmma_declines(p));
+        pf_problem_free(p);
+    }
+}
+
 static void every_sample_compiles(void **state)
 {
     (void)state;
