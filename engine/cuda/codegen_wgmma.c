@@ -24,7 +24,6 @@ const char *pf_codegen_wgmma_declines(const pf_problem *p)
 
     if (reason) return reason;
     cg_product_recognize(p, &product);
-    if (product.wide) return "FP32 operands";
     if (!pf_problem_is_bound(p)) return "shapes that vary";
     if (product.wide) return "FP32 operands";
     if (product.m < ROWS_MIN) return "too few rows";
