@@ -2,7 +2,7 @@
 
 #include "engine/epilogue.h"
 
-const char *pf_indices_decline(const pf_problem *p)
+const char *pf_indices_decline(const pf_problem *p, bool any_layout)
 {
     const pf_node *node = pf_graph_node(p->graph, 0);
     pf_dtype       x = pf_graph_value(p->graph, node->in[0])->dtype, at = pf_graph_value(p->graph, node->in[1])->dtype;
@@ -13,10 +13,10 @@ const char *pf_indices_decline(const pf_problem *p)
         return "indices are neither i64 nor i32";
     if (pf_problem_input_index(p, node->in[0]) == UINT32_MAX)
         return "the data is a small constant";
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
+    for (uint32_t i = 0; i < p->graph->input_count && !any_layout; i++)
         if (p->in_layout[i] != PF_LAYOUT_LINEAR)
             return "not linear";
-    return p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "not linear";
+    return any_layout || p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "not linear";
 }
 
 int64_t pf_indices_elems(const pf_shape *shape, int64_t from, int64_t to)

@@ -12,8 +12,8 @@ typedef struct pf_indices {
     int64_t  size[PF_MAX_RANK], step[PF_MAX_RANK];          /* of the dim that a number is a place in; step in elements */
 } pf_indices;
 
-/* Why the loops cannot follow them: a static string, or NULL. */
-const char *pf_indices_decline(const pf_problem *p);
+/* Why the loops cannot follow them: a static string, or NULL. any_layout: the caller has looked at layouts. */
+const char *pf_indices_decline(const pf_problem *p, bool any_layout);
 /* Numbers that lead to a place: as many as `depth`, in the dims from first on of input 0. */
 void        pf_indices_init(pf_indices *indices, const pf_problem *p, int64_t first, int64_t depth);
 /* The product of dims [from, to). */

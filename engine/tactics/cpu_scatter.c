@@ -88,7 +88,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     (void)device;
     if (p->graph->node_count != 1 || (node->op != PF_OP_SCATTER_ND && node->op != PF_OP_SCATTER_ELEMENTS))
         return "not a scatter alone";
-    reason = pf_indices_decline(p);
+    reason = pf_indices_decline(p, false);
     if (!reason && !function_of(reduction_of(node), pf_graph_value(p->graph, node->in[0])->dtype))
         reason = "elements that are combined are neither f32, i32 nor i64";
     return reason;

@@ -18,6 +18,21 @@ static const rule_row rows[] = {
       "%2 = slice(%1) axes=[2] starts=[1] ends=[3] steps=[1]\n%3 = slice(%0) axes=[1] starts=[0] ends=[6] steps=[2]\n"
       "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n" },
 
+    { "shuffle_channels,drop_dead",
+      "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,2,1,3,4]\n"
+      "%3 = reshape(%2) shape=[n,6,4,w]\noutput %3\n",
+      "%0 = input f32 [n,6,4,w]\n%1 = constant i64 [6] {0,3,1,4,2,5}\n%2 = gather(%0, %1) axis=1\noutput %2\n" },
+    /* Other dims are swapped; other dims are joined; something else is split. */
+    { "shuffle_channels",
+      "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,1,2,4,3]\n"
+      "%3 = reshape(%2) shape=[n,6,w,4]\n%4 = transpose(%1) perm=[0,2,1,3,4]\n%5 = reshape(%4) shape=[n,3,8,w]\n"
+      "%6 = reshape(%0) shape=[n,6,2,2,w]\n%7 = transpose(%6) perm=[0,2,1,3,4]\n%8 = reshape(%7) shape=[n,6,4,w]\n"
+      "output %3\noutput %5\noutput %8\n",
+      "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,1,2,4,3]\n"
+      "%3 = reshape(%2) shape=[n,6,w,4]\n%4 = transpose(%1) perm=[0,2,1,3,4]\n%5 = reshape(%4) shape=[n,3,8,w]\n"
+      "%6 = reshape(%0) shape=[n,6,2,2,w]\n%7 = transpose(%6) perm=[0,2,1,3,4]\n%8 = reshape(%7) shape=[n,6,4,w]\n"
+      "output %3\noutput %5\noutput %8\n" },
+
     { "transpose_to_reshape,drop_dead",
       "%0 = input f32 [n,1,4,1]\n%1 = transpose(%0) perm=[1,0,3,2]\n%2 = transpose(%0) perm=[2,1,0,3]\noutput %1\n"
       "output %2\n",
