@@ -185,3 +185,29 @@ void grow_cropped(grower *g)
     if (in[0] != PF_NONE)
         add(g, PF_OP_CONV_TRANSPOSE, in, 2, &attrs, 1);
 }
+
+/* Channels twice, as two groups that are swapped with what is in them. */
+void grow_shuffled(grower *g)
+{
+    pf_value_id        x = pick(g), in[2] = { x, x }, whole = PF_NONE, groups = PF_NONE, swapped_groups = PF_NONE;
+    pf_axis_attrs      along = { .axis = 1 };
+    pf_transpose_attrs swap = { .perm = { 0, { 0, 2, 1, 3, 4 } } };
+    pf_shape           shape = { 0 };
+    pf_err             err = { 0 };
+
+    if (channels_of(g, x) < 2 || channels_of(g, x) > 6 || g->graph->values[x].shape.rank > 4)
+        return;
+    whole = step(g, PF_OP_CONCAT, in, 2, &along);
+    if (whole == PF_NONE || g->graph->values[whole].shape.rank < 3)
+        return;
+    shape = g->graph->values[whole].shape;
+    for (int32_t d = shape.rank++; d > 1; d--)
+        shape.dim[d] = d == 2 ? shape.dim[1] / 2 : shape.dim[d - 1];
+    shape.dim[1] = 2;
+    swap.perm.count = shape.rank;
+    test_ok(pf_make_reshape(g->graph, "n", whole, &shape, &groups, &err), &err);
+    swapped_groups = step(g, PF_OP_TRANSPOSE, &groups, 1, &swap);
+    whole = swapped_groups == PF_NONE ? PF_NONE : like(g, swapped_groups, whole);
+    if (whole != PF_NONE && g->count < 200)
+        g->pool[g->count++] = whole;
+}

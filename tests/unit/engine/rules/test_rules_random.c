@@ -11,7 +11,7 @@ enum { RANDOM_GRAPHS = 1000, RANDOM_NODES = 50, RULE_LIMIT = 64 };
 
 /* One is picked at random, so what stands here more often comes more often. */
 static grow *const growers[] = {
-    grow_reductions, grow_corner, grow_cropped, grow_cropped,
+    grow_reductions, grow_corner, grow_cropped, grow_cropped, grow_shuffled, grow_shuffled,
     grow_products, grow_einsum, grow_if, grow_patches,
     grow_concats, grow_quantized, grow_branches,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices,
