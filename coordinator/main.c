@@ -2,16 +2,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -22,8 +19,6 @@
 #ifndef PF_VERSION
 #define PF_VERSION "unknown"
 #endif
-
-enum { TURN_NS = 100000 };              /* the shortest that Linux grants */
 
 static pf_server *running;
 
@@ -312,27 +307,6 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What the kernel knows as struct sched_attr; libraries of today name it, older ones do not. */
-typedef struct schedule {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t  nice;
-    uint32_t priority;
-    uint64_t runtime_ns, deadline_ns, period_ns;
-} schedule;
-
-/* All threads only answer and wait again: short turns on a core let each be woken ahead of programs that compute,
-   without any right and without a larger share.  Linux 6.12 and later; earlier ones change nothing. */
-static void take_short_turns(void)
-{
-    schedule own = { .size = sizeof own };
-
-    if (syscall(SYS_sched_getattr, 0, &own, sizeof own, 0) != 0 || own.policy != SCHED_OTHER)
-        return;
-    own.runtime_ns = TURN_NS;
-    syscall(SYS_sched_setattr, 0, &own, 0);
-}
-
 int main(int argc, char **argv)
 {
     pf_server_options options;
@@ -342,7 +316,6 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    take_short_turns();
     pf_log_to_stderr();
     pf_log_set_filter(NULL);
     pf_server_options_init(&options);
