@@ -143,7 +143,8 @@ static size_t plan_page(rig *r, const char *selector, uint8_t key[PF_DIGEST_BYTE
         *last_bytes = reply->plan[i]->plan_bytes;
     }
     *key_bytes = reply->next_key.len;
-    memcpy(key, reply->next_key.data, *key_bytes);
+    if (*key_bytes)
+        memcpy(key, reply->next_key.data, *key_bytes);
     pf_message_clear(&mail.message);
     return count;
 }
