@@ -33,5 +33,5 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_gelu = {
-    .name = "gelu", .summary = "recognize GELU by erf and by tanh", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "gelu", .summary = "recognize GELU by erf and by tanh", .phase = PF_RULES_WEIGHTS, .default_on = true, .apply = apply,
 };

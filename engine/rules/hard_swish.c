@@ -17,5 +17,5 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_hard_swish = {
-    .name = "hard_swish", .summary = "recognize hard sigmoid and hard swish", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "hard_swish", .summary = "recognize hard sigmoid and hard swish", .phase = PF_RULES_WEIGHTS, .default_on = true, .apply = apply,
 };

@@ -184,6 +184,17 @@ static const rule_row rows[] = {
       "%5 = sub(%4, %3)\n%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\noutput %8\n",
       "%0 = input f32 [n,4]\n%1 = gelu(%0)\noutput %1\n" },
 
+    /* Weights behind it leave the last factor to the pattern. */
+    { "gelu,fold_input,drop_dead",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [] {1.4142135}\n%2 = div(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n"
+      "%5 = add(%3, %4)\n%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\n"
+      "%9 = constant f32 [2,3] {1,2,3,4,5,6}\n%10 = matmul(%8, %9)\noutput %10\n",
+      "%0 = input f32 [n,2]\n%1 = gelu(%0)\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n%3 = matmul(%1, %2)\noutput %3\n" },
+    { "hard_swish,fold_input,drop_dead",
+      "%0 = input f32 [n,2]\n%1 = constant f32 [] {3}\n%2 = add(%0, %1)\n%3 = clip(%2) p=0 q=6\n%4 = mul(%0, %3)\n"
+      "%5 = constant f32 [] {6}\n%6 = div(%4, %5)\n%7 = constant f32 [2,3] {1,2,3,4,5,6}\n%8 = matmul(%6, %7)\noutput %8\n",
+      "%0 = input f32 [n,2]\n%1 = hard_swish(%0)\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n%3 = matmul(%1, %2)\noutput %3\n" },
+
     { "swish,drop_dead",
       "%0 = input f32 [n,4]\n%1 = sigmoid(%0)\n%2 = mul(%1, %0)\n%3 = constant f32 [] {1.702}\n%4 = mul(%3, %2)\n"
       "%5 = sigmoid(%4)\n"
