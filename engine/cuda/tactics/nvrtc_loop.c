@@ -4,6 +4,8 @@
 #include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/program_tactic.h"
 
+enum { BLOCKS_EACH = 4 };       /* for each multiprocessor: enough that none waits for another */
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     (void)device;
@@ -24,14 +26,23 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     return true;
 }
 
+/* Small tensors are done by small blocks, so that all multiprocessors get some. */
+static bool fills_device(const pf_device *device, const pf_problem *p, int vector)
+{
+    const pf_shape *shape = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
+
+    return pf_shape_elems(p->graph->dims, shape) >= (pf_dim)vector * 256 * BLOCKS_EACH * (pf_dim)device->compute_units;
+}
+
+/* How many threads hardly matters beside how wide they load; networks of many concats have hundreds of these problems. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int threads[] = { 256, 128, 512 };
+    static const int orders[][3] = { { 128, 256, 512 }, { 256, 128, 512 } };
     int              widest = pf_codegen_loop_widest(p);
-    size_t           thread_choices = effort < 1 ? 1 : effort < 4 ? 2 : 3;
+    const int       *threads = orders[fills_device(device, p, widest)];
+    size_t           thread_choices = effort < 3 ? 1 : effort < 4 ? 2 : 3;
     pf_status        st = PF_OK;
 
-    (void)device;
     for (size_t t = 0; t < thread_choices && !st; t++)
         for (int v = widest; v >= 1 && !st; v /= 2) {
             st = pf_tuning_add(out, err, "v=%d t=%d", v, threads[t]);

@@ -136,15 +136,19 @@ static void note_host(examination *e, const pf_problem *p)
     if (e->options->prints_problems) printf("HOST %s\n", p->text);
 }
 
-static void examine_problem(examination *e, const pf_problem *problem)
+static void examine_problem(examination *e, const pf_problem *problem, uint32_t form)
 {
-    const pf_tactic *tactic = NULL;
+    const pf_tactic *tactic = NULL, *first = NULL;
     int              takers = 0;
 
     e->result->problems++;
     for (uint32_t i = 0; (tactic = pf_tactic_at(i)) != NULL && (takers < 2 || e->options->all_tactics); i++)
-        if (!(tactic->flags & PF_TACTIC_ORACLE) && !(tactic->needs & ~e->device->caps)) takers += try_tactic(e, tactic, problem);
+        if (!(tactic->flags & PF_TACTIC_ORACLE) && !(tactic->needs & ~e->device->caps) && try_tactic(e, tactic, problem)) {
+            takers++;
+            if (!first) first = tactic;
+        }
     if (!takers) note_host(e, problem);
+    if (e->options->prints_steps && form == 0) printf("STEP %s %s\n", first ? first->name : "host", problem->text);
 }
 
 /* ---- A network */
@@ -161,7 +165,7 @@ static pf_status examine_regions(examination *e, pf_err *err)
             for (uint32_t g = 0; g < regions.items[r].forms[f].count; g++) {
                 const pf_group *group = &regions.items[r].forms[f].groups[g];
 
-                if (!tail.late[r] && regions.items[r].kind == PF_REGION_STEP && group->problem) examine_problem(e, group->problem);
+                if (!tail.late[r] && regions.items[r].kind == PF_REGION_STEP && group->problem) examine_problem(e, group->problem, f);
             }
     pf_builder_tail_clear(&tail);
     pf_regions_clear(&regions);

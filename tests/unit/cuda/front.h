@@ -12,6 +12,7 @@ typedef struct front_options {
     int         tunings;        /* compiled per tactic and layout; 0: nothing is compiled */
     bool        all_tactics;    /* not only the first two that take the problem */
     bool        prints_problems;    /* texts of those that are left to the host or do not compile */
+    bool        prints_steps;       /* of each region's first form: the first tactic that takes a problem, and its text */
 } front_options;
 
 typedef struct front_result {

@@ -1,11 +1,12 @@
 /* What networks are made of finds kernels for the card, and these compile.
-   With arguments: the same of models, a line each.  test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] MODEL... */
+   With arguments: the same of models, a line each.  test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] MODEL... */
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/tactic.h"
 #include "tests/ops/samples.h"
 #include "tests/unit/cuda/front.h"
 
@@ -42,6 +43,7 @@ static int examine_models(char **argument)
         else if (!strcmp(*argument, "--fp32")) options.precision = NULL;
         else if (!strcmp(*argument, "--all")) options.all_tactics = true;
         else if (!strcmp(*argument, "--problems")) options.prints_problems = true;
+        else if (!strcmp(*argument, "--steps")) options.prints_steps = true;
         else if (!strcmp(*argument, "--tunings") && argument[1]) options.tunings = (int)strtol(*++argument, NULL, 10);
         else examine_model(device, *argument, &options);
     }
@@ -88,9 +90,41 @@ static void every_op_runs_on_the_card(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* ---- Tunings */
+
+static void check_loop_tunings(pf_device *device, const char *graph, const char *threads)
+{
+    const pf_tactic *loop = pf_tactic_find("nvrtc_loop");
+    char             text[256] = "";
+    pf_problem      *problem = NULL;
+    pf_tuning_list   tunings = { 0 };
+    pf_err           err = { 0 };
+
+    snprintf(text, sizeof text, "problem in=linear out=linear numerics=0\ngraph\n%s", graph);
+    test_ok(pf_problem_parse(text, &problem, &err), &err);
+    assert_non_null(loop);
+    test_ok(loop->tunings(device, problem, 2, &tunings, &err), &err);
+    assert_int_equal(tunings.count, 3);     /* as wide as can be, and down to a quarter of that */
+    for (uint32_t i = 0; i < tunings.count; i++) assert_non_null(strstr(tunings.items[i].text, threads));
+    pf_tuning_clear(&tunings);
+    pf_problem_free(problem);
+}
+
+/* At the usual effort the size says how many threads a block has. */
+static void small_loops_have_small_blocks(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    check_loop_tunings(device, "%0 = input f16 [1,64,28,28]\n%1 = relu(%0)\noutput %1\n", "t=128");
+    check_loop_tunings(device, "%0 = input f16 [64,64,56,56]\n%1 = relu(%0)\noutput %1\n", "t=256");
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_op_runs_on_the_card) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(small_loops_have_small_blocks) };
 
     return argc > 1 ? examine_models(argv + 1) : cmocka_run_group_tests(tests, NULL, NULL);
 }
