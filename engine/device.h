@@ -72,6 +72,7 @@ struct pf_device {              /* open to readers */
     const pf_device_ops *ops;
     pf_device_kind kind;
     char      name[32];                         /* "cpu", "cuda:0" */
+    char      place[32];                        /* of a card in this machine, whatever number it has in this process: its PCI address; else empty */
     char      class_name[PF_DEVICE_CLASS_NAME_BYTES];  /* short, for people and selectors: "cpu-avx512", "h100-sxm" */
     char      class_text[PF_DEVICE_CLASS_TEXT_BYTES];  /* canonical "key=value\n" lines of all that changes timings, sorted by key */
     pf_digest class_digest;                     /* of class_text */

@@ -14,12 +14,12 @@
 #define WAIT_LIMIT_NS (600 * PF_NS_PER_S)
 #define POLL_NS       PF_NS_PER_MS
 
-/* Users share a device, so they share the file: it holds nothing, and anyone may lock it. */
+/* Users share a device, so they share the file: it holds nothing, and anyone may lock it.  A card has one whatever number a process gives it. */
 void pf_timing_lock_open(const pf_device *device, pf_timing_lock *out)
 {
     char path[128] = "";
 
-    snprintf(path, sizeof path, "/tmp/planfarm-timing-%s.lock", device->name);
+    snprintf(path, sizeof path, "/tmp/planfarm-timing-%s.lock", device->place[0] ? device->place : device->name);
     for (char *at = path + strlen("/tmp/"); *at; at++)
         if (*at == '/' || *at == ':')
             *at = '-';

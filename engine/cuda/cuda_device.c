@@ -336,16 +336,15 @@ static pf_status read_properties(pf_device *device, pf_err *err)
 {
     pf_cuda              *cuda = pf_cuda_of(device);
     struct cudaDeviceProp properties;
-    char                  bus_id[32] = {0};
 
     memset(&properties, 0, sizeof properties);
     PF_CUDA_TRY(err, cudaSetDevice(cuda->ordinal));
     PF_CUDA_TRY(err, cudaGetDeviceProperties(&properties, cuda->ordinal));
-    PF_CUDA_TRY(err, cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, cuda->ordinal));
+    PF_CUDA_TRY(err, cudaDeviceGetPCIBusId(device->place, sizeof device->place, cuda->ordinal));
     cuda->sm_count = properties.multiProcessorCount;
     cuda->cc = properties.major * 10 + properties.minor;
     cuda->l2_bytes = (size_t)properties.l2CacheSize;
-    cuda->nvml_device = pf_nvml_find(bus_id);
+    cuda->nvml_device = pf_nvml_find(device->place);
     device->compute_units = cuda->sm_count;
     device->cache_bytes = cuda->l2_bytes;
     device->memory_bytes = properties.totalGlobalMem;

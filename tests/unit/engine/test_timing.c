@@ -1,9 +1,11 @@
 /* Candidates of every kind are measured on the CPU: right, wrong in several ways, slow, refusing, greedy. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "engine/timing.h"
+#include "engine/timing_lock.h"
 #include "tests/unit/engine/networks.h"
 
 enum { ELEMS = 4096 };
@@ -249,6 +251,43 @@ static void semantics_know_no_layouts(void **state)
     pf_problem_free(b);
 }
 
+static bool never(void *user) { return (void)user, false; }
+
+static pf_status take_lock(const char *name, const char *place, pf_timing_lock *lock)
+{
+    pf_device which = { 0 };
+    pf_err    err = { 0 };
+    pf_status st = PF_OK;
+
+    snprintf(which.name, sizeof which.name, "%s", name);
+    snprintf(which.place, sizeof which.place, "%s", place);
+    pf_timing_lock_open(&which, lock);
+    st = pf_timing_lock_take(lock, never, NULL, &err);
+    pf_err_clear(&err);
+    return st;
+}
+
+/* Each process counts the cards that it sees from 0. */
+static void a_card_is_locked_by_its_place(void **state)
+{
+    char           place[24] = "", other[24] = "", path[80] = "";
+    pf_timing_lock first = { -1 }, second = { -1 }, third = { -1 };
+
+    (void)state;
+    snprintf(place, sizeof place, "test-a-%d", (int)getpid());
+    snprintf(other, sizeof other, "test-b-%d", (int)getpid());
+    assert_int_equal(take_lock("cuda:0", place, &first), PF_OK);
+    assert_int_equal(take_lock("cuda:1", place, &second), PF_CANCELLED);
+    assert_int_equal(take_lock("cuda:0", other, &third), PF_OK);
+    pf_timing_lock_close(&first);
+    pf_timing_lock_close(&second);
+    pf_timing_lock_close(&third);
+    snprintf(path, sizeof path, "/tmp/planfarm-timing-%s.lock", place);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "/tmp/planfarm-timing-%s.lock", other);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +296,7 @@ int main(void)
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(semantics_know_no_layouts),
+        cmocka_unit_test(a_card_is_locked_by_its_place),
     };
 
     return cmocka_run_group_tests(tests, open_all, close_all);
