@@ -181,8 +181,9 @@ class DiffusionUNet(nn.Module):
 
     def forward(self, x, steps, context):
         half = self.time[0].in_features // 2
-        angles = steps[:, None].float() * torch.exp(-9.2 * torch.arange(half, dtype=torch.float32) / half)[None]
-        t = self.time(torch.cat((angles.sin(), angles.cos()), -1))
+        rates = torch.exp(-9.2 * torch.arange(half, dtype=torch.float32, device=steps.device) / half)
+        angles = steps[:, None].float() * rates[None]
+        t = self.time(torch.cat((angles.sin(), angles.cos()), -1).to(x.dtype))
         a = self.first(x)
         b = self.conv1(F.silu(self.norm1(a))) + t[:, :, None, None]
         b = b + self.conv2(F.silu(self.norm2(b)))

@@ -1,0 +1,352 @@
+#!/usr/bin/env python3
+"""Many networks that nothing was tuned for, on GPUs: built, compared with PyTorch in FP32, and measured beside PyTorch in FP16.
+
+usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--exporters N] [--modes graph] [--effort N] [--budget SECONDS] [--keep]
+                  [--export-only] [NAME[:BATCH] ...]
+
+Networks are those of gpu_zoo_networks.py, in its order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
+takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
+memory; the least counts), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
+Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
+with it); builds and exports share the CPU, so cold builds here are slower than alone.
+
+--out gets table.md, rows.json, and for each network <name>.json: build, layers and bench as planfarm printed them, and the rules that changed it.
+An error is the largest difference relative to the range of the output.  The exit status is 1 when a build failed or an error is above 1e-2.
+"""
+import argparse, contextlib, glob, io, json, multiprocessing, os, queue, shutil, signal, subprocess, sys, time, traceback, warnings
+warnings.filterwarnings("ignore")
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "models"))
+
+LIMIT = 1e-2
+COLUMNS = ("network", "planfarm ms", "PyTorch ms", "ratio", "max error", "cold s", "timed", "layers", "on the host", "remark")
+
+
+def one_line(reason, length=300):
+    return " ".join(str(reason).replace("|", "/").split())[-length:]
+
+
+# ---- Exporting
+
+def split(case):
+    name, _, batch = case.partition(":")
+    return name, int(batch or 1)
+
+
+def make(case):
+    """The module and its inputs."""
+    import torch, transformers
+    from gpu_zoo_networks import NETWORKS
+    torch.manual_seed(0)
+    transformers.set_seed(0)
+    name, batch = split(case)
+    with torch.no_grad():
+        return NETWORKS[name](batch)
+
+
+def export(case, folder):
+    """The model, and the module and its inputs beside it; attempts both exporters."""
+    import torch
+    from zoo_export import EXPORTERS
+    torch.set_num_threads(2)
+    path, reasons = os.path.join(folder, case.replace(":", "_") + ".onnx"), []
+    if os.path.exists(path):
+        return path
+    with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        made = make(case)
+        with contextlib.suppress(Exception):        # some cannot be stored: they are made again
+            torch.save((made.module, made.inputs), path + ".module")
+        for exporter in ("script", "dynamo"):
+            try:
+                EXPORTERS[exporter](made, path + ".part")
+                os.rename(path + ".part", path)
+                return path
+            except Exception as reason:     # whatever an exporter may raise
+                reasons.append(f"{exporter}: {one_line(reason, 150)}")
+    raise RuntimeError("not exported: " + "; ".join(reasons))
+
+
+def export_all(cases, done, folder):
+    """Runs in a process of its own."""
+    while True:
+        try:
+            case = cases.get_nowait()
+        except queue.Empty:
+            return
+        start, reason = time.time(), None
+        try:
+            export(case, folder)
+        except Exception as problem:
+            reason = one_line(problem)
+        print(f"exported {case} in {time.time() - start:.1f} s{': ' + reason if reason else ''}", flush=True)
+        done.put((case, reason))
+
+
+# ---- PyTorch, in a process that is gone when planfarm measures: a card with another process on it is not quiet
+
+def flat(outputs):
+    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+
+def cast(value, dtype, layout=None):
+    value = value.cuda()
+    if value.is_floating_point():
+        value = value.to(dtype)
+    return value.to(memory_format=layout) if layout and value.ndim == 4 else value
+
+
+def run_reference(module, inputs):
+    import torch
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    with torch.inference_mode():
+        return [o.cpu().numpy() for o in flat(module.cuda()(*(cast(v, torch.float32) for v in inputs.values())))]
+
+
+def reference(case, model):
+    """The module, its inputs and what it answers; made again where it could not be stored, or does not work any more."""
+    import torch
+    try:
+        module, inputs = torch.load(model + ".module", weights_only=False)
+        return module, inputs, run_reference(module, inputs)
+    except Exception:
+        made = make(case)
+        return made.module, made.inputs, run_reference(made.module, made.inputs)
+
+
+def peer(module, inputs, modes):
+    """Milliseconds by mode and order of memory, and what went wrong."""
+    import torch
+    from peer_torch import median_ms, run_mode
+    torch.backends.cudnn.benchmark = True
+    images = any(v.ndim == 4 and v.is_floating_point() for v in inputs.values())
+    times, problem, module = {}, None, module.half()
+    for layout in [torch.contiguous_format] + [torch.channels_last] * images:
+        values = [cast(v, torch.float16, layout) for v in inputs.values()]
+        for mode in modes:
+            try:
+                with torch.inference_mode():
+                    placed = module.to(memory_format=layout) if images else module
+                    times[f"{mode}{' channels_last' * (layout == torch.channels_last)}"] = median_ms(run_mode(mode, placed, lambda f: f(*values))[1])[0]
+            except Exception as reason:
+                problem = one_line(f"{mode}: {reason}", 120)
+    return times, problem
+
+
+def ask_torch(options, case):
+    """Writes inputs, expected outputs and times beside the model."""
+    import torch
+    model = path_of(options, case)
+    module, inputs, expected = reference(case, model)
+    np.savez(model + ".expected.npz", *expected)
+    for name, value in inputs.items():
+        np.save(f"{model}.{name}.npy", value.numpy())
+    times, problem = peer(module, inputs, [mode for mode in options.modes.split(",") if mode])
+    with open(model + ".peer.json", "w") as file:
+        json.dump({"inputs": list(inputs), "times": times, "problem": problem}, file)
+    del module
+    torch.cuda.empty_cache()
+
+
+# ---- One network
+
+def path_of(options, case):
+    return os.path.join(options.work, case.replace(":", "_") + ".onnx")
+
+
+def planfarm(*words, seconds=180):
+    from zoo_compare import call
+    return json.loads(call("planfarm", *words, "--json", seconds=seconds))
+
+
+def outputs_of(plan, model, inputs, folder):
+    import onnx
+    from zoo_compare import call
+    words = [word for name in inputs for word in ("--input", f"{name}={model}.{name}.npy")]
+    call("planfarm", "run", plan, "--device", "cuda:0", "--output-dir", folder, *words)
+    names = [o.name for o in onnx.load(model, load_external_data=False).graph.output]
+    return [np.load(os.path.join(folder, name.replace("/", "_") + ".npy")) for name in names]
+
+
+def rules_of(model):
+    try:
+        return planfarm("inspect", model, "--rules")
+    except RuntimeError as reason:
+        return one_line(reason)
+
+
+def measure(options, case, row):
+    """Fills the row, and returns what is kept of the network."""
+    from zoo_compare import apart
+    model = path_of(options, case)
+    folder = model + ".files"
+    plan = os.path.join(folder, "plan")
+    os.makedirs(folder, exist_ok=True)
+    with open(model + ".peer.json") as file:
+        asked = json.load(file)
+    with np.load(model + ".expected.npz") as file:
+        expected = [file[name] for name in file.files]
+    times = asked["times"]
+    row.update(peer=times, remark=asked["problem"] or "")
+    if times:
+        row["PyTorch ms"] = min(times.values())
+    start = time.time()
+    built = planfarm("build", model, "-o", plan, "--device", "cuda:0", "--cache", os.path.join(folder, "cache"), "--fp16",
+                     "--effort", str(options.effort))
+    row.update({"cold s": time.time() - start, "timed": built["candidates_timed"], "own error": built["max_rel_error"]})
+    row["max error"] = max(apart(a, b) for a, b in zip(outputs_of(plan, model, asked["inputs"], folder), expected))
+    bench = planfarm("bench", plan, "--device", "cuda:0", "--duration", "0.5", "--layers")
+    row["planfarm ms"] = bench["compute_ms"]["median"]
+    if times:
+        row["ratio"] = row["PyTorch ms"] / row["planfarm ms"]
+    row["layers"] = len(bench["layers"])
+    row["on the host"] = sum(layer["tactic"] == "cuda_host" for layer in bench["layers"])
+    return {"build": built, "bench": bench, "layers": planfarm("inspect", plan, "--layers"), "rules": rules_of(model)}
+
+
+def clear(options, case):
+    model = path_of(options, case)
+    if options.keep:
+        return
+    shutil.rmtree(model + ".files", ignore_errors=True)
+    for path in glob.glob(glob.escape(model) + "*"):
+        os.remove(path)
+
+
+def do_case(options, case, reason, end):
+    row, kept = {"network": case}, None
+    try:
+        if reason:
+            raise RuntimeError(reason)
+        if time.time() > end:
+            raise RuntimeError("out of budget")
+        if not os.path.exists(path_of(options, case) + ".peer.json"):
+            raise RuntimeError("PyTorch did not answer")
+        kept = measure(options, case, row)
+    except Exception as problem:
+        row["remark"] = one_line(problem)
+        if not isinstance(problem, RuntimeError):
+            traceback.print_exc()
+    if kept and options.out:
+        with open(os.path.join(options.out, case.replace(":", "_") + ".json"), "w") as file:
+            json.dump(dict(kept, row=row), file)
+    clear(options, case)
+    return row
+
+
+def take_some(ready, most):
+    """Waits for one case, and takes more that are there."""
+    taken = [ready.get()]
+    with contextlib.suppress(queue.Empty):
+        while len(taken) < most and taken[-1][0] is not None:
+            taken.append(ready.get(timeout=0.5))
+    return taken
+
+
+def work_on(options, gpu, ready, rows, end):
+    """Runs in a process of its own, which sees one GPU: PyTorch's answers for some networks, then planfarm's."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    while True:
+        some = take_some(ready, options.some)
+        cases = [case for case, reason in some if case is not None and not reason]
+        if cases and time.time() < end:
+            words = [sys.executable, os.path.abspath(__file__), "--work", options.work, "--modes", options.modes, "--torch-only", *cases]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(words, timeout=60 + 30 * len(cases), check=False)
+        for case, reason in some:
+            if case is None:
+                return
+            rows.put(do_case(options, case, reason, end))
+
+
+# ---- The table
+
+def cell(row, column):
+    value = row.get(column, "")
+    if isinstance(value, float):
+        return f"{value:.1e}" if column == "max error" else f"{value:.2f}" if column == "ratio" else f"{value:.1f}" if column == "cold s" else f"{value:.3f}"
+    return str(value)
+
+
+def write(options, cases, rows):
+    order = {case: i for i, case in enumerate(cases)}
+    rows = sorted(rows, key=lambda row: order[row["network"]])
+    table = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"] + [f"| {' | '.join(cell(row, c) for c in COLUMNS)} |" for row in rows]
+    with open(os.path.join(options.out, "table.md"), "w") as file:
+        file.write("\n".join(table) + "\n")
+    with open(os.path.join(options.out, "rows.json"), "w") as file:
+        json.dump(rows, file, indent=1)
+
+
+def collect(options, cases, results, workers):
+    rows = []
+    while len(rows) < len(cases):
+        try:
+            row = results.get(timeout=5)
+        except queue.Empty:
+            if not any(w.is_alive() for w in workers):
+                break
+            continue
+        rows.append(row)
+        print(" | ".join(cell(row, c) for c in COLUMNS), flush=True)
+        if options.out:
+            write(options, cases, rows)
+    return rows
+
+
+def run(options, cases):
+    context = multiprocessing.get_context("spawn")
+    waiting, ready, results = context.Queue(), context.Queue(), context.Queue()
+    for case in cases:
+        waiting.put(case)
+    exporters = [context.Process(target=export_all, args=(waiting, ready, options.work), daemon=True) for _ in range(options.exporters)]
+    end = time.time() + options.budget
+    workers = [] if options.export_only else [context.Process(target=work_on, args=(options, i % options.gpus, ready, results, end), daemon=True)
+                                                  for i in range(options.gpus * options.at_once)]
+    for process in exporters + workers:
+        process.start()
+    rows = [] if options.export_only else collect(options, cases, results, workers)
+    for process in exporters:
+        process.join()
+    for _ in workers:
+        ready.put((None, None))
+    if options.export_only:
+        while not ready.empty():
+            ready.get()
+    return rows
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--work", required=True)
+    p.add_argument("--out", help="folder for the table and what is kept of each network")
+    p.add_argument("--gpus", type=int, default=1)
+    p.add_argument("--at-once", type=int, default=1, help="networks at once on a GPU")
+    p.add_argument("--effort", type=int, default=2)
+    p.add_argument("--exporters", type=int, default=4, help="processes that export")
+    p.add_argument("--modes", default="graph")
+    p.add_argument("--budget", type=float, default=500, help="no network is begun after so many seconds")
+    p.add_argument("--keep", action="store_true", help="keep models, plans and caches in --work")
+    p.add_argument("--export-only", action="store_true")
+    p.add_argument("--some", type=int, default=6, help="networks that PyTorch answers for in one go, before planfarm builds them")
+    p.add_argument("--torch-only", action="store_true", help="what a process of its own does for some networks that are exported")
+    p.add_argument("cases", nargs="*")
+    options = p.parse_args()
+    from gpu_zoo_networks import NETWORKS
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # and its processes with it
+    for folder in filter(None, (options.work, options.out)):
+        os.makedirs(folder, exist_ok=True)
+    if options.torch_only:
+        for case in options.cases:
+            try:
+                ask_torch(options, case)
+            except Exception:
+                traceback.print_exc()
+        return
+    rows = run(options, options.cases or list(NETWORKS))
+    sys.exit(not options.export_only and any("planfarm ms" not in row or not row["max error"] <= LIMIT for row in rows))
+
+
+if __name__ == "__main__":
+    main()
