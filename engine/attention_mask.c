@@ -77,7 +77,8 @@ static bool is_number(const pf_graph *graph, pf_value_id value, double *out)
 {
     pf_index_form form = { 0 };
 
-    return pf_index_form_of(graph, value, &form) && pf_index_form_uniform(graph->dims, &graph->values[value].shape, &form, out);
+    return pf_index_form_of(graph, value, &form) &&
+           pf_index_form_uniform(graph->dims, &graph->values[value].shape, &form, out);
 }
 
 /* Into what it consists of: sums of masks, choices between 0 and minus infinity, both of two conditions.
@@ -90,16 +91,20 @@ static bool take_apart(const pf_graph *graph, const pf_mask_term *term, pf_mask 
     if (!node)
         return false;
     if (term->kind == PF_MASK_ADD && node->op == PF_OP_ADD)
-        return add_term(out, PF_MASK_ADD, node->in[0], term->factor, 0) && add_term(out, PF_MASK_ADD, node->in[1], term->factor, 0);
-    if (term->kind == PF_MASK_ADD && node->op == PF_OP_WHERE && is_number(graph, node->in[1], &a) && is_number(graph, node->in[2], &b)) {
+        return add_term(out, PF_MASK_ADD, node->in[0], term->factor, 0) &&
+               add_term(out, PF_MASK_ADD, node->in[1], term->factor, 0);
+    if (term->kind == PF_MASK_ADD && node->op == PF_OP_WHERE && is_number(graph, node->in[1], &a) &&
+        is_number(graph, node->in[2], &b)) {
         if (a == 0 && b * term->factor == -INFINITY)
             return add_term(out, PF_MASK_KEEP, node->in[0], 1, -INFINITY);
         return b == 0 && a * term->factor == -INFINITY && add_term(out, PF_MASK_DROP, node->in[0], 1, -INFINITY);
     }
     if (term->kind != PF_MASK_ADD && node->op == PF_OP_NOT)
         return add_term(out, term->kind == PF_MASK_KEEP ? PF_MASK_DROP : PF_MASK_KEEP, node->in[0], 1, term->instead);
-    if (term->kind == (node->op == PF_OP_AND ? PF_MASK_KEEP : PF_MASK_DROP) && (node->op == PF_OP_AND || node->op == PF_OP_OR))
-        return add_term(out, term->kind, node->in[0], 1, term->instead) && add_term(out, term->kind, node->in[1], 1, term->instead);
+    if (term->kind == (node->op == PF_OP_AND ? PF_MASK_KEEP : PF_MASK_DROP) &&
+        (node->op == PF_OP_AND || node->op == PF_OP_OR))
+        return add_term(out, term->kind, node->in[0], 1, term->instead) &&
+               add_term(out, term->kind, node->in[1], 1, term->instead);
     return false;
 }
 
@@ -137,7 +142,8 @@ static int32_t take_causal(const pf_graph *graph, pf_mask *mask, const pf_shape 
         double  hidden = 0;
         int32_t found = causal_of_term(graph, &mask->terms[i], scores, &hidden);
 
-        if (found == PF_CAUSAL_NONE || (causal != PF_CAUSAL_NONE && found != causal) || (mask->count > 1 && hidden != -INFINITY) ||
+        if (found == PF_CAUSAL_NONE || (causal != PF_CAUSAL_NONE && found != causal) ||
+            (mask->count > 1 && hidden != -INFINITY) ||
             (found == PF_CAUSAL_BOTTOM_RIGHT && hidden != -INFINITY && !every_query_sees(graph->dims, scores)))
             continue;
         causal = found;
@@ -154,13 +160,14 @@ static int32_t take_causal(const pf_graph *graph, pf_mask *mask, const pf_shape 
 static pf_status as_keep(pf_graph *graph, const pf_mask_term *term, pf_value_id *out, pf_err *err)
 {
     *out = term->value;
-    return term->kind == PF_MASK_KEEP ? PF_OK : pf_graph_add_node(graph, PF_OP_NOT, "mask", &term->value, 1, NULL, 1, out, err);
+    return term->kind == PF_MASK_KEEP ? PF_OK
+                                      : pf_graph_add_node(graph, PF_OP_NOT, "mask", &term->value, 1, NULL, 1, out, err);
 }
 
 static double lowest_of(pf_dtype dtype) { return dtype == PF_F16 ? -65504.0 : -(double)FLT_MAX; }
 
-/* What is added.  A finite number that replaced the score hides it as well when the least number is added: even a row that is hidden
-   throughout comes out the same, because no score shows beside it. */
+/* What is added.  A finite number that replaced the score hides it as well when the least number is added: even a row
+   that is hidden throughout comes out the same, because no score shows beside it. */
 static pf_status as_addend(pf_graph *graph, const pf_mask_term *term, pf_dtype dtype, pf_value_id *out, pf_err *err)
 {
     pf_value_id in[3] = { term->value, PF_NONE, PF_NONE };
@@ -169,7 +176,8 @@ static pf_status as_addend(pf_graph *graph, const pf_mask_term *term, pf_dtype d
 
     if (term->kind == PF_MASK_ADD) {
         st = pf_make_cast(graph, "mask", term->value, dtype, out, err);
-        return st || term->factor == 1 ? st : pf_make_with_number(graph, PF_OP_MUL, "mask", *out, term->factor, out, err);
+        return st || term->factor == 1 ? st
+                                       : pf_make_with_number(graph, PF_OP_MUL, "mask", *out, term->factor, out, err);
     }
     st = pf_graph_add_scalar(graph, dtype, term->kind == PF_MASK_KEEP ? 0 : hidden, &in[1], err);
     if (!st)
@@ -194,7 +202,8 @@ static pf_status join(pf_graph *graph, const pf_mask *mask, pf_dtype dtype, pf_v
     for (uint32_t i = 0; i < mask->count && !st; i++) {
         pf_value_id next = PF_NONE;
 
-        st = as_bool ? as_keep(graph, &mask->terms[i], &next, err) : as_addend(graph, &mask->terms[i], dtype, &next, err);
+        st = as_bool ? as_keep(graph, &mask->terms[i], &next, err)
+                     : as_addend(graph, &mask->terms[i], dtype, &next, err);
         if (!st && *out != PF_NONE)
             st = pf_make_binary(graph, as_bool ? PF_OP_AND : PF_OP_ADD, "mask", *out, next, &next, err);
         *out = next;
@@ -202,7 +211,8 @@ static pf_status join(pf_graph *graph, const pf_mask *mask, pf_dtype dtype, pf_v
     return st;
 }
 
-pf_status pf_mask_split(pf_graph *graph, const pf_mask *mask, const pf_shape *scores, pf_dtype dtype, int32_t *causal, pf_value_id *out, pf_err *err)
+pf_status pf_mask_split(pf_graph *graph, const pf_mask *mask, const pf_shape *scores, pf_dtype dtype, int32_t *causal,
+                        pf_value_id *out, pf_err *err)
 {
     pf_mask parts = *mask, finer = { 0 };
 

@@ -166,7 +166,8 @@ static pf_status dtype_parse(pf_graph *graph, const pf_attr_field *field, const 
     if (read_word(text, word, sizeof word))
         dtype = pf_dtype_from_name(word);
     *(int32_t *)value = dtype;
-    return dtype != PF_DTYPE_NONE ? PF_OK : PF_FAIL(err, PF_INVALID, "%s: \"%s\" is no element type", field->name, word);
+    return dtype != PF_DTYPE_NONE ? PF_OK
+                                  : PF_FAIL(err, PF_INVALID, "%s: \"%s\" is no element type", field->name, word);
 }
 
 static bool ints_is_default(const void *value) { return ((const pf_ints *)value)->count == 0; }
@@ -375,7 +376,8 @@ static pf_status graph_field_print(const print_state *state, const pf_attr_field
     return st;
 }
 
-static pf_status graph_field_parse(pf_graph *graph, const pf_attr_field *field, const char **text, void *value, pf_err *err)
+static pf_status graph_field_parse(pf_graph *graph, const pf_attr_field *field, const char **text, void *value,
+                                   pf_err *err)
 {
     pf_graph *body = NULL;
     pf_status st = expect(text, '{', err);
@@ -409,9 +411,13 @@ static const kind_row kinds[] = {
     [PF_ATTR_GRAPH] = { graph_is_default, graph_field_print, graph_field_parse, graph_equal, graph_field_copy },
 };
 
-static const void *field_at(const pf_attr_field *field, const void *attrs) { return (const char *)attrs + field->offset; }
+static const void *field_at(const pf_attr_field *field, const void *attrs)
+{
+    return (const char *)attrs + field->offset;
+}
 
-pf_status graph_print_attrs(const pf_dims *dims, const pf_op_def *def, const void *attrs, bool with_names, int indent, pf_buf *out, pf_err *err)
+pf_status graph_print_attrs(const pf_dims *dims, const pf_op_def *def, const void *attrs, bool with_names, int indent,
+                            pf_buf *out, pf_err *err)
 {
     print_state state = { dims, with_names, indent, out, err };
 
@@ -472,7 +478,8 @@ bool pf_attrs_equal(const pf_op_def *def, const void *a, const void *b)
     return true;
 }
 
-pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def, const void *attrs, void *out, pf_err *err)
+pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def, const void *attrs, void *out,
+                        pf_err *err)
 {
     copy_state state = { to, from, err };
 
@@ -493,7 +500,9 @@ pf_status graph_take_attrs(pf_graph *graph, const pf_op_def *def, const void *at
 
     memcpy(out, attrs, def->attr_bytes);
     for (const pf_attr_field *field = def->attr_fields; field && field->name; field++) {
-        pf_status st = field->kind == PF_ATTR_STRING ? string_copy(&state, field_at(field, attrs), (char *)out + field->offset) : PF_OK;
+        pf_status st = field->kind == PF_ATTR_STRING
+                           ? string_copy(&state, field_at(field, attrs), (char *)out + field->offset)
+                           : PF_OK;
 
         if (st)
             return st;

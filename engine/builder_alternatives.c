@@ -38,7 +38,8 @@ static pf_status add_ranked(const pf_choice *choice, bool oracles, pf_alternativ
     return st;
 }
 
-static pf_status add_tunings(const pf_search *search, const pf_problem *problem, const pf_tactic *tactic, pf_alternatives *list, pf_err *err)
+static pf_status add_tunings(const pf_search *search, const pf_problem *problem, const pf_tactic *tactic,
+                             pf_alternatives *list, pf_err *err)
 {
     pf_tuning_list  tunings = { 0 };
     pf_timing_entry entry = { .rev = tactic->rev };
@@ -55,7 +56,8 @@ static pf_status add_tunings(const pf_search *search, const pf_problem *problem,
     return st;
 }
 
-static pf_status add_takers(const pf_search *search, const pf_problem *problem, bool oracles, pf_alternatives *list, pf_err *err)
+static pf_status add_takers(const pf_search *search, const pf_problem *problem, bool oracles, pf_alternatives *list,
+                            pf_err *err)
 {
     const pf_tactic *tactic = NULL;
     pf_status        st = PF_OK;

@@ -24,16 +24,20 @@ static double flipped_share(const pf_tensor *test, const pf_tensor *reference)
     int64_t count = pf_tensor_elems(reference), flipped = 0;
 
     for (int64_t i = 0; i < count; i++)
-        flipped += pf_dtype_get(test->dtype, test->data, (uint64_t)i) != pf_dtype_get(reference->dtype, reference->data, (uint64_t)i);
+        flipped += pf_dtype_get(test->dtype, test->data, (uint64_t)i) !=
+                   pf_dtype_get(reference->dtype, reference->data, (uint64_t)i);
     return count ? (double)flipped / (double)count : 0;
 }
 
-static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason, size_t capacity);
+static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason,
+                   size_t capacity);
 
 /* Sequences and optionals item by item; of texts only the shape, since nothing but the references makes them. */
-static bool same_items(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason, size_t capacity)
+static bool same_items(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason,
+                       size_t capacity)
 {
-    bool same = reference->rank >= 0 ? pf_tensor_same_shape(test, reference) : test->rank < 0 && test->item_count == reference->item_count;
+    bool same = reference->rank >= 0 ? pf_tensor_same_shape(test, reference)
+                                     : test->rank < 0 && test->item_count == reference->item_count;
 
     snprintf(reason, capacity, "has another shape or number of items");
     for (int64_t i = 0; i < reference->item_count && same && reference->rank < 0; i++)
@@ -41,7 +45,8 @@ static bool same_items(const pf_tensor *test, const pf_tensor *reference, double
     return same;
 }
 
-static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason, size_t capacity)
+static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason,
+                   size_t capacity)
 {
     if (reference->rank < 0 || reference->dtype == PF_STRING)
         return same_items(test, reference, tolerance, error, reason, capacity);
@@ -115,7 +120,8 @@ static bool compare_value(void *user, uint32_t step, uint32_t value, const pf_te
     return false;
 }
 
-static pf_status find_culprit(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, double tolerance, hunt *out, pf_err *err)
+static pf_status find_culprit(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                              double tolerance, hunt *out, pf_err *err)
 {
     kept      references = { 0 };
     pf_status st = keep_references(check, oracle, &references, err);
@@ -138,12 +144,14 @@ static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_ten
         if (!context->device->host_is_device)
             st = pf_context_bind(context, i, context->staging[i], err);
         else
-            st = pf_context_bind(context, i, context->plan->io[i].is_input ? oracle->in[in++].data : outputs[out++].data, err);
+            st = pf_context_bind(context, i,
+                                 context->plan->io[i].is_input ? oracle->in[in++].data : outputs[out++].data, err);
     return st;
 }
 
-static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, double tolerance,
-                          const char *output, const char *reason, bool *by_rounding, pf_err *err)
+static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                          pf_tensor *outputs, double tolerance, const char *output, const char *reason,
+                          bool *by_rounding, pf_err *err)
 {
     hunt      found = { .step = PF_NONE };
     pf_err    ignored = { 0 };
@@ -153,16 +161,20 @@ static pf_status mismatch(pf_context *context, const pf_builder_check *check, co
         st = find_culprit(context, check, oracle, tolerance, &found, &ignored);
     *by_rounding = !st && found.step == PF_NONE;
     if (st || found.step == PF_NONE)
-        return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no single layer is off by more than %.2g", output, reason, tolerance);
-    return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; the first layer that is off is \"%s\" with %s (%s), by %.3g of its range", output,
-                   reason, context->plan->steps[found.step].name, context->plan->steps[found.step].ranked[0].tactic,
-                   context->plan->steps[found.step].ranked[0].tuning, found.error);
+        return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no single layer is off by more than %.2g",
+                       output, reason, tolerance);
+    return PF_FAIL(err, PF_MISMATCH,
+                   "the plan's output \"%s\" %s; the first layer that is off is \"%s\" with %s (%s), by %.3g of its "
+                   "range",
+                   output, reason, context->plan->steps[found.step].name,
+                   context->plan->steps[found.step].ranked[0].tactic, context->plan->steps[found.step].ranked[0].tuning,
+                   found.error);
 }
 
-/* Outputs of the tail hang on decisions that a last bit may turn (which box is kept).  What feeds the tail does not: when that agrees, all is well,
-   since the tail is run by the references themselves. */
-static pf_status compare_crossing(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, double tolerance, double *error,
-                                  bool *agree, pf_err *err)
+/* Outputs of the tail hang on decisions that a last bit may turn (which box is kept).  What feeds the tail does not:
+   when that agrees, all is well, since the tail is run by the references themselves. */
+static pf_status compare_crossing(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                                  double tolerance, double *error, bool *agree, pf_err *err)
 {
     const pf_plan_tail *tail = &context->plan->tail;
     kept                references = { 0 };
@@ -208,8 +220,8 @@ static const char *output_name(const pf_plan *plan, uint32_t output)
 }
 
 /* Outputs of the tail on a decision that a last bit turned. */
-static pf_status agrees_in_tail(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, double tolerance, uint32_t output,
-                                double *error, bool *agree, pf_err *err)
+static pf_status agrees_in_tail(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                                double tolerance, uint32_t output, double *error, bool *agree, pf_err *err)
 {
     *agree = false;
     if (!is_tail_output(context->plan, output))
@@ -220,8 +232,8 @@ static pf_status agrees_in_tail(pf_context *context, const pf_builder_check *che
 }
 
 /* A network that makes much of the last bits.  That is measured once, when the first output needs it. */
-static pf_status agrees_in_noise(const pf_builder_check *check, const pf_oracle *oracle, const pf_tensor *test, uint32_t output, pf_noise **noise,
-                                 bool *agree, pf_err *err)
+static pf_status agrees_in_noise(const pf_builder_check *check, const pf_oracle *oracle, const pf_tensor *test,
+                                 uint32_t output, pf_noise **noise, bool *agree, pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -244,13 +256,14 @@ static double cosine_of(const pf_tensor *test, const pf_tensor *reference)
 {
     pf_difference difference = { 0 };
 
-    if (reference->rank < 0 || !pf_dtype_is_float(reference->dtype) || pf_tensor_compare(test, reference, &difference, NULL))
+    if (reference->rank < 0 || !pf_dtype_is_float(reference->dtype) ||
+        pf_tensor_compare(test, reference, &difference, NULL))
         return 1;
     return difference.cosine;
 }
 
-static pf_status compare_outputs(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs, answer *out,
-                                 pf_err *err)
+static pf_status compare_outputs(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                                 pf_tensor *outputs, answer *out, pf_err *err)
 {
     double    tolerance = NETWORK_TOLERANCE_FACTOR * pf_oracle_tolerance(check->rewritten, check->numerics);
     pf_noise *noise = NULL;
@@ -267,8 +280,8 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
         if (!agree && !st)
             st = agrees_in_noise(check, oracle, &outputs[i], i, &noise, &agree, err);
         if (!agree && !st)
-            st = mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR, output_name(context->plan, i), reason,
-                          &out->by_rounding, err);
+            st = mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR,
+                          output_name(context->plan, i), reason, &out->by_rounding, err);
         out->error = one > out->error ? one : out->error;
         out->cosine = cosine < out->cosine ? cosine : out->cosine;
     }
@@ -276,7 +289,8 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
     return st;
 }
 
-static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, answer *out, pf_err *err)
+static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, answer *out,
+                          pf_err *err)
 {
     pf_oracle  oracle = { 0 };
     pf_err     reason = { 0 };
@@ -336,7 +350,8 @@ static bool has_range(const pf_profile *profile)
     return false;
 }
 
-pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_builder_verdict *out, pf_err *err)
+pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check,
+                                pf_builder_verdict *out, pf_err *err)
 {
     pf_context *context = NULL;
     answer      usual = { -1, -1, false }, least = { -1, -1, false };

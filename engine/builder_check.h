@@ -16,13 +16,14 @@ typedef struct pf_builder_check {
 /* What came out: what plans keep of it, and what only the build's report says. */
 typedef struct pf_builder_verdict {
     pf_plan_check plan;
-    double        least_cosine;         /* of the float outputs with the references' at the usual shapes; -1: not compared */
+    double        least_cosine;  /* of the float outputs with the references' at the usual shapes; -1: not compared */
     bool          by_rounding;          /* an output is beyond tolerance although no single layer is */
     uint64_t      device_bytes;         /* that a context holds at the usual shapes: pf_context_device_bytes */
 } pf_builder_verdict;
 
 /* Runs the plan at the usual and at the least shapes.
    Errors   MISMATCH: an output is beyond tolerance; the sentence names the first layer that is. */
-pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check, pf_builder_verdict *out, pf_err *err);
+pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check,
+                                pf_builder_verdict *out, pf_err *err);
 
 #endif

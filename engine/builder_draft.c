@@ -7,7 +7,7 @@
 #include "engine/plan_sections.h"
 
 enum {
-    FALLBACKS = 3,              /* candidates behind the choice that a step with varying shapes keeps, before the reference */
+    FALLBACKS = 3,  /* candidates behind the choice that a step with varying shapes keeps, before the reference */
     TAIL_TEXT_LIMIT = PF_PLAN_TEXT_LIMIT,
 };
 
@@ -69,7 +69,8 @@ static pf_status move_into(pf_draft *d, uint32_t root, uint32_t whole, uint64_t 
     pf_plan_value *values = d->plan.values;
 
     if (values[root].view_of != PF_NONE || values[root].home != PF_HOME_ARENA)
-        return PF_FAIL(err, PF_INTERNAL, "value \"%s\" cannot be a part of \"%s\"", values[root].name, values[whole].name);
+        return PF_FAIL(err, PF_INTERNAL, "value \"%s\" cannot be a part of \"%s\"", values[root].name,
+                       values[whole].name);
     for (uint32_t i = 0; i < d->plan.value_count; i++)
         if (i == root || values[i].view_of == root) {
             values[i].view_of = whole;
@@ -90,7 +91,8 @@ static void move_to_io(pf_draft *d, uint32_t root, uint32_t io)
 
 /* ---- Steps */
 
-static pf_status add_step(pf_draft *d, const char *name, const pf_problem *problem, uint32_t item, pf_plan_step **out, pf_err *err)
+static pf_status add_step(pf_draft *d, const char *name, const pf_problem *problem, uint32_t item, pf_plan_step **out,
+                          pf_err *err)
 {
     struct pf_plan *plan = &d->plan;
     uint32_t        capacity = d->step_capacity;
@@ -111,12 +113,14 @@ static pf_status add_step(pf_draft *d, const char *name, const pf_problem *probl
 
 static void add_candidate(pf_plan_step *step, const pf_timing_entry *entry)
 {
-    step->ranked[step->ranked_count++] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
+    step->ranked[step->ranked_count++] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev,
+                                                              pf_choose_time(entry) };
 }
 
 void pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry)
 {
-    draft->plan.steps[step].ranked[0] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev, pf_choose_time(entry) };
+    draft->plan.steps[step].ranked[0] = (pf_plan_candidate){ entry->tactic, entry->tuning, entry->rev,
+                                                             pf_choose_time(entry) };
 }
 
 static bool has_tactic(const pf_plan_step *step, const char *tactic)
@@ -134,8 +138,8 @@ static void add_reference(const pf_draft *d, pf_plan_step *step)
     const pf_tactic *tactic = NULL;
 
     for (uint32_t i = 0; (tactic = pf_tactic_at(i)) != NULL; i++)
-        if ((tactic->flags & PF_TACTIC_ORACLE) && !has_tactic(step, tactic->name) && pf_search_allows(search->config, tactic) &&
-            !pf_tactic_declines(tactic, search->device, step->problem))
+        if ((tactic->flags & PF_TACTIC_ORACLE) && !has_tactic(step, tactic->name) &&
+            pf_search_allows(search->config, tactic) && !pf_tactic_declines(tactic, search->device, step->problem))
             step->ranked[step->ranked_count++] = (pf_plan_candidate){ tactic->name, "plain", tactic->rev, 0 };
 }
 
@@ -173,7 +177,8 @@ static pf_status add_copy(pf_draft *d, const pf_format_copy *copy, uint32_t *ind
     pf_status       st = PF_OK;
 
     pf_buf_init(&name, 4096);
-    pf_buf_printf(&name, "%s to %s", value->name && value->name[0] ? value->name : "value", pf_layout_print(copy->to).at);
+    pf_buf_printf(&name, "%s to %s", value->name && value->name[0] ? value->name : "value",
+                  pf_layout_print(copy->to).at);
     text = name.failed ? NULL : pf_arena_strdup(d->arena, (const char *)name.data);
     pf_buf_clear(&name);
     if (!text)
@@ -218,7 +223,8 @@ static pf_status get_value(pf_draft *d, pf_value_id v, pf_layout layout, uint32_
             make_view(d, *index, source);
         return st;
     }
-    return PF_FAIL(err, PF_INTERNAL, "nothing makes value \"%s\" in layout %s", value->name, pf_layout_print(layout).at);
+    return PF_FAIL(err, PF_INTERNAL, "nothing makes value \"%s\" in layout %s", value->name,
+                   pf_layout_print(layout).at);
 }
 
 static pf_status draft_view(pf_draft *d, const pf_format_unit *unit, pf_err *err)
@@ -304,7 +310,8 @@ static pf_status draft_unit(pf_draft *d, const pf_format_unit *unit, pf_err *err
         return draft_view(d, unit, err);
     if (unit->options[unit->chosen].problem)
         return draft_step(d, unit, err);
-    return d->formats->graph->nodes[unit->group->nodes[0]].op == PF_OP_CONCAT ? draft_concat(d, unit, err) : draft_slice(d, unit, err);
+    return d->formats->graph->nodes[unit->group->nodes[0]].op == PF_OP_CONCAT ? draft_concat(d, unit, err)
+                                                                              : draft_slice(d, unit, err);
 }
 
 static pf_status draft_units(pf_draft *d, pf_err *err)
@@ -334,7 +341,8 @@ static pf_status draft_inputs(pf_draft *d, pf_err *err)
         st = add_known_value(d, graph->inputs[i], PF_LAYOUT_LINEAR, &plan->io_value[i], err);
         if (st)
             break;
-        plan->values[plan->io_value[i]].home = d->formats->tail->late_value[graph->inputs[i]] ? PF_HOME_TAIL : PF_HOME_IO;
+        plan->values[plan->io_value[i]].home = d->formats->tail->late_value[graph->inputs[i]] ? PF_HOME_TAIL
+                                                                                              : PF_HOME_IO;
         plan->values[plan->io_value[i]].index = i;
         plan->io[i] = (pf_io){ .name = graph->values[graph->inputs[i]].name, .is_input = true };
     }
@@ -409,7 +417,8 @@ static pf_status write_tail_text(pf_draft *d, const pf_graph *graph, pf_err *err
     if (!st)
         d->plan.tail.text = text.failed ? NULL : pf_arena_strdup(d->arena, (const char *)text.data);
     if (!st && !d->plan.tail.text)
-        st = PF_FAIL(err, PF_NO_SPACE, "the part of the network that the host runs has a text of more than %d bytes", TAIL_TEXT_LIMIT);
+        st = PF_FAIL(err, PF_NO_SPACE, "the part of the network that the host runs has a text of more than %d bytes",
+                     TAIL_TEXT_LIMIT);
     pf_buf_clear(&text);
     return st;
 }
@@ -451,8 +460,9 @@ static pf_status draft_symbols(pf_draft *d, const pf_profile *profile, pf_err *e
         return PF_FAIL_MEMORY(err, profile->count * sizeof *plan->symbols);
     for (uint32_t s = 0; s < profile->count; s++)
         if (profile->least[s] != PF_UNBOUND || d->formats->tail->graph)
-            plan->symbols[plan->symbol_count++] = (pf_plan_symbol){ pf_dims_symbol_name(plan->dims, s), profile->least[s], profile->usual[s],
-                                                                    profile->most[s] };
+            plan->symbols[plan->symbol_count++] = (pf_plan_symbol){
+                pf_dims_symbol_name(plan->dims, s), profile->least[s], profile->usual[s], profile->most[s],
+            };
     return PF_OK;
 }
 

@@ -10,10 +10,12 @@ typedef struct pf_draft {
     pf_arena         *arena;            /* owned; texts and tables of plan */
     struct pf_plan    plan;             /* its tables, as the file will hold them */
     uint32_t          value_capacity, step_capacity, blob_capacity;
-    uint32_t        (*value_of)[PF_FORMAT_STATES];      /* owned; value of the graph and layout (pf_format_state) -> value of the plan, or PF_NONE */
+    uint32_t        (*value_of)[PF_FORMAT_STATES];      /* owned; value of the graph and layout (pf_format_state) ->
+                                                           value of the plan, or PF_NONE */
     pf_value_id      *graph_value;      /* owned; value of the plan -> value of the graph; as long as value_capacity */
     uint32_t         *step_item;        /* owned; step -> item of the search; as long as step_capacity */
-    uint32_t         *blob_before;      /* owned; blob -> an earlier one that may be the same, or PF_NONE; as long as blob_capacity */
+    uint32_t         *blob_before;      /* owned; blob -> an earlier one that may be the same, or PF_NONE; as long as
+                                           blob_capacity */
     pf_map           *blob_of;          /* owned; hex digest of a sample -> the newest such blob */
 } pf_draft;
 
@@ -22,12 +24,12 @@ pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile,
 void      pf_builder_draft_clear(pf_draft *draft);
 /* Makes entry, of the step's item, the step's choice; before packing. */
 void      pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
-/* builder_pack.c: a step's constants as `prepared` wants them.  packed: prepared->packed_bytes of zeros, aligned to PF_PLAN_ALIGNMENT, since padding
-   inside must be the same in every build. */
-pf_status pf_builder_pack_constants(const pf_draft *draft, const pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, void *packed,
-                                    pf_err *err);
-/* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other shapes may need that;
-   they go into sink, and what they were made of is not kept in memory when it is in a file. */
+/* builder_pack.c: a step's constants as `prepared` wants them.  packed: prepared->packed_bytes of zeros, aligned to
+   PF_PLAN_ALIGNMENT, since padding inside must be the same in every build. */
+pf_status pf_builder_pack_constants(const pf_draft *draft, const pf_plan_step *step, const pf_problem *bound,
+                                    const pf_step *prepared, void *packed, pf_err *err);
+/* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other
+   shapes may need that; they go into sink, and what they were made of is not kept in memory when it is in a file. */
 pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, pf_err *err);
 
 #endif

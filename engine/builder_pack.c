@@ -1,4 +1,5 @@
-/* Weights of a plan: packed as the chosen tactics want them, and as they are where a step may need them at other shapes. */
+/* Weights of a plan: packed as the chosen tactics want them, and as they are where a step may need them at other
+   shapes. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -23,7 +24,8 @@ typedef struct packing {
 
 /* ---- Blobs */
 
-/* Small blobs are told apart by all of their bytes, large ones by some lines and, when these are equal, by comparing. */
+/* Small blobs are told apart by all of their bytes, large ones by some lines and, when these are equal, by
+   comparing. */
 static void sample(const uint8_t *data, size_t bytes, pf_digest *out)
 {
     size_t  step = bytes / SAMPLE_LINES / SAMPLE_LINE_BYTES * SAMPLE_LINE_BYTES;
@@ -71,7 +73,8 @@ static pf_status add_blob(const packing *p, const void *data, size_t bytes, uint
         return PF_FAIL_MEMORY(err, (plan->blob_count + 1) * sizeof *plan->blobs);
     *index = plan->blob_count;
     d->blob_before[plan->blob_count] = like;
-    plan->blobs[plan->blob_count++] = (pf_plan_blob){ .offset = pf_plan_sink_add(p->sink, data, bytes), .bytes = bytes };
+    plan->blobs[plan->blob_count++] = (pf_plan_blob){ .offset = pf_plan_sink_add(p->sink, data, bytes),
+                                                      .bytes = bytes };
     return PF_OK;
 }
 
@@ -138,8 +141,8 @@ static pf_tensor constant_tensor(const pf_value *value)
 
 /* ---- Steps */
 
-pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, void *packed,
-                                    pf_err *err)
+pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step, const pf_problem *bound,
+                                    const pf_step *prepared, void *packed, pf_err *err)
 {
     uint32_t   count = step->problem->graph->input_count;
     pf_tensor *constants = pf_calloc(count + 1, sizeof *constants);
@@ -156,7 +159,8 @@ pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step,
     return st;
 }
 
-static pf_status pack_constants(const packing *p, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared, pf_err *err)
+static pf_status pack_constants(const packing *p, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared,
+                                pf_err *err)
 {
     void     *packed = NULL;
     pf_status st = pf_plan_sink_buffer(p->sink, prepared->packed_bytes, &packed, err);
@@ -187,14 +191,16 @@ static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepa
 }
 
 /* Would the choice take these shapes too, with its constants packed as they are now? */
-static bool takes_shapes(const pf_draft *d, pf_device *device, const pf_plan_step *step, const int64_t *bindings, size_t packed_bytes)
+static bool takes_shapes(const pf_draft *d, pf_device *device, const pf_plan_step *step, const int64_t *bindings,
+                         size_t packed_bytes)
 {
     const pf_tactic *tactic = pf_tactic_find(step->ranked[0].tactic);
     pf_problem      *bound = NULL;
     pf_step         *prepared = NULL;
     bool             takes = false;
 
-    if (!pf_problem_bind(step->problem, d->formats->graph->dims, bindings, &bound, NULL) && !pf_tactic_declines(tactic, device, bound) &&
+    if (!pf_problem_bind(step->problem, d->formats->graph->dims, bindings, &bound, NULL) &&
+        !pf_tactic_declines(tactic, device, bound) &&
         !tactic->prepare(device, bound, step->ranked[0].tuning, step->saved, step->saved_bytes, &prepared, NULL))
         takes = prepared->packed_bytes == packed_bytes;
     pf_step_free(prepared);
@@ -212,7 +218,8 @@ static bool needs_raw(const pf_draft *d, pf_device *device, const pf_plan_step *
         return true;
     if (pf_problem_is_bound(step->problem))
         return false;
-    return pf_tactic_declines(tactic, device, step->problem) || !takes_shapes(d, device, step, profile->least, packed_bytes) ||
+    return pf_tactic_declines(tactic, device, step->problem) ||
+           !takes_shapes(d, device, step, profile->least, packed_bytes) ||
            !takes_shapes(d, device, step, profile->most, packed_bytes);
 }
 
@@ -234,7 +241,8 @@ static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s
 {
     const pf_plan_step *step = &d->plan.steps[s];
     const pf_problem   *bound = d->formats->search->items[d->step_item[s]].problem;
-    pf_status           st = pf_tactic_find(step->ranked[0].tactic)->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, why);
+    pf_status           st = pf_tactic_find(step->ranked[0].tactic)
+                                 ->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, why);
 
     return st ? PF_FAIL(why, st, "it gives no reason") : PF_OK;
 }
@@ -247,15 +255,17 @@ static pf_status choose_instead(pf_draft *d, uint32_t s, const pf_timing_entry *
 
     if (!kept)
         return PF_FAIL_MEMORY(err, sizeof *entry);
-    pf_err_note(err, PF_BUILD_FAILED, step->name, "candidate %s %s: %s", step->ranked[0].tactic, step->ranked[0].tuning, why->msg);
-    pf_log(PF_LOG_WARN, "builder", "refused layer=\"%s\" tactic=%s tuning=\"%s\" next=%s reason=\"%s\"", step->name, step->ranked[0].tactic,
-           step->ranked[0].tuning, entry->tactic, why->msg);
+    pf_err_note(err, PF_BUILD_FAILED, step->name, "candidate %s %s: %s", step->ranked[0].tactic, step->ranked[0].tuning,
+                why->msg);
+    pf_log(PF_LOG_WARN, "builder", "refused layer=\"%s\" tactic=%s tuning=\"%s\" next=%s reason=\"%s\"", step->name,
+           step->ranked[0].tactic, step->ranked[0].tuning, entry->tactic, why->msg);
     pf_builder_choose(d, s, kept);
     drop_repeated(step);
     return PF_OK;
 }
 
-/* The next one that the device does not refuse takes the place of the choice. why: what became of that; PF_OK: a step is prepared. */
+/* The next one that the device does not refuse takes the place of the choice. why: what became of that; PF_OK: a step
+   is prepared. */
 static pf_status prepare_other(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *why, pf_err *err)
 {
     const pf_plan_candidate first = d->plan.steps[s].ranked[0];
@@ -340,7 +350,8 @@ static pf_status keep_graph_constants(const packing *p, const pf_graph *graph, i
         if (!value->is_constant || !pf_graph_use_count(graph, v) || stands_in_text(value))
             continue;
         if (value->dtype == PF_STRING)
-            st = PF_FAIL(err, PF_UNSUPPORTED, "constant \"%s\" is a long list of texts, which plans do not keep", value->name);
+            st = PF_FAIL(err, PF_UNSUPPORTED, "constant \"%s\" is a long list of texts, which plans do not keep",
+                         value->name);
         else
             st = keep_named_constant(p, &value->constant, err);
     }

@@ -71,7 +71,9 @@ static bool region_is_late(const cutting *c, const pf_region *region)
         if (region->kind == PF_REGION_HOST || !group->problem || has_unbound_symbol(c, group->problem))
             return true;
         if (region->kind == PF_REGION_STEP && no_tactic_takes(c, group->problem)) {
-            pf_log(PF_LOG_WARN, "builder", "host layer=\"%s\" device=%s: no tactic takes it there, so it and what depends on it run on the host",
+            pf_log(PF_LOG_WARN, "builder",
+                   "host layer=\"%s\" device=%s: no tactic takes it there, so it and what depends on it run on the "
+                   "host",
                    c->graph->nodes[group->nodes[0]].name, c->device->name);
             return true;
         }
@@ -105,7 +107,7 @@ static void find_late(cutting *c)
         if (c->tail->late[r])
             mark_outputs_late(c, &c->regions->items[r]);
     }
-    for (uint32_t o = 0; o < c->graph->output_count; o++)       /* an input that only the host knows may be handed through */
+    for (uint32_t o = 0; o < c->graph->output_count; o++)  /* an input that only the host knows may be handed through */
         c->any_late |= c->tail->late_value[c->graph->outputs[o]];
 }
 
@@ -183,13 +185,16 @@ static pf_status allocate(cutting *c, pf_err *err)
     t->leaving = pf_calloc((size_t)values + c->graph->output_count, sizeof *t->leaving);
     t->crossing = pf_calloc(values, sizeof *t->crossing);
     c->crosses = pf_calloc(values, sizeof *c->crosses);
-    return t->late && t->late_value && t->leaving && t->crossing && c->crosses ? PF_OK : PF_FAIL_MEMORY(err, values * sizeof *t->leaving);
+    return t->late && t->late_value && t->leaving && t->crossing && c->crosses
+               ? PF_OK
+               : PF_FAIL_MEMORY(err, values * sizeof *t->leaving);
 }
 
-pf_status pf_builder_tail(const pf_graph *graph, const pf_device *device, const pf_profile *profile, const pf_region_rules *rules,
-                          const pf_regions *regions, pf_tail *out, pf_err *err)
+pf_status pf_builder_tail(const pf_graph *graph, const pf_device *device, const pf_profile *profile,
+                          const pf_region_rules *rules, const pf_regions *regions, pf_tail *out, pf_err *err)
 {
-    cutting   c = { .graph = graph, .device = device, .profile = profile, .rules = rules, .regions = regions, .tail = out };
+    cutting   c = { .graph = graph, .device = device, .profile = profile, .rules = rules, .regions = regions,
+                    .tail = out };
     pf_status st = PF_OK;
 
     *out = (pf_tail){ 0 };

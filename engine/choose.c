@@ -78,12 +78,14 @@ static void select_first(const pf_timing_entry **items, uint32_t count)
             best = i;
     chosen = best;
     for (uint32_t i = 0; i < count; i++)
-        if (items[i]->status == items[best]->status && within_noise(items[best], items[i]) && compare_equal(items[i], items[chosen]) < 0)
+        if (items[i]->status == items[best]->status && within_noise(items[best], items[i]) &&
+            compare_equal(items[i], items[chosen]) < 0)
             chosen = i;
     swap(&items[0], &items[chosen]);
 }
 
-static uint32_t collect(const pf_timing_record *record, const pf_choose_rules *rules, bool contended, const pf_timing_entry **out)
+static uint32_t collect(const pf_timing_record *record, const pf_choose_rules *rules, bool contended,
+                        const pf_timing_entry **out)
 {
     uint32_t count = 0;
 

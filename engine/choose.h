@@ -1,13 +1,13 @@
-/* Which candidate wins: a pure function of timing records.  It never looks at a clock, so records that say the same give the
-   same choice everywhere, and the rule may change without timing anything again.
+/* Which candidate wins: a pure function of timing records.  It never looks at a clock, so records that say the same
+   give the same choice everywhere, and the rule may change without timing anything again.
    Invariants
    1. Only entries of status TIMED or DROPPED are chosen from, and DROPPED ones come after all TIMED ones.
-   2. Entries of a tactic that is gone, was excluded, has another rev now or needs more workspace than allowed are not looked at; nor, where
-      shapes vary, those that hold for one binding alone.
-   3. Contended entries are passed over, unless nothing else is left: then they are used, by their least sample, which is the one that
-      was disturbed least, and the caller is told.
-   4. Times within the noise of the best (half a percent, or the larger spread of the two) are equal; then less workspace
-      wins, then a tactic that needs no compiling, then the table's order, then the tuning's text. */
+   2. Entries of a tactic that is gone, was excluded, has another rev now or needs more workspace than allowed are not
+      looked at; nor, where shapes vary, those that hold for one binding alone.
+   3. Contended entries are passed over, unless nothing else is left: then they are used, by their least sample, which
+      is the one that was disturbed least, and the caller is told.
+   4. Times within the noise of the best (half a percent, or the larger spread of the two) are equal; then less
+      workspace wins, then a tactic that needs no compiling, then the table's order, then the tuning's text. */
 #ifndef PF_ENGINE_CHOOSE_H
 #define PF_ENGINE_CHOOSE_H
 
@@ -30,7 +30,10 @@ typedef struct pf_choice {
 } pf_choice;
 
 /* The time that an entry is judged by: its median, or its minimum when it is contended. */
-static inline int64_t pf_choose_time(const pf_timing_entry *entry) { return entry->contended ? entry->min_ns : entry->median_ns; }
+static inline int64_t pf_choose_time(const pf_timing_entry *entry)
+{
+    return entry->contended ? entry->min_ns : entry->median_ns;
+}
 /* Errors  NO_SPACE. */
 pf_status pf_choose_rank(const pf_timing_record *record, const pf_choose_rules *rules, pf_choice *out, pf_err *err);
 void      pf_choose_clear(pf_choice *choice);

@@ -33,7 +33,8 @@ static pf_status malformed(const char *key, const char *value, const char *wante
 
 static pf_status canonical_bool(const char *key, const char *value, pf_buf *out, pf_err *err)
 {
-    static const char *const yes[] = { "1", "true", "yes", "on", NULL }, *const no[] = { "0", "false", "no", "off", NULL };
+    static const char *const yes[] = { "1", "true", "yes", "on", NULL };
+    static const char *const no[] = { "0", "false", "no", "off", NULL };
 
     for (int i = 0; yes[i]; i++) {
         if (!strcmp(value, yes[i]))
@@ -69,8 +70,8 @@ static pf_status canonical_int(const char *key, const char *value, pf_buf *out, 
         return malformed(key, value, "a whole number", err);
     for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
         if (!strcmp(key, rows[bounds[i].key].key) && (number < bounds[i].least || number > bounds[i].greatest))
-            return PF_FAIL(err, PF_USAGE, "%s cannot be %lld: give %lld to %lld", key, (long long)number, (long long)bounds[i].least,
-                           (long long)bounds[i].greatest);
+            return PF_FAIL(err, PF_USAGE, "%s cannot be %lld: give %lld to %lld", key, (long long)number,
+                           (long long)bounds[i].least, (long long)bounds[i].greatest);
     return pf_buf_printf(out, "%lld", (long long)number) ? PF_OK : PF_FAIL_MEMORY(err, 24);
 }
 
@@ -113,7 +114,8 @@ static bool parse_dims(const char *text, const char *end, pf_named_shape *out)
     while (at < end) {
         const char *next = NULL;
 
-        if (out->rank == PF_MAX_RANK || parse_int(at, &out->dim[out->rank], &next) || next > end || out->dim[out->rank] < 1)
+        if (out->rank == PF_MAX_RANK || parse_int(at, &out->dim[out->rank], &next) || next > end ||
+            out->dim[out->rank] < 1)
             return false;
         out->rank++;
         if (next < end && (*next != 'x' || next + 1 == end))
@@ -132,8 +134,10 @@ static pf_status parse_shape(const char *key, const char *text, const char *end,
     while (colon > text && colon[-1] != ':')
         colon--;
     if (colon <= text + 1 || (size_t)(colon - text) > sizeof out->name || !parse_dims(colon, end, out))
-        return PF_FAIL(err, PF_USAGE, "%s has \"%.*s\", which is not a shape: give INPUT:1x3x224x224, dims from 1, several with commas", key,
-                       (int)(end - text), text);
+        return PF_FAIL(err, PF_USAGE,
+                       "%s has \"%.*s\", which is not a shape: give INPUT:1x3x224x224, dims from 1, several with "
+                       "commas",
+                       key, (int)(end - text), text);
     memcpy(out->name, text, (size_t)(colon - text) - 1);
     return PF_OK;
 }
@@ -405,7 +409,8 @@ static pf_status check_tactics(const pf_config *config, pf_err *err)
 
         snprintf(word, sizeof word, "%.*s", (int)(bytes - (size_t)(name - at)), name);
         if (!pf_tactic_find(word))
-            return PF_FAIL(err, PF_USAGE, "tactics names \"%s\", and there is no such tactic: planfarm tactics lists them", word);
+            return PF_FAIL(err, PF_USAGE,
+                           "tactics names \"%s\", and there is no such tactic: planfarm tactics lists them", word);
         at += bytes + (at[bytes] != 0);
     }
     return PF_OK;
@@ -426,23 +431,27 @@ static pf_status check_error(const pf_config *config, pf_err *err)
 static const struct { pf_config_key key; pf_device_kind kind; const char *reason; } unbuilt[] = {
     { PF_CONFIG_fp16, PF_DEVICE_CPU, "the CPU's plans are FP32" },
     { PF_CONFIG_bf16, PF_DEVICE_CPU, "the CPU's plans are FP32" },
-    { PF_CONFIG_int8, PF_DEVICE_CPU, "this version does not quantize FP32 networks; what a network quantizes itself is computed in FP32" },
-    { PF_CONFIG_fp8,  PF_DEVICE_CPU, "the CPU's plans are FP32" },
-    { PF_CONFIG_int8, PF_DEVICE_CUDA, "this version does not quantize FP32 networks; what a network quantizes itself is computed in FP32" },
-    { PF_CONFIG_fp8,  PF_DEVICE_CUDA, "this version does not quantize FP32 networks" },
+    { PF_CONFIG_int8, PF_DEVICE_CPU,
+      "this version does not quantize FP32 networks; what a network quantizes itself is computed in FP32" },
+    { PF_CONFIG_fp8, PF_DEVICE_CPU, "the CPU's plans are FP32" },
+    { PF_CONFIG_int8, PF_DEVICE_CUDA,
+      "this version does not quantize FP32 networks; what a network quantizes itself is computed in FP32" },
+    { PF_CONFIG_fp8, PF_DEVICE_CUDA, "this version does not quantize FP32 networks" },
 };
 
 pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err)
 {
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
         if (unbuilt[i].kind == device->kind && pf_config_bool(config, unbuilt[i].key))
-            return PF_FAIL(err, PF_UNSUPPORTED, "%s cannot be built for %s: %s; leave %s out", rows[unbuilt[i].key].key, device->name,
-                           unbuilt[i].reason, rows[unbuilt[i].key].key);
+            return PF_FAIL(err, PF_UNSUPPORTED, "%s cannot be built for %s: %s; leave %s out", rows[unbuilt[i].key].key,
+                           device->name, unbuilt[i].reason, rows[unbuilt[i].key].key);
     if (device->kind == PF_DEVICE_CPU && pf_config_int(config, PF_CONFIG_share) != 100)
-        return PF_FAIL(err, PF_UNSUPPORTED, "share=%s cannot be built for %s: a CPU is shared by its number of threads; leave share out",
+        return PF_FAIL(err, PF_UNSUPPORTED,
+                       "share=%s cannot be built for %s: a CPU is shared by its number of threads; leave share out",
                        pf_config_value(config, PF_CONFIG_share), device->name);
-    if (config->value[PF_CONFIG_shapes] &&
-        (config->value[PF_CONFIG_min_shapes] || config->value[PF_CONFIG_opt_shapes] || config->value[PF_CONFIG_max_shapes]))
-        return PF_FAIL(err, PF_USAGE, "shapes is for a plan of one shape: give it alone, or min_shapes, opt_shapes and max_shapes");
+    if (config->value[PF_CONFIG_shapes] && (config->value[PF_CONFIG_min_shapes] ||
+                                            config->value[PF_CONFIG_opt_shapes] || config->value[PF_CONFIG_max_shapes]))
+        return PF_FAIL(err, PF_USAGE,
+                       "shapes is for a plan of one shape: give it alone, or min_shapes, opt_shapes and max_shapes");
     return check_error(config, err) ? PF_USAGE : check_tactics(config, err);
 }

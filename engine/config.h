@@ -16,8 +16,13 @@ typedef enum pf_config_key {
 
 enum { PF_CONFIG_NAME_BYTES = 256 };
 
-typedef struct pf_named_shape { char name[PF_CONFIG_NAME_BYTES]; int32_t rank; int64_t dim[PF_MAX_RANK]; } pf_named_shape;
-typedef struct pf_named_shapes { pf_named_shape *items; uint32_t count, capacity; } pf_named_shapes;   /* sorted by name */
+typedef struct pf_named_shape {
+    char    name[PF_CONFIG_NAME_BYTES];
+    int32_t rank;
+    int64_t dim[PF_MAX_RANK];
+} pf_named_shape;
+/* Sorted by name. */
+typedef struct pf_named_shapes { pf_named_shape *items; uint32_t count, capacity; } pf_named_shapes;
 
 bool        pf_config_bool(const pf_config *config, pf_config_key key);
 int64_t     pf_config_int(const pf_config *config, pf_config_key key);      /* INT, and BYTES in bytes */

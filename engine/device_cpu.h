@@ -8,7 +8,8 @@
 struct dnnl_engine;
 struct dnnl_stream;
 
-/* Errors   NOT_FOUND: isa is not a known name; UNSUPPORTED: the CPU lacks it, or oneDNN already runs with another cap in this process. */
+/* Errors   NOT_FOUND: isa is not a known name; UNSUPPORTED: the CPU lacks it, or oneDNN already runs with another cap
+            in this process. */
 pf_status pf_device_cpu_open(const pf_device_options *options, pf_device **out, pf_err *err);
 pf_isa    pf_device_cpu_isa(const pf_device *device);                   /* the best one that the cap allows */
 struct dnnl_engine *pf_device_cpu_dnnl(const pf_device *device);

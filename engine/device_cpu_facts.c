@@ -42,7 +42,8 @@ static bool cpuinfo_value(const char *text, const char *key, char *out, size_t c
         const char *colon = strchr(line, ':');
         const char *end = strchrnul(line, '\n');
 
-        if (strncmp(line, key, length) != 0 || !colon || colon > end || (line[length] != '\t' && line[length] != ' ' && line[length] != ':'))
+        if (strncmp(line, key, length) != 0 || !colon || colon > end ||
+            (line[length] != '\t' && line[length] != ' ' && line[length] != ':'))
             continue;
         colon += colon[1] == ' ' ? 2 : 1;
         snprintf(out, capacity, "%.*s", (int)(end > colon ? end - colon : 0), colon);

@@ -72,7 +72,8 @@ pf_status pf_device_take(pf_device *device, const pf_allocator *allocator, size_
         if ((uintptr_t)*out % PF_DEVICE_ALIGNMENT) {
             from->free(from->user, *out, true);
             *out = NULL;
-            return PF_FAIL(err, PF_INVALID, "the allocator gave device memory that is not aligned to %d bytes", PF_DEVICE_ALIGNMENT);
+            return PF_FAIL(err, PF_INVALID, "the allocator gave device memory that is not aligned to %d bytes",
+                           PF_DEVICE_ALIGNMENT);
         }
     }
     if (!st)

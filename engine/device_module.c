@@ -65,7 +65,8 @@ static void *open_library(const char *library)
     if (!handle) handle = open_beside(here, "planfarm/", library);
     if (!handle) handle = open_beside(here, "cuda/", library);               /* in a build tree */
     if (!handle) handle = open_beside(program, "", library);
-    if (!handle) handle = open_beside(program, "engine/cuda/", library);     /* in a build tree, of a program with the engine linked in */
+    /* in a build tree, of a program with the engine linked in */
+    if (!handle) handle = open_beside(program, "engine/cuda/", library);
     return handle ? handle : dlopen(library, RTLD_NOW | RTLD_LOCAL);
 }
 
@@ -84,12 +85,14 @@ static pf_status load_locked(const char *library, const pf_device_module **out, 
     handle = open_library(library);
     if (!handle) {
         reason = dlerror();
-        return PF_FAIL(err, PF_NOT_FOUND, "the device module %s cannot be loaded (%s)", library, reason ? reason : "no reason given");
+        return PF_FAIL(err, PF_NOT_FOUND, "the device module %s cannot be loaded (%s)", library,
+                       reason ? reason : "no reason given");
     }
     module = dlsym(handle, PF_DEVICE_MODULE_SYMBOL);
     if (!module || strcmp(module->abi, PF_BUILDER_ABI) != 0) {
         dlclose(handle);
-        return PF_FAIL(err, PF_STALE, "the device module %s is of another planfarm version; install both from one build", library);
+        return PF_FAIL(err, PF_STALE,
+                       "the device module %s is of another planfarm version; install both from one build", library);
     }
     snprintf(modules.library[modules.count], sizeof modules.library[0], "%s", library);
     modules.module[modules.count++] = module;

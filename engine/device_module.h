@@ -1,5 +1,5 @@
-/* Devices that live in a shared library of their own, so that planfarm runs where their drivers and toolkits are absent.
-   libplanfarm_cuda.so exports `const pf_device_module pf_device_module_v1`. */
+/* Devices that live in a shared library of their own, so that planfarm runs where their drivers and toolkits are
+   absent. libplanfarm_cuda.so exports `const pf_device_module pf_device_module_v1`. */
 #ifndef PF_ENGINE_DEVICE_MODULE_H
 #define PF_ENGINE_DEVICE_MODULE_H
 
@@ -17,9 +17,10 @@ typedef struct pf_device_module {
     pf_status (*serve)(int in, int out, int ordinal, pf_err *err);
 } pf_device_module;
 
-/* Opens `library` once per process: from $PLANFARM_MODULE_PATH, then from planfarm/ beside libplanfarm.so, then from where build trees have it,
-   then beside the running program, then from the loader's path.
-   The module's tactics join pf_tactic_at.  Errors NOT_FOUND: not built or its libraries are missing, with the loader's words.
+/* Opens `library` once per process: from $PLANFARM_MODULE_PATH, then from planfarm/ beside libplanfarm.so, then from
+   where build trees have it, then beside the running program, then from the loader's path.
+   The module's tactics join pf_tactic_at.  Errors NOT_FOUND: not built or its libraries are missing, with the loader's
+   words.
    Thread   any. */
 pf_status pf_device_module_load(const char *library, const pf_device_module **out, pf_err *err);
 /* Tactics of loaded modules, counted after the built-in ones. */

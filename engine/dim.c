@@ -21,11 +21,13 @@ static const uint64_t hash_start = UINT64_C(0xcbf29ce484222325);
 /* True when item `index` equals what is looked for. */
 typedef bool same_fn(const pf_dims *dims, uint32_t index, const void *wanted);
 
-static uint32_t intern_find(const pf_dims *dims, const dim_intern *table, uint64_t hash, same_fn *same, const void *wanted)
+static uint32_t intern_find(const pf_dims *dims, const dim_intern *table, uint64_t hash, same_fn *same,
+                            const void *wanted)
 {
     if (!table->slot_count)
         return UINT32_MAX;
-    for (uint32_t at = (uint32_t)hash & (table->slot_count - 1); table->slots[at] != UINT32_MAX; at = (at + 1) & (table->slot_count - 1))
+    for (uint32_t at = (uint32_t)hash & (table->slot_count - 1); table->slots[at] != UINT32_MAX;
+         at = (at + 1) & (table->slot_count - 1))
         if (table->hashes[table->slots[at]] == hash && same(dims, table->slots[at], wanted))
             return table->slots[at];
     return UINT32_MAX;
@@ -114,7 +116,8 @@ uint32_t dim_intern_monomial(pf_dims *dims, const dim_factor *factors, uint32_t 
     made = measure_monomial(dims, factors, count);
     if (made.degree > 64 || made.weight > DIM_WEIGHT_LIMIT ||
         !grow(dims, &dims->factors, &dims->factor_capacity, dims->factor_count + count, sizeof *dims->factors) ||
-        !grow(dims, &dims->monomials, &dims->monomial_capacity, dims->monomial_table.count + 1, sizeof *dims->monomials) ||
+        !grow(dims, &dims->monomials, &dims->monomial_capacity, dims->monomial_table.count + 1,
+              sizeof *dims->monomials) ||
         !intern_add(dims, &dims->monomial_table, hash))
         return UINT32_MAX;
     if (count)
@@ -237,7 +240,8 @@ static pf_dim intern_poly(pf_dims *dims, const dim_work *work)
         return INT64_MIN + (pf_dim)found;
     if (made.weight > DIM_WEIGHT_LIMIT ||
         !grow(dims, &dims->terms, &dims->term_capacity, dims->term_count + work->count, sizeof *dims->terms) ||
-        !grow(dims, &dims->polys, &dims->poly_capacity, index + 1, sizeof *dims->polys) || !intern_add(dims, &dims->poly_table, hash))
+        !grow(dims, &dims->polys, &dims->poly_capacity, index + 1, sizeof *dims->polys) ||
+        !intern_add(dims, &dims->poly_table, hash))
         return PF_DIM_INVALID;
     memcpy(dims->terms + dims->term_count, work->at, work->count * sizeof *work->at);
     dims->term_count += work->count;
@@ -273,7 +277,9 @@ void dim_work_add(const pf_dims *dims, const dim_work *a, const dim_work *b, dim
     out->count = 0;
     out->bad = a->bad || b->bad;
     while (!out->bad && (i < a->count || j < b->count)) {
-        int order = i == a->count ? -1 : j == b->count ? 1 : dim_monomial_compare(dims, a->at[i].monomial, b->at[j].monomial);
+        int order = i == a->count   ? -1
+                    : j == b->count ? 1
+                                    : dim_monomial_compare(dims, a->at[i].monomial, b->at[j].monomial);
         dim_term term = order >= 0 ? a->at[i] : b->at[j];
 
         if (order == 0 && __builtin_add_overflow(a->at[i].coefficient, b->at[j].coefficient, &term.coefficient))
@@ -291,7 +297,8 @@ void dim_work_scale(pf_dims *dims, const dim_work *a, dim_term factor, dim_work 
     for (uint32_t i = 0; i < a->count && !out->bad; i++) {
         dim_term term = { 0, monomial_multiply(dims, a->at[i].monomial, factor.monomial) };
 
-        if (term.monomial == UINT32_MAX || __builtin_mul_overflow(a->at[i].coefficient, factor.coefficient, &term.coefficient))
+        if (term.monomial == UINT32_MAX ||
+            __builtin_mul_overflow(a->at[i].coefficient, factor.coefficient, &term.coefficient))
             out->bad = true;
         else
             work_push(out, term);        /* the order of monomials is kept by multiplication */
@@ -394,7 +401,8 @@ static pf_dim add_symbol(pf_dims *dims, const char *name, int64_t low)
         !grow(dims, &dims->symbols, &dims->symbol_capacity, dims->symbol_count + 1, sizeof *dims->symbols))
         return PF_DIM_INVALID;
     symbol = &dims->symbols[dims->symbol_count];
-    *symbol = (dim_symbol){ .name = pf_strdup(name), .handle = atom_handle(dims, &atom), .low = low, .high = INT64_MAX };
+    *symbol = (dim_symbol){ .name = pf_strdup(name), .handle = atom_handle(dims, &atom), .low = low,
+                            .high = INT64_MAX };
     if (!symbol->name || symbol->handle == PF_DIM_INVALID || !pf_map_set(dims->names, name, dims->symbol_count)) {
         dims->out_of_memory = true;
         pf_free(symbol->name);

@@ -1,7 +1,7 @@
 /* Division of polynomials, and minimum and maximum.
-   With one divisor b the rest r of a = q*b + r is unique once a monomial order is fixed (Cox, Little, O'Shea: Ideals, Varieties and
-   Algorithms, section 2.3); over the integers its coefficients at multiples of b's leading monomial are taken in [0, leading
-   coefficient).  Then floor(a/b) = q + floor(r/b), because q has integer values. */
+   With one divisor b the rest r of a = q*b + r is unique once a monomial order is fixed (Cox, Little, O'Shea: Ideals,
+   Varieties and Algorithms, section 2.3); over the integers its coefficients at multiples of b's leading monomial are
+   taken in [0, leading coefficient).  Then floor(a/b) = q + floor(r/b), because q has integer values. */
 #include <stdlib.h>
 
 #include "engine/dim_private.h"
@@ -159,12 +159,14 @@ static pf_dim merge_nested(pf_dims *dims, const dim_work *a, const dim_work *b)
     if (!is_number(b) || !m || m->count != 1 || m->degree != 1 || a->at[0].coefficient != 1 || a->count > 2)
         return PF_DIM_INVALID;
     atom = &dims->atoms[dims->factors[m->first].atom];
-    if (atom->kind != ATOM_FLOOR || !pf_dim_is_number(atom->b) || atom->b <= 0 || (a->count == 2 && a->at[1].monomial != 0))
+    if (atom->kind != ATOM_FLOOR || !pf_dim_is_number(atom->b) || atom->b <= 0 ||
+        (a->count == 2 && a->at[1].monomial != 0))
         return PF_DIM_INVALID;
     shift = a->count == 2 ? a->at[1].coefficient : 0;
     inner = atom->a;
     divisor = atom->b;
-    return pf_dim_floor_div(dims, pf_dim_add(dims, inner, pf_dim_mul(dims, shift, divisor)), pf_dim_mul(dims, divisor, b->at[0].coefficient));
+    return pf_dim_floor_div(dims, pf_dim_add(dims, inner, pf_dim_mul(dims, shift, divisor)),
+                            pf_dim_mul(dims, divisor, b->at[0].coefficient));
 }
 
 /* 0 or -1 when the bounds of the symbols say that r lies in [0, b) or in [-b, 0). */
@@ -222,7 +224,8 @@ pf_dim pf_dim_ceil_div(pf_dims *dims, pf_dim a, pf_dim b)
 {
     int64_t least = 0, greatest = 0;
 
-    if (dim_own_range(dims, b, &least, &greatest) && least >= 0)     /* the form that other exporters write: equal dims stay equal */
+    /* the form that other exporters write: equal dims stay equal */
+    if (dim_own_range(dims, b, &least, &greatest) && least >= 0)
         return pf_dim_floor_div(dims, pf_dim_sub(dims, pf_dim_add(dims, a, b), 1), b);
     return pf_dim_mul(dims, pf_dim_floor_div(dims, pf_dim_mul(dims, a, -1), b), -1);
 }

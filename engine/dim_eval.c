@@ -43,7 +43,8 @@ static pf_status eval_atom(const pf_dims *dims, uint32_t index, const int64_t *b
     return PF_OK;
 }
 
-static pf_status eval_term(const pf_dims *dims, const dim_term *term, const int64_t *bindings, int64_t *out, pf_err *err)
+static pf_status eval_term(const pf_dims *dims, const dim_term *term, const int64_t *bindings, int64_t *out,
+                           pf_err *err)
 {
     const dim_monomial *monomial = &dims->monomials[term->monomial];
     int64_t             product = term->coefficient;
@@ -127,8 +128,8 @@ static pf_status solve(const pf_dims *dims, const dim_poly *poly, int64_t value,
         return PF_FAIL(err, PF_MISMATCH, "%lld is not a size that the expression can have", (long long)value);
     rest /= coefficient;
     if (rest < dims->symbols[symbol].low || rest > dims->symbols[symbol].high)
-        return PF_FAIL(err, PF_MISMATCH, "\"%s\" would be %lld, and the least it may be is %lld", dims->symbols[symbol].name, (long long)rest,
-                       (long long)dims->symbols[symbol].low);
+        return PF_FAIL(err, PF_MISMATCH, "\"%s\" would be %lld, and the least it may be is %lld",
+                       dims->symbols[symbol].name, (long long)rest, (long long)dims->symbols[symbol].low);
     bindings[symbol] = rest;
     return PF_OK;
 }
@@ -197,8 +198,8 @@ static interval floor_interval(interval a, interval b)
 
         return (interval){ saturate(-(__int128)reach - 1), reach };
     }
-    int64_t corner[4] = { floor_corner(a.least, b.least), floor_corner(a.least, b.greatest), floor_corner(a.greatest, b.least),
-                          floor_corner(a.greatest, b.greatest) };
+    int64_t corner[4] = { floor_corner(a.least, b.least), floor_corner(a.least, b.greatest),
+                          floor_corner(a.greatest, b.least), floor_corner(a.greatest, b.greatest) };
     return interval_of(corner, 4);
 }
 
@@ -211,7 +212,8 @@ static bool range_atom(const bounds *from, uint32_t index, interval *out)
     interval          a = { 0 }, b = { 0 };
 
     if (atom->kind == ATOM_SYMBOL) {
-        *out = (interval){ from->low ? from->low[atom->symbol] : symbol->low, from->high ? from->high[atom->symbol] : symbol->high };
+        *out = (interval){ from->low ? from->low[atom->symbol] : symbol->low,
+                           from->high ? from->high[atom->symbol] : symbol->high };
         return true;
     }
     if (!range_dim(from, atom->a, &a) || !range_dim(from, atom->b, &b))
@@ -274,7 +276,8 @@ bool dim_own_range(const pf_dims *dims, pf_dim dim, int64_t *least, int64_t *gre
     return ok;
 }
 
-pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least, int64_t *greatest, pf_err *err)
+pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least,
+                       int64_t *greatest, pf_err *err)
 {
     bounds   from = { dims, low, high };
     interval out = { 0 };
@@ -312,7 +315,9 @@ static pf_dim rebuild_atom(const rebuilding *r, uint32_t index)
         return rebuild_symbol(r, atom.symbol);
     a = rebuild(r, atom.a);
     b = rebuild(r, atom.b);
-    return atom.kind == ATOM_FLOOR ? pf_dim_floor_div(r->to, a, b) : atom.kind == ATOM_MIN ? pf_dim_min(r->to, a, b) : pf_dim_max(r->to, a, b);
+    return atom.kind == ATOM_FLOOR ? pf_dim_floor_div(r->to, a, b)
+           : atom.kind == ATOM_MIN ? pf_dim_min(r->to, a, b)
+                                   : pf_dim_max(r->to, a, b);
 }
 
 static pf_dim rebuild(const rebuilding *r, pf_dim dim)
@@ -408,7 +413,8 @@ static bool copy_tables(const pf_dims *from, pf_dims *to)
     to->term_count = from->term_count;
     return copy_array(from->atoms, from->atom_table.count, sizeof *from->atoms, &to->atoms, &to->atom_capacity) &&
            copy_array(from->factors, from->factor_count, sizeof *from->factors, &to->factors, &to->factor_capacity) &&
-           copy_array(from->monomials, from->monomial_table.count, sizeof *from->monomials, &to->monomials, &to->monomial_capacity) &&
+           copy_array(from->monomials, from->monomial_table.count, sizeof *from->monomials, &to->monomials,
+                      &to->monomial_capacity) &&
            copy_array(from->terms, from->term_count, sizeof *from->terms, &to->terms, &to->term_capacity) &&
            copy_array(from->polys, from->poly_table.count, sizeof *from->polys, &to->polys, &to->poly_capacity) &&
            copy_intern(&from->atom_table, &to->atom_table) && copy_intern(&from->monomial_table, &to->monomial_table) &&

@@ -1,8 +1,8 @@
 /* How pf_dims holds expressions; shared by dim*.c alone.
    Atoms, monomials and polynomials are interned: equal ones have one index, found again by a hash.
    1. A monomial is a product of atoms with powers, factors sorted by atom; index 0 is the empty product, 1.
-   2. A polynomial is a sum of at least one term other than a plain number; terms are sorted by monomial, greatest first (graded
-      lexicographic order), coefficients are not 0.  Its handle is INT64_MIN + its index.
+   2. A polynomial is a sum of at least one term other than a plain number; terms are sorted by monomial, greatest first
+      (graded lexicographic order), coefficients are not 0.  Its handle is INT64_MIN + its index.
    3. The operands of an atom were interned before it, so atoms only name atoms of lower index.
    Remainders have no atom: mod(a, b) is a - b*floor(a/b). */
 #ifndef PF_ENGINE_DIM_PRIVATE_H
@@ -14,7 +14,8 @@
 enum {
     DIM_TERM_LIMIT = 64,        /* terms of one expression */
     DIM_FACTOR_LIMIT = 16,      /* atoms in one product */
-    DIM_WEIGHT_LIMIT = 4096,    /* nodes of an expression written out as a tree: bounds the time of printing and evaluating */
+    /* nodes of an expression written out as a tree: bounds the time of printing and evaluating */
+    DIM_WEIGHT_LIMIT = 4096,
     DIM_NAME_LIMIT = 256,
 };
 
@@ -34,7 +35,12 @@ typedef struct dim_term { int64_t coefficient; uint32_t monomial; } dim_term;
 typedef struct dim_poly { uint32_t first, count, weight; } dim_poly;                    /* in terms[] */
 
 /* Open addressing over item indices; hashes are kept to grow without the items. */
-typedef struct dim_intern { uint32_t *slots; uint32_t slot_count; uint64_t *hashes; uint32_t hash_capacity, count; } dim_intern;
+typedef struct dim_intern {
+    uint32_t *slots;
+    uint32_t  slot_count;
+    uint64_t *hashes;
+    uint32_t  hash_capacity, count;
+} dim_intern;
 
 struct pf_dims {
     dim_atom     *atoms;     uint32_t atom_capacity;       dim_intern atom_table;

@@ -34,8 +34,8 @@ static void print_name(const char *name, pf_buf *out)
     pf_buf_put_u8(out, '\'');
 }
 
-/* One part of a sum or of a product, for sorting by what people read: independent of the order in which symbols were made.
-   Of equal degree, what is subtracted comes last. */
+/* One part of a sum or of a product, for sorting by what people read: independent of the order in which symbols were
+   made. Of equal degree, what is subtracted comes last. */
 typedef struct part { char *text; uint32_t degree; int64_t coefficient; uint32_t power; } part;
 
 static int compare_parts(const void *a, const void *b)
@@ -110,7 +110,8 @@ static void print_atom(const pf_dims *dims, uint32_t index, pf_buf *out)
         text[i] = take_text(&side[i]);
     }
     first = text[0] && text[1] && strcmp(text[0], text[1]) > 0;
-    pf_buf_printf(out, "%s(%s,%s)", atom->kind == ATOM_MIN ? "min" : "max", text[first] ? text[first] : "", text[!first] ? text[!first] : "");
+    pf_buf_printf(out, "%s(%s,%s)", atom->kind == ATOM_MIN ? "min" : "max", text[first] ? text[first] : "",
+                  text[!first] ? text[!first] : "");
     pf_free(text[0]);
     pf_free(text[1]);
 }
@@ -174,7 +175,8 @@ void pf_dim_print(const pf_dims *dims, pf_dim dim, pf_buf *out)
     for (uint32_t i = 0; i < poly->count; i++) {
         const dim_term *term = &dims->terms[poly->first + i];
 
-        parts[i] = (part){ monomial_text(dims, term->monomial), dims->monomials[term->monomial].degree, term->coefficient, 1 };
+        parts[i] = (part){ monomial_text(dims, term->monomial), dims->monomials[term->monomial].degree,
+                           term->coefficient, 1 };
     }
     qsort(parts, poly->count, sizeof *parts, compare_parts);
     for (uint32_t i = 0; i < poly->count; i++)
@@ -270,7 +272,8 @@ static pf_status parse_named(parser *p, pf_dim *out, pf_err *err)
             return parse_call(p, functions[i].separator, functions[i].make, out, err);
     *out = pf_dims_symbol(p->dims, name);
     if (*out == PF_DIM_INVALID && !pf_dims_out_of_memory(p->dims))
-        return PF_FAIL(err, PF_INVALID, "the symbol \"%s\" cannot be added: there are %d already", name, PF_MAX_SYMBOLS);
+        return PF_FAIL(err, PF_INVALID, "the symbol \"%s\" cannot be added: there are %d already", name,
+                       PF_MAX_SYMBOLS);
     return PF_OK;
 }
 

@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* Loops over arrays, with AVX2 where the machine has it. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("default", "avx2")))
 #else
 #define WIDE
@@ -140,7 +141,8 @@ static uint32_t encode(const small_float *f, double value)
     return code;
 }
 
-/* OCP microscaling scale: 2^(code - 127), 255 is NaN; nearest, ties to the even code; zero and less become the smallest. */
+/* OCP microscaling scale: 2^(code - 127), 255 is NaN; nearest, ties to the even code; zero and less become the
+   smallest. */
 static double decode_e8m0(uint32_t code) { return code == 255 ? NAN : ldexp(1.0, (int)code - 127); }
 
 static uint32_t encode_e8m0(double value)
@@ -180,7 +182,8 @@ float pf_f16_to_f32(uint16_t half)
     return value;
 }
 
-/* The same without a branch, for loops over arrays: the code shifted into a float's place is 2^112 too small, subnormal halves too. */
+/* The same without a branch, for loops over arrays: the code shifted into a float's place is 2^112 too small, subnormal
+   halves too. */
 static inline float decode_f16(uint16_t half)
 {
     uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, bits = 0;
@@ -281,23 +284,47 @@ typedef struct element_access {
 
 #define INTEGER(name, type, least, greatest) \
     static double get_##name(const void *data, uint64_t i) { return (double)((const type *)data)[i]; } \
-    static void set_##name(void *data, uint64_t i, double value) { ((type *)data)[i] = (type)to_integer(value, least, greatest); } \
+    static void set_##name(void *data, uint64_t i, double value) \
+    { \
+        ((type *)data)[i] = (type)to_integer(value, least, greatest); \
+    } \
     static int64_t get_i64_##name(const void *data, uint64_t i) { return (int64_t)((const type *)data)[i]; } \
     static void set_i64_##name(void *data, uint64_t i, int64_t value) { ((type *)data)[i] = (type)value; }
 #define PACKED_INT(name, bits) \
-    static int64_t get_i64_##name(const void *data, uint64_t i) { return sign_extend(packed_get(data, i, bits), bits); } \
+    static int64_t get_i64_##name(const void *data, uint64_t i) \
+    { \
+        return sign_extend(packed_get(data, i, bits), bits); \
+    } \
     static double get_##name(const void *data, uint64_t i) { return (double)get_i64_##name(data, i); } \
     static void set_i64_##name(void *data, uint64_t i, int64_t value) { packed_set(data, i, bits, (uint32_t)value); } \
     static void set_##name(void *data, uint64_t i, double value) \
     { set_i64_##name(data, i, to_integer(value, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)); }
-#define PACKED_UINT(name, bits) \
-    static int64_t get_i64_##name(const void *data, uint64_t i) { return packed_get(data, i, bits); } \
-    static double get_##name(const void *data, uint64_t i) { return (double)get_i64_##name(data, i); } \
-    static void set_i64_##name(void *data, uint64_t i, int64_t value) { packed_set(data, i, bits, (uint32_t)value); } \
-    static void set_##name(void *data, uint64_t i, double value) { set_i64_##name(data, i, to_integer(value, 0, (1 << bits) - 1)); }
-#define SMALL_FLOAT(name, type) \
-    static double get_##name(const void *data, uint64_t i) { return decode(&float_##name, ((const type *)data)[i]); } \
-    static void set_##name(void *data, uint64_t i, double value) { ((type *)data)[i] = (type)encode(&float_##name, value); }
+#define PACKED_UINT(name, bits)                                                                                        \
+    static int64_t get_i64_##name(const void *data, uint64_t i)                                                        \
+    {                                                                                                                  \
+        return packed_get(data, i, bits);                                                                              \
+    }                                                                                                                  \
+    static double get_##name(const void *data, uint64_t i)                                                             \
+    {                                                                                                                  \
+        return (double)get_i64_##name(data, i);                                                                        \
+    }                                                                                                                  \
+    static void set_i64_##name(void *data, uint64_t i, int64_t value)                                                  \
+    {                                                                                                                  \
+        packed_set(data, i, bits, (uint32_t)value);                                                                    \
+    }                                                                                                                  \
+    static void set_##name(void *data, uint64_t i, double value)                                                       \
+    {                                                                                                                  \
+        set_i64_##name(data, i, to_integer(value, 0, (1 << bits) - 1));                                                \
+    }
+#define SMALL_FLOAT(name, type)                                                                                        \
+    static double get_##name(const void *data, uint64_t i)                                                             \
+    {                                                                                                                  \
+        return decode(&float_##name, ((const type *)data)[i]);                                                         \
+    }                                                                                                                  \
+    static void set_##name(void *data, uint64_t i, double value)                                                       \
+    {                                                                                                                  \
+        ((type *)data)[i] = (type)encode(&float_##name, value);                                                        \
+    }
 
 INTEGER(i8, int8_t, INT8_MIN, INT8_MAX)
 INTEGER(u8, uint8_t, 0, UINT8_MAX)
@@ -314,7 +341,8 @@ PACKED_UINT(u2, 2)
 static double get_f16(const void *data, uint64_t i) { return (double)pf_f16_to_f32(((const uint16_t *)data)[i]); }
 static double get_bf16(const void *data, uint64_t i) { return (double)pf_bf16_to_f32(((const uint16_t *)data)[i]); }
 
-/* Of most numbers the code is a shift of the double's, after rounding to nearest even; a carry out of the fraction lands in the exponent. */
+/* Of most numbers the code is a shift of the double's, after rounding to nearest even; a carry out of the fraction
+   lands in the exponent. */
 static uint16_t encode_shifted(const small_float *f, double value)
 {
     const int shift = 52 - f->mantissa_bits;
@@ -322,7 +350,8 @@ static uint16_t encode_shifted(const small_float *f, double value)
 
     memcpy(&bits, &value, sizeof bits);
     magnitude = bits & INT64_MAX;
-    if (magnitude < (uint64_t)(1024 - f->bias) << 52 || magnitude >= UINT64_C(0x7ff) << 52)     /* subnormal there, or no number */
+    /* subnormal there, or no number */
+    if (magnitude < (uint64_t)(1024 - f->bias) << 52 || magnitude >= UINT64_C(0x7ff) << 52)
         return (uint16_t)encode(f, value);
     magnitude += ((UINT64_C(1) << (shift - 1)) - 1) + (magnitude >> shift & 1);
     magnitude = (magnitude >> shift) - ((uint64_t)(1023 - f->bias) << f->mantissa_bits);
@@ -330,7 +359,10 @@ static uint16_t encode_shifted(const small_float *f, double value)
 }
 
 static void set_f16(void *data, uint64_t i, double value) { ((uint16_t *)data)[i] = encode_shifted(&float_f16, value); }
-static void set_bf16(void *data, uint64_t i, double value) { ((uint16_t *)data)[i] = encode_shifted(&float_bf16, value); }
+static void set_bf16(void *data, uint64_t i, double value)
+{
+    ((uint16_t *)data)[i] = encode_shifted(&float_bf16, value);
+}
 
 SMALL_FLOAT(f8e4m3fn, uint8_t)
 SMALL_FLOAT(f8e4m3fnuz, uint8_t)
@@ -435,8 +467,10 @@ CONVERT(i8_to_f32, int8_t, float, x[i])
 WIDE static bool encode_common(const small_float *f, const double *x, uint16_t *y, uint64_t count)
 {
     const int      shift = 52 - f->mantissa_bits;
-    const uint64_t least = (uint64_t)(1024 - f->bias) << 52, most = UINT64_C(0x7ff) << 52, half = (UINT64_C(1) << (shift - 1)) - 1;
-    const uint64_t rebias = (uint64_t)(1023 - f->bias) << f->mantissa_bits, max_code = f->max_code, overflow = f->overflow_code;
+    const uint64_t least = (uint64_t)(1024 - f->bias) << 52, most = UINT64_C(0x7ff) << 52,
+                   half = (UINT64_C(1) << (shift - 1)) - 1;
+    const uint64_t rebias = (uint64_t)(1023 - f->bias) << f->mantissa_bits, max_code = f->max_code,
+                   overflow = f->overflow_code;
     uint64_t       odd = 0;
 
     for (uint64_t i = 0; i < count; i++) {
@@ -470,10 +504,14 @@ static void f64_to_f16(const void *in, void *out, uint64_t count) { encode_all(&
 static void f64_to_bf16(const void *in, void *out, uint64_t count) { encode_all(&float_bf16, in, out, count); }
 
 static const struct { pf_dtype from, to; convert_fn *run; } fast_paths[] = {
-    { PF_F16, PF_F64, f16_to_f64 }, { PF_F64, PF_F16, f64_to_f16 }, { PF_BF16, PF_F64, bf16_to_f64 }, { PF_F64, PF_BF16, f64_to_bf16 },
-    { PF_F16, PF_F32, f16_to_f32 }, { PF_F32, PF_F16, f32_to_f16 }, { PF_BF16, PF_F32, bf16_to_f32 }, { PF_F32, PF_BF16, f32_to_bf16 },
-    { PF_F32, PF_F64, f32_to_f64 }, { PF_F64, PF_F32, f64_to_f32 }, { PF_I64, PF_I32, i64_to_i32 },   { PF_I32, PF_I64, i32_to_i64 },
-    { PF_I64, PF_F32, i64_to_f32 }, { PF_I32, PF_F32, i32_to_f32 }, { PF_U8, PF_F32, u8_to_f32 },     { PF_I8, PF_F32, i8_to_f32 },
+    { PF_F16, PF_F64, f16_to_f64 }, { PF_F64, PF_F16, f64_to_f16 }, { PF_BF16, PF_F64, bf16_to_f64 },
+    { PF_F64, PF_BF16, f64_to_bf16 },
+    { PF_F16, PF_F32, f16_to_f32 }, { PF_F32, PF_F16, f32_to_f16 }, { PF_BF16, PF_F32, bf16_to_f32 },
+    { PF_F32, PF_BF16, f32_to_bf16 },
+    { PF_F32, PF_F64, f32_to_f64 }, { PF_F64, PF_F32, f64_to_f32 }, { PF_I64, PF_I32, i64_to_i32 },
+    { PF_I32, PF_I64, i32_to_i64 },
+    { PF_I64, PF_F32, i64_to_f32 }, { PF_I32, PF_F32, i32_to_f32 }, { PF_U8, PF_F32, u8_to_f32 },
+    { PF_I8, PF_F32, i8_to_f32 },
 };
 
 static convert_fn *find_fast_path(pf_dtype from, pf_dtype to)

@@ -50,8 +50,8 @@ static const char *read_item(const pf_problem *p, const pf_node *node, pf_value_
 
     if (!pf_op_is_pointwise(node->op) || node->in_count > 2 || node->out_count != 1)
         return "the epilogue holds an op that is not unary or binary";
-    *item = (pf_epilogue_item){ .op = node->op, .p = attrs ? attrs->p : 0, .q = attrs ? attrs->q : 0, .value = node->out[0],
-                                .operand = PF_NONE };
+    *item = (pf_epilogue_item){ .op = node->op, .p = attrs ? attrs->p : 0, .q = attrs ? attrs->q : 0,
+                                .value = node->out[0], .operand = PF_NONE };
     if (node->in_count == 1)
         return NULL;
     if (node->in[0] == node->in[1])
@@ -84,8 +84,9 @@ static pf_value_id skip_reshapes(const pf_graph *graph, pf_value_id flow)
         at = next->out[0];
         next = reader_of(graph, at);
     }
-    if (at == flow || !next || !pf_op_is_pointwise(next->op) || from->rank < 1 || pf_graph_value(graph, at)->shape.rank < 1
-        || from->dim[from->rank - 1] != pf_graph_value(graph, at)->shape.dim[pf_graph_value(graph, at)->shape.rank - 1])
+    if (at == flow || !next || !pf_op_is_pointwise(next->op) || from->rank < 1 ||
+        pf_graph_value(graph, at)->shape.rank < 1 ||
+        from->dim[from->rank - 1] != pf_graph_value(graph, at)->shape.dim[pf_graph_value(graph, at)->shape.rank - 1])
         return flow;
     return at;
 }

@@ -1,4 +1,5 @@
-/* The chain of pointwise ops behind an anchor, as tactics of libraries want it: one value flows through, each op may have one other operand. */
+/* The chain of pointwise ops behind an anchor, as tactics of libraries want it: one value flows through, each op may
+   have one other operand. */
 #ifndef PF_ENGINE_EPILOGUE_H
 #define PF_ENGINE_EPILOGUE_H
 
@@ -25,8 +26,8 @@ typedef struct pf_epilogue {
 
 /* Follows the chain from `start` to the problem's one output. A static reason when it is no such chain, else NULL. */
 const char *pf_epilogue_read(const pf_problem *p, pf_value_id start, pf_epilogue *out);
-/* The same for results that lie LINEAR: reshapes that keep the last dim are passed over where pointwise ops follow, and the chain ends before
-   the first other op: what follows is for pf_strided_write to read from out->result. */
+/* The same for results that lie LINEAR: reshapes that keep the last dim are passed over where pointwise ops follow, and
+   the chain ends before the first other op: what follows is for pf_strided_write to read from out->result. */
 const char *pf_epilogue_read_to_moves(const pf_problem *p, pf_value_id start, pf_epilogue *out);
 
 /* How an operand spreads over the result. */

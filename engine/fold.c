@@ -60,8 +60,8 @@ bool pf_fold_along(const pf_graph *graph, pf_value_id value, int32_t rank, int32
     return true;
 }
 
-pf_status pf_fold_axis_vector(pf_graph *graph, pf_dtype dtype, const double *items, int64_t size, int32_t rank, int32_t axis, pf_value_id *out,
-                              pf_err *err)
+pf_status pf_fold_axis_vector(pf_graph *graph, pf_dtype dtype, const double *items, int64_t size, int32_t rank,
+                              int32_t axis, pf_value_id *out, pf_err *err)
 {
     pf_shape shape = { .rank = rank };
     size_t   bytes = pf_dtype_bytes(dtype, (uint64_t)size);
@@ -77,12 +77,14 @@ pf_status pf_fold_axis_vector(pf_graph *graph, pf_dtype dtype, const double *ite
     return pf_graph_add_constant(graph, "", dtype, &shape, data, bytes, out, err);
 }
 
-pf_status pf_fold_vector(pf_graph *graph, pf_dtype dtype, const double *items, int64_t size, pf_value_id *out, pf_err *err)
+pf_status pf_fold_vector(pf_graph *graph, pf_dtype dtype, const double *items, int64_t size, pf_value_id *out,
+                         pf_err *err)
 {
     return pf_fold_axis_vector(graph, dtype, items, size, 1, 0, out, err);
 }
 
-/* Which channel of the output a weight counts for: its index along `axis`, plus `per_group` for each `group_rows` along axis 0. */
+/* Which channel of the output a weight counts for: its index along `axis`, plus `per_group` for each `group_rows` along
+   axis 0. */
 typedef struct channel_map { int64_t size, inner, per_group, group_rows; } channel_map;
 
 static int64_t channel_of(const channel_map *map, int64_t i)
@@ -179,7 +181,8 @@ bool pf_fold_find_linear(const pf_graph *graph, pf_value_id value, pf_fold_linea
     return find_channels(graph, out) && is_usable_bias(graph, out);
 }
 
-static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, double alpha, const double *scale, pf_value_id *out, pf_err *err)
+static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, double alpha, const double *scale,
+                               pf_value_id *out, pf_err *err)
 {
     const pf_value *weights = &graph->values[linear->weights];
     channel_map     map = map_of(graph, linear);
@@ -204,8 +207,8 @@ static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, do
     return pf_graph_add_constant(graph, weights->name, dtype, &weights->shape, data, weights->constant.bytes, out, err);
 }
 
-static pf_status move_bias(pf_graph *graph, const pf_fold_linear *linear, double beta, const double *scale, const double *shift, pf_value_id *out,
-                           pf_err *err)
+static pf_status move_bias(pf_graph *graph, const pf_fold_linear *linear, double beta, const double *scale,
+                           const double *shift, pf_value_id *out, pf_err *err)
 {
     bool      is_gemm = graph->nodes[linear->node].op == PF_OP_GEMM;
     double   *items = NULL;
@@ -227,8 +230,8 @@ static pf_status move_bias(pf_graph *graph, const pf_fold_linear *linear, double
 }
 
 /* A matmul of matrices that gets a bias becomes a gemm; the others stay what they are. */
-static pf_status add_linear(pf_graph *graph, const pf_fold_linear *linear, pf_value_id weights, pf_value_id bias, const char *name, pf_value_id *out,
-                            pf_err *err)
+static pf_status add_linear(pf_graph *graph, const pf_fold_linear *linear, pf_value_id weights, pf_value_id bias,
+                            const char *name, pf_value_id *out, pf_err *err)
 {
     const pf_node *node = &graph->nodes[linear->node];
     pf_value_id    in[3] = { linear->x, weights, bias };
@@ -249,8 +252,8 @@ static pf_status add_linear(pf_graph *graph, const pf_fold_linear *linear, pf_va
     return pf_graph_add_node(graph, PF_OP_GEMM, name, in, bias == PF_NONE ? 2 : 3, &gemm, 1, out, err);
 }
 
-pf_status pf_fold_into_linear(pf_graph *graph, const pf_fold_linear *linear, const double *scale, const double *shift, const char *name,
-                              pf_value_id *out, pf_err *err)
+pf_status pf_fold_into_linear(pf_graph *graph, const pf_fold_linear *linear, const double *scale, const double *shift,
+                              const char *name, pf_value_id *out, pf_err *err)
 {
     double      alpha = 1, beta = 1;
     pf_value_id weights = PF_NONE, bias = PF_NONE;

@@ -1,18 +1,19 @@
 /* Layouts for the whole graph, chosen by measured cost, the changes of layout between steps included.
-   A unit is what becomes one step (a group of a region), or a view.  Each unit has options: layouts of its inputs and outputs that
-   some tactic takes, with the time of the best one.  Where producer and consumer want different layouts a value is copied from one
-   to the other, once per layout however many read it; such a copy is a problem like any other and costs what was measured.
-   A layout is tried for a unit when one of its tactics wishes for it, or when a unit that does is reached through others that could keep it: so
-   a transformer's tensors are not tried in the layouts of images.
-   All of it together is a PBQP (engine/pbqp.h): its nodes are units, and values with several readers, whose states are the sets of layouts
-   that they are kept in. */
+   A unit is what becomes one step (a group of a region), or a view.  Each unit has options: layouts of its inputs and
+   outputs that some tactic takes, with the time of the best one.  Where producer and consumer want different layouts a
+   value is copied from one to the other, once per layout however many read it; such a copy is a problem like any other
+   and costs what was measured.  A layout is tried for a unit when one of its tactics wishes for it, or when a unit that
+   does is reached through others that could keep it: so a transformer's tensors are not tried in the layouts of images.
+   All of it together is a PBQP (engine/pbqp.h): its nodes are units, and values with several readers, whose states are
+   the sets of layouts that they are kept in. */
 #ifndef PF_ENGINE_FORMATS_H
 #define PF_ENGINE_FORMATS_H
 
 #include "engine/builder_tail.h"
 #include "engine/search.h"
 
-/* A value is in one layout and has a place in one wider value at most, so its layouts are told apart by kind, and by whether it lies in that place. */
+/* A value is in one layout and has a place in one wider value at most, so its layouts are told apart by kind, and by
+   whether it lies in that place. */
 enum { PF_FORMAT_STATES = 2 * PF_LAYOUT_COUNT };
 static inline uint32_t pf_format_state(pf_layout layout)
 {
@@ -51,7 +52,8 @@ typedef struct pf_formats {
     pf_search        *search;
     const pf_regions *regions;  /* without those of the tail */
     const pf_tail    *tail;
-    pf_format_unit   *units;    uint32_t unit_count, unit_capacity;     /* in an order in which producers come first, once chosen */
+    /* in an order in which producers come first, once chosen */
+    pf_format_unit   *units;    uint32_t unit_count, unit_capacity;
     pf_format_copy   *copies;   uint32_t copy_count, copy_capacity;
     uint8_t          *wanted;   /* owned; by value: layouts, as bits, that some tactic near it wishes for */
     int64_t          *pitch;    /* owned; by value: channels of the wider value that it may lie in, 0: of none */
@@ -62,28 +64,34 @@ typedef struct pf_formats {
 
 /* Enumerates, has everything timed, and chooses.
    Errors   BUILD_FAILED: no tactic computes a layer, with what each said; and those of pf_search_run. */
-pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, const pf_tail *tail, pf_search *search,
-                            pf_formats *out, pf_err *err);
+pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions,
+                            const pf_tail *tail, pf_search *search, pf_formats *out, pf_err *err);
 void      pf_formats_clear(pf_formats *formats);
 
 /* formats_units.c: units with their options; those of other forms only where a region's first form turned out badly. */
 pf_status pf_formats_make_units(pf_formats *formats, pf_err *err);
 /* formats_parts.c: options of concats and slices become views where nothing need be moved. */
 pf_status pf_formats_free_parts(pf_formats *formats, pf_err *err);
-/* Does input `index` of a concat, in a layout that all share, lie in one piece in the output, or the output of a slice in its input?  And where. */
-bool      pf_formats_part(const pf_graph *graph, pf_node_id node, pf_layout layout, uint32_t index, uint64_t *offset_bytes);
-/* formats_place.c: options of concats and slices along channels in which the parts lie in the whole with gaps, and of the steps round them. */
+/* Does input `index` of a concat, in a layout that all share, lie in one piece in the output, or the output of a slice
+   in its input?  And where. */
+bool      pf_formats_part(const pf_graph *graph, pf_node_id node, pf_layout layout, uint32_t index,
+                          uint64_t *offset_bytes);
+/* formats_place.c: options of concats and slices along channels in which the parts lie in the whole with gaps, and of
+   the steps round them. */
 pf_status pf_formats_place(pf_formats *formats, pf_err *err);
 /* The same as pf_formats_part for parts with gaps: kind is that of the whole, which gives the pitch. */
-bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout kind, uint32_t index, uint64_t *offset_bytes);
+bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout kind, uint32_t index,
+                              uint64_t *offset_bytes);
 /* formats_units.c: one more option, whose layouts are owned by the unit then when it has no problem. */
 pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err);
 /* formats_units.c: an option that is no step and costs nothing: all inputs in one layout, the output in the other. */
 pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layout out, pf_err *err);
 /* formats_units.c: does some tactic besides oracles take the unit's problem in these layouts? */
-bool      pf_formats_takes(const pf_formats *formats, const pf_format_unit *unit, const pf_layout *in, const pf_layout *out);
+bool      pf_formats_takes(const pf_formats *formats, const pf_format_unit *unit, const pf_layout *in,
+                           const pf_layout *out);
 /* formats_units.c: one more option where some tactic takes these layouts. */
-pf_status pf_formats_try_option(pf_formats *formats, pf_format_unit *unit, const pf_layout *in, const pf_layout *out, pf_err *err);
+pf_status pf_formats_try_option(pf_formats *formats, pf_format_unit *unit, const pf_layout *in, const pf_layout *out,
+                                pf_err *err);
 /* formats_assign.c: layouts and copies. */
 pf_status pf_formats_assign(pf_formats *formats, pf_err *err);
 

@@ -18,7 +18,8 @@ typedef struct flow {
     uint32_t producer, slot;        /* unit and its output; producer PF_NONE: a graph input */
     reader  *readers;               /* owned */
     uint32_t reader_count, reader_capacity;
-    uint32_t item[PF_FORMAT_STATES][PF_FORMAT_STATES];  /* search item of the copy from one layout to another; PF_NONE: not needed, REFUSED: not made */
+    /* search item of the copy from one layout to another; PF_NONE: not needed, REFUSED: not made */
+    uint32_t item[PF_FORMAT_STATES][PF_FORMAT_STATES];
     uint32_t *sets;                 /* owned; layouts that it may be kept in, as bits; only with several readers */
     uint32_t set_count, set_node;
 } flow;
@@ -125,7 +126,8 @@ static uint32_t wanted_set(const assigning *a, const flow *fl)
 
 static pf_layout layout_of(const assigning *a, pf_value_id v, uint32_t state)
 {
-    return state < PF_LAYOUT_COUNT ? (pf_layout)state : pf_layout_pitched((pf_layout)(state - PF_LAYOUT_COUNT), a->f->pitch[v]);
+    return state < PF_LAYOUT_COUNT ? (pf_layout)state
+                                   : pf_layout_pitched((pf_layout)(state - PF_LAYOUT_COUNT), a->f->pitch[v]);
 }
 
 static pf_status add_copy_item(assigning *a, pf_value_id v, pf_layout from, pf_layout to, pf_err *err)
@@ -144,7 +146,8 @@ static pf_status add_copy_item(assigning *a, pf_value_id v, pf_layout from, pf_l
     return st;
 }
 
-/* Into its place, and out of it, a value goes in one kind of layout: other ways have two steps and are rarely worth timing. */
+/* Into its place, and out of it, a value goes in one kind of layout: other ways have two steps and are rarely worth
+   timing. */
 static bool is_offered(pf_layout from, pf_layout to)
 {
     return pf_layout_pitch(from) == pf_layout_pitch(to) || pf_layout_kind(from) == pf_layout_kind(to);

@@ -1,6 +1,7 @@
-/* Options that need no step.  A concat costs nothing in a layout in which its parts lie one behind the other and each is made by a step: the steps
-   write where the whole lies.  A slice costs nothing where it lies in one piece: whoever reads it reads there.
-   Each value is a part of one concat at most; where two want it the larger one gets it, and the other copies. */
+/* Options that need no step.  A concat costs nothing in a layout in which its parts lie one behind the other and each
+   is made by a step: the steps write where the whole lies.  A slice costs nothing where it lies in one piece: whoever
+   reads it reads there.  Each value is a part of one concat at most; where two want it the larger one gets it, and the
+   other copies. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +53,8 @@ static bool slice_part(const pf_graph *graph, const pf_node *node, pf_layout lay
     return pf_layout_part(layout, x->dtype, &x->shape, axis, start, part->dim[axis], offset_bytes);
 }
 
-static bool concat_part(const pf_graph *graph, const pf_node *node, pf_layout layout, uint32_t index, uint64_t *offset_bytes)
+static bool concat_part(const pf_graph *graph, const pf_node *node, pf_layout layout, uint32_t index,
+                        uint64_t *offset_bytes)
 {
     const pf_value *y = &graph->values[node->out[0]];
     int32_t         axis = (int32_t)((const pf_axis_attrs *)node->attrs)->axis;
@@ -63,7 +65,8 @@ static bool concat_part(const pf_graph *graph, const pf_node *node, pf_layout la
             return false;
     for (uint32_t i = 0; i < index; i++)
         start += graph->values[node->in[i]].shape.dim[axis];
-    return pf_layout_part(layout, y->dtype, &y->shape, axis, start, graph->values[node->in[index]].shape.dim[axis], offset_bytes);
+    return pf_layout_part(layout, y->dtype, &y->shape, axis, start, graph->values[node->in[index]].shape.dim[axis],
+                          offset_bytes);
 }
 
 bool pf_formats_part(const pf_graph *graph, pf_node_id id, pf_layout layout, uint32_t index, uint64_t *offset_bytes)
@@ -79,7 +82,9 @@ bool pf_formats_part(const pf_graph *graph, pf_node_id id, pf_layout layout, uin
 
 static const pf_node *only_node(const pf_formats *f, const pf_format_unit *unit, pf_op_kind op)
 {
-    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1 ? &f->graph->nodes[unit->group->nodes[0]] : NULL;
+    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1
+                              ? &f->graph->nodes[unit->group->nodes[0]]
+                              : NULL;
 
     return node && node->op == op && unit->in_count == node->in_count && unit->out_count == 1 &&
                    !memcmp(unit->in, node->in, node->in_count * sizeof *node->in)
@@ -92,7 +97,8 @@ static bool is_free(const pf_formats *f, const pf_format_unit *unit, const pf_fo
     uint64_t offset = 0;
 
     for (uint32_t i = 0; i < unit->in_count; i++)
-        if (option->in[i] != option->out[0] || !pf_formats_part(f->graph, unit->group->nodes[0], option->out[0], i, &offset))
+        if (option->in[i] != option->out[0] ||
+            !pf_formats_part(f->graph, unit->group->nodes[0], option->out[0], i, &offset))
             return false;
     return true;
 }
@@ -146,7 +152,8 @@ static bool reads_in_place(const pf_formats *f, const pf_format_unit *unit)
 {
     const pf_node *node = only_node(f, unit, PF_OP_SLICE);
 
-    return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant && !leaves(f, node->out[0]) && may_be_free(f, unit);
+    return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant &&
+           !leaves(f, node->out[0]) && may_be_free(f, unit);
 }
 
 static pf_status free_slices(finding *a, pf_err *err)
@@ -185,7 +192,8 @@ static void find_wholes(finding *a)
         const pf_value *y = node ? &f->graph->values[node->out[0]] : NULL;
         size_t          bytes = 0;
 
-        if (y && pf_shape_is_static(&y->shape) && !pf_layout_bytes(PF_LAYOUT_LINEAR, y->dtype, y->shape.rank, y->shape.dim, &bytes, NULL))
+        if (y && pf_shape_is_static(&y->shape) &&
+            !pf_layout_bytes(PF_LAYOUT_LINEAR, y->dtype, y->shape.rank, y->shape.dim, &bytes, NULL))
             a->wholes[a->count++] = (whole){ u, bytes };
     }
     qsort(a->wholes, a->count, sizeof *a->wholes, by_bytes);

@@ -1,6 +1,7 @@
-/* Values that lie in wider ones, with gaps between their images or places: parts of a concat along channels, which their steps write in place, and
-   slices of channels, which are read in place.  What has gaps is a layout like others, whose steps are timed as such: the concat or slice
-   as a step of its own stays an option, and so does a copy into or out of the place.  What needs no gaps is formats_parts.c's.
+/* Values that lie in wider ones, with gaps between their images or places: parts of a concat along channels, which
+   their steps write in place, and slices of channels, which are read in place.  What has gaps is a layout like others,
+   whose steps are timed as such: the concat or slice as a step of its own stays an option, and so does a copy into or
+   out of the place.  What needs no gaps is formats_parts.c's.
    Each value has one place at most: in the largest concat that wants it, else in what it is a slice of. */
 #include <math.h>
 #include <stdlib.h>
@@ -52,7 +53,9 @@ static double whole_cost(const pf_formats *f)
 
 static const pf_node *node_of(const pf_formats *f, const pf_format_unit *unit, pf_op_kind op)
 {
-    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1 ? &f->graph->nodes[unit->group->nodes[0]] : NULL;
+    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1
+                              ? &f->graph->nodes[unit->group->nodes[0]]
+                              : NULL;
 
     return node && node->op == op && unit->in_count == node->in_count && unit->out_count == 1 &&
                    !memcmp(unit->in, node->in, node->in_count * sizeof *node->in)
@@ -65,7 +68,8 @@ static bool is_slice(const pf_formats *f, const pf_format_unit *unit, pf_value_i
     const pf_node        *node = node_of(f, unit, PF_OP_SLICE);
     const pf_slice_attrs *attrs = node ? node->attrs : NULL;
 
-    if (!attrs || attrs->axes.count != 1 || attrs->axes.at[0] != CHANNELS || attrs->steps.at[0] != 1 || pf_dim_is_symbolic(attrs->starts.at[0]) ||
+    if (!attrs || attrs->axes.count != 1 || attrs->axes.at[0] != CHANNELS || attrs->steps.at[0] != 1 ||
+        pf_dim_is_symbolic(attrs->starts.at[0]) ||
         pf_dim_is_symbolic(f->graph->values[node->in[0]].shape.dim[CHANNELS]))
         return false;
     *from = node->in[0];
@@ -77,7 +81,8 @@ static bool is_concat(const pf_formats *f, const pf_format_unit *unit)
 {
     const pf_node *node = node_of(f, unit, PF_OP_CONCAT);
 
-    return node && ((const pf_axis_attrs *)node->attrs)->axis == CHANNELS && f->graph->values[node->out[0]].shape.rank > CHANNELS &&
+    return node && ((const pf_axis_attrs *)node->attrs)->axis == CHANNELS &&
+           f->graph->values[node->out[0]].shape.rank > CHANNELS &&
            pf_dim_is_number(f->graph->values[node->out[0]].shape.dim[CHANNELS]);
 }
 
@@ -100,7 +105,8 @@ bool pf_formats_channels(const pf_graph *graph, pf_node_id id, pf_layout kind, u
 {
     const pf_node  *node = &graph->nodes[id];
     bool            joins = node->op == PF_OP_CONCAT;
-    const pf_value *whole = &graph->values[joins ? node->out[0] : node->in[0]], *part = &graph->values[joins ? node->in[index] : node->out[0]];
+    const pf_value *whole = &graph->values[joins ? node->out[0] : node->in[0]],
+                   *part = &graph->values[joins ? node->in[index] : node->out[0]];
     int64_t         start = 0;
 
     *offset_bytes = 0;
@@ -128,7 +134,8 @@ static uint32_t layouts_of(const pf_formats *f, const pf_format_unit *unit)
         uint64_t                offset = 0;
 
         for (uint32_t k = 0; k < unit->in_count && fits; k++)
-            fits = option->in[k] == option->out[0] && pf_formats_channels(f->graph, unit->group->nodes[0], option->out[0], k, &offset);
+            fits = option->in[k] == option->out[0] &&
+                   pf_formats_channels(f->graph, unit->group->nodes[0], option->out[0], k, &offset);
         set |= fits ? 1u << option->out[0] : 0;
     }
     return set;
@@ -140,7 +147,9 @@ static int by_channels(const void *a, const void *b)
 {
     const mover *x = a, *y = b;
 
-    return x->channels != y->channels ? (x->channels > y->channels ? -1 : 1) : x->unit < y->unit ? -1 : x->unit > y->unit;
+    return x->channels != y->channels ? (x->channels > y->channels ? -1 : 1)
+           : x->unit < y->unit        ? -1
+                                      : x->unit > y->unit;
 }
 
 static bool leaves(const pf_formats *f, pf_value_id value)
@@ -255,7 +264,8 @@ static pf_status place_slice(const placing *a, pf_format_unit *unit, pf_value_id
     f->pitch[part] = pitch;
     for (int layout = 0; layout < PF_LAYOUT_COUNT && !st; layout++)
         if (set & 1u << layout)
-            st = pf_formats_add_free_option(unit, pf_layout_pitched((pf_layout)layout, own), pf_layout_pitched((pf_layout)layout, pitch), err);
+            st = pf_formats_add_free_option(unit, pf_layout_pitched((pf_layout)layout, own),
+                                            pf_layout_pitched((pf_layout)layout, pitch), err);
     return st;
 }
 
@@ -284,7 +294,8 @@ static uint32_t slots_with_places(const pf_formats *f, const pf_format_unit *uni
     for (uint32_t i = 0; i < unit->in_count + unit->out_count; i++) {
         pf_value_id value = i < unit->in_count ? unit->in[i] : unit->out[i - unit->in_count];
 
-        if (value == PF_NONE || f->graph->values[value].is_constant || !f->pitch[value] || (i < unit->in_count && is_concat(f, unit)))
+        if (value == PF_NONE || f->graph->values[value].is_constant || !f->pitch[value] ||
+            (i < unit->in_count && is_concat(f, unit)))
             continue;
         if (count == SLOTS_LIMIT)
             return 0;
@@ -293,17 +304,22 @@ static uint32_t slots_with_places(const pf_formats *f, const pf_format_unit *uni
     return count;
 }
 
-static pf_status add_variant(pf_formats *f, pf_format_unit *unit, uint32_t option, const uint32_t *slots, uint32_t subset, pf_err *err)
+static pf_status add_variant(pf_formats *f, pf_format_unit *unit, uint32_t option, const uint32_t *slots,
+                             uint32_t subset, pf_err *err)
 {
     pf_layout in[PF_PROBLEM_VALUES], out[PF_PROBLEM_VALUES];
 
     memcpy(in, unit->options[option].in, unit->in_count * sizeof *in);
     memcpy(out, unit->options[option].out, unit->out_count * sizeof *out);
     for (uint32_t i = 0; i < SLOTS_LIMIT; i++) {
-        pf_layout *layout = !(subset & 1u << i) ? NULL : slots[i] < unit->in_count ? &in[slots[i]] : &out[slots[i] - unit->in_count];
+        pf_layout *layout = !(subset & 1u << i)         ? NULL
+                            : slots[i] < unit->in_count ? &in[slots[i]]
+                                                        : &out[slots[i] - unit->in_count];
 
         if (layout)
-            *layout = pf_layout_pitched(*layout, f->pitch[slots[i] < unit->in_count ? unit->in[slots[i]] : unit->out[slots[i] - unit->in_count]]);
+            *layout = pf_layout_pitched(*layout,
+                                        f->pitch[slots[i] < unit->in_count ? unit->in[slots[i]]
+                                                                           : unit->out[slots[i] - unit->in_count]]);
     }
     return pf_formats_try_option(f, unit, in, out, err);
 }

@@ -95,7 +95,8 @@ static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, p
     for (int a = 0; a < PF_LAYOUT_COUNT && !st; a++)
         for (int b = 0; b < PF_LAYOUT_COUNT && !st; b++) {
             bool fits = pf_layout_fits((pf_layout)a, in->rank) && pf_layout_fits((pf_layout)b, out->rank);
-            bool linear = fits && pf_layout_same_bytes((pf_layout)a, PF_LAYOUT_LINEAR, in) && pf_layout_same_bytes((pf_layout)b, PF_LAYOUT_LINEAR, out);
+            bool linear = fits && pf_layout_same_bytes((pf_layout)a, PF_LAYOUT_LINEAR, in) &&
+                          pf_layout_same_bytes((pf_layout)b, PF_LAYOUT_LINEAR, out);
 
             if (fits && (linear || (same && a == b)))
                 st = pf_formats_add_free_option(unit, (pf_layout)a, (pf_layout)b, err);
@@ -110,7 +111,8 @@ static const pf_tactic *taker(const pf_search *search, const pf_problem *probe)
     const pf_tactic *tactic = NULL;
 
     for (uint32_t i = 0; (tactic = pf_tactic_at(i)) != NULL; i++)
-        if (!(tactic->flags & PF_TACTIC_ORACLE) && pf_search_allows(search->config, tactic) && !pf_tactic_declines(tactic, search->device, probe))
+        if (!(tactic->flags & PF_TACTIC_ORACLE) && pf_search_allows(search->config, tactic) &&
+            !pf_tactic_declines(tactic, search->device, probe))
             return tactic;
     return NULL;
 }
@@ -118,12 +120,14 @@ static const pf_tactic *taker(const pf_search *search, const pf_problem *probe)
 static bool has_option(const pf_format_unit *unit, const pf_layout *in, const pf_layout *out)
 {
     for (uint32_t i = 0; i < unit->option_count; i++)
-        if (!memcmp(unit->options[i].in, in, unit->in_count * sizeof *in) && !memcmp(unit->options[i].out, out, unit->out_count * sizeof *out))
+        if (!memcmp(unit->options[i].in, in, unit->in_count * sizeof *in) &&
+            !memcmp(unit->options[i].out, out, unit->out_count * sizeof *out))
             return true;
     return false;
 }
 
-static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out, pf_err *err)
+static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out,
+                             pf_err *err)
 {
     pf_format_option option = { 0 };
     pf_problem      *bound = NULL;
@@ -158,14 +162,16 @@ bool pf_formats_takes(const pf_formats *f, const pf_format_unit *unit, const pf_
 
     probe.in_layout = (pf_layout *)(uintptr_t)in;
     probe.out_layout = (pf_layout *)(uintptr_t)out;
-    return all_fit(probe.graph, probe.graph->inputs, in, unit->in_count) && all_fit(probe.graph, probe.graph->outputs, out, unit->out_count) &&
-           taker(f->search, &probe);
+    return all_fit(probe.graph, probe.graph->inputs, in, unit->in_count) &&
+           all_fit(probe.graph, probe.graph->outputs, out, unit->out_count) && taker(f->search, &probe);
 }
 
 /* A wish for a layout that a value cannot have is no option. */
-pf_status pf_formats_try_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out, pf_err *err)
+pf_status pf_formats_try_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out,
+                                pf_err *err)
 {
-    return has_option(unit, in, out) || !pf_formats_takes(f, unit, in, out) ? PF_OK : keep_option(f, unit, in, out, err);
+    return has_option(unit, in, out) || !pf_formats_takes(f, unit, in, out) ? PF_OK
+                                                                            : keep_option(f, unit, in, out, err);
 }
 
 static void fill_uniform(const pf_problem *p, pf_layout layout, pf_layout *in, pf_layout *out)
@@ -176,7 +182,8 @@ static void fill_uniform(const pf_problem *p, pf_layout layout, pf_layout *in, p
         in[i] = fits && !p->in_constant[i] ? layout : PF_LAYOUT_LINEAR;
     }
     for (uint32_t i = 0; i < p->graph->output_count; i++)
-        out[i] = pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->outputs[i])->shape.rank) ? layout : PF_LAYOUT_LINEAR;
+        out[i] = pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->outputs[i])->shape.rank) ? layout
+                                                                                                    : PF_LAYOUT_LINEAR;
 }
 
 /* What tactics wish for comes first, so that with nothing timed the first wish of the first tactic wins ties. */
@@ -188,7 +195,8 @@ static pf_status add_wishes(pf_formats *f, pf_format_unit *unit, pf_err *err)
     pf_status         st = PF_OK;
 
     for (uint32_t t = 0; (tactic = pf_tactic_at(t)) != NULL && !st; t++) {
-        if (!tactic->prefers || (tactic->needs & ~f->search->device->caps) || !pf_search_allows(f->search->config, tactic))
+        if (!tactic->prefers || (tactic->needs & ~f->search->device->caps) ||
+            !pf_search_allows(f->search->config, tactic))
             continue;
         for (uint32_t i = 0; i < PREFERS_LIMIT && !st; i++) {
             fill_uniform(p, PF_LAYOUT_LINEAR, in, out);
@@ -210,7 +218,8 @@ static pf_status add_uniform(pf_formats *f, pf_format_unit *unit, pf_layout layo
 
 /* ---- Layouts that are worth trying: wished for by a unit, and kept by those around it */
 
-static void mark_values(pf_formats *f, const pf_value_id *values, uint32_t count, const pf_layout *layouts, bool *changed)
+static void mark_values(pf_formats *f, const pf_value_id *values, uint32_t count, const pf_layout *layouts,
+                        bool *changed)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint8_t bit = (uint8_t)(1u << layouts[i]);
@@ -245,7 +254,8 @@ static pf_status widen(pf_formats *f, pf_format_unit *unit, bool *changed, pf_er
     pf_status st = PF_OK;
 
     for (int layout = PF_LAYOUT_LINEAR + 1; layout < PF_LAYOUT_COUNT && !st; layout++)
-        if (is_wanted(f, unit->in, unit->in_count, (pf_layout)layout) || is_wanted(f, unit->out, unit->out_count, (pf_layout)layout))
+        if (is_wanted(f, unit->in, unit->in_count, (pf_layout)layout) ||
+            is_wanted(f, unit->out, unit->out_count, (pf_layout)layout))
             st = add_uniform(f, unit, (pf_layout)layout, err);
     if (!st && unit->option_count > before)
         mark_options(f, unit, changed);
@@ -366,7 +376,8 @@ static bool is_only_oracle(const pf_formats *f, const form *units)
     return false;
 }
 
-/* Units of other forms are made where they may win: everywhere with much effort, else where the first form has no tactic that works. */
+/* Units of other forms are made where they may win: everywhere with much effort, else where the first form has no
+   tactic that works. */
 static pf_status make_other_forms(pf_formats *f, const form *first, form *second, pf_err *err)
 {
     bool      all = pf_config_int(f->search->config, PF_CONFIG_effort) >= ALL_FORMS_EFFORT;
@@ -376,7 +387,8 @@ static pf_status make_other_forms(pf_formats *f, const form *first, form *second
     for (uint32_t r = 0; r < f->regions->count && !st; r++) {
         const pf_region *region = &f->regions->items[r];
 
-        if (region->form_count > 1 && !f->tail->late[r] && (all || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
+        if (region->form_count > 1 && !f->tail->late[r] &&
+            (all || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
             st = make_form(f, region, 1, &second[r], err);
     }
     if (!st)
@@ -417,7 +429,8 @@ static pf_status no_tactic(const pf_formats *f, const pf_format_unit *unit, pf_e
         if (entry)
             reason = entry->reason;
         if (reason)
-            used += (size_t)snprintf(reasons + used, sizeof reasons - used, "%s%s: %.60s", used ? "; " : "", tactic->name, reason);
+            used += (size_t)snprintf(reasons + used, sizeof reasons - used, "%s%s: %.60s", used ? "; " : "",
+                                     tactic->name, reason);
     }
     return PF_FAIL(err, PF_BUILD_FAILED, "no tactic computes layer \"%s\": %s", unit->name, reasons);
 }
@@ -431,7 +444,8 @@ static pf_status keep_best_forms(pf_formats *f, const form *first, const form *s
     if (!kept)
         return PF_FAIL_MEMORY(err, f->unit_count * sizeof *kept);
     for (uint32_t r = 0; r < f->regions->count; r++) {
-        const form *chosen = second[r].count && form_cost(f, &second[r]) < form_cost(f, &first[r]) ? &second[r] : &first[r];
+        const form *chosen = second[r].count && form_cost(f, &second[r]) < form_cost(f, &first[r]) ? &second[r]
+                                                                                                   : &first[r];
 
         for (uint32_t i = 0; i < chosen->count; i++) {
             kept[count++] = f->units[chosen->first + i];
@@ -467,7 +481,8 @@ static pf_status copy_output(pf_formats *f, uint32_t index, pf_err *err)
     unit->own[0] = leaving->value;
     unit->own[1] = PF_NONE;
     unit->in_count = unit->out_count = 1;
-    st = pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR, &option.problem, err);
+    st = pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR,
+                             &option.problem, err);
     if (!st)
         st = pf_problem_bind(option.problem, f->graph->dims, f->profile->usual, &bound, err);
     if (!st)
@@ -513,7 +528,8 @@ static pf_status copy_outputs(pf_formats *f, pf_err *err)
 
 pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
 {
-    form     *first = pf_calloc(f->regions->count + 1, sizeof *first), *second = pf_calloc(f->regions->count + 1, sizeof *second);
+    form     *first = pf_calloc(f->regions->count + 1, sizeof *first),
+             *second = pf_calloc(f->regions->count + 1, sizeof *second);
     pf_status st = first && second ? PF_OK : PF_FAIL_MEMORY(err, f->regions->count * sizeof *first);
 
     for (uint32_t r = 0; r < f->regions->count && !st; r++)
@@ -544,8 +560,8 @@ pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
 
 /* ---- The whole */
 
-pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions, const pf_tail *tail, pf_search *search,
-                            pf_formats *out, pf_err *err)
+pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, const pf_regions *regions,
+                            const pf_tail *tail, pf_search *search, pf_formats *out, pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -553,7 +569,8 @@ pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, co
     out->wanted = pf_calloc(graph->value_count + 1, sizeof *out->wanted);
     out->pitch = pf_calloc(graph->value_count + 1, sizeof *out->pitch);
     out->placed = pf_calloc(graph->value_count + 1, sizeof *out->placed);
-    st = out->wanted && out->pitch && out->placed ? PF_OK : PF_FAIL_MEMORY(err, graph->value_count * sizeof *out->pitch);
+    st = out->wanted && out->pitch && out->placed ? PF_OK
+                                                  : PF_FAIL_MEMORY(err, graph->value_count * sizeof *out->pitch);
     if (!st)
         st = pf_formats_make_units(out, err);
     if (!st)

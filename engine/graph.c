@@ -128,7 +128,8 @@ pf_status graph_reserve_node(pf_graph *graph, pf_err *err)
 }
 
 /* shape by value: the caller's may be that of a value, which moves when room is made. */
-static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, pf_shape shape, pf_value_id *out, pf_err *err)
+static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, pf_shape shape, pf_value_id *out,
+                           pf_err *err)
 {
     pf_status st = graph_reserve_values(graph, 1, err);
     pf_value *value = NULL;
@@ -149,20 +150,24 @@ static pf_status add_value(pf_graph *graph, const char *name, pf_dtype dtype, pf
 static pf_status check_shape(const char *what, const char *name, const pf_shape *shape, pf_err *err)
 {
     if (shape->rank < PF_RANK_NO_ITEMS || shape->rank > PF_MAX_RANK)
-        return PF_FAIL(err, PF_UNSUPPORTED, "%s \"%s\" has rank %d; ranks up to %d are supported", what, name ? name : "", shape->rank, PF_MAX_RANK);
+        return PF_FAIL(err, PF_UNSUPPORTED, "%s \"%s\" has rank %d; ranks up to %d are supported", what,
+                       name ? name : "", shape->rank, PF_MAX_RANK);
     for (int32_t i = 0; i < shape->rank; i++)
         if (shape->dim[i] == PF_DIM_INVALID || (pf_dim_is_number(shape->dim[i]) && shape->dim[i] < 0))
-            return PF_FAIL(err, PF_INVALID, "dim %d of %s \"%s\" is negative or no number at all", i, what, name ? name : "");
+            return PF_FAIL(err, PF_INVALID, "dim %d of %s \"%s\" is negative or no number at all", i, what,
+                           name ? name : "");
     return PF_OK;
 }
 
-static pf_status append_input(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, pf_value_id *out, pf_err *err)
+static pf_status append_input(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape,
+                              pf_value_id *out, pf_err *err)
 {
     pf_status st = check_shape("input", name, shape, err);
 
     if (!st && pf_dtype_bits(dtype) == 0)
         st = PF_FAIL(err, PF_INVALID, "input \"%s\" has no element type", name ? name : "");
-    if (!st && pf_grow((void **)&graph->inputs, &graph->private_->input_capacity, graph->input_count + 1, sizeof *graph->inputs))
+    if (!st && pf_grow((void **)&graph->inputs, &graph->private_->input_capacity, graph->input_count + 1,
+                       sizeof *graph->inputs))
         st = PF_FAIL_MEMORY(err, sizeof *graph->inputs);
     if (!st)
         st = add_value(graph, name, dtype, *shape, out, err);
@@ -173,7 +178,8 @@ static pf_status append_input(pf_graph *graph, const char *name, pf_dtype dtype,
     return PF_OK;
 }
 
-pf_status pf_graph_add_input(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, pf_value_id *out, pf_err *err)
+pf_status pf_graph_add_input(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, pf_value_id *out,
+                             pf_err *err)
 {
     *out = PF_NONE;
     if (graph->capture_count)
@@ -194,8 +200,8 @@ static const pf_dim *content_of_constant(pf_graph *graph, pf_dtype dtype, const 
     return content;
 }
 
-pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape, const void *data, size_t bytes,
-                                pf_value_id *out, pf_err *err)
+pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape,
+                                const void *data, size_t bytes, pf_value_id *out, pf_err *err)
 {
     pf_tensor measure = { .dtype = dtype, .rank = shape->rank };
     pf_status st = PF_OK;
@@ -209,7 +215,8 @@ pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtyp
     if (st)
         return pf_err_add(err, st, "constant \"%s\"", name ? name : "");
     if (measure.bytes != bytes)
-        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has %zu bytes where its shape needs %zu", name ? name : "", bytes, measure.bytes);
+        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has %zu bytes where its shape needs %zu", name ? name : "",
+                       bytes, measure.bytes);
     st = add_value(graph, name, dtype, *shape, out, err);
     if (st)
         return st;
@@ -251,7 +258,8 @@ pf_status pf_graph_add_i64s(pf_graph *graph, const int64_t *items, uint32_t coun
     return pf_graph_add_constant(graph, "", PF_I64, &shape, data, count * sizeof *items, out, err);
 }
 
-static pf_status check_node(const pf_graph *graph, const pf_op_def *def, const pf_value_id *in, uint32_t in_count, uint32_t out_count, pf_err *err)
+static pf_status check_node(const pf_graph *graph, const pf_op_def *def, const pf_value_id *in, uint32_t in_count,
+                            uint32_t out_count, pf_err *err)
 {
     if (in_count < def->in_min || (def->in_max != 255 && in_count > def->in_max))
         return PF_FAIL(err, PF_INVALID, "%u inputs where %u to %u are allowed", in_count, def->in_min, def->in_max);
@@ -264,8 +272,8 @@ static pf_status check_node(const pf_graph *graph, const pf_op_def *def, const p
 }
 
 /* Fills the node behind the last one, which is not counted yet. */
-static pf_status make_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count, const void *attrs,
-                           uint32_t out_count, pf_err *err)
+static pf_status make_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count,
+                           const void *attrs, uint32_t out_count, pf_err *err)
 {
     const pf_op_def *def = pf_op_def_of(op);
     pf_node         *node = &graph->nodes[graph->node_count];
@@ -309,8 +317,8 @@ static pf_status commit_node(pf_graph *graph, const pf_value *made, pf_err *err)
     return PF_OK;
 }
 
-pf_status pf_graph_add_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count, const void *attrs,
-                            uint32_t out_count, pf_value_id *out, pf_err *err)
+pf_status pf_graph_add_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count,
+                            const void *attrs, uint32_t out_count, pf_value_id *out, pf_err *err)
 {
     const pf_op_def *def = pf_op_def_of(op);
     pf_status        st = check_node(graph, def, in, in_count, out_count, err);
@@ -350,7 +358,8 @@ pf_status pf_graph_add_output(pf_graph *graph, pf_value_id value, const char *na
     if (value >= graph->value_count)
         return PF_FAIL(err, PF_INTERNAL, "output \"%s\" is value %u, which does not exist", name ? name : "", value);
     copy = graph_copy_name(graph, name ? name : graph->values[value].name);
-    if (!copy || pf_grow((void **)&graph->outputs, &p->output_capacity, graph->output_count + 1, sizeof *graph->outputs) ||
+    if (!copy ||
+        pf_grow((void **)&graph->outputs, &p->output_capacity, graph->output_count + 1, sizeof *graph->outputs) ||
         pf_grow((void **)&graph->output_names, &p->name_capacity, graph->output_count + 1, sizeof *graph->output_names))
         return PF_FAIL_MEMORY(err, sizeof *graph->outputs);
     st = graph_use_add(graph, value, (pf_use){ PF_NONE, graph->output_count }, err);
@@ -373,7 +382,8 @@ static pf_status note_capture(pf_graph *graph, pf_value_id outer_value, pf_value
 
 static pf_status count_capture(pf_graph *graph, pf_value_id outer_value, pf_err *err)
 {
-    if (pf_grow((void **)&graph->captured, &graph->private_->captured_capacity, graph->capture_count + 1, sizeof *graph->captured))
+    if (pf_grow((void **)&graph->captured, &graph->private_->captured_capacity, graph->capture_count + 1,
+                sizeof *graph->captured))
         return PF_FAIL_MEMORY(err, sizeof *graph->captured);
     graph->captured[graph->capture_count++] = outer_value;
     return PF_OK;
@@ -412,7 +422,8 @@ pf_status pf_graph_capture(pf_graph *graph, pf_value_id outer_value, pf_value_id
         }
     from = &graph->outer->values[outer_value];
     if (from->is_constant)
-        st = pf_graph_add_constant(graph, from->name, from->dtype, &from->shape, from->constant.data, from->constant.bytes, out, err);
+        st = pf_graph_add_constant(graph, from->name, from->dtype, &from->shape, from->constant.data,
+                                   from->constant.bytes, out, err);
     else
         st = add_capture(graph, outer_value, out, err);
     return st ? st : note_capture(graph, outer_value, *out, err);

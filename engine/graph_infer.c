@@ -46,7 +46,8 @@ static uint32_t own_symbol(const pf_graph *graph, pf_node_id node, pf_dim dim)
 }
 
 /* A size that only data seemed to decide, and that is known now: whoever needs the symbol takes what is known. */
-static pf_status replace_sizes(pf_graph *graph, pf_node_id node, const pf_shape *before, const pf_shape *now, pf_err *err)
+static pf_status replace_sizes(pf_graph *graph, pf_node_id node, const pf_shape *before, const pf_shape *now,
+                               pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -63,7 +64,8 @@ static pf_status infer_again(pf_graph *graph, pf_node_id id, pf_err *err)
 {
     const pf_node *node = &graph->nodes[id];
     pf_value      *made = pf_calloc(node->out_count, sizeof *made);
-    pf_status      st = made ? graph_infer_node(graph, id, made, err) : PF_FAIL_MEMORY(err, node->out_count * sizeof *made);
+    pf_status      st = made ? graph_infer_node(graph, id, made, err)
+                             : PF_FAIL_MEMORY(err, node->out_count * sizeof *made);
 
     for (uint32_t i = 0; i < node->out_count && !st; i++) {
         pf_value *value = &graph->values[node->out[i]];
@@ -101,10 +103,12 @@ pf_status pf_graph_set_input_shape(pf_graph *graph, pf_value_id input, const pf_
     return PF_OK;
 }
 
-pf_status pf_graph_set_body_inputs(pf_graph *body, uint32_t first, const pf_graph *graph, const pf_value_id *values, uint32_t count, pf_err *err)
+pf_status pf_graph_set_body_inputs(pf_graph *body, uint32_t first, const pf_graph *graph, const pf_value_id *values,
+                                   uint32_t count, pf_err *err)
 {
     if (first > body->input_count || count > body->input_count - first)
-        return PF_FAIL(err, PF_INVALID, "the body \"%s\" has %u inputs where %u are needed", body->name, body->input_count, first + count);
+        return PF_FAIL(err, PF_INVALID, "the body \"%s\" has %u inputs where %u are needed", body->name,
+                       body->input_count, first + count);
     for (uint32_t i = 0; i < count; i++) {
         const pf_value *from = NULL;
         pf_value       *to = &body->values[body->inputs[first + i]];
@@ -116,7 +120,9 @@ pf_status pf_graph_set_body_inputs(pf_graph *body, uint32_t first, const pf_grap
         to->dtype = from->dtype;
         to->shape = from->shape;
         to->content_count = from->content_count;
-        to->content = from->content_count ? pf_arena_copy(body->arena, from->content, from->content_count * sizeof *from->content) : NULL;
+        to->content = from->content_count
+                          ? pf_arena_copy(body->arena, from->content, from->content_count * sizeof *from->content)
+                          : NULL;
         if (from->content_count && !to->content)
             return PF_FAIL_MEMORY(err, from->content_count * sizeof *from->content);
     }

@@ -57,7 +57,8 @@ static void arrive(uint32_t *waiting, ready_heap *ready, pf_node_id node)
         heap_push(ready, node);
 }
 
-static void finish_node(const pf_graph *graph, pf_node_id id, const size_edges *edges, uint32_t *waiting, ready_heap *ready)
+static void finish_node(const pf_graph *graph, pf_node_id id, const size_edges *edges, uint32_t *waiting,
+                        ready_heap *ready)
 {
     const pf_node *node = &graph->nodes[id];
 

@@ -17,7 +17,11 @@ typedef struct parser {
 } parser;
 
 /* What stands in front of '=': the names of a node's outputs. */
-typedef struct results { uint32_t count; char word[NODE_OUTPUT_LIMIT][WORD_LIMIT]; const char *name[NODE_OUTPUT_LIMIT]; } results;
+typedef struct results {
+    uint32_t    count;
+    char        word[NODE_OUTPUT_LIMIT][WORD_LIMIT];
+    const char *name[NODE_OUTPUT_LIMIT];
+} results;
 
 static void skip_blanks(parser *p)
 {
@@ -175,7 +179,9 @@ static pf_status read_type(parser *p, pf_value_kind *kind, pf_dtype *dtype, pf_s
     bool      wrapped = true;
     pf_status st = PF_OK;
 
-    *kind = accept_word(p, "sequence") ? PF_VALUE_SEQUENCE : accept_word(p, "optional") ? PF_VALUE_OPTIONAL : PF_VALUE_TENSOR;
+    *kind = accept_word(p, "sequence")   ? PF_VALUE_SEQUENCE
+            : accept_word(p, "optional") ? PF_VALUE_OPTIONAL
+                                         : PF_VALUE_TENSOR;
     wrapped = *kind != PF_VALUE_TENSOR;
     if (wrapped)
         st = expect(p, '(');
@@ -204,7 +210,8 @@ static pf_status read_input(parser *p, const results *r, bool captured)
     if (!st)
         st = read_name(p, &name);
     if (!st)
-        st = captured ? graph_add_captured(p->graph, dtype, &shape, &id, p->err) : pf_graph_add_input(p->graph, "", dtype, &shape, &id, p->err);
+        st = captured ? graph_add_captured(p->graph, dtype, &shape, &id, p->err)
+                      : pf_graph_add_input(p->graph, "", dtype, &shape, &id, p->err);
     if (st)
         return st;
     p->graph->values[id].kind = kind;
@@ -339,7 +346,8 @@ static pf_status read_arguments(parser *p, id_list *list)
     while (!st && !accept(p, ')')) {
         if (list->count)
             st = expect(p, ',');
-        if (!st && (list->count == NODE_INPUT_LIMIT || pf_grow((void **)&list->at, &list->capacity, list->count + 1, sizeof *list->at)))
+        if (!st && (list->count == NODE_INPUT_LIMIT ||
+                    pf_grow((void **)&list->at, &list->capacity, list->count + 1, sizeof *list->at)))
             st = PF_FAIL(p->err, PF_NO_SPACE, "a node has more than %d inputs", NODE_INPUT_LIMIT);
         if (st)
             break;
@@ -369,7 +377,8 @@ static pf_status read_sizes(parser *p)
 
         st = read_word(p, word);
         size = st ? PF_DIM_INVALID : pf_dims_symbol(p->graph->dims, word);
-        if (!st && (size == PF_DIM_INVALID || pf_grow((void **)&expected->symbols, &expected->capacity, expected->count + 1, sizeof *expected->symbols)))
+        if (!st && (size == PF_DIM_INVALID || pf_grow((void **)&expected->symbols, &expected->capacity,
+                                                      expected->count + 1, sizeof *expected->symbols)))
             st = PF_FAIL(p->err, PF_NO_SPACE, "there is no room for the size \"%s\"", word);
         if (!st)
             st = pf_dim_range(p->graph->dims, size, NULL, NULL, &least, &most, p->err);
@@ -495,7 +504,8 @@ static int line_of(const char *text, const char *at)
     return line;
 }
 
-static pf_status parse_graph(pf_graph *outer, const pf_constant_source *constants, const char **text, pf_graph **out, pf_err *err)
+static pf_status parse_graph(pf_graph *outer, const pf_constant_source *constants, const char **text, pf_graph **out,
+                             pf_err *err)
 {
     parser    p = { NULL, NULL, *text, err };
     pf_status st = PF_OK;

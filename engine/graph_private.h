@@ -12,11 +12,12 @@ struct pf_graph_private {
     bool           owns_dims;
     graph_uses    *uses;            /* one per value, in the order in which uses were made */
     pf_dims_scope *scopes;          /* one per node: the symbols that its inference made */
-    pf_dims_scope  expected;        /* while the graph is parsed: the symbols that the next node's inference is to make */
+    pf_dims_scope  expected;  /* while the graph is parsed: the symbols that the next node's inference is to make */
     graph_kept    *kept;            uint32_t kept_count, kept_capacity;
     const pf_constant_source *constants;    /* while the graph is parsed; NULL: none */
     graph_capture *captures;        uint32_t capture_count, capture_capacity;   /* constants too */
-    uint32_t value_capacity, uses_capacity, node_capacity, scope_capacity, input_capacity, output_capacity, name_capacity, captured_capacity;
+    uint32_t value_capacity, uses_capacity, node_capacity, scope_capacity, input_capacity, output_capacity,
+             name_capacity, captured_capacity;
 };
 
 /* Use lists. */
@@ -40,20 +41,24 @@ bool      graph_makes_needed_size(const pf_graph *graph, pf_node_id node);
 pf_status graph_infer_node(pf_graph *graph, pf_node_id node, pf_value *out, pf_err *err);
 /* A copy of attributes for a node of graph: strings go to its arena, bodies stay the same objects. */
 pf_status graph_take_attrs(pf_graph *graph, const pf_op_def *def, const void *attrs, void *out, pf_err *err);
-/* The graphs that a node's attributes hold, in field order. *count of them; NULL pointers among them for fields not set. */
+/* The graphs that a node's attributes hold, in field order. *count of them; NULL pointers among them for fields not
+   set. */
 enum { GRAPH_BODY_LIMIT = 4 };
 uint32_t  graph_bodies(const pf_op_def *def, const void *attrs, pf_graph *bodies[GRAPH_BODY_LIMIT]);
 
-/* A copy of graph that becomes a body of outer (NULL: stands alone, with dims of its own that have the same handles). */
+/* A copy of graph that becomes a body of outer (NULL: stands alone, with dims of its own that have the same
+   handles). */
 pf_status graph_copy_into(const pf_graph *graph, pf_graph *outer, pf_graph **out, pf_err *err);
 
-/* A captured input that stands for no outer value yet: a body read from text, where the node that holds it says which. */
+/* A captured input that stands for no outer value yet: a body read from text, where the node that holds it says
+   which. */
 pf_status graph_add_captured(pf_graph *graph, pf_dtype dtype, const pf_shape *shape, pf_value_id *out, pf_err *err);
 
 /* Text. indent: spaces in front of each line. */
 pf_status graph_print_body(const pf_graph *graph, bool with_names, int indent, pf_buf *out, pf_err *err);
 /* Reads "graph ..." up to the closing brace or the end of the text, and moves *text there. */
 pf_status graph_parse_body(pf_graph *outer, const char **text, pf_graph **out, pf_err *err);
-pf_status graph_print_attrs(const pf_dims *dims, const pf_op_def *def, const void *attrs, bool with_names, int indent, pf_buf *out, pf_err *err);
+pf_status graph_print_attrs(const pf_dims *dims, const pf_op_def *def, const void *attrs, bool with_names, int indent,
+                            pf_buf *out, pf_err *err);
 
 #endif

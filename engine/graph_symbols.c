@@ -50,14 +50,21 @@ static bool each_size(const pf_graph *graph, pf_node_id id, size_visit *visit, v
     return true;
 }
 
-typedef struct edge_list { const pf_graph *graph; pf_node_id maker; graph_size_edge *at; uint32_t count, capacity; bool failed; } edge_list;
+typedef struct edge_list {
+    const pf_graph  *graph;
+    pf_node_id       maker;
+    graph_size_edge *at;
+    uint32_t         count, capacity;
+    bool             failed;
+} edge_list;
 
 static bool note_users(void *user, uint32_t symbol)
 {
     edge_list *list = user;
 
     for (pf_node_id id = 0; id < list->graph->node_count && !list->failed; id++) {
-        if (id == list->maker || !list->graph->nodes[id].live || !attrs_need(list->graph->dims, &list->graph->nodes[id], symbol))
+        if (id == list->maker || !list->graph->nodes[id].live ||
+            !attrs_need(list->graph->dims, &list->graph->nodes[id], symbol))
             continue;
         list->failed = pf_grow((void **)&list->at, &list->capacity, list->count + 1, sizeof *list->at);
         if (!list->failed)
@@ -87,7 +94,8 @@ static bool search_users(void *user, uint32_t symbol)
     need_search *search = user;
 
     for (pf_node_id id = 0; id < search->graph->node_count && !search->found; id++)
-        search->found = id != search->maker && search->graph->nodes[id].live && attrs_need(search->graph->dims, &search->graph->nodes[id], symbol);
+        search->found = id != search->maker && search->graph->nodes[id].live &&
+                        attrs_need(search->graph->dims, &search->graph->nodes[id], symbol);
     return !search->found;
 }
 
@@ -108,7 +116,8 @@ static pf_status substitute_dim(const substitution *s, pf_dim *dim)
     if (out == PF_DIM_INVALID && pf_dims_out_of_memory(s->dims))
         return PF_FAIL_MEMORY(s->err, sizeof out);
     if (out == PF_DIM_INVALID && *dim != PF_DIM_INVALID)
-        return PF_FAIL(s->err, PF_INVALID, "a dim that depends on the size \"%s\" overflows", pf_dims_symbol_name(s->dims, s->symbol));
+        return PF_FAIL(s->err, PF_INVALID, "a dim that depends on the size \"%s\" overflows",
+                       pf_dims_symbol_name(s->dims, s->symbol));
     *dim = out;
     return PF_OK;
 }

@@ -8,9 +8,11 @@
 
 enum { CLEAR_LIMIT = 64 };      /* constants of at most so many elements stand in the text */
 
-static const char *const kind_names[] = { [PF_VALUE_TENSOR] = "", [PF_VALUE_SEQUENCE] = "sequence", [PF_VALUE_OPTIONAL] = "optional" };
+static const char *const kind_names[] = { [PF_VALUE_TENSOR] = "", [PF_VALUE_SEQUENCE] = "sequence",
+                                          [PF_VALUE_OPTIONAL] = "optional" };
 
-/* numbers: how each value is called. With names these are the values' ids; without, the order in which they are printed. */
+/* numbers: how each value is called. With names these are the values' ids; without, the order in which they are
+   printed. */
 typedef struct printer {
     const pf_graph *graph;
     bool            with_names;
@@ -47,7 +49,8 @@ static void print_input(printer *p, uint32_t index)
     bool            captured = index >= p->graph->input_count - p->graph->capture_count;
 
     number_value(p, p->graph->inputs[index]);
-    pf_buf_printf(p->out, "%*s%%%u = %s ", p->indent, "", p->numbers[p->graph->inputs[index]], captured ? "capture" : "input");
+    pf_buf_printf(p->out, "%*s%%%u = %s ", p->indent, "", p->numbers[p->graph->inputs[index]],
+                  captured ? "capture" : "input");
     print_type(p, value);
     print_name(p, value->name);
     pf_buf_put_u8(p->out, '\n');

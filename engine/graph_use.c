@@ -47,8 +47,8 @@ pf_status pf_graph_replace(pf_graph *graph, pf_value_id from, pf_value_id to, pf
     if (from == to)
         return PF_OK;
     if (graph->values[from].kind != graph->values[to].kind || graph->values[from].dtype != graph->values[to].dtype)
-        return PF_FAIL(err, PF_INTERNAL, "value %u (%s) cannot take the place of value %u (%s)", to, pf_dtype_name(graph->values[to].dtype), from,
-                       pf_dtype_name(graph->values[from].dtype));
+        return PF_FAIL(err, PF_INTERNAL, "value %u (%s) cannot take the place of value %u (%s)", to,
+                       pf_dtype_name(graph->values[to].dtype), from, pf_dtype_name(graph->values[from].dtype));
     for (uint32_t i = 0; i < uses->count; i++) {
         pf_use    use = uses->at[i];
         pf_status st = graph_use_add(graph, to, use, err);

@@ -6,7 +6,8 @@
 
 static pf_status fail(const pf_graph *graph, pf_node_id node, const char *what, pf_err *err)
 {
-    return PF_FAIL(err, PF_INTERNAL, "%s \"%s\" (node %u): %s", pf_op_def_of(graph->nodes[node].op)->name, graph->nodes[node].name, node, what);
+    return PF_FAIL(err, PF_INTERNAL, "%s \"%s\" (node %u): %s", pf_op_def_of(graph->nodes[node].op)->name,
+                   graph->nodes[node].name, node, what);
 }
 
 static bool is_live_output(const pf_graph *graph, const pf_value *value, pf_value_id id)
@@ -27,7 +28,8 @@ static pf_status check_producers(const pf_graph *graph, pf_err *err)
         bool            made = value->producer != PF_NONE;
 
         if (value->is_input + value->is_constant + made != 1)
-            return PF_FAIL(err, PF_INTERNAL, "value %u \"%s\" has %d producers", id, value->name, value->is_input + value->is_constant + made);
+            return PF_FAIL(err, PF_INTERNAL, "value %u \"%s\" has %d producers", id, value->name,
+                           value->is_input + value->is_constant + made);
         if (made && !is_live_output(graph, value, id))
             return PF_FAIL(err, PF_INTERNAL, "value %u \"%s\" is not the output that it says it is", id, value->name);
         if (made && !graph->nodes[value->producer].live && pf_graph_use_count(graph, id))
@@ -85,7 +87,8 @@ static bool same_content(const pf_value *a, const pf_value *b)
 {
     if (!a->content || !b->content)
         return !a->content && !b->content;
-    return a->content_count == b->content_count && (!a->content_count || !memcmp(a->content, b->content, a->content_count * sizeof *a->content));
+    return a->content_count == b->content_count &&
+           (!a->content_count || !memcmp(a->content, b->content, a->content_count * sizeof *a->content));
 }
 
 static pf_status check_inferred(const pf_graph *graph, pf_node_id id, const pf_value *made, pf_err *err)
@@ -116,7 +119,8 @@ static pf_status check_types(const pf_graph *graph, pf_err *err)
 
         st = made ? graph_infer_node(again, order[i], made, err) : PF_FAIL_MEMORY(err, sizeof *made);
         if (st)
-            st = pf_err_add(err, st, "%s \"%s\"", pf_op_def_of(graph->nodes[order[i]].op)->name, graph->nodes[order[i]].name);
+            st = pf_err_add(err, st, "%s \"%s\"", pf_op_def_of(graph->nodes[order[i]].op)->name,
+                            graph->nodes[order[i]].name);
         else
             st = check_inferred(graph, order[i], made, err);
         pf_free(made);
@@ -154,8 +158,9 @@ static pf_status check_uses(const pf_graph *graph, pf_err *err)
     for (uint32_t i = 0; i < graph->output_count; i++)
         if (graph->outputs[i] >= graph->value_count || !has_use(graph, graph->outputs[i], PF_NONE, i))
             return PF_FAIL(err, PF_INTERNAL, "graph output %u is not noted as a use", i);
-    return noted == slots ? PF_OK : PF_FAIL(err, PF_INTERNAL, "%llu uses are noted where there are %llu", (unsigned long long)noted,
-                                            (unsigned long long)slots);
+    return noted == slots ? PF_OK
+                          : PF_FAIL(err, PF_INTERNAL, "%llu uses are noted where there are %llu",
+                                    (unsigned long long)noted, (unsigned long long)slots);
 }
 
 /* 6. */
@@ -179,7 +184,8 @@ static pf_status check_bodies_of(const pf_graph *graph, pf_node_id id, pf_err *e
         if (st)
             return pf_err_add(err, st, "in a body of %s \"%s\"", def->name, node->name);
     }
-    return captures <= node->in_count ? PF_OK : fail(graph, id, "its bodies capture more values than it has inputs", err);
+    return captures <= node->in_count ? PF_OK
+                                      : fail(graph, id, "its bodies capture more values than it has inputs", err);
 }
 
 static pf_status check_bodies(const pf_graph *graph, pf_err *err)

@@ -22,7 +22,10 @@ static const pf_value *value_of(const reader *r, pf_value_id id) { return &r->gr
 /* ---- Forms */
 
 static pf_index_form linear_constant(pf_dim constant) { return (pf_index_form){ .constant = constant }; }
-static pf_index_form same_everywhere(double value) { return (pf_index_form){ .is_choice = true, .yes = value, .no = value }; }
+static pf_index_form same_everywhere(double value)
+{
+    return (pf_index_form){ .is_choice = true, .yes = value, .no = value };
+}
 
 static bool has_coefs(const pf_index_form *form)
 {
@@ -197,16 +200,25 @@ static bool read_content(const reader *r, const pf_value *v, pf_index_form *out)
 
 /* ---- Pointwise ops */
 
-typedef struct operands { pf_op_kind op; pf_index_form form[3]; const pf_shape *shape[3]; uint32_t count; pf_pointwise_attrs attrs; } operands;
+typedef struct operands {
+    pf_op_kind          op;
+    pf_index_form       form[3];
+    const pf_shape     *shape[3];
+    uint32_t            count;
+    pf_pointwise_attrs  attrs;
+} operands;
 
 /* a * x + b * y, of linear forms. */
-static bool mix(const reader *r, const pf_index_form *x, int64_t a, const pf_index_form *y, int64_t b, pf_index_form *out)
+static bool mix(const reader *r, const pf_index_form *x, int64_t a, const pf_index_form *y, int64_t b,
+                pf_index_form *out)
 {
-    *out = linear_constant(pf_dim_add(r->dims, pf_dim_mul(r->dims, x->constant, a), pf_dim_mul(r->dims, y->constant, b)));
+    *out = linear_constant(
+        pf_dim_add(r->dims, pf_dim_mul(r->dims, x->constant, a), pf_dim_mul(r->dims, y->constant, b)));
     for (int32_t d = 0; d < PF_MAX_RANK; d++) {
         int64_t p = 0, q = 0;
 
-        if (__builtin_mul_overflow(x->coef[d], a, &p) || __builtin_mul_overflow(y->coef[d], b, &q) || __builtin_add_overflow(p, q, &out->coef[d]))
+        if (__builtin_mul_overflow(x->coef[d], a, &p) || __builtin_mul_overflow(y->coef[d], b, &q) ||
+            __builtin_add_overflow(p, q, &out->coef[d]))
             return false;
     }
     return out->constant != PF_DIM_INVALID;
@@ -222,9 +234,18 @@ static bool multiply(const reader *r, const operands *o, pf_index_form *out)
     return false;
 }
 
-static bool add_linear(const reader *r, const operands *o, pf_index_form *out) { return mix(r, &o->form[0], 1, &o->form[1], 1, out); }
-static bool sub_linear(const reader *r, const operands *o, pf_index_form *out) { return mix(r, &o->form[0], 1, &o->form[1], -1, out); }
-static bool negate(const reader *r, const operands *o, pf_index_form *out) { return mix(r, &o->form[0], -1, &o->form[0], 0, out); }
+static bool add_linear(const reader *r, const operands *o, pf_index_form *out)
+{
+    return mix(r, &o->form[0], 1, &o->form[1], 1, out);
+}
+static bool sub_linear(const reader *r, const operands *o, pf_index_form *out)
+{
+    return mix(r, &o->form[0], 1, &o->form[1], -1, out);
+}
+static bool negate(const reader *r, const operands *o, pf_index_form *out)
+{
+    return mix(r, &o->form[0], -1, &o->form[0], 0, out);
+}
 
 /* first - second - more >= 0 */
 static bool compare(const reader *r, const operands *o, int first, int64_t more, pf_index_form *out)
@@ -248,15 +269,21 @@ static bool equal(const reader *r, const operands *o, pf_index_form *out)
 
     if (!mix(r, &o->form[0], 1, &o->form[1], -1, &difference) || has_coefs(&difference))
         return false;
-    if (difference.constant != 0 && !pf_content_less(r->dims, 0, difference.constant) && !pf_content_less(r->dims, difference.constant, 0))
+    if (difference.constant != 0 && !pf_content_less(r->dims, 0, difference.constant) &&
+        !pf_content_less(r->dims, difference.constant, 0))
         return false;
     *out = same_everywhere(difference.constant == 0);
     return true;
 }
 
-static const struct { pf_op_kind op; bool (*run)(const reader *r, const operands *o, pf_index_form *out); } linear_rows[] = {
-    { PF_OP_ADD, add_linear }, { PF_OP_SUB, sub_linear },       { PF_OP_MUL, multiply },    { PF_OP_NEG, negate },
-    { PF_OP_LESS, less },      { PF_OP_LESS_EQUAL, less_equal }, { PF_OP_GREATER, greater }, { PF_OP_GREATER_EQUAL, greater_equal },
+static const struct {
+    pf_op_kind op;
+    bool (*run)(const reader *r, const operands *o, pf_index_form *out);
+} linear_rows[] = {
+    { PF_OP_ADD, add_linear },  { PF_OP_SUB, sub_linear },
+    { PF_OP_MUL, multiply },    { PF_OP_NEG, negate },
+    { PF_OP_LESS, less },       { PF_OP_LESS_EQUAL, less_equal },
+    { PF_OP_GREATER, greater }, { PF_OP_GREATER_EQUAL, greater_equal },
     { PF_OP_EQUAL, equal },
 };
 
@@ -383,7 +410,8 @@ static bool read_range(reader *r, const pf_node *node, pf_index_form *out)
     const pf_range_attrs *attrs = node->attrs;
     pf_dim                start = 0, step = 0;
 
-    if (node->in_count ? !read_bound(r, node->in[0], &start) || !read_bound(r, node->in[2], &step) : attrs->bounds.count != 3)
+    if (node->in_count ? !read_bound(r, node->in[0], &start) || !read_bound(r, node->in[2], &step)
+                       : attrs->bounds.count != 3)
         return false;
     if (!node->in_count) {
         start = attrs->bounds.at[0];
@@ -499,7 +527,8 @@ static bool read_concat(reader *r, const pf_node *node, pf_index_form *out)
         want = *out;
         want.constant = pf_dim_add(r->dims, out->constant, pf_dim_mul(r->dims, offset, step));
         want.coef[axis] = shape->dim[axis] == 1 ? 0 : step;
-        if (piece.is_choice != out->is_choice || piece.yes != out->yes || piece.no != out->no || !same_test(&want, &piece))
+        if (piece.is_choice != out->is_choice || piece.yes != out->yes || piece.no != out->no ||
+            !same_test(&want, &piece))
             return false;
         offset = pf_dim_add(r->dims, offset, shape->dim[axis]);
     }
@@ -515,8 +544,8 @@ static bool read_cumulate(reader *r, const pf_node *node, pf_index_form *out)
     double                   value = 0;
     int64_t                  each = 0;
 
-    if (attrs->mode != PF_CUMULATE_SUM || !read_value(r, node->in[0], &in) || !pf_index_form_uniform(r->dims, shape, &in, &value) ||
-        fabs(value) > 1e9 || value != trunc(value))
+    if (attrs->mode != PF_CUMULATE_SUM || !read_value(r, node->in[0], &in) ||
+        !pf_index_form_uniform(r->dims, shape, &in, &value) || fabs(value) > 1e9 || value != trunc(value))
         return false;
     each = (int64_t)value;
     *out = linear_constant(attrs->reverse ? pf_dim_mul(r->dims, each, shape->dim[attrs->axis]) : each);
@@ -534,7 +563,8 @@ static bool read_trilu(reader *r, const pf_node *node, pf_index_form *out)
     pf_index_form         in = { 0 };
     double                value = 0;
 
-    if (attrs->k > INT32_MAX || attrs->k < INT32_MIN || !read_value(r, node->in[0], &in) || !pf_index_form_uniform(r->dims, shape, &in, &value))
+    if (attrs->k > INT32_MAX || attrs->k < INT32_MIN || !read_value(r, node->in[0], &in) ||
+        !pf_index_form_uniform(r->dims, shape, &in, &value))
         return false;
     *out = (pf_index_form){ .is_choice = true, .yes = value, .constant = sign * attrs->k };
     out->coef[shape->rank - 2] = sign;
@@ -543,13 +573,15 @@ static bool read_trilu(reader *r, const pf_node *node, pf_index_form *out)
 }
 
 /* data at `index` along axis; other dims of data are dims map[d] of the result. */
-static bool at_index(const reader *r, const pf_index_form *data, int64_t axis, const pf_index_form *index, const pf_shape *shape, pf_index_form *out)
+static bool at_index(const reader *r, const pf_index_form *data, int64_t axis, const pf_index_form *index,
+                     const pf_shape *shape, pf_index_form *out)
 {
     pf_index_form picked = { 0 };
 
     if (!data->coef[axis])
         return true;
-    if (index->is_choice || !pf_index_form_never_negative(r->dims, shape, index))     /* negative ones count from the end */
+    /* negative ones count from the end */
+    if (index->is_choice || !pf_index_form_never_negative(r->dims, shape, index))
         return false;
     if (!mix(r, out, 1, index, data->coef[axis], &picked))
         return false;
@@ -565,7 +597,8 @@ static bool read_gather(reader *r, const pf_node *node, pf_index_form *out)
     int32_t         rank = value_of(r, node->out[0])->shape.rank;
     pf_index_form   data = { 0 }, index = { 0 }, placed = { 0 };
 
-    if (rank > PF_MAX_RANK || !read_value(r, node->in[0], &data) || (data.coef[axis] && !read_value(r, node->in[1], &index)))
+    if (rank > PF_MAX_RANK || !read_value(r, node->in[0], &data) ||
+        (data.coef[axis] && !read_value(r, node->in[1], &index)))
         return false;
     *out = data;
     memset(out->coef, 0, sizeof out->coef);
@@ -601,7 +634,8 @@ static bool read_parts(reader *r, pf_value_id id, int32_t count, pf_index_form *
         return false;
     if (count == 1)
         return read_value(r, id, out);
-    if (!node || node->op != PF_OP_CONCAT || ((const pf_axis_attrs *)node->attrs)->axis != last || (int32_t)node->in_count != count)
+    if (!node || node->op != PF_OP_CONCAT || ((const pf_axis_attrs *)node->attrs)->axis != last ||
+        (int32_t)node->in_count != count)
         return false;
     for (int32_t i = 0; i < count; i++)
         if (value_of(r, node->in[i])->shape.dim[last] != 1 || !read_value(r, node->in[i], &out[i]))
@@ -617,7 +651,8 @@ static bool read_gather_nd(reader *r, const pf_node *node, pf_index_form *out)
     int32_t         count = shape->rank > 0 && pf_dim_is_number(shape->dim[lead]) ? (int32_t)shape->dim[lead] : 0;
 
     memset(part, 0, sizeof part);
-    if (((const pf_gather_nd_attrs *)node->attrs)->batch_dims || count < 1 || count > rank || made->rank < 0 || !read_value(r, node->in[0], &data))
+    if (((const pf_gather_nd_attrs *)node->attrs)->batch_dims || count < 1 || count > rank || made->rank < 0 ||
+        !read_value(r, node->in[0], &data))
         return false;
     if (has_coefs(&data) && !read_parts(r, node->in[1], count, part))
         return false;

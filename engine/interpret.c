@@ -29,7 +29,8 @@ static pf_tensor constant_tensor(const pf_value *value)
 }
 
 /* Learns from the dims of a tensor what the symbols of its shape are. *open: some dim could not be solved yet. */
-static pf_status bind_shape(const pf_dims *dims, const pf_shape *shape, const pf_tensor *tensor, int64_t *bindings, bool *open, pf_err *err)
+static pf_status bind_shape(const pf_dims *dims, const pf_shape *shape, const pf_tensor *tensor, int64_t *bindings,
+                            bool *open, pf_err *err)
 {
     for (int32_t i = 0; i < shape->rank; i++) {
         pf_err    why = { 0 };
@@ -50,7 +51,8 @@ static pf_status check_input(const pf_value *value, const pf_tensor *tensor, pf_
     if (value->kind != PF_VALUE_TENSOR)
         return PF_OK;
     if (tensor->dtype != value->dtype)
-        return PF_FAIL(err, PF_INVALID, "its type is %s where %s is needed", pf_dtype_name(tensor->dtype), pf_dtype_name(value->dtype));
+        return PF_FAIL(err, PF_INVALID, "its type is %s where %s is needed", pf_dtype_name(tensor->dtype),
+                       pf_dtype_name(value->dtype));
     if (value->shape.rank >= 0 && tensor->rank != value->shape.rank)
         return PF_FAIL(err, PF_INVALID, "its rank is %d where %d is needed", tensor->rank, value->shape.rank);
     return PF_OK;
@@ -88,7 +90,10 @@ static pf_status start_values(run *r, const pf_tensor *inputs)
     return PF_OK;
 }
 
-static bool is_borrowed(const pf_graph *graph, pf_value_id id) { return graph->values[id].is_input || graph->values[id].is_constant; }
+static bool is_borrowed(const pf_graph *graph, pf_value_id id)
+{
+    return graph->values[id].is_input || graph->values[id].is_constant;
+}
 
 static void drop_use(run *r, pf_value_id id)
 {
@@ -96,7 +101,8 @@ static void drop_use(run *r, pf_value_id id)
         pf_tensor_clear(&r->tensors[id]);
 }
 
-static pf_status evaluate_attrs(const pf_graph *graph, const pf_op_def *def, const void *attrs, const int64_t *bindings, void *out, pf_err *err)
+static pf_status evaluate_attrs(const pf_graph *graph, const pf_op_def *def, const void *attrs, const int64_t *bindings,
+                                void *out, pf_err *err)
 {
     memcpy(out, attrs, def->attr_bytes);
     for (const pf_attr_field *field = def->attr_fields; field && field->name; field++) {
@@ -113,7 +119,8 @@ static pf_status evaluate_attrs(const pf_graph *graph, const pf_op_def *def, con
 }
 
 /* Memory for an output whose dims are all known; else what is known of them. */
-static pf_status prepare_output(const pf_graph *graph, const pf_value *value, const int64_t *bindings, pf_tensor *out, pf_err *err)
+static pf_status prepare_output(const pf_graph *graph, const pf_value *value, const int64_t *bindings, pf_tensor *out,
+                                pf_err *err)
 {
     bool known = value->kind == PF_VALUE_TENSOR && value->shape.rank >= 0;
 
@@ -125,7 +132,8 @@ static pf_status prepare_output(const pf_graph *graph, const pf_value *value, co
     return known ? pf_tensor_alloc(out, err) : PF_OK;
 }
 
-static pf_status check_output(const pf_graph *graph, const pf_value *value, const pf_tensor *tensor, int64_t *bindings, pf_err *err)
+static pf_status check_output(const pf_graph *graph, const pf_value *value, const pf_tensor *tensor, int64_t *bindings,
+                              pf_err *err)
 {
     bool      open = false;
     pf_status st = PF_OK;
@@ -139,12 +147,13 @@ static pf_status check_output(const pf_graph *graph, const pf_value *value, cons
 }
 
 /* bindings learn what the outputs tell. */
-static pf_status run_node(const pf_graph *graph, const pf_node *node, const pf_tensor *in, pf_tensor *out, int64_t *bindings, pf_err *err)
+static pf_status run_node(const pf_graph *graph, const pf_node *node, const pf_tensor *in, pf_tensor *out,
+                          int64_t *bindings, pf_err *err)
 {
     const pf_op_def  *def = pf_op_def_of(node->op);
     void             *attrs = pf_alloc(def->attr_bytes + 1);
-    pf_reference_call call = { .def = def, .attrs = attrs, .in = in, .in_count = node->in_count, .out = out, .out_count = node->out_count,
-                               .bindings = bindings };
+    pf_reference_call call = { .def = def, .attrs = attrs, .in = in, .in_count = node->in_count, .out = out,
+                               .out_count = node->out_count, .bindings = bindings };
     pf_status         st = attrs ? PF_OK : PF_FAIL_MEMORY(err, def->attr_bytes);
 
     if (!st && def->attr_bytes)
@@ -262,7 +271,8 @@ static int64_t sole_value(pf_dims *dims, uint32_t symbol)
     return !st && least == greatest ? least : PF_UNBOUND;
 }
 
-pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch, void *user, pf_err *err)
+pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch,
+                       void *user, pf_err *err)
 {
     run r = { .graph = graph, .watch = watch, .user = user, .err = err };
 
@@ -271,7 +281,8 @@ pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor
     return interpret(&r, inputs, outputs);
 }
 
-pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err)
+pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings,
+                            pf_err *err)
 {
     run r = { .graph = body, .err = err };
 
@@ -280,7 +291,8 @@ pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_te
     return interpret(&r, inputs, outputs);
 }
 
-pf_status pf_interpret_node(const pf_graph *graph, pf_node_id node, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err)
+pf_status pf_interpret_node(const pf_graph *graph, pf_node_id node, const pf_tensor *inputs, pf_tensor *outputs,
+                            const int64_t *bindings, pf_err *err)
 {
     int64_t known[PF_MAX_SYMBOLS];
 

@@ -10,17 +10,20 @@ enum { NO_REGISTER = UINT16_MAX };
 /* ---- What can be a program */
 static bool is_cast(pf_op_kind op) { return op == PF_OP_CAST; }
 
-/* Everything is computed once for each element of the result, so a function of a smaller tensor is better done before. */
+/* Everything is computed once for each element of the result, so a function of a smaller tensor is better done
+   before. */
 static bool repeats_work(const pf_graph *graph, const pf_node *node)
 {
     const pf_value *own = pf_graph_value(graph, node->out[0]);
 
-    return pf_dtype_is_float(own->dtype) && !pf_shape_equal(&own->shape, &pf_graph_value(graph, graph->outputs[0])->shape);
+    return pf_dtype_is_float(own->dtype) &&
+           !pf_shape_equal(&own->shape, &pf_graph_value(graph, graph->outputs[0])->shape);
 }
 
 static const char *node_declines(const pf_graph *graph, const pf_node *node)
 {
-    const pf_dtype in = node->in_count ? pf_graph_value(graph, node->in[node->op == PF_OP_WHERE ? 1 : 0])->dtype : PF_DTYPE_NONE;
+    const pf_dtype in = node->in_count ? pf_graph_value(graph, node->in[node->op == PF_OP_WHERE ? 1 : 0])->dtype
+                                       : PF_DTYPE_NONE;
 
     if (repeats_work(graph, node))
         return "a function of a tensor that is smaller than the result";
@@ -61,7 +64,8 @@ static const char *values_decline(const pf_problem *p)
         if (!pf_lanes_has(graph->values[i].dtype))
             return "a type that has no lanes";
     for (uint32_t i = 0; i < graph->output_count && !reason; i++) {
-        if (!pf_shape_equal(&pf_graph_value(graph, graph->outputs[i])->shape, result) || p->out_layout[i] != p->out_layout[0])
+        if (!pf_shape_equal(&pf_graph_value(graph, graph->outputs[i])->shape, result) ||
+            p->out_layout[i] != p->out_layout[0])
             return "outputs of different shapes or layouts";
         reason = layout_declines(pf_graph_value(graph, graph->outputs[i]), p->out_layout[i]);
     }
@@ -97,7 +101,8 @@ const char *pf_lane_program_declines(const pf_problem *p)
 }
 
 /* ---- Dims and strides
-   The result's dims in the order of its memory; where any value is in blocks, channels are two dims: blocks, and places in a block. */
+   The result's dims in the order of its memory; where any value is in blocks, channels are two dims: blocks, and places
+   in a block. */
 typedef struct physical {
     int32_t count;
     int32_t logical[PF_LANE_RANK];      /* the dim of the result */
@@ -135,7 +140,8 @@ static void physical_of(const pf_shape *shape, pf_layout layout, int64_t block, 
 }
 
 /* Elements that a step along the program's dim d moves in a value that is broadcast to the result. */
-static int64_t step_of(const physical *x, int32_t d, const pf_shape *shape, int32_t result_rank, pf_layout layout, const pf_strides *s)
+static int64_t step_of(const physical *x, int32_t d, const pf_shape *shape, int32_t result_rank, pf_layout layout,
+                       const pf_strides *s)
 {
     int32_t own = x->logical[d] - (result_rank - shape->rank);
     bool    channels_blocked = pf_layout_block(layout) > 1 && own == 1;
@@ -220,7 +226,8 @@ static bool emit_power(builder *b, const pf_node *node, uint16_t y)
 
 static void emit_cast(builder *b, const pf_node *node, uint16_t y)
 {
-    pf_dtype from = pf_graph_value(b->p->graph, node->in[0])->dtype, to = pf_graph_value(b->p->graph, node->out[0])->dtype;
+    pf_dtype from = pf_graph_value(b->p->graph, node->in[0])->dtype,
+             to = pf_graph_value(b->p->graph, node->out[0])->dtype;
     uint16_t a = b->reg_of[node->in[0]];
     bool     is_signed = pf_dtype_kind_of(to) == PF_KIND_INT;
 
@@ -229,7 +236,8 @@ static void emit_cast(builder *b, const pf_node *node, uint16_t y)
     else if (pf_lanes_is_float(to))
         emit(b, pf_lanes_integer_to_float, y, a, a, a, 0, 0);
     else
-        emit(b, pf_lanes_is_float(from) ? pf_lanes_float_to_integer : pf_lanes_wrap, y, a, a, a, (float)pf_dtype_bits(to), is_signed);
+        emit(b, pf_lanes_is_float(from) ? pf_lanes_float_to_integer : pf_lanes_wrap, y, a, a, a,
+             (float)pf_dtype_bits(to), is_signed);
 }
 
 /* Integers narrower than lanes keep the low bits of what was computed. */
@@ -338,7 +346,8 @@ static bool is_dense(const pf_lane_program *x, const pf_lane_source *source)
     return true;
 }
 
-/* Every run reads all its operands before the last op writes the result, so an operand of the same places may be overwritten. */
+/* Every run reads all its operands before the last op writes the result, so an operand of the same places may be
+   overwritten. */
 static int32_t find_in_place(const builder *b)
 {
     const pf_lane_program *x = b->out;
@@ -348,7 +357,8 @@ static int32_t find_in_place(const builder *b)
     for (uint32_t i = 0; i < x->source_count; i++) {
         const pf_lane_source *source = &x->sources[i];
 
-        if (source->input != UINT32_MAX && !b->p->in_constant[source->input] && source->dtype == x->outputs[0].dtype && is_dense(x, source))
+        if (source->input != UINT32_MAX && !b->p->in_constant[source->input] && source->dtype == x->outputs[0].dtype &&
+            is_dense(x, source))
             return (int32_t)source->input;
     }
     return -1;
@@ -396,7 +406,8 @@ pf_status pf_lane_program_make(const pf_problem *p, pf_isa isa, int64_t run, pf_
     for (pf_node_id n = 0; n < graph->node_count; n++)      /* a problem's nodes stand in order */
         emit_node(&b, &graph->nodes[n]);
     for (uint32_t i = 0; i < graph->output_count; i++)
-        out->outputs[out->output_count++] = (pf_lane_output){ b.reg_of[graph->outputs[i]], pf_graph_value(graph, graph->outputs[i])->dtype };
+        out->outputs[out->output_count++] = (pf_lane_output){ b.reg_of[graph->outputs[i]],
+                                                              pf_graph_value(graph, graph->outputs[i])->dtype };
     if (out->rank == 0) {
         out->rank = 1;
         out->dim[0] = 1;

@@ -58,7 +58,8 @@ static chunk chunk_of(const pf_lane_program *x, const cut *c, int64_t number)
     return out;
 }
 
-/* What a thread keeps: its registers, and what was last read into those of operands that are not used where they lie. */
+/* What a thread keeps: its registers, and what was last read into those of operands that are not used where they
+   lie. */
 typedef struct lane_thread {
     char   *memory;
     void   *reg[PF_LANE_SOURCES + PF_LANE_OPS];
@@ -69,7 +70,10 @@ static size_t register_bytes(const pf_lane_program *x) { return (size_t)x->run *
 
 static size_t element_bytes(pf_dtype dtype) { return pf_dtype_bits(dtype) / 8; }
 
-static void *own_register(const pf_lane_program *x, const lane_thread *t, uint32_t reg) { return t->memory + reg * register_bytes(x); }
+static void *own_register(const pf_lane_program *x, const lane_thread *t, uint32_t reg)
+{
+    return t->memory + reg * register_bytes(x);
+}
 
 static void *lane_at(pf_dtype dtype, void *lanes, int64_t i)
 {
@@ -86,7 +90,8 @@ static void fill_lanes(pf_dtype dtype, void *lanes, int64_t count)
             ((int64_t *)lanes)[i] = ((int64_t *)lanes)[0];
 }
 
-static void read_rows(const pf_lane_source *s, const char *data, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, void *lanes)
+static void read_rows(const pf_lane_source *s, const char *data, int64_t row_step, int64_t column_step, int64_t rows,
+                      int64_t columns, void *lanes)
 {
     for (int64_t r = 0; r < rows; r++) {
         const char *row = data + r * row_step * (int64_t)element_bytes(s->dtype);
@@ -165,7 +170,8 @@ size_t pf_lane_program_workspace(const pf_lane_program *program, int32_t threads
     return thread_bytes(program) * (size_t)threads;
 }
 
-static void run_range(const pf_lane_program *x, const cut *c, int64_t from, int64_t to, void *const *in, void *const *out, char *memory)
+static void run_range(const pf_lane_program *x, const cut *c, int64_t from, int64_t to, void *const *in,
+                      void *const *out, char *memory)
 {
     lane_thread t;
 
@@ -177,7 +183,8 @@ static void run_range(const pf_lane_program *x, const cut *c, int64_t from, int6
     }
 }
 
-void pf_lane_program_run(const pf_lane_program *program, void *const *in, void *const *out, void *workspace, int32_t threads)
+void pf_lane_program_run(const pf_lane_program *program, void *const *in, void *const *out, void *workspace,
+                         int32_t threads)
 {
     cut     c = cut_of(program);
     int64_t work = c.chunks * c.rows * c.columns * (program->op_count + program->source_count);
@@ -190,6 +197,7 @@ void pf_lane_program_run(const pf_lane_program *program, void *const *in, void *
     {
         int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
 
-        run_range(program, &c, c.chunks * me / all, c.chunks * (me + 1) / all, in, out, (char *)workspace + (size_t)me * thread_bytes(program));
+        run_range(program, &c, c.chunks * me / all, c.chunks * (me + 1) / all, in, out,
+                  (char *)workspace + (size_t)me * thread_bytes(program));
     }
 }

@@ -9,7 +9,10 @@ static const struct layout_row { const char *name; int32_t block; } rows[PF_LAYO
 #undef PF_LAYOUT
 };
 
-pf_layout pf_layout_kind(pf_layout layout) { return (pf_layout)((unsigned)layout & ((1u << PF_LAYOUT_PITCH_SHIFT) - 1)); }
+pf_layout pf_layout_kind(pf_layout layout)
+{
+    return (pf_layout)((unsigned)layout & ((1u << PF_LAYOUT_PITCH_SHIFT) - 1));
+}
 
 int64_t pf_layout_pitch(pf_layout layout) { return (int64_t)((unsigned)layout >> PF_LAYOUT_PITCH_SHIFT); }
 
@@ -64,7 +67,8 @@ bool pf_layout_fits(pf_layout layout, int32_t rank)
 {
     pf_layout kind = pf_layout_kind(layout);
 
-    if ((unsigned)kind >= PF_LAYOUT_COUNT || (pf_layout_pitch(layout) && (rank < 2 || pf_layout_pitch(layout) % pf_layout_block(kind))))
+    if ((unsigned)kind >= PF_LAYOUT_COUNT ||
+        (pf_layout_pitch(layout) && (rank < 2 || pf_layout_pitch(layout) % pf_layout_block(kind))))
         return false;
     return kind == PF_LAYOUT_LINEAR || rank >= 3;
 }
@@ -75,7 +79,8 @@ bool pf_layout_takes(pf_layout layout, const pf_shape *shape)
 
     if (!pf_layout_fits(layout, shape->rank))
         return false;
-    return !pitch || (pf_dim_is_number(shape->dim[1]) && shape->dim[1] > 0 && shape->dim[1] <= pitch && shape->dim[1] % pf_layout_block(layout) == 0);
+    return !pitch || (pf_dim_is_number(shape->dim[1]) && shape->dim[1] > 0 && shape->dim[1] <= pitch &&
+                      shape->dim[1] % pf_layout_block(layout) == 0);
 }
 
 /* Channels that the layout stores for `channels` of them: a whole number of blocks. */
@@ -88,7 +93,8 @@ static int64_t stored_channels(pf_layout layout, int64_t channels)
     return block > 1 ? (channels + block - 1) / block * block : channels;
 }
 
-pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes, pf_err *err)
+pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, size_t *bytes,
+                          pf_err *err)
 {
     pf_tensor  tensor = { .dtype = dtype, .rank = rank };
     pf_strides s = { { 0 }, 0, 0 };
@@ -106,7 +112,8 @@ pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const 
         tensor.dim[1] = stored_channels(layout, dim[1]);
     }
     if (pf_layout_pitch(layout) && (dim[1] < 1 || dim[1] > pf_layout_pitch(layout) || dim[1] % pf_layout_block(layout)))
-        return PF_FAIL(err, PF_INVALID, "%lld channels do not lie in layout %s", (long long)dim[1], pf_layout_print(layout).at);
+        return PF_FAIL(err, PF_INVALID, "%lld channels do not lie in layout %s", (long long)dim[1],
+                       pf_layout_print(layout).at);
     st = pf_tensor_measure(&tensor, err);
     if (st || !pf_layout_pitch(layout) || !tensor.bytes) {
         *bytes = tensor.bytes;
@@ -142,7 +149,8 @@ static extent extent_of(pf_layout layout, const pf_tensor *tensor)
 
 typedef struct bytes_move { const extent *e; bool packing; const char *from; char *to; } bytes_move;
 
-/* The places [first, end) of image n. Where channels follow each other, threads and caches do best with some places of all channels at a time. */
+/* The places [first, end) of image n. Where channels follow each other, threads and caches do best with some places of
+   all channels at a time. */
 #define MOVE_PLACES(bits, type) \
     static void move_places_##bits(const bytes_move *m, int64_t n, int64_t first, int64_t end) \
     { \
@@ -164,8 +172,12 @@ MOVE_PLACES(32, uint32_t)
 MOVE_PLACES(64, uint64_t)
 MOVE_PLACES(128, wide)
 
-static const struct { uint32_t bits; void (*move)(const bytes_move *m, int64_t n, int64_t first, int64_t end); } place_movers[] = {
-    { 8, move_places_8 }, { 16, move_places_16 }, { 32, move_places_32 }, { 64, move_places_64 }, { 128, move_places_128 },
+static const struct {
+    uint32_t bits;
+    void (*move)(const bytes_move *m, int64_t n, int64_t first, int64_t end);
+} place_movers[] = {
+    { 8, move_places_8 },   { 16, move_places_16 },   { 32, move_places_32 },
+    { 64, move_places_64 }, { 128, move_places_128 },
 };
 
 static void move_bytes(const extent *e, bool packing, uint32_t bits, const void *from, void *to)
@@ -179,7 +191,8 @@ static void move_bytes(const extent *e, bool packing, uint32_t bits, const void 
             continue;
 #pragma omp parallel for schedule(static) if (e->n * e->channels * e->spatial > ALONE)
         for (int64_t p = 0; p < e->n * parts; p++)
-            place_movers[i].move(&m, p / parts, p % parts * PLACES, p % parts * PLACES + PLACES < e->spatial ? p % parts * PLACES + PLACES : e->spatial);
+            place_movers[i].move(&m, p / parts, p % parts * PLACES,
+                                 p % parts * PLACES + PLACES < e->spatial ? p % parts * PLACES + PLACES : e->spatial);
     }
 }
 
@@ -280,15 +293,17 @@ pf_strides pf_layout_strides(pf_layout layout, int32_t rank, const int64_t *dim)
 }
 
 /* Nothing but dims of one place may lie outside of the axis; a block is cut nowhere but at the tensor's own end. */
-bool pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *shape, int32_t axis, int64_t start, int64_t count, uint64_t *offset_bytes)
+bool pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *shape, int32_t axis, int64_t start, int64_t count,
+                    uint64_t *offset_bytes)
 {
     int64_t    block = axis == 1 ? pf_layout_block(layout) : 1, end = start + count;
     pf_strides s = { { 0 }, 0, 0 };
     uint64_t   elems = 0;
 
     *offset_bytes = 0;
-    if (!pf_shape_is_static(shape) || !pf_layout_fits(layout, shape->rank) || pf_dtype_bits(dtype) < 8 || axis < 0 || axis >= shape->rank ||
-        start < 0 || count < 1 || end > shape->dim[axis] || start % block || (end % block && end != shape->dim[axis]))
+    if (!pf_shape_is_static(shape) || !pf_layout_fits(layout, shape->rank) || pf_dtype_bits(dtype) < 8 || axis < 0 ||
+        axis >= shape->rank || start < 0 || count < 1 || end > shape->dim[axis] || start % block ||
+        (end % block && end != shape->dim[axis]))
         return false;
     s = pf_layout_strides(layout, shape->rank, shape->dim);
     for (int32_t d = 0; d < shape->rank; d++) {
@@ -302,16 +317,19 @@ bool pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *shape, int
     return *offset_bytes % PF_LAYOUT_PART_ALIGNMENT == 0;
 }
 
-bool pf_layout_channels(pf_layout kind, pf_dtype dtype, const pf_shape *shape, int64_t start, int64_t count, uint64_t *offset_bytes)
+bool pf_layout_channels(pf_layout kind, pf_dtype dtype, const pf_shape *shape, int64_t start, int64_t count,
+                        uint64_t *offset_bytes)
 {
     int64_t block = pf_layout_block(kind), channels = shape->rank > 1 ? shape->dim[1] : 0, elems = start;
 
     *offset_bytes = 0;
-    if (pf_dtype_bits(dtype) < 8 || !pf_layout_fits(kind, shape->rank) || pf_dim_is_symbolic(channels) || channels >= PF_LAYOUT_PITCH_LIMIT ||
-        start < 0 || start > channels || count < 1 || count > channels - start || start % block || count % block || channels % block)
+    if (pf_dtype_bits(dtype) < 8 || !pf_layout_fits(kind, shape->rank) || pf_dim_is_symbolic(channels) ||
+        channels >= PF_LAYOUT_PITCH_LIMIT || start < 0 || start > channels || count < 1 || count > channels - start ||
+        start % block || count % block || channels % block)
         return false;
     for (int32_t d = 2; d < shape->rank && start && pf_layout_kind(kind) != PF_LAYOUT_CHANNELS_LAST; d++)
-        if (pf_dim_is_symbolic(shape->dim[d]) || __builtin_mul_overflow(elems, shape->dim[d], &elems) || elems > INT64_MAX / 16)
+        if (pf_dim_is_symbolic(shape->dim[d]) || __builtin_mul_overflow(elems, shape->dim[d], &elems) ||
+            elems > INT64_MAX / 16)
             return false;
     *offset_bytes = pf_dtype_bytes(dtype, (uint64_t)elems);
     return *offset_bytes % PF_LAYOUT_PART_ALIGNMENT == 0;

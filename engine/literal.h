@@ -6,7 +6,8 @@
 #include "base/buf.h"
 #include "base/status.h"
 
-void      pf_literal_put_string(const char *text, pf_buf *out);         /* "in double quotes", with \" \\ \n and \x1f escapes */
+/* "in double quotes", with \" \\ \n and \x1f escapes */
+void      pf_literal_put_string(const char *text, pf_buf *out);
 /* The fewest digits that read back as the same double; nan, inf and -inf. */
 void      pf_literal_put_double(double value, pf_buf *out);
 /* The fewest that read back as the same float. */

@@ -35,11 +35,13 @@ static pf_status check_items(const pf_memory_item *items, uint32_t count, pf_err
         const pf_memory_item *item = &items[i];
 
         if (item->last < item->first)
-            return PF_FAIL(err, PF_INVALID, "memory item %u is used last at step %u, before step %u writes it", i, item->last, item->first);
+            return PF_FAIL(err, PF_INVALID, "memory item %u is used last at step %u, before step %u writes it", i,
+                           item->last, item->first);
         if ((item->alias_of != PF_NONE && item->alias_of >= i) || (item->may_take != PF_NONE && item->may_take >= i))
             return PF_FAIL(err, PF_INVALID, "memory item %u names an item that does not come before it", i);
         if (item->bytes > SIZE_MAX / 4 || total > SIZE_MAX / 2)
-            return PF_FAIL(err, PF_NO_SPACE, "memory item %u of %zu bytes is more than can be addressed", i, item->bytes);
+            return PF_FAIL(err, PF_NO_SPACE, "memory item %u of %zu bytes is more than can be addressed", i,
+                           item->bytes);
         total += item->bytes;
     }
     return PF_OK;
@@ -107,7 +109,8 @@ static int by_step(const void *a, const void *b)
     return x->first != y->first ? (x->first < y->first ? -1 : 1) : by_size(a, b);
 }
 
-/* The offset of the lowest gap that holds b between the placed blocks which are alive with it; with best_fit, of the smallest. */
+/* The offset of the lowest gap that holds b between the placed blocks which are alive with it; with best_fit, of the
+   smallest. */
 static size_t find_gap(const planner *p, uint32_t placed_count, const block *b, bool best_fit)
 {
     size_t end = 0, best = SIZE_MAX, best_gap = SIZE_MAX;

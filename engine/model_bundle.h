@@ -37,8 +37,8 @@ typedef struct pf_model_bundle {        /* open; zero it before use */
    Errors   NOT_FOUND: the model or a weights file; INVALID: no ONNX model, or a weights file outside of the model's
             folder; BUSY: a file changed while it was read. */
 pf_status pf_model_bundle_open(const char *path, pf_model_bundle *out, pf_err *err);
-/* Lists the names of the files that the model at path has, without looking at its weights files: they may not be there yet, so
-   their path is "", and of all files bytes and digest are 0.
+/* Lists the names of the files that the model at path has, without looking at its weights files: they may not be there
+   yet, so their path is "", and of all files bytes and digest are 0.
    Errors   as above. */
 pf_status pf_model_bundle_list(const char *path, pf_model_bundle *out, pf_err *err);
 void      pf_model_bundle_clear(pf_model_bundle *bundle);

@@ -62,7 +62,8 @@ void pf_network_free(pf_network *network)
     pf_free(network);
 }
 
-pf_status pf_network_input(pf_network *network, const char *name, pf_dtype dtype, const char *shape, pf_tensor_id *out, pf_err *err)
+pf_status pf_network_input(pf_network *network, const char *name, pf_dtype dtype, const char *shape, pf_tensor_id *out,
+                           pf_err *err)
 {
     pf_shape  parsed = { 0 };
     pf_status st = pf_shape_parse(network->graph->dims, shape, &parsed, err);
@@ -88,7 +89,8 @@ static void *copy_strings(pf_arena *arena, const pf_tensor *tensor)
     return copy;
 }
 
-pf_status pf_network_constant(pf_network *network, const char *name, const pf_tensor *tensor, pf_tensor_id *out, pf_err *err)
+pf_status pf_network_constant(pf_network *network, const char *name, const pf_tensor *tensor, pf_tensor_id *out,
+                              pf_err *err)
 {
     pf_arena *arena = network->graph->arena;
     pf_shape  shape = { .rank = tensor->rank };
@@ -98,12 +100,14 @@ pf_status pf_network_constant(pf_network *network, const char *name, const pf_te
 
     *out = PF_NONE;
     if (tensor->rank < 0 || tensor->rank > PF_MAX_RANK)
-        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has rank %d: a constant is a tensor of rank 0 to %d", name, tensor->rank, PF_MAX_RANK);
+        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has rank %d: a constant is a tensor of rank 0 to %d", name,
+                       tensor->rank, PF_MAX_RANK);
     st = pf_tensor_measure(&measured, err);
     if (st)
         return pf_err_add(err, st, "constant \"%s\"", name);
     memcpy(shape.dim, tensor->dim, (size_t)tensor->rank * sizeof *shape.dim);
-    copy = tensor->dtype == PF_STRING ? copy_strings(arena, tensor) : pf_arena_copy(arena, tensor->data, measured.bytes);
+    copy = tensor->dtype == PF_STRING ? copy_strings(arena, tensor)
+                                      : pf_arena_copy(arena, tensor->data, measured.bytes);
     if (!copy)
         return PF_FAIL_MEMORY(err, measured.bytes);
     return pf_graph_add_constant(network->graph, name, tensor->dtype, &shape, copy, measured.bytes, out, err);
@@ -115,7 +119,8 @@ static pf_status parse_attrs(pf_graph *graph, const pf_op_def *def, const char *
     pf_status   st = PF_OK;
 
     if (def->attr_bytes > ATTRS_BYTES)
-        return PF_FAIL(err, PF_INTERNAL, "attributes of %s take %zu bytes, more than %d", def->name, def->attr_bytes, ATTRS_BYTES);
+        return PF_FAIL(err, PF_INTERNAL, "attributes of %s take %zu bytes, more than %d", def->name, def->attr_bytes,
+                       ATTRS_BYTES);
     st = pf_attrs_parse(graph, def, &at, attrs, err);
     if (st)
         return st;
@@ -126,12 +131,13 @@ static pf_status parse_attrs(pf_graph *graph, const pf_op_def *def, const char *
     return PF_OK;
 }
 
-pf_status pf_network_layer(pf_network *network, const char *op, const char *name, const pf_tensor_id *in, uint32_t in_count, const char *attrs,
-                           uint32_t out_count, pf_tensor_id *out, pf_err *err)
+pf_status pf_network_layer(pf_network *network, const char *op, const char *name, const pf_tensor_id *in,
+                           uint32_t in_count, const char *attrs, uint32_t out_count, pf_tensor_id *out, pf_err *err)
 {
     pf_op_kind kind = pf_op_from_name(op);
     _Alignas(16) unsigned char values[ATTRS_BYTES] = { 0 };
-    pf_tensor_id *taken = pf_arena_copy(network->graph->arena, in, in_count * sizeof *in);      /* in and out may be the same memory */
+    /* in and out may be the same memory */
+    pf_tensor_id *taken = pf_arena_copy(network->graph->arena, in, in_count * sizeof *in);
     pf_status  st = taken ? PF_OK : PF_FAIL_MEMORY(err, in_count * sizeof *in);
 
     for (uint32_t i = 0; i < out_count; i++)
@@ -142,7 +148,8 @@ pf_status pf_network_layer(pf_network *network, const char *op, const char *name
         return PF_FAIL(err, PF_INVALID, "layer \"%s\" asks for the op \"%s\", and there is no such op", name, op);
     for (uint32_t i = 0; i < in_count; i++)
         if (taken[i] != PF_NONE && taken[i] >= network->graph->value_count)
-            return PF_FAIL(err, PF_INVALID, "layer \"%s\" takes tensor %u, and the network has %u", name, taken[i], network->graph->value_count);
+            return PF_FAIL(err, PF_INVALID, "layer \"%s\" takes tensor %u, and the network has %u", name, taken[i],
+                           network->graph->value_count);
     st = parse_attrs(network->graph, pf_op_def_of(kind), attrs, values, err);
     if (st)
         pf_err_at(err, name);
@@ -154,7 +161,8 @@ pf_status pf_network_layer(pf_network *network, const char *op, const char *name
 pf_status pf_network_output(pf_network *network, pf_tensor_id tensor, const char *name, pf_err *err)
 {
     if (tensor >= network->graph->value_count)
-        return PF_FAIL(err, PF_INVALID, "output \"%s\" is tensor %u, and the network has %u", name, tensor, network->graph->value_count);
+        return PF_FAIL(err, PF_INVALID, "output \"%s\" is tensor %u, and the network has %u", name, tensor,
+                       network->graph->value_count);
     return pf_graph_add_output(network->graph, tensor, name, err);
 }
 
@@ -227,7 +235,8 @@ const char *pf_network_output_name(const pf_network *network, uint32_t index)
 
     if (index >= graph->output_count)
         return "";
-    return graph->output_names[index][0] ? graph->output_names[index] : pf_graph_value(graph, graph->outputs[index])->name;
+    return graph->output_names[index][0] ? graph->output_names[index]
+                                         : pf_graph_value(graph, graph->outputs[index])->name;
 }
 
 uint32_t pf_network_layer_count(const pf_network *network)
@@ -249,7 +258,8 @@ pf_status pf_network_layer_at(const pf_network *network, uint32_t index, pf_laye
 
         if (!node->live || at++ != index)
             continue;
-        *out = (pf_layer_info){ node->name, pf_op_def_of(node->op)->name, node->in, node->out, node->in_count, node->out_count };
+        *out = (pf_layer_info){ node->name, pf_op_def_of(node->op)->name, node->in, node->out, node->in_count,
+                                node->out_count };
         return PF_OK;
     }
     return PF_FAIL(err, PF_NOT_FOUND, "there is no layer %u: the network has %u", index, at);
@@ -271,8 +281,8 @@ pf_status pf_network_tensor(const pf_network *network, pf_tensor_id tensor, pf_t
         pf_buf_clear(&text);
         return PF_FAIL_MEMORY(err, text.size);
     }
-    *out = (pf_tensor_info){ .name = value->name, .dtype = value->dtype, .rank = value->shape.rank, .is_input = value->is_input,
-                             .is_constant = value->is_constant };
+    *out = (pf_tensor_info){ .name = value->name, .dtype = value->dtype, .rank = value->shape.rank,
+                             .is_input = value->is_input, .is_constant = value->is_constant };
     snprintf(out->shape, sizeof out->shape, "%s", (const char *)text.data);
     for (int32_t d = 0; d < out->rank; d++)
         out->dim[d] = pf_dim_is_number(value->shape.dim[d]) ? value->shape.dim[d] : -1;

@@ -44,7 +44,8 @@ typedef enum worth { PLAIN, GENERAL, OLDER, BEST } worth;
 
 static worth worth_of(const pf_device *device, const char *name)
 {
-    if (strncmp(name, "ref", 3) == 0 || strstr(name, "_ref:") || strstr(name, ":ref") || strncmp(name, "simple", 6) == 0)
+    if (strncmp(name, "ref", 3) == 0 || strstr(name, "_ref:") || strstr(name, ":ref") ||
+        strncmp(name, "simple", 6) == 0)
         return PLAIN;
     if (strstr(name, "gemm") && !strstr(name, "brgemm"))
         return GENERAL;
@@ -67,7 +68,8 @@ typedef struct lister {
 } lister;
 
 /* One walk over the implementations: counts those of each worth, or adds those of at least `least`. */
-static pf_status walk(const lister *l, uint32_t counts[BEST + 1], worth least, uint32_t limit, pf_tuning_list *out, pf_err *err)
+static pf_status walk(const lister *l, uint32_t counts[BEST + 1], worth least, uint32_t limit, pf_tuning_list *out,
+                      pf_err *err)
 {
     dnnl_primitive_desc_iterator_t all = NULL;
     pf_status                      st = PF_OK;
@@ -93,8 +95,9 @@ static pf_status walk(const lister *l, uint32_t counts[BEST + 1], worth least, u
     return st;
 }
 
-pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *prefix,
-                         const char *suffix, const char *avoid, int effort, pf_tuning_list *out, pf_err *err)
+pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr,
+                         const char *prefix, const char *suffix, const char *avoid, int effort, pf_tuning_list *out,
+                         pf_err *err)
 {
     lister    l = { device, desc, attr, prefix, suffix, avoid };
     uint32_t  counts[BEST + 1] = { 0 };
@@ -112,8 +115,8 @@ pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, con
     return st ? st : walk(&l, NULL, least, effort > 0 ? UINT32_MAX : 1, out, err);
 }
 
-pf_status pf_onednn_choose(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr, const char *impl, bool any,
-                           dnnl_primitive_desc_t *out, pf_err *err)
+pf_status pf_onednn_choose(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr,
+                           const char *impl, bool any, dnnl_primitive_desc_t *out, pf_err *err)
 {
     dnnl_primitive_desc_iterator_t all = NULL;
     dnnl_primitive_desc_t          first = NULL;
@@ -163,8 +166,8 @@ static pf_status run_reorder(dnnl_engine_t engine, const_dnnl_primitive_desc_t d
     return status ? PF_DEVICE : PF_OK;
 }
 
-pf_status pf_onednn_reorder(const pf_device *device, const dnnl_memory_desc_t *from_desc, const void *from, const dnnl_memory_desc_t *to_desc, void *to,
-                            pf_err *err)
+pf_status pf_onednn_reorder(const pf_device *device, const dnnl_memory_desc_t *from_desc, const void *from,
+                            const dnnl_memory_desc_t *to_desc, void *to, pf_err *err)
 {
     dnnl_engine_t         engine = pf_device_cpu_dnnl(device);
     dnnl_primitive_desc_t desc = NULL;

@@ -19,7 +19,8 @@ pf_status pf_onednn_fail(dnnl_status_t status, const char *what, pf_err *err)
 bool pf_onednn_dtype(pf_dtype dtype, dnnl_data_type_t *out)
 {
     static const dnnl_data_type_t types[PF_DTYPE_COUNT] = {
-        [PF_F32] = dnnl_f32, [PF_BF16] = dnnl_bf16, [PF_F16] = dnnl_f16, [PF_I32] = dnnl_s32, [PF_I8] = dnnl_s8, [PF_U8] = dnnl_u8,
+        [PF_F32] = dnnl_f32, [PF_BF16] = dnnl_bf16, [PF_F16] = dnnl_f16, [PF_I32] = dnnl_s32, [PF_I8] = dnnl_s8,
+        [PF_U8] = dnnl_u8,
     };
 
     *out = types[dtype];
@@ -34,7 +35,9 @@ static dnnl_format_tag_t tag_of(pf_layout layout, int32_t rank)
 
     if (rank < 3 || rank > 5)
         return dnnl_format_tag_undef;
-    return layout == PF_LAYOUT_CHANNELS_LAST ? last[rank - 3] : layout == PF_LAYOUT_C8 ? by_8[rank - 3] : by_16[rank - 3];
+    return layout == PF_LAYOUT_CHANNELS_LAST ? last[rank - 3]
+           : layout == PF_LAYOUT_C8          ? by_8[rank - 3]
+                                             : by_16[rank - 3];
 }
 
 static pf_status strided(dnnl_data_type_t type, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)
@@ -52,7 +55,8 @@ static pf_status strided(dnnl_data_type_t type, int32_t rank, const int64_t *dim
     return status ? pf_onednn_fail(status, "describe a tensor", err) : PF_OK;
 }
 
-static pf_status dense(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)
+static pf_status dense(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out,
+                       pf_err *err)
 {
     dnnl_data_type_t  type = dnnl_data_type_undef;
     dnnl_dims_t       dims = { 0 };
@@ -72,7 +76,8 @@ static pf_status dense(pf_layout layout, pf_dtype dtype, int32_t rank, const int
 }
 
 /* With a pitch: the first channels of a wider tensor. */
-pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out, pf_err *err)
+pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const int64_t *dim, dnnl_memory_desc_t *out,
+                         pf_err *err)
 {
     dnnl_memory_desc_t whole;
     dnnl_dims_t        dims = { 0 }, start = { 0 };
@@ -92,7 +97,8 @@ pf_status pf_onednn_desc(pf_layout layout, pf_dtype dtype, int32_t rank, const i
     return status ? pf_onednn_fail(status, "describe a part of a tensor", err) : PF_OK;
 }
 
-pf_status pf_onednn_desc_value(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out, pf_err *err)
+pf_status pf_onednn_desc_value(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out,
+                               pf_err *err)
 {
     const pf_value *v = pf_graph_value(p->graph, value);
 
@@ -106,13 +112,16 @@ bool pf_onednn_by_image(const pf_problem *p)
     bool by_image = pf_problem_has_pitch(p);
 
     for (uint32_t i = 0; i < p->graph->input_count; i++)
-        by_image = by_image && (!pf_layout_pitch(p->in_layout[i]) || pf_layout_kind(p->in_layout[i]) != PF_LAYOUT_CHANNELS_LAST);
+        by_image = by_image &&
+                   (!pf_layout_pitch(p->in_layout[i]) || pf_layout_kind(p->in_layout[i]) != PF_LAYOUT_CHANNELS_LAST);
     for (uint32_t i = 0; i < p->graph->output_count; i++)
-        by_image = by_image && (!pf_layout_pitch(p->out_layout[i]) || pf_layout_kind(p->out_layout[i]) != PF_LAYOUT_CHANNELS_LAST);
+        by_image = by_image &&
+                   (!pf_layout_pitch(p->out_layout[i]) || pf_layout_kind(p->out_layout[i]) != PF_LAYOUT_CHANNELS_LAST);
     return by_image;
 }
 
-pf_status pf_onednn_desc_image(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out, size_t *image_bytes, pf_err *err)
+pf_status pf_onednn_desc_image(const pf_problem *p, pf_value_id value, pf_layout layout, dnnl_memory_desc_t *out,
+                               size_t *image_bytes, pf_err *err)
 {
     const pf_value *v = pf_graph_value(p->graph, value);
     pf_strides      s = { { 0 }, 0, 0 };
@@ -143,8 +152,9 @@ pf_status pf_onednn_desc_any(pf_dtype dtype, int32_t rank, const int64_t *dim, d
     return status ? pf_onednn_fail(status, "describe a tensor", err) : PF_OK;
 }
 
-/* ---- The stored form: u8 version, then ndims, type, dims, padded dims, padded offsets, offset, format kind, and by kind the blocking or the
-   Winograd fields, then the extra flags. A change raises the version; a plan with another one is rebuilt. */
+/* ---- The stored form: u8 version, then ndims, type, dims, padded dims, padded offsets, offset, format kind, and by
+   kind the blocking or the Winograd fields, then the extra flags. A change raises the version; a plan with another one
+   is rebuilt. */
 enum { DESC_VERSION = 1 };
 
 static void write_dims(const dnnl_dims_t dims, int count, pf_buf *out)
@@ -161,7 +171,8 @@ static void read_dims(pf_reader *from, int count, dnnl_dims_t dims)
 
 static void write_wino(const dnnl_wino_desc_t *w, pf_buf *out)
 {
-    const int fields[] = { (int)w->wino_format, w->r, w->alpha, w->ic, w->oc, w->ic_block, w->oc_block, w->ic2_block, w->oc2_block };
+    const int fields[] = { (int)w->wino_format, w->r, w->alpha, w->ic, w->oc, w->ic_block, w->oc_block, w->ic2_block,
+                           w->oc2_block };
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         pf_buf_put_u32(out, (uint32_t)fields[i]);

@@ -88,13 +88,16 @@ static bool scalar_form(const pf_epilogue_item *item, dnnl_alg_kind_t *alg, floa
     }
 }
 
-/* The channel axis of the result, as counted in the shape that an item works on: reshapes in between keep the last dims. */
+/* The channel axis of the result, as counted in the shape that an item works on: reshapes in between keep the last
+   dims. */
 static int32_t axis_of_item(const pf_problem *p, const pf_epilogue *chain, const pf_epilogue_item *item, int32_t axis)
 {
-    return axis - pf_graph_value(p->graph, chain->result)->shape.rank + pf_graph_value(p->graph, item->value)->shape.rank;
+    return axis - pf_graph_value(p->graph, chain->result)->shape.rank +
+           pf_graph_value(p->graph, item->value)->shape.rank;
 }
 
-static const char *operand_declines(const pf_problem *p, const pf_epilogue *chain, const pf_epilogue_item *item, int32_t axis)
+static const char *operand_declines(const pf_problem *p, const pf_epilogue *chain, const pf_epilogue_item *item,
+                                    int32_t axis)
 {
     const pf_value *operand = pf_graph_value(p->graph, item->operand), *result = pf_graph_value(p->graph, item->value);
     pf_spread       spread = pf_spread_of(&operand->shape, &result->shape, axis_of_item(p, chain, item, axis));
@@ -108,8 +111,11 @@ static const char *operand_declines(const pf_problem *p, const pf_epilogue *chai
         return "an operand of the epilogue is broadcast in a way that oneDNN lacks";
     if (spread == PF_SPREAD_FULL)
         return input == UINT32_MAX || p->in_constant[input] ? "an operand of the epilogue is a whole constant"
-             : p->in_layout[input] != p->out_layout[0] ? "an operand of the epilogue has another layout than the result" : NULL;
-    if (input != UINT32_MAX && !p->in_constant[input] && !pf_layout_same_bytes(p->in_layout[input], PF_LAYOUT_LINEAR, &operand->shape))
+               : p->in_layout[input] != p->out_layout[0]
+                   ? "an operand of the epilogue has another layout than the result"
+                   : NULL;
+    if (input != UINT32_MAX && !p->in_constant[input] &&
+        !pf_layout_same_bytes(p->in_layout[input], PF_LAYOUT_LINEAR, &operand->shape))
         return "a broadcast operand of the epilogue is not linear";
     return NULL;
 }
@@ -130,7 +136,8 @@ static const char *push_post_op(post_op_list *list, const post_op *op)
 {
     post_op *before = list->count ? &list->at[list->count - 1] : NULL;
 
-    if (before && before->is_function && op->is_function && before->alg == dnnl_eltwise_linear && op->alg == dnnl_eltwise_linear) {
+    if (before && before->is_function && op->is_function && before->alg == dnnl_eltwise_linear &&
+        op->alg == dnnl_eltwise_linear) {
         before->alpha *= op->alpha;                     /* a2 (a1 x + b1) + b2 */
         before->beta = before->beta * op->alpha + op->beta;
         before->last = op->last;
@@ -169,8 +176,8 @@ static const char *push_item(post_op_list *list, const pf_epilogue *chain, uint3
     return push_post_op(list, &op);
 }
 
-/* oneDNN (2.6, its brgemm kernels) gives two functions of one kind in one primitive the numbers of the first: relu, *a, tanh, +b comes out
-   wrong.  A later one with other numbers takes its numbers as operands instead. */
+/* oneDNN (2.6, its brgemm kernels) gives two functions of one kind in one primitive the numbers of the first: relu, *a,
+   tanh, +b comes out wrong.  A later one with other numbers takes its numbers as operands instead. */
 static bool is_mixed_up(const post_op_list *list, uint32_t i)
 {
     for (uint32_t k = 0; k < i; k++)
@@ -273,7 +280,8 @@ static int32_t result_axis(const maker *m, const pf_shape *result)
 
 static pf_status add_binary(maker *m, const pf_epilogue_item *item, pf_err *err)
 {
-    const pf_value    *operand = pf_graph_value(m->p->graph, item->operand), *result = pf_graph_value(m->p->graph, item->value);
+    const pf_value    *operand = pf_graph_value(m->p->graph, item->operand),
+                      *result = pf_graph_value(m->p->graph, item->value);
     pf_spread          spread = pf_spread_of(&operand->shape, &result->shape, result_axis(m, &result->shape));
     dnnl_alg_kind_t    alg = find_binary(item->op)->alg;
     dnnl_memory_desc_t desc;
@@ -318,8 +326,9 @@ static pf_status add_post_op(maker *m, const post_op *op, pf_err *err)
     return st;
 }
 
-pf_status pf_onednn_epilogue_make(const pf_problem *p, const pf_epilogue *chain, const pf_shape *shape, int32_t axis, const dnnl_memory_desc_t *full,
-                                  bool use_sum, size_t *packed_bytes, pf_onednn_epilogue *out, pf_err *err)
+pf_status pf_onednn_epilogue_make(const pf_problem *p, const pf_epilogue *chain, const pf_shape *shape, int32_t axis,
+                                  const dnnl_memory_desc_t *full, bool use_sum, size_t *packed_bytes,
+                                  pf_onednn_epilogue *out, pf_err *err)
 {
     maker         m = { p, chain, shape, axis, full, use_sum, packed_bytes, NULL, 0, out };
     dnnl_status_t status = dnnl_success;

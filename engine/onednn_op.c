@@ -1,6 +1,7 @@
 /* A oneDNN primitive with its arguments.
-   oneDNN's memory objects hold the pointers of a run, so each run needs objects of its own: an op keeps a few sets of them, and a run
-   takes one that is free.  Only when more threads than sets run the same op at once does a run make temporary ones. */
+   oneDNN's memory objects hold the pointers of a run, so each run needs objects of its own: an op keeps a few sets of
+   them, and a run takes one that is free.  Only when more threads than sets run the same op at once does a run make
+   temporary ones. */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ struct pf_onednn_op {
     uint32_t         set_count;
 };
 
-void pf_onednn_args_add(pf_onednn_args *args, int name, pf_onednn_place place, uint32_t slot, size_t offset, const dnnl_memory_desc_t *desc)
+void pf_onednn_args_add(pf_onednn_args *args, int name, pf_onednn_place place, uint32_t slot, size_t offset,
+                        const dnnl_memory_desc_t *desc)
 {
     if (args->count < PF_ONEDNN_ARGS)
         args->at[args->count] = (pf_onednn_arg){ name, place, slot, offset, 0, *desc };
@@ -45,7 +47,8 @@ static void set_clear(argument_set *set, uint32_t count)
 static pf_status set_init(const pf_onednn_op *op, argument_set *set, pf_err *err)
 {
     for (uint32_t i = 0; i < op->args.count; i++) {
-        dnnl_status_t status = dnnl_memory_create(&set->exec[i].memory, &op->args.at[i].desc, op->engine, DNNL_MEMORY_NONE);
+        dnnl_status_t status = dnnl_memory_create(&set->exec[i].memory, &op->args.at[i].desc, op->engine,
+                                                  DNNL_MEMORY_NONE);
 
         set->exec[i].arg = op->args.at[i].name;
         if (status) {
@@ -68,8 +71,8 @@ void pf_onednn_op_free(pf_onednn_op *op)
     pf_free(op);
 }
 
-pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t desc, const pf_onednn_args *args, uint32_t at_once, pf_onednn_op **out,
-                           pf_err *err)
+pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t desc, const pf_onednn_args *args,
+                           uint32_t at_once, pf_onednn_op **out, pf_err *err)
 {
     pf_onednn_op *op = NULL;
     pf_status     st = PF_OK;
@@ -77,7 +80,8 @@ pf_status pf_onednn_op_new(const pf_device *device, const_dnnl_primitive_desc_t 
 
     *out = NULL;
     if (args->count > PF_ONEDNN_ARGS)
-        return PF_FAIL(err, PF_UNSUPPORTED, "a oneDNN step of %u arguments is over the limit of %d", args->count, PF_ONEDNN_ARGS);
+        return PF_FAIL(err, PF_UNSUPPORTED, "a oneDNN step of %u arguments is over the limit of %d", args->count,
+                       PF_ONEDNN_ARGS);
     op = pf_calloc(1, sizeof *op);
     if (op)
         op->sets = pf_calloc(at_once, sizeof *op->sets);
@@ -114,7 +118,8 @@ static char *place_of(const pf_onednn_arg *arg, const pf_bindings *b)
     }
 }
 
-static dnnl_status_t run_image(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, size_t image, pf_stream *stream)
+static dnnl_status_t run_image(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, size_t image,
+                               pf_stream *stream)
 {
     dnnl_status_t status = dnnl_success;
 
@@ -122,12 +127,15 @@ static dnnl_status_t run_image(const pf_onednn_op *op, const argument_set *set, 
         const pf_onednn_arg *arg = &op->args.at[i];
         char                *place = place_of(arg, b);
 
-        status = dnnl_memory_set_data_handle_v2(set->exec[i].memory, place ? place + arg->offset + image * arg->image_bytes : NULL, NULL);
+        status = dnnl_memory_set_data_handle_v2(set->exec[i].memory,
+                                                place ? place + arg->offset + image * arg->image_bytes : NULL, NULL);
     }
-    return status ? status : dnnl_primitive_execute(op->primitive, pf_stream_cpu_dnnl(stream), (int)op->args.count, set->exec);
+    return status ? status
+                  : dnnl_primitive_execute(op->primitive, pf_stream_cpu_dnnl(stream), (int)op->args.count, set->exec);
 }
 
-static pf_status run_with(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, pf_stream *stream, pf_err *err)
+static pf_status run_with(const pf_onednn_op *op, const argument_set *set, const pf_bindings *b, pf_stream *stream,
+                          pf_err *err)
 {
     size_t        images = op->args.images > 0 ? (size_t)op->args.images : 1;
     dnnl_status_t status = dnnl_success;

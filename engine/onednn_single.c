@@ -4,8 +4,8 @@
 
 typedef struct single_impl { pf_onednn_op *op; } single_impl;
 
-pf_status pf_onednn_single_new(const pf_tactic *tactic, const pf_device *device, dnnl_primitive_desc_t desc, pf_onednn_args *args, pf_step **out,
-                               pf_err *err)
+pf_status pf_onednn_single_new(const pf_tactic *tactic, const pf_device *device, dnnl_primitive_desc_t desc,
+                               pf_onednn_args *args, pf_step **out, pf_err *err)
 {
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     pf_step                  *step = pf_step_new(tactic, sizeof(single_impl));
@@ -26,8 +26,8 @@ pf_status pf_onednn_single_new(const pf_tactic *tactic, const pf_device *device,
     return st;
 }
 
-pf_status pf_onednn_single_prepare(const pf_tactic *tactic, const pf_device *device, const_dnnl_op_desc_t desc, const char *tuning,
-                                   pf_onednn_args *args, pf_step **out, pf_err *err)
+pf_status pf_onednn_single_prepare(const pf_tactic *tactic, const pf_device *device, const_dnnl_op_desc_t desc,
+                                   const char *tuning, pf_onednn_args *args, pf_step **out, pf_err *err)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t chosen = NULL;
@@ -38,7 +38,8 @@ pf_status pf_onednn_single_prepare(const pf_tactic *tactic, const pf_device *dev
     if (!st)
         st = pf_onednn_attr(&attr, err);
     if (!st)
-        st = pf_onednn_choose(device, desc, attr, choice.impl, true, &chosen, err);     /* nothing is packed: at other sizes another may do */
+        /* nothing is packed: at other sizes another may do */
+        st = pf_onednn_choose(device, desc, attr, choice.impl, true, &chosen, err);
     if (!st)
         st = pf_onednn_single_new(tactic, device, chosen, args, out, err);
     if (attr)
@@ -46,7 +47,8 @@ pf_status pf_onednn_single_prepare(const pf_tactic *tactic, const pf_device *dev
     return st;
 }
 
-pf_status pf_onednn_single_tunings(const pf_device *device, const_dnnl_op_desc_t desc, int effort, pf_tuning_list *out, pf_err *err)
+pf_status pf_onednn_single_tunings(const pf_device *device, const_dnnl_op_desc_t desc, int effort, pf_tuning_list *out,
+                                   pf_err *err)
 {
     dnnl_primitive_attr_t attr = NULL;
     pf_status             st = pf_onednn_attr(&attr, err);
@@ -55,7 +57,9 @@ pf_status pf_onednn_single_tunings(const pf_device *device, const_dnnl_op_desc_t
         st = pf_onednn_list(device, desc, attr, "", "", NULL, effort, out, err);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
-    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this operation");
+    return st           ? st
+           : out->count ? PF_OK
+                        : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this operation");
 }
 
 pf_status pf_onednn_single_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)

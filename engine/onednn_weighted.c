@@ -14,7 +14,8 @@ pf_status pf_onednn_weighted_read(const void *saved, size_t saved_bytes, dnnl_me
     pf_reader_init(&reader, saved, saved_bytes);
     st = pf_onednn_desc_read(&reader, weights_to, err);
     if (!st && !pf_reader_done(&reader))
-        st = PF_FAIL(err, PF_CORRUPT, "what a plan saved of a oneDNN step has %zu bytes too many", reader.size - reader.at);
+        st = PF_FAIL(err, PF_CORRUPT, "what a plan saved of a oneDNN step has %zu bytes too many",
+                     reader.size - reader.at);
     return st;
 }
 
@@ -26,8 +27,8 @@ static size_t place(pf_onednn_weighted *w, const dnnl_memory_desc_t *desc)
     return at;
 }
 
-static void add_activation(pf_onednn_args *args, int name, pf_onednn_place at, uint32_t slot, size_t offset, const dnnl_memory_desc_t *desc,
-                           size_t image_bytes)
+static void add_activation(pf_onednn_args *args, int name, pf_onednn_place at, uint32_t slot, size_t offset,
+                           const dnnl_memory_desc_t *desc, size_t image_bytes)
 {
     pf_onednn_args_add(args, name, at, slot, offset, desc);
     if (args->count <= PF_ONEDNN_ARGS)
@@ -40,7 +41,8 @@ static void add_args(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc, pf
 
     *args = w->epilogue.args;
     args->images = w->images;
-    add_activation(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, w->source_at, &w->source_desc, w->source_image_bytes);
+    add_activation(args, DNNL_ARG_SRC, PF_ONEDNN_IN, w->source_slot, w->source_at, &w->source_desc,
+                   w->source_image_bytes);
     add_activation(args, DNNL_ARG_DST, PF_ONEDNN_OUT, 0, 0, &w->result_desc, w->result_image_bytes);
     if (w->weights != PF_NONE) {
         w->weights_at = place(w, &w->weights_to);
@@ -79,7 +81,8 @@ static pf_status finish(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc,
     return pf_onednn_op_new(w->device, desc, &args, PF_ONEDNN_AT_ONCE, &w->op, err);
 }
 
-pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step **out, pf_err *err)
+pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc,
+                                  pf_step **out, pf_err *err)
 {
     pf_step           *step = pf_step_new(tactic, sizeof *w);
     pf_onednn_epilogue own = w->epilogue;
@@ -101,13 +104,15 @@ pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weigh
     return st;
 }
 
-pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed,
+                                  pf_err *err)
 {
     const pf_onednn_weighted *w = step->impl;
 
     pf_onednn_epilogue_pack(p, &w->epilogue.args, constants, packed);
     if (w->bias != PF_NONE)
-        memcpy((char *)packed + w->bias_at, pf_onednn_constant(p, constants, w->bias), dnnl_memory_desc_get_size(&w->bias_desc));
+        memcpy((char *)packed + w->bias_at, pf_onednn_constant(p, constants, w->bias),
+               dnnl_memory_desc_get_size(&w->bias_desc));
     if (w->weights == PF_NONE)
         return PF_OK;
     return pf_onednn_reorder(w->device, &w->weights_from, pf_onednn_constant(p, constants, w->weights), &w->weights_to,
@@ -120,7 +125,8 @@ pf_status pf_onednn_weighted_enqueue(const pf_step *step, const pf_bindings *bin
 
     pf_stream_cpu_enter(stream);
     if (w->epilogue.sum_input >= 0)
-        pf_onednn_prefill(stream, bindings->in[w->epilogue.sum_input], bindings->out[0], dnnl_memory_desc_get_size(&w->result_desc));
+        pf_onednn_prefill(stream, bindings->in[w->epilogue.sum_input], bindings->out[0],
+                          dnnl_memory_desc_get_size(&w->result_desc));
     return pf_onednn_op_run(w->op, bindings, stream, err);
 }
 

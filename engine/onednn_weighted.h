@@ -1,5 +1,5 @@
-/* A oneDNN operation of a source and constant weights with an optional bias and an epilogue: convolution, its transpose, matrix product.
-   The tactic describes the operation; packing, running and saving are the same for all. */
+/* A oneDNN operation of a source and constant weights with an optional bias and an epilogue: convolution, its
+   transpose, matrix product. The tactic describes the operation; packing, running and saving are the same for all. */
 #ifndef PF_ENGINE_ONEDNN_WEIGHTED_H
 #define PF_ENGINE_ONEDNN_WEIGHTED_H
 
@@ -8,7 +8,8 @@
 typedef struct pf_onednn_weighted {
     const pf_device   *device;          /* borrowed: outlives its steps */
     /* Filled by the tactic before pf_onednn_weighted_step. */
-    pf_value_id        weights, bias;   /* constants of the problem; PF_NONE: the weights are an activation, there is no bias */
+    pf_value_id        weights, bias;   /* constants of the problem; PF_NONE: the weights are an activation, there is no
+                                           bias */
     uint32_t           weights_slot;    /* input index of weights that are an activation */
     dnnl_memory_desc_t weights_from;    /* of the constant as the problem holds it, in the primitive's dims */
     dnnl_memory_desc_t bias_desc;
@@ -28,10 +29,12 @@ typedef struct pf_onednn_weighted {
 /* What a plan saved: how the weights are packed. NULL saved: no form is given. */
 pf_status pf_onednn_weighted_read(const void *saved, size_t saved_bytes, dnnl_memory_desc_t *weights_to, pf_err *err);
 /* Makes the step of an operation and the primitive description chosen for it, both taken, on failure too. */
-pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc, pf_step **out, pf_err *err);
+pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc,
+                                  pf_step **out, pf_err *err);
 
 /* Members of pf_tactic, for steps whose impl is a pf_onednn_weighted. */
-pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err);
+pf_status pf_onednn_weighted_pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed,
+                                  pf_err *err);
 pf_status pf_onednn_weighted_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
 pf_status pf_onednn_weighted_save(const pf_step *step, pf_buf *out, pf_err *err);
 void      pf_onednn_weighted_release(pf_step *step);

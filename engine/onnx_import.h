@@ -100,10 +100,11 @@ static inline pf_dim pf_onnx_number(int64_t number)
 pf_dim_list pf_onnx_as_dims(pf_ints ints);
 /* Numbers or expressions: what content or a constant says. */
 bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out);
-/* The same, and where only data says: symbols that are known when the network runs (hold_sizes).  Fails when not even their count is known.  What
-   uses them is run by the references. */
+/* The same, and where only data says: symbols that are known when the network runs (hold_sizes).  Fails when not even
+   their count is known.  What uses them is run by the references. */
 bool pf_onnx_late_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out);
-/* Sizes that dims have after scaling by a list of floats that the network computes as new size over old size; false when it is nothing of the kind. */
+/* Sizes that dims have after scaling by a list of floats that the network computes as new size over old size; false
+   when it is nothing of the kind. */
 bool pf_onnx_scaled_dims(pf_onnx_node *node, pf_value_id scales, const pf_dim_list *dims, pf_dim_list *out);
 /* A constant with one element; floats are truncated and saturate. */
 bool pf_onnx_constant_int(pf_onnx_node *node, pf_value_id value, int64_t *out);

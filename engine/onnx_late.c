@@ -23,7 +23,8 @@ static int32_t element_count(pf_onnx_node *node, pf_value_id value)
 
     if (shape->rank == 0)
         return 1;
-    return shape->rank == 1 && pf_dim_is_number(shape->dim[0]) && shape->dim[0] <= PF_ATTR_LIST ? (int32_t)shape->dim[0] : -1;
+    return shape->rank == 1 && pf_dim_is_number(shape->dim[0]) && shape->dim[0] <= PF_ATTR_LIST ? (int32_t)shape->dim[0]
+                                                                                                : -1;
 }
 
 static void hold(pf_onnx_node *node, pf_value_id value, pf_dim_list *out)
@@ -32,7 +33,8 @@ static void hold(pf_onnx_node *node, pf_value_id value, pf_dim_list *out)
     int32_t     count = node->status ? 0 : element_count(node, value);
 
     if (count < 0)
-        pf_onnx_fail(node, PF_UNSUPPORTED, "how many sizes \"%.200s\" holds is not known when the model is built", pf_onnx_value(node, value)->name);
+        pf_onnx_fail(node, PF_UNSUPPORTED, "how many sizes \"%.200s\" holds is not known when the model is built",
+                     pf_onnx_value(node, value)->name);
     if (node->status || count == 0)
         return;
     pf_onnx_emit(node, PF_OP_HOLD_SIZES, NULL, 1, &value, (uint32_t)count, held);

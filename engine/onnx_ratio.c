@@ -4,7 +4,8 @@
 #include "engine/onnx_import.h"
 #include "engine/ops/attrs.h"
 
-/* Scales that a network computes as new size over old size: which sizes they mean.  Exporters up to opset 10 write them. */
+/* Scales that a network computes as new size over old size: which sizes they mean.  Exporters up to opset 10 write
+   them. */
 
 enum { TRACE_DEPTH = 16 };
 
@@ -28,7 +29,8 @@ static const pf_node *maker_of(pf_onnx_node *node, pf_value_id value)
 /* Ops that leave whole numbers and their order as they are. */
 static bool passes(pf_op_kind op)
 {
-    return op == PF_OP_CAST || op == PF_OP_RESHAPE || op == PF_OP_IDENTITY || op == PF_OP_FLOOR || op == PF_OP_CEIL || op == PF_OP_ROUND;
+    return op == PF_OP_CAST || op == PF_OP_RESHAPE || op == PF_OP_IDENTITY || op == PF_OP_FLOOR || op == PF_OP_CEIL ||
+           op == PF_OP_ROUND;
 }
 
 static bool constant_numbers(const pf_tensor *tensor, pf_dim_list *out)
@@ -71,12 +73,14 @@ static bool append_quotient(pf_onnx_node *node, const pf_node *division, ratios 
 {
     pf_dim_list over = { 0 }, under = { 0 };
     int32_t     count = 0;
-    bool        good = collect_numbers(node, division->in[0], 0, &over) && collect_numbers(node, division->in[1], 0, &under);
+    bool        good = collect_numbers(node, division->in[0], 0, &over) &&
+                       collect_numbers(node, division->in[1], 0, &under);
 
     count = over.count > under.count ? over.count : under.count;
     good = good && (over.count == count || over.count == 1) && (under.count == count || under.count == 1);
     for (int32_t i = 0; i < count && good; i++)
-        good = append(&out->over, over.at[over.count == 1 ? 0 : i]) && append(&out->under, under.at[under.count == 1 ? 0 : i]);
+        good = append(&out->over, over.at[over.count == 1 ? 0 : i]) &&
+               append(&out->under, under.at[under.count == 1 ? 0 : i]);
     return good;
 }
 
@@ -107,7 +111,8 @@ bool pf_onnx_scaled_dims(pf_onnx_node *node, pf_value_id scales, const pf_dim_li
     ratios found = { 0 };
 
     memset(out, 0, sizeof *out);
-    if (node->status || scales == PF_NONE || !collect_ratios(node, scales, 0, &found) || found.over.count != dims->count)
+    if (node->status || scales == PF_NONE || !collect_ratios(node, scales, 0, &found) ||
+        found.over.count != dims->count)
         return false;
     for (int32_t i = 0; i < dims->count; i++) {
         pf_dim over = found.over.at[i], under = found.under.at[i];

@@ -17,7 +17,8 @@ static pf_status take(const Onnx__TensorProto *message, pf_tensor *out, pf_err *
     else
         st = PF_FAIL_MEMORY(err, sizeof data);
     if (!st) {
-        borrowed = (pf_tensor){ .dtype = data.dtype, .rank = data.shape.rank, .data = (void *)(uintptr_t)data.data, .bytes = data.bytes };
+        borrowed = (pf_tensor){ .dtype = data.dtype, .rank = data.shape.rank, .data = (void *)(uintptr_t)data.data,
+                                .bytes = data.bytes };
         for (int32_t d = 0; d < data.shape.rank; d++)
             borrowed.dim[d] = data.shape.dim[d];
         st = pf_tensor_copy(&borrowed, out, err);

@@ -14,7 +14,8 @@ static pf_status refuse_reference(pf_reference_call *call, pf_err *err)
     return PF_FAIL(err, PF_INVALID, "there is no such op");
 }
 
-static const pf_op_def no_op = { .name = "none", .klass = PF_CLASS_HOST, .infer = refuse_infer, .reference = refuse_reference };
+static const pf_op_def no_op = { .name = "none", .klass = PF_CLASS_HOST, .infer = refuse_infer,
+                                 .reference = refuse_reference };
 
 static const pf_op_def *const defs[PF_OP_COUNT] = {
     [PF_OP_NONE] = &no_op,

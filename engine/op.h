@@ -1,5 +1,5 @@
-/* Ops: what a node computes.  One row in ops.def and one file in engine/ops/ each; the pointwise ones, which are a formula and
-   nothing else, are one row each in pointwise.def. */
+/* Ops: what a node computes.  One row in ops.def and one file in engine/ops/ each; the pointwise ones, which are a
+   formula and nothing else, are one row each in pointwise.def. */
 #ifndef PF_ENGINE_OP_H
 #define PF_ENGINE_OP_H
 
@@ -19,7 +19,7 @@ enum {
 
 /* How regions may be formed round an op. */
 typedef enum pf_op_class {
-    PF_CLASS_ANCHOR,        /* conv, matmul, attention, pool, norm, softmax, reduce ...: one per region, takes an epilogue */
+    PF_CLASS_ANCHOR,  /* conv, matmul, attention, pool, norm, softmax, reduce ...: one per region, takes an epilogue */
     PF_CLASS_POINTWISE,     /* out[i] depends on in[i] with broadcasting: joins any region */
     PF_CLASS_VIEW,          /* same bytes, other shape: reshape, squeeze; no work when layouts allow */
     PF_CLASS_MOVE,          /* elements moved: transpose, concat, slice, pad, gather, resize */
@@ -50,7 +50,8 @@ typedef struct pf_op_def {
     uint32_t             flags;
     size_t               attr_bytes;
     const pf_attr_field *attr_fields;
-    /* Fills out[] from inputs and attributes, and refuses illegal ones. INVALID with a sentence without the node's name (the caller adds it). */
+    /* Fills out[] from inputs and attributes, and refuses illegal ones. INVALID with a sentence without the node's name
+       (the caller adds it). */
     pf_status (*infer)(pf_infer *infer, pf_err *err);
     /* The oracle: dense row-major tensors on the host, plain C, double where it matters. */
     pf_status (*reference)(struct pf_reference_call *call, pf_err *err);
@@ -69,8 +70,8 @@ typedef struct pf_reference_call {
     const pf_op_def *def;
     const void      *attrs;         /* dims in attributes are numbers here */
     const pf_tensor *in;  uint32_t in_count;    /* data NULL: an optional input left out */
-    pf_tensor       *out; uint32_t out_count;   /* allocated to the inferred shape; when that holds unknowns, data is NULL and the
-                                                   op sets dims and calls pf_tensor_alloc */
+    pf_tensor       *out; uint32_t out_count;   /* allocated to the inferred shape; when that holds unknowns, data is
+                                                   NULL and the op sets dims and calls pf_tensor_alloc */
     const int64_t   *bindings;      /* values of the graph's symbols, PF_UNBOUND where unknown: for pf_interpret_body */
 } pf_reference_call;
 
@@ -79,20 +80,25 @@ pf_op_kind       pf_op_from_name(const char *name);         /* PF_OP_NONE when u
 bool             pf_op_is_pointwise(pf_op_kind op);
 
 /* Attribute structs by their field tables. */
-void      pf_attrs_print(const pf_dims *dims, const pf_op_def *def, const void *attrs, pf_buf *out);  /* " strides=[2,2] mode=max"; nothing for defaults */
+/* " strides=[2,2] mode=max"; nothing for defaults */
+void      pf_attrs_print(const pf_dims *dims, const pf_op_def *def, const void *attrs, pf_buf *out);
 pf_status pf_attrs_parse(pf_graph *graph, const pf_op_def *def, const char **text, void *attrs, pf_err *err);
 bool      pf_attrs_equal(const pf_op_def *def, const void *a, const void *b);
-pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def, const void *attrs, void *out, pf_err *err);
+pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def, const void *attrs, void *out,
+                        pf_err *err);
 
 /* Runs a graph on the host by the references: constant folding, `planfarm run --reference`, the oracle of every tactic.
    inputs in graph input order, dense row-major, concrete dims; outputs are filled (pf_tensor_clear each).
-   keep(user, value id, tensor) when not NULL sees every value as it is computed: dumps of layers.  It may change the elements of a tensor that is
-   owned; others are the caller's inputs. */
+   keep(user, value id, tensor) when not NULL sees every value as it is computed: dumps of layers.  It may change the
+   elements of a tensor that is owned; others are the caller's inputs. */
 typedef void pf_interpret_watch(void *user, pf_value_id value, pf_tensor *tensor);
-pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch, void *user, pf_err *err);
+pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch,
+                       void *user, pf_err *err);
 /* The same for a body, from its op's reference: symbols bound outside keep their values. */
-pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err);
+pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings,
+                            pf_err *err);
 /* One node of a graph whose inputs are all given.  bindings: NULL when no symbol is known. */
-pf_status pf_interpret_node(const pf_graph *graph, pf_node_id node, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings, pf_err *err);
+pf_status pf_interpret_node(const pf_graph *graph, pf_node_id node, const pf_tensor *inputs, pf_tensor *outputs,
+                            const int64_t *bindings, pf_err *err);
 
 #endif

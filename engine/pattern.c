@@ -14,7 +14,8 @@ static bool match_value(matcher *m, const pf_pattern *pattern, pf_value_id value
 
 static const pf_node *maker_of(const pf_graph *graph, pf_value_id value)
 {
-    return value == PF_NONE || graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
+    return value == PF_NONE || graph->values[value].producer == PF_NONE ? NULL
+                                                                        : &graph->nodes[graph->values[value].producer];
 }
 
 static bool note_node(matcher *m, const pf_node *node)
@@ -48,7 +49,10 @@ static bool match_number(matcher *m, const pf_pattern *pattern, double value, do
     return true;
 }
 
-static bool is_number(const pf_pattern *pattern) { return pattern->kind == PF_PATTERN_NUMBER || pattern->kind == PF_PATTERN_ANY_NUMBER; }
+static bool is_number(const pf_pattern *pattern)
+{
+    return pattern->kind == PF_PATTERN_NUMBER || pattern->kind == PF_PATTERN_ANY_NUMBER;
+}
 
 /* ---- Products and sums: lists of operands with one number */
 
@@ -114,14 +118,16 @@ static bool pair_up(matcher *m, const pf_pattern *const *patterns, uint32_t at, 
     for (uint32_t i = 0; i < o->count; i++) {
         pf_match before = *m->match;
 
-        if (!(used & 1u << i) && match_value(m, patterns[at], o->at[i]) && pair_up(m, patterns, at + 1, o, used | 1u << i))
+        if (!(used & 1u << i) && match_value(m, patterns[at], o->at[i]) &&
+            pair_up(m, patterns, at + 1, o, used | 1u << i))
             return true;
         *m->match = before;
     }
     return false;
 }
 
-static bool match_operands(matcher *m, const pf_pattern *const *patterns, uint32_t count, const pf_pattern *number, const operands *o)
+static bool match_operands(matcher *m, const pf_pattern *const *patterns, uint32_t count, const pf_pattern *number,
+                           const operands *o)
 {
     pf_match before = *m->match;
 
@@ -165,7 +171,8 @@ static bool match_list(matcher *m, const pf_pattern *pattern, pf_value_id value)
 static bool match_inputs(matcher *m, const pf_pattern *pattern, const pf_node *node, bool swapped)
 {
     for (uint32_t i = 0; i < node->in_count; i++)
-        if (i >= PF_PATTERN_INPUTS || !pattern->in[i] || !match_value(m, pattern->in[i], node->in[swapped && i < 2 ? 1 - i : i]))
+        if (i >= PF_PATTERN_INPUTS || !pattern->in[i] ||
+            !match_value(m, pattern->in[i], node->in[swapped && i < 2 ? 1 - i : i]))
             return false;
     return node->in_count == PF_PATTERN_INPUTS || !pattern->in[node->in_count];
 }
@@ -184,7 +191,8 @@ static bool match_node(matcher *m, const pf_pattern *pattern, pf_value_id value)
     const pf_pointwise_attrs *attrs = pattern->has_attrs && node ? node->attrs : NULL;
     pf_match                  before = *m->match;
 
-    if (!node || node->op != pattern->op || !is_known_as(m, pattern, m->graph->values[value].producer) || (attrs && (!is_near(attrs->p, pattern->p, 1e-5) || !is_near(attrs->q, pattern->q, 1e-5))) ||
+    if (!node || node->op != pattern->op || !is_known_as(m, pattern, m->graph->values[value].producer) ||
+        (attrs && (!is_near(attrs->p, pattern->p, 1e-5) || !is_near(attrs->q, pattern->q, 1e-5))) ||
         !note_node(m, node))
         return false;
     if (pattern->slot)
@@ -192,7 +200,8 @@ static bool match_node(matcher *m, const pf_pattern *pattern, pf_value_id value)
     if (match_inputs(m, pattern, node, false))
         return true;
     *m->match = before;
-    return pf_op_def_of(node->op)->flags & PF_OPF_COMMUTATIVE && node->in_count == 2 && note_node(m, node) && match_inputs(m, pattern, node, true);
+    return pf_op_def_of(node->op)->flags & PF_OPF_COMMUTATIVE && node->in_count == 2 && note_node(m, node) &&
+           match_inputs(m, pattern, node, true);
 }
 
 static bool match_value(matcher *m, const pf_pattern *pattern, pf_value_id value)
@@ -209,7 +218,8 @@ static bool match_value(matcher *m, const pf_pattern *pattern, pf_value_id value
         return *bound == value;
     }
     if (is_number(pattern))
-        return pf_fold_uniform(m->graph, value, &number) && match_number(m, pattern, number, tolerance_of(m->graph->values[value].dtype));
+        return pf_fold_uniform(m->graph, value, &number) &&
+               match_number(m, pattern, number, tolerance_of(m->graph->values[value].dtype));
     if (pattern->op == PF_OP_MUL || pattern->op == PF_OP_ADD)
         return match_list(m, pattern, value);
     return match_node(m, pattern, value);
@@ -254,12 +264,15 @@ static bool row_matches(const pf_graph *graph, const pf_pattern_row *row, pf_val
 {
     const pf_shape *to = &graph->values[value].shape;
 
-    return pf_pattern_match(graph, row->pattern, value, match) && pf_dtype_is_float(graph->values[match->value[0]].dtype) &&
-           graph->values[match->value[0]].dtype == graph->values[value].dtype && pf_shape_equal(&graph->values[match->value[0]].shape, to) &&
+    return pf_pattern_match(graph, row->pattern, value, match) &&
+           pf_dtype_is_float(graph->values[match->value[0]].dtype) &&
+           graph->values[match->value[0]].dtype == graph->values[value].dtype &&
+           pf_shape_equal(&graph->values[match->value[0]].shape, to) &&
            (!row->allows || row->allows(match->number[0], match->number[1]));
 }
 
-pf_status pf_pattern_apply(pf_rewrite *rewrite, pf_node_id id, const pf_pattern_row *rows, size_t count, bool *changed, pf_err *err)
+pf_status pf_pattern_apply(pf_rewrite *rewrite, pf_node_id id, const pf_pattern_row *rows, size_t count, bool *changed,
+                           pf_err *err)
 {
     pf_graph   *graph = pf_rewrite_graph(rewrite);
     pf_value_id made = graph->nodes[id].out[0];

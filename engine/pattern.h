@@ -2,11 +2,12 @@
 
      PF_NODE(MUL, PF_X, PF_NODE(ADD, PF_NODE(ERF, PF_NODE(MUL, PF_X, PF_NUMBER(0.7071))), PF_NUMBER(1)), PF_NUMBER(0.5))
 
-   MUL   the product of these factors in any order and grouping; quotients by constants, negations and constants count as its one number
+   MUL   the product of these factors in any order and grouping; quotients by constants, negations and constants count
+         as its one number
    ADD   the sum of these terms, likewise; differences from constants count
    other op: a node of it, its inputs in this order, or for a commutative op in the other
-   A number is a constant whose elements are all the same, equal to it within what its type can hold.  PF_X and the like stand for any value, the same
-   one each time; PF_P and PF_Q for any number; PF_KNOWN for one node, likewise. */
+   A number is a constant whose elements are all the same, equal to it within what its type can hold.  PF_X and the like
+   stand for any value, the same one each time; PF_P and PF_Q for any number; PF_KNOWN for one node, likewise. */
 #ifndef PF_ENGINE_PATTERN_H
 #define PF_ENGINE_PATTERN_H
 
@@ -14,7 +15,8 @@
 
 enum { PF_PATTERN_INPUTS = 4, PF_PATTERN_SLOTS = 4, PF_PATTERN_NODES = 24 };
 
-typedef enum pf_pattern_kind { PF_PATTERN_NODE, PF_PATTERN_VALUE, PF_PATTERN_NUMBER, PF_PATTERN_ANY_NUMBER } pf_pattern_kind;
+typedef enum pf_pattern_kind { PF_PATTERN_NODE, PF_PATTERN_VALUE, PF_PATTERN_NUMBER,
+                               PF_PATTERN_ANY_NUMBER } pf_pattern_kind;
 
 typedef struct pf_pattern {
     pf_pattern_kind kind;
@@ -28,7 +30,8 @@ typedef struct pf_pattern {
 
 #define PF_NODE(NAME, ...) (&(const pf_pattern){ .op = PF_OP_##NAME, .in = { __VA_ARGS__ } })
 #define PF_KNOWN(SLOT, NAME, ...) (&(const pf_pattern){ .op = PF_OP_##NAME, .slot = (SLOT) + 1, .in = { __VA_ARGS__ } })
-#define PF_WITH(NAME, P, Q, ...) (&(const pf_pattern){ .op = PF_OP_##NAME, .has_attrs = true, .p = (P), .q = (Q), .in = { __VA_ARGS__ } })
+#define PF_WITH(NAME, P, Q, ...) \
+    (&(const pf_pattern){ .op = PF_OP_##NAME, .has_attrs = true, .p = (P), .q = (Q), .in = { __VA_ARGS__ } })
 #define PF_NUMBER(VALUE) (&(const pf_pattern){ .kind = PF_PATTERN_NUMBER, .number = (VALUE) })
 #define PF_VALUE(SLOT) (&(const pf_pattern){ .kind = PF_PATTERN_VALUE, .slot = (SLOT) })
 #define PF_X PF_VALUE(0)
@@ -59,6 +62,7 @@ typedef struct pf_pattern_row {
 } pf_pattern_row;
 
 /* Puts the op of the first row that matches in the node's place, for floats. */
-pf_status pf_pattern_apply(pf_rewrite *rewrite, pf_node_id id, const pf_pattern_row *rows, size_t count, bool *changed, pf_err *err);
+pf_status pf_pattern_apply(pf_rewrite *rewrite, pf_node_id id, const pf_pattern_row *rows, size_t count, bool *changed,
+                           pf_err *err);
 
 #endif

@@ -328,7 +328,8 @@ pf_status pf_pbqp_solve(const pf_pbqp *problem, uint32_t *states, bool *exact, p
     pf_pbqp  *work = NULL;
     uint32_t *removed = pf_calloc(problem->node_count + 1, sizeof *removed);
     bool      is_exact = true;
-    pf_status st = removed ? clone(problem, &work, err) : PF_FAIL_MEMORY(err, (problem->node_count + 1) * sizeof *removed);
+    pf_status st = removed ? clone(problem, &work, err)
+                           : PF_FAIL_MEMORY(err, (problem->node_count + 1) * sizeof *removed);
 
     if (!st)
         st = reduce(work, removed, &is_exact, err);

@@ -37,7 +37,8 @@ static pf_status check_weight(const pf_plan *plan, uint32_t i, pf_err *err)
     if (!pf_shape_is_static(&value->shape))
         return corrupt(err, "value", i, "is a weight without a size");
     if (value->index != PF_NONE &&
-        (pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, &bytes, NULL) || bytes != plan->blobs[value->index].bytes))
+        (pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, &bytes, NULL) ||
+         bytes != plan->blobs[value->index].bytes))
         return corrupt(err, "value", i, "has another size than its bytes");
     return PF_OK;
 }
@@ -47,7 +48,8 @@ typedef struct part { uint64_t from, to, whole; bool pitched; } part;
 
 static bool is_measured(const pf_plan_value *value, size_t *bytes)
 {
-    return pf_shape_is_static(&value->shape) && !pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, bytes, NULL);
+    return pf_shape_is_static(&value->shape) &&
+           !pf_layout_bytes(value->layout, value->dtype, value->shape.rank, value->shape.dim, bytes, NULL);
 }
 
 /* All dims but the channels are the root's, which are as many as the pitch; the offset is that of a channel. */
@@ -57,15 +59,16 @@ static bool channels_of(const pf_plan_value *view, const pf_plan_value *root, pa
     int64_t   pitch = pf_layout_pitch(view->layout), block = pf_layout_block(kind), start = 0;
     uint64_t  block_bytes = 0, offset = 0;
 
-    if (view->dtype != root->dtype || view->shape.rank != root->shape.rank || view->shape.rank < 2 || root->shape.dim[1] != pitch ||
-        !pf_layout_same_bytes(kind, root->layout, &root->shape))
+    if (view->dtype != root->dtype || view->shape.rank != root->shape.rank || view->shape.rank < 2 ||
+        root->shape.dim[1] != pitch || !pf_layout_same_bytes(kind, root->layout, &root->shape))
         return false;
     for (int32_t d = 0; d < view->shape.rank; d++)
         if (d != 1 && view->shape.dim[d] != root->shape.dim[d])
             return false;
     (void)pf_layout_channels(kind, view->dtype, &root->shape, block, block, &block_bytes);
     start = block_bytes ? (int64_t)(view->view_offset / block_bytes) * block : 0;
-    if (!pf_layout_channels(kind, view->dtype, &root->shape, start, view->shape.dim[1], &offset) || offset != view->view_offset)
+    if (!pf_layout_channels(kind, view->dtype, &root->shape, start, view->shape.dim[1], &offset) ||
+        offset != view->view_offset)
         return false;
     *out = (part){ (uint64_t)start, (uint64_t)(start + view->shape.dim[1]), (uint64_t)pitch, true };
     return true;
@@ -81,17 +84,20 @@ static bool part_of(const pf_plan_value *view, const pf_plan_value *root, part *
     if (!is_measured(view, &bytes) || !is_measured(root, &whole))
         return view->view_offset == 0;
     *out = (part){ view->view_offset, view->view_offset + bytes, whole, false };
-    return view->view_offset % PF_LAYOUT_PART_ALIGNMENT == 0 && view->view_offset <= whole && bytes <= whole - view->view_offset;
+    return view->view_offset % PF_LAYOUT_PART_ALIGNMENT == 0 && view->view_offset <= whole &&
+           bytes <= whole - view->view_offset;
 }
 
 static pf_status check_value(const pf_plan *plan, uint32_t i, pf_err *err)
 {
     const pf_plan_value *value = &plan->values[i];
-    const uint32_t       limit[PF_HOME_COUNT] = { [PF_HOME_ARENA] = UINT32_MAX, [PF_HOME_IO] = plan->io_count, [PF_HOME_WEIGHT] = plan->blob_count,
-                                                   [PF_HOME_TAIL] = plan->io_count };
+    const uint32_t       limit[PF_HOME_COUNT] = { [PF_HOME_ARENA] = UINT32_MAX, [PF_HOME_IO] = plan->io_count,
+                                                  [PF_HOME_WEIGHT] = plan->blob_count,
+                                                  [PF_HOME_TAIL] = plan->io_count };
     bool                 is_io = value->home == PF_HOME_IO || value->home == PF_HOME_TAIL;
 
-    if (value->home >= PF_HOME_COUNT || !index_or_none(value->index, limit[value->home]) || (is_io && value->index == PF_NONE))
+    if (value->home >= PF_HOME_COUNT || !index_or_none(value->index, limit[value->home]) ||
+        (is_io && value->index == PF_NONE))
         return corrupt(err, "value", i, "lives nowhere");
     if (value->home != PF_HOME_TAIL && (value->shape.rank < 0 || value->dtype == PF_STRING))
         return corrupt(err, "value", i, "is nothing that a device knows");
@@ -114,7 +120,8 @@ static pf_status check_io(const pf_plan *plan, uint32_t i, pf_err *err)
 {
     const pf_plan_value *value = plan->io_value[i] < plan->value_count ? &plan->values[plan->io_value[i]] : NULL;
 
-    if (!value || (value->home != PF_HOME_IO && value->home != PF_HOME_TAIL) || value->index != i || value->layout != PF_LAYOUT_LINEAR)
+    if (!value || (value->home != PF_HOME_IO && value->home != PF_HOME_TAIL) || value->index != i ||
+        value->layout != PF_LAYOUT_LINEAR)
         return corrupt(err, "input or output", i, "has no value of its own");
     if ((plan->io[i].is_input || value->home == PF_HOME_TAIL) && value->view_of != PF_NONE)
         return corrupt(err, "input or output", i, "is a view");
@@ -131,7 +138,8 @@ enum { PARTS_LIMIT = 4 * PF_PROBLEM_VALUES };
 
 typedef struct writing {
     bool     *whole;            /* by value that is no view */
-    uint32_t *first, *next;     /* by value: the first part that was written, the next one of the same root; PF_NONE ends */
+    /* by value: the first part that was written, the next one of the same root; PF_NONE ends */
+    uint32_t *first, *next;
     uint32_t *count;            /* of parts, by root */
     uint64_t *left;             /* bytes or channels that no part has, by root; of no meaning without parts */
 } writing;
@@ -243,7 +251,8 @@ static pf_status check_step_outputs(const pf_plan *plan, uint32_t s, writing *wr
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_plan_value *value = step->out[i] < plan->value_count ? &plan->values[step->out[i]] : NULL;
 
-        if (!value || value->home == PF_HOME_WEIGHT || value->home == PF_HOME_TAIL || !write_value(plan, written, step->out[i]))
+        if (!value || value->home == PF_HOME_WEIGHT || value->home == PF_HOME_TAIL ||
+            !write_value(plan, written, step->out[i]))
             return corrupt(err, "step", s, "writes what is not its to write");
         if (!matches(value, pf_graph_value(p->graph, p->graph->outputs[i]), p->out_layout[i]))
             return corrupt(err, "step", s, "writes a value of another type");
@@ -284,7 +293,8 @@ static pf_status check_tail(const pf_plan *plan, writing *written, pf_err *err)
         if (!value || (!is_tail_input(plan, value) && !is_written(plan, written, plan->tail.in[i])) ||
             (value->home == PF_HOME_WEIGHT && value->index == PF_NONE))
             return corrupt(err, "input of the tail", i, "is written by nothing");
-        if (value->dtype != wanted->dtype || value->shape.rank != wanted->shape.rank || value->layout != PF_LAYOUT_LINEAR)
+        if (value->dtype != wanted->dtype || value->shape.rank != wanted->shape.rank ||
+            value->layout != PF_LAYOUT_LINEAR)
             return corrupt(err, "input of the tail", i, "has another type");
     }
     for (uint32_t i = 0; i < plan->tail.out_count; i++) {
@@ -343,14 +353,16 @@ pf_status pf_plan_save(const pf_plan *plan, const char *path, pf_err *err)
     return st ? PF_FAIL(err, st, "%s", why.msg) : PF_OK;
 }
 
-/* The tables were checked when the plan was opened; what is left are the header, the weights and the zeros between them. */
+/* The tables were checked when the plan was opened; what is left are the header, the weights and the zeros between
+   them. */
 pf_status pf_plan_verify(const pf_plan *plan, pf_err *err)
 {
     pf_digest digest = { 0 };
 
     pf_digest_of(plan->data, (size_t)plan->weights_end, &digest);
     if (!pf_digest_equal(&digest, &plan->weights_digest))
-        return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: the checksum of its weights differs; fetch or build it again");
+        return PF_FAIL(err, PF_CORRUPT,
+                       "the plan is damaged: the checksum of its weights differs; fetch or build it again");
     return PF_OK;
 }
 
@@ -398,14 +410,16 @@ pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err
 
     pf_device_class_difference(plan->class_text, device->class_text, difference, sizeof difference);
     if (difference[0])
-        return PF_FAIL(err, PF_STALE, "the plan was made for %s and this is %s: %s; build it for this device", plan->class_name,
-                       device->class_name, difference);
+        return PF_FAIL(err, PF_STALE, "the plan was made for %s and this is %s: %s; build it for this device",
+                       plan->class_name, device->class_name, difference);
     for (uint32_t s = 0; s < plan->step_count; s++) {
         const pf_plan_candidate *choice = &plan->steps[s].ranked[0];
         const pf_tactic         *tactic = pf_tactic_find(choice->tactic);
 
         if (!tactic || tactic->rev != choice->rev)
-            return PF_FAIL(err, PF_STALE, "layer \"%s\" of the plan uses revision %u of tactic %s, and this version has %s: build it again",
+            return PF_FAIL(err, PF_STALE,
+                           "layer \"%s\" of the plan uses revision %u of tactic %s, and this version has %s: build it "
+                           "again",
                            plan->steps[s].name, choice->rev, choice->tactic, tactic ? "another one" : "no such tactic");
     }
     return PF_OK;
@@ -454,6 +468,6 @@ void pf_plan_layer(const pf_plan *plan, uint32_t index, pf_layer *out)
 
     *out = (pf_layer){ "", "", "", "", 0, 0 };
     if (step)
-        *out = (pf_layer){ step->name, step->problem_text, step->ranked[0].tactic, step->ranked[0].tuning, step->ranked[0].time_ns,
-                           step->workspace_bytes };
+        *out = (pf_layer){ step->name, step->problem_text, step->ranked[0].tactic, step->ranked[0].tuning,
+                           step->ranked[0].time_ns, step->workspace_bytes };
 }

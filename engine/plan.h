@@ -1,13 +1,17 @@
 /* A plan from the inside: what the builder writes, the file holds and the runtime reads.  The file: PLAN_FORMAT.md.
    Invariants of a plan that pf_plan_open answered (it checks them; PF_CORRUPT otherwise)
    1. Every index is within its table; texts are zero-terminated; dims parse, and use only the plan's symbols.
-   2. Inputs of a step are graph inputs, weights, or values that earlier steps wrote; each byte of a value is written once: by the step that writes
-      the value, or by steps that write views of it, which then are parts that do not overlap.
-   3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to them.
-   4. Views name a root: a value that is no view, and lie inside it; one whose dims, or whose root's dims, may vary has as many bytes as the root.  A view
-      whose layout has a pitch is some channels of a root with that many, and all its other dims are the root's.
+   2. Inputs of a step are graph inputs, weights, or values that earlier steps wrote; each byte of a value is written
+      once: by the step that writes the value, or by steps that write views of it, which then are parts that do not
+      overlap.
+   3. A step's problem parses, and its inputs and outputs have the dtypes, shapes and layouts of the values bound to
+      them.
+   4. Views name a root: a value that is no view, and lie inside it; one whose dims, or whose root's dims, may vary has
+      as many bytes as the root.  A view whose layout has a pitch is some channels of a root with that many, and all its
+      other dims are the root's.
    5. Every output is written by one step, or by the tail; only the tail reads inputs of HOME_TAIL.
-   6. Blobs lie inside the section of weights, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its shape and layout ask for. */
+   6. Blobs lie inside the section of weights, aligned to PF_PLAN_ALIGNMENT; a weight's blob has the bytes that its
+      shape and layout ask for. */
 #ifndef PF_ENGINE_PLAN_H
 #define PF_ENGINE_PLAN_H
 
@@ -31,9 +35,11 @@ typedef struct pf_plan_value {
     pf_layout    layout;
     pf_shape     shape;                 /* dims of pf_plan.dims; rank -1 only where the tail makes or takes it */
     pf_plan_home home;
-    uint32_t     index;                 /* HOME_IO, HOME_TAIL: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only packed forms are kept */
+    uint32_t     index;                 /* HOME_IO, HOME_TAIL: of io[]; HOME_WEIGHT: of blobs[], or PF_NONE when only
+                                           packed forms are kept */
     uint32_t     view_of;               /* PF_NONE, or the value whose bytes these are: home and index are its own */
-    uint64_t     view_offset;           /* bytes into that value, a multiple of PF_LAYOUT_PART_ALIGNMENT; 0 when dims may vary, unless the layout has a pitch */
+    uint64_t     view_offset;           /* bytes into that value, a multiple of PF_LAYOUT_PART_ALIGNMENT; 0 when dims
+                                           may vary, unless the layout has a pitch */
 } pf_plan_value;
 
 typedef struct pf_plan_candidate {
@@ -55,7 +61,8 @@ typedef struct pf_plan_step {
     uint64_t    workspace_bytes;        /* at the usual shapes */
 } pf_plan_step;
 
-/* What the host runs after the steps, by the references: control flow, and what depends on it or on sizes that only data decides. */
+/* What the host runs after the steps, by the references: control flow, and what depends on it or on sizes that only
+   data decides. */
 typedef struct pf_plan_tail {
     const char *text;                   /* of the graph; "": there is none */
     pf_graph   *graph;                  /* owned; large constants are blobs */
@@ -70,7 +77,8 @@ typedef struct pf_plan_blob {
 
 /* What the builder found by running the plan once: fixed size, written last. */
 typedef struct pf_plan_check {
-    double   max_rel_error;             /* of outputs against the reference at the usual shapes, rounded up to two digits; < 0: not run */
+    double   max_rel_error;             /* of outputs against the reference at the usual shapes, rounded up to two
+                                           digits; < 0: not run */
     double   max_rel_error_least;       /* the same at the least shapes */
     uint64_t memory_bytes;              /* activations and workspaces as planned for the usual shapes */
     uint64_t memory_lower_bound_bytes;  /* the least that any plan of the memory could need */
@@ -107,12 +115,13 @@ struct pf_plan {
 };
 
 void      pf_plan_write_header(uint8_t *header);        /* PF_PLAN_HEADER_BYTES of them, with which each plan begins */
-/* Writes what follows the weights: the sections of the draft, whose tables are those of struct pf_plan, and their table. */
+/* Writes what follows the weights: the sections of the draft, whose tables are those of struct pf_plan, and their
+   table. */
 pf_status pf_plan_write(const struct pf_plan *draft, const pf_plan_file *file, pf_err *err);
 /* Replaces what the draft said about the check by plan->check, in the plan's file. */
 pf_status pf_plan_write_check(pf_plan *plan, pf_err *err);
-/* The least device memory that a context of this plan needs at the usual shapes: weights, unless they stay in the mapped file, and the most bytes of
-   activations and workspace alive at one step. */
+/* The least device memory that a context of this plan needs at the usual shapes: weights, unless they stay in the
+   mapped file, and the most bytes of activations and workspace alive at one step. */
 uint64_t  pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device);
 /* Weights and memory as planned, over weights and the least memory; 1 when there is nothing. */
 double    pf_plan_memory_ratio(const pf_plan *plan);

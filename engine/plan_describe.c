@@ -58,8 +58,8 @@ static json_t *value_of(const pf_plan *plan, uint32_t index)
 {
     const pf_plan_value *value = &plan->values[index];
 
-    return json_pack("{s:o, s:s, s:o, s:s}", "name", text_of(value->name), "dtype", pf_dtype_name(value->dtype), "shape",
-                     dims_of(plan, &value->shape), "layout", pf_layout_print(value->layout).at);
+    return json_pack("{s:o, s:s, s:o, s:s}", "name", text_of(value->name), "dtype", pf_dtype_name(value->dtype),
+                     "shape", dims_of(plan, &value->shape), "layout", pf_layout_print(value->layout).at);
 }
 
 static json_t *values_of(const pf_plan *plan, const uint32_t *indices, uint32_t count)
@@ -77,7 +77,8 @@ static json_t *fallbacks_of(const pf_plan_step *step)
 
     for (uint32_t i = 1; i < step->ranked_count; i++)
         json_array_append_new(list, json_pack("{s:o, s:o, s:I}", "tactic", text_of(step->ranked[i].tactic), "tuning",
-                                              text_of(step->ranked[i].tuning), "time_ns", (json_int_t)step->ranked[i].time_ns));
+                                              text_of(step->ranked[i].tuning), "time_ns",
+                                              (json_int_t)step->ranked[i].time_ns));
     return list;
 }
 
@@ -86,12 +87,14 @@ static json_t *layer_of(const pf_plan *plan, uint32_t s)
     const pf_plan_step *step = &plan->steps[s];
     uint64_t            packed = step->packed == PF_NONE ? 0 : plan->blobs[step->packed].bytes;
 
-    return json_pack("{s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", text_of(step->name), "tactic",
-                     text_of(step->ranked[0].tactic), "tuning", text_of(step->ranked[0].tuning), "rev", (int)step->ranked[0].rev, "time_ns", (json_int_t)step->ranked[0].time_ns,
-                     "workspace_bytes", (json_int_t)step->workspace_bytes, "packed_bytes", (json_int_t)packed, "saved_bytes",
-                     (json_int_t)step->saved_bytes, "inputs", values_of(plan, step->in, step->problem->graph->input_count), "outputs",
-                     values_of(plan, step->out, step->problem->graph->output_count), "fallbacks", fallbacks_of(step), "problem",
-                     text_of(step->problem_text));
+    return json_pack("{s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", text_of(step->name),
+                     "tactic", text_of(step->ranked[0].tactic), "tuning", text_of(step->ranked[0].tuning), "rev",
+                     (int)step->ranked[0].rev, "time_ns", (json_int_t)step->ranked[0].time_ns, "workspace_bytes",
+                     (json_int_t)step->workspace_bytes, "packed_bytes", (json_int_t)packed, "saved_bytes",
+                     (json_int_t)step->saved_bytes, "inputs",
+                     values_of(plan, step->in, step->problem->graph->input_count), "outputs",
+                     values_of(plan, step->out, step->problem->graph->output_count), "fallbacks", fallbacks_of(step),
+                     "problem", text_of(step->problem_text));
 }
 
 static json_t *layers_of(const pf_plan *plan)
@@ -111,10 +114,11 @@ static json_t *io_of(const pf_plan *plan, bool inputs)
         const pf_io *io = &plan->io[i];
 
         if (io->is_input == inputs)
-            json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "name", text_of(io->name), "dtype", pf_dtype_name(io->dtype),
-                                                  "shape", dims_of(plan, &plan->values[plan->io_value[i]].shape), "min",
-                                                  numbers_of(io->min, io->rank), "opt", numbers_of(io->opt, io->rank), "max",
-                                                  numbers_of(io->max, io->rank)));
+            json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "name", text_of(io->name), "dtype",
+                                                  pf_dtype_name(io->dtype), "shape",
+                                                  dims_of(plan, &plan->values[plan->io_value[i]].shape), "min",
+                                                  numbers_of(io->min, io->rank), "opt", numbers_of(io->opt, io->rank),
+                                                  "max", numbers_of(io->max, io->rank)));
     }
     return list;
 }
@@ -124,9 +128,10 @@ static json_t *symbols_of(const pf_plan *plan)
     json_t *list = json_array();
 
     for (uint32_t i = 0; i < plan->symbol_count; i++)
-        json_array_append_new(list, json_pack("{s:o, s:I, s:I, s:I}", "name", text_of(plan->symbols[i].name), "min",
-                                              (json_int_t)plan->symbols[i].least, "opt", (json_int_t)plan->symbols[i].usual, "max",
-                                              (json_int_t)plan->symbols[i].most));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:I, s:I, s:I}", "name", text_of(plan->symbols[i].name), "min",
+                                        (json_int_t)plan->symbols[i].least, "opt", (json_int_t)plan->symbols[i].usual,
+                                        "max", (json_int_t)plan->symbols[i].most));
     return list;
 }
 
@@ -155,15 +160,18 @@ static json_t *plan_of(const pf_plan *plan)
     pf_digest digest = { 0 };
 
     pf_plan_digest(plan, &digest);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:f, s:I, s:I}",
-                     "network", text_of(plan->network_name), "key", hex_of(&plan->key), "digest", hex_of(&digest), "model", hex_of(&plan->model),
-                     "builder", text_of(plan->builder_abi), "class_name", text_of(plan->class_name), "class", lines_of(plan->class_text, '='), "spec",
-                     lines_of(plan->spec_text, '='), "rewrites", lines_of(plan->rewrites, ' '), "symbols", symbols_of(plan), "inputs",
-                     io_of(plan, true), "outputs", io_of(plan, false), "layers", layers_of(plan), "max_rel_error", plan->check.max_rel_error,
-                     "max_rel_error_least", plan->check.max_rel_error_least, "memory_bytes", (json_int_t)plan->check.memory_bytes,
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:f, s:I, "
+                     "s:I}",
+                     "network", text_of(plan->network_name), "key", hex_of(&plan->key), "digest", hex_of(&digest),
+                     "model", hex_of(&plan->model), "builder", text_of(plan->builder_abi), "class_name",
+                     text_of(plan->class_name), "class", lines_of(plan->class_text, '='), "spec",
+                     lines_of(plan->spec_text, '='), "rewrites", lines_of(plan->rewrites, ' '), "symbols",
+                     symbols_of(plan), "inputs", io_of(plan, true), "outputs", io_of(plan, false), "layers",
+                     layers_of(plan), "max_rel_error", plan->check.max_rel_error, "max_rel_error_least",
+                     plan->check.max_rel_error_least, "memory_bytes", (json_int_t)plan->check.memory_bytes,
                      "memory_lower_bound_bytes", (json_int_t)plan->check.memory_lower_bound_bytes, "memory_ratio",
-                     pf_plan_memory_ratio(plan), "weights_bytes",
-                     (json_int_t)plan->weights_bytes, "plan_bytes", (json_int_t)plan->bytes);
+                     pf_plan_memory_ratio(plan), "weights_bytes", (json_int_t)plan->weights_bytes, "plan_bytes",
+                     (json_int_t)plan->bytes);
 }
 
 static int put(const char *bytes, size_t count, void *user)
@@ -177,5 +185,7 @@ pf_status pf_plan_describe(const pf_plan *plan, pf_buf *json, pf_err *err)
     int     failed = !object || json_dump_callback(object, put, json, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
 
     json_decref(object);
-    return failed || json->failed ? PF_FAIL(err, PF_NO_SPACE, "the description of the plan does not fit into memory or its buffer") : PF_OK;
+    return failed || json->failed
+               ? PF_FAIL(err, PF_NO_SPACE, "the description of the plan does not fit into memory or its buffer")
+               : PF_OK;
 }

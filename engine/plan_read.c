@@ -1,4 +1,5 @@
-/* Bytes to a plan. Nothing in them is trusted: every length is checked against what is there, every index against its table. */
+/* Bytes to a plan. Nothing in them is trusted: every length is checked against what is there, every index against its
+   table. */
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,8 @@ typedef struct loading {
     pf_status       st;                 /* the first failure; later reads do nothing that matters */
 } loading;
 
-static const char *const section_name[PF_SECTION_COUNT] = { "head", "symbols", "values", "steps", "io", "blobs", "tail", "check", "weights" };
+static const char *const section_name[PF_SECTION_COUNT] = { "head", "symbols", "values", "steps", "io", "blobs", "tail",
+                                                            "check", "weights" };
 
 static void corrupt(loading *l, const char *what)
 {
@@ -39,7 +41,8 @@ static void *take_array(loading *l, uint64_t count, size_t item_bytes)
     return items;
 }
 
-/* A count of rows, each of at least row_bytes in the section: so no count asks for more memory than its file is long. */
+/* A count of rows, each of at least row_bytes in the section: so no count asks for more memory than its file is
+   long. */
 static uint32_t read_count(loading *l, size_t row_bytes)
 {
     uint32_t count = pf_read_u32(&l->r);
@@ -138,8 +141,8 @@ static void read_value(loading *l, pf_plan_value *value)
     value->dtype = pf_dtype_from_name(read_text(l));
     value->layout = pf_layout_from_name(read_text(l));
     value->shape.rank = (int32_t)pf_read_u32(&l->r);
-    if (value->dtype == PF_DTYPE_NONE || value->layout == PF_LAYOUT_COUNT || value->shape.rank < PF_RANK_NO_ITEMS || value->shape.rank > PF_MAX_RANK ||
-        !pf_layout_fits(value->layout, value->shape.rank))
+    if (value->dtype == PF_DTYPE_NONE || value->layout == PF_LAYOUT_COUNT || value->shape.rank < PF_RANK_NO_ITEMS ||
+        value->shape.rank > PF_MAX_RANK || !pf_layout_fits(value->layout, value->shape.rank))
         corrupt(l, "a value has a type, a layout or a rank that is not known");
     for (int32_t d = 0; d < value->shape.rank && !l->st; d++)
         read_dim(l, &value->shape.dim[d]);
@@ -244,7 +247,8 @@ static const void *find_constant(void *user, const pf_digest *digest, size_t byt
     for (uint32_t i = 0; i < plan->blob_count; i++) {
         const pf_plan_blob *blob = &plan->blobs[i];
 
-        if (blob->bytes == bytes && pf_digest_equal(&blob->digest, digest) && blob->offset <= plan->bytes && bytes <= plan->bytes - blob->offset)
+        if (blob->bytes == bytes && pf_digest_equal(&blob->digest, digest) && blob->offset <= plan->bytes &&
+            bytes <= plan->bytes - blob->offset)
             return plan->data + blob->offset;
     }
     return NULL;
@@ -311,14 +315,16 @@ static void read_header(loading *l)
     uint32_t              version = 0;
 
     if (plan->bytes < PF_PLAN_HEADER_BYTES + PF_PLAN_END_BYTES || memcmp(plan->data, PF_PLAN_MAGIC, 8)) {
-        l->st = PF_FAIL(l->err, PF_CORRUPT, "this is not a plan: it is %zu bytes and does not begin as one; build it with planfarm build",
+        l->st = PF_FAIL(l->err, PF_CORRUPT,
+                        "this is not a plan: it is %zu bytes and does not begin as one; build it with planfarm build",
                         plan->bytes);
         return;
     }
     pf_reader_init(&r, plan->data + 8, 4);
     version = pf_read_u32(&r);
     if (version != PF_PLAN_VERSION)
-        l->st = PF_FAIL(l->err, PF_STALE, "the plan has format %u, this version reads %d: build it again", version, PF_PLAN_VERSION);
+        l->st = PF_FAIL(l->err, PF_STALE, "the plan has format %u, this version reads %d: build it again", version,
+                        PF_PLAN_VERSION);
 }
 
 static void read_footer(loading *l)
@@ -335,7 +341,8 @@ static void read_footer(loading *l)
     bytes = pf_read_u64(&l->r);
     read_digest(l, &expected);
     if (bytes != plan->bytes || memcmp(footer + PF_PLAN_MAGIC_AT, PF_PLAN_MAGIC, 8)) {
-        l->st = PF_FAIL(l->err, PF_CORRUPT, "the plan is damaged: it does not end as one, so it is cut short or has more at its end; "
+        l->st = PF_FAIL(l->err, PF_CORRUPT,
+                        "the plan is damaged: it does not end as one, so it is cut short or has more at its end; "
                         "fetch or build it again");
         return;
     }
@@ -351,7 +358,8 @@ static void read_one(loading *l, int index)
 
     pf_digest_of(s->data, (size_t)s->bytes, &digest);
     if (!pf_digest_equal(&digest, &s->digest)) {
-        l->st = PF_FAIL(l->err, PF_CORRUPT, "the plan is damaged: the checksum of its section \"%s\" differs; fetch or build it again",
+        l->st = PF_FAIL(l->err, PF_CORRUPT,
+                        "the plan is damaged: the checksum of its section \"%s\" differs; fetch or build it again",
                         section_name[index]);
         return;
     }

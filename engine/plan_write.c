@@ -225,7 +225,8 @@ pf_status pf_plan_write(const struct pf_plan *draft, const pf_plan_file *file, p
     write_weights_row(file, end);
     write_footer(end, file->hashed_bytes + out.size + sizeof end);
     if (!pf_buf_put(&out, end, sizeof end))
-        st = PF_FAIL(err, PF_NO_SPACE, "the tables of the plan need more than %d bytes, or more than there is memory", SECTIONS_LIMIT);
+        st = PF_FAIL(err, PF_NO_SPACE, "the tables of the plan need more than %d bytes, or more than there is memory",
+                     SECTIONS_LIMIT);
     if (!st)
         st = pf_file_write_at(file->fd, out.data, out.size, file->hashed_bytes, err);
     pf_buf_clear(&out);

@@ -1,15 +1,16 @@
 /* planfarm's public C API: describe a network or import one, build a plan for a device, load it, run it.
 
-     pf_network *net = NULL;  pf_config *config = NULL;  pf_device *dev = NULL;  pf_plan *plan = NULL;  pf_err err = {0};
-     pf_network_import("resnet50.onnx", &net, &err);
+     pf_network *net = NULL;  pf_config *config = NULL;  pf_device *dev = NULL;  pf_plan *plan = NULL;  pf_err err =
+     {0}; pf_network_import("resnet50.onnx", &net, &err);
      pf_config_new(&config, &err);       pf_config_set(config, "opt_shapes", "input:8x3x224x224", &err);
      pf_device_open("cpu", NULL, &dev, &err);
      pf_build(net, config, dev, NULL, NULL, &plan, NULL, &err);
      pf_plan_save(plan, "resnet50.plan", &err);
 
-   Every call answers PF_OK or a status and, in err, one sentence; an err with a list (base/error_list.h) also gets each unsupported node, failed
-   candidate and refused choice by itself, with its code and node.  Nothing here prints, exits or aborts.
-   Text that a call hands over is freed by pf_free.  base/memory.h gives and watches host memory, engine/device.h a device's.
+   Every call answers PF_OK or a status and, in err, one sentence; an err with a list (base/error_list.h) also gets each
+   unsupported node, failed candidate and refused choice by itself, with its code and node.  Nothing here prints, exits
+   or aborts.  Text that a call hands over is freed by pf_free.  base/memory.h gives and watches host memory,
+   engine/device.h a device's.
    Thread   networks, configs and contexts: one at a time each.  Plans: any.  Devices: see engine/device.h. */
 #ifndef PLANFARM_H
 #define PLANFARM_H
@@ -40,23 +41,29 @@ typedef struct pf_network pf_network;
 typedef uint32_t pf_tensor_id;
 
 pf_status pf_network_new(const char *name, pf_network **out, pf_err *err);
-/* Reads an ONNX file with its external data, which stays mapped while the network lives. Errors NOT_FOUND, INVALID, UNSUPPORTED (all ops listed). */
+/* Reads an ONNX file with its external data, which stays mapped while the network lives. Errors NOT_FOUND, INVALID,
+   UNSUPPORTED (all ops listed). */
 pf_status pf_network_import(const char *path, pf_network **out, pf_err *err);
 void      pf_network_free(pf_network *network);
-/* Layer by layer. shape: "[batch,3,224,224]", names are symbols. attrs as in a dump: "strides=[2,2] pads=[1,1,1,1]". Ops and attributes are those that
-   `planfarm inspect --graph` prints; engine/ops.  A refused layer leaves the network as it was.  in may be out. */
-pf_status pf_network_input(pf_network *network, const char *name, pf_dtype dtype, const char *shape, pf_tensor_id *out, pf_err *err);
-pf_status pf_network_constant(pf_network *network, const char *name, const pf_tensor *tensor, pf_tensor_id *out, pf_err *err);   /* copied */
-pf_status pf_network_layer(pf_network *network, const char *op, const char *name, const pf_tensor_id *in, uint32_t in_count, const char *attrs,
-                           uint32_t out_count, pf_tensor_id *out, pf_err *err);
+/* Layer by layer. shape: "[batch,3,224,224]", names are symbols. attrs as in a dump: "strides=[2,2] pads=[1,1,1,1]".
+   Ops and attributes are those that `planfarm inspect --graph` prints; engine/ops.  A refused layer leaves the network
+   as it was.  in may be out. */
+pf_status pf_network_input(pf_network *network, const char *name, pf_dtype dtype, const char *shape, pf_tensor_id *out,
+                           pf_err *err);
+/* Copied. */
+pf_status pf_network_constant(pf_network *network, const char *name, const pf_tensor *tensor, pf_tensor_id *out,
+                              pf_err *err);
+pf_status pf_network_layer(pf_network *network, const char *op, const char *name, const pf_tensor_id *in,
+                           uint32_t in_count, const char *attrs, uint32_t out_count, pf_tensor_id *out, pf_err *err);
 pf_status pf_network_output(pf_network *network, pf_tensor_id tensor, const char *name, pf_err *err);
 /* SHA-256 of the model manifest (files of an import), or of the graph's text and constants. */
 pf_status pf_network_digest(pf_network *network, pf_digest *out, pf_err *err);
-/* Another digest in place of that one, in plans and their keys: for who names models in another way, as the farm does for those by URL. */
+/* Another digest in place of that one, in plans and their keys: for who names models in another way, as the farm does
+   for those by URL. */
 void      pf_network_set_digest(pf_network *network, const pf_digest *digest);
 const char *pf_network_name(const pf_network *network);
-/* What is in it; of an import, names are the model's.  Inputs, outputs and layers are numbered from 0, in the order in which they
-   were made; layers come after those they read.  Names and lists are borrowed until the network changes. */
+/* What is in it; of an import, names are the model's.  Inputs, outputs and layers are numbered from 0, in the order in
+   which they were made; layers come after those they read.  Names and lists are borrowed until the network changes. */
 enum { PF_SHAPE_TEXT_BYTES_MAX = 256 };
 typedef struct pf_tensor_info {
     const char *name;                   /* may be "" */
@@ -74,7 +81,8 @@ typedef struct pf_layer_info {
 uint32_t    pf_network_input_count(const pf_network *network);
 uint32_t    pf_network_output_count(const pf_network *network);
 uint32_t    pf_network_layer_count(const pf_network *network);
-pf_tensor_id pf_network_input_at(const pf_network *network, uint32_t index);            /* UINT32_MAX when there is none; output_at too */
+/* UINT32_MAX when there is none; output_at too */
+pf_tensor_id pf_network_input_at(const pf_network *network, uint32_t index);
 pf_tensor_id pf_network_output_at(const pf_network *network, uint32_t index);
 const char *pf_network_output_name(const pf_network *network, uint32_t index);          /* "" when there is none */
 /* Errors NOT_FOUND. */
@@ -89,7 +97,7 @@ pf_status pf_config_new(pf_config **out, pf_err *err);
 void      pf_config_free(pf_config *config);
 /* key: a row of engine/config.def. Errors USAGE: no such key, or the value is malformed. */
 pf_status pf_config_set(pf_config *config, const char *key, const char *value, pf_err *err);
-const char *pf_config_get(const pf_config *config, const char *key);    /* the default when not set; NULL: no such key */
+const char *pf_config_get(const pf_config *config, const char *key);  /* the default when not set; NULL: no such key */
 /* The canonical text, and back. *text is from pf_alloc. */
 pf_status pf_config_text(const pf_config *config, char **text, pf_err *err);
 pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err);
@@ -97,7 +105,8 @@ pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err);
 pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err);
 
 /* ---- Building */
-typedef enum pf_phase { PF_PHASE_IMPORT, PF_PHASE_REWRITE, PF_PHASE_TIME, PF_PHASE_CHOOSE, PF_PHASE_PACK, PF_PHASE_VERIFY, PF_PHASE_COUNT } pf_phase;
+typedef enum pf_phase { PF_PHASE_IMPORT, PF_PHASE_REWRITE, PF_PHASE_TIME, PF_PHASE_CHOOSE, PF_PHASE_PACK,
+                        PF_PHASE_VERIFY, PF_PHASE_COUNT } pf_phase;
 const char *pf_phase_name(pf_phase phase);
 
 typedef struct pf_progress {
@@ -108,23 +117,28 @@ typedef struct pf_progress {
     const char *layer;                      /* being worked on; "" */
 } pf_progress;
 
-/* The timings of a folder, made when absent, as `planfarm build --cache` keeps them; NULL: those of this user.  For pf_build_options; ended by
-   store->close(store).  Any number of processes may use a folder at once.  Errors NO_SPACE, CORRUPT, NOT_FOUND: no such user folder. */
+/* The timings of a folder, made when absent, as `planfarm build --cache` keeps them; NULL: those of this user.  For
+   pf_build_options; ended by store->close(store).  Any number of processes may use a folder at once.  Errors NO_SPACE,
+   CORRUPT, NOT_FOUND: no such user folder. */
 pf_status pf_timing_store_open(const char *folder, pf_timing_store **out, pf_err *err);
 
 typedef struct pf_build_options {
     pf_timing_store *store;                 /* NULL: a memory store for this build */
     bool (*progress)(void *user, const pf_progress *progress);  /* false cancels: PF_CANCELLED */
     void *user;
-    const char *kernel_folder;              /* where kernels compiled for a GPU are kept between builds, made when absent; NULL: nowhere */
-    const char *plan_folder;                /* where the plan will be saved: its bytes go there while it is built; NULL: they stay in memory */
+    const char *kernel_folder;              /* where kernels compiled for a GPU are kept between builds, made when
+                                               absent; NULL: nowhere */
+    const char *plan_folder;                /* where the plan will be saved: its bytes go there while it is built; NULL:
+                                               they stay in memory */
 } pf_build_options;
 
-/* What a build spends its time on: rewriting and forming regions; how much stays in FP32; asking tactics for their tunings; compiling candidates;
-   computing what problems answer; packing constants and making candidates ready; comparing their outputs; timing them; timing the whole with
-   others; writing the plan; comparing the plan with the references. */
+/* What a build spends its time on: rewriting and forming regions; how much stays in FP32; asking tactics for their
+   tunings; compiling candidates; computing what problems answer; packing constants and making candidates ready;
+   comparing their outputs; timing them; timing the whole with others; writing the plan; comparing the plan with the
+   references. */
 typedef enum pf_part {
-    PF_PART_FRONT, PF_PART_CARE, PF_PART_LIST, PF_PART_COMPILE, PF_PART_EXPECT, PF_PART_READY, PF_PART_CHECK, PF_PART_RACE, PF_PART_REFINE,
+    PF_PART_FRONT, PF_PART_CARE, PF_PART_LIST, PF_PART_COMPILE, PF_PART_EXPECT, PF_PART_READY, PF_PART_CHECK,
+    PF_PART_RACE, PF_PART_REFINE,
     PF_PART_WRITE, PF_PART_VERIFY, PF_PART_COUNT
 } pf_part;
 const char *pf_part_name(pf_part part);     /* "front" */
@@ -133,24 +147,28 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
     uint32_t problems, candidates_timed, cache_hits, cache_misses;
     double   build_seconds, timing_seconds;
     double   part_seconds[PF_PART_COUNT];   /* "phases"; together a little less than build_seconds */
-    double   max_rel_error;                 /* of the plan's outputs against the reference on generated inputs, relative to their range */
+    double   max_rel_error;                 /* of the plan's outputs against the reference on generated inputs, relative
+                                               to their range */
     double   least_cosine;                  /* of the plan's outputs with the reference's; -1: not compared */
-    uint64_t memory_bytes, memory_lower_bound_bytes, weights_bytes;   /* activations and workspace as planned; least possible; packed weights */
-    uint64_t device_bytes, device_bound_bytes;  /* what a context of the plan holds on the device, inputs and outputs left out; the least that it could */
+    /* activations and workspace as planned; least possible; packed weights */
+    uint64_t memory_bytes, memory_lower_bound_bytes, weights_bytes;
+    uint64_t device_bytes, device_bound_bytes;  /* what a context of the plan holds on the device, inputs and outputs
+                                                   left out; the least that it could */
 } pf_build_report;
 
 typedef struct pf_plan pf_plan;
 /* network is consumed in content (rewritten copies are made), not freed. options and report may be NULL.
    Same network, config, device class, store contents and kernel folder: the same bytes. */
-pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options, pf_plan **out,
-                   pf_build_report *report, pf_err *err);
+pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options,
+                   pf_plan **out, pf_build_report *report, pf_err *err);
 
 /* ---- Plans: immutable, may be shared by threads. The format: engine/PLAN_FORMAT.md */
-pf_status pf_plan_load(const char *path, pf_plan **out, pf_err *err);                   /* mapped, not read; header and tables are checked, weights lazily */
+/* Mapped, not read; header and tables are checked, weights lazily. */
+pf_status pf_plan_load(const char *path, pf_plan **out, pf_err *err);
 pf_status pf_plan_open(const void *data, size_t bytes, pf_plan **out, pf_err *err);     /* data is borrowed */
 void      pf_plan_free(pf_plan *plan);
 pf_status pf_plan_save(const pf_plan *plan, const char *path, pf_err *err);
-pf_status pf_plan_verify(const pf_plan *plan, pf_err *err);                             /* every checksum, weights too */
+pf_status pf_plan_verify(const pf_plan *plan, pf_err *err);  /* every checksum, weights too */
 const void *pf_plan_bytes(const pf_plan *plan, size_t *bytes);
 void      pf_plan_key_of(const pf_plan *plan, pf_digest *key);
 void      pf_plan_digest(const pf_plan *plan, pf_digest *digest);                       /* SHA-256 of its bytes */
@@ -158,7 +176,8 @@ const char *pf_plan_class_text(const pf_plan *plan);
 const char *pf_plan_class_name(const pf_plan *plan);
 /* STALE with the field that differs, when the plan was not made for this device. */
 pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err);
-pf_status pf_plan_describe(const pf_plan *plan, struct pf_buf *json, pf_err *err);      /* what `planfarm inspect --json` prints */
+/* What `planfarm inspect --json` prints. */
+pf_status pf_plan_describe(const pf_plan *plan, struct pf_buf *json, pf_err *err);
 
 typedef struct pf_io {
     const char *name;
@@ -172,38 +191,52 @@ uint32_t  pf_plan_io_count(const pf_plan *plan);
 const pf_io *pf_plan_io(const pf_plan *plan, uint32_t index);
 uint32_t  pf_plan_find_io(const pf_plan *plan, const char *name);                       /* UINT32_MAX when absent */
 uint32_t  pf_plan_layer_count(const pf_plan *plan);
-typedef struct pf_layer { const char *name, *problem, *tactic, *tuning; int64_t time_ns; uint64_t workspace_bytes; } pf_layer;
+typedef struct pf_layer {
+    const char *name, *problem, *tactic, *tuning;
+    int64_t     time_ns;
+    uint64_t    workspace_bytes;
+} pf_layer;
 void      pf_plan_layer(const pf_plan *plan, uint32_t index, pf_layer *out);
 
 /* ---- Running */
 typedef struct pf_context pf_context;       /* one run at a time; several contexts of one plan run in parallel */
 
-/* allocator: for all device memory of the context and of what it shares with the plan's other contexts that have the same one; NULL: the device's. */
-pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_context **out, pf_err *err);
+/* allocator: for all device memory of the context and of what it shares with the plan's other contexts that have the
+   same one; NULL: the device's. */
+pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_context **out,
+                         pf_err *err);
 void      pf_context_free(pf_context *context);
 /* Dims of a dynamic input; INVALID outside the profile, naming input and dim. Static inputs need no call. */
 pf_status pf_context_set_shape(pf_context *context, uint32_t io, const int64_t *dim, int32_t rank, pf_err *err);
-/* Prepares everything for the shapes set (steps, memory, captured graph); done by the first run otherwise. Recent shapes are kept. */
+/* Prepares everything for the shapes set (steps, memory, captured graph); done by the first run otherwise. Recent
+   shapes are kept. */
 pf_status pf_context_ready(pf_context *context, pf_err *err);
-pf_status pf_context_shape(const pf_context *context, uint32_t io, int64_t *dim, int32_t *rank, pf_err *err);   /* outputs too, once shapes are set */
-/* Memory for what lies between inputs and outputs, provided by the caller instead of taken: at least pf_context_memory_bytes for every shape that will
-   be run (ask with the profile's largest one set), aligned to PF_DEVICE_ALIGNMENT, in the device's address space.  Contexts that do not run at the same
-   time may have the same memory.  Borrowed until it is replaced; NULL: the context takes its own again.
+/* Outputs too, once shapes are set. */
+pf_status pf_context_shape(const pf_context *context, uint32_t io, int64_t *dim, int32_t *rank, pf_err *err);
+/* Memory for what lies between inputs and outputs, provided by the caller instead of taken: at least
+   pf_context_memory_bytes for every shape that will be run (ask with the profile's largest one set), aligned to
+   PF_DEVICE_ALIGNMENT, in the device's address space.  Contexts that do not run at the same time may have the same
+   memory.  Borrowed until it is replaced; NULL: the context takes its own again.
    Errors  INVALID: badly aligned.  A run that needs more is refused with NO_SPACE. */
 pf_status pf_context_memory_bytes(pf_context *context, size_t *bytes, pf_err *err);     /* for the shapes set */
 pf_status pf_context_use_memory(pf_context *context, void *memory, size_t bytes, pf_err *err);
-/* Memory of inputs and outputs, dense row-major, in the device's address space (the CPU's is the host's). Borrowed until rebound. */
+/* Memory of inputs and outputs, dense row-major, in the device's address space (the CPU's is the host's). Borrowed
+   until rebound. */
 pf_status pf_context_bind(pf_context *context, uint32_t io, void *pointer, pf_err *err);
-pf_status pf_context_enqueue(pf_context *context, pf_stream *stream, pf_err *err);      /* allocates nothing and never synchronises once ready */
-pf_status pf_context_run(pf_context *context, pf_err *err);                             /* enqueue on a stream of its own and wait */
-/* Host tensors in and out, for tools: sets shapes, copies, runs. outputs are allocated; pf_tensor_clear each. inputs in io order of inputs. */
+/* Allocates nothing and never synchronises once ready. */
+pf_status pf_context_enqueue(pf_context *context, pf_stream *stream, pf_err *err);
+pf_status pf_context_run(pf_context *context, pf_err *err);  /* enqueue on a stream of its own and wait */
+/* Host tensors in and out, for tools: sets shapes, copies, runs. outputs are allocated; pf_tensor_clear each. inputs in
+   io order of inputs. */
 pf_status pf_context_run_host(pf_context *context, const pf_tensor *inputs, pf_tensor *outputs, pf_err *err);
-/* Named ranges for profilers (NVTX; of a GPU only): each run by the network's name; with LAYERS each layer by its name as well, for which runs are launched
-   layer by layer instead of as a captured graph.  Off unless the environment's PLANFARM_RANGES is "runs" or "layers" when the context is made. */
+/* Named ranges for profilers (NVTX; of a GPU only): each run by the network's name; with LAYERS each layer by its name
+   as well, for which runs are launched layer by layer instead of as a captured graph.  Off unless the environment's
+   PLANFARM_RANGES is "runs" or "layers" when the context is made. */
 typedef enum pf_ranges { PF_RANGES_OFF, PF_RANGES_RUNS, PF_RANGES_LAYERS } pf_ranges;
-pf_status pf_context_mark_ranges(pf_context *context, pf_ranges ranges, pf_err *err);   /* Errors INVALID: no such level. */
-/* Median nanoseconds of each layer over runs of a captured graph in which events lie between the layers.  Errors UNSUPPORTED: nothing is captured, on
-   this device or of this plan. */
+/* Errors INVALID: no such level. */
+pf_status pf_context_mark_ranges(pf_context *context, pf_ranges ranges, pf_err *err);
+/* Median nanoseconds of each layer over runs of a captured graph in which events lie between the layers.  Errors
+   UNSUPPORTED: nothing is captured, on this device or of this plan. */
 pf_status pf_context_profile_captured(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
 /* Median nanoseconds of each layer over runs, outside any captured graph. times has pf_plan_layer_count items. */
 pf_status pf_context_profile(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);

@@ -8,12 +8,12 @@
 #include "engine/ops/attrs.h"
 
 static const double F16_LARGEST = 65504.0, F16_LEAST = 0x1p-14;      /* below, bits are missing */
-static const double BF16_LARGEST = 0x1.fep127;                       /* FP32 goes on a little further: masks of its greatest number */
+static const double BF16_LARGEST = 0x1.fep127;  /* FP32 goes on a little further: masks of its greatest number */
 
 enum { TAPS_MOST = 64, CHANNELS_FEW = 8 };
 
-/* Per value: whether it is narrow now; whether it is wide although computed from something narrow, and to be narrow where its users are;
-   and its twins in either type once they were needed. */
+/* Per value: whether it is narrow now; whether it is wide although computed from something narrow, and to be narrow
+   where its users are; and its twins in either type once they were needed. */
 typedef struct twin { bool narrow, lifted; pf_value_id as_narrow, as_wide; } twin;
 
 typedef struct lowering {
@@ -29,7 +29,8 @@ static pf_status cover_values(lowering *low)
 {
     if (pf_grow((void **)&low->twins, &low->capacity, low->graph->value_count, sizeof *low->twins))
         return PF_FAIL_MEMORY(low->err, low->graph->value_count * sizeof *low->twins);
-    for (; low->count < low->graph->value_count; low->count++) low->twins[low->count] = (twin){ .as_narrow = PF_NONE, .as_wide = PF_NONE };
+    for (; low->count < low->graph->value_count; low->count++) low->twins[low->count] = (twin){ .as_narrow = PF_NONE,
+                                                                                                .as_wide = PF_NONE };
     return PF_OK;
 }
 
@@ -49,7 +50,10 @@ static pf_status add_cast(lowering *low, pf_value_id from, pf_dtype to, pf_value
 }
 
 static double largest_of(const lowering *low) { return low->narrow == PF_F16 ? F16_LARGEST : BF16_LARGEST; }
-static double saturated(double value, double largest) { return value > largest ? largest : value < -largest ? -largest : value; }
+static double saturated(double value, double largest)
+{
+    return value > largest ? largest : value < -largest ? -largest : value;
+}
 
 /* In chunks that stay in the cache. */
 static void narrow_elems(const lowering *low, const float *from, void *to, uint64_t count)
@@ -78,8 +82,9 @@ static void order_taps(const float *kernel, uint32_t taps, uint8_t *order)
     }
 }
 
-/* Rounds so that the sum of each kernel's taps stays: what rounding takes from one is given to the next smaller one, whose last place is finer.
-   Neighbours in an image are much alike, so the sum is what matters, and where few taps make an output nothing else evens the errors out. */
+/* Rounds so that the sum of each kernel's taps stays: what rounding takes from one is given to the next smaller one,
+   whose last place is finer. Neighbours in an image are much alike, so the sum is what matters, and where few taps make
+   an output nothing else evens the errors out. */
 static void narrow_kernels(const lowering *low, const float *from, void *to, uint64_t count, uint32_t taps)
 {
     uint8_t order[TAPS_MOST];
@@ -191,8 +196,9 @@ static bool is_infinite(const lowering *low, pf_value_id id)
            isinf(((const float *)value->constant.data)[0]);
 }
 
-/* What computes wide for one step, its users being narrow again.  A factor or divisor that was computed wide may have to be: a norm that is
-   divided by, kept from 0 by an epsilon that FP16 cannot hold.  And infinity is put in where a test looks for it: the limit would hide it. */
+/* What computes wide for one step, its users being narrow again.  A factor or divisor that was computed wide may have
+   to be: a norm that is divided by, kept from 0 by an epsilon that FP16 cannot hold.  And infinity is put in where a
+   test looks for it: the limit would hide it. */
 static bool steps_wide(const lowering *low, const pf_node *node)
 {
     if (node->op == PF_OP_WHERE && (is_infinite(low, node->in[1]) || is_infinite(low, node->in[2]))) return true;
@@ -214,17 +220,19 @@ static bool grows(const pf_node *node)
 {
     const pf_reduce_attrs *attrs = node->attrs;
 
-    return node->op == PF_OP_REDUCE && attrs->mode != PF_REDUCE_MEAN && attrs->mode != PF_REDUCE_MAX && attrs->mode != PF_REDUCE_MIN;
+    return node->op == PF_OP_REDUCE && attrs->mode != PF_REDUCE_MEAN && attrs->mode != PF_REDUCE_MAX &&
+           attrs->mode != PF_REDUCE_MIN;
 }
 
-/* Tests read what is there without rounding the other side: a threshold that a limit or a last bit moved decides otherwise. */
+/* Tests read what is there without rounding the other side: a threshold that a limit or a last bit moved decides
+   otherwise. */
 static bool is_test(const lowering *low, const pf_node *node)
 {
     return pf_op_is_pointwise(node->op) && !pf_dtype_is_float(low->graph->values[node->out[0]].dtype);
 }
 
-/* One product for each result: rows of positions times frequencies, of which sines are taken. Nothing is gained there, and an angle of a
-   thousand is off by half a radian in FP16. */
+/* One product for each result: rows of positions times frequencies, of which sines are taken. Nothing is gained there,
+   and an angle of a thousand is off by half a radian in FP16. */
 static bool is_outer(const lowering *low, const pf_node *node)
 {
     const pf_shape *shape = &low->graph->values[node->in[0]].shape;
@@ -234,12 +242,15 @@ static bool is_outer(const lowering *low, const pf_node *node)
 
 enum { SLOTS = 8, ALL = 0xff };
 
-/* Ops by what becomes of them: products are narrow whatever reaches them; of others some inputs (bits) stay wide though the rest is narrow.
-   Scales that divide, coordinates, statistics: rounding them moves the result further than rounding what they are applied to. */
+/* Ops by what becomes of them: products are narrow whatever reaches them; of others some inputs (bits) stay wide though
+   the rest is narrow. Scales that divide, coordinates, statistics: rounding them moves the result further than rounding
+   what they are applied to. */
 static const struct { pf_op_kind op; bool is_product; uint8_t wide_slots; } special[] = {
-    { PF_OP_CONV, true, 0 }, { PF_OP_CONV_TRANSPOSE, true, 0 }, { PF_OP_DEFORM_CONV, true, 1 << 2 }, { PF_OP_MATMUL, true, 0 },
+    { PF_OP_CONV, true, 0 }, { PF_OP_CONV_TRANSPOSE, true, 0 }, { PF_OP_DEFORM_CONV, true, 1 << 2 },
+    { PF_OP_MATMUL, true, 0 },
     { PF_OP_GEMM, true, 0 }, { PF_OP_EINSUM, true, 0 }, { PF_OP_CUMULATE, false, ALL }, { PF_OP_DET, false, ALL },
-    { PF_OP_AFFINE_GRID, false, ALL }, { PF_OP_DFT, false, ALL }, { PF_OP_STFT, false, ALL }, { PF_OP_GRID_SAMPLE, false, 1 << 1 },
+    { PF_OP_AFFINE_GRID, false, ALL }, { PF_OP_DFT, false, ALL }, { PF_OP_STFT, false, ALL },
+    { PF_OP_GRID_SAMPLE, false, 1 << 1 },
     { PF_OP_ROI_ALIGN, false, 1 << 1 }, { PF_OP_MAX_ROI_POOL, false, 1 << 1 }, { PF_OP_BATCH_NORM, false, ALL - 1 },
     { PF_OP_QUANTIZE_LINEAR, false, ALL - 1 }, { PF_OP_DEQUANTIZE_LINEAR, false, ALL },
     { PF_OP_DYNAMIC_QUANTIZE_LINEAR, false, ALL },
@@ -269,8 +280,8 @@ static uint8_t wide_slots(pf_op_kind op)
     return 0;
 }
 
-/* What is behind the last products stays wide, as the outputs are: nothing reads it faster, and scores that nearly meet, coordinates and
-   probabilities near 1 keep their bits.  So does what only products that stay wide read. */
+/* What is behind the last products stays wide, as the outputs are: nothing reads it faster, and scores that nearly
+   meet, coordinates and probabilities near 1 keep their bits.  So does what only products that stay wide read. */
 static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
 {
     const pf_graph *graph = low->graph;
@@ -280,7 +291,8 @@ static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
             for (uint32_t u = 0; u < pf_graph_use_count(graph, graph->nodes[order[i]].out[k]); u++) {
                 pf_node_id user = pf_graph_use(graph, graph->nodes[order[i]].out[k], u).node;
 
-                if (user != PF_NONE && !low->spared[user] && (low->feeds_product[user] || works(low, &graph->nodes[user])))
+                if (user != PF_NONE && !low->spared[user] &&
+                    (low->feeds_product[user] || works(low, &graph->nodes[user])))
                     low->feeds_product[order[i]] = true;
             }
 }
@@ -294,7 +306,7 @@ static bool is_point(const lowering *low, pf_value_id value)
     return point;
 }
 
-static const struct { const char *name; uint32_t sixteenths; } cares[] = {      /* of the products; by pf_precision_care */
+static const struct { const char *name; uint32_t sixteenths; } cares[] = {  /* of the products; by pf_precision_care */
     { "nothing more", 0 }, { "gates", 0 },  { "a sixteenth", 1 }, { "an eighth", 2 },
     { "a quarter", 4 },    { "a half", 8 }, { "all", 16 },
 };
@@ -310,7 +322,8 @@ static void spare_products(lowering *low, const pf_node_id *order, uint32_t coun
     for (uint32_t i = 0; i < count; i++) {
         const pf_node *node = &low->graph->nodes[order[i]];
 
-        low->spared[order[i]] = works(low, node) && (seen < first || (node->op == PF_OP_CONV && is_point(low, node->in[0])));
+        low->spared[order[i]] = works(low, node) &&
+                                (seen < first || (node->op == PF_OP_CONV && is_point(low, node->in[0])));
         seen += works(low, node);
     }
 }
@@ -320,7 +333,9 @@ static bool runs_narrow(const lowering *low, pf_node_id id)
     const pf_node   *node = &low->graph->nodes[id];
     const pf_op_def *def = pf_op_def_of(node->op);
 
-    if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node) || low->spared[id]) return false;
+    if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node) ||
+        low->spared[id])
+        return false;
     if (is_product(node->op) && !is_outer(low, node)) return true;
     if (!low->feeds_product[id] && !works(low, node)) return false;
     if (def->klass == PF_CLASS_POINTWISE && (def->flags & PF_OPF_FP32_MATH || is_square(node))) return false;
@@ -333,7 +348,8 @@ static uint32_t taps_of(const lowering *low, const pf_node *node, uint32_t slot)
     const pf_shape *w = node->op == PF_OP_CONV && slot == 1 ? &low->graph->values[node->in[1]].shape : NULL;
     pf_dim          taps = 1;
 
-    for (int32_t d = 2; w && w->rank > 2 && w->dim[1] <= CHANNELS_FEW && d < w->rank; d++) taps = pf_dim_mul(low->graph->dims, taps, w->dim[d]);
+    for (int32_t d = 2; w && w->rank > 2 && w->dim[1] <= CHANNELS_FEW && d < w->rank; d++)
+        taps = pf_dim_mul(low->graph->dims, taps, w->dim[d]);
     return pf_dim_is_number(taps) && taps >= 1 && taps <= TAPS_MOST ? (uint32_t)taps : 1;
 }
 
@@ -344,16 +360,19 @@ static pf_status set_input(lowering *low, pf_node_id id, uint32_t slot, bool nar
     pf_status   st = PF_OK;
 
     if (in == PF_NONE) return PF_OK;
-    st = narrow && !wide ? as_narrow(low, in, taps_of(low, &low->graph->nodes[id], slot), &made) : as_wide(low, in, &made);
+    st = narrow && !wide ? as_narrow(low, in, taps_of(low, &low->graph->nodes[id], slot), &made)
+                         : as_wide(low, in, &made);
     return st || made == in ? st : pf_graph_set_input(low->graph, id, slot, made, low->err);
 }
 
-/* Some ops have results of one type whatever they read (the scale of a dynamic quantization): inference says what became narrow. */
+/* Some ops have results of one type whatever they read (the scale of a dynamic quantization): inference says what
+   became narrow. */
 static pf_status note_outputs(lowering *low, pf_node_id id)
 {
     const pf_node *node = &low->graph->nodes[id];
     pf_value      *made = pf_calloc(node->out_count, sizeof *made);
-    pf_status      st = made ? graph_infer_node(low->graph, id, made, low->err) : PF_FAIL_MEMORY(low->err, node->out_count * sizeof *made);
+    pf_status      st = made ? graph_infer_node(low->graph, id, made, low->err)
+                             : PF_FAIL_MEMORY(low->err, node->out_count * sizeof *made);
 
     for (uint32_t i = 0; i < node->out_count && !st; i++) {
         pf_value *value = &low->graph->values[node->out[i]];

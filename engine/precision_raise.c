@@ -6,7 +6,8 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-/* Per value: its type in the network as it was, whether it is wide now, and its twin of the other type once that was needed. */
+/* Per value: its type in the network as it was, whether it is wide now, and its twin of the other type once that was
+   needed. */
 typedef struct twin { pf_dtype narrow; bool wide; pf_value_id other; } twin;
 
 typedef struct raising {
@@ -17,7 +18,8 @@ typedef struct raising {
 
 static pf_dtype narrow_type(const pf_value *value)
 {
-    return value->kind == PF_VALUE_TENSOR && (value->dtype == PF_F16 || value->dtype == PF_BF16) ? value->dtype : PF_DTYPE_NONE;
+    return value->kind == PF_VALUE_TENSOR && (value->dtype == PF_F16 || value->dtype == PF_BF16) ? value->dtype
+                                                                                                 : PF_DTYPE_NONE;
 }
 
 static pf_status cover_values(raising *r)
@@ -51,8 +53,9 @@ static pf_status other_of(raising *r, pf_value_id value, pf_value_id *out)
     pf_status     st = PF_OK;
 
     if (own->other == PF_NONE) {
-        st = r->graph->values[value].is_constant ? wide_constant(r, value, out)
-                                                 : pf_graph_add_node(r->graph, PF_OP_CAST, "", &value, 1, &attrs, 1, out, r->err);
+        st = r->graph->values[value].is_constant
+                 ? wide_constant(r, value, out)
+                 : pf_graph_add_node(r->graph, PF_OP_CAST, "", &value, 1, &attrs, 1, out, r->err);
         if (!st)
             st = cover_values(r);
         if (!st)
@@ -71,7 +74,8 @@ static bool has_attr(const pf_op_def *def, int kind)
     return false;
 }
 
-/* Ops whose type an attribute gives, and the attributes with FP32 in the place of the narrow type; *attrs NULL: the op is no such one. */
+/* Ops whose type an attribute gives, and the attributes with FP32 in the place of the narrow type; *attrs NULL: the op
+   is no such one. */
 static pf_status widen_attrs(raising *r, const pf_node *node, void **attrs)
 {
     const pf_op_def *def = pf_op_def_of(node->op);
@@ -119,7 +123,8 @@ static pf_status raise_node(raising *r, pf_node_id id)
     const pf_node   *node = &r->graph->nodes[id];
     const pf_op_def *def = pf_op_def_of(node->op);
     void            *attrs = NULL;
-    bool             narrow = makes_narrow(r, node), wide = def->klass != PF_CLASS_HOST && !has_attr(def, PF_ATTR_GRAPH);
+    bool             narrow = makes_narrow(r, node),
+                     wide = def->klass != PF_CLASS_HOST && !has_attr(def, PF_ATTR_GRAPH);
     pf_status        st = narrow ? widen_attrs(r, node, &attrs) : PF_OK;
 
     if (narrow && !attrs && has_attr(def, PF_ATTR_DTYPE))

@@ -27,7 +27,8 @@ static void *work(void *user)
     return NULL;
 }
 
-/* Most of them wait for a process that compiles, of which a tactic may have fewer than there are processors: the others' must not wait for it. */
+/* Most of them wait for a process that compiles, of which a tactic may have fewer than there are processors: the
+   others' must not wait for it. */
 static uint32_t threads_for(const pf_precompile_item *items, uint32_t count)
 {
     uint32_t most = 2 * (uint32_t)pf_processors(), wanted = 0;
@@ -49,7 +50,8 @@ static void pass_over(pf_precompile_item *items, uint32_t *count)
     *count = kept;
 }
 
-pf_status pf_precompile(pf_device *device, pf_precompile_item *items, uint32_t count, bool (*go_on)(void *user), void *user, pf_err *err)
+pf_status pf_precompile(pf_device *device, pf_precompile_item *items, uint32_t count, bool (*go_on)(void *user),
+                        void *user, pf_err *err)
 {
     pthread_t thread[THREADS_MAX];
     pool      p = { .device = device, .items = items };

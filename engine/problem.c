@@ -69,10 +69,12 @@ static pf_status check_layouts(const pf_problem *problem, pf_err *err)
     for (uint32_t i = 0; i < graph->input_count; i++)
         if (!pf_layout_takes(problem->in_layout[i], &pf_graph_value(graph, graph->inputs[i])->shape) ||
             (problem->in_constant[i] && pf_layout_pitch(problem->in_layout[i])))
-            return PF_FAIL(err, PF_INVALID, "layout %s does not fit input %u of a problem", pf_layout_print(problem->in_layout[i]).at, i);
+            return PF_FAIL(err, PF_INVALID, "layout %s does not fit input %u of a problem",
+                           pf_layout_print(problem->in_layout[i]).at, i);
     for (uint32_t i = 0; i < graph->output_count; i++)
         if (!pf_layout_takes(problem->out_layout[i], &pf_graph_value(graph, graph->outputs[i])->shape))
-            return PF_FAIL(err, PF_INVALID, "layout %s does not fit output %u of a problem", pf_layout_print(problem->out_layout[i]).at, i);
+            return PF_FAIL(err, PF_INVALID, "layout %s does not fit output %u of a problem",
+                           pf_layout_print(problem->out_layout[i]).at, i);
     return PF_OK;
 }
 
@@ -88,7 +90,8 @@ static bool has_wide_product(const pf_graph *graph)
     return false;
 }
 
-static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts, const bool *constant, pf_err *err)
+static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts, const bool *constant,
+                      pf_err *err)
 {
     pf_arena *arena = problem->graph->arena;
     uint32_t  ins = problem->graph->input_count, outs = problem->graph->output_count;
@@ -116,8 +119,8 @@ static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout 
     return st ? st : write_text(problem, err);
 }
 
-pf_status pf_problem_make(pf_graph *graph, const pf_layout *in, const pf_layout *out_layouts, const bool *constant, uint32_t numerics,
-                          pf_problem **out, pf_err *err)
+pf_status pf_problem_make(pf_graph *graph, const pf_layout *in, const pf_layout *out_layouts, const bool *constant,
+                          uint32_t numerics, pf_problem **out, pf_err *err)
 {
     pf_problem *problem = pf_calloc(1, sizeof *problem);
     pf_status   st = PF_OK;
@@ -146,8 +149,8 @@ void pf_problem_free(pf_problem *problem)
 }
 
 /* A copy with other layouts, other dims, or both. */
-static pf_status copy_problem(const pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts, const int64_t *bindings,
-                              pf_problem **out, pf_err *err)
+static pf_status copy_problem(const pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts,
+                              const int64_t *bindings, pf_problem **out, pf_err *err)
 {
     pf_problem_copy copy;
     pf_graph       *graph = NULL;
@@ -166,12 +169,14 @@ static pf_status copy_problem(const pf_problem *problem, const pf_layout *in, co
     return st;
 }
 
-pf_status pf_problem_with_layouts(const pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts, pf_problem **out, pf_err *err)
+pf_status pf_problem_with_layouts(const pf_problem *problem, const pf_layout *in, const pf_layout *out_layouts,
+                                  pf_problem **out, pf_err *err)
 {
     return copy_problem(problem, in, out_layouts, NULL, out, err);
 }
 
-pf_status pf_problem_bind(const pf_problem *problem, const pf_dims *outer, const int64_t *bindings, pf_problem **out, pf_err *err)
+pf_status pf_problem_bind(const pf_problem *problem, const pf_dims *outer, const int64_t *bindings, pf_problem **out,
+                          pf_err *err)
 {
     const pf_dims *dims = problem->graph->dims;
     uint32_t       count = pf_dims_symbol_count(dims);
@@ -218,8 +223,8 @@ bool pf_problem_is_bound(const pf_problem *problem)
     return true;
 }
 
-pf_status pf_problem_reformat(const pf_dims *dims, pf_dtype dtype, const pf_shape *shape, pf_layout from, pf_layout to, pf_problem **out,
-                              pf_err *err)
+pf_status pf_problem_reformat(const pf_dims *dims, pf_dtype dtype, const pf_shape *shape, pf_layout from, pf_layout to,
+                              pf_problem **out, pf_err *err)
 {
     pf_graph   *graph = pf_graph_new("", NULL);
     pf_shape    own = *shape;

@@ -102,7 +102,8 @@ static pf_status copy_field(const pf_problem_copy *copy, const pf_attr_field *fi
     }
 }
 
-static pf_status copy_attrs(const pf_problem_copy *copy, const pf_op_def *def, const void *attrs, void **out, pf_err *err)
+static pf_status copy_attrs(const pf_problem_copy *copy, const pf_op_def *def, const void *attrs, void **out,
+                            pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -135,7 +136,8 @@ pf_status pf_problem_copy_node(pf_problem_copy *copy, pf_node_id node, const pf_
     const pf_node *n = pf_graph_node(copy->from, node);
     pf_value_id   *ids = pf_alloc((n->in_count + n->out_count + 1) * sizeof *ids);
     void          *attrs = NULL;
-    pf_status      st = ids ? copy_attrs(copy, pf_op_def_of(n->op), n->attrs, &attrs, err) : PF_FAIL_MEMORY(err, n->in_count);
+    pf_status      st = ids ? copy_attrs(copy, pf_op_def_of(n->op), n->attrs, &attrs, err)
+                            : PF_FAIL_MEMORY(err, n->in_count);
 
     for (uint32_t i = 0; i < n->in_count && !st; i++)
         ids[i] = in[i] == PF_NONE ? PF_NONE : copy->map[in[i]];

@@ -7,12 +7,13 @@
 typedef struct pf_problem_copy {
     const pf_graph *from;
     pf_graph       *to;
-    const int64_t  *bindings;       /* a number for each symbol of from, or PF_UNBOUND; NULL: symbols stay symbols, by name */
+    const int64_t  *bindings;       /* a number for each symbol of from, or PF_UNBOUND; NULL: symbols stay symbols, by
+                                       name */
     pf_value_id    *map;            /* value of from -> value of to, or PF_NONE; owned */
 } pf_problem_copy;
 
 pf_status pf_problem_copy_begin(pf_problem_copy *copy, const pf_graph *from, const int64_t *bindings, pf_err *err);
-void      pf_problem_copy_clear(pf_problem_copy *copy);             /* frees copy->to too, unless it was taken (set to NULL) */
+void      pf_problem_copy_clear(pf_problem_copy *copy);  /* frees copy->to too, unless it was taken (set to NULL) */
 /* value becomes an input of the new graph. */
 pf_status pf_problem_copy_input(pf_problem_copy *copy, pf_value_id value, pf_err *err);
 /* A constant with its bytes. */
@@ -24,7 +25,7 @@ pf_status pf_problem_copy_output(pf_problem_copy *copy, pf_value_id value, pf_er
 pf_status pf_problem_copy_all(pf_problem_copy *copy, pf_err *err);
 
 /* Makes a problem of a finished graph, which it takes; arrays are copied.  The graph is freed on failure. */
-pf_status pf_problem_make(pf_graph *graph, const pf_layout *in, const pf_layout *out_layouts, const bool *constant, uint32_t numerics,
-                          pf_problem **out, pf_err *err);
+pf_status pf_problem_make(pf_graph *graph, const pf_layout *in, const pf_layout *out_layouts, const bool *constant,
+                          uint32_t numerics, pf_problem **out, pf_err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* What a problem takes at least: multiply-adds of its products counted twice, one operation per element of anything else. */
+/* What a problem takes at least: multiply-adds of its products counted twice, one operation per element of anything
+   else. */
 #include "engine/op.h"
 #include "engine/problem.h"
 
@@ -20,21 +21,25 @@ static double bytes_of(const pf_graph *graph, pf_value_id v)
 /* Each output sums over all of w but its own channel: w is [M, C/groups, kernel...]. */
 static double conv_flops(const pf_graph *graph, const pf_node *node)
 {
-    return 2 * elems_of(graph, node->out[0]) * elems_of(graph, node->in[1]) / (double)pf_graph_value(graph, node->in[1])->shape.dim[0];
+    return 2 * elems_of(graph, node->out[0]) * elems_of(graph, node->in[1]) /
+           (double)pf_graph_value(graph, node->in[1])->shape.dim[0];
 }
 
 /* Each input is spread over all of w but its own channel: w is [C, M/groups, kernel...]. */
 static double conv_transpose_flops(const pf_graph *graph, const pf_node *node)
 {
-    return 2 * elems_of(graph, node->in[0]) * elems_of(graph, node->in[1]) / (double)pf_graph_value(graph, node->in[1])->shape.dim[0];
+    return 2 * elems_of(graph, node->in[0]) * elems_of(graph, node->in[1]) /
+           (double)pf_graph_value(graph, node->in[1])->shape.dim[0];
 }
 
 /* a is [batch, rows, depth], perhaps transposed; y is [batch, rows, columns]. */
 static double product_flops(const pf_graph *graph, const pf_node *node)
 {
     const pf_shape *y = &pf_graph_value(graph, node->out[0])->shape;
-    double          a = elems_of(graph, node->in[0]), b = elems_of(graph, node->in[1]), out = elems_of(graph, node->out[0]);
-    double          rows = y->rank > 1 ? (double)y->dim[y->rank - 2] : 1, columns = y->rank > 0 ? (double)y->dim[y->rank - 1] : 1;
+    double          a = elems_of(graph, node->in[0]), b = elems_of(graph, node->in[1]),
+                    out = elems_of(graph, node->out[0]);
+    double          rows = y->rank > 1 ? (double)y->dim[y->rank - 2] : 1,
+                    columns = y->rank > 0 ? (double)y->dim[y->rank - 1] : 1;
     double          batch = out / (rows * columns > 0 ? rows * columns : 1);
     double          depth = a / (rows * batch > 0 ? rows * batch : 1);
 
@@ -48,7 +53,8 @@ static double attention_flops(const pf_graph *graph, const pf_node *node)
 {
     const pf_shape *q = &pf_graph_value(graph, node->in[0])->shape, *k = &pf_graph_value(graph, node->in[1])->shape;
 
-    return q->rank == 4 && k->rank == 4 ? 4 * elems_of(graph, node->in[0]) * (double)k->dim[2] : elems_of(graph, node->out[0]);
+    return q->rank == 4 && k->rank == 4 ? 4 * elems_of(graph, node->in[0]) * (double)k->dim[2]
+                                        : elems_of(graph, node->out[0]);
 }
 
 static double (*const flops_of[PF_OP_COUNT])(const pf_graph *graph, const pf_node *node) = {

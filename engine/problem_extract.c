@@ -1,6 +1,6 @@
-/* Taking nodes out of a graph into a problem, in one canonical order, so that equal computations get equal texts whatever their
-   nodes were called or numbered.  Nodes are met depth first from the outputs; the inputs of commutative ops and the outputs are put
-   in the order of a hash of what they compute. */
+/* Taking nodes out of a graph into a problem, in one canonical order, so that equal computations get equal texts
+   whatever their nodes were called or numbered.  Nodes are met depth first from the outputs; the inputs of commutative
+   ops and the outputs are put in the order of a hash of what they compute. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -31,7 +31,8 @@ typedef struct extraction {
 
 static void extraction_clear(extraction *x)
 {
-    pf_free(x->members), pf_free(x->place), pf_free(x->slots), pf_free(x->is_weight), pf_free(x->sequence), pf_free(x->in_values);
+    pf_free(x->members), pf_free(x->place), pf_free(x->slots), pf_free(x->is_weight), pf_free(x->sequence),
+        pf_free(x->in_values);
     pf_free(x->in_constant), pf_free(x->clear), pf_free(x->seen), pf_free(x->out_values);
     *x = (extraction){ 0 };
 }
@@ -43,7 +44,8 @@ static member *member_of(const extraction *x, pf_value_id value)
     return producer == PF_NONE || !x->place[producer] ? NULL : &x->members[x->place[producer] - 1];
 }
 
-static pf_status extraction_init(extraction *x, const pf_graph *graph, const pf_node_id *nodes, uint32_t count, pf_err *err)
+static pf_status extraction_init(extraction *x, const pf_graph *graph, const pf_node_id *nodes, uint32_t count,
+                                 pf_err *err)
 {
     size_t slots = 0, outs = 0;
 
@@ -62,14 +64,15 @@ static pf_status extraction_init(extraction *x, const pf_graph *graph, const pf_
     x->clear = pf_calloc(slots + 1, sizeof *x->clear);
     x->seen = pf_calloc(graph->value_count + 1, sizeof *x->seen);
     x->out_values = pf_calloc(outs + 1, sizeof *x->out_values);
-    if (x->members && x->place && x->slots && x->is_weight && x->sequence && x->in_values && x->in_constant && x->clear && x->seen
-        && x->out_values)
+    if (x->members && x->place && x->slots && x->is_weight && x->sequence && x->in_values && x->in_constant &&
+        x->clear && x->seen && x->out_values)
         return PF_OK;
     extraction_clear(x);
     return PF_FAIL_MEMORY(err, (slots + graph->value_count) * sizeof *x->slots);
 }
 
-/* An outer value is told from others by what a problem will say of it: type, shape, and contents where they are part of the text. */
+/* An outer value is told from others by what a problem will say of it: type, shape, and contents where they are part of
+   the text. */
 static bool is_clear(const extraction *x, pf_value_id value)
 {
     const pf_value *v = pf_graph_value(x->graph, value);
@@ -208,7 +211,8 @@ static void find_outputs(extraction *x)
 
             if (!is_read_outside(x, node->out[slot]))
                 continue;
-            for (; at > 0 && is_before(x, node->out[slot], x->out_values[at - 1]); at--)      /* few: insertion keeps ties as given */
+            /* few: insertion keeps ties as given */
+            for (; at > 0 && is_before(x, node->out[slot], x->out_values[at - 1]); at--)
                 x->out_values[at] = x->out_values[at - 1];
             x->out_values[at] = node->out[slot];
             x->out_count++;
@@ -281,13 +285,13 @@ static pf_status arrange(extraction *x, const pf_node_id *nodes, pf_err *err)
     if (x->out_count == 0)
         return PF_FAIL(err, PF_INVALID, "a problem must have an output");
     if (x->in_count > PF_PROBLEM_VALUES || x->out_count > PF_PROBLEM_VALUES)
-        return PF_FAIL(err, PF_UNSUPPORTED, "a problem of %u inputs and %u outputs is over the limit of %d", x->in_count, x->out_count,
-                       PF_PROBLEM_VALUES);
+        return PF_FAIL(err, PF_UNSUPPORTED, "a problem of %u inputs and %u outputs is over the limit of %d",
+                       x->in_count, x->out_count, PF_PROBLEM_VALUES);
     return PF_OK;
 }
 
-pf_status pf_problem_extract(const pf_graph *graph, const pf_node_id *nodes, uint32_t count, uint32_t numerics, pf_problem **out,
-                             pf_value_id **in_values, pf_value_id **out_values, pf_err *err)
+pf_status pf_problem_extract(const pf_graph *graph, const pf_node_id *nodes, uint32_t count, uint32_t numerics,
+                             pf_problem **out, pf_value_id **in_values, pf_value_id **out_values, pf_err *err)
 {
     extraction x;
     pf_graph  *own = NULL;

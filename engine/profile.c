@@ -36,23 +36,26 @@ static uint32_t plain_symbol(pf_dims *dims, pf_dim dim, uint32_t count)
     return UINT32_MAX;
 }
 
-static pf_status bind_dim(pf_graph *graph, pf_profile *profile, role r, const pf_named_shape *wanted, int32_t d, pf_dim dim, pf_err *err)
+static pf_status bind_dim(pf_graph *graph, pf_profile *profile, role r, const pf_named_shape *wanted, int32_t d,
+                          pf_dim dim, pf_err *err)
 {
     uint32_t symbol = UINT32_MAX;
     int64_t *values = values_of(profile, r);
 
     if (pf_dim_is_number(dim)) {
         if (dim != wanted->dim[d])
-            return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %lld as dim %d, and the network has %lld there", role_name[r], wanted->name,
-                           (long long)wanted->dim[d], d, (long long)dim);
+            return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %lld as dim %d, and the network has %lld there",
+                           role_name[r], wanted->name, (long long)wanted->dim[d], d, (long long)dim);
         return PF_OK;
     }
     symbol = plain_symbol(graph->dims, dim, profile->count);
     if (symbol == UINT32_MAX)       /* an expression: checked once all symbols have values */
         return PF_OK;
     if (values[symbol] != PF_UNBOUND && values[symbol] != wanted->dim[d])
-        return PF_FAIL(err, PF_USAGE, "%s gives the dim \"%s\" of input \"%s\" the value %lld, and another input has %lld for it", role_name[r],
-                       pf_dims_symbol_name(graph->dims, symbol), wanted->name, (long long)wanted->dim[d], (long long)values[symbol]);
+        return PF_FAIL(err, PF_USAGE,
+                       "%s gives the dim \"%s\" of input \"%s\" the value %lld, and another input has %lld for it",
+                       role_name[r], pf_dims_symbol_name(graph->dims, symbol), wanted->name, (long long)wanted->dim[d],
+                       (long long)values[symbol]);
     values[symbol] = wanted->dim[d];
     return PF_OK;
 }
@@ -80,7 +83,8 @@ static pf_status bind_shape(pf_graph *graph, pf_profile *profile, role r, const 
     if (!shape)
         return no_such_input(graph, wanted->name, r, err);
     if (shape->rank >= 0 && shape->rank != wanted->rank)
-        return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %d dims, and it has %d", role_name[r], wanted->name, wanted->rank, shape->rank);
+        return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %d dims, and it has %d", role_name[r], wanted->name,
+                       wanted->rank, shape->rank);
     for (int32_t d = 0; d < shape->rank && !st; d++)
         st = bind_dim(graph, profile, r, wanted, d, shape->dim[d], err);
     return st;
@@ -110,7 +114,8 @@ static pf_status set_unknown_rank(const pf_config *config, pf_graph *graph, pf_v
     if (!st)
         wanted = pf_named_shapes_find(&shapes, name);
     if (!st && !wanted)
-        st = PF_FAIL(err, PF_USAGE, "the network does not say what shape input \"%s\" has: give it with shapes=%s:...", name, name);
+        st = PF_FAIL(err, PF_USAGE, "the network does not say what shape input \"%s\" has: give it with shapes=%s:...",
+                     name, name);
     if (wanted) {
         shape.rank = wanted->rank;
         memcpy(shape.dim, wanted->dim, sizeof shape.dim);
@@ -157,16 +162,21 @@ static pf_status complete_symbol(const pf_graph *graph, pf_profile *profile, uin
     if (*most == PF_UNBOUND)
         *most = *usual;
     if (*least > *usual || *usual > *most)
-        return PF_FAIL(err, PF_USAGE, "the dim \"%s\" is to lie from %lld over %lld to %lld: min_shapes, opt_shapes and max_shapes must rise",
+        return PF_FAIL(err, PF_USAGE,
+                       "the dim \"%s\" is to lie from %lld over %lld to %lld: min_shapes, opt_shapes and max_shapes "
+                       "must rise",
                        pf_dims_symbol_name(graph->dims, s), (long long)*least, (long long)*usual, (long long)*most);
     if (*least != *most && *most > high)
-        return PF_FAIL(err, PF_USAGE, "the dim \"%s\" is to lie from %lld to %lld, and the network has tables for %lld: lower max_shapes",
+        return PF_FAIL(err, PF_USAGE,
+                       "the dim \"%s\" is to lie from %lld to %lld, and the network has tables for %lld: lower "
+                       "max_shapes",
                        pf_dims_symbol_name(graph->dims, s), (long long)*least, (long long)*most, (long long)high);
     return PF_OK;
 }
 
 /* Symbols that no shape gives: what the guess finds is the least and the usual. */
-static pf_status guess_symbols(const pf_graph *graph, pf_profile *profile, const bool *in_inputs, const bool *open, pf_err *err)
+static pf_status guess_symbols(const pf_graph *graph, pf_profile *profile, const bool *in_inputs, const bool *open,
+                               pf_err *err)
 {
     int64_t  *value = pf_calloc(profile->count + 1, sizeof *value), low = 0, high = 0;
     pf_status st = value ? PF_OK : PF_FAIL_MEMORY(err, profile->count * sizeof *value);
@@ -227,7 +237,8 @@ static pf_status substitute(pf_graph *graph, const int64_t *low, const int64_t *
     return st;
 }
 
-/* Symbols of one value go from attributes too: a reshape to [batch,seq,64] must agree with what is computed from inputs whose dims are numbers. */
+/* Symbols of one value go from attributes too: a reshape to [batch,seq,64] must agree with what is computed from inputs
+   whose dims are numbers. */
 static pf_status fix_symbols(pf_graph *graph, const pf_profile *profile, pf_err *err)
 {
     pf_status st = PF_OK;

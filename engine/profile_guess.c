@@ -5,10 +5,12 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-/* What is tried in the place of all open dims at once: patches and images of the usual sizes among the powers of two. */
+/* What is tried in the place of all open dims at once: patches and images of the usual sizes among the powers of
+   two. */
 static const int64_t sizes[] = { 2, 4, 8, 16, 32, 64, 128, 224, 256, 384, 512, 640, 1024 };
 
-typedef enum fit { REFUSED, EMPTY, FITS } fit;      /* EMPTY: accepted, but some value has no elements, or not one that is read */
+/* EMPTY: accepted, but some value has no elements, or not one that is read */
+typedef enum fit { REFUSED, EMPTY, FITS } fit;
 
 typedef struct guess {
     const pf_graph *graph;
@@ -31,11 +33,13 @@ static bool is_empty(const pf_graph *graph)
 static bool reads_outside(const pf_graph *graph, const pf_node *node)
 {
     const pf_axis_attrs *attrs = node->attrs;
-    const pf_value      *x = node->op == PF_OP_GATHER ? &graph->values[node->in[0]] : NULL, *at = x ? &graph->values[node->in[1]] : NULL;
+    const pf_value      *x = node->op == PF_OP_GATHER ? &graph->values[node->in[0]] : NULL,
+                        *at = x ? &graph->values[node->in[1]] : NULL;
     int64_t              size = x && x->shape.rank > attrs->axis ? x->shape.dim[attrs->axis] : INT64_MAX, index = 0;
     bool                 known = at && at->is_constant && pf_shape_elems(graph->dims, &at->shape) == 1;
 
-    if (!x || !pf_dim_is_number(size) || !(known || (at->content && at->content_count == 1 && pf_dim_is_number(at->content[0]))))
+    if (!x || !pf_dim_is_number(size) ||
+        !(known || (at->content && at->content_count == 1 && pf_dim_is_number(at->content[0]))))
         return false;
     index = known ? pf_dtype_get_i64(at->dtype, at->constant.data, 0) : at->content[0];
     return index >= size || index < -size;
@@ -57,7 +61,8 @@ static pf_status put_values(pf_graph *graph, const guess *g, pf_err *err)
         pf_shape shape = graph->values[graph->inputs[i]].shape;
 
         for (int32_t d = 0; d < shape.rank && !st; d++)
-            st = pf_dim_is_number(shape.dim[d]) ? PF_OK : pf_dim_eval(graph->dims, shape.dim[d], g->value, &shape.dim[d], err);
+            st = pf_dim_is_number(shape.dim[d]) ? PF_OK
+                                                : pf_dim_eval(graph->dims, shape.dim[d], g->value, &shape.dim[d], err);
         if (!st)
             st = pf_graph_set_input_shape(graph, graph->inputs[i], &shape, err);
     }
@@ -92,7 +97,8 @@ static void set_open(const guess *g, const int64_t *least, int64_t size)
 
         if (!g->open[s])
             continue;
-        if (pf_dim_range(g->graph->dims, pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s)), NULL, NULL, &low, &high, NULL))
+        if (pf_dim_range(g->graph->dims, pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s)), NULL,
+                         NULL, &low, &high, NULL))
             high = INT64_MAX;
         g->value[s] = size < least[s] ? least[s] : size > high ? high : size;
     }
@@ -126,8 +132,11 @@ static pf_status refuse(const guess *g, const pf_err *why)
         for (int32_t d = 0; d < input->shape.rank; d++)
             for (uint32_t s = 0; s < g->count; s++)
                 if (g->open[s] && pf_dim_uses(g->graph->dims, input->shape.dim[d], s))
-                    return PF_FAIL(g->err, PF_USAGE, "no size from 1 to %lld suits the dim \"%s\" of input \"%s\", which no shape was given for "
-                                   "(%.400s): give it with shapes=%s:...", (long long)sizes[sizeof sizes / sizeof sizes[0] - 1],
+                    return PF_FAIL(g->err, PF_USAGE,
+                                   "no size from 1 to %lld suits the dim \"%s\" of input \"%s\", which no shape was "
+                                   "given for "
+                                   "(%.400s): give it with shapes=%s:...",
+                                   (long long)sizes[sizeof sizes / sizeof sizes[0] - 1],
                                    pf_dims_symbol_name(g->graph->dims, s), input->name, why->msg, input->name);
     }
     return PF_FAIL(g->err, PF_USAGE, "%s", why->msg);
@@ -161,7 +170,8 @@ static void tell(const guess *g, const int64_t *least)
 {
     for (uint32_t s = 0; s < g->count; s++)
         if (g->open[s] && g->value[s] != least[s])
-            pf_log(PF_LOG_WARN, "profile", "size-guessed dim=%s value=%lld reason=\"no shape gives it, and the network takes none of %lld\"",
+            pf_log(PF_LOG_WARN, "profile",
+                   "size-guessed dim=%s value=%lld reason=\"no shape gives it, and the network takes none of %lld\"",
                    pf_dims_symbol_name(g->graph->dims, s), (long long)g->value[s], (long long)least[s]);
 }
 

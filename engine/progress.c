@@ -14,7 +14,8 @@ const char *pf_phase_name(pf_phase phase)
 
 void pf_progress_start(pf_build_progress *progress, const pf_build_options *options)
 {
-    *progress = (pf_build_progress){ .options = options, .start_ns = pf_clock_ns(), .now = { .remaining_ns = -1, .layer = "" } };
+    *progress = (pf_build_progress){ .options = options, .start_ns = pf_clock_ns(),
+                                     .now = { .remaining_ns = -1, .layer = "" } };
 }
 
 /* The problems left take as long as those done did, on average. */
@@ -53,7 +54,8 @@ bool pf_progress_tick(void *user)
     return tell(p);
 }
 
-static const char *const part_names[PF_PART_COUNT] = { "front", "care", "list", "compile", "expect", "ready", "check", "race", "refine", "write", "verify" };
+static const char *const part_names[PF_PART_COUNT] = { "front", "care", "list", "compile", "expect", "ready", "check",
+                                                       "race", "refine", "write", "verify" };
 
 const char *pf_part_name(pf_part part)
 {
@@ -68,6 +70,8 @@ void pf_progress_spent(pf_build_progress *progress, pf_part part, int64_t from_n
 void pf_progress_log_spent(const pf_build_progress *progress)
 {
     for (int part = 0; part < PF_PART_COUNT; part++)
-        pf_log(PF_LOG_DEBUG, "builder", "spent part=%s seconds=%.3f", part_names[part], (double)progress->spent_ns[part] / PF_NS_PER_S);
-    pf_log(PF_LOG_DEBUG, "builder", "spent part=all seconds=%.3f", (double)(pf_clock_ns() - progress->start_ns) / PF_NS_PER_S);
+        pf_log(PF_LOG_DEBUG, "builder", "spent part=%s seconds=%.3f", part_names[part],
+               (double)progress->spent_ns[part] / PF_NS_PER_S);
+    pf_log(PF_LOG_DEBUG, "builder", "spent part=all seconds=%.3f",
+           (double)(pf_clock_ns() - progress->start_ns) / PF_NS_PER_S);
 }

@@ -15,7 +15,8 @@ enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7, EFFORT_FOR_WHOLE = 4 };
 
 /* Runs of the network for each arrangement, and the time that all of them together may take. */
 static const struct { int rounds; int64_t budget_ns; } efforts[] = {
-    { 0, 0 }, { 0, 0 }, { 3, 5 * PF_NS_PER_S }, { 7, 20 * PF_NS_PER_S }, { 11, 60 * PF_NS_PER_S }, { 15, 300 * PF_NS_PER_S },
+    { 0, 0 }, { 0, 0 }, { 3, 5 * PF_NS_PER_S }, { 7, 20 * PF_NS_PER_S }, { 11, 60 * PF_NS_PER_S },
+    { 15, 300 * PF_NS_PER_S },
 };
 
 typedef struct trial {                  /* a step with another candidate; step NULL: there is none */
@@ -33,7 +34,8 @@ typedef struct refining {
     uint32_t           count;           /* steps */
     trial             *trials;          /* by step, of the rank that is tried now */
     int64_t           *spent;           /* by step, of one run */
-    int64_t           *base_ns, *best_ns;       /* by step: least time with the next step, of the first candidate and of the best */
+    /* by step: least time with the next step, of the first candidate and of the best */
+    int64_t           *base_ns, *best_ns;
     uint32_t          *best;            /* by step: rank */
 } refining;
 
@@ -68,7 +70,8 @@ static void digest_candidates(const pf_draft *draft, pf_digest *out)
     pf_hash_end(&hash, out);
 }
 
-pf_status pf_refine_find(pf_timing_store *store, const pf_device *device, const pf_draft *draft, pf_refinement *out, pf_err *err)
+pf_status pf_refine_find(pf_timing_store *store, const pf_device *device, const pf_draft *draft, pf_refinement *out,
+                         pf_err *err)
 {
     int effort = pf_refine_effort(draft);
 
@@ -150,7 +153,8 @@ static pf_status make_ready(refining *r, pf_plan *plan, pf_err *err)
 
 /* ---- Candidates in place of others */
 
-/* The plan's memory was laid out for the first candidate: where its output overwrites an input, another must do so too. */
+/* The plan's memory was laid out for the first candidate: where its output overwrites an input, another must do so
+   too. */
 static bool fits_memory(const pf_bindings *b, const pf_problem *p, const pf_step *step)
 {
     for (uint32_t i = 0; i < p->graph->input_count; i++)
@@ -195,7 +199,8 @@ static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry
     if (!tactic || tactic->prepare(r->device, step->problem, entry->tuning, NULL, 0, &t->step, &ignored))
         return PF_OK;
     t->bindings = r->context->step_bindings[s];
-    if (!fits_memory(&t->bindings, step->problem, t->step) || (pf_problem_has_constants(step->problem) && !t->step->packed_bytes)) {
+    if (!fits_memory(&t->bindings, step->problem, t->step) ||
+        (pf_problem_has_constants(step->problem) && !t->step->packed_bytes)) {
         drop_trial(t);
         return PF_OK;
     }
@@ -214,8 +219,10 @@ static bool is_worth_trying(const refining *r, uint32_t s, uint32_t rank)
 {
     const pf_choice *choice = pf_refine_choice(r->draft, s);
 
-    return rank < choice->count && choice->ranked[rank]->status == PF_TIMED && pf_problem_is_bound(r->draft->plan.steps[s].problem) &&
-           (double)pf_choose_time(choice->ranked[rank]) < SLOWEST_WORTH_TRYING * (double)pf_choose_time(choice->ranked[0]);
+    return rank < choice->count && choice->ranked[rank]->status == PF_TIMED &&
+           pf_problem_is_bound(r->draft->plan.steps[s].problem) &&
+           (double)pf_choose_time(choice->ranked[rank]) <
+               SLOWEST_WORTH_TRYING * (double)pf_choose_time(choice->ranked[0]);
 }
 
 /* ---- Measuring */
@@ -302,8 +309,9 @@ static pf_status pick(const refining *r, pf_refinement *out, pf_err *err)
         if (gain < LEAST_GAIN_NS || (double)gain < GAIN * (double)r->base_ns[s])
             continue;
         st = pf_refinement_add(out, s, r->best[s], err);
-        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" tactic=%s tuning=\"%s\" gain_ns=%lld", r->draft->plan.steps[s].name,
-               pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tactic, pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tuning, (long long)gain);
+        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" tactic=%s tuning=\"%s\" gain_ns=%lld",
+               r->draft->plan.steps[s].name, pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tactic,
+               pf_refine_choice(r->draft, s)->ranked[r->best[s]]->tuning, (long long)gain);
     }
     return st;
 }
@@ -356,8 +364,8 @@ static pf_status measure_alone(refining *r, pf_refinement *out, pf_err *err)
     return st;
 }
 
-pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_draft *draft, pf_plan *plan, pf_build_progress *progress,
-                            pf_refinement *refinement, pf_err *err)
+pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_draft *draft, pf_plan *plan,
+                            pf_build_progress *progress, pf_refinement *refinement, pf_err *err)
 {
     refining  r = { .draft = draft, .device = device, .progress = progress, .count = plan->step_count };
     pf_status st = PF_OK;

@@ -7,11 +7,13 @@
 
 const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step);
 int              pf_refine_effort(const pf_draft *draft);
-/* The constants of the draft's step as prepared wants them, in memory that pf_free takes; prepared->packed_bytes is not 0. */
+/* The constants of the draft's step as prepared wants them, in memory that pf_free takes; prepared->packed_bytes is not
+   0. */
 pf_status        pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *prepared, void **out, pf_err *err);
 
-/* refine_whole.c: runs whole networks, captured where the device can, with another candidate for all steps of one problem at a time.
-   context: ready and bound.  Errors   CANCELLED; DEVICE, NO_SPACE. */
-pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out, pf_err *err);
+/* refine_whole.c: runs whole networks, captured where the device can, with another candidate for all steps of one
+   problem at a time.  context: ready and bound.  Errors   CANCELLED; DEVICE, NO_SPACE. */
+pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out,
+                          pf_err *err);
 
 #endif

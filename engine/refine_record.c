@@ -50,7 +50,8 @@ pf_status pf_refine_record_find(pf_timing_store *store, const pf_device *device,
     return st;
 }
 
-pf_status pf_refine_record_keep(pf_timing_store *store, const pf_device *device, const pf_refinement *refinement, pf_err *err)
+pf_status pf_refine_record_keep(pf_timing_store *store, const pf_device *device, const pf_refinement *refinement,
+                                pf_err *err)
 {
     pf_timing_record record = { 0 };
     pf_status        st = pf_finding_put(&record, TACTIC, MEASURED, 0, 0, err);

@@ -16,13 +16,14 @@ enum { ROUNDS_MAX = 64, TRIALS_PER_PROBLEM = 2 };
 
 /* Rounds for each trial, and the time that all trials together may take. */
 static const struct { int rounds; int64_t budget_ns; } efforts[] = {
-    { 0, 0 }, { 0, 0 }, { 15, 4 * PF_NS_PER_S }, { 25, 20 * PF_NS_PER_S }, { 41, 60 * PF_NS_PER_S }, { 61, 300 * PF_NS_PER_S },
+    { 0, 0 }, { 0, 0 }, { 15, 4 * PF_NS_PER_S }, { 25, 20 * PF_NS_PER_S }, { 41, 60 * PF_NS_PER_S },
+    { 61, 300 * PF_NS_PER_S },
 };
 
 typedef struct variant {                /* another candidate for all steps of a problem; step NULL: the plan's own */
     pf_step *step;                      /* owned */
     void    *workspace;                 /* owned; device memory */
-    void   **packed;                    /* owned; device memory by step: its constants as the candidate wants them; NULL: as they are */
+    void   **packed;  /* owned; device memory by step: its constants as the candidate wants them; NULL: as they are */
     uint32_t rank;
 } variant;
 
@@ -181,7 +182,8 @@ static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_P
     if (!pf_problem_is_bound(w->draft->plan.steps[w->groups[g].first].problem))
         return 0;
     for (uint32_t r = 1; r < choice->count && count < TRIALS_PER_PROBLEM; r++) {
-        bool   is_same = !strcmp(choice->ranked[r]->tactic, choice->ranked[0]->tactic), *done = is_same ? &same : &other;
+        bool   is_same = !strcmp(choice->ranked[r]->tactic, choice->ranked[0]->tactic),
+               *done = is_same ? &same : &other;
         double slowest = is_same ? SLOWEST_OF_THE_SAME : SLOWEST_OF_ANOTHER;
 
         if (*done || (double)pf_choose_time(choice->ranked[r]) > slowest * (double)pf_choose_time(choice->ranked[0]))
@@ -239,7 +241,8 @@ static pf_status capture(const whole *w, uint32_t g, const variant *trial, pf_de
     return st;
 }
 
-static pf_status run_timed(const whole *w, uint32_t g, const variant *trial, pf_device_graph *graph, int64_t *ns, pf_err *err)
+static pf_status run_timed(const whole *w, uint32_t g, const variant *trial, pf_device_graph *graph, int64_t *ns,
+                           pf_err *err)
 {
     const pf_device_ops *ops = w->device->ops;
     pf_stream           *stream = w->context->stream;
@@ -266,7 +269,8 @@ static int64_t median(int64_t *values, int count)
 }
 
 /* Both in turns; which goes first alternates too. */
-static pf_status compare(const whole *w, uint32_t g, const variant *trial, pf_device_graph *graph, int rounds, int64_t *gain_ns, pf_err *err)
+static pf_status compare(const whole *w, uint32_t g, const variant *trial, pf_device_graph *graph, int rounds,
+                         int64_t *gain_ns, pf_err *err)
 {
     int64_t   base[ROUNDS_MAX] = { 0 }, with[ROUNDS_MAX] = { 0 };
     int       wins = 0;
@@ -316,8 +320,9 @@ static pf_status try_rank(whole *w, uint32_t g, uint32_t rank, int rounds, pf_er
     if (gain_ns > 0) {
         const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];
 
-        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" steps=%u tactic=%s tuning=\"%s\" gain_ns=%lld", w->draft->plan.steps[w->groups[g].first].name,
-               w->groups[g].count, entry->tactic, entry->tuning, (long long)gain_ns);
+        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" steps=%u tactic=%s tuning=\"%s\" gain_ns=%lld",
+               w->draft->plan.steps[w->groups[g].first].name, w->groups[g].count, entry->tactic, entry->tuning,
+               (long long)gain_ns);
         keep(w, g, &trial, &graph);
     }
     if (graph)
@@ -374,9 +379,11 @@ static void close_whole(whole *w)
     pf_free(w->order);
 }
 
-pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out, pf_err *err)
+pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out,
+                          pf_err *err)
 {
-    whole     w = { .draft = draft, .context = context, .device = context->device, .step_count = context->plan->step_count };
+    whole     w = { .draft = draft, .context = context, .device = context->device,
+                    .step_count = context->plan->step_count };
     pf_status st = PF_OK;
 
     if (!w.step_count || !is_capturable(context))

@@ -107,7 +107,8 @@ void pf_regions_clear(pf_regions *regions)
     *regions = (pf_regions){ 0 };
 }
 
-static pf_status group_make(const former *f, const pf_node_id *nodes, uint32_t count, bool with_problem, pf_group *out, pf_err *err)
+static pf_status group_make(const former *f, const pf_node_id *nodes, uint32_t count, bool with_problem, pf_group *out,
+                            pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -213,7 +214,8 @@ static bool is_free_pointwise(const former *f, pf_node_id node)
 /* Moves and views: a kernel that computes addresses may take them in, on either side. */
 static bool is_free_mover(const former *f, pf_node_id node)
 {
-    return node != PF_NONE && !f->taken[node] && (def_of(f, node)->klass == PF_CLASS_MOVE || def_of(f, node)->klass == PF_CLASS_VIEW);
+    return node != PF_NONE && !f->taken[node] &&
+           (def_of(f, node)->klass == PF_CLASS_MOVE || def_of(f, node)->klass == PF_CLASS_VIEW);
 }
 
 static bool same_shape(const former *f, pf_value_id a, pf_value_id b)
@@ -256,8 +258,9 @@ static bool has_one_output(const former *f, pf_node_id node)
 }
 
 /* ---- Anchors with what follows them
-   Every value between two nodes of the chain has one reader, the next node.  So nothing outside lies on a path from the region back into it,
-   and all that leaves the region leaves behind its last node: regions of this kind cannot depend on each other in a circle. */
+   Every value between two nodes of the chain has one reader, the next node.  So nothing outside lies on a path from the
+   region back into it, and all that leaves the region leaves behind its last node: regions of this kind cannot depend
+   on each other in a circle. */
 static uint32_t follow_chain(const former *f, pf_node_id anchor, pf_node_id *chain)
 {
     uint32_t count = 1;
@@ -269,7 +272,8 @@ static uint32_t follow_chain(const former *f, pf_node_id anchor, pf_node_id *cha
         pf_value_id tail = pf_graph_node(f->graph, chain[count - 1])->out[0];
         pf_node_id  next = only_reader(f, tail);
 
-        if (!is_free_mover(f, next) && (!is_free_pointwise(f, next) || !same_shape(f, tail, pf_graph_node(f->graph, next)->out[0])))
+        if (!is_free_mover(f, next) &&
+            (!is_free_pointwise(f, next) || !same_shape(f, tail, pf_graph_node(f->graph, next)->out[0])))
             break;
         chain[count++] = next;
     }
@@ -338,7 +342,8 @@ static bool leads_back(const former *f, pf_node_id node, const pf_node_id *nodes
     return false;
 }
 
-/* A value that others read as well may be computed inside and handed out, when no way leads from those others back into the group. */
+/* A value that others read as well may be computed inside and handed out, when no way leads from those others back into
+   the group. */
 static bool may_leave(const former *f, pf_node_id producer, const pf_node_id *nodes, uint32_t count)
 {
     pf_value_id value = pf_graph_node(f->graph, producer)->out[0];
@@ -351,7 +356,8 @@ static bool may_leave(const former *f, pf_node_id producer, const pf_node_id *no
     for (uint32_t i = 0; i < pf_graph_use_count(f->graph, value); i++) {
         pf_node_id reader = pf_graph_use(f->graph, value, i).node;
 
-        if (reader != PF_NONE && !contains(nodes, count, reader) && f->position[reader] <= s.last && leads_back(f, reader, nodes, count, &s))
+        if (reader != PF_NONE && !contains(nodes, count, reader) && f->position[reader] <= s.last &&
+            leads_back(f, reader, nodes, count, &s))
             return false;
     }
     return true;
@@ -375,7 +381,8 @@ typedef struct growth {
 
 static bool may_join(const former *f, const growth *g, pf_node_id producer, pf_value_id value)
 {
-    bool pointwise = is_free_pointwise(f, producer), view = producer != PF_NONE && def_of(f, producer)->klass == PF_CLASS_VIEW;
+    bool pointwise = is_free_pointwise(f, producer),
+         view = producer != PF_NONE && def_of(f, producer)->klass == PF_CLASS_VIEW;
 
     if ((!pointwise && !is_free_mover(f, producer)) || g->refused[producer] || contains(g->nodes, g->count, producer))
         return false;
@@ -400,7 +407,8 @@ static pf_node_id find_joiner(const former *f, const growth *g)
         const pf_node *node = pf_graph_node(f->graph, g->nodes[i]);
 
         for (uint32_t slot = 0; slot < node->in_count; slot++) {
-            pf_node_id producer = node->in[slot] == PF_NONE ? PF_NONE : pf_graph_value(f->graph, node->in[slot])->producer;
+            pf_node_id producer = node->in[slot] == PF_NONE ? PF_NONE
+                                                            : pf_graph_value(f->graph, node->in[slot])->producer;
 
             if (may_join(f, g, producer, node->in[slot] == PF_NONE ? 0 : node->in[slot])
                 && (best == PF_NONE || f->position[producer] > f->position[best]))
@@ -453,7 +461,8 @@ static pf_status grow(former *f, growth *g, pf_group *group, pf_err *err)
 }
 
 /* An anchor with its chain takes in what comes before it: pointwise ops, moves, views. *grown: anything joined. */
-static pf_status absorb_producers(former *f, const pf_node_id *chain, uint32_t count, pf_group *group, bool *grown, pf_err *err)
+static pf_status absorb_producers(former *f, const pf_node_id *chain, uint32_t count, pf_group *group, bool *grown,
+                                  pf_err *err)
 {
     pf_node_id nodes[GROUP_NODES_LIMIT + 1];
     growth     g = { .nodes = nodes, .count = count, .has_anchor = true };
@@ -536,7 +545,8 @@ static pf_status form_groups(former *f, pf_err *err)
     pf_status st = PF_OK;
 
     for (uint32_t i = f->count; i-- > 0 && !st;)
-        if (is_free_pointwise(f, f->order[i]) || (is_free_mover(f, f->order[i]) && def_of(f, f->order[i])->klass == PF_CLASS_MOVE))
+        if (is_free_pointwise(f, f->order[i]) ||
+            (is_free_mover(f, f->order[i]) && def_of(f, f->order[i])->klass == PF_CLASS_MOVE))
             st = form_group(f, f->order[i], err);
     return st;
 }
@@ -572,7 +582,8 @@ static uint32_t last_position(const former *f, const pf_region *region)
     return last;
 }
 
-/* ---- Order of regions: producers first, else by their last nodes. A value may leave a region before its last node, so sorting does not do. */
+/* ---- Order of regions: producers first, else by their last nodes. A value may leave a region before its last node, so
+   sorting does not do. */
 typedef struct sorter { const former *f; uint32_t *region_of; uint8_t *state; uint32_t *order; uint32_t count; } sorter;
 
 enum { UNSEEN, OPEN, DONE };
@@ -612,8 +623,8 @@ static int by_last(const void *a, const void *b, void *context)
 static pf_status sort_regions(former *f, pf_err *err)
 {
     uint32_t   count = f->out->count;
-    sorter     s = { .f = f, .region_of = pf_calloc(f->graph->node_count + 1, sizeof *s.region_of), .state = pf_calloc(count + 1, 1),
-                     .order = pf_calloc(count + 1, sizeof *s.order) };
+    sorter     s = { .f = f, .region_of = pf_calloc(f->graph->node_count + 1, sizeof *s.region_of),
+                     .state = pf_calloc(count + 1, 1), .order = pf_calloc(count + 1, sizeof *s.order) };
     pf_region *sorted = pf_calloc(count + 1, sizeof *sorted);
     pf_status  st = s.region_of && s.state && s.order && sorted ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *sorted);
 
@@ -656,7 +667,8 @@ static pf_status former_init(former *f, pf_err *err)
     return PF_OK;
 }
 
-pf_status pf_regions_form(const pf_graph *graph, const pf_device *device, const pf_region_rules *rules, pf_regions *out, pf_err *err)
+pf_status pf_regions_form(const pf_graph *graph, const pf_device *device, const pf_region_rules *rules, pf_regions *out,
+                          pf_err *err)
 {
     static const pf_region_rules none = { 0 };
     former    f = { .graph = graph, .device = device, .rules = rules ? rules : &none, .out = out };

@@ -1,11 +1,13 @@
 /* Regions: the parts into which a graph is cut, each computed by one step (or a few, see forms).
    Invariants of what pf_regions_form gives:
    1. every live node is in exactly one region, and in every form of that region exactly once;
-   2. regions stand in an order in which producers come first, and so do the groups of a form: regions contracted to points are acyclic;
+   2. regions stand in an order in which producers come first, and so do the groups of a form: regions contracted to
+      points are acyclic;
    3. equal graphs, devices and filters give equal regions.
-   How regions grow, always asking whether some tactic besides oracles still takes the whole: an anchor takes the pointwise ops and moves behind it
-   while every value in between has no other use, then those before it (a sum that others read too may be computed inside and handed out); what is
-   left of pointwise ops and moves forms groups from their last node backwards; views that nobody took in are aliases.
+   How regions grow, always asking whether some tactic besides oracles still takes the whole: an anchor takes the
+   pointwise ops and moves behind it while every value in between has no other use, then those before it (a sum that
+   others read too may be computed inside and handed out); what is left of pointwise ops and moves forms groups from
+   their last node backwards; views that nobody took in are aliases.
    Thread   one at a time per graph. */
 #ifndef PF_ENGINE_REGION_H
 #define PF_ENGINE_REGION_H
@@ -14,7 +16,8 @@
 
 typedef enum pf_region_kind {
     PF_REGION_STEP,             /* solved by tactics */
-    PF_REGION_VIEW,             /* one reshape: its output is the same bytes as its input when that is LINEAR (see pf_layout_same_bytes) */
+    /* one reshape: its output is the same bytes as its input when that is LINEAR (see pf_layout_same_bytes) */
+    PF_REGION_VIEW,
     PF_REGION_HOST,             /* one op that only the host can run */
 } pf_region_kind;
 
@@ -31,7 +34,8 @@ typedef struct pf_region_form { pf_group *groups; uint32_t count; } pf_region_fo
 
 typedef struct pf_region {
     pf_region_kind  kind;
-    pf_region_form *forms;      /* the fewest steps first; others are worth timing when that one turns out slow. At least one */
+    pf_region_form *forms;      /* the fewest steps first; others are worth timing when that one turns out slow. At
+                                   least one */
     uint32_t        form_count;
 } pf_region;
 
@@ -47,7 +51,8 @@ typedef struct pf_region_rules {
 } pf_region_rules;
 
 /* Errors  INVALID: the graph has a cycle; UNSUPPORTED: a node cannot be made a problem; NO_SPACE. */
-pf_status pf_regions_form(const pf_graph *graph, const pf_device *device, const pf_region_rules *rules, pf_regions *out, pf_err *err);
+pf_status pf_regions_form(const pf_graph *graph, const pf_device *device, const pf_region_rules *rules, pf_regions *out,
+                          pf_err *err);
 void      pf_regions_clear(pf_regions *regions);
 /* The tactic besides oracles that would take the problem, in some layouts; NULL when only an oracle does. */
 const pf_tactic *pf_region_taker(const pf_device *device, const pf_problem *problem, const pf_region_rules *rules);

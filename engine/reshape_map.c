@@ -72,8 +72,8 @@ static int64_t place_of(const pf_shape *moved, const pf_ints *perm, const pf_res
 }
 
 /* Orders groups by where they lie there, and says which dim of the reshaped input each dim of the result is. */
-static void plan(const pf_shape *moved, const pf_ints *perm, const pf_shape *to, const pf_reshape_group *groups, int32_t count, pf_shape *shape,
-                 pf_ints *new_perm)
+static void plan(const pf_shape *moved, const pf_ints *perm, const pf_shape *to, const pf_reshape_group *groups,
+                 int32_t count, pf_shape *shape, pf_ints *new_perm)
 {
     bool done[PF_RESHAPE_GROUPS] = { false };
 
@@ -93,7 +93,8 @@ static void plan(const pf_shape *moved, const pf_ints *perm, const pf_shape *to,
     }
 }
 
-bool pf_reshape_before_transpose(pf_dims *dims, const pf_shape *moved, const pf_ints *perm, const pf_shape *to, pf_shape *shape, pf_ints *new_perm)
+bool pf_reshape_before_transpose(pf_dims *dims, const pf_shape *moved, const pf_ints *perm, const pf_shape *to,
+                                 pf_shape *shape, pf_ints *new_perm)
 {
     pf_reshape_group groups[PF_RESHAPE_GROUPS];
     int32_t          count = pf_reshape_groups(dims, moved, to, groups);

@@ -63,7 +63,8 @@ bool pf_rule_is_on(const pf_rule *rule, const char *disabled)
 
     for (const char *at = disabled; at && *at; at += length + (at[length] == ',')) {
         length = strcspn(at, ",");
-        if ((length == 3 && !strncmp(at, "all", 3)) || (length == strlen(rule->name) && !strncmp(at, rule->name, length)))
+        if ((length == 3 && !strncmp(at, "all", 3)) ||
+            (length == strlen(rule->name) && !strncmp(at, rule->name, length)))
             return false;
     }
     return rule->default_on;
@@ -76,7 +77,8 @@ static pf_status refuse_name(const char *name, size_t length, pf_err *err)
     pf_buf_init(&known, 4096);
     for (uint32_t i = 0; i < RULE_COUNT; i++)
         pf_buf_printf(&known, "%s%s", i ? ", " : "", rules[i]->name);
-    (void)PF_FAIL(err, PF_INVALID, "there is no rewrite rule \"%.*s\"; there are %s", (int)length, name, known.data ? (char *)known.data : "");
+    (void)PF_FAIL(err, PF_INVALID, "there is no rewrite rule \"%.*s\"; there are %s", (int)length, name,
+                  known.data ? (char *)known.data : "");
     pf_buf_clear(&known);
     return PF_INVALID;
 }
@@ -144,7 +146,8 @@ static pf_status visit(pf_rewrite *r, pf_node_id node, uint32_t phase, bool *any
         bool        changed = false;
         pf_status   st = PF_OK;
 
-        if (!r->on[i] || rules[i]->phase > phase || (rules[i] != &pf_rule_drop_dead && !is_used(r->graph, &r->graph->nodes[node])))
+        if (!r->on[i] || rules[i]->phase > phase ||
+            (rules[i] != &pf_rule_drop_dead && !is_used(r->graph, &r->graph->nodes[node])))
             continue;
         st = rules[i]->apply(r, node, &changed, r->err);
         if (st)
@@ -179,7 +182,8 @@ static void stop_those_that_fired(pf_rewrite *r)
             continue;
         r->on[i] = false;
         r->stopped++;
-        pf_log(PF_LOG_WARN, "rewrite", "stopped rule=%s reason=\"no end after %d sweeps\"", rules[i]->name, SWEEP_LIMIT);
+        pf_log(PF_LOG_WARN, "rewrite", "stopped rule=%s reason=\"no end after %d sweeps\"", rules[i]->name,
+               SWEEP_LIMIT);
     }
 }
 
@@ -206,14 +210,16 @@ static pf_status run_bodies(pf_rewrite *r, pf_graph *graph)
     for (pf_node_id id = 0; id < graph->node_count && !st; id++) {
         const pf_node *node = &graph->nodes[id];
         pf_graph      *bodies[GRAPH_BODY_LIMIT] = { NULL };
-        uint32_t       count = node->live && node->attrs ? graph_bodies(pf_op_def_of(node->op), node->attrs, bodies) : 0;
+        uint32_t       count = node->live && node->attrs ? graph_bodies(pf_op_def_of(node->op), node->attrs, bodies)
+                                                         : 0;
 
         for (uint32_t i = 0; i < count && !st; i++) {
             any = true;
             st = bodies[i] ? run_graph(r, bodies[i]) : PF_OK;
         }
     }
-    return st || !any ? st : pf_graph_infer(graph, r->err);      /* what is known of a body's results may have become more */
+    /* what is known of a body's results may have become more */
+    return st || !any ? st : pf_graph_infer(graph, r->err);
 }
 
 static pf_status run_graph(pf_rewrite *r, pf_graph *graph)
@@ -306,7 +312,8 @@ static bool may_be_output(const pf_graph *graph, pf_value_id to)
 
 static pf_status learn_size(pf_graph *graph, pf_dim from, pf_dim to, uint32_t symbol, pf_err *err)
 {
-    if (from == to || to == PF_DIM_INVALID || from != pf_dims_symbol(graph->dims, pf_dims_symbol_name(graph->dims, symbol)) ||
+    if (from == to || to == PF_DIM_INVALID ||
+        from != pf_dims_symbol(graph->dims, pf_dims_symbol_name(graph->dims, symbol)) ||
         pf_dim_uses(graph->dims, to, symbol))
         return PF_OK;
     return pf_graph_substitute(graph, symbol, to, err);
@@ -330,7 +337,8 @@ static pf_status learn_sizes(pf_graph *graph, pf_node_id node, pf_value_id from,
     return st;
 }
 
-pf_status pf_rewrite_replace(pf_rewrite *rewrite, pf_node_id node, uint32_t slot, pf_value_id value, bool *changed, pf_err *err)
+pf_status pf_rewrite_replace(pf_rewrite *rewrite, pf_node_id node, uint32_t slot, pf_value_id value, bool *changed,
+                             pf_err *err)
 {
     pf_graph   *graph = rewrite->graph;
     pf_value_id from = graph->nodes[node].out[slot], to = value;

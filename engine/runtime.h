@@ -43,21 +43,24 @@ struct pf_context {
     pf_tensor   *tail_outputs;          /* by output of the tail's graph: of the last run; owned */
 };
 
-/* Sees every value that a step wrote, as a dense host tensor that is borrowed for the call.  False ends the run early. */
+/* Sees every value that a step wrote, as a dense host tensor that is borrowed for the call.  False ends the run
+   early. */
 typedef bool pf_context_watch(void *user, uint32_t step, uint32_t value, const pf_tensor *tensor);
 /* Runs step by step outside of any captured graph. Inputs and outputs must be bound. */
 pf_status pf_context_run_watched(pf_context *context, pf_context_watch *watch, void *user, pf_err *err);
-/* Runs the plan's tail on what the steps left; waits for them first.  Its outputs are in tail_outputs, and in the memory that is bound for them. */
+/* Runs the plan's tail on what the steps left; waits for them first.  Its outputs are in tail_outputs, and in the
+   memory that is bound for them. */
 pf_status pf_context_run_tail(pf_context *context, pf_stream *stream, pf_err *err);
 void      pf_context_clear_tail(pf_context *context);
-/* The value as a dense host tensor, which the caller clears; after a run, while it is still there (outputs, and what the tail reads). */
+/* The value as a dense host tensor, which the caller clears; after a run, while it is still there (outputs, and what
+   the tail reads). */
 pf_status pf_context_fetch(pf_context *context, uint32_t value, pf_tensor *out, pf_err *err);
 /* Enqueues one step; the context must be ready and bound. */
 pf_status pf_context_enqueue_step(pf_context *context, uint32_t step, pf_stream *stream, pf_err *err);
 /* Makes what set_shape and bind changed take effect: instance, arena and pointers; allocates when something changed. */
 pf_status pf_context_prepare(pf_context *context, pf_err *err);
-/* Device memory that a ready context holds, alone or with others: weights that were brought to the device or packed there, and its arena.  What is bound
-   for inputs and outputs is not in it. */
+/* Device memory that a ready context holds, alone or with others: weights that were brought to the device or packed
+   there, and its arena.  What is bound for inputs and outputs is not in it. */
 uint64_t  pf_context_device_bytes(const pf_context *context);
 /* Dims of a value under the shapes set. */
 pf_status pf_context_value_dims(const pf_context *context, uint32_t value, int64_t *dim, pf_err *err);

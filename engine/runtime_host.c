@@ -32,8 +32,10 @@ static pf_status check_host_input(const pf_io *io, const pf_tensor *tensor, pf_e
     pf_tensor measured = *tensor;
 
     if (tensor->dtype != io->dtype)
-        return PF_FAIL(err, PF_INVALID, "input \"%s\" is %s, not %s", io->name, pf_dtype_name(io->dtype), pf_dtype_name(tensor->dtype));
-    if (tensor->rank < 0 || tensor->rank > PF_MAX_RANK || pf_tensor_measure(&measured, NULL) || measured.bytes > tensor->bytes)
+        return PF_FAIL(err, PF_INVALID, "input \"%s\" is %s, not %s", io->name, pf_dtype_name(io->dtype),
+                       pf_dtype_name(tensor->dtype));
+    if (tensor->rank < 0 || tensor->rank > PF_MAX_RANK || pf_tensor_measure(&measured, NULL) ||
+        measured.bytes > tensor->bytes)
         return PF_FAIL(err, PF_INVALID, "the tensor for input \"%s\" holds fewer bytes than its dims say", io->name);
     return PF_OK;
 }
@@ -109,7 +111,8 @@ static pf_status make_outputs(pf_context *c, pf_tensor *outputs, pf_err *err)
         if (!st)
             st = pf_tensor_alloc(tensor, err);
         if (!st)
-            st = direct(c, tensor->data) ? pf_context_bind(c, i, tensor->data, err) : bind_staging(c, i, tensor->bytes, err);
+            st = direct(c, tensor->data) ? pf_context_bind(c, i, tensor->data, err)
+                                         : bind_staging(c, i, tensor->bytes, err);
     }
     return st;
 }
@@ -273,7 +276,8 @@ static pf_status time_run(stopwatch *w, uint32_t run, pf_err *err)
 {
     pf_context          *c = w->context;
     const pf_device_ops *ops = c->device->ops;
-    pf_status            st = w->graph ? ops->graph_launch(c->device, w->graph, c->stream, err) : enqueue_with_events(w, ops->event_record, err);
+    pf_status            st = w->graph ? ops->graph_launch(c->device, w->graph, c->stream, err)
+                                       : enqueue_with_events(w, ops->event_record, err);
 
     if (!st)
         st = ops->stream_sync(c->device, c->stream, err);
@@ -291,7 +295,9 @@ static pf_status capture_with_events(stopwatch *w, pf_err *err)
     pf_status            st = PF_OK;
 
     if (!ops->capture_begin || !ops->event_capture || !c->instance->capturable)
-        return PF_FAIL(err, PF_UNSUPPORTED, "%s", ops->event_capture ? "a layer of this plan cannot be captured" : "nothing is captured on this device");
+        return PF_FAIL(err, PF_UNSUPPORTED, "%s",
+                       ops->event_capture ? "a layer of this plan cannot be captured"
+                                          : "nothing is captured on this device");
     st = time_run(w, 0, err);
     if (!st)
         st = ops->capture_begin(c->device, c->stream, err);
@@ -380,7 +386,8 @@ static pf_status profile_context(pf_context *c, bool captured, uint32_t runs, in
         return PF_FAIL(err, PF_INVALID, "a profile needs at least one run");
     w.events = pf_calloc(steps + 1, sizeof(pf_event *));
     w.samples = pf_calloc((size_t)steps * runs + 1, sizeof *w.samples);
-    st = w.events && w.samples ? profile(&w, captured, times_ns, err) : PF_FAIL_MEMORY(err, (size_t)steps * runs * sizeof *w.samples);
+    st = w.events && w.samples ? profile(&w, captured, times_ns, err)
+                               : PF_FAIL_MEMORY(err, (size_t)steps * runs * sizeof *w.samples);
     if (w.graph)
         c->device->ops->graph_free(c->device, w.graph);
     for (uint32_t i = 0; w.events && i <= steps; i++)

@@ -1,5 +1,5 @@
-/* Steps, sizes and places for one value of each symbol.  A step whose choice does not take these shapes falls back down its ranked
-   list, and the log says so. */
+/* Steps, sizes and places for one value of each symbol.  A step whose choice does not take these shapes falls back down
+   its ranked list, and the log says so. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -10,14 +10,15 @@ typedef struct making {
     pf_resident    *resident;
     const pf_plan  *plan;
     pf_instance    *instance;
-    pf_memory_item *items;              /* values first, in the order in which steps write them, workspaces between them */
+    pf_memory_item *items;  /* values first, in the order in which steps write them, workspaces between them */
     uint32_t       *item_of_value, *item_of_workspace;      /* PF_NONE: takes nothing from the arena */
     uint32_t        item_count;
 } making;
 
 /* ---- Sizes */
 
-static pf_status shape_of(const pf_plan *plan, const pf_shape *shape, const int64_t *bindings, int64_t *dim, pf_err *err)
+static pf_status shape_of(const pf_plan *plan, const pf_shape *shape, const int64_t *bindings, int64_t *dim,
+                          pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -54,13 +55,14 @@ static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_e
     }
     for (uint32_t i = 0; i < plan->value_count; i++)
         if (!lies_inside(plan, instance, &plan->values[i], instance->value_bytes[i]))
-            return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" is a view of other bytes than its own", plan->values[i].name);
+            return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" is a view of other bytes than its own",
+                           plan->values[i].name);
     return PF_OK;
 }
 
 /* The plan's shapes and the problem's must agree, or a step would write past what was reserved for it. */
-static pf_status check_sizes(const pf_plan *plan, const pf_instance *instance, const uint32_t *values, const pf_graph *graph,
-                             const pf_value_id *bound, uint32_t count, pf_err *err)
+static pf_status check_sizes(const pf_plan *plan, const pf_instance *instance, const uint32_t *values,
+                             const pf_graph *graph, const pf_value_id *bound, uint32_t count, pf_err *err)
 {
     for (uint32_t i = 0; i < count; i++) {
         const pf_plan_value *value = &plan->values[values[i]];
@@ -68,7 +70,9 @@ static pf_status check_sizes(const pf_plan *plan, const pf_instance *instance, c
 
         if (shape_of(plan, &value->shape, instance->bindings, dim, err) ||
             memcmp(dim, pf_graph_value(graph, bound[i])->shape.dim, (size_t)value->shape.rank * sizeof *dim))
-            return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" has another shape than the step that uses it", value->name);
+            return PF_FAIL(err, PF_CORRUPT,
+                           "the plan is damaged: value \"%s\" has another shape than the step that uses it",
+                           value->name);
     }
     return PF_OK;
 }
@@ -133,14 +137,16 @@ static pf_status bring_plain_weights(making *m, uint32_t s, const pf_problem *p,
 
         if (p->in_constant[i] || value->home != PF_HOME_WEIGHT)
             continue;
-        st = value->index == PF_NONE ? PF_FAIL(err, PF_CORRUPT, "the plan is damaged: weight \"%s\" has no bytes", value->name)
-                                     : pf_resident_blob(m->resident, value->index, &unused, err);
+        st = value->index == PF_NONE
+                 ? PF_FAIL(err, PF_CORRUPT, "the plan is damaged: weight \"%s\" has no bytes", value->name)
+                 : pf_resident_blob(m->resident, value->index, &unused, err);
     }
     return st;
 }
 
 /* Finds the constants of a prepared step: packed in the plan, packed now, or as they are. */
-static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, const pf_step *prepared, pf_err *err)
+static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, const pf_step *prepared,
+                                pf_err *err)
 {
     const pf_plan_step *step = &m->plan->steps[s];
     uint64_t            stored = step->packed == PF_NONE ? 0 : m->plan->blobs[step->packed].bytes;
@@ -151,7 +157,8 @@ static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const
     if (candidate == 0 && prepared->packed_bytes && prepared->packed_bytes == stored)
         return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);
     if (!keeps_constants(m->plan, step))
-        return PF_FAIL(err, PF_UNSUPPORTED, "the plan keeps the weights of this layer only as %s packs them for other shapes",
+        return PF_FAIL(err, PF_UNSUPPORTED,
+                       "the plan keeps the weights of this layer only as %s packs them for other shapes",
                        step->ranked[0].tactic);
     if (prepared->packed_bytes)
         return pack(m, s, p, prepared, err);
@@ -178,8 +185,8 @@ static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const 
     reason = pf_tactic_declines(tactic, m->resident->device, p);
     if (reason)
         return PF_FAIL(err, PF_UNSUPPORTED, "%s declines: %s", choice->tactic, reason);
-    st = tactic->prepare(m->resident->device, p, choice->tuning, candidate ? NULL : step->saved, candidate ? 0 : step->saved_bytes, &prepared,
-                         err);
+    st = tactic->prepare(m->resident->device, p, choice->tuning, candidate ? NULL : step->saved,
+                         candidate ? 0 : step->saved_bytes, &prepared, err);
     if (!st)
         st = bind_constants(m, s, candidate, p, prepared, err);
     if (st) {
@@ -210,8 +217,10 @@ static pf_status prepare_step(making *m, uint32_t s, pf_err *err)
         st = try_candidate(m, s, i, p, &reason);
         if (!st)
             break;
-        pf_err_note(err, st, step->name, "%s was refused, and the next choice is tried: %s", step->ranked[i].tactic, reason.msg);
-        pf_log(PF_LOG_WARN, "runtime", "fallback layer=\"%s\" tactic=%s reason=\"%s\"", step->name, step->ranked[i].tactic, reason.msg);
+        pf_err_note(err, st, step->name, "%s was refused, and the next choice is tried: %s", step->ranked[i].tactic,
+                    reason.msg);
+        pf_log(PF_LOG_WARN, "runtime", "fallback layer=\"%s\" tactic=%s reason=\"%s\"", step->name,
+               step->ranked[i].tactic, reason.msg);
     }
     if (st)
         st = PF_FAIL(err, st, "no tactic of the plan computes it at these shapes: %s", reason.msg);
@@ -244,7 +253,8 @@ static uint32_t root_of(const pf_plan *plan, uint32_t value)
     return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
 }
 
-/* Items are made in the order of steps, so that an item may only take an earlier one.  The first part that is written makes the item of its whole. */
+/* Items are made in the order of steps, so that an item may only take an earlier one.  The first part that is written
+   makes the item of its whole. */
 static void add_items_of_step(making *m, uint32_t s)
 {
     const pf_plan_step *step = &m->plan->steps[s];
@@ -388,8 +398,8 @@ static pf_instance *instance_new(const pf_plan *plan, const int64_t *bindings)
 
 static bool is_whole(const pf_instance *instance)
 {
-    return instance && instance->bindings && instance->steps && instance->ranked && instance->packed && instance->packed_here &&
-           instance->value_bytes && instance->value_offset && instance->workspace_offset;
+    return instance && instance->bindings && instance->steps && instance->ranked && instance->packed &&
+           instance->packed_here && instance->value_bytes && instance->value_offset && instance->workspace_offset;
 }
 
 pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err)

@@ -108,7 +108,8 @@ static bool same_allocator(const pf_allocator *a, const pf_allocator *b)
     return a->alloc == b->alloc && a->free == b->free && a->user == b->user;
 }
 
-static pf_status resident_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out, pf_err *err)
+static pf_status resident_new(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out,
+                              pf_err *err)
 {
     pf_resident *resident = pf_calloc(1, sizeof *resident);
 
@@ -128,7 +129,8 @@ static pf_status resident_new(pf_plan *plan, pf_device *device, const pf_allocat
     return PF_OK;
 }
 
-pf_status pf_resident_take(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out, pf_err *err)
+pf_status pf_resident_take(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out,
+                           pf_err *err)
 {
     const pf_allocator wanted = allocator ? *allocator : (pf_allocator){ 0 };
     pf_resident       *found = NULL;
@@ -180,7 +182,8 @@ static int find_instance(const pf_resident *resident, const int64_t *bindings)
     return -1;
 }
 
-/* A free place, or that of the instance which nobody uses and nobody used for the longest time; -1 when all are in use. */
+/* A free place, or that of the instance which nobody uses and nobody used for the longest time; -1 when all are in
+   use. */
 static int find_place(const pf_resident *resident)
 {
     int best = -1;

@@ -1,8 +1,10 @@
 /* What the contexts of one plan share on one device: the weights there, and the steps prepared for recent shapes.
    Invariants
-   1. A resident lives as long as a context uses it; an instance as long as a context uses it or it is among the recent ones.
+   1. A resident lives as long as a context uses it; an instance as long as a context uses it or it is among the recent
+      ones.
    2. Instances are immutable once made: steps, memory plan, packed weights.
-   3. Everything here is made and dropped under one lock of the process, so preparing is done by one thread at a time. */
+   3. Everything here is made and dropped under one lock of the process, so preparing is done by one thread at a
+      time. */
 #ifndef PF_ENGINE_RUNTIME_RESIDENT_H
 #define PF_ENGINE_RUNTIME_RESIDENT_H
 
@@ -17,7 +19,7 @@ typedef struct pf_instance {
     int64_t    *bindings;               /* by symbol of the plan */
     pf_step   **steps;                  /* by step of the plan */
     uint32_t   *ranked;                 /* which candidate of the step's it is */
-    void      **packed;                 /* device copy of each step's packed constants, or NULL; owned when packed_here */
+    void      **packed;  /* device copy of each step's packed constants, or NULL; owned when packed_here */
     bool       *packed_here;
     size_t     *value_bytes;            /* by value */
     size_t     *value_offset;           /* by value, in the arena: of roots that live there */
@@ -44,7 +46,8 @@ pf_status pf_residents_new(pf_residents **out, pf_err *err);
 void      pf_residents_free(pf_residents *residents);
 
 /* The resident of the plan for this device and allocator; made when there is none. Dropped by pf_resident_drop. */
-pf_status pf_resident_take(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out, pf_err *err);
+pf_status pf_resident_take(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out,
+                           pf_err *err);
 void      pf_resident_drop(pf_resident *resident);
 /* The instance for these bindings; made when there is none. Dropped by pf_instance_drop. */
 pf_status pf_instance_take(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err);

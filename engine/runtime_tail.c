@@ -17,7 +17,8 @@ static pf_status give_host_input(const pf_context *c, const pf_plan_value *value
     const pf_tensor *given = c->host_inputs[value->index];
 
     if (!given)
-        return PF_FAIL(err, PF_INVALID, "input \"%s\" lives on the host: this plan runs with host tensors alone", value->name);
+        return PF_FAIL(err, PF_INVALID, "input \"%s\" lives on the host: this plan runs with host tensors alone",
+                       value->name);
     *out = *given;
     out->owned = false;
     return PF_OK;
@@ -54,7 +55,8 @@ static pf_status leave_output(pf_context *c, uint32_t output, pf_stream *stream,
         return PF_OK;
     if (c->plan->io[io].rank != tensor->rank || pf_context_value_dims(c, c->plan->io_value[io], dim, NULL) ||
         memcmp(dim, tensor->dim, (size_t)tensor->rank * sizeof *dim))
-        return PF_FAIL(err, PF_UNSUPPORTED, "the size of output \"%s\" comes out of the run: take it with host tensors, and bind no memory",
+        return PF_FAIL(err, PF_UNSUPPORTED,
+                       "the size of output \"%s\" comes out of the run: take it with host tensors, and bind no memory",
                        c->plan->io[io].name);
     return c->device->ops->upload(c->device, stream, c->bound[io], tensor->data, tensor->bytes, err);
 }

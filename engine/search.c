@@ -24,8 +24,8 @@ bool pf_search_allows(const void *user, const pf_tactic *tactic)
     return pf_config_allows_tactic(user, tactic->name);
 }
 
-pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store, pf_build_progress *progress, pf_search *out,
-                         pf_err *err)
+pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store,
+                         pf_build_progress *progress, pf_search *out, pf_err *err)
 {
     *out = (pf_search){ .device = device, .config = config, .store = store, .progress = progress };
     out->rules = (pf_choose_rules){ (uint64_t)pf_config_int(config, PF_CONFIG_workspace), pf_search_allows, config };
@@ -122,7 +122,8 @@ static bool is_covered(const pf_search *search, const pf_timing_record *record, 
 }
 
 /* A tactic that takes a problem and then finds no way to do it costs the build nothing but that tactic. */
-static pf_status list_tunings(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, pf_tuning_list *out, pf_err *err)
+static pf_status list_tunings(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
+                              pf_tuning_list *out, pf_err *err)
 {
     pf_err    own = { 0 };
     pf_status st = tactic->tunings(search->device, item->problem, effort_of(search), out, &own);
@@ -130,15 +131,16 @@ static pf_status list_tunings(const pf_search *search, const pf_search_item *ite
     if (st == PF_NO_SPACE)
         return pf_err_set(err, st, own.file, own.line, "%s", own.msg);
     if (st) {
-        pf_log(PF_LOG_WARN, "search", "no-tunings layer=\"%s\" tactic=%s reason=\"%s\"", item->layer, tactic->name, own.msg);
+        pf_log(PF_LOG_WARN, "search", "no-tunings layer=\"%s\" tactic=%s reason=\"%s\"", item->layer, tactic->name,
+               own.msg);
         pf_tuning_clear(out);
     }
     return PF_OK;
 }
 
 /* *listed: how many tunings the tactic has, known ones included. */
-static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, candidates *out, uint32_t *listed,
-                             pf_err *err)
+static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
+                             candidates *out, uint32_t *listed, pf_err *err)
 {
     pf_tuning_list tunings = { 0 };
     pf_status      st = list_tunings(search, item, tactic, &tunings, err);
@@ -207,16 +209,19 @@ static void note_spent(const pf_search *search, const pf_timing_spent *before)
     search->progress->spent_ns[PF_PART_CHECK] += now.check_ns - before->check_ns;
 }
 
-static pf_status measure(pf_search *search, pf_search_item *item, computation *c, const candidates *missing, pf_timing_record *out, pf_err *err)
+static pf_status measure(pf_search *search, pf_search_item *item, computation *c, const candidates *missing,
+                         pf_timing_record *out, pf_err *err)
 {
-    pf_timing_options options = { .effort = effort_of(search), .workspace_limit_bytes = search->rules.workspace_limit_bytes,
+    pf_timing_options options = { .effort = effort_of(search),
+                                  .workspace_limit_bytes = search->rules.workspace_limit_bytes,
                                   .best_known_ns = c->best_ns, .go_on = pf_progress_tick, .user = search->progress };
     pf_status         st = open_timing(search, err);
     pf_timing_spent   before = { 0 };
 
     if (!st) {
         before = pf_timing_spent_of(search->timing);
-        st = pf_timing_measure(search->timing, item->problem, &c->oracle, missing->items, missing->count, &options, out, err);
+        st = pf_timing_measure(search->timing, item->problem, &c->oracle, missing->items, missing->count, &options, out,
+                               err);
         note_spent(search, &before);
     }
     search->candidates_timed += missing->count;
@@ -236,7 +241,8 @@ static bool any_right(const pf_timing_record *record, const pf_choose_rules *rul
 }
 
 /* When all tactics failed, the reference is what is left, and its time must be known too. */
-static pf_status measure_last_resort(pf_search *search, pf_search_item *item, computation *c, pf_timing_record *fresh, pf_err *err)
+static pf_status measure_last_resort(pf_search *search, pf_search_item *item, computation *c, pf_timing_record *fresh,
+                                     pf_err *err)
 {
     candidates       last = { 0 };
     const pf_tactic *tactic = NULL;
@@ -251,7 +257,8 @@ static pf_status measure_last_resort(pf_search *search, pf_search_item *item, co
     return st;
 }
 
-static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_record *fresh, bool enumerated_all, pf_err *err)
+static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_record *fresh, bool enumerated_all,
+                             pf_err *err)
 {
     bool      filtered = pf_config_value(search->config, PF_CONFIG_tactics)[0] != 0;
     pf_status st = PF_OK;
@@ -267,17 +274,19 @@ static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_
 static void note_failures(const pf_search_item *item, const pf_timing_record *fresh, pf_err *err)
 {
     static const struct { pf_timing_status status; pf_status says; } failures[] = {
-        { PF_TIMING_FAILED, PF_BUILD_FAILED }, { PF_TIMING_WRONG, PF_MISMATCH }, { PF_TIMING_OVER_LIMIT, PF_NO_SPACE }, { PF_TIMING_TIMEOUT, PF_TIMEOUT },
+        { PF_TIMING_FAILED, PF_BUILD_FAILED }, { PF_TIMING_WRONG, PF_MISMATCH }, { PF_TIMING_OVER_LIMIT, PF_NO_SPACE },
+        { PF_TIMING_TIMEOUT, PF_TIMEOUT },
     };
 
     for (uint32_t i = 0; i < fresh->count; i++)
         for (size_t f = 0; f < sizeof failures / sizeof failures[0]; f++)
             if (fresh->entries[i].status == failures[f].status)
-                pf_err_note(err, failures[f].says, item->layer, "candidate %s %s: %s", fresh->entries[i].tactic, fresh->entries[i].tuning,
-                            fresh->entries[i].reason);
+                pf_err_note(err, failures[f].says, item->layer, "candidate %s %s: %s", fresh->entries[i].tactic,
+                            fresh->entries[i].tuning, fresh->entries[i].reason);
 }
 
-static pf_status time_item(pf_search *search, pf_search_item *item, computation *c, const candidates *missing, pf_err *err)
+static pf_status time_item(pf_search *search, pf_search_item *item, computation *c, const candidates *missing,
+                           pf_err *err)
 {
     pf_timing_record fresh = { 0 }, both = { 0 };
     pf_status        st = measure(search, item, c, missing, &fresh, err);
@@ -335,7 +344,8 @@ static pf_status miss_in_replay(const pf_search_item *item, const candidates *mi
     char hex[PF_DIGEST_HEX_BYTES] = "";
 
     pf_digest_to_hex(&item->problem->hash, hex);
-    return PF_FAIL(err, PF_CACHE_MISS, "layer \"%s\" has no timing of %s (%s) and %u more for its problem %.16s: build once without replay",
+    return PF_FAIL(err, PF_CACHE_MISS,
+                   "layer \"%s\" has no timing of %s (%s) and %u more for its problem %.16s: build once without replay",
                    item->layer, missing->items[0].tactic->name, missing->items[0].tuning.text, missing->count - 1, hex);
 }
 
@@ -374,7 +384,8 @@ static pf_status compile_ahead(pf_search *search, const work *list, uint32_t cou
         return PF_FAIL_MEMORY(err, total * sizeof *items);
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t c = 0; c < list[i].missing.count; c++)
-            items[at++] = (pf_precompile_item){ search->items[list[i].item].problem, list[i].missing.items[c].tactic, list[i].missing.items[c].tuning.text };
+            items[at++] = (pf_precompile_item){ search->items[list[i].item].problem, list[i].missing.items[c].tactic,
+                                                list[i].missing.items[c].tuning.text };
     st = pf_precompile(search->device, items, total, pf_progress_tick, search->progress, err);
     pf_progress_spent(search->progress, PF_PART_COMPILE, start);
     pf_free(items);
@@ -505,12 +516,15 @@ pf_status pf_search_run(pf_search *search, pf_err *err)
         st = guessing ? guess(search, &search->items[i], err) : rank(search, &search->items[i], err);
     search->looked_up = search->count;
     if (!st && search->contended > contended)
-        pf_log(PF_LOG_WARN, "search", "contended problems=%u of=%u: the device was not quiet while these were timed, choices among them may not be the best",
+        pf_log(PF_LOG_WARN, "search",
+               "contended problems=%u of=%u: the device was not quiet while these were timed, choices among them may "
+               "not be the best",
                search->contended - contended, search->count);
     return st;
 }
 
-/* With nothing timed, bytes and operations stand for time: 20 GB/s and 50 GFLOP/s, the reference a hundred times slower. Only their order matters. */
+/* With nothing timed, bytes and operations stand for time: 20 GB/s and 50 GFLOP/s, the reference a hundred times
+   slower. Only their order matters. */
 static double guess_cost(const pf_search_item *item)
 {
     double flops = 0, bytes = 0;

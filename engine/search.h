@@ -5,7 +5,8 @@
       with at least this build's effort (a failure counts at any).  Contended entries count in
       the store that has them (equal contents give equal plans); shared caches do not take them.
    3. What is measured is merged into the store problem by problem, so an interrupted build keeps what it paid for.
-   4. With effort 0 nothing is looked up and nothing timed: each tactic's first guess is ranked, in the order of tactics, the reference last. */
+   4. With effort 0 nothing is looked up and nothing timed: each tactic's first guess is ranked, in the order of
+      tactics, the reference last. */
 #ifndef PF_ENGINE_SEARCH_H
 #define PF_ENGINE_SEARCH_H
 
@@ -40,8 +41,8 @@ typedef struct pf_search {
     uint32_t           contended;       /* items that only contended entries are known of */
 } pf_search;
 
-pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store, pf_build_progress *progress, pf_search *out,
-                         pf_err *err);
+pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_store *store,
+                         pf_build_progress *progress, pf_search *out, pf_err *err);
 void      pf_search_close(pf_search *search);
 /* Takes a bound problem (on failure too); *index: its item, the same for equal problems. */
 pf_status pf_search_add(pf_search *search, pf_problem *problem, const char *layer, uint32_t *index, pf_err *err);

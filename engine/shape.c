@@ -45,14 +45,15 @@ static uint32_t symbol_index(pf_dims *dims, pf_dim dim)
     return UINT32_MAX;
 }
 
-/* min(k, s) against s: a slice of a table of k rows that is used for all s rows. Only legal when s is at most k, so that is noted as a
-   bound of s, and from then on both are s. */
+/* min(k, s) against s: a slice of a table of k rows that is used for all s rows. Only legal when s is at most k, so
+   that is noted as a bound of s, and from then on both are s. */
 static bool agree_by_bound(pf_dims *dims, pf_dim small, pf_dim s)
 {
     uint32_t index = pf_dim_is_symbolic(small) && pf_dim_is_symbolic(s) ? symbol_index(dims, s) : UINT32_MAX;
     int64_t  least = 0, greatest = 0, low = 0, high = 0;
 
-    if (index == UINT32_MAX || pf_dim_range(dims, small, NULL, NULL, &least, &greatest, NULL) || pf_dim_range(dims, s, NULL, NULL, &low, &high, NULL))
+    if (index == UINT32_MAX || pf_dim_range(dims, small, NULL, NULL, &least, &greatest, NULL) ||
+        pf_dim_range(dims, s, NULL, NULL, &low, &high, NULL))
         return false;
     if (greatest >= high) {         /* the bound is known already; small was made before it was */
         pf_dims_bound(dims, index, low, INT32_MAX);
@@ -72,7 +73,9 @@ static bool is_found_out(pf_dims *dims, pf_dim dim)
     for (uint32_t i = 0; i < pf_dims_symbol_count(dims); i++) {
         int64_t low = 1, high = 0;
 
-        if (pf_dim_uses(dims, dim, i) && !pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)), NULL, NULL, &low, &high, NULL) && low < 1)
+        if (pf_dim_uses(dims, dim, i) &&
+            !pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)), NULL, NULL, &low, &high, NULL) &&
+            low < 1)
             return true;
     }
     return false;
@@ -90,8 +93,9 @@ static size_t text_bytes(const pf_dims *dims, pf_dim dim)
     return bytes;
 }
 
-/* Two sizes that stand in one place and are not known to be equal have to be when the network runs (which checks it): a pyramid that was
-   halved and doubled again, inputs whose exporter named the batch of each.  The result has the one that is known earlier, or is shorter. */
+/* Two sizes that stand in one place and are not known to be equal have to be when the network runs (which checks it): a
+   pyramid that was halved and doubled again, inputs whose exporter named the batch of each.  The result has the one
+   that is known earlier, or is shorter. */
 static pf_dim either(pf_dims *dims, pf_dim a, pf_dim b)
 {
     bool a_late = is_found_out(dims, a), b_late = is_found_out(dims, b);

@@ -16,8 +16,8 @@ static void pad_to_same(pf_spatial *s, int32_t i, int64_t in, bool upper)
     s->end[i] = pad - s->begin[i];
 }
 
-void pf_spatial_fill(pf_spatial *out, int32_t count, const int64_t *in, const int64_t *kernel, const pf_ints *strides, const pf_ints *dilations,
-                     const pf_ints *pads, int32_t auto_pad)
+void pf_spatial_fill(pf_spatial *out, int32_t count, const int64_t *in, const int64_t *kernel, const pf_ints *strides,
+                     const pf_ints *dilations, const pf_ints *pads, int32_t auto_pad)
 {
     *out = (pf_spatial){ .count = count };
     for (int32_t i = 0; i < count && i < PF_SPATIAL_MAX; i++) {

@@ -1,4 +1,5 @@
-/* Windows over the spatial dims of a bound problem, as oneDNN and cuDNN want them: strides, dilations, pads in front and behind. */
+/* Windows over the spatial dims of a bound problem, as oneDNN and cuDNN want them: strides, dilations, pads in front
+   and behind. */
 #ifndef PF_ENGINE_SPATIAL_H
 #define PF_ENGINE_SPATIAL_H
 
@@ -12,8 +13,9 @@ typedef struct pf_spatial {
     int64_t begin[PF_SPATIAL_ARRAY], end[PF_SPATIAL_ARRAY]; /* pads */
 } pf_spatial;
 
-/* in: spatial dims of the input; kernel: count entries.  auto_pad is resolved.  strides and dilations may be empty lists: ones. */
-void pf_spatial_fill(pf_spatial *out, int32_t count, const int64_t *in, const int64_t *kernel, const pf_ints *strides, const pf_ints *dilations,
-                     const pf_ints *pads, int32_t auto_pad);
+/* in: spatial dims of the input; kernel: count entries.  auto_pad is resolved.  strides and dilations may be empty
+   lists: ones. */
+void pf_spatial_fill(pf_spatial *out, int32_t count, const int64_t *in, const int64_t *kernel, const pf_ints *strides,
+                     const pf_ints *dilations, const pf_ints *pads, int32_t auto_pad);
 
 #endif

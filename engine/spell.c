@@ -162,7 +162,8 @@ static bool is_taken(const pass *p, pf_node_id id)
 
     if (!pf_problem_extract(p->graph, &id, 1, p->rules->numerics, &problem, &in, &out, NULL)) {
         taken = pf_region_taker(p->device, problem, p->rules) != NULL;
-        if (taken && !pf_problem_is_bound(problem) && !pf_problem_bind(problem, p->graph->dims, p->profile->usual, &bound, NULL))
+        if (taken && !pf_problem_is_bound(problem) &&
+            !pf_problem_bind(problem, p->graph->dims, p->profile->usual, &bound, NULL))
             taken = pf_region_taker(p->device, bound, p->rules) != NULL;
     }
     pf_problem_free(bound);
@@ -191,7 +192,8 @@ static pf_status spell_node(pass *p, pf_node_id id, bool *changed, pf_err *err)
     if (s.status == PF_NO_SPACE)
         return pf_err_set(err, s.status, own.file, own.line, "%s", own.msg);
     if (s.status) {
-        pf_log(PF_LOG_WARN, "spell", "left node=\"%s\" op=%s reason=\"%s\"", node.name, pf_op_def_of(node.op)->name, own.msg);
+        pf_log(PF_LOG_WARN, "spell", "left node=\"%s\" op=%s reason=\"%s\"", node.name, pf_op_def_of(node.op)->name,
+               own.msg);
         return PF_OK;
     }
     for (uint32_t o = 0; o < node.out_count; o++)
@@ -217,7 +219,8 @@ static pf_status sweep(pass *p, bool *changed, pf_err *err)
     return st ? st : pf_graph_infer(p->graph, err);
 }
 
-pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile, const pf_region_rules *rules, pf_err *err)
+pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile,
+                       const pf_region_rules *rules, pf_err *err)
 {
     pf_rewrite_options options = { .only = "drop_dead,fold_constants,drop_identity,merge_reshapes,merge_casts" };
     pass               p = { graph, device, profile, rules, 0 };

@@ -1,5 +1,6 @@
-/* Ops that no tactic of a device takes, written out as others that some take: attention as products and a softmax, a convolution over one dim as one
-   over two, a number's quantization as arithmetic.  Asked once the network is rewritten and lowered, so that whole ops have the first word.
+/* Ops that no tactic of a device takes, written out as others that some take: attention as products and a softmax, a
+   convolution over one dim as one over two, a number's quantization as arithmetic.  Asked once the network is rewritten
+   and lowered, so that whole ops have the first word.
    Only where the reference is no tactic of the device itself: on the host nothing is gained. */
 #ifndef PF_ENGINE_SPELL_H
 #define PF_ENGINE_SPELL_H
@@ -8,7 +9,8 @@
 #include "engine/region.h"
 
 /* Changes the graph in place; constants among what was written are folded. rules as in pf_regions_form. */
-pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile, const pf_region_rules *rules, pf_err *err);
+pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile,
+                       const pf_region_rules *rules, pf_err *err);
 
 /* ---- For the files spell_*.c: a node in the making, one call each.  After a failure every call answers PF_NONE. */
 typedef struct pf_speller {
@@ -37,9 +39,9 @@ pf_value_id     pf_spell_range(pf_speller *s, pf_dim start, pf_dim end, int32_t 
 /* Is this op's input there? */
 bool            pf_spell_has(const pf_node *node, uint32_t slot);
 
-pf_spelling pf_spell_attention, pf_spell_matmul, pf_spell_conv, pf_spell_conv_transpose, pf_spell_pool, pf_spell_channel_norm, pf_spell_depth_to_space,
-            pf_spell_space_to_depth, pf_spell_quantize, pf_spell_dequantize, pf_spell_dynamic_quantize, pf_spell_matmul_integer,
-            pf_spell_hardmax, pf_spell_lp_norm, pf_spell_mean_variance_norm,
-            pf_spell_lrn, pf_spell_reduce_op, pf_spell_one_hot, pf_spell_batch_norm, pf_spell_resize, pf_spell_rotary_embedding;
+pf_spelling pf_spell_attention, pf_spell_matmul, pf_spell_conv, pf_spell_conv_transpose, pf_spell_pool,
+    pf_spell_channel_norm, pf_spell_depth_to_space, pf_spell_space_to_depth, pf_spell_quantize, pf_spell_dequantize,
+    pf_spell_dynamic_quantize, pf_spell_matmul_integer, pf_spell_hardmax, pf_spell_lp_norm, pf_spell_mean_variance_norm,
+    pf_spell_lrn, pf_spell_reduce_op, pf_spell_one_hot, pf_spell_batch_norm, pf_spell_resize, pf_spell_rotary_embedding;
 
 #endif

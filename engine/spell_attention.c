@@ -1,7 +1,7 @@
 /* rotary_embedding: pairs of elements as two halves, turned by arithmetic.
    matmul of vectors, or of batches that broadcast in part: with all dims there.
-   attention: y = softmax(scale * q k^T + mask) v as two products round a softmax. Query heads that share a key head stand one below the other, so that
-   nothing is repeated. */
+   attention: y = softmax(scale * q k^T + mask) v as two products round a softmax. Query heads that share a key head
+   stand one below the other, so that nothing is repeated. */
 #include <math.h>
 
 #include "engine/op.h"
@@ -71,7 +71,8 @@ static pf_value_id probabilities(pf_speller *s, const pf_node *node, pf_value_id
     pf_axis_attrs along = { .axis = 3 };
     pf_value_id   p = pf_spell_node(s, PF_OP_SOFTMAX, &scores, 1, &along), zero = PF_NONE, nan = PF_NONE;
 
-    if (!pf_spell_has(node, MASK) && !pf_spell_has(node, VALID) && ((const pf_attention_attrs *)node->attrs)->causal == PF_CAUSAL_NONE)
+    if (!pf_spell_has(node, MASK) && !pf_spell_has(node, VALID) &&
+        ((const pf_attention_attrs *)node->attrs)->causal == PF_CAUSAL_NONE)
         return p;
     if (!s->status)
         s->status = pf_graph_add_scalar(s->graph, pf_spell_dtype(s, p), 0, &zero, s->err);
@@ -82,7 +83,8 @@ static pf_value_id probabilities(pf_speller *s, const pf_node *node, pf_value_id
 /* [B,H,S,D] as [B,Hkv,H/Hkv * S,D] */
 static pf_value_id stacked(pf_speller *s, const sizes *n, pf_value_id x)
 {
-    pf_dim dim[4] = { n->batch, n->kv_heads, pf_dim_mul(s->graph->dims, pf_dim_floor_div(s->graph->dims, n->heads, n->kv_heads), n->queries),
+    pf_dim dim[4] = { n->batch, n->kv_heads,
+                      pf_dim_mul(s->graph->dims, pf_dim_floor_div(s->graph->dims, n->heads, n->kv_heads), n->queries),
                       pf_spell_shape(s, x)->dim[3] };
 
     return pf_spell_reshape(s, x, 4, dim);
@@ -156,7 +158,8 @@ static bool has_all_batches(const pf_shape *x, const pf_shape *y)
 
 void pf_spell_matmul(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
-    const pf_shape a = *pf_spell_shape(s, node->in[0]), b = *pf_spell_shape(s, node->in[1]), y = s->graph->values[node->out[0]].shape;
+    const pf_shape a = *pf_spell_shape(s, node->in[0]), b = *pf_spell_shape(s, node->in[1]),
+                   y = s->graph->values[node->out[0]].shape;
     pf_value_id    in[2] = { node->in[0], node->in[1] };
 
     if (!pf_dtype_is_float(pf_spell_dtype(s, in[0])))
@@ -185,7 +188,9 @@ static pf_value_id rows_of(pf_speller *s, const pf_node *node, uint32_t slot, bo
 
     if (pf_spell_has(node, 3))
         cache = pf_spell_node(s, PF_OP_GATHER, (pf_value_id[]){ cache, node->in[3] }, 2, &rows);
-    return pf_spell_reshape(s, cache, neighbours ? 5 : 4, (pf_dim[]){ x.dim[0], 1, x.dim[2], pf_spell_shape(s, cache)->dim[pf_spell_shape(s, cache)->rank - 1], 1 });
+    return pf_spell_reshape(s, cache, neighbours ? 5 : 4,
+                            (pf_dim[]){ x.dim[0], 1, x.dim[2],
+                                        pf_spell_shape(s, cache)->dim[pf_spell_shape(s, cache)->rank - 1], 1 });
 }
 
 /* The two elements of all pairs lie along `axis`, `half` of each. */
@@ -193,10 +198,13 @@ static pf_value_id turned_pairs(pf_speller *s, const pf_node *node, pf_value_id 
 {
     pf_axis_attrs beside = { .axis = axis };
     pf_value_id   a = pf_spell_slice(s, x, axis, 0, half), b = pf_spell_slice(s, x, axis, half, 2 * half);
-    pf_value_id   cosine = rows_of(s, node, 1, axis == 4), sine = rows_of(s, node, 2, axis == 4), parts[2] = { PF_NONE, PF_NONE };
+    pf_value_id   cosine = rows_of(s, node, 1, axis == 4), sine = rows_of(s, node, 2, axis == 4),
+                  parts[2] = { PF_NONE, PF_NONE };
 
-    parts[0] = pf_spell_binary(s, PF_OP_SUB, pf_spell_binary(s, PF_OP_MUL, cosine, a), pf_spell_binary(s, PF_OP_MUL, sine, b));
-    parts[1] = pf_spell_binary(s, PF_OP_ADD, pf_spell_binary(s, PF_OP_MUL, sine, a), pf_spell_binary(s, PF_OP_MUL, cosine, b));
+    parts[0] = pf_spell_binary(s, PF_OP_SUB, pf_spell_binary(s, PF_OP_MUL, cosine, a),
+                               pf_spell_binary(s, PF_OP_MUL, sine, b));
+    parts[1] = pf_spell_binary(s, PF_OP_ADD, pf_spell_binary(s, PF_OP_MUL, sine, a),
+                               pf_spell_binary(s, PF_OP_MUL, cosine, b));
     return pf_spell_node(s, PF_OP_CONCAT, parts, 2, &beside);
 }
 
@@ -212,12 +220,14 @@ void pf_spell_rotary_embedding(pf_speller *s, const pf_node *node, pf_value_id *
         return;
     y = pf_spell_slice(s, node->in[0], 3, 0, turned);
     if (attrs->interleaved) {
-        y = turned_pairs(s, node, pf_spell_reshape(s, y, 5, (pf_dim[]){ x.dim[0], x.dim[1], x.dim[2], turned / 2, 2 }), 4, 1);
+        y = turned_pairs(s, node, pf_spell_reshape(s, y, 5, (pf_dim[]){ x.dim[0], x.dim[1], x.dim[2], turned / 2, 2 }),
+                         4, 1);
         y = pf_spell_reshape(s, y, 4, (pf_dim[]){ x.dim[0], x.dim[1], x.dim[2], turned });
     } else {
         y = turned_pairs(s, node, y, 3, turned / 2);
     }
     if (turned < x.dim[3])
-        y = pf_spell_node(s, PF_OP_CONCAT, (pf_value_id[]){ y, pf_spell_slice(s, node->in[0], 3, turned, x.dim[3]) }, 2, &beside);
+        y = pf_spell_node(s, PF_OP_CONCAT, (pf_value_id[]){ y, pf_spell_slice(s, node->in[0], 3, turned, x.dim[3]) }, 2,
+                          &beside);
     out[0] = y;
 }

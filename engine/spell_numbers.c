@@ -56,7 +56,8 @@ void pf_spell_quantize(pf_speller *s, const pf_node *node, pf_value_id *out)
     out[0] = pf_spell_cast(s, y, (pf_dtype)attrs->dtype);
 }
 
-/* Differences of integers of up to 16 bits are exact in FP32; of 32 bits there are biases, whose last places the scale makes small. */
+/* Differences of integers of up to 16 bits are exact in FP32; of 32 bits there are biases, whose last places the scale
+   makes small. */
 void pf_spell_dequantize(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     const pf_dequantize_linear_attrs *attrs = node->attrs;
@@ -94,7 +95,9 @@ void pf_spell_dynamic_quantize(pf_speller *s, const pf_node *node, pf_value_id *
     pf_value_id least = extreme(s, node->in[0], PF_REDUCE_MIN), most = extreme(s, node->in[0], PF_REDUCE_MAX);
     pf_value_id scale = pf_spell_number(s, PF_OP_DIV, pf_spell_binary(s, PF_OP_SUB, most, least), 255);
     pf_value_id divisor = pf_spell_number(s, PF_OP_MAX, scale, 1e-38);      /* where all is zero, all stays zero */
-    pf_value_id zero = pf_spell_unary(s, PF_OP_ROUND, pf_spell_unary(s, PF_OP_NEG, pf_spell_binary(s, PF_OP_DIV, least, divisor), 0, 0), 0, 0);
+    pf_value_id zero = pf_spell_unary(s, PF_OP_ROUND,
+                                      pf_spell_unary(s, PF_OP_NEG, pf_spell_binary(s, PF_OP_DIV, least, divisor), 0, 0),
+                                      0, 0);
     pf_value_id y = pf_spell_unary(s, PF_OP_ROUND, pf_spell_binary(s, PF_OP_DIV, node->in[0], divisor), 0, 0);
 
     zero = pf_spell_unary(s, PF_OP_CLIP, zero, 0, 255);
@@ -124,8 +127,9 @@ void pf_spell_matmul_integer(pf_speller *s, const pf_node *node, pf_value_id *ou
     const pf_matmul_attrs *attrs = node->attrs;
     pf_value_id            in[2] = { PF_NONE, PF_NONE };
 
-    if (attrs->trans_a || attrs->trans_b || pf_spell_shape(s, node->in[0])->rank < 2 || pf_spell_shape(s, node->in[1])->rank < 2 ||
-        pf_dtype_bits(pf_spell_dtype(s, node->in[0])) != 8 || pf_dtype_bits(pf_spell_dtype(s, node->in[1])) != 8)
+    if (attrs->trans_a || attrs->trans_b || pf_spell_shape(s, node->in[0])->rank < 2 ||
+        pf_spell_shape(s, node->in[1])->rank < 2 || pf_dtype_bits(pf_spell_dtype(s, node->in[0])) != 8 ||
+        pf_dtype_bits(pf_spell_dtype(s, node->in[1])) != 8)
         return;
     in[0] = centred(s, node, 0);
     in[1] = centred(s, node, 1);
@@ -145,7 +149,8 @@ void pf_spell_hardmax(pf_speller *s, const pf_node *node, pf_value_id *out)
     pf_arg_reduce_attrs attrs = { .mode = PF_ARG_MAX, .axis = axis, .keepdims = 1 };
     pf_value_id         first = pf_spell_node(s, PF_OP_ARG_REDUCE, &node->in[0], 1, &attrs);
 
-    out[0] = pf_spell_cast(s, pf_spell_binary(s, PF_OP_EQUAL, row_number(s, node->in[0], axis), first), pf_spell_dtype(s, node->in[0]));
+    out[0] = pf_spell_cast(s, pf_spell_binary(s, PF_OP_EQUAL, row_number(s, node->in[0], axis), first),
+                           pf_spell_dtype(s, node->in[0]));
 }
 
 void pf_spell_lp_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
@@ -157,7 +162,8 @@ void pf_spell_lp_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
     if (attrs->p != 1 && attrs->p != 2)
         return;
     norm = pf_spell_reduce(s, attrs->p == 1 ? PF_REDUCE_L1 : PF_REDUCE_L2, node->in[0], &axes);
-    norm = pf_spell_number(s, PF_OP_MAX, norm, pf_spell_dtype(s, norm) == PF_F16 ? 6e-8 : 1e-38);     /* a row of zeros stays one */
+    /* a row of zeros stays one */
+    norm = pf_spell_number(s, PF_OP_MAX, norm, pf_spell_dtype(s, norm) == PF_F16 ? 6e-8 : 1e-38);
     out[0] = pf_spell_binary(s, PF_OP_DIV, node->in[0], norm);
 }
 
@@ -180,8 +186,9 @@ void pf_spell_lrn(pf_speller *s, const pf_node *node, pf_value_id *out)
     const pf_shape      shape = *pf_spell_shape(s, node->in[0]);
     pf_dtype            dtype = pf_spell_dtype(s, node->in[0]);
     int64_t             before = (attrs->size - 1) / 2, behind = attrs->size - 1 - before;
-    pf_pool_attrs       pool = { .kernel = { 2, { attrs->size, 1 } }, .strides = { 2, { 1, 1 } }, .dilations = { 2, { 1, 1 } },
-                                 .pads = { 4, { before, 0, behind, 0 } }, .count_include_pad = 1 };
+    pf_pool_attrs       pool = { .kernel = { 2, { attrs->size, 1 } }, .strides = { 2, { 1, 1 } },
+                                 .dilations = { 2, { 1, 1 } }, .pads = { 4, { before, 0, behind, 0 } },
+                                 .count_include_pad = 1 };
     pf_dim              flat[4] = { shape.dim[0], 1, shape.dim[1], 1 };
     pf_value_id         x = pf_spell_cast(s, node->in[0], PF_F32), y = PF_NONE;
 
@@ -212,7 +219,8 @@ void pf_spell_reduce_op(pf_speller *s, const pf_node *node, pf_value_id *out)
         return;
     x = pf_spell_cast(s, node->in[0], PF_F32);
     most = pf_spell_reduce(s, PF_REDUCE_MAX, x, &attrs->axes);
-    y = pf_spell_reduce(s, PF_REDUCE_LOG_SUM, pf_spell_unary(s, PF_OP_EXP, pf_spell_binary(s, PF_OP_SUB, x, most), 0, 0), &attrs->axes);
+    y = pf_spell_reduce(s, PF_REDUCE_LOG_SUM,
+                        pf_spell_unary(s, PF_OP_EXP, pf_spell_binary(s, PF_OP_SUB, x, most), 0, 0), &attrs->axes);
     out[0] = without_dims(s, pf_spell_cast(s, pf_spell_binary(s, PF_OP_ADD, y, most), dtype), node);
 }
 
@@ -230,7 +238,9 @@ void pf_spell_one_hot(pf_speller *s, const pf_node *node, pf_value_id *out)
         dim[d] = d == attrs->axis ? 1 : shape.dim[d];
     index = pf_spell_reshape(s, pf_spell_cast(s, index, PF_I64), shape.rank, dim);
     negative = pf_spell_number(s, PF_OP_LESS, index, 0);
-    index = pf_spell_node(s, PF_OP_WHERE, (pf_value_id[]){ negative, pf_spell_number(s, PF_OP_ADD, index, (double)depth), index }, 3, NULL);
+    index = pf_spell_node(s, PF_OP_WHERE,
+                          (pf_value_id[]){ negative, pf_spell_number(s, PF_OP_ADD, index, (double)depth), index }, 3,
+                          NULL);
     off = pf_spell_reshape(s, pf_spell_slice(s, node->in[1], 0, 0, 1), 0, none);
     on = pf_spell_reshape(s, pf_spell_slice(s, node->in[1], 0, 1, 2), 0, none);
     index = pf_spell_binary(s, PF_OP_EQUAL, index, pf_spell_range(s, 0, depth, shape.rank - 1 - (int32_t)attrs->axis));
@@ -247,7 +257,8 @@ void pf_spell_batch_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
 
     if (attrs->training || shape.rank < 2)
         return;
-    scale = pf_spell_unary(s, PF_OP_RSQRT, pf_spell_number(s, PF_OP_ADD, spread(s, node->in[4], &shape, 1), attrs->epsilon), 0, 0);
+    scale = pf_spell_unary(s, PF_OP_RSQRT,
+                           pf_spell_number(s, PF_OP_ADD, spread(s, node->in[4], &shape, 1), attrs->epsilon), 0, 0);
     scale = pf_spell_binary(s, PF_OP_MUL, scale, spread(s, node->in[1], &shape, 1));
     y = pf_spell_binary(s, PF_OP_SUB, pf_spell_cast(s, node->in[0], PF_F32), spread(s, node->in[3], &shape, 1));
     y = pf_spell_binary(s, PF_OP_ADD, pf_spell_binary(s, PF_OP_MUL, y, scale), spread(s, node->in[2], &shape, 1));

@@ -1,5 +1,5 @@
-/* Windows over one or three spatial dims as windows over two, groups of transposed convolutions one by one, norms of images of any rank, and what moves
-   between channels and pixels. */
+/* Windows over one or three spatial dims as windows over two, groups of transposed convolutions one by one, norms of
+   images of any rank, and what moves between channels and pixels. */
 #include <string.h>
 
 #include "engine/op.h"
@@ -56,8 +56,10 @@ static pf_value_id as_stack(pf_speller *s, pf_value_id x, int64_t before, int64_
 static pf_value_id images(pf_speller *s, pf_value_id stack, int64_t first, int64_t step, int64_t count)
 {
     const pf_shape shape = *pf_spell_shape(s, stack);
-    pf_slice_attrs slice = { .axes = { 1, { 1 } }, .starts = { 1, { first } }, .ends = { 1, { first + (count - 1) * step + 1 } }, .steps = { 1, { step } } };
-    pf_dim         dim[4] = { pf_dim_mul(s->graph->dims, shape.dim[0], count), shape.dim[2], shape.dim[3], shape.dim[4] };
+    pf_slice_attrs slice = { .axes = { 1, { 1 } }, .starts = { 1, { first } },
+                             .ends = { 1, { first + (count - 1) * step + 1 } }, .steps = { 1, { step } } };
+    pf_dim         dim[4] = { pf_dim_mul(s->graph->dims, shape.dim[0], count), shape.dim[2], shape.dim[3],
+                              shape.dim[4] };
 
     return pf_spell_reshape(s, pf_spell_node(s, PF_OP_SLICE, &stack, 1, &slice), 4, dim);
 }
@@ -75,17 +77,20 @@ static void spell_conv_3d(pf_speller *s, const pf_node *node, pf_value_id *out)
     const pf_conv_attrs *attrs = node->attrs;
     const pf_shape       x = *pf_spell_shape(s, node->in[0]), y = s->graph->values[node->out[0]].shape;
     int64_t              planes = pf_spell_shape(s, node->in[1])->dim[2];
-    pf_conv_attrs        flat = { .strides = { 2, { attrs->strides.at[1], attrs->strides.at[2] } },
-                                  .dilations = { 2, { attrs->dilations.at[1], attrs->dilations.at[2] } },
-                                  .pads = { 4, { attrs->pads.at[1], attrs->pads.at[2], attrs->pads.at[4], attrs->pads.at[5] } }, .groups = attrs->groups };
+    pf_conv_attrs        flat = {
+        .strides = { 2, { attrs->strides.at[1], attrs->strides.at[2] } },
+        .dilations = { 2, { attrs->dilations.at[1], attrs->dilations.at[2] } },
+        .pads = { 4, { attrs->pads.at[1], attrs->pads.at[2], attrs->pads.at[4], attrs->pads.at[5] } },
+        .groups = attrs->groups
+    };
     pf_value_id          stack = PF_NONE, sum = PF_NONE;
 
     if (!pf_dim_is_number(x.dim[2]) || !pf_dim_is_number(y.dim[2]))
         return;
     stack = as_stack(s, node->in[0], attrs->pads.at[0], attrs->pads.at[3]);
     for (int64_t k = 0; k < planes; k++) {
-        pf_value_id in[3] = { images(s, stack, k * attrs->dilations.at[0], attrs->strides.at[0], y.dim[2]), plane(s, node->in[1], k),
-                              k == 0 && pf_spell_has(node, 2) ? node->in[2] : PF_NONE };
+        pf_value_id in[3] = { images(s, stack, k * attrs->dilations.at[0], attrs->strides.at[0], y.dim[2]),
+                              plane(s, node->in[1], k), k == 0 && pf_spell_has(node, 2) ? node->in[2] : PF_NONE };
         pf_value_id part = pf_spell_node(s, PF_OP_CONV, in, in[2] == PF_NONE ? 2 : 3, &flat);
 
         sum = k ? pf_spell_binary(s, PF_OP_ADD, part, sum) : part;
@@ -163,7 +168,8 @@ void pf_spell_conv_transpose(pf_speller *s, const pf_node *node, pf_value_id *ou
 
 /* ---- Pools */
 
-/* The part of a window over three dims that concerns those from `first` on, `count` of them, behind `front` dims of one. */
+/* The part of a window over three dims that concerns those from `first` on, `count` of them, behind `front` dims of
+   one. */
 static pf_ints part_of(const pf_ints *list, int32_t first, int32_t count, int32_t front, int64_t filler, bool pads)
 {
     pf_ints part = { 0 };
@@ -191,7 +197,8 @@ static pf_pool_attrs pool_part(const pf_pool_attrs *attrs, int32_t first, int32_
     return part;
 }
 
-/* Windows are products of what they are along each dim, and so are the numbers of elements in them: first over the last two dims, then over the first. */
+/* Windows are products of what they are along each dim, and so are the numbers of elements in them: first over the last
+   two dims, then over the first. */
 static void spell_pool_3d(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     const pf_shape x = *pf_spell_shape(s, node->in[0]);
@@ -208,7 +215,8 @@ static void spell_pool_3d(pf_speller *s, const pf_node *node, pf_value_id *out)
     y = pf_spell_transpose(s, pf_spell_reshape(s, y, 5, full), (int64_t[]){ 0, 1, 3, 4, 2 });
     y = pf_spell_reshape(s, y, 4, deep);
     y = pf_spell_node(s, node->op, &y, 1, &first);
-    memcpy(full, (pf_dim[]){ x.dim[0], x.dim[1], shape.dim[2], shape.dim[3], pf_spell_shape(s, y)->dim[3] }, sizeof full);
+    memcpy(full, (pf_dim[]){ x.dim[0], x.dim[1], shape.dim[2], shape.dim[3], pf_spell_shape(s, y)->dim[3] },
+           sizeof full);
     out[0] = pf_spell_transpose(s, pf_spell_reshape(s, y, 5, full), (int64_t[]){ 0, 1, 4, 2, 3 });
 }
 
@@ -221,7 +229,8 @@ void pf_spell_pool(pf_speller *s, const pf_node *node, pf_value_id *out)
 
     if (attrs.auto_pad || (node->out_count > 1 && pf_graph_use_count(s->graph, node->out[1])))
         return;
-    if (node->op == PF_OP_MAX_POOL && pf_dtype_is_integer(dtype) && pf_dtype_bits(dtype) == 8) {     /* FP16 holds all of them */
+    /* FP16 holds all of them */
+    if (node->op == PF_OP_MAX_POOL && pf_dtype_is_integer(dtype) && pf_dtype_bits(dtype) == 8) {
         y = pf_spell_cast(s, node->in[0], PF_F16);
         out[0] = pf_spell_cast(s, pf_spell_node(s, node->op, &y, 1, &attrs), dtype);
         return;
@@ -268,7 +277,8 @@ void pf_spell_depth_to_space(pf_speller *s, const pf_node *node, pf_value_id *ou
     const pf_shape                 x = *pf_spell_shape(s, node->in[0]);
     int64_t                        b = attrs->block;
     pf_dim                         c = over(s, x.dim[1], b * b);
-    pf_dim                         first[6] = { x.dim[0], b, b, c, x.dim[2], x.dim[3] }, columns[6] = { x.dim[0], c, b, b, x.dim[2], x.dim[3] };
+    pf_dim                         first[6] = { x.dim[0], b, b, c, x.dim[2], x.dim[3] },
+                                   columns[6] = { x.dim[0], c, b, b, x.dim[2], x.dim[3] };
     bool                           crd = attrs->order == PF_DEPTH_CRD;
     pf_value_id                    y = pf_spell_reshape(s, node->in[0], 6, crd ? columns : first);
 
@@ -282,9 +292,12 @@ void pf_spell_space_to_depth(pf_speller *s, const pf_node *node, pf_value_id *ou
     const pf_shape                 x = *pf_spell_shape(s, node->in[0]);
     int64_t                        b = attrs->block;
     pf_dim                         h = over(s, x.dim[2], b), w = over(s, x.dim[3], b);
-    pf_value_id                    y = pf_spell_reshape(s, node->in[0], 6, (pf_dim[]){ x.dim[0], x.dim[1], h, b, w, b });
+    pf_value_id                    y = pf_spell_reshape(s, node->in[0], 6,
+                                                        (pf_dim[]){ x.dim[0], x.dim[1], h, b, w, b });
 
-    y = pf_spell_transpose(s, y, attrs->order == PF_DEPTH_CRD ? (int64_t[]){ 0, 1, 3, 5, 2, 4 } : (int64_t[]){ 0, 3, 5, 1, 2, 4 });
+    y = pf_spell_transpose(s, y,
+                           attrs->order == PF_DEPTH_CRD ? (int64_t[]){ 0, 1, 3, 5, 2, 4 }
+                                                        : (int64_t[]){ 0, 3, 5, 1, 2, 4 });
     out[0] = pf_spell_reshape(s, y, 4, (pf_dim[]){ x.dim[0], times(s, x.dim[1], b * b), h, w });
 }
 
@@ -295,7 +308,8 @@ void pf_spell_resize(pf_speller *s, const pf_node *node, pf_value_id *out)
     pf_dtype               dtype = pf_spell_dtype(s, node->in[0]);
     pf_value_id            x = PF_NONE;
 
-    if (attrs->mode != PF_RESIZE_NEAREST || pf_dtype_is_float(dtype) || (dtype != PF_BOOL && (!pf_dtype_is_integer(dtype) || pf_dtype_bits(dtype) > 16)))
+    if (attrs->mode != PF_RESIZE_NEAREST || pf_dtype_is_float(dtype) ||
+        (dtype != PF_BOOL && (!pf_dtype_is_integer(dtype) || pf_dtype_bits(dtype) > 16)))
         return;
     x = pf_spell_cast(s, node->in[0], PF_F32);
     out[0] = pf_spell_cast(s, pf_spell_node(s, PF_OP_RESIZE, &x, 1, attrs), dtype);

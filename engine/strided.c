@@ -49,7 +49,8 @@ static const char *apply_slice(const pf_node *node, const pf_shape *result, pf_s
     for (int32_t i = 0; i < attrs->axes.count; i++) {
         int64_t axis = attrs->axes.at[i], start = attrs->starts.at[i];
 
-        if (attrs->steps.at[i] != 1 || pf_dim_is_symbolic(start) || start < 0 || (pf_dim_is_number(w->dim[axis]) && start > w->dim[axis]))
+        if (attrs->steps.at[i] != 1 || pf_dim_is_symbolic(start) || start < 0 ||
+            (pf_dim_is_number(w->dim[axis]) && start > w->dim[axis]))
             return "a slice that does not start at a known place";
         w->offset += start * w->stride[axis];
         w->dim[axis] = result->dim[axis];
@@ -58,7 +59,8 @@ static const char *apply_slice(const pf_node *node, const pf_shape *result, pf_s
     return NULL;
 }
 
-/* Dims that are the same in front and behind, and one dim between that becomes several: the only reshape of a window that never moves anything. */
+/* Dims that are the same in front and behind, and one dim between that becomes several: the only reshape of a window
+   that never moves anything. */
 static const char *split_dim(const pf_shape *to, pf_strided *w)
 {
     int32_t    front = 0, back = 0, grown = to->rank - w->rank;
@@ -105,7 +107,10 @@ static const char *apply(const pf_problem *p, const pf_node *node, pf_strided *w
     return reason;
 }
 
-static bool is_window_op(pf_op_kind op) { return op == PF_OP_TRANSPOSE || op == PF_OP_SLICE || op == PF_OP_RESHAPE || op == PF_OP_IDENTITY; }
+static bool is_window_op(pf_op_kind op)
+{
+    return op == PF_OP_TRANSPOSE || op == PF_OP_SLICE || op == PF_OP_RESHAPE || op == PF_OP_IDENTITY;
+}
 
 const char *pf_strided_read(const pf_problem *p, pf_value_id value, pf_strided *out)
 {

@@ -1,5 +1,5 @@
-/* Values as strided windows: what reshapes, transposes and slices make of a tensor without moving an element.  Tactics whose kernels compute
-   addresses take such ops into their region and read or write through the window. */
+/* Values as strided windows: what reshapes, transposes and slices make of a tensor without moving an element.  Tactics
+   whose kernels compute addresses take such ops into their region and read or write through the window. */
 #ifndef PF_ENGINE_STRIDED_H
 #define PF_ENGINE_STRIDED_H
 
@@ -20,8 +20,8 @@ typedef struct pf_strided {
 /* value as a window on the value that the chain of reshapes, transposes and slices behind it starts from (LINEAR).
    A static reason when the chain holds a reshape that strides cannot express, else NULL. */
 const char *pf_strided_read(const pf_problem *p, pf_value_id value, pf_strided *out);
-/* The elements of `value` as they must be written so that the result of the transposes and reshapes that follow it, up to the problem's output 0,
-   lies in memory in order. A static reason when something else follows, else NULL. */
+/* The elements of `value` as they must be written so that the result of the transposes and reshapes that follow it, up
+   to the problem's output 0, lies in memory in order. A static reason when something else follows, else NULL. */
 const char *pf_strided_write(const pf_problem *p, pf_value_id value, pf_strided *out);
 
 #endif

@@ -87,7 +87,8 @@ void pf_tuning_clear(pf_tuning_list *list)
     *list = (pf_tuning_list){ 0 };
 }
 
-bool pf_tactic_prefers_linear(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+bool pf_tactic_prefers_linear(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in,
+                              pf_layout *out)
 {
     (void)device;
     for (uint32_t i = 0; i < p->graph->input_count; i++)

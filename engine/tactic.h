@@ -1,6 +1,6 @@
-/* One way to solve a problem.  A row of tactics.def is a `const pf_tactic pf_tactic_<name>` in engine/tactics/<name>.c, immutable and stateless.
-   A tactic that searches a library's own configurations (cuDNN, cuBLASLt, oneDNN) offers each as a tuning; a tuning is a short text that means
-   the same in every process with the same library versions. */
+/* One way to solve a problem.  A row of tactics.def is a `const pf_tactic pf_tactic_<name>` in engine/tactics/<name>.c,
+   immutable and stateless.  A tactic that searches a library's own configurations (cuDNN, cuBLASLt, oneDNN) offers each
+   as a tuning; a tuning is a short text that means the same in every process with the same library versions. */
 #ifndef PF_ENGINE_TACTIC_H
 #define PF_ENGINE_TACTIC_H
 
@@ -15,7 +15,8 @@ enum { PF_TUNING_BYTES = 192, PF_TACTIC_NAME_BYTES = 48 };
 
 typedef struct pf_tuning { char text[PF_TUNING_BYTES]; } pf_tuning;
 typedef struct pf_tuning_list { pf_tuning *items; uint32_t count, capacity; } pf_tuning_list;
-pf_status pf_tuning_add(pf_tuning_list *list, pf_err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+pf_status pf_tuning_add(pf_tuning_list *list, pf_err *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void      pf_tuning_clear(pf_tuning_list *list);
 
 typedef struct pf_tactic pf_tactic;
@@ -24,7 +25,8 @@ typedef struct pf_tactic pf_tactic;
 typedef struct pf_step {
     const pf_tactic *tactic;
     size_t   workspace_bytes;   /* scratch for one run, 256-byte aligned by the caller */
-    size_t   packed_bytes;      /* of the packed constants; 0: constants are bound as they are. Their layout is always LINEAR */
+    size_t   packed_bytes;      /* of the packed constants; 0: constants are bound as they are. Their layout is always
+                                   LINEAR */
     bool     capturable;        /* may be enqueued while a stream is captured */
     int32_t  in_place;          /* input that output 0 may overwrite, or -1 */
     void    *impl;              /* owned by the tactic */
@@ -38,9 +40,10 @@ typedef struct pf_bindings {    /* device pointers, in the problem's order */
 } pf_bindings;
 
 enum {                          /* pf_tactic.flags */
-    PF_TACTIC_ORACLE = 1,       /* the plain reference: takes every problem, is the measure of the others, wins only when nothing else applies */
+    /* the plain reference: takes every problem, is the measure of the others, wins only when nothing else applies */
+    PF_TACTIC_ORACLE = 1,
     PF_TACTIC_NONDETERMINISTIC = 4,
-    PF_TACTIC_PITCHED = 8,      /* may take values that lie in wider ones; the others are never asked about such problems */
+    PF_TACTIC_PITCHED = 8,  /* may take values that lie in wider ones; the others are never asked about such problems */
 };
 
 struct pf_tactic {
@@ -49,22 +52,26 @@ struct pf_tactic {
     uint16_t    flags;
     uint64_t    needs;          /* PF_CAP_* bits that the device must have */
 
-    /* Why this tactic cannot compute p exactly as asked (layouts included): a static string, or NULL when it can. Pure, no device call, under 10 us.
-       Symbolic dims: answer for every binding, or decline. */
+    /* Why this tactic cannot compute p exactly as asked (layouts included): a static string, or NULL when it can. Pure,
+       no device call, under 10 us. Symbolic dims: answer for every binding, or decline. */
     const char *(*declines)(const pf_device *device, const pf_problem *p);
-    /* The layouts it would like for p's inputs and outputs, best first; index counts up, false ends. NULL: any layouts that all values share. */
+    /* The layouts it would like for p's inputs and outputs, best first; index counts up, false ends. NULL: any layouts
+       that all values share. */
     bool (*prefers)(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out);
-    /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first, at least one. */
+    /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first, at
+       least one. */
     pf_status (*tunings)(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err);
-    /* (optional) The slow part of prepare, which compiles: done ahead for many candidates at once, in any thread. prepare then finds the result, and does
-       without when there is none. */
+    /* (optional) The slow part of prepare, which compiles: done ahead for many candidates at once, in any thread.
+       prepare then finds the result, and does without when there is none. */
     pf_status (*compile)(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err);
-    /* Makes a step of a bound problem. saved: NULL, or what save gave for the same tactic and tuning, perhaps at other bindings of the same symbols:
-       then the packed constants must keep the form they had. *out is owned by the caller: pf_step_free.
+    /* Makes a step of a bound problem. saved: NULL, or what save gave for the same tactic and tuning, perhaps at other
+       bindings of the same symbols: then the packed constants must keep the form they had. *out is owned by the caller:
+       pf_step_free.
        Errors   UNSUPPORTED: the library refuses after all; NO_SPACE; DEVICE. */
-    pf_status (*prepare)(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err);
-    /* Packs constants (host, LINEAR, by problem input index; others have data NULL) into packed_bytes of host memory; gaps need not be
-       written, and are zeros where the bytes are kept. NULL: nothing is packed. */
+    pf_status (*prepare)(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err);
+    /* Packs constants (host, LINEAR, by problem input index; others have data NULL) into packed_bytes of host memory;
+       gaps need not be written, and are zeros where the bytes are kept. NULL: nothing is packed. */
     pf_status (*pack)(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err);
     /* Enqueues one run. Allocates nothing, never synchronises. Errors: DEVICE. */
     pf_status (*enqueue)(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);
@@ -82,7 +89,8 @@ const pf_tactic *pf_tactic_find(const char *name);              /* NULL when the
 /* declines, after the capability bits; the reason names a missing capability. */
 const char      *pf_tactic_declines(const pf_tactic *tactic, const pf_device *device, const pf_problem *p);
 /* A `prefers` of one row: everything linear, one output. */
-bool             pf_tactic_prefers_linear(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out);
+bool             pf_tactic_prefers_linear(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in,
+                                          pf_layout *out);
 pf_step         *pf_step_new(const pf_tactic *tactic, size_t impl_bytes);   /* zeroed impl; NULL when out of memory */
 void             pf_step_free(pf_step *step);                   /* NULL is fine */
 

@@ -36,7 +36,8 @@ pf_status pf_tensor_measure(pf_tensor *tensor, pf_err *err)
         return PF_FAIL(err, PF_INVALID, "a tensor without an element type");
     for (int32_t i = 0; i < tensor->rank; i++) {
         if (tensor->dim[i] < 0)
-            return PF_FAIL(err, PF_INVALID, "dim %d of a tensor is %lld, which is negative", i, (long long)tensor->dim[i]);
+            return PF_FAIL(err, PF_INVALID, "dim %d of a tensor is %lld, which is negative", i,
+                           (long long)tensor->dim[i]);
         if (__builtin_mul_overflow(elems, tensor->dim[i], &elems))
             return PF_FAIL(err, PF_INVALID, "a tensor has more elements than 63 bits can count");
     }
@@ -67,7 +68,8 @@ pf_status pf_tensor_alloc(pf_tensor *tensor, pf_err *err)
         return st;
     if (tensor->bytes > SIZE_MAX / 2)
         return PF_FAIL_MEMORY(err, tensor->bytes);
-    data = pf_alloc_aligned(TENSOR_ALIGN_BYTES, (tensor->bytes + TENSOR_ALIGN_BYTES) / TENSOR_ALIGN_BYTES * TENSOR_ALIGN_BYTES);
+    data = pf_alloc_aligned(TENSOR_ALIGN_BYTES,
+                            (tensor->bytes + TENSOR_ALIGN_BYTES) / TENSOR_ALIGN_BYTES * TENSOR_ALIGN_BYTES);
     if (!data)
         return PF_FAIL_MEMORY(err, tensor->bytes);
     pf_alloc_expect_filling(data, tensor->bytes);
@@ -176,12 +178,14 @@ static void store_values(pf_tensor *tensor, int64_t at, const double *values, in
     uint32_t bits = pf_dtype_bits(tensor->dtype);
 
     if (bits >= 8)
-        pf_dtype_convert(PF_F64, values, tensor->dtype, (char *)tensor->data + (size_t)at * (bits / 8), (uint64_t)count);
+        pf_dtype_convert(PF_F64, values, tensor->dtype, (char *)tensor->data + (size_t)at * (bits / 8),
+                         (uint64_t)count);
     for (int64_t i = 0; i < count && bits < 8; i++)
         pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)(at + i), values[i]);
 }
 
-static void fill_image_row(pf_tensor *tensor, int64_t offset, const double grid[IMAGE_GRID][IMAGE_GRID], int64_t y, pf_random *random)
+static void fill_image_row(pf_tensor *tensor, int64_t offset, const double grid[IMAGE_GRID][IMAGE_GRID], int64_t y,
+                           pf_random *random)
 {
     int64_t height = tensor->dim[2], width = tensor->dim[3];
     double  values[FILL_BLOCK], at_y = grid_position(y, height);
@@ -230,7 +234,8 @@ static void start_images(image_parts *p, uint64_t seed)
     p->starts = p->count > 1 ? pf_alloc((size_t)p->count * sizeof *p->starts) : NULL;
     if (!p->starts)
         return;
-    pf_random_leap_init(&leap, (uint64_t)(p->each * (p->plane_elems + IMAGE_GRID * IMAGE_GRID)) * PF_RANDOM_NORMAL_DRAWS);
+    pf_random_leap_init(&leap,
+                        (uint64_t)(p->each * (p->plane_elems + IMAGE_GRID * IMAGE_GRID)) * PF_RANDOM_NORMAL_DRAWS);
     pf_random_init(&p->starts[0], seed);
     for (int64_t i = 1; i < p->count; i++) {
         p->starts[i] = p->starts[i - 1];
@@ -287,7 +292,8 @@ void pf_tensor_fill_random(pf_tensor *tensor, uint64_t seed)
 {
     const int64_t elems = pf_tensor_elems(tensor), parts = (elems + RANDOM_PART - 1) / RANDOM_PART;
 
-    if (pf_dtype_is_float(tensor->dtype) && tensor->rank == 4 && tensor->dim[2] >= IMAGE_LEAST && tensor->dim[3] >= IMAGE_LEAST) {
+    if (pf_dtype_is_float(tensor->dtype) && tensor->rank == 4 && tensor->dim[2] >= IMAGE_LEAST &&
+        tensor->dim[3] >= IMAGE_LEAST) {
         fill_images(tensor, seed);
         return;
     }
@@ -296,7 +302,8 @@ void pf_tensor_fill_random(pf_tensor *tensor, uint64_t seed)
         pf_random random = { 0 };
 
         start_part(&random, seed, part);
-        fill_elements(tensor, part * RANDOM_PART, (part + 1) * RANDOM_PART < elems ? (part + 1) * RANDOM_PART : elems, &random);
+        fill_elements(tensor, part * RANDOM_PART, (part + 1) * RANDOM_PART < elems ? (part + 1) * RANDOM_PART : elems,
+                      &random);
     }
 }
 
@@ -304,7 +311,7 @@ typedef struct difference_sums { double least, greatest, dot, norm_test, norm_re
 
 static void compare_odd(double test, double reference, int64_t i, pf_difference *out)
 {
-    bool same = isnan(reference) ? isnan(test) : test == reference;      /* the same infinity, or both NaN, is agreement */
+    bool same = isnan(reference) ? isnan(test) : test == reference;  /* the same infinity, or both NaN, is agreement */
 
     if (isfinite(reference)) {
         out->nan_count += isnan(test) != 0;
@@ -345,7 +352,8 @@ static void read_block(const pf_tensor *tensor, int64_t from, int64_t count, dou
     uint32_t bits = pf_dtype_bits(tensor->dtype);
 
     if (bits >= 8) {
-        pf_dtype_convert(tensor->dtype, (const uint8_t *)tensor->data + (size_t)from * (bits / 8), PF_F64, out, (uint64_t)count);
+        pf_dtype_convert(tensor->dtype, (const uint8_t *)tensor->data + (size_t)from * (bits / 8), PF_F64, out,
+                         (uint64_t)count);
         return;
     }
     for (int64_t i = 0; i < count; i++)
@@ -353,7 +361,8 @@ static void read_block(const pf_tensor *tensor, int64_t from, int64_t count, dou
 }
 
 /* AVX2 where the machine has it; without FMA, so that sums are the same on all. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("default", "avx2")))
 #else
 #define WIDE
@@ -411,7 +420,8 @@ static void join_lanes(const lane_sums *s, difference_sums *sums, double *most)
 }
 
 /* Over a whole number of STEPs. *most: the largest difference. */
-WIDE static void sum_lanes(const double *test, const double *reference, int64_t count, difference_sums *sums, double *most)
+WIDE static void sum_lanes(const double *test, const double *reference, int64_t count, difference_sums *sums,
+                           double *most)
 {
     lane_sums even = { .least = LOAD(reference), .greatest = LOAD(reference) }, odd = even;
 
@@ -424,7 +434,8 @@ WIDE static void sum_lanes(const double *test, const double *reference, int64_t 
 }
 
 /* The same as compare_element of each, where all are finite; sums are formed in another order. */
-static void compare_finite(const double *test, const double *reference, int64_t from, int64_t count, difference_sums *sums, pf_difference *out)
+static void compare_finite(const double *test, const double *reference, int64_t from, int64_t count,
+                           difference_sums *sums, pf_difference *out)
 {
     const int64_t whole = count / STEP * STEP;
     double        most = 0;
@@ -445,7 +456,8 @@ static void compare_finite(const double *test, const double *reference, int64_t 
         compare_element(test[i], reference[i], from + i, sums, out);
 }
 
-static void compare_part(const pf_tensor *test, const pf_tensor *reference, int64_t from, int64_t end, difference_sums *sums, pf_difference *out)
+static void compare_part(const pf_tensor *test, const pf_tensor *reference, int64_t from, int64_t end,
+                         difference_sums *sums, pf_difference *out)
 {
     double a[COMPARE_BLOCK], b[COMPARE_BLOCK];
 
@@ -463,7 +475,8 @@ static void compare_part(const pf_tensor *test, const pf_tensor *reference, int6
 }
 
 /* Parts in their order: the sums do not depend on how many threads there were. */
-static void join_part(const difference_sums *part_sums, const pf_difference *part, difference_sums *sums, pf_difference *out)
+static void join_part(const difference_sums *part_sums, const pf_difference *part, difference_sums *sums,
+                      pf_difference *out)
 {
     if (part_sums->seen) {
         sums->least = sums->seen ? fmin(sums->least, part_sums->least) : part_sums->least;
@@ -479,7 +492,8 @@ static void join_part(const difference_sums *part_sums, const pf_difference *par
         out->max_abs = part->max_abs, out->worst_index = part->worst_index;
 }
 
-static void compare_elements(const pf_tensor *test, const pf_tensor *reference, int64_t elems, difference_sums *sums, pf_difference *out)
+static void compare_elements(const pf_tensor *test, const pf_tensor *reference, int64_t elems, difference_sums *sums,
+                             pf_difference *out)
 {
     difference_sums part_sums[COMPARE_PARTS] = { { 0 } };
     pf_difference   part[COMPARE_PARTS] = { { 0 } };

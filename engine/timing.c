@@ -14,10 +14,12 @@
 
 enum { RUNGS = 4, WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 14, RACES_MAX = 3 };
 
-/* What one race leaves for the next: giving it back costs time, keeping it all costs memory, since holes fit the next copies badly. */
+/* What one race leaves for the next: giving it back costs time, keeping it all costs memory, since holes fit the next
+   copies badly. */
 #define SPARE_BYTES       ((size_t)128 << 20)
 #define FIRST_RUNG_FACTOR 1.5           /* further behind the best minimum than this after the first rung: out */
-#define MEDIAN_ERROR      (1.253 * 1.4826)  /* standard error of a median over sqrt(n), from the median absolute deviation */
+/* Standard error of a median over sqrt(n), from the median absolute deviation. */
+#define MEDIAN_ERROR      (1.253 * 1.4826)
 #define CONFIDENCE        1.96
 #define HOPELESS_LEAST_NS (20 * PF_NS_PER_MS)
 #define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
@@ -40,7 +42,7 @@ struct pf_timing {
     pf_bench        canary_bench;
     pf_bench_runner canary;
     int64_t         canary_best_ns;     /* the quietest seen */
-    int             tries;              /* races that the next problem may take: fewer on a device that does not get quiet */
+    int             tries;  /* races that the next problem may take: fewer on a device that does not get quiet */
     pf_timing_spent spent;
     pf_bench_room   room;
 };
@@ -73,14 +75,16 @@ static pf_status open_canary(pf_timing *t, pf_err *err)
     const pf_tactic *tactic = NULL;
     pf_tuning_list   tunings = { 0 };
     int64_t          ns = 0;
-    pf_status        st = pf_problem_reformat(NULL, PF_F32, &shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR, &t->canary_problem, err);
+    pf_status        st = pf_problem_reformat(NULL, PF_F32, &shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR,
+                                              &t->canary_problem, err);
 
     for (uint32_t i = 0; !st; i++) {
         tactic = pf_tactic_at(i);
         if (!tactic || !pf_tactic_declines(tactic, t->device, t->canary_problem))
             break;
     }
-    if (st || !tactic)      /* a device on which nothing copies has no canary: its samples are then never called contended */
+    /* a device on which nothing copies has no canary: its samples are then never called contended */
+    if (st || !tactic)
         return st;
     st = pf_oracle_make(t->canary_problem, &t->canary_oracle, err);
     if (!st)
@@ -203,7 +207,8 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     r->entry.workspace_bytes = r->runner.step->workspace_bytes;
     if (limit && r->entry.workspace_bytes > limit) {
         r->entry.status = PF_TIMING_OVER_LIMIT;
-        snprintf(r->entry.reason, sizeof r->entry.reason, "needs more workspace than the limit of %llu bytes", (unsigned long long)limit);
+        snprintf(r->entry.reason, sizeof r->entry.reason, "needs more workspace than the limit of %llu bytes",
+                 (unsigned long long)limit);
         return;
     }
     start = pf_clock_ns();
@@ -214,7 +219,8 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     r->racing = !st;
 }
 
-/* First runs load code and touch pages for the first time: only what is far off, and not by a few milliseconds, is given up. */
+/* First runs load code and touch pages for the first time: only what is far off, and not by a few milliseconds, is
+   given up. */
 static void drop_the_hopeless(contest *race)
 {
     int64_t best_ns = race->options->best_known_ns ? race->options->best_known_ns : INT64_MAX;
@@ -417,15 +423,16 @@ static pf_status race_once(contest *race, uint32_t *order, int64_t *scratch, boo
     t->device->ops->sample(t->device, &sample);
     *disturbed = is_disturbed(t, before) || is_disturbed(t, after) || sample.foreign_processes;
     if (*disturbed)
-        pf_log(PF_LOG_DEBUG, "timing", "disturbed canary_ns=%lld..%lld best_ns=%lld foreign_processes=%u clock_mhz=%u", (long long)before,
-               (long long)after, (long long)t->canary_best_ns, sample.foreign_processes, sample.clock_mhz);
+        pf_log(PF_LOG_DEBUG, "timing", "disturbed canary_ns=%lld..%lld best_ns=%lld foreign_processes=%u clock_mhz=%u",
+               (long long)before, (long long)after, (long long)t->canary_best_ns, sample.foreign_processes,
+               sample.clock_mhz);
     for (uint32_t i = 0; i < race->count; i++)
         race->racers[i].entry.clock_mhz = sample.clock_mhz;
     return st;
 }
 
-/* Under the lock: calibrate, race, and race again when something disturbed it.  Where that never helps, as beside a neighbour who always
-   works, it is soon no longer tried: hundreds of problems would wait in vain. */
+/* Under the lock: calibrate, race, and race again when something disturbed it.  Where that never helps, as beside a
+   neighbour who always works, it is soon no longer tried: hundreds of problems would wait in vain. */
 static pf_status run_race(contest *race, uint32_t *order, int64_t *scratch, pf_err *err)
 {
     pf_timing *t = race->timing;
@@ -461,7 +468,8 @@ static pf_status record_entry(racer *r, int64_t *scratch, int64_t *best_min_ns, 
         r->entry.spread_ns = r->deviation_ns;
         *best_min_ns = r->min_ns < *best_min_ns ? r->min_ns : *best_min_ns;
     }
-    pf_log(PF_LOG_DEBUG, "timing", "entry tactic=%s tuning=\"%s\" status=%d ns=%lld samples=%u workspace=%llu error=%.2g reason=\"%s\"",
+    pf_log(PF_LOG_DEBUG, "timing",
+           "entry tactic=%s tuning=\"%s\" status=%d ns=%lld samples=%u workspace=%llu error=%.2g reason=\"%s\"",
            r->entry.tactic, r->entry.tuning, r->entry.status, (long long)r->entry.median_ns, r->count,
            (unsigned long long)r->entry.workspace_bytes, r->entry.max_rel_error, r->entry.reason);
     return pf_timing_record_put(out, &r->entry, err);
@@ -504,8 +512,9 @@ static uint64_t seed_of(const pf_digest *digest)
     return seed;
 }
 
-pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle, const pf_timing_candidate *candidates,
-                            uint32_t count, const pf_timing_options *options, pf_timing_record *out, pf_err *err)
+pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle,
+                            const pf_timing_candidate *candidates, uint32_t count, const pf_timing_options *options,
+                            pf_timing_record *out, pf_err *err)
 {
     contest   race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX };
     int64_t   start = pf_clock_ns();

@@ -70,20 +70,21 @@ static pf_status place_input(pf_bench *bench, uint32_t i, pf_err *err)
 static pf_status place_output(pf_bench *bench, uint32_t i, pf_err *err)
 {
     const pf_tensor *tensor = &bench->oracle->out[i];
-    pf_status        st = pf_layout_bytes(bench->problem->out_layout[i], tensor->dtype, tensor->rank, tensor->dim, &bench->out_bytes[i], err);
+    pf_status        st = pf_layout_bytes(bench->problem->out_layout[i], tensor->dtype, tensor->rank, tensor->dim,
+                                          &bench->out_bytes[i], err);
 
     if (!st)
         st = pf_device_take(bench->device, NULL, bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, &bench->out[i], err);
     return st;
 }
 
-pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench_room *room, pf_bench *out,
-                        pf_err *err)
+pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle,
+                        pf_bench_room *room, pf_bench *out, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    *out = (pf_bench){ .device = device, .stream = stream, .problem = problem, .oracle = oracle, .room = room, .in_count = problem->graph->input_count,
-                       .out_count = problem->graph->output_count };
+    *out = (pf_bench){ .device = device, .stream = stream, .problem = problem, .oracle = oracle, .room = room,
+                       .in_count = problem->graph->input_count, .out_count = problem->graph->output_count };
     out->tolerance = pf_oracle_tolerance(problem->graph, problem->numerics);
     out->in = pf_calloc(out->in_count + 1, sizeof(void *));
     out->out = pf_calloc(out->out_count + 1, sizeof(void *));
@@ -257,8 +258,8 @@ static pf_status fill_runner(pf_bench *bench, size_t cold_bytes, pf_bench_runner
     return st;
 }
 
-pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes, size_t cold_bytes,
-                           pf_bench_runner *out, pf_err *err)
+pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes,
+                           size_t cold_bytes, pf_bench_runner *out, pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -312,7 +313,8 @@ static pf_status poison_outputs(pf_bench *bench, pf_err *err)
     for (uint32_t i = 0; i < bench->out_count && !st; i++) {
         st = ops->fill(bench->device, bench->stream, bench->out[i], POISON, bench->out_bytes[i], err);
         if (!st)
-            st = ops->fill(bench->device, bench->stream, (char *)bench->out[i] + bench->out_bytes[i], GUARD, PF_BENCH_GUARD_BYTES, err);
+            st = ops->fill(bench->device, bench->stream, (char *)bench->out[i] + bench->out_bytes[i], GUARD,
+                           PF_BENCH_GUARD_BYTES, err);
     }
     return st;
 }
@@ -368,7 +370,8 @@ static bool only_permutes(const pf_bench *bench, uint32_t i)
     return layout != PF_LAYOUT_LINEAR && !pf_layout_pitch(layout) && bench->out_bytes[i] == bench->oracle->out[i].bytes;
 }
 
-/* In the output's own layout: the largest difference and the range do not depend on the order, and the answer is put into it but once. */
+/* In the output's own layout: the largest difference and the range do not depend on the order, and the answer is put
+   into it but once. */
 static bool agrees_as_it_lies(pf_bench *bench, uint32_t i, void *raw, double *error)
 {
     const pf_tensor *reference = &bench->oracle->out[i];
@@ -429,7 +432,8 @@ static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error
     pf_status            st = pf_bench_room_need(bench->room, largest_output(bench), err);
 
     if (!st)
-        st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i], bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, err);
+        st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i],
+                           bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, err);
     if (!st)
         st = ops->stream_sync(bench->device, bench->stream, err);
     return st ? st : compare(bench, i, bench->room->memory, max_rel_error, err);
@@ -482,7 +486,8 @@ static pf_status run_timed(pf_bench *bench, pf_bench_runner *r, int64_t *ns, pf_
     return st ? st : ops->event_elapsed(bench->device, r->start, r->end, ns, err);
 }
 
-pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns, pf_err *err)
+pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns,
+                         pf_err *err)
 {
     pf_status st = poison_outputs(bench, err);
 
@@ -538,7 +543,8 @@ static pf_status capture(pf_bench *bench, pf_bench_runner *r, pf_err *err)
     return st ? st : ended;
 }
 
-pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns, uint32_t limit, int64_t *ns, pf_err *err)
+pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns, uint32_t limit, int64_t *ns,
+                             pf_err *err)
 {
     bool      captures = bench->device->ops->capture_begin && r->step->capturable;
     uint32_t  least = captures ? 20 : 1;        /* a launch of a graph has gaps at its ends: they must not count */

@@ -7,11 +7,12 @@
 
 enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64 };
 
-/* Host memory that what goes to the device and comes from it passes through: one after the other. Kept from problem to problem, it is the device's
-   own kind where it has one, and its pages are there. */
+/* Host memory that what goes to the device and comes from it passes through: one after the other. Kept from problem to
+   problem, it is the device's own kind where it has one, and its pages are there. */
 typedef struct pf_bench_room { pf_device *device; void *memory; size_t bytes; bool of_device; } pf_bench_room;
 
-pf_status pf_bench_room_need(pf_bench_room *room, size_t bytes, pf_err *err);  /* room->memory has them afterwards; what was in it is lost */
+/* room->memory has them afterwards; what was in it is lost */
+pf_status pf_bench_room_need(pf_bench_room *room, size_t bytes, pf_err *err);
 void      pf_bench_room_clear(pf_bench_room *room);
 
 typedef struct pf_bench {
@@ -27,7 +28,8 @@ typedef struct pf_bench {
     size_t            workspace_bytes;
     pf_bench_room    *room;             /* borrowed */
     void             *dense;            /* host memory for an output without its layout; made when first needed */
-    void            **expected;         /* the oracle's outputs in their layouts, made when first needed; NULL for those that are linear */
+    void            **expected;         /* the oracle's outputs in their layouts, made when first needed; NULL for those
+                                           that are linear */
     double            tolerance;
 } pf_bench;
 
@@ -45,20 +47,24 @@ typedef struct pf_bench_runner {
 } pf_bench_runner;
 
 /* room: of that device; lives as long as the bench. */
-pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle, pf_bench_room *room, pf_bench *out,
-                        pf_err *err);
+pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle,
+                        pf_bench_room *room, pf_bench *out, pf_err *err);
 void      pf_bench_close(pf_bench *bench);
 
 /* Prepares and packs. cold_bytes: make so many copies of the constants that they exceed it; 0: one.
    Errors  what the tactic answers; NO_SPACE when its workspace is over the limit (0: none). */
-pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes, size_t cold_bytes,
-                           pf_bench_runner *out, pf_err *err);
+pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes,
+                           size_t cold_bytes, pf_bench_runner *out, pf_err *err);
 void      pf_bench_release(pf_bench *bench, pf_bench_runner *runner);
-/* Runs once (twice when it may work in place) and compares with the oracle.  *first_ns: how long the first run took, code loading included.
+/* Runs once (twice when it may work in place) and compares with the oracle.  *first_ns: how long the first run took,
+   code loading included.
    Errors  MISMATCH: wrong, or bytes behind an output were written. */
-pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns, pf_err *err);
-/* Finds how many runs last batch_ns, at most limit, and captures them where the device and the step allow. *ns: one run, about. */
-pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, uint32_t limit, int64_t *ns, pf_err *err);
+pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns,
+                         pf_err *err);
+/* Finds how many runs last batch_ns, at most limit, and captures them where the device and the step allow. *ns: one
+   run, about. */
+pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, uint32_t limit, int64_t *ns,
+                             pf_err *err);
 /* Nanoseconds of one run, measured over the runner's repeats. */
 pf_status pf_bench_sample(pf_bench *bench, pf_bench_runner *runner, int64_t *ns, pf_err *err);
 

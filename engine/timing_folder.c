@@ -12,15 +12,16 @@ typedef struct folder_store {
     pf_timing_store *inner;             /* owned; borrows db */
 } folder_store;
 
-static pf_status lookup(pf_timing_store *store, const pf_digest *device_class, const pf_digest *problems, uint32_t count, pf_timing_record *out,
-                        pf_err *err)
+static pf_status lookup(pf_timing_store *store, const pf_digest *device_class, const pf_digest *problems,
+                        uint32_t count, pf_timing_record *out, pf_err *err)
 {
     pf_timing_store *inner = ((folder_store *)store)->inner;
 
     return inner->lookup(inner, device_class, problems, count, out, err);
 }
 
-static pf_status merge(pf_timing_store *store, const char *class_text, const char *problem_text, const pf_timing_record *entries, pf_err *err)
+static pf_status merge(pf_timing_store *store, const char *class_text, const char *problem_text,
+                       const pf_timing_record *entries, pf_err *err)
 {
     pf_timing_store *inner = ((folder_store *)store)->inner;
 

@@ -29,18 +29,20 @@ void pf_copy_normalize(pf_copy *c)
     for (int32_t i = c->rank; i-- > 0;)
         if (c->dim[i] == 1)
             drop_dim(c, i);
-    for (int32_t i = 1; i < c->rank; i++)           /* few dims: insertion; results are never stepped through backwards */
+    for (int32_t i = 1; i < c->rank; i++)  /* few dims: insertion; results are never stepped through backwards */
         for (int32_t j = i; j > 0 && c->out_stride[j - 1] < c->out_stride[j]; j--)
             swap_dims(c, j - 1, j);
     for (int32_t i = c->rank - 1; i-- > 0;)
-        if (c->in_stride[i] == c->in_stride[i + 1] * c->dim[i + 1] && c->out_stride[i] == c->out_stride[i + 1] * c->dim[i + 1]) {
+        if (c->in_stride[i] == c->in_stride[i + 1] * c->dim[i + 1] &&
+            c->out_stride[i] == c->out_stride[i + 1] * c->dim[i + 1]) {
             c->dim[i + 1] *= c->dim[i];
             drop_dim(c, i);
         }
 }
 
 /* ---- The innermost loops, by size of item */
-/* A square of 4 by 4 words that turns in registers: rows of the result are columns of the source, both contiguous inside. */
+/* A square of 4 by 4 words that turns in registers: rows of the result are columns of the source, both contiguous
+   inside. */
 typedef uint32_t word4 __attribute__((vector_size(16)));
 
 static inline word4 load4(const uint32_t *from)
@@ -53,7 +55,8 @@ static inline word4 load4(const uint32_t *from)
 
 static inline void turn_square(const uint32_t *from, int64_t in_column, uint32_t *to, int64_t out_row)
 {
-    word4 a = load4(from), b = load4(from + in_column), c = load4(from + 2 * in_column), d = load4(from + 3 * in_column);
+    word4 a = load4(from), b = load4(from + in_column), c = load4(from + 2 * in_column),
+          d = load4(from + 3 * in_column);
     word4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
     word4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
     word4 rows[4] = {
@@ -72,40 +75,42 @@ static void turn_tile(const uint32_t *from, int64_t in_column, uint32_t *to, int
             turn_square(from + i + j * in_column, in_column, to + i * out_row + j, out_row);
 }
 
-#define ROW_AND_TILE(type)                                                                                                          \
-    static void row_##type(const void *in, void *out, int64_t count, int64_t in_step, int64_t out_step)                             \
-    {                                                                                                                               \
-        const type *from = in;                                                                                                      \
-        type       *to = out;                                                                                                       \
-        if (in_step == 1 && out_step == 1) {                                                                                        \
-            memcpy(to, from, (size_t)count * sizeof *to);                                                                           \
-            return;                                                                                                                 \
-        }                                                                                                                           \
-        if (in_step == 0 && out_step == 1) {                                                                                        \
-            const type value = *from;                                                                                               \
-            for (int64_t i = 0; i < count; i++)                                                                                     \
-                to[i] = value;                                                                                                      \
-            return;                                                                                                                 \
-        }                                                                                                                           \
-        for (int64_t i = 0; i < count; i++)                                                                                         \
-            to[i * out_step] = from[i * in_step];                                                                                   \
-    }                                                                                                                               \
-    /* rows of the result are columns of the source: small squares, so that both sides stay in the cache */                        \
-    static void tiles_##type(const void *in, void *out, int64_t rows, int64_t columns, int64_t in_row, int64_t in_column, int64_t out_row) \
-    {                                                                                                                               \
-        for (int64_t r = 0; r < rows; r += TILE)                                                                                    \
-            for (int64_t c = 0; c < columns; c += TILE) {                                                                           \
-                int64_t     height = rows - r < TILE ? rows - r : TILE, width = columns - c < TILE ? columns - c : TILE;            \
-                const type *from = (const type *)in + r * in_row + c * in_column;                                                   \
-                type       *to = (type *)out + r * out_row + c;                                                                     \
-                if (sizeof(type) == 4 && height == TILE && width == TILE && in_row == 1) {                                          \
-                    turn_tile((const uint32_t *)(const void *)from, in_column, (uint32_t *)(void *)to, out_row);                    \
-                    continue;                                                                                                       \
-                }                                                                                                                   \
-                for (int64_t i = 0; i < height; i++)                                                                                \
-                    for (int64_t j = 0; j < width; j++)                                                                             \
-                        to[i * out_row + j] = from[i * in_row + j * in_column];                                                     \
-            }                                                                                                                       \
+#define ROW_AND_TILE(type) \
+    static void row_##type(const void *in, void *out, int64_t count, int64_t in_step, int64_t out_step) \
+    { \
+        const type *from = in; \
+        type       *to = out; \
+        if (in_step == 1 && out_step == 1) { \
+            memcpy(to, from, (size_t)count * sizeof *to); \
+            return; \
+        } \
+        if (in_step == 0 && out_step == 1) { \
+            const type value = *from; \
+            for (int64_t i = 0; i < count; i++) \
+                to[i] = value; \
+            return; \
+        } \
+        for (int64_t i = 0; i < count; i++) \
+            to[i * out_step] = from[i * in_step]; \
+    } \
+    /* rows of the result are columns of the source: small squares, so that both sides stay in the cache */ \
+    static void tiles_##type(const void *in, void *out, int64_t rows, int64_t columns, int64_t in_row, int64_t in_column, \
+                             int64_t out_row) \
+    { \
+        for (int64_t r = 0; r < rows; r += TILE) \
+            for (int64_t c = 0; c < columns; c += TILE) { \
+                int64_t     height = rows - r < TILE ? rows - r : TILE; \
+                int64_t     width = columns - c < TILE ? columns - c : TILE; \
+                const type *from = (const type *)in + r * in_row + c * in_column; \
+                type       *to = (type *)out + r * out_row + c; \
+                if (sizeof(type) == 4 && height == TILE && width == TILE && in_row == 1) { \
+                    turn_tile((const uint32_t *)(const void *)from, in_column, (uint32_t *)(void *)to, out_row); \
+                    continue; \
+                } \
+                for (int64_t i = 0; i < height; i++) \
+                    for (int64_t j = 0; j < width; j++) \
+                        to[i * out_row + j] = from[i * in_row + j * in_column]; \
+            } \
     }
 ROW_AND_TILE(uint8_t)
 ROW_AND_TILE(uint16_t)
@@ -116,7 +121,8 @@ ROW_AND_TILE(item16)
 typedef struct inner {
     size_t bytes;
     void (*row)(const void *in, void *out, int64_t count, int64_t in_step, int64_t out_step);
-    void (*tiles)(const void *in, void *out, int64_t rows, int64_t columns, int64_t in_row, int64_t in_column, int64_t out_row);
+    void (*tiles)(const void *in, void *out, int64_t rows, int64_t columns, int64_t in_row, int64_t in_column,
+                  int64_t out_row);
 } inner;
 
 static const inner inners[] = {
@@ -144,7 +150,8 @@ static void bring_down(pf_copy *c, int32_t at)
 /* The dim along which the source is contiguous while the result is so along the last: a transposition.  -1: none. */
 static int32_t transposed_dim(const pf_copy *c)
 {
-    if (c->rank < 2 || c->out_stride[c->rank - 1] != 1 || c->in_stride[c->rank - 1] == 1 || c->in_stride[c->rank - 1] == 0)
+    if (c->rank < 2 || c->out_stride[c->rank - 1] != 1 || c->in_stride[c->rank - 1] == 1 ||
+        c->in_stride[c->rank - 1] == 0)
         return -1;
     for (int32_t i = 0; i < c->rank - 1; i++)
         if (c->in_stride[i] == 1 && c->dim[i] >= 4)
@@ -156,7 +163,8 @@ typedef struct job {
     pf_copy      copy;
     const inner *kind;
     bool         transposes;
-    int64_t      part, parts;           /* the last outer dim (rows of a transposition, else the innermost) is cut into parts of this many */
+    /* the last outer dim (rows of a transposition, else the innermost) is cut into parts of this many */
+    int64_t      part, parts;
     int64_t      outer;                 /* iterations of all dims before it */
     const char  *in;
     char        *out;
@@ -181,7 +189,8 @@ static void run_part(const job *j, int64_t number)
     char       *result = j->out + out * (int64_t)j->kind->bytes;
 
     if (j->transposes)
-        j->kind->tiles(source, result, count, c->dim[last], c->in_stride[split], c->in_stride[last], c->out_stride[split]);
+        j->kind->tiles(source, result, count, c->dim[last], c->in_stride[split], c->in_stride[last],
+                       c->out_stride[split]);
     else
         j->kind->row(source, result, count, c->in_stride[last], c->out_stride[last]);
 }
@@ -229,7 +238,8 @@ void pf_copy_run(const pf_copy *copy, size_t item_bytes, const void *in, void *o
     }
     cut(&j);
     total = j.outer * j.parts;
-    if (threads <= 1 || total < 2 || total * j.part * (j.transposes ? j.copy.dim[j.copy.rank - 1] : 1) * (int64_t)item_bytes < SERIAL_BYTES) {
+    if (threads <= 1 || total < 2 ||
+        total * j.part * (j.transposes ? j.copy.dim[j.copy.rank - 1] : 1) * (int64_t)item_bytes < SERIAL_BYTES) {
         run_range(&j, 0, total);
         return;
     }

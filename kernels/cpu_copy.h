@@ -14,7 +14,8 @@ typedef struct pf_copy {            /* all in elements; strides may be 0 (in) or
     int64_t in_at, out_at;
 } pf_copy;
 
-/* Drops dims of 1, puts dims in the order of the result's memory, and merges those that both sides step through as one. */
+/* Drops dims of 1, puts dims in the order of the result's memory, and merges those that both sides step through as
+   one. */
 void pf_copy_normalize(pf_copy *copy);
 /* item_bytes: 1, 2, 4, 8 or 16.  copy is normalized.  Splits the work over OpenMP's threads when that pays. */
 void pf_copy_run(const pf_copy *copy, size_t item_bytes, const void *in, void *out, int32_t threads);

@@ -1,6 +1,6 @@
-/* Instruction sets of the CPU kernels.  Every kernel file compiles its loops once per set, from one source: a body that is always
-   inlined, and PF_ISA_VARIANTS that makes a copy of it for each set.  Which copy runs is the caller's choice (the device's cap),
-   not the loader's, so that a plan for AVX2 can be made and checked on a machine with more. */
+/* Instruction sets of the CPU kernels.  Every kernel file compiles its loops once per set, from one source: a body that
+   is always inlined, and PF_ISA_VARIANTS that makes a copy of it for each set.  Which copy runs is the caller's choice
+   (the device's cap), not the loader's, so that a plan for AVX2 can be made and checked on a machine with more. */
 #ifndef PF_KERNELS_CPU_ISA_H
 #define PF_KERNELS_CPU_ISA_H
 
@@ -11,10 +11,13 @@ typedef enum pf_isa { PF_ISA_BASE, PF_ISA_AVX2, PF_ISA_AVX512, PF_ISA_COUNT } pf
 
 #define PF_INLINE static inline __attribute__((always_inline))
 
-/* Math of kernels: no errno, and conditions may be computed both ways; NaN and infinities are as everywhere.  First line of a kernel's source. */
+/* Math of kernels: no errno, and conditions may be computed both ways; NaN and infinities are as everywhere.  First
+   line of a kernel's source. */
 #if defined(__clang__)
-#define PF_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")   /* before a loop: its rounds do not depend on each other */
-#define PF_KERNEL_MATH _Pragma("clang diagnostic ignored \"-Wpsabi\"") _Pragma("clang diagnostic ignored \"-Wpass-failed\"")
+/* Before a loop: its rounds do not depend on each other. */
+#define PF_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#define PF_KERNEL_MATH \
+    _Pragma("clang diagnostic ignored \"-Wpsabi\"") _Pragma("clang diagnostic ignored \"-Wpass-failed\"")
 #else
 #define PF_INDEPENDENT _Pragma("GCC ivdep")
 #define PF_KERNEL_MATH _Pragma("GCC optimize(\"no-math-errno\", \"no-trapping-math\")")
@@ -25,14 +28,15 @@ typedef enum pf_isa { PF_ISA_BASE, PF_ISA_AVX2, PF_ISA_AVX512, PF_ISA_COUNT } pf
 #define PF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 #elif defined(__x86_64__)
 #define PF_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
-#define PF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")))
+#define PF_TARGET_AVX512 \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")))
 #else
 #define PF_TARGET_AVX2
 #define PF_TARGET_AVX512
 #endif
 
-/* Defines name_base, name_avx2 and name_avx512 with these parameters, each a call of name_body with these arguments, and the table
-   name_table[PF_ISA_COUNT] of them.
+/* Defines name_base, name_avx2 and name_avx512 with these parameters, each a call of name_body with these arguments,
+   and the table name_table[PF_ISA_COUNT] of them.
    PF_ISA_VARIANTS(void, scale, (const float *x, float *y, long n), (x, y, n)) */
 #define PF_ISA_VARIANTS(type, name, parameters, arguments)                          \
     static type name##_base parameters { return name##_body arguments; }            \

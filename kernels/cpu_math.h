@@ -25,11 +25,12 @@ PF_INLINE uint32_t pf_math_bits(float x)
     return out;
 }
 
-/* exp(x) = 2^n exp(r), |r| <= ln2/2, by the series of exp to r^7: relative error under 2e-7.  Results under e^-86.6 become 0. */
+/* exp(x) = 2^n exp(r), |r| <= ln2/2, by the series of exp to r^7: relative error under 2e-7.  Results under e^-86.6
+   become 0. */
 PF_INLINE float pf_math_exp(float x)
 {
     float    clamped = x < -86.6f ? -86.6f : x > 88.7228f ? 88.7228f : x;
-    float    shifted = clamped * 1.44269504f + 12582912.0f;         /* 1.5 * 2^23: the low bits hold n, rounded to nearest */
+    float    shifted = clamped * 1.44269504f + 12582912.0f;  /* 1.5 * 2^23: the low bits hold n, rounded to nearest */
     float    n = shifted - 12582912.0f;
     float    r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f; /* ln2 in two parts */
     float    p = 1.0f / 5040.0f;
@@ -47,7 +48,8 @@ PF_INLINE float pf_math_exp(float x)
     return x != x ? x : p;
 }
 
-/* log(x) for x > 0: x = 2^e m, m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1)/(m + 1)): error under 2e-7 of max(|log x|, 1). */
+/* log(x) for x > 0: x = 2^e m, m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1)/(m + 1)): error under 2e-7 of
+   max(|log x|, 1). */
 PF_INLINE float pf_math_log(float x)
 {
     float    tiny = x < 1.17549435e-38f ? x * 8388608.0f : x;       /* denormals are scaled by 2^23 */
@@ -106,7 +108,8 @@ PF_INLINE float pf_math_tanh(float x)
     return a < 0.35f ? p : x < 0.0f ? -big : big;
 }
 
-/* erf(x): series to x^13 under 0.5; above, 1 - t P(t) e^-x^2 with t = 1/(1 + 0.3275911 x) (Abramowitz and Stegun 7.1.26): error under 3e-7. */
+/* erf(x): series to x^13 under 0.5; above, 1 - t P(t) e^-x^2 with t = 1/(1 + 0.3275911 x) (Abramowitz and Stegun
+   7.1.26): error under 3e-7. */
 PF_INLINE float pf_math_erf(float x)
 {
     float a = fabsf(x), s = x * x, t = 1.0f / (1.0f + 0.3275911f * a);

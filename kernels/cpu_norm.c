@@ -9,7 +9,8 @@ PF_KERNEL_MATH
 typedef float lanes __attribute__((vector_size(64), aligned(4)));
 enum { LANES = 16 };
 
-/* Written out, as an index that varies would put the lanes on the stack; AddressSanitizer's own stack is not aligned for 64 bytes. */
+/* Written out, as an index that varies would put the lanes on the stack; AddressSanitizer's own stack is not aligned
+   for 64 bytes. */
 PF_INLINE float sum_of(lanes v)
 {
     return (((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]))) +

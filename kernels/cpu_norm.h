@@ -6,8 +6,9 @@
 
 #include <stdint.h>
 
-/* rows of n floats, one behind the other: y = (x - mean) / sqrt(variance + epsilon) * scale + bias; scale and bias hold n, bias may be NULL.
-   With `root` the mean is not taken out: x / sqrt(mean of squares + epsilon) * scale.  y may be x. */
+/* rows of n floats, one behind the other: y = (x - mean) / sqrt(variance + epsilon) * scale + bias; scale and bias hold
+   n, bias may be NULL.  With `root` the mean is not taken out: x / sqrt(mean of squares + epsilon) * scale.  y may be
+   x. */
 typedef struct pf_norm_rows {
     const float *x, *scale, *bias;
     float       *y;
@@ -17,7 +18,8 @@ typedef struct pf_norm_rows {
 } pf_norm_rows;
 void pf_norm_rows_run(pf_isa isa, const pf_norm_rows *run);
 
-/* One group of a group norm: `channels` rows of n floats, `channel_step` apart, elements `step` apart; scale and bias per channel. */
+/* One group of a group norm: `channels` rows of n floats, `channel_step` apart, elements `step` apart; scale and bias
+   per channel. */
 typedef struct pf_norm_group {
     const float *x, *scale, *bias;
     float       *y;

@@ -36,9 +36,11 @@ PF_INLINE void any_keys_body(int type, const void *x, int64_t step, int64_t coun
     else
         keys_body(type, x, step, count, flip, keys);
 }
-PF_ISA_VARIANTS(void, any_keys, (int type, const void *x, int64_t step, int64_t count, int64_t flip, int64_t *keys), (type, x, step, count, flip, keys))
+PF_ISA_VARIANTS(void, any_keys, (int type, const void *x, int64_t step, int64_t count, int64_t flip, int64_t *keys),
+                (type, x, step, count, flip, keys))
 
-void pf_order_keys(pf_isa isa, pf_order_type type, const void *x, int64_t step, int64_t count, bool smallest, int64_t *keys)
+void pf_order_keys(pf_isa isa, pf_order_type type, const void *x, int64_t step, int64_t count, bool smallest,
+                   int64_t *keys)
 {
     any_keys_table[isa]((int)type, x, step, count, smallest ? -1 : 0, keys);
 }
@@ -62,7 +64,8 @@ int64_t pf_order_best(pf_isa isa, const int64_t *keys, int64_t count, bool last)
     return at;
 }
 
-PF_INLINE void best_columns_body(int type, const void *x, int64_t rows, int64_t step, int64_t columns, int64_t flip, bool last, int64_t *at)
+PF_INLINE void best_columns_body(int type, const void *x, int64_t rows, int64_t step, int64_t columns, int64_t flip,
+                                 bool last, int64_t *at)
 {
     const int64_t item = type == PF_ORDER_I64 ? 8 : 4;
     int64_t       best[PF_ORDER_STRIP], keys[PF_ORDER_STRIP];
@@ -80,11 +83,13 @@ PF_INLINE void best_columns_body(int type, const void *x, int64_t rows, int64_t 
         }
     }
 }
-PF_ISA_VARIANTS(void, best_columns, (int type, const void *x, int64_t rows, int64_t step, int64_t columns, int64_t flip, bool last, int64_t *at),
+PF_ISA_VARIANTS(void, best_columns,
+                (int type, const void *x, int64_t rows, int64_t step, int64_t columns, int64_t flip, bool last,
+                 int64_t *at),
                 (type, x, rows, step, columns, flip, last, at))
 
-void pf_order_best_columns(pf_isa isa, pf_order_type type, const void *x, int64_t rows, int64_t step, int64_t columns, bool smallest, bool last,
-                           int64_t *at)
+void pf_order_best_columns(pf_isa isa, pf_order_type type, const void *x, int64_t rows, int64_t step, int64_t columns,
+                           bool smallest, bool last, int64_t *at)
 {
     best_columns_table[isa]((int)type, x, rows, step, columns, smallest ? -1 : 0, last, at);
 }

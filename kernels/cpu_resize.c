@@ -42,8 +42,8 @@ PF_INLINE void columns_of_floats(const float *x, float *y, const pf_resize_taps 
     }
 }
 
-PF_INLINE void resize_row_body(const float *x, float *y, int64_t row, const pf_resize_taps *rows, const pf_resize_taps *columns, int64_t inner,
-                               float *scratch)
+PF_INLINE void resize_row_body(const float *x, float *y, int64_t row, const pf_resize_taps *rows,
+                               const pf_resize_taps *columns, int64_t inner, float *scratch)
 {
     int64_t      width = columns->from * inner;
     const float *source = scratch;
@@ -64,11 +64,12 @@ PF_INLINE void resize_row_body(const float *x, float *y, int64_t row, const pf_r
 }
 
 PF_ISA_VARIANTS(void, resize_row,
-                (const float *x, float *y, int64_t row, const pf_resize_taps *rows, const pf_resize_taps *columns, int64_t inner, float *scratch),
+                (const float *x, float *y, int64_t row, const pf_resize_taps *rows, const pf_resize_taps *columns,
+                 int64_t inner, float *scratch),
                 (x, y, row, rows, columns, inner, scratch))
 
-void pf_resize_row(pf_isa isa, const float *x, float *y, int64_t row, const pf_resize_taps *rows, const pf_resize_taps *columns, int64_t inner,
-                   float *scratch)
+void pf_resize_row(pf_isa isa, const float *x, float *y, int64_t row, const pf_resize_taps *rows,
+                   const pf_resize_taps *columns, int64_t inner, float *scratch)
 {
     resize_row_table[isa](x, y, row, rows, columns, inner, scratch);
 }

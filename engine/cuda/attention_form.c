@@ -21,7 +21,8 @@ static const pf_node *attention_of(const pf_problem *p)
     return found;
 }
 
-/* ---- From y on: each dim of a value is a run of neighbouring axes; a reshape joins runs or splits them, a transpose reorders them. */
+/* ---- From y on: each dim of a value is a run of neighbouring axes; a reshape joins runs or splits them, a transpose
+   reorders them. */
 
 typedef struct dim_run { int count; int axis[AXES]; } dim_run;
 typedef struct runs { int rank; dim_run at[PF_MAX_RANK]; } runs;
@@ -65,7 +66,9 @@ static bool trace_output(const pf_problem *p, const pf_attention_form *form, pf_
     pf_value_id   value = form->node->out[0];
 
     while (value != p->graph->outputs[0]) {
-        const pf_node *node = pf_graph_use_count(p->graph, value) == 1 ? pf_graph_node(p->graph, pf_graph_use(p->graph, value, 0).node) : NULL;
+        const pf_node *node = pf_graph_use_count(p->graph, value) == 1
+                                  ? pf_graph_node(p->graph, pf_graph_use(p->graph, value, 0).node)
+                                  : NULL;
 
         if (!node || !apply_move(p, node, &r, extent)) return false;
         value = node->out[0];
@@ -104,7 +107,8 @@ static bool trace_input(const pf_problem *p, pf_value_id value, pf_strided *out)
 
 static bool is_move(pf_op_kind op)
 {
-    return op == PF_OP_RESHAPE || op == PF_OP_TRANSPOSE || op == PF_OP_SLICE || op == PF_OP_SPLIT || op == PF_OP_IDENTITY;
+    return op == PF_OP_RESHAPE || op == PF_OP_TRANSPOSE || op == PF_OP_SLICE || op == PF_OP_SPLIT ||
+           op == PF_OP_IDENTITY;
 }
 
 /* Every way from q, k or v up leads through moves; the mask may be computed by anything that can be evaluated. */
@@ -136,14 +140,19 @@ static const char *check_attrs(const pf_problem *p, const pf_node *node)
 /* Shapes that hold for every binding of symbols. Sizes that are symbols are believed. */
 static const char *check_dims(const pf_problem *p, const pf_node *node)
 {
-    const pf_shape *q = &pf_graph_value(p->graph, node->in[0])->shape, *k = &pf_graph_value(p->graph, node->in[1])->shape;
-    const pf_shape *mask = node->in_count > 3 && node->in[3] != PF_NONE ? &pf_graph_value(p->graph, node->in[3])->shape : NULL;
+    const pf_shape *q = &pf_graph_value(p->graph, node->in[0])->shape,
+                   *k = &pf_graph_value(p->graph, node->in[1])->shape;
+    const pf_shape *mask = node->in_count > 3 && node->in[3] != PF_NONE ? &pf_graph_value(p->graph, node->in[3])->shape
+                                                                        : NULL;
     pf_dim          keys = k->dim[2];
 
     if (!pf_shape_equal(k, &pf_graph_value(p->graph, node->in[2])->shape)) return "k and v differ in shape";
-    if (!pf_dim_is_number(q->dim[3]) || q->dim[3] < 2 || q->dim[3] % 2 || q->dim[3] > HEAD_DIM_MAX) return "head dim is not an even number up to 256";
-    if (!pf_dim_is_number(q->dim[1]) || !pf_dim_is_number(k->dim[1]) || k->dim[1] < 1 || q->dim[1] % k->dim[1]) return "heads do not divide";
-    if (mask && mask->rank > 0 && mask->dim[mask->rank - 1] != 1 && mask->dim[mask->rank - 1] != keys) return "a mask shorter than the keys";
+    if (!pf_dim_is_number(q->dim[3]) || q->dim[3] < 2 || q->dim[3] % 2 || q->dim[3] > HEAD_DIM_MAX)
+        return "head dim is not an even number up to 256";
+    if (!pf_dim_is_number(q->dim[1]) || !pf_dim_is_number(k->dim[1]) || k->dim[1] < 1 || q->dim[1] % k->dim[1])
+        return "heads do not divide";
+    if (mask && mask->rank > 0 && mask->dim[mask->rank - 1] != 1 && mask->dim[mask->rank - 1] != keys)
+        return "a mask shorter than the keys";
     return NULL;
 }
 
@@ -155,7 +164,9 @@ static bool divides(int width, const pf_strided *s)
 int pf_attention_copy_width(const pf_attention_form *form)
 {
     for (int width = 8; width > 1; width /= 2)
-        if (form->head_dim % width == 0 && divides(width, &form->q) && divides(width, &form->k) && divides(width, &form->v)) return width;
+        if (form->head_dim % width == 0 && divides(width, &form->q) && divides(width, &form->k) &&
+            divides(width, &form->v))
+            return width;
     return 0;
 }
 
@@ -185,11 +196,13 @@ const char *pf_attention_read(const pf_problem *p, pf_attention_form *out)
     out->keys = k->dim[2];
     out->scale = ((const pf_attention_attrs *)node->attrs)->scale;
     if (out->scale == 0) out->scale = 1 / sqrt((double)out->head_dim);
-    if (!trace_input(p, node->in[0], &out->q) || !trace_input(p, node->in[1], &out->k) || !trace_input(p, node->in[2], &out->v))
+    if (!trace_input(p, node->in[0], &out->q) || !trace_input(p, node->in[1], &out->k) ||
+        !trace_input(p, node->in[2], &out->v))
         return "q, k or v has no strides, or its depth is not innermost";
     if (!trace_output(p, out, &out->y)) return "the output has no strides";
     if (out->batch > GRID_MAX || out->heads > GRID_MAX) return "more than 65535 heads";
-    return pf_attention_copy_width(out) && pf_attention_store_width(out) ? NULL : "rows of q, k, v or y begin at odd places";
+    return pf_attention_copy_width(out) && pf_attention_store_width(out) ? NULL
+                                                                         : "rows of q, k, v or y begin at odd places";
 }
 
 const char *pf_attention_declines(const pf_problem *p)

@@ -1,5 +1,5 @@
-/* Attention with the moves round it: q, k and v may be slices and transposes of packed projections, and the output may be written with its heads
-   behind the positions. All of that is strides. */
+/* Attention with the moves round it: q, k and v may be slices and transposes of packed projections, and the output may
+   be written with its heads behind the positions. All of that is strides. */
 #ifndef PF_ENGINE_CUDA_ATTENTION_FORM_H
 #define PF_ENGINE_CUDA_ATTENTION_FORM_H
 

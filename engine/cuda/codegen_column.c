@@ -14,8 +14,8 @@ static const char *check_reduce(const pf_graph *graph, const pf_node *node)
 {
     const pf_reduce_attrs *attrs = node->attrs;
 
-    if (pf_graph_value(graph, node->in[0])->shape.rank != 4 || attrs->axes.count != 2 || attrs->axes.at[0] + attrs->axes.at[1] != 5 ||
-        attrs->axes.at[0] * attrs->axes.at[1] != 6)
+    if (pf_graph_value(graph, node->in[0])->shape.rank != 4 || attrs->axes.count != 2 ||
+        attrs->axes.at[0] + attrs->axes.at[1] != 5 || attrs->axes.at[0] * attrs->axes.at[1] != 6)
         return "reduced dims are not the two spatial ones";
     return cg_reduction_of(attrs->mode) ? NULL : "reduction without a form here";
 }
@@ -29,7 +29,8 @@ static const char *recognize(const pf_problem *p, const pf_node **reduce)
     return reason ? reason : check_reduce(p->graph, *reduce);
 }
 
-/* Layouts are those of memory: images channels-last, anything else linear. A result of one pixel may count as either. */
+/* Layouts are those of memory: images channels-last, anything else linear. A result of one pixel may count as
+   either. */
 const char *pf_codegen_column_declines(const pf_problem *p)
 {
     const pf_graph *graph = p->graph;
@@ -51,7 +52,8 @@ const char *pf_codegen_column_declines(const pf_problem *p)
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
 
         if (p->out_layout[i] != (result->rank == 4 ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR)) return "layout";
-        if (!pf_shape_equal(&out->shape, result) || out->is_constant || out->producer == PF_NONE) return "an output of another shape";
+        if (!pf_shape_equal(&out->shape, result) || out->is_constant || out->producer == PF_NONE)
+            return "an output of another shape";
     }
     return NULL;
 }
@@ -69,7 +71,9 @@ int pf_codegen_column_tunings(const pf_problem *p, pf_column_tuning *out, int ma
     for (int vector = widest; vector >= 1 && vector * 4 >= widest; vector /= 2)
         for (size_t a = 0; a < sizeof across / sizeof *across; a++)
             for (int threads = 256; threads <= 1024 && count < max; threads *= 4)
-                if (threads / across[a] <= x->shape.dim[2] * x->shape.dim[3] * 2) out[count++] = (pf_column_tuning){ vector, across[a], threads / across[a] };
+                if (threads / across[a] <= x->shape.dim[2] * x->shape.dim[3] * 2) out[count++] = (pf_column_tuning){
+                    vector, across[a], threads / across[a],
+                };
     if (!count) out[count++] = (pf_column_tuning){ widest, 32, 1 };
     return count;
 }
@@ -82,13 +86,16 @@ static bool emit_reduction(cg_context *cg, const pf_node *reduce, const cg_point
     int32_t             x = 0;
 
     pf_buf_printf(out, "  float sum[V]; LANES sum[l] = %s;\n", mode->identity);
-    pf_buf_printf(out, "  if (inside) for (idx pixel = threadIdx.y; pixel < D; pixel += DOWN) {\n  const idx i1 = pixel / %lld, i2 = pixel %% %lld;\n",
+    pf_buf_printf(out, "  if (inside) for (idx pixel = threadIdx.y; pixel < D; pixel += DOWN) {\n"
+                       "  const idx i1 = pixel / %lld, i2 = pixel %% %lld;\n",
                   (long long)cg->var_extent[VAR_W], (long long)cg->var_extent[VAR_W]);
     x = cg_eval(cg, reduce->in[0], point);
     if (x < 0) return false;
-    pf_buf_printf(out, "  LANES { const float x = v%d[l]; sum[l] = %s::of(sum[l], %s); }\n  }\n", x, mode->join, mode->map);
+    pf_buf_printf(out, "  LANES { const float x = v%d[l]; sum[l] = %s::of(sum[l], %s); }\n  }\n", x, mode->join,
+                  mode->map);
     pf_buf_printf(out, "  LANES part[threadIdx.y][threadIdx.x][l] = sum[l];\n  __syncthreads();\n");
-    pf_buf_printf(out, "  if (threadIdx.y || !inside) return;\n  for (int t = 1; t < DOWN; ++t) LANES sum[l] = %s::of(sum[l], part[t][threadIdx.x][l]);\n",
+    pf_buf_printf(out, "  if (threadIdx.y || !inside) return;\n"
+                       "  for (int t = 1; t < DOWN; ++t) LANES sum[l] = %s::of(sum[l], part[t][threadIdx.x][l]);\n",
                   mode->join);
     pf_buf_printf(out, "  float result[V]; LANES { const float r = sum[l]; result[l] = %s; }\n", mode->finish);
     return true;
@@ -133,15 +140,21 @@ pf_status pf_codegen_column(const pf_problem *p, const pf_column_tuning *tuning,
     cg_loop_over(&cg, PF_LAYOUT_CHANNELS_LAST, pf_graph_value(p->graph, reduce->in[0]), &point);
     vectors = cg.var_extent[VAR_C] / tuning->vector;
     pixels = cg.var_extent[VAR_H] * cg.var_extent[VAR_W];
-    if (!emit_reduction(&cg, reduce, &point) || !emit_outputs(&cg, reduce)) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
-    snprintf(functions, sizeof functions, "#define D %lld\n#define DOWN %d\n%s", (long long)pixels, tuning->down, CG_REDUCTION_FUNCTORS);
-    pf_codegen_header(p, tuning->vector, tuning->across * tuning->down, cg.var_extent[VAR_N] * pixels * cg.var_extent[VAR_C], functions, &out->source);
-    pf_buf_printf(&out->source, "  __shared__ float part[DOWN][%d][V];\n  const idx i0 = blockIdx.y, i3 = ((idx)blockIdx.x * %d + threadIdx.x) * V;\n", tuning->across,
-                  tuning->across);
+    if (!emit_reduction(&cg, reduce, &point) || !emit_outputs(&cg, reduce))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
+    snprintf(functions, sizeof functions, "#define D %lld\n#define DOWN %d\n%s", (long long)pixels, tuning->down,
+             CG_REDUCTION_FUNCTORS);
+    pf_codegen_header(p, tuning->vector, tuning->across * tuning->down,
+                      cg.var_extent[VAR_N] * pixels * cg.var_extent[VAR_C], functions, &out->source);
+    pf_buf_printf(&out->source,
+                  "  __shared__ float part[DOWN][%d][V];\n  const idx i0 = blockIdx.y, i3 = ((idx)blockIdx.x * %d + "
+                  "threadIdx.x) * V;\n",
+                  tuning->across, tuning->across);
     pf_buf_printf(&out->source, "  const bool inside = i3 < %lld;\n", (long long)cg.var_extent[VAR_C]);
     pf_buf_put(&out->source, body.data, body.size);
     pf_buf_printf(&out->source, "}\n");
-    if (!st && (body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && (body.failed || out->source.failed))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     if (!st && cg.var_extent[VAR_N] > 65535) st = PF_FAIL(err, PF_UNSUPPORTED, "more than 65535 images");
     out->grid[0] = (uint32_t)((vectors + tuning->across - 1) / tuning->across);
     out->grid[1] = (uint32_t)cg.var_extent[VAR_N];

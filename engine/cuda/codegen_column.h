@@ -1,12 +1,14 @@
-/* Kernels for reductions over the spatial dims of channels-last images (global pooling, squeeze-excite means): a thread takes a few neighbouring
-   channels, threads along y share the pixels and meet in shared memory; what follows the reduction is computed before the one store. */
+/* Kernels for reductions over the spatial dims of channels-last images (global pooling, squeeze-excite means): a thread
+   takes a few neighbouring channels, threads along y share the pixels and meet in shared memory; what follows the
+   reduction is computed before the one store. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_COLUMN_H
 #define PF_ENGINE_CUDA_CODEGEN_COLUMN_H
 
 #include "engine/cuda/codegen.h"
 #include "engine/cuda/program.h"
 
-typedef struct pf_column_tuning { int vector, across, down; } pf_column_tuning;     /* channels a thread, threads along channels, along pixels */
+/* Channels a thread, threads along channels, along pixels. */
+typedef struct pf_column_tuning { int vector, across, down; } pf_column_tuning;
 
 const char *pf_codegen_column_declines(const pf_problem *p);
 int         pf_codegen_column_tunings(const pf_problem *p, pf_column_tuning *out, int max);

@@ -67,7 +67,10 @@ bool cg_bind(cg_context *cg, pf_value_id value, const cg_point *point, int32_t i
 
 static const char *lane_type(cg_type type) { return type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int"; }
 
-static void declare(cg_context *cg, int32_t id, cg_type type) { pf_buf_printf(cg->body, "  %s v%d[V]; ", lane_type(type), id); }
+static void declare(cg_context *cg, int32_t id, cg_type type)
+{
+    pf_buf_printf(cg->body, "  %s v%d[V]; ", lane_type(type), id);
+}
 
 /* 9 digits without a point or an exponent are an integer literal to C. */
 static void print_float(pf_buf *out, double value)
@@ -112,7 +115,8 @@ static int32_t eval_clear(cg_context *cg, const pf_value *value, const cg_point 
     return id;
 }
 
-/* The point of input `in` when the output of a broadcasting op is at `point`: dims align at the end, sizes of 1 stay at 0. */
+/* The point of input `in` when the output of a broadcasting op is at `point`: dims align at the end, sizes of 1 stay at
+   0. */
 static cg_point broadcast_point(const cg_point *point, const pf_shape *in)
 {
     cg_point result = *point;
@@ -172,7 +176,8 @@ static int32_t eval_pointwise(cg_context *cg, const pf_node *node, const cg_poin
     }
     if (!floats) pf_buf_printf(cg->body, "typedef long long I; typedef unsigned long long U; ");
     pf_buf_printf(cg->body, "LANES { ");
-    for (uint32_t i = 0; i < node->in_count; i++) pf_buf_printf(cg->body, "%s %c = v%d[l]; ", floats ? "float" : "I", names[i], arg[i]);
+    for (uint32_t i = 0; i < node->in_count; i++)
+        pf_buf_printf(cg->body, "%s %c = v%d[l]; ", floats ? "float" : "I", names[i], arg[i]);
     pf_buf_printf(cg->body, "v%d[l] = ", id);
     if (*cast) pf_buf_printf(cg->body, "(%s)", cast);
     pf_buf_printf(cg->body, "(%s); } }\n", floats ? formulas[node->op].floats : formulas[node->op].integers);
@@ -271,7 +276,8 @@ static int32_t eval_split(cg_context *cg, const pf_node *node, uint32_t slot, co
     const pf_split_attrs *attrs = node->attrs;
     cg_point              at = *point;
 
-    for (uint32_t k = 0; k < slot; k++) at.at[attrs->axis].constant += pf_graph_value(cg->problem->graph, node->out[k])->shape.dim[attrs->axis];
+    for (uint32_t k = 0; k < slot; k++)
+        at.at[attrs->axis].constant += pf_graph_value(cg->problem->graph, node->out[k])->shape.dim[attrs->axis];
     return cg_eval(cg, node->in[0], &at);
 }
 
@@ -285,7 +291,8 @@ static int32_t eval_tile(cg_context *cg, const pf_node *node, const cg_point *po
     return cg_eval(cg, node->in[0], &at);
 }
 
-/* Every lane of a thread is on the same side of `bound` when the index moves with the lanes in whole vectors, or not at all. */
+/* Every lane of a thread is on the same side of `bound` when the index moves with the lanes in whole vectors, or not at
+   all. */
 static bool uniform_at(const cg_context *cg, const cg_index *index, int64_t bound)
 {
     if (index->opaque) return false;
@@ -299,7 +306,8 @@ static cg_point guarded(cg_context *cg, const cg_point *point, const cg_index *i
     cg_point at = *point;
 
     at.guard = ++cg->next_id;
-    at.guard_uniform = (!point->guard || point->guard_uniform) && uniform_at(cg, index, low) && uniform_at(cg, index, high);
+    at.guard_uniform = (!point->guard || point->guard_uniform) && uniform_at(cg, index, low) &&
+                       uniform_at(cg, index, high);
     pf_buf_printf(cg->body, "  bool g%d[V]; LANES { idx a = ", at.guard);
     cg_index_print(cg, index, "l", cg->body);
     pf_buf_printf(cg->body, "; g%d[l] = a >= %lld && a < %lld", at.guard, (long long)low, (long long)high);
@@ -342,7 +350,8 @@ static int32_t eval_padding(cg_context *cg, const pf_node *node)
     const pf_pad_attrs *attrs = node->attrs;
     cg_type             type = cg_type_of(pf_graph_value(cg->problem->graph, node->out[0])->dtype);
     cg_point            at = {0};
-    int32_t             computed = node->in_count > 1 && node->in[1] != PF_NONE ? cg_eval(cg, node->in[1], &at) : 0, id = 0;
+    int32_t             computed = node->in_count > 1 && node->in[1] != PF_NONE ? cg_eval(cg, node->in[1], &at) : 0,
+                        id = 0;
 
     if (computed < 0) return -1;
     id = ++cg->next_id;
@@ -378,13 +387,15 @@ static int32_t eval_pad(cg_context *cg, const pf_node *node, const cg_point *poi
     return id;
 }
 
-/* The index that an integer value picks along an axis of `size`, counting from the end when negative. Out of range it reads element 0: the reference
-   refuses such indices, a kernel must only stay inside. */
+/* The index that an integer value picks along an axis of `size`, counting from the end when negative. Out of range it
+   reads element 0: the reference refuses such indices, a kernel must only stay inside. */
 static cg_index picked_by(cg_context *cg, int32_t which, int64_t size)
 {
     cg_index picked = { .opaque = ++cg->next_id };
 
-    pf_buf_printf(cg->body, "  idx o%d[V]; LANES { long long k = v%d[l]; k += k < 0 ? %lld : 0; o%d[l] = k < 0 || k >= %lld ? 0 : (idx)k; }\n",
+    pf_buf_printf(cg->body,
+                  "  idx o%d[V]; LANES { long long k = v%d[l]; k += k < 0 ? %lld : 0; o%d[l] = k < 0 || k >= %lld ? 0 "
+                  ": (idx)k; }\n",
                   picked.opaque, which, (long long)size, picked.opaque, (long long)size);
     return picked;
 }
@@ -438,7 +449,8 @@ static int32_t eval_gather(cg_context *cg, const pf_node *node, const cg_point *
     if (which < 0) return -1;
     picked = picked_by(cg, which, data->dim[axis]);
     at.rank = data->rank;
-    for (int d = 0; d < data->rank; d++) at.at[d] = d < axis ? point->at[d] : d == axis ? picked : point->at[d - 1 + index->rank];
+    for (int d = 0; d < data->rank; d++)
+        at.at[d] = d < axis ? point->at[d] : d == axis ? picked : point->at[d - 1 + index->rank];
     return cg_eval(cg, node->in[0], &at);
 }
 
@@ -495,12 +507,16 @@ static int32_t eval_eye(cg_context *cg, const pf_node *node, const cg_point *poi
     return id;
 }
 
-static int32_t eval_same(cg_context *cg, const pf_node *node, const cg_point *point) { return cg_eval(cg, node->in[0], point); }
+static int32_t eval_same(cg_context *cg, const pf_node *node, const cg_point *point)
+{
+    return cg_eval(cg, node->in[0], point);
+}
 
 /* Moves that need no output slot, by op. */
 typedef int32_t evaluator(cg_context *cg, const pf_node *node, const cg_point *point);
 static evaluator *const evaluators[PF_OP_COUNT] = {
-    [PF_OP_IDENTITY] = eval_same, [PF_OP_CAST] = eval_cast, [PF_OP_TRANSPOSE] = eval_transpose, [PF_OP_EXPAND] = eval_expand,
+    [PF_OP_IDENTITY] = eval_same, [PF_OP_CAST] = eval_cast, [PF_OP_TRANSPOSE] = eval_transpose,
+    [PF_OP_EXPAND] = eval_expand,
     [PF_OP_RESHAPE] = eval_reshape, [PF_OP_SLICE] = eval_slice, [PF_OP_TILE] = eval_tile, [PF_OP_CONCAT] = eval_concat,
     [PF_OP_PAD] = eval_pad, [PF_OP_GATHER] = eval_gather, [PF_OP_RANGE] = eval_range, [PF_OP_TRILU] = eval_trilu,
     [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_GATHER_ND] = eval_gather_nd, [PF_OP_RESIZE] = cg_eval_resize,
@@ -514,7 +530,8 @@ static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *
     if (node->op == PF_OP_SPLIT) return eval_split(cg, node, value->slot, point);
     if (evaluators[node->op]) return evaluators[node->op](cg, node, point);
     if (pf_op_is_pointwise(node->op)) return eval_pointwise(cg, node, point);
-    PF_FAIL(cg->err, PF_UNSUPPORTED, "%s is wanted at a point other than the kernel's own", pf_op_def_of(node->op)->name);
+    PF_FAIL(cg->err, PF_UNSUPPORTED, "%s is wanted at a point other than the kernel's own",
+            pf_op_def_of(node->op)->name);
     return -1;
 }
 
@@ -548,7 +565,9 @@ static const char *declines_range(const pf_graph *graph, const pf_node *node)
     const pf_range_attrs *attrs = node->attrs;
 
     (void)graph;
-    return node->in_count || attrs->bounds.count != 3 || !pf_dtype_is_integer((pf_dtype)attrs->dtype) ? "range with computed bounds" : NULL;
+    return node->in_count || attrs->bounds.count != 3 || !pf_dtype_is_integer((pf_dtype)attrs->dtype)
+               ? "range with computed bounds"
+               : NULL;
 }
 
 static const char *declines_pad(const pf_graph *graph, const pf_node *node)
@@ -557,7 +576,8 @@ static const char *declines_pad(const pf_graph *graph, const pf_node *node)
     const pf_shape     *x = &pf_graph_value(graph, node->in[0])->shape;
 
     for (int d = 0; d < attrs->pads.count; d++)
-        if (attrs->pads.at[d] != 0 && attrs->mode != PF_PAD_CONSTANT && x->dim[d % x->rank] == 0) return "padding from nothing";
+        if (attrs->pads.at[d] != 0 && attrs->mode != PF_PAD_CONSTANT && x->dim[d % x->rank] == 0)
+            return "padding from nothing";
     return NULL;
 }
 
@@ -628,8 +648,11 @@ static bool reads_value(const pf_graph *graph, const pf_node *node, pf_value_id 
 
 static const char *check_reader(const pf_graph *graph, const pf_node *reader, pf_value_id value)
 {
-    if (!pf_op_is_pointwise(reader->op) && reader->op != PF_OP_CAST && reader->op != PF_OP_IDENTITY) return "something moves behind the anchor";
-    return pf_shape_equal(&pf_graph_value(graph, reader->out[0])->shape, &pf_graph_value(graph, value)->shape) ? NULL : "the anchor's result is broadcast";
+    if (!pf_op_is_pointwise(reader->op) && reader->op != PF_OP_CAST && reader->op != PF_OP_IDENTITY)
+        return "something moves behind the anchor";
+    return pf_shape_equal(&pf_graph_value(graph, reader->out[0])->shape, &pf_graph_value(graph, value)->shape)
+               ? NULL
+               : "the anchor's result is broadcast";
 }
 
 const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor)

@@ -17,7 +17,10 @@ cg_index cg_index_var(int var)
     return index;
 }
 
-cg_index cg_index_of(const cg_context *cg, int var) { return cg->var_extent[var] == 1 ? cg_index_number(0) : cg_index_var(var); }
+cg_index cg_index_of(const cg_context *cg, int var)
+{
+    return cg->var_extent[var] == 1 ? cg_index_number(0) : cg_index_var(var);
+}
 
 cg_index cg_index_scale(cg_index index, int64_t factor)
 {
@@ -78,7 +81,8 @@ cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b)
         cg_index joined = {0};
 
         joined.opaque = ++cg->next_id;
-        pf_buf_printf(cg->body, "  idx o%d[V]; LANES o%d[l] = o%d[l] + o%d[l];\n", joined.opaque, joined.opaque, a.opaque, b.opaque);
+        pf_buf_printf(cg->body, "  idx o%d[V]; LANES o%d[l] = o%d[l] + o%d[l];\n", joined.opaque, joined.opaque,
+                      a.opaque, b.opaque);
         a.opaque = b.opaque = 0;
         sum = cg_index_add(cg, a, b);
         sum.opaque = joined.opaque;
@@ -116,7 +120,8 @@ static int64_t least(const cg_context *cg, const cg_index *part)
     return value;
 }
 
-/* Greatest value of the part whose coefficients the divisor does not divide; -1 when it may be negative or is unknown. */
+/* Greatest value of the part whose coefficients the divisor does not divide; -1 when it may be negative or is
+   unknown. */
 static int64_t remainder_bound(const cg_context *cg, const cg_index *part)
 {
     int64_t bound = part->constant;
@@ -127,8 +132,8 @@ static int64_t remainder_bound(const cg_context *cg, const cg_index *part)
     return bound;
 }
 
-/* C divides towards zero, so the rest takes as many divisors from the other part as it needs to be no less than zero.  What an opaque part takes away
-   is not known; only the whole index is no less than zero. */
+/* C divides towards zero, so the rest takes as many divisors from the other part as it needs to be no less than zero.
+   What an opaque part takes away is not known; only the whole index is no less than zero. */
 static void keep_positive(const cg_context *cg, const cg_index *index, int64_t divisor, cg_index *whole, cg_index *rest)
 {
     int64_t low = least(cg, rest);

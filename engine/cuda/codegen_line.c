@@ -55,13 +55,15 @@ static const char *take(const pf_graph *graph, const pf_node *node, line_form *f
         form->axes[0] = (int)topk->axis;
         return NULL;
     }
-    form->axes[0] = node->op == PF_OP_CUMULATE ? (int)((const pf_cumulate_attrs *)node->attrs)->axis : (int)((const pf_arg_reduce_attrs *)node->attrs)->axis;
+    form->axes[0] = node->op == PF_OP_CUMULATE ? (int)((const pf_cumulate_attrs *)node->attrs)->axis
+                                               : (int)((const pf_arg_reduce_attrs *)node->attrs)->axis;
     return NULL;
 }
 
 static bool is_line(const pf_node *node)
 {
-    return node->op == PF_OP_ARG_REDUCE || node->op == PF_OP_CUMULATE || node->op == PF_OP_TOPK || node->op == PF_OP_REDUCE;
+    return node->op == PF_OP_ARG_REDUCE || node->op == PF_OP_CUMULATE || node->op == PF_OP_TOPK ||
+           node->op == PF_OP_REDUCE;
 }
 
 static const char *recognize(const pf_problem *p, line_form *form)
@@ -86,7 +88,8 @@ static const char *check_values(const pf_problem *p, const line_form *form)
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
 
-        if (out->producer == PF_NONE || pf_graph_node(graph, out->producer) != form->node) return "something behind the line";
+        if (out->producer == PF_NONE || pf_graph_node(graph, out->producer) != form->node)
+            return "something behind the line";
         if (p->out_layout[i] != PF_LAYOUT_LINEAR || !cg_storage_type(out->dtype)) return "not linear";
     }
     return NULL;
@@ -142,7 +145,10 @@ typedef struct line_code {
     const char      *element;       /* what x_at gives: "float" or "long long" */
 } line_code;
 
-static const pf_value *x_of(const line_code *line) { return pf_graph_value(line->cg.problem->graph, line->form.node->in[0]); }
+static const pf_value *x_of(const line_code *line)
+{
+    return pf_graph_value(line->cg.problem->graph, line->form.node->in[0]);
+}
 
 /* x_at(j): the line's element j. */
 static bool emit_element(line_code *line)
@@ -154,14 +160,16 @@ static bool emit_element(line_code *line)
     pf_buf_printf(&line->body, "  const auto x_at = [&](const idx j) -> %s {\n  idx rest = j;\n", line->element);
     for (int d = x->rank - 1; d >= 0; d--)
         if (in_line(&line->form, d))
-            pf_buf_printf(&line->body, "  const idx i%d = rest %% %lld; rest /= %lld;\n", d, (long long)x->dim[d], (long long)x->dim[d]);
+            pf_buf_printf(&line->body, "  const idx i%d = rest %% %lld; rest /= %lld;\n", d, (long long)x->dim[d],
+                          (long long)x->dim[d]);
     id = cg_eval(cg, line->form.node->in[0], &line->point);
     pf_buf_printf(&line->body, "  return v%d[0];\n  };\n", id);
     cg_forget(cg);
     return id > 0;
 }
 
-/* Stores the expression in output o of the node, if it is one of the problem's, at `place` along the axis; "": where dims of the line are one or gone. */
+/* Stores the expression in output o of the node, if it is one of the problem's, at `place` along the axis; "": where
+   dims of the line are one or gone. */
 static void emit_store(line_code *line, uint32_t o, const char *place, const char *expression)
 {
     const pf_graph *graph = line->cg.problem->graph;
@@ -177,30 +185,37 @@ static void emit_store(line_code *line, uint32_t o, const char *place, const cha
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         if (graph->outputs[i] != line->form.node->out[o]) continue;
-        pf_buf_printf(&line->body, "  %s v%d[V]; v%d[0] = %s;\n", cg_type_of(y->dtype) == CG_FLOAT ? "float" : "long long", id, id, expression);
+        pf_buf_printf(&line->body, "  %s v%d[V]; v%d[0] = %s;\n",
+                      cg_type_of(y->dtype) == CG_FLOAT ? "float" : "long long", id, id, expression);
         cg_index address = cg_address(&line->cg, PF_LAYOUT_LINEAR, y, &at);
         cg_store(&line->cg, i, id, &address);
     }
 }
 
-/* best and at of all threads joined; `better` says whether x at j goes before best at `at`, where no element has at -1. */
+/* best and at of all threads joined; `better` says whether x at j goes before best at `at`, where no element has at
+   -1. */
 static void emit_best(line_code *line, const char *condition)
 {
     pf_buf *out = &line->body;
 
-    pf_buf_printf(out, "  for (idx j = threadIdx.x; j < D; j += T) { const ELEMENT x = x_at(j); if ((%s) && better(x, j, best, at)) { best = x; at = j; } }\n",
+    pf_buf_printf(out,
+                  "  for (idx j = threadIdx.x; j < D; j += T) { const ELEMENT x = x_at(j); if ((%s) && better(x, j, "
+                  "best, at)) { best = x; at = j; } }\n",
                   condition);
     pf_buf_printf(out, "  bests[threadIdx.x] = best; places[threadIdx.x] = at;\n");
     pf_buf_printf(out, "  for (int half = T / 2; half; half /= 2) {\n  __syncthreads();\n  if (threadIdx.x < half) {\n"
                        "    const ELEMENT x = bests[threadIdx.x + half]; const idx j = places[threadIdx.x + half];\n"
-                       "    if (j >= 0 && better(x, j, bests[threadIdx.x], places[threadIdx.x])) { bests[threadIdx.x] = x; places[threadIdx.x] = j; }\n  } }\n"
+                       "    if (j >= 0 && better(x, j, bests[threadIdx.x], places[threadIdx.x])) { bests[threadIdx.x] "
+                       "= x; places[threadIdx.x] = j; }\n  } }\n"
                        "  __syncthreads();\n  best = bests[0]; at = places[0];\n");
 }
 
 static void open_best(line_code *line, bool smallest, bool last)
 {
-    pf_buf_printf(&line->body, "  __shared__ ELEMENT bests[T]; __shared__ idx places[T];\n"
-                               "  const auto better = [](ELEMENT x, idx j, ELEMENT best, idx at) { return at < 0 || x %s best || (x == best && j %s at); };\n",
+    pf_buf_printf(&line->body,
+                  "  __shared__ ELEMENT bests[T]; __shared__ idx places[T];\n"
+                  "  const auto better = [](ELEMENT x, idx j, ELEMENT best, idx at) { return at < 0 || x %s best || (x "
+                  "== best && j %s at); };\n",
                   smallest ? "<" : ">", last ? ">" : "<");
 }
 
@@ -222,7 +237,8 @@ static void emit_topk(line_code *line)
     const pf_topk_attrs *attrs = line->form.node->attrs;
 
     open_best(line, attrs->smallest, false);
-    pf_buf_printf(&line->body, "  ELEMENT last = 0; idx last_at = -1;\n  for (int rank = 0; rank < %lld; ++rank) {\n  ELEMENT best = 0; idx at = -1;\n",
+    pf_buf_printf(&line->body, "  ELEMENT last = 0; idx last_at = -1;\n  for (int rank = 0; rank < %lld; ++rank) {\n"
+                               "  ELEMENT best = 0; idx at = -1;\n",
                   (long long)attrs->k.at[0]);
     emit_best(line, "last_at < 0 || (j != last_at && better(last, last_at, x, j))");
     pf_buf_printf(&line->body, "  last = best; last_at = at;\n  if (threadIdx.x == 0) {\n");
@@ -238,14 +254,20 @@ static void emit_cumulate(line_code *line)
     bool                     product = attrs->mode == PF_CUMULATE_PROD;
     pf_buf                  *out = &line->body;
 
-    pf_buf_printf(out, "  __shared__ SUM sums[T];\n  SUM carry = %d;\n  for (idx first = 0; first < D; first += T) {\n", product);
-    pf_buf_printf(out, "  const idx k = first + threadIdx.x, j = %s;\n  const SUM x = k < D ? (SUM)x_at(j) : (SUM)%d;\n  SUM sum = x;\n",
+    pf_buf_printf(out, "  __shared__ SUM sums[T];\n  SUM carry = %d;\n"
+                       "  for (idx first = 0; first < D; first += T) {\n", product);
+    pf_buf_printf(out, "  const idx k = first + threadIdx.x, j = %s;\n  const SUM x = k < D ? (SUM)x_at(j) : (SUM)%d;\n"
+                       "  SUM sum = x;\n",
                   attrs->reverse ? "D - 1 - k" : "k", product);
     pf_buf_printf(out, "  sums[threadIdx.x] = sum;\n  __syncthreads();\n  for (int step = 1; step < T; step *= 2) {\n"
-                       "    const SUM other = threadIdx.x >= step ? sums[threadIdx.x - step] : (SUM)%d;\n    __syncthreads();\n"
+                       "    const SUM other = threadIdx.x >= step ? sums[threadIdx.x - step] : (SUM)%d;\n"
+                       "    __syncthreads();\n"
                        "    sum = sum %s other; sums[threadIdx.x] = sum;\n    __syncthreads();\n  }\n",
                   product, product ? "*" : "+");
-    if (attrs->exclusive) pf_buf_printf(out, "  const SUM before = threadIdx.x ? sums[threadIdx.x - 1] : (SUM)%d, result = carry %s before;\n", product, product ? "*" : "+");
+    if (attrs->exclusive)
+        pf_buf_printf(out,
+                      "  const SUM before = threadIdx.x ? sums[threadIdx.x - 1] : (SUM)%d, result = carry %s before;\n",
+                      product, product ? "*" : "+");
     else pf_buf_printf(out, "  const SUM result = carry %s sum;\n", product ? "*" : "+");
     pf_buf_printf(out, "  if (k < D) {\n");
     emit_store(line, 0, "j", "result");
@@ -257,10 +279,16 @@ static void emit_reduce(line_code *line)
     const integer_reduction *mode = integer_reduction_of(((const pf_reduce_attrs *)line->form.node->attrs)->mode);
     pf_buf                  *out = &line->body;
 
-    pf_buf_printf(out, "  __shared__ ELEMENT sums[T];\n  const auto join = [](ELEMENT a, ELEMENT b) -> ELEMENT { return %s; };\n  ELEMENT sum = %s;\n", mode->join,
+    pf_buf_printf(out, "  __shared__ ELEMENT sums[T];\n"
+                       "  const auto join = [](ELEMENT a, ELEMENT b) -> ELEMENT { return %s; };\n"
+                       "  ELEMENT sum = %s;\n", mode->join,
                   mode->identity);
-    pf_buf_printf(out, "  for (idx j = threadIdx.x; j < D; j += T) { const ELEMENT x = x_at(j); sum = join(sum, %s); }\n  sums[threadIdx.x] = sum;\n", mode->map);
-    pf_buf_printf(out, "  for (int half = T / 2; half; half /= 2) { __syncthreads(); if (threadIdx.x < half) sums[threadIdx.x] = join(sums[threadIdx.x], "
+    pf_buf_printf(out,
+                  "  for (idx j = threadIdx.x; j < D; j += T) { const ELEMENT x = x_at(j); sum = join(sum, %s); }\n  "
+                  "sums[threadIdx.x] = sum;\n",
+                  mode->map);
+    pf_buf_printf(out, "  for (int half = T / 2; half; half /= 2) { __syncthreads(); if (threadIdx.x < half) "
+                       "sums[threadIdx.x] = join(sums[threadIdx.x], "
                        "sums[threadIdx.x + half]); }\n  __syncthreads();\n  if (threadIdx.x == 0) {\n");
     emit_store(line, 0, "", "sums[0]");
     pf_buf_printf(out, "  }\n");
@@ -283,13 +311,14 @@ static void emit_head(line_code *line, int threads, pf_buf *out)
     bool            floats = cg_type_of(x_of(line)->dtype) == CG_FLOAT;
     char            defines[256] = {0};
 
-    snprintf(defines, sizeof defines, "#define T %d\n#define D %lld\n#define ELEMENT %s\n#define SUM %s\n", threads, (long long)line->length, line->element,
-             floats ? "double" : "long long");
+    snprintf(defines, sizeof defines, "#define T %d\n#define D %lld\n#define ELEMENT %s\n#define SUM %s\n", threads,
+             (long long)line->length, line->element, floats ? "double" : "long long");
     pf_codegen_header(line->cg.problem, 1, threads, line->length * line->lines, defines, out);
     pf_buf_printf(out, "  idx left = (idx)blockIdx.x;\n");
     for (int d = x->rank - 1; d >= 0; d--)
         if (!in_line(&line->form, d))
-            pf_buf_printf(out, "  const idx i%d = left %% %lld; left /= %lld;\n", d, (long long)x->dim[d], (long long)x->dim[d]);
+            pf_buf_printf(out, "  const idx i%d = left %% %lld; left /= %lld;\n", d, (long long)x->dim[d],
+                          (long long)x->dim[d]);
 }
 
 pf_status pf_codegen_line(const pf_problem *p, int threads, pf_program *out, pf_err *err)
@@ -314,8 +343,10 @@ pf_status pf_codegen_line(const pf_problem *p, int threads, pf_program *out, pf_
     emit_op(&line);
     pf_buf_put(&out->source, line.body.data, line.body.size);
     pf_buf_printf(&out->source, "}\n");
-    if (!st && (line.body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
-    if (!st && (line.lines < 1 || line.lines > LINES_MAX)) st = PF_FAIL(err, PF_UNSUPPORTED, "%lld lines", (long long)line.lines);
+    if (!st && (line.body.failed || out->source.failed))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && (line.lines < 1 || line.lines > LINES_MAX))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "%lld lines", (long long)line.lines);
     out->grid[0] = (uint32_t)line.lines;
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)threads;

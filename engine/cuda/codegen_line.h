@@ -1,5 +1,6 @@
-/* The line skeleton: a block of threads for each line of elements along an axis (or several that are reduced), for what needs the whole line in another
-   way than as a sum of floats: places of extremes, the k best, running sums, reductions of integers. What is in front is evaluated element by element. */
+/* The line skeleton: a block of threads for each line of elements along an axis (or several that are reduced), for what
+   needs the whole line in another way than as a sum of floats: places of extremes, the k best, running sums, reductions
+   of integers. What is in front is evaluated element by element. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_LINE_H
 #define PF_ENGINE_CUDA_CODEGEN_LINE_H
 

@@ -1,4 +1,5 @@
-/* The loop skeleton: every thread computes `vector` neighbouring elements of all outputs, which share one shape and layout. */
+/* The loop skeleton: every thread computes `vector` neighbouring elements of all outputs, which share one shape and
+   layout. */
 #include "engine/cuda/codegen_loop.h"
 
 #include <stdio.h>
@@ -18,9 +19,11 @@ static bool fits_layout(pf_layout layout, const pf_value *value)
 static const char *check_layouts(const pf_problem *p)
 {
     for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (!fits_layout(p->in_layout[i], pf_graph_value(p->graph, p->graph->inputs[i]))) return "a layout that this device does not use";
+        if (!fits_layout(p->in_layout[i], pf_graph_value(p->graph, p->graph->inputs[i])))
+            return "a layout that this device does not use";
     for (uint32_t i = 0; i < p->graph->output_count; i++)
-        if (!fits_layout(p->out_layout[i], pf_graph_value(p->graph, p->graph->outputs[i]))) return "a layout that this device does not use";
+        if (!fits_layout(p->out_layout[i], pf_graph_value(p->graph, p->graph->outputs[i])))
+            return "a layout that this device does not use";
     return NULL;
 }
 
@@ -29,7 +32,8 @@ const char *pf_codegen_loop_declines(const pf_problem *p)
     const pf_graph *graph = p->graph;
     const pf_value *first = graph->output_count ? pf_graph_value(graph, graph->outputs[0]) : NULL;
 
-    if (!first || graph->input_count + graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
+    if (!first || graph->input_count + graph->output_count > CG_IN_OUT_MAX)
+        return "too many inputs and outputs for one kernel";
     for (uint32_t n = 0; n < graph->node_count; n++) {
         const char *reason = graph->nodes[n].live ? cg_node_declines(graph, &graph->nodes[n]) : NULL;
 
@@ -39,7 +43,8 @@ const char *pf_codegen_loop_declines(const pf_problem *p)
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
 
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
-        if (!pf_shape_equal(&out->shape, &first->shape) || p->out_layout[i] != p->out_layout[0]) return "outputs of different shapes";
+        if (!pf_shape_equal(&out->shape, &first->shape) || p->out_layout[i] != p->out_layout[0])
+            return "outputs of different shapes";
     }
     return check_layouts(p);
 }
@@ -49,7 +54,8 @@ static void print_parameters(const pf_problem *p, pf_buf *out)
     const pf_graph *graph = p->graph;
 
     for (uint32_t i = 0; i < graph->input_count; i++)
-        pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "", cg_storage_type(pf_graph_value(graph, graph->inputs[i])->dtype), i);
+        pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "",
+                      cg_storage_type(pf_graph_value(graph, graph->inputs[i])->dtype), i);
     for (uint32_t i = 0; i < graph->output_count; i++)
         pf_buf_printf(out, "%s%s *__restrict__ out%u", i || graph->input_count ? ", " : "",
                       cg_storage_type(pf_graph_value(graph, graph->outputs[i])->dtype), i);
@@ -58,12 +64,14 @@ static void print_parameters(const pf_problem *p, pf_buf *out)
 static void print_arguments(const pf_problem *p, pf_buf *out)
 {
     for (uint32_t i = 0; i < p->graph->input_count; i++) pf_buf_printf(out, "%sin%u", i ? ", " : "", i);
-    for (uint32_t i = 0; i < p->graph->output_count; i++) pf_buf_printf(out, "%sout%u", i || p->graph->input_count ? ", " : "", i);
+    for (uint32_t i = 0; i < p->graph->output_count; i++)
+        pf_buf_printf(out, "%sout%u", i || p->graph->input_count ? ", " : "", i);
 }
 
 void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions, pf_buf *out)
 {
-    pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n%s", cg_prelude, vector, elems < INT64_C(1) << 30 ? "int" : "long long", functions);
+    pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n%s", cg_prelude, vector,
+                  elems < INT64_C(1) << 30 ? "int" : "long long", functions);
     pf_buf_printf(out, "__device__ __forceinline__ void region(");
     print_parameters(p, out);
     pf_buf_printf(out, ");\n");
@@ -82,7 +90,8 @@ static void print_variables(const cg_context *cg, pf_buf *out)
 {
     pf_buf_printf(out, "  idx rest = n;\n");
     for (int v = cg->var_count - 1; v > 0; v--)
-        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v], (long long)cg->var_extent[v]);
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v],
+                      (long long)cg->var_extent[v]);
     pf_buf_printf(out, "  const idx i0 = rest;\n");
 }
 
@@ -128,7 +137,8 @@ static bool bind_stored(cg_context *cg, pf_value_id value, const cg_point *point
 {
     pf_dtype    dtype = pf_graph_value(cg->problem->graph, value)->dtype;
     cg_index    address = cg_address(cg, PF_LAYOUT_LINEAR, pf_graph_value(cg->problem->graph, value), point);
-    const char *type = cg_storage_type(dtype), *convert = dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
+    const char *type = cg_storage_type(dtype),
+               *convert = dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
     int32_t     id = ++cg->next_id;
 
     pf_buf_printf(cg->body, "  float v%d[V]; { const wide<%s, V> w = *(const wide<%s, V> *)(out0 + ", id, type, type);
@@ -138,7 +148,8 @@ static bool bind_stored(cg_context *cg, pf_value_id value, const cg_point *point
 }
 
 /* value: PF_NONE, or what out0 holds already. */
-static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, int threads, pf_program *out, pf_err *err)
+static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, int threads, pf_program *out,
+                          pf_err *err)
 {
     cg_context      cg;
     cg_point        point;
@@ -158,12 +169,14 @@ static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, i
     if (!st) st = emit_outputs(&cg, &point);
     pf_codegen_header(p, vector, threads, elems > largest_tensor(p) ? elems : largest_tensor(p), "",
                       &out->source);
-    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n  if (item >= %lld) return;\n", threads, (long long)items);
+    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
+                                "  if (item >= %lld) return;\n", threads, (long long)items);
     pf_buf_printf(&out->source, "  const idx n = (idx)item * V;\n");
     print_variables(&cg, &out->source);
     pf_buf_put(&out->source, body.data, body.size);
     pf_buf_printf(&out->source, "}\n");
-    if (!st && (body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && (body.failed || out->source.failed))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     out->grid[0] = (uint32_t)((items + threads - 1) / threads);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)threads;
@@ -181,9 +194,12 @@ pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_progr
 const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value)
 {
     const pf_graph *graph = p->graph;
-    const pf_value *from = pf_graph_value(graph, value), *to = graph->output_count == 1 ? pf_graph_value(graph, graph->outputs[0]) : NULL;
+    const pf_value *from = pf_graph_value(graph, value),
+                   *to = graph->output_count == 1 ? pf_graph_value(graph, graph->outputs[0]) : NULL;
 
-    if (!to || from->dtype != to->dtype || !pf_shape_equal(&from->shape, &to->shape) || p->out_layout[0] != PF_LAYOUT_LINEAR) return "an output of another kind";
+    if (!to || from->dtype != to->dtype || !pf_shape_equal(&from->shape, &to->shape) ||
+        p->out_layout[0] != PF_LAYOUT_LINEAR)
+        return "an output of another kind";
     if (!pf_dtype_is_float(from->dtype) || !cg_storage_type(from->dtype)) return "element type";
     if (graph->input_count + 1 > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
     return cg_behind_declines(graph, &graph->nodes[from->producer]);

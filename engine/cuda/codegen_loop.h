@@ -10,11 +10,13 @@ const char *pf_codegen_loop_declines(const pf_problem *p);
 /* Elements that one thread may compute at most: 16 bytes of the widest output, dividing the innermost extent. */
 int         pf_codegen_loop_widest(const pf_problem *p);
 pf_status   pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err);
-/* A kernel for what is computed behind `value`, which out0 holds when it starts: in place, element by element. The problem has one output, of the
-   value's shape and type, and both lie linear. */
+/* A kernel for what is computed behind `value`, which out0 holds when it starts: in place, element by element. The
+   problem has one output, of the value's shape and type, and both lie linear. */
 const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value);
 pf_status   pf_codegen_behind(const pf_problem *p, pf_value_id value, int threads, pf_program *out, pf_err *err);
-/* Prelude, index type, device functions of the skeleton's own, the kernel, and the head up to its opening brace of region(), in which it does its work. */
-void        pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions, pf_buf *out);
+/* Prelude, index type, device functions of the skeleton's own, the kernel, and the head up to its opening brace of
+   region(), in which it does its work. */
+void        pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions,
+                              pf_buf *out);
 
 #endif

@@ -20,8 +20,10 @@ static const char *rows_decline(const pf_problem *p, const cg_product *product)
     int chunk = product->wide ? 4 : 8;
 
     if (!pf_dim_is_number(product->k) || !pf_dim_is_number(product->n)) return "sizes of a matrix that vary";
-    if ((product->k % chunk && !product->wide) || (product->n % chunk && !product->trans_w)) return "rows of x or w that are no multiple of 16 bytes";
-    if (product->windowed && (!pf_problem_is_bound(p) || product->window.channels % chunk)) return "channels that are no multiple of 16 bytes, or shapes that vary";
+    if ((product->k % chunk && !product->wide) || (product->n % chunk && !product->trans_w))
+        return "rows of x or w that are no multiple of 16 bytes";
+    if (product->windowed && (!pf_problem_is_bound(p) || product->window.channels % chunk))
+        return "channels that are no multiple of 16 bytes, or shapes that vary";
     return NULL;
 }
 
@@ -29,8 +31,12 @@ static const char *types_decline(const pf_problem *p, const cg_product *product)
 {
     pf_dtype dtype = pf_graph_value(p->graph, product->node->in[0])->dtype;
 
-    if (product->wide) return p->numerics & PF_NUMERICS_BF16_PARTS && product->k > 1 ? NULL : "FP32 that is not to be rounded to 16 bits";
-    return (dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product->node->in[1])->dtype != dtype ? "element type" : NULL;
+    if (product->wide)
+        return p->numerics & PF_NUMERICS_BF16_PARTS && product->k > 1 ? NULL
+                                                                      : "FP32 that is not to be rounded to 16 bits";
+    return (dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product->node->in[1])->dtype != dtype
+               ? "element type"
+               : NULL;
 }
 
 static const char *declines(const pf_problem *p, bool windowed)
@@ -40,12 +46,14 @@ static const char *declines(const pf_problem *p, bool windowed)
 
     if (!reason) reason = cg_behind_declines(p->graph, product.node);
     if (reason) return reason;
-    if (product.windowed != windowed) return windowed ? "not a convolution with a window" : "a convolution with a window";
+    if (product.windowed != windowed)
+        return windowed ? "not a convolution with a window" : "a convolution with a window";
     if (windowed && !p->in_constant[product.w]) return "weights that are computed";
     reason = types_decline(p, &product);
     if (!reason) reason = rows_decline(p, &product);
     if (reason) return reason;
-    if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
+    if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX)
+        return "too many inputs and outputs for one kernel";
     return cg_product_check_places(p, &product);
 }
 
@@ -77,15 +85,18 @@ bool pf_codegen_matmul_is_odd(const pf_problem *p)
 
 bool pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out)
 {
-    return sscanf(text, PF_MATMUL_TUNING, &out->rows, &out->columns, &out->warps_m, &out->warps_n, &out->split, &out->stages) == 6;
+    return sscanf(text, PF_MATMUL_TUNING, &out->rows, &out->columns, &out->warps_m, &out->warps_n, &out->split,
+                  &out->stages) == 6;
 }
 
 typedef struct shape { int rows, columns, warps_m, warps_n, stages; } shape;
 static const shape shapes[] = {
-    { 64, 64, 2, 2, 4 },   { 64, 64, 2, 2, 6 },   { 64, 64, 4, 2, 6 },   { 64, 64, 4, 2, 8 },   { 128, 64, 2, 2, 4 }, { 128, 64, 4, 2, 4 },
-    { 128, 128, 2, 2, 3 }, { 128, 128, 2, 4, 3 }, { 128, 128, 2, 4, 6 }, { 64, 128, 2, 2, 4 },  { 64, 128, 1, 4, 4 }, { 32, 64, 1, 2, 4 },
-    { 32, 64, 1, 4, 8 },   { 32, 64, 2, 4, 8 },   { 32, 128, 1, 4, 5 },  { 16, 64, 1, 4, 8 },   { 16, 128, 1, 8, 6 }, { 112, 64, 7, 2, 5 },
-    { 224, 64, 7, 2, 3 },  { 64, 128, 2, 4, 4 },  { 128, 128, 4, 4, 3 },
+    { 64, 64, 2, 2, 4 },   { 64, 64, 2, 2, 6 },   { 64, 64, 4, 2, 6 },   { 64, 64, 4, 2, 8 },   { 128, 64, 2, 2, 4 },
+    { 128, 64, 4, 2, 4 },
+    { 128, 128, 2, 2, 3 }, { 128, 128, 2, 4, 3 }, { 128, 128, 2, 4, 6 }, { 64, 128, 2, 2, 4 },  { 64, 128, 1, 4, 4 },
+    { 32, 64, 1, 2, 4 },
+    { 32, 64, 1, 4, 8 },   { 32, 64, 2, 4, 8 },   { 32, 128, 1, 4, 5 },  { 16, 64, 1, 4, 8 },   { 16, 128, 1, 8, 6 },
+    { 112, 64, 7, 2, 5 }, { 224, 64, 7, 2, 3 },  { 64, 128, 2, 4, 4 },  { 128, 128, 4, 4, 3 },
 };
 
 static uint32_t shared_bytes(const pf_matmul_tuning *t)
@@ -104,39 +115,48 @@ static double fragment_bytes(const pf_matmul_tuning *t)
     return 512.0 * per_warp * t->warps_m * t->warps_n * (CG_STEP_K / 16);
 }
 
-/* A guess in nanoseconds, good enough to order by: waves of blocks, each with its start, its steps over K, the meeting of a cluster and its output. A
-   step lasts as long as the slowest of: an SM's shared memory and its part of L2 (bytes a nanosecond), a warp's own chain of instructions, and the
-   latency that the stages hide. The numbers are fitted to 1290 measured tunings of 129 products and convolutions on an H200: the best of the first
-   three by this guess was 3.4 % off the best on average, of the first six 0.4 %. */
+/* A guess in nanoseconds, good enough to order by: waves of blocks, each with its start, its steps over K, the meeting
+   of a cluster and its output. A step lasts as long as the slowest of: an SM's shared memory and its part of L2 (bytes
+   a nanosecond), a warp's own chain of instructions, and the latency that the stages hide. The numbers are fitted to
+   1290 measured tunings of 129 products and convolutions on an H200: the best of the first three by this guess was 3.4
+   % off the best on average, of the first six 0.4 %. */
 static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int sm_count)
 {
-    int64_t blocks = cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split, warps = t->warps_m * t->warps_n;
-    int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(t), per_sm = by_memory < WARPS_PER_SM / warps ? by_memory : WARPS_PER_SM / warps;
+    int64_t blocks = cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split,
+            warps = t->warps_m * t->warps_n;
+    int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(t),
+            per_sm = by_memory < WARPS_PER_SM / warps ? by_memory : WARPS_PER_SM / warps;
     int64_t steps = cg_up(cg_product_steps(product), t->split), resident = cg_up(blocks, sm_count);
-    double  here = (double)(resident < per_sm ? resident : per_sm), stage = (t->rows + t->columns) * (double)CG_STEP_BYTES;
+    double  here = (double)(resident < per_sm ? resident : per_sm),
+            stage = (t->rows + t->columns) * (double)CG_STEP_BYTES;
     double  down = t->rows / t->warps_m / 16.0, across = t->columns / t->warps_n / 16.0;
     double  chain = CG_STEP_K / 16 * (2 * down * across * 0.13 + (down + across) * 0.32);
-    double  chain_here = product->wide ? 2 * chain : chain;        /* three instructions for each, and what takes numbers apart */
-    double  step = fmax(fmax((fragment_bytes(t) + stage) / 216, stage / 338) * here, fmax(chain_here, 963.0 / t->stages));
-    double  ends = 829 + (t->split > 1 ? 178 + 183 * t->split : 0) + 0.577 * t->rows * t->columns / sqrt(sqrt((double)warps)) * here;
+    /* three instructions for each, and what takes numbers apart */
+    double  chain_here = product->wide ? 2 * chain : chain;
+    double  step = fmax(fmax((fragment_bytes(t) + stage) / 216, stage / 338) * here,
+                        fmax(chain_here, 963.0 / t->stages));
+    double  ends = 829 + (t->split > 1 ? 178 + 183 * t->split : 0) +
+                   0.577 * t->rows * t->columns / sqrt(sqrt((double)warps)) * here;
 
     return (double)cg_up(blocks, sm_count * per_sm) * (ends + (double)steps * step);
 }
 
 static bool is_tuning(const cg_product *product, const pf_matmul_tuning *t)
 {
-    bool counts = t->rows >= 16 && t->rows <= 256 && t->columns >= 64 && t->columns <= 256 && t->warps_m >= 1 && t->warps_n >= 1 &&
-                  t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 && t->split >= 1 && t->split <= 8;
+    bool counts = t->rows >= 16 && t->rows <= 256 && t->columns >= 64 && t->columns <= 256 && t->warps_m >= 1 &&
+                  t->warps_n >= 1 && t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 &&
+                  t->split >= 1 && t->split <= 8;
     int  apart = product->wide && !product->trans_w ? 2 : 1;
 
     /* a thread's copies of a stage lie whole rows apart: kernels/nvrtc/matmul.cuh */
-    return counts && 32 * t->warps_m * t->warps_n % (t->columns * apart) == 0 && t->rows % (16 * t->warps_m) == 0 && t->columns % (16 * t->warps_n) == 0 &&
-           t->rows % t->split == 0 && shared_bytes(t) <= SHARED_LIMIT_BYTES;
+    return counts && 32 * t->warps_m * t->warps_n % (t->columns * apart) == 0 && t->rows % (16 * t->warps_m) == 0 &&
+           t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 && shared_bytes(t) <= SHARED_LIMIT_BYTES;
 }
 
 static pf_matmul_tuning tuning_of(int s, int split)
 {
-    return (pf_matmul_tuning){ shapes[s].rows, shapes[s].columns, shapes[s].warps_m, shapes[s].warps_n, split, shapes[s].stages };
+    return (pf_matmul_tuning){ shapes[s].rows, shapes[s].columns, shapes[s].warps_m, shapes[s].warps_n,
+                               split,          shapes[s].stages };
 }
 
 static double guess(const cg_product *product, int s, int split, int sm_count)
@@ -149,7 +169,8 @@ static double guess(const cg_product *product, int s, int split, int sm_count)
 int pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max)
 {
     cg_tiling list[PF_MATMUL_TUNINGS];
-    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list, max < PF_MATMUL_TUNINGS ? max : PF_MATMUL_TUNINGS);
+    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list,
+                                         max < PF_MATMUL_TUNINGS ? max : PF_MATMUL_TUNINGS);
 
     for (int i = 0; i < count; i++) out[i] = tuning_of(list[i].shape, list[i].split);
     return count;
@@ -159,9 +180,12 @@ int pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tunin
 
 static void print_axis(const cg_window *window, int axis, char name, pf_buf *out)
 {
-    pf_buf_printf(out, "#define OUT_%c %lld\n#define IN_%c %lld\n#define KERNEL_%c %lld\n#define STRIDE_%c %lld\n#define PAD_%c %lld\n#define DILATION_%c %lld\n", name,
-                  (long long)window->out[axis], name, (long long)window->in[axis], name, (long long)window->kernel[axis], name,
-                  (long long)window->stride[axis], name, (long long)window->pad[axis], name, (long long)window->dilation[axis]);
+    pf_buf_printf(out,
+                  "#define OUT_%c %lld\n#define IN_%c %lld\n#define KERNEL_%c %lld\n#define STRIDE_%c %lld\n#define "
+                  "PAD_%c %lld\n#define DILATION_%c %lld\n",
+                  name, (long long)window->out[axis], name, (long long)window->in[axis], name,
+                  (long long)window->kernel[axis], name, (long long)window->stride[axis], name,
+                  (long long)window->pad[axis], name, (long long)window->dilation[axis]);
 }
 
 static void print_window(const cg_product *product, pf_buf *out)
@@ -173,16 +197,20 @@ static void print_window(const cg_product *product, pf_buf *out)
     print_axis(&product->window, AXIS_W, 'W', out);
 }
 
-static void print_defines(const pf_problem *p, const cg_product *product, const pf_matmul_tuning *t, int vector, pf_buf *out)
+static void print_defines(const pf_problem *p, const cg_product *product, const pf_matmul_tuning *t, int vector,
+                          pf_buf *out)
 {
     const char *type = pf_graph_value(p->graph, product->node->in[0])->dtype == PF_F16 ? "f16" : "bf16";
     const char *elem = product->wide ? "float" : "f16";
 
-    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n#define WARPS_M %d\n#define WARPS_N %d\n", (long long)product->m,
+    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n"
+                       "#define WARPS_M %d\n#define WARPS_N %d\n", (long long)product->m,
                   (long long)product->n, (long long)product->k, t->rows, t->columns, t->warps_m, t->warps_n);
-    pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
+    pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n"
+                       "#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
                   vector, type, type);
-    pf_buf_printf(out, "#define WIDE %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide, product->wide && product->k % 4 != 0, elem);
+    pf_buf_printf(out, "#define WIDE %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide,
+                  product->wide && product->k % 4 != 0, elem);
     print_window(product, out);
     pf_buf_printf(out, "#define X ((const ELEM *)in%u)\n#define W ((const ELEM *)in%u)\n", product->x, product->w);
     cg_product_print_defines(p, product, out);
@@ -196,7 +224,9 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    if (!is_tuning(&product, t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d on %d x %d warps is none", t->rows, t->columns, t->warps_m, t->warps_n);
+    if (!is_tuning(&product, t))
+        return PF_FAIL(err, PF_INVALID, "a tile of %d x %d on %d x %d warps is none", t->rows, t->columns, t->warps_m,
+                       t->warps_n);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%s", cg_prelude);
     cg_product_print_index(&product, &out->source);
@@ -212,7 +242,8 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     out->packs = product.windowed;
     out->packed_input = product.w;
     out->packed_bytes = product.windowed ? (size_t)(product.n * product.k) * (product.wide ? 4 : 2) : 0;
-    if (!st && out->source.failed) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && out->source.failed)
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     if (st) pf_program_clear(out);
     return st;
 }

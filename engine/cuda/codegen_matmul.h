@@ -1,6 +1,6 @@
-/* Matrix products and convolutions, with all that is computed element by element behind them, as one kernel: the text of
-   kernels/nvrtc/matmul.cuh with sizes and epilogue of the problem in front. Convolutions of one pixel are products as they are ("matmul" here);
-   those with a window over the input ("conv") take their weights packed. */
+/* Matrix products and convolutions, with all that is computed element by element behind them, as one kernel: the text
+   of kernels/nvrtc/matmul.cuh with sizes and epilogue of the problem in front. Convolutions of one pixel are products
+   as they are ("matmul" here); those with a window over the input ("conv") take their weights packed. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_MATMUL_H
 #define PF_ENGINE_CUDA_CODEGEN_MATMUL_H
 
@@ -21,7 +21,8 @@ bool        pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out);
 
 const char *pf_codegen_matmul_declines(const pf_problem *p);
 const char *pf_codegen_conv_declines(const pf_problem *p);
-/* Multiply-adds beyond which the libraries' warp-group kernels always win, unless rows of the result lie at odd places. */
+/* Multiply-adds beyond which the libraries' warp-group kernels always win, unless rows of the result lie at odd
+   places. */
 #define PF_MATMUL_LARGE_WORK (INT64_C(1) << 32)
 /* How many multiply-adds it has; 0: not said by the shapes. */
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
@@ -36,7 +37,8 @@ int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matm
 pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);
 /* A convolution of at most eight channels. */
 bool        pf_codegen_conv_is_stem(const pf_problem *p);
-/* The weights of a conv as its kernel wants them: [outputs][taps][channels], channels padded with zeros; to has room for pf_program.packed_bytes. */
+/* The weights of a conv as its kernel wants them: [outputs][taps][channels], channels padded with zeros; to has room
+   for pf_program.packed_bytes. */
 void        pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to);
 
 #endif

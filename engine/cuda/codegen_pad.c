@@ -4,14 +4,17 @@
 
 static const char *formula_of(int32_t mode)
 {
-    return mode == PF_PAD_EDGE ? "i < 0 ? 0 : i >= n ? n - 1 : i" : mode == PF_PAD_WRAP ? "(i % n + n) % n" : "i < n ? i : period - i";
+    return mode == PF_PAD_EDGE   ? "i < 0 ? 0 : i >= n ? n - 1 : i"
+           : mode == PF_PAD_WRAP ? "(i % n + n) % n"
+                                 : "i < n ? i : period - i";
 }
 
 static cg_index inside(cg_context *cg, const cg_index *index, int64_t size, int32_t mode)
 {
     cg_index result = { .opaque = ++cg->next_id };
 
-    pf_buf_printf(cg->body, "  idx o%d[V]; LANES { const idx n = %lld, period = %lld; idx i = ", result.opaque, (long long)size, (long long)(2 * (size - 1)));
+    pf_buf_printf(cg->body, "  idx o%d[V]; LANES { const idx n = %lld, period = %lld; idx i = ", result.opaque,
+                  (long long)size, (long long)(2 * (size - 1)));
     cg_index_print(cg, index, "l", cg->body);
     if (mode == PF_PAD_REFLECT) pf_buf_printf(cg->body, "; i = n == 1 ? 0 : (i %% period + period) %% period");
     pf_buf_printf(cg->body, "; o%d[l] = %s; }\n", result.opaque, formula_of(mode));

@@ -14,8 +14,10 @@ enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 96 << 10 };
 
 /* The function's text of v with its alpha (a) and beta (b). */
 static const char *const functions[] = {
-    [PF_RNN_TANH] = "tanhf(v)", [PF_RNN_SIGMOID] = "1.0f / (1.0f + expf(-v))", [PF_RNN_RELU] = "v < 0.0f ? 0.0f : v", [PF_RNN_AFFINE] = "a * v + b",
-    [PF_RNN_LEAKY_RELU] = "v < 0.0f ? a * v : v", [PF_RNN_THRESHOLDED_RELU] = "v > a ? v : 0.0f", [PF_RNN_SCALED_TANH] = "a * tanhf(b * v)",
+    [PF_RNN_TANH] = "tanhf(v)", [PF_RNN_SIGMOID] = "1.0f / (1.0f + expf(-v))", [PF_RNN_RELU] = "v < 0.0f ? 0.0f : v",
+    [PF_RNN_AFFINE] = "a * v + b",
+    [PF_RNN_LEAKY_RELU] = "v < 0.0f ? a * v : v", [PF_RNN_THRESHOLDED_RELU] = "v > a ? v : 0.0f",
+    [PF_RNN_SCALED_TANH] = "a * tanhf(b * v)",
     [PF_RNN_HARD_SIGMOID] = "fminf(fmaxf(a * v + b, 0.0f), 1.0f)", [PF_RNN_ELU] = "v < 0.0f ? a * expm1f(v) : v",
     [PF_RNN_SOFTSIGN] = "v / (1.0f + fabsf(v))", [PF_RNN_SOFTPLUS] = "fmaxf(v, 0.0f) + log1pf(expf(-fabsf(v)))",
 };
@@ -33,7 +35,8 @@ static int directions_of(const pf_rnn_attrs *attrs) { return attrs->direction ==
 
 static int64_t shared_bytes(const pf_problem *p, const pf_node *node)
 {
-    int64_t input = pf_graph_value(p->graph, node->in[X])->shape.dim[2], hidden = ((const pf_rnn_attrs *)node->attrs)->hidden;
+    int64_t input = pf_graph_value(p->graph, node->in[X])->shape.dim[2],
+            hidden = ((const pf_rnn_attrs *)node->attrs)->hidden;
 
     return (input + 3 * hidden + 2 * gates_of(node) * hidden) * 4;
 }
@@ -46,7 +49,9 @@ const char *pf_codegen_recurrent_declines(const pf_problem *p)
     if (!pf_dim_is_number(pf_graph_value(p->graph, node->in[X])->shape.dim[2])) return "input of unknown size";
     if (shared_bytes(p, node) > SHARED_LIMIT_BYTES) return "states that do not fit into shared memory";
     for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (p->in_layout[i] != PF_LAYOUT_LINEAR || !cg_storage_type(pf_graph_value(p->graph, p->graph->inputs[i])->dtype)) return "element type or layout";
+        if (p->in_layout[i] != PF_LAYOUT_LINEAR ||
+            !cg_storage_type(pf_graph_value(p->graph, p->graph->inputs[i])->dtype))
+            return "element type or layout";
     for (uint32_t i = 0; i < p->graph->output_count; i++)
         if (p->out_layout[i] != PF_LAYOUT_LINEAR) return "layout";
     return pf_dtype_is_float(pf_graph_value(p->graph, node->in[X])->dtype) ? NULL : "not floats";
@@ -61,7 +66,10 @@ static uint32_t input_index(const pf_problem *p, const pf_node *node, uint32_t s
     return UINT32_MAX;
 }
 
-static const char *from_storage(pf_dtype dtype) { return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : ""; }
+static const char *from_storage(pf_dtype dtype)
+{
+    return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
+}
 static const char *to_storage(pf_dtype dtype) { return dtype == PF_F16 ? "to_f16" : dtype == PF_BF16 ? "to_bf16" : ""; }
 
 static void print_loads(const pf_problem *p, const pf_node *node, pf_buf *out)
@@ -74,7 +82,8 @@ static void print_loads(const pf_problem *p, const pf_node *node, pf_buf *out)
 
         if (flags[slot]) pf_buf_printf(out, "#define HAS_%s %d\n", flags[slot], i != UINT32_MAX);
         if (i != UINT32_MAX)
-            pf_buf_printf(out, "#define LOAD_%s(i) %s(in%u[i])\n", names[slot], from_storage(pf_graph_value(p->graph, p->graph->inputs[i])->dtype), i);
+            pf_buf_printf(out, "#define LOAD_%s(i) %s(in%u[i])\n", names[slot],
+                          from_storage(pf_graph_value(p->graph, p->graph->inputs[i])->dtype), i);
     }
 }
 
@@ -87,7 +96,8 @@ static void print_stores(const pf_problem *p, const pf_node *node, pf_buf *out)
 
         while (o < node->out_count && i < p->graph->output_count && p->graph->outputs[i] != node->out[o]) i++;
         if (o < node->out_count && i < p->graph->output_count)
-            pf_buf_printf(out, "#define STORE_%s(i, v) out%u[i] = %s(v)\n", names[o], i, to_storage(pf_graph_value(p->graph, node->out[o])->dtype));
+            pf_buf_printf(out, "#define STORE_%s(i, v) out%u[i] = %s(v)\n", names[o], i,
+                          to_storage(pf_graph_value(p->graph, node->out[o])->dtype));
         else pf_buf_printf(out, "#define STORE_%s(i, v) (void)0\n", names[o]);
     }
 }
@@ -96,9 +106,11 @@ static void print_parameters(const pf_problem *p, pf_buf *out)
 {
     pf_buf_printf(out, "#define PARAMETERS ");
     for (uint32_t i = 0; i < p->graph->input_count; i++)
-        pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "", cg_storage_type(pf_graph_value(p->graph, p->graph->inputs[i])->dtype), i);
+        pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "",
+                      cg_storage_type(pf_graph_value(p->graph, p->graph->inputs[i])->dtype), i);
     for (uint32_t i = 0; i < p->graph->output_count; i++)
-        pf_buf_printf(out, ", %s *__restrict__ out%u", cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[i])->dtype), i);
+        pf_buf_printf(out, ", %s *__restrict__ out%u",
+                      cg_storage_type(pf_graph_value(p->graph, p->graph->outputs[i])->dtype), i);
     pf_buf_printf(out, "\n#define ARGUMENTS ");
     for (uint32_t i = 0; i < p->graph->input_count; i++) pf_buf_printf(out, "%sin%u", i ? ", " : "", i);
     for (uint32_t i = 0; i < p->graph->output_count; i++) pf_buf_printf(out, ", out%u", i);
@@ -109,8 +121,8 @@ static void print_parameters(const pf_problem *p, pf_buf *out)
 
 static void print_function(const pf_rnn_attrs *attrs, int at, pf_buf *out)
 {
-    pf_buf_printf(out, "{ const float a = %.9ef, b = %.9ef; (void)a; (void)b; return %s; }", attrs->alphas.at[at], attrs->betas.at[at],
-                  functions[attrs->activations.at[at]]);
+    pf_buf_printf(out, "{ const float a = %.9ef, b = %.9ef; (void)a; (void)b; return %s; }", attrs->alphas.at[at],
+                  attrs->betas.at[at], functions[attrs->activations.at[at]]);
 }
 
 static void print_functions(const pf_node *node, pf_buf *out)
@@ -119,7 +131,9 @@ static void print_functions(const pf_node *node, pf_buf *out)
     int                 count = functions_of(node);
 
     pf_buf_printf(out, "__device__ __forceinline__ float act(const int d, const int f, float v)\n{\n");
-    if (attrs->clip > 0) pf_buf_printf(out, "  v = v > %.9ef ? %.9ef : v < %.9ef ? %.9ef : v;\n", attrs->clip, attrs->clip, -attrs->clip, -attrs->clip);
+    if (attrs->clip > 0)
+        pf_buf_printf(out, "  v = v > %.9ef ? %.9ef : v < %.9ef ? %.9ef : v;\n", attrs->clip, attrs->clip, -attrs->clip,
+                      -attrs->clip);
     for (int i = 0; i < count * directions_of(attrs); i++) {
         pf_buf_printf(out, "  if (d == %d && f == %d) ", i / count, i % count);
         print_function(attrs, i, out);
@@ -139,12 +153,19 @@ static void print_sizes(const pf_problem *p, const pf_node *node, int threads, p
     const pf_rnn_attrs *attrs = node->attrs;
     const int64_t      *x = pf_graph_value(p->graph, node->in[X])->shape.dim;
 
-    pf_buf_printf(out, "#define KIND %d\n#define GATES %d\n#define DIRS %d\n#define THREADS %d\n", node->op == PF_OP_LSTM ? 0 : node->op == PF_OP_GRU ? 1 : 2,
+    pf_buf_printf(out, "#define KIND %d\n#define GATES %d\n#define DIRS %d\n#define THREADS %d\n",
+                  node->op == PF_OP_LSTM  ? 0
+                  : node->op == PF_OP_GRU ? 1
+                                          : 2,
                   gates_of(node), directions_of(attrs), threads);
-    pf_buf_printf(out, "#define SEQ %lld\n#define BATCH %lld\n#define INPUT %lld\n#define HIDDEN %lld\n", (long long)x[attrs->batch_first ? 1 : 0],
-                  (long long)x[attrs->batch_first ? 0 : 1], (long long)x[2], (long long)attrs->hidden);
-    pf_buf_printf(out, "#define REVERSE %d\n#define BATCH_FIRST %d\n#define LINEAR_BEFORE_RESET %d\n#define INPUT_FORGET %d\n",
-                  attrs->direction == PF_RNN_REVERSE, attrs->batch_first != 0, attrs->linear_before_reset != 0, attrs->input_forget != 0);
+    pf_buf_printf(out, "#define SEQ %lld\n#define BATCH %lld\n#define INPUT %lld\n#define HIDDEN %lld\n",
+                  (long long)x[attrs->batch_first ? 1 : 0], (long long)x[attrs->batch_first ? 0 : 1], (long long)x[2],
+                  (long long)attrs->hidden);
+    pf_buf_printf(out,
+                  "#define REVERSE %d\n#define BATCH_FIRST %d\n#define LINEAR_BEFORE_RESET %d\n#define INPUT_FORGET "
+                  "%d\n",
+                  attrs->direction == PF_RNN_REVERSE, attrs->batch_first != 0, attrs->linear_before_reset != 0,
+                  attrs->input_forget != 0);
 }
 
 pf_status pf_codegen_recurrent(const pf_problem *p, int threads, pf_program *out, pf_err *err)
@@ -155,8 +176,11 @@ pf_status pf_codegen_recurrent(const pf_problem *p, int threads, pf_program *out
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    sequences = pf_graph_value(p->graph, node->in[X])->shape.dim[((const pf_rnn_attrs *)node->attrs)->batch_first ? 0 : 1] * directions_of(node->attrs);
-    if (sequences < 1 || sequences > INT32_MAX) return PF_FAIL(err, PF_UNSUPPORTED, "%lld sequences", (long long)sequences);
+    sequences = pf_graph_value(p->graph, node->in[X])
+                    ->shape.dim[((const pf_rnn_attrs *)node->attrs)->batch_first ? 0 : 1] *
+                directions_of(node->attrs);
+    if (sequences < 1 || sequences > INT32_MAX)
+        return PF_FAIL(err, PF_UNSUPPORTED, "%lld sequences", (long long)sequences);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%s", cg_prelude);
     print_sizes(p, node, threads, &out->source);

@@ -1,4 +1,5 @@
-/* lstm, gru and rnn as one kernel: the text of kernels/nvrtc/recurrent.cuh with sizes, functions and operands of the problem in front. */
+/* lstm, gru and rnn as one kernel: the text of kernels/nvrtc/recurrent.cuh with sizes, functions and operands of the
+   problem in front. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_RECURRENT_H
 #define PF_ENGINE_CUDA_CODEGEN_RECURRENT_H
 

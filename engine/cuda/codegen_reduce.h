@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* What each element x contributes, the functor that joins contributions, its identity, and what the result r of D elements becomes. */
+/* What each element x contributes, the functor that joins contributions, its identity, and what the result r of D
+   elements becomes. */
 typedef struct cg_reduction { const char *map, *join, *identity, *finish; } cg_reduction;
 
 /* NULL: no form here. */

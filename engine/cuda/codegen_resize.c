@@ -1,5 +1,5 @@
-/* resize at a point: along each resized axis a table says, for every output position, which input positions count and how much.  Small tables are
-   part of the kernel as constants. */
+/* resize at a point: along each resized axis a table says, for every output position, which input positions count and
+   how much.  Small tables are part of the kernel as constants. */
 #include "engine/cuda/codegen.h"
 #include "engine/ops/attrs.h"
 #include "engine/ops/resize_weights.h"
@@ -9,12 +9,15 @@ enum { POSITIONS_MAX = 8192, SOURCE_POSITIONS_MAX = 32767 };
 const char *cg_resize_declines(const pf_graph *graph, const pf_node *node)
 {
     const pf_resize_attrs *attrs = node->attrs;
-    const pf_shape        *in = &pf_graph_value(graph, node->in[0])->shape, *out = &pf_graph_value(graph, node->out[0])->shape;
+    const pf_shape        *in = &pf_graph_value(graph, node->in[0])->shape,
+                          *out = &pf_graph_value(graph, node->out[0])->shape;
 
-    if (attrs->keep_aspect || attrs->coordinates == PF_RESIZE_TF_CROP_AND_RESIZE || attrs->antialias) return "a kind of resizing without a form here";
+    if (attrs->keep_aspect || attrs->coordinates == PF_RESIZE_TF_CROP_AND_RESIZE || attrs->antialias)
+        return "a kind of resizing without a form here";
     if (!pf_dtype_is_float(pf_graph_value(graph, node->in[0])->dtype)) return "resizing of integers";
     for (int d = 0; d < in->rank; d++)
-        if (pf_dim_is_number(out->dim[d]) && in->dim[d] != out->dim[d] && (out->dim[d] > POSITIONS_MAX || in->dim[d] > SOURCE_POSITIONS_MAX))
+        if (pf_dim_is_number(out->dim[d]) && in->dim[d] != out->dim[d] &&
+            (out->dim[d] > POSITIONS_MAX || in->dim[d] > SOURCE_POSITIONS_MAX))
             return "resizing to more than 8192 positions";
     return NULL;
 }
@@ -40,7 +43,8 @@ typedef struct resize_walk { const pf_node *node; const pf_shape *in, *out; } re
 static int32_t sum_axis(cg_context *cg, const resize_walk *walk, int d, const cg_point *point);
 
 /* Sum over the taps of axis d of weight times what the further axes give there. */
-static int32_t sum_taps(cg_context *cg, const resize_walk *walk, int d, const pf_resize_weights *w, const cg_point *point)
+static int32_t sum_taps(cg_context *cg, const resize_walk *walk, int d, const pf_resize_weights *w,
+                        const cg_point *point)
 {
     int32_t table = ++cg->next_id, sum = ++cg->next_id;
 
@@ -52,8 +56,11 @@ static int32_t sum_taps(cg_context *cg, const resize_walk *walk, int d, const pf
 
         pf_buf_printf(cg->body, "  idx o%d[V]; float w%d[V]; LANES { const idx k = ", position, position);
         cg_index_print(cg, &point->at[d], "l", cg->body);
-        pf_buf_printf(cg->body, " * %lld + %lld; const bool in = k >= 0 && k < %lld; o%d[l] = in ? at%d[k] : 0; w%d[l] = in ? weight%d[k] : 0.0f; }\n",
-                      (long long)w->taps, (long long)tap, (long long)(w->to * w->taps), position, table, position, table);
+        pf_buf_printf(cg->body,
+                      " * %lld + %lld; const bool in = k >= 0 && k < %lld; o%d[l] = in ? at%d[k] : 0; w%d[l] = in ? "
+                      "weight%d[k] : 0.0f; }\n",
+                      (long long)w->taps, (long long)tap, (long long)(w->to * w->taps), position, table, position,
+                      table);
         at.at[d] = (cg_index){ .opaque = position };
         x = sum_axis(cg, walk, d + 1, &at);
         if (x < 0) return -1;
@@ -71,7 +78,8 @@ static int32_t sum_axis(cg_context *cg, const resize_walk *walk, int d, const cg
 
     while (d < walk->in->rank && walk->in->dim[d] == walk->out->dim[d]) d++;
     if (d == walk->in->rank) return cg_eval(cg, walk->node->in[0], point);
-    axis = (pf_resize_axis){ walk->in->dim[d], walk->out->dim[d], scale_of(attrs, walk->in->dim[d], walk->out->dim[d], d), 0, 1 };
+    axis = (pf_resize_axis){ walk->in->dim[d], walk->out->dim[d],
+                             scale_of(attrs, walk->in->dim[d], walk->out->dim[d], d), 0, 1 };
     if (pf_resize_weights_init(&weights, attrs, &axis, cg->err)) return -1;
     result = sum_taps(cg, walk, d, &weights, point);
     pf_resize_weights_clear(&weights);
@@ -80,7 +88,8 @@ static int32_t sum_axis(cg_context *cg, const resize_walk *walk, int d, const cg
 
 int32_t cg_eval_resize(cg_context *cg, const pf_node *node, const cg_point *point)
 {
-    resize_walk walk = { node, &pf_graph_value(cg->problem->graph, node->in[0])->shape, &pf_graph_value(cg->problem->graph, node->out[0])->shape };
+    resize_walk walk = { node, &pf_graph_value(cg->problem->graph, node->in[0])->shape,
+                         &pf_graph_value(cg->problem->graph, node->out[0])->shape };
 
     return sum_axis(cg, &walk, 0, point);
 }

@@ -10,7 +10,8 @@
 
 enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128 };
 
-/* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's end hold. */
+/* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's
+   end hold. */
 typedef struct row_form {
     const pf_node *node;
     int            axis;            /* dims that count rows; those behind, in `order`, make up the row */
@@ -20,10 +21,10 @@ typedef struct row_form {
     int64_t        groups;          /* group_norm: a row is one group of channels of one image; 0 otherwise */
 } row_form;
 
-static const char reductions[] =
-    CG_REDUCTION_FUNCTORS
+static const char reductions[] = CG_REDUCTION_FUNCTORS
     "template <class O> __device__ __forceinline__ float across(float v) {\n"
-    "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(0xffffffffu, v, m));\n"
+    "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(0xffffffffu, v, "
+    "m));\n"
     "  if (T > 32) {\n"
     "    __shared__ float part[T > 32 ? T / 32 : 1];\n"
     "    __syncthreads();\n"
@@ -105,8 +106,8 @@ static bool is_row(const pf_node *node)
 {
     pf_op_kind op = node->op;
 
-    return op == PF_OP_SOFTMAX || op == PF_OP_LOG_SOFTMAX || op == PF_OP_LAYER_NORM || op == PF_OP_RMS_NORM || op == PF_OP_REDUCE ||
-           op == PF_OP_GROUP_NORM || op == PF_OP_INSTANCE_NORM;
+    return op == PF_OP_SOFTMAX || op == PF_OP_LOG_SOFTMAX || op == PF_OP_LAYER_NORM || op == PF_OP_RMS_NORM ||
+           op == PF_OP_REDUCE || op == PF_OP_GROUP_NORM || op == PF_OP_INSTANCE_NORM;
 }
 
 static const char *recognize(const pf_problem *p, row_form *form)
@@ -151,8 +152,10 @@ const char *pf_codegen_row_declines(const pf_problem *p)
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
 
-        if (out->is_constant || out->producer == PF_NONE || !cg_storage_type(out->dtype)) return "an output of no use here";
-        if (!pf_shape_equal(&out->shape, form.reduces ? &pf_graph_value(graph, form.node->out[0])->shape : x)) return "outputs of another shape";
+        if (out->is_constant || out->producer == PF_NONE || !cg_storage_type(out->dtype))
+            return "an output of no use here";
+        if (!pf_shape_equal(&out->shape, form.reduces ? &pf_graph_value(graph, form.node->out[0])->shape : x))
+            return "outputs of another shape";
     }
     return check_layouts(p, &form);
 }
@@ -171,13 +174,15 @@ static int64_t lane_extent(const pf_problem *p, const row_form *form)
 {
     const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
 
-    return form->groups && p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] / form->groups : x->dim[form->order[x->rank - 1]];
+    return form->groups && p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] / form->groups
+                                                                       : x->dim[form->order[x->rank - 1]];
 }
 
 static int widest(const pf_problem *p, const row_form *form)
 {
     const pf_value *x = pf_graph_value(p->graph, form->node->in[0]);
-    int             vector = form->moved ? 1 : 128 / (int)pf_dtype_bits(x->dtype);     /* neighbours of a moved row do not lie side by side */
+    /* neighbours of a moved row do not lie side by side */
+    int             vector = form->moved ? 1 : 128 / (int)pf_dtype_bits(x->dtype);
 
     while (vector > 1 && lane_extent(p, form) % vector) vector /= 2;
     return vector;
@@ -195,7 +200,8 @@ int pf_codegen_row_tunings(const pf_problem *p, pf_row_tuning *out, int max)
         for (int threads = 32; threads <= 1024 && count < max; threads *= 2) {
             int64_t chunks = (length + (int64_t)threads * vector - 1) / ((int64_t)threads * vector);
 
-            if (chunks * vector <= 32 && (threads == 32 || (int64_t)threads * vector < 2 * length)) out[count++] = (pf_row_tuning){ vector, threads };
+            if (chunks * vector <= 32 && (threads == 32 || (int64_t)threads * vector < 2 * length))
+                out[count++] = (pf_row_tuning){ vector, threads };
         }
     if (!count) out[count++] = (pf_row_tuning){ widest(p, &form), 1024 };
     return count;
@@ -220,10 +226,12 @@ static int32_t open_pass(row_code *row, bool first)
     int32_t     x = 0;
 
     cg_forget(cg);
-    pf_buf_printf(out, row->keeps ? "  _Pragma(\"unroll\") for (int c = 0; c < C; ++c) {\n" : "  for (int c = 0; c < C; ++c) {\n");
+    pf_buf_printf(out, row->keeps ? "  _Pragma(\"unroll\") for (int c = 0; c < C; ++c) {\n"
+                                  : "  for (int c = 0; c < C; ++c) {\n");
     pf_buf_printf(out, "  const idx j = (c * T + (idx)threadIdx.x) * V; if (j >= D) break;\n  idx rest = j;\n");
     for (int v = cg->var_count - 1; v > row->form.axis; v--)
-        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v], (long long)cg->var_extent[v]);
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v],
+                      (long long)cg->var_extent[v]);
     pf_buf_printf(out, "  const idx i%d = rest;\n", row->form.axis);
     if (first || !row->keeps) x = cg_eval(cg, row->form.node->in[0], &row->point);
     else {
@@ -238,14 +246,16 @@ static int32_t open_pass(row_code *row, bool first)
 static void close_pass(row_code *row) { pf_buf_printf(&row->body, "  }\n"); }
 
 /* r<name>: `map` of every x joined over the row. */
-static bool reduce_pass(row_code *row, bool first, const char *name, const char *map, const char *join, const char *identity)
+static bool reduce_pass(row_code *row, bool first, const char *name, const char *map, const char *join,
+                        const char *identity)
 {
     int32_t x = 0;
 
     pf_buf_printf(&row->body, "  float r_%s = %s;\n", name, identity);
     x = open_pass(row, first);
     if (x < 0) return false;
-    pf_buf_printf(&row->body, "  LANES { const float x = v%d[l]; r_%s = %s::of(r_%s, %s); }\n", x, name, join, name, map);
+    pf_buf_printf(&row->body, "  LANES { const float x = v%d[l]; r_%s = %s::of(r_%s, %s); }\n", x, name, join, name,
+                  map);
     close_pass(row);
     pf_buf_printf(&row->body, "  r_%s = across<%s>(r_%s);\n", name, join, name);
     return true;
@@ -270,11 +280,13 @@ static bool emit_statistics(row_code *row)
     case PF_OP_LOG_SOFTMAX:
         return reduce_pass(row, true, "most", "x", "op_max", "__int_as_float(0xff800000)") &&
                reduce_pass(row, false, "sum", "expf(x - r_most)", "op_sum", "0.0f") &&
-               pf_buf_printf(out, row->form.node->op == PF_OP_SOFTMAX ? "  const float r_scale = 1.0f / r_sum;\n" : "  const float r_scale = logf(r_sum);\n");
+               pf_buf_printf(out, row->form.node->op == PF_OP_SOFTMAX ? "  const float r_scale = 1.0f / r_sum;\n"
+                                                                      : "  const float r_scale = logf(r_sum);\n");
     case PF_OP_LAYER_NORM:
     case PF_OP_GROUP_NORM:
     case PF_OP_INSTANCE_NORM:
-        return reduce_pass(row, true, "sum", "x", "op_sum", "0.0f") && pf_buf_printf(out, "  const float r_mean = r_sum / (float)D;\n") &&
+        return reduce_pass(row, true, "sum", "x", "op_sum", "0.0f") &&
+               pf_buf_printf(out, "  const float r_mean = r_sum / (float)D;\n") &&
                reduce_pass(row, false, "square", "(x - r_mean) * (x - r_mean)", "op_sum", "0.0f") &&
                pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square / (float)D + %.9ef);\n",
                              epsilon_of(row->form.node));
@@ -298,14 +310,17 @@ static const char *element_formula(pf_op_kind op)
          : op == PF_OP_RMS_NORM ? "x * r_scale * s" : "(x - r_mean) * r_scale * s + b";
 }
 
-/* Scale or bias of a norm at the element: its dims are the row's, or broadcast to them. -1 on failure, 0 when left out. */
+/* Scale or bias of a norm at the element: its dims are the row's, or broadcast to them. -1 on failure, 0 when left
+   out. */
 static int32_t norm_operand(row_code *row, uint32_t slot)
 {
     const pf_node  *node = row->form.node;
     const pf_shape *shape = NULL;
     cg_point        at = row->point;
 
-    if (slot >= node->in_count || node->in[slot] == PF_NONE || node->op == PF_OP_SOFTMAX || node->op == PF_OP_LOG_SOFTMAX) return 0;
+    if (slot >= node->in_count || node->in[slot] == PF_NONE || node->op == PF_OP_SOFTMAX ||
+        node->op == PF_OP_LOG_SOFTMAX)
+        return 0;
     shape = &pf_graph_value(row->cg.problem->graph, node->in[slot])->shape;
     memset(at.at, 0, sizeof at.at);
     at.rank = shape->rank;
@@ -396,7 +411,8 @@ static void open_space(row_code *row, const pf_problem *p)
     int64_t         channels = row->form.groups ? dim[1] / row->form.groups : 0;
     bool            last = p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST;
     int             channel_var = last ? 4 : 2;
-    int64_t         extent[5] = { dim[0], row->form.groups, last ? dim[2] : channels, last ? dim[3] : dim[2], last ? channels : dim[3] };
+    int64_t         extent[5] = { dim[0], row->form.groups, last ? dim[2] : channels, last ? dim[3] : dim[2],
+                                  last ? channels : dim[3] };
 
     if (!row->form.groups) {
         cg_loop_over(cg, PF_LAYOUT_LINEAR, value, &row->point);
@@ -422,14 +438,17 @@ static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows
     const cg_context *cg = &row->cg;
     char              functions[sizeof reductions + 128] = {0};
 
-    snprintf(functions, sizeof functions, "#define T %d\n#define C %lld\n#define D %lld\n%s", tuning->threads, (long long)row->chunks,
-             (long long)row->length, reductions);
-    pf_codegen_header(cg->problem, tuning->vector, tuning->threads * rows_per_block, rows * row->length, functions, out);
-    pf_buf_printf(out, "  const long long row = (long long)blockIdx.x * %d + threadIdx.y;\n  if (row >= %lld) return;\n", rows_per_block, (long long)rows);
+    snprintf(functions, sizeof functions, "#define T %d\n#define C %lld\n#define D %lld\n%s", tuning->threads,
+             (long long)row->chunks, (long long)row->length, reductions);
+    pf_codegen_header(cg->problem, tuning->vector, tuning->threads * rows_per_block, rows * row->length, functions,
+                      out);
+    pf_buf_printf(out, "  const long long row = (long long)blockIdx.x * %d + threadIdx.y;\n"
+                       "  if (row >= %lld) return;\n", rows_per_block, (long long)rows);
     if (row->form.axis) {
         pf_buf_printf(out, "  idx left = (idx)row;\n");
         for (int v = row->form.axis - 1; v > 0; v--)
-            pf_buf_printf(out, "  const idx i%d = left %% %lld; left /= %lld;\n", v, (long long)cg->var_extent[v], (long long)cg->var_extent[v]);
+            pf_buf_printf(out, "  const idx i%d = left %% %lld; left /= %lld;\n", v, (long long)cg->var_extent[v],
+                          (long long)cg->var_extent[v]);
         pf_buf_printf(out, "  const idx i0 = left;\n");
     }
     if (row->keeps) pf_buf_printf(out, "  float kept[C * V];\n");
@@ -448,15 +467,18 @@ pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_pr
     recognize(p, &row.form);
     rows = row_count(p, &row.form);
     row.length = row_length(p, &row.form);
-    row.chunks = (row.length + (int64_t)tuning->threads * tuning->vector - 1) / ((int64_t)tuning->threads * tuning->vector);
+    row.chunks = (row.length + (int64_t)tuning->threads * tuning->vector - 1) /
+                 ((int64_t)tuning->threads * tuning->vector);
     row.keeps = row.chunks * tuning->vector <= REGISTER_ELEMS;
     cg_context_init(&row.cg, p, &row.body, tuning->vector, err);
     open_space(&row, p);
-    if (!emit_statistics(&row) || !(row.form.reduces ? emit_result(&row) : emit_elements(&row))) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
+    if (!emit_statistics(&row) || !(row.form.reduces ? emit_result(&row) : emit_elements(&row)))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     emit_head(&row, tuning, rows_per_block, rows, &out->source);
     pf_buf_put(&out->source, row.body.data, row.body.size);
     pf_buf_printf(&out->source, "}\n");
-    if (!st && (row.body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && (row.body.failed || out->source.failed))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     out->grid[0] = (uint32_t)((rows + rows_per_block - 1) / rows_per_block);
     out->grid[1] = out->grid[2] = out->block[2] = 1;
     out->block[0] = (uint32_t)tuning->threads;

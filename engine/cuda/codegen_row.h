@@ -1,5 +1,5 @@
-/* Kernels for one operation along rows (softmax, layer_norm, rms_norm, reduce over the last dims) with what comes before and behind it: a row is
-   read once, kept in registers, reduced by shuffles, and written once. */
+/* Kernels for one operation along rows (softmax, layer_norm, rms_norm, reduce over the last dims) with what comes
+   before and behind it: a row is read once, kept in registers, reduced by shuffles, and written once. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_ROW_H
 #define PF_ENGINE_CUDA_CODEGEN_ROW_H
 

@@ -1,5 +1,6 @@
-/* Scattering as seen from the element that is written: it looks through all indices for those that name it, in their order, so that the last one
-   counts, or all are combined in the same order every time.  For few indices, as a cache of keys gets. */
+/* Scattering as seen from the element that is written: it looks through all indices for those that name it, in their
+   order, so that the last one counts, or all are combined in the same order every time.  For few indices, as a cache of
+   keys gets. */
 #include <stdio.h>
 
 #include "engine/cuda/codegen.h"
@@ -8,17 +9,24 @@
 
 enum { INDICES_MAX = 4096 };
 
-static const pf_value *input_of(const cg_context *cg, const pf_node *node, uint32_t i) { return pf_graph_value(cg->problem->graph, node->in[i]); }
+static const pf_value *input_of(const cg_context *cg, const pf_node *node, uint32_t i)
+{
+    return pf_graph_value(cg->problem->graph, node->in[i]);
+}
 
 static int32_t reduction_of(const pf_node *node)
 {
-    return node->op == PF_OP_SCATTER_ND ? ((const pf_scatter_nd_attrs *)node->attrs)->reduction : ((const pf_scatter_elements_attrs *)node->attrs)->reduction;
+    return node->op == PF_OP_SCATTER_ND ? ((const pf_scatter_nd_attrs *)node->attrs)->reduction
+                                        : ((const pf_scatter_elements_attrs *)node->attrs)->reduction;
 }
 
 static const char *combination(int32_t reduction)
 {
-    return reduction == PF_SCATTER_ADD ? "a + b" : reduction == PF_SCATTER_MUL ? "a * b" : reduction == PF_SCATTER_MAX ? "a > b ? a : b"
-         : reduction == PF_SCATTER_MIN ? "a < b ? a : b" : "b";
+    return reduction == PF_SCATTER_ADD   ? "a + b"
+           : reduction == PF_SCATTER_MUL ? "a * b"
+           : reduction == PF_SCATTER_MAX ? "a > b ? a : b"
+           : reduction == PF_SCATTER_MIN ? "a < b ? a : b"
+                                         : "b";
 }
 
 /* How many indices an element looks through; -1: a symbol is among the dims. */
@@ -40,7 +48,8 @@ const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node)
     const pf_shape *index = &pf_graph_value(graph, node->in[1])->shape;
 
     if (index->rank < 1) return "indices without a dim";
-    if (node->op == PF_OP_SCATTER_ND && !pf_dim_is_number(index->dim[index->rank - 1])) return "indices of unknown depth";
+    if (node->op == PF_OP_SCATTER_ND && !pf_dim_is_number(index->dim[index->rank - 1]))
+        return "indices of unknown depth";
     return count_indices(graph, node) > INDICES_MAX ? "more than 4096 indices" : NULL;
 }
 
@@ -53,7 +62,8 @@ static bool open_loop(cg_context *cg, int64_t count, index_loop *loop)
     if (cg->var_count == CG_VARS) return false;
     *loop = (index_loop){ cg->var_count++, cg->memo_count };
     cg->var_extent[loop->var] = count;
-    pf_buf_printf(cg->body, "  for (idx i%d = 0; i%d < %lld; ++i%d) {\n", loop->var, loop->var, (long long)count, loop->var);
+    pf_buf_printf(cg->body, "  for (idx i%d = 0; i%d < %lld; ++i%d) {\n", loop->var, loop->var, (long long)count,
+                  loop->var);
     return true;
 }
 
@@ -78,7 +88,9 @@ static int32_t open_guard(cg_context *cg, const cg_point *point)
 /* Only where v<which>, counted from the end when negative, is the index. */
 static void narrow_to(cg_context *cg, int32_t guard, int32_t which, int64_t size, const cg_index *index)
 {
-    pf_buf_printf(cg->body, "  LANES { const long long k = v%d[l]; g%d[l] = g%d[l] && (k < 0 ? k + %lld : k) == ", which, guard, guard, (long long)size);
+    pf_buf_printf(cg->body,
+                  "  LANES { const long long k = v%d[l]; g%d[l] = g%d[l] && (k < 0 ? k + %lld : k) == ", which, guard,
+                  guard, (long long)size);
     cg_index_print(cg, index, "l", cg->body);
     pf_buf_printf(cg->body, "; }\n");
 }
@@ -142,13 +154,18 @@ int32_t cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *poi
     cg_point   at = {0};
     bool       fine = false;
 
-    pf_buf_printf(cg->body, "  %s v%d[V]; LANES v%d[l] = v%d[l];\n", type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int", id, id, x);
+    pf_buf_printf(cg->body, "  %s v%d[V]; LANES v%d[l] = v%d[l];\n",
+                  type == CG_FLOAT ? "float"
+                  : type == CG_INT ? "long long"
+                                   : "int",
+                  id, id, x);
     if (x < 0 || !open_loop(cg, count_indices(cg->problem->graph, node), &loop)) return -1;
-    fine = node->op == PF_OP_SCATTER_ND ? positions_update(cg, node, point, loop.var, &at) : elements_update(cg, node, point, loop.var, &at);
+    fine = node->op == PF_OP_SCATTER_ND ? positions_update(cg, node, point, loop.var, &at)
+                                        : elements_update(cg, node, point, loop.var, &at);
     if (fine) update = cg_eval(cg, node->in[2], &at);
     if (update > 0)
-        pf_buf_printf(cg->body, "  LANES if (g%d[l]) { const auto a = v%d[l]; const auto b = v%d[l]; v%d[l] = %s; }\n", at.guard, id, update, id,
-                      combination(reduction_of(node)));
+        pf_buf_printf(cg->body, "  LANES if (g%d[l]) { const auto a = v%d[l]; const auto b = v%d[l]; v%d[l] = %s; }\n",
+                      at.guard, id, update, id, combination(reduction_of(node)));
     close_loop(cg, &loop);
     return update > 0 ? id : -1;
 }

@@ -19,7 +19,8 @@ typedef struct window_form {
 static const char *take_conv(const pf_graph *graph, const pf_node *node, window_form *form)
 {
     const pf_conv_attrs *attrs = node->attrs;
-    const pf_shape      *x = &pf_graph_value(graph, node->in[0])->shape, *w = &pf_graph_value(graph, node->in[1])->shape;
+    const pf_shape      *x = &pf_graph_value(graph, node->in[0])->shape,
+                        *w = &pf_graph_value(graph, node->in[1])->shape;
 
     if (x->rank != 4) return "not two spatial dims";
     if (attrs->auto_pad) return "padding depends on a symbol";
@@ -36,7 +37,8 @@ static const char *take_pool(const pf_graph *graph, const pf_node *node, window_
 {
     const pf_pool_attrs *attrs = node->attrs;
 
-    if (pf_graph_value(graph, node->in[0])->shape.rank != 4 || node->out_count != 1) return "not two spatial dims and one output";
+    if (pf_graph_value(graph, node->in[0])->shape.rank != 4 || node->out_count != 1)
+        return "not two spatial dims and one output";
     if (attrs->auto_pad) return "padding depends on a symbol";
     form->kernel = &attrs->kernel;
     form->strides = &attrs->strides;
@@ -73,11 +75,13 @@ static const char *check_layouts(const pf_problem *p, const window_form *form)
     const pf_shape *shape = &pf_graph_value(graph, form->node->out[0])->shape;
 
     if (p->in_layout[form->x] != PF_LAYOUT_CHANNELS_LAST) return "x is not channels-last";
-    if (form->node->op == PF_OP_CONV && p->in_layout[pf_problem_input_index(p, form->node->in[1])] != PF_LAYOUT_LINEAR) return "weights are not linear";
+    if (form->node->op == PF_OP_CONV && p->in_layout[pf_problem_input_index(p, form->node->in[1])] != PF_LAYOUT_LINEAR)
+        return "weights are not linear";
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
 
-        if (p->out_layout[i] != PF_LAYOUT_CHANNELS_LAST || !pf_shape_equal(&out->shape, shape)) return "outputs differ in shape or are not channels-last";
+        if (p->out_layout[i] != PF_LAYOUT_CHANNELS_LAST || !pf_shape_equal(&out->shape, shape))
+            return "outputs differ in shape or are not channels-last";
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
     }
     return NULL;
@@ -90,15 +94,24 @@ const char *pf_codegen_window_declines(const pf_problem *p)
 
     if (!reason) reason = cg_behind_declines(p->graph, form.node);
     if (reason) return reason;
-    if (form.node->op == PF_OP_CONV && pf_problem_input_index(p, form.node->in[1]) == UINT32_MAX) return "weights are computed inside the region";
-    if (!pf_dtype_is_float(pf_graph_value(p->graph, form.node->in[0])->dtype) || !cg_storage_type(pf_graph_value(p->graph, form.node->in[0])->dtype))
+    if (form.node->op == PF_OP_CONV && pf_problem_input_index(p, form.node->in[1]) == UINT32_MAX)
+        return "weights are computed inside the region";
+    if (!pf_dtype_is_float(pf_graph_value(p->graph, form.node->in[0])->dtype) ||
+        !cg_storage_type(pf_graph_value(p->graph, form.node->in[0])->dtype))
         return "element type";
-    if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX) return "too many inputs and outputs for one kernel";
+    if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX)
+        return "too many inputs and outputs for one kernel";
     return check_layouts(p, &form);
 }
 
-static const pf_shape *shape_in(const pf_problem *p, const window_form *form) { return &pf_graph_value(p->graph, form->node->in[0])->shape; }
-static const pf_shape *shape_out(const pf_problem *p, const window_form *form) { return &pf_graph_value(p->graph, form->node->out[0])->shape; }
+static const pf_shape *shape_in(const pf_problem *p, const window_form *form)
+{
+    return &pf_graph_value(p->graph, form->node->in[0])->shape;
+}
+static const pf_shape *shape_out(const pf_problem *p, const window_form *form)
+{
+    return &pf_graph_value(p->graph, form->node->out[0])->shape;
+}
 
 static int widest(const pf_problem *p, const window_form *form)
 {
@@ -128,7 +141,8 @@ int pf_codegen_window_tunings(const pf_problem *p, pf_window_tuning *out, int ma
     for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
         for (int vector = widest(p, &form); vector >= 1 && vector * 4 >= widest(p, &form); vector /= 2)
             for (size_t s = 0; s < sizeof strips / sizeof *strips && count < max; s++)
-                if (fits_registers(&form, vector, strips[s]) && (strips[s] == 1 || strips[s] <= shape_out(p, &form)->dim[3]))
+                if (fits_registers(&form, vector, strips[s]) &&
+                    (strips[s] == 1 || strips[s] <= shape_out(p, &form)->dim[3]))
                     out[count++] = (pf_window_tuning){ vector, strips[s], threads[t] };
     if (!count) out[count++] = (pf_window_tuning){ 1, 1, 128 };
     return count;
@@ -136,19 +150,26 @@ int pf_codegen_window_tunings(const pf_problem *p, pf_window_tuning *out, int ma
 
 /* ---- Emitting */
 
-/* Weights of the thread's channels are neighbours in [C,1,KH,KW]: whole vectors are loaded and used by constant index. */
+/* Weights of the thread's channels are neighbours in [C,1,KH,KW]: whole vectors are loaded and used by constant
+   index. */
 static void emit_weights(const pf_problem *p, const window_form *form, pf_buf *out)
 {
     uint32_t    w = pf_problem_input_index(p, form->node->in[1]);
     const char *type = cg_storage_type(pf_graph_value(p->graph, form->node->in[1])->dtype);
 
     pf_buf_printf(out, "  %s weights[V * KH * KW];\n", type);
-    pf_buf_printf(out, "  { const wide<%s, V> *from = (const wide<%s, V> *)(in%u + (long long)i3 * (KH * KW));\n", type, type, w);
-    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int t = 0; t < KH * KW; ++t) { wide<%s, V> piece = from[t]; LANES weights[t * V + l] = piece.at[l]; } }\n",
+    pf_buf_printf(out, "  { const wide<%s, V> *from = (const wide<%s, V> *)(in%u + (long long)i3 * (KH * KW));\n", type,
+                  type, w);
+    pf_buf_printf(out,
+                  "    _Pragma(\"unroll\") for (int t = 0; t < KH * KW; ++t) { wide<%s, V> piece = from[t]; LANES "
+                  "weights[t * V + l] = piece.at[l]; } }\n",
                   type);
 }
 
-static const char *from_storage(pf_dtype dtype) { return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : ""; }
+static const char *from_storage(pf_dtype dtype)
+{
+    return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
+}
 
 /* What one tap does to sum[s][l], given the column's values in `column[..]`, and what an element outside does. */
 static const char *tap_statement(pf_op_kind op)
@@ -163,14 +184,23 @@ static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
     const char *type = cg_storage_type(dtype), *convert = from_storage(dtype);
     bool        max = form->node->op == PF_OP_MAX_POOL;
 
-    pf_buf_printf(out, "  float sum[S][V];\n  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) LANES sum[s][l] = %s;\n", max ? "__int_as_float(0xff800000)" : "0.0f");
-    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int kh = 0; kh < KH; ++kh) {\n    const idx ih = i1 * SH - PH + kh * DH;\n    if (ih < 0 || ih >= H) continue;\n");
+    pf_buf_printf(out, "  float sum[S][V];\n  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) LANES sum[s][l] = %s;\n",
+                  max ? "__int_as_float(0xff800000)" : "0.0f");
+    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int kh = 0; kh < KH; ++kh) {\n"
+                       "    const idx ih = i1 * SH - PH + kh * DH;\n    if (ih < 0 || ih >= H) continue;\n");
     pf_buf_printf(out, "    wide<%s, V> column[COLUMNS]; bool inside[COLUMNS];\n", type);
-    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int k = 0; k < COLUMNS; ++k) { const idx iw = ow * SW - PW + k; inside[k] = iw >= 0 && iw < W;\n");
-    pf_buf_printf(out, "      if (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + iw) * CHANNELS + i3); }\n", type, form->x);
-    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw) _Pragma(\"unroll\") for (int s = 0; s < S; ++s)\n");
-    pf_buf_printf(out, "      if (inside[s * SW + kw * DW]) LANES { const float a = %s(column[s * SW + kw * DW].at[l]); %s }\n  }\n", convert,
-                  tap_statement(form->node->op));
+    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int k = 0; k < COLUMNS; ++k) { const idx iw = ow * SW - PW + k; "
+                       "inside[k] = iw >= 0 && iw < W;\n");
+    pf_buf_printf(out,
+                  "      if (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + iw) "
+                  "* CHANNELS + i3); }\n",
+                  type, form->x);
+    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw) _Pragma(\"unroll\") for (int s = 0; s "
+                       "< S; ++s)\n");
+    pf_buf_printf(out,
+                  "      if (inside[s * SW + kw * DW]) LANES { const float a = %s(column[s * SW + kw * DW].at[l]); %s "
+                  "}\n  }\n",
+                  convert, tap_statement(form->node->op));
 }
 
 static void emit_defines(const pf_problem *p, const window_form *form, const pf_window_tuning *tuning, pf_buf *out)
@@ -179,27 +209,32 @@ static void emit_defines(const pf_problem *p, const window_form *form, const pf_
     const pf_ints  *k = form->kernel, *s = form->strides, *d = form->dilations, *pads = form->pads;
     const char     *convert = from_storage(pf_graph_value(p->graph, form->node->in[0])->dtype);
 
-    pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define CHANNELS %lld\n", tuning->strip, (long long)x->dim[2], (long long)x->dim[3],
-                  (long long)x->dim[1]);
-    pf_buf_printf(out, "#define KH %lld\n#define KW %lld\n#define SH %lld\n#define SW %lld\n", (long long)k->at[0], (long long)k->at[1], (long long)s->at[0],
-                  (long long)s->at[1]);
-    pf_buf_printf(out, "#define DH %lld\n#define DW %lld\n#define PH %lld\n#define PW %lld\n", (long long)(d->count ? d->at[0] : 1),
-                  (long long)(d->count ? d->at[1] : 1), (long long)pads->at[0], (long long)pads->at[1]);
-    pf_buf_printf(out, "#define COLUMNS ((S - 1) * SW + (KW - 1) * DW + 1)\n#define WEIGHT %s(weights[l * (KH * KW) + kh * KW + kw])\n", convert);
+    pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define CHANNELS %lld\n", tuning->strip,
+                  (long long)x->dim[2], (long long)x->dim[3], (long long)x->dim[1]);
+    pf_buf_printf(out, "#define KH %lld\n#define KW %lld\n#define SH %lld\n#define SW %lld\n", (long long)k->at[0],
+                  (long long)k->at[1], (long long)s->at[0], (long long)s->at[1]);
+    pf_buf_printf(out, "#define DH %lld\n#define DW %lld\n#define PH %lld\n#define PW %lld\n",
+                  (long long)(d->count ? d->at[0] : 1), (long long)(d->count ? d->at[1] : 1), (long long)pads->at[0],
+                  (long long)pads->at[1]);
+    pf_buf_printf(out, "#define COLUMNS ((S - 1) * SW + (KW - 1) * DW + 1)\n"
+                       "#define WEIGHT %s(weights[l * (KH * KW) + kh * KW + kw])\n", convert);
 }
 
-/* Average: the divisor is the window's size, or how much of it lies inside; with ceil_mode the part beyond the padded input never counts. */
+/* Average: the divisor is the window's size, or how much of it lies inside; with ceil_mode the part beyond the padded
+   input never counts. */
 static void emit_average(const window_form *form, pf_buf *out)
 {
     const pf_pool_attrs *attrs = form->node->attrs;
 
     if (attrs->count_include_pad)
-        pf_buf_printf(out, "  const int high_h = H + %lld, high_w = W + %lld, low_h = -PH, low_w = -PW;\n", (long long)attrs->pads.at[2],
-                      (long long)attrs->pads.at[3]);
+        pf_buf_printf(out, "  const int high_h = H + %lld, high_w = W + %lld, low_h = -PH, low_w = -PW;\n",
+                      (long long)attrs->pads.at[2], (long long)attrs->pads.at[3]);
     else pf_buf_printf(out, "  const int high_h = H, high_w = W, low_h = 0, low_w = 0;\n");
     pf_buf_printf(out, "  int rows = 0, columns = 0;\n");
-    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int k = 0; k < KH; ++k) { const int at = i1 * SH - PH + k * DH; rows += at >= low_h && at < high_h; }\n");
-    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int k = 0; k < KW; ++k) { const int at = i2 * SW - PW + k * DW; columns += at >= low_w && at < high_w; }\n");
+    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int k = 0; k < KH; ++k) { const int at = i1 * SH - PH + k * DH; "
+                       "rows += at >= low_h && at < high_h; }\n");
+    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int k = 0; k < KW; ++k) { const int at = i2 * SW - PW + k * DW; "
+                       "columns += at >= low_w && at < high_w; }\n");
     pf_buf_printf(out, "  const float count = (float)(rows * columns);\n");
 }
 
@@ -229,7 +264,8 @@ static bool emit_epilogue(cg_context *cg, const window_form *form, const cg_poin
 {
     const pf_graph *graph = cg->problem->graph;
 
-    pf_buf_printf(cg->body, "  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) {\n  const idx i2 = ow + s; if (i2 >= %lld) break;\n",
+    pf_buf_printf(cg->body, "  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) {\n"
+                            "  const idx i2 = ow + s; if (i2 >= %lld) break;\n",
                   (long long)cg->var_extent[VAR_W]);
     if (emit_anchor(cg, form, point) < 0) return false;
     for (uint32_t i = 0; i < graph->output_count; i++) {
@@ -263,19 +299,25 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     items = cg.var_extent[VAR_N] * cg.var_extent[VAR_H] * strips * vectors;
     emit_defines(p, &form, tuning, &defines);
     if (defines.failed) st = PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES);
-    else pf_codegen_header(p, tuning->vector, tuning->threads, items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1],
-                      (const char *)defines.data, &out->source);
-    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n  if (item >= %lld) return;\n  idx rest = (idx)item;\n",
+    else
+        pf_codegen_header(p, tuning->vector, tuning->threads,
+                          items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1],
+                          (const char *)defines.data, &out->source);
+    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
+                                "  if (item >= %lld) return;\n  idx rest = (idx)item;\n",
                   tuning->threads, (long long)items);
-    pf_buf_printf(&out->source, "  const idx i3 = rest %% %lld * V; rest /= %lld;\n  const idx ow = rest %% %lld * S; rest /= %lld;\n", (long long)vectors,
+    pf_buf_printf(&out->source, "  const idx i3 = rest %% %lld * V; rest /= %lld;\n"
+                                "  const idx ow = rest %% %lld * S; rest /= %lld;\n", (long long)vectors,
                   (long long)vectors, (long long)strips, (long long)strips);
-    pf_buf_printf(&out->source, "  const idx i1 = rest %% %lld, i0 = rest / %lld;\n", (long long)cg.var_extent[VAR_H], (long long)cg.var_extent[VAR_H]);
+    pf_buf_printf(&out->source, "  const idx i1 = rest %% %lld, i0 = rest / %lld;\n", (long long)cg.var_extent[VAR_H],
+                  (long long)cg.var_extent[VAR_H]);
     if (form.node->op == PF_OP_CONV) emit_weights(p, &form, &out->source);
     emit_taps(p, &form, &out->source);
     if (!emit_epilogue(&cg, &form, &point)) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     pf_buf_put(&out->source, body.data, body.size);
     pf_buf_printf(&out->source, "}\n");
-    if (!st && (body.failed || out->source.failed)) st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && (body.failed || out->source.failed))
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     out->grid[0] = (uint32_t)((items + tuning->threads - 1) / tuning->threads);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)tuning->threads;

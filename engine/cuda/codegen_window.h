@@ -1,12 +1,14 @@
-/* Kernels for channels-last windows: depthwise convolution, max and average pooling, each with its epilogue. A thread computes a few neighbouring
-   channels of a strip of neighbouring output columns, so that an input column is loaded once for all outputs of the strip that see it. */
+/* Kernels for channels-last windows: depthwise convolution, max and average pooling, each with its epilogue. A thread
+   computes a few neighbouring channels of a strip of neighbouring output columns, so that an input column is loaded
+   once for all outputs of the strip that see it. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_WINDOW_H
 #define PF_ENGINE_CUDA_CODEGEN_WINDOW_H
 
 #include "engine/cuda/codegen.h"
 #include "engine/cuda/program.h"
 
-typedef struct pf_window_tuning { int vector, strip, threads; } pf_window_tuning;    /* channels, output columns, threads per block */
+/* Channels, output columns, threads per block. */
+typedef struct pf_window_tuning { int vector, strip, threads; } pf_window_tuning;
 
 const char *pf_codegen_window_declines(const pf_problem *p);
 /* Tunings worth trying, best guess first; their number, at most max. */

@@ -23,9 +23,10 @@ extern char **environ;
 
 enum { WORKERS_MAX = 32, WITH_DEVICE_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
 
-/* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero, or nothing, compute capability and
-   source; an answer: what save wrote, or machine code; nothing when the tactic or the compiler refused. Both ends are the same build on one machine,
-   joined by a socket: one that is gone must be an error of the call, not a signal to our caller's process. A worker ends when its socket does. */
+/* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero,
+   or nothing, compute capability and source; an answer: what save wrote, or machine code; nothing when the tactic or
+   the compiler refused. Both ends are the same build on one machine, joined by a socket: one that is gone must be an
+   error of the call, not a signal to our caller's process. A worker ends when its socket does. */
 enum { TACTIC, TUNING, PROBLEM, TEXTS, CAPABILITY = TUNING, SOURCE = PROBLEM };
 
 typedef struct worker { pid_t pid; int fd; bool busy; } worker;
@@ -85,7 +86,8 @@ void pf_compile_pool_rest(pf_compile_pool *pool)
 {
     if (!pool) return;
     pthread_mutex_lock(&pool->lock);
-    for (int i = 0; i < pool->count; i++) close(pool->workers[i].fd);          /* all at once: leaving the device takes each a while */
+    /* all at once: leaving the device takes each a while */
+    for (int i = 0; i < pool->count; i++) close(pool->workers[i].fd);
     for (int i = 0; i < pool->count; i++) wait_for_end(&pool->workers[i]);
     pool->count = 0;
     pthread_mutex_unlock(&pool->lock);
@@ -130,7 +132,8 @@ static worker *take_worker(pf_compile_pool *pool)
     while (!found) {
         for (int i = 0; i < pool->count && !found; i++)
             if (!pool->workers[i].busy) found = &pool->workers[i];
-        if (!found && pool->count < pool->limit && start_worker(pool, &pool->workers[pool->count])) found = &pool->workers[pool->count++];
+        if (!found && pool->count < pool->limit && start_worker(pool, &pool->workers[pool->count]))
+            found = &pool->workers[pool->count++];
         if (!found && !pool->count) break;
         if (!found) pthread_cond_wait(&pool->freed, &pool->lock);
     }
@@ -173,10 +176,12 @@ static bool send_message(int fd, const void *data, size_t bytes)
 {
     uint32_t length = (uint32_t)bytes;
 
-    return bytes <= MESSAGE_LIMIT_BYTES && transfer(fd, &length, sizeof length, true) && transfer(fd, (void *)data, bytes, true);
+    return bytes <= MESSAGE_LIMIT_BYTES && transfer(fd, &length, sizeof length, true) &&
+           transfer(fd, (void *)data, bytes, true);
 }
 
-/* data is followed by a zero byte; freed by the caller. False at the end of the socket, or when the other side talks nonsense. */
+/* data is followed by a zero byte; freed by the caller. False at the end of the socket, or when the other side talks
+   nonsense. */
 static bool receive_message(int fd, uint8_t **data, size_t *bytes)
 {
     uint32_t length = 0;
@@ -204,7 +209,8 @@ static pf_status ask(pf_compile_pool *pool, const char *const text[TEXTS], const
     if (!w) return PF_FAIL(err, PF_UNSUPPORTED, "there is no process to compile with");
     pf_buf_init(&request, MESSAGE_LIMIT_BYTES);
     for (int i = 0; i < TEXTS; i++) pf_buf_put(&request, text[i], strlen(text[i]) + 1);
-    alive = !request.failed && send_message(w->fd, request.data, request.size) && receive_message(w->fd, &answer, &bytes);
+    alive = !request.failed && send_message(w->fd, request.data, request.size) &&
+            receive_message(w->fd, &answer, &bytes);
     give_back(pool, w, alive);
     if (!alive) st = PF_FAIL(err, PF_UNSUPPORTED, "a process that compiles has ended");
     else if (!bytes) st = PF_FAIL(err, PF_UNSUPPORTED, "%s is refused", what);
@@ -214,7 +220,8 @@ static pf_status ask(pf_compile_pool *pool, const char *const text[TEXTS], const
     return st;
 }
 
-pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const pf_problem *p, const char *tuning, pf_buf *saved, pf_err *err)
+pf_status pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, const pf_problem *p, const char *tuning,
+                              pf_buf *saved, pf_err *err)
 {
     return ask(pool, (const char *const[TEXTS]){ tactic, tuning, p->text }, tactic, saved, err);
 }
@@ -224,7 +231,8 @@ pf_status pf_compile_pool_program(pf_compile_pool *pool, const pf_program *progr
     char capability[16] = {0};
 
     snprintf(capability, sizeof capability, "%d", cc);
-    return ask(pool, (const char *const[TEXTS]){ "", capability, (const char *)program->source.data }, "the source", cubin, err);
+    return ask(pool, (const char *const[TEXTS]){ "", capability, (const char *)program->source.data }, "the source",
+               cubin, err);
 }
 
 /* ---- The worker */
@@ -249,7 +257,8 @@ static void prepare(pf_device *device, const char *const text[TEXTS], pf_buf *ou
     pf_step         *step = NULL;
 
     if (!device || !tactic || !tactic->save || pf_problem_parse(text[PROBLEM], &problem, NULL)) return;
-    if (!tactic->prepare(device, problem, text[TUNING], NULL, 0, &step, NULL) && tactic->save(step, out, NULL)) pf_buf_reset(out);
+    if (!tactic->prepare(device, problem, text[TUNING], NULL, 0, &step, NULL) && tactic->save(step, out, NULL))
+        pf_buf_reset(out);
     pf_step_free(step);
     pf_problem_free(problem);
 }
@@ -260,7 +269,9 @@ static void compile(const char *const text[TEXTS], pf_buf *out)
     int        cc = (int)strtol(text[CAPABILITY], NULL, 10);
 
     pf_buf_init(&program.source, MESSAGE_LIMIT_BYTES);
-    if (!pf_buf_put(&program.source, text[SOURCE], strlen(text[SOURCE]) + 1) || pf_program_compile(&program, cc, out, NULL)) pf_buf_reset(out);
+    if (!pf_buf_put(&program.source, text[SOURCE], strlen(text[SOURCE]) + 1) ||
+        pf_program_compile(&program, cc, out, NULL))
+        pf_buf_reset(out);
     pf_program_clear(&program);
 }
 
@@ -281,7 +292,8 @@ pf_status pf_compile_serve(int in, int out, int ordinal, pf_err *err)
         const char *text[TEXTS] = {0};
 
         pf_buf_reset(&answer);
-        if (split_request(request, bytes, text)) *text[TACTIC] ? prepare(device, text, &answer) : compile(text, &answer);
+        if (split_request(request, bytes, text))
+            *text[TACTIC] ? prepare(device, text, &answer) : compile(text, &answer);
         heard = send_message(out, answer.data, answer.size);
         pf_free(request);
     }

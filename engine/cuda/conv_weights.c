@@ -12,7 +12,8 @@ static inline void place(const pf_tensor *weights, int64_t channels, size_t byte
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t i = 0; i < inputs; i++)
             for (int64_t t = 0; t < taps; t++)
-                memcpy(to + (size_t)((o * taps + t) * channels + i) * bytes, from + (size_t)((o * inputs + i) * taps + t) * bytes, bytes);
+                memcpy(to + (size_t)((o * taps + t) * channels + i) * bytes,
+                       from + (size_t)((o * inputs + i) * taps + t) * bytes, bytes);
 }
 
 void pf_conv_weights_pack(const pf_tensor *weights, int64_t channels, void *to)

@@ -19,7 +19,8 @@ typedef struct pf_cuda {
     cudnnHandle_t         cudnn;            /* made when first asked for */
     cublasLtHandle_t      cublaslt;
     void                 *nvml_device;
-    struct nvtxDomainRegistration_st *nvtx; /* made at the first range; never destroyed, as profilers read it at the end */
+    struct nvtxDomainRegistration_st *nvtx; /* made at the first range; never destroyed, as profilers read it at the
+                                               end */
     struct pf_program_cache *programs;      /* engine/cuda/program.h */
     struct pf_compile_pool  *compilers;     /* of cuDNN's kernels: engine/cuda/compile_pool.h */
     struct pf_compile_pool  *program_compilers;     /* of generated ones */
@@ -33,11 +34,12 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
 pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err);
 pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err);
 
-#define PF_CUDA_TRY(err, call)                                                                                    \
-    do {                                                                                                          \
-        cudaError_t pf_cuda_error_ = (call);                                                                      \
-        if (pf_cuda_error_ != cudaSuccess)                                                                        \
-            return PF_FAIL((err), pf_cuda_status(pf_cuda_error_), "%s: %s", #call, cudaGetErrorString(pf_cuda_error_)); \
+#define PF_CUDA_TRY(err, call) \
+    do { \
+        cudaError_t pf_cuda_error_ = (call); \
+        if (pf_cuda_error_ != cudaSuccess) \
+            return PF_FAIL((err), pf_cuda_status(pf_cuda_error_), "%s: %s", #call, \
+                           cudaGetErrorString(pf_cuda_error_)); \
     } while (0)
 
 pf_status pf_cuda_status(cudaError_t error);    /* NO_SPACE for memory, DEVICE otherwise */

@@ -45,13 +45,14 @@ static cudnnBackendDescriptor_t create(pf_cudnn_graph *g, cudnnBackendDescriptor
     return descriptor;
 }
 
-static void set(pf_cudnn_graph *g, cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
-                const void *values)
+static void set(pf_cudnn_graph *g, cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+                cudnnBackendAttributeType_t type, int64_t count, const void *values)
 {
     if (g->status == CUDNN_STATUS_SUCCESS) note(g, cudnnBackendSetAttribute(d, name, type, count, values));
 }
 
-static void set_descriptor(pf_cudnn_graph *g, cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name, cudnnBackendDescriptor_t value)
+static void set_descriptor(pf_cudnn_graph *g, cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+                           cudnnBackendDescriptor_t value)
 {
     set(g, d, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value);
 }
@@ -64,7 +65,8 @@ static void finalize(pf_cudnn_graph *g, cudnnBackendDescriptor_t d)
 cudnnDataType_t pf_cudnn_type(pf_dtype dtype)
 {
     static const struct { pf_dtype dtype; cudnnDataType_t type; } types[] = {
-        { PF_F32, CUDNN_DATA_FLOAT }, { PF_F16, CUDNN_DATA_HALF }, { PF_BF16, CUDNN_DATA_BFLOAT16 }, { PF_I8, CUDNN_DATA_INT8 },
+        { PF_F32, CUDNN_DATA_FLOAT }, { PF_F16, CUDNN_DATA_HALF }, { PF_BF16, CUDNN_DATA_BFLOAT16 },
+        { PF_I8, CUDNN_DATA_INT8 },
         { PF_I32, CUDNN_DATA_INT32 }, { PF_F8E4M3FN, CUDNN_DATA_FP8_E4M3 }, { PF_F8E5M2, CUDNN_DATA_FP8_E5M2 },
     };
 
@@ -73,7 +75,13 @@ cudnnDataType_t pf_cudnn_type(pf_dtype dtype)
     return CUDNN_DATA_DOUBLE;
 }
 
-typedef struct tensor_form { int64_t uid; cudnnDataType_t type; int rank; const int64_t *dim, *stride; bool is_virtual, by_value; } tensor_form;
+typedef struct tensor_form {
+    int64_t          uid;
+    cudnnDataType_t  type;
+    int              rank;
+    const int64_t   *dim, *stride;
+    bool             is_virtual, by_value;
+} tensor_form;
 
 static pf_cudnn_tensor make_tensor(pf_cudnn_graph *g, const tensor_form *form)
 {
@@ -91,12 +99,14 @@ static pf_cudnn_tensor make_tensor(pf_cudnn_graph *g, const tensor_form *form)
     return d;
 }
 
-pf_cudnn_tensor pf_cudnn_tensor_new(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type, int rank, const int64_t *dim, const int64_t *stride)
+pf_cudnn_tensor pf_cudnn_tensor_new(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type, int rank, const int64_t *dim,
+                                    const int64_t *stride)
 {
     return make_tensor(g, &(tensor_form){ uid, type, rank, dim, stride, false, false });
 }
 
-pf_cudnn_tensor pf_cudnn_virtual(pf_cudnn_graph *g, cudnnDataType_t type, int rank, const int64_t *dim, const int64_t *stride)
+pf_cudnn_tensor pf_cudnn_virtual(pf_cudnn_graph *g, cudnnDataType_t type, int rank, const int64_t *dim,
+                                 const int64_t *stride)
 {
     return make_tensor(g, &(tensor_form){ g->next_virtual++, type, rank, dim, stride, true, false });
 }
@@ -133,9 +143,11 @@ static cudnnBackendDescriptor_t make_window(pf_cudnn_graph *g, const pf_cudnn_wi
     return conv;
 }
 
-void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window)
+void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y,
+                          const pf_cudnn_window *window)
 {
-    cudnnBackendDescriptor_t conv = make_window(g, window), operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+    cudnnBackendDescriptor_t conv = make_window(g, window),
+                             operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
     float                    one = 1, zero = 0;
 
     set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x);
@@ -147,9 +159,11 @@ void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor 
     add_operation(g, operation);
 }
 
-void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window)
+void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y,
+                                    const pf_cudnn_window *window)
 {
-    cudnnBackendDescriptor_t conv = make_window(g, window), operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
+    cudnnBackendDescriptor_t conv = make_window(g, window),
+                             operation = create(g, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
     float                    one = 1, zero = 0;
 
     set_descriptor(g, operation, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, x);
@@ -161,7 +175,8 @@ void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cud
     add_operation(g, operation);
 }
 
-void pf_cudnn_pointwise(pf_cudnn_graph *g, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor b, pf_cudnn_tensor y)
+void pf_cudnn_pointwise(pf_cudnn_graph *g, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor b,
+                        pf_cudnn_tensor y)
 {
     cudnnBackendDescriptor_t pointwise = create(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR), operation = NULL;
     cudnnDataType_t          compute = CUDNN_DATA_FLOAT;
@@ -193,22 +208,24 @@ static bool rounds_down(cudnnBackendDescriptor_t engine)
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t                     count = 0;
 
-    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count,
-                                 notes) != CUDNN_STATUS_SUCCESS)
+    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                 CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes) != CUDNN_STATUS_SUCCESS)
         return false;
     for (int64_t i = 0; i < count && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
-        if (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) return true;
+        if (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)
+            return true;
     return false;
 }
 
-/* Plans that call cuBLASLt inside cannot be relied on in captured graphs (cuDNN's documentation of behaviour notes); we ask cuBLASLt ourselves. */
+/* Plans that call cuBLASLt inside cannot be relied on in captured graphs (cuDNN's documentation of behaviour notes); we
+   ask cuBLASLt ourselves. */
 static bool leans_on_cublaslt(cudnnBackendDescriptor_t engine)
 {
     cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
     int64_t                    count = 0;
 
-    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &count,
-                                 notes) != CUDNN_STATUS_SUCCESS)
+    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                                 CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &count, notes) != CUDNN_STATUS_SUCCESS)
         return false;
     for (int64_t i = 0; i < count && i < CUDNN_BEHAVIOR_NOTE_TYPE_COUNT; i++)
         if (notes[i] == CUDNN_BEHAVIOR_NOTE_CUBLASLT_DEPENDENCY) return true;
@@ -222,15 +239,17 @@ static bool read_knobs(cudnnBackendDescriptor_t config, pf_cudnn_config *out)
     int64_t                  count = 0, one = 0;
     bool                     fine = true;
 
-    for (int i = 0; i < CUDNN_KNOBS_MAX; i++) cudnnBackendCreateDescriptor(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &choice[i]);
-    fine = cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_KNOBS_MAX, &count, choice) ==
-           CUDNN_STATUS_SUCCESS;
+    for (int i = 0; i < CUDNN_KNOBS_MAX; i++)
+        cudnnBackendCreateDescriptor(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &choice[i]);
+    fine = cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                    CUDNN_KNOBS_MAX, &count, choice) == CUDNN_STATUS_SUCCESS;
     out->knob_count = fine && count <= CUDNN_KNOBS_MAX ? (int)count : 0;
     for (int i = 0; i < out->knob_count; i++) {
         cudnnBackendKnobType_t type = CUDNN_KNOB_TYPE_COUNTS;
 
         cudnnBackendGetAttribute(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &one, &type);
-        cudnnBackendGetAttribute(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one, &out->value[i]);
+        cudnnBackendGetAttribute(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one,
+                                 &out->value[i]);
         out->type[i] = type;
     }
     for (int i = 0; i < CUDNN_KNOBS_MAX; i++) cudnnBackendDestroyDescriptor(choice[i]);
@@ -244,8 +263,10 @@ static bool read_config(cudnnBackendDescriptor_t config, bool allow_rounding, pf
     bool                     fine = false;
 
     if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) != CUDNN_STATUS_SUCCESS) return false;
-    fine = cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine) == CUDNN_STATUS_SUCCESS &&
-           cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &out->engine) == CUDNN_STATUS_SUCCESS &&
+    fine = cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one,
+                                    &engine) == CUDNN_STATUS_SUCCESS &&
+           cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &out->engine) ==
+               CUDNN_STATUS_SUCCESS &&
            (allow_rounding || !rounds_down(engine)) && !leans_on_cublaslt(engine) && read_knobs(config, out);
     cudnnBackendDestroyDescriptor(engine);
     return fine;
@@ -253,7 +274,8 @@ static bool read_config(cudnnBackendDescriptor_t config, bool allow_rounding, pf
 
 enum { HEURISTICS_MAX = 128 };
 
-int pf_cudnn_heuristics(pf_cudnn_graph *g, cudnnBackendHeurMode_t mode, bool tf32, bool fp32_tensors, pf_cudnn_config *out, int max)
+int pf_cudnn_heuristics(pf_cudnn_graph *g, cudnnBackendHeurMode_t mode, bool tf32, bool fp32_tensors,
+                        pf_cudnn_config *out, int max)
 {
     cudnnBackendDescriptor_t heuristics = create(g, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR), result[HEURISTICS_MAX] = {0};
     int64_t                  count = 0;
@@ -263,10 +285,12 @@ int pf_cudnn_heuristics(pf_cudnn_graph *g, cudnnBackendHeurMode_t mode, bool tf3
     set(g, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
     /* No configuration at all is an answer, not a failure of the graph. */
     if (g->status != CUDNN_STATUS_SUCCESS || cudnnBackendFinalize(heuristics) != CUDNN_STATUS_SUCCESS) return 0;
-    for (int i = 0; i < HEURISTICS_MAX; i++) cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &result[i]);
-    if (cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, HEURISTICS_MAX, &count, result) ==
-        CUDNN_STATUS_SUCCESS)
-        for (int64_t i = 0; i < count && i < HEURISTICS_MAX && taken < max; i++) taken += read_config(result[i], tf32 || !fp32_tensors, &out[taken]);
+    for (int i = 0; i < HEURISTICS_MAX; i++)
+        cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &result[i]);
+    if (cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                 HEURISTICS_MAX, &count, result) == CUDNN_STATUS_SUCCESS)
+        for (int64_t i = 0; i < count && i < HEURISTICS_MAX && taken < max; i++)
+            taken += read_config(result[i], tf32 || !fp32_tensors, &out[taken]);
     for (int i = 0; i < HEURISTICS_MAX; i++) cudnnBackendDestroyDescriptor(result[i]);
     return taken;
 }
@@ -276,7 +300,8 @@ void pf_cudnn_config_print(const pf_cudnn_config *config, char *out, size_t capa
     size_t n = (size_t)snprintf(out, capacity, "e=%lld", (long long)config->engine);
 
     for (int i = 0; i < config->knob_count && n < capacity; i++)
-        n += (size_t)snprintf(out + n, capacity - n, " %lld=%lld", (long long)config->type[i], (long long)config->value[i]);
+        n += (size_t)snprintf(out + n, capacity - n, " %lld=%lld", (long long)config->type[i],
+                              (long long)config->value[i]);
 }
 
 bool pf_cudnn_config_parse(const char *text, pf_cudnn_config *out)
@@ -296,7 +321,8 @@ bool pf_cudnn_config_parse(const char *text, pf_cudnn_config *out)
 
 static cudnnBackendDescriptor_t make_config(pf_cudnn_graph *g, const pf_cudnn_config *config)
 {
-    cudnnBackendDescriptor_t engine = create(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR), result = NULL, choice[CUDNN_KNOBS_MAX] = {0};
+    cudnnBackendDescriptor_t engine = create(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR), result = NULL,
+                             choice[CUDNN_KNOBS_MAX] = {0};
 
     set_descriptor(g, engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, g->graph);
     set(g, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &config->engine);
@@ -311,7 +337,8 @@ static cudnnBackendDescriptor_t make_config(pf_cudnn_graph *g, const pf_cudnn_co
     }
     result = create(g, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
     set_descriptor(g, result, CUDNN_ATTR_ENGINECFG_ENGINE, engine);
-    if (config->knob_count) set(g, result, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, config->knob_count, choice);
+    if (config->knob_count)
+        set(g, result, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, config->knob_count, choice);
     finalize(g, result);
     return result;
 }
@@ -334,9 +361,12 @@ cudnnBackendDescriptor_t pf_cudnn_plan_from_json(cudnnHandle_t handle, const cha
 {
     cudnnBackendDescriptor_t plan = NULL;
 
-    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan) != CUDNN_STATUS_SUCCESS) return NULL;
-    if (cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)bytes, json) == CUDNN_STATUS_SUCCESS &&
-        cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) == CUDNN_STATUS_SUCCESS &&
+    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan) != CUDNN_STATUS_SUCCESS)
+        return NULL;
+    if (cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)bytes,
+                                 json) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) ==
+            CUDNN_STATUS_SUCCESS &&
         cudnnBackendFinalize(plan) == CUDNN_STATUS_SUCCESS)
         return plan;
     cudnnBackendDestroyDescriptor(plan);
@@ -347,8 +377,10 @@ int64_t pf_cudnn_plan_workspace(cudnnBackendDescriptor_t plan)
 {
     int64_t bytes = 0, one = 0;
 
-    return cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one, &bytes) == CUDNN_STATUS_SUCCESS ? bytes
-                                                                                                                                              : 0;
+    return cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one,
+                                    &bytes) == CUDNN_STATUS_SUCCESS
+               ? bytes
+               : 0;
 }
 
 pf_status pf_cudnn_plan_json(cudnnBackendDescriptor_t plan, pf_buf *out, pf_err *err)
@@ -357,19 +389,21 @@ pf_status pf_cudnn_plan_json(cudnnBackendDescriptor_t plan, pf_buf *out, pf_err 
     char     *json = NULL;
     pf_status st = PF_OK;
 
-    if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &bytes, NULL) != CUDNN_STATUS_SUCCESS)
+    if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &bytes,
+                                 NULL) != CUDNN_STATUS_SUCCESS)
         return PF_FAIL(err, PF_DEVICE, "cuDNN cannot write a plan as JSON");
     json = pf_alloc((size_t)bytes + 1);
     if (!json) return PF_FAIL_MEMORY(err, bytes);
-    if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, bytes, &got, json) != CUDNN_STATUS_SUCCESS)
+    if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, bytes, &got,
+                                 json) != CUDNN_STATUS_SUCCESS)
         st = PF_FAIL(err, PF_DEVICE, "cuDNN cannot write a plan as JSON");
     else if (!pf_buf_put(out, json, (size_t)got)) st = PF_FAIL_MEMORY(err, got);
     pf_free(json);
     return st;
 }
 
-pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers, int count, void *workspace,
-                           pf_stream *stream, pf_err *err)
+pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers,
+                           int count, void *workspace, pf_stream *stream, pf_err *err)
 {
     cudnnBackendDescriptor_t pack = NULL;
     cudnnHandle_t            handle = NULL;
@@ -379,9 +413,13 @@ pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, con
     if (st) return st;
     status = cudnnSetStream(handle, pf_cuda_stream(stream));
     if (!status) status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
-    if (!status) status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids);
-    if (!status) status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers);
-    if (!status) status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+    if (!status)
+        status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids);
+    if (!status)
+        status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count,
+                                          pointers);
+    if (!status)
+        status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
     if (!status) status = cudnnBackendFinalize(pack);
     if (!status) status = cudnnBackendExecute(handle, plan, pack);
     if (pack) cudnnBackendDestroyDescriptor(pack);

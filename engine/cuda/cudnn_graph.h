@@ -28,25 +28,36 @@ pf_status pf_cudnn_graph_status(const pf_cudnn_graph *g, const char *what, pf_er
 
 cudnnDataType_t pf_cudnn_type(pf_dtype dtype);
 /* A tensor in memory. dims and strides in elements, N C H W order whatever the layout; uid names it at execution. */
-pf_cudnn_tensor pf_cudnn_tensor_new(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type, int rank, const int64_t *dim, const int64_t *stride);
-pf_cudnn_tensor pf_cudnn_virtual(pf_cudnn_graph *g, cudnnDataType_t type, int rank, const int64_t *dim, const int64_t *stride);
+pf_cudnn_tensor pf_cudnn_tensor_new(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type, int rank, const int64_t *dim,
+                                    const int64_t *stride);
+pf_cudnn_tensor pf_cudnn_virtual(pf_cudnn_graph *g, cudnnDataType_t type, int rank, const int64_t *dim,
+                                 const int64_t *stride);
 /* One number, read from host memory at execution. */
 pf_cudnn_tensor pf_cudnn_scalar(pf_cudnn_graph *g, int64_t uid, int rank);
 /* Spatial lists of `spatial` entries. */
 typedef struct pf_cudnn_window { int spatial; const int64_t *pad_begin, *pad_end, *stride, *dilation; } pf_cudnn_window;
 /* y = conv(x, w) */
-void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window);
-/* y = transposed conv(x, w): what cuDNN calls the gradient of a convolution's input, w being [channels of x, channels of y, ...]. */
-void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y, const pf_cudnn_window *window);
+void pf_cudnn_convolution(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y,
+                          const pf_cudnn_window *window);
+/* y = transposed conv(x, w): what cuDNN calls the gradient of a convolution's input, w being [channels of x, channels
+   of y, ...]. */
+void pf_cudnn_convolution_transpose(pf_cudnn_graph *g, pf_cudnn_tensor x, pf_cudnn_tensor w, pf_cudnn_tensor y,
+                                    const pf_cudnn_window *window);
 /* y = mode(x [, b]) in FP32 */
-void pf_cudnn_pointwise(pf_cudnn_graph *g, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor b, pf_cudnn_tensor y);
+void pf_cudnn_pointwise(pf_cudnn_graph *g, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor b,
+                        pf_cudnn_tensor y);
 void pf_cudnn_finish(pf_cudnn_graph *g);
 
 /* An engine configuration as text that means the same in every process with the same cuDNN: "e=41 2=3 5=0 ...". */
-typedef struct pf_cudnn_config { int64_t engine; int knob_count; int64_t type[CUDNN_KNOBS_MAX], value[CUDNN_KNOBS_MAX]; } pf_cudnn_config;
-/* Configurations that heuristics of a mode list, best first; at most max. Ones whose numerics are lower than allowed are left out:
-   tensor-core rounding of FP32 (TF32) unless tf32 is true. */
-int  pf_cudnn_heuristics(pf_cudnn_graph *g, cudnnBackendHeurMode_t mode, bool tf32, bool fp32_tensors, pf_cudnn_config *out, int max);
+typedef struct pf_cudnn_config {
+    int64_t engine;
+    int     knob_count;
+    int64_t type[CUDNN_KNOBS_MAX], value[CUDNN_KNOBS_MAX];
+} pf_cudnn_config;
+/* Configurations that heuristics of a mode list, best first; at most max. Ones whose numerics are lower than allowed
+   are left out: tensor-core rounding of FP32 (TF32) unless tf32 is true. */
+int  pf_cudnn_heuristics(pf_cudnn_graph *g, cudnnBackendHeurMode_t mode, bool tf32, bool fp32_tensors,
+                         pf_cudnn_config *out, int max);
 void pf_cudnn_config_print(const pf_cudnn_config *config, char *out, size_t capacity);
 bool pf_cudnn_config_parse(const char *text, pf_cudnn_config *out);
 
@@ -56,7 +67,7 @@ cudnnBackendDescriptor_t pf_cudnn_plan_from_json(cudnnHandle_t handle, const cha
 int64_t   pf_cudnn_plan_workspace(cudnnBackendDescriptor_t plan);
 pf_status pf_cudnn_plan_json(cudnnBackendDescriptor_t plan, pf_buf *out, pf_err *err);
 /* Runs it on a stream. */
-pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers, int count, void *workspace,
-                           pf_stream *stream, pf_err *err);
+pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers,
+                           int count, void *workspace, pf_stream *stream, pf_err *err);
 
 #endif

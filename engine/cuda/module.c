@@ -12,4 +12,5 @@ static const pf_tactic *const tactics[] = {
 };
 
 extern const pf_device_module pf_device_module_v1;
-const pf_device_module pf_device_module_v1 = { .abi = PF_BUILDER_ABI, .open = pf_cuda_open, .tactics = tactics, .serve = pf_compile_serve };
+const pf_device_module pf_device_module_v1 = { .abi = PF_BUILDER_ABI, .open = pf_cuda_open, .tactics = tactics,
+                                               .serve = pf_compile_serve };

@@ -19,7 +19,8 @@ extern char **environ;
 
 enum { FOLDER_BYTES = 200, START_MS = 20000, READY_BYTES = 8 };
 
-/* The keeper: starts the service in the folder $1, says so, and ends it when our end of its input is closed, which a crash does too. */
+/* The keeper: starts the service in the folder $1, says so, and ends it when our end of its input is closed, which a
+   crash does too. */
 static const char keeper[] =
     "trap '' INT HUP TERM\n"
     "export " PIPES "=\"$1\" " LOGS "=\"$1\"\n"
@@ -42,7 +43,8 @@ static void close_both(int fd[2])
 
 static bool spawn_keeper(const char *folder, int in, int out)
 {
-    char                      *argv[] = { (char *)"sh", (char *)"-c", (char *)keeper, (char *)"planfarm-mps", (char *)folder, NULL };
+    char                      *argv[] = { (char *)"sh", (char *)"-c", (char *)keeper, (char *)"planfarm-mps",
+                                          (char *)folder, NULL };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t          attributes;
     pid_t                      pid = 0;
@@ -84,7 +86,9 @@ static pf_status start(const char *folder, pf_err *err)
     close(out[0]);
     if (started) return PF_OK;
     close(in[1]);
-    return PF_FAIL(err, PF_UNSUPPORTED, "a share of the card needs NVIDIA's Multi-Process Service, which nvidia-cuda-mps-control could not start here");
+    return PF_FAIL(err, PF_UNSUPPORTED,
+                   "a share of the card needs NVIDIA's Multi-Process Service, which nvidia-cuda-mps-control could not "
+                   "start here");
 }
 
 static pf_status join(int percent, pf_err *err)
@@ -94,7 +98,9 @@ static pf_status join(int percent, pf_err *err)
     pf_status   st = PF_OK;
 
     if (given && strtol(given, NULL, 10) == percent) return PF_OK;
-    if (given) return PF_FAIL(err, PF_UNSUPPORTED, "this process has %s=%s: ask for that share, or unset it", PERCENTAGE, given);
+    if (given)
+        return PF_FAIL(err, PF_UNSUPPORTED, "this process has %s=%s: ask for that share, or unset it", PERCENTAGE,
+                       given);
     st = pf_dir_make_temporary("mps", folder, sizeof folder, err);
     if (st) return st;
     st = start(folder, err);
@@ -103,7 +109,8 @@ static pf_status join(int percent, pf_err *err)
         return st;
     }
     snprintf(text, sizeof text, "%d", percent);
-    if (setenv(PIPES, folder, 1) || setenv(LOGS, folder, 1) || setenv(PERCENTAGE, text, 1)) return PF_FAIL_MEMORY(err, sizeof folder);
+    if (setenv(PIPES, folder, 1) || setenv(LOGS, folder, 1) || setenv(PERCENTAGE, text, 1))
+        return PF_FAIL_MEMORY(err, sizeof folder);
     return PF_OK;
 }
 
@@ -113,7 +120,8 @@ pf_status pf_mps_join(int percent, pf_err *err)
 
     pthread_mutex_lock(&lock);
     if (joined && joined != percent)
-        st = PF_FAIL(err, PF_UNSUPPORTED, "this process has %d %% of the card already; open another share in another process", joined);
+        st = PF_FAIL(err, PF_UNSUPPORTED,
+                     "this process has %d %% of the card already; open another share in another process", joined);
     else if (!joined) st = join(percent, err);
     if (!st) joined = percent;
     pthread_mutex_unlock(&lock);

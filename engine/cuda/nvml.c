@@ -6,7 +6,11 @@
 #include <unistd.h>
 
 /* NVML's C interface (its reference manual): every call returns 0 on success. */
-typedef struct process_info { unsigned pid; unsigned long long used_bytes; unsigned gpu_instance, compute_instance; } process_info;
+typedef struct process_info {
+    unsigned      pid;
+    unsigned long long used_bytes;
+    unsigned      gpu_instance, compute_instance;
+} process_info;
 
 enum { CLOCK_SM = 1, SENSOR_GPU = 0, PROCESSES_MAX = 64 };
 

@@ -1,5 +1,6 @@
-/* Clocks, temperature, power and throttling of a GPU, by NVML when its library is there (it ships with the driver, its header does not
-   ship with the toolkit: the few functions used are declared in nvml.c). Everything is optional: absent values stay 0.
+/* Clocks, temperature, power and throttling of a GPU, by NVML when its library is there (it ships with the driver, its
+   header does not ship with the toolkit: the few functions used are declared in nvml.c). Everything is optional: absent
+   values stay 0.
    Thread   any. */
 #ifndef PF_ENGINE_CUDA_NVML_H
 #define PF_ENGINE_CUDA_NVML_H

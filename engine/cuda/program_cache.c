@@ -41,7 +41,8 @@ void pf_program_cache_free(pf_program_cache *cache)
     pf_free(cache);
 }
 
-pf_status pf_program_cache_keep_in(pf_program_cache *cache, const char *folder, const pf_digest *device_class, pf_err *err)
+pf_status pf_program_cache_keep_in(pf_program_cache *cache, const char *folder, const pf_digest *device_class,
+                                   pf_err *err)
 {
     return pf_program_folder_open(&cache->folder, folder, device_class, err);
 }
@@ -50,7 +51,8 @@ static bool add_locked(pf_program_cache *cache, const char *hex, uint8_t *code, 
 {
     uint64_t at = 0;
 
-    if (pf_map_get(cache->by_key, hex, &at) || pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) ||
+    if (pf_map_get(cache->by_key, hex, &at) ||
+        pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) ||
         !pf_map_set(cache->by_key, hex, cache->count))
         return false;
     cache->items[cache->count++] = (cached){ code, bytes };

@@ -21,7 +21,8 @@ static void add_entry(listing *list, const char *folder, const char *name)
     char        path[PATH_MAX] = {0};
     struct stat info = {0};
 
-    if (strlen(name) >= sizeof list->items->name || pf_path_join(folder, name, path, sizeof path, NULL) || lstat(path, &info) || !S_ISREG(info.st_mode) ||
+    if (strlen(name) >= sizeof list->items->name || pf_path_join(folder, name, path, sizeof path, NULL) ||
+        lstat(path, &info) || !S_ISREG(info.st_mode) ||
         pf_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items))
         return;
     list->items[list->count] = (entry){ .used = info.st_mtim, .bytes = (uint64_t)info.st_size };
@@ -55,11 +56,13 @@ static void shrink(const char *folder)
     pf_free(list.items);
 }
 
-pf_status pf_program_folder_open(pf_program_folder *folder, const char *path, const pf_digest *device_class, pf_err *err)
+pf_status pf_program_folder_open(pf_program_folder *folder, const char *path, const pf_digest *device_class,
+                                 pf_err *err)
 {
     pf_status st = PF_OK;
 
-    if (strlen(path) + PF_DIGEST_HEX_BYTES + 2 > sizeof folder->path) return PF_FAIL(err, PF_INVALID, "the path %.100s... is too long", path);
+    if (strlen(path) + PF_DIGEST_HEX_BYTES + 2 > sizeof folder->path)
+        return PF_FAIL(err, PF_INVALID, "the path %.100s... is too long", path);
     st = pf_dir_make(path, err);
     if (st) return st;
     shrink(path);

@@ -1,24 +1,26 @@
-/* What all tactics that generate code have in common: a file in tactics/ shows only where it applies, its tunings and how a tuning becomes a program. */
+/* What all tactics that generate code have in common: a file in tactics/ shows only where it applies, its tunings and
+   how a tuning becomes a program. */
 #ifndef PF_ENGINE_CUDA_PROGRAM_TACTIC_H
 #define PF_ENGINE_CUDA_PROGRAM_TACTIC_H
 
 #include "engine/cuda/program.h"
 #include "engine/cuda/tactics.h"
 
-/* The row of a tactic, last in its file.  generate: its pf_program_generator; behind it the fields of pf_tactic that differ. */
-#define PF_PROGRAM_TACTIC(row, generate, ...)                                                                                                    \
-    static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)                                            \
-    {                                                                                                                                            \
-        return pf_program_precompile(device, p, generate, tuning, err);                                                                          \
-    }                                                                                                                                            \
-    static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out,   \
-                             pf_err *err)                                                                                                        \
-    {                                                                                                                                            \
-        return pf_program_prepare(device, &pf_tactic_##row, p, generate, tuning, saved, saved_bytes, out, err);                                  \
-    }                                                                                                                                            \
-    const pf_tactic pf_tactic_##row = {                                                                                                          \
-        .name = #row, .compile = compile, .prepare = prepare, .enqueue = pf_program_enqueue, .save = pf_program_save,                            \
-        .release = pf_program_release, __VA_ARGS__                                                                                               \
+/* The row of a tactic, last in its file.  generate: its pf_program_generator; behind it the fields of pf_tactic that
+   differ. */
+#define PF_PROGRAM_TACTIC(row, generate, ...) \
+    static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err) \
+    { \
+        return pf_program_precompile(device, p, generate, tuning, err); \
+    } \
+    static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, \
+                             size_t saved_bytes, pf_step **out, pf_err *err) \
+    { \
+        return pf_program_prepare(device, &pf_tactic_##row, p, generate, tuning, saved, saved_bytes, out, err); \
+    } \
+    const pf_tactic pf_tactic_##row = { \
+        .name = #row, .compile = compile, .prepare = prepare, .enqueue = pf_program_enqueue, .save = pf_program_save, \
+        .release = pf_program_release, __VA_ARGS__ \
     }
 
 /* How many tunings an effort tries: counts by effort. */

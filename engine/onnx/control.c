@@ -124,7 +124,8 @@ static pf_value type_of(const pf_onnx_node *node, pf_value_id value)
     return type;
 }
 
-/* A sequence that was empty at first has the items of the next round; a size of theirs that is no number may be another in each. */
+/* A sequence that was empty at first has the items of the next round; a size of theirs that is no number may be another
+   in each. */
 static bool take_items(pf_onnx_node *node, pf_value *state, const pf_value *next, uint32_t *fluid)
 {
     if (state->shape.rank != PF_RANK_NO_ITEMS || next->shape.rank == PF_RANK_NO_ITEMS)

@@ -74,8 +74,8 @@ static pf_ints optional_ints(pf_onnx_node *node, uint32_t slot, const char *what
     return out;
 }
 
-/* How many bounds there are where no axes are listed.  A number of them that data decides can only be told by the run: it takes one, which is
-   what a slice of an index is, and refuses another number. */
+/* How many bounds there are where no axes are listed.  A number of them that data decides can only be told by the run:
+   it takes one, which is what a slice of an index is, and refuses another number. */
 static int32_t count_bounds(pf_onnx_node *node, int32_t rank)
 {
     pf_dim listed = pf_onnx_dim(node, pf_onnx_in(node, 1), 0);
@@ -93,7 +93,8 @@ static void slice_dynamic(pf_onnx_node *node, pf_ints axes, pf_ints steps)
     int32_t                count = axes.count ? axes.count : count_bounds(node, rank);
 
     if (!node->status && !count)
-        pf_onnx_fail(node, PF_INVALID, "it has no bounds, or more than the %d dims of its input; export the model again", rank);
+        pf_onnx_fail(node, PF_INVALID,
+                     "it has no bounds, or more than the %d dims of its input; export the model again", rank);
     for (int32_t i = 0; i < count; i++) {
         attrs.axes.at[i] = pf_onnx_axis(node, axes.count ? axes.at[i] : i, rank);
         attrs.steps.at[i] = steps.count ? steps.at[i] : 1;

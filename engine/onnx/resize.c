@@ -177,14 +177,16 @@ static int32_t rounding_of(pf_onnx_node *node, const pf_dim_list *sizes)
         falls = falls && pf_content_less_equal(node->graph->dims, sizes->at[i], dim);
     }
     if (!grows && !falls)
-        pf_onnx_fail(node, PF_UNSUPPORTED, "whether it grows or shrinks is not known when the model is built; fixed shapes for the inputs settle it");
+        pf_onnx_fail(node, PF_UNSUPPORTED,
+                     "whether it grows or shrinks is not known when the model is built; fixed shapes for the inputs "
+                     "settle it");
     return grows ? PF_NEAREST_FLOOR : PF_NEAREST_CEIL;
 }
 
 static void resize_to(pf_onnx_node *node, const pf_dim_list *sizes)
 {
-    pf_resize_attrs attrs = { .mode = read_mode(node), .coordinates = PF_RESIZE_ASYMMETRIC, .nearest = PF_NEAREST_FLOOR, .cubic_a = -0.75,
-                              .sizes = *sizes };
+    pf_resize_attrs attrs = { .mode = read_mode(node), .coordinates = PF_RESIZE_ASYMMETRIC, .nearest = PF_NEAREST_FLOOR,
+                              .cubic_a = -0.75, .sizes = *sizes };
 
     if (attrs.mode == PF_RESIZE_NEAREST)
         attrs.nearest = rounding_of(node, sizes);

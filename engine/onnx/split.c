@@ -14,7 +14,8 @@ static sizes read_sizes(pf_onnx_node *node)
 
     if (a)
         return (sizes){ a->ints, (int64_t)a->n_ints };
-    if (pf_onnx_in(node, 1) != PF_NONE && pf_onnx_constant(node, pf_onnx_in(node, 1), &tensor) && tensor.dtype == PF_I64)
+    if (pf_onnx_in(node, 1) != PF_NONE && pf_onnx_constant(node, pf_onnx_in(node, 1), &tensor) &&
+        tensor.dtype == PF_I64)
         return (sizes){ tensor.data, pf_tensor_elems(&tensor) };
     return (sizes){ NULL, 0 };
 }

@@ -15,12 +15,14 @@ static const char *const causals[] = { "none", "top_left", "bottom_right", NULL 
 static const char *const scores[] = { "scaled", "capped", "masked", "softmax", NULL };
 static const pf_attr_field fields[] = {
     PF_ATTR_FIELD(pf_attention_attrs, scale, FLOAT), PF_ATTR_FIELD(pf_attention_attrs, softcap, FLOAT),
-    PF_ATTR_ENUM_FIELD(pf_attention_attrs, causal, causals), PF_ATTR_ENUM_FIELD(pf_attention_attrs, scores, scores), { NULL },
+    PF_ATTR_ENUM_FIELD(pf_attention_attrs, causal, causals), PF_ATTR_ENUM_FIELD(pf_attention_attrs, scores, scores),
+    { NULL },
 };
 
 static pf_status check_dims(const pf_infer *infer, pf_err *err)
 {
-    const pf_dim *q = pf_infer_in(infer, Q)->shape.dim, *k = pf_infer_in(infer, K)->shape.dim, *v = pf_infer_in(infer, V)->shape.dim;
+    const pf_dim *q = pf_infer_in(infer, Q)->shape.dim, *k = pf_infer_in(infer, K)->shape.dim,
+                 *v = pf_infer_in(infer, V)->shape.dim;
     pf_status     st = pf_infer_dims_agree(infer, q[0], k[0], "batch of q and k", err);
 
     if (!st)
@@ -32,7 +34,8 @@ static pf_status check_dims(const pf_infer *infer, pf_err *err)
     if (!st)
         st = pf_infer_dims_agree(infer, k[2], v[2], "length of k and v", err);
     if (!st && pf_dim_is_number(q[1]) && pf_dim_is_number(k[1]) && (k[1] == 0 || q[1] % k[1]))
-        st = PF_FAIL(err, PF_INVALID, "%lld query heads do not divide into %lld key heads", (long long)q[1], (long long)k[1]);
+        st = PF_FAIL(err, PF_INVALID, "%lld query heads do not divide into %lld key heads", (long long)q[1],
+                     (long long)k[1]);
     return st;
 }
 
@@ -134,7 +137,8 @@ static void read_head(const job *j, const pf_reference_call *call, int64_t head,
 {
     pf_rows_read(call->in[Q].dtype, call->in[Q].data, head * j->queries * j->depth, 1, j->queries * j->depth, own->q);
     for (int64_t d = 0; d < j->depth; d++)
-        pf_rows_read(call->in[K].dtype, call->in[K].data, kv * j->keys * j->depth + d, j->depth, j->keys, own->k_transposed + d * j->keys);
+        pf_rows_read(call->in[K].dtype, call->in[K].data, kv * j->keys * j->depth + d, j->depth, j->keys,
+                     own->k_transposed + d * j->keys);
     pf_rows_read(call->in[V].dtype, call->in[V].data, kv * j->keys * j->width, 1, j->keys * j->width, own->v);
     memset(own->score, 0, (size_t)(j->queries * j->keys) * sizeof *own->score);
     memset(own->y, 0, (size_t)(j->queries * j->width) * sizeof *own->y);
@@ -218,7 +222,8 @@ static pf_status check_mask(const pf_tensor *m, const int64_t *q, const int64_t 
         int64_t want = score[d + 4 - m->rank];
 
         if (m->dim[d] != 1 && (d == m->rank - 1 ? m->dim[d] > want : m->dim[d] != want))
-            return PF_FAIL(err, PF_INVALID, "dim %d of the mask is %lld where %lld is needed", d, (long long)m->dim[d], (long long)want);
+            return PF_FAIL(err, PF_INVALID, "dim %d of the mask is %lld where %lld is needed", d, (long long)m->dim[d],
+                           (long long)want);
     }
     return PF_OK;
 }
@@ -226,7 +231,8 @@ static pf_status check_mask(const pf_tensor *m, const int64_t *q, const int64_t 
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const int64_t *q = call->in[Q].dim, *k = call->in[K].dim, *v = call->in[V].dim;
-    job            j = { .attrs = call->attrs, .heads = q[1], .kv_heads = k[1], .queries = q[2], .keys = k[2], .depth = q[3], .width = v[3] };
+    job            j = { .attrs = call->attrs, .heads = q[1], .kv_heads = k[1], .queries = q[2], .keys = k[2],
+                         .depth = q[3], .width = v[3] };
     pf_status      st = PF_OK;
 
     if (k[0] != q[0] || v[0] != q[0] || k[3] != q[3] || v[2] != k[2] || v[1] != k[1] || k[1] == 0 || q[1] % k[1])
@@ -243,6 +249,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_attention = {
-    .name = "attention", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 5, .out_min = 1, .out_max = 2, .flags = PF_OPF_FP32_MATH,
+    .name = "attention", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 5, .out_min = 1, .out_max = 2,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_attention_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

@@ -45,7 +45,8 @@ static pf_status reference_lp(pf_reference_call *call, pf_err *err) { return pf_
 
 const pf_op_def pf_op_average_pool = {
     .name = "average_pool", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_pool_attrs), .attr_fields = pf_pool_fields, .infer = infer_average, .reference = reference_average,
+    .attr_bytes = sizeof(pf_pool_attrs), .attr_fields = pf_pool_fields, .infer = infer_average,
+    .reference = reference_average,
 };
 const pf_op_def pf_op_lp_pool = {
     .name = "lp_pool", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,

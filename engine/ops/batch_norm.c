@@ -61,8 +61,10 @@ static double item(const pf_tensor *t, int64_t i) { return pf_dtype_get(t->dtype
 
 static void update(pf_reference_call *call, int64_t c, const channel *m, double momentum)
 {
-    pf_dtype_set(call->out[1].dtype, call->out[1].data, (uint64_t)c, item(&call->in[MEAN], c) * momentum + m->mean * (1 - momentum));
-    pf_dtype_set(call->out[2].dtype, call->out[2].data, (uint64_t)c, item(&call->in[VARIANCE], c) * momentum + m->variance * (1 - momentum));
+    pf_dtype_set(call->out[1].dtype, call->out[1].data, (uint64_t)c,
+                 item(&call->in[MEAN], c) * momentum + m->mean * (1 - momentum));
+    pf_dtype_set(call->out[2].dtype, call->out[2].data, (uint64_t)c,
+                 item(&call->in[VARIANCE], c) * momentum + m->variance * (1 - momentum));
 }
 
 static pf_status reference(pf_reference_call *call, pf_err *err)
@@ -106,6 +108,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_batch_norm = {
-    .name = "batch_norm", .klass = PF_CLASS_ANCHOR, .in_min = INPUTS, .in_max = INPUTS, .out_min = 1, .out_max = 3, .flags = PF_OPF_FP32_MATH,
+    .name = "batch_norm", .klass = PF_CLASS_ANCHOR, .in_min = INPUTS, .in_max = INPUTS, .out_min = 1, .out_max = 3,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_batch_norm_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

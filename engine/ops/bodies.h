@@ -9,9 +9,11 @@ pf_status pf_bodies_merge(pf_infer *infer, const pf_value *a, const pf_value *b,
 /* Takes kind, dtype and shape of from (not its content, which may change from run to run). */
 void      pf_bodies_set(pf_value *to, const pf_value *from);
 /* Gives the body's inputs from `first` on what the node's inputs from `slot` on are: count captures. */
-pf_status pf_bodies_set_captures(pf_infer *infer, pf_graph *body, uint32_t first, uint32_t slot, uint32_t count, pf_err *err);
-/* States go round: input first + i of the body is the node's input slot + i at first and the body's output out_first + i from then on.
-   Infers the body until that says nothing new. */
-pf_status pf_bodies_settle(pf_infer *infer, pf_graph *body, uint32_t first, uint32_t slot, uint32_t out_first, uint32_t count, pf_err *err);
+pf_status pf_bodies_set_captures(pf_infer *infer, pf_graph *body, uint32_t first, uint32_t slot, uint32_t count,
+                                 pf_err *err);
+/* States go round: input first + i of the body is the node's input slot + i at first and the body's output out_first +
+   i from then on. Infers the body until that says nothing new. */
+pf_status pf_bodies_settle(pf_infer *infer, pf_graph *body, uint32_t first, uint32_t slot, uint32_t out_first,
+                           uint32_t count, pf_err *err);
 
 #endif

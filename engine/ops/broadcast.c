@@ -14,7 +14,8 @@ pf_status pf_broadcast_dims(const pf_tensor *in, uint32_t count, int32_t *rank, 
             int64_t size = own < 0 ? 1 : in[i].dim[own];
 
             if (size != 1 && dim[d] != 1 && size != dim[d])
-                return PF_FAIL(err, PF_INVALID, "sizes %lld and %lld do not broadcast", (long long)size, (long long)dim[d]);
+                return PF_FAIL(err, PF_INVALID, "sizes %lld and %lld do not broadcast", (long long)size,
+                               (long long)dim[d]);
             dim[d] = dim[d] == 1 ? size : dim[d];
         }
     }
@@ -74,7 +75,8 @@ static void merge(pf_broadcast *w)
         memmove(w->stride[i], w->stride[i] + at, (size_t)w->rank * sizeof **w->stride);
 }
 
-pf_status pf_broadcast_begin(pf_broadcast *walk, int32_t rank, const int64_t *dim, const pf_tensor *const *operand, uint32_t operands, pf_err *err)
+pf_status pf_broadcast_begin(pf_broadcast *walk, int32_t rank, const int64_t *dim, const pf_tensor *const *operand,
+                             uint32_t operands, pf_err *err)
 {
     pf_status st = PF_OK;
 

@@ -1,4 +1,5 @@
-/* Broadcasting of host tensors: one nest of loops over the output with a stride per operand, neighbouring dims merged where all allow. */
+/* Broadcasting of host tensors: one nest of loops over the output with a stride per operand, neighbouring dims merged
+   where all allow. */
 #ifndef PF_ENGINE_OPS_BROADCAST_H
 #define PF_ENGINE_OPS_BROADCAST_H
 
@@ -17,7 +18,8 @@ typedef struct pf_broadcast {
 /* The dims that in[] broadcast to.  INVALID when they do not. */
 pf_status pf_broadcast_dims(const pf_tensor *in, uint32_t count, int32_t *rank, int64_t *dim, pf_err *err);
 /* Starts a walk over dims of rank; every operand must broadcast to them. */
-pf_status pf_broadcast_begin(pf_broadcast *walk, int32_t rank, const int64_t *dim, const pf_tensor *const *operand, uint32_t operands, pf_err *err);
+pf_status pf_broadcast_begin(pf_broadcast *walk, int32_t rank, const int64_t *dim, const pf_tensor *const *operand,
+                             uint32_t operands, pf_err *err);
 /* Next row; false after the last. */
 bool      pf_broadcast_next(pf_broadcast *walk);
 /* Rows of the walk, and going to one of them. */

@@ -115,15 +115,16 @@ static void convert_all(const pf_tensor *x, pf_tensor *y, int64_t count)
     }
 #pragma omp parallel for schedule(static)
     for (int64_t at = 0; at < count; at += PART)
-        pf_dtype_convert(x->dtype, (const char *)x->data + (size_t)at * from_bytes, y->dtype, (char *)y->data + (size_t)at * to_bytes,
-                         (uint64_t)(count - at < PART ? count - at : PART));
+        pf_dtype_convert(x->dtype, (const char *)x->data + (size_t)at * from_bytes, y->dtype,
+                         (char *)y->data + (size_t)at * to_bytes, (uint64_t)(count - at < PART ? count - at : PART));
 }
 
 static bool integral(pf_dtype d) { return d == PF_BOOL || pf_dtype_is_integer(d); }
 
 static int64_t truncated(double value) { return fabs(value) < 0x1p62 ? (int64_t)value : 0; }
 
-/* Floats outside of an integer type: ONNX leaves it open. They saturate, but keep their low bits in types under 8 bits, as ONNX's own tests say. */
+/* Floats outside of an integer type: ONNX leaves it open. They saturate, but keep their low bits in types under 8 bits,
+   as ONNX's own tests say. */
 static void convert(const pf_cast_attrs *attrs, const pf_tensor *x, pf_tensor *y, int64_t count)
 {
     pf_narrow narrow = { (pf_dtype)attrs->dtype, attrs->overflow == PF_OVERFLOW_INFINITY, attrs->rounding };
@@ -171,7 +172,8 @@ static pf_status infer_bit_cast(pf_infer *infer, pf_err *err)
     const pf_value       *x = pf_infer_in(infer, 0);
     pf_dtype              to = (pf_dtype)attrs->dtype;
 
-    if (!x || to <= PF_DTYPE_NONE || to >= PF_DTYPE_COUNT || pf_dtype_bits(to) != pf_dtype_bits(x->dtype) || to == PF_STRING)
+    if (!x || to <= PF_DTYPE_NONE || to >= PF_DTYPE_COUNT || pf_dtype_bits(to) != pf_dtype_bits(x->dtype) ||
+        to == PF_STRING)
         return PF_FAIL(err, PF_INVALID, "bit_cast needs a type of the same width as its input");
     pf_infer_set(infer, 0, to, &x->shape);
     return PF_OK;
@@ -186,7 +188,8 @@ static pf_status reference_bit_cast(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_cast = {
-    .name = "cast", .klass = PF_CLASS_POINTWISE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_LAYOUT_FREE,
+    .name = "cast", .klass = PF_CLASS_POINTWISE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_LAYOUT_FREE,
     .attr_bytes = sizeof(pf_cast_attrs), .attr_fields = cast_fields, .infer = infer_cast, .reference = reference_cast,
 };
 const pf_op_def pf_op_bit_cast = {

@@ -6,7 +6,8 @@
 #include "engine/ops/sliding.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_col2im_attrs, image, DIMS), PF_ATTR_FIELD(pf_col2im_attrs, block, INTS), PF_ATTR_FIELD(pf_col2im_attrs, strides, INTS),
+    PF_ATTR_FIELD(pf_col2im_attrs, image, DIMS), PF_ATTR_FIELD(pf_col2im_attrs, block, INTS),
+    PF_ATTR_FIELD(pf_col2im_attrs, strides, INTS),
     PF_ATTR_FIELD(pf_col2im_attrs, dilations, INTS), PF_ATTR_FIELD(pf_col2im_attrs, pads, INTS), { NULL },
 };
 
@@ -38,12 +39,14 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     out.rank++;
     for (int32_t d = 0; d < a->image.count; d++) {
         block *= a->block.at[d];
-        blocks = pf_dim_mul(dims, blocks, pf_sliding_out(dims, &window, d, a->image.count, a->image.at[d], a->block.at[d]));
+        blocks = pf_dim_mul(dims, blocks,
+                            pf_sliding_out(dims, &window, d, a->image.count, a->image.at[d], a->block.at[d]));
         out.dim[out.rank++] = a->image.at[d];
     }
     out.dim[1] = pf_dim_floor_div(dims, x->shape.dim[1], block);
     if (pf_dim_is_number(x->shape.dim[1]) && x->shape.dim[1] % block)
-        return PF_FAIL(err, PF_INVALID, "%lld rows are not blocks of %lld", (long long)x->shape.dim[1], (long long)block);
+        return PF_FAIL(err, PF_INVALID, "%lld rows are not blocks of %lld", (long long)x->shape.dim[1],
+                       (long long)block);
     st = pf_infer_dims_agree(infer, x->shape.dim[2], blocks, "the number of blocks", err);
     pf_infer_set(infer, 0, x->dtype, &out);
     return st ? st : pf_infer_check_out(infer, err);
@@ -77,8 +80,10 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     pf_status              st = PF_OK;
 
     for (int32_t d = 0; d < a->image.count; d++)
-        out[d] = (a->image.at[d] + a->pads.at[d] + a->pads.at[d + a->image.count] - (a->block.at[d] - 1) * a->dilations.at[d] - 1) /
-                 a->strides.at[d] + 1;
+        out[d] = (a->image.at[d] + a->pads.at[d] + a->pads.at[d + a->image.count] -
+                  (a->block.at[d] - 1) * a->dilations.at[d] - 1) /
+                     a->strides.at[d] +
+                 1;
     pf_sliding_init(&s, &window, a->image.count, a->image.at, a->block.at, out);
     st = pf_rows_need(call, 0, y->dim[0] * y->dim[1] * s.kernel_elems * s.out_elems, "the input", err);
     image = st ? NULL : pf_rows_new(pf_tensor_elems(y));

@@ -45,7 +45,8 @@ static pf_status add_input(pf_infer *infer, uint32_t i, int64_t axis, pf_shape *
 static bool any_symbolic(const pf_infer *infer, int64_t axis)
 {
     for (uint32_t i = 0; i < infer->node->in_count; i++)
-        if (pf_dim_is_symbolic(pf_infer_in(infer, i)->shape.dim[axis]) && pf_infer_in(infer, i)->shape.dim[axis] != PF_DIM_INVALID)
+        if (pf_dim_is_symbolic(pf_infer_in(infer, i)->shape.dim[axis]) &&
+            pf_infer_in(infer, i)->shape.dim[axis] != PF_DIM_INVALID)
             return true;
     return false;
 }
@@ -82,7 +83,8 @@ static pf_status concat_dims(const pf_reference_call *call, int64_t axis, int64_
             return PF_FAIL(err, PF_INVALID, "inputs have ranks %d and %d", call->in[0].rank, t->rank);
         for (int32_t d = 0; d < t->rank; d++)
             if (d != axis && t->dim[d] != dim[d])
-                return PF_FAIL(err, PF_INVALID, "dim %d is %lld in one input and %lld in another", d, (long long)dim[d], (long long)t->dim[d]);
+                return PF_FAIL(err, PF_INVALID, "dim %d is %lld in one input and %lld in another", d, (long long)dim[d],
+                               (long long)t->dim[d]);
         dim[axis] += t->dim[axis];
     }
     return PF_OK;

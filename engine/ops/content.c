@@ -66,4 +66,7 @@ bool pf_content_less_equal(pf_dims *dims, pf_dim a, pf_dim b)
     return a == b || pf_dim_min(dims, a, b) == a;
 }
 
-bool pf_content_less(pf_dims *dims, pf_dim a, pf_dim b) { return pf_content_less_equal(dims, pf_dim_add(dims, a, 1), b); }
+bool pf_content_less(pf_dims *dims, pf_dim a, pf_dim b)
+{
+    return pf_content_less_equal(dims, pf_dim_add(dims, a, 1), b);
+}

@@ -1,4 +1,5 @@
-/* Content: elements of small integer tensors that are known as numbers or dims while the graph is built (shape arithmetic). */
+/* Content: elements of small integer tensors that are known as numbers or dims while the graph is built (shape
+   arithmetic). */
 #ifndef PF_ENGINE_OPS_CONTENT_H
 #define PF_ENGINE_OPS_CONTENT_H
 
@@ -11,7 +12,8 @@ typedef struct pf_content { int32_t count; pf_dim at[PF_CONTENT_LIMIT]; } pf_con
 
 /* What is known of an input: its content, or the elements of a small integer or bool constant. */
 pf_content pf_content_of(const pf_infer *infer, uint32_t slot);
-/* Gives output 0 this content when it is known, of an integer or bool dtype, of rank 0 or 1, and as long as the shape says. */
+/* Gives output 0 this content when it is known, of an integer or bool dtype, of rank 0 or 1, and as long as the shape
+   says. */
 pf_status  pf_content_set(pf_infer *infer, const pf_content *content, pf_err *err);
 /* a < b and a <= b for every binding: true only when that is certain. */
 bool       pf_content_less(pf_dims *dims, pf_dim a, pf_dim b);

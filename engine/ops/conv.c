@@ -6,7 +6,8 @@
 
 static const char *const auto_pad_names[] = { "none", "same_upper", "same_lower", NULL };
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_conv_attrs, strides, INTS), PF_ATTR_FIELD(pf_conv_attrs, dilations, INTS), PF_ATTR_FIELD(pf_conv_attrs, pads, INTS),
+    PF_ATTR_FIELD(pf_conv_attrs, strides, INTS), PF_ATTR_FIELD(pf_conv_attrs, dilations, INTS),
+    PF_ATTR_FIELD(pf_conv_attrs, pads, INTS),
     PF_ATTR_FIELD(pf_conv_attrs, groups, INT), PF_ATTR_ENUM_FIELD(pf_conv_attrs, auto_pad, auto_pad_names), { NULL },
 };
 
@@ -39,11 +40,14 @@ enum { ROUND = 1 << 23 };       /* doubles of images, in and out, that are there
 /* Everything one call needs, in doubles. */
 typedef struct job {
     pf_convolution c;
-    int64_t        images, block, blocks;       /* in a round; positions of an image that one thread computes at a time */
+    int64_t        images, block, blocks;  /* in a round; positions of an image that one thread computes at a time */
     double        *w, *x, *y, *bias;            /* owned; bias NULL when there is none */
 } job;
 
-static bool has_floats(const pf_tensor *tensor) { return pf_dtype_is_float(tensor->dtype) && pf_dtype_bits(tensor->dtype) <= 32; }
+static bool has_floats(const pf_tensor *tensor)
+{
+    return pf_dtype_is_float(tensor->dtype) && pf_dtype_bits(tensor->dtype) <= 32;
+}
 
 static pf_status job_init(job *j, const pf_reference_call *call, pf_err *err)
 {
@@ -52,10 +56,12 @@ static pf_status job_init(job *j, const pf_reference_call *call, pf_err *err)
     const pf_tensor     *x = &call->in[0], *w = &call->in[1], *y = &call->out[0];
     int64_t              image = 0;
 
-    j->c = (pf_convolution){ .groups = a->groups, .channels = x->dim[1], .outputs = w->dim[0], .floats = has_floats(x) && has_floats(w) };
+    j->c = (pf_convolution){ .groups = a->groups, .channels = x->dim[1], .outputs = w->dim[0],
+                             .floats = has_floats(x) && has_floats(w) };
     pf_sliding_init(&j->c.s, &window, x->rank - 2, x->dim + 2, w->dim + 2, y->dim + 2);
     if (x->dim[1] != w->dim[1] * a->groups || w->dim[0] % a->groups)
-        return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)x->dim[1], (long long)(w->dim[1] * a->groups));
+        return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)x->dim[1],
+                       (long long)(w->dim[1] * a->groups));
     image = j->c.channels * j->c.s.in_elems + j->c.outputs * j->c.s.out_elems + 1;
     j->images = ROUND / image < 1 ? 1 : ROUND / image > x->dim[0] ? x->dim[0] : ROUND / image;
     j->block = pf_convolve_block(&j->c.s, w->dim[1]);
@@ -78,7 +84,8 @@ static void job_clear(job *j)
 static void run_unit(const job *j, int64_t unit, double *scratch)
 {
     int64_t from = unit % j->blocks * j->block, g = unit / j->blocks % j->c.groups, n = unit / j->blocks / j->c.groups;
-    int64_t count = j->c.s.out_elems - from < j->block ? j->c.s.out_elems - from : j->block, m = j->c.outputs / j->c.groups;
+    int64_t count = j->c.s.out_elems - from < j->block ? j->c.s.out_elems - from : j->block,
+            m = j->c.outputs / j->c.groups;
     double *y = j->y + n * j->c.outputs * j->c.s.out_elems;
 
     for (int64_t o = g * m; o < (g + 1) * m; o++)
@@ -138,7 +145,8 @@ static pf_status run_images(const job *j, const pf_tensor *x, pf_tensor *y, doub
 
         read_images(j, x, first, count, x_zero);
         if (!run_units(j, count * j->c.groups * j->blocks))
-            return PF_FAIL_MEMORY(err, (uint64_t)(j->c.channels / j->c.groups * j->c.s.kernel_elems * j->block) * sizeof(double));
+            return PF_FAIL_MEMORY(err, (uint64_t)(j->c.channels / j->c.groups * j->c.s.kernel_elems * j->block) *
+                                           sizeof(double));
         write_images(j, y, first, count);
     }
     return PF_OK;
@@ -175,7 +183,8 @@ static pf_status reference_integer(pf_reference_call *call, pf_err *err)
 {
     job       j = { 0 };
     pf_status st = job_init(&j, call, err);
-    double    x_zero = call->in_count > 2 && call->in[2].data ? pf_dtype_get(call->in[2].dtype, call->in[2].data, 0) : 0;
+    double    x_zero = call->in_count > 2 && call->in[2].data ? pf_dtype_get(call->in[2].dtype, call->in[2].data, 0)
+                                                              : 0;
 
     if (!st && call->in_count > 3 && call->in[3].data && pf_tensor_elems(&call->in[3]) > 1)
         st = pf_rows_need(call, 3, j.c.outputs, "the zero point of the weights", err);

@@ -17,7 +17,10 @@ static const pf_attr_field fields[] = {
     PF_ATTR_ENUM_FIELD(pf_conv_transpose_attrs, auto_pad, auto_pad_names), { NULL },
 };
 
-static bool has_pads(const pf_conv_transpose_attrs *a) { return a->output_shape.count == 0 && a->auto_pad == PF_AUTO_PAD_NONE; }
+static bool has_pads(const pf_conv_transpose_attrs *a)
+{
+    return a->output_shape.count == 0 && a->auto_pad == PF_AUTO_PAD_NONE;
+}
 
 static pf_status check_lists(const pf_conv_transpose_attrs *a, int32_t spatial, pf_err *err)
 {
@@ -36,7 +39,8 @@ static pf_status check_lists(const pf_conv_transpose_attrs *a, int32_t spatial, 
     return st;
 }
 
-static pf_dim out_dim(pf_dims *dims, const pf_conv_transpose_attrs *a, int32_t d, int32_t spatial, pf_dim in, pf_dim kernel)
+static pf_dim out_dim(pf_dims *dims, const pf_conv_transpose_attrs *a, int32_t d, int32_t spatial, pf_dim in,
+                      pf_dim kernel)
 {
     pf_dim full = 0, reach = 0;
 
@@ -85,7 +89,8 @@ static int64_t begin_of(const pf_conv_transpose_attrs *a, const pf_reference_cal
 
     if (has_pads(a))
         return a->pads.at[d];
-    total = (in - 1) * a->strides.at[d] + a->output_padding.at[d] + (call->in[1].dim[d + 2] - 1) * a->dilations.at[d] + 1 - out;
+    total = (in - 1) * a->strides.at[d] + a->output_padding.at[d] + (call->in[1].dim[d + 2] - 1) * a->dilations.at[d] +
+            1 - out;
     total = total < 0 ? 0 : total;
     return a->auto_pad == PF_AUTO_PAD_SAME_UPPER ? total / 2 : total - total / 2;
 }
@@ -111,7 +116,8 @@ static void mirror(const pf_reference_call *call, pf_sliding *s)
     }
 }
 
-/* Adds the rows of `matrix` ([channels * kernel_elems, out_elems]) to the places they came from: the reverse of pf_sliding_unfold. */
+/* Adds the rows of `matrix` ([channels * kernel_elems, out_elems]) to the places they came from: the reverse of
+   pf_sliding_unfold. */
 static void fold_channel(const pf_sliding *s, const double *matrix, int64_t channel, double *y)
 {
     for (int64_t row = channel * s->kernel_elems; row < (channel + 1) * s->kernel_elems; row++) {
@@ -155,12 +161,14 @@ static void transpose_weights(job *j, const pf_tensor *w)
     for (int64_t g = 0; g < j->groups; g++)
         for (int64_t c = 0; c < j->c; c++)
             for (int64_t r = 0; r < rows; r++)
-                j->w_transposed[(g * rows + r) * j->c + c] = pf_dtype_get(w->dtype, w->data, (uint64_t)((g * j->c + c) * rows + r));
+                j->w_transposed[(g * rows + r) * j->c + c] = pf_dtype_get(w->dtype, w->data,
+                                                                          (uint64_t)((g * j->c + c) * rows + r));
 }
 
 static void run_image(job *j, const pf_reference_call *call, int64_t n)
 {
-    int64_t          rows = j->m * j->s.kernel_elems, in = j->groups * j->c * j->s.out_elems, out = j->groups * j->m * j->s.in_elems;
+    int64_t          rows = j->m * j->s.kernel_elems, in = j->groups * j->c * j->s.out_elems,
+                     out = j->groups * j->m * j->s.in_elems;
     const pf_tensor *bias = call->in_count > 2 && call->in[2].data ? &call->in[2] : NULL;
 
     pf_rows_read(call->in[0].dtype, call->in[0].data, n * in, 1, in, j->x);
@@ -168,8 +176,8 @@ static void run_image(job *j, const pf_reference_call *call, int64_t n)
         j->y[i] = bias ? pf_dtype_get(bias->dtype, bias->data, (uint64_t)(i / j->s.in_elems)) : 0;
     for (int64_t g = 0; g < j->groups; g++) {
         memset(j->matrix, 0, (size_t)(rows * j->s.out_elems) * sizeof *j->matrix);
-        pf_product(rows, j->s.out_elems, j->c, j->w_transposed + g * rows * j->c, j->c, j->x + g * j->c * j->s.out_elems, j->s.out_elems,
-                   j->matrix, j->s.out_elems);
+        pf_product(rows, j->s.out_elems, j->c, j->w_transposed + g * rows * j->c, j->c,
+                   j->x + g * j->c * j->s.out_elems, j->s.out_elems, j->matrix, j->s.out_elems);
         fold(&j->s, j->matrix, j->m, j->y + g * j->m * j->s.in_elems);
     }
     pf_rows_write(call->out[0].dtype, call->out[0].data, n * out, out, j->y);
@@ -178,11 +186,13 @@ static void run_image(job *j, const pf_reference_call *call, int64_t n)
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_conv_transpose_attrs *a = call->attrs;
-    job                            j = { .groups = a->groups, .c = call->in[0].dim[1] / a->groups, .m = call->in[1].dim[1] };
+    job                            j = { .groups = a->groups, .c = call->in[0].dim[1] / a->groups,
+                                         .m = call->in[1].dim[1] };
     pf_status                      st = PF_OK;
 
     if (call->in[0].dim[1] % a->groups || call->in[1].dim[0] != call->in[0].dim[1])
-        return PF_FAIL(err, PF_INVALID, "%lld channels do not fit the weights and %lld groups", (long long)call->in[0].dim[1], (long long)a->groups);
+        return PF_FAIL(err, PF_INVALID, "%lld channels do not fit the weights and %lld groups",
+                       (long long)call->in[0].dim[1], (long long)a->groups);
     st = pf_rows_need(call, 2, call->out[0].dim[1], "bias", err);
     if (st)
         return st;

@@ -2,7 +2,8 @@
 
 #include "engine/ops/product.h"
 
-enum { MOST = 1024, LEAST = 64, SCRATCH = 1 << 17 };    /* output positions unfolded at a time, before whole lines are made of them; doubles */
+/* Output positions unfolded at a time, before whole lines are made of them; doubles. */
+enum { MOST = 1024, LEAST = 64, SCRATCH = 1 << 17 };
 
 pf_status pf_convolve_infer(pf_infer *infer, pf_dtype dtype, pf_err *err)
 {
@@ -22,9 +23,11 @@ pf_status pf_convolve_infer(pf_infer *infer, pf_dtype dtype, pf_err *err)
     if (!st && a->groups < 1)
         st = PF_FAIL(err, PF_INVALID, "groups is %lld", (long long)a->groups);
     if (!st)
-        st = pf_infer_dims_agree(infer, x->shape.dim[1], pf_dim_mul(dims, w->shape.dim[1], a->groups), "channels of input and weights", err);
+        st = pf_infer_dims_agree(infer, x->shape.dim[1], pf_dim_mul(dims, w->shape.dim[1], a->groups),
+                                 "channels of input and weights", err);
     if (!st && pf_dim_is_number(w->shape.dim[0]) && w->shape.dim[0] % a->groups)
-        st = PF_FAIL(err, PF_INVALID, "%lld outputs do not divide into %lld groups", (long long)w->shape.dim[0], (long long)a->groups);
+        st = PF_FAIL(err, PF_INVALID, "%lld outputs do not divide into %lld groups", (long long)w->shape.dim[0],
+                     (long long)a->groups);
     if (st)
         return st;
     out = x->shape;
@@ -37,17 +40,20 @@ pf_status pf_convolve_infer(pf_infer *infer, pf_dtype dtype, pf_err *err)
 
 int64_t pf_convolve_block(const pf_sliding *s, int64_t channels_of_group)
 {
-    int64_t depth = channels_of_group * s->kernel_elems, width = s->out[s->spatial - 1], positions = SCRATCH / (depth > 0 ? depth : 1);
+    int64_t depth = channels_of_group * s->kernel_elems, width = s->out[s->spatial - 1],
+            positions = SCRATCH / (depth > 0 ? depth : 1);
 
     positions = positions < LEAST ? LEAST : positions > MOST ? MOST : positions;
     return width > 0 ? (positions > width ? positions / width * width : width) : 1;
 }
 
-void pf_convolve(const pf_convolution *conv, int64_t g, int64_t from, int64_t count, const double *x, const double *w, double *y, double *scratch)
+void pf_convolve(const pf_convolution *conv, int64_t g, int64_t from, int64_t count, const double *x, const double *w,
+                 double *y, double *scratch)
 {
     const pf_sliding *s = &conv->s;
     const int64_t     c = conv->channels / conv->groups, m = conv->outputs / conv->groups, k = c * s->kernel_elems;
 
     pf_sliding_unfold(s, x + g * c * s->in_elems, c, from, count, scratch);
-    (conv->floats ? pf_product_of_floats : pf_product)(m, count, k, w + g * m * k, k, scratch, count, y + g * m * s->out_elems + from, s->out_elems);
+    (conv->floats ? pf_product_of_floats : pf_product)(m, count, k, w + g * m * k, k, scratch, count,
+                                                       y + g * m * s->out_elems + from, s->out_elems);
 }

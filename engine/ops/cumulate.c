@@ -37,13 +37,15 @@ static void cumulate_line(const double *in, double *out, int64_t size, const voi
     }
 }
 
-static void integer_line(const pf_cumulate_attrs *a, const pf_lines *lines, const pf_tensor *x, pf_tensor *y, int64_t at)
+static void integer_line(const pf_cumulate_attrs *a, const pf_lines *lines, const pf_tensor *x, pf_tensor *y,
+                         int64_t at)
 {
     uint64_t acc = a->mode == PF_CUMULATE_PROD;
 
     for (int64_t k = 0; k < lines->size; k++) {
         uint64_t i = (uint64_t)(at + (a->reverse ? lines->size - 1 - k : k) * lines->inner);
-        uint64_t v = (uint64_t)pf_dtype_get_i64(x->dtype, x->data, i), next = a->mode == PF_CUMULATE_PROD ? acc * v : acc + v;
+        uint64_t v = (uint64_t)pf_dtype_get_i64(x->dtype, x->data, i),
+                 next = a->mode == PF_CUMULATE_PROD ? acc * v : acc + v;
 
         pf_dtype_set_i64(y->dtype, y->data, i, (int64_t)(a->exclusive ? acc : next));
         acc = next;
@@ -64,6 +66,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_cumulate = {
-    .name = "cumulate", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "cumulate", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_cumulate_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

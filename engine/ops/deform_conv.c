@@ -36,9 +36,11 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (!st)
         st = pf_sliding_check(&window, x->shape.rank - 2, err);
     if (!st && (a->groups < 1 || a->offset_groups < 1))
-        st = PF_FAIL(err, PF_INVALID, "%lld groups and %lld offset groups", (long long)a->groups, (long long)a->offset_groups);
+        st = PF_FAIL(err, PF_INVALID, "%lld groups and %lld offset groups", (long long)a->groups,
+                     (long long)a->offset_groups);
     if (!st)
-        st = pf_infer_dims_agree(infer, x->shape.dim[1], pf_dim_mul(dims, w->shape.dim[1], a->groups), "channels of input and weights", err);
+        st = pf_infer_dims_agree(infer, x->shape.dim[1], pf_dim_mul(dims, w->shape.dim[1], a->groups),
+                                 "channels of input and weights", err);
     if (!st)
         st = pf_infer_vector(infer, BIAS, w->shape.dim[0], "bias", err);
     if (st)
@@ -52,10 +54,12 @@ static pf_status infer(pf_infer *infer, pf_err *err)
 }
 
 /* The sample that kernel element k of output position o reads for offset group g of image n, and its mask. */
-static double place_sample(const pf_reference_call *call, const pf_sliding *s, int64_t n, int64_t g, int64_t k, int64_t o, pf_sample *sample)
+static double place_sample(const pf_reference_call *call, const pf_sliding *s, int64_t n, int64_t g, int64_t k,
+                           int64_t o, pf_sample *sample)
 {
     const pf_deform_conv_attrs *a = call->attrs;
-    const pf_tensor            *offset = &call->in[OFFSET], *mask = call->in_count > MASK && call->in[MASK].data ? &call->in[MASK] : NULL;
+    const pf_tensor            *offset = &call->in[OFFSET],
+                               *mask = call->in_count > MASK && call->in[MASK].data ? &call->in[MASK] : NULL;
     int64_t                     index[PF_SLIDING_DIMS] = { 0 }, inside[PF_SLIDING_DIMS] = { 0 };
     int64_t                     row = (n * a->offset_groups + g) * s->kernel_elems + k;
 
@@ -64,12 +68,14 @@ static double place_sample(const pf_reference_call *call, const pf_sliding *s, i
     for (int32_t d = 0; d < s->spatial; d++) {
         double moved = pf_dtype_get(offset->dtype, offset->data, (uint64_t)((row * s->spatial + d) * s->out_elems + o));
 
-        pf_sample_linear(sample, d, (double)(index[d] * s->stride[d] - s->begin[d] + inside[d] * s->dilation[d]) + moved);
+        pf_sample_linear(sample, d,
+                         (double)(index[d] * s->stride[d] - s->begin[d] + inside[d] * s->dilation[d]) + moved);
     }
     return mask ? pf_dtype_get(mask->dtype, mask->data, (uint64_t)(row * s->out_elems + o)) : 1;
 }
 
-typedef struct job { pf_sliding s; double *x, *w, *y, *matrix; } job;   /* owned; matrix [C * kernel, out] of one image */
+/* owned; matrix [C * kernel, out] of one image */
+typedef struct job { pf_sliding s; double *x, *w, *y, *matrix; } job;
 
 static void unfold(job *j, const pf_reference_call *call, int64_t n)
 {
@@ -94,14 +100,15 @@ static void run_image(job *j, const pf_reference_call *call, int64_t n)
 {
     const pf_deform_conv_attrs *a = call->attrs;
     const pf_tensor            *bias = call->in_count > BIAS && call->in[BIAS].data ? &call->in[BIAS] : NULL;
-    int64_t                     m = call->in[W].dim[0], rows = m / a->groups, depth = call->in[W].dim[1] * j->s.kernel_elems, out = m * j->s.out_elems;
+    int64_t                     m = call->in[W].dim[0], rows = m / a->groups,
+                                depth = call->in[W].dim[1] * j->s.kernel_elems, out = m * j->s.out_elems;
 
     unfold(j, call, n);
     for (int64_t i = 0; i < out; i++)
         j->y[i] = bias ? pf_dtype_get(bias->dtype, bias->data, (uint64_t)(i / j->s.out_elems)) : 0;
     for (int64_t g = 0; g < a->groups; g++)
-        pf_product(rows, j->s.out_elems, depth, j->w + g * rows * depth, depth, j->matrix + g * depth * j->s.out_elems, j->s.out_elems,
-                   j->y + g * rows * j->s.out_elems, j->s.out_elems);
+        pf_product(rows, j->s.out_elems, depth, j->w + g * rows * depth, depth, j->matrix + g * depth * j->s.out_elems,
+                   j->s.out_elems, j->y + g * rows * j->s.out_elems, j->s.out_elems);
     pf_rows_write(call->out[0].dtype, call->out[0].data, n * out, out, j->y);
 }
 
@@ -111,13 +118,15 @@ static pf_status check_sizes(const pf_reference_call *call, const pf_sliding *s,
     const pf_deform_conv_attrs *a = call->attrs;
     int64_t                     rows = call->in[X].dim[0] * a->offset_groups * s->kernel_elems * s->out_elems;
 
-    if (call->in[X].dim[1] != call->in[W].dim[1] * a->groups || call->in[W].dim[0] % a->groups || call->in[X].dim[1] % a->offset_groups)
+    if (call->in[X].dim[1] != call->in[W].dim[1] * a->groups || call->in[W].dim[0] % a->groups ||
+        call->in[X].dim[1] % a->offset_groups)
         return PF_FAIL(err, PF_INVALID, "channels, weights and groups do not fit together");
     if (pf_tensor_elems(&call->in[OFFSET]) != rows * s->spatial)
-        return PF_FAIL(err, PF_INVALID, "there are %lld offsets where %lld are needed", (long long)pf_tensor_elems(&call->in[OFFSET]),
-                       (long long)(rows * s->spatial));
+        return PF_FAIL(err, PF_INVALID, "there are %lld offsets where %lld are needed",
+                       (long long)pf_tensor_elems(&call->in[OFFSET]), (long long)(rows * s->spatial));
     if (call->in_count > MASK && call->in[MASK].data && pf_tensor_elems(&call->in[MASK]) != rows)
-        return PF_FAIL(err, PF_INVALID, "the mask has %lld elements where %lld are needed", (long long)pf_tensor_elems(&call->in[MASK]), (long long)rows);
+        return PF_FAIL(err, PF_INVALID, "the mask has %lld elements where %lld are needed",
+                       (long long)pf_tensor_elems(&call->in[MASK]), (long long)rows);
     return PF_OK;
 }
 

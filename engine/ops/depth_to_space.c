@@ -6,10 +6,12 @@
 
 static const char *const orders[] = { "dcr", "crd", NULL };
 static const pf_attr_field depth_fields[] = {
-    PF_ATTR_FIELD(pf_depth_to_space_attrs, block, INT), PF_ATTR_ENUM_FIELD(pf_depth_to_space_attrs, order, orders), { NULL },
+    PF_ATTR_FIELD(pf_depth_to_space_attrs, block, INT), PF_ATTR_ENUM_FIELD(pf_depth_to_space_attrs, order, orders),
+    { NULL },
 };
 static const pf_attr_field space_fields[] = {
-    PF_ATTR_FIELD(pf_space_to_depth_attrs, block, INT), PF_ATTR_ENUM_FIELD(pf_space_to_depth_attrs, order, orders), { NULL },
+    PF_ATTR_FIELD(pf_space_to_depth_attrs, block, INT), PF_ATTR_ENUM_FIELD(pf_space_to_depth_attrs, order, orders),
+    { NULL },
 };
 
 static pf_status infer_blocks(pf_infer *infer, int64_t block, bool to_space, pf_err *err)
@@ -29,7 +31,8 @@ static pf_status infer_blocks(pf_infer *infer, int64_t block, bool to_space, pf_
         int64_t times = d == 1 ? block * block : block;
 
         if (!grows && pf_dim_is_number(out.dim[d]) && out.dim[d] % times)
-            return PF_FAIL(err, PF_INVALID, "dim %d is %lld, which %lld does not divide", d, (long long)out.dim[d], (long long)times);
+            return PF_FAIL(err, PF_INVALID, "dim %d is %lld, which %lld does not divide", d, (long long)out.dim[d],
+                           (long long)times);
         out.dim[d] = grows ? pf_dim_mul(dims, out.dim[d], times) : pf_dim_floor_div(dims, out.dim[d], times);
     }
     pf_infer_set(infer, 0, x->dtype, &out);
@@ -53,10 +56,13 @@ static pf_status reference_depth(pf_reference_call *call, pf_err *err)
     const pf_tensor               *x = &call->in[0], *y = &call->out[0];
     int64_t                        b = attrs->block, c = y->dim[1], h = x->dim[2], w = x->dim[3], plane = h * w;
     int64_t                        channel = attrs->order == PF_DEPTH_DCR ? plane : b * b * plane;
-    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane, column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
-    pf_move                        move = { .rank = 6, .dim = { x->dim[0], c, b, b, h, w },
+    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane,
+                                   column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
+    pf_move                        move = { .rank = 6,
+                                            .dim = { x->dim[0], c, b, b, h, w },
                                             .in_stride = { x->dim[1] * plane, channel, row, column, w, 1 },
-                                            .out_stride = { x->dim[1] * plane, b * b * plane, w * b, 1, b * w * b, b } };
+                                            .out_stride = { x->dim[1] * plane, b * b * plane, w * b, 1, b * w * b,
+                                                            b } };
 
     return pf_move_all(x->dtype, &move, x->data, call->out[0].data, err);
 }
@@ -67,7 +73,8 @@ static pf_status reference_space(pf_reference_call *call, pf_err *err)
     const pf_tensor               *x = &call->in[0], *y = &call->out[0];
     int64_t                        b = attrs->block, c = x->dim[1], h = y->dim[2], w = y->dim[3], plane = h * w;
     int64_t                        channel = attrs->order == PF_DEPTH_DCR ? plane : b * b * plane;
-    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane, column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
+    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane,
+                                   column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
     pf_move                        move = { .rank = 6, .dim = { x->dim[0], c, b, b, h, w },
                                             .in_stride = { y->dim[1] * plane, b * b * plane, w * b, 1, b * w * b, b },
                                             .out_stride = { y->dim[1] * plane, channel, row, column, w, 1 } };
@@ -77,9 +84,11 @@ static pf_status reference_space(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_depth_to_space = {
     .name = "depth_to_space", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_depth_to_space_attrs), .attr_fields = depth_fields, .infer = infer_depth, .reference = reference_depth,
+    .attr_bytes = sizeof(pf_depth_to_space_attrs), .attr_fields = depth_fields, .infer = infer_depth,
+    .reference = reference_depth,
 };
 const pf_op_def pf_op_space_to_depth = {
     .name = "space_to_depth", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_space_to_depth_attrs), .attr_fields = space_fields, .infer = infer_space, .reference = reference_space,
+    .attr_bytes = sizeof(pf_space_to_depth_attrs), .attr_fields = space_fields, .infer = infer_space,
+    .reference = reference_space,
 };

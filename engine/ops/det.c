@@ -14,7 +14,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (!st)
         st = pf_infer_float(infer, 0, err);
     if (!st)
-        st = pf_infer_dims_agree(infer, x->shape.dim[x->shape.rank - 1], x->shape.dim[x->shape.rank - 2], "rows and columns", err);
+        st = pf_infer_dims_agree(infer, x->shape.dim[x->shape.rank - 1], x->shape.dim[x->shape.rank - 2],
+                                 "rows and columns", err);
     if (st)
         return st;
     out = pf_infer_shape(x->shape.rank - 2, x->shape.dim);

@@ -9,12 +9,12 @@
 #include "engine/ops/rows.h"
 
 static const pf_attr_field dft_fields[] = {
-    PF_ATTR_FIELD(pf_dft_attrs, axis, INT), PF_ATTR_FIELD(pf_dft_attrs, inverse, INT), PF_ATTR_FIELD(pf_dft_attrs, onesided, INT),
-    PF_ATTR_FIELD(pf_dft_attrs, length, DIMS), { NULL },
+    PF_ATTR_FIELD(pf_dft_attrs, axis, INT), PF_ATTR_FIELD(pf_dft_attrs, inverse, INT),
+    PF_ATTR_FIELD(pf_dft_attrs, onesided, INT), PF_ATTR_FIELD(pf_dft_attrs, length, DIMS), { NULL },
 };
 static const pf_attr_field stft_fields[] = {
-    PF_ATTR_FIELD(pf_stft_attrs, frame_step, INT), PF_ATTR_FIELD(pf_stft_attrs, frame_length, INT), PF_ATTR_FIELD(pf_stft_attrs, onesided, INT),
-    { NULL },
+    PF_ATTR_FIELD(pf_stft_attrs, frame_step, INT), PF_ATTR_FIELD(pf_stft_attrs, frame_length, INT),
+    PF_ATTR_FIELD(pf_stft_attrs, onesided, INT), { NULL },
 };
 
 /* The input is half a spectrum and the result is real. */
@@ -47,7 +47,9 @@ static pf_status infer_dft(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     out = x->shape;
-    length = a->length.count ? a->length.at[0] : gives_reals(a) ? pf_dim_mul(dims, 2, pf_dim_sub(dims, out.dim[a->axis], 1)) : out.dim[a->axis];
+    length = a->length.count  ? a->length.at[0]
+             : gives_reals(a) ? pf_dim_mul(dims, 2, pf_dim_sub(dims, out.dim[a->axis], 1))
+                              : out.dim[a->axis];
     out.dim[a->axis] = a->onesided && !a->inverse ? pf_dim_add(dims, pf_dim_floor_div(dims, length, 2), 1) : length;
     out.dim[out.rank - 1] = gives_reals(a) ? 1 : 2;
     pf_infer_set(infer, 0, x->dtype, &out);
@@ -65,13 +67,16 @@ static pf_status infer_stft(pf_infer *infer, pf_err *err)
     if (!st)
         st = check_parts(infer, 3, err);
     if (!st && (a->frame_step < 1 || a->frame_length < 1))
-        st = PF_FAIL(err, PF_INVALID, "frames of %lld at steps of %lld", (long long)a->frame_length, (long long)a->frame_step);
+        st = PF_FAIL(err, PF_INVALID, "frames of %lld at steps of %lld", (long long)a->frame_length,
+                     (long long)a->frame_step);
     if (!st)
         st = pf_infer_vector(infer, 1, a->frame_length, "window", err);
     if (st)
         return st;
     out.dim[0] = x->shape.dim[0];
-    out.dim[1] = pf_dim_add(dims, pf_dim_floor_div(dims, pf_dim_sub(dims, x->shape.dim[1], a->frame_length), a->frame_step), 1);
+    out.dim[1] = pf_dim_add(dims,
+                            pf_dim_floor_div(dims, pf_dim_sub(dims, x->shape.dim[1], a->frame_length), a->frame_step),
+                            1);
     out.dim[2] = a->onesided ? a->frame_length / 2 + 1 : a->frame_length;
     out.dim[3] = 2;
     pf_infer_set(infer, 0, x->dtype, &out);
@@ -182,10 +187,12 @@ static pf_status reference_stft(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_dft = {
-    .name = "dft", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "dft", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_dft_attrs), .attr_fields = dft_fields, .infer = infer_dft, .reference = reference_dft,
 };
 const pf_op_def pf_op_stft = {
-    .name = "stft", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "stft", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_stft_attrs), .attr_fields = stft_fields, .infer = infer_stft, .reference = reference_stft,
 };

@@ -12,11 +12,15 @@ enum { LETTERS = 52, LABELS = LETTERS + PF_MAX_RANK, OPERANDS = 16 };
 
 static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_einsum_attrs, equation, STRING), { NULL } };
 
-/* Labels of the axes of each operand and of the output: letters 0..51, then the dims of the ellipsis counted from the right. */
+/* Labels of the axes of each operand and of the output: letters 0..51, then the dims of the ellipsis counted from the
+   right. */
 typedef struct term { int32_t rank; uint8_t label[PF_MAX_RANK]; } term;
 typedef struct plan { uint32_t operands; term in[OPERANDS], out; int32_t ellipsis; } plan;
 
-static int32_t letter_of(char c) { return islower((unsigned char)c) ? c - 'a' : isupper((unsigned char)c) ? c - 'A' + 26 : -1; }
+static int32_t letter_of(char c)
+{
+    return islower((unsigned char)c) ? c - 'a' : isupper((unsigned char)c) ? c - 'A' + 26 : -1;
+}
 
 static const char *skip(const char *p)
 {
@@ -96,7 +100,8 @@ static pf_status read_operands(const char **text, const int32_t *rank, uint32_t 
         own = rank[p->operands] - count_letters(*text);
         st = read_term(text, own > 0 ? own : 0, &p->in[p->operands], &dots, err);
         if (!st && p->in[p->operands].rank != rank[p->operands])
-            st = PF_FAIL(err, PF_INVALID, "term %u does not have the rank of its input, %d", p->operands, rank[p->operands]);
+            st = PF_FAIL(err, PF_INVALID, "term %u does not have the rank of its input, %d", p->operands,
+                         rank[p->operands]);
         p->ellipsis = dots && own > p->ellipsis ? own : p->ellipsis;
     }
     if (!st && **text == ',')
@@ -134,7 +139,9 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     pf_dim                 size[LABELS];
     plan                   p = { 0 };
     pf_shape               out = { 0 };
-    pf_status              st = infer->node->in_count > OPERANDS ? PF_FAIL(err, PF_UNSUPPORTED, "more than %d inputs", OPERANDS) : PF_OK;
+    pf_status              st = infer->node->in_count > OPERANDS
+                                    ? PF_FAIL(err, PF_UNSUPPORTED, "more than %d inputs", OPERANDS)
+                                    : PF_OK;
 
     for (uint32_t i = 0; i < infer->node->in_count && !st; i++) {
         st = pf_infer_rank(infer, i, 0, PF_MAX_RANK, err);

@@ -55,7 +55,8 @@ static bool known_target(pf_infer *infer, pf_shape *out)
         if (pf_dim_is_number(known.at[d]) && known.at[d] < 0)
             return false;
     }
-    return !pf_shape_broadcast(infer->graph->dims, &pf_infer_in(infer, 0)->shape, &target, out, &ignored) && out->rank >= 0;
+    return !pf_shape_broadcast(infer->graph->dims, &pf_infer_in(infer, 0)->shape, &target, out, &ignored) &&
+           out->rank >= 0;
 }
 
 static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
@@ -65,8 +66,8 @@ static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 
     if (!x || !target || target->dtype != PF_I64 || target->shape.rank > 1)
         return PF_FAIL(err, PF_INVALID, "expand_dynamic takes a tensor and an int64 shape");
-    if (!known_target(infer, &out) && x->shape.rank >= 0 && target->shape.rank == 1 && pf_dim_is_number(target->shape.dim[0]) &&
-        target->shape.dim[0] <= PF_MAX_RANK) {
+    if (!known_target(infer, &out) && x->shape.rank >= 0 && target->shape.rank == 1 &&
+        pf_dim_is_number(target->shape.dim[0]) && target->shape.dim[0] <= PF_MAX_RANK) {
         out.rank = target->shape.dim[0] > x->shape.rank ? (int32_t)target->shape.dim[0] : x->shape.rank;
         for (int32_t d = 0; d < out.rank; d++) {
             int32_t own = d - (out.rank - x->shape.rank);
@@ -144,7 +145,8 @@ static pf_status reference_dynamic(pf_reference_call *call, pf_err *err)
     pf_status        st = PF_OK;
 
     if (count > PF_MAX_RANK)
-        return PF_FAIL(err, PF_UNSUPPORTED, "a shape of %lld dims: at most %d are handled", (long long)count, PF_MAX_RANK);
+        return PF_FAIL(err, PF_UNSUPPORTED, "a shape of %lld dims: at most %d are handled", (long long)count,
+                       PF_MAX_RANK);
     for (int32_t d = 0; d < rank; d++) {
         int64_t own = d < rank - x->rank ? 1 : x->dim[d - (rank - x->rank)];
         int64_t want = d < rank - count ? 1 : ((const int64_t *)target->data)[d - (rank - count)];

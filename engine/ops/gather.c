@@ -48,7 +48,8 @@ static pf_status infer_gather(pf_infer *infer, pf_err *err)
     if (!st)
         st = pf_infer_axis(attrs->axis, x->shape.rank, err);
     if (!st && x->shape.rank + at->shape.rank - 1 > PF_MAX_RANK)
-        st = PF_FAIL(err, PF_UNSUPPORTED, "the result has rank %d: at most %d is handled", x->shape.rank + at->shape.rank - 1, PF_MAX_RANK);
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the result has rank %d: at most %d is handled",
+                     x->shape.rank + at->shape.rank - 1, PF_MAX_RANK);
     if (st)
         return st;
     for (int32_t d = 0; d < x->shape.rank; d++) {
@@ -90,7 +91,8 @@ static pf_status infer_nd(pf_infer *infer, pf_err *err)
     depth = at->shape.rank > 0 ? at->shape.dim[at->shape.rank - 1] : PF_DIM_INVALID;
     if (pf_dim_is_symbolic(depth))
         return PF_FAIL(err, PF_UNSUPPORTED, "the last dim of the indices is not a number");
-    if (attrs->batch_dims < 0 || attrs->batch_dims >= at->shape.rank || depth < 1 || attrs->batch_dims + depth > x->shape.rank)
+    if (attrs->batch_dims < 0 || attrs->batch_dims >= at->shape.rank || depth < 1 ||
+        attrs->batch_dims + depth > x->shape.rank)
         return PF_FAIL(err, PF_INVALID, "indices of %lld behind %lld batch dims do not fit rank %d", (long long)depth,
                        (long long)attrs->batch_dims, x->shape.rank);
     out = pf_infer_shape(at->shape.rank - 1, at->shape.dim);
@@ -135,7 +137,8 @@ static pf_status reference_gather(pf_reference_call *call, pf_err *err)
         for (int64_t i = 0; i < count && !st; i++) {
             st = index_at(at, i, size, &k, err);
             if (!st)
-                st = pf_move_run(x->dtype, y->data, (o * count + i) * inner, 1, x->data, (o * size + k) * inner, 1, inner, err);
+                st = pf_move_run(x->dtype, y->data, (o * count + i) * inner, 1, x->data, (o * size + k) * inner, 1,
+                                 inner, err);
         }
     return st;
 }
@@ -170,9 +173,12 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
 {
     const pf_gather_nd_attrs *attrs = call->attrs;
     const pf_tensor          *x = &call->in[0], *at = &call->in[1];
-    int64_t                   stride[PF_MAX_RANK] = { 0 }, depth = at->dim[at->rank - 1], batch = attrs->batch_dims, k = 0;
-    int64_t                   inner = product(x->dim, batch + depth, x->rank), count = product(at->dim, 0, at->rank - 1);
-    int64_t                   per_batch = product(at->dim, batch, at->rank - 1), batch_step = product(x->dim, batch, x->rank);
+    int64_t                   stride[PF_MAX_RANK] = { 0 }, depth = at->dim[at->rank - 1], batch = attrs->batch_dims,
+                              k = 0;
+    int64_t                   inner = product(x->dim, batch + depth, x->rank),
+                              count = product(at->dim, 0, at->rank - 1);
+    int64_t                   per_batch = product(at->dim, batch, at->rank - 1),
+                              batch_step = product(x->dim, batch, x->rank);
     pf_status                 st = PF_OK;
 
     pf_tensor_strides(x, stride);
@@ -194,11 +200,13 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_gather = {
     .name = "gather", .klass = PF_CLASS_MOVE, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = axis_fields, .infer = infer_gather, .reference = reference_gather,
+    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = axis_fields, .infer = infer_gather,
+    .reference = reference_gather,
 };
 const pf_op_def pf_op_gather_elements = {
     .name = "gather_elements", .klass = PF_CLASS_MOVE, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = axis_fields, .infer = infer_elements, .reference = reference_elements,
+    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = axis_fields, .infer = infer_elements,
+    .reference = reference_elements,
 };
 const pf_op_def pf_op_gather_nd = {
     .name = "gather_nd", .klass = PF_CLASS_MOVE, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,

@@ -7,8 +7,8 @@
 #include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_gemm_attrs, trans_a, INT), PF_ATTR_FIELD(pf_gemm_attrs, trans_b, INT), PF_ATTR_FIELD(pf_gemm_attrs, alpha, FLOAT),
-    PF_ATTR_FIELD(pf_gemm_attrs, beta, FLOAT), { NULL },
+    PF_ATTR_FIELD(pf_gemm_attrs, trans_a, INT), PF_ATTR_FIELD(pf_gemm_attrs, trans_b, INT),
+    PF_ATTR_FIELD(pf_gemm_attrs, alpha, FLOAT), PF_ATTR_FIELD(pf_gemm_attrs, beta, FLOAT), { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)
@@ -25,7 +25,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (!st)
         st = pf_infer_same_dtype(infer, 0, 2, err);
     if (!st)
-        st = pf_infer_dims_agree(infer, a->shape.dim[!attrs->trans_a], b->shape.dim[!!attrs->trans_b], "the dims that are summed over", err);
+        st = pf_infer_dims_agree(infer, a->shape.dim[!attrs->trans_a], b->shape.dim[!!attrs->trans_b],
+                                 "the dims that are summed over", err);
     if (st)
         return st;
     out.dim[0] = a->shape.dim[!!attrs->trans_a];
@@ -45,7 +46,8 @@ static pf_matrix matrix_of(const pf_tensor *t, bool transposed)
     return (pf_matrix){ t, 0, t->dim[transposed], t->dim[!transposed], transposed };
 }
 
-static pf_status add_scaled(const pf_gemm_attrs *attrs, const pf_tensor *c, const pf_tensor *y, double *product, pf_err *err)
+static pf_status add_scaled(const pf_gemm_attrs *attrs, const pf_tensor *c, const pf_tensor *y, double *product,
+                            pf_err *err)
 {
     int64_t          count = pf_tensor_elems(y);
     const pf_tensor *list[1] = { c };
@@ -63,7 +65,8 @@ static pf_status add_scaled(const pf_gemm_attrs *attrs, const pf_tensor *c, cons
         int32_t last = walk.rank - 1;
 
         for (int64_t i = 0; i < walk.dim[last]; i++)
-            *product++ += attrs->beta * pf_dtype_get(c->dtype, c->data, (uint64_t)(walk.at[0] + i * walk.stride[0][last]));
+            *product++ += attrs->beta *
+                          pf_dtype_get(c->dtype, c->data, (uint64_t)(walk.at[0] + i * walk.stride[0][last]));
     } while (pf_broadcast_next(&walk));
     return PF_OK;
 }

@@ -28,7 +28,8 @@ static pf_status infer_sample(pf_infer *infer, pf_err *err)
     if (!st)
         st = pf_infer_dims_agree(infer, x->shape.dim[0], grid->shape.dim[0], "batch of input and grid", err);
     if (!st)
-        st = pf_infer_dims_agree(infer, grid->shape.dim[x->shape.rank - 1], x->shape.rank - 2, "coordinates of the grid", err);
+        st = pf_infer_dims_agree(infer, grid->shape.dim[x->shape.rank - 1], x->shape.rank - 2,
+                                 "coordinates of the grid", err);
     if (st)
         return st;
     out = x->shape;
@@ -131,7 +132,8 @@ static pf_status reference_sample(pf_reference_call *call, pf_err *err)
         for (int64_t c = 0; c < channels; c++) {
             int64_t at = (p / points * channels + c) * points + p % points;
 
-            pf_dtype_set(y->dtype, y->data, (uint64_t)at, pf_sample_value(&s, image + (p / points * channels + c) * plane));
+            pf_dtype_set(y->dtype, y->data, (uint64_t)at,
+                         pf_sample_value(&s, image + (p / points * channels + c) * plane));
         }
     }
     pf_free(image);
@@ -191,7 +193,8 @@ static pf_status reference_affine(pf_reference_call *call, pf_err *err)
             double sum = 0;
 
             for (int32_t c = 0; c <= dims; c++)
-                sum += base[c] * pf_dtype_get(theta->dtype, theta->data, (uint64_t)((p / points * dims + r) * (dims + 1) + c));
+                sum += base[c] *
+                       pf_dtype_get(theta->dtype, theta->data, (uint64_t)((p / points * dims + r) * (dims + 1) + c));
             pf_dtype_set(y->dtype, y->data, (uint64_t)(p * dims + r), sum);
         }
     }
@@ -200,9 +203,11 @@ static pf_status reference_affine(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_grid_sample = {
     .name = "grid_sample", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_grid_sample_attrs), .attr_fields = sample_fields, .infer = infer_sample, .reference = reference_sample,
+    .attr_bytes = sizeof(pf_grid_sample_attrs), .attr_fields = sample_fields, .infer = infer_sample,
+    .reference = reference_sample,
 };
 const pf_op_def pf_op_affine_grid = {
     .name = "affine_grid", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_affine_grid_attrs), .attr_fields = affine_fields, .infer = infer_affine, .reference = reference_affine,
+    .attr_bytes = sizeof(pf_affine_grid_attrs), .attr_fields = affine_fields, .infer = infer_affine,
+    .reference = reference_affine,
 };

@@ -34,7 +34,8 @@ static pf_status infer_group(pf_infer *infer, pf_err *err)
     pf_dim                     channels = st ? 0 : pf_infer_in(infer, 0)->shape.dim[1];
 
     if (!st && (attrs->groups < 1 || (pf_dim_is_number(channels) && channels % attrs->groups)))
-        st = PF_FAIL(err, PF_INVALID, "%lld channels do not divide into %lld groups", (long long)channels, (long long)attrs->groups);
+        st = PF_FAIL(err, PF_INVALID, "%lld channels do not divide into %lld groups", (long long)channels,
+                     (long long)attrs->groups);
     return st;
 }
 
@@ -57,7 +58,8 @@ static void normalise(double *x, int64_t size, double epsilon)
 static pf_status run(pf_reference_call *call, int64_t groups, double epsilon, pf_err *err)
 {
     const pf_tensor *t = &call->in[0], *scale = &call->in[1], *bias = &call->in[2];
-    int64_t          channels = t->dim[1], elems = pf_tensor_elems(t), inner = elems ? elems / (t->dim[0] * channels) : 0;
+    int64_t          channels = t->dim[1], elems = pf_tensor_elems(t),
+                     inner = elems ? elems / (t->dim[0] * channels) : 0;
     double          *x = NULL;
     pf_status        st = pf_rows_need(call, 1, channels, "scale", err);
 
@@ -89,7 +91,8 @@ static pf_status reference_group(pf_reference_call *call, pf_err *err)
     const pf_group_norm_attrs *attrs = call->attrs;
 
     if (call->in[0].dim[1] % attrs->groups)
-        return PF_FAIL(err, PF_INVALID, "%lld channels do not divide into %lld groups", (long long)call->in[0].dim[1], (long long)attrs->groups);
+        return PF_FAIL(err, PF_INVALID, "%lld channels do not divide into %lld groups", (long long)call->in[0].dim[1],
+                       (long long)attrs->groups);
     return run(call, attrs->groups, attrs->epsilon, err);
 }
 
@@ -99,10 +102,14 @@ static pf_status reference_instance(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_group_norm = {
-    .name = "group_norm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
-    .attr_bytes = sizeof(pf_group_norm_attrs), .attr_fields = group_fields, .infer = infer_group, .reference = reference_group,
+    .name = "group_norm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
+    .attr_bytes = sizeof(pf_group_norm_attrs), .attr_fields = group_fields, .infer = infer_group,
+    .reference = reference_group,
 };
 const pf_op_def pf_op_instance_norm = {
-    .name = "instance_norm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
-    .attr_bytes = sizeof(pf_instance_norm_attrs), .attr_fields = instance_fields, .infer = infer_instance, .reference = reference_instance,
+    .name = "instance_norm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
+    .attr_bytes = sizeof(pf_instance_norm_attrs), .attr_fields = instance_fields, .infer = infer_instance,
+    .reference = reference_instance,
 };

@@ -1,5 +1,5 @@
-/* hold_sizes: integers that data decides become symbols, for the attributes of other nodes.  For each element there is an output without elements,
-   whose second dim is that number. */
+/* hold_sizes: integers that data decides become symbols, for the attributes of other nodes.  For each element there is
+   an output without elements, whose second dim is that number. */
 #include "engine/ops/infer.h"
 #include "engine/ops/rows.h"
 
@@ -28,7 +28,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     pf_status        st = PF_OK;
 
     if (pf_tensor_elems(x) != call->out_count)
-        return PF_FAIL(err, PF_INVALID, "%lld sizes where %u are needed", (long long)pf_tensor_elems(x), call->out_count);
+        return PF_FAIL(err, PF_INVALID, "%lld sizes where %u are needed", (long long)pf_tensor_elems(x),
+                       call->out_count);
     for (uint32_t i = 0; i < call->out_count && !st; i++) {
         int64_t dim[2] = { 0, pf_dtype_get_i64(x->dtype, x->data, i) };
 

@@ -2,7 +2,8 @@
 
 #include "engine/ops/bodies.h"
 
-static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_if_attrs, then_branch, GRAPH), PF_ATTR_FIELD(pf_if_attrs, else_branch, GRAPH), { NULL } };
+static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_if_attrs, then_branch, GRAPH),
+                                        PF_ATTR_FIELD(pf_if_attrs, else_branch, GRAPH), { NULL } };
 
 static pf_status infer_branches(pf_infer *infer, const pf_if_attrs *a, pf_err *err)
 {
@@ -25,12 +26,13 @@ static pf_status infer(pf_infer *infer, pf_err *err)
 
     if (!condition || condition->dtype != PF_BOOL)
         return PF_FAIL(err, PF_INVALID, "the condition is not bool");
-    if (!a->then_branch || !a->else_branch || a->then_branch->output_count != count || a->else_branch->output_count != count)
+    if (!a->then_branch || !a->else_branch || a->then_branch->output_count != count ||
+        a->else_branch->output_count != count)
         return PF_FAIL(err, PF_INVALID, "both branches must give %u values", count);
     st = infer_branches(infer, a, err);
     for (uint32_t i = 0; i < count && !st; i++)
-        st = pf_bodies_merge(infer, &a->then_branch->values[a->then_branch->outputs[i]], &a->else_branch->values[a->else_branch->outputs[i]],
-                             &infer->out[i], err);
+        st = pf_bodies_merge(infer, &a->then_branch->values[a->then_branch->outputs[i]],
+                             &a->else_branch->values[a->else_branch->outputs[i]], &infer->out[i], err);
     return st;
 }
 

@@ -19,7 +19,8 @@ pf_status pf_infer_present(const pf_infer *infer, uint32_t count, pf_err *err)
 
 pf_status pf_infer_numeric_dtype(int32_t dtype, pf_err *err)
 {
-    pf_dtype_kind kind = dtype > PF_DTYPE_NONE && dtype < PF_DTYPE_COUNT ? pf_dtype_kind_of((pf_dtype)dtype) : PF_KIND_NONE;
+    pf_dtype_kind kind = dtype > PF_DTYPE_NONE && dtype < PF_DTYPE_COUNT ? pf_dtype_kind_of((pf_dtype)dtype)
+                                                                         : PF_KIND_NONE;
 
     if (kind == PF_KIND_NONE || kind == PF_KIND_COMPLEX || kind == PF_KIND_STRING)
         return PF_FAIL(err, PF_INVALID, "the type of the result is not that of numbers");
@@ -35,7 +36,8 @@ pf_status pf_infer_rank(const pf_infer *infer, uint32_t slot, int32_t least, int
     if (v->shape.rank < 0)
         return PF_FAIL(err, PF_UNSUPPORTED, "the rank of input %u is unknown", slot);
     if (v->shape.rank < least || v->shape.rank > most)
-        return PF_FAIL(err, PF_INVALID, "input %u has rank %d where %d to %d is needed", slot, v->shape.rank, least, most);
+        return PF_FAIL(err, PF_INVALID, "input %u has rank %d where %d to %d is needed", slot, v->shape.rank, least,
+                       most);
     return PF_OK;
 }
 
@@ -102,7 +104,8 @@ pf_status pf_infer_same_dtype(const pf_infer *infer, uint32_t a, uint32_t b, pf_
     const pf_value *va = pf_infer_in(infer, a), *vb = pf_infer_in(infer, b);
 
     if (va && vb && va->dtype != vb->dtype)
-        return PF_FAIL(err, PF_INVALID, "input %u is %s but input %u is %s", a, pf_dtype_name(va->dtype), b, pf_dtype_name(vb->dtype));
+        return PF_FAIL(err, PF_INVALID, "input %u is %s but input %u is %s", a, pf_dtype_name(va->dtype), b,
+                       pf_dtype_name(vb->dtype));
     return PF_OK;
 }
 
@@ -149,7 +152,8 @@ pf_status pf_infer_check_out(const pf_infer *infer, pf_err *err)
 
         for (int32_t d = 0; d < s->rank; d++) {
             if (s->dim[d] == PF_DIM_INVALID)
-                return PF_FAIL(err, PF_INVALID, "dim %d of output %u cannot be expressed: too large or divided by zero", d, i);
+                return PF_FAIL(err, PF_INVALID, "dim %d of output %u cannot be expressed: too large or divided by zero",
+                               d, i);
             if (pf_dim_is_number(s->dim[d]) && s->dim[d] < 0)
                 return PF_FAIL(err, PF_INVALID, "dim %d of output %u would be %lld", d, i, (long long)s->dim[d]);
         }

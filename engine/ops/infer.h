@@ -18,7 +18,8 @@ pf_status pf_infer_rank(const pf_infer *infer, uint32_t slot, int32_t least, int
 pf_status pf_infer_axis(int64_t axis, int32_t rank, pf_err *err);           /* 0 <= axis < rank */
 pf_status pf_infer_axes(const pf_ints *axes, int32_t rank, pf_err *err);    /* each in range, none twice */
 pf_status pf_infer_count(const char *what, int32_t count, int32_t want, pf_err *err);  /* entries of a list */
-pf_status pf_infer_positive(const char *what, const pf_ints *list, int32_t want, pf_err *err);  /* want entries, each >= 1 */
+/* Want entries, each >= 1. */
+pf_status pf_infer_positive(const char *what, const pf_ints *list, int32_t want, pf_err *err);
 pf_status pf_infer_float(const pf_infer *infer, uint32_t slot, pf_err *err);
 pf_status pf_infer_integer(const pf_infer *infer, uint32_t slot, pf_err *err);
 /* Inputs a and b have one dtype; fine when b was left out. */
@@ -29,7 +30,8 @@ pf_status pf_infer_dims_agree(const pf_infer *infer, pf_dim a, pf_dim b, const c
 pf_status pf_infer_vector(const pf_infer *infer, uint32_t slot, pf_dim size, const char *what, pf_err *err);
 
 bool pf_infer_wants(const pf_infer *infer, uint32_t slot);                  /* the node has that output */
-void pf_infer_set(pf_infer *infer, uint32_t slot, pf_dtype dtype, const pf_shape *shape);  /* nothing when the node lacks the slot */
+/* Nothing when the node lacks the slot. */
+void pf_infer_set(pf_infer *infer, uint32_t slot, pf_dtype dtype, const pf_shape *shape);
 /* Output 0 is as input `slot`, without its content. */
 void pf_infer_like(pf_infer *infer, uint32_t slot);
 /* No output has an invalid or negative dim. */

@@ -13,7 +13,8 @@ enum { Q, K, V, PAST, DECAY, BETA, INPUTS };
 static const char *const rules[] = { "linear", "gated", "delta", "gated_delta", NULL };
 static const pf_attr_field fields[] = {
     PF_ATTR_ENUM_FIELD(pf_linear_attention_attrs, rule, rules), PF_ATTR_FIELD(pf_linear_attention_attrs, q_heads, INT),
-    PF_ATTR_FIELD(pf_linear_attention_attrs, kv_heads, INT), PF_ATTR_FIELD(pf_linear_attention_attrs, scale, FLOAT), { NULL },
+    PF_ATTR_FIELD(pf_linear_attention_attrs, kv_heads, INT), PF_ATTR_FIELD(pf_linear_attention_attrs, scale, FLOAT),
+    { NULL },
 };
 
 static bool is_gated(int32_t rule) { return rule == PF_LINEAR_GATED || rule == PF_LINEAR_GATED_DELTA; }
@@ -29,7 +30,8 @@ static pf_status check_inputs(const pf_infer *infer, const pf_linear_attention_a
             st = pf_infer_float(infer, i, err);
     }
     if (!st && (a->kv_heads < 1 || a->q_heads < 1 || a->q_heads > INT32_MAX || a->q_heads % a->kv_heads))
-        st = PF_FAIL(err, PF_INVALID, "%lld query heads and %lld key heads", (long long)a->q_heads, (long long)a->kv_heads);
+        st = PF_FAIL(err, PF_INVALID, "%lld query heads and %lld key heads", (long long)a->q_heads,
+                     (long long)a->kv_heads);
     if (!st && is_gated(a->rule))
         st = pf_infer_rank(infer, DECAY, 3, 3, err);
     if (!st && is_delta(a->rule))
@@ -62,9 +64,9 @@ static pf_status infer(pf_infer *infer, pf_err *err)
 
 typedef struct job {
     const pf_linear_attention_attrs *a;
-    int64_t                          batch, steps, depth, width, decays, betas;     /* K, V; columns of decay and beta */
+    int64_t                          batch, steps, depth, width, decays, betas;  /* K, V; columns of decay and beta */
     double                           scale;
-    double                          *in[INPUTS], *y, *state, *update;               /* owned; state and update of one head */
+    double                          *in[INPUTS], *y, *state, *update;  /* owned; state and update of one head */
 } job;
 
 /* The sizes that the arithmetic below relies on. */
@@ -89,7 +91,8 @@ static pf_status check_sizes(const pf_reference_call *call, const job *j, pf_err
 static void decay_state(job *j, int64_t row, int64_t head)
 {
     for (int64_t d = 0; d < j->depth; d++) {
-        int64_t at = j->decays == j->a->kv_heads ? row * j->decays + head : (row * j->a->kv_heads + head) * j->depth + d;
+        int64_t at = j->decays == j->a->kv_heads ? row * j->decays + head
+                                                 : (row * j->a->kv_heads + head) * j->depth + d;
         double  keep = exp(j->in[DECAY][at]);
 
         for (int64_t w = 0; w < j->width; w++)
@@ -164,7 +167,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_linear_attention_attrs *a = call->attrs;
     const int64_t                   *q = call->in[Q].dim;
-    job                              j = { .a = a, .batch = q[0], .steps = q[1], .depth = q[2] / a->q_heads, .width = call->in[V].dim[2] / a->kv_heads };
+    job                              j = { .a = a, .batch = q[0], .steps = q[1], .depth = q[2] / a->q_heads,
+                                           .width = call->in[V].dim[2] / a->kv_heads };
     pf_status                        st = PF_OK;
 
     j.decays = is_gated(a->rule) ? call->in[DECAY].dim[2] : 0;
@@ -188,6 +192,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_linear_attention = {
-    .name = "linear_attention", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 2, .flags = PF_OPF_FP32_MATH,
+    .name = "linear_attention", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 2,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_linear_attention_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

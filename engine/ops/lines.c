@@ -12,7 +12,8 @@ pf_lines pf_lines_of(const pf_tensor *tensor, int64_t from, int64_t to)
     return lines;
 }
 
-static void map_line(const pf_lines *lines, int64_t i, const pf_tensor *x, pf_tensor *y, pf_lines_fn *fn, const void *user, double *in, double *out)
+static void map_line(const pf_lines *lines, int64_t i, const pf_tensor *x, pf_tensor *y, pf_lines_fn *fn,
+                     const void *user, double *in, double *out)
 {
     int64_t at = pf_lines_at(lines, i);
 
@@ -26,7 +27,8 @@ static void map_line(const pf_lines *lines, int64_t i, const pf_tensor *x, pf_te
 }
 
 /* Elements of less than a byte share bytes, which one thread writes. */
-pf_status pf_lines_map(const pf_lines *lines, const pf_tensor *x, pf_tensor *y, pf_lines_fn *fn, const void *user, pf_err *err)
+pf_status pf_lines_map(const pf_lines *lines, const pf_tensor *x, pf_tensor *y, pf_lines_fn *fn, const void *user,
+                       pf_err *err)
 {
     const int64_t count = pf_lines_count(lines);
     bool          failed = false;

@@ -7,7 +7,8 @@
 
 enum { TRIPS, CONDITION, CARRIED };     /* inputs of the node; those of the body are iteration, condition, carried */
 
-static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_loop_attrs, body, GRAPH), PF_ATTR_FIELD(pf_loop_attrs, carried, INT), { NULL } };
+static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_loop_attrs, body, GRAPH),
+                                        PF_ATTR_FIELD(pf_loop_attrs, carried, INT), { NULL } };
 
 static pf_status check_body(const pf_infer *infer, const pf_loop_attrs *a, pf_err *err)
 {
@@ -155,8 +156,10 @@ static void job_clear(job *j)
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_loop_attrs *a = call->attrs;
-    job                  j = { .call = call, .a = a, .carried = (uint32_t)a->carried, .scans = call->out_count - (uint32_t)a->carried, .condition = 1 };
-    int64_t              trips = call->in[TRIPS].data ? pf_dtype_get_i64(call->in[TRIPS].dtype, call->in[TRIPS].data, 0) : -1;
+    job                  j = { .call = call, .a = a, .carried = (uint32_t)a->carried,
+                               .scans = call->out_count - (uint32_t)a->carried, .condition = 1 };
+    int64_t              trips = call->in[TRIPS].data ? pf_dtype_get_i64(call->in[TRIPS].dtype, call->in[TRIPS].data, 0)
+                                                      : -1;
     pf_status            st = PF_OK;
 
     trips = call->in[TRIPS].data && trips < 0 ? 0 : trips;

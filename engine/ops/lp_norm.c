@@ -8,7 +8,8 @@
 #include "engine/ops/lines.h"
 #include "engine/ops/rows.h"
 
-static const pf_attr_field lp_fields[] = { PF_ATTR_FIELD(pf_lp_norm_attrs, axis, INT), PF_ATTR_FIELD(pf_lp_norm_attrs, p, INT), { NULL } };
+static const pf_attr_field lp_fields[] = { PF_ATTR_FIELD(pf_lp_norm_attrs, axis, INT),
+                                           PF_ATTR_FIELD(pf_lp_norm_attrs, p, INT), { NULL } };
 static const pf_attr_field mvn_fields[] = { PF_ATTR_FIELD(pf_mean_variance_norm_attrs, axes, INTS), { NULL } };
 
 static pf_status infer_lp(pf_infer *infer, pf_err *err)
@@ -110,10 +111,13 @@ static pf_status reference_mvn(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_lp_norm = {
-    .name = "lp_norm", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "lp_norm", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_lp_norm_attrs), .attr_fields = lp_fields, .infer = infer_lp, .reference = reference_lp,
 };
 const pf_op_def pf_op_mean_variance_norm = {
-    .name = "mean_variance_norm", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
-    .attr_bytes = sizeof(pf_mean_variance_norm_attrs), .attr_fields = mvn_fields, .infer = infer_mvn, .reference = reference_mvn,
+    .name = "mean_variance_norm", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
+    .attr_bytes = sizeof(pf_mean_variance_norm_attrs), .attr_fields = mvn_fields, .infer = infer_mvn,
+    .reference = reference_mvn,
 };

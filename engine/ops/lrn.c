@@ -6,8 +6,8 @@
 #include "engine/ops/lines.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_lrn_attrs, size, INT), PF_ATTR_FIELD(pf_lrn_attrs, alpha, FLOAT), PF_ATTR_FIELD(pf_lrn_attrs, beta, FLOAT),
-    PF_ATTR_FIELD(pf_lrn_attrs, bias, FLOAT), { NULL },
+    PF_ATTR_FIELD(pf_lrn_attrs, size, INT), PF_ATTR_FIELD(pf_lrn_attrs, alpha, FLOAT),
+    PF_ATTR_FIELD(pf_lrn_attrs, beta, FLOAT), PF_ATTR_FIELD(pf_lrn_attrs, bias, FLOAT), { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)
@@ -48,6 +48,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_lrn = {
-    .name = "lrn", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "lrn", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_lrn_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

@@ -129,8 +129,10 @@ static void product_i64(const operand *a, const operand *b, int64_t batch_a, int
                 int64_t ia = a->transposed ? k * a->rows + i : i * a->columns + k;
                 int64_t ib = b->transposed ? j * b->rows + k : k * b->columns + j;
 
-                sum += (uint64_t)pf_dtype_get_i64(a->t->dtype, a->t->data, (uint64_t)(batch_a * a->rows * a->columns + ia)) *
-                       (uint64_t)pf_dtype_get_i64(b->t->dtype, b->t->data, (uint64_t)(batch_b * b->rows * b->columns + ib));
+                sum += (uint64_t)pf_dtype_get_i64(a->t->dtype, a->t->data,
+                                                  (uint64_t)(batch_a * a->rows * a->columns + ia)) *
+                       (uint64_t)pf_dtype_get_i64(b->t->dtype, b->t->data,
+                                                  (uint64_t)(batch_b * b->rows * b->columns + ib));
             }
             pf_dtype_set_i64(y->dtype, y->data, (uint64_t)(at + i * b->columns + j), (int64_t)sum);
         }
@@ -198,7 +200,8 @@ static pf_status multiply_floats(const operand *a, const operand *b, const pairs
 /* A matrix of each operand and of the output, in doubles; which of them are held. */
 typedef struct job { double *a, *b, *y; int64_t held_a, held_b; } job;
 
-static void multiply_shifted_one(job *j, const operand *a, const operand *b, const pairs *p, int64_t n, const pf_reference_call *call)
+static void multiply_shifted_one(job *j, const operand *a, const operand *b, const pairs *p, int64_t n,
+                                 const pf_reference_call *call)
 {
     pf_tensor *y = &call->out[0];
     int64_t    size = a->rows * b->columns;
@@ -219,9 +222,11 @@ static void multiply_shifted_one(job *j, const operand *a, const operand *b, con
 }
 
 /* 8-bit integers less their zero points: exact in doubles. */
-static pf_status multiply_shifted(const operand *a, const operand *b, const pairs *p, const pf_reference_call *call, pf_err *err)
+static pf_status multiply_shifted(const operand *a, const operand *b, const pairs *p, const pf_reference_call *call,
+                                  pf_err *err)
 {
-    job       j = { pf_rows_new(a->rows * a->columns), pf_rows_new(b->rows * b->columns), pf_rows_new(a->rows * b->columns), -1, -1 };
+    job       j = { pf_rows_new(a->rows * a->columns), pf_rows_new(b->rows * b->columns),
+                    pf_rows_new(a->rows * b->columns), -1, -1 };
     pf_status st = j.a && j.b && j.y ? PF_OK : PF_FAIL_MEMORY(err, call->in[1].bytes * 2);
 
     for (int64_t n = 0; n < p->count && !st; n++)
@@ -235,7 +240,8 @@ static pf_status multiply_shifted(const operand *a, const operand *b, const pair
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_matmul_attrs *attrs = call->attrs;
-    operand                a = operand_of(&call->in[0], attrs->trans_a, true), b = operand_of(&call->in[1], attrs->trans_b, false);
+    operand                a = operand_of(&call->in[0], attrs->trans_a, true),
+                           b = operand_of(&call->in[1], attrs->trans_b, false);
     pairs                  p = { 0 };
     pf_status              st = PF_OK;
 

@@ -20,7 +20,8 @@ typedef struct job {
     pf_tensor       *y;
     int64_t          rows, columns, depth;      /* of the whole */
     int64_t          block_rows, row_blocks, column_blocks;
-    void           (*multiply)(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc);
+    void (*multiply)(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
+                     double *c, int64_t ldc);
 } job;
 
 /* What one thread works in. */
@@ -37,7 +38,8 @@ static void expect(const pf_matrix *m, int64_t at, int64_t count)
 }
 
 /* Lines of memory become columns. */
-static void read_transposed(const pf_matrix *m, int64_t row, int64_t column, int64_t rows, int64_t columns, double *lines, double *out, int64_t ld)
+static void read_transposed(const pf_matrix *m, int64_t row, int64_t column, int64_t rows, int64_t columns,
+                            double *lines, double *out, int64_t ld)
 {
     for (int64_t c = 0; c < columns; c += LINES) {
         int64_t count = columns - c < LINES ? columns - c : LINES;
@@ -45,7 +47,8 @@ static void read_transposed(const pf_matrix *m, int64_t row, int64_t column, int
         for (int64_t i = 0; i < count; i++) {
             if (c + i + AHEAD < columns)
                 expect(m, (column + c + i + AHEAD) * m->rows + row, rows);
-            pf_rows_read(m->tensor->dtype, m->tensor->data, m->at + (column + c + i) * m->rows + row, 1, rows, lines + i * DEPTH);
+            pf_rows_read(m->tensor->dtype, m->tensor->data, m->at + (column + c + i) * m->rows + row, 1, rows,
+                         lines + i * DEPTH);
         }
         for (int64_t r = 0; r < rows; r++)
             for (int64_t i = 0; i < count; i++)
@@ -53,7 +56,8 @@ static void read_transposed(const pf_matrix *m, int64_t row, int64_t column, int
     }
 }
 
-static void read_block(const pf_matrix *m, int64_t row, int64_t column, int64_t rows, int64_t columns, double *lines, double *out, int64_t ld)
+static void read_block(const pf_matrix *m, int64_t row, int64_t column, int64_t rows, int64_t columns, double *lines,
+                       double *out, int64_t ld)
 {
     if (m->transposed) {
         read_transposed(m, row, column, rows, columns, lines, out, ld);
@@ -62,7 +66,8 @@ static void read_block(const pf_matrix *m, int64_t row, int64_t column, int64_t 
     for (int64_t r = 0; r < rows; r++) {
         if (r + AHEAD < rows)
             expect(m, (row + r + AHEAD) * m->columns + column, columns);
-        pf_rows_read(m->tensor->dtype, m->tensor->data, m->at + (row + r) * m->columns + column, 1, columns, out + r * ld);
+        pf_rows_read(m->tensor->dtype, m->tensor->data, m->at + (row + r) * m->columns + column, 1, columns,
+                     out + r * ld);
     }
 }
 
@@ -70,7 +75,8 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void run_block(const job *j, int64_t block, room *own)
 {
-    int64_t          column = block % j->column_blocks * COLUMNS, row = block / j->column_blocks % j->row_blocks * j->block_rows;
+    int64_t          column = block % j->column_blocks * COLUMNS,
+                     row = block / j->column_blocks % j->row_blocks * j->block_rows;
     int64_t          which = block / j->column_blocks / j->row_blocks;
     int64_t          rows = least(j->rows - row, j->block_rows), columns = least(j->columns - column, COLUMNS);
     const pf_matrix *a = &j->a[which], *b = &j->b[which];
@@ -83,18 +89,21 @@ static void run_block(const job *j, int64_t block, room *own)
         read_block(b, k, column, depth, columns, own->lines, own->b, COLUMNS);
         for (int64_t r = 0; r < rows; r += ROWS) {
             read_block(a, row + r, k, least(rows - r, ROWS), depth, own->lines, own->a, DEPTH);
-            j->multiply(least(rows - r, ROWS), columns, depth, own->a, DEPTH, own->b, COLUMNS, own->y + r * COLUMNS, COLUMNS);
+            j->multiply(least(rows - r, ROWS), columns, depth, own->a, DEPTH, own->b, COLUMNS, own->y + r * COLUMNS,
+                        COLUMNS);
         }
     }
     for (int64_t r = 0; r < rows; r++)
-        pf_rows_write(j->y->dtype, j->y->data, (which * j->rows + row + r) * j->columns + column, columns, own->y + r * COLUMNS);
+        pf_rows_write(j->y->dtype, j->y->data, (which * j->rows + row + r) * j->columns + column, columns,
+                      own->y + r * COLUMNS);
 }
 
 static void cut(job *j, int64_t count)
 {
     j->column_blocks = (j->columns + COLUMNS - 1) / COLUMNS;
     j->block_rows = MOST_ROWS;
-    while (j->block_rows > FEW_ROWS && count * j->column_blocks * ((j->rows + j->block_rows - 1) / j->block_rows) < FEW_BLOCKS)
+    while (j->block_rows > FEW_ROWS &&
+           count * j->column_blocks * ((j->rows + j->block_rows - 1) / j->block_rows) < FEW_BLOCKS)
         j->block_rows /= 2;
     j->row_blocks = (j->rows + j->block_rows - 1) / j->block_rows;
 }
@@ -109,13 +118,17 @@ static bool is_tall(const pf_matrix *a, const pf_matrix *b, int64_t count)
 }
 
 /* Products of floats of 32 bits are exact in doubles. */
-static bool has_floats(const pf_tensor *tensor) { return pf_dtype_is_float(tensor->dtype) && pf_dtype_bits(tensor->dtype) <= 32; }
+static bool has_floats(const pf_tensor *tensor)
+{
+    return pf_dtype_is_float(tensor->dtype) && pf_dtype_bits(tensor->dtype) <= 32;
+}
 
 pf_status pf_matrices_multiply(const pf_matrix *a, const pf_matrix *b, int64_t count, pf_tensor *y, pf_err *err)
 {
     pf_matrix tall = { 0 };
     job       j = { .a = a, .b = b, .y = y };
     int64_t   blocks = 0;
+    double    work = 0;
     bool      failed = false;
 
     if (!count || !a->rows || !b->columns)
@@ -132,7 +145,8 @@ pf_status pf_matrices_multiply(const pf_matrix *a, const pf_matrix *b, int64_t c
     j.multiply = has_floats(a->tensor) && has_floats(b->tensor) ? pf_product_of_floats : pf_product;
     cut(&j, count);
     blocks = count * j.row_blocks * j.column_blocks;
-#pragma omp parallel if (blocks > 1 && (double)j.rows * (double)j.columns * (double)j.depth * (double)count > LEAST_WORK)
+    work = (double)j.rows * (double)j.columns * (double)j.depth * (double)count;
+#pragma omp parallel if (blocks > 1 && work > LEAST_WORK)
     {
         room *own = pf_alloc_aligned(64, sizeof *own);
 

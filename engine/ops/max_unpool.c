@@ -42,7 +42,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     return pf_infer_check_out(infer, err);
 }
 
-/* Indices count over the tensor that was pooled, whose size follows from kernel, strides and pads; output_shape may be larger. */
+/* Indices count over the tensor that was pooled, whose size follows from kernel, strides and pads; output_shape may be
+   larger. */
 static pf_status place(const pf_reference_call *call, int64_t index, int64_t *at, pf_err *err)
 {
     const pf_max_unpool_attrs *a = call->attrs;
@@ -54,7 +55,8 @@ static pf_status place(const pf_reference_call *call, int64_t index, int64_t *at
         int64_t size = x->dim[d];
 
         if (d >= 2)
-            size = (size - 1) * a->strides.at[d - 2] + a->kernel.at[d - 2] - a->pads.at[d - 2] - a->pads.at[d - 2 + x->rank - 2];
+            size = (size - 1) * a->strides.at[d - 2] + a->kernel.at[d - 2] - a->pads.at[d - 2] -
+                   a->pads.at[d - 2 + x->rank - 2];
         if (size <= 0 || rest < 0 || rest % size >= y->dim[d])
             return PF_FAIL(err, PF_INVALID, "index %lld lies outside of the result", (long long)index);
         *at += rest % size * step;

@@ -71,8 +71,8 @@ static pf_status move_run(pf_dtype dtype, const run *r, pf_err *err)
     return PF_FAIL(err, PF_INTERNAL, "elements of %u bits cannot be moved", bits);
 }
 
-pf_status pf_move_run(pf_dtype dtype, void *out, int64_t out_at, int64_t out_step, const void *in, int64_t in_at, int64_t in_step,
-                      int64_t count, pf_err *err)
+pf_status pf_move_run(pf_dtype dtype, void *out, int64_t out_at, int64_t out_step, const void *in, int64_t in_at,
+                      int64_t in_step, int64_t count, pf_err *err)
 {
     run r = { out, out_at, out_step, in, in_at, in_step, count };
 
@@ -106,7 +106,8 @@ static void advance(const pf_move *m, place *p)
     }
 }
 
-static pf_status move_rows(pf_dtype dtype, const pf_move *move, const void *in, void *out, int64_t first, int64_t end, pf_err *err)
+static pf_status move_rows(pf_dtype dtype, const pf_move *move, const void *in, void *out, int64_t first, int64_t end,
+                           pf_err *err)
 {
     int32_t   last = move->rank - 1;
     place     p = { 0 };
@@ -114,8 +115,8 @@ static pf_status move_rows(pf_dtype dtype, const pf_move *move, const void *in, 
 
     go_to(move, first, &p);
     for (int64_t row = first; row < end && !st; row++, advance(move, &p))
-        st = pf_move_run(dtype, out, p.out_at, last < 0 ? 1 : move->out_stride[last], in, p.in_at, last < 0 ? 1 : move->in_stride[last],
-                         last < 0 ? 1 : move->dim[last], err);
+        st = pf_move_run(dtype, out, p.out_at, last < 0 ? 1 : move->out_stride[last], in, p.in_at,
+                         last < 0 ? 1 : move->in_stride[last], last < 0 ? 1 : move->dim[last], err);
     return st;
 }
 

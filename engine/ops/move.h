@@ -4,11 +4,13 @@
 
 #include "engine/tensor.h"
 
-/* Copies count elements: out[out_at + i * out_step] = in[in_at + i * in_step].  Strings are duplicated; the ones overwritten are freed. */
-pf_status pf_move_run(pf_dtype dtype, void *out, int64_t out_at, int64_t out_step, const void *in, int64_t in_at, int64_t in_step,
-                      int64_t count, pf_err *err);
+/* Copies count elements: out[out_at + i * out_step] = in[in_at + i * in_step].  Strings are duplicated; the ones
+   overwritten are freed. */
+pf_status pf_move_run(pf_dtype dtype, void *out, int64_t out_at, int64_t out_step, const void *in, int64_t in_at,
+                      int64_t in_step, int64_t count, pf_err *err);
 
-/* A nest of loops: element (i0, i1, ...) moves from in_at + sum i*in_stride to out_at + sum i*out_stride.  Steps may be 0 or negative. */
+/* A nest of loops: element (i0, i1, ...) moves from in_at + sum i*in_stride to out_at + sum i*out_stride.  Steps may be
+   0 or negative. */
 typedef struct pf_move {
     int32_t rank;
     int64_t dim[PF_MAX_RANK], in_stride[PF_MAX_RANK], out_stride[PF_MAX_RANK];
@@ -20,7 +22,8 @@ pf_status pf_move_all(pf_dtype dtype, const pf_move *move, const void *in, void 
 pf_status pf_move_whole(const pf_tensor *in, pf_tensor *out, pf_err *err);
 /* Sets every element to zero of its type ("" for strings is NULL). */
 void      pf_move_zero(pf_tensor *out);
-/* Where a pad of that mode (PF_PAD_*) reads position i of a dim of `size` elements, which may lie outside of it; -1: the constant. */
+/* Where a pad of that mode (PF_PAD_*) reads position i of a dim of `size` elements, which may lie outside of it; -1:
+   the constant. */
 int64_t   pf_pad_source(int64_t i, int64_t size, int32_t mode);
 
 #endif

@@ -4,18 +4,25 @@
 
 #include "engine/ops/attrs.h"
 
-/* The greatest number, half of the step behind it (up to there values round down to it), whether that middle itself does (its mantissa
-   is even), and the codes of what is above and below: infinity, or NaN where there is none.  https://onnx.ai/onnx/technical/float8.html */
-static const struct { pf_dtype dtype; double greatest, half_step; bool middle_fits; uint8_t above, below; } formats[] = {
-    { PF_F8E4M3FN,   448,   16,   true,  0x7f, 0xff },
-    { PF_F8E4M3FNUZ, 240,   8,    false, 0x80, 0x80 },
-    { PF_F8E5M2,     57344, 4096, false, 0x7c, 0xfc },
+/* The greatest number, half of the step behind it (up to there values round down to it), whether that middle itself
+   does (its mantissa is even), and the codes of what is above and below: infinity, or NaN where there is none.
+   https://onnx.ai/onnx/technical/float8.html */
+static const struct {
+    pf_dtype dtype;
+    double greatest, half_step;
+    bool middle_fits;
+    uint8_t above, below;
+} formats[] = {
+    { PF_F8E4M3FN, 448, 16, true, 0x7f, 0xff },
+    { PF_F8E4M3FNUZ, 240, 8, false, 0x80, 0x80 },
+    { PF_F8E5M2, 57344, 4096, false, 0x7c, 0xfc },
     { PF_F8E5M2FNUZ, 57344, 4096, false, 0x80, 0x80 },
 };
 
 bool pf_narrow_is_special(const pf_narrow *narrow)
 {
-    return narrow->dtype == PF_F8E8M0 || narrow->dtype == PF_F4E2M1 || (narrow->to_infinity && pf_dtype_bits(narrow->dtype) == 8 && pf_dtype_is_float(narrow->dtype));
+    return narrow->dtype == PF_F8E8M0 || narrow->dtype == PF_F4E2M1 ||
+           (narrow->to_infinity && pf_dtype_bits(narrow->dtype) == 8 && pf_dtype_is_float(narrow->dtype));
 }
 
 /* An exponent alone: 2^(code - 127), 255 is NaN. */
@@ -50,7 +57,8 @@ void pf_narrow_set(const pf_narrow *narrow, void *data, int64_t i, double value)
     for (size_t f = 0; f < sizeof formats / sizeof *formats && narrow->to_infinity; f++) {
         double middle = formats[f].greatest + formats[f].half_step;
 
-        if (formats[f].dtype == narrow->dtype && (fabs(value) > middle || (fabs(value) == middle && !formats[f].middle_fits)))
+        if (formats[f].dtype == narrow->dtype &&
+            (fabs(value) > middle || (fabs(value) == middle && !formats[f].middle_fits)))
             set_code(data, i, value > 0 ? formats[f].above : formats[f].below);
     }
 }

@@ -1,4 +1,5 @@
-/* Storing doubles into narrow floats by ONNX's rules: overflow to infinity instead of saturating, and the three roundings of f8e8m0. */
+/* Storing doubles into narrow floats by ONNX's rules: overflow to infinity instead of saturating, and the three
+   roundings of f8e8m0. */
 #ifndef PF_ENGINE_OPS_NARROW_H
 #define PF_ENGINE_OPS_NARROW_H
 

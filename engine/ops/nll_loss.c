@@ -6,7 +6,8 @@
 
 static const char *const reductions[] = { "mean", "sum", "none", NULL };
 static const pf_attr_field fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_nll_loss_attrs, reduction, reductions), PF_ATTR_FIELD(pf_nll_loss_attrs, has_ignore_index, INT),
+    PF_ATTR_ENUM_FIELD(pf_nll_loss_attrs, reduction, reductions),
+    PF_ATTR_FIELD(pf_nll_loss_attrs, has_ignore_index, INT),
     PF_ATTR_FIELD(pf_nll_loss_attrs, ignore_index, INT), { NULL },
 };
 
@@ -32,7 +33,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_nll_loss_attrs *a = call->attrs;
-    const pf_tensor         *x = &call->in[0], *target = &call->in[1], *weight = call->in_count > 2 && call->in[2].data ? &call->in[2] : NULL;
+    const pf_tensor         *x = &call->in[0], *target = &call->in[1],
+                            *weight = call->in_count > 2 && call->in[2].data ? &call->in[2] : NULL;
     pf_tensor               *y = &call->out[0];
     int64_t                  inner = 1, count = pf_tensor_elems(target);
     double                   sum = 0, weights = 0;
@@ -66,6 +68,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_nll_loss = {
-    .name = "nll_loss", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "nll_loss", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_nll_loss_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

@@ -7,8 +7,10 @@
 #include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_non_max_suppression_attrs, center_point_box, INT), PF_ATTR_FIELD(pf_non_max_suppression_attrs, max_output_boxes, INT),
-    PF_ATTR_FIELD(pf_non_max_suppression_attrs, iou_threshold, FLOAT), PF_ATTR_FIELD(pf_non_max_suppression_attrs, score_threshold, FLOAT),
+    PF_ATTR_FIELD(pf_non_max_suppression_attrs, center_point_box, INT),
+    PF_ATTR_FIELD(pf_non_max_suppression_attrs, max_output_boxes, INT),
+    PF_ATTR_FIELD(pf_non_max_suppression_attrs, iou_threshold, FLOAT),
+    PF_ATTR_FIELD(pf_non_max_suppression_attrs, score_threshold, FLOAT),
     PF_ATTR_FIELD(pf_non_max_suppression_attrs, has_score_threshold, INT), { NULL },
 };
 
@@ -79,7 +81,8 @@ static int by_score(const void *a, const void *b, void *scores)
 }
 
 /* Keeps the indices of the boxes of one class in order of their scores at the front of index; answers how many. */
-static int64_t select_boxes(const pf_non_max_suppression_attrs *a, const double *boxes, double *scores, int64_t count, int64_t *index)
+static int64_t select_boxes(const pf_non_max_suppression_attrs *a, const double *boxes, double *scores, int64_t count,
+                            int64_t *index)
 {
     int64_t candidates = 0, kept = 0;
 
@@ -109,7 +112,8 @@ static void run(const pf_reference_call *call, work *w, int64_t *total)
     const int64_t *dim = call->in[1].dim;
 
     for (int64_t c = 0; c < dim[0] * dim[1]; c++) {
-        int64_t kept = select_boxes(call->attrs, w->boxes + c / dim[1] * dim[2] * 4, w->scores + c * dim[2], dim[2], w->index);
+        int64_t kept = select_boxes(call->attrs, w->boxes + c / dim[1] * dim[2] * 4, w->scores + c * dim[2], dim[2],
+                                    w->index);
 
         for (int64_t i = 0; i < kept; i++) {
             int64_t *row = w->selected + 3 * (*total)++;

@@ -78,7 +78,8 @@ static pf_status reference_compress(pf_reference_call *call, pf_err *err)
     const pf_tensor     *x = &call->in[0], *condition = &call->in[1];
     const uint8_t       *wanted = condition->data;
     pf_lines             lines = pf_lines_of(x, attrs->axis, attrs->axis + 1);
-    int64_t              dim[PF_MAX_RANK] = { 0 }, length = condition->dim[0] < lines.size ? condition->dim[0] : lines.size, kept = 0, n = 0;
+    int64_t              dim[PF_MAX_RANK] = { 0 },
+                         length = condition->dim[0] < lines.size ? condition->dim[0] : lines.size, kept = 0, n = 0;
     pf_status            st = PF_OK;
 
     for (int64_t i = 0; i < length; i++)
@@ -88,8 +89,8 @@ static pf_status reference_compress(pf_reference_call *call, pf_err *err)
     st = pf_rows_size(&call->out[0], x->rank, dim, err);
     for (int64_t i = 0; i < length && !st; i++) {
         for (int64_t o = 0; o < lines.outer && !st && wanted[i]; o++)
-            st = pf_move_run(x->dtype, call->out[0].data, (o * kept + n) * lines.inner, 1, x->data, (o * lines.size + i) * lines.inner, 1,
-                             lines.inner, err);
+            st = pf_move_run(x->dtype, call->out[0].data, (o * kept + n) * lines.inner, 1, x->data,
+                             (o * lines.size + i) * lines.inner, 1, lines.inner, err);
         n += wanted[i] != 0;
     }
     return st;
@@ -101,5 +102,6 @@ const pf_op_def pf_op_non_zero = {
 };
 const pf_op_def pf_op_compress = {
     .name = "compress", .klass = PF_CLASS_HOST, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = compress_fields, .infer = infer_compress, .reference = reference_compress,
+    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = compress_fields, .infer = infer_compress,
+    .reference = reference_compress,
 };

@@ -4,7 +4,8 @@
 #include "engine/ops/move.h"
 #include "engine/ops/rows.h"
 
-static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_one_hot_attrs, axis, INT), PF_ATTR_FIELD(pf_one_hot_attrs, depth, DIMS), { NULL } };
+static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_one_hot_attrs, axis, INT),
+                                        PF_ATTR_FIELD(pf_one_hot_attrs, depth, DIMS), { NULL } };
 
 static pf_status infer(pf_infer *infer, pf_err *err)
 {
@@ -58,7 +59,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
         k += k < 0 ? depth : 0;
         if (k >= 0 && k < depth)
-            st = pf_move_run(y->dtype, y->data, (i / inner * depth + k) * inner + i % inner, 1, values->data, 1, 1, 1, err);
+            st = pf_move_run(y->dtype, y->data, (i / inner * depth + k) * inner + i % inner, 1, values->data, 1, 1, 1,
+                             err);
     }
     return st;
 }

@@ -7,7 +7,8 @@
 
 static const char *const modes[] = { "constant", "reflect", "edge", "wrap", NULL };
 static const pf_attr_field fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_pad_attrs, mode, modes), PF_ATTR_FIELD(pf_pad_attrs, pads, DIMS), PF_ATTR_FIELD(pf_pad_attrs, value, FLOAT), { NULL },
+    PF_ATTR_ENUM_FIELD(pf_pad_attrs, mode, modes), PF_ATTR_FIELD(pf_pad_attrs, pads, DIMS),
+    PF_ATTR_FIELD(pf_pad_attrs, value, FLOAT), { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)

@@ -36,22 +36,32 @@ static const pf_attr_field fields[] = {
             run->out[k] = (int64_t)(integer); \
         } \
     }
-#define PF_POINTWISE(NAME, name_, inputs, RULE, flags_, f, integer, cuda) INTEGER_FORM(i64, int64_t, name_, inputs, integer)
+#define PF_POINTWISE(NAME, name_, inputs, RULE, flags_, f, integer, cuda) \
+    INTEGER_FORM(i64, int64_t, name_, inputs, integer)
 #include "engine/pointwise.def"
 #undef PF_POINTWISE
-#define PF_POINTWISE(NAME, name_, inputs, RULE, flags_, f, integer, cuda) INTEGER_FORM(u64, uint64_t, name_, inputs, integer)
+#define PF_POINTWISE(NAME, name_, inputs, RULE, flags_, f, integer, cuda) \
+    INTEGER_FORM(u64, uint64_t, name_, inputs, integer)
 #include "engine/pointwise.def"
 #undef PF_POINTWISE
 
 /* Each row's table entry, its infer and reference, and its op. */
 #define PF_POINTWISE(NAME, name_, inputs_, RULE, flags_, f, integer, cuda) \
-    static const pf_pointwise_row row_##name_ = { #name_, inputs_, PF_RULE_##RULE, f64_##name_, i64_##name_, u64_##name_ }; \
-    static pf_status infer_##name_(pf_infer *infer, pf_err *err) { return pf_pointwise_infer(&row_##name_, infer, err); } \
-    static pf_status reference_##name_(pf_reference_call *call, pf_err *err) { return pf_pointwise_reference(&row_##name_, call, err); } \
+    static const pf_pointwise_row row_##name_ = { #name_, inputs_, PF_RULE_##RULE, f64_##name_, i64_##name_, \
+                                                    u64_##name_ }; \
+    static pf_status infer_##name_(pf_infer *infer, pf_err *err) \
+    { \
+        return pf_pointwise_infer(&row_##name_, infer, err); \
+    } \
+    static pf_status reference_##name_(pf_reference_call *call, pf_err *err) \
+    { \
+        return pf_pointwise_reference(&row_##name_, call, err); \
+    } \
     const pf_op_def pf_op_##name_ = { \
         .name = #name_, .klass = PF_CLASS_POINTWISE, .in_min = inputs_, .in_max = inputs_, .out_min = 1, .out_max = 1, \
         .flags = PF_OPF_IN_PLACE | PF_OPF_LAYOUT_FREE | (flags_), \
-        .attr_bytes = sizeof(pf_pointwise_attrs), .attr_fields = fields, .infer = infer_##name_, .reference = reference_##name_, \
+        .attr_bytes = sizeof(pf_pointwise_attrs), .attr_fields = fields, .infer = infer_##name_, \
+        .reference = reference_##name_, \
     };
 #include "engine/pointwise.def"
 #undef PF_POINTWISE

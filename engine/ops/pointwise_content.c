@@ -1,4 +1,5 @@
-/* Shape arithmetic through pointwise ops: on numbers by the integer form of the op, on expressions by the rules below. */
+/* Shape arithmetic through pointwise ops: on numbers by the integer form of the op, on expressions by the rules
+   below. */
 #include "engine/ops/content.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/pointwise.h"
@@ -13,7 +14,8 @@ static pf_dim max(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)c; return
 static pf_dim min(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)c; return pf_dim_min(dims, a, b); }
 static pf_dim neg(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)b, (void)c; return pf_dim_sub(dims, 0, a); }
 
-/* Truncation and floor agree where neither is negative; else the part above zero and the part below are rounded each to its side. */
+/* Truncation and floor agree where neither is negative; else the part above zero and the part below are rounded each to
+   its side. */
 static pf_dim divide(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
 {
     (void)c;
@@ -81,10 +83,11 @@ static pf_dim where(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
 }
 
 static symbolic_fn *const symbolic[PF_OP_COUNT] = {
-    [PF_OP_ADD] = add, [PF_OP_SUB] = sub, [PF_OP_MUL] = mul, [PF_OP_DIV] = divide, [PF_OP_MOD] = modulo, [PF_OP_FMOD] = modulo,
-    [PF_OP_MAX] = max, [PF_OP_MIN] = min, [PF_OP_NEG] = neg, [PF_OP_ABS] = absolute, [PF_OP_SIGN] = sign, [PF_OP_EQUAL] = equal,
-    [PF_OP_LESS] = less, [PF_OP_LESS_EQUAL] = less_equal, [PF_OP_GREATER] = greater, [PF_OP_GREATER_EQUAL] = greater_equal,
-    [PF_OP_WHERE] = where,
+    [PF_OP_ADD] = add, [PF_OP_SUB] = sub, [PF_OP_MUL] = mul, [PF_OP_DIV] = divide, [PF_OP_MOD] = modulo,
+    [PF_OP_FMOD] = modulo,
+    [PF_OP_MAX] = max, [PF_OP_MIN] = min, [PF_OP_NEG] = neg, [PF_OP_ABS] = absolute, [PF_OP_SIGN] = sign,
+    [PF_OP_EQUAL] = equal, [PF_OP_LESS] = less, [PF_OP_LESS_EQUAL] = less_equal, [PF_OP_GREATER] = greater,
+    [PF_OP_GREATER_EQUAL] = greater_equal, [PF_OP_WHERE] = where,
 };
 
 static pf_dim on_numbers(const pf_pointwise_row *row, const pf_dim *operand)

@@ -28,13 +28,15 @@ static pf_status check_types(const pf_pointwise_row *row, const pf_infer *infer,
         if (!v)
             return PF_FAIL(err, PF_INVALID, "input %u of %s is left out", i, row->name);
         if (!rules[row->rule].fits(v->dtype))
-            return PF_FAIL(err, PF_INVALID, "%s takes %s, but input %u is %s", row->name, rules[row->rule].what, i, pf_dtype_name(v->dtype));
+            return PF_FAIL(err, PF_INVALID, "%s takes %s, but input %u is %s", row->name, rules[row->rule].what, i,
+                           pf_dtype_name(v->dtype));
         if (i > from && v->dtype != pf_infer_in(infer, from)->dtype)
             return PF_FAIL(err, PF_INVALID, "%s takes one type, but inputs are %s and %s", row->name,
                            pf_dtype_name(pf_infer_in(infer, from)->dtype), pf_dtype_name(v->dtype));
     }
     if (row->rule == PF_RULE_WHERE && pf_infer_in(infer, 0)->dtype != PF_BOOL)
-        return PF_FAIL(err, PF_INVALID, "the condition of where is %s, not bool", pf_dtype_name(pf_infer_in(infer, 0)->dtype));
+        return PF_FAIL(err, PF_INVALID, "the condition of where is %s, not bool",
+                       pf_dtype_name(pf_infer_in(infer, 0)->dtype));
     return PF_OK;
 }
 

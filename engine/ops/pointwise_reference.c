@@ -23,8 +23,8 @@ static void chunk_f64(evaluation *e, int64_t from, int64_t count)
     pf_pointwise_f64          run = { buffer[3], buffer[0], buffer[1], buffer[2], attrs->p, attrs->q, count };
 
     for (uint32_t i = 0; i < n; i++)
-        pf_rows_read(e->call->in[i].dtype, e->call->in[i].data, e->walk.at[i] + from * e->walk.stride[i][last], e->walk.stride[i][last], count,
-                     buffer[i]);
+        pf_rows_read(e->call->in[i].dtype, e->call->in[i].data, e->walk.at[i] + from * e->walk.stride[i][last],
+                     e->walk.stride[i][last], count, buffer[i]);
     e->row->f64(&run);
     pf_rows_write(e->call->out[0].dtype, e->call->out[0].data, e->walk.at[n] + from, count, buffer[3]);
 }
@@ -51,8 +51,8 @@ static void chunk_i64(evaluation *e, int64_t from, int64_t count)
     bool             wide = e->call->in[n - 1].dtype == PF_U64;
 
     for (uint32_t i = 0; i < n; i++)
-        pf_rows_read_i64(e->call->in[i].dtype, e->call->in[i].data, e->walk.at[i] + from * e->walk.stride[i][last], e->walk.stride[i][last],
-                         count, buffer[i]);
+        pf_rows_read_i64(e->call->in[i].dtype, e->call->in[i].data, e->walk.at[i] + from * e->walk.stride[i][last],
+                         e->walk.stride[i][last], count, buffer[i]);
     (e->row->rule == PF_RULE_POW ? power_i64 : wide ? e->row->u64 : e->row->i64)(&run);
     pf_rows_write_i64(e->call->out[0].dtype, e->call->out[0].data, e->walk.at[n] + from, count, buffer[3]);
 }
@@ -122,10 +122,12 @@ static void run_rows(const evaluation *whole, int64_t first, int64_t end)
             e.chunk(&e, from, count - from < CHUNK ? count - from : CHUNK);
 }
 
-/* Shared out among threads: some rows each, or parts of the only one.  Elements of less than a byte share bytes, which one thread writes. */
+/* Shared out among threads: some rows each, or parts of the only one.  Elements of less than a byte share bytes, which
+   one thread writes. */
 static void run_all(evaluation *e)
 {
-    int64_t count = e->walk.dim[e->walk.rank - 1], rows = pf_broadcast_rows(&e->walk), part = PF_ROWS_ALONE / 4 / count + 1;
+    int64_t count = e->walk.dim[e->walk.rank - 1], rows = pf_broadcast_rows(&e->walk),
+            part = PF_ROWS_ALONE / 4 / count + 1;
     bool    shared = rows * count > PF_ROWS_ALONE && pf_dtype_bits(e->call->out[0].dtype) >= 8;
 
     if (rows == 1) {

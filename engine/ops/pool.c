@@ -8,7 +8,8 @@
 
 static const char *const auto_pad_names[] = { "none", "same_upper", "same_lower", NULL };
 const pf_attr_field pf_pool_fields[] = {
-    PF_ATTR_FIELD(pf_pool_attrs, kernel, INTS), PF_ATTR_FIELD(pf_pool_attrs, strides, INTS), PF_ATTR_FIELD(pf_pool_attrs, dilations, INTS),
+    PF_ATTR_FIELD(pf_pool_attrs, kernel, INTS), PF_ATTR_FIELD(pf_pool_attrs, strides, INTS),
+    PF_ATTR_FIELD(pf_pool_attrs, dilations, INTS),
     PF_ATTR_FIELD(pf_pool_attrs, pads, INTS), PF_ATTR_ENUM_FIELD(pf_pool_attrs, auto_pad, auto_pad_names),
     PF_ATTR_FIELD(pf_pool_attrs, ceil_mode, INT), PF_ATTR_FIELD(pf_pool_attrs, count_include_pad, INT),
     PF_ATTR_FIELD(pf_pool_attrs, column_major, INT), PF_ATTR_FIELD(pf_pool_attrs, p, INT), { NULL },
@@ -35,7 +36,8 @@ pf_status pf_pool_infer(pf_infer *infer, pf_err *err)
         return st;
     out = x->shape;
     for (int32_t d = 2; d < out.rank; d++)
-        out.dim[d] = pf_sliding_out(infer->graph->dims, &window, d - 2, out.rank - 2, x->shape.dim[d], a->kernel.at[d - 2]);
+        out.dim[d] = pf_sliding_out(infer->graph->dims, &window, d - 2, out.rank - 2, x->shape.dim[d],
+                                    a->kernel.at[d - 2]);
     pf_infer_set(infer, 0, x->dtype, &out);
     pf_infer_set(infer, 1, PF_I64, &out);
     return pf_infer_check_out(infer, err);
@@ -49,7 +51,8 @@ void pf_pool_sliding(const pf_reference_call *call, pf_sliding *s)
     pf_sliding_init(s, &window, call->in[0].rank - 2, call->in[0].dim + 2, a->kernel.at, call->out[0].dim + 2);
 }
 
-/* Positions of window `o` in a channel. Elements in the padding are counted in padded_count only; those beyond it (ceil_mode) nowhere. */
+/* Positions of window `o` in a channel. Elements in the padding are counted in padded_count only; those beyond it
+   (ceil_mode) nowhere. */
 static void find_window(const pf_sliding *s, int64_t o, int64_t *at, pf_pool_window *w)
 {
     int64_t index[PF_SLIDING_DIMS] = { 0 };
@@ -89,7 +92,8 @@ static int64_t whole_index(const pf_sliding *s, int64_t channel, int64_t at, boo
 }
 
 /* All outputs of the channels from first to end. */
-static void run_channels(const pf_sliding *s, pf_reference_call *call, pf_pool_fn *fn, const double *x, int64_t *at, int64_t first, int64_t end)
+static void run_channels(const pf_sliding *s, pf_reference_call *call, pf_pool_fn *fn, const double *x, int64_t *at,
+                         int64_t first, int64_t end)
 {
     const pf_pool_attrs *a = call->attrs;
     pf_tensor           *y = &call->out[0];

@@ -11,9 +11,11 @@ pf_status pf_pool_infer(pf_infer *infer, pf_err *err);
 void      pf_pool_sliding(const pf_reference_call *call, pf_sliding *s);
 
 /* One window: the input positions of its elements that are not padding. */
-typedef struct pf_pool_window { int64_t count; const int64_t *at; int64_t padded_count; } pf_pool_window;  /* padded: with the padding, but not beyond it */
+/* padded: with the padding, but not beyond it */
+typedef struct pf_pool_window { int64_t count; const int64_t *at; int64_t padded_count; } pf_pool_window;
 typedef double pf_pool_fn(const double *x, const pf_pool_window *window, const pf_pool_attrs *attrs, int64_t *chosen);
-/* Runs fn over all windows of all channels; chosen: position in the channel, for indices (out 1 when the call has it). */
+/* Runs fn over all windows of all channels; chosen: position in the channel, for indices (out 1 when the call has
+   it). */
 pf_status pf_pool_run(pf_reference_call *call, pf_pool_fn *fn, pf_err *err);
 
 #endif

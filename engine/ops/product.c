@@ -7,7 +7,8 @@
 enum { ROWS = 4, COLUMNS = 8, DEPTH = 256, MOST_ROWS = 8, MOST_COLUMNS = 16 };
 
 /* AVX2 where the machine has it. Without FMA: contraction would change the last bit from machine to machine. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("default", "avx2")))
 #else
 #define WIDE
@@ -45,7 +46,8 @@ WIDE static void tile(int64_t k, const double *a, int64_t lda, const double *b, 
 }
 
 #if defined(__x86_64__)
-PF_TARGET_AVX2 static void tile_fused(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+PF_TARGET_AVX2 static void tile_fused(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                                      int64_t ldc)
 {
     tile_body(k, a, lda, b, ldb, c, ldc);
 }
@@ -55,8 +57,11 @@ typedef double lanes512 __attribute__((vector_size(LANES512 * sizeof(double)), a
 
 #define LOAD512(from) (*(const lanes512 *)(from))
 
-/* 8 x 16 sums in registers.  Not for AddressSanitizer: its stack of returned frames aligns them to 32 bytes, the compiler believes 64. */
-__attribute__((no_sanitize("address"))) PF_TARGET_AVX512 static void tile_512(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+/* 8 x 16 sums in registers.  Not for AddressSanitizer: its stack of returned frames aligns them to 32 bytes, the
+   compiler believes 64. */
+__attribute__((no_sanitize("address"))) PF_TARGET_AVX512 static void tile_512(int64_t k, const double *a, int64_t lda,
+                                                                              const double *b, int64_t ldb, double *c,
+                                                                              int64_t ldc)
 {
     lanes512 s[ROWS512][2];
 
@@ -74,7 +79,8 @@ __attribute__((no_sanitize("address"))) PF_TARGET_AVX512 static void tile_512(in
 }
 #endif
 
-WIDE static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+WIDE static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
+                      double *c, int64_t ldc)
 {
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < k; i++) {
@@ -92,8 +98,8 @@ typedef struct tile_shape {
 } tile_shape;
 
 /* A part of a tile, in a whole one of its own: what is beyond the part is zero. */
-static void part_of_tile(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
-                         int64_t ldc)
+static void part_of_tile(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda,
+                         const double *b, int64_t ldb, double *c, int64_t ldc)
 {
     double own_a[MOST_ROWS * DEPTH], own_b[DEPTH * MOST_COLUMNS], own_c[MOST_ROWS * MOST_COLUMNS] = { 0 };
 
@@ -111,8 +117,8 @@ static void part_of_tile(const tile_shape *t, int64_t m, int64_t n, int64_t k, c
 }
 
 /* Fewer rows or columns than a tile has: a few rows alone are not worth one. */
-static void rest(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
-                 int64_t ldc)
+static void rest(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
+                 int64_t ldb, double *c, int64_t ldc)
 {
     enum { FEW = 2 };
 
@@ -122,12 +128,13 @@ static void rest(const tile_shape *t, int64_t m, int64_t n, int64_t k, const dou
     }
     for (int64_t r = 0; r < m; r += t->rows)
         for (int64_t j = 0; j < n; j += t->columns)
-            part_of_tile(t, m - r < t->rows ? m - r : t->rows, n - j < t->columns ? n - j : t->columns, k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
+            part_of_tile(t, m - r < t->rows ? m - r : t->rows, n - j < t->columns ? n - j : t->columns, k, a + r * lda,
+                         lda, b + j, ldb, c + r * ldc + j, ldc);
 }
 
 /* Columns in the outer loop: their slice of b stays in the first-level cache for all rows. */
-static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
-                  int64_t ldc)
+static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
+                  int64_t ldb, double *c, int64_t ldc)
 {
     const int64_t rows = m / t->rows * t->rows;
     int64_t       j = 0;
@@ -144,18 +151,21 @@ static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const do
 /* A block of b of DEPTH x WIDTH doubles stays in the second-level cache. */
 enum { WIDTH = 256, CHUNK = 8 * ROWS, LEAST_WORK = 1 << 22 };
 
-static void rows_of(const tile_shape *t, int64_t rows, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
-                    int64_t ldc)
+static void rows_of(const tile_shape *t, int64_t rows, int64_t n, int64_t k, const double *a, int64_t lda,
+                    const double *b, int64_t ldb, double *c, int64_t ldc)
 {
     for (int64_t j = 0; j < n; j += WIDTH)
         for (int64_t i = 0; i < k; i += DEPTH)
-            panel(t, rows, n - j < WIDTH ? n - j : WIDTH, k - i < DEPTH ? k - i : DEPTH, a + i, lda, b + i * ldb + j, ldb, c + j, ldc);
+            panel(t, rows, n - j < WIDTH ? n - j : WIDTH, k - i < DEPTH ? k - i : DEPTH, a + i, lda, b + i * ldb + j,
+                  ldb, c + j, ldc);
 }
 
 static const tile_shape plain = { ROWS, COLUMNS, tile };
 
-/* Rows are shared out among threads; every element is still summed in one order, so the result does not depend on their number. */
-void pf_product(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+/* Rows are shared out among threads; every element is still summed in one order, so the result does not depend on their
+   number. */
+void pf_product(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                int64_t ldc)
 {
     const int64_t chunks = (m + CHUNK - 1) / CHUNK;
 
@@ -172,7 +182,8 @@ static const tile_shape *fastest(void)
 #if defined(__x86_64__)
     static const tile_shape fused = { ROWS, COLUMNS, tile_fused }, fused512 = { ROWS512, 2 * LANES512, tile_512 };
 
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq"))
         return &fused512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))        /* and F16C, which came before FMA */
         return &fused;
@@ -180,7 +191,8 @@ static const tile_shape *fastest(void)
     return &plain;
 }
 
-void pf_product_of_floats(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+void pf_product_of_floats(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
+                          double *c, int64_t ldc)
 {
     rows_of(fastest(), m, n, k, a, lda, b, ldb, c, ldc);
 }

@@ -12,8 +12,10 @@ enum { X, SCALE, ZERO };
 
 static const char *const overflow_names[] = { "saturate", "infinity", NULL };
 static const pf_attr_field quantize_fields[] = {
-    PF_ATTR_FIELD(pf_quantize_linear_attrs, dtype, DTYPE), PF_ATTR_ENUM_FIELD(pf_quantize_linear_attrs, overflow, overflow_names),
-    PF_ATTR_FIELD(pf_quantize_linear_attrs, axis, INT), PF_ATTR_FIELD(pf_quantize_linear_attrs, block_size, INT), { NULL },
+    PF_ATTR_FIELD(pf_quantize_linear_attrs, dtype, DTYPE),
+    PF_ATTR_ENUM_FIELD(pf_quantize_linear_attrs, overflow, overflow_names),
+    PF_ATTR_FIELD(pf_quantize_linear_attrs, axis, INT), PF_ATTR_FIELD(pf_quantize_linear_attrs, block_size, INT),
+    { NULL },
 };
 static const pf_attr_field dequantize_fields[] = {
     PF_ATTR_FIELD(pf_dequantize_linear_attrs, dtype, DTYPE), PF_ATTR_FIELD(pf_dequantize_linear_attrs, axis, INT),
@@ -23,7 +25,8 @@ static const pf_attr_field dequantize_fields[] = {
 /* Scale and zero point are for the tensor, for each index of axis, or for each block along axis. */
 static pf_status check_scale(const pf_infer *infer, uint32_t slot, int64_t axis, int64_t block, pf_err *err)
 {
-    const pf_shape *x = &pf_infer_in(infer, X)->shape, *s = pf_infer_in(infer, slot) ? &pf_infer_in(infer, slot)->shape : NULL;
+    const pf_shape *x = &pf_infer_in(infer, X)->shape,
+                   *s = pf_infer_in(infer, slot) ? &pf_infer_in(infer, slot)->shape : NULL;
     pf_status       st = PF_OK;
 
     if (!s || s->rank == 0 || (s->rank == 1 && s->dim[0] == 1 && block == 0))
@@ -162,7 +165,8 @@ static pf_status reference_quantize(pf_reference_call *call, pf_err *err)
         return st;
     for (int64_t i = 0, count = pf_tensor_elems(x); i < count; i++) {
         int64_t s = scale_index(&m, i);
-        double  by = pf_dtype_get(scale->dtype, scale->data, (uint64_t)s), v = pf_dtype_get(x->dtype, x->data, (uint64_t)i) / by;
+        double  by = pf_dtype_get(scale->dtype, scale->data, (uint64_t)s),
+                v = pf_dtype_get(x->dtype, x->data, (uint64_t)i) / by;
 
         v = x->dtype == PF_F64 ? v : (double)(float)v;
         if (pf_dtype_is_integer(y->dtype))
@@ -188,7 +192,8 @@ static pf_status reference_dequantize(pf_reference_call *call, pf_err *err)
         int64_t s = scale_index(&m, i);
         double  by = pf_dtype_get(scale->dtype, scale->data, (uint64_t)s);
 
-        pf_dtype_set(call->out[0].dtype, call->out[0].data, (uint64_t)i, (pf_dtype_get(x->dtype, x->data, (uint64_t)i) - zero_at(call, s)) * by);
+        pf_dtype_set(call->out[0].dtype, call->out[0].data, (uint64_t)i,
+                     (pf_dtype_get(x->dtype, x->data, (uint64_t)i) - zero_at(call, s)) * by);
     }
     return PF_OK;
 }
@@ -234,7 +239,8 @@ static pf_status reference_dynamic(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_quantize_linear = {
     .name = "quantize_linear", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_quantize_linear_attrs), .attr_fields = quantize_fields, .infer = infer_quantize, .reference = reference_quantize,
+    .attr_bytes = sizeof(pf_quantize_linear_attrs), .attr_fields = quantize_fields, .infer = infer_quantize,
+    .reference = reference_quantize,
 };
 const pf_op_def pf_op_dequantize_linear = {
     .name = "dequantize_linear", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,

@@ -91,7 +91,8 @@ static pf_status reference_normal(pf_reference_call *call, pf_err *err)
     (void)err;
     pf_random_init(&random, (uint64_t)a->seed);
     for (int64_t i = 0, count = pf_tensor_elems(&call->out[0]); i < count; i++)
-        pf_dtype_set(call->out[0].dtype, call->out[0].data, (uint64_t)i, a->mean + a->scale * pf_random_normal(&random));
+        pf_dtype_set(call->out[0].dtype, call->out[0].data, (uint64_t)i,
+                     a->mean + a->scale * pf_random_normal(&random));
     return PF_OK;
 }
 
@@ -103,7 +104,8 @@ static pf_status reference_uniform(pf_reference_call *call, pf_err *err)
     (void)err;
     pf_random_init(&random, (uint64_t)a->seed);
     for (int64_t i = 0, count = pf_tensor_elems(&call->out[0]); i < count; i++)
-        pf_dtype_set(call->out[0].dtype, call->out[0].data, (uint64_t)i, a->low + (a->high - a->low) * pf_random_unit(&random));
+        pf_dtype_set(call->out[0].dtype, call->out[0].data, (uint64_t)i,
+                     a->low + (a->high - a->low) * pf_random_unit(&random));
     return PF_OK;
 }
 
@@ -166,18 +168,26 @@ static pf_status reference_multinomial(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_random_normal = {
-    .name = "random_normal", .klass = PF_CLASS_MOVE, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1, .flags = PF_OPF_RANDOM,
-    .attr_bytes = sizeof(pf_random_normal_attrs), .attr_fields = normal_fields, .infer = infer_normal, .reference = reference_normal,
+    .name = "random_normal", .klass = PF_CLASS_MOVE, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_RANDOM,
+    .attr_bytes = sizeof(pf_random_normal_attrs), .attr_fields = normal_fields, .infer = infer_normal,
+    .reference = reference_normal,
 };
 const pf_op_def pf_op_random_uniform = {
-    .name = "random_uniform", .klass = PF_CLASS_MOVE, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1, .flags = PF_OPF_RANDOM,
-    .attr_bytes = sizeof(pf_random_uniform_attrs), .attr_fields = uniform_fields, .infer = infer_uniform, .reference = reference_uniform,
+    .name = "random_uniform", .klass = PF_CLASS_MOVE, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_RANDOM,
+    .attr_bytes = sizeof(pf_random_uniform_attrs), .attr_fields = uniform_fields, .infer = infer_uniform,
+    .reference = reference_uniform,
 };
 const pf_op_def pf_op_bernoulli = {
-    .name = "bernoulli", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_RANDOM,
-    .attr_bytes = sizeof(pf_bernoulli_attrs), .attr_fields = bernoulli_fields, .infer = infer_bernoulli, .reference = reference_bernoulli,
+    .name = "bernoulli", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_RANDOM,
+    .attr_bytes = sizeof(pf_bernoulli_attrs), .attr_fields = bernoulli_fields, .infer = infer_bernoulli,
+    .reference = reference_bernoulli,
 };
 const pf_op_def pf_op_multinomial = {
-    .name = "multinomial", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_RANDOM,
-    .attr_bytes = sizeof(pf_multinomial_attrs), .attr_fields = multinomial_fields, .infer = infer_multinomial, .reference = reference_multinomial,
+    .name = "multinomial", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_RANDOM,
+    .attr_bytes = sizeof(pf_multinomial_attrs), .attr_fields = multinomial_fields, .infer = infer_multinomial,
+    .reference = reference_multinomial,
 };

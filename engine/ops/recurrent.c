@@ -12,8 +12,10 @@ enum { X, W, R, BIAS, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
 
 static const char *const directions[] = { "forward", "reverse", "bidirectional", NULL };
 static const pf_attr_field fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_rnn_attrs, direction, directions), PF_ATTR_FIELD(pf_rnn_attrs, hidden, INT), PF_ATTR_FIELD(pf_rnn_attrs, activations, INTS),
-    PF_ATTR_FIELD(pf_rnn_attrs, alphas, FLOATS), PF_ATTR_FIELD(pf_rnn_attrs, betas, FLOATS), PF_ATTR_FIELD(pf_rnn_attrs, clip, FLOAT),
+    PF_ATTR_ENUM_FIELD(pf_rnn_attrs, direction, directions), PF_ATTR_FIELD(pf_rnn_attrs, hidden, INT),
+    PF_ATTR_FIELD(pf_rnn_attrs, activations, INTS),
+    PF_ATTR_FIELD(pf_rnn_attrs, alphas, FLOATS), PF_ATTR_FIELD(pf_rnn_attrs, betas, FLOATS),
+    PF_ATTR_FIELD(pf_rnn_attrs, clip, FLOAT),
     PF_ATTR_FIELD(pf_rnn_attrs, linear_before_reset, INT), PF_ATTR_FIELD(pf_rnn_attrs, input_forget, INT),
     PF_ATTR_FIELD(pf_rnn_attrs, batch_first, INT), { NULL },
 };
@@ -114,8 +116,9 @@ typedef struct cell {
     const pf_rnn_attrs *a;
     int32_t             direction, gates, functions;
     int64_t             input, hidden;
-    const double       *w, *r, *w_bias, *r_bias, *peepholes;    /* of this direction; biases and peepholes NULL when left out */
-    double             *from_x, *from_h;                        /* [gates, hidden]: what input and state add to each gate */
+    /* of this direction; biases and peepholes NULL when left out */
+    const double       *w, *r, *w_bias, *r_bias, *peepholes;
+    double             *from_x, *from_h;  /* [gates, hidden]: what input and state add to each gate */
     double             *x, *h, *c, *reset_h;                    /* [input], [hidden] ... */
 } cell;
 
@@ -141,8 +144,14 @@ static void multiply(const double *m, const double *v, const double *bias, int64
     }
 }
 
-static double gate(const cell *k, int32_t g, int64_t i) { return k->from_x[g * k->hidden + i] + k->from_h[g * k->hidden + i]; }
-static double peephole(const cell *k, int32_t g, int64_t i, double c) { return k->peepholes ? k->peepholes[g * k->hidden + i] * c : 0; }
+static double gate(const cell *k, int32_t g, int64_t i)
+{
+    return k->from_x[g * k->hidden + i] + k->from_h[g * k->hidden + i];
+}
+static double peephole(const cell *k, int32_t g, int64_t i, double c)
+{
+    return k->peepholes ? k->peepholes[g * k->hidden + i] * c : 0;
+}
 
 static void step_lstm(cell *k)
 {
@@ -151,8 +160,9 @@ static void step_lstm(cell *k)
         double in = k->a->input_forget ? 1 - forget : act(k, 0, gate(k, 0, i) + peephole(k, 0, i, k->c[i]));
 
         k->c[i] = forget * k->c[i] + in * act(k, 1, gate(k, 3, i));
-        k->h[i] = act(k, 0, gate(k, 1, i) + peephole(k, 1, i, k->c[i])) * activate(k->a->activations.at[k->direction * 3 + 2], k->c[i],
-                      k->a->alphas.at[k->direction * 3 + 2], k->a->betas.at[k->direction * 3 + 2]);
+        k->h[i] = act(k, 0, gate(k, 1, i) + peephole(k, 1, i, k->c[i])) *
+                  activate(k->a->activations.at[k->direction * 3 + 2], k->c[i], k->a->alphas.at[k->direction * 3 + 2],
+                           k->a->betas.at[k->direction * 3 + 2]);
     }
 }
 
@@ -168,7 +178,8 @@ static void step_gru(cell *k)
     if (!k->a->linear_before_reset)
         multiply(k->r + 2 * h * h, k->reset_h, k->r_bias ? k->r_bias + 2 * h : NULL, h, h, k->from_h + 2 * h);
     for (int64_t i = 0; i < h; i++) {
-        double update = act(k, 0, gate(k, 0, i)), state = k->a->linear_before_reset ? k->reset_h[i] : k->from_h[2 * h + i];
+        double update = act(k, 0, gate(k, 0, i)),
+               state = k->a->linear_before_reset ? k->reset_h[i] : k->from_h[2 * h + i];
 
         k->h[i] = (1 - update) * act(k, 1, k->from_x[2 * h + i] + state) + update * k->h[i];
     }
@@ -204,7 +215,8 @@ static void run_sequence(job *j, cell *k, pf_reference_call *call, int64_t d, in
 {
     const pf_rnn_attrs *a = k->a;
     const pf_tensor    *lengths = call->in_count > LENGTHS && call->in[LENGTHS].data ? &call->in[LENGTHS] : NULL;
-    int64_t             state = state_at(j, a, d, b), length = lengths ? pf_dtype_get_i64(lengths->dtype, lengths->data, (uint64_t)b) : j->seq;
+    int64_t             state = state_at(j, a, d, b),
+                        length = lengths ? pf_dtype_get_i64(lengths->dtype, lengths->data, (uint64_t)b) : j->seq;
     bool                backwards = a->direction == PF_RNN_REVERSE || d == 1;
 
     length = length < 0 ? 0 : length > j->seq ? j->seq : length;
@@ -242,12 +254,13 @@ static void aim(cell *k, const job *j, int64_t d)
 static pf_status check_sizes(const pf_reference_call *call, const cell *k, const job *j, pf_err *err)
 {
     int64_t rows = k->gates * k->hidden * j->dirs, state = j->dirs * j->batch * k->hidden;
-    int64_t want[INPUTS] = { 0, rows * k->input, rows * k->hidden, 2 * rows, j->batch, state, state, 3 * k->hidden * j->dirs };
+    int64_t want[INPUTS] = { 0, rows * k->input, rows * k->hidden, 2 * rows, j->batch, state, state,
+                             3 * k->hidden * j->dirs };
 
     for (uint32_t i = W; i < call->in_count && i < INPUTS; i++)
         if (call->in[i].data && pf_tensor_elems(&call->in[i]) != want[i])
-            return PF_FAIL(err, PF_INVALID, "input %u has %lld elements where %lld are needed", i, (long long)pf_tensor_elems(&call->in[i]),
-                           (long long)want[i]);
+            return PF_FAIL(err, PF_INVALID, "input %u has %lld elements where %lld are needed", i,
+                           (long long)pf_tensor_elems(&call->in[i]), (long long)want[i]);
     return PF_OK;
 }
 
@@ -255,7 +268,8 @@ static pf_status run(pf_reference_call *call, int32_t gates, int32_t functions, 
 {
     const pf_rnn_attrs *a = call->attrs;
     const int64_t      *x = call->in[X].dim;
-    job                 j = { .seq = x[a->batch_first ? 1 : 0], .batch = x[a->batch_first ? 0 : 1], .dirs = directions_of(a) };
+    job                 j = { .seq = x[a->batch_first ? 1 : 0], .batch = x[a->batch_first ? 0 : 1],
+                              .dirs = directions_of(a) };
     cell                k = { .a = a, .gates = gates, .functions = functions, .input = x[2], .hidden = a->hidden };
     double             *work = NULL;
     pf_status           st = check_sizes(call, &k, &j, err);
@@ -290,14 +304,17 @@ static pf_status reference_gru(pf_reference_call *call, pf_err *err) { return ru
 static pf_status reference_rnn(pf_reference_call *call, pf_err *err) { return run(call, 1, 1, step_rnn, err); }
 
 const pf_op_def pf_op_lstm = {
-    .name = "lstm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 3, .flags = PF_OPF_FP32_MATH,
+    .name = "lstm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 3,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_lstm, .reference = reference_lstm,
 };
 const pf_op_def pf_op_gru = {
-    .name = "gru", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2, .flags = PF_OPF_FP32_MATH,
+    .name = "gru", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_gru, .reference = reference_gru,
 };
 const pf_op_def pf_op_rnn = {
-    .name = "rnn", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2, .flags = PF_OPF_FP32_MATH,
+    .name = "rnn", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_rnn, .reference = reference_rnn,
 };

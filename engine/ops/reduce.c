@@ -7,10 +7,11 @@
 #include "engine/ops/infer.h"
 #include "engine/ops/rows.h"
 
-static const char *const modes[] = { "sum", "mean", "max", "min", "prod", "l1", "l2", "log_sum", "log_sum_exp", "sum_square", NULL };
+static const char *const modes[] = { "sum", "mean", "max", "min", "prod", "l1", "l2", "log_sum", "log_sum_exp",
+                                     "sum_square", NULL };
 static const pf_attr_field fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_reduce_attrs, mode, modes), PF_ATTR_FIELD(pf_reduce_attrs, axes, INTS), PF_ATTR_FIELD(pf_reduce_attrs, keepdims, INT),
-    { NULL },
+    PF_ATTR_ENUM_FIELD(pf_reduce_attrs, mode, modes), PF_ATTR_FIELD(pf_reduce_attrs, axes, INTS),
+    PF_ATTR_FIELD(pf_reduce_attrs, keepdims, INT), { NULL },
 };
 
 static bool is_reduced(const pf_ints *axes, int32_t d)
@@ -79,12 +80,16 @@ static double end_mean(double acc, double count) { return acc / count; }
 static double end_root(double acc, double count) { (void)count; return sqrt(acc); }
 static double end_log(double acc, double count) { (void)count; return log(acc); }
 
-static const struct { double start; double (*take)(double acc, double x); double (*end)(double acc, double count); } steps[] = {
-    [PF_REDUCE_SUM] = { 0, take_sum, end_same },            [PF_REDUCE_MEAN] = { 0, take_sum, end_mean },
-    [PF_REDUCE_MAX] = { -INFINITY, take_max, end_same },    [PF_REDUCE_MIN] = { INFINITY, take_min, end_same },
-    [PF_REDUCE_PROD] = { 1, take_prod, end_same },          [PF_REDUCE_L1] = { 0, take_abs, end_same },
-    [PF_REDUCE_L2] = { 0, take_square, end_root },          [PF_REDUCE_LOG_SUM] = { 0, take_sum, end_log },
-    [PF_REDUCE_LOG_SUM_EXP] = { 0, take_sum, end_log },     [PF_REDUCE_SUM_SQUARE] = { 0, take_square, end_same },
+static const struct {
+    double start;
+    double (*take)(double acc, double x);
+    double (*end)(double acc, double count);
+} steps[] = {
+    [PF_REDUCE_SUM] = { 0, take_sum, end_same },         [PF_REDUCE_MEAN] = { 0, take_sum, end_mean },
+    [PF_REDUCE_MAX] = { -INFINITY, take_max, end_same }, [PF_REDUCE_MIN] = { INFINITY, take_min, end_same },
+    [PF_REDUCE_PROD] = { 1, take_prod, end_same },       [PF_REDUCE_L1] = { 0, take_abs, end_same },
+    [PF_REDUCE_L2] = { 0, take_square, end_root },       [PF_REDUCE_LOG_SUM] = { 0, take_sum, end_log },
+    [PF_REDUCE_LOG_SUM_EXP] = { 0, take_sum, end_log },  [PF_REDUCE_SUM_SQUARE] = { 0, take_square, end_same },
 };
 
 /* Walks x in order and tells for each element which output it belongs to. */
@@ -124,7 +129,8 @@ typedef struct accumulation {
 } accumulation;
 
 /* The elements from `at` on, count of them, of the dims from first on. */
-static void accumulate_part(const accumulation *a, int32_t first, int64_t at, int64_t count, const double *minus, double *acc)
+static void accumulate_part(const accumulation *a, int32_t first, int64_t at, int64_t count, const double *minus,
+                            double *acc)
 {
     enum { CHUNK = 1024 };
     double row[CHUNK];
@@ -154,7 +160,8 @@ static void accumulate(const accumulation *a, double start, double *acc, int64_t
         return;
 #pragma omp parallel for schedule(static) if (outer > 1 && count > PF_ROWS_ALONE)
     for (int64_t o = 0; o < outer; o++)
-        accumulate_part(a, first, o * (count / outer), count / outer, a->minus ? a->minus + o * (outputs / outer) : NULL, acc + o * (outputs / outer));
+        accumulate_part(a, first, o * (count / outer), count / outer,
+                        a->minus ? a->minus + o * (outputs / outer) : NULL, acc + o * (outputs / outer));
 }
 
 /* 64-bit integers do not fit doubles: sums and products wrap, as the type does. */
@@ -174,7 +181,9 @@ static void accumulate_i64(const pf_tensor *x, const pf_ints *axes, int32_t mode
         else if (mode == PF_REDUCE_MAX || mode == PF_REDUCE_MIN)
             acc[w.at] = less == (mode == PF_REDUCE_MIN) ? v : a;
         else
-            acc[w.at] = (int64_t)((uint64_t)a + (mode == PF_REDUCE_SUM_SQUARE ? u * u : mode == PF_REDUCE_L1 && is_negative ? 0 - u : u));
+            acc[w.at] = (int64_t)((uint64_t)a + (mode == PF_REDUCE_SUM_SQUARE          ? u * u
+                                                 : mode == PF_REDUCE_L1 && is_negative ? 0 - u
+                                                                                       : u));
     }
 }
 
@@ -187,14 +196,16 @@ static int64_t start_i64(pf_dtype dtype, int32_t mode)
     if (mode == PF_REDUCE_MAX)
         return is_signed ? (bits == 64 ? INT64_MIN : -(INT64_C(1) << (bits - 1))) : 0;
     if (mode == PF_REDUCE_MIN)
-        return dtype == PF_BOOL ? 1 : bits == 64 ? (is_signed ? INT64_MAX : -1) : (INT64_C(1) << (bits - is_signed)) - 1;
+        return dtype == PF_BOOL ? 1
+               : bits == 64     ? (is_signed ? INT64_MAX : -1)
+                                : (INT64_C(1) << (bits - is_signed)) - 1;
     return mode == PF_REDUCE_PROD;
 }
 
 static bool is_exact(pf_dtype dtype, int32_t mode)
 {
-    return (dtype == PF_BOOL || pf_dtype_is_integer(dtype)) && mode != PF_REDUCE_MEAN && mode != PF_REDUCE_L2 && mode != PF_REDUCE_LOG_SUM &&
-           mode != PF_REDUCE_LOG_SUM_EXP;
+    return (dtype == PF_BOOL || pf_dtype_is_integer(dtype)) && mode != PF_REDUCE_MEAN && mode != PF_REDUCE_L2 &&
+           mode != PF_REDUCE_LOG_SUM && mode != PF_REDUCE_LOG_SUM_EXP;
 }
 
 static pf_status reduce_i64(const pf_reference_call *call, int64_t outputs, pf_err *err)
@@ -230,7 +241,8 @@ static pf_status reduce_f64(const pf_reference_call *call, int64_t outputs, pf_e
         accumulate(&(accumulation){ x, &attrs->axes, take_max, NULL }, -INFINITY, most, outputs);
     for (int64_t o = 0; o < outputs && two_passes; o++)
         most[o] = isinf(most[o]) ? 0 : most[o];
-    accumulate(&(accumulation){ x, &attrs->axes, steps[attrs->mode].take, most }, steps[attrs->mode].start, acc, outputs);
+    accumulate(&(accumulation){ x, &attrs->axes, steps[attrs->mode].take, most }, steps[attrs->mode].start, acc,
+               outputs);
     for (int64_t o = 0; o < outputs; o++)
         acc[o] = steps[attrs->mode].end(acc[o], count) + (most ? most[o] : 0);
     pf_rows_store(&call->out[0], acc);
@@ -251,6 +263,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_reduce = {
-    .name = "reduce", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "reduce", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_reduce_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

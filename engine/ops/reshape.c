@@ -85,7 +85,8 @@ static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
         target->shape.dim[0] <= PF_MAX_RANK) {
         shape.rank = (int32_t)target->shape.dim[0];
         for (int32_t d = 0; d < shape.rank; d++)
-            shape.dim[d] = known.count == shape.rank && known.at[d] > 0 ? known.at[d] : pf_dims_fresh(infer->graph->dims, "reshaped");
+            shape.dim[d] = known.count == shape.rank && known.at[d] > 0 ? known.at[d]
+                                                                        : pf_dims_fresh(infer->graph->dims, "reshaped");
     }
     pf_infer_set(infer, 0, x->dtype, &shape);
     return pf_infer_check_out(infer, err);
@@ -94,8 +95,8 @@ static pf_status infer_dynamic(pf_infer *infer, pf_err *err)
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     if (pf_tensor_elems(&call->in[0]) != pf_tensor_elems(&call->out[0]))
-        return PF_FAIL(err, PF_INVALID, "%lld elements do not fit a shape of %lld", (long long)pf_tensor_elems(&call->in[0]),
-                       (long long)pf_tensor_elems(&call->out[0]));
+        return PF_FAIL(err, PF_INVALID, "%lld elements do not fit a shape of %lld",
+                       (long long)pf_tensor_elems(&call->in[0]), (long long)pf_tensor_elems(&call->out[0]));
     return pf_move_whole(&call->in[0], &call->out[0], err);
 }
 
@@ -139,10 +140,12 @@ static pf_status reference_dynamic(pf_reference_call *call, pf_err *err)
 static const pf_attr_field dynamic_fields[] = { PF_ATTR_FIELD(pf_reshape_dynamic_attrs, allow_zero, INT), { NULL } };
 
 const pf_op_def pf_op_reshape = {
-    .name = "reshape", .klass = PF_CLASS_VIEW, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1, .flags = PF_OPF_IN_PLACE,
+    .name = "reshape", .klass = PF_CLASS_VIEW, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_IN_PLACE,
     .attr_bytes = sizeof(pf_reshape_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };
 const pf_op_def pf_op_reshape_dynamic = {
     .name = "reshape_dynamic", .klass = PF_CLASS_HOST, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_reshape_dynamic_attrs), .attr_fields = dynamic_fields, .infer = infer_dynamic, .reference = reference_dynamic,
+    .attr_bytes = sizeof(pf_reshape_dynamic_attrs), .attr_fields = dynamic_fields, .infer = infer_dynamic,
+    .reference = reference_dynamic,
 };

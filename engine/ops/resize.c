@@ -1,4 +1,5 @@
-/* resize: each axis by a table of weights.  Coordinates and weights from https://onnx.ai/onnx/operators/onnx__Resize.html. */
+/* resize: each axis by a table of weights.  Coordinates and weights from
+   https://onnx.ai/onnx/operators/onnx__Resize.html. */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -9,14 +10,15 @@
 #include "engine/ops/rows.h"
 
 static const char *const modes[] = { "nearest", "linear", "cubic", NULL };
-static const char *const coordinates[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                           "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL };
+static const char *const coordinates[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+                                           "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL };
 static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
 static const char *const aspects[] = { "stretch", "not_larger", "not_smaller", NULL };
 static const pf_attr_field fields[] = {
     PF_ATTR_ENUM_FIELD(pf_resize_attrs, mode, modes), PF_ATTR_ENUM_FIELD(pf_resize_attrs, coordinates, coordinates),
     PF_ATTR_ENUM_FIELD(pf_resize_attrs, nearest, roundings), PF_ATTR_ENUM_FIELD(pf_resize_attrs, keep_aspect, aspects),
-    PF_ATTR_FIELD(pf_resize_attrs, scales, FLOATS), PF_ATTR_FIELD(pf_resize_attrs, sizes, DIMS), PF_ATTR_FIELD(pf_resize_attrs, aspect_axes, INTS),
+    PF_ATTR_FIELD(pf_resize_attrs, scales, FLOATS), PF_ATTR_FIELD(pf_resize_attrs, sizes, DIMS),
+    PF_ATTR_FIELD(pf_resize_attrs, aspect_axes, INTS),
     PF_ATTR_FIELD(pf_resize_attrs, roi, FLOATS), PF_ATTR_FIELD(pf_resize_attrs, cubic_a, FLOAT),
     PF_ATTR_FIELD(pf_resize_attrs, exclude_outside, INT), PF_ATTR_FIELD(pf_resize_attrs, antialias, INT),
     PF_ATTR_FIELD(pf_resize_attrs, extrapolation_value, FLOAT), { NULL },
@@ -85,7 +87,8 @@ static pf_status check(const pf_resize_attrs *attrs, const pf_shape *x, pf_err *
         int64_t d = attrs->aspect_axes.at[i];
 
         if (!attrs->sizes.count || pf_dim_is_symbolic(x->dim[d]) || pf_dim_is_symbolic(attrs->sizes.at[d]))
-            st = PF_FAIL(err, PF_UNSUPPORTED, "the aspect ratio of sizes that are not numbers is not kept: give the input a fixed size");
+            st = PF_FAIL(err, PF_UNSUPPORTED,
+                         "the aspect ratio of sizes that are not numbers is not kept: give the input a fixed size");
     }
     return st;
 }
@@ -108,7 +111,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
         if (keeps(attrs, d))
             out.dim[d] = size_of(floor(common * (double)x->shape.dim[d] + 0.5));
         else
-            out.dim[d] = attrs->sizes.count ? attrs->sizes.at[d] : scaled(infer->graph->dims, x->shape.dim[d], attrs->scales.at[d]);
+            out.dim[d] = attrs->sizes.count ? attrs->sizes.at[d]
+                                            : scaled(infer->graph->dims, x->shape.dim[d], attrs->scales.at[d]);
         if (out.dim[d] == PF_DIM_INVALID)
             return PF_FAIL(err, PF_UNSUPPORTED, "dim %d cannot be scaled: give the input a fixed size", d);
     }
@@ -129,7 +133,8 @@ static double scale_of(const pf_resize_attrs *attrs, const pf_reference_call *ca
 
 static bool is_plain(const pf_resize_attrs *attrs, const pf_reference_call *call, int32_t d)
 {
-    return call->in[0].dim[d] == call->out[0].dim[d] && scale_of(attrs, call, d) == 1 && attrs->coordinates != PF_RESIZE_TF_CROP_AND_RESIZE;
+    return call->in[0].dim[d] == call->out[0].dim[d] && scale_of(attrs, call, d) == 1 &&
+           attrs->coordinates != PF_RESIZE_TF_CROP_AND_RESIZE;
 }
 
 /* Replaces *data, of shape `dim`, by itself resized along axis d. */
@@ -138,7 +143,8 @@ static pf_status resize_axis(const pf_reference_call *call, int32_t d, double **
     const pf_resize_attrs *attrs = call->attrs;
     int64_t                outer = 1, inner = 1, from = dim[d], to = call->out[0].dim[d];
     bool                   crop = attrs->coordinates == PF_RESIZE_TF_CROP_AND_RESIZE;
-    pf_resize_axis         axis = { from, to, scale_of(attrs, call, d), crop ? attrs->roi.at[d] : 0, crop ? attrs->roi.at[d + call->in[0].rank] : 1 };
+    pf_resize_axis         axis = { from, to, scale_of(attrs, call, d), crop ? attrs->roi.at[d] : 0,
+                                    crop ? attrs->roi.at[d + call->in[0].rank] : 1 };
     pf_resize_weights      weights = { 0 };
     double                *out = NULL;
     pf_status              st = PF_OK;
@@ -153,7 +159,8 @@ static pf_status resize_axis(const pf_reference_call *call, int32_t d, double **
         st = PF_FAIL_MEMORY(err, (size_t)(outer * to * inner) * sizeof *out);
 #pragma omp parallel for schedule(static) if (!st && outer * to * inner > PF_ROWS_ALONE)
     for (int64_t o = 0; o < (st ? 0 : outer * to); o++)
-        pf_resize_weights_apply(&weights, o % to, *data + o / to * from * inner, inner, attrs->extrapolation_value, out + o * inner);
+        pf_resize_weights_apply(&weights, o % to, *data + o / to * from * inner, inner, attrs->extrapolation_value,
+                                out + o * inner);
     pf_resize_weights_clear(&weights);
     if (st)
         return st;

@@ -45,7 +45,8 @@ static double cubic(double x, double a)
 
 static double nearest_weight(int32_t rounding, double ratio, bool right)
 {
-    bool take_right = ratio == 1 || (rounding == PF_NEAREST_CEIL) || (rounding == PF_NEAREST_ROUND_PREFER_FLOOR && ratio > 0.5) ||
+    bool take_right = ratio == 1 || (rounding == PF_NEAREST_CEIL) ||
+                      (rounding == PF_NEAREST_ROUND_PREFER_FLOOR && ratio > 0.5) ||
                       (rounding == PF_NEAREST_ROUND_PREFER_CEIL && ratio >= 0.5);
 
     return take_right == right;
@@ -76,7 +77,8 @@ static int64_t first_tap(const pf_resize_attrs *attrs, double stretch)
 /* Coordinates this far outside all read the edge. */
 static double bounded(double x) { return isnan(x) ? 0 : fmin(fmax(x, -0x1p40), 0x1p40); }
 
-static void fill_position(pf_resize_weights *w, const pf_resize_attrs *attrs, const pf_resize_axis *axis, double stretch, int64_t position)
+static void fill_position(pf_resize_weights *w, const pf_resize_attrs *attrs, const pf_resize_axis *axis,
+                          double stretch, int64_t position)
 {
     double  x = bounded(coordinate(attrs->coordinates, axis, (double)position)), base = ceil(x) - 1, sum = 0;
     int64_t first = first_tap(attrs, stretch), *at = w->at + position * w->taps;
@@ -98,7 +100,8 @@ static void fill_position(pf_resize_weights *w, const pf_resize_attrs *attrs, co
         at[0] = -1;
 }
 
-pf_status pf_resize_weights_init(pf_resize_weights *weights, const pf_resize_attrs *attrs, const pf_resize_axis *axis, pf_err *err)
+pf_status pf_resize_weights_init(pf_resize_weights *weights, const pf_resize_attrs *attrs, const pf_resize_axis *axis,
+                                 pf_err *err)
 {
     double stretch = attrs->antialias && axis->scale < 1 ? axis->scale : 1;
 
@@ -127,7 +130,8 @@ void pf_resize_weights_clear(pf_resize_weights *weights)
     memset(weights, 0, sizeof *weights);
 }
 
-void pf_resize_weights_apply(const pf_resize_weights *weights, int64_t position, const double *in, int64_t inner, double extrapolation, double *out)
+void pf_resize_weights_apply(const pf_resize_weights *weights, int64_t position, const double *in, int64_t inner,
+                             double extrapolation, double *out)
 {
     const int64_t *at = weights->at + position * weights->taps;
     const double  *weight = weights->weight + position * weights->taps;

@@ -6,7 +6,8 @@
 #include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_reverse_sequence_attrs, batch_axis, INT), PF_ATTR_FIELD(pf_reverse_sequence_attrs, time_axis, INT), { NULL },
+    PF_ATTR_FIELD(pf_reverse_sequence_attrs, batch_axis, INT), PF_ATTR_FIELD(pf_reverse_sequence_attrs, time_axis, INT),
+    { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)

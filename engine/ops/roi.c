@@ -9,12 +9,15 @@
 static const char *const modes[] = { "avg", "max", NULL };
 static const char *const coordinates[] = { "half_pixel", "output_half_pixel", NULL };
 static const pf_attr_field align_fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_roi_align_attrs, mode, modes), PF_ATTR_ENUM_FIELD(pf_roi_align_attrs, coordinates, coordinates),
+    PF_ATTR_ENUM_FIELD(pf_roi_align_attrs, mode, modes),
+    PF_ATTR_ENUM_FIELD(pf_roi_align_attrs, coordinates, coordinates),
     PF_ATTR_FIELD(pf_roi_align_attrs, output_height, INT), PF_ATTR_FIELD(pf_roi_align_attrs, output_width, INT),
-    PF_ATTR_FIELD(pf_roi_align_attrs, sampling_ratio, INT), PF_ATTR_FIELD(pf_roi_align_attrs, spatial_scale, FLOAT), { NULL },
+    PF_ATTR_FIELD(pf_roi_align_attrs, sampling_ratio, INT), PF_ATTR_FIELD(pf_roi_align_attrs, spatial_scale, FLOAT),
+    { NULL },
 };
 static const pf_attr_field pool_fields[] = {
-    PF_ATTR_FIELD(pf_max_roi_pool_attrs, pooled_shape, INTS), PF_ATTR_FIELD(pf_max_roi_pool_attrs, spatial_scale, FLOAT), { NULL },
+    PF_ATTR_FIELD(pf_max_roi_pool_attrs, pooled_shape, INTS),
+    PF_ATTR_FIELD(pf_max_roi_pool_attrs, spatial_scale, FLOAT), { NULL },
 };
 
 static pf_status infer_rois(pf_infer *infer, int64_t columns, int64_t height, int64_t width, pf_err *err)
@@ -118,7 +121,8 @@ static double sample(const double *image, int64_t height, int64_t width, double 
     return greatest ? fmax(fmax(part[0], part[1]), fmax(part[2], part[3])) : part[0] + part[1] + part[2] + part[3];
 }
 
-static double bin_value(const region *r, const double *image, const int64_t *dim, int64_t bin_y, int64_t bin_x, bool greatest)
+static double bin_value(const region *r, const double *image, const int64_t *dim, int64_t bin_y, int64_t bin_x,
+                        bool greatest)
 {
     double  value = 0;
     int64_t count = r->rows * r->columns;
@@ -157,7 +161,8 @@ static pf_status reference_align(pf_reference_call *call, pf_err *err)
         }
         for (int64_t i = 0; i < y->dim[1] * bins; i++) {
             const double *channel = image + (b * x->dim[1] + i / bins) * plane;
-            double        v = bin_value(&r, channel, x->dim, i % bins / a->output_width, i % a->output_width, a->mode == PF_ROI_MAX);
+            double        v = bin_value(&r, channel, x->dim, i % bins / a->output_width, i % a->output_width,
+                                        a->mode == PF_ROI_MAX);
 
             pf_dtype_set(y->dtype, y->data, (uint64_t)(n * y->dim[1] * bins + i), v);
         }
@@ -176,7 +181,8 @@ static void bin_range(int64_t i, int64_t bins, double start, double size, int64_
 }
 
 /* Fast R-CNN's pooling: corners are rounded to pixels, both ends belong to the region, an empty bin is 0. */
-static double pool_bin(const double *image, const int64_t *dim, const double *corner, const int64_t *pooled, int64_t bin)
+static double pool_bin(const double *image, const int64_t *dim, const double *corner, const int64_t *pooled,
+                       int64_t bin)
 {
     int64_t y_low = 0, y_high = 0, x_low = 0, x_high = 0;
     double  best = -INFINITY;
@@ -213,7 +219,8 @@ static pf_status reference_pool(pf_reference_call *call, pf_err *err)
             corner[i] = round(pf_dtype_get(rois->dtype, rois->data, (uint64_t)(n * 5 + 1 + i)) * a->spatial_scale);
         for (int64_t i = 0; i < y->dim[1] * bins; i++)
             pf_dtype_set(y->dtype, y->data, (uint64_t)(n * y->dim[1] * bins + i),
-                         pool_bin(image + ((int64_t)b * x->dim[1] + i / bins) * plane, x->dim, corner, a->pooled_shape.at, i % bins));
+                         pool_bin(image + ((int64_t)b * x->dim[1] + i / bins) * plane, x->dim, corner,
+                                  a->pooled_shape.at, i % bins));
     }
     pf_free(image);
     return st;
@@ -221,9 +228,11 @@ static pf_status reference_pool(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_roi_align = {
     .name = "roi_align", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_roi_align_attrs), .attr_fields = align_fields, .infer = infer_align, .reference = reference_align,
+    .attr_bytes = sizeof(pf_roi_align_attrs), .attr_fields = align_fields, .infer = infer_align,
+    .reference = reference_align,
 };
 const pf_op_def pf_op_max_roi_pool = {
     .name = "max_roi_pool", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_max_roi_pool_attrs), .attr_fields = pool_fields, .infer = infer_pool, .reference = reference_pool,
+    .attr_bytes = sizeof(pf_max_roi_pool_attrs), .attr_fields = pool_fields, .infer = infer_pool,
+    .reference = reference_pool,
 };

@@ -8,7 +8,8 @@
 enum { X, COS, SIN, POSITIONS };
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_rotary_embedding_attrs, interleaved, INT), PF_ATTR_FIELD(pf_rotary_embedding_attrs, rotary_dim, INT), { NULL },
+    PF_ATTR_FIELD(pf_rotary_embedding_attrs, interleaved, INT),
+    PF_ATTR_FIELD(pf_rotary_embedding_attrs, rotary_dim, INT), { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)
@@ -29,8 +30,10 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     depth = pf_infer_in(infer, X)->shape.dim[3];
-    if (attrs->rotary_dim < 0 || attrs->rotary_dim % 2 || (pf_dim_is_number(depth) && (attrs->rotary_dim > depth || (!attrs->rotary_dim && depth % 2))))
-        return PF_FAIL(err, PF_INVALID, "%lld elements of a head cannot be turned in pairs", (long long)attrs->rotary_dim);
+    if (attrs->rotary_dim < 0 || attrs->rotary_dim % 2 ||
+        (pf_dim_is_number(depth) && (attrs->rotary_dim > depth || (!attrs->rotary_dim && depth % 2))))
+        return PF_FAIL(err, PF_INVALID, "%lld elements of a head cannot be turned in pairs",
+                       (long long)attrs->rotary_dim);
     pf_infer_like(infer, X);
     return PF_OK;
 }
@@ -63,7 +66,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_rotary_embedding_attrs *attrs = call->attrs;
     const int64_t                   *dim = call->in[X].dim;
-    int64_t                          rotary = attrs->rotary_dim ? attrs->rotary_dim : dim[3], half = call->in[COS].dim[call->in[COS].rank - 1];
+    int64_t                          rotary = attrs->rotary_dim ? attrs->rotary_dim : dim[3],
+                                     half = call->in[COS].dim[call->in[COS].rank - 1];
     bool                             outside = false;
     double                          *x = NULL;
     pf_status                        st = PF_OK;
@@ -77,9 +81,11 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     if (st)
         return st;
     if (rotary > dim[3] || rotary % 2)
-        return PF_FAIL(err, PF_INVALID, "%lld of %lld elements cannot be turned in pairs", (long long)rotary, (long long)dim[3]);
+        return PF_FAIL(err, PF_INVALID, "%lld of %lld elements cannot be turned in pairs", (long long)rotary,
+                       (long long)dim[3]);
     if (half != rotary / 2)
-        return PF_FAIL(err, PF_INVALID, "caches of %lld columns for %lld pairs", (long long)half, (long long)(rotary / 2));
+        return PF_FAIL(err, PF_INVALID, "caches of %lld columns for %lld pairs", (long long)half,
+                       (long long)(rotary / 2));
     x = pf_rows_doubles(&call->in[X]);
     if (!x)
         return PF_FAIL_MEMORY(err, call->in[X].bytes * 2);
@@ -100,6 +106,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 }
 
 const pf_op_def pf_op_rotary_embedding = {
-    .name = "rotary_embedding", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 4, .out_min = 1, .out_max = 1, .flags = PF_OPF_FP32_MATH,
+    .name = "rotary_embedding", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 4, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_rotary_embedding_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

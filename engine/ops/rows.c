@@ -98,7 +98,8 @@ pf_status pf_rows_size(pf_tensor *out, int32_t rank, const int64_t *dim, pf_err 
         return PF_FAIL(err, PF_INVALID, "the result has rank %d where %d was inferred", rank, out->rank);
     for (int32_t d = 0; d < rank; d++)
         if (out->dim[d] != dim[d])
-            return PF_FAIL(err, PF_INVALID, "dim %d of the result is %lld where %lld was inferred", d, (long long)dim[d], (long long)out->dim[d]);
+            return PF_FAIL(err, PF_INVALID, "dim %d of the result is %lld where %lld was inferred", d,
+                           (long long)dim[d], (long long)out->dim[d]);
     return PF_OK;
 }
 
@@ -106,5 +107,6 @@ pf_status pf_rows_need(const pf_reference_call *call, uint32_t slot, int64_t ele
 {
     if (slot >= call->in_count || !call->in[slot].data || pf_tensor_elems(&call->in[slot]) == elems)
         return PF_OK;
-    return PF_FAIL(err, PF_INVALID, "%s has %lld elements where %lld are needed", what, (long long)pf_tensor_elems(&call->in[slot]), (long long)elems);
+    return PF_FAIL(err, PF_INVALID, "%s has %lld elements where %lld are needed", what,
+                   (long long)pf_tensor_elems(&call->in[slot]), (long long)elems);
 }

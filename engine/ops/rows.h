@@ -20,11 +20,14 @@ double *pf_rows_new(int64_t count);
 /* Doubles become the elements of out. */
 void    pf_rows_store(pf_tensor *out, const double *in);
 
-/* Sets the dims of an output whose size was not known before and allocates it; when it is allocated already, checks that the dims are these. */
+/* Sets the dims of an output whose size was not known before and allocates it; when it is allocated already, checks
+   that the dims are these. */
 pf_status pf_rows_size(pf_tensor *out, int32_t rank, const int64_t *dim, pf_err *err);
 
-/* Input `slot`, when it is there, has that many elements.  Inference can only compare dims that are numbers; references compare what came. */
+/* Input `slot`, when it is there, has that many elements.  Inference can only compare dims that are numbers; references
+   compare what came. */
 struct pf_reference_call;
-pf_status pf_rows_need(const struct pf_reference_call *call, uint32_t slot, int64_t elems, const char *what, pf_err *err);
+pf_status pf_rows_need(const struct pf_reference_call *call, uint32_t slot, int64_t elems, const char *what,
+                       pf_err *err);
 
 #endif

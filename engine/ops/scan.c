@@ -6,7 +6,8 @@
 #include "engine/ops/stack.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_scan_attrs, body, GRAPH), PF_ATTR_FIELD(pf_scan_attrs, states, INT), PF_ATTR_FIELD(pf_scan_attrs, scans, INT),
+    PF_ATTR_FIELD(pf_scan_attrs, body, GRAPH), PF_ATTR_FIELD(pf_scan_attrs, states, INT),
+    PF_ATTR_FIELD(pf_scan_attrs, scans, INT),
     PF_ATTR_FIELD(pf_scan_attrs, input_axes, INTS), PF_ATTR_FIELD(pf_scan_attrs, input_directions, INTS),
     PF_ATTR_FIELD(pf_scan_attrs, output_axes, INTS), PF_ATTR_FIELD(pf_scan_attrs, output_directions, INTS), { NULL },
 };
@@ -16,7 +17,8 @@ static pf_status check_body(const pf_infer *infer, const pf_scan_attrs *a, pf_er
     int64_t   in = infer->node->in_count, out = infer->node->out_count;
     pf_status st = PF_OK;
 
-    if (!a->body || a->states < 0 || a->scans < 1 || a->states > in || a->scans > in - a->states || a->body->input_count != in)
+    if (!a->body || a->states < 0 || a->scans < 1 || a->states > in || a->scans > in - a->states ||
+        a->body->input_count != in)
         return PF_FAIL(err, PF_INVALID, "the body of the scan does not take what the node has");
     if (a->body->output_count != out || a->states > out)
         return PF_FAIL(err, PF_INVALID, "the body of the scan does not give what the node has");
@@ -49,7 +51,8 @@ static pf_status set_slices(pf_infer *infer, const pf_scan_attrs *a, pf_dim *len
                 slice.shape.dim[slice.shape.rank++] = x->shape.dim[d];
         pf_bodies_set(&a->body->values[a->body->inputs[slot]], &slice);
         if (s > 0)
-            st = pf_infer_dims_agree(infer, *length, x->shape.dim[a->input_axes.at[s]], "lengths of scanned inputs", err);
+            st = pf_infer_dims_agree(infer, *length, x->shape.dim[a->input_axes.at[s]], "lengths of scanned inputs",
+                                     err);
         if (s == 0 || pf_dim_is_symbolic(*length))
             *length = x->shape.dim[a->input_axes.at[s]];
     }
@@ -86,7 +89,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
         if (i < states)
             pf_bodies_set(&infer->out[i], &a->body->values[a->body->inputs[i]]);
         else
-            st = set_scanned(&infer->out[i], &a->body->values[a->body->outputs[i]], a->output_axes.at[i - states], length, err);
+            st = set_scanned(&infer->out[i], &a->body->values[a->body->outputs[i]], a->output_axes.at[i - states],
+                             length, err);
     }
     return st;
 }
@@ -139,7 +143,8 @@ static pf_status give_results(job *j, pf_err *err)
         st = pf_tensor_copy(&j->in[i], &j->call->out[i], err);
     }
     for (uint32_t r = 0; r < j->results && !st; r++)
-        st = pf_stack_join(j->slices + r * j->length, j->length, j->a->output_axes.at[r], &j->call->out[j->states + r], err);
+        st = pf_stack_join(j->slices + r * j->length, j->length, j->a->output_axes.at[r], &j->call->out[j->states + r],
+                           err);
     return st;
 }
 

@@ -9,11 +9,13 @@
 static const char *const reductions[] = { "none", "add", "mul", "max", "min", NULL };
 static const char *const modes[] = { "linear", "circular", NULL };
 static const pf_attr_field elements_fields[] = {
-    PF_ATTR_FIELD(pf_scatter_elements_attrs, axis, INT), PF_ATTR_ENUM_FIELD(pf_scatter_elements_attrs, reduction, reductions), { NULL },
+    PF_ATTR_FIELD(pf_scatter_elements_attrs, axis, INT),
+    PF_ATTR_ENUM_FIELD(pf_scatter_elements_attrs, reduction, reductions), { NULL },
 };
 static const pf_attr_field nd_fields[] = { PF_ATTR_ENUM_FIELD(pf_scatter_nd_attrs, reduction, reductions), { NULL } };
 static const pf_attr_field tensor_fields[] = {
-    PF_ATTR_FIELD(pf_tensor_scatter_attrs, axis, INT), PF_ATTR_ENUM_FIELD(pf_tensor_scatter_attrs, mode, modes), { NULL },
+    PF_ATTR_FIELD(pf_tensor_scatter_attrs, axis, INT), PF_ATTR_ENUM_FIELD(pf_tensor_scatter_attrs, mode, modes),
+    { NULL },
 };
 
 static pf_status infer_elements(pf_infer *infer, pf_err *err)
@@ -82,7 +84,8 @@ static void combine_i64(pf_tensor *y, int64_t at, int64_t v, int32_t reduction)
     int64_t old = pf_dtype_get_i64(y->dtype, y->data, (uint64_t)at);
     bool    less = y->dtype == PF_U64 ? (uint64_t)v < (uint64_t)old : v < old;
     int64_t result[] = {
-        [PF_SCATTER_ADD] = (int64_t)((uint64_t)old + (uint64_t)v), [PF_SCATTER_MUL] = (int64_t)((uint64_t)old * (uint64_t)v),
+        [PF_SCATTER_ADD] = (int64_t)((uint64_t)old + (uint64_t)v),
+        [PF_SCATTER_MUL] = (int64_t)((uint64_t)old * (uint64_t)v),
         [PF_SCATTER_MAX] = less ? old : v, [PF_SCATTER_MIN] = less ? v : old,
     };
 
@@ -101,7 +104,8 @@ static void combine_f64(pf_tensor *y, int64_t at, double v, int32_t reduction)
 }
 
 /* count elements of updates from `from` go to y from `at`. */
-static pf_status put(pf_tensor *y, int64_t at, const pf_tensor *updates, int64_t from, int64_t count, int32_t reduction, pf_err *err)
+static pf_status put(pf_tensor *y, int64_t at, const pf_tensor *updates, int64_t from, int64_t count, int32_t reduction,
+                     pf_err *err)
 {
     if (reduction == PF_SCATTER_NONE)
         return pf_move_run(y->dtype, y->data, at, 1, updates->data, from, 1, count, err);
@@ -188,14 +192,16 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
 static pf_status reference_tensor(pf_reference_call *call, pf_err *err)
 {
     const pf_tensor_scatter_attrs *attrs = call->attrs;
-    const pf_tensor               *u = &call->in[1], *starts = call->in_count > 2 && call->in[2].data ? &call->in[2] : NULL;
+    const pf_tensor               *u = &call->in[1],
+                                  *starts = call->in_count > 2 && call->in[2].data ? &call->in[2] : NULL;
     pf_tensor                     *y = &call->out[0];
     int64_t                        inner = 1, lines = 1, size = y->dim[attrs->axis], length = u->dim[attrs->axis];
     pf_status                      st = pf_move_whole(&call->in[0], y, err);
 
     for (int32_t d = 0; d < y->rank && !st; d++)
         if (d != attrs->axis && u->dim[d] != y->dim[d])
-            st = PF_FAIL(err, PF_INVALID, "dim %d of the update is %lld where %lld is needed", d, (long long)u->dim[d], (long long)y->dim[d]);
+            st = PF_FAIL(err, PF_INVALID, "dim %d of the update is %lld where %lld is needed", d, (long long)u->dim[d],
+                         (long long)y->dim[d]);
     if (!st)
         st = pf_rows_need(call, 2, y->dim[0], "write_indices", err);
     for (int32_t d = (int32_t)attrs->axis + 1; d < y->rank; d++)
@@ -212,22 +218,29 @@ static pf_status reference_tensor(pf_reference_call *call, pf_err *err)
             int64_t to = attrs->mode == PF_TENSOR_SCATTER_CIRCULAR && size > 0 ? (start + i) % size : start + i;
 
             if (to < 0 || to >= size)
-                return PF_FAIL(err, PF_INVALID, "position %lld is outside of a cache of %lld", (long long)to, (long long)size);
-            st = pf_move_run(y->dtype, y->data, (l * size + to) * inner, 1, u->data, (l * length + i) * inner, 1, inner, err);
+                return PF_FAIL(err, PF_INVALID, "position %lld is outside of a cache of %lld", (long long)to,
+                               (long long)size);
+            st = pf_move_run(y->dtype, y->data, (l * size + to) * inner, 1, u->data, (l * length + i) * inner, 1, inner,
+                             err);
         }
     }
     return st;
 }
 
 const pf_op_def pf_op_scatter_elements = {
-    .name = "scatter_elements", .klass = PF_CLASS_MOVE, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1, .flags = PF_OPF_IN_PLACE,
-    .attr_bytes = sizeof(pf_scatter_elements_attrs), .attr_fields = elements_fields, .infer = infer_elements, .reference = reference_elements,
+    .name = "scatter_elements", .klass = PF_CLASS_MOVE, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_IN_PLACE,
+    .attr_bytes = sizeof(pf_scatter_elements_attrs), .attr_fields = elements_fields, .infer = infer_elements,
+    .reference = reference_elements,
 };
 const pf_op_def pf_op_scatter_nd = {
-    .name = "scatter_nd", .klass = PF_CLASS_MOVE, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1, .flags = PF_OPF_IN_PLACE,
+    .name = "scatter_nd", .klass = PF_CLASS_MOVE, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_IN_PLACE,
     .attr_bytes = sizeof(pf_scatter_nd_attrs), .attr_fields = nd_fields, .infer = infer_nd, .reference = reference_nd,
 };
 const pf_op_def pf_op_tensor_scatter = {
-    .name = "tensor_scatter", .klass = PF_CLASS_MOVE, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1, .flags = PF_OPF_IN_PLACE,
-    .attr_bytes = sizeof(pf_tensor_scatter_attrs), .attr_fields = tensor_fields, .infer = infer_tensor, .reference = reference_tensor,
+    .name = "tensor_scatter", .klass = PF_CLASS_MOVE, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
+    .flags = PF_OPF_IN_PLACE,
+    .attr_bytes = sizeof(pf_tensor_scatter_attrs), .attr_fields = tensor_fields, .infer = infer_tensor,
+    .reference = reference_tensor,
 };

@@ -1,5 +1,5 @@
-/* Sequences and optionals of tensors, on the host.  The shape of a sequence is that of each item as far as all agree: a dim that is a symbol
-   may be another number in each item. */
+/* Sequences and optionals of tensors, on the host.  The shape of a sequence is that of each item as far as all agree: a
+   dim that is a symbol may be another number in each item. */
 #include <stddef.h>
 #include <string.h>
 
@@ -10,10 +10,12 @@
 
 static const pf_attr_field construct_fields[] = { PF_ATTR_FIELD(pf_sequence_construct_attrs, dtype, DTYPE), { NULL } };
 static const pf_attr_field concat_fields[] = {
-    PF_ATTR_FIELD(pf_concat_from_sequence_attrs, axis, INT), PF_ATTR_FIELD(pf_concat_from_sequence_attrs, new_axis, INT), { NULL },
+    PF_ATTR_FIELD(pf_concat_from_sequence_attrs, axis, INT),
+    PF_ATTR_FIELD(pf_concat_from_sequence_attrs, new_axis, INT), { NULL },
 };
 static const pf_attr_field split_fields[] = {
-    PF_ATTR_FIELD(pf_split_to_sequence_attrs, axis, INT), PF_ATTR_FIELD(pf_split_to_sequence_attrs, keepdims, INT), { NULL },
+    PF_ATTR_FIELD(pf_split_to_sequence_attrs, axis, INT), PF_ATTR_FIELD(pf_split_to_sequence_attrs, keepdims, INT),
+    { NULL },
 };
 static const pf_attr_field optional_fields[] = { PF_ATTR_FIELD(pf_optional_attrs, dtype, DTYPE), { NULL } };
 
@@ -146,7 +148,8 @@ static pf_status infer_concat(pf_infer *infer, pf_err *err)
     if (out.rank >= 0)
         st = pf_infer_axis(a->axis, out.rank, err);
     for (int32_t d = 0; d < out.rank; d++)
-        out.dim[d] = d == a->axis ? pf_dims_fresh(infer->graph->dims, "joined") : item.dim[a->new_axis && d > a->axis ? d - 1 : d];
+        out.dim[d] = d == a->axis ? pf_dims_fresh(infer->graph->dims, "joined")
+                                  : item.dim[a->new_axis && d > a->axis ? d - 1 : d];
     pf_infer_set(infer, 0, pf_infer_in(infer, 0)->dtype, &out);
     return st;
 }
@@ -224,7 +227,8 @@ static pf_status new_items(pf_tensor *out, int64_t count, pf_err *err)
     return PF_OK;
 }
 
-static pf_status position_of(const pf_tensor *t, int64_t count, int64_t when_absent, int64_t most, int64_t *out, pf_err *err)
+static pf_status position_of(const pf_tensor *t, int64_t count, int64_t when_absent, int64_t most, int64_t *out,
+                             pf_err *err)
 {
     int64_t i = t && t->data ? pf_dtype_get_i64(t->dtype, t->data, 0) : when_absent;
 
@@ -234,7 +238,10 @@ static pf_status position_of(const pf_tensor *t, int64_t count, int64_t when_abs
     return PF_OK;
 }
 
-static const pf_tensor *input(const pf_reference_call *call, uint32_t slot) { return slot < call->in_count ? &call->in[slot] : NULL; }
+static const pf_tensor *input(const pf_reference_call *call, uint32_t slot)
+{
+    return slot < call->in_count ? &call->in[slot] : NULL;
+}
 
 static pf_status reference_construct(pf_reference_call *call, pf_err *err)
 {
@@ -264,7 +271,8 @@ static pf_status reference_insert(pf_reference_call *call, pf_err *err)
     if (!st)
         st = new_items(&call->out[0], count + 1, err);
     for (int64_t i = 0; i <= count && !st; i++)
-        st = pf_tensor_copy(i == at ? &call->in[1] : &call->in[0].items[i < at ? i : i - 1], &call->out[0].items[i], err);
+        st = pf_tensor_copy(i == at ? &call->in[1] : &call->in[0].items[i < at ? i : i - 1], &call->out[0].items[i],
+                            err);
     return st;
 }
 
@@ -287,7 +295,8 @@ static pf_status reference_length(pf_reference_call *call, pf_err *err)
     return PF_OK;
 }
 
-static pf_status joined_dims(const pf_tensor *s, const pf_concat_from_sequence_attrs *a, int32_t *rank, int64_t *dim, pf_err *err)
+static pf_status joined_dims(const pf_tensor *s, const pf_concat_from_sequence_attrs *a, int32_t *rank, int64_t *dim,
+                             pf_err *err)
 {
     const pf_tensor *first = &s->items[0];
 
@@ -301,7 +310,8 @@ static pf_status joined_dims(const pf_tensor *s, const pf_concat_from_sequence_a
     dim[a->axis] = 0;
     for (int64_t i = 0; i < s->item_count; i++) {
         for (int32_t d = 0; d < first->rank; d++)
-            if (s->items[i].rank != first->rank || (s->items[i].dim[d] != first->dim[d] && (a->new_axis || d != a->axis)))
+            if (s->items[i].rank != first->rank ||
+                (s->items[i].dim[d] != first->dim[d] && (a->new_axis || d != a->axis)))
                 return PF_FAIL(err, PF_INVALID, "the items of the sequence do not fit together");
         dim[a->axis] += a->new_axis ? 1 : s->items[i].dim[a->axis];
     }
@@ -353,7 +363,8 @@ static int64_t part_size(const pf_tensor *sizes, int64_t total, int64_t i)
     return total - i * each < each ? total - i * each : each;
 }
 
-static pf_status take_part(const pf_tensor *x, const pf_split_to_sequence_attrs *a, int64_t from, int64_t size, bool drop, pf_tensor *out, pf_err *err)
+static pf_status take_part(const pf_tensor *x, const pf_split_to_sequence_attrs *a, int64_t from, int64_t size,
+                           bool drop, pf_tensor *out, pf_err *err)
 {
     pf_move   move = { .rank = x->rank };
     pf_tensor part = { .dtype = x->dtype, .rank = x->rank };
@@ -425,7 +436,8 @@ static pf_status reference_has(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_sequence_construct = {
     .name = "sequence_construct", .klass = PF_CLASS_HOST, .in_min = 0, .in_max = 255, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_sequence_construct_attrs), .attr_fields = construct_fields, .infer = infer_construct, .reference = reference_construct,
+    .attr_bytes = sizeof(pf_sequence_construct_attrs), .attr_fields = construct_fields, .infer = infer_construct,
+    .reference = reference_construct,
 };
 const pf_op_def pf_op_sequence_at = {
     .name = "sequence_at", .klass = PF_CLASS_HOST, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
@@ -445,15 +457,18 @@ const pf_op_def pf_op_sequence_length = {
 };
 const pf_op_def pf_op_concat_from_sequence = {
     .name = "concat_from_sequence", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_concat_from_sequence_attrs), .attr_fields = concat_fields, .infer = infer_concat, .reference = reference_concat,
+    .attr_bytes = sizeof(pf_concat_from_sequence_attrs), .attr_fields = concat_fields, .infer = infer_concat,
+    .reference = reference_concat,
 };
 const pf_op_def pf_op_split_to_sequence = {
     .name = "split_to_sequence", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_split_to_sequence_attrs), .attr_fields = split_fields, .infer = infer_split, .reference = reference_split,
+    .attr_bytes = sizeof(pf_split_to_sequence_attrs), .attr_fields = split_fields, .infer = infer_split,
+    .reference = reference_split,
 };
 const pf_op_def pf_op_optional = {
     .name = "optional", .klass = PF_CLASS_HOST, .in_min = 0, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_optional_attrs), .attr_fields = optional_fields, .infer = infer_optional, .reference = reference_optional,
+    .attr_bytes = sizeof(pf_optional_attrs), .attr_fields = optional_fields, .infer = infer_optional,
+    .reference = reference_optional,
 };
 const pf_op_def pf_op_optional_get = {
     .name = "optional_get", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,

@@ -26,7 +26,8 @@ static pf_status infer_shape(pf_infer *infer, pf_err *err)
         return PF_OK;
     }
     if (attrs->start < 0 || attrs->end > x->shape.rank || attrs->start > attrs->end)
-        return PF_FAIL(err, PF_INVALID, "dims %lld to %lld are not within rank %d", (long long)attrs->start, (long long)attrs->end, x->shape.rank);
+        return PF_FAIL(err, PF_INVALID, "dims %lld to %lld are not within rank %d", (long long)attrs->start,
+                       (long long)attrs->end, x->shape.rank);
     for (int64_t d = attrs->start; d < attrs->end; d++)
         content.at[content.count++] = x->shape.dim[d];
     out.dim[0] = content.count;
@@ -59,7 +60,8 @@ static pf_status infer_values(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     if (attrs->rank < 0 || attrs->rank > 1 || (attrs->rank == 0 && attrs->values.count != 1))
-        return PF_FAIL(err, PF_INVALID, "dim_values of rank %lld with %d values", (long long)attrs->rank, attrs->values.count);
+        return PF_FAIL(err, PF_INVALID, "dim_values of rank %lld with %d values", (long long)attrs->rank,
+                       attrs->values.count);
     for (int32_t i = 0; i < content.count; i++)
         content.at[i] = attrs->values.at[i];
     pf_infer_set(infer, 0, (pf_dtype)attrs->dtype, &out);
@@ -74,7 +76,8 @@ static pf_status reference_shape(pf_reference_call *call, pf_err *err)
     pf_status             st = PF_OK;
 
     if (attrs->start < 0 || attrs->end > x->rank || attrs->end < attrs->start)
-        return PF_FAIL(err, PF_INVALID, "dims %lld to %lld are not within rank %d", (long long)attrs->start, (long long)attrs->end, x->rank);
+        return PF_FAIL(err, PF_INVALID, "dims %lld to %lld are not within rank %d", (long long)attrs->start,
+                       (long long)attrs->end, x->rank);
     count = attrs->end - attrs->start;
     st = pf_rows_size(&call->out[0], 1, &count, err);
     for (int64_t d = 0; d < count && !st; d++)
@@ -105,7 +108,8 @@ static pf_status reference_values(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_shape = {
     .name = "shape", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_shape_attrs), .attr_fields = shape_fields, .infer = infer_shape, .reference = reference_shape,
+    .attr_bytes = sizeof(pf_shape_attrs), .attr_fields = shape_fields, .infer = infer_shape,
+    .reference = reference_shape,
 };
 const pf_op_def pf_op_size = {
     .name = "size", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
@@ -113,5 +117,6 @@ const pf_op_def pf_op_size = {
 };
 const pf_op_def pf_op_dim_values = {
     .name = "dim_values", .klass = PF_CLASS_HOST, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_dim_values_attrs), .attr_fields = values_fields, .infer = infer_values, .reference = reference_values,
+    .attr_bytes = sizeof(pf_dim_values_attrs), .attr_fields = values_fields, .infer = infer_values,
+    .reference = reference_values,
 };

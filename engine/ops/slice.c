@@ -7,8 +7,8 @@
 #include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_slice_attrs, axes, INTS), PF_ATTR_FIELD(pf_slice_attrs, starts, DIMS), PF_ATTR_FIELD(pf_slice_attrs, ends, DIMS),
-    PF_ATTR_FIELD(pf_slice_attrs, steps, INTS), { NULL },
+    PF_ATTR_FIELD(pf_slice_attrs, axes, INTS), PF_ATTR_FIELD(pf_slice_attrs, starts, DIMS),
+    PF_ATTR_FIELD(pf_slice_attrs, ends, DIMS), PF_ATTR_FIELD(pf_slice_attrs, steps, INTS), { NULL },
 };
 static const pf_attr_field dynamic_fields[] = {
     PF_ATTR_FIELD(pf_slice_dynamic_attrs, axes, INTS), PF_ATTR_FIELD(pf_slice_dynamic_attrs, steps, INTS), { NULL },
@@ -56,7 +56,8 @@ static pf_status slice_content(pf_infer *infer, const pf_slice_attrs *attrs, pf_
     pf_content in = pf_content_of(infer, 0), out = { 0 };
     pf_dim     count = infer->out[0].shape.dim[0];
 
-    if (in.count < 0 || attrs->axes.count != 1 || !pf_dim_is_number(first) || !pf_dim_is_number(count) || count > in.count)
+    if (in.count < 0 || attrs->axes.count != 1 || !pf_dim_is_number(first) || !pf_dim_is_number(count) ||
+        count > in.count)
         return PF_OK;
     for (int64_t i = 0; i < count; i++)
         out.at[out.count++] = in.at[first + i * attrs->steps.at[0]];
@@ -83,7 +84,8 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     for (int32_t i = 0; i < attrs->axes.count; i++) {
         int64_t d = attrs->axes.at[i];
 
-        slice_dim(infer->graph->dims, x->shape.dim[d], attrs->starts.at[i], attrs->ends.at[i], attrs->steps.at[i], &first, &out.dim[d]);
+        slice_dim(infer->graph->dims, x->shape.dim[d], attrs->starts.at[i], attrs->ends.at[i], attrs->steps.at[i],
+                  &first, &out.dim[d]);
     }
     pf_infer_set(infer, 0, x->dtype, &out);
     st = pf_infer_check_out(infer, err);
@@ -136,14 +138,18 @@ static int64_t clamp_number(int64_t at, int64_t size, int64_t low, int64_t high)
 
 static void slice_number(int64_t size, int64_t start, int64_t end, int64_t step, int64_t *first, int64_t *count)
 {
-    int64_t back = step < 0 ? -1 : 0, stride = step > 0 ? step : -step, last = clamp_number(end, size, back, back), length = 0;
+    int64_t back = step < 0 ? -1 : 0, stride = step > 0 ? step : -step, last = clamp_number(end, size, back, back),
+            length = 0;
 
     *first = clamp_number(start, size, 0, back);
     length = step > 0 ? last - *first : *first - last;
     *count = length > 0 ? (length + stride - 1) / stride : 0;
 }
 
-typedef struct cut { int32_t axis_count; int64_t axis[PF_MAX_RANK], start[PF_MAX_RANK], end[PF_MAX_RANK], step[PF_MAX_RANK]; } cut;
+typedef struct cut {
+    int32_t axis_count;
+    int64_t axis[PF_MAX_RANK], start[PF_MAX_RANK], end[PF_MAX_RANK], step[PF_MAX_RANK];
+} cut;
 
 static pf_status take(const pf_tensor *x, pf_tensor *y, const cut *c, pf_err *err)
 {
@@ -210,5 +216,6 @@ const pf_op_def pf_op_slice = {
 };
 const pf_op_def pf_op_slice_dynamic = {
     .name = "slice_dynamic", .klass = PF_CLASS_HOST, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_slice_dynamic_attrs), .attr_fields = dynamic_fields, .infer = infer_dynamic, .reference = reference_dynamic,
+    .attr_bytes = sizeof(pf_slice_dynamic_attrs), .attr_fields = dynamic_fields, .infer = infer_dynamic,
+    .reference = reference_dynamic,
 };

@@ -16,7 +16,8 @@ pf_status pf_sliding_check(const pf_sliding_attrs *attrs, int32_t spatial, pf_er
     return st;
 }
 
-pf_dim pf_sliding_out(pf_dims *dims, const pf_sliding_attrs *attrs, int32_t axis, int32_t spatial, pf_dim in, pf_dim kernel)
+pf_dim pf_sliding_out(pf_dims *dims, const pf_sliding_attrs *attrs, int32_t axis, int32_t spatial, pf_dim in,
+                      pf_dim kernel)
 {
     int64_t stride = attrs->strides->at[axis], begin = 0, end = 0;
     pf_dim  reach = 0, room = 0, out = 0;
@@ -51,7 +52,8 @@ static void set_pads(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t d)
     s->end[d] = total - s->begin[d];
 }
 
-void pf_sliding_init(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t spatial, const int64_t *in, const int64_t *kernel, const int64_t *out)
+void pf_sliding_init(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t spatial, const int64_t *in,
+                     const int64_t *kernel, const int64_t *out)
 {
     memset(s, 0, sizeof *s);
     s->spatial = spatial;
@@ -80,7 +82,8 @@ void pf_sliding_position(const pf_sliding *s, int64_t linear, const int64_t *siz
 /* One output line: elements (o * stride + shift) of an input line of `size`, 0 outside. */
 static void unfold_line(const double *line, int64_t size, int64_t stride, int64_t shift, int64_t count, double *out)
 {
-    int64_t low = shift >= 0 ? 0 : (-shift + stride - 1) / stride, high = size - 1 - shift < 0 ? 0 : (size - 1 - shift) / stride + 1;
+    int64_t low = shift >= 0 ? 0 : (-shift + stride - 1) / stride,
+            high = size - 1 - shift < 0 ? 0 : (size - 1 - shift) / stride + 1;
 
     high = high > count ? count : high;
     low = low > high ? high : low;
@@ -110,7 +113,8 @@ static int64_t input_line(const pf_sliding *s, int64_t line, const int64_t *k)
     return at;
 }
 
-void pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, int64_t from, int64_t count, double *matrix)
+void pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, int64_t from, int64_t count,
+                       double *matrix)
 {
     int32_t last = s->spatial - 1;
     int64_t width = s->out[last];
@@ -127,7 +131,8 @@ void pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, i
             if (at < 0)
                 memset(out, 0, (size_t)width * sizeof *out);
             else
-                unfold_line(channel + at, s->in[last], s->stride[last], k[last] * s->dilation[last] - s->begin[last], width, out);
+                unfold_line(channel + at, s->in[last], s->stride[last], k[last] * s->dilation[last] - s->begin[last],
+                            width, out);
         }
     }
 }

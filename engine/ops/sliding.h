@@ -17,23 +17,26 @@ typedef struct pf_sliding_attrs {
 
 pf_status pf_sliding_check(const pf_sliding_attrs *attrs, int32_t spatial, pf_err *err);
 /* Size of output dim `axis` for input size and kernel size. */
-pf_dim    pf_sliding_out(pf_dims *dims, const pf_sliding_attrs *attrs, int32_t axis, int32_t spatial, pf_dim in, pf_dim kernel);
+pf_dim    pf_sliding_out(pf_dims *dims, const pf_sliding_attrs *attrs, int32_t axis, int32_t spatial, pf_dim in,
+                         pf_dim kernel);
 
 /* The same with numbers, for references. */
 typedef struct pf_sliding {
     int32_t spatial;
-    int64_t in[PF_SLIDING_DIMS], out[PF_SLIDING_DIMS], kernel[PF_SLIDING_DIMS], stride[PF_SLIDING_DIMS], dilation[PF_SLIDING_DIMS];
+    int64_t in[PF_SLIDING_DIMS], out[PF_SLIDING_DIMS], kernel[PF_SLIDING_DIMS], stride[PF_SLIDING_DIMS],
+            dilation[PF_SLIDING_DIMS];
     int64_t begin[PF_SLIDING_DIMS], end[PF_SLIDING_DIMS];       /* pads */
     int64_t in_elems, out_elems, kernel_elems;                  /* products */
 } pf_sliding;
 /* in, kernel and out hold `spatial` sizes. */
-void      pf_sliding_init(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t spatial, const int64_t *in, const int64_t *kernel,
-                          const int64_t *out);
+void      pf_sliding_init(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t spatial, const int64_t *in,
+                          const int64_t *kernel, const int64_t *out);
 
-/* Rows of the matrix whose product with the weights is a convolution: for each channel and kernel position one row over the output positions
-   [from, from + count), 0 in the padding.  from and count are multiples of the last output dim.  matrix: channels * kernel_elems rows of
-   count doubles. */
-void      pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, int64_t from, int64_t count, double *matrix);
+/* Rows of the matrix whose product with the weights is a convolution: for each channel and kernel position one row over
+   the output positions [from, from + count), 0 in the padding.  from and count are multiples of the last output dim.
+   matrix: channels * kernel_elems rows of count doubles. */
+void      pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, int64_t from, int64_t count,
+                            double *matrix);
 
 /* Splits a linear index over `size` (one number per spatial dim) into an index per dim. */
 void      pf_sliding_position(const pf_sliding *s, int64_t linear, const int64_t *size, int64_t *index);

@@ -34,7 +34,9 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     for (uint32_t i = 0; i < infer->node->out_count && !st; i++) {
         pf_shape out = x->shape;
 
-        out.dim[attrs->axis] = attrs->sizes.count ? attrs->sizes.at[i] : equal_part(dims, x->shape.dim[attrs->axis], infer->node->out_count, i);
+        out.dim[attrs->axis] = attrs->sizes.count
+                                   ? attrs->sizes.at[i]
+                                   : equal_part(dims, x->shape.dim[attrs->axis], infer->node->out_count, i);
         total = pf_dim_add(dims, total, out.dim[attrs->axis]);
         pf_infer_set(infer, i, x->dtype, &out);
     }

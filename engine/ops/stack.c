@@ -28,7 +28,8 @@ pf_status pf_stack_take(const pf_tensor *x, int64_t axis, int64_t index, pf_tens
     return st ? st : pf_move_all(x->dtype, &move, x->data, out->data, err);
 }
 
-static pf_status stacked_dims(const pf_tensor *slices, int64_t count, int64_t axis, const pf_tensor *y, int32_t *rank, int64_t *dim, pf_err *err)
+static pf_status stacked_dims(const pf_tensor *slices, int64_t count, int64_t axis, const pf_tensor *y, int32_t *rank,
+                              int64_t *dim, pf_err *err)
 {
     const pf_tensor *one = count ? &slices[0] : NULL;
 

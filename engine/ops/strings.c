@@ -13,10 +13,12 @@
 
 static const char *const cases[] = { "none", "lower", "upper", NULL };
 static const pf_attr_field split_fields[] = {
-    PF_ATTR_FIELD(pf_string_split_attrs, delimiter, STRING), PF_ATTR_FIELD(pf_string_split_attrs, maxsplit, INT), { NULL },
+    PF_ATTR_FIELD(pf_string_split_attrs, delimiter, STRING), PF_ATTR_FIELD(pf_string_split_attrs, maxsplit, INT),
+    { NULL },
 };
 static const pf_attr_field normalizer_fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_string_normalizer_attrs, change_case, cases), PF_ATTR_FIELD(pf_string_normalizer_attrs, case_sensitive, INT), { NULL },
+    PF_ATTR_ENUM_FIELD(pf_string_normalizer_attrs, change_case, cases),
+    PF_ATTR_FIELD(pf_string_normalizer_attrs, case_sensitive, INT), { NULL },
 };
 static const pf_attr_field regex_fields[] = { PF_ATTR_FIELD(pf_regex_attrs, pattern, STRING), { NULL } };
 
@@ -27,7 +29,8 @@ static pf_status need_strings(const pf_infer *infer, uint32_t slot, pf_err *err)
     pf_status st = pf_infer_rank(infer, slot, 0, PF_MAX_RANK, err);
 
     if (!st && pf_infer_in(infer, slot)->dtype != PF_STRING)
-        st = PF_FAIL(err, PF_INVALID, "input %u is %s, not string", slot, pf_dtype_name(pf_infer_in(infer, slot)->dtype));
+        st = PF_FAIL(err, PF_INVALID, "input %u is %s, not string", slot,
+                     pf_dtype_name(pf_infer_in(infer, slot)->dtype));
     return st;
 }
 
@@ -56,7 +59,8 @@ static pf_status infer_concat(pf_infer *infer, pf_err *err)
     if (!st)
         st = need_strings(infer, 1, err);
     if (!st)
-        st = pf_shape_broadcast(infer->graph->dims, &pf_infer_in(infer, 0)->shape, &pf_infer_in(infer, 1)->shape, &out, err);
+        st = pf_shape_broadcast(infer->graph->dims, &pf_infer_in(infer, 0)->shape, &pf_infer_in(infer, 1)->shape, &out,
+                                err);
     pf_infer_set(infer, 0, PF_STRING, &out);
     return st;
 }
@@ -69,7 +73,8 @@ static pf_status join(const char *a, const char *b, pf_tensor *y, int64_t i, pf_
     pf_buf_init(&buf, STRING_LIMIT);
     pf_buf_put(&buf, a, strlen(a));
     pf_buf_put(&buf, b, strlen(b));
-    st = buf.failed ? PF_FAIL_MEMORY(err, strlen(a) + strlen(b)) : put_text(y, i, buf.size ? (const char *)buf.data : "", buf.size, err);
+    st = buf.failed ? PF_FAIL_MEMORY(err, strlen(a) + strlen(b))
+                    : put_text(y, i, buf.size ? (const char *)buf.data : "", buf.size, err);
     pf_buf_clear(&buf);
     return st;
 }
@@ -88,7 +93,8 @@ static pf_status reference_concat(pf_reference_call *call, pf_err *err)
         int32_t last = walk.rank - 1;
 
         for (int64_t i = 0; i < walk.dim[last] && !st; i++)
-            st = join(text_at(list[0], walk.at[0] + i * walk.stride[0][last]), text_at(list[1], walk.at[1] + i * walk.stride[1][last]), y, n++, err);
+            st = join(text_at(list[0], walk.at[0] + i * walk.stride[0][last]),
+                      text_at(list[1], walk.at[1] + i * walk.stride[1][last]), y, n++, err);
     } while (!st && pf_broadcast_next(&walk));
     return st;
 }
@@ -131,7 +137,8 @@ static const char *next_part(const char **text, const char *delimiter, bool last
 }
 
 /* Counts the parts of a text, and when `to` is given writes them there. */
-static pf_status split_text(const pf_string_split_attrs *a, const char *text, pf_tensor *to, int64_t at, int64_t *count, pf_err *err)
+static pf_status split_text(const pf_string_split_attrs *a, const char *text, pf_tensor *to, int64_t at, int64_t *count,
+                            pf_err *err)
 {
     const char *rest = *text ? text : NULL, *part = NULL;
     size_t      bytes = 0;
@@ -262,7 +269,8 @@ const pf_op_def pf_op_string_concat = {
 };
 const pf_op_def pf_op_string_split = {
     .name = "string_split", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 2,
-    .attr_bytes = sizeof(pf_string_split_attrs), .attr_fields = split_fields, .infer = infer_split, .reference = reference_split,
+    .attr_bytes = sizeof(pf_string_split_attrs), .attr_fields = split_fields, .infer = infer_split,
+    .reference = reference_split,
 };
 const pf_op_def pf_op_string_normalizer = {
     .name = "string_normalizer", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1,
@@ -271,5 +279,6 @@ const pf_op_def pf_op_string_normalizer = {
 };
 const pf_op_def pf_op_regex_full_match = {
     .name = "regex_full_match", .klass = PF_CLASS_HOST, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_regex_attrs), .attr_fields = regex_fields, .infer = infer_regex, .reference = reference_regex,
+    .attr_bytes = sizeof(pf_regex_attrs), .attr_fields = regex_fields, .infer = infer_regex,
+    .reference = reference_regex,
 };

@@ -1,4 +1,5 @@
-/* tf_idf: counts of n-grams of a pool in each row.  Rules from https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html. */
+/* tf_idf: counts of n-grams of a pool in each row.  Rules from
+   https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html. */
 #include <stddef.h>
 #include <string.h>
 
@@ -70,7 +71,8 @@ static bool same_item(const pf_tensor *x, int64_t i, const pf_tensor *pool, int6
     return pf_dtype_get_i64(x->dtype, x->data, (uint64_t)i) == i64_at(pool->data, k);
 }
 
-/* Which n-gram of the pool is x[at], x[at + step], ... (n items)?  -1 when none.  Grams are numbered through all lengths. */
+/* Which n-gram of the pool is x[at], x[at + step], ... (n items)?  -1 when none.  Grams are numbered through all
+   lengths. */
 static int64_t find_gram(const pf_reference_call *call, int64_t at, int64_t step, int64_t n)
 {
     const pf_tensor *counts = &call->in[COUNTS], *pool = &call->in[POOL];
@@ -123,7 +125,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_tensor *x = &call->in[X];
     pf_tensor       *y = &call->out[0];
-    int64_t          rows = x->rank == 2 ? x->dim[0] : 1, size = x->rank == 0 ? 1 : x->dim[x->rank - 1], width = y->dim[y->rank - 1];
+    int64_t          rows = x->rank == 2 ? x->dim[0] : 1, size = x->rank == 0 ? 1 : x->dim[x->rank - 1],
+                     width = y->dim[y->rank - 1];
     pf_status        st = PF_OK;
 
     st = pf_rows_need(call, WEIGHTS, pf_tensor_elems(&call->in[INDEXES]), "weights", err);

@@ -8,8 +8,8 @@
 #include "engine/ops/order.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_topk_attrs, k, DIMS), PF_ATTR_FIELD(pf_topk_attrs, axis, INT), PF_ATTR_FIELD(pf_topk_attrs, smallest, INT),
-    PF_ATTR_FIELD(pf_topk_attrs, unsorted, INT), { NULL },
+    PF_ATTR_FIELD(pf_topk_attrs, k, DIMS), PF_ATTR_FIELD(pf_topk_attrs, axis, INT),
+    PF_ATTR_FIELD(pf_topk_attrs, smallest, INT), PF_ATTR_FIELD(pf_topk_attrs, unsorted, INT), { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)
@@ -26,8 +26,10 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     out = x->shape;
-    if (pf_dim_is_number(attrs->k.at[0]) && pf_dim_is_number(out.dim[attrs->axis]) && attrs->k.at[0] > out.dim[attrs->axis])
-        return PF_FAIL(err, PF_INVALID, "k is %lld for %lld elements", (long long)attrs->k.at[0], (long long)out.dim[attrs->axis]);
+    if (pf_dim_is_number(attrs->k.at[0]) && pf_dim_is_number(out.dim[attrs->axis]) &&
+        attrs->k.at[0] > out.dim[attrs->axis])
+        return PF_FAIL(err, PF_INVALID, "k is %lld for %lld elements", (long long)attrs->k.at[0],
+                       (long long)out.dim[attrs->axis]);
     out.dim[attrs->axis] = attrs->k.at[0];
     pf_infer_set(infer, 0, x->dtype, &out);
     pf_infer_set(infer, 1, PF_I64, &out);
@@ -49,7 +51,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_topk_attrs *attrs = call->attrs;
     const pf_tensor     *x = &call->in[0];
-    pf_lines             lines = pf_lines_of(x, attrs->axis, attrs->axis + 1), out = { lines.outer, attrs->k.at[0], lines.inner };
+    pf_lines             lines = pf_lines_of(x, attrs->axis, attrs->axis + 1),
+                         out = { lines.outer, attrs->k.at[0], lines.inner };
     int64_t             *index = pf_alloc((size_t)lines.size * sizeof *index + 1);
     pf_status            st = index ? PF_OK : PF_FAIL_MEMORY(err, (size_t)lines.size * sizeof *index);
 
@@ -63,7 +66,8 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
             index[k] = k;
         qsort_r(index, (size_t)lines.size, sizeof *index, compare, &r);
         for (int64_t k = 0; k < out.size && !st; k++) {
-            st = pf_move_run(x->dtype, call->out[0].data, to + k * out.inner, 1, x->data, r.at + index[k] * r.step, 1, 1, err);
+            st = pf_move_run(x->dtype, call->out[0].data, to + k * out.inner, 1, x->data, r.at + index[k] * r.step, 1,
+                             1, err);
             if (call->out_count > 1)
                 ((int64_t *)call->out[1].data)[to + k * out.inner] = index[k];
         }

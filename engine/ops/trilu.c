@@ -4,8 +4,10 @@
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
 
-static const pf_attr_field trilu_fields[] = { PF_ATTR_FIELD(pf_trilu_attrs, upper, INT), PF_ATTR_FIELD(pf_trilu_attrs, k, INT), { NULL } };
-static const pf_attr_field eye_fields[] = { PF_ATTR_FIELD(pf_eye_like_attrs, dtype, DTYPE), PF_ATTR_FIELD(pf_eye_like_attrs, k, INT), { NULL } };
+static const pf_attr_field trilu_fields[] = { PF_ATTR_FIELD(pf_trilu_attrs, upper, INT),
+                                              PF_ATTR_FIELD(pf_trilu_attrs, k, INT), { NULL } };
+static const pf_attr_field eye_fields[] = { PF_ATTR_FIELD(pf_eye_like_attrs, dtype, DTYPE),
+                                            PF_ATTR_FIELD(pf_eye_like_attrs, k, INT), { NULL } };
 
 static pf_status infer_trilu(pf_infer *infer, pf_err *err)
 {
@@ -42,16 +44,19 @@ static pf_status reference_trilu(pf_reference_call *call, pf_err *err)
 {
     const pf_trilu_attrs *attrs = call->attrs;
     const pf_tensor      *x = &call->in[0];
-    int64_t               rows = x->dim[x->rank - 2], columns = x->dim[x->rank - 1], lines = columns ? pf_tensor_elems(x) / columns : 0;
+    int64_t               rows = x->dim[x->rank - 2], columns = x->dim[x->rank - 1],
+                          lines = columns ? pf_tensor_elems(x) / columns : 0;
     pf_status             st = PF_OK;
 
     for (int64_t l = 0; l < lines && !st; l++) {
-        int64_t edge = l % rows + bounded(attrs->k), low = attrs->upper ? edge : 0, high = attrs->upper ? columns : edge + 1;
+        int64_t edge = l % rows + bounded(attrs->k), low = attrs->upper ? edge : 0,
+                high = attrs->upper ? columns : edge + 1;
 
         low = low < 0 ? 0 : low;
         high = high > columns ? columns : high;
         if (low < high)
-            st = pf_move_run(x->dtype, call->out[0].data, l * columns + low, 1, x->data, l * columns + low, 1, high - low, err);
+            st = pf_move_run(x->dtype, call->out[0].data, l * columns + low, 1, x->data, l * columns + low, 1,
+                             high - low, err);
     }
     return st;
 }
@@ -77,7 +82,8 @@ static pf_status reference_eye(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_trilu = {
     .name = "trilu", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_trilu_attrs), .attr_fields = trilu_fields, .infer = infer_trilu, .reference = reference_trilu,
+    .attr_bytes = sizeof(pf_trilu_attrs), .attr_fields = trilu_fields, .infer = infer_trilu,
+    .reference = reference_trilu,
 };
 const pf_op_def pf_op_eye_like = {
     .name = "eye_like", .klass = PF_CLASS_MOVE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,

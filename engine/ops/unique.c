@@ -1,4 +1,5 @@
-/* unique: the different elements (or slices along an axis), where each was first seen, which one each was, and how often. */
+/* unique: the different elements (or slices along an axis), where each was first seen, which one each was, and how
+   often. */
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -10,7 +11,8 @@
 #include "engine/ops/rows.h"
 
 static const pf_attr_field fields[] = {
-    PF_ATTR_FIELD(pf_unique_attrs, axis, INT), PF_ATTR_FIELD(pf_unique_attrs, flatten, INT), PF_ATTR_FIELD(pf_unique_attrs, unsorted, INT), { NULL },
+    PF_ATTR_FIELD(pf_unique_attrs, axis, INT), PF_ATTR_FIELD(pf_unique_attrs, flatten, INT),
+    PF_ATTR_FIELD(pf_unique_attrs, unsorted, INT), { NULL },
 };
 
 static pf_status infer(pf_infer *infer, pf_err *err)
@@ -116,7 +118,8 @@ static pf_status write_lists(const job *j, pf_reference_call *call, pf_err *err)
 
         st = pf_rows_size(&call->out[o], 1, &size, err);
         for (int64_t i = 0; i < size && !st; i++) {
-            int64_t value[] = { 0, o == 2 ? 0 : j->first[j->order[i]], o == 2 ? j->rank[j->group[i]] : 0, o == 2 ? 0 : j->count[j->order[i]] };
+            int64_t value[] = { 0, o == 2 ? 0 : j->first[j->order[i]], o == 2 ? j->rank[j->group[i]] : 0,
+                                o == 2 ? 0 : j->count[j->order[i]] };
 
             ((int64_t *)call->out[o].data)[i] = value[o];
         }
@@ -128,8 +131,11 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 {
     const pf_unique_attrs *a = call->attrs;
     const pf_tensor       *x = &call->in[0];
-    job                    j = { .x = x, .lines = a->flatten ? pf_lines_of(x, 0, x->rank) : pf_lines_of(x, a->axis, a->axis + 1) };
-    int64_t                dim[PF_MAX_RANK] = { 0 }, size = j.lines.size, *all = pf_calloc((size_t)size * 5 + 1, sizeof *all);
+    job                    j = {
+        .x = x, .lines = a->flatten ? pf_lines_of(x, 0, x->rank) : pf_lines_of(x, a->axis, a->axis + 1),
+    };
+    int64_t                dim[PF_MAX_RANK] = { 0 }, size = j.lines.size,
+                           *all = pf_calloc((size_t)size * 5 + 1, sizeof *all);
     pf_status              st = PF_OK;
 
     if (!all)

@@ -6,13 +6,15 @@
 
 static const char *const kinds[] = { "hann", "hamming", "blackman", NULL };
 static const pf_attr_field window_fields[] = {
-    PF_ATTR_ENUM_FIELD(pf_window_attrs, kind, kinds), PF_ATTR_FIELD(pf_window_attrs, dtype, DTYPE), PF_ATTR_FIELD(pf_window_attrs, symmetric, INT),
-    PF_ATTR_FIELD(pf_window_attrs, size, DIMS), { NULL },
+    PF_ATTR_ENUM_FIELD(pf_window_attrs, kind, kinds), PF_ATTR_FIELD(pf_window_attrs, dtype, DTYPE),
+    PF_ATTR_FIELD(pf_window_attrs, symmetric, INT), PF_ATTR_FIELD(pf_window_attrs, size, DIMS), { NULL },
 };
 static const pf_attr_field mel_fields[] = {
     PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, dtype, DTYPE), PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, bins, INT),
-    PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, dft_length, INT), PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, sample_rate, INT),
-    PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, lower_hertz, FLOAT), PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, upper_hertz, FLOAT), { NULL },
+    PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, dft_length, INT),
+    PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, sample_rate, INT),
+    PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, lower_hertz, FLOAT),
+    PF_ATTR_FIELD(pf_mel_weight_matrix_attrs, upper_hertz, FLOAT), { NULL },
 };
 
 static pf_status infer_window(pf_infer *infer, pf_err *err)
@@ -55,8 +57,8 @@ static pf_status infer_mel(pf_infer *infer, pf_err *err)
     pf_shape                          out = { .rank = 2, .dim = { a->dft_length / 2 + 1, a->bins } };
 
     if (a->bins < 1 || a->dft_length < 1 || a->sample_rate < 1 || a->bins > 1 << 20 || a->dft_length > 1 << 24)
-        return PF_FAIL(err, PF_INVALID, "%lld bins of a transform of %lld at %lld Hz", (long long)a->bins, (long long)a->dft_length,
-                       (long long)a->sample_rate);
+        return PF_FAIL(err, PF_INVALID, "%lld bins of a transform of %lld at %lld Hz", (long long)a->bins,
+                       (long long)a->dft_length, (long long)a->sample_rate);
     pf_infer_set(infer, 0, (pf_dtype)a->dtype, &out);
     return pf_infer_numeric_dtype(a->dtype, err);
 }
@@ -78,7 +80,8 @@ static double triangle(int64_t line, int64_t left, int64_t center, int64_t right
         return 0;
     if (line == center)
         return 1;
-    return line < center ? (double)(line - left) / (double)(center - left) : (double)(right - line) / (double)(right - center);
+    return line < center ? (double)(line - left) / (double)(center - left)
+                         : (double)(right - line) / (double)(right - center);
 }
 
 static pf_status reference_mel(pf_reference_call *call, pf_err *err)
@@ -89,15 +92,18 @@ static pf_status reference_mel(pf_reference_call *call, pf_err *err)
     (void)err;
     for (int64_t m = 0; m < a->bins; m++)
         for (int64_t line = 0; line < y->dim[0]; line++)
-            pf_dtype_set(y->dtype, y->data, (uint64_t)(line * a->bins + m), triangle(line, corner(a, m), corner(a, m + 1), corner(a, m + 2)));
+            pf_dtype_set(y->dtype, y->data, (uint64_t)(line * a->bins + m),
+                         triangle(line, corner(a, m), corner(a, m + 1), corner(a, m + 2)));
     return PF_OK;
 }
 
 const pf_op_def pf_op_window = {
     .name = "window", .klass = PF_CLASS_MOVE, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_window_attrs), .attr_fields = window_fields, .infer = infer_window, .reference = reference_window,
+    .attr_bytes = sizeof(pf_window_attrs), .attr_fields = window_fields, .infer = infer_window,
+    .reference = reference_window,
 };
 const pf_op_def pf_op_mel_weight_matrix = {
     .name = "mel_weight_matrix", .klass = PF_CLASS_MOVE, .in_min = 0, .in_max = 0, .out_min = 1, .out_max = 1,
-    .attr_bytes = sizeof(pf_mel_weight_matrix_attrs), .attr_fields = mel_fields, .infer = infer_mel, .reference = reference_mel,
+    .attr_bytes = sizeof(pf_mel_weight_matrix_attrs), .attr_fields = mel_fields, .infer = infer_mel,
+    .reference = reference_mel,
 };

@@ -1,9 +1,10 @@
 /* softmax(scale * q k^T + mask) v becomes attention.
-   The scale may stand on q, on k, on both or on the scores, as product or quotient, and may differ from head to head.  The mask may be added, or
-   chosen by where, to scores whose batch is two dims for it (windows of an image); a causal one is recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own or one with the batch, and
-   the second product may be transposed (v p^T).
-   Condition: q, k and v have one type, nothing else reads scores or probabilities, each dim of the mask is 1 or that of the scores, and a head
-   has at most 256 elements. */
+   The scale may stand on q, on k, on both or on the scores, as product or quotient, and may differ from head to head.
+   The mask may be added, or chosen by where, to scores whose batch is two dims for it (windows of an image); a causal
+   one is recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own
+   or one with the batch, and the second product may be transposed (v p^T).
+   Condition: q, k and v have one type, nothing else reads scores or probabilities, each dim of the mask is 1 or that of
+   the scores, and a head has at most 256 elements. */
 #include <math.h>
 #include <string.h>
 
@@ -51,7 +52,10 @@ static void note_heads(finder *f, pf_value_id value)
 static bool walk(finder *f, pf_value_id value, int depth);
 
 static bool walk_first(finder *f, const pf_node *node, int depth) { return walk(f, node->in[0], depth); }
-static bool walk_cast(finder *f, const pf_node *node, int depth) { return is_float(f->graph, node->in[0]) && walk(f, node->in[0], depth); }
+static bool walk_cast(finder *f, const pf_node *node, int depth)
+{
+    return is_float(f->graph, node->in[0]) && walk(f, node->in[0], depth);
+}
 
 static bool walk_product(finder *f, const pf_node *node, int depth)
 {
@@ -65,8 +69,8 @@ static bool walk_reshape(finder *f, const pf_node *node, int depth)
 {
     const pf_shape *from = &f->graph->values[node->in[0]].shape, *to = &f->graph->values[node->out[0]].shape;
 
-    if (from->rank < 3 || from->rank > WIDE_RANK || to->rank < 3 || to->rank > WIDE_RANK || from->dim[from->rank - 1] != to->dim[to->rank - 1] ||
-        from->dim[from->rank - 2] != to->dim[to->rank - 2])
+    if (from->rank < 3 || from->rank > WIDE_RANK || to->rank < 3 || to->rank > WIDE_RANK ||
+        from->dim[from->rank - 1] != to->dim[to->rank - 1] || from->dim[from->rank - 2] != to->dim[to->rank - 2])
         return false;
     note_heads(f, node->out[0]);
     return walk(f, node->in[0], depth);
@@ -76,12 +80,14 @@ static bool walk_scaled(finder *f, const pf_node *node, double factor, int depth
 {
     const pf_node *inner = maker_of(f->graph, node->in[0]);
 
-    if (inner && inner->op == PF_OP_TANH && f->scale == 1 && f->softcap == 0 && f->head_scale == PF_NONE && factor > 0) {
+    if (inner && inner->op == PF_OP_TANH && f->scale == 1 && f->softcap == 0 && f->head_scale == PF_NONE &&
+        factor > 0) {
         pf_mask outside = f->mask;
 
         f->softcap = factor;
         f->scale = factor;
-        return pf_rewrite_used_once(f->graph, node->in[0]) && walk(f, inner->in[0], depth) && f->mask.count == outside.count;
+        return pf_rewrite_used_once(f->graph, node->in[0]) && walk(f, inner->in[0], depth) &&
+               f->mask.count == outside.count;
     }
     f->scale *= factor;
     return walk(f, node->in[0], depth);
@@ -176,7 +182,8 @@ static bool walk_clip(finder *f, const pf_node *node, int depth)
 
 static const struct { pf_op_kind op; bool (*run)(finder *f, const pf_node *node, int depth); } steps[] = {
     { PF_OP_MATMUL, walk_product }, { PF_OP_ADD, walk_add },   { PF_OP_SUB, walk_sub },         { PF_OP_MUL, walk_mul },
-    { PF_OP_DIV, walk_div },        { PF_OP_WHERE, walk_where }, { PF_OP_CAST, walk_cast },     { PF_OP_RESHAPE, walk_reshape },
+    { PF_OP_DIV, walk_div },        { PF_OP_WHERE, walk_where }, { PF_OP_CAST, walk_cast },
+    { PF_OP_RESHAPE, walk_reshape },
     { PF_OP_MAX, walk_max },        { PF_OP_CLIP, walk_clip }, { PF_OP_IDENTITY, walk_first },
 };
 
@@ -225,7 +232,8 @@ static bool reads_nothing_else(const finder *f, pf_value_id value, pf_value_id c
 
         if (use.node == PF_NONE)
             return false;
-        others += cond == PF_NONE || (graph->nodes[use.node].op != PF_OP_IS_NAN && graph->nodes[use.node].op != PF_OP_EQUAL);
+        others += cond == PF_NONE ||
+                  (graph->nodes[use.node].op != PF_OP_IS_NAN && graph->nodes[use.node].op != PF_OP_EQUAL);
     }
     return others == 1;
 }
@@ -256,7 +264,8 @@ static bool find_softmax(finder *f, pf_value_id value)
             return ((const pf_axis_attrs *)node->attrs)->axis == f->graph->values[value].shape.rank - 1 &&
                    reads_nothing_else(f, f->scores, cond) && walk(f, f->scores, 0);
         }
-        if (node->op == PF_OP_WHERE ? !pass_guard(f, node, &cond) : node->op != PF_OP_CAST && node->op != PF_OP_RESHAPE && node->op != PF_OP_IDENTITY)
+        if (node->op == PF_OP_WHERE ? !pass_guard(f, node, &cond)
+                                    : node->op != PF_OP_CAST && node->op != PF_OP_RESHAPE && node->op != PF_OP_IDENTITY)
             return false;
         value = node->in[node->op == PF_OP_WHERE ? 2 : 0];
     }
@@ -277,7 +286,8 @@ static pf_status take_scale(finder *f, pf_value_id *x, int depth, pf_err *err)
     if (!node || depth > DEPTH_LIMIT)
         return PF_OK;
     copy = *node;
-    if ((node->op == PF_OP_MUL || node->op == PF_OP_DIV) && pf_fold_uniform(f->graph, node->in[1], &factor) && factor != 0) {
+    if ((node->op == PF_OP_MUL || node->op == PF_OP_DIV) && pf_fold_uniform(f->graph, node->in[1], &factor) &&
+        factor != 0) {
         f->scale *= node->op == PF_OP_MUL ? factor : 1 / factor;
         *x = node->in[0];
         return take_scale(f, x, depth + 1, err);
@@ -333,7 +343,8 @@ static pf_value_id repeated(const pf_graph *graph, const pf_node *node, int32_t 
     return node->in[0];
 }
 
-/* Takes a repetition of heads out of x, whose dim `axis` counts them: [.., kv, 1, ..] made [.., kv, group, ..], and then [.., kv * group, ..]. */
+/* Takes a repetition of heads out of x, whose dim `axis` counts them: [.., kv, 1, ..] made [.., kv, group, ..], and
+   then [.., kv * group, ..]. */
 static pf_status take_repeat(finder *f, pf_value_id *x, int32_t axis, int depth, pf_err *err)
 {
     const pf_node *node = maker_of(f->graph, *x), *spread = NULL;
@@ -353,7 +364,8 @@ static pf_status take_repeat(finder *f, pf_value_id *x, int32_t axis, int depth,
     in = node->in_count ? node->in[0] : PF_NONE;
     if (node->op == PF_OP_TRANSPOSE) {
         st = take_repeat(f, &in, (int32_t)((const pf_transpose_attrs *)node->attrs)->perm.at[axis], depth + 1, err);
-        return st || in == copy.in[0] ? st : pf_graph_add_node(f->graph, copy.op, copy.name, &in, 1, copy.attrs, 1, x, err);
+        return st || in == copy.in[0] ? st
+                                      : pf_graph_add_node(f->graph, copy.op, copy.name, &in, 1, copy.attrs, 1, x, err);
     }
     spread = node->op == PF_OP_RESHAPE ? maker_of(f->graph, in) : NULL;
     if (!spread || f->graph->values[in].shape.rank != wanted.rank + 1)
@@ -382,13 +394,16 @@ static pf_status take_repeats(finder *f, pf_err *err)
 
 static bool fits(const finder *f)
 {
-    const pf_dim *q = f->graph->values[f->q].shape.dim, *k = f->graph->values[f->k].shape.dim, *v = f->graph->values[f->v].shape.dim;
+    const pf_dim *q = f->graph->values[f->q].shape.dim, *k = f->graph->values[f->k].shape.dim,
+                 *v = f->graph->values[f->v].shape.dim;
 
-    if (f->graph->values[f->q].dtype != f->graph->values[f->k].dtype || f->graph->values[f->q].dtype != f->graph->values[f->v].dtype)
+    if (f->graph->values[f->q].dtype != f->graph->values[f->k].dtype ||
+        f->graph->values[f->q].dtype != f->graph->values[f->v].dtype)
         return false;
     if (q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || q[3] != k[3] || k[2] != v[2])
         return false;
-    return q[1] == k[1] || k[1] == 1 || (pf_dim_is_number(q[1]) && pf_dim_is_number(k[1]) && k[1] > 0 && q[1] % k[1] == 0);
+    return q[1] == k[1] || k[1] == 1 ||
+           (pf_dim_is_number(q[1]) && pf_dim_is_number(k[1]) && k[1] > 0 && q[1] % k[1] == 0);
 }
 
 static pf_status place(finder *f, pf_value_id *x, bool swap, pf_err *err)
@@ -398,7 +413,8 @@ static pf_status place(finder *f, pf_value_id *x, bool swap, pf_err *err)
     return st ? st : to_rank_4(f, x, err);
 }
 
-/* Fused kernels keep a head's row in registers: deeper heads are two products and a softmax, which libraries do better. */
+/* Fused kernels keep a head's row in registers: deeper heads are two products and a softmax, which libraries do
+   better. */
 static bool is_shallow(const finder *f)
 {
     pf_dim size = f->graph->values[f->q].shape.dim[RANK - 1];
@@ -415,7 +431,8 @@ static pf_status scale_rows(finder *f, bool *found, pf_err *err)
     *found = true;
     if (f->head_scale == PF_NONE)
         return PF_OK;
-    *found = f->graph->values[q].dtype == f->graph->values[f->head_scale].dtype && f->graph->values[f->head_scale].shape.rank <= RANK;
+    *found = f->graph->values[q].dtype == f->graph->values[f->head_scale].dtype &&
+             f->graph->values[f->head_scale].shape.rank <= RANK;
     if (*found)
         st = pf_make_binary(f->graph, PF_OP_MUL, f->name, q, f->head_scale, &f->q, err);
     *found &= !st && pf_shape_equal(&f->graph->values[q].shape, &f->graph->values[f->q].shape);
@@ -434,7 +451,8 @@ static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *f
     f->k = first->in[1];
     f->v = last->in[v_first ? 0 : 1];
     *found = false;
-    if (f->graph->values[f->q].shape.rank != rank || f->graph->values[f->k].shape.rank != rank || (rank != RANK && rank != RANK - 1) ||
+    if (f->graph->values[f->q].shape.rank != rank || f->graph->values[f->k].shape.rank != rank ||
+        (rank != RANK && rank != RANK - 1) ||
         f->graph->values[f->v].shape.rank != f->graph->values[last->out[0]].shape.rank)
         return PF_OK;
     st = take_scale(f, &f->q, 0, err);
@@ -457,11 +475,13 @@ static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *f
 
 /* ---- The mask */
 
-/* A mask that is broadcast to `at`, which holds the scores with other leading dims, is broadcast to the scores.  *mask PF_NONE: it does not fit. */
+/* A mask that is broadcast to `at`, which holds the scores with other leading dims, is broadcast to the scores.  *mask
+   PF_NONE: it does not fit. */
 static pf_status to_scores(finder *f, pf_value_id *mask, const pf_shape *at, const pf_shape *scores, pf_err *err)
 {
     pf_shape         shape = f->graph->values[*mask].shape, wide = { .rank = at->rank }, spread = *at, out = *scores;
-    pf_shape         from = { .rank = at->rank - 2 }, to = { .rank = RANK - 2, .dim = { scores->dim[0], scores->dim[1] } };
+    pf_shape         from = { .rank = at->rank - 2 },
+    to = { .rank = RANK - 2, .dim = { scores->dim[0], scores->dim[1] } };
     pf_reshape_group groups[PF_RESHAPE_GROUPS];
     int32_t          count = 0, missing = at->rank - shape.rank;
     pf_status        st = PF_OK;
@@ -495,8 +515,9 @@ static pf_status to_scores(finder *f, pf_value_id *mask, const pf_shape *at, con
 /* Masks broadcast to [batch * heads, ..] get a dim for the heads.  False when one does not fit. */
 static pf_status place_masks(finder *f, bool *found, pf_err *err)
 {
-    pf_shape  scores = { RANK, { f->graph->values[f->q].shape.dim[0], f->graph->values[f->q].shape.dim[1], f->graph->values[f->q].shape.dim[2],
-                                 f->graph->values[f->k].shape.dim[2] } };
+    pf_shape  scores = { RANK,
+                         { f->graph->values[f->q].shape.dim[0], f->graph->values[f->q].shape.dim[1],
+                           f->graph->values[f->q].shape.dim[2], f->graph->values[f->k].shape.dim[2] } };
     pf_status st = PF_OK;
 
     for (uint32_t i = 0; i < f->mask.count && !st; i++) {
@@ -534,7 +555,8 @@ static pf_status add_attention(finder *f, pf_value_id *out, pf_err *err)
     memcpy(scores.dim, graph->values[f->q].shape.dim, 3 * sizeof scores.dim[0]);
     scores.dim[3] = graph->values[f->k].shape.dim[2];
     st = pf_mask_split(graph, &f->mask, &scores, graph->values[f->q].dtype, &attrs.causal, &in[3], err);
-    return st ? st : pf_graph_add_node(graph, PF_OP_ATTENTION, f->name, in, in[3] == PF_NONE ? 3 : 4, &attrs, 1, out, err);
+    return st ? st
+              : pf_graph_add_node(graph, PF_OP_ATTENTION, f->name, in, in[3] == PF_NONE ? 3 : 4, &attrs, 1, out, err);
 }
 
 /* Looks for p in p v, or in v p^T. */
@@ -557,7 +579,8 @@ static bool find(finder *f, pf_node_id id, bool *v_first)
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph   *graph = pf_rewrite_graph(rewrite);
-    finder      f = { .graph = graph, .scale = 1, .batch = PF_DIM_INVALID, .product = PF_NONE, .scores = PF_NONE, .head_scale = PF_NONE };
+    finder      f = { .graph = graph, .scale = 1, .batch = PF_DIM_INVALID, .product = PF_NONE, .scores = PF_NONE,
+                      .head_scale = PF_NONE };
     pf_shape    wanted = graph->values[graph->nodes[id].out[0]].shape;
     pf_value_id out = PF_NONE;
     pf_node_id  before = graph->node_count;
@@ -585,6 +608,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_attention = {
-    .name = "attention", .summary = "softmax(q k^T) v with scale, mask and repeated heads as one op", .phase = PF_RULES_PATTERN, .default_on = true,
-    .apply = apply,
+    .name = "attention", .summary = "softmax(q k^T) v with scale, mask and repeated heads as one op",
+    .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
 };

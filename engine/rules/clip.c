@@ -1,4 +1,5 @@
-/* Limits.  min and max with constants are clips, a clip at 0 alone is a relu, and two limits one behind the other are one. */
+/* Limits.  min and max with constants are clips, a clip at 0 alone is a relu, and two limits one behind the other are
+   one. */
 #include <math.h>
 
 #include "engine/fold.h"
@@ -23,8 +24,8 @@ static bool limits_of(const pf_graph *graph, const pf_node *node, limits *out)
         *out = (limits){ attrs->p, attrs->q };
         return !(attrs->p > attrs->q);
     }
-    if ((node->op != PF_OP_MAX && node->op != PF_OP_MIN) || !pf_fold_uniform(graph, node->in[1], &number) || isnan(number) ||
-        !pf_shape_equal(&graph->values[node->in[0]].shape, &graph->values[node->out[0]].shape))
+    if ((node->op != PF_OP_MAX && node->op != PF_OP_MIN) || !pf_fold_uniform(graph, node->in[1], &number) ||
+        isnan(number) || !pf_shape_equal(&graph->values[node->in[0]].shape, &graph->values[node->out[0]].shape))
         return false;
     *(node->op == PF_OP_MAX ? &out->low : &out->high) = number;
     return true;
@@ -72,5 +73,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_clip = {
-    .name = "clip", .summary = "one clip or relu for limits that follow each other", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "clip", .summary = "one clip or relu for limits that follow each other", .phase = PF_RULES_PATTERN,
+    .default_on = true, .apply = apply,
 };

@@ -8,7 +8,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_value_id    first = PF_NONE, second = PF_NONE;
     pf_status      st = PF_OK;
 
-    if (!(pf_op_def_of(node->op)->flags & PF_OPF_COMMUTATIVE) || node->in_count < 2 || node->in[0] == PF_NONE || node->in[1] == PF_NONE)
+    if (!(pf_op_def_of(node->op)->flags & PF_OPF_COMMUTATIVE) || node->in_count < 2 || node->in[0] == PF_NONE ||
+        node->in[1] == PF_NONE)
         return PF_OK;
     first = node->in[0];
     second = node->in[1];
@@ -22,5 +23,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_constants_last = {
-    .name = "constants_last", .summary = "write x + 1 rather than 1 + x", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "constants_last", .summary = "write x + 1 rather than 1 + x", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
 };

@@ -14,5 +14,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_drop_dead = {
-    .name = "drop_dead", .summary = "remove nodes that nobody uses", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "drop_dead", .summary = "remove nodes that nobody uses", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
 };

@@ -8,8 +8,14 @@
 enum { NOT = -1 };
 
 static int always(const pf_graph *graph, const pf_node *node) { return (void)graph, (void)node, 0; }
-static int when_single_input(const pf_graph *graph, const pf_node *node) { return (void)graph, node->in_count == 1 ? 0 : NOT; }
-static int when_single_output(const pf_graph *graph, const pf_node *node) { return (void)graph, node->out_count == 1 ? 0 : NOT; }
+static int when_single_input(const pf_graph *graph, const pf_node *node)
+{
+    return (void)graph, node->in_count == 1 ? 0 : NOT;
+}
+static int when_single_output(const pf_graph *graph, const pf_node *node)
+{
+    return (void)graph, node->out_count == 1 ? 0 : NOT;
+}
 
 static int when_in_order(const pf_graph *graph, const pf_node *node)
 {
@@ -146,6 +152,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_drop_identity = {
-    .name = "drop_identity", .summary = "remove nodes that hand on an input unchanged", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "drop_identity", .summary = "remove nodes that hand on an input unchanged", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

@@ -1,6 +1,7 @@
-/* An einsum of two tensors is a matrix product between transposes and reshapes: labels of both and of the result are batches, labels of both alone
-   are summed over.  An einsum of one tensor that sums nothing is a transpose.
-   Condition: letters only, with "->"; none twice in a term, none summed that one tensor has alone, and equal dims for equal letters. */
+/* An einsum of two tensors is a matrix product between transposes and reshapes: labels of both and of the result are
+   batches, labels of both alone are summed over.  An einsum of one tensor that sums nothing is a transpose.
+   Condition: letters only, with "->"; none twice in a term, none summed that one tensor has alone, and equal dims for
+   equal letters. */
 #include <ctype.h>
 #include <string.h>
 
@@ -72,7 +73,8 @@ static bool classify(const equation *e, kinds *out)
             return false;
         (void)add_label(&out->right, label);
     }
-    return out->batch.count + out->left.count + out->right.count == e->at[OUT].count && out->batch.count + 2 <= PF_MAX_RANK;
+    return out->batch.count + out->left.count + out->right.count == e->at[OUT].count &&
+           out->batch.count + 2 <= PF_MAX_RANK;
 }
 
 static pf_dim dim_of(const pf_graph *graph, const pf_node *node, const equation *e, char label)
@@ -116,8 +118,8 @@ static void append(int64_t *perm, int32_t *count, const term *from, const term *
 }
 
 /* [batches..., rows, columns] of operand i. */
-static pf_status as_matrix(pf_graph *graph, const pf_node *node, const equation *e, int32_t i, const kinds *k, const term *rows, const term *columns,
-                           pf_value_id *out, pf_err *err)
+static pf_status as_matrix(pf_graph *graph, const pf_node *node, const equation *e, int32_t i, const kinds *k,
+                           const term *rows, const term *columns, pf_value_id *out, pf_err *err)
 {
     pf_shape  shape = { .rank = k->batch.count + 2 };
     int64_t   perm[PF_MAX_RANK] = { 0 };
@@ -136,7 +138,8 @@ static pf_status as_matrix(pf_graph *graph, const pf_node *node, const equation 
 }
 
 /* [batches..., rows, columns] with the labels that these are, in the order of the result. */
-static pf_status as_result(pf_graph *graph, const pf_node *node, const equation *e, const kinds *k, pf_value_id *x, pf_err *err)
+static pf_status as_result(pf_graph *graph, const pf_node *node, const equation *e, const kinds *k, pf_value_id *x,
+                           pf_err *err)
 {
     const term *parts[] = { &k->batch, &k->left, &k->right };
     term        made = { .count = 0 };
@@ -161,7 +164,8 @@ static void put_left_first(equation *e, pf_value_id *in, kinds *k)
     const equation as_written = *e;
     const pf_value_id first = in[0];
 
-    if (!k->left.count || !k->right.count || place_of(&e->at[OUT], k->left.label[0]) < place_of(&e->at[OUT], k->right.label[0]))
+    if (!k->left.count || !k->right.count ||
+        place_of(&e->at[OUT], k->left.label[0]) < place_of(&e->at[OUT], k->right.label[0]))
         return;
     e->at[0] = as_written.at[1];
     e->at[1] = as_written.at[0];
@@ -170,7 +174,8 @@ static void put_left_first(equation *e, pf_value_id *in, kinds *k)
     (void)classify(e, k);
 }
 
-static pf_status make_product(pf_graph *graph, const pf_node *written, const equation *as_written, pf_value_id *out, pf_err *err)
+static pf_status make_product(pf_graph *graph, const pf_node *written, const equation *as_written, pf_value_id *out,
+                              pf_err *err)
 {
     pf_value_id    in[2] = { written->in[0], written->in[1] }, a = PF_NONE, b = PF_NONE;
     pf_node        ordered = *written;
@@ -202,8 +207,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_value_id out = PF_NONE;
     pf_status   st = PF_OK;
 
-    if (node.op != PF_OP_EINSUM || !read_equation(((const pf_einsum_attrs *)node.attrs)->equation, &e) || e.inputs != (int32_t)node.in_count ||
-        !dims_agree(graph, &node, &e))
+    if (node.op != PF_OP_EINSUM || !read_equation(((const pf_einsum_attrs *)node.attrs)->equation, &e) ||
+        e.inputs != (int32_t)node.in_count || !dims_agree(graph, &node, &e))
         return PF_OK;
     append(perm, &count, &e.at[0], &e.at[OUT]);
     if (e.inputs == 2 && pf_dtype_is_float(graph->values[node.out[0]].dtype))
@@ -214,6 +219,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_einsum_to_matmul = {
-    .name = "einsum_to_matmul", .summary = "a matrix product instead of an einsum of two tensors", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "einsum_to_matmul", .summary = "a matrix product instead of an einsum of two tensors",
+    .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

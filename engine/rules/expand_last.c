@@ -1,5 +1,5 @@
-/* A pointwise op computes on what was there before an expand, and the expand comes behind it, or goes where the op broadcasts anyway.
-   A constant of one value is a scalar for this. */
+/* A pointwise op computes on what was there before an expand, and the expand comes behind it, or goes where the op
+   broadcasts anyway. A constant of one value is a scalar for this. */
 #include "engine/fold.h"
 #include "engine/make.h"
 #include "engine/rewrite.h"
@@ -66,7 +66,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         return PF_OK;
     for (uint32_t i = 0; i < node.in_count && !st; i++)
         st = shrink(graph, node.in[i], &in[i], err);
-    if (st || !broadcast_all(graph, in, node.in_count, &shape) || (!pf_shape_equal(&shape, &wanted) && !has_expand(graph, &node)))
+    if (st || !broadcast_all(graph, in, node.in_count, &shape) ||
+        (!pf_shape_equal(&shape, &wanted) && !has_expand(graph, &node)))
         return st;
     st = pf_graph_add_node(graph, node.op, node.name, in, node.in_count, node.attrs, 1, &out, err);
     if (!st)
@@ -75,6 +76,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_expand_last = {
-    .name = "expand_last", .summary = "compute before expanding, and leave broadcasting to the op", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "expand_last", .summary = "compute before expanding, and leave broadcasting to the op",
+    .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

@@ -1,7 +1,8 @@
-/* A product of matrices between reshapes that flatten all dims but the last and restore them is a product of higher rank: what follows it then
-   sees the shape that it works in, and joins it.
+/* A product of matrices between reshapes that flatten all dims but the last and restore them is a product of higher
+   rank: what follows it then sees the shape that it works in, and joins it.
      reshape(gemm(reshape(x), w, b))     matmul(x, w) + b
-   Condition: the left matrix is not transposed, alpha and beta are 1, and only reshapes of the same kind read the product. */
+   Condition: the left matrix is not transposed, alpha and beta are 1, and only reshapes of the same kind read the
+   product. */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
@@ -10,16 +11,20 @@ typedef struct product { pf_value_id x, w, addend; bool trans_w; } product;
 
 static bool read_product(const pf_graph *graph, pf_value_id value, product *out)
 {
-    const pf_node         *node = graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
+    const pf_node         *node = graph->values[value].producer == PF_NONE
+                                      ? NULL
+                                      : &graph->nodes[graph->values[value].producer];
     const pf_gemm_attrs   *gemm = node && node->op == PF_OP_GEMM ? node->attrs : NULL;
     const pf_matmul_attrs *matmul = node && node->op == PF_OP_MATMUL ? node->attrs : NULL;
 
     if (!gemm && !matmul)
         return false;
-    *out = (product){ node->in[0], node->in[1], node->in_count > 2 ? node->in[2] : PF_NONE, gemm ? gemm->trans_b : matmul->trans_b };
+    *out = (product){ node->in[0], node->in[1], node->in_count > 2 ? node->in[2] : PF_NONE,
+                      gemm ? gemm->trans_b : matmul->trans_b };
     if (gemm && (gemm->trans_a || gemm->alpha != 1 || (out->addend != PF_NONE && gemm->beta != 1)))
         return false;
-    return !(matmul && matmul->trans_a) && graph->values[out->x].shape.rank == 2 && graph->values[out->w].shape.rank == 2;
+    return !(matmul && matmul->trans_a) && graph->values[out->x].shape.rank == 2 &&
+           graph->values[out->w].shape.rank == 2;
 }
 
 /* The addend is the same for all rows. */
@@ -38,7 +43,8 @@ static bool restores(const pf_graph *graph, const pf_node *node)
 
     for (int32_t d = 0; d + 1 < to->rank; d++)
         rows = pf_dim_mul(graph->dims, rows, to->dim[d]);
-    return node->op == PF_OP_RESHAPE && to->rank > 2 && flat->rank == 2 && to->dim[to->rank - 1] == flat->dim[1] && rows == flat->dim[0];
+    return node->op == PF_OP_RESHAPE && to->rank > 2 && flat->rank == 2 && to->dim[to->rank - 1] == flat->dim[1] &&
+           rows == flat->dim[0];
 }
 
 static bool all_restore(const pf_graph *graph, pf_value_id value)
@@ -76,6 +82,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_flat_product = {
-    .name = "flat_product", .summary = "multiply rows of any shape without flattening them", .phase = PF_RULES_PATTERN, .default_on = true,
-    .apply = apply,
+    .name = "flat_product", .summary = "multiply rows of any shape without flattening them", .phase = PF_RULES_PATTERN,
+    .default_on = true, .apply = apply,
 };

@@ -1,5 +1,5 @@
-/* Batch normalization with known statistics is y = a x + b per channel, a = scale / sqrt(variance + epsilon), b = bias - a mean: part of the
-   weights of the linear op before it, else a multiplication and an addition. */
+/* Batch normalization with known statistics is y = a x + b per channel, a = scale / sqrt(variance + epsilon), b = bias
+   - a mean: part of the weights of the linear op before it, else a multiplication and an addition. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -27,7 +27,8 @@ static bool read_affine(const pf_graph *graph, const pf_node *node, int64_t chan
     return true;
 }
 
-static pf_status add_mul_add(pf_graph *graph, pf_node_id id, int64_t channels, const double *scale, const double *bias, pf_value_id *out, pf_err *err)
+static pf_status add_mul_add(pf_graph *graph, pf_node_id id, int64_t channels, const double *scale, const double *bias,
+                             pf_value_id *out, pf_err *err)
 {
     pf_value_id x = graph->nodes[id].in[X], product[2] = { x, PF_NONE }, sum[2] = { PF_NONE, PF_NONE };
     const char *name = graph->nodes[id].name;
@@ -47,8 +48,8 @@ static bool is_candidate(const pf_graph *graph, const pf_node *node)
     const pf_value *x = node->op == PF_OP_BATCH_NORM ? &graph->values[node->in[X]] : NULL;
     const pf_value *scale = x && node->in[SCALE] != PF_NONE ? &graph->values[node->in[SCALE]] : NULL;
 
-    return scale && node->out_count == 1 && !((const pf_batch_norm_attrs *)node->attrs)->training && x->shape.rank >= 2 && scale->is_constant &&
-           scale->shape.rank == 1;
+    return scale && node->out_count == 1 && !((const pf_batch_norm_attrs *)node->attrs)->training &&
+           x->shape.rank >= 2 && scale->is_constant && scale->shape.rank == 1;
 }
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
@@ -68,10 +69,12 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     if (!items)
         return PF_FAIL_MEMORY(err, (size_t)channels * INPUTS * sizeof *items);
     if (read_affine(graph, &graph->nodes[id], channels, items)) {
-        folds = pf_rewrite_used_once(graph, graph->nodes[id].in[X]) && pf_fold_find_linear(graph, graph->nodes[id].in[X], &linear) &&
-                linear.takes_bias && linear.channel_axis == 1 && linear.channels == channels;
+        folds = pf_rewrite_used_once(graph, graph->nodes[id].in[X]) &&
+                pf_fold_find_linear(graph, graph->nodes[id].in[X], &linear) && linear.takes_bias &&
+                linear.channel_axis == 1 && linear.channels == channels;
         if (folds)
-            st = pf_fold_into_linear(graph, &linear, items + SCALE * channels, items + BIAS * channels, graph->nodes[id].name, &out, err);
+            st = pf_fold_into_linear(graph, &linear, items + SCALE * channels, items + BIAS * channels,
+                                     graph->nodes[id].name, &out, err);
         else
             st = add_mul_add(graph, id, channels, items + SCALE * channels, items + BIAS * channels, &out, err);
         if (!st)
@@ -82,6 +85,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_fold_batchnorm = {
-    .name = "fold_batchnorm", .summary = "normalize by statistics inside the weights before, or by one multiply and add",
+    .name = "fold_batchnorm",
+    .summary = "normalize by statistics inside the weights before, or by one multiply and add",
     .phase = PF_RULES_WEIGHTS, .default_on = true, .apply = apply,
 };

@@ -70,7 +70,8 @@ static bool is_foldable(const pf_graph *graph, const pf_node *node)
     const pf_op_def *def = pf_op_def_of(node->op);
     size_t           bytes = 0;
 
-    if (def->flags & PF_OPF_RANDOM || node->op == PF_OP_DEQUANTIZE_LINEAR || holds_graph(def) || !inputs_are_constant(graph, node))
+    if (def->flags & PF_OPF_RANDOM || node->op == PF_OP_DEQUANTIZE_LINEAR || holds_graph(def) ||
+        !inputs_are_constant(graph, node))
         return false;
     bytes = input_bytes(graph, node);
     return dims_are_numbers(def, node->attrs) && outputs_fit(graph, node, bytes > LIMIT_BYTES ? bytes : LIMIT_BYTES);
@@ -157,7 +158,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     else if (st == PF_NO_SPACE)
         st = PF_FAIL(err, st, "%s", why.msg);
     else
-        st = PF_OK;                          /* the node stays: it may never run, and whoever runs it says what is wrong */
+        st = PF_OK;  /* the node stays: it may never run, and whoever runs it says what is wrong */
     for (uint32_t i = 0; i < out_count; i++)
         pf_tensor_clear(&io[in_count + i]);
     pf_free(io);
@@ -165,6 +166,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_fold_constants = {
-    .name = "fold_constants", .summary = "compute now what depends on constants only", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "fold_constants", .summary = "compute now what depends on constants only", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

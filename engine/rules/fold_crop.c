@@ -1,6 +1,6 @@
-/* A slice of the spatial dims of a transposed convolution, with step 1, is padding of that, which leaves out what it makes at the borders.
-   Condition: the sizes are numbers, nothing else reads what is sliced, and as much is left out at both ends of each dim then, which kernels of
-   all devices take. */
+/* A slice of the spatial dims of a transposed convolution, with step 1, is padding of that, which leaves out what it
+   makes at the borders. Condition: the sizes are numbers, nothing else reads what is sliced, and as much is left out at
+   both ends of each dim then, which kernels of all devices take. */
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
@@ -49,7 +49,9 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 {
     pf_graph               *graph = pf_rewrite_graph(rewrite);
     const pf_node          *node = &graph->nodes[id];
-    pf_node_id              before = node->op == PF_OP_SLICE ? pf_rewrite_maker(graph, node->in[0], PF_OP_CONV_TRANSPOSE) : PF_NONE;
+    pf_node_id              before = node->op == PF_OP_SLICE
+                                         ? pf_rewrite_maker(graph, node->in[0], PF_OP_CONV_TRANSPOSE)
+                                         : PF_NONE;
     pf_conv_transpose_attrs attrs = { .groups = 1 };
     pf_value_id             out = PF_NONE;
     pf_status               st = PF_OK;
@@ -59,12 +61,12 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     attrs = *(const pf_conv_transpose_attrs *)graph->nodes[before].attrs;
     if (!crop(&attrs, node->attrs, &graph->values[node->in[0]].shape) || !is_even(&attrs.pads))
         return PF_OK;
-    st = pf_graph_add_node(graph, PF_OP_CONV_TRANSPOSE, graph->nodes[before].name, graph->nodes[before].in, graph->nodes[before].in_count, &attrs, 1,
-                           &out, err);
+    st = pf_graph_add_node(graph, PF_OP_CONV_TRANSPOSE, graph->nodes[before].name, graph->nodes[before].in,
+                           graph->nodes[before].in_count, &attrs, 1, &out, err);
     return st ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
 }
 
 const pf_rule pf_rule_fold_crop = {
-    .name = "fold_crop", .summary = "leave out inside a transposed convolution what is cut off behind it", .phase = PF_RULES_WEIGHTS,
-    .default_on = true, .apply = apply,
+    .name = "fold_crop", .summary = "leave out inside a transposed convolution what is cut off behind it",
+    .phase = PF_RULES_WEIGHTS, .default_on = true, .apply = apply,
 };

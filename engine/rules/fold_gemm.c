@@ -1,4 +1,5 @@
-/* One form for gemm: alpha and beta are 1 wherever they can be moved into constants, and an addend that does not count is left out. */
+/* One form for gemm: alpha and beta are 1 wherever they can be moved into constants, and an addend that does not count
+   is left out. */
 #include "engine/fold.h"
 #include "engine/ops/attrs.h"
 
@@ -36,6 +37,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_fold_gemm = {
-    .name = "fold_gemm", .summary = "move alpha and beta of a product into its constants", .phase = PF_RULES_WEIGHTS, .default_on = true,
-    .apply = apply,
+    .name = "fold_gemm", .summary = "move alpha and beta of a product into its constants", .phase = PF_RULES_WEIGHTS,
+    .default_on = true, .apply = apply,
 };

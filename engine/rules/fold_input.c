@@ -1,7 +1,7 @@
-/* A constant per input channel that is multiplied with or added to what a linear op reads becomes part of its weights: images that are normalized,
-   batch normalization in front of a convolution.
-   Condition: nothing else reads what the op reads, or its weights, and what is added meets no padding, which stays 0.  A matmul that takes no bias gets an
-   addition behind it, where the one in front was. */
+/* A constant per input channel that is multiplied with or added to what a linear op reads becomes part of its weights:
+   images that are normalized, batch normalization in front of a convolution.
+   Condition: nothing else reads what the op reads, or its weights, and what is added meets no padding, which stays 0.
+   A matmul that takes no bias gets an addition behind it, where the one in front was. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -17,19 +17,22 @@ typedef struct job {
     double        *scale, *shift;       /* per input channel; NULL: 1, 0 */
 } job;
 
-/* Which input channel a weight meets: its index along a dim of `size`, plus `per_group` for each `group_rows` weights. */
+/* Which input channel a weight meets: its index along a dim of `size`, plus `per_group` for each `group_rows`
+   weights. */
 typedef struct meeting { int64_t size, inner, group_elems, per_group; } meeting;
 
 static bool is_product(const pf_node *node) { return node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM; }
 
 static bool trans_w(const pf_node *node)
 {
-    return node->op == PF_OP_GEMM ? ((const pf_gemm_attrs *)node->attrs)->trans_b : ((const pf_matmul_attrs *)node->attrs)->trans_b;
+    return node->op == PF_OP_GEMM ? ((const pf_gemm_attrs *)node->attrs)->trans_b
+                                  : ((const pf_matmul_attrs *)node->attrs)->trans_b;
 }
 
 static bool trans_x(const pf_node *node)
 {
-    return node->op == PF_OP_GEMM ? ((const pf_gemm_attrs *)node->attrs)->trans_a : ((const pf_matmul_attrs *)node->attrs)->trans_a;
+    return node->op == PF_OP_GEMM ? ((const pf_gemm_attrs *)node->attrs)->trans_a
+                                  : ((const pf_matmul_attrs *)node->attrs)->trans_a;
 }
 
 static meeting meeting_of(const job *j)
@@ -92,7 +95,8 @@ static pf_status scale_weights(job *j, pf_value_id *out, pf_err *err)
     if (!data)
         return PF_FAIL_MEMORY(err, w.constant.bytes);
     for (uint64_t i = 0; i < elems; i++) {
-        pf_dtype_set(w.dtype, data, i, pf_dtype_get(w.dtype, w.constant.data, i) * j->scale[channel_met(&m, (int64_t)i)]);
+        pf_dtype_set(w.dtype, data, i,
+                     pf_dtype_get(w.dtype, w.constant.data, i) * j->scale[channel_met(&m, (int64_t)i)]);
         if (!isfinite(pf_dtype_get(w.dtype, data, i)))
             return PF_OK;
     }
@@ -127,7 +131,8 @@ static pf_status fold_scale(job *j, pf_value_id *out, pf_err *err)
 /* The op without the shift, and then its bias with what the shift makes. */
 static pf_status fold_shift(job *j, pf_value_id *out, pf_err *err)
 {
-    pf_value_id in[3] = { j->affine.in[0], j->node.in[1], j->node.in_count > 2 ? j->node.in[2] : PF_NONE }, sum = PF_NONE;
+    pf_value_id in[3] = { j->affine.in[0], j->node.in[1], j->node.in_count > 2 ? j->node.in[2] : PF_NONE },
+                sum = PF_NONE;
     double     *sums = pf_calloc((size_t)j->linear.channels, sizeof *sums);
     pf_status   st = PF_OK;
 
@@ -154,8 +159,8 @@ static bool find(job *j, pf_node_id id)
     pf_node_id              affine = PF_NONE;
 
     j->node = j->graph->nodes[id];
-    if (j->node.out_count != 1 || !pf_fold_find_linear(j->graph, j->node.out[0], &j->linear) || !pf_rewrite_used_once(j->graph, j->linear.x) ||
-        !pf_rewrite_used_once(j->graph, j->linear.weights) ||
+    if (j->node.out_count != 1 || !pf_fold_find_linear(j->graph, j->node.out[0], &j->linear) ||
+        !pf_rewrite_used_once(j->graph, j->linear.x) || !pf_rewrite_used_once(j->graph, j->linear.weights) ||
         (is_product(&j->node) && (trans_x(&j->node) || j->graph->values[j->linear.x].shape.rank < 2)))
         return false;
     for (size_t i = 0; i < sizeof ops / sizeof ops[0] && affine == PF_NONE; i++)
@@ -190,12 +195,13 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     j.scale = items;
     j.shift = items + j.channels;
     if (read_constant(&j, axis))
-        st = j.affine.op == PF_OP_MUL || j.affine.op == PF_OP_DIV ? fold_scale(&j, &out, err) : fold_shift(&j, &out, err);
+        st = j.affine.op == PF_OP_MUL || j.affine.op == PF_OP_DIV ? fold_scale(&j, &out, err)
+                                                                  : fold_shift(&j, &out, err);
     pf_free(items);
     return st || out == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
 }
 
 const pf_rule pf_rule_fold_input = {
-    .name = "fold_input", .summary = "multiply and add constants inside the weights behind", .phase = PF_RULES_WEIGHTS, .default_on = true,
-    .apply = apply,
+    .name = "fold_input", .summary = "multiply and add constants inside the weights behind", .phase = PF_RULES_WEIGHTS,
+    .default_on = true, .apply = apply,
 };

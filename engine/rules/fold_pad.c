@@ -1,6 +1,6 @@
-/* Zeros padded round the spatial dims become the padding of the convolution or pool behind them.  Pools look at their padding in other
-   ways: an average counts it only when told to, a maximum takes it for minus infinity.  A transposed convolution has padding that leaves out
-   what it makes at the borders: it leaves out less then. */
+/* Zeros padded round the spatial dims become the padding of the convolution or pool behind them.  Pools look at their
+   padding in other ways: an average counts it only when told to, a maximum takes it for minus infinity.  A transposed
+   convolution has padding that leaves out what it makes at the borders: it leaves out less then. */
 #include <float.h>
 #include <math.h>
 
@@ -69,7 +69,8 @@ static bool absorb_conv_transpose(void *attrs, const pf_ints *pads, double value
     if (a->auto_pad != PF_AUTO_PAD_NONE || a->output_shape.count || value != 0)
         return false;
     for (int32_t i = 0; i < pads->count; i++) {
-        int64_t stride = i % spatial < a->strides.count ? a->strides.at[i % spatial] : 1, left = i < a->pads.count ? a->pads.at[i] : 0;
+        int64_t stride = i % spatial < a->strides.count ? a->strides.at[i % spatial] : 1,
+                left = i < a->pads.count ? a->pads.at[i] : 0;
 
         if (pads->at[i] > left / stride)
             return false;
@@ -104,7 +105,8 @@ static bool absorb_average_pool(void *attrs, const pf_ints *pads, double value)
 }
 
 static const struct { pf_op_kind op; absorb_fn *absorb; } rows[] = {
-    { PF_OP_CONV, absorb_conv }, { PF_OP_CONV_TRANSPOSE, absorb_conv_transpose }, { PF_OP_MAX_POOL, absorb_max_pool }, { PF_OP_AVERAGE_POOL, absorb_average_pool },
+    { PF_OP_CONV, absorb_conv }, { PF_OP_CONV_TRANSPOSE, absorb_conv_transpose }, { PF_OP_MAX_POOL, absorb_max_pool },
+    { PF_OP_AVERAGE_POOL, absorb_average_pool },
 };
 
 static absorb_fn *find_absorber(const pf_node *node)
@@ -115,7 +117,8 @@ static absorb_fn *find_absorber(const pf_node *node)
     return NULL;
 }
 
-static pf_status add_padded(pf_graph *graph, pf_node_id id, pf_node_id pad, const void *attrs, pf_value_id *out, pf_err *err)
+static pf_status add_padded(pf_graph *graph, pf_node_id id, pf_node_id pad, const void *attrs, pf_value_id *out,
+                            pf_err *err)
 {
     const pf_node *node = &graph->nodes[id];
     pf_value_id    in[3] = { graph->nodes[pad].in[0], PF_NONE, PF_NONE };
@@ -139,7 +142,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     double      value = 0;
     pf_status   st = PF_OK;
 
-    if (pad == PF_NONE || !pad_value(graph, &graph->nodes[pad], &value) || !spatial_pads(graph, &graph->nodes[pad], &pads))
+    if (pad == PF_NONE || !pad_value(graph, &graph->nodes[pad], &value) ||
+        !spatial_pads(graph, &graph->nodes[pad], &pads))
         return PF_OK;
     if (graph->nodes[id].op == PF_OP_CONV)
         attrs.conv = *(const pf_conv_attrs *)graph->nodes[id].attrs;
@@ -154,5 +158,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_fold_pad = {
-    .name = "fold_pad", .summary = "pad inside the convolution or pool", .phase = PF_RULES_WEIGHTS, .default_on = true, .apply = apply,
+    .name = "fold_pad", .summary = "pad inside the convolution or pool", .phase = PF_RULES_WEIGHTS, .default_on = true,
+    .apply = apply,
 };

@@ -1,5 +1,5 @@
-/* A transpose of the last two dims in front of a matrix product is a flag of the product.  Looked at from the transpose, so that a large
-   constant is not moved before its product was seen. */
+/* A transpose of the last two dims in front of a matrix product is a flag of the product.  Looked at from the
+   transpose, so that a large constant is not moved before its product was seen. */
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
@@ -7,7 +7,8 @@ static bool swaps_last(const pf_node *node)
 {
     const pf_ints *perm = node->op == PF_OP_TRANSPOSE ? &((const pf_transpose_attrs *)node->attrs)->perm : NULL;
 
-    if (!perm || perm->count < 2 || perm->at[perm->count - 1] != perm->count - 2 || perm->at[perm->count - 2] != perm->count - 1)
+    if (!perm || perm->count < 2 || perm->at[perm->count - 1] != perm->count - 2 ||
+        perm->at[perm->count - 2] != perm->count - 1)
         return false;
     for (int32_t d = 0; d < perm->count - 2; d++)
         if (perm->at[d] != d)
@@ -20,7 +21,9 @@ static bool is_factor(const pf_graph *graph, pf_use use)
 {
     const pf_node *node = use.node == PF_NONE ? NULL : &graph->nodes[use.node];
 
-    return node && use.slot < 2 && (node->op == PF_OP_GEMM || (node->op == PF_OP_MATMUL && graph->values[node->in[1 - use.slot]].shape.rank >= 2));
+    return node && use.slot < 2 &&
+           (node->op == PF_OP_GEMM ||
+            (node->op == PF_OP_MATMUL && graph->values[node->in[1 - use.slot]].shape.rank >= 2));
 }
 
 static pf_status flip(pf_graph *graph, pf_use use, pf_value_id x, pf_value_id *out, pf_err *err)
@@ -69,6 +72,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_fold_transpose = {
-    .name = "fold_transpose", .summary = "multiply by a transposed matrix without moving it", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "fold_transpose", .summary = "multiply by a transposed matrix without moving it", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

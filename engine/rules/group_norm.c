@@ -1,5 +1,5 @@
-/* Channels of an image in groups, as one dim or two, normalized over what is behind the groups, and given their shape back: a group norm.
-   The inner norm is an instance norm of the groups or a layer norm without effect of its own. */
+/* Channels of an image in groups, as one dim or two, normalized over what is behind the groups, and given their shape
+   back: a group norm. The inner norm is an instance norm of the groups or a layer norm without effect of its own. */
 #include "base/alloc.h"
 #include "engine/fold.h"
 #include "engine/make.h"
@@ -10,27 +10,31 @@ typedef struct inner_norm { pf_value_id x, scale, shift; int64_t groups; double 
 /* x [n, groups, ...] normalized over all dims behind the groups. */
 static bool find_inner(const pf_graph *graph, pf_value_id value, inner_norm *out)
 {
-    const pf_node *node = graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
+    const pf_node *node = graph->values[value].producer == PF_NONE ? NULL
+                                                                   : &graph->nodes[graph->values[value].producer];
     pf_dim         groups = graph->values[value].shape.rank >= 3 ? graph->values[value].shape.dim[1] : PF_DIM_INVALID;
     double         one = 0;
 
-    if (!node || node->out_count != 1 || !pf_dim_is_number(groups) || groups < 1 || (node->op != PF_OP_INSTANCE_NORM && node->op != PF_OP_LAYER_NORM))
+    if (!node || node->out_count != 1 || !pf_dim_is_number(groups) || groups < 1 ||
+        (node->op != PF_OP_INSTANCE_NORM && node->op != PF_OP_LAYER_NORM))
         return false;
-    *out = (inner_norm){ .x = node->in[0], .scale = node->in[1], .shift = node->in_count > 2 ? node->in[2] : PF_NONE, .groups = groups };
+    *out = (inner_norm){ .x = node->in[0], .scale = node->in[1], .shift = node->in_count > 2 ? node->in[2] : PF_NONE,
+                         .groups = groups };
     if (node->op == PF_OP_INSTANCE_NORM) {
         out->epsilon = ((const pf_instance_norm_attrs *)node->attrs)->epsilon;
         return true;
     }
     out->epsilon = ((const pf_layer_norm_attrs *)node->attrs)->epsilon;
-    return ((const pf_layer_norm_attrs *)node->attrs)->axis == 2 && pf_fold_uniform(graph, out->scale, &one) && one == 1 &&
-           (out->shift == PF_NONE || (pf_fold_uniform(graph, out->shift, &one) && one == 0));
+    return ((const pf_layer_norm_attrs *)node->attrs)->axis == 2 && pf_fold_uniform(graph, out->scale, &one) &&
+           one == 1 && (out->shift == PF_NONE || (pf_fold_uniform(graph, out->shift, &one) && one == 0));
 }
 
 /* A number per group becomes one per channel; `otherwise` where there is none. */
-static pf_status per_channel(pf_graph *graph, pf_value_id from, double otherwise, int64_t groups, int64_t channels, pf_dtype dtype, pf_value_id *out,
-                             pf_err *err)
+static pf_status per_channel(pf_graph *graph, pf_value_id from, double otherwise, int64_t groups, int64_t channels,
+                             pf_dtype dtype, pf_value_id *out, pf_err *err)
 {
-    double   *items = pf_alloc((size_t)channels * sizeof *items), *of_groups = pf_alloc((size_t)groups * sizeof *of_groups);
+    double   *items = pf_alloc((size_t)channels * sizeof *items),
+             *of_groups = pf_alloc((size_t)groups * sizeof *of_groups);
     pf_status st = items && of_groups ? PF_OK : PF_FAIL_MEMORY(err, (size_t)channels * sizeof *items);
     bool      found = !st && from != PF_NONE && pf_fold_along(graph, from, 1, 0, groups, of_groups);
 
@@ -43,7 +47,10 @@ static pf_status per_channel(pf_graph *graph, pf_value_id from, double otherwise
     return st;
 }
 
-static bool is_constant(const pf_graph *graph, pf_value_id value) { return value == PF_NONE || graph->values[value].is_constant; }
+static bool is_constant(const pf_graph *graph, pf_value_id value)
+{
+    return value == PF_NONE || graph->values[value].is_constant;
+}
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
@@ -57,11 +64,13 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_group_norm_attrs attrs = { 0 };
     pf_status           st = PF_OK;
 
-    if (node->op != PF_OP_RESHAPE || !pf_rewrite_used_once(graph, node->in[0]) || !find_inner(graph, node->in[0], &norm) || shape.rank < 2)
+    if (node->op != PF_OP_RESHAPE || !pf_rewrite_used_once(graph, node->in[0]) ||
+        !find_inner(graph, node->in[0], &norm) || shape.rank < 2)
         return PF_OK;
     split = pf_rewrite_maker(graph, norm.x, PF_OP_RESHAPE);
-    if (split == PF_NONE || !pf_shape_equal(&graph->values[graph->nodes[split].in[0]].shape, &shape) || !pf_dim_is_number(shape.dim[1]) ||
-        shape.dim[1] < 1 || shape.dim[1] % norm.groups || graph->values[norm.x].shape.dim[0] != shape.dim[0] || !is_constant(graph, norm.scale) ||
+    if (split == PF_NONE || !pf_shape_equal(&graph->values[graph->nodes[split].in[0]].shape, &shape) ||
+        !pf_dim_is_number(shape.dim[1]) || shape.dim[1] < 1 || shape.dim[1] % norm.groups ||
+        graph->values[norm.x].shape.dim[0] != shape.dim[0] || !is_constant(graph, norm.scale) ||
         !is_constant(graph, norm.shift))
         return PF_OK;
     in[0] = graph->nodes[split].in[0];
@@ -75,5 +84,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_group_norm = {
-    .name = "group_norm", .summary = "recognize group normalization", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "group_norm", .summary = "recognize group normalization", .phase = PF_RULES_PATTERN, .default_on = true,
+    .apply = apply,
 };

@@ -34,7 +34,8 @@ static bool can_move(const pf_graph *branch)
 }
 
 /* moved[v]: the value of graph that stands for value v of the branch. */
-static pf_status move_values(pf_graph *graph, const pf_graph *branch, const pf_value_id *captured, pf_value_id *moved, pf_err *err)
+static pf_status move_values(pf_graph *graph, const pf_graph *branch, const pf_value_id *captured, pf_value_id *moved,
+                             pf_err *err)
 {
     pf_status st = PF_OK;
 
@@ -44,7 +45,8 @@ static pf_status move_values(pf_graph *graph, const pf_graph *branch, const pf_v
         const pf_value *value = &branch->values[v];
 
         if (value->is_constant)
-            st = pf_graph_add_constant(graph, value->name, value->dtype, &value->shape, value->constant.data, value->constant.bytes, &moved[v], err);
+            st = pf_graph_add_constant(graph, value->name, value->dtype, &value->shape, value->constant.data,
+                                       value->constant.bytes, &moved[v], err);
     }
     return st;
 }
@@ -57,14 +59,16 @@ static pf_status move_node(pf_graph *graph, const pf_node *node, pf_value_id *mo
     for (uint32_t i = 0; i < node->in_count && !st; i++)
         io[i] = node->in[i] == PF_NONE ? PF_NONE : moved[node->in[i]];
     if (!st)
-        st = pf_graph_add_node(graph, node->op, node->name, io, node->in_count, node->attrs, node->out_count, io + node->in_count, err);
+        st = pf_graph_add_node(graph, node->op, node->name, io, node->in_count, node->attrs, node->out_count,
+                               io + node->in_count, err);
     for (uint32_t i = 0; i < node->out_count && !st; i++)
         moved[node->out[i]] = io[node->in_count + i];
     pf_free(io);
     return st;
 }
 
-static pf_status move_branch(pf_graph *graph, const pf_graph *branch, const pf_value_id *captured, pf_value_id *moved, pf_err *err)
+static pf_status move_branch(pf_graph *graph, const pf_graph *branch, const pf_value_id *captured, pf_value_id *moved,
+                             pf_err *err)
 {
     pf_node_id *order = NULL;
     uint32_t    count = 0;
@@ -101,6 +105,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_inline_if = {
-    .name = "inline_if", .summary = "put a branch that is known to be taken in the place of its if", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "inline_if", .summary = "put a branch that is known to be taken in the place of its if",
+    .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

@@ -1,4 +1,5 @@
-/* Shape arithmetic whose result is known: a constant when all are numbers, else dim_values, which needs no input at run time. */
+/* Shape arithmetic whose result is known: a constant when all are numbers, else dim_values, which needs no input at run
+   time. */
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
@@ -33,7 +34,8 @@ static pf_status add_numbers(pf_graph *graph, pf_value_id from, pf_value_id *out
 static pf_status add_dims(pf_graph *graph, const pf_node *node, pf_value_id *out, pf_err *err)
 {
     const pf_value     *value = &graph->values[node->out[0]];
-    pf_dim_values_attrs attrs = { .dtype = value->dtype, .rank = value->shape.rank, .values = { .count = (int32_t)value->content_count } };
+    pf_dim_values_attrs attrs = { .dtype = value->dtype, .rank = value->shape.rank,
+                                  .values = { .count = (int32_t)value->content_count } };
 
     for (uint32_t i = 0; i < value->content_count; i++)
         attrs.values.at[i] = value->content[i];
@@ -49,7 +51,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     bool            usable = false, numbers = false;
     pf_status       st = PF_OK;
 
-    if (!value->content || node->out_count != 1 || value->shape.rank < 0 || value->shape.rank > 1 || value->kind != PF_VALUE_TENSOR)
+    if (!value->content || node->out_count != 1 || value->shape.rank < 0 || value->shape.rank > 1 ||
+        value->kind != PF_VALUE_TENSOR)
         return PF_OK;
     numbers = all_numbers(value, &usable);
     if (!usable || (!numbers && (node->op == PF_OP_DIM_VALUES || value->content_count > PF_ATTR_LIST)))
@@ -61,6 +64,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_known_content = {
-    .name = "known_content", .summary = "replace shape arithmetic whose result is known", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "known_content", .summary = "replace shape arithmetic whose result is known", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

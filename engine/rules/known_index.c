@@ -1,5 +1,5 @@
-/* Index arithmetic that gives the same number everywhere becomes that number: tests of position ids that always hold, masks that mask nothing.
-   Looked at are bools, integers and what is chosen by or cast from them. */
+/* Index arithmetic that gives the same number everywhere becomes that number: tests of position ids that always hold,
+   masks that mask nothing. Looked at are bools, integers and what is chosen by or cast from them. */
 #include "engine/index_form.h"
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
@@ -10,7 +10,8 @@ static bool is_candidate(const pf_graph *graph, const pf_node *node)
     const pf_value *v = &graph->values[node->out[0]];
     bool            is_index = v->dtype == PF_BOOL || pf_dtype_is_integer(v->dtype);
 
-    if (node->out_count != 1 || v->kind != PF_VALUE_TENSOR || v->shape.rank < 0 || pf_op_def_of(node->op)->flags & PF_OPF_RANDOM)
+    if (node->out_count != 1 || v->kind != PF_VALUE_TENSOR || v->shape.rank < 0 ||
+        pf_op_def_of(node->op)->flags & PF_OPF_RANDOM)
         return false;
     if (node->op == PF_OP_EXPAND && graph->values[node->in[0]].is_constant)      /* the form that this rule makes */
         return false;
@@ -44,6 +45,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_known_index = {
-    .name = "known_index", .summary = "replace tests of positions whose result is known", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "known_index", .summary = "replace tests of positions whose result is known", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

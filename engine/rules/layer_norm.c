@@ -1,7 +1,8 @@
-/* (x - mean) / sqrt(mean of (x - mean)^2 + epsilon), written with a quotient, with rsqrt, of mean - x, with the mean of squares less the square of
-   the mean, as x r + (shift - mean r) with r = scale rsqrt(..), or as the rms_norm of x - mean.  Over the last dims it is a layer norm, over all
-   spatial dims an instance norm.
-   Condition: the dims reduced are numbers, and nothing else reads the statistics.  Scales and shifts behind it are norm_affine's. */
+/* (x - mean) / sqrt(mean of (x - mean)^2 + epsilon), written with a quotient, with rsqrt, of mean - x, with the mean of
+   squares less the square of the mean, as x r + (shift - mean r) with r = scale rsqrt(..), or as the rms_norm of x -
+   mean.  Over the last dims it is a layer norm, over all spatial dims an instance norm.
+   Condition: the dims reduced are numbers, and nothing else reads the statistics.  Scales and shifts behind it are
+   norm_affine's. */
 #include "engine/fold.h"
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
@@ -14,11 +15,13 @@ enum { X, SCALE, SHIFT, MEAN = 0, VARIANCE = 1 };
 #define EVEN_SQUARE PF_KNOWN(VARIANCE, REDUCE, PF_NODE(MUL, CENTERED, CENTERED))
 #define TURNED      PF_NODE(SUB, MEAN_OF_X, PF_X)
 #define ODD_SQUARE  PF_KNOWN(VARIANCE, REDUCE, PF_NODE(MUL, TURNED, TURNED))
-#define LESS_SQUARE PF_NODE(SUB, PF_KNOWN(VARIANCE, REDUCE, PF_NODE(MUL, PF_X, PF_X)), PF_NODE(MUL, MEAN_OF_X, MEAN_OF_X))
+#define LESS_SQUARE \
+    PF_NODE(SUB, PF_KNOWN(VARIANCE, REDUCE, PF_NODE(MUL, PF_X, PF_X)), PF_NODE(MUL, MEAN_OF_X, MEAN_OF_X))
 #define LIFTED(v)   PF_NODE(ADD, v, PF_P)
 
 #define FORMS(v) \
-    PF_NODE(DIV, CENTERED, PF_NODE(SQRT, LIFTED(v))), PF_NODE(DIV, PF_NODE(MUL, CENTERED, PF_VALUE(SCALE)), PF_NODE(SQRT, LIFTED(v))), \
+    PF_NODE(DIV, CENTERED, PF_NODE(SQRT, LIFTED(v))), \
+    PF_NODE(DIV, PF_NODE(MUL, CENTERED, PF_VALUE(SCALE)), PF_NODE(SQRT, LIFTED(v))), \
     PF_NODE(MUL, CENTERED, PF_NODE(RSQRT, LIFTED(v))), \
     PF_NODE(MUL, CENTERED, PF_NODE(RSQRT, LIFTED(v)), PF_VALUE(SCALE)), \
     PF_NODE(ADD, PF_NODE(MUL, PF_X, PF_NODE(RSQRT, LIFTED(v)), PF_VALUE(SCALE)), \
@@ -62,7 +65,8 @@ static bool find_form(const pf_graph *graph, pf_value_id value, pf_match *match,
 }
 
 /* Scale and shift of norms are constants of their own, to which norm_affine adds what it finds. */
-static pf_status add_norm(pf_graph *graph, const char *name, const pf_match *match, int64_t first, bool instance, pf_value_id *out, pf_err *err)
+static pf_status add_norm(pf_graph *graph, const char *name, const pf_match *match, int64_t first, bool instance,
+                          pf_value_id *out, pf_err *err)
 {
     pf_value               x = graph->values[match->value[X]];
     pf_shape               shape = { .rank = instance ? 1 : x.shape.rank - (int32_t)first };
@@ -121,7 +125,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 
     if (graph->nodes[id].op == PF_OP_RMS_NORM)
         return center_rms(rewrite, id, changed, err);
-    if (graph->values[made].kind != PF_VALUE_TENSOR || !pf_dtype_is_float(graph->values[made].dtype) || !find_form(graph, made, &match, &first) ||
+    if (graph->values[made].kind != PF_VALUE_TENSOR || !pf_dtype_is_float(graph->values[made].dtype) ||
+        !find_form(graph, made, &match, &first) ||
         !pf_shape_equal(&graph->values[match.value[X]].shape, &graph->values[made].shape))
         return PF_OK;
     st = add_norm(graph, name, &match, first, first == 2 && graph->values[made].shape.rank > 3, &out, err);
@@ -133,5 +138,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_layer_norm = {
-    .name = "layer_norm", .summary = "recognize layer and instance normalization", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "layer_norm", .summary = "recognize layer and instance normalization", .phase = PF_RULES_PATTERN,
+    .default_on = true, .apply = apply,
 };

@@ -1,5 +1,5 @@
-/* Rectifiers with a slope: max(x, p x) for p below 1, relu(x) - p relu(-x), prelu and where with a constant slope.  And by where ELU and the
-   rectifier without a slope. */
+/* Rectifiers with a slope: max(x, p x) for p below 1, relu(x) - p relu(-x), prelu and where with a constant slope.  And
+   by where ELU and the rectifier without a slope. */
 #include "engine/pattern.h"
 
 #define RELU_OF_MINUS_X PF_NODE(RELU, PF_NODE(MUL, PF_X, PF_NUMBER(-1)))
@@ -22,5 +22,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_leaky_relu = {
-    .name = "leaky_relu", .summary = "recognize rectifiers with a slope", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "leaky_relu", .summary = "recognize rectifiers with a slope", .phase = PF_RULES_PATTERN, .default_on = true,
+    .apply = apply,
 };

@@ -33,7 +33,8 @@ static bool holds(pf_dtype wide, pf_dtype narrow)
         return to_float && w->digits >= n->digits && w->exponent >= n->exponent;
     if (to_float)
         return w->digits >= n->digits && (1 << (w->exponent - 1)) > n->digits;
-    return is_unsigned(narrow) == is_unsigned(wide) ? w->digits >= n->digits : is_unsigned(narrow) && w->digits > n->digits;
+    return is_unsigned(narrow) == is_unsigned(wide) ? w->digits >= n->digits
+                                                    : is_unsigned(narrow) && w->digits > n->digits;
 }
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
@@ -54,5 +55,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_casts = {
-    .name = "merge_casts", .summary = "one cast instead of two", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "merge_casts", .summary = "one cast instead of two", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
 };

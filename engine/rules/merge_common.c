@@ -11,7 +11,8 @@ static bool same_constant(const pf_value *a, const pf_value *b)
         return false;
     if (a->constant.data == b->constant.data)
         return true;
-    return a->dtype != PF_STRING && a->constant.bytes <= COMPARED_BYTES && !memcmp(a->constant.data, b->constant.data, a->constant.bytes);
+    return a->dtype != PF_STRING && a->constant.bytes <= COMPARED_BYTES &&
+           !memcmp(a->constant.data, b->constant.data, a->constant.bytes);
 }
 
 static bool same_value(const pf_graph *graph, pf_value_id a, pf_value_id b)
@@ -78,5 +79,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_common = {
-    .name = "merge_common", .summary = "compute once what is computed twice", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "merge_common", .summary = "compute once what is computed twice", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

@@ -1,4 +1,5 @@
-/* A concat of concats along one dim is one concat; neighbouring slices of one value that it puts together again are one slice. */
+/* A concat of concats along one dim is one concat; neighbouring slices of one value that it puts together again are one
+   slice. */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
@@ -16,7 +17,8 @@ static bool flatten(const pf_graph *graph, const pf_node *node, parts *out)
     for (uint32_t i = 0; i < node->in_count; i++) {
         pf_node_id     inner = pf_rewrite_maker(graph, node->in[i], PF_OP_CONCAT);
         const pf_node *from = inner == PF_NONE ? NULL : &graph->nodes[inner];
-        bool           opens = from && ((const pf_axis_attrs *)from->attrs)->axis == axis && pf_rewrite_used_once(graph, node->in[i]);
+        bool           opens = from && ((const pf_axis_attrs *)from->attrs)->axis == axis &&
+                               pf_rewrite_used_once(graph, node->in[i]);
 
         if (out->count + (opens ? from->in_count : 1) > LIMIT)
             return false;
@@ -45,8 +47,10 @@ static pf_value_id sliced_whole(const pf_graph *graph, const pf_node *node, pf_d
         const pf_slice_attrs *attrs = slice_along(graph, node->in[i], axis);
         pf_value_id           x = attrs ? graph->nodes[graph->values[node->in[i]].producer].in[0] : PF_NONE;
 
-        if (!attrs || (i && (x != whole || attrs->starts.at[0] != *end)) || (pf_dim_is_number(attrs->starts.at[0]) && attrs->starts.at[0] < 0) ||
-            pf_dim_sub(graph->dims, attrs->ends.at[0], attrs->starts.at[0]) != graph->values[node->in[i]].shape.dim[axis])
+        if (!attrs || (i && (x != whole || attrs->starts.at[0] != *end)) ||
+            (pf_dim_is_number(attrs->starts.at[0]) && attrs->starts.at[0] < 0) ||
+            pf_dim_sub(graph->dims, attrs->ends.at[0], attrs->starts.at[0]) !=
+                graph->values[node->in[i]].shape.dim[axis])
             return PF_NONE;
         if (!i)
             *start = attrs->starts.at[0];
@@ -69,13 +73,14 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         return PF_OK;
     whole = sliced_whole(graph, &node, &start, &end);
     if (whole != PF_NONE)
-        st = pf_make_slice(graph, node.name, whole, ((const pf_axis_attrs *)node.attrs)->axis, start, end, 1, &out, err);
+        st = pf_make_slice(graph, node.name, whole, ((const pf_axis_attrs *)node.attrs)->axis, start, end, 1, &out,
+                           err);
     else if (flatten(graph, &node, &all))
         st = pf_make_concat(graph, node.name, all.at, all.count, ((const pf_axis_attrs *)node.attrs)->axis, &out, err);
     return st || out == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
 }
 
 const pf_rule pf_rule_merge_concats = {
-    .name = "merge_concats", .summary = "one concat instead of two, and none of neighbouring slices", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "merge_concats", .summary = "one concat instead of two, and none of neighbouring slices",
+    .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

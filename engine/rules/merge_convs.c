@@ -1,6 +1,7 @@
-/* Convolutions of one value with kernels of one place, each followed by the same function or by none, are one convolution with the kernels one behind
-   the other, and slices of it: the branches of an Inception block.
-   Condition: they move alike, all together are no more than LIMIT, and no concat reads them: what a concat joins is better written in its place. */
+/* Convolutions of one value with kernels of one place, each followed by the same function or by none, are one
+   convolution with the kernels one behind the other, and slices of it: the branches of an Inception block.
+   Condition: they move alike, all together are no more than LIMIT, and no concat reads them: what a concat joins is
+   better written in its place. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -25,7 +26,8 @@ static bool same_ints(const pf_ints *a, const pf_ints *b)
 
 static bool moves_alike(const pf_conv_attrs *a, const pf_conv_attrs *b)
 {
-    return same_ints(&a->strides, &b->strides) && same_ints(&a->pads, &b->pads) && a->groups == b->groups && a->auto_pad == b->auto_pad;
+    return same_ints(&a->strides, &b->strides) && same_ints(&a->pads, &b->pads) && a->groups == b->groups &&
+           a->auto_pad == b->auto_pad;
 }
 
 static bool is_constant(const pf_graph *graph, pf_value_id value) { return graph->values[value].is_constant; }
@@ -42,7 +44,8 @@ static bool is_pointlike(const pf_graph *graph, const pf_node *node)
     for (int32_t i = 0; i < attrs->pads.count; i++)
         if (attrs->pads.at[i])
             return false;
-    return attrs->groups == 1 && attrs->auto_pad == PF_AUTO_PAD_NONE && w->is_constant && pf_shape_is_static(&w->shape) && w->shape.rank > 2;
+    return attrs->groups == 1 && attrs->auto_pad == PF_AUTO_PAD_NONE && w->is_constant &&
+           pf_shape_is_static(&w->shape) && w->shape.rank > 2;
 }
 
 /* The one function of its result, where that is all that reads it. */
@@ -51,7 +54,8 @@ static pf_node_id function_behind(const pf_graph *graph, pf_node_id conv)
     pf_value_id made = graph->nodes[conv].out[0];
     pf_node_id  user = pf_rewrite_used_once(graph, made) ? pf_graph_use(graph, made, 0).node : PF_NONE;
 
-    return user != PF_NONE && graph->nodes[user].in_count == 1 && pf_op_is_pointwise(graph->nodes[user].op) ? user : conv;
+    return user != PF_NONE && graph->nodes[user].in_count == 1 && pf_op_is_pointwise(graph->nodes[user].op) ? user
+                                                                                                            : conv;
 }
 
 static bool is_joined(const pf_graph *graph, pf_value_id value)
@@ -72,7 +76,8 @@ static bool read_branch(const pf_graph *graph, pf_use use, branch *out)
 
     if (!node || node->op != PF_OP_CONV || !is_pointlike(graph, node) || (has_bias && !is_constant(graph, node->in[2])))
         return false;
-    *out = (branch){ use.node, function_behind(graph, use.node), node->in[1], has_bias ? node->in[2] : PF_NONE, graph->values[node->in[1]].shape.dim[0] };
+    *out = (branch){ use.node, function_behind(graph, use.node), node->in[1], has_bias ? node->in[2] : PF_NONE,
+                     graph->values[node->in[1]].shape.dim[0] };
     return !is_joined(graph, graph->nodes[out->root].out[0]);
 }
 
@@ -81,9 +86,11 @@ static bool go_together(const pf_graph *graph, const branch *a, const branch *b)
     const pf_node *x = &graph->nodes[a->root], *y = &graph->nodes[b->root];
     bool           none = a->root == a->conv;
 
-    if (none != (b->root == b->conv) || (!none && (x->op != y->op || memcmp(x->attrs, y->attrs, sizeof(pf_pointwise_attrs)))))
+    if (none != (b->root == b->conv) ||
+        (!none && (x->op != y->op || memcmp(x->attrs, y->attrs, sizeof(pf_pointwise_attrs)))))
         return false;
-    return moves_alike(graph->nodes[a->conv].attrs, graph->nodes[b->conv].attrs) && graph->values[a->weights].dtype == graph->values[b->weights].dtype;
+    return moves_alike(graph->nodes[a->conv].attrs, graph->nodes[b->conv].attrs) &&
+           graph->values[a->weights].dtype == graph->values[b->weights].dtype;
 }
 
 static bool find_branches(const pf_graph *graph, pf_node_id id, branches *out)
@@ -150,9 +157,12 @@ static pf_status add_conv(pf_graph *graph, const branches *b, const char *name, 
     if (!st && b->has_bias)
         st = join(graph, b, true, &in[2], err);
     if (!st)
-        st = pf_graph_add_node(graph, PF_OP_CONV, name, in, b->has_bias ? 3 : 2, graph->nodes[first].attrs, 1, &made, err);
+        st = pf_graph_add_node(graph, PF_OP_CONV, name, in, b->has_bias ? 3 : 2, graph->nodes[first].attrs, 1, &made,
+                               err);
     *out = made;
-    return st || root == first ? st : pf_graph_add_node(graph, graph->nodes[root].op, name, &made, 1, graph->nodes[root].attrs, 1, out, err);
+    return st || root == first
+               ? st
+               : pf_graph_add_node(graph, graph->nodes[root].op, name, &made, 1, graph->nodes[root].attrs, 1, out, err);
 }
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
@@ -174,7 +184,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     for (uint32_t i = 0; i < b.count && !st; i++) {
         pf_value_id part = PF_NONE;
 
-        st = pf_make_slice(graph, graph->nodes[b.at[i].root].name, whole, 1, start, start + b.at[i].channels, 1, &part, err);
+        st = pf_make_slice(graph, graph->nodes[b.at[i].root].name, whole, 1, start, start + b.at[i].channels, 1, &part,
+                           err);
         if (!st)
             st = pf_rewrite_replace(rewrite, b.at[i].root, 0, part, changed, err);
         start += b.at[i].channels;
@@ -183,6 +194,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_convs = {
-    .name = "merge_convs", .summary = "one convolution where several kernels of one place meet one value", .phase = PF_RULES_MERGE, .default_on = true,
-    .may_lose = PF_RULE_LOSES_OFTEN, .apply = apply,
+    .name = "merge_convs", .summary = "one convolution where several kernels of one place meet one value",
+    .phase = PF_RULES_MERGE, .default_on = true, .may_lose = PF_RULE_LOSES_OFTEN, .apply = apply,
 };

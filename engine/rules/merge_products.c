@@ -1,6 +1,7 @@
-/* Products of one value with several constant matrices, each with a bias or without, are one product with the matrices side by side, and slices of it:
-   queries, keys and values of attention, gate and rise of gated layers.
-   Condition: the matrices lie the same way round, the value is not transposed, and all together are no more than LIMIT. */
+/* Products of one value with several constant matrices, each with a bias or without, are one product with the matrices
+   side by side, and slices of it: queries, keys and values of attention, gate and rise of gated layers.
+   Condition: the matrices lie the same way round, the value is not transposed, and all together are no more than
+   LIMIT. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -61,7 +62,8 @@ static bool read_factor(const pf_graph *graph, pf_use use, pf_value_id x, factor
     if (matmul ? matmul->trans_a != 0 : gemm->trans_a || gemm->alpha != 1 || gemm->beta != 1)
         return false;
     *trans_w = matmul ? matmul->trans_b : gemm->trans_b;
-    *out = (factor){ .root = use.node, .weights = node->in[1], .bias = PF_NONE, .columns = w->shape.dim[*trans_w ? 0 : 1] };
+    *out = (factor){ .root = use.node, .weights = node->in[1], .bias = PF_NONE,
+                     .columns = w->shape.dim[*trans_w ? 0 : 1] };
     if (gemm && node->in_count > 2 && node->in[2] != PF_NONE) {
         out->bias = node->in[2];
         return graph->values[node->in[2]].dtype == w->dtype && is_bias(graph, node->in[2], 2, out->columns);
@@ -135,7 +137,8 @@ static pf_status join_biases(pf_graph *graph, const factors *f, int64_t columns,
     return st;
 }
 
-static pf_status add_product(pf_graph *graph, pf_value_id x, const char *name, const factors *f, int64_t columns, pf_value_id *out, pf_err *err)
+static pf_status add_product(pf_graph *graph, pf_value_id x, const char *name, const factors *f, int64_t columns,
+                             pf_value_id *out, pf_err *err)
 {
     pf_value_id weights = PF_NONE, bias = PF_NONE;
     pf_status   st = join_weights(graph, f, columns, &weights, err);
@@ -168,8 +171,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     for (uint32_t i = 0; i < f.count && !st; i++) {
         pf_value_id part = PF_NONE;
 
-        st = pf_make_slice(graph, graph->nodes[f.at[i].root].name, whole, graph->values[whole].shape.rank - 1, start, start + f.at[i].columns, 1,
-                           &part, err);
+        st = pf_make_slice(graph, graph->nodes[f.at[i].root].name, whole, graph->values[whole].shape.rank - 1, start,
+                           start + f.at[i].columns, 1, &part, err);
         if (!st)
             st = pf_rewrite_replace(rewrite, f.at[i].root, 0, part, changed, err);
         start += f.at[i].columns;
@@ -178,6 +181,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_products = {
-    .name = "merge_products", .summary = "one product where several constant matrices meet one value", .phase = PF_RULES_MERGE, .default_on = true, .may_lose = PF_RULE_LOSES_SELDOM,
-    .apply = apply,
+    .name = "merge_products", .summary = "one product where several constant matrices meet one value",
+    .phase = PF_RULES_MERGE, .default_on = true, .may_lose = PF_RULE_LOSES_SELDOM, .apply = apply,
 };

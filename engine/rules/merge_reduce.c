@@ -59,15 +59,18 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
             continue;
         attrs.mode = forms[i].after;
         if (forms[i].before == PF_REDUCE_SUM_SQUARE && attrs.mode == PF_REDUCE_MEAN)
-            st = pf_make_binary(graph, PF_OP_MUL, graph->nodes[id].name, match.value[X], match.value[X], &match.value[X], err);
+            st = pf_make_binary(graph, PF_OP_MUL, graph->nodes[id].name, match.value[X], match.value[X],
+                                &match.value[X], err);
         if (!st)
-            st = pf_graph_add_node(graph, PF_OP_REDUCE, graph->nodes[id].name, &match.value[X], 1, &attrs, 1, &out, err);
+            st = pf_graph_add_node(graph, PF_OP_REDUCE, graph->nodes[id].name, &match.value[X], 1, &attrs, 1, &out,
+                                   err);
         return st ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
     }
     return PF_OK;
 }
 
 const pf_rule pf_rule_merge_reduce = {
-    .name = "merge_reduce", .summary = "sums of squares and of magnitudes, their root, means and logarithms as one reduction",
+    .name = "merge_reduce",
+    .summary = "sums of squares and of magnitudes, their root, means and logarithms as one reduction",
     .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
 };

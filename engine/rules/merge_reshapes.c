@@ -5,7 +5,9 @@
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph   *graph = pf_rewrite_graph(rewrite);
-    pf_node_id  before = graph->nodes[id].op == PF_OP_RESHAPE ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_RESHAPE) : PF_NONE;
+    pf_node_id  before = graph->nodes[id].op == PF_OP_RESHAPE
+                             ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_RESHAPE)
+                             : PF_NONE;
     const char *name = "";
     pf_value_id in = PF_NONE, out = PF_NONE;
     pf_status   st = PF_OK;
@@ -21,5 +23,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_reshapes = {
-    .name = "merge_reshapes", .summary = "one reshape instead of two", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "merge_reshapes", .summary = "one reshape instead of two", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
 };

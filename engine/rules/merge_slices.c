@@ -46,7 +46,9 @@ static bool only_slices_read(const pf_graph *graph, pf_value_id value)
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph             *graph = pf_rewrite_graph(rewrite);
-    pf_node_id            before = graph->nodes[id].op == PF_OP_SLICE ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_SLICE) : PF_NONE;
+    pf_node_id            before = graph->nodes[id].op == PF_OP_SLICE
+                                       ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_SLICE)
+                                       : PF_NONE;
     const pf_slice_attrs *inner = before == PF_NONE ? NULL : graph->nodes[before].attrs;
     pf_slice_attrs        attrs = { 0 };
     pf_value_id           out = PF_NONE;
@@ -63,6 +65,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_slices = {
-    .name = "merge_slices", .summary = "one slice along several dims instead of several slices", .phase = PF_RULES_MERGE, .default_on = true,
-    .apply = apply,
+    .name = "merge_slices", .summary = "one slice along several dims instead of several slices",
+    .phase = PF_RULES_MERGE, .default_on = true, .apply = apply,
 };

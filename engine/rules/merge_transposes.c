@@ -5,7 +5,9 @@
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph          *graph = pf_rewrite_graph(rewrite);
-    pf_node_id         before = graph->nodes[id].op == PF_OP_TRANSPOSE ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_TRANSPOSE) : PF_NONE;
+    pf_node_id         before = graph->nodes[id].op == PF_OP_TRANSPOSE
+                                    ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_TRANSPOSE)
+                                    : PF_NONE;
     pf_transpose_attrs attrs = { .perm = { 0 } };
     const pf_ints     *first = NULL, *second = NULL;
     const char        *name = "";
@@ -28,5 +30,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_transposes = {
-    .name = "merge_transposes", .summary = "one transpose instead of two", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "merge_transposes", .summary = "one transpose instead of two", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
 };

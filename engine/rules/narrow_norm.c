@@ -4,7 +4,8 @@
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
-static const pf_op_kind ops[] = { PF_OP_LAYER_NORM, PF_OP_RMS_NORM, PF_OP_GROUP_NORM, PF_OP_INSTANCE_NORM, PF_OP_SOFTMAX, PF_OP_LOG_SOFTMAX };
+static const pf_op_kind ops[] = { PF_OP_LAYER_NORM, PF_OP_RMS_NORM, PF_OP_GROUP_NORM, PF_OP_INSTANCE_NORM,
+                                  PF_OP_SOFTMAX, PF_OP_LOG_SOFTMAX };
 
 static pf_node_id find_norm(const pf_graph *graph, pf_value_id value)
 {
@@ -38,13 +39,15 @@ static pf_status narrow_constant(pf_graph *graph, pf_value_id from, pf_dtype dty
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph   *graph = pf_rewrite_graph(rewrite);
-    pf_node_id  norm = graph->nodes[id].op == PF_OP_CAST ? find_norm(graph, graph->nodes[id].in[0]) : PF_NONE, widen = PF_NONE;
+    pf_node_id  norm = graph->nodes[id].op == PF_OP_CAST ? find_norm(graph, graph->nodes[id].in[0]) : PF_NONE,
+                widen = PF_NONE;
     pf_dtype    dtype = graph->values[graph->nodes[id].out[0]].dtype;
     pf_value_id in[3] = { PF_NONE, PF_NONE, PF_NONE }, out = PF_NONE;
     pf_node     node = { 0 };
     pf_status   st = PF_OK;
 
-    if (norm == PF_NONE || (dtype != PF_F16 && dtype != PF_BF16) || !pf_rewrite_used_once(graph, graph->nodes[id].in[0]))
+    if (norm == PF_NONE || (dtype != PF_F16 && dtype != PF_BF16) ||
+        !pf_rewrite_used_once(graph, graph->nodes[id].in[0]))
         return PF_OK;
     node = graph->nodes[norm];
     widen = pf_rewrite_maker(graph, node.in[0], PF_OP_CAST);
@@ -63,6 +66,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_narrow_norm = {
-    .name = "narrow_norm", .summary = "leave out casts round norms that compute in FP32 anyway", .phase = PF_RULES_PATTERN, .default_on = true,
-    .apply = apply,
+    .name = "narrow_norm", .summary = "leave out casts round norms that compute in FP32 anyway",
+    .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
 };

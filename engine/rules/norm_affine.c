@@ -1,4 +1,5 @@
-/* A constant that is multiplied with or added to what a norm makes, along the dim of the norm's own scale, is part of its scale and shift. */
+/* A constant that is multiplied with or added to what a norm makes, along the dim of the norm's own scale, is part of
+   its scale and shift. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -22,18 +23,22 @@ static int32_t scale_axis(const pf_graph *graph, const pf_node *node)
 }
 
 /* items: what the constant is per channel, then the scale, then the shift. */
-static bool read_all(const pf_graph *graph, const pf_node *norm, pf_value_id constant, int32_t axis, int64_t size, double *items)
+static bool read_all(const pf_graph *graph, const pf_node *norm, pf_value_id constant, int32_t axis, int64_t size,
+                     double *items)
 {
     int32_t rank = graph->values[norm->out[0]].shape.rank;
 
-    if (!pf_fold_along(graph, constant, rank, axis, size, items) || !pf_fold_along(graph, norm->in[SCALE], 1, 0, size, items + size))
+    if (!pf_fold_along(graph, constant, rank, axis, size, items) ||
+        !pf_fold_along(graph, norm->in[SCALE], 1, 0, size, items + size))
         return false;
     for (int64_t i = 0; i < size; i++)
         items[2 * size + i] = 0;
-    return norm->in_count <= SHIFT || norm->in[SHIFT] == PF_NONE || pf_fold_along(graph, norm->in[SHIFT], 1, 0, size, items + 2 * size);
+    return norm->in_count <= SHIFT || norm->in[SHIFT] == PF_NONE ||
+           pf_fold_along(graph, norm->in[SHIFT], 1, 0, size, items + 2 * size);
 }
 
-static pf_status add_norm(pf_graph *graph, pf_node_id norm, const char *with, const double *items, int64_t size, bool shifted, pf_value_id *out, pf_err *err)
+static pf_status add_norm(pf_graph *graph, pf_node_id norm, const char *with, const double *items, int64_t size,
+                          bool shifted, pf_value_id *out, pf_err *err)
 {
     pf_node     node = graph->nodes[norm];       /* a copy: adding nodes moves them */
     pf_dtype    dtype = graph->values[node.in[SCALE]].dtype;
@@ -53,7 +58,8 @@ static bool is_candidate(const pf_graph *graph, pf_node_id id, pf_node_id *norm)
 {
     const pf_node *node = &graph->nodes[id];
 
-    if ((node->op != PF_OP_MUL && node->op != PF_OP_ADD) || !graph->values[node->in[1]].is_constant || !pf_rewrite_used_once(graph, node->in[0]) ||
+    if ((node->op != PF_OP_MUL && node->op != PF_OP_ADD) || !graph->values[node->in[1]].is_constant ||
+        !pf_rewrite_used_once(graph, node->in[0]) ||
         !pf_shape_equal(&graph->values[node->in[0]].shape, &graph->values[node->out[0]].shape))
         return false;
     *norm = graph->values[node->in[0]].producer;
@@ -96,6 +102,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_norm_affine = {
-    .name = "norm_affine", .summary = "multiply and add constants inside the norm before", .phase = PF_RULES_PATTERN, .default_on = true,
-    .apply = apply,
+    .name = "norm_affine", .summary = "multiply and add constants inside the norm before", .phase = PF_RULES_PATTERN,
+    .default_on = true, .apply = apply,
 };

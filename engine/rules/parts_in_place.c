@@ -2,5 +2,6 @@
 #include "engine/rewrite.h"
 
 const pf_rule pf_rule_parts_in_place = {
-    .name = "parts_in_place", .summary = "write what a concat joins, and read slices, where the whole lies", .phase = PF_RULES_BUILD, .default_on = true,
+    .name = "parts_in_place", .summary = "write what a concat joins, and read slices, where the whole lies",
+    .phase = PF_RULES_BUILD, .default_on = true,
 };

@@ -1,6 +1,7 @@
-/* A convolution whose windows lie side by side, on an image of a few channels (the patches that a vision transformer starts with), is a product
-   with the matrix of its weights: rows are patches.  Convolutions want channels in vectors, which such an image fills only in part.
-   Condition: kernel equals stride and divides the image, no padding, no dilation, no groups, fewer than CHANNELS channels, patches of at least
+/* A convolution whose windows lie side by side, on an image of a few channels (the patches that a vision transformer
+   starts with), is a product with the matrix of its weights: rows are patches.  Convolutions want channels in vectors,
+   which such an image fills only in part.  Condition: kernel equals stride and divides the image, no padding, no
+   dilation, no groups, fewer than CHANNELS channels, patches of at least
    PATCH elements. */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
@@ -23,13 +24,15 @@ static bool read_patches(const pf_graph *graph, const pf_node *node, patches *ou
     const pf_conv_attrs *attrs = node->attrs;
     const pf_shape      *x = &graph->values[node->in[0]].shape, *w = &graph->values[node->in[1]].shape;
 
-    if (x->rank != 4 || !graph->values[node->in[1]].is_constant || attrs->groups != 1 || attrs->auto_pad || !all_are(&attrs->pads, 0) ||
-        !all_are(&attrs->dilations, 1) || attrs->strides.count != 2 || !pf_dim_is_number(x->dim[1]) || x->dim[1] >= CHANNELS)
+    if (x->rank != 4 || !graph->values[node->in[1]].is_constant || attrs->groups != 1 || attrs->auto_pad ||
+        !all_are(&attrs->pads, 0) || !all_are(&attrs->dilations, 1) || attrs->strides.count != 2 ||
+        !pf_dim_is_number(x->dim[1]) || x->dim[1] >= CHANNELS)
         return false;
     *out = (patches){ .images = x->dim[0], .channels = x->dim[1], .features = w->dim[0] };
     for (int d = 0; d < 2; d++) {
         out->kernel[d] = w->dim[2 + d];
-        if (attrs->strides.at[d] != out->kernel[d] || !pf_dim_is_number(x->dim[2 + d]) || x->dim[2 + d] % out->kernel[d])
+        if (attrs->strides.at[d] != out->kernel[d] || !pf_dim_is_number(x->dim[2 + d]) ||
+            x->dim[2 + d] % out->kernel[d])
             return false;
         out->count[d] = x->dim[2 + d] / out->kernel[d];
     }
@@ -40,8 +43,10 @@ static bool read_patches(const pf_graph *graph, const pf_node *node, patches *ou
 static pf_status as_rows(pf_graph *graph, const pf_node *node, const patches *p, pf_value_id *out, pf_err *err)
 {
     static const int64_t perm[] = { 0, 2, 4, 1, 3, 5 };
-    pf_shape  cut = { .rank = 6, .dim = { p->images, p->channels, p->count[0], p->kernel[0], p->count[1], p->kernel[1] } };
-    pf_shape  rows = { .rank = 3, .dim = { p->images, p->count[0] * p->count[1], p->channels * p->kernel[0] * p->kernel[1] } };
+    pf_shape  cut = { .rank = 6,
+                      .dim = { p->images, p->channels, p->count[0], p->kernel[0], p->count[1], p->kernel[1] } };
+    pf_shape  rows = { .rank = 3,
+                       .dim = { p->images, p->count[0] * p->count[1], p->channels * p->kernel[0] * p->kernel[1] } };
     pf_status st = pf_make_reshape(graph, node->name, node->in[0], &cut, out, err);
 
     if (!st)
@@ -85,6 +90,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_patches_to_matmul = {
-    .name = "patches_to_matmul", .summary = "a matrix product instead of a convolution of separate patches", .phase = PF_RULES_PATTERN,
-    .default_on = true, .apply = apply,
+    .name = "patches_to_matmul", .summary = "a matrix product instead of a convolution of separate patches",
+    .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
 };

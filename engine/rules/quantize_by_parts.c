@@ -1,6 +1,7 @@
-/* quantize_linear is a quotient, a rounding and limits, dequantize_linear a difference and a product: as pointwise ops they join the kernels around
-   them, and of constants they are computed now.  Weights so become floats: no device here multiplies integers of a network's own.
-   Condition: scale and zero point are constants, one for all or one for each index of an axis, and the arithmetic is in f32. */
+/* quantize_linear is a quotient, a rounding and limits, dequantize_linear a difference and a product: as pointwise ops
+   they join the kernels around them, and of constants they are computed now.  Weights so become floats: no device here
+   multiplies integers of a network's own.  Condition: scale and zero point are constants, one for all or one for each
+   index of an axis, and the arithmetic is in f32. */
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 #include "engine/spell.h"
@@ -44,7 +45,8 @@ static bool takes(const pf_graph *graph, const pf_node *node)
 
     if (node->op == PF_OP_QUANTIZE_LINEAR)
         return x->dtype == PF_F32 && has_fitting(graph, node, to->axis);
-    return from->dtype == PF_F32 && (x->is_constant || pf_dtype_bits(x->dtype) <= 16) && has_fitting(graph, node, from->axis);
+    return from->dtype == PF_F32 && (x->is_constant || pf_dtype_bits(x->dtype) <= 16) &&
+           has_fitting(graph, node, from->axis);
 }
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
@@ -52,7 +54,9 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_graph    *graph = pf_rewrite_graph(rewrite);
     pf_node      node = graph->nodes[id];
     pf_speller   s = { .graph = graph, .name = node.name, .err = err };
-    pf_spelling *spell = node.op == PF_OP_QUANTIZE_LINEAR ? pf_spell_quantize : node.op == PF_OP_DEQUANTIZE_LINEAR ? pf_spell_dequantize : NULL;
+    pf_spelling *spell = node.op == PF_OP_QUANTIZE_LINEAR     ? pf_spell_quantize
+                         : node.op == PF_OP_DEQUANTIZE_LINEAR ? pf_spell_dequantize
+                                                              : NULL;
     pf_value_id  made = PF_NONE;
 
     if (!spell || !takes(graph, &node))
@@ -66,6 +70,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_quantize_by_parts = {
-    .name = "quantize_by_parts", .summary = "quotients, roundings and products instead of quantizations", .phase = PF_RULES_WEIGHTS, .default_on = true,
-    .apply = apply,
+    .name = "quantize_by_parts", .summary = "quotients, roundings and products instead of quantizations",
+    .phase = PF_RULES_WEIGHTS, .default_on = true, .apply = apply,
 };

@@ -1,5 +1,5 @@
-/* A reduction of what was transposed goes in front of the transpose, which has less to move then, and nothing when all dims that it moves are gone.
-   Condition: nothing else reads what is transposed. */
+/* A reduction of what was transposed goes in front of the transpose, which has less to move then, and nothing when all
+   dims that it moves are gone. Condition: nothing else reads what is transposed. */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
@@ -50,6 +50,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_reduce_first = {
-    .name = "reduce_first", .summary = "reduce in front of a transpose rather than behind it", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "reduce_first", .summary = "reduce in front of a transpose rather than behind it", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

@@ -1,6 +1,6 @@
-/* A reshape behind a transpose goes in front of it, and so does one behind a slice: reshapes meet reshapes then, and transposes transposes.
-   Condition: nothing else reads what is in between; dims that the reshape joins lie side by side in front of the transpose too; dims that are
-   sliced stay as they are. */
+/* A reshape behind a transpose goes in front of it, and so does one behind a slice: reshapes meet reshapes then, and
+   transposes transposes. Condition: nothing else reads what is in between; dims that the reshape joins lie side by side
+   in front of the transpose too; dims that are sliced stay as they are. */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/reshape_map.h"
@@ -75,6 +75,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_reshape_first = {
-    .name = "reshape_first", .summary = "reshape in front of a transpose or slice rather than behind it", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "reshape_first", .summary = "reshape in front of a transpose or slice rather than behind it",
+    .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

@@ -22,7 +22,10 @@ static bool read_list(const pf_graph *graph, pf_value_id id, pf_dim_list *out)
 }
 
 /* At least 0 for every binding: a symbolic dim that may be negative would be read as counted from the end. */
-static bool is_size(pf_graph *graph, pf_dim dim) { return pf_dim_is_number(dim) || pf_content_less_equal(graph->dims, 0, dim); }
+static bool is_size(pf_graph *graph, pf_dim dim)
+{
+    return pf_dim_is_number(dim) || pf_content_less_equal(graph->dims, 0, dim);
+}
 
 static bool all_sizes(pf_graph *graph, const pf_dim_list *list)
 {
@@ -71,8 +74,9 @@ static pf_status resolve_slice(pf_graph *graph, const pf_node *node, pf_value_id
     const pf_slice_dynamic_attrs *from = node->attrs;
     pf_slice_attrs                attrs = { .axes = from->axes, .steps = from->steps };
 
-    if (!read_list(graph, node->in[1], &attrs.starts) || !read_list(graph, node->in[2], &attrs.ends) || !all_sizes(graph, &attrs.starts) ||
-        !all_sizes(graph, &attrs.ends) || attrs.starts.count != from->axes.count || attrs.ends.count != from->axes.count)
+    if (!read_list(graph, node->in[1], &attrs.starts) || !read_list(graph, node->in[2], &attrs.ends) ||
+        !all_sizes(graph, &attrs.starts) || !all_sizes(graph, &attrs.ends) || attrs.starts.count != from->axes.count ||
+        attrs.ends.count != from->axes.count)
         return PF_OK;
     clamp_far(&attrs.starts);
     clamp_far(&attrs.ends);
@@ -80,7 +84,8 @@ static pf_status resolve_slice(pf_graph *graph, const pf_node *node, pf_value_id
 }
 
 static const pf_rewrite_row rows[] = {
-    { PF_OP_RESHAPE_DYNAMIC, resolve_reshape }, { PF_OP_EXPAND_DYNAMIC, resolve_expand }, { PF_OP_SLICE_DYNAMIC, resolve_slice },
+    { PF_OP_RESHAPE_DYNAMIC, resolve_reshape }, { PF_OP_EXPAND_DYNAMIC, resolve_expand },
+    { PF_OP_SLICE_DYNAMIC, resolve_slice },
 };
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
@@ -89,6 +94,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_resolve_dynamic = {
-    .name = "resolve_dynamic", .summary = "reshape, expand and slice by sizes that are known", .phase = PF_RULES_CLEAN, .default_on = true,
-    .apply = apply,
+    .name = "resolve_dynamic", .summary = "reshape, expand and slice by sizes that are known", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

@@ -1,5 +1,6 @@
 /* x / sqrt(mean of x^2 + epsilon) over the last dims, with a quotient or with rsqrt.
-   Condition: the dims reduced are numbers, and nothing else reads the mean.  A scale on either side is norm_affine's. */
+   Condition: the dims reduced are numbers, and nothing else reads the mean.  A scale on either side is
+   norm_affine's. */
 #include "engine/fold.h"
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
@@ -10,7 +11,8 @@ enum { X, MEAN = 0 };
 #define LIFTED PF_NODE(ADD, PF_KNOWN(MEAN, REDUCE, PF_NODE(MUL, PF_X, PF_X)), PF_P)
 
 static const pf_pattern *const forms[] = {
-    PF_NODE(DIV, PF_X, PF_NODE(SQRT, LIFTED)), PF_NODE(MUL, PF_NODE(RSQRT, LIFTED), PF_X), PF_NODE(MUL, PF_NODE(RSQRT, LIFTED), PF_X, PF_Y),
+    PF_NODE(DIV, PF_X, PF_NODE(SQRT, LIFTED)), PF_NODE(MUL, PF_NODE(RSQRT, LIFTED), PF_X),
+    PF_NODE(MUL, PF_NODE(RSQRT, LIFTED), PF_X, PF_Y),
 };
 
 static bool find_form(const pf_graph *graph, pf_value_id value, pf_match *match, int64_t *axis)
@@ -37,7 +39,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_match          match;
     pf_status         st = PF_OK;
 
-    if (graph->values[made].kind != PF_VALUE_TENSOR || !pf_dtype_is_float(graph->values[made].dtype) || !find_form(graph, made, &match, &attrs.axis) ||
+    if (graph->values[made].kind != PF_VALUE_TENSOR || !pf_dtype_is_float(graph->values[made].dtype) ||
+        !find_form(graph, made, &match, &attrs.axis) ||
         !pf_shape_equal(&graph->values[match.value[X]].shape, &graph->values[made].shape))
         return PF_OK;
     in[0] = match.value[X];
@@ -54,6 +57,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_rms_norm = {
-    .name = "rms_norm", .summary = "recognize normalization by the root of the mean square", .phase = PF_RULES_PATTERN, .default_on = true,
-    .apply = apply,
+    .name = "rms_norm", .summary = "recognize normalization by the root of the mean square", .phase = PF_RULES_PATTERN,
+    .default_on = true, .apply = apply,
 };

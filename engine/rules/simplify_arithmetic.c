@@ -1,7 +1,8 @@
 /* Arithmetic with one way of writing it, so that other rules look for one thing:
      pow(x, 2), pow(x, 0.5), pow(x, -0.5), pow(x, -1)   x * x, sqrt, rsqrt, reciprocal
      1 / x, 1 / sqrt(x)                                 reciprocal, rsqrt
-     x / c for a power of two c                         x * (1 / c), which is exact (49 * (1 / 49) is less than 1, and 0 when rounded down)
+     x / c for a power of two c                         x * (1 / c), which is exact (49 * (1 / 49) is less than 1, and 0
+                                                        when rounded down)
      |x| * |x|, -x * -x                                 x * x
      x - c, x + -y, x - -y, -1 * x                      x + -c, x - y, x + y, -x
      (x * c) * d, (x + c) + d                           x * (c d), x + (c + d) when x * c is read once
@@ -23,7 +24,10 @@ static pf_status unary(job *j, pf_op_kind op, pf_value_id x, pf_err *err)
     return pf_graph_add_node(j->graph, op, j->node.name, &x, 1, NULL, 1, &j->out, err);
 }
 
-static bool number_at(const job *j, uint32_t slot, double *out) { return pf_fold_uniform(j->graph, j->node.in[slot], out); }
+static bool number_at(const job *j, uint32_t slot, double *out)
+{
+    return pf_fold_uniform(j->graph, j->node.in[slot], out);
+}
 
 /* The input of the node that makes x, when it is of that op. */
 static pf_value_id behind(const job *j, pf_value_id x, pf_op_kind op)
@@ -40,7 +44,9 @@ static bool keeps_shape(const job *j, uint32_t slot)
 
 static pf_status simplify_pow(job *j, pf_err *err)
 {
-    static const struct { double exponent; pf_op_kind op; } roots[] = { { 0.5, PF_OP_SQRT }, { -0.5, PF_OP_RSQRT }, { -1, PF_OP_RECIPROCAL } };
+    static const struct { double exponent; pf_op_kind op; } roots[] = {
+        { 0.5, PF_OP_SQRT }, { -0.5, PF_OP_RSQRT }, { -1, PF_OP_RECIPROCAL },
+    };
     double exponent = 0;
 
     if (!number_at(j, 1, &exponent) || !keeps_shape(j, 0))
@@ -67,7 +73,8 @@ static pf_status simplify_div(job *j, pf_err *err)
 
     if (number_at(j, 0, &number) && number == 1 && keeps_shape(j, 1))
         return unary(j, PF_OP_RECIPROCAL, j->node.in[1], err);
-    if (!number_at(j, 1, &number) || fabs(frexp(number, &exponent)) != 0.5 || exponent < -10 || exponent > 10 || !keeps_shape(j, 0))
+    if (!number_at(j, 1, &number) || fabs(frexp(number, &exponent)) != 0.5 || exponent < -10 || exponent > 10 ||
+        !keeps_shape(j, 0))
         return PF_OK;
     return pf_make_with_number(j->graph, PF_OP_MUL, j->node.name, j->node.in[0], 1 / number, &j->out, err);
 }
@@ -114,13 +121,15 @@ static pf_status join_constants(job *j, pf_err *err)
     double      number = 0;
     pf_status   st = PF_OK;
 
-    if (inner == PF_NONE || !pf_rewrite_used_once(j->graph, j->node.in[0]) || !is_small_constant(j, d) || !is_small_constant(j, j->graph->nodes[inner].in[1]))
+    if (inner == PF_NONE || !pf_rewrite_used_once(j->graph, j->node.in[0]) || !is_small_constant(j, d) ||
+        !is_small_constant(j, j->graph->nodes[inner].in[1]))
         return PF_OK;
     x = j->graph->nodes[inner].in[0];
     c = j->graph->nodes[inner].in[1];
     if (pf_fold_uniform(j->graph, d, &number) && keeps_shape(j, 0))
         st = compute(j, c, j->node.op == PF_OP_MUL ? number : 1, j->node.op == PF_OP_MUL ? 0 : number, &joined, err);
-    else if (pf_fold_uniform(j->graph, c, &number) && pf_shape_equal(&j->graph->values[x].shape, &j->graph->values[j->node.in[0]].shape))
+    else if (pf_fold_uniform(j->graph, c, &number) &&
+             pf_shape_equal(&j->graph->values[x].shape, &j->graph->values[j->node.in[0]].shape))
         st = compute(j, d, j->node.op == PF_OP_MUL ? number : 1, j->node.op == PF_OP_MUL ? 0 : number, &joined, err);
     if (st || joined == PF_NONE)
         return st;
@@ -156,11 +165,13 @@ static pf_status simplify_where(job *j, pf_err *err)
 {
     pf_value_id in[3] = { behind(j, j->node.in[0], PF_OP_NOT), j->node.in[2], j->node.in[1] };
 
-    return in[0] == PF_NONE ? PF_OK : pf_graph_add_node(j->graph, PF_OP_WHERE, j->node.name, in, 3, NULL, 1, &j->out, err);
+    return in[0] == PF_NONE ? PF_OK
+                            : pf_graph_add_node(j->graph, PF_OP_WHERE, j->node.name, in, 3, NULL, 1, &j->out, err);
 }
 
 static const struct { pf_op_kind op; pf_status (*run)(job *j, pf_err *err); } rows[] = {
-    { PF_OP_POW, simplify_pow }, { PF_OP_RECIPROCAL, simplify_reciprocal }, { PF_OP_DIV, simplify_div }, { PF_OP_SUB, simplify_sub },
+    { PF_OP_POW, simplify_pow }, { PF_OP_RECIPROCAL, simplify_reciprocal }, { PF_OP_DIV, simplify_div },
+    { PF_OP_SUB, simplify_sub },
     { PF_OP_ADD, simplify_add }, { PF_OP_MUL, simplify_mul },               { PF_OP_WHERE, simplify_where },
 };
 
@@ -179,6 +190,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_simplify_arithmetic = {
-    .name = "simplify_arithmetic", .summary = "one way of writing powers, quotients, differences and chains of constants",
+    .name = "simplify_arithmetic",
+    .summary = "one way of writing powers, quotients, differences and chains of constants",
     .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

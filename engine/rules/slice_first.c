@@ -2,7 +2,8 @@
      of a slice along the same dim            one slice
      of a concat along that dim               of one of the parts, or the part
      of a transpose that nothing else reads   the transpose of a slice
-     of a reshape that splits the dim         the reshape of a slice, when what is sliced lies in one piece of the dim before it */
+     of a reshape that splits the dim         the reshape of a slice, when what is sliced lies in one piece of the dim
+                                              before it */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/ops/content.h"
@@ -10,9 +11,17 @@
 #include "engine/rewrite.h"
 
 typedef struct range { int64_t axis; pf_dim start, end; } range;
-typedef struct job { pf_graph *graph; const char *name; pf_node_id before; range cut; pf_shape shape; pf_value_id out; } job;
+typedef struct job {
+    pf_graph    *graph;
+    const char  *name;
+    pf_node_id   before;
+    range        cut;
+    pf_shape     shape;
+    pf_value_id  out;
+} job;
 
-/* [start, end) of a slice, counted from the front and inside of the dim; false when that cannot be said, or it has several axes or steps. */
+/* [start, end) of a slice, counted from the front and inside of the dim; false when that cannot be said, or it has
+   several axes or steps. */
 static bool read_range(const pf_graph *graph, const pf_node *node, range *out)
 {
     const pf_slice_attrs *attrs = node->op == PF_OP_SLICE ? node->attrs : NULL;
@@ -28,7 +37,8 @@ static bool read_range(const pf_graph *graph, const pf_node *node, range *out)
         out->end = size;
     if (pf_dim_is_number(out->end) && out->end < 0)
         out->end = pf_dim_add(graph->dims, out->end, size);
-    return pf_content_less_equal(graph->dims, 0, out->start) && pf_content_less_equal(graph->dims, out->start, out->end) &&
+    return pf_content_less_equal(graph->dims, 0, out->start) &&
+           pf_content_less_equal(graph->dims, out->start, out->end) &&
            pf_content_less_equal(graph->dims, out->end, size);
 }
 
@@ -47,7 +57,8 @@ static pf_status of_slice(job *j, pf_err *err)
 
     if (!read_range(j->graph, before(j), &outer) || outer.axis != j->cut.axis)
         return PF_OK;
-    return cut(j, before(j)->in[0], outer.axis, pf_dim_add(dims, outer.start, j->cut.start), pf_dim_add(dims, outer.start, j->cut.end), err);
+    return cut(j, before(j)->in[0], outer.axis, pf_dim_add(dims, outer.start, j->cut.start),
+               pf_dim_add(dims, outer.start, j->cut.end), err);
 }
 
 static pf_status of_concat(job *j, pf_err *err)
@@ -62,7 +73,8 @@ static pf_status of_concat(job *j, pf_err *err)
         pf_dim      end = pf_dim_add(dims, start, shape_of(j, part)->dim[j->cut.axis]);
 
         if (pf_content_less_equal(dims, start, j->cut.start) && pf_content_less_equal(dims, j->cut.end, end))
-            return cut(j, part, j->cut.axis, pf_dim_sub(dims, j->cut.start, start), pf_dim_sub(dims, j->cut.end, start), err);
+            return cut(j, part, j->cut.axis, pf_dim_sub(dims, j->cut.start, start), pf_dim_sub(dims, j->cut.end, start),
+                       err);
         start = end;
     }
     return PF_OK;
@@ -95,7 +107,8 @@ static pf_status of_reshape(job *j, pf_err *err)
 
     while (g < count && !(groups[g].to <= j->cut.axis && j->cut.axis < groups[g].to + groups[g].to_count))
         g++;
-    if (g == count || groups[g].from_count != 1 || groups[g].to_count == 1)      /* past a dim that stays as it is there is nothing to win */
+    /* past a dim that stays as it is there is nothing to win */
+    if (g == count || groups[g].from_count != 1 || groups[g].to_count == 1)
         return PF_OK;
     for (int32_t d = groups[g].to; d < groups[g].to + groups[g].to_count; d++) {
         if (d < j->cut.axis && to->dim[d] != 1)
@@ -110,13 +123,15 @@ static pf_status of_reshape(job *j, pf_err *err)
 }
 
 static const struct { pf_op_kind op; pf_status (*run)(job *j, pf_err *err); } rows[] = {
-    { PF_OP_SLICE, of_slice }, { PF_OP_CONCAT, of_concat }, { PF_OP_TRANSPOSE, of_transpose }, { PF_OP_RESHAPE, of_reshape },
+    { PF_OP_SLICE, of_slice }, { PF_OP_CONCAT, of_concat }, { PF_OP_TRANSPOSE, of_transpose },
+    { PF_OP_RESHAPE, of_reshape },
 };
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph  *graph = pf_rewrite_graph(rewrite);
-    job        j = { .graph = graph, .name = graph->nodes[id].name, .shape = graph->values[graph->nodes[id].out[0]].shape, .out = PF_NONE };
+    job        j = { .graph = graph, .name = graph->nodes[id].name,
+                     .shape = graph->values[graph->nodes[id].out[0]].shape, .out = PF_NONE };
     pf_status  st = PF_OK;
 
     if (!read_range(graph, &graph->nodes[id], &j.cut))
@@ -129,5 +144,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_slice_first = {
-    .name = "slice_first", .summary = "slice where the whole is made", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "slice_first", .summary = "slice where the whole is made", .phase = PF_RULES_CLEAN, .default_on = true,
+    .apply = apply,
 };

@@ -1,5 +1,6 @@
-/* exp(x) / sum(exp(x)), with or without the greatest x subtracted first, is softmax; its logarithm is log_softmax, written log(softmax(x)) or
-   x - m - log(sum(exp(x - m))), with a reduction that takes the logarithm, and the exponential too, in one or in steps. */
+/* exp(x) / sum(exp(x)), with or without the greatest x subtracted first, is softmax; its logarithm is log_softmax,
+   written log(softmax(x)) or x - m - log(sum(exp(x - m))), with a reduction that takes the logarithm, and the
+   exponential too, in one or in steps. */
 #include "engine/ops/attrs.h"
 #include "engine/pattern.h"
 
@@ -20,7 +21,8 @@ static const form forms[] = {
     { PF_NODE(SUB, LOWERED, PF_NODE(LOG, SUM_OF(PF_NODE(EXP, LOWERED)))), PF_OP_LOG_SOFTMAX },
     { PF_NODE(SUB, PF_X, PF_NODE(LOG, SUM_OF(PF_NODE(EXP, PF_X)))), PF_OP_LOG_SOFTMAX },
     { PF_NODE(SUB, LOWERED, SUM_OF(PF_NODE(EXP, LOWERED))), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM },
-    { PF_NODE(SUB, PF_X, PF_NODE(ADD, SUM_OF(PF_NODE(EXP, LOWERED)), PF_KNOWN(MOST, REDUCE, PF_X))), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM },
+    { PF_NODE(SUB, PF_X, PF_NODE(ADD, SUM_OF(PF_NODE(EXP, LOWERED)), PF_KNOWN(MOST, REDUCE, PF_X))), PF_OP_LOG_SOFTMAX,
+      PF_REDUCE_LOG_SUM },
     { PF_NODE(SUB, PF_X, SUM_OF(PF_NODE(EXP, PF_X))), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM },
     { PF_NODE(SUB, LOWERED, SUM_OF(LOWERED)), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM_EXP },
     { PF_NODE(SUB, PF_X, SUM_OF(PF_X)), PF_OP_LOG_SOFTMAX, PF_REDUCE_LOG_SUM_EXP },
@@ -45,7 +47,8 @@ static bool is_softmax(const pf_graph *graph, const pf_match *match, int32_t sum
         return true;
     }
     return reduces(graph, match->known[SUM], sum, axis) &&
-           (match->known[MOST] == PF_NONE || (reduces(graph, match->known[MOST], PF_REDUCE_MAX, &other) && other == *axis));
+           (match->known[MOST] == PF_NONE ||
+            (reduces(graph, match->known[MOST], PF_REDUCE_MAX, &other) && other == *axis));
 }
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
@@ -59,8 +62,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         pf_value_id   out = PF_NONE;
         pf_status     st = PF_OK;
 
-        if (!pf_pattern_match(graph, forms[i].pattern, made, &match) || !is_softmax(graph, &match, forms[i].sum, &attrs.axis) ||
-            !pf_pattern_is_closed(graph, &match, made) ||
+        if (!pf_pattern_match(graph, forms[i].pattern, made, &match) ||
+            !is_softmax(graph, &match, forms[i].sum, &attrs.axis) || !pf_pattern_is_closed(graph, &match, made) ||
             !pf_shape_equal(&graph->values[match.value[X]].shape, &graph->values[made].shape))
             continue;
         st = pf_graph_add_node(graph, forms[i].op, graph->nodes[id].name, &match.value[X], 1, &attrs, 1, &out, err);
@@ -70,5 +73,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_softmax = {
-    .name = "softmax", .summary = "recognize softmax and its logarithm", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "softmax", .summary = "recognize softmax and its logarithm", .phase = PF_RULES_PATTERN, .default_on = true,
+    .apply = apply,
 };

@@ -13,5 +13,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_softplus = {
-    .name = "softplus", .summary = "recognize softplus, mish and softsign", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "softplus", .summary = "recognize softplus, mish and softsign", .phase = PF_RULES_PATTERN,
+    .default_on = true, .apply = apply,
 };

@@ -36,5 +36,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_split_to_slices = {
-    .name = "split_to_slices", .summary = "slice what a split would copy apart", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "split_to_slices", .summary = "slice what a split would copy apart", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

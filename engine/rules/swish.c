@@ -1,4 +1,5 @@
-/* Sigmoids and what is multiplied with them: 1 / (1 + exp(-x)); x sigmoid(p x), which is SiLU for p = 1 and an approximation of GELU for 1.702. */
+/* Sigmoids and what is multiplied with them: 1 / (1 + exp(-x)); x sigmoid(p x), which is SiLU for p = 1 and an
+   approximation of GELU for 1.702. */
 #include "engine/pattern.h"
 
 #define EXP_OF_MINUS_X PF_NODE(EXP, PF_NODE(MUL, PF_X, PF_NUMBER(-1)))
@@ -17,5 +18,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_swish = {
-    .name = "swish", .summary = "recognize sigmoid, and x sigmoid(p x)", .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
+    .name = "swish", .summary = "recognize sigmoid, and x sigmoid(p x)", .phase = PF_RULES_PATTERN, .default_on = true,
+    .apply = apply,
 };

@@ -1,6 +1,6 @@
-/* A transpose goes down through ops that work on each element, each row or each channel alike, where it meets others that undo it or join it:
-   networks that change between orders of dims (batch and sequence, channels first and last) do so in pairs.
-   Condition: every way down from it, through at most LIMIT ops, ends at a transpose. */
+/* A transpose goes down through ops that work on each element, each row or each channel alike, where it meets others
+   that undo it or join it: networks that change between orders of dims (batch and sequence, channels first and last) do
+   so in pairs. Condition: every way down from it, through at most LIMIT ops, ends at a transpose. */
 #include <string.h>
 
 #include "engine/make.h"
@@ -29,8 +29,8 @@ static bool same_perm(const pf_ints *a, const pf_ints *b)
 /* The last dim stays the last. */
 static bool keeps_last(const pf_ints *perm) { return perm->at[perm->count - 1] == perm->count - 1; }
 
-/* An operand that a pointwise op may read in the order before the transpose: one that is the same along all dims that move, a constant,
-   or one that is transposed alike. */
+/* An operand that a pointwise op may read in the order before the transpose: one that is the same along all dims that
+   move, a constant, or one that is transposed alike. */
 static bool fits_beside(const mover *m, pf_value_id value, const pf_ints *perm)
 {
     const pf_value *v = &m->graph->values[value];
@@ -60,8 +60,8 @@ static bool fits_pointwise(const mover *m, const pf_node *node, pf_value_id from
 /* Rows times a matrix. */
 static bool fits_product(const mover *m, const pf_node *node, pf_value_id from, const pf_ints *perm)
 {
-    return node->in[0] == from && node->in[1] != from && keeps_last(perm) && !((const pf_matmul_attrs *)node->attrs)->trans_a &&
-           shape_of(m, node->in[1])->rank == 2;
+    return node->in[0] == from && node->in[1] != from && keeps_last(perm) &&
+           !((const pf_matmul_attrs *)node->attrs)->trans_a && shape_of(m, node->in[1])->rank == 2;
 }
 
 static bool fits_row(const mover *m, const pf_node *node, pf_value_id from, const pf_ints *perm)
@@ -93,12 +93,18 @@ static bool fits_reduce(const mover *m, const pf_node *node, pf_value_id from, c
     return ((const pf_reduce_attrs *)node->attrs)->keepdims;
 }
 
-static bool fits_slice(const mover *m, const pf_node *node, pf_value_id from, const pf_ints *perm) { return (void)m, (void)node, (void)from, (void)perm, true; }
+static bool fits_slice(const mover *m, const pf_node *node, pf_value_id from, const pf_ints *perm)
+{
+    return (void)m, (void)node, (void)from, (void)perm, true;
+}
 
 typedef bool fits_fn(const mover *m, const pf_node *node, pf_value_id from, const pf_ints *perm);
 typedef pf_status move_fn(mover *m, const pf_node *node, const pf_ints *perm, pf_value_id *out, pf_err *err);
 
-static pf_value_id behind(const mover *m, pf_value_id value) { return m->graph->nodes[m->graph->values[value].producer].in[0]; }
+static pf_value_id behind(const mover *m, pf_value_id value)
+{
+    return m->graph->nodes[m->graph->values[value].producer].in[0];
+}
 
 /* value as it would be in front of a transpose by perm. */
 static pf_status put_before(mover *m, pf_value_id value, const pf_ints *perm, pf_value_id *out, pf_err *err)
@@ -174,12 +180,15 @@ static pf_status move_concat(mover *m, const pf_node *node, const pf_ints *perm,
 
     for (uint32_t i = 0; i < node->in_count; i++)
         in[i] = behind(m, node->in[i]);
-    return pf_make_concat(m->graph, node->name, in, node->in_count, perm->at[((const pf_axis_attrs *)node->attrs)->axis], out, err);
+    return pf_make_concat(m->graph, node->name, in, node->in_count,
+                          perm->at[((const pf_axis_attrs *)node->attrs)->axis], out, err);
 }
 
 static const struct row { pf_op_kind op; fits_fn *fits; move_fn *move; } rows[] = {
-    { PF_OP_MATMUL, fits_product, move_row }, { PF_OP_LAYER_NORM, fits_row, move_row }, { PF_OP_RMS_NORM, fits_row, move_row },
-    { PF_OP_SOFTMAX, fits_row, move_row },    { PF_OP_LOG_SOFTMAX, fits_row, move_row }, { PF_OP_CONCAT, fits_concat, move_concat },
+    { PF_OP_MATMUL, fits_product, move_row }, { PF_OP_LAYER_NORM, fits_row, move_row },
+    { PF_OP_RMS_NORM, fits_row, move_row },
+    { PF_OP_SOFTMAX, fits_row, move_row },    { PF_OP_LOG_SOFTMAX, fits_row, move_row },
+    { PF_OP_CONCAT, fits_concat, move_concat },
     { PF_OP_REDUCE, fits_reduce, move_reduce }, { PF_OP_SLICE, fits_slice, move_slice },
 };
 static const struct row pointwise = { PF_OP_NONE, fits_pointwise, move_pointwise };
@@ -194,11 +203,13 @@ static const struct row *row_of(const pf_node *node)
     return NULL;
 }
 
-/* ---- A reshape that joins dims: the part of the transpose that moves what it makes goes behind it, the part that brings dims together stays. */
+/* ---- A reshape that joins dims: the part of the transpose that moves what it makes goes behind it, the part that
+   brings dims together stays. */
 
-/* inner brings the dims that are joined together, in the order that they have in front of the transpose, but the last stays the last; outer is left
-   to be done behind the reshape.  False when nothing is. */
-static bool split_perm(const mover *m, const pf_node *node, const pf_ints *perm, pf_ints *inner, pf_shape *joined, pf_ints *outer)
+/* inner brings the dims that are joined together, in the order that they have in front of the transpose, but the last
+   stays the last; outer is left to be done behind the reshape.  False when nothing is. */
+static bool split_perm(const mover *m, const pf_node *node, const pf_ints *perm, pf_ints *inner, pf_shape *joined,
+                       pf_ints *outer)
 {
     const pf_shape  *moved = shape_of(m, node->in[0]), *to = shape_of(m, node->out[0]);
     pf_reshape_group groups[PF_RESHAPE_GROUPS];
@@ -243,8 +254,9 @@ static bool goes_on(mover *m, const pf_node *node, pf_value_id from, const pf_in
         return false;
     if (node->op == PF_OP_TRANSPOSE)
         return true;
-    if (node->op == PF_OP_RESHAPE &&        /* reshape_first takes it over there */
-        pf_reshape_before_transpose(m->graph->dims, shape_of(m, from), perm, shape_of(m, node->out[0]), &joined, &outer))
+    if (node->op == PF_OP_RESHAPE && /* reshape_first takes it over there */
+        pf_reshape_before_transpose(m->graph->dims, shape_of(m, from), perm, shape_of(m, node->out[0]), &joined,
+                                    &outer))
         return meets_transposes(m, node->out[0], &outer);
     if (node->op == PF_OP_RESHAPE && split_perm(m, node, perm, &inner, &joined, &outer))
         return meets_transposes(m, node->out[0], &outer);
@@ -292,7 +304,8 @@ static pf_status move_below(pf_rewrite *rewrite, pf_node_id user, const pf_ints 
 
     if (node.op == PF_OP_RESHAPE) {
         (void)split_perm(&m, &node, perm, &inner, &joined, &outer);
-        st = pf_make_transpose(graph, graph->nodes[graph->values[node.in[0]].producer].name, behind(&m, node.in[0]), inner.at, &out, err);
+        st = pf_make_transpose(graph, graph->nodes[graph->values[node.in[0]].producer].name, behind(&m, node.in[0]),
+                               inner.at, &out, err);
         if (!st)
             st = pf_make_reshape(graph, node.name, out, &joined, &out, err);
     } else
@@ -309,7 +322,8 @@ static bool takes(const mover *m, const pf_node *node, const pf_ints *perm)
     pf_shape joined = { 0 };
 
     if (node->op == PF_OP_RESHAPE)
-        return !pf_reshape_before_transpose(m->graph->dims, shape_of(m, node->in[0]), perm, shape_of(m, node->out[0]), &joined, &outer) &&
+        return !pf_reshape_before_transpose(m->graph->dims, shape_of(m, node->in[0]), perm, shape_of(m, node->out[0]),
+                                            &joined, &outer) &&
                split_perm(m, node, perm, &inner, &joined, &outer);
     return node->op != PF_OP_TRANSPOSE && row_of(node);
 }
@@ -329,7 +343,8 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     for (uint32_t i = 0; i < pf_graph_use_count(graph, moved); i++) {
         pf_node_id user = pf_graph_use(graph, moved, i).node;
 
-        if (user == PF_NONE || !takes(&m, &graph->nodes[user], &perm) || (!meets && !joins_two(&m, &graph->nodes[user], moved, &perm)))
+        if (user == PF_NONE || !takes(&m, &graph->nodes[user], &perm) ||
+            (!meets && !joins_two(&m, &graph->nodes[user], moved, &perm)))
             continue;
         return move_below(rewrite, user, &perm, changed, err);
     }
@@ -337,6 +352,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_transpose_last = {
-    .name = "transpose_last", .summary = "move transposes down to others that they cancel or join", .phase = PF_RULES_PATTERN, .default_on = true,
-    .apply = apply,
+    .name = "transpose_last", .summary = "move transposes down to others that they cancel or join",
+    .phase = PF_RULES_PATTERN, .default_on = true, .apply = apply,
 };

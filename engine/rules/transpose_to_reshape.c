@@ -27,5 +27,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_transpose_to_reshape = {
-    .name = "transpose_to_reshape", .summary = "reshape where a transpose moves nothing", .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
+    .name = "transpose_to_reshape", .summary = "reshape where a transpose moves nothing", .phase = PF_RULES_CLEAN,
+    .default_on = true, .apply = apply,
 };

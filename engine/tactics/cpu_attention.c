@@ -1,5 +1,6 @@
-/* Attention: the scores of some heads at a time by oneDNN, softmax with all masks in place, then the product with the values.
-   Either all threads share the heads of a pass, or each thread has heads of its own and never waits for another.  q, k and v may be windows on their inputs, and the result may be written through one. */
+/* Attention: the scores of some heads at a time by oneDNN, softmax with all masks in place, then the product with the
+   values.  Either all threads share the heads of a pass, or each thread has heads of its own and never waits for
+   another.  q, k and v may be windows on their inputs, and the result may be written through one. */
 #include <math.h>
 #include <omp.h>
 #include <stdatomic.h>
@@ -24,7 +25,8 @@ typedef struct attention_impl {
     pf_isa        isa;
     pf_onednn_op *scores, *products;
     uint32_t      slot[OPERANDS];       /* UINT32_MAX: none */
-    int64_t       at[3], batch_step[3], head_step[3];       /* floats, of q, k and v; head_step: from one key head to the next */
+    /* floats, of q, k and v; head_step: from one key head to the next */
+    int64_t       at[3], batch_step[3], head_step[3];
     int64_t       y_batch_step, y_head_step;
     int64_t       batches, key_heads, heads_at_once, group, queries, keys;
     bool          per_thread;           /* each thread runs passes of one head by itself */
@@ -67,7 +69,8 @@ static bool is_linear_input(const pf_problem *p, pf_value_id value)
 {
     uint32_t input = pf_problem_input_index(p, value);
 
-    return input != UINT32_MAX && pf_layout_same_bytes(p->in_layout[input], PF_LAYOUT_LINEAR, &pf_graph_value(p->graph, value)->shape);
+    return input != UINT32_MAX &&
+           pf_layout_same_bytes(p->in_layout[input], PF_LAYOUT_LINEAR, &pf_graph_value(p->graph, value)->shape);
 }
 
 /* Each dim of the mask is 1 or that of the scores. */
@@ -138,8 +141,9 @@ static int64_t heads_at_once(const char *tuning, const attention_impl *impl)
 }
 
 /* [heads, group, rows, columns]; k and v have a group of one, which is broadcast. */
-static pf_status describe(int64_t heads, int64_t group, int64_t rows, int64_t columns, int64_t head_step, int64_t group_step, int64_t row_step,
-                          int64_t column_step, dnnl_memory_desc_t *out, pf_err *err)
+static pf_status describe(int64_t heads, int64_t group, int64_t rows, int64_t columns, int64_t head_step,
+                          int64_t group_step, int64_t row_step, int64_t column_step, dnnl_memory_desc_t *out,
+                          pf_err *err)
 {
     dnnl_dims_t   dims = { heads, group, rows, columns }, strides = { head_step, group_step, row_step, column_step };
     dnnl_status_t status = dnnl_memory_desc_init_by_strides(out, 4, dims, dnnl_f32, strides);
@@ -154,8 +158,10 @@ typedef struct maker {
     size_t              workspace_bytes;
 } maker;
 
-/* A thread that works by itself needs a primitive for one thread: oneDNN looks at OpenMP's setting when it makes one. */
-static pf_status choose_product(maker *m, const dnnl_matmul_desc_t *desc, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out, pf_err *err)
+/* A thread that works by itself needs a primitive for one thread: oneDNN looks at OpenMP's setting when it makes
+   one. */
+static pf_status choose_product(maker *m, const dnnl_matmul_desc_t *desc, const_dnnl_primitive_attr_t attr,
+                                dnnl_primitive_desc_t *out, pf_err *err)
 {
     dnnl_primitive_desc_iterator_t all = NULL;
     dnnl_status_t                  status = dnnl_success;
@@ -171,8 +177,8 @@ static pf_status choose_product(maker *m, const dnnl_matmul_desc_t *desc, const_
     return *out ? PF_OK : pf_onednn_fail(status ? status : dnnl_unimplemented, "multiply heads", err);
 }
 
-static pf_status make_product(maker *m, const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b, const dnnl_memory_desc_t *y, pf_onednn_args *args,
-                              pf_onednn_op **out, pf_err *err)
+static pf_status make_product(maker *m, const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
+                              const dnnl_memory_desc_t *y, pf_onednn_args *args, pf_onednn_op **out, pf_err *err)
 {
     dnnl_matmul_desc_t    desc;
     dnnl_primitive_attr_t attr = NULL;
@@ -191,7 +197,8 @@ static pf_status make_product(maker *m, const dnnl_memory_desc_t *a, const dnnl_
             pf_onednn_args_add(args, DNNL_ARG_SCRATCHPAD, PF_ONEDNN_WORKSPACE, 0, m->workspace_bytes, scratch);
             m->workspace_bytes += (dnnl_memory_desc_get_size(scratch) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         }
-        st = pf_onednn_op_new(m->device, chosen, args, m->impl->per_thread ? 2 * (uint32_t)m->device->threads : PF_ONEDNN_AT_ONCE, out, err);
+        st = pf_onednn_op_new(m->device, chosen, args,
+                              m->impl->per_thread ? 2 * (uint32_t)m->device->threads : PF_ONEDNN_AT_ONCE, out, err);
     }
     if (chosen)
         dnnl_primitive_desc_destroy(chosen);
@@ -205,14 +212,17 @@ static pf_status describe_all(maker *m, const attention *a, pf_err *err)
     const attention_impl *impl = m->impl;
     int64_t               h = impl->heads_at_once, g = impl->group, depth = a->in[Q].dim[3], width = a->in[V].dim[3];
     int64_t               cells = impl->queries * impl->keys;
-    pf_status             st = describe(h, g, impl->queries, depth, g * a->in[Q].stride[1], a->in[Q].stride[1], a->in[Q].stride[2], 1, &m->q, err);
+    pf_status             st = describe(h, g, impl->queries, depth, g * a->in[Q].stride[1], a->in[Q].stride[1],
+                                        a->in[Q].stride[2], 1, &m->q, err);
 
     if (!st)
-        st = describe(h, 1, depth, impl->keys, a->in[K].stride[1], a->in[K].stride[1], a->in[K].stride[3], a->in[K].stride[2], &m->k, err);
+        st = describe(h, 1, depth, impl->keys, a->in[K].stride[1], a->in[K].stride[1], a->in[K].stride[3],
+                      a->in[K].stride[2], &m->k, err);
     if (!st)
         st = describe(h, g, impl->queries, impl->keys, g * cells, cells, impl->keys, 1, &m->s, err);
     if (!st)
-        st = describe(h, 1, impl->keys, width, a->in[V].stride[1], a->in[V].stride[1], a->in[V].stride[2], 1, &m->v, err);
+        st = describe(h, 1, impl->keys, width, a->in[V].stride[1], a->in[V].stride[1], a->in[V].stride[2], 1, &m->v,
+                      err);
     if (!st)
         st = describe(h, g, impl->queries, width, g * a->y.stride[1], a->y.stride[1], a->y.stride[2], 1, &m->y, err);
     return st;
@@ -285,7 +295,8 @@ static void release(pf_step *step)
     pf_free(impl);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step  *step = NULL;
     maker     m = { .device = device };
@@ -318,19 +329,21 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 /* ---- Running */
-static void softmax(const attention_impl *impl, const pf_bindings *b, int64_t batch, int64_t first_head, float *scores, int32_t threads)
+static void softmax(const attention_impl *impl, const pf_bindings *b, int64_t batch, int64_t first_head, float *scores,
+                    int32_t threads)
 {
     const char    *mask = impl->slot[MASK] == UINT32_MAX ? NULL : b->in[impl->slot[MASK]];
     const int64_t *lengths = impl->slot[VALID] == UINT32_MAX ? NULL : b->in[impl->slot[VALID]];
-    int64_t        valid = lengths ? lengths[batch] : impl->keys, rows = impl->heads_at_once * impl->group * impl->queries;
+    int64_t        valid = lengths ? lengths[batch] : impl->keys,
+                   rows = impl->heads_at_once * impl->group * impl->queries;
     int64_t        ahead = impl->causal == PF_CAUSAL_BOTTOM_RIGHT ? valid - impl->queries : 0;
 
 #pragma omp parallel for num_threads(threads) if (threads > 1 && rows * impl->keys >= SERIAL_ELEMS) schedule(static)
     for (int64_t r = 0; r < rows; r++) {
         int64_t        head = first_head * impl->group + r / impl->queries, query = r % impl->queries, visible = valid;
         int64_t        at = batch * impl->mask_step[0] + head * impl->mask_step[1] + query * impl->mask_step[2];
-        pf_softmax_row row = { .x = scores + r * impl->keys, .n = impl->keys, .scale = impl->scale, .softcap = impl->softcap,
-                               .mask_step = impl->mask_step[3] };
+        pf_softmax_row row = { .x = scores + r * impl->keys, .n = impl->keys, .scale = impl->scale,
+                               .softcap = impl->softcap, .mask_step = impl->mask_step[3] };
 
         if (impl->causal != PF_CAUSAL_NONE && query + ahead + 1 < visible)
             visible = query + ahead + 1;
@@ -344,10 +357,11 @@ static void softmax(const attention_impl *impl, const pf_bindings *b, int64_t ba
 }
 
 /* One pass: heads_at_once key heads from `head` on, by `threads` threads, with scores in `memory`. */
-static pf_status run_heads(const attention_impl *impl, const pf_bindings *b, pf_stream *stream, int64_t batch, int64_t head, void *memory,
-                           int32_t threads, pf_err *err)
+static pf_status run_heads(const attention_impl *impl, const pf_bindings *b, pf_stream *stream, int64_t batch,
+                           int64_t head, void *memory, int32_t threads, pf_err *err)
 {
-    void       *in[3] = { NULL }, *out[1] = { (float *)b->out[0] + batch * impl->y_batch_step + head * impl->y_head_step };
+    void       *in[3] = { NULL },
+               *out[1] = { (float *)b->out[0] + batch * impl->y_batch_step + head * impl->y_head_step };
     pf_bindings own = { in, out, NULL, memory };
     pf_status   st = PF_OK;
 
@@ -392,5 +406,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 
 const pf_tactic pf_tactic_cpu_attention = {
     .name = "cpu_attention", .rev = 1, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare,
+    .enqueue = enqueue, .release = release,
 };

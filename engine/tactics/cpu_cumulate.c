@@ -75,7 +75,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return pf_tuning_add(out, err, "strips");
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node           *node = pf_graph_node(p->graph, 0);
     const pf_cumulate_attrs *attrs = node->attrs;
@@ -91,7 +92,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     if (!step)
         return PF_FAIL_MEMORY(err, sizeof *impl);
     impl = step->impl;
-    *impl = (cumulate_impl){ 1, x->shape.dim[attrs->axis], 1, attrs->mode == PF_CUMULATE_PROD, attrs->exclusive, attrs->reverse, function_of(x->dtype) };
+    *impl = (cumulate_impl){ 1, x->shape.dim[attrs->axis], 1, attrs->mode == PF_CUMULATE_PROD, attrs->exclusive,
+                             attrs->reverse, function_of(x->dtype) };
     for (int32_t d = 0; d < x->shape.rank; d++)
         *(d < attrs->axis ? &impl->outer : &impl->inner) *= d == attrs->axis ? 1 : x->shape.dim[d];
     *out = step;
@@ -110,7 +112,8 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
     for (int64_t i = 0; i < impl->outer * parts; i++) {
         int64_t from = i % parts * STRIP;
 
-        impl->run(impl, b->in[0], b->out[0], i / parts * impl->size * impl->inner + from, impl->inner - from < STRIP ? impl->inner - from : STRIP);
+        impl->run(impl, b->in[0], b->out[0], i / parts * impl->size * impl->inner + from,
+                  impl->inner - from < STRIP ? impl->inner - from : STRIP);
     }
     return PF_OK;
 }

@@ -1,5 +1,5 @@
-/* Ops that only move elements: transpose, concat, split, slice, pad, expand, tile, blocks between depth and space, changes of layout.
-   Each is one nest of loops, or one for each input or output; element types do not matter. */
+/* Ops that only move elements: transpose, concat, split, slice, pad, expand, tile, blocks between depth and space,
+   changes of layout. Each is one nest of loops, or one for each input or output; element types do not matter. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -96,13 +96,15 @@ static pf_copy *new_move(mover *m, uint32_t in_slot, uint32_t out_slot)
     one->in = pf_problem_input_index(m->p, m->node->in[in_slot]);
     one->out = out_slot;
     if (one->in == UINT32_MAX)
-        memcpy(one->clear, source->constant.data, source->constant.bytes < CLEAR_BYTES ? source->constant.bytes : CLEAR_BYTES);
+        memcpy(one->clear, source->constant.data,
+               source->constant.bytes < CLEAR_BYTES ? source->constant.bytes : CLEAR_BYTES);
     return &one->copy;
 }
 
-/* Index i of every dim of in becomes start + step * i of the same dim of out, or the other way round, for count[d] of them. */
-static void move_same_dims(mover *m, uint32_t in_slot, uint32_t out_slot, const int64_t *count, const int64_t *in_start, const int64_t *in_step,
-                           const int64_t *out_start)
+/* Index i of every dim of in becomes start + step * i of the same dim of out, or the other way round, for count[d] of
+   them. */
+static void move_same_dims(mover *m, uint32_t in_slot, uint32_t out_slot, const int64_t *count, const int64_t *in_start,
+                           const int64_t *in_step, const int64_t *out_start)
 {
     ends     e = ends_of(m, in_slot, out_slot);
     pf_copy *c = new_move(m, in_slot, out_slot);
@@ -216,7 +218,8 @@ static void build_expand(mover *m)
     int32_t  shift = e.out_shape->rank - e.in_shape->rank;
 
     for (int32_t d = 0; d < e.out_shape->rank; d++)
-        add_loop(c, e.out_shape->dim[d], &e.in, (side){ d < shift || e.in_shape->dim[d - shift] == 1 ? -1 : d - shift, 1 }, &e.out, (side){ d, 1 });
+        add_loop(c, e.out_shape->dim[d], &e.in,
+                 (side){ d < shift || e.in_shape->dim[d - shift] == 1 ? -1 : d - shift, 1 }, &e.out, (side){ d, 1 });
 }
 
 static void build_tile(mover *m)
@@ -307,7 +310,8 @@ static pf_layout end_layout(const pf_problem *p, uint32_t i)
     return i < p->graph->input_count ? p->in_layout[i] : p->out_layout[i - p->graph->input_count];
 }
 
-/* Where any value is in blocks, all must have whole ones: loops over channels are cut in the same places on both sides. */
+/* Where any value is in blocks, all must have whole ones: loops over channels are cut in the same places on both
+   sides. */
 static const char *blocks_decline(const pf_problem *p, const pf_node *node, const struct row *row)
 {
     uint32_t  count = p->graph->input_count + p->graph->output_count;
@@ -375,7 +379,9 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     if (index >= sizeof wanted / sizeof wanted[0])
         return false;
     for (uint32_t i = 0; i < graph->input_count; i++)
-        in[i] = !p->in_constant[i] && pf_layout_fits(wanted[index], shape_of(p, graph->inputs[i])->rank) ? wanted[index] : PF_LAYOUT_LINEAR;
+        in[i] = !p->in_constant[i] && pf_layout_fits(wanted[index], shape_of(p, graph->inputs[i])->rank)
+                    ? wanted[index]
+                    : PF_LAYOUT_LINEAR;
     for (uint32_t i = 0; i < graph->output_count; i++)
         out[i] = pf_layout_fits(wanted[index], shape_of(p, graph->outputs[i])->rank) ? wanted[index] : PF_LAYOUT_LINEAR;
     return true;
@@ -404,7 +410,8 @@ static void number_outputs(const mover *m)
             }
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step *step = NULL;
     mover    m = { .p = p, .node = pf_graph_node(p->graph, 0) };
@@ -446,12 +453,14 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
     if (impl->fill_count)
         pf_copy_fill(b->out[0], impl->fill, impl->item_bytes, impl->fill_count, threads);
     for (uint32_t i = 0; i < impl->count; i++)
-        pf_copy_run(&impl->moves[i].copy, impl->item_bytes, impl->moves[i].in == UINT32_MAX ? impl->moves[i].clear : b->in[impl->moves[i].in],
+        pf_copy_run(&impl->moves[i].copy, impl->item_bytes,
+                    impl->moves[i].in == UINT32_MAX ? impl->moves[i].clear : b->in[impl->moves[i].in],
                     b->out[impl->moves[i].out], threads);
     return PF_OK;
 }
 
 const pf_tactic pf_tactic_cpu_move = {
     .name = "cpu_move", .rev = 1, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
+    .release = release,
 };

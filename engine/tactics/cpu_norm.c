@@ -46,7 +46,8 @@ static bool is_row_shape(const pf_shape *row, const pf_shape *x, int64_t axis)
 
 static int64_t axis_of(const pf_node *node)
 {
-    return node->op == PF_OP_LAYER_NORM ? ((const pf_layer_norm_attrs *)node->attrs)->axis : ((const pf_rms_norm_attrs *)node->attrs)->axis;
+    return node->op == PF_OP_LAYER_NORM ? ((const pf_layer_norm_attrs *)node->attrs)->axis
+                                        : ((const pf_rms_norm_attrs *)node->attrs)->axis;
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -65,7 +66,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
         if (node->in[i] != PF_NONE && (input == UINT32_MAX || pf_graph_value(p->graph, node->in[i])->dtype != PF_F32))
             return "not f32";
-        if (i > 0 && node->in[i] != PF_NONE && is_rows(node->op) && !is_row_shape(shape_of(p, node->in[i]), &x->shape, axis_of(node)))
+        if (i > 0 && node->in[i] != PF_NONE && is_rows(node->op) &&
+            !is_row_shape(shape_of(p, node->in[i]), &x->shape, axis_of(node)))
             return "scale or bias is broadcast";
         if (i > 0 && input != UINT32_MAX && p->in_layout[input] != PF_LAYOUT_LINEAR)
             return "scale or bias is not linear";
@@ -83,7 +85,8 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     bool           last = index == 1;
 
     (void)device;
-    if ((!is_rows(node->op) && !is_groups(node->op)) || index > (is_groups(node->op) ? 1 : 0) || p->graph->output_count != 1)
+    if ((!is_rows(node->op) && !is_groups(node->op)) || index > (is_groups(node->op) ? 1 : 0) ||
+        p->graph->output_count != 1)
         return false;
     for (uint32_t i = 0; i < p->graph->input_count; i++)
         in[i] = last && p->graph->inputs[i] == node->in[0] ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
@@ -124,13 +127,15 @@ static void plan_groups(norm_impl *impl, const pf_node *node, const pf_shape *x,
     impl->images = x->dim[0];
     impl->groups_per_image = groups;
     impl->image_step = x->dim[1] * places;
-    impl->group = (pf_norm_group){ .channels = x->dim[1] / groups, .n = places, .channel_step = last ? 1 : places, .step = last ? x->dim[1] : 1 };
+    impl->group = (pf_norm_group){ .channels = x->dim[1] / groups, .n = places, .channel_step = last ? 1 : places,
+                                   .step = last ? x->dim[1] : 1 };
     impl->group_step = impl->group.channels * impl->group.channel_step;
     impl->group.epsilon = (float)(instance ? ((const pf_instance_norm_attrs *)node->attrs)->epsilon
                                            : ((const pf_group_norm_attrs *)node->attrs)->epsilon);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node *node = anchor_of(p);
     pf_step       *step = NULL;
@@ -177,12 +182,13 @@ static void run_rows(const norm_impl *impl, const pf_bindings *b, int32_t thread
 
 static void run_groups(const norm_impl *impl, const pf_bindings *b, int32_t threads)
 {
-    int64_t count = impl->images * impl->groups_per_image;
+    int64_t count = impl->images * impl->groups_per_image, elems = count * impl->group.channels * impl->group.n;
 
-#pragma omp parallel for num_threads(threads) if (count * impl->group.channels * impl->group.n >= SERIAL_ELEMS) schedule(static)
+#pragma omp parallel for num_threads(threads) if (elems >= SERIAL_ELEMS) schedule(static)
     for (int64_t i = 0; i < count; i++) {
         pf_norm_group run = impl->group;
-        int64_t       group = i % impl->groups_per_image, at = i / impl->groups_per_image * impl->image_step + group * impl->group_step;
+        int64_t       group = i % impl->groups_per_image,
+                      at = i / impl->groups_per_image * impl->image_step + group * impl->group_step;
 
         run.x = (const float *)b->in[impl->x] + at;
         run.y = (float *)b->out[0] + at;

@@ -21,7 +21,9 @@ typedef struct order_impl {
 
 static bool find_type(pf_dtype dtype, pf_order_type *out)
 {
-    static const struct { pf_dtype dtype; pf_order_type type; } types[] = { { PF_F32, PF_ORDER_F32 }, { PF_I32, PF_ORDER_I32 }, { PF_I64, PF_ORDER_I64 } };
+    static const struct { pf_dtype dtype; pf_order_type type; } types[] = {
+        { PF_F32, PF_ORDER_F32 }, { PF_I32, PF_ORDER_I32 }, { PF_I64, PF_ORDER_I64 },
+    };
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].dtype == dtype) {
@@ -88,7 +90,8 @@ static size_t bytes_per_thread(const order_impl *impl)
     return ((size_t)(impl->size + 2 * impl->k) * sizeof(int64_t) + 63) / 64 * 64;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node  *node = pf_graph_node(p->graph, 0);
     const pf_value *x = pf_graph_value(p->graph, node->in[0]);
@@ -97,7 +100,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 
     (void)tuning, (void)saved, (void)saved_bytes;
     *out = NULL;
-    if (!pf_problem_is_bound(p) || (node->op == PF_OP_TOPK && pf_dim_is_symbolic(((const pf_topk_attrs *)node->attrs)->k.at[0])))
+    if (!pf_problem_is_bound(p) ||
+        (node->op == PF_OP_TOPK && pf_dim_is_symbolic(((const pf_topk_attrs *)node->attrs)->k.at[0])))
         return PF_FAIL(err, PF_INVALID, "a step needs a problem whose dims are numbers");
     step = pf_step_new(&pf_tactic_cpu_order, sizeof *impl);
     if (!step)
@@ -133,8 +137,8 @@ static void write_top(const order_impl *impl, const char *x, int64_t line, const
 
     for (int64_t i = 0; i < impl->k; i++, at += impl->inner) {
         if (impl->outs[VALUES] != NOT_READ)
-            memcpy((char *)b->out[impl->outs[VALUES]] + (size_t)at * impl->item_bytes, x + (size_t)(places[i] * impl->inner) * impl->item_bytes,
-                   impl->item_bytes);
+            memcpy((char *)b->out[impl->outs[VALUES]] + (size_t)at * impl->item_bytes,
+                   x + (size_t)(places[i] * impl->inner) * impl->item_bytes, impl->item_bytes);
         if (impl->outs[PLACES] != NOT_READ)
             ((int64_t *)b->out[impl->outs[PLACES]])[at] = places[i];
     }
@@ -142,7 +146,8 @@ static void write_top(const order_impl *impl, const char *x, int64_t line, const
 
 static void run_line(const order_impl *impl, int64_t line, const pf_bindings *b)
 {
-    int64_t    *keys = (int64_t *)(void *)((char *)b->workspace + (size_t)omp_get_thread_num() * bytes_per_thread(impl));
+    int64_t    *keys = (int64_t *)(void *)((char *)b->workspace +
+                                           (size_t)omp_get_thread_num() * bytes_per_thread(impl));
     int64_t     first = line / impl->inner * impl->size * impl->inner + line % impl->inner;
     const char *x = (const char *)b->in[0] + (size_t)first * impl->item_bytes;
 
@@ -167,7 +172,8 @@ static void run_strip(const order_impl *impl, int64_t outer, int64_t from, const
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
     const order_impl *impl = step->impl;
-    bool              strips = impl->place_only && impl->inner > 1, parallel = impl->outer * impl->size * impl->inner >= SERIAL_ELEMS;
+    bool              strips = impl->place_only && impl->inner > 1,
+                      parallel = impl->outer * impl->size * impl->inner >= SERIAL_ELEMS;
     int64_t           parts = strips ? (impl->inner + PF_ORDER_STRIP - 1) / PF_ORDER_STRIP : impl->inner;
 
     (void)err;

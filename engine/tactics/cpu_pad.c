@@ -1,5 +1,5 @@
-/* Pads that repeat what is inside (reflect, edge, wrap).  Of each dim a table says where its positions read from, made when the sizes are known;
-   a line of the result is then one long copy with a few single elements at its ends. */
+/* Pads that repeat what is inside (reflect, edge, wrap).  Of each dim a table says where its positions read from, made
+   when the sizes are known; a line of the result is then one long copy with a few single elements at its ends. */
 #include <omp.h>
 #include <string.h>
 
@@ -54,15 +54,18 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     double         value = 0;
 
     (void)device;
-    if (p->graph->node_count != 1 || node->op != PF_OP_PAD || ((const pf_pad_attrs *)node->attrs)->mode == PF_PAD_CONSTANT)
+    if (p->graph->node_count != 1 || node->op != PF_OP_PAD ||
+        ((const pf_pad_attrs *)node->attrs)->mode == PF_PAD_CONSTANT)
         return "not a pad that repeats what is inside";
     if (p->graph->input_count != 1 || pf_problem_input_index(p, node->in[0]) != 0)
         return "a small constant is padded";
     if (node->in_count > 1 && node->in[1] != PF_NONE && !pf_problem_scalar(p, node->in[1], &value))
         return "the value of the padding is not known";
-    if (pf_dtype_bits(pf_graph_value(p->graph, node->in[0])->dtype) < 8 || pf_graph_value(p->graph, node->in[0])->dtype == PF_STRING)
+    if (pf_dtype_bits(pf_graph_value(p->graph, node->in[0])->dtype) < 8 ||
+        pf_graph_value(p->graph, node->in[0])->dtype == PF_STRING)
         return "elements of less than a byte, or strings";
-    return pf_layout_block(p->in_layout[0]) == 1 && pf_layout_block(p->out_layout[0]) == 1 ? NULL : "channels in blocks";
+    return pf_layout_block(p->in_layout[0]) == 1 && pf_layout_block(p->out_layout[0]) == 1 ? NULL
+                                                                                           : "channels in blocks";
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -108,8 +111,10 @@ static pf_status make_tables(pad_impl *impl, const pf_problem *p, pf_err *err)
 {
     const pf_node      *node = pf_graph_node(p->graph, 0);
     const pf_pad_attrs *attrs = node->attrs;
-    const pf_shape     *x = &pf_graph_value(p->graph, node->in[0])->shape, *y = &pf_graph_value(p->graph, node->out[0])->shape;
-    pf_strides          in = pf_layout_strides(p->in_layout[0], x->rank, x->dim), out = pf_layout_strides(p->out_layout[0], y->rank, y->dim);
+    const pf_shape     *x = &pf_graph_value(p->graph, node->in[0])->shape,
+                       *y = &pf_graph_value(p->graph, node->out[0])->shape;
+    pf_strides          in = pf_layout_strides(p->in_layout[0], x->rank, x->dim),
+                        out = pf_layout_strides(p->out_layout[0], y->rank, y->dim);
     int32_t             order[PF_MAX_RANK] = { 0 };
 
     memory_order(&out, y->rank, order);
@@ -188,7 +193,8 @@ static pf_status plan(pad_impl *impl, const pf_problem *p, pf_err *err)
     return PF_OK;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step  *step = NULL;
     pf_status st = PF_OK;
@@ -250,5 +256,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 
 const pf_tactic pf_tactic_cpu_pad = {
     .name = "cpu_pad", .rev = 1, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
+    .release = release,
 };

@@ -22,11 +22,12 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     for (uint32_t i = 0; i < p->graph->output_count; i++)
         if (pf_layout_pitch(p->out_layout[i]))
             return "the result lies in a wider value";
-    for (uint32_t i = 0; i < p->graph->input_count; i++) {      /* whole operands must lie as the result does, or every element is a jump */
+    /* whole operands must lie as the result does, or every element is a jump */
+    for (uint32_t i = 0; i < p->graph->input_count; i++) {
         const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
 
-        if (!p->in_constant[i] && pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape) && p->graph->node_count > 1
-            && !pf_layout_same_bytes(pf_layout_kind(p->in_layout[i]), p->out_layout[0], shape))
+        if (!p->in_constant[i] && pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape) &&
+            p->graph->node_count > 1 && !pf_layout_same_bytes(pf_layout_kind(p->in_layout[i]), p->out_layout[0], shape))
             return "operand and result have different layouts";
     }
     return NULL;
@@ -41,7 +42,8 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     if (index >= sizeof wanted / sizeof wanted[0])
         return false;
     for (uint32_t i = 0; i < graph->output_count; i++)
-        out[i] = pf_layout_fits(wanted[index], pf_graph_value(graph, graph->outputs[i])->shape.rank) ? wanted[index] : PF_LAYOUT_LINEAR;
+        out[i] = pf_layout_fits(wanted[index], pf_graph_value(graph, graph->outputs[i])->shape.rank) ? wanted[index]
+                                                                                                     : PF_LAYOUT_LINEAR;
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const pf_shape *shape = &pf_graph_value(graph, graph->inputs[i])->shape;
         bool            full = pf_shape_equal(shape, &pf_graph_value(graph, graph->outputs[0])->shape);
@@ -68,7 +70,8 @@ static void release(pf_step *step)
     pf_free(step->impl);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step        *step = NULL;
     pointwise_impl *impl = NULL;
@@ -108,5 +111,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 
 const pf_tactic pf_tactic_cpu_pointwise = {
     .name = "cpu_pointwise", .rev = 1, .flags = PF_TACTIC_PITCHED, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
+    .release = release,
 };

@@ -33,7 +33,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return pf_tuning_add(out, err, "loop");
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node        *node = pf_graph_node(p->graph, 0);
     const pf_range_attrs *attrs = node->attrs;
@@ -42,12 +43,14 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 
     (void)device, (void)tuning, (void)saved, (void)saved_bytes;
     *out = NULL;
-    if (!pf_problem_is_bound(p) || pf_dim_is_symbolic(attrs->bounds.at[START]) || pf_dim_is_symbolic(attrs->bounds.at[DELTA]))
+    if (!pf_problem_is_bound(p) || pf_dim_is_symbolic(attrs->bounds.at[START]) ||
+        pf_dim_is_symbolic(attrs->bounds.at[DELTA]))
         return PF_FAIL(err, PF_INVALID, "a step needs a problem whose dims are numbers");
     step = pf_step_new(&pf_tactic_cpu_range, sizeof(range_impl));
     if (!step)
         return PF_FAIL_MEMORY(err, sizeof(range_impl));
-    *(range_impl *)step->impl = (range_impl){ y->dtype, y->shape.dim[0], attrs->bounds.at[START], attrs->bounds.at[DELTA] };
+    *(range_impl *)step->impl = (range_impl){ y->dtype, y->shape.dim[0], attrs->bounds.at[START],
+                                              attrs->bounds.at[DELTA] };
     *out = step;
     return PF_OK;
 }

@@ -57,8 +57,8 @@ static bool is_of_channels(const pf_reduce_attrs *attrs, const pf_shape *x)
 {
     int64_t first = 0, end = 0;
 
-    return x->rank > 2 && axes_range(attrs, &first, &end) && first == 2 && end == x->rank && modes[attrs->mode].finish != LOG &&
-           modes[attrs->mode].kind != PF_REDUCE_KIND_LOG_SUM_EXP;
+    return x->rank > 2 && axes_range(attrs, &first, &end) && first == 2 && end == x->rank &&
+           modes[attrs->mode].finish != LOG && modes[attrs->mode].kind != PF_REDUCE_KIND_LOG_SUM_EXP;
 }
 
 /* Results lie channel by channel, whatever the layout of x; y without the reduced dims must come out the same. */
@@ -93,7 +93,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "another layout than that of the source";
     if (!is_of_channels(node->attrs, x))
         return "not over all places of each channel";
-    return leaves_in_order(p, x, &pf_graph_value(p->graph, node->out[0])->shape) ? NULL : "the result lies in another order";
+    return leaves_in_order(p, x, &pf_graph_value(p->graph, node->out[0])->shape) ? NULL
+                                                                                 : "the result lies in another order";
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -104,10 +105,13 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     (void)device;
     if (p->graph->input_count != 1 || p->graph->output_count != 1 || index >= sizeof wanted / sizeof wanted[0])
         return false;
-    if (index && (node->op != PF_OP_REDUCE || !is_of_channels(node->attrs, &pf_graph_value(p->graph, node->in[0])->shape)))
+    if (index &&
+        (node->op != PF_OP_REDUCE || !is_of_channels(node->attrs, &pf_graph_value(p->graph, node->in[0])->shape)))
         return false;
     in[0] = wanted[index];
-    out[0] = pf_layout_fits(wanted[index], pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank) ? wanted[index] : PF_LAYOUT_LINEAR;
+    out[0] = pf_layout_fits(wanted[index], pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank)
+                 ? wanted[index]
+                 : PF_LAYOUT_LINEAR;
     return true;
 }
 
@@ -117,7 +121,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return pf_tuning_add(out, err, "rows");
 }
 
-/* The dims as [outer, reduced, inner]; in other layouts than LINEAR the channels, or those of one block, are the inner ones. */
+/* The dims as [outer, reduced, inner]; in other layouts than LINEAR the channels, or those of one block, are the inner
+   ones. */
 static void measure(reduce_impl *impl, pf_layout layout, const pf_shape *x, int64_t first, int64_t end)
 {
     int64_t block = pf_layout_block(layout);
@@ -130,7 +135,8 @@ static void measure(reduce_impl *impl, pf_layout layout, const pf_shape *x, int6
     impl->inner = layout == PF_LAYOUT_CHANNELS_LAST ? x->dim[1] : block;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node         *node = pf_graph_node(p->graph, p->anchor);
     const pf_reduce_attrs *attrs = node->attrs;
@@ -174,12 +180,14 @@ static int64_t columns_per_task(const reduce_impl *impl, int threads)
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
     const reduce_impl *impl = step->impl;
-    int64_t            width = columns_per_task(impl, pf_stream_cpu_threads(stream)), parts = (impl->inner + width - 1) / width;
+    int64_t            width = columns_per_task(impl, pf_stream_cpu_threads(stream)),
+                       parts = (impl->inner + width - 1) / width;
     int64_t            tasks = impl->outer * parts;
 
     (void)err;
     pf_stream_cpu_enter(stream);
-#pragma omp parallel for num_threads(pf_stream_cpu_threads(stream)) if (tasks * impl->reduced * impl->inner >= SERIAL_ELEMS * parts) schedule(static)
+#pragma omp parallel for num_threads(pf_stream_cpu_threads(stream)) \
+    if (tasks * impl->reduced * impl->inner >= SERIAL_ELEMS * parts) schedule(static)
     for (int64_t i = 0; i < tasks; i++) {
         int64_t      outer = i / parts, from = i % parts * width;
         int64_t      count = impl->inner - from < width ? impl->inner - from : width;

@@ -52,7 +52,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
     (void)device;
-    if (anchor_of(p)->op != PF_OP_RESIZE || index > 1 || (index == 0 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
+    if (anchor_of(p)->op != PF_OP_RESIZE || index > 1 ||
+        (index == 0 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
         return false;
     in[0] = out[0] = index == 0 ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
     return true;
@@ -148,7 +149,8 @@ static pf_status fill(const pf_problem *p, resize_impl *impl, pf_err *err)
     return st ? st : make_taps(p, columns, &impl->columns, err);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step     *step = NULL;
     resize_impl *impl = NULL;
@@ -177,7 +179,8 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 {
     const resize_impl *impl = step->impl;
     int32_t            threads = pf_stream_cpu_threads(stream);
-    int64_t            in_plane = impl->rows.from * impl->columns.from * impl->inner, out_row = impl->columns.to * impl->inner;
+    int64_t            in_plane = impl->rows.from * impl->columns.from * impl->inner,
+                       out_row = impl->columns.to * impl->inner;
     int64_t            rows = impl->planes * impl->rows.to;
 
     (void)err;
@@ -187,12 +190,14 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
         const float *x = (const float *)b->in[0] + i / impl->rows.to * in_plane;
         float       *scratch = (float *)b->workspace + omp_get_thread_num() * impl->columns.from * impl->inner;
 
-        pf_resize_row(impl->isa, x, (float *)b->out[0] + i * out_row, i % impl->rows.to, &impl->rows, &impl->columns, impl->inner, scratch);
+        pf_resize_row(impl->isa, x, (float *)b->out[0] + i * out_row, i % impl->rows.to, &impl->rows, &impl->columns,
+                      impl->inner, scratch);
     }
     return PF_OK;
 }
 
 const pf_tactic pf_tactic_cpu_resize = {
     .name = "cpu_resize", .rev = 1, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
+    .release = release,
 };

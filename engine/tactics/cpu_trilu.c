@@ -1,4 +1,5 @@
-/* Triangles of matrices: each line is copied from or up to the diagonal, and zeros elsewhere; element types do not matter. */
+/* Triangles of matrices: each line is copied from or up to the diagonal, and zeros elsewhere; element types do not
+   matter. */
 #include <string.h>
 
 #include "engine/device_cpu.h"
@@ -46,7 +47,8 @@ static int64_t bounded(int64_t x, int64_t low, int64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node        *node = pf_graph_node(p->graph, 0);
     const pf_trilu_attrs *attrs = node->attrs;
@@ -78,7 +80,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 static void run_line(const trilu_impl *impl, const char *x, char *y, int64_t line)
 {
     int64_t edge = line % impl->rows + impl->k;
-    size_t  low = (size_t)(impl->upper ? bounded(edge, 0, impl->columns) : 0) * impl->item_bytes, end = (size_t)impl->columns * impl->item_bytes;
+    size_t  low = (size_t)(impl->upper ? bounded(edge, 0, impl->columns) : 0) * impl->item_bytes,
+            end = (size_t)impl->columns * impl->item_bytes;
     size_t  high = impl->upper ? end : (size_t)bounded(edge + 1, 0, impl->columns) * impl->item_bytes;
 
     x += (size_t)line * end;

@@ -1,4 +1,5 @@
-/* Convolution with bias and epilogue by oneDNN.  Every implementation that it offers is a tuning, Winograd's algorithm included. */
+/* Convolution with bias and epilogue by oneDNN.  Every implementation that it offers is a tuning, Winograd's algorithm
+   included. */
 #include <string.h>
 
 #include "engine/onednn_weighted.h"
@@ -31,7 +32,8 @@ static bool groups_fill_blocks(const pf_problem *p, const pf_node *conv)
     const pf_shape *w = &pf_graph_value(p->graph, conv->in[1])->shape;
     int64_t         groups = ((const pf_conv_attrs *)conv->attrs)->groups;
 
-    return groups == 1 || (w->dim[1] == 1 && w->dim[0] == groups) || (w->dim[1] % 16 == 0 && w->dim[0] / groups % 16 == 0);
+    return groups == 1 || (w->dim[1] == 1 && w->dim[0] == groups) ||
+           (w->dim[1] % 16 == 0 && w->dim[0] / groups % 16 == 0);
 }
 
 /* With gaps between images each is convolved alone; operands would have to go along. */
@@ -47,7 +49,8 @@ static const char *pitch_declines(const pf_problem *p, const pf_node *conv)
 
 static const char *layouts_decline(const pf_device *device, const pf_problem *p, const pf_node *conv)
 {
-    pf_layout in = pf_layout_kind(p->in_layout[pf_problem_input_index(p, conv->in[0])]), out = pf_layout_kind(p->out_layout[0]);
+    pf_layout in = pf_layout_kind(p->in_layout[pf_problem_input_index(p, conv->in[0])]),
+              out = pf_layout_kind(p->out_layout[0]);
 
     if (out != PF_LAYOUT_CHANNELS_LAST && out != blocked_layout(device))
         return "the result is neither nhwc nor in the CPU's channel blocks";
@@ -110,7 +113,10 @@ static void set_layouts(const pf_problem *p, pf_layout source, pf_layout result,
         const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
         bool            full = pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape);
 
-        in[i] = p->in_constant[i] ? PF_LAYOUT_LINEAR : p->graph->inputs[i] == conv->in[0] ? source : full ? result : PF_LAYOUT_LINEAR;
+        in[i] = p->in_constant[i]                    ? PF_LAYOUT_LINEAR
+                : p->graph->inputs[i] == conv->in[0] ? source
+                : full                               ? result
+                                                     : PF_LAYOUT_LINEAR;
     }
     out[0] = result;
 }
@@ -135,7 +141,8 @@ typedef struct conv_op {
     pf_onednn_weighted      w;
 } conv_op;
 
-static pf_status describe_weights(const pf_problem *p, const pf_node *conv, pf_onednn_weighted *w, int64_t *dim, int32_t *rank, pf_err *err)
+static pf_status describe_weights(const pf_problem *p, const pf_node *conv, pf_onednn_weighted *w, int64_t *dim,
+                                  int32_t *rank, pf_err *err)
 {
     const pf_value *v = pf_graph_value(p->graph, conv->in[1]);
     int64_t         groups = ((const pf_conv_attrs *)conv->attrs)->groups;
@@ -160,9 +167,11 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *conv, pf_o
     w->source_slot = pf_problem_input_index(p, conv->in[0]);
     if (pf_onednn_by_image(p)) {
         w->images = pf_graph_value(p->graph, conv->in[0])->shape.dim[0];
-        st = pf_onednn_desc_image(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, &w->source_image_bytes, err);
+        st = pf_onednn_desc_image(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, &w->source_image_bytes,
+                                  err);
         if (!st)
-            st = pf_onednn_desc_image(p, p->graph->outputs[0], p->out_layout[0], &w->result_desc, &w->result_image_bytes, err);
+            st = pf_onednn_desc_image(p, p->graph->outputs[0], p->out_layout[0], &w->result_desc,
+                                      &w->result_image_bytes, err);
     } else {
         st = pf_onednn_desc_value(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, err);
         if (!st)
@@ -174,12 +183,13 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *conv, pf_o
 }
 
 /* weights_to: a given packing, or NULL for the implementation's own choice. */
-static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum, bool winograd, conv_op *out,
-                          pf_err *err)
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum,
+                          bool winograd, conv_op *out, pf_err *err)
 {
     const pf_node       *conv = anchor_of(p);
     const pf_conv_attrs *attrs = conv->attrs;
-    const pf_shape      *x = &pf_graph_value(p->graph, conv->in[0])->shape, *y = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
+    const pf_shape      *x = &pf_graph_value(p->graph, conv->in[0])->shape,
+                        *y = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
     int64_t              dim[PF_MAX_RANK + 1] = { 0 };
     int32_t              rank = 0;
     dnnl_memory_desc_t   weights;
@@ -199,22 +209,25 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     if (!st)
         (void)pf_epilogue_read(p, conv->out[0], &chain);
     if (!st)
-        st = pf_onednn_epilogue_make(p, &chain, y, 1, &out->w.result_desc, sum, &out->w.packed_bytes, &out->w.epilogue, err);
+        st = pf_onednn_epilogue_make(p, &chain, y, 1, &out->w.result_desc, sum, &out->w.packed_bytes, &out->w.epilogue,
+                                     err);
     if (st)
         return st;
-    pf_spatial_fill(&s, x->rank - 2, x->dim + 2, pf_graph_value(p->graph, conv->in[1])->shape.dim + 2, &attrs->strides, &attrs->dilations,
-                    &attrs->pads, attrs->auto_pad);
+    pf_spatial_fill(&s, x->rank - 2, x->dim + 2, pf_graph_value(p->graph, conv->in[1])->shape.dim + 2, &attrs->strides,
+                    &attrs->dilations, &attrs->pads, attrs->auto_pad);
     for (int32_t i = 0; i < s.count; i++)
         s.dilation[i]--;                        /* oneDNN counts the gaps */
     status = dnnl_dilated_convolution_forward_desc_init(&out->desc, dnnl_forward_inference,
-                                                        winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, &out->w.source_desc, &weights,
-                                                        out->w.bias == PF_NONE ? NULL : &out->w.bias_desc, &out->w.result_desc, s.stride, s.dilation,
-                                                        s.begin, s.end);
+                                                        winograd ? dnnl_convolution_winograd : dnnl_convolution_direct,
+                                                        &out->w.source_desc, &weights,
+                                                        out->w.bias == PF_NONE ? NULL : &out->w.bias_desc,
+                                                        &out->w.result_desc, s.stride, s.dilation, s.begin, s.end);
     return status ? pf_onednn_fail(status, "describe this convolution", err) : PF_OK;
 }
 
 /* ---- Tunings */
-static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool winograd, int effort, bool *has_full, pf_tuning_list *out, pf_err *err)
+static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool winograd, int effort, bool *has_full,
+                      pf_tuning_list *out, pf_err *err)
 {
     conv_op   conv;
     pf_status st = describe(device, p, NULL, sum, winograd, &conv, err);
@@ -222,7 +235,8 @@ static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bo
     *has_full = conv.w.epilogue.has_full_operand;
     if (!st && !(sum && conv.w.epilogue.sum_input < 0))
         st = pf_onednn_list(device, &conv.desc, conv.w.epilogue.attr, winograd ? "fixed:" : "", sum ? " sum" : "",
-                            *has_full && !sum ? "gemm" : NULL, effort, out, err);    /* gemm reads a full operand wrongly for batches */
+                            /* gemm reads a full operand wrongly for batches */
+                            *has_full && !sum ? "gemm" : NULL, effort, out, err);
     pf_onednn_epilogue_clear(&conv.w.epilogue);
     return st;
 }
@@ -237,10 +251,13 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
         st = list(device, p, true, false, effort, &has_full, out, err);
     if (!st && effort > 0)
         st = list(device, p, has_full, true, effort, &has_full, out, err);
-    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this convolution");
+    return st           ? st
+           : out->count ? PF_OK
+                        : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this convolution");
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     conv_op               conv = { .w = { .epilogue = { .sum_input = -1 } } };
     pf_onednn_tuning      choice;

@@ -32,7 +32,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
             return "weights or bias are not constants, or the source is one";
     if (p->in_layout[pf_problem_input_index(p, node->in[0])] != p->out_layout[0])
         return "source and result have different layouts";
-    if (p->out_layout[0] == PF_LAYOUT_LINEAR || p->out_layout[0] == (device->caps & PF_CAP_AVX512 ? PF_LAYOUT_C8 : PF_LAYOUT_C16))
+    if (p->out_layout[0] == PF_LAYOUT_LINEAR ||
+        p->out_layout[0] == (device->caps & PF_CAP_AVX512 ? PF_LAYOUT_C8 : PF_LAYOUT_C16))
         return "the result is neither nhwc nor in the CPU's channel blocks";
     reason = pf_epilogue_read(p, node->out[0], &chain);
     return reason ? reason : chain.count ? "an epilogue" : NULL;
@@ -56,7 +57,8 @@ typedef struct deconv_op {
 } deconv_op;
 
 /* ONNX stores weights as [in, out / groups, kernel]; oneDNN's dims are [groups,] out, in, kernel. */
-static pf_status describe_weights(const pf_problem *p, const pf_node *node, pf_onednn_weighted *w, dnnl_dims_t dims, int *rank, pf_err *err)
+static pf_status describe_weights(const pf_problem *p, const pf_node *node, pf_onednn_weighted *w, dnnl_dims_t dims,
+                                  int *rank, pf_err *err)
 {
     const pf_shape *shape = shape_of(p, node->in[1]);
     int64_t         groups = ((const pf_conv_transpose_attrs *)node->attrs)->groups, places = 1;
@@ -103,7 +105,8 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *node, pf_o
 static void fill_spatial(const pf_problem *p, const pf_node *node, pf_spatial *s)
 {
     const pf_conv_transpose_attrs *a = node->attrs;
-    const pf_shape                *x = shape_of(p, node->in[0]), *y = shape_of(p, node->out[0]), *w = shape_of(p, node->in[1]);
+    const pf_shape                *x = shape_of(p, node->in[0]), *y = shape_of(p, node->out[0]),
+                                  *w = shape_of(p, node->in[1]);
     bool                           has_pads = a->output_shape.count == 0 && a->auto_pad == PF_AUTO_PAD_NONE;
 
     pf_spatial_fill(s, x->rank - 2, x->dim + 2, w->dim + 2, &a->strides, &a->dilations, &a->pads, PF_AUTO_PAD_NONE);
@@ -119,7 +122,8 @@ static void fill_spatial(const pf_problem *p, const pf_node *node, pf_spatial *s
     }
 }
 
-static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, deconv_op *out, pf_err *err)
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to,
+                          deconv_op *out, pf_err *err)
 {
     const pf_node        *node = anchor_of(p);
     dnnl_dims_t           dims = { 0 };
@@ -139,13 +143,15 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     if (!st && !weights_to)
         st = pf_onednn_desc_any(PF_F32, rank, dims, &weights, err);
     if (!st)
-        st = pf_onednn_epilogue_make(p, &none, shape_of(p, node->out[0]), 1, &out->w.result_desc, false, &out->w.packed_bytes, &out->w.epilogue, err);
+        st = pf_onednn_epilogue_make(p, &none, shape_of(p, node->out[0]), 1, &out->w.result_desc, false,
+                                     &out->w.packed_bytes, &out->w.epilogue, err);
     if (st)
         return st;
     fill_spatial(p, node, &s);
-    status = dnnl_dilated_deconvolution_forward_desc_init(&out->desc, dnnl_forward_inference, dnnl_deconvolution_direct, &out->w.source_desc, &weights,
-                                                          out->w.bias == PF_NONE ? NULL : &out->w.bias_desc, &out->w.result_desc, s.stride, s.dilation,
-                                                          s.begin, s.end);
+    status = dnnl_dilated_deconvolution_forward_desc_init(&out->desc, dnnl_forward_inference, dnnl_deconvolution_direct,
+                                                          &out->w.source_desc, &weights,
+                                                          out->w.bias == PF_NONE ? NULL : &out->w.bias_desc,
+                                                          &out->w.result_desc, s.stride, s.dilation, s.begin, s.end);
     return status ? pf_onednn_fail(status, "describe this transposed convolution", err) : PF_OK;
 }
 
@@ -157,10 +163,13 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     if (!st)
         st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", "", NULL, effort, out, err);
     pf_onednn_epilogue_clear(&op.w.epilogue);
-    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this transposed convolution");
+    return st           ? st
+           : out->count ? PF_OK
+                        : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this transposed convolution");
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     deconv_op             op = { .w = { .epilogue = { .sum_input = -1 } } };
     pf_onednn_tuning      choice;

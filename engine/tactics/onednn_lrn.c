@@ -50,8 +50,8 @@ static pf_status describe(const pf_problem *p, lrn_op *out, pf_err *err)
 
     if (st)
         return st;
-    status = dnnl_lrn_forward_desc_init(&out->desc, dnnl_forward_inference, dnnl_lrn_across_channels, &out->tensor, attrs->size, (float)attrs->alpha,
-                                        (float)attrs->beta, (float)attrs->bias);
+    status = dnnl_lrn_forward_desc_init(&out->desc, dnnl_forward_inference, dnnl_lrn_across_channels, &out->tensor,
+                                        attrs->size, (float)attrs->alpha, (float)attrs->beta, (float)attrs->bias);
     return status ? pf_onednn_fail(status, "describe this normalization", err) : PF_OK;
 }
 
@@ -63,7 +63,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st ? st : pf_onednn_single_tunings(device, &lrn.desc, effort, out, err);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_onednn_args args = { .count = 0 };
     lrn_op         lrn;

@@ -1,5 +1,6 @@
-/* Matrix products with bias and epilogue by oneDNN: as a matmul, and with constant weights also as an inner product (" ip").
-   Matrices of a batch may be read and written through windows: the transposes and reshapes round an attention's products cost nothing. */
+/* Matrix products with bias and epilogue by oneDNN: as a matmul, and with constant weights also as an inner product ("
+   ip"). Matrices of a batch may be read and written through windows: the transposes and reshapes round an attention's
+   products cost nothing. */
 #include <string.h>
 
 #include "engine/onednn_weighted.h"
@@ -51,7 +52,8 @@ static const char *read_gemm(const pf_problem *p, const pf_node *node, product *
 {
     const pf_gemm_attrs *attrs = node->attrs;
     pf_value_id          c = node->in_count > 2 && attrs->beta != 0 ? node->in[2] : PF_NONE;
-    pf_spread            spread = c == PF_NONE ? PF_SPREAD_OTHER : pf_spread_of(shape_of(p, c), shape_of(p, node->out[0]), 1);
+    pf_spread            spread = c == PF_NONE ? PF_SPREAD_OTHER
+                                               : pf_spread_of(shape_of(p, c), shape_of(p, node->out[0]), 1);
 
     out->trans_a = attrs->trans_a != 0;
     out->trans_b = attrs->trans_b != 0;
@@ -66,7 +68,11 @@ static const char *read_gemm(const pf_problem *p, const pf_node *node, product *
     else if (c != PF_NONE)
         push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_ADD, .value = node->out[0], .operand = c });
     if (attrs->alpha != 1)
-        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_MUL, .value = node->out[0], .operand = node->in[0], .is_scalar = true, .scalar = attrs->alpha });
+        push_front(&out->chain, (pf_epilogue_item){ .op = PF_OP_MUL,
+                                                    .value = node->out[0],
+                                                    .operand = node->in[0],
+                                                    .is_scalar = true,
+                                                    .scalar = attrs->alpha });
     return NULL;
 }
 
@@ -163,7 +169,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 /* ---- The operation */
 typedef struct matrix { int32_t rank; int64_t dim[PF_MAX_RANK], stride[PF_MAX_RANK]; } matrix;
 
-/* Dims of a window with the last two swapped where asked, padded in front to `rank`, and the strides that go with them. */
+/* Dims of a window with the last two swapped where asked, padded in front to `rank`, and the strides that go with
+   them. */
 static matrix matrix_of(const pf_strided *x, bool swap, int32_t rank)
 {
     matrix m = { .rank = rank };
@@ -251,11 +258,13 @@ static pf_status describe_bias(const product *m, const matrix *y, bool inner, pf
     if (m->bias == PF_NONE)
         return PF_OK;
     for (int32_t i = 0; i < bias.rank; i++)
-        bias.dim[i] = i == bias.rank - 1 ? y->dim[y->rank - 1] : 1, bias.stride[i] = i == bias.rank - 1 ? 1 : y->dim[y->rank - 1];
+        bias.dim[i] = i == bias.rank - 1 ? y->dim[y->rank - 1] : 1,
+        bias.stride[i] = i == bias.rank - 1 ? 1 : y->dim[y->rank - 1];
     return strided(&bias, &w->bias_desc, err);
 }
 
-static pf_status describe_matrices(const pf_problem *p, const product *m, bool inner, pf_onednn_weighted *w, matrix *b, matrix *y, pf_err *err)
+static pf_status describe_matrices(const pf_problem *p, const product *m, bool inner, pf_onednn_weighted *w, matrix *b,
+                                   matrix *y, pf_err *err)
 {
     matrix    a;
     pf_status st = PF_OK;
@@ -285,12 +294,13 @@ static dnnl_status_t describe_op(bool inner, const dnnl_memory_desc_t *weights, 
     const dnnl_memory_desc_t *bias = w->bias == PF_NONE ? NULL : &w->bias_desc;
 
     if (inner)
-        return dnnl_inner_product_forward_desc_init(&out->desc.inner, dnnl_forward_inference, &w->source_desc, weights, bias, &w->result_desc);
+        return dnnl_inner_product_forward_desc_init(&out->desc.inner, dnnl_forward_inference, &w->source_desc, weights,
+                                                    bias, &w->result_desc);
     return dnnl_matmul_desc_init(&out->desc.matmul, &w->source_desc, weights, bias, &w->result_desc);
 }
 
-static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum, bool inner, matmul_op *out,
-                          pf_err *err)
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum,
+                          bool inner, matmul_op *out, pf_err *err)
 {
     product            m;
     matrix             b, y;
@@ -310,7 +320,8 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     result = (pf_shape){ .rank = y.rank };
     memcpy(result.dim, y.dim, sizeof result.dim);
     if (!st)
-        st = pf_onednn_epilogue_make(p, &m.chain, &result, y.rank - 1, &out->w.result_desc, sum, &out->w.packed_bytes, &out->w.epilogue, err);
+        st = pf_onednn_epilogue_make(p, &m.chain, &result, y.rank - 1, &out->w.result_desc, sum, &out->w.packed_bytes,
+                                     &out->w.epilogue, err);
     if (st)
         return st;
     status = describe_op(inner, &weights, out);
@@ -318,7 +329,8 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
 }
 
 /* ---- Tunings */
-static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool inner, int effort, bool *has_full, pf_tuning_list *out, pf_err *err)
+static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool inner, int effort, bool *has_full,
+                      pf_tuning_list *out, pf_err *err)
 {
     static const char *const suffixes[2][2] = { { "", " ip" }, { " sum", " sum ip" } };
     matmul_op                op;
@@ -326,7 +338,8 @@ static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bo
 
     *has_full = op.w.epilogue.has_full_operand;
     if (!st && !(sum && op.w.epilogue.sum_input < 0))
-        st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", suffixes[sum][inner], NULL, effort > 0 ? 4 : 0, out, err);
+        st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", suffixes[sum][inner], NULL, effort > 0 ? 4 : 0,
+                            out, err);
     pf_onednn_epilogue_clear(&op.w.epilogue);
     return st;
 }
@@ -348,8 +361,10 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this product");
 }
 
-/* Where nothing is packed, another implementation may step in at sizes for which the named one is not offered (a dim of 1). */
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+/* Where nothing is packed, another implementation may step in at sizes for which the named one is not offered (a dim of
+   1). */
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     matmul_op             op = { .w = { .epilogue = { .sum_input = -1 } } };
     pf_onednn_tuning      choice;
@@ -363,7 +378,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     if (!st)
         st = describe(device, p, saved_bytes ? &packed : NULL, choice.sum, strcmp(choice.variant, "ip") == 0, &op, err);
     if (!st)
-        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved_bytes > 0 || op.w.weights == PF_NONE, &desc, err);
+        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl,
+                              saved_bytes > 0 || op.w.weights == PF_NONE, &desc, err);
     if (!st)
         return pf_onednn_weighted_step(&pf_tactic_onednn_matmul, &op.w, desc, out, err);
     pf_onednn_epilogue_clear(&op.w.epilogue);
@@ -372,6 +388,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 
 const pf_tactic pf_tactic_onednn_matmul = {
     .name = "onednn_matmul", .rev = 2, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare, .pack = pf_onednn_weighted_pack,
+    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare,
+    .pack = pf_onednn_weighted_pack,
     .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,
 };

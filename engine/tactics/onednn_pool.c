@@ -17,7 +17,8 @@ static bool is_global(const pf_node *node, int32_t rank)
     const pf_reduce_attrs *attrs = node->attrs;
     uint32_t               seen = 0;
 
-    if (node->op != PF_OP_REDUCE || (attrs->mode != PF_REDUCE_MEAN && attrs->mode != PF_REDUCE_MAX) || attrs->axes.count != rank - 2)
+    if (node->op != PF_OP_REDUCE || (attrs->mode != PF_REDUCE_MEAN && attrs->mode != PF_REDUCE_MAX) ||
+        attrs->axes.count != rank - 2)
         return false;
     for (int32_t i = 0; i < attrs->axes.count; i++)
         seen |= attrs->axes.at[i] >= 0 && attrs->axes.at[i] < 32 ? 1u << attrs->axes.at[i] : 0;
@@ -53,8 +54,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     const pf_value *x = NULL, *y = NULL;
     bool            windowed = node->op == PF_OP_MAX_POOL || node->op == PF_OP_AVERAGE_POOL;
 
-    if ((!windowed && node->op != PF_OP_REDUCE) || node->in_count != 1 || p->graph->output_count != 1 || p->graph->input_count != 1
-        || node->in[0] != p->graph->inputs[0] || node->out[0] != p->graph->outputs[0])
+    if ((!windowed && node->op != PF_OP_REDUCE) || node->in_count != 1 || p->graph->output_count != 1 ||
+        p->graph->input_count != 1 || node->in[0] != p->graph->inputs[0] || node->out[0] != p->graph->outputs[0])
         return "not a pool alone";
     x = pf_graph_value(p->graph, node->in[0]);
     y = pf_graph_value(p->graph, node->out[0]);
@@ -68,12 +69,15 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "a mean over many places would lose digits";
     if (windowed && counts_too_much(node))
         return "padding that only rounding up adds would count";
-    if (pf_problem_has_pitch(p) && (!windowed || !pf_onednn_by_image(p) || pf_layout_kind(p->in_layout[0]) != pf_layout_kind(p->out_layout[0])))
+    if (pf_problem_has_pitch(p) &&
+        (!windowed || !pf_onednn_by_image(p) || pf_layout_kind(p->in_layout[0]) != pf_layout_kind(p->out_layout[0])))
         return "channels lie between other channels";
     if (pf_layout_kind(p->in_layout[0]) == PF_LAYOUT_C8 && (device->caps & PF_CAP_AVX512))
         return "blocks of 8 have only plain loops here";
-    if (!pf_problem_has_pitch(p) && p->out_layout[0] != p->in_layout[0] && !(y->shape.rank < 3 && pf_dim_is_number(x->shape.dim[1]) && x->shape.dim[1] % 16 == 0)
-        && !(y->shape.rank < 3 && p->in_layout[0] == PF_LAYOUT_CHANNELS_LAST) && !pf_layout_same_bytes(p->out_layout[0], p->in_layout[0], &y->shape))
+    if (!pf_problem_has_pitch(p) && p->out_layout[0] != p->in_layout[0] &&
+        !(y->shape.rank < 3 && pf_dim_is_number(x->shape.dim[1]) && x->shape.dim[1] % 16 == 0) &&
+        !(y->shape.rank < 3 && p->in_layout[0] == PF_LAYOUT_CHANNELS_LAST) &&
+        !pf_layout_same_bytes(p->out_layout[0], p->in_layout[0], &y->shape))
         return "source and result have different layouts";
     return NULL;
 }
@@ -88,9 +92,12 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
         return false;
     if (layout == PF_LAYOUT_C16 && !(device->caps & PF_CAP_AVX512))
         layout = PF_LAYOUT_C8;
-    in[0] = pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank) ? layout : PF_LAYOUT_LINEAR;
-    out[0] = node->op == PF_OP_REDUCE && !pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank) ? PF_LAYOUT_LINEAR
-                                                                                                                              : in[0];
+    in[0] = pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank) ? layout
+                                                                                              : PF_LAYOUT_LINEAR;
+    out[0] = node->op == PF_OP_REDUCE &&
+                     !pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank)
+                 ? PF_LAYOUT_LINEAR
+                 : in[0];
     return true;
 }
 
@@ -110,16 +117,19 @@ static void windows(const pf_problem *p, const pf_node *node, pf_spatial *s)
     if (node->op == PF_OP_REDUCE)
         pf_spatial_fill(s, x->rank - 2, x->dim + 2, x->dim + 2, &none, &none, &none, PF_AUTO_PAD_NONE);
     else
-        pf_spatial_fill(s, x->rank - 2, x->dim + 2, attrs->kernel.at, &attrs->strides, &attrs->dilations, &attrs->pads, attrs->auto_pad);
+        pf_spatial_fill(s, x->rank - 2, x->dim + 2, attrs->kernel.at, &attrs->strides, &attrs->dilations, &attrs->pads,
+                        attrs->auto_pad);
 }
 
 static dnnl_alg_kind_t algorithm(const pf_node *node)
 {
     if (node->op == PF_OP_REDUCE)
-        return ((const pf_reduce_attrs *)node->attrs)->mode == PF_REDUCE_MAX ? dnnl_pooling_max : dnnl_pooling_avg_exclude_padding;
+        return ((const pf_reduce_attrs *)node->attrs)->mode == PF_REDUCE_MAX ? dnnl_pooling_max
+                                                                             : dnnl_pooling_avg_exclude_padding;
     if (node->op == PF_OP_MAX_POOL)
         return dnnl_pooling_max;
-    return ((const pf_pool_attrs *)node->attrs)->count_include_pad ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
+    return ((const pf_pool_attrs *)node->attrs)->count_include_pad ? dnnl_pooling_avg_include_padding
+                                                                   : dnnl_pooling_avg_exclude_padding;
 }
 
 /* A reduce without keepdims has none of the spatial dims. */
@@ -135,13 +145,16 @@ static pf_status describe_tensors(const pf_problem *p, const int64_t *dim, pool_
         return st ? st : pf_onednn_desc_image(p, y, p->out_layout[0], &out->result, &out->result_image_bytes, err);
     }
     st = pf_onednn_desc_value(p, x, p->in_layout[0], &out->source, err);
-    return st ? st : pf_onednn_desc(p->in_layout[0], PF_F32, pf_graph_value(p->graph, x)->shape.rank, dim, &out->result, err);
+    return st ? st
+              : pf_onednn_desc(p->in_layout[0], PF_F32, pf_graph_value(p->graph, x)->shape.rank, dim, &out->result,
+                               err);
 }
 
 static pf_status describe(const pf_problem *p, pool_op *out, pf_err *err)
 {
     const pf_node  *node = anchor_of(p);
-    const pf_shape *x = &pf_graph_value(p->graph, node->in[0])->shape, *y = &pf_graph_value(p->graph, node->out[0])->shape;
+    const pf_shape *x = &pf_graph_value(p->graph, node->in[0])->shape,
+                   *y = &pf_graph_value(p->graph, node->out[0])->shape;
     int64_t         dim[PF_MAX_RANK] = { 0 };
     pf_spatial      s;
     dnnl_status_t   status = dnnl_success;
@@ -157,8 +170,8 @@ static pf_status describe(const pf_problem *p, pool_op *out, pf_err *err)
         s.end[i] = (dim[i + 2] - 1) * s.stride[i] + (s.kernel[i] - 1) * s.dilation[i] + 1 - x->dim[i + 2] - s.begin[i];
         s.dilation[i]--;
     }
-    status = dnnl_pooling_v2_forward_desc_init(&out->desc, dnnl_forward_inference, algorithm(node), &out->source, &out->result, s.stride, s.kernel,
-                                               s.dilation, s.begin, s.end);
+    status = dnnl_pooling_v2_forward_desc_init(&out->desc, dnnl_forward_inference, algorithm(node), &out->source,
+                                               &out->result, s.stride, s.kernel, s.dilation, s.begin, s.end);
     return status ? pf_onednn_fail(status, "describe this pool", err) : PF_OK;
 }
 
@@ -170,7 +183,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st ? st : pf_onednn_single_tunings(device, &pool.desc, effort, out, err);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_onednn_args args = { .count = 0 };
     pool_op        pool;

@@ -47,7 +47,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return pf_tuning_add(out, err, "first");        /* oneDNN lists no others for reorders */
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     dnnl_engine_t         engine = pf_device_cpu_dnnl(device);
     dnnl_primitive_attr_t attr = NULL;

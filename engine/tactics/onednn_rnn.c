@@ -1,5 +1,6 @@
 /* LSTM, GRU and plain recurrent layers by oneDNN, one operation for each direction.
-   Gates stand in another order there for LSTM (i f c o instead of i o f c), and the two biases are one, but for the one that a GRU multiplies. */
+   Gates stand in another order there for LSTM (i f c o instead of i o f c), and the two biases are one, but for the one
+   that a GRU multiplies. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -33,7 +34,10 @@ static const kind *kind_of(const pf_node *node)
 
 static const pf_node *node_of(const pf_problem *p) { return pf_graph_node(p->graph, 0); }
 
-static pf_value_id operand(const pf_node *node, uint32_t slot) { return slot < node->in_count ? node->in[slot] : PF_NONE; }
+static pf_value_id operand(const pf_node *node, uint32_t slot)
+{
+    return slot < node->in_count ? node->in[slot] : PF_NONE;
+}
 
 static bool is_constant(const pf_problem *p, pf_value_id value)
 {
@@ -51,7 +55,8 @@ static const char *attrs_decline(const pf_rnn_attrs *attrs, const kind *k)
     if (attrs->batch_first)
         return "the batch comes first";
     for (int32_t i = 0; i < attrs->activations.count; i++) {
-        bool relu = k->op == PF_OP_RNN && attrs->activations.at[i] == PF_RNN_RELU && attrs->activations.at[0] == PF_RNN_RELU;
+        bool relu = k->op == PF_OP_RNN && attrs->activations.at[i] == PF_RNN_RELU &&
+                    attrs->activations.at[0] == PF_RNN_RELU;
 
         if (attrs->activations.at[i] != k->activations[i % k->functions] && !relu)
             return "other functions than the usual ones";
@@ -123,7 +128,8 @@ static dnnl_status_t describe_tensor(dnnl_memory_desc_t *out, int rank, const dn
 /* free_form: the form of the weights is left to the implementation. */
 static dnnl_status_t describe_tensors(rnn_op *o, bool free_form)
 {
-    const dnnl_dims_t x = { o->seq, o->batch, o->input }, y = { o->seq, o->batch, o->hidden }, state = { 1, 1, o->batch, o->hidden };
+    const dnnl_dims_t x = { o->seq, o->batch, o->input }, y = { o->seq, o->batch, o->hidden },
+                      state = { 1, 1, o->batch, o->hidden };
     const dnnl_dims_t wx = { 1, 1, o->input, o->k->gates, o->hidden }, wh = { 1, 1, o->hidden, o->k->gates, o->hidden };
     const dnnl_dims_t bias = { 1, 1, o->biases, o->hidden };
     dnnl_format_tag_t form = free_form ? dnnl_format_tag_any : dnnl_ldigo;
@@ -145,16 +151,20 @@ static dnnl_status_t describe_direction(rnn_op *o, const pf_rnn_attrs *attrs, ui
     bool                      backwards = attrs->direction == PF_RNN_REVERSE || d == 1;
     dnnl_rnn_direction_t      way = backwards ? dnnl_unidirectional_right2left : dnnl_unidirectional_left2right;
     const dnnl_memory_desc_t *state = o->has_state ? &o->state : &o->nothing;
-    dnnl_alg_kind_t           function = attrs->activations.at[0] == PF_RNN_RELU ? dnnl_eltwise_relu : dnnl_eltwise_tanh;
+    dnnl_alg_kind_t           function = attrs->activations.at[0] == PF_RNN_RELU ? dnnl_eltwise_relu
+                                                                                 : dnnl_eltwise_tanh;
 
     if (o->k->op == PF_OP_LSTM)
-        return dnnl_lstm_forward_desc_init(&o->desc[d], dnnl_forward_inference, way, &o->x, state, state, &o->weights_x, &o->weights_h, &o->bias, &o->y,
-                                           &o->state, &o->state, dnnl_rnn_flags_undef);
+        return dnnl_lstm_forward_desc_init(&o->desc[d], dnnl_forward_inference, way, &o->x, state, state, &o->weights_x,
+                                           &o->weights_h, &o->bias, &o->y, &o->state, &o->state, dnnl_rnn_flags_undef);
     if (o->k->op == PF_OP_RNN)
-        return dnnl_vanilla_rnn_forward_desc_init(&o->desc[d], dnnl_forward_inference, function, way, &o->x, state, &o->weights_x, &o->weights_h,
-                                                  &o->bias, &o->y, &o->state, dnnl_rnn_flags_undef, 0, 0);
-    return (attrs->linear_before_reset ? dnnl_lbr_gru_forward_desc_init : dnnl_gru_forward_desc_init)(
-        &o->desc[d], dnnl_forward_inference, way, &o->x, state, &o->weights_x, &o->weights_h, &o->bias, &o->y, &o->state, dnnl_rnn_flags_undef);
+        return dnnl_vanilla_rnn_forward_desc_init(&o->desc[d], dnnl_forward_inference, function, way, &o->x, state,
+                                                  &o->weights_x, &o->weights_h, &o->bias, &o->y, &o->state,
+                                                  dnnl_rnn_flags_undef, 0, 0);
+    return (attrs->linear_before_reset ? dnnl_lbr_gru_forward_desc_init
+                                       : dnnl_gru_forward_desc_init)(&o->desc[d], dnnl_forward_inference, way, &o->x,
+                                                                     state, &o->weights_x, &o->weights_h, &o->bias,
+                                                                     &o->y, &o->state, dnnl_rnn_flags_undef);
 }
 
 static pf_status describe(const pf_problem *p, bool free_form, rnn_op *o, pf_err *err)
@@ -164,7 +174,8 @@ static pf_status describe(const pf_problem *p, bool free_form, rnn_op *o, pf_err
     const pf_shape     *x = &pf_graph_value(p->graph, node->in[X])->shape;
     dnnl_status_t       status = dnnl_success;
 
-    *o = (rnn_op){ .k = kind_of(node), .seq = x->dim[0], .batch = x->dim[1], .input = x->dim[2], .hidden = attrs->hidden };
+    *o = (rnn_op){ .k = kind_of(node), .seq = x->dim[0], .batch = x->dim[1], .input = x->dim[2],
+                   .hidden = attrs->hidden };
     if (!pf_shape_is_static(x))
         return PF_FAIL(err, PF_INVALID, "a step needs a problem whose dims are numbers");
     if (o->seq < 1 || o->batch < 1 || o->input < 1)
@@ -178,7 +189,8 @@ static pf_status describe(const pf_problem *p, bool free_form, rnn_op *o, pf_err
     return status ? pf_onednn_fail(status, "describe this recurrent layer", err) : PF_OK;
 }
 
-static pf_status list(const pf_device *device, const pf_problem *p, bool free_form, int effort, pf_tuning_list *out, pf_err *err)
+static pf_status list(const pf_device *device, const pf_problem *p, bool free_form, int effort, pf_tuning_list *out,
+                      pf_err *err)
 {
     dnnl_primitive_attr_t attr = NULL;
     rnn_op                o;
@@ -271,7 +283,8 @@ static void add_state(const pf_problem *p, const rnn_impl *impl, uint32_t d, uin
         pf_onednn_args_add(args, names[which], PF_ONEDNN_IN, pf_problem_input_index(p, value), offset, &impl->op.state);
 }
 
-static void add_result(const rnn_impl *impl, uint32_t i, int name, size_t offset, const dnnl_memory_desc_t *desc, pf_onednn_args *args)
+static void add_result(const rnn_impl *impl, uint32_t i, int name, size_t offset, const dnnl_memory_desc_t *desc,
+                       pf_onednn_args *args)
 {
     if (impl->outs[i] == UINT32_MAX || (i == Y && impl->op.directions > 1))
         pf_onednn_args_add(args, name, PF_ONEDNN_WORKSPACE, 0, impl->out_at[i] + offset, desc);
@@ -279,7 +292,8 @@ static void add_result(const rnn_impl *impl, uint32_t i, int name, size_t offset
         pf_onednn_args_add(args, name, PF_ONEDNN_OUT, impl->outs[i], offset, desc);
 }
 
-static void fill_args(const pf_problem *p, const rnn_impl *impl, uint32_t d, const_dnnl_primitive_desc_t desc, pf_onednn_args *args)
+static void fill_args(const pf_problem *p, const rnn_impl *impl, uint32_t d, const_dnnl_primitive_desc_t desc,
+                      pf_onednn_args *args)
 {
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     const rnn_op             *o = &impl->op;
@@ -299,7 +313,8 @@ static void fill_args(const pf_problem *p, const rnn_impl *impl, uint32_t d, con
         pf_onednn_args_add(args, DNNL_ARG_SCRATCHPAD, PF_ONEDNN_WORKSPACE, 0, 0, scratch);
 }
 
-static pf_status choose(const pf_device *device, const rnn_op *o, const pf_onednn_tuning *tuning, dnnl_primitive_desc_t *out, pf_err *err)
+static pf_status choose(const pf_device *device, const rnn_op *o, const pf_onednn_tuning *tuning,
+                        dnnl_primitive_desc_t *out, pf_err *err)
 {
     dnnl_primitive_attr_t attr = NULL;
     pf_status             st = pf_onednn_attr(&attr, err);
@@ -324,7 +339,8 @@ static pf_status take_forms(rnn_op *o, const_dnnl_primitive_desc_t desc, pf_err 
     return PF_OK;
 }
 
-static pf_status make_ops(const pf_problem *p, rnn_impl *impl, const dnnl_primitive_desc_t *descs, size_t *workspace, pf_err *err)
+static pf_status make_ops(const pf_problem *p, rnn_impl *impl, const dnnl_primitive_desc_t *descs, size_t *workspace,
+                          pf_err *err)
 {
     pf_status st = take_forms(&impl->op, descs[0], err);
 
@@ -343,7 +359,8 @@ static pf_status make_ops(const pf_problem *p, rnn_impl *impl, const dnnl_primit
     return st;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step              *step = pf_step_new(&pf_tactic_onednn_rnn, sizeof(rnn_impl));
     rnn_impl             *impl = step ? step->impl : NULL;
@@ -375,7 +392,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 
 /* ---- Weights */
 
-static pf_status pack_weights(const rnn_impl *impl, const float *from, int64_t columns, const dnnl_memory_desc_t *to_desc, void *to, pf_err *err)
+static pf_status pack_weights(const rnn_impl *impl, const float *from, int64_t columns,
+                              const dnnl_memory_desc_t *to_desc, void *to, pf_err *err)
 {
     const rnn_op      *o = &impl->op;
     const dnnl_dims_t  dims = { 1, 1, columns, o->k->gates, o->hidden };
@@ -416,7 +434,8 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     const rnn_impl *impl = step->impl;
     const rnn_op   *o = &impl->op;
     const pf_node  *node = node_of(p);
-    const float    *w = pf_onednn_constant(p, constants, node->in[W]), *r = pf_onednn_constant(p, constants, node->in[R]);
+    const float    *w = pf_onednn_constant(p, constants, node->in[W]),
+                   *r = pf_onednn_constant(p, constants, node->in[R]);
     const float    *bias = operand(node, BIAS) == PF_NONE ? NULL : pf_onednn_constant(p, constants, node->in[BIAS]);
     int64_t         rows = o->k->gates * o->hidden;
     char           *to = packed;
@@ -426,13 +445,15 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     for (uint32_t d = 0; d < o->directions && !st; d++) {
         st = pack_weights(impl, w + d * rows * o->input, o->input, &o->weights_x, to + impl->weights_x_at[d], err);
         if (!st)
-            st = pack_weights(impl, r + d * rows * o->hidden, o->hidden, &o->weights_h, to + impl->weights_h_at[d], err);
+            st = pack_weights(impl, r + d * rows * o->hidden, o->hidden, &o->weights_h, to + impl->weights_h_at[d],
+                              err);
         if (bias)
             pack_bias(o, bias + d * 2 * rows, (float *)(void *)(to + impl->bias_at[d]));
     }
     for (uint32_t i = 0; i < 2; i++)
         if (operand(node, INITIAL_H + i) != PF_NONE && is_constant(p, node->in[INITIAL_H + i]))
-            memcpy(to + impl->initial_at[i], pf_onednn_constant(p, constants, node->in[INITIAL_H + i]), o->directions * state_bytes(o));
+            memcpy(to + impl->initial_at[i], pf_onednn_constant(p, constants, node->in[INITIAL_H + i]),
+                   o->directions * state_bytes(o));
     return st;
 }
 
@@ -475,5 +496,6 @@ static void release(pf_step *step)
 
 const pf_tactic pf_tactic_onednn_rnn = {
     .name = "onednn_rnn", .rev = 1, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pack, .enqueue = enqueue, .release = release,
+    .declines = declines, .prefers = prefers, .tunings = tunings, .prepare = prepare, .pack = pack, .enqueue = enqueue,
+    .release = release,
 };

@@ -34,7 +34,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
     (void)device;
-    if (p->graph->node_count != 1 || p->graph->input_count != 1 || index > 1 || (index == 1 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
+    if (p->graph->node_count != 1 || p->graph->input_count != 1 || index > 1 ||
+        (index == 1 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
         return false;
     in[0] = out[0] = index == 0 ? PF_LAYOUT_LINEAR : PF_LAYOUT_CHANNELS_LAST;
     return true;
@@ -51,7 +52,8 @@ static pf_status describe(const pf_problem *p, softmax_op *out, pf_err *err)
 
     if (st)
         return st;
-    status = dnnl_softmax_v2_forward_desc_init(&out->desc, dnnl_forward_inference, node->op == PF_OP_SOFTMAX ? dnnl_softmax_accurate : dnnl_softmax_log,
+    status = dnnl_softmax_v2_forward_desc_init(&out->desc, dnnl_forward_inference,
+                                               node->op == PF_OP_SOFTMAX ? dnnl_softmax_accurate : dnnl_softmax_log,
                                                &out->tensor, &out->tensor, axis);
     return status ? pf_onednn_fail(status, "describe this softmax", err) : PF_OK;
 }
@@ -64,7 +66,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st ? st : pf_onednn_single_tunings(device, &softmax.desc, effort, out, err);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_onednn_args args = { .count = 0 };
     softmax_op     softmax;

@@ -1,6 +1,7 @@
 /* The oracle: runs the references of a problem's ops, one after the other, and converts layouts around them.
-   All tensors lie in the workspace, so that a run asks for no memory; the reference of a rare op may still take some of its own for
-   the time of its call (sorting, tables), which is why the step is not capturable and is never chosen while another one applies. */
+   All tensors lie in the workspace, so that a run asks for no memory; the reference of a rare op may still take some of
+   its own for the time of its call (sorting, tables), which is why the step is not capturable and is never chosen while
+   another one applies. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,7 +18,8 @@ typedef struct reference_impl {
     uint32_t    call_count;
     pf_tensor  *tensors;        /* per value: dtype, dims, bytes; data of clear constants */
     size_t     *offset;         /* per value, in the workspace; SIZE_MAX: bound from outside, or a constant */
-    size_t      tensors_at, arguments_at;   /* in the workspace: this run's copy of tensors, and of one call's inputs and outputs */
+    /* in the workspace: this run's copy of tensors, and of one call's inputs and outputs */
+    size_t      tensors_at, arguments_at;
     size_t      workspace_bytes;
 } reference_impl;
 
@@ -129,8 +131,8 @@ static pf_status fill(reference_impl *impl, const pf_problem *p, pf_err *err)
     return st;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out,
-                         pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step  *step = pf_step_new(&pf_tactic_reference, sizeof(reference_impl));
     pf_status st = step ? PF_OK : PF_FAIL_MEMORY(err, sizeof(reference_impl));
@@ -178,7 +180,8 @@ static pf_status run_call(const node_call *call, const pf_tensor *tensors, pf_te
 }
 
 /* A reference may answer with memory of its own: that is copied to the result's place. */
-static pf_status take_results(const node_call *call, const pf_tensor *tensors, pf_tensor *arguments, pf_status st, pf_err *err)
+static pf_status take_results(const node_call *call, const pf_tensor *tensors, pf_tensor *arguments, pf_status st,
+                              pf_err *err)
 {
     for (uint32_t i = 0; i < call->node->out_count; i++) {
         pf_tensor       *answer = &arguments[call->node->in_count + i];
@@ -187,7 +190,8 @@ static pf_status take_results(const node_call *call, const pf_tensor *tensors, p
         if (answer->data == place->data)
             continue;
         if (!st && answer->bytes != place->bytes)
-            st = PF_FAIL(err, PF_INVALID, "%s answers %zu bytes where %zu were inferred", call->def->name, answer->bytes, place->bytes);
+            st = PF_FAIL(err, PF_INVALID, "%s answers %zu bytes where %zu were inferred", call->def->name,
+                         answer->bytes, place->bytes);
         if (!st && answer->bytes)
             memcpy(place->data, answer->data, answer->bytes);
         pf_tensor_clear(answer);

@@ -1,4 +1,5 @@
-/* planfarm-compile: compiles kernels for a device in a process of its own, asked by its parent through its standard input and output. */
+/* planfarm-compile: compiles kernels for a device in a process of its own, asked by its parent through its standard
+   input and output. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,10 @@ int main(int argc, char **argv)
     const pf_device_module *module = NULL;
     pf_err                  err = {0};
     int                     out = dup(STDOUT_FILENO);
-    pf_status               st = argc == 2 ? PF_OK : PF_FAIL(&err, PF_USAGE, "planfarm-compile is started by planfarm with the number of a device");
+    pf_status               st = argc == 2
+                                     ? PF_OK
+                                     : PF_FAIL(&err, PF_USAGE,
+                                               "planfarm-compile is started by planfarm with the number of a device");
 
     signal(SIGPIPE, SIG_IGN);
     dup2(STDERR_FILENO, STDOUT_FILENO);         /* what libraries print must not come between the answers */

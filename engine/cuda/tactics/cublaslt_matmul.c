@@ -1,8 +1,9 @@
-/* Matrix products with bias, activation and residual through cuBLASLt; what else is computed behind them follows as a generated kernel that works in
-   place.  Tunings are its algorithm descriptors: "a=<64 bytes in hex>", which the
+/* Matrix products with bias, activation and residual through cuBLASLt; what else is computed behind them follows as a
+   generated kernel that works in place.  Tunings are its algorithm descriptors: "a=<64 bytes in hex>", which the
    library promises to understand in the same version (the version is part of the device class).
 
-   cuBLASLt is column-major, so the transpose is asked for: rows of D are features, which is also the dimension along which its bias runs. */
+   cuBLASLt is column-major, so the transpose is asked for: rows of D are features, which is also the dimension along
+   which its bias runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,21 @@
 
 enum { ALGORITHMS_MAX = 64, WORKSPACE_LIMIT_BYTES = 32 << 20, REST_THREADS = 256 };
 
-/* y[batch,m,n] = activation(x[batch,m,k] w[k,n] + bias[n] + residual); a stride of 0 repeats an operand over the batch. */
+/* y[batch,m,n] = activation(x[batch,m,k] w[k,n] + bias[n] + residual); a stride of 0 repeats an operand over the
+   batch. */
 typedef struct matmul_form {
     int     x, w, bias, residual;           /* inputs of the problem, or PF_NO_INPUT */
     int     epilogue;                       /* PF_OP_RELU, PF_OP_GELU_TANH, or PF_OP_NONE */
     bool    trans_x, trans_w;
     float   alpha;
     int64_t batch, m, n, k, x_stride, w_stride;
-    pf_value_id product;                    /* what the library computes: the output, or what the rest of the region is computed from */
+    pf_value_id product;  /* what the library computes: the output, or what the rest of the region is computed from */
 } matmul_form;
 
-static const pf_shape *shape_of(const pf_problem *p, int input) { return &pf_graph_value(p->graph, p->graph->inputs[input])->shape; }
+static const pf_shape *shape_of(const pf_problem *p, int input)
+{
+    return &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
+}
 
 /* [n] or [1,..,1,n] */
 static bool is_row(const pf_shape *shape, pf_dim n)
@@ -50,7 +55,8 @@ static const char *take_product(const pf_problem *p, const pf_node *node, matmul
     if (form->x == PF_NO_INPUT || form->w == PF_NO_INPUT) return "an operand inside the region";
     if (gemm && node->in_count > 2 && node->in[2] != PF_NONE) {
         form->bias = pf_cuda_input(p, node->in[2]);
-        if (gemm->beta != 1 || form->bias == PF_NO_INPUT || !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
+        if (gemm->beta != 1 || form->bias == PF_NO_INPUT ||
+            !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
             return "a gemm whose third operand is no row";
     }
     return NULL;
@@ -74,7 +80,8 @@ static const char *take_epilogue(const pf_problem *p, const pf_node *node, pf_va
 {
     if (form->epilogue) return "something behind the activation";
     if (node->op == PF_OP_ADD) return take_add(p, node, chain, form);
-    if ((node->op != PF_OP_RELU && node->op != PF_OP_GELU_TANH) || node->in[0] != chain) return "an epilogue that cuBLASLt lacks";
+    if ((node->op != PF_OP_RELU && node->op != PF_OP_GELU_TANH) || node->in[0] != chain)
+        return "an epilogue that cuBLASLt lacks";
     form->epilogue = node->op;
     return NULL;
 }
@@ -91,14 +98,16 @@ static const char *check_rest(const pf_problem *p, uint32_t first, const matmul_
 {
     const pf_graph *graph = p->graph;
 
-    if (shape_of(p, form->w)->rank != 2) return "what follows products in batches is better left to the next kernel";      /* scores: to the softmax */
+    /* scores: to the softmax */
+    if (shape_of(p, form->w)->rank != 2) return "what follows products in batches is better left to the next kernel";
     for (uint32_t i = first; i < graph->node_count; i++) {
         const pf_node *node = &graph->nodes[i];
         const char    *reason = node->live ? cg_node_declines(graph, node) : NULL;
 
         if (reason) return reason;
         for (uint32_t k = 0; k < first && node->live; k++)
-            if (graph->nodes[k].live && graph->nodes[k].out[0] != form->product && reads(node, graph->nodes[k].out[0])) return "a value inside the product's chain";
+            if (graph->nodes[k].live && graph->nodes[k].out[0] != form->product && reads(node, graph->nodes[k].out[0]))
+                return "a value inside the product's chain";
     }
     return pf_codegen_behind_declines(p, form->product);
 }
@@ -144,7 +153,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (reason) return reason;
     dtype = pf_graph_value(p->graph, form.product)->dtype;
     if (dtype != PF_F16 && dtype != PF_BF16 && dtype != PF_F32) return "element type";
-    if (!is_operand(p, form.x, dtype) || !is_operand(p, form.w, dtype) || !is_operand(p, form.bias, dtype) || !is_operand(p, form.residual, dtype))
+    if (!is_operand(p, form.x, dtype) || !is_operand(p, form.w, dtype) || !is_operand(p, form.bias, dtype) ||
+        !is_operand(p, form.residual, dtype))
         return "mixed element types";
     for (uint32_t i = 0; i < p->graph->input_count; i++)
         if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
@@ -153,7 +163,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     return pf_problem_is_bound(p) ? measure(p, &form) : NULL;
 }
 
-/* Sizes of a bound problem. A two-dim w takes all leading dims of x as rows; otherwise both are batches, equal or repeated whole. */
+/* Sizes of a bound problem. A two-dim w takes all leading dims of x as rows; otherwise both are batches, equal or
+   repeated whole. */
 static const char *measure(const pf_problem *p, matmul_form *form)
 {
     const pf_shape *x = shape_of(p, form->x), *w = shape_of(p, form->w);
@@ -165,7 +176,8 @@ static const char *measure(const pf_problem *p, matmul_form *form)
     form->k = x->dim[x->rank - (form->trans_x ? 2 : 1)];
     form->n = w->dim[w->rank - (form->trans_w ? 2 : 1)];
     form->batch = x_batch > w_batch ? x_batch : w_batch;
-    if ((x_batch != 1 && x_batch != form->batch) || (w_batch != 1 && w_batch != form->batch)) return "batches that broadcast in part";
+    if ((x_batch != 1 && x_batch != form->batch) || (w_batch != 1 && w_batch != form->batch))
+        return "batches that broadcast in part";
     if (x->rank > 2 && w->rank > 2 && x_batch != 1 && w_batch != 1)
         for (int d = 1; d + 2 < x->rank && d + 2 < w->rank; d++)
             if (x->dim[x->rank - 2 - d] != w->dim[w->rank - 2 - d]) return "batches that broadcast in part";
@@ -185,7 +197,10 @@ typedef struct lt_problem {
     cublasLtMatrixLayoutOpaque_t a, b, c, d;
 } lt_problem;
 
-static cudaDataType_t cuda_type(pf_dtype dtype) { return dtype == PF_F16 ? CUDA_R_16F : dtype == PF_BF16 ? CUDA_R_16BF : CUDA_R_32F; }
+static cudaDataType_t cuda_type(pf_dtype dtype)
+{
+    return dtype == PF_F16 ? CUDA_R_16F : dtype == PF_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
 
 static cublasLtEpilogue_t epilogue_of(const matmul_form *form)
 {
@@ -196,7 +211,8 @@ static cublasLtEpilogue_t epilogue_of(const matmul_form *form)
     return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
-static void layout(cublasLtMatrixLayoutOpaque_t *out, cudaDataType_t type, int64_t rows, int64_t columns, int64_t batch, int64_t stride)
+static void layout(cublasLtMatrixLayoutOpaque_t *out, cudaDataType_t type, int64_t rows, int64_t columns, int64_t batch,
+                   int64_t stride)
 {
     int32_t count = (int32_t)batch;
 
@@ -209,8 +225,10 @@ static void describe(const pf_problem *p, const matmul_form *form, lt_problem *l
 {
     pf_dtype            dtype = pf_graph_value(p->graph, p->graph->outputs[0])->dtype;
     cudaDataType_t      type = cuda_type(dtype);
-    cublasComputeType_t compute = dtype == PF_F32 && (p->numerics & PF_NUMERICS_TF32) ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-    cublasOperation_t   a_op = form->trans_w ? CUBLAS_OP_T : CUBLAS_OP_N, b_op = form->trans_x ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasComputeType_t compute = dtype == PF_F32 && (p->numerics & PF_NUMERICS_TF32) ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                                      : CUBLAS_COMPUTE_32F;
+    cublasOperation_t   a_op = form->trans_w ? CUBLAS_OP_T : CUBLAS_OP_N,
+                        b_op = form->trans_x ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasLtEpilogue_t  epilogue = epilogue_of(form);
     int64_t             y_stride = form->batch == 1 ? 0 : form->m * form->n;
 
@@ -235,10 +253,14 @@ static void set_bias(lt_problem *lt, const void *pointer)
 static void set_preference(cublasLtMatmulPreferenceOpaque_t *preference, size_t workspace)
 {
     cublasLtMatmulPreferenceInit(preference);
-    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                         sizeof workspace);
 }
 
-static int algorithms_at(int effort) { return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : ALGORITHMS_MAX; }
+static int algorithms_at(int effort)
+{
+    return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : ALGORITHMS_MAX;
+}
 
 static pf_status add_algorithm(const cublasLtMatmulHeuristicResult_t *result, pf_tuning_list *out, pf_err *err)
 {
@@ -267,8 +289,9 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     describe(p, &form, &lt);
     set_bias(&lt, (const void *)(uintptr_t)256);
     set_preference(&preference, WORKSPACE_LIMIT_BYTES);
-    if (cublasLtMatmulAlgoGetHeuristic(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &preference, algorithms_at(effort), results, &count) !=
-            CUBLAS_STATUS_SUCCESS || !count)
+    if (cublasLtMatmulAlgoGetHeuristic(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &preference,
+                                       algorithms_at(effort), results, &count) != CUBLAS_STATUS_SUCCESS ||
+        !count)
         return PF_FAIL(err, PF_UNSUPPORTED, "cuBLASLt lists no algorithm for this product");
     for (int i = 0; i < count && !st; i++)
         if (results[i].state == CUBLAS_STATUS_SUCCESS) st = add_algorithm(&results[i], out, err);
@@ -295,14 +318,16 @@ static pf_status generate_rest(const pf_problem *p, const char *tuning, pf_progr
     const char *reason = recognize(p, &form);
 
     (void)tuning;
-    return reason ? PF_FAIL(err, PF_UNSUPPORTED, "%s", reason) : pf_codegen_behind(p, form.product, REST_THREADS, out, err);
+    return reason ? PF_FAIL(err, PF_UNSUPPORTED, "%s", reason)
+                  : pf_codegen_behind(p, form.product, REST_THREADS, out, err);
 }
 
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
 {
     matmul_form form;
 
-    return !recognize(p, &form) && has_rest(p, &form) ? pf_program_precompile(device, p, generate_rest, tuning, err) : PF_OK;
+    return !recognize(p, &form) && has_rest(p, &form) ? pf_program_precompile(device, p, generate_rest, tuning, err)
+                                                      : PF_OK;
 }
 
 /* Who frees the step of the rest. */
@@ -335,7 +360,8 @@ static bool parse_algorithm(const char *tuning, cublasLtMatmulAlgo_t *out)
     return true;
 }
 
-/* The algorithm must still be legal here; a plan at another shape of its profile may have to take the heuristics' first. */
+/* The algorithm must still be legal here; a plan at another shape of its profile may have to take the heuristics'
+   first. */
 static pf_status settle_algorithm(matmul_impl *impl, cublasLtHandle_t handle, const char *tuning, pf_err *err)
 {
     cublasLtMatmulHeuristicResult_t  result = {0};
@@ -343,12 +369,15 @@ static pf_status settle_algorithm(matmul_impl *impl, cublasLtHandle_t handle, co
     lt_problem                       lt = impl->lt;
     int                              count = 0;
 
-    if (!parse_algorithm(tuning, &impl->algorithm)) return PF_FAIL(err, PF_INVALID, "cublaslt_matmul has no tuning '%s'", tuning);
+    if (!parse_algorithm(tuning, &impl->algorithm))
+        return PF_FAIL(err, PF_INVALID, "cublaslt_matmul has no tuning '%s'", tuning);
     set_bias(&lt, (const void *)(uintptr_t)256);
-    if (cublasLtMatmulAlgoCheck(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &impl->algorithm, &result) != CUBLAS_STATUS_SUCCESS) {
+    if (cublasLtMatmulAlgoCheck(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &impl->algorithm, &result) !=
+        CUBLAS_STATUS_SUCCESS) {
         set_preference(&preference, WORKSPACE_LIMIT_BYTES);
-        if (cublasLtMatmulAlgoGetHeuristic(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &preference, 1, &result, &count) !=
-                CUBLAS_STATUS_SUCCESS || !count)
+        if (cublasLtMatmulAlgoGetHeuristic(handle, &lt.operation, &lt.a, &lt.b, &lt.c, &lt.d, &preference, 1, &result,
+                                           &count) != CUBLAS_STATUS_SUCCESS ||
+            !count)
             return PF_FAIL(err, PF_UNSUPPORTED, "cuBLASLt refuses the algorithm and lists no other");
         impl->algorithm = result.algo;
     }
@@ -356,7 +385,8 @@ static pf_status settle_algorithm(matmul_impl *impl, cublasLtHandle_t handle, co
     return PF_OK;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step         *step = pf_step_new(&pf_tactic_cublaslt_matmul, sizeof(matmul_impl));
     matmul_impl     *impl = step ? step->impl : NULL;
@@ -374,7 +404,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         describe(p, &form, &impl->lt);
         st = settle_algorithm(impl, handle, tuning, err);
     }
-    if (!st && has_rest(p, &form)) st = pf_program_prepare(device, &rest_tactic, p, generate_rest, tuning, saved, saved_bytes, &impl->rest, err);
+    if (!st && has_rest(p, &form))
+        st = pf_program_prepare(device, &rest_tactic, p, generate_rest, tuning, saved, saved_bytes, &impl->rest, err);
     if (st) {
         pf_step_free(step);
         return st;
@@ -400,9 +431,9 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     cublasStatus_t     status = CUBLAS_STATUS_SUCCESS;
 
     if (impl->bias != PF_NO_INPUT) set_bias(&lt, bindings->in[impl->bias]);
-    status = cublasLtMatmul(pf_cuda_of(impl->device)->cublaslt, &lt.operation, &impl->alpha, bindings->in[impl->w], &lt.a, bindings->in[impl->x], &lt.b,
-                            &impl->beta, residual, &lt.c, bindings->out[0], &lt.d, &impl->algorithm, bindings->workspace, impl->workspace_bytes,
-                            pf_cuda_stream(stream));
+    status = cublasLtMatmul(pf_cuda_of(impl->device)->cublaslt, &lt.operation, &impl->alpha, bindings->in[impl->w],
+                            &lt.a, bindings->in[impl->x], &lt.b, &impl->beta, residual, &lt.c, bindings->out[0], &lt.d,
+                            &impl->algorithm, bindings->workspace, impl->workspace_bytes, pf_cuda_stream(stream));
     if (status) return PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot run a product: %s", cublasLtGetStatusString(status));
     return impl->rest ? pf_program_enqueue(impl->rest, bindings, stream, err) : PF_OK;
 }
@@ -424,5 +455,6 @@ static void release(pf_step *step)
 
 const pf_tactic pf_tactic_cublaslt_matmul = {
     .name = "cublaslt_matmul", .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT,
-    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare, .enqueue = enqueue, .save = save, .release = release,
+    .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare, .enqueue = enqueue, .save = save,
+    .release = release,
 };

@@ -1,5 +1,6 @@
-/* What no kernel computes runs on the host, by the plain references: operands are copied there and back around a host function, all of it in stream
-   order, so that the rest of the network stays on the device and in one captured graph.  Slow, and never chosen while anything else applies. */
+/* What no kernel computes runs on the host, by the plain references: operands are copied there and back around a host
+   function, all of it in stream order, so that the rest of the network stays on the device and in one captured graph.
+   Slow, and never chosen while anything else applies. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -20,7 +21,10 @@ typedef struct host_impl {
 
 static const pf_tactic *reference(void) { return pf_tactic_find("reference"); }
 
-static const char *declines(const pf_device *device, const pf_problem *p) { return reference() ? reference()->declines(device, p) : "no reference"; }
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    return reference() ? reference()->declines(device, p) : "no reference";
+}
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
@@ -83,7 +87,8 @@ static pf_status place(host_impl *impl, const pf_problem *p, pf_err *err)
     return PF_OK;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step   *step = pf_step_new(&pf_tactic_cuda_host, sizeof(host_impl));
     host_impl *impl = step ? step->impl : NULL;
@@ -121,10 +126,12 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
 
     if (impl->status) return PF_FAIL(err, impl->status, "a layer that runs on the host failed in an earlier run");
     for (uint32_t i = 0; i < impl->in_count; i++)
-        PF_CUDA_TRY(err, cudaMemcpyAsync(impl->in[i], bindings->in[i], impl->in_bytes[i], cudaMemcpyDeviceToHost, pf_cuda_stream(stream)));
+        PF_CUDA_TRY(err, cudaMemcpyAsync(impl->in[i], bindings->in[i], impl->in_bytes[i], cudaMemcpyDeviceToHost,
+                                         pf_cuda_stream(stream)));
     PF_CUDA_TRY(err, cudaLaunchHostFunc(pf_cuda_stream(stream), run, impl));
     for (uint32_t i = 0; i < impl->out_count; i++)
-        PF_CUDA_TRY(err, cudaMemcpyAsync(bindings->out[i], impl->out[i], impl->out_bytes[i], cudaMemcpyHostToDevice, pf_cuda_stream(stream)));
+        PF_CUDA_TRY(err, cudaMemcpyAsync(bindings->out[i], impl->out[i], impl->out_bytes[i], cudaMemcpyHostToDevice,
+                                         pf_cuda_stream(stream)));
     return PF_OK;
 }
 

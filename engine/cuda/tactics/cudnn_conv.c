@@ -1,7 +1,9 @@
-/* Convolution and transposed convolution with their epilogue through cuDNN's graph backend.  Tunings are engine configurations: "e=<engine> <knob>=<value> ...".
+/* Convolution and transposed convolution with their epilogue through cuDNN's graph backend.  Tunings are engine
+   configurations: "e=<engine> <knob>=<value> ...".
 
-   The order of operations decides what cuDNN offers: convolution, then the residual, then the bias, then the activation, with FP32 virtual tensors
-   and the bias in the type of the data, gets its precompiled kernels; bias before residual loses nine in ten of them (measured, cuDNN 9.19).
+   The order of operations decides what cuDNN offers: convolution, then the residual, then the bias, then the
+   activation, with FP32 virtual tensors and the bias in the type of the data, gets its precompiled kernels; bias before
+   residual loses nine in ten of them (measured, cuDNN 9.19).
    So the epilogue is brought into that order here, whatever order the graph has. */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, HEURISTIC_CONFIGS = 64, PACK_ALIGNMENT = 256, SAVED_LIMIT_BYTES = 64 << 20 };
+enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, HEURISTIC_CONFIGS = 64,
+       PACK_ALIGNMENT = 256, SAVED_LIMIT_BYTES = 64 << 20 };
 
 /* What the problem's graph says, as input indices of the problem. */
 typedef struct conv_form {
@@ -26,7 +29,12 @@ typedef struct conv_form {
 } conv_form;
 
 /* What conv and conv_transpose say alike. */
-typedef struct conv_window { const pf_ints *pads, *strides, *dilations; int64_t groups; bool transposed; const char *reason; } conv_window;
+typedef struct conv_window {
+    const pf_ints *pads, *strides, *dilations;
+    int64_t        groups;
+    bool           transposed;
+    const char    *reason;
+} conv_window;
 
 static conv_window window_of(const pf_node *node)
 {
@@ -34,9 +42,16 @@ static conv_window window_of(const pf_node *node)
     const pf_conv_transpose_attrs *transpose = node->attrs;
 
     if (node->op == PF_OP_CONV)
-        return (conv_window){ &conv->pads, &conv->strides, &conv->dilations, conv->groups, false, conv->auto_pad ? "padding depends on a symbol" : NULL };
-    return (conv_window){ &transpose->pads, &transpose->strides, &transpose->dilations, transpose->groups, true,
-                          transpose->auto_pad || transpose->output_shape.count ? "padding follows from the output" : transpose->groups != 1 ? "groups" : NULL };
+        return (conv_window){ &conv->pads,  &conv->strides, &conv->dilations,
+                              conv->groups, false,          conv->auto_pad ? "padding depends on a symbol" : NULL };
+    return (conv_window){&transpose->pads,
+                         &transpose->strides,
+                         &transpose->dilations,
+                         transpose->groups,
+                         true,
+                         transpose->auto_pad || transpose->output_shape.count ? "padding follows from the output"
+                         : transpose->groups != 1                             ? "groups"
+                                                                              : NULL};
 }
 
 /* ---- Recognizing the region */
@@ -46,8 +61,10 @@ static bool is_per_channel(const pf_problem *p, int input, int64_t channels)
 {
     const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
 
-    return p->in_constant[input] && ((shape->rank == 3 && shape->dim[0] == channels && shape->dim[1] == 1 && shape->dim[2] == 1) ||
-                                     (shape->rank == 4 && shape->dim[0] == 1 && shape->dim[1] == channels && shape->dim[2] == 1 && shape->dim[3] == 1));
+    return p->in_constant[input] &&
+           ((shape->rank == 3 && shape->dim[0] == channels && shape->dim[1] == 1 && shape->dim[2] == 1) ||
+            (shape->rank == 4 && shape->dim[0] == 1 && shape->dim[1] == channels && shape->dim[2] == 1 &&
+             shape->dim[3] == 1));
 }
 
 static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, conv_form *form)
@@ -58,11 +75,13 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
     const pf_shape *out = &pf_graph_value(graph, node->out[0])->shape;
 
     if (input == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
-    if (form->bias == PF_NO_INPUT && !form->activation && form->residual == PF_NO_INPUT && is_per_channel(p, input, out->dim[1])) {
+    if (form->bias == PF_NO_INPUT && !form->activation && form->residual == PF_NO_INPUT &&
+        is_per_channel(p, input, out->dim[1])) {
         form->bias = input;
         return NULL;
     }
-    if (form->residual != PF_NO_INPUT || !pf_shape_equal(&pf_graph_value(graph, other)->shape, out)) return "an addition that is neither bias nor residual";
+    if (form->residual != PF_NO_INPUT || !pf_shape_equal(&pf_graph_value(graph, other)->shape, out))
+        return "an addition that is neither bias nor residual";
     form->residual = input;
     form->residual_last = form->activation != NULL;
     return NULL;
@@ -72,7 +91,8 @@ typedef struct activation { pf_op_kind op; cudnnPointwiseMode_t mode; } activati
 
 /* Activations that are one pointwise operation of cuDNN. clip and hard_swish are made of several. */
 static const activation activations[] = {
-    { PF_OP_RELU, CUDNN_POINTWISE_RELU_FWD },       { PF_OP_SIGMOID, CUDNN_POINTWISE_SIGMOID_FWD }, { PF_OP_TANH, CUDNN_POINTWISE_TANH_FWD },
+    { PF_OP_RELU, CUDNN_POINTWISE_RELU_FWD },       { PF_OP_SIGMOID, CUDNN_POINTWISE_SIGMOID_FWD },
+    { PF_OP_TANH, CUDNN_POINTWISE_TANH_FWD },
     { PF_OP_GELU, CUDNN_POINTWISE_GELU_FWD },       { PF_OP_GELU_TANH, CUDNN_POINTWISE_GELU_APPROX_TANH_FWD },
     { PF_OP_SWISH, CUDNN_POINTWISE_SWISH_FWD },     { PF_OP_SOFTPLUS, CUDNN_POINTWISE_SOFTPLUS_FWD },
 };
@@ -114,9 +134,12 @@ static const char *recognize(const pf_problem *p, conv_form *form)
         const char    *reason = NULL;
 
         if (!node->live) continue;
-        if (chain == PF_NONE) reason = node->op == PF_OP_CONV || node->op == PF_OP_CONV_TRANSPOSE ? take_conv(p, node, form) : "no convolution first";
+        if (chain == PF_NONE)
+            reason = node->op == PF_OP_CONV || node->op == PF_OP_CONV_TRANSPOSE ? take_conv(p, node, form)
+                                                                                : "no convolution first";
         else if (node->op == PF_OP_ADD) reason = take_add(p, node, chain, form);
-        else if (form->activation || form->residual_last || !takes_activation(node) || node->in[0] != chain) reason = "an epilogue that cuDNN lacks";
+        else if (form->activation || form->residual_last || !takes_activation(node) || node->in[0] != chain)
+            reason = "an epilogue that cuDNN lacks";
         else form->activation = node;
         if (reason) return reason;
         chain = node->out[0];
@@ -126,7 +149,8 @@ static const char *recognize(const pf_problem *p, conv_form *form)
 
 static bool x_is_padded(const pf_problem *p, const conv_form *form)
 {
-    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 && pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1] <= 8;
+    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 &&
+           pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1] <= 8;
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -142,7 +166,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
     if (window_of(form.conv).reason) return window_of(form.conv).reason;
     if (p->in_layout[form.x] != PF_LAYOUT_CHANNELS_LAST && !x_is_padded(p, &form)) return "x is not channels-last";
-    if (form.residual != PF_NO_INPUT && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST) return "residual is not channels-last";
+    if (form.residual != PF_NO_INPUT && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST)
+        return "residual is not channels-last";
     return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? NULL : "output is not channels-last";
 }
 
@@ -187,7 +212,14 @@ static pf_cudnn_tensor nhwc(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type
     return uid ? pf_cudnn_tensor_new(g, uid, type, 4, d, stride) : pf_cudnn_virtual(g, type, 4, d, stride);
 }
 
-typedef struct builder { pf_cudnn_graph *g; const int64_t *y; cudnnDataType_t type; conv_scalars *scalars; int left; pf_cudnn_tensor last; } builder;
+typedef struct builder {
+    pf_cudnn_graph  *g;
+    const int64_t   *y;
+    cudnnDataType_t  type;
+    conv_scalars    *scalars;
+    int              left;
+    pf_cudnn_tensor  last;
+} builder;
 
 /* The next result: the output when no operation is left, otherwise virtual and FP32. */
 static pf_cudnn_tensor next(builder *b)
@@ -244,7 +276,8 @@ static void add_convolution(builder *b, const pf_problem *p, const conv_form *fo
     int64_t         c = channels_in(p, form);
     int64_t         x_dim[4] = { x->dim[0], c, x->dim[2], x->dim[3] };
     int64_t         w_dim[4] = { w->dim[0], conv.transposed ? w->dim[1] : c / conv.groups, w->dim[2], w->dim[3] };
-    pf_cudnn_tensor x_tensor = nhwc(b->g, UID_X, b->type, x_dim), w_tensor = nhwc(b->g, UID_W, b->type, w_dim), y = next(b);
+    pf_cudnn_tensor x_tensor = nhwc(b->g, UID_X, b->type, x_dim), w_tensor = nhwc(b->g, UID_W, b->type, w_dim),
+                    y = next(b);
 
     if (conv.transposed) pf_cudnn_convolution_transpose(b->g, x_tensor, w_tensor, y, &window);
     else pf_cudnn_convolution(b->g, x_tensor, w_tensor, y, &window);
@@ -273,7 +306,8 @@ static bool config_equal(const pf_cudnn_config *a, const pf_cudnn_config *b)
 {
     size_t bytes = sizeof a->type[0] * (size_t)a->knob_count;
 
-    return a->engine == b->engine && a->knob_count == b->knob_count && !memcmp(a->type, b->type, bytes) && !memcmp(a->value, b->value, bytes);
+    return a->engine == b->engine && a->knob_count == b->knob_count && !memcmp(a->type, b->type, bytes) &&
+           !memcmp(a->value, b->value, bytes);
 }
 
 static pf_status add_config(const pf_cudnn_config *configs, int at, pf_tuning_list *out, pf_err *err)
@@ -286,9 +320,12 @@ static pf_status add_config(const pf_cudnn_config *configs, int at, pf_tuning_li
     return strlen(text) < PF_TUNING_BYTES ? pf_tuning_add(out, err, "%s", text) : PF_OK;
 }
 
-/* On the fast path the first choice of the heuristics is within 2 % of the best over a network, single layers up to 18 % (measured on an H100):
-   a handful is worth timing, FALLBACK only when asked for everything. */
-static int configs_at(int effort) { return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : HEURISTIC_CONFIGS; }
+/* On the fast path the first choice of the heuristics is within 2 % of the best over a network, single layers up to 18
+   % (measured on an H100): a handful is worth timing, FALLBACK only when asked for everything. */
+static int configs_at(int effort)
+{
+    return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : HEURISTIC_CONFIGS;
+}
 
 /* On the fast path kernels are there already; the rest cuDNN may have to compile, a second or more for each. */
 static bool may_compile(const pf_problem *p)
@@ -300,8 +337,8 @@ static bool may_compile(const pf_problem *p)
            (form.activation && form.activation->op != PF_OP_RELU);
 }
 
-/* Small convolutions of one pixel and of one channel each are won by our own kernels (54 of 56 measured on an H200): a look at cuDNN's first
-   guesses is enough. */
+/* Small convolutions of one pixel and of one channel each are won by our own kernels (54 of 56 measured on an H200): a
+   look at cuDNN's first guesses is enough. */
 static int configs_worth(const pf_device *device, const pf_problem *p, int effort)
 {
     bool own = !pf_tactic_nvrtc_matmul.declines(device, p) || !pf_tactic_nvrtc_window.declines(device, p);
@@ -320,7 +357,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     int              count = 0, want = configs_worth(device, p, effort);
     bool             tf32 = p->numerics & PF_NUMERICS_TF32;
     bool             fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
-    pf_status        st = configs && g ? pf_cuda_cudnn((pf_device *)device, &handle, err) : PF_FAIL_MEMORY(err, sizeof *g);
+    pf_status        st = configs && g ? pf_cuda_cudnn((pf_device *)device, &handle, err)
+                                       : PF_FAIL_MEMORY(err, sizeof *g);
 
     if (!st) {
         recognize(p, &form);
@@ -357,14 +395,16 @@ static int64_t weight_channels(const pf_problem *p, const conv_form *form)
 {
     conv_window conv = window_of(form->conv);
 
-    return conv.transposed ? pf_graph_value(p->graph, p->graph->inputs[form->w])->shape.dim[1] : channels_in(p, form) / conv.groups;
+    return conv.transposed ? pf_graph_value(p->graph, p->graph->inputs[form->w])->shape.dim[1]
+                           : channels_in(p, form) / conv.groups;
 }
 
 static size_t weight_bytes(const pf_problem *p, const conv_form *form)
 {
     const pf_value *w = pf_graph_value(p->graph, p->graph->inputs[form->w]);
 
-    return pf_dtype_bytes(w->dtype, (uint64_t)(w->shape.dim[0] * weight_channels(p, form) * w->shape.dim[2] * w->shape.dim[3]));
+    return pf_dtype_bytes(w->dtype,
+                          (uint64_t)(w->shape.dim[0] * weight_channels(p, form) * w->shape.dim[2] * w->shape.dim[3]));
 }
 
 static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
@@ -396,15 +436,18 @@ static pf_status compile(pf_device *device, const pf_problem *p, const char *tun
     return st;
 }
 
-/* Saved form: hash of the problem, JSON of the plan. Of another problem (other bindings of the same symbols) only the configuration holds. */
+/* Saved form: hash of the problem, JSON of the plan. Of another problem (other bindings of the same symbols) only the
+   configuration holds. */
 static void adopt_saved(conv_impl *impl, const void *saved, size_t bytes, cudnnHandle_t handle)
 {
     if (saved && bytes > sizeof impl->problem && !memcmp(saved, &impl->problem, sizeof impl->problem))
-        impl->plan = pf_cudnn_plan_from_json(handle, (const char *)saved + sizeof impl->problem, bytes - sizeof impl->problem);
+        impl->plan = pf_cudnn_plan_from_json(handle, (const char *)saved + sizeof impl->problem,
+                                             bytes - sizeof impl->problem);
 }
 
 /* What the plan file kept, or what a worker compiled. */
-static void adopt(conv_impl *impl, pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, cudnnHandle_t handle)
+static void adopt(conv_impl *impl, pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                  size_t saved_bytes, cudnnHandle_t handle)
 {
     pf_digest key = {0};
     uint8_t  *compiled = NULL;
@@ -418,7 +461,8 @@ static void adopt(conv_impl *impl, pf_device *device, const pf_problem *p, const
     pf_free(compiled);
 }
 
-static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form *form, const char *tuning, cudnnHandle_t handle, pf_err *err)
+static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form *form, const char *tuning,
+                           cudnnHandle_t handle, pf_err *err)
 {
     pf_cudnn_graph *g = pf_calloc(1, sizeof *g);
     pf_cudnn_config config;
@@ -429,7 +473,8 @@ static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form
     impl->scalars.count = 0;
     build_graph(g, p, form, &impl->scalars);
     if (!impl->plan) {
-        if (!pf_cudnn_config_parse(tuning, &config)) st = PF_FAIL(err, PF_INVALID, "cudnn_conv has no tuning '%s'", tuning);
+        if (!pf_cudnn_config_parse(tuning, &config))
+            st = PF_FAIL(err, PF_INVALID, "cudnn_conv has no tuning '%s'", tuning);
         else impl->plan = pf_cudnn_plan(g, &config);
     }
     if (!st && !impl->plan) st = pf_cudnn_graph_status(g, "an engine configuration", err);
@@ -457,7 +502,8 @@ static void measure(pf_step *step, const pf_problem *p, const conv_form *form)
     step->in_place = -1;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step      *step = pf_step_new(&pf_tactic_cudnn_conv, sizeof(conv_impl));
     conv_impl    *impl = step ? step->impl : NULL;
@@ -493,7 +539,8 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     recognize(p, &form);
     memset(packed, 0, step->packed_bytes);
     pf_conv_weights_pack(&constants[form.w], weight_channels(p, &form), packed);
-    if (form.bias != PF_NO_INPUT) memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
+    if (form.bias != PF_NO_INPUT)
+        memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
 

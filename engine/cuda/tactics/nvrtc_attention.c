@@ -1,5 +1,6 @@
-/* Attention by one kernel of our own for any strides, masks and grouped heads.  Tuning "q=<warps of 16 queries> k=<warps that share
-   the keys of each> s=<stages> n=<keys of a stage> t=<tiles of queries of a block> g=<1: by warp groups> b=<blocks of an SM>". */
+/* Attention by one kernel of our own for any strides, masks and grouped heads.  Tuning "q=<warps of 16 queries>
+   k=<warps that share the keys of each> s=<stages> n=<keys of a stage> t=<tiles of queries of a block> g=<1: by warp
+   groups> b=<blocks of an SM>". */
 #include <stdio.h>
 
 #include "engine/cuda/attention_form.h"
@@ -14,7 +15,8 @@ enum { TUNINGS_MAX = 16 };
 static bool has_long_heads(const pf_problem *p)
 {
     for (uint32_t n = 0; n < p->graph->node_count; n++)
-        if (p->graph->nodes[n].live && p->graph->nodes[n].op == PF_OP_ATTENTION && pf_graph_value(p->graph, p->graph->nodes[n].in[0])->shape.dim[3] > 128)
+        if (p->graph->nodes[n].live && p->graph->nodes[n].op == PF_OP_ATTENTION &&
+            pf_graph_value(p->graph, p->graph->nodes[n].in[0])->shape.dim[3] > 128)
             return true;
     return false;
 }
@@ -32,13 +34,15 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     static const int    counts[] = { 1, 4, TUNINGS_MAX, TUNINGS_MAX, TUNINGS_MAX, TUNINGS_MAX };
     pf_attention_tuning list[TUNINGS_MAX];
     bool                hopper = (device->caps & PF_CAP_SM90) != 0;
-    int                 count = pf_codegen_attention_tunings(p, device->compute_units, hopper, list, pf_program_count_at(counts, effort));
+    int                 count = pf_codegen_attention_tunings(p, device->compute_units, hopper, list,
+                                                             pf_program_count_at(counts, effort));
     pf_status           st = PF_OK;
 
     for (int i = 0; i < count && !st; i++) {
         const pf_attention_tuning *t = &list[i];
 
-        st = pf_tuning_add(out, err, TUNING_TEXT, t->query_warps, t->key_warps, t->stages, t->tile_keys, t->query_tiles, t->warp_groups, t->blocks);
+        st = pf_tuning_add(out, err, TUNING_TEXT, t->query_warps, t->key_warps, t->stages, t->tile_keys, t->query_tiles,
+                           t->warp_groups, t->blocks);
     }
     return st;
 }
@@ -47,9 +51,11 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_attention_tuning t = { 0 };
 
-    if (sscanf(tuning, TUNING_TEXT, &t.query_warps, &t.key_warps, &t.stages, &t.tile_keys, &t.query_tiles, &t.warp_groups, &t.blocks) != 7)
+    if (sscanf(tuning, TUNING_TEXT, &t.query_warps, &t.key_warps, &t.stages, &t.tile_keys, &t.query_tiles,
+               &t.warp_groups, &t.blocks) != 7)
         return PF_FAIL(err, PF_INVALID, "nvrtc_attention has no tuning '%s'", tuning);
     return pf_codegen_attention(p, &t, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_attention, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80, .declines = declines, .tunings = tunings);
+PF_PROGRAM_TACTIC(nvrtc_attention, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
+                  .declines = declines, .tunings = tunings);

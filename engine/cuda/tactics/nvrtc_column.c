@@ -1,4 +1,5 @@
-/* Reductions over the pixels of channels-last images.  Tuning "v=<channels> x=<threads along channels> y=<along pixels>". */
+/* Reductions over the pixels of channels-last images.  Tuning "v=<channels> x=<threads along channels> y=<along
+   pixels>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_column.h"
@@ -27,7 +28,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     pf_status        st = PF_OK;
 
     (void)device;
-    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "v=%d x=%d y=%d", list[i].vector, list[i].across, list[i].down);
+    for (int i = 0; i < count && !st; i++)
+        st = pf_tuning_add(out, err, "v=%d x=%d y=%d", list[i].vector, list[i].across, list[i].down);
     return st;
 }
 
@@ -35,8 +37,9 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_column_tuning t = {0};
 
-    if (sscanf(tuning, "v=%d x=%d y=%d", &t.vector, &t.across, &t.down) != 3 || t.vector < 1 || t.vector > 16 || t.across < 1 || t.down < 1 ||
-        t.across > 1024 || t.down > 1024 || t.across * t.down > 1024 || t.vector * t.across * t.down > 12 * 1024)
+    if (sscanf(tuning, "v=%d x=%d y=%d", &t.vector, &t.across, &t.down) != 3 || t.vector < 1 || t.vector > 16 ||
+        t.across < 1 || t.down < 1 || t.across > 1024 || t.down > 1024 || t.across * t.down > 1024 ||
+        t.vector * t.across * t.down > 12 * 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_column has no tuning '%s'", tuning);
     return pf_codegen_column(p, &t, out, err);
 }

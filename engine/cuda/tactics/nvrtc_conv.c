@@ -1,5 +1,6 @@
-/* Convolutions with a window as one product of our own, with everything behind them, where they are too small for cuDNN's kernels to fill the card,
-   or have too few channels for its fast ones: pictures are not unfolded, the kernel finds each tap's pixels itself.  Tunings as of nvrtc_matmul. */
+/* Convolutions with a window as one product of our own, with everything behind them, where they are too small for
+   cuDNN's kernels to fill the card, or have too few channels for its fast ones: pictures are not unfolded, the kernel
+   finds each tap's pixels itself.  Tunings as of nvrtc_matmul. */
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/program_tactic.h"
 
@@ -9,7 +10,10 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     if (reason) return reason;
     if (pf_tactic_cudnn_conv.declines(device, p)) return "an epilogue that cuDNN lacks";
-    return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK && !pf_codegen_conv_is_stem(p) && !pf_codegen_matmul_is_wide(p) ? "a convolution that fills the card" : NULL;
+    return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK && !pf_codegen_conv_is_stem(p) &&
+                   !pf_codegen_matmul_is_wide(p)
+               ? "a convolution that fills the card"
+               : NULL;
 }
 
 /* x channels-last, or few channels padded to eight; all else channels-last too. */
@@ -27,7 +31,8 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_matmul_tuning t = { 0 };
 
-    return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_conv has no tuning '%s'", tuning);
+    return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err)
+                                             : PF_FAIL(err, PF_INVALID, "nvrtc_conv has no tuning '%s'", tuning);
 }
 
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)

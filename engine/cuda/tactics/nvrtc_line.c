@@ -1,4 +1,5 @@
-/* What needs whole lines of elements: places of extremes, the k best, running sums, reductions of integers.  Tuning "t=<threads per line>". */
+/* What needs whole lines of elements: places of extremes, the k best, running sums, reductions of integers.  Tuning
+   "t=<threads per line>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_line.h"
@@ -31,4 +32,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_line(p, threads, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_line, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines, .tunings = tunings);
+PF_PROGRAM_TACTIC(nvrtc_line, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+                  .tunings = tunings);

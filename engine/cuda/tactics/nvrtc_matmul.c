@@ -1,5 +1,5 @@
-/* Matrix products and convolutions of one pixel that are too small for the libraries to fill the card, with everything behind them.
-   Tunings are PF_MATMUL_TUNING. */
+/* Matrix products and convolutions of one pixel that are too small for the libraries to fill the card, with everything
+   behind them. Tunings are PF_MATMUL_TUNING. */
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/program_tactic.h"
 #include "engine/op.h"
@@ -11,7 +11,8 @@ static bool is_conv(const pf_problem *p)
     return false;
 }
 
-/* A region that no library takes would have no choice: the product alone may be better with the rest as a kernel of its own. */
+/* A region that no library takes would have no choice: the product alone may be better with the rest as a kernel of its
+   own. */
 static bool library_takes(const pf_device *device, const pf_problem *p)
 {
     return is_conv(p) ? !pf_tactic_cudnn_conv.declines(device, p) : !pf_tactic_cublaslt_matmul.declines(device, p);
@@ -30,7 +31,10 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     const char *reason = pf_codegen_matmul_declines(p);
 
     if (!reason) reason = pf_matmul_region_declines(device, p);
-    return reason ? reason : !is_odd(p) && !pf_codegen_matmul_is_wide(p) && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK ? "a product that fills the card" : NULL;
+    return reason ? reason
+           : !is_odd(p) && !pf_codegen_matmul_is_wide(p) && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK
+               ? "a product that fills the card"
+               : NULL;
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -47,10 +51,12 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 {
     static const int counts[] = { 1, 4, 8, 20, PF_MATMUL_TUNINGS, PF_MATMUL_TUNINGS };
     pf_matmul_tuning list[PF_MATMUL_TUNINGS];
-    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
+    int              count = pf_codegen_matmul_tunings(p, device->compute_units, list,
+                                                       pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
-    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
+    for (int i = 0; i < count && !st; i++)
+        st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
     return st;
 }
 
@@ -58,7 +64,8 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_matmul_tuning t = { 0 };
 
-    return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
+    return pf_matmul_tuning_read(tuning, &t) ? pf_codegen_matmul(p, &t, out, err)
+                                             : PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
 }
 
 PF_PROGRAM_TACTIC(nvrtc_matmul, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,

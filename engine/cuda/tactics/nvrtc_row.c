@@ -1,4 +1,5 @@
-/* Softmax, norms and reductions along rows with what surrounds them, as one generated kernel.  Tuning "v=<vector> t=<threads per row>". */
+/* Softmax, norms and reductions along rows with what surrounds them, as one generated kernel.  Tuning "v=<vector>
+   t=<threads per row>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_row.h"
@@ -28,12 +29,13 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     pf_row_tuning chosen = {0};
     pf_row_tuning fits[1];
 
-    if (sscanf(tuning, "v=%d t=%d", &chosen.vector, &chosen.threads) != 2 || chosen.vector < 1 || chosen.vector > 16 || chosen.threads < 32 ||
-        chosen.threads > 1024 || (chosen.threads & (chosen.threads - 1)))
+    if (sscanf(tuning, "v=%d t=%d", &chosen.vector, &chosen.threads) != 2 || chosen.vector < 1 || chosen.vector > 16 ||
+        chosen.threads < 32 || chosen.threads > 1024 || (chosen.threads & (chosen.threads - 1)))
         return PF_FAIL(err, PF_INVALID, "nvrtc_row has no tuning '%s'", tuning);
     pf_codegen_row_tunings(p, fits, 1);                     /* its first is the widest vector that this shape allows */
     if (chosen.vector > fits[0].vector) chosen.vector = fits[0].vector;
     return pf_codegen_row(p, &chosen, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_row, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines, .tunings = tunings);
+PF_PROGRAM_TACTIC(nvrtc_row, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+                  .tunings = tunings);

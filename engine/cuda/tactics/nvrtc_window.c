@@ -1,4 +1,5 @@
-/* Depthwise convolution and pooling, channels-last, as one generated kernel each.  Tuning "v=<channels> s=<output columns> t=<threads>". */
+/* Depthwise convolution and pooling, channels-last, as one generated kernel each.  Tuning "v=<channels> s=<output
+   columns> t=<threads>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_window.h"
@@ -28,7 +29,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     pf_status        st = PF_OK;
 
     (void)device;
-    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, "v=%d s=%d t=%d", list[i].vector, list[i].strip, list[i].threads);
+    for (int i = 0; i < count && !st; i++)
+        st = pf_tuning_add(out, err, "v=%d s=%d t=%d", list[i].vector, list[i].strip, list[i].threads);
     return st;
 }
 
@@ -36,8 +38,8 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_window_tuning t = {0};
 
-    if (sscanf(tuning, "v=%d s=%d t=%d", &t.vector, &t.strip, &t.threads) != 3 || t.vector < 1 || t.vector > 16 || t.strip < 1 || t.strip > 32 ||
-        t.threads < 32 || t.threads > 1024)
+    if (sscanf(tuning, "v=%d s=%d t=%d", &t.vector, &t.strip, &t.threads) != 3 || t.vector < 1 || t.vector > 16 ||
+        t.strip < 1 || t.strip > 32 || t.threads < 32 || t.threads > 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_window has no tuning '%s'", tuning);
     return pf_codegen_window(p, &t, out, err);
 }
