@@ -94,8 +94,8 @@ static void turn_tile(const uint32_t *from, int64_t in_column, uint32_t *to, int
             to[i * out_step] = from[i * in_step]; \
     } \
     /* rows of the result are columns of the source: small squares, so that both sides stay in the cache */ \
-    static void tiles_##type(const void *in, void *out, int64_t rows, int64_t columns, int64_t in_row, int64_t in_column, \
-                             int64_t out_row) \
+    static void tiles_##type(const void *in, void *out, int64_t rows, int64_t columns, int64_t in_row, \
+                             int64_t in_column, int64_t out_row) \
     { \
         for (int64_t r = 0; r < rows; r += TILE) \
             for (int64_t c = 0; c < columns; c += TILE) { \

@@ -116,15 +116,18 @@ static void a_kick_in_vain_says_why(void **state)
 
     rig_hello(r, AGENT_1, 1, 1);
     job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
-    expect_no_kick(r, job, "job 1 is offered, and only quarantined, failed and unsatisfiable jobs go back to the queue");
+    expect_no_kick(r, job,
+                   "job 1 is offered, and only quarantined, failed and unsatisfiable jobs go back to the queue");
     expect_no_kick(r, 7, "no job 7 is known; planfarm list shows the jobs, and what ended long ago is forgotten");
     cancel_job(r, rig_submit(r, CLIENT_1, 2, "another", "cpu"));
-    expect_no_kick(r, 2, "job 2 is cancelled, and only quarantined, failed and unsatisfiable jobs go back to the queue; "
-                         "submit it again");
+    expect_no_kick(r, 2,
+                   "job 2 is cancelled, and only quarantined, failed and unsatisfiable jobs go back to the queue; "
+                   "submit it again");
 }
 
 /* The next page, of at most two; returns how many plans it had and keeps where to go on. */
-static size_t plan_page(rig *r, const char *selector, uint8_t key[PF_DIGEST_BYTES], size_t *key_bytes, uint64_t *last_bytes)
+static size_t plan_page(rig *r, const char *selector, uint8_t key[PF_DIGEST_BYTES], size_t *key_bytes,
+                        uint64_t *last_bytes)
 {
     Pf__PlanLookup             lookup = PF__PLAN_LOOKUP__INIT;
     const Pf__PlanLookupReply *reply = NULL;
@@ -555,7 +558,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_job_goes_all_the_way), TEST(a_plan_that_is_there_is_a_hit),
-        TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name), TEST(older_plans_come_in_pages), TEST(a_kick_in_vain_says_why),
+        TEST(a_plan_whose_bytes_are_gone_is_built_again), TEST(plans_are_found_by_key_and_by_name),
+        TEST(older_plans_come_in_pages), TEST(a_kick_in_vain_says_why),
         TEST(a_submit_sent_again_is_the_same), TEST(missing_blobs_are_told_before_anything_is_kept),
         TEST(two_submits_share_a_job), TEST(selectors_that_mean_several_classes_are_refused_with_their_names),
         TEST(a_lookup_looks_among_the_classes_that_have_the_plan),

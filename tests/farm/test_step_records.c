@@ -328,7 +328,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(watching_tells_what_happens), TEST(what_was_dropped_is_a_gap),
         TEST(final_jobs_are_forgotten_with_their_submits), TEST(plans_that_nobody_asks_for_are_forgotten),
-        TEST(plans_that_something_names_are_kept), TEST(a_restart_forgets_at_once_what_is_due), TEST(only_so_many_final_jobs_are_kept),
+        TEST(plans_that_something_names_are_kept), TEST(a_restart_forgets_at_once_what_is_due),
+        TEST(only_so_many_final_jobs_are_kept),
         TEST(unsound_messages_are_refused), TEST(a_key_without_the_right_is_denied),
         TEST(out_of_memory_is_survived_by_the_disk), TEST(damaged_rows_are_found),
     };

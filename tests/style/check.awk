@@ -3,9 +3,11 @@
 BEGIN {
     LIMIT = 60
     COLUMNS = 120
-    split("base proto cache builder-agent coordinator client examples", narrow_list, " ")
-    for (i in narrow_list)
-        narrow[narrow_list[i]] = 1
+    # Folders in which some lines are longer yet: texts of kernels, and tables of graphs as one row each.
+    count = split("engine engine/cuda engine/cuda/tactics engine/rules engine/tactics kernels kernels/nvrtc tests/ops " \
+                  "tests/unit/cuda tests/unit/engine tests/unit/engine/rules", names, " ")
+    for (i = 1; i <= count; i++)
+        wide[names[i]] = 1
     ends = " *\\("
     starts = "(^|[^A-Za-z0-9_.>])"
     heap = starts "(malloc|calloc|realloc|free|strdup|strndup|aligned_alloc|posix_memalign)" ends
@@ -116,6 +118,8 @@ FNR == 1 {
     file_name = FILENAME
     folder = file_name
     sub(/\/.*/, "", folder)
+    path = file_name
+    sub(/\/[^\/]*$/, "", path)
     base_name = file_name
     sub(/.*\//, "", base_name)
     is_c = base_name ~ /\.(c|h|cu|cuh|def)$/
@@ -125,7 +129,7 @@ FNR == 1 {
     head = ""
 }
 
-is_c && folder in narrow && length($0) > COLUMNS { complain("the line has " length($0) " columns; the limit is " COLUMNS) }
+is_c && !(path in wide) && length($0) > COLUMNS { complain("the line has " length($0) " columns; the limit is " COLUMNS) }
 
 $0 ~ unfinished { complain("unfinished work is named in the text") }
 

@@ -87,7 +87,8 @@ static void what_was_added_is_known(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(all_is_written_and_hashed_in_order), cmocka_unit_test(what_was_added_is_known) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(all_is_written_and_hashed_in_order),
+                                        cmocka_unit_test(what_was_added_is_known) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
