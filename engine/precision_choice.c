@@ -13,6 +13,7 @@ enum { DRAWS = 3 };
 /* Shares of what outputs may be off by: the device adds up in another order, and other inputs may fare worse. */
 #define RAISE_FROM 1.0
 #define RAISE_TO   0.5
+#define NEAR       2
 #define WORK_MOST  4.5e11        /* operations of a run for each draw: seconds on a server's cores */
 
 /* The inputs tried, with the references' outputs; made when they are first needed, since the first often decide. */
@@ -166,7 +167,12 @@ static pf_status choose_tf32(choosing *c, pf_precision_care *care, double *error
 }
 
 /* Care that does not help is not taken: errors of such networks come from where no precision helps, as decisions that a
-   last bit turns. */
+   last bit turns.  Nor is care that leaves outputs far off: it would only take time. */
+static bool is_worth_it(const choosing *c, double usual, double error)
+{
+    return error <= usual / 2 && error <= NEAR * c->wish->most_error;
+}
+
 static pf_status choose(choosing *c, pf_precision_care *care, double *error)
 {
     double    usual = 0;
@@ -184,7 +190,7 @@ static pf_status choose(choosing *c, pf_precision_care *care, double *error)
         if (!st)
             pf_log(PF_LOG_DEBUG, "builder", "tried fp32=\"%s\" error=%.2g", pf_precision_care_name(*care), *error);
     }
-    if (!st && *error > c->limit && *error > usual / 2 && !c->wish->must) {
+    if (!st && *error > c->limit && !c->wish->must && !is_worth_it(c, usual, *error)) {
         *care = PF_CARE_USUAL;
         *error = usual;
     }
