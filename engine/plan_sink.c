@@ -43,7 +43,7 @@ struct pf_plan_sink {
     buffer          buffers[BUFFERS];
     uint8_t        *chunks;             /* CHUNKS of CHUNK_BYTES; chunk n lies at n % CHUNKS */
     uint64_t        staged, written;    /* chunks so far */
-    size_t          last_bytes;         /* of the chunk being staged, and so of the last one */
+    size_t          last_bytes;         /* of the chunk being staged, and so of the last one; 0: that is a whole one */
     uint64_t        staged_bytes;       /* the stager's own */
     worker          workers[WORKERS];
     bool            last;               /* no more pieces come */
@@ -99,7 +99,8 @@ static void *write_chunks(void *user)
     pthread_mutex_lock(&s->lock);
     while (s->written < s->staged || !s->all_staged) {
         uint64_t chunk = s->written;
-        size_t   bytes = s->all_staged && chunk + 1 == s->staged ? s->last_bytes : CHUNK_BYTES;
+        bool     is_short = s->all_staged && s->last_bytes && chunk + 1 == s->staged;
+        size_t   bytes = is_short ? s->last_bytes : CHUNK_BYTES;
 
         if (chunk == s->staged) {
             pthread_cond_wait(&s->moved, &s->lock);

@@ -7,7 +7,7 @@
 #include "engine/plan_sink.h"
 #include "tests/test.h"
 
-enum { PIECES = 60, LARGEST_BYTES = 400000, AMONG_CHUNKS_BYTES = 9 << 20 };
+enum { PIECES = 60, LARGEST_BYTES = 400000, AMONG_CHUNKS_BYTES = 9 << 20, CHUNK_BYTES = 4 << 20, ROUNDS = 50 };
 
 static const uint8_t *bytes_of(const pf_mapping *map, uint64_t offset)
 {
@@ -85,10 +85,39 @@ static void what_was_added_is_known(void **state)
     }
 }
 
+/* The zeros behind the last weights fill a chunk: no shorter one is left for the writer, who may not have begun it. */
+static void a_file_of_whole_chunks_is_written_to_its_end(void **state)
+{
+    size_t   bytes = CHUNK_BYTES - PF_PLAN_HEADER_BYTES - 1;
+    uint8_t *data = pf_alloc(bytes), *written = pf_alloc(bytes);
+
+    (void)state;
+    assert_non_null(data);
+    assert_non_null(written);
+    memset(data, 7, bytes);
+    for (int round = 0; round < ROUNDS; round++) {
+        pf_plan_sink *sink = NULL;
+        pf_plan_file  file = { .fd = -1 };
+        pf_err        err = { 0 };
+
+        test_ok(pf_plan_sink_open(NULL, false, &sink, &err), &err);
+        (void)pf_plan_sink_add(sink, data, bytes);
+        test_ok(pf_plan_sink_finish(sink, &file, &err), &err);
+        assert_int_equal(file.hashed_bytes, CHUNK_BYTES);
+        assert_int_equal(pread(file.fd, written, bytes, PF_PLAN_HEADER_BYTES), bytes);
+        assert_memory_equal(written, data, bytes);
+        close(file.fd);
+        pf_plan_sink_close(sink);
+    }
+    pf_free(data);
+    pf_free(written);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(all_is_written_and_hashed_in_order),
-                                        cmocka_unit_test(what_was_added_is_known) };
+                                        cmocka_unit_test(what_was_added_is_known),
+                                        cmocka_unit_test(a_file_of_whole_chunks_is_written_to_its_end) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
