@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/processors.h"
 
 enum { THREADS_MAX = 64, TICK_MS = 20 };
@@ -16,13 +17,22 @@ typedef struct pool {
     atomic_bool               stop;
 } pool;
 
+static void compile(pf_device *device, const pf_precompile_item *item)
+{
+    int64_t   start = pf_clock_ns();
+    pf_status st = item->tactic->compile(device, item->problem, item->tuning, NULL);
+
+    pf_log(PF_LOG_DEBUG, "builder", "compiled tactic=%s tuning=\"%s\" status=%d seconds=%.3f", item->tactic->name, item->tuning, (int)st,
+           (double)(pf_clock_ns() - start) / PF_NS_PER_S);
+}
+
 static void *work(void *user)
 {
     pool    *p = user;
     uint32_t at = 0;
 
     while (!atomic_load(&p->stop) && (at = atomic_fetch_add(&p->next, 1)) < p->count)
-        p->items[at].tactic->compile(p->device, p->items[at].problem, p->items[at].tuning, NULL);
+        compile(p->device, &p->items[at]);
     atomic_fetch_sub(&p->running, 1);
     return NULL;
 }
