@@ -2,7 +2,8 @@
    The scale may stand on q, on k, on both or on the scores, as product or quotient, and may differ from head to head.
    The mask may be added, or chosen by where, to scores whose batch is two dims for it (windows of an image); a causal
    one is recognized.  Repeated heads of k and v (grouped queries) are read once.  The heads may be a dim of their own
-   or one with the batch, and the second product may be transposed (v p^T).
+   or one with the batch; several dims before them (images and windows) are joined.  The second product may be
+   transposed (v p^T).
    Condition: q, k and v have one type, nothing else reads scores or probabilities, each dim of the mask is 1 or that of
    the scores, and a head has at most 256 elements. */
 #include <math.h>
@@ -15,7 +16,7 @@
 #include "engine/ops/content.h"
 #include "engine/reshape_map.h"
 
-enum { DEPTH_LIMIT = 16, HEADS = 1, RANK = 4, WIDE_RANK = 5, SIZE_LIMIT = 256 };
+enum { DEPTH_LIMIT = 16, HEADS = 1, RANK = 4, SIZE_LIMIT = 256 };
 
 typedef struct finder {
     pf_graph   *graph;
@@ -69,8 +70,8 @@ static bool walk_reshape(finder *f, const pf_node *node, int depth)
 {
     const pf_shape *from = &f->graph->values[node->in[0]].shape, *to = &f->graph->values[node->out[0]].shape;
 
-    if (from->rank < 3 || from->rank > WIDE_RANK || to->rank < 3 || to->rank > WIDE_RANK ||
-        from->dim[from->rank - 1] != to->dim[to->rank - 1] || from->dim[from->rank - 2] != to->dim[to->rank - 2])
+    if (from->rank < 3 || to->rank < 3 || from->dim[from->rank - 1] != to->dim[to->rank - 1] ||
+        from->dim[from->rank - 2] != to->dim[to->rank - 2])
         return false;
     note_heads(f, node->out[0]);
     return walk(f, node->in[0], depth);
@@ -301,13 +302,24 @@ static pf_status take_scale(finder *f, pf_value_id *x, int depth, pf_err *err)
     return pf_graph_add_node(f->graph, copy.op, copy.name, &in, 1, copy.attrs, 1, x, err);
 }
 
+/* All dims before the heads as one. */
+static pf_status join_leading(finder *f, pf_value_id *x, pf_err *err)
+{
+    pf_shape shape = f->graph->values[*x].shape, wanted = { .rank = RANK, .dim = { 1 } };
+
+    for (int32_t d = 0; d < shape.rank - 3; d++)
+        wanted.dim[0] = pf_dim_mul(f->graph->dims, wanted.dim[0], shape.dim[d]);
+    memcpy(&wanted.dim[1], &shape.dim[shape.rank - 3], 3 * sizeof wanted.dim[0]);
+    return pf_make_reshape(f->graph, f->name, *x, &wanted, x, err);
+}
+
 /* [batch * heads, ...] gets its heads back; without heads there is one.  *x PF_NONE: it does not fit. */
 static pf_status to_rank_4(finder *f, pf_value_id *x, pf_err *err)
 {
     pf_shape shape = f->graph->values[*x].shape, wanted = { .rank = RANK };
 
-    if (shape.rank == RANK)
-        return PF_OK;
+    if (shape.rank >= RANK)
+        return shape.rank == RANK ? PF_OK : join_leading(f, x, err);
     wanted.dim[0] = shape.dim[0];
     wanted.dim[1] = 1;
     if (f->batch != PF_DIM_INVALID) {
@@ -439,21 +451,32 @@ static pf_status scale_rows(finder *f, bool *found, pf_err *err)
     return st;
 }
 
+/* Has x the rank of the product, and the dims that are joined, too?  Broadcast ones could fit once they are joined. */
+static bool leads_alike(const finder *f, pf_value_id x, pf_value_id product)
+{
+    const pf_shape *shape = &f->graph->values[x].shape, *whole = &f->graph->values[product].shape;
+
+    if (shape->rank != whole->rank || shape->rank < RANK - 1)
+        return false;
+    for (int32_t d = 0; shape->rank > RANK && d < shape->rank - 3; d++)
+        if (shape->dim[d] != whole->dim[d])
+            return false;
+    return true;
+}
+
 /* Brings them to [batch, heads, length, size]; *found is false when they do not fit together. */
 static pf_status find_inputs(finder *f, pf_node_id second, bool v_first, bool *found, pf_err *err)
 {
     const pf_node  *first = &f->graph->nodes[f->product], *last = &f->graph->nodes[second];
     pf_matmul_attrs a = *(const pf_matmul_attrs *)first->attrs, b = *(const pf_matmul_attrs *)last->attrs;
-    int32_t         rank = f->graph->values[first->out[0]].shape.rank;
     pf_status       st = PF_OK;
 
     f->q = first->in[0];
     f->k = first->in[1];
     f->v = last->in[v_first ? 0 : 1];
     *found = false;
-    if (f->graph->values[f->q].shape.rank != rank || f->graph->values[f->k].shape.rank != rank ||
-        (rank != RANK && rank != RANK - 1) ||
-        f->graph->values[f->v].shape.rank != f->graph->values[last->out[0]].shape.rank)
+    if (!leads_alike(f, f->q, first->out[0]) || !leads_alike(f, f->k, first->out[0]) ||
+        !leads_alike(f, f->v, last->out[0]))
         return PF_OK;
     st = take_scale(f, &f->q, 0, err);
     if (!st)
@@ -524,7 +547,7 @@ static pf_status place_masks(finder *f, bool *found, pf_err *err)
         pf_value_id *mask = &f->mask.terms[i].value;
         pf_shape     shape = f->graph->values[*mask].shape;
 
-        if (f->masked[i].rank == WIDE_RANK)
+        if (f->masked[i].rank > RANK)
             st = to_scores(f, mask, &f->masked[i], &scores, err);
         else if (shape.rank == RANK - 1 && shape.dim[0] != 1 && f->graph->values[f->scores].shape.rank == RANK - 1)
             st = to_rank_4(f, mask, err);

@@ -49,6 +49,10 @@ void grow_attention(grower *g)
 
     if (!queries || queries > 20 || attrs.axis > 3)
         return;
+    if (attrs.axis == 3 && !below(g, 3)) {      /* images of windows */
+        x = binary(g, PF_OP_ADD, x, constant(g, 5, (int64_t[]){ 2, 1, 1, 1, 1 }, false));
+        attrs.axis++;
+    }
     scores = binary(g, below(g, 2) ? PF_OP_MUL : PF_OP_DIV, binary(g, PF_OP_MATMUL, x, swapped(g, x)), number(g, 0.5));
     mask = constant(g, 2, (int64_t[]){ queries, queries }, false);
     if (below(g, 2))

@@ -121,6 +121,30 @@ static const rule_row rows[] = {
       "%4 = reshape(%3) shape=[1,4,1,3,3]\n%5 = expand(%4) shape=[n,4,1,3,3]\n%6 = reshape(%5) shape=[4*n,1,3,3]\n"
       "%7 = add(%6, %1)\n"
       "%8 = attention(%0, %0, %0, %7) scale=1\noutput %8\n" },
+    /* Images and windows are dims of their own: a bias of each head, and the mask of each window. */
+    { "attention,drop_identity,drop_dead",
+      "%0 = input f32 [n,4,2,3,8]\n%1 = input f32 [1,1,2,3,3]\n%2 = input f32 [4,1,3,3]\n%3 = constant f32 [] {0.5}\n"
+      "%4 = mul(%0, %3)\n%5 = matmul(%4, %0) trans_b=1\n%6 = add(%5, %1)\n%7 = add(%6, %2)\n%8 = softmax(%7) axis=4\n"
+      "%9 = matmul(%8, %0)\noutput %9\n",
+      "%0 = input f32 [n,4,2,3,8]\n%1 = input f32 [1,1,2,3,3]\n%2 = input f32 [4,1,3,3]\n"
+      "%3 = reshape(%0) shape=[4*n,2,3,8]\n%4 = reshape(%0) shape=[4*n,2,3,8]\n%5 = reshape(%0) shape=[4*n,2,3,8]\n"
+      "%6 = reshape(%2) shape=[1,4,1,3,3]\n%7 = expand(%6) shape=[n,4,1,3,3]\n%8 = reshape(%7) shape=[4*n,1,3,3]\n"
+      "%9 = reshape(%1) shape=[1,2,3,3]\n%10 = add(%8, %9)\n%11 = attention(%3, %4, %5, %10) scale=0.5\n"
+      "%12 = reshape(%11) shape=[n,4,2,3,8]\noutput %12\n" },
+    /* A causal mask before five dims of windows; probabilities that lose a dim. */
+    { "attention,drop_identity,drop_dead,merge_reshapes",
+      "%0 = input f32 [n,2,2,2,3,8]\n%1 = constant f32 [3,3] {0,-inf,-inf,0,0,-inf,0,0,0}\n"
+      "%2 = matmul(%0, %0) trans_b=1\n"
+      "%3 = add(%2, %1)\n%4 = softmax(%3) axis=5\n%5 = reshape(%4) shape=[4*n,2,3,3]\n"
+      "%6 = reshape(%0) shape=[4*n,2,3,8]\n%7 = matmul(%5, %6)\noutput %7\n",
+      "%0 = input f32 [n,2,2,2,3,8]\n%1 = reshape(%0) shape=[4*n,2,3,8]\n%2 = reshape(%0) shape=[4*n,2,3,8]\n"
+      "%3 = reshape(%0) shape=[4*n,2,3,8]\n%4 = attention(%2, %3, %1) scale=1 causal=top_left\noutput %4\n" },
+    /* Left alone: windows that are broadcast, which would fit if joined. */
+    { "attention,drop_dead",
+      "%0 = input f32 [1,4,2,3,8]\n%1 = input f32 [4,1,2,3,8]\n%2 = matmul(%0, %1) trans_b=1\n%3 = softmax(%2) axis=4\n"
+      "%4 = matmul(%3, %1)\noutput %4\n",
+      "%0 = input f32 [1,4,2,3,8]\n%1 = input f32 [4,1,2,3,8]\n%2 = matmul(%0, %1) trans_b=1\n%3 = softmax(%2) axis=4\n"
+      "%4 = matmul(%3, %1)\noutput %4\n" },
     /* A factor of each head. */
     { "attention,drop_dead",
       "%0 = input f32 [n,2,3,4]\n%1 = constant f32 [2,1,1] {3,5}\n%2 = input f32 [2,3,3]\n"
@@ -186,14 +210,17 @@ static const rule_row rows[] = {
 
     /* Weights behind it leave the last factor to the pattern. */
     { "gelu,fold_input,drop_dead",
-      "%0 = input f32 [n,2]\n%1 = constant f32 [] {1.4142135}\n%2 = div(%0, %1)\n%3 = erf(%2)\n%4 = constant f32 [] {1}\n"
+      "%0 = input f32 [n,2]\n%1 = constant f32 [] {1.4142135}\n%2 = div(%0, %1)\n%3 = erf(%2)\n"
+      "%4 = constant f32 [] {1}\n"
       "%5 = add(%3, %4)\n%6 = mul(%0, %5)\n%7 = constant f32 [] {0.5}\n%8 = mul(%6, %7)\n"
       "%9 = constant f32 [2,3] {1,2,3,4,5,6}\n%10 = matmul(%8, %9)\noutput %10\n",
       "%0 = input f32 [n,2]\n%1 = gelu(%0)\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n%3 = matmul(%1, %2)\noutput %3\n" },
     { "hard_swish,fold_input,drop_dead",
       "%0 = input f32 [n,2]\n%1 = constant f32 [] {3}\n%2 = add(%0, %1)\n%3 = clip(%2) p=0 q=6\n%4 = mul(%0, %3)\n"
-      "%5 = constant f32 [] {6}\n%6 = div(%4, %5)\n%7 = constant f32 [2,3] {1,2,3,4,5,6}\n%8 = matmul(%6, %7)\noutput %8\n",
-      "%0 = input f32 [n,2]\n%1 = hard_swish(%0)\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n%3 = matmul(%1, %2)\noutput %3\n" },
+      "%5 = constant f32 [] {6}\n%6 = div(%4, %5)\n%7 = constant f32 [2,3] {1,2,3,4,5,6}\n%8 = matmul(%6, %7)\n"
+      "output %8\n",
+      "%0 = input f32 [n,2]\n%1 = hard_swish(%0)\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n%3 = matmul(%1, %2)\n"
+      "output %3\n" },
 
     { "swish,drop_dead",
       "%0 = input f32 [n,4]\n%1 = sigmoid(%0)\n%2 = mul(%1, %0)\n%3 = constant f32 [] {1.702}\n%4 = mul(%3, %2)\n"
