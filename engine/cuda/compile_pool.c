@@ -29,7 +29,7 @@ enum { WORKERS_MAX = 32, WITH_DEVICE_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
    error of the call, not a signal to our caller's process. A worker ends when its socket does. */
 enum { TACTIC, TUNING, PROBLEM, TEXTS, CAPABILITY = TUNING, SOURCE = PROBLEM };
 
-typedef struct worker { pid_t pid; int fd; bool busy; } worker;
+typedef struct worker { pid_t pid; int fd; bool busy; } worker;         /* pid 0: nobody in this place */
 
 struct pf_compile_pool {
     int             ordinal;
@@ -37,7 +37,8 @@ struct pf_compile_pool {
     pthread_mutex_t lock;
     pthread_cond_t  freed;
     worker          workers[WORKERS_MAX];
-    int             count, limit;
+    int             count;                  /* that are there */
+    int             limit;                  /* places in use */
 };
 
 static void find_program(pf_compile_pool *pool)
@@ -66,9 +67,18 @@ pf_compile_pool *pf_compile_pool_new(int ordinal)
     return pool;
 }
 
-static void wait_for_end(const worker *w)
+/* Of the socket, whoever else inherited it: a worker ends with it. */
+static void hang_up(const worker *w)
+{
+    shutdown(w->fd, SHUT_RDWR);
+    close(w->fd);
+}
+
+static void wait_for_end(pf_compile_pool *pool, worker *w)
 {
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {}
+    *w = (worker){0};
+    pool->count--;
 }
 
 unsigned pf_compile_pool_workers(pf_compile_pool *pool)
@@ -82,14 +92,20 @@ unsigned pf_compile_pool_workers(pf_compile_pool *pool)
     return count;
 }
 
+static bool is_idle(const worker *w)
+{
+    return w->pid && !w->busy;
+}
+
 void pf_compile_pool_rest(pf_compile_pool *pool)
 {
     if (!pool) return;
     pthread_mutex_lock(&pool->lock);
     /* all at once: leaving the device takes each a while */
-    for (int i = 0; i < pool->count; i++) close(pool->workers[i].fd);
-    for (int i = 0; i < pool->count; i++) wait_for_end(&pool->workers[i]);
-    pool->count = 0;
+    for (int i = 0; i < pool->limit; i++)
+        if (is_idle(&pool->workers[i])) hang_up(&pool->workers[i]);
+    for (int i = 0; i < pool->limit; i++)
+        if (is_idle(&pool->workers[i])) wait_for_end(pool, &pool->workers[i]);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -102,11 +118,12 @@ void pf_compile_pool_free(pf_compile_pool *pool)
     pf_free(pool);
 }
 
-static bool start_worker(const pf_compile_pool *pool, worker *w)
+static bool start_worker(pf_compile_pool *pool, worker *w)
 {
     int                        pair[2] = { -1, -1 }, rc = -1;
     char                       ordinal[16] = {0};
-    char                      *argv[] = { (char *)pool->program, ordinal, NULL };
+    char                      *argv[] = { pool->program, ordinal, NULL };
+    pid_t                      pid = 0;
     posix_spawn_file_actions_t actions;
 
     snprintf(ordinal, sizeof ordinal, "%d", pool->ordinal);
@@ -114,45 +131,52 @@ static bool start_worker(const pf_compile_pool *pool, worker *w)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pair[1], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, pair[1], STDOUT_FILENO);
-    rc = posix_spawn(&w->pid, pool->program, &actions, NULL, argv, environ);
+    rc = posix_spawn(&pid, pool->program, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(pair[1]);
-    if (rc) close(pair[0]);
-    w->fd = pair[0];
-    w->busy = false;
-    return !rc;
+    if (rc) {
+        close(pair[0]);
+        return false;
+    }
+    *w = (worker){ .pid = pid, .fd = pair[0] };
+    pool->count++;
+    return true;
 }
 
-/* A worker of the caller's own until give_back; NULL when none can be started. */
+/* One that waits for work, or starts in a place that is free; NULL: neither. */
+static worker *find_worker(pf_compile_pool *pool)
+{
+    worker *place = NULL;
+
+    for (int i = 0; i < pool->limit; i++) {
+        if (is_idle(&pool->workers[i])) return &pool->workers[i];
+        if (!pool->workers[i].pid && !place) place = &pool->workers[i];
+    }
+    return place && start_worker(pool, place) ? place : NULL;
+}
+
+/* A worker of the caller's own until give_back; NULL when there is none and none can be started. */
 static worker *take_worker(pf_compile_pool *pool)
 {
     worker *found = NULL;
 
     pthread_mutex_lock(&pool->lock);
-    while (!found) {
-        for (int i = 0; i < pool->count && !found; i++)
-            if (!pool->workers[i].busy) found = &pool->workers[i];
-        if (!found && pool->count < pool->limit && start_worker(pool, &pool->workers[pool->count]))
-            found = &pool->workers[pool->count++];
-        if (!found && !pool->count) break;
-        if (!found) pthread_cond_wait(&pool->freed, &pool->lock);
-    }
+    while (!(found = find_worker(pool)) && pool->count) pthread_cond_wait(&pool->freed, &pool->lock);
     if (found) found->busy = true;
     pthread_mutex_unlock(&pool->lock);
     return found;
 }
 
-/* One that died is replaced in its place, or stays busy for ever when that fails. */
+/* One that died leaves its place to whom the next request starts. */
 static void give_back(pf_compile_pool *pool, worker *w, bool alive)
 {
     pthread_mutex_lock(&pool->lock);
+    w->busy = false;
     if (!alive) {
         kill(w->pid, SIGKILL);
-        close(w->fd);
-        wait_for_end(w);
-        alive = start_worker(pool, w);
+        hang_up(w);
+        wait_for_end(pool, w);
     }
-    w->busy = !alive;
     pthread_cond_broadcast(&pool->freed);
     pthread_mutex_unlock(&pool->lock);
 }

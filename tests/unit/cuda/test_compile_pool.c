@@ -4,10 +4,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "engine/cuda/compile_pool.h"
 
-enum { PROGRAMS = 12, LIMIT_BYTES = 1 << 20, CAPABILITY = 90 };
+enum { PROGRAMS = 12, LIMIT_BYTES = 1 << 20, CAPABILITY = 90, TOO_MANY_BYTES = 65 << 20 };
 
 static void write_source(int number, pf_buf *out)
 {
@@ -86,9 +87,60 @@ static void a_source_that_does_not_compile_is_refused(void **state)
     pf_compile_pool_free(pool);
 }
 
+static void ask_too_much(pf_compile_pool *pool)
+{
+    pf_program program = {0};
+    pf_buf     cubin = {0};
+    uint8_t   *source = NULL;
+
+    pf_buf_init(&program.source, TOO_MANY_BYTES);
+    pf_buf_init(&cubin, LIMIT_BYTES);
+    source = pf_buf_add(&program.source, TOO_MANY_BYTES - 1);
+    assert_non_null(source);
+    memset(source, ' ', TOO_MANY_BYTES - 1);
+    source[TOO_MANY_BYTES - 2] = 0;
+    assert_int_equal(pf_compile_pool_program(pool, &program, CAPABILITY, &cubin, NULL), PF_UNSUPPORTED);
+    pf_program_clear(&program);
+}
+
+static void allow_files(rlim_t count, struct rlimit *before)
+{
+    struct rlimit limit = {0};
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+    limit = (struct rlimit){ count, before->rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* The one process ends, as it was asked for too much, and no other can be started: nobody waits for one that is not there. */
+static void nobody_waits_for_a_process_that_cannot_be_started(void **state)
+{
+    pf_compile_pool *pool = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
+    request          first = { .pool = pool, .number = 1 }, second = first, third = first;
+    struct rlimit    before = {0}, now = {0};
+
+    (void)state;
+    assert_non_null(pool);
+    ask(&first);
+    assert_int_equal(first.status, PF_OK);
+    allow_files(0, &before);
+    ask_too_much(pool);
+    ask(&second);
+    allow_files(before.rlim_cur, &now);
+    assert_int_equal(second.status, PF_UNSUPPORTED);
+    assert_int_equal(pf_compile_pool_workers(pool), 0);
+    ask(&third);                                /* now there can be one again */
+    assert_int_equal(third.status, PF_OK);
+    pf_buf_clear(&first.cubin);
+    pf_buf_clear(&second.cubin);
+    pf_buf_clear(&third.cubin);
+    pf_compile_pool_free(pool);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(a_source_that_does_not_compile_is_refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(a_source_that_does_not_compile_is_refused),
+                                        cmocka_unit_test(nobody_waits_for_a_process_that_cannot_be_started) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
