@@ -170,11 +170,12 @@ static bool gather_range(const gather_impl *impl, const void *indices, const cha
     return true;
 }
 
-/* Many short rows of 4-byte items, each with the same places. */
+/* Many short rows of 4-byte items, each with the same places.  Two halves that go together are no such item: places
+   count halves. */
 static bool has_rows(const gather_impl *impl)
 {
-    return impl->inner_bytes == 4 && !impl->own_indices && impl->outer_items && impl->outer_items <= ROW_ITEMS && impl->outer_step <= INT32_MAX &&
-           impl->count / impl->outer_items > 8;
+    return impl->item_bytes == 4 && impl->inner_bytes == 4 && !impl->own_indices && impl->outer_items &&
+           impl->outer_items <= ROW_ITEMS && impl->outer_step <= INT32_MAX && impl->count / impl->outer_items > 8;
 }
 
 static bool gather_rows(const gather_impl *impl, const void *indices, const uint32_t *data, uint32_t *out, int64_t begin, int64_t end)
