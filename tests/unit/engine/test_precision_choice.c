@@ -91,7 +91,6 @@ static void what_does_not_help_is_not_taken(void **state)
     pf_graph_free(graph);
 }
 
-/* It would take minutes. */
 /* A tenth of the error goes with the first layers, but what is left is several times what is allowed. */
 static void what_comes_nowhere_near_is_not_taken(void **state)
 {
@@ -106,6 +105,7 @@ static void what_comes_nowhere_near_is_not_taken(void **state)
     pf_graph_free(graph);
 }
 
+/* It would take minutes. */
 static void a_large_network_is_not_tried(void **state)
 {
     static const char text[] =
