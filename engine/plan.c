@@ -152,20 +152,26 @@ static part part_at(const pf_plan *plan, uint32_t value)
     return p;
 }
 
+/* By one part, or by several: a concat that is a part of another one. */
 static bool is_written(const pf_plan *plan, const writing *w, uint32_t value)
 {
     uint32_t root = root_of(plan, value);
     part     p = part_at(plan, value);
+    uint64_t covered = 0;
 
     if (w->whole[root] || (w->count[root] && !w->left[root]))
         return true;
     for (uint32_t i = w->first[root]; i != PF_NONE; i = w->next[i]) {
         part other = part_at(plan, i);
 
-        if (other.pitched == p.pitched && other.from <= p.from && p.to <= other.to)
+        if (other.pitched != p.pitched)
+            continue;
+        if (other.from <= p.from && p.to <= other.to)
             return true;
+        if (other.from < p.to && p.from < other.to)     /* parts do not overlap */
+            covered += (other.to < p.to ? other.to : p.to) - (other.from > p.from ? other.from : p.from);
     }
-    return false;
+    return covered && covered == p.to - p.from;
 }
 
 /* Nothing of it was written before. */

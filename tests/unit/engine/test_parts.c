@@ -224,6 +224,37 @@ static pf_plan *joined_plan(pf_device *device, pf_network **net)
     return plan;
 }
 
+/* A whole that is read before the rest of the whole that it is a part of is written. */
+static void a_part_may_be_a_whole(void **state)
+{
+    pf_device   *device = cpu();
+    pf_tensor_id x = PF_NONE, inner = PF_NONE;
+    grower       g = { 0 };
+    pf_tensor    outputs[4] = { { 0 } };
+    pf_err       err = { 0 };
+    pf_plan     *plan = NULL;
+
+    (void)state;
+    pf_random_init(&g.random, 1);
+    test_ok(pf_network_new("nested", &g.net, &err), &err);
+    test_ok(pf_network_input(g.net, "x", PF_F32, "[1,16,6,4]", &x, &err), &err);
+    inner = layer(g.net, "concat", "inner", "axis=2", 2,
+                  (pf_tensor_id[]){ convolve(&g, x, 16), convolve(&g, x, 16) });
+    x = convolve(&g, inner, 16);
+    x = layer(g.net, "concat", "outer", "axis=2", 2, (pf_tensor_id[]){ inner, x });
+    for (uint32_t i = 0; i < 4; i++)
+        test_ok(pf_network_output(g.net, convolve(&g, i % 2 ? x : inner, 16),
+                                  (const char *[]){ "a", "b", "c", "d" }[i], &err), &err);
+    plan = build(g.net, device, "effort=0\n");
+    assert_true(parts_of(plan) >= 2);
+    run(plan, device, outputs);
+    for (int i = 0; i < 4; i++)
+        pf_tensor_clear(&outputs[i]);
+    pf_plan_free(plan);
+    pf_network_free(g.net);
+    pf_device_close(device);
+}
+
 static void what_is_damaged_is_seen(void **state)
 {
     pf_device     *device = cpu();
@@ -413,6 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_networks_compute_the_same),
+        cmocka_unit_test(a_part_may_be_a_whole),
         cmocka_unit_test(what_is_damaged_is_seen),
         cmocka_unit_test(gaps_are_left_alone),
         cmocka_unit_test(damaged_gaps_are_seen),
