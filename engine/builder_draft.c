@@ -306,12 +306,13 @@ static pf_status draft_step(pf_draft *d, const pf_format_unit *unit, pf_err *err
 
 static pf_status draft_unit(pf_draft *d, const pf_format_unit *unit, pf_err *err)
 {
-    if (unit->is_view)
-        return draft_view(d, unit, err);
+    pf_op_kind op = unit->group ? d->formats->graph->nodes[unit->group->nodes[0]].op : PF_OP_IDENTITY;
+
     if (unit->options[unit->chosen].problem)
         return draft_step(d, unit, err);
-    return d->formats->graph->nodes[unit->group->nodes[0]].op == PF_OP_CONCAT ? draft_concat(d, unit, err)
-                                                                              : draft_slice(d, unit, err);
+    return op == PF_OP_CONCAT ? draft_concat(d, unit, err)
+           : op == PF_OP_SLICE ? draft_slice(d, unit, err)
+                               : draft_view(d, unit, err);
 }
 
 static pf_status draft_units(pf_draft *d, pf_err *err)

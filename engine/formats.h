@@ -21,7 +21,7 @@ static inline uint32_t pf_format_state(pf_layout layout)
 }
 
 typedef struct pf_format_option {
-    pf_problem *problem;        /* owned; symbolic; NULL for a view, and where a concat or slice is one */
+    pf_problem *problem;        /* owned; symbolic; NULL for a view, and where a concat, slice or transpose is one */
     pf_layout  *in, *out;       /* borrowed from the problem; owned for a view */
     uint32_t    item;           /* of the search; PF_NONE for a view */
 } pf_format_option;
@@ -70,7 +70,7 @@ void      pf_formats_clear(pf_formats *formats);
 
 /* formats_units.c: units with their options; those of other forms only where a region's first form turned out badly. */
 pf_status pf_formats_make_units(pf_formats *formats, pf_err *err);
-/* formats_parts.c: options of concats and slices become views where nothing need be moved. */
+/* formats_parts.c: options of concats, slices and transposes become views where nothing need be moved. */
 pf_status pf_formats_free_parts(pf_formats *formats, pf_err *err);
 /* Does input `index` of a concat, in a layout that all share, lie in one piece in the output, or the output of a slice
    in its input?  And where. */

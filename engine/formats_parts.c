@@ -1,7 +1,8 @@
 /* Options that need no step.  A concat costs nothing in a layout in which its parts lie one behind the other and each
    is made by a step: the steps write where the whole lies.  A slice costs nothing where it lies in one piece: whoever
    reads it reads there.  Each value is a part of one concat at most; where two want it the larger one gets it, and the
-   other copies. */
+   other copies.  A transpose costs nothing between layouts that put its input's and its output's elements at the same
+   places, as channels last and linear do for [n,c,h,w] and [n,h,w,c]. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,6 +237,61 @@ static pf_status free_concats(finding *a, pf_err *err)
     return st;
 }
 
+/* ---- Transposes */
+
+/* The dims in the order in which they lie in memory, the outermost first, without those of one place. */
+static int32_t order_of(pf_layout layout, const pf_shape *shape, int32_t *order)
+{
+    bool    last = layout == PF_LAYOUT_CHANNELS_LAST;
+    int32_t count = 0;
+
+    for (int32_t i = 0; i < shape->rank; i++) {
+        int32_t d = !last || i == 0 ? i : i + 1 < shape->rank ? i + 1 : 1;
+
+        if (shape->dim[d] != 1)
+            order[count++] = d;
+    }
+    return count;
+}
+
+static bool moves_nothing(const pf_graph *graph, const pf_node *node, pf_layout in, pf_layout out)
+{
+    const pf_transpose_attrs *attrs = node->attrs;
+    const pf_shape           *from = &graph->values[node->in[0]].shape, *to = &graph->values[node->out[0]].shape;
+    int32_t                   read[PF_MAX_RANK] = { 0 }, written[PF_MAX_RANK] = { 0 };
+    int32_t                   count = order_of(in, from, read);
+    bool                      same = order_of(out, to, written) == count && pf_layout_fits(in, from->rank) &&
+                pf_layout_fits(out, to->rank);
+
+    for (int32_t i = 0; i < count && same; i++)
+        same = attrs->perm.at[written[i]] == read[i];
+    return same;
+}
+
+/* Not where the output has memory of its own, or is a part of a concat, which its step writes in place. */
+static bool renames(const pf_formats *f, const pf_format_unit *unit)
+{
+    const pf_node *node = only_node(f, unit, PF_OP_TRANSPOSE);
+
+    return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant &&
+           !leaves(f, node->out[0]) && !f->placed[node->out[0]];
+}
+
+static pf_status free_transposes(pf_formats *f, pf_err *err)
+{
+    static const pf_layout kinds[] = { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST };
+    pf_status              st = PF_OK;
+
+    for (uint32_t u = 0; u < f->unit_count; u++) {
+        pf_format_unit *unit = &f->units[u];
+
+        for (int i = 0; i < 4 && !st && renames(f, unit); i++)
+            if (moves_nothing(f->graph, &f->graph->nodes[unit->group->nodes[0]], kinds[i / 2], kinds[i % 2]))
+                st = pf_formats_add_free_option(unit, kinds[i / 2], kinds[i % 2], err);
+    }
+    return st;
+}
+
 pf_status pf_formats_free_parts(pf_formats *f, pf_err *err)
 {
     uint32_t  values = f->graph->value_count + 1;
@@ -253,6 +309,8 @@ pf_status pf_formats_free_parts(pf_formats *f, pf_err *err)
         st = free_slices(&a, err);
     if (!st)
         st = free_concats(&a, err);
+    if (!st)
+        st = free_transposes(f, err);
     pf_free(a.made);
     pf_free(a.seen);
     pf_free(a.wholes);

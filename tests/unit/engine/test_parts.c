@@ -1,4 +1,5 @@
-/* Concats that are written and slices that are read in place: the same results with fewer steps. */
+/* Concats that are written, slices that are read in place and transposes that move nothing: the same results with fewer
+   steps. */
 #include <stdio.h>
 
 #include "engine/graph.h"
@@ -97,9 +98,24 @@ static void grow_view(grower *g)
     keep(g, layer(g->net, "reshape", "view", attrs, 1, &x));
 }
 
+static pf_tensor_id turned(pf_network *net, pf_tensor_id x, const char *perm)
+{
+    return layer(net, "transpose", "turn", perm, 1, &x);
+}
+
+static void grow_turn(grower *g)
+{
+    static const char *const perms[] = { "perm=[0,2,3,1]", "perm=[0,3,1,2]", "perm=[0,3,2,1]" };
+    pf_tensor_id             x = pick(g);
+
+    x = turned(g->net, x, perms[pf_random_below(&g->random, 3)]);
+    keep(g, pf_random_below(&g->random, 2) ? x : convolve(g, x, 16));
+}
+
 static pf_network *random_network(uint64_t seed)
 {
-    static void (*const growers[])(grower *g) = { grow_conv, grow_concat, grow_concat, grow_slice, grow_view };
+    static void (*const growers[])(grower *g) = { grow_conv, grow_concat, grow_concat, grow_slice, grow_view,
+                                                    grow_turn };
     grower              g = { 0 };
     pf_err              err = { 0 };
 
@@ -202,6 +218,50 @@ static void random_networks_compute_the_same(void **state)
     }
     assert_true(parts > ROUNDS / 2);
     assert_true(fewer > ROUNDS / 4);
+    pf_device_close(device);
+}
+
+static uint32_t transposes_of(const pf_plan *plan)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < plan->step_count; i++)
+        count += strstr(plan->steps[i].problem_text, "transpose(") != NULL;
+    return count;
+}
+
+/* Channels last in the network, and in memory wherever the convolution has them so. */
+static void channels_turn_in_place(void **state)
+{
+    pf_device *device = cpu();
+
+    (void)state;
+    for (int any = 0; any < 2; any++) {
+        grower       g = { 0 };
+        pf_tensor_id x = PF_NONE;
+        pf_err       err = { 0 };
+        pf_plan     *with = NULL, *without = NULL;
+        const char  *shapes = any ? "min_shapes=x:1x6x4x16\nopt_shapes=x:2x6x4x16\nmax_shapes=x:4x6x4x16\n" : "";
+        char         spec[256] = "";
+
+        pf_random_init(&g.random, 1);
+        test_ok(pf_network_new("turned", &g.net, &err), &err);
+        test_ok(pf_network_input(g.net, "x", PF_F32, any ? "[n,6,4,16]" : "[2,6,4,16]", &x, &err), &err);
+        x = layer(g.net, "softmax", "first", "axis=3", 1, &x);
+        x = convolve(&g, turned(g.net, x, "perm=[0,3,1,2]"), 32);
+        x = layer(g.net, "softmax", "last", "axis=3", 1, (pf_tensor_id[]){ turned(g.net, x, "perm=[0,2,3,1]") });
+        test_ok(pf_network_output(g.net, x, "y", &err), &err);
+        snprintf(spec, sizeof spec, "effort=0\n%s", shapes);
+        with = build(g.net, device, spec);
+        snprintf(spec, sizeof spec, "effort=0\n%sdisable_rules=parts_in_place\n", shapes);
+        without = build(g.net, device, spec);
+        assert_int_equal(transposes_of(with), 0);
+        assert_int_equal(transposes_of(without), 2);
+        assert_true(with->step_count <= without->step_count - 2);
+        pf_plan_free(with);
+        pf_plan_free(without);
+        pf_network_free(g.net);
+    }
     pf_device_close(device);
 }
 
@@ -444,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_networks_compute_the_same),
+        cmocka_unit_test(channels_turn_in_place),
         cmocka_unit_test(a_part_may_be_a_whole),
         cmocka_unit_test(what_is_damaged_is_seen),
         cmocka_unit_test(gaps_are_left_alone),
