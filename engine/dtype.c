@@ -3,13 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Loops over arrays, with AVX2 where the machine has it. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("default", "avx2")))
-#else
-#define WIDE
-#endif
+#include "kernels/cpu_isa.h"
 
 typedef struct dtype_info {
     const char   *name;
@@ -440,7 +434,7 @@ void pf_dtype_set_i64(pf_dtype dtype, void *data, uint64_t i, int64_t value)
 typedef void convert_fn(const void *in, void *out, uint64_t count);
 
 #define CONVERT(name, from, to, expression) \
-    WIDE static void name(const void *in, void *out, uint64_t count) \
+    PF_WIDE static void name(const void *in, void *out, uint64_t count) \
     { \
         const from *x = in; \
         to *y = out; \
@@ -464,7 +458,7 @@ CONVERT(u8_to_f32, uint8_t, float, x[i])
 CONVERT(i8_to_f32, int8_t, float, x[i])
 
 /* Numbers that are normal in the small type, and zero; false when there was another one, and its code is wrong. */
-WIDE static bool encode_common(const small_float *f, const double *x, uint16_t *y, uint64_t count)
+PF_WIDE static bool encode_common(const small_float *f, const double *x, uint16_t *y, uint64_t count)
 {
     const int      shift = 52 - f->mantissa_bits;
     const uint64_t least = (uint64_t)(1024 - f->bias) << 52, most = UINT64_C(0x7ff) << 52,

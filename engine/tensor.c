@@ -360,14 +360,6 @@ static void read_block(const pf_tensor *tensor, int64_t from, int64_t count, dou
         out[i] = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)(from + i));
 }
 
-/* AVX2 where the machine has it; without FMA, so that sums are the same on all. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("default", "avx2")))
-#else
-#define WIDE
-#endif
-
 /* Four doubles are what AVX2 holds; sums over two of these do not wait for each other. */
 enum { LANES = 4, STEP = 2 * LANES };
 typedef double  lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8)));
@@ -376,7 +368,7 @@ typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(int64_t)), a
 #define LOAD(from) (*(const lanes *)(from))
 #define CHOOSE(mask, yes, no) ((lanes)(((lane_bits)(yes) & (mask)) | ((lane_bits)(no) & ~(mask))))
 
-WIDE static bool all_finite(const double *values, int64_t count)
+PF_WIDE static bool all_finite(const double *values, int64_t count)
 {
     const int64_t exponent = INT64_C(0x7ff) << 52, whole = count / LANES * LANES;
     lane_bits     odd = { 0 };
@@ -420,8 +412,8 @@ static void join_lanes(const lane_sums *s, difference_sums *sums, double *most)
 }
 
 /* Over a whole number of STEPs. *most: the largest difference. */
-WIDE static void sum_lanes(const double *test, const double *reference, int64_t count, difference_sums *sums,
-                           double *most)
+PF_WIDE static void sum_lanes(const double *test, const double *reference, int64_t count, difference_sums *sums,
+                              double *most)
 {
     lane_sums even = { .least = LOAD(reference), .greatest = LOAD(reference) }, odd = even;
 

@@ -6,14 +6,6 @@
 
 enum { ROWS = 4, COLUMNS = 8, DEPTH = 256, MOST_ROWS = 8, MOST_COLUMNS = 16 };
 
-/* AVX2 where the machine has it. Without FMA: contraction would change the last bit from machine to machine. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("default", "avx2")))
-#else
-#define WIDE
-#endif
-
 enum { LANES = 4 };
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8)));
 
@@ -40,7 +32,7 @@ PF_INLINE void tile_body(int64_t k, const double *a, int64_t lda, const double *
     STORE(c2, s20), STORE(c2 + LANES, s21), STORE(c3, s30), STORE(c3 + LANES, s31);
 }
 
-WIDE static void tile(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
+PF_WIDE static void tile(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc)
 {
     tile_body(k, a, lda, b, ldb, c, ldc);
 }
@@ -79,8 +71,8 @@ __attribute__((no_sanitize("address"))) PF_TARGET_AVX512 static void tile_512(in
 }
 #endif
 
-WIDE static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
-                      double *c, int64_t ldc)
+PF_WIDE static void edge(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
+                         double *c, int64_t ldc)
 {
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < k; i++) {
