@@ -3,6 +3,13 @@
 
 #define X4 "%0 = input f32 [n,2,3,3]\n"
 
+/* The branch that is not taken picks places that its table does not have. */
+#define BRANCHES \
+    "then_branch={\n  graph\n  %0 = capture f32 [2]\n  %1 = relu(%0)\n  output %1\n} else_branch={\n  graph\n" \
+    "  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n  %2 = gather(%0, %1)\n  output %2\n}\n"
+#define NEVER_TAKEN       "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) " BRANCHES "output %2\n"
+#define NEVER_TAKEN_AFTER "%0 = input f32 [2]\n%1 = constant bool [] {1}\n%2 = if(%1, %0) " BRANCHES "output %2\n"
+
 static const rule_row rows[] = {
     { "drop_dead", X4 "%1 = relu(%0)\n%2 = exp(%1)\n%3 = neg(%0)\noutput %3\n", X4 "%1 = neg(%0)\noutput %1\n" },
     { "drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0) finds=[nonzero]\n"
@@ -23,15 +30,7 @@ static const rule_row rows[] = {
       "%3 = identity(%2)\n"
       "output %1\noutput %3\n" },
     /* What cannot be computed stays: here in a branch that is never taken. */
-    { "fold_constants", "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) then_branch={\n  graph\n"
-                        "  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
-      "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n"
-      "  %2 = gather(%0, %1)\n  output %2\n}\noutput %2\n",
-      "%0 = input f32 [2]\n%1 = constant bool [] {1}\n%2 = if(%1, %0) then_branch={\n  graph\n  %0 = capture f32 [2]\n"
-      "  %1 = relu(%0)\n"
-      "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n"
-      "  %2 = gather(%0, %1)\n  output %2\n}\n"
-      "output %2\n" },
+    { "fold_constants", NEVER_TAKEN, NEVER_TAKEN_AFTER },
 
     { "merge_common,drop_dead", "%0 = input i64 [4]\n%1 = input f32 [n,9]\n%2 = non_zero(%0) finds=[nonzero]\n"
                                 "%3 = non_zero(%0)\n"
@@ -193,15 +192,7 @@ static const rule_row rows[] = {
       "%6 = expand(%5) shape=[n,1,1,s,1]\n%7 = concat(%3, %6) axis=4\n%8 = gather_nd(%0, %7)\noutput %8\n",
       "%0 = input bool [n,s]\n%1 = reshape(%0) shape=[n,1,1,s]\noutput %1\n" },
     /* What the table does not have, in a branch that is never taken. */
-    { "gather_to_slice", "%0 = constant bool [] {1}\n%1 = input f32 [2]\n%2 = if(%0, %1) then_branch={\n  graph\n"
-                         "  %0 = capture f32 [2]\n  %1 = relu(%0)\n"
-      "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n"
-      "  %2 = gather(%0, %1)\n  output %2\n}\noutput %2\n",
-      "%0 = input f32 [2]\n%1 = constant bool [] {1}\n%2 = if(%1, %0) then_branch={\n  graph\n  %0 = capture f32 [2]\n"
-      "  %1 = relu(%0)\n"
-      "  output %1\n} else_branch={\n  graph\n  %0 = constant f32 [2] {1,2}\n  %1 = constant i64 [2] {7,9}\n"
-      "  %2 = gather(%0, %1)\n  output %2\n}\n"
-      "output %2\n" },
+    { "gather_to_slice", NEVER_TAKEN, NEVER_TAKEN_AFTER },
     /* Positions that fall, and those of another result. */
     { "gather_to_slice",
       "%0 = input f32 [3,3]\n%1 = constant i64 [3] {2,1,0}\n%2 = gather(%0, %1)\n%3 = constant i64 [3,1] {0,1,2}\n"

@@ -5,6 +5,17 @@
 /* A convolution of two channels to two, 1x1. */
 #define W4 "%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
 
+/* Zeros of the padding, what is read twice, weights that others read, a constant of another dim. */
+#define NOT_FOLDED \
+    "%0 = input f32 [3,2,2,2]\n%1 = constant f32 [2,1,1] {1,2}\n%2 = add(%0, %1)\n%3 = constant f32 [1,2,1,1] {1,2}\n" \
+    "%4 = conv(%2, %3) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = mul(%0, %1)\n" \
+    "%6 = constant f32 [1,2,1,1] {3,4}\n" \
+    "%7 = conv(%5, %6) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%8 = neg(%5)\n" \
+    "%9 = constant f32 [2,1] {2,3}\n" \
+    "%10 = mul(%0, %9)\n%11 = constant f32 [2,2] {1,2,3,4}\n%12 = matmul(%10, %11)\n%13 = constant f32 [2] {4,5}\n" \
+    "%14 = mul(%0, %13)\n" \
+    "%15 = matmul(%14, %11)\noutput %4\noutput %7\noutput %8\noutput %12\noutput %15\n"
+
 static const rule_row rows[] = {
     { "merge_convs,drop_dead", X4 "%1 = constant f32 [1,2,1,1] {1,2}\n%2 = constant f32 [2,2,1,1] {3,4,5,6}\n"
                                   "%3 = constant f32 [2] {7,8}\n"
@@ -165,24 +176,7 @@ static const rule_row rows[] = {
       "%5 = constant f32 [3] {7,8,9}\n%6 = gemm(%3, %4, %5) trans_b=1 alpha=2 beta=3\noutput %6\n",
       "%0 = input f32 [n,2]\n%1 = constant f32 [3,2] {4,12,12,24,20,36}\n%2 = constant f32 [3] {37,60,83}\n"
       "%3 = gemm(%0, %1, %2) trans_b=1 alpha=1 beta=1\noutput %3\n" },
-    /* Zeros of the padding, what is read twice, weights that others read, a constant of another dim. */
-    { "fold_input",
-      "%0 = input f32 [3,2,2,2]\n%1 = constant f32 [2,1,1] {1,2}\n%2 = add(%0, %1)\n%3 = constant f32 [1,2,1,1] {1,2}\n"
-      "%4 = conv(%2, %3) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = mul(%0, %1)\n"
-      "%6 = constant f32 [1,2,1,1] {3,4}\n"
-      "%7 = conv(%5, %6) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%8 = neg(%5)\n"
-      "%9 = constant f32 [2,1] {2,3}\n"
-      "%10 = mul(%0, %9)\n%11 = constant f32 [2,2] {1,2,3,4}\n%12 = matmul(%10, %11)\n%13 = constant f32 [2] {4,5}\n"
-      "%14 = mul(%0, %13)\n"
-      "%15 = matmul(%14, %11)\noutput %4\noutput %7\noutput %8\noutput %12\noutput %15\n",
-      "%0 = input f32 [3,2,2,2]\n%1 = constant f32 [2,1,1] {1,2}\n%2 = add(%0, %1)\n%3 = constant f32 [1,2,1,1] {1,2}\n"
-      "%4 = conv(%2, %3) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = mul(%0, %1)\n"
-      "%6 = constant f32 [1,2,1,1] {3,4}\n"
-      "%7 = conv(%5, %6) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%8 = neg(%5)\n"
-      "%9 = constant f32 [2,1] {2,3}\n"
-      "%10 = mul(%0, %9)\n%11 = constant f32 [2,2] {1,2,3,4}\n%12 = matmul(%10, %11)\n%13 = constant f32 [2] {4,5}\n"
-      "%14 = mul(%0, %13)\n"
-      "%15 = matmul(%14, %11)\noutput %4\noutput %7\noutput %8\noutput %12\noutput %15\n" },
+    { "fold_input", NOT_FOLDED, NOT_FOLDED },
 
     { "fold_gemm,drop_dead", "%0 = input f32 [n,2]\n%1 = constant f32 [2,2] {1,2,3,4}\n%2 = constant f32 [] {5}\n"
                              "%3 = gemm(%0, %1, %2) alpha=2 beta=3\noutput %3\n",
