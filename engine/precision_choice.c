@@ -10,11 +10,10 @@
 
 enum { DRAWS = 3 };
 
-/* Shares of what outputs may be off by: the device adds up in another order, and other inputs may fare worse. */
-#define RAISE_FROM 1.0
-#define RAISE_TO   0.5
-#define NEAR       2
-#define WORK_MOST  4.5e11        /* operations of a run for each draw: seconds on a server's cores */
+/* Times what outputs may be off by. */
+#define RAISE_TO  0.5           /* when raised at all: the device adds up in another order, and other inputs may fare worse */
+#define NEAR      2
+#define WORK_MOST 4.5e11        /* operations of a run for each draw: seconds on a server's cores */
 
 /* The inputs tried, with the references' outputs; made when they are first needed, since the first often decide. */
 typedef struct choosing {
@@ -155,7 +154,6 @@ static pf_status choose_tf32(choosing *c, pf_precision_care *care, double *error
     pf_status st = PF_OK;
 
     *error = 0;
-    c->limit = RAISE_FROM * c->wish->most_error;
     for (uint32_t draw = 0; draw < c->count && !st && *error <= c->limit; draw++) {
         st = make_draw(c, draw);
         if (!st)
@@ -176,13 +174,10 @@ static bool is_worth_it(const choosing *c, double usual, double error)
 static pf_status choose(choosing *c, pf_precision_care *care, double *error)
 {
     double    usual = 0;
-    pf_status st = PF_OK;
-
-    c->limit = RAISE_FROM * c->wish->most_error;
-    st = try_care(c, PF_CARE_USUAL, &usual);
+    pf_status st = try_care(c, PF_CARE_USUAL, &usual);
 
     *error = usual;
-    if (!st && *error > RAISE_FROM * c->wish->most_error)
+    if (!st && *error > c->limit)
         c->limit = RAISE_TO * c->wish->most_error;
     while (!st && *error > c->limit && *care < c->wish->most_care) {
         ++*care;
@@ -201,7 +196,7 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
                               const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_err *err)
 {
     pf_err    why = { 0 };
-    choosing  c = { .original = original, .rewritten = rewritten, .bindings = bindings, .wish = wish, .err = &why };
+    choosing  c = { original, rewritten, bindings, wish, .limit = wish->most_error, .err = &why };
     pf_status st = PF_OK;
 
     *care = PF_CARE_USUAL;
