@@ -10,8 +10,9 @@
 
 enum { DRAWS = 3 };
 
-/* Times what outputs may be off by. */
-#define RAISE_TO  0.5           /* when raised at all: the device adds up in another order, and other inputs may fare worse */
+/* Times what outputs may be off by.  Less when raised at all: the device adds up in another order, and other inputs may
+   fare worse. */
+#define RAISE_TO  0.5
 #define NEAR      2
 #define WORK_MOST 4.5e11        /* operations of a run for each draw: seconds on a server's cores */
 
@@ -50,7 +51,8 @@ static double depth_of(const choosing *c, const pf_node *node)
 
     if (node->op == PF_OP_CONV && w->shape.rank > 0 && pf_dim_is_number(w->shape.dim[0]))
         return 2 * elems_of(c, node->in[1]) / (double)w->shape.dim[0];
-    if (node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM) /* rows by depth, times depth by columns, over rows by columns */
+    /* rows by depth, times depth by columns, over rows by columns */
+    if (node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM)
         return 2 * sqrt(elems_of(c, node->in[0]) * elems_of(c, node->in[1]) / fmax(elems_of(c, node->out[0]), 1));
     return 1;
 }
