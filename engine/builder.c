@@ -128,7 +128,8 @@ static pf_status try_without(building *b, const pf_rule *rule, pf_err *err)
         return st;
     }
     worse = without->formats.cost_ns < b->chosen->formats.cost_ns ? b->chosen : without;
-    pf_log(PF_LOG_DEBUG, "builder", "tried rule=%s with_ns=%.0f without_ns=%.0f", rule->name, b->chosen->formats.cost_ns, without->formats.cost_ns);
+    pf_log(PF_LOG_DEBUG, "builder", "tried rule=%s with_ns=%.0f without_ns=%.0f", rule->name,
+           b->chosen->formats.cost_ns, without->formats.cost_ns);
     b->chosen = worse == without ? b->chosen : without;
     pf_variant_free(worse);
     b->profile.count = b->own_symbols;
@@ -308,7 +309,8 @@ static bool is_too_far_off(const building *b, pf_status st)
 
     if (!pf_builder_rounds(b->config, b->device) || b->care == PF_CARE_ALL)
         return false;
-    return st == PF_MISMATCH ? b->verdict.by_rounding : !st && *most && b->verdict.plan.max_rel_error > strtod(most, NULL);
+    return st == PF_MISMATCH ? b->verdict.by_rounding
+                             : !st && *most && b->verdict.plan.max_rel_error > strtod(most, NULL);
 }
 
 static void start_over(building *b)
@@ -340,8 +342,9 @@ static pf_status build_with_care(building *b, pf_err *err)
 
     while (is_too_far_off(b, st)) {
         b->care = pf_builder_more_care(b->config, b->care);
-        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"", pf_precision_care_name(b->care),
-               b->verdict.plan.max_rel_error, !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
+        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"",
+               pf_precision_care_name(b->care), b->verdict.plan.max_rel_error,
+               !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
         pf_err_clear(err);
         start_over(b);
         st = build_once(b, err);
@@ -363,10 +366,11 @@ static void building_clear(building *b)
         b->own_store->close(b->own_store);
 }
 
-pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options, pf_plan **out,
-                   pf_build_report *report, pf_err *err)
+pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options,
+                   pf_plan **out, pf_build_report *report, pf_err *err)
 {
-    building  b = { .network = network, .config = config, .device = device, .plan_folder = options ? options->plan_folder : NULL };
+    building  b = { .network = network, .config = config, .device = device,
+                    .plan_folder = options ? options->plan_folder : NULL };
     pf_status st = PF_OK;
 
     *out = NULL;

@@ -8,7 +8,8 @@
 enum { DISABLED_LIMIT = 1 << 20 };
 
 /* With nothing timed, what often loses is left out. */
-static pf_status list_disabled(pf_variant *v, const pf_config *config, const pf_variant *like, const pf_rule *but, pf_err *err)
+static pf_status list_disabled(pf_variant *v, const pf_config *config, const pf_variant *like, const pf_rule *but,
+                               pf_err *err)
 {
     bool                  is_untimed = pf_config_int(config, PF_CONFIG_effort) == 0;
     uint32_t              count = 0;
@@ -25,7 +26,10 @@ static pf_status list_disabled(pf_variant *v, const pf_config *config, const pf_
     return v->disabled ? PF_OK : PF_FAIL_MEMORY(err, DISABLED_LIMIT);
 }
 
-bool pf_variant_is_lowered(const pf_config *config) { return pf_config_bool(config, PF_CONFIG_fp16) || pf_config_bool(config, PF_CONFIG_bf16); }
+bool pf_variant_is_lowered(const pf_config *config)
+{
+    return pf_config_bool(config, PF_CONFIG_fp16) || pf_config_bool(config, PF_CONFIG_bf16);
+}
 
 static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_precision_care care, pf_err *err)
 {
@@ -35,7 +39,8 @@ static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_pr
 }
 
 /* A CPU computes in FP32, whatever a network says. */
-static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device *device, pf_precision_care care, pf_err *err)
+static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device *device, pf_precision_care care,
+                         pf_err *err)
 {
     pf_rewrite_options options = { .disabled = v->disabled };
     pf_status          st = device->kind == PF_DEVICE_CPU ? pf_precision_raise(v->graph, err) : PF_OK;
@@ -47,8 +52,9 @@ static pf_status rewrite(pf_variant *v, const pf_config *config, const pf_device
     return st ? st : pf_graph_verify(v->graph, err);
 }
 
-pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device, pf_precision_care care,
-                         const pf_variant *like, const pf_rule *but, pf_variant **out, pf_err *err)
+pf_status pf_variant_new(const pf_graph *original, const pf_config *config, const pf_device *device,
+                         pf_precision_care care, const pf_variant *like, const pf_rule *but, pf_variant **out,
+                         pf_err *err)
 {
     pf_variant *v = pf_calloc(1, sizeof *v);
     pf_status   st = v ? PF_OK : PF_FAIL_MEMORY(err, sizeof *v);
@@ -107,7 +113,8 @@ static uint32_t numerics_of(const pf_variant *v, const pf_config *config, const 
     return numerics;
 }
 
-pf_status pf_variant_form(pf_variant *v, const pf_config *config, pf_device *device, const pf_profile *profile, pf_err *err)
+pf_status pf_variant_form(pf_variant *v, const pf_config *config, pf_device *device, const pf_profile *profile,
+                          pf_err *err)
 {
     pf_region_rules rules = { .allows = pf_search_allows, .user = config };
     pf_status       st = PF_OK;

@@ -80,8 +80,8 @@ static void sleep_until_woken(uint64_t sleep)
     pthread_mutex_unlock(&crowd.lock);
 }
 
-/* The library counts threads of a team until the thread that made the team ends.  user: the number of the sleep, which may
-   have ended before this runs. */
+/* The library counts threads of a team until the thread that made the team ends.  user: the number of the sleep, which
+   may have ended before this runs. */
 static void *keep_asleep(void *user)
 {
     uint64_t sleep = (uint64_t)(uintptr_t)user;

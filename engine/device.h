@@ -1,5 +1,6 @@
 /* A device that runs steps.  device_cpu.c is always there; device_cuda is found at run time.
-   Thread   a device and what it made may be used from one thread at a time, but contexts on streams of their own run in parallel. */
+   Thread   a device and what it made may be used from one thread at a time, but contexts on streams of their own run in
+   parallel. */
 #ifndef PF_ENGINE_DEVICE_H
 #define PF_ENGINE_DEVICE_H
 
@@ -16,9 +17,11 @@ typedef struct pf_stream pf_stream;             /* work in order; the CPU's runs
 typedef struct pf_event pf_event;
 typedef struct pf_device_graph pf_device_graph; /* a captured sequence of launches */
 
-/* Where a device's memory comes from instead of the device itself.  Called under planfarm's locks: calls nothing of planfarm. */
+/* Where a device's memory comes from instead of the device itself.  Called under planfarm's locks: calls nothing of
+   planfarm. */
 typedef struct pf_allocator {
-    /* At least bytes that the device can use, aligned to alignment; NULL when there are none.  on_device is always true. */
+    /* At least bytes that the device can use, aligned to alignment; NULL when there are none.  on_device is always
+       true. */
     void *(*alloc)(void *user, size_t bytes, size_t alignment, bool on_device);
     void  (*free)(void *user, void *pointer, bool on_device);
     void  *user;
@@ -26,7 +29,11 @@ typedef struct pf_allocator {
 
 enum { PF_DEVICE_CLASS_TEXT_BYTES = 2048, PF_DEVICE_CLASS_NAME_BYTES = 64, PF_DEVICE_ALIGNMENT = 256 };
 
-typedef struct pf_device_sample { uint32_t clock_mhz, temperature_c, power_w; uint32_t throttle_bits; uint32_t foreign_processes; } pf_device_sample;
+typedef struct pf_device_sample {       /* 0 where a device does not tell */
+    uint32_t clock_mhz, temperature_c, power_w;
+    uint32_t throttle_bits;             /* why clocks are held down, as NVML's bits; 0: they are not */
+    uint32_t foreign_processes;         /* that compute on the device too */
+} pf_device_sample;
 
 typedef struct pf_device_ops {
     void (*close)(pf_device *device);
@@ -34,9 +41,11 @@ typedef struct pf_device_ops {
     pf_status (*alloc)(pf_device *device, size_t bytes, void **out, pf_err *err);
     void      (*free)(pf_device *device, void *pointer);
     pf_status (*upload)(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err);
-    pf_status (*download)(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes, pf_err *err);
+    pf_status (*download)(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes,
+                          pf_err *err);
     pf_status (*fill)(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err);
-    pf_status (*copy)(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err);    /* within the device */
+    /* Within the device. */
+    pf_status (*copy)(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err);
     /* (optional) Host memory that uploads and downloads are fast from and to. */
     pf_status (*host_alloc)(pf_device *device, size_t bytes, void **out, pf_err *err);
     void      (*host_free)(pf_device *device, void *pointer);
@@ -46,7 +55,8 @@ typedef struct pf_device_ops {
     pf_status (*event_new)(pf_device *device, pf_event **out, pf_err *err);
     void      (*event_free)(pf_device *device, pf_event *event);
     pf_status (*event_record)(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err);
-    pf_status (*event_elapsed)(pf_device *device, pf_event *start, pf_event *end, int64_t *ns, pf_err *err);   /* waits for end */
+    /* Waits for end. */
+    pf_status (*event_elapsed)(pf_device *device, pf_event *start, pf_event *end, int64_t *ns, pf_err *err);
     /* (optional) capture of all that is enqueued on the stream in between. */
     pf_status (*capture_begin)(pf_device *device, pf_stream *stream, pf_err *err);
     pf_status (*capture_end)(pf_device *device, pf_stream *stream, pf_device_graph **out, pf_err *err);
@@ -56,7 +66,8 @@ typedef struct pf_device_ops {
     pf_status (*keep_kernels)(pf_device *device, const char *folder, pf_err *err);
     /* (optional) Nothing more is compiled for a while: what compiling took of the device is given back. */
     void      (*rest)(pf_device *device);
-    /* (optional) For profilers: a named range of this thread's calls, which nests, and the beginning and end of what they shall record. */
+    /* (optional) For profilers: a named range of this thread's calls, which nests, and the beginning and end of what
+       they shall record. */
     void      (*range_begin)(pf_device *device, const char *name);
     void      (*range_end)(pf_device *device);
     pf_status (*profiler)(pf_device *device, bool on, pf_err *err);
@@ -72,9 +83,11 @@ struct pf_device {              /* open to readers */
     const pf_device_ops *ops;
     pf_device_kind kind;
     char      name[32];                         /* "cpu", "cuda:0" */
-    char      place[32];                        /* of a card in this machine, whatever number it has in this process: its PCI address; else empty */
+    char      place[32];                        /* of a card in this machine, whatever number it has in this process:
+                                                   its PCI address; else empty */
     char      class_name[PF_DEVICE_CLASS_NAME_BYTES];  /* short, for people and selectors: "cpu-avx512", "h100-sxm" */
-    char      class_text[PF_DEVICE_CLASS_TEXT_BYTES];  /* canonical "key=value\n" lines of all that changes timings, sorted by key */
+    /* Canonical "key=value\n" lines of all that changes timings, sorted by key. */
+    char      class_text[PF_DEVICE_CLASS_TEXT_BYTES];
     pf_digest class_digest;                     /* of class_text */
     uint64_t  caps;                             /* PF_CAP_* */
     int32_t   compute_units;                    /* threads, or SMs in use */
@@ -97,14 +110,16 @@ typedef struct pf_device_options {
     int32_t threads;        /* CPU: 0 = all cores this process may use */
     const char *isa;        /* CPU: NULL = what is there; "avx2", "avx512", "amx" cap it */
     int32_t share_percent;  /* 0 or 100: the whole device */
-    const pf_allocator *allocator;  /* copied; for all memory that builds and contexts take on this device. NULL: the device's own */
+    const pf_allocator *allocator;  /* copied; for all memory that builds and contexts take on this device.
+                                       NULL: the device's own */
 } pf_device_options;
 
 /* name: "cpu", "cuda:N".  Errors   NOT_FOUND: no such device here, and why; DEVICE. */
 pf_status pf_device_open(const char *name, const pf_device_options *options, pf_device **out, pf_err *err);
 void      pf_device_close(pf_device *device);
-/* Memory of the device for a tensor or workspace, PF_DEVICE_ALIGNMENT aligned: from allocator if it is given, else from the device's, else from the
-   device itself.  base/memory.h tells watchers.  Given back with the same allocator; NULL is fine.   Thread  any. */
+/* Memory of the device for a tensor or workspace, PF_DEVICE_ALIGNMENT aligned: from allocator if it is given, else from
+   the device's, else from the device itself.  base/memory.h tells watchers.  Given back with the same allocator; NULL
+   is fine.   Thread  any. */
 pf_status pf_device_take(pf_device *device, const pf_allocator *allocator, size_t bytes, void **out, pf_err *err);
 void      pf_device_give_back(pf_device *device, const pf_allocator *allocator, void *pointer);
 /* The first line in which two class texts differ, as "cudnn is 9.14, the plan needs 9.19"; empty when equal. */

@@ -1,4 +1,5 @@
-/* The CPU as a device.  Memory is the heap, a stream runs at once in its caller's thread, an event is a reading of the clock. */
+/* The CPU as a device.  Memory is the heap, a stream runs at once in its caller's thread, an event is a reading of the
+   clock. */
 #include "engine/device_cpu.h"
 
 #include <oneapi/dnnl/dnnl.h>
@@ -59,12 +60,14 @@ static pf_status cap_isa(const char *name, pf_err *err)
     while (wanted < isa_rows + ISA_ROWS && strcmp(wanted->name, name) != 0)
         wanted++;
     if (wanted == isa_rows + ISA_ROWS)
-        return PF_FAIL(err, PF_NOT_FOUND, "no instruction set is called %s; there are amx, avx512, avx2 and sse41", name);
+        return PF_FAIL(err, PF_NOT_FOUND, "no instruction set is called %s; there are amx, avx512, avx2 and sse41",
+                       name);
     dnnl_set_max_cpu_isa(wanted->cap);          /* refused once oneDNN was used; what counts is what is in effect now */
     if (isa_in_effect() > wanted)
         return PF_FAIL(err, PF_UNSUPPORTED, "this CPU has no %s, its best is %s", name, isa_in_effect()->name);
     if (isa_in_effect() < wanted)
-        return PF_FAIL(err, PF_UNSUPPORTED, "this process already runs with %s; cap it at %s in a new process", isa_in_effect()->name, name);
+        return PF_FAIL(err, PF_UNSUPPORTED, "this process already runs with %s; cap it at %s in a new process",
+                       isa_in_effect()->name, name);
     return PF_OK;
 }
 
@@ -182,7 +185,8 @@ static const pf_device_ops cpu_ops = {
     .close = cpu_close,
     .alloc = cpu_alloc, .free = cpu_free, .upload = cpu_copy, .download = cpu_copy, .fill = cpu_fill, .copy = cpu_copy,
     .stream_new = cpu_stream_new, .stream_free = cpu_stream_free, .stream_sync = cpu_stream_sync,
-    .event_new = cpu_event_new, .event_free = cpu_event_free, .event_record = cpu_event_record, .event_elapsed = cpu_event_elapsed,
+    .event_new = cpu_event_new, .event_free = cpu_event_free, .event_record = cpu_event_record,
+    .event_elapsed = cpu_event_elapsed,
     .ran = cpu_ran, .sample = cpu_sample,
 };
 
@@ -194,12 +198,22 @@ static void write_class(pf_device *device, const pf_cpu_facts *facts, const char
 
     snprintf(device->class_name, sizeof device->class_name, "cpu-%s", isa);
     snprintf(device->class_text, sizeof device->class_text,
-             "cpu=%s family %d model %d stepping %d\n" "device=cpu\n" "isa=%s\n" "kernels=%d\n"
-             "l1d_bytes=%zu\n" "l2_bytes=%zu\n" "l3_bytes=%zu\n" "model_name=%s\n" "numa_nodes=%d\n"
-             "onednn=%d.%d.%d\n" "onednn_isa=0x%x\n" "threads=%d\n" "vendor=%s\n",
-             facts->vendor, facts->family, facts->model, facts->stepping, isa, PF_CPU_KERNEL_REVISION,
-             facts->l1d_bytes, facts->l2_bytes, facts->l3_bytes, facts->model_name, facts->numa_nodes,
-             onednn->major, onednn->minor, onednn->patch, (unsigned)dnnl_get_effective_cpu_isa(), device->threads, facts->vendor);
+             "cpu=%s family %d model %d stepping %d\n"
+             "device=cpu\n"
+             "isa=%s\n"
+             "kernels=%d\n"
+             "l1d_bytes=%zu\n"
+             "l2_bytes=%zu\n"
+             "l3_bytes=%zu\n"
+             "model_name=%s\n"
+             "numa_nodes=%d\n"
+             "onednn=%d.%d.%d\n"
+             "onednn_isa=0x%x\n"
+             "threads=%d\n"
+             "vendor=%s\n",
+             facts->vendor, facts->family, facts->model, facts->stepping, isa, PF_CPU_KERNEL_REVISION, facts->l1d_bytes,
+             facts->l2_bytes, facts->l3_bytes, facts->model_name, facts->numa_nodes, onednn->major, onednn->minor,
+             onednn->patch, (unsigned)dnnl_get_effective_cpu_isa(), device->threads, facts->vendor);
     pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
 }
 
@@ -231,14 +245,16 @@ pf_status pf_device_cpu_open(const pf_device_options *options, pf_device **out, 
     cpu->isa = isa_in_effect()->kernels;
     cpu->base.threads = options->threads ? options->threads : facts.cores;
     if (!options->threads && options->share_percent)        /* a share of the cores, at least one */
-        cpu->base.threads = facts.cores * options->share_percent / 100 > 1 ? facts.cores * options->share_percent / 100 : 1;
+        cpu->base.threads = facts.cores * options->share_percent / 100 > 1
+            ? facts.cores * options->share_percent / 100 : 1;
     cpu->base.compute_units = cpu->base.threads;
     cpu->base.impl = cpu;
     write_class(&cpu->base, &facts, isa_in_effect()->name);
     pf_device_cpu_enter(&cpu->base);
     if (dnnl_engine_create(&cpu->dnnl, dnnl_cpu, 0) != dnnl_success) {
         cpu_close(&cpu->base);
-        return PF_FAIL(err, PF_DEVICE, "oneDNN %d.%d gives no CPU engine", dnnl_version()->major, dnnl_version()->minor);
+        return PF_FAIL(err, PF_DEVICE, "oneDNN %d.%d gives no CPU engine", dnnl_version()->major,
+                       dnnl_version()->minor);
     }
     *out = &cpu->base;
     return PF_OK;

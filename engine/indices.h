@@ -1,4 +1,5 @@
-/* The indices of a gather or scatter, as the CPU's loops follow them: input 1 of the problem's one node, which lead into input 0. */
+/* The indices of a gather or scatter, as the CPU's loops follow them: input 1 of the problem's one node, which lead
+   into input 0. */
 #ifndef PF_ENGINE_INDICES_H
 #define PF_ENGINE_INDICES_H
 
@@ -9,7 +10,7 @@ typedef struct pf_indices {
     pf_dtype dtype;
     int64_t  clear[PF_PROBLEM_CLEAR];
     int32_t  depth;                                         /* numbers that lead to a place together */
-    int64_t  size[PF_MAX_RANK], step[PF_MAX_RANK];          /* of the dim that a number is a place in; step in elements */
+    int64_t  size[PF_MAX_RANK], step[PF_MAX_RANK];      /* of the dim that a number is a place in; step in elements */
 } pf_indices;
 
 /* Why the loops cannot follow them: a static string, or NULL. any_layout: the caller has looked at layouts. */
@@ -26,7 +27,8 @@ static inline int64_t pf_indices_at(const pf_indices *indices, const void *bound
     return indices->dtype == PF_I64 ? ((const int64_t *)bound)[i] : ((const int32_t *)bound)[i];
 }
 
-/* Where the numbers from index `first` on lead, in elements; -1: one is outside.  bound: at the slot of the bindings, NULL for clear ones. */
+/* Where the numbers from index `first` on lead, in elements; -1: one is outside.  bound: at the slot of the bindings,
+   NULL for clear ones. */
 static inline int64_t pf_indices_place(const pf_indices *indices, const void *bound, int64_t first)
 {
     int64_t place = 0;

@@ -23,13 +23,15 @@ void pf_oracle_semantics(const pf_problem *problem, pf_digest *out)
 static void limit_integers(pf_tensor *tensor, int64_t limit)
 {
     for (int64_t i = 0, count = pf_tensor_elems(tensor); i < count; i++)
-        pf_dtype_set_i64(tensor->dtype, tensor->data, (uint64_t)i, pf_dtype_get_i64(tensor->dtype, tensor->data, (uint64_t)i) % limit);
+        pf_dtype_set_i64(tensor->dtype, tensor->data, (uint64_t)i,
+                         pf_dtype_get_i64(tensor->dtype, tensor->data, (uint64_t)i) % limit);
 }
 
 static void make_positive(pf_tensor *tensor)
 {
     for (int64_t i = 0, count = pf_tensor_elems(tensor); i < count; i++)
-        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i)));
+        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i,
+                     fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i)));
 }
 
 static void restrain(pf_tensor *tensor, const char *name, const draw *d)
@@ -140,7 +142,8 @@ static void clear_outputs(pf_oracle *oracle)
         pf_tensor_clear(&oracle->out[i]);
 }
 
-pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out, pf_err *err)
+pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
+                            pf_err *err)
 {
     const size_t draw_count = sizeof draws / sizeof draws[0];
     pf_status    st = PF_OK;
@@ -225,7 +228,8 @@ static double allowed_abs(pf_dtype dtype)
     return pf_dtype_is_integer(dtype) && pf_dtype_bits(dtype) <= 8 ? 1 : 0;
 }
 
-bool pf_oracle_agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *max_rel_error, char *reason, size_t capacity)
+bool pf_oracle_agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *max_rel_error,
+                      char *reason, size_t capacity)
 {
     pf_difference difference = { 0 };
     bool          is_float = pf_dtype_is_float(reference->dtype);
@@ -240,7 +244,8 @@ bool pf_oracle_agrees(const pf_tensor *test, const pf_tensor *reference, double 
     right = is_float ? difference.max_rel_range <= tolerance && !difference.nan_count && !difference.inf_count
                      : difference.max_abs <= allowed_abs(reference->dtype);
     if (!right)
-        snprintf(reason, capacity, "differs by %.3g of the range at element %lld, %lld not finite", difference.max_rel_range,
-                 (long long)difference.worst_index, (long long)(difference.nan_count + difference.inf_count));
+        snprintf(reason, capacity, "differs by %.3g of the range at element %lld, %lld not finite",
+                 difference.max_rel_range, (long long)difference.worst_index,
+                 (long long)(difference.nan_count + difference.inf_count));
     return right;
 }

@@ -29,7 +29,8 @@ enum {
 typedef enum worker_kind { HASHER, STAGER, WRITER, WORKERS } worker_kind;
 
 typedef struct piece { const uint8_t *data; size_t bytes; uint64_t offset; } piece;
-typedef struct buffer { uint8_t *data; size_t capacity; uint64_t piece; bool given; } buffer;  /* owned; piece: the number of the one in it */
+/* Owned.  piece: the number of the one in it. */
+typedef struct buffer { uint8_t *data; size_t capacity; uint64_t piece; bool given; } buffer;
 typedef struct worker { pf_plan_sink *sink; worker_kind kind; pthread_t thread; bool runs; uint64_t done; } worker;
 
 struct pf_plan_sink {
@@ -163,7 +164,9 @@ static void hash_piece(pf_plan_sink *s, const piece *p)
 
 /* ---- Who takes pieces */
 
-static void (*const take_piece[WORKERS])(pf_plan_sink *s, const piece *p) = { [HASHER] = hash_piece, [STAGER] = stage_piece };
+static void (*const take_piece[WORKERS])(pf_plan_sink *s, const piece *p) = {
+    [HASHER] = hash_piece, [STAGER] = stage_piece,
+};
 
 static uint64_t taken_by_both(const pf_plan_sink *s)
 {
@@ -205,7 +208,9 @@ static void wait_for(pf_plan_sink *s, uint64_t piece_count)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void *(*const work_of[WORKERS])(void *user) = { [HASHER] = take_pieces, [STAGER] = take_pieces, [WRITER] = write_chunks };
+static void *(*const work_of[WORKERS])(void *user) = {
+    [HASHER] = take_pieces, [STAGER] = take_pieces, [WRITER] = write_chunks
+};
 
 static void join_worker(worker *w)
 {
@@ -249,7 +254,8 @@ static pf_status start(pf_plan_sink *s, pf_err *err)
         s->workers[i] = (worker){ .sink = s, .kind = (worker_kind)i };
         s->workers[i].runs = !pthread_create(&s->workers[i].thread, NULL, work_of[i], &s->workers[i]);
         if (!s->workers[i].runs)
-            return PF_FAIL(err, PF_NO_SPACE, "a plan is written by threads of its own, and none can be started; allow more threads");
+            return PF_FAIL(err, PF_NO_SPACE,
+                           "a plan is written by threads of its own, and none can be started; allow more threads");
     }
     return PF_OK;
 }

@@ -22,8 +22,8 @@ static void compile(pf_device *device, const pf_precompile_item *item)
     int64_t   start = pf_clock_ns();
     pf_status st = item->tactic->compile(device, item->problem, item->tuning, NULL);
 
-    pf_log(PF_LOG_DEBUG, "builder", "compiled tactic=%s tuning=\"%s\" status=%d seconds=%.3f", item->tactic->name, item->tuning, (int)st,
-           (double)(pf_clock_ns() - start) / PF_NS_PER_S);
+    pf_log(PF_LOG_DEBUG, "builder", "compiled tactic=%s tuning=\"%s\" status=%d seconds=%.3f", item->tactic->name,
+           item->tuning, (int)st, (double)(pf_clock_ns() - start) / PF_NS_PER_S);
 }
 
 static void *work(void *user)

@@ -33,8 +33,8 @@ static bool allocate_tables(pf_context *c)
         if (!c->captures[i].bound)
             return false;
     }
-    return c->dim && c->has_shape && c->bindings && c->bound && c->value_pointer && c->slots && c->step_bindings && c->staging &&
-           c->staging_bytes && c->host_inputs && c->tail_outputs;
+    return c->dim && c->has_shape && c->bindings && c->bound && c->value_pointer && c->slots && c->step_bindings &&
+           c->staging && c->staging_bytes && c->host_inputs && c->tail_outputs;
 }
 
 /* Any program can be looked at without a change to it. */
@@ -151,8 +151,9 @@ pf_status pf_context_set_shape(pf_context *c, uint32_t io, const int64_t *dim, i
         return PF_FAIL(err, PF_INVALID, "input \"%s\" has %d dims, not %d", port->name, port->rank, rank);
     for (int32_t d = 0; d < rank; d++)
         if (dim[d] < port->min[d] || dim[d] > port->max[d])
-            return PF_FAIL(err, PF_INVALID, "dim %d of input \"%s\" is %lld, and the plan serves %lld to %lld: build it with other min_shapes "
-                           "and max_shapes", d, port->name, (long long)dim[d], (long long)port->min[d], (long long)port->max[d]);
+            return PF_FAIL(err, PF_INVALID, "dim %d of input \"%s\" is %lld, and the plan serves %lld to %lld: "
+                           "build it with other min_shapes and max_shapes",
+                           d, port->name, (long long)dim[d], (long long)port->min[d], (long long)port->max[d]);
     if (!c->has_shape[io] || memcmp(c->dim[io], dim, (size_t)rank * sizeof *dim))
         c->shapes_changed = true;
     memcpy(c->dim[io], dim, (size_t)rank * sizeof *dim);
@@ -163,8 +164,8 @@ pf_status pf_context_set_shape(pf_context *c, uint32_t io, const int64_t *dim, i
 static pf_status bind_symbol(pf_context *c, const pf_io *port, uint32_t symbol, int64_t number, pf_err *err)
 {
     if (c->bindings[symbol] != PF_UNBOUND && c->bindings[symbol] != number)
-        return PF_FAIL(err, PF_INVALID, "the dim \"%s\" is %lld in input \"%s\" and %lld in another one", c->plan->symbols[symbol].name,
-                       (long long)number, port->name, (long long)c->bindings[symbol]);
+        return PF_FAIL(err, PF_INVALID, "the dim \"%s\" is %lld in input \"%s\" and %lld in another one",
+                       c->plan->symbols[symbol].name, (long long)number, port->name, (long long)c->bindings[symbol]);
     c->bindings[symbol] = number;
     return PF_OK;
 }
@@ -199,7 +200,8 @@ static pf_status check_input(pf_context *c, uint32_t io, pf_err *err)
         return PF_OK;
     st = pf_context_value_dims(c, c->plan->io_value[io], dim, err);
     if (!st && memcmp(dim, c->dim[io], (size_t)c->plan->io[io].rank * sizeof *dim))
-        st = PF_FAIL(err, PF_INVALID, "the shape of input \"%s\" does not go with those of the others", c->plan->io[io].name);
+        st = PF_FAIL(err, PF_INVALID, "the shape of input \"%s\" does not go with those of the others",
+                     c->plan->io[io].name);
     return st;
 }
 
@@ -234,7 +236,8 @@ pf_status pf_context_shape(const pf_context *c, uint32_t io, int64_t *dim, int32
     if (io >= c->plan->io_count)
         return no_such_io(c, io, err);
     if (c->shapes_changed) {
-        pf_status st = resolve_symbols((pf_context *)(uintptr_t)c, err);     /* bindings are no more than a memory of the shapes set */
+        /* bindings are no more than a memory of the shapes set */
+        pf_status st = resolve_symbols((pf_context *)(uintptr_t)c, err);
 
         if (st)
             return st;
@@ -261,7 +264,9 @@ static pf_status fit_arena(pf_context *c, size_t bytes, pf_err *err)
     if (bytes <= c->arena_bytes)
         return PF_OK;
     if (c->arena_borrowed)
-        return PF_FAIL(err, PF_NO_SPACE, "these shapes need %zu bytes of memory between the layers, and %zu were provided", bytes, c->arena_bytes);
+        return PF_FAIL(err, PF_NO_SPACE,
+                       "these shapes need %zu bytes of memory between the layers, and %zu were provided", bytes,
+                       c->arena_bytes);
     drop_arena(c);
     st = pf_resident_alloc(c->resident, bytes, &c->arena, err);
     if (!st)
@@ -369,7 +374,8 @@ static pf_status check_bound(const pf_context *c, pf_err *err)
 {
     for (uint32_t i = 0; i < c->plan->io_count; i++)
         if (!c->bound[i] && c->instance->value_bytes[c->plan->io_value[i]])
-            return PF_FAIL(err, PF_INVALID, "%s \"%s\" is not bound to memory", c->plan->io[i].is_input ? "input" : "output", c->plan->io[i].name);
+            return PF_FAIL(err, PF_INVALID, "%s \"%s\" is not bound to memory",
+                           c->plan->io[i].is_input ? "input" : "output", c->plan->io[i].name);
     return PF_OK;
 }
 
@@ -455,7 +461,8 @@ static pf_status capture(pf_context *c, pf_err *err)
 
 static bool captures(const pf_context *c)
 {
-    return c->device->ops->capture_begin && c->instance->capturable && c->plan->step_count && c->ranges < PF_RANGES_LAYERS;
+    return c->device->ops->capture_begin && c->instance->capturable && c->plan->step_count &&
+           c->ranges < PF_RANGES_LAYERS;
 }
 
 static bool is_ready(const pf_context *c)
@@ -483,7 +490,8 @@ pf_status pf_context_bind(pf_context *c, uint32_t io, void *pointer, pf_err *err
     if (io >= c->plan->io_count)
         return no_such_io(c, io, err);
     if ((uintptr_t)pointer % PF_IO_ALIGNMENT)
-        return PF_FAIL(err, PF_INVALID, "memory for \"%s\" must be aligned to %d bytes", c->plan->io[io].name, PF_IO_ALIGNMENT);
+        return PF_FAIL(err, PF_INVALID, "memory for \"%s\" must be aligned to %d bytes", c->plan->io[io].name,
+                       PF_IO_ALIGNMENT);
     if (c->bound[io] != pointer) {
         c->bound[io] = pointer;
         c->pointers_changed = true;

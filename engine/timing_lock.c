@@ -14,7 +14,8 @@
 #define WAIT_LIMIT_NS (600 * PF_NS_PER_S)
 #define POLL_NS       PF_NS_PER_MS
 
-/* Users share a device, so they share the file: it holds nothing, and anyone may lock it.  A card has one whatever number a process gives it. */
+/* Users share a device, so they share the file: it holds nothing, and anyone may lock it.  A card has one whatever
+   number a process gives it. */
 void pf_timing_lock_open(const pf_device *device, pf_timing_lock *out)
 {
     char path[128] = "";
@@ -50,7 +51,8 @@ pf_status pf_timing_lock_take(pf_timing_lock *lock, bool (*go_on)(void *user), v
         if (go_on && !go_on(user))
             return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         if (pf_clock_ns() - start > WAIT_LIMIT_NS)
-            return PF_FAIL(err, PF_BUSY, "another process has been timing on this device for ten minutes; try again when it is done");
+            return PF_FAIL(err, PF_BUSY,
+                           "another process has been timing on this device for ten minutes; try again when it is done");
         pf_clock_sleep_ns(POLL_NS);
     }
     return PF_OK;

@@ -35,8 +35,8 @@ typedef enum pf_isa { PF_ISA_BASE, PF_ISA_AVX2, PF_ISA_AVX512, PF_ISA_COUNT } pf
 #define PF_TARGET_AVX512
 #endif
 
-/* In front of a function of the references: compiled a second time for AVX2, which the loader takes where the machine has
-   it.  Without FMA: contraction would change the last bit from machine to machine. */
+/* In front of a function of the references: compiled a second time for AVX2, which the loader takes where the machine
+   has it.  Without FMA: contraction would change the last bit from machine to machine. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
 #define PF_WIDE __attribute__((target_clones("default", "avx2")))

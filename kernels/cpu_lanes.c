@@ -159,7 +159,8 @@ bool pf_lanes_are_elements(pf_dtype dtype) { return dtype == PF_F32 || dtype == 
 bool pf_lanes_has(pf_dtype dtype)
 {
     switch (dtype) {
-    case PF_F32: case PF_F16: case PF_BF16: case PF_I64: case PF_I32: case PF_I16: case PF_I8: case PF_U32: case PF_U16: case PF_U8: case PF_BOOL:
+    case PF_F32: case PF_F16: case PF_BF16: case PF_I64: case PF_I32: case PF_I16: case PF_I8:
+    case PF_U32: case PF_U16: case PF_U8: case PF_BOOL:
         return true;
     default:
         return false;

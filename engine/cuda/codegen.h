@@ -1,10 +1,11 @@
-/* CUDA source for regions that move and compute elements: chains of pointwise ops with the transposes, slices, concatenations, reshapes and
-   gathers between them become one kernel in which no intermediate touches memory.
+/* CUDA source for regions that move and compute elements: chains of pointwise ops with the transposes, slices,
+   concatenations, reshapes and gathers between them become one kernel in which no intermediate touches memory.
 
-   A value is evaluated at a point: one index per dim, each an affine form of the loop variables plus, where that does not suffice, a computed
-   integer. Moves change the point and pass it on; pointwise ops evaluate their inputs at it. So a region is a loop over its output's elements
-   with a recursive descent to the loads. Every evaluated thing is an array over the `vector` neighbouring elements that one thread computes;
-   a load whose address advances by one with them is one wide access. */
+   A value is evaluated at a point: one index per dim, each an affine form of the loop variables plus, where that does
+   not suffice, a computed integer. Moves change the point and pass it on; pointwise ops evaluate their inputs at it. So
+   a region is a loop over its output's elements with a recursive descent to the loads. Every evaluated thing is an
+   array over the `vector` neighbouring elements that one thread computes; a load whose address advances by one with
+   them is one wide access. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_H
 #define PF_ENGINE_CUDA_CODEGEN_H
 
@@ -16,7 +17,8 @@ enum { CG_VARS = 10, CG_IN_OUT_MAX = 64 };
 /* How many units hold value >= 0. */
 static inline int64_t cg_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 
-/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context.  falls: the opaque part may be below zero. */
+/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context.  falls: the
+   opaque part may be below zero. */
 typedef struct cg_index { int64_t constant, coef[CG_VARS]; int32_t opaque; bool falls; } cg_index;
 
 typedef struct cg_point {
@@ -39,7 +41,8 @@ typedef struct cg_context {
     int       var_count;
     int32_t   next_id;
     cg_memo  *memo; uint32_t memo_count, memo_capacity;
-    /* Tracing: loads emit nothing but say what they would read. Shows the strides of a value that moves alone lead to. */
+    /* Tracing: loads emit nothing but say what they would read. Shows the strides of a value that moves alone lead
+       to. */
     bool      tracing;
     uint32_t  traced_input;
     cg_index  traced_address;
@@ -58,22 +61,25 @@ cg_type cg_type_of(pf_dtype dtype);
 /* Indices. */
 cg_index cg_index_number(int64_t value);
 cg_index cg_index_var(int var);
-/* The coordinate that a loop variable stands for: 0 when there is only one, so that equal points have equal forms whatever broadcasts. */
+/* The coordinate that a loop variable stands for: 0 when there is only one, so that equal points have equal forms
+   whatever broadcasts. */
 cg_index cg_index_of(const cg_context *cg, int var);
 cg_index cg_index_scale(cg_index index, int64_t factor);                        /* of one without opaque part */
 bool     cg_index_is_number(const cg_index *index);
-cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b);                  /* may emit code to join two opaque parts */
+cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b);          /* may emit code to join two opaque parts */
 cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor);
 /* floor(index / divisor) and index mod divisor for index >= 0; affine when the form shows it, else computed. */
 void     cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *quotient, cg_index *remainder);
-void     cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out);   /* lane: "l" or "0" */
+/* lane: "l" or "0" */
+void     cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out);
 
-/* Loops over the memory of a value: variables in memory order, and the point of one element as a form of them. Blocked layouts get a variable
-   for the block and a guard for its padding. Fills cg->var_*, lane_var. */
+/* Loops over the memory of a value: variables in memory order, and the point of one element as a form of them. Blocked
+   layouts get a variable for the block and a guard for its padding. Fills cg->var_*, lane_var. */
 void    cg_loop_over(cg_context *cg, pf_layout layout, const pf_value *value, cg_point *point);
 /* Element offset of a point in a value's memory. */
 cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, const cg_point *point);
-/* Loads graph input `input`, which is `value`, at a point: the id of a fresh array; reads nothing where the guard is false. */
+/* Loads graph input `input`, which is `value`, at a point: the id of a fresh array; reads nothing where the guard is
+   false. */
 int32_t cg_load(cg_context *cg, uint32_t input, const pf_value *value, const cg_point *point);
 /* True when `vector` lanes from an address are neighbours and aligned. */
 bool    cg_contiguous(const cg_context *cg, const cg_index *address);
@@ -94,7 +100,8 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
    what is beside it and cannot be evaluated. */
 const char *cg_find_anchor(const pf_graph *graph, bool (*is_anchor)(const pf_node *node), const char *none,
                            const char *two, const pf_node **anchor);
-/* Why what depends on the anchor is not computed element by element at the anchor's own points, or NULL: moves behind it, or broadcasts of it. */
+/* Why what depends on the anchor is not computed element by element at the anchor's own points, or NULL: moves behind
+   it, or broadcasts of it. */
 const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor);
 /* "#define START ..": the wait for the kernel before, for kernels whose text does not come from here. */
 void    cg_print_start(const pf_problem *p, pf_buf *out);

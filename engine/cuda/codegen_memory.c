@@ -4,19 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* geluf(x) = max(x, 0) - |x| P(-|x|), where P is the normal distribution: the logarithm of P(-a) is nearly a square, so seven
-   multiply-adds and one power say it to 4e-6 of itself up to a = 6, behind which the product is below 6e-9. These
+/* geluf(x) = max(x, 0) - |x| P(-|x|), where P is the normal distribution: the logarithm of P(-a) is nearly a square, so
+   seven multiply-adds and one power say it to 4e-6 of itself up to a = 6, behind which the product is below 6e-9. These
    are two thirds of the instructions of 0.5 x (1 + erf).
-   The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short and are converted by single
-   instructions, so that no toolkit header is needed at run time.
-   start(): kernels are launched while the one before still runs (programmatic dependent launch), and have to call it before they touch what another
-   kernel writes or reads; a pointer goes through settled() behind it, or the compiler may load what is const and restricted ahead of the wait. */
+   The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short
+   and are converted by single instructions, so that no toolkit header is needed at run time.
+   start(): kernels are launched while the one before still runs (programmatic dependent launch), and have to call it
+   before they touch what another kernel writes or reads; a pointer goes through settled() behind it, or the compiler
+   may load what is const and restricted ahead of the wait. */
 const char cg_prelude[] =
     "#define LANES _Pragma(\"unroll\") for (int l = 0; l < V; ++l)\n"
     "typedef unsigned short f16; struct bf16 { unsigned short bits; };\n"
     "template <class T, int N> struct alignas(sizeof(T) * N) wide { T at[N]; };\n"
-    "__device__ __forceinline__ float from_f16(f16 h) { float f; asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(f) : \"h\"(h)); return f; }\n"
-    "__device__ __forceinline__ f16 to_f16(float f) { f16 h; asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(f)); return h; }\n"
+    "__device__ __forceinline__ float from_f16(f16 h) "
+    "{ float f; asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(f) : \"h\"(h)); return f; }\n"
+    "__device__ __forceinline__ f16 to_f16(float f) "
+    "{ f16 h; asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(f)); return h; }\n"
     "__device__ __forceinline__ float from_bf16(bf16 b) { return __uint_as_float((unsigned)b.bits << 16); }\n"
     "__device__ __forceinline__ bf16 to_bf16(float f) { unsigned u = __float_as_uint(f); bf16 b;\n"
     "  if (f != f) { b.bits = 0x7fff; return b; }\n"
@@ -32,7 +35,8 @@ const char cg_prelude[] =
     "__device__ __forceinline__ float fast_erf(float x) { const float a = fabsf(x); float t, e;\n"
     "  asm(\"rcp.approx.ftz.f32 %0, %1;\" : \"=f\"(t) : \"f\"(fmaf(0.3275911f, a, 1.0f)));\n"
     "  asm(\"ex2.approx.ftz.f32 %0, %1;\" : \"=f\"(e) : \"f\"(-1.44269504f * a * a));\n"
-    "  const float p = t * fmaf(t, fmaf(t, fmaf(t, fmaf(t, 1.061405429f, -1.453152027f), 1.421413741f), -0.284496736f), 0.254829592f);\n"
+    "  const float p = t * fmaf(t, fmaf(t, fmaf(t, fmaf(t, 1.061405429f, -1.453152027f), 1.421413741f), "
+    "-0.284496736f), 0.254829592f);\n"
     "  return copysignf(fmaf(-p, e, 1.0f), x); }\n"
     "#define erff fast_erf\n"
     "__device__ __forceinline__ float most(float a, float b) { float y;\n"
@@ -253,7 +257,8 @@ void cg_return(cg_context *cg, uint32_t output, int32_t id)
 
     snprintf(lane, sizeof lane, "v%d[l]", id);
     pf_buf_printf(cg->body, "  LANES to.result%u.at[l] = ", output);
-    convert(cg->body, storage_of(pf_graph_value(cg->problem->graph, cg->problem->graph->outputs[output])->dtype)->store, lane);
+    convert(cg->body, storage_of(pf_graph_value(cg->problem->graph, cg->problem->graph->outputs[output])->dtype)->store,
+            lane);
     pf_buf_printf(cg->body, ";\n");
 }
 

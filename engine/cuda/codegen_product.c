@@ -13,9 +13,15 @@ enum {
     SHAPES_MAX = 64,
 };
 
-static const pf_shape *shape_of(const pf_problem *p, pf_value_id value) { return &pf_graph_value(p->graph, value)->shape; }
+static const pf_shape *shape_of(const pf_problem *p, pf_value_id value)
+{
+    return &pf_graph_value(p->graph, value)->shape;
+}
 
-static bool is_product(const pf_node *node) { return node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM || node->op == PF_OP_CONV; }
+static bool is_product(const pf_node *node)
+{
+    return node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM || node->op == PF_OP_CONV;
+}
 
 static bool is_repeated(const pf_ints *ints, int64_t value)
 {
@@ -60,7 +66,8 @@ static const char *take_conv(const pf_problem *p, const pf_node *node, cg_produc
     product->m = x->dim[0] * x->dim[2] * x->dim[3];
     product->k = x->dim[1];
     product->n = w->dim[0];
-    if (w->dim[2] != 1 || w->dim[3] != 1 || !is_repeated(&attrs->strides, 1) || !is_repeated(&attrs->pads, 0) || p->in_layout[product->x] == PF_LAYOUT_C8)
+    if (w->dim[2] != 1 || w->dim[3] != 1 || !is_repeated(&attrs->strides, 1) || !is_repeated(&attrs->pads, 0) ||
+        p->in_layout[product->x] == PF_LAYOUT_C8)
         take_window(p, node, product);
     return NULL;
 }
@@ -92,7 +99,8 @@ static const char *take(const pf_problem *p, const pf_node *node, cg_product *pr
     product->x = pf_problem_input_index(p, node->in[0]);
     product->w = pf_problem_input_index(p, node->in[1]);
     if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
-    product->wide = pf_graph_value(p->graph, node->in[0])->dtype == PF_F32 && pf_graph_value(p->graph, node->in[1])->dtype == PF_F32;
+    product->wide = pf_graph_value(p->graph, node->in[0])->dtype == PF_F32 &&
+                    pf_graph_value(p->graph, node->in[1])->dtype == PF_F32;
     return node->op == PF_OP_CONV ? take_conv(p, node, product) : take_matmul(p, node, product);
 }
 
@@ -110,25 +118,33 @@ const char *cg_product_check_places(const pf_problem *p, const cg_product *produ
     const pf_shape *shape = shape_of(p, product->node->out[0]);
     pf_layout       layout = product->conv ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
 
-    bool      padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 && shape_of(p, product->node->in[0])->dim[1] <= 8;
+    bool      padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
+                       shape_of(p, product->node->in[0])->dim[1] <= 8;
 
-    if ((p->in_layout[product->x] != layout && !padded) || p->in_layout[product->w] != PF_LAYOUT_LINEAR) return "operands in another layout";
+    if ((p->in_layout[product->x] != layout && !padded) || p->in_layout[product->w] != PF_LAYOUT_LINEAR)
+        return "operands in another layout";
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
 
-        if (p->out_layout[i] != layout || !pf_shape_equal(&out->shape, shape)) return "outputs differ in shape or layout";
+        if (p->out_layout[i] != layout || !pf_shape_equal(&out->shape, shape))
+            return "outputs differ in shape or layout";
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
     }
     return NULL;
 }
 
-static const char *parameter_type(const pf_problem *p, pf_value_id value) { return cg_storage_type(pf_graph_value(p->graph, value)->dtype); }
+static const char *parameter_type(const pf_problem *p, pf_value_id value)
+{
+    return cg_storage_type(pf_graph_value(p->graph, value)->dtype);
+}
 
 /* "const T *in0, .., T *out0" as parameters; "in0, .., out0, " as arguments. */
 static void print_parameters(const pf_problem *p, bool types, pf_buf *out)
 {
     for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (types) pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "", parameter_type(p, p->graph->inputs[i]), i);
+        if (types)
+            pf_buf_printf(out, "%sconst %s *__restrict__ in%u", i ? ", " : "",
+                          parameter_type(p, p->graph->inputs[i]), i);
         else pf_buf_printf(out, "in%u, ", i);
     for (uint32_t i = 0; i < p->graph->output_count; i++)
         if (types) pf_buf_printf(out, ", %s *__restrict__ out%u", parameter_type(p, p->graph->outputs[i]), i);
@@ -149,7 +165,8 @@ static int32_t eval_bias(cg_context *cg, const cg_product *product, const cg_poi
     at = *point;
     at.rank = shape_of(cg->problem, node->in[2])->rank;
     for (int d = 0; d < at.rank; d++)
-        at.at[d] = shape_of(cg->problem, node->in[2])->dim[d] == 1 ? cg_index_number(0) : point->at[point->rank - at.rank + d];
+        at.at[d] = shape_of(cg->problem, node->in[2])->dim[d] == 1 ? cg_index_number(0)
+                                                                   : point->at[point->rank - at.rank + d];
     return cg_eval(cg, node->in[2], &at);
 }
 
@@ -188,7 +205,8 @@ static pf_status print_evaluate(const pf_problem *p, const cg_product *product, 
     pf_buf_printf(out, "__device__ __forceinline__ finished evaluate(PARAMETERS, const idx row, const idx column, "
                        "const float sum[V])\n{\n  finished to;\n  idx rest = row;\n");
     for (int v = cg.var_count - 2; v > 0; v--)
-        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg.var_extent[v], (long long)cg.var_extent[v]);
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg.var_extent[v],
+                      (long long)cg.var_extent[v]);
     pf_buf_printf(out, "  const idx i0 = rest, i%d = column;\n", cg.var_count - 1);
     pf_buf_put(out, body.data, body.size);
     pf_buf_printf(out, "  return to;\n}\n");
@@ -204,13 +222,17 @@ pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product,
     pf_status       st = PF_OK;
 
     pf_buf_printf(out, "struct finished {");
-    for (uint32_t i = 0; i < graph->output_count; i++) pf_buf_printf(out, " wide<%s, V> result%u;", parameter_type(p, graph->outputs[i]), i);
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        pf_buf_printf(out, " wide<%s, V> result%u;", parameter_type(p, graph->outputs[i]), i);
     pf_buf_printf(out, " };\n");
     st = print_evaluate(p, product, vector, out, err);
-    pf_buf_printf(out, "__device__ __forceinline__ void store(PARAMETERS, const idx row, const idx column, const finished &from)\n{\n");
+    pf_buf_printf(out, "__device__ __forceinline__ "
+                       "void store(PARAMETERS, const idx row, const idx column, const finished &from)\n{\n");
     for (uint32_t i = 0; i < graph->output_count; i++)
-        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * N + column) = from.result%u;\n", parameter_type(p, graph->outputs[i]), i, i);
-    pf_buf_printf(out, "}\n__device__ __forceinline__ void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n"
+        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * N + column) = from.result%u;\n",
+                      parameter_type(p, graph->outputs[i]), i, i);
+    pf_buf_printf(out, "}\n__device__ __forceinline__ "
+                       "void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n"
                        "  store(ARGUMENTS row, column, evaluate(ARGUMENTS row, column, sum));\n}\n");
     return st;
 }
@@ -242,7 +264,8 @@ void cg_product_print_defines(const pf_problem *p, const cg_product *product, pf
 void cg_product_print_index(const cg_product *product, pf_buf *out)
 {
     const int64_t limit = INT64_C(1) << 30;
-    bool          narrow = product->m * product->n < limit && product->m * product->k < limit && product->n * product->k < limit;
+    bool          narrow = product->m * product->n < limit && product->m * product->k < limit &&
+                           product->n * product->k < limit;
 
     pf_buf_printf(out, "typedef %s idx;\n", narrow ? "int" : "long long");
 }

@@ -1,4 +1,5 @@
-/* What the generators of matrix products share: which products and convolutions they take, and the text of what follows a sum. */
+/* What the generators of matrix products share: which products and convolutions they take, and the text of what follows
+   a sum. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_PRODUCT_H
 #define PF_ENGINE_CUDA_CODEGEN_PRODUCT_H
 
@@ -20,28 +21,36 @@ typedef struct cg_product {
     int64_t        m, n, k;
 } cg_product;
 
-/* Fills product. Returns why the problem is not one product with something computed element by element behind it, or NULL. */
+/* Fills product. Returns why the problem is not one product with something computed element by element behind it, or
+   NULL. */
 const char *cg_product_recognize(const pf_problem *p, cg_product *product);
 /* Why inputs and outputs do not lie as rows of a matrix, or NULL. */
 const char *cg_product_check_places(const pf_problem *p, const cg_product *product);
 /* START, ARGUMENTS and PARAMETERS of a kernel's text, and W_CONSTANT. */
 void        cg_product_print_defines(const pf_problem *p, const cg_product *product, pf_buf *out);
-/* How many elements of a row are finished at once: 16 bytes of the widest output, at most eight, and no more than divide a row. */
+/* How many elements of a row are finished at once: 16 bytes of the widest output, at most eight, and no more than
+   divide a row. */
 int         cg_product_vector(const pf_problem *p, const cg_product *product);
 /* "typedef .. idx;": wide enough for every operand. */
 void        cg_product_print_index(const cg_product *product, pf_buf *out);
-/* What follows a product of N columns, from the sums of V neighbours: evaluate() gives it as a struct finished, store() puts that
-   into memory, finish() does both. */
-pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err);
+/* What follows a product of N columns, from the sums of V neighbours: evaluate() gives it as a struct finished, store()
+   puts that into memory, finish() does both. */
+pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out,
+                                   pf_err *err);
 
-enum { CG_STEP_K = 64, CG_STEP_BYTES = 128 };   /* elements of K that a tile takes at once, half as many of FP32: and their bytes */
-static inline int64_t cg_product_steps(const cg_product *product) { return cg_up(product->k, product->wide ? CG_STEP_K / 2 : CG_STEP_K); }
+/* Elements of K that a tile takes at once, half as many of FP32; and their bytes. */
+enum { CG_STEP_K = 64, CG_STEP_BYTES = 128 };
+static inline int64_t cg_product_steps(const cg_product *product)
+{
+    return cg_up(product->k, product->wide ? CG_STEP_K / 2 : CG_STEP_K);
+}
 
 /* A shape of tiles, by its row in the generator's table, and how many blocks of a cluster share the sum over K. */
 typedef struct cg_tiling { int shape, split; double ns; } cg_tiling;
 /* Guesses how many nanoseconds it takes on a card of so many SMs; negative: it is no tuning. */
 typedef double cg_tiling_guess(const cg_product *product, int shape, int split, int sm_count);
 /* Of `shapes` shapes and all splits that K has steps for: best guess first; their number, at most max. */
-int         cg_product_tilings(const pf_problem *p, int sm_count, int shapes, cg_tiling_guess *guess, cg_tiling *out, int max);
+int         cg_product_tilings(const pf_problem *p, int sm_count, int shapes, cg_tiling_guess *guess, cg_tiling *out,
+                               int max);
 
 #endif

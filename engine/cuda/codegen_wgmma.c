@@ -64,8 +64,9 @@ static int finish_columns_of(const pf_wgmma_tuning *t)
     return 0;
 }
 
-/* How a tile's sums are finished. run: neighbouring columns that a thread has the sums of; vector: those that it finishes at once. Threads whose stores
-   would be narrower than eight bytes leave them to neighbours that share a line, through shared memory; so do weights that nobody can pack. */
+/* How a tile's sums are finished. run: neighbouring columns that a thread has the sums of; vector: those that it
+   finishes at once. Threads whose stores would be narrower than eight bytes leave them to neighbours that share a line,
+   through shared memory; so do weights that nobody can pack. */
 typedef struct finishing { int run, vector, columns; } finishing;
 
 static finishing finishing_of(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t)
@@ -78,16 +79,21 @@ static finishing finishing_of(const pf_problem *p, const cg_product *product, co
 
 static bool is_tuning(const pf_wgmma_tuning *t)
 {
-    bool counts = t->team >= 1 && t->team <= 3 && t->stages >= 2 && t->stages <= 16 && t->columns >= 16 && t->columns <= TILE_COLUMNS_MAX;
+    bool counts = t->team >= 1 && t->team <= 3 && t->stages >= 2 && t->stages <= 16 && t->columns >= 16 &&
+                  t->columns <= TILE_COLUMNS_MAX;
 
-    if (t->split < 1 || t->split > 8 || t->rows * (t->columns + 16) * 4 > t->stages * (t->rows + t->columns) * CG_STEP_K * 2) return false;
+    if (t->split < 1 || t->split > 8 ||
+        t->rows * (t->columns + 16) * 4 > t->stages * (t->rows + t->columns) * CG_STEP_K * 2)
+        return false;
     return counts && t->rows >= 64 * t->team && t->rows <= 256 && t->rows % (64 * t->team) == 0 &&
-           t->rows / t->team / 64 * t->columns / 2 <= (t->team == 3 ? SUMS_MAX_OF_THREE : SUMS_MAX) && finish_columns_of(t) > 0;
+           t->rows / t->team / 64 * t->columns / 2 <= (t->team == 3 ? SUMS_MAX_OF_THREE : SUMS_MAX) &&
+           finish_columns_of(t) > 0;
 }
 
-/* A guess in nanoseconds, good enough to order by. A step over K lasts as long as the tensor cores or an SM's part of L2 take; a tile's end is hidden
-   behind the other group's tile where they have their own, and else all groups share it. Rates of an H200, from 150 measured tunings of two dozen
-   products; clusters of four and eight leave SMs idle there, as they lie within one of the chip's parts. */
+/* A guess in nanoseconds, good enough to order by. A step over K lasts as long as the tensor cores or an SM's part of
+   L2 take; a tile's end is hidden behind the other group's tile where they have their own, and else all groups share
+   it. Rates of an H200, from 150 measured tunings of two dozen products; clusters of four and eight leave SMs idle
+   there, as they lie within one of the chip's parts. */
 static double clusters_at_once(int split, int sm_count)
 {
     return floor(sm_count * (split < 4 ? 1 : split == 4 ? 0.85 : 0.61) / split);
@@ -96,12 +102,16 @@ static double clusters_at_once(int split, int sm_count)
 static double guess_ns(const cg_product *product, const pf_wgmma_tuning *t, int sm_count)
 {
     double tiles = (double)(cg_up(product->m, t->rows) * cg_up(product->n, t->columns)), blocks = tiles * t->split;
-    double rounds = ceil(tiles / fmax(clusters_at_once(t->split, sm_count), 1)), bytes_per_ns = fmin(118, 12500 / fmin(blocks, sm_count));
-    double sums = t->rows * t->columns, step = fmax(sums * 0.0225, (t->rows + t->columns) * CG_STEP_K * 2 / bytes_per_ns);
-    double multiply = (double)cg_up(cg_up(product->k, CG_STEP_K), t->split) * step, finish = 500 + sums * (t->team == 1 ? 0.1 : 0.04);
+    double rounds = ceil(tiles / fmax(clusters_at_once(t->split, sm_count), 1));
+    double bytes_per_ns = fmin(118, 12500 / fmin(blocks, sm_count));
+    double sums = t->rows * t->columns;
+    double step = fmax(sums * 0.0225, (t->rows + t->columns) * CG_STEP_K * 2 / bytes_per_ns);
+    double multiply = (double)cg_up(cg_up(product->k, CG_STEP_K), t->split) * step;
+    double finish = 500 + sums * (t->team == 1 ? 0.1 : 0.04);
 
     if (t->split > 1) return 1300 + rounds * (multiply + 1500 + sums * (0.05 + 0.17 / t->split));
-    return 1300 + (t->team > 1 ? rounds * (multiply + finish) : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
+    return 1300 + (t->team > 1 ? rounds * (multiply + finish)
+                               : fmax(rounds * multiply, rounds / 2 * (multiply + finish)) + finish);
 }
 
 static pf_wgmma_tuning tuning_of(int s, int split)
@@ -119,7 +129,8 @@ static double guess(const cg_product *product, int s, int split, int sm_count)
 int pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max)
 {
     cg_tiling list[PF_WGMMA_TUNINGS];
-    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list, max < PF_WGMMA_TUNINGS ? max : PF_WGMMA_TUNINGS);
+    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list,
+                                         max < PF_WGMMA_TUNINGS ? max : PF_WGMMA_TUNINGS);
 
     for (int i = 0; i < count; i++) out[i] = tuning_of(list[i].shape, list[i].split);
     return count;
@@ -132,8 +143,11 @@ static void print_multiply(int columns, const char *type, pf_buf *out)
 {
     int sums = columns / 2;
 
-    pf_buf_printf(out, "__device__ __forceinline__ void multiply(float sum[%d], unsigned long long x, unsigned long long w, int add)\n{\n  asm volatile(\"{\\n", sums);
-    pf_buf_printf(out, ".reg .pred add;\\nsetp.ne.b32 add, %%%d, 0;\\nwgmma.mma_async.sync.aligned.m64n%dk16.f32.%s.%s {", sums + 2, columns, type, type);
+    pf_buf_printf(out, "__device__ __forceinline__ "
+                       "void multiply(float sum[%d], unsigned long long x, unsigned long long w, int add)\n{\n"
+                       "  asm volatile(\"{\\n", sums);
+    pf_buf_printf(out, ".reg .pred add;\\nsetp.ne.b32 add, %%%d, 0;\\n"
+                       "wgmma.mma_async.sync.aligned.m64n%dk16.f32.%s.%s {", sums + 2, columns, type, type);
     for (int i = 0; i < sums; i++) pf_buf_printf(out, "%s%%%d", i ? "," : "", i);
     pf_buf_printf(out, "}, %%%d, %%%d, add, 1, 1, 0, 0;\\n}\"\n    : ", sums, sums + 1);
     for (int i = 0; i < sums; i++) pf_buf_printf(out, "%s\"+f\"(sum[%d])", i ? ", " : "", i);
@@ -142,13 +156,14 @@ static void print_multiply(int columns, const char *type, pf_buf *out)
 
 static void print_defines(const cg_product *product, const pf_wgmma_tuning *t, const finishing *f, pf_buf *out)
 {
-    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n", (long long)product->m, (long long)product->n,
-                  (long long)product->k, t->rows, t->columns);
-    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n#define V %d\n#define RUN %d\n#define FINISH_COLUMNS %d\n", t->stages, t->team,
-                  t->split, f->vector, f->run, f->columns);
+    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n",
+                  (long long)product->m, (long long)product->n, (long long)product->k, t->rows, t->columns);
+    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n", t->stages, t->team, t->split);
+    pf_buf_printf(out, "#define V %d\n#define RUN %d\n#define FINISH_COLUMNS %d\n", f->vector, f->run, f->columns);
 }
 
-static pf_status print_source(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t, const finishing *f, pf_buf *out, pf_err *err)
+static pf_status print_source(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t,
+                              const finishing *f, pf_buf *out, pf_err *err)
 {
     bool      half = pf_graph_value(p->graph, product->node->in[0])->dtype == PF_F16;
     pf_status st = PF_OK;
@@ -160,7 +175,9 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
     print_multiply(t->columns, half ? "f16" : "bf16", out);
     st = cg_product_emit_finish(p, product, f->vector, out, err);
     pf_buf_printf(out, "%s%s", pf_nvrtc_cluster, pf_nvrtc_wgmma);
-    return !st && out->failed ? PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES) : st;
+    if (!st && out->failed)
+        st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    return st;
 }
 
 pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_program *out, pf_err *err)
@@ -174,7 +191,8 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    if (!is_tuning(t)) return PF_FAIL(err, PF_INVALID, "a tile of %d x %d for %d warp groups is none", t->rows, t->columns, t->team);
+    if (!is_tuning(t))
+        return PF_FAIL(err, PF_INVALID, "a tile of %d x %d for %d warp groups is none", t->rows, t->columns, t->team);
     dtype = pf_graph_value(p->graph, product.node->in[0])->dtype;
     f = finishing_of(p, &product, t);
     if (f.run > 2) columns = cg_up(columns, 4 * f.run) * 4 * f.run;
@@ -198,8 +216,8 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
 
 /* ---- Packing */
 
-/* The row of the packed matrix for a column of the result. In each 4 run columns the instruction gives a thread two neighbours of every eight;
-   these are to be neighbours in the result too. */
+/* The row of the packed matrix for a column of the result. In each 4 run columns the instruction gives a thread two
+   neighbours of every eight; these are to be neighbours in the result too. */
 static int64_t row_of(int64_t column, int run)
 {
     int64_t in_group = column % (4 * run), thread = in_group / run, at = in_group % run;
@@ -224,5 +242,6 @@ void pf_codegen_wgmma_pack(const pf_problem *p, int form, const pf_tensor *weigh
 
     cg_product_recognize(p, &product);
     if (!product.trans_w) transpose(from, product.k, product.n, form, rows);
-    for (int64_t c = 0; product.trans_w && c < product.n; c++) memcpy(rows + row_of(c, form) * product.k, from + c * product.k, (size_t)product.k * 2);
+    for (int64_t c = 0; product.trans_w && c < product.n; c++)
+        memcpy(rows + row_of(c, form) * product.k, from + c * product.k, (size_t)product.k * 2);
 }

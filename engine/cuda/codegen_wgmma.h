@@ -1,5 +1,5 @@
-/* Matrix products, and convolutions of one pixel, by Hopper's warp-group instructions with all that is computed element by element behind them: the
-   text of kernels/nvrtc/wgmma.cuh with sizes and epilogue of the problem in front. */
+/* Matrix products, and convolutions of one pixel, by Hopper's warp-group instructions with all that is computed element
+   by element behind them: the text of kernels/nvrtc/wgmma.cuh with sizes and epilogue of the problem in front. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_WGMMA_H
 #define PF_ENGINE_CUDA_CODEGEN_WGMMA_H
 
@@ -24,8 +24,8 @@ enum { PF_WGMMA_TUNINGS = 16 };
 int         pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
 pf_status   pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *tuning, pf_program *out, pf_err *err);
-/* Weights that are a constant as the kernel of pf_program.packed_form wants them: rows of k, of which some at the end may belong to no column and are
-   not written; to has room for pf_program.packed_bytes. */
+/* Weights that are a constant as the kernel of pf_program.packed_form wants them: rows of k, of which some at the end
+   may belong to no column and are not written; to has room for pf_program.packed_bytes. */
 void        pf_codegen_wgmma_pack(const pf_problem *p, int form, const pf_tensor *weights, void *to);
 
 #endif

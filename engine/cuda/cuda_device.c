@@ -56,7 +56,8 @@ static pf_status cuda_host_alloc(pf_device *device, size_t bytes, void **out, pf
     if (!failed)
         return PF_OK;
     cudaGetLastError();     /* callers do without: it must not fail the next call */
-    return PF_FAIL(err, pf_cuda_status(failed), "%zu bytes of host memory for copies: %s", bytes, cudaGetErrorString(failed));
+    return PF_FAIL(err, pf_cuda_status(failed), "%zu bytes of host memory for copies: %s", bytes,
+                   cudaGetErrorString(failed));
 }
 
 static void cuda_host_free(pf_device *device, void *pointer)
@@ -65,14 +66,16 @@ static void cuda_host_free(pf_device *device, void *pointer)
     cudaFreeHost(pointer);
 }
 
-static pf_status cuda_upload(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err)
+static pf_status cuda_upload(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes,
+                             pf_err *err)
 {
     (void)device;
     PF_CUDA_TRY(err, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
-static pf_status cuda_download(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes, pf_err *err)
+static pf_status cuda_download(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes,
+                               pf_err *err)
 {
     (void)device;
     PF_CUDA_TRY(err, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, pf_cuda_stream(stream)));
@@ -204,7 +207,8 @@ static nvtxDomainHandle_t domain_of(pf_device *device)
 
 static void cuda_range_begin(pf_device *device, const char *name)
 {
-    nvtxEventAttributes_t attributes = {.version = NVTX_VERSION, .size = NVTX_EVENT_ATTRIB_STRUCT_SIZE, .messageType = NVTX_MESSAGE_TYPE_ASCII};
+    nvtxEventAttributes_t attributes = { .version = NVTX_VERSION, .size = NVTX_EVENT_ATTRIB_STRUCT_SIZE,
+                                         .messageType = NVTX_MESSAGE_TYPE_ASCII };
 
     attributes.message.ascii = name;
     nvtxDomainRangePushEx(domain_of(device), &attributes);
@@ -227,7 +231,8 @@ static void cuda_sample(pf_device *device, struct pf_device_sample *out)
     const pf_cuda *cuda = pf_cuda_of(device);
 
     memset(out, 0, sizeof *out);
-    pf_nvml_sample(cuda->nvml_device, (cuda->share < 100) + pf_compile_pool_workers(cuda->compilers), out);    /* the service of a share, and workers */
+    /* ours: the service of a share, and workers */
+    pf_nvml_sample(cuda->nvml_device, (cuda->share < 100) + pf_compile_pool_workers(cuda->compilers), out);
 }
 
 static void cuda_rest(pf_device *device)
@@ -249,12 +254,15 @@ static pf_status cuda_keep_kernels(pf_device *device, const char *folder, pf_err
 }
 
 static const pf_device_ops cuda_ops = {
-    .close = cuda_close, .alloc = cuda_alloc, .free = cuda_free, .upload = cuda_upload, .download = cuda_download, .fill = cuda_fill,
+    .close = cuda_close, .alloc = cuda_alloc, .free = cuda_free,
+    .upload = cuda_upload, .download = cuda_download, .copy = cuda_copy, .fill = cuda_fill,
     .stream_new = cuda_stream_new, .stream_free = cuda_stream_free, .stream_sync = cuda_stream_sync,
-    .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record, .event_elapsed = cuda_event_elapsed,
-    .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end, .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
-    .range_begin = cuda_range_begin, .range_end = cuda_range_end, .profiler = cuda_profiler, .event_capture = cuda_event_capture,
-    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample, .rest = cuda_rest, .copy = cuda_copy,
+    .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record,
+    .event_elapsed = cuda_event_elapsed, .event_capture = cuda_event_capture,
+    .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end,
+    .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
+    .range_begin = cuda_range_begin, .range_end = cuda_range_end, .profiler = cuda_profiler,
+    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample, .rest = cuda_rest,
     .host_alloc = cuda_host_alloc, .host_free = cuda_host_free,
 };
 
@@ -264,7 +272,8 @@ pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err)
     cudnnStatus_t status = cuda->cudnn ? CUDNN_STATUS_SUCCESS : cudnnCreate(&cuda->cudnn);
 
     *out = cuda->cudnn;
-    if (status != CUDNN_STATUS_SUCCESS) return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
+    if (status != CUDNN_STATUS_SUCCESS)
+        return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
     return PF_OK;
 }
 
@@ -274,7 +283,8 @@ pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err
     cublasStatus_t status = cuda->cublaslt ? CUBLAS_STATUS_SUCCESS : cublasLtCreate(&cuda->cublaslt);
 
     *out = cuda->cublaslt;
-    if (status != CUBLAS_STATUS_SUCCESS) return PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot start: %s", cublasLtGetStatusString(status));
+    if (status != CUBLAS_STATUS_SUCCESS)
+        return PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot start: %s", cublasLtGetStatusString(status));
     return PF_OK;
 }
 
@@ -310,13 +320,14 @@ static void describe_class(pf_device *device, const char *gpu_name, size_t memor
     cudaDriverGetVersion(&driver);
     nvrtcVersion(&nvrtc_major, &nvrtc_minor);
     snprintf(device->class_text, sizeof device->class_text,
-             "compute_capability=%d.%d\ncublaslt=%zu\ncuda_driver=%d\ncudnn=%zu\ndevice=cuda\necc=%d\nkernels=%d\nl2_bytes=%zu\n"
-             "memory_bus_bits=%d\nmemory_clock_khz=%d\nmemory_gib=%zu\nname=%s\nnvrtc=%d.%d\npower_limit_w=%u\nshare_percent=%d\n"
-             "sm_clock_khz=%d\nsm_count=%d\n",
-             cuda->cc / 10, cuda->cc % 10, cublasLtGetVersion(), driver, cudnnGetVersion(), attribute(ordinal, cudaDevAttrEccEnabled),
-             KERNELS_REVISION, cuda->l2_bytes, attribute(ordinal, cudaDevAttrGlobalMemoryBusWidth),
-             attribute(ordinal, cudaDevAttrMemoryClockRate), memory_bytes >> 30, gpu_name, nvrtc_major, nvrtc_minor,
-             pf_nvml_power_limit_w(cuda->nvml_device), cuda->share, attribute(ordinal, cudaDevAttrClockRate), cuda->sm_count);
+             "compute_capability=%d.%d\ncublaslt=%zu\ncuda_driver=%d\ncudnn=%zu\ndevice=cuda\necc=%d\n"
+             "kernels=%d\nl2_bytes=%zu\nmemory_bus_bits=%d\nmemory_clock_khz=%d\nmemory_gib=%zu\n"
+             "name=%s\nnvrtc=%d.%d\npower_limit_w=%u\nshare_percent=%d\nsm_clock_khz=%d\nsm_count=%d\n",
+             cuda->cc / 10, cuda->cc % 10, cublasLtGetVersion(), driver, cudnnGetVersion(),
+             attribute(ordinal, cudaDevAttrEccEnabled), KERNELS_REVISION, cuda->l2_bytes,
+             attribute(ordinal, cudaDevAttrGlobalMemoryBusWidth), attribute(ordinal, cudaDevAttrMemoryClockRate),
+             memory_bytes >> 30, gpu_name, nvrtc_major, nvrtc_minor, pf_nvml_power_limit_w(cuda->nvml_device),
+             cuda->share, attribute(ordinal, cudaDevAttrClockRate), cuda->sm_count);
     pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
     short_name(gpu_name, device->class_name, sizeof device->class_name);
 }
@@ -358,8 +369,11 @@ static pf_status check_count(int ordinal, pf_err *err)
     int         count = 0;
     cudaError_t error = cudaGetDeviceCount(&count);
 
-    if (error != cudaSuccess) return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: no CUDA driver answers here (%s)", ordinal, cudaGetErrorString(error));
-    if (ordinal >= count) return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: this machine has %d CUDA device(s)", ordinal, count);
+    if (error != cudaSuccess)
+        return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: no CUDA driver answers here (%s)", ordinal,
+                       cudaGetErrorString(error));
+    if (ordinal >= count)
+        return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: this machine has %d CUDA device(s)", ordinal, count);
     return PF_OK;
 }
 
@@ -389,7 +403,8 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     cuda->programs = pf_program_cache_new();
     cuda->compilers = pf_compile_pool_new(ordinal);
     cuda->program_compilers = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
-    st = cuda->programs && cuda->compilers && cuda->program_compilers ? read_properties(device, err) : PF_FAIL_MEMORY(err, sizeof(void *));
+    st = cuda->programs && cuda->compilers && cuda->program_compilers ? read_properties(device, err)
+                                                                      : PF_FAIL_MEMORY(err, sizeof(void *));
     if (st) {
         cuda_close(device);
         return pf_err_add(err, st, "opening cuda:%d", ordinal);

@@ -10,8 +10,9 @@
 
 enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128, CONSTANT_ALIGNMENT = 256 };
 
-typedef CUresult encode_map_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                               const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+typedef CUresult encode_map_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
+                               const cuuint64_t *, const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave,
+                               CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
 typedef struct program_impl {
     cudaLibrary_t library;
@@ -43,7 +44,8 @@ static pf_status compile_failed(nvrtcProgram handle, nvrtcResult result, pf_err 
     line = log ? strstr(log, "error") : NULL;
     end = line ? strchr(line, '\n') : NULL;
     if (end) *end = 0;
-    PF_FAIL(err, PF_INTERNAL, "generated code does not compile (%s): %s", nvrtcGetErrorString(result), line ? line : "no log");
+    PF_FAIL(err, PF_INTERNAL, "generated code does not compile (%s): %s", nvrtcGetErrorString(result),
+            line ? line : "no log");
     pf_free(log);
     return PF_INTERNAL;
 }
@@ -54,7 +56,8 @@ static pf_status take_cubin(nvrtcProgram handle, pf_buf *cubin, pf_err *err)
     char  *data = NULL;
     bool   fine = false;
 
-    if (nvrtcGetCUBINSize(handle, &bytes) != NVRTC_SUCCESS || bytes > CUBIN_LIMIT_BYTES) return PF_FAIL(err, PF_INTERNAL, "NVRTC gave no machine code");
+    if (nvrtcGetCUBINSize(handle, &bytes) != NVRTC_SUCCESS || bytes > CUBIN_LIMIT_BYTES)
+        return PF_FAIL(err, PF_INTERNAL, "NVRTC gave no machine code");
     data = pf_alloc(bytes);
     if (!data) return PF_FAIL_MEMORY(err, bytes);
     fine = nvrtcGetCUBIN(handle, data) == NVRTC_SUCCESS && pf_buf_put(cubin, data, bytes);
@@ -79,15 +82,18 @@ pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, p
     return st;
 }
 
-/* compilers: NULL, or processes to ask first. What they refuse is compiled here too, as the reason is known here alone. */
-static pf_status compile(pf_device *device, pf_compile_pool *compilers, const pf_program *program, uint8_t **out, size_t *bytes, pf_err *err)
+/* compilers: NULL, or processes to ask first. What they refuse is compiled here too, as the reason is known here
+   alone. */
+static pf_status compile(pf_device *device, pf_compile_pool *compilers, const pf_program *program, uint8_t **out,
+                         size_t *bytes, pf_err *err)
 {
     int       cc = pf_cuda_of(device)->cc;
     pf_buf    cubin = {0};
     pf_status st = PF_OK;
 
     pf_buf_init(&cubin, CUBIN_LIMIT_BYTES);
-    if (!compilers || pf_compile_pool_program(compilers, program, cc, &cubin, NULL)) st = pf_program_compile(program, cc, &cubin, err);
+    if (!compilers || pf_compile_pool_program(compilers, program, cc, &cubin, NULL))
+        st = pf_program_compile(program, cc, &cubin, err);
     if (!st) {
         *out = pf_buf_take(&cubin, bytes);
         if (!*out) st = PF_FAIL_MEMORY(err, cubin.size);
@@ -96,7 +102,8 @@ static pf_status compile(pf_device *device, pf_compile_pool *compilers, const pf
     return st;
 }
 
-pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate, const char *tuning, pf_err *err)
+pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate,
+                                const char *tuning, pf_err *err)
 {
     pf_program_cache *cache = pf_cuda_of(device)->programs;
     pf_program        program = {0};
@@ -107,7 +114,8 @@ pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_progr
 
     if (!st) {
         pf_digest_of(program.source.data, program.source.size, &source);
-        if (!pf_program_cache_has(cache, &source)) st = compile(device, pf_cuda_of(device)->program_compilers, &program, &cubin, &bytes, err);
+        if (!pf_program_cache_has(cache, &source))
+            st = compile(device, pf_cuda_of(device)->program_compilers, &program, &cubin, &bytes, err);
         if (cubin) pf_program_cache_keep(cache, &source, cubin, bytes);
     }
     pf_program_clear(&program);
@@ -127,7 +135,8 @@ static bool adopt_saved(program_impl *impl, const void *saved, size_t bytes)
     return true;
 }
 
-static pf_status find_code(pf_device *device, const pf_program *program, const void *saved, size_t saved_bytes, program_impl *impl, pf_err *err)
+static pf_status find_code(pf_device *device, const pf_program *program, const void *saved, size_t saved_bytes,
+                           program_impl *impl, pf_err *err)
 {
     pf_digest_of(program->source.data, program->source.size, &impl->source);
     if (adopt_saved(impl, saved, saved_bytes)) return PF_OK;
@@ -140,7 +149,8 @@ static pf_status load(program_impl *impl, pf_err *err)
     PF_CUDA_TRY(err, cudaLibraryLoadData(&impl->library, impl->cubin, NULL, NULL, 0, NULL, NULL, 0));
     PF_CUDA_TRY(err, cudaLibraryGetKernel(&impl->kernel, impl->library, "kernel"));
     if (impl->launch.shared_bytes > 48 * 1024)
-        PF_CUDA_TRY(err, cudaFuncSetAttribute((const void *)impl->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)impl->launch.shared_bytes));
+        PF_CUDA_TRY(err, cudaFuncSetAttribute((const void *)impl->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                              (int)impl->launch.shared_bytes));
     return PF_OK;
 }
 
@@ -150,8 +160,10 @@ static pf_status find_encoder(program_impl *impl, pf_err *err)
     void                                *function = NULL;
 
     if (!impl->launch.map_count) return PF_OK;
-    PF_CUDA_TRY(err, cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found));
-    if (found != cudaDriverEntryPointSuccess) return PF_FAIL(err, PF_UNSUPPORTED, "the driver has no cuTensorMapEncodeTiled: it is older than CUDA 12");
+    PF_CUDA_TRY(err, cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault,
+                                                      &found));
+    if (found != cudaDriverEntryPointSuccess)
+        return PF_FAIL(err, PF_UNSUPPORTED, "the driver has no cuTensorMapEncodeTiled: it is older than CUDA 12");
     impl->encode_map = (encode_map_fn *)function;
     return PF_OK;
 }
@@ -167,7 +179,9 @@ static size_t place_constants(program_impl *impl, const pf_problem *p, const pf_
         impl->is_packed[i] = p->in_constant[i];
         if (!impl->is_packed[i]) continue;
         impl->offset[i] = at;
-        at += i == program->packed_input ? program->packed_bytes : pf_dtype_bytes(value->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &value->shape));
+        at += i == program->packed_input
+            ? program->packed_bytes
+            : pf_dtype_bytes(value->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &value->shape));
         at = (at + CONSTANT_ALIGNMENT - 1) / CONSTANT_ALIGNMENT * CONSTANT_ALIGNMENT;
     }
     return at;
@@ -178,7 +192,8 @@ void *pf_program_pack(const pf_step *step, const pf_tensor *constants, void *pac
     const program_impl *impl = step->impl;
 
     for (uint32_t i = 0; i < impl->in_count; i++)
-        if (impl->is_packed[i] && i != impl->launch.packed_input) memcpy((uint8_t *)packed + impl->offset[i], constants[i].data, constants[i].bytes);
+        if (impl->is_packed[i] && i != impl->launch.packed_input)
+            memcpy((uint8_t *)packed + impl->offset[i], constants[i].data, constants[i].bytes);
     *own = &constants[impl->launch.packed_input];
     return (uint8_t *)packed + impl->offset[impl->launch.packed_input];
 }
@@ -190,8 +205,8 @@ int pf_program_packed_form(const pf_step *step)
     return impl->launch.packed_form;
 }
 
-static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program, const void *saved,
-                           size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_problem *p, const pf_program *program,
+                           const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step      *step = pf_step_new(tactic, sizeof(program_impl));
     program_impl *impl = step ? step->impl : NULL;
@@ -200,11 +215,13 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->launch = *program;
     memset(&impl->launch.source, 0, sizeof impl->launch.source);
-    if (program->stays && impl->launch.grid[0] > (uint32_t)pf_cuda_of(device)->sm_count) impl->launch.grid[0] = (uint32_t)pf_cuda_of(device)->sm_count;
+    if (program->stays && impl->launch.grid[0] > (uint32_t)pf_cuda_of(device)->sm_count)
+        impl->launch.grid[0] = (uint32_t)pf_cuda_of(device)->sm_count;
     impl->early = pf_cuda_of(device)->cc >= 90;
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;
-    if (impl->in_count + impl->out_count > ARGUMENTS_MAX) st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
+    if (impl->in_count + impl->out_count > ARGUMENTS_MAX)
+        st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
     if (!st) step->packed_bytes = place_constants(impl, p, program);
     step->capturable = true;
     step->in_place = -1;
@@ -219,8 +236,9 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     return PF_OK;
 }
 
-pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, pf_program_generator *generate, const char *tuning,
-                             const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p,
+                             pf_program_generator *generate, const char *tuning, const void *saved, size_t saved_bytes,
+                             pf_step **out, pf_err *err)
 {
     pf_program program = {0};
     pf_status  st = PF_OK;
@@ -232,16 +250,21 @@ pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const p
     return st;
 }
 
-static pf_status encode_map(const program_impl *impl, const pf_program_map *map, void *address, CUtensorMap *out, pf_err *err)
+static pf_status encode_map(const program_impl *impl, const pf_program_map *map, void *address, CUtensorMap *out,
+                            pf_err *err)
 {
     cuuint64_t dims[2] = { map->columns, map->rows }, row_bytes[1] = { map->columns * 2 };
     cuuint32_t box[2] = { 64, map->box_rows }, one[2] = { 1, 1 };
-    CUresult   result = impl->encode_map(out, map->dtype == PF_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, address, dims,
-                                         row_bytes, box, one, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                                         CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    CUtensorMapDataType type = map->dtype == PF_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+                                                    : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    CUresult result = impl->encode_map(out, type, 2, address, dims, row_bytes, box, one,
+                                       CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                       CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 
-    return result == CUDA_SUCCESS ? PF_OK : PF_FAIL(err, PF_DEVICE, "cuTensorMapEncodeTiled refused a matrix of %llu x %llu at %p (%d)",
-                                                    (unsigned long long)map->rows, (unsigned long long)map->columns, address, (int)result);
+    if (result != CUDA_SUCCESS)
+        return PF_FAIL(err, PF_DEVICE, "cuTensorMapEncodeTiled refused a matrix of %llu x %llu at %p (%d)",
+                       (unsigned long long)map->rows, (unsigned long long)map->columns, address, (int)result);
+    return PF_OK;
 }
 
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)

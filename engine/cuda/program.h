@@ -8,8 +8,9 @@
 #include "engine/cuda/program_cache.h"
 #include "engine/tactic.h"
 
-/* A matrix for the tensor copy engine: an input of rows x columns elements of 16 bits, copied in boxes of box_rows x 64 whose rows of 128 bytes are
-   swizzled; what lies outside the matrix comes as zeros. The address of the input and the bytes of a row are multiples of 16. */
+/* A matrix for the tensor copy engine: an input of rows x columns elements of 16 bits, copied in boxes of box_rows x 64
+   whose rows of 128 bytes are swizzled; what lies outside the matrix comes as zeros. The address of the input and the
+   bytes of a row are multiples of 16. */
 typedef struct pf_program_map {
     uint32_t input;
     uint64_t rows, columns;
@@ -20,12 +21,13 @@ typedef struct pf_program_map {
 enum { PF_PROGRAM_MAPS = 2 };
 
 typedef struct pf_program {
-    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, all outputs, then all maps. It is launched
-                                   before the kernel in front of it has ended, and waits for that itself (start() of cg_prelude) */
+    pf_buf   source;            /* CUDA C++ holding one extern "C" kernel named "kernel": parameters are all inputs, all
+                                   outputs, then all maps. It is launched before the kernel in front of it has ended,
+                                   and waits for that itself (start() of cg_prelude) */
     uint32_t grid[3], block[3];
     uint32_t shared_bytes;      /* dynamic */
-    bool     packs;             /* constants come packed, one behind the other: one of them in a form of the tactic's own */
-    uint32_t packed_input;      /* which, */
+    bool     packs;             /* constants come packed, one behind the other: one of them in a form of the tactic's */
+    uint32_t packed_input;      /* own: which, */
     size_t   packed_bytes;      /* and how long it is then */
     int      packed_form;       /* which of its forms, where the tactic has several */
     bool     stays;             /* its blocks take one tile after another: no more are launched than there are SMs */
@@ -34,18 +36,23 @@ typedef struct pf_program {
 } pf_program;
 
 void      pf_program_clear(pf_program *program);
-/* Compiles for compute capability cc (90: sm_90a) into cubin. Errors   INTERNAL with NVRTC's first error line: our generator is at fault. */
+/* Compiles for compute capability cc (90: sm_90a) into cubin. Errors   INTERNAL with NVRTC's first error line: our
+   generator is at fault. */
 pf_status pf_program_compile(const pf_program *program, int cc, pf_buf *cubin, pf_err *err);
 
 /* What a tactic that generates code writes: the program of one tuning. Any thread. */
 typedef pf_status pf_program_generator(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err);
 
 /* The slow part of prepare, ahead of it and in any thread. */
-pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate, const char *tuning, pf_err *err);
-/* A step of one generated kernel: the impl of every tactic that generates code. saved: what pf_program_save gave, used when it is of the same source. */
-pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p, pf_program_generator *generate, const char *tuning,
-                             const void *saved, size_t saved_bytes, pf_step **out, pf_err *err);
-/* Copies the constants to their places, but for packed_input: returns where the tactic has to put that one, and in own what it is. */
+pf_status pf_program_precompile(pf_device *device, const pf_problem *p, pf_program_generator *generate,
+                                const char *tuning, pf_err *err);
+/* A step of one generated kernel: the impl of every tactic that generates code. saved: what pf_program_save gave, used
+   when it is of the same source. */
+pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const pf_problem *p,
+                             pf_program_generator *generate, const char *tuning, const void *saved, size_t saved_bytes,
+                             pf_step **out, pf_err *err);
+/* Copies the constants to their places, but for packed_input: returns where the tactic has to put that one, and in own
+   what it is. */
 void     *pf_program_pack(const pf_step *step, const pf_tensor *constants, void *packed, const pf_tensor **own);
 int       pf_program_packed_form(const pf_step *step);
 pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err);

@@ -27,7 +27,8 @@ static bool swaps_first(const pf_ints *perm)
     return true;
 }
 
-static pf_status add_gather(pf_graph *graph, const char *name, pf_value_id x, int64_t groups, int64_t each, pf_value_id *out, pf_err *err)
+static pf_status add_gather(pf_graph *graph, const char *name, pf_value_id x, int64_t groups, int64_t each,
+                            pf_value_id *out, pf_err *err)
 {
     pf_shape      shape = { .rank = 1, .dim = { groups * each } };
     size_t        bytes = (size_t)(groups * each) * sizeof(int64_t);
@@ -46,8 +47,10 @@ static pf_status add_gather(pf_graph *graph, const char *name, pf_value_id x, in
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph       *graph = pf_rewrite_graph(rewrite);
-    pf_node_id      swap = graph->nodes[id].op == PF_OP_RESHAPE ? pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_TRANSPOSE) : PF_NONE;
-    pf_node_id      split = swap == PF_NONE ? PF_NONE : pf_rewrite_maker(graph, graph->nodes[swap].in[0], PF_OP_RESHAPE);
+    pf_node_id      swap = graph->nodes[id].op != PF_OP_RESHAPE
+                               ? PF_NONE : pf_rewrite_maker(graph, graph->nodes[id].in[0], PF_OP_TRANSPOSE);
+    pf_node_id      split = swap == PF_NONE
+                                ? PF_NONE : pf_rewrite_maker(graph, graph->nodes[swap].in[0], PF_OP_RESHAPE);
     const pf_shape *x = NULL, *parts = NULL, *y = &graph->values[graph->nodes[id].out[0]].shape;
     pf_value_id     out = PF_NONE;
     pf_status       st = PF_OK;

@@ -11,14 +11,14 @@
 
 enum { SERIAL_BYTES = 32 << 10, ROW_ITEMS = 2048 };
 
-/* Result item n (inner_bytes long) comes from: (n / per_outer) * outer_step, plus where the place within the outer part leads
-   (loops of dim and step), plus where its indices lead. In elements. */
+/* Result item n (inner_bytes long) comes from: (n / per_outer) * outer_step, plus where the place within the outer part
+   leads (loops of dim and step), plus where its indices lead. In elements. */
 typedef struct gather_impl {
     uint32_t   data_slot;
     pf_indices indices;
     size_t     item_bytes, inner_bytes;
     int64_t    count;                           /* items of the result */
-    bool       own_indices;                     /* item n has indices n*depth ...; else they are the same in every outer part */
+    bool       own_indices;                     /* item n has indices n*depth ...; else every outer part has the same */
     int64_t    outer_items, outer_step;
     int32_t    rank;                            /* of the loops within an outer part, over items */
     int64_t    dim[PF_MAX_RANK], step[PF_MAX_RANK];
@@ -30,14 +30,16 @@ static bool picks_channels(const pf_problem *p)
     const pf_node *node = pf_graph_node(p->graph, 0);
 
     return node->op == PF_OP_GATHER && ((const pf_axis_attrs *)node->attrs)->axis == 1 &&
-           pf_graph_value(p->graph, node->in[0])->shape.rank > 2 && pf_graph_value(p->graph, node->in[1])->shape.rank == 1;
+           pf_graph_value(p->graph, node->in[0])->shape.rank > 2 &&
+           pf_graph_value(p->graph, node->in[1])->shape.rank == 1;
 }
 
 static bool has_channels_last(const pf_problem *p)
 {
     uint32_t data = pf_problem_input_index(p, pf_graph_node(p->graph, 0)->in[0]);
 
-    return data != UINT32_MAX && p->in_layout[data] == PF_LAYOUT_CHANNELS_LAST && p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST;
+    return data != UINT32_MAX && p->in_layout[data] == PF_LAYOUT_CHANNELS_LAST &&
+           p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST;
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -57,7 +59,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     const pf_node *node = pf_graph_node(p->graph, 0);
 
     (void)device;
-    if (p->graph->node_count != 1 || (node->op != PF_OP_GATHER && node->op != PF_OP_GATHER_ELEMENTS && node->op != PF_OP_GATHER_ND))
+    if (p->graph->node_count != 1 ||
+        (node->op != PF_OP_GATHER && node->op != PF_OP_GATHER_ELEMENTS && node->op != PF_OP_GATHER_ND))
         return "not a gather alone";
     return pf_indices_decline(p, picks_channels(p) && has_channels_last(p));
 }
@@ -114,7 +117,8 @@ static void plan_nd(gather_impl *impl, const pf_problem *p, const pf_shape *x, c
     impl->outer_step = pf_indices_elems(x, batch, x->rank);
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     const pf_node  *node = pf_graph_node(p->graph, 0);
     const pf_value *x = pf_graph_value(p->graph, node->in[0]), *at = pf_graph_value(p->graph, node->in[1]);
@@ -158,7 +162,8 @@ static int64_t source_of(const gather_impl *impl, const void *indices, int64_t n
     return from + place;
 }
 
-static bool gather_range(const gather_impl *impl, const void *indices, const char *data, char *out, int64_t begin, int64_t end)
+static bool gather_range(const gather_impl *impl, const void *indices, const char *data, char *out, int64_t begin,
+                         int64_t end)
 {
     for (int64_t n = begin; n < end; n++) {
         int64_t from = source_of(impl, indices, n);
@@ -178,7 +183,8 @@ static bool has_rows(const gather_impl *impl)
            impl->outer_items <= ROW_ITEMS && impl->outer_step <= INT32_MAX && impl->count / impl->outer_items > 8;
 }
 
-static bool gather_rows(const gather_impl *impl, const void *indices, const uint32_t *data, uint32_t *out, int64_t begin, int64_t end)
+static bool gather_rows(const gather_impl *impl, const void *indices, const uint32_t *data, uint32_t *out,
+                        int64_t begin, int64_t end)
 {
     int32_t place[ROW_ITEMS] = { 0 };
 
@@ -197,7 +203,8 @@ static bool gather_rows(const gather_impl *impl, const void *indices, const uint
     return true;
 }
 
-static bool gather_part(const gather_impl *impl, const void *indices, const void *data, void *out, int64_t me, int64_t all)
+static bool gather_part(const gather_impl *impl, const void *indices, const void *data, void *out, int64_t me,
+                        int64_t all)
 {
     int64_t rows = has_rows(impl) ? impl->count / impl->outer_items : 0;
 
@@ -211,7 +218,8 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
     const gather_impl *impl = step->impl;
     const void        *indices = impl->indices.slot == UINT32_MAX ? NULL : b->in[impl->indices.slot];
     atomic_bool        inside = true;
-    int32_t            threads = (size_t)impl->count * impl->inner_bytes < SERIAL_BYTES ? 1 : pf_stream_cpu_threads(stream);
+    int32_t            threads = (size_t)impl->count * impl->inner_bytes < SERIAL_BYTES
+                                     ? 1 : pf_stream_cpu_threads(stream);
 
     pf_stream_cpu_enter(stream);
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -221,7 +229,10 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
         if (!gather_part(impl, indices, b->in[impl->data_slot], b->out[0], me, all))
             atomic_store(&inside, false);
     }
-    return inside ? PF_OK : PF_FAIL(err, PF_INVALID, "an index of a gather is outside of its %lld elements", (long long)impl->indices.size[0]);
+    if (!inside)
+        return PF_FAIL(err, PF_INVALID, "an index of a gather is outside of its %lld elements",
+                       (long long)impl->indices.size[0]);
+    return PF_OK;
 }
 
 const pf_tactic pf_tactic_cpu_gather = {

@@ -1,6 +1,7 @@
-/* Putting slices at places given by indices: scatter_nd, scatter_elements.  Updates are applied in order.  Each thread owns one part of the result:
-   it copies that part of the data and then goes through all updates, applying what falls into its part; so the answer does not depend on the number
-   of threads.  An index outside of its dim ends the run with INVALID. */
+/* Putting slices at places given by indices: scatter_nd, scatter_elements.  Updates are applied in order.  Each thread
+   owns one part of the result: it copies that part of the data and then goes through all updates, applying what falls
+   into its part; so the answer does not depend on the number of threads.  An index outside of its dim ends the run with
+   INVALID. */
 #include <omp.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -29,7 +30,8 @@ typedef struct scatter_impl {
     put_function *put;
 } scatter_impl;
 
-/* ---- What happens to an element.  Integers wrap; of a number and a NaN, max and min take what is new when that is the NaN. */
+/* ---- What happens to an element.  Integers wrap; of a number and a NaN, max and min take what is new when that is the
+   NaN. */
 static void put_none(void *there, const void *updates, size_t bytes)
 {
     memcpy(there, updates, bytes);
@@ -106,14 +108,16 @@ static pf_status plan_nd(scatter_impl *impl, const pf_problem *p, const pf_shape
     int64_t depth = at->dim[at->rank - 1];
 
     if (depth > x->rank)
-        return PF_FAIL(err, PF_INVALID, "a scatter has indices of %lld numbers for data of rank %d", (long long)depth, x->rank);
+        return PF_FAIL(err, PF_INVALID, "a scatter has indices of %lld numbers for data of rank %d", (long long)depth,
+                       x->rank);
     pf_indices_init(&impl->indices, p, 0, depth);
     impl->inner = pf_indices_elems(x, depth, x->rank);
     impl->count = depth > 0 ? pf_indices_elems(at, 0, at->rank - 1) : 0;
     return PF_OK;
 }
 
-static pf_status plan_elements(scatter_impl *impl, const pf_problem *p, const pf_shape *x, const pf_shape *at, int64_t axis, pf_err *err)
+static pf_status plan_elements(scatter_impl *impl, const pf_problem *p, const pf_shape *x, const pf_shape *at,
+                               int64_t axis, pf_err *err)
 {
     pf_indices_init(&impl->indices, p, axis, 1);
     impl->inner = 1;
@@ -131,7 +135,8 @@ static pf_status plan_elements(scatter_impl *impl, const pf_problem *p, const pf
 static pf_status plan(scatter_impl *impl, const pf_problem *p, pf_err *err)
 {
     const pf_node  *node = pf_graph_node(p->graph, 0);
-    const pf_value *x = pf_graph_value(p->graph, node->in[0]), *at = pf_graph_value(p->graph, node->in[1]), *u = pf_graph_value(p->graph, node->in[2]);
+    const pf_value *x = pf_graph_value(p->graph, node->in[0]), *at = pf_graph_value(p->graph, node->in[1]),
+                   *u = pf_graph_value(p->graph, node->in[2]);
     pf_status       st = PF_OK;
 
     impl->data_slot = pf_problem_input_index(p, node->in[0]);
@@ -146,11 +151,13 @@ static pf_status plan(scatter_impl *impl, const pf_problem *p, pf_err *err)
     if (!st && pf_indices_elems(&u->shape, 0, u->shape.rank) != impl->count * impl->inner)
         st = PF_FAIL(err, PF_INVALID, "the updates of a scatter have another size than its indices ask for");
     if (impl->update_slot == UINT32_MAX)
-        memcpy(impl->clear_updates, u->constant.data, u->constant.bytes < CLEAR_BYTES ? u->constant.bytes : CLEAR_BYTES);
+        memcpy(impl->clear_updates, u->constant.data,
+               u->constant.bytes < CLEAR_BYTES ? u->constant.bytes : CLEAR_BYTES);
     return st;
 }
 
-static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes, pf_step **out, pf_err *err)
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
     pf_step      *step = NULL;
     scatter_impl *impl = NULL;
@@ -169,7 +176,8 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         pf_step_free(step);
         return st;
     }
-    if (impl->data_slot != impl->indices.slot && impl->data_slot != impl->update_slot && !p->in_constant[impl->data_slot])
+    if (impl->data_slot != impl->indices.slot && impl->data_slot != impl->update_slot &&
+        !p->in_constant[impl->data_slot])
         step->in_place = (int32_t)impl->data_slot;
     *out = step;
     return PF_OK;
@@ -192,12 +200,14 @@ static int64_t advance(const scatter_impl *impl, int64_t *at)
 }
 
 /* Elements [begin, end) of the result. */
-static bool run_part(const scatter_impl *impl, const void *data, const void *indices, const char *updates, char *out, int64_t begin, int64_t end)
+static bool run_part(const scatter_impl *impl, const void *data, const void *indices, const char *updates, char *out,
+                     int64_t begin, int64_t end)
 {
     int64_t at[PF_MAX_RANK] = { 0 }, base = 0;
 
     if (data != out)
-        memcpy(out + (size_t)begin * impl->item_bytes, (const char *)data + (size_t)begin * impl->item_bytes, (size_t)(end - begin) * impl->item_bytes);
+        memcpy(out + (size_t)begin * impl->item_bytes, (const char *)data + (size_t)begin * impl->item_bytes,
+               (size_t)(end - begin) * impl->item_bytes);
     for (int64_t n = 0; n < impl->count; n++) {
         int64_t to = pf_indices_place(&impl->indices, indices, n * impl->indices.depth), from = 0, stop = 0;
 
@@ -207,7 +217,8 @@ static bool run_part(const scatter_impl *impl, const void *data, const void *ind
         from = to < begin ? begin : to;
         stop = to + impl->inner > end ? end : to + impl->inner;
         if (from < stop)
-            impl->put(out + (size_t)from * impl->item_bytes, updates + (size_t)(n * impl->inner + from - to) * impl->item_bytes,
+            impl->put(out + (size_t)from * impl->item_bytes,
+                      updates + (size_t)(n * impl->inner + from - to) * impl->item_bytes,
                       (size_t)(stop - from) * impl->item_bytes);
         base += advance(impl, at);
     }
@@ -217,8 +228,10 @@ static bool run_part(const scatter_impl *impl, const void *data, const void *ind
 static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
     const scatter_impl *impl = step->impl;
-    const void         *data = b->in[impl->data_slot], *indices = impl->indices.slot == UINT32_MAX ? NULL : b->in[impl->indices.slot];
-    const void         *updates = impl->update_slot == UINT32_MAX ? (const void *)impl->clear_updates : b->in[impl->update_slot];
+    const void         *data = b->in[impl->data_slot],
+                       *indices = impl->indices.slot == UINT32_MAX ? NULL : b->in[impl->indices.slot];
+    const void         *updates = impl->update_slot == UINT32_MAX ? (const void *)impl->clear_updates
+                                                                  : b->in[impl->update_slot];
     int64_t             moved = (data == b->out[0] ? 0 : impl->total) + impl->count * impl->inner;
     int32_t             threads = (size_t)moved * impl->item_bytes < SERIAL_BYTES ? 1 : pf_stream_cpu_threads(stream);
     atomic_bool         inside = true;
@@ -231,10 +244,14 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
         if (!run_part(impl, data, indices, updates, b->out[0], impl->total * me / all, impl->total * (me + 1) / all))
             atomic_store(&inside, false);
     }
-    return inside ? PF_OK : PF_FAIL(err, PF_INVALID, "an index of a scatter is outside of its %lld elements", (long long)impl->indices.size[0]);
+    if (!inside)
+        return PF_FAIL(err, PF_INVALID, "an index of a scatter is outside of its %lld elements",
+                       (long long)impl->indices.size[0]);
+    return PF_OK;
 }
 
 const pf_tactic pf_tactic_cpu_scatter = {
     .name = "cpu_scatter", .rev = 1, .needs = PF_CAP_CPU,
-    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare, .enqueue = enqueue,
+    .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings,
+    .prepare = prepare, .enqueue = enqueue,
 };

@@ -67,7 +67,7 @@ same "exit codes and base/status.def" <(rows README.md "exit codes" 1 2 3 4) "$w
 "$programs/planfarm" help exit-codes | sed -n 's/^ *\([0-9][0-9]*\)  \([A-Z_]*\)  *\(.*\)/\1|\2|\3/p' | sed 's/ (the same call may succeed later)$/|yes/; t; s/$/|/' > "$work/codes"
 same "exit codes and planfarm help exit-codes" <(rows README.md "exit codes" 1 2 3 4) "$work/codes"
 
-sed -n 's/^PF_CONFIG(\([a-z0-9_]*\),.*"\(.*\)")$/\1|\2/p' engine/config.def | while IFS='|' read -r key text; do echo "--${key//_/-}|$text"; done > "$work/config"
+sed -n ':row; /^PF_CONFIG(.*,$/ { N; s/\n *//; b row }; s/^PF_CONFIG(\([a-z0-9_]*\),.*"\(.*\)")$/\1|\2/p' engine/config.def | while IFS='|' read -r key text; do echo "--${key//_/-}|$text"; done > "$work/config"
 same "build options and engine/config.def" <(rows README.md config 1 2) "$work/config"
 for verb in build submit; do
     "$programs/planfarm" help "$verb" > "$work/help"

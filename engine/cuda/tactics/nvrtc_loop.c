@@ -16,8 +16,11 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
     static const struct { pf_layout in, out; } pairs[] = {
-        { PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR }, { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST }, { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST },
-        { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR }, { PF_LAYOUT_LINEAR, PF_LAYOUT_C8 },
+        { PF_LAYOUT_LINEAR,        PF_LAYOUT_LINEAR },
+        { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST },
+        { PF_LAYOUT_LINEAR,        PF_LAYOUT_CHANNELS_LAST },
+        { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR },
+        { PF_LAYOUT_LINEAR,        PF_LAYOUT_C8 },
     };
 
     (void)device;
@@ -34,7 +37,8 @@ static bool fills_device(const pf_device *device, const pf_problem *p, int vecto
     return pf_shape_elems(p->graph->dims, shape) >= (pf_dim)vector * 256 * BLOCKS_EACH * (pf_dim)device->compute_units;
 }
 
-/* How many threads hardly matters beside how wide they load; networks of many concats have hundreds of these problems. */
+/* How many threads hardly matters beside how wide they load; networks of many concats have hundreds of these
+   problems. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     static const int orders[][3] = { { 128, 256, 512 }, { 256, 128, 512 } };
@@ -55,10 +59,13 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     int        vector = 0, threads = 0;
 
-    if (sscanf(tuning, "v=%d t=%d", &vector, &threads) != 2 || vector < 1 || vector > 16 || threads < 32 || threads > 1024)
+    if (sscanf(tuning, "v=%d t=%d", &vector, &threads) != 2 || vector < 1 || vector > 16 || threads < 32 ||
+        threads > 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_loop has no tuning '%s'", tuning);
-    while (vector > pf_codegen_loop_widest(p)) vector /= 2;     /* at another shape the innermost extent may divide less */
+    /* at another shape the innermost extent may divide less */
+    while (vector > pf_codegen_loop_widest(p)) vector /= 2;
     return pf_codegen_loop(p, vector, threads, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines, .prefers = prefers, .tunings = tunings);
+PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+                  .prefers = prefers, .tunings = tunings);

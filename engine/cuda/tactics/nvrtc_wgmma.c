@@ -1,5 +1,5 @@
-/* Matrix products and convolutions of one pixel by warp groups, with everything behind them: cuBLASLt's kernels of the kind wait for their epilogue,
-   and know few.  Tunings are PF_WGMMA_TUNING. */
+/* Matrix products and convolutions of one pixel by warp groups, with everything behind them: cuBLASLt's kernels of the
+   kind wait for their epilogue, and know few.  Tunings are PF_WGMMA_TUNING. */
 #include "engine/cuda/codegen_wgmma.h"
 #include "engine/cuda/program_tactic.h"
 
@@ -19,10 +19,12 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 {
     static const int counts[] = { 1, 2, 4, 8, PF_WGMMA_TUNINGS, PF_WGMMA_TUNINGS };
     pf_wgmma_tuning  list[PF_WGMMA_TUNINGS];
-    int              count = pf_codegen_wgmma_tunings(p, device->compute_units, list, pf_program_count_at(counts, effort));
+    int              count = pf_codegen_wgmma_tunings(p, device->compute_units, list,
+                                                      pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
-    for (int i = 0; i < count && !st; i++) st = pf_tuning_add(out, err, PF_WGMMA_TUNING, PF_WGMMA_TUNING_ARGUMENTS(list[i]));
+    for (int i = 0; i < count && !st; i++)
+        st = pf_tuning_add(out, err, PF_WGMMA_TUNING, PF_WGMMA_TUNING_ARGUMENTS(list[i]));
     return st;
 }
 
@@ -30,7 +32,8 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_wgmma_tuning t = { 0 };
 
-    return pf_wgmma_tuning_read(tuning, &t) ? pf_codegen_wgmma(p, &t, out, err) : PF_FAIL(err, PF_INVALID, "nvrtc_wgmma has no tuning '%s'", tuning);
+    return pf_wgmma_tuning_read(tuning, &t) ? pf_codegen_wgmma(p, &t, out, err)
+                                            : PF_FAIL(err, PF_INVALID, "nvrtc_wgmma has no tuning '%s'", tuning);
 }
 
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
