@@ -1,19 +1,16 @@
 #include "engine/refine_private.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/refine_compare.h"
 
-enum { ROUNDS_MAX = 64, TRIALS_PER_PROBLEM = 2 };
+enum { TRIALS_PER_PROBLEM = 2 };
 
 #define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
 #define SLOWEST_OF_THE_SAME 1.1         /* and of the chosen one's own */
-#define GAIN  0.003                     /* a candidate takes over when the whole is faster by this part */
-#define CLEAR 0.8                       /* and when it was faster in this part of the rounds */
-
 /* Rounds for each trial, and the time that all trials together may take. */
 static const struct { int rounds; int64_t budget_ns; } efforts[] = {
     { 0, 0 }, { 0, 0 }, { 15, 4 * PF_NS_PER_S }, { 25, 20 * PF_NS_PER_S }, { 41, 60 * PF_NS_PER_S },
@@ -255,41 +252,14 @@ static pf_status run_timed(const whole *w, uint32_t g, const variant *trial, pf_
     return st ? st : ops->event_elapsed(w->device, w->start, w->end, ns, err);
 }
 
-static int by_value(const void *a, const void *b)
+typedef struct duel { const whole *whole; uint32_t group; const variant *trial; pf_device_graph *graph; } duel;
+
+static pf_status run_either(void *user, bool other, int64_t *ns, pf_err *err)
 {
-    int64_t one = *(const int64_t *)a, two = *(const int64_t *)b;
+    const duel *d = user;
 
-    return one < two ? -1 : one > two;
-}
-
-static int64_t median(int64_t *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    return values[count / 2];
-}
-
-/* Both in turns; which goes first alternates too. */
-static pf_status compare(const whole *w, uint32_t g, const variant *trial, pf_device_graph *graph, int rounds,
-                         int64_t *gain_ns, pf_err *err)
-{
-    int64_t   base[ROUNDS_MAX] = { 0 }, with[ROUNDS_MAX] = { 0 };
-    int       wins = 0;
-    pf_status st = PF_OK;
-
-    for (int r = -1; r < rounds && !st; r++) {          /* the first round warms both */
-        int at = r < 0 ? 0 : r;
-
-        if (r % 2) st = run_timed(w, g, trial, graph, &with[at], err);
-        if (!st) st = run_timed(w, g, NULL, w->base, &base[at], err);
-        if (!st && !(r % 2)) st = run_timed(w, g, trial, graph, &with[at], err);
-        wins += r >= 0 && with[at] < base[at];
-    }
-    *gain_ns = 0;
-    if (st || wins < CLEAR * rounds)
-        return st;
-    *gain_ns = median(base, rounds);
-    *gain_ns = (double)*gain_ns * (1 - GAIN) > (double)median(with, rounds) ? *gain_ns - median(with, rounds) : 0;
-    return PF_OK;
+    return other ? run_timed(d->whole, d->group, d->trial, d->graph, ns, err)
+                 : run_timed(d->whole, d->group, NULL, d->whole->base, ns, err);
 }
 
 static void keep(whole *w, uint32_t g, variant *trial, pf_device_graph **graph)
@@ -316,7 +286,7 @@ static pf_status try_rank(whole *w, uint32_t g, uint32_t rank, int rounds, pf_er
     }
     st = capture(w, g, &trial, &graph, err);
     if (!st)
-        st = compare(w, g, &trial, graph, rounds, &gain_ns, err);
+        st = pf_refine_compare(run_either, &(duel){ w, g, &trial, graph }, rounds, &gain_ns, err);
     if (gain_ns > 0) {
         const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];
 

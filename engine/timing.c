@@ -1,6 +1,5 @@
 #include "engine/timing.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,30 +7,16 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "engine/timing_bench.h"
 #include "engine/timing_lock.h"
 
-enum { RUNGS = 4, WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 14, RACES_MAX = 3 };
+enum { WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 14, RACES_MAX = 3 };
 
 /* What one race leaves for the next: giving it back costs time, keeping it all costs memory, since holes fit the next
    copies badly. */
 #define SPARE_BYTES       ((size_t)128 << 20)
-#define FIRST_RUNG_FACTOR 1.5           /* further behind the best minimum than this after the first rung: out */
-/* Standard error of a median over sqrt(n), from the median absolute deviation. */
-#define MEDIAN_ERROR      (1.253 * 1.4826)
-#define CONFIDENCE        1.96
 #define HOPELESS_LEAST_NS (20 * PF_NS_PER_MS)
 #define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
-
-/* Samples that a candidate has after each rung, and the time it may take for them. */
-static const struct { uint32_t samples[RUNGS]; int64_t budget_ns; } efforts[PF_TIMING_EFFORT_MAX + 1] = {
-    [1] = { { 3, 5, 0, 0 },      40 * PF_NS_PER_MS },
-    [2] = { { 3, 7, 13, 0 },     80 * PF_NS_PER_MS },
-    [3] = { { 3, 10, 30, 0 },   200 * PF_NS_PER_MS },
-    [4] = { { 3, 10, 30, 60 },  500 * PF_NS_PER_MS },
-    [5] = { { 3, 10, 30, 100 }, PF_NS_PER_S },
-};
 
 struct pf_timing {
     pf_device      *device;
@@ -50,11 +35,8 @@ struct pf_timing {
 typedef struct racer {
     pf_bench_runner runner;
     pf_timing_entry entry;
-    int64_t        *samples;            /* owned; efforts' most */
-    uint32_t        count;
-    int64_t         first_ns, spent_ns, median_ns, min_ns, deviation_ns;
-    bool            racing;             /* prepared, right, and not dropped yet */
-    bool            hopeless;           /* given up after its first run */
+    pf_racer        run;                /* racing: prepared, right, and not dropped yet */
+    int64_t         first_ns;
 } racer;
 
 typedef struct contest {
@@ -182,7 +164,7 @@ static void fail_entry(racer *r, pf_status status, const pf_err *reason)
         if (failures[i].status == status)
             r->entry.status = failures[i].entry;
     snprintf(r->entry.reason, sizeof r->entry.reason, "%.127s", reason->msg);
-    r->racing = false;
+    r->run.racing = false;
 }
 
 /* An entry that could not be made ready says why; that is no failure of the build. */
@@ -216,7 +198,7 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     race->timing->spent.check_ns += pf_clock_ns() - start;
     if (st)
         fail_entry(r, st, &reason);
-    r->racing = !st;
+    r->run.racing = !st;
 }
 
 /* First runs load code and touch pages for the first time: only what is far off, and not by a few milliseconds, is
@@ -226,27 +208,17 @@ static void drop_the_hopeless(contest *race)
     int64_t best_ns = race->options->best_known_ns ? race->options->best_known_ns : INT64_MAX;
 
     for (uint32_t i = 0; i < race->count; i++)
-        if (race->racers[i].racing && race->racers[i].first_ns < best_ns)
+        if (race->racers[i].run.racing && race->racers[i].first_ns < best_ns)
             best_ns = race->racers[i].first_ns;
     for (uint32_t i = 0; i < race->count; i++) {
         racer *r = &race->racers[i];
 
-        if (!r->racing || r->first_ns / PF_TIMING_HOPELESS <= best_ns || r->first_ns < HOPELESS_LEAST_NS)
+        if (!r->run.racing || r->first_ns / PF_TIMING_HOPELESS <= best_ns || r->first_ns < HOPELESS_LEAST_NS)
             continue;
-        r->samples[r->count++] = r->first_ns;
+        r->run.samples[r->run.count++] = r->first_ns;
         r->entry.status = PF_TIMING_DROPPED;
-        r->racing = false;
-        r->hopeless = true;
+        r->run.racing = false;
     }
-}
-
-static uint32_t most_samples(int effort)
-{
-    uint32_t most = 0;
-
-    for (int i = 0; i < RUNGS; i++)
-        most = efforts[effort].samples[i] > most ? efforts[effort].samples[i] : most;
-    return most;
 }
 
 static size_t cold_bytes(const contest *race, uint32_t wave)
@@ -257,37 +229,6 @@ static size_t cold_bytes(const contest *race, uint32_t wave)
     return cold > most ? most : cold;
 }
 
-/* ---- Statistics */
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static int64_t median_of(int64_t *sorted, uint32_t count)
-{
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
-}
-
-static void summarize(racer *r, int64_t *scratch)
-{
-    memcpy(scratch, r->samples, r->count * sizeof *scratch);
-    qsort(scratch, r->count, sizeof *scratch, by_value);
-    r->min_ns = scratch[0];
-    r->median_ns = median_of(scratch, r->count);
-    for (uint32_t i = 0; i < r->count; i++)
-        scratch[i] = llabs(r->samples[i] - r->median_ns);
-    qsort(scratch, r->count, sizeof *scratch, by_value);
-    r->deviation_ns = median_of(scratch, r->count);
-}
-
-static double error_of(const racer *r)
-{
-    return CONFIDENCE * MEDIAN_ERROR * (double)r->deviation_ns / sqrt(r->count);
-}
-
 /* ---- Racing */
 
 static bool goes_on(const contest *race)
@@ -295,83 +236,38 @@ static bool goes_on(const contest *race)
     return !race->options->go_on || race->options->go_on(race->options->user);
 }
 
-static void take_sample(contest *race, racer *r)
+static bool take_sample(void *user, uint32_t i, int64_t *ns, int64_t *spent_ns)
 {
+    contest  *race = user;
+    racer    *r = &race->racers[i];
     pf_err    reason = { 0 };
-    int64_t   ns = 0;
-    pf_status st = pf_bench_sample(&race->bench, &r->runner, &ns, &reason);
+    pf_status st = pf_bench_sample(&race->bench, &r->runner, ns, &reason);
 
-    if (st) {
+    if (st)
         fail_entry(r, st, &reason);
-        return;
-    }
-    r->samples[r->count++] = ns;
-    r->spent_ns += ns * r->runner.repeats;
+    *spent_ns = *ns * r->runner.repeats;
+    return !st;
 }
 
-/* One sample of everyone who still races and is short of them, in a new order. */
-static bool take_turn(contest *race, uint32_t wanted, int64_t budget_ns, uint32_t *order)
+static bool asks_to_go_on(void *user)
 {
-    bool sampled = false;
-
-    for (uint32_t i = race->count; i > 1; i--) {
-        uint32_t k = (uint32_t)pf_random_below(&race->random, i), kept = order[i - 1];
-
-        order[i - 1] = order[k];
-        order[k] = kept;
-    }
-    for (uint32_t i = 0; i < race->count; i++) {
-        racer *r = &race->racers[order[i]];
-
-        if (!r->racing || r->count >= wanted || (r->count && r->spent_ns > budget_ns))
-            continue;
-        take_sample(race, r);
-        sampled = true;
-    }
-    return sampled;
-}
-
-static void drop_the_slow(contest *race, int rung, int64_t *scratch)
-{
-    const racer *best = NULL;
-    int64_t      best_min_ns = race->best_min_ns;
-
-    for (uint32_t i = 0; i < race->count; i++) {
-        racer *r = &race->racers[i];
-
-        if (!r->racing)
-            continue;
-        summarize(r, scratch);
-        best = !best || r->median_ns < best->median_ns ? r : best;
-        best_min_ns = r->min_ns < best_min_ns ? r->min_ns : best_min_ns;
-    }
-    for (uint32_t i = 0; i < race->count; i++) {
-        racer *r = &race->racers[i];
-        bool   slow = false;
-
-        if (!r->racing || r == best)
-            continue;
-        slow = rung == 0 ? (double)r->min_ns > FIRST_RUNG_FACTOR * (double)best_min_ns
-                         : (double)r->median_ns - error_of(r) > (double)best->median_ns + error_of(best);
-        if (slow) {
-            r->entry.status = PF_TIMING_DROPPED;
-            r->racing = false;
-        }
-    }
+    return goes_on(user);
 }
 
 static pf_status run_rungs(contest *race, uint32_t *order, int64_t *scratch, pf_err *err)
 {
-    int64_t budget_ns = efforts[race->options->effort].budget_ns;
+    pf_racer *racers[WAVE] = { NULL };
+    pf_race   run = { racers, race->count, race->options->effort, race->options->to_the_end, race->best_min_ns,
+                      &race->random, order, scratch, take_sample, asks_to_go_on, race };
+    pf_status st = PF_OK;
 
-    for (int rung = 0; rung < RUNGS && efforts[race->options->effort].samples[rung]; rung++) {
-        while (take_turn(race, efforts[race->options->effort].samples[rung], budget_ns, order))
-            if (!goes_on(race))
-                return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-        if (!race->options->to_the_end)
-            drop_the_slow(race, rung, scratch);
-    }
-    return PF_OK;
+    for (uint32_t i = 0; i < race->count; i++)
+        racers[i] = &race->racers[i].run;
+    st = pf_race_run(&run, err);
+    for (uint32_t i = 0; i < race->count; i++)
+        if (racers[i]->dropped)
+            race->racers[i].entry.status = PF_TIMING_DROPPED;
+    return st;
 }
 
 static pf_status calibrate(contest *race, pf_err *err)
@@ -382,7 +278,7 @@ static pf_status calibrate(contest *race, pf_err *err)
         int64_t   ns = 0;
         pf_status st = PF_OK;
 
-        if (!r->racing || r->runner.graph)
+        if (!r->run.racing || r->runner.graph)
             continue;
         if (!goes_on(race))
             return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
@@ -398,13 +294,13 @@ static void start_over(contest *race)
     for (uint32_t i = 0; i < race->count; i++) {
         racer *r = &race->racers[i];
 
-        if (r->entry.status == PF_TIMING_DROPPED && !r->hopeless)
-            r->racing = true;
-        if (!r->racing)
+        r->run.racing |= r->run.dropped;
+        r->run.dropped = false;
+        if (!r->run.racing)
             continue;
         r->entry.status = PF_TIMED;
-        r->count = 0;
-        r->spent_ns = 0;
+        r->run.count = 0;
+        r->run.spent_ns = 0;
     }
 }
 
@@ -460,31 +356,31 @@ static pf_status run_race(contest *race, uint32_t *order, int64_t *scratch, pf_e
 
 static pf_status record_entry(racer *r, int64_t *scratch, int64_t *best_min_ns, pf_timing_record *out, pf_err *err)
 {
-    if (r->count) {
-        summarize(r, scratch);
-        r->entry.sample_count = r->count;
-        r->entry.min_ns = r->min_ns;
-        r->entry.median_ns = r->median_ns;
-        r->entry.spread_ns = r->deviation_ns;
-        *best_min_ns = r->min_ns < *best_min_ns ? r->min_ns : *best_min_ns;
+    if (r->run.count) {
+        pf_racer_summarize(&r->run, scratch);
+        r->entry.sample_count = r->run.count;
+        r->entry.min_ns = r->run.min_ns;
+        r->entry.median_ns = r->run.median_ns;
+        r->entry.spread_ns = r->run.deviation_ns;
+        *best_min_ns = r->run.min_ns < *best_min_ns ? r->run.min_ns : *best_min_ns;
     }
     pf_log(PF_LOG_DEBUG, "timing",
            "entry tactic=%s tuning=\"%s\" status=%d ns=%lld samples=%u workspace=%llu error=%.2g reason=\"%s\"",
-           r->entry.tactic, r->entry.tuning, r->entry.status, (long long)r->entry.median_ns, r->count,
+           r->entry.tactic, r->entry.tuning, r->entry.status, (long long)r->entry.median_ns, r->run.count,
            (unsigned long long)r->entry.workspace_bytes, r->entry.max_rel_error, r->entry.reason);
     return pf_timing_record_put(out, &r->entry, err);
 }
 
 static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, pf_timing_record *out, pf_err *err)
 {
-    uint32_t  most = most_samples(race->options->effort), order[WAVE];
+    uint32_t  most = pf_race_samples(race->options->effort), order[WAVE];
     int64_t  *samples = pf_calloc((size_t)most * (race->count + 1), sizeof *samples), *scratch = samples;
     bool      any = false;
     pf_status st = samples ? PF_OK : PF_FAIL_MEMORY(err, (size_t)most * race->count * sizeof *samples);
 
     for (uint32_t i = 0; i < race->count && !st; i++) {
         order[i] = i;
-        race->racers[i] = (racer){ .samples = samples + (size_t)most * (i + 1) };
+        race->racers[i] = (racer){ .run.samples = samples + (size_t)most * (i + 1) };
         if (!goes_on(race))
             st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         else
@@ -493,7 +389,7 @@ static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, 
     if (!race->options->only_check && !race->options->to_the_end)
         drop_the_hopeless(race);
     for (uint32_t i = 0; i < race->count && !race->options->only_check; i++)
-        any |= race->racers[i].racing;
+        any |= race->racers[i].run.racing;
     if (!st && any)
         st = run_race(race, order, scratch, err);
     for (uint32_t i = 0; i < race->count && !st; i++)

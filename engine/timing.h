@@ -4,8 +4,9 @@
    2. A sample is a batch of runs that lasts at least PF_TIMING_BATCH_NS, divided by their number; on a device that
       captures, one launch of a captured graph of them.  Inputs are random, never zeros.
    3. Candidates are sampled in turns, in a seeded order that changes each turn, so that drift of clocks hits all alike.
-      They race: after each rung those that are clearly behind are dropped (status DROPPED, with the samples they have).
-      Whose very first run was PF_TIMING_HOPELESS times slower than the best is dropped with that one sample.
+      They race (engine/race.h): after each rung those that are clearly behind are dropped (status DROPPED, with the
+      samples they have).  Whose very first run was PF_TIMING_HOPELESS times slower than the best is dropped with that
+      one sample.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together
       exceed the last-level cache twice: so weights come from memory, as in a network that is larger than the cache.
    5. A fixed canary step runs before and after each race, small enough for a core's own cache.  When it was slower than
@@ -18,6 +19,7 @@
 
 #include "base/timing_record.h"
 #include "engine/oracle.h"
+#include "engine/race.h"
 #include "engine/tactic.h"
 
 #define PF_TIMING_BATCH_NS      INT64_C(200000)     /* clock and events are good to about a microsecond */
@@ -25,7 +27,7 @@
 
 #define PF_TIMING_HOPELESS      10
 
-enum { PF_TIMING_EFFORT_MAX = 5 };
+enum { PF_TIMING_EFFORT_MAX = PF_RACE_EFFORT_MAX };
 
 typedef struct pf_timing pf_timing;
 

@@ -1,0 +1,54 @@
+#include "engine/refine_compare.h"
+
+#include <stdlib.h>
+
+enum { CONFIRMING = 2 };        /* times the rounds */
+
+#define GAIN  0.003             /* the other takes over when the whole is faster by this part, */
+#define CLEAR 0.8               /* and when it was faster in this part of the rounds */
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a, two = *(const int64_t *)b;
+
+    return one < two ? -1 : one > two;
+}
+
+static int64_t median(int64_t *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+/* Which goes first alternates. */
+static pf_status compare_once(pf_refine_run *run, void *user, int rounds, int64_t *gain_ns, pf_err *err)
+{
+    int64_t   base[CONFIRMING * PF_REFINE_ROUNDS_MAX] = { 0 }, with[CONFIRMING * PF_REFINE_ROUNDS_MAX] = { 0 };
+    int       wins = 0;
+    pf_status st = PF_OK;
+
+    for (int r = -1; r < rounds && !st; r++) {          /* the first round warms both */
+        int at = r < 0 ? 0 : r;
+
+        if (r % 2)
+            st = run(user, true, &with[at], err);
+        if (!st)
+            st = run(user, false, &base[at], err);
+        if (!st && !(r % 2))
+            st = run(user, true, &with[at], err);
+        wins += r >= 0 && with[at] < base[at];
+    }
+    *gain_ns = 0;
+    if (st || wins < CLEAR * rounds)
+        return st;
+    *gain_ns = median(base, rounds);
+    *gain_ns = (double)*gain_ns * (1 - GAIN) > (double)median(with, rounds) ? *gain_ns - median(with, rounds) : 0;
+    return PF_OK;
+}
+
+pf_status pf_refine_compare(pf_refine_run *run, void *user, int rounds, int64_t *gain_ns, pf_err *err)
+{
+    pf_status st = compare_once(run, user, rounds, gain_ns, err);
+
+    return st || *gain_ns <= 0 ? st : compare_once(run, user, CONFIRMING * rounds, gain_ns, err);
+}

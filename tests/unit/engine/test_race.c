@@ -1,0 +1,182 @@
+/* Races and comparisons with made-up clocks: candidates whose true times are known, noise of several kinds, seeded. */
+#include <math.h>
+
+#include "engine/race.h"
+#include "engine/refine_compare.h"
+#include "tests/test.h"
+
+enum { RACERS = 12, SAMPLES_MOST = 100, RACES = 300, EFFORT = 2, ROUNDS = 15, DUELS = 1000, SPELL = 4 };
+
+typedef struct track {
+    double    truth[RACERS];    /* nanoseconds */
+    double    share;            /* of samples that are slower by `slower` */
+    double    slower;
+    bool      spells;           /* these come several in a row */
+    int       left[RACERS];
+    pf_random noise;
+} track;
+
+static bool is_disturbed(track *t, uint32_t i)
+{
+    if (t->spells && t->left[i] > 0) {
+        t->left[i]--;
+        return true;
+    }
+    t->left[i] = pf_random_unit(&t->noise) < t->share ? SPELL : 0;
+    return t->left[i] > 0;
+}
+
+static bool sample(void *user, uint32_t i, int64_t *ns, int64_t *spent_ns)
+{
+    track *t = user;
+    double factor = 1 + 0.002 * pf_random_normal(&t->noise) + (is_disturbed(t, i) ? t->slower : 0);
+
+    *ns = llround(t->truth[i] * factor);
+    *spent_ns = 200000;
+    return true;
+}
+
+/* The first three within 10 % of one another, the others up to three times as slow. */
+static void draw_truth(track *t, pf_random *random)
+{
+    for (int i = 0; i < RACERS; i++)
+        t->truth[i] = 1e4 * (i < 3 ? 1 + 0.1 * pf_random_unit(random) : 1.1 + 2 * pf_random_unit(random));
+}
+
+static double least(const double *values, const bool *among)
+{
+    double best = INFINITY;
+
+    for (int i = 0; i < RACERS; i++)
+        if ((!among || among[i]) && values[i] < best)
+            best = values[i];
+    return best;
+}
+
+/* What the choice, by the median of those that were not dropped, takes over the truly best. */
+static double race(track *t, pf_random *random)
+{
+    int64_t   samples[RACERS][SAMPLES_MOST] = { { 0 } }, scratch[SAMPLES_MOST] = { 0 };
+    pf_racer  racers[RACERS] = { { 0 } }, *lined_up[RACERS] = { NULL };
+    uint32_t  order[RACERS] = { 0 }, chosen = RACERS;
+    pf_race   run = { lined_up, RACERS, EFFORT, false, INT64_MAX, random, order, scratch, sample, NULL, t };
+
+    for (uint32_t i = 0; i < RACERS; i++) {
+        order[i] = i;
+        racers[i] = (pf_racer){ .samples = samples[i], .racing = true };
+        lined_up[i] = &racers[i];
+    }
+    assert_int_equal(pf_race_run(&run, NULL), PF_OK);
+    for (uint32_t i = 0; i < RACERS; i++) {
+        assert_true(racers[i].count >= 3 && racers[i].count <= pf_race_samples(EFFORT));
+        if (racers[i].dropped)
+            continue;
+        pf_racer_summarize(&racers[i], scratch);
+        if (chosen == RACERS || racers[i].median_ns < racers[chosen].median_ns)
+            chosen = i;
+    }
+    assert_int_not_equal(chosen, RACERS);
+    return t->truth[chosen] / least(t->truth, NULL);
+}
+
+/* Of RACES, those whose choice is more than 2 % from the best. */
+static int misses(double share, double slower, bool spells)
+{
+    track     t = { .share = share, .slower = slower, .spells = spells };
+    pf_random random;
+    int       missed = 0;
+
+    pf_random_init(&random, 11);
+    pf_random_init(&t.noise, 12);
+    for (int i = 0; i < RACES; i++) {
+        draw_truth(&t, &random);
+        missed += race(&t, &random) > 1.02;
+    }
+    return missed;
+}
+
+static void the_best_wins(void **state)
+{
+    (void)state;
+    assert_int_equal(misses(0, 0, false), 0);
+}
+
+static void disturbed_samples_seldom_decide(void **state)
+{
+    (void)state;
+    assert_true(misses(0.25, 0.06, false) <= RACES / 50);
+    assert_true(misses(0.03, 0.08, true) <= RACES / 25);
+}
+
+static void the_far_get_few_samples(void **state)
+{
+    track     t = { .truth = { 100, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 104 } };
+    int64_t   samples[RACERS][SAMPLES_MOST] = { { 0 } }, scratch[SAMPLES_MOST] = { 0 };
+    pf_racer  racers[RACERS] = { { 0 } }, *lined_up[RACERS] = { NULL };
+    uint32_t  order[RACERS] = { 0 };
+    pf_random random;
+    pf_race   run = { lined_up, RACERS, EFFORT, false, INT64_MAX, &random, order, scratch, sample, NULL, &t };
+
+    (void)state;
+    pf_random_init(&random, 1);
+    pf_random_init(&t.noise, 2);
+    for (uint32_t i = 0; i < RACERS; i++) {
+        order[i] = i;
+        racers[i] = (pf_racer){ .samples = samples[i], .racing = true };
+        lined_up[i] = &racers[i];
+    }
+    assert_int_equal(pf_race_run(&run, NULL), PF_OK);
+    assert_int_equal(racers[0].count, pf_race_samples(EFFORT));
+    assert_int_equal(racers[RACERS - 1].count, pf_race_samples(EFFORT));    /* slower by 4 %: close */
+    for (int i = 1; i < RACERS - 1; i++)
+        assert_true(racers[i].dropped && racers[i].count == 3);
+}
+
+/* ---- Whole networks, one against the other */
+
+typedef struct pair { double ratio; pf_random noise; } pair;
+
+static pf_status run_either(void *user, bool other, int64_t *ns, pf_err *err)
+{
+    pair *p = user;
+
+    (void)err;
+    *ns = llround(3e5 * (other ? p->ratio : 1) * (1 + 0.003 * pf_random_normal(&p->noise)));
+    return PF_OK;
+}
+
+/* Of DUELS, those that the other one wins. */
+static int wins(double ratio)
+{
+    pair p = { .ratio = ratio };
+    int  won = 0;
+
+    pf_random_init(&p.noise, 5);
+    for (int i = 0; i < DUELS; i++) {
+        int64_t gain_ns = 0;
+
+        assert_int_equal(pf_refine_compare(run_either, &p, ROUNDS, &gain_ns, NULL), PF_OK);
+        won += gain_ns > 0;
+    }
+    return won;
+}
+
+static void only_what_is_faster_takes_over(void **state)
+{
+    (void)state;
+    assert_int_equal(wins(1), 0);
+    assert_int_equal(wins(1.005), 0);
+    assert_true(wins(0.98) >= DUELS * 99 / 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_best_wins),
+        cmocka_unit_test(disturbed_samples_seldom_decide),
+        cmocka_unit_test(the_far_get_few_samples),
+        cmocka_unit_test(only_what_is_faster_takes_over),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
