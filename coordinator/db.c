@@ -11,14 +11,16 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "coordinator/room.h"
 #include "coordinator/rows.h"
 
 struct pf_db {
     MDB_env *env;
     MDB_dbi  table[PF_ROWS_COUNT];
+    pf_room  room;
 };
 
-enum { READERS_MAX = 1024 };
+enum { READERS_MAX = 1024, ROOM_SPARE_BYTES = 1 << 30 };
 
 static bool is_damage(int code)
 {
@@ -49,14 +51,16 @@ static int open_tables(pf_db *db)
 }
 
 /* LMDB syncs what it writes, but not that its file and folder are there. */
-static pf_status sync_names(const char *folder, pf_err *err)
+static pf_status open_file(pf_db *db, const char *folder, uint64_t map_bytes, pf_err *err)
 {
     char      path[PATH_MAX] = "";
     pf_status st = pf_path_join(folder, "data.mdb", path, sizeof path, err);
 
     if (!st)
         st = pf_file_sync_name(path, err);
-    return st ? st : pf_file_sync_name(folder, err);
+    if (!st)
+        st = pf_file_sync_name(folder, err);
+    return st ? st : pf_room_open(path, map_bytes, ROOM_SPARE_BYTES, &db->room, err);
 }
 
 pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err *err)
@@ -68,6 +72,7 @@ pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err
     *out = NULL;
     if (!db)
         return PF_FAIL_MEMORY(err, sizeof *db);
+    db->room.fd = -1;
     st = pf_dir_make(folder, err);
     if (st)
         goto out;
@@ -86,7 +91,7 @@ pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err
         st = fail(err, code, "open");
         goto out;
     }
-    st = sync_names(folder, err);
+    st = open_file(db, folder, map_bytes, err);
     if (st)
         goto out;
     pf_db_check_readers(db);
@@ -101,6 +106,7 @@ void pf_db_close(pf_db *db)
 {
     if (!db)
         return;
+    pf_room_close(&db->room);
     if (db->env)
         mdb_env_close(db->env);
     pf_free(db);
@@ -316,6 +322,24 @@ pf_status pf_db_commit(pf_db *db, const pf_out *out, pf_err *err)
     else
         code = mdb_txn_commit(txn);
     return code ? fail(err, code, "write to") : PF_OK;
+}
+
+static uint64_t used_bytes(const pf_db *db)
+{
+    uint64_t used = 0, limit = 0;
+
+    pf_db_usage(db, &used, &limit);
+    return used;
+}
+
+bool pf_db_wants_room(const pf_db *db)
+{
+    return pf_room_is_wanted(&db->room, used_bytes(db));
+}
+
+bool pf_db_make_room(pf_db *db)
+{
+    return pf_room_make(&db->room, used_bytes(db));
 }
 
 pf_status pf_db_get(pf_db *db, pf_table table, const void *key, size_t key_bytes, pf_buf *out, pf_err *err)

@@ -25,6 +25,9 @@ pf_status pf_db_copy(pf_db *db, const char *path, pf_err *err);
    Errors   NO_SPACE: nothing was written; the same may be tried again.  IO: what is on disk is not known; it must
    end, because the next commit would succeed as if nothing had happened. */
 pf_status pf_db_commit(pf_db *db, const pf_out *out, pf_err *err);
+/* Room for the next commits (room.h), between commits and by who commits: whether some is wanted; makes a little. */
+bool      pf_db_wants_room(const pf_db *db);
+bool      pf_db_make_room(pf_db *db);
 /* Copies one value into out.  Errors   NOT_FOUND. */
 pf_status pf_db_get(pf_db *db, pf_table table, const void *key, size_t key_bytes, pf_buf *out, pf_err *err);
 /* Bytes that rows take, and may take. */

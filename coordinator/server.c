@@ -108,10 +108,19 @@ static void note_batch(pf_server *server, const pf_out *out, int64_t commit_ns, 
     pf_histogram_add(&server->counts.batch_writes, out->writes_count);
 }
 
-/* The writer is done with its batch: what it promised may be told. */
+static void start_commit(pf_server *server)
+{
+    const pf_out *out = &server->batch[server->filling];
+
+    server->filling = (server->filling + 1) % PF_SERVER_BATCHES;
+    server->committing = true;
+    pf_writer_give(server->writer, out);
+}
+
+/* The writer is done with its batch: what it promised may be told, while the writer goes on with the next one. */
 static pf_status release_committed(pf_server *server, pf_err *err)
 {
-    int       index = 1 - server->filling;
+    int       index = (server->filling + PF_SERVER_BATCHES - 1) % PF_SERVER_BATCHES;
     int64_t   commit_ns = 0;
     pf_status st = PF_OK;
 
@@ -120,6 +129,8 @@ static pf_status release_committed(pf_server *server, pf_err *err)
     if (st)
         return st;
     server->committing = false;
+    if (server->batch[server->filling].writes_count)
+        start_commit(server);
     note_batch(server, &server->batch[index], commit_ns, server->batch_start_ns[index]);
     st = send_all(server, &server->batch[index], err);
     pf_out_reset(&server->batch[index]);
@@ -135,12 +146,11 @@ static pf_status release_filled(pf_server *server, pf_err *err)
 
     if (server->committing || (out->writes_count == 0 && out->sends_count == 0 && out->verifies_count == 0))
         return PF_OK;
-    server->filling = 1 - server->filling;
     if (out->writes_count) {
-        server->committing = true;
-        pf_writer_give(server->writer, out);
+        start_commit(server);
         return PF_OK;
     }
+    server->filling = (server->filling + 1) % PF_SERVER_BATCHES;
     st = send_all(server, out, err);
     pf_out_reset(out);
     return st;
@@ -240,10 +250,10 @@ static pf_status turn(pf_server *server, pf_err *err)
     pf_event  tick = { .kind = PF_EVENT_TICK };
     pf_status st = PF_OK;
 
-    if (server->batch[server->filling].writes_count == 0)
-        server->batch_start_ns[server->filling] = pf_clock_ns();
     if (server->committing)
         st = release_committed(server, err);
+    if (server->batch[server->filling].writes_count == 0)
+        server->batch_start_ns[server->filling] = pf_clock_ns();
     if (!st && !is_full(server))
         st = read_frames(server, err);
     if (!st && !is_full(server))

@@ -185,8 +185,8 @@ pf_status pf_server_open(const pf_server_options *options, pf_server **out, pf_e
     server->dir.lock_fd = -1;
     server->counts.commit_seconds.first = server->counts.ack_seconds.first = 1e-4;
     server->counts.batch_writes.first = 1;
-    pf_out_init(&server->batch[0]);
-    pf_out_init(&server->batch[1]);
+    for (int i = 0; i < PF_SERVER_BATCHES; i++)
+        pf_out_init(&server->batch[i]);
     server->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     server->missing = pf_calloc(PF_SERVER_MISSING_MAX, sizeof *server->missing);
     st = server->stop_fd < 0 || !server->missing ? PF_FAIL(err, PF_NO_SPACE, "out of memory or file descriptors")
@@ -252,8 +252,8 @@ void pf_server_close(pf_server *server)
         pf_signing_key_clear(&server->key[i]);
     pf_authority_close(server->authority);
     pf_buf_clear(&server->keys_text);
-    pf_out_clear(&server->batch[0]);
-    pf_out_clear(&server->batch[1]);
+    for (int i = 0; i < PF_SERVER_BATCHES; i++)
+        pf_out_clear(&server->batch[i]);
     pf_free(server->missing);
     if (server->stop_fd >= 0)
         close(server->stop_fd);

@@ -19,7 +19,7 @@
 #include "coordinator/writer.h"
 #include "coordinator/zap.h"
 
-enum { PF_SERVER_MISSING_MAX = 16384, PF_SERVER_ENDPOINTS_BYTES = 1024 };
+enum { PF_SERVER_MISSING_MAX = 16384, PF_SERVER_ENDPOINTS_BYTES = 1024, PF_SERVER_BATCHES = 3 };
 
 struct pf_server {
     pf_server_options options;
@@ -47,12 +47,12 @@ struct pf_server {
     pf_buf            keys_text;
     pf_server_counts  counts;
     int               stop_fd;
-    pf_out            batch[2];         /* the one being filled, and the one being committed */
-    int               filling;          /* index of the first */
-    bool              committing;
+    pf_out            batch[PF_SERVER_BATCHES];     /* filled, committed and sent in turn */
+    int               filling;          /* index of the one being filled */
+    bool              committing;       /* the one before it */
     uint64_t          beats;            /* heartbeats that came */
     bool              only_beats;       /* the last turn heard nothing else */
-    int64_t           batch_start_ns[2];
+    int64_t           batch_start_ns[PF_SERVER_BATCHES];
     int64_t           housekeeping_ns, readers_ns, collect_ns, backup_ns;
     pf_digest        *missing;          /* room for PF_SERVER_MISSING_MAX: what a lookup did not find */
     char              endpoints[PF_SERVER_ENDPOINTS_BYTES];

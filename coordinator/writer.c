@@ -5,11 +5,14 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+
+enum { REST_NS = 200000 };              /* who waits has given the next batch by then */
 
 struct pf_writer {
     pf_db          *db;
@@ -52,6 +55,37 @@ static void finish(pf_writer *writer, pf_status st, int64_t commit_ns)
         pf_log(PF_LOG_ERROR, "state", "eventfd cannot be written");
 }
 
+/* Called and returns with the mutex held.  False when there is something to do before that time has passed. */
+static bool rests(pf_writer *writer, int64_t ns)
+{
+    struct timespec until = { 0 };
+    int             code = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ns;
+    until.tv_sec += until.tv_nsec / PF_NS_PER_S;
+    until.tv_nsec %= PF_NS_PER_S;
+    while (!writer->batch && !writer->stopping && !code)
+        code = pthread_cond_clockwait(&writer->wake, &writer->mutex, CLOCK_MONOTONIC, &until);
+    return !writer->batch && !writer->stopping;
+}
+
+/* The next batch, NULL at the end.  Called and returns with the mutex held.  Room is made a little at a time and only
+   while nobody waits: it takes as long as a commit. */
+static const pf_out *await_batch(pf_writer *writer)
+{
+    bool made = true;
+
+    while (made && !writer->batch && pf_db_wants_room(writer->db) && rests(writer, REST_NS)) {
+        pthread_mutex_unlock(&writer->mutex);
+        made = pf_db_make_room(writer->db);
+        pthread_mutex_lock(&writer->mutex);
+    }
+    while (!writer->batch && !writer->stopping)
+        pthread_cond_wait(&writer->wake, &writer->mutex);
+    return writer->batch;
+}
+
 static void *run(void *user)
 {
     pf_writer *writer = user;
@@ -61,9 +95,7 @@ static void *run(void *user)
         int64_t       start_ns = 0;
         pf_status     st = PF_OK;
         pthread_mutex_lock(&writer->mutex);
-        while (!writer->batch && !writer->stopping)
-            pthread_cond_wait(&writer->wake, &writer->mutex);
-        batch = writer->batch;
+        batch = await_batch(writer);
         pthread_mutex_unlock(&writer->mutex);
         if (!batch)
             return NULL;

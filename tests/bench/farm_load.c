@@ -16,13 +16,30 @@ typedef struct run {
     void     **socket;
     uint32_t  *flying;
     int64_t   *sent_ns;                 /* of each request */
-    double    *took_ms;
+    double    *took_ms, *late_ms;
     uint64_t   sent, heard, limit;      /* requests that may be sent in this part of the run */
     uint32_t   turn;                    /* of the sockets, when paced */
     int64_t    start_ns, heard_ns;
     int        poll_fd;
     bool       counting;
 } run;
+
+/* Of those that count. */
+static uint64_t sent_before(const run *r)
+{
+    return r->sent - (r->limit - r->load->requests);
+}
+
+/* When the next request is to be sent; only while paced. */
+static int64_t due_ns(const run *r)
+{
+    return r->start_ns + (int64_t)((double)sent_before(r) * 1e9 / r->load->per_second);
+}
+
+static bool is_paced(const run *r)
+{
+    return r->counting && r->load->per_second;
+}
 
 static bool send_next(run *r, uint32_t at)
 {
@@ -32,24 +49,13 @@ static bool send_next(run *r, uint32_t at)
     pf_buf_init(&frame, PF_WIRE_FRAME_BYTES);
     r->load->request(r->load->user, r->sent, &frame);
     r->sent_ns[r->sent] = pf_clock_ns();
+    if (is_paced(r))
+        r->late_ms[sent_before(r)] = (double)(r->sent_ns[r->sent] - due_ns(r)) / 1e6;
     sent = zmq_send(r->socket[at], frame.data, frame.size, ZMQ_DONTWAIT) >= 0;
     r->flying[at] += sent;
     r->sent += sent;
     pf_buf_clear(&frame);
     return sent;
-}
-
-static bool is_paced(const run *r)
-{
-    return r->counting && r->load->per_second;
-}
-
-/* When the next request is to be sent; only while paced. */
-static int64_t due_ns(const run *r)
-{
-    uint64_t before = r->sent - (r->limit - r->load->requests);
-
-    return r->start_ns + (int64_t)((double)before * 1e9 / r->load->per_second);
 }
 
 static bool may_send(const run *r)
@@ -154,6 +160,8 @@ static void sum_up(run *r)
     load->p50_ms = r->took_ms[load->answered / 2];
     load->p99_ms = r->took_ms[load->answered - 1 - load->answered / 100];
     load->max_ms = r->took_ms[load->answered - 1];
+    qsort(r->late_ms, load->requests, sizeof *r->late_ms, by_value);
+    load->late_p99_ms = r->late_ms[load->requests - 1 - load->requests / 100];
 }
 
 static void open_sockets(run *r, void *context)
@@ -193,7 +201,8 @@ void farm_load_run(farm_load *load)
     size_t all = load->requests + load->sockets;
     run    r = { .load = load, .socket = pf_calloc(load->sockets, sizeof *r.socket),
                  .flying = pf_calloc(load->sockets, sizeof *r.flying),
-                 .sent_ns = pf_calloc(all, sizeof *r.sent_ns), .took_ms = pf_calloc(all, sizeof *r.took_ms) };
+                 .sent_ns = pf_calloc(all, sizeof *r.sent_ns), .took_ms = pf_calloc(all, sizeof *r.took_ms),
+                 .late_ms = pf_calloc(all, sizeof *r.late_ms) };
 
     zmq_ctx_set(context, ZMQ_MAX_SOCKETS, (int)load->sockets + 16);
     open_sockets(&r, context);
@@ -208,4 +217,5 @@ void farm_load_run(farm_load *load)
     pf_free(r.flying);
     pf_free(r.sent_ns);
     pf_free(r.took_ms);
+    pf_free(r.late_ms);
 }

@@ -26,6 +26,7 @@ typedef struct farm_load {          /* open; fill in the first part */
     double      seconds;
     uint64_t    answered;
     double      p50_ms, p99_ms, max_ms;
+    double      late_p99_ms;        /* paced: how late requests were sent, which is the load's own doing */
 } farm_load;
 
 /* Runs until all is answered, or nothing came for 20 s. */

@@ -160,6 +160,8 @@ static void commit(void *user, const pf_out *out)
     pf_err     err = { 0 };
 
     test_ok(pf_db_commit(rec->db, out, &err), &err);
+    if (commits_count % 4 == 0 && pf_db_wants_room(rec->db))
+        pf_db_make_room(rec->db);
     assert_true(commits_count < COMMITS_MAX);
     commit_rows[commits_count] = rig_sum(rec->r);
     commit_end[commits_count++] = ops_count;
