@@ -30,9 +30,10 @@ typedef struct examination {
 
 static pf_cuda   no_card = { .share = 100, .sm_count = H200_SMS, .cc = CAPABILITY, .l2_bytes = 50 << 20 };
 static pf_device device_without_card = {
-    .kind = PF_DEVICE_CUDA, .name = "cuda:0", .class_name = "h200", .class_text = "device=cuda\n", .compute_units = H200_SMS,
-    .caps = PF_CAP_CUDA | PF_CAP_CUDNN | PF_CAP_CUBLASLT | PF_CAP_NVRTC | PF_CAP_SM75 | PF_CAP_SM80 | PF_CAP_SM89 | PF_CAP_SM90,
-    .cache_bytes = 50 << 20, .memory_bytes = (size_t)140 << 30, .impl = &no_card,
+    .kind = PF_DEVICE_CUDA, .name = "cuda:0", .class_name = "h200", .class_text = "device=cuda\n",
+    .caps = PF_CAP_CUDA | PF_CAP_CUDNN | PF_CAP_CUBLASLT | PF_CAP_NVRTC | PF_CAP_SM75 | PF_CAP_SM80 | PF_CAP_SM89 |
+            PF_CAP_SM90,
+    .compute_units = H200_SMS, .cache_bytes = 50 << 20, .memory_bytes = (size_t)140 << 30, .impl = &no_card,
 };
 
 pf_status front_open(pf_device **device, pf_err *err)
@@ -47,7 +48,10 @@ pf_status front_open(pf_device **device, pf_err *err)
 
 /* ---- Candidates of one problem */
 
-static bool is_library(const pf_tactic *tactic) { return !strncmp(tactic->name, "cudnn", 5) || !strncmp(tactic->name, "cublas", 6); }
+static bool is_library(const pf_tactic *tactic)
+{
+    return !strncmp(tactic->name, "cudnn", 5) || !strncmp(tactic->name, "cublas", 6);
+}
 
 static void note_failure(examination *e, const pf_problem *p, const char *what, const char *tuning, const char *reason)
 {
@@ -63,22 +67,26 @@ static void try_tunings(examination *e, const pf_tactic *tactic, const pf_proble
     pf_tuning_list tunings = {0};
     pf_err         err = {0};
 
-    if (tactic->tunings(e->device, p, 1, &tunings, &err) || !tunings.count) note_failure(e, p, tactic->name, "lists no tuning", err.msg);
+    if (tactic->tunings(e->device, p, 1, &tunings, &err) || !tunings.count)
+        note_failure(e, p, tactic->name, "lists no tuning", err.msg);
     for (uint32_t i = 0; i < tunings.count && (int)i < e->options->tunings; i++) {
         e->result->compiled++;
-        if (tactic->compile(e->device, p, tunings.items[i].text, &err)) note_failure(e, p, tactic->name, tunings.items[i].text, err.msg);
+        if (tactic->compile(e->device, p, tunings.items[i].text, &err))
+            note_failure(e, p, tactic->name, tunings.items[i].text, err.msg);
     }
     pf_tuning_clear(&tunings);
 }
 
-static void try_layouts(examination *e, const pf_tactic *tactic, const pf_problem *problem, const pf_layout *in, const pf_layout *out)
+static void try_layouts(examination *e, const pf_tactic *tactic, const pf_problem *problem, const pf_layout *in,
+                        const pf_layout *out)
 {
     const int64_t *shapes[] = { e->profile->usual, e->profile->least, e->profile->most };
     pf_problem    *laid_out = NULL, *bound = NULL;
 
     if (pf_problem_with_layouts(problem, in, out, &laid_out, NULL)) return;
     for (int s = 0; s < (pf_problem_is_bound(problem) ? 1 : 3) && tactic->compile; s++) {
-        if (!pf_problem_bind(laid_out, e->graph->dims, shapes[s], &bound, NULL) && !pf_tactic_declines(tactic, e->device, bound))
+        if (!pf_problem_bind(laid_out, e->graph->dims, shapes[s], &bound, NULL) &&
+            !pf_tactic_declines(tactic, e->device, bound))
             try_tunings(e, tactic, bound);
         pf_problem_free(bound);
         bound = NULL;
@@ -86,7 +94,8 @@ static void try_layouts(examination *e, const pf_tactic *tactic, const pf_proble
     pf_problem_free(laid_out);
 }
 
-static bool takes(const examination *e, const pf_tactic *tactic, const pf_problem *problem, pf_layout *in, pf_layout *out)
+static bool takes(const examination *e, const pf_tactic *tactic, const pf_problem *problem, pf_layout *in,
+                  pf_layout *out)
 {
     pf_problem probe = *problem;
 
@@ -101,7 +110,8 @@ static bool try_tactic(examination *e, const pf_tactic *tactic, const pf_problem
     pf_layout in[PF_PROBLEM_VALUES] = { PF_LAYOUT_LINEAR }, out[PF_PROBLEM_VALUES] = { PF_LAYOUT_LINEAR };
     bool      any = takes(e, tactic, problem, problem->in_layout, problem->out_layout);
 
-    if (any && !is_library(tactic) && e->options->tunings) try_layouts(e, tactic, problem, problem->in_layout, problem->out_layout);
+    if (any && !is_library(tactic) && e->options->tunings)
+        try_layouts(e, tactic, problem, problem->in_layout, problem->out_layout);
     for (uint32_t i = 0; tactic->prefers && i < PREFERS_LIMIT && tactic->prefers(e->device, problem, i, in, out); i++)
         if (takes(e, tactic, problem, in, out)) {
             any = true;
@@ -143,7 +153,8 @@ static void examine_problem(examination *e, const pf_problem *problem, uint32_t 
 
     e->result->problems++;
     for (uint32_t i = 0; (tactic = pf_tactic_at(i)) != NULL && (takers < 2 || e->options->all_tactics); i++)
-        if (!(tactic->flags & PF_TACTIC_ORACLE) && !(tactic->needs & ~e->device->caps) && try_tactic(e, tactic, problem)) {
+        if (!(tactic->flags & PF_TACTIC_ORACLE) && !(tactic->needs & ~e->device->caps) &&
+            try_tactic(e, tactic, problem)) {
             takers++;
             if (!first) first = tactic;
         }
@@ -165,7 +176,8 @@ static pf_status examine_regions(examination *e, pf_err *err)
             for (uint32_t g = 0; g < regions.items[r].forms[f].count; g++) {
                 const pf_group *group = &regions.items[r].forms[f].groups[g];
 
-                if (!tail.late[r] && regions.items[r].kind == PF_REGION_STEP && group->problem) examine_problem(e, group->problem, f);
+                if (!tail.late[r] && regions.items[r].kind == PF_REGION_STEP && group->problem)
+                    examine_problem(e, group->problem, f);
             }
     pf_builder_tail_clear(&tail);
     pf_regions_clear(&regions);
@@ -174,10 +186,12 @@ static pf_status examine_regions(examination *e, pf_err *err)
 
 static pf_status lower(pf_graph *graph, const char *precision, pf_err *err)
 {
-    return !precision ? PF_OK : pf_precision_lower(graph, !strcmp(precision, "bf16") ? PF_BF16 : PF_F16, PF_CARE_USUAL, err);
+    return !precision ? PF_OK
+                      : pf_precision_lower(graph, !strcmp(precision, "bf16") ? PF_BF16 : PF_F16, PF_CARE_USUAL, err);
 }
 
-pf_status front_examine(pf_device *device, const pf_graph *graph, const front_options *options, front_result *out, pf_err *err)
+pf_status front_examine(pf_device *device, const pf_graph *graph, const front_options *options, front_result *out,
+                        pf_err *err)
 {
     pf_graph   *own = pf_graph_copy(graph, err), *rewritten = NULL;
     pf_config  *config = NULL;
@@ -202,7 +216,8 @@ pf_status front_examine(pf_device *device, const pf_graph *graph, const front_op
     return st;
 }
 
-pf_status front_examine_model(pf_device *device, const char *path, const front_options *options, front_result *out, pf_err *err)
+pf_status front_examine_model(pf_device *device, const char *path, const front_options *options, front_result *out,
+                              pf_err *err)
 {
     pf_network *network = NULL;
     pf_status   st = pf_network_import(path, &network, err);

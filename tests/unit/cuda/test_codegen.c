@@ -1,5 +1,5 @@
-/* Every skeleton makes code that NVRTC compiles for several kinds of card, for problems of the shapes that networks have. What it computes is
-   compared with the reference where there is a GPU (tests/gpu). */
+/* Every skeleton makes code that NVRTC compiles for several kinds of card, for problems of the shapes that networks
+   have. What it computes is compared with the reference where there is a GPU (tests/gpu). */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -117,7 +117,11 @@ static pf_status wgmma_own_split(const pf_problem *p, pf_program *out, pf_err *e
 
 static pf_value_id first_result(const pf_problem *p) { return p->graph->nodes[0].out[0]; }
 static const char *behind_declines(const pf_problem *p) { return pf_codegen_behind_declines(p, first_result(p)); }
-static pf_status   behind_first(const pf_problem *p, pf_program *out, pf_err *err) { return pf_codegen_behind(p, first_result(p), 256, out, err); }
+
+static pf_status behind_first(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_behind(p, first_result(p), 256, out, err);
+}
 
 typedef struct sample {
     const char *name;
@@ -130,8 +134,8 @@ typedef struct sample {
 static const sample samples[] = {
     { "bias, gelu, residual", pf_codegen_loop_declines, loop_first,
       "problem in=linear,linear*,linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [8,128,768]\n%1 = input f16 [768]\n%2 = input f16 [8,128,768]\n"
-      "%3 = add(%0, %1)\n%4 = gelu(%3)\n%5 = add(%4, %2)\noutput %5\n" },
+      "graph \"\"\n%0 = input f16 [8,128,768]\n%1 = input f16 [768]\n%2 = input f16 [8,128,768]\n%3 = add(%0, %1)\n"
+      "%4 = gelu(%3)\n%5 = add(%4, %2)\noutput %5\n" },
     { "nchw to nhwc with cast", pf_codegen_loop_declines, loop_first,
       "problem in=linear out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f32 [2,64,14,14]\n%1 = cast(%0) dtype=f16\noutput %1\n" },
@@ -141,15 +145,16 @@ static const sample samples[] = {
     { "transpose, slice, concat", pf_codegen_loop_declines, loop_first,
       "problem in=linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,12,128,64]\n%1 = input f16 [2,128,12,64]\n%2 = transpose(%0) perm=[0,2,1,3]\n"
-      "%3 = slice(%2) axes=[3] starts=[0] ends=[32] steps=[1]\n%4 = slice(%1) axes=[3] starts=[32] ends=[64] steps=[1]\n"
-      "%5 = concat(%3, %4) axis=3\noutput %5\n" },
+      "%3 = slice(%2) axes=[3] starts=[0] ends=[32] steps=[1]\n"
+      "%4 = slice(%1) axes=[3] starts=[32] ends=[64] steps=[1]\n%5 = concat(%3, %4) axis=3\noutput %5\n" },
     { "embedding and mask", pf_codegen_loop_declines, loop_first,
       "problem in=linear*,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1000,64]\n%1 = input i64 [2,16]\n%2 = gather(%0, %1)\n%3 = relu(%2)\noutput %3\n" },
     { "bilinear resize, channels last", pf_codegen_loop_declines, loop_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,16,10,10]\n"
-      "%1 = resize(%0) mode=linear coordinates=half_pixel sizes=[1,16,25,40] cubic_a=-0.75\n%2 = relu(%1)\noutput %2\n" },
+      "%1 = resize(%0) mode=linear coordinates=half_pixel sizes=[1,16,25,40] cubic_a=-0.75\n%2 = relu(%1)\n"
+      "output %2\n" },
     { "elements gathered along an axis", pf_codegen_loop_declines, loop_first,
       "problem in=linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input i64 [1,512]\n%1 = input i64 [1,16]\n%2 = gather_elements(%0, %1) axis=1\noutput %2\n" },
@@ -158,12 +163,14 @@ static const sample samples[] = {
       "graph \"\"\n%0 = input bool [2,512]\n%1 = input i64 [2,1,7,9,2]\n%2 = gather_nd(%0, %1)\noutput %2\n" },
     { "embeddings, sum and norm in FP32, handed on in FP16", pf_codegen_row_declines, row_first,
       "problem in=linear,linear*,linear*,linear*,linear*,linear* out=linear numerics=0\n"
-      "graph \"\"\n%0 = input i64 [1,128]\n%1 = input f32 [30522,768]\n%2 = input f32 [1,1,768]\n%3 = input f32 [1,128,768]\n"
-      "%4 = input f32 [768]\n%5 = input f32 [768]\n%6 = gather(%1, %0)\n%7 = add(%6, %2)\n%8 = add(%7, %3)\n"
-      "%9 = layer_norm(%8, %4, %5) axis=2 epsilon=1e-12\n%10 = clip(%9) p=-65504 q=65504\n%11 = cast(%10) dtype=f16\noutput %11\n" },
+      "graph \"\"\n%0 = input i64 [1,128]\n%1 = input f32 [30522,768]\n%2 = input f32 [1,1,768]\n"
+      "%3 = input f32 [1,128,768]\n%4 = input f32 [768]\n%5 = input f32 [768]\n%6 = gather(%1, %0)\n%7 = add(%6, %2)\n"
+      "%8 = add(%7, %3)\n%9 = layer_norm(%8, %4, %5) axis=2 epsilon=1e-12\n%10 = clip(%9) p=-65504 q=65504\n"
+      "%11 = cast(%10) dtype=f16\noutput %11\n" },
     { "softmax with scale and mask", pf_codegen_row_declines, row_first,
       "problem in=linear,linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [2,12,128,128]\n%1 = input f16 [2,1,1,128]\n%2 = add(%0, %1)\n%3 = softmax(%2) axis=3\noutput %3\n" },
+      "graph \"\"\n%0 = input f16 [2,12,128,128]\n%1 = input f16 [2,1,1,128]\n%2 = add(%0, %1)\n"
+      "%3 = softmax(%2) axis=3\noutput %3\n" },
     { "residual and layer norm, both wanted", pf_codegen_row_declines, row_first,
       "problem in=linear,linear,linear*,linear* out=linear,linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,128,768]\n%1 = input f16 [2,128,768]\n%2 = input f16 [768]\n%3 = input f16 [768]\n"
@@ -173,7 +180,8 @@ static const sample samples[] = {
       "graph \"\"\n%0 = input f32 [2,512,7,7]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\noutput %1\n" },
     { "mean over tokens, in the middle", pf_codegen_row_declines, row_first,
       "problem in=linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [2,197,768]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=0\n%2 = relu(%1)\noutput %2\n" },
+      "graph \"\"\n%0 = input f16 [2,197,768]\n%1 = reduce(%0) mode=mean axes=[1] keepdims=0\n%2 = relu(%1)\n"
+      "output %2\n" },
     { "sum over two dims apart, kept", pf_codegen_row_declines, row_first,
       "problem in=linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,5,7,16]\n%1 = reduce(%0) mode=sum axes=[0,2] keepdims=1\noutput %1\n" },
@@ -187,14 +195,17 @@ static const sample samples[] = {
     { "depthwise, bias, hard swish", pf_codegen_window_declines, window_first,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = input f16 [16,1,5,5]\n%2 = input f16 [16]\n"
-      "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[2,2,2,2] groups=16\n%4 = hard_swish(%3)\noutput %4\n" },
+      "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[2,2,2,2] groups=16\n%4 = hard_swish(%3)\n"
+      "output %4\n" },
     { "attention of a packed projection, additive mask, heads behind positions", pf_attention_declines, attention_first,
       "problem in=linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,128,2304]\n%1 = input i64 [2,128]\n%2 = reshape(%0) shape=[2,128,3,12,64]\n"
-      "%3:3 = split(%2) axis=2 sizes=[1,1,1]\n%6 = reshape(%3) shape=[2,128,12,64]\n%7 = reshape(%4) shape=[2,128,12,64]\n"
-      "%8 = reshape(%5) shape=[2,128,12,64]\n%9 = transpose(%6) perm=[0,2,1,3]\n%10 = transpose(%7) perm=[0,2,1,3]\n"
-      "%11 = transpose(%8) perm=[0,2,1,3]\n%20 = constant f32 [] {-1000}\n%12 = cast(%1) dtype=f32\n%13 = mul(%12, %20)\n%14 = reshape(%13) shape=[2,1,1,128]\n"
-      "%15 = attention(%9, %10, %11, %14) scale=0.125\n%16 = transpose(%15) perm=[0,2,1,3]\n%17 = reshape(%16) shape=[2,128,768]\noutput %17\n", 80 },
+      "%3:3 = split(%2) axis=2 sizes=[1,1,1]\n%6 = reshape(%3) shape=[2,128,12,64]\n"
+      "%7 = reshape(%4) shape=[2,128,12,64]\n%8 = reshape(%5) shape=[2,128,12,64]\n%9 = transpose(%6) perm=[0,2,1,3]\n"
+      "%10 = transpose(%7) perm=[0,2,1,3]\n%11 = transpose(%8) perm=[0,2,1,3]\n%20 = constant f32 [] {-1000}\n"
+      "%12 = cast(%1) dtype=f32\n%13 = mul(%12, %20)\n%14 = reshape(%13) shape=[2,1,1,128]\n"
+      "%15 = attention(%9, %10, %11, %14) scale=0.125\n%16 = transpose(%15) perm=[0,2,1,3]\n"
+      "%17 = reshape(%16) shape=[2,128,768]\noutput %17\n", 80 },
     { "attention of small heads, at places that are no multiple of eight", pf_attention_declines, attention_first,
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,4,100,20]\n%1 = input f16 [1,4,100,20]\n%2 = input f16 [1,4,100,20]\n"
@@ -213,23 +224,27 @@ static const sample samples[] = {
       "%3 = attention(%0, %1, %2) causal=top_left\noutput %3\n", 80 },
     { "attention by warp groups, mask of bool, keys that end inside a tile", pf_attention_declines, attention_whole,
       "problem in=linear,linear,linear,linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [1,8,100,64]\n%1 = input f16 [1,8,83,64]\n%2 = input f16 [1,8,83,64]\n%3 = input bool [100,83]\n"
-      "%4 = attention(%0, %1, %2, %3)\noutput %4\n", 90 },
-    { "causal attention by warp groups, keys in turn, heads of no multiple of 64", pf_attention_declines, attention_groups,
+      "graph \"\"\n%0 = input f16 [1,8,100,64]\n%1 = input f16 [1,8,83,64]\n%2 = input f16 [1,8,83,64]\n"
+      "%3 = input bool [100,83]\n%4 = attention(%0, %1, %2, %3)\noutput %4\n", 90 },
+    { "causal attention by warp groups, keys in turn, heads of no multiple of 64",
+      pf_attention_declines, attention_groups,
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input bf16 [1,8,300,80]\n%1 = input bf16 [1,2,300,80]\n%2 = input bf16 [1,2,300,80]\n"
       "%3 = attention(%0, %1, %2) causal=bottom_right\noutput %3\n", 90 },
     { "global average pool, channels last", pf_codegen_column_declines, column_first,
       "problem in=nhwc out=nhwc numerics=0\n"
-      "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\noutput %2\n" },
+      "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\n"
+      "output %2\n" },
     { "one image: what broadcasts over the batch is at the same point", pf_codegen_window_declines, window_first,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,16,12,10]\n%1 = input f16 [16,1,3,3]\n%2 = input f16 [16,1,1]\n"
-      "%3 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=16\n%4 = add(%3, %2)\n%5 = sigmoid(%4)\n%6 = mul(%4, %5)\noutput %6\n" },
+      "%3 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=16\n%4 = add(%3, %2)\n"
+      "%5 = sigmoid(%4)\n%6 = mul(%4, %5)\noutput %6\n" },
     { "product, bias, gelu, residual: in parts", pf_codegen_matmul_declines, matmul_split,
       "problem in=linear,linear*,linear*,linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n%3 = input f16 [1,128,3072]\n"
-      "%4 = matmul(%0, %1)\n%5 = add(%4, %2)\n%6 = gelu(%5)\n%7 = add(%6, %3)\noutput %7\n", 90 },
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n"
+      "%3 = input f16 [1,128,3072]\n%4 = matmul(%0, %1)\n%5 = add(%4, %2)\n%6 = gelu(%5)\n%7 = add(%6, %3)\n"
+      "output %7\n", 90 },
     { "gemm with a transposed matrix, sums in f32", pf_codegen_matmul_declines, matmul_whole,
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input bf16 [100,2048]\n%1 = input bf16 [1000,2048]\n%2 = input bf16 [1000]\n"
@@ -240,22 +255,26 @@ static const sample samples[] = {
       "%3 = matmul(%0, %1)\n%4 = gelu(%3)\n%5 = add(%4, %2)\noutput %5\n" },
     { "rows that start at odd places", pf_codegen_matmul_declines, matmul_whole,
       "problem in=linear,linear* out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [50257,768]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 80 },
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [50257,768]\n%2 = matmul(%0, %1) trans_b=1\n"
+      "%3 = cast(%2) dtype=f32\noutput %3\n", 80 },
     { "by warp groups: product, bias, gelu, residual, one tile for both", pf_codegen_wgmma_declines, wgmma_shared,
       "problem in=linear,linear*,linear*,linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n%3 = input f16 [1,128,3072]\n"
-      "%4 = matmul(%0, %1)\n%5 = add(%4, %2)\n%6 = gelu(%5)\n%7 = add(%6, %3)\noutput %7\n", 90 },
+      "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n"
+      "%3 = input f16 [1,128,3072]\n%4 = matmul(%0, %1)\n%5 = add(%4, %2)\n%6 = gelu(%5)\n%7 = add(%6, %3)\n"
+      "output %7\n", 90 },
     { "by warp groups: odd rows, a tile for each", pf_codegen_wgmma_declines, wgmma_own,
       "problem in=linear,linear* out=linear numerics=0\n"
-      "graph \"\"\n%0 = input bf16 [1,197,776]\n%1 = input bf16 [1001,776]\n%2 = matmul(%0, %1) trans_b=1\n%3 = cast(%2) dtype=f32\noutput %3\n", 90 },
+      "graph \"\"\n%0 = input bf16 [1,197,776]\n%1 = input bf16 [1001,776]\n%2 = matmul(%0, %1) trans_b=1\n"
+      "%3 = cast(%2) dtype=f32\noutput %3\n", 90 },
     { "by warp groups: residual, in parts of K", pf_codegen_wgmma_declines, wgmma_split,
       "problem in=linear,linear*,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,197,3072]\n%1 = input f16 [3072,768]\n%2 = input f16 [1,197,768]\n"
       "%3 = matmul(%0, %1)\n%4 = add(%3, %2)\noutput %4\n", 90 },
     { "by warp groups: convolution of one pixel", pf_codegen_wgmma_declines, wgmma_own,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
-      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
-      "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n"
+      "%3 = input f16 [2,2048,7,7]\n%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
     { "by warp groups: three for a tile, rows of several dims, gelu in bf16", pf_codegen_wgmma_declines, wgmma_three,
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input bf16 [3,197,768]\n%1 = input bf16 [3072,768]\n%2 = input bf16 [3072]\n"
@@ -263,38 +282,44 @@ static const sample samples[] = {
     { "by warp groups: two results, one of them in f32, a factor for each row", pf_codegen_wgmma_declines, wgmma_shared,
       "problem in=linear,linear*,linear out=linear,linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,100,256]\n%1 = input f16 [1004,256]\n%2 = input f16 [2,100,1]\n"
-      "%3 = matmul(%0, %1) trans_b=1\n%4 = mul(%3, %2)\n%5 = cast(%4) dtype=f32\n%6 = relu(%4)\noutput %5\noutput %6\n", 90 },
+      "%3 = matmul(%0, %1) trans_b=1\n%4 = mul(%3, %2)\n%5 = cast(%4) dtype=f32\n%6 = relu(%4)\noutput %5\n"
+      "output %6\n", 90 },
     { "by warp groups: weights that nobody can pack", pf_codegen_wgmma_declines, wgmma_three,
       "problem in=linear,linear out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [1000,256]\n%2 = matmul(%0, %1) trans_b=1\noutput %2\n", 90 },
+      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [1000,256]\n%2 = matmul(%0, %1) trans_b=1\n"
+      "output %2\n", 90 },
     { "by warp groups: runs of four columns, in parts of K", pf_codegen_wgmma_declines, wgmma_own_split,
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
-      "graph \"\"\n%0 = input f16 [197,768]\n%1 = input f16 [768,200]\n%2 = input f16 [200]\n"
-      "%3 = matmul(%0, %1)\n%4 = add(%3, %2)\noutput %4\n", 90 },
+      "graph \"\"\n%0 = input f16 [197,768]\n%1 = input f16 [768,200]\n%2 = input f16 [200]\n%3 = matmul(%0, %1)\n"
+      "%4 = add(%3, %2)\noutput %4\n", 90 },
     { "convolution of one pixel, residual, relu", pf_codegen_matmul_declines, matmul_thin,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
-      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n%3 = input f16 [2,2048,7,7]\n"
-      "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n"
+      "%3 = input f16 [2,2048,7,7]\n%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
     { "convolution with a window, strides and dilation, residual", pf_codegen_conv_declines, matmul_split,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
-      "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [40,72,3,5]\n%2 = input f16 [40]\n%3 = input f16 [2,40,15,13]\n"
-      "%4 = conv(%0, %1, %2) strides=[2,1] dilations=[1,2] pads=[1,2,0,2] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+      "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [40,72,3,5]\n%2 = input f16 [40]\n"
+      "%3 = input f16 [2,40,15,13]\n%4 = conv(%0, %1, %2) strides=[2,1] dilations=[1,2] pads=[1,2,0,2] groups=1\n"
+      "%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
     { "a stem: three channels padded to eight", pf_codegen_conv_declines, matmul_thin,
       "problem in=c8,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,3,64,64]\n%1 = input f16 [64,3,7,7]\n%2 = input f16 [64]\n"
       "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
     { "FP32 in parts: product in rows of K, gelu, handed on in FP16", pf_codegen_matmul_declines, matmul_split,
       "problem in=linear,linear*,linear* out=linear numerics=8\n"
-      "graph \"\"\n%0 = input f32 [1,128,768]\n%1 = input f32 [768,3072]\n%2 = input f32 [3072]\n"
-      "%3 = matmul(%0, %1)\n%4 = add(%3, %2)\n%5 = gelu(%4)\n%6 = cast(%5) dtype=f16\noutput %6\n", 90 },
+      "graph \"\"\n%0 = input f32 [1,128,768]\n%1 = input f32 [768,3072]\n%2 = input f32 [3072]\n%3 = matmul(%0, %1)\n"
+      "%4 = add(%3, %2)\n%5 = gelu(%4)\n%6 = cast(%5) dtype=f16\noutput %6\n", 90 },
     { "FP32 in parts: a gate of ten channels", pf_codegen_matmul_declines, matmul_thin_few,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=8\n"
       "graph \"\"\n%0 = input f32 [1,10,1,1]\n%1 = input f32 [240,10,1,1]\n%2 = input f32 [240]\n"
-      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = sigmoid(%3)\noutput %4\n", 90 },
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = sigmoid(%3)\n"
+      "output %4\n", 90 },
     { "FP32 in parts: convolution with a window, residual", pf_codegen_conv_declines, matmul_split,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=8\n"
-      "graph \"\"\n%0 = input f32 [2,36,30,17]\n%1 = input f32 [40,36,3,3]\n%2 = input f32 [40]\n%3 = input f32 [2,40,30,17]\n"
-      "%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+      "graph \"\"\n%0 = input f32 [2,36,30,17]\n%1 = input f32 [40,36,3,3]\n%2 = input f32 [40]\n"
+      "%3 = input f32 [2,40,30,17]\n%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
+      "%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
     { "FP32 in parts: a stem of three channels padded to eight", pf_codegen_conv_declines, matmul_thin,
       "problem in=c8,linear*,linear* out=nhwc numerics=8\n"
       "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input f32 [64,3,7,7]\n%2 = input f32 [64]\n"
@@ -320,7 +345,8 @@ static void compiles(const sample *s)
     for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
         if (cards[i] < s->least_card) continue;
         pf_buf_init(&cubin, 64 << 20);
-        if (pf_program_compile(&program, cards[i], &cubin, &err)) fail_msg("%s: %s\n%s", s->name, err.msg, (const char *)program.source.data);
+        if (pf_program_compile(&program, cards[i], &cubin, &err))
+            fail_msg("%s: %s\n%s", s->name, err.msg, (const char *)program.source.data);
         assert_true(cubin.size > 0);
         pf_buf_clear(&cubin);
     }
@@ -385,7 +411,8 @@ static int64_t bound(const cg_context *cg, const cg_index *index, bool highest)
     return value;
 }
 
-/* What is divided, index - divisor * (the quotient's part that is none), must never be below zero: C divides towards zero. */
+/* What is divided, index - divisor * (the quotient's part that is none), must never be below zero: C divides towards
+   zero. */
 static void indices_that_fall_are_split_above_zero(void **state)
 {
     static const int64_t extents[] = { 12, 5, 7 }, divisors[] = { 2, 9, 10, 27 };
@@ -404,7 +431,8 @@ static void indices_that_fall_are_split_above_zero(void **state)
             cg.var_extent[v] = extents[v];
             index.coef[v] = (int64_t)(pf_random_u64(&random) % 41) - 20;
         }
-        index.constant = -bound(&cg, &index, false) + (int64_t)(pf_random_u64(&random) % 30);      /* no less than zero as a whole */
+        /* no less than zero as a whole */
+        index.constant = -bound(&cg, &index, false) + (int64_t)(pf_random_u64(&random) % 30);
         cg_index_split(&cg, index, divisor, &quotient, &remainder);
         index.constant -= divisor * quotient.constant;
         for (int v = 0; v < 3; v++) index.coef[v] -= divisor * quotient.coef[v];
@@ -422,8 +450,10 @@ static void indices_that_fall_are_split_above_zero(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
-                                        cmocka_unit_test(indices_that_fall_are_split_above_zero) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
+        cmocka_unit_test(indices_that_fall_are_split_above_zero),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

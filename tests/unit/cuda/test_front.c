@@ -1,5 +1,6 @@
 /* What networks are made of finds kernels for the card, and these compile.
-   With arguments: the same of models, a line each.  test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] MODEL... */
+   With arguments: the same of models, a line each.
+   test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] MODEL... */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -23,8 +24,8 @@ static void examine_model(pf_device *device, const char *path, const front_optio
         pf_err_clear(&err);
         return;
     }
-    printf("%s: problems %u, host %u (%s), compiled %u, failed %u%s%s\n", name, r.problems, r.on_host, r.hosts, r.compiled, r.failed, r.failed ? ": " : "",
-           r.first_failure);
+    printf("%s: problems %u, host %u (%s), compiled %u, failed %u%s%s\n", name, r.problems, r.on_host, r.hosts,
+           r.compiled, r.failed, r.failed ? ": " : "", r.first_failure);
     fflush(stdout);
 }
 
@@ -56,7 +57,8 @@ static int examine_models(char **argument)
 static bool is_left(const char *name)
 {
     static const char *const names[] = {
-        "conv with computed weights", "grid_sample", "max_pool with places", "reverse_sequence", "tensor_scatter", "lp_pool", "power of integers",
+        "conv with computed weights", "grid_sample", "max_pool with places", "reverse_sequence", "tensor_scatter",
+        "lp_pool", "power of integers",
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -124,7 +126,9 @@ static void small_loops_have_small_blocks(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(small_loops_have_small_blocks) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(small_loops_have_small_blocks),
+    };
 
     return argc > 1 ? examine_models(argv + 1) : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Products by warp groups: what is left to others, and weights packed, each where the kernel's instruction gives its column to
-   the thread that stores it. */
+/* Products by warp groups: what is left to others, and weights packed, each where the kernel's instruction gives its
+   column to the thread that stores it. */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -15,8 +15,8 @@ static const char product_text[] =
     "problem in=linear,linear* out=linear numerics=0\n"
     "graph \"\"\n%%0 = input f16 [64,72]\n%%1 = input f16 [%s]\n%%2 = matmul(%%0, %%1) trans_b=%d\noutput %%2\n";
 
-/* What the kernel reads for column `run` thread + at of a group of four threads: the instruction gives each two neighbours of
-   every eight. */
+/* What the kernel reads for column `run` thread + at of a group of four threads: the instruction gives each two
+   neighbours of every eight. */
 static uint16_t packed_at(const uint16_t *packed, int run, int group, int thread, int at, int k)
 {
     return packed[(size_t)(group * 4 * run + at / 2 * 8 + thread * 2 + at % 2) * K + k];

@@ -107,11 +107,15 @@ static void gates_stay_wide(void **state)
 {
     static const char text[] =
         "graph \"\"\n%x = input f32 [1,4,8,8] \"x\"\n%w = input f32 [4,4,3,3] \"w\"\n%v = input f32 [4,4,1,1] \"v\"\n"
-        "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%m = reduce(%c) mode=mean axes=[2,3] keepdims=1\n"
+        "%c = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
+        "%m = reduce(%c) mode=mean axes=[2,3] keepdims=1\n"
         "%f = conv(%m, %v, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%r = relu(%f)\n"
-        "%g = conv(%r, %v, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%s = sigmoid(%g)\n%n = mul(%c, %s)\n"
+        "%g = conv(%r, %v, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%s = sigmoid(%g)\n"
+        "%n = mul(%c, %s)\n"
         "%y = conv(%n, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %y \"y\"\n";
-    const struct { pf_precision_care care; uint32_t convs, means, sigmoids; } cases[] = { { PF_CARE_USUAL, 4, 1, 1 }, { PF_CARE_GATES, 2, 0, 0 } };
+    const struct { pf_precision_care care; uint32_t convs, means, sigmoids; } cases[] = {
+        { PF_CARE_USUAL, 4, 1, 1 }, { PF_CARE_GATES, 2, 0, 0 },
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -153,7 +157,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
-        cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide), cmocka_unit_test(kernels_keep_their_sums),
+        cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide),
+        cmocka_unit_test(kernels_keep_their_sums),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

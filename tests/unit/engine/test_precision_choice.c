@@ -10,9 +10,9 @@ enum { TEXT_LIMIT = 1 << 16, LAYERS = 8 };
 
 #define POINT "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"
 
-/* Eight convolutions of single pixels.  Those at `at` and behind it make two channels that hardly differ, and `gain` times
-   their difference: at 100, what rounding takes from the channels becomes a few hundredths of the range.  is_late: the last
-   two do so as well, at 100.  The others pass two channels on. */
+/* Eight convolutions of single pixels.  Those at `at` and behind it make two channels that hardly differ, and `gain`
+   times their difference: at 100, what rounding takes from the channels becomes a few hundredths of the range.
+   is_late: the last two do so as well, at 100.  The others pass two channels on. */
 static pf_graph *network_of(uint32_t at, int gain, bool is_late)
 {
     pf_err    err = { 0 };
@@ -27,7 +27,7 @@ static pf_graph *network_of(uint32_t at, int gain, bool is_late)
                          "%%late_apart = constant f32 [2,2,1,1] {100,-100,-100,100}\n%%c0 = relu(%%x)\n",
                   1 + 1.0 / gain, gain, gain, gain, gain);
     for (uint32_t i = 0; i < LAYERS; i++) {
-        const char *late = is_late && i == LAYERS - 2 ? "late_alike" : is_late && i == LAYERS - 1 ? "late_apart" : "pass";
+        const char *late = !is_late || i < LAYERS - 2 ? "pass" : i == LAYERS - 2 ? "late_alike" : "late_apart";
 
         pf_buf_printf(&text, "%%c%u = conv(%%c%u, %%%s, _) " POINT "\n", i + 1, i,
                       i == at ? "alike" : i == at + 1 ? "apart" : late);

@@ -5,18 +5,14 @@ static const rule_row rows[] = {
     { "merge_slices,drop_dead",
       "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[2] starts=[0] ends=[8] steps=[2]\n"
       "%2 = slice(%1) axes=[1] starts=[1] ends=[5] steps=[1]\n%3 = slice(%1) axes=[1] starts=[0] ends=[6] steps=[2]\n"
-      "output %2\n"
-      "output %3\n",
+      "output %2\noutput %3\n",
       "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[1,2] starts=[1,0] ends=[5,8] steps=[1,2]\n"
       "%2 = slice(%0) axes=[1,2] starts=[0,0] ends=[6,8] steps=[2,2]\noutput %1\noutput %2\n" },
     /* Along the same dim; read whole. */
     { "merge_slices",
       "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[2] starts=[0] ends=[8] steps=[2]\n"
       "%2 = slice(%1) axes=[2] starts=[1] ends=[3] steps=[1]\n%3 = slice(%0) axes=[1] starts=[0] ends=[6] steps=[2]\n"
-      "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n",
-      "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[2] starts=[0] ends=[8] steps=[2]\n"
-      "%2 = slice(%1) axes=[2] starts=[1] ends=[3] steps=[1]\n%3 = slice(%0) axes=[1] starts=[0] ends=[6] steps=[2]\n"
-      "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n" },
+      "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n", STAYS },
 
     { "shuffle_channels,drop_dead",
       "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,2,1,3,4]\n"
@@ -27,11 +23,7 @@ static const rule_row rows[] = {
       "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,1,2,4,3]\n"
       "%3 = reshape(%2) shape=[n,6,w,4]\n%4 = transpose(%1) perm=[0,2,1,3,4]\n%5 = reshape(%4) shape=[n,3,8,w]\n"
       "%6 = reshape(%0) shape=[n,6,2,2,w]\n%7 = transpose(%6) perm=[0,2,1,3,4]\n%8 = reshape(%7) shape=[n,6,4,w]\n"
-      "output %3\noutput %5\noutput %8\n",
-      "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,1,2,4,3]\n"
-      "%3 = reshape(%2) shape=[n,6,w,4]\n%4 = transpose(%1) perm=[0,2,1,3,4]\n%5 = reshape(%4) shape=[n,3,8,w]\n"
-      "%6 = reshape(%0) shape=[n,6,2,2,w]\n%7 = transpose(%6) perm=[0,2,1,3,4]\n%8 = reshape(%7) shape=[n,6,4,w]\n"
-      "output %3\noutput %5\noutput %8\n" },
+      "output %3\noutput %5\noutput %8\n", STAYS },
 
     { "transpose_to_reshape,drop_dead",
       "%0 = input f32 [n,1,4,1]\n%1 = transpose(%0) perm=[1,0,3,2]\n%2 = transpose(%0) perm=[2,1,0,3]\noutput %1\n"
@@ -42,43 +34,35 @@ static const rule_row rows[] = {
     /* Dims that are split, joined where they lie side by side, and gained or lost. */
     { "reshape_first,drop_dead",
       "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[2,1,0]\n%2 = reshape(%1) shape=[4,2,1,6,n]\n"
-      "%3 = transpose(%0) perm=[0,2,1]\n"
-      "%4 = reshape(%3) shape=[n,8,2,3]\n%5 = transpose(%4) perm=[2,3,0,1]\n%6 = reshape(%5) shape=[6,n,8]\noutput %2\n"
-      "output %6\n",
+      "%3 = transpose(%0) perm=[0,2,1]\n%4 = reshape(%3) shape=[n,8,2,3]\n%5 = transpose(%4) perm=[2,3,0,1]\n"
+      "%6 = reshape(%5) shape=[6,n,8]\noutput %2\noutput %6\n",
       "%0 = input f32 [n,6,8]\n%1 = reshape(%0) shape=[n,6,4,2,1]\n%2 = transpose(%1) perm=[2,3,4,1,0]\n"
       "%3 = reshape(%0) shape=[n,2,3,8]\n%4 = reshape(%3) shape=[n,6,8]\n%5 = transpose(%4) perm=[0,2,1]\n"
       "%6 = transpose(%5) perm=[2,0,1]\noutput %2\noutput %6\n" },
     { "reshape_first,drop_dead",
       "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[1]\n"
-      "%2 = reshape(%1) shape=[n,1,3,2,4]\n"
-      "%3 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[2]\n%4 = reshape(%3) shape=[n,16]\noutput %2\noutput %4\n",
+      "%2 = reshape(%1) shape=[n,1,3,2,4]\n%3 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[2]\n"
+      "%4 = reshape(%3) shape=[n,16]\noutput %2\noutput %4\n",
       "%0 = input f32 [n,6,8]\n%1 = slice(%0) axes=[1] starts=[1] ends=[4] steps=[2]\n%2 = reshape(%1) shape=[n,16]\n"
       "%3 = reshape(%0) shape=[n,1,6,2,4]\n%4 = slice(%3) axes=[2] starts=[1] ends=[4] steps=[1]\noutput %4\n"
       "output %2\n" },
     /* Joined from afar; read twice. */
     { "reshape_first",
       "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[0,2,1]\n%2 = reshape(%1) shape=[n,48]\n"
-      "%3 = transpose(%0) perm=[2,1,0]\n"
-      "%4 = reshape(%3) shape=[8,6,n,1]\noutput %2\noutput %3\noutput %4\n",
-      "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[0,2,1]\n%2 = reshape(%1) shape=[n,48]\n"
-      "%3 = transpose(%0) perm=[2,1,0]\n"
-      "%4 = reshape(%3) shape=[8,6,n,1]\noutput %2\noutput %3\noutput %4\n" },
+      "%3 = transpose(%0) perm=[2,1,0]\n%4 = reshape(%3) shape=[8,6,n,1]\noutput %2\noutput %3\noutput %4\n", STAYS },
 
     { "split_to_slices,drop_dead",
       "%0 = input f32 [n,7]\n%1:3 = split(%0) axis=1\n%4 = neg(%1)\n%5:2 = split(%0) axis=1 sizes=[2,5]\noutput %4\n"
-      "output %3\n"
-      "output %6\n",
+      "output %3\noutput %6\n",
       "%0 = input f32 [n,7]\n%1 = slice(%0) axes=[1] starts=[0] ends=[3] steps=[1]\n%2 = neg(%1)\n"
       "%3 = slice(%0) axes=[1] starts=[6] ends=[7] steps=[1]\n%4 = slice(%0) axes=[1] starts=[2] ends=[7] steps=[1]\n"
-      "output %2\n"
-      "output %3\noutput %4\n" },
+      "output %2\noutput %3\noutput %4\n" },
 
     { "slice_first,drop_identity,drop_dead",
       "%0 = input f32 [n,8,3]\n%1 = slice(%0) axes=[1] starts=[2] ends=[-1] steps=[1]\n"
       "%2 = slice(%1) axes=[1] starts=[1] ends=[281474976710656] steps=[1]\n%3 = concat(%2, %0) axis=1\n"
       "%4 = slice(%3) axes=[1] starts=[0] ends=[4] steps=[1]\n%5 = slice(%3) axes=[1] starts=[5] ends=[7] steps=[1]\n"
-      "%6 = neg(%4)\n"
-      "output %6\noutput %5\n",
+      "%6 = neg(%4)\noutput %6\noutput %5\n",
       "%0 = input f32 [n,8,3]\n%1 = slice(%0) axes=[1] starts=[3] ends=[7] steps=[1]\n%2 = neg(%1)\n"
       "%3 = slice(%0) axes=[1] starts=[1] ends=[3] steps=[1]\noutput %2\noutput %3\n" },
     { "slice_first,drop_dead",
@@ -86,24 +70,15 @@ static const rule_row rows[] = {
       "%3 = transpose(%1) perm=[1,0,2]\n%4 = slice(%3) axes=[0] starts=[2] ends=[3] steps=[1]\noutput %2\noutput %4\n",
       "%0 = input f32 [n,12]\n%1 = slice(%0) axes=[1] starts=[4] ends=[8] steps=[1]\n%2 = reshape(%1) shape=[n,1,4]\n"
       "%3 = slice(%0) axes=[1] starts=[8] ends=[12] steps=[1]\n%4 = reshape(%3) shape=[n,1,4]\n"
-      "%5 = transpose(%4) perm=[1,0,2]\n"
-      "output %2\noutput %5\n" },
+      "%5 = transpose(%4) perm=[1,0,2]\noutput %2\noutput %5\n" },
     /* Over the border of two parts, pieces apart, past a dim that stays, steps, and what others read whole. */
     { "slice_first",
       "%0 = input f32 [n,12]\n%1 = concat(%0, %0) axis=1\n%2 = slice(%1) axes=[1] starts=[10] ends=[14] steps=[1]\n"
       "%3 = reshape(%0) shape=[n,3,4]\n%4 = slice(%3) axes=[2] starts=[1] ends=[2] steps=[1]\n"
-      "%5 = reshape(%0) shape=[n,1,12]\n"
-      "%6 = slice(%5) axes=[2] starts=[1] ends=[2] steps=[1]\n%7 = transpose(%0) perm=[1,0]\n"
-      "%8 = slice(%7) axes=[0] starts=[1] ends=[2] steps=[1]\n%9 = slice(%0) axes=[1] starts=[0] ends=[12] steps=[2]\n"
-      "%10 = slice(%9) axes=[1] starts=[1] ends=[3] steps=[1]\noutput %2\noutput %4\noutput %6\noutput %7\noutput %8\n"
-      "output %10\n",
-      "%0 = input f32 [n,12]\n%1 = concat(%0, %0) axis=1\n%2 = slice(%1) axes=[1] starts=[10] ends=[14] steps=[1]\n"
-      "%3 = reshape(%0) shape=[n,3,4]\n%4 = slice(%3) axes=[2] starts=[1] ends=[2] steps=[1]\n"
-      "%5 = reshape(%0) shape=[n,1,12]\n"
-      "%6 = slice(%5) axes=[2] starts=[1] ends=[2] steps=[1]\n%7 = transpose(%0) perm=[1,0]\n"
-      "%8 = slice(%7) axes=[0] starts=[1] ends=[2] steps=[1]\n%9 = slice(%0) axes=[1] starts=[0] ends=[12] steps=[2]\n"
-      "%10 = slice(%9) axes=[1] starts=[1] ends=[3] steps=[1]\noutput %2\noutput %4\noutput %6\noutput %7\noutput %8\n"
-      "output %10\n" },
+      "%5 = reshape(%0) shape=[n,1,12]\n%6 = slice(%5) axes=[2] starts=[1] ends=[2] steps=[1]\n"
+      "%7 = transpose(%0) perm=[1,0]\n%8 = slice(%7) axes=[0] starts=[1] ends=[2] steps=[1]\n"
+      "%9 = slice(%0) axes=[1] starts=[0] ends=[12] steps=[2]\n%10 = slice(%9) axes=[1] starts=[1] ends=[3] steps=[1]\n"
+      "output %2\noutput %4\noutput %6\noutput %7\noutput %8\noutput %10\n", STAYS },
 
     { "merge_concats,drop_dead",
       "%0 = input f32 [n,4]\n%1 = input f32 [n,3]\n%2 = concat(%0, %1) axis=1\n%3 = concat(%1, %2, %0) axis=1\n"
@@ -118,34 +93,30 @@ static const rule_row rows[] = {
       "%6 = slice(%0) axes=[1] starts=[3] ends=[4] steps=[1]\n%7 = concat(%5, %6) axis=1\noutput %2\noutput %3\n"
       "output %4\noutput %7\n",
       "%0 = input f32 [4,4]\n%1 = concat(%0, %0)\n%2 = concat(%1, %1) axis=1\n%3 = concat(%0, %0) axis=1\n"
-      "%4 = concat(%3, %0) axis=1\n"
-      "%5 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n%6 = slice(%0) axes=[1] starts=[3] ends=[4] steps=[1]\n"
-      "%7 = concat(%5, %6) axis=1\noutput %2\noutput %3\noutput %4\noutput %7\n" },
+      "%4 = concat(%3, %0) axis=1\n%5 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%6 = slice(%0) axes=[1] starts=[3] ends=[4] steps=[1]\n%7 = concat(%5, %6) axis=1\noutput %2\noutput %3\n"
+      "output %4\noutput %7\n" },
 
     /* There and back, round a product of rows, a bias, a norm and a reduction. */
     { "transpose_last,merge_transposes,drop_identity,drop_dead",
       "%0 = input f32 [n,5,2]\n%1 = transpose(%0) perm=[1,0,2]\n%2 = constant f32 [2,3] {1,2,3,4,5,6}\n"
-      "%3 = matmul(%1, %2)\n"
-      "%4 = constant f32 [3] {7,8,9}\n%5 = add(%3, %4)\n%6 = layer_norm(%5, %4, %4) axis=2 epsilon=0.001\n"
-      "%7 = constant f32 [5,1,1] {1,2,3,4,5}\n%8 = mul(%6, %7)\n%9 = reduce(%8) mode=max axes=[0] keepdims=1\n"
-      "%10 = transpose(%8) perm=[1,0,2]\n%11 = transpose(%9) perm=[1,0,2]\noutput %10\noutput %11\n",
+      "%3 = matmul(%1, %2)\n%4 = constant f32 [3] {7,8,9}\n%5 = add(%3, %4)\n"
+      "%6 = layer_norm(%5, %4, %4) axis=2 epsilon=0.001\n%7 = constant f32 [5,1,1] {1,2,3,4,5}\n%8 = mul(%6, %7)\n"
+      "%9 = reduce(%8) mode=max axes=[0] keepdims=1\n%10 = transpose(%8) perm=[1,0,2]\n"
+      "%11 = transpose(%9) perm=[1,0,2]\noutput %10\noutput %11\n",
       "%0 = input f32 [n,5,2]\n%1 = constant f32 [2,3] {1,2,3,4,5,6}\n%2 = matmul(%0, %1)\n"
-      "%3 = constant f32 [3] {7,8,9}\n"
-      "%4 = add(%2, %3)\n%5 = layer_norm(%4, %3, %3) axis=2 epsilon=0.001\n%6 = constant f32 [5,1,1] {1,2,3,4,5}\n"
-      "%7 = transpose(%6) perm=[1,0,2]\n%8 = mul(%5, %7)\n%9 = reduce(%8) mode=max axes=[1] keepdims=1\noutput %8\n"
-      "output %9\n" },
+      "%3 = constant f32 [3] {7,8,9}\n%4 = add(%2, %3)\n%5 = layer_norm(%4, %3, %3) axis=2 epsilon=0.001\n"
+      "%6 = constant f32 [5,1,1] {1,2,3,4,5}\n%7 = transpose(%6) perm=[1,0,2]\n%8 = mul(%5, %7)\n"
+      "%9 = reduce(%8) mode=max axes=[1] keepdims=1\noutput %8\noutput %9\n" },
     /* Two transposed alike are joined before they are transposed; channels last between two that need them first. */
     { "transpose_last,merge_transposes,drop_identity,drop_dead",
       "%0 = input f32 [n,2,3,4]\n%1 = input f32 [n,2,3,4]\n%2 = transpose(%0) perm=[0,2,3,1]\n"
-      "%3 = transpose(%1) perm=[0,2,3,1]\n"
-      "%4 = add(%2, %3)\n%5 = constant f32 [2] {1,2}\n%6 = mul(%4, %5)\n%7 = relu(%6)\n"
-      "%8 = transpose(%7) perm=[0,3,1,2]\n"
-      "%9 = transpose(%1) perm=[0,3,1,2]\n%10 = concat(%9, %9) axis=1\noutput %8\noutput %10\n",
+      "%3 = transpose(%1) perm=[0,2,3,1]\n%4 = add(%2, %3)\n%5 = constant f32 [2] {1,2}\n%6 = mul(%4, %5)\n"
+      "%7 = relu(%6)\n%8 = transpose(%7) perm=[0,3,1,2]\n%9 = transpose(%1) perm=[0,3,1,2]\n"
+      "%10 = concat(%9, %9) axis=1\noutput %8\noutput %10\n",
       "%0 = input f32 [n,2,3,4]\n%1 = input f32 [n,2,3,4]\n%2 = transpose(%1) perm=[0,3,1,2]\n"
-      "%3 = concat(%2, %2) axis=1\n"
-      "%4 = add(%0, %1)\n%5 = constant f32 [2] {1,2}\n%6 = reshape(%5) shape=[1,1,1,2]\n"
-      "%7 = transpose(%6) perm=[0,3,1,2]\n"
-      "%8 = mul(%4, %7)\n%9 = relu(%8)\noutput %9\noutput %3\n" },
+      "%3 = concat(%2, %2) axis=1\n%4 = add(%0, %1)\n%5 = constant f32 [2] {1,2}\n%6 = reshape(%5) shape=[1,1,1,2]\n"
+      "%7 = transpose(%6) perm=[0,3,1,2]\n%8 = mul(%4, %7)\n%9 = relu(%8)\noutput %9\noutput %3\n" },
     /* What brings heads together stays, the order of batch and sequence goes on. */
     { "transpose_last,merge_transposes,drop_identity,drop_dead",
       "%0 = input f32 [n,2,5,3]\n%1 = transpose(%0) perm=[2,0,1,3]\n%2 = reshape(%1) shape=[5,n,6]\n%3 = relu(%2)\n"
@@ -156,40 +127,23 @@ static const rule_row rows[] = {
        moves. */
     { "transpose_last",
       "%0 = input f32 [5,5,2]\n%1 = transpose(%0) perm=[1,0,2]\n%2 = relu(%1)\n%3 = transpose(%2) perm=[1,0,2]\n"
-      "%4 = add(%1, %0)\n"
-      "%5 = transpose(%4) perm=[1,0,2]\n%6 = transpose(%0) perm=[0,2,1]\n"
+      "%4 = add(%1, %0)\n%5 = transpose(%4) perm=[1,0,2]\n%6 = transpose(%0) perm=[0,2,1]\n"
       "%7 = constant f32 [5,5] {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25}\n"
-      "%8 = matmul(%6, %7)\n"
-      "%9 = transpose(%8) perm=[0,2,1]\noutput %2\noutput %3\noutput %5\noutput %9\n",
-      "%0 = input f32 [5,5,2]\n%1 = transpose(%0) perm=[1,0,2]\n%2 = relu(%1)\n%3 = transpose(%2) perm=[1,0,2]\n"
-      "%4 = add(%1, %0)\n"
-      "%5 = transpose(%4) perm=[1,0,2]\n%6 = transpose(%0) perm=[0,2,1]\n"
-      "%7 = constant f32 [5,5] {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25}\n"
-      "%8 = matmul(%6, %7)\n"
-      "%9 = transpose(%8) perm=[0,2,1]\noutput %2\noutput %3\noutput %5\noutput %9\n" },
+      "%8 = matmul(%6, %7)\n%9 = transpose(%8) perm=[0,2,1]\noutput %2\noutput %3\noutput %5\noutput %9\n", STAYS },
 
     { "transpose_once,drop_dead",
       "%0 = input f32 [n,6,5]\n%1 = exp(%0)\n%2 = slice(%1) axes=[1] starts=[0] ends=[2] steps=[1]\n"
       "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n"
-      "%5 = transpose(%3) perm=[0,2,1]\n"
-      "output %4\noutput %5\n",
+      "%5 = transpose(%3) perm=[0,2,1]\noutput %4\noutput %5\n",
       "%0 = input f32 [n,6,5]\n%1 = exp(%0)\n%2 = transpose(%1) perm=[0,2,1]\n"
-      "%3 = slice(%2) axes=[2] starts=[0] ends=[2] steps=[1]\n"
-      "%4 = slice(%2) axes=[2] starts=[2] ends=[6] steps=[1]\noutput %3\noutput %4\n" },
+      "%3 = slice(%2) axes=[2] starts=[0] ends=[2] steps=[1]\n%4 = slice(%2) axes=[2] starts=[2] ends=[6] steps=[1]\n"
+      "output %3\noutput %4\n" },
     /* Transposed in different ways, or read as a whole. */
     { "transpose_once",
       "%0 = input f32 [3,6,5]\n%1 = exp(%0)\n%2 = slice(%1) axes=[1] starts=[0] ends=[2] steps=[1]\n"
       "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n"
-      "%5 = transpose(%3) perm=[2,0,1]\n"
-      "%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n%8 = transpose(%7) perm=[0,2,1]\n"
-      "output %4\noutput %5\n"
-      "output %6\noutput %8\n",
-      "%0 = input f32 [3,6,5]\n%1 = exp(%0)\n%2 = slice(%1) axes=[1] starts=[0] ends=[2] steps=[1]\n"
-      "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n"
-      "%5 = transpose(%3) perm=[2,0,1]\n"
-      "%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n%8 = transpose(%7) perm=[0,2,1]\n"
-      "output %4\noutput %5\n"
-      "output %6\noutput %8\n" },
+      "%5 = transpose(%3) perm=[2,0,1]\n%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%8 = transpose(%7) perm=[0,2,1]\noutput %4\noutput %5\noutput %6\noutput %8\n", STAYS },
 };
 
 const rule_rows rule_rows_moves = { rows, sizeof rows / sizeof *rows };
