@@ -1,5 +1,5 @@
-/* What kernels need whose blocks share a sum over K: the SPLIT blocks of a cluster, or one alone. In front of matmul.cuh and
-   wgmma.cuh, behind what their generators define. */
+/* What kernels need whose blocks share a sum over K: the SPLIT blocks of a cluster, or one alone. In front of
+   matmul.cuh and wgmma.cuh, behind what their generators define. */
 
 /* All threads of all of them; each block sees what the others wrote before. */
 __device__ __forceinline__ void meet(void)
@@ -22,17 +22,21 @@ __device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
 #define LOAD "ld.shared"
 #endif
 #if V % 4
-  _Pragma("unroll") for (int l = 0; l < V; ++l) asm volatile(LOAD ".f32 %0, [%1];" : "=f"(value[l]) : "r"(at + l * 4) : "memory");
+  _Pragma("unroll") for (int l = 0; l < V; ++l)
+    asm volatile(LOAD ".f32 %0, [%1];" : "=f"(value[l]) : "r"(at + l * 4) : "memory");
 #else
   _Pragma("unroll") for (int l = 0; l < V; l += 4)
-    asm volatile(LOAD ".v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(value[l]), "=f"(value[l + 1]), "=f"(value[l + 2]), "=f"(value[l + 3]) : "r"(at + l * 4) : "memory");
+    asm volatile(LOAD ".v4.f32 {%0,%1,%2,%3}, [%4];"
+                 : "=f"(value[l]), "=f"(value[l + 1]), "=f"(value[l + 2]), "=f"(value[l + 3])
+                 : "r"(at + l * 4) : "memory");
 #endif
   LANES sum[l] += value[l];
 }
 
-/* The rows of a tile that block `part` of the cluster finishes, from the sums of all in their order. Each has its own of the whole
-   tile at byte address `sums` of its shared memory, in rows of row_floats. */
-__device__ __forceinline__ void finish_rows(PARAMETERS, unsigned sums, int row_floats, int row0, int column0, int part, int threads)
+/* The rows of a tile that block `part` of the cluster finishes, from the sums of all in their order. Each has its own
+   of the whole tile at byte address `sums` of its shared memory, in rows of row_floats. */
+__device__ __forceinline__ void finish_rows(PARAMETERS, unsigned sums, int row_floats, int row0, int column0, int part,
+                                            int threads)
 {
   for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += threads) {
     const int row = part * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;

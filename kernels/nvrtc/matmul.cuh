@@ -1,16 +1,22 @@
-/* A product x[M,K] w[K,N] with everything behind it, for products too small to fill the card, or a convolution as one: its rows are pixels of the
-   output, and K counts the channels under each tap of the window. K is cut into SPLIT parts, which the blocks of a
-   cluster compute at once and add up through each other's shared memory, always in the same order. Tiles come by cp.async in STAGES stages;
-   a warp computes WM x WN of the tile's BM x BN with mma.sync.
+/* A product x[M,K] w[K,N] with everything behind it, for products too small to fill the card, or a convolution as one:
+   its rows are pixels of the output, and K counts the channels under each tap of the window. K is cut into SPLIT parts,
+   which the blocks of a cluster compute at once and add up through each other's shared memory, always in the same
+   order. Tiles come by cp.async in STAGES stages; a warp computes WM x WN of the tile's BM x BN with mma.sync.
 
    Defined by the generator:
-     M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT; TRANS_W: w is [N,K]; X, W: the operands' addresses; MMA: the types of the instruction;
-     WIDE: 0, or 1 for FP32 operands. Each number is then the sum of two of BF16, 16 bits of it together with the sign of the second, and a product the sum
-     of three, all but that of the two small parts; ELEM: the operands' type in memory; LOOSE: rows of FP32 that do not start at multiples of 16 bytes;
-     START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that kernel still runs;
-     WINDOW: 0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of CHUNK; x is [n][h][w][c], w is [N][taps][c]), KERNEL_W,
-     STRIDE_, PAD_, DILATION_ with H and W;
-     V elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and stores. */
+     M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT
+     X, W        the operands' addresses; ELEM: their type in memory
+     TRANS_W     1: w is [N,K]
+     MMA         the types of the instruction
+     WIDE        0, or 1 for FP32 operands. Each number is then the sum of two of BF16, 16 bits of it together with the
+                 sign of the second, and a product the sum of three, all but that of the two small parts
+     LOOSE       rows of FP32 that do not start at multiples of 16 bytes
+     START       waits for the kernel before
+     W_CONSTANT  w is nobody's result, so that its first stages are on their way while that kernel still runs
+     WINDOW      0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of CHUNK; x is
+                 [n][h][w][c], w is [N][taps][c]), KERNEL_W, STRIDE_, PAD_, DILATION_ with H and W
+     V           elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and
+                 stores */
 #define ELEM_BYTES (WIDE ? 4 : 2)
 #define CHUNK (16 / ELEM_BYTES)             /* elements of 16 bytes */
 #define ROW_BYTES 128
@@ -24,11 +30,16 @@
 #define STEPS ((K + BK - 1) / BK)
 #define W_ROW_BYTES (TRANS_W ? ROW_BYTES : BN * ELEM_BYTES)
 
-/* 16-byte chunks of a row are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different banks. */
-__device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk) { return row * row_bytes + (((chunk ^ row) & 7) | (chunk & ~7)) * 16; }
+/* 16-byte chunks of a row are permuted by the row's number, so that the eight rows of an 8x8 matrix lie in different
+   banks. */
+__device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk)
+{
+  return row * row_bytes + (((chunk ^ row) & 7) | (chunk & ~7)) * 16;
+}
 
-/* What one thread copies of every stage: from `from` elements behind the stage's first, to `to` bytes behind the stage's start, then every THREADS-th
-   chunk: GAP bytes further each time. Rows and columns beyond the matrix repeat the last: what comes of them is not stored. */
+/* What one thread copies of every stage: from `from` elements behind the stage's first, to `to` bytes behind the
+   stage's start, then every THREADS-th chunk: GAP bytes further each time. Rows and columns beyond the matrix repeat
+   the last: what comes of them is not stored. */
 #define X_COPIES ((BM * 8 + THREADS - 1) / THREADS)
 #define W_ROW_CHUNKS (TRANS_W ? 8 : BN / CHUNK)
 #define W_CHUNKS (BN * 8)
@@ -45,7 +56,8 @@ struct copies {
 
 __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
 {
-  const int x_row = threadIdx.x / 8, x_chunk = threadIdx.x % 8, w_row = threadIdx.x / W_ROW_CHUNKS, w_chunk = threadIdx.x % W_ROW_CHUNKS;
+  const int x_row = threadIdx.x / 8, x_chunk = threadIdx.x % 8;
+  const int w_row = threadIdx.x / W_ROW_CHUNKS, w_chunk = threadIdx.x % W_ROW_CHUNKS;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) {
     const int row = min(row0 + x_row + i * (THREADS / 8), M - 1);
@@ -59,7 +71,8 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
   }
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i) {
     const int row = w_row + i * (THREADS / W_ROW_CHUNKS);
-    plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * CHUNK : (idx)row * N + min(column0 + w_chunk * CHUNK, N - CHUNK);
+    plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * CHUNK
+                         : (idx)row * N + min(column0 + w_chunk * CHUNK, N - CHUNK);
   }
   plan->x_to = chunk_at(x_row, ROW_BYTES, x_chunk);
   plan->w_to = chunk_at(w_row, W_ROW_BYTES, w_chunk);
@@ -70,7 +83,8 @@ __device__ __forceinline__ void copy16(unsigned to, const ELEM *from, int left)
 {
 #if LOOSE
   _Pragma("unroll") for (int i = 0; i < CHUNK; ++i)
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to + i * 4), "l"(i < left ? from + i : from), "r"(i < left ? 4 : 0) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+                 ::"r"(to + i * 4), "l"(i < left ? from + i : from), "r"(i < left ? 4 : 0) : "memory");
 #elif WINDOW || K % BK
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(left > 0 ? 16 : 0) : "memory");
 #else
@@ -81,12 +95,14 @@ __device__ __forceinline__ void copy16(unsigned to, const ELEM *from, int left)
 #if WINDOW
 __device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies *plan, int step)
 {
-  const int k = step * BK + threadIdx.x % 8 * CHUNK, tap = k / CHANNELS, down = tap / KERNEL_W * DILATION_H, right = tap % KERNEL_W * DILATION_W;
+  const int k = step * BK + threadIdx.x % 8 * CHUNK, tap = k / CHANNELS;
+  const int down = tap / KERNEL_W * DILATION_H, right = tap % KERNEL_W * DILATION_W;
   const idx from = ((idx)down * IN_W + right) * CHANNELS + k % CHANNELS;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) {
     const bool inside = k < K && (unsigned)(plan->top[i] + down) < IN_H && (unsigned)(plan->left[i] + right) < IN_W;
-    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, inside ? x + (plan->x[i] + from) : x, inside ? CHUNK : 0);
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8)
+      copy16(to + plan->x_to + i * X_GAP, inside ? x + (plan->x[i] + from) : x, inside ? CHUNK : 0);
   }
 }
 #else
@@ -96,7 +112,8 @@ __device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies 
   const int   k = step * BK + threadIdx.x % 8 * CHUNK;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i)
-    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8) copy16(to + plan->x_to + i * X_GAP, from + plan->x[i], K - k);
+    if (BM * 8 % THREADS == 0 || threadIdx.x + i * THREADS < BM * 8)
+      copy16(to + plan->x_to + i * X_GAP, from + plan->x[i], K - k);
 }
 #endif
 
@@ -107,23 +124,27 @@ __device__ __forceinline__ void copy_w(unsigned to, const ELEM *w, const copies 
 
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i)
     if (W_CHUNKS % THREADS == 0 || threadIdx.x + i * THREADS < W_CHUNKS)
-      copy16(to + X_BYTES + plan->w_to + i * W_GAP, from + plan->w[i], TRANS_W ? K - k : k + i * (THREADS / W_ROW_CHUNKS) < K ? CHUNK : 0);
+      copy16(to + X_BYTES + plan->w_to + i * W_GAP, from + plan->w[i],
+             TRANS_W ? K - k : k + i * (THREADS / W_ROW_CHUNKS) < K ? CHUNK : 0);
 }
 
 __device__ __forceinline__ void load4(unsigned r[4], unsigned at)
 {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
 }
 
 __device__ __forceinline__ void load4_transposed(unsigned r[4], unsigned at)
 {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
 }
 
 __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
   asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 #if WIDE
@@ -136,12 +157,15 @@ __device__ __forceinline__ parts part(unsigned first, unsigned second)
   parts p;
 
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.large) : "f"(b), "f"(a));
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.small) : "f"(b - __uint_as_float(p.large & 0xffff0000u)), "f"(a - __uint_as_float(p.large << 16)));
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.small)
+      : "f"(b - __uint_as_float(p.large & 0xffff0000u)), "f"(a - __uint_as_float(p.large << 16)));
   return p;
 }
 
-/* 16 elements of K at the row `at` for a thread's group of four, the elements t, 4 + t, 8 + t and 12 + t for the thread t: x and w agree in it. */
-__device__ __forceinline__ void load_parts(unsigned large[2], unsigned small[2], unsigned base, int row, int chunk, int lane)
+/* 16 elements of K at the row `at` for a thread's group of four, the elements t, 4 + t, 8 + t and 12 + t for the thread
+   t: x and w agree in it. */
+__device__ __forceinline__ void load_parts(unsigned large[2], unsigned small[2], unsigned base, int row, int chunk,
+                                           int lane)
 {
   unsigned r[4];
 
@@ -154,13 +178,15 @@ __device__ __forceinline__ void load_parts(unsigned large[2], unsigned small[2],
 }
 
 /* The same of w in rows of K. */
-__device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned small[2], unsigned base, int row, int column, int lane)
+__device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned small[2], unsigned base, int row,
+                                                  int column, int lane)
 {
   _Pragma("unroll") for (int i = 0; i < 2; ++i) {
     unsigned r[2];
     _Pragma("unroll") for (int j = 0; j < 2; ++j)
       asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r[j])
-                   : "r"(base + chunk_at(row + 8 * i + 4 * j + lane % 4, W_ROW_BYTES, (column + lane / 4) / CHUNK) + (column + lane / 4) % CHUNK * 4) : "memory");
+                   : "r"(base + chunk_at(row + 8 * i + 4 * j + lane % 4, W_ROW_BYTES, (column + lane / 4) / CHUNK) +
+                         (column + lane / 4) % CHUNK * 4) : "memory");
     const parts p = part(r[0], r[1]);
     large[i] = p.large;
     small[i] = p.small;
@@ -168,7 +194,8 @@ __device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned sm
 }
 
 /* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
-__device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m, int warp_n, int lane)
+__device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m,
+                                               int warp_n, int lane)
 {
   _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) {
     unsigned a[WM / 16][4], c[WM / 16][4];
@@ -194,11 +221,13 @@ __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], un
 }
 #else
 /* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
-__device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m, int warp_n, int lane)
+__device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m,
+                                               int warp_n, int lane)
 {
   _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) {
     unsigned a[WM / 16][4];
-    _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) load4(a[m], x + chunk_at(warp_m * WM + m * 16 + lane % 16, ROW_BYTES, k * 2 + lane / 16));
+    _Pragma("unroll") for (int m = 0; m < WM / 16; ++m)
+      load4(a[m], x + chunk_at(warp_m * WM + m * 16 + lane % 16, ROW_BYTES, k * 2 + lane / 16));
     _Pragma("unroll") for (int n = 0; n < WN / 16; ++n) {
       unsigned b[4];
 #if TRANS_W
@@ -229,10 +258,13 @@ kernel(PARAMETERS)
   copies plan;
   float sum[WM / 16][WN / 8][4];
 
-  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][n][i] = 0.0f;
+  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m)
+    _Pragma("unroll") for (int n = 0; n < WN / 8; ++n)
+      _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][n][i] = 0.0f;
   plan_copies(&plan, row0, column0);
 #if W_CONSTANT
-  _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) if (s < steps) copy_w(base + s * STAGE_BYTES, W, &plan, first + s);
+  _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s)
+    if (s < steps) copy_w(base + s * STAGE_BYTES, W, &plan, first + s);
 #endif
   START
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) {
@@ -244,7 +276,7 @@ kernel(PARAMETERS)
   }
   for (int s = 0, here = 0, next = STAGES - 1; s < steps; ++s) {
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
-    __syncthreads();                        /* the stage has come for all, and all have left the one that is filled next */
+    __syncthreads();                    /* the stage has come for all, and all have left the one that is filled next */
     if (s + STAGES - 1 < steps) {
       copy_x(base + next * STAGE_BYTES, X, &plan, first + s + STAGES - 1);
       copy_w(base + next * STAGE_BYTES, W, &plan, first + s + STAGES - 1);
@@ -256,10 +288,14 @@ kernel(PARAMETERS)
   }
   asm volatile("cp.async.wait_group 0;" ::: "memory");
   __syncthreads();
-  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) _Pragma("unroll") for (int half = 0; half < 2; ++half) {
-    const int row = warp_m * WM + m * 16 + half * 8 + lane / 4, column = warp_n * WN + n * 8 + lane % 4 * 2;
-    asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(base + (row * SUM_ROW + column) * 4), "f"(sum[m][n][2 * half]), "f"(sum[m][n][2 * half + 1]) : "memory");
-  }
+  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m)
+    _Pragma("unroll") for (int n = 0; n < WN / 8; ++n)
+      _Pragma("unroll") for (int half = 0; half < 2; ++half) {
+        const int row = warp_m * WM + m * 16 + half * 8 + lane / 4, column = warp_n * WN + n * 8 + lane % 4 * 2;
+        asm volatile("st.shared.v2.f32 [%0], {%1, %2};"
+                     ::"r"(base + (row * SUM_ROW + column) * 4),
+                       "f"(sum[m][n][2 * half]), "f"(sum[m][n][2 * half + 1]) : "memory");
+      }
   meet();
   finish_rows(ARGUMENTS base, SUM_ROW, row0, column0, part, THREADS);
 #if SPLIT > 1

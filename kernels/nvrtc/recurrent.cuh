@@ -1,12 +1,16 @@
-/* lstm, gru and rnn: a block for each sequence and direction goes through its steps. States and gates stay in shared memory; weights are read anew in
-   each step, from the card's cache. A warp computes a row of the products at a time.
+/* lstm, gru and rnn: a block for each sequence and direction goes through its steps. States and gates stay in shared
+   memory; weights are read anew in each step, from the card's cache. A warp computes a row of the products at a time.
 
    Defined by the generator:
-     KIND (0 lstm, 1 gru, 2 rnn), GATES, SEQ, BATCH, DIRS, INPUT, HIDDEN, THREADS, REVERSE (the only direction is backwards), BATCH_FIRST,
-     LINEAR_BEFORE_RESET, INPUT_FORGET, PARAMETERS, START;
-     LOAD_X, LOAD_W, LOAD_R and, with HAS_BIAS, HAS_LENGTHS, HAS_H, HAS_C, HAS_PEEPHOLES, LOAD_B, LOAD_LENGTH, LOAD_H, LOAD_C, LOAD_P: element i;
-     STORE_Y, STORE_H, STORE_C (i, v), which do nothing where the output is not wanted;
-     act(d, f, v): function f of direction d with its clipping, out_act(d, v): what the lstm's cell goes through unclipped. */
+     KIND, GATES              0 lstm, 1 gru, 2 rnn; 4, 3, 1
+     SEQ, BATCH, DIRS, INPUT, HIDDEN, THREADS, PARAMETERS, START
+     REVERSE                  the only direction is backwards
+     BATCH_FIRST, LINEAR_BEFORE_RESET, INPUT_FORGET
+     LOAD_X, LOAD_W, LOAD_R   element i
+     LOAD_B, LOAD_LENGTH, LOAD_H, LOAD_C, LOAD_P   the same, with HAS_BIAS, HAS_LENGTHS, HAS_H, HAS_C, HAS_PEEPHOLES
+     STORE_Y, STORE_H, STORE_C (i, v)   do nothing where the output is not wanted
+     act(d, f, v)             function f of direction d with its clipping
+     out_act(d, v)            what the lstm's cell goes through, unclipped */
 #define ROWS (GATES * HIDDEN)
 #define WARPS (THREADS / 32)
 
@@ -28,7 +32,8 @@ __device__ __forceinline__ float bias_of(const int d, const int row, const bool 
 }
 
 /* from_h[row] = bias + R[row] v for rows [first, end). */
-__device__ __forceinline__ void multiply_state(const sequence s, const float *v, const int first, const int end, PARAMETERS)
+__device__ __forceinline__ void multiply_state(const sequence s, const float *v, const int first, const int end,
+                                               PARAMETERS)
 {
   for (int row = first + threadIdx.x / 32; row < end; row += WARPS) {
     const long long at = ((long long)s.d * ROWS + row) * HIDDEN;
@@ -50,7 +55,10 @@ __device__ __forceinline__ void multiply_input(const sequence s, PARAMETERS)
   }
 }
 
-__device__ __forceinline__ float gate(const sequence s, const int g, const int i) { return s.from_x[g * HIDDEN + i] + s.from_h[g * HIDDEN + i]; }
+__device__ __forceinline__ float gate(const sequence s, const int g, const int i)
+{
+  return s.from_x[g * HIDDEN + i] + s.from_h[g * HIDDEN + i];
+}
 
 __device__ __forceinline__ float peephole(const sequence s, const int g, const int i, const float c, PARAMETERS)
 {
@@ -80,7 +88,8 @@ __device__ __forceinline__ void advance(const sequence s, PARAMETERS)
     __syncthreads();
   }
   for (int i = threadIdx.x; i < HIDDEN; i += THREADS) {
-    const float update = act(s.d, 0, gate(s, 0, i)), state = LINEAR_BEFORE_RESET ? s.reset[i] : s.from_h[2 * HIDDEN + i];
+    const float update = act(s.d, 0, gate(s, 0, i));
+    const float state = LINEAR_BEFORE_RESET ? s.reset[i] : s.from_h[2 * HIDDEN + i];
     s.h[i] = (1.0f - update) * act(s.d, 1, s.from_x[2 * HIDDEN + i] + state) + update * s.h[i];
   }
 #else
@@ -121,8 +130,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) kernel(PARAMETERS)
 {
   START
   extern __shared__ float memory[];
-  const sequence s = { memory, memory + INPUT, memory + INPUT + HIDDEN, memory + INPUT + 3 * HIDDEN, memory + INPUT + 3 * HIDDEN + ROWS,
-                       memory + INPUT + 2 * HIDDEN, (int)blockIdx.x / BATCH, (int)blockIdx.x % BATCH };
+  const sequence s = { memory, memory + INPUT, memory + INPUT + HIDDEN, memory + INPUT + 3 * HIDDEN,
+                       memory + INPUT + 3 * HIDDEN + ROWS, memory + INPUT + 2 * HIDDEN,
+                       (int)blockIdx.x / BATCH, (int)blockIdx.x % BATCH };
   const bool backwards = REVERSE || s.d == 1;
   const int length = length_of(s.b, ARGUMENTS);
   const long long state = (BATCH_FIRST ? (long long)s.b * DIRS + s.d : (long long)s.d * BATCH + s.b) * HIDDEN;
@@ -130,7 +140,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) kernel(PARAMETERS)
   load_states(s, state, ARGUMENTS);
   for (int step = 0; step < length; ++step) {
     const int t = backwards ? length - 1 - step : step;
-    const long long x_at = (BATCH_FIRST ? (long long)s.b * SEQ + t : (long long)t * BATCH + s.b) * INPUT, y_at = output_at(s, t);
+    const long long x_at = (BATCH_FIRST ? (long long)s.b * SEQ + t : (long long)t * BATCH + s.b) * INPUT;
+    const long long y_at = output_at(s, t);
     for (int i = threadIdx.x; i < INPUT; i += THREADS) s.x[i] = LOAD_X(x_at + i);
     __syncthreads();
     multiply_input(s, ARGUMENTS);

@@ -1,22 +1,25 @@
-/* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy engine,
-   STAGES deep; others multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after another. With TEAM above 1
-   that many groups multiply one tile; with TEAM 1 two have a tile each, and one finishes its tile while the other multiplies. With
-   SPLIT above 1 the blocks of a cluster have one tile, each a part of K, and add up through each other's shared memory, always in
-   the same order. (Clusters that share a tile by multicast were half as fast on an H200, and tiles taken in bands of the result no
-   faster than column by column; products that fill the card run into its power limit.)
+/* A product x[M,K] w[N,K] with everything behind it. One warp group sends for tiles of both operands by the tensor copy
+   engine, STAGES deep; others multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after
+   another. With TEAM above 1 that many groups multiply one tile; with TEAM 1 two have a tile each, and one finishes its
+   tile while the other multiplies. With SPLIT above 1 the blocks of a cluster have one tile, each a part of K, and add
+   up through each other's shared memory, always in the same order. (Clusters that share a tile by multicast were half
+   as fast on an H200, and tiles taken in bands of the result no faster than column by column; products that fill the
+   card run into its power limit.)
 
-   Of each eight columns the instruction leaves a thread the sums of two. Where w's rows are packed in another order (RUN above 2),
-   the instruction's columns are others than the result's, so that a thread has the sums of RUN neighbours in each 4 RUN columns; it
-   finishes and stores them as they are in its registers. Else (RUN 2) sums go through shared memory, 16 x FINISH_COLUMNS of a warp
-   at a time.
+   Of each eight columns the instruction leaves a thread the sums of two. Where w's rows are packed in another order
+   (RUN above 2), the instruction's columns are others than the result's, so that a thread has the sums of RUN
+   neighbours in each 4 RUN columns; it finishes and stores them as they are in its registers. Else (RUN 2) sums go
+   through shared memory, 16 x FINISH_COLUMNS of a warp at a time.
 
    Defined by the generator:
-     M, N, K, BM, BN, STAGES, TEAM, SPLIT, RUN, FINISH_COLUMNS; multiply(sum, x, w, add): one wgmma over 64 x BN x 16, x and w by
-     their descriptors;
-     START: waits for the kernel before. W_CONSTANT: w is nobody's result, so that its first stages are on their way while that
-     kernel still runs;
-     V elements are finished at once, RUN of them where that is above 2: evaluate(ARGUMENTS row, column, sum) gives a struct
-     finished, which store(ARGUMENTS row, column, finished) puts into memory; finish(ARGUMENTS row, column, sum) does both.
+     M, N, K, BM, BN, STAGES, TEAM, SPLIT, RUN, FINISH_COLUMNS
+     multiply(sum, x, w, add)   one wgmma over 64 x BN x 16, x and w by their descriptors
+     START        waits for the kernel before
+     W_CONSTANT   w is nobody's result, so that its first stages are on their way while that kernel still runs
+     V            elements are finished at once, RUN of them where that is above 2:
+     evaluate(ARGUMENTS row, column, sum)     gives a struct finished
+     store(ARGUMENTS row, column, finished)   puts that into memory
+     finish(ARGUMENTS row, column, sum)       does both
    x_map and w_map have boxes of BM x BK and BN x BK elements, whose rows of 128 bytes are swizzled. */
 #define BK 64
 #define GROUPS (TEAM == 1 ? 2 : TEAM)       /* that multiply */
@@ -31,7 +34,7 @@
 #define SUM_ROW (BN + (RUN == 8 ? 4 : RUN == 4 ? 16 - BN % 32 : 8))
 #define FINISH_ROW (FINISH_COLUMNS + 8)
 #define BARRIER_BYTES 256
-#define AT_ONCE (1024 / WM)                 /* columns that a thread evaluates before it stores the first: 32 elements */
+#define AT_ONCE (1024 / WM)             /* columns that a thread evaluates before it stores the first: 32 elements */
 #if SPLIT > 1
 #define PART ((int)blockIdx.x % SPLIT)
 #define FIRST_TILE ((int)blockIdx.x / SPLIT)
@@ -46,7 +49,7 @@
 
 struct alignas(64) tensor_map { unsigned long long opaque[16]; };
 
-struct ring { unsigned at, stage, parity; };                /* the stage's start, its number, and which round it is in */
+struct ring { unsigned at, stage, parity; };    /* the stage's start, its number, and which round it is in */
 
 __device__ __forceinline__ void advance(ring *r)
 {
@@ -70,7 +73,9 @@ __device__ __forceinline__ void skip(ring *r)
 
 __device__ __forceinline__ void wait_for(unsigned barrier, unsigned parity)
 {
-  asm volatile("{\n.reg .pred done;\nAGAIN:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra AGAIN;\n}" ::"r"(barrier), "r"(parity) : "memory");
+  asm volatile("{\n.reg .pred done;\nAGAIN:\n"
+               "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra AGAIN;\n}"
+               ::"r"(barrier), "r"(parity) : "memory");
 }
 
 __device__ __forceinline__ void expect_stage(unsigned full)
@@ -96,7 +101,8 @@ __device__ __forceinline__ unsigned long long descriptor(unsigned at)
   return (1ull << 62) | (64ull << 32) | (1ull << 16) | ((at & 0x3ffff) >> 4);
 }
 
-/* Of one row of a warp's 16 x BN sums, `count` of a thread's columns from its `first` on; half: the row, or the eighth below. */
+/* Of one row of a warp's 16 x BN sums, `count` of a thread's columns from its `first` on; half: the row, or the eighth
+   below. */
 __device__ __forceinline__ void take_sums(float *total, const float sum[BN / 2], int first, int count, int half)
 {
   _Pragma("unroll") for (int l = 0; l < count; ++l) total[l] = sum[4 * ((first + l) / 2) + 2 * half + (first + l) % 2];
@@ -106,24 +112,28 @@ __device__ __forceinline__ void take_sums(float *total, const float sum[BN / 2],
 __device__ __forceinline__ int column_of(int at, int lane) { return at / RUN * (4 * RUN) + lane % 4 * RUN + at % RUN; }
 
 #if RUN > 2
-/* All sums of a thread, whose first is that of `row` and the tile's first column `column`. Nothing is stored before what its
-   neighbours load has been asked for; outside the result they load what is inside. */
-__device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *, int row, int column, int lane)
+/* All sums of a thread, whose first is that of `row` and the tile's first column `column`. Nothing is stored before
+   what its neighbours load has been asked for; outside the result they load what is inside. */
+__device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *, int row, int column,
+                                            int lane)
 {
   _Pragma("unroll") for (int first = 0; first < BN / 4; first += AT_ONCE) {
     finished result[AT_ONCE / V][WM / 32];
 
-    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V) _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
-      float total[V];
+    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V)
+      _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
+        float total[V];
 
-      take_sums(total, sum[i / 2], at, V, i % 2);
-      result[(at - first) / V][i] = evaluate(ARGUMENTS min(row + i / 2 * 64 + i % 2 * 8, M - 1), min(column + column_of(at, lane), N - V), total);
-    }
-    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V) _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
-      const int down = row + i / 2 * 64 + i % 2 * 8, across = column + column_of(at, lane);
+        take_sums(total, sum[i / 2], at, V, i % 2);
+        result[(at - first) / V][i] = evaluate(ARGUMENTS min(row + i / 2 * 64 + i % 2 * 8, M - 1),
+                                               min(column + column_of(at, lane), N - V), total);
+      }
+    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V)
+      _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
+        const int down = row + i / 2 * 64 + i % 2 * 8, across = column + column_of(at, lane);
 
-      if (down < M && across < N) store(ARGUMENTS down, across, result[(at - first) / V][i]);
-    }
+        if (down < M && across < N) store(ARGUMENTS down, across, result[(at - first) / V][i]);
+      }
   }
 }
 #else
@@ -153,25 +163,33 @@ __device__ __forceinline__ void finish_at(PARAMETERS, const float *scratch, int 
 __device__ __forceinline__ void finish_part(PARAMETERS, const float *sum, float *scratch, int row, int column, int lane)
 {
   __syncwarp();
-  _Pragma("unroll") for (int j = 0; j < FINISH_COLUMNS / 8; ++j) _Pragma("unroll") for (int half = 0; half < 2; ++half)
-    *(float2 *)(scratch + (half * 8 + lane / 4) * FINISH_ROW + j * 8 + lane % 4 * 2) = make_float2(sum[4 * j + 2 * half], sum[4 * j + 2 * half + 1]);
+  _Pragma("unroll") for (int j = 0; j < FINISH_COLUMNS / 8; ++j)
+    _Pragma("unroll") for (int half = 0; half < 2; ++half)
+      *(float2 *)(scratch + (half * 8 + lane / 4) * FINISH_ROW + j * 8 + lane % 4 * 2) =
+        make_float2(sum[4 * j + 2 * half], sum[4 * j + 2 * half + 1]);
   __syncwarp();
   if (row + 16 <= M && column + FINISH_COLUMNS <= N)
-    _Pragma("unroll 4") for (int i = 0; i < FINISH_COLUMNS / V / 2; ++i) finish_at(ARGUMENTS scratch, row, column, i * 32 + lane, true);
+    _Pragma("unroll 4") for (int i = 0; i < FINISH_COLUMNS / V / 2; ++i)
+      finish_at(ARGUMENTS scratch, row, column, i * 32 + lane, true);
   else
-    _Pragma("unroll 1") for (int v = lane; v < 16 * (FINISH_COLUMNS / V); v += 32) finish_at(ARGUMENTS scratch, row, column, v, false);
+    _Pragma("unroll 1") for (int v = lane; v < 16 * (FINISH_COLUMNS / V); v += 32)
+      finish_at(ARGUMENTS scratch, row, column, v, false);
 }
 
 /* All sums of a warp, whose first are those of `row` - lane / 4 and `column`. */
-__device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *scratch, int row, int column, int lane)
+__device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *scratch, int row,
+                                            int column, int lane)
 {
-  _Pragma("unroll") for (int m = 0; m < WM / 64; ++m) _Pragma("unroll") for (int c = 0; c < BN / FINISH_COLUMNS; ++c)
-    finish_part(ARGUMENTS sum[m] + c * (FINISH_COLUMNS / 2), scratch, row - lane / 4 + m * 64, column + c * FINISH_COLUMNS, lane);
+  _Pragma("unroll") for (int m = 0; m < WM / 64; ++m)
+    _Pragma("unroll") for (int c = 0; c < BN / FINISH_COLUMNS; ++c)
+      finish_part(ARGUMENTS sum[m] + c * (FINISH_COLUMNS / 2), scratch, row - lane / 4 + m * 64,
+                  column + c * FINISH_COLUMNS, lane);
 }
 #endif
 
 /* One thread sends for all tiles of the block. */
-__device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const tensor_map *w_map, ring r, unsigned full, unsigned empty)
+__device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const tensor_map *w_map, ring r,
+                                     unsigned full, unsigned empty)
 {
   const int steps = LAST_STEP - FIRST_STEP, ahead = W_CONSTANT ? min(STAGES, steps) : 0;
 
@@ -192,8 +210,10 @@ __device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const 
     }
 }
 
-/* A tile's sums: rows part * WM of it and the next. The other group may look at its stages when we have seen all of ours, if there is a tile for it. */
-__device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *r, int part, unsigned full, unsigned empty, int thread, bool last)
+/* A tile's sums: rows part * WM of it and the next. The other group may look at its stages when we have seen all of
+   ours, if there is a tile for it. */
+__device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *r, int part, unsigned full,
+                                              unsigned empty, int thread, bool last)
 {
   const int steps = LAST_STEP - FIRST_STEP;
   unsigned before = 0;
@@ -201,8 +221,10 @@ __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *
   for (int step = 0; step < steps; ++step) {
     wait_for(full + r->stage * 8, r->parity);
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-    _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) _Pragma("unroll") for (int m = 0; m < WM / 64; ++m)
-      multiply(sum[m], descriptor(r->at + (part * WM + m * 64) * BK * 2) + k * 2, descriptor(r->at + X_BYTES) + k * 2, step > 0 || k > 0);
+    _Pragma("unroll") for (int k = 0; k < BK / 16; ++k)
+      _Pragma("unroll") for (int m = 0; m < WM / 64; ++m)
+        multiply(sum[m], descriptor(r->at + (part * WM + m * 64) * BK * 2) + k * 2,
+                 descriptor(r->at + X_BYTES) + k * 2, step > 0 || k > 0);
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
     if (step > 0) {
       asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
@@ -218,18 +240,21 @@ __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *
 
 #if SPLIT > 1
 /* The block's sums to where its stages were, and its part of the tile's rows from those of all. */
-__device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][BN / 2], float *sums, unsigned base, int row0, int column0, int group)
+__device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][BN / 2], float *sums, unsigned base,
+                                                int row0, int column0, int group)
 {
   const int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32;
 
   asm volatile("bar.sync 3, %0;" ::"n"(128 * GROUPS) : "memory");       /* all groups are through with the stages */
   if (group < TEAM)
-    _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) _Pragma("unroll") for (int at = 0; at < BN / 4; at += PIECE) {
-      wide<float, PIECE> piece;
+    _Pragma("unroll") for (int i = 0; i < WM / 32; ++i)
+      _Pragma("unroll") for (int at = 0; at < BN / 4; at += PIECE) {
+        wide<float, PIECE> piece;
 
-      take_sums(piece.at, sum[i / 2], at, PIECE, i % 2);
-      *(wide<float, PIECE> *)(sums + (group * WM + i / 2 * 64 + warp * 16 + i % 2 * 8 + lane / 4) * SUM_ROW + column_of(at, lane)) = piece;
-    }
+        take_sums(piece.at, sum[i / 2], at, PIECE, i % 2);
+        *(wide<float, PIECE> *)(sums + (group * WM + i / 2 * 64 + warp * 16 + i % 2 * 8 + lane / 4) * SUM_ROW +
+                                column_of(at, lane)) = piece;
+      }
   meet();
   finish_rows(ARGUMENTS base, SUM_ROW, row0, column0, PART, 128 * GROUPS);
   __syncwarp();
@@ -274,7 +299,8 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
     START
 #if SPLIT > 1
     if (group < TEAM) multiply_tile(sum, &r, part, full, empty, thread, true);
-    finish_together(ARGUMENTS sum, (float *)(memory + (base - given)), base, FIRST_TILE % TILES_M * BM, FIRST_TILE / TILES_M * BN, group);
+    finish_together(ARGUMENTS sum, (float *)(memory + (base - given)), base, FIRST_TILE % TILES_M * BM,
+                    FIRST_TILE / TILES_M * BN, group);
 #else
     for (int tile = FIRST_TILE, turn = 0; tile < TILES; tile += APART, ++turn) {
       const int row = tile % TILES_M * BM + part * WM + warp * 16 + lane / 4;
