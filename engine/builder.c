@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/plan_key.h"
+#include "engine/builder_alternatives.h"
 #include "engine/builder_care.h"
 #include "engine/builder_check.h"
 #include "engine/builder_draft.h"
@@ -15,7 +16,7 @@
 #include "engine/config.h"
 #include "engine/refine.h"
 
-enum { REWRITES_LIMIT = 1 << 20 };
+enum { REWRITES_LIMIT = 1 << 20, BUILDS_MOST = 32 };
 
 typedef struct building {
     pf_network        *network;
@@ -34,6 +35,8 @@ typedef struct building {
     pf_buf             rewrites_text;
     pf_plan           *plan;
     pf_builder_verdict verdict;
+    pf_digest          key;
+    pf_bans            bans;            /* candidates that the check found wrong, now or in an earlier build */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
 } building;
 
@@ -70,20 +73,32 @@ static pf_status apply_shapes(building *b, pf_err *err)
     return st ? st : pf_graph_verify(b->original, err);
 }
 
+/* And what earlier builds of the same found out.  A store that does not answer costs only that. */
+static pf_status find_key(building *b, pf_err *err)
+{
+    pf_digest model = { 0 };
+    pf_err    why = { 0 };
+    pf_status st = pf_config_key_text(b->config, &b->spec_text, err);
+
+    if (!st)
+        st = pf_network_digest(b->network, &model, err);
+    if (st)
+        return st;
+    pf_plan_key(&model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &b->key);
+    if (pf_bans_find(b->store, b->device, &b->key, &b->bans, &why))
+        pf_log(PF_LOG_WARN, "builder", "bans-unknown reason=\"%s\"", why.msg);
+    return PF_OK;
+}
+
 /* Before anything is timed: layers in FP32 are other problems. */
 static pf_status decide_care(building *b, pf_err *err)
 {
-    pf_digest model = { 0 }, key = { 0 };
     int64_t   start = pf_clock_ns();
-    pf_status st = pf_config_key_text(b->config, &b->spec_text, err);
+    pf_status st = PF_OK;
 
-    if (st || !pf_builder_rounds(b->config, b->device))
-        return st;
-    st = pf_network_digest(b->network, &model, err);
-    if (st)
-        return st;
-    pf_plan_key(&model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &key);
-    st = pf_builder_care(b->store, b->device, b->config, &key, b->original, &b->profile, &b->care, err);
+    if (!pf_builder_rounds(b->config, b->device))
+        return PF_OK;
+    st = pf_builder_care(b->store, b->device, b->config, &b->key, b->original, &b->profile, &b->care, err);
     pf_progress_spent(&b->progress, PF_PART_CARE, start);
     return st;
 }
@@ -161,6 +176,7 @@ static pf_status choose(building *b, pf_err *err)
 {
     pf_status st = pf_search_open(b->device, b->config, b->store, &b->progress, &b->search, err);
 
+    b->search.bans = &b->bans;
     if (!st)
         st = pf_progress_phase(&b->progress, PF_PHASE_TIME, err);
     if (!st)
@@ -222,11 +238,18 @@ static pf_status write_draft(building *b, bool will_run, pf_err *err)
 static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
 {
     int64_t   start = pf_clock_ns();
-    pf_status st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, err);
+    pf_err    why = { .list = err ? err->list : NULL };
+    pf_status st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, &why);
 
     pf_progress_spent(&b->progress, PF_PART_REFINE, start);
-    if (st || !refinement->count)
-        return st;
+    if (st && st != PF_CANCELLED) {     /* the check of the plan finds out whether a layer fails */
+        pf_log(PF_LOG_WARN, "builder", "not-refined reason=\"%s\"", why.msg);
+        return PF_OK;
+    }
+    if (st)
+        return pf_err_set(err, st, why.file, why.line, "%s", why.msg);
+    if (!refinement->count)
+        return PF_OK;
     pf_plan_free(b->plan);
     b->plan = NULL;
     pf_builder_draft_clear(&b->draft);
@@ -262,7 +285,8 @@ static pf_status write_plan(building *b, pf_err *err)
 static pf_status check_plan(building *b, pf_err *err)
 {
     pf_digest        draft = { 0 };
-    pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics };
+    pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics,
+                               pf_config_int(b->config, PF_CONFIG_effort) == 0 };
     int64_t          start = pf_clock_ns();
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
@@ -321,6 +345,7 @@ static void start_over(building *b)
     pf_search_close(&b->search);
     pf_plan_free(b->plan);
     b->plan = NULL;
+    pf_blames_clear(&b->verdict.blames);
     b->verdict = (pf_builder_verdict){ 0 };
     b->profile.count = b->own_symbols;
 }
@@ -336,9 +361,67 @@ static pf_status build_once(building *b, pf_err *err)
     return st ? st : check_plan(b, err);
 }
 
-static pf_status build_with_care(building *b, pf_err *err)
+/* ---- Candidates that turn out wrong in the whole plan: the next ones are taken */
+
+/* Is there another candidate for the step's layer? */
+static bool has_other(const building *b, uint32_t step, const pf_plan_candidate *than)
+{
+    pf_alternatives others = { 0 };
+    bool            any = false;
+
+    if (!pf_builder_alternatives(&b->draft, step, &others, NULL))
+        for (uint32_t i = 0; i < others.count; i++)
+            any |= strcmp(others.items[i].tactic, than->tactic) || strcmp(others.items[i].tuning, than->tuning);
+    pf_builder_alternatives_clear(&others);
+    return any;
+}
+
+static bool ban(building *b, const pf_blame *blame, pf_err *err)
+{
+    const pf_plan_step      *step = &b->draft.plan.steps[blame->step];
+    const pf_plan_candidate *candidate = &step->ranked[blame->candidate];
+    const pf_problem        *problem = b->search.items[b->draft.step_item[blame->step]].problem;
+    const pf_tactic         *tactic = pf_tactic_find(candidate->tactic);
+
+    if (!tactic || (tactic->flags & PF_TACTIC_ORACLE) || !has_other(b, blame->step, candidate) ||
+        pf_bans_has(&b->bans, &problem->hash, candidate->tactic, candidate->tuning, candidate->rev))
+        return false;
+    pf_err_note(err, blame->status, step->name, "candidate %s %s: %s", candidate->tactic, candidate->tuning,
+                blame->why);
+    pf_log(PF_LOG_WARN, "builder", "banned layer=\"%s\" tactic=%s tuning=\"%s\" reason=\"%s\": the next one is taken",
+           step->name, candidate->tactic, candidate->tuning, blame->why);
+    return !pf_bans_add(&b->bans, &problem->hash, candidate->tactic, candidate->tuning, candidate->rev, blame->why,
+                        blame->status != PF_NO_SPACE, NULL);
+}
+
+/* False: nobody is to blame, or nobody can take over. */
+static bool ban_blamed(building *b, pf_err *err)
+{
+    pf_err why = { 0 };
+    bool   any = false;
+
+    for (uint32_t i = 0; i < b->verdict.blames.count; i++)
+        any |= ban(b, &b->verdict.blames.items[i], err);
+    if (any && pf_bans_keep(b->store, b->device, &b->key, &b->bans, &why))
+        pf_log(PF_LOG_WARN, "builder", "bans-not-kept reason=\"%s\"", why.msg);
+    return any;
+}
+
+static pf_status build_with_others(building *b, pf_err *err)
 {
     pf_status st = build_once(b, err);
+
+    for (int i = 1; st && i < BUILDS_MOST && ban_blamed(b, err); i++) {
+        pf_err_clear(err);
+        start_over(b);
+        st = build_once(b, err);
+    }
+    return st;
+}
+
+static pf_status build_with_care(building *b, pf_err *err)
+{
+    pf_status st = build_with_others(b, err);
 
     while (is_too_far_off(b, st)) {
         b->care = pf_builder_more_care(b->config, b->care);
@@ -347,7 +430,7 @@ static pf_status build_with_care(building *b, pf_err *err)
                !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
         pf_err_clear(err);
         start_over(b);
-        st = build_once(b, err);
+        st = build_with_others(b, err);
     }
     return st;
 }
@@ -362,6 +445,8 @@ static void building_clear(building *b)
     pf_free(b->spec_text);
     pf_buf_clear(&b->rewrites_text);
     pf_plan_free(b->plan);
+    pf_bans_clear(&b->bans);
+    pf_blames_clear(&b->verdict.blames);
     if (b->own_store)
         b->own_store->close(b->own_store);
 }
@@ -382,6 +467,8 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
         open_kernels(&b, options);
     if (!st)
         st = apply_shapes(&b, err);
+    if (!st)
+        st = find_key(&b, err);
     if (!st)
         st = decide_care(&b, err);
     if (!st)

@@ -15,9 +15,10 @@ static bool is_listed(const pf_alternatives *list, const char *tactic, const cha
     return false;
 }
 
-static pf_status add(pf_alternatives *list, const pf_timing_entry *entry, pf_err *err)
+static pf_status add(const pf_search *search, const pf_search_item *item, pf_alternatives *list,
+                     const pf_timing_entry *entry, pf_err *err)
 {
-    if (is_listed(list, entry->tactic, entry->tuning))
+    if (is_listed(list, entry->tactic, entry->tuning) || pf_search_bans(search, item, entry->tactic, entry->tuning))
         return PF_OK;
     if (pf_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items))
         return PF_FAIL_MEMORY(err, (list->count + 1) * sizeof *list->items);
@@ -25,38 +26,40 @@ static pf_status add(pf_alternatives *list, const pf_timing_entry *entry, pf_err
     return PF_OK;
 }
 
-static pf_status add_ranked(const pf_choice *choice, bool oracles, pf_alternatives *list, pf_err *err)
+static pf_status add_ranked(const pf_search *search, const pf_search_item *item, bool oracles, pf_alternatives *list,
+                            pf_err *err)
 {
-    pf_status st = PF_OK;
+    const pf_choice *choice = &item->choice;
+    pf_status        st = PF_OK;
 
     for (uint32_t i = 0; i < choice->count && !st; i++) {
         const pf_tactic *tactic = pf_tactic_find(choice->ranked[i]->tactic);
 
         if (tactic && ((tactic->flags & PF_TACTIC_ORACLE) != 0) == oracles)
-            st = add(list, choice->ranked[i], err);
+            st = add(search, item, list, choice->ranked[i], err);
     }
     return st;
 }
 
-static pf_status add_tunings(const pf_search *search, const pf_problem *problem, const pf_tactic *tactic,
+static pf_status add_tunings(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
                              pf_alternatives *list, pf_err *err)
 {
     pf_tuning_list  tunings = { 0 };
     pf_timing_entry entry = { .rev = tactic->rev };
     pf_status       st = PF_OK;
 
-    if (tactic->tunings(search->device, problem, EFFORT, &tunings, NULL))      /* it has none after all */
+    if (tactic->tunings(search->device, item->problem, EFFORT, &tunings, NULL))      /* it has none after all */
         pf_tuning_clear(&tunings);
     snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic->name);
     for (uint32_t i = 0; i < tunings.count && !st; i++) {
         snprintf(entry.tuning, sizeof entry.tuning, "%s", tunings.items[i].text);
-        st = add(list, &entry, err);
+        st = add(search, item, list, &entry, err);
     }
     pf_tuning_clear(&tunings);
     return st;
 }
 
-static pf_status add_takers(const pf_search *search, const pf_problem *problem, bool oracles, pf_alternatives *list,
+static pf_status add_takers(const pf_search *search, const pf_search_item *item, bool oracles, pf_alternatives *list,
                             pf_err *err)
 {
     const pf_tactic *tactic = NULL;
@@ -64,8 +67,8 @@ static pf_status add_takers(const pf_search *search, const pf_problem *problem, 
 
     for (uint32_t i = 0; (tactic = pf_tactic_at(i)) != NULL && !st; i++)
         if (((tactic->flags & PF_TACTIC_ORACLE) != 0) == oracles && pf_search_allows(search->config, tactic) &&
-            !pf_tactic_declines(tactic, search->device, problem))
-            st = add_tunings(search, problem, tactic, list, err);
+            !pf_tactic_declines(tactic, search->device, item->problem))
+            st = add_tunings(search, item, tactic, list, err);
     return st;
 }
 
@@ -77,9 +80,9 @@ pf_status pf_builder_alternatives(const pf_draft *draft, uint32_t step, pf_alter
 
     *out = (pf_alternatives){ 0 };
     for (int oracles = 0; oracles < 2 && !st; oracles++) {
-        st = add_ranked(&item->choice, oracles, out, err);
+        st = add_ranked(search, item, oracles, out, err);
         if (!st)
-            st = add_takers(search, item->problem, oracles, out, err);
+            st = add_takers(search, item, oracles, out, err);
     }
     return st;
 }

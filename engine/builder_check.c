@@ -6,16 +6,18 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/builder_glance.h"
 #include "engine/builder_noise.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
 #include "engine/runtime.h"
 
 #define NETWORK_TOLERANCE_FACTOR 10     /* errors of layers add up */
+#define LARGE_WORKSPACE_BYTES    (1 << 20)
 #define FLIPPED_SHARE            0.01   /* of an integer output: where two scores are nearly equal, either may win */
 
 /* How one run's outputs are to the references': the largest error, the least cosine. */
-typedef struct answer { double error, cosine; bool by_rounding; } answer;
+typedef struct answer { double error, cosine; bool by_rounding; pf_blames *blames; } answer;
 
 /* ---- Outputs */
 
@@ -29,9 +31,6 @@ static double flipped_share(const pf_tensor *test, const pf_tensor *reference)
     return count ? (double)flipped / (double)count : 0;
 }
 
-static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason,
-                   size_t capacity);
-
 /* Sequences and optionals item by item; of texts only the shape, since nothing but the references makes them. */
 static bool same_items(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason,
                        size_t capacity)
@@ -41,12 +40,12 @@ static bool same_items(const pf_tensor *test, const pf_tensor *reference, double
 
     snprintf(reason, capacity, "has another shape or number of items");
     for (int64_t i = 0; i < reference->item_count && same && reference->rank < 0; i++)
-        same = agrees(&test->items[i], &reference->items[i], tolerance, error, reason, capacity);
+        same = pf_builder_check_agrees(&test->items[i], &reference->items[i], tolerance, error, reason, capacity);
     return same;
 }
 
-static bool agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error, char *reason,
-                   size_t capacity)
+bool pf_builder_check_agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error,
+                             char *reason, size_t capacity)
 {
     if (reference->rank < 0 || reference->dtype == PF_STRING)
         return same_items(test, reference, tolerance, error, reason, capacity);
@@ -99,41 +98,6 @@ static pf_status keep_references(const pf_builder_check *check, const pf_oracle 
     return st;
 }
 
-typedef struct hunt {
-    const pf_plan          *plan;
-    const pf_builder_check *check;
-    const kept             *references;
-    double                  tolerance;
-    uint32_t                step;       /* the first that is off; PF_NONE: none yet */
-    double                  error;
-} hunt;
-
-static bool compare_value(void *user, uint32_t step, uint32_t value, const pf_tensor *tensor)
-{
-    hunt            *h = user;
-    const pf_tensor *reference = &h->references->tensors[h->check->graph_value[value]];
-    char             reason[128] = "";
-
-    if (!reference->data || agrees(tensor, reference, h->tolerance, &h->error, reason, sizeof reason))
-        return true;
-    h->step = step;
-    return false;
-}
-
-static pf_status find_culprit(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
-                              double tolerance, hunt *out, pf_err *err)
-{
-    kept      references = { 0 };
-    pf_status st = keep_references(check, oracle, &references, err);
-
-    *out = (hunt){ context->plan, check, &references, tolerance, PF_NONE, 0 };
-    if (!st)
-        st = pf_context_run_watched(context, compare_value, out, err);
-    drop_kept(&references);
-    out->references = NULL;
-    return st;
-}
-
 /* Inputs and outputs stay bound while the layers are watched. */
 static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_tensor *outputs, pf_err *err)
 {
@@ -149,26 +113,44 @@ static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_ten
     return st;
 }
 
-static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
-                          pf_tensor *outputs, double tolerance, const char *output, const char *reason,
-                          bool *by_rounding, pf_err *err)
+/* Who is to blame.  A device that is gone answers nothing, and whoever broke it is not known. */
+static void examine(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs,
+                    pf_blames *out)
 {
-    hunt      found = { .step = PF_NONE };
-    pf_err    ignored = { 0 };
-    pf_status st = bind_again(context, oracle, outputs, &ignored);
+    pf_err    why = { 0 };
+    pf_status st = context->device->ops->stream_sync(context->device, context->stream, &why);
 
     if (!st)
-        st = find_culprit(context, check, oracle, tolerance, &found, &ignored);
-    *by_rounding = !st && found.step == PF_NONE;
-    if (st || found.step == PF_NONE)
-        return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no single layer is off by more than %.2g",
-                       output, reason, tolerance);
-    return PF_FAIL(err, PF_MISMATCH,
-                   "the plan's output \"%s\" %s; the first layer that is off is \"%s\" with %s (%s), by %.3g of its "
-                   "range",
-                   output, reason, context->plan->steps[found.step].name,
-                   context->plan->steps[found.step].ranked[0].tactic, context->plan->steps[found.step].ranked[0].tuning,
-                   found.error);
+        st = bind_again(context, oracle, outputs, &why);
+    if (!st)
+        st = pf_builder_blame(context, check->rewritten, check->graph_value, out, &why);
+    if (st)
+        pf_log(PF_LOG_WARN, "builder", "not-examined reason=\"%s\"", why.msg);
+}
+
+/* Only the layers' sentence, in front of what they led to. */
+static pf_status layer_is_off(const pf_plan *plan, const pf_blames *blames, pf_err *err)
+{
+    const pf_blame          *first = &blames->items[0];
+    const pf_plan_candidate *choice = &plan->steps[first->step].ranked[first->candidate];
+
+    pf_err_at(err, plan->steps[first->step].name);
+    return PF_FAIL(err, first->status, "layer \"%s\" with %s (%s) %s%s", plan->steps[first->step].name, choice->tactic,
+                   choice->tuning, first->status == PF_MISMATCH ? "" : "failed: ", first->why);
+}
+
+static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                          pf_tensor *outputs, const char *output, const char *reason, answer *out, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    if (!out->blames->count)
+        examine(context, check, oracle, outputs, out->blames);
+    out->by_rounding = !out->blames->count;
+    if (out->by_rounding)
+        return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no layer by itself is wrong", output, reason);
+    st = layer_is_off(context->plan, out->blames, err);
+    return pf_err_add(err, st, "the plan's output \"%s\" %s", output, reason);
 }
 
 /* Outputs of the tail hang on decisions that a last bit may turn (which box is kept).  What feeds the tail does not:
@@ -190,7 +172,7 @@ static pf_status compare_crossing(pf_context *context, const pf_builder_check *c
         if (context->plan->values[tail->in[i]].home != PF_HOME_ARENA || !reference->data)
             continue;
         st = pf_context_fetch(context, tail->in[i], &tensor, err);
-        *agree &= !st && agrees(&tensor, reference, tolerance, &one, reason, sizeof reason);
+        *agree &= !st && pf_builder_check_agrees(&tensor, reference, tolerance, &one, reason, sizeof reason);
         *error = one > *error ? one : *error;
         pf_tensor_clear(&tensor);
     }
@@ -273,15 +255,14 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
     for (uint32_t i = 0; i < oracle->out_count && !st; i++) {
         char   reason[128] = "";
         double one = 0, cosine = cosine_of(&outputs[i], &oracle->out[i]);
-        bool   agree = agrees(&outputs[i], &oracle->out[i], tolerance, &one, reason, sizeof reason);
+        bool   agree = pf_builder_check_agrees(&outputs[i], &oracle->out[i], tolerance, &one, reason, sizeof reason);
 
         if (!agree)
             st = agrees_in_tail(context, check, oracle, tolerance, i, &one, &agree, err);
         if (!agree && !st)
             st = agrees_in_noise(check, oracle, &outputs[i], i, &noise, &agree, err);
         if (!agree && !st)
-            st = mismatch(context, check, oracle, outputs, tolerance / NETWORK_TOLERANCE_FACTOR,
-                          output_name(context->plan, i), reason, &out->by_rounding, err);
+            st = mismatch(context, check, oracle, outputs, output_name(context->plan, i), reason, out, err);
         out->error = one > out->error ? one : out->error;
         out->cosine = cosine < out->cosine ? cosine : out->cosine;
     }
@@ -289,31 +270,103 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
     return st;
 }
 
-static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, answer *out,
-                          pf_err *err)
+/* ---- Layers that nobody looked at before */
+
+typedef struct glancing {
+    const pf_glance *glance;
+    const pf_plan   *plan;
+    double           tolerance;
+    bool             differs;
+} glancing;
+
+static bool glance_at(void *user, uint32_t step, uint32_t value, const pf_tensor *tensor)
 {
-    pf_oracle  oracle = { 0 };
-    pf_err     reason = { 0 };
+    glancing *g = user;
+
+    (void)step;
+    g->differs = pf_glance_differs(g->glance, g->plan->values[value].name, tensor, g->tolerance);
+    return !g->differs;
+}
+
+/* Outputs may hide a wrong layer: a network with weights drawn at random makes little of most of its values. */
+static pf_status compare_layers(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                                pf_tensor *outputs, const pf_glance *glance, answer *out, pf_err *err)
+{
+    glancing  g = { glance, context->plan,
+                    NETWORK_TOLERANCE_FACTOR * pf_oracle_tolerance(check->rewritten, check->numerics), false };
+    pf_status st = bind_again(context, oracle, outputs, err);
+
+    if (!st)
+        st = pf_context_run_watched(context, glance_at, &g, err);
+    if (!st && g.differs)
+        examine(context, check, oracle, outputs, out->blames);
+    return st || !out->blames->count ? st : layer_is_off(context->plan, out->blames, err);
+}
+
+/* The layer that could not be made ready, or not be enqueued. */
+static void blame_failed(const pf_context *context, pf_status status, const pf_err *why, pf_blames *out)
+{
+    uint32_t made = context->resident->failed_step, run = context->failed_step;
+
+    if (made != PF_NONE)
+        (void)pf_blames_add(out, made, 0, status, 0, why->msg, NULL);
+    else if (run != PF_NONE)
+        (void)pf_blames_add(out, run, context->instance->ranked[run], status, 0, why->msg, NULL);
+}
+
+static pf_status run_and_compare(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                                 const pf_glance *glance, answer *out, pf_err *err)
+{
     pf_tensor *outputs = pf_calloc(check->original->output_count + 1, sizeof *outputs);
     pf_status  st = outputs ? PF_OK : PF_FAIL_MEMORY(err, check->original->output_count * sizeof *outputs);
 
-    *out = (answer){ 0, -1, false };
     if (!st)
-        st = pf_oracle_of_graph(check->original, bindings, &oracle, &reason);
-    pf_graph_forget_constants(check->original);         /* while the plan runs, its own weights are in memory */
-    if (st && st != PF_NO_SPACE) {      /* it wants inputs that mean something: sizes, positions in its tables */
-        pf_log(PF_LOG_WARN, "builder", "not-compared reason=\"%s\"", reason.msg);
-        out->error = -1;
-        pf_free(outputs);
-        return PF_OK;
-    }
+        st = pf_context_run_host(context, oracle->in, outputs, err);
+    if (st)
+        goto out;
+    if (check->nothing_timed)
+        st = compare_layers(context, check, oracle, outputs, glance, out, err);
     if (!st)
-        st = pf_context_run_host(context, oracle.in, outputs, err);
-    if (!st)
-        st = compare_outputs(context, check, &oracle, outputs, out, err);
+        st = compare_outputs(context, check, oracle, outputs, out, err);
+out:
     for (uint32_t i = 0; outputs && i < check->original->output_count; i++)
         pf_tensor_clear(&outputs[i]);
     pf_free(outputs);
+    return st;
+}
+
+static pf_status expect(const pf_builder_check *check, const int64_t *bindings, pf_glance *glance, pf_oracle *out,
+                        pf_err *err)
+{
+    return check->nothing_timed
+               ? pf_oracle_of_graph_watched(check->original, bindings, pf_glance_take, glance, out, err)
+               : pf_oracle_of_graph(check->original, bindings, out, err);
+}
+
+static pf_status check_at(pf_context *context, const pf_builder_check *check, const int64_t *bindings, answer *out,
+                          pf_err *err)
+{
+    pf_oracle oracle = { 0 };
+    pf_glance glance = { 0 };
+    pf_err    reason = { 0 };
+    pf_status st = check->nothing_timed ? pf_glance_open(check->original, &glance, err) : PF_OK;
+
+    *out = (answer){ 0, -1, false, out->blames };
+    if (st)
+        goto out;
+    st = expect(check, bindings, &glance, &oracle, &reason);
+    pf_graph_forget_constants(check->original);         /* while the plan runs, its own weights are in memory */
+    if (st == PF_NO_SPACE) {
+        st = pf_err_set(err, st, reason.file, reason.line, "%s", reason.msg);
+    } else if (st) {                    /* it wants inputs that mean something: sizes, positions in its tables */
+        pf_log(PF_LOG_WARN, "builder", "not-compared reason=\"%s\"", reason.msg);
+        out->error = -1;
+        st = PF_OK;
+    } else {
+        st = run_and_compare(context, check, &oracle, &glance, out, err);
+    }
+out:
+    pf_glance_close(&glance);
     pf_oracle_clear(&oracle);
     return st;
 }
@@ -350,18 +403,23 @@ static bool has_range(const pf_profile *profile)
     return false;
 }
 
-pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check,
-                                pf_builder_verdict *out, pf_err *err)
+/* Memory is short before anything ran: whose scratch is the largest, if that is much. */
+static void blame_greedy(const pf_plan *plan, const pf_err *why, pf_blames *out)
 {
-    pf_context *context = NULL;
-    answer      usual = { -1, -1, false }, least = { -1, -1, false };
-    pf_status   st = pf_context_new(plan, device, NULL, &context, err);
+    uint32_t greedy = 0;
 
-    *out = (pf_builder_verdict){ .plan = { .max_rel_error = -1, .max_rel_error_least = -1 }, .least_cosine = -1 };
-    if (!st)
-        st = check_at(context, check, check->profile->usual, &usual, err);
-    if (!st && !context->instance)
-        st = ready_at(context, err);
+    for (uint32_t s = 1; s < plan->step_count; s++)
+        if (plan->steps[s].workspace_bytes > plan->steps[greedy].workspace_bytes)
+            greedy = s;
+    if (plan->step_count && plan->steps[greedy].workspace_bytes >= LARGE_WORKSPACE_BYTES)
+        (void)pf_blames_add(out, greedy, 0, PF_NO_SPACE, 0, why->msg, NULL);
+}
+
+static pf_status check_shapes(pf_context *context, const pf_builder_check *check, pf_builder_verdict *out, pf_err *err)
+{
+    answer    usual = { -1, -1, false, &out->blames }, least = { -1, -1, false, &out->blames };
+    pf_status st = check_at(context, check, check->profile->usual, &usual, err);
+
     if (!st) {
         out->plan.memory_bytes = context->instance->memory.bytes;
         out->plan.memory_lower_bound_bytes = context->instance->memory.lower_bound_bytes;
@@ -377,6 +435,29 @@ pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_build
     out->least_cosine = usual.cosine;
     out->plan.max_rel_error = round_up(usual.error);
     out->plan.max_rel_error_least = round_up(least.error);
+    return st;
+}
+
+pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_builder_check *check,
+                                pf_builder_verdict *out, pf_err *err)
+{
+    pf_context *context = NULL;
+    pf_err      why = { .list = err ? err->list : NULL };
+    pf_status   st = pf_context_new(plan, device, NULL, &context, &why);
+
+    *out = (pf_builder_verdict){ .plan = { .max_rel_error = -1, .max_rel_error_least = -1 }, .least_cosine = -1 };
+    if (!st)
+        st = ready_at(context, &why);
+    if (st == PF_NO_SPACE)
+        blame_greedy(plan, &why, &out->blames);
+    else if (!st)
+        st = check_shapes(context, check, out, &why);
+    if (context && st && st != PF_MISMATCH && st != PF_NO_SPACE && !out->blames.count)
+        blame_failed(context, st, &why, &out->blames);
+    if (st) {
+        pf_err_at(err, why.node);
+        st = pf_err_set(err, st, why.file, why.line, "%s", why.msg);
+    }
     pf_context_free(context);
     return st;
 }

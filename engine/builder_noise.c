@@ -138,10 +138,18 @@ pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint3
     return st;
 }
 
+bool pf_builder_is_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise)
+{
+    pf_noise found = { 0 };
+
+    return measure(test, reference, &found) && found.most <= SAFETY * noise->most &&
+           found.deviation <= SAFETY * noise->deviation;
+}
+
 bool pf_builder_within_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise)
 {
     pf_noise found = { 0 };
 
-    return measure(test, reference, &found) && found.most <= fmin(SAFETY * noise->most, GREATEST_NOISE) &&
-           found.deviation <= SAFETY * noise->deviation;
+    return pf_builder_is_noise(test, reference, noise) && measure(test, reference, &found) &&
+           found.most <= GREATEST_NOISE;
 }

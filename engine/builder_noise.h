@@ -17,6 +17,8 @@ typedef struct pf_noise { double most, deviation; } pf_noise;
 pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle,
                            pf_noise *noise, pf_err *err);
 /* Is what differs no more than what rounding does? */
+bool      pf_builder_is_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise);
+/* And is that little enough for the comparison to show something? */
 bool      pf_builder_within_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise);
 
 #endif

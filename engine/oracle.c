@@ -142,8 +142,8 @@ static void clear_outputs(pf_oracle *oracle)
         pf_tensor_clear(&oracle->out[i]);
 }
 
-pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
-                            pf_err *err)
+static pf_status draw_and_run(const pf_graph *graph, const int64_t *bindings, uint32_t number,
+                              pf_interpret_watch *watch, void *user, pf_oracle *out, pf_err *err)
 {
     const size_t draw_count = sizeof draws / sizeof draws[0];
     pf_status    st = PF_OK;
@@ -160,7 +160,7 @@ pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint
         st = fill_inputs(graph, bindings, &draws[i], (uint64_t)number << SEED_SHIFT, out, err);
         if (st)
             break;
-        st = pf_interpret(graph, out->in, out->out, NULL, NULL, last ? err : NULL);
+        st = pf_interpret(graph, out->in, out->out, watch, user, last ? err : NULL);
         if (!st && has_numbers(out))
             break;
         if (!last && st != PF_NO_SPACE)
@@ -171,9 +171,21 @@ pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint
     return st;
 }
 
+pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
+                            pf_err *err)
+{
+    return draw_and_run(graph, bindings, number, NULL, NULL, out, err);
+}
+
+pf_status pf_oracle_of_graph_watched(const pf_graph *graph, const int64_t *bindings, pf_interpret_watch *watch,
+                                     void *user, pf_oracle *out, pf_err *err)
+{
+    return draw_and_run(graph, bindings, 0, watch, user, out, err);
+}
+
 pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_oracle *out, pf_err *err)
 {
-    return pf_oracle_of_draw(graph, bindings, 0, out, err);
+    return draw_and_run(graph, bindings, 0, NULL, NULL, out, err);
 }
 
 pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)

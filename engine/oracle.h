@@ -20,6 +20,10 @@ pf_status pf_oracle_make(const pf_problem *problem, pf_oracle *out, pf_err *err)
 /* The same of a whole network, at these values of its symbols. Integer inputs called a mask or a type are drawn from 0
    and 1. */
 pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_oracle *out, pf_err *err);
+/* The same; watch (engine/op.h) sees every value, of the last draw last. */
+pf_status pf_oracle_of_graph_watched(const pf_graph *graph, const int64_t *bindings,
+                                     void (*watch)(void *user, pf_value_id value, pf_tensor *tensor), void *user,
+                                     pf_oracle *out, pf_err *err);
 /* Other inputs of the same kind for each number; of 0 the same. */
 pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
                             pf_err *err);

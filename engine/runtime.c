@@ -58,6 +58,7 @@ pf_status pf_context_new(pf_plan *plan, pf_device *device, const pf_allocator *a
     c->plan = plan;
     c->device = device;
     c->capture = -1;
+    c->failed_step = PF_NONE;
     c->ranges = ranges_of_environment();
     c->shapes_changed = c->pointers_changed = true;
     if (!allocate_tables(c))
@@ -530,9 +531,11 @@ pf_status pf_context_enqueue_step(pf_context *c, uint32_t s, pf_stream *stream, 
     begin_range(c, PF_RANGES_LAYERS, c->plan->steps[s].name);
     st = prepared->tactic->enqueue(prepared, &c->step_bindings[s], stream, err);
     end_range(c, PF_RANGES_LAYERS);
-    if (st)
-        pf_err_at(err, c->plan->steps[s].name);
-    return st ? pf_err_add(err, st, "layer \"%s\" with %s", c->plan->steps[s].name, prepared->tactic->name) : PF_OK;
+    if (!st)
+        return PF_OK;
+    c->failed_step = s;
+    pf_err_at(err, c->plan->steps[s].name);
+    return pf_err_add(err, st, "layer \"%s\" with %s", c->plan->steps[s].name, prepared->tactic->name);
 }
 
 static pf_status enqueue(pf_context *c, pf_stream *stream, pf_err *err)

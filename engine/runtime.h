@@ -35,6 +35,7 @@ struct pf_context {
     void       **slots;                 /* the in and out pointers of all steps */
     pf_bindings *step_bindings;         /* by step; in and out point into slots */
     pf_capture   captures[PF_CAPTURES_KEPT];
+    uint32_t     failed_step;           /* the last that could not be enqueued; PF_NONE: none */
     int          capture;               /* the one that fits what is bound now, or -1 */
     uint64_t     clock;
     void       **staging;               /* by io: device copies for pf_context_run_host; owned */

@@ -226,9 +226,11 @@ static pf_status prepare_step(making *m, uint32_t s, pf_err *err)
         st = PF_FAIL(err, st, "no tactic of the plan computes it at these shapes: %s", reason.msg);
 out:
     pf_problem_free(p);
-    if (st)
-        pf_err_at(err, step->name);
-    return st ? pf_err_add(err, st, "layer \"%s\"", step->name) : PF_OK;
+    if (!st)
+        return PF_OK;
+    m->resident->failed_step = s;
+    pf_err_at(err, step->name);
+    return pf_err_add(err, st, "layer \"%s\"", step->name);
 }
 
 /* Weights that the tail reads. */

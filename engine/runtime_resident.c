@@ -117,6 +117,7 @@ static pf_status resident_new(pf_plan *plan, pf_device *device, const pf_allocat
     if (resident) {
         resident->plan = plan;
         resident->device = device;
+        resident->failed_step = PF_NONE;
         resident->allocator = *allocator;
         resident->blobs = pf_calloc(plan->blob_count + 1, sizeof *resident->blobs);
         resident->blob_owned = pf_calloc(plan->blob_count + 1, sizeof *resident->blob_owned);

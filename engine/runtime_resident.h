@@ -39,6 +39,7 @@ typedef struct pf_resident {
     pf_instance *instances[PF_INSTANCES_KEPT];
     uint64_t     clock;
     uint32_t     users;
+    uint32_t     failed_step;           /* why the last instance could not be made; PF_NONE: none failed */
     struct pf_resident *next;
 } pf_resident;
 

@@ -454,13 +454,32 @@ static pf_status find_and_time(pf_search *search, pf_err *err)
     return st;
 }
 
+bool pf_search_bans(const pf_search *search, const pf_search_item *item, const char *tactic, const char *tuning)
+{
+    const pf_tactic *known = pf_tactic_find(tactic);
+
+    return known && pf_bans_has(search->bans, &item->problem->hash, tactic, tuning, known->rev);
+}
+
+/* The first tuning that is not banned; as many as there are when all are. */
+static uint32_t first_allowed(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
+                              const pf_tuning_list *tunings)
+{
+    uint32_t i = 0;
+
+    while (i < tunings->count && pf_search_bans(search, item, tactic->name, tunings->items[i].text))
+        i++;
+    return i;
+}
+
 static pf_status add_guess(pf_search *search, pf_search_item *item, const pf_tactic *tactic, pf_err *err)
 {
     pf_tuning_list   tunings = { 0 };
     pf_timing_entry *guesses = NULL;
     pf_status        st = list_tunings(search, item, tactic, &tunings, err);
+    uint32_t         first = first_allowed(search, item, tactic, &tunings);
 
-    if (!st && tunings.count) {
+    if (!st && first < tunings.count) {
         guesses = pf_realloc(item->guesses, (item->choice.count + 1) * sizeof *guesses);
         st = guesses ? PF_OK : PF_FAIL_MEMORY(err, (item->choice.count + 1) * sizeof *guesses);
     }
@@ -468,23 +487,30 @@ static pf_status add_guess(pf_search *search, pf_search_item *item, const pf_tac
         item->guesses = guesses;
         guesses[item->choice.count] = (pf_timing_entry){ .rev = tactic->rev };
         snprintf(guesses[item->choice.count].tactic, sizeof guesses->tactic, "%s", tactic->name);
-        snprintf(guesses[item->choice.count++].tuning, sizeof guesses->tuning, "%s", tunings.items[0].text);
+        snprintf(guesses[item->choice.count++].tuning, sizeof guesses->tuning, "%s", tunings.items[first].text);
     }
     pf_tuning_clear(&tunings);
     return st;
 }
 
-/* Every tactic that takes the problem, with its first tuning; their times are unknown. */
-static pf_status guess(pf_search *search, pf_search_item *item, pf_err *err)
+static pf_status add_guesses(pf_search *search, pf_search_item *item, bool oracles, pf_err *err)
 {
     const pf_tactic *tactic = NULL;
     pf_status        st = PF_OK;
 
-    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, false, &at)) != NULL;)
+    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, oracles, &at)) != NULL;)
         st = add_guess(search, item, tactic, err);
+    return st;
+}
+
+/* Tactics that take the problem, each with one tuning; their times are unknown. */
+static pf_status guess(pf_search *search, pf_search_item *item, bool only_oracles, pf_err *err)
+{
+    pf_status st = only_oracles ? PF_OK : add_guesses(search, item, false, err);
+
     item->only_oracle = !item->choice.count;
-    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
-        st = add_guess(search, item, tactic, err);
+    if (!st)
+        st = add_guesses(search, item, true, err);
     if (st || !item->choice.count)
         return st;
     item->choice.ranked = pf_calloc(item->choice.count, sizeof *item->choice.ranked);
@@ -495,6 +521,19 @@ static pf_status guess(pf_search *search, pf_search_item *item, pf_err *err)
     return PF_OK;
 }
 
+/* How many were. */
+static uint32_t leave_out_banned(const pf_search *search, pf_search_item *item)
+{
+    pf_choice *choice = &item->choice;
+    uint32_t   before = choice->count, kept = 0;
+
+    for (uint32_t i = 0; i < before; i++)
+        if (!pf_search_bans(search, item, choice->ranked[i]->tactic, choice->ranked[i]->tuning))
+            choice->ranked[kept++] = choice->ranked[i];
+    choice->count = kept;
+    return before - kept;
+}
+
 static pf_status rank(pf_search *search, pf_search_item *item, pf_err *err)
 {
     pf_choose_rules rules = search->rules;
@@ -503,7 +542,10 @@ static pf_status rank(pf_search *search, pf_search_item *item, pf_err *err)
     rules.varies = item->varies;
     st = pf_choose_rank(&item->record, &rules, &item->choice, err);
     search->contended += !st && item->choice.contended;
-    return st;
+    if (st || !leave_out_banned(search, item) || item->choice.count)
+        return st;
+    pf_choose_clear(&item->choice);
+    return guess(search, item, true, err);
 }
 
 pf_status pf_search_run(pf_search *search, pf_err *err)
@@ -513,7 +555,7 @@ pf_status pf_search_run(pf_search *search, pf_err *err)
     pf_status st = guessing ? PF_OK : find_and_time(search, err);
 
     for (uint32_t i = search->looked_up; i < search->count && !st; i++)
-        st = guessing ? guess(search, &search->items[i], err) : rank(search, &search->items[i], err);
+        st = guessing ? guess(search, &search->items[i], false, err) : rank(search, &search->items[i], err);
     search->looked_up = search->count;
     if (!st && search->contended > contended)
         pf_log(PF_LOG_WARN, "search",

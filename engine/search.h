@@ -5,12 +5,14 @@
       with at least this build's effort (a failure counts at any).  Contended entries count in
       the store that has them (equal contents give equal plans); shared caches do not take them.
    3. What is measured is merged into the store problem by problem, so an interrupted build keeps what it paid for.
-   4. With effort 0 nothing is looked up and nothing timed: each tactic's first guess is ranked, in the order of
+   4. Banned candidates are not ranked. Where that leaves none, the reference is, without a time.
+   5. With effort 0 nothing is looked up and nothing timed: each tactic's first guess that is not banned is ranked, in the order of
       tactics, the reference last. */
 #ifndef PF_ENGINE_SEARCH_H
 #define PF_ENGINE_SEARCH_H
 
 #include "base/map.h"
+#include "engine/ban.h"
 #include "engine/choose.h"
 #include "engine/config.h"
 #include "engine/progress.h"
@@ -21,7 +23,7 @@ typedef struct pf_search_item {
     char            *layer;             /* owned; a layer that has it */
     pf_timing_record record;            /* all that is known of it */
     pf_choice        choice;            /* best first; empty when nothing computes it as laid out */
-    pf_timing_entry *guesses;           /* owned; with effort 0: what choice points to */
+    pf_timing_entry *guesses;           /* owned; of effort 0, and where all others are banned: what choice points to */
     bool             only_oracle;       /* no tactic but the reference takes it */
     bool             varies;            /* a layer with shapes that vary has it: set before the run that ranks it */
 } pf_search_item;
@@ -32,6 +34,7 @@ typedef struct pf_search {
     pf_timing_store   *store;
     pf_build_progress *progress;
     pf_choose_rules    rules;
+    const pf_bans     *bans;            /* borrowed; NULL: none */
     pf_search_item    *items;
     uint32_t           count, capacity;
     uint32_t           looked_up;       /* items before this one were */
@@ -52,6 +55,8 @@ pf_status pf_search_run(pf_search *search, pf_err *err);
 /* Time of an item's best candidate in nanoseconds; INFINITY when there is none. */
 double    pf_search_cost(const pf_search *search, uint32_t index);
 int64_t   pf_search_timing_ns(const pf_search *search);
+/* Was the candidate of the item banned? */
+bool      pf_search_bans(const pf_search *search, const pf_search_item *item, const char *tactic, const char *tuning);
 /* Does the build spec allow the tactic?  user: the pf_config. */
 bool      pf_search_allows(const void *user, const pf_tactic *tactic);
 

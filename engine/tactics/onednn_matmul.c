@@ -190,12 +190,18 @@ static matrix matrix_of(const pf_strided *x, bool swap, int32_t rank)
     return m;
 }
 
-/* May the first dims be stepped through as one, down to `keep`? */
+/* May the first dims be stepped through as one, down to `keep`?  Dims of one element are nowhere in between. */
 static bool front_merges(const matrix *m, int32_t keep)
 {
-    for (int32_t d = 0; d < m->rank - keep; d++)
-        if (m->dim[d] != 1 && m->dim[d + 1] != 1 && m->stride[d] != m->stride[d + 1] * m->dim[d + 1])
+    int32_t outer = -1;
+
+    for (int32_t d = 0; d <= m->rank - keep; d++) {
+        if (m->dim[d] == 1)
+            continue;
+        if (outer >= 0 && m->stride[outer] != m->stride[d] * m->dim[d])
             return false;
+        outer = d;
+    }
     return true;
 }
 
@@ -387,7 +393,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 }
 
 const pf_tactic pf_tactic_onednn_matmul = {
-    .name = "onednn_matmul", .rev = 2, .needs = PF_CAP_CPU,
+    .name = "onednn_matmul", .rev = 3, .needs = PF_CAP_CPU,
     .declines = declines, .prefers = pf_tactic_prefers_linear, .tunings = tunings, .prepare = prepare,
     .pack = pf_onednn_weighted_pack,
     .enqueue = pf_onednn_weighted_enqueue, .save = pf_onednn_weighted_save, .release = pf_onednn_weighted_release,

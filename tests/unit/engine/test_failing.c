@@ -1,0 +1,154 @@
+/* A candidate that turns out wrong, or fails, only when the whole plan is run: the next one is taken, at every effort,
+   and the next build knows it from the start. */
+#include <stdio.h>
+
+#include "base/error_list.h"
+#include "engine/device_module.h"
+#include "engine/plan.h"
+#include "tests/unit/engine/networks.h"
+
+enum { WAYS = 6, LENGTH_LEAST = 4 };
+
+static const pf_device_module *module;
+
+/* Rows of each length through hardmax; softmax before it makes them positive. */
+static pf_network *network(void)
+{
+    pf_network *net = NULL;
+    pf_err      err = { 0 };
+
+    test_ok(pf_network_new("failing", &net, &err), &err);
+    for (int i = 0; i < WAYS; i++) {
+        pf_tensor_id x = PF_NONE, y = PF_NONE;
+        char         in[8] = "", out[8] = "", shape[16] = "";
+
+        snprintf(in, sizeof in, "x%d", i);
+        snprintf(out, sizeof out, "y%d", i);
+        snprintf(shape, sizeof shape, "[3,%d]", LENGTH_LEAST + i);
+        test_ok(pf_network_input(net, in, PF_F32, shape, &x, &err), &err);
+        y = layer(net, "softmax", "positive", "axis=1", 1, (pf_tensor_id[]){ x });
+        y = layer(net, "hardmax", "hard", "axis=1", 1, (pf_tensor_id[]){ y });
+        test_ok(pf_network_output(net, y, out, &err), &err);
+    }
+    return net;
+}
+
+static bool is_named(const pf_error_list *list, const char *tactic)
+{
+    for (uint32_t i = 0; i < pf_error_list_count(list); i++) {
+        pf_error one = { 0 };
+
+        pf_error_list_at(list, i, &one);
+        if (strstr(one.message, tactic))
+            return true;
+    }
+    return false;
+}
+
+/* notes: of what the build survived. */
+static pf_plan *build(const char *spec, pf_timing_store *store, pf_error_list *notes)
+{
+    pf_network      *net = network();
+    pf_config       *config = config_of(spec);
+    pf_device       *device = cpu();
+    pf_build_options options = { .store = store };
+    pf_plan         *plan = NULL;
+    pf_build_report  report = { 0 };
+    pf_err           err = { .list = notes };
+
+    pf_error_list_clear(notes);
+    test_ok(pf_build(net, config, device, &options, &plan, &report, &err), &err);
+    assert_true(report.max_rel_error >= 0 && report.max_rel_error < 1e-5);
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        assert_int_not_equal(strncmp(plan->steps[s].ranked[0].tactic, "fails", 5), 0);
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(net);
+    return plan;
+}
+
+static void assert_same_bytes(const pf_plan *a, const pf_plan *b)
+{
+    size_t      one = 0, two = 0;
+    const void *bytes = pf_plan_bytes(a, &one), *others = pf_plan_bytes(b, &two);
+
+    assert_int_equal(one, two);
+    assert_memory_equal(bytes, others, one);
+}
+
+/* What is short of memory now may have it next time, and is tried again. */
+static void build_twice(const char *spec)
+{
+    static const char *const lasting[] = { "fails_wrong", "fails_nan", "fails_to_run", "fails_to_load",
+                                           "fails_if_positive" };
+    pf_timing_store *store = NULL;
+    pf_error_list   *notes = NULL;
+    pf_plan         *first = NULL, *second = NULL;
+    pf_err           err = { 0 };
+
+    test_ok(pf_timing_store_memory(&store, &err), &err);
+    test_ok(pf_error_list_new(&notes, &err), &err);
+    first = build(spec, store, notes);
+    for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++)
+        assert_true(is_named(notes, lasting[i]));
+    assert_true(is_named(notes, "fails_greedy"));
+    second = build(spec, store, notes);
+    for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++)
+        assert_false(is_named(notes, lasting[i]));
+    assert_same_bytes(first, second);
+    pf_plan_free(first);
+    pf_plan_free(second);
+    pf_error_list_free(notes);
+    store->close(store);
+}
+
+static void with_nothing_timed(void **state)
+{
+    (void)state;
+    build_twice("effort=0\n");
+}
+
+static void with_all_timed_alone(void **state)
+{
+    (void)state;
+    build_twice("effort=1\n");
+}
+
+/* A layer that only a failing tactic may compute: the build ends, and says which. */
+static void without_another_the_layer_is_named(void **state)
+{
+    pf_network *net = network();
+    pf_config  *config = config_of("effort=0\ntactics=-reference\n");
+    pf_device  *device = cpu();
+    pf_plan    *plan = NULL;
+    pf_err      err = { 0 };
+
+    (void)state;
+    assert_int_not_equal(pf_build(net, config, device, NULL, &plan, NULL, &err), PF_OK);
+    assert_null(plan);
+    assert_non_null(strstr(err.msg, "hard"));
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(net);
+}
+
+static int load(void **state)
+{
+    pf_err err = { 0 };
+
+    (void)state;
+    test_ok(pf_device_module_load(FAILING_MODULE, &module, &err), &err);
+    assert_non_null(pf_tactic_find("fails_wrong"));
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_nothing_timed),
+        cmocka_unit_test(with_all_timed_alone),
+        cmocka_unit_test(without_another_the_layer_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, load, NULL);
+}
