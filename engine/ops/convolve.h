@@ -6,15 +6,17 @@
 
 /* Fills output 0 with dtype and [N, M, out...]; checks x [N,C,...], w [M,C/groups,...]. */
 pf_status pf_convolve_infer(pf_infer *infer, pf_dtype dtype, pf_err *err);
-/* Output positions of an image that are computed at a time: whole lines, so many that their unfolded inputs stay near a
-   core. */
-int64_t   pf_convolve_block(const pf_sliding *s, int64_t channels_of_group);
-
-/* A part of one image, in one thread: positions [from, from + count) of group g. x [C, in...] and w [M, C/groups,
-   kernel...] in doubles are added to y [M, out...]; floats: both came from floats of 32 bits or fewer.  scratch holds
-   channels_of_group * kernel_elems * count doubles. */
-typedef struct pf_convolution { pf_sliding s; int64_t groups, channels, outputs; bool floats; } pf_convolution;
-void      pf_convolve(const pf_convolution *c, int64_t g, int64_t from, int64_t count, const double *x, const double *w,
-                      double *y, double *scratch);
+/* A convolution in doubles: y [N, M, out...] of x [N, C, in...], w [M, C/groups, kernel...] and bias [M], or NULL.
+   x_zero is subtracted from x, not from its padding.  floats: x and w came from floats of 32 bits or fewer. */
+typedef struct pf_convolution {
+    pf_sliding       s;
+    int64_t          groups, channels, outputs;
+    bool             floats;
+    const pf_tensor *x;
+    double           x_zero;
+    const double    *w, *bias;
+    pf_tensor       *y;
+} pf_convolution;
+pf_status pf_convolve(const pf_convolution *conv, pf_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "engine/ops/product.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels/cpu_isa.h"
@@ -89,55 +90,61 @@ typedef struct tile_shape {
     void  (*run)(int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c, int64_t ldc);
 } tile_shape;
 
-/* A part of a tile, in a whole one of its own: what is beyond the part is zero. */
-static void part_of_tile(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda,
-                         const double *b, int64_t ldb, double *c, int64_t ldc)
+/* The tile's columns of b one row behind the other, zeros beyond n of them: read by every tile of rows, they lie
+   together. */
+static void pack(const tile_shape *t, int64_t n, int64_t k, const double *b, int64_t ldb, double *out)
 {
-    double own_a[MOST_ROWS * DEPTH], own_b[DEPTH * MOST_COLUMNS], own_c[MOST_ROWS * MOST_COLUMNS] = { 0 };
+    for (int64_t i = 0; i < k; i++) {
+        double       *to = out + i * t->columns;
+        const double *from = b + i * ldb;
 
-    for (int64_t r = 0; r < t->rows; r++)
+        for (int64_t j = 0; j < n; j++)
+            to[j] = from[j];
+        for (int64_t j = n; j < t->columns; j++)
+            to[j] = 0;
+    }
+}
+
+/* A part of a tile, in a whole one of its own: what is beyond the part is zero.  b is packed. */
+static void part_of_tile(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda,
+                         const double *b, double *c, int64_t ldc)
+{
+    double own_a[MOST_ROWS * DEPTH], own_c[MOST_ROWS * MOST_COLUMNS] = { 0 };
+
+    for (int64_t r = 0; r < t->rows && m < t->rows; r++)
         for (int64_t i = 0; i < k; i++)
             own_a[r * DEPTH + i] = r < m ? a[r * lda + i] : 0;
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < t->columns; j++)
-            own_b[i * MOST_COLUMNS + j] = j < n ? b[i * ldb + j] : 0;
     for (int64_t r = 0; r < m; r++)
         memcpy(own_c + r * MOST_COLUMNS, c + r * ldc, (size_t)n * sizeof *c);
-    t->run(k, own_a, DEPTH, own_b, MOST_COLUMNS, own_c, MOST_COLUMNS);
+    t->run(k, m < t->rows ? own_a : a, m < t->rows ? DEPTH : lda, b, t->columns, own_c, MOST_COLUMNS);
     for (int64_t r = 0; r < m; r++)
         memcpy(c + r * ldc, own_c + r * MOST_COLUMNS, (size_t)n * sizeof *c);
 }
 
-/* Fewer rows or columns than a tile has: a few rows alone are not worth one. */
-static void rest(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
-                 int64_t ldb, double *c, int64_t ldc)
-{
-    enum { FEW = 2 };
-
-    if (m <= FEW) {
-        edge(m, n, k, a, lda, b, ldb, c, ldc);
-        return;
-    }
-    for (int64_t r = 0; r < m; r += t->rows)
-        for (int64_t j = 0; j < n; j += t->columns)
-            part_of_tile(t, m - r < t->rows ? m - r : t->rows, n - j < t->columns ? n - j : t->columns, k, a + r * lda,
-                         lda, b + j, ldb, c + r * ldc + j, ldc);
-}
-
-/* Columns in the outer loop: their slice of b stays in the first-level cache for all rows. */
+/* Columns in the outer loop: their slice of b stays in the first-level cache for all rows.  A few rows alone are not
+   worth a tile, some more not packing. */
 static void panel(const tile_shape *t, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
                   int64_t ldb, double *c, int64_t ldc)
 {
-    const int64_t rows = m / t->rows * t->rows;
-    int64_t       j = 0;
+    enum { FEW = 2, SOME = 32 };
+    const int64_t rows = m % t->rows <= FEW ? m / t->rows * t->rows : m;
+    double        packed[DEPTH * MOST_COLUMNS] __attribute__((aligned(64)));
 
-    for (; j + t->columns <= n; j += t->columns)
+    for (int64_t j = 0; j < n && rows; j += t->columns) {
+        const int64_t columns = n - j < t->columns ? n - j : t->columns;
+        const bool    is_packed = rows > SOME || columns < t->columns || rows % t->rows;
+
+        if (is_packed)
+            pack(t, columns, k, b + j, ldb, packed);
         for (int64_t r = 0; r < rows; r += t->rows)
-            t->run(k, a + r * lda, lda, b + j, ldb, c + r * ldc + j, ldc);
-    if (j < n)
-        rest(t, rows, n - j, k, a, lda, b + j, ldb, c + j, ldc);
-    if (rows < m)
-        rest(t, m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
+            if (columns == t->columns && r + t->rows <= rows)
+                t->run(k, a + r * lda, lda, is_packed ? packed : b + j, is_packed ? t->columns : ldb, c + r * ldc + j,
+                       ldc);
+            else
+                part_of_tile(t, rows - r < t->rows ? rows - r : t->rows, columns, k, a + r * lda, lda, packed,
+                             c + r * ldc + j, ldc);
+    }
+    edge(m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
 }
 
 /* A block of b of DEPTH x WIDTH doubles stays in the second-level cache. */

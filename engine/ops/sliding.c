@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "kernels/cpu_isa.h"
+
 pf_status pf_sliding_check(const pf_sliding_attrs *attrs, int32_t spatial, pf_err *err)
 {
     pf_status st = pf_infer_positive("strides", attrs->strides, spatial, err);
@@ -79,23 +81,6 @@ void pf_sliding_position(const pf_sliding *s, int64_t linear, const int64_t *siz
     }
 }
 
-/* One output line: elements (o * stride + shift) of an input line of `size`, 0 outside. */
-static void unfold_line(const double *line, int64_t size, int64_t stride, int64_t shift, int64_t count, double *out)
-{
-    int64_t low = shift >= 0 ? 0 : (-shift + stride - 1) / stride,
-            high = size - 1 - shift < 0 ? 0 : (size - 1 - shift) / stride + 1;
-
-    high = high > count ? count : high;
-    low = low > high ? high : low;
-    memset(out, 0, (size_t)low * sizeof *out);
-    if (stride == 1)
-        memcpy(out + low, line + low + shift, (size_t)(high - low) * sizeof *out);
-    else
-        for (int64_t o = low; o < high; o++)
-            out[o] = line[o * stride + shift];
-    memset(out + high, 0, (size_t)(count - high) * sizeof *out);
-}
-
 /* Where the input line that output line `line` reads at kernel position k begins; -1 in the padding. */
 static int64_t input_line(const pf_sliding *s, int64_t line, const int64_t *k)
 {
@@ -113,26 +98,111 @@ static int64_t input_line(const pf_sliding *s, int64_t line, const int64_t *k)
     return at;
 }
 
-void pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, int64_t from, int64_t count,
-                       double *matrix)
+/* Some neighbours of an output line: they meet elements start, start + stride ... of `line`, of which the first `low`
+   and those from `high` on lie in the padding. */
+typedef struct piece { const double *line; int64_t start, count, low, high; } piece;
+
+static int64_t steps_up(int64_t distance, int64_t stride)
+{
+    return distance <= 0 ? 0 : stride == 1 ? distance : (distance + stride - 1) / stride;
+}
+
+static piece piece_of(const pf_sliding *s, const double *x, int64_t x_first, const int64_t *k, int64_t line,
+                      int64_t column, int64_t count)
 {
     int32_t last = s->spatial - 1;
-    int64_t width = s->out[last];
+    int64_t at = input_line(s, line, k);
+    piece   p = { .start = column * s->stride[last] + k[last] * s->dilation[last] - s->begin[last], .count = count };
 
-    for (int64_t row = 0; row < channels * s->kernel_elems; row++) {
-        const double *channel = x + row / s->kernel_elems * s->in_elems;
-        double       *out = matrix + row * count;
-        int64_t       k[PF_SLIDING_DIMS] = { 0 };
+    if (at < 0)
+        return p;
+    p.line = x + (at - x_first);
+    p.high = steps_up(s->in[last] - p.start, s->stride[last]);
+    p.high = p.high > count ? count : p.high;
+    p.low = steps_up(-p.start, s->stride[last]);
+    p.low = p.low > p.high ? p.high : p.low;
+    return p;
+}
 
-        pf_sliding_position(s, row % s->kernel_elems, s->kernel, k);
-        for (int64_t line = from / width; line < (from + count) / width; line++, out += width) {
-            int64_t at = input_line(s, line, k);
+/* Every output meets the element of its own place. */
+static bool is_plain(const pf_sliding *s)
+{
+    bool plain = s->kernel_elems == 1 && s->in_elems == s->out_elems;
 
-            if (at < 0)
-                memset(out, 0, (size_t)width * sizeof *out);
-            else
-                unfold_line(channel + at, s->in[last], s->stride[last], k[last] * s->dilation[last] - s->begin[last],
-                            width, out);
-        }
+    for (int32_t d = 0; d < s->spatial; d++)
+        plain &= s->stride[d] == 1 && s->begin[d] == 0;
+    return plain;
+}
+
+static void unfold_piece(const piece *p, int64_t stride, double *out)
+{
+    memset(out, 0, (size_t)p->low * sizeof *out);
+    if (stride == 1 && p->high > p->low)
+        memcpy(out + p->low, p->line + p->start + p->low, (size_t)(p->high - p->low) * sizeof *out);
+    else
+        for (int64_t o = p->low; o < p->high; o++)
+            out[o] = p->line[p->start + o * stride];
+    memset(out + p->high, 0, (size_t)(p->count - p->high) * sizeof *out);
+}
+
+void pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t x_first, int64_t tap, int64_t from,
+                       int64_t count, double *out)
+{
+    int64_t k[PF_SLIDING_DIMS] = { 0 }, width = s->out[s->spatial - 1], line = from / width, column = from % width;
+
+    if (is_plain(s)) {
+        memcpy(out, x + (from - x_first), (size_t)count * sizeof *out);
+        return;
     }
+    pf_sliding_position(s, tap, s->kernel, k);
+    for (int64_t done = 0; done < count; line++, column = 0) {
+        int64_t here = count - done < width - column ? count - done : width - column;
+        piece   p = piece_of(s, x, x_first, k, line, column, here);
+
+        unfold_piece(&p, s->stride[s->spatial - 1], out + done);
+        done += here;
+    }
+}
+
+PF_WIDE static void add_neighbours(const double *x, double w, int64_t count, double *sum)
+{
+    for (int64_t i = 0; i < count; i++)
+        sum[i] += w * x[i];
+}
+
+static void add_piece(const piece *p, int64_t stride, double w, double *sum)
+{
+    if (stride == 1 && p->high > p->low)
+        add_neighbours(p->line + p->start + p->low, w, p->high - p->low, sum + p->low);
+    else
+        for (int64_t o = p->low; o < p->high; o++)
+            sum[o] += w * p->line[p->start + o * stride];
+}
+
+void pf_sliding_add(const pf_sliding *s, const double *x, int64_t x_first, int64_t tap, double w, int64_t from,
+                    int64_t count, double *sum)
+{
+    int64_t k[PF_SLIDING_DIMS] = { 0 }, width = s->out[s->spatial - 1], line = from / width, column = from % width;
+
+    pf_sliding_position(s, tap, s->kernel, k);
+    for (int64_t done = 0; done < count; line++, column = 0) {
+        int64_t here = count - done < width - column ? count - done : width - column;
+        piece   p = piece_of(s, x, x_first, k, line, column, here);
+
+        add_piece(&p, s->stride[s->spatial - 1], w, sum + done);
+        done += here;
+    }
+}
+
+/* By the outermost dim alone. */
+void pf_sliding_span(const pf_sliding *s, int64_t from, int64_t count, int64_t *first, int64_t *end)
+{
+    int64_t outer_out = s->out_elems / s->out[0], outer_in = s->in[0] ? s->in_elems / s->in[0] : 0;
+    int64_t low = from / outer_out * s->stride[0] - s->begin[0],
+            high = (from + count - 1) / outer_out * s->stride[0] - s->begin[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
+
+    low = low < 0 ? 0 : low > s->in[0] ? s->in[0] : low;
+    high = high < low ? low : high > s->in[0] ? s->in[0] : high;
+    *first = low * outer_in;
+    *end = high * outer_in;
 }

@@ -32,11 +32,16 @@ typedef struct pf_sliding {
 void      pf_sliding_init(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t spatial, const int64_t *in,
                           const int64_t *kernel, const int64_t *out);
 
-/* Rows of the matrix whose product with the weights is a convolution: for each channel and kernel position one row over
-   the output positions [from, from + count), 0 in the padding.  from and count are multiples of the last output dim.
-   matrix: channels * kernel_elems rows of count doubles. */
-void      pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t channels, int64_t from, int64_t count,
-                            double *matrix);
+/* A row of the matrix whose product with the weights is a convolution: what kernel position `tap` meets at the output
+   positions [from, from + count), 0 in the padding.
+   x: the channel's elements from number x_first on, as many as pf_sliding_span says. */
+void      pf_sliding_unfold(const pf_sliding *s, const double *x, int64_t x_first, int64_t tap, int64_t from,
+                            int64_t count, double *out);
+/* The same times w, added to sum; the padding adds nothing. */
+void      pf_sliding_add(const pf_sliding *s, const double *x, int64_t x_first, int64_t tap, double w, int64_t from,
+                         int64_t count, double *sum);
+/* The elements [*first, *end) of a channel hold all that these output positions meet. */
+void      pf_sliding_span(const pf_sliding *s, int64_t from, int64_t count, int64_t *first, int64_t *end);
 
 /* Splits a linear index over `size` (one number per spatial dim) into an index per dim. */
 void      pf_sliding_position(const pf_sliding *s, int64_t linear, const int64_t *size, int64_t *index);
