@@ -52,6 +52,7 @@ static struct block *add_block(pf_arena *arena, size_t bytes)
     if (!block)
         return NULL;
     block->capacity = capacity;
+    pf_alloc_expect_filling(block->data, capacity);
     if (arena->first && bytes > arena->next_bytes) {
         block->next = arena->first->next;
         arena->first->next = block;

@@ -55,20 +55,26 @@ static double saturated(double value, double largest)
     return value > largest ? largest : value < -largest ? -largest : value;
 }
 
-/* In chunks that stay in the cache. */
-static void narrow_elems(const lowering *low, const float *from, void *to, uint64_t count)
+enum { CHUNK = 1024, PART = 64 * CHUNK };      /* elements: a chunk stays in the cache, a part is one thread's */
+
+static void narrow_part(const lowering *low, const float *from, uint8_t *to, uint64_t count)
 {
-    enum { CHUNK = 1024 };
-    float   chunk[CHUNK];
-    double  largest = largest_of(low);
-    uint8_t *out = to;
+    float  chunk[CHUNK];
+    double largest = largest_of(low);
 
     for (uint64_t at = 0; at < count; at += CHUNK) {
         uint64_t n = count - at < CHUNK ? count - at : CHUNK;
 
         for (uint64_t i = 0; i < n; i++) chunk[i] = (float)saturated(from[at + i], largest);
-        pf_dtype_convert(PF_F32, chunk, low->narrow, out + pf_dtype_bytes(low->narrow, at), n);
+        pf_dtype_convert(PF_F32, chunk, low->narrow, to + pf_dtype_bytes(low->narrow, at), n);
     }
+}
+
+static void narrow_elems(const lowering *low, const float *from, uint8_t *to, uint64_t count)
+{
+#pragma omp parallel for schedule(static) if (count > PART)
+    for (uint64_t at = 0; at < count; at += PART)
+        narrow_part(low, from + at, to + pf_dtype_bytes(low->narrow, at), count - at < PART ? count - at : PART);
 }
 
 /* Indices of a kernel's taps, the largest first. */
