@@ -14,6 +14,7 @@
 #include "engine/builder_variant.h"
 #include "engine/check_record.h"
 #include "engine/config.h"
+#include "engine/cpu_crowd.h"
 #include "engine/refine.h"
 
 enum { REWRITES_LIMIT = 1 << 20, BUILDS_MOST = 32 };
@@ -459,6 +460,7 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
     pf_status st = PF_OK;
 
     *out = NULL;
+    pf_cpu_crowd_open();        /* the references run on all cores, beside other builds perhaps */
     pf_progress_start(&b.progress, options);
     st = pf_config_check(config, device, err);
     if (!st)
@@ -481,5 +483,6 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
         b.plan = NULL;
     }
     building_clear(&b);
+    pf_cpu_crowd_close();
     return st;
 }

@@ -1,7 +1,10 @@
 /* Graphs run on the host, node by node, by the references of their ops. */
+#include <omp.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "engine/cpu_crowd.h"
 #include "engine/graph_private.h"
 
 /* One run.  tensors[v].data (or rank -1) is there from v's making to its last use. */
@@ -175,6 +178,7 @@ static pf_status run_node(const pf_graph *graph, const pf_node *node, const pf_t
 static pf_status run_in_graph(run *r, const pf_node *node)
 {
     pf_tensor *io = pf_calloc(node->in_count + node->out_count, sizeof *io);
+    int64_t    start = pf_clock_ns();
     pf_status  st = io ? PF_OK : PF_FAIL_MEMORY(r->err, (node->in_count + node->out_count) * sizeof *io);
 
     for (uint32_t i = 0; i < node->in_count && !st; i++)
@@ -184,6 +188,7 @@ static pf_status run_in_graph(run *r, const pf_node *node)
         }
     if (!st)
         st = run_node(r->graph, node, io, io + node->in_count, r->bindings, r->err);
+    pf_cpu_crowd_look(omp_get_max_threads(), pf_clock_ns() - start);
     for (uint32_t i = 0; i < node->out_count && !st; i++) {
         r->tensors[node->out[i]] = io[node->in_count + i];
         if (r->watch)
