@@ -49,8 +49,8 @@ static pf_status job_init(job *j, const pf_reference_call *call, pf_err *err)
     pf_sliding_attrs     window = { &a->strides, &a->dilations, &a->pads, a->auto_pad, false };
     const pf_tensor     *x = &call->in[0], *w = &call->in[1], *y = &call->out[0];
 
-    j->c = (pf_convolution){ .groups = a->groups, .channels = x->dim[1], .outputs = w->dim[0], .x = x, .y = &call->out[0],
-                             .floats = has_floats(x) && has_floats(w) };
+    j->c = (pf_convolution){ .groups = a->groups, .channels = x->dim[1], .outputs = w->dim[0],
+                             .floats = has_floats(x) && has_floats(w), .x = x, .y = &call->out[0] };
     pf_sliding_init(&j->c.s, &window, x->rank - 2, x->dim + 2, w->dim + 2, y->dim + 2);
     if (x->dim[1] != w->dim[1] * a->groups || w->dim[0] % a->groups)
         return PF_FAIL(err, PF_INVALID, "%lld channels against weights for %lld", (long long)x->dim[1],

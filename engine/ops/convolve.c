@@ -150,8 +150,8 @@ static void multiply(const pf_convolution *c, const part *p, room *r)
 
         for (int64_t i = 0; i < depth; i++)
             unfold(c, p, from + i, r, r->matrix + i * p->count);
-        (c->floats ? pf_product_of_floats : pf_product)(p->rows, p->count, depth, w + from, k, r->matrix, p->count, r->y,
-                                                        p->count);
+        (c->floats ? pf_product_of_floats : pf_product)(p->rows, p->count, depth, w + from, k, r->matrix, p->count,
+                                                        r->y, p->count);
     }
 }
 
@@ -203,5 +203,5 @@ pf_status pf_convolve(const pf_convolution *conv, pf_err *err)
         }
         room_clear(&own);
     }
-    return failed ? PF_FAIL_MEMORY(err, (uint64_t)(cut.rows + DEPTH) * (uint64_t)cut.positions * sizeof(double)) : PF_OK;
+    return failed ? PF_FAIL_MEMORY(err, (uint64_t)((cut.rows + DEPTH) * cut.positions) * sizeof(double)) : PF_OK;
 }

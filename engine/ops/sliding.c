@@ -199,8 +199,9 @@ void pf_sliding_span(const pf_sliding *s, int64_t from, int64_t count, int64_t *
 {
     int64_t outer_out = s->out_elems / s->out[0], outer_in = s->in[0] ? s->in_elems / s->in[0] : 0;
     int64_t low = from / outer_out * s->stride[0] - s->begin[0],
-            high = (from + count - 1) / outer_out * s->stride[0] - s->begin[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
+            high = (from + count - 1) / outer_out * s->stride[0] - s->begin[0];
 
+    high += (s->kernel[0] - 1) * s->dilation[0] + 1;
     low = low < 0 ? 0 : low > s->in[0] ? s->in[0] : low;
     high = high < low ? low : high > s->in[0] ? s->in[0] : high;
     *first = low * outer_in;
