@@ -16,6 +16,7 @@ enum {
     BEGIN_DIVISOR = 10,             /* a crowd takes a tenth of a core, */
     END_DIVISOR = 40,               /* and without one it is less than a fortieth */
     SLEEPERS_MAX = 1024,
+    SPARE_THREADS = 16,             /* of others, which may begin while the sleepers do */
 };
 
 bool pf_cpu_crowd_rule(bool was, int64_t run_ns, int64_t waited_ns)
@@ -101,12 +102,41 @@ static bool somebody_sleeps(void)
     return crowd.sleep % 2;
 }
 
+static void *pass(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* Can so many threads more be started?  The library ends the process when it cannot start one, so it is tried with
+   others first, which are there all at once and then end. */
+static bool has_room_for(int threads)
+{
+    static pthread_t       tried[SLEEPERS_MAX + SPARE_THREADS];
+    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    int                    count = 0;
+
+    pthread_mutex_lock(&gate);
+    while (count < threads && !pthread_create(&tried[count], NULL, pass, &gate))
+        count++;
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < count; i++)
+        pthread_join(tried[i], NULL);
+    return count == threads;
+}
+
 static void begin_sleep(int32_t threads)
 {
     int cores = omp_get_num_procs(), wanted = cores - threads + 2;
 
     crowd.sleepers = wanted < 2 ? 2 : wanted < SLEEPERS_MAX ? wanted : SLEEPERS_MAX;
-    crowd.sleep += !pthread_create(&crowd.thread, NULL, keep_asleep, (void *)(uintptr_t)(crowd.sleep + 1));
+    if (!has_room_for(crowd.sleepers + SPARE_THREADS) ||
+        pthread_create(&crowd.thread, NULL, keep_asleep, (void *)(uintptr_t)(crowd.sleep + 1))) {
+        pf_log(PF_LOG_DEBUG, "cpu", "crowd-has-no-room sleepers=%d", crowd.sleepers);
+        return;
+    }
+    crowd.sleep++;
     pf_log(PF_LOG_DEBUG, "cpu", "crowd-begins threads=%d sleepers=%d", (int)threads, crowd.sleepers);
 }
 

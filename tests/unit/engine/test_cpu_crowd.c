@@ -2,12 +2,17 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "engine/cpu_crowd.h"
 #include "tests/test.h"
 
-enum { SPINNERS = 2, DEADLINE_S = 60, HASTY_ROUNDS = 20 };
+enum { SPINNERS = 2, DEADLINE_S = 60, HASTY_ROUNDS = 20, NOBODY_ELSE = 61234 };
 
 static const int64_t run_ns = 100 * PF_NS_PER_MS, long_ns = 1000 * PF_NS_PER_S;
 
@@ -108,6 +113,60 @@ static void a_sleep_ends_that_has_not_begun(void **state)
     stop(&s);
 }
 
+static atomic_bool has_no_room;
+
+static void note_no_room(void *user, pf_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    if (strstr(line, "crowd-has-no-room"))
+        atomic_store(&has_no_room, true);
+}
+
+/* In a process of its own, of a user without any other: room for one thread, but not for those that are to sleep. */
+static int look_without_room(void)
+{
+    struct rlimit limit = { 2 + SPINNERS, 2 + SPINNERS };
+    int64_t       end = pf_clock_ns() + DEADLINE_S * PF_NS_PER_S;
+    spinners      s;
+
+    if (setuid(NOBODY_ELSE))
+        return 77;
+    pf_log_set_filter("debug");
+    pf_log_set_sink(note_no_room, NULL);
+    start(&s);
+    if (setrlimit(RLIMIT_NPROC, &limit))
+        return 77;
+    pf_cpu_crowd_open();
+    while (!atomic_load(&has_no_room) && !pf_cpu_crowd_found() && pf_clock_ns() < end) {
+        pf_clock_sleep_ns(20 * PF_NS_PER_MS);
+        pf_cpu_crowd_look(2, run_ns);
+    }
+    stop(&s);
+    pf_cpu_crowd_close();
+    return atomic_load(&has_no_room) ? 0 : 1;
+}
+
+/* GCC's OpenMP library ends the process when it cannot start a thread. */
+static void nothing_sleeps_where_there_is_no_room_for_threads(void **state)
+{
+    pid_t child = 0;
+    int   status = 0;
+
+    (void)state;
+    if (pf_cpu_crowd_waited_ns() < 0)
+        skip();
+    child = fork();
+    assert_true(child >= 0);
+    if (!child)
+        _exit(look_without_room());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void nothing_sleeps_without_a_device_or_a_second_thread(void **state)
 {
     (void)state;
@@ -123,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tenth_of_a_core_begins_a_crowd_and_a_fortieth_keeps_it),
+        cmocka_unit_test(nothing_sleeps_where_there_is_no_room_for_threads),
         cmocka_unit_test(threads_sleep_while_others_wait_for_cores),
         cmocka_unit_test(a_sleep_ends_that_has_not_begun),
         cmocka_unit_test(nothing_sleeps_without_a_device_or_a_second_thread),
