@@ -5,7 +5,7 @@
      work/<job>.<attempt>.<fence>/   of one lease: model/, plan, log, job
      blobs/ locks/   models that were fetched (blob_cache.h)
      timing/         the timing db
-   Thread   the agent's; pf_workdir_path from any. */
+   Thread   the agent's. */
 #ifndef PF_BUILDER_AGENT_WORKDIR_H
 #define PF_BUILDER_AGENT_WORKDIR_H
 

@@ -84,7 +84,7 @@ typedef struct pf_send {
     uint64_t    peer;
     pf_msg_type type;
     size_t      at, bytes;              /* the frame, in pf_out.bytes */
-    pf_lease_id lease;                  /* of an OFFER, for pf_event_send_failed */
+    pf_lease_id lease;                  /* of an OFFER, for PF_EVENT_SEND_FAILED */
 } pf_send;
 
 /* Asks for the bytes of a finished plan to be hashed, and its manifest to be signed; answered by PF_EVENT_VERIFIED. */

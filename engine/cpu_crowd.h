@@ -5,7 +5,8 @@
    runs were seen to take 100 times as long.  GCC's OpenMP library waits three thousand times less before it sleeps
    while it has more threads than there are cores.  So, as long as threads of this process wait for cores, some
    threads more are kept asleep here, if there is room for them and a few more.  With GOMP_SPINCOUNT or OMP_WAIT_POLICY
-   the user decides, and nothing is done. Thread any. */
+   the user decides, and nothing is done.
+   Thread any. */
 #ifndef PF_ENGINE_CPU_CROWD_H
 #define PF_ENGINE_CPU_CROWD_H
 

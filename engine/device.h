@@ -1,4 +1,4 @@
-/* A device that runs steps.  device_cpu.c is always there; device_cuda is found at run time.
+/* A device that runs steps.  device_cpu.c is always there; device_module.c finds CUDA's at run time.
    Thread   a device and what it made may be used from one thread at a time, but contexts on streams of their own run in
    parallel. */
 #ifndef PF_ENGINE_DEVICE_H
