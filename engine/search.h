@@ -2,12 +2,12 @@
    Invariants
    1. Two layers with the same problem text are one item: it is looked up once and timed once.
    2. A candidate is timed only when the store has no entry of it that counts: same tactic, tuning and revision, timed
-      with at least this build's effort (a failure counts at any).  Contended entries count in
-      the store that has them (equal contents give equal plans); shared caches do not take them.
+      with at least this build's effort (a failure counts at any).  Contended entries count in the store that has them
+      (equal contents give equal plans); shared caches do not take them.
    3. What is measured is merged into the store problem by problem, so an interrupted build keeps what it paid for.
    4. Banned candidates are not ranked. Where that leaves none, the reference is, without a time.
-   5. With effort 0 nothing is looked up and nothing timed: each tactic's first guess that is not banned is ranked, in the order of
-      tactics, the reference last. */
+   5. With effort 0 nothing is looked up and nothing timed: each tactic's first guess that is not banned is ranked, in
+      the order of tactics, the reference last. */
 #ifndef PF_ENGINE_SEARCH_H
 #define PF_ENGINE_SEARCH_H
 

@@ -18,8 +18,9 @@ static const char *takes(const pf_problem *p, failure_way way)
 
     if (p->graph->node_count != 1 || p->graph->nodes[0].op != PF_OP_HARDMAX)
         return "not hardmax";
-    return x->shape.rank == 2 && x->shape.dim[0] == ROWS && x->shape.dim[1] == LENGTH_LEAST + (int)way ? NULL
-                                                                                                      : "another length";
+    if (x->shape.rank != 2 || x->shape.dim[0] != ROWS || x->shape.dim[1] != LENGTH_LEAST + (int)way)
+        return "another length";
+    return NULL;
 }
 
 static pf_status one_tuning(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
