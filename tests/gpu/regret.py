@@ -4,8 +4,12 @@
 usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp16"] [--problems 50] [--agree] [--seconds S] MODEL:BATCH ...
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
-cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.  With --agree each case is built
-once more with a cache of its own: layers with equal choices, and the ratio of both plans' latencies, benched in turns.
+cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.
+A build tries other candidates in the whole network and exchanges some for what is slower alone.  So there are two regrets:
+of the choice by the times alone, and of what the plan holds; and what the exchanges are worth is measured where they were
+made: the plan against one without them, of the same timings (--effort 1 exchanges nothing), benched in turns.
+With --agree each case is built once more with a cache of its own: layers with equal choices, and the ratio of both plans'
+latencies, benched in turns.
 The last line is JSON, also written to FOLDER/regret.json of --work.
 """
 import argparse, collections, json, os, shutil, statistics, subprocess, sys, time
@@ -22,10 +26,10 @@ def planfarm(*words):
     return json.loads(done.stdout)
 
 
-def build(args, case, cache, plan):
+def build(args, case, cache, plan, *more):
     model, batch = case.split(":")
     shapes = shapes_of(model, int(batch))
-    words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", args.device, "--cache", cache, *args.flags.split()]
+    words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", args.device, "--cache", cache, *args.flags.split(), *more]
     start = time.time()
     report = planfarm(*words, *(["--shapes", shapes] if shapes else []))
     print(f"built {case} in {time.time() - start:.1f} s, {report['candidates_timed']} candidates timed", flush=True)
@@ -64,11 +68,26 @@ def measure_regret(args, plans, cache):
     print(f"regret of {found['timed']} problems: median {found['regret']['median']:.4f}, 90 % {found['regret']['p90']:.4f}, "
           f"worst {found['regret']['worst']:.4f}; {found['within_2_percent']} within 2 %; {found['contended']} contended, {found['failed']} failed, "
           f"{found['single_candidate']} more with a single candidate")
-    for p in worst[:5]:
+    first = found["first_regret"]
+    print(f"by the times alone: median {first['median']:.4f}, 90 % {first['p90']:.4f}, worst {first['worst']:.4f}; "
+          f"{found['first_within_2_percent']} within 2 %; {found['exchanged']} exchanged in the network")
+    for p in worst[:8]:
         print(f"  {p['regret']:.4f}  {p['layer'][:60]}: {p['tactic']} {p['tuning']} {p['chosen_ns']} ns; best {p['best_tactic']} {p['best_tuning']} "
-              f"{p['best_ns']} ns")
+              f"{p['best_ns']} ns" + (f"; exchanged, before that {p['first_regret']:.4f}" if p["exchanged"] else ""))
     print(flush=True)
     return found
+
+
+def measure_exchanges(args, case, plan, cache):
+    """What the exchanges made in the network are worth there: the ratio of latencies with them and without."""
+    without = plan + ".first"
+    build(args, case, cache, without, "--effort", "1")
+    first, kept = choices(without), choices(plan)
+    exchanged = sum(first.get(key) != value for key, value in kept.items())
+    with_ms, without_ms = latencies(args, [plan, without])
+    print(f"exchanges in {case}: {exchanged} of {len(kept)} layers; {with_ms:.4f} ms with them, {without_ms:.4f} without, "
+          f"ratio {with_ms / without_ms:.4f}", flush=True)
+    return {"layers": exchanged, "with_ms": with_ms, "without_ms": without_ms, "ratio": with_ms / without_ms}
 
 
 def measure_agreement(args, case, plan, again, cache):
@@ -101,8 +120,10 @@ def main():
     plans = [os.path.join(args.work, case.replace(":", "_") + ".plan") for case in args.cases]
     for case, plan in zip(args.cases, plans):
         build(args, case, cache, plan)
-    found = {"cases": args.cases, "device": args.device, "flags": args.flags, "retime": measure_regret(args, plans, cache), "agreement": {}}
+    found = {"cases": args.cases, "device": args.device, "flags": args.flags, "retime": measure_regret(args, plans, cache),
+             "exchanges": {}, "agreement": {}}
     for case, plan in zip(args.cases, plans):
+        found["exchanges"][case] = measure_exchanges(args, case, plan, cache)
         if args.agree:
             found["agreement"][case] = measure_agreement(args, case, plan, plan + ".again", other)
     json.dump(found, open(os.path.join(args.work, "regret.json"), "w"), indent=1)
