@@ -378,8 +378,8 @@ static void report(retiming *r)
            r->done, r->count, s.median, s.p90, s.max, r->within, r->contended);
     if (r->exchanged)
         pf_say(r->call,
-               "%u choices were exchanged, most because the network was faster so; before that: 90 %% %.4f, worst %.4f; "
-               "%u within 2 %%\n",
+               "%u choices were exchanged, most because the network was faster so; before that: 90 %% %.4f, worst "
+               "%.4f; %u within 2 %%\n",
                r->exchanged, first.p90, first.max, r->first_within);
     pf_say(r->call, "%u more have a single candidate\n", r->alone);
     if (r->failed)
@@ -456,14 +456,16 @@ const pf_verb_body pf_verb_cache_retime = {
     .details = "  Times all candidates of the plans' problems again, none dropped early, and shows what the plan's\n"
                "  choice takes over what the best takes: 1 is a perfect choice.  A build that timed the network whole\n"
                "  may have exchanged choices for others, slower alone, with which the network was faster; what\n"
-               "  stood there before is shown too.  Problems with a single candidate are left out.  The cache is only read.  With --check each candidate runs once and is compared with\n"
-               "  the reference; the exit code is MISMATCH's when one is not right.\n"
+               "  stood there before is shown too.  Problems with a single candidate are left out.\n"
+               "  The cache is only read.  With --check each candidate runs once and is compared with the reference;\n"
+               "  the exit code is MISMATCH's when one is not right.\n"
                "\n"
                "  planfarm cache retime resnet50.plan bert.plan --problems 50\n"
                "\n"
                "  --json: regret and first_regret, each median p90 worst; timed of single_candidate failed contended\n"
                "  within_2_percent exchanged first_within_2_percent;\n"
                "  problems, each layer problem candidates tactic tuning chosen_ns best_ns best_tactic best_tuning\n"
-               "  regret contended exchanged first_tactic first_tuning first_regret; with --check checked failed, and problems, each layer tactic tuning reason\n",
+               "  regret contended exchanged first_tactic first_tuning first_regret; with --check\n"
+               "  checked failed, and problems, each layer tactic tuning reason\n",
     .run = run,
 };
