@@ -21,7 +21,7 @@
     {.name = "max_bytes", .kind = PF_OPTION_INT, .value = "N", .least = 1, .greatest = 9e15, \
      .help = "of a model by URL: most that it may have, with its weights"}, \
     {.name = "priority", .kind = PF_OPTION_INT, .value = "N", .least = -100, .greatest = 100, \
-     .help = "greater goes first; 0 otherwise"}, \
+     .help = "-100 to 100: each step is worth a minute of waiting in the queue; 0 otherwise"}, \
     {.name = "user", .kind = PF_OPTION_TEXT, .value = "NAME", .help = "who asks; $USER otherwise"}, \
     {.name = "queue_timeout", .kind = PF_OPTION_INT, .value = "SECONDS", .least = 1, .greatest = 31536000, \
      .help = "give up when no agent of the class was there for so long"}, \

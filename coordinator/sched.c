@@ -6,9 +6,33 @@
 
 /* What a user has queued in one class. */
 typedef struct user {
-    const pf_text *name;        /* holds a reference; found by its address */
-    int64_t        last_key;
+    pf_text *name;              /* holds a reference; found by its address */
+    int64_t  last_key;
+    uint32_t queued;
 } user;
+
+enum { USERS_LEAST = 64 };
+
+/* Those who have nothing queued and need not wait any more are forgotten, when half as many again have come since the
+   last time: names are for users to choose. */
+static void forget_users(pf_core *core, pf_class *device_class)
+{
+    pf_index *users = &device_class->users;
+
+    if (users->count < device_class->users_limit || users->count < USERS_LEAST)
+        return;
+    for (uint32_t i = 0; i < users->capacity;) {
+        user *u = users->item[i];
+        if (!u || u->queued || u->last_key + core->config.fair_spacing_ns > core->now.wall_ns) {
+            i++;
+            continue;
+        }
+        pf_index_remove(users, &u->name);       /* another may come into its place */
+        pf_text_drop(core, u->name);
+        pf_free(u);
+    }
+    device_class->users_limit = users->count + users->count / 2;
+}
 
 static user *find_user(pf_core *core, pf_class *device_class, pf_text *name)
 {
@@ -16,6 +40,7 @@ static user *find_user(pf_core *core, pf_class *device_class, pf_text *name)
 
     if (found)
         return found;
+    forget_users(core, device_class);
     found = pf_core_alloc(core, sizeof *found);
     if (!found)
         return NULL;
@@ -27,13 +52,10 @@ static user *find_user(pf_core *core, pf_class *device_class, pf_text *name)
     return NULL;
 }
 
-static int64_t turn_of(pf_core *core, pf_job *job)
+static int64_t turn_of(const pf_core *core, user *u, const pf_job *job)
 {
-    user   *u = find_user(core, job->device_class, job->order->of.user);
     int64_t key = core->now.wall_ns;
 
-    if (!u)
-        return key;
     if (u->last_key + core->config.fair_spacing_ns > key)
         key = u->last_key + core->config.fair_spacing_ns;
     u->last_key = key;
@@ -41,31 +63,48 @@ static int64_t turn_of(pf_core *core, pf_job *job)
 }
 
 /* A job that comes with its key, from disk or for another try, still counts for its user. */
-static void note_turn(pf_core *core, const pf_job *job)
+static void note_turn(const pf_core *core, user *u, const pf_job *job)
 {
-    user   *u = find_user(core, job->device_class, job->order->of.user);
     int64_t turn = job->queue_key + job->priority * core->config.priority_worth_ns;
 
-    if (u && turn > u->last_key)
+    if (turn > u->last_key)
         u->last_key = turn;
 }
 
 void pf_sched_push(pf_core *core, pf_job *job)
 {
+    user *u = find_user(core, job->device_class, job->order->of.user);
+
+    if (!u)
+        return;
+    u->queued++;
     if (job->queue_key == 0)
-        job->queue_key = turn_of(core, job);
+        job->queue_key = turn_of(core, u, job);
     else
-        note_turn(core, job);
+        note_turn(core, u, job);
     if (!pf_heap_put(&job->device_class->queue, job, job->queue_key))
         pf_core_fail(core);
     job->device_class->dirty = true;
 }
 
+/* Nobody waits for what a user had queued once: when all of it is gone, the next one stands one spacing back. */
+static void leave_turn(const pf_core *core, user *u)
+{
+    u->queued--;
+    if (u->queued == 0 && u->last_key > core->now.wall_ns)
+        u->last_key = core->now.wall_ns;
+}
+
 void pf_sched_remove(pf_core *core, pf_job *job)
 {
-    (void)core;
-    if (job->device_class)
-        pf_heap_remove(&job->device_class->queue, job);
+    user *u = NULL;
+
+    if (!job->device_class || job->queue_place == PF_HEAP_OUT)
+        return;
+    pf_heap_remove(&job->device_class->queue, job);
+    u = pf_index_find(&job->device_class->users, &job->order->of.user);
+    if (u)
+        leave_turn(core, u);
 }
 
 enum { AHEAD_COUNTED = 4096 };

@@ -2,8 +2,9 @@
 
    Each class has one queue, ordered by a static key, the wall time at which the job would be its turn:
      key = max(now, the user's last key + spacing) - priority * worth
-   So users who queue much at once do not push others aside (their jobs lie spacing apart), a higher priority is worth a
-   stretch of waiting, and everything gets old enough in the end.  A job that comes back to the queue keeps its key.
+   So users who queue much at once do not push others aside (their jobs lie spacing apart; when none is left in the
+   queue, the next one lies one spacing from now at most), a higher priority is worth a stretch of waiting, and
+   everything gets old enough in the end.  A job that comes back to the queue keeps its key.
    Agents that may have room stand in the class's ready list, longest waiting first; whether they really do is looked at
    when they are taken. */
 #ifndef PF_COORDINATOR_SCHED_H

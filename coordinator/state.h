@@ -167,6 +167,7 @@ struct pf_class {
     struct pf_slot *ready_first, *ready_last;   /* agents that may have room, longest waiting first */
     struct pf_slot *slots;              /* all agents that declared it, by next_of_class */
     pf_index  users;                    /* of struct user in sched.c */
+    uint32_t  users_limit;              /* with so many, those who wait for nothing are forgotten */
     uint32_t  running;
     int64_t   build_ns;                 /* moving average, 0 when unknown */
     bool      dirty;                    /* something may be offered */
