@@ -103,6 +103,17 @@ static pf_status open_all(pf_agent *agent, pf_err *err)
     return pf_peer_open(&peer, &agent->peer, err);
 }
 
+void pf_agent_retire(pf_agent *agent, const char *reason)
+{
+    if (agent->outdated[0])
+        return;
+    snprintf(agent->outdated, sizeof agent->outdated, "%s", reason);
+    snprintf(agent->health, sizeof agent->health, "%s", reason);
+    pf_log(PF_LOG_ERROR, "agent", "draining reason=\"%s\"", reason);
+    agent->draining = true;
+    pf_session_beat_now(agent);
+}
+
 /* ---- the loop */
 
 static void ask_to_end(pf_agent *agent, int number)
@@ -257,7 +268,7 @@ static void close_all(pf_agent *agent)
         pf_buf_clear(&agent->devices[i].answer);
     }
     if (agent->peer && agent->member && !agent->replaced)
-        pf_session_goodbye(agent, agent->stopping ? "stopped" : "drained");
+        pf_session_goodbye(agent, agent->outdated[0] ? agent->outdated : agent->stopping ? "stopped" : "drained");
     pf_peer_close(agent->peer);
     pf_workdir_close(&agent->dir);
 }
@@ -299,6 +310,8 @@ pf_status pf_agent_run(const pf_agent_options *options, pf_err *err)
     if (!st && agent->replaced)
         st = PF_FAIL(err, PF_CANCELLED, "another agent took the name %s; give one of them another --name",
                      agent->dir.name);
+    else if (!st && agent->outdated[0])
+        st = PF_FAIL(err, PF_STALE, "%s", agent->outdated);
 out:
     if (agent)
         close_all(agent);

@@ -85,6 +85,9 @@ void pf_device_reap(pf_agent *agent, pf_agent_device *device)
     found = &agent->checked;
     st = wait_status ? PF_DEVICE : pf_fingerprint_parse(&device->answer, device->named.name, found, NULL);
     pf_buf_clear(&device->answer);
+    if (!st && strcmp(found->builder_abi, device->device_class->print.builder_abi) != 0)
+        pf_agent_retire(agent, "planfarm was replaced under this agent by one of another builder; it must be started "
+                               "anew");
     if (!st && pf_digest_equal(&found->class_digest, &device->device_class->print.class_digest)) {
         device->suspect = false;
         pf_log(PF_LOG_WARN, "agent", "device_works_again name=%s", device->named.name);

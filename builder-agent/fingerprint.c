@@ -23,7 +23,7 @@ pf_status pf_fingerprint_main(const pf_job_device *device, int fd, pf_err *err)
     if (st)
         return st;
     object = json_pack("{s:s, s:s, s:s}", "class_text", opened->class_text, "class_name", opened->class_name,
-                       "builder_abi", PF_BUILDER_ABI);
+                       "builder_abi", pf_builder_abi());
     if (!object || json_dumpfd(object, fd, JSON_COMPACT))
         st = PF_FAIL(err, PF_IO, "the agent does not listen any more");
     json_decref(object);

@@ -1,11 +1,13 @@
 #include "builder-agent/job.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/planfarm.h"
 
 #define TELL_NS (200 * PF_NS_PER_MS)
 
@@ -91,9 +93,23 @@ static const struct phase {
     { PF__PHASE__PHASE_UPLOAD, "storing the plan", pf_job_upload },
 };
 
+/* The library is loaded anew for each build, so it may be another than the one whose builder the agent offered. */
+static pf_status check_builder(pf_job_run *run, pf_err *err)
+{
+    run->replaced = strcmp(pf_builder_abi(), run->job->builder_abi) != 0;
+    if (!run->replaced)
+        return PF_OK;
+    return PF_FAIL(err, PF_STALE,
+                   "planfarm was replaced under this agent by one of builder %s, and it offers %s; it must be started "
+                   "anew", pf_builder_abi(), run->job->builder_abi);
+}
+
 static pf_status run_phases(pf_job_run *run, pf_err *err)
 {
-    pf_status st = open_transfer(run, err);
+    pf_status st = check_builder(run, err);
+
+    if (!st)
+        st = open_transfer(run, err);
 
     for (size_t i = 0; i < sizeof phases / sizeof phases[0] && !st; i++) {
         pf_log(PF_LOG_INFO, "job", "phase job=%llu text=\"%s\"", (unsigned long long)run->job->job_id, phases[i].text);
@@ -103,6 +119,31 @@ static pf_status run_phases(pf_job_run *run, pf_err *err)
     return st;
 }
 
+/* A job that could not be built here and may well be elsewhere is not charged for it. */
+static Pf__FailureKind failure_of(const pf_job_run *run, pf_status st)
+{
+    if (run->replaced)
+        return PF__FAILURE_KIND__FAILURE_COLLATERAL;
+    if (run->model_at_fault)
+        return PF__FAILURE_KIND__FAILURE_BUILD_ERROR;
+    return pf_job_failure(run->progress.phase, st);
+}
+
+/* Folders of this agent mean nothing to who submitted the job: files of the model are told by their names. */
+static void copy_without_folder(const char *folder, const char *text, char *out, size_t capacity)
+{
+    static const char *const inner[] = { "/model/", "/" };
+    char                     prefix[PATH_MAX];
+    const char              *found = NULL;
+    size_t                   before = 0;
+
+    for (size_t i = 0; i < sizeof inner / sizeof *inner && !found; i++)
+        if (snprintf(prefix, sizeof prefix, "%s%s", folder, inner[i]) < (int)sizeof prefix)
+            found = strstr(text, prefix);
+    before = found ? (size_t)(found - text) : strlen(text);
+    snprintf(out, capacity, "%.*s%s", (int)before, text, found ? found + strlen(prefix) : "");
+}
+
 static pf_status tell_end(const pf_job_run *run, pf_status st, const pf_err *why, pf_err *err)
 {
     pf_record *end = pf_calloc(1, sizeof *end);
@@ -110,12 +151,11 @@ static pf_status tell_end(const pf_job_run *run, pf_status st, const pf_err *why
 
     if (!end)
         return PF_FAIL_MEMORY(err, sizeof *end);
-    end->kind = st ? PF_RECORD_FAILED : PF_RECORD_DONE;
+    end->kind = run->replaced ? PF_RECORD_REPLACED : st ? PF_RECORD_FAILED : PF_RECORD_DONE;
     if (st) {
-        end->failure = run->model_at_fault ? PF__FAILURE_KIND__FAILURE_BUILD_ERROR
-                                           : pf_job_failure(run->progress.phase, st);
+        end->failure = failure_of(run, st);
         end->exit_code = (uint32_t)pf_status_exit_code(st);
-        snprintf(end->text, sizeof end->text, "%s", why->msg[0] ? why->msg : pf_status_text(st));
+        copy_without_folder(run->folder, why->msg[0] ? why->msg : pf_status_text(st), end->text, sizeof end->text);
         pf_log(PF_LOG_ERROR, "job", "failed job=%llu status=%s reason=\"%s\"", (unsigned long long)run->job->job_id,
                pf_status_name(st), end->text);
     } else {

@@ -18,6 +18,7 @@ typedef struct pf_job_run {         /* open to the files job*.c */
     uint64_t           plan_bytes;
     char               summary[PF_SUMMARY_BYTES];
     bool               model_by_url;    /* so its files have another digest than the model */
+    bool               replaced;        /* the library, or a device's module, is not what the agent started with */
     bool               model_at_fault;  /* the failure is the model's, and another agent would do no better */
 } pf_job_run;
 

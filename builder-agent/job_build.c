@@ -56,13 +56,17 @@ static void summarize(const pf_build_report *report, const pf_plan *plan, char o
                out, PF_SUMMARY_BYTES);
 }
 
-static pf_status open_device(const pf_job_run *run, pf_device **out, pf_err *err)
+static pf_status open_device(pf_job_run *run, pf_device **out, pf_err *err)
 {
     const pf_job_device *named = &run->job->device;
     pf_device_options    options = { .threads = named->threads, .isa = named->isa[0] ? named->isa : NULL,
                                      .share_percent = named->share_percent };
     pf_status            st = pf_device_open(named->name, &options, out, err);
 
+    if (st == PF_STALE) {
+        run->replaced = true;
+        return pf_err_add(err, st, "planfarm was replaced under this agent, which must be started anew");
+    }
     if (st)     /* it was there when the agent started, so this is not the model's fault */
         return pf_err_add(err, PF_DEVICE, "the device %s cannot be opened any more", named->name);
     if (pf_digest_equal(&(*out)->class_digest, &run->job->device_class))

@@ -24,6 +24,7 @@ static const struct field { const char *name; kind kind; size_t offset, bytes; }
     FIELD("plan_key", DIGEST, plan_key),
     FIELD("model", DIGEST, model),
     FIELD("model_name", TEXT, model_name),
+    FIELD("builder_abi", TEXT, builder_abi),
     FIELD("http", TEXT, http_url),
     FIELD("token", TEXT, token),
     FIELD("agent_folder", TEXT, agent_folder),

@@ -25,6 +25,7 @@ typedef struct pf_job_file {        /* open; large: keep it off the stack */
     pf_job_device device;
     pf_digest     device_class, plan_key, model;
     char          model_name[PF_MODEL_NAME_BYTES];
+    char          builder_abi[PF_BUILDER_ABI_BYTES];    /* that the agent offered, and the plan key was made with */
     char          http_url[PF_URL_BYTES];
     char          token[PF_URL_BYTES];          /* "" : none */
     char          agent_folder[PATH_MAX];

@@ -97,6 +97,7 @@ static pf_status write_job(const pf_agent *agent, const pf_lease *lease, const P
     job->device = lease->device->named;
     job->cache_limit_bytes = agent->options->cache_limit_bytes;
     job->url_limit_bytes = agent->options->url_limit_bytes;
+    snprintf(job->builder_abi, sizeof job->builder_abi, "%s", lease->device->device_class->print.builder_abi);
     job->device_class = lease->device->device_class->print.class_digest;
     st = pf_wire_digest(&offer->plan_key, "plan_key", &job->plan_key, err);
     if (!st)
@@ -211,7 +212,7 @@ static void take_progress(pf_lease *lease, const pf_record *record, int64_t now_
     lease->moved_ns = now_ns;
 }
 
-static void take_record(pf_lease *lease, const pf_record *record)
+static void take_record(pf_agent *agent, pf_lease *lease, const pf_record *record)
 {
     if (record->kind == PF_RECORD_PROGRESS) {
         take_progress(lease, record, pf_clock_boot_ns());
@@ -219,7 +220,9 @@ static void take_record(pf_lease *lease, const pf_record *record)
     }
     lease->ended = true;
     lease->moved_ns = pf_clock_boot_ns();
-    if (record->kind == PF_RECORD_FAILED) {
+    if (record->kind == PF_RECORD_REPLACED)
+        pf_agent_retire(agent, record->text);
+    if (record->kind != PF_RECORD_DONE) {
         set_failure(lease, record->failure ? record->failure : PF__FAILURE_KIND__FAILURE_INFRA,
                     pf_status_from_exit_code((int)record->exit_code), record->text);
         return;
@@ -240,7 +243,7 @@ static void read_records(pf_agent *agent, pf_lease *lease)
     while (!st && found) {
         st = pf_record_reader_next(&lease->records, record, &found, &err);
         if (!st && found)
-            take_record(lease, record);
+            take_record(agent, lease, record);
     }
     if (st || end)
         pf_child_close_fd(&lease->child.record_fd);
@@ -293,11 +296,20 @@ static void explain_signal(pf_lease *lease, int number)
     lease->failure.crashed = true;
 }
 
-static void explain_exit(pf_lease *lease, int code)
+enum { EXIT_NOT_STARTED = 127 };        /* of a program whose libraries do not fit it */
+
+static void explain_exit(pf_agent *agent, pf_lease *lease, int code)
 {
     char last[600], message[PF_ERR_MSG_BYTES];
 
     pf_line_log_last(&lease->log, last, sizeof last);
+    if (code == EXIT_NOT_STARTED && lease->progress_count == 0) {
+        snprintf(message, sizeof message, "planfarm was replaced under this agent, which must be started anew: %s",
+                 last);
+        set_failure(lease, PF__FAILURE_KIND__FAILURE_COLLATERAL, PF_STALE, message);
+        pf_agent_retire(agent, lease->failure.message);
+        return;
+    }
     snprintf(message, sizeof message, "the build's process ended with exit code %d and told no result%s%s", code,
              last[0] ? "; its last lines: " : "", last);
     set_failure(lease, PF__FAILURE_KIND__FAILURE_INFRA, PF_INTERNAL, message);
@@ -345,7 +357,7 @@ void pf_lease_reap(pf_agent *agent, pf_lease *lease)
     if (WIFSIGNALED(wait_status) && !lease->ended)
         explain_signal(lease, WTERMSIG(wait_status));
     else if (!lease->ended)
-        explain_exit(lease, WEXITSTATUS(wait_status));
+        explain_exit(agent, lease, WEXITSTATUS(wait_status));
     pf_log(PF_LOG_INFO, "agent", "process_ended job=%llu failure=%d message=\"%s\"", (unsigned long long)lease->job_id,
            (int)lease->failure.kind, lease->failure.message);
     pf_report_begin(agent, lease);

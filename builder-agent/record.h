@@ -16,6 +16,7 @@ typedef enum pf_record_kind {
     PF_RECORD_PROGRESS = 1,
     PF_RECORD_DONE,
     PF_RECORD_FAILED,
+    PF_RECORD_REPLACED,             /* the programs of this agent are others now; as FAILED */
     PF_RECORD_KIND_END
 } pf_record_kind;
 
@@ -23,11 +24,11 @@ typedef struct pf_record {          /* open */
     pf_record_kind  kind;
     Pf__Phase       phase;          /* PROGRESS */
     uint32_t        permille;       /* PROGRESS */
-    Pf__FailureKind failure;        /* FAILED */
-    uint32_t        exit_code;      /* FAILED, of base/status.def */
+    Pf__FailureKind failure;        /* FAILED, REPLACED */
+    uint32_t        exit_code;      /* FAILED, REPLACED: of base/status.def */
     pf_digest       plan_digest;    /* DONE */
     uint64_t        plan_bytes;     /* DONE */
-    char            text[PF_ERR_MSG_BYTES];     /* PROGRESS: for people; FAILED: the sentence */
+    char            text[PF_ERR_MSG_BYTES];     /* PROGRESS: for people; FAILED, REPLACED: the sentence */
     char            json[PF_SUMMARY_BYTES];     /* PROGRESS, DONE: one object */
 } pf_record;
 

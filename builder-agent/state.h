@@ -123,7 +123,13 @@ struct pf_agent {
     pf_fingerprint  checked;            /* scratch of device_check.c: too large for the stack */
     bool            draining, stopping, replaced;   /* takes no more; ends now; ends because of another process */
     char            health[PF_REASON_BYTES];
+    char            outdated[PF_REASON_BYTES];      /* why it drains: its programs were replaced; "" otherwise */
 };
+
+/* ---- agent.c */
+
+/* Takes no more, ends when nothing runs, and says why: what is installed now is not what it offered. */
+void    pf_agent_retire(pf_agent *agent, const char *reason);
 
 /* ---- session.c: HELLO, HEARTBEAT, silence */
 

@@ -4,3 +4,8 @@ const char *pf_version(void)
 {
     return PF_VERSION;
 }
+
+const char *pf_builder_abi(void)
+{
+    return PF_BUILDER_ABI;
+}

@@ -154,6 +154,7 @@ static void a_model_that_cannot_be_built_fails_with_its_reason(void **state)
     (void)state;
     assert_string_equal(live_text(live_job(answer), "state"), "failed");
     assert_string_equal(live_text(live_job(answer), "failure"), "build_error");
+    assert_memory_equal(live_text(live_job(answer), "message"), "model.onnx: ", 12);    /* no folder of the agent's */
     assert_int_equal(live_number(live_job(answer), "attempt"), 1);
     error_says(answer, "Frobnicate");
     json_decref(answer);

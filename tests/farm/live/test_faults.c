@@ -1,6 +1,7 @@
 /* What happens to builds when something dies, is stopped or is full: nothing is lost, nothing is done twice, nothing is
    left. */
 #include <dirent.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "engine/planfarm.h"
 #include "tests/client/tiny_model.h"
 #include "tests/farm/live/live.h"
 
@@ -377,6 +379,102 @@ static void a_device_that_is_another_gets_no_builds(void **state)
     json_decref(answer);
 }
 
+/* ---- planfarm is installed anew under an agent that runs */
+
+/* Puts a library into the agent's folder of libraries, at once, as packages do. */
+static void install(const void *data, size_t bytes)
+{
+    pf_err err = {0};
+
+    test_ok(pf_dir_make(test_path("lib"), &err), &err);
+    test_ok(pf_file_write(test_path("lib/libplanfarm.so.0"), data, bytes, &err), &err);
+}
+
+static void read_library(pf_buf *out)
+{
+    char   path[PATH_MAX];
+    char  *slash = NULL;
+    pf_err err = {0};
+
+    snprintf(path, sizeof path - 40, "%s", getenv("PLANFARM"));
+    slash = strrchr(path, '/');
+    assert_non_null(slash);
+    snprintf(slash, 40, "/engine/libplanfarm.so.0");
+    test_ok(pf_file_read(path, SIZE_MAX, out, &err), &err);
+}
+
+/* The same library with another builder ABI. */
+static void change_abi(pf_buf *library)
+{
+    static const char abi[] = PF_BUILDER_ABI;
+    unsigned          changed = 0;
+
+    for (uint8_t *at = library->data; at && at + sizeof abi <= library->data + library->size; at++) {
+        at = memchr(at, abi[0], library->size - (size_t)(at - library->data));
+        if (!at || at + sizeof abi > library->data + library->size)
+            break;
+        if (memcmp(at, abi, sizeof abi) == 0) {
+            at[sizeof abi - 2] ^= 1;
+            changed++;
+        }
+    }
+    assert_true(changed > 0);
+}
+
+static void expect_retirement(int64_t job_id, const char *why)
+{
+    json_t *job = NULL;
+
+    assert_int_equal(live_wait(&farm.agent), pf_status_exit_code(PF_STALE));
+    job = job_of(job_id);
+    assert_int_equal(live_number(job, "charged_attempts"), 0);
+    json_decref(job);
+    wait_for_agent_state("away");
+    {
+        json_t *answer = LIVE_JSON(&farm, 0, "agents"), *item = NULL;
+        size_t  i = 0;
+        json_array_foreach(json_object_get(answer, "agents"), i, item)
+            if (strcmp(live_text(item, "name"), "agent-a") == 0)
+                assert_non_null(strstr(live_text(item, "health"), why));
+        json_decref(answer);
+    }
+}
+
+/* Its builds would give other plans than were asked for, or none: it gives the job back, says why, and ends; started
+   anew it builds with what is there now. */
+static void an_agent_whose_library_was_replaced_gives_its_job_back(void **state)
+{
+    pf_buf  library = {0};
+    json_t *answer = NULL;
+    int64_t id = 0;
+
+    (void)state;
+    live_kill(&farm.agent, SIGINT);
+    read_library(&library);
+    install(library.data, library.size);
+    setenv("LD_LIBRARY_PATH", test_path("lib"), 1);
+    live_start_agent(&farm, "agent-a", 0);
+    change_abi(&library);
+    install(library.data, library.size);
+    answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:5x3x16x16");
+    id = live_number(live_job(answer), "job_id");
+    json_decref(answer);
+    expect_retirement(id, "replaced under this agent by one of builder");
+    live_start_agent(&farm, "agent-a", 0);
+    answer = live_until(&farm, id, "done");
+    json_decref(answer);
+    install("no library", 10);
+    unsetenv("LD_LIBRARY_PATH");
+    answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:6x3x16x16");
+    id = live_number(live_job(answer), "job_id");
+    json_decref(answer);
+    expect_retirement(id, "replaced under this agent, which must be started anew");
+    live_start_agent(&farm, "agent-a", 0);
+    answer = live_until(&farm, id, "done");
+    json_decref(answer);
+    pf_buf_clear(&library);
+}
+
 static void an_agent_with_a_full_disk_says_so(void **state)
 {
     json_t *answer = NULL;
@@ -420,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_stopped_agent_is_fenced),
         cmocka_unit_test(an_agent_that_is_stopped_gives_its_builds_back),
         cmocka_unit_test(a_device_that_is_another_gets_no_builds),
+        cmocka_unit_test(an_agent_whose_library_was_replaced_gives_its_job_back),
         cmocka_unit_test(an_agent_with_a_full_disk_says_so),
     };
 
