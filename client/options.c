@@ -168,6 +168,16 @@ static pf_status add(pf_args *args, const pf_option *option, const char *value, 
     return PF_OK;
 }
 
+/* Whether a word that stands in the place of a value is one of the options written out, so that the value was
+   forgotten. */
+static bool is_option(const plan *p, const char *word)
+{
+    for (int i = 0; i < p->count && strncmp(word, "--", 2) == 0; i++)
+        if (strcmp(p->names[i], word + 2) == 0)
+            return true;
+    return false;
+}
+
 static pf_status parse(pf_args *args, int argc, char **argv, pf_err *err)
 {
     plan      p;
@@ -184,6 +194,10 @@ static pf_status parse(pf_args *args, int argc, char **argv, pf_err *err)
         if (code == -1)
             break;
         word = argv[optind - 1];
+        if (optarg && code != '?' && code != ':' && optarg == word && is_option(&p, word)) {
+            optopt = code;
+            code = ':';
+        }
         if (code == '?' || code == ':')
             status = refuse(&p, code, word, err);
         else

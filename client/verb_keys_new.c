@@ -8,7 +8,8 @@
 static const pf_option new_options[] = {
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .value = "FILE",
      .help = "where the key goes, with its secret"},
-    {.name = "grant", .kind = PF_OPTION_TEXT, .value = "GRANTS", .fallback = "submit,fetch", .help = "what it may do"},
+    {.name = "grant", .kind = PF_OPTION_TEXT, .value = "GRANTS", .fallback = "submit,fetch",
+     .help = "what it may do, separated by commas: submit, fetch, agent, agent:CLASS, cache-write, peer, admin"},
     {.name = "server", .kind = PF_OPTION_TEXT, .value = "KEY",
      .help = "the farm's public key, when made without --state"},
     PF_STATE_OPTION,
@@ -20,6 +21,18 @@ static pf_status make(pf_call *call, const char *server, pf_farm_key *key, pf_er
     pf_status status = pf_farm_key_new(pf_args_operand(call->args, 0), server, key, err);
 
     return status ? status : pf_farm_key_write(key, pf_args_text(call->args, "output"), err);
+}
+
+/* The key's file is written only when nothing is wrong with its name and grants. */
+static pf_status make_granted(pf_call *call, pf_key_state *state, const char *server, pf_farm_key *key, pf_err *err)
+{
+    pf_status status = pf_farm_key_new(pf_args_operand(call->args, 0), server, key, err);
+
+    if (!status)
+        status = pf_key_ring_grant(&state->ring, key->name, key->public_key, pf_args_text(call->args, "grant"), err);
+    if (!status)
+        status = pf_farm_key_write(key, pf_args_text(call->args, "output"), err);
+    return status ? status : pf_key_state_save(state, err);
 }
 
 /* The farm's own pair is made with the first key. */
@@ -36,11 +49,7 @@ static pf_status make_and_grant(pf_call *call, pf_farm_key *key, pf_err *err)
     if (!status)
         status = pf_key_state_farm(&state, server, &first, err);
     if (!status)
-        status = make(call, server, key, err);
-    if (!status)
-        status = pf_key_ring_grant(&state.ring, key->name, key->public_key, pf_args_text(call->args, "grant"), err);
-    if (!status)
-        status = pf_key_state_save(&state, err);
+        status = make_granted(call, &state, server, key, err);
     if (!status && first)
         pf_say(call, "this farm has keys now: restart its coordinator, and give every agent and user one\n");
     pf_key_state_close(&state);

@@ -33,19 +33,28 @@ static pf_status run_list(pf_call *call, pf_err *err)
     return status;
 }
 
+static const pf_option grant_options[] = {
+    {.name = "grant", .kind = PF_OPTION_TEXT, .value = "GRANTS", .help = "the same as GRANTS"},
+    PF_STATE_OPTION,
+    {.name = NULL},
+};
+
 static pf_status run_grant(pf_call *call, pf_err *err)
 {
-    uint32_t     count = pf_args_operand_count(call->args);
-    const char  *name = pf_args_operand(call->args, 0), *grants = pf_args_operand(call->args, count - 1), *key = NULL;
+    const char  *name = pf_args_operand(call->args, 0), *grants = pf_args_text(call->args, "grant"), *key = NULL;
+    uint32_t     words = grants ? 1 : 2, count = pf_args_operand_count(call->args);
     pf_key_state state = {.ring = {0}};
     const pf_ring_entry *there = NULL;
-    pf_status    status = pf_args_expect(call->args, 2, 3, "NAME, PUBLIC_KEY and GRANTS", err);
+    pf_status    status = pf_args_expect(call->args, words, words + 1, "NAME, PUBLIC_KEY and GRANTS", err);
+
+    if (!grants)
+        grants = pf_args_operand(call->args, count - 1);
 
     if (!status)
         status = pf_key_state_open(call, &state, err);
     if (!status) {
         there = pf_key_ring_find(&state.ring, name);
-        key = count == 3 ? pf_args_operand(call->args, 1) : there ? there->public_key : NULL;
+        key = count > words ? pf_args_operand(call->args, 1) : there ? there->public_key : NULL;
         if (!key)
             status = PF_FAIL(err, PF_NOT_FOUND, "no key \"%.100s\" is known; give its public key as well", name);
     }
@@ -124,7 +133,7 @@ const pf_verb_body pf_verb_keys_list = {
 };
 
 const pf_verb_body pf_verb_keys_grant = {
-    .options = options,
+    .options = grant_options,
     .details = "  What the key was allowed before is replaced.  Grants are separated by commas: submit, fetch,\n"
                "  agent, agent:CLASS, cache-write, peer, admin.\n"
                "\n"

@@ -429,7 +429,10 @@ static void on_message(pf_core *core, const pf_event *event)
     pf_handler        *run = find_handler(info->type);
     char               grants[128] = "";
 
-    if ((info->grant & event->grants) != info->grant) {
+    if ((info->grant & event->grants) != info->grant && event->grants == 0) {
+        pf_core_refuse(core, event, PF_DENIED, "the key \"%s\" may do nothing on this farm any more: it was revoked",
+                       event->key_name ? event->key_name : "");
+    } else if ((info->grant & event->grants) != info->grant) {
         pf_ring_entry_grants(&(pf_ring_entry){ .grants = info->grant }, grants, sizeof grants);
         pf_core_refuse(core, event, PF_DENIED,
                        "the key \"%s\" may not send %s, which needs the grant %s; planfarm keys grant gives it",

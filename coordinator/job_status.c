@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "coordinator/classes.h"
 #include "coordinator/plans.h"
 #include "coordinator/sched.h"
 #include "coordinator/submit.h"
@@ -57,6 +58,17 @@ static void fill_names(Pf__JobStatus *s, const pf_job *job)
     s->class_digest = pf_wire_bytes(&job->device_class->digest);
 }
 
+/* A job that nobody can take tells what it waits for; one in the queue of agents that live tells what went wrong
+   before. */
+static const char *waits_for(const pf_core *core, const pf_job *job)
+{
+    if (job->state != PF__JOB_STATE__STATE_QUEUED)
+        return NULL;
+    if (!job->device_class)
+        return "waits for an agent: none ever declared such a class";
+    return pf_classes_alive(core, job->device_class) ? NULL : "waits for an agent: none of its class is alive";
+}
+
 static uint32_t wait_ms(const pf_core *core, const pf_job *job)
 {
     int64_t at_ns = job->heap_place == PF_HEAP_OUT ? 0 : core->deadlines.entry[job->heap_place].key;
@@ -74,6 +86,8 @@ void pf_status_list_add(pf_core *core, pf_status_list *list, const pf_job *job, 
     fill_progress(s, job, with_json);
     s->job_id = job->id;
     s->state = job->state;
+    if (waits_for(core, job))
+        s->message = (char *)waits_for(core, job);
     s->attempt = job->attempt;
     s->charged = job->run->charged;
     s->failure = job->run->failure;

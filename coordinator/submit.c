@@ -356,7 +356,8 @@ static bool refuse_unclear(pf_core *core, const pf_event *event, const Pf__Submi
         else if (!selection.best && !asked->wait_for_class)
             pf_classes_explain(core, asked->selector[i], why, sizeof why);
         if (why[0]) {
-            pf_core_refuse(core, event, selection.ambiguous ? PF_USAGE : PF_NOT_FOUND, "%s", why);
+            pf_core_refuse(core, event, selection.ambiguous ? PF_USAGE : PF_NOT_FOUND, "%s%s", why,
+                           selection.ambiguous ? "" : "; --wait-for-class takes jobs for agents that are yet to come");
             return true;
         }
     }

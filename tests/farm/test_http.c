@@ -311,12 +311,14 @@ static void one_submit_may_name_several_classes(void **state)
     assert_int_equal(strlen(text_of(first_job(answer), "plan_sha256")), 64);
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "state"), "queued");
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "selector"), "gpu-to-come");
+    assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "message"),
+                        "waits for an agent: none ever declared such a class");
     json_decref(answer);
     answer = ask("POST", "/jobs", submit_body(6, "onnx-2", "\"cpi\"", ""), 404);
     assert_non_null(strstr(text_of(answer, "message"), "did you mean cpu?"));
     json_decref(answer);
     answer = ask("POST", "/jobs", submit_body(6, "onnx-2", "\"h100-sxm\"", ""), 404);
-    assert_non_null(strstr(text_of(answer, "message"), "known are: cpu"));
+    assert_non_null(strstr(text_of(answer, "message"), "known are: cpu; --wait-for-class takes jobs"));
     json_decref(answer);
     answer = ask("DELETE", path, NULL, 200);
     assert_string_equal(text_of(json_array_get(json_object_get(answer, "jobs"), 1), "state"), "cancelled");

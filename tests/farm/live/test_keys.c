@@ -142,6 +142,25 @@ static void a_token_stands_for_the_key_by_http(void **state)
     json_decref(made);
 }
 
+/* A mistake in the grants leaves no key behind, and they are taken in either form. */
+static void grants_are_checked_before_a_key_is_made(void **state)
+{
+    const char *folder = test_path("farm/state");
+    json_t     *answer = NULL;
+
+    (void)state;
+    json_decref(LIVE_JSON(&farm, 65, "keys", "new", "late", "--grant", "submt", "--state", folder, "-o", "late.key"));
+    assert_false(pf_file_exists(program_path("late.key")));
+    json_decref(LIVE_JSON(&farm, 0, "keys", "new", "late", "--grant", "fetch", "--state", folder, "-o", "late.key"));
+    answer = LIVE_JSON(&farm, 0, "keys", "grant", "late", "--grant", "admin", "--state", folder);
+    assert_string_equal(live_text(json_object_get(answer, "key"), "grants"), "admin,submit,fetch,cache-write");
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 0, "keys", "grant", "late", "fetch", "--state", folder);
+    assert_string_equal(live_text(json_object_get(answer, "key"), "grants"), "fetch");
+    json_decref(answer);
+    json_decref(LIVE_JSON(&farm, 64, "keys", "grant", "late", "--state", folder));
+}
+
 static void a_revoked_user_is_out(void **state)
 {
     (void)state;
@@ -160,6 +179,7 @@ int main(void)
         cmocka_unit_test(each_verb_takes_a_key_file),
         cmocka_unit_test(refusals_name_what_is_missing),
         cmocka_unit_test(a_token_stands_for_the_key_by_http),
+        cmocka_unit_test(grants_are_checked_before_a_key_is_made),
         cmocka_unit_test(a_revoked_user_is_out),
     };
 

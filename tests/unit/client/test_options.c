@@ -100,6 +100,8 @@ static void mistakes_are_explained(void **state)
     refused("-x", NULL, "there is no option -x; --help lists those there are");
     refused("--output", NULL, "--output needs a value: FILE");
     refused("-o", NULL, "--output needs a value: FILE");
+    refused("--output", "--json", "--output needs a value: FILE");
+    refused("-o", "--fp16", "--output needs a value: FILE");
     refused("--fp16=1", NULL, "--fp16 takes no value");
     refused("--i", "1", "--i is the beginning of several options; write it out");
     refused("--iterations", "many", "--iterations takes a whole number, not \"many\"");
