@@ -61,6 +61,16 @@ const pf_timing_entry *pf_timing_record_find(const pf_timing_record *record, con
     return is_at(record, place, tactic, tuning) ? &record->entries[place] : NULL;
 }
 
+void pf_timing_record_drop_contended(pf_timing_record *record)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < record->count; i++)
+        if (!record->entries[i].contended)
+            record->entries[kept++] = record->entries[i];
+    record->count = kept;
+}
+
 /* Total, so that merging in any order gives the same record; the last resort compares whole entries. */
 static bool is_better(const pf_timing_entry *a, const pf_timing_entry *b)
 {

@@ -45,6 +45,8 @@ void      pf_timing_record_clear(pf_timing_record *record);
    greater effort. */
 pf_status pf_timing_record_put(pf_timing_record *record, const pf_timing_entry *entry, pf_err *err);
 pf_status pf_timing_record_merge(pf_timing_record *into, const pf_timing_record *from, pf_err *err);
+/* Times taken while another process used the device help nobody else. */
+void      pf_timing_record_drop_contended(pf_timing_record *record);
 /* NULL when absent */
 const pf_timing_entry *pf_timing_record_find(const pf_timing_record *record, const char *tactic, const char *tuning);
 /* Little endian, versioned, with a checksum. The steps for changing the form stand above encode in the source. */

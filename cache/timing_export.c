@@ -49,16 +49,6 @@ static pf_status write_text(void *user, const pf_timing_visit *item, pf_err *err
     return PF_OK;
 }
 
-static void drop_contended(pf_timing_record *record)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < record->count; i++)
-        if (!record->entries[i].contended)
-            record->entries[kept++] = record->entries[i];
-    record->count = kept;
-}
-
 static pf_status write_record(void *user, const pf_timing_visit *item, pf_err *err)
 {
     writer          *to = user;
@@ -71,7 +61,7 @@ static pf_status write_record(void *user, const pf_timing_visit *item, pf_err *e
     status = pf_timing_record_decode(item->value->data, item->value->bytes, &record, err);
     if (status)
         return status;
-    drop_contended(&record);
+    pf_timing_record_drop_contended(&record);
     pf_buf_init(&bytes, PF_TIMING_VALUE_LIMIT);
     if (!record.count)
         goto out;
@@ -287,7 +277,7 @@ static pf_status take_record(const import *in, const item *it, pf_timing_batch *
         return PF_FAIL(err, PF_CORRUPT, "one of its records has no text");
     status = pf_timing_record_decode(it->data, it->bytes, &record, err);
     if (!status) {
-        drop_contended(&record);
+        pf_timing_record_drop_contended(&record);
         in->done->records++;
         in->done->entries += record.count;
         if (batch && record.count)

@@ -97,17 +97,6 @@ static void answer_entries(task *t, pf_timing_service *service)
 
 /* ---- TIMING_STORE */
 
-/* Times taken while another process used the device help nobody else. */
-static void drop_contended(pf_timing_record *record)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < record->count; i++)
-        if (!record->entries[i].contended)
-            record->entries[kept++] = record->entries[i];
-    record->count = kept;
-}
-
 static pf_status store_entry(pf_timing_batch *batch, const char *class_text, const Pf__TimingEntry *entry, bool *stored,
                              pf_err *err)
 {
@@ -117,7 +106,7 @@ static pf_status store_entry(pf_timing_batch *batch, const char *class_text, con
     if (!entry->problem_text[0])
         return PF_FAIL(err, PF_INVALID, "a timing comes without the text of its problem");
     st = pf_timing_record_decode(entry->record.data, entry->record.len, &record, err);
-    drop_contended(&record);
+    pf_timing_record_drop_contended(&record);
     *stored = !st && record.count;
     if (*stored)
         st = pf_timing_batch_merge(batch, class_text, entry->problem_text, &record, err);

@@ -59,6 +59,41 @@ static pf_status next_item(const char **text, int32_t count, bool *more, pf_err 
     return count ? expect(text, ',', err) : PF_OK;
 }
 
+typedef pf_status read_item(pf_graph *graph, const char **text, void *item, pf_err *err);
+
+static pf_status read_int(pf_graph *graph, const char **text, void *item, pf_err *err)
+{
+    (void)graph;
+    return pf_literal_read_i64(text, item, err);
+}
+
+static pf_status read_dim(pf_graph *graph, const char **text, void *item, pf_err *err)
+{
+    return pf_dim_parse_prefix(graph->dims, text, item, err);
+}
+
+static pf_status read_float(pf_graph *graph, const char **text, void *item, pf_err *err)
+{
+    (void)graph;
+    return pf_literal_read_double(text, item, err);
+}
+
+/* items has room for PF_ATTR_LIST. */
+static pf_status read_list(pf_graph *graph, const char **text, int32_t *count, void *items, size_t item_bytes,
+                           read_item *read, pf_err *err)
+{
+    bool      more = false;
+    pf_status st = expect(text, '[', err);
+
+    for (*count = 0; !st; ++*count) {
+        st = next_item(text, *count, &more, err);
+        if (st || !more)
+            break;
+        st = read(graph, text, (char *)items + (size_t)*count * item_bytes, err);
+    }
+    return st;
+}
+
 static bool int_is_default(const void *value) { return *(const int64_t *)value == 0; }
 static bool int_equal(const void *a, const void *b) { return *(const int64_t *)a == *(const int64_t *)b; }
 
@@ -192,18 +227,10 @@ static pf_status ints_print(const print_state *state, const pf_attr_field *field
 
 static pf_status ints_parse(pf_graph *graph, const pf_attr_field *field, const char **text, void *value, pf_err *err)
 {
-    pf_ints  *list = value;
-    bool      more = false;
-    pf_status st = expect(text, '[', err);
+    pf_ints *list = value;
 
-    (void)graph, (void)field;
-    for (list->count = 0; !st; list->count++) {
-        st = next_item(text, list->count, &more, err);
-        if (st || !more)
-            break;
-        st = pf_literal_read_i64(text, &list->at[list->count], err);
-    }
-    return st;
+    (void)field;
+    return read_list(graph, text, &list->count, list->at, sizeof list->at[0], read_int, err);
 }
 
 static pf_status ints_copy(const copy_state *state, const void *value, void *out)
@@ -238,17 +265,9 @@ static pf_status dims_print(const print_state *state, const pf_attr_field *field
 static pf_status dims_parse(pf_graph *graph, const pf_attr_field *field, const char **text, void *value, pf_err *err)
 {
     pf_dim_list *list = value;
-    bool         more = false;
-    pf_status    st = expect(text, '[', err);
 
     (void)field;
-    for (list->count = 0; !st; list->count++) {
-        st = next_item(text, list->count, &more, err);
-        if (st || !more)
-            break;
-        st = pf_dim_parse_prefix(graph->dims, text, &list->at[list->count], err);
-    }
-    return st;
+    return read_list(graph, text, &list->count, list->at, sizeof list->at[0], read_dim, err);
 }
 
 static pf_status dims_copy(const copy_state *state, const void *value, void *out)
@@ -290,17 +309,9 @@ static pf_status floats_print(const print_state *state, const pf_attr_field *fie
 static pf_status floats_parse(pf_graph *graph, const pf_attr_field *field, const char **text, void *value, pf_err *err)
 {
     pf_floats *list = value;
-    bool       more = false;
-    pf_status  st = expect(text, '[', err);
 
-    (void)graph, (void)field;
-    for (list->count = 0; !st; list->count++) {
-        st = next_item(text, list->count, &more, err);
-        if (st || !more)
-            break;
-        st = pf_literal_read_double(text, &list->at[list->count], err);
-    }
-    return st;
+    (void)field;
+    return read_list(graph, text, &list->count, list->at, sizeof list->at[0], read_float, err);
 }
 
 static pf_status floats_copy(const copy_state *state, const void *value, void *out)

@@ -82,6 +82,8 @@ pf_status pf_formats_place(pf_formats *formats, pf_err *err);
 /* The same as pf_formats_part for parts with gaps: kind is that of the whole, which gives the pitch. */
 bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout kind, uint32_t index,
                               uint64_t *offset_bytes);
+/* formats_units.c: the node of a unit that is just this one node, of that op; else NULL. */
+const pf_node *pf_formats_only_node(const pf_formats *formats, const pf_format_unit *unit, pf_op_kind op);
 /* formats_units.c: one more option, whose layouts are owned by the unit then when it has no problem. */
 pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err);
 /* formats_units.c: an option that is no step and costs nothing: all inputs in one layout, the output in the other. */

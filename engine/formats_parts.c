@@ -81,18 +81,6 @@ bool pf_formats_part(const pf_graph *graph, pf_node_id id, pf_layout layout, uin
 
 /* ---- Options that become free */
 
-static const pf_node *only_node(const pf_formats *f, const pf_format_unit *unit, pf_op_kind op)
-{
-    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1
-                              ? &f->graph->nodes[unit->group->nodes[0]]
-                              : NULL;
-
-    return node && node->op == op && unit->in_count == node->in_count && unit->out_count == 1 &&
-                   !memcmp(unit->in, node->in, node->in_count * sizeof *node->in)
-               ? node
-               : NULL;
-}
-
 static bool is_free(const pf_formats *f, const pf_format_unit *unit, const pf_format_option *option)
 {
     uint64_t offset = 0;
@@ -151,7 +139,7 @@ static bool leaves(const pf_formats *f, pf_value_id value)
 /* An output has memory of its own; a constant's bytes may be kept packed alone. */
 static bool reads_in_place(const pf_formats *f, const pf_format_unit *unit)
 {
-    const pf_node *node = only_node(f, unit, PF_OP_SLICE);
+    const pf_node *node = pf_formats_only_node(f, unit, PF_OP_SLICE);
 
     return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant &&
            !leaves(f, node->out[0]) && may_be_free(f, unit);
@@ -189,7 +177,7 @@ static void find_wholes(finding *a)
     const pf_formats *f = a->f;
 
     for (uint32_t u = 0; u < f->unit_count; u++) {
-        const pf_node  *node = only_node(f, &f->units[u], PF_OP_CONCAT);
+        const pf_node  *node = pf_formats_only_node(f, &f->units[u], PF_OP_CONCAT);
         const pf_value *y = node ? &f->graph->values[node->out[0]] : NULL;
         size_t          bytes = 0;
 
@@ -271,7 +259,7 @@ static bool moves_nothing(const pf_graph *graph, const pf_node *node, pf_layout 
 /* Not where the output has memory of its own, or is a part of a concat, which its step writes in place. */
 static bool renames(const pf_formats *f, const pf_format_unit *unit)
 {
-    const pf_node *node = only_node(f, unit, PF_OP_TRANSPOSE);
+    const pf_node *node = pf_formats_only_node(f, unit, PF_OP_TRANSPOSE);
 
     return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant &&
            !leaves(f, node->out[0]) && !f->placed[node->out[0]];

@@ -51,21 +51,9 @@ static double whole_cost(const pf_formats *f)
 
 /* ---- Concats and slices of channels */
 
-static const pf_node *node_of(const pf_formats *f, const pf_format_unit *unit, pf_op_kind op)
-{
-    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1
-                              ? &f->graph->nodes[unit->group->nodes[0]]
-                              : NULL;
-
-    return node && node->op == op && unit->in_count == node->in_count && unit->out_count == 1 &&
-                   !memcmp(unit->in, node->in, node->in_count * sizeof *node->in)
-               ? node
-               : NULL;
-}
-
 static bool is_slice(const pf_formats *f, const pf_format_unit *unit, pf_value_id *from, int64_t *start)
 {
-    const pf_node        *node = node_of(f, unit, PF_OP_SLICE);
+    const pf_node        *node = pf_formats_only_node(f, unit, PF_OP_SLICE);
     const pf_slice_attrs *attrs = node ? node->attrs : NULL;
 
     if (!attrs || attrs->axes.count != 1 || attrs->axes.at[0] != CHANNELS || attrs->steps.at[0] != 1 ||
@@ -79,7 +67,7 @@ static bool is_slice(const pf_formats *f, const pf_format_unit *unit, pf_value_i
 
 static bool is_concat(const pf_formats *f, const pf_format_unit *unit)
 {
-    const pf_node *node = node_of(f, unit, PF_OP_CONCAT);
+    const pf_node *node = pf_formats_only_node(f, unit, PF_OP_CONCAT);
 
     return node && ((const pf_axis_attrs *)node->attrs)->axis == CHANNELS &&
            f->graph->values[node->out[0]].shape.rank > CHANNELS &&

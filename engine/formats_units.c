@@ -126,15 +126,25 @@ static bool has_option(const pf_format_unit *unit, const pf_layout *in, const pf
     return false;
 }
 
-static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out,
-                             pf_err *err)
+const pf_node *pf_formats_only_node(const pf_formats *f, const pf_format_unit *unit, pf_op_kind op)
 {
-    pf_format_option option = { 0 };
-    pf_problem      *bound = NULL;
-    pf_status        st = pf_problem_with_layouts(unit->group->problem, in, out, &option.problem, err);
+    const pf_node *node = unit->group && !unit->is_view && unit->group->count == 1
+                              ? &f->graph->nodes[unit->group->nodes[0]]
+                              : NULL;
 
-    if (!st)
-        st = pf_problem_bind(option.problem, f->graph->dims, f->profile->usual, &bound, err);
+    return node && node->op == op && unit->in_count == node->in_count && unit->out_count == 1 &&
+                   !memcmp(unit->in, node->in, node->in_count * sizeof *node->in)
+               ? node
+               : NULL;
+}
+
+/* Takes the problem. */
+static pf_status keep_problem(pf_formats *f, pf_format_unit *unit, pf_problem *problem, pf_err *err)
+{
+    pf_format_option option = { .problem = problem };
+    pf_problem      *bound = NULL;
+    pf_status        st = pf_problem_bind(problem, f->graph->dims, f->profile->usual, &bound, err);
+
     if (!st)
         st = pf_search_add(f->search, bound, unit->name, &option.item, err);
     if (!st) {
@@ -144,8 +154,17 @@ static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layou
         st = pf_formats_add_option(unit, &option, err);
     }
     if (st)
-        pf_problem_free(option.problem);
+        pf_problem_free(problem);
     return st;
+}
+
+static pf_status keep_option(pf_formats *f, pf_format_unit *unit, const pf_layout *in, const pf_layout *out,
+                             pf_err *err)
+{
+    pf_problem *problem = NULL;
+    pf_status   st = pf_problem_with_layouts(unit->group->problem, in, out, &problem, err);
+
+    return st ? st : keep_problem(f, unit, problem, err);
 }
 
 static bool all_fit(const pf_graph *graph, const pf_value_id *values, const pf_layout *layouts, uint32_t count)
@@ -471,8 +490,7 @@ static pf_status copy_output(pf_formats *f, uint32_t index, pf_err *err)
     const pf_leaving *leaving = &f->tail->leaving[index];
     const pf_value   *value = pf_graph_value(f->graph, leaving->value);
     pf_format_unit   *unit = NULL;
-    pf_format_option  option = { .item = PF_NONE };
-    pf_problem       *bound = NULL;
+    pf_problem       *problem = NULL;
     pf_status         st = add_unit(f, pf_strdup(f->graph->output_names[leaving->output]), &unit, err);
 
     if (st)
@@ -482,19 +500,8 @@ static pf_status copy_output(pf_formats *f, uint32_t index, pf_err *err)
     unit->own[1] = PF_NONE;
     unit->in_count = unit->out_count = 1;
     st = pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, PF_LAYOUT_LINEAR, PF_LAYOUT_LINEAR,
-                             &option.problem, err);
-    if (!st)
-        st = pf_problem_bind(option.problem, f->graph->dims, f->profile->usual, &bound, err);
-    if (!st)
-        st = pf_search_add(f->search, bound, unit->name, &option.item, err);
-    if (!st) {
-        option.in = option.problem->in_layout;
-        option.out = option.problem->out_layout;
-        st = pf_formats_add_option(unit, &option, err);
-    }
-    if (st)
-        pf_problem_free(option.problem);
-    return st;
+                             &problem, err);
+    return st ? st : keep_problem(f, unit, problem, err);
 }
 
 static bool leaves_before(const pf_formats *f, uint32_t index)

@@ -108,6 +108,8 @@ pf_status pf_onednn_tuning_read(const char *text, pf_onednn_tuning *out, pf_err 
 pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr,
                          const char *prefix, const char *suffix, const char *avoid, int effort, pf_tuning_list *out,
                          pf_err *err);
+/* Errors  UNSUPPORTED: nothing was listed for what is to be computed. */
+pf_status pf_onednn_check_listed(const pf_tuning_list *list, const char *what, pf_err *err);
 /* The implementation of that name; empty: the first. any: take the first when the named one is not offered.
    Errors  UNSUPPORTED. */
 pf_status pf_onednn_choose(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr,

@@ -115,6 +115,11 @@ pf_status pf_onednn_list(const pf_device *device, const_dnnl_op_desc_t desc, con
     return st ? st : walk(&l, NULL, least, effort > 0 ? UINT32_MAX : 1, out, err);
 }
 
+pf_status pf_onednn_check_listed(const pf_tuning_list *list, const char *what, pf_err *err)
+{
+    return list->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this %s", what);
+}
+
 pf_status pf_onednn_choose(const pf_device *device, const_dnnl_op_desc_t desc, const_dnnl_primitive_attr_t attr,
                            const char *impl, bool any, dnnl_primitive_desc_t *out, pf_err *err)
 {

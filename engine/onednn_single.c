@@ -57,9 +57,7 @@ pf_status pf_onednn_single_tunings(const pf_device *device, const_dnnl_op_desc_t
         st = pf_onednn_list(device, desc, attr, "", "", NULL, effort, out, err);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
-    return st           ? st
-           : out->count ? PF_OK
-                        : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this operation");
+    return st ? st : pf_onednn_check_listed(out, "operation", err);
 }
 
 pf_status pf_onednn_single_enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)

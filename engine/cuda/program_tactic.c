@@ -15,3 +15,12 @@ void pf_program_prefer_images(const pf_problem *p, pf_layout from, pf_layout to,
     for (uint32_t i = 0; i < graph->output_count; i++)
         out[i] = pf_graph_value(graph, graph->outputs[i])->shape.rank == 4 ? to : PF_LAYOUT_LINEAR;
 }
+
+bool pf_program_prefers_channels_last(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in,
+                                      pf_layout *out)
+{
+    (void)device;
+    if (index > 0) return false;
+    pf_program_prefer_images(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
+    return true;
+}

@@ -28,5 +28,8 @@ int  pf_program_count_at(const int counts[static 6], int effort);
 
 /* A row of prefers: images come in one layout and go in one, all else is linear. */
 void pf_program_prefer_images(const pf_problem *p, pf_layout from, pf_layout to, pf_layout *in, pf_layout *out);
+/* The prefers of a tactic whose images are channels-last. */
+bool pf_program_prefers_channels_last(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in,
+                                      pf_layout *out);
 
 #endif

@@ -105,16 +105,6 @@ static pf_status infer_nd(pf_infer *infer, pf_err *err)
     return PF_OK;
 }
 
-static pf_status index_at(const pf_tensor *t, int64_t i, int64_t size, int64_t *out, pf_err *err)
-{
-    int64_t k = pf_dtype_get_i64(t->dtype, t->data, (uint64_t)i);
-
-    *out = k < 0 ? k + size : k;
-    if (*out < 0 || *out >= size)
-        return PF_FAIL(err, PF_INVALID, "index %lld is outside of %lld elements", (long long)k, (long long)size);
-    return PF_OK;
-}
-
 static int64_t product(const int64_t *dim, int64_t from, int64_t to)
 {
     int64_t p = 1;
@@ -135,7 +125,7 @@ static pf_status reference_gather(pf_reference_call *call, pf_err *err)
 
     for (int64_t o = 0; o < outer && !st; o++)
         for (int64_t i = 0; i < count && !st; i++) {
-            st = index_at(at, i, size, &k, err);
+            st = pf_index_read(at, i, size, &k, err);
             if (!st)
                 st = pf_move_run(x->dtype, y->data, (o * count + i) * inner, 1, x->data, (o * size + k) * inner, 1,
                                  inner, err);
@@ -162,7 +152,7 @@ static pf_status reference_elements(pf_reference_call *call, pf_err *err)
                 from += rest % at->dim[d] * stride[d];
             rest /= at->dim[d];
         }
-        st = index_at(at, i, x->dim[attrs->axis], &k, err);
+        st = pf_index_read(at, i, x->dim[attrs->axis], &k, err);
         if (!st)
             st = pf_move_run(x->dtype, call->out[0].data, i, 1, x->data, from + k * stride[attrs->axis], 1, 1, err);
     }
@@ -189,7 +179,7 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
         int64_t from = per_batch ? i / per_batch * batch_step : 0;
 
         for (int64_t d = 0; d < depth && !st; d++) {
-            st = index_at(at, i * depth + d, x->dim[batch + d], &k, err);
+            st = pf_index_read(at, i * depth + d, x->dim[batch + d], &k, err);
             from += st ? 0 : k * stride[batch + d];
         }
         if (!st)

@@ -168,3 +168,13 @@ void pf_move_zero(pf_tensor *out)
     if (out->bytes)
         memset(out->data, 0, out->bytes);
 }
+
+pf_status pf_index_read(const pf_tensor *indices, int64_t i, int64_t size, int64_t *out, pf_err *err)
+{
+    int64_t k = pf_dtype_get_i64(indices->dtype, indices->data, (uint64_t)i);
+
+    *out = k < 0 ? k + size : k;
+    if (*out < 0 || *out >= size)
+        return PF_FAIL(err, PF_INVALID, "index %lld is outside of %lld elements", (long long)k, (long long)size);
+    return PF_OK;
+}

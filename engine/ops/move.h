@@ -25,5 +25,8 @@ void      pf_move_zero(pf_tensor *out);
 /* Where a pad of that mode (PF_PAD_*) reads position i of a dim of `size` elements, which may lie outside of it; -1:
    the constant. */
 int64_t   pf_pad_source(int64_t i, int64_t size, int32_t mode);
+/* Index i of a tensor of them, for a dim of `size` elements: one below zero counts from the end.
+   Errors   INVALID: it is outside of the dim. */
+pf_status pf_index_read(const pf_tensor *indices, int64_t i, int64_t size, int64_t *out, pf_err *err);
 
 #endif

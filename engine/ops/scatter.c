@@ -120,16 +120,6 @@ static pf_status put(pf_tensor *y, int64_t at, const pf_tensor *updates, int64_t
     return PF_OK;
 }
 
-static pf_status index_at(const pf_tensor *t, int64_t i, int64_t size, int64_t *out, pf_err *err)
-{
-    int64_t k = pf_dtype_get_i64(t->dtype, t->data, (uint64_t)i);
-
-    *out = k < 0 ? k + size : k;
-    if (*out < 0 || *out >= size)
-        return PF_FAIL(err, PF_INVALID, "index %lld is outside of %lld elements", (long long)k, (long long)size);
-    return PF_OK;
-}
-
 static pf_status reference_elements(pf_reference_call *call, pf_err *err)
 {
     const pf_scatter_elements_attrs *attrs = call->attrs;
@@ -152,7 +142,7 @@ static pf_status reference_elements(pf_reference_call *call, pf_err *err)
                 to += rest % at->dim[d] * stride[d];
             rest /= at->dim[d];
         }
-        st = index_at(at, i, y->dim[attrs->axis], &k, err);
+        st = pf_index_read(at, i, y->dim[attrs->axis], &k, err);
         if (!st)
             st = put(y, to + k * stride[attrs->axis], &call->in[2], i, 1, attrs->reduction, err);
     }
@@ -179,7 +169,7 @@ static pf_status reference_nd(pf_reference_call *call, pf_err *err)
         int64_t to = 0;
 
         for (int64_t d = 0; d < depth && !st; d++) {
-            st = index_at(at, i * depth + d, y->dim[d], &k, err);
+            st = pf_index_read(at, i * depth + d, y->dim[d], &k, err);
             to += st ? 0 : k * stride[d];
         }
         if (!st)

@@ -251,9 +251,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
         st = list(device, p, true, false, effort, &has_full, out, err);
     if (!st && effort > 0)
         st = list(device, p, has_full, true, effort, &has_full, out, err);
-    return st           ? st
-           : out->count ? PF_OK
-                        : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this convolution");
+    return st ? st : pf_onednn_check_listed(out, "convolution", err);
 }
 
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,

@@ -163,9 +163,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     if (!st)
         st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", "", NULL, effort, out, err);
     pf_onednn_epilogue_clear(&op.w.epilogue);
-    return st           ? st
-           : out->count ? PF_OK
-                        : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this transposed convolution");
+    return st ? st : pf_onednn_check_listed(out, "transposed convolution", err);
 }
 
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,

@@ -364,7 +364,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
         st = list(device, p, true, false, effort, &has_full, out, err);
     if (!st && has_full && inner && effort > 0)
         st = list(device, p, true, true, effort, &has_full, out, err);
-    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this product");
+    return st ? st : pf_onednn_check_listed(out, "product", err);
 }
 
 /* Where nothing is packed, another implementation may step in at sizes for which the named one is not offered (a dim of

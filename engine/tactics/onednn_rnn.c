@@ -212,7 +212,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 
     if (!st && effort > 0)
         st = list(device, p, true, effort, out, err);
-    return st ? st : out->count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "oneDNN has no implementation of this layer");
+    return st ? st : pf_onednn_check_listed(out, "layer", err);
 }
 
 /* ---- Steps */

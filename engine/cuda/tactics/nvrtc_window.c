@@ -13,14 +13,6 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     return pf_codegen_window_declines(p);
 }
 
-static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
-{
-    (void)device;
-    if (index > 0) return false;
-    pf_program_prefer_images(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
-    return true;
-}
-
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     static const int counts[] = { 1, 4, 10, 15, TUNINGS_MAX, TUNINGS_MAX };
@@ -45,4 +37,4 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-                  .declines = declines, .prefers = prefers, .tunings = tunings);
+                  .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings);
