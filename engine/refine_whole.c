@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "engine/refine_compare.h"
 
-enum { TRIALS_PER_PROBLEM = 2 };
+enum { TRIALS_PER_PROBLEM = 6, TRIALS_PER_TACTIC = 3 };
 
 #define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
 #define SLOWEST_OF_THE_SAME 1.1         /* and of the chosen one's own */
@@ -169,25 +169,34 @@ static pf_status make_variant(const whole *w, uint32_t g, uint32_t rank, variant
     return st ? st : pack_all(w, g, out, err);
 }
 
-/* The best of another tactic, and the next of the same: the first ranks of either. */
+static bool is_worth_trying(const pf_timing_entry *entry, const pf_timing_entry *first)
+{
+    double slowest = strcmp(entry->tactic, first->tactic) ? SLOWEST_OF_ANOTHER : SLOWEST_OF_THE_SAME;
+
+    return (double)pf_choose_time(entry) <= slowest * (double)pf_choose_time(first);
+}
+
+static uint32_t count_of_tactic(const pf_choice *choice, const uint32_t *ranks, uint32_t count, const char *tactic)
+{
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        found += !strcmp(choice->ranked[ranks[i]]->tactic, tactic);
+    return found;
+}
+
+/* The best few of each tactic. */
 static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_PER_PROBLEM])
 {
     const pf_choice *choice = pf_refine_choice(w->draft, w->groups[g].first);
-    bool             other = false, same = false;
     uint32_t         count = 0;
 
     if (!pf_problem_is_bound(w->draft->plan.steps[w->groups[g].first].problem))
         return 0;
-    for (uint32_t r = 1; r < choice->count && count < TRIALS_PER_PROBLEM; r++) {
-        bool   is_same = !strcmp(choice->ranked[r]->tactic, choice->ranked[0]->tactic),
-               *done = is_same ? &same : &other;
-        double slowest = is_same ? SLOWEST_OF_THE_SAME : SLOWEST_OF_ANOTHER;
-
-        if (*done || (double)pf_choose_time(choice->ranked[r]) > slowest * (double)pf_choose_time(choice->ranked[0]))
-            continue;
-        ranks[count++] = r;
-        *done = true;
-    }
+    for (uint32_t r = 1; r < choice->count && count < TRIALS_PER_PROBLEM; r++)
+        if (is_worth_trying(choice->ranked[r], choice->ranked[0]) &&
+            count_of_tactic(choice, ranks, count, choice->ranked[r]->tactic) < TRIALS_PER_TACTIC)
+            ranks[count++] = r;
     return count;
 }
 
@@ -273,6 +282,19 @@ static void keep(whole *w, uint32_t g, variant *trial, pf_device_graph **graph)
     *graph = before;
 }
 
+/* A candidate that fails here is none, as long as the device still answers. */
+static pf_status capture_trial(const whole *w, uint32_t g, const variant *trial, pf_device_graph **graph, pf_err *err)
+{
+    pf_err    why = { 0 };
+    pf_status st = capture(w, g, trial, graph, &why);
+
+    if (!st)
+        return PF_OK;
+    pf_log(PF_LOG_WARN, "refine", "not-tried layer=\"%s\" tactic=%s reason=\"%s\"",
+           w->draft->plan.steps[w->groups[g].first].name, trial->step->tactic->name, why.msg);
+    return w->device->ops->stream_sync(w->device, w->context->stream, err);
+}
+
 static pf_status try_rank(whole *w, uint32_t g, uint32_t rank, int rounds, pf_err *err)
 {
     variant          trial = { 0 };
@@ -280,12 +302,9 @@ static pf_status try_rank(whole *w, uint32_t g, uint32_t rank, int rounds, pf_er
     int64_t          gain_ns = 0;
     pf_status        st = make_variant(w, g, rank, &trial, err);
 
-    if (st || !trial.step) {
-        drop_variant(w, &trial);
-        return st;
-    }
-    st = capture(w, g, &trial, &graph, err);
-    if (!st)
+    if (!st && trial.step)
+        st = capture_trial(w, g, &trial, &graph, err);
+    if (!st && trial.step && (graph || !w->device->ops->capture_begin))
         st = pf_refine_compare(run_either, &(duel){ w, g, &trial, graph }, rounds, &gain_ns, err);
     if (gain_ns > 0) {
         const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];

@@ -299,6 +299,8 @@ static pf_status time_item(pf_search *search, pf_search_item *item, computation 
         st = measure_last_resort(search, item, c, &fresh, err);
     if (!st)
         st = store_fresh(search, item, &fresh, missing->enumerated_all, err);
+    else if (st == PF_DEVICE && fresh.count)    /* the next build is to know who broke it */
+        (void)store_fresh(search, item, &fresh, false, NULL);
     note_failures(item, &fresh, err);
     pf_timing_record_clear(&fresh);
     pf_timing_record_clear(&both);

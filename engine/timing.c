@@ -47,6 +47,7 @@ typedef struct contest {
     uint32_t                 count;
     pf_random                random;
     int64_t                  best_min_ns;       /* of earlier waves of the same problem; INT64_MAX: none */
+    racer                   *breaker;           /* after whom the device answers nothing any more */
 } contest;
 
 /* ---- The canary */
@@ -157,8 +158,12 @@ static const struct { pf_status status; pf_timing_status entry; } failures[] = {
     { PF_MISMATCH, PF_TIMING_WRONG }, { PF_TIMEOUT, PF_TIMING_TIMEOUT },
 };
 
-static void fail_entry(racer *r, pf_status status, const pf_err *reason)
+static void fail_entry(contest *race, racer *r, pf_status status, const pf_err *reason)
 {
+    const pf_timing *t = race->timing;
+
+    if (status == PF_DEVICE && !race->breaker && t->device->ops->stream_sync(t->device, t->stream, NULL))
+        race->breaker = r;
     r->entry.status = PF_TIMING_FAILED;
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
         if (failures[i].status == status)
@@ -183,7 +188,7 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     st = pf_bench_prepare(&race->bench, candidate->tactic, candidate->tuning.text, 0, cold_bytes, &r->runner, &reason);
     race->timing->spent.ready_ns += pf_clock_ns() - start;
     if (st) {
-        fail_entry(r, st, &reason);
+        fail_entry(race, r, st, &reason);
         return;
     }
     r->entry.workspace_bytes = r->runner.step->workspace_bytes;
@@ -197,7 +202,7 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     st = pf_bench_check(&race->bench, &r->runner, &r->entry.max_rel_error, &r->first_ns, &reason);
     race->timing->spent.check_ns += pf_clock_ns() - start;
     if (st)
-        fail_entry(r, st, &reason);
+        fail_entry(race, r, st, &reason);
     r->run.racing = !st;
 }
 
@@ -244,7 +249,7 @@ static bool take_sample(void *user, uint32_t i, int64_t *ns, int64_t *spent_ns)
     pf_status st = pf_bench_sample(&race->bench, &r->runner, ns, &reason);
 
     if (st)
-        fail_entry(r, st, &reason);
+        fail_entry(race, r, st, &reason);
     *spent_ns = *ns * r->runner.repeats;
     return !st;
 }
@@ -284,7 +289,7 @@ static pf_status calibrate(contest *race, pf_err *err)
             return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         st = pf_bench_calibrate(&race->bench, &r->runner, PF_TIMING_BATCH_NS, REPEATS_MAX, &ns, &reason);
         if (st)
-            fail_entry(r, st, &reason);
+            fail_entry(race, r, st, &reason);
     }
     return PF_OK;
 }
@@ -371,14 +376,25 @@ static pf_status record_entry(racer *r, int64_t *scratch, int64_t *best_min_ns, 
     return pf_timing_record_put(out, &r->entry, err);
 }
 
+/* Whatever failed after the one that broke the device says nothing of itself, and is not recorded. */
+static pf_status name_breaker(const contest *race, pf_timing_record *out, pf_err *err)
+{
+    const pf_timing_entry *entry = &race->breaker->entry;
+    pf_status              st = pf_timing_record_put(out, entry, err);
+
+    return st ? st : PF_FAIL(err, PF_DEVICE, "candidate %s (%s) broke the device, which answers nothing any more: %s; "
+                             "build again: it is noted and left out", entry->tactic, entry->tuning, entry->reason);
+}
+
 static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, pf_timing_record *out, pf_err *err)
 {
     uint32_t  most = pf_race_samples(race->options->effort), order[WAVE];
     int64_t  *samples = pf_calloc((size_t)most * (race->count + 1), sizeof *samples), *scratch = samples;
     bool      any = false;
+    pf_err    why = { 0 };
     pf_status st = samples ? PF_OK : PF_FAIL_MEMORY(err, (size_t)most * race->count * sizeof *samples);
 
-    for (uint32_t i = 0; i < race->count && !st; i++) {
+    for (uint32_t i = 0; i < race->count && !st && !race->breaker; i++) {
         order[i] = i;
         race->racers[i] = (racer){ .run.samples = samples + (size_t)most * (i + 1) };
         if (!goes_on(race))
@@ -390,8 +406,12 @@ static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, 
         drop_the_hopeless(race);
     for (uint32_t i = 0; i < race->count && !race->options->only_check; i++)
         any |= race->racers[i].run.racing;
-    if (!st && any)
-        st = run_race(race, order, scratch, err);
+    if (!st && any && !race->breaker)
+        st = run_race(race, order, scratch, &why);
+    if (race->breaker)
+        st = name_breaker(race, out, err);
+    else if (why.status)
+        st = pf_err_set(err, st, why.file, why.line, "%s", why.msg);
     for (uint32_t i = 0; i < race->count && !st; i++)
         st = record_entry(&race->racers[i], scratch, &race->best_min_ns, out, err);
     for (uint32_t i = 0; i < race->count; i++)

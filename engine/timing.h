@@ -48,7 +48,7 @@ pf_status pf_timing_new(pf_device *device, pf_timing **out, pf_err *err);
 void      pf_timing_free(pf_timing *timing);
 /* Measures candidates of a bound problem; one entry each is put into *out, which the caller clears.
    Errors   CANCELLED; DEVICE or NO_SPACE when the device itself fails. A candidate's failure is an entry, not an
-            error. */
+            error; of one that broke the device there is an entry as well as the error. */
 pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle,
                             const pf_timing_candidate *candidates, uint32_t count, const pf_timing_options *options,
                             pf_timing_record *out, pf_err *err);

@@ -233,6 +233,44 @@ static void can_be_cancelled(void **state)
     }
 }
 
+static pf_status answer_nothing(pf_device *d, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)stream;
+    return PF_FAIL(err, PF_DEVICE, "an illegal address was read");
+}
+
+static pf_device_ops broken;
+
+static pf_status break_device(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    (void)step, (void)b, (void)stream;
+    broken = *device->ops;
+    broken.stream_sync = answer_nothing;
+    device->ops = &broken;
+    return PF_FAIL(err, PF_DEVICE, "an illegal address was read");
+}
+
+static const pf_tactic breaks;
+PREPARE(prepare_breaks, breaks, 0, -1)
+static const pf_tactic breaks = { .name = "breaks", .rev = 1, .prepare = prepare_breaks, .enqueue = break_device };
+
+/* Those behind it in the line are not to blame. */
+static void only_who_broke_the_device_is_noted(void **state)
+{
+    pf_timing_candidate  candidates[] = { { &copies, { "a" } }, { &breaks, { "b" } }, { &copies_slowly, { "c" } } };
+    const pf_device_ops *whole = device->ops;
+    pf_timing_options    options = { .effort = 1 };
+    pf_timing_record     record = { 0 };
+    pf_err               err = { 0 };
+
+    (void)state;
+    test_fails(pf_timing_measure(timing, problem, &oracle, candidates, 3, &options, &record, &err), PF_DEVICE, &err);
+    device->ops = whole;
+    assert_int_equal(record.count, 1);
+    assert_int_equal(entry_of(&record, "breaks", "b")->status, PF_TIMING_FAILED);
+    pf_timing_record_clear(&record);
+}
+
 static void semantics_know_no_layouts(void **state)
 {
     pf_shape    shape = { .rank = 4, .dim = { 1, 8, 4, 4 } };
@@ -295,6 +333,7 @@ int main(void)
         cmocka_unit_test(the_slow_are_dropped),
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(can_be_cancelled),
+        cmocka_unit_test(only_who_broke_the_device_is_noted),
         cmocka_unit_test(semantics_know_no_layouts),
         cmocka_unit_test(a_card_is_locked_by_its_place),
     };
