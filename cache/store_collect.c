@@ -26,7 +26,7 @@ void pf_digest_list_sort(pf_digest *list, uint32_t count)
         qsort(list, count, sizeof *list, compare);
 }
 
-bool pf_digest_list_has(const pf_digest *list, uint32_t count, const pf_digest *digest)
+static bool list_has(const pf_digest *list, uint32_t count, const pf_digest *digest)
 {
     return count && bsearch(digest, list, count, sizeof *list, compare) != NULL;
 }
@@ -36,7 +36,7 @@ static bool look(void *user, const pf_digest *digest, uint64_t bytes, int64_t us
     search *s = user;
     void   *items = s->item;
 
-    if (pf_digest_list_has(s->rules->named, s->rules->named_count, digest)) {
+    if (list_has(s->rules->named, s->rules->named_count, digest)) {
         s->kept_named++;
         return true;
     }

@@ -16,7 +16,6 @@ typedef struct pf_collect_rules {       /* open */
 typedef struct pf_collected { uint64_t blobs, bytes, kept_named; } pf_collected;
 
 void pf_digest_list_sort(pf_digest *list, uint32_t count);
-bool pf_digest_list_has(const pf_digest *list, uint32_t count, const pf_digest *digest);
 
 /* Blobs may come, go and be used meanwhile.  Thread   any, one at a time.  Errors   IO, NO_SPACE. */
 pf_status pf_store_collect(pf_store *store, const pf_collect_rules *rules, pf_collected *out, pf_err *err);

@@ -7,8 +7,7 @@
 #include "engine/profile.h"
 #include "engine/region.h"
 
-/* A value that must be there, LINEAR, when the steps have run. */
-/* output: of the network; PF_NONE: the tail reads it */
+/* A value that must be there, LINEAR, when the steps have run.  output: of the network; PF_NONE: the tail reads it. */
 typedef struct pf_leaving { pf_value_id value; uint32_t output; } pf_leaving;
 
 typedef struct pf_tail {

@@ -371,7 +371,8 @@ pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err)
 
 /* ---- Meaning */
 
-bool pf_config_lists(const char *list, const char *word)
+/* Does a comma-separated list hold this word? */
+static bool list_holds(const char *list, const char *word)
 {
     size_t bytes = strlen(word);
 
@@ -395,7 +396,7 @@ bool pf_config_allows_tactic(const pf_config *config, const char *tactic)
     snprintf(excluded, sizeof excluded, "-%s", tactic);
     for (const char *at = list; *at; at += strcspn(at, ","), at += *at != 0)
         has_positive |= *at != '-' && *at != ',';
-    return !pf_config_lists(list, excluded) && (!has_positive || pf_config_lists(list, tactic));
+    return !list_holds(list, excluded) && (!has_positive || list_holds(list, tactic));
 }
 
 static pf_status check_tactics(const pf_config *config, pf_err *err)

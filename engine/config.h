@@ -33,8 +33,6 @@ void        pf_named_shapes_clear(pf_named_shapes *shapes);
 const pf_named_shape *pf_named_shapes_find(const pf_named_shapes *shapes, const char *name);    /* NULL when absent */
 /* Is the tactic of that name allowed by the row `tactics`? */
 bool        pf_config_allows_tactic(const pf_config *config, const char *tactic);
-/* Does a comma-separated list hold this word? */
-bool        pf_config_lists(const char *list, const char *word);
 /* The canonical text of the rows that are part of plan keys; what plans store. From pf_alloc. */
 pf_status   pf_config_key_text(const pf_config *config, char **text, pf_err *err);
 

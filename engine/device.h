@@ -94,7 +94,7 @@ struct pf_device {              /* open to readers */
     int32_t   threads;                          /* CPU: threads that a step may use */
     size_t    cache_bytes;                      /* last level: L2 of a GPU, L3 of a CPU */
     size_t    memory_bytes;
-    size_t    host_is_device;                   /* 1: host pointers may be bound directly */
+    bool      host_is_device;                   /* host pointers may be bound directly */
     pf_allocator allocator;                     /* of pf_device_options; alloc NULL: the device's own memory */
     void     *impl;
 };

@@ -238,7 +238,7 @@ pf_status pf_device_cpu_open(const pf_device_options *options, pf_device **out, 
     pf_cpu_facts_read(&facts);
     cpu->base = (pf_device){
         .ops = &cpu_ops, .kind = PF_DEVICE_CPU, .name = "cpu", .caps = PF_CAP_CPU | isa_in_effect()->caps,
-        .cache_bytes = facts.l3_bytes, .memory_bytes = facts.memory_bytes, .host_is_device = 1,
+        .cache_bytes = facts.l3_bytes, .memory_bytes = facts.memory_bytes, .host_is_device = true,
     };
     if ((dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16)
         cpu->base.caps |= PF_CAP_AVX512_BF16;

@@ -22,7 +22,6 @@ struct pf_graph_private {
 
 /* Use lists. */
 pf_status graph_use_add(pf_graph *graph, pf_value_id value, pf_use use, pf_err *err);
-void      graph_use_remove(pf_graph *graph, pf_value_id value, pf_use use);
 
 /* Makes room for count more values / one more node. */
 pf_status graph_reserve_values(pf_graph *graph, uint32_t count, pf_err *err);

@@ -15,7 +15,7 @@ pf_status graph_use_add(pf_graph *graph, pf_value_id value, pf_use use, pf_err *
     return PF_OK;
 }
 
-void graph_use_remove(pf_graph *graph, pf_value_id value, pf_use use)
+static void remove_use(pf_graph *graph, pf_value_id value, pf_use use)
 {
     graph_uses *uses = &graph->private_->uses[value];
 
@@ -83,7 +83,7 @@ pf_status pf_graph_set_input(pf_graph *graph, pf_node_id node, uint32_t slot, pf
             return st;
     }
     if (before != PF_NONE)
-        graph_use_remove(graph, before, (pf_use){ node, slot });
+        remove_use(graph, before, (pf_use){ node, slot });
     at->in[slot] = value;
     return PF_OK;
 }
@@ -100,7 +100,7 @@ pf_status pf_graph_set_output(pf_graph *graph, uint32_t slot, pf_value_id value,
     st = graph_use_add(graph, value, (pf_use){ PF_NONE, slot }, err);
     if (st)
         return st;
-    graph_use_remove(graph, before, (pf_use){ PF_NONE, slot });
+    remove_use(graph, before, (pf_use){ PF_NONE, slot });
     graph->outputs[slot] = value;
     return PF_OK;
 }
@@ -123,7 +123,7 @@ void pf_graph_remove_node(pf_graph *graph, pf_node_id node)
         return;
     for (uint32_t i = 0; i < at->in_count; i++)
         if (at->in[i] != PF_NONE)
-            graph_use_remove(graph, at->in[i], (pf_use){ node, i });
+            remove_use(graph, at->in[i], (pf_use){ node, i });
     at->live = false;
 }
 

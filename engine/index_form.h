@@ -1,5 +1,6 @@
 /* What a tensor holds as a function of the position in it, where that is simple: position ids, counters, triangular
-     masks. linear  constant + coef[0] * i0 + coef[1] * i1 + ...
+   masks.
+     linear  constant + coef[0] * i0 + coef[1] * i1 + ...
      choice  `yes` where that is at least 0, and `no` elsewhere; yes == no when it is the same everywhere
    It is found by looking at how a value is computed, at its known content, or at the elements of a constant. */
 #ifndef PF_ENGINE_INDEX_FORM_H

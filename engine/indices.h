@@ -6,10 +6,10 @@
 #include "engine/problem.h"
 
 typedef struct pf_indices {
-    uint32_t slot;                                          /* of the bindings; UINT32_MAX: the clear ones below */
+    uint32_t slot;                                      /* of the bindings; UINT32_MAX: the clear ones below */
     pf_dtype dtype;
     int64_t  clear[PF_PROBLEM_CLEAR];
-    int32_t  depth;                                         /* numbers that lead to a place together */
+    int32_t  depth;                                     /* numbers that lead to a place together */
     int64_t  size[PF_MAX_RANK], step[PF_MAX_RANK];      /* of the dim that a number is a place in; step in elements */
 } pf_indices;
 

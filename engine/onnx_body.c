@@ -14,20 +14,6 @@ static const Onnx__GraphProto *body_proto(pf_onnx_node *node, const char *attrib
     return NULL;
 }
 
-uint32_t pf_onnx_body_input_count(pf_onnx_node *node, const char *attribute)
-{
-    const Onnx__GraphProto *proto = body_proto(node, attribute);
-
-    return proto ? (uint32_t)proto->n_input : 0;
-}
-
-uint32_t pf_onnx_body_output_count(pf_onnx_node *node, const char *attribute)
-{
-    const Onnx__GraphProto *proto = body_proto(node, attribute);
-
-    return proto ? (uint32_t)proto->n_output : 0;
-}
-
 static pf_status add_inputs(pf_onnx_scope *scope, const pf_value *types, uint32_t type_count, pf_err *err)
 {
     const Onnx__GraphProto *proto = scope->proto;

@@ -122,9 +122,6 @@ bool        pf_onnx_is_fluid(const pf_onnx_node *node, pf_dim dim);
 /* x with these dims, of which one may be -1; fluid ones are taken from x. */
 pf_value_id pf_onnx_reshape_to(pf_onnx_node *node, pf_value_id x, const pf_dim_list *shape);
 void      pf_onnx_body_free(pf_onnx_node *node, pf_graph *body);       /* a body that no node holds; NULL is fine */
-/* Formal inputs and outputs that the graph attribute declares. */
-uint32_t  pf_onnx_body_input_count(pf_onnx_node *node, const char *attribute);
-uint32_t  pf_onnx_body_output_count(pf_onnx_node *node, const char *attribute);
 /* Imports the nodes of a graph attribute without inputs into the graph at hand: an If whose condition is known. */
 void      pf_onnx_inline_body(pf_onnx_node *node, const char *attribute);
 

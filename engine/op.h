@@ -30,7 +30,7 @@ enum {                      /* pf_op_def.flags */
     PF_OPF_COMMUTATIVE = 1, /* inputs 0 and 1 may be swapped */
     PF_OPF_IN_PLACE    = 2, /* output 0 may take the memory of a dying input of the same bytes */
     PF_OPF_RANDOM      = 4, /* never folded or merged */
-    PF_OPF_FP32_MATH   = 8, /* kept in FP32 when a build lowers precision (ENGINE 3.2) */
+    PF_OPF_FP32_MATH   = 8, /* kept in FP32 when a build lowers precision */
     PF_OPF_LAYOUT_FREE = 16,/* computes the same in any layout, if all tensors share it */
 };
 
@@ -89,7 +89,7 @@ pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def
 
 /* Runs a graph on the host by the references: constant folding, `planfarm run --reference`, the oracle of every tactic.
    inputs in graph input order, dense row-major, concrete dims; outputs are filled (pf_tensor_clear each).
-   keep(user, value id, tensor) when not NULL sees every value as it is computed: dumps of layers.  It may change the
+   watch, when not NULL, sees every value as it is computed: dumps of layers.  It may change the
    elements of a tensor that is owned; others are the caller's inputs. */
 typedef void pf_interpret_watch(void *user, pf_value_id value, pf_tensor *tensor);
 pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch,

@@ -21,8 +21,9 @@ void pf_bench_room_clear(pf_bench_room *room)
     room->of_device = false;
 }
 
-/* When the device has none of its own kind left, any memory will do. */
-pf_status pf_bench_room_need(pf_bench_room *room, size_t bytes, pf_err *err)
+/* room->memory has so many bytes afterwards; what was in it is lost.  When the device has none of its own kind left,
+   any memory will do. */
+static pf_status need_room(pf_bench_room *room, size_t bytes, pf_err *err)
 {
     const pf_device_ops *ops = room->device->ops;
 
@@ -60,7 +61,7 @@ static pf_status place_input(pf_bench *bench, uint32_t i, pf_err *err)
         return st;
     if (layout == PF_LAYOUT_LINEAR)
         return upload(bench, tensor->data, bench->in_bytes[i], &bench->in[i], err);
-    st = pf_bench_room_need(bench->room, bench->in_bytes[i], err);
+    st = need_room(bench->room, bench->in_bytes[i], err);
     if (st)
         return st;
     pf_layout_pack(layout, tensor, tensor->data, bench->room->memory);
@@ -429,7 +430,7 @@ static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *max_
 static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error, pf_err *err)
 {
     const pf_device_ops *ops = bench->device->ops;
-    pf_status            st = pf_bench_room_need(bench->room, largest_output(bench), err);
+    pf_status            st = need_room(bench->room, largest_output(bench), err);
 
     if (!st)
         st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i],

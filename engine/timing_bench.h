@@ -11,8 +11,6 @@ enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64 };
    problem, it is the device's own kind where it has one, and its pages are there. */
 typedef struct pf_bench_room { pf_device *device; void *memory; size_t bytes; bool of_device; } pf_bench_room;
 
-/* room->memory has them afterwards; what was in it is lost */
-pf_status pf_bench_room_need(pf_bench_room *room, size_t bytes, pf_err *err);
 void      pf_bench_room_clear(pf_bench_room *room);
 
 typedef struct pf_bench {

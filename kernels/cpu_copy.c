@@ -257,10 +257,3 @@ void pf_copy_fill(void *out, const void *value, size_t item_bytes, int64_t count
 
     pf_copy_run(&fill, item_bytes, value, out, threads);
 }
-
-void pf_copy_bytes(void *out, const void *in, size_t bytes, int32_t threads)
-{
-    pf_copy copy = { .rank = 1, .dim = { (int64_t)bytes }, .in_stride = { 1 }, .out_stride = { 1 } };
-
-    pf_copy_run(&copy, 1, in, out, threads);
-}

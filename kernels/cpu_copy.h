@@ -21,7 +21,5 @@ void pf_copy_normalize(pf_copy *copy);
 void pf_copy_run(const pf_copy *copy, size_t item_bytes, const void *in, void *out, int32_t threads);
 /* count items of item_bytes, all equal to *value. */
 void pf_copy_fill(void *out, const void *value, size_t item_bytes, int64_t count, int32_t threads);
-/* memcpy by several threads. */
-void pf_copy_bytes(void *out, const void *in, size_t bytes, int32_t threads);
 
 #endif

@@ -158,11 +158,6 @@ void *pf_peer_socket(pf_peer *peer)
     return peer->socket;
 }
 
-int64_t pf_peer_heard_ns(const pf_peer *peer)
-{
-    return peer->heard_ns;
-}
-
 pf_status pf_peer_reconnect(pf_peer *peer, pf_err *err)
 {
     close_socket(peer, 0);

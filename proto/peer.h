@@ -50,9 +50,6 @@ pf_status pf_peer_receive(pf_peer *peer, int64_t timeout_ns, pf_message *out, pf
 /* Closes the socket and makes it anew; what was not sent is lost.  For an owner whose own heartbeats go unanswered. */
 pf_status pf_peer_reconnect(pf_peer *peer, pf_err *err);
 
-/* Nanoseconds (pf_clock_ns) of the last message received, 0 when none since the last (re)connect. */
-int64_t pf_peer_heard_ns(const pf_peer *peer);
-
 /* The ZeroMQ socket, for zmq_poll beside others; borrowed, and changed by pf_peer_reconnect and by calls. */
 void *pf_peer_socket(pf_peer *peer);
 

@@ -65,7 +65,6 @@ cg_index cg_index_var(int var);
    whatever broadcasts. */
 cg_index cg_index_of(const cg_context *cg, int var);
 cg_index cg_index_scale(cg_index index, int64_t factor);                        /* of one without opaque part */
-bool     cg_index_is_number(const cg_index *index);
 cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b);          /* may emit code to join two opaque parts */
 cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor);
 /* floor(index / divisor) and index mod divisor for index >= 0; affine when the form shows it, else computed. */

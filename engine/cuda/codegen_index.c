@@ -29,13 +29,6 @@ cg_index cg_index_scale(cg_index index, int64_t factor)
     return index;
 }
 
-bool cg_index_is_number(const cg_index *index)
-{
-    for (int v = 0; v < CG_VARS; v++)
-        if (index->coef[v]) return false;
-    return !index->opaque;
-}
-
 void cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out)
 {
     bool first = true;

@@ -117,9 +117,8 @@ const char *cg_product_check_places(const pf_problem *p, const cg_product *produ
 {
     const pf_shape *shape = shape_of(p, product->node->out[0]);
     pf_layout       layout = product->conv ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
-
-    bool      padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
-                       shape_of(p, product->node->in[0])->dim[1] <= 8;
+    bool            padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
+                             shape_of(p, product->node->in[0])->dim[1] <= 8;
 
     if ((p->in_layout[product->x] != layout && !padded) || p->in_layout[product->w] != PF_LAYOUT_LINEAR)
         return "operands in another layout";

@@ -23,7 +23,6 @@ static struct {
     int (*power_limit_mw)(void *, unsigned *);
     int (*throttle)(void *, unsigned long long *);
     int (*processes)(void *, unsigned *, process_info *);
-    int (*driver_version)(char *, unsigned);
     bool ready;
 } nvml;
 
@@ -40,7 +39,6 @@ static void nvml_open(void)
         { "nvmlDeviceGetEnforcedPowerLimit", (void **)&nvml.power_limit_mw },
         { "nvmlDeviceGetCurrentClocksEventReasons", (void **)&nvml.throttle },
         { "nvmlDeviceGetComputeRunningProcesses_v3", (void **)&nvml.processes },
-        { "nvmlSystemGetDriverVersion", (void **)&nvml.driver_version },
     };
     void *library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
 
@@ -90,10 +88,4 @@ unsigned pf_nvml_power_limit_w(void *device)
     unsigned value = 0;
 
     return device && nvml_ready() && nvml.power_limit_mw && nvml.power_limit_mw(device, &value) == 0 ? value / 1000 : 0;
-}
-
-void pf_nvml_driver_version(char *out, unsigned capacity)
-{
-    out[0] = 0;
-    if (!nvml_ready() || !nvml.driver_version || nvml.driver_version(out, capacity) != 0) out[0] = 0;
 }

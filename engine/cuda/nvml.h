@@ -13,7 +13,5 @@ void *pf_nvml_find(const char *pci_bus_id);
 void  pf_nvml_sample(void *nvml_device, unsigned ours, struct pf_device_sample *out);
 /* Enforced power limit in watts, 0 when unknown. */
 unsigned pf_nvml_power_limit_w(void *nvml_device);
-/* "580.159.04"; empty when unknown. */
-void  pf_nvml_driver_version(char *out, unsigned capacity);
 
 #endif

@@ -89,7 +89,8 @@ pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints ke
     return w;
 }
 
-pf_ints pf_onnx_kernel_of(pf_onnx_node *node, pf_value_id weights)
+/* Spatial dims of weights [M, C, kernel...], which must be numbers and agree with the attribute kernel_shape. */
+static pf_ints kernel_of(pf_onnx_node *node, pf_value_id weights)
 {
     int32_t rank = pf_onnx_rank(node, weights);
     pf_ints given = pf_onnx_ints(node, "kernel_shape");
@@ -111,7 +112,7 @@ pf_ints pf_onnx_kernel_of(pf_onnx_node *node, pf_value_id weights)
 
 pf_conv_attrs pf_onnx_conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id weights)
 {
-    pf_onnx_window w = pf_onnx_window_read(node, x, pf_onnx_kernel_of(node, weights));
+    pf_onnx_window w = pf_onnx_window_read(node, x, kernel_of(node, weights));
 
     return (pf_conv_attrs){ w.strides, w.dilations, w.pads, pf_onnx_int(node, "group", 1), w.auto_pad };
 }
@@ -172,7 +173,7 @@ static pf_conv_transpose_attrs transpose_attrs(pf_onnx_node *node)
 {
     static const char *const names[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", "", NULL };
     pf_conv_transpose_attrs  attrs = { .groups = pf_onnx_int(node, "group", 1) };
-    pf_ints                  kernel = pf_onnx_kernel_of(node, pf_onnx_in(node, 1));
+    pf_ints                  kernel = kernel_of(node, pf_onnx_in(node, 1));
     int32_t                  spatial = pf_onnx_rank(node, pf_onnx_in(node, 0)) - 2;
     int32_t                  form = pf_onnx_choice(node, "auto_pad", "NOTSET", names);
 
@@ -200,7 +201,7 @@ void pf_onnx_conv_transpose(pf_onnx_node *node)
 
 void pf_onnx_deform_conv(pf_onnx_node *node)
 {
-    pf_onnx_window w = pf_onnx_window_read(node, pf_onnx_in(node, 0), pf_onnx_kernel_of(node, pf_onnx_in(node, 1)));
+    pf_onnx_window w = pf_onnx_window_read(node, pf_onnx_in(node, 0), kernel_of(node, pf_onnx_in(node, 1)));
     pf_deform_conv_attrs attrs = { w.strides, w.dilations, w.pads, pf_onnx_int(node, "group", 1),
                                    pf_onnx_int(node, "offset_group", 1) };
 

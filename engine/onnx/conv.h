@@ -13,9 +13,6 @@ typedef struct pf_onnx_window {
 
 /* Reads strides, dilations, pads and auto_pad for input x. Pads are filled in where sizes are numbers. */
 pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints kernel);
-/* Spatial dims of weights [M, C, kernel...], which must be numbers and agree with the attribute kernel_shape. */
-pf_ints        pf_onnx_kernel_of(pf_onnx_node *node, pf_value_id weights);
-
 /* Attributes of a convolution of x with weights. */
 pf_conv_attrs  pf_onnx_conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id weights);
 

@@ -128,11 +128,11 @@ pf_status pf_infer_vector(const pf_infer *infer, uint32_t slot, pf_dim size, con
     return pf_infer_dims_agree(infer, v->shape.dim[0], size, what, err);
 }
 
-bool pf_infer_wants(const pf_infer *infer, uint32_t slot) { return slot < infer->node->out_count; }
+static bool wants(const pf_infer *infer, uint32_t slot) { return slot < infer->node->out_count; }
 
 void pf_infer_set(pf_infer *infer, uint32_t slot, pf_dtype dtype, const pf_shape *shape)
 {
-    if (!pf_infer_wants(infer, slot))
+    if (!wants(infer, slot))
         return;
     infer->out[slot].dtype = dtype;
     infer->out[slot].shape = *shape;

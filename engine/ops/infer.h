@@ -29,7 +29,6 @@ pf_status pf_infer_dims_agree(const pf_infer *infer, pf_dim a, pf_dim b, const c
 /* An optional input of rank 1 and that size (fine when left out). */
 pf_status pf_infer_vector(const pf_infer *infer, uint32_t slot, pf_dim size, const char *what, pf_err *err);
 
-bool pf_infer_wants(const pf_infer *infer, uint32_t slot);                  /* the node has that output */
 /* Nothing when the node lacks the slot. */
 void pf_infer_set(pf_infer *infer, uint32_t slot, pf_dtype dtype, const pf_shape *shape);
 /* Output 0 is as input `slot`, without its content. */

@@ -161,14 +161,6 @@ pf_status pf_move_whole(const pf_tensor *in, pf_tensor *out, pf_err *err)
     return st;
 }
 
-void pf_move_zero(pf_tensor *out)
-{
-    if (out->dtype == PF_STRING)
-        return;
-    if (out->bytes)
-        memset(out->data, 0, out->bytes);
-}
-
 pf_status pf_index_read(const pf_tensor *indices, int64_t i, int64_t size, int64_t *out, pf_err *err)
 {
     int64_t k = pf_dtype_get_i64(indices->dtype, indices->data, (uint64_t)i);

@@ -20,8 +20,6 @@ pf_status pf_move_all(pf_dtype dtype, const pf_move *move, const void *in, void 
 
 /* Everything of in to out: same dtype and element count. */
 pf_status pf_move_whole(const pf_tensor *in, pf_tensor *out, pf_err *err);
-/* Sets every element to zero of its type ("" for strings is NULL). */
-void      pf_move_zero(pf_tensor *out);
 /* Where a pad of that mode (PF_PAD_*) reads position i of a dim of `size` elements, which may lie outside of it; -1:
    the constant. */
 int64_t   pf_pad_source(int64_t i, int64_t size, int32_t mode);

@@ -43,7 +43,7 @@ pf_status pf_pool_infer(pf_infer *infer, pf_err *err)
     return pf_infer_check_out(infer, err);
 }
 
-void pf_pool_sliding(const pf_reference_call *call, pf_sliding *s)
+static void sliding_of(const pf_reference_call *call, pf_sliding *s)
 {
     const pf_pool_attrs *a = call->attrs;
     pf_sliding_attrs     window = sliding_attrs(a);
@@ -122,7 +122,7 @@ pf_status pf_pool_run(pf_reference_call *call, pf_pool_fn *fn, pf_err *err)
     double    *x = pf_rows_doubles(&call->in[0]);
     bool       failed = !x;
 
-    pf_pool_sliding(call, &s);
+    sliding_of(call, &s);
 #pragma omp parallel if (x && parts > 1 && channels * s.in_elems > PF_ROWS_ALONE)
     {
         int64_t *at = pf_alloc((size_t)s.kernel_elems * sizeof *at);

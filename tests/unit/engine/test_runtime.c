@@ -229,7 +229,7 @@ static void what_a_context_holds_is_what_it_took(void **state)
     pf_err       err = { 0 };
 
     (void)state;
-    device->host_is_device = 0;
+    device->host_is_device = false;
     context = new_context(&allocator);
     assert_int_equal(pf_context_device_bytes(context), 0);
     test_ok(pf_context_set_shape(context, 0, dim, 4, &err), &err);
@@ -240,7 +240,7 @@ static void what_a_context_holds_is_what_it_took(void **state)
     assert_int_equal(pf_plan_device_bound_bytes(plan, device),
                      plan->weights_bytes + plan->check.memory_lower_bound_bytes);
     pf_context_free(context);
-    device->host_is_device = 1;
+    device->host_is_device = true;
     assert_int_equal(book.live, 0);
 }
 
