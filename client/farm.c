@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "client/cancel.h"
+#include "client/output.h"
 
 enum { ENDPOINTS_BYTES = 64 * 1024, HOST_BYTES = 256, TOKEN_S = 24 * 3600, METRICS_BYTES = 1 << 20 };
 
@@ -200,6 +201,7 @@ pf_status pf_farm_open(pf_call *call, const char *url, pf_farm *farm, pf_err *er
     char            host[HOST_BYTES] = "", place[HOST_BYTES], endpoint[PF_FARM_URL_BYTES];
     pf_status       status = PF_OK;
 
+    farm->call = call;
     if (!given)
         return PF_FAIL(err, PF_USAGE, "no farm is named; give --farm http://HOST:PORT or set PLANFARM_FARM");
     if (snprintf(farm->url, sizeof farm->url, "%s", given) >= (int)sizeof farm->url)
@@ -246,6 +248,8 @@ pf_status pf_farm_call(pf_farm *farm, pf_msg_type type, const ProtobufCMessage *
     pf_err    why = {0};
     pf_status status = pf_peer_call(farm->peer, type, body, expect, PF_FARM_ANSWER_NS, out, &why);
 
+    if (status == PF_BUSY)
+        pf_warn(farm->call, "%s (asked again for up to %d s)", why.msg, (int)(BUSY_NS / PF_NS_PER_S));
     while (status == PF_BUSY && pf_clock_ns() < until) {
         status = pause_for(PAUSE_NS, err);
         if (status)

@@ -31,6 +31,7 @@ typedef struct pf_farm {            /* open to readers; zero it before use */
     pf_farm_key   own;              /* of this user; an empty name without one */
     char          token[PF_FARM_TOKEN_BYTES];       /* given; "": made of the key */
     pf_peer      *peer;
+    pf_call      *call;             /* borrowed: that the farm was opened for */
     uint64_t      epoch;
     char          software[128];
     pf_public_key key[PF_FARM_KEYS_MAX];        /* that it says it signs with; trust is another matter: farm_trust.h */

@@ -410,6 +410,15 @@ pf_status pf_core_start(pf_core *core, pf_now now, pf_out *out, pf_err *err)
     return core->failed ? PF_FAIL(err, PF_NO_SPACE, "out of memory while starting") : PF_OK;
 }
 
+pf_status pf_core_sign_plans(pf_core *core, const pf_signing_key *keys, uint32_t keys_count, pf_out *out, pf_err *err)
+{
+    core->out = out;
+    if (keys_count)
+        pf_plans_sign(core, keys, keys_count);
+    core->out = NULL;
+    return core->failed ? PF_FAIL(err, PF_NO_SPACE, "out of memory while signing plans") : PF_OK;
+}
+
 /* ---- steps */
 
 static pf_handler *find_handler(pf_msg_type type)

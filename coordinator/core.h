@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "coordinator/index.h"
 #include "proto/limits.h"
+#include "proto/manifest.h"
 #include "proto/wire.h"
 
 typedef struct pf_core pf_core;
@@ -165,6 +166,8 @@ void      pf_core_prefetch(const pf_core *core, pf_table table, const void *valu
 void pf_core_skip(pf_core *core, uint64_t epoch);
 /* Begins a new epoch: every lease gets a full ttl for its agent to come back. */
 pf_status pf_core_start(pf_core *core, pf_now now, pf_out *out, pf_err *err);
+/* Right after it: signs plans that lack a signature by one of these keys (plans.h). */
+pf_status pf_core_sign_plans(pf_core *core, const pf_signing_key *keys, uint32_t keys_count, pf_out *out, pf_err *err);
 
 /* Digests of plans that handling the event would name; the caller looks them up and fills event.absent.
    *digest is borrowed until the next call. */

@@ -154,7 +154,7 @@ enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connectio
         return pf_http_answer_failure(connection, st, &err);
     pf_store_touch(http->options.store, &digest);
     snprintf(etag, sizeof etag, "\"%s\"", hex);
-    if (known && strstr(known, etag)) {
+    if (known && (strstr(known, etag) || strcmp(known, "*") == 0)) {
         close(fd);
         return answer_unchanged(connection, etag);
     }

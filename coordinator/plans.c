@@ -14,7 +14,7 @@
 
 #define DAY_NS   (INT64_C(24) * 3600 * PF_NS_PER_S)
 #define SWEEP_NS (INT64_C(3600) * PF_NS_PER_S)
-enum { DROPS_PER_SWEEP = 10000, NAMES_LOOKED_AT = 1000 };
+enum { DROPS_PER_SWEEP = 10000, NAMES_LOOKED_AT = 1000, SIGNED_BYTES_MAX = 1 << 27 };
 
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key)
 {
@@ -64,6 +64,46 @@ pf_plan *pf_plans_add(pf_core *core, const char *manifest, uint64_t job_id)
         core->newest_plan->newer = plan;
     core->newest_plan = plan;
     return plan;
+}
+
+static bool names_all(const pf_plan *plan, const pf_signing_key *keys, uint32_t keys_count)
+{
+    for (uint32_t i = 0; i < keys_count; i++)
+        if (!pf_manifest_names_key(plan->manifest, strlen(plan->manifest), keys[i].public_key.name))
+            return false;
+    return true;
+}
+
+/* By the first key, which signs all that is new. */
+static bool is_verified(const pf_plan *plan, const pf_signing_key *keys)
+{
+    return plan && pf_manifest_verify(plan->manifest, strlen(plan->manifest), &keys[0].public_key, 1, NULL) == PF_OK;
+}
+
+static void sign(pf_core *core, pf_plan *plan, const pf_signing_key *keys, uint32_t keys_count)
+{
+    size_t bytes = 0;
+    pf_buf text = { 0 };
+
+    pf_buf_init(&text, PF_MANIFEST_BYTES);
+    if (pf_manifest_sign_anew(plan->manifest, strlen(plan->manifest), keys, keys_count, &text, NULL) == PF_OK) {
+        pf_free(plan->manifest);
+        plan->manifest = (char *)pf_buf_take(&text, &bytes);
+        pf_rows_put_plan(core, plan);
+    }
+    pf_buf_clear(&text);
+}
+
+void pf_plans_sign(pf_core *core, const pf_signing_key *keys, uint32_t keys_count)
+{
+    bool all = !is_verified(core->newest_plan, keys);
+
+    for (pf_plan *plan = core->newest_plan; plan && !core->failed; plan = plan->older) {
+        if (core->out->bytes.size > SIGNED_BYTES_MAX)
+            return;
+        if (all || !names_all(plan, keys, keys_count))
+            sign(core, plan, keys, keys_count);
+    }
 }
 
 void pf_plans_drop(pf_core *core, pf_plan *plan)

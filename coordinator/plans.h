@@ -12,6 +12,9 @@ pf_plan *pf_plans_add(pf_core *core, const char *manifest, uint64_t job_id);
 void     pf_plans_use(pf_core *core, pf_plan *plan);
 /* Every hour: forgets plans for which nobody asked for long, and which no job or submit that is remembered names. */
 void     pf_plans_expire(pf_core *core);
+/* Signs plans anew, the newest first, that lack a signature by one of the keys, or all when the newest one's do not
+   hold; for keys that were added or taken away while the coordinator was down.  Very many take several starts. */
+void     pf_plans_sign(pf_core *core, const pf_signing_key *keys, uint32_t keys_count);
 /* Its bytes are gone: forgets it, row and all. */
 void     pf_plans_drop(pf_core *core, pf_plan *plan);
 void     pf_plans_free(pf_core *core, pf_plan *plan);   /* memory only */

@@ -144,6 +144,8 @@ static pf_status start_core(pf_server *server, pf_err *err)
     if (!st)
         st = pf_core_start(server->core, pf_server_now(), out, err);
     if (!st)
+        st = pf_core_sign_plans(server->core, server->key, server->keys_count, out, err);
+    if (!st)
         st = pf_core_check(server->core, err);
     if (!st)
         st = pf_db_commit(server->db, out, err);

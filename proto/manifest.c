@@ -57,6 +57,24 @@ pf_status pf_manifest_sign(pf_buf *text, const pf_signing_key *key, pf_err *err)
     return PF_OK;
 }
 
+bool pf_manifest_names_key(const char *text, size_t bytes, const char *key_name)
+{
+    char mark[PF_KEY_NAME_BYTES + 8] = "";
+
+    snprintf(mark, sizeof mark, "\nsig %s:", key_name);
+    return memmem(text, bytes, mark, strlen(mark)) != NULL;
+}
+
+pf_status pf_manifest_sign_anew(const char *text, size_t bytes, const pf_signing_key *keys, uint32_t keys_count,
+                                pf_buf *out, pf_err *err)
+{
+    pf_status st = pf_buf_put(out, text, signed_bytes(text, bytes)) ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+
+    for (uint32_t i = 0; i < keys_count && !st; i++)
+        st = pf_manifest_sign(out, &keys[i], err);
+    return st;
+}
+
 /* ---- reading: a cursor over lines */
 
 typedef struct lines {

@@ -49,6 +49,11 @@ typedef struct pf_signing_key {     /* open; wipe it with pf_signing_key_clear *
 pf_status pf_manifest_write(const pf_manifest *manifest, pf_buf *out, pf_err *err);
 /* Appends a sig line; text holds a manifest from its first byte on. */
 pf_status pf_manifest_sign(pf_buf *text, const pf_signing_key *key, pf_err *err);
+/* Whether a signature says that it is by a key of that name; it is not verified. */
+bool      pf_manifest_names_key(const char *text, size_t bytes, const char *key_name);
+/* Appends the manifest to out, which is empty, with signatures by these keys in place of those that it has. */
+pf_status pf_manifest_sign_anew(const char *text, size_t bytes, const pf_signing_key *keys, uint32_t keys_count,
+                                pf_buf *out, pf_err *err);
 /* Errors   CORRUPT: not a canonical manifest.  The signatures are not looked at: verify first. */
 pf_status pf_manifest_parse(const char *text, size_t bytes, pf_manifest *out, pf_err *err);
 /* Errors   DENIED: no signature by any of the keys holds.  CORRUPT: no manifest. */

@@ -261,6 +261,9 @@ static void blobs_over_http(void **state)
     http_request("GET", d.http, path, unchanged, NULL, 0, &answer);
     assert_int_equal(answer.code, 304);
     http_answer_clear(&answer);
+    http_request("GET", d.http, path, (const char *const[]){ "If-None-Match: *", NULL }, NULL, 0, &answer);
+    assert_int_equal(answer.code, 304);
+    http_answer_clear(&answer);
     http_request("PUT", d.http, path, NULL, "other", 5, &answer);
     assert_int_equal(answer.code, 422);
     http_answer_clear(&answer);

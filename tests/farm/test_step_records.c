@@ -145,6 +145,61 @@ static void plans_that_nobody_asks_for_are_forgotten(void **state)
     assert_int_equal(s.plans, 0);
 }
 
+/* Whether the plan that is there is signed by the key. */
+static bool is_signed_by(rig *r, const pf_signing_key *key)
+{
+    Pf__PlanLookup lookup = PF__PLAN_LOOKUP__INIT;
+    rig_mail       mail = { 0 };
+    const char    *manifest = NULL;
+    bool           good = false;
+
+    lookup.model_name = (char *)"model";
+    lookup.selector = (char *)"cpu";
+    rig_say(r, CLIENT_1, PF_MSG_PLAN_LOOKUP, &lookup.base);
+    mail = rig_take(r, CLIENT_1, PF_MSG_PLAN_LOOKUP_REPLY);
+    manifest = ((const Pf__PlanLookupReply *)mail.message.body)->plan[0]->manifest;
+    good = pf_manifest_verify(manifest, strlen(manifest), &key->public_key, 1, NULL) == PF_OK;
+    pf_message_clear(&mail.message);
+    return good;
+}
+
+/* A start of the core with these keys; how many rows it wrote. */
+static uint32_t start_with(rig *r, const pf_signing_key *keys, uint32_t count)
+{
+    pf_out   out;
+    pf_err   err = { 0 };
+    uint32_t rows = 0;
+
+    rig_restart(r);
+    pf_out_init(&out);
+    test_ok(pf_core_sign_plans(r->core, keys, count, &out, &err), &err);
+    rows = out.writes_count;
+    rig_apply(r, &out);
+    pf_out_clear(&out);
+    return rows;
+}
+
+/* Whoever trusts only the keys of today can take the plans of yesterday, also when yesterday's key is gone. */
+static void plans_are_signed_by_keys_that_came_later(void **state)
+{
+    rig           *r = *state;
+    pf_signing_key keys[2] = { r->key, r->key }, namesake = { 0 };
+    pf_err         err = { 0 };
+
+    test_ok(pf_signing_key_new("farm-2", &keys[0], &err), &err);
+    test_ok(pf_signing_key_new("farm-2", &namesake, &err), &err);
+    committed_job(r);
+    assert_int_equal(start_with(r, &r->key, 1), 0);
+    assert_int_equal(start_with(r, keys, 2), 1);
+    assert_true(is_signed_by(r, &keys[0]) && is_signed_by(r, &keys[1]));
+    assert_int_equal(start_with(r, keys, 2), 0);
+    assert_true(is_signed_by(r, &keys[0]));                 /* the disk knows it */
+    assert_int_equal(start_with(r, keys, 1), 0);
+    assert_int_equal(start_with(r, &namesake, 1), 1);       /* another key of the same name */
+    assert_true(is_signed_by(r, &namesake));
+    assert_false(is_signed_by(r, &keys[0]));
+}
+
 /* However old: a job or a submit that is remembered names it. */
 static void plans_that_something_names_are_kept(void **state)
 {
@@ -328,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(watching_tells_what_happens), TEST(what_was_dropped_is_a_gap),
         TEST(final_jobs_are_forgotten_with_their_submits), TEST(plans_that_nobody_asks_for_are_forgotten),
+        TEST(plans_are_signed_by_keys_that_came_later),
         TEST(plans_that_something_names_are_kept), TEST(a_restart_forgets_at_once_what_is_due),
         TEST(only_so_many_final_jobs_are_kept),
         TEST(unsound_messages_are_refused), TEST(a_key_without_the_right_is_denied),

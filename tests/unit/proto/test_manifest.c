@@ -108,7 +108,7 @@ static void manifest_round_trip_and_rotation(void **state)
 {
     pf_signing_key old = { 0 }, fresh = { 0 }, stranger = { 0 };
     pf_manifest    m;
-    pf_buf         text = { 0 };
+    pf_buf         text = { 0 }, anew = { 0 };
     pf_err         err = { 0 };
 
     (void)state;
@@ -128,6 +128,14 @@ static void manifest_round_trip_and_rotation(void **state)
     test_ok(pf_manifest_verify((char *)text.data, text.size, &old.public_key, 1, &err), &err);
     test_ok(pf_manifest_verify((char *)text.data, text.size, &fresh.public_key, 1, &err), &err);
     test_ok(pf_manifest_parse((char *)text.data, text.size, &m, &err), &err);
+    pf_buf_init(&anew, 1 << 16);
+    test_ok(pf_manifest_sign_anew((char *)text.data, text.size, &stranger, 1, &anew, &err), &err);
+    test_ok(pf_manifest_verify((char *)anew.data, anew.size, &stranger.public_key, 1, &err), &err);
+    test_fails(pf_manifest_verify((char *)anew.data, anew.size, &old.public_key, 1, &err), PF_DENIED, &err);
+    assert_true(pf_manifest_names_key((char *)text.data, text.size, "farm-2"));
+    assert_false(pf_manifest_names_key((char *)text.data, text.size, "farm"));
+    assert_false(pf_manifest_names_key((char *)anew.data, anew.size, "farm-2"));
+    pf_buf_clear(&anew);
     pf_buf_clear(&text);
 }
 
