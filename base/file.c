@@ -256,7 +256,7 @@ pf_status pf_file_sync_name(const char *path, pf_err *err)
     return status;
 }
 
-pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err)
+static pf_status write_file(const char *path, const void *data, size_t bytes, bool lasting, pf_err *err)
 {
     char      temporary[PATH_MAX] = "";
     int       fd = -1;
@@ -264,7 +264,7 @@ pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err
 
     if (status)
         return status;
-    if (!write_all(fd, data, bytes) || fsync(fd)) {
+    if (!write_all(fd, data, bytes) || (lasting && fsync(fd))) {
         status = PF_FAIL_ERRNO(err, "write", path);
         goto out;
     }
@@ -273,12 +273,22 @@ pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err
         goto out;
     }
     temporary[0] = 0;
-    status = pf_file_sync_name(path, err);
+    status = lasting ? pf_file_sync_name(path, err) : PF_OK;
 out:
     close(fd);
     if (temporary[0])
         unlink(temporary);
     return status;
+}
+
+pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err)
+{
+    return write_file(path, data, bytes, true, err);
+}
+
+pf_status pf_file_put(const char *path, const void *data, size_t bytes, pf_err *err)
+{
+    return write_file(path, data, bytes, false, err);
 }
 
 /* ---- Files without a name */

@@ -25,6 +25,9 @@ pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err
    Errors   NO_SPACE: the disk is full; after any error the old file is as it was and no temporary file is left,
             but for a failed fsync of the folder: then the new file is there and may be lost in a crash. */
 pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err);
+/* As pf_file_write, but does not wait for the disk: a crash of the machine may leave any bytes, or none.  For what is
+   checked when it is read and can be made again. */
+pf_status pf_file_put(const char *path, const void *data, size_t bytes, pf_err *err);
 /* An empty file without a name, to be written and mapped by its descriptor, which the caller closes: nothing is left of
    it after a crash.  It lies in folder, on disk; in memory when folder is NULL or its file system knows no such
    files. */

@@ -348,7 +348,8 @@ pf_status pf_plan_check_tables(const pf_plan *plan, pf_err *err)
 
 /* ---- Bytes */
 
-/* A plan that was built beside path is there already, and only wants the name. */
+/* A plan that was built beside path is there already, and only wants the name.  It is waited for until the disk has it:
+   weights are not checked when a plan is loaded, so one that a crash of the machine left with holes would run. */
 pf_status pf_plan_save(const pf_plan *plan, const char *path, pf_err *err)
 {
     pf_err    why = { 0 };

@@ -117,6 +117,6 @@ void pf_program_folder_write(const pf_program_folder *folder, const pf_digest *k
     pf_digest_of(code, bytes, &digest);
     pf_buf_init(&file, PF_PROGRAM_FILE_BYTES);
     pf_buf_put(&file, &digest, sizeof digest);
-    if (pf_buf_put(&file, code, bytes)) pf_file_write(path, file.data, file.size, NULL);
+    if (pf_buf_put(&file, code, bytes)) pf_file_put(path, file.data, file.size, NULL);
     pf_buf_clear(&file);
 }

@@ -126,6 +126,10 @@ static void writing_replaces_and_leaves_nothing_beside(void **state)
     test_ok(pf_file_read(path, 100, &buf, &err), &err);
     assert_string_equal((char *)buf.data, "new");
     pf_buf_clear(&buf);
+    test_ok(pf_file_put(path, "newest", 6, &err), &err);
+    test_ok(pf_file_read(path, 100, &buf, &err), &err);
+    assert_string_equal((char *)buf.data, "newest");
+    pf_buf_clear(&buf);
     assert_int_equal(test_names_in(folder), 1);
     test_ok(pf_dir_make(test_path("replace/folder/below"), &err), &err);
     assert_int_not_equal(pf_file_write(test_path("replace/folder"), "x", 1, NULL), PF_OK);
