@@ -47,7 +47,12 @@ void      pf_timing_batch_abort(pf_timing_batch *batch);                   /* NU
    full or failing, merge keeps the entries in memory for the rest of the build and remembers why.
    Owns     the store borrows db; pf_timing_db_close after store->close. */
 pf_status   pf_timing_db_store(pf_timing_db *db, pf_timing_store **out, pf_err *err);
-const char *pf_timing_db_store_warning(const pf_timing_store *store);      /* one sentence; NULL when all was stored */
+/* The same, but merge answers at once: a thread of the store's own writes what has come meanwhile, in one transaction,
+   since each takes some milliseconds of the disk.  lookup, warning and close wait until all is written.  What a killed
+   process loses is what it measured in those milliseconds.  A merge that could not be written for a reason that is not
+   the disk's is the next merge's failure.  Not for a process that forks and uses it on both sides. */
+pf_status   pf_timing_db_store_behind(pf_timing_db *db, pf_timing_store **out, pf_err *err);
+const char *pf_timing_db_store_warning(pf_timing_store *store);            /* one sentence; NULL when all was stored */
 
 /* Calls visit for every value of a table, in key order, in short read transactions: changes made meanwhile may or may
    not be seen.  key and value are borrowed for the call; problem is PF_OK or what is wrong with the value, in reason.

@@ -91,7 +91,7 @@ static pf_status open_store(build *b, pf_err *err)
         pf_warn(b->call, "timings of this build are not stored: %s", why.msg);
         return PF_OK;
     }
-    return status ? PF_FAIL(err, status, "%s", why.msg) : pf_timing_db_store(b->db, &b->store, err);
+    return status ? PF_FAIL(err, status, "%s", why.msg) : pf_timing_db_store_behind(b->db, &b->store, err);
 }
 
 static pf_status open_all(build *b, pf_err *err)

@@ -347,7 +347,9 @@ static void reading_makes_and_changes_nothing(void **state)
     pf_timing_db_close(db);
 }
 
-static void a_store_goes_on_when_the_db_is_full(void **state)
+typedef pf_status open_store(pf_timing_db *db, pf_timing_store **out, pf_err *err);
+
+static void go_on_when_the_db_is_full(const char *folder, open_store *open)
 {
     pf_timing_db_options options = {.map_bytes = 96 << 10};
     pf_timing_db        *db = NULL;
@@ -358,9 +360,8 @@ static void a_store_goes_on_when_the_db_is_full(void **state)
     pf_err               err = {0};
     int                  i = 0;
 
-    (void)state;
-    test_ok(pf_timing_db_open(test_path("full"), &options, &db, &err), &err);
-    test_ok(pf_timing_db_store(db, &store, &err), &err);
+    test_ok(pf_timing_db_open(folder, &options, &db, &err), &err);
+    test_ok(open(db, &store, &err), &err);
     sample_record(&record, "t", 50, 5);
     for (i = 0; i < 1000 && !pf_timing_db_store_warning(store); i++) {
         snprintf(text, sizeof text, "problem %d\n", i);
@@ -380,6 +381,86 @@ static void a_store_goes_on_when_the_db_is_full(void **state)
     }
     store->close(store);
     pf_timing_db_close(db);
+}
+
+static void a_store_goes_on_when_the_db_is_full(void **state)
+{
+    (void)state;
+    go_on_when_the_db_is_full(test_path("full"), pf_timing_db_store);
+    go_on_when_the_db_is_full(test_path("full-behind"), pf_timing_db_store_behind);
+}
+
+static void assert_stored(pf_timing_db *db, int count)
+{
+    char text[64];
+
+    for (int i = 0; i < count; i++) {
+        pf_timing_record record = {0};
+
+        snprintf(text, sizeof text, "problem %d\n", i);
+        sample_lookup(db, SAMPLE_CLASS, text, &record);
+        assert_int_equal(record.count, 1);
+        pf_timing_record_clear(&record);
+    }
+}
+
+static void what_is_written_behind_is_there_when_the_store_is_asked_or_closed(void **state)
+{
+    enum { COUNT = 200 };
+    const char      *folder = test_path("behind");
+    pf_timing_db    *db = sample_open(folder);
+    pf_timing_store *store = NULL;
+    pf_timing_record record = {0}, found = {0};
+    pf_digest        device_class, problem;
+    char             text[64];
+    pf_err           err = {0};
+
+    (void)state;
+    test_ok(pf_timing_db_store_behind(db, &store, &err), &err);
+    sample_record(&record, "t", 50, 5);
+    pf_digest_of(SAMPLE_CLASS, strlen(SAMPLE_CLASS), &device_class);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(text, sizeof text, "problem %d\n", i);
+        test_ok(store->merge(store, SAMPLE_CLASS, text, &record, &err), &err);
+    }
+    pf_digest_of(text, strlen(text), &problem);
+    test_ok(store->lookup(store, &device_class, &problem, 1, &found, &err), &err);
+    assert_int_equal(found.count, 1);
+    assert_stored(db, COUNT);
+    test_ok(store->merge(store, SAMPLE_CLASS, "problem 200\n", &record, &err), &err);
+    assert_null(pf_timing_db_store_warning(store));
+    store->close(store);
+    pf_timing_db_close(db);
+    db = sample_open(folder);
+    assert_stored(db, COUNT + 1);
+    pf_timing_record_clear(&record);
+    pf_timing_record_clear(&found);
+    pf_timing_db_close(db);
+}
+
+static void what_cannot_be_written_behind_fails_the_next_merge_alone(void **state)
+{
+    pf_timing_db    *db = sample_open(test_path("refused"));
+    pf_timing_store *store = NULL;
+    pf_timing_record record = {0};
+    char            *longest = pf_calloc(1, PF_TIMING_TEXT_LIMIT + 2);
+    pf_err           err = {0};
+
+    (void)state;
+    assert_non_null(longest);
+    memset(longest, 'x', PF_TIMING_TEXT_LIMIT + 1);
+    test_ok(pf_timing_db_store_behind(db, &store, &err), &err);
+    sample_record(&record, "t", 50, 5);
+    test_ok(store->merge(store, SAMPLE_CLASS, "problem 0\n", &record, &err), &err);
+    test_ok(store->merge(store, SAMPLE_CLASS, longest, &record, &err), &err);
+    test_ok(store->merge(store, SAMPLE_CLASS, "problem 1\n", &record, &err), &err);
+    assert_null(pf_timing_db_store_warning(store));
+    test_fails(store->merge(store, SAMPLE_CLASS, "problem 2\n", &record, &err), PF_INVALID, &err);
+    store->close(store);
+    assert_stored(db, 3);
+    pf_timing_record_clear(&record);
+    pf_timing_db_close(db);
+    pf_free(longest);
 }
 
 static void a_file_cut_short_or_of_another_kind_is_refused(void **state)
@@ -473,6 +554,8 @@ int main(void)
         cmocka_unit_test(two_users_in_a_process_share_one_environment),
         cmocka_unit_test(reading_makes_and_changes_nothing),
         cmocka_unit_test(a_store_goes_on_when_the_db_is_full),
+        cmocka_unit_test(what_is_written_behind_is_there_when_the_store_is_asked_or_closed),
+        cmocka_unit_test(what_cannot_be_written_behind_fails_the_next_merge_alone),
         cmocka_unit_test(a_file_cut_short_or_of_another_kind_is_refused),
         cmocka_unit_test(a_file_where_the_folder_should_be_is_refused),
         cmocka_unit_test(another_format_is_refused),
