@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,12 +10,21 @@
 
 enum { THREADS_MAX = 64, TICK_MS = 20 };
 
-typedef struct pool {
-    pf_device                *device;
+/* Those that need the device wait for processes of their own, which are few: neither kind waits behind the other. */
+typedef enum kind { HOST_ALONE, WITH_DEVICE, KINDS } kind;
+
+typedef struct queue {
+    struct pool              *pool;
     const pf_precompile_item *items;
     uint32_t                  count;
-    atomic_uint               next, running;
-    atomic_bool               stop;
+    atomic_uint               next;
+} queue;
+
+typedef struct pool {
+    pf_device  *device;
+    queue       queues[KINDS];
+    atomic_uint running;
+    atomic_bool stop;
 } pool;
 
 static void compile(pf_device *device, const pf_precompile_item *item)
@@ -28,26 +38,14 @@ static void compile(pf_device *device, const pf_precompile_item *item)
 
 static void *work(void *user)
 {
-    pool    *p = user;
+    queue   *q = user;
+    pool    *p = q->pool;
     uint32_t at = 0;
 
-    while (!atomic_load(&p->stop) && (at = atomic_fetch_add(&p->next, 1)) < p->count)
-        compile(p->device, &p->items[at]);
+    while (!atomic_load(&p->stop) && (at = atomic_fetch_add(&q->next, 1)) < q->count)
+        compile(p->device, &q->items[at]);
     atomic_fetch_sub(&p->running, 1);
     return NULL;
-}
-
-/* Most of them wait for a process that compiles, of which a tactic may have fewer than there are processors: the
-   others' must not wait for it. */
-static uint32_t threads_for(const pf_precompile_item *items, uint32_t count)
-{
-    uint32_t most = 2 * (uint32_t)pf_processors(), wanted = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        wanted += items[i].tactic->compile != NULL;
-    if (most > THREADS_MAX)
-        most = THREADS_MAX;
-    return wanted < most ? wanted : most;
 }
 
 static void pass_over(pf_precompile_item *items, uint32_t *count)
@@ -60,21 +58,73 @@ static void pass_over(pf_precompile_item *items, uint32_t *count)
     *count = kept;
 }
 
+static kind kind_of(const pf_precompile_item *item)
+{
+    return item->tactic->flags & PF_TACTIC_COMPILES_WITH_DEVICE ? WITH_DEVICE : HOST_ALONE;
+}
+
+/* By kind, and of a kind the long ones first: what is begun last decides when all is done. */
+static int long_ones_first(const void *a, const void *b)
+{
+    const pf_precompile_item *x = a, *y = b;
+
+    if (kind_of(x) != kind_of(y))
+        return kind_of(x) < kind_of(y) ? -1 : 1;
+    return x->tactic->compile_ms > y->tactic->compile_ms ? -1 : x->tactic->compile_ms < y->tactic->compile_ms;
+}
+
+static void share_out(pool *p, pf_precompile_item *items, uint32_t count)
+{
+    qsort(items, count, sizeof *items, long_ones_first);
+    for (uint32_t i = 0; i < count; i++) {
+        queue *q = &p->queues[kind_of(&items[i])];
+
+        if (!q->count++)
+            q->items = &items[i];
+    }
+    for (int k = 0; k < KINDS; k++)
+        p->queues[k].pool = p;
+}
+
+/* Most of them wait for a process that compiles: a few more than there are processors write the next sources and put
+   away what came. */
+static uint32_t threads_for(const queue *q)
+{
+    uint32_t most = (uint32_t)pf_processors() * 5 / 4 + 1;
+
+    most = most > THREADS_MAX / KINDS ? THREADS_MAX / KINDS : most;
+    return q->count < most ? q->count : most;
+}
+
+static uint32_t start_threads(pool *p, queue *q, pthread_t *thread)
+{
+    uint32_t wanted = threads_for(q), started = 0;
+
+    for (; started < wanted; started++) {
+        atomic_fetch_add(&p->running, 1);
+        if (pthread_create(&thread[started], NULL, work, q)) {
+            atomic_fetch_sub(&p->running, 1);
+            break;
+        }
+    }
+    return started;
+}
+
 pf_status pf_precompile(pf_device *device, pf_precompile_item *items, uint32_t count, bool (*go_on)(void *user),
                         void *user, pf_err *err)
 {
     pthread_t thread[THREADS_MAX];
-    pool      p = { .device = device, .items = items };
-    uint32_t  wanted = threads_for(items, count), started = 0;
+    pool      p = { .device = device };
+    uint32_t  started = 0;
+    bool      lacking = false;
 
     pass_over(items, &count);
-    p.count = count;
-    for (; started < wanted; started++) {
-        atomic_fetch_add(&p.running, 1);
-        if (pthread_create(&thread[started], NULL, work, &p)) {
-            atomic_fetch_sub(&p.running, 1);
-            break;
-        }
+    share_out(&p, items, count);
+    for (int k = 0; k < KINDS; k++) {
+        uint32_t now = start_threads(&p, &p.queues[k], thread + started);
+
+        lacking |= p.queues[k].count && !now;
+        started += now;
     }
     while (atomic_load(&p.running)) {
         if (go_on && !go_on(user))
@@ -83,5 +133,5 @@ pf_status pf_precompile(pf_device *device, pf_precompile_item *items, uint32_t c
     }
     for (uint32_t i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
-    return wanted && !started ? PF_FAIL(err, PF_NO_SPACE, "no thread can be started to compile kernels") : PF_OK;
+    return lacking ? PF_FAIL(err, PF_NO_SPACE, "no thread can be started to compile kernels") : PF_OK;
 }

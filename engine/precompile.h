@@ -11,7 +11,8 @@ typedef struct pf_precompile_item {
     const char       *tuning;
 } pf_precompile_item;
 
-/* Runs the tactics' compile functions; items whose tactic has none are passed over (and dropped from the array). What
+/* Runs the tactics' compile functions, those that take long first; items whose tactic has none are passed over (and
+   dropped from the array), the others put into another order. What
    fails here fails again, with its reason, when it is prepared.
    go_on is asked now and then in the caller's thread; false ends early.  NULL: always.
    Errors   NO_SPACE: no thread could be started. */

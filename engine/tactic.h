@@ -44,6 +44,7 @@ enum {                          /* pf_tactic.flags */
     PF_TACTIC_ORACLE = 1,
     PF_TACTIC_NONDETERMINISTIC = 4,
     PF_TACTIC_PITCHED = 8,  /* may take values that lie in wider ones; the others are never asked about such problems */
+    PF_TACTIC_COMPILES_WITH_DEVICE = 16,        /* compile needs the device */
 };
 
 struct pf_tactic {
@@ -51,6 +52,7 @@ struct pf_tactic {
     uint16_t    rev;            /* raise when speed or results change: older timings become stale */
     uint16_t    flags;
     uint64_t    needs;          /* PF_CAP_* bits that the device must have */
+    uint32_t    compile_ms;     /* what compile takes, about; only the order hangs on it */
 
     /* Why this tactic cannot compute p exactly as asked (layouts included): a static string, or NULL when it can. Pure,
        no device call, under 10 us. Symbolic dims: answer for every binding, or decline. */

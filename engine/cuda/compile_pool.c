@@ -56,11 +56,12 @@ static void find_program(pf_compile_pool *pool)
 pf_compile_pool *pf_compile_pool_new(int ordinal)
 {
     pf_compile_pool *pool = pf_calloc(1, sizeof *pool);
-    int              most = ordinal == PF_COMPILE_NO_DEVICE ? WORKERS_MAX : WITH_DEVICE_MAX;
+    int              cores = pf_processors(), wanted = ordinal == PF_COMPILE_NO_DEVICE ? cores : (cores + 1) / 2,
+                     most = ordinal == PF_COMPILE_NO_DEVICE ? WORKERS_MAX : WITH_DEVICE_MAX;
 
     if (!pool) return NULL;
     pool->ordinal = ordinal;
-    pool->limit = pf_processors() < most ? pf_processors() : most;
+    pool->limit = wanted < most ? wanted : most;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->freed, NULL);
     find_program(pool);

@@ -15,7 +15,8 @@ typedef struct pf_compile_pool pf_compile_pool;
 
 enum { PF_COMPILE_NO_DEVICE = -1 };
 
-/* Its workers use the device of that number, and are few; or none, and compile only sources, one for each processor.
+/* Its workers use the device of that number, and are few, as each takes a second or two of a processor to begin; or
+   none, and compile only sources, one for each processor.
    NULL when out of memory. */
 pf_compile_pool *pf_compile_pool_new(int ordinal);
 void             pf_compile_pool_free(pf_compile_pool *pool);

@@ -454,7 +454,8 @@ static void release(pf_step *step)
 }
 
 const pf_tactic pf_tactic_cublaslt_matmul = {
-    .name = "cublaslt_matmul", .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT,
+    .name = "cublaslt_matmul", .rev = 3, .flags = PF_TACTIC_COMPILES_WITH_DEVICE,
+    .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT, .compile_ms = 10,
     .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare, .enqueue = enqueue, .save = save,
     .release = release,
 };

@@ -58,4 +58,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_attention, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM80,
-                  .declines = declines, .tunings = tunings);
+                  .declines = declines, .tunings = tunings,
+                  .compile_ms = 250);

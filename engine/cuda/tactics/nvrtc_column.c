@@ -37,4 +37,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_column, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
-                  .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings);
+                  .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings,
+                  .compile_ms = 70);

@@ -68,4 +68,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
-                  .prefers = prefers, .tunings = tunings);
+                  .prefers = prefers, .tunings = tunings,
+                  .compile_ms = 40);

@@ -69,4 +69,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_matmul, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-                  .declines = declines, .prefers = prefers, .tunings = tunings);
+                  .declines = declines, .prefers = prefers, .tunings = tunings,
+                  .compile_ms = 130);

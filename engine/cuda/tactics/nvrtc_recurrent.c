@@ -31,4 +31,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_recurrent, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
-                  .tunings = tunings);
+                  .tunings = tunings,
+                  .compile_ms = 150);

@@ -38,4 +38,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 }
 
 PF_PROGRAM_TACTIC(nvrtc_row, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
-                  .tunings = tunings);
+                  .tunings = tunings,
+                  .compile_ms = 45);
