@@ -13,6 +13,7 @@
 #include "client/output.h"
 #include "client/path_kind.h"
 #include "engine/choose.h"
+#include "engine/device_module.h"
 #include "engine/plan.h"
 #include "engine/problem.h"
 
@@ -79,12 +80,25 @@ static void say_candidate(pf_call *call, const pf_timing_entry *entry, bool is_w
            entry->reason[0] ? "  " : "", entry->reason);
 }
 
+/* Records of a card are read without opening it: then its tactics are not known yet. */
+static pf_status rank(const pf_timing_record *record, pf_choice *out, pf_err *err)
+{
+    const pf_choose_rules   rules = {0};
+    const pf_device_module *module = NULL;
+    pf_status               status = pf_choose_rank(record, &rules, out, err);
+
+    if (status || out->count || !record->count || pf_tactic_find(record->entries[0].tactic) ||
+        pf_device_module_load(PF_DEVICE_CUDA_MODULE, &module, NULL))
+        return status;
+    pf_choose_clear(out);
+    return pf_choose_rank(record, &rules, out, err);
+}
+
 static pf_status explain_record(pf_call *call, const pf_timing_record *record, json_t *to, pf_err *err)
 {
-    const pf_choose_rules rules = {0};
-    pf_choice  choice = {0};
-    json_t    *list = json_array();
-    pf_status  status = pf_choose_rank(record, &rules, &choice, err);
+    pf_choice choice = {0};
+    json_t   *list = json_array();
+    pf_status status = rank(record, &choice, err);
 
     json_object_set_new(to, "candidates", list);
     if (status)

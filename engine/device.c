@@ -7,8 +7,6 @@
 #include "engine/device_cpu.h"
 #include "engine/device_module.h"
 
-#define CUDA_LIBRARY "libplanfarm_cuda.so"
-
 enum { ORDINAL_MAX = 1023 };
 
 static pf_status open_cuda(const char *name, const pf_device_options *options, pf_device **out, pf_err *err)
@@ -20,7 +18,7 @@ static pf_status open_cuda(const char *name, const pf_device_options *options, p
 
     if (end == name + 5 || *end || ordinal < 0 || ordinal > ORDINAL_MAX)
         return PF_FAIL(err, PF_NOT_FOUND, "no device is called %s; say cuda:0", name);
-    st = pf_device_module_load(CUDA_LIBRARY, &module, err);
+    st = pf_device_module_load(PF_DEVICE_CUDA_MODULE, &module, err);
     if (st)
         return pf_err_add(err, st, "device %s cannot be opened", name);
     return module->open((int)ordinal, options, out, err);

@@ -8,6 +8,8 @@
 
 #define PF_DEVICE_MODULE_SYMBOL "pf_device_module_v1"
 
+#define PF_DEVICE_CUDA_MODULE "libplanfarm_cuda.so"
+
 typedef struct pf_device_module {
     const char *abi;                            /* PF_BUILDER_ABI of the build; another one is refused */
     /* ordinal: the N of "cuda:N" */
