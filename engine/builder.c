@@ -332,10 +332,13 @@ static bool is_too_far_off(const building *b, pf_status st)
 {
     const char *most = pf_config_value(b->config, PF_CONFIG_max_error);
 
-    if (!pf_builder_rounds(b->config, b->device) || b->care == PF_CARE_ALL)
-        return false;
     return st == PF_MISMATCH ? b->verdict.by_rounding
                              : !st && *most && b->verdict.plan.max_rel_error > strtod(most, NULL);
+}
+
+static bool can_be_raised(const building *b)
+{
+    return pf_builder_rounds(b->config, b->device) && !(b->care & PF_CARE_EXACT);
 }
 
 static void start_over(building *b)
@@ -422,18 +425,24 @@ static pf_status build_with_others(building *b, pf_err *err)
 
 static pf_status build_with_care(building *b, pf_err *err)
 {
+    char      text[PF_CARE_TEXT_BYTES] = "";
     pf_status st = build_with_others(b, err);
 
-    while (is_too_far_off(b, st)) {
+    while (is_too_far_off(b, st) && can_be_raised(b)) {
         b->care = pf_builder_more_care(b->config, b->care);
-        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"",
-               pf_precision_care_name(b->care), b->verdict.plan.max_rel_error,
-               !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
+        pf_precision_care_text(b->care, text, sizeof text);
+        pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"", text,
+               b->verdict.plan.max_rel_error, !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
         pf_err_clear(err);
         start_over(b);
         st = build_with_others(b, err);
     }
-    return st;
+    if (st || !is_too_far_off(b, st))
+        return st;
+    return PF_FAIL(err, PF_MISMATCH,
+                   "the outputs are off by %.2g of their range with everything computed in FP32, and max_error is %s: "
+                   "such a network makes too much of the last bits; allow more, or leave max_error out",
+                   b->verdict.plan.max_rel_error, pf_config_value(b->config, PF_CONFIG_max_error));
 }
 
 static void building_clear(building *b)

@@ -10,7 +10,7 @@
 
 #define KIND   "care"
 #define TACTIC "precision"
-#define TUNING "2"              /* raised when equal networks would get another care */
+#define TUNING "3"              /* raised when equal networks would get another care */
 
 /* What outputs may be off by, as shares of their range, where the build spec does not say. */
 #define F16_MOST_ERROR  1e-2
@@ -24,7 +24,16 @@ bool pf_builder_rounds(const pf_config *config, const pf_device *device)
 
 pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_care care)
 {
-    return pf_variant_is_lowered(config) && care < PF_CARE_ALL ? care + 1 : PF_CARE_ALL;
+    enum { FIRST_RAISED = 8 };
+    uint32_t raised = 0;
+
+    if (care & PF_CARE_ALL)
+        return care | PF_CARE_EXACT;
+    while (raised < PF_CARE_SLICES && care >> raised & 1)
+        raised++;
+    if (!pf_variant_is_lowered(config) || 2 * raised >= PF_CARE_SLICES)
+        return PF_CARE_ALL;
+    return PF_CARE_GATES | pf_precision_care_first(raised ? 2 * raised : FIRST_RAISED);
 }
 
 static bool find(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care *out)
@@ -34,8 +43,6 @@ static bool find(pf_timing_store *store, const pf_device *device, const pf_diges
 
     if (pf_finding_lookup(store, device, KIND, key, &record, NULL) == PF_OK)
         entry = pf_timing_record_find(&record, TACTIC, TUNING);
-    if (entry && entry->workspace_bytes > PF_CARE_ALL)
-        entry = NULL;
     if (entry)
         *out = (pf_precision_care)entry->workspace_bytes;
     pf_timing_record_clear(&record);
@@ -54,11 +61,10 @@ static pf_status keep(pf_timing_store *store, const pf_device *device, const pf_
     return st;
 }
 
-/* What was not asked for stays what was asked for: at least half of the products are lowered. */
 static pf_precision_wish wish_of(const pf_config *config)
 {
     const char       *most = pf_config_value(config, PF_CONFIG_max_error);
-    pf_precision_wish wish = { .narrow = PF_DTYPE_NONE, .most_error = TF32_MOST_ERROR, .most_care = PF_CARE_HALF };
+    pf_precision_wish wish = { .narrow = PF_DTYPE_NONE, .most_error = TF32_MOST_ERROR };
 
     if (pf_config_bool(config, PF_CONFIG_fp16)) {
         wish.narrow = PF_F16;
@@ -69,7 +75,6 @@ static pf_precision_wish wish_of(const pf_config *config)
     }
     if (*most) {
         wish.most_error = strtod(most, NULL);
-        wish.most_care = PF_CARE_ALL;
         wish.must = true;
     }
     return wish;
@@ -81,6 +86,7 @@ pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const
 {
     pf_precision_wish wish = wish_of(config);
     pf_variant       *plain = NULL;
+    char              text[PF_CARE_TEXT_BYTES] = "";
     double            error = -1;
     pf_status         st = PF_OK;
 
@@ -92,7 +98,8 @@ pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const
         st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, &error, err);
     pf_variant_free(plain);
     pf_graph_forget_constants(original);
+    pf_precision_care_text(*out, text, sizeof text);
     if (!st && *out != PF_CARE_USUAL)
-        pf_log(PF_LOG_INFO, "builder", "precision-chosen fp32=\"%s\" expected=%.2g", pf_precision_care_name(*out), error);
+        pf_log(PF_LOG_INFO, "builder", "precision-chosen fp32=\"%s\" expected=%.2g", text, error);
     return st ? st : keep(store, device, key, *out, error, err);
 }

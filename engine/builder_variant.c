@@ -33,8 +33,12 @@ bool pf_variant_is_lowered(const pf_config *config)
 
 static pf_status lower_precision(pf_graph *graph, const pf_config *config, pf_precision_care care, pf_err *err)
 {
-    if (!pf_variant_is_lowered(config))
-        return PF_OK;
+    pf_status st = PF_OK;
+
+    if (pf_config_bool(config, PF_CONFIG_tf32))
+        st = pf_precision_refuse_tf32(graph, care, err);
+    if (st || !pf_variant_is_lowered(config))
+        return st;
     return pf_precision_lower(graph, pf_config_bool(config, PF_CONFIG_fp16) ? PF_F16 : PF_BF16, care, err);
 }
 
@@ -98,15 +102,15 @@ static uint64_t constants_bytes(const pf_graph *graph)
     return bytes;
 }
 
-/* What stays FP32 because TF32 is too coarse for it is no more to be rounded to TF32. */
+/* Nodes refuse TF32 where it is too coarse for them; parts of BF16 are allowed to all that may be rounded at all. */
 static uint32_t numerics_of(const pf_variant *v, const pf_config *config, const pf_device *device)
 {
     bool     tf32 = pf_config_bool(config, PF_CONFIG_tf32);
     uint32_t numerics = 0;
 
-    if (tf32 && v->care == PF_CARE_USUAL)
+    if (tf32 && !(v->care & PF_CARE_ALL))
         numerics |= PF_NUMERICS_TF32;
-    if (pf_variant_is_lowered(config) || (tf32 && v->care != PF_CARE_USUAL))
+    if ((tf32 || pf_variant_is_lowered(config)) && !(v->care & PF_CARE_EXACT))
         numerics |= PF_NUMERICS_BF16_PARTS;
     if (constants_bytes(v->graph) > device->cache_bytes)
         numerics |= PF_NUMERICS_COLD_WEIGHTS;

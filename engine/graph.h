@@ -59,6 +59,7 @@ typedef struct pf_node {
     pf_value_id *in;                /* PF_NONE: an optional input left out */
     pf_value_id *out;
     void        *attrs;             /* the op's attribute struct, never NULL when the op has one */
+    uint32_t     refuses;           /* PF_NUMERICS_* that it may not take though the build allows them */
 } pf_node;
 
 typedef struct pf_use { pf_node_id node; uint32_t slot; } pf_use;   /* node PF_NONE: graph output `slot` */

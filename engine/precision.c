@@ -1,11 +1,13 @@
 #include "engine/precision.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "engine/graph_private.h"
 #include "engine/ops/attrs.h"
+#include "engine/problem.h"
 
 static const double F16_LARGEST = 65504.0, F16_LEAST = 0x1p-14;      /* below, bits are missing */
 static const double BF16_LARGEST = 0x1.fep127;  /* FP32 goes on a little further: masks of its greatest number */
@@ -239,9 +241,9 @@ static bool is_test(const lowering *low, const pf_node *node)
 
 /* One product for each result: rows of positions times frequencies, of which sines are taken. Nothing is gained there,
    and an angle of a thousand is off by half a radian in FP16. */
-static bool is_outer(const lowering *low, const pf_node *node)
+static bool is_outer(const pf_graph *graph, const pf_node *node)
 {
-    const pf_shape *shape = &low->graph->values[node->in[0]].shape;
+    const pf_shape *shape = &graph->values[node->in[0]].shape;
 
     return node->op == PF_OP_MATMUL && shape->rank > 0 && shape->dim[shape->rank - 1] == 1;
 }
@@ -270,13 +272,13 @@ static bool is_product(pf_op_kind op)
 }
 
 /* Products, and what is made of them. */
-static bool works(const lowering *low, const pf_node *node)
+static bool works(const pf_graph *graph, const pf_node *node)
 {
     static const pf_op_kind ops[] = { PF_OP_ATTENTION, PF_OP_LINEAR_ATTENTION, PF_OP_LSTM, PF_OP_GRU, PF_OP_RNN };
 
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (node->op == ops[i]) return true;
-    return is_product(node->op) && !is_outer(low, node);
+    return is_product(node->op) && !is_outer(graph, node);
 }
 
 static uint8_t wide_slots(pf_op_kind op)
@@ -298,39 +300,54 @@ static void mark_feeders(lowering *low, const pf_node_id *order, uint32_t count)
                 pf_node_id user = pf_graph_use(graph, graph->nodes[order[i]].out[k], u).node;
 
                 if (user != PF_NONE && !low->spared[user] &&
-                    (low->feeds_product[user] || works(low, &graph->nodes[user])))
+                    (low->feeds_product[user] || works(graph, &graph->nodes[user])))
                     low->feeds_product[order[i]] = true;
             }
 }
 
-static bool is_point(const lowering *low, pf_value_id value)
+static bool is_point(const pf_graph *graph, pf_value_id value)
 {
-    const pf_shape *shape = &low->graph->values[value].shape;
+    const pf_shape *shape = &graph->values[value].shape;
     bool            point = shape->rank > 2;
 
     for (int32_t d = 2; d < shape->rank; d++) point &= shape->dim[d] == 1;
     return point;
 }
 
-static const struct { const char *name; uint32_t sixteenths; } cares[] = {  /* of the products; by pf_precision_care */
-    { "nothing more", 0 }, { "gates", 0 },  { "a sixteenth", 1 }, { "an eighth", 2 },
-    { "a quarter", 4 },    { "a half", 8 }, { "all", 16 },
-};
+/* A gate of channels. */
+static bool is_gate(const pf_graph *graph, const pf_node *node)
+{
+    return node->op == PF_OP_CONV && is_point(graph, node->in[0]);
+}
 
-const char *pf_precision_care_name(pf_precision_care care) { return cares[care].name; }
+static pf_precision_care slice_of(uint32_t product, uint32_t total)
+{
+    uint64_t slice = total <= PF_CARE_SLICES ? product : (uint64_t)product * PF_CARE_SLICES / total;
+
+    return (pf_precision_care)1 << slice;
+}
+
+static void count_products(const pf_graph *graph, const pf_node_id *order, uint32_t count,
+                           uint32_t *products, uint32_t *gates)
+{
+    *products = *gates = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const pf_node *node = &graph->nodes[order[i]];
+
+        if (works(graph, node)) ++*(is_gate(graph, node) ? gates : products);
+    }
+}
 
 static void spare_products(lowering *low, const pf_node_id *order, uint32_t count, pf_precision_care care)
 {
-    uint32_t total = 0, seen = 0, first = 0;
+    uint32_t total = 0, gates = 0, seen = 0;
 
-    for (uint32_t i = 0; i < count; i++) total += works(low, &low->graph->nodes[order[i]]);
-    first = (total * cares[care].sixteenths + 15) / 16;
+    count_products(low->graph, order, count, &total, &gates);
     for (uint32_t i = 0; i < count; i++) {
         const pf_node *node = &low->graph->nodes[order[i]];
 
-        low->spared[order[i]] = works(low, node) &&
-                                (seen < first || (node->op == PF_OP_CONV && is_point(low, node->in[0])));
-        seen += works(low, node);
+        if (!works(low->graph, node)) continue;
+        low->spared[order[i]] = (care & (is_gate(low->graph, node) ? PF_CARE_GATES : slice_of(seen++, total))) != 0;
     }
 }
 
@@ -342,8 +359,8 @@ static bool runs_narrow(const lowering *low, pf_node_id id)
     if (def->klass == PF_CLASS_HOST || wide_slots(node->op) == ALL || grows(node) || is_test(low, node) ||
         low->spared[id])
         return false;
-    if (is_product(node->op) && !is_outer(low, node)) return true;
-    if (!low->feeds_product[id] && !works(low, node)) return false;
+    if (is_product(node->op) && !is_outer(low->graph, node)) return true;
+    if (!low->feeds_product[id] && !works(low->graph, node)) return false;
     if (def->klass == PF_CLASS_POINTWISE && (def->flags & PF_OPF_FP32_MATH || is_square(node))) return false;
     return meets_narrow(low, node) && !steps_wide(low, node);
 }
@@ -421,7 +438,7 @@ static pf_status mark_nodes(lowering *low, const pf_node_id *order, uint32_t cou
     low->feeds_product = pf_calloc(low->graph->node_count + 1, sizeof *low->feeds_product);
     low->spared = pf_calloc(low->graph->node_count + 1, sizeof *low->spared);
     if (!low->feeds_product || !low->spared) return PF_FAIL_MEMORY(low->err, 2 * (size_t)low->graph->node_count);
-    if (care != PF_CARE_USUAL) spare_products(low, order, count, care);
+    spare_products(low, order, count, care);
     mark_feeders(low, order, count);
     return PF_OK;
 }
@@ -433,7 +450,7 @@ pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care
     uint32_t    count = 0;
     pf_status   st = PF_OK;
 
-    if (care == PF_CARE_ALL) return PF_OK;
+    if (care & PF_CARE_ALL) return PF_OK;
     st = pf_graph_order(graph, &order, &count, err);
     if (!st) st = mark_nodes(&low, order, count, care);
     if (!st) st = cover_values(&low);
@@ -445,4 +462,51 @@ pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care
     pf_free(low.spared);
     pf_free(low.twins);
     return st;
+}
+
+/* Angles neither (is_outer). */
+pf_status pf_precision_refuse_tf32(pf_graph *graph, pf_precision_care care, pf_err *err)
+{
+    lowering    low = { .graph = graph, .err = err };
+    pf_node_id *order = NULL;
+    uint32_t    count = 0;
+    pf_status   st = pf_graph_order(graph, &order, &count, err);
+
+    if (!st) st = mark_nodes(&low, order, count, care);
+    for (uint32_t i = 0; i < count && !st; i++)
+        if (low.spared[order[i]] || is_outer(graph, &graph->nodes[order[i]]))
+            graph->nodes[order[i]].refuses |= PF_NUMERICS_TF32;
+    pf_free(order);
+    pf_free(low.feeds_product);
+    pf_free(low.spared);
+    return st;
+}
+
+pf_status pf_precision_measure(const pf_graph *graph, pf_precision_size *out, pf_err *err)
+{
+    pf_node_id *order = NULL;
+    uint32_t    count = 0, products = 0, gates = 0;
+    pf_status   st = pf_graph_order(graph, &order, &count, err);
+
+    if (!st) count_products(graph, order, count, &products, &gates);
+    *out = (pf_precision_size){ products < PF_CARE_SLICES ? products : PF_CARE_SLICES, gates > 0 };
+    pf_free(order);
+    return st;
+}
+
+pf_precision_care pf_precision_care_first(uint32_t slices)
+{
+    return ((pf_precision_care)1 << (slices < PF_CARE_SLICES ? slices : PF_CARE_SLICES)) - 1;
+}
+
+void pf_precision_care_text(pf_precision_care care, char *text, size_t capacity)
+{
+    const char *exact = care & PF_CARE_EXACT ? ", none in parts" : "";
+    uint32_t    slices = 0;
+
+    for (uint32_t i = 0; i < PF_CARE_SLICES; i++) slices += care >> i & 1;
+    if (care & PF_CARE_ALL) snprintf(text, capacity, "all%s", exact);
+    else if (slices)
+        snprintf(text, capacity, "%sthe first %u%s", care & PF_CARE_GATES ? "gates and " : "", (unsigned)slices, exact);
+    else snprintf(text, capacity, "%s%s", care & PF_CARE_GATES ? "gates" : "nothing more", exact);
 }

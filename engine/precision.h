@@ -16,22 +16,28 @@
 
 #include "engine/graph.h"
 
-/* How much is left in FP32 besides, for networks that make much of roundings: errors grow on their way, so the first
-   layers matter most; and a gate of channels, made by convolutions of single points, gives its error to a whole
-   picture.  Each holds those before it. */
-typedef enum pf_precision_care {
-    PF_CARE_USUAL,
-    PF_CARE_GATES,              /* convolutions of single points, and what is computed for them alone */
-    PF_CARE_SIXTEENTH,          /* the first sixteenth of the products too, */
-    PF_CARE_EIGHTH,
-    PF_CARE_QUARTER,
-    PF_CARE_HALF,
-    PF_CARE_ALL,                /* everything: nothing is lowered */
-} pf_precision_care;
+/* What is left in FP32 besides, for networks that make much of roundings: a set of bits.  Those below PF_CARE_SLICES are
+   the products in the order in which they run, one each; of more products than that, shares of them.  Of a network that
+   is not lowered it says what is not to be rounded to TF32. */
+typedef uint64_t pf_precision_care;
 
-const char *pf_precision_care_name(pf_precision_care care);     /* for people */
+enum { PF_CARE_SLICES = 60, PF_CARE_TEXT_BYTES = 64 };
+#define PF_CARE_USUAL ((pf_precision_care)0)
+#define PF_CARE_GATES ((pf_precision_care)1 << 61)  /* convolutions of single points, what is computed for them alone */
+#define PF_CARE_ALL   ((pf_precision_care)1 << 62)  /* everything: nothing is lowered */
+#define PF_CARE_EXACT ((pf_precision_care)1 << 63)  /* what is FP32 is not taken in parts of BF16 either */
+
+pf_precision_care pf_precision_care_first(uint32_t slices);
+/* For people. */
+void              pf_precision_care_text(pf_precision_care care, char *text, size_t capacity);
+
+/* What there is to be careful with. */
+typedef struct pf_precision_size { uint32_t slices; bool has_gates; } pf_precision_size;
+pf_status         pf_precision_measure(const pf_graph *graph, pf_precision_size *out, pf_err *err);
 
 /* narrow: PF_F16 or PF_BF16. The graph is changed in place and inferred again. */
 pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care care, pf_err *err);
+/* Products that are not to be rounded to TF32 refuse it: pf_node.refuses. */
+pf_status pf_precision_refuse_tf32(pf_graph *graph, pf_precision_care care, pf_err *err);
 
 #endif

@@ -7,15 +7,14 @@
 #include "engine/precision.h"
 
 typedef struct pf_precision_wish {
-    pf_dtype          narrow;       /* PF_F16, PF_BF16, or PF_DTYPE_NONE: nothing is lowered, but products may round to TF32 */
-    double            most_error;   /* of each float output, as a share of its range */
-    pf_precision_care most_care;    /* beyond which it is not raised */
-    bool              must;         /* tried whatever the references take; otherwise large networks are not */
+    pf_dtype narrow;        /* PF_F16, PF_BF16, or PF_DTYPE_NONE: nothing is lowered, but products may round to TF32 */
+    double   most_error;    /* of each float output, as a share of its range */
+    bool     must;          /* tried whatever the references take, and with everything in FP32 if need be; otherwise
+                               large networks are not, and at least half of the products are lowered */
 } pf_precision_wish;
 
 /* original: what the user asked for. rewritten: the same, with nothing lowered. bindings: of original's symbols.
-   *error: the largest seen with *care; -1: nothing could be compared, and *care is PF_CARE_USUAL.  Of TF32 it is the usual
-   care's error, and care is all or nothing: PF_CARE_ALL is no TF32 at all.
+   *error: the largest seen with *care; -1: nothing could be compared, and *care is PF_CARE_USUAL.
    Errors   NO_SPACE. */
 pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritten, const int64_t *bindings,
                               const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_err *err);

@@ -33,7 +33,8 @@ typedef struct pf_problem {
     pf_digest  hash;            /* of text */
 } pf_problem;
 
-/* Takes nodes of `graph` (in order, producers first) into a problem of their own.  in/out get the outer value ids that
+/* Takes nodes of `graph` (in order, producers first) into a problem of their own, of the numerics that none of them
+   refuses.  in/out get the outer value ids that
    the problem's inputs and outputs stand for, in its order; both from pf_alloc, owned by the caller. */
 pf_status pf_problem_extract(const pf_graph *graph, const pf_node_id *nodes, uint32_t count, uint32_t numerics,
                              pf_problem **out, pf_value_id **in_values, pf_value_id **out_values, pf_err *err);

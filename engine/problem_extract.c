@@ -304,6 +304,8 @@ pf_status pf_problem_extract(const pf_graph *graph, const pf_node_id *nodes, uin
     st = arrange(&x, nodes, err);
     if (!st)
         st = build(&x, &own, err);
+    for (uint32_t i = 0; i < count; i++)
+        numerics &= ~graph->nodes[nodes[i]].refuses;
     if (!st)
         st = pf_problem_make(own, NULL, NULL, x.in_constant, numerics, out, err);
     if (!st) {

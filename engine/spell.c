@@ -181,6 +181,7 @@ static bool keeps_type(const pf_graph *graph, const pf_node *node, uint32_t o, p
 static pf_status spell_node(pass *p, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_node     node = p->graph->nodes[id];
+    pf_node_id  first = p->graph->node_count;
     pf_err      own = { 0 };
     pf_speller  s = { .graph = p->graph, .name = node.name, .err = &own };
     pf_value_id out[OUTPUTS_MAX] = { PF_NONE, PF_NONE, PF_NONE, PF_NONE };
@@ -199,6 +200,8 @@ static pf_status spell_node(pass *p, pf_node_id id, bool *changed, pf_err *err)
     for (uint32_t o = 0; o < node.out_count; o++)
         if (pf_graph_use_count(p->graph, node.out[o]) && (out[o] == PF_NONE || !keeps_type(p->graph, &node, o, out[o])))
             return PF_OK;
+    for (pf_node_id n = first; n < p->graph->node_count; n++)
+        p->graph->nodes[n].refuses |= node.refuses;
     for (uint32_t o = 0; o < node.out_count && !st; o++)
         if (out[o] != PF_NONE)
             st = pf_graph_replace(p->graph, node.out[o], out[o], err);

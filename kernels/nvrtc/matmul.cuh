@@ -148,7 +148,7 @@ __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsign
 }
 
 #if WIDE
-/* Each register the BF16 of two numbers: the nearest, and what that leaves. */
+/* Each register the BF16 of two numbers: the nearest, and what that leaves; no infinity, which would make NaN of what it leaves. */
 struct parts { unsigned large, small; };
 
 __device__ __forceinline__ parts part(unsigned first, unsigned second)
@@ -156,8 +156,8 @@ __device__ __forceinline__ parts part(unsigned first, unsigned second)
   const float a = __uint_as_float(first), b = __uint_as_float(second);
   parts p;
 
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.large) : "f"(b), "f"(a));
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p.small)
+  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(p.large) : "f"(b), "f"(a));
+  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(p.small)
       : "f"(b - __uint_as_float(p.large & 0xffff0000u)), "f"(a - __uint_as_float(p.large << 16)));
   return p;
 }

@@ -195,7 +195,7 @@ static int try_files(int count, char **arguments)
         if (!strcmp(arguments[i], "--bf16"))
             w.narrow = PF_BF16;
         else if (!strcmp(arguments[i], "--care"))
-            w.care = PF_CARE_QUARTER;
+            w.care = PF_CARE_GATES | pf_precision_care_first(PF_CARE_SLICES / 4);
         else if (!strcmp(arguments[i], "--front"))
             w.front_only = true;
         else if (!strcmp(arguments[i], "--layers"))
@@ -227,7 +227,7 @@ static void check_graph(const char *name, const char *text, uint64_t seed)
         front     f = { 0 };
         pf_oracle oracle = { 0 };
         outcome   result = { 0 };
-        pf_status st = make_front(graph, types[i], (pf_precision_care)(seed % 2), &f, &err);
+        pf_status st = make_front(graph, types[i], seed % 2 ? PF_CARE_GATES : PF_CARE_USUAL, &f, &err);
 
         if (!st)
             st = pf_oracle_of_graph(f.original, f.profile.usual, &oracle, &err);

@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "engine/op.h"
 #include "engine/precision.h"
+#include "engine/problem.h"
 
 /* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask
    that FP16 cannot hold, softmax, and another product with something behind it. */
@@ -86,7 +88,8 @@ static void each_op_gets_its_type(void **state)
 static void care_leaves_the_first_products_alone(void **state)
 {
     const struct { pf_precision_care care; uint32_t narrow; } cases[] = {
-        { PF_CARE_USUAL, 2 }, { PF_CARE_QUARTER, 1 }, { PF_CARE_ALL, 0 },
+        { PF_CARE_USUAL, 2 }, { pf_precision_care_first(1), 1 }, { (pf_precision_care)1 << 1, 1 },
+        { pf_precision_care_first(2), 0 }, { PF_CARE_ALL, 0 },
     };
 
     (void)state;
@@ -132,6 +135,57 @@ static void gates_stay_wide(void **state)
     }
 }
 
+/* Those that are spared, and products of one term: angles. */
+static void spared_products_refuse_tf32(void **state)
+{
+    static const char text[] =
+        "graph \"\"\n%x = input f32 [4,8] \"x\"\n%w = input f32 [8,8] \"w\"\n"
+        "%p = input f32 [4,1] \"p\"\n%f = input f32 [1,8] \"f\"\n"
+        "%a = matmul(%x, %w)\n%b = matmul(%a, %w)\n%c = matmul(%p, %f)\n%d = mul(%b, %c)\noutput %d \"y\"\n";
+    const bool        refuses[] = { true, false, true };
+    const uint32_t    both = PF_NUMERICS_TF32 | PF_NUMERICS_BF16_PARTS;
+    uint32_t          seen = 0;
+    pf_precision_size size = { 0 };
+    pf_problem       *problem = NULL;
+    pf_value_id      *in = NULL, *out = NULL;
+    pf_err            err = {0};
+    pf_graph         *graph = NULL;
+
+    (void)state;
+    test_ok(pf_graph_parse(text, &graph, &err), &err);
+    test_ok(pf_precision_measure(graph, &size, &err), &err);
+    assert_int_equal(size.slices, 2);
+    assert_false(size.has_gates);
+    test_ok(pf_precision_refuse_tf32(graph, pf_precision_care_first(1), &err), &err);
+    for (pf_node_id n = 0; n < graph->node_count; n++) {
+        if (graph->nodes[n].op != PF_OP_MATMUL)
+            continue;
+        test_ok(pf_problem_extract(graph, &n, 1, both, &problem, &in, &out, &err), &err);
+        assert_int_equal(problem->numerics, refuses[seen++] ? PF_NUMERICS_BF16_PARTS : both);
+        pf_problem_free(problem);
+        pf_free(in);
+        pf_free(out);
+    }
+    assert_int_equal(seen, 3);
+    pf_graph_free(graph);
+}
+
+static void care_is_told(void **state)
+{
+    static const struct { pf_precision_care care; const char *text; } cases[] = {
+        { PF_CARE_USUAL, "nothing more" },           { PF_CARE_GATES, "gates" },
+        { pf_precision_care_first(3), "the first 3" }, { PF_CARE_GATES | 1, "gates and the first 1" },
+        { PF_CARE_ALL, "all" },                      { PF_CARE_ALL | PF_CARE_EXACT, "all, none in parts" },
+    };
+    char text[PF_CARE_TEXT_BYTES] = "";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_precision_care_text(cases[i].care, text, sizeof text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 /* Nine taps whose single roundings all go one way: 1 + 0.4 of a last place. */
 static void kernels_keep_their_sums(void **state)
 {
@@ -159,6 +213,7 @@ int main(void)
         cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
         cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide),
         cmocka_unit_test(kernels_keep_their_sums),
+        cmocka_unit_test(spared_products_refuse_tf32), cmocka_unit_test(care_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
