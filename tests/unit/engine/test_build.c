@@ -433,6 +433,21 @@ static void replay_with_a_hole_names_the_layer(void **state)
     store->close(store);
 }
 
+/* FP32 is the most there is. */
+static void an_error_that_nothing_meets_is_said(void **state)
+{
+    built  b = { 0 };
+    pf_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(try_build(&b, residual_network("[2,3,32,32]"), "effort=0\nmax_error=1e-12\n", NULL, &err),
+                     PF_MISMATCH);
+    assert_null(b.plan);
+    assert_non_null(strstr(err.msg, "everything computed in FP32"));
+    assert_non_null(strstr(err.msg, "max_error is 1e-12"));
+    drop(&b);
+}
+
 static void effort_0_times_nothing(void **state)
 {
     built b = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL);
@@ -658,6 +673,7 @@ int main(void)
         cmocka_unit_test(numbers_are_packed_where_there_are_no_weights),
         cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
         cmocka_unit_test(replay_with_a_hole_names_the_layer),
+        cmocka_unit_test(an_error_that_nothing_meets_is_said),
         cmocka_unit_test(effort_0_times_nothing),
         cmocka_unit_test(the_key_names_what_decides_the_bytes),
         cmocka_unit_test(can_be_cancelled),

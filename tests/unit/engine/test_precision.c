@@ -172,7 +172,7 @@ static void spared_products_refuse_tf32(void **state)
 
 static void care_is_told(void **state)
 {
-    static const struct { pf_precision_care care; const char *text; } cases[] = {
+    const struct { pf_precision_care care; const char *text; } cases[] = {
         { PF_CARE_USUAL, "nothing more" },           { PF_CARE_GATES, "gates" },
         { pf_precision_care_first(3), "the first 3" }, { PF_CARE_GATES | 1, "gates and the first 1" },
         { PF_CARE_ALL, "all" },                      { PF_CARE_ALL | PF_CARE_EXACT, "all, none in parts" },
