@@ -432,7 +432,8 @@ static pf_status build_with_care(building *b, pf_err *err)
         b->care = pf_builder_more_care(b->config, b->care);
         pf_precision_care_text(b->care, text, sizeof text);
         pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"", text,
-               b->verdict.plan.max_rel_error, !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
+               b->verdict.plan.max_rel_error,
+               !st ? "it is above max_error" : err ? err->msg : "it is beyond tolerance");
         pf_err_clear(err);
         start_over(b);
         st = build_with_others(b, err);

@@ -16,9 +16,9 @@
 
 #include "engine/graph.h"
 
-/* What is left in FP32 besides, for networks that make much of roundings: a set of bits.  Those below PF_CARE_SLICES are
-   the products in the order in which they run, one each; of more products than that, shares of them.  Of a network that
-   is not lowered it says what is not to be rounded to TF32. */
+/* What is left in FP32 besides, for networks that make much of roundings: a set of bits.  Those below PF_CARE_SLICES
+   are the products in the order in which they run, one each; of more products than that, shares of them.  Of a network
+   that is not lowered it says what is not to be rounded to TF32. */
 typedef uint64_t pf_precision_care;
 
 enum { PF_CARE_SLICES = 60, PF_CARE_TEXT_BYTES = 64 };

@@ -10,8 +10,8 @@
 typedef enum pf_rounding { PF_ROUND_NOT, PF_ROUND_TF32, PF_ROUND_PARTS, PF_ROUND_COUNT } pf_rounding;
 
 /* TF32: to 10 bits and the leading one, the nearest, of two the even.  Parts: the sum of two of BF16, the nearest and
-   what that leaves, neither beyond BF16's largest (kernels/nvrtc/matmul.cuh).  What is not finite stays; in parts devices
-   take infinity as twice BF16's largest. */
+   what that leaves, neither beyond BF16's largest (kernels/nvrtc/matmul.cuh).  What is not finite stays; in parts
+   devices take infinity as twice BF16's largest. */
 float pf_round(pf_rounding how, float value);
 
 /* Run it with pf_rounded_watch and the struct as its user. */

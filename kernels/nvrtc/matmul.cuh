@@ -148,8 +148,8 @@ __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsign
 }
 
 #if WIDE
-/* Each register the BF16 of two numbers: the nearest, and what that leaves.  Neither is infinite: what an infinity leaves
-   is no number. */
+/* Each register the BF16 of two numbers: the nearest, and what that leaves.  Neither is infinite: what an infinity
+   leaves is no number. */
 struct parts { unsigned large, small; };
 
 __device__ __forceinline__ parts part(unsigned first, unsigned second)

@@ -158,7 +158,8 @@ static void tf32_is_kept_where_it_does_no_harm(void **state)
 static void only_operands_of_products_are_rounded(void **state)
 {
     static const char text[] =
-        "graph \"\"\n%x = input f32 [4,8] \"x\"\n%w = constant f32 [8,1] {1,1,1,1,1,1,1,1}\n%big = constant f32 [] {4096.3}\n"
+        "graph \"\"\n%x = input f32 [4,8] \"x\"\n%w = constant f32 [8,1] {1,1,1,1,1,1,1,1}\n"
+        "%big = constant f32 [] {4096.3}\n"
         "%t = add(%x, %big)\n%s = sub(%t, %big)\n%y = matmul(%s, %w)\noutput %y \"y\"\n";
     const pf_precision_wish tf32 = { .narrow = PF_DTYPE_NONE, .most_error = 5e-3 };
     pf_err                  err = { 0 };
