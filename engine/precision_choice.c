@@ -11,8 +11,8 @@
 enum { DRAWS = 3, TRIES_MOST = 4 };
 
 /* Other inputs fare worse than a few.  With as much raised as is chosen for them, the largest error of 30 sets is 1.4
-   times the largest of the first three for resnet50; of 12 sets 1.6 times for deeplabv3_resnet50.  So of what is allowed
-   the references may see so much less. */
+   times the largest of the first three for resnet50; of 12 sets 1.6 times for deeplabv3_resnet50.  So of what is
+   allowed the references may see so much less. */
 #define MARGIN     1.7
 #define NEAR       2            /* times what is allowed: further off, raising would only take time */
 #define CLOSE      0.85         /* of the limit: raising by one less is not worth another run */
