@@ -14,6 +14,7 @@
 #include "builder-agent/job.h"
 #include "builder-agent/options.h"
 #include "builder-agent/state.h"
+#include "engine/planfarm.h"
 #include "proto/farm_key.h"
 
 static pf_status mode_job(char **argv, pf_err *err)
@@ -111,6 +112,12 @@ static int help(void)
     return fflush(stdout) ? pf_status_exit_code(PF_IO) : 0;
 }
 
+static int version(void)
+{
+    printf("planfarm-agent %s (builder ABI %s)\n", pf_version(), pf_builder_abi());
+    return fflush(stdout) ? pf_status_exit_code(PF_IO) : 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct mode *mode = find_mode(argc, argv);
@@ -123,6 +130,8 @@ int main(int argc, char **argv)
     pf_log_to_stderr();
     if (mode)
         return run_mode(mode, argv);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return version();
     st = pf_agent_options_parse(argc, argv, &options, &wants_help, &err);
     if (wants_help)
         return help();

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
+
 #define CACHE_BYTES (UINT64_C(20) << 30)
 
 static pf_status take_number(const char *name, const char *value, long least, long most, long *out, pf_err *err)
@@ -137,6 +139,21 @@ static const struct row *find_row(const char *argument, size_t *name_bytes)
     return NULL;
 }
 
+static pf_status refuse(const char *argument, pf_err *err)
+{
+    char        word[64] = "";
+    pf_nearest  nearest;
+    const char *meant = NULL;
+
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(argument, "="), argument);
+    pf_nearest_begin(&nearest, word + strspn(word, "-"));
+    for (int i = 0; i < ROWS_COUNT; i++)
+        pf_nearest_offer(&nearest, rows[i].name);
+    meant = pf_nearest_end(&nearest);
+    return PF_FAIL(err, PF_USAGE, "there is no option \"%.100s\"; %s%s%s", argument, meant ? "did you mean --" : "",
+                   meant ? meant : "planfarm-agent --help lists them", meant ? "?" : "");
+}
+
 static pf_status take_argument(int argc, char **argv, int *at, pf_agent_options *out, pf_err *err)
 {
     const char       *argument = argv[*at];
@@ -144,7 +161,7 @@ static pf_status take_argument(int argc, char **argv, int *at, pf_agent_options 
     const struct row *row = strncmp(argument, "--", 2) == 0 ? find_row(argument + 2, &bytes) : NULL;
 
     if (!row)
-        return PF_FAIL(err, PF_USAGE, "there is no option \"%.100s\"; planfarm-agent --help lists them", argument);
+        return refuse(argument, err);
     if (argument[2 + bytes] == '=')
         return row->take(out, argument + 2 + bytes + 1, err);
     if (*at + 1 >= argc)
@@ -178,6 +195,7 @@ void pf_agent_options_help(pf_buf *out)
                        "Builds plans for the devices of this machine, as the coordinator tells it.\n\n");
     for (int i = 0; i < ROWS_COUNT; i++)
         pf_buf_printf(out, "  --%-12s %-16s %s\n", rows[i].name, rows[i].value, rows[i].help);
+    pf_buf_printf(out, "  --%-12s %-16s %s\n", "version", "", "print the version and the builder ABI");
     pf_buf_printf(out, "\nSIGTERM drains: what runs is finished, nothing new is taken. SIGINT stops at once.\n"
                        "PF_LOG=info, PF_LOG=agent:debug and the like choose what is logged to standard error.\n");
 }

@@ -72,7 +72,8 @@ static pf_status dispatch(const pf_verb *verbs, int argc, char **argv, pf_call *
 
 static pf_status run_line(int argc, char **argv, pf_call *call, pf_err *err)
 {
-    static const char *const aliases[][2] = {{"--help", "help"}, {"-h", "help"}, {"--version", "version"}};
+    static const char *const aliases[][2] = {{"--help", "help"}, {"-h", "help"}, {"--version", "version"},
+                                              {"-V", "version"}};
 
     for (size_t i = 0; argc > 1 && i < sizeof aliases / sizeof *aliases; i++)
         if (strcmp(argv[1], aliases[i][0]) == 0)

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "coordinator/backup.h"
 #include "coordinator/fsck.h"
 #include "coordinator/server.h"
@@ -149,6 +150,22 @@ static pf_status minutes(const char *text, const char *name, int64_t *out_ns, pf
     return st;
 }
 
+/* word: as it was written. */
+static pf_status refuse(int id, const char *word, pf_err *err)
+{
+    pf_nearest  nearest;
+    const char *meant = NULL;
+
+    if (id == ':')
+        return PF_FAIL(err, PF_USAGE, "%.100s needs a value; see planfarm-coordinator --help", word);
+    pf_nearest_begin(&nearest, word + strspn(word, "-"));
+    for (const struct option *option = long_options; option->name; option++)
+        pf_nearest_offer(&nearest, option->name);
+    meant = pf_nearest_end(&nearest);
+    return PF_FAIL(err, PF_USAGE, "there is no option \"%.100s\"; %s%s%s", word, meant ? "did you mean --" : "",
+                   meant ? meant : "see planfarm-coordinator --help", meant ? "?" : "");
+}
+
 static pf_status take_option(int id, const char *name, const char *text, pf_server_options *o, pf_err *err)
 {
     switch (id) {
@@ -175,7 +192,7 @@ static pf_status take_option(int id, const char *name, const char *text, pf_serv
     case OPTION_TTL:         return milliseconds(text, name, &o->core.ttl_ns, err);
     case OPTION_HEARTBEAT:   return milliseconds(text, name, &o->core.heartbeat_ns, err);
     case OPTION_BACKOFF:     return milliseconds(text, name, &o->core.backoff_first_ns, err);
-    default:                 return PF_FAIL(err, PF_USAGE, "unknown option; see planfarm-coordinator --help");
+    default:                 return refuse(id, name, err);
     }
 }
 
@@ -186,14 +203,16 @@ static pf_status parse(int argc, char **argv, pf_server_options *options, bool *
     int       index = 0;
 
     opterr = 0;
-    for (int id = getopt_long(argc, argv, "", long_options, &index); id != -1 && !st;
-         id = getopt_long(argc, argv, "", long_options, &index)) {
+    for (int id = getopt_long(argc, argv, ":h", long_options, &index); id != -1 && !st;
+         id = getopt_long(argc, argv, ":h", long_options, &index)) {
+        id = id == 'h' ? OPTION_HELP : id;
         if (id == OPTION_HELP || id == OPTION_VERSION) {
             printf("%s", id == OPTION_HELP ? HELP : "planfarm-coordinator " PF_VERSION "\n");
             *done = true;
             return PF_OK;
         }
-        st = take_option(id, id == '?' ? "" : long_options[index].name, optarg, options, err);
+        st = take_option(id, id == '?' || id == ':' ? argv[optind - 1] : long_options[index].name, optarg, options,
+                         err);
     }
     if (!st && optind < argc)
         st = PF_FAIL(err, PF_USAGE, "\"%s\" is not understood; see planfarm-coordinator --help", argv[optind]);

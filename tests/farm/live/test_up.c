@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -138,6 +139,50 @@ static void a_farm_whose_agent_dies_ends(void **state)
     live_nothing_runs(test_path("farm/"));
 }
 
+/* What a command says first, and its exit code. */
+static int said_by(const char *program, const char *words, char out[256])
+{
+    char  command[PATH_MAX + 64], folder[PATH_MAX];
+    FILE *pipe = NULL;
+    int   code = 0;
+
+    snprintf(folder, sizeof folder, "%s", getenv("PLANFARM"));
+    *strrchr(folder, '/') = 0;
+    snprintf(command, sizeof command, "'%s/%s' %s 2>&1", folder, program, words);
+    pipe = popen(command, "r");
+    assert_non_null(pipe);
+    out[0] = 0;
+    assert_non_null(fgets(out, 256, pipe));
+    while (fgetc(pipe) != EOF)
+        continue;
+    code = pclose(pipe);
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+}
+
+static void its_programs_name_what_is_mistyped(void **state)
+{
+    static const struct { const char *program, *words, *says; int code; } cases[] = {
+        {"planfarm-coordinator", "--sate x",
+         "planfarm-coordinator: there is no option \"--sate\"; did you mean --state?", 64},
+        {"planfarm-coordinator", "--state", "planfarm-coordinator: --state needs a value", 64},
+        {"planfarm-coordinator", "-h", "usage: planfarm-coordinator --state DIR", 0},
+        {"planfarm-coordinator", "--version", "planfarm-coordinator " , 0},
+        {"planfarm-agent", "--cordinator x", "planfarm-agent: there is no option \"--cordinator\"; did you mean "
+         "--coordinator?", 64},
+        {"planfarm-agent", "--version", "planfarm-agent ", 0},
+        {"planfarm", "-V", "planfarm ", 0},
+        {"planfarm", "profile x",
+         "planfarm: there is no verb \"profile\"; here it is planfarm bench PLAN --layers", 64},
+    };
+    char text[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(said_by(cases[i].program, cases[i].words, text), cases[i].code);
+        assert_memory_equal(text, cases[i].says, strlen(cases[i].says));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +191,7 @@ int main(void)
         cmocka_unit_test(killed_it_leaves_nothing),
         cmocka_unit_test(a_folder_in_use_is_refused),
         cmocka_unit_test(a_farm_whose_agent_dies_ends),
+        cmocka_unit_test(its_programs_name_what_is_mistyped),
     };
 
     return cmocka_run_group_tests_name("farm up", tests, set_up, NULL);
