@@ -338,7 +338,9 @@ typedef struct pf_non_max_suppression_attrs {
     double  iou_threshold, score_threshold;
     int64_t has_score_threshold;
 } pf_non_max_suppression_attrs;
-/* compress: x, condition. Without an axis the importer flattens x.  flatten: axis is not looked at. */
+/* compress, of x and a condition, has a pf_axis_attrs; without an axis the importer flattens x. */
+
+/* flatten: axis is not looked at. */
 typedef struct pf_unique_attrs { int64_t axis, flatten, unsorted; } pf_unique_attrs;
 
 /* Bodies take what they read from outside as inputs behind their own: see captures in engine/graph.h.

@@ -383,11 +383,23 @@ static void run_all(void **state)
     farm_print_table();
 }
 
+static bool is_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof benchmarks / sizeof benchmarks[0]; i++)
+        if (strcmp(name, benchmarks[i].name) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(run_all) };
 
-    (void)argc;
+    for (int i = 1; i < argc; i++)
+        if (!is_known(argv[i])) {
+            fprintf(stderr, "farm_bench: there is no benchmark %s; docs/MEASURING.md names them\n", argv[i]);
+            return 64;
+        }
     wanted = argv + 1;
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,10 @@ import shutil
 import sys
 import zlib
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit(f"{sys.executable} has no NumPy; install python3-numpy, or use the python3 that has it")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
