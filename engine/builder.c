@@ -17,7 +17,7 @@
 #include "engine/cpu_crowd.h"
 #include "engine/refine.h"
 
-enum { REWRITES_LIMIT = 1 << 20, BUILDS_MOST = 32 };
+enum { REWRITES_LIMIT = 1 << 20, BUILDS_MOST = 16 };
 
 typedef struct building {
     pf_network        *network;

@@ -1,13 +1,15 @@
 /* A candidate that turns out wrong, or fails, only when the whole plan is run: the next one is taken, at every effort,
    and the next build knows it from the start. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error_list.h"
+#include "base/memory.h"
 #include "engine/device_module.h"
 #include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
 
-enum { WAYS = 6, LENGTH_LEAST = 4 };
+enum { WAYS = 6, LENGTH_LEAST = 4, MOST_BYTES = 1 << 30 };
 
 static const pf_device_module *module;
 
@@ -132,11 +134,28 @@ static void without_another_the_layer_is_named(void **state)
     pf_network_free(net);
 }
 
+/* There is only so much: sanitizers end a program that asks the system for more than they like. */
+static void *take(void *user, size_t bytes, size_t alignment)
+{
+    void *out = NULL;
+
+    (void)user;
+    return bytes > MOST_BYTES || posix_memalign(&out, alignment, bytes) ? NULL : out;
+}
+
+static void give_back(void *user, void *pointer)
+{
+    (void)user;
+    free(pointer);
+}
+
 static int load(void **state)
 {
-    pf_err err = { 0 };
+    const pf_host_allocator allocator = { take, give_back, NULL };
+    pf_err                  err = { 0 };
 
     (void)state;
+    test_ok(pf_host_allocator_use(&allocator, &err), &err);
     test_ok(pf_device_module_load(FAILING_MODULE, &module, &err), &err);
     assert_non_null(pf_tactic_find("fails_wrong"));
     return 0;
