@@ -178,11 +178,12 @@ static const char *tap_statement(pf_op_kind op)
          : op == PF_OP_MAX_POOL ? "sum[s][l] = a > sum[s][l] || a != a ? a : sum[s][l];" : "sum[s][l] += a;";
 }
 
+/* A convolution's padding counts as zeros, which cost less than not to multiply them: no branches around every tap. */
 static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
 {
     pf_dtype    dtype = pf_graph_value(p->graph, form->node->in[0])->dtype;
     const char *type = cg_storage_type(dtype), *convert = from_storage(dtype);
-    bool        max = form->node->op == PF_OP_MAX_POOL;
+    bool        max = form->node->op == PF_OP_MAX_POOL, conv = form->node->op == PF_OP_CONV;
 
     pf_buf_printf(out, "  float sum[S][V];\n  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) LANES sum[s][l] = %s;\n",
                   max ? "__int_as_float(0xff800000)" : "0.0f");
@@ -192,15 +193,15 @@ static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int k = 0; k < COLUMNS; ++k) { const idx iw = ow * SW - PW + k; "
                        "inside[k] = iw >= 0 && iw < W;\n");
     pf_buf_printf(out,
-                  "      if (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + iw) "
+                  "      %sif (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + iw) "
                   "* CHANNELS + i3); }\n",
-                  type, form->x);
+                  conv ? "column[k] = {}; " : "", type, form->x);
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw) _Pragma(\"unroll\") for (int s = 0; s "
                        "< S; ++s)\n");
     pf_buf_printf(out,
-                  "      if (inside[s * SW + kw * DW]) LANES { const float a = %s(column[s * SW + kw * DW].at[l]); %s "
+                  "      %sLANES { const float a = %s(column[s * SW + kw * DW].at[l]); %s "
                   "}\n  }\n",
-                  convert, tap_statement(form->node->op));
+                  conv ? "" : "if (inside[s * SW + kw * DW]) ", convert, tap_statement(form->node->op));
 }
 
 static void emit_defines(const pf_problem *p, const window_form *form, const pf_window_tuning *tuning, pf_buf *out)
