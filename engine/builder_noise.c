@@ -1,12 +1,14 @@
 #include "engine/builder_noise.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "base/alloc.h"
 #include "base/random.h"
 #include "engine/op.h"
+#include "engine/ops/rows.h"
 
-enum { RUNS = 3, BLOCK_ELEMS = 1 << 16 };      /* a block's draws are its own, so that threads may share a tensor */
+enum { RUNS = 3, CHUNK = 512, BLOCK_ELEMS = 1 << 16 };      /* a block's draws are its own, so that threads may share a tensor */
 
 #define SUM_ERROR      0x1p-20  /* of sums in FP32, relative to the largest value of the tensor: about a thousand terms of its size */
 #define SAFETY         3        /* a run is one draw of many */
@@ -31,28 +33,51 @@ static double coarsest_unit(const pf_graph *graph, double unit)
 
 typedef struct shake { uint64_t tensors_drawn, seed; double unit; } shake;
 
+static double largest_of(const double *numbers, int64_t count)
+{
+    double most = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        double size = fabs(numbers[i]);
+
+        most = size > most && size <= DBL_MAX ? size : most;
+    }
+    return most;
+}
+
 static double largest(const pf_tensor *tensor, int64_t count)
 {
     double most = 0;
 
 #pragma omp parallel for schedule(static) reduction(max : most) if (count > BLOCK_ELEMS)
-    for (int64_t i = 0; i < count; i++) {
-        double size = fabs(pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i));
+    for (int64_t at = 0; at < count; at += CHUNK) {
+        int64_t n = count - at < CHUNK ? count - at : CHUNK;
+        double  numbers[CHUNK], here = 0;
 
-        most = isfinite(size) && size > most ? size : most;
+        pf_rows_read(tensor->dtype, tensor->data, at, 1, n, numbers);
+        here = largest_of(numbers, n);
+        most = here > most ? here : most;
     }
     return most;
 }
 
 /* Whole numbers are left alone: as sizes and positions they are exact in every program. */
-static void shake_block(const pf_tensor *tensor, int64_t begin, int64_t end, double unit, double sum_error, pf_random random)
+static void shake_block(const pf_tensor *tensor, int64_t begin, int64_t end, double unit, double sum_error,
+                        pf_random random)
 {
-    for (int64_t i = begin; i < end; i++) {
-        double number = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i);
-        double error = (fabs(number) * unit + sum_error) * (2 * pf_random_unit(&random) - 1);
+    for (int64_t at = begin; at < end; at += CHUNK) {
+        int64_t n = end - at < CHUNK ? end - at : CHUNK;
+        double  numbers[CHUNK];
 
-        if (number != rint(number) && isfinite(number))
-            pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i, number + error);
+        pf_rows_read(tensor->dtype, tensor->data, at, 1, n, numbers);
+        for (int64_t i = 0; i < n; i++) {
+            double number = numbers[i];
+            double error = (fabs(number) * unit + sum_error) * (2 * pf_random_unit(&random) - 1);
+
+            if (number != rint(number) && isfinite(number))
+                numbers[i] = number + error;
+        }
+        pf_rows_write(tensor->dtype, tensor->data, at, n, numbers);
     }
 }
 

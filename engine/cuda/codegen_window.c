@@ -193,8 +193,8 @@ static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int k = 0; k < COLUMNS; ++k) { const idx iw = ow * SW - PW + k; "
                        "inside[k] = iw >= 0 && iw < W;\n");
     pf_buf_printf(out,
-                  "      %sif (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + iw) "
-                  "* CHANNELS + i3); }\n",
+                  "      %sif (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + "
+                  "iw) * CHANNELS + i3); }\n",
                   conv ? "column[k] = {}; " : "", type, form->x);
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw) _Pragma(\"unroll\") for (int s = 0; s "
                        "< S; ++s)\n");
