@@ -207,7 +207,7 @@ void pf_alloc_expect_filling(void *pointer, size_t bytes)
     uintptr_t       first = ((uintptr_t)pointer + page - 1) / page * page,
                     end = ((uintptr_t)pointer + bytes) / page * page;
 
-    if (pointer && bytes > least && !host.alloc)
+    if (pointer && bytes >= least && !host.alloc)
         (void)madvise((void *)first, end - first, MADV_HUGEPAGE);  /* a system that has none goes on with small ones */
 }
 

@@ -97,6 +97,15 @@ static bool find_factors(const pf_graph *graph, pf_node_id id, factors *out)
     return out->count > 1 && pf_dtype_is_float(out->dtype) && pf_dtype_bits(out->dtype) >= 8;
 }
 
+enum { ALONE_BYTES = 1 << 20 };     /* fewer are not shared out among threads */
+
+static void copy_rows(const char *from, size_t row_bytes, char *to, size_t pitch, int64_t rows)
+{
+#pragma omp parallel for schedule(static) if (row_bytes * (size_t)rows > ALONE_BYTES)
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(to + (size_t)r * pitch, from + (size_t)r * row_bytes, row_bytes);
+}
+
 /* All matrices side by side: [rows, columns...], or one behind the other when they are transposed. */
 static pf_status join_weights(pf_graph *graph, const factors *f, int64_t columns, pf_value_id *out, pf_err *err)
 {
@@ -107,14 +116,13 @@ static pf_status join_weights(pf_graph *graph, const factors *f, int64_t columns
     *out = PF_NONE;
     if (!data)
         return PF_FAIL_MEMORY(err, bytes);
-    for (int64_t r = 0; r < (f->trans_w ? 1 : f->rows); r++)
-        for (uint32_t i = 0; i < f->count; i++) {
-            const char *from = graph->values[f->at[i].weights].constant.data;
-            size_t      run = item * (size_t)(f->at[i].columns * (f->trans_w ? f->rows : 1));
+    for (uint32_t i = 0; i < f->count; i++) {
+        const size_t run = item * (size_t)(f->trans_w ? f->rows : f->at[i].columns);
 
-            memcpy(to, from + (size_t)r * run, run);
-            to += run;
-        }
+        copy_rows(graph->values[f->at[i].weights].constant.data, run, to, f->trans_w ? run : item * (size_t)columns,
+                  f->trans_w ? f->at[i].columns : f->rows);
+        to += f->trans_w ? run * (size_t)f->at[i].columns : run;
+    }
     return pf_graph_add_constant(graph, graph->values[f->at[0].weights].name, f->dtype, &shape, data, bytes, out, err);
 }
 
