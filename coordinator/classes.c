@@ -192,6 +192,15 @@ bool pf_classes_alive(const pf_core *core, const pf_class *device_class)
     return false;
 }
 
+bool pf_classes_serve(const pf_core *core, const pf_class *device_class)
+{
+    for (const pf_slot *slot = device_class->slots; slot; slot = slot->next_of_class)
+        if (pf_agents_alive(core, slot->agent) && slot->agent->builder_abi == device_class->builder_abi &&
+            !slot->agent->drain_asked && !slot->agent->draining && !slot->agent->sick && !slot->agent->sick_told)
+            return true;
+    return false;
+}
+
 pf_class *pf_classes_resolve(const pf_core *core, const char *selector)
 {
     return pf_selector_resolve(core, selector).best;

@@ -14,6 +14,8 @@ void      pf_classes_free(pf_core *core, pf_class *device_class);
 
 /* What the selector means (selector.h), or one of several; NULL when nothing matches. */
 pf_class *pf_classes_resolve(const pf_core *core, const char *selector);
+/* Has a live agent that is not to end and not sick. */
+bool      pf_classes_serve(const pf_core *core, const pf_class *device_class);
 bool      pf_classes_alive(const pf_core *core, const pf_class *device_class);  /* has a live agent */
 /* One sentence: why nothing serves the selector, and what there is. */
 void      pf_classes_explain(const pf_core *core, const char *selector, char *out, size_t capacity);

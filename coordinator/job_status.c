@@ -66,7 +66,10 @@ static const char *waits_for(const pf_core *core, const pf_job *job)
         return NULL;
     if (!job->device_class)
         return "waits for an agent: none ever declared such a class";
-    return pf_classes_alive(core, job->device_class) ? NULL : "waits for an agent: none of its class is alive";
+    if (!pf_classes_alive(core, job->device_class))
+        return "waits for an agent: none of its class is alive";
+    return pf_classes_serve(core, job->device_class) ? NULL
+                                                     : "waits for an agent: those of its class drain or are sick";
 }
 
 static uint32_t wait_ms(const pf_core *core, const pf_job *job)

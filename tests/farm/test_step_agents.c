@@ -473,6 +473,9 @@ static void a_draining_agent_keeps_its_build_and_gets_no_other(void **state)
     deliver(r, AGENT_1, &lease, "plan");
     assert_int_equal(rig_state(r, job), COMMITTED);
     rig_beat(r, AGENT_1, 1, NULL, 0, 1);
+    assert_string_equal(rig_status(r, other, &mail)->message,
+                        "waits for an agent: those of its class drain or are sick");
+    pf_message_clear(&mail.message);
     assert_int_equal(rig_state(r, other), QUEUED);
     drain.resume = true;
     rig_say(r, CLIENT_1, PF_MSG_DRAIN, &drain.base);
@@ -502,12 +505,14 @@ static void a_process_that_slept_takes_nothing_away(void **state)
 static void a_job_nobody_can_build_is_unsatisfiable(void **state)
 {
     rig     *r = *state;
-    rig_mail lease = { 0 };
+    rig_mail lease = { 0 }, mail = { 0 };
     uint64_t job = 0;
 
     rig_hello(r, AGENT_1, 1, 1);
     rig_tick(r, 60 * S);                /* the agent is gone */
     job = rig_submit(r, CLIENT_1, 1, "model", "cpu");
+    assert_string_equal(rig_status(r, job, &mail)->message, "waits for an agent: none of its class is alive");
+    pf_message_clear(&mail.message);
     rig_tick(r, 25 * 3600 * S);
     assert_int_equal(rig_state(r, job), UNSATISFIABLE);
     kick(r, job);
