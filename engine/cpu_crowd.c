@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/thread_room.h"
 
 enum {
     LOOK_NS = 50000000,             /* of runs: some slices of the scheduler, which are 3 to 4 ms long */
@@ -102,36 +103,12 @@ static bool somebody_sleeps(void)
     return crowd.sleep % 2;
 }
 
-static void *pass(void *gate)
-{
-    pthread_mutex_lock(gate);
-    pthread_mutex_unlock(gate);
-    return NULL;
-}
-
-/* Can so many threads more be started?  The library ends the process when it cannot start one, so it is tried with
-   others first, which are there all at once and then end. */
-static bool has_room_for(int threads)
-{
-    static pthread_t       tried[SLEEPERS_MAX + SPARE_THREADS];
-    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    int                    count = 0;
-
-    pthread_mutex_lock(&gate);
-    while (count < threads && !pthread_create(&tried[count], NULL, pass, &gate))
-        count++;
-    pthread_mutex_unlock(&gate);
-    for (int i = 0; i < count; i++)
-        pthread_join(tried[i], NULL);
-    return count == threads;
-}
-
 static void begin_sleep(int32_t threads)
 {
     int cores = omp_get_num_procs(), wanted = cores - threads + 2;
 
     crowd.sleepers = wanted < 2 ? 2 : wanted < SLEEPERS_MAX ? wanted : SLEEPERS_MAX;
-    if (!has_room_for(crowd.sleepers + SPARE_THREADS) ||
+    if (!pf_thread_room(crowd.sleepers + SPARE_THREADS) ||
         pthread_create(&crowd.thread, NULL, keep_asleep, (void *)(uintptr_t)(crowd.sleep + 1))) {
         pf_log(PF_LOG_DEBUG, "cpu", "crowd-has-no-room sleepers=%d", crowd.sleepers);
         return;

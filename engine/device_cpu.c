@@ -4,6 +4,7 @@
 
 #include <oneapi/dnnl/dnnl.h>
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/cpu_crowd.h"
+#include "engine/thread_room.h"
 
 enum { ALIGNMENT = 256, THREADS_MAX = 1024 };
 
@@ -217,6 +219,21 @@ static void write_class(pf_device *device, const pf_cpu_facts *facts, const char
     pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
 }
 
+/* Threads of a device run when a step does, and where they cannot be started then the process ends.  The library keeps
+   them: once there was room, the next device has it too. */
+static pf_status check_room(int32_t threads, pf_err *err)
+{
+    static atomic_int seen = 1;
+
+    if (threads <= atomic_load(&seen))
+        return PF_OK;
+    if (!pf_thread_room(threads - 1))
+        return PF_FAIL(err, PF_NO_SPACE, "this process cannot start the %d threads that the CPU runs with: allow it "
+                       "more (ulimit -u, or the pids limit of its container), or use fewer threads", threads);
+    atomic_store(&seen, threads);
+    return PF_OK;
+}
+
 pf_status pf_device_cpu_open(const pf_device_options *options, pf_device **out, pf_err *err)
 {
     cpu_device  *cpu = NULL;
@@ -251,10 +268,12 @@ pf_status pf_device_cpu_open(const pf_device_options *options, pf_device **out, 
     cpu->base.impl = cpu;
     write_class(&cpu->base, &facts, isa_in_effect()->name);
     pf_device_cpu_enter(&cpu->base);
-    if (dnnl_engine_create(&cpu->dnnl, dnnl_cpu, 0) != dnnl_success) {
+    st = check_room(cpu->base.threads, err);
+    if (!st && dnnl_engine_create(&cpu->dnnl, dnnl_cpu, 0) != dnnl_success)
+        st = PF_FAIL(err, PF_DEVICE, "oneDNN %d.%d gives no CPU engine", dnnl_version()->major, dnnl_version()->minor);
+    if (st) {
         cpu_close(&cpu->base);
-        return PF_FAIL(err, PF_DEVICE, "oneDNN %d.%d gives no CPU engine", dnnl_version()->major,
-                       dnnl_version()->minor);
+        return st;
     }
     *out = &cpu->base;
     return PF_OK;

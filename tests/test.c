@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+
+enum { NOBODY_ELSE = 61234 };   /* a user of no process */
 
 static char  folder[PATH_MAX];
 static pid_t owner;
@@ -73,6 +76,14 @@ const char *test_path(const char *name)
     if (snprintf(path, PATH_MAX, "%s/%s", test_folder(), name) >= PATH_MAX)
         fail_msg("the path of %s is too long", name);
     return path;
+}
+
+/* The system counts the threads of a user, so this becomes one who has no other process. */
+bool test_limit_threads(unsigned count)
+{
+    struct rlimit limit = { count, count };
+
+    return !setuid(NOBODY_ELSE) && !setrlimit(RLIMIT_NPROC, &limit);
 }
 
 void test_is_ok(pf_status status, const pf_err *err, const char *file, int line)

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,10 @@ unsigned test_names_in(const char *path);
 /* How often a test does what it does: the number in the environment variable, else the long one where PF_LONG is
    set. */
 uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long);
+
+/* From now on this process, which has one thread, may have so many; for a child that ends with what it tests.  False
+   where that cannot be had. */
+bool test_limit_threads(unsigned count);
 
 /* Fails the test with the message of err unless status is PF_OK. */
 #define test_ok(status, err) test_is_ok((status), (err), __FILE__, __LINE__)

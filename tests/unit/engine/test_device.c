@@ -151,6 +151,39 @@ static void caps_hold(void **state)
     }
 }
 
+static int open_without_room(void)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+    pf_status  st = PF_OK;
+
+    if (!test_limit_threads(4))
+        return TEST_SKIPPED;
+    st = pf_device_open("cpu", &(pf_device_options){ .threads = 16 }, &device, &err);
+    if (st != PF_NO_SPACE || device || !strstr(err.msg, "16 threads"))
+        return 1;
+    pf_err_clear(&err);
+    st = pf_device_open("cpu", &(pf_device_options){ .threads = 2 }, &device, &err);
+    pf_device_close(device);
+    return st ? 2 : 0;
+}
+
+/* GCC's OpenMP library would end the process at the first step. */
+static void threads_that_cannot_be_started_are_an_error(void **state)
+{
+    int   status = -1;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        _exit(open_without_room());
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == TEST_SKIPPED)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void tactics_have_names_of_their_own(void **state)
 {
     const pf_tactic *tactic = NULL;
@@ -174,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caps_hold),            /* first: before this process uses oneDNN */
+        cmocka_unit_test(threads_that_cannot_be_started_are_an_error),
         cmocka_unit_test(class_is_sorted_lines), cmocka_unit_test(threads_are_part_of_the_class),
         cmocka_unit_test(a_missing_line_is_named),
         cmocka_unit_test(what_is_not_there_is_refused), cmocka_unit_test(memory_streams_and_events_work),
