@@ -8,9 +8,11 @@
 #include "engine/op.h"
 #include "engine/ops/rows.h"
 
-enum { RUNS = 3, CHUNK = 512, BLOCK_ELEMS = 1 << 16 };      /* a block's draws are its own, so that threads may share a tensor */
+/* A block's draws are its own, so that threads may share a tensor. */
+enum { RUNS = 3, CHUNK = 512, BLOCK_ELEMS = 1 << 16 };
 
-#define SUM_ERROR      0x1p-20  /* of sums in FP32, relative to the largest value of the tensor: about a thousand terms of its size */
+/* Of sums in FP32, relative to the largest value of the tensor: about a thousand terms of its size. */
+#define SUM_ERROR      0x1p-20
 #define SAFETY         3        /* a run is one draw of many */
 #define GREATEST_NOISE 0.25     /* of the range: beyond it the comparison would show nothing */
 
@@ -84,7 +86,8 @@ static void shake_block(const pf_tensor *tensor, int64_t begin, int64_t end, dou
 static void shake_value(void *user, pf_value_id value, pf_tensor *tensor)
 {
     shake  *s = user;
-    int64_t count = tensor->rank >= 0 && tensor->owned && pf_dtype_is_float(tensor->dtype) ? pf_tensor_elems(tensor) : 0;
+    int64_t count = tensor->rank >= 0 && tensor->owned && pf_dtype_is_float(tensor->dtype)
+                        ? pf_tensor_elems(tensor) : 0;
     int64_t blocks = (count + BLOCK_ELEMS - 1) / BLOCK_ELEMS;
     double  sum_error = SUM_ERROR * largest(tensor, count);
 
@@ -106,7 +109,8 @@ static double deviation(const pf_tensor *test, const pf_tensor *reference, doubl
     double  sum = 0;
 
     for (int64_t i = 0; i < count; i++) {
-        double difference = pf_dtype_get(test->dtype, test->data, (uint64_t)i) - pf_dtype_get(reference->dtype, reference->data, (uint64_t)i);
+        double difference = pf_dtype_get(test->dtype, test->data, (uint64_t)i) -
+                            pf_dtype_get(reference->dtype, reference->data, (uint64_t)i);
 
         sum += isfinite(difference) ? difference * difference : 0;
     }
@@ -119,7 +123,8 @@ static bool measure(const pf_tensor *test, const pf_tensor *reference, pf_noise 
     pf_difference difference = { 0 };
 
     *out = (pf_noise){ 0, 0 };
-    if (reference->rank < 0 || reference->dtype == PF_STRING || !pf_tensor_same_shape(test, reference) || test->dtype != reference->dtype)
+    if (reference->rank < 0 || reference->dtype == PF_STRING || !pf_tensor_same_shape(test, reference) ||
+        test->dtype != reference->dtype)
         return false;
     if (pf_tensor_compare(test, reference, &difference, NULL) || difference.nan_count || difference.inf_count)
         return false;
@@ -128,7 +133,8 @@ static bool measure(const pf_tensor *test, const pf_tensor *reference, pf_noise 
     return true;
 }
 
-static pf_status run_shaken(const pf_graph *graph, const pf_oracle *oracle, shake *s, pf_tensor *outputs, pf_noise *noise, pf_err *err)
+static pf_status run_shaken(const pf_graph *graph, const pf_oracle *oracle, shake *s, pf_tensor *outputs,
+                            pf_noise *noise, pf_err *err)
 {
     pf_status st = pf_interpret(graph, oracle->in, outputs, shake_value, s, err);
 
@@ -142,7 +148,8 @@ static pf_status run_shaken(const pf_graph *graph, const pf_oracle *oracle, shak
     return st;
 }
 
-pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle, pf_noise *noise, pf_err *err)
+pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle,
+                           pf_noise *noise, pf_err *err)
 {
     double     unit = coarsest_unit(lowered, coarsest_unit(graph, 0));
     pf_tensor *outputs = pf_calloc(graph->output_count + 1, sizeof *outputs);

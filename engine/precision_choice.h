@@ -1,6 +1,6 @@
 /* How much of a network a build leaves in FP32, when it may lower: the least for which the lowered network, run by the
-   references on a few sets of generated inputs, is close enough to the network itself.  Nothing of it hangs on a device, a
-   clock or a thread. */
+   references on a few sets of generated inputs, is close enough to the network itself.  Nothing of it hangs on a
+   device, a clock or a thread. */
 #ifndef PF_ENGINE_PRECISION_CHOICE_H
 #define PF_ENGINE_PRECISION_CHOICE_H
 

@@ -1,4 +1,5 @@
-/* Processes that compile generated kernels give what the process itself does, survive what does not compile, and end with their pool. */
+/* Processes that compile generated kernels give what the process itself does, survive what does not compile, and end
+   with their pool. */
 #include "tests/test.h"
 
 #include <pthread.h>
@@ -13,7 +14,8 @@ enum { PROGRAMS = 12, LIMIT_BYTES = 1 << 20, CAPABILITY = 90, TOO_MANY_BYTES = 6
 static void write_source(int number, pf_buf *out)
 {
     pf_buf_init(out, LIMIT_BYTES);
-    pf_buf_printf(out, "extern \"C\" __global__ void kernel(float *out) { out[threadIdx.x] = %d * threadIdx.x; }\n", number);
+    pf_buf_printf(out, "extern \"C\" __global__ void kernel(float *out) { out[threadIdx.x] = %d * threadIdx.x; }\n",
+                  number);
 }
 
 typedef struct request { pf_compile_pool *pool; int number; pf_buf cubin; pf_status status; } request;
@@ -112,7 +114,8 @@ static void allow_files(rlim_t count, struct rlimit *before)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* The one process ends, as it was asked for too much, and no other can be started: nobody waits for one that is not there. */
+/* The one process ends, as it was asked for too much, and no other can be started: nobody waits for one that is not
+   there. */
 static void nobody_waits_for_a_process_that_cannot_be_started(void **state)
 {
     pf_compile_pool *pool = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
@@ -139,8 +142,10 @@ static void nobody_waits_for_a_process_that_cannot_be_started(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(a_source_that_does_not_compile_is_refused),
-                                        cmocka_unit_test(nobody_waits_for_a_process_that_cannot_be_started) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(a_source_that_does_not_compile_is_refused),
+        cmocka_unit_test(nobody_waits_for_a_process_that_cannot_be_started),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
