@@ -78,6 +78,25 @@ static pf_status fill_items(const pf_value *value, const draw *d, uint64_t seed,
     return st;
 }
 
+/* Recurrent nets with weights of any size are chaotic: what two ways of adding up differ by doubles from step to step,
+   until nothing can be compared. Networks' own weights are small enough for states to forget. */
+static void calm_weights(const pf_graph *graph, pf_value_id value, pf_tensor *tensor)
+{
+    int64_t count = pf_tensor_elems(tensor);
+    double  scale = tensor->rank == 3 && tensor->dim[2] > 0 ? 0.5 / sqrt((double)tensor->dim[2]) : 1;
+    bool    is_weight = false;
+
+    for (uint32_t n = 0; n < graph->node_count && !is_weight; n++) {
+        const pf_node *node = &graph->nodes[n];
+
+        is_weight = node->live && (node->op == PF_OP_LSTM || node->op == PF_OP_GRU || node->op == PF_OP_RNN) &&
+                    (node->in[1] == value || node->in[2] == value);
+    }
+    for (int64_t i = 0; i < count && is_weight; i++)
+        pf_dtype_set(tensor->dtype, tensor->data, (uint64_t)i,
+                     scale * pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i));
+}
+
 static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, const draw *d, uint64_t seed,
                              pf_oracle *oracle, pf_err *err)
 {
@@ -97,6 +116,8 @@ static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, con
             st = pf_dim_eval(graph->dims, value->shape.dim[k], bindings, &tensor->dim[k], err);
         if (!st)
             st = fill_tensor(tensor, value->name, d, seed + i + 1, err);
+        if (!st)
+            calm_weights(graph, graph->inputs[i], tensor);
         if (st)
             st = pf_err_add(err, st, "input \"%s\"", value->name);
     }
