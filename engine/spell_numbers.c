@@ -264,3 +264,29 @@ void pf_spell_batch_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
     y = pf_spell_binary(s, PF_OP_ADD, pf_spell_binary(s, PF_OP_MUL, y, scale), spread(s, node->in[2], &shape, 1));
     out[0] = pf_spell_cast(s, y, dtype);
 }
+
+/* ---- Dims as data */
+
+/* Each as a range that holds it alone: unlike dim_values, a range runs where its readers do. */
+void pf_spell_dim_values(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_dim_values_attrs attrs = *(const pf_dim_values_attrs *)node->attrs;
+    const pf_shape            shape = s->graph->values[node->out[0]].shape;
+    pf_axis_attrs             concat = { .axis = 0 };
+    pf_value_id               parts[PF_ATTR_LIST] = { 0 };
+
+    if (attrs.values.count == 0)
+        return;
+    for (int32_t i = 0; i < attrs.values.count; i++) {
+        pf_dim         value = attrs.values.at[i], next = pf_dim_add(s->graph->dims, value, 1);
+        pf_range_attrs one = { .dtype = PF_I64, .bounds = { 3, { value, next, 1 } } };
+
+        parts[i] = pf_spell_node(s, PF_OP_RANGE, NULL, 0, &one);
+    }
+    if (attrs.values.count > 1)
+        parts[0] = pf_spell_node(s, PF_OP_CONCAT, parts, (uint32_t)attrs.values.count, &concat);
+    if (s->status)
+        return;
+    parts[0] = pf_spell_reshape(s, parts[0], shape.rank, shape.dim);
+    out[0] = attrs.dtype == PF_I64 ? parts[0] : pf_spell_cast(s, parts[0], (pf_dtype)attrs.dtype);
+}

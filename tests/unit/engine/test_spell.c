@@ -86,9 +86,46 @@ static void what_is_written_out_computes_the_same(void **state)
     assert_true(written_out >= 25);
 }
 
+/* A network that reads sizes as data stays on the device: no op is left that the host alone runs. */
+static void dims_as_data_are_ranges(void **state)
+{
+    static const char *const texts[] = {
+        "graph \"\"\n%0 = input f32 [n,m]\n%1 = dim_values() dtype=i64 rank=1 values=[3*n,m]\n"
+        "%2 = cast(%1) dtype=f32\n%3 = mul(%2, %2)\n"
+        "output %0\noutput %3\n",
+        "graph \"\"\n%0 = input i64 [n,m]\n%1 = dim_values() dtype=i32 rank=0 values=[m]\n"
+        "%2 = cast(%0) dtype=i32\n%3 = mul(%2, %1)\noutput %3\n",
+    };
+    int64_t bindings[] = { 2, 5 };
+
+    (void)state;
+    for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+        pf_device  nothing = { .kind = PF_DEVICE_CUDA, .name = "nothing" };
+        pf_graph  *graph = NULL;
+        pf_profile profile = { .count = 2, .least = bindings, .usual = bindings, .most = bindings };
+        pf_oracle  oracle = { 0 };
+        pf_tensor  found[VALUES_MAX] = { 0 };
+        pf_err     err = { 0 };
+
+        test_ok(pf_graph_parse(texts[t], &graph, &err), &err);
+        test_ok(pf_oracle_of_graph(graph, bindings, &oracle, &err), &err);
+        test_ok(pf_spell_out(graph, &nothing, &profile, &(pf_region_rules){ 0 }, &err), &err);
+        test_ok(pf_graph_verify(graph, &err), &err);
+        assert_false(has_op(graph, PF_OP_DIM_VALUES));
+        test_ok(pf_interpret(graph, oracle.in, found, NULL, NULL, &err), &err);
+        for (uint32_t o = 0; o < graph->output_count; o++) {
+            compare("dim_values", &oracle.out[o], &found[o]);
+            pf_tensor_clear(&found[o]);
+        }
+        pf_oracle_clear(&oracle);
+        pf_graph_free(graph);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same),
+                                        cmocka_unit_test(dims_as_data_are_ranges) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
