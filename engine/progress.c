@@ -64,7 +64,10 @@ const char *pf_part_name(pf_part part)
 
 void pf_progress_spent(pf_build_progress *progress, pf_part part, int64_t from_ns)
 {
-    progress->spent_ns[part] += pf_clock_ns() - from_ns;
+    int64_t ns = pf_clock_ns() - from_ns;
+
+    progress->spent_ns[part] += ns;
+    pf_log(PF_LOG_DEBUG, "builder", "after part=%s seconds=%.3f", part_names[part], (double)ns / PF_NS_PER_S);
 }
 
 void pf_progress_log_spent(const pf_build_progress *progress)

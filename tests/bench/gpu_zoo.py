@@ -2,15 +2,17 @@
 """Many networks that nothing was tuned for, on GPUs: built, compared with PyTorch in FP32, and measured beside PyTorch in FP16.
 
 usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--exporters N] [--modes graph] [--effort N] [--budget SECONDS] [--keep]
-                  [--export-only] [NAME[:BATCH] ...]
+                  [--seconds SECONDS] [--export-only] [NAME[:BATCH] ...]
 
-Networks are those of gpu_zoo_networks.py, in its order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
+Networks are those of gpu_zoo_networks.py and gpu_zoo_more.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
 takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
 memory; the least counts), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
 with it); builds and exports share the CPU, so cold builds here are slower than alone.
 
 --out gets table.md, rows.json, and for each network <name>.json: build, layers and bench as planfarm printed them, and the rules that changed it.
+Nothing is waited for longer than --seconds: then the row says what it was and what it said last, and <name>.log has all that it said and, where there is
+cuda-gdb or gdb, its stacks.
 An error is the largest difference relative to the range of the output.  The exit status is 1 when a build failed or an error is above 1e-2.
 """
 import argparse, contextlib, glob, io, json, multiprocessing, os, queue, shutil, signal, subprocess, sys, time, traceback, warnings
@@ -38,7 +40,7 @@ def split(case):
 def make(case):
     """The module and its inputs."""
     import torch, transformers
-    from gpu_zoo_networks import NETWORKS
+    from gpu_zoo_more import NETWORKS
     torch.manual_seed(0)
     transformers.set_seed(0)
     name, batch = split(case)
@@ -57,7 +59,7 @@ def export(case, folder):
     with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         made = make(case)
         with contextlib.suppress(Exception):        # some cannot be stored: they are made again
-            torch.save((made.module, made.inputs), path + ".module")
+            torch.save((made.module, made.inputs, made.axes), path + ".module")
         for exporter in ("script", "dynamo"):
             try:
                 EXPORTERS[exporter](made, path + ".part")
@@ -105,14 +107,14 @@ def run_reference(module, inputs):
 
 
 def reference(case, model):
-    """The module, its inputs and what it answers; made again where it could not be stored, or does not work any more."""
+    """The module, its inputs, their axes and what it answers; made again where it could not be stored, or does not work any more."""
     import torch
     try:
-        module, inputs = torch.load(model + ".module", weights_only=False)
-        return module, inputs, run_reference(module, inputs)
+        module, inputs, axes = torch.load(model + ".module", weights_only=False)
+        return module, inputs, axes, run_reference(module, inputs)
     except Exception:
         made = make(case)
-        return made.module, made.inputs, run_reference(made.module, made.inputs)
+        return made.module, made.inputs, made.axes, run_reference(made.module, made.inputs)
 
 
 def peer(module, inputs, modes):
@@ -138,15 +140,55 @@ def ask_torch(options, case):
     """Writes inputs, expected outputs and times beside the model."""
     import torch
     model = path_of(options, case)
-    module, inputs, expected = reference(case, model)
+    print(f"{case}: reference", file=sys.stderr)
+    module, inputs, axes, expected = reference(case, model)
     np.savez(model + ".expected.npz", *expected)
     for name, value in inputs.items():
         np.save(f"{model}.{name}.npy", value.numpy())
+    print(f"{case}: times", file=sys.stderr)
     times, problem = peer(module, inputs, [mode for mode in options.modes.split(",") if mode])
     with open(model + ".peer.json", "w") as file:
-        json.dump({"inputs": list(inputs), "times": times, "problem": problem}, file)
+        json.dump({"inputs": {name: list(v.shape) for name, v in inputs.items()}, "axes": axes, "times": times, "problem": problem}, file)
     del module
     torch.cuda.empty_cache()
+
+
+# ---- Processes that may take too long
+
+def last_words(log):
+    """What it said last, and how long ago."""
+    with open(log, errors="replace") as file:
+        said = [line for line in file.read().splitlines() if line.strip()]
+    return f"last said {time.time() - os.path.getmtime(log):.0f} s ago: {one_line(said[-1], 160)}" if said else "it said nothing"
+
+
+def stacks(process):
+    debugger = shutil.which("cuda-gdb") or shutil.which("gdb")
+    if not debugger:
+        return ""
+    try:
+        return subprocess.run([debugger, "-batch", "-p", str(process.pid), "-ex", "thread apply all bt 14"], capture_output=True, text=True, check=False,
+                              timeout=30, errors="replace").stdout
+    except subprocess.TimeoutExpired:
+        return "the debugger was not done after 30 s\n"
+
+
+def watched(what, words, log, seconds, **environment):
+    """What the command prints; its log gets what it says.  Raises what went wrong in one sentence."""
+    with open(log, "w") as file:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=file, env=dict(os.environ, **environment))
+        try:
+            out = process.communicate(timeout=max(seconds, 1))[0]
+        except subprocess.TimeoutExpired:
+            said = last_words(log)
+            file.write(stacks(process))
+            process.kill()
+            process.communicate()
+            raise RuntimeError(f"{what}: not done after {seconds:.0f} s, {said}") from None
+    if process.returncode:
+        with open(log, errors="replace") as file:
+            raise RuntimeError(f"{what}: {one_line(file.read(), 200)} (exit code {process.returncode})")
+    return out.decode()
 
 
 # ---- One network
@@ -155,23 +197,35 @@ def path_of(options, case):
     return os.path.join(options.work, case.replace(":", "_") + ".onnx")
 
 
-def planfarm(*words, seconds=180):
-    from zoo_compare import call
-    return json.loads(call("planfarm", *words, "--json", seconds=seconds))
+def planfarm(options, model, verb, *words):
+    """What the verb answers as JSON; its log is beside the model."""
+    seconds = min(options.seconds, options.end + 10 - time.time())
+    return watched(verb, ["planfarm", verb, *words], f"{model}.{verb}.log", seconds, PF_LOG="builder:debug,spell:debug,timing:debug")
 
 
-def outputs_of(plan, model, inputs, folder):
+def profile_of(asked):
+    """Options for the sizes that are known at run time: from 1 to twice those of the inputs, for which it is tuned."""
+    words = []
+    if asked["axes"]:
+        for flag, size in (("--min-shapes", lambda d, named: 1 if named else d), ("--opt-shapes", lambda d, named: d),
+                           ("--max-shapes", lambda d, named: 2 * d if named else d)):
+            parts = (f"{name}:{'x'.join(str(size(d, str(k) in asked['axes'].get(name, {}))) for k, d in enumerate(dims))}"
+                     for name, dims in asked["inputs"].items() if dims)
+            words += [flag, ",".join(parts)]
+    return words
+
+
+def outputs_of(options, plan, model, inputs, folder):
     import onnx
-    from zoo_compare import call
     words = [word for name in inputs for word in ("--input", f"{name}={model}.{name}.npy")]
-    call("planfarm", "run", plan, "--device", "cuda:0", "--output-dir", folder, *words)
+    planfarm(options, model, "run", plan, "--device", "cuda:0", "--output-dir", folder, *words)
     names = [o.name for o in onnx.load(model, load_external_data=False).graph.output]
     return [np.load(os.path.join(folder, name.replace("/", "_") + ".npy")) for name in names]
 
 
-def rules_of(model):
+def rules_of(options, model):
     try:
-        return planfarm("inspect", model, "--rules")
+        return json.loads(planfarm(options, model, "inspect", model, "--rules", "--json"))
     except RuntimeError as reason:
         return one_line(reason)
 
@@ -192,17 +246,21 @@ def measure(options, case, row):
     if times:
         row["PyTorch ms"] = min(times.values())
     start = time.time()
-    built = planfarm("build", model, "-o", plan, "--device", "cuda:0", "--cache", os.path.join(folder, "cache"), "--fp16",
-                     "--effort", str(options.effort))
+    print(f"{case}: building", flush=True)
+    built = json.loads(planfarm(options, model, "build", model, "-o", plan, "--device", "cuda:0", "--cache", os.path.join(folder, "cache"), "--fp16",
+                                "--effort", str(options.effort), "--json", *profile_of(asked)))
     row.update({"cold s": time.time() - start, "timed": built["candidates_timed"], "own error": built["max_rel_error"]})
-    row["max error"] = max(apart(a, b) for a, b in zip(outputs_of(plan, model, asked["inputs"], folder), expected))
-    bench = planfarm("bench", plan, "--device", "cuda:0", "--duration", "0.5", "--layers")
+    row["max error"] = max(apart(a, b) for a, b in zip(outputs_of(options, plan, model, asked["inputs"], folder), expected))
+    print(f"{case}: built in {row['cold s']:.1f} s, error {row['max error']:.1e}", flush=True)
+    sizes = [f"{name}:{'x'.join(map(str, dims))}" for name, dims in asked["inputs"].items() if dims]
+    bench = json.loads(planfarm(options, model, "bench", plan, "--device", "cuda:0", "--duration", "0.5", "--layers", "--json",
+                                *(["--shapes", ",".join(sizes)] if asked["axes"] else [])))
     row["planfarm ms"] = bench["compute_ms"]["median"]
     if times:
         row["ratio"] = row["PyTorch ms"] / row["planfarm ms"]
     row["layers"] = len(bench["layers"])
     row["on the host"] = sum(layer["tactic"] == "cuda_host" for layer in bench["layers"])
-    return {"build": built, "bench": bench, "layers": planfarm("inspect", plan, "--layers"), "rules": rules_of(model)}
+    return {"build": built, "bench": bench, "layers": json.loads(planfarm(options, model, "inspect", plan, "--layers", "--json")), "rules": rules_of(options, model)}
 
 
 def clear(options, case):
@@ -214,18 +272,29 @@ def clear(options, case):
         os.remove(path)
 
 
-def do_case(options, case, reason, end):
+def keep_logs(options, case):
+    """All that planfarm and PyTorch said of a network that failed, in one file."""
+    if not options.out:
+        return
+    with open(os.path.join(options.out, case.replace(":", "_") + ".log"), "w") as file:
+        for path in sorted(glob.glob(glob.escape(path_of(options, case)) + ".*.log"), key=os.path.getmtime):
+            with open(path, errors="replace") as log:
+                file.write(f"==== {os.path.basename(path)}\n{log.read()}\n")
+
+
+def do_case(options, case, reason):
     row, kept = {"network": case}, None
     try:
         if reason:
             raise RuntimeError(reason)
-        if time.time() > end:
+        if time.time() > options.end:
             raise RuntimeError("out of budget")
         if not os.path.exists(path_of(options, case) + ".peer.json"):
-            raise RuntimeError("PyTorch did not answer")
+            ask_alone(options, case)
         kept = measure(options, case, row)
     except Exception as problem:
         row["remark"] = one_line(problem)
+        keep_logs(options, case)
         if not isinstance(problem, RuntimeError):
             traceback.print_exc()
     if kept and options.out:
@@ -244,20 +313,35 @@ def take_some(ready, most):
     return taken
 
 
-def work_on(options, gpu, ready, rows, end):
+def ask_for(options, cases, seconds):
+    log = os.path.join(options.work, cases[0].replace(":", "_") + ".onnx.torch.log")
+    words = [sys.executable, "-u", os.path.abspath(__file__), "--work", options.work, "--modes", options.modes, "--torch-only", *cases]
+    watched("PyTorch", words, log, min(seconds, options.end - time.time()))
+
+
+def ask_alone(options, case):
+    """Where PyTorch did not answer for several networks, it is asked for one."""
+    ask_for(options, [case], options.seconds / 2)
+    if not os.path.exists(path_of(options, case) + ".peer.json"):
+        raise RuntimeError("PyTorch did not answer")
+
+
+def work_on(options, gpu, ready, rows):
     """Runs in a process of its own, which sees one GPU: PyTorch's answers for some networks, then planfarm's."""
     os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
     while True:
         some = take_some(ready, options.some)
         cases = [case for case, reason in some if case is not None and not reason]
-        if cases and time.time() < end:
-            words = [sys.executable, os.path.abspath(__file__), "--work", options.work, "--modes", options.modes, "--torch-only", *cases]
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(words, timeout=60 + 30 * len(cases), check=False)
+        if cases and time.time() < options.end:
+            print(f"PyTorch answers for {' '.join(cases)}", flush=True)
+            try:
+                ask_for(options, cases, 30 + 10 * len(cases))
+            except RuntimeError as reason:
+                print(reason, flush=True)
         for case, reason in some:
             if case is None:
                 return
-            rows.put(do_case(options, case, reason, end))
+            rows.put(do_case(options, case, reason))
 
 
 # ---- The table
@@ -301,8 +385,8 @@ def run(options, cases):
     for case in cases:
         waiting.put(case)
     exporters = [context.Process(target=export_all, args=(waiting, ready, options.work), daemon=True) for _ in range(options.exporters)]
-    end = time.time() + options.budget
-    workers = [] if options.export_only else [context.Process(target=work_on, args=(options, i % options.gpus, ready, results, end), daemon=True)
+    options.end = time.time() + options.budget
+    workers = [] if options.export_only else [context.Process(target=work_on, args=(options, i % options.gpus, ready, results), daemon=True)
                                                   for i in range(options.gpus * options.at_once)]
     for process in exporters + workers:
         process.start()
@@ -327,13 +411,14 @@ def main():
     p.add_argument("--exporters", type=int, default=4, help="processes that export")
     p.add_argument("--modes", default="graph")
     p.add_argument("--budget", type=float, default=500, help="no network is begun after so many seconds")
+    p.add_argument("--seconds", type=float, default=90, help="most for one build, and for any other process")
     p.add_argument("--keep", action="store_true", help="keep models, plans and caches in --work")
     p.add_argument("--export-only", action="store_true")
     p.add_argument("--some", type=int, default=6, help="networks that PyTorch answers for in one go, before planfarm builds them")
     p.add_argument("--torch-only", action="store_true", help="what a process of its own does for some networks that are exported")
     p.add_argument("cases", nargs="*")
     options = p.parse_args()
-    from gpu_zoo_networks import NETWORKS
+    from gpu_zoo_more import NETWORKS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # and its processes with it
     for folder in filter(None, (options.work, options.out)):
         os.makedirs(folder, exist_ok=True)

@@ -4,13 +4,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "engine/builder_tail.h"
 #include "engine/cuda/cuda_device.h"
 #include "engine/cuda/program_cache.h"
 #include "engine/device_module.h"
 #include "engine/op.h"
+#include "engine/oracle.h"
 #include "engine/planfarm.h"
-#include "engine/precision.h"
+#include "engine/precision_choice.h"
 #include "engine/profile.h"
 #include "engine/region.h"
 #include "engine/rewrite.h"
@@ -61,6 +63,23 @@ static void note_failure(examination *e, const pf_problem *p, const char *what, 
     if (e->options->prints_problems) printf("FAILED %s %s: %s\n%s\n", what, tuning, reason, p->text);
 }
 
+static void compile_one(examination *e, const pf_tactic *tactic, const pf_problem *p, const char *tuning)
+{
+    front_result *r = e->result;
+    pf_err        err = {0};
+    int64_t       start_ns = pf_clock_ns();
+    double        seconds = 0;
+
+    r->compiled++;
+    if (tactic->compile(e->device, p, tuning, &err)) note_failure(e, p, tactic->name, tuning, err.msg);
+    pf_err_clear(&err);
+    seconds = (double)(pf_clock_ns() - start_ns) * 1e-9;
+    r->compile_s += seconds;
+    if (seconds <= r->slowest_s) return;
+    r->slowest_s = seconds;
+    snprintf(r->slowest, sizeof r->slowest, "%s %.64s", tactic->name, tuning);
+}
+
 /* Generates and compiles the first tunings. */
 static void try_tunings(examination *e, const pf_tactic *tactic, const pf_problem *p)
 {
@@ -69,11 +88,8 @@ static void try_tunings(examination *e, const pf_tactic *tactic, const pf_proble
 
     if (tactic->tunings(e->device, p, 1, &tunings, &err) || !tunings.count)
         note_failure(e, p, tactic->name, "lists no tuning", err.msg);
-    for (uint32_t i = 0; i < tunings.count && (int)i < e->options->tunings; i++) {
-        e->result->compiled++;
-        if (tactic->compile(e->device, p, tunings.items[i].text, &err))
-            note_failure(e, p, tactic->name, tunings.items[i].text, err.msg);
-    }
+    for (uint32_t i = 0; i < tunings.count && (int)i < e->options->tunings; i++)
+        compile_one(e, tactic, p, tunings.items[i].text);
     pf_tuning_clear(&tunings);
 }
 
@@ -164,6 +180,18 @@ static void examine_problem(examination *e, const pf_problem *problem, uint32_t 
 
 /* ---- A network */
 
+static void note_late(examination *e, const pf_region *region, bool late)
+{
+    const pf_group *group = &region->forms[0].groups[0];
+    const pf_node  *first = &e->graph->nodes[group->nodes[0]];
+
+    if (!late) return;
+    e->result->late += region->kind == PF_REGION_STEP;
+    if (e->options->prints_problems)
+        printf("LATE %s %s %s\n", pf_op_def_of(first->op)->name, first->name,
+               group->problem ? group->problem->text : "");
+}
+
 static pf_status examine_regions(examination *e, pf_err *err)
 {
     pf_regions regions = {0};
@@ -171,6 +199,7 @@ static pf_status examine_regions(examination *e, pf_err *err)
     pf_status  st = pf_regions_form(e->graph, e->device, NULL, &regions, err);
 
     if (!st) st = pf_builder_tail(e->graph, e->device, e->profile, &(pf_region_rules){0}, &regions, &tail, err);
+    for (uint32_t r = 0; r < regions.count && !st; r++) note_late(e, &regions.items[r], tail.late[r]);
     for (uint32_t r = 0; r < regions.count && !st; r++)
         for (uint32_t f = 0; f < regions.items[r].form_count; f++)
             for (uint32_t g = 0; g < regions.items[r].forms[f].count; g++) {
@@ -184,10 +213,66 @@ static pf_status examine_regions(examination *e, pf_err *err)
     return st;
 }
 
-static pf_status lower(pf_graph *graph, const char *precision, pf_err *err)
+static pf_dtype narrow_of(const front_options *options)
 {
-    return !precision ? PF_OK
-                      : pf_precision_lower(graph, !strcmp(precision, "bf16") ? PF_BF16 : PF_F16, PF_CARE_USUAL, err);
+    return !options->precision ? PF_DTYPE_NONE : !strcmp(options->precision, "bf16") ? PF_BF16 : PF_F16;
+}
+
+static pf_status choose_precision(examination *e, const pf_graph *original, const pf_graph *rewritten,
+                                  pf_precision_care *care, pf_err *err)
+{
+    pf_dtype          narrow = narrow_of(e->options);
+    pf_precision_wish wish = { .narrow = narrow, .most_error = narrow == PF_BF16 ? 8e-2 : 1e-2 };
+    int64_t           start_ns = pf_clock_ns();
+    pf_status         st = pf_precision_choose(original, rewritten, e->profile->usual, &wish, care,
+                                               &e->result->expected_error, err);
+
+    e->result->choice_s = (double)(pf_clock_ns() - start_ns) * 1e-9;
+    pf_precision_care_text(*care, e->result->care, sizeof e->result->care);
+    return st;
+}
+
+static pf_status lower(examination *e, const pf_graph *original, pf_graph *graph, pf_err *err)
+{
+    pf_precision_care care = PF_CARE_USUAL;
+    pf_status         st = PF_OK;
+
+    if (!e->options->precision) return PF_OK;
+    if (e->options->chooses_precision) st = choose_precision(e, original, graph, &care, err);
+    return st ? st : pf_precision_lower(graph, narrow_of(e->options), care, err);
+}
+
+/* ---- Before and behind all rewriting */
+
+static pf_status compare_at(const pf_graph *original, const pf_graph *made, const int64_t *bindings, double *error,
+                            pf_err *err)
+{
+    pf_oracle  oracle = {0};
+    pf_tensor *outputs = pf_calloc(original->output_count + 1, sizeof *outputs);
+    pf_status  st = outputs ? pf_oracle_of_graph(original, bindings, &oracle, err) : PF_NO_SPACE;
+
+    *error = -1;
+    if (!st) st = pf_interpret(made, oracle.in, outputs, NULL, NULL, err);
+    for (uint32_t i = 0; i < original->output_count && !st; i++) {
+        pf_difference difference = {0};
+
+        if (pf_tensor_compare(&outputs[i], &oracle.out[i], &difference, NULL)) continue;
+        *error = difference.max_rel_range > *error ? difference.max_rel_range : *error;
+    }
+    for (uint32_t i = 0; outputs && i < original->output_count; i++) pf_tensor_clear(&outputs[i]);
+    pf_free(outputs);
+    pf_oracle_clear(&oracle);
+    return st;
+}
+
+static pf_status set_shapes(pf_config *config, const front_options *options, pf_err *err)
+{
+    static const char *const keys[] = { "min_shapes", "opt_shapes", "max_shapes" };
+    pf_status                st = PF_OK;
+
+    for (int i = 0; i < 3 && !st; i++)
+        if (options->shapes[i]) st = pf_config_set(config, keys[i], options->shapes[i], err);
+    return st;
 }
 
 pf_status front_examine(pf_device *device, const pf_graph *graph, const front_options *options, front_result *out,
@@ -200,14 +285,18 @@ pf_status front_examine(pf_device *device, const pf_graph *graph, const front_op
     pf_status   st = own ? pf_config_new(&config, err) : PF_NO_SPACE;
 
     *out = (front_result){0};
+    if (!st) st = set_shapes(config, options, err);
     if (!st) st = pf_profile_apply(config, own, &profile, err);
     if (!st) rewritten = pf_graph_copy(own, err);
     if (!st && !rewritten) st = PF_NO_SPACE;
     if (!st) st = pf_rewrite_run(rewritten, NULL, NULL, err);
-    if (!st) st = lower(rewritten, options->precision, err);
+    if (!st) st = lower(&e, own, rewritten, err);
     if (!st) st = pf_profile_cover(&profile, rewritten, err);
     if (!st) st = pf_spell_out(rewritten, device, &profile, &(pf_region_rules){0}, err);
     e.graph = rewritten;
+    out->apart[0] = out->apart[1] = -1;
+    if (!st && options->compares) st = compare_at(own, rewritten, profile.usual, &out->apart[0], err);
+    if (!st && options->compares) st = compare_at(own, rewritten, profile.least, &out->apart[1], err);
     if (!st) st = examine_regions(&e, err);
     pf_profile_clear(&profile);
     pf_config_free(config);

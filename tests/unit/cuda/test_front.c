@@ -1,6 +1,8 @@
 /* What networks are made of finds kernels for the card, and these compile.
    With arguments: the same of models, a line each.
-   test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] MODEL... */
+   test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] [--choose] [--compare] [--shapes L U M] MODEL
+   --choose: the precision too, as builds choose it; --compare: what is built with what was given, by the references;
+   --shapes LEAST USUAL MOST: as build's options for them, of models that follow */
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -26,6 +28,12 @@ static void examine_model(pf_device *device, const char *path, const front_optio
     }
     printf("%s: problems %u, host %u (%s), compiled %u, failed %u%s%s\n", name, r.problems, r.on_host, r.hosts,
            r.compiled, r.failed, r.failed ? ": " : "", r.first_failure);
+    if (r.late) printf("    %u more are left to the references, since data decides sizes\n", r.late);
+    if (r.compiled) printf("    compiling %.1f s, one of them %.1f s: %s\n", r.compile_s, r.slowest_s, r.slowest);
+    if (r.care[0]) printf("    precision: fp32 %s, error %.2g, chosen in %.1f s\n", r.care, r.expected_error,
+               r.choice_s);
+    if (options->compares)
+        printf("    apart by %.2g at the usual and %.2g at the least shapes\n", r.apart[0], r.apart[1]);
     fflush(stdout);
 }
 
@@ -45,6 +53,10 @@ static int examine_models(char **argument)
         else if (!strcmp(*argument, "--all")) options.all_tactics = true;
         else if (!strcmp(*argument, "--problems")) options.prints_problems = true;
         else if (!strcmp(*argument, "--steps")) options.prints_steps = true;
+        else if (!strcmp(*argument, "--compare")) options.compares = true;
+        else if (!strcmp(*argument, "--shapes") && argument[1] && argument[2] && argument[3])
+            for (int i = 0; i < 3; i++) options.shapes[i] = *++argument;
+        else if (!strcmp(*argument, "--choose")) options.chooses_precision = true;
         else if (!strcmp(*argument, "--tunings") && argument[1]) options.tunings = (int)strtol(*++argument, NULL, 10);
         else examine_model(device, *argument, &options);
     }

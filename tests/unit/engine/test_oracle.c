@@ -43,7 +43,8 @@ static void recurrent_nets_forget_roundings(void **state)
         "%1:3 = lstm(%x, %w, %r) hidden=128 activations=[1,0,0] alphas=[0,0,0] betas=[0,0,0]\noutput %1\n") < 1e-5);
     assert_true(moved_by_a_millionth(
         "graph \"\"\n%x = input f32 [100,1,64]\n%w = input f32 [1,384,64]\n%r = input f32 [1,384,128]\n"
-        "%1:2 = gru(%x, %w, %r) hidden=128 activations=[1,0] alphas=[0,0] betas=[0,0] linear_before_reset=1\noutput %1\n") < 1e-5);
+        "%1:2 = gru(%x, %w, %r) hidden=128 activations=[1,0] alphas=[0,0] betas=[0,0] linear_before_reset=1\n"
+        "output %1\n") < 1e-5);
 }
 
 int main(void)
