@@ -158,6 +158,7 @@ static void put_report(build *b)
     json_object_set_new(to, "timing_seconds", pf_json_real(b->report.timing_seconds));
     json_object_set_new(to, "phases", phases_of(&b->report));
     json_object_set_new(to, "max_rel_error", pf_json_real(b->report.max_rel_error));
+    json_object_set_new(to, "candidates_banned", pf_json_count(b->report.candidates_banned));
     json_object_set_new(to, "least_cosine", pf_json_real(b->report.least_cosine));
     json_object_set_new(to, "memory_bytes", pf_json_count(b->report.memory_bytes));
     json_object_set_new(to, "memory_lower_bound_bytes", pf_json_count(b->report.memory_lower_bound_bytes));
@@ -199,6 +200,9 @@ static pf_status build_here(build *b, pf_err *err)
         status = build_plan(b, err);
     if (b->store && pf_timing_db_store_warning(b->store))
         pf_warn(b->call, "timings of this build were not stored: %s", pf_timing_db_store_warning(b->store));
+    if (!status && b->report.candidates_banned)
+        pf_warn(b->call, "%u candidates were wrong or failed in the whole plan, and others took their places; "
+                "--verbose shows which", b->report.candidates_banned);
     if (!status) {
         put_report(b);
         say_report(b);
@@ -256,9 +260,10 @@ const pf_verb_body pf_verb_build = {
                "  planfarm build resnet50.onnx --shapes input:1x3x224x224 -o resnet50.plan\n"
                "  planfarm build bert.onnx --min-shapes ids:1x16 --opt-shapes ids:1x128 --max-shapes ids:8x512\n"
                "\n"
-               "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed cache_hits\n"
-               "  cache_misses build_seconds timing_seconds phases max_rel_error least_cosine memory_bytes\n"
-               "  memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes device_ratio\n"
+               "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed\n"
+               "  candidates_banned cache_hits cache_misses build_seconds timing_seconds phases max_rel_error\n"
+               "  least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes\n"
+               "  device_ratio\n"
                "  phases: seconds of front list compile expect ready check race refine write verify\n",
     .run = run,
 };

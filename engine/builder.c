@@ -38,6 +38,7 @@ typedef struct building {
     pf_builder_verdict verdict;
     pf_digest          key;
     pf_bans            bans;            /* candidates that the check found wrong, now or in an earlier build */
+    uint32_t           banned;          /* now */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
 } building;
 
@@ -310,7 +311,8 @@ static void fill_report(const building *b, pf_build_report *report)
 {
     *report = (pf_build_report){
         .problems = b->search.count, .candidates_timed = b->search.candidates_timed, .cache_hits = b->search.hits,
-        .cache_misses = b->search.misses, .build_seconds = (double)(pf_clock_ns() - b->progress.start_ns) / PF_NS_PER_S,
+        .cache_misses = b->search.misses, .candidates_banned = b->banned,
+        .build_seconds = (double)(pf_clock_ns() - b->progress.start_ns) / PF_NS_PER_S,
         .timing_seconds = (double)pf_search_timing_ns(&b->search) / PF_NS_PER_S,
     };
     for (int part = 0; part < PF_PART_COUNT; part++)
@@ -405,7 +407,10 @@ static bool ban_blamed(building *b, pf_err *err)
     bool   any = false;
 
     for (uint32_t i = 0; i < b->verdict.blames.count; i++)
-        any |= ban(b, &b->verdict.blames.items[i], err);
+        if (ban(b, &b->verdict.blames.items[i], err)) {
+            any = true;
+            b->banned++;
+        }
     if (any && pf_bans_keep(b->store, b->device, &b->key, &b->bans, &why))
         pf_log(PF_LOG_WARN, "builder", "bans-not-kept reason=\"%s\"", why.msg);
     return any;

@@ -155,6 +155,7 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
     uint64_t memory_bytes, memory_lower_bound_bytes, weights_bytes;
     uint64_t device_bytes, device_bound_bytes;  /* what a context of the plan holds on the device, inputs and outputs
                                                    left out; the least that it could */
+    uint32_t candidates_banned;         /* that were wrong or failed only in the whole plan: the next ones were taken */
 } pf_build_report;
 
 typedef struct pf_plan pf_plan;

@@ -48,7 +48,7 @@ static bool is_named(const pf_error_list *list, const char *tactic)
 }
 
 /* notes: of what the build survived. */
-static pf_plan *build(const char *spec, pf_timing_store *store, pf_error_list *notes)
+static pf_plan *build(const char *spec, pf_timing_store *store, pf_error_list *notes, uint32_t *banned)
 {
     pf_network      *net = network();
     pf_config       *config = config_of(spec);
@@ -61,6 +61,7 @@ static pf_plan *build(const char *spec, pf_timing_store *store, pf_error_list *n
     pf_error_list_clear(notes);
     test_ok(pf_build(net, config, device, &options, &plan, &report, &err), &err);
     assert_true(report.max_rel_error >= 0 && report.max_rel_error < 1e-5);
+    *banned = report.candidates_banned;
     for (uint32_t s = 0; s < plan->step_count; s++)
         assert_int_not_equal(strncmp(plan->steps[s].ranked[0].tactic, "fails", 5), 0);
     pf_device_close(device);
@@ -86,15 +87,18 @@ static void build_twice(const char *spec)
     pf_timing_store *store = NULL;
     pf_error_list   *notes = NULL;
     pf_plan         *first = NULL, *second = NULL;
+    uint32_t         banned = 0;
     pf_err           err = { 0 };
 
     test_ok(pf_timing_store_memory(&store, &err), &err);
     test_ok(pf_error_list_new(&notes, &err), &err);
-    first = build(spec, store, notes);
+    first = build(spec, store, notes, &banned);
+    assert_true(banned >= 2);
     for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++)
         assert_true(is_named(notes, lasting[i]));
     assert_true(is_named(notes, "fails_greedy"));
-    second = build(spec, store, notes);
+    second = build(spec, store, notes, &banned);
+    assert_true(banned <= 1);
     for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++)
         assert_false(is_named(notes, lasting[i]));
     assert_same_bytes(first, second);
