@@ -22,11 +22,10 @@ void pf_random_init(pf_random *random, uint64_t seed)
         random->state[i] = splitmix64(&seed);
 }
 
-uint64_t pf_random_u64(pf_random *random)
+static inline uint64_t draw(uint64_t s[4])
 {
-    uint64_t *s = random->state;
-    uint64_t  out = rotate_left(s[1] * 5, 7) * 9;
-    uint64_t  shifted = s[1] << 17;
+    uint64_t out = rotate_left(s[1] * 5, 7) * 9;
+    uint64_t shifted = s[1] << 17;
 
     s[2] ^= s[0];
     s[3] ^= s[1];
@@ -35,6 +34,11 @@ uint64_t pf_random_u64(pf_random *random)
     s[2] ^= shifted;
     s[3] = rotate_left(s[3], 45);
     return out;
+}
+
+uint64_t pf_random_u64(pf_random *random)
+{
+    return draw(random->state);
 }
 
 /* The next state is linear in this one over the field of two elements: many steps are one 256 x 256 matrix of bits,
@@ -99,15 +103,29 @@ double pf_random_unit(pf_random *random)
 
 /* The sum of 12 uniform numbers has deviation 1.  Unlike the usual transforms it needs no function of libm,
    whose last bit differs between machines.  Three 21-bit numbers are taken from each draw. */
-double pf_random_normal(pf_random *random)
+static inline double draw_normal(uint64_t state[4])
 {
     const uint64_t mask = (1 << 21) - 1;
     int64_t        sum = 0;
 
     for (int i = 0; i < PF_RANDOM_NORMAL_DRAWS; i++) {
-        uint64_t bits = pf_random_u64(random);
+        uint64_t bits = draw(state);
 
         sum += (int64_t)((bits & mask) + (bits >> 21 & mask) + (bits >> 42 & mask));
     }
     return (double)(sum - 6 * (int64_t)mask) * 0x1p-21;
+}
+
+double pf_random_normal(pf_random *random)
+{
+    return draw_normal(random->state);
+}
+
+void pf_random_normals(pf_random *random, int64_t count, double *out)
+{
+    pf_random own = *random;    /* in registers */
+
+    for (int64_t i = 0; i < count; i++)
+        out[i] = draw_normal(own.state);
+    *random = own;
 }

@@ -14,6 +14,7 @@ uint64_t pf_random_u64(pf_random *random);
 uint64_t pf_random_below(pf_random *random, uint64_t limit);   /* [0, limit), limit > 0, no modulo bias */
 double   pf_random_unit(pf_random *random);                    /* [0, 1) */
 double   pf_random_normal(pf_random *random);                  /* mean 0, deviation 1, within [-6, 6] */
+void     pf_random_normals(pf_random *random, int64_t count, double *out);     /* the next so many of them */
 
 /* Many draws at once: threads that fill parts of one sequence start each where it would be. */
 typedef struct pf_random_leap { pf_random column[256]; } pf_random_leap;

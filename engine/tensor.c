@@ -194,6 +194,7 @@ static void fill_image_row(pf_tensor *tensor, int64_t offset, const double grid[
 
     for (int64_t from = 0, count = 0; from < width; from += count) {
         count = width - from < FILL_BLOCK ? width - from : FILL_BLOCK;
+        pf_random_normals(random, count, values);
         for (int64_t i = 0; i < count; i++) {
             double at_x = grid_position(from + i, width);
             int    x0 = at_x >= IMAGE_GRID - 1 ? IMAGE_GRID - 2 : (int)at_x;
@@ -201,7 +202,7 @@ static void fill_image_row(pf_tensor *tensor, int64_t offset, const double grid[
             double top = grid[y0][x0] * (1 - fx) + grid[y0][x0 + 1] * fx;
             double bottom = grid[y0 + 1][x0] * (1 - fx) + grid[y0 + 1][x0 + 1] * fx;
 
-            values[i] = top * (1 - fy) + bottom * fy + 0.1 * pf_random_normal(random);
+            values[i] = top * (1 - fy) + bottom * fy + 0.1 * values[i];
         }
         store_values(tensor, offset + from, values, count);
     }
@@ -267,13 +268,16 @@ static void fill_images(pf_tensor *tensor, uint64_t seed)
     pf_free(p.starts);
 }
 
-static double random_element(pf_dtype dtype, pf_random *random)
+static void random_values(pf_dtype dtype, pf_random *random, int64_t count, double *out)
 {
-    if (pf_dtype_is_float(dtype))
-        return pf_random_normal(random);
-    if (dtype == PF_BOOL)
-        return pf_random_below(random, 8) != 0;
-    return (double)pf_random_below(random, 100);
+    const bool flags = dtype == PF_BOOL;
+
+    if (pf_dtype_is_float(dtype)) {
+        pf_random_normals(random, count, out);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++)
+        out[i] = flags ? pf_random_below(random, 8) != 0 : (double)pf_random_below(random, 100);
 }
 
 static void fill_elements(pf_tensor *tensor, int64_t from, int64_t end, pf_random *random)
@@ -282,8 +286,7 @@ static void fill_elements(pf_tensor *tensor, int64_t from, int64_t end, pf_rando
 
     for (int64_t count = 0; from < end; from += count) {
         count = end - from < FILL_BLOCK ? end - from : FILL_BLOCK;
-        for (int64_t i = 0; i < count; i++)
-            values[i] = random_element(tensor->dtype, random);
+        random_values(tensor->dtype, random, count, values);
         store_values(tensor, from, values, count);
     }
 }

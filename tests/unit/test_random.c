@@ -65,6 +65,22 @@ static void moments(void **state)
     assert_true(squares / DRAWS > 0.98 && squares / DRAWS < 1.02);
 }
 
+static void many_normals_are_those_drawn_one_by_one(void **state)
+{
+    enum { DRAWS = 100 };
+    double    many[DRAWS];
+    pf_random one, other;
+
+    (void)state;
+    pf_random_init(&one, 9);
+    pf_random_init(&other, 9);
+    pf_random_normals(&one, 0, many);
+    pf_random_normals(&one, DRAWS, many);
+    for (int i = 0; i < DRAWS; i++)
+        assert_true(many[i] == pf_random_normal(&other));
+    assert_memory_equal(&one, &other, sizeof one);
+}
+
 static void a_leap_is_as_many_draws(void **state)
 {
     static const uint64_t draws[] = { 0, 1, 2, 63, 1000, 12345 };
@@ -91,6 +107,7 @@ int main(void)
         cmocka_unit_test(known_seeding),
         cmocka_unit_test(below_is_even),
         cmocka_unit_test(moments),
+        cmocka_unit_test(many_normals_are_those_drawn_one_by_one),
         cmocka_unit_test(a_leap_is_as_many_draws),
     };
 
