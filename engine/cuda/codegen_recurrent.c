@@ -7,10 +7,13 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-extern const char pf_nvrtc_recurrent[];     /* kernels/nvrtc/recurrent.cuh */
+extern const char pf_nvrtc_recurrent[], pf_nvrtc_recurrent_cluster[];   /* kernels/nvrtc/<name>.cuh */
 
 enum { X, W, R, BIAS, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, OPERANDS };
-enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 96 << 10 };
+enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 96 << 10, CLUSTER_SHARED_LIMIT_BYTES = 227 << 10 };
+/* Of a block in a cluster: warps, parts of a sum, sequences, entries of x held at once, and registers of a thread that
+   keep weights. */
+enum { WARPS_MAX = 16, PARTS_MAX = 4, COLUMNS_MAX = 8, SLICE_MAX = 512, KEPT_REGISTERS_MAX = 64 };
 
 /* The function's text of v with its alpha (a) and beta (b). */
 static const char *const functions[] = {
@@ -168,6 +171,18 @@ static void print_sizes(const pf_problem *p, const pf_node *node, int threads, p
                   attrs->input_forget != 0);
 }
 
+static void print_definitions(const pf_problem *p, const pf_node *node, int threads, pf_buf *out)
+{
+    pf_buf_init(out, SOURCE_LIMIT_BYTES);
+    pf_buf_printf(out, "%s", cg_prelude);
+    print_sizes(p, node, threads, out);
+    print_loads(p, node, out);
+    print_stores(p, node, out);
+    print_functions(node, out);
+    print_parameters(p, out);
+    cg_print_start(p, out);
+}
+
 pf_status pf_codegen_recurrent(const pf_problem *p, int threads, pf_program *out, pf_err *err)
 {
     const pf_node *node = node_of(p);
@@ -181,18 +196,103 @@ pf_status pf_codegen_recurrent(const pf_problem *p, int threads, pf_program *out
                 directions_of(node->attrs);
     if (sequences < 1 || sequences > INT32_MAX)
         return PF_FAIL(err, PF_UNSUPPORTED, "%lld sequences", (long long)sequences);
-    pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
-    pf_buf_printf(&out->source, "%s", cg_prelude);
-    print_sizes(p, node, threads, &out->source);
-    print_loads(p, node, &out->source);
-    print_stores(p, node, &out->source);
-    print_functions(node, &out->source);
-    print_parameters(p, &out->source);
-    cg_print_start(p, &out->source);
+    print_definitions(p, node, threads, &out->source);
     pf_buf_printf(&out->source, "%s", pf_nvrtc_recurrent);
     out->grid[0] = (uint32_t)sequences;
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)threads;
     out->shared_bytes = (uint32_t)shared_bytes(p, node);
+    return out->source.failed ? PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES) : PF_OK;
+}
+
+/* ---- Clusters */
+
+typedef struct cluster_form {
+    int     split, units, columns, parts, slice, threads;
+    bool    resident;
+    int64_t shared_bytes;
+} cluster_form;
+
+static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+static int64_t batch_of(const pf_problem *p, const pf_node *node)
+{
+    return pf_graph_value(p->graph, node->in[X])->shape.dim[((const pf_rnn_attrs *)node->attrs)->batch_first ? 0 : 1];
+}
+
+/* Sizes as recurrent_cluster.cuh has them. */
+static cluster_form form_of(const pf_problem *p, const pf_node *node, int split)
+{
+    const pf_rnn_attrs *attrs = node->attrs;
+    int64_t             input = pf_graph_value(p->graph, node->in[X])->shape.dim[2];
+    cluster_form        f = { .split = split, .units = (int)rounded((attrs->hidden + split - 1) / split, 16),
+                              .columns = 1, .parts = 1 };
+    int                 rows = gates_of(node) * f.units, tiles = rows / 16, padded = f.units * split;
+
+    while (f.columns < COLUMNS_MAX && f.columns < batch_of(p, node)) f.columns *= 2;
+    while (f.parts < PARTS_MAX && tiles * f.parts * 2 <= WARPS_MAX && padded / 32 % (f.parts * 2) == 0)
+        f.parts *= 2;
+    f.threads = tiles * f.parts * 32;
+    f.resident = padded / 32 / f.parts * 8 <= KEPT_REGISTERS_MAX;
+    f.slice = (int)(input < SLICE_MAX ? rounded(input, 32) : SLICE_MAX);
+    f.shared_bytes = 2 * (2 * f.columns * (padded + 8) + 32 * (f.slice + 8) + f.columns * f.units) +
+                     4 * (f.parts * rows * (33 + f.columns) + 2 * f.units * f.columns);
+    return f;
+}
+
+static const char *operands_decline(const pf_problem *p, const pf_node *node)
+{
+    const pf_rnn_attrs *attrs = node->attrs;
+    uint32_t            w = input_index(p, node, W), r = input_index(p, node, R);
+    pf_dtype            dtype = pf_graph_value(p->graph, node->in[W])->dtype;
+
+    if (w == UINT32_MAX || r == UINT32_MAX || !p->in_constant[w] || !p->in_constant[r])
+        return "weights that are computed";
+    if ((dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, node->in[R])->dtype != dtype)
+        return "weights that are not of 16 bits";
+    if (input_index(p, node, LENGTHS) != UINT32_MAX || input_index(p, node, PEEPHOLES) != UINT32_MAX)
+        return "lengths or peepholes";
+    return node->op == PF_OP_GRU && !attrs->linear_before_reset ? "a state that is reset before its product" : NULL;
+}
+
+const char *pf_codegen_recurrent_cluster_declines(const pf_problem *p, int split)
+{
+    const pf_node *node = node_of(p);
+    const char    *reason = pf_codegen_recurrent_declines(p);
+    cluster_form   f = { 0 };
+
+    if (!reason) reason = operands_decline(p, node);
+    if (reason) return reason;
+    if (!pf_dim_is_number(batch_of(p, node)) || batch_of(p, node) < 1) return "batch of unknown size";
+    f = form_of(p, node, split);
+    if ((int64_t)f.units * (split - 1) >= ((const pf_rnn_attrs *)node->attrs)->hidden) return "blocks without a state";
+    if (f.threads > WARPS_MAX * 32 || f.units * split % 32) return "states of a block that are too many or too few";
+    return f.shared_bytes > CLUSTER_SHARED_LIMIT_BYTES ? "states that do not fit into shared memory" : NULL;
+}
+
+pf_status pf_codegen_recurrent_cluster(const pf_problem *p, int split, pf_program *out, pf_err *err)
+{
+    const pf_node *node = node_of(p);
+    const char    *reason = pf_codegen_recurrent_cluster_declines(p, split);
+    cluster_form   f = { 0 };
+    bool           bf16 = false;
+
+    memset(out, 0, sizeof *out);
+    if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
+    f = form_of(p, node, split);
+    bf16 = pf_graph_value(p->graph, node->in[W])->dtype == PF_BF16;
+    print_definitions(p, node, f.threads, &out->source);
+    pf_buf_printf(&out->source, "#define SPLIT %d\n#define UNITS %d\n#define COLUMNS %d\n#define PARTS %d\n"
+                                "#define SLICE %d\n#define RESIDENT %d\n",
+                  f.split, f.units, f.columns, f.parts, f.slice, f.resident);
+    pf_buf_printf(&out->source, "#define MMA \"f32.%s.%s.f32\"\n#define TO_16(v) %s\n#define W_DATA in%u\n"
+                                "#define R_DATA in%u\n", bf16 ? "bf16" : "f16", bf16 ? "bf16" : "f16",
+                  bf16 ? "to_bf16(v).bits" : "to_f16(v)", input_index(p, node, W), input_index(p, node, R));
+    pf_buf_printf(&out->source, "%s", pf_nvrtc_recurrent_cluster);
+    out->grid[0] = (uint32_t)(split * directions_of(node->attrs) * (rounded(batch_of(p, node), f.columns) / f.columns));
+    out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
+    out->block[0] = (uint32_t)f.threads;
+    out->shared_bytes = (uint32_t)f.shared_bytes;
+    out->large_clusters = split > 8;
     return out->source.failed ? PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES) : PF_OK;
 }

@@ -157,6 +157,9 @@ static pf_status load(program_impl *impl, pf_err *err)
     if (impl->launch.shared_bytes > 48 * 1024)
         PF_CUDA_TRY(err, cudaFuncSetAttribute((const void *)impl->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                               (int)impl->launch.shared_bytes));
+    if (impl->launch.large_clusters)
+        PF_CUDA_TRY(err, cudaFuncSetAttribute((const void *)impl->kernel,
+                                              cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
     return PF_OK;
 }
 

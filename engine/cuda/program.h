@@ -26,6 +26,7 @@ typedef struct pf_program {
                                    and waits for that itself (start() of cg_prelude) */
     uint32_t grid[3], block[3];
     uint32_t shared_bytes;      /* dynamic */
+    bool     large_clusters;    /* of more blocks than every card can run at once: eight */
     bool     packs;             /* constants come packed, one behind the other: one of them in a form of the tactic's */
     uint32_t packed_input;      /* own: which, */
     size_t   packed_bytes;      /* and how long it is then */

@@ -13,6 +13,7 @@
 #include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/codegen_wgmma.h"
+#include "engine/cuda/codegen_recurrent.h"
 #include "engine/cuda/codegen_row.h"
 #include "engine/cuda/codegen_window.h"
 #include "engine/device.h"
@@ -20,6 +21,13 @@
 #define HALF_IMAGE "f16 [2,16,12,10]"
 
 typedef pf_status generate_first(const pf_problem *p, pf_program *out, pf_err *err);
+
+static const char *cluster_declines(const pf_problem *p) { return pf_codegen_recurrent_cluster_declines(p, 8); }
+
+static pf_status cluster(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_recurrent_cluster(p, 8, out, err);
+}
 
 static pf_status loop_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
@@ -324,6 +332,16 @@ static const sample samples[] = {
       "problem in=c8,linear*,linear* out=nhwc numerics=8\n"
       "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input f32 [64,3,7,7]\n%2 = input f32 [64]\n"
       "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
+    { "a cluster for an lstm of odd sizes, both ways", cluster_declines, cluster,
+      "problem in=linear,linear*,linear*,linear* out=linear,linear,linear numerics=0\n"
+      "graph \"\"\n%0 = input f32 [9,3,37]\n%1 = input f16 [2,492,37]\n%2 = input f16 [2,492,123]\n"
+      "%3 = input f16 [2,984]\n%4:3 = lstm(%0, %1, %2, %3) direction=bidirectional hidden=123 "
+      "activations=[1,0,0,1,0,0] alphas=[0,0,0,0,0,0] betas=[0,0,0,0,0,0]\noutput %4\noutput %5\noutput %6\n", 90 },
+    { "a cluster for a gru whose weights do not stay in registers", cluster_declines, cluster,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input bf16 [40,1,600]\n%1 = input bf16 [1,1920,600]\n%2 = input bf16 [1,1920,640]\n"
+      "%3:2 = gru(%0, %1, %2) hidden=640 activations=[1,0] alphas=[0,0] betas=[0,0] linear_before_reset=1\n"
+      "output %3\n", 90 },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n"
