@@ -11,8 +11,8 @@
 enum { DRAWS = 6, TRIES_MOST = 4 };
 
 /* Other inputs fare worse than those tried, the more so the fewer were: of 30 sets for resnet50, the largest error is
-   1.8 times the largest of the first three, and 1.4 times that of the first six; 29 are within 1.35 times that of three.
-   So of what is allowed the references may see so much less. */
+   1.8 times the largest of the first three, and 1.4 times that of the first six; 29 are within 1.35 times that of the
+   first three.  So of what is allowed the references may see so much less. */
 #define MARGIN(draws) (2 - 0.1 * (draws))
 #define NEAR       2            /* times what is allowed: further off, raising would only take time */
 #define CLOSE      0.6          /* of the limit: raising less is not worth another run */
