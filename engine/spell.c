@@ -31,6 +31,7 @@ static pf_spelling *const spellings[PF_OP_COUNT] = {
     [PF_OP_LP_NORM] = pf_spell_lp_norm,
     [PF_OP_MEAN_VARIANCE_NORM] = pf_spell_mean_variance_norm,
     [PF_OP_LRN] = pf_spell_lrn, [PF_OP_DIM_VALUES] = pf_spell_dim_values,
+    [PF_OP_CONCAT] = pf_spell_concat,
     [PF_OP_REDUCE] = pf_spell_reduce_op,
     [PF_OP_RESIZE] = pf_spell_resize,
     [PF_OP_ROTARY_EMBEDDING] = pf_spell_rotary_embedding,

@@ -1,10 +1,13 @@
 /* Quantization as arithmetic, and rare norms and reductions as the common ones. */
 #include <math.h>
+#include <string.h>
 
 #include "engine/fold.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 #include "engine/spell.h"
+
+enum { PARTS_ONCE = 24 };       /* of a concat: kernels take a few dozen arguments */
 
 /* ---- Quantization */
 
@@ -263,6 +266,26 @@ void pf_spell_batch_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
     y = pf_spell_binary(s, PF_OP_SUB, pf_spell_cast(s, node->in[0], PF_F32), spread(s, node->in[3], &shape, 1));
     y = pf_spell_binary(s, PF_OP_ADD, pf_spell_binary(s, PF_OP_MUL, y, scale), spread(s, node->in[2], &shape, 1));
     out[0] = pf_spell_cast(s, y, dtype);
+}
+
+/* ---- Many parts */
+
+/* Parts of a concat, some at a time. */
+void pf_spell_concat(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_axis_attrs attrs = *(const pf_axis_attrs *)node->attrs;
+    pf_value_id         joined[PARTS_ONCE] = { 0 }, in[PARTS_ONCE] = { 0 };
+    uint32_t            count = 0, each = (node->in_count + PARTS_ONCE - 1) / PARTS_ONCE;
+
+    if (node->in_count <= PARTS_ONCE || each > PARTS_ONCE)
+        return;
+    for (uint32_t from = 0; from < node->in_count; from += each) {
+        uint32_t here = node->in_count - from < each ? node->in_count - from : each;
+
+        memcpy(in, node->in + from, here * sizeof *in);
+        joined[count++] = here > 1 ? pf_spell_node(s, PF_OP_CONCAT, in, here, &attrs) : in[0];
+    }
+    out[0] = pf_spell_node(s, PF_OP_CONCAT, joined, count, &attrs);
 }
 
 /* ---- Dims as data */

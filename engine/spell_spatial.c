@@ -154,12 +154,53 @@ static void spell_transpose_groups(pf_speller *s, const pf_node *node, pf_value_
     out[0] = pf_spell_node(s, PF_OP_CONCAT, parts, (uint32_t)groups, &beside);
 }
 
+static bool are_all(const pf_ints *list, int64_t value)
+{
+    for (int32_t i = 0; i < list->count; i++)
+        if (list->at[i] != value)
+            return false;
+    return true;
+}
+
+/* Windows of a volume that lie side by side: each element is spread over one of its own. */
+static bool are_side_by_side(const pf_speller *s, const pf_node *node)
+{
+    const pf_conv_transpose_attrs *attrs = node->attrs;
+    const pf_shape                *w = pf_spell_shape(s, node->in[1]);
+
+    for (int32_t d = 0; d < 3; d++)
+        if (attrs->strides.count != 3 || w->dim[d + 2] != attrs->strides.at[d])
+            return false;
+    return attrs->groups <= 1 && are_all(&attrs->pads, 0) && are_all(&attrs->output_padding, 0) &&
+           are_all(&attrs->dilations, 1) && pf_dim_is_number(w->dim[1]);
+}
+
+/* As a product of channels with channels times windows, whose dims then go to where they belong. */
+static void spell_transpose_3d(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_shape x = *pf_spell_shape(s, node->in[0]), w = *pf_spell_shape(s, node->in[1]);
+    const pf_shape y = s->graph->values[node->out[0]].shape;
+    int64_t        columns = w.dim[1] * w.dim[2] * w.dim[3] * w.dim[4];
+    pf_dim         spread[8] = { x.dim[0], x.dim[2], x.dim[3], x.dim[4], w.dim[1], w.dim[2], w.dim[3], w.dim[4] };
+    pf_dim         bias[5] = { 1, w.dim[1], 1, 1, 1 };
+    pf_value_id    product = PF_NONE;
+
+    product = pf_spell_binary(s, PF_OP_MATMUL, pf_spell_transpose(s, node->in[0], (int64_t[]){ 0, 2, 3, 4, 1 }),
+                              pf_spell_reshape(s, node->in[1], 2, (pf_dim[]){ w.dim[0], columns }));
+    product = pf_spell_transpose(s, pf_spell_reshape(s, product, 8, spread), (int64_t[]){ 0, 4, 1, 5, 2, 6, 3, 7 });
+    out[0] = pf_spell_reshape(s, product, 5, y.dim);
+    if (pf_spell_has(node, 2))
+        out[0] = pf_spell_binary(s, PF_OP_ADD, out[0], pf_spell_reshape(s, node->in[2], 5, bias));
+}
+
 void pf_spell_conv_transpose(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     const pf_conv_transpose_attrs *attrs = node->attrs;
 
     if (attrs->auto_pad || attrs->output_shape.count)
         return;
+    if (pf_spell_shape(s, node->in[0])->rank == 5 && are_side_by_side(s, node))
+        spell_transpose_3d(s, node, out);
     if (pf_spell_shape(s, node->in[0])->rank == 3)
         spell_transpose_1d(s, node, out);
     else if (attrs->groups > 1 && attrs->groups <= GROUPS_MAX && pf_spell_shape(s, node->in[0])->rank == 4)
