@@ -98,18 +98,20 @@ static pf_status keep_references(const pf_builder_check *check, const pf_oracle 
     return st;
 }
 
-/* Inputs and outputs stay bound while the layers are watched. */
+/* Inputs and outputs stay bound while the layers are watched; but what the tail gives or takes is no memory of the
+   context's, and a later run would write there. */
 static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_tensor *outputs, pf_err *err)
 {
-    uint32_t  in = 0, out = 0;
-    pf_status st = PF_OK;
+    const pf_plan *plan = context->plan;
+    uint32_t       in = 0, out = 0;
+    pf_status      st = PF_OK;
 
-    for (uint32_t i = 0; i < context->plan->io_count && !st; i++)
-        if (!context->device->host_is_device)
-            st = pf_context_bind(context, i, context->staging[i], err);
-        else
-            st = pf_context_bind(context, i,
-                                 context->plan->io[i].is_input ? oracle->in[in++].data : outputs[out++].data, err);
+    for (uint32_t i = 0; i < plan->io_count && !st; i++) {
+        void *memory = plan->io[i].is_input ? oracle->in[in++].data : outputs[out++].data;
+
+        if (plan->values[plan->io_value[i]].home != PF_HOME_TAIL)
+            st = pf_context_bind(context, i, context->device->host_is_device ? memory : context->staging[i], err);
+    }
     return st;
 }
 
