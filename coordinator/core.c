@@ -22,7 +22,8 @@
 #include "proto/farm_key.h"
 
 enum {
-    OUT_BYTES_MAX = 1 << 28, SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000, WAITS_LOOKED_AT = 4096,
+    OUT_BYTES_MAX = 1 << 28, OUT_BYTES_KEPT = 4 << 20,
+    SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000, WAITS_LOOKED_AT = 4096,
     SKIPPED_JOB_IDS = 1000000000, PREFETCH_JOBS = 4,
 };
 
@@ -65,6 +66,8 @@ void pf_out_clear(pf_out *out)
 
 void pf_out_reset(pf_out *out)
 {
+    if (out->bytes.capacity > OUT_BYTES_KEPT)
+        pf_buf_clear(&out->bytes);
     pf_buf_reset(&out->bytes);
     out->writes_count = out->sends_count = out->verifies_count = 0;
     out->failed = false;
