@@ -290,6 +290,7 @@ static pf_status take_instance(pf_context *c, pf_err *err)
     }
     pf_instance_drop(c->resident, c->instance);
     c->instance = instance;
+    c->capture = -1;                    /* even where no pointer changes */
     c->shapes_changed = false;
     c->pointers_changed = true;
     return PF_OK;

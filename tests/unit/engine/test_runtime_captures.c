@@ -1,0 +1,193 @@
+/* Captured runs, on a CPU that is given what a card has: memory of its own, and captures.  A capture keeps the steps and
+   the pointers of the run in which it was taken, and a launch computes with these, as a graph of launches does. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/op.h"
+#include "engine/runtime.h"
+#include "tests/unit/engine/networks.h"
+
+struct pf_device_graph {
+    pf_instance *instance;              /* alive as long as the capture is */
+    uint32_t     step_count;
+    pf_bindings *bindings;              /* owned, with the lists of pointers */
+};
+
+static pf_network    *net;
+static pf_plan       *plan;
+static pf_device     *device;
+static pf_device_ops  ops;
+static pf_context    *context;          /* whose run is captured: devices see launches, not contexts */
+static int            captured, launched;
+
+/* ---- A device that captures */
+
+static void **copy_of(void *const *pointers, uint32_t count)
+{
+    void **copy = calloc(count + 1, sizeof *copy);
+
+    assert_non_null(copy);
+    memcpy(copy, pointers, count * sizeof *copy);
+    return copy;
+}
+
+static pf_status capture_begin(pf_device *of, pf_stream *stream, pf_err *err)
+{
+    (void)of, (void)stream, (void)err;
+    return PF_OK;
+}
+
+static pf_status capture_end(pf_device *of, pf_stream *stream, pf_device_graph **out, pf_err *err)
+{
+    pf_device_graph *graph = calloc(1, sizeof *graph);
+
+    (void)of, (void)stream, (void)err;
+    assert_non_null(graph);
+    *graph = (pf_device_graph){ context->instance, plan->step_count, calloc(plan->step_count, sizeof(pf_bindings)) };
+    assert_non_null(graph->bindings);
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        graph->bindings[s] = context->step_bindings[s];
+        graph->bindings[s].in = copy_of(context->step_bindings[s].in, plan->steps[s].problem->graph->input_count);
+        graph->bindings[s].out = copy_of(context->step_bindings[s].out, plan->steps[s].problem->graph->output_count);
+    }
+    captured++;
+    *out = graph;
+    return PF_OK;
+}
+
+static pf_status graph_launch(pf_device *of, pf_device_graph *graph, pf_stream *stream, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    (void)of;
+    launched++;
+    for (uint32_t s = 0; s < graph->step_count && !st; s++) {
+        const pf_step *step = graph->instance->steps[s];
+
+        st = step->tactic->enqueue(step, &graph->bindings[s], stream, err);
+    }
+    return st;
+}
+
+static void graph_free(pf_device *of, pf_device_graph *graph)
+{
+    (void)of;
+    for (uint32_t s = 0; s < graph->step_count; s++) {
+        free((void *)(uintptr_t)graph->bindings[s].in);
+        free((void *)(uintptr_t)graph->bindings[s].out);
+    }
+    free(graph->bindings);
+    free(graph);
+}
+
+static int make_plan(void **state)
+{
+    pf_config *config = config_of("effort=0\nmin_shapes=input:1x3x4x4\nopt_shapes=input:2x3x24x24\n"
+                                  "max_shapes=input:4x3x24x24\n");
+    pf_err     err = { 0 };
+
+    (void)state;
+    device = cpu();
+    net = residual_network("[batch,3,height,width]");
+    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
+    pf_config_free(config);
+    ops = *device->ops;
+    ops.capture_begin = capture_begin;
+    ops.capture_end = capture_end;
+    ops.graph_launch = graph_launch;
+    ops.graph_free = graph_free;
+    device->ops = &ops;
+    device->host_is_device = false;
+    return 0;
+}
+
+static int drop_plan(void **state)
+{
+    (void)state;
+    pf_plan_free(plan);
+    pf_network_free(net);
+    pf_device_close(device);
+    return 0;
+}
+
+static int open_context(void **state)
+{
+    pf_err err = { 0 };
+
+    (void)state;
+    captured = launched = 0;
+    test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
+    return 0;
+}
+
+static int close_context(void **state)
+{
+    (void)state;
+    pf_context_free(context);
+    return 0;
+}
+
+/* ---- Runs */
+
+/* CPUs' steps do not say that they may be captured, since nothing asks them. */
+static void allow_captures(const pf_tensor *input)
+{
+    pf_err err = { 0 };
+
+    test_ok(pf_context_set_shape(context, 0, input->dim, 4, &err), &err);
+    test_ok(pf_context_prepare(context, &err), &err);
+    context->instance->capturable = true;
+}
+
+static void run_once(int64_t batch, int64_t side)
+{
+    pf_tensor     input = { .dtype = PF_F32, .rank = 4, .dim = { batch, 3, side, side } }, output = { 0 };
+    pf_tensor     reference = { 0 };
+    pf_difference difference = { 0 };
+    pf_err        err = { 0 };
+
+    test_ok(pf_tensor_alloc(&input, &err), &err);
+    pf_tensor_fill_random(&input, (uint64_t)(batch * 100 + side));
+    allow_captures(&input);
+    test_ok(pf_context_run_host(context, &input, &output, &err), &err);
+    test_ok(pf_interpret(pf_network_graph(net), &input, &reference, NULL, NULL, &err), &err);
+    test_ok(pf_tensor_compare(&output, &reference, &difference, &err), &err);
+    assert_true(difference.max_rel_range < 1e-4);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output);
+    pf_tensor_clear(&reference);
+}
+
+/* Of the same shapes again, the capture is launched and nothing captured anew. */
+static void equal_shapes_share_a_capture(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        run_once(2, 24);
+    assert_int_equal(captured, 1);
+    assert_int_equal(launched, 3);
+}
+
+/* Smaller inputs lie where the larger ones lay, so no pointer changes: only the shapes say that another capture is due. */
+static void smaller_shapes_take_a_capture_of_their_own(void **state)
+{
+    (void)state;
+    run_once(4, 24);
+    run_once(1, 4);
+    run_once(2, 12);
+    assert_int_equal(captured, 3);
+    run_once(4, 24);
+    run_once(1, 4);
+    assert_int_equal(captured, 3);
+    assert_int_equal(launched, 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
+        cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
+    };
+
+    return cmocka_run_group_tests(tests, make_plan, drop_plan);
+}
