@@ -660,6 +660,17 @@ static void what_data_decides_runs_on_the_host(void **state)
     drop(&b);
 }
 
+/* With effort 0 layers are compared too, and what was bound for that must not be written in the next run. */
+static void ranges_of_shapes_and_a_tail_are_checked_at_effort_0(void **state)
+{
+    built b = build(finding_network(), "effort=0\nmin_shapes=x:1x3x12x12\nopt_shapes=x:2x3x12x12\n"
+                                       "max_shapes=x:4x3x12x12\n", NULL);
+
+    (void)state;
+    assert_true(pf_plan_layer_count(b.plan) > 0);
+    drop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -682,6 +693,7 @@ int main(void)
         cmocka_unit_test(fixed_dims_reach_attributes),
         cmocka_unit_test(odd_outputs_are_copied),
         cmocka_unit_test(what_data_decides_runs_on_the_host),
+        cmocka_unit_test(ranges_of_shapes_and_a_tail_are_checked_at_effort_0),
         cmocka_unit_test(describes_itself),
     };
 
