@@ -1,5 +1,5 @@
-/* Captured runs, on a CPU that is given what a card has: memory of its own, and captures.  A capture keeps the steps and
-   the pointers of the run in which it was taken, and a launch computes with these, as a graph of launches does. */
+/* Captured runs, on a CPU that is given what a card has: memory of its own, and captures.  A capture keeps the steps
+   and the pointers of the run in which it was taken, and a launch computes with these, as a graph of launches does. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,7 +168,8 @@ static void equal_shapes_share_a_capture(void **state)
     assert_int_equal(launched, 3);
 }
 
-/* Smaller inputs lie where the larger ones lay, so no pointer changes: only the shapes say that another capture is due. */
+/* Smaller inputs lie where the larger ones lay, so no pointer changes: only the shapes say that another capture is
+   due. */
 static void smaller_shapes_take_a_capture_of_their_own(void **state)
 {
     (void)state;
