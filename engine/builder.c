@@ -36,7 +36,7 @@ typedef struct building {
     pf_buf             rewrites_text;
     pf_plan           *plan;
     pf_builder_verdict verdict;
-    pf_digest          key;
+    pf_digest          model, key;     /* of the network, and of the plan that is built */
     pf_bans            bans;            /* candidates that the check found wrong, now or in an earlier build */
     uint32_t           banned;          /* now */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
@@ -78,15 +78,14 @@ static pf_status apply_shapes(building *b, pf_err *err)
 /* And what earlier builds of the same found out.  A store that does not answer costs only that. */
 static pf_status find_key(building *b, pf_err *err)
 {
-    pf_digest model = { 0 };
     pf_err    why = { 0 };
     pf_status st = pf_config_key_text(b->config, &b->spec_text, err);
 
     if (!st)
-        st = pf_network_digest(b->network, &model, err);
+        st = pf_network_digest(b->network, &b->model, err);
     if (st)
         return st;
-    pf_plan_key(&model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &b->key);
+    pf_plan_key(&b->model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &b->key);
     if (pf_bans_find(b->store, b->device, &b->key, &b->bans, &why))
         pf_log(PF_LOG_WARN, "builder", "bans-unknown reason=\"%s\"", why.msg);
     return PF_OK;
@@ -192,10 +191,7 @@ static pf_status choose(building *b, pf_err *err)
 static pf_status fill_head(building *b, pf_err *err)
 {
     struct pf_plan *head = &b->draft.plan;
-    pf_status       st = pf_network_digest(b->network, &head->model, err);
 
-    if (st)
-        return st;
     pf_buf_clear(&b->rewrites_text);
     pf_buf_init(&b->rewrites_text, REWRITES_LIMIT);
     pf_rewrite_report_print(&b->chosen->rewrites, false, &b->rewrites_text);
@@ -207,7 +203,8 @@ static pf_status fill_head(building *b, pf_err *err)
     head->class_text = b->device->class_text;
     head->spec_text = b->spec_text;
     head->rewrites = b->rewrites_text.data ? (const char *)b->rewrites_text.data : "";
-    pf_plan_key(&head->model, b->spec_text, b->device->class_text, PF_BUILDER_ABI, &head->key);
+    head->model = b->model;
+    head->key = b->key;
     return PF_OK;
 }
 
