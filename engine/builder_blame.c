@@ -112,14 +112,6 @@ static pf_status take_outputs(const examination *x, layer *l, pf_err *err)
     return st;
 }
 
-static bool is_random(const pf_graph *graph)
-{
-    for (uint32_t n = 0; n < graph->node_count; n++)
-        if (pf_op_def_of(graph->nodes[n].op)->flags & PF_OPF_RANDOM)
-            return true;
-    return false;
-}
-
 /* Of what is not finite in the reference, nothing can be said. */
 static bool is_finite(const pf_tensor *tensor)
 {
@@ -196,8 +188,9 @@ static pf_status examine(const examination *x, uint32_t s, bool *failed, pf_err 
     if (!st)
         st = take_inputs(x, &l, err);
     if (!st) {
-        pf_status computed = is_random(l.problem->graph) ? PF_UNSUPPORTED
-                             : pf_interpret(l.problem->graph, l.in, l.expected, NULL, NULL, &ignored);
+        pf_status computed = pf_builder_check_is_random(l.problem->graph)
+                                 ? PF_UNSUPPORTED
+                                 : pf_interpret(l.problem->graph, l.in, l.expected, NULL, NULL, &ignored);
 
         known = computed == PF_OK;
         st = computed == PF_NO_SPACE ? pf_err_set(err, computed, ignored.file, ignored.line, "%s", ignored.msg) : PF_OK;

@@ -187,7 +187,7 @@ static bool is_tail_output(const pf_plan *plan, uint32_t output)
     return output < plan->tail.out_count && plan->tail.out[output] != PF_NONE;
 }
 
-static bool is_random(const pf_graph *graph)
+bool pf_builder_check_is_random(const pf_graph *graph)
 {
     for (uint32_t n = 0; n < graph->node_count; n++)
         if (graph->nodes[n].live && (pf_op_def_of(graph->nodes[n].op)->flags & PF_OPF_RANDOM))
@@ -211,7 +211,7 @@ static pf_status agrees_in_tail(pf_context *context, const pf_builder_check *che
     if (!is_tail_output(context->plan, output))
         return PF_OK;
     *error = 0;
-    *agree = is_random(check->original);
+    *agree = pf_builder_check_is_random(check->original);
     return *agree ? PF_OK : compare_crossing(context, check, oracle, tolerance, error, agree, err);
 }
 

@@ -34,5 +34,7 @@ pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_build
 /* Of one output: floats within tolerance of the range; integers equal, but for a few where two scores are alike. */
 bool      pf_builder_check_agrees(const pf_tensor *test, const pf_tensor *reference, double tolerance, double *error,
                                   char *reason, size_t capacity);
+/* Does it hold what gives other numbers each time?  Nothing can be compared with those. */
+bool      pf_builder_check_is_random(const pf_graph *graph);
 
 #endif
