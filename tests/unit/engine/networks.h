@@ -91,4 +91,15 @@ static inline pf_device *cpu(void)
     return device;
 }
 
+static inline pf_plan *plan_of(pf_network *net, const char *config_text, pf_device *device)
+{
+    pf_config *config = config_of(config_text);
+    pf_plan   *plan = NULL;
+    pf_err     err = { 0 };
+
+    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
+    pf_config_free(config);
+    return plan;
+}
+
 #endif

@@ -14,15 +14,11 @@ static pf_device  *device;
 
 static int make_plan(void **state)
 {
-    pf_config *config = config_of("effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\n"
-                                  "max_shapes=input:32x3x24x24\n");
-    pf_err     err = { 0 };
-
     (void)state;
     device = cpu();
     net = residual_network("[batch,3,24,24]");
-    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
-    pf_config_free(config);
+    plan = plan_of(net, "effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\n"
+                        "max_shapes=input:32x3x24x24\n", device);
     return 0;
 }
 

@@ -82,15 +82,11 @@ static void graph_free(pf_device *of, pf_device_graph *graph)
 
 static int make_plan(void **state)
 {
-    pf_config *config = config_of("effort=0\nmin_shapes=input:1x3x4x4\nopt_shapes=input:2x3x24x24\n"
-                                  "max_shapes=input:4x3x24x24\n");
-    pf_err     err = { 0 };
-
     (void)state;
     device = cpu();
     net = residual_network("[batch,3,height,width]");
-    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
-    pf_config_free(config);
+    plan = plan_of(net, "effort=0\nmin_shapes=input:1x3x4x4\nopt_shapes=input:2x3x24x24\nmax_shapes=input:4x3x24x24\n",
+                   device);
     ops = *device->ops;
     ops.capture_begin = capture_begin;
     ops.capture_end = capture_end;
