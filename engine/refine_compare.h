@@ -14,8 +14,8 @@ enum { PF_REFINE_ROUNDS_MAX = 64 };
 typedef pf_status pf_refine_run(void *user, bool other, int64_t *ns, pf_err *err);
 
 /* *gain_ns: by how much the other is faster; 0 when it is not clearly so.  A third of the rounds shows most that are
-   not.  One that seems faster is run twice as often
-   once more and must be faster again: of the many that are tried, some seem so by chance. */
+   not.  One that seems faster is run twice as often once more and must be faster again: of the many that are tried,
+   some seem so by chance. */
 pf_status pf_refine_compare(pf_refine_run *run, void *user, int rounds, int64_t *gain_ns, pf_err *err);
 
 #endif

@@ -11,6 +11,7 @@ enum { TRIALS_PER_PROBLEM = 6, TRIALS_PER_TACTIC = 3 };
 
 #define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
 #define SLOWEST_OF_THE_SAME 1.1         /* and of the chosen one's own */
+
 /* Rounds for each trial, and the time that all trials together may take. */
 static const struct { int rounds; int64_t budget_ns; } efforts[] = {
     { 0, 0 }, { 0, 0 }, { 15, 4 * PF_NS_PER_S }, { 25, 20 * PF_NS_PER_S }, { 41, 60 * PF_NS_PER_S },
