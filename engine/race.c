@@ -37,6 +37,11 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+void pf_race_sort_ns(int64_t *ns, size_t count)
+{
+    qsort(ns, count, sizeof *ns, by_value);
+}
+
 static int64_t median_of(int64_t *sorted, uint32_t count)
 {
     return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
@@ -45,12 +50,12 @@ static int64_t median_of(int64_t *sorted, uint32_t count)
 void pf_racer_summarize(pf_racer *r, int64_t *scratch)
 {
     memcpy(scratch, r->samples, r->count * sizeof *scratch);
-    qsort(scratch, r->count, sizeof *scratch, by_value);
+    pf_race_sort_ns(scratch, r->count);
     r->min_ns = scratch[0];
     r->median_ns = median_of(scratch, r->count);
     for (uint32_t i = 0; i < r->count; i++)
         scratch[i] = llabs(r->samples[i] - r->median_ns);
-    qsort(scratch, r->count, sizeof *scratch, by_value);
+    pf_race_sort_ns(scratch, r->count);
     r->deviation_ns = median_of(scratch, r->count);
 }
 

@@ -8,6 +8,8 @@
 #ifndef PF_ENGINE_RACE_H
 #define PF_ENGINE_RACE_H
 
+#include <stddef.h>
+
 #include "base/random.h"
 #include "base/status.h"
 
@@ -46,6 +48,8 @@ typedef struct pf_race {
 uint32_t  pf_race_samples(int effort);
 /* Errors   CANCELLED. */
 pf_status pf_race_run(const pf_race *race, pf_err *err);
+/* Times in place, the least first. */
+void      pf_race_sort_ns(int64_t *ns, size_t count);
 /* count > 0 */
 void      pf_racer_summarize(pf_racer *racer, int64_t *scratch);
 

@@ -1,22 +1,15 @@
 #include "engine/refine_compare.h"
 
-#include <stdlib.h>
+#include "engine/race.h"
 
 enum { CONFIRMING = 2, GLANCE_PART = 3, GLANCE_LEAST = 3 };   /* times the rounds; a part of them */
 
 #define GAIN  0.003             /* the other takes over when the whole is faster by this part, */
 #define CLEAR 0.8               /* and when it was faster in this part of the rounds */
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t one = *(const int64_t *)a, two = *(const int64_t *)b;
-
-    return one < two ? -1 : one > two;
-}
-
 static int64_t median(int64_t *values, int count)
 {
-    qsort(values, (size_t)count, sizeof *values, by_value);
+    pf_race_sort_ns(values, (size_t)count);
     return values[count / 2];
 }
 

@@ -1,8 +1,8 @@
 /* Runs with tensors of the host, layer by layer or with a stopwatch: for tools and for the builder's own check. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/race.h"
 #include "engine/runtime.h"
 
 /* ---- Host tensors */
@@ -241,13 +241,6 @@ pf_status pf_context_run_watched(pf_context *c, pf_context_watch *watch, void *u
 
 /* ---- With a stopwatch */
 
-static int by_time(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* What a profile works with: an event before each step and one behind the last. */
 typedef struct stopwatch {
     pf_context      *context;
@@ -370,7 +363,7 @@ static pf_status profile(stopwatch *w, bool captured, int64_t *times_ns, pf_err 
     for (uint32_t r = 0; r < w->runs && !st; r++)
         st = time_run(w, r, err);
     for (uint32_t s = 0; s < steps && !st; s++) {
-        qsort(w->samples + (size_t)s * w->runs, w->runs, sizeof *w->samples, by_time);
+        pf_race_sort_ns(w->samples + (size_t)s * w->runs, w->runs);
         times_ns[s] = w->samples[(size_t)s * w->runs + w->runs / 2];
     }
     return st;
