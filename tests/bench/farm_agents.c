@@ -1,14 +1,8 @@
 /* Agents that build nothing: the whole cycle of a job, and thousands that only beat. */
 #include "tests/test.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
 #include <pthread.h>
-#include <unistd.h>
+#include <stdio.h>
 #include <zmq.h>
 
 #include "base/clock.h"
@@ -220,131 +214,65 @@ void farm_measure_cycle(farm_bench *bench)
     zmq_ctx_term(context);
 }
 
-/* ---- agents that only beat: in several processes, since each takes two descriptors, and ZeroMQ walks all timers of
-   one */
+/* ---- agents that only beat */
 
-enum { IDLE_AGENTS = 10000, IDLE_PROCESSES = 10, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
+enum { IDLE_AGENTS = 10000, BEAT_SECONDS = 5, MEASURED_SECONDS = 15 };
 
-/* Groups start together and disconnect together, so that none beats while another's agents come or go: the parent
-   closes its end of a gate when all have told that they are there. */
-typedef struct beaters { int number, tell_fd, start_gate[2], end_gate[2]; uint32_t count; } beaters;
+typedef struct beaters { const farm_bench *bench; double own_mib, cpu_seconds; int64_t start_ns; } beaters;
 
 /* The first message of each is its HELLO. */
 static void hello_or_beat(void *user, uint64_t n, pf_buf *frame)
 {
-    const beaters *group = user;
     pf_wire_header header = { .msg_id = n + 1 };
     Pf__Heartbeat  beat = PF__HEARTBEAT__INIT;
     class_hello    h;
     char           name[32] = "";
 
+    (void)user;
     beat.agent_epoch = 1;
-    if (n >= group->count) {
+    if (n >= IDLE_AGENTS) {
         pf_wire_pack(PF_MSG_HEARTBEAT, &header, &beat.base, frame, NULL);
         return;
     }
-    snprintf(name, sizeof name, "beater-%d-%llu", group->number, (unsigned long long)n);
+    snprintf(name, sizeof name, "beater-%llu", (unsigned long long)n);
     class_hello_begin(&h, name, 1, "bench 1", "idle", "class idle");
     h.device_class.slots = 1;
     pf_wire_pack(PF_MSG_HELLO, &header, &h.hello.base, frame, NULL);
 }
 
-static void wait_at(const beaters *group, int gate_fd)
+static bool is_beat_answer(void *user, uint64_t n, const pf_message *answer)
 {
-    double there = 0;
-    char   none = 0;
-
-    if (write(group->tell_fd, &there, sizeof there) != sizeof there || read(gate_fd, &none, 1) != 0)
-        _exit(1);
+    (void)user;
+    return answer->info->type == (n < IDLE_AGENTS ? PF_MSG_HELLO_REPLY : PF_MSG_HEARTBEAT_REPLY);
 }
 
-/* The groups' beats lie evenly between each other. */
-static void await_start(void *user)
+static void begin_beats(void *user)
 {
-    const beaters *group = user;
+    beaters *b = user;
+    pid_t    pid = b->bench->d.pid;
 
-    wait_at(group, group->start_gate[0]);
-    pf_clock_sleep_ns(group->number * BEAT_SECONDS * PF_NS_PER_S / IDLE_AGENTS);
+    farm_note(FARM_AGENT_KIB, (farm_own_mib(pid) - b->own_mib) * 1024 / IDLE_AGENTS);
+    b->cpu_seconds = farm_cpu_seconds(pid);
+    b->start_ns = pf_clock_ns();
 }
 
-static void await_end(void *user)
+static void end_beats(void *user)
 {
-    wait_at(user, ((const beaters *)user)->end_gate[0]);
-}
+    const beaters *b = user;
+    double         seconds = (double)(pf_clock_ns() - b->start_ns) / 1e9;
 
-static void beat_in_process(const char *endpoint, beaters *group)
-{
-    double    rate = (double)group->count / BEAT_SECONDS;
-    farm_load load = { .endpoint = endpoint, .sockets = group->count, .in_flight = 1, .per_second = rate,
-                       .requests = (uint64_t)(rate * (MEASURED_SECONDS + 1)), .request = hello_or_beat,
-                       .begin = await_start, .end = await_end, .user = group };
-
-    close(group->start_gate[1]);
-    close(group->end_gate[1]);
-    farm_load_run(&load);
-    if (write(group->tell_fd, &load.p99_ms, sizeof load.p99_ms) != sizeof load.p99_ms || load.answered < load.requests)
-        _exit(1);
-    _exit(0);
-}
-
-static double hear(int fd)
-{
-    double value = 0;
-
-    assert_int_equal(read(fd, &value, sizeof value), (ssize_t)sizeof value);
-    return value;
-}
-
-/* The largest of what all groups tell. */
-static double hear_all(int fd)
-{
-    double most = 0;
-
-    for (int i = 0; i < IDLE_PROCESSES; i++)
-        most = fmax(most, hear(fd));
-    return most;
-}
-
-/* before_mib: the coordinator's memory without them. */
-static void note_idle_agents(const farm_bench *bench, int fd, const beaters *group, double before_mib)
-{
-    double cpu = 0;
-
-    hear_all(fd);
-    farm_note(FARM_AGENT_KIB, (farm_own_mib(bench->d.pid) - before_mib) * 1024 / IDLE_AGENTS);
-    close(group->start_gate[1]);
-    cpu = farm_cpu_seconds(bench->d.pid);
-    pf_clock_sleep_ns(MEASURED_SECONDS * PF_NS_PER_S);
-    farm_note(FARM_BEATS_CPU, (farm_cpu_seconds(bench->d.pid) - cpu) / MEASURED_SECONDS * 100);
-    hear_all(fd);
-    close(group->end_gate[1]);
-    farm_note(FARM_BEATS_P99, hear_all(fd));
+    farm_note(FARM_BEATS_CPU, (farm_cpu_seconds(b->bench->d.pid) - b->cpu_seconds) / seconds * 100);
 }
 
 void farm_measure_idle_agents(farm_bench *bench)
 {
-    beaters group = { .count = IDLE_AGENTS / IDLE_PROCESSES };
-    int     fd[2] = { -1, -1 }, status = 0;
-    pid_t   pid[IDLE_PROCESSES] = { 0 };
-    double  before_mib = farm_own_mib(bench->d.pid);
+    beaters   b = { .bench = bench, .own_mib = farm_own_mib(bench->d.pid) };
+    double    rate = (double)IDLE_AGENTS / BEAT_SECONDS;
+    farm_load load = { .endpoint = bench->d.agent, .role = PF_ROLE_AGENT, .sockets = IDLE_AGENTS, .in_flight = 1,
+                       .per_second = rate, .requests = (uint64_t)(rate * MEASURED_SECONDS), .request = hello_or_beat,
+                       .is_answer = is_beat_answer, .begin = begin_beats, .end = end_beats, .user = &b };
 
-    assert_int_equal(pipe(fd), 0);
-    assert_int_equal(pipe(group.start_gate), 0);
-    assert_int_equal(pipe(group.end_gate), 0);
-    group.tell_fd = fd[1];
-    for (int i = 0; i < IDLE_PROCESSES; i++) {
-        group.number = i;
-        pid[i] = fork();
-        if (pid[i] == 0)
-            beat_in_process(bench->d.agent, &group);
-    }
-    note_idle_agents(bench, fd[0], &group, before_mib);
-    for (int i = 0; i < IDLE_PROCESSES; i++) {
-        waitpid(pid[i], &status, 0);
-        assert_int_equal(status, 0);
-    }
-    close(fd[0]);
-    close(fd[1]);
-    close(group.start_gate[0]);
-    close(group.end_gate[0]);
+    farm_load_run(&load);
+    assert_int_equal(load.answered, load.requests);
+    farm_note(FARM_BEATS_P99, load.p99_ms);
 }

@@ -87,7 +87,7 @@ static void bench_disk(void)
 
 /* ---- submits */
 
-void farm_submit_request(void *user, uint64_t n, pf_buf *frame)
+static void submit_request(void *user, uint64_t n, pf_buf *frame)
 {
     farm_bench    *b = user;
     uint64_t       offset = b->next_submit + n;
@@ -109,10 +109,21 @@ void farm_submit_request(void *user, uint64_t n, pf_buf *frame)
     pf_wire_pack(PF_MSG_SUBMIT, &header, &submit.base, frame, NULL);
 }
 
+/* One job for the one selector. */
+static bool is_submit_answer(void *user, uint64_t n, const pf_message *answer)
+{
+    const Pf__SubmitReply *reply = (const Pf__SubmitReply *)answer->body;
+
+    (void)user;
+    (void)n;
+    return answer->info->type == PF_MSG_SUBMIT_REPLY && reply->n_job == 1 && reply->job[0]->job_id;
+}
+
 farm_load farm_submit_load(farm_bench *b, uint32_t sockets, uint32_t in_flight, uint64_t requests)
 {
-    return (farm_load){ .endpoint = b->d.client, .sockets = sockets, .in_flight = in_flight, .requests = requests,
-                        .request = farm_submit_request, .user = b };
+    return (farm_load){ .endpoint = b->d.client, .role = PF_ROLE_CLIENT, .sockets = sockets, .in_flight = in_flight,
+                        .requests = requests, .request = submit_request, .is_answer = is_submit_answer,
+                        .user = b };
 }
 
 void farm_run_submits(farm_bench *b, farm_load *load)

@@ -18,8 +18,7 @@ typedef struct farm_bench {             /* open */
 double farm_cpu_seconds(pid_t pid);
 double farm_own_mib(pid_t pid);
 
-/* Submits of jobs that nobody submitted before; user is the farm_bench. */
-void farm_submit_request(void *user, uint64_t n, pf_buf *frame);
+/* Submits of jobs that nobody submitted before. */
 farm_load farm_submit_load(farm_bench *bench, uint32_t sockets, uint32_t in_flight, uint64_t requests);
 void farm_run_submits(farm_bench *bench, farm_load *load);
 
