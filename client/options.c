@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/nearest.h"
+#include "client/options_spelling.h"
 
 enum { OPTIONS_LIMIT = 96, NAME_BYTES = 48, FIRST_LONG = 256 };
 
@@ -19,7 +21,8 @@ struct pf_args {
     const pf_option *tables[2];         /* the verb's and the common one */
     given           *items;
     uint32_t         count, capacity;
-    char           **operands;          /* into argv */
+    pf_arena        *arena;             /* of words and what of them is spelled otherwise than in argv */
+    char           **operands;          /* into the words */
     uint32_t         operand_count;
 };
 
@@ -86,11 +89,14 @@ static pf_status refuse_unknown(const plan *p, const char *word, pf_err *err)
 {
     char        typed[NAME_BYTES] = "";
     pf_nearest  nearest;
-    const char *meant = NULL;
+    const char *meant = NULL, *instead = NULL;
 
     if (strncmp(word, "--", 2) != 0)
         return PF_FAIL(err, PF_USAGE, "there is no option -%c; --help lists those there are", optopt);
     snprintf(typed, sizeof typed, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    instead = pf_options_elsewhere(typed, strlen(typed));
+    if (instead)
+        return PF_FAIL(err, PF_USAGE, "there is no option --%s; %s", typed, instead);
     pf_nearest_begin(&nearest, typed);
     for (int i = 0; i < p->count; i++)
         pf_nearest_offer(&nearest, p->names[i]);
@@ -182,8 +188,13 @@ static pf_status parse(pf_args *args, int argc, char **argv, pf_err *err)
 {
     plan      p;
     int       code = 0;
+    char    **words = pf_arena_alloc(args->arena, (size_t)(argc + 1) * sizeof *words);
     pf_status status = PF_OK;
 
+    if (!words)
+        return PF_FAIL_MEMORY(err, (size_t)(argc + 1) * sizeof *words);
+    status = pf_options_respell(args->tables, argc, argv, args->arena, words, &argc, err);
+    argv = words;
     plan_tables(&p, args->tables);
     optind = 0;                     /* starts GNU getopt afresh */
     opterr = 0;
@@ -216,9 +227,10 @@ pf_status pf_args_parse(const pf_option *options, int argc, char **argv, pf_args
     *out = NULL;
     if (!args)
         return PF_FAIL_MEMORY(err, sizeof *args);
+    args->arena = pf_arena_new();
     args->tables[0] = options;
     args->tables[1] = pf_common_options;
-    status = parse(args, argc, argv, err);
+    status = args->arena ? parse(args, argc, argv, err) : PF_FAIL_MEMORY(err, sizeof *args);
     if (status) {
         pf_args_free(args);
         return status;
@@ -231,6 +243,7 @@ void pf_args_free(pf_args *args)
 {
     if (!args)
         return;
+    pf_arena_free(args->arena);
     pf_free(args->items);
     pf_free(args);
 }

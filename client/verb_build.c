@@ -180,9 +180,13 @@ static void say_report(build *b)
     pf_plan_bytes(b->plan, &bytes);
     pf_say(b->call, "%s: %s for %s, key %.16s\n", b->plan_path, pf_text_bytes(bytes, size), pf_plan_class_name(b->plan),
            hex);
-    pf_say(b->call, "  %u problems: %u from the cache, %u not; %u candidates timed in %.1f s; built in %.1f s\n",
-           b->report.problems, b->report.cache_hits, b->report.cache_misses, b->report.candidates_timed,
-           b->report.timing_seconds, b->report.build_seconds);
+    if (b->report.cache_hits || b->report.cache_misses)
+        pf_say(b->call, "  %u problems: %u from the cache, %u not; %u candidates timed in %.1f s; built in %.1f s\n",
+               b->report.problems, b->report.cache_hits, b->report.cache_misses, b->report.candidates_timed,
+               b->report.timing_seconds, b->report.build_seconds);
+    else
+        pf_say(b->call, "  %u problems, all by first guesses; built in %.1f s\n", b->report.problems,
+               b->report.build_seconds);
     pf_say(b->call, "  memory %s; a context holds %s on the device, at least %s\n",
            pf_text_bytes(b->report.memory_bytes, memory), pf_text_bytes(b->report.device_bytes, device),
            pf_text_bytes(b->report.device_bound_bytes, bound));

@@ -111,6 +111,28 @@ static void mistakes_are_explained(void **state)
     refused("--tolerance", "0x", "--tolerance takes a number, not \"0x\"");
 }
 
+static void other_tools_spellings_are_taken(void **state)
+{
+    const char *const words[] = {"verb", "--onnx=model", "--minShapes=x:1x2", "--saveEngine", "a.plan", "--FP16",
+                                 "--loadEngine", "b.plan", "--", "--minShapes", NULL};
+    pf_args *args = parse_ok(words);
+
+    (void)state;
+    assert_string_equal(pf_args_text(args, "min_shapes"), "x:1x2");
+    assert_string_equal(pf_args_text(args, "output"), "a.plan");
+    assert_true(pf_args_flag(args, "fp16"));
+    assert_int_equal(pf_args_operand_count(args), 3);
+    assert_string_equal(pf_args_operand(args, 0), "model");
+    assert_string_equal(pf_args_operand(args, 1), "b.plan");
+    assert_string_equal(pf_args_operand(args, 2), "--minShapes");
+    pf_args_free(args);
+    refused("--useCudaGraph", NULL,
+            "there is no option --useCudaGraph; runs are captured in CUDA graphs anyway, so leave it out");
+    refused("--errorOnTimingCacheMiss", NULL,
+            "there is no option --errorOnTimingCacheMiss; --help lists those there are");
+    refused("--minShapes", NULL, "--min-shapes needs a value: SHAPES");
+}
+
 static void operands_are_counted(void **state)
 {
     const char *const words[] = {"verb", "a", "b", NULL};
@@ -143,6 +165,7 @@ int main(void)
         cmocka_unit_test(what_is_not_given_has_its_fallback),
         cmocka_unit_test(the_last_one_counts),
         cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(other_tools_spellings_are_taken),
         cmocka_unit_test(operands_are_counted),
         cmocka_unit_test(distances_are_edits),
     };
