@@ -68,6 +68,12 @@ pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, co
                             const pf_tail *tail, pf_search *search, pf_formats *out, pf_err *err);
 void      pf_formats_clear(pf_formats *formats);
 
+/* formats_side.c: of a problem that transposes inside, layouts in which it reads side by side what it writes side by
+   side when its outputs lie in `layout`.  false: it does not, or there is no memory. */
+bool      pf_formats_side_by_side(const pf_problem *problem, pf_layout layout, pf_layout *in, pf_layout *out);
+/* formats_parts.c: does the transpose put no element elsewhere, in these layouts? */
+bool      pf_formats_renames(const pf_graph *graph, const pf_node *transpose, pf_layout in, pf_layout out);
+
 /* formats_units.c: units with their options; those of other forms only where a region's first form turned out badly. */
 pf_status pf_formats_make_units(pf_formats *formats, pf_err *err);
 /* formats_parts.c: options of concats, slices and transposes become views where nothing need be moved. */

@@ -227,28 +227,13 @@ static pf_status free_concats(finding *a, pf_err *err)
 
 /* ---- Transposes */
 
-/* The dims in the order in which they lie in memory, the outermost first, without those of one place. */
-static int32_t order_of(pf_layout layout, const pf_shape *shape, int32_t *order)
-{
-    bool    last = layout == PF_LAYOUT_CHANNELS_LAST;
-    int32_t count = 0;
-
-    for (int32_t i = 0; i < shape->rank; i++) {
-        int32_t d = !last || i == 0 ? i : i + 1 < shape->rank ? i + 1 : 1;
-
-        if (shape->dim[d] != 1)
-            order[count++] = d;
-    }
-    return count;
-}
-
-static bool moves_nothing(const pf_graph *graph, const pf_node *node, pf_layout in, pf_layout out)
+bool pf_formats_renames(const pf_graph *graph, const pf_node *node, pf_layout in, pf_layout out)
 {
     const pf_transpose_attrs *attrs = node->attrs;
     const pf_shape           *from = &graph->values[node->in[0]].shape, *to = &graph->values[node->out[0]].shape;
     int32_t                   read[PF_MAX_RANK] = { 0 }, written[PF_MAX_RANK] = { 0 };
-    int32_t                   count = order_of(in, from, read);
-    bool                      same = order_of(out, to, written) == count && pf_layout_fits(in, from->rank) &&
+    int32_t                   count = pf_layout_order(in, from, read);
+    bool same = pf_layout_order(out, to, written) == count && pf_layout_fits(in, from->rank) &&
                 pf_layout_fits(out, to->rank);
 
     for (int32_t i = 0; i < count && same; i++)
@@ -257,7 +242,7 @@ static bool moves_nothing(const pf_graph *graph, const pf_node *node, pf_layout 
 }
 
 /* Not where the output has memory of its own, or is a part of a concat, which its step writes in place. */
-static bool renames(const pf_formats *f, const pf_format_unit *unit)
+static bool may_rename(const pf_formats *f, const pf_format_unit *unit)
 {
     const pf_node *node = pf_formats_only_node(f, unit, PF_OP_TRANSPOSE);
 
@@ -273,8 +258,8 @@ static pf_status free_transposes(pf_formats *f, pf_err *err)
     for (uint32_t u = 0; u < f->unit_count; u++) {
         pf_format_unit *unit = &f->units[u];
 
-        for (int i = 0; i < 4 && !st && renames(f, unit); i++)
-            if (moves_nothing(f->graph, &f->graph->nodes[unit->group->nodes[0]], kinds[i / 2], kinds[i % 2]))
+        for (int i = 0; i < 4 && !st && may_rename(f, unit); i++)
+            if (pf_formats_renames(f->graph, &f->graph->nodes[unit->group->nodes[0]], kinds[i / 2], kinds[i % 2]))
                 st = pf_formats_add_free_option(unit, kinds[i / 2], kinds[i % 2], err);
     }
     return st;

@@ -7,7 +7,7 @@
 #include "engine/formats.h"
 #include "engine/op.h"
 
-enum { PREFERS_LIMIT = 4, ALL_FORMS_EFFORT = 4, NAME_BYTES = 200 };
+enum { PREFERS_LIMIT = 8, ALL_FORMS_EFFORT = 4, NAME_BYTES = 200 };
 
 static bool is_class(const pf_graph *graph, pf_node_id node, pf_op_class klass)
 {
@@ -86,6 +86,12 @@ pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layo
 
 /* ---- Options of a view: layouts in which its input already has the bytes of its output */
 
+/* Places are split or joined: where each has its channels side by side, or a block of them, that moves nothing. */
+static bool keeps_channels(const pf_shape *in, const pf_shape *out)
+{
+    return in->rank >= 3 && out->rank >= 3 && in->dim[0] == out->dim[0] && in->dim[1] == out->dim[1];
+}
+
 static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, pf_err *err)
 {
     const pf_shape *in = &graph->values[unit->in[0]].shape, *out = &graph->values[unit->out[0]].shape;
@@ -98,7 +104,7 @@ static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, p
             bool linear = fits && pf_layout_same_bytes((pf_layout)a, PF_LAYOUT_LINEAR, in) &&
                           pf_layout_same_bytes((pf_layout)b, PF_LAYOUT_LINEAR, out);
 
-            if (fits && (linear || (same && a == b)))
+            if (fits && (linear || (same && a == b) || (a == b && keeps_channels(in, out))))
                 st = pf_formats_add_free_option(unit, (pf_layout)a, (pf_layout)b, err);
         }
     return st;
@@ -258,12 +264,49 @@ static void mark_options(pf_formats *f, const pf_format_unit *unit, bool *change
     }
 }
 
+/* What some step wishes for on one side of a view, it may have on the other. */
+static void widen_view(pf_formats *f, const pf_format_unit *unit, bool *changed)
+{
+    for (uint32_t i = 0; i < unit->option_count; i++) {
+        pf_layout in = unit->options[i].in[0], out = unit->options[i].out[0];
+
+        if (in != out || in == PF_LAYOUT_LINEAR)
+            continue;
+        if (f->wanted[unit->in[0]] & 1u << in)
+            mark_values(f, unit->out, 1, &out, changed);
+        if (f->wanted[unit->out[0]] & 1u << out)
+            mark_values(f, unit->in, 1, &in, changed);
+    }
+}
+
 static bool is_wanted(const pf_formats *f, const pf_value_id *values, uint32_t count, pf_layout layout)
 {
     for (uint32_t i = 0; i < count; i++)
         if (values[i] != PF_NONE && (f->wanted[values[i]] & 1u << layout))
             return true;
     return false;
+}
+
+/* A transpose that moves nothing between two layouts of images is not tried in one of them on both sides. */
+static bool only_renames(const pf_formats *f, const pf_format_unit *unit)
+{
+    const pf_node *node = pf_formats_only_node(f, unit, PF_OP_TRANSPOSE);
+
+    return node && (pf_formats_renames(f->graph, node, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_LINEAR) ||
+                    pf_formats_renames(f->graph, node, PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST));
+}
+
+/* Channels last on one side of what transposes inside. */
+static pf_status add_side_by_side(pf_formats *f, pf_format_unit *unit, pf_err *err)
+{
+    static const pf_layout kinds[] = { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST };
+    pf_layout              in[PF_PROBLEM_VALUES], out[PF_PROBLEM_VALUES];
+    pf_status              st = PF_OK;
+
+    for (int i = 0; i < 2 && !st; i++)
+        if (pf_formats_side_by_side(unit->group->problem, kinds[i], in, out))
+            st = pf_formats_try_option(f, unit, in, out, err);
+    return st;
 }
 
 /* Adds the uniform layouts that reach the unit; *changed when one more did. */
@@ -274,14 +317,18 @@ static pf_status widen(pf_formats *f, pf_format_unit *unit, bool *changed, pf_er
 
     for (int layout = PF_LAYOUT_LINEAR + 1; layout < PF_LAYOUT_COUNT && !st; layout++)
         if (is_wanted(f, unit->in, unit->in_count, (pf_layout)layout) ||
-            is_wanted(f, unit->out, unit->out_count, (pf_layout)layout))
-            st = add_uniform(f, unit, (pf_layout)layout, err);
+            is_wanted(f, unit->out, unit->out_count, (pf_layout)layout)) {
+            if (layout != PF_LAYOUT_CHANNELS_LAST || !only_renames(f, unit))
+                st = add_uniform(f, unit, (pf_layout)layout, err);
+            if (!st && layout == PF_LAYOUT_CHANNELS_LAST)
+                st = add_side_by_side(f, unit, err);
+        }
     if (!st && unit->option_count > before)
         mark_options(f, unit, changed);
     return st;
 }
 
-/* Until nothing new is reached. Every round adds an option somewhere, so it ends. */
+/* Until nothing new is reached. Every round adds an option or a wish somewhere, so it ends. */
 static pf_status spread_layouts(pf_formats *f, uint32_t first, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -292,9 +339,12 @@ static pf_status spread_layouts(pf_formats *f, uint32_t first, pf_err *err)
             mark_options(f, &f->units[u], &changed);
     for (changed = true; changed && !st;) {
         changed = false;
-        for (uint32_t u = first; u < f->unit_count && !st; u++)
-            if (!f->units[u].is_view)
+        for (uint32_t u = first; u < f->unit_count && !st; u++) {
+            if (f->units[u].is_view)
+                widen_view(f, &f->units[u], &changed);
+            else
                 st = widen(f, &f->units[u], &changed, err);
+        }
     }
     return st;
 }

@@ -126,6 +126,20 @@ pf_status pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, const 
     return PF_OK;
 }
 
+int32_t pf_layout_order(pf_layout layout, const pf_shape *shape, int32_t *order)
+{
+    bool    last = layout == PF_LAYOUT_CHANNELS_LAST;
+    int32_t count = 0;
+
+    for (int32_t i = 0; i < shape->rank; i++) {
+        int32_t d = !last || i == 0 ? i : i + 1 < shape->rank ? i + 1 : 1;
+
+        if (shape->dim[d] != 1)
+            order[count++] = d;
+    }
+    return count;
+}
+
 /* A tensor seen as [n][channel][spatial]. */
 typedef struct extent { int64_t n, channels, spatial, stored, block; } extent;
 

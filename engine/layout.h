@@ -33,6 +33,9 @@ pf_status   pf_layout_bytes(pf_layout layout, pf_dtype dtype, int32_t rank, cons
 /* Do a and b put the elements of a tensor of that shape at the same places, so that no conversion is needed? Symbols
    count as any number. */
 bool        pf_layout_same_bytes(pf_layout a, pf_layout b, const pf_shape *shape);
+/* The dims in the order in which they lie in memory, the outermost first, without those of one place: their count.
+   layout: without blocks. */
+int32_t     pf_layout_order(pf_layout layout, const pf_shape *shape, int32_t *order);
 /* Elements between neighbours along each dim of a tensor whose dims are numbers.  In blocks, dim[1] is from block to
    block and in_block between channels of one; block is 1 elsewhere. */
 typedef struct pf_strides { int64_t dim[PF_MAX_RANK], in_block, block; } pf_strides;

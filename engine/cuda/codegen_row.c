@@ -120,7 +120,8 @@ static const char *recognize(const pf_problem *p, row_form *form)
     return reason ? reason : row_of(p->graph, node, form);
 }
 
-/* Group norms take all images in one layout, linear or channels-last; everything else is linear. */
+/* Group norms take all images in one layout, linear or channels-last.  Other rows are written linear, and read wherever
+   their elements lie. */
 static const char *check_layouts(const pf_problem *p, const row_form *form)
 {
     const pf_graph *graph = p->graph;
@@ -128,9 +129,10 @@ static const char *check_layouts(const pf_problem *p, const row_form *form)
 
     if (images != PF_LAYOUT_LINEAR && !(form->groups && images == PF_LAYOUT_CHANNELS_LAST)) return "layout";
     for (uint32_t i = 0; i < graph->input_count; i++) {
-        bool image = form->groups && !p->in_constant[i] && pf_graph_value(graph, graph->inputs[i])->shape.rank == 4;
+        bool image = form->groups && !p->in_constant[i] && pf_graph_value(graph, graph->inputs[i])->shape.rank == 4,
+             reads = !form->groups && !p->in_constant[i] && p->in_layout[i] == PF_LAYOUT_CHANNELS_LAST;
 
-        if (p->in_layout[i] != (image ? images : PF_LAYOUT_LINEAR)) return "layouts differ";
+        if (!reads && p->in_layout[i] != (image ? images : PF_LAYOUT_LINEAR)) return "layouts differ";
     }
     for (uint32_t i = 1; i < graph->output_count; i++)
         if (p->out_layout[i] != images) return "layouts differ";

@@ -183,6 +183,11 @@ static const sample samples[] = {
       "problem in=linear,linear,linear*,linear* out=linear,linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,128,768]\n%1 = input f16 [2,128,768]\n%2 = input f16 [768]\n%3 = input f16 [768]\n"
       "%4 = add(%0, %1)\n%5 = layer_norm(%4, %2, %3) axis=2 epsilon=1e-12\noutput %4\noutput %5\n" },
+    { "layer norm of an image's channels, which are last", pf_codegen_row_declines, row_first,
+      "problem in=nhwc,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,64,14,14]\n%1 = input f16 [64]\n%2 = input f16 [64]\n"
+      "%3 = reshape(%0) shape=[1,64,196]\n%4 = transpose(%3) perm=[0,2,1]\n"
+      "%5 = layer_norm(%4, %1, %2) axis=2 epsilon=1e-5\noutput %5\n" },
     { "mean of the last dims", pf_codegen_row_declines, row_first,
       "problem in=linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f32 [2,512,7,7]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\noutput %1\n" },

@@ -1,6 +1,8 @@
 /* What networks are made of finds kernels for the card, and these compile.
    With arguments: the same of models, a line each.
-   test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] [--choose] [--compare] [--shapes L U M] MODEL
+   test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] [--choose] [--compare] [--layers] [--moves]
+              [--shapes L U M] MODEL
+   --layers: the layers that a build without timings chooses, in their layouts; --moves: how many of them move alone
    --choose: the precision too, as builds choose it; --compare: what is built with what was given, by the references;
    --shapes LEAST USUAL MOST: as build's options for them, of models that follow */
 #include "tests/test.h"
@@ -9,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/planfarm.h"
 #include "engine/tactic.h"
 #include "tests/ops/samples.h"
 #include "tests/unit/cuda/front.h"
+#include "tests/unit/cuda/front_layers.h"
 
 /* ---- Models */
 
@@ -37,9 +41,27 @@ static void examine_model(pf_device *device, const char *path, const front_optio
     fflush(stdout);
 }
 
+static void list_layers(pf_device *device, const char *path, const char *precision, bool prints)
+{
+    const char  *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    pf_network  *network = NULL;
+    front_layers layers = {0};
+    pf_err       err = {0};
+    pf_status    st = pf_network_import(path, &network, &err);
+
+    if (!st) st = front_layers_of(device, pf_network_graph(network), precision, prints, &layers, &err);
+    if (st) printf("%s: ERROR %s\n", name, err.msg);
+    else printf("%s: layers %u, of these moves %u, MB moved %.2f\n", name, layers.count, layers.moves,
+                layers.moved_bytes / (1 << 20));
+    pf_err_clear(&err);
+    pf_network_free(network);
+    fflush(stdout);
+}
+
 static int examine_models(char **argument)
 {
     front_options options = { .precision = "fp16", .tunings = 1 };
+    int           lists = 0;
     pf_device    *device = NULL;
     pf_err        err = {0};
 
@@ -57,6 +79,9 @@ static int examine_models(char **argument)
         else if (!strcmp(*argument, "--shapes") && argument[1] && argument[2] && argument[3])
             for (int i = 0; i < 3; i++) options.shapes[i] = *++argument;
         else if (!strcmp(*argument, "--choose")) options.chooses_precision = true;
+        else if (!strcmp(*argument, "--moves")) lists = 1;
+        else if (!strcmp(*argument, "--layers")) lists = 2;
+        else if (lists) list_layers(device, *argument, options.precision, lists == 2);
         else if (!strcmp(*argument, "--tunings") && argument[1]) options.tunings = (int)strtol(*++argument, NULL, 10);
         else examine_model(device, *argument, &options);
     }
@@ -104,6 +129,54 @@ static void every_op_runs_on_the_card(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* ---- Layers */
+
+#define TOKENS(text) "graph \"\"\n%x = input f16 [1,192,32]\n%w = input f16 [32,64]\n%1 = matmul(%x, %w)\n" text
+#define CONV "strides=[1,1] dilations=[1,1] pads=[1,1,1,1]"
+
+/* A token's numbers lie side by side, and so do an image's channels where they are last in memory: what turns one into
+   the other is not a layer. */
+static const op_sample still[] = {
+    { "a depthwise convolution of tokens",
+      TOKENS("%2 = reshape(%1) shape=[1,16,12,64]\n%3 = transpose(%2) perm=[0,3,1,2]\n%wc = input f16 [64,1,3,3]\n"
+             "%4 = conv(%3, %wc, _) " CONV " groups=64\n%5 = reshape(%4) shape=[1,64,192]\n"
+             "%6 = transpose(%5) perm=[0,2,1]\n%7 = gelu(%6)\n%wo = input f16 [64,32]\n%8 = matmul(%7, %wo)\n"
+             "output %8\n") },
+    { "a norm of an image's channels",
+      "graph \"\"\n%x = input f16 [1,12,14,24]\n%w = input f16 [24,1,3,3]\n%s = input f16 [24]\n"
+      "%m = input f16 [24,96]\n"
+      "%1 = transpose(%x) perm=[0,3,1,2]\n%2 = conv(%1, %w, _) " CONV " groups=24\n"
+      "%3 = transpose(%2) perm=[0,2,3,1]\n"
+      "%4 = layer_norm(%3, %s, _) axis=3\n%5 = matmul(%4, %m)\noutput %5\n" },
+    { "a residual of an image round tokens",
+      "graph \"\"\n%x = input f16 [1,12,14,24]\n%w = input f16 [24,1,3,3]\n%m = input f16 [24,24]\n"
+      "%1 = transpose(%x) perm=[0,3,1,2]\n%2 = conv(%1, %w, _) " CONV " groups=24\n"
+      "%3 = transpose(%2) perm=[0,2,3,1]\n"
+      "%4 = matmul(%3, %m)\n%5 = transpose(%4) perm=[0,3,1,2]\n%6 = add(%5, %1)\n%wl = input f16 [24,1,3,3]\n"
+      "%7 = conv(%6, %wl, _) " CONV " groups=24\n%8 = transpose(%7) perm=[0,2,3,1]\n"
+      "%9 = softmax(%8) axis=3\noutput %9\n" },
+};
+
+static void tokens_are_images(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    for (size_t i = 0; i < sizeof still / sizeof still[0]; i++) {
+        front_layers layers = { 0 };
+        pf_network  *net = NULL;
+
+        test_ok(op_sample_network(&still[i], &net, &err), &err);
+        test_ok(front_layers_of(device, pf_network_graph(net), NULL, false, &layers, &err), &err);
+        if (layers.moves) print_message("%s: %u layers move\n", still[i].name, layers.moves);
+        assert_int_equal(layers.moves, 0);
+        assert_true(layers.count >= 3);
+        pf_network_free(net);
+    }
+}
+
 /* ---- Tunings */
 
 static void check_loop_tunings(pf_device *device, const char *graph, const char *threads)
@@ -139,7 +212,8 @@ static void small_loops_have_small_blocks(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(small_loops_have_small_blocks),
+        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(tokens_are_images),
+        cmocka_unit_test(small_loops_have_small_blocks),
     };
 
     return argc > 1 ? examine_models(argv + 1) : cmocka_run_group_tests(tests, NULL, NULL);

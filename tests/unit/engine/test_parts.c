@@ -112,10 +112,41 @@ static void grow_turn(grower *g)
     keep(g, pf_random_below(&g->random, 2) ? x : convolve(g, x, 16));
 }
 
+/* Of [n,c,h,w] its places, as [n,h*w,c]. */
+static pf_tensor_id tokens_of(const grower *g, pf_tensor_id x)
+{
+    const pf_shape *s = shape_of(g, x);
+    char            attrs[64] = "";
+
+    snprintf(attrs, sizeof attrs, "shape=[-1,%d,%d]", (int)s->dim[1], (int)(s->dim[2] * s->dim[3]));
+    return turned(g->net, layer(g->net, "reshape", "flat", attrs, 1, &x), "perm=[0,2,1]");
+}
+
+/* An image as tokens, and as an image again. */
+static void grow_tokens(grower *g)
+{
+    pf_tensor_id x = pick(g);
+    pf_shape     s = *shape_of(g, x);
+    char         attrs[64] = "";
+
+    x = layer(g->net, "softmax", "row", "axis=2", 1, (pf_tensor_id[]){ tokens_of(g, x) });
+    if (pf_random_below(&g->random, 2)) {
+        snprintf(attrs, sizeof attrs, "shape=[%d,%d,%d,%d]", (int)s.dim[0], (int)s.dim[2], (int)s.dim[3],
+                 (int)s.dim[1]);
+        x = turned(g->net, layer(g->net, "reshape", "grid", attrs, 1, &x), "perm=[0,3,1,2]");
+    } else {
+        snprintf(attrs, sizeof attrs, "shape=[%d,%d,%d,%d]", (int)s.dim[0], (int)s.dim[1], (int)s.dim[2],
+                 (int)s.dim[3]);
+        x = turned(g->net, x, "perm=[0,2,1]");
+        x = layer(g->net, "reshape", "grid", attrs, 1, &x);
+    }
+    keep(g, pf_random_below(&g->random, 2) ? x : convolve(g, x, 16));
+}
+
 static pf_network *random_network(uint64_t seed)
 {
     static void (*const growers[])(grower *g) = { grow_conv, grow_concat, grow_concat, grow_slice, grow_view,
-                                                    grow_turn };
+                                                    grow_turn, grow_tokens };
     grower              g = { 0 };
     pf_err              err = { 0 };
 
@@ -260,6 +291,33 @@ static void channels_turn_in_place(void **state)
         assert_true(with->step_count <= without->step_count - 2);
         pf_plan_free(with);
         pf_plan_free(without);
+        pf_network_free(g.net);
+    }
+    pf_device_close(device);
+}
+
+/* The places of an image are a list of tokens: no step, whatever their number. */
+static void places_are_tokens(void **state)
+{
+    pf_device *device = cpu();
+
+    (void)state;
+    for (int any = 0; any < 2; any++) {
+        grower       g = { 0 };
+        pf_tensor_id x = PF_NONE;
+        pf_err       err = { 0 };
+        pf_plan     *plan = NULL;
+
+        pf_random_init(&g.random, 1);
+        test_ok(pf_network_new("tokens", &g.net, &err), &err);
+        test_ok(pf_network_input(g.net, "x", PF_F32, any ? "[n,16,6,4]" : "[2,16,6,4]", &x, &err), &err);
+        x = layer(g.net, "softmax", "row", "axis=2", 1, (pf_tensor_id[]){ tokens_of(&g, convolve(&g, x, 32)) });
+        test_ok(pf_network_output(g.net, x, "y", &err), &err);
+        plan = build(g.net, device, any ? "effort=0\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\n"
+                                          "max_shapes=x:4x16x6x4\n"
+                                        : "effort=0\n");
+        assert_int_equal(transposes_of(plan), 0);
+        pf_plan_free(plan);
         pf_network_free(g.net);
     }
     pf_device_close(device);
@@ -505,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_networks_compute_the_same),
         cmocka_unit_test(channels_turn_in_place),
+        cmocka_unit_test(places_are_tokens),
         cmocka_unit_test(a_part_may_be_a_whole),
         cmocka_unit_test(what_is_damaged_is_seen),
         cmocka_unit_test(gaps_are_left_alone),

@@ -1,0 +1,100 @@
+#include "tests/unit/cuda/front_layers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/builder_variant.h"
+#include "engine/op.h"
+#include "engine/planfarm.h"
+
+/* ---- What a layer does */
+
+static bool moves_alone(const pf_problem *problem)
+{
+    for (uint32_t n = 0; n < problem->graph->node_count; n++) {
+        const pf_node *node = &problem->graph->nodes[n];
+        pf_op_class    klass = pf_op_def_of(node->op)->klass;
+
+        if (node->live && node->op != PF_OP_CAST && node->op != PF_OP_IDENTITY && klass != PF_CLASS_MOVE &&
+            klass != PF_CLASS_VIEW)
+            return false;
+    }
+    return true;
+}
+
+static void note_layer(const pf_search *search, const pf_problem *problem, uint32_t item, const char *name,
+                       bool prints, front_layers *out)
+{
+    double flops = 0, bytes = 0;
+    bool   moves = moves_alone(problem);
+
+    pf_problem_cost(search->items[item].problem, &flops, &bytes);
+    out->count++;
+    out->moves += moves;
+    out->moved_bytes += moves ? bytes : 0;
+    if (prints)
+        printf("LAYER%s %.0f KB %s \"%s\" %s\n", moves ? " MOVES" : "", bytes / 1024,
+               search->items[item].choice.ranked[0]->tactic, name, problem->text);
+}
+
+static void note_layers(const pf_formats *formats, bool prints, front_layers *out)
+{
+    for (uint32_t u = 0; u < formats->unit_count; u++) {
+        const pf_format_unit   *unit = &formats->units[u];
+        const pf_format_option *option = unit->option_count ? &unit->options[unit->chosen] : NULL;
+
+        if (option && option->problem)
+            note_layer(formats->search, option->problem, option->item, unit->name, prints, out);
+    }
+    for (uint32_t c = 0; c < formats->copy_count; c++)
+        note_layer(formats->search, formats->copies[c].problem, formats->copies[c].item, "copy", prints, out);
+}
+
+/* ---- A build's way to them */
+
+static pf_status configure(pf_config *config, const char *precision, pf_err *err)
+{
+    pf_status st = pf_config_set(config, "effort", "0", err);
+
+    return st || !precision ? st : pf_config_set(config, precision, "1", err);
+}
+
+static pf_status choose(pf_device *device, const pf_config *config, const pf_graph *original, pf_profile *profile,
+                        pf_search *search, pf_variant **variant, pf_err *err)
+{
+    pf_status st = pf_variant_new(original, config, device, PF_CARE_USUAL, NULL, NULL, variant, err);
+
+    if (!st)
+        st = pf_profile_cover(profile, (*variant)->graph, err);
+    if (!st)
+        st = pf_variant_form(*variant, config, device, profile, err);
+    return st ? st : pf_variant_choose(*variant, profile, search, err);
+}
+
+pf_status front_layers_of(pf_device *device, const pf_graph *graph, const char *precision, bool prints,
+                          front_layers *out, pf_err *err)
+{
+    pf_graph         *own = pf_graph_copy(graph, err);
+    pf_config        *config = NULL;
+    pf_profile        profile = {0};
+    pf_search         search = {0};
+    pf_timing_store  *store = NULL;
+    pf_variant       *variant = NULL;
+    pf_build_progress progress = {0};
+    pf_status         st = own ? pf_config_new(&config, err) : PF_NO_SPACE;
+
+    *out = (front_layers){0};
+    if (!st) st = configure(config, precision, err);
+    if (!st) st = pf_profile_apply(config, own, &profile, err);
+    if (!st) st = pf_timing_store_memory(&store, err);
+    if (!st) st = pf_search_open(device, config, store, &progress, &search, err);
+    if (!st) st = choose(device, config, own, &profile, &search, &variant, err);
+    if (!st) note_layers(&variant->formats, prints, out);
+    pf_variant_free(variant);
+    pf_search_close(&search);
+    if (store) store->close(store);
+    pf_profile_clear(&profile);
+    pf_config_free(config);
+    pf_graph_free(own);
+    return st;
+}
