@@ -10,7 +10,7 @@
 #include "proto/model_manifest.h"
 #include "proto/model_source.h"
 
-enum { STATES_MAX = 16 };
+enum { STATES_MAX = 16, LIMIT_MAX = 1000000 };     /* who asks for more than fits in a page gets a page */
 
 /* ---- parameters */
 
@@ -34,8 +34,8 @@ bool pf_api_knows(const char *parameter)
 }
 
 /* 0 when it is not given. */
-static pf_status query_number(const pf_api_request *request, const char *name, uint64_t limit, uint64_t *out,
-                              pf_err *err)
+static pf_status query_number(const pf_api_request *request, const char *name, uint64_t least, uint64_t most,
+                              uint64_t *out, pf_err *err)
 {
     const char *text = query(request, name);
     char       *end = NULL;
@@ -45,9 +45,9 @@ static pf_status query_number(const pf_api_request *request, const char *name, u
         return PF_OK;
     errno = 0;
     *out = strtoull(text, &end, 10);
-    if (errno || *end || text[0] < '0' || text[0] > '9' || *out > limit)
-        return PF_FAIL(err, PF_INVALID, "the parameter %s is no number from 0 to %llu", name,
-                       (unsigned long long)limit);
+    if (errno || *end || text[0] < '0' || text[0] > '9' || *out < least || *out > most)
+        return PF_FAIL(err, PF_INVALID, "the parameter %s is no number from %llu to %llu", name,
+                       (unsigned long long)least, (unsigned long long)most);
     return PF_OK;
 }
 
@@ -390,7 +390,7 @@ pf_status pf_api_pack_watch(pf_api_call *call, uint64_t after_sequence, uint32_t
 pf_status pf_api_pack_events(const pf_api_request *request, pf_api_call *call, pf_err *err)
 {
     uint64_t  after = 0;
-    pf_status st = query_number(request, "after", UINT64_MAX, &after, err);
+    pf_status st = query_number(request, "after", 0, UINT64_MAX, &after, err);
 
     return st ? st : pf_api_pack_watch(call, after, 0, err);
 }
@@ -419,9 +419,9 @@ pf_status pf_api_pack_list(const pf_api_request *request, pf_api_call *call, pf_
     pf_status    st = state ? take_states(state, states, &body.n_state, err) : PF_OK;
 
     if (!st)
-        st = query_number(request, "before", UINT64_MAX, &body.before_job_id, err);
+        st = query_number(request, "before", 0, UINT64_MAX, &body.before_job_id, err);
     if (!st)
-        st = query_number(request, "limit", 1000000, &limit, err);
+        st = query_number(request, "limit", 1, LIMIT_MAX, &limit, err);
     if (st)
         return st;
     body.state = states;
@@ -443,7 +443,7 @@ pf_status pf_api_pack_plans(const pf_api_request *request, pf_api_call *call, pf
     if (!st)
         st = query_digest(request, "before", &before, &body.before_key, err);
     if (!st)
-        st = query_number(request, "limit", 1000000, &limit, err);
+        st = query_number(request, "limit", 1, LIMIT_MAX, &limit, err);
     if (st)
         return st;
     body.model_name = (char *)(model ? model : "");
@@ -462,7 +462,7 @@ pf_status pf_api_pack_agents(const pf_api_request *request, pf_api_call *call, p
     pf_status   st = query_digest(request, "after_class", &after_class, &body.after_class, err);
 
     if (!st)
-        st = query_number(request, "limit", 1000000, &limit, err);
+        st = query_number(request, "limit", 1, LIMIT_MAX, &limit, err);
     if (st)
         return st;
     body.after_agent = (char *)(after ? after : "");

@@ -262,11 +262,15 @@ static bool lookup_is_sound(const Pf__PlanLookup *asked)
            (asked->plan_key.len || asked->model_digest.len || asked->model_name[0] || asked->selector[0]);
 }
 
+static uint32_t at_most(uint32_t count, uint32_t limit)
+{
+    return count < limit ? count : limit;
+}
+
+/* Plans of one answer.  One more is looked for, to know whether there is another page. */
 static uint32_t lookup_limit(const Pf__PlanLookup *asked)
 {
-    uint32_t limit = asked->limit ? asked->limit : 1;
-
-    return limit < PLANS_MAX ? limit : PLANS_MAX;
+    return asked->limit ? at_most(asked->limit, PLANS_MAX) : 1;
 }
 
 /* Nothing was found. */
@@ -304,10 +308,10 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
 {
     const Pf__PlanLookup *asked = (const Pf__PlanLookup *)event->message->body;
     Pf__PlanLookupReply   reply = PF__PLAN_LOOKUP_REPLY__INIT;
-    pf_plan              *found[PLANS_MAX] = { NULL };
+    pf_plan              *found[PLANS_MAX + 1] = { NULL };
     Pf__Plan              plan[PLANS_MAX], *list[PLANS_MAX] = { NULL };
     pf_selection          selection = { 0 };
-    uint32_t              count = 0;
+    uint32_t              count = 0, limit = lookup_limit(asked);
 
     if (!lookup_is_sound(asked)) {
         pf_core_refuse(core, event, PF_INVALID, "a plan is looked up by its key, or by model and class");
@@ -318,15 +322,15 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
                        "the plan to go on from is not here any more; begin with the newest again");
         return;
     }
-    count = pf_plans_match(core, asked, lookup_limit(asked), found, &selection);
+    count = pf_plans_match(core, asked, limit + 1, found, &selection);
     reply.plan = list;
-    reply.n_plan = keep_present(core, event, found, count);
+    reply.n_plan = at_most(keep_present(core, event, found, count), limit);
     for (size_t i = 0; i < reply.n_plan; i++) {
         pf_plans_use(core, found[i]);
         fill_plan(&plan[i], found[i]);
         list[i] = &plan[i];
     }
-    if (count == lookup_limit(asked) && !asked->plan_key.len)
+    if (count > limit)
         reply.next_key = reply.n_plan ? plan[reply.n_plan - 1].plan_key : asked->before_key;
     if (reply.n_plan || asked->before_key.len)
         pf_core_reply(core, event, PF_MSG_PLAN_LOOKUP_REPLY, &reply.base);
@@ -336,11 +340,11 @@ static void on_plan_lookup(pf_core *core, const pf_event *event)
 
 static void ask_plan_lookup(pf_core *core, const Pf__PlanLookup *asked, uint32_t *count)
 {
-    pf_plan     *found[PLANS_MAX] = { NULL };
+    pf_plan     *found[PLANS_MAX + 1] = { NULL };
     pf_selection selection = { 0 };
     void        *items = core->asked;
 
-    *count = lookup_is_sound(asked) ? pf_plans_match(core, asked, lookup_limit(asked), found, &selection) : 0;
+    *count = lookup_is_sound(asked) ? pf_plans_match(core, asked, lookup_limit(asked) + 1, found, &selection) : 0;
     if (pf_grow(&items, &core->asked_capacity, *count + 1, sizeof *core->asked)) {
         pf_core_fail(core);
         *count = 0;
