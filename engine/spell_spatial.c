@@ -182,24 +182,33 @@ static void spell_transpose_3d(pf_speller *s, const pf_node *node, pf_value_id *
     const pf_shape y = s->graph->values[node->out[0]].shape;
     int64_t        columns = w.dim[1] * w.dim[2] * w.dim[3] * w.dim[4];
     pf_dim         spread[8] = { x.dim[0], x.dim[2], x.dim[3], x.dim[4], w.dim[1], w.dim[2], w.dim[3], w.dim[4] };
-    pf_dim         bias[5] = { 1, w.dim[1], 1, 1, 1 };
     pf_value_id    product = PF_NONE;
 
     product = pf_spell_binary(s, PF_OP_MATMUL, pf_spell_transpose(s, node->in[0], (int64_t[]){ 0, 2, 3, 4, 1 }),
                               pf_spell_reshape(s, node->in[1], 2, (pf_dim[]){ w.dim[0], columns }));
     product = pf_spell_transpose(s, pf_spell_reshape(s, product, 8, spread), (int64_t[]){ 0, 4, 1, 5, 2, 6, 3, 7 });
     out[0] = pf_spell_reshape(s, product, 5, y.dim);
-    if (pf_spell_has(node, 2))
-        out[0] = pf_spell_binary(s, PF_OP_ADD, out[0], pf_spell_reshape(s, node->in[2], 5, bias));
+}
+
+/* The bias of a volume on its own, so that what is left may be taken whole. */
+static void spell_transpose_bias(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    pf_dim bias[5] = { 1, s->graph->values[node->out[0]].shape.dim[1], 1, 1, 1 };
+
+    out[0] = pf_spell_binary(s, PF_OP_ADD, pf_spell_node(s, node->op, node->in, 2, node->attrs),
+                             pf_spell_reshape(s, node->in[2], 5, bias));
 }
 
 void pf_spell_conv_transpose(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     const pf_conv_transpose_attrs *attrs = node->attrs;
+    bool                           volume = pf_spell_shape(s, node->in[0])->rank == 5;
 
     if (attrs->auto_pad || attrs->output_shape.count)
         return;
-    if (pf_spell_shape(s, node->in[0])->rank == 5 && are_side_by_side(s, node))
+    if (volume && pf_spell_has(node, 2))
+        spell_transpose_bias(s, node, out);
+    else if (volume && are_side_by_side(s, node))
         spell_transpose_3d(s, node, out);
     if (pf_spell_shape(s, node->in[0])->rank == 3)
         spell_transpose_1d(s, node, out);

@@ -85,6 +85,13 @@ bool    cg_contiguous(const cg_context *cg, const cg_index *address);
 void    cg_store(cg_context *cg, uint32_t output, int32_t id, const cg_index *address);
 /* As it is stored, to to.result<output>. */
 void    cg_return(cg_context *cg, uint32_t output, int32_t id);
+/* The point with a further condition low <= index < high. */
+cg_point cg_guarded(cg_context *cg, const cg_point *point, const cg_index *index, int64_t low, int64_t high);
+/* Opens a loop over `count` values of a variable of its own, behind which what was evaluated inside is forgotten; false
+   when there are too many variables. */
+typedef struct cg_inner_loop { int var; uint32_t known; } cg_inner_loop;
+bool cg_open_loop(cg_context *cg, int64_t count, cg_inner_loop *loop);
+void cg_close_loop(cg_context *cg, const cg_inner_loop *loop);
 /* resize: weighted sums of the input at the positions that a table per axis names. */
 int32_t     cg_eval_resize(cg_context *cg, const pf_node *node, const cg_point *point);
 const char *cg_resize_declines(const pf_graph *graph, const pf_node *node);
@@ -93,6 +100,16 @@ int32_t     cg_eval_repeating_pad(cg_context *cg, const pf_node *node, const cg_
 /* scatter_elements and scatter_nd. */
 int32_t     cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *point);
 const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node);
+/* Pools that have no kernel of their own: over volumes, with places, of norms.  slot: the output that is wanted. */
+int32_t     cg_eval_pool(cg_context *cg, const pf_node *node, uint32_t slot, const cg_point *point);
+const char *cg_pool_declines(const pf_graph *graph, const pf_node *node);
+/* grid_sample: weighted sums of pixels that are computed. */
+int32_t     cg_eval_grid_sample(cg_context *cg, const pf_node *node, const cg_point *point);
+const char *cg_grid_sample_declines(const pf_graph *graph, const pf_node *node);
+extern const char cg_grid_sample_functions[];           /* for a kernel that has one */
+/* reverse_sequence and tensor_scatter: indices that follow from a number for each entry of the batch. */
+int32_t     cg_eval_reverse_sequence(cg_context *cg, const pf_node *node, const cg_point *point);
+int32_t     cg_eval_tensor_scatter(cg_context *cg, const pf_node *node, const cg_point *point);
 /* Why the node cannot be evaluated by cg_eval, or NULL. */
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
 /* The one node that is_anchor; otherwise why not: none (what to say when there is none), two (when there are more), or

@@ -300,8 +300,7 @@ static bool uniform_at(const cg_context *cg, const cg_index *index, int64_t boun
     return cg_contiguous(cg, index) && bound % cg->vector == 0;
 }
 
-/* The point with a further condition low <= index < high. */
-static cg_point guarded(cg_context *cg, const cg_point *point, const cg_index *index, int64_t low, int64_t high)
+cg_point cg_guarded(cg_context *cg, const cg_point *point, const cg_index *index, int64_t low, int64_t high)
 {
     cg_point at = *point;
 
@@ -314,6 +313,23 @@ static cg_point guarded(cg_context *cg, const cg_point *point, const cg_index *i
     if (point->guard) pf_buf_printf(cg->body, " && g%d[l]", point->guard);
     pf_buf_printf(cg->body, "; }\n");
     return at;
+}
+
+bool cg_open_loop(cg_context *cg, int64_t count, cg_inner_loop *loop)
+{
+    if (cg->var_count == CG_VARS) return false;
+    *loop = (cg_inner_loop){ cg->var_count++, cg->memo_count };
+    cg->var_extent[loop->var] = count;
+    pf_buf_printf(cg->body, "  for (idx i%d = 0; i%d < %lld; ++i%d) {\n", loop->var, loop->var, (long long)count,
+                  loop->var);
+    return true;
+}
+
+void cg_close_loop(cg_context *cg, const cg_inner_loop *loop)
+{
+    pf_buf_printf(cg->body, "  }\n");
+    cg->memo_count = loop->known;
+    cg->var_count--;
 }
 
 /* v<id> = guard ? v<taken> : v<id>. */
@@ -332,7 +348,7 @@ static int32_t eval_concat(cg_context *cg, const pf_node *node, const cg_point *
     pf_buf_printf(cg->body, "LANES v%d[l] = 0;\n", id);
     for (uint32_t k = 0; k < node->in_count; k++) {
         int64_t  size = input_value(cg, node, k)->shape.dim[axis];
-        cg_point at = guarded(cg, point, &point->at[axis], start, start + size);
+        cg_point at = cg_guarded(cg, point, &point->at[axis], start, start + size);
         int32_t  part = 0;
 
         at.at[axis].constant -= start;
@@ -378,7 +394,7 @@ static int32_t eval_pad(cg_context *cg, const pf_node *node, const cg_point *poi
 
         if (!begin && !end) continue;
         at.at[d].constant -= begin;
-        at = guarded(cg, &at, &at.at[d], 0, in->dim[d]);
+        at = cg_guarded(cg, &at, &at.at[d], 0, in->dim[d]);
     }
     inside = cg_eval(cg, node->in[0], &at);
     if (inside < 0 || at.guard == point->guard) return inside;
@@ -512,6 +528,11 @@ static int32_t eval_same(cg_context *cg, const pf_node *node, const cg_point *po
     return cg_eval(cg, node->in[0], point);
 }
 
+static bool is_pool(pf_op_kind op)
+{
+    return op == PF_OP_MAX_POOL || op == PF_OP_AVERAGE_POOL || op == PF_OP_LP_POOL;
+}
+
 /* Moves that need no output slot, by op. */
 typedef int32_t evaluator(cg_context *cg, const pf_node *node, const cg_point *point);
 static evaluator *const evaluators[PF_OP_COUNT] = {
@@ -520,6 +541,8 @@ static evaluator *const evaluators[PF_OP_COUNT] = {
     [PF_OP_RESHAPE] = eval_reshape, [PF_OP_SLICE] = eval_slice, [PF_OP_TILE] = eval_tile, [PF_OP_CONCAT] = eval_concat,
     [PF_OP_PAD] = eval_pad, [PF_OP_GATHER] = eval_gather, [PF_OP_RANGE] = eval_range, [PF_OP_TRILU] = eval_trilu,
     [PF_OP_GATHER_ELEMENTS] = eval_gather_elements, [PF_OP_GATHER_ND] = eval_gather_nd, [PF_OP_RESIZE] = cg_eval_resize,
+    [PF_OP_GRID_SAMPLE] = cg_eval_grid_sample, [PF_OP_REVERSE_SEQUENCE] = cg_eval_reverse_sequence,
+    [PF_OP_TENSOR_SCATTER] = cg_eval_tensor_scatter,
     [PF_OP_EYE_LIKE] = eval_eye, [PF_OP_SCATTER_ELEMENTS] = cg_eval_scatter, [PF_OP_SCATTER_ND] = cg_eval_scatter,
 };
 
@@ -528,6 +551,7 @@ static int32_t eval_node(cg_context *cg, const pf_value *value, const cg_point *
     const pf_node *node = pf_graph_node(cg->problem->graph, value->producer);
 
     if (node->op == PF_OP_SPLIT) return eval_split(cg, node, value->slot, point);
+    if (is_pool(node->op)) return cg_eval_pool(cg, node, value->slot, point);
     if (evaluators[node->op]) return evaluators[node->op](cg, node, point);
     if (pf_op_is_pointwise(node->op)) return eval_pointwise(cg, node, point);
     PF_FAIL(cg->err, PF_UNSUPPORTED, "%s is wanted at a point other than the kernel's own",
@@ -613,6 +637,8 @@ const char *cg_node_declines(const pf_graph *graph, const pf_node *node)
     if (node->op == PF_OP_RANGE) return declines_range(graph, node);
     if (node->op == PF_OP_PAD) return declines_pad(graph, node);
     if (node->op == PF_OP_RESIZE) return cg_resize_declines(graph, node);
+    if (is_pool(node->op)) return cg_pool_declines(graph, node);
+    if (node->op == PF_OP_GRID_SAMPLE) return cg_grid_sample_declines(graph, node);
     if (node->op == PF_OP_GATHER_ND) return declines_gather_nd(graph, node);
     if (node->op == PF_OP_SCATTER_ELEMENTS || node->op == PF_OP_SCATTER_ND) return cg_scatter_declines(graph, node);
     if (node->op == PF_OP_SPLIT || evaluators[node->op]) return NULL;

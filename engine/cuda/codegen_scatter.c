@@ -1,6 +1,6 @@
 /* Scattering as seen from the element that is written: it looks through all indices for those that name it, in their
    order, so that the last one counts, or all are combined in the same order every time.  For few indices, as a cache of
-   keys gets. */
+   keys gets, or few elements, as the nodes of a graph have. */
 #include <stdio.h>
 
 #include "engine/cuda/codegen.h"
@@ -8,6 +8,7 @@
 #include "engine/ops/attrs.h"
 
 enum { INDICES_MAX = 4096 };
+#define COMPARISONS_MAX (INT64_C(1) << 33)      /* some milliseconds of a card; the host takes longer */
 
 static const pf_value *input_of(const cg_context *cg, const pf_node *node, uint32_t i)
 {
@@ -43,6 +44,18 @@ static int64_t count_indices(const pf_graph *graph, const pf_node *node)
     return count;
 }
 
+static bool is_too_much(const pf_graph *graph, const pf_node *node)
+{
+    const pf_shape *y = &pf_graph_value(graph, node->in[0])->shape;
+    int64_t         count = count_indices(graph, node);
+
+    for (int d = 0; d < y->rank && count > INDICES_MAX; d++) {
+        if (!pf_dim_is_number(y->dim[d]) || count > COMPARISONS_MAX) return true;
+        count *= y->dim[d] ? y->dim[d] : 1;
+    }
+    return count > COMPARISONS_MAX;
+}
+
 const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node)
 {
     const pf_shape *index = &pf_graph_value(graph, node->in[1])->shape;
@@ -50,29 +63,10 @@ const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node)
     if (index->rank < 1) return "indices without a dim";
     if (node->op == PF_OP_SCATTER_ND && !pf_dim_is_number(index->dim[index->rank - 1]))
         return "indices of unknown depth";
-    return count_indices(graph, node) > INDICES_MAX ? "more than 4096 indices" : NULL;
+    return is_too_much(graph, node) ? "more than 4096 indices for many elements" : NULL;
 }
 
-/* ---- Loops over indices: variable `var` counts, and what is evaluated inside is forgotten behind it. */
-
-typedef struct index_loop { int var; uint32_t known; } index_loop;
-
-static bool open_loop(cg_context *cg, int64_t count, index_loop *loop)
-{
-    if (cg->var_count == CG_VARS) return false;
-    *loop = (index_loop){ cg->var_count++, cg->memo_count };
-    cg->var_extent[loop->var] = count;
-    pf_buf_printf(cg->body, "  for (idx i%d = 0; i%d < %lld; ++i%d) {\n", loop->var, loop->var, (long long)count,
-                  loop->var);
-    return true;
-}
-
-static void close_loop(cg_context *cg, const index_loop *loop)
-{
-    pf_buf_printf(cg->body, "  }\n");
-    cg->memo_count = loop->known;
-    cg->var_count--;
-}
+/* ---- Loops over indices */
 
 /* g<id>: starts as what the point's own guard says. */
 static int32_t open_guard(cg_context *cg, const cg_point *point)
@@ -148,24 +142,24 @@ static bool positions_update(cg_context *cg, const pf_node *node, const cg_point
 
 int32_t cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *point)
 {
-    cg_type    type = cg_type_of(input_of(cg, node, 0)->dtype);
-    int32_t    x = cg_eval(cg, node->in[0], point), id = ++cg->next_id, update = 0;
-    index_loop loop = {0};
-    cg_point   at = {0};
-    bool       fine = false;
+    cg_type       type = cg_type_of(input_of(cg, node, 0)->dtype);
+    int32_t       x = cg_eval(cg, node->in[0], point), id = ++cg->next_id, update = 0;
+    cg_inner_loop loop = {0};
+    cg_point      at = {0};
+    bool          fine = false;
 
     pf_buf_printf(cg->body, "  %s v%d[V]; LANES v%d[l] = v%d[l];\n",
                   type == CG_FLOAT ? "float"
                   : type == CG_INT ? "long long"
                                    : "int",
                   id, id, x);
-    if (x < 0 || !open_loop(cg, count_indices(cg->problem->graph, node), &loop)) return -1;
+    if (x < 0 || !cg_open_loop(cg, count_indices(cg->problem->graph, node), &loop)) return -1;
     fine = node->op == PF_OP_SCATTER_ND ? positions_update(cg, node, point, loop.var, &at)
                                         : elements_update(cg, node, point, loop.var, &at);
     if (fine) update = cg_eval(cg, node->in[2], &at);
     if (update > 0)
         pf_buf_printf(cg->body, "  LANES if (g%d[l]) { const auto a = v%d[l]; const auto b = v%d[l]; v%d[l] = %s; }\n",
                       at.guard, id, update, id, combination(reduction_of(node)));
-    close_loop(cg, &loop);
+    cg_close_loop(cg, &loop);
     return update > 0 ? id : -1;
 }

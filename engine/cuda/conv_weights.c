@@ -5,9 +5,11 @@
 /* Inlined for each size, so that a copy is one instruction. */
 static inline void place(const pf_tensor *weights, int64_t channels, size_t bytes, uint8_t *to)
 {
-    int64_t        outputs = weights->dim[0], inputs = weights->dim[1], taps = weights->dim[2] * weights->dim[3];
+    int64_t        outputs = weights->dim[0], inputs = weights->dim[1], taps = 1;
     const uint8_t *from = weights->data;
 
+    for (int32_t d = 2; d < weights->rank; d++)
+        taps *= weights->dim[d];
     memset(to, 0, (size_t)(outputs * taps * channels) * bytes);
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t i = 0; i < inputs; i++)

@@ -71,7 +71,8 @@ def export(case, folder):
 
 
 def export_all(cases, done, folder):
-    """Runs in a process of its own."""
+    """Runs in a process of its own, which keeps off the cards: whoever measures there waits for others to go."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     while True:
         try:
             case = cases.get_nowait()

@@ -56,15 +56,16 @@ static conv_window window_of(const pf_node *node)
 
 /* ---- Recognizing the region */
 
-/* A constant of one number per channel: [C,1,1] or [1,C,1,1] against [N,C,H,W]. */
-static bool is_per_channel(const pf_problem *p, int input, int64_t channels)
+/* A constant of one number per channel: [C,1,1] or [1,C,1,1] against [N,C,H,W], with a dim more against volumes. */
+static bool is_per_channel(const pf_problem *p, int input, const pf_shape *out)
 {
     const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
+    int32_t         lead = out->rank - shape->rank;
 
-    return p->in_constant[input] &&
-           ((shape->rank == 3 && shape->dim[0] == channels && shape->dim[1] == 1 && shape->dim[2] == 1) ||
-            (shape->rank == 4 && shape->dim[0] == 1 && shape->dim[1] == channels && shape->dim[2] == 1 &&
-             shape->dim[3] == 1));
+    if (!p->in_constant[input] || lead < 0 || lead > 1) return false;
+    for (int32_t d = 0; d < shape->rank; d++)
+        if (shape->dim[d] != (d + lead == 1 ? out->dim[1] : 1)) return false;
+    return true;
 }
 
 static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, conv_form *form)
@@ -76,7 +77,7 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
 
     if (input == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
     if (form->bias == PF_NO_INPUT && !form->activation && form->residual == PF_NO_INPUT &&
-        is_per_channel(p, input, out->dim[1])) {
+        is_per_channel(p, input, out)) {
         form->bias = input;
         return NULL;
     }
@@ -118,8 +119,10 @@ static const char *take_conv(const pf_problem *p, const pf_node *node, conv_form
     form->x = pf_cuda_input(p, node->in[0]);
     form->w = pf_cuda_input(p, node->in[1]);
     form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? pf_cuda_input(p, node->in[2]) : PF_NO_INPUT;
-    if (form->x == PF_NO_INPUT || form->w == PF_NO_INPUT || !p->in_constant[form->w]) return "weights are computed";
-    return form->bias != PF_NO_INPUT && !p->in_constant[form->bias] ? "bias is computed" : NULL;
+    if (form->x == PF_NO_INPUT || form->w == PF_NO_INPUT) return "weights are computed inside the region";
+    return node->in_count > 2 && node->in[2] != PF_NONE && form->bias == PF_NO_INPUT
+               ? "bias is computed inside the region"
+               : NULL;
 }
 
 static const char *recognize(const pf_problem *p, conv_form *form)
@@ -147,10 +150,34 @@ static const char *recognize(const pf_problem *p, conv_form *form)
     return chain == graph->outputs[0] ? NULL : "the output is not the end of the chain";
 }
 
+static const pf_shape *shape_of(const pf_problem *p, int input)
+{
+    return &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
+}
+
 static bool x_is_padded(const pf_problem *p, const conv_form *form)
 {
-    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 &&
-           pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1] <= 8;
+    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 && shape_of(p, form->x)->dim[1] <= 8;
+}
+
+/* cuDNN 9.19 lists engines for volumes alike, but not for transposed ones with an epilogue, and for a group for each
+   channel only generic ones: slices of those go to our own kernels. */
+static const char *volume_declines(const pf_problem *p, const conv_form *form)
+{
+    conv_window window = window_of(form->conv);
+
+    if (window.transposed && p->graph->outputs[0] != form->conv->out[0]) return "a transposed volume with an epilogue";
+    if (window.transposed && form->bias != PF_NO_INPUT) return "a transposed volume with a bias";
+    return window.groups > 1 && window.groups == shape_of(p, form->x)->dim[1] ? "a volume with a group for each channel"
+                                                                              : NULL;
+}
+
+/* Weights that are known are packed once; others come as an image of their own, whose channels are last. */
+static const char *weights_decline(const pf_problem *p, const conv_form *form)
+{
+    if (p->in_constant[form->w]) return NULL;
+    if (p->in_layout[form->x] != PF_LAYOUT_CHANNELS_LAST) return "x is padded and the weights are computed";
+    return p->in_layout[form->w] == PF_LAYOUT_CHANNELS_LAST ? NULL : "computed weights are not channels-last";
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -162,13 +189,15 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     (void)device;
     if (reason) return reason;
     x = pf_graph_value(p->graph, p->graph->inputs[form.x]);
-    if (x->shape.rank != 4) return "not a convolution over two spatial dims";
+    if (x->shape.rank != 4 && x->shape.rank != 5) return "not a convolution over two or three spatial dims";
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
     if (window_of(form.conv).reason) return window_of(form.conv).reason;
+    if (x->shape.rank == 5 && volume_declines(p, &form)) return volume_declines(p, &form);
     if (p->in_layout[form.x] != PF_LAYOUT_CHANNELS_LAST && !x_is_padded(p, &form)) return "x is not channels-last";
     if (form.residual != PF_NO_INPUT && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST)
         return "residual is not channels-last";
-    return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? NULL : "output is not channels-last";
+    if (form.bias != PF_NO_INPUT && p->in_layout[form.bias] != PF_LAYOUT_LINEAR) return "bias is not linear";
+    return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? weights_decline(p, &form) : "output is not channels-last";
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -180,9 +209,10 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     for (uint32_t i = 0; i < p->graph->input_count; i++) in[i] = PF_LAYOUT_LINEAR;
     in[form.x] = out[0] = PF_LAYOUT_CHANNELS_LAST;
     if (form.residual != PF_NO_INPUT) in[form.residual] = PF_LAYOUT_CHANNELS_LAST;
+    if (!p->in_constant[form.w]) in[form.w] = PF_LAYOUT_CHANNELS_LAST;
     if (index == 0) return true;
     in[form.x] = PF_LAYOUT_C8;          /* few channels, padded to eight: a stem */
-    return form.conv->op == PF_OP_CONV && pf_graph_value(p->graph, p->graph->inputs[form.x])->shape.dim[1] < 8;
+    return form.conv->op == PF_OP_CONV && p->in_constant[form.w] && shape_of(p, form.x)->dim[1] < 8;
 }
 
 /* ---- The cuDNN graph */
@@ -191,29 +221,12 @@ typedef struct conv_scalars { float value[SCALARS_MAX]; int count; } conv_scalar
 
 static int64_t channels_in(const pf_problem *p, const conv_form *form)
 {
-    int64_t c = pf_graph_value(p->graph, p->graph->inputs[form->x])->shape.dim[1];
-
-    return x_is_padded(p, form) ? 8 : c;
-}
-
-static void nhwc_strides(const int64_t d[4], int64_t stride[4])
-{
-    stride[0] = d[1] * d[2] * d[3];
-    stride[1] = 1;
-    stride[2] = d[1] * d[3];
-    stride[3] = d[1];
-}
-
-static pf_cudnn_tensor nhwc(pf_cudnn_graph *g, int64_t uid, cudnnDataType_t type, const int64_t d[4])
-{
-    int64_t stride[4] = {0};
-
-    nhwc_strides(d, stride);
-    return uid ? pf_cudnn_tensor_new(g, uid, type, 4, d, stride) : pf_cudnn_virtual(g, type, 4, d, stride);
+    return x_is_padded(p, form) ? 8 : shape_of(p, form->x)->dim[1];
 }
 
 typedef struct builder {
     pf_cudnn_graph  *g;
+    int32_t          rank;
     const int64_t   *y;
     cudnnDataType_t  type;
     conv_scalars    *scalars;
@@ -221,10 +234,19 @@ typedef struct builder {
     pf_cudnn_tensor  last;
 } builder;
 
+/* A tensor of these dims with its channels last. */
+static pf_cudnn_tensor nhwc(const builder *b, int64_t uid, cudnnDataType_t type, const int64_t *d)
+{
+    pf_strides s = pf_layout_strides(PF_LAYOUT_CHANNELS_LAST, b->rank, d);
+
+    return uid ? pf_cudnn_tensor_new(b->g, uid, type, b->rank, d, s.dim)
+               : pf_cudnn_virtual(b->g, type, b->rank, d, s.dim);
+}
+
 /* The next result: the output when no operation is left, otherwise virtual and FP32. */
 static pf_cudnn_tensor next(builder *b)
 {
-    return --b->left == 0 ? nhwc(b->g, UID_Y, b->type, b->y) : nhwc(b->g, 0, CUDNN_DATA_FLOAT, b->y);
+    return --b->left == 0 ? nhwc(b, UID_Y, b->type, b->y) : nhwc(b, 0, CUDNN_DATA_FLOAT, b->y);
 }
 
 static void apply(builder *b, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor other)
@@ -240,7 +262,7 @@ static pf_cudnn_tensor scalar(builder *b, double value)
     int at = b->scalars->count++;
 
     b->scalars->value[at] = (float)value;
-    return pf_cudnn_scalar(b->g, UID_SCALAR + at, 4);
+    return pf_cudnn_scalar(b->g, UID_SCALAR + at, b->rank);
 }
 
 static int activation_operations(const pf_node *node)
@@ -270,15 +292,16 @@ static void apply_activation(builder *b, const pf_node *node)
 static void add_convolution(builder *b, const pf_problem *p, const conv_form *form)
 {
     conv_window     conv = window_of(form->conv);
-    pf_cudnn_window window = { 2, conv.pads->at, conv.pads->at + 2, conv.strides->at, conv.dilations->at };
-    const pf_shape *x = &pf_graph_value(p->graph, p->graph->inputs[form->x])->shape;
-    const pf_shape *w = &pf_graph_value(p->graph, p->graph->inputs[form->w])->shape;
-    int64_t         c = channels_in(p, form);
-    int64_t         x_dim[4] = { x->dim[0], c, x->dim[2], x->dim[3] };
-    int64_t         w_dim[4] = { w->dim[0], conv.transposed ? w->dim[1] : c / conv.groups, w->dim[2], w->dim[3] };
-    pf_cudnn_tensor x_tensor = nhwc(b->g, UID_X, b->type, x_dim), w_tensor = nhwc(b->g, UID_W, b->type, w_dim),
-                    y = next(b);
+    int             dims = b->rank - 2;
+    pf_cudnn_window window = { dims, conv.pads->at, conv.pads->at + dims, conv.strides->at, conv.dilations->at };
+    pf_shape        x = *shape_of(p, form->x), w = *shape_of(p, form->w);
+    pf_cudnn_tensor x_tensor = NULL, w_tensor = NULL, y = NULL;
 
+    x.dim[1] = channels_in(p, form);
+    if (!conv.transposed) w.dim[1] = x.dim[1] / conv.groups;
+    x_tensor = nhwc(b, UID_X, b->type, x.dim);
+    w_tensor = nhwc(b, UID_W, b->type, w.dim);
+    y = next(b);
     if (conv.transposed) pf_cudnn_convolution_transpose(b->g, x_tensor, w_tensor, y, &window);
     else pf_cudnn_convolution(b->g, x_tensor, w_tensor, y, &window);
     b->last = y;
@@ -287,16 +310,17 @@ static void add_convolution(builder *b, const pf_problem *p, const conv_form *fo
 static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const conv_form *form, conv_scalars *scalars)
 {
     const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[0]);
-    int64_t         bias_dim[4] = { 1, out->shape.dim[1], 1, 1 };
-    builder         b = { .g = g, .y = out->shape.dim, .type = pf_cudnn_type(out->dtype), .scalars = scalars };
+    int64_t         bias_dim[5] = { 1, out->shape.dim[1], 1, 1, 1 };
+    builder         b = { .g = g, .rank = out->shape.rank, .y = out->shape.dim, .type = pf_cudnn_type(out->dtype),
+                          .scalars = scalars };
     bool            residual = form->residual != PF_NO_INPUT;
 
     b.left = 1 + (form->bias != PF_NO_INPUT) + residual + activation_operations(form->activation);
     add_convolution(&b, p, form);
-    if (residual && !form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_Z, b.type, b.y));
-    if (form->bias != PF_NO_INPUT) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_BIAS, b.type, bias_dim));
+    if (residual && !form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_Z, b.type, b.y));
+    if (form->bias != PF_NO_INPUT) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_BIAS, b.type, bias_dim));
     if (form->activation) apply_activation(&b, form->activation);
-    if (residual && form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(g, UID_Z, b.type, b.y));
+    if (residual && form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_Z, b.type, b.y));
     pf_cudnn_finish(g);
 }
 
@@ -385,7 +409,8 @@ typedef struct conv_impl {
     cudnnBackendDescriptor_t plan;
     pf_device               *device;
     conv_scalars             scalars;
-    int                      x, bias, residual; /* inputs of the problem, or PF_NO_INPUT */
+    int                      x, w, bias, residual;      /* inputs of the problem, or PF_NO_INPUT */
+    bool                     packs_weights, packs_bias;
     size_t                   bias_offset;       /* in the packed constants */
     pf_digest                problem;
 } conv_impl;
@@ -395,16 +420,16 @@ static int64_t weight_channels(const pf_problem *p, const conv_form *form)
 {
     conv_window conv = window_of(form->conv);
 
-    return conv.transposed ? pf_graph_value(p->graph, p->graph->inputs[form->w])->shape.dim[1]
-                           : channels_in(p, form) / conv.groups;
+    return conv.transposed ? shape_of(p, form->w)->dim[1] : channels_in(p, form) / conv.groups;
 }
 
 static size_t weight_bytes(const pf_problem *p, const conv_form *form)
 {
     const pf_value *w = pf_graph_value(p->graph, p->graph->inputs[form->w]);
+    int64_t         elems = w->shape.dim[0] * weight_channels(p, form);
 
-    return pf_dtype_bytes(w->dtype,
-                          (uint64_t)(w->shape.dim[0] * weight_channels(p, form) * w->shape.dim[2] * w->shape.dim[3]));
+    for (int32_t d = 2; d < w->shape.rank; d++) elems *= w->shape.dim[d];
+    return pf_dtype_bytes(w->dtype, (uint64_t)elems);
 }
 
 static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
@@ -488,11 +513,15 @@ static void measure(pf_step *step, const pf_problem *p, const conv_form *form)
     conv_impl *impl = step->impl;
 
     impl->x = form->x;
+    impl->w = form->w;
     impl->bias = form->bias;
     impl->residual = form->residual;
-    impl->bias_offset = (weight_bytes(p, form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
+    impl->packs_weights = p->in_constant[form->w];
+    impl->packs_bias = form->bias != PF_NO_INPUT && p->in_constant[form->bias];
+    if (impl->packs_weights)
+        impl->bias_offset = (weight_bytes(p, form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
     step->packed_bytes = impl->bias_offset;
-    if (form->bias != PF_NO_INPUT) {
+    if (impl->packs_bias) {
         const pf_value *bias = pf_graph_value(p->graph, p->graph->inputs[form->bias]);
 
         step->packed_bytes += pf_dtype_bytes(bias->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &bias->shape));
@@ -538,8 +567,8 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     (void)err;
     recognize(p, &form);
     memset(packed, 0, step->packed_bytes);
-    pf_conv_weights_pack(&constants[form.w], weight_channels(p, &form), packed);
-    if (form.bias != PF_NO_INPUT)
+    if (impl->packs_weights) pf_conv_weights_pack(&constants[form.w], weight_channels(p, &form), packed);
+    if (impl->packs_bias)
         memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
@@ -548,12 +577,15 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
 {
     const conv_impl *impl = step->impl;
     int64_t          uids[5 + SCALARS_MAX] = { UID_X, UID_W, UID_Y };
-    void            *pointers[5 + SCALARS_MAX] = { bindings->in[impl->x], bindings->packed, bindings->out[0] };
+    void            *pointers[5 + SCALARS_MAX] = { bindings->in[impl->x],
+                                                   impl->packs_weights ? bindings->packed : bindings->in[impl->w],
+                                                   bindings->out[0] };
     int              count = 3;
 
     if (impl->bias != PF_NO_INPUT) {
         uids[count] = UID_BIAS;
-        pointers[count++] = (uint8_t *)bindings->packed + impl->bias_offset;
+        pointers[count++] = impl->packs_bias ? (uint8_t *)bindings->packed + impl->bias_offset
+                                             : bindings->in[impl->bias];
     }
     if (impl->residual != PF_NO_INPUT) {
         uids[count] = UID_Z;
