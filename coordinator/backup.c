@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +13,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "coordinator/core.h"
+#include "coordinator/worker.h"
 
 struct pf_backup {
     pf_db              *db;
     const pf_state_dir *dir;
-    pthread_t           thread;
-    pthread_mutex_t     mutex;
-    pthread_cond_t      wake;
-    bool                asked, stopping;
-    int64_t             made_ns;
+    pf_worker          *worker;
+    pf_task             task;           /* there is one at a time */
+    bool                busy;
+    int64_t             made_ns, copied_ns;     /* copied_ns is the worker's while busy */
 };
 
 /* ---- numbers of the copies that are there */
@@ -93,80 +92,59 @@ static pf_status make(pf_backup *backup, pf_err *err)
     return st;
 }
 
-static void *run(void *user)
+static void work(void *user, const pf_tasks *tasks)
 {
     pf_backup *backup = user;
+    pf_err     err = { 0 };
 
-    for (;;) {
-        pf_err    err = { 0 };
-        pf_status st = PF_OK;
-        pthread_mutex_lock(&backup->mutex);
-        while (!backup->asked && !backup->stopping)
-            pthread_cond_wait(&backup->wake, &backup->mutex);
-        if (!backup->asked) {
-            pthread_mutex_unlock(&backup->mutex);
-            return NULL;
-        }
-        pthread_mutex_unlock(&backup->mutex);
-        st = make(backup, &err);
-        if (st)
-            pf_log(PF_LOG_ERROR, "state", "no_backup reason=\"%s\"", err.msg);
-        pthread_mutex_lock(&backup->mutex);
-        backup->asked = false;
-        backup->made_ns = st ? backup->made_ns : pf_clock_wall_ns();
-        pthread_mutex_unlock(&backup->mutex);
-    }
+    (void)tasks;
+    if (make(backup, &err))
+        pf_log(PF_LOG_ERROR, "state", "no_backup reason=\"%s\"", err.msg);
+    else
+        backup->copied_ns = pf_clock_wall_ns();
 }
 
 pf_status pf_backup_start(pf_db *db, const pf_state_dir *dir, pf_backup **out, pf_err *err)
 {
-    pf_backup *backup = pf_calloc(1, sizeof *backup);
+    pf_backup        *backup = pf_calloc(1, sizeof *backup);
+    pf_worker_options options = { .name = "backup", .at_once = 1, .finishes = true, .work = work, .user = backup };
+    pf_status         st = PF_OK;
 
     *out = NULL;
     if (!backup)
         return PF_FAIL_MEMORY(err, sizeof *backup);
     backup->db = db;
     backup->dir = dir;
-    pthread_mutex_init(&backup->mutex, NULL);
-    pthread_cond_init(&backup->wake, NULL);
-    if (pthread_create(&backup->thread, NULL, run, backup) != 0) {
+    st = pf_worker_start(&options, &backup->worker, err);
+    if (st)
         pf_free(backup);
-        return PF_FAIL(err, PF_NO_SPACE, "cannot start the backup's thread");
-    }
-    *out = backup;
-    return PF_OK;
+    else
+        *out = backup;
+    return st;
 }
 
 void pf_backup_stop(pf_backup *backup)
 {
     if (!backup)
         return;
-    pthread_mutex_lock(&backup->mutex);
-    backup->stopping = true;
-    pthread_cond_signal(&backup->wake);
-    pthread_mutex_unlock(&backup->mutex);
-    pthread_join(backup->thread, NULL);
-    pthread_mutex_destroy(&backup->mutex);
-    pthread_cond_destroy(&backup->wake);
+    pf_worker_stop(backup->worker);
     pf_free(backup);
-}
-
-void pf_backup_make(pf_backup *backup)
-{
-    pthread_mutex_lock(&backup->mutex);
-    backup->asked = true;
-    pthread_cond_signal(&backup->wake);
-    pthread_mutex_unlock(&backup->mutex);
 }
 
 int64_t pf_backup_made_ns(pf_backup *backup)
 {
-    int64_t made_ns = 0;
+    if (backup->busy && pf_worker_take(backup->worker)) {
+        backup->busy = false;
+        backup->made_ns = backup->copied_ns;
+    }
+    return backup->made_ns;
+}
 
-    pthread_mutex_lock(&backup->mutex);
-    made_ns = backup->made_ns;
-    pthread_mutex_unlock(&backup->mutex);
-    return made_ns;
+void pf_backup_make(pf_backup *backup)
+{
+    pf_backup_made_ns(backup);          /* hears whether the one before is done */
+    if (!backup->busy)
+        backup->busy = pf_worker_give(backup->worker, &backup->task, 1);
 }
 
 /* ---- going back */

@@ -495,12 +495,6 @@ void pf_job_cancelled(pf_core *core, pf_job *job)
     enter(core, job, PF__JOB_STATE__STATE_CANCELLED, core->config.history_ns);
 }
 
-void pf_job_unsatisfiable(pf_core *core, pf_job *job, const char *message)
-{
-    set_failure(core, job, PF__FAILURE_KIND__FAILURE_NONE, (uint32_t)pf_status_exit_code(PF_NOT_FOUND), message);
-    enter(core, job, PF__JOB_STATE__STATE_UNSATISFIABLE, core->config.history_ns);
-}
-
 static bool may_kick(const pf_job *job)
 {
     return job->state == PF__JOB_STATE__STATE_QUARANTINED || job->state == PF__JOB_STATE__STATE_FAILED ||
@@ -551,7 +545,8 @@ static void expire_queued(pf_core *core, pf_job *job)
         return;
     }
     pf_classes_explain(core, pf_text_of(job->order->of.selector), message, sizeof message);
-    pf_job_unsatisfiable(core, job, message);
+    set_failure(core, job, PF__FAILURE_KIND__FAILURE_NONE, (uint32_t)pf_status_exit_code(PF_NOT_FOUND), message);
+    enter(core, job, PF__JOB_STATE__STATE_UNSATISFIABLE, core->config.history_ns);
 }
 
 static void expire_offered(pf_core *core, pf_job *job)

@@ -11,7 +11,7 @@
      any live     --pf_job_fail-->          FAILED
      any live     --pf_job_cancel-->        CANCELLED, or CANCELLING while an agent holds it
      CANCELLING   --pf_job_cancelled-->     CANCELLED
-     QUEUED       --pf_job_unsatisfiable--> UNSATISFIABLE
+     QUEUED       --pf_job_expire-->        UNSATISFIABLE
      final        --pf_job_forget-->        gone */
 #ifndef PF_COORDINATOR_JOB_H
 #define PF_COORDINATOR_JOB_H
@@ -43,7 +43,6 @@ void pf_job_back_off(pf_core *core, pf_job *job, const pf_setback *why);
 void pf_job_fail(pf_core *core, pf_job *job, Pf__FailureKind kind, uint32_t exit_code, const char *message);
 void pf_job_cancel(pf_core *core, pf_job *job, const char *reason);
 void pf_job_cancelled(pf_core *core, pf_job *job);
-void pf_job_unsatisfiable(pf_core *core, pf_job *job, const char *message);
 /* False when the job is in no state to be kicked. */
 bool pf_job_kick(pf_core *core, pf_job *job);
 /* Why not. */

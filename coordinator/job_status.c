@@ -108,7 +108,8 @@ void pf_status_list_add(pf_core *core, pf_status_list *list, const pf_job *job, 
         s->wait_ms = wait_ms(core, job);
 }
 
-void pf_status_list_add_plan(pf_core *core, pf_status_list *list, const pf_plan *plan, const char *selector)
+/* A hit on a plan whose job is forgotten. */
+static void add_plan(pf_core *core, pf_status_list *list, const pf_plan *plan, const char *selector)
 {
     Pf__JobStatus *s = add(core, list);
 
@@ -149,7 +150,7 @@ void pf_status_list_add_item(pf_core *core, pf_status_list *list, const pf_submi
     if (job)
         pf_status_list_add(core, list, job, true);
     else if (plan)
-        pf_status_list_add_plan(core, list, plan, pf_text_of(item->selector));
+        add_plan(core, list, plan, pf_text_of(item->selector));
     else
         add_forgotten(core, list, item);
     if (core->failed)

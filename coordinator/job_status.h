@@ -18,8 +18,6 @@ void pf_status_list_clear(pf_status_list *list);
 void pf_status_list_add(pf_core *core, pf_status_list *list, const pf_job *job, bool with_json);
 /* What a submit got: a job, or a plan whose job is forgotten. */
 void pf_status_list_add_item(pf_core *core, pf_status_list *list, const pf_submit_item *item);
-/* A hit on a plan whose job is forgotten. */
-void pf_status_list_add_plan(pf_core *core, pf_status_list *list, const pf_plan *plan, const char *selector);
 /* The array of pointers that protobuf wants; *count is how many. */
 Pf__JobStatus **pf_status_list_ready(pf_core *core, pf_status_list *list, size_t *count);
 

@@ -16,7 +16,8 @@ pf_order *pf_order_take(pf_core *core, const pf_order_key *key)
 
     if (order) {
         drop_texts(core, key);
-        return pf_order_again(order);
+        order->refs++;
+        return order;
     }
     order = pf_core_alloc(core, sizeof *order);
     if (order) {
@@ -29,12 +30,6 @@ pf_order *pf_order_take(pf_core *core, const pf_order_key *key)
     }
     drop_texts(core, key);
     return NULL;
-}
-
-pf_order *pf_order_again(pf_order *order)
-{
-    order->refs++;
-    return order;
 }
 
 void pf_order_drop(pf_core *core, pf_order *order)

@@ -317,7 +317,6 @@ void        pf_text_end_loading(pf_core *core);
 
 /* Takes over the references that key holds, in any case; NULL after pf_core_fail. */
 pf_order *pf_order_take(pf_core *core, const pf_order_key *key);
-pf_order *pf_order_again(pf_order *order);
 void      pf_order_drop(pf_core *core, pf_order *order);        /* NULL is fine */
 
 #endif

@@ -19,7 +19,7 @@ struct pf_worker {
     int               done_fd;          /* readable while something is done */
 };
 
-void pf_tasks_push(pf_tasks *list, pf_task *task)
+static void push(pf_tasks *list, pf_task *task)
 {
     task->next = NULL;
     if (list->last)
@@ -30,7 +30,7 @@ void pf_tasks_push(pf_tasks *list, pf_task *task)
     list->count++;
 }
 
-pf_task *pf_tasks_pop(pf_tasks *list)
+static pf_task *pop(pf_tasks *list)
 {
     pf_task *task = list->first;
 
@@ -53,7 +53,7 @@ static pf_tasks next_tasks(pf_worker *worker)
         pthread_cond_wait(&worker->wake, &worker->mutex);
     while (worker->waiting.first && (!worker->stopping || worker->options.finishes) &&
            (!worker->options.at_once || next.count < worker->options.at_once))
-        pf_tasks_push(&next, pf_tasks_pop(&worker->waiting));
+        push(&next, pop(&worker->waiting));
     pthread_mutex_unlock(&worker->mutex);
     return next;
 }
@@ -63,8 +63,8 @@ static void give_back(pf_worker *worker, pf_tasks *finished)
     uint64_t one = 1;
 
     pthread_mutex_lock(&worker->mutex);
-    for (pf_task *task = pf_tasks_pop(finished); task; task = pf_tasks_pop(finished))
-        pf_tasks_push(&worker->done, task);
+    for (pf_task *task = pop(finished); task; task = pop(finished))
+        push(&worker->done, task);
     worker->any_done = true;
     if (write(worker->done_fd, &one, sizeof one) != (ssize_t)sizeof one)
         pf_log(PF_LOG_ERROR, "farm", "eventfd cannot be written");
@@ -105,8 +105,9 @@ pf_status pf_worker_start(const pf_worker_options *options, pf_worker **out, pf_
 
 static void free_all(const pf_worker *worker, pf_tasks *list)
 {
-    for (pf_task *task = pf_tasks_pop(list); task; task = pf_tasks_pop(list))
-        worker->options.free(task);
+    for (pf_task *task = pop(list); task; task = pop(list))
+        if (worker->options.free)
+            worker->options.free(task);
 }
 
 void pf_worker_stop(pf_worker *worker)
@@ -133,7 +134,7 @@ bool pf_worker_give(pf_worker *worker, pf_task *task, uint32_t limit)
     pthread_mutex_lock(&worker->mutex);
     taken = worker->waiting.count + worker->done.count < limit;
     if (taken) {
-        pf_tasks_push(&worker->waiting, task);
+        push(&worker->waiting, task);
         pthread_cond_signal(&worker->wake);
     }
     pthread_mutex_unlock(&worker->mutex);
@@ -153,7 +154,7 @@ pf_task *pf_worker_take(pf_worker *worker)
     if (!worker->any_done)
         return NULL;
     pthread_mutex_lock(&worker->mutex);
-    task = pf_tasks_pop(&worker->done);
+    task = pop(&worker->done);
     worker->any_done = worker->done.first != NULL;
     if (!worker->any_done && read(worker->done_fd, &count, sizeof count) < 0)
         pf_log(PF_LOG_ERROR, "farm", "eventfd cannot be read");

@@ -12,9 +12,6 @@ typedef struct pf_task { struct pf_task *next; } pf_task;       /* the first mem
 
 typedef struct pf_tasks { pf_task *first, *last; uint32_t count; } pf_tasks;
 
-void     pf_tasks_push(pf_tasks *list, pf_task *task);
-pf_task *pf_tasks_pop(pf_tasks *list);                          /* NULL when it is empty */
-
 typedef struct pf_worker pf_worker;
 
 typedef struct pf_worker_options {
@@ -22,7 +19,7 @@ typedef struct pf_worker_options {
     uint32_t    at_once;                /* most tasks that work is given together; 0: all that wait */
     bool        finishes;               /* at the end what waits is still done; else it is dropped */
     void      (*work)(void *user, const pf_tasks *tasks);       /* on the worker's thread; the list stays as it is */
-    void      (*free)(pf_task *task);   /* of what nobody takes */
+    void      (*free)(pf_task *task);   /* of what nobody takes; NULL: nothing is to be freed */
     void       *user;                   /* borrowed until pf_worker_stop */
 } pf_worker_options;
 
