@@ -78,14 +78,15 @@ static pf_status open_layer(const examination *x, uint32_t s, layer *out, pf_err
 }
 
 /* Constants are in the plan as its choice packed them: they are read where that took them from. */
-static pf_tensor constant_of(const examination *x, uint32_t plan_value)
+static pf_status read_constant(const pf_value *value, pf_tensor *out, pf_err *err)
 {
-    const pf_value *value = pf_graph_value(x->graph, x->graph_value[plan_value]);
-    pf_tensor       tensor = { .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
+    const void *data = NULL;
+    pf_status   st = pf_constant_bytes(&value->constant, &data, err);
 
-    memcpy(tensor.dim, value->shape.dim, sizeof tensor.dim);
-    tensor.data = (void *)(uintptr_t)value->constant.data;
-    return tensor;
+    *out = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
+    memcpy(out->dim, value->shape.dim, sizeof out->dim);
+    out->data = (void *)(uintptr_t)data;
+    return st;
 }
 
 static pf_status take_inputs(const examination *x, layer *l, pf_err *err)
@@ -94,10 +95,10 @@ static pf_status take_inputs(const examination *x, layer *l, pf_err *err)
     pf_status           st = PF_OK;
 
     for (uint32_t i = 0; i < l->problem->graph->input_count && !st; i++) {
-        if (pf_graph_value(x->graph, x->graph_value[step->in[i]])->is_constant)
-            l->in[i] = constant_of(x, step->in[i]);
-        else
-            st = pf_context_fetch(x->context, step->in[i], &l->in[i], err);
+        const pf_value *value = pf_graph_value(x->graph, x->graph_value[step->in[i]]);
+
+        st = value->is_constant ? read_constant(value, &l->in[i], err)
+                                : pf_context_fetch(x->context, step->in[i], &l->in[i], err);
     }
     return st;
 }

@@ -24,10 +24,14 @@ pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile,
 void      pf_builder_draft_clear(pf_draft *draft);
 /* Makes entry, of the step's item, the step's choice; before packing. */
 void      pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
+/* Memory for constants that are made to be packed, used again and again. */
+typedef struct pf_pack_room { uint8_t *data; size_t capacity; } pf_pack_room;  /* data: owned */
+
 /* builder_pack.c: a step's constants as `prepared` wants them.  packed: prepared->packed_bytes of zeros, aligned to
-   PF_PLAN_ALIGNMENT, since padding inside must be the same in every build. */
+   PF_PLAN_ALIGNMENT, since padding inside must be the same in every build.  room NULL: constants that are made for it
+   are kept for the next time. */
 pf_status pf_builder_pack_constants(const pf_draft *draft, const pf_plan_step *step, const pf_problem *bound,
-                                    const pf_step *prepared, void *packed, pf_err *err);
+                                    const pf_step *prepared, pf_pack_room *room, void *packed, pf_err *err);
 /* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other
    shapes may need that; they go into sink, and what they were made of is not kept in memory when it is in a file. */
 pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, pf_err *err);

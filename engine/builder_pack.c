@@ -20,6 +20,7 @@ typedef struct packing {
     pf_draft     *draft;
     pf_device    *device;
     pf_plan_sink *sink;
+    pf_pack_room *room;
 } packing;
 
 /* ---- Blobs */
@@ -78,9 +79,21 @@ static pf_status add_blob(const packing *p, const void *data, size_t bytes, uint
     return PF_OK;
 }
 
+/* What must be made for it is made where it leaves from. */
 static pf_status add_constant(const packing *p, const pf_constant *constant, uint32_t *index, pf_err *err)
 {
-    return add_blob(p, constant->data, constant->bytes, index, err);
+    const void *data = pf_constant_find(constant);
+    void       *buffer = NULL;
+    pf_status   st = PF_OK;
+
+    if (data || !constant->late)
+        return add_blob(p, data, constant->bytes, index, err);
+    st = pf_plan_sink_buffer(p->sink, constant->bytes, false, &buffer, err);
+    if (st)
+        return st;
+    pf_constant_copy(constant, buffer);
+    pf_constant_forget(constant);
+    return add_blob(p, buffer, constant->bytes, index, err);
 }
 
 static const pf_value *constant_of(const pf_draft *d, uint32_t plan_value)
@@ -130,43 +143,93 @@ static pf_status keep_plain_weights(const packing *p, const pf_plan_step *step, 
     return st;
 }
 
-static pf_tensor constant_tensor(const pf_value *value)
-{
-    pf_tensor tensor = { .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
+/* ---- Constants to be packed */
 
-    memcpy(tensor.dim, value->shape.dim, sizeof tensor.dim);
-    tensor.data = (void *)(uintptr_t)value->constant.data;
-    return tensor;
+static size_t aligned(size_t bytes)
+{
+    return (bytes + PF_PLAN_ALIGNMENT - 1) / PF_PLAN_ALIGNMENT * PF_PLAN_ALIGNMENT;
 }
 
-/* ---- Steps */
+static bool must_be_made(const pf_constant *constant)
+{
+    return constant->late && !pf_constant_find(constant);
+}
+
+/* Enough for all constants of the step that must be made. */
+static pf_status make_room(const pf_draft *d, const pf_plan_step *step, pf_pack_room *room, pf_err *err)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
+        if (step->problem->in_constant[i] && must_be_made(&constant_of(d, step->in[i])->constant))
+            bytes += aligned(constant_of(d, step->in[i])->constant.bytes);
+    if (bytes <= room->capacity)
+        return PF_OK;
+    pf_free(room->data);
+    room->data = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes);
+    room->capacity = room->data ? bytes : 0;
+    pf_alloc_expect_filling(room->data, room->capacity);
+    return room->data ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+}
+
+/* *used: bytes of room that are taken. */
+static pf_status read_constant(const pf_value *value, pf_pack_room *room, size_t *used, pf_tensor *out, pf_err *err)
+{
+    const void *data = room ? pf_constant_find(&value->constant) : NULL;
+    pf_status   st = PF_OK;
+
+    *out = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
+    memcpy(out->dim, value->shape.dim, sizeof out->dim);
+    if (!room)
+        st = pf_constant_bytes(&value->constant, &data, err);
+    else if (must_be_made(&value->constant)) {
+        data = room->data + *used;
+        pf_constant_copy(&value->constant, room->data + *used);
+        *used += aligned(value->constant.bytes);
+    }
+    out->data = (void *)(uintptr_t)data;
+    return st;
+}
+
+static pf_status read_constants(const pf_draft *d, const pf_plan_step *step, pf_pack_room *room, pf_tensor *out,
+                                pf_err *err)
+{
+    size_t    used = 0;
+    pf_status st = room ? make_room(d, step, room, err) : PF_OK;
+
+    for (uint32_t i = 0; i < step->problem->graph->input_count && !st; i++)
+        if (step->problem->in_constant[i])
+            st = read_constant(constant_of(d, step->in[i]), room, &used, &out[i], err);
+    return st;
+}
 
 pf_status pf_builder_pack_constants(const pf_draft *d, const pf_plan_step *step, const pf_problem *bound,
-                                    const pf_step *prepared, void *packed, pf_err *err)
+                                    const pf_step *prepared, pf_pack_room *room, void *packed, pf_err *err)
 {
     uint32_t   count = step->problem->graph->input_count;
     pf_tensor *constants = pf_calloc(count + 1, sizeof *constants);
-    pf_status  st = constants ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *constants);
+    pf_status  st = constants ? read_constants(d, step, room, constants, err)
+                              : PF_FAIL_MEMORY(err, count * sizeof *constants);
 
-    for (uint32_t i = 0; i < count && !st; i++)
-        if (step->problem->in_constant[i])
-            constants[i] = constant_tensor(constant_of(d, step->in[i]));
     if (!st)
         st = prepared->tactic->pack(prepared, bound, constants, packed, err);
-    for (uint32_t i = 0; i < count && constants; i++)
-        pf_file_forget(constants[i].data, constants[i].bytes);
+    for (uint32_t i = 0; i < count; i++)
+        if (step->problem->in_constant[i])
+            pf_constant_forget(&constant_of(d, step->in[i])->constant);
     pf_free(constants);
     return st;
 }
+
+/* ---- Steps */
 
 static pf_status pack_constants(const packing *p, pf_plan_step *step, const pf_problem *bound, const pf_step *prepared,
                                 pf_err *err)
 {
     void     *packed = NULL;
-    pf_status st = pf_plan_sink_buffer(p->sink, prepared->packed_bytes, &packed, err);
+    pf_status st = pf_plan_sink_buffer(p->sink, prepared->packed_bytes, true, &packed, err);
 
     if (!st)
-        st = pf_builder_pack_constants(p->draft, step, bound, prepared, packed, err);
+        st = pf_builder_pack_constants(p->draft, step, bound, prepared, p->room, packed, err);
     return st ? st : add_blob(p, packed, prepared->packed_bytes, &step->packed, err);
 }
 
@@ -334,7 +397,7 @@ static pf_status keep_named_constant(const packing *p, const pf_constant *consta
     pf_status st = add_constant(p, constant, &index, err);
 
     if (!st)
-        pf_digest_of(constant->data, constant->bytes, &p->draft->plan.blobs[index].digest);
+        pf_constant_digest(constant, &p->draft->plan.blobs[index].digest);
     return st;
 }
 
@@ -380,7 +443,8 @@ static void drop_idle_fallbacks(pf_draft *d, pf_plan_step *step)
 
 pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, pf_err *err)
 {
-    const packing p = { draft, device, sink };
+    pf_pack_room  room = { 0 };
+    const packing p = { draft, device, sink, &room };
     pf_status     st = PF_OK;
 
     for (uint32_t s = 0; s < draft->plan.step_count && !st; s++)
@@ -391,5 +455,6 @@ pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink
         st = keep_plain_weight(&p, draft->plan.tail.in[i], err);
     if (!st && draft->plan.tail.graph)
         st = keep_graph_constants(&p, draft->plan.tail.graph, 0, err);
+    pf_free(room.data);
     return st;
 }

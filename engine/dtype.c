@@ -199,18 +199,21 @@ static uint32_t float_bits(float value)
     return bits;
 }
 
+/* Without a branch too.  Below 2^-14, a subnormal half counts units of 2^-24: the last place of numbers from 1/2 to 1,
+   so that the addition rounds. */
+static inline uint16_t encode_f16(float value)
+{
+    const uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    const uint32_t small = float_bits(fabsf(value) + 0.5f) - 0x3f000000;
+    const uint32_t usual = (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13;
+    const uint32_t large = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00;
+
+    return (uint16_t)(sign | (magnitude < 0x38800000 ? small : magnitude < 0x47800000 ? usual : large));
+}
+
 uint16_t pf_f16_from_f32(float value)
 {
-    uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-
-    if (magnitude > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00);
-    if (magnitude >= 0x47800000)                 /* 65536 and above */
-        return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x38800000)                  /* below 2^-14: a subnormal half, counted in units of 2^-24 */
-        return (uint16_t)(sign | (uint32_t)rintf(ldexpf(fabsf(value), 24)));
-    magnitude += 0xfff + (magnitude >> 13 & 1);
-    return (uint16_t)(sign | (magnitude - 0x38000000) >> 13);
+    return encode_f16(value);
 }
 
 float pf_bf16_to_f32(uint16_t brain)
@@ -222,13 +225,16 @@ float pf_bf16_to_f32(uint16_t brain)
     return value;
 }
 
+static inline uint16_t encode_bf16(float value)
+{
+    const uint32_t bits = float_bits(value), rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16 & 0x8000) | 0x7fc0 : rounded);
+}
+
 uint16_t pf_bf16_from_f32(float value)
 {
-    uint32_t bits = float_bits(value);
-
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)((bits >> 16 & 0x8000) | 0x7fc0);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    return encode_bf16(value);
 }
 
 /* Truncates towards zero, saturates; NaN is 0. (double)INT64_MAX is 2^63, so the comparison keeps the cast defined. */
@@ -445,9 +451,9 @@ typedef void convert_fn(const void *in, void *out, uint64_t count);
 CONVERT(f16_to_f32, uint16_t, float, decode_f16(x[i]))
 CONVERT(f16_to_f64, uint16_t, double, (double)decode_f16(x[i]))
 CONVERT(bf16_to_f64, uint16_t, double, (double)pf_bf16_to_f32(x[i]))
-CONVERT(f32_to_f16, float, uint16_t, pf_f16_from_f32(x[i]))
+CONVERT(f32_to_f16, float, uint16_t, encode_f16(x[i]))
 CONVERT(bf16_to_f32, uint16_t, float, pf_bf16_to_f32(x[i]))
-CONVERT(f32_to_bf16, float, uint16_t, pf_bf16_from_f32(x[i]))
+CONVERT(f32_to_bf16, float, uint16_t, encode_bf16(x[i]))
 CONVERT(f32_to_f64, float, double, x[i])
 CONVERT(f64_to_f32, double, float, (float)x[i])
 CONVERT(i64_to_i32, int64_t, int32_t, (int32_t)x[i])

@@ -33,9 +33,9 @@ bool pf_fold_uniform(const pf_graph *graph, pf_value_id value, double *out)
     elems = elems_of(v);
     if (elems == 0)
         return false;
-    *out = pf_dtype_get(v->dtype, v->constant.data, 0);
+    *out = pf_constant_get(&v->constant, v->dtype, 0);
     for (int64_t i = 1; i < elems; i++)
-        if (pf_dtype_get(v->dtype, v->constant.data, (uint64_t)i) != *out)
+        if (pf_constant_get(&v->constant, v->dtype, (uint64_t)i) != *out)
             return false;
     return true;
 }
@@ -56,7 +56,7 @@ bool pf_fold_along(const pf_graph *graph, pf_value_id value, int32_t rank, int32
         varies |= v->shape.dim[i] != 1;
     }
     for (int64_t i = 0; i < size; i++)
-        out[i] = pf_dtype_get(v->dtype, v->constant.data, varies ? (uint64_t)i : 0);
+        out[i] = pf_constant_get(&v->constant, v->dtype, varies ? (uint64_t)i : 0);
     return true;
 }
 
@@ -188,6 +188,7 @@ static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, do
     channel_map     map = map_of(graph, linear);
     pf_dtype        dtype = weights->dtype;
     int64_t         elems = elems_of(weights);
+    const void     *from = NULL;
     void           *data = NULL;
 
     *out = linear->weights;
@@ -196,13 +197,15 @@ static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, do
     data = pf_arena_alloc(graph->arena, weights->constant.bytes);
     if (!data)
         return PF_FAIL_MEMORY(err, weights->constant.bytes);
+    if (pf_constant_bytes(&weights->constant, &from, err))
+        return PF_NO_SPACE;
     for (int64_t i = 0; i < elems; i++) {
         double factor = alpha * (scale ? scale[channel_of(&map, i)] : 1);
 
         if (dtype == PF_F32)        /* nearly always, and many */
-            ((float *)data)[i] = (float)(((const float *)weights->constant.data)[i] * factor);
+            ((float *)data)[i] = (float)(((const float *)from)[i] * factor);
         else
-            pf_dtype_set(dtype, data, (uint64_t)i, pf_dtype_get(dtype, weights->constant.data, (uint64_t)i) * factor);
+            pf_dtype_set(dtype, data, (uint64_t)i, pf_dtype_get(dtype, from, (uint64_t)i) * factor);
     }
     return pf_graph_add_constant(graph, weights->name, dtype, &weights->shape, data, weights->constant.bytes, out, err);
 }

@@ -222,7 +222,7 @@ pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtyp
         return st;
     value = &graph->values[*out];
     value->is_constant = true;
-    value->constant = (pf_constant){ data, bytes };
+    value->constant = (pf_constant){ .data = data, .bytes = bytes };
     if (pf_dtype_is_integer(dtype) && measure.rank <= 1 && pf_tensor_elems(&measure) <= CONTENT_LIMIT) {
         value->content_count = (uint32_t)pf_tensor_elems(&measure);
         value->content = content_of_constant(graph, dtype, data, value->content_count);
@@ -230,6 +230,28 @@ pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtyp
             return PF_FAIL_MEMORY(err, value->content_count * sizeof(pf_dim));
     }
     return PF_OK;
+}
+
+pf_status pf_graph_add_late(pf_graph *graph, const char *name, const pf_shape *shape, pf_late *late, pf_value_id *out,
+                            pf_err *err)
+{
+    pf_value  value = { .name = name ? name : "", .dtype = late->dtype, .shape = *shape, .constant.late = late };
+    pf_status st = pf_graph_keep(graph, late, pf_late_release, err);
+
+    *out = PF_NONE;
+    value.constant.bytes = pf_dtype_bytes(late->dtype, (uint64_t)pf_shape_elems(graph->dims, shape));
+    return st ? st : pf_graph_add_shared(graph, &value, out, err);
+}
+
+pf_status pf_graph_add_shared(pf_graph *graph, const pf_value *constant, pf_value_id *out, pf_err *err)
+{
+    const pf_constant shared = constant->constant;
+    pf_status         st = pf_graph_add_constant(graph, constant->name, constant->dtype, &constant->shape, shared.data,
+                                                 shared.bytes, out, err);
+
+    if (!st)
+        graph->values[*out].constant = shared;
+    return st;
 }
 
 pf_status pf_graph_add_scalar(pf_graph *graph, pf_dtype dtype, double value, pf_value_id *out, pf_err *err)
@@ -422,8 +444,7 @@ pf_status pf_graph_capture(pf_graph *graph, pf_value_id outer_value, pf_value_id
         }
     from = &graph->outer->values[outer_value];
     if (from->is_constant)
-        st = pf_graph_add_constant(graph, from->name, from->dtype, &from->shape, from->constant.data,
-                                   from->constant.bytes, out, err);
+        st = pf_graph_add_shared(graph, from, out, err);
     else
         st = add_capture(graph, outer_value, out, err);
     return st ? st : note_capture(graph, outer_value, *out, err);

@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "engine/attr.h"
+#include "engine/constant.h"
 #include "engine/dim.h"
 #include "engine/dtype.h"
 
@@ -31,10 +32,6 @@ typedef uint16_t pf_op_kind;        /* PF_OP_CONV ...: engine/op.h */
 
 typedef enum pf_value_kind { PF_VALUE_TENSOR, PF_VALUE_SEQUENCE, PF_VALUE_OPTIONAL } pf_value_kind;
 
-/* Bytes known at build time; dense, row-major, little endian. Borrowed from the arena or from a mapped file that the
-   graph keeps open. */
-typedef struct pf_constant { const void *data; size_t bytes; } pf_constant;
-
 typedef struct pf_value {
     const char   *name;             /* as in the model, for people; may be "" */
     pf_value_kind kind;             /* sequences and optionals live on the host and hold tensors of dtype and shape */
@@ -44,7 +41,7 @@ typedef struct pf_value {
     uint32_t      slot;             /* output slot of producer */
     bool          is_input;
     bool          is_constant;
-    pf_constant   constant;         /* when is_constant */
+    pf_constant   constant;         /* when is_constant: known at build time */
     /* Elements of a small integer tensor, known as numbers or dims: shape arithmetic. NULL when unknown; else one per
        element (rank 0 or 1). */
     const pf_dim *content;
@@ -100,6 +97,12 @@ pf_status pf_graph_add_input(pf_graph *graph, const char *name, pf_dtype dtype, 
 /* data is borrowed for the graph's life (copy it into graph->arena first when it is not); shape must be static. */
 pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape,
                                 const void *data, size_t bytes, pf_value_id *out, pf_err *err);
+/* One that is made when it is read.  late: in graph->arena, with its head filled in; what it is made of must outlive
+   the graph, or be its own. */
+pf_status pf_graph_add_late(pf_graph *graph, const char *name, const pf_shape *shape, pf_late *late, pf_value_id *out,
+                            pf_err *err);
+/* The constant of another graph, which shares its bytes: that graph must outlive this one. */
+pf_status pf_graph_add_shared(pf_graph *graph, const pf_value *constant, pf_value_id *out, pf_err *err);
 /* A rank-0 or rank-1 constant of one dtype from doubles: for rules. */
 pf_status pf_graph_add_scalar(pf_graph *graph, pf_dtype dtype, double value, pf_value_id *out, pf_err *err);
 pf_status pf_graph_add_i64s(pf_graph *graph, const int64_t *items, uint32_t count, pf_value_id *out, pf_err *err);

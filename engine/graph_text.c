@@ -93,7 +93,7 @@ static void print_digest(const printer *p, const pf_value *value)
     pf_digest digest = { { 0 } };
     char      hex[PF_DIGEST_HEX_BYTES] = "";
 
-    pf_digest_of(value->constant.data, value->constant.bytes, &digest);
+    pf_constant_digest(&value->constant, &digest);
     pf_digest_to_hex(&digest, hex);
     pf_buf_printf(p->out, " sha256:%s", hex);
 }

@@ -147,5 +147,5 @@ void pf_graph_forget_constants(const pf_graph *graph)
 {
     for (uint32_t v = 0; v < graph->value_count; v++)
         if (graph->values[v].is_constant)
-            pf_file_forget(graph->values[v].constant.data, graph->values[v].constant.bytes);
+            pf_constant_forget(&graph->values[v].constant);
 }

@@ -79,7 +79,7 @@ bool pf_index_form_uniform(pf_dims *dims, const pf_shape *shape, const pf_index_
 
 /* ---- Constants */
 
-static double element(const pf_value *v, int64_t at) { return pf_dtype_get(v->dtype, v->constant.data, (uint64_t)at); }
+static double element(const pf_value *v, int64_t at) { return pf_constant_get(&v->constant, v->dtype, (uint64_t)at); }
 
 static void strides_of(const pf_shape *shape, int64_t *stride)
 {

@@ -21,14 +21,15 @@ typedef struct run {
 /* Constants without bytes still have an address: no data means left out. */
 static const char no_bytes[1];
 
-static pf_tensor constant_tensor(const pf_value *value)
+static pf_status read_constant(const pf_value *value, pf_tensor *out, pf_err *err)
 {
-    pf_tensor tensor = { .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
-    const void *data = value->constant.data ? value->constant.data : no_bytes;
+    const void *data = NULL;
+    pf_status   st = pf_constant_bytes(&value->constant, &data, err);
 
-    memcpy(tensor.dim, value->shape.dim, sizeof tensor.dim);
-    tensor.data = (void *)(uintptr_t)data;       /* references do not write to inputs */
-    return tensor;
+    *out = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
+    memcpy(out->dim, value->shape.dim, sizeof out->dim);
+    out->data = (void *)(uintptr_t)(data ? data : no_bytes);    /* references do not write to inputs */
+    return st;
 }
 
 /* Learns from the dims of a tensor what the symbols of its shape are. *open: some dim could not be solved yet. */
@@ -78,9 +79,13 @@ static pf_status bind_inputs(run *r, const pf_tensor *inputs, bool *open)
 static pf_status start_values(run *r, const pf_tensor *inputs)
 {
     for (pf_value_id id = 0; id < r->graph->value_count; id++) {
+        pf_status st = PF_OK;
+
         r->uses_left[id] = pf_graph_use_count(r->graph, id);
-        if (r->graph->values[id].is_constant)
-            r->tensors[id] = constant_tensor(&r->graph->values[id]);
+        if (r->graph->values[id].is_constant && r->uses_left[id])
+            st = read_constant(&r->graph->values[id], &r->tensors[id], r->err);
+        if (st)
+            return st;
     }
     for (uint32_t i = 0; i < r->graph->input_count; i++) {
         pf_tensor *tensor = &r->tensors[r->graph->inputs[i]];

@@ -313,7 +313,7 @@ static buffer *oldest_buffer(pf_plan_sink *s)
     return oldest;
 }
 
-pf_status pf_plan_sink_buffer(pf_plan_sink *sink, size_t bytes, void **out, pf_err *err)
+pf_status pf_plan_sink_buffer(pf_plan_sink *sink, size_t bytes, bool zeroed, void **out, pf_err *err)
 {
     buffer *b = oldest_buffer(sink);
 
@@ -325,10 +325,12 @@ pf_status pf_plan_sink_buffer(pf_plan_sink *sink, size_t bytes, void **out, pf_e
         pf_free(b->data);
         b->data = pf_alloc_aligned(PF_PLAN_ALIGNMENT, bytes);
         b->capacity = b->data ? bytes : 0;
+        pf_alloc_expect_filling(b->data, b->capacity);
     }
     if (!b->data)
         return PF_FAIL_MEMORY(err, bytes);
-    memset(b->data, 0, bytes);
+    if (zeroed)
+        memset(b->data, 0, bytes);
     *out = b->data;
     return PF_OK;
 }

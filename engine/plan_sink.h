@@ -16,9 +16,9 @@ typedef struct pf_plan_sink pf_plan_sink;
    memory for who runs the plan next. */
 pf_status pf_plan_sink_open(const char *folder, bool around_cache, pf_plan_sink **out, pf_err *err);
 void      pf_plan_sink_close(pf_plan_sink *sink);      /* drops the file too, unless it was finished */
-/* Zeroed memory for weights, aligned to PF_PLAN_ALIGNMENT; borrowed until it is added or the next call.  Waits while
-   all buffers are on their way. */
-pf_status pf_plan_sink_buffer(pf_plan_sink *sink, size_t bytes, void **out, pf_err *err);
+/* Memory for weights, aligned to PF_PLAN_ALIGNMENT; borrowed until it is added or the next call.  zeroed: else it holds
+   anything.  Waits while all buffers are on their way. */
+pf_status pf_plan_sink_buffer(pf_plan_sink *sink, size_t bytes, bool zeroed, void **out, pf_err *err);
 /* Puts bytes at the next aligned place and answers its offset: what pf_plan_sink_buffer gave, or other memory, which
    must stay as it is until the sink is finished or closed. */
 uint64_t  pf_plan_sink_add(pf_plan_sink *sink, const void *data, size_t bytes);

@@ -51,33 +51,32 @@ static pf_status add_cast(lowering *low, pf_value_id from, pf_dtype to, pf_value
     return st ? st : cover_values(low);
 }
 
-static double largest_of(const lowering *low) { return low->narrow == PF_F16 ? F16_LARGEST : BF16_LARGEST; }
+static double largest_of(pf_dtype narrow) { return narrow == PF_F16 ? F16_LARGEST : BF16_LARGEST; }
 static double saturated(double value, double largest)
 {
     return value > largest ? largest : value < -largest ? -largest : value;
 }
 
-enum { CHUNK = 1024, PART = 64 * CHUNK };      /* elements: a chunk stays in the cache, a part is one thread's */
+/* A constant in the narrow type. */
+typedef struct narrowed { pf_late late; pf_constant from; } narrowed;
 
-static void narrow_part(const lowering *low, const float *from, uint8_t *to, uint64_t count)
+static void fill_narrowed(const pf_late *late, uint64_t first, uint64_t count, void *out)
 {
-    float  chunk[CHUNK];
-    double largest = largest_of(low);
+    const narrowed *n = (const narrowed *)late;
+    const float     largest = (float)largest_of(late->dtype);
+    float           chunk[PF_LATE_CHUNK];
 
-    for (uint64_t at = 0; at < count; at += CHUNK) {
-        uint64_t n = count - at < CHUNK ? count - at : CHUNK;
+    for (uint64_t at = 0; at < count; at += PF_LATE_CHUNK) {
+        uint64_t     part = count - at < PF_LATE_CHUNK ? count - at : PF_LATE_CHUNK;
+        const float *from = pf_constant_part(&n->from, PF_F32, first + at, part, chunk);
 
-        for (uint64_t i = 0; i < n; i++) chunk[i] = (float)saturated(from[at + i], largest);
-        pf_dtype_convert(PF_F32, chunk, low->narrow, to + pf_dtype_bytes(low->narrow, at), n);
+        for (uint64_t i = 0; i < part; i++)
+            chunk[i] = from[i] > largest ? largest : from[i] < -largest ? -largest : from[i];
+        pf_dtype_convert(PF_F32, chunk, late->dtype, (uint8_t *)out + pf_dtype_bytes(late->dtype, at), part);
     }
 }
 
-static void narrow_elems(const lowering *low, const float *from, uint8_t *to, uint64_t count)
-{
-#pragma omp parallel for schedule(static) if (count > PART)
-    for (uint64_t at = 0; at < count; at += PART)
-        narrow_part(low, from + at, to + pf_dtype_bytes(low->narrow, at), count - at < PART ? count - at : PART);
-}
+static void forget_narrowed(const pf_late *late) { pf_constant_forget(&((const narrowed *)late)->from); }
 
 /* Indices of a kernel's taps, the largest first. */
 static void order_taps(const float *kernel, uint32_t taps, uint8_t *order)
@@ -96,7 +95,7 @@ static void order_taps(const float *kernel, uint32_t taps, uint8_t *order)
 static void narrow_kernels(const lowering *low, const float *from, void *to, uint64_t count, uint32_t taps)
 {
     uint8_t order[TAPS_MOST];
-    double  largest = largest_of(low);
+    double  largest = largest_of(low->narrow);
 
     for (uint64_t at = 0; at < count; at += taps) {
         double carry = 0;
@@ -112,25 +111,46 @@ static void narrow_kernels(const lowering *low, const float *from, void *to, uin
     }
 }
 
-static pf_status narrow_constant(lowering *low, pf_value_id from, uint32_t taps, pf_value_id *out)
+static pf_status narrow_now(lowering *low, const pf_value *value, uint32_t taps, pf_value_id *out)
 {
-    pf_graph *graph = low->graph;
-    pf_value  value = *pf_graph_value(graph, from);
-    uint64_t  elems = (uint64_t)pf_shape_elems(graph->dims, &value.shape);
-    size_t    bytes = pf_dtype_bytes(low->narrow, elems);
-    void     *data = pf_arena_alloc(graph->arena, bytes ? bytes : 1);
-    pf_status st = PF_OK;
+    pf_graph   *graph = low->graph;
+    narrowed    n = { .late = { .fill = fill_narrowed, .dtype = low->narrow }, .from = value->constant };
+    uint64_t    elems = (uint64_t)pf_shape_elems(graph->dims, &value->shape);
+    size_t      bytes = pf_dtype_bytes(low->narrow, elems);
+    const void *from = NULL;
+    void       *data = pf_arena_alloc(graph->arena, bytes ? bytes : 1);
 
     if (!data) return PF_FAIL_MEMORY(low->err, bytes);
-    if (taps > 1) narrow_kernels(low, value.constant.data, data, elems, taps);
-    else narrow_elems(low, value.constant.data, data, elems);
-    st = pf_graph_add_constant(graph, value.name, low->narrow, &value.shape, data, bytes, out, low->err);
+    if (taps > 1 && pf_constant_bytes(&value->constant, &from, low->err)) return PF_NO_SPACE;
+    if (taps > 1) narrow_kernels(low, from, data, elems, taps);
+    else fill_narrowed(&n.late, 0, elems, data);
+    return pf_graph_add_constant(graph, value->name, low->narrow, &value->shape, data, bytes, out, low->err);
+}
+
+static pf_status narrow_late(lowering *low, const pf_value *value, pf_value_id *out)
+{
+    narrowed *n = pf_arena_alloc(low->graph->arena, sizeof *n);
+
+    if (!n) return PF_FAIL_MEMORY(low->err, sizeof *n);
+    n->late.fill = fill_narrowed;
+    n->late.forget = forget_narrowed;
+    n->late.dtype = low->narrow;
+    n->from = value->constant;
+    return pf_graph_add_late(low->graph, value->name, &value->shape, &n->late, out, low->err);
+}
+
+static pf_status narrow_constant(lowering *low, pf_value_id from, uint32_t taps, pf_value_id *out)
+{
+    pf_value  value = *pf_graph_value(low->graph, from);
+    pf_status st = taps > 1 || value.constant.bytes < 2 * PF_LATE_LEAST_BYTES ? narrow_now(low, &value, taps, out)
+                                                                              : narrow_late(low, &value, out);
+
     return st ? st : cover_values(low);
 }
 
 static pf_status limit_range(lowering *low, pf_value_id *value)
 {
-    pf_pointwise_attrs limits = { -largest_of(low), largest_of(low) };
+    pf_pointwise_attrs limits = { -largest_of(low->narrow), largest_of(low->narrow) };
     pf_value_id        from = *value;
     pf_status          st = pf_graph_add_node(low->graph, PF_OP_CLIP, "", &from, 1, &limits, 1, value, low->err);
     return st ? st : cover_values(low);
@@ -189,7 +209,7 @@ static bool fits_narrow(const lowering *low, const pf_value *value)
     int64_t elems = low->narrow == PF_F16 ? pf_shape_elems(low->graph->dims, &value->shape) : 0;
 
     for (int64_t i = 0; i < elems; i++) {
-        float size = fabsf(((const float *)value->constant.data)[i]);
+        float size = fabsf((float)pf_constant_get(&value->constant, PF_F32, (uint64_t)i));
 
         if (size > F16_LARGEST || (size > 0 && size < F16_LEAST)) return false;
     }

@@ -33,15 +33,18 @@ static pf_status cover_values(raising *r)
 
 static pf_status wide_constant(raising *r, pf_value_id from, pf_value_id *out)
 {
-    pf_graph *graph = r->graph;
-    pf_value  value = graph->values[from];
-    uint64_t  elems = (uint64_t)pf_shape_elems(graph->dims, &value.shape);
-    size_t    bytes = pf_dtype_bytes(PF_F32, elems);
-    void     *data = pf_arena_alloc(graph->arena, bytes + 1);
+    pf_graph   *graph = r->graph;
+    pf_value    value = graph->values[from];
+    uint64_t    elems = (uint64_t)pf_shape_elems(graph->dims, &value.shape);
+    size_t      bytes = pf_dtype_bytes(PF_F32, elems);
+    void       *data = pf_arena_alloc(graph->arena, bytes + 1);
+    const void *narrow = NULL;
 
     if (!data)
         return PF_FAIL_MEMORY(r->err, bytes);
-    pf_dtype_convert(value.dtype, value.constant.data, PF_F32, data, elems);
+    if (pf_constant_bytes(&value.constant, &narrow, r->err))
+        return PF_NO_SPACE;
+    pf_dtype_convert(value.dtype, narrow, PF_F32, data, elems);
     return pf_graph_add_constant(graph, value.name, PF_F32, &value.shape, data, bytes, out, r->err);
 }
 

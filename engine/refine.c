@@ -179,7 +179,7 @@ pf_status pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *pr
 
     if (!st) {
         memset(packed, 0, prepared->packed_bytes);
-        st = pf_builder_pack_constants(draft, planned, planned->problem, prepared, packed, err);
+        st = pf_builder_pack_constants(draft, planned, planned->problem, prepared, NULL, packed, err);
     }
     if (st)
         pf_free(packed);

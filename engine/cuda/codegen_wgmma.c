@@ -15,6 +15,7 @@ enum {
     TILE_COLUMNS_MAX = 256,
     SUMS_MAX = 128, SUMS_MAX_OF_THREE = 96, /* of a thread, by how many registers it has */
     PACK_BLOCK = 64,
+    PACK_ALONE = 1 << 20,       /* elements: fewer are not shared out among threads */
 };
 
 const char *pf_codegen_wgmma_declines(const pf_problem *p)
@@ -225,11 +226,12 @@ static int64_t row_of(int64_t column, int run)
     return column - in_group + at / 2 * 8 + thread * 2 + at % 2;
 }
 
-/* Block by block: a column's elements lie n apart. */
+/* Block by block: a column's elements lie n apart.  Threads write columns of their own. */
 static void transpose(const uint16_t *from, int64_t k, int64_t n, int run, uint16_t *to)
 {
-    for (int64_t row = 0; row < k; row += PACK_BLOCK)
-        for (int64_t column = 0; column < n; column += PACK_BLOCK)
+#pragma omp parallel for schedule(static) if (k * n > PACK_ALONE)
+    for (int64_t column = 0; column < n; column += PACK_BLOCK)
+        for (int64_t row = 0; row < k; row += PACK_BLOCK)
             for (int64_t c = column; c < n && c < column + PACK_BLOCK; c++)
                 for (int64_t r = row; r < k && r < row + PACK_BLOCK; r++) to[row_of(c, run) * k + r] = from[r * n + c];
 }

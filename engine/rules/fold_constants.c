@@ -103,9 +103,10 @@ static pf_status take_tensor(pf_graph *graph, pf_tensor *tensor, const char *nam
     return pf_graph_add_constant(graph, name, kept->dtype, &shape, kept->data, kept->bytes, out, err);
 }
 
-static void read_inputs(const pf_graph *graph, const pf_node *node, pf_tensor *in)
+static pf_status read_inputs(const pf_graph *graph, const pf_node *node, pf_tensor *in, pf_err *err)
 {
     static const char no_bytes[1];
+    const void       *data = NULL;
 
     for (uint32_t i = 0; i < node->in_count; i++) {
         const pf_value *value = node->in[i] == PF_NONE ? NULL : &graph->values[node->in[i]];
@@ -114,8 +115,11 @@ static void read_inputs(const pf_graph *graph, const pf_node *node, pf_tensor *i
             continue;
         in[i] = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank, .bytes = value->constant.bytes };
         memcpy(in[i].dim, value->shape.dim, sizeof in[i].dim);
-        in[i].data = (void *)(uintptr_t)(value->constant.data ? value->constant.data : no_bytes);
+        if (pf_constant_bytes(&value->constant, &data, err))
+            return PF_NO_SPACE;
+        in[i].data = (void *)(uintptr_t)(data ? data : no_bytes);
     }
+    return PF_OK;
 }
 
 static pf_status replace_outputs(pf_rewrite *rewrite, pf_node_id id, pf_tensor *out, bool *changed, pf_err *err)
@@ -151,8 +155,9 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     io = pf_calloc(in_count + out_count, sizeof *io);
     if (!io)
         return PF_FAIL_MEMORY(err, (in_count + out_count) * sizeof *io);
-    read_inputs(graph, node, io);
-    st = pf_interpret_node(graph, id, io, io + in_count, NULL, &why);
+    st = read_inputs(graph, node, io, &why);
+    if (!st)
+        st = pf_interpret_node(graph, id, io, io + in_count, NULL, &why);
     if (!st)
         st = replace_outputs(rewrite, id, io + in_count, changed, err);
     else if (st == PF_NO_SPACE)

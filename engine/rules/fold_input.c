@@ -83,38 +83,108 @@ static bool read_constant(job *j, int32_t axis)
     return true;
 }
 
-/* w[i] * scale[c] for each weight; what does not fit its type is not folded, and *out PF_NONE. */
+/* ---- Weights, each times the scale that it meets */
+
+typedef struct scaled { pf_late late; pf_constant from; meeting m; const double *scale; } scaled;
+
+static void scale_run(pf_dtype dtype, const void *from, const double *scale, int64_t step, int64_t count, void *out)
+{
+    if (dtype == PF_F32)        /* nearly always, and many */
+        for (int64_t i = 0; i < count; i++)
+            ((float *)out)[i] = (float)(((const float *)from)[i] * scale[i * step]);
+    else
+        for (int64_t i = 0; i < count; i++)
+            pf_dtype_set(dtype, out, (uint64_t)i, pf_dtype_get(dtype, from, (uint64_t)i) * scale[i * step]);
+}
+
+/* Runs of weights that meet one channel, or each the next one. */
+static void fill_scaled(const pf_late *late, uint64_t first, uint64_t count, void *out)
+{
+    const scaled *s = (const scaled *)late;
+    const size_t  item = pf_dtype_bytes(late->dtype, 1);
+    const int64_t step = s->m.inner == 1, period = step ? s->m.size : s->m.inner, end = (int64_t)(first + count);
+    double        room[PF_LATE_CHUNK];
+    uint8_t      *to = out;
+
+    for (int64_t at = (int64_t)first, run = 0; at < end; at += run, to += (size_t)run * item) {
+        run = period - at % period < end - at ? period - at % period : end - at;
+        run = run < PF_LATE_CHUNK ? run : PF_LATE_CHUNK;
+        scale_run(late->dtype, pf_constant_part(&s->from, late->dtype, (uint64_t)at, (uint64_t)run, room),
+                  &s->scale[channel_met(&s->m, at)], step, run, to);
+    }
+}
+
+static void forget_scaled(const pf_late *late) { pf_constant_forget(&((const scaled *)late)->from); }
+
+static bool all_finite(pf_dtype dtype, const void *items, uint64_t count)
+{
+    bool finite = true;
+
+    for (uint64_t i = 0; i < count; i++)
+        finite &= dtype == PF_F32 ? isfinite(((const float *)items)[i]) : isfinite(pf_dtype_get(dtype, items, i));
+    return finite;
+}
+
+static bool stays_finite(const scaled *s, uint64_t elems)
+{
+    bool finite = true;
+
+#pragma omp parallel for schedule(static) reduction(&& : finite) if (elems > PF_LATE_LEAST_BYTES)
+    for (uint64_t at = 0; at < elems; at += PF_LATE_CHUNK) {
+        uint64_t count = elems - at < PF_LATE_CHUNK ? elems - at : PF_LATE_CHUNK;
+        double   room[PF_LATE_CHUNK];
+
+        fill_scaled(&s->late, at, count, room);
+        finite = finite && all_finite(s->late.dtype, room, count);
+    }
+    return finite;
+}
+
+/* What does not fit its type is not folded, and *out PF_NONE. */
 static pf_status scale_weights(job *j, pf_value_id *out, pf_err *err)
 {
     pf_value w = j->graph->values[j->linear.weights];
-    meeting  m = meeting_of(j);
-    uint64_t elems = pf_shape_elems(j->graph->dims, &w.shape);
-    void    *data = pf_arena_alloc(j->graph->arena, w.constant.bytes + 1);
+    uint64_t elems = (uint64_t)pf_shape_elems(j->graph->dims, &w.shape);
+    bool     is_late = w.constant.bytes >= PF_LATE_LEAST_BYTES;
+    scaled  *s = pf_arena_alloc(j->graph->arena, sizeof *s);
+    double  *scale = pf_arena_copy(j->graph->arena, j->scale, (size_t)j->channels * sizeof *scale);
+    void    *data = is_late ? NULL : pf_arena_alloc(j->graph->arena, w.constant.bytes + 1);
 
     *out = PF_NONE;
-    if (!data)
+    if (!s || !scale || (!data && !is_late))
         return PF_FAIL_MEMORY(err, w.constant.bytes);
-    for (uint64_t i = 0; i < elems; i++) {
-        pf_dtype_set(w.dtype, data, i,
-                     pf_dtype_get(w.dtype, w.constant.data, i) * j->scale[channel_met(&m, (int64_t)i)]);
-        if (!isfinite(pf_dtype_get(w.dtype, data, i)))
-            return PF_OK;
-    }
+    s->late.fill = fill_scaled;
+    s->late.forget = forget_scaled;
+    s->late.dtype = w.dtype;
+    s->from = w.constant;
+    s->m = meeting_of(j);
+    s->scale = scale;
+    if (!stays_finite(s, elems))
+        return PF_OK;
+    if (is_late)
+        return pf_graph_add_late(j->graph, w.name, &w.shape, &s->late, out, err);
+    fill_scaled(&s->late, 0, elems, data);
     return pf_graph_add_constant(j->graph, w.name, w.dtype, &w.shape, data, w.constant.bytes, out, err);
 }
 
+/* ---- Shifts */
+
 /* What the shift makes of each output channel: the sum of its weights times the shifts that they meet. */
-static void sum_shifts(const job *j, double *sums)
+static pf_status sum_shifts(const job *j, double *sums, pf_err *err)
 {
     const pf_value *w = &j->graph->values[j->linear.weights];
     meeting         m = meeting_of(j);
     int64_t         elems = (int64_t)pf_shape_elems(j->graph->dims, &w->shape), outer = elems / j->linear.channels;
     bool            last = is_product(&j->node) && !trans_w(&j->node);
     double          alpha = j->node.op == PF_OP_GEMM ? ((const pf_gemm_attrs *)j->node.attrs)->alpha : 1;
+    const void     *weights = NULL;
 
+    if (pf_constant_bytes(&w->constant, &weights, err))
+        return PF_NO_SPACE;
     for (int64_t i = 0; i < elems; i++)
         sums[last ? i % j->linear.channels : i / outer] +=
-            alpha * pf_dtype_get(w->dtype, w->constant.data, (uint64_t)i) * j->shift[channel_met(&m, i)];
+            alpha * pf_dtype_get(w->dtype, weights, (uint64_t)i) * j->shift[channel_met(&m, i)];
+    return PF_OK;
 }
 
 static pf_status fold_scale(job *j, pf_value_id *out, pf_err *err)
@@ -138,8 +208,10 @@ static pf_status fold_shift(job *j, pf_value_id *out, pf_err *err)
 
     if (!sums)
         return PF_FAIL_MEMORY(err, (size_t)j->linear.channels * sizeof *sums);
-    sum_shifts(j, sums);
-    st = pf_graph_add_node(j->graph, j->node.op, j->node.name, in, j->node.in_count, j->node.attrs, 1, out, err);
+    st = sum_shifts(j, sums, err);
+    if (!st)
+        st = pf_graph_add_node(j->graph, j->node.op, j->node.name, in, j->node.in_count, j->node.attrs, 1, out,
+                               err);
     j->linear.node = st ? PF_NONE : j->graph->values[*out].producer;
     j->linear.x = in[0];
     if (!st && j->linear.takes_bias)

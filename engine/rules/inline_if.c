@@ -45,8 +45,7 @@ static pf_status move_values(pf_graph *graph, const pf_graph *branch, const pf_v
         const pf_value *value = &branch->values[v];
 
         if (value->is_constant)
-            st = pf_graph_add_constant(graph, value->name, value->dtype, &value->shape, value->constant.data,
-                                       value->constant.bytes, &moved[v], err);
+            st = pf_graph_add_shared(graph, value, &moved[v], err);
     }
     return st;
 }

@@ -9,7 +9,7 @@ static bool same_constant(const pf_value *a, const pf_value *b)
 {
     if (!a->is_constant || !b->is_constant || a->dtype != b->dtype || !pf_shape_equal(&a->shape, &b->shape))
         return false;
-    if (a->constant.data == b->constant.data)
+    if (pf_constant_shares(&a->constant, &b->constant))
         return true;
     return a->dtype != PF_STRING && a->constant.bytes <= COMPARED_BYTES &&
            !memcmp(a->constant.data, b->constant.data, a->constant.bytes);

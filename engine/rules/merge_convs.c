@@ -142,7 +142,7 @@ static pf_status join(pf_graph *graph, const branches *b, bool bias, pf_value_id
         if (from == PF_NONE)
             memset(to, 0, run);
         else
-            memcpy(to, graph->values[from].constant.data, run);
+            pf_constant_copy(&graph->values[from].constant, to);
         to += run;
     }
     return pf_graph_add_constant(graph, name, dtype, &shape, data, bytes, out, err);

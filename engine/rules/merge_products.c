@@ -97,33 +97,76 @@ static bool find_factors(const pf_graph *graph, pf_node_id id, factors *out)
     return out->count > 1 && pf_dtype_is_float(out->dtype) && pf_dtype_bits(out->dtype) >= 8;
 }
 
-enum { ALONE_BYTES = 1 << 20 };     /* fewer are not shared out among threads */
+/* All matrices side by side: rows of a run from each; or one behind the other when they are transposed: one such row.
+   run, pitch: elements. */
+typedef struct joined {
+    pf_late  late;
+    uint32_t count;
+    uint64_t pitch;
+    struct { pf_constant from; uint64_t run; } at[LIMIT];
+} joined;
 
-static void copy_rows(const char *from, size_t row_bytes, char *to, size_t pitch, int64_t rows)
+/* Elements [first, first + count) of one matrix. */
+static void copy_part(const pf_constant *from, pf_dtype dtype, uint64_t first, uint64_t count, char *to)
 {
-#pragma omp parallel for schedule(static) if (row_bytes * (size_t)rows > ALONE_BYTES)
-    for (int64_t r = 0; r < rows; r++)
-        memcpy(to + (size_t)r * pitch, from + (size_t)r * row_bytes, row_bytes);
+    const void *part = pf_constant_part(from, dtype, first, count, to);
+
+    if (part != to)
+        memcpy(to, part, pf_dtype_bytes(dtype, count));
 }
 
-/* All matrices side by side: [rows, columns...], or one behind the other when they are transposed. */
+static void fill_joined(const pf_late *late, uint64_t first, uint64_t count, void *out)
+{
+    const joined *j = (const joined *)late;
+    const size_t  item = pf_dtype_bytes(late->dtype, 1);
+    char         *to = out;
+
+    while (count) {
+        uint64_t row = first / j->pitch, column = first % j->pitch, part = 0;
+        uint32_t i = 0;
+
+        for (; column >= j->at[i].run; i++)
+            column -= j->at[i].run;
+        part = j->at[i].run - column < count ? j->at[i].run - column : count;
+        copy_part(&j->at[i].from, late->dtype, row * j->at[i].run + column, part, to);
+        to += item * part;
+        first += part;
+        count -= part;
+    }
+}
+
+static void forget_joined(const pf_late *late)
+{
+    const joined *j = (const joined *)late;
+
+    for (uint32_t i = 0; i < j->count; i++)
+        pf_constant_forget(&j->at[i].from);
+}
+
 static pf_status join_weights(pf_graph *graph, const factors *f, int64_t columns, pf_value_id *out, pf_err *err)
 {
-    pf_shape shape = { 2, { f->trans_w ? columns : f->rows, f->trans_w ? f->rows : columns } };
-    size_t   item = pf_dtype_bytes(f->dtype, 1), bytes = pf_dtype_bytes(f->dtype, (uint64_t)(f->rows * columns));
-    char    *data = pf_arena_alloc(graph->arena, bytes + 1), *to = data;
+    pf_shape    shape = { 2, { f->trans_w ? columns : f->rows, f->trans_w ? f->rows : columns } };
+    size_t      bytes = pf_dtype_bytes(f->dtype, (uint64_t)(f->rows * columns));
+    const char *name = graph->values[f->at[0].weights].name;
+    joined     *j = pf_arena_alloc(graph->arena, sizeof *j);
+    void       *data = bytes < PF_LATE_LEAST_BYTES ? pf_arena_alloc(graph->arena, bytes + 1) : NULL;
 
     *out = PF_NONE;
-    if (!data)
+    if (!j || (!data && bytes < PF_LATE_LEAST_BYTES))
         return PF_FAIL_MEMORY(err, bytes);
+    j->late.fill = fill_joined;
+    j->late.forget = forget_joined;
+    j->late.dtype = f->dtype;
+    j->count = f->count;
     for (uint32_t i = 0; i < f->count; i++) {
-        const size_t run = item * (size_t)(f->trans_w ? f->rows : f->at[i].columns);
-
-        copy_rows(graph->values[f->at[i].weights].constant.data, run, to, f->trans_w ? run : item * (size_t)columns,
-                  f->trans_w ? f->at[i].columns : f->rows);
-        to += f->trans_w ? run * (size_t)f->at[i].columns : run;
+        j->at[i].from = graph->values[f->at[i].weights].constant;
+        j->at[i].run = (uint64_t)(f->at[i].columns * (f->trans_w ? f->rows : 1));
+        j->pitch += j->at[i].run;
     }
-    return pf_graph_add_constant(graph, graph->values[f->at[0].weights].name, f->dtype, &shape, data, bytes, out, err);
+    if (!data)
+        return pf_graph_add_late(graph, name, &shape, &j->late, out, err);
+    fill_joined(&j->late, 0, (uint64_t)(f->rows * columns), data);
+    return pf_graph_add_constant(graph, name, f->dtype, &shape, data, bytes, out, err);
 }
 
 static pf_status join_biases(pf_graph *graph, const factors *f, int64_t columns, pf_value_id *out, pf_err *err)

@@ -27,7 +27,7 @@ static pf_status narrow_constant(pf_graph *graph, pf_value_id from, pf_dtype dty
     if (!data)
         return PF_FAIL_MEMORY(err, bytes);
     for (uint64_t i = 0; i < elems; i++) {
-        double item = pf_dtype_get(v.dtype, v.constant.data, i);
+        double item = pf_constant_get(&v.constant, v.dtype, i);
 
         pf_dtype_set(dtype, data, i, item);
         if (pf_dtype_get(dtype, data, i) != item)

@@ -89,7 +89,7 @@ static pf_status compute(job *j, pf_value_id a, double factor, double addend, pf
     if (!data)
         return PF_FAIL_MEMORY(err, v.constant.bytes);
     for (int64_t i = 0; i < elems; i++)
-        pf_dtype_set(v.dtype, data, (uint64_t)i, pf_dtype_get(v.dtype, v.constant.data, (uint64_t)i) * factor + addend);
+        pf_dtype_set(v.dtype, data, (uint64_t)i, pf_constant_get(&v.constant, v.dtype, (uint64_t)i) * factor + addend);
     return pf_graph_add_constant(j->graph, v.name, v.dtype, &v.shape, data, v.constant.bytes, out, err);
 }
 

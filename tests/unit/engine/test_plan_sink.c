@@ -33,7 +33,7 @@ static void write_and_hash_in_order(bool around_cache)
         void *buffer = NULL;
 
         size[i] = (size_t)pf_random_below(&random, LARGEST_BYTES);
-        test_ok(pf_plan_sink_buffer(sink, size[i] + 1, &buffer, &err), &err);
+        test_ok(pf_plan_sink_buffer(sink, size[i] + 1, true, &buffer, &err), &err);
         assert_int_equal(((uint8_t *)buffer)[size[i]], 0);
         memset(buffer, i + 1, size[i]);
         offset[i] = pf_plan_sink_add(sink, buffer, size[i]);
