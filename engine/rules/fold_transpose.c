@@ -1,5 +1,8 @@
 /* A transpose of the last two dims in front of a matrix product is a flag of the product.  Looked at from the
-   transpose, so that a large constant is not moved before its product was seen. */
+   transpose, so that a large constant is not moved before its product was seen.  Not where rows are the places of an
+   image that a convolution made: with channels last in memory, as convolutions have them, the transpose is no step, and
+   the flag would be one. */
+#include "engine/op.h"
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
@@ -24,6 +27,29 @@ static bool is_factor(const pf_graph *graph, pf_use use)
     return node && use.slot < 2 &&
            (node->op == PF_OP_GEMM ||
             (node->op == PF_OP_MATMUL && graph->values[node->in[1 - use.slot]].shape.rank >= 2));
+}
+
+enum { WAY_LIMIT = 8 };
+
+static bool is_image(const pf_graph *graph, pf_value_id value)
+{
+    for (int i = 0; i < WAY_LIMIT && graph->values[value].producer != PF_NONE; i++) {
+        const pf_node *node = &graph->nodes[graph->values[value].producer];
+
+        if (node->op == PF_OP_CONV || node->op == PF_OP_CONV_TRANSPOSE)
+            return graph->values[value].shape.rank > 3;
+        if (node->op != PF_OP_RESHAPE && (pf_op_def_of(node->op)->klass != PF_CLASS_POINTWISE || node->in_count < 1))
+            return false;
+        value = node->in[0];
+    }
+    return false;
+}
+
+/* A row for each place times a matrix. */
+static bool takes_places(const pf_graph *graph, pf_use use, pf_value_id x)
+{
+    return use.slot == 0 && graph->values[x].shape.rank == 3 &&
+           graph->values[graph->nodes[use.node].in[1]].shape.rank == 2 && is_image(graph, x);
 }
 
 static pf_status flip(pf_graph *graph, pf_use use, pf_value_id x, pf_value_id *out, pf_err *err)
@@ -58,7 +84,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         pf_status   st = PF_OK;
 
         i++;
-        if (!is_factor(graph, use))
+        if (!is_factor(graph, use) || takes_places(graph, use, x))
             continue;
         st = flip(graph, use, x, &out, err);
         if (!st)

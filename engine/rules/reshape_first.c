@@ -6,7 +6,53 @@
 #include "engine/reshape_map.h"
 #include "engine/rewrite.h"
 
-typedef struct job { pf_graph *graph; const char *name; pf_node before; pf_shape between, to; pf_value_id out; } job;
+typedef struct job {
+    pf_graph   *graph;
+    const char *name;
+    pf_node     before;         /* a copy: adding nodes moves them */
+    pf_value_id reshaped;
+    pf_shape    between, to;
+    bool        alone;          /* nothing else reads what is in between */
+    pf_value_id out;
+} job;
+
+/* ---- Behind a transpose */
+
+static bool swaps_last(const pf_ints *perm)
+{
+    for (int32_t d = 0; d < perm->count - 2; d++)
+        if (perm->at[d] != d)
+            return false;
+    return perm->count >= 2 && perm->at[perm->count - 1] == perm->count - 2;
+}
+
+static bool is_undone_by(const pf_graph *graph, pf_use use, const pf_ints *perm)
+{
+    const pf_node *node = use.node == PF_NONE ? NULL : &graph->nodes[use.node];
+
+    if (node && node->op == PF_OP_MATMUL && use.slot < 2) {
+        const pf_matmul_attrs *attrs = node->attrs;
+
+        return swaps_last(perm) && (use.slot ? attrs->trans_b : attrs->trans_a);
+    }
+    if (!node || node->op != PF_OP_TRANSPOSE)
+        return false;
+    for (int32_t d = 0; d < perm->count; d++)
+        if (perm->at[((const pf_transpose_attrs *)node->attrs)->perm.at[d]] != d)
+            return false;
+    return true;
+}
+
+/* Is the transpose that the reshape's result would be behind undone wherever that is read? */
+static bool is_undone(const job *j, const pf_ints *perm)
+{
+    uint32_t uses = pf_graph_use_count(j->graph, j->reshaped);
+
+    for (uint32_t i = 0; i < uses; i++)
+        if (!is_undone_by(j->graph, pf_graph_use(j->graph, j->reshaped, i), perm))
+            return false;
+    return uses > 0;
+}
 
 static pf_status of_transpose(job *j, pf_err *err)
 {
@@ -14,11 +60,14 @@ static pf_status of_transpose(job *j, pf_err *err)
     pf_shape  shape = { 0 };
     pf_status st = PF_OK;
 
-    if (!pf_reshape_before_transpose(j->graph->dims, &j->between, &perm, &j->to, &shape, &new_perm))
+    if (!pf_reshape_before_transpose(j->graph->dims, &j->between, &perm, &j->to, &shape, &new_perm) ||
+        (!j->alone && !is_undone(j, &new_perm)))
         return PF_OK;
     st = pf_make_reshape(j->graph, j->before.name, j->before.in[0], &shape, &j->out, err);
     return st ? st : pf_make_transpose(j->graph, j->name, j->out, new_perm.at, &j->out, err);
 }
+
+/* ---- Behind a slice */
 
 /* The dim of the result that dim d of the slice's result is; -1 when it is not one of its own. */
 static int32_t dim_behind(const pf_reshape_group *groups, int32_t count, int64_t d)
@@ -39,6 +88,8 @@ static pf_status of_slice(job *j, pf_err *err)
     pf_value_id      reshaped = PF_NONE;
     pf_status        st = PF_OK;
 
+    if (!j->alone)
+        return PF_OK;
     for (int32_t i = 0; i < attrs.axes.count; i++) {
         int32_t d = dim_behind(groups, count, attrs.axes.at[i]);
 
@@ -63,8 +114,10 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     job         j = { .graph = graph, .name = node->name, .out = PF_NONE };
     pf_status   st = PF_OK;
 
-    if (before == PF_NONE || !pf_rewrite_used_once(graph, node->in[0]))
+    if (before == PF_NONE)
         return PF_OK;
+    j.alone = pf_rewrite_used_once(graph, node->in[0]);
+    j.reshaped = node->out[0];
     j.before = graph->nodes[before];
     j.between = graph->values[node->in[0]].shape;
     j.to = graph->values[node->out[0]].shape;

@@ -83,6 +83,32 @@ void grow_flat(grower *g)
         finish(g, PF_OP_MAX, like(g, w, x), x, NULL);
 }
 
+/* A convolution's places as rows, with a function of each element, times a matrix or not. */
+void grow_tokens(grower *g)
+{
+    static const int64_t strides[] = { 1, 1 };
+    pf_value_id          x = pick(g), y = PF_NONE;
+    const pf_shape       shape = g->graph->values[x].shape;
+    pf_conv_attrs        attrs = { .groups = 1, .strides = { .count = 2 }, .dilations = { .count = 2 },
+                                   .pads = { .count = 4 } };
+    pf_reshape_attrs     flat = { .shape = { 3, { shape.dim[0], 3, -1 } } };
+    pf_transpose_attrs   turn = { .perm = { 3, { 0, 2, 1 } } };
+
+    if (shape.rank != 4 || !pf_dim_is_number(shape.dim[1]) || shape.dim[1] < 1)
+        return;
+    memcpy(attrs.strides.at, strides, sizeof strides);
+    memcpy(attrs.dilations.at, strides, sizeof strides);
+    y = step(g, PF_OP_CONV, (pf_value_id[]){ x, constant(g, 4, (int64_t[]){ 3, shape.dim[1], 1, 1 }, false) }, 2,
+             &attrs);
+    y = step(g, PF_OP_RESHAPE, &y, 1, &flat);
+    y = step(g, PF_OP_TRANSPOSE, &y, 1, &turn);
+    y = step(g, PF_OP_RELU, &y, 1, NULL);
+    if (below(g, 2))
+        finish(g, PF_OP_MATMUL, y, constant(g, 2, (int64_t[]){ 3, 2 }, false), &(pf_matmul_attrs){ 0 });
+    else if (y != PF_NONE)
+        add(g, PF_OP_TANH, &y, 1, NULL, 1);
+}
+
 static pf_value_id turned(grower *g, pf_value_id x)
 {
     pf_transpose_attrs attrs = { .perm = { 4, { 1, 0, 2, 3 } } };

@@ -50,6 +50,37 @@ static const rule_row rows[] = {
     { "reshape_first",
       "%0 = input f32 [n,6,8]\n%1 = transpose(%0) perm=[0,2,1]\n%2 = reshape(%1) shape=[n,48]\n"
       "%3 = transpose(%0) perm=[2,1,0]\n%4 = reshape(%3) shape=[8,6,n,1]\noutput %2\noutput %3\noutput %4\n", STAYS },
+    /* Read twice, but undone where it is read: by a transpose, by a product. */
+    { "reshape_first,drop_dead",
+      "%0 = input f32 [n,3,4,2]\n%1 = transpose(%0) perm=[0,3,1,2]\n%2 = reshape(%1) shape=[n,2,12]\n"
+      "%3 = transpose(%2) perm=[0,2,1]\n%4 = constant f32 [2,1] {5,6}\n%5 = matmul(%2, %4) trans_a=1\n"
+      "output %1\noutput %3\noutput %5\n",
+      "%0 = input f32 [n,3,4,2]\n%1 = transpose(%0) perm=[0,3,1,2]\n%2 = reshape(%0) shape=[n,12,2]\n"
+      "%3 = transpose(%2) perm=[0,2,1]\n%4 = transpose(%3) perm=[0,2,1]\n%5 = constant f32 [2,1] {5,6}\n"
+      "%6 = matmul(%3, %5) trans_a=1\noutput %1\noutput %4\noutput %6\n" },
+    /* Read as it is as well; by the other matrix of a product. */
+    { "reshape_first",
+      "%0 = input f32 [n,3,4,2]\n%1 = transpose(%0) perm=[0,3,1,2]\n%2 = reshape(%1) shape=[n,2,12]\n"
+      "%3 = transpose(%2) perm=[0,2,1]\n%4 = matmul(%2, %3)\noutput %1\noutput %4\n", STAYS },
+
+    { "compute_first,drop_dead",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+      "%2 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = reshape(%2) shape=[n,2,9]\n"
+      "%4 = transpose(%3) perm=[0,2,1]\n%5 = constant f32 [] {3}\n%6 = sub(%5, %4)\n%7 = gelu(%6)\noutput %7\n",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+      "%2 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = constant f32 [] {3}\n"
+      "%4 = sub(%3, %2)\n%5 = gelu(%4)\n%6 = reshape(%5) shape=[n,2,9]\n%7 = transpose(%6) perm=[0,2,1]\n"
+      "output %7\n" },
+    /* Not of a convolution; read twice; with an operand for each channel; with another tensor. */
+    { "compute_first",
+      "%0 = input f32 [n,2,3,3]\n%1 = transpose(%0) perm=[0,2,3,1]\n%2 = relu(%1)\n"
+      "%3 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+      "%4 = conv(%0, %3, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%5 = transpose(%4) perm=[0,2,3,1]\n"
+      "%6 = relu(%5)\n%7 = conv(%0, %3, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%8 = transpose(%7) perm=[0,2,3,1]\n%9 = constant f32 [2] {1,2}\n%10 = add(%8, %9)\n"
+      "%11 = conv(%0, %3, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%12 = transpose(%11) perm=[0,2,3,1]\n%13 = add(%12, %1)\n"
+      "output %2\noutput %5\noutput %6\noutput %10\noutput %13\n", STAYS },
 
     { "split_to_slices,drop_dead",
       "%0 = input f32 [n,7]\n%1:3 = split(%0) axis=1\n%4 = neg(%1)\n%5:2 = split(%0) axis=1 sizes=[2,5]\noutput %4\n"

@@ -189,6 +189,19 @@ static const rule_row rows[] = {
       "%4 = transpose(%0) perm=[0,2,1]\n%5 = matmul(%4, %3)\n%6 = matmul(%3, %2)\n%7 = add(%5, %6)\noutput %7\n",
       "%0 = input f32 [2,2,2]\n%1 = input f32 [2]\n%2 = transpose(%0) perm=[1,0,2]\n%3 = matmul(%0, %2)\n"
       "%4 = transpose(%0) perm=[0,2,1]\n%5 = matmul(%4, %1)\n%6 = matmul(%1, %3)\n%7 = add(%5, %6)\noutput %7\n" },
+    /* Places of an image that a convolution made, but not a batch of matrices times them. */
+    { "fold_transpose",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+      "%2 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = relu(%2)\n"
+      "%4 = reshape(%3) shape=[n,2,9]\n%5 = transpose(%4) perm=[0,2,1]\n%6 = constant f32 [2,1] {5,6}\n"
+      "%7 = matmul(%5, %6)\noutput %7\n", STAYS },
+    { "fold_transpose,drop_dead",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+      "%2 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%3 = reshape(%2) shape=[n,2,9]\n%4 = transpose(%3) perm=[0,2,1]\n%5 = matmul(%4, %3)\noutput %5\n",
+      "%0 = input f32 [n,2,3,3]\n%1 = constant f32 [2,2,1,1] {1,2,3,4}\n"
+      "%2 = conv(%0, %1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%3 = reshape(%2) shape=[n,2,9]\n%4 = matmul(%3, %3) trans_a=1\noutput %4\n" },
 
     { "merge_products,drop_dead",
       "%0 = input f32 [n,s,2]\n%1 = constant f32 [2,1] {1,2}\n%2 = constant f32 [2,2] {3,4,5,6}\n"

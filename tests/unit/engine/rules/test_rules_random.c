@@ -7,15 +7,15 @@
 #include "tests/unit/engine/rules/grow.h"
 #include "tests/unit/engine/rules/outputs.h"
 
-enum { RANDOM_GRAPHS = 1000, RANDOM_NODES = 50, RULE_LIMIT = 64 };
+enum { RANDOM_GRAPHS = 1150, RANDOM_NODES = 50, RULE_LIMIT = 64 };
 
 /* One is picked at random, so what stands here more often comes more often. */
 static grow *const growers[] = {
     grow_reductions, grow_corner, grow_cropped, grow_cropped, grow_shuffled, grow_shuffled,
-    grow_products, grow_einsum, grow_if, grow_patches,
+    grow_products, grow_einsum, grow_if, grow_patches, grow_patches,
     grow_concats, grow_quantized, grow_branches,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices,
-    grow_turned_slices,
+    grow_turned_slices, grow_tokens,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation,
     grow_activation,
     grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather,
