@@ -12,12 +12,8 @@ typedef enum role { LEAST, USUAL, MOST, ROLE_COUNT } role;
 static const pf_config_key role_key[ROLE_COUNT] = { PF_CONFIG_min_shapes, PF_CONFIG_opt_shapes, PF_CONFIG_max_shapes };
 static const char *const   role_name[ROLE_COUNT] = { "min_shapes", "opt_shapes", "max_shapes" };
 
-static int64_t *values_of(pf_profile *profile, role r)
-{
-    int64_t *const values[ROLE_COUNT] = { profile->least, profile->usual, profile->most };
-
-    return values[r];
-}
+/* Shapes that the spec gives: what it calls them, and the values of symbols that follow from them. */
+typedef struct given { const char *name; int64_t *values; } given;
 
 static pf_value_id find_input(const pf_graph *graph, const char *name)
 {
@@ -36,31 +32,30 @@ static uint32_t plain_symbol(pf_dims *dims, pf_dim dim, uint32_t count)
     return UINT32_MAX;
 }
 
-static pf_status bind_dim(pf_graph *graph, pf_profile *profile, role r, const pf_named_shape *wanted, int32_t d,
+static pf_status bind_dim(pf_graph *graph, uint32_t count, const given *g, const pf_named_shape *wanted, int32_t d,
                           pf_dim dim, pf_err *err)
 {
     uint32_t symbol = UINT32_MAX;
-    int64_t *values = values_of(profile, r);
 
     if (pf_dim_is_number(dim)) {
         if (dim != wanted->dim[d])
             return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %lld as dim %d, and the network has %lld there",
-                           role_name[r], wanted->name, (long long)wanted->dim[d], d, (long long)dim);
+                           g->name, wanted->name, (long long)wanted->dim[d], d, (long long)dim);
         return PF_OK;
     }
-    symbol = plain_symbol(graph->dims, dim, profile->count);
+    symbol = plain_symbol(graph->dims, dim, count);
     if (symbol == UINT32_MAX)       /* an expression: checked once all symbols have values */
         return PF_OK;
-    if (values[symbol] != PF_UNBOUND && values[symbol] != wanted->dim[d])
+    if (g->values[symbol] != PF_UNBOUND && g->values[symbol] != wanted->dim[d])
         return PF_FAIL(err, PF_USAGE,
                        "%s gives the dim \"%s\" of input \"%s\" the value %lld, and another input has %lld for it",
-                       role_name[r], pf_dims_symbol_name(graph->dims, symbol), wanted->name, (long long)wanted->dim[d],
-                       (long long)values[symbol]);
-    values[symbol] = wanted->dim[d];
+                       g->name, pf_dims_symbol_name(graph->dims, symbol), wanted->name, (long long)wanted->dim[d],
+                       (long long)g->values[symbol]);
+    g->values[symbol] = wanted->dim[d];
     return PF_OK;
 }
 
-static pf_status no_such_input(const pf_graph *graph, const char *name, role r, pf_err *err)
+static pf_status no_such_input(const pf_graph *graph, const char *name, const given *g, pf_err *err)
 {
     pf_buf    known = { 0 };
     pf_status st = PF_OK;
@@ -68,36 +63,38 @@ static pf_status no_such_input(const pf_graph *graph, const char *name, role r, 
     pf_buf_init(&known, 4096);
     for (uint32_t i = 0; i < graph->input_count; i++)
         pf_buf_printf(&known, "%s%s", i ? ", " : "", graph->values[graph->inputs[i]].name);
-    st = PF_FAIL(err, PF_USAGE, "%s names the input \"%s\", and the network has %.600s", role_name[r], name,
+    st = PF_FAIL(err, PF_USAGE, "%s names the input \"%s\", and the network has %.600s", g->name, name,
                  known.size ? (const char *)known.data : "none");
     pf_buf_clear(&known);
     return st;
 }
 
-static pf_status bind_shape(pf_graph *graph, pf_profile *profile, role r, const pf_named_shape *wanted, pf_err *err)
+static pf_status bind_shape(pf_graph *graph, uint32_t count, const given *g, const pf_named_shape *wanted, pf_err *err)
 {
     pf_value_id     input = find_input(graph, wanted->name);
     const pf_shape *shape = input == PF_NONE ? NULL : &graph->values[input].shape;
     pf_status       st = PF_OK;
 
     if (!shape)
-        return no_such_input(graph, wanted->name, r, err);
+        return no_such_input(graph, wanted->name, g, err);
     if (shape->rank >= 0 && shape->rank != wanted->rank)
-        return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %d dims, and it has %d", role_name[r], wanted->name,
+        return PF_FAIL(err, PF_USAGE, "%s gives input \"%s\" %d dims, and it has %d", g->name, wanted->name,
                        wanted->rank, shape->rank);
     for (int32_t d = 0; d < shape->rank && !st; d++)
-        st = bind_dim(graph, profile, r, wanted, d, shape->dim[d], err);
+        st = bind_dim(graph, count, g, wanted, d, shape->dim[d], err);
     return st;
 }
 
 static pf_status bind_role(const pf_config *config, pf_graph *graph, pf_profile *profile, role r, pf_err *err)
 {
+    int64_t *const  values[ROLE_COUNT] = { profile->least, profile->usual, profile->most };
     bool            single = pf_config_value(config, PF_CONFIG_shapes)[0] != 0;
+    given           g = { single ? "shapes" : role_name[r], values[r] };
     pf_named_shapes shapes = { 0 };
     pf_status       st = pf_config_shapes(config, single ? PF_CONFIG_shapes : role_key[r], &shapes, err);
 
     for (uint32_t i = 0; i < shapes.count && !st; i++)
-        st = bind_shape(graph, profile, r, &shapes.items[i], err);
+        st = bind_shape(graph, profile->count, &g, &shapes.items[i], err);
     pf_named_shapes_clear(&shapes);
     return st;
 }

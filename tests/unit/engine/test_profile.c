@@ -80,6 +80,28 @@ static void tables_bound_a_sequence(void **state)
     pf_graph_free(graph);
 }
 
+static void what_does_not_fit_is_told_by_the_key_that_gave_it(void **state)
+{
+    static const struct { const char *spec, *says; } wrong[] = {
+        { "shapes=image:1x4x20x30\n", "shapes gives input \"image\" 4 as dim 1, and the network has 3 there" },
+        { "shapes=image:1x3x20\n", "shapes gives input \"image\" 3 dims, and it has 4" },
+        { "shapes=picture:1x3x20x30\n", "shapes names the input \"picture\", and the network has image, k" },
+        { "min_shapes=image:1x3x20\nmax_shapes=image:2x3x20x30\n", "min_shapes gives input \"image\" 3 dims" },
+        { "max_shapes=image:1x4x20x30\n", "max_shapes gives input \"image\" 4 as dim 1" },
+    };
+    pf_graph  *graph = NULL;
+    pf_profile profile = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        pf_err err = { 0 };
+        assert_int_equal(apply(IMAGE "output %b\n", wrong[i].spec, &graph, &profile, &err), PF_USAGE);
+        assert_ptr_equal(strstr(err.msg, wrong[i].says), err.msg);
+        pf_profile_clear(&profile);
+        pf_graph_free(graph);
+    }
+}
+
 /* A number that no size gives: three by three pixels of a pool, and a table of 100000. */
 static void what_no_size_suits_is_refused_with_the_input(void **state)
 {
@@ -101,7 +123,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_sizes_are_the_least_that_the_network_takes), cmocka_unit_test(given_sizes_are_kept),
-        cmocka_unit_test(tables_bound_a_sequence), cmocka_unit_test(what_no_size_suits_is_refused_with_the_input),
+        cmocka_unit_test(tables_bound_a_sequence),
+        cmocka_unit_test(what_does_not_fit_is_told_by_the_key_that_gave_it),
+        cmocka_unit_test(what_no_size_suits_is_refused_with_the_input),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
