@@ -33,6 +33,7 @@ static int32_t class_number(const char *text, const char *key)
 void pf_class_device_read(const char *class_text, pf_class_device *out)
 {
     class_value(class_text, "device", out->device);
+    class_value(class_text, strcmp(out->device, "cpu") == 0 ? "model_name" : "name", out->product);
     class_value(class_text, "isa", out->isa);
     out->threads = class_number(class_text, "threads");
     out->share_percent = class_number(class_text, "share_percent");

@@ -8,6 +8,7 @@
 /* What a class text says of how its device was opened; what it does not say is "" or 0. */
 typedef struct pf_class_device {
     char    device[64];             /* "cpu", "cuda" */
+    char    product[64];            /* "NVIDIA H100 80GB HBM3", a CPU's model name */
     char    isa[64];                /* of a CPU */
     int32_t threads;                /* of a CPU */
     int32_t share_percent;          /* of a GPU */

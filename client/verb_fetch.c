@@ -8,6 +8,7 @@
 #include "client/farm_follow.h"
 #include "client/farm_job.h"
 #include "client/output.h"
+#include "client/own_class.h"
 #include "client/plan_name.h"
 #include "engine/model_bundle.h"
 
@@ -28,26 +29,8 @@ static const pf_option options[] = {
     {.name = NULL},
 };
 
-/* The device that this machine has: a GPU when there is one. */
-static pf_status own_class(const pf_call *call, char hex[PF_DIGEST_HEX_BYTES], pf_err *err)
-{
-    pf_device_options gpu = {.share_percent = (int32_t)pf_args_int(call->args, "share")};
-    pf_device        *device = NULL;
-    pf_status         status = PF_NOT_FOUND;
-
-    if (!pf_args_given(call->args, "device"))
-        status = pf_device_open("cuda:0", &gpu, &device, NULL);
-    if (status)
-        status = pf_device_choose(call, gpu.share_percent, &device, err);
-    if (status)
-        return status;
-    pf_digest_to_hex(&device->class_digest, hex);
-    pf_device_close(device);
-    return PF_OK;
-}
-
 /* Texts that what is wanted points to. */
-typedef struct wanted_texts { char class_hex[PF_DIGEST_HEX_BYTES], name[MODEL_NAME_BYTES]; } wanted_texts;
+typedef struct wanted_texts { pf_own_class own; char name[MODEL_NAME_BYTES]; } wanted_texts;
 
 /* A file's digest, or a name: submits name a model by its file without ".onnx". */
 static pf_status take_model(const char *model, pf_farm_wanted *wanted, wanted_texts *texts, pf_err *err)
@@ -80,8 +63,8 @@ static pf_status take_wanted(const pf_call *call, pf_farm_wanted *wanted, wanted
     }
     status = take_model(model, wanted, texts, err);
     if (!status && gpu && strcmp(gpu, "auto") == 0) {
-        status = own_class(call, texts->class_hex, err);
-        wanted->selector = texts->class_hex;
+        status = pf_own_class_find(call, &texts->own, err);
+        wanted->selector = texts->own.hex;
     } else if (gpu) {
         wanted->selector = gpu;
     }
@@ -128,21 +111,26 @@ static pf_status take_job(pf_farm *farm, const pf_call *call, pf_farm_wanted *wa
     return status;
 }
 
-static pf_status not_found(const pf_farm *farm, const pf_call *call, pf_err *err)
+/* own: this machine's device, empty when nobody asked for its plan. */
+static pf_status not_found(pf_farm *farm, const pf_call *call, const pf_own_class *own, pf_err *err)
 {
     const char *model = pf_args_text(call->args, "model"), *gpu = pf_args_text(call->args, "gpu");
-    char        why[PF_ERR_MSG_BYTES];
+    char        why[PF_ERR_MSG_BYTES], lacks[PF_ERR_MSG_BYTES] = "";
 
     snprintf(why, sizeof why, "%s", err->msg);
     pf_err_clear(err);
+    if (own->hex[0])
+        pf_own_class_explain(farm, own, lacks, sizeof lacks);
+    if (lacks[0])
+        return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan of \"%.100s\": %.700s", farm->url, model, lacks);
     if (!model)
         return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan with that key; submit the model to have it built",
                        farm->url);
     return PF_FAIL(err, PF_NOT_FOUND, "the farm at %s has no plan of \"%.100s\" for %.80s: %.600s", farm->url, model,
-                   !gpu ? "any class" : strcmp(gpu, "auto") == 0 ? "the class of this machine's device" : gpu, why);
+                   !gpu ? "any class" : own->hex[0] ? "the class of this machine's device" : gpu, why);
 }
 
-static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wanted, pf_err *err)
+static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wanted, const pf_own_class *own, pf_err *err)
 {
     static pf_manifest manifest;        /* large */
     pf_farm_trust      trust;
@@ -152,7 +140,7 @@ static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_wanted *wante
     if (!status)
         status = pf_farm_find_plan(farm, &trust, wanted, &manifest, err);
     if (status == PF_NOT_FOUND)
-        return not_found(farm, call, err);
+        return not_found(farm, call, own, err);
     if (!status)
         status = pf_plan_name(manifest.model_name, pf_args_text(call->args, "output"), path, err);
     if (!status)
@@ -179,7 +167,7 @@ static pf_status run(pf_call *call, pf_err *err)
     if (!status && pf_args_operand(call->args, 0) && pf_digest_is_zero(&wanted.plan_key))
         status = take_job(&farm, call, &wanted, err);
     if (!status)
-        status = fetch(&farm, call, &wanted, err);
+        status = fetch(&farm, call, &wanted, &texts.own, err);
     pf_farm_close(&farm);
     return status;
 }

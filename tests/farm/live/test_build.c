@@ -241,6 +241,29 @@ static void a_plan_is_found_by_its_models_name(void **state)
     json_decref(built);
 }
 
+/* A device that no agent is like is named, with the classes that there are and what is another there. */
+static void a_device_without_an_agent_is_named(void **state)
+{
+    const char *threads = sysconf(_SC_NPROCESSORS_ONLN) == 1 ? "2" : "1";
+    json_t     *built = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "here.plan", "--farm", farm.url, "--gpu", "cpu");
+    json_t     *answer = LIVE_JSON(&farm, 66, "fetch", "--model", "add", "--gpu", "auto", "--device", "cpu",
+                                   "--threads", threads);
+
+    (void)state;
+    error_says(answer, "no plan of \"add\": this machine's device is cpu-");
+    error_says(answer, "and no agent ever declared such a one; known are: cpu-");
+    error_says(answer, " (threads is ");
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 0, "fetch", "--model", "add", "--gpu", "auto", "--device", "cpu", "-o", "own.plan");
+    assert_string_equal(live_text(answer, "plan_key"), live_text(built, "plan_key"));
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 66, "fetch", "--model", "ad", "--gpu", "auto", "--device", "cpu");
+    error_says(answer, "no plan of \"ad\" for the class of this machine's device: ");
+    error_says(answer, "did you mean add?");
+    json_decref(answer);
+    json_decref(built);
+}
+
 static void another_key_does_not_open_the_farm(void **state)
 {
     json_t *built = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "add.plan", "--farm", farm.url, "--gpu", "cpu");
@@ -294,7 +317,7 @@ int main(void)
         cmocka_unit_test(an_unknown_class_is_refused_with_those_there_are),
         cmocka_unit_test(a_farm_that_is_not_there_is_told_in_time),
         cmocka_unit_test(a_damaged_plan_is_not_taken),
-        cmocka_unit_test(a_plan_is_found_by_its_models_name),
+        cmocka_unit_test(a_plan_is_found_by_its_models_name), cmocka_unit_test(a_device_without_an_agent_is_named),
         cmocka_unit_test(another_key_does_not_open_the_farm),
         cmocka_unit_test(the_list_and_the_agents_show_what_was_done),
         cmocka_unit_test(a_drained_agent_ends),

@@ -10,6 +10,7 @@ static void a_gpu_is_opened_with_the_share_of_its_class(void **state)
     pf_class_device_read("compute_capability=9.0\ndevice=cuda\nname=NVIDIA H200\nshare_percent=50\nsm_count=66\n",
                          &like);
     assert_string_equal(like.device, "cuda");
+    assert_string_equal(like.product, "NVIDIA H200");
     assert_string_equal(like.isa, "");
     assert_int_equal(like.threads, 0);
     assert_int_equal(like.share_percent, 50);
