@@ -130,7 +130,7 @@ void live_start_coordinator(live *farm)
     char        client[16], agents[16], http[16], ttl[16], beat[16], backoff[16], state[PATH_MAX];
     const char *argv[] = {beside("planfarm-coordinator"), "--state", state, "--client-port", client, "--agent-port",
                           agents, "--http-port", http, "--lease-ttl-ms", ttl, "--heartbeat-ms", beat, "--backoff-ms",
-                          backoff, NULL};
+                          backoff, farm->reserve_bytes ? "--reserve-bytes" : NULL, farm->reserve_bytes, NULL};
     int64_t     until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
 
     mkdir(test_path("farm"), 0777);

@@ -12,6 +12,7 @@ enum { LIVE_TTL_MS = 3000, LIVE_BEAT_MS = 300, LIVE_BACKOFF_MS = 200 };
 typedef struct live {
     pid_t coordinator, agent;           /* 0: none runs */
     char  url[128], client[128], agents[128];
+    const char *reserve_bytes;          /* of disk that the coordinator keeps free; NULL: as usual */
 } live;
 
 /* Starts the coordinator, on the ports that it had when it ran before. */
