@@ -237,6 +237,9 @@ pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profil
     }
     if (st || !p.count)
         return st;
+    st = pf_spell_lift(graph, err);
+    if (st)
+        return st;
     pf_log(PF_LOG_DEBUG, "spell", "written-out ops=%u", p.count);
     return pf_rewrite_run(graph, &options, NULL, err);
 }

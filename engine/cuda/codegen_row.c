@@ -8,7 +8,7 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128 };
+enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128, NORM_RANK_MAX = 5 };
 
 /* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's
    end hold. */
@@ -91,11 +91,11 @@ static const char *row_of(const pf_graph *graph, const pf_node *node, row_form *
     case PF_OP_GROUP_NORM:
         form->axis = 2;
         form->groups = ((const pf_group_norm_attrs *)node->attrs)->groups;
-        return rank == 4 ? NULL : "not two spatial dims";
+        return rank >= 3 && rank <= NORM_RANK_MAX ? NULL : "no spatial dims, or more than three";
     case PF_OP_INSTANCE_NORM:
         form->axis = 2;
         form->groups = pf_graph_value(graph, node->in[0])->shape.dim[1];
-        return rank == 4 && form->groups > 0 ? NULL : "not two spatial dims";
+        return rank >= 3 && rank <= NORM_RANK_MAX && form->groups > 0 ? NULL : "no spatial dims, or more than three";
     default:
         form->reduces = true;
         return order_reduction(graph, node, form);
@@ -126,10 +126,11 @@ static const char *check_layouts(const pf_problem *p, const row_form *form)
 {
     const pf_graph *graph = p->graph;
     pf_layout       images = p->out_layout[0];
+    int             rank = pf_graph_value(graph, form->node->in[0])->shape.rank;
 
     if (images != PF_LAYOUT_LINEAR && !(form->groups && images == PF_LAYOUT_CHANNELS_LAST)) return "layout";
     for (uint32_t i = 0; i < graph->input_count; i++) {
-        bool image = form->groups && !p->in_constant[i] && pf_graph_value(graph, graph->inputs[i])->shape.rank == 4,
+        bool image = form->groups && !p->in_constant[i] && pf_graph_value(graph, graph->inputs[i])->shape.rank == rank,
              reads = !form->groups && !p->in_constant[i] && p->in_layout[i] == PF_LAYOUT_CHANNELS_LAST;
 
         if (!reads && p->in_layout[i] != (image ? images : PF_LAYOUT_LINEAR)) return "layouts differ";
@@ -412,9 +413,7 @@ static void open_space(row_code *row, const pf_problem *p)
     const int64_t  *dim = value->shape.dim;
     int64_t         channels = row->form.groups ? dim[1] / row->form.groups : 0;
     bool            last = p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST;
-    int             channel_var = last ? 4 : 2;
-    int64_t         extent[5] = { dim[0], row->form.groups, last ? dim[2] : channels, last ? dim[3] : dim[2],
-                                  last ? channels : dim[3] };
+    int             rank = value->shape.rank, channel_var = last ? rank : 2;
 
     if (!row->form.groups) {
         cg_loop_over(cg, PF_LAYOUT_LINEAR, value, &row->point);
@@ -424,15 +423,17 @@ static void open_space(row_code *row, const pf_problem *p)
         }
         return;
     }
-    memcpy(cg->var_extent, extent, sizeof extent);
-    cg->var_count = 5;
-    cg->lane_var = 4;
+    cg->var_extent[0] = dim[0];
+    cg->var_extent[1] = row->form.groups;
+    cg->var_extent[channel_var] = channels;
+    for (int d = 2; d < rank; d++) cg->var_extent[last ? d : d + 1] = dim[d];
+    cg->var_count = rank + 1;
+    cg->lane_var = rank;
     memset(&row->point, 0, sizeof row->point);
-    row->point.rank = 4;
+    row->point.rank = rank;
     row->point.at[0] = cg_index_of(cg, 0);
     row->point.at[1] = cg_index_add(cg, cg_index_scale(cg_index_of(cg, 1), channels), cg_index_of(cg, channel_var));
-    row->point.at[2] = cg_index_of(cg, last ? 2 : 3);
-    row->point.at[3] = cg_index_of(cg, last ? 3 : 4);
+    for (int d = 2; d < rank; d++) row->point.at[d] = cg_index_of(cg, last ? d : d + 1);
 }
 
 static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows_per_block, int64_t rows, pf_buf *out)

@@ -90,7 +90,7 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
 
 typedef struct activation { pf_op_kind op; cudnnPointwiseMode_t mode; } activation;
 
-/* Activations that are one pointwise operation of cuDNN. clip and hard_swish are made of several. */
+/* Activations that are one pointwise operation of cuDNN. clip, hard_swish and leaky_relu are made of several. */
 static const activation activations[] = {
     { PF_OP_RELU, CUDNN_POINTWISE_RELU_FWD },       { PF_OP_SIGMOID, CUDNN_POINTWISE_SIGMOID_FWD },
     { PF_OP_TANH, CUDNN_POINTWISE_TANH_FWD },
@@ -110,6 +110,7 @@ static bool takes_activation(const pf_node *node)
     const pf_pointwise_attrs *attrs = node->attrs;
 
     if (node->op == PF_OP_SWISH) return attrs->p == 1;
+    if (node->op == PF_OP_LEAKY_RELU) return attrs->p >= 0 && attrs->p <= 1;
     return find_activation(node->op) || node->op == PF_OP_HARD_SWISH || node->op == PF_OP_CLIP;
 }
 
@@ -267,10 +268,12 @@ static pf_cudnn_tensor scalar(builder *b, double value)
 
 static int activation_operations(const pf_node *node)
 {
-    return !node ? 0 : node->op == PF_OP_HARD_SWISH ? 5 : node->op == PF_OP_CLIP ? 2 : 1;
+    return !node ? 0 : node->op == PF_OP_HARD_SWISH ? 5
+         : node->op == PF_OP_CLIP || node->op == PF_OP_LEAKY_RELU ? 2 : 1;
 }
 
-/* hard_swish(a) = a * min(max(a / 6 + 1/2, 0), 1); RELU's own clip attributes lose every fast configuration. */
+/* hard_swish(a) = a * min(max(a / 6 + 1/2, 0), 1), and leaky_relu(a) = max(a, p a) as long as p is no more than 1;
+   RELU's own clip attributes lose every fast configuration. */
 static void apply_activation(builder *b, const pf_node *node)
 {
     const pf_pointwise_attrs *attrs = node->attrs;
@@ -280,6 +283,9 @@ static void apply_activation(builder *b, const pf_node *node)
         if (attrs->p == 0) apply(b, CUDNN_POINTWISE_RELU_FWD, a, NULL);
         else apply(b, CUDNN_POINTWISE_MAX, a, scalar(b, attrs->p));
         apply(b, CUDNN_POINTWISE_MIN, b->last, scalar(b, attrs->q));
+    } else if (node->op == PF_OP_LEAKY_RELU) {
+        apply(b, CUDNN_POINTWISE_MUL, a, scalar(b, attrs->p));
+        apply(b, CUDNN_POINTWISE_MAX, b->last, a);
     } else if (node->op == PF_OP_HARD_SWISH) {
         apply(b, CUDNN_POINTWISE_MUL, a, scalar(b, 1.0 / 6.0));
         apply(b, CUDNN_POINTWISE_ADD, b->last, scalar(b, 0.5));

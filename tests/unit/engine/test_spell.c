@@ -86,6 +86,37 @@ static void what_is_written_out_computes_the_same(void **state)
     assert_true(written_out >= 25);
 }
 
+static pf_node_id find_op(const pf_graph *graph, pf_op_kind op)
+{
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        if (graph->nodes[n].live && graph->nodes[n].op == op) return n;
+    return PF_NONE;
+}
+
+/* No reshape is left between a convolution over one dim and what follows it. */
+static void what_follows_a_convolution_can_join_it(void **state)
+{
+    pf_device  nothing = { .kind = PF_DEVICE_CUDA, .name = "nothing" };
+    pf_graph  *graph = NULL;
+    pf_profile profile = { 0 };
+    pf_node_id chain[3] = { PF_NONE, PF_NONE, PF_NONE };
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(pf_graph_parse("graph \"\"\n%0 = input f32 [2,16,50]\n%1 = input f32 [16,16,5]\n%2 = input f32 [16,1]\n"
+                           "%3 = conv(%0, %1, _) strides=[1] dilations=[1] pads=[2,2] groups=1\n%4 = mul(%3, %2)\n"
+                           "%5 = add(%0, %4)\noutput %5\n", &graph, &err), &err);
+    test_ok(pf_spell_out(graph, &nothing, &profile, &(pf_region_rules){ 0 }, &err), &err);
+    chain[0] = find_op(graph, PF_OP_CONV);
+    chain[1] = find_op(graph, PF_OP_MUL);
+    chain[2] = find_op(graph, PF_OP_ADD);
+    for (int i = 0; i < 3; i++) assert_int_not_equal(chain[i], PF_NONE);
+    assert_int_equal(graph->values[graph->nodes[chain[1]].in[0]].producer, chain[0]);
+    assert_int_equal(graph->values[graph->nodes[chain[2]].in[1]].producer, chain[1]);
+    assert_int_equal(graph->values[graph->nodes[chain[2]].out[0]].shape.rank, 4);
+    pf_graph_free(graph);
+}
+
 static uint32_t most_inputs(const pf_graph *graph)
 {
     uint32_t most = 0;
@@ -138,7 +169,8 @@ static void what_the_host_ran_is_written_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same),
-                                        cmocka_unit_test(what_the_host_ran_is_written_out) };
+                                        cmocka_unit_test(what_the_host_ran_is_written_out),
+                                        cmocka_unit_test(what_follows_a_convolution_can_join_it) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
