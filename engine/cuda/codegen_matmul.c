@@ -10,7 +10,9 @@
 
 extern const char pf_nvrtc_cluster[], pf_nvrtc_matmul[];        /* kernels/nvrtc/<name>.cuh */
 
-enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING = 8, WARPS_PER_SM = 64 };
+enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING = 8, WARPS_PER_SM = 64,
+       BATCH_MAX = 65535 / 8 /* blocks along z, in clusters of up to eight */,
+       APART = 8 /* numbers are taken apart by so many */ };
 
 enum { AXIS_H, AXIS_W };
 
@@ -39,6 +41,16 @@ static const char *types_decline(const pf_problem *p, const cg_product *product)
                : NULL;
 }
 
+/* The libraries are fast at batches of 16 bits. */
+static const char *batch_decline(const pf_problem *p, const cg_product *product)
+{
+    if (!product->batched) return NULL;
+    if (!product->wide) return "a batch of products of 16 bits";
+    return pf_problem_is_bound(p) && (product->batch > BATCH_MAX || product->batch * product->m > INT32_MAX)
+               ? "too many products at once"
+               : NULL;
+}
+
 static const char *declines(const pf_problem *p, bool windowed)
 {
     cg_product  product;
@@ -50,6 +62,7 @@ static const char *declines(const pf_problem *p, bool windowed)
         return windowed ? "not a convolution with a window" : "a convolution with a window";
     if (windowed && !p->in_constant[product.w]) return "weights that are computed";
     reason = types_decline(p, &product);
+    if (!reason) reason = batch_decline(p, &product);
     if (!reason) reason = rows_decline(p, &product);
     if (reason) return reason;
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX)
@@ -64,7 +77,8 @@ int64_t pf_codegen_matmul_work(const pf_problem *p)
 {
     cg_product product;
 
-    return !pf_problem_is_bound(p) || cg_product_recognize(p, &product) ? 0 : product.m * product.n * product.k;
+    return !pf_problem_is_bound(p) || cg_product_recognize(p, &product) ? 0
+                                                                          : product.batch * product.m * product.n * product.k;
 }
 
 bool pf_codegen_matmul_is_wide(const pf_problem *p)
@@ -72,6 +86,13 @@ bool pf_codegen_matmul_is_wide(const pf_problem *p)
     cg_product product;
 
     return !cg_product_recognize(p, &product) && product.wide;
+}
+
+bool pf_codegen_matmul_is_batch(const pf_problem *p)
+{
+    cg_product product;
+
+    return !cg_product_recognize(p, &product) && product.batched;
 }
 
 bool pf_codegen_matmul_is_odd(const pf_problem *p)
@@ -122,7 +143,7 @@ static double fragment_bytes(const pf_matmul_tuning *t)
    % off the best on average, of the first six 0.4 %. */
 static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int sm_count)
 {
-    int64_t blocks = cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split,
+    int64_t blocks = product->batch * cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split,
             warps = t->warps_m * t->warps_n;
     int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(t),
             per_sm = by_memory < WARPS_PER_SM / warps ? by_memory : WARPS_PER_SM / warps;
@@ -197,6 +218,13 @@ static void print_window(const cg_product *product, pf_buf *out)
     print_axis(&product->window, AXIS_W, 'W', out);
 }
 
+/* W can be taken apart when it is packed. */
+static bool comes_apart(const pf_problem *p, const cg_product *product)
+{
+    return product->wide && p->in_constant[product->w] && product->k % APART == 0 &&
+           (product->trans_w || product->n % APART == 0);
+}
+
 static void print_defines(const pf_problem *p, const cg_product *product, const pf_matmul_tuning *t, int vector,
                           pf_buf *out)
 {
@@ -209,8 +237,10 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
     pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n"
                        "#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
                   vector, type, type);
-    pf_buf_printf(out, "#define WIDE %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide,
-                  product->wide && product->k % 4 != 0, elem);
+    pf_buf_printf(out, "#define WIDE %d\n#define APART %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide,
+                  comes_apart(p, product), product->wide && product->k % 4 != 0, elem);
+    pf_buf_printf(out, "#define BATCH %lld\n#define X_BATCH %lld\n#define W_BATCH %lld\n", (long long)product->batch,
+                  product->repeats_x ? 0 : (long long)(product->m * product->k), (long long)(product->n * product->k));
     print_window(product, out);
     pf_buf_printf(out, "#define X ((const ELEM *)in%u)\n#define W ((const ELEM *)in%u)\n", product->x, product->w);
     cg_product_print_defines(p, product, out);
@@ -235,13 +265,13 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     pf_buf_printf(&out->source, "%s%s", pf_nvrtc_cluster, pf_nvrtc_matmul);
     out->grid[0] = (uint32_t)cg_up(product.n, t->columns);
     out->grid[1] = (uint32_t)cg_up(product.m, t->rows);
-    out->grid[2] = (uint32_t)t->split;
+    out->grid[2] = (uint32_t)(t->split * product.batch);
     out->block[0] = (uint32_t)(32 * t->warps_m * t->warps_n);
     out->block[1] = out->block[2] = 1;
     out->shared_bytes = shared_bytes(t);
-    out->packs = product.windowed;
+    out->packs = product.windowed || comes_apart(p, &product);
     out->packed_input = product.w;
-    out->packed_bytes = product.windowed ? (size_t)(product.n * product.k) * (product.wide ? 4 : 2) : 0;
+    out->packed_bytes = out->packs ? (size_t)(product.batch * product.n * product.k) * (product.wide ? 4 : 2) : 0;
     if (!st && out->source.failed)
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     if (st) pf_program_clear(out);
@@ -255,10 +285,64 @@ bool pf_codegen_conv_is_stem(const pf_problem *p)
     return !cg_product_recognize(p, &product) && product.windowed && p->in_layout[product.x] == PF_LAYOUT_C8;
 }
 
-void pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to)
+/* ---- Packing */
+
+#define BF16_LARGEST 0x1.fep127f
+
+/* As the instruction does it: the nearest, of two the even, and nothing infinite. */
+static uint16_t to_bf16(float value)
+{
+    float    limited = value > BF16_LARGEST ? BF16_LARGEST : value < -BF16_LARGEST ? -BF16_LARGEST : value;
+    uint32_t bits = 0;
+
+    memcpy(&bits, &limited, sizeof bits);
+    return value != value ? UINT16_C(0x7fff) : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static float of_bf16(uint16_t value)
+{
+    uint32_t bits = (uint32_t)value << 16;
+    float    out = 0;
+
+    memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
+/* Which of eight elements of K comes i-th: a thread takes the t-th and the (4 + t)-th at once. */
+static int64_t source_of(int64_t i) { return i % 2 * 4 + i / 2; }
+
+/* Eight numbers, which may lie where the result goes. */
+static void take_apart(const float *from, bool along_k, uint16_t *to)
+{
+    float own[APART];
+
+    memcpy(own, from, sizeof own);
+    for (int i = 0; i < APART; i++) {
+        float value = own[along_k ? source_of(i) : i];
+
+        to[i] = to_bf16(value);
+        to[APART + i] = to_bf16(value - of_bf16(to[i]));
+    }
+}
+
+static void take_rows_apart(const cg_product *product, const float *from, uint16_t *to)
+{
+    int64_t columns = product->trans_w ? product->k : product->n,
+            rows = product->batch * (product->trans_w ? product->n : product->k);
+
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t source = product->trans_w ? row : row - row % APART + source_of(row % APART);
+
+        for (int64_t c = 0; c < columns; c += APART)
+            take_apart(from + source * columns + c, product->trans_w, to + 2 * (row * columns + c));
+    }
+}
+
+void pf_codegen_matmul_pack(const pf_problem *p, const pf_tensor *weights, void *to)
 {
     cg_product product;
 
     cg_product_recognize(p, &product);
-    pf_conv_weights_pack(weights, product.window.channels, to);
+    if (product.windowed) pf_conv_weights_pack(weights, product.window.channels, to);
+    if (comes_apart(p, &product)) take_rows_apart(&product, product.windowed ? to : weights->data, to);
 }

@@ -1,6 +1,7 @@
 /* Matrix products and convolutions, with all that is computed element by element behind them, as one kernel: the text
    of kernels/nvrtc/matmul.cuh with sizes and epilogue of the problem in front. Convolutions of one pixel are products
-   as they are ("matmul" here); those with a window over the input ("conv") take their weights packed. */
+   as they are ("matmul" here); those with a window over the input ("conv") take their weights packed.  FP32 is taken
+   in parts of BF16, a constant as early as it is packed. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_MATMUL_H
 #define PF_ENGINE_CUDA_CODEGEN_MATMUL_H
 
@@ -28,6 +29,8 @@ const char *pf_codegen_conv_declines(const pf_problem *p);
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
 /* FP32 in parts, for which no library has a fast kernel. */
 bool        pf_codegen_matmul_is_wide(const pf_problem *p);
+/* One product for each of several matrices w. */
+bool        pf_codegen_matmul_is_batch(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
 bool        pf_codegen_matmul_is_odd(const pf_problem *p);
 /* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max and PF_MATMUL_TUNINGS. */
@@ -37,8 +40,8 @@ int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matm
 pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);
 /* A convolution of at most eight channels. */
 bool        pf_codegen_conv_is_stem(const pf_problem *p);
-/* The weights of a conv as its kernel wants them: [outputs][taps][channels], channels padded with zeros; to has room
-   for pf_program.packed_bytes. */
-void        pf_codegen_conv_pack(const pf_problem *p, const pf_tensor *weights, void *to);
+/* Weights as the kernel wants them: of a conv with a window [outputs][taps][channels], channels padded with zeros; of
+   FP32 then taken apart (kernels/nvrtc/matmul.cuh).  to has room for pf_program.packed_bytes. */
+void        pf_codegen_matmul_pack(const pf_problem *p, const pf_tensor *weights, void *to);
 
 #endif

@@ -72,30 +72,58 @@ static const char *take_conv(const pf_problem *p, const pf_node *node, cg_produc
     return NULL;
 }
 
-/* Leading dims of x are rows; w is one matrix. */
+static bool is_one_matrix(const pf_shape *shape)
+{
+    for (int d = 0; d + 2 < shape->rank; d++)
+        if (shape->dim[d] != 1) return false;
+    return true;
+}
+
+/* Leading dims of w are those of x, or x is one matrix. */
+static const char *take_batch(const pf_shape *x, const pf_shape *w, cg_product *product)
+{
+    product->batched = true;
+    product->repeats_x = x->rank <= w->rank && is_one_matrix(x);
+    if (!product->repeats_x && x->rank != w->rank) return "batches that broadcast in part";
+    for (int d = 0; d + 2 < w->rank; d++) {
+        if (!product->repeats_x && x->dim[d] != w->dim[d]) return "batches that broadcast in part";
+        product->batch *= w->dim[d];
+    }
+    product->m = x->dim[x->rank - 2];
+    return NULL;
+}
+
+/* Leading dims of x are rows where w is one matrix. */
+static const char *take_rows(const pf_shape *x, const pf_shape *w, cg_product *product)
+{
+    if (x->rank < w->rank) return "a result of more dims than x";
+    product->m = 1;
+    for (int d = 0; d + 1 < x->rank; d++) product->m *= x->dim[d];
+    return NULL;
+}
+
 static const char *take_matmul(const pf_problem *p, const pf_node *node, cg_product *product)
 {
     const pf_matmul_attrs *matmul = node->op == PF_OP_MATMUL ? node->attrs : NULL;
     const pf_gemm_attrs   *gemm = node->op == PF_OP_GEMM ? node->attrs : NULL;
     const pf_shape        *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]);
 
-    if (x->rank < 2 || w->rank != 2) return "not a product with one matrix";
+    if (x->rank < 2 || w->rank < 2) return "a vector operand";
     if (matmul ? matmul->trans_a : gemm->trans_a) return "x is transposed";
-    if (x->rank > ROW_DIMS + 1) return "too many dims";
+    if (x->rank > ROW_DIMS + 1 || w->rank > ROW_DIMS + 1) return "too many dims";
     product->trans_w = matmul ? matmul->trans_b : gemm->trans_b;
     product->alpha = gemm ? gemm->alpha : 1;
     if (gemm && node->in_count > 2 && node->in[2] != PF_NONE && gemm->beta != 1) return "a scaled third operand";
-    product->m = 1;
-    for (int d = 0; d + 1 < x->rank; d++) product->m *= x->dim[d];
     product->k = x->dim[x->rank - 1];
-    product->n = w->dim[product->trans_w ? 0 : 1];
-    return NULL;
+    product->n = w->dim[w->rank - (product->trans_w ? 2 : 1)];
+    return is_one_matrix(w) ? take_rows(x, w, product) : take_batch(x, w, product);
 }
 
 static const char *take(const pf_problem *p, const pf_node *node, cg_product *product)
 {
     product->node = node;
     product->alpha = 1;
+    product->batch = 1;
     product->x = pf_problem_input_index(p, node->in[0]);
     product->w = pf_problem_input_index(p, node->in[1]);
     if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
@@ -263,8 +291,9 @@ void cg_product_print_defines(const pf_problem *p, const cg_product *product, pf
 void cg_product_print_index(const cg_product *product, pf_buf *out)
 {
     const int64_t limit = INT64_C(1) << 30;
-    bool          narrow = product->m * product->n < limit && product->m * product->k < limit &&
-                           product->n * product->k < limit;
+    const int64_t batch = product->batch;
+    bool          narrow = batch * product->m * product->n < limit && batch * product->m * product->k < limit &&
+                           batch * product->n * product->k < limit;
 
     pf_buf_printf(out, "typedef %s idx;\n", narrow ? "int" : "long long");
 }

@@ -10,7 +10,7 @@ typedef struct cg_window {
     int64_t kernel[2], stride[2], pad[2], dilation[2];
 } cg_window;
 
-/* y[m,n] = alpha x[m,k] w[k,n] and what follows it. */
+/* y[batch,m,n] = alpha x[batch,m,k] w[batch,k,n] and what follows it. */
 typedef struct cg_product {
     const pf_node *node;
     uint32_t       x, w;                    /* inputs of the problem */
@@ -19,6 +19,9 @@ typedef struct cg_product {
     cg_window      window;                 /* when windowed */
     double         alpha;
     int64_t        m, n, k;
+    bool           batched;                 /* w is several matrices; else one, and m counts all rows of x */
+    int64_t        batch;
+    bool           repeats_x;               /* x is one matrix, which serves the whole batch */
 } cg_product;
 
 /* Fills product. Returns why the problem is not one product with something computed element by element behind it, or

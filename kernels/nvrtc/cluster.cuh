@@ -34,15 +34,16 @@ __device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
 }
 
 /* The rows of a tile that block `part` of the cluster finishes, from the sums of all in their order. Each has its own
-   of the whole tile at byte address `sums` of its shared memory, in rows of row_floats. */
-__device__ __forceinline__ void finish_rows(PARAMETERS, unsigned sums, int row_floats, int row0, int column0, int part,
-                                            int threads)
+   of the whole tile at byte address `sums` of its shared memory, in rows of row_floats.  The tile starts at row0; there
+   are none from row_end on. */
+__device__ __forceinline__ void finish_rows(PARAMETERS, unsigned sums, int row_floats, int row0, int row_end,
+                                            int column0, int part, int threads)
 {
   for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += threads) {
     const int row = part * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;
     float total[V];
 
-    if (row0 + row >= M || column0 + column >= N) continue;
+    if (row0 + row >= row_end || column0 + column >= N) continue;
     LANES total[l] = 0.0f;
     _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, sums + (row * row_floats + column) * 4, s);
     finish(ARGUMENTS row0 + row, column0 + column, total);

@@ -5,11 +5,14 @@
 
    Defined by the generator:
      M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT
+     BATCH       so many products at once, whose x lie X_BATCH elements apart and whose w W_BATCH
      X, W        the operands' addresses; ELEM: their type in memory
      TRANS_W     1: w is [N,K]
      MMA         the types of the instruction
      WIDE        0, or 1 for FP32 operands. Each number is then the sum of two of BF16, 16 bits of it together with the
                  sign of the second, and a product the sum of three, all but that of the two small parts
+     APART       w comes taken apart: of each eight neighbours in its rows 16 bytes of nearest, then 16 of what they
+                 leave; and of each eight elements of K the pairs that a thread multiplies are neighbours
      LOOSE       rows of FP32 that do not start at multiples of 16 bytes
      START       waits for the kernel before
      W_CONSTANT  w is nobody's result, so that its first stages are on their way while that kernel still runs
@@ -194,6 +197,25 @@ __device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned sm
   }
 }
 
+/* w for 16 elements of K from k on and eight columns from `column` on. */
+__device__ __forceinline__ void load_w(unsigned large[2], unsigned small[2], unsigned base, int k, int column, int lane)
+{
+#if APART
+  unsigned r[4];
+#if TRANS_W
+  load4(r, base + chunk_at(column + lane % 8, ROW_BYTES, k / 4 + lane / 8));
+  large[0] = r[0]; small[0] = r[1]; large[1] = r[2]; small[1] = r[3];
+#else
+  load4_transposed(r, base + chunk_at(k + lane % 16, W_ROW_BYTES, column / 4 + lane / 16));
+  large[0] = r[0]; large[1] = r[1]; small[0] = r[2]; small[1] = r[3];
+#endif
+#elif TRANS_W
+  load_parts(large, small, base, column, k / 4, lane);
+#else
+  load_parts_across(large, small, base, k, column, lane);
+#endif
+}
+
 /* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
 __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], unsigned x, unsigned w, int warp_m,
                                                int warp_n, int lane)
@@ -207,11 +229,7 @@ __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], un
     }
     _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) {
       unsigned large[2], small[2];
-#if TRANS_W
-      load_parts(large, small, w, warp_n * WN + n * 8, k * 4, lane);
-#else
-      load_parts_across(large, small, w, k * 16, warp_n * WN + n * 8, lane);
-#endif
+      load_w(large, small, w, k * 16, warp_n * WN + n * 8, lane);
       _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) {
         multiply(sum[m][n], c[m], large[0], large[1]);
         multiply(sum[m][n], a[m], small[0], small[1]);
@@ -254,7 +272,8 @@ kernel(PARAMETERS)
   extern __shared__ __align__(128) unsigned char memory[];
   const unsigned base = (unsigned)__cvta_generic_to_shared(memory);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warp_m = warp % WARPS_M, warp_n = warp / WARPS_M;
-  const int row0 = blockIdx.y * BM, column0 = blockIdx.x * BN, part = blockIdx.z;
+  const int row0 = blockIdx.y * BM, column0 = blockIdx.x * BN, part = blockIdx.z % SPLIT, batch = blockIdx.z / SPLIT;
+  const ELEM *const x = X + (idx)batch * X_BATCH, *const w = W + (idx)batch * W_BATCH;
   const int first = STEPS * part / SPLIT, steps = STEPS * (part + 1) / SPLIT - first;
   copies plan;
   float sum[WM / 16][WN / 8][4];
@@ -265,13 +284,13 @@ kernel(PARAMETERS)
   plan_copies(&plan, row0, column0);
 #if W_CONSTANT
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s)
-    if (s < steps) copy_w(base + s * STAGE_BYTES, W, &plan, first + s);
+    if (s < steps) copy_w(base + s * STAGE_BYTES, w, &plan, first + s);
 #endif
   START
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) {
-    if (s < steps) copy_x(base + s * STAGE_BYTES, X, &plan, first + s);
+    if (s < steps) copy_x(base + s * STAGE_BYTES, x, &plan, first + s);
 #if !W_CONSTANT
-    if (s < steps) copy_w(base + s * STAGE_BYTES, W, &plan, first + s);
+    if (s < steps) copy_w(base + s * STAGE_BYTES, w, &plan, first + s);
 #endif
     asm volatile("cp.async.commit_group;" ::: "memory");
   }
@@ -279,8 +298,8 @@ kernel(PARAMETERS)
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
     __syncthreads();                    /* the stage has come for all, and all have left the one that is filled next */
     if (s + STAGES - 1 < steps) {
-      copy_x(base + next * STAGE_BYTES, X, &plan, first + s + STAGES - 1);
-      copy_w(base + next * STAGE_BYTES, W, &plan, first + s + STAGES - 1);
+      copy_x(base + next * STAGE_BYTES, x, &plan, first + s + STAGES - 1);
+      copy_w(base + next * STAGE_BYTES, w, &plan, first + s + STAGES - 1);
     }
     asm volatile("cp.async.commit_group;" ::: "memory");
     multiply_stage(sum, base + here * STAGE_BYTES, base + here * STAGE_BYTES + X_BYTES, warp_m, warp_n, lane);
@@ -298,7 +317,7 @@ kernel(PARAMETERS)
                        "f"(sum[m][n][2 * half]), "f"(sum[m][n][2 * half + 1]) : "memory");
       }
   meet();
-  finish_rows(ARGUMENTS base, SUM_ROW, row0, column0, part, THREADS);
+  finish_rows(ARGUMENTS base, SUM_ROW, batch * M + row0, (batch + 1) * M, column0, part, THREADS);
 #if SPLIT > 1
   meet();                                   /* nobody leaves while others read what it has */
 #endif

@@ -256,7 +256,7 @@ __device__ __forceinline__ void finish_together(PARAMETERS, float sum[WM / 64][B
                                 column_of(at, lane)) = piece;
       }
   meet();
-  finish_rows(ARGUMENTS base, SUM_ROW, row0, column0, PART, 128 * GROUPS);
+  finish_rows(ARGUMENTS base, SUM_ROW, row0, M, column0, PART, 128 * GROUPS);
   __syncwarp();
   meet();                                   /* nobody leaves while others read what it has */
 }

@@ -41,10 +41,10 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     void            *to = pf_program_pack(step, constants, packed, &weights);
 
     (void)err;
-    pf_codegen_conv_pack(p, weights, to);
+    pf_codegen_matmul_pack(p, weights, to);
     return PF_OK;
 }
 
-PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
                   .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack,
                   .compile_ms = 160);

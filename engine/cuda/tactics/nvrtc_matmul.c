@@ -21,9 +21,12 @@ static bool library_takes(const pf_device *device, const pf_problem *p)
 /* No library is fast there. */
 static bool is_odd(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_odd(p); }
 
+/* A batch is one of FP32 in parts. */
+static bool is_slow_in_libraries(const pf_problem *p) { return is_odd(p) || pf_codegen_matmul_is_batch(p); }
+
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p)
 {
-    return is_odd(p) || library_takes(device, p) ? NULL : "an epilogue that the libraries lack";
+    return is_slow_in_libraries(p) || library_takes(device, p) ? NULL : "an epilogue that the libraries lack";
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -68,6 +71,16 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
                                              : PF_FAIL(err, PF_INVALID, "nvrtc_matmul has no tuning '%s'", tuning);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_matmul, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-                  .declines = declines, .prefers = prefers, .tunings = tunings,
+static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+{
+    const pf_tensor *weights = NULL;
+    void            *to = pf_program_pack(step, constants, packed, &weights);
+
+    (void)err;
+    pf_codegen_matmul_pack(p, weights, to);
+    return PF_OK;
+}
+
+PF_PROGRAM_TACTIC(nvrtc_matmul, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+                  .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack,
                   .compile_ms = 130);

@@ -2,6 +2,8 @@
    have. What it computes is compared with the reference where there is a GPU (tests/gpu). */
 #include "tests/test.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@
 #include "engine/cuda/codegen_row.h"
 #include "engine/cuda/codegen_window.h"
 #include "engine/device.h"
+#include "engine/precision_round.h"
 
 #define HALF_IMAGE "f16 [2,16,12,10]"
 
@@ -337,6 +340,17 @@ static const sample samples[] = {
       "problem in=c8,linear*,linear* out=nhwc numerics=8\n"
       "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input f32 [64,3,7,7]\n%2 = input f32 [64]\n"
       "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
+    { "FP32 in parts: a batch of matrices for one x, gelu", pf_codegen_matmul_declines, matmul_split,
+      "problem in=linear,linear* out=linear numerics=8\n"
+      "graph \"\"\n%0 = input f32 [128,512]\n%1 = input f32 [8,512,1024]\n%2 = matmul(%0, %1)\n%3 = gelu(%2)\n"
+      "output %3\n", 90 },
+    { "FP32 in parts: scores of odd sizes, a mask", pf_codegen_matmul_declines, matmul_split,
+      "problem in=linear,linear,linear out=linear numerics=8\n"
+      "graph \"\"\n%0 = input f32 [2,3,33,70]\n%1 = input f32 [2,3,45,70]\n%2 = input f32 [2,1,1,45]\n"
+      "%3 = matmul(%0, %1) trans_b=1\n%4 = add(%3, %2)\noutput %4\n", 90 },
+    { "FP32 in parts: a batch of two inputs", pf_codegen_matmul_declines, matmul_whole,
+      "problem in=linear,linear out=linear numerics=8\n"
+      "graph \"\"\n%0 = input f32 [2,3,33,70]\n%1 = input f32 [2,3,70,80]\n%2 = matmul(%0, %1)\noutput %2\n", 90 },
     { "a cluster for an lstm of odd sizes, both ways", cluster_declines, cluster,
       "problem in=linear,linear*,linear*,linear* out=linear,linear,linear numerics=0\n"
       "graph \"\"\n%0 = input f32 [9,3,37]\n%1 = input f16 [2,492,37]\n%2 = input f16 [2,492,123]\n"
@@ -397,6 +411,44 @@ static void wide_products_are_taken_in_parts_alone(void **state)
         assert_non_null(pf_codegen_wgmma_declines(p));
         pf_problem_free(p);
     }
+}
+
+/* Packed weights of FP32 are the parts of BF16 that the kernel would take them apart into: 8 x 8 numbers in rows of K,
+   as many columns, and the whole of it twice. */
+static void check_packing(const char *attrs, bool along_k)
+{
+    char        text[512] = "";
+    float       from[2][8][8], value = 0;
+    uint16_t    to[2][8][2][8];
+    pf_err      err = {0};
+    pf_problem *p = NULL;
+    pf_tensor   weights = { .dtype = PF_F32, .rank = 3, .dim = { 2, 8, 8 }, .data = from, .bytes = sizeof from };
+
+    snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=%d\ngraph \"\"\n"
+             "%%0 = input f32 [2,5,8]\n%%1 = input f32 [2,8,8]\n%%2 = matmul(%%0, %%1)%s\noutput %%2\n",
+             PF_NUMERICS_BF16_PARTS, attrs);
+    for (int i = 0; i < 128; i++) (&from[0][0][0])[i] = i == 7 ? FLT_MAX : sinf((float)i) * powf(2, (float)(i % 40 - 20));
+    test_ok(pf_problem_parse(text, &p, &err), &err);
+    pf_codegen_matmul_pack(p, &weights, to);
+    for (int i = 0; i < 128; i++) {
+        int b = i / 64, row = i / 8 % 8, c = i % 8, turned = (along_k ? c : row) % 4 * 2 + (along_k ? c : row) / 4;
+        const uint16_t(*at)[8] = to[b][along_k ? row : turned];
+        uint32_t large = (uint32_t)at[0][along_k ? turned : c] << 16, small = (uint32_t)at[1][along_k ? turned : c] << 16;
+        float    parts[2];
+
+        memcpy(&parts[0], &large, 4);
+        memcpy(&parts[1], &small, 4);
+        value = pf_round(PF_ROUND_PARTS, from[b][row][c]);
+        assert_true((double)parts[0] + parts[1] == (double)value || (i == 7 && parts[0] + parts[1] > value));
+    }
+    pf_problem_free(p);
+}
+
+static void constants_are_packed_in_parts(void **state)
+{
+    (void)state;
+    check_packing("", false);
+    check_packing(" trans_b=1", true);
 }
 
 static void every_sample_compiles(void **state)
@@ -475,6 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
+        cmocka_unit_test(wide_products_are_taken_in_parts_alone), cmocka_unit_test(constants_are_packed_in_parts),
         cmocka_unit_test(indices_that_fall_are_split_above_zero),
     };
 
