@@ -1,6 +1,7 @@
-/* Kernels for reductions over the spatial dims of channels-last images (global pooling, squeeze-excite means): a thread
-   takes a few neighbouring channels, threads along y share the pixels and meet in shared memory; what follows the
-   reduction is computed before the one store. */
+/* Kernels for reductions over dims that are not the innermost in memory: the spatial ones of channels-last images
+   (global pooling, squeeze-excite means), and leading ones of what lies linear (sums over experts, over positions).
+   A thread takes a few neighbouring channels, threads along y share the pixels and meet in shared memory; what follows
+   the reduction is computed before the one store. */
 #ifndef PF_ENGINE_CUDA_CODEGEN_COLUMN_H
 #define PF_ENGINE_CUDA_CODEGEN_COLUMN_H
 

@@ -77,8 +77,8 @@ int64_t pf_codegen_matmul_work(const pf_problem *p)
 {
     cg_product product;
 
-    return !pf_problem_is_bound(p) || cg_product_recognize(p, &product) ? 0
-                                                                          : product.batch * product.m * product.n * product.k;
+    if (!pf_problem_is_bound(p) || cg_product_recognize(p, &product)) return 0;
+    return product.batch * product.m * product.n * product.k;
 }
 
 bool pf_codegen_matmul_is_wide(const pf_problem *p)

@@ -1,5 +1,5 @@
-/* Reductions over the pixels of channels-last images.  Tuning "v=<channels> x=<threads along channels> y=<along
-   pixels>". */
+/* Reductions over the pixels of channels-last images, and over dims that are not the innermost.  Tuning "v=<channels>
+   x=<threads along channels> y=<along pixels>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_column.h"
@@ -36,6 +36,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_column(p, &t, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_column, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+PF_PROGRAM_TACTIC(nvrtc_column, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
                   .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings,
                   .compile_ms = 70);

@@ -21,6 +21,7 @@
 enum { PREFERS_LIMIT = 4, H200_SMS = 132, CAPABILITY = 90 };
 
 typedef struct examination {
+    pf_region_rules      rules;
     pf_device           *device;
     const front_options *options;
     const pf_graph      *graph;     /* rewritten and lowered */
@@ -196,9 +197,9 @@ static pf_status examine_regions(examination *e, pf_err *err)
 {
     pf_regions regions = {0};
     pf_tail    tail = {0};
-    pf_status  st = pf_regions_form(e->graph, e->device, NULL, &regions, err);
+    pf_status  st = pf_regions_form(e->graph, e->device, &e->rules, &regions, err);
 
-    if (!st) st = pf_builder_tail(e->graph, e->device, e->profile, &(pf_region_rules){0}, &regions, &tail, err);
+    if (!st) st = pf_builder_tail(e->graph, e->device, e->profile, &e->rules, &regions, &tail, err);
     for (uint32_t r = 0; r < regions.count && !st; r++) note_late(e, &regions.items[r], tail.late[r]);
     for (uint32_t r = 0; r < regions.count && !st; r++)
         for (uint32_t f = 0; f < regions.items[r].form_count; f++)
@@ -281,7 +282,8 @@ pf_status front_examine(pf_device *device, const pf_graph *graph, const front_op
     pf_graph   *own = pf_graph_copy(graph, err), *rewritten = NULL;
     pf_config  *config = NULL;
     pf_profile  profile = {0};
-    examination e = { device, options, NULL, &profile, out };
+    examination e = { { .numerics = options->precision ? PF_NUMERICS_BF16_PARTS : 0 }, device, options, NULL, &profile,
+                      out };
     pf_status   st = own ? pf_config_new(&config, err) : PF_NO_SPACE;
 
     *out = (front_result){0};
@@ -292,7 +294,7 @@ pf_status front_examine(pf_device *device, const pf_graph *graph, const front_op
     if (!st) st = pf_rewrite_run(rewritten, NULL, NULL, err);
     if (!st) st = lower(&e, own, rewritten, err);
     if (!st) st = pf_profile_cover(&profile, rewritten, err);
-    if (!st) st = pf_spell_out(rewritten, device, &profile, &(pf_region_rules){0}, err);
+    if (!st) st = pf_spell_out(rewritten, device, &profile, &e.rules, err);
     e.graph = rewritten;
     out->apart[0] = out->apart[1] = -1;
     if (!st && options->compares) st = compare_at(own, rewritten, profile.usual, &out->apart[0], err);

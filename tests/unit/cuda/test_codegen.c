@@ -251,6 +251,14 @@ static const sample samples[] = {
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\n"
       "output %2\n" },
+    { "weighted sum of eight experts, residual", pf_codegen_column_declines, column_first,
+      "problem in=linear,linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f32 [8,128,1]\n%1 = input f16 [8,128,512]\n%2 = input f32 [1,128,512]\n"
+      "%3 = cast(%1) dtype=f32\n%4 = mul(%0, %3)\n%5 = reduce(%4) axes=[0] keepdims=1\n%6 = add(%5, %2)\n"
+      "output %6\n" },
+    { "largest of leading dims, few columns, which go", pf_codegen_column_declines, column_first,
+      "problem in=linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [20,3,40,10]\n%1 = reduce(%0) mode=max axes=[0,2] keepdims=0\noutput %1\n" },
     { "one image: what broadcasts over the batch is at the same point", pf_codegen_window_declines, window_first,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,16,12,10]\n%1 = input f16 [16,1,3,3]\n%2 = input f16 [16,1,1]\n"
@@ -427,17 +435,19 @@ static void check_packing(const char *attrs, bool along_k)
     snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=%d\ngraph \"\"\n"
              "%%0 = input f32 [2,5,8]\n%%1 = input f32 [2,8,8]\n%%2 = matmul(%%0, %%1)%s\noutput %%2\n",
              PF_NUMERICS_BF16_PARTS, attrs);
-    for (int i = 0; i < 128; i++) (&from[0][0][0])[i] = i == 7 ? FLT_MAX : sinf((float)i) * powf(2, (float)(i % 40 - 20));
+    for (int i = 0; i < 128; i++)
+        from[i / 64][i / 8 % 8][i % 8] = i == 7 ? FLT_MAX : ldexpf(sinf((float)i), i % 40 - 20);
     test_ok(pf_problem_parse(text, &p, &err), &err);
     pf_codegen_matmul_pack(p, &weights, to);
     for (int i = 0; i < 128; i++) {
-        int b = i / 64, row = i / 8 % 8, c = i % 8, turned = (along_k ? c : row) % 4 * 2 + (along_k ? c : row) / 4;
-        const uint16_t(*at)[8] = to[b][along_k ? row : turned];
-        uint32_t large = (uint32_t)at[0][along_k ? turned : c] << 16, small = (uint32_t)at[1][along_k ? turned : c] << 16;
-        float    parts[2];
+        int      b = i / 64, row = i / 8 % 8, c = i % 8, k = along_k ? c : row, turned = k % 4 * 2 + k / 4;
+        float    parts[2] = { 0 };
 
-        memcpy(&parts[0], &large, 4);
-        memcpy(&parts[1], &small, 4);
+        for (int part = 0; part < 2; part++) {
+            uint32_t bits = (uint32_t)to[b][along_k ? row : turned][part][along_k ? turned : c] << 16;
+
+            memcpy(&parts[part], &bits, sizeof bits);
+        }
         value = pf_round(PF_ROUND_PARTS, from[b][row][c]);
         assert_true((double)parts[0] + parts[1] == (double)value || (i == 7 && parts[0] + parts[1] > value));
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "engine/planfarm.h"
 #include "engine/tactic.h"
 #include "tests/ops/samples.h"
@@ -65,6 +66,8 @@ static int examine_models(char **argument)
     pf_device    *device = NULL;
     pf_err        err = {0};
 
+    pf_log_set_filter(NULL);
+    pf_log_to_stderr();
     if (front_open(&device, &err)) {
         fprintf(stderr, "%s\n", err.msg);
         return 1;

@@ -16,6 +16,25 @@ void grow_expand(grower *g)
     finish(g, PF_OP_SUB, x, unary(g, PF_OP_TANH, step(g, PF_OP_EXPAND, &lowest, 1, &attrs)), NULL);
 }
 
+/* The first of a batch of matrices with each of them. */
+void grow_repeated(grower *g)
+{
+    pf_value_id     x = pick(g), first = x;
+    const pf_shape  shape = g->graph->values[x].shape;
+    pf_matmul_attrs product = { .trans_b = 1 };
+    pf_expand_attrs attrs = { .shape = { .count = shape.rank } };
+
+    for (int32_t d = 0; d < shape.rank; d++) {
+        pf_slice_attrs one = { .axes = { 1, { d } }, .starts = { 1, { 0 } }, .ends = { 1, { 1 } },
+                               .steps = { 1, { 1 } } };
+
+        attrs.shape.at[d] = shape.dim[d];
+        first = d + 2 < shape.rank ? step(g, PF_OP_SLICE, &first, 1, &one) : first;
+    }
+    if (shape.rank > 2)
+        finish(g, PF_OP_MATMUL, step(g, PF_OP_EXPAND, &first, 1, &attrs), x, &product);
+}
+
 void grow_gather(grower *g)
 {
     pf_value_id   x = pick(g), index = PF_NONE;

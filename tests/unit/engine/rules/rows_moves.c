@@ -175,6 +175,19 @@ static const rule_row rows[] = {
       "%3 = slice(%1) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = transpose(%2) perm=[0,2,1]\n"
       "%5 = transpose(%3) perm=[2,0,1]\n%6 = tanh(%0)\n%7 = slice(%6) axes=[1] starts=[0] ends=[2] steps=[1]\n"
       "%8 = transpose(%7) perm=[0,2,1]\noutput %4\noutput %5\noutput %6\noutput %8\n", STAYS },
+    { "expand_in_product,drop_dead",
+      "%0 = input f32 [1,n,4]\n%1 = input f32 [3,4,5]\n%2 = expand(%0) shape=[3,1,1]\n%3 = matmul(%2, %1)\n"
+      "%4 = input f32 [4,4]\n%5 = expand(%4) shape=[3,4,4]\n%6 = input f32 [3,6,4]\n%7 = matmul(%6, %5) trans_b=1\n"
+      "output %3\noutput %7\n",
+      "%0 = input f32 [1,n,4]\n%1 = input f32 [3,4,5]\n%2 = input f32 [4,4]\n%3 = input f32 [3,6,4]\n"
+      "%4 = reshape(%0) shape=[n,4]\n%5 = matmul(%4, %1)\n%6 = matmul(%3, %2) trans_b=1\noutput %5\noutput %6\n" },
+    /* The other operand has not all of the batch, or rows are repeated. */
+    { "expand_in_product",
+      "%0 = input f32 [n,4]\n%1 = input f32 [4,5]\n%2 = expand(%0) shape=[3,n,4]\n%3 = matmul(%2, %1)\n"
+      "output %3\n", STAYS },
+    { "expand_in_product",
+      "%0 = input f32 [1,4]\n%1 = input f32 [3,4,5]\n%2 = expand(%0) shape=[3,6,4]\n%3 = matmul(%2, %1)\noutput %3\n",
+      STAYS },
 };
 
 const rule_rows rule_rows_moves = { rows, sizeof rows / sizeof *rows };
