@@ -10,7 +10,7 @@
 
 #define KIND   "care"
 #define TACTIC "precision"
-#define TUNING "4"              /* raised when equal networks would get another care */
+#define TUNING "5"              /* raised when equal networks would get another care */
 
 /* What outputs may be off by, as shares of their range, where the build spec does not say. */
 #define F16_MOST_ERROR  1e-2
@@ -33,7 +33,7 @@ pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_car
         raised++;
     if (!pf_variant_is_lowered(config) || 2 * raised >= PF_CARE_SLICES)
         return PF_CARE_ALL;
-    return PF_CARE_GATES | pf_precision_care_first(raised ? 2 * raised : FIRST_RAISED);
+    return PF_CARE_DECISIONS | PF_CARE_GATES | pf_precision_care_first(raised ? 2 * raised : FIRST_RAISED);
 }
 
 static bool find(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care *out)

@@ -24,6 +24,7 @@ typedef struct lowering {
     twin     *twins; uint32_t count, capacity;
     bool     *feeds_product;    /* by node of the network as it came, like the next */
     bool     *spared;           /* products that stay wide */
+    bool     *decides;          /* what topk orders is computed from it with no product between */
     pf_err   *err;
 } lowering;
 
@@ -276,7 +277,8 @@ enum { SLOTS = 8, ALL = 0xff };
 static const struct { pf_op_kind op; bool is_product; uint8_t wide_slots; } special[] = {
     { PF_OP_CONV, true, 0 }, { PF_OP_CONV_TRANSPOSE, true, 0 }, { PF_OP_DEFORM_CONV, true, 1 << 2 },
     { PF_OP_MATMUL, true, 0 },
-    { PF_OP_GEMM, true, 0 }, { PF_OP_EINSUM, true, 0 }, { PF_OP_CUMULATE, false, ALL }, { PF_OP_DET, false, ALL },
+    { PF_OP_GEMM, true, 0 }, { PF_OP_EINSUM, true, 0 }, { PF_OP_ATTENTION, true, 0 },
+    { PF_OP_CUMULATE, false, ALL }, { PF_OP_DET, false, ALL },
     { PF_OP_AFFINE_GRID, false, ALL }, { PF_OP_DFT, false, ALL }, { PF_OP_STFT, false, ALL },
     { PF_OP_GRID_SAMPLE, false, 1 << 1 },
     { PF_OP_ROI_ALIGN, false, 1 << 1 }, { PF_OP_MAX_ROI_POOL, false, 1 << 1 }, { PF_OP_BATCH_NORM, false, ALL - 1 },
@@ -294,7 +296,7 @@ static bool is_product(pf_op_kind op)
 /* Products, and what is made of them. */
 static bool works(const pf_graph *graph, const pf_node *node)
 {
-    static const pf_op_kind ops[] = { PF_OP_ATTENTION, PF_OP_LINEAR_ATTENTION, PF_OP_LSTM, PF_OP_GRU, PF_OP_RNN };
+    static const pf_op_kind ops[] = { PF_OP_LINEAR_ATTENTION, PF_OP_LSTM, PF_OP_GRU, PF_OP_RNN };
 
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (node->op == ops[i]) return true;
@@ -347,6 +349,19 @@ static pf_precision_care slice_of(uint32_t product, uint32_t total)
     return (pf_precision_care)1 << slice;
 }
 
+static void mark_deciding(const pf_graph *graph, const pf_node_id *order, uint32_t count, bool *decides)
+{
+    for (uint32_t i = count; i-- > 0;)
+        for (uint32_t k = 0; k < graph->nodes[order[i]].out_count; k++)
+            for (uint32_t u = 0; u < pf_graph_use_count(graph, graph->nodes[order[i]].out[k]); u++) {
+                pf_use         use = pf_graph_use(graph, graph->nodes[order[i]].out[k], u);
+                const pf_node *user = use.node == PF_NONE ? NULL : &graph->nodes[use.node];
+
+                if (user && ((user->op == PF_OP_TOPK && use.slot == 0) || (decides[use.node] && !works(graph, user))))
+                    decides[order[i]] = true;
+            }
+}
+
 static void count_products(const pf_graph *graph, const pf_node_id *order, uint32_t count,
                            uint32_t *products, uint32_t *gates)
 {
@@ -367,7 +382,8 @@ static void spare_products(lowering *low, const pf_node_id *order, uint32_t coun
         const pf_node *node = &low->graph->nodes[order[i]];
 
         if (!works(low->graph, node)) continue;
-        low->spared[order[i]] = (care & (is_gate(low->graph, node) ? PF_CARE_GATES : slice_of(seen++, total))) != 0;
+        low->spared[order[i]] = (care & (is_gate(low->graph, node) ? PF_CARE_GATES : slice_of(seen++, total))) ||
+                                (care & PF_CARE_DECISIONS && low->decides[order[i]]);
     }
 }
 
@@ -457,7 +473,10 @@ static pf_status mark_nodes(lowering *low, const pf_node_id *order, uint32_t cou
 {
     low->feeds_product = pf_calloc(low->graph->node_count + 1, sizeof *low->feeds_product);
     low->spared = pf_calloc(low->graph->node_count + 1, sizeof *low->spared);
-    if (!low->feeds_product || !low->spared) return PF_FAIL_MEMORY(low->err, 2 * (size_t)low->graph->node_count);
+    low->decides = pf_calloc(low->graph->node_count + 1, sizeof *low->decides);
+    if (!low->feeds_product || !low->spared || !low->decides)
+        return PF_FAIL_MEMORY(low->err, 3 * (size_t)low->graph->node_count);
+    mark_deciding(low->graph, order, count, low->decides);
     spare_products(low, order, count, care);
     mark_feeders(low, order, count);
     return PF_OK;
@@ -480,6 +499,7 @@ pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care
     pf_free(order);
     pf_free(low.feeds_product);
     pf_free(low.spared);
+    pf_free(low.decides);
     pf_free(low.twins);
     return st;
 }
@@ -499,18 +519,41 @@ pf_status pf_precision_refuse_tf32(pf_graph *graph, pf_precision_care care, pf_e
     pf_free(order);
     pf_free(low.feeds_product);
     pf_free(low.spared);
+    pf_free(low.decides);
     return st;
+}
+
+static uint32_t count_decided(const pf_graph *graph, const pf_node_id *order, uint32_t count, uint32_t products,
+                              const bool *decides)
+{
+    uint32_t seen = 0, last = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const pf_node *node = &graph->nodes[order[i]];
+
+        if (!works(graph, node) || is_gate(graph, node)) continue;
+        seen++;
+        if (decides[order[i]]) last = seen;
+    }
+    return products <= PF_CARE_SLICES ? last : (last * PF_CARE_SLICES + products - 1) / products;
 }
 
 pf_status pf_precision_measure(const pf_graph *graph, pf_precision_size *out, pf_err *err)
 {
     pf_node_id *order = NULL;
     uint32_t    count = 0, products = 0, gates = 0;
-    pf_status   st = pf_graph_order(graph, &order, &count, err);
+    bool       *decides = pf_calloc(graph->node_count + 1, sizeof *decides);
+    pf_status   st = decides ? pf_graph_order(graph, &order, &count, err) : PF_FAIL_MEMORY(err, graph->node_count);
 
-    if (!st) count_products(graph, order, count, &products, &gates);
-    *out = (pf_precision_size){ products < PF_CARE_SLICES ? products : PF_CARE_SLICES, gates > 0 };
+    *out = (pf_precision_size){ 0 };
+    if (!st) {
+        count_products(graph, order, count, &products, &gates);
+        mark_deciding(graph, order, count, decides);
+        *out = (pf_precision_size){ products < PF_CARE_SLICES ? products : PF_CARE_SLICES,
+                                    count_decided(graph, order, count, products, decides), gates > 0 };
+    }
     pf_free(order);
+    pf_free(decides);
     return st;
 }
 
@@ -522,11 +565,15 @@ pf_precision_care pf_precision_care_first(uint32_t slices)
 void pf_precision_care_text(pf_precision_care care, char *text, size_t capacity)
 {
     const char *exact = care & PF_CARE_EXACT ? ", none in parts" : "";
+    char        first[40] = "";
     uint32_t    slices = 0;
+    bool        decisions = care & PF_CARE_DECISIONS, gates = care & PF_CARE_GATES;
 
     for (uint32_t i = 0; i < PF_CARE_SLICES; i++) slices += care >> i & 1;
+    if (slices) snprintf(first, sizeof first, "%sthe first %u", decisions || gates ? " and " : "", (unsigned)slices);
     if (care & PF_CARE_ALL) snprintf(text, capacity, "all%s", exact);
-    else if (slices)
-        snprintf(text, capacity, "%sthe first %u%s", care & PF_CARE_GATES ? "gates and " : "", (unsigned)slices, exact);
-    else snprintf(text, capacity, "%s%s", care & PF_CARE_GATES ? "gates" : "nothing more", exact);
+    else if (!slices && !decisions && !gates) snprintf(text, capacity, "nothing more%s", exact);
+    else
+        snprintf(text, capacity, "%s%s%s%s%s", decisions ? "decisions" : "", decisions && gates ? " and " : "",
+                 gates ? "gates" : "", first, exact);
 }

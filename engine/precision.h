@@ -1,6 +1,6 @@
 /* Lowering a network from FP32 to FP16 or BF16.
 
-   What is lowered:  products and convolutions, and with them attention, norms, softmax, reductions, pointwise functions
+   What is lowered:  products, convolutions and attention, and with them norms, softmax, reductions, pointwise functions
                      and moves that something narrow reaches and that a later product reads.
    What stays FP32:  what a network's care says (below); all behind the last products, as the outputs are; pointwise
                      functions whose result or slope is large (the ops flagged PF_OPF_FP32_MATH: exp, pow, sqrt ...),
@@ -23,6 +23,7 @@ typedef uint64_t pf_precision_care;
 
 enum { PF_CARE_SLICES = 60, PF_CARE_TEXT_BYTES = 64 };
 #define PF_CARE_USUAL ((pf_precision_care)0)
+#define PF_CARE_DECISIONS ((pf_precision_care)1 << 60) /* products whose results topk orders, with no other between */
 #define PF_CARE_GATES ((pf_precision_care)1 << 61)  /* convolutions of single points, what is computed for them alone */
 #define PF_CARE_ALL   ((pf_precision_care)1 << 62)  /* everything: nothing is lowered */
 #define PF_CARE_EXACT ((pf_precision_care)1 << 63)  /* what is FP32 is not taken in parts of BF16 either */
@@ -31,8 +32,8 @@ pf_precision_care pf_precision_care_first(uint32_t slices);
 /* For people. */
 void              pf_precision_care_text(pf_precision_care care, char *text, size_t capacity);
 
-/* What there is to be careful with. */
-typedef struct pf_precision_size { uint32_t slices; bool has_gates; } pf_precision_size;
+/* What there is to be careful with. decided: slices up to the last product that decides, 0: none does. */
+typedef struct pf_precision_size { uint32_t slices, decided; bool has_gates; } pf_precision_size;
 pf_status         pf_precision_measure(const pf_graph *graph, pf_precision_size *out, pf_err *err);
 
 /* narrow: PF_F16 or PF_BF16. The graph is changed in place and inferred again. */

@@ -177,14 +177,19 @@ static pf_status try_care(choosing *c, pf_precision_care care, double *error)
 
 /* ---- The choice: the fewest of the first products for which the error is within the limit */
 
-/* Step 1 are the gates, where there are any; the next ones are the products, one by one. */
+/* Steps in front of the products. */
+static uint32_t extra_steps(const choosing *c) { return (c->size.decided > 0) + c->size.has_gates; }
+
+/* The first steps are what decides and the gates, where there are any; the next ones are the products, one by one. */
 static pf_precision_care care_of_step(const choosing *c, uint32_t step)
 {
-    uint32_t gates = c->size.has_gates;
+    pf_precision_care care = PF_CARE_USUAL;
 
-    if (!step)
-        return PF_CARE_USUAL;
-    return (gates ? PF_CARE_GATES : PF_CARE_USUAL) | pf_precision_care_first(step - gates);
+    if (step && c->size.decided)
+        care |= PF_CARE_DECISIONS;
+    if (step > (c->size.decided > 0) && c->size.has_gates)
+        care |= PF_CARE_GATES;
+    return step > extra_steps(c) ? care | pf_precision_care_first(step - extra_steps(c)) : care;
 }
 
 static uint32_t clamped(double step, uint32_t least, uint32_t most)
@@ -212,11 +217,30 @@ static bool is_close(const choosing *c, const bracket *b)
     return b->high <= b->most && (b->high == b->low + 1 || b->high_error >= CLOSE * c->limit);
 }
 
+/* A decision that a rounding turns is an error that does not shrink with roundings: the few products that make
+   decisions are tried by themselves first, as nothing of the error says that they would do. */
+static pf_status try_decisions(choosing *c, bracket *b)
+{
+    double    error = 0;
+    pf_status st = c->size.decided ? try_care(c, care_of_step(c, 1), &error) : PF_OK;
+
+    if (!c->size.decided || st)
+        return st;
+    if (error <= c->limit) {
+        b->high = b->most = 1;
+        b->high_error = error;
+    } else {
+        b->low = 1;
+        b->low_error = error;
+    }
+    return PF_OK;
+}
+
 /* *step stays 0 where none up to `most` is enough; *error is then that of `most`, else the chosen step's. */
 static pf_status find_step(choosing *c, uint32_t most, uint32_t *step, double *error)
 {
     bracket   b = { .high = most + 1, .most = most, .low_error = c->usual[c->worst] };
-    pf_status st = PF_OK;
+    pf_status st = try_decisions(c, &b);
 
     for (uint32_t tries = 0; b.low < most && !is_close(c, &b) && !st; tries++) {
         uint32_t now = tries == 1 && b.high > most ? most : next_step(c, &b);
@@ -261,7 +285,8 @@ static bool is_worth_it(const choosing *c, double error)
 static pf_status choose(choosing *c, pf_precision_care *care, double *error)
 {
     bool      may_all = c->wish->must || c->wish->narrow == PF_DTYPE_NONE;
-    uint32_t  most = (may_all ? c->size.slices : (c->size.slices + 1) / 2) + c->size.has_gates, step = 0;
+    uint32_t  half = (c->size.slices + 1) / 2, some = half > c->size.decided ? half : c->size.decided;
+    uint32_t  most = (may_all ? c->size.slices : some) + extra_steps(c), step = 0;
     double    usual = 0;
     pf_status st = try_care(c, PF_CARE_USUAL, &usual);
 

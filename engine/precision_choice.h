@@ -10,7 +10,8 @@ typedef struct pf_precision_wish {
     pf_dtype narrow;        /* PF_F16, PF_BF16, or PF_DTYPE_NONE: nothing is lowered, but products may round to TF32 */
     double   most_error;    /* of each float output, as a share of its range */
     bool     must;          /* tried whatever the references take, and with everything in FP32 if need be; otherwise
-                               large networks are not, and at least half of the products are lowered */
+                               large networks are not, and what is lowered is at least half of the products, or all
+                               behind the last one that decides */
 } pf_precision_wish;
 
 /* original: what the user asked for. rewritten: the same, with nothing lowered. bindings: of original's symbols.

@@ -379,12 +379,32 @@ typedef struct growth {
     bool        has_anchor;     /* then views join on their own, and shared values may leave */
 } growth;
 
+/* A search through indices for each element, of which the group would take each several times: better done once. */
+static pf_dim elems_of(const former *f, pf_node_id node)
+{
+    return pf_shape_elems(f->graph->dims, &pf_graph_value(f->graph, pf_graph_node(f->graph, node)->out[0])->shape);
+}
+
+static bool repeats_search(const former *f, const growth *g, pf_node_id producer)
+{
+    pf_op_kind op = pf_graph_node(f->graph, producer)->op;
+
+    for (uint32_t i = 0; i < g->count && (op == PF_OP_SCATTER_ELEMENTS || op == PF_OP_SCATTER_ND); i++) {
+        pf_dim once = elems_of(f, producer), all = elems_of(f, g->nodes[i]);
+
+        if (pf_dim_is_number(once) && pf_dim_is_number(all) && all > once)
+            return true;
+    }
+    return false;
+}
+
 static bool may_join(const former *f, const growth *g, pf_node_id producer, pf_value_id value)
 {
     bool pointwise = is_free_pointwise(f, producer),
          view = producer != PF_NONE && def_of(f, producer)->klass == PF_CLASS_VIEW;
 
-    if ((!pointwise && !is_free_mover(f, producer)) || g->refused[producer] || contains(g->nodes, g->count, producer))
+    if ((!pointwise && !is_free_mover(f, producer)) || g->refused[producer] || contains(g->nodes, g->count, producer) ||
+        repeats_search(f, g, producer))
         return false;
     if (view && !g->has_anchor) {       /* a view at the border is no work; inside it lets what is behind it in */
         pf_value_id behind = pf_graph_node(f->graph, producer)->in[0];

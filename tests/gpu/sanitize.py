@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 RANDOM = np.random.default_rng(7)
-MODELS = {}     # name -> (tactics that its plan or its candidates must have, function that makes it, tactics that it must do without)
+MODELS = {}     # name -> (tactics that its plan must have, function that makes it, tactics that it must do without, option of its precision)
 FLOAT = TensorProto.FLOAT
 
 
@@ -55,9 +55,9 @@ class Net:
         onnx.save(onnx.shape_inference.infer_shapes(model), path)
 
 
-def model(name, *tactics, without=()):
+def model(name, *tactics, without=(), precision="--fp16"):
     def add(make):
-        MODELS[name] = (tactics, make, without)
+        MODELS[name] = (tactics, make, without, precision)
         return make
     return add
 
@@ -193,7 +193,59 @@ def reductions(net):
             net.op("ArgMax", x, axis=1, keepdims=0)]
 
 
-@model("orders")
+@model("experts", "nvrtc_line", "nvrtc_matmul", precision="--tf32")
+def experts(net):
+    """Scores, the two best, their shares scattered, and all experts' answers summed by them."""
+    x = net.input("x", 24, 64)
+    best, which = net.op("TopK", net.op("Softmax", net.op("MatMul", x, net.weight(64, 4)), axis=-1), net.ints(2), outputs=2, axis=-1)
+    share = net.op("ScatterElements", net.constant(np.zeros((24, 4), np.float32)), which, best, axis=1)
+    rise = gelu(net, net.op("MatMul", net.op("Expand", x, net.ints(4, 24, 64)), net.weight(4, 64, 96)))
+    each = net.op("MatMul", rise, net.weight(4, 96, 64))
+    weighted = net.op("Mul", each, net.op("Unsqueeze", net.op("Transpose", share, perm=[1, 0]), net.ints(2)))
+    return [net.op("Add", x, net.op("ReduceSum", weighted, net.ints(0), keepdims=0))]
+
+
+@model("parts", "nvrtc_matmul", precision="--tf32")
+def parts(net):
+    """FP32 in parts of BF16: one matrix with many, constants in rows and in columns of K, scores and sums of odd sizes."""
+    x = net.input("x", 37, 64)
+    rise = gelu(net, net.op("MatMul", x, net.weight(3, 64, 96)))
+    fall = net.op("Gemm", net.op("ReduceSum", rise, net.ints(0), keepdims=0), net.weight(83, 96), net.weight(83), transB=1)
+    q, k, v = (net.input(name, 2, 3, length, 80) for name, length in (("q", 33), ("k", 70), ("v", 70)))
+    return [fall, attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 80)]
+
+
+@model("parts_of_pictures", "nvrtc_matmul", "nvrtc_conv", precision="--tf32")
+def parts_of_pictures(net):
+    x = net.input("x", 2, 24, 15, 13)
+    y = net.op("Relu", net.op("Conv", x, net.weight(40, 24, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
+    return [net.op("Add", net.op("Conv", y, net.weight(24, 40, 1, 1), net.weight(24), kernel_shape=[1, 1]), x)]
+
+
+@model("convolutions", "nvrtc_conv")
+def convolutions(net):
+    x = net.input("x", 2, 3, 40, 36)
+    stem = net.op("Relu", net.op("Conv", x, net.weight(40, 3, 7, 7), net.weight(40), kernel_shape=[7, 7], pads=[3, 3, 3, 3], strides=[2, 2]))
+    y = net.op("Conv", stem, net.weight(40, 40, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    y = net.op("Relu", net.op("Add", y, stem))
+    return [net.op("Conv", y, net.weight(72, 40, 3, 3), net.weight(72), kernel_shape=[3, 3], pads=[1, 1, 2, 2], strides=[2, 2], dilations=[2, 2])]
+
+
+@model("recurrent", "nvrtc_recurrent")
+def recurrent(net):
+    """In 16 bits, which clusters take, behind a product; and in FP32."""
+    x = net.op("MatMul", net.input("x", 9, 3, 64), net.weight(64, 37))
+    both, _, _ = net.op("LSTM", x, net.weight(2, 4 * 123, 37), net.weight(2, 4 * 123, 123), net.weight(2, 8 * 123), outputs=3,
+                        hidden_size=123, direction="bidirectional")
+    y = net.op("Reshape", net.op("Transpose", both, perm=[0, 2, 1, 3]), net.ints(0, 0, 246))
+    y = net.op("MatMul", y, net.weight(246, 48))
+    states, last = net.op("GRU", y, net.weight(1, 3 * 40, 48), net.weight(1, 3 * 40, 40), net.weight(1, 6 * 40), outputs=2, hidden_size=40,
+                          linear_before_reset=1)
+    _, plain = net.op("RNN", net.input("z", 5, 2, 20), net.weight(1, 24, 20), net.weight(1, 24, 24), outputs=2, hidden_size=24)
+    return [net.op("MatMul", net.op("Squeeze", states, net.ints(1)), net.weight(40, 16)), last, plain]
+
+
+@model("orders", "nvrtc_line")
 def orders(net):
     x = net.input("x", 7, 500)
     values, places = net.op("TopK", x, net.ints(5), outputs=2, axis=-1)
@@ -224,7 +276,7 @@ class Case:
         net.save(self.onnx, MODELS[self.name][1](net))
         shutil.rmtree(self.cache, ignore_errors=True)
         without = ",".join("-" + tactic for tactic in ("cudnn_conv", "cublaslt_matmul", *MODELS[self.name][2]))
-        words = ["--fp16", "--tactics", without] if self.args.device.startswith("cuda") else []
+        words = [MODELS[self.name][3], "--tactics", without] if self.args.device.startswith("cuda") else []
         done = planfarm("build", self.onnx, "-o", self.plan, "--device", self.args.device, "--cache", self.cache, "--effort", str(self.args.effort), *words)
         if done.returncode:
             return done.stderr.strip()[-400:]

@@ -135,6 +135,49 @@ static void gates_stay_wide(void **state)
     }
 }
 
+/* A router behind a product: its scores are ordered; what it was computed from, and what follows, are narrow. */
+static void what_decides_stays_wide(void **state)
+{
+    static const char text[] =
+        "graph \"\"\n%x = input f32 [4,8] \"x\"\n%w = input f32 [8,8] \"w\"\n%b = input f32 [8] \"b\"\n"
+        "%a = matmul(%x, %w)\n%r = matmul(%a, %w)\n%s = add(%r, %b)\n%p = softmax(%s) axis=1\n"
+        "%5:2 = topk(%p) k=[2] axis=1\n%g = gather_elements(%a, %6) axis=1\n%c = mul(%5, %g)\n"
+        "%v = input f32 [2,8] \"v\"\n%d = matmul(%c, %v)\noutput %d \"y\"\n";
+    pf_precision_size size = { 0 };
+    pf_err            err = { 0 };
+    pf_graph         *low = NULL;
+
+    (void)state;
+    test_ok(pf_graph_parse(text, &low, &err), &err);
+    test_ok(pf_precision_measure(low, &size, &err), &err);
+    assert_int_equal(size.slices, 3);
+    assert_int_equal(size.decided, 2);
+    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_DECISIONS, &err), &err);
+    test_ok(pf_graph_verify(low, &err), &err);
+    assert_int_equal(count_nodes(low, PF_OP_MATMUL, PF_F16), 2);
+    assert_int_equal(count_nodes(low, PF_OP_MATMUL, PF_F32), 1);
+    assert_int_equal(count_nodes(low, PF_OP_SOFTMAX, PF_F32), 1);
+    assert_int_equal(count_nodes(low, PF_OP_TOPK, PF_F32), 1);
+    pf_graph_free(low);
+}
+
+/* As a product it is narrow even where nothing narrow reaches it. */
+static void attention_of_inputs_is_narrow(void **state)
+{
+    static const char text[] =
+        "graph \"\"\n%q = input f32 [1,2,4,8] \"q\"\n%k = input f32 [1,2,6,8] \"k\"\n%v = input f32 [1,2,6,8] \"v\"\n"
+        "%y = attention(%q, %k, %v)\noutput %y \"y\"\n";
+    pf_err    err = { 0 };
+    pf_graph *low = NULL;
+
+    (void)state;
+    test_ok(pf_graph_parse(text, &low, &err), &err);
+    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
+    test_ok(pf_graph_verify(low, &err), &err);
+    assert_int_equal(count_nodes(low, PF_OP_ATTENTION, PF_F16), 1);
+    pf_graph_free(low);
+}
+
 /* Those that are spared, and products of one term: angles. */
 static void spared_products_refuse_tf32(void **state)
 {
@@ -173,6 +216,8 @@ static void spared_products_refuse_tf32(void **state)
 static void care_is_told(void **state)
 {
     const struct { pf_precision_care care; const char *text; } cases[] = {
+        { PF_CARE_DECISIONS, "decisions" },
+        { PF_CARE_DECISIONS | PF_CARE_GATES | 3, "decisions and gates and the first 2" },
         { PF_CARE_USUAL, "nothing more" },           { PF_CARE_GATES, "gates" },
         { pf_precision_care_first(3), "the first 3" }, { PF_CARE_GATES | 1, "gates and the first 1" },
         { PF_CARE_ALL, "all" },                      { PF_CARE_ALL | PF_CARE_EXACT, "all, none in parts" },
@@ -210,6 +255,8 @@ static void kernels_keep_their_sums(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_decides_stays_wide),
+        cmocka_unit_test(attention_of_inputs_is_narrow),
         cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
         cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide),
         cmocka_unit_test(kernels_keep_their_sums),

@@ -78,6 +78,26 @@ static void as_much_stays_wide_as_is_needed(void **state)
     pf_graph_free(graph);
 }
 
+/* Two experts whose scores hardly differ, and what the better one of them gives.  In FP16 some rows go to the other
+   one; with the router in FP32, few products of many, none does. */
+static void decisions_alone_are_tried_first(void **state)
+{
+    static const char text[] =
+        "graph \"\"\n%x = input f32 [64,8] \"x\"\n%r = constant f32 [8,2] {1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1.02}\n"
+        "%e = constant f32 [8,2] {1,-1,1,-1,1,-1,1,-1,1,-1,1,-1,1,-1,1,-1}\n%m = constant f32 [2,2] {1,0,0,1}\n"
+        "%a = matmul(%x, %e)\n%b = matmul(%a, %m)\n%s = matmul(%x, %r)\n%5:2 = topk(%s) k=[1] axis=1\n"
+        "%y = gather_elements(%b, %6) axis=1\noutput %y \"y\"\n";
+    pf_err    err = { 0 };
+    pf_graph *graph = NULL;
+    double    error = 0;
+
+    (void)state;
+    test_ok(pf_graph_parse(text, &graph, &err), &err);
+    assert_int_equal(care_of(graph, &usual, &error), PF_CARE_DECISIONS);
+    assert_true(error > 0 && error < 5e-3);
+    pf_graph_free(graph);
+}
+
 /* The layers that lose it all are the last. */
 static void what_does_not_help_is_not_taken(void **state)
 {
@@ -193,6 +213,7 @@ static void numbers_are_rounded_as_devices_do(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decisions_alone_are_tried_first),
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
         cmocka_unit_test(what_does_not_help_is_not_taken),
         cmocka_unit_test(what_comes_nowhere_near_is_not_taken), cmocka_unit_test(a_large_network_is_not_tried),
