@@ -234,15 +234,13 @@ def convolutions(net):
 @model("recurrent", "nvrtc_recurrent")
 def recurrent(net):
     """In 16 bits, which clusters take, behind a product; and in FP32."""
-    x = net.op("MatMul", net.input("x", 9, 3, 64), net.weight(64, 37))
-    both, _, _ = net.op("LSTM", x, net.weight(2, 4 * 123, 37), net.weight(2, 4 * 123, 123), net.weight(2, 8 * 123), outputs=3,
+    x = net.op("MatMul", net.input("x", 9, 3, 64), net.weight(64, 40))
+    both, _, _ = net.op("LSTM", x, net.weight(2, 4 * 123, 40), net.weight(2, 4 * 123, 123), net.weight(2, 8 * 123), outputs=3,
                         hidden_size=123, direction="bidirectional")
-    y = net.op("Reshape", net.op("Transpose", both, perm=[0, 2, 1, 3]), net.ints(0, 0, 246))
-    y = net.op("MatMul", y, net.weight(246, 48))
-    states, last = net.op("GRU", y, net.weight(1, 3 * 40, 48), net.weight(1, 3 * 40, 40), net.weight(1, 6 * 40), outputs=2, hidden_size=40,
+    states, last = net.op("GRU", x, net.weight(1, 3 * 40, 40), net.weight(1, 3 * 40, 40), net.weight(1, 6 * 40), outputs=2, hidden_size=40,
                           linear_before_reset=1)
     _, plain = net.op("RNN", net.input("z", 5, 2, 20), net.weight(1, 24, 20), net.weight(1, 24, 24), outputs=2, hidden_size=24)
-    return [net.op("MatMul", net.op("Squeeze", states, net.ints(1)), net.weight(40, 16)), last, plain]
+    return [net.op("MatMul", net.op("Squeeze", states, net.ints(1)), net.weight(40, 16)), both, last, plain]
 
 
 @model("orders", "nvrtc_line")
