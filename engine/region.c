@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "engine/op.h"
+#include "engine/ops/attrs.h"
 
 enum { EPILOGUE_LIMIT = 8, GROUP_NODES_LIMIT = 32, GROUP_INPUTS_LIMIT = 12, PREFERS_LIMIT = 16,
        LEAVING_STRETCH_LIMIT = 64 /* nodes: bits of stretch.seen */ };
@@ -398,6 +399,40 @@ static bool repeats_search(const former *f, const growth *g, pf_node_id producer
     return false;
 }
 
+/* A reshape of an image that does not keep its channels: outside of a step it is a view of linear memory alone, inside
+   the step may take the image as it lies. */
+static bool mixes_channels(const former *f, pf_node_id node, const pf_shape *image)
+{
+    const pf_node  *n = pf_graph_node(f->graph, node);
+    const pf_shape *in = &pf_graph_value(f->graph, n->in[0])->shape,
+                   *out = &pf_graph_value(f->graph, n->out[0])->shape;
+
+    return n->op == PF_OP_RESHAPE && image->rank == 4 && in->rank >= 3 && out->rank >= 3 &&
+           (in->dim[0] != out->dim[0] || in->dim[1] != out->dim[1]);
+}
+
+/* From linear [n,h,w,c] to an image whose channels are last in memory: alone it is no step. */
+static bool only_renames(const pf_node *node)
+{
+    const pf_ints *perm = &((const pf_transpose_attrs *)node->attrs)->perm;
+
+    for (int32_t d = 0; d < perm->count; d++)
+        if (perm->at[d] != (d == 0 ? 0 : d == 1 ? perm->count - 1 : d - 1))
+            return false;
+    return true;
+}
+
+static bool has_transpose(const former *f, const growth *g)
+{
+    for (uint32_t i = 0; i < g->count; i++) {
+        const pf_node *node = pf_graph_node(f->graph, g->nodes[i]);
+
+        if (node->op == PF_OP_TRANSPOSE)
+            return g->count > 1 || !only_renames(node);
+    }
+    return false;
+}
+
 static bool may_join(const former *f, const growth *g, pf_node_id producer, pf_value_id value)
 {
     bool pointwise = is_free_pointwise(f, producer),
@@ -410,8 +445,10 @@ static bool may_join(const former *f, const growth *g, pf_node_id producer, pf_v
         pf_value_id behind = pf_graph_node(f->graph, producer)->in[0];
         pf_node_id  next = pf_graph_value(f->graph, behind)->producer;
 
-        return only_group_reads(f, value, g->nodes, g->count) && (is_free_pointwise(f, next) || is_free_mover(f, next))
-            && only_reader(f, behind) == producer;
+        if (!only_group_reads(f, value, g->nodes, g->count))
+            return false;
+        return ((is_free_pointwise(f, next) || is_free_mover(f, next)) && only_reader(f, behind) == producer) ||
+               (mixes_channels(f, producer, &pf_graph_value(f->graph, behind)->shape) && has_transpose(f, g));
     }
     return all_outputs_stay(f, producer, g->nodes, g->count)
         || (pointwise && g->has_anchor && same_shape(f, value, pf_graph_node(f->graph, g->nodes[0])->in[0])
@@ -545,6 +582,10 @@ static pf_status form_group(former *f, pf_node_id last, pf_err *err)
         group_clear(&group);
         return st;
     }
+    if (g.count == 1 && def_of(f, last)->klass == PF_CLASS_VIEW) {     /* it is better left a view */
+        group_clear(&group);
+        return PF_OK;
+    }
     st = add_form(&region, &group, 1, err);
     return st ? st : emit(f, &region, err);
 }
@@ -560,13 +601,27 @@ static pf_status form_anchors(former *f, pf_err *err)
     return st;
 }
 
+/* A view ends a group where a transpose in front of it may write the image as others want it. */
+static bool ends_group(const former *f, pf_node_id node)
+{
+    const pf_node *n = pf_graph_node(f->graph, node);
+    pf_node_id     before = PF_NONE;
+
+    if (is_free_pointwise(f, node) || (is_free_mover(f, node) && def_of(f, node)->klass == PF_CLASS_MOVE))
+        return true;
+    if (!is_free_mover(f, node) || !mixes_channels(f, node, &pf_graph_value(f->graph, n->out[0])->shape))
+        return false;
+    before = pf_graph_value(f->graph, n->in[0])->producer;
+    return before != PF_NONE && !f->taken[before] && pf_graph_node(f->graph, before)->op == PF_OP_TRANSPOSE &&
+           only_reader(f, n->in[0]) == node;
+}
+
 static pf_status form_groups(former *f, pf_err *err)
 {
     pf_status st = PF_OK;
 
     for (uint32_t i = f->count; i-- > 0 && !st;)
-        if (is_free_pointwise(f, f->order[i]) ||
-            (is_free_mover(f, f->order[i]) && def_of(f, f->order[i])->klass == PF_CLASS_MOVE))
+        if (ends_group(f, f->order[i]))
             st = form_group(f, f->order[i], err);
     return st;
 }

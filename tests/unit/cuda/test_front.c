@@ -183,6 +183,30 @@ static void tokens_are_images(void **state)
     }
 }
 
+/* Patches of an image as rows, and back: a step each way, whatever is a view or a change of layout beside it. */
+static void patches_take_one_step(void **state)
+{
+    static const op_sample sample = { "patches of an image",
+        "graph \"\"\n%x = input f16 [1,8,12,24]\n%w = input f16 [24,1,3,3]\n%wl = input f16 [24,1,3,3]\n"
+        "%0 = transpose(%x) perm=[0,3,1,2]\n%1 = conv(%0, %w, _) " CONV " groups=24\n"
+        "%2 = reshape(%1) shape=[96,2,6,2]\n%3 = transpose(%2) perm=[0,2,1,3]\n%4 = reshape(%3) shape=[24,24,4]\n"
+        "%5 = transpose(%4) perm=[2,1,0]\n%6 = softmax(%5) axis=2\n%7 = add(%6, %5)\n"
+        "%8 = transpose(%7) perm=[2,1,0]\n%9 = reshape(%8) shape=[96,6,2,2]\n%10 = transpose(%9) perm=[0,2,1,3]\n"
+        "%11 = reshape(%10) shape=[1,24,8,12]\n%12 = conv(%11, %wl, _) " CONV " groups=24\n"
+        "%13 = relu(%12)\n%14 = transpose(%13) perm=[0,2,3,1]\n%15 = softmax(%14) axis=3\noutput %15\n" };
+    pf_device   *device = NULL;
+    front_layers layers = { 0 };
+    pf_network  *net = NULL;
+    pf_err       err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    test_ok(op_sample_network(&sample, &net, &err), &err);
+    test_ok(front_layers_of(device, pf_network_graph(net), NULL, false, &layers, &err), &err);
+    assert_true(layers.moves <= 2);
+    pf_network_free(net);
+}
+
 /* ---- Tunings */
 
 static void check_loop_tunings(pf_device *device, const char *graph, const char *threads)
@@ -219,6 +243,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(tokens_are_images),
+        cmocka_unit_test(patches_take_one_step),
         cmocka_unit_test(small_loops_have_small_blocks),
     };
 

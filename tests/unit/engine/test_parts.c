@@ -143,10 +143,28 @@ static void grow_tokens(grower *g)
     keep(g, pf_random_below(&g->random, 2) ? x : convolve(g, x, 16));
 }
 
+/* Pairs of rows of an image apart, and together again, through shapes that mix its channels with its rows. */
+static void grow_patches(grower *g)
+{
+    pf_tensor_id x = pick(g);
+    pf_shape     s = *shape_of(g, x);
+    char         attrs[64] = "";
+
+    if (s.dim[2] % 2)
+        return;
+    snprintf(attrs, sizeof attrs, "shape=[%d,2,%d]", (int)(s.dim[0] * s.dim[1] * s.dim[2] / 2), (int)s.dim[3]);
+    x = turned(g->net, layer(g->net, "reshape", "pairs", attrs, 1, &x), "perm=[1,0,2]");
+    x = turned(g->net, layer(g->net, "softmax", "row", "axis=2", 1, &x), "perm=[1,0,2]");
+    snprintf(attrs, sizeof attrs, "shape=[%d,%d,%d,%d]", (int)s.dim[0], (int)s.dim[1], (int)s.dim[2],
+             (int)s.dim[3]);
+    x = layer(g->net, "reshape", "together", attrs, 1, &x);
+    keep(g, pf_random_below(&g->random, 2) ? x : convolve(g, x, 16));
+}
+
 static pf_network *random_network(uint64_t seed)
 {
     static void (*const growers[])(grower *g) = { grow_conv, grow_concat, grow_concat, grow_slice, grow_view,
-                                                    grow_turn, grow_tokens };
+                                                    grow_turn, grow_tokens, grow_patches };
     grower              g = { 0 };
     pf_err              err = { 0 };
 
