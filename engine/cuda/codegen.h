@@ -99,6 +99,7 @@ const char *cg_resize_declines(const pf_graph *graph, const pf_node *node);
 int32_t     cg_eval_repeating_pad(cg_context *cg, const pf_node *node, const cg_point *point);
 /* scatter_elements and scatter_nd. */
 int32_t     cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *point);
+const char *cg_scatter_combination(int32_t reduction);  /* of what is there, a, with what comes, b */
 const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node);
 /* Pools that have no kernel of their own: over volumes, with places, of norms.  slot: the output that is wanted. */
 int32_t     cg_eval_pool(cg_context *cg, const pf_node *node, uint32_t slot, const cg_point *point);

@@ -9,6 +9,7 @@
 
 enum { INDICES_MAX = 4096 };
 #define COMPARISONS_MAX (INT64_C(1) << 33)      /* some milliseconds of a card; the host takes longer */
+#define COMPARISONS_BESIDE (INT64_C(1) << 24)   /* more are worth a kernel of their own, which rows get */
 
 static const pf_value *input_of(const cg_context *cg, const pf_node *node, uint32_t i)
 {
@@ -21,7 +22,7 @@ static int32_t reduction_of(const pf_node *node)
                                         : ((const pf_scatter_elements_attrs *)node->attrs)->reduction;
 }
 
-static const char *combination(int32_t reduction)
+const char *cg_scatter_combination(int32_t reduction)
 {
     return reduction == PF_SCATTER_ADD   ? "a + b"
            : reduction == PF_SCATTER_MUL ? "a * b"
@@ -44,16 +45,35 @@ static int64_t count_indices(const pf_graph *graph, const pf_node *node)
     return count;
 }
 
-static bool is_too_much(const pf_graph *graph, const pf_node *node)
+/* -1: a symbol is among the dims; no more than a little over the greatest limit. */
+static int64_t count_comparisons(const pf_graph *graph, const pf_node *node)
 {
     const pf_shape *y = &pf_graph_value(graph, node->in[0])->shape;
     int64_t         count = count_indices(graph, node);
 
-    for (int d = 0; d < y->rank && count > INDICES_MAX; d++) {
-        if (!pf_dim_is_number(y->dim[d]) || count > COMPARISONS_MAX) return true;
-        count *= y->dim[d] ? y->dim[d] : 1;
-    }
-    return count > COMPARISONS_MAX;
+    for (int d = 0; d < y->rank && count >= 0 && count <= COMPARISONS_MAX; d++)
+        count = !pf_dim_is_number(y->dim[d]) ? -1 : y->dim[d] > COMPARISONS_MAX ? COMPARISONS_MAX + 1
+                                                                               : count * (y->dim[d] ? y->dim[d] : 1);
+    return count;
+}
+
+static bool is_alone(const pf_graph *graph)
+{
+    uint32_t live = 0;
+
+    for (uint32_t n = 0; n < graph->node_count; n++) live += graph->nodes[n].live;
+    return live == 1;
+}
+
+static const char *too_much(const pf_graph *graph, const pf_node *node)
+{
+    int64_t comparisons = count_comparisons(graph, node);
+
+    if (node->op == PF_OP_SCATTER_ND && !is_alone(graph) && (comparisons < 0 || comparisons > COMPARISONS_BESIDE))
+        return "a scatter of rows that is worth a kernel of its own";
+    return count_indices(graph, node) > INDICES_MAX && (comparisons < 0 || comparisons > COMPARISONS_MAX)
+               ? "more than 4096 indices for many elements"
+               : NULL;
 }
 
 const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node)
@@ -63,7 +83,7 @@ const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node)
     if (index->rank < 1) return "indices without a dim";
     if (node->op == PF_OP_SCATTER_ND && !pf_dim_is_number(index->dim[index->rank - 1]))
         return "indices of unknown depth";
-    return is_too_much(graph, node) ? "more than 4096 indices for many elements" : NULL;
+    return too_much(graph, node);
 }
 
 /* ---- Loops over indices */
@@ -159,7 +179,7 @@ int32_t cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *poi
     if (fine) update = cg_eval(cg, node->in[2], &at);
     if (update > 0)
         pf_buf_printf(cg->body, "  LANES if (g%d[l]) { const auto a = v%d[l]; const auto b = v%d[l]; v%d[l] = %s; }\n",
-                      at.guard, id, update, id, combination(reduction_of(node)));
+                      at.guard, id, update, id, cg_scatter_combination(reduction_of(node)));
     cg_close_loop(cg, &loop);
     return update > 0 ? id : -1;
 }

@@ -48,6 +48,33 @@ void grow_gather(grower *g)
     finish(g, PF_OP_GATHER, x, index, &attrs);
 }
 
+/* Sums over the first dim are added to rows, or take their place. */
+void grow_scatter(grower *g)
+{
+    pf_value_id               x = pick(g), index = PF_NONE, sum = PF_NONE, in[3] = { 0 }, out = PF_NONE;
+    const pf_shape            shape = g->graph->values[x].shape;
+    pf_shape                  narrow = { .rank = shape.rank, .dim = { 2, 1, 1, 1, 1, 1, 1, 1 } };
+    pf_expand_attrs           wide = { .shape = { .count = shape.rank, .at = { 2 } } };
+    pf_reduce_attrs           over = { .mode = PF_REDUCE_SUM, .axes = { 1, { 0 } }, .keepdims = 1 };
+    pf_scatter_elements_attrs attrs = { .reduction = below(g, 2) ? PF_SCATTER_ADD : PF_SCATTER_NONE };
+    pf_err                    err = { 0 };
+
+    if (shape.rank < 2)
+        return;
+    for (int32_t d = 1; d < shape.rank; d++)
+        wide.shape.at[d] = shape.dim[d];
+    test_ok(pf_graph_add_i64s(g->graph, (int64_t[]){ 0, -1 }, 2, &index, &err), &err);
+    if (pf_make_reshape(g->graph, "n", index, &narrow, &index, &err))
+        return;
+    sum = step(g, PF_OP_REDUCE, &x, 1, &over);
+    in[0] = x;
+    in[1] = step(g, PF_OP_EXPAND, &index, 1, &wide);
+    in[2] = step(g, PF_OP_CONCAT, (pf_value_id[]){ sum, sum }, 2, &(pf_axis_attrs){ .axis = 0 });
+    out = step(g, PF_OP_SCATTER_ELEMENTS, in, 3, &attrs);
+    if (out != PF_NONE)
+        finish(g, PF_OP_MUL, out, number(g, 0.5), NULL);
+}
+
 /* Two branches of an image, each with the same function or without. */
 void grow_branches(grower *g)
 {

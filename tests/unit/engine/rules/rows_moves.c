@@ -14,6 +14,23 @@ static const rule_row rows[] = {
       "%2 = slice(%1) axes=[2] starts=[1] ends=[3] steps=[1]\n%3 = slice(%0) axes=[1] starts=[0] ends=[6] steps=[2]\n"
       "%4 = slice(%3) axes=[2] starts=[1] ends=[3] steps=[1]\n%5 = neg(%3)\noutput %2\noutput %4\noutput %5\n", STAYS },
 
+    { "scatter_rows,drop_dead",
+      "%0 = input f32 [200,n]\n%1 = input i64 [5,1]\n%2 = input f32 [5,n]\n%3 = expand(%1) shape=[5,n]\n"
+      "%4 = scatter_elements(%0, %3, %2) axis=0 reduction=add\noutput %4\n",
+      "%0 = input f32 [200,n]\n%1 = input i64 [5,1]\n%2 = input f32 [5,n]\n"
+      "%3 = scatter_nd(%0, %1, %2) reduction=add\noutput %3\n" },
+    { "scatter_rows,drop_dead",
+      "%0 = input f32 [9,2]\n%1 = constant i64 [3,2] {4,4,-1,-1,4,4}\n%2 = input f32 [3,2]\n"
+      "%3 = scatter_elements(%0, %1, %2) axis=0\noutput %3\n",
+      "%0 = input f32 [9,2]\n%1 = input f32 [3,2]\n%2 = constant i64 [3,1] {4,-1,4}\n"
+      "%3 = scatter_nd(%0, %2, %1)\noutput %3\n" },
+    /* Along the rows; narrower than they. */
+    { "scatter_rows",
+      "%0 = input f32 [9,200]\n%1 = input i64 [1,5]\n%2 = input f32 [9,5]\n%3 = input i64 [5,1]\n"
+      "%4 = input f32 [5,4]\n%5 = input f32 [200,6]\n%6 = expand(%1) shape=[9,5]\n"
+      "%7 = scatter_elements(%0, %6, %2) axis=1\n%8 = expand(%3) shape=[5,4]\n"
+      "%9 = scatter_elements(%5, %8, %4)\noutput %7\noutput %9\n", STAYS },
+
     { "shuffle_channels,drop_dead",
       "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,2,1,3,4]\n"
       "%3 = reshape(%2) shape=[n,6,4,w]\noutput %3\n",
