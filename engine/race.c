@@ -10,10 +10,12 @@
 #define MEDIAN_ERROR (1.253 * 1.4826)
 #define CONFIDENCE   1.96
 
+enum { RUNG_OF_RIVALS = PF_RACE_RUNGS - 2 };    /* after it only rivals go on */
+
 /* Samples that a candidate has after each rung, and the time it may take for them. */
 static const struct { uint32_t samples[PF_RACE_RUNGS]; int64_t budget_ns; } efforts[PF_RACE_EFFORT_MAX + 1] = {
     [1] = { { 3, 5, 0, 0 },      40 * PF_NS_PER_MS },
-    [2] = { { 3, 7, 13, 0 },     80 * PF_NS_PER_MS },
+    [2] = { { 3, 7, 13, 25 },    80 * PF_NS_PER_MS },
     [3] = { { 3, 10, 30, 0 },   200 * PF_NS_PER_MS },
     [4] = { { 3, 10, 30, 60 },  500 * PF_NS_PER_MS },
     [5] = { { 3, 10, 30, 100 }, PF_NS_PER_S },
@@ -106,11 +108,12 @@ static bool is_slow(int rung, const pf_racer *r, const pf_racer *best, int64_t b
            (double)r->median_ns > PF_RACE_CLOSE * (double)best->median_ns;
 }
 
-static void drop_the_slow(const pf_race *race, int rung)
+/* The one with the least median among those who still race; *best_min_ns: the least sample of all. */
+static const pf_racer *find_best(const pf_race *race, int64_t *best_min_ns)
 {
     const pf_racer *best = NULL;
-    int64_t         best_min_ns = race->best_min_ns;
 
+    *best_min_ns = race->best_min_ns;
     for (uint32_t i = 0; i < race->count; i++) {
         pf_racer *r = race->racers[i];
 
@@ -118,8 +121,16 @@ static void drop_the_slow(const pf_race *race, int rung)
             continue;
         pf_racer_summarize(r, race->scratch);
         best = !best || r->median_ns < best->median_ns ? r : best;
-        best_min_ns = r->min_ns < best_min_ns ? r->min_ns : best_min_ns;
+        *best_min_ns = r->min_ns < *best_min_ns ? r->min_ns : *best_min_ns;
     }
+    return best;
+}
+
+static void drop_the_slow(const pf_race *race, int rung)
+{
+    int64_t         best_min_ns = 0;
+    const pf_racer *best = find_best(race, &best_min_ns);
+
     for (uint32_t i = 0; i < race->count; i++) {
         pf_racer *r = race->racers[i];
 
@@ -127,6 +138,28 @@ static void drop_the_slow(const pf_race *race, int rung)
             continue;
         r->dropped = true;
         r->racing = false;
+    }
+}
+
+static bool is_rival(const pf_racer *r, const pf_racer *best)
+{
+    return r->racing && (double)r->median_ns <= PF_RACE_RIVAL * (double)best->median_ns;
+}
+
+/* More samples are for telling rivals apart: who is not close to the best has enough, and so has a best without any. */
+static void settle_the_clear(const pf_race *race)
+{
+    int64_t         ignored = 0;
+    const pf_racer *best = find_best(race, &ignored);
+    uint32_t        rivals = 0;
+
+    for (uint32_t i = 0; i < race->count; i++)
+        rivals += is_rival(race->racers[i], best);
+    for (uint32_t i = 0; i < race->count; i++) {
+        pf_racer *r = race->racers[i];
+
+        r->settled = r->racing && (rivals < 2 || !is_rival(r, best));
+        r->racing = r->racing && !r->settled;
     }
 }
 
@@ -140,6 +173,8 @@ pf_status pf_race_run(const pf_race *race, pf_err *err)
                 return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         if (!race->to_the_end)
             drop_the_slow(race, rung);
+        if (!race->to_the_end && rung == RUNG_OF_RIVALS)
+            settle_the_clear(race);
     }
     return PF_OK;
 }

@@ -4,7 +4,9 @@
       that drift hits all alike.
    2. After the first rung those are dropped whose least sample is PF_RACE_FAR times the best; later those whose median
       is above the best's by more than the 95 % intervals of both, and PF_RACE_CLOSE times it: a few samples in a bad
-      spell look like certainty, and whoever is close is worth the samples of one more rung. */
+      spell look like certainty, and whoever is close is worth the samples of one more rung.
+   3. The last rung is for those whose median is within PF_RACE_RIVAL times the best's, when there are several: which of
+      them wins shall be the same in every race. */
 #ifndef PF_ENGINE_RACE_H
 #define PF_ENGINE_RACE_H
 
@@ -17,6 +19,7 @@ enum { PF_RACE_RUNGS = 4, PF_RACE_EFFORT_MAX = 5 };
 
 #define PF_RACE_FAR   1.5
 #define PF_RACE_CLOSE 1.05
+#define PF_RACE_RIVAL 1.015
 
 typedef struct pf_racer {
     int64_t *samples;           /* the caller's, pf_race_samples(effort) of them; nanoseconds of one run */
@@ -25,6 +28,7 @@ typedef struct pf_racer {
     int64_t  median_ns, min_ns, deviation_ns;   /* median absolute; of pf_racer_summarize */
     bool     racing;
     bool     dropped;           /* for being behind */
+    bool     settled;           /* has all the samples that it needs */
 } pf_racer;
 
 /* Samples racer i once. False: it failed, and races no more. */

@@ -1,4 +1,4 @@
-/* Is one arrangement of a network faster than another?  Both are run in turns. */
+/* Is one arrangement of a network faster than another?  Both are run in turns, until that is clear or long enough. */
 #ifndef PF_ENGINE_REFINE_COMPARE_H
 #define PF_ENGINE_REFINE_COMPARE_H
 
@@ -7,15 +7,26 @@
 
 #include "base/status.h"
 
-/* At most so many rounds may be asked for. */
-enum { PF_REFINE_ROUNDS_MAX = 64 };
+/* At most so many pairs of runs may be asked for, and at most so many of the caller at once. */
+enum { PF_REFINE_PAIRS_MAX = 256, PF_REFINE_TURN_PAIRS = 32 };
 
-/* One run of the arrangement that stands, or of the other one. */
-typedef pf_status pf_refine_run(void *user, bool other, int64_t *ns, pf_err *err);
+/* Runs the arrangement that stands and the other one, so many times each, in turns. */
+typedef pf_status pf_refine_turns(void *user, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err);
 
-/* *gain_ns: by how much the other is faster; 0 when it is not clearly so.  A third of the rounds shows most that are
-   not.  One that seems faster is run twice as often once more and must be faster again: of the many that are tried,
-   some seem so by chance. */
-pf_status pf_refine_compare(pf_refine_run *run, void *user, int rounds, int64_t *gain_ns, pf_err *err);
+typedef struct pf_refine_verdict {
+    bool    faster;     /* the other one, by more than noise and by enough to take over */
+    int     pairs;      /* run */
+    int64_t base_ns;    /* one run of the arrangement that stands */
+    int64_t gain_ns;    /* by how much the other is faster; below 0: it is slower */
+    int64_t error_ns;   /* of gain_ns: half of its 95 % interval */
+} pf_refine_verdict;
+
+/* Most arrangements are not faster, which few pairs show; the closer one is to the gain that counts, the more of them
+   are run, and where that does not decide either, the gain measured does.  So builds that measure the same decide the
+   same, but for those that gain what counts to within the error of most_pairs. */
+pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err);
+/* Does one that was compared with the same arrangement as the best so far take its place?  Only when it is clearly
+   better: among equals the first one stays.  best: zeroes at first. */
+bool      pf_refine_is_better(const pf_refine_verdict *verdict, const pf_refine_verdict *best);
 
 #endif

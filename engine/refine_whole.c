@@ -12,11 +12,13 @@ enum { TRIALS_PER_PROBLEM = 6, TRIALS_PER_TACTIC = 3 };
 #define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
 #define SLOWEST_OF_THE_SAME 1.1         /* and of the chosen one's own */
 
-/* Rounds for each trial, and the time that all trials together may take. */
-static const struct { int rounds; int64_t budget_ns; } efforts[] = {
-    { 0, 0 }, { 0, 0 }, { 15, 4 * PF_NS_PER_S }, { 25, 20 * PF_NS_PER_S }, { 41, 60 * PF_NS_PER_S },
-    { 61, 300 * PF_NS_PER_S },
+/* The most pairs of runs for each trial, and the time that all trials together may take. */
+static const struct { int pairs; int64_t budget_ns; } efforts[] = {
+    { 0, 0 }, { 0, 0 }, { 60, 4 * PF_NS_PER_S }, { 100, 20 * PF_NS_PER_S }, { 164, 60 * PF_NS_PER_S },
+    { 244, 300 * PF_NS_PER_S },
 };
+
+enum { MARKS = 2 * PF_REFINE_TURN_PAIRS + 1 };
 
 typedef struct variant {                /* another candidate for all steps of a problem; step NULL: the plan's own */
     pf_step *step;                      /* owned */
@@ -39,9 +41,16 @@ typedef struct whole {
     uint32_t        *group_of;          /* owned; by step */
     group           *groups;            /* owned; costliest first once sorted */
     uint32_t        *order;             /* owned; of groups */
-    pf_event        *start, *end;
+    pf_event        *marks[MARKS];      /* owned; between runs */
     pf_device_graph *base;              /* of what is kept; NULL: the device cannot capture */
 } whole;
+
+typedef struct trial {                  /* of a group: a variant that may take over */
+    uint32_t          group;
+    variant           variant;
+    pf_device_graph  *graph;            /* owned; of the network with it; NULL: the device cannot capture */
+    pf_refine_verdict verdict;
+} trial;
 
 /* ---- Which steps go together */
 
@@ -203,14 +212,14 @@ static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_P
 
 /* ---- Runs */
 
-/* trial NULL: as kept. */
-static pf_status enqueue(const whole *w, uint32_t g, const variant *trial, pf_err *err)
+/* with NULL: as kept. */
+static pf_status enqueue(const whole *w, uint32_t g, const variant *with, pf_err *err)
 {
     pf_stream *stream = w->context->stream;
     pf_status  st = PF_OK;
 
     for (uint32_t s = 0; s < w->step_count && !st; s++) {
-        const variant *v = trial && w->group_of[s] == g ? trial : &w->groups[w->group_of[s]].kept;
+        const variant *v = with && w->group_of[s] == g ? with : &w->groups[w->group_of[s]].kept;
         pf_bindings    bindings = w->context->step_bindings[s];
 
         if (!v->step) {
@@ -225,11 +234,11 @@ static pf_status enqueue(const whole *w, uint32_t g, const variant *trial, pf_er
 }
 
 /* One run outside first: it loads the code of every kernel, which a capture must not. */
-static pf_status capture(const whole *w, uint32_t g, const variant *trial, pf_device_graph **out, pf_err *err)
+static pf_status capture(const whole *w, uint32_t g, const variant *with, pf_device_graph **out, pf_err *err)
 {
     const pf_device_ops *ops = w->device->ops;
     pf_err               ignored = { 0 };
-    pf_status            st = enqueue(w, g, trial, err);
+    pf_status            st = enqueue(w, g, with, err);
 
     *out = NULL;
     if (!st)
@@ -239,7 +248,7 @@ static pf_status capture(const whole *w, uint32_t g, const variant *trial, pf_de
     st = ops->capture_begin(w->device, w->context->stream, err);
     if (st)
         return st;
-    st = enqueue(w, g, trial, err);
+    st = enqueue(w, g, with, err);
     if (!st)
         return ops->capture_end(w->device, w->context->stream, out, err);
     if (!ops->capture_end(w->device, w->context->stream, out, &ignored))
@@ -248,94 +257,156 @@ static pf_status capture(const whole *w, uint32_t g, const variant *trial, pf_de
     return st;
 }
 
-static pf_status run_timed(const whole *w, uint32_t g, const variant *trial, pf_device_graph *graph, int64_t *ns,
-                           pf_err *err)
+static pf_status run(const whole *w, const trial *other, pf_err *err)
 {
+    pf_device_graph *graph = other ? other->graph : w->base;
+
+    if (graph)
+        return w->device->ops->graph_launch(w->device, graph, w->context->stream, err);
+    return enqueue(w, other ? other->group : 0, other ? &other->variant : NULL, err);
+}
+
+/* In the turns of a pair, does the other one run?  Which goes first alternates, so that each follows each as often. */
+static bool is_other(int turn)
+{
+    return turn % 2 != turn / 2 % 2;
+}
+
+static pf_status read_marks(const whole *w, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (int t = 0; t < 2 * pairs && !st; t++)
+        st = w->device->ops->event_elapsed(w->device, w->marks[t], w->marks[t + 1],
+                                           is_other(t) ? &other_ns[t / 2] : &base_ns[t / 2], err);
+    return st;
+}
+
+typedef struct duel { const whole *whole; const trial *other; } duel;
+
+/* All runs are enqueued before the first is waited for, as by who asks for one answer after another: on an H200 runs
+   that began on an idle card scattered by about 1 %, twice as much as these.  The first run finds the card idle and
+   is not counted. */
+static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err)
+{
+    const duel          *d = user;
+    const whole         *w = d->whole;
     const pf_device_ops *ops = w->device->ops;
     pf_stream           *stream = w->context->stream;
-    pf_status            st = ops->event_record(w->device, w->start, stream, err);
+    pf_status            st = run(w, d->other, err);
 
     if (!st)
-        st = graph ? ops->graph_launch(w->device, graph, stream, err) : enqueue(w, g, trial, err);
+        st = run(w, NULL, err);
     if (!st)
-        st = ops->event_record(w->device, w->end, stream, err);
-    return st ? st : ops->event_elapsed(w->device, w->start, w->end, ns, err);
+        st = ops->event_record(w->device, w->marks[0], stream, err);
+    for (int t = 0; t < 2 * pairs && !st; t++) {
+        st = run(w, is_other(t) ? d->other : NULL, err);
+        if (!st)
+            st = ops->event_record(w->device, w->marks[t + 1], stream, err);
+    }
+    return st ? st : read_marks(w, pairs, base_ns, other_ns, err);
 }
 
-typedef struct duel { const whole *whole; uint32_t group; const variant *trial; pf_device_graph *graph; } duel;
+/* ---- Trials */
 
-static pf_status run_either(void *user, bool other, int64_t *ns, pf_err *err)
+static void drop_trial(const whole *w, trial *t)
 {
-    const duel *d = user;
-
-    return other ? run_timed(d->whole, d->group, d->trial, d->graph, ns, err)
-                 : run_timed(d->whole, d->group, NULL, d->whole->base, ns, err);
+    if (t->graph)
+        w->device->ops->graph_free(w->device, t->graph);
+    drop_variant(w, &t->variant);
+    *t = (trial){ 0 };
 }
 
-static void keep(whole *w, uint32_t g, variant *trial, pf_device_graph **graph)
+static const pf_timing_entry *entry_of(const whole *w, const trial *t)
+{
+    return pf_refine_choice(w->draft, w->groups[t->group].first)->ranked[t->variant.rank];
+}
+
+static void log_trial(const whole *w, const trial *t, const char *event)
+{
+    const pf_timing_entry *entry = entry_of(w, t);
+
+    pf_log(PF_LOG_DEBUG, "refine",
+           "%s layer=\"%s\" steps=%u tactic=%s tuning=\"%s\" gain_ns=%lld error_ns=%lld of_ns=%lld pairs=%d", event,
+           w->draft->plan.steps[w->groups[t->group].first].name, w->groups[t->group].count, entry->tactic,
+           entry->tuning, (long long)t->verdict.gain_ns, (long long)t->verdict.error_ns,
+           (long long)t->verdict.base_ns, t->verdict.pairs);
+}
+
+static void keep(whole *w, trial *t)
 {
     pf_device_graph *before = w->base;
+    group           *g = &w->groups[t->group];
 
-    drop_variant(w, &w->groups[g].kept);
-    w->groups[g].kept = *trial;
-    *trial = (variant){ 0 };
-    w->base = *graph;
-    *graph = before;
+    log_trial(w, t, "swap");
+    drop_variant(w, &g->kept);
+    g->kept = t->variant;
+    w->base = t->graph;
+    t->variant = (variant){ 0 };
+    t->graph = before;
 }
 
 /* A candidate that fails here is none, as long as the device still answers. */
-static pf_status capture_trial(const whole *w, uint32_t g, const variant *trial, pf_device_graph **graph, pf_err *err)
+static pf_status capture_trial(const whole *w, trial *t, pf_err *err)
 {
     pf_err    why = { 0 };
-    pf_status st = capture(w, g, trial, graph, &why);
+    pf_status st = capture(w, t->group, &t->variant, &t->graph, &why);
 
     if (!st)
         return PF_OK;
     pf_log(PF_LOG_WARN, "refine", "not-tried layer=\"%s\" tactic=%s reason=\"%s\"",
-           w->draft->plan.steps[w->groups[g].first].name, trial->step->tactic->name, why.msg);
+           w->draft->plan.steps[w->groups[t->group].first].name, t->variant.step->tactic->name, why.msg);
     return w->device->ops->stream_sync(w->device, w->context->stream, err);
 }
 
-static pf_status try_rank(whole *w, uint32_t g, uint32_t rank, int rounds, pf_err *err)
+static pf_status try_rank(const whole *w, uint32_t rank, int pairs, trial *t, pf_err *err)
 {
-    variant          trial = { 0 };
-    pf_device_graph *graph = NULL;
-    int64_t          gain_ns = 0;
-    pf_status        st = make_variant(w, g, rank, &trial, err);
+    pf_status st = make_variant(w, t->group, rank, &t->variant, err);
 
-    if (!st && trial.step)
-        st = capture_trial(w, g, &trial, &graph, err);
-    if (!st && trial.step && (graph || !w->device->ops->capture_begin))
-        st = pf_refine_compare(run_either, &(duel){ w, g, &trial, graph }, rounds, &gain_ns, err);
-    if (gain_ns > 0) {
-        const pf_timing_entry *entry = pf_refine_choice(w->draft, w->groups[g].first)->ranked[rank];
+    if (!st && t->variant.step)
+        st = capture_trial(w, t, err);
+    if (st || !t->variant.step || (!t->graph && w->device->ops->capture_begin))
+        return st;
+    st = pf_refine_compare(run_turns, &(duel){ w, t }, pairs, &t->verdict, err);
+    log_trial(w, t, "tried");
+    return st;
+}
 
-        pf_log(PF_LOG_DEBUG, "refine", "swap layer=\"%s\" steps=%u tactic=%s tuning=\"%s\" gain_ns=%lld",
-               w->draft->plan.steps[w->groups[g].first].name, w->groups[g].count, entry->tactic, entry->tuning,
-               (long long)gain_ns);
-        keep(w, g, &trial, &graph);
+/* All are compared with what the group has so far, those that are best alone first, and the best one takes over. */
+static pf_status try_group(whole *w, uint32_t g, int64_t end, pf_build_progress *progress, pf_err *err)
+{
+    uint32_t  ranks[TRIALS_PER_PROBLEM] = { 0 }, count = ranks_to_try(w, g, ranks);
+    trial     best = { .group = g };
+    pf_status st = PF_OK;
+
+    for (uint32_t r = 0; r < count && !st && pf_clock_ns() < end; r++) {
+        trial t = { .group = g };
+
+        if (!pf_progress_tick(progress))
+            st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        if (!st)
+            st = try_rank(w, ranks[r], efforts[pf_refine_effort(w->draft)].pairs, &t, err);
+        if (!st && pf_refine_is_better(&t.verdict, &best.verdict)) {
+            trial worse = best;
+
+            best = t;
+            t = worse;
+        }
+        drop_trial(w, &t);
     }
-    if (graph)
-        w->device->ops->graph_free(w->device, graph);
-    drop_variant(w, &trial);
+    if (!st && best.verdict.faster)
+        keep(w, &best);
+    drop_trial(w, &best);
     return st;
 }
 
 static pf_status try_all(whole *w, pf_build_progress *progress, pf_err *err)
 {
-    int       effort = pf_refine_effort(w->draft);
-    int64_t   end = pf_clock_ns() + efforts[effort].budget_ns;
+    int64_t   end = pf_clock_ns() + efforts[pf_refine_effort(w->draft)].budget_ns;
     pf_status st = capture(w, 0, NULL, &w->base, err);
 
-    for (uint32_t i = 0; i < w->group_count && !st; i++) {
-        uint32_t ranks[TRIALS_PER_PROBLEM] = { 0 }, count = ranks_to_try(w, w->order[i], ranks);
-
-        for (uint32_t r = 0; r < count && !st && pf_clock_ns() < end; r++) {
-            if (!pf_progress_tick(progress))
-                return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-            st = try_rank(w, w->order[i], ranks[r], efforts[effort].rounds, err);
-        }
-    }
+    for (uint32_t i = 0; i < w->group_count && !st && pf_clock_ns() < end; i++)
+        st = try_group(w, w->order[i], end, progress, err);
     return st;
 }
 
@@ -360,10 +431,9 @@ static void close_whole(whole *w)
         drop_variant(w, &w->groups[g].kept);
     if (w->base)
         w->device->ops->graph_free(w->device, w->base);
-    if (w->start)
-        w->device->ops->event_free(w->device, w->start);
-    if (w->end)
-        w->device->ops->event_free(w->device, w->end);
+    for (int i = 0; i < MARKS; i++)
+        if (w->marks[i])
+            w->device->ops->event_free(w->device, w->marks[i]);
     pf_free(w->group_of);
     pf_free(w->groups);
     pf_free(w->order);
@@ -383,10 +453,8 @@ pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_p
     w.order = pf_calloc(w.step_count, sizeof *w.order);
     if (!w.group_of || !w.groups || !w.order)
         st = PF_FAIL_MEMORY(err, w.step_count * sizeof *w.groups);
-    if (!st)
-        st = w.device->ops->event_new(w.device, &w.start, err);
-    if (!st)
-        st = w.device->ops->event_new(w.device, &w.end, err);
+    for (int i = 0; i < MARKS && !st; i++)
+        st = w.device->ops->event_new(w.device, &w.marks[i], err);
     if (!st) {
         group_steps(&w);
         order_groups(&w);

@@ -16,6 +16,7 @@ enum { WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 14, RACES_MAX = 3 };
    copies badly. */
 #define SPARE_BYTES       ((size_t)128 << 20)
 #define HOPELESS_LEAST_NS (20 * PF_NS_PER_MS)
+#define ALIKE             4             /* what takes so many times as long is no rival: it runs as often as it likes */
 #define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
 
 struct pf_timing {
@@ -47,6 +48,7 @@ typedef struct contest {
     uint32_t                 count;
     pf_random                random;
     int64_t                  best_min_ns;       /* of earlier waves of the same problem; INT64_MAX: none */
+    int64_t                  glance_ns;         /* of who seemed fastest in the first wave; INT64_MAX: not known yet */
     racer                   *breaker;           /* after whom the device answers nothing any more */
 } contest;
 
@@ -77,7 +79,9 @@ static pf_status open_canary(pf_timing *t, pf_err *err)
     if (!st && tunings.count)
         st = pf_bench_prepare(&t->canary_bench, tactic, tunings.items[0].text, 0, 0, &t->canary, err);
     if (!st && tunings.count)
-        st = pf_bench_calibrate(&t->canary_bench, &t->canary, PF_TIMING_BATCH_NS, REPEATS_MAX, &ns, err);
+        st = pf_bench_glance(&t->canary_bench, &t->canary, PF_TIMING_BATCH_NS, &ns, err);
+    if (!st && tunings.count)
+        st = pf_bench_calibrate(&t->canary_bench, &t->canary, ns, PF_TIMING_BATCH_NS, REPEATS_MAX, err);
     pf_tuning_clear(&tunings);
     return st;
 }
@@ -275,23 +279,50 @@ static pf_status run_rungs(contest *race, uint32_t *order, int64_t *scratch, pf_
     return st;
 }
 
-static pf_status calibrate(contest *race, pf_err *err)
+static pf_status glance(contest *race, int64_t *ns, pf_err *err)
 {
+    int64_t least = INT64_MAX;
+
     for (uint32_t i = 0; i < race->count; i++) {
         racer    *r = &race->racers[i];
         pf_err    reason = { 0 };
-        int64_t   ns = 0;
         pf_status st = PF_OK;
 
         if (!r->run.racing || r->runner.graph)
             continue;
         if (!goes_on(race))
             return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-        st = pf_bench_calibrate(&race->bench, &r->runner, PF_TIMING_BATCH_NS, REPEATS_MAX, &ns, &reason);
+        st = pf_bench_glance(&race->bench, &r->runner, PF_TIMING_BATCH_NS, &ns[i], &reason);
         if (st)
             fail_entry(race, r, st, &reason);
+        else if (ns[i] < least && pf_bench_captures(&race->bench, &r->runner))
+            least = ns[i];
     }
+    race->glance_ns = race->glance_ns == INT64_MAX ? least : race->glance_ns;
     return PF_OK;
+}
+
+/* Rivals whose runs are captured run equally often in a sample: what its launch costs is then the same for all. */
+static pf_status calibrate(contest *race, pf_err *err)
+{
+    int64_t   ns[WAVE] = { 0 };
+    pf_status st = glance(race, ns, err);
+
+    for (uint32_t i = 0; i < race->count && !st; i++) {
+        racer    *r = &race->racers[i];
+        pf_err    reason = { 0 };
+        bool      rival = false;
+        pf_status failed = PF_OK;
+
+        if (!r->run.racing || r->runner.graph)
+            continue;
+        rival = pf_bench_captures(&race->bench, &r->runner) && ns[i] / ALIKE < race->glance_ns;
+        failed = pf_bench_calibrate(&race->bench, &r->runner, rival ? race->glance_ns : ns[i], PF_TIMING_BATCH_NS,
+                                    REPEATS_MAX, &reason);
+        if (failed)
+            fail_entry(race, r, failed, &reason);
+    }
+    return st;
 }
 
 static void start_over(contest *race)
@@ -299,8 +330,8 @@ static void start_over(contest *race)
     for (uint32_t i = 0; i < race->count; i++) {
         racer *r = &race->racers[i];
 
-        r->run.racing |= r->run.dropped;
-        r->run.dropped = false;
+        r->run.racing |= r->run.dropped || r->run.settled;
+        r->run.dropped = r->run.settled = false;
         if (!r->run.racing)
             continue;
         r->entry.status = PF_TIMED;
@@ -432,7 +463,7 @@ pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const 
                             const pf_timing_candidate *candidates, uint32_t count, const pf_timing_options *options,
                             pf_timing_record *out, pf_err *err)
 {
-    contest   race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX };
+    contest   race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX, .glance_ns = INT64_MAX };
     int64_t   start = pf_clock_ns();
     pf_status st = pf_bench_open(timing->device, timing->stream, problem, oracle, &timing->room, &race.bench, err);
 

@@ -544,22 +544,38 @@ static pf_status capture(pf_bench *bench, pf_bench_runner *r, pf_err *err)
     return st ? st : ended;
 }
 
-pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns, uint32_t limit, int64_t *ns,
-                             pf_err *err)
+bool pf_bench_captures(const pf_bench *bench, const pf_bench_runner *r)
 {
-    bool      captures = bench->device->ops->capture_begin && r->step->capturable;
-    uint32_t  least = captures ? 20 : 1;        /* a launch of a graph has gaps at its ends: they must not count */
-    int64_t   repeats = 1;
+    return bench->device->ops->capture_begin && r->step->capturable;
+}
+
+pf_status pf_bench_glance(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns, int64_t *ns, pf_err *err)
+{
     pf_status st = pf_bench_sample(bench, r, ns, err);
 
-    if (!st && *ns < batch_ns / 4) {            /* one run tells little of a short one */
-        r->repeats = 8;
-        st = pf_bench_sample(bench, r, ns, err);
-    }
-    if (st)
+    if (st || *ns >= batch_ns / 4)
         return st;
-    repeats = batch_ns / *ns + 1;
-    repeats = repeats < least ? least : repeats;
+    r->repeats = 8;                             /* one run tells little of a short one */
+    return pf_bench_sample(bench, r, ns, err);
+}
+
+/* Twice 20 and so on: times that differ a little give one number. */
+static int64_t captured_repeats(int64_t wanted)
+{
+    int64_t repeats = 20;                       /* a launch of a graph has gaps at its ends: they must not count */
+
+    while (repeats * repeats * 2 < wanted * wanted)
+        repeats *= 2;
+    return repeats;
+}
+
+pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t ns, int64_t batch_ns, uint32_t limit,
+                             pf_err *err)
+{
+    bool    captures = pf_bench_captures(bench, r);
+    int64_t repeats = batch_ns / ns + 1;
+
+    repeats = captures ? captured_repeats(repeats) : repeats;
     r->repeats = repeats > limit ? limit : (uint32_t)repeats;
     return captures ? capture(bench, r, err) : PF_OK;
 }

@@ -59,9 +59,14 @@ void      pf_bench_release(pf_bench *bench, pf_bench_runner *runner);
    Errors  MISMATCH: wrong, or bytes behind an output were written. */
 pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_rel_error, int64_t *first_ns,
                          pf_err *err);
-/* Finds how many runs last batch_ns, at most limit, and captures them where the device and the step allow. *ns: one
-   run, about. */
-pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, uint32_t limit, int64_t *ns,
+/* Are its samples launches of a captured graph? */
+bool      pf_bench_captures(const pf_bench *bench, const pf_bench_runner *runner);
+/* *ns: one run, about. */
+pf_status pf_bench_glance(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, int64_t *ns, pf_err *err);
+/* A sample shall be about as many runs of ns as last batch_ns, at most limit; captures them where the device and the
+   step allow.  A launch of a graph costs what so many runs share (4.4 us on an H200): who is compared has to be given
+   the same ns. */
+pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t ns, int64_t batch_ns, uint32_t limit,
                              pf_err *err);
 /* Nanoseconds of one run, measured over the runner's repeats. */
 pf_status pf_bench_sample(pf_bench *bench, pf_bench_runner *runner, int64_t *ns, pf_err *err);

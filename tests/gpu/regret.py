@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """How good the choices of builds are: what each costs against the best of its candidates, timed again and long, and whether two builds agree.
 
-usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp16"] [--problems 50] [--agree] [--seconds S] MODEL:BATCH ...
+usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp16"] [--problems 50] [--agree] [--builds 2] [--seconds S] MODEL:BATCH ...
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
 cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.
 A build tries other candidates in the whole network and exchanges some for what is slower alone.  So there are two regrets:
 of the choice by the times alone, and of what the plan holds; and what the exchanges are worth is measured where they were
 made: the plan against one without them, of the same timings (--effort 1 exchanges nothing), benched in turns.
-With --agree each case is built once more with a cache of its own: layers with equal choices, and the ratio of both plans'
-latencies, benched in turns.
+With --agree each case is built once more, or until there are --builds of it, each with a cache of its own: layers with equal
+choices, the worst two builds and the average of all pairs, and the plans' latencies, benched in turns.
 The last line is JSON, also written to FOLDER/regret.json of --work.
 """
-import argparse, collections, json, os, shutil, statistics, subprocess, sys, time
+import argparse, collections, itertools, json, os, shutil, statistics, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
 from gpu_cases import shapes_of
@@ -54,7 +54,7 @@ def agreement(one, two):
 
 def latencies(args, plans, rounds=3):
     """Medians over rounds in which the plans take turns."""
-    times = [[], []]
+    times = [[] for _ in plans]
     for _ in range(rounds):
         for i, plan in enumerate(plans):
             times[i].append(planfarm("bench", plan, "--device", args.device, "--duration", str(args.bench_seconds))["compute_ms"]["median"])
@@ -90,13 +90,21 @@ def measure_exchanges(args, case, plan, cache):
     return {"layers": exchanged, "with_ms": with_ms, "without_ms": without_ms, "ratio": with_ms / without_ms}
 
 
-def measure_agreement(args, case, plan, again, cache):
-    build(args, case, cache, again)
-    found = agreement(plan, again)
-    found["latency_ms"] = latencies(args, [plan, again])
-    found["latency_ratio"] = found["latency_ms"][1] / found["latency_ms"][0]
-    print(f"agreement of {case}: of {found['layers']} layers {100 * found['equal_choices']:.1f} % have equal choices (tactic and tuning), "
-          f"{100 * found['equal_tactics']:.1f} % equal tactics, {100 * found['equal_choices_and_layouts']:.1f} % equal layouts, too; latencies {found['latency_ms'][0]:.4f} and {found['latency_ms'][1]:.4f} ms, ratio {found['latency_ratio']:.4f}", flush=True)
+def measure_agreement(args, case, plan):
+    plans = [plan]
+    for i in range(1, args.builds):
+        cache = os.path.join(args.work, f"regret.other.{i}")
+        plans.append(f"{plan}.again.{i}")
+        build(args, case, cache, plans[-1])
+    pairs = [agreement(one, two) for one, two in itertools.combinations(plans, 2)]
+    parts = [key for key in pairs[0] if key != "layers"]
+    found = {"builds": len(plans), "layers": pairs[0]["layers"], **{key: min(pair[key] for pair in pairs) for key in parts},
+             "average": {key: statistics.mean(pair[key] for pair in pairs) for key in parts}, "latency_ms": latencies(args, plans)}
+    found["latency_ratio"] = max(found["latency_ms"]) / min(found["latency_ms"])
+    print(f"agreement of {case}, {len(plans)} builds: of {found['layers']} layers at least {100 * found['equal_choices']:.1f} % "
+          f"(on average {100 * found['average']['equal_choices']:.1f} %) have equal choices (tactic and tuning), "
+          f"{100 * found['equal_tactics']:.1f} % equal tactics, {100 * found['equal_choices_and_layouts']:.1f} % equal layouts, too; latencies "
+          f"{' '.join(f'{ms:.4f}' for ms in found['latency_ms'])} ms, the slowest {found['latency_ratio']:.4f} times the fastest", flush=True)
     return found
 
 
@@ -111,11 +119,12 @@ def main():
     p.add_argument("--seconds", type=float, default=0, help="begin no further problem after that time")
     p.add_argument("--bench-seconds", type=float, default=0.5)
     p.add_argument("--agree", action="store_true")
+    p.add_argument("--builds", type=int, default=2, help="of each case, with --agree")
     p.add_argument("cases", nargs="+")
     args = p.parse_args()
     os.makedirs(args.work, exist_ok=True)
-    cache, other = (os.path.join(args.work, name) for name in ("regret.cache", "regret.other"))
-    for folder in (cache, other):
+    cache = os.path.join(args.work, "regret.cache")
+    for folder in (cache, *(os.path.join(args.work, f"regret.other.{i}") for i in range(1, args.builds))):
         shutil.rmtree(folder, ignore_errors=True)
     plans = [os.path.join(args.work, case.replace(":", "_") + ".plan") for case in args.cases]
     for case, plan in zip(args.cases, plans):
@@ -125,7 +134,7 @@ def main():
     for case, plan in zip(args.cases, plans):
         found["exchanges"][case] = measure_exchanges(args, case, plan, cache)
         if args.agree:
-            found["agreement"][case] = measure_agreement(args, case, plan, plan + ".again", other)
+            found["agreement"][case] = measure_agreement(args, case, plan)
     json.dump(found, open(os.path.join(args.work, "regret.json"), "w"), indent=1)
     found["retime"] = {key: value for key, value in found["retime"].items() if key != "problems"}
     print(json.dumps(found))

@@ -60,7 +60,7 @@ static void within_noise_the_smaller_workspace_wins(void **state)
     (void)state;
     put(&record, "reference", "a", 100000, large_workspace);
     put(&record, "reference", "b", 100400, NULL);           /* 0.4 % */
-    put(&record, "reference", "c", 100600, NULL);           /* 0.6 % */
+    put(&record, "reference", "c", 100900, NULL);           /* 0.9 % */
     expect(&record, NULL, "b a c");
 }
 

@@ -5,7 +5,7 @@
 #include "engine/refine_compare.h"
 #include "tests/test.h"
 
-enum { RACERS = 12, SAMPLES_MOST = 100, RACES = 300, EFFORT = 2, ROUNDS = 15, DUELS = 1000, SPELL = 4 };
+enum { RACERS = 12, SAMPLES_MOST = 100, RACES = 300, EFFORT = 2, PAIRS = 60, DUELS = 1000, SPELL = 4 };
 
 typedef struct track {
     double    truth[RACERS];    /* nanoseconds */
@@ -108,65 +108,112 @@ static void disturbed_samples_seldom_decide(void **state)
     assert_true(misses(0.03, 0.08, true) <= RACES / 25);
 }
 
-static void the_far_get_few_samples(void **state)
+/* Races over those times. */
+static void race_over(track *t, pf_racer racers[RACERS], int64_t samples[RACERS][SAMPLES_MOST])
 {
-    track     t = { .truth = { 100, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 104 } };
-    int64_t   samples[RACERS][SAMPLES_MOST] = { { 0 } }, scratch[SAMPLES_MOST] = { 0 };
-    pf_racer  racers[RACERS] = { { 0 } }, *lined_up[RACERS] = { NULL };
+    int64_t   scratch[SAMPLES_MOST] = { 0 };
+    pf_racer *lined_up[RACERS] = { NULL };
     uint32_t  order[RACERS] = { 0 };
     pf_random random;
-    pf_race   run = { lined_up, RACERS, EFFORT, false, INT64_MAX, &random, order, scratch, sample, NULL, &t };
+    pf_race   run = { lined_up, RACERS, EFFORT, false, INT64_MAX, &random, order, scratch, sample, NULL, t };
 
-    (void)state;
     pf_random_init(&random, 1);
-    pf_random_init(&t.noise, 2);
+    pf_random_init(&t->noise, 2);
     for (uint32_t i = 0; i < RACERS; i++) {
         order[i] = i;
         racers[i] = (pf_racer){ .samples = samples[i], .racing = true };
         lined_up[i] = &racers[i];
     }
     assert_int_equal(pf_race_run(&run, NULL), PF_OK);
-    assert_int_equal(racers[0].count, pf_race_samples(EFFORT));
-    assert_int_equal(racers[RACERS - 1].count, pf_race_samples(EFFORT));    /* slower by 4 %: close */
+}
+
+static void the_far_get_few_samples(void **state)
+{
+    track    t = { .truth = { 10000, 20000, 20000, 20000, 20000, 20000, 20000, 20000, 20000, 20000, 20000, 10400 } };
+    int64_t  samples[RACERS][SAMPLES_MOST] = { { 0 } };
+    pf_racer racers[RACERS] = { { 0 } };
+
+    (void)state;
+    race_over(&t, racers, samples);
+    assert_int_equal(racers[0].count, racers[RACERS - 1].count);        /* slower by 4 %: close */
+    assert_true(racers[0].count > 3 && racers[0].count < pf_race_samples(EFFORT));      /* but no rival */
     for (int i = 1; i < RACERS - 1; i++)
         assert_true(racers[i].dropped && racers[i].count == 3);
+}
+
+static void rivals_get_more_samples(void **state)
+{
+    track    t = { .truth = { 10000, 10400, 10080, 20000, 20000, 20000, 20000, 20000, 20000, 20000, 20000, 20000 } };
+    int64_t  samples[RACERS][SAMPLES_MOST] = { { 0 } };
+    pf_racer racers[RACERS] = { { 0 } };
+
+    (void)state;
+    race_over(&t, racers, samples);
+    assert_int_equal(racers[0].count, pf_race_samples(EFFORT));
+    assert_int_equal(racers[2].count, pf_race_samples(EFFORT));
+    assert_true(racers[1].settled && !racers[1].dropped && racers[1].count < pf_race_samples(EFFORT));
 }
 
 /* ---- Whole networks, one against the other */
 
 typedef struct pair { double ratio; pf_random noise; } pair;
 
-static pf_status run_either(void *user, bool other, int64_t *ns, pf_err *err)
+static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err)
 {
     pair *p = user;
 
     (void)err;
-    *ns = llround(3e5 * (other ? p->ratio : 1) * (1 + 0.003 * pf_random_normal(&p->noise)));
+    for (int i = 0; i < pairs; i++) {
+        base_ns[i] = llround(3e5 * (1 + 0.006 * pf_random_normal(&p->noise)));
+        other_ns[i] = llround(3e5 * p->ratio * (1 + 0.006 * pf_random_normal(&p->noise)));
+    }
     return PF_OK;
 }
 
-/* Of DUELS, those that the other one wins. */
-static int wins(double ratio)
+/* Of DUELS, those that the other one wins; *pairs: run for each, on average. */
+static int wins(double ratio, int *pairs)
 {
     pair p = { .ratio = ratio };
     int  won = 0;
 
+    *pairs = 0;
     pf_random_init(&p.noise, 5);
     for (int i = 0; i < DUELS; i++) {
-        int64_t gain_ns = 0;
+        pf_refine_verdict verdict = { 0 };
 
-        assert_int_equal(pf_refine_compare(run_either, &p, ROUNDS, &gain_ns, NULL), PF_OK);
-        won += gain_ns > 0;
+        assert_int_equal(pf_refine_compare(run_turns, &p, PAIRS, &verdict, NULL), PF_OK);
+        assert_true(verdict.pairs > 0 && verdict.pairs <= PAIRS && verdict.error_ns > 0);
+        won += verdict.faster;
+        *pairs += verdict.pairs;
     }
+    *pairs /= DUELS;
     return won;
 }
 
 static void only_what_is_faster_takes_over(void **state)
 {
+    int pairs = 0;
+
     (void)state;
-    assert_int_equal(wins(1), 0);
-    assert_int_equal(wins(1.005), 0);
-    assert_true(wins(0.98) >= DUELS * 99 / 100);
+    assert_true(wins(1, &pairs) <= DUELS / 100);
+    assert_true(pairs < PAIRS / 3);
+    assert_int_equal(wins(1.01, &pairs), 0);
+    assert_true(pairs < PAIRS / 4);
+    assert_true(wins(0.985, &pairs) >= DUELS * 99 / 100);
+    assert_true(wins(0.97, &pairs) >= DUELS * 99 / 100);
+    assert_true(pairs < PAIRS / 2);
+}
+
+static void among_equals_the_first_stays(void **state)
+{
+    pf_refine_verdict none = { 0 }, slower = { false, 5, 100000, -900, 100 }, first = { true, 20, 100000, 1500, 100 };
+    pf_refine_verdict equal = { true, 20, 100000, 1800, 100 }, better = { true, 20, 100000, 2000, 100 };
+
+    (void)state;
+    assert_false(pf_refine_is_better(&slower, &none));
+    assert_true(pf_refine_is_better(&first, &none));
+    assert_false(pf_refine_is_better(&equal, &first));
+    assert_true(pf_refine_is_better(&better, &first));
 }
 
 int main(void)
@@ -175,7 +222,9 @@ int main(void)
         cmocka_unit_test(the_best_wins),
         cmocka_unit_test(disturbed_samples_seldom_decide),
         cmocka_unit_test(the_far_get_few_samples),
+        cmocka_unit_test(rivals_get_more_samples),
         cmocka_unit_test(only_what_is_faster_takes_over),
+        cmocka_unit_test(among_equals_the_first_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

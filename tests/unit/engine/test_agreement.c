@@ -1,0 +1,240 @@
+/* Two builds of one network that measure it anew shall choose alike.  The times are those of two networks on an H200
+   (races of a U-Net and a ResNet-50, and what other candidates gain in the whole of them), the noise is made up as it
+   was seen there. */
+#include <math.h>
+#include <stdio.h>
+
+#include "engine/choose.h"
+#include "engine/race.h"
+#include "engine/refine_compare.h"
+#include "tests/test.h"
+
+enum { RACERS_MOST = 8, SAMPLES_MOST = 100, EFFORT = 2, BUILDS = 16, TRIALS_MOST = 6, PAIRS_MOST = 60 };
+
+#define SAMPLE_NOISE 0.0035     /* of a sample of a race, */
+#define DISTURBED    0.03       /* of which so many */
+#define SLOWER       0.02       /* are slower by so much */
+
+/* Nanoseconds alone of those candidates that are near the best, in the order in which equals are preferred. */
+static const int contests[][RACERS_MOST] = {
+    { 9428, 8516, 8448 }, { 6144, 6044, 6079, 5540, 5494, 5624, 5603, 6120 }, { 2853, 2929 }, { 7853, 7865, 8291 },
+    { 2582, 2620, 2574, 2631, 2577, 2570, 2653, 2860 }, { 8045, 8435, 7975, 8090, 8025, 7980, 8029, 8676 },
+    { 11744, 11506, 11303, 11437, 11378, 11095, 11479, 11505 }, { 7881, 8183, 7800, 7918, 7845, 7803, 7818, 8534 },
+    { 1183, 1262, 1211, 1165 }, { 7196, 7451, 7391, 7412, 7346, 7884, 7552, 7562 },
+    { 11829, 11518, 11391, 11538, 11426, 11151, 11587, 11509 }, { 2345, 2369, 2425 }, { 16259, 16001, 16598, 18142 },
+    { 7535, 7800, 7836, 7828, 7457, 8416, 7705, 8443 }, { 7560, 7691, 7661, 7523, 7765, 7574, 7708, 7777 },
+    { 2587, 2640, 2830, 2536 }, { 14900, 14909, 14915 }, { 8893, 8751, 8668, 7898, 7876, 8132, 8008 },
+    { 1901, 1929, 2013 }, { 4597, 5168, 4736, 4780, 4617 }, { 4918, 4539, 4937, 4844, 4423, 4364 },
+    { 4412, 4588, 4539, 4394, 4920 }, { 4079, 3891, 3629, 3590, 3897, 3746, 3683, 3765 },
+    { 4468, 4751, 4796, 4763, 4366 }, { 2899, 2736, 2889, 3081, 2973, 2823, 2757, 2783 }, { 3191, 3620, 3260 },
+    { 4653, 4257, 4470, 4449, 4172, 4700 }, { 3324, 3314, 3461, 3710 }, { 5047, 5043, 4962, 5310, 5013 },
+    { 2289, 2239, 2350 }, { 5047, 5035, 4962, 5284, 5002 },
+};
+
+enum { CONTESTS = sizeof contests / sizeof contests[0] };
+
+/* What the candidates of a problem gain in the whole network, the best one alone first; 0: there are no more. */
+typedef struct network {
+    double whole_ns, noise_ns;  /* of one run */
+    int    layers;
+    struct { int steps, gain_ns[TRIALS_MOST]; } groups[32];
+} network;
+
+static const network networks[] = {
+    { 262000, 1500, 36,
+      { { 3, { 436, -73 } }, { 1, { 1374, 276, 2823, 3263, 3412 } }, { 2, { -288, -568, -1031, -2893, -8288, -3960 } },
+        { 1, { 241, 738 } }, { 2, { -4482, -320, 292, 226, -4990, -4162 } },
+        { 1, { -781, -1869, -1606, -1106, -2225, -1675 } }, { 1, { -935, -1272, -584, -1043, -1006, -2220 } },
+        { 1, { -644 } }, { 1, { -1434, -1443, -1103, -4406, -4601, -4466 } },
+        { 1, { -1081, -3570, -1038, -2335, -946, -733 } }, { 1, { 2526, -592, 1022, 1445 } }, { 1, { -536, -1641 } },
+        { 1, { -1407 } }, { 1, { -337, -629, -2452, 341, -1, -301 } }, { 2, { -580 } }, { 1, { -1391 } },
+        { 1, { -1081, 2074, 1076 } }, { 1, { -322, -663, -967 } }, { 1, { -153 } },
+        { 1, { -2007, -3498, -955, -1078 } }, { 1, { -396, -234, -558 } }, { 1, { 140, -56, -695 } },
+        { 1, { 128, -722 } }, { 1, { 1383, 1508 } }, { 1, { 1220, -3281 } } } },
+    { 270000, 1000, 59,
+      { { 5, { 5656, 12682, 4270 } }, { 3, { 7447, 12216, 3966 } }, { 5, { 3143, 2865 } },
+        { 3, { -271, 2952, -1477, -1354, -1507 } }, { 3, { -4309, -4660, -4872 } }, { 6, { 716 } }, { 2, { -1597 } },
+        { 2, { 4582, 3354, 4121 } }, { 2, { -1422, -88, -551, -2569, -2821 } }, { 3, { 153 } }, { 1, { 283 } },
+        { 1, { -476, 276, -642 } }, { 1, { -131, -85, 167, -1140, -4014, -1029 } },
+        { 1, { -1124, 1266, 309, -373, -148 } }, { 1, { -1282, -1409, -1005 } }, { 1, { -1106, -1763, -1322 } },
+        { 1, { 227 } }, { 1, { -245, 40, 568 } }, { 1, { -800, 83 } }, { 1, { -2106, -378 } },
+        { 1, { -2762, -2750 } }, { 1, { -138, 153 } } } },
+};
+
+enum { NETWORKS = sizeof networks / sizeof networks[0] };
+
+/* ---- Races */
+
+typedef struct track { const int *truth; pf_random noise; } track;
+
+static bool sample(void *user, uint32_t i, int64_t *ns, int64_t *spent_ns)
+{
+    track *t = user;
+    double factor = 1 + SAMPLE_NOISE * pf_random_normal(&t->noise);
+
+    factor += pf_random_unit(&t->noise) < DISTURBED ? SLOWER : 0;
+    *ns = llround(t->truth[i] * factor);
+    *spent_ns = 200000;
+    return true;
+}
+
+/* What the record of the race says is best. */
+static uint32_t choose(const pf_racer *racers, uint32_t count)
+{
+    static const pf_choose_rules any = { 0 };
+    const pf_tactic             *tactic = pf_tactic_find("reference");
+    pf_timing_record             record = { 0 };
+    pf_choice                    choice = { 0 };
+    uint32_t                     chosen = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        pf_timing_entry entry = { .rev = tactic->rev, .sample_count = racers[i].count, .min_ns = racers[i].min_ns,
+                                  .median_ns = racers[i].median_ns, .spread_ns = racers[i].deviation_ns,
+                                  .status = racers[i].dropped ? PF_TIMING_DROPPED : PF_TIMED };
+
+        snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic->name);
+        snprintf(entry.tuning, sizeof entry.tuning, "%u", i);
+        assert_int_equal(pf_timing_record_put(&record, &entry, NULL), PF_OK);
+    }
+    assert_int_equal(pf_choose_rank(&record, &any, &choice, NULL), PF_OK);
+    chosen = (uint32_t)(choice.ranked[0]->tuning[0] - '0');
+    pf_choose_clear(&choice);
+    pf_timing_record_clear(&record);
+    return chosen;
+}
+
+static uint32_t race(const int *truth, pf_random *random)
+{
+    int64_t   samples[RACERS_MOST][SAMPLES_MOST] = { { 0 } }, scratch[SAMPLES_MOST] = { 0 };
+    pf_racer  racers[RACERS_MOST] = { { 0 } }, *lined_up[RACERS_MOST] = { NULL };
+    uint32_t  order[RACERS_MOST] = { 0 }, count = 0;
+    track     t = { .truth = truth };
+    pf_race   run = { lined_up, 0, EFFORT, false, INT64_MAX, random, order, scratch, sample, NULL, &t };
+
+    pf_random_init(&t.noise, pf_random_below(random, UINT32_MAX));
+    for (; count < RACERS_MOST && truth[count]; count++) {
+        order[count] = count;
+        racers[count] = (pf_racer){ .samples = samples[count], .racing = true };
+        lined_up[count] = &racers[count];
+    }
+    run.count = count;
+    assert_int_equal(pf_race_run(&run, NULL), PF_OK);
+    for (uint32_t i = 0; i < count; i++)
+        pf_racer_summarize(&racers[i], scratch);
+    return choose(racers, count);
+}
+
+static int least_of(const int *truth)
+{
+    int least = truth[0];
+
+    for (int i = 1; i < RACERS_MOST && truth[i]; i++)
+        least = truth[i] < least ? truth[i] : least;
+    return least;
+}
+
+static void races_choose_alike_and_well(void **state)
+{
+    uint32_t  chosen[BUILDS][CONTESTS] = { { 0 } };
+    pf_random random;
+    int       equal = 0, all = 0;
+
+    (void)state;
+    pf_random_init(&random, 1);
+    for (int b = 0; b < BUILDS; b++)
+        for (int c = 0; c < CONTESTS; c++) {
+            chosen[b][c] = race(contests[c], &random);
+            assert_true(contests[c][chosen[b][c]] <= 1.015 * least_of(contests[c]));
+        }
+    for (int a = 0; a < BUILDS; a++)
+        for (int b = a + 1; b < BUILDS; b++)
+            for (int c = 0; c < CONTESTS; c++, all++)
+                equal += chosen[a][c] == chosen[b][c];
+    assert_true(equal >= 0.95 * all);           /* of those that are close: most problems have a clear best */
+}
+
+/* ---- Exchanges in the whole network */
+
+typedef struct duel { double whole_ns, noise_ns, gain_ns; pf_random *random; } duel;
+
+static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err)
+{
+    const duel *d = user;
+
+    (void)err;
+    for (int i = 0; i < pairs; i++) {
+        base_ns[i] = llround(d->whole_ns + d->noise_ns * pf_random_normal(d->random));
+        other_ns[i] = llround(d->whole_ns - d->gain_ns + d->noise_ns * pf_random_normal(d->random));
+    }
+    return PF_OK;
+}
+
+/* The candidate that takes over, 0 for none. */
+static int exchange(const network *n, int group, pf_random *random)
+{
+    const int        *gains = n->groups[group].gain_ns;
+    pf_refine_verdict best = { 0 };
+    int               taken = 0;
+
+    for (int i = 0; i < TRIALS_MOST && gains[i]; i++) {
+        duel              d = { n->whole_ns, n->noise_ns, gains[i], random };
+        pf_refine_verdict verdict = { 0 };
+
+        assert_int_equal(pf_refine_compare(run_turns, &d, PAIRS_MOST, &verdict, NULL), PF_OK);
+        if (pf_refine_is_better(&verdict, &best)) {
+            best = verdict;
+            taken = i + 1;
+        }
+    }
+    return taken;
+}
+
+static int group_count(const network *n)
+{
+    int count = 0;
+
+    while (n->groups[count].steps)
+        count++;
+    return count;
+}
+
+static double agreement(const network *n, int taken[BUILDS][32])
+{
+    int differ = 0, pairs = 0;
+
+    for (int a = 0; a < BUILDS; a++)
+        for (int b = a + 1; b < BUILDS; b++, pairs++)
+            for (int g = 0; g < group_count(n); g++)
+                differ += taken[a][g] != taken[b][g] ? n->groups[g].steps : 0;
+    return 1 - (double)differ / pairs / n->layers;
+}
+
+static void exchanges_are_alike(void **state)
+{
+    pf_random random;
+
+    (void)state;
+    pf_random_init(&random, 1);
+    for (int i = 0; i < NETWORKS; i++) {
+        int    taken[BUILDS][32] = { { 0 } };
+        double gained = 0;
+
+        for (int b = 0; b < BUILDS; b++)
+            for (int g = 0; g < group_count(&networks[i]); g++) {
+                taken[b][g] = exchange(&networks[i], g, &random);
+                gained += taken[b][g] ? networks[i].groups[g].gain_ns[taken[b][g] - 1] : 0;
+            }
+        assert_true(agreement(&networks[i], taken) >= 0.95);
+        assert_true(gained >= 0.02 * BUILDS * networks[i].whole_ns);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(races_choose_alike_and_well),
+        cmocka_unit_test(exchanges_are_alike),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
