@@ -5,10 +5,11 @@
 
 #include "engine/race.h"
 
-enum { PAIRS_FIRST = 5, PAIRS_TO_WIN = 20, TRIMMED = 5 };       /* one in TRIMMED values is left out at either end */
+enum { PAIRS_FIRST = 5, TRIMMED = 5 };  /* one in TRIMMED values is left out at either end */
 
-#define GAIN  0.007             /* the other takes over when the whole is faster by this part */
-#define EQUAL 0.004             /* gains that differ by less are equal */
+#define GAIN  0.003             /* the other takes over when the whole is faster by this part, */
+#define CLEAR 3.5               /* and by so many times the error that as many pairs as may be run leave */
+#define EQUAL 0.006             /* gains that differ by less are equal */
 
 typedef struct sampled {
     int     count;
@@ -62,28 +63,35 @@ static int next_pairs(const sampled *s, int most)
     return pairs > most - s->count ? most - s->count : pairs;
 }
 
+static double greater(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* What was found so far.  True: more pairs would not change it. */
+static bool judge(const sampled *s, int most, pf_refine_verdict *out)
+{
+    double base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
+    double error = error_of(s->gain, s->count);
+    double enough = greater(GAIN * base, CLEAR * error * sqrt((double)s->count / most));
+
+    *out = (pf_refine_verdict){ gain > enough, s->count, llround(base), llround(gain), llround(error) };
+    return gain + error < enough || (gain - error > enough && error < EQUAL / 2 * base);
+}
+
 pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err)
 {
     sampled   s = { 0 };
     int       most = most_pairs < PF_REFINE_PAIRS_MAX ? most_pairs : PF_REFINE_PAIRS_MAX;
+    bool      clear = false;
     pf_status st = PF_OK;
 
     *out = (pf_refine_verdict){ 0 };
-    while (s.count < most) {
-        double gain = 0, error = 0, enough = 0;
-
+    while (s.count < most && !clear && !st) {
         st = run_pairs(turns, user, next_pairs(&s, most), &s, err);
-        if (st)
-            return st;
-        gain = middle_of(s.gain, s.count);
-        error = error_of(s.gain, s.count);
-        enough = GAIN * middle_of(s.base, s.count);
-        *out = (pf_refine_verdict){ gain > enough, s.count, llround(middle_of(s.base, s.count)), llround(gain),
-                                    llround(error) };
-        if (gain + error < enough || (gain - error > enough && s.count >= PAIRS_TO_WIN))
-            break;
+        clear = !st && judge(&s, most, out);
     }
-    return PF_OK;
+    return st;
 }
 
 bool pf_refine_is_better(const pf_refine_verdict *verdict, const pf_refine_verdict *best)

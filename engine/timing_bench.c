@@ -559,14 +559,11 @@ pf_status pf_bench_glance(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns,
     return pf_bench_sample(bench, r, ns, err);
 }
 
-/* Twice 20 and so on: times that differ a little give one number. */
+/* One number for all that are short, however long a few runs seemed to take: what a launch costs is then a part of
+   their times that is the same in every build. */
 static int64_t captured_repeats(int64_t wanted)
 {
-    int64_t repeats = 20;                       /* a launch of a graph has gaps at its ends: they must not count */
-
-    while (repeats * repeats * 2 < wanted * wanted)
-        repeats *= 2;
-    return repeats;
+    return wanted > 25 ? 40 : 20;
 }
 
 pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t ns, int64_t batch_ns, uint32_t limit,
