@@ -157,6 +157,32 @@ static pf_status limit_range(lowering *low, pf_value_id *value)
     return st ? st : cover_values(low);
 }
 
+static pf_status as_narrow(lowering *low, pf_value_id value, uint32_t taps, pf_value_id *out);
+
+/* In front of a view: what makes the value can then give it in the narrow type itself. */
+static pf_status narrow_behind_view(lowering *low, const pf_node *view, pf_value_id *out)
+{
+    const pf_node node = *view;                 /* adding nodes moves them */
+    pf_value_id   made = PF_NONE;
+    pf_status     st = as_narrow(low, node.in[0], 1, &made);
+
+    if (!st) st = pf_graph_add_node(low->graph, node.op, node.name, &made, 1, node.attrs, 1, out, low->err);
+    return st ? st : cover_values(low);
+}
+
+static pf_status narrow_computed(lowering *low, pf_value_id value, pf_value_id *out)
+{
+    pf_node_id     id = low->graph->values[value].producer;
+    const pf_node *producer = id == PF_NONE ? NULL : &low->graph->nodes[id];
+    pf_status      st = PF_OK;
+
+    if (producer && producer->op == PF_OP_RESHAPE && is_wide_float(low, producer->in[0]))
+        return narrow_behind_view(low, producer, out);
+    *out = value;
+    st = limit_range(low, out);
+    return st ? st : add_cast(low, *out, low->narrow, out);
+}
+
 static pf_status as_narrow(lowering *low, pf_value_id value, uint32_t taps, pf_value_id *out)
 {
     pf_status st = PF_OK;
@@ -166,11 +192,8 @@ static pf_status as_narrow(lowering *low, pf_value_id value, uint32_t taps, pf_v
     if (low->twins[value].as_narrow == PF_NONE) {
         pf_value_id made = value;
 
-        if (pf_graph_value(low->graph, value)->is_constant) st = narrow_constant(low, value, taps, &made);
-        else {
-            st = limit_range(low, &made);
-            if (!st) st = add_cast(low, made, low->narrow, &made);
-        }
+        st = pf_graph_value(low->graph, value)->is_constant ? narrow_constant(low, value, taps, &made)
+                                                            : narrow_computed(low, value, &made);
         if (st) return st;
         low->twins[value].as_narrow = made;
         low->twins[made].narrow = true;
@@ -495,6 +518,7 @@ pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care
     if (!st) st = cover_values(&low);
     for (uint32_t i = 0; i < count && !st; i++) st = lower_node(&low, order[i]);
     if (!st) st = restore_outputs(&low);
+    if (!st) pf_graph_remove_dead(graph);
     if (!st) st = pf_graph_infer(graph, err);
     pf_free(order);
     pf_free(low.feeds_product);

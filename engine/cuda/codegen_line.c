@@ -142,6 +142,7 @@ typedef struct line_code {
     pf_buf           body;
     cg_point         point;         /* of an element of x; the variables of the line are parameters of x_at */
     int64_t          length, lines;
+    int              threads;       /* of a line */
     const char      *element;       /* what x_at gives: "float" or "long long" */
 } line_code;
 
@@ -202,6 +203,14 @@ static void emit_best(line_code *line, const char *condition)
                   "  for (idx j = threadIdx.x; j < D; j += T) { const ELEMENT x = x_at(j); if ((%s) && better(x, j, "
                   "best, at)) { best = x; at = j; } }\n",
                   condition);
+    if (line->threads == 32) {
+        pf_buf_printf(out, "  for (int m = 16; m; m /= 2) {\n"
+                           "    const ELEMENT x = __shfl_xor_sync(0xffffffffu, best, m);\n"
+                           "    const idx j = __shfl_xor_sync(0xffffffffu, at, m);\n"
+                           "    if (j >= 0 && better(x, j, best, at)) { best = x; at = j; }\n  }\n"
+                           "  best = __shfl_sync(0xffffffffu, best, 0); at = __shfl_sync(0xffffffffu, at, 0);\n");
+        return;
+    }
     pf_buf_printf(out, "  bests[threadIdx.x] = best; places[threadIdx.x] = at;\n");
     pf_buf_printf(out, "  for (int half = T / 2; half; half /= 2) {\n  __syncthreads();\n  if (threadIdx.x < half) {\n"
                        "    const ELEMENT x = bests[threadIdx.x + half]; const idx j = places[threadIdx.x + half];\n"
@@ -212,8 +221,9 @@ static void emit_best(line_code *line, const char *condition)
 
 static void open_best(line_code *line, bool smallest, bool last)
 {
+    if (line->threads > 32)
+        pf_buf_printf(&line->body, "  __shared__ ELEMENT bests[T]; __shared__ idx places[T];\n");
     pf_buf_printf(&line->body,
-                  "  __shared__ ELEMENT bests[T]; __shared__ idx places[T];\n"
                   "  const auto better = [](ELEMENT x, idx j, ELEMENT best, idx at) { return at < 0 || x %s best || (x "
                   "== best && j %s at); };\n",
                   smallest ? "<" : ">", last ? ">" : "<");
@@ -244,7 +254,7 @@ static void emit_topk(line_code *line)
     pf_buf_printf(&line->body, "  last = best; last_at = at;\n  if (threadIdx.x == 0) {\n");
     emit_store(line, 0, "rank", "best");
     if (line->form.node->out_count > 1) emit_store(line, 1, "rank", "at < 0 ? 0 : at");
-    pf_buf_printf(&line->body, "  }\n  __syncthreads();\n  }\n");
+    pf_buf_printf(&line->body, "  }\n%s  }\n", line->threads > 32 ? "  __syncthreads();\n" : "");
 }
 
 /* Piece by piece: an inclusive scan of T elements in shared memory, on top of what the pieces in front came to. */
@@ -338,6 +348,7 @@ pf_status pf_codegen_line(const pf_problem *p, int threads, pf_program *out, pf_
     line.length = line_length(p, &line.form);
     elems = pf_shape_elems(p->graph->dims, &x_of(&line)->shape);
     line.lines = line.length ? elems / line.length : 0;
+    line.threads = threads;
     emit_head(&line, threads, &out->source);
     if (!emit_element(&line)) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     emit_op(&line);
