@@ -40,6 +40,7 @@ typedef struct building {
     pf_bans            bans;            /* candidates that the check found wrong, now or in an earlier build */
     uint32_t           banned;          /* now */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
+    pf_oracle          known;           /* of original at the usual shapes, where care was decided by it, or empty */
 } building;
 
 /* Without a folder the kernels are compiled again, which is no reason to stop. */
@@ -99,7 +100,8 @@ static pf_status decide_care(building *b, pf_err *err)
 
     if (!pf_builder_rounds(b->config, b->device))
         return PF_OK;
-    st = pf_builder_care(b->store, b->device, b->config, &b->key, b->original, &b->profile, &b->care, err);
+    st = pf_builder_care(b->store, b->device, b->config, &b->key, b->original, &b->profile, &b->care,
+                         &b->known, err);
     pf_progress_spent(&b->progress, PF_PART_CARE, start);
     return st;
 }
@@ -285,7 +287,7 @@ static pf_status check_plan(building *b, pf_err *err)
 {
     pf_digest        draft = { 0 };
     pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics,
-                               pf_config_int(b->config, PF_CONFIG_effort) == 0 };
+                               pf_config_int(b->config, PF_CONFIG_effort) == 0, b->known.in ? &b->known : NULL };
     int64_t          start = pf_clock_ns();
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
@@ -460,6 +462,7 @@ static void building_clear(building *b)
     pf_plan_free(b->plan);
     pf_bans_clear(&b->bans);
     pf_blames_clear(&b->verdict.blames);
+    pf_oracle_clear(&b->known);
     if (b->own_store)
         b->own_store->close(b->own_store);
 }

@@ -82,7 +82,7 @@ static pf_precision_wish wish_of(const pf_config *config)
 
 pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
                           const pf_digest *key, const pf_graph *original, const pf_profile *profile,
-                          pf_precision_care *out, pf_err *err)
+                          pf_precision_care *out, pf_oracle *first, pf_err *err)
 {
     pf_precision_wish wish = wish_of(config);
     pf_variant       *plain = NULL;
@@ -95,7 +95,7 @@ pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const
         return PF_OK;
     st = pf_variant_new(original, config, device, PF_CARE_ALL, NULL, NULL, &plain, err);
     if (!st)
-        st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, &error, err);
+        st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, &error, first, err);
     pf_variant_free(plain);
     pf_graph_forget_constants(original);
     pf_precision_care_text(*out, text, sizeof text);

@@ -4,6 +4,7 @@
 #define PF_ENGINE_BUILDER_CHECK_H
 
 #include "engine/builder_blame.h"
+#include "engine/oracle.h"
 #include "engine/plan.h"
 #include "engine/profile.h"
 
@@ -14,6 +15,8 @@ typedef struct pf_builder_check {
     const pf_profile *profile;
     uint32_t          numerics;
     bool              nothing_timed;    /* no candidate was compared with the references alone */
+    const pf_oracle  *known;            /* what pf_oracle_of_graph answers for original at the usual shapes, or NULL:
+                                           it is computed */
 } pf_builder_check;
 
 /* What came out: what plans keep of it, and what only the build's report says. */

@@ -9,7 +9,7 @@
 #include "engine/ops/rows.h"
 
 /* A block's draws are its own, so that threads may share a tensor. */
-enum { RUNS = 3, CHUNK = 512, BLOCK_ELEMS = 1 << 16 };
+enum { CHUNK = 512, BLOCK_ELEMS = 1 << 16 };
 
 /* Of sums in FP32, relative to the largest value of the tensor: about a thousand terms of its size. */
 #define SUM_ERROR      0x1p-20
@@ -148,25 +148,32 @@ static pf_status run_shaken(const pf_graph *graph, const pf_oracle *oracle, shak
     return st;
 }
 
-pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle,
-                           pf_noise *noise, pf_err *err)
+pf_status pf_builder_noise_more(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics,
+                                const pf_oracle *oracle, uint32_t run, pf_noise *noise, pf_err *err)
 {
-    double     unit = coarsest_unit(lowered, coarsest_unit(graph, 0));
+    shake      s = { .seed = run + 1, .unit = coarsest_unit(lowered, coarsest_unit(graph, 0)) };
     pf_tensor *outputs = pf_calloc(graph->output_count + 1, sizeof *outputs);
     pf_status  st = outputs ? PF_OK : PF_FAIL_MEMORY(err, graph->output_count * sizeof *outputs);
 
-    if ((numerics & PF_NUMERICS_TF32) && unit < TF32_UNIT)
-        unit = TF32_UNIT;
-    if ((numerics & PF_NUMERICS_BF16_PARTS) && unit < PARTS_UNIT)
-        unit = PARTS_UNIT;
+    if ((numerics & PF_NUMERICS_TF32) && s.unit < TF32_UNIT)
+        s.unit = TF32_UNIT;
+    if ((numerics & PF_NUMERICS_BF16_PARTS) && s.unit < PARTS_UNIT)
+        s.unit = PARTS_UNIT;
+    if (!st)
+        st = run_shaken(graph, oracle, &s, outputs, noise, err);
+    pf_free(outputs);
+    return st;
+}
+
+pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle,
+                           pf_noise *noise, pf_err *err)
+{
+    pf_status st = PF_OK;
+
     for (uint32_t i = 0; i < graph->output_count; i++)
         noise[i] = (pf_noise){ 0, 0 };
-    for (uint64_t seed = 1; seed <= RUNS && !st; seed++) {
-        shake s = { .seed = seed, .unit = unit };
-
-        st = run_shaken(graph, oracle, &s, outputs, noise, err);
-    }
-    pf_free(outputs);
+    for (uint32_t run = 0; run < PF_NOISE_RUNS && !st; run++)
+        st = pf_builder_noise_more(graph, lowered, numerics, oracle, run, noise, err);
     return st;
 }
 

@@ -7,6 +7,8 @@
 
 #include "engine/oracle.h"
 
+enum { PF_NOISE_RUNS = 3 };
+
 /* Largest and root of mean square, relative to the output's range. */
 typedef struct pf_noise { double most, deviation; } pf_noise;
 
@@ -16,7 +18,11 @@ typedef struct pf_noise { double most, deviation; } pf_noise;
    integers. */
 pf_status pf_builder_noise(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics, const pf_oracle *oracle,
                            pf_noise *noise, pf_err *err);
-/* Is what differs no more than what rounding does? */
+/* The same, run by run: noise becomes what the first run + 1 runs give, when it held what the first `run` gave; all
+   zero before the first. */
+pf_status pf_builder_noise_more(const pf_graph *graph, const pf_graph *lowered, uint32_t numerics,
+                                const pf_oracle *oracle, uint32_t run, pf_noise *noise, pf_err *err);
+/* Is what differs no more than what rounding does?  Once it is, more runs say so too. */
 bool      pf_builder_is_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise);
 /* And is that little enough for the comparison to show something? */
 bool      pf_builder_within_noise(const pf_tensor *test, const pf_tensor *reference, const pf_noise *noise);

@@ -305,7 +305,8 @@ static pf_status choose(choosing *c, pf_precision_care *care, double *error)
 }
 
 pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritten, const int64_t *bindings,
-                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_err *err)
+                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_oracle *first,
+                              pf_err *err)
 {
     pf_err    why = { 0 };
     choosing  c = { original, rewritten, bindings, wish, .err = &why };
@@ -319,6 +320,10 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
         st = pf_precision_measure(rewritten, &c.size, &why);
     if (c.count && !st)
         st = choose(&c, care, error);
+    if (first) {
+        *first = c.oracles[0];
+        c.oracles[0] = (pf_oracle){ 0 };
+    }
     for (uint32_t i = 0; i < DRAWS; i++)
         pf_oracle_clear(&c.oracles[i]);
     if (st == PF_NO_SPACE)

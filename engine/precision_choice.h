@@ -4,6 +4,7 @@
 #ifndef PF_ENGINE_PRECISION_CHOICE_H
 #define PF_ENGINE_PRECISION_CHOICE_H
 
+#include "engine/oracle.h"
 #include "engine/precision.h"
 
 typedef struct pf_precision_wish {
@@ -16,8 +17,10 @@ typedef struct pf_precision_wish {
 
 /* original: what the user asked for. rewritten: the same, with nothing lowered. bindings: of original's symbols.
    *error: the largest seen with *care; -1: nothing could be compared, and *care is PF_CARE_USUAL.
+   first: NULL, or takes what pf_oracle_of_graph answers for original, where that was computed; else it stays empty.
    Errors   NO_SPACE. */
 pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritten, const int64_t *bindings,
-                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_err *err);
+                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_oracle *first,
+                              pf_err *err);
 
 #endif

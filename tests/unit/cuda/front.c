@@ -226,7 +226,7 @@ static pf_status choose_precision(examination *e, const pf_graph *original, cons
     pf_precision_wish wish = { .narrow = narrow, .most_error = narrow == PF_BF16 ? 8e-2 : 1e-2 };
     int64_t           start_ns = pf_clock_ns();
     pf_status         st = pf_precision_choose(original, rewritten, e->profile->usual, &wish, care,
-                                               &e->result->expected_error, err);
+                                               &e->result->expected_error, NULL, err);
 
     e->result->choice_s = (double)(pf_clock_ns() - start_ns) * 1e-9;
     pf_precision_care_text(*care, e->result->care, sizeof e->result->care);

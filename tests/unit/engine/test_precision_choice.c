@@ -49,7 +49,7 @@ static pf_precision_care care_of(const pf_graph *graph, const pf_precision_wish 
     pf_err            err = { 0 };
     pf_precision_care care = PF_CARE_ALL;
 
-    test_ok(pf_precision_choose(graph, graph, NULL, wish, &care, error, &err), &err);
+    test_ok(pf_precision_choose(graph, graph, NULL, wish, &care, error, NULL, &err), &err);
     return care;
 }
 
