@@ -2,11 +2,11 @@
    https://onnx.ai/onnx/operators/onnx__LSTM.html and its neighbours. */
 #include <math.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/rows.h"
+#include "kernels/cpu_isa.h"
 
 enum { X, W, R, BIAS, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
 
@@ -111,15 +111,15 @@ static double activate(int64_t function, double x, double alpha, double beta)
     }
 }
 
-/* One sequence of one direction. Arrays are owned by the job and reused. */
+/* One sequence of one direction. */
 typedef struct cell {
     const pf_rnn_attrs *a;
     int32_t             direction, gates, functions;
     int64_t             input, hidden;
     /* of this direction; biases and peepholes NULL when left out */
-    const double       *w, *r, *w_bias, *r_bias, *peepholes;
+    const double       *w, *r, *w_bias, *r_bias, *peepholes;    /* w, r: [columns, gates * hidden] */
     double             *from_x, *from_h;  /* [gates, hidden]: what input and state add to each gate */
-    double             *x, *h, *c, *reset_h;                    /* [input], [hidden] ... */
+    double             *h, *c, *reset_h;                        /* [hidden] */
 } cell;
 
 static double act(const cell *k, int32_t function, double x)
@@ -132,17 +132,66 @@ static double act(const cell *k, int32_t function, double x)
     return activate(k->a->activations.at[at], x, k->a->alphas.at[at], k->a->betas.at[at]);
 }
 
-/* out[i] = bias[i] + sum over columns of m[i] * v. */
-static void multiply(const double *m, const double *v, const double *bias, int64_t rows, int64_t columns, double *out)
-{
-    for (int64_t i = 0; i < rows; i++) {
-        double sum = bias ? bias[i] : 0;
+/* ---- Products: columns lie one behind the other, so that many sums grow at once, each in the order of its terms */
 
-        for (int64_t k = 0; k < columns; k++)
-            sum += m[i * columns + k] * v[k];
-        out[i] = sum;
+PF_WIDE static void add_four(const double *m, int64_t stride, const double *v, int64_t rows, double *out)
+{
+    const double *second = m + stride, *third = second + stride, *fourth = third + stride;
+
+    for (int64_t i = 0; i < rows; i++) {
+        double sum = out[i] + m[i] * v[0];
+
+        sum += second[i] * v[1];
+        sum += third[i] * v[2];
+        out[i] = sum + fourth[i] * v[3];
     }
 }
+
+PF_WIDE static void add_one(const double *m, double v, int64_t rows, double *out)
+{
+    for (int64_t i = 0; i < rows; i++)
+        out[i] += m[i] * v;
+}
+
+/* Some vectors at once, so that columns are fetched once for all. */
+typedef struct product {
+    const double *m, *bias;     /* [columns, stride]; NULL: 0 */
+    int64_t       stride, rows, columns, vectors, v_step, out_step;
+} product;
+
+/* out[t][i] = bias[i] + the sum over k of m[k][i] * v[t][k]. */
+static void multiply(const product *p, const double *v, double *out)
+{
+    int64_t k = 0;
+
+    for (int64_t t = 0; t < p->vectors; t++)
+        for (int64_t i = 0; i < p->rows; i++)
+            out[t * p->out_step + i] = p->bias ? p->bias[i] : 0;
+    for (; k + 4 <= p->columns; k += 4)
+        for (int64_t t = 0; t < p->vectors; t++)
+            add_four(p->m + k * p->stride, p->stride, v + t * p->v_step + k, p->rows, out + t * p->out_step);
+    for (; k < p->columns; k++)
+        for (int64_t t = 0; t < p->vectors; t++)
+            add_one(p->m + k * p->stride, v[t * p->v_step + k], p->rows, out + t * p->out_step);
+}
+
+/* [dirs, rows, columns] becomes [dirs, columns, rows]; takes m.  NULL when m is, or when out of memory. */
+static double *transposed(double *m, int64_t dirs, int64_t rows, int64_t columns)
+{
+    enum { BLOCK = 32 };
+    double *out = m ? pf_rows_new(dirs * rows * columns) : NULL;
+
+#pragma omp parallel for schedule(static) collapse(2) if (out && rows * columns > PF_ROWS_ALONE)
+    for (int64_t d = 0; d < dirs; d++)
+        for (int64_t row = 0; row < rows; row += BLOCK)
+            for (int64_t k = 0; out && k < columns; k++)
+                for (int64_t i = row; i < rows && i < row + BLOCK; i++)
+                    out[(d * columns + k) * rows + i] = m[(d * rows + i) * columns + k];
+    pf_free(m);
+    return out;
+}
+
+/* ---- Steps */
 
 static double gate(const cell *k, int32_t g, int64_t i)
 {
@@ -176,7 +225,9 @@ static void step_gru(cell *k)
         k->reset_h[i] = reset * (k->a->linear_before_reset ? k->from_h[2 * h + i] : k->h[i]);
     }
     if (!k->a->linear_before_reset)
-        multiply(k->r + 2 * h * h, k->reset_h, k->r_bias ? k->r_bias + 2 * h : NULL, h, h, k->from_h + 2 * h);
+        multiply(&(product){ .m = k->r + 2 * h, .bias = k->r_bias ? k->r_bias + 2 * h : NULL, .stride = 3 * h,
+                             .rows = h, .columns = h, .vectors = 1 },
+                 k->reset_h, k->from_h + 2 * h);
     for (int64_t i = 0; i < h; i++) {
         double update = act(k, 0, gate(k, 0, i)),
                state = k->a->linear_before_reset ? k->reset_h[i] : k->from_h[2 * h + i];
@@ -193,13 +244,26 @@ static void step_rnn(cell *k)
 
 static void step(cell *k, void (*advance)(cell *k))
 {
-    multiply(k->w, k->x, k->w_bias, k->gates * k->hidden, k->input, k->from_x);
-    multiply(k->r, k->h, k->r_bias, k->gates * k->hidden, k->hidden, k->from_h);
+    int64_t rows = k->gates * k->hidden;
+
+    multiply(&(product){ .m = k->r, .bias = k->r_bias, .stride = rows, .rows = rows, .columns = k->hidden,
+                         .vectors = 1 },
+             k->h, k->from_h);
     advance(k);
 }
 
-/* All inputs as doubles; NULL for those left out. */
-typedef struct job { double *in[INPUTS]; int64_t seq, batch, dirs; } job;
+/* ---- Sequences */
+
+enum { TILE = 512, VECTORS = 8, TOGETHER = 1 << 23 };   /* rows, vectors of a thread; elements from inputs at a time */
+
+/* All inputs as doubles, W and R transposed; NULL for those left out. */
+typedef struct job {
+    pf_reference_call *call;
+    double            *in[INPUTS];
+    int64_t            seq, batch, dirs;
+    double            *from_x;      /* [sequences of a group, seq, gates * hidden] */
+    double            *states;      /* [sequences of a group, from_h, h, c, reset_h] */
+} job;
 
 static double *owned_input(const pf_reference_call *call, uint32_t slot)
 {
@@ -211,24 +275,44 @@ static int64_t state_at(const job *j, const pf_rnn_attrs *a, int64_t d, int64_t 
     return (a->batch_first ? b * j->dirs + d : d * j->batch + b) * a->hidden;
 }
 
-static void run_sequence(job *j, cell *k, pf_reference_call *call, int64_t d, int64_t b, void (*advance)(cell *k))
+static int64_t length_of(const job *j, int64_t b)
+{
+    const pf_tensor *lengths = j->call->in_count > LENGTHS && j->call->in[LENGTHS].data ? &j->call->in[LENGTHS] : NULL;
+    int64_t          length = lengths ? pf_dtype_get_i64(lengths->dtype, lengths->data, (uint64_t)b) : j->seq;
+
+    return length < 0 ? 0 : length > j->seq ? j->seq : length;
+}
+
+/* What the steps [first, first + VECTORS) of a sequence have from the inputs, for some rows. */
+static void take_inputs(const job *j, const cell *k, int64_t b, int64_t first, int64_t row, double *from_x)
+{
+    const int64_t rows = k->gates * k->hidden, left = length_of(j, b) - first;
+    const product p = { .m = k->w + row, .bias = k->w_bias ? k->w_bias + row : NULL, .stride = rows,
+                        .rows = rows - row < TILE ? rows - row : TILE, .columns = k->input,
+                        .vectors = left < VECTORS ? left : VECTORS, .out_step = rows,
+                        .v_step = (k->a->batch_first ? 1 : j->batch) * k->input };
+    const int64_t x = k->a->batch_first ? b * j->seq + first : first * j->batch + b;
+
+    multiply(&p, j->in[X] + x * k->input, from_x + first * rows + row);
+}
+
+static void run_sequence(const job *j, cell *k, int64_t d, int64_t b, void (*advance)(cell *k))
 {
     const pf_rnn_attrs *a = k->a;
-    const pf_tensor    *lengths = call->in_count > LENGTHS && call->in[LENGTHS].data ? &call->in[LENGTHS] : NULL;
-    int64_t             state = state_at(j, a, d, b),
-                        length = lengths ? pf_dtype_get_i64(lengths->dtype, lengths->data, (uint64_t)b) : j->seq;
+    pf_reference_call  *call = j->call;
+    int64_t             state = state_at(j, a, d, b), length = length_of(j, b);
     bool                backwards = a->direction == PF_RNN_REVERSE || d == 1;
+    double             *from_x = k->from_x;
 
-    length = length < 0 ? 0 : length > j->seq ? j->seq : length;
     for (int64_t i = 0; i < k->hidden; i++) {
         k->h[i] = j->in[INITIAL_H] ? j->in[INITIAL_H][state + i] : 0;
         k->c[i] = j->in[INITIAL_C] ? j->in[INITIAL_C][state + i] : 0;
     }
     for (int64_t s = 0; s < length; s++) {
-        int64_t t = backwards ? length - 1 - s : s, x = a->batch_first ? b * j->seq + t : t * j->batch + b;
+        int64_t t = backwards ? length - 1 - s : s;
         int64_t y = (a->batch_first ? (b * j->seq + t) * j->dirs + d : (t * j->dirs + d) * j->batch + b) * k->hidden;
 
-        memcpy(k->x, j->in[X] + x * k->input, (size_t)k->input * sizeof *k->x);
+        k->from_x = from_x + t * k->gates * k->hidden;
         step(k, advance);
         if (call->out[0].data)
             pf_rows_write(call->out[0].dtype, call->out[0].data, y, k->hidden, k->h);
@@ -239,16 +323,47 @@ static void run_sequence(job *j, cell *k, pf_reference_call *call, int64_t d, in
         pf_rows_write(call->out[2].dtype, call->out[2].data, state, k->hidden, k->c);
 }
 
-static void aim(cell *k, const job *j, int64_t d)
+/* The cell of a sequence, which has place `at` in its group. */
+static cell aimed(const cell *any, const job *j, int64_t d, int64_t at)
 {
-    int64_t rows = k->gates * k->hidden;
+    int64_t rows = any->gates * any->hidden;
+    cell    k = *any;
 
-    k->direction = (int32_t)d;
-    k->w = j->in[W] + d * rows * k->input;
-    k->r = j->in[R] + d * rows * k->hidden;
-    k->w_bias = j->in[BIAS] ? j->in[BIAS] + d * 2 * rows : NULL;
-    k->r_bias = k->w_bias ? k->w_bias + rows : NULL;
-    k->peepholes = j->in[PEEPHOLES] ? j->in[PEEPHOLES] + d * 3 * k->hidden : NULL;
+    k.direction = (int32_t)d;
+    k.w = j->in[W] + d * rows * k.input;
+    k.r = j->in[R] + d * rows * k.hidden;
+    k.w_bias = j->in[BIAS] ? j->in[BIAS] + d * 2 * rows : NULL;
+    k.r_bias = k.w_bias ? k.w_bias + rows : NULL;
+    k.peepholes = j->in[PEEPHOLES] ? j->in[PEEPHOLES] + d * 3 * k.hidden : NULL;
+    k.from_x = j->from_x + at * j->seq * rows;
+    k.from_h = j->states + at * (rows + 3 * k.hidden);
+    k.h = k.from_h + rows;
+    k.c = k.h + k.hidden;
+    k.reset_h = k.c + k.hidden;
+    return k;
+}
+
+/* Inputs first, where all steps are independent; then sequence beside sequence. */
+static void run_group(const job *j, const cell *any, int64_t begin, int64_t end, void (*advance)(cell *k))
+{
+    const int64_t rows = any->gates * any->hidden;
+    const bool    is_long = j->seq * rows * any->input > PF_ROWS_ALONE;
+
+#pragma omp parallel for schedule(dynamic) collapse(3) if (is_long)
+    for (int64_t s = begin; s < end; s++)
+        for (int64_t t = 0; t < j->seq; t += VECTORS)
+            for (int64_t row = 0; row < rows; row += TILE) {
+                cell k = aimed(any, j, s / j->batch, s - begin);
+
+                if (t < length_of(j, s % j->batch))
+                    take_inputs(j, &k, s % j->batch, t, row, k.from_x);
+            }
+#pragma omp parallel for schedule(dynamic) if (is_long && end - begin > 1)
+    for (int64_t s = begin; s < end; s++) {
+        cell k = aimed(any, j, s / j->batch, s - begin);
+
+        run_sequence(j, &k, s / j->batch, s % j->batch, advance);
+    }
 }
 
 static pf_status check_sizes(const pf_reference_call *call, const cell *k, const job *j, pf_err *err)
@@ -268,34 +383,30 @@ static pf_status run(pf_reference_call *call, int32_t gates, int32_t functions, 
 {
     const pf_rnn_attrs *a = call->attrs;
     const int64_t      *x = call->in[X].dim;
-    job                 j = { .seq = x[a->batch_first ? 1 : 0], .batch = x[a->batch_first ? 0 : 1],
+    job                 j = { .call = call, .seq = x[a->batch_first ? 1 : 0], .batch = x[a->batch_first ? 0 : 1],
                               .dirs = directions_of(a) };
     cell                k = { .a = a, .gates = gates, .functions = functions, .input = x[2], .hidden = a->hidden };
-    double             *work = NULL;
+    int64_t             rows = gates * k.hidden, count = j.dirs * j.batch, group = 0;
     pf_status           st = check_sizes(call, &k, &j, err);
 
     if (st)
         return st;
-    work = pf_rows_new(2 * gates * k.hidden + k.input + 3 * k.hidden);
+    group = TOGETHER / (j.seq * rows > 0 ? j.seq * rows : 1);
+    group = group < 1 ? 1 : group > count ? count : group;
     for (uint32_t i = 0; i < INPUTS; i++)
         j.in[i] = owned_input(call, i);
-    if (!work || !j.in[X] || !j.in[W] || !j.in[R])
+    j.in[W] = transposed(j.in[W], j.dirs, rows, k.input);
+    j.in[R] = transposed(j.in[R], j.dirs, rows, k.hidden);
+    j.from_x = pf_rows_new(group * j.seq * rows);
+    j.states = pf_rows_new(group * (rows + 3 * k.hidden));
+    if (!j.in[X] || !j.in[W] || !j.in[R] || !j.from_x || !j.states)
         st = PF_FAIL_MEMORY(err, call->in[R].bytes * 2);
-    if (!st) {
-        k.from_x = work;
-        k.from_h = work + gates * k.hidden;
-        k.h = k.from_h + gates * k.hidden;
-        k.c = k.h + k.hidden;
-        k.reset_h = k.c + k.hidden;
-        k.x = k.reset_h + k.hidden;
-    }
-    for (int64_t i = 0; i < j.dirs * j.batch && !st; i++) {
-        aim(&k, &j, i / j.batch);
-        run_sequence(&j, &k, call, i / j.batch, i % j.batch, advance);
-    }
+    for (int64_t s = 0; s < count && !st; s += group)
+        run_group(&j, &k, s, s + group < count ? s + group : count, advance);
     for (uint32_t i = 0; i < INPUTS; i++)
         pf_free(j.in[i]);
-    pf_free(work);
+    pf_free(j.from_x);
+    pf_free(j.states);
     return st;
 }
 
