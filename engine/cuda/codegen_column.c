@@ -35,9 +35,9 @@ static const char *take_reduce(const pf_problem *p, const pf_node *node, column_
     for (int i = 0; i < attrs->axes.count; i++) form->reduced[attrs->axes.at[i]] = true;
     if (!cg_reduction_of(attrs->mode)) return "reduction without a form here";
     if (form->image) return NULL;
-    if (x->rank < 2 || attrs->axes.count < 1 || form->reduced[x->rank - 1] || x->rank > CG_VARS - 2)
-        return "the innermost dim is reduced";
-    return x->dim[x->rank - 1] == 1 ? "columns of one element" : NULL;
+    return x->rank < 2 || attrs->axes.count < 1 || form->reduced[x->rank - 1] || x->rank > CG_VARS - 2
+               ? "the innermost dim is reduced"
+               : NULL;
 }
 
 static bool is_reduce(const pf_node *node) { return node->op == PF_OP_REDUCE; }

@@ -92,7 +92,8 @@ bool pf_codegen_matmul_is_batch(const pf_problem *p)
 {
     cg_product product;
 
-    return !cg_product_recognize(p, &product) && product.batched;
+    return !cg_product_recognize(p, &product) && product.wide &&
+           pf_graph_value(p->graph, product.node->in[1])->shape.rank > 2;
 }
 
 bool pf_codegen_matmul_is_odd(const pf_problem *p)

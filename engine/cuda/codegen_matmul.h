@@ -29,7 +29,7 @@ const char *pf_codegen_conv_declines(const pf_problem *p);
 int64_t     pf_codegen_matmul_work(const pf_problem *p);
 /* FP32 in parts, for which no library has a fast kernel. */
 bool        pf_codegen_matmul_is_wide(const pf_problem *p);
-/* One product for each of several matrices w. */
+/* Such of which w may be several matrices: whether it is may hang on the shapes that a plan is used at. */
 bool        pf_codegen_matmul_is_batch(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
 bool        pf_codegen_matmul_is_odd(const pf_problem *p);

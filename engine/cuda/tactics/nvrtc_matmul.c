@@ -21,7 +21,6 @@ static bool library_takes(const pf_device *device, const pf_problem *p)
 /* No library is fast there. */
 static bool is_odd(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_odd(p); }
 
-/* A batch is one of FP32 in parts. */
 static bool is_slow_in_libraries(const pf_problem *p) { return is_odd(p) || pf_codegen_matmul_is_batch(p); }
 
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p)
