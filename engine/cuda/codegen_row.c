@@ -5,6 +5,7 @@
 
 #include "engine/cuda/codegen_loop.h"
 #include "engine/cuda/codegen_reduce.h"
+#include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
@@ -218,24 +219,36 @@ typedef struct row_code {
     pf_buf         body;
     int64_t        length, chunks;
     bool           keeps;           /* the row stays in registers; else it is read again by each phase */
+    bool           early[3];        /* by slot of the operation: fetched with the row */
     cg_point       point;           /* of an element of x */
 } row_code;
 
-/* Starts a pass over the row's elements: afterwards v<id> holds x and `j < D` is true. */
+/* Starts a loop over the row's elements, in which `j < D` is true. What is unrolled asks that only where a row ends
+   inside: every way out would keep the loads behind it from being sent for at once. */
+static void open_loop(row_code *row)
+{
+    cg_context *cg = &row->cg;
+    pf_buf     *out = &row->body;
+
+    cg_forget(cg);
+    pf_buf_printf(out, row->keeps ? "  _Pragma(\"unroll\") for (int c = 0; c < C; ++c) {\n"
+                                  : "  for (int c = 0; c < C; ++c) {\n");
+    pf_buf_printf(out, "  const idx j = (c * T + (idx)threadIdx.x) * V; %s\n  idx rest = j;\n",
+                  row->keeps ? "if ((c + 1) * T * V > D && j >= D) break;" : "if (j >= D) break;");
+    for (int v = cg->var_count - 1; v > row->form.axis; v--)
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v],
+                      (long long)cg->var_extent[v]);
+    pf_buf_printf(out, "  const idx i%d = rest;\n", row->form.axis);
+}
+
+/* Starts a pass over the row's elements: afterwards v<id> holds x. */
 static int32_t open_pass(row_code *row, bool first)
 {
     cg_context *cg = &row->cg;
     pf_buf     *out = &row->body;
     int32_t     x = 0;
 
-    cg_forget(cg);
-    pf_buf_printf(out, row->keeps ? "  _Pragma(\"unroll\") for (int c = 0; c < C; ++c) {\n"
-                                  : "  for (int c = 0; c < C; ++c) {\n");
-    pf_buf_printf(out, "  const idx j = (c * T + (idx)threadIdx.x) * V; if (j >= D) break;\n  idx rest = j;\n");
-    for (int v = cg->var_count - 1; v > row->form.axis; v--)
-        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v],
-                      (long long)cg->var_extent[v]);
-    pf_buf_printf(out, "  const idx i%d = rest;\n", row->form.axis);
+    open_loop(row);
     if (first || !row->keeps) x = cg_eval(cg, row->form.node->in[0], &row->point);
     else {
         x = ++cg->next_id;
@@ -289,13 +302,13 @@ static bool emit_statistics(row_code *row)
     case PF_OP_GROUP_NORM:
     case PF_OP_INSTANCE_NORM:
         return reduce_pass(row, true, "sum", "x", "op_sum", "0.0f") &&
-               pf_buf_printf(out, "  const float r_mean = r_sum / (float)D;\n") &&
+               pf_buf_printf(out, "  const float r_mean = r_sum * (1.0f / (float)D);\n") &&
                reduce_pass(row, false, "square", "(x - r_mean) * (x - r_mean)", "op_sum", "0.0f") &&
-               pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square / (float)D + %.9ef);\n",
+               pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square * (1.0f / (float)D) + %.9ef);\n",
                              epsilon_of(row->form.node));
     case PF_OP_RMS_NORM:
         return reduce_pass(row, true, "square", "x * x", "op_sum", "0.0f") &&
-               pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square / (float)D + %.9ef);\n",
+               pf_buf_printf(out, "  const float r_scale = rsqrtf(r_square * (1.0f / (float)D) + %.9ef);\n",
                              epsilon_of(row->form.node));
     default: {
         const cg_reduction *mode = cg_reduction_of(((const pf_reduce_attrs *)row->form.node->attrs)->mode);
@@ -349,17 +362,59 @@ static bool store_outputs(row_code *row, const cg_point *point)
     return true;
 }
 
+static const char *const operand_names[] = { "x", "s", "b" };    /* by slot, in element_formula */
+
+static bool is_constant_operand(const row_code *row, uint32_t slot)
+{
+    const pf_node *node = row->form.node;
+    uint32_t       input = 0;
+
+    if (slot >= node->in_count || node->in[slot] == PF_NONE || node->op == PF_OP_SOFTMAX ||
+        node->op == PF_OP_LOG_SOFTMAX || row->form.reduces)
+        return false;
+    input = pf_problem_input_index(row->cg.problem, node->in[slot]);
+    return input != UINT32_MAX && row->cg.problem->in_constant[input];
+}
+
+/* Scale and bias that are constants, sent for along with the row: else they are waited for when it is known. */
+static bool fetch_operands(row_code *row)
+{
+    for (uint32_t slot = 1; slot <= 2 && row->keeps; slot++) {
+        int32_t id = 0;
+
+        if (!is_constant_operand(row, slot)) continue;
+        pf_buf_printf(&row->body, "  float early_%s[C * V];\n", operand_names[slot]);
+        open_loop(row);
+        id = norm_operand(row, slot);
+        if (id < 0) return false;
+        pf_buf_printf(&row->body, "  LANES early_%s[c * V + l] = v%d[l];\n", operand_names[slot], id);
+        close_pass(row);
+        row->early[slot] = true;
+    }
+    return true;
+}
+
+/* ", s = .." for one element of scale or bias; nothing when it is left out. */
+static void name_operand(row_code *row, uint32_t slot, int32_t id)
+{
+    const char *name = operand_names[slot];
+
+    if (row->early[slot]) pf_buf_printf(&row->body, ", %s = early_%s[c * V + l]", name, name);
+    else if (id) pf_buf_printf(&row->body, ", %s = v%d[l]", name, id);
+    else if (slot == 2) pf_buf_printf(&row->body, ", b = 0.0f");
+}
+
 static bool emit_elements(row_code *row)
 {
     pf_buf *out = &row->body;
-    int32_t x = open_pass(row, false), scale = norm_operand(row, 1), bias = norm_operand(row, 2), y = 0;
+    int32_t x = open_pass(row, false), y = 0;
+    int32_t scale = row->early[1] ? 0 : norm_operand(row, 1), bias = row->early[2] ? 0 : norm_operand(row, 2);
 
     if (x < 0 || scale < 0 || bias < 0) return false;
     y = ++row->cg.next_id;
     pf_buf_printf(out, "  float v%d[V]; LANES { const float x = v%d[l]", y, x);
-    if (scale) pf_buf_printf(out, ", s = v%d[l]", scale);
-    if (bias) pf_buf_printf(out, ", b = v%d[l]", bias);
-    else pf_buf_printf(out, ", b = 0.0f");
+    name_operand(row, 1, scale);
+    name_operand(row, 2, bias);
     pf_buf_printf(out, "; v%d[l] = %s; }\n", y, element_formula(row->form.node->op));
     if (!cg_bind(&row->cg, row->form.node->out[0], &row->point, y) || !store_outputs(row, &row->point)) return false;
     close_pass(row);
@@ -475,7 +530,8 @@ pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_pr
     row.keeps = row.chunks * tuning->vector <= REGISTER_ELEMS;
     cg_context_init(&row.cg, p, &row.body, tuning->vector, err);
     open_space(&row, p);
-    if (!emit_statistics(&row) || !(row.form.reduces ? emit_result(&row) : emit_elements(&row)))
+    if (!fetch_operands(&row) || !emit_statistics(&row) ||
+        !(row.form.reduces ? emit_result(&row) : emit_elements(&row)))
         st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     emit_head(&row, tuning, rows_per_block, rows, &out->source);
     pf_buf_put(&out->source, row.body.data, row.body.size);
