@@ -2,9 +2,10 @@
    engine, STAGES deep; others multiply what has come with wgmma. Blocks stay and take one tile of BM x BN after
    another. With TEAM above 1 that many groups multiply one tile; with TEAM 1 two have a tile each, and one finishes its
    tile while the other multiplies. With SPLIT above 1 the blocks of a cluster have one tile, each a part of K, and add
-   up through each other's shared memory, always in the same order. (Clusters that share a tile by multicast were half
-   as fast on an H200, and tiles taken in bands of the result no faster than column by column; products that fill the
-   card run into its power limit.)
+   up through each other's shared memory, always in the same order. (On an H200 clusters that share
+   a tile by multicast were no faster, on a rested card or on one kept busy; they were half as fast while arrivals at
+   the other block's barriers were releases to the cluster, each of which waits for all memory. Tiles taken in bands of
+   the result were no faster than column by column. Products that fill the card run into its power limit.)
 
    Of each eight columns the instruction leaves a thread the sums of two. Where w's rows are packed in another order
    (RUN above 2), the instruction's columns are others than the result's, so that a thread has the sums of RUN
@@ -271,7 +272,9 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
   extern __shared__ unsigned char memory[];
   const unsigned given = (unsigned)__cvta_generic_to_shared(memory), base = (given + 1023) & ~1023u;
   const unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8;
-  const int group = threadIdx.x / 128, thread = threadIdx.x % 128;
+  /* By a shuffle, so that the compiler knows all lanes to have the same: a step then takes 40 instructions of a warp,
+     and not 57, as descriptors are made in uniform registers. */
+  const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0), thread = threadIdx.x % 128;
   ring r = { base, 0, 0 };
 
   if (threadIdx.x == 0) {
