@@ -17,9 +17,9 @@ enum { CG_VARS = 10, CG_IN_OUT_MAX = 64 };
 /* How many units hold value >= 0. */
 static inline int64_t cg_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 
-/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context.  falls: the
-   opaque part may be below zero. */
-typedef struct cg_index { int64_t constant, coef[CG_VARS]; int32_t opaque; bool falls; } cg_index;
+/* constant + sum coef[v] * i<v> + o<opaque>[l]; the lane l counts on variable `lane_var` of the context.  step: 0, or
+   the opaque part is the same for all lanes and a multiple of it.  falls: it may be below zero. */
+typedef struct cg_index { int64_t constant, coef[CG_VARS], step; int32_t opaque; bool falls; } cg_index;
 
 typedef struct cg_point {
     cg_index at[PF_MAX_RANK];
@@ -69,6 +69,8 @@ cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b);          /* may e
 cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor);
 /* floor(index / divisor) and index mod divisor for index >= 0; affine when the form shows it, else computed. */
 void     cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *quotient, cg_index *remainder);
+/* Do all lanes of a thread have the same? */
+bool     cg_index_is_uniform(const cg_context *cg, const cg_index *index);
 /* lane: "l" or "0" */
 void     cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out);
 

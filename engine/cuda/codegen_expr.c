@@ -464,6 +464,8 @@ static int32_t eval_gather(cg_context *cg, const pf_node *node, const cg_point *
     which = cg_eval(cg, node->in[1], &index_at);
     if (which < 0) return -1;
     picked = picked_by(cg, which, data->dim[axis]);
+    picked.step = 1;
+    for (int d = 0; d < index->rank; d++) picked.step &= cg_index_is_uniform(cg, &index_at.at[d]);
     at.rank = data->rank;
     for (int d = 0; d < data->rank; d++)
         at.at[d] = d < axis ? point->at[d] : d == axis ? picked : point->at[d - 1 + index->rank];

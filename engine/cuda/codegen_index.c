@@ -29,6 +29,11 @@ cg_index cg_index_scale(cg_index index, int64_t factor)
     return index;
 }
 
+bool cg_index_is_uniform(const cg_context *cg, const cg_index *index)
+{
+    return (!index->opaque || index->step) && !index->coef[cg->lane_var];
+}
+
 void cg_index_print(const cg_context *cg, const cg_index *index, const char *lane, pf_buf *out)
 {
     bool first = true;
@@ -59,11 +64,24 @@ static cg_index compute(cg_context *cg, const cg_index *index, const char *forma
     pf_buf  *out = cg->body;
 
     result.opaque = ++cg->next_id;
+    result.step = cg_index_is_uniform(cg, index);
     pf_buf_printf(out, "  idx o%d[V]; LANES o%d[l] = ", result.opaque, result.opaque);
     cg_index_print(cg, index, "l", out);
     pf_buf_printf(out, format, (long long)number);
     pf_buf_printf(out, ";\n");
     return result;
+}
+
+/* 0 with anything is 0: what differs between lanes does so in a sum. */
+static int64_t common_step(int64_t a, int64_t b)
+{
+    while (a && b && a % b) {
+        int64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a ? b : 0;
 }
 
 cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b)
@@ -76,21 +94,26 @@ cg_index cg_index_add(cg_context *cg, cg_index a, cg_index b)
         joined.opaque = ++cg->next_id;
         pf_buf_printf(cg->body, "  idx o%d[V]; LANES o%d[l] = o%d[l] + o%d[l];\n", joined.opaque, joined.opaque,
                       a.opaque, b.opaque);
+        joined.step = common_step(a.step, b.step);
         a.opaque = b.opaque = 0;
         sum = cg_index_add(cg, a, b);
         sum.opaque = joined.opaque;
+        sum.step = joined.step;
         return sum;
     }
     sum.constant += b.constant;
     for (int v = 0; v < CG_VARS; v++) sum.coef[v] += b.coef[v];
-    if (b.opaque) sum.opaque = b.opaque;
+    if (b.opaque) {
+        sum.opaque = b.opaque;
+        sum.step = b.step;
+    }
     sum.falls = a.falls || b.falls;
     return sum;
 }
 
 cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor)
 {
-    cg_index opaque = { .opaque = index.opaque };
+    cg_index opaque = { .opaque = index.opaque, .step = index.step };
 
     if (!factor) return cg_index_number(0);
     if (factor == 1) return index;
@@ -98,6 +121,7 @@ cg_index cg_index_mul(cg_context *cg, cg_index index, int64_t factor)
     index = cg_index_scale(index, factor);
     if (opaque.opaque) {
         index.opaque = compute(cg, &opaque, " * %lld", factor).opaque;
+        index.step *= factor < 0 ? -factor : factor;
         index.falls |= factor < 0;
     }
     return index;
@@ -147,6 +171,7 @@ void cg_index_split(cg_context *cg, cg_index index, int64_t divisor, cg_index *q
     cg_index whole = {0}, rest = {0};
 
     rest.opaque = index.opaque;
+    rest.step = index.step;
     whole.constant = index.constant / divisor;
     rest.constant = index.constant % divisor;
     for (int v = 0; v < CG_VARS; v++) {

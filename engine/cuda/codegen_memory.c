@@ -188,7 +188,8 @@ cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, con
 
 bool cg_contiguous(const cg_context *cg, const cg_index *address)
 {
-    if (address->opaque || address->coef[cg->lane_var] != 1 || address->constant % cg->vector) return false;
+    if (address->opaque && (!address->step || address->step % cg->vector)) return false;
+    if (address->coef[cg->lane_var] != 1 || address->constant % cg->vector) return false;
     for (int v = 0; v < CG_VARS; v++)
         if (v != cg->lane_var && address->coef[v] % cg->vector) return false;
     return true;

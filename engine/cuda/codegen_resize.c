@@ -61,7 +61,7 @@ static int32_t sum_taps(cg_context *cg, const resize_walk *walk, int d, const pf
                       "weight%d[k] : 0.0f; }\n",
                       (long long)w->taps, (long long)tap, (long long)(w->to * w->taps), position, table, position,
                       table);
-        at.at[d] = (cg_index){ .opaque = position };
+        at.at[d] = (cg_index){ .opaque = position, .step = cg_index_is_uniform(cg, &point->at[d]) };
         x = sum_axis(cg, walk, d + 1, &at);
         if (x < 0) return -1;
         pf_buf_printf(cg->body, "  LANES v%d[l] += w%d[l] * v%d[l];\n", sum, position, x);

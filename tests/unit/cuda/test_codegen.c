@@ -468,6 +468,43 @@ static void every_sample_compiles(void **state)
 }
 
 /* The plan keeps machine code by the digest of its source, so equal problems must give equal source. */
+/* What is picked by a table or an index is the same row for all lanes of a thread: one wide load, where rows of a whole
+   number of vectors are; else each lane loads alone. */
+static void picked_rows_are_loaded_whole(void **state)
+{
+    static const struct { const char *text; bool wide; } cases[] = {
+        { "problem in=nhwc out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,16,10,10]\n"
+          "%1 = resize(%0) mode=linear coordinates=half_pixel sizes=[1,16,25,40] cubic_a=-0.75\noutput %1\n", true },
+        { "problem in=linear out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,100,16]\n"
+          "%1 = reshape(%0) shape=[1,10,10,16]\n%2 = transpose(%1) perm=[0,3,1,2]\n"
+          "%3 = resize(%2) mode=linear coordinates=half_pixel sizes=[1,16,25,40] cubic_a=-0.75\noutput %3\n", true },
+        { "problem in=linear out=linear numerics=0\ngraph \"\"\n%0 = input f16 [1,16,10,10]\n"
+          "%1 = resize(%0) mode=linear coordinates=half_pixel sizes=[1,16,25,40] cubic_a=-0.75\noutput %1\n", false },
+        { "problem in=linear,linear out=linear numerics=0\ngraph \"\"\n%0 = input f16 [1000,64]\n"
+          "%1 = input i64 [2,16]\n%2 = gather(%0, %1)\noutput %2\n", true },
+        { "problem in=linear,linear out=linear numerics=0\ngraph \"\"\n%0 = input f16 [64,1000]\n"
+          "%1 = input i64 [16]\n%2 = gather(%0, %1) axis=1\noutput %2\n", false },
+        /* rows of 16 behind each other in one of 36, which is not a whole number of vectors */
+        { "problem in=linear,linear out=linear numerics=0\ngraph \"\"\n%0 = input f16 [1000,36]\n"
+          "%1 = input i64 [2,16]\n%2 = gather(%0, %1)\n%3 = slice(%2) axes=[2] starts=[0] ends=[16] steps=[1]\n"
+          "output %3\n", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pf_err      err = {0};
+        pf_problem *p = NULL;
+        pf_program  program = {0};
+
+        test_ok(pf_problem_parse(cases[i].text, &p, &err), &err);
+        test_ok(pf_codegen_loop(p, 8, 128, &program, &err), &err);
+        assert_int_equal(strstr((const char *)program.source.data, "*(const wide<f16, V> *)(in0") != NULL,
+                         cases[i].wide);
+        pf_program_clear(&program);
+        pf_problem_free(p);
+    }
+}
+
 static void source_is_deterministic(void **state)
 {
     pf_err     err = {0};
@@ -537,6 +574,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
+        cmocka_unit_test(picked_rows_are_loaded_whole),
         cmocka_unit_test(wide_products_are_taken_in_parts_alone), cmocka_unit_test(constants_are_packed_in_parts),
         cmocka_unit_test(indices_that_fall_are_split_above_zero),
     };
