@@ -105,34 +105,40 @@ static void print_defines(const rows_form *form, int rows, pf_buf *out)
     pf_buf_printf(out, "#define K %lld\n#define LOOKS 4\n", (long long)cg_up(rows * width, THREADS));
 }
 
-/* mine: the row that index e leads to, less the block's first; found: whether it is one of the block's. */
-static void print_look(const rows_form *form, pf_buf *out)
+/* mine[look]: the row that the index of this look leads to, less the block's first; -1 when it is none of the block's.
+   All looks load before anybody waits for another. */
+static void print_looks(const rows_form *form, pf_buf *out)
 {
-    pf_buf_printf(out, "    long long mine = -1;\n    if (e < COUNT) {\n      mine = 0; bool inside = true;\n");
+    pf_buf_printf(out, "  int mine[LOOKS]; unsigned votes[LOOKS];\n"
+                       "  _Pragma(\"unroll\") for (int look = 0; look < LOOKS; ++look) {\n"
+                       "    const int e = base + look * %d + (int)threadIdx.x;\n"
+                       "    long long at = 0; bool inside = e < COUNT;\n", THREADS);
     for (int c = 0; c < form->depth; c++)
         pf_buf_printf(out,
-                      "      { long long k = in1[(long long)e * %d + %d]; k += k < 0 ? %lld : 0; inside = inside && k "
-                      ">= 0 && k < %lld; mine = mine * %lld + k; }\n",
+                      "    { long long k = inside ? in1[(long long)e * %d + %d] : -1; k += k < 0 && inside ? %lld : 0; "
+                      "inside = inside && k >= 0 && k < %lld; at = at * %lld + k; }\n",
                       form->depth, c, (long long)form->x->dim[c], (long long)form->x->dim[c],
                       (long long)form->x->dim[c]);
-    pf_buf_printf(out, "      mine = inside ? mine - first : -1;\n    }\n"
-                       "    const bool found = mine >= 0 && mine < R;\n");
+    pf_buf_printf(out, "    mine[look] = inside && at >= first && at < first + R ? (int)(at - first) : -1;\n  }\n");
 }
 
-/* What the block finds goes to place[] and row[] in the order of the indices. */
+/* What the block finds goes to place[] and row[] in the order of the indices; seen: how many that are. */
 static void print_search(const rows_form *form, pf_buf *out)
 {
-    pf_buf_printf(out, "  for (int base = 0; base < COUNT; base += LOOKS * %d) {\n  int seen = 0;\n"
-                       "  for (int look = 0; look < LOOKS; ++look) {\n"
-                       "    const int e = base + look * %d + (int)threadIdx.x;\n", THREADS, THREADS);
-    print_look(form, out);
-    pf_buf_printf(out, "    const unsigned votes = __ballot_sync(0xffffffffu, found), lane = threadIdx.x %% 32;\n"
-                       "    if (lane == 0) warps[threadIdx.x / 32] = __popc(votes);\n    __syncthreads();\n"
-                       "    int before = seen;\n    _Pragma(\"unroll\") for (int w = 0; w < %d; ++w) "
-                       "{ before += w < (int)threadIdx.x / 32 ? warps[w] : 0; seen += warps[w]; }\n",
+    pf_buf_printf(out, "  for (int base = 0; base < COUNT; base += LOOKS * %d) {\n", THREADS);
+    print_looks(form, out);
+    pf_buf_printf(out, "  const int lane = threadIdx.x %% 32, warp = threadIdx.x / 32;\n"
+                       "  _Pragma(\"unroll\") for (int look = 0; look < LOOKS; ++look) {\n"
+                       "    votes[look] = __ballot_sync(0xffffffffu, mine[look] >= 0);\n"
+                       "    if (lane == 0) found[look * %d + warp] = __popc(votes[look]);\n  }\n  __syncthreads();\n",
                   THREADS / 32);
-    pf_buf_printf(out, "    if (found) { const int at = before + __popc(votes & ((1u << lane) - 1)); place[at] = e; "
-                       "row[at] = (int)mine; }\n    __syncthreads();\n  }\n");
+    pf_buf_printf(out, "  int seen = 0;\n  _Pragma(\"unroll\") for (int look = 0; look < LOOKS; ++look) {\n"
+                       "    int before = seen;\n    _Pragma(\"unroll\") for (int w = 0; w < %d; ++w) "
+                       "{ const int n = found[look * %d + w]; before += w < warp ? n : 0; seen += n; }\n",
+                  THREADS / 32, THREADS / 32);
+    pf_buf_printf(out, "    if (mine[look] >= 0) { const int at = before + __popc(votes[look] & ((1u << lane) - 1)); "
+                       "place[at] = base + look * %d + (int)threadIdx.x; row[at] = mine[look]; }\n  }\n"
+                       "  __syncthreads();\n", THREADS);
 }
 
 static void print_body(const pf_problem *p, const rows_form *form, pf_buf *out)
@@ -142,7 +148,7 @@ static void print_body(const pf_problem *p, const rows_form *form, pf_buf *out)
     const char *combine = cg_scatter_combination(((const pf_scatter_nd_attrs *)form->node->attrs)->reduction);
     const char *store = dtype == PF_F16 ? "to_f16" : dtype == PF_BF16 ? "to_bf16" : NULL;
 
-    pf_buf_printf(out, "  __shared__ int place[LOOKS * %d], row[LOOKS * %d], warps[%d];\n", THREADS, THREADS,
+    pf_buf_printf(out, "  __shared__ int place[LOOKS * %d], row[LOOKS * %d], found[LOOKS * %d];\n", THREADS, THREADS,
                   THREADS / 32);
     pf_buf_printf(out, "  const long long first = (long long)blockIdx.x * R, column = (long long)blockIdx.y * TILE;\n"
                        "  %s kept[K];\n", type);
@@ -169,7 +175,7 @@ pf_status pf_codegen_scatter_rows(const pf_problem *p, int rows, pf_program *out
                                                                        : form.count * form.width;
 
     memset(out, 0, sizeof *out);
-    if (rows < 1 || rows > most_rows(&form) || form.width < 1 || form.rows < 1 || form.count > INT32_MAX)
+    if (rows < 1 || rows > most_rows(&form) || form.width < 1 || form.rows < 1 || form.count > INT32_MAX / 2)
         return PF_FAIL(err, PF_UNSUPPORTED, "no scatter of %d rows a block", rows);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_init(&defines, SOURCE_LIMIT_BYTES);

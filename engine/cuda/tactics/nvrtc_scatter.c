@@ -30,5 +30,5 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_scatter_rows(p, rows, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_scatter, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+PF_PROGRAM_TACTIC(nvrtc_scatter, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
                   .tunings = tunings, .compile_ms = 50);
