@@ -86,10 +86,12 @@ pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layo
 
 /* ---- Options of a view: layouts in which its input already has the bytes of its output */
 
-/* Places are split or joined: where each has its channels side by side, or a block of them, that moves nothing. */
-static bool keeps_channels(const pf_shape *in, const pf_shape *out)
+/* Places are split or joined: where each has its channels side by side, that moves nothing.  Nor would it in blocks,
+   but what reads the places as rows wants none. */
+static bool keeps_channels(pf_layout layout, const pf_shape *in, const pf_shape *out)
 {
-    return in->rank >= 3 && out->rank >= 3 && in->dim[0] == out->dim[0] && in->dim[1] == out->dim[1];
+    return layout == PF_LAYOUT_CHANNELS_LAST && in->rank >= 3 && out->rank >= 3 && in->dim[0] == out->dim[0] &&
+           in->dim[1] == out->dim[1];
 }
 
 static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, pf_err *err)
@@ -104,7 +106,7 @@ static pf_status add_view_options(const pf_graph *graph, pf_format_unit *unit, p
             bool linear = fits && pf_layout_same_bytes((pf_layout)a, PF_LAYOUT_LINEAR, in) &&
                           pf_layout_same_bytes((pf_layout)b, PF_LAYOUT_LINEAR, out);
 
-            if (fits && (linear || (same && a == b) || (a == b && keeps_channels(in, out))))
+            if (fits && (linear || (same && a == b) || (a == b && keeps_channels((pf_layout)a, in, out))))
                 st = pf_formats_add_free_option(unit, (pf_layout)a, (pf_layout)b, err);
         }
     return st;
