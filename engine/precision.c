@@ -301,6 +301,7 @@ static const struct { pf_op_kind op; bool is_product; uint8_t wide_slots; } spec
     { PF_OP_CONV, true, 0 }, { PF_OP_CONV_TRANSPOSE, true, 0 }, { PF_OP_DEFORM_CONV, true, 1 << 2 },
     { PF_OP_MATMUL, true, 0 },
     { PF_OP_GEMM, true, 0 }, { PF_OP_EINSUM, true, 0 }, { PF_OP_ATTENTION, true, 0 },
+    { PF_OP_LSTM, true, 0 }, { PF_OP_GRU, true, 0 }, { PF_OP_RNN, true, 0 },
     { PF_OP_CUMULATE, false, ALL }, { PF_OP_DET, false, ALL },
     { PF_OP_AFFINE_GRID, false, ALL }, { PF_OP_DFT, false, ALL }, { PF_OP_STFT, false, ALL },
     { PF_OP_GRID_SAMPLE, false, 1 << 1 },
@@ -319,11 +320,7 @@ static bool is_product(pf_op_kind op)
 /* Products, and what is made of them. */
 static bool works(const pf_graph *graph, const pf_node *node)
 {
-    static const pf_op_kind ops[] = { PF_OP_LINEAR_ATTENTION, PF_OP_LSTM, PF_OP_GRU, PF_OP_RNN };
-
-    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (node->op == ops[i]) return true;
-    return is_product(node->op) && !is_outer(graph, node);
+    return node->op == PF_OP_LINEAR_ATTENTION || (is_product(node->op) && !is_outer(graph, node));
 }
 
 static uint8_t wide_slots(pf_op_kind op)

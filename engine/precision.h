@@ -1,7 +1,7 @@
 /* Lowering a network from FP32 to FP16 or BF16.
 
-   What is lowered:  products, convolutions and attention, and with them norms, softmax, reductions, pointwise functions
-                     and moves that something narrow reaches and that a later product reads.
+   What is lowered:  products, convolutions, attention and recurrent ops, and with them norms, softmax, reductions,
+                     pointwise functions and moves that something narrow reaches and that a later product reads.
    What stays FP32:  what a network's care says (below); all behind the last products, as the outputs are; pointwise
                      functions whose result or slope is large (the ops flagged PF_OPF_FP32_MATH: exp, pow, sqrt ...),
                      and what is computed from them alone (an epsilon added to a variance, a mask scaled by -3e38); sums

@@ -233,14 +233,20 @@ def convolutions(net):
 
 @model("recurrent", "nvrtc_recurrent")
 def recurrent(net):
-    """In 16 bits, which clusters take, behind a product; and in FP32."""
+    """In 16 bits, which clusters take."""
     x = net.op("MatMul", net.input("x", 9, 3, 64), net.weight(64, 40))
     both, _, _ = net.op("LSTM", x, net.weight(2, 4 * 123, 40), net.weight(2, 4 * 123, 123), net.weight(2, 8 * 123), outputs=3,
                         hidden_size=123, direction="bidirectional")
     states, last = net.op("GRU", x, net.weight(1, 3 * 40, 40), net.weight(1, 3 * 40, 40), net.weight(1, 6 * 40), outputs=2, hidden_size=40,
                           linear_before_reset=1)
-    _, plain = net.op("RNN", net.input("z", 5, 2, 20), net.weight(1, 24, 20), net.weight(1, 24, 24), outputs=2, hidden_size=24)
-    return [net.op("MatMul", net.op("Squeeze", states, net.ints(1)), net.weight(40, 16)), both, last, plain]
+    return [net.op("MatMul", net.op("Squeeze", states, net.ints(1)), net.weight(40, 16)), both, last]
+
+
+@model("recurrent_wide", "nvrtc_recurrent", precision="--tf32")
+def recurrent_wide(net):
+    x = net.input("x", 5, 2, 20)
+    states, last, cell = net.op("LSTM", x, net.weight(1, 4 * 24, 20), net.weight(1, 4 * 24, 24), net.weight(1, 8 * 24), outputs=3, hidden_size=24)
+    return [states, last, cell, net.op("RNN", x, net.weight(1, 24, 20), net.weight(1, 24, 24), outputs=2, hidden_size=24)[1]]
 
 
 @model("orders", "nvrtc_line")

@@ -161,21 +161,29 @@ static void what_decides_stays_wide(void **state)
     pf_graph_free(low);
 }
 
-/* As a product it is narrow even where nothing narrow reaches it. */
-static void attention_of_inputs_is_narrow(void **state)
+/* As products they are narrow even where nothing narrow reaches them. */
+static void products_of_inputs_are_narrow(void **state)
 {
-    static const char text[] =
-        "graph \"\"\n%q = input f32 [1,2,4,8] \"q\"\n%k = input f32 [1,2,6,8] \"k\"\n%v = input f32 [1,2,6,8] \"v\"\n"
-        "%y = attention(%q, %k, %v)\noutput %y \"y\"\n";
-    pf_err    err = { 0 };
-    pf_graph *low = NULL;
+    const struct { pf_op_kind op; const char *text; } cases[] = {
+        { PF_OP_ATTENTION,
+          "graph \"\"\n%q = input f32 [1,2,4,8] \"q\"\n%k = input f32 [1,2,6,8] \"k\"\n%v = input f32 [1,2,6,8] \"v\"\n"
+          "%y = attention(%q, %k, %v)\noutput %y \"y\"\n" },
+        { PF_OP_GRU,
+          "graph \"\"\n%x = input f32 [5,2,8] \"x\"\n%w = input f32 [1,12,8] \"w\"\n%r = input f32 [1,12,4] \"r\"\n"
+          "%1:2 = gru(%x, %w, %r) hidden=4 activations=[1,0] alphas=[0,0] betas=[0,0]\noutput %1 \"y\"\n" },
+    };
 
     (void)state;
-    test_ok(pf_graph_parse(text, &low, &err), &err);
-    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
-    test_ok(pf_graph_verify(low, &err), &err);
-    assert_int_equal(count_nodes(low, PF_OP_ATTENTION, PF_F16), 1);
-    pf_graph_free(low);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_err    err = { 0 };
+        pf_graph *low = NULL;
+
+        test_ok(pf_graph_parse(cases[i].text, &low, &err), &err);
+        test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
+        test_ok(pf_graph_verify(low, &err), &err);
+        assert_int_equal(count_nodes(low, cases[i].op, PF_F16), 1);
+        pf_graph_free(low);
+    }
 }
 
 /* Those that are spared, and products of one term: angles. */
@@ -256,7 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_decides_stays_wide),
-        cmocka_unit_test(attention_of_inputs_is_narrow),
+        cmocka_unit_test(products_of_inputs_are_narrow),
         cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
         cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide),
         cmocka_unit_test(kernels_keep_their_sums),
