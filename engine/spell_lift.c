@@ -44,6 +44,18 @@ static pf_value_id behind(const pf_graph *graph, pf_value_id value)
                : PF_NONE;
 }
 
+/* The first operand that is behind such a reshape and has all places of the result: one that is broadcast does not say
+   how they were cut. */
+static pf_value_id find_root(const pf_graph *graph, const pf_node *node, const pf_shape *result)
+{
+    pf_value_id root = PF_NONE;
+
+    for (uint32_t i = 0; i < node->in_count && root == PF_NONE; i++)
+        if (node->in[i] != PF_NONE && pf_shape_equal(&graph->values[node->in[i]].shape, result))
+            root = behind(graph, node->in[i]);
+    return root;
+}
+
 /* An operand for results of shape `to` where it was one for results of shape `from`: of that shape itself, a number, or
    one for each channel; false otherwise. */
 static bool fit(pf_speller *s, pf_value_id *operand, const pf_shape *from, const pf_shape *to)
@@ -78,11 +90,10 @@ static pf_status lift(pf_graph *graph, pf_node_id id, bool *changed, pf_err *err
     pf_speller     s = { .graph = graph, .name = node.name, .err = err };
     const pf_shape from = graph->values[node.out[0]].shape;
     pf_node_id     first = graph->node_count;
-    pf_value_id    root = PF_NONE, in[INPUTS_MAX] = { PF_NONE, PF_NONE, PF_NONE }, out = PF_NONE;
+    pf_value_id    root = find_root(graph, &node, &from), in[INPUTS_MAX] = { PF_NONE, PF_NONE, PF_NONE },
+                   out = PF_NONE;
     pf_shape       to = { 0 };
 
-    for (uint32_t i = 0; i < node.in_count && root == PF_NONE; i++)
-        root = behind(graph, node.in[i]);
     if (root == PF_NONE)
         return PF_OK;
     to = graph->values[root].shape;

@@ -117,6 +117,40 @@ static void what_follows_a_convolution_can_join_it(void **state)
     pf_graph_free(graph);
 }
 
+/* A gate of one place, itself made by a convolution, in front of or behind what it gates: only what has all places
+   says how they are cut. */
+static void gates_are_broadcast_still(void **state)
+{
+    static const char *const orders[] = { "%4, %0", "%0, %4" };
+    pf_device                nothing = { .kind = PF_DEVICE_CUDA, .name = "nothing" };
+    pf_tensor                in[VALUES_MAX] = { 0 }, expected = { 0 }, found = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        pf_graph  *graph = NULL;
+        pf_profile profile = { 0 };
+        char       text[400] = "";
+        pf_err     err = { 0 };
+
+        snprintf(text, sizeof text,
+                 "graph \"\"\n%%0 = input f32 [1,4,6]\n%%1 = input f32 [4,4,6]\n"
+                 "%%2 = conv(%%0, %%1, _) strides=[1] dilations=[1] pads=[0,0] groups=1\n%%4 = sigmoid(%%2)\n"
+                 "%%5 = mul(%s)\noutput %%5\n", orders[i]);
+        test_ok(pf_graph_parse(text, &graph, &err), &err);
+        fill(graph, in);
+        test_ok(pf_interpret(graph, in, &expected, NULL, NULL, &err), &err);
+        test_ok(pf_spell_out(graph, &nothing, &profile, &(pf_region_rules){ 0 }, &err), &err);
+        test_ok(pf_graph_verify(graph, &err), &err);
+        test_ok(pf_interpret(graph, in, &found, NULL, NULL, &err), &err);
+        compare("gate", &expected, &found);
+        pf_tensor_clear(&in[0]);
+        pf_tensor_clear(&in[1]);
+        pf_tensor_clear(&expected);
+        pf_tensor_clear(&found);
+        pf_graph_free(graph);
+    }
+}
+
 static uint32_t most_inputs(const pf_graph *graph)
 {
     uint32_t most = 0;
@@ -170,7 +204,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same),
                                         cmocka_unit_test(what_the_host_ran_is_written_out),
-                                        cmocka_unit_test(what_follows_a_convolution_can_join_it) };
+                                        cmocka_unit_test(what_follows_a_convolution_can_join_it),
+                                        cmocka_unit_test(gates_are_broadcast_still) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
