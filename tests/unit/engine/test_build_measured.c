@@ -1,0 +1,185 @@
+/* Builds that look at their choices again: inside the network, and before products are merged. */
+#include <stdio.h>
+
+#include "engine/plan.h"
+#include "tests/unit/engine/built.h"
+
+/* A store in which whatever was measured of choices inside a network says that the second candidate of every step is
+   better. */
+typedef struct swapping_store {
+    pf_timing_store  base;
+    pf_timing_store *inner;
+    uint32_t         kept;
+    bool             swaps;
+} swapping_store;
+
+static pf_status swapping_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                                 uint32_t count, pf_timing_record *out, pf_err *err)
+{
+    swapping_store *w = (swapping_store *)base;
+
+    return w->inner->lookup(w->inner, device_class, problems, count, out, err);
+}
+
+static pf_status swapping_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                                const pf_timing_record *entries, pf_err *err)
+{
+    swapping_store  *w = (swapping_store *)base;
+    pf_timing_record record = { 0 };
+    pf_timing_entry  entry = { .tactic = "refined", .rev = 1 };
+    pf_status        st = PF_OK;
+
+    if (strncmp(problem_text, "refined choices\n", 16) != 0)
+        return w->inner->merge(w->inner, class_text, problem_text, entries, err);
+    w->kept++;
+    st = pf_timing_record_merge(&record, entries, err);
+    for (int step = 0; step < 64 && w->swaps && !st; step++) {
+        snprintf(entry.tuning, sizeof entry.tuning, "step=%d rank=1", step);
+        st = pf_timing_record_put(&record, &entry, err);
+    }
+    if (!st)
+        st = w->inner->merge(w->inner, class_text, problem_text, &record, err);
+    pf_timing_record_clear(&record);
+    return st;
+}
+
+static uint32_t differing_choices(const pf_plan *a, const pf_plan *b)
+{
+    uint32_t count = 0;
+
+    assert_int_equal(a->step_count, b->step_count);
+    for (uint32_t s = 0; s < a->step_count; s++)
+        count += strcmp(a->steps[s].ranked[0].tactic, b->steps[s].ranked[0].tactic) ||
+                 strcmp(a->steps[s].ranked[0].tuning, b->steps[s].ranked[0].tuning);
+    return count;
+}
+
+static void expect_measured_once(const char *image, const char *config)
+{
+    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store() };
+    built          first = build(residual_network(image), config, &store.base);
+    built          second = build(residual_network(image), config, &store.base);
+
+    assert_int_equal(store.kept, 1);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_true(same_bytes(first.plan, second.plan));
+    drop(&first);
+    drop(&second);
+    store.inner->close(store.inner);
+}
+
+/* Step by step with the one behind it, and from effort 4 on in whole runs, which cards always take. */
+static void choices_are_measured_again_inside_the_network_once(void **state)
+{
+    (void)state;
+    expect_measured_once("[1,3,32,32]", "effort=2\n");
+    expect_measured_once("[1,3,8,8]", "effort=4\n");
+}
+
+static void what_was_measured_inside_the_network_decides(void **state)
+{
+    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store(),
+                             .swaps = true };
+    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
+    built          third = build(residual_network("[1,3,32,32]"), "effort=2\nreplay=1\n", &store.base);
+
+    (void)state;
+    assert_true(differing_choices(first.plan, second.plan) > 0);
+    assert_true(second.report.max_rel_error >= 0 && second.report.max_rel_error < 1e-4);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_true(same_bytes(second.plan, third.plan));
+    drop(&first);
+    drop(&second);
+    drop(&third);
+    store.inner->close(store.inner);
+}
+
+/* A store in which products of so many columns take very long. */
+typedef struct slow_store { pf_timing_store base; pf_timing_store *inner; const char *columns; } slow_store;
+
+static pf_status slow_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                             uint32_t count, pf_timing_record *out, pf_err *err)
+{
+    slow_store *w = (slow_store *)base;
+
+    return w->inner->lookup(w->inner, device_class, problems, count, out, err);
+}
+
+static pf_status slow_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                            const pf_timing_record *entries, pf_err *err)
+{
+    slow_store      *w = (slow_store *)base;
+    pf_timing_record record = { 0 };
+    bool             slow = strstr(problem_text, "matmul") && strstr(problem_text, w->columns);
+    pf_status        st = pf_timing_record_merge(&record, entries, err);
+
+    for (uint32_t i = 0; i < record.count && slow; i++)
+        record.entries[i].min_ns = record.entries[i].median_ns = 1000000000;
+    if (!st)
+        st = w->inner->merge(w->inner, class_text, problem_text, &record, err);
+    pf_timing_record_clear(&record);
+    return st;
+}
+
+static pf_network *three_products(void)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, y = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("three", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[8,32]", &x, &err), &err);
+    for (uint64_t i = 0; i < 3; i++) {
+        pf_tensor_id w = random_constant(net, "w", 2, (int64_t[]){ 32, 40 }, 0.3, i + 1);
+
+        y = layer(net, "matmul", (const char *[]){ "query", "key", "value" }[i], "", 2, (pf_tensor_id[]){ x, w });
+        test_ok(pf_network_output(net, layer(net, "relu", "relu", "", 1, &y), (const char *[]){ "q", "k", "v" }[i],
+                                  &err),
+                &err);
+    }
+    return net;
+}
+
+static uint32_t products_of(const char *slow_columns, uint32_t *again)
+{
+    slow_store store = { .base = { .lookup = slow_lookup, .merge = slow_merge }, .inner = new_store(),
+                         .columns = slow_columns };
+    built      measured = build(three_products(), "effort=1\n", &store.base);     /* by its own times, as they are */
+    built      first = build(three_products(), "effort=1\n", &store.base),
+               second = build(three_products(), "effort=1\nreplay=1\n", &store.base);
+    uint32_t   count = 0;
+
+    for (uint32_t s = 0; s < first.plan->step_count; s++)
+        count += strstr(first.plan->steps[s].problem_text, "matmul") != NULL;
+    *again = first.report.candidates_timed;
+    assert_true(same_bytes(first.plan, second.plan));
+    drop(&measured);
+    drop(&first);
+    drop(&second);
+    store.inner->close(store.inner);
+    return count;
+}
+
+/* Three products of one value are one only where that is faster. */
+static void merges_are_measured(void **state)
+{
+    uint32_t again = 0;
+
+    (void)state;
+    assert_int_equal(products_of("[32,40]", &again), 1);
+    assert_int_equal(again, 0);
+    assert_int_equal(products_of("[32,120]", &again), 3);
+    assert_int_equal(again, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(choices_are_measured_again_inside_the_network_once),
+        cmocka_unit_test(what_was_measured_inside_the_network_decides),
+        cmocka_unit_test(merges_are_measured),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

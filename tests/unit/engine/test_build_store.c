@@ -1,0 +1,175 @@
+/* What builds take from a timing store, and leave there. */
+#include "tests/unit/engine/built.h"
+
+static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
+{
+    pf_timing_store *store = new_store();
+    built            first = build(residual_network("[2,3,32,32]"), "effort=1\n", store);
+    built            second = build(residual_network("[2,3,32,32]"), "effort=1\n", store);
+    built            replayed = build(residual_network("[2,3,32,32]"), "effort=1\nreplay=1\n", store);
+
+    (void)state;
+    assert_true(first.report.candidates_timed > 0);
+    assert_int_equal(first.report.cache_hits, 0);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_int_equal(second.report.cache_misses, 0);
+    assert_int_equal(second.report.cache_hits, second.report.problems);
+    assert_true(same_bytes(first.plan, second.plan));
+    assert_int_equal(replayed.report.candidates_timed, 0);
+    assert_true(same_bytes(first.plan, replayed.plan));
+    drop(&first);
+    drop(&second);
+    drop(&replayed);
+    store->close(store);
+}
+
+/* A store that hands everything on to another one, entry by entry, the last first and each twice, through the form in
+   which timings travel. */
+typedef struct forking_store { pf_timing_store base; pf_timing_store *inner, *other; } forking_store;
+
+static pf_status forking_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                                uint32_t count, pf_timing_record *out, pf_err *err)
+{
+    pf_timing_store *inner = ((forking_store *)base)->inner;
+
+    return inner->lookup(inner, device_class, problems, count, out, err);
+}
+
+static pf_status hand_on(pf_timing_store *to, const char *class_text, const char *problem_text,
+                         const pf_timing_record *one, pf_err *err)
+{
+    pf_timing_record arrived = { 0 };
+    pf_buf           bytes;
+    pf_status        st = PF_OK;
+
+    pf_buf_init(&bytes, 1 << 20);
+    assert_true(pf_timing_record_encode(one, &bytes));
+    st = pf_timing_record_decode(bytes.data, bytes.size, &arrived, err);
+    if (!st)
+        st = to->merge(to, class_text, problem_text, &arrived, err);
+    pf_buf_clear(&bytes);
+    pf_timing_record_clear(&arrived);
+    return st;
+}
+
+static pf_status forking_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                               const pf_timing_record *entries, pf_err *err)
+{
+    forking_store *f = (forking_store *)base;
+    pf_status      st = f->inner->merge(f->inner, class_text, problem_text, entries, err);
+
+    for (uint32_t i = 0; i < 2 * entries->count && !st; i++) {
+        pf_timing_record one = { &entries->entries[(2 * entries->count - 1 - i) / 2], 1, 1, entries->effort };
+
+        st = hand_on(f->other, class_text, problem_text, &one, err);
+    }
+    return st;
+}
+
+static void merged_timings_give_the_same_bytes(void **state)
+{
+    forking_store store = { .base = { .lookup = forking_lookup, .merge = forking_merge }, .inner = new_store(),
+                            .other = new_store() };
+    built         first = build(residual_network("[2,3,32,32]"), "effort=2\n", &store.base);
+    built         merged = build(residual_network("[2,3,32,32]"), "effort=2\n", store.other);
+
+    (void)state;
+    assert_int_equal(merged.report.candidates_timed, 0);
+    assert_true(same_bytes(first.plan, merged.plan));
+    drop(&first);
+    drop(&merged);
+    store.inner->close(store.inner);
+    store.other->close(store.other);
+}
+
+/* A store that counts the checks of plans which are asked for and stored. */
+typedef struct watched_store { pf_timing_store base; pf_timing_store *inner; uint32_t found, kept; } watched_store;
+
+static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
+                                uint32_t count, pf_timing_record *out, pf_err *err)
+{
+    watched_store *w = (watched_store *)base;
+    pf_status      st = w->inner->lookup(w->inner, device_class, problems, count, out, err);
+
+    for (uint32_t i = 0; i < count && !st; i++)
+        w->found += pf_timing_record_find(&out[i], "plan", "usual") != NULL;
+    return st;
+}
+
+static pf_status watched_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
+                               const pf_timing_record *entries, pf_err *err)
+{
+    watched_store *w = (watched_store *)base;
+
+    w->kept += pf_timing_record_find(entries, "plan", "usual") != NULL;
+    return w->inner->merge(w->inner, class_text, problem_text, entries, err);
+}
+
+static void bytes_that_were_checked_are_not_checked_again(void **state)
+{
+    watched_store watched = { .base = { .lookup = watched_lookup, .merge = watched_merge }, .inner = new_store() };
+    built         first = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base), second = { 0 },
+                  other = { 0 };
+
+    (void)state;
+    assert_int_equal(watched.kept, 1);
+    assert_int_equal(watched.found, 0);
+    second = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base);
+    assert_int_equal(watched.kept, 1);
+    assert_int_equal(watched.found, 1);
+    assert_true(second.report.max_rel_error == first.report.max_rel_error);
+    assert_true(second.report.least_cosine == first.report.least_cosine);
+    assert_int_equal(second.report.device_bytes, first.report.device_bytes);
+    assert_int_equal(second.report.memory_bytes, first.report.memory_bytes);
+    assert_int_equal(second.report.memory_lower_bound_bytes, first.report.memory_lower_bound_bytes);
+    other = build(residual_network("[3,3,32,32]"), "effort=1\n", &watched.base);
+    assert_int_equal(watched.kept, 2);
+    drop(&first);
+    drop(&second);
+    drop(&other);
+    watched.inner->close(watched.inner);
+}
+
+static void more_effort_times_again_and_then_satisfies_less(void **state)
+{
+    pf_timing_store *store = new_store();
+    built            low = build(residual_network("[1,3,16,16]"), "effort=1\n", store);
+    built            high = build(residual_network("[1,3,16,16]"), "effort=3\n", store);
+    built            again = build(residual_network("[1,3,16,16]"), "effort=1\n", store);
+
+    (void)state;
+    assert_true(high.report.candidates_timed >= low.report.candidates_timed);
+    assert_int_equal(again.report.candidates_timed, 0);
+    drop(&low);
+    drop(&high);
+    drop(&again);
+    store->close(store);
+}
+
+static void replay_with_a_hole_names_the_layer(void **state)
+{
+    pf_timing_store *store = new_store();
+    pf_build_options options = { .store = store };
+    built            b = { 0 };
+    pf_err           err = { 0 };
+
+    (void)state;
+    assert_int_equal(try_build(&b, residual_network("[1,3,16,16]"), "replay=1\n", &options, &err), PF_CACHE_MISS);
+    assert_non_null(strstr(err.msg, "conv1"));
+    assert_null(b.plan);
+    drop(&b);
+    store->close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_store_gives_the_same_bytes_and_times_nothing),
+        cmocka_unit_test(merged_timings_give_the_same_bytes),
+        cmocka_unit_test(bytes_that_were_checked_are_not_checked_again),
+        cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
+        cmocka_unit_test(replay_with_a_hole_names_the_layer),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
