@@ -36,6 +36,7 @@ def build(args, model, batch, plan, cache):
         words += ["--shapes", shapes]
     if args.share != 100:
         words += ["--share", str(args.share)]
+    os.sync()       # what was written before, weights above all, is not to be waited for by this build
     start = time.time()
     report = planfarm(*words)
     return dict(report, wall_seconds=time.time() - start) if report else None
