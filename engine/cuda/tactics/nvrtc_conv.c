@@ -1,6 +1,6 @@
 /* Convolutions with a window as one product of our own, with everything behind them, where they are too small for
    cuDNN's kernels to fill the card, or have too few channels for its fast ones: pictures are not unfolded, the kernel
-   finds each tap's pixels itself.  Tunings as of nvrtc_matmul. */
+   finds each tap's pixels itself.  Tunings and packing as of nvrtc_matmul. */
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/program_tactic.h"
 
@@ -37,12 +37,7 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
-    const pf_tensor *weights = NULL;
-    void            *to = pf_program_pack(step, constants, packed, &weights);
-
-    (void)err;
-    pf_codegen_matmul_pack(p, weights, to);
-    return PF_OK;
+    return pf_tactic_nvrtc_matmul.pack(step, p, constants, packed, err);
 }
 
 PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
