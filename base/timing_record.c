@@ -215,11 +215,12 @@ static void decode_entry(pf_reader *from, pf_timing_entry *entry)
         entry->status = PF_TIMING_FAILED;
 }
 
-/* Times are durations and errors are sizes: what no measurement can give is not taken in. */
+/* Times are durations, and errors are sizes, or -1 and cosines of findings: what no measurement can give is not taken
+   in. */
 static bool is_plausible(const pf_timing_entry *entry)
 {
     return entry->tactic[0] && entry->min_ns >= 0 && entry->median_ns >= 0 && entry->spread_ns >= 0 &&
-           entry->max_rel_error >= 0 && entry->contended <= 1;
+           entry->max_rel_error >= -1 && entry->contended <= 1;
 }
 
 /* Reads one into the free place behind the last. */

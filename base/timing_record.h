@@ -25,7 +25,8 @@ typedef struct pf_timing_entry {
     uint32_t         sample_count;
     int64_t          min_ns, median_ns, spread_ns;      /* spread: median absolute deviation */
     uint64_t         workspace_bytes;
-    double           max_rel_error;     /* against the reference, relative to its range */
+    double           max_rel_error;     /* against the reference, relative to its range; of findings also -1: not
+                                           compared, or a cosine */
     uint8_t          effort;            /* the greatest at which it was timed */
     uint8_t          contended;  /* 1: another process used the device: never chosen from, kept out of shared caches */
     uint32_t         clock_mhz;         /* 0: unknown */

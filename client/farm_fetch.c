@@ -157,14 +157,15 @@ void pf_farm_say_manifest(pf_call *call, const pf_manifest *manifest, const char
            pf_text_bytes(manifest->plan_bytes, size), manifest->model_name, manifest->class_name, hex);
     if (json_is_object(summary))
         pf_say(call,
-               "  %d problems: %d from the timing cache, %d not; %d candidates timed in %.1f s; built in %.1f s\n"
-               "  largest error against the reference %.2g of the output's range\n",
+               "  %d problems: %d from the timing cache, %d not; %d candidates timed in %.1f s; built in %.1f s\n",
                (int)json_integer_value(json_object_get(summary, "problems")),
                (int)json_integer_value(json_object_get(summary, "cache_hits")),
                (int)json_integer_value(json_object_get(summary, "cache_misses")),
                (int)json_integer_value(json_object_get(summary, "candidates_timed")),
                json_number_value(json_object_get(summary, "timing_seconds")),
-               json_number_value(json_object_get(summary, "build_seconds")),
+               json_number_value(json_object_get(summary, "build_seconds")));
+    if (json_is_object(summary) && json_number_value(json_object_get(summary, "max_rel_error")) >= 0)
+        pf_say(call, "  largest error against the reference %.2g of the output's range\n",
                json_number_value(json_object_get(summary, "max_rel_error")));
     json_decref(summary);
 }

@@ -190,8 +190,11 @@ static void say_report(build *b)
     pf_say(b->call, "  memory %s; a context holds %s on the device, at least %s\n",
            pf_text_bytes(b->report.memory_bytes, memory), pf_text_bytes(b->report.device_bytes, device),
            pf_text_bytes(b->report.device_bound_bytes, bound));
-    pf_say(b->call, "  largest error against the reference %.2g of the output's range, least cosine %.7f\n",
-           b->report.max_rel_error, b->report.least_cosine);
+    if (b->report.max_rel_error >= 0)
+        pf_say(b->call, "  largest error against the reference %.2g of the output's range, least cosine %.7f\n",
+               b->report.max_rel_error, b->report.least_cosine);
+    else
+        pf_say(b->call, "  outputs were not compared: the reference does not run on generated inputs\n");
 }
 
 static pf_status build_here(build *b, pf_err *err)

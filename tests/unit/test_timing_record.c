@@ -1,5 +1,6 @@
 #include "tests/test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -163,6 +164,36 @@ static void damaged_bytes_are_refused(void **state)
     pf_buf_clear(&bytes);
 }
 
+/* Findings say -1 of what was not compared. */
+static void only_sizes_are_errors(void **state)
+{
+    static const struct { double error; bool plausible; } cases[] = {
+        { 0, true }, { 0.5, true }, { INFINITY, true }, { -1, true }, { -0.25, true }, { -1.5, false }, { NAN, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 }, back = { 0 };
+        pf_timing_entry  entry = entry_of("a", "1", 3, 10);
+        pf_buf           bytes = { 0 };
+        pf_err           err = { 0 };
+
+        entry.max_rel_error = cases[i].error;
+        put(&record, entry);
+        pf_buf_init(&bytes, 1 << 16);
+        assert_true(pf_timing_record_encode(&record, &bytes));
+        if (cases[i].plausible) {
+            test_ok(pf_timing_record_decode(bytes.data, bytes.size, &back, &err), &err);
+            assert_true(back.entries[0].max_rel_error == cases[i].error);
+        } else {
+            test_fails(pf_timing_record_decode(bytes.data, bytes.size, &back, &err), PF_CORRUPT, &err);
+        }
+        pf_buf_clear(&bytes);
+        pf_timing_record_clear(&record);
+        pf_timing_record_clear(&back);
+    }
+}
+
 static void memory_store_keeps_records(void **state)
 {
     pf_timing_store *store = NULL;
@@ -193,7 +224,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_are_sorted_and_found), cmocka_unit_test(the_better_measurement_stays),
         cmocka_unit_test(merging_in_any_order_gives_the_same), cmocka_unit_test(encoding_is_read_back),
-        cmocka_unit_test(damaged_bytes_are_refused), cmocka_unit_test(memory_store_keeps_records),
+        cmocka_unit_test(damaged_bytes_are_refused), cmocka_unit_test(only_sizes_are_errors),
+        cmocka_unit_test(memory_store_keeps_records),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
