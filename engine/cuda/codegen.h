@@ -106,6 +106,7 @@ const char *cg_scatter_declines(const pf_graph *graph, const pf_node *node);
 /* Pools that have no kernel of their own: over volumes, with places, of norms.  slot: the output that is wanted. */
 int32_t     cg_eval_pool(cg_context *cg, const pf_node *node, uint32_t slot, const cg_point *point);
 const char *cg_pool_declines(const pf_graph *graph, const pf_node *node);
+bool        cg_pool_wants_places(const pf_graph *graph, const pf_node *node);   /* is its second output read? */
 /* grid_sample: weighted sums of pixels that are computed. */
 int32_t     cg_eval_grid_sample(cg_context *cg, const pf_node *node, const cg_point *point);
 const char *cg_grid_sample_declines(const pf_graph *graph, const pf_node *node);

@@ -3,7 +3,7 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-static bool wants_places(const pf_graph *graph, const pf_node *node)
+bool cg_pool_wants_places(const pf_graph *graph, const pf_node *node)
 {
     return node->out_count > 1 && node->out[1] != PF_NONE && pf_graph_use_count(graph, node->out[1]) > 0;
 }
@@ -16,7 +16,7 @@ const char *cg_pool_declines(const pf_graph *graph, const pf_node *node)
     if (attrs->auto_pad) return "padding depends on a symbol";
     if (!pf_dtype_is_float(x->dtype)) return "pooling of integers";
     if (x->shape.rank > 5) return "a pool over more than three dims";
-    return x->shape.rank == 5 || node->op == PF_OP_LP_POOL || wants_places(graph, node)
+    return x->shape.rank == 5 || node->op == PF_OP_LP_POOL || cg_pool_wants_places(graph, node)
                ? NULL
                : "a pool that has a kernel of its own";
 }
@@ -128,7 +128,7 @@ int32_t cg_eval_pool(cg_context *cg, const pf_node *node, uint32_t slot, const c
     const pf_graph *graph = cg->problem->graph;
     const pf_shape *shape = &pf_graph_value(graph, node->in[0])->shape;
     pool_code       pool = { .cg = cg, .node = node, .attrs = node->attrs, .x = shape, .spatial = shape->rank - 2,
-                             .places = wants_places(graph, node), .at = *point, .counted = *point };
+                             .places = cg_pool_wants_places(graph, node), .at = *point, .counted = *point };
     int32_t         x = 0;
 
     print_start(&pool);

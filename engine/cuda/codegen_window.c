@@ -37,8 +37,8 @@ static const char *take_pool(const pf_graph *graph, const pf_node *node, window_
 {
     const pf_pool_attrs *attrs = node->attrs;
 
-    if (pf_graph_value(graph, node->in[0])->shape.rank != 4 || node->out_count != 1)
-        return "not two spatial dims and one output";
+    if (pf_graph_value(graph, node->in[0])->shape.rank != 4 || cg_pool_wants_places(graph, node))
+        return "not two spatial dims, or places are wanted";
     if (attrs->auto_pad) return "padding depends on a symbol";
     form->kernel = &attrs->kernel;
     form->strides = &attrs->strides;
