@@ -143,7 +143,7 @@ def rows(net):
     return [rms, net.op("Softmax", y, axis=-1), net.op("LogSoftmax", y, axis=-1), net.op("ReduceMax", x, axes=[2], keepdims=0)]
 
 
-@model("columns", "nvrtc_column", "nvrtc_window")
+@model("columns", "nvrtc_column", "nvrtc_window", without=("nvrtc_row",))
 def columns(net):
     x = net.input("x", 2, 48, 14, 14)
     y = net.op("Conv", x, net.weight(48, 1, 3, 3), net.weight(48), kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=48)
@@ -254,6 +254,37 @@ def orders(net):
     x = net.input("x", 7, 500)
     values, places = net.op("TopK", x, net.ints(5), outputs=2, axis=-1)
     return [values, places, net.op("CumSum", x, net.constant(1, np.int64))]
+
+
+@model("scattered_rows", "nvrtc_scatter", without=("nvrtc_loop",))
+def scattered_rows(net):
+    """By many indices, some of them equal: summed, and overwritten."""
+    x, rows = net.input("x", 37, 70), net.input("rows", 300, 70)
+    which = net.constant(RANDOM.integers(0, 37, (300, 1)), np.int64)
+    return [net.op("ScatterND", x, which, rows, reduction="add"), net.op("ScatterND", x, which, rows)]
+
+
+@model("scattered_elements", "nvrtc_loop")
+def scattered_elements(net):
+    x, which = net.input("x", 37, 70), net.constant(RANDOM.integers(0, 37, (3, 70)), np.int64)
+    return [net.op("ScatterElements", x, which, net.input("few", 3, 70), axis=0)]
+
+
+@model("volumes")
+def volumes(net):
+    x = net.input("x", 2, 12, 5, 9, 7)
+    y = net.op("Relu", net.op("Conv", x, net.weight(16, 12, 3, 3, 3), net.weight(16), kernel_shape=[3, 3, 3], pads=[1, 1, 1, 1, 1, 1]))
+    most = net.op("MaxPool", y, kernel_shape=[2, 2, 2], strides=[2, 2, 2])
+    return [most, net.op("AveragePool", y, kernel_shape=[3, 3, 3], strides=[2, 2, 2], pads=[1, 1, 1, 1, 1, 1])]
+
+
+@model("samples", "nvrtc_loop")
+def samples(net):
+    x = net.input("x", 2, 6, 11, 13)
+    sampled = net.op("GridSample", x, net.op("Tanh", net.input("grid", 2, 9, 10, 2)), mode="bilinear")
+    most, places = net.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], outputs=2)
+    norm = net.op("LpPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    return [sampled, most, places, norm]
 
 
 # ---- Running
