@@ -1,6 +1,5 @@
 /* Pools at a point: a loop over the window, in whatever layout the input has. */
-#include "engine/cuda/codegen.h"
-#include "engine/op.h"
+#include "engine/cuda/codegen_expr.h"
 #include "engine/ops/attrs.h"
 
 bool cg_pool_wants_places(const pf_graph *graph, const pf_node *node)
@@ -125,10 +124,10 @@ static void print_end(pool_code *pool)
 
 int32_t cg_eval_pool(cg_context *cg, const pf_node *node, uint32_t slot, const cg_point *point)
 {
-    const pf_graph *graph = cg->problem->graph;
-    const pf_shape *shape = &pf_graph_value(graph, node->in[0])->shape;
+    const pf_shape *shape = &cg_input(cg, node, 0)->shape;
     pool_code       pool = { .cg = cg, .node = node, .attrs = node->attrs, .x = shape, .spatial = shape->rank - 2,
-                             .places = cg_pool_wants_places(graph, node), .at = *point, .counted = *point };
+                             .places = cg_pool_wants_places(cg->problem->graph, node), .at = *point,
+                             .counted = *point };
     int32_t         x = 0;
 
     print_start(&pool);

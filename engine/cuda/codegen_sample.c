@@ -1,6 +1,6 @@
 /* grid_sample at a point: where the grid points to, the pixels round that and their weights are computed for each
    element, as in engine/ops/grid_sample.c. */
-#include "engine/cuda/codegen.h"
+#include "engine/cuda/codegen_expr.h"
 #include "engine/ops/attrs.h"
 
 enum { TAPS_MAX = 16 };
@@ -118,8 +118,7 @@ static bool add_taps(sample_code *s, int d, int32_t weight, const cg_point *poin
 
 int32_t cg_eval_grid_sample(cg_context *cg, const pf_node *node, const cg_point *point)
 {
-    sample_code s = { .cg = cg, .node = node, .attrs = node->attrs,
-                      .x = &pf_graph_value(cg->problem->graph, node->in[0])->shape };
+    sample_code s = { .cg = cg, .node = node, .attrs = node->attrs, .x = &cg_input(cg, node, 0)->shape };
 
     for (int d = 0; d < s.x->rank - 2; d++)
         if (!print_coordinate(&s, d, point)) return -1;

@@ -1,20 +1,12 @@
 /* Scattering as seen from the element that is written: it looks through all indices for those that name it, in their
    order, so that the last one counts, or all are combined in the same order every time.  For few indices, as a cache of
    keys gets, or few elements, as the nodes of a graph have. */
-#include <stdio.h>
-
-#include "engine/cuda/codegen.h"
-#include "engine/op.h"
+#include "engine/cuda/codegen_expr.h"
 #include "engine/ops/attrs.h"
 
 enum { INDICES_MAX = 4096 };
 #define COMPARISONS_MAX (INT64_C(1) << 33)      /* some milliseconds of a card; the host takes longer */
 #define COMPARISONS_BESIDE (INT64_C(1) << 24)   /* more are worth a kernel of their own, which rows get */
-
-static const pf_value *input_of(const cg_context *cg, const pf_node *node, uint32_t i)
-{
-    return pf_graph_value(cg->problem->graph, node->in[i]);
-}
 
 static int32_t reduction_of(const pf_node *node)
 {
@@ -114,7 +106,7 @@ static void narrow_to(cg_context *cg, int32_t guard, int32_t which, int64_t size
 static bool elements_update(cg_context *cg, const pf_node *node, const cg_point *point, int var, cg_point *update)
 {
     int64_t         axis = ((const pf_scatter_elements_attrs *)node->attrs)->axis;
-    const pf_shape *index = &input_of(cg, node, 1)->shape, *y = &input_of(cg, node, 0)->shape;
+    const pf_shape *index = &cg_input(cg, node, 1)->shape, *y = &cg_input(cg, node, 0)->shape;
     int32_t         guard = open_guard(cg, point), which = 0;
 
     *update = *point;
@@ -136,7 +128,7 @@ static bool elements_update(cg_context *cg, const pf_node *node, const cg_point 
 
 static bool positions_update(cg_context *cg, const pf_node *node, const cg_point *point, int var, cg_point *update)
 {
-    const pf_shape *index = &input_of(cg, node, 1)->shape, *y = &input_of(cg, node, 0)->shape;
+    const pf_shape *index = &cg_input(cg, node, 1)->shape, *y = &cg_input(cg, node, 0)->shape;
     int             outer = index->rank - 1, depth = (int)index->dim[outer];
     cg_index        rest = cg_index_var(var);
     cg_point        at = *point;
@@ -162,17 +154,13 @@ static bool positions_update(cg_context *cg, const pf_node *node, const cg_point
 
 int32_t cg_eval_scatter(cg_context *cg, const pf_node *node, const cg_point *point)
 {
-    cg_type       type = cg_type_of(input_of(cg, node, 0)->dtype);
     int32_t       x = cg_eval(cg, node->in[0], point), id = ++cg->next_id, update = 0;
     cg_inner_loop loop = {0};
     cg_point      at = {0};
     bool          fine = false;
 
-    pf_buf_printf(cg->body, "  %s v%d[V]; LANES v%d[l] = v%d[l];\n",
-                  type == CG_FLOAT ? "float"
-                  : type == CG_INT ? "long long"
-                                   : "int",
-                  id, id, x);
+    cg_declare(cg, id, cg_type_of(cg_input(cg, node, 0)->dtype));
+    pf_buf_printf(cg->body, "LANES v%d[l] = v%d[l];\n", id, x);
     if (x < 0 || !cg_open_loop(cg, count_indices(cg->problem->graph, node), &loop)) return -1;
     fine = node->op == PF_OP_SCATTER_ND ? positions_update(cg, node, point, loop.var, &at)
                                         : elements_update(cg, node, point, loop.var, &at);

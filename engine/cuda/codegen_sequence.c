@@ -1,11 +1,6 @@
 /* Moves along a dim by a number for each entry of the batch. */
-#include "engine/cuda/codegen.h"
+#include "engine/cuda/codegen_expr.h"
 #include "engine/ops/attrs.h"
-
-static const pf_shape *shape_in(const cg_context *cg, const pf_node *node, uint32_t i)
-{
-    return &pf_graph_value(cg->problem->graph, node->in[i])->shape;
-}
 
 /* The first `length` steps backwards. */
 int32_t cg_eval_reverse_sequence(cg_context *cg, const pf_node *node, const cg_point *point)
@@ -22,7 +17,7 @@ int32_t cg_eval_reverse_sequence(cg_context *cg, const pf_node *node, const cg_p
     pf_buf_printf(cg->body, "  idx o%d[V]; LANES { const idx n = (idx)v%d[l], t = ", id, length);
     cg_index_print(cg, &point->at[attrs->time_axis], "l", cg->body);
     pf_buf_printf(cg->body, "; o%d[l] = t < n && n <= %lld ? n - 1 - t : t; }\n", id,
-                  (long long)shape_in(cg, node, 0)->dim[attrs->time_axis]);
+                  (long long)cg_input(cg, node, 0)->shape.dim[attrs->time_axis]);
     at.at[attrs->time_axis] = (cg_index){ .opaque = id };
     return cg_eval(cg, node->in[0], &at);
 }
@@ -37,8 +32,9 @@ static int32_t print_place(cg_context *cg, const pf_node *node, const cg_point *
     cg_index_print(cg, &point->at[attrs->axis], "l", cg->body);
     if (start) pf_buf_printf(cg->body, " - (idx)v%d[l]", start);
     if (attrs->mode == PF_TENSOR_SCATTER_CIRCULAR)
-        pf_buf_printf(cg->body, "; k += k < 0 ? %lld : 0", (long long)shape_in(cg, node, 0)->dim[attrs->axis]);
-    pf_buf_printf(cg->body, "; g%d[l] = k >= 0 && k < %lld", id, (long long)shape_in(cg, node, 1)->dim[attrs->axis]);
+        pf_buf_printf(cg->body, "; k += k < 0 ? %lld : 0", (long long)cg_input(cg, node, 0)->shape.dim[attrs->axis]);
+    pf_buf_printf(cg->body, "; g%d[l] = k >= 0 && k < %lld", id,
+                  (long long)cg_input(cg, node, 1)->shape.dim[attrs->axis]);
     if (point->guard) pf_buf_printf(cg->body, " && g%d[l]", point->guard);
     pf_buf_printf(cg->body, "; o%d[l] = g%d[l] ? k : 0; }\n", id, id);
     return id;
@@ -49,7 +45,6 @@ int32_t cg_eval_tensor_scatter(cg_context *cg, const pf_node *node, const cg_poi
 {
     const pf_tensor_scatter_attrs *attrs = node->attrs;
     cg_point                       at = *point, entry = *point;
-    cg_type                        type = cg_type_of(pf_graph_value(cg->problem->graph, node->in[0])->dtype);
     int32_t                        start = 0, x = 0, update = 0, place = 0, id = 0;
 
     entry.rank = 1;
@@ -63,10 +58,7 @@ int32_t cg_eval_tensor_scatter(cg_context *cg, const pf_node *node, const cg_poi
     update = cg_eval(cg, node->in[1], &at);
     if (update < 0) return -1;
     id = ++cg->next_id;
-    pf_buf_printf(cg->body, "  %s v%d[V]; LANES v%d[l] = g%d[l] ? v%d[l] : v%d[l];\n",
-                  type == CG_FLOAT ? "float"
-                  : type == CG_INT ? "long long"
-                                   : "int",
-                  id, id, place, update, x);
+    cg_declare(cg, id, cg_type_of(cg_input(cg, node, 0)->dtype));
+    pf_buf_printf(cg->body, "LANES v%d[l] = g%d[l] ? v%d[l] : v%d[l];\n", id, place, update, x);
     return id;
 }
