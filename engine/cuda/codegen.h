@@ -127,6 +127,9 @@ const char *cg_behind_declines(const pf_graph *graph, const pf_node *anchor);
 void    cg_print_start(const pf_problem *p, pf_buf *out);
 /* Conversion functions and types that every kernel starts with. */
 extern const char cg_prelude[];
-const char *cg_storage_type(pf_dtype dtype);            /* "unsigned short" for f16; NULL: no such type here */
+const char *cg_storage_type(pf_dtype dtype);            /* "f16"; NULL: no such type here */
+/* The function of the prelude that makes a float of what is stored, or the reverse; "" where there is none. */
+const char *cg_load_function(pf_dtype dtype);
+const char *cg_store_function(pf_dtype dtype);
 
 #endif

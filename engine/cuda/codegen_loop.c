@@ -145,13 +145,12 @@ static bool bind_stored(cg_context *cg, pf_value_id value, const cg_point *point
 {
     pf_dtype    dtype = pf_graph_value(cg->problem->graph, value)->dtype;
     cg_index    address = cg_address(cg, PF_LAYOUT_LINEAR, pf_graph_value(cg->problem->graph, value), point);
-    const char *type = cg_storage_type(dtype),
-               *convert = dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
+    const char *type = cg_storage_type(dtype);
     int32_t     id = ++cg->next_id;
 
     pf_buf_printf(cg->body, "  float v%d[V]; { const wide<%s, V> w = *(const wide<%s, V> *)(out0 + ", id, type, type);
     cg_index_print(cg, &address, "0", cg->body);
-    pf_buf_printf(cg->body, "); LANES v%d[l] = %s(w.at[l]); }\n", id, convert);
+    pf_buf_printf(cg->body, "); LANES v%d[l] = %s(w.at[l]); }\n", id, cg_load_function(dtype));
     return cg_bind(cg, value, point, id);
 }
 

@@ -93,6 +93,16 @@ const char *cg_storage_type(pf_dtype dtype)
     return s ? s->type : NULL;
 }
 
+const char *cg_load_function(pf_dtype dtype)
+{
+    return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
+}
+
+const char *cg_store_function(pf_dtype dtype)
+{
+    return dtype == PF_F16 ? "to_f16" : dtype == PF_BF16 ? "to_bf16" : "";
+}
+
 cg_type cg_type_of(pf_dtype dtype)
 {
     return dtype == PF_BOOL ? CG_BOOL : pf_dtype_is_float(dtype) ? CG_FLOAT : CG_INT;

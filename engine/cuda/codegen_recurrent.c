@@ -69,12 +69,6 @@ static uint32_t input_index(const pf_problem *p, const pf_node *node, uint32_t s
     return UINT32_MAX;
 }
 
-static const char *from_storage(pf_dtype dtype)
-{
-    return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
-}
-static const char *to_storage(pf_dtype dtype) { return dtype == PF_F16 ? "to_f16" : dtype == PF_BF16 ? "to_bf16" : ""; }
-
 static void print_loads(const pf_problem *p, const pf_node *node, pf_buf *out)
 {
     static const char *const names[OPERANDS] = { "X", "W", "R", "B", "LENGTH", "H", "C", "P" };
@@ -86,7 +80,7 @@ static void print_loads(const pf_problem *p, const pf_node *node, pf_buf *out)
         if (flags[slot]) pf_buf_printf(out, "#define HAS_%s %d\n", flags[slot], i != UINT32_MAX);
         if (i != UINT32_MAX)
             pf_buf_printf(out, "#define LOAD_%s(i) %s(in%u[i])\n", names[slot],
-                          from_storage(pf_graph_value(p->graph, p->graph->inputs[i])->dtype), i);
+                          cg_load_function(pf_graph_value(p->graph, p->graph->inputs[i])->dtype), i);
     }
 }
 
@@ -100,7 +94,7 @@ static void print_stores(const pf_problem *p, const pf_node *node, pf_buf *out)
         while (o < node->out_count && i < p->graph->output_count && p->graph->outputs[i] != node->out[o]) i++;
         if (o < node->out_count && i < p->graph->output_count)
             pf_buf_printf(out, "#define STORE_%s(i, v) out%u[i] = %s(v)\n", names[o], i,
-                          to_storage(pf_graph_value(p->graph, node->out[o])->dtype));
+                          cg_store_function(pf_graph_value(p->graph, node->out[o])->dtype));
         else pf_buf_printf(out, "#define STORE_%s(i, v) (void)0\n", names[o]);
     }
 }

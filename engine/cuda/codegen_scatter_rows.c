@@ -91,11 +91,6 @@ int pf_codegen_scatter_rows_tunings(const pf_problem *p, int compute_units, int 
 
 /* ---- Emitting */
 
-static const char *load_of(pf_dtype dtype)
-{
-    return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
-}
-
 static void print_defines(const rows_form *form, int rows, pf_buf *out)
 {
     int64_t width = tile_width(form);
@@ -144,9 +139,9 @@ static void print_search(const rows_form *form, pf_buf *out)
 static void print_body(const pf_problem *p, const rows_form *form, pf_buf *out)
 {
     pf_dtype    dtype = pf_graph_value(p->graph, form->node->in[0])->dtype;
-    const char *type = cg_type_of(dtype) == CG_FLOAT ? "float" : "long long", *load = load_of(dtype);
+    const char *type = cg_type_of(dtype) == CG_FLOAT ? "float" : "long long", *load = cg_load_function(dtype);
     const char *combine = cg_scatter_combination(((const pf_scatter_nd_attrs *)form->node->attrs)->reduction);
-    const char *store = dtype == PF_F16 ? "to_f16" : dtype == PF_BF16 ? "to_bf16" : NULL;
+    const char *store = cg_store_function(dtype);
 
     pf_buf_printf(out, "  __shared__ int place[LOOKS * %d], row[LOOKS * %d], found[LOOKS * %d];\n", THREADS, THREADS,
                   THREADS / 32);
@@ -163,7 +158,7 @@ static void print_body(const pf_problem *p, const rows_form *form, pf_buf *out)
                        "WIDTH + f]); kept[k] = %s; } }\n  __syncthreads();\n  }\n", type, type, load, combine);
     pf_buf_printf(out, "  _Pragma(\"unroll\") for (int k = 0; k < K; ++k) { ELEM "
                        "if (owned) out0[(first + r) * WIDTH + f] = ");
-    if (store) pf_buf_printf(out, "%s(kept[k]); }\n", store);
+    if (*store) pf_buf_printf(out, "%s(kept[k]); }\n", store);
     else pf_buf_printf(out, "(%s)kept[k]; }\n", cg_storage_type(dtype));
 }
 

@@ -166,11 +166,6 @@ static void emit_weights(const pf_problem *p, const window_form *form, pf_buf *o
                   type);
 }
 
-static const char *from_storage(pf_dtype dtype)
-{
-    return dtype == PF_F16 ? "from_f16" : dtype == PF_BF16 ? "from_bf16" : "";
-}
-
 /* What one tap does to sum[s][l], given the column's values in `column[..]`, and what an element outside does. */
 static const char *tap_statement(pf_op_kind op)
 {
@@ -182,7 +177,7 @@ static const char *tap_statement(pf_op_kind op)
 static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
 {
     pf_dtype    dtype = pf_graph_value(p->graph, form->node->in[0])->dtype;
-    const char *type = cg_storage_type(dtype), *convert = from_storage(dtype);
+    const char *type = cg_storage_type(dtype), *convert = cg_load_function(dtype);
     bool        max = form->node->op == PF_OP_MAX_POOL, conv = form->node->op == PF_OP_CONV;
 
     pf_buf_printf(out, "  float sum[S][V];\n  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) LANES sum[s][l] = %s;\n",
@@ -208,7 +203,7 @@ static void emit_defines(const pf_problem *p, const window_form *form, const pf_
 {
     const pf_shape *x = shape_in(p, form);
     const pf_ints  *k = form->kernel, *s = form->strides, *d = form->dilations, *pads = form->pads;
-    const char     *convert = from_storage(pf_graph_value(p->graph, form->node->in[0])->dtype);
+    const char     *convert = cg_load_function(pf_graph_value(p->graph, form->node->in[0])->dtype);
 
     pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define CHANNELS %lld\n", tuning->strip,
                   (long long)x->dim[2], (long long)x->dim[3], (long long)x->dim[1]);
