@@ -116,6 +116,9 @@ int32_t     cg_eval_reverse_sequence(cg_context *cg, const pf_node *node, const 
 int32_t     cg_eval_tensor_scatter(cg_context *cg, const pf_node *node, const cg_point *point);
 /* Why the node cannot be evaluated by cg_eval, or NULL. */
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node);
+/* Live nodes: the only one, NULL when there are others; is there one of that op? */
+const pf_node *cg_only_node(const pf_graph *graph);
+bool           cg_has_node(const pf_graph *graph, pf_op_kind op);
 /* The one node that is_anchor; otherwise why not: none (what to say when there is none), two (when there are more), or
    what is beside it and cannot be evaluated. */
 const char *cg_find_anchor(const pf_graph *graph, bool (*is_anchor)(const pf_node *node), const char *none,

@@ -1,6 +1,25 @@
-/* A region's anchor, and what stands round it. */
+/* A region's nodes: its anchor, and what stands round it. */
 #include "engine/cuda/codegen.h"
 #include "engine/op.h"
+
+const pf_node *cg_only_node(const pf_graph *graph)
+{
+    const pf_node *only = NULL;
+
+    for (uint32_t n = 0; n < graph->node_count; n++) {
+        if (!graph->nodes[n].live) continue;
+        if (only) return NULL;
+        only = &graph->nodes[n];
+    }
+    return only;
+}
+
+bool cg_has_node(const pf_graph *graph, pf_op_kind op)
+{
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        if (graph->nodes[n].live && graph->nodes[n].op == op) return true;
+    return false;
+}
 
 const char *cg_find_anchor(const pf_graph *graph, bool (*is_anchor)(const pf_node *node), const char *none,
                            const char *two, const pf_node **anchor)

@@ -68,18 +68,11 @@ static void print_arguments(const pf_problem *p, pf_buf *out)
         pf_buf_printf(out, "%sout%u", i || p->graph->input_count ? ", " : "", i);
 }
 
-static bool has_node(const pf_problem *p, pf_op_kind op)
-{
-    for (uint32_t n = 0; n < p->graph->node_count; n++)
-        if (p->graph->nodes[n].live && p->graph->nodes[n].op == op) return true;
-    return false;
-}
-
 void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions, pf_buf *out)
 {
     pf_buf_printf(out, "%s#define V %d\ntypedef %s idx;\n%s%s", cg_prelude, vector,
                   elems < INT64_C(1) << 30 ? "int" : "long long",
-                  has_node(p, PF_OP_GRID_SAMPLE) ? cg_grid_sample_functions : "", functions);
+                  cg_has_node(p->graph, PF_OP_GRID_SAMPLE) ? cg_grid_sample_functions : "", functions);
     pf_buf_printf(out, "__device__ __forceinline__ void region(");
     print_parameters(p, out);
     pf_buf_printf(out, ");\n");

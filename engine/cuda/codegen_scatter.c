@@ -49,19 +49,11 @@ static int64_t count_comparisons(const pf_graph *graph, const pf_node *node)
     return count;
 }
 
-static bool is_alone(const pf_graph *graph)
-{
-    uint32_t live = 0;
-
-    for (uint32_t n = 0; n < graph->node_count; n++) live += graph->nodes[n].live;
-    return live == 1;
-}
-
 static const char *too_much(const pf_graph *graph, const pf_node *node)
 {
     int64_t comparisons = count_comparisons(graph, node);
 
-    if (node->op == PF_OP_SCATTER_ND && !is_alone(graph) && (comparisons < 0 || comparisons > COMPARISONS_BESIDE))
+    if (node->op == PF_OP_SCATTER_ND && !cg_only_node(graph) && (comparisons < 0 || comparisons > COMPARISONS_BESIDE))
         return "a scatter of rows that is worth a kernel of its own";
     return count_indices(graph, node) > INDICES_MAX && (comparisons < 0 || comparisons > COMPARISONS_MAX)
                ? "more than 4096 indices for many elements"

@@ -18,18 +18,6 @@ typedef struct rows_form {
     int64_t         rows, width, count;
 } rows_form;
 
-static const pf_node *only_node(const pf_graph *graph)
-{
-    const pf_node *only = NULL;
-
-    for (uint32_t n = 0; n < graph->node_count; n++) {
-        if (!graph->nodes[n].live) continue;
-        if (only) return NULL;
-        only = &graph->nodes[n];
-    }
-    return only;
-}
-
 static const char *check_values(const pf_problem *p, const pf_node *node)
 {
     for (uint32_t i = 0; i < 3; i++) {
@@ -42,7 +30,7 @@ static const char *check_values(const pf_problem *p, const pf_node *node)
 
 const char *pf_codegen_scatter_rows_declines(const pf_problem *p)
 {
-    const pf_node  *node = only_node(p->graph);
+    const pf_node  *node = cg_only_node(p->graph);
     const pf_shape *index = NULL;
 
     if (!node || node->op != PF_OP_SCATTER_ND || p->graph->input_count != 3 || p->graph->output_count != 1)
@@ -56,7 +44,7 @@ const char *pf_codegen_scatter_rows_declines(const pf_problem *p)
 
 static rows_form form_of(const pf_problem *p)
 {
-    const pf_node *node = only_node(p->graph);
+    const pf_node *node = cg_only_node(p->graph);
     rows_form      form = { .node = node, .x = &pf_graph_value(p->graph, node->in[0])->shape,
                             .index = &pf_graph_value(p->graph, node->in[1])->shape, .rows = 1, .width = 1, .count = 1 };
 

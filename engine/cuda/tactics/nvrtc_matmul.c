@@ -1,15 +1,11 @@
 /* Matrix products and convolutions of one pixel that are too small for the libraries to fill the card, with everything
    behind them. Tunings are PF_MATMUL_TUNING. */
+#include "engine/cuda/codegen.h"
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/program_tactic.h"
 #include "engine/op.h"
 
-static bool is_conv(const pf_problem *p)
-{
-    for (uint32_t n = 0; n < p->graph->node_count; n++)
-        if (p->graph->nodes[n].live && p->graph->nodes[n].op == PF_OP_CONV) return true;
-    return false;
-}
+static bool is_conv(const pf_problem *p) { return cg_has_node(p->graph, PF_OP_CONV); }
 
 /* A region that no library takes would have no choice: the product alone may be better with the rest as a kernel of its
    own. */
