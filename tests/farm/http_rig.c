@@ -2,6 +2,8 @@
 
 #include "tests/test.h"
 
+#include <curl/curl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,13 @@ static const char *fresh_state(void)
 
     snprintf(name, sizeof name, "state%d", count++);
     return test_path(name);
+}
+
+int api_begin(void **state)
+{
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    return curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 int api_set_up(void **state)

@@ -14,6 +14,8 @@ enum { API_WAIT_S = 60 };
 extern daemon_process api_daemon;
 extern const char *const api_arguments[];       /* that it was started with */
 
+/* Once, before a program's tests. */
+int api_begin(void **state);
 /* A coordinator on a fresh state for each test; its clean end. */
 int api_set_up(void **state);
 int api_tear_down(void **state);

@@ -1,8 +1,6 @@
 /* The HTTP API of a real coordinator: jobs from submit to plan, refusals, crashes, and that all of it is described. */
 #include "tests/test.h"
 
-#include <curl/curl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -381,7 +379,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_answered_survives_a_kill, api_set_up, api_tear_down),
         cmocka_unit_test_setup_teardown(what_is_described_is_served, api_set_up, api_tear_down),
     };
-    signal(SIGPIPE, SIG_IGN);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, api_begin, NULL);
 }

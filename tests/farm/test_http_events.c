@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,7 +216,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(deaf_readers_hold_nobody_up, api_set_up, api_tear_down),
         cmocka_unit_test_setup_teardown(streams_end_with_the_coordinator, api_set_up, api_tear_down),
     };
-    signal(SIGPIPE, SIG_IGN);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, api_begin, NULL);
 }

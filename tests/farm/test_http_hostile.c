@@ -2,8 +2,6 @@
 #include "tests/test.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -100,7 +98,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_that_never_end_take_no_farm_down, api_set_up, api_tear_down),
         cmocka_unit_test_setup_teardown(hostile_requests_are_refused, api_set_up, api_tear_down),
     };
-    signal(SIGPIPE, SIG_IGN);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, api_begin, NULL);
 }
