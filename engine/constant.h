@@ -33,8 +33,6 @@ struct pf_late {
     _Atomic(void *) made;       /* owned: all of it, once somebody asked for all */
 };
 
-static inline bool pf_constant_is_late(const pf_constant *constant) { return constant->late && !constant->data; }
-
 /* All bytes where nothing must be made for that, or NULL. */
 const void *pf_constant_find(const pf_constant *constant);
 /* All bytes, made by all cores if need be and kept; borrowed for the graph's life.  Errors   NO_SPACE. */

@@ -232,14 +232,31 @@ pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtyp
     return PF_OK;
 }
 
+/* A late constant of few bytes, which are made now. */
+static pf_status add_made(pf_graph *graph, const char *name, const pf_shape *shape, const pf_late *late, uint64_t elems,
+                          pf_value_id *out, pf_err *err)
+{
+    size_t bytes = pf_dtype_bytes(late->dtype, elems);
+    void  *data = pf_arena_alloc(graph->arena, bytes + 1);
+
+    if (!data)
+        return PF_FAIL_MEMORY(err, bytes);
+    late->fill(late, 0, elems, data);
+    return pf_graph_add_constant(graph, name, late->dtype, shape, data, bytes, out, err);
+}
+
 pf_status pf_graph_add_late(pf_graph *graph, const char *name, const pf_shape *shape, pf_late *late, pf_value_id *out,
                             pf_err *err)
 {
-    pf_value  value = { .name = name ? name : "", .dtype = late->dtype, .shape = *shape, .constant.late = late };
-    pf_status st = pf_graph_keep(graph, late, pf_late_release, err);
+    const uint64_t elems = (uint64_t)pf_shape_elems(graph->dims, shape);
+    pf_value       value = { .name = name ? name : "", .dtype = late->dtype, .shape = *shape,
+                             .constant = { .late = late, .bytes = pf_dtype_bytes(late->dtype, elems) } };
+    pf_status      st = PF_OK;
 
     *out = PF_NONE;
-    value.constant.bytes = pf_dtype_bytes(late->dtype, (uint64_t)pf_shape_elems(graph->dims, shape));
+    if (value.constant.bytes < PF_LATE_LEAST_BYTES)
+        return add_made(graph, name, shape, late, elems, out, err);
+    st = pf_graph_keep(graph, late, pf_late_release, err);
     return st ? st : pf_graph_add_shared(graph, &value, out, err);
 }
 

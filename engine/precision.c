@@ -112,23 +112,21 @@ static void narrow_kernels(const lowering *low, const float *from, void *to, uin
     }
 }
 
-static pf_status narrow_now(lowering *low, const pf_value *value, uint32_t taps, pf_value_id *out)
+static pf_status narrow_by_kernels(lowering *low, const pf_value *value, uint32_t taps, pf_value_id *out)
 {
     pf_graph   *graph = low->graph;
-    narrowed    n = { .late = { .fill = fill_narrowed, .dtype = low->narrow }, .from = value->constant };
     uint64_t    elems = (uint64_t)pf_shape_elems(graph->dims, &value->shape);
     size_t      bytes = pf_dtype_bytes(low->narrow, elems);
     const void *from = NULL;
-    void       *data = pf_arena_alloc(graph->arena, bytes ? bytes : 1);
+    void       *data = pf_arena_alloc(graph->arena, bytes + 1);
 
     if (!data) return PF_FAIL_MEMORY(low->err, bytes);
-    if (taps > 1 && pf_constant_bytes(&value->constant, &from, low->err)) return PF_NO_SPACE;
-    if (taps > 1) narrow_kernels(low, from, data, elems, taps);
-    else fill_narrowed(&n.late, 0, elems, data);
+    if (pf_constant_bytes(&value->constant, &from, low->err)) return PF_NO_SPACE;
+    narrow_kernels(low, from, data, elems, taps);
     return pf_graph_add_constant(graph, value->name, low->narrow, &value->shape, data, bytes, out, low->err);
 }
 
-static pf_status narrow_late(lowering *low, const pf_value *value, pf_value_id *out)
+static pf_status narrow_each(lowering *low, const pf_value *value, pf_value_id *out)
 {
     narrowed *n = pf_arena_alloc(low->graph->arena, sizeof *n);
 
@@ -143,8 +141,7 @@ static pf_status narrow_late(lowering *low, const pf_value *value, pf_value_id *
 static pf_status narrow_constant(lowering *low, pf_value_id from, uint32_t taps, pf_value_id *out)
 {
     pf_value  value = *pf_graph_value(low->graph, from);
-    pf_status st = taps > 1 || value.constant.bytes < 2 * PF_LATE_LEAST_BYTES ? narrow_now(low, &value, taps, out)
-                                                                              : narrow_late(low, &value, out);
+    pf_status st = taps > 1 ? narrow_by_kernels(low, &value, taps, out) : narrow_each(low, &value, out);
 
     return st ? st : cover_values(low);
 }

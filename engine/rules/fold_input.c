@@ -145,26 +145,19 @@ static pf_status scale_weights(job *j, pf_value_id *out, pf_err *err)
 {
     pf_value w = j->graph->values[j->linear.weights];
     uint64_t elems = (uint64_t)pf_shape_elems(j->graph->dims, &w.shape);
-    bool     is_late = w.constant.bytes >= PF_LATE_LEAST_BYTES;
     scaled  *s = pf_arena_alloc(j->graph->arena, sizeof *s);
     double  *scale = pf_arena_copy(j->graph->arena, j->scale, (size_t)j->channels * sizeof *scale);
-    void    *data = is_late ? NULL : pf_arena_alloc(j->graph->arena, w.constant.bytes + 1);
 
     *out = PF_NONE;
-    if (!s || !scale || (!data && !is_late))
-        return PF_FAIL_MEMORY(err, w.constant.bytes);
+    if (!s || !scale)
+        return PF_FAIL_MEMORY(err, sizeof *s + (size_t)j->channels * sizeof *scale);
     s->late.fill = fill_scaled;
     s->late.forget = forget_scaled;
     s->late.dtype = w.dtype;
     s->from = w.constant;
     s->m = meeting_of(j);
     s->scale = scale;
-    if (!stays_finite(s, elems))
-        return PF_OK;
-    if (is_late)
-        return pf_graph_add_late(j->graph, w.name, &w.shape, &s->late, out, err);
-    fill_scaled(&s->late, 0, elems, data);
-    return pf_graph_add_constant(j->graph, w.name, w.dtype, &w.shape, data, w.constant.bytes, out, err);
+    return stays_finite(s, elems) ? pf_graph_add_late(j->graph, w.name, &w.shape, &s->late, out, err) : PF_OK;
 }
 
 /* ---- Shifts */

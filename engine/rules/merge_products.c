@@ -145,15 +145,12 @@ static void forget_joined(const pf_late *late)
 
 static pf_status join_weights(pf_graph *graph, const factors *f, int64_t columns, pf_value_id *out, pf_err *err)
 {
-    pf_shape    shape = { 2, { f->trans_w ? columns : f->rows, f->trans_w ? f->rows : columns } };
-    size_t      bytes = pf_dtype_bytes(f->dtype, (uint64_t)(f->rows * columns));
-    const char *name = graph->values[f->at[0].weights].name;
-    joined     *j = pf_arena_alloc(graph->arena, sizeof *j);
-    void       *data = bytes < PF_LATE_LEAST_BYTES ? pf_arena_alloc(graph->arena, bytes + 1) : NULL;
+    pf_shape shape = { 2, { f->trans_w ? columns : f->rows, f->trans_w ? f->rows : columns } };
+    joined  *j = pf_arena_alloc(graph->arena, sizeof *j);
 
     *out = PF_NONE;
-    if (!j || (!data && bytes < PF_LATE_LEAST_BYTES))
-        return PF_FAIL_MEMORY(err, bytes);
+    if (!j)
+        return PF_FAIL_MEMORY(err, sizeof *j);
     j->late.fill = fill_joined;
     j->late.forget = forget_joined;
     j->late.dtype = f->dtype;
@@ -163,10 +160,7 @@ static pf_status join_weights(pf_graph *graph, const factors *f, int64_t columns
         j->at[i].run = (uint64_t)(f->at[i].columns * (f->trans_w ? f->rows : 1));
         j->pitch += j->at[i].run;
     }
-    if (!data)
-        return pf_graph_add_late(graph, name, &shape, &j->late, out, err);
-    fill_joined(&j->late, 0, (uint64_t)(f->rows * columns), data);
-    return pf_graph_add_constant(graph, name, f->dtype, &shape, data, bytes, out, err);
+    return pf_graph_add_late(graph, graph->values[f->at[0].weights].name, &shape, &j->late, out, err);
 }
 
 static pf_status join_biases(pf_graph *graph, const factors *f, int64_t columns, pf_value_id *out, pf_err *err)

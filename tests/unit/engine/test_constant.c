@@ -128,7 +128,7 @@ static void check(bool trans, bool gained, int products, pf_dtype dtype)
         test_ok(pf_precision_lower(graph, dtype, PF_CARE_USUAL, &err), &err);
     copy = pf_graph_copy(graph, &err);
     w = weights_of(copy);
-    assert_true(w->dtype == dtype && pf_constant_is_late(&w->constant) && !pf_constant_find(&w->constant));
+    assert_true(w->dtype == dtype && w->constant.late && !pf_constant_find(&w->constant));
     whole = pf_alloc(w->constant.bytes);
     assert_non_null(whole);
     for (int64_t i = 0; i < ROWS * columns; i++) {
