@@ -46,6 +46,26 @@ static inline pf_timing_store *new_store(void)
     return store;
 }
 
+/* A store that looks things up in another one; what is stored goes as the test says.  Tests put it first in a struct of
+   their own. */
+typedef struct wrapping_store { pf_timing_store base; pf_timing_store *inner; } wrapping_store;
+
+static inline pf_status wrapping_lookup(pf_timing_store *base, const pf_digest *device_class,
+                                        const pf_digest *problems, uint32_t count, pf_timing_record *out, pf_err *err)
+{
+    pf_timing_store *inner = ((wrapping_store *)base)->inner;
+
+    return inner->lookup(inner, device_class, problems, count, out, err);
+}
+
+/* To be closed by its inner one. */
+static inline wrapping_store wrap_store(pf_status (*merge)(pf_timing_store *base, const char *class_text,
+                                                           const char *problem_text, const pf_timing_record *entries,
+                                                           pf_err *err))
+{
+    return (wrapping_store){ .base = { .lookup = wrapping_lookup, .merge = merge }, .inner = new_store() };
+}
+
 static inline bool same_bytes(const pf_plan *a, const pf_plan *b)
 {
     size_t      bytes_a = 0, bytes_b = 0;

@@ -6,31 +6,19 @@
 
 /* A store in which whatever was measured of choices inside a network says that the second candidate of every step is
    better. */
-typedef struct swapping_store {
-    pf_timing_store  base;
-    pf_timing_store *inner;
-    uint32_t         kept;
-    bool             swaps;
-} swapping_store;
-
-static pf_status swapping_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
-                                 uint32_t count, pf_timing_record *out, pf_err *err)
-{
-    swapping_store *w = (swapping_store *)base;
-
-    return w->inner->lookup(w->inner, device_class, problems, count, out, err);
-}
+typedef struct swapping_store { wrapping_store of; uint32_t kept; bool swaps; } swapping_store;
 
 static pf_status swapping_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
                                 const pf_timing_record *entries, pf_err *err)
 {
     swapping_store  *w = (swapping_store *)base;
+    pf_timing_store *inner = w->of.inner;
     pf_timing_record record = { 0 };
     pf_timing_entry  entry = { .tactic = "refined", .rev = 1 };
     pf_status        st = PF_OK;
 
     if (strncmp(problem_text, "refined choices\n", 16) != 0)
-        return w->inner->merge(w->inner, class_text, problem_text, entries, err);
+        return inner->merge(inner, class_text, problem_text, entries, err);
     w->kept++;
     st = pf_timing_record_merge(&record, entries, err);
     for (int step = 0; step < 64 && w->swaps && !st; step++) {
@@ -38,7 +26,7 @@ static pf_status swapping_merge(pf_timing_store *base, const char *class_text, c
         st = pf_timing_record_put(&record, &entry, err);
     }
     if (!st)
-        st = w->inner->merge(w->inner, class_text, problem_text, &record, err);
+        st = inner->merge(inner, class_text, problem_text, &record, err);
     pf_timing_record_clear(&record);
     return st;
 }
@@ -56,16 +44,16 @@ static uint32_t differing_choices(const pf_plan *a, const pf_plan *b)
 
 static void expect_measured_once(const char *image, const char *config)
 {
-    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store() };
-    built          first = build(residual_network(image), config, &store.base);
-    built          second = build(residual_network(image), config, &store.base);
+    swapping_store store = { .of = wrap_store(swapping_merge) };
+    built          first = build(residual_network(image), config, &store.of.base);
+    built          second = build(residual_network(image), config, &store.of.base);
 
     assert_int_equal(store.kept, 1);
     assert_int_equal(second.report.candidates_timed, 0);
     assert_true(same_bytes(first.plan, second.plan));
     drop(&first);
     drop(&second);
-    store.inner->close(store.inner);
+    store.of.inner->close(store.of.inner);
 }
 
 /* Step by step with the one behind it, and from effort 4 on in whole runs, which cards always take. */
@@ -78,11 +66,10 @@ static void choices_are_measured_again_inside_the_network_once(void **state)
 
 static void what_was_measured_inside_the_network_decides(void **state)
 {
-    swapping_store store = { .base = { .lookup = swapping_lookup, .merge = swapping_merge }, .inner = new_store(),
-                             .swaps = true };
-    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
-    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.base);
-    built          third = build(residual_network("[1,3,32,32]"), "effort=2\nreplay=1\n", &store.base);
+    swapping_store store = { .of = wrap_store(swapping_merge), .swaps = true };
+    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.of.base);
+    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.of.base);
+    built          third = build(residual_network("[1,3,32,32]"), "effort=2\nreplay=1\n", &store.of.base);
 
     (void)state;
     assert_true(differing_choices(first.plan, second.plan) > 0);
@@ -92,24 +79,17 @@ static void what_was_measured_inside_the_network_decides(void **state)
     drop(&first);
     drop(&second);
     drop(&third);
-    store.inner->close(store.inner);
+    store.of.inner->close(store.of.inner);
 }
 
 /* A store in which products of so many columns take very long. */
-typedef struct slow_store { pf_timing_store base; pf_timing_store *inner; const char *columns; } slow_store;
-
-static pf_status slow_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
-                             uint32_t count, pf_timing_record *out, pf_err *err)
-{
-    slow_store *w = (slow_store *)base;
-
-    return w->inner->lookup(w->inner, device_class, problems, count, out, err);
-}
+typedef struct slow_store { wrapping_store of; const char *columns; } slow_store;
 
 static pf_status slow_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
                             const pf_timing_record *entries, pf_err *err)
 {
     slow_store      *w = (slow_store *)base;
+    pf_timing_store *inner = w->of.inner;
     pf_timing_record record = { 0 };
     bool             slow = strstr(problem_text, "matmul") && strstr(problem_text, w->columns);
     pf_status        st = pf_timing_record_merge(&record, entries, err);
@@ -117,7 +97,7 @@ static pf_status slow_merge(pf_timing_store *base, const char *class_text, const
     for (uint32_t i = 0; i < record.count && slow; i++)
         record.entries[i].min_ns = record.entries[i].median_ns = 1000000000;
     if (!st)
-        st = w->inner->merge(w->inner, class_text, problem_text, &record, err);
+        st = inner->merge(inner, class_text, problem_text, &record, err);
     pf_timing_record_clear(&record);
     return st;
 }
@@ -143,11 +123,10 @@ static pf_network *three_products(void)
 
 static uint32_t products_of(const char *slow_columns, uint32_t *again)
 {
-    slow_store store = { .base = { .lookup = slow_lookup, .merge = slow_merge }, .inner = new_store(),
-                         .columns = slow_columns };
-    built      measured = build(three_products(), "effort=1\n", &store.base);     /* by its own times, as they are */
-    built      first = build(three_products(), "effort=1\n", &store.base),
-               second = build(three_products(), "effort=1\nreplay=1\n", &store.base);
+    slow_store store = { .of = wrap_store(slow_merge), .columns = slow_columns };
+    built      measured = build(three_products(), "effort=1\n", &store.of.base);     /* by its own times, as they are */
+    built      first = build(three_products(), "effort=1\n", &store.of.base),
+               second = build(three_products(), "effort=1\nreplay=1\n", &store.of.base);
     uint32_t   count = 0;
 
     for (uint32_t s = 0; s < first.plan->step_count; s++)
@@ -157,7 +136,7 @@ static uint32_t products_of(const char *slow_columns, uint32_t *again)
     drop(&measured);
     drop(&first);
     drop(&second);
-    store.inner->close(store.inner);
+    store.of.inner->close(store.of.inner);
     return count;
 }
 

@@ -25,15 +25,7 @@ static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
 
 /* A store that hands everything on to another one, entry by entry, the last first and each twice, through the form in
    which timings travel. */
-typedef struct forking_store { pf_timing_store base; pf_timing_store *inner, *other; } forking_store;
-
-static pf_status forking_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
-                                uint32_t count, pf_timing_record *out, pf_err *err)
-{
-    pf_timing_store *inner = ((forking_store *)base)->inner;
-
-    return inner->lookup(inner, device_class, problems, count, out, err);
-}
+typedef struct forking_store { wrapping_store of; pf_timing_store *other; } forking_store;
 
 static pf_status hand_on(pf_timing_store *to, const char *class_text, const char *problem_text,
                          const pf_timing_record *one, pf_err *err)
@@ -55,8 +47,9 @@ static pf_status hand_on(pf_timing_store *to, const char *class_text, const char
 static pf_status forking_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
                                const pf_timing_record *entries, pf_err *err)
 {
-    forking_store *f = (forking_store *)base;
-    pf_status      st = f->inner->merge(f->inner, class_text, problem_text, entries, err);
+    forking_store   *f = (forking_store *)base;
+    pf_timing_store *inner = f->of.inner;
+    pf_status        st = inner->merge(inner, class_text, problem_text, entries, err);
 
     for (uint32_t i = 0; i < 2 * entries->count && !st; i++) {
         pf_timing_record one = { &entries->entries[(2 * entries->count - 1 - i) / 2], 1, 1, entries->effort };
@@ -68,9 +61,8 @@ static pf_status forking_merge(pf_timing_store *base, const char *class_text, co
 
 static void merged_timings_give_the_same_bytes(void **state)
 {
-    forking_store store = { .base = { .lookup = forking_lookup, .merge = forking_merge }, .inner = new_store(),
-                            .other = new_store() };
-    built         first = build(residual_network("[2,3,32,32]"), "effort=2\n", &store.base);
+    forking_store store = { .of = wrap_store(forking_merge), .other = new_store() };
+    built         first = build(residual_network("[2,3,32,32]"), "effort=2\n", &store.of.base);
     built         merged = build(residual_network("[2,3,32,32]"), "effort=2\n", store.other);
 
     (void)state;
@@ -78,18 +70,18 @@ static void merged_timings_give_the_same_bytes(void **state)
     assert_true(same_bytes(first.plan, merged.plan));
     drop(&first);
     drop(&merged);
-    store.inner->close(store.inner);
+    store.of.inner->close(store.of.inner);
     store.other->close(store.other);
 }
 
 /* A store that counts the checks of plans which are asked for and stored. */
-typedef struct watched_store { pf_timing_store base; pf_timing_store *inner; uint32_t found, kept; } watched_store;
+typedef struct watched_store { wrapping_store of; uint32_t found, kept; } watched_store;
 
 static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_class, const pf_digest *problems,
                                 uint32_t count, pf_timing_record *out, pf_err *err)
 {
     watched_store *w = (watched_store *)base;
-    pf_status      st = w->inner->lookup(w->inner, device_class, problems, count, out, err);
+    pf_status      st = wrapping_lookup(base, device_class, problems, count, out, err);
 
     for (uint32_t i = 0; i < count && !st; i++)
         w->found += pf_timing_record_find(&out[i], "plan", "usual") != NULL;
@@ -99,22 +91,24 @@ static pf_status watched_lookup(pf_timing_store *base, const pf_digest *device_c
 static pf_status watched_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
                                const pf_timing_record *entries, pf_err *err)
 {
-    watched_store *w = (watched_store *)base;
+    watched_store   *w = (watched_store *)base;
+    pf_timing_store *inner = w->of.inner;
 
     w->kept += pf_timing_record_find(entries, "plan", "usual") != NULL;
-    return w->inner->merge(w->inner, class_text, problem_text, entries, err);
+    return inner->merge(inner, class_text, problem_text, entries, err);
 }
 
 static void bytes_that_were_checked_are_not_checked_again(void **state)
 {
-    watched_store watched = { .base = { .lookup = watched_lookup, .merge = watched_merge }, .inner = new_store() };
-    built         first = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base), second = { 0 },
-                  other = { 0 };
+    watched_store watched = { .of = wrap_store(watched_merge) };
+    built         first = { 0 }, second = { 0 }, other = { 0 };
 
     (void)state;
+    watched.of.base.lookup = watched_lookup;
+    first = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.of.base);
     assert_int_equal(watched.kept, 1);
     assert_int_equal(watched.found, 0);
-    second = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.base);
+    second = build(residual_network("[2,3,32,32]"), "effort=1\n", &watched.of.base);
     assert_int_equal(watched.kept, 1);
     assert_int_equal(watched.found, 1);
     assert_true(second.report.max_rel_error == first.report.max_rel_error);
@@ -122,12 +116,12 @@ static void bytes_that_were_checked_are_not_checked_again(void **state)
     assert_int_equal(second.report.device_bytes, first.report.device_bytes);
     assert_int_equal(second.report.memory_bytes, first.report.memory_bytes);
     assert_int_equal(second.report.memory_lower_bound_bytes, first.report.memory_lower_bound_bytes);
-    other = build(residual_network("[3,3,32,32]"), "effort=1\n", &watched.base);
+    other = build(residual_network("[3,3,32,32]"), "effort=1\n", &watched.of.base);
     assert_int_equal(watched.kept, 2);
     drop(&first);
     drop(&second);
     drop(&other);
-    watched.inner->close(watched.inner);
+    watched.of.inner->close(watched.of.inner);
 }
 
 static void more_effort_times_again_and_then_satisfies_less(void **state)

@@ -6,7 +6,7 @@
 #include "engine/plan.h"
 #include "tests/unit/engine/seeded.h"
 
-enum { ROUNDS = 40, LAYERS = 14, POOL = 40 };
+enum { ROUNDS = 40, LAYERS = 14, POOL = 40, OUTPUTS_MOST = 4 };
 
 typedef struct grower {
     pf_network  *net;
@@ -18,6 +18,18 @@ typedef struct grower {
 static const pf_shape *shape_of(const grower *g, pf_tensor_id id)
 {
     return &pf_graph_value(pf_network_graph(g->net), id)->shape;
+}
+
+/* Begins a network with one input "x" of that shape, and gives that. */
+static pf_tensor_id start(grower *g, const char *name, const char *shape, uint64_t seed)
+{
+    pf_tensor_id x = PF_NONE;
+    pf_err       err = { 0 };
+
+    pf_random_init(&g->random, seed);
+    test_ok(pf_network_new(name, &g->net, &err), &err);
+    test_ok(pf_network_input(g->net, "x", PF_F32, shape, &x, &err), &err);
+    return x;
 }
 
 static pf_tensor_id pick(grower *g)
@@ -168,10 +180,7 @@ static pf_network *random_network(uint64_t seed)
     grower              g = { 0 };
     pf_err              err = { 0 };
 
-    pf_random_init(&g.random, seed);
-    test_ok(pf_network_new("parts", &g.net, &err), &err);
-    test_ok(pf_network_input(g.net, "x", PF_F32, seed % 4 ? "[1,16,6,4]" : "[2,16,6,4]", &g.pool[0], &err), &err);
-    g.count = 1;
+    keep(&g, start(&g, "parts", seed % 4 ? "[1,16,6,4]" : "[2,16,6,4]", seed));
     for (int i = 0; i < LAYERS; i++)
         growers[pf_random_below(&g.random, sizeof growers / sizeof growers[0])](&g);
     for (uint32_t i = 0; i < 4; i++)
@@ -181,28 +190,15 @@ static pf_network *random_network(uint64_t seed)
     return g.net;
 }
 
-static pf_plan *build(pf_network *net, pf_device *device, const char *spec)
+/* Of an input of so many images; again and again the same. */
+static void run(pf_plan *plan, pf_device *device, int64_t batch, pf_tensor *outputs)
 {
-    pf_config *config = config_of(spec);
-    pf_plan   *plan = NULL;
-    pf_err     err = { 0 };
+    const uint32_t output_count = pf_plan_io_count(plan) - 1;
+    pf_tensor      input = { .dtype = PF_F32, .rank = 4, .dim = { batch, 16, 6, 4 } };
+    pf_context    *context = NULL;
+    pf_random      random;
+    pf_err         err = { 0 };
 
-    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
-    pf_config_free(config);
-    return plan;
-}
-
-static void run(pf_plan *plan, pf_device *device, pf_tensor *outputs)
-{
-    static const int64_t dims[] = { 1, 16, 6, 4 };
-    const pf_io         *io = pf_plan_io(plan, 0);
-    pf_tensor            input = { .dtype = PF_F32, .rank = 4 };
-    pf_context          *context = NULL;
-    pf_random            random;
-    pf_err               err = { 0 };
-
-    memcpy(input.dim, dims, sizeof dims);
-    input.dim[0] = io->opt[0];
     test_ok(pf_tensor_alloc(&input, &err), &err);
     pf_random_init(&random, 5);
     for (int64_t i = 0; i < pf_tensor_elems(&input); i++)
@@ -210,10 +206,10 @@ static void run(pf_plan *plan, pf_device *device, pf_tensor *outputs)
     test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
     test_ok(pf_context_run_host(context, &input, outputs, &err), &err);
     for (int again = 0; again < 2; again++) {
-        pf_tensor others[4] = { { 0 } };
+        pf_tensor others[OUTPUTS_MOST] = { { 0 } };
 
         test_ok(pf_context_run_host(context, &input, others, &err), &err);
-        for (int i = 0; i < 4; i++) {
+        for (uint32_t i = 0; i < output_count; i++) {
             assert_int_equal(others[i].bytes, outputs[i].bytes);
             assert_memory_equal(others[i].data, outputs[i].data, outputs[i].bytes);
             pf_tensor_clear(&others[i]);
@@ -221,6 +217,23 @@ static void run(pf_plan *plan, pf_device *device, pf_tensor *outputs)
     }
     pf_context_free(context);
     pf_tensor_clear(&input);
+}
+
+static void expect_the_same(pf_plan *with, pf_plan *without, pf_device *device, int64_t batch)
+{
+    pf_tensor a[OUTPUTS_MOST] = { { 0 } }, b[OUTPUTS_MOST] = { { 0 } };
+
+    run(with, device, batch, a);
+    run(without, device, batch, b);
+    for (uint32_t i = 0; i < pf_plan_io_count(with) - 1; i++) {
+        pf_difference difference = { 0 };
+        pf_err        err = { 0 };
+
+        test_ok(pf_tensor_compare(&a[i], &b[i], &difference, &err), &err);
+        assert_true(difference.max_rel_range < 1e-5);   /* the layouts, and so the order of sums, may differ */
+        pf_tensor_clear(&a[i]);
+        pf_tensor_clear(&b[i]);
+    }
 }
 
 static uint32_t parts_of(const pf_plan *plan)
@@ -242,25 +255,14 @@ static void random_networks_compute_the_same(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
         pf_network *net = random_network(seed);
-        pf_plan    *with = build(net, device, "effort=0\n"),
-                   *without = build(net, device, "effort=0\ndisable_rules=parts_in_place\n");
-        pf_tensor   a[4] = { { 0 } }, b[4] = { { 0 } };
+        pf_plan    *with = plan_of(net, "effort=0\n", device),
+                   *without = plan_of(net, "effort=0\ndisable_rules=parts_in_place\n", device);
 
         assert_int_equal(parts_of(without), 0);
         assert_true(with->step_count <= without->step_count);
         parts += parts_of(with);
         fewer += with->step_count < without->step_count;
-        run(with, device, a);
-        run(without, device, b);
-        for (int i = 0; i < 4; i++) {
-            pf_difference difference = { 0 };
-            pf_err        err = { 0 };
-
-            test_ok(pf_tensor_compare(&a[i], &b[i], &difference, &err), &err);
-            assert_true(difference.max_rel_range < 1e-5);   /* the layouts, and so the order of sums, may differ */
-            pf_tensor_clear(&a[i]);
-            pf_tensor_clear(&b[i]);
-        }
+        expect_the_same(with, without, device, pf_plan_io(with, 0)->opt[0]);
         pf_plan_free(with);
         pf_plan_free(without);
         pf_network_free(net);
@@ -287,23 +289,20 @@ static void channels_turn_in_place(void **state)
     (void)state;
     for (int any = 0; any < 2; any++) {
         grower       g = { 0 };
-        pf_tensor_id x = PF_NONE;
+        pf_tensor_id x = start(&g, "turned", any ? "[n,6,4,16]" : "[2,6,4,16]", 1);
         pf_err       err = { 0 };
         pf_plan     *with = NULL, *without = NULL;
         const char  *shapes = any ? "min_shapes=x:1x6x4x16\nopt_shapes=x:2x6x4x16\nmax_shapes=x:4x6x4x16\n" : "";
         char         spec[256] = "";
 
-        pf_random_init(&g.random, 1);
-        test_ok(pf_network_new("turned", &g.net, &err), &err);
-        test_ok(pf_network_input(g.net, "x", PF_F32, any ? "[n,6,4,16]" : "[2,6,4,16]", &x, &err), &err);
         x = layer(g.net, "softmax", "first", "axis=3", 1, &x);
         x = convolve(&g, turned(g.net, x, "perm=[0,3,1,2]"), 32);
         x = layer(g.net, "softmax", "last", "axis=3", 1, (pf_tensor_id[]){ turned(g.net, x, "perm=[0,2,3,1]") });
         test_ok(pf_network_output(g.net, x, "y", &err), &err);
         snprintf(spec, sizeof spec, "effort=0\n%s", shapes);
-        with = build(g.net, device, spec);
+        with = plan_of(g.net, spec, device);
         snprintf(spec, sizeof spec, "effort=0\n%sdisable_rules=parts_in_place\n", shapes);
-        without = build(g.net, device, spec);
+        without = plan_of(g.net, spec, device);
         assert_int_equal(transposes_of(with), 0);
         assert_int_equal(transposes_of(without), 2);
         assert_true(with->step_count <= without->step_count - 2);
@@ -322,18 +321,15 @@ static void places_are_tokens(void **state)
     (void)state;
     for (int any = 0; any < 2; any++) {
         grower       g = { 0 };
-        pf_tensor_id x = PF_NONE;
+        pf_tensor_id x = start(&g, "tokens", any ? "[n,16,6,4]" : "[2,16,6,4]", 1);
         pf_err       err = { 0 };
         pf_plan     *plan = NULL;
 
-        pf_random_init(&g.random, 1);
-        test_ok(pf_network_new("tokens", &g.net, &err), &err);
-        test_ok(pf_network_input(g.net, "x", PF_F32, any ? "[n,16,6,4]" : "[2,16,6,4]", &x, &err), &err);
         x = layer(g.net, "softmax", "row", "axis=2", 1, (pf_tensor_id[]){ tokens_of(&g, convolve(&g, x, 32)) });
         test_ok(pf_network_output(g.net, x, "y", &err), &err);
-        plan = build(g.net, device, any ? "effort=0\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\n"
-                                          "max_shapes=x:4x16x6x4\n"
-                                        : "effort=0\n");
+        plan = plan_of(g.net, any ? "effort=0\nmin_shapes=x:1x16x6x4\nopt_shapes=x:2x16x6x4\n"
+                                    "max_shapes=x:4x16x6x4\n"
+                                  : "effort=0\n", device);
         assert_int_equal(transposes_of(plan), 0);
         pf_plan_free(plan);
         pf_network_free(g.net);
@@ -343,19 +339,16 @@ static void places_are_tokens(void **state)
 
 static pf_plan *joined_plan(pf_device *device, pf_network **net)
 {
-    pf_tensor_id x = PF_NONE, parts[3];
     grower       g = { 0 };
+    pf_tensor_id x = start(&g, "joined", "[1,16,6,4]", 1), parts[3];
     pf_err       err = { 0 };
     pf_plan     *plan = NULL;
 
-    pf_random_init(&g.random, 1);
-    test_ok(pf_network_new("joined", &g.net, &err), &err);
-    test_ok(pf_network_input(g.net, "x", PF_F32, "[1,16,6,4]", &x, &err), &err);
     for (int i = 0; i < 3; i++)
         parts[i] = convolve(&g, x, 16);
     x = layer(g.net, "concat", "concat", "axis=2", 3, parts);
     test_ok(pf_network_output(g.net, convolve(&g, x, 16), "y", &err), &err);
-    plan = build(g.net, device, "effort=0\n");
+    plan = plan_of(g.net, "effort=0\n", device);
     *net = g.net;
     return plan;
 }
@@ -364,16 +357,13 @@ static pf_plan *joined_plan(pf_device *device, pf_network **net)
 static void a_part_may_be_a_whole(void **state)
 {
     pf_device   *device = cpu();
-    pf_tensor_id x = PF_NONE, inner = PF_NONE;
     grower       g = { 0 };
-    pf_tensor    outputs[4] = { { 0 } };
+    pf_tensor_id x = start(&g, "nested", "[1,16,6,4]", 1), inner = PF_NONE;
+    pf_tensor    outputs[OUTPUTS_MOST] = { { 0 } };
     pf_err       err = { 0 };
     pf_plan     *plan = NULL;
 
     (void)state;
-    pf_random_init(&g.random, 1);
-    test_ok(pf_network_new("nested", &g.net, &err), &err);
-    test_ok(pf_network_input(g.net, "x", PF_F32, "[1,16,6,4]", &x, &err), &err);
     inner = layer(g.net, "concat", "inner", "axis=2", 2,
                   (pf_tensor_id[]){ convolve(&g, x, 16), convolve(&g, x, 16) });
     x = convolve(&g, inner, 16);
@@ -381,10 +371,10 @@ static void a_part_may_be_a_whole(void **state)
     for (uint32_t i = 0; i < 4; i++)
         test_ok(pf_network_output(g.net, convolve(&g, i % 2 ? x : inner, 16),
                                   (const char *[]){ "a", "b", "c", "d" }[i], &err), &err);
-    plan = build(g.net, device, "effort=0\n");
+    plan = plan_of(g.net, "effort=0\n", device);
     assert_true(parts_of(plan) >= 2);
-    run(plan, device, outputs);
-    for (int i = 0; i < 4; i++)
+    run(plan, device, 1, outputs);
+    for (uint32_t i = 0; i < OUTPUTS_MOST; i++)
         pf_tensor_clear(&outputs[i]);
     pf_plan_free(plan);
     pf_network_free(g.net);
@@ -452,12 +442,9 @@ static uint32_t gaps_of(const pf_plan *plan)
 static pf_network *branches(const char *input_shape)
 {
     grower       g = { 0 };
-    pf_tensor_id x = PF_NONE, parts[2], whole = PF_NONE, slice = PF_NONE;
+    pf_tensor_id x = start(&g, "branches", input_shape, 3), parts[2], whole = PF_NONE, slice = PF_NONE;
     pf_err       err = { 0 };
 
-    pf_random_init(&g.random, 3);
-    test_ok(pf_network_new("branches", &g.net, &err), &err);
-    test_ok(pf_network_input(g.net, "x", PF_F32, input_shape, &x, &err), &err);
     parts[0] = convolve(&g, x, 16);
     parts[1] = convolve(&g, x, 32);
     whole = layer(g.net, "concat", "concat", "axis=1", 2, parts);
@@ -466,48 +453,6 @@ static pf_network *branches(const char *input_shape)
     test_ok(pf_network_output(g.net, convolve(&g, whole, 16), "a", &err), &err);
     test_ok(pf_network_output(g.net, slice, "b", &err), &err);
     return g.net;
-}
-
-static void run_at(pf_plan *plan, pf_device *device, int64_t batch, pf_tensor *outputs)
-{
-    pf_tensor   input = { .dtype = PF_F32, .rank = 4, .dim = { batch, 16, 6, 4 } };
-    pf_context *context = NULL;
-    pf_random   random;
-    pf_err      err = { 0 };
-
-    test_ok(pf_tensor_alloc(&input, &err), &err);
-    pf_random_init(&random, 5);
-    for (int64_t i = 0; i < pf_tensor_elems(&input); i++)
-        ((float *)input.data)[i] = (float)pf_random_normal(&random);
-    test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
-    for (int again = 0; again < 2; again++) {
-        pf_tensor others[2] = { { 0 } };
-
-        test_ok(pf_context_run_host(context, &input, again ? others : outputs, &err), &err);
-        for (int i = 0; i < 2 && again; i++) {
-            assert_memory_equal(others[i].data, outputs[i].data, outputs[i].bytes);
-            pf_tensor_clear(&others[i]);
-        }
-    }
-    pf_context_free(context);
-    pf_tensor_clear(&input);
-}
-
-static void compare_at(pf_plan *with, pf_plan *without, pf_device *device, int64_t batch)
-{
-    pf_tensor a[2] = { { 0 } }, b[2] = { { 0 } };
-
-    run_at(with, device, batch, a);
-    run_at(without, device, batch, b);
-    for (int i = 0; i < 2; i++) {
-        pf_difference difference = { 0 };
-        pf_err        err = { 0 };
-
-        test_ok(pf_tensor_compare(&a[i], &b[i], &difference, &err), &err);
-        assert_true(difference.max_rel_range < 1e-5);
-        pf_tensor_clear(&a[i]);
-        pf_tensor_clear(&b[i]);
-    }
 }
 
 static void gaps_are_left_alone(void **state)
@@ -524,12 +469,12 @@ static void gaps_are_left_alone(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pf_network *net = branches(cases[i].shape);
         pf_plan    *with = build_seeded(net, device, cases[i].spec, gaps_are_fast),
-                   *without = build(net, device, cases[i].plain);
+                   *without = plan_of(net, cases[i].plain, device);
 
         assert_int_equal(gaps_of(without), 0);
         assert_true(gaps_of(with) >= 2);
-        compare_at(with, without, device, cases[i].least);
-        compare_at(with, without, device, cases[i].most);
+        expect_the_same(with, without, device, cases[i].least);
+        expect_the_same(with, without, device, cases[i].most);
         pf_plan_free(with);
         pf_plan_free(without);
         pf_network_free(net);
