@@ -2,13 +2,15 @@
 """planfarm against PyTorch on one GPU, side by side in one run, as a table.
 
 usage: gpu_compare.py --models FOLDER --work FOLDER [--rounds N] [--peer-rounds N] [--dtype fp16|bf16|tf32|fp32] [--modes graph,reduce]
-                      [--share PERCENT] [--flags="--effort 1"] [--budget SECONDS] [--out TABLE.md] MODEL:BATCH ...
+                      [--fresh N] [--share PERCENT] [--flags="--effort 1"] [--budget SECONDS] [--out TABLE.md] MODEL:BATCH ...
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  For each case: a cold build with an empty timing cache, a
 warm one, the accuracy that the build measured, then rounds in which the peer (peer_torch.py) and `planfarm bench` take turns.  The figure of a
 round is the median latency of the computation; the table holds the median over rounds and the spread, the peer's best mode, and the ratio.  "device"
 is the memory that a context of the plan holds, and in brackets its ratio to the least possible: weights, and the most bytes of activations and
-workspace alive at once.  The exit status is 1 when a build failed, or an error, cosine or memory ratio was beyond its limit (marked "!").
+workspace alive at once.  --fresh: the plan also runs on N sets of inputs that no build has seen, beside the reference; the table has the greatest of
+their errors and how many are within the limit.  The exit status is 1 when a build failed, or the error, cosine or memory ratio of one was beyond its
+limit (marked "!").
 """
 import argparse, json, os, statistics, subprocess, sys, time
 
@@ -62,6 +64,19 @@ def judge(args, cold):
     return cells, all(good)
 
 
+def fresh_cell(args, model, plan):
+    """The greatest error on inputs of other seeds than the build's, and how many of them are within the limit."""
+    limit = ERRORS[args.dtype]
+    words = ["run", plan, "--device", args.device, "--compare-reference", "--model", os.path.join(args.models, model + ".onnx"), "--tolerance", str(limit)]
+    errors = []
+    for seed in range(1001, 1001 + args.fresh):
+        done = subprocess.run(["planfarm", *words, "--seed", str(seed), "--json"], capture_output=True, text=True)
+        found = json.loads(done.stdout).get("differences", []) if done.stdout.startswith("{") else []
+        errors += [max(difference["max_rel_range"] for difference in found)] if found else []
+    within = sum(0 <= error <= limit for error in errors)
+    return limited(f"{max(errors):.1e} ({within} of {args.fresh})", within == args.fresh) if errors else ""
+
+
 def middle(values):
     return statistics.median(values) if values else float("nan")
 
@@ -75,7 +90,7 @@ def run_case(args, case, table):
     plan, cache = (os.path.join(args.work, f"{model}_{batch}.{end}") for end in ("plan", "cache"))
     cold = build(args, model, int(batch), plan, cache)
     if not cold:
-        table.append(f"| {case} | - | - | - | build failed | - | - | - | - | - | - |")
+        table.append(f"| {case} | - | - | - | build failed | - | - | - | - | - | - | - |")
         return False
     warm = build(args, model, int(batch), plan + ".warm", cache)
     same = warm and open(plan, "rb").read() == open(plan + ".warm", "rb").read()
@@ -90,8 +105,9 @@ def run_case(args, case, table):
     best = min(peers, key=lambda mode: middle(peers[mode])) if peers else None
     theirs = middle(peers[best]) if best else float("nan")
     (error, cosine, device), good = judge(args, cold)
-    table.append(f"| {case} | {middle(ours):.3f} ({spread(ours)}) | {theirs:.3f} ({best}, {spread(peers.get(best, []))}) | {theirs / middle(ours):.2f} | "
-                 f"{error} | {cosine} | {cold['wall_seconds']:.1f} / {cold['candidates_timed']} | "
+    peer = f"{theirs:.3f} ({best}, {spread(peers[best])}) | {theirs / middle(ours):.2f}" if best else " | "
+    table.append(f"| {case} | {middle(ours):.3f} ({spread(ours)}) | {peer} | {error} | {fresh_cell(args, model, plan)} | {cosine} | "
+                 f"{cold['wall_seconds']:.1f} / {cold['candidates_timed']} | "
                  f"{warm['wall_seconds'] if warm else float('nan'):.2f} / {warm['candidates_timed'] if warm else '-'} | {'yes' if same else 'no'} | "
                  f"{cold['plan_bytes'] >> 20} | {device} |")
     print(table[-1], flush=True)
@@ -104,6 +120,7 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--peer-rounds", type=int, default=1 << 30, help="the peer takes no more turns than this: it starts slowly")
+    p.add_argument("--fresh", type=int, default=0, help="sets of inputs that no build has seen")
     p.add_argument("--dtype", default="fp16", choices=FLAGS)
     p.add_argument("--device", default="cuda:0")
     p.add_argument("--flags", default="", help="more build flags: --flags=\"--effort 1\"")
@@ -115,8 +132,8 @@ def main():
     args = p.parse_args()
     os.makedirs(args.work, exist_ok=True)
     end = time.time() + args.budget
-    table = ["| case | planfarm ms (spread) | PyTorch ms (mode, spread) | ratio | max error | cosine | cold s / timed | warm s / timed | same bytes | MiB | "
-             "device MiB |", "| --- " * 11 + "|"]
+    table = ["| case | planfarm ms (spread) | PyTorch ms (mode, spread) | ratio | max error | of fresh inputs | cosine | cold s / timed | warm s / timed | "
+             "same bytes | MiB | device MiB |", "| --- " * 12 + "|"]
     good = True
     for case in args.cases:
         if time.time() > end:
