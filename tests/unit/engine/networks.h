@@ -6,9 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
-#include "engine/graph.h"
+#include "engine/op.h"
 #include "engine/planfarm.h"
-#include "tests/test.h"
+#include "tests/unit/engine/tensors.h"
 
 /* A constant of normal values times scale. */
 static inline pf_tensor_id random_constant(pf_network *net, const char *name, int32_t rank, const int64_t *dim,
@@ -100,6 +100,17 @@ static inline pf_plan *plan_of(pf_network *net, const char *config_text, pf_devi
     test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
     pf_config_free(config);
     return plan;
+}
+
+/* Is the output what the interpreter makes of the network's one input, as near as plans of FP32 must come? */
+static inline void expect_interpreted(pf_network *net, const pf_tensor *input, const pf_tensor *output)
+{
+    pf_tensor reference = { 0 };
+    pf_err    err = { 0 };
+
+    test_ok(pf_interpret(pf_network_graph(net), input, &reference, NULL, NULL, &err), &err);
+    expect_close(output, &reference, 1e-4);
+    pf_tensor_clear(&reference);
 }
 
 #endif

@@ -9,24 +9,9 @@
 static const char spec[] = "effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\n"
                            "max_shapes=input:4x3x24x24\n";
 
-static pf_plan *build(pf_network *net, pf_device *device, pf_err *err)
-{
-    pf_config *config = config_of(spec);
-    pf_plan   *plan = NULL;
-
-    test_ok(pf_build(net, config, device, NULL, &plan, NULL, err), err);
-    pf_config_free(config);
-    return plan;
-}
-
 static pf_tensor images(int64_t batch, uint64_t seed)
 {
-    pf_tensor tensor = { .dtype = PF_F32, .rank = 4, .dim = { batch, 3, 24, 24 } };
-    pf_err    err = { 0 };
-
-    test_ok(pf_tensor_alloc(&tensor, &err), &err);
-    pf_tensor_fill_random(&tensor, seed);
-    return tensor;
+    return random_tensor(PF_F32, 4, (int64_t[]){ batch, 3, 24, 24 }, seed);
 }
 
 /* ---- Questions */
@@ -112,7 +97,7 @@ static void refused_choices_are_listed(void **state)
     pf_err         err = { 0 };
     pf_device     *device = cpu();
     pf_network    *net = residual_network("[batch,3,24,24]");
-    pf_plan       *plan = build(net, device, &err);
+    pf_plan       *plan = plan_of(net, spec, device);
     pf_context    *context = NULL;
     pf_tensor      input = images(2, 1), output = { 0 };
     pf_error       one = { 0 };
@@ -166,17 +151,13 @@ static void ledger_free(void *user, void *pointer, bool on_device)
 
 static void run_and_compare(pf_context *context, pf_network *net, int64_t batch)
 {
-    pf_tensor     input = images(batch, 3), output = { 0 }, reference = { 0 };
-    pf_difference difference = { 0 };
-    pf_err        err = { 0 };
+    pf_tensor input = images(batch, 3), output = { 0 };
+    pf_err    err = { 0 };
 
     test_ok(pf_context_run_host(context, &input, &output, &err), &err);
-    test_ok(pf_interpret(pf_network_graph(net), &input, &reference, NULL, NULL, &err), &err);
-    test_ok(pf_tensor_compare(&output, &reference, &difference, &err), &err);
-    assert_true(difference.max_rel_range < 1e-4);       /* the contract of FP32 plans */
+    expect_interpreted(net, &input, &output);
     pf_tensor_clear(&input);
     pf_tensor_clear(&output);
-    pf_tensor_clear(&reference);
 }
 
 static void builds_and_runs_take_device_memory_from_the_devices_allocator(void **state)
@@ -192,7 +173,7 @@ static void builds_and_runs_take_device_memory_from_the_devices_allocator(void *
 
     (void)state;
     test_ok(pf_device_open("cpu", &(pf_device_options){ .allocator = &allocator }, &device, &err), &err);
-    plan = build(net, device, &err);
+    plan = plan_of(net, spec, device);
     by_build = book.calls;
     assert_true(by_build > 10);                 /* each candidate has inputs, outputs and workspace */
     assert_int_equal(book.live, 0);
@@ -219,7 +200,7 @@ static void a_build_and_a_run_are_in_the_list_of_events(void **state)
 
     (void)state;
     test_ok(pf_memory_log_start(1 << 20, &log, &err), &err);
-    plan = build(net, device, &err);
+    plan = plan_of(net, spec, device);
     test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
     run_and_compare(context, net, 4);
     pf_memory_log_totals(log, &totals);
@@ -260,7 +241,7 @@ static void a_caller_may_provide_the_memory_of_contexts(void **state)
     pf_err       err = { 0 };
     pf_device   *device = cpu();
     pf_network  *net = residual_network("[batch,3,24,24]");
-    pf_plan     *plan = build(net, device, &err);
+    pf_plan     *plan = plan_of(net, spec, device);
     pf_context  *context = NULL, *other = NULL;
     size_t       small = 0, large = 0;
     void        *memory = NULL;

@@ -1,20 +1,13 @@
-#include "tests/test.h"
-
 #include <math.h>
 
 #include "base/random.h"
-#include "engine/tensor.h"
+#include "tests/unit/engine/tensors.h"
 
 enum { LARGE = (1 << 19) + 77 };
 
-static pf_tensor random_tensor(int64_t elems, uint64_t seed)
+static pf_tensor random_row(int64_t elems, uint64_t seed)
 {
-    pf_tensor tensor = { .dtype = PF_F32, .rank = 1, .dim = { elems } };
-    pf_err    err = { 0 };
-
-    test_ok(pf_tensor_alloc(&tensor, &err), &err);
-    pf_tensor_fill_random(&tensor, seed);
-    return tensor;
+    return random_tensor(PF_F32, 1, &elems, seed);
 }
 
 static pf_difference difference_of(const pf_tensor *test, const pf_tensor *reference)
@@ -34,7 +27,7 @@ static void near(double a, double b)
 /* By the definitions, element by element. */
 static void a_large_tensor_is_compared_whole(void **state)
 {
-    pf_tensor     test = random_tensor(LARGE, 1), reference = random_tensor(LARGE, 2);
+    pf_tensor     test = random_row(LARGE, 1), reference = random_row(LARGE, 2);
     const float  *x = test.data, *y = reference.data;
     double        worst = 0, least = y[0], greatest = y[0], dot = 0, xx = 0, yy = 0;
     int64_t       at = 0;
@@ -65,7 +58,7 @@ static void a_large_tensor_is_compared_whole(void **state)
 static void a_single_bad_element_is_found_anywhere(void **state)
 {
     static const int64_t places[] = { 0, 511, 512, LARGE / 64, LARGE / 2, LARGE - 1 };
-    pf_tensor            test = random_tensor(LARGE, 3), reference = random_tensor(LARGE, 3);
+    pf_tensor            test = random_row(LARGE, 3), reference = random_row(LARGE, 3);
 
     (void)state;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -91,7 +84,7 @@ static void a_single_bad_element_is_found_anywhere(void **state)
 
 static void what_is_infinite_in_both_agrees(void **state)
 {
-    pf_tensor     test = random_tensor(LARGE, 4), reference = random_tensor(LARGE, 4);
+    pf_tensor     test = random_row(LARGE, 4), reference = random_row(LARGE, 4);
     pf_difference found = { 0 };
 
     (void)state;
@@ -152,12 +145,7 @@ static void a_difference_that_overflows_is_infinite(void **state)
 
 static pf_tensor image(int64_t n, int64_t channels, int64_t height, int64_t width)
 {
-    pf_tensor tensor = { .dtype = PF_F64, .rank = 4, .dim = { n, channels, height, width } };
-    pf_err    err = { 0 };
-
-    test_ok(pf_tensor_alloc(&tensor, &err), &err);
-    pf_tensor_fill_random(&tensor, 7);
-    return tensor;
+    return random_tensor(PF_F64, 4, (int64_t[]){ n, channels, height, width }, 7);
 }
 
 /* The first pixel of a plane is the first point of its grid and its noise, whichever thread filled it. */

@@ -206,7 +206,6 @@ static void agrees_everywhere(const subject *s)
     char        spec[1024] = "effort=1\n";
     pf_device  *device = cpu();
     pf_network *net = s->make();
-    pf_config  *config = NULL;
     pf_plan    *plan = NULL;
     pf_context *context = NULL;
     pf_err      err = { 0 };
@@ -214,14 +213,12 @@ static void agrees_everywhere(const subject *s)
     print_shapes(s, "min_shapes", s->sizes[0], spec, sizeof spec);
     print_shapes(s, "opt_shapes", s->sizes[1], spec, sizeof spec);
     print_shapes(s, "max_shapes", s->sizes[2], spec, sizeof spec);
-    config = config_of(spec);
-    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
+    plan = plan_of(net, spec, device);
     test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
     for (int i = 0; i < 8 && s->sizes[i][0]; i++)
         agree_at(s, context, net, s->sizes[i], 1000 + 10 * (uint64_t)i);
     pf_context_free(context);
     pf_plan_free(plan);
-    pf_config_free(config);
     pf_network_free(net);
     pf_device_close(device);
 }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "engine/ops/attrs.h"
 #include "tests/unit/engine/graphs.h"
+#include "tests/unit/engine/tensors.h"
 
 static pf_tensor floats(int32_t rank, const int64_t *dim, const float *data)
 {
@@ -11,17 +12,6 @@ static pf_tensor floats(int32_t rank, const int64_t *dim, const float *data)
 
     memcpy(tensor.dim, dim, (size_t)rank * sizeof *dim);
     test_ok(pf_tensor_measure(&tensor, &err), &err);
-    return tensor;
-}
-
-static pf_tensor random_tensor(pf_dtype dtype, int32_t rank, const int64_t *dim, uint64_t seed)
-{
-    pf_tensor tensor = { .dtype = dtype, .rank = rank };
-    pf_err    err = { 0 };
-
-    memcpy(tensor.dim, dim, (size_t)rank * sizeof *dim);
-    test_ok(pf_tensor_alloc(&tensor, &err), &err);
-    pf_tensor_fill_random(&tensor, seed);
     return tensor;
 }
 

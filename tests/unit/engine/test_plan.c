@@ -8,17 +8,16 @@
 static pf_plan   *plan;
 static pf_device *device;
 
+static const char spec[] = "effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\n"
+                           "max_shapes=input:4x3x16x16\n";
+
 static int make_plan(void **state)
 {
     pf_network *net = residual_network("[batch,3,16,16]");
-    pf_config  *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\n"
-                                   "max_shapes=input:4x3x16x16\n");
-    pf_err      err = { 0 };
 
     (void)state;
     device = cpu();
-    test_ok(pf_build(net, config, device, NULL, &plan, NULL, &err), &err);
-    pf_config_free(config);
+    plan = plan_of(net, spec, device);
     pf_network_free(net);
     return 0;
 }
@@ -101,8 +100,7 @@ static void survives_a_file(void **state)
 static void is_the_same_wherever_it_is_built(void **state)
 {
     pf_network      *net = residual_network("[batch,3,16,16]");
-    pf_config       *config = config_of("effort=0\nmin_shapes=input:1x3x16x16\nopt_shapes=input:2x3x16x16\n"
-                                        "max_shapes=input:4x3x16x16\n");
+    pf_config       *config = config_of(spec);
     pf_build_options options = { .plan_folder = test_path("") };
     const char      *paths[] = { test_path("b.plan"), test_path("c.plan") };
     pf_plan         *built = NULL, *loaded = NULL;

@@ -1,11 +1,9 @@
-#include "tests/test.h"
-
-#include <string.h>
-
 #include "base/alloc.h"
 #include "engine/op.h"
 #include "engine/precision.h"
 #include "engine/problem.h"
+#include "tests/unit/engine/graphs.h"
+#include "tests/unit/engine/tensors.h"
 
 /* A convolution, a norm by hand as exporters write it (pow, mean, an epsilon that FP16 cannot hold, sqrt, div), a mask
    that FP16 cannot hold, softmax, and another product with something behind it. */
@@ -21,14 +19,14 @@ static const char network[] =
     "%h = conv(%q, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%y = sigmoid(%h)\n"
     "output %y \"y\"\n";
 
-static void fill(pf_tensor *tensor, const pf_value *value, uint64_t seed)
+static pf_graph *lowered(const char *text, pf_precision_care care)
 {
-    pf_err err = {0};
+    pf_graph *low = graph_of(text);
+    pf_err    err = { 0 };
 
-    *tensor = (pf_tensor){ .dtype = value->dtype, .rank = value->shape.rank };
-    memcpy(tensor->dim, value->shape.dim, sizeof tensor->dim);
-    test_ok(pf_tensor_alloc(tensor, &err), &err);
-    pf_tensor_fill_random(tensor, seed);
+    test_ok(pf_precision_lower(low, PF_F16, care, &err), &err);
+    test_ok(pf_graph_verify(low, &err), &err);
+    return low;
 }
 
 static uint32_t count_nodes(const pf_graph *graph, pf_op_kind op, pf_dtype dtype)
@@ -43,24 +41,22 @@ static uint32_t count_nodes(const pf_graph *graph, pf_op_kind op, pf_dtype dtype
 
 static void lowered_network_computes_the_same(void **state)
 {
-    pf_err        err = {0};
-    pf_graph     *wide = NULL, *low = NULL;
-    pf_tensor     in[3] = {0}, expected = {0}, got = {0};
-    pf_difference difference = {0};
+    pf_graph *wide = graph_of(network), *low = lowered(network, PF_CARE_USUAL);
+    pf_tensor in[3] = { 0 }, expected = { 0 }, got = { 0 };
+    pf_err    err = { 0 };
 
     (void)state;
-    test_ok(pf_graph_parse(network, &wide, &err), &err);
-    test_ok(pf_graph_parse(network, &low, &err), &err);
-    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
-    test_ok(pf_graph_verify(low, &err), &err);
-    for (uint32_t i = 0; i < wide->input_count; i++) fill(&in[i], pf_graph_value(wide, wide->inputs[i]), i + 1);
+    for (uint32_t i = 0; i < wide->input_count; i++) {
+        const pf_value *value = pf_graph_value(wide, wide->inputs[i]);
+
+        in[i] = random_tensor(value->dtype, value->shape.rank, value->shape.dim, i + 1);
+    }
     /* the last two are masked */
     for (int64_t i = 0; i < 8; i++) pf_dtype_set_i64(PF_I64, in[2].data, (uint64_t)i, i < 6);
     test_ok(pf_interpret(wide, in, &expected, NULL, NULL, &err), &err);
     test_ok(pf_interpret(low, in, &got, NULL, NULL, &err), &err);
     assert_int_equal(got.dtype, PF_F32);
-    test_ok(pf_tensor_compare(&got, &expected, &difference, &err), &err);
-    assert_true(difference.max_rel_range < 1e-2 && difference.nan_count == 0);
+    expect_close(&got, &expected, 1e-2);
     for (uint32_t i = 0; i < 3; i++) pf_tensor_clear(&in[i]);
     pf_tensor_clear(&expected);
     pf_tensor_clear(&got);
@@ -70,12 +66,9 @@ static void lowered_network_computes_the_same(void **state)
 
 static void each_op_gets_its_type(void **state)
 {
-    pf_err    err = {0};
-    pf_graph *low = NULL;
+    pf_graph *low = lowered(network, PF_CARE_USUAL);
 
     (void)state;
-    test_ok(pf_graph_parse(network, &low, &err), &err);
-    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
     assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), 2);
     assert_int_equal(count_nodes(low, PF_OP_SOFTMAX, PF_F16), 1);
     assert_int_equal(count_nodes(low, PF_OP_SQRT, PF_F32), 1);      /* with the epsilon in front of it */
@@ -94,12 +87,8 @@ static void care_leaves_the_first_products_alone(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pf_err    err = {0};
-        pf_graph *low = NULL;
+        pf_graph *low = lowered(network, cases[i].care);
 
-        test_ok(pf_graph_parse(network, &low, &err), &err);
-        test_ok(pf_precision_lower(low, PF_F16, cases[i].care, &err), &err);
-        test_ok(pf_graph_verify(low, &err), &err);
         assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), cases[i].narrow);
         pf_graph_free(low);
     }
@@ -122,12 +111,8 @@ static void gates_stay_wide(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pf_err    err = {0};
-        pf_graph *low = NULL;
+        pf_graph *low = lowered(text, cases[i].care);
 
-        test_ok(pf_graph_parse(text, &low, &err), &err);
-        test_ok(pf_precision_lower(low, PF_F16, cases[i].care, &err), &err);
-        test_ok(pf_graph_verify(low, &err), &err);
         assert_int_equal(count_nodes(low, PF_OP_CONV, PF_F16), cases[i].convs);
         assert_int_equal(count_nodes(low, PF_OP_REDUCE, PF_F16), cases[i].means);
         assert_int_equal(count_nodes(low, PF_OP_SIGMOID, PF_F16), cases[i].sigmoids);
@@ -144,20 +129,18 @@ static void what_decides_stays_wide(void **state)
         "%5:2 = topk(%p) k=[2] axis=1\n%g = gather_elements(%a, %6) axis=1\n%c = mul(%5, %g)\n"
         "%v = input f32 [2,8] \"v\"\n%d = matmul(%c, %v)\noutput %d \"y\"\n";
     pf_precision_size size = { 0 };
+    pf_graph         *wide = graph_of(text), *low = lowered(text, PF_CARE_DECISIONS);
     pf_err            err = { 0 };
-    pf_graph         *low = NULL;
 
     (void)state;
-    test_ok(pf_graph_parse(text, &low, &err), &err);
-    test_ok(pf_precision_measure(low, &size, &err), &err);
+    test_ok(pf_precision_measure(wide, &size, &err), &err);
     assert_int_equal(size.slices, 3);
     assert_int_equal(size.decided, 2);
-    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_DECISIONS, &err), &err);
-    test_ok(pf_graph_verify(low, &err), &err);
     assert_int_equal(count_nodes(low, PF_OP_MATMUL, PF_F16), 2);
     assert_int_equal(count_nodes(low, PF_OP_MATMUL, PF_F32), 1);
     assert_int_equal(count_nodes(low, PF_OP_SOFTMAX, PF_F32), 1);
     assert_int_equal(count_nodes(low, PF_OP_TOPK, PF_F32), 1);
+    pf_graph_free(wide);
     pf_graph_free(low);
 }
 
@@ -175,12 +158,8 @@ static void products_of_inputs_are_narrow(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pf_err    err = { 0 };
-        pf_graph *low = NULL;
+        pf_graph *low = lowered(cases[i].text, PF_CARE_USUAL);
 
-        test_ok(pf_graph_parse(cases[i].text, &low, &err), &err);
-        test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
-        test_ok(pf_graph_verify(low, &err), &err);
         assert_int_equal(count_nodes(low, cases[i].op, PF_F16), 1);
         pf_graph_free(low);
     }
@@ -199,11 +178,10 @@ static void spared_products_refuse_tf32(void **state)
     pf_precision_size size = { 0 };
     pf_problem       *problem = NULL;
     pf_value_id      *in = NULL, *out = NULL;
-    pf_err            err = {0};
-    pf_graph         *graph = NULL;
+    pf_graph         *graph = graph_of(text);
+    pf_err            err = { 0 };
 
     (void)state;
-    test_ok(pf_graph_parse(text, &graph, &err), &err);
     test_ok(pf_precision_measure(graph, &size, &err), &err);
     assert_int_equal(size.slices, 2);
     assert_false(size.has_gates);
@@ -246,13 +224,10 @@ static void kernels_keep_their_sums(void **state)
         "graph \"\"\n%x = input f32 [1,1,8,8] \"x\"\n"
         "%w = constant f32 [1,1,3,3] {1.0004,1.0004,1.0004,1.0004,1.0004,1.0004,1.0004,1.0004,0.01}\n"
         "%y = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %y \"y\"\n";
-    pf_err    err = {0};
-    pf_graph *low = NULL;
+    pf_graph *low = lowered(text, PF_CARE_USUAL);
     double    sum = 0;
 
     (void)state;
-    test_ok(pf_graph_parse(text, &low, &err), &err);
-    test_ok(pf_precision_lower(low, PF_F16, PF_CARE_USUAL, &err), &err);
     for (uint32_t v = 0; v < low->value_count; v++)
         for (uint64_t i = 0; i < 9 && low->values[v].is_constant && low->values[v].dtype == PF_F16; i++)
             sum += pf_dtype_get(PF_F16, low->values[v].constant.data, i);

@@ -1,11 +1,8 @@
-#include "tests/test.h"
-
 #include <math.h>
 
-#include "base/buf.h"
-#include "engine/op.h"
 #include "engine/precision_choice.h"
 #include "engine/precision_round.h"
+#include "tests/unit/engine/graphs.h"
 
 enum { TEXT_LIMIT = 1 << 16, LAYERS = 8 };
 
@@ -16,7 +13,6 @@ enum { TEXT_LIMIT = 1 << 16, LAYERS = 8 };
    is_late: the last two do so as well, at 100.  The others pass two channels on. */
 static pf_graph *network_of(uint32_t at, int gain, bool is_late)
 {
-    pf_err    err = { 0 };
     pf_graph *graph = NULL;
     pf_buf    text;
 
@@ -34,7 +30,7 @@ static pf_graph *network_of(uint32_t at, int gain, bool is_late)
                       i == at ? "alike" : i == at + 1 ? "apart" : late);
     }
     pf_buf_printf(&text, "output %%c%d \"y\"\n", LAYERS);
-    test_ok(pf_graph_parse((const char *)text.data, &graph, &err), &err);
+    graph = graph_of((const char *)text.data);
     pf_buf_clear(&text);
     return graph;
 }
@@ -44,13 +40,17 @@ static pf_graph *network_with(uint32_t at)
     return network_of(at, 100, false);
 }
 
-static pf_precision_care care_of(const pf_graph *graph, const pf_precision_wish *wish, double *error)
+/* The care that is chosen, and between what its error lies. */
+static void expect_care(const pf_graph *graph, const pf_precision_wish *wish, pf_precision_care care, double above,
+                        double below)
 {
     pf_err            err = { 0 };
-    pf_precision_care care = PF_CARE_ALL;
+    pf_precision_care found = PF_CARE_ALL;
+    double            error = 0;
 
-    test_ok(pf_precision_choose(graph, graph, NULL, wish, &care, error, NULL, &err), &err);
-    return care;
+    test_ok(pf_precision_choose(graph, graph, NULL, wish, &found, &error, NULL, &err), &err);
+    assert_int_equal(found, care);
+    assert_true(error > above && error < below);
 }
 
 static const pf_precision_wish usual = { .narrow = PF_F16, .most_error = 1e-2 };
@@ -59,22 +59,18 @@ static const pf_precision_wish asked = { .narrow = PF_F16, .most_error = 1e-2, .
 static void a_tame_network_is_lowered_as_usual(void **state)
 {
     pf_graph *graph = network_with(LAYERS);
-    double    error = 0;
 
     (void)state;
-    assert_int_equal(care_of(graph, &usual, &error), PF_CARE_USUAL);
-    assert_true(error > 0 && error < 2e-3);
+    expect_care(graph, &usual, PF_CARE_USUAL, 0, 2e-3);
     pf_graph_free(graph);
 }
 
 static void as_much_stays_wide_as_is_needed(void **state)
 {
     pf_graph *graph = network_with(1);
-    double    error = 0;
 
     (void)state;
-    assert_int_equal(care_of(graph, &usual, &error), pf_precision_care_first(3));
-    assert_true(error >= 0 && error < 5e-3);
+    expect_care(graph, &usual, pf_precision_care_first(3), 0, 5e-3);
     pf_graph_free(graph);
 }
 
@@ -87,14 +83,10 @@ static void decisions_alone_are_tried_first(void **state)
         "%e = constant f32 [8,2] {1,-1,1,-1,1,-1,1,-1,1,-1,1,-1,1,-1,1,-1}\n%m = constant f32 [2,2] {1,0,0,1}\n"
         "%a = matmul(%x, %e)\n%b = matmul(%a, %m)\n%s = matmul(%x, %r)\n%5:2 = topk(%s) k=[1] axis=1\n"
         "%y = gather_elements(%b, %6) axis=1\noutput %y \"y\"\n";
-    pf_err    err = { 0 };
-    pf_graph *graph = NULL;
-    double    error = 0;
+    pf_graph *graph = graph_of(text);
 
     (void)state;
-    test_ok(pf_graph_parse(text, &graph, &err), &err);
-    assert_int_equal(care_of(graph, &usual, &error), PF_CARE_DECISIONS);
-    assert_true(error > 0 && error < 5e-3);
+    expect_care(graph, &usual, PF_CARE_DECISIONS, 0, 5e-3);
     pf_graph_free(graph);
 }
 
@@ -102,13 +94,10 @@ static void decisions_alone_are_tried_first(void **state)
 static void what_does_not_help_is_not_taken(void **state)
 {
     pf_graph *graph = network_with(LAYERS - 2);
-    double    error = 0;
 
     (void)state;
-    assert_int_equal(care_of(graph, &usual, &error), PF_CARE_USUAL);
-    assert_true(error > 1e-2);
-    assert_int_equal(care_of(graph, &asked, &error), pf_precision_care_first(LAYERS));
-    assert_true(error < 5e-3);
+    expect_care(graph, &usual, PF_CARE_USUAL, 1e-2, INFINITY);
+    expect_care(graph, &asked, pf_precision_care_first(LAYERS), 0, 5e-3);
     pf_graph_free(graph);
 }
 
@@ -116,11 +105,9 @@ static void what_does_not_help_is_not_taken(void **state)
 static void what_comes_nowhere_near_is_not_taken(void **state)
 {
     pf_graph *graph = network_of(0, 1000, true);
-    double    error = 0;
 
     (void)state;
-    assert_int_equal(care_of(graph, &usual, &error), PF_CARE_USUAL);
-    assert_true(error > 2 * usual.most_error);
+    expect_care(graph, &usual, PF_CARE_USUAL, 2 * usual.most_error, INFINITY);
     pf_graph_free(graph);
 }
 
@@ -129,12 +116,10 @@ static void parts_may_not_be_enough(void **state)
 {
     pf_graph               *graph = network_of(0, 9000, false);
     const pf_precision_wish tf32 = { .narrow = PF_DTYPE_NONE, .most_error = 1e-2, .must = true };
-    double                  error = 0;
 
     (void)state;
-    assert_int_equal(care_of(graph, &asked, &error), PF_CARE_ALL | PF_CARE_EXACT);
-    assert_true(error < 1e-6);
-    assert_int_equal(care_of(graph, &tf32, &error), PF_CARE_ALL | PF_CARE_EXACT);
+    expect_care(graph, &asked, PF_CARE_ALL | PF_CARE_EXACT, -INFINITY, 1e-6);
+    expect_care(graph, &tf32, PF_CARE_ALL | PF_CARE_EXACT, -INFINITY, INFINITY);
     pf_graph_free(graph);
 }
 
@@ -144,14 +129,10 @@ static void a_large_network_is_not_tried(void **state)
     static const char text[] =
         "graph \"\"\n%x = input f32 [256,64,512,512] \"x\"\n%w = input f32 [64,64,3,3] \"w\"\n"
         "%y = conv(%x, %w, _) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %y \"y\"\n";
-    pf_err    err = { 0 };
-    pf_graph *graph = NULL;
-    double    error = 0;
+    pf_graph *graph = graph_of(text);
 
     (void)state;
-    test_ok(pf_graph_parse(text, &graph, &err), &err);
-    assert_int_equal(care_of(graph, &usual, &error), PF_CARE_USUAL);
-    assert_true(error < 0);
+    expect_care(graph, &usual, PF_CARE_USUAL, -INFINITY, 0);
     pf_graph_free(graph);
 }
 
@@ -161,14 +142,11 @@ static void tf32_is_kept_where_it_does_no_harm(void **state)
     const pf_precision_wish tf32 = { .narrow = PF_DTYPE_NONE, .most_error = 1e-2 };
     pf_graph               *tame = network_with(LAYERS), *front = network_with(1);
     pf_graph               *wild = network_of(LAYERS - 2, 9000, false);
-    double                  error = 0;
 
     (void)state;
-    assert_int_equal(care_of(tame, &tf32, &error), PF_CARE_USUAL);
-    assert_true(error > 0 && error < 2e-3);
-    assert_int_equal(care_of(front, &tf32, &error), pf_precision_care_first(3));
-    assert_true(error < 5e-3);
-    assert_int_equal(care_of(wild, &tf32, &error), PF_CARE_ALL);
+    expect_care(tame, &tf32, PF_CARE_USUAL, 0, 2e-3);
+    expect_care(front, &tf32, pf_precision_care_first(3), 0, 5e-3);
+    expect_care(wild, &tf32, PF_CARE_ALL, -INFINITY, INFINITY);
     pf_graph_free(tame);
     pf_graph_free(front);
     pf_graph_free(wild);
@@ -182,14 +160,10 @@ static void only_operands_of_products_are_rounded(void **state)
         "%big = constant f32 [] {4096.3}\n"
         "%t = add(%x, %big)\n%s = sub(%t, %big)\n%y = matmul(%s, %w)\noutput %y \"y\"\n";
     const pf_precision_wish tf32 = { .narrow = PF_DTYPE_NONE, .most_error = 5e-3 };
-    pf_err                  err = { 0 };
-    pf_graph               *graph = NULL;
-    double                  error = 0;
+    pf_graph               *graph = graph_of(text);
 
     (void)state;
-    test_ok(pf_graph_parse(text, &graph, &err), &err);
-    assert_int_equal(care_of(graph, &tf32, &error), PF_CARE_USUAL);
-    assert_true(error > 0 && error < 1e-3);
+    expect_care(graph, &tf32, PF_CARE_USUAL, 0, 1e-3);
     pf_graph_free(graph);
 }
 

@@ -1,11 +1,10 @@
-#include "tests/test.h"
-
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/random.h"
 #include "engine/ops/matrices.h"
 #include "engine/ops/product.h"
+#include "tests/unit/engine/tensors.h"
 
 /* A float in each double, so that products are exact. */
 static double *floats_of(int64_t count, uint64_t seed)
@@ -65,11 +64,7 @@ static void sums_are_in_order_in_whole_tiles_and_parts_of_them(void **state)
 
 static pf_tensor tensor_of(pf_dtype dtype, int64_t a, int64_t b, int64_t c, uint64_t seed)
 {
-    pf_tensor t = { .dtype = dtype, .rank = 3, .dim = { a, b, c } };
-
-    test_ok(pf_tensor_alloc(&t, NULL), NULL);
-    pf_tensor_fill_random(&t, seed);
-    return t;
+    return random_tensor(dtype, 3, (int64_t[]){ a, b, c }, seed);
 }
 
 static double at(const pf_matrix *m, int64_t r, int64_t c)

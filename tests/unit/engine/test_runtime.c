@@ -33,12 +33,7 @@ static int drop_plan(void **state)
 
 static pf_tensor images(int64_t batch, uint64_t seed)
 {
-    pf_tensor tensor = { .dtype = PF_F32, .rank = 4, .dim = { batch, 3, 24, 24 } };
-    pf_err    err = { 0 };
-
-    test_ok(pf_tensor_alloc(&tensor, &err), &err);
-    pf_tensor_fill_random(&tensor, seed);
-    return tensor;
+    return random_tensor(PF_F32, 4, (int64_t[]){ batch, 3, 24, 24 }, seed);
 }
 
 static pf_context *new_context(const pf_allocator *allocator)
@@ -50,18 +45,6 @@ static pf_context *new_context(const pf_allocator *allocator)
     return context;
 }
 
-static void expect_reference(const pf_tensor *input, const pf_tensor *output)
-{
-    pf_tensor     reference = { 0 };
-    pf_difference difference = { 0 };
-    pf_err        err = { 0 };
-
-    test_ok(pf_interpret(pf_network_graph(net), input, &reference, NULL, NULL, &err), &err);
-    test_ok(pf_tensor_compare(output, &reference, &difference, &err), &err);
-    assert_true(difference.max_rel_range < 1e-4);
-    pf_tensor_clear(&reference);
-}
-
 static void run_once(pf_context *context, int64_t batch, uint64_t seed)
 {
     pf_tensor input = images(batch, seed), output = { 0 };
@@ -69,7 +52,7 @@ static void run_once(pf_context *context, int64_t batch, uint64_t seed)
 
     test_ok(pf_context_run_host(context, &input, &output, &err), &err);
     assert_int_equal(output.dim[0], batch);
-    expect_reference(&input, &output);
+    expect_interpreted(net, &input, &output);
     pf_tensor_clear(&input);
     pf_tensor_clear(&output);
 }
@@ -117,7 +100,7 @@ static void a_ready_run_allocates_nothing(void **state)
     test_ok(pf_context_set_shape(context, 0, input.dim, 4, &err), &err);      /* the same again */
     test_ok(pf_context_run(context, &err), &err);
     assert_int_equal(pf_alloc_count(), before);
-    expect_reference(&input, &output);
+    expect_interpreted(net, &input, &output);
     pf_context_free(context);
     pf_tensor_clear(&input);
     pf_tensor_clear(&output);
