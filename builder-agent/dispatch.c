@@ -131,9 +131,7 @@ static void on_offer(pf_agent *agent, const pf_message *message)
 
     if (!pf_lease_find(agent, offer->job_id, offer->attempt, offer->fence))
         st = pf_lease_start(agent, offer, message->header.trace_id, &err);
-    reply.job_id = offer->job_id;
-    reply.attempt = offer->attempt;
-    reply.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&reply, offer);
     reply.accepted = st == PF_OK;
     err.msg[PF_REASON_BYTES - 1] = 0;
     reply.reason = err.msg;
@@ -146,9 +144,7 @@ static void acknowledge(pf_agent *agent, const Pf__Kill *kill)
 {
     Pf__CancelAck ack = PF__CANCEL_ACK__INIT;
 
-    ack.job_id = kill->job_id;
-    ack.attempt = kill->attempt;
-    ack.fence = kill->fence;
+    PF_WIRE_SAME_RUN(&ack, kill);
     pf_session_send(agent, PF_MSG_CANCEL_ACK, NULL, NULL, &ack.base);
 }
 

@@ -142,9 +142,7 @@ static pf_lease *new_lease(const Pf__Offer *offer, const uint8_t *trace_id, pf_a
 
     if (!lease)
         return NULL;
-    lease->job_id = offer->job_id;
-    lease->attempt = offer->attempt;
-    lease->fence = offer->fence;
+    PF_WIRE_SAME_RUN(lease, offer);
     memcpy(lease->trace_id, trace_id, sizeof lease->trace_id);
     lease->device = device;
     lease->log.fd = -1;
@@ -394,9 +392,7 @@ static void send_progress(pf_agent *agent, pf_lease *lease, int64_t now_ns)
     lease->progress.text[PF_REASON_BYTES - 1] = 0;
     make_line(lease->progress.text);
     lease->progress.json[PF_PROGRESS_BYTES - 1] = 0;
-    body.job_id = lease->job_id;
-    body.attempt = lease->attempt;
-    body.fence = lease->fence;
+    PF_WIRE_SAME_RUN(&body, lease);
     body.phase = lease->progress.phase;
     body.permille = lease->progress.permille;
     body.text = lease->progress.text;
@@ -413,9 +409,7 @@ static void send_log(pf_agent *agent, pf_lease *lease, int64_t now_ns)
 
     if ((!lease->log.pending.size && !lease->log.dropped_after) || now_ns - lease->log_sent_ns < TELL_NS)
         return;
-    body.job_id = lease->job_id;
-    body.attempt = lease->attempt;
-    body.fence = lease->fence;
+    PF_WIRE_SAME_RUN(&body, lease);
     body.text = lease->log.pending.size ? (char *)lease->log.pending.data : (char *)"";
     body.dropped = lease->log.dropped_before;
     if (pf_session_send(agent, PF_MSG_LOG, NULL, lease->trace_id, &body.base))

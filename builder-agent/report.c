@@ -63,9 +63,7 @@ static bool send_complete(pf_agent *agent, pf_lease *lease)
 {
     Pf__Complete body = PF__COMPLETE__INIT;
 
-    body.job_id = lease->job_id;
-    body.attempt = lease->attempt;
-    body.fence = lease->fence;
+    PF_WIRE_SAME_RUN(&body, lease);
     body.plan_digest = pf_wire_bytes(&lease->plan_digest);
     body.plan_bytes = lease->plan_bytes;
     body.summary_json = lease->summary;
@@ -78,9 +76,7 @@ static bool send_failed(pf_agent *agent, pf_lease *lease)
 {
     Pf__Failed body = PF__FAILED__INIT;
 
-    body.job_id = lease->job_id;
-    body.attempt = lease->attempt;
-    body.fence = lease->fence;
+    PF_WIRE_SAME_RUN(&body, lease);
     body.kind = lease->failure.kind;
     body.exit_code = lease->failure.exit_code;
     body.message = lease->failure.message;
@@ -122,9 +118,7 @@ void pf_report_cancelled(pf_agent *agent, const pf_lease *lease)
 {
     Pf__CancelAck ack = PF__CANCEL_ACK__INIT;
 
-    ack.job_id = lease->job_id;
-    ack.attempt = lease->attempt;
-    ack.fence = lease->fence;
+    PF_WIRE_SAME_RUN(&ack, lease);
     pf_session_send(agent, PF_MSG_CANCEL_ACK, NULL, lease->trace_id, &ack.base);
 }
 

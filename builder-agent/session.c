@@ -46,9 +46,7 @@ static bool list_leases(const pf_agent *agent, lease_list *out)
         if (!pf_lease_is_listed(lease))
             continue;
         pf__lease__init(item);
-        item->job_id = lease->job_id;
-        item->attempt = lease->attempt;
-        item->fence = lease->fence;
+        PF_WIRE_SAME_RUN(item, lease);
         item->phase = lease->progress.phase;
         item->permille = lease->progress.permille;
         item->progress_count = lease->progress_count;

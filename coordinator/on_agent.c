@@ -393,9 +393,7 @@ static void send_complete_reply(pf_core *core, uint64_t peer, uint64_t correlati
 {
     Pf__CompleteReply reply = PF__COMPLETE_REPLY__INIT;
 
-    reply.job_id = lease->job_id;
-    reply.attempt = lease->attempt;
-    reply.fence = lease->fence;
+    PF_WIRE_SAME_RUN(&reply, lease);
     reply.outcome = outcome;
     if (digest)
         reply.plan_digest = pf_wire_bytes(digest);
@@ -600,9 +598,7 @@ static void on_failed(pf_core *core, const pf_event *event)
         return;
     if (job)
         fail_job(core, job, f);
-    reply.job_id = f->job_id;
-    reply.attempt = f->attempt;
-    reply.fence = f->fence;
+    PF_WIRE_SAME_RUN(&reply, f);
     pf_core_reply(core, event, PF_MSG_FAILED_REPLY, &reply.base);
 }
 

@@ -66,5 +66,8 @@ pf_status pf_wire_unpack(const void *data, size_t bytes, uint32_t sender, uint32
 pf_status pf_wire_digest(const ProtobufCBinaryData *field, const char *name, pf_digest *out, pf_err *err);
 /* A bytes field that borrows the digest. */
 ProtobufCBinaryData pf_wire_bytes(const pf_digest *digest);
+/* Makes a message (or a record with its three fields) one of the run of a job that another one is of; pointers. */
+#define PF_WIRE_SAME_RUN(to, from) \
+    ((to)->job_id = (from)->job_id, (to)->attempt = (from)->attempt, (to)->fence = (from)->fence)
 
 #endif

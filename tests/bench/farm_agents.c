@@ -50,22 +50,13 @@ static void say_goodbye(builder *b)
 /* All leases, as every heartbeat restates them. */
 static void say_heartbeat(builder *b)
 {
-    Pf__Heartbeat beat = PF__HEARTBEAT__INIT;
-    Pf__Lease    *list[SLOTS];
-    Pf__Credit    credit = PF__CREDIT__INIT, *credits[] = { &credit };
-    pf_digest     digest = { 0 };
+    class_beat beat;
+    Pf__Lease *list[SLOTS];
 
-    pf_digest_of("class bench", 11, &digest);
     for (uint32_t i = 0; i < b->leases_count; i++)
         list[i] = &b->lease[i];
-    beat.agent_epoch = 1;
-    beat.n_lease = b->leases_count;
-    beat.lease = list;
-    credit.class_digest = pf_wire_bytes(&digest);
-    credit.free = SLOTS - b->leases_count;
-    beat.credit = credits;
-    beat.n_credit = 1;
-    say(b, PF_MSG_HEARTBEAT, &beat.base);
+    class_beat_begin(&beat, 1, "class bench", list, b->leases_count, SLOTS - b->leases_count);
+    say(b, PF_MSG_HEARTBEAT, &beat.beat.base);
 }
 
 static void take_offer(builder *b, const Pf__Offer *offer)

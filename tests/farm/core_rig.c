@@ -342,39 +342,26 @@ void rig_hello(rig *r, uint64_t peer, uint64_t epoch, uint32_t slots)
 void rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count,
               uint32_t free_slots)
 {
-    Pf__Heartbeat beat = PF__HEARTBEAT__INIT;
-    Pf__Lease     lease[16], *list[16] = { NULL };
-    Pf__Credit    credit = PF__CREDIT__INIT, *credits[] = { &credit };
-    pf_digest     digest = { 0 };
+    class_beat beat;
+    Pf__Lease  lease[16], *list[16] = { NULL };
 
     assert_true(count <= 16);
-    pf_digest_of("class cpu\nisa test\n", 19, &digest);
     for (uint32_t i = 0; i < count; i++) {
         pf__lease__init(&lease[i]);
-        lease[i].job_id = leases[i]->job_id;
-        lease[i].attempt = leases[i]->attempt;
-        lease[i].fence = leases[i]->fence;
+        PF_WIRE_SAME_RUN(&lease[i], leases[i]);
         lease[i].phase = PF__PHASE__PHASE_TUNE;
         lease[i].progress_count = (uint64_t)r->now.boot_ns;
         list[i] = &lease[i];
     }
-    beat.agent_epoch = epoch;
-    beat.lease = list;
-    beat.n_lease = count;
-    credit.class_digest = pf_wire_bytes(&digest);
-    credit.free = free_slots;
-    beat.credit = credits;
-    beat.n_credit = 1;
-    rig_say(r, peer, PF_MSG_HEARTBEAT, &beat.base);
+    class_beat_begin(&beat, epoch, "class cpu\nisa test\n", list, count, free_slots);
+    rig_say(r, peer, PF_MSG_HEARTBEAT, &beat.beat.base);
 }
 
 void rig_answer(rig *r, uint64_t peer, const Pf__Offer *offer, bool accept)
 {
     Pf__OfferReply reply = PF__OFFER_REPLY__INIT;
 
-    reply.job_id = offer->job_id;
-    reply.attempt = offer->attempt;
-    reply.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&reply, offer);
     reply.accepted = accept;
     reply.reason = accept ? "" : "busy";
     rig_say(r, peer, PF_MSG_OFFER_REPLY, &reply.base);
@@ -386,9 +373,7 @@ void rig_complete(rig *r, uint64_t peer, const Pf__Offer *offer, const char *pla
     pf_digest    digest = { 0 };
 
     pf_digest_of(plan, strlen(plan), &digest);
-    complete.job_id = offer->job_id;
-    complete.attempt = offer->attempt;
-    complete.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&complete, offer);
     complete.plan_digest = pf_wire_bytes(&digest);
     complete.plan_bytes = strlen(plan);
     complete.summary_json = "{}";
@@ -399,9 +384,7 @@ void rig_fail(rig *r, uint64_t peer, const Pf__Offer *offer, Pf__FailureKind kin
 {
     Pf__Failed failed = PF__FAILED__INIT;
 
-    failed.job_id = offer->job_id;
-    failed.attempt = offer->attempt;
-    failed.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&failed, offer);
     failed.kind = kind;
     failed.message = "it went wrong";
     failed.crashed = crashed;

@@ -1,6 +1,8 @@
-/* What an agent of one device class says first; for tests, fuzz targets and benches. */
+/* What an agent of one device class says first, and then again and again; for tests, fuzz targets and benches. */
 #ifndef PF_TESTS_FARM_HELLO_H
 #define PF_TESTS_FARM_HELLO_H
+
+#include <string.h>
 
 #include "proto/wire.h"
 
@@ -31,6 +33,28 @@ static inline void class_hello_alias(class_hello *h, const char *alias)
     h->alias[0] = (char *)alias;
     h->device_class.alias = h->alias;
     h->device_class.n_alias = 1;
+}
+
+typedef struct class_beat {             /* points into itself: it stays where it was begun */
+    Pf__Heartbeat beat;                 /* to be sent; borrows the leases */
+    Pf__Credit    credit, *credits[1];
+    pf_digest     digest;
+} class_beat;
+
+static inline void class_beat_begin(class_beat *b, uint64_t epoch, const char *class_text, Pf__Lease **leases,
+                                    size_t lease_count, uint32_t free_slots)
+{
+    pf__heartbeat__init(&b->beat);
+    pf__credit__init(&b->credit);
+    pf_digest_of(class_text, strlen(class_text), &b->digest);
+    b->credits[0] = &b->credit;
+    b->credit.class_digest = pf_wire_bytes(&b->digest);
+    b->credit.free = free_slots;
+    b->beat.agent_epoch = epoch;
+    b->beat.lease = leases;
+    b->beat.n_lease = lease_count;
+    b->beat.credit = b->credits;
+    b->beat.n_credit = 1;
 }
 
 #endif

@@ -45,9 +45,7 @@ static uint32_t list_leases(session *s, Pf__Lease *lease, Pf__Lease **list)
         if (!b->used)
             continue;
         pf__lease__init(&lease[count]);
-        lease[count].job_id = b->job_id;
-        lease[count].attempt = b->attempt;
-        lease[count].fence = b->fence;
+        PF_WIRE_SAME_RUN(&lease[count], b);
         lease[count].phase = PF__PHASE__PHASE_TUNE;
         lease[count].progress_count = b->progress;
         list[count] = &lease[count];
@@ -78,22 +76,14 @@ static void say_hello(session *s)
 
 static void say_heartbeat(session *s)
 {
-    Pf__Heartbeat beat = PF__HEARTBEAT__INIT;
-    Pf__Lease     lease[SLOTS_MAX], *list[SLOTS_MAX];
-    Pf__Credit    credit = PF__CREDIT__INIT, *credits[] = { &credit };
-    char          text[128] = "";
-    pf_digest     digest = { 0 };
+    class_beat beat;
+    Pf__Lease  lease[SLOTS_MAX], *list[SLOTS_MAX];
+    uint32_t   count = list_leases(s, lease, list);
+    char       text[128] = "";
 
     class_text_of(s->agent, text, sizeof text);
-    pf_digest_of(text, strlen(text), &digest);
-    beat.agent_epoch = s->epoch;
-    beat.n_lease = list_leases(s, lease, list);
-    beat.lease = list;
-    credit.class_digest = pf_wire_bytes(&digest);
-    credit.free = (uint32_t)s->agent->slots - (uint32_t)beat.n_lease;
-    beat.credit = credits;
-    beat.n_credit = 1;
-    say(s, PF_MSG_HEARTBEAT, &beat.base);
+    class_beat_begin(&beat, s->epoch, text, list, count, (uint32_t)s->agent->slots - count);
+    say(s, PF_MSG_HEARTBEAT, &beat.beat.base);
 }
 
 static build *find_build(session *s, uint64_t job_id, uint64_t fence)
@@ -118,9 +108,7 @@ static void on_offer(session *s, const Pf__Offer *offer)
                      (unsigned long long)offer->job_id);
         }
     s->agent->offers++;
-    reply.job_id = offer->job_id;
-    reply.attempt = offer->attempt;
-    reply.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&reply, offer);
     reply.accepted = b != NULL;
     reply.reason = b ? "" : "busy";
     say(s, PF_MSG_OFFER_REPLY, &reply.base);
@@ -134,9 +122,7 @@ static void on_kill(session *s, const Pf__Kill *kill)
     if (b)
         b->used = false;
     s->agent->kills++;
-    ack.job_id = kill->job_id;
-    ack.attempt = kill->attempt;
-    ack.fence = kill->fence;
+    PF_WIRE_SAME_RUN(&ack, kill);
     say(s, PF_MSG_CANCEL_ACK, &ack.base);
 }
 
@@ -204,9 +190,7 @@ static void say_complete(session *s, const build *b)
 {
     Pf__Complete complete = PF__COMPLETE__INIT;
 
-    complete.job_id = b->job_id;
-    complete.attempt = b->attempt;
-    complete.fence = b->fence;
+    PF_WIRE_SAME_RUN(&complete, b);
     complete.plan_digest = pf_wire_bytes(&b->digest);
     complete.plan_bytes = strlen(b->plan);
     complete.summary_json = "{\"problems\": 3}";

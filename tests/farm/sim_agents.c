@@ -23,9 +23,7 @@ static uint32_t fill_leases(agent *a, Pf__Lease *lease, Pf__Lease **list)
         if (!b->used)
             continue;
         pf__lease__init(&lease[count]);
-        lease[count].job_id = b->lease.job_id;
-        lease[count].attempt = b->lease.attempt;
-        lease[count].fence = b->lease.fence;
+        PF_WIRE_SAME_RUN(&lease[count], &b->lease);
         lease[count].phase = PF__PHASE__PHASE_TUNE;
         lease[count].progress_count = b->progress;
         list[count] = &lease[count];
@@ -35,6 +33,8 @@ static uint32_t fill_leases(agent *a, Pf__Lease *lease, Pf__Lease **list)
     return count;
 }
 
+static const char *class_text_of(uint64_t index) { return index % 2 ? "class odd" : "class even"; }
+
 static void agent_hello(sim *s, uint64_t index)
 {
     agent      *a = &s->agent[index];
@@ -43,7 +43,7 @@ static void agent_hello(sim *s, uint64_t index)
     char        name[16] = "";
 
     snprintf(name, sizeof name, "agent%d", (int)index);
-    class_hello_begin(&h, name, a->epoch, "abi 1", index % 2 ? "odd" : "even", index % 2 ? "class odd" : "class even");
+    class_hello_begin(&h, name, a->epoch, "abi 1", index % 2 ? "odd" : "even", class_text_of(index));
     h.device_class.slots = SLOTS;
     h.hello.n_lease = fill_leases(a, lease, list);
     h.hello.lease = list;
@@ -54,23 +54,14 @@ static void agent_hello(sim *s, uint64_t index)
 
 static void agent_beat(sim *s, uint64_t index)
 {
-    agent        *a = &s->agent[index];
-    Pf__Heartbeat beat = PF__HEARTBEAT__INIT;
-    Pf__Lease     lease[SLOTS], *list[SLOTS];
-    Pf__Credit    credit = PF__CREDIT__INIT, *credits[] = { &credit };
-    pf_digest     digest = { 0 };
+    agent     *a = &s->agent[index];
+    class_beat beat;
+    Pf__Lease  lease[SLOTS], *list[SLOTS];
 
-    pf_digest_of(index % 2 ? "class odd" : "class even", index % 2 ? 9 : 10, &digest);
-    beat.agent_epoch = a->epoch;
-    beat.n_lease = fill_leases(a, lease, list);
-    beat.lease = list;
-    credit.class_digest = pf_wire_bytes(&digest);
-    credit.free = SLOTS - (uint32_t)beat.n_lease;
-    beat.credit = credits;
-    beat.n_credit = 1;
-    a->listed_count = (uint32_t)beat.n_lease;
+    a->listed_count = fill_leases(a, lease, list);
+    class_beat_begin(&beat, a->epoch, class_text_of(index), list, a->listed_count, SLOTS - a->listed_count);
     a->beat_id = s->next_msg_id++;
-    agent_say(s, index, PF_MSG_HEARTBEAT, a->beat_id, &beat.base);
+    agent_say(s, index, PF_MSG_HEARTBEAT, a->beat_id, &beat.beat.base);
 }
 
 static void store_plan(sim *s, const char *plan, bool good)
@@ -90,9 +81,7 @@ static void say_complete(sim *s, uint64_t index, const running *b)
     pf_digest    digest = { 0 };
 
     pf_digest_of(b->plan, strlen(b->plan), &digest);
-    complete.job_id = b->lease.job_id;
-    complete.attempt = b->lease.attempt;
-    complete.fence = b->lease.fence;
+    PF_WIRE_SAME_RUN(&complete, &b->lease);
     complete.plan_digest = pf_wire_bytes(&digest);
     complete.plan_bytes = strlen(b->plan);
     complete.summary_json = "{}";
@@ -103,9 +92,7 @@ static void say_failed(sim *s, uint64_t index, const running *b)
 {
     Pf__Failed failed = PF__FAILED__INIT;
 
-    failed.job_id = b->lease.job_id;
-    failed.attempt = b->lease.attempt;
-    failed.fence = b->lease.fence;
+    PF_WIRE_SAME_RUN(&failed, &b->lease);
     failed.kind = b->failure;
     failed.message = "it went wrong";
     failed.crashed = b->failure == PF__FAILURE_KIND__FAILURE_DEVICE_FAULT;
@@ -177,9 +164,7 @@ static void agent_offer(sim *s, uint64_t index, const Pf__Offer *offer)
     Pf__OfferReply  reply = PF__OFFER_REPLY__INIT;
     static uint64_t serial;
 
-    reply.job_id = offer->job_id;
-    reply.attempt = offer->attempt;
-    reply.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&reply, offer);
     for (int i = 0; i < SLOTS && !b; i++)
         if (!a->build[i].used) {
             b = &a->build[i];
@@ -217,9 +202,7 @@ static void agent_kill(sim *s, uint64_t index, const Pf__Kill *kill)
 
     if (b)
         b->used = false;
-    ack.job_id = kill->job_id;
-    ack.attempt = kill->attempt;
-    ack.fence = kill->fence;
+    PF_WIRE_SAME_RUN(&ack, kill);
     agent_say(s, index, PF_MSG_CANCEL_ACK, 0, &ack.base);
 }
 

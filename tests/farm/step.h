@@ -95,9 +95,7 @@ static inline void ack_cancel(rig *r, uint64_t peer, const Pf__Offer *offer)
 {
     Pf__CancelAck ack = PF__CANCEL_ACK__INIT;
 
-    ack.job_id = offer->job_id;
-    ack.attempt = offer->attempt;
-    ack.fence = offer->fence;
+    PF_WIRE_SAME_RUN(&ack, offer);
     rig_say(r, peer, PF_MSG_CANCEL_ACK, &ack.base);
 }
 
