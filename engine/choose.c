@@ -40,8 +40,7 @@ static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *oth
     return pf_choose_time(other) - pf_choose_time(best) <= (part > spread ? part : spread);
 }
 
-/* Negative when a is to be preferred, both being equally fast. */
-static int compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
+int pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
 {
     const pf_tactic *x = pf_tactic_find(a->tactic), *y = pf_tactic_find(b->tactic);
     int              compiles = (x->compile != NULL) - (y->compile != NULL);
@@ -81,7 +80,7 @@ static void select_first(const pf_timing_entry **items, uint32_t count)
     chosen = best;
     for (uint32_t i = 0; i < count; i++)
         if (items[i]->status == items[best]->status && within_noise(items[best], items[i]) &&
-            compare_equal(items[i], items[chosen]) < 0)
+            pf_choose_compare_equal(items[i], items[chosen]) < 0)
             chosen = i;
     swap(&items[0], &items[chosen]);
 }

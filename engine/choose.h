@@ -34,6 +34,8 @@ static inline int64_t pf_choose_time(const pf_timing_entry *entry)
 {
     return entry->contended ? entry->min_ns : entry->median_ns;
 }
+/* Negative when a is to be preferred, both being equally fast; their tactics exist. */
+int       pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b);
 /* Errors  NO_SPACE. */
 pf_status pf_choose_rank(const pf_timing_record *record, const pf_choose_rules *rules, pf_choice *out, pf_err *err);
 void      pf_choose_clear(pf_choice *choice);

@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/choose.h"
 #include "engine/race.h"
 
-enum { PAIRS_FIRST = 5, TRIMMED = 5 };  /* one in TRIMMED values is left out at either end */
+enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left out at either end */
 
-#define GAIN  0.003             /* the other takes over when the whole is faster by this part, */
+#define GAIN  0.005             /* the other takes over when the whole is faster by this part, */
 #define CLEAR 3.5               /* and by so many times the error that as many pairs as may be run leave */
 #define EQUAL 0.006             /* gains that differ by less are equal */
 
@@ -16,31 +17,40 @@ typedef struct sampled {
     int64_t base[PF_REFINE_PAIRS_MAX], gain[PF_REFINE_PAIRS_MAX];
 } sampled;
 
-/* Runs now and then take far longer: the mean of what is in the middle. */
-static double middle_of(const int64_t *values, int count)
+/* Of some values, of which now and then one is far off. */
+typedef struct middle {
+    double mean;                /* of those that are left when as many are left out at either end */
+    double error;               /* half of its 95 % interval */
+} middle;
+
+static double square_of(double x)
+{
+    return x * x;
+}
+
+/* Student's factor, by its series in one over the degrees of freedom: 2.57 of 5, 2.20 of 11. */
+static double student(double freedom)
+{
+    return 1.96 + 2.4 / freedom + 3.5 / square_of(freedom);
+}
+
+/* The trimmed mean, and its error as Tukey and McLaughlin give it: of all values, those left out put where the next
+   ones are.  So one that is far off does not make everything uncertain. */
+static middle middle_of(const int64_t *values, int count)
 {
     int64_t sorted[PF_REFINE_PAIRS_MAX] = { 0 };
-    int     left_out = count / TRIMMED;
-    double  sum = 0;
+    int     out = count / TRIMMED, last = count - out - 1;
+    double  mean = 0, all = 0, square = 0;
 
     memcpy(sorted, values, (size_t)count * sizeof *sorted);
     pf_race_sort_ns(sorted, (size_t)count);
-    for (int i = left_out; i < count - left_out; i++)
-        sum += (double)sorted[i];
-    return sum / (count - 2 * left_out);
-}
-
-/* Half of the 95 % interval of the mean.  Student's factor, by its series in one over the degrees of freedom: 2.78 of 5
-   values, 2.26 of 10, 2.09 of 20. */
-static double error_of(const int64_t *values, int count)
-{
-    double freedom = count - 1, mean = 0, square = 0;
-
+    for (int i = out; i <= last; i++)
+        mean += (double)sorted[i] / (last - out + 1);
     for (int i = 0; i < count; i++)
-        mean += (double)values[i] / count;
+        all += (double)sorted[i < out ? out : i > last ? last : i] / count;
     for (int i = 0; i < count; i++)
-        square += ((double)values[i] - mean) * ((double)values[i] - mean);
-    return (1.96 + 2.4 / freedom + 3.5 / (freedom * freedom)) * sqrt(square / freedom / count);
+        square += square_of((double)sorted[i < out ? out : i > last ? last : i] - all);
+    return (middle){ mean, student(last - out) * sqrt(square / (count - 1) / count) * count / (last - out + 1) };
 }
 
 static pf_status run_pairs(pf_refine_turns *turns, void *user, int pairs, sampled *s, pf_err *err)
@@ -68,15 +78,18 @@ static double greater(double a, double b)
     return a > b ? a : b;
 }
 
-/* What was found so far.  True: more pairs would not change it. */
+/* What was found so far.  True: more pairs would not change it.  Few pairs that scatter much say nothing yet: what may
+   still gain enough goes on. */
 static bool judge(const sampled *s, int most, pf_refine_verdict *out)
 {
-    double base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
-    double error = error_of(s->gain, s->count);
-    double enough = greater(GAIN * base, CLEAR * error * sqrt((double)s->count / most));
+    middle base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
+    double least = GAIN * base.mean;
+    double enough = greater(least, CLEAR * gain.error * sqrt((double)s->count / most));
 
-    *out = (pf_refine_verdict){ gain > enough, s->count, llround(base), llround(gain), llround(error) };
-    return gain + error < enough || (gain - error > enough && error < EQUAL / 2 * base);
+    *out = (pf_refine_verdict){ gain.mean > enough, s->count, llround(base.mean), llround(gain.mean),
+                                llround(gain.error) };
+    return gain.mean + gain.error < least ||
+           (gain.mean - gain.error > enough && gain.error < EQUAL / 2 * base.mean);
 }
 
 pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err)
@@ -94,8 +107,19 @@ pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, 
     return st;
 }
 
-bool pf_refine_is_better(const pf_refine_verdict *verdict, const pf_refine_verdict *best)
+int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count)
 {
-    return verdict->faster &&
-           (!best->faster || (double)(verdict->gain_ns - best->gain_ns) > EQUAL * (double)best->base_ns);
+    double most = 0;
+    int    picked = -1;
+
+    for (int i = 0; i < count; i++)
+        if (verdicts[i].faster)
+            most = greater(most, (double)verdicts[i].gain_ns);
+    for (int i = 0; i < count; i++) {
+        bool equals = verdicts[i].faster && most - (double)verdicts[i].gain_ns <= EQUAL * (double)verdicts[i].base_ns;
+
+        if (equals && (picked < 0 || pf_choose_compare_equal(entries[i], entries[picked]) < 0))
+            picked = i;
+    }
+    return picked;
 }

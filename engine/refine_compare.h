@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/timing_record.h"
 
 /* At most so many pairs of runs may be asked for, and at most so many of the caller at once. */
 enum { PF_REFINE_PAIRS_MAX = 256, PF_REFINE_TURN_PAIRS = 32 };
@@ -25,8 +26,8 @@ typedef struct pf_refine_verdict {
    are run, and where that does not decide either, the gain measured does.  So builds that measure the same decide the
    same, but for those that gain what counts to within the error of most_pairs. */
 pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err);
-/* Does one that was compared with the same arrangement as the best so far take its place?  Only when it is clearly
-   better: among equals the first one stays.  best: zeroes at first. */
-bool      pf_refine_is_better(const pf_refine_verdict *verdict, const pf_refine_verdict *best);
+/* Which of those that were compared with the same arrangement takes its place: of the faster ones whose gain equals the
+   greatest the one that is preferred among equals, so that noise does not choose.  -1: none. */
+int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count);
 
 #endif

@@ -7,15 +7,15 @@
 #include "base/log.h"
 #include "engine/refine_compare.h"
 
-enum { TRIALS_PER_PROBLEM = 6, TRIALS_PER_TACTIC = 3 };
+enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5 };
 
 #define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
-#define SLOWEST_OF_THE_SAME 1.1         /* and of the chosen one's own */
+#define SLOWEST_OF_THE_SAME 1.2         /* and of the chosen one's own */
 
 /* The most pairs of runs for each trial, and the time that all trials together may take. */
 static const struct { int pairs; int64_t budget_ns; } efforts[] = {
-    { 0, 0 }, { 0, 0 }, { 60, 4 * PF_NS_PER_S }, { 100, 20 * PF_NS_PER_S }, { 164, 60 * PF_NS_PER_S },
-    { 244, 300 * PF_NS_PER_S },
+    { 0, 0 }, { 0, 0 }, { 160, 4 * PF_NS_PER_S }, { 200, 20 * PF_NS_PER_S }, { 240, 60 * PF_NS_PER_S },
+    { 256, 300 * PF_NS_PER_S },
 };
 
 enum { MARKS = 2 * PF_REFINE_TURN_PAIRS + 1 };
@@ -359,45 +359,61 @@ static pf_status capture_trial(const whole *w, trial *t, pf_err *err)
     return w->device->ops->stream_sync(w->device, w->context->stream, err);
 }
 
-static pf_status try_rank(const whole *w, uint32_t rank, int pairs, trial *t, pf_err *err)
+/* Empty where the candidate cannot take the place. */
+static pf_status make_trial(const whole *w, uint32_t rank, trial *t, pf_err *err)
 {
     pf_status st = make_variant(w, t->group, rank, &t->variant, err);
 
     if (!st && t->variant.step)
         st = capture_trial(w, t, err);
-    if (st || !t->variant.step || (!t->graph && w->device->ops->capture_begin))
-        return st;
-    st = pf_refine_compare(run_turns, &(duel){ w, t }, pairs, &t->verdict, err);
-    log_trial(w, t, "tried");
+    if (!st && !t->graph && w->device->ops->capture_begin)
+        drop_variant(w, &t->variant);
+    return st;
+}
+
+static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
+{
+    trial     t = { .group = g };
+    pf_status st = make_trial(w, rank, &t, err);
+
+    if (!st && t.variant.step) {
+        st = pf_refine_compare(run_turns, &(duel){ w, &t }, efforts[pf_refine_effort(w->draft)].pairs, &t.verdict, err);
+        log_trial(w, &t, "tried");
+    }
+    *out = t.verdict;
+    drop_trial(w, &t);
+    return st;
+}
+
+static pf_status take_over(whole *w, uint32_t g, uint32_t rank, const pf_refine_verdict *verdict, pf_err *err)
+{
+    trial     t = { .group = g, .verdict = *verdict };
+    pf_status st = make_trial(w, rank, &t, err);
+
+    if (!st && t.variant.step)
+        keep(w, &t);
+    drop_trial(w, &t);
     return st;
 }
 
 /* All are compared with what the group has so far, those that are best alone first, and the best one takes over. */
 static pf_status try_group(whole *w, uint32_t g, int64_t end, pf_build_progress *progress, pf_err *err)
 {
-    uint32_t  ranks[TRIALS_PER_PROBLEM] = { 0 }, count = ranks_to_try(w, g, ranks);
-    trial     best = { .group = g };
-    pf_status st = PF_OK;
+    const pf_choice       *choice = pf_refine_choice(w->draft, w->groups[g].first);
+    const pf_timing_entry *entries[TRIALS_PER_PROBLEM] = { NULL };
+    pf_refine_verdict      verdicts[TRIALS_PER_PROBLEM] = { { 0 } };
+    uint32_t               ranks[TRIALS_PER_PROBLEM] = { 0 }, count = ranks_to_try(w, g, ranks), tried = 0;
+    int                    picked = -1;
+    pf_status              st = PF_OK;
 
-    for (uint32_t r = 0; r < count && !st && pf_clock_ns() < end; r++) {
-        trial t = { .group = g };
-
-        if (!pf_progress_tick(progress))
-            st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-        if (!st)
-            st = try_rank(w, ranks[r], efforts[pf_refine_effort(w->draft)].pairs, &t, err);
-        if (!st && pf_refine_is_better(&t.verdict, &best.verdict)) {
-            trial worse = best;
-
-            best = t;
-            t = worse;
-        }
-        drop_trial(w, &t);
+    for (; tried < count && !st && pf_clock_ns() < end; tried++) {
+        entries[tried] = choice->ranked[ranks[tried]];
+        st = pf_progress_tick(progress) ? try_rank(w, g, ranks[tried], &verdicts[tried], err)
+                                        : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
     }
-    if (!st && best.verdict.faster)
-        keep(w, &best);
-    drop_trial(w, &best);
-    return st;
+    if (!st)
+        picked = pf_refine_pick(verdicts, entries, (int)tried);
+    return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);
 }
 
 static pf_status try_all(whole *w, pf_build_progress *progress, pf_err *err)

@@ -5,7 +5,7 @@
 #include "engine/refine_compare.h"
 #include "tests/test.h"
 
-enum { RACERS = 12, SAMPLES_MOST = 100, RACES = 300, EFFORT = 2, PAIRS = 60, DUELS = 1000, SPELL = 4 };
+enum { RACERS = 12, SAMPLES_MOST = 100, RACES = 300, EFFORT = 2, PAIRS = 160, DUELS = 1000, SPELL = 4 };
 
 typedef struct track {
     double    truth[RACERS];    /* nanoseconds */
@@ -204,16 +204,48 @@ static void only_what_is_faster_takes_over(void **state)
     assert_true(pairs < PAIRS);
 }
 
-static void among_equals_the_first_stays(void **state)
+/* A few pairs of which some are far off say nothing yet: what gains much is not given up for them. */
+static pf_status run_disturbed_turns(void *user, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err)
 {
-    pf_refine_verdict none = { 0 }, slower = { false, 5, 100000, -900, 100 }, first = { true, 20, 100000, 1500, 100 };
-    pf_refine_verdict equal = { true, 20, 100000, 1800, 100 }, better = { true, 20, 100000, 2200, 100 };
+    int *run = user;
+
+    (void)err;
+    for (int i = 0; i < pairs; i++, ++*run) {
+        base_ns[i] = 300000 + 500 * (*run % 3);
+        other_ns[i] = 296000 + 500 * (*run % 4) + (*run % 5 ? 0 : 90000);
+    }
+    return PF_OK;
+}
+
+static void what_is_far_off_does_not_decide(void **state)
+{
+    pf_refine_verdict verdict = { 0 };
+    int               runs = 0;
 
     (void)state;
-    assert_false(pf_refine_is_better(&slower, &none));
-    assert_true(pf_refine_is_better(&first, &none));
-    assert_false(pf_refine_is_better(&equal, &first));
-    assert_true(pf_refine_is_better(&better, &first));
+    assert_int_equal(pf_refine_compare(run_disturbed_turns, &runs, PAIRS, &verdict, NULL), PF_OK);
+    assert_true(verdict.faster && verdict.gain_ns > 3000 && verdict.gain_ns < 5000 && verdict.error_ns < 1000);
+}
+
+static void among_equals_the_preferred_one_takes_over(void **state)
+{
+    const pf_timing_entry   one = { .tactic = "reference", .tuning = "1" };
+    const pf_timing_entry   two = { .tactic = "reference", .tuning = "2" };
+    const pf_timing_entry   large = { .tactic = "reference", .tuning = "0", .workspace_bytes = 4096 };
+    const pf_timing_entry  *entries[] = { &large, &two, &one };
+    const pf_refine_verdict equal[] = { { true, 20, 100000, 1500, 100 }, { true, 20, 100000, 1800, 100 },
+                                        { true, 20, 100000, 1400, 100 } };
+    const pf_refine_verdict better[] = { { true, 20, 100000, 1500, 100 }, { true, 20, 100000, 2100, 100 },
+                                         { true, 20, 100000, 1400, 100 } };
+    const pf_refine_verdict slower[] = { { false, 20, 100000, 400, 100 }, { true, 20, 100000, 700, 100 },
+                                         { false, 20, 100000, 300, 100 } };
+
+    (void)state;
+    assert_int_equal(pf_refine_pick(equal, entries, 3), 2);
+    assert_int_equal(pf_refine_pick(equal, entries, 1), 0);
+    assert_int_equal(pf_refine_pick(better, entries, 3), 1);
+    assert_int_equal(pf_refine_pick(slower, entries, 3), 1);
+    assert_int_equal(pf_refine_pick(slower, entries, 1), -1);
 }
 
 int main(void)
@@ -224,7 +256,8 @@ int main(void)
         cmocka_unit_test(the_far_get_few_samples),
         cmocka_unit_test(rivals_get_more_samples),
         cmocka_unit_test(only_what_is_faster_takes_over),
-        cmocka_unit_test(among_equals_the_first_stays),
+        cmocka_unit_test(what_is_far_off_does_not_decide),
+        cmocka_unit_test(among_equals_the_preferred_one_takes_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
