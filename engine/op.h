@@ -28,10 +28,9 @@ typedef enum pf_op_class {
 
 enum {                      /* pf_op_def.flags */
     PF_OPF_COMMUTATIVE = 1, /* inputs 0 and 1 may be swapped */
-    PF_OPF_IN_PLACE    = 2, /* output 0 may take the memory of a dying input of the same bytes */
-    PF_OPF_RANDOM      = 4, /* never folded or merged */
-    PF_OPF_FP32_MATH   = 8, /* kept in FP32 when a build lowers precision */
-    PF_OPF_LAYOUT_FREE = 16,/* computes the same in any layout, if all tensors share it */
+    PF_OPF_RANDOM      = 2, /* never folded or merged */
+    PF_OPF_FP32_MATH   = 4, /* pointwise, and kept in FP32 when a build lowers precision */
+    PF_OPF_RECURRENT   = 8, /* inputs 1 and 2 are weights, of each step's input and of what the step before it gave */
 };
 
 /* What infer may read and must fill. */

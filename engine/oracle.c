@@ -89,7 +89,7 @@ static void calm_weights(const pf_graph *graph, pf_value_id value, pf_tensor *te
     for (uint32_t n = 0; n < graph->node_count && !is_weight; n++) {
         const pf_node *node = &graph->nodes[n];
 
-        is_weight = node->live && (node->op == PF_OP_LSTM || node->op == PF_OP_GRU || node->op == PF_OP_RNN) &&
+        is_weight = node->live && pf_op_def_of(node->op)->flags & PF_OPF_RECURRENT &&
                     (node->in[1] == value || node->in[2] == value);
     }
     for (int64_t i = 0; i < count && is_weight; i++)

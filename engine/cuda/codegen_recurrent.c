@@ -29,7 +29,7 @@ static const pf_node *node_of(const pf_problem *p)
 {
     const pf_node *node = p->graph->node_count == 1 ? &p->graph->nodes[0] : NULL;
 
-    return node && (node->op == PF_OP_LSTM || node->op == PF_OP_GRU || node->op == PF_OP_RNN) ? node : NULL;
+    return node && pf_op_def_of(node->op)->flags & PF_OPF_RECURRENT ? node : NULL;
 }
 
 static int gates_of(const pf_node *node) { return node->op == PF_OP_LSTM ? 4 : node->op == PF_OP_GRU ? 3 : 1; }

@@ -109,6 +109,5 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_batch_norm = {
     .name = "batch_norm", .klass = PF_CLASS_ANCHOR, .in_min = INPUTS, .in_max = INPUTS, .out_min = 1, .out_max = 3,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_batch_norm_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

@@ -189,11 +189,10 @@ static pf_status reference_bit_cast(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_cast = {
     .name = "cast", .klass = PF_CLASS_POINTWISE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_LAYOUT_FREE,
     .attr_bytes = sizeof(pf_cast_attrs), .attr_fields = cast_fields, .infer = infer_cast, .reference = reference_cast,
 };
 const pf_op_def pf_op_bit_cast = {
     .name = "bit_cast", .klass = PF_CLASS_POINTWISE, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_LAYOUT_FREE | PF_OPF_IN_PLACE, .attr_bytes = sizeof(pf_dtype_attrs), .attr_fields = bit_cast_fields,
+    .attr_bytes = sizeof(pf_dtype_attrs), .attr_fields = bit_cast_fields,
     .infer = infer_bit_cast, .reference = reference_bit_cast,
 };

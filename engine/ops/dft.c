@@ -188,11 +188,9 @@ static pf_status reference_stft(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_dft = {
     .name = "dft", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_dft_attrs), .attr_fields = dft_fields, .infer = infer_dft, .reference = reference_dft,
 };
 const pf_op_def pf_op_stft = {
     .name = "stft", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_stft_attrs), .attr_fields = stft_fields, .infer = infer_stft, .reference = reference_stft,
 };

@@ -103,13 +103,11 @@ static pf_status reference_instance(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_group_norm = {
     .name = "group_norm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_group_norm_attrs), .attr_fields = group_fields, .infer = infer_group,
     .reference = reference_group,
 };
 const pf_op_def pf_op_instance_norm = {
     .name = "instance_norm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_instance_norm_attrs), .attr_fields = instance_fields, .infer = infer_instance,
     .reference = reference_instance,
 };

@@ -22,5 +22,5 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_identity = {
     .name = "identity", .klass = PF_CLASS_VIEW, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_IN_PLACE | PF_OPF_LAYOUT_FREE, .infer = infer, .reference = reference,
+    .infer = infer, .reference = reference,
 };

@@ -181,12 +181,10 @@ static pf_status reference_rms(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_layer_norm = {
     .name = "layer_norm", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 3,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_layer_norm_attrs), .attr_fields = layer_fields, .infer = infer_layer,
     .reference = reference_layer,
 };
 const pf_op_def pf_op_rms_norm = {
     .name = "rms_norm", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_rms_norm_attrs), .attr_fields = rms_fields, .infer = infer_rms, .reference = reference_rms,
 };

@@ -193,6 +193,5 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_linear_attention = {
     .name = "linear_attention", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 2,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_linear_attention_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

@@ -112,12 +112,10 @@ static pf_status reference_mvn(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_lp_norm = {
     .name = "lp_norm", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_lp_norm_attrs), .attr_fields = lp_fields, .infer = infer_lp, .reference = reference_lp,
 };
 const pf_op_def pf_op_mean_variance_norm = {
     .name = "mean_variance_norm", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_mean_variance_norm_attrs), .attr_fields = mvn_fields, .infer = infer_mvn,
     .reference = reference_mvn,
 };

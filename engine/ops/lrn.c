@@ -49,6 +49,5 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_lrn = {
     .name = "lrn", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_lrn_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

@@ -69,6 +69,5 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_nll_loss = {
     .name = "nll_loss", .klass = PF_CLASS_ANCHOR, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH,
     .attr_bytes = sizeof(pf_nll_loss_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

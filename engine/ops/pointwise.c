@@ -99,7 +99,7 @@ static inline double exponential(double x)
     } \
     const pf_op_def pf_op_##name_ = { \
         .name = #name_, .klass = PF_CLASS_POINTWISE, .in_min = inputs_, .in_max = inputs_, .out_min = 1, .out_max = 1, \
-        .flags = PF_OPF_IN_PLACE | PF_OPF_LAYOUT_FREE | (flags_), \
+        .flags = (flags_), \
         .attr_bytes = sizeof(pf_pointwise_attrs), .attr_fields = fields, .infer = infer_##name_, \
         .reference = reference_##name_, \
     };

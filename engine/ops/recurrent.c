@@ -416,16 +416,16 @@ static pf_status reference_rnn(pf_reference_call *call, pf_err *err) { return ru
 
 const pf_op_def pf_op_lstm = {
     .name = "lstm", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INPUTS, .out_min = 1, .out_max = 3,
-    .flags = PF_OPF_FP32_MATH,
+    .flags = PF_OPF_RECURRENT,
     .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_lstm, .reference = reference_lstm,
 };
 const pf_op_def pf_op_gru = {
     .name = "gru", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2,
-    .flags = PF_OPF_FP32_MATH,
+    .flags = PF_OPF_RECURRENT,
     .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_gru, .reference = reference_gru,
 };
 const pf_op_def pf_op_rnn = {
     .name = "rnn", .klass = PF_CLASS_ANCHOR, .in_min = 3, .in_max = INITIAL_C, .out_min = 1, .out_max = 2,
-    .flags = PF_OPF_FP32_MATH,
+    .flags = PF_OPF_RECURRENT,
     .attr_bytes = sizeof(pf_rnn_attrs), .attr_fields = fields, .infer = infer_rnn, .reference = reference_rnn,
 };

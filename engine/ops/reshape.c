@@ -141,7 +141,6 @@ static const pf_attr_field dynamic_fields[] = { PF_ATTR_FIELD(pf_reshape_dynamic
 
 const pf_op_def pf_op_reshape = {
     .name = "reshape", .klass = PF_CLASS_VIEW, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_IN_PLACE,
     .attr_bytes = sizeof(pf_reshape_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };
 const pf_op_def pf_op_reshape_dynamic = {

@@ -219,18 +219,15 @@ static pf_status reference_tensor(pf_reference_call *call, pf_err *err)
 
 const pf_op_def pf_op_scatter_elements = {
     .name = "scatter_elements", .klass = PF_CLASS_MOVE, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_IN_PLACE,
     .attr_bytes = sizeof(pf_scatter_elements_attrs), .attr_fields = elements_fields, .infer = infer_elements,
     .reference = reference_elements,
 };
 const pf_op_def pf_op_scatter_nd = {
     .name = "scatter_nd", .klass = PF_CLASS_MOVE, .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_IN_PLACE,
     .attr_bytes = sizeof(pf_scatter_nd_attrs), .attr_fields = nd_fields, .infer = infer_nd, .reference = reference_nd,
 };
 const pf_op_def pf_op_tensor_scatter = {
     .name = "tensor_scatter", .klass = PF_CLASS_MOVE, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_IN_PLACE,
     .attr_bytes = sizeof(pf_tensor_scatter_attrs), .attr_fields = tensor_fields, .infer = infer_tensor,
     .reference = reference_tensor,
 };

@@ -84,12 +84,12 @@ static pf_status reference_hardmax(pf_reference_call *call, pf_err *err) { retur
 
 const pf_op_def pf_op_softmax = {
     .name = "softmax", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH | PF_OPF_IN_PLACE, .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = fields,
+    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = fields,
     .infer = infer, .reference = reference_softmax,
 };
 const pf_op_def pf_op_log_softmax = {
     .name = "log_softmax", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .flags = PF_OPF_FP32_MATH | PF_OPF_IN_PLACE, .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = fields,
+    .attr_bytes = sizeof(pf_axis_attrs), .attr_fields = fields,
     .infer = infer, .reference = reference_log_softmax,
 };
 const pf_op_def pf_op_hardmax = {
