@@ -233,28 +233,26 @@ static pf_status enqueue(const whole *w, uint32_t g, const variant *with, pf_err
     return st;
 }
 
-/* One run outside first: it loads the code of every kernel, which a capture must not. */
+typedef struct network { const whole *whole; uint32_t group; const variant *with; } network;
+
+static pf_status enqueue_network(void *user, pf_err *err)
+{
+    const network *n = user;
+
+    return enqueue(n->whole, n->group, n->with, err);
+}
+
+/* One run outside first: it loads the code of every kernel. */
 static pf_status capture(const whole *w, uint32_t g, const variant *with, pf_device_graph **out, pf_err *err)
 {
-    const pf_device_ops *ops = w->device->ops;
-    pf_err               ignored = { 0 };
-    pf_status            st = enqueue(w, g, with, err);
+    network   all = { w, g, with };
+    pf_status st = enqueue_network(&all, err);
 
     *out = NULL;
     if (!st)
-        st = ops->stream_sync(w->device, w->context->stream, err);
-    if (st || !ops->capture_begin)
-        return st;
-    st = ops->capture_begin(w->device, w->context->stream, err);
-    if (st)
-        return st;
-    st = enqueue(w, g, with, err);
-    if (!st)
-        return ops->capture_end(w->device, w->context->stream, out, err);
-    if (!ops->capture_end(w->device, w->context->stream, out, &ignored))
-        ops->graph_free(w->device, *out);
-    *out = NULL;
-    return st;
+        st = w->device->ops->stream_sync(w->device, w->context->stream, err);
+    return st || !w->device->ops->capture_begin
+               ? st : pf_device_capture(w->device, w->context->stream, enqueue_network, &all, out, err);
 }
 
 static pf_status run(const whole *w, const trial *other, pf_err *err)

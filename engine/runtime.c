@@ -413,26 +413,11 @@ static pf_status enqueue_steps(pf_context *c, pf_stream *stream, pf_err *err)
     return st;
 }
 
-/* One run outside first: it loads the code of every kernel, which a capture must not. */
-static pf_status record(pf_context *c, pf_device_graph **out, pf_err *err)
+static pf_status enqueue_run(void *context, pf_err *err)
 {
-    const pf_device_ops *ops = c->device->ops;
-    pf_err               ignored = { 0 };
-    pf_status            st = enqueue_steps(c, c->stream, err);
+    pf_context *c = context;
 
-    if (!st)
-        st = ops->stream_sync(c->device, c->stream, err);
-    if (!st)
-        st = ops->capture_begin(c->device, c->stream, err);
-    if (st)
-        return st;
-    st = enqueue_steps(c, c->stream, err);
-    if (!st)
-        return ops->capture_end(c->device, c->stream, out, err);
-    if (!ops->capture_end(c->device, c->stream, out, &ignored))
-        ops->graph_free(c->device, *out);
-    *out = NULL;
-    return st;
+    return enqueue_steps(c, c->stream, err);
 }
 
 static pf_status capture(pf_context *c, pf_err *err)
@@ -440,8 +425,12 @@ static pf_status capture(pf_context *c, pf_err *err)
     pf_capture      *place = &c->captures[0];
     pf_device_graph *graph = NULL;
     pf_instance     *instance = NULL;
-    pf_status        st = record(c, &graph, err);
+    pf_status        st = enqueue_run(c, err);          /* loads the code of every kernel */
 
+    if (!st)
+        st = c->device->ops->stream_sync(c->device, c->stream, err);
+    if (!st)
+        st = pf_device_capture(c->device, c->stream, enqueue_run, c, &graph, err);
     if (!st)
         st = pf_instance_take(c->resident, c->bindings, &instance, err);
     if (st) {

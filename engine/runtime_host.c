@@ -279,12 +279,18 @@ static pf_status time_run(stopwatch *w, uint32_t run, pf_err *err)
     return st;
 }
 
+static pf_status enqueue_with_captured_events(void *watch, pf_err *err)
+{
+    stopwatch *w = watch;
+
+    return enqueue_with_events(w, w->context->device->ops->event_capture, err);
+}
+
 /* After a run outside, as every capture. */
 static pf_status capture_with_events(stopwatch *w, pf_err *err)
 {
     pf_context          *c = w->context;
     const pf_device_ops *ops = c->device->ops;
-    pf_err               ignored = { 0 };
     pf_status            st = PF_OK;
 
     if (!ops->capture_begin || !ops->event_capture || !c->instance->capturable)
@@ -292,17 +298,7 @@ static pf_status capture_with_events(stopwatch *w, pf_err *err)
                        ops->event_capture ? "a layer of this plan cannot be captured"
                                           : "nothing is captured on this device");
     st = time_run(w, 0, err);
-    if (!st)
-        st = ops->capture_begin(c->device, c->stream, err);
-    if (st)
-        return st;
-    st = enqueue_with_events(w, ops->event_capture, err);
-    if (!st)
-        return ops->capture_end(c->device, c->stream, &w->graph, err);
-    if (!ops->capture_end(c->device, c->stream, &w->graph, &ignored))
-        ops->graph_free(c->device, w->graph);
-    w->graph = NULL;
-    return st;
+    return st ? st : pf_device_capture(c->device, c->stream, enqueue_with_captured_events, w, &w->graph, err);
 }
 
 static pf_status make_events(pf_context *c, pf_event **events, uint32_t count, pf_err *err)

@@ -527,21 +527,13 @@ pf_status pf_bench_sample(pf_bench *bench, pf_bench_runner *r, int64_t *ns, pf_e
     return st;
 }
 
-static pf_status capture(pf_bench *bench, pf_bench_runner *r, pf_err *err)
-{
-    const pf_device_ops *ops = bench->device->ops;
-    pf_device_graph     *graph = NULL;
-    pf_status            st = ops->capture_begin(bench->device, bench->stream, err), ended = PF_OK;
+typedef struct repeated { pf_bench *bench; pf_bench_runner *runner; } repeated;
 
-    if (st)
-        return st;
-    st = run_repeats(bench, r, err);
-    ended = ops->capture_end(bench->device, bench->stream, &graph, st ? NULL : err);
-    if (st && !ended)
-        ops->graph_free(bench->device, graph);
-    else
-        r->graph = graph;
-    return st ? st : ended;
+static pf_status enqueue_repeats(void *user, pf_err *err)
+{
+    const repeated *all = user;
+
+    return run_repeats(all->bench, all->runner, err);
 }
 
 bool pf_bench_captures(const pf_bench *bench, const pf_bench_runner *r)
@@ -569,10 +561,11 @@ static int64_t captured_repeats(int64_t wanted)
 pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t ns, int64_t batch_ns, uint32_t limit,
                              pf_err *err)
 {
-    bool    captures = pf_bench_captures(bench, r);
-    int64_t repeats = batch_ns / ns + 1;
+    repeated all = { bench, r };
+    bool     captures = pf_bench_captures(bench, r);
+    int64_t  repeats = batch_ns / ns + 1;
 
     repeats = captures ? captured_repeats(repeats) : repeats;
     r->repeats = repeats > limit ? limit : (uint32_t)repeats;
-    return captures ? capture(bench, r, err) : PF_OK;
+    return captures ? pf_device_capture(bench->device, bench->stream, enqueue_repeats, &all, &r->graph, err) : PF_OK;
 }
