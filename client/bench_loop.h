@@ -1,5 +1,7 @@
 /* Queries of a plan, one after the other, with times of their parts.  Two are in flight, so that a device always has
-   the next one queued; all run in one stream.  Elapsed time starts at an event recorded before the first query. */
+   the next one queued; all run in one stream.  Elapsed time starts at an event recorded before the first query.
+   A plan that only host tensors can serve has one query in flight, which the host's clock times as a whole: copies are
+   part of its computation. */
 #ifndef PF_CLIENT_BENCH_LOOP_H
 #define PF_CLIENT_BENCH_LOOP_H
 
@@ -22,9 +24,14 @@ typedef struct pf_bench {
     double    walltime_s;       /* from the start of the first query that counts to the end of the last */
 } pf_bench;
 
+/* An input lives on the host, or an output does or has a size that comes out of the run. */
+bool      pf_bench_is_hosted(const pf_plan *plan);
 /* inputs: host tensors in the plan's order of inputs. */
 pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs,
                        const pf_bench_options *options, pf_bench *out, pf_err *err);
+/* The same with host tensors in and out, for plans that are hosted. */
+pf_status pf_bench_run_hosted(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs,
+                              const pf_bench_options *options, pf_bench *out, pf_err *err);
 void      pf_bench_clear(pf_bench *bench);
 
 #endif

@@ -251,6 +251,7 @@ static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inp
                                    .duration_s = pf_args_real(call->args, "duration"),
                                    .transfers = pf_args_flag(call->args, "transfers"),
                                    .profiler = pf_args_flag(call->args, "profiler")};
+    const bool  hosted = pf_bench_is_hosted(plan);
     pf_context *context = NULL;
     pf_bench    bench = {0};
     pf_summary  summaries[METRICS];
@@ -259,7 +260,11 @@ static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inp
     if (!status)
         status = mark_ranges(call, context, err);
     if (!status)
-        status = pf_bench_run(plan, device, context, inputs->tensors, &with, &bench, err);
+        status = (hosted ? pf_bench_run_hosted : pf_bench_run)(plan, device, context, inputs->tensors, &with, &bench,
+                                                               err);
+    if (!status && hosted)
+        pf_warn(call, "this plan takes and gives host tensors, since the size of an output comes out of the run or an "
+                "input stays on the host: copies count as computation");
     if (!status)
         status = summarize(&bench, summaries, err);
     if (!status)
@@ -309,8 +314,10 @@ const pf_verb_body pf_verb_bench = {
     .details = "  Runs queries until both --iterations and --duration are reached, and reports them as trtexec does:\n"
                "  latency is the sum of copies and computation, throughput counts queries.  Percentiles are measured\n"
                "  values, not interpolated.  Without --transfers inputs and outputs stay on the device and the\n"
-               "  copies count as 0.  --layers measures layers launched one by one, and where runs are captured also\n"
-               "  within a graph, with events between them; the sum of either is more than a run.\n"
+               "  copies count as 0.  A plan with outputs whose sizes come out of the run, as a detector's boxes, is\n"
+               "  run with host tensors, one query after the other.  --layers measures layers launched one by one,\n"
+               "  and where runs are captured also within a graph, with events between them; the sum of either is\n"
+               "  more than a run.\n"
                "\n"
                "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each\n"
                "  min max mean median p90 p95 p99 variation_percent; queries warmup_queries walltime_seconds\n"

@@ -230,6 +230,28 @@ static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
     program_clear(&result);
 }
 
+/* How many boxes a detector finds is known when it has run: such plans take and give the host's tensors. */
+static void bench_measures_outputs_whose_size_comes_out_of_the_run(void **state)
+{
+    json_t *value = NULL;
+    run     result = {0};
+
+    (void)state;
+    tiny_model_places(program_path("places.onnx"));
+    result = RUN("build", "places.onnx", "-o", "places.plan");
+    ended_with(&result, 0);
+    program_clear(&result);
+    value = JSON("bench", "places.plan", "--iterations", "7", "--warmup", "0", "--duration", "0", "--layers");
+    assert_int_equal(json_integer_value(json_object_get(value, "queries")), 7);
+    assert_true(json_real_value(json_object_get(json_object_get(value, "latency_ms"), "median")) > 0);
+    assert_true(json_real_value(json_object_get(value, "throughput_qps")) > 0);
+    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(value, "warnings"), 0)), "copies"));
+    json_decref(value);
+    result = RUN("bench", "places.plan", "--warmup", "0", "--duration", "0", "--profiler");
+    ended_with(&result, 71);
+    program_clear(&result);
+}
+
 static void a_cpu_has_no_profiler(void **state)
 {
     run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--profiler");
@@ -497,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
+        cmocka_unit_test(bench_measures_outputs_whose_size_comes_out_of_the_run),
         cmocka_unit_test(a_cpu_has_no_profiler),
         cmocka_unit_test(a_plan_and_a_model_are_shown),
         cmocka_unit_test(a_damaged_plan_is_refused),

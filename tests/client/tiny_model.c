@@ -9,7 +9,7 @@
 #include "engine/onnx/onnx.pb-c.h"
 #include "tests/test.h"
 
-enum { ITEMS = 64, DIMS = 4, FLOAT_TYPE = 1, OPSET = 17, IR_VERSION = 8 };
+enum { ITEMS = 64, DIMS = 4, FLOAT_TYPE = 1, INT64_TYPE = 7, OPSET = 17, IR_VERSION = 8 };
 
 /* A model under construction; everything lives until write_model. */
 typedef struct model {
@@ -325,6 +325,21 @@ void tiny_model_twice(const char *path)
     NODE(&m, "Relu", "once", "x");
     NODE(&m, "Relu", "twice", "once");
     add_output(&m, "twice", dims, 2);
+    write_model(&m, path);
+}
+
+void tiny_model_places(const char *path)
+{
+    const int64_t dims[] = {2, 3};
+    model         m;
+
+    begin(&m);
+    add_input(&m, "x", dims, 2);
+    NODE(&m, "Relu", "positive", "x");
+    NODE(&m, "NonZero", "places", "positive");
+    add_output(&m, "places", dims, 0);
+    m.outputs[0]->type->tensor_type->elem_type = INT64_TYPE;
+    m.outputs[0]->type->tensor_type->shape = NULL;
     write_model(&m, path);
 }
 

@@ -19,6 +19,8 @@ void tiny_model_deep(const char *path, int layers);
 void tiny_model_add(const char *path);
 /* "x" f32 [2,3] -> Relu -> Relu -> "twice". */
 void tiny_model_twice(const char *path);
+/* "x" f32 [2,3] -> Relu -> NonZero -> "places": how many there are only the values say. */
+void tiny_model_places(const char *path);
 /* Two nodes of ops that nobody knows. */
 void tiny_model_unknown(const char *path);
 /* Two Relu nodes that feed each other. */
