@@ -28,7 +28,7 @@ static bool is_hosted(const pf_plan *plan, uint32_t io)
 
     if (value->home != PF_HOME_TAIL)
         return false;
-    if (plan->io[io].is_input || value->dtype == PF_STRING || value->shape.rank < 0)
+    if (plan->io[io].is_input || value->dtype == PF_STRING || pf_plan_io_kind(plan, io) != PF_VALUE_TENSOR)
         return true;
     for (int32_t d = 0; d < value->shape.rank; d++)
         if (uses_unknown(plan, value->shape.dim[d]))

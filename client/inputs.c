@@ -7,10 +7,18 @@
 #include "client/tensor_file.h"
 #include "engine/config.h"
 #include "engine/graph.h"
+#include "engine/plan.h"
 
 enum { SHAPE_TEXT = 160 };
 
 /* ---- What is wanted */
+
+static pf_status refuse_kind(const char *name, pf_value_kind kind, pf_err *err)
+{
+    if (kind == PF_VALUE_TENSOR)
+        return PF_OK;
+    return PF_FAIL(err, PF_UNSUPPORTED, "input \"%s\" is a sequence or an optional; only tensors can be given", name);
+}
 
 static pf_status alloc_wants(pf_inputs *inputs, uint32_t count, pf_err *err)
 {
@@ -43,9 +51,7 @@ pf_status pf_inputs_of_graph(const pf_graph *graph, pf_inputs *out, pf_err *err)
         const pf_value *value = pf_graph_value(graph, graph->inputs[i]);
 
         want_of_value(value, &out->wants[i]);
-        if (value->kind != PF_VALUE_TENSOR)
-            status = PF_FAIL(err, PF_UNSUPPORTED,
-                             "input \"%s\" is a sequence or an optional; only tensors can be given", value->name);
+        status = refuse_kind(value->name, value->kind, err);
     }
     if (status)
         pf_inputs_clear(out);
@@ -70,8 +76,12 @@ pf_status pf_inputs_of_plan(const pf_plan *plan, pf_inputs *out, pf_err *err)
         count += pf_plan_io(plan, i)->is_input;
     status = alloc_wants(out, count, err);
     for (uint32_t i = 0; i < pf_plan_io_count(plan) && !status; i++)
-        if (pf_plan_io(plan, i)->is_input)
+        if (pf_plan_io(plan, i)->is_input) {
             want_of_io(pf_plan_io(plan, i), &out->wants[at++]);
+            status = refuse_kind(pf_plan_io(plan, i)->name, pf_plan_io_kind(plan, i), err);
+        }
+    if (status)
+        pf_inputs_clear(out);
     return status;
 }
 
@@ -83,6 +93,30 @@ void pf_inputs_clear(pf_inputs *inputs)
     pf_free(inputs->wants);
     pf_free(inputs->files);
     *inputs = (pf_inputs){0};
+}
+
+static bool takes(const pf_value *value, const pf_want *want, const pf_tensor *tensor)
+{
+    if (strcmp(value->name, want->name) != 0 || value->dtype != want->dtype || value->shape.rank != tensor->rank)
+        return false;
+    for (int32_t d = 0; d < tensor->rank; d++)
+        if (pf_dim_is_number(value->shape.dim[d]) && value->shape.dim[d] != tensor->dim[d])
+            return false;
+    return true;
+}
+
+pf_status pf_inputs_fit(const pf_inputs *inputs, const pf_graph *graph, const char *path, pf_err *err)
+{
+    if (graph->input_count != inputs->count)
+        return PF_FAIL(err, PF_INVALID, "%s is not the network of the plan: it has %u inputs, not %u", path,
+                       graph->input_count, inputs->count);
+    for (uint32_t i = 0; i < inputs->count; i++)
+        if (!takes(pf_graph_value(graph, graph->inputs[i]), &inputs->wants[i], &inputs->tensors[i]))
+            return PF_FAIL(err, PF_INVALID,
+                           "%s is not the network of the plan: its input %u, \"%.100s\", has another name, type or shape "
+                           "than the plan's \"%.100s\"",
+                           path, i, pf_graph_value(graph, graph->inputs[i])->name, inputs->wants[i].name);
+    return PF_OK;
 }
 
 /* ---- Files */

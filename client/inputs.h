@@ -35,6 +35,8 @@ pf_status pf_inputs_of_plan(const pf_plan *plan, pf_inputs *out, pf_err *err);
    shape. */
 pf_status pf_inputs_fill(pf_inputs *inputs, const pf_call *call, pf_err *err);
 void      pf_inputs_clear(pf_inputs *inputs);
+/* Whether a network that is to compute the same takes them.  path: of the network, for the message.  Errors INVALID. */
+pf_status pf_inputs_fit(const pf_inputs *inputs, const struct pf_graph *graph, const char *path, pf_err *err);
 /* "IN:1x3x224x224,..." of all inputs as they are filled. */
 void      pf_inputs_shapes(const pf_inputs *inputs, pf_buf *out);
 

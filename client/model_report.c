@@ -17,6 +17,7 @@ static pf_status report_value(pf_call *call, const pf_graph *graph, const char *
 {
     const pf_value *value = pf_graph_value(graph, id);
     json_t         *to = json_object();
+    char            type[PF_TEXT_BYTES];
     pf_buf          shape;
 
     pf_buf_init(&shape, 4096);
@@ -29,7 +30,8 @@ static pf_status report_value(pf_call *call, const pf_graph *graph, const char *
     json_object_set_new(to, "name", pf_json_text(name));
     json_object_set_new(to, "dtype", json_string(pf_dtype_name(value->dtype)));
     json_object_set_new(to, "shape", pf_json_text((const char *)shape.data));
-    pf_say(call, "  %-7s %-28s %s %s\n", what, name, pf_dtype_name(value->dtype), (const char *)shape.data);
+    pf_say(call, "  %-7s %-28s %s %s\n", what, name, pf_text_type(value->kind, value->dtype, type),
+           (const char *)shape.data);
     pf_buf_clear(&shape);
     return PF_OK;
 }
@@ -86,19 +88,33 @@ static void report_constants(pf_call *call, const pf_graph *graph)
     pf_say(call, "  %u constants of %s\n", count, pf_text_bytes(bytes, text));
 }
 
+static bool is_in_input(const pf_graph *graph, uint32_t symbol)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const pf_shape *shape = &pf_graph_value(graph, graph->inputs[i])->shape;
+
+        for (int32_t d = 0; d < shape->rank; d++)
+            if (pf_dim_uses(graph->dims, shape->dim[d], symbol))
+                return true;
+    }
+    return false;
+}
+
+/* Those that a build can be told; others come out of the values. */
 static void report_symbols(pf_call *call, const pf_graph *graph)
 {
     json_t  *list = json_array();
-    uint32_t count = pf_dims_symbol_count(graph->dims);
+    uint32_t said = 0;
 
     json_object_set_new(call->result, "symbols", list);
-    for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(list, pf_json_text(pf_dims_symbol_name(graph->dims, i)));
-    if (count)
-        pf_say(call, "  free dims:");
-    for (uint32_t i = 0; i < count; i++)
-        pf_say(call, " %s", pf_dims_symbol_name(graph->dims, i));
-    if (count)
+    for (uint32_t i = 0; i < pf_dims_symbol_count(graph->dims); i++) {
+        const char *name = pf_dims_symbol_name(graph->dims, i);
+
+        json_array_append_new(list, pf_json_text(name));
+        if (is_in_input(graph, i))
+            pf_say(call, "%s %s", said++ ? "" : "  free dims:", name);
+    }
+    if (said)
         pf_say(call, "\n");
 }
 

@@ -19,21 +19,43 @@ static void make_harmless(char *text, bool keep_lines)
             *text = '?';
 }
 
-static void write_text(FILE *to, const char *format, va_list args)
+/* From pf_alloc; NULL without memory. */
+static char *format_text(const char *format, va_list args)
 {
-    char *text = NULL;
-    char  small[512];
-    int   length = 0;
     va_list again;
+    int     length = 0;
+    char   *text = NULL;
 
     va_copy(again, args);
-    length = vsnprintf(small, sizeof small, format, args);
-    if (length >= (int)sizeof small && (text = pf_alloc((size_t)length + 1)) != NULL)
-        vsnprintf(text, (size_t)length + 1, format, again);
+    length = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    make_harmless(text ? text : small, true);
-    fputs(text ? text : small, to);
+    text = length < 0 ? NULL : pf_alloc((size_t)length + 1);
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, args);
+    return text;
+}
+
+/* Only the format's own line ends stay: formatted again without them, the text tells which those are. */
+static void write_text(FILE *to, const char *format, va_list args)
+{
+    va_list again;
+    char   *text = NULL, *lines = NULL, *flat = pf_strdup(format);
+
+    va_copy(again, args);
+    for (char *at = flat; at && *at; at++)
+        if (*at == '\n')
+            *at = ' ';
+    text = flat ? format_text(flat, args) : NULL;
+    lines = text ? format_text(format, again) : NULL;
+    va_end(again);
+    if (lines) {
+        make_harmless(text, false);
+        for (size_t i = 0; lines[i]; i++)
+            fputc(lines[i] == '\n' && text[i] == ' ' ? '\n' : text[i], to);
+    }
+    pf_free(flat);
     pf_free(text);
+    pf_free(lines);
 }
 
 void pf_say(pf_call *call, const char *format, ...)
@@ -114,6 +136,15 @@ const char *pf_text_ns(int64_t ns, char out[PF_TEXT_BYTES])
         snprintf(out, PF_TEXT_BYTES, "%.1f us", (double)ns / 1e3);
     else
         snprintf(out, PF_TEXT_BYTES, "%.2f ms", (double)ns / 1e6);
+    return out;
+}
+
+const char *pf_text_type(pf_value_kind kind, pf_dtype dtype, char out[PF_TEXT_BYTES])
+{
+    static const char *const wraps[] = {[PF_VALUE_TENSOR] = "", [PF_VALUE_SEQUENCE] = "sequence(",
+                                        [PF_VALUE_OPTIONAL] = "optional("};
+
+    snprintf(out, PF_TEXT_BYTES, "%s%s%s", wraps[kind], pf_dtype_name(dtype), wraps[kind][0] ? ")" : "");
     return out;
 }
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "client/verb.h"
+#include "engine/graph.h"
 #include "proto/json.h"
 
 /* To standard output, unless JSON was asked for.  Bytes that could steer a terminal are shown as '?'. */
@@ -22,6 +23,8 @@ json_t *pf_json_dims(const int64_t *dim, int32_t rank);
 enum { PF_TEXT_BYTES = 32 };
 const char *pf_text_bytes(uint64_t bytes, char out[PF_TEXT_BYTES]);
 const char *pf_text_ns(int64_t ns, char out[PF_TEXT_BYTES]);
+/* "f32", "sequence(f32)", "optional(f32)". */
+const char *pf_text_type(pf_value_kind kind, pf_dtype dtype, char out[PF_TEXT_BYTES]);
 
 /* Prints the result, or the error, as asked, and answers the exit code. */
 int pf_output_end(pf_call *call, pf_status status, const pf_err *err);

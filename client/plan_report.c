@@ -35,13 +35,13 @@ static void say_io(pf_call *call, const pf_plan *plan)
     for (uint32_t i = 0; i < pf_plan_io_count(plan); i++) {
         const pf_io *io = pf_plan_io(plan, i);
         char         shape[PF_SHAPE_TEXT_BYTES], least[PF_SHAPE_TEXT_BYTES], usual[PF_SHAPE_TEXT_BYTES],
-                     most[PF_SHAPE_TEXT_BYTES];
+                     most[PF_SHAPE_TEXT_BYTES], type[PF_TEXT_BYTES];
         bool         dynamic = false;
 
         for (int32_t d = 0; d < io->rank; d++)
             dynamic |= io->dim[d] < 0;
-        pf_say(call, "  %-7s %-28s %s %s", io->is_input ? "input" : "output", io->name, pf_dtype_name(io->dtype),
-               pf_shape_text(io->dim, io->rank, shape));
+        pf_say(call, "  %-7s %-28s %s %s", io->is_input ? "input" : "output", io->name,
+               pf_text_type(pf_plan_io_kind(plan, i), io->dtype, type), pf_shape_text(io->dim, io->rank, shape));
         if (dynamic && io->is_input)
             pf_say(call, "  from %s, usually %s, to %s", pf_shape_text(io->min, io->rank, least),
                    pf_shape_text(io->opt, io->rank, usual), pf_shape_text(io->max, io->rank, most));
@@ -59,6 +59,17 @@ static void say_layers(pf_call *call, const pf_plan *plan)
         pf_say(call, "  %4u %10s  %-24s %9s  %s%s%s\n", i, layer.time_ns ? pf_text_ns(layer.time_ns, time) : "untimed",
                layer.tactic, pf_text_bytes(layer.workspace_bytes, workspace), layer.name, layer.tuning[0] ? "  " : "",
                layer.tuning);
+    }
+}
+
+static void say_lines(pf_call *call, const char *title, const char *text)
+{
+    size_t length = 0;
+
+    pf_say(call, "%s\n", title);
+    for (; *text; text += length + (text[length] == '\n')) {
+        length = strcspn(text, "\n");
+        pf_say(call, "%.*s\n", (int)length, text);
     }
 }
 
@@ -82,9 +93,9 @@ static void say_plan(pf_call *call, const char *path, const pf_plan *plan)
         pf_say(call, "  largest error against the reference %.2g of the output's range\n", plan->check.max_rel_error);
     say_io(call, plan);
     if (plan->spec_text[0])
-        pf_say(call, "build spec\n%s", plan->spec_text);
+        say_lines(call, "build spec", plan->spec_text);
     if (pf_args_flag(call->args, "rules"))
-        pf_say(call, "rewrites\n%s\n", plan->rewrites);
+        say_lines(call, "rewrites", plan->rewrites);
     if (pf_args_flag(call->args, "layers"))
         say_layers(call, plan);
 }

@@ -56,10 +56,9 @@ static void put_safe_name(const char *name, pf_buf *out)
     }
 }
 
-pf_status pf_tensor_file_path(const char *folder, const char *name, char *out, size_t capacity, pf_err *err)
+pf_status pf_tensor_file_name(const char *folder, const char *name, char *out, size_t capacity, pf_err *err)
 {
     pf_buf    relative;
-    char     *slash = NULL;
     pf_status status = PF_OK;
 
     pf_buf_init(&relative, PATH_MAX);
@@ -70,6 +69,14 @@ pf_status pf_tensor_file_path(const char *folder, const char *name, char *out, s
     else
         status = pf_path_join(folder, (const char *)relative.data, out, capacity, err);
     pf_buf_clear(&relative);
+    return status;
+}
+
+pf_status pf_tensor_file_path(const char *folder, const char *name, char *out, size_t capacity, pf_err *err)
+{
+    pf_status status = pf_tensor_file_name(folder, name, out, capacity, err);
+    char     *slash = NULL;
+
     if (status)
         return status;
     slash = strrchr(out, '/');

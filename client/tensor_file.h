@@ -11,8 +11,9 @@
 pf_status pf_tensor_file_read(const char *path, pf_dtype wanted, pf_tensor *out, pf_err *err);
 /* Writes .npy, replacing the file at once. */
 pf_status pf_tensor_file_write(const char *path, const pf_tensor *tensor, pf_err *err);
-/* Where the tensor of that name goes: FOLDER/NAME.npy.  A '/' in the name makes subfolders, which exist afterwards;
-   ".." does not climb. */
+/* Where the tensor of that name lies: FOLDER/NAME.npy.  A '/' in the name makes subfolders; ".." does not climb. */
+pf_status pf_tensor_file_name(const char *folder, const char *name, char *out, size_t capacity, pf_err *err);
+/* The same, for writing: its folders exist afterwards. */
 pf_status pf_tensor_file_path(const char *folder, const char *name, char *out, size_t capacity, pf_err *err);
 
 #endif

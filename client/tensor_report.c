@@ -22,12 +22,15 @@ const char *pf_shape_text(const int64_t *dim, int32_t rank, char out[PF_SHAPE_TE
 
 static void put_statistics(json_t *to, const pf_tensor *tensor)
 {
-    int64_t count = pf_tensor_elems(tensor);
-    double  least = INFINITY, greatest = -INFINITY, sum = 0;
+    int64_t  count = pf_tensor_elems(tensor);
+    uint64_t nans = 0, infinities = 0;
+    double   least = INFINITY, greatest = -INFINITY, sum = 0;
 
     for (int64_t i = 0; i < count && tensor->dtype != PF_STRING; i++) {
         double value = pf_dtype_get(tensor->dtype, tensor->data, (uint64_t)i);
 
+        nans += isnan(value) != 0;
+        infinities += isinf(value) != 0;
         least = fmin(least, value);
         greatest = fmax(greatest, value);
         sum += value;
@@ -35,6 +38,8 @@ static void put_statistics(json_t *to, const pf_tensor *tensor)
     json_object_set_new(to, "min", pf_json_real(least));
     json_object_set_new(to, "max", pf_json_real(greatest));
     json_object_set_new(to, "mean", pf_json_real(count && tensor->dtype != PF_STRING ? sum / (double)count : NAN));
+    json_object_set_new(to, "nan_count", pf_json_count(nans));
+    json_object_set_new(to, "inf_count", pf_json_count(infinities));
 }
 
 static void digest_of(const pf_tensor *tensor, pf_digest *out)

@@ -6,6 +6,7 @@
 #include "client/device_choice.h"
 #include "client/inputs.h"
 #include "client/output.h"
+#include "client/path_kind.h"
 #include "client/tensor_file.h"
 #include "client/tensor_report.h"
 #include "engine/graph.h"
@@ -74,9 +75,9 @@ static pf_status run_network(layers *l, const char *path, pf_err *err)
     if (status)
         return status;
     graph = pf_network_graph(l->network);
-    if (graph->input_count != l->inputs.count)
-        return PF_FAIL(err, PF_INVALID, "%s is not the network of the plan: it has %u inputs, not %u", path,
-                       graph->input_count, l->inputs.count);
+    status = pf_inputs_fit(&l->inputs, graph, path, err);
+    if (status)
+        return status;
     outputs = pf_calloc(graph->output_count + 1, sizeof *outputs);
     status = outputs ? pf_interpret(graph, l->inputs.tensors, outputs, keep_reference, l, err)
                      : PF_FAIL_MEMORY(err, sizeof *outputs);
@@ -167,7 +168,14 @@ static pf_status run_layers(layers *l, pf_err *err)
 
 static pf_status open_all(layers *l, pf_err *err)
 {
-    pf_status status = pf_plan_load(pf_args_operand(l->call->args, 0), &l->plan, err);
+    const char  *path = pf_args_operand(l->call->args, 0);
+    pf_path_kind kind = PF_PATH_OTHER;
+    pf_status    status = pf_path_kind_of(path, &kind, err);
+
+    if (!status && kind != PF_PATH_PLAN)
+        status = PF_FAIL(err, PF_INVALID, "%s is not a plan; make one with planfarm build", path);
+    if (!status)
+        status = pf_plan_load(path, &l->plan, err);
 
     if (!status)
         status = pf_device_choose_for_plan(l->call, l->plan, &l->device, err);

@@ -155,6 +155,9 @@ static pf_status run_any(run_state *r, pf_err *err)
 
     if (!status && kind != PF_PATH_PLAN && kind != PF_PATH_OTHER)
         return PF_FAIL(err, PF_INVALID, "%s is neither a plan nor an ONNX model", r->path);
+    if (!status && kind == PF_PATH_PLAN && pf_args_flag(r->call->args, "compare_reference") &&
+        !pf_args_text(r->call->args, "model"))
+        return PF_FAIL(err, PF_USAGE, "--compare-reference of a plan needs its network; give --model MODEL.onnx");
     if (!status && kind == PF_PATH_PLAN && reference)
         return PF_FAIL(err, PF_USAGE, "--reference runs a network, and %s is a plan; give the model", r->path);
     if (!status)
@@ -205,14 +208,22 @@ static pf_status report_inputs(run_state *r, pf_err *err)
 
 static void say_output(run_state *r, uint32_t i, const json_t *report)
 {
-    const json_t *least = json_object_get(report, "min");
+    const json_t *least = json_object_get(report, "min"), *mean = json_object_get(report, "mean");
+    json_int_t    nans = json_integer_value(json_object_get(report, "nan_count"));
+    json_int_t    infinities = json_integer_value(json_object_get(report, "inf_count"));
     char          shape[PF_SHAPE_TEXT_BYTES];
 
     pf_say(r->call, "%-32s %s %s", r->names[i], pf_dtype_name(r->outputs[i].dtype),
            pf_shape_text(r->outputs[i].dim, r->outputs[i].rank, shape));
     if (json_is_real(least))
-        pf_say(r->call, "  min %.6g  max %.6g  mean %.6g", json_real_value(least),
-               json_real_value(json_object_get(report, "max")), json_real_value(json_object_get(report, "mean")));
+        pf_say(r->call, "  min %.6g  max %.6g", json_real_value(least),
+               json_real_value(json_object_get(report, "max")));
+    if (json_is_real(mean))
+        pf_say(r->call, "  mean %.6g", json_real_value(mean));
+    if (nans)
+        pf_say(r->call, "  %lld NaN", (long long)nans);
+    if (infinities)
+        pf_say(r->call, "  %lld infinite", (long long)infinities);
     pf_say(r->call, "\n");
 }
 
@@ -249,10 +260,7 @@ static pf_status compare_folder(run_state *r, const char *folder, pf_err *err)
         pf_tensor reference = {0};
         char      path[PATH_MAX];
         pf_err    why = {0};
-        int       length = snprintf(path, sizeof path, "%s/%s.npy", folder, r->names[i]);
-        pf_status one = length < (int)sizeof path
-                            ? PF_OK
-                            : PF_FAIL(&why, PF_INVALID, "the path of output \"%.80s\" is too long", r->names[i]);
+        pf_status one = pf_tensor_file_name(folder, r->names[i], path, sizeof path, &why);
 
         if (!one)
             one = pf_tensor_file_read(path, r->outputs[i].dtype, &reference, &why);
@@ -273,12 +281,9 @@ static pf_status compare_reference(run_state *r, pf_err *err)
     run_state   oracle = {.call = r->call, .inputs = r->inputs};
     pf_status   status = PF_OK;
 
-    if (!model && !r->network)
-        return PF_FAIL(err, PF_USAGE, "--compare-reference of a plan needs its network; give --model MODEL.onnx");
     status = pf_network_import(model ? model : r->path, &oracle.network, err);
-    if (!status && pf_network_graph(oracle.network)->input_count != r->inputs.count)
-        status = PF_FAIL(err, PF_INVALID, "%s is not the network of %s: it has %u inputs, not %u", model, r->path,
-                         pf_network_graph(oracle.network)->input_count, r->inputs.count);
+    if (!status)
+        status = pf_inputs_fit(&r->inputs, pf_network_graph(oracle.network), model ? model : r->path, err);
     if (!status)
         status = run_reference(&oracle, err);
     if (!status && oracle.output_count != r->output_count)
@@ -341,7 +346,7 @@ const pf_verb_body pf_verb_run = {
                "  planfarm run resnet50.onnx --reference --input image.npy --output-dir expected\n"
                "  planfarm run resnet50.plan --compare-reference --model resnet50.onnx\n"
                "\n"
-               "  --json: inputs and outputs, each name dtype shape min max mean sha256 file; run_seconds;\n"
-               "  differences, each name max_abs max_rel_range cosine nan_count inf_count worst_index passed\n",
+               "  --json: inputs and outputs, each name dtype shape min max mean nan_count inf_count sha256 file;\n"
+               "  run_seconds; differences, each name max_abs max_rel_range cosine nan_count inf_count worst_index passed\n",
     .run = run,
 };

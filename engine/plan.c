@@ -462,6 +462,19 @@ uint64_t pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device
     return (device->host_is_device ? 0 : plan->weights_bytes) + plan->check.memory_lower_bound_bytes;
 }
 
+pf_value_kind pf_plan_io_kind(const pf_plan *plan, uint32_t io)
+{
+    const pf_plan_tail *tail = &plan->tail;
+
+    for (uint32_t i = 0; i < tail->in_count; i++)
+        if (plan->io[io].is_input && tail->in[i] == plan->io_value[io])
+            return pf_graph_value(tail->graph, tail->graph->inputs[i])->kind;
+    for (uint32_t i = 0; i < tail->out_count; i++)
+        if (tail->out[i] == io)
+            return pf_graph_value(tail->graph, tail->graph->outputs[i])->kind;
+    return PF_VALUE_TENSOR;
+}
+
 double pf_plan_memory_ratio(const pf_plan *plan)
 {
     uint64_t least = plan->weights_bytes + plan->check.memory_lower_bound_bytes;

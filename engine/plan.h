@@ -123,6 +123,8 @@ pf_status pf_plan_write_check(pf_plan *plan, pf_err *err);
 /* The least device memory that a context of this plan needs at the usual shapes: weights, unless they stay in the
    mapped file, and the most bytes of activations and workspace alive at one step. */
 uint64_t  pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device);
+/* Of an input or output: a sequence or an optional only where the tail takes or makes it. */
+pf_value_kind pf_plan_io_kind(const pf_plan *plan, uint32_t io);
 /* Weights and memory as planned, over weights and the least memory; 1 when there is nothing. */
 double    pf_plan_memory_ratio(const pf_plan *plan);
 /* Of the sections' digests, those of weights among them: of everything in the plan, and at no cost. */

@@ -230,6 +230,70 @@ static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
     program_clear(&result);
 }
 
+static void an_odd_name_is_one_line_and_one_file(void **state)
+{
+    run result = {0};
+
+    (void)state;
+    tiny_model_odd_name(program_path("odd.onnx"));
+    result = RUN("run", "odd.onnx", "--output-dir", "odd");
+    ended_with(&result, 0);
+    assert_memory_equal(result.out, "../two?lines ", 13);
+    program_clear(&result);
+    result = RUN("run", "odd.onnx", "--compare", "odd");
+    ended_with(&result, 0);
+    program_clear(&result);
+    result = RUN("inspect", "odd.onnx");
+    assert_null(strstr(result.out, "\nlines"));
+    program_clear(&result);
+}
+
+static void what_is_not_a_number_is_counted(void **state)
+{
+    static const char header[] = "\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"
+                                 "                                                          \n";
+    const float       values[6] = {NAN, 1, 2, INFINITY, -INFINITY, 0};
+    char              file[sizeof header - 1 + sizeof values];
+    json_t           *value = NULL, *output = NULL;
+    run               result = {0};
+    pf_err            err = {0};
+
+    (void)state;
+    memcpy(file, header, sizeof header - 1);
+    memcpy(file + sizeof header - 1, values, sizeof values);
+    test_ok(pf_file_write(program_path("values.npy"), file, sizeof file, &err), &err);
+    tiny_model_add(program_path("add.onnx"));
+    value = JSON("run", "add.onnx", "--input", "x=values.npy", "--reference");
+    output = json_array_get(json_object_get(value, "outputs"), 0);
+    assert_int_equal(json_integer_value(json_object_get(output, "nan_count")), 1);
+    assert_int_equal(json_integer_value(json_object_get(output, "inf_count")), 2);
+    assert_true(json_is_null(json_object_get(output, "mean")));
+    json_decref(value);
+    result = RUN("run", "add.onnx", "--input", "x=values.npy", "--reference");
+    assert_non_null(strstr(result.out, "  1 NaN  2 infinite\n"));
+    assert_null(strstr(result.out, "mean"));
+    program_clear(&result);
+}
+
+static void another_network_is_named_as_such(void **state)
+{
+    static const char *const lines[][5] = {{"run", "tiny.plan", "--compare-reference", "--model", "twice.onnx"},
+                                           {"layers", "tiny.plan", "twice.onnx"}};
+
+    (void)state;
+    tiny_model_twice(program_path("twice.onnx"));
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        const char *words[6] = {NULL};
+        run         result = {0};
+
+        memcpy(words, lines[i], sizeof lines[i]);
+        result = program_run(words);
+        ended_with(&result, 65);
+        assert_non_null(strstr(result.err, "twice.onnx is not the network of the plan"));
+        program_clear(&result);
+    }
+}
+
 /* How many boxes a detector finds is known when it has run: such plans take and give the host's tensors. */
 static void bench_measures_outputs_whose_size_comes_out_of_the_run(void **state)
 {
@@ -519,6 +583,9 @@ int main(void)
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
+        cmocka_unit_test(an_odd_name_is_one_line_and_one_file),
+        cmocka_unit_test(what_is_not_a_number_is_counted),
+        cmocka_unit_test(another_network_is_named_as_such),
         cmocka_unit_test(bench_measures_outputs_whose_size_comes_out_of_the_run),
         cmocka_unit_test(a_cpu_has_no_profiler),
         cmocka_unit_test(a_plan_and_a_model_are_shown),

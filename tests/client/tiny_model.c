@@ -343,6 +343,18 @@ void tiny_model_places(const char *path)
     write_model(&m, path);
 }
 
+void tiny_model_odd_name(const char *path)
+{
+    const int64_t dims[] = {2, 3};
+    model         m;
+
+    begin(&m);
+    add_input(&m, "x", dims, 2);
+    NODE(&m, "Relu", "../two\nlines", "x");
+    add_output(&m, "../two\nlines", dims, 2);
+    write_model(&m, path);
+}
+
 void tiny_model_unknown(const char *path)
 {
     const int64_t dims[] = {2, 3};

@@ -21,6 +21,8 @@ void tiny_model_add(const char *path);
 void tiny_model_twice(const char *path);
 /* "x" f32 [2,3] -> Relu -> NonZero -> "places": how many there are only the values say. */
 void tiny_model_places(const char *path);
+/* "x" f32 [2,3] -> Relu -> "../two\nlines". */
+void tiny_model_odd_name(const char *path);
 /* Two nodes of ops that nobody knows. */
 void tiny_model_unknown(const char *path);
 /* Two Relu nodes that feed each other. */
