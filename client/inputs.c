@@ -113,8 +113,8 @@ pf_status pf_inputs_fit(const pf_inputs *inputs, const pf_graph *graph, const ch
     for (uint32_t i = 0; i < inputs->count; i++)
         if (!takes(pf_graph_value(graph, graph->inputs[i]), &inputs->wants[i], &inputs->tensors[i]))
             return PF_FAIL(err, PF_INVALID,
-                           "%s is not the network of the plan: its input %u, \"%.100s\", has another name, type or shape "
-                           "than the plan's \"%.100s\"",
+                           "%s is not the network of the plan: its input %u, \"%.100s\", has another name, type or "
+                           "shape than the plan's \"%.100s\"",
                            path, i, pf_graph_value(graph, graph->inputs[i])->name, inputs->wants[i].name);
     return PF_OK;
 }

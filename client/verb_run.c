@@ -347,6 +347,7 @@ const pf_verb_body pf_verb_run = {
                "  planfarm run resnet50.plan --compare-reference --model resnet50.onnx\n"
                "\n"
                "  --json: inputs and outputs, each name dtype shape min max mean nan_count inf_count sha256 file;\n"
-               "  run_seconds; differences, each name max_abs max_rel_range cosine nan_count inf_count worst_index passed\n",
+               "  run_seconds; differences, each name max_abs max_rel_range cosine nan_count inf_count worst_index\n"
+               "  passed\n",
     .run = run,
 };
