@@ -14,12 +14,13 @@ BEGIN {
     # Which folders the sources of a folder may not include from.
     closed["base"] = "proto cache engine kernels coordinator builder-agent client"
     closed["proto"] = "cache engine kernels coordinator builder-agent client"
-    closed["cache"] = "engine kernels coordinator builder-agent client"
+    closed["cache"] = "proto engine kernels coordinator builder-agent client"
     closed["engine"] = "proto coordinator builder-agent client"
     closed["kernels"] = "proto cache coordinator builder-agent client"
     closed["coordinator"] = "engine kernels builder-agent client"
     closed["builder-agent"] = "coordinator client"
     closed["client"] = "coordinator builder-agent"
+    closed["examples"] = "base proto cache engine kernels coordinator builder-agent client"
     for (folder in closed) {
         count = split(closed[folder], names, " ")
         for (i = 1; i <= count; i++)

@@ -6,7 +6,7 @@ check=$(cd "$(dirname "$0")" && pwd)/check.sh
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 cd "$tree"
-mkdir -p engine coordinator client
+mkdir -p cache engine coordinator client examples
 failures=0
 
 # expect FILE PATTERN [LINE...]: a file of these lines draws a complaint that matches PATTERN ("" for none).
@@ -43,6 +43,8 @@ expect engine/a.c "" '/* The first line,' '   and free(p) in the second. */'
 expect engine/a.c "base/alloc.h" '/* one */ free(p); /* two */'
 expect engine/a.c "must not depend on coordinator" '#include "coordinator/job.h"'
 expect coordinator/a.c "must not depend on engine" '#include "engine/graph.h"'
+expect cache/a.c "must not depend on proto" '#include "proto/wire.h"'
+expect examples/a.c "must not depend on engine" '#include "engine/graph.h"' '#include <planfarm.h>'
 expect coordinator/a.c "" '#include "base/map.h"' '#include "job.h"' '#include <engine/x.h>'
 expect engine/a.c "unfinished" "/* TO""DO: later */"
 expect engine/a.c "unfinished" "FIX""ME"
