@@ -6,7 +6,8 @@
 
 enum { PACK_ALIGNMENT = 64 };
 
-pf_status pf_onednn_weighted_read(const void *saved, size_t saved_bytes, dnnl_memory_desc_t *weights_to, pf_err *err)
+/* What a plan saved: how the weights are packed. */
+static pf_status read_packing(const void *saved, size_t saved_bytes, dnnl_memory_desc_t *weights_to, pf_err *err)
 {
     pf_reader reader;
     pf_status st = PF_OK;
@@ -81,8 +82,9 @@ static pf_status finish(pf_onednn_weighted *w, const_dnnl_primitive_desc_t desc,
     return pf_onednn_op_new(w->device, desc, &args, PF_ONEDNN_AT_ONCE, &w->op, err);
 }
 
-pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc,
-                                  pf_step **out, pf_err *err)
+/* Both the operation and the primitive description chosen for it are taken, on failure too. */
+static pf_status make_step(const pf_tactic *tactic, const pf_onednn_weighted *w, dnnl_primitive_desc_t desc,
+                           pf_step **out, pf_err *err)
 {
     pf_step           *step = pf_step_new(tactic, sizeof *w);
     pf_onednn_epilogue own = w->epilogue;
@@ -101,6 +103,32 @@ pf_status pf_onednn_weighted_step(const pf_tactic *tactic, const pf_onednn_weigh
         pf_step_free(step);
     else
         *out = step;
+    return st;
+}
+
+/* Where nothing is packed, another implementation may step in at sizes for which the named one is not offered (a dim of
+   1). */
+pf_status pf_onednn_weighted_prepare(const pf_tactic *tactic, pf_onednn_describe *describe, pf_device *device,
+                                     const pf_problem *p, const char *tuning, const void *saved, size_t saved_bytes,
+                                     pf_step **out, pf_err *err)
+{
+    pf_onednn_described   op = { .w = { .epilogue = { .sum_input = -1 } } };
+    pf_onednn_tuning      choice;
+    dnnl_memory_desc_t    packed;
+    dnnl_primitive_desc_t desc = NULL;
+    pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
+
+    *out = NULL;
+    if (!st && saved_bytes)
+        st = read_packing(saved, saved_bytes, &packed, err);
+    if (!st)
+        st = describe(device, p, saved_bytes ? &packed : NULL, &choice, &op, err);
+    if (!st)
+        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl,
+                              saved_bytes > 0 || op.w.weights == PF_NONE, &desc, err);
+    if (!st)
+        return make_step(tactic, &op.w, desc, out, err);
+    pf_onednn_epilogue_clear(&op.w.epilogue);
     return st;
 }
 

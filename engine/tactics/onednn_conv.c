@@ -136,11 +136,6 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 }
 
 /* ---- The operation */
-typedef struct conv_op {
-    dnnl_convolution_desc_t desc;
-    pf_onednn_weighted      w;
-} conv_op;
-
 static pf_status describe_weights(const pf_problem *p, const pf_node *conv, pf_onednn_weighted *w, int64_t *dim,
                                   int32_t *rank, pf_err *err)
 {
@@ -182,23 +177,24 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *conv, pf_o
     return st;
 }
 
-/* weights_to: a given packing, or NULL for the implementation's own choice. */
-static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum,
-                          bool winograd, conv_op *out, pf_err *err)
+/* tuning->fixed: Winograd's algorithm. */
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to,
+                          const pf_onednn_tuning *tuning, pf_onednn_described *out, pf_err *err)
 {
-    const pf_node       *conv = anchor_of(p);
-    const pf_conv_attrs *attrs = conv->attrs;
-    const pf_shape      *x = &pf_graph_value(p->graph, conv->in[0])->shape,
-                        *y = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
-    int64_t              dim[PF_MAX_RANK + 1] = { 0 };
-    int32_t              rank = 0;
-    dnnl_memory_desc_t   weights;
-    pf_spatial           s;
-    pf_epilogue          chain;
-    dnnl_status_t        status = dnnl_success;
-    pf_status            st = PF_OK;
+    const dnnl_alg_kind_t algorithm = tuning->fixed ? dnnl_convolution_winograd : dnnl_convolution_direct;
+    const pf_node        *conv = anchor_of(p);
+    const pf_conv_attrs  *attrs = conv->attrs;
+    const pf_shape       *x = &pf_graph_value(p->graph, conv->in[0])->shape,
+                         *y = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
+    int64_t               dim[PF_MAX_RANK + 1] = { 0 };
+    int32_t               rank = 0;
+    dnnl_memory_desc_t    weights;
+    pf_spatial            s;
+    pf_epilogue           chain;
+    dnnl_status_t         status = dnnl_success;
+    pf_status             st = PF_OK;
 
-    *out = (conv_op){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
+    *out = (pf_onednn_described){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
     st = describe_weights(p, conv, &out->w, dim, &rank, err);
     if (!st)
         st = describe_tensors(p, conv, &out->w, err);
@@ -209,16 +205,15 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     if (!st)
         (void)pf_epilogue_read(p, conv->out[0], &chain);
     if (!st)
-        st = pf_onednn_epilogue_make(p, &chain, y, 1, &out->w.result_desc, sum, &out->w.packed_bytes, &out->w.epilogue,
-                                     err);
+        st = pf_onednn_epilogue_make(p, &chain, y, 1, &out->w.result_desc, tuning->sum, &out->w.packed_bytes,
+                                     &out->w.epilogue, err);
     if (st)
         return st;
     pf_spatial_fill(&s, x->rank - 2, x->dim + 2, pf_graph_value(p->graph, conv->in[1])->shape.dim + 2, &attrs->strides,
                     &attrs->dilations, &attrs->pads, attrs->auto_pad);
     for (int32_t i = 0; i < s.count; i++)
         s.dilation[i]--;                        /* oneDNN counts the gaps */
-    status = dnnl_dilated_convolution_forward_desc_init(&out->desc, dnnl_forward_inference,
-                                                        winograd ? dnnl_convolution_winograd : dnnl_convolution_direct,
+    status = dnnl_dilated_convolution_forward_desc_init(&out->desc.convolution, dnnl_forward_inference, algorithm,
                                                         &out->w.source_desc, &weights,
                                                         out->w.bias == PF_NONE ? NULL : &out->w.bias_desc,
                                                         &out->w.result_desc, s.stride, s.dilation, s.begin, s.end);
@@ -229,8 +224,9 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
 static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bool winograd, int effort, bool *has_full,
                       pf_tuning_list *out, pf_err *err)
 {
-    conv_op   conv;
-    pf_status st = describe(device, p, NULL, sum, winograd, &conv, err);
+    const pf_onednn_tuning tuning = { .sum = sum, .fixed = winograd };
+    pf_onednn_described    conv;
+    pf_status              st = describe(device, p, NULL, &tuning, &conv, err);
 
     *has_full = conv.w.epilogue.has_full_operand;
     if (!st && !(sum && conv.w.epilogue.sum_input < 0))
@@ -257,23 +253,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
                          size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    conv_op               conv = { .w = { .epilogue = { .sum_input = -1 } } };
-    pf_onednn_tuning      choice;
-    dnnl_memory_desc_t    packed;
-    dnnl_primitive_desc_t desc = NULL;
-    pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
-
-    *out = NULL;
-    if (!st && saved_bytes)
-        st = pf_onednn_weighted_read(saved, saved_bytes, &packed, err);
-    if (!st)
-        st = describe(device, p, saved_bytes ? &packed : NULL, choice.sum, choice.fixed, &conv, err);
-    if (!st)
-        st = pf_onednn_choose(device, &conv.desc, conv.w.epilogue.attr, choice.impl, saved_bytes > 0, &desc, err);
-    if (!st)
-        return pf_onednn_weighted_step(&pf_tactic_onednn_conv, &conv.w, desc, out, err);
-    pf_onednn_epilogue_clear(&conv.w.epilogue);
-    return st;
+    return pf_onednn_weighted_prepare(&pf_tactic_onednn_conv, describe, device, p, tuning, saved, saved_bytes, out,
+                                      err);
 }
 
 const pf_tactic pf_tactic_onednn_conv = {

@@ -51,11 +51,6 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     return true;
 }
 
-typedef struct deconv_op {
-    dnnl_deconvolution_desc_t desc;
-    pf_onednn_weighted        w;
-} deconv_op;
-
 /* ONNX stores weights as [in, out / groups, kernel]; oneDNN's dims are [groups,] out, in, kernel. */
 static pf_status describe_weights(const pf_problem *p, const pf_node *node, pf_onednn_weighted *w, dnnl_dims_t dims,
                                   int *rank, pf_err *err)
@@ -123,7 +118,7 @@ static void fill_spatial(const pf_problem *p, const pf_node *node, pf_spatial *s
 }
 
 static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to,
-                          deconv_op *out, pf_err *err)
+                          const pf_onednn_tuning *tuning, pf_onednn_described *out, pf_err *err)
 {
     const pf_node        *node = anchor_of(p);
     dnnl_dims_t           dims = { 0 };
@@ -134,7 +129,8 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     dnnl_status_t         status = dnnl_success;
     pf_status             st = PF_OK;
 
-    *out = (deconv_op){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
+    (void)tuning;
+    *out = (pf_onednn_described){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
     st = describe_weights(p, node, &out->w, dims, &rank, err);
     if (!st)
         st = describe_tensors(p, node, &out->w, err);
@@ -148,8 +144,8 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     if (st)
         return st;
     fill_spatial(p, node, &s);
-    status = dnnl_dilated_deconvolution_forward_desc_init(&out->desc, dnnl_forward_inference, dnnl_deconvolution_direct,
-                                                          &out->w.source_desc, &weights,
+    status = dnnl_dilated_deconvolution_forward_desc_init(&out->desc.convolution, dnnl_forward_inference,
+                                                          dnnl_deconvolution_direct, &out->w.source_desc, &weights,
                                                           out->w.bias == PF_NONE ? NULL : &out->w.bias_desc,
                                                           &out->w.result_desc, s.stride, s.dilation, s.begin, s.end);
     return status ? pf_onednn_fail(status, "describe this transposed convolution", err) : PF_OK;
@@ -157,8 +153,8 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    deconv_op op;
-    pf_status st = describe(device, p, NULL, &op, err);
+    pf_onednn_described op;
+    pf_status           st = describe(device, p, NULL, NULL, &op, err);
 
     if (!st)
         st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", "", NULL, effort, out, err);
@@ -169,23 +165,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
                          size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    deconv_op             op = { .w = { .epilogue = { .sum_input = -1 } } };
-    pf_onednn_tuning      choice;
-    dnnl_memory_desc_t    packed;
-    dnnl_primitive_desc_t desc = NULL;
-    pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
-
-    *out = NULL;
-    if (!st && saved_bytes)
-        st = pf_onednn_weighted_read(saved, saved_bytes, &packed, err);
-    if (!st)
-        st = describe(device, p, saved_bytes ? &packed : NULL, &op, err);
-    if (!st)
-        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl, saved_bytes > 0, &desc, err);
-    if (!st)
-        return pf_onednn_weighted_step(&pf_tactic_onednn_deconv, &op.w, desc, out, err);
-    pf_onednn_epilogue_clear(&op.w.epilogue);
-    return st;
+    return pf_onednn_weighted_prepare(&pf_tactic_onednn_deconv, describe, device, p, tuning, saved, saved_bytes, out,
+                                      err);
 }
 
 const pf_tactic pf_tactic_onednn_deconv = {

@@ -222,11 +222,6 @@ static bool same_batch(const matrix *a, const matrix *b)
     return memcmp(a->dim, b->dim, (size_t)(a->rank - 2) * sizeof a->dim[0]) == 0;
 }
 
-typedef struct matmul_op {
-    union { dnnl_matmul_desc_t matmul; dnnl_inner_product_desc_t inner; } desc;
-    pf_onednn_weighted w;
-} matmul_op;
-
 static pf_status strided(const matrix *m, dnnl_memory_desc_t *out, pf_err *err)
 {
     dnnl_dims_t   dims = { 0 }, strides = { 0 };
@@ -294,7 +289,7 @@ static pf_status describe_matrices(const pf_problem *p, const product *m, bool i
     return st ? st : describe_bias(m, y, inner, w, err);
 }
 
-static dnnl_status_t describe_op(bool inner, const dnnl_memory_desc_t *weights, matmul_op *out)
+static dnnl_status_t describe_op(bool inner, const dnnl_memory_desc_t *weights, pf_onednn_described *out)
 {
     const pf_onednn_weighted *w = &out->w;
     const dnnl_memory_desc_t *bias = w->bias == PF_NONE ? NULL : &w->bias_desc;
@@ -305,9 +300,10 @@ static dnnl_status_t describe_op(bool inner, const dnnl_memory_desc_t *weights, 
     return dnnl_matmul_desc_init(&out->desc.matmul, &w->source_desc, weights, bias, &w->result_desc);
 }
 
-static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to, bool sum,
-                          bool inner, matmul_op *out, pf_err *err)
+static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to,
+                          const pf_onednn_tuning *tuning, pf_onednn_described *out, pf_err *err)
 {
+    const bool         inner = strcmp(tuning->variant, "ip") == 0;
     product            m;
     matrix             b, y;
     pf_shape           result;
@@ -315,7 +311,7 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     dnnl_status_t      status = dnnl_success;
     pf_status          st = PF_OK;
 
-    *out = (matmul_op){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
+    *out = (pf_onednn_described){ .w = { .device = device, .epilogue = { .sum_input = -1 } } };
     (void)read_product(p, &m);
     st = describe_matrices(p, &m, inner, &out->w, &b, &y, err);
     if (st)
@@ -326,8 +322,8 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     result = (pf_shape){ .rank = y.rank };
     memcpy(result.dim, y.dim, sizeof result.dim);
     if (!st)
-        st = pf_onednn_epilogue_make(p, &m.chain, &result, y.rank - 1, &out->w.result_desc, sum, &out->w.packed_bytes,
-                                     &out->w.epilogue, err);
+        st = pf_onednn_epilogue_make(p, &m.chain, &result, y.rank - 1, &out->w.result_desc, tuning->sum,
+                                     &out->w.packed_bytes, &out->w.epilogue, err);
     if (st)
         return st;
     status = describe_op(inner, &weights, out);
@@ -339,9 +335,13 @@ static pf_status list(const pf_device *device, const pf_problem *p, bool sum, bo
                       pf_tuning_list *out, pf_err *err)
 {
     static const char *const suffixes[2][2] = { { "", " ip" }, { " sum", " sum ip" } };
-    matmul_op                op;
-    pf_status                st = describe(device, p, NULL, sum, inner, &op, err);
+    pf_onednn_tuning         tuning = { .sum = sum };
+    pf_onednn_described      op;
+    pf_status                st = PF_OK;
 
+    if (inner)
+        memcpy(tuning.variant, "ip", sizeof "ip");
+    st = describe(device, p, NULL, &tuning, &op, err);
     *has_full = op.w.epilogue.has_full_operand;
     if (!st && !(sum && op.w.epilogue.sum_input < 0))
         st = pf_onednn_list(device, &op.desc, op.w.epilogue.attr, "", suffixes[sum][inner], NULL, effort > 0 ? 4 : 0,
@@ -367,29 +367,11 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     return st ? st : pf_onednn_check_listed(out, "product", err);
 }
 
-/* Where nothing is packed, another implementation may step in at sizes for which the named one is not offered (a dim of
-   1). */
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
                          size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    matmul_op             op = { .w = { .epilogue = { .sum_input = -1 } } };
-    pf_onednn_tuning      choice;
-    dnnl_memory_desc_t    packed;
-    dnnl_primitive_desc_t desc = NULL;
-    pf_status             st = pf_onednn_tuning_read(tuning, &choice, err);
-
-    *out = NULL;
-    if (!st && saved_bytes)
-        st = pf_onednn_weighted_read(saved, saved_bytes, &packed, err);
-    if (!st)
-        st = describe(device, p, saved_bytes ? &packed : NULL, choice.sum, strcmp(choice.variant, "ip") == 0, &op, err);
-    if (!st)
-        st = pf_onednn_choose(device, &op.desc, op.w.epilogue.attr, choice.impl,
-                              saved_bytes > 0 || op.w.weights == PF_NONE, &desc, err);
-    if (!st)
-        return pf_onednn_weighted_step(&pf_tactic_onednn_matmul, &op.w, desc, out, err);
-    pf_onednn_epilogue_clear(&op.w.epilogue);
-    return st;
+    return pf_onednn_weighted_prepare(&pf_tactic_onednn_matmul, describe, device, p, tuning, saved, saved_bytes, out,
+                                      err);
 }
 
 const pf_tactic pf_tactic_onednn_matmul = {
