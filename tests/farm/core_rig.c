@@ -300,31 +300,45 @@ void rig_verdict(rig *r, uint32_t index, pf_status status)
 
 /* ---- ready-made messages */
 
-uint64_t rig_submit(rig *r, uint64_t client, uint8_t id, const char *model, const char *selector)
+void rig_request_begin(rig_request *request, uint32_t id, const char *model, const char *selector)
 {
-    Pf__Submit submit = PF__SUBMIT__INIT;
-    uint8_t    submit_id[PF_SUBMIT_ID_BYTES] = { id };
-    pf_digest  digest = { 0 };
-    char      *selectors[] = { (char *)selector };
-    uint64_t   job_id = 0;
-    rig_mail   mail = { 0 };
+    Pf__Submit *submit = &request->submit;
 
-    pf_digest_of(model, strlen(model), &digest);
-    submit.submit_id = (ProtobufCBinaryData){ sizeof submit_id, submit_id };
-    submit.model_digest = pf_wire_bytes(&digest);
-    submit.model_name = (char *)model;
-    submit.spec_text = (char *)"spec 1";
-    submit.user = client == CLIENT_1 ? "ann" : "bob";
-    submit.selector = selectors;
-    submit.n_selector = 1;
-    rig_say(r, client, PF_MSG_SUBMIT, &submit.base);
+    *request = (rig_request){ .id = { (uint8_t)id, (uint8_t)(id >> 8) }, .selectors = { (char *)selector } };
+    pf__submit__init(submit);
+    pf_digest_of(model, strlen(model), &request->model);
+    submit->submit_id = (ProtobufCBinaryData){ sizeof request->id, request->id };
+    submit->model_digest = pf_wire_bytes(&request->model);
+    submit->selector = request->selectors;
+    submit->n_selector = 1;
+}
+
+uint64_t rig_request_say(rig *r, uint64_t client, const rig_request *request)
+{
+    const Pf__SubmitReply *reply = NULL;
+    uint64_t               job_id = 0;
+    rig_mail               mail = { 0 };
+
+    rig_say(r, client, PF_MSG_SUBMIT, &request->submit.base);
     if (!rig_has(r, client, PF_MSG_SUBMIT_REPLY))
         return 0;
     mail = rig_take(r, client, PF_MSG_SUBMIT_REPLY);
-    if (((Pf__SubmitReply *)mail.message.body)->n_job)
-        job_id = ((Pf__SubmitReply *)mail.message.body)->job[0]->job_id;
+    reply = (const Pf__SubmitReply *)mail.message.body;
+    if (reply->n_job)
+        job_id = reply->job[reply->n_job - 1]->job_id;
     pf_message_clear(&mail.message);
     return job_id;
+}
+
+uint64_t rig_submit(rig *r, uint64_t client, uint8_t id, const char *model, const char *selector)
+{
+    rig_request request;
+
+    rig_request_begin(&request, id, model, selector);
+    request.submit.model_name = (char *)model;
+    request.submit.spec_text = (char *)"spec 1";
+    request.submit.user = client == CLIENT_1 ? "ann" : "bob";
+    return rig_request_say(r, client, &request);
 }
 
 void rig_hello(rig *r, uint64_t peer, uint64_t epoch, uint32_t slots)

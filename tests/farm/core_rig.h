@@ -58,7 +58,17 @@ void     rig_drop_mail(rig *r);
 
 enum { CLIENT_1 = 1, CLIENT_2 = 2, AGENT_1 = 101, AGENT_2 = 102, AGENT_3 = 103 };
 
-/* Job id of the first. */
+typedef struct rig_request {            /* points into itself: it stays where it was begun */
+    Pf__Submit submit;                  /* to be said; of one model, by its name, and one selector, which it borrows */
+    uint8_t    id[PF_SUBMIT_ID_BYTES];
+    pf_digest  model;
+    char      *selectors[1];
+} rig_request;
+
+void     rig_request_begin(rig_request *request, uint32_t id, const char *model, const char *selector);
+/* Says it; the id of the last of its jobs, 0 when it is refused. */
+uint64_t rig_request_say(rig *r, uint64_t client, const rig_request *request);
+/* Both, with a spec, and as a user for each client. */
 uint64_t rig_submit(rig *r, uint64_t client, uint8_t id, const char *model, const char *selector);
 void     rig_hello(rig *r, uint64_t peer, uint64_t epoch, uint32_t slots);      /* agent "a<peer>" of class cpu-test */
 void     rig_beat(rig *r, uint64_t peer, uint64_t epoch, const Pf__Offer *const *leases, uint32_t count,

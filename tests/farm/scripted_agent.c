@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "tests/farm/hello.h"
 
@@ -290,4 +289,20 @@ void scripted_agent_stop(scripted_agent *agent)
 {
     agent->stop = true;
     pthread_join(agent->thread, NULL);
+}
+
+uint64_t scripted_build_of_two(daemon_process *d, uint64_t *waiting)
+{
+    scripted_agent agent = { .daemon = d, .name = "a", .class_name = "cpu-test", .slots = 1 };
+    pf_digest      one = http_put_model(d, "one"), two = http_put_model(d, "two");
+    pf_peer       *client = daemon_client(d);
+    uint64_t       done = 0;
+
+    scripted_agent_start(&agent);
+    done = must_submit(client, 1, &one, "one");
+    await_state(client, done, PF__JOB_STATE__STATE_COMMITTED, 60);
+    scripted_agent_stop(&agent);
+    *waiting = must_submit(client, 2, &two, "two");
+    pf_peer_close(client);
+    return done;
 }

@@ -25,5 +25,8 @@ typedef struct scripted_agent {         /* open; fill in the first part, zero th
 void scripted_agent_start(scripted_agent *agent);
 void scripted_agent_await(const scripted_agent *agent);         /* until the coordinator has welcomed it */
 void scripted_agent_stop(scripted_agent *agent);
+/* Has a fresh coordinator's first job built by such an agent, and leaves it a second one that waits.  Returns the
+   first. */
+uint64_t scripted_build_of_two(daemon_process *d, uint64_t *waiting);
 
 #endif

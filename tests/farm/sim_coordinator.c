@@ -1,7 +1,5 @@
 #include "tests/farm/sim_world.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 
 static void check_core(sim *s)

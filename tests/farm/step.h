@@ -3,6 +3,8 @@
 #ifndef PF_TESTS_FARM_STEP_H
 #define PF_TESTS_FARM_STEP_H
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "tests/farm/core_rig.h"
@@ -136,6 +138,19 @@ static inline uint64_t committed_job(rig *r)
     deliver(r, AGENT_1, &lease, "plan");
     pf_message_clear(&lease.message);
     return job;
+}
+
+/* A job of a model of its own, which AGENT_1 gets and does not build. */
+static inline void failed_job(rig *r, uint8_t id, Pf__FailureKind kind, bool crashed)
+{
+    char     model[8] = "";
+    rig_mail lease = { 0 };
+
+    snprintf(model, sizeof model, "m%d", id);
+    rig_submit(r, CLIENT_1, id, model, "cpu");
+    lease = rig_lease(r, AGENT_1);
+    rig_fail(r, AGENT_1, rig_offer_of(&lease), kind, crashed);
+    pf_message_clear(&lease.message);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -33,22 +32,14 @@ static int chore(const char *flag)
 static uint64_t make_state(pf_digest *plan, uint64_t *waiting)
 {
     daemon_process d = { 0 };
-    scripted_agent agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 1 };
-    pf_digest      one = { 0 }, two = { 0 };
     uint64_t       done = 0;
     char           copy[4200] = "";
     Pf__JobStatus *status = NULL;
     pf_peer       *client = NULL;
 
     daemon_start(&d, state_folder, NULL);
+    done = scripted_build_of_two(&d, waiting);
     client = daemon_client(&d);
-    one = http_put_model(&d, "one");
-    two = http_put_model(&d, "two");
-    scripted_agent_start(&agent);
-    done = must_submit(client, 1, &one, "one");
-    await_state(client, done, COMMITTED, 10);
-    scripted_agent_stop(&agent);
-    *waiting = must_submit(client, 2, &two, "two");
     status = job_status(client, done);
     memcpy(plan->byte, status->plan_digest.data, sizeof plan->byte);
     pf__job_status__free_unpacked(status, NULL);

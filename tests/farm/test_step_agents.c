@@ -274,15 +274,8 @@ static void a_sick_agent_gets_nothing_until_resumed(void **state)
     Pf__Drain resume = PF__DRAIN__INIT;
 
     rig_hello(r, AGENT_1, 1, 1);
-    for (uint8_t i = 1; i <= 3; i++) {
-        char     model[8] = "";
-        rig_mail lease = { 0 };
-        snprintf(model, sizeof model, "m%d", i);
-        rig_submit(r, CLIENT_1, i, model, "cpu");
-        lease = rig_lease(r, AGENT_1);
-        rig_fail(r, AGENT_1, rig_offer_of(&lease), PF__FAILURE_KIND__FAILURE_INFRA, true);
-        pf_message_clear(&lease.message);
-    }
+    for (uint8_t i = 1; i <= 3; i++)
+        failed_job(r, i, PF__FAILURE_KIND__FAILURE_INFRA, true);
     rig_beat(r, AGENT_1, 1, NULL, 0, 1);
     rig_tick(r, 10 * S);
     assert_false(rig_has(r, AGENT_1, PF_MSG_OFFER));

@@ -352,21 +352,15 @@ static void a_lookup_looks_among_the_classes_that_have_the_plan(void **state)
 static void unknown_selectors_are_refused_unless_waited_for(void **state)
 {
     rig        *r = *state;
-    Pf__Submit  submit = PF__SUBMIT__INIT;
-    uint8_t     id[PF_SUBMIT_ID_BYTES] = { 7 };
-    pf_digest   digest = { { 1 } };
-    char       *selectors[] = { "cpu" };
+    rig_request request;
     rig_mail    mail = { 0 };
     uint64_t    job = 0;
 
     assert_int_equal(rig_submit(r, CLIENT_1, 1, "model", "cpu"), 0);
     assert_int_equal(error_code(r, CLIENT_1), code_of(PF_NOT_FOUND));
-    submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
-    submit.model_digest = pf_wire_bytes(&digest);
-    submit.selector = selectors;
-    submit.n_selector = 1;
-    submit.wait_for_class = true;
-    rig_say(r, CLIENT_1, PF_MSG_SUBMIT, &submit.base);
+    rig_request_begin(&request, 7, "model", "cpu");
+    request.submit.wait_for_class = true;
+    rig_say(r, CLIENT_1, PF_MSG_SUBMIT, &request.submit.base);
     mail = rig_take(r, CLIENT_1, PF_MSG_SUBMIT_REPLY);
     job = ((Pf__SubmitReply *)mail.message.body)->job[0]->job_id;
     assert_int_equal(((Pf__SubmitReply *)mail.message.body)->job[0]->plan_key.len, 0);

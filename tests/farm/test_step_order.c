@@ -75,18 +75,13 @@ static void users_who_wait_for_nothing_are_forgotten(void **state)
 
     rig_hello(r, AGENT_1, 1, 1);
     for (uint32_t i = 0; i < 500; i++) {
-        Pf__Submit submit = PF__SUBMIT__INIT;
-        uint8_t    id[PF_SUBMIT_ID_BYTES] = { (uint8_t)i, (uint8_t)(i >> 8), 1 };
-        pf_digest  model = { { 3, (uint8_t)i, (uint8_t)(i >> 8) } };
-        char      *selectors[] = { "cpu" }, user[16] = "";
-        uint64_t   job = i + 1;
+        rig_request request;
+        char        user[16] = "";
+        uint64_t    job = i + 1;
         snprintf(user, sizeof user, "user%u", i);
-        submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
-        submit.model_digest = pf_wire_bytes(&model);
-        submit.selector = selectors;
-        submit.n_selector = 1;
-        submit.user = user;
-        rig_say(r, CLIENT_1, PF_MSG_SUBMIT, &submit.base);
+        rig_request_begin(&request, i, user, "cpu");            /* each wants a model of his own */
+        request.submit.user = user;
+        assert_int_equal(rig_request_say(r, CLIENT_1, &request), job);
         give_up(r, &job, 1);
         rig_tick(r, 2 * S);
     }
@@ -95,36 +90,27 @@ static void users_who_wait_for_nothing_are_forgotten(void **state)
 
 static void priority_goes_first_and_age_goes_on(void **state)
 {
-    rig       *r = *state;
-    Pf__Submit submit = PF__SUBMIT__INIT;
-    uint8_t    id[PF_SUBMIT_ID_BYTES] = { 9 };
-    pf_digest  digest = { { 3 } };
-    char      *selectors[] = { "cpu" };
-    rig_mail   lease = { 0 }, mail = { 0 };
-    uint64_t   low = 0, high = 0;
+    rig        *r = *state;
+    rig_request request;
+    rig_mail    lease = { 0 };
+    uint64_t    low = 0, high = 0;
 
     rig_hello(r, AGENT_1, 1, 1);
     rig_submit(r, CLIENT_1, 1, "runs", "cpu");
     low = rig_submit(r, CLIENT_1, 2, "low", "cpu");
-    submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
-    submit.model_digest = pf_wire_bytes(&digest);
-    submit.selector = selectors;
-    submit.n_selector = 1;
-    submit.priority = 50;
-    rig_say(r, CLIENT_2, PF_MSG_SUBMIT, &submit.base);
-    mail = rig_take(r, CLIENT_2, PF_MSG_SUBMIT_REPLY);
-    high = ((Pf__SubmitReply *)mail.message.body)->job[0]->job_id;
-    pf_message_clear(&mail.message);
+    rig_request_begin(&request, 9, "high", "cpu");
+    request.submit.priority = 50;
+    high = rig_request_say(r, CLIENT_2, &request);
     lease = rig_lease(r, AGENT_1);
     rig_fail(r, AGENT_1, rig_offer_of(&lease), PF__FAILURE_KIND__FAILURE_BUILD_ERROR, false);
     pf_message_clear(&lease.message);
     lease = rig_lease(r, AGENT_1);
     assert_int_equal(rig_offer_of(&lease)->job_id, high);
-    id[0] = 10;                         /* an hour later another one of that priority comes behind the old job */
-    digest.byte[0] = 4;
-    r->now.boot_ns += 3600 * S;
+    r->now.boot_ns += 3600 * S;         /* an hour later another one of that priority comes behind the old job */
     r->now.wall_ns += 3600 * S;
-    rig_say(r, CLIENT_2, PF_MSG_SUBMIT, &submit.base);
+    rig_request_begin(&request, 10, "late", "cpu");
+    request.submit.priority = 50;
+    assert_int_not_equal(rig_request_say(r, CLIENT_2, &request), 0);
     rig_drop_mail(r);
     pf_message_clear(&lease.message);
     rig_hello(r, AGENT_2, 7, 1);

@@ -1,7 +1,6 @@
 /* What the core tells, forgets and refuses, and what is on its disk. */
 #include "tests/farm/step.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- watching */
@@ -204,12 +203,9 @@ static void plans_are_signed_by_keys_that_came_later(void **state)
 static void plans_that_something_names_are_kept(void **state)
 {
     rig          *r = *state;
-    rig_mail      mail = { 0 };
     uint64_t      waiting = 0;
     char         *both[] = { "cpu", "never-seen" };
-    Pf__Submit    submit = PF__SUBMIT__INIT;
-    uint8_t       id[PF_SUBMIT_ID_BYTES] = { 7 };
-    pf_digest     model = { 0 };
+    rig_request   request;
     pf_core_stats s;
 
     r->config.plan_retention_ns = 3600 * S;
@@ -219,19 +215,12 @@ static void plans_that_something_names_are_kept(void **state)
     rig_tick(r, 6 * 24 * 3600 * S);
     stats(r, &s);
     assert_int_equal(s.plans, 1);       /* its job is remembered */
-    pf_digest_of("model", 5, &model);
-    submit.submit_id = (ProtobufCBinaryData){ sizeof id, id };
-    submit.model_digest = pf_wire_bytes(&model);
-    submit.model_name = "model";
-    submit.spec_text = "spec 1";
-    submit.user = "ann";
-    submit.selector = both;
-    submit.n_selector = 2;
-    submit.wait_for_class = true;
-    rig_say(r, CLIENT_1, PF_MSG_SUBMIT, &submit.base);
-    mail = rig_take(r, CLIENT_1, PF_MSG_SUBMIT_REPLY);
-    waiting = ((Pf__SubmitReply *)mail.message.body)->job[1]->job_id;
-    pf_message_clear(&mail.message);
+    rig_request_begin(&request, 7, "model", "cpu");
+    request.submit.spec_text = "spec 1";
+    request.submit.selector = both;
+    request.submit.n_selector = 2;
+    request.submit.wait_for_class = true;
+    waiting = rig_request_say(r, CLIENT_1, &request);
     rig_tick(r, 4 * 24 * 3600 * S);
     stats(r, &s);
     assert_int_equal(s.jobs, 1);        /* the plan's job is forgotten; the other one waits */
@@ -273,15 +262,8 @@ static void only_so_many_final_jobs_are_kept(void **state)
     r->config.final_limit = 5;
     rig_restart(r);
     rig_hello(r, AGENT_1, 1, 1);
-    for (uint8_t i = 1; i <= 20; i++) {
-        char     model[8] = "";
-        rig_mail lease = { 0 };
-        snprintf(model, sizeof model, "m%d", i);
-        rig_submit(r, CLIENT_1, i, model, "cpu");
-        lease = rig_lease(r, AGENT_1);
-        rig_fail(r, AGENT_1, rig_offer_of(&lease), PF__FAILURE_KIND__FAILURE_BUILD_ERROR, false);
-        pf_message_clear(&lease.message);
-    }
+    for (uint8_t i = 1; i <= 20; i++)
+        failed_job(r, i, PF__FAILURE_KIND__FAILURE_BUILD_ERROR, false);
     stats(r, &s);
     assert_int_equal(s.jobs, 5);
     rig_restart(r);

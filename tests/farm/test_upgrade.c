@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/checksum.h"
 #include "base/clock.h"
@@ -211,21 +210,10 @@ static uint64_t make_state(uint64_t *waiting)
 {
     const char *const no_copies[] = { "--backup-minutes", "0", NULL };
     daemon_process    d = { 0 };
-    scripted_agent    agent = { .daemon = &d, .name = "a", .class_name = "cpu-test", .slots = 1 };
-    pf_digest         one = { 0 }, two = { 0 };
     uint64_t          done = 0;
-    pf_peer          *client = NULL;
 
     daemon_start(&d, folder, no_copies);
-    client = daemon_client(&d);
-    one = http_put_model(&d, "one");
-    two = http_put_model(&d, "two");
-    scripted_agent_start(&agent);
-    done = must_submit(client, 1, &one, "one");
-    await_state(client, done, COMMITTED, AWAIT_S);
-    scripted_agent_stop(&agent);
-    *waiting = must_submit(client, 2, &two, "two");
-    pf_peer_close(client);
+    done = scripted_build_of_two(&d, waiting);
     assert_int_equal(daemon_stop(&d), 0);
     return done;
 }

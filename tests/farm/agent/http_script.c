@@ -212,3 +212,10 @@ void http_script_stop(void)
     close(stop_pipe[0]);
     close(stop_pipe[1]);
 }
+
+int http_script_end(void **state)
+{
+    (void)state;
+    http_script_stop();
+    return 0;
+}

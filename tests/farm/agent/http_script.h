@@ -22,7 +22,10 @@ typedef struct http_reply {
 const char *http_script_start(const http_reply *replies, int count);
 /* Replaces the script. */
 void        http_script_set(const http_reply *replies, int count);
+#define HTTP_SCRIPT(...) \
+    do { const http_reply s_[] = { __VA_ARGS__ }; http_script_set(s_, sizeof s_ / sizeof *s_); } while (0)
 void        http_script_stop(void);
+int         http_script_end(void **state);          /* the same, for cmocka */
 int         http_script_requests(void);             /* since the script was set, HEAD not counted */
 const char *http_script_last_range(void);           /* "" when the last GET had none */
 /* The head of the last request, with line ends; valid until the next request is over. */

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +18,6 @@ static pf_digest     digest[3];
 static const char   *url;
 static pf_blob_cache cache;
 
-#define SCRIPT(...) do { const http_reply s_[] = {__VA_ARGS__}; http_script_set(s_, sizeof s_ / sizeof *s_); } while (0)
 #define BLOB(i)     {.status = 200, .body = data[i], .bytes = BYTES, .ranges = true}
 
 static int set_up(void **state)
@@ -32,13 +30,6 @@ static int set_up(void **state)
         pf_digest_of(data[i], BYTES, &digest[i]);
     }
     url = http_script_start(&nothing, 1);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    http_script_stop();
     return 0;
 }
 
@@ -77,7 +68,7 @@ static void a_second_build_fetches_nothing(void **state)
     pf_err       err = {0};
 
     (void)state;
-    SCRIPT(BLOB(0));
+    HTTP_SCRIPT(BLOB(0));
     test_ok(link_blob(0, test_path("one"), &err), &err);
     test_ok(link_blob(0, test_path("two"), &err), &err);
     assert_int_equal(http_script_requests(), 1);
@@ -92,7 +83,7 @@ static void processes_share_one_fetch(void **state)
     int   ended = 0;
 
     (void)state;
-    SCRIPT({.status = 200, .body = data[1], .bytes = BYTES, .ranges = true, .sent_bytes = 1000}, BLOB(1));
+    HTTP_SCRIPT({.status = 200, .body = data[1], .bytes = BYTES, .ranges = true, .sent_bytes = 1000}, BLOB(1));
     pid = fork();
     {
         pf_transfer *transfer = open_cache(1 << 30);
@@ -114,18 +105,18 @@ static void the_least_recently_used_goes(void **state)
     pf_err       err = {0};
 
     (void)state;
-    SCRIPT(BLOB(0));
+    HTTP_SCRIPT(BLOB(0));
     test_ok(link_blob(0, test_path("a"), &err), &err);
     pf_blob_cache_trim(&cache, 0);
     assert_false(holds(0));
     test_ok(link_blob(0, test_path("a"), &err), &err);
     usleep(20000);
-    SCRIPT(BLOB(1));
+    HTTP_SCRIPT(BLOB(1));
     test_ok(link_blob(1, test_path("b"), &err), &err);
     usleep(20000);
     test_ok(link_blob(0, test_path("a"), &err), &err);      /* used again */
     usleep(20000);
-    SCRIPT(BLOB(2));
+    HTTP_SCRIPT(BLOB(2));
     test_ok(link_blob(2, test_path("c"), &err), &err);
     assert_true(holds(0) && !holds(1) && holds(2));
     assert_true(pf_file_exists(test_path("b")));            /* who linked it keeps it */
@@ -139,13 +130,13 @@ static void a_shortened_blob_is_fetched_again(void **state)
     pf_err       err = {0};
 
     (void)state;
-    SCRIPT(BLOB(0));
+    HTTP_SCRIPT(BLOB(0));
     test_ok(link_blob(0, test_path("a"), &err), &err);
     pf_digest_to_hex(&digest[0], hex);
     snprintf(path, sizeof path, "%s/%s", cache.blobs, hex);
     unlink(path);
     test_ok(pf_file_write(path, "short", 5, &err), &err);
-    SCRIPT(BLOB(0));
+    HTTP_SCRIPT(BLOB(0));
     test_ok(link_blob(0, test_path("a"), &err), &err);
     assert_int_equal(http_script_requests(), 1);
     unlink(test_path("x"));
@@ -164,7 +155,7 @@ static void a_changed_blob_of_unknown_size_is_fetched_again(void **state)
     pf_err       err = {0};
 
     (void)state;
-    SCRIPT(BLOB(0));
+    HTTP_SCRIPT(BLOB(0));
     unlink(test_path("a"));
     test_ok(link_blob(0, test_path("a"), &err), &err);
     pf_digest_to_hex(&digest[0], hex);
@@ -172,7 +163,7 @@ static void a_changed_blob_of_unknown_size_is_fetched_again(void **state)
     fd = open(path, O_WRONLY);
     assert_int_equal(pwrite(fd, "?????", 5, 100), 5);
     close(fd);
-    SCRIPT(BLOB(0));
+    HTTP_SCRIPT(BLOB(0));
     unlink(test_path("b"));
     test_ok(pf_blob_cache_link(&cache, &digest[0], PF_BLOB_BYTES_UNKNOWN, test_path("b"), &err), &err);
     assert_int_equal(http_script_requests(), 1);
@@ -191,5 +182,5 @@ int main(void)
         cmocka_unit_test(a_changed_blob_of_unknown_size_is_fetched_again),
     };
 
-    return cmocka_run_group_tests_name("blob cache", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("blob cache", tests, set_up, http_script_end);
 }

@@ -1,7 +1,6 @@
 /* The output of a build: lines, their limits, and what of them is kept. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "builder-agent/line_log.h"

@@ -22,7 +22,6 @@ static const char *url;
 
 #define WHOLE   {.status = 200, .body = data, .bytes = BYTES, .ranges = true}
 #define BROKEN  {.status = 200, .body = data, .bytes = BYTES, .ranges = true, .sent_bytes = 100000}
-#define SCRIPT(...) do { const http_reply s_[] = {__VA_ARGS__}; http_script_set(s_, sizeof s_ / sizeof *s_); } while (0)
 
 static int set_up(void **state)
 {
@@ -35,13 +34,6 @@ static int set_up(void **state)
         data[i] = (uint8_t)pf_random_u64(&random);
     pf_digest_of(data, BYTES, &digest);
     url = http_script_start(&nothing, 1);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    http_script_stop();
     return 0;
 }
 
@@ -93,7 +85,7 @@ static void a_blob_arrives(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT(WHOLE);
+    HTTP_SCRIPT(WHOLE);
     test_ok(get(false, MOST, &err), &err);
     assert_int_equal(http_script_requests(), 1);
     is_whole();
@@ -105,7 +97,7 @@ static void a_broken_connection_is_gone_on_with(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT(BROKEN, BROKEN, WHOLE);
+    HTTP_SCRIPT(BROKEN, BROKEN, WHOLE);
     test_ok(get(false, MOST, &err), &err);
     assert_int_equal(http_script_requests(), 3);
     assert_string_equal(http_script_last_range(), "bytes=200000-");
@@ -117,7 +109,7 @@ static void a_server_without_ranges_starts_over(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT(BROKEN, {.status = 200, .body = data, .bytes = BYTES});
+    HTTP_SCRIPT(BROKEN, {.status = 200, .body = data, .bytes = BYTES});
     test_ok(get(false, MOST, &err), &err);
     is_whole();
 }
@@ -127,10 +119,10 @@ static void what_a_killed_process_left_is_gone_on_with(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT(BROKEN, {.status = 404});
+    HTTP_SCRIPT(BROKEN, {.status = 404});
     test_fails(get(true, MOST, &err), PF_NOT_FOUND, &err);
     assert_int_equal(names_left(), 1);
-    SCRIPT(WHOLE);
+    HTTP_SCRIPT(WHOLE);
     test_ok(get(true, MOST, &err), &err);
     assert_string_equal(http_script_last_range(), "bytes=100000-");
     is_whole();
@@ -146,11 +138,11 @@ static void a_damaged_rest_is_thrown_away(void **state)
     pf_digest_to_hex(&digest, hex);
     snprintf(name, sizeof name, "blob.%.16s.partial", hex);
     test_ok(pf_file_write(test_path(name), "something else", 14, &err), &err);
-    SCRIPT(WHOLE);
+    HTTP_SCRIPT(WHOLE);
     test_ok(get(true, MOST, &err), &err);
     is_whole();
     test_ok(pf_file_write(test_path(name), data, BYTES, &err), &err);   /* whole already: only the name was missing */
-    SCRIPT(WHOLE);
+    HTTP_SCRIPT(WHOLE);
     test_ok(get(true, MOST, &err), &err);
     assert_int_equal(http_script_requests(), 0);
     is_whole();
@@ -164,7 +156,7 @@ static void other_bytes_are_refused(void **state)
     (void)state;
     memcpy(other, data, BYTES);
     other[BYTES / 2] ^= 1;
-    SCRIPT({.status = 200, .body = other, .bytes = BYTES, .ranges = true});
+    HTTP_SCRIPT({.status = 200, .body = other, .bytes = BYTES, .ranges = true});
     test_fails(get(true, MOST, &err), PF_CORRUPT, &err);
     assert_int_equal(names_left(), 0);
 }
@@ -174,7 +166,7 @@ static void more_than_allowed_is_refused(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT(WHOLE);
+    HTTP_SCRIPT(WHOLE);
     test_fails(get(false, BYTES - 1, &err), PF_NO_SPACE, &err);
     assert_int_equal(http_script_requests(), 1);
     assert_int_equal(names_left(), 0);
@@ -185,7 +177,7 @@ static void a_busy_server_is_asked_again(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT({.status = 503}, {.status = 500}, WHOLE);
+    HTTP_SCRIPT({.status = 503}, {.status = 500}, WHOLE);
     test_ok(get(false, MOST, &err), &err);
     assert_int_equal(http_script_requests(), 3);
     is_whole();
@@ -197,7 +189,8 @@ static void silence_ends_an_attempt(void **state)
     pf_err  err = {0};
 
     (void)state;
-    SCRIPT({.status = 200, .body = data, .bytes = BYTES, .ranges = true, .sent_bytes = 1000, .stalls = true}, WHOLE);
+    HTTP_SCRIPT({.status = 200, .body = data, .bytes = BYTES, .ranges = true, .sent_bytes = 1000, .stalls = true},
+                WHOLE);
     test_ok(get(false, MOST, &err), &err);
     assert_true(pf_clock_ns() - began < 8 * PF_NS_PER_S);
     assert_string_equal(http_script_last_range(), "bytes=1000-");
@@ -209,7 +202,7 @@ static void a_refusal_says_what_the_server_said(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT({.status = 507, .body = "the disk\nof the farm is full", .bytes = 28});
+    HTTP_SCRIPT({.status = 507, .body = "the disk\nof the farm is full", .bytes = 28});
     assert_int_equal(get(false, MOST, &err), PF_NO_SPACE);
     assert_string_equal(err.msg, "the disk of the farm is full");
     assert_int_equal(http_script_requests(), 1);
@@ -220,7 +213,7 @@ static void redirects_are_not_followed(void **state)
     pf_err err = {0};
 
     (void)state;
-    SCRIPT({.status = 302, .header = "Location: http://127.0.0.1:1/\r\n"});
+    HTTP_SCRIPT({.status = 302, .header = "Location: http://127.0.0.1:1/\r\n"});
     test_fails(get(false, MOST, &err), PF_INVALID, &err);
     assert_int_equal(http_script_requests(), 1);
 }
@@ -255,7 +248,7 @@ static void a_watch_can_stop_it(void **state)
     pf_err              err = {0};
 
     (void)state;
-    SCRIPT(WHOLE);
+    HTTP_SCRIPT(WHOLE);
     test_ok(pf_transfer_new(&options, &transfer, &err), &err);
     test_fails(pf_transfer_get_blob(transfer, &digest, MOST, test_path("blob"), &err), PF_CANCELLED, &err);
     pf_transfer_free(transfer);
@@ -271,16 +264,16 @@ static void a_put_brings_every_byte(void **state)
 
     (void)state;
     test_ok(pf_file_write(test_path("up"), data, BYTES, &err), &err);
-    SCRIPT({.status = 503}, {.status = 201});
+    HTTP_SCRIPT({.status = 503}, {.status = 201});
     test_ok(pf_transfer_put_blob(transfer, &digest, test_path("up"), &err), &err);
     got = http_script_put(&bytes);
     assert_int_equal(bytes, BYTES);
     assert_memory_equal(got, data, BYTES);
-    SCRIPT({.status = 201});
+    HTTP_SCRIPT({.status = 201});
     test_ok(pf_transfer_put_bytes(transfer, &digest, "short", 5, &err), &err);
     got = http_script_put(&bytes);
     assert_int_equal(bytes, 5);
-    SCRIPT({.status = 422, .body = "another digest", .bytes = 14});
+    HTTP_SCRIPT({.status = 422, .body = "another digest", .bytes = 14});
     test_fails(pf_transfer_put_blob(transfer, &digest, test_path("up"), &err), PF_CORRUPT, &err);
     unlink(test_path("up"));
     pf_transfer_free(transfer);
@@ -293,7 +286,7 @@ static void a_text_has_its_limit(void **state)
     pf_err       err = {0};
 
     (void)state;
-    SCRIPT({.status = 200, .body = "hello", .bytes = 5});
+    HTTP_SCRIPT({.status = 200, .body = "hello", .bytes = 5});
     test_ok(pf_transfer_get(transfer, "/x", 5, &text, &err), &err);
     assert_string_equal((const char *)text.data, "hello");
     pf_buf_clear(&text);
@@ -321,5 +314,5 @@ int main(void)
         cmocka_unit_test(a_text_has_its_limit),
     };
 
-    return cmocka_run_group_tests_name("transfer", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("transfer", tests, set_up, http_script_end);
 }

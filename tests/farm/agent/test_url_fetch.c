@@ -30,13 +30,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    http_script_stop();
-    return 0;
-}
-
 static pf_model_source source_of(const char *path, bool pinned)
 {
     pf_model_source source = { .pinned = pinned, .sha256 = model_digest };
@@ -485,5 +478,5 @@ int main(void)
     unsetenv("all_proxy");
     unsetenv("HTTPS_PROXY");
     unsetenv("ALL_PROXY");
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, http_script_end);
 }

@@ -229,6 +229,12 @@ void live_stop(live *farm)
     live_kill(&farm->coordinator, SIGTERM);
 }
 
+int live_end(void **state)
+{
+    live_stop(*state);
+    return 0;
+}
+
 /* ---- processes */
 
 static bool runs_with(const char *pid, const char *word)

@@ -24,6 +24,7 @@ void live_start(live *farm);            /* both */
 void live_kill(pid_t *pid, int signal_number);      /* and waits for its end */
 int  live_wait(pid_t *pid);             /* for its end, at most 120 s; its exit code, -N for signal N */
 void live_stop(live *farm);
+int  live_end(void **state);            /* the same of *state, for cmocka */
 /* Fails when a process whose command line holds this word runs. */
 void live_nothing_runs(const char *word);
 /* How many run. */

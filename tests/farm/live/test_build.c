@@ -15,7 +15,7 @@ static live farm;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &farm;
     mkdir(test_path("work"), 0777);
     tiny_model(program_path("tiny.onnx"));
     tiny_model_add(program_path("add.onnx"));
@@ -23,13 +23,6 @@ static int set_up(void **state)
     tiny_model_unknown(program_path("unknown.onnx"));
     tiny_model_misfit(program_path("misfit.onnx"));
     live_start(&farm);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    live_stop(&farm);
     return 0;
 }
 
@@ -323,5 +316,5 @@ int main(void)
         cmocka_unit_test(a_drained_agent_ends),
     };
 
-    return cmocka_run_group_tests_name("farm build", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("farm build", tests, set_up, live_end);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "proto/farm_key.h"
@@ -28,7 +27,7 @@ static int set_up(void **state)
     pf_buf text = {0};
     pf_err err = {0};
 
-    (void)state;
+    *state = &farm;
     mkdir(test_path("work"), 0777);
     tiny_model_add(program_path("add.onnx"));
     tiny_model_unknown(program_path("unknown.onnx"));
@@ -47,13 +46,6 @@ static int set_up(void **state)
     setenv("PATH", path, 1);
     setenv("HOME", test_folder(), 1);
     setenv("PLANFARM_FARM", farm.url, 1);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    live_stop(&farm);
     return 0;
 }
 
@@ -141,5 +133,5 @@ int main(void)
         cmocka_unit_test(each_template_ends_with_the_failures_code),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, live_end);
 }

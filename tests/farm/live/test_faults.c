@@ -22,17 +22,10 @@ static live farm;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &farm;
     mkdir(test_path("work"), 0777);
     tiny_model(program_path("tiny.onnx"));
     live_start(&farm);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    live_stop(&farm);
     return 0;
 }
 
@@ -522,5 +515,5 @@ int main(void)
         cmocka_unit_test(an_agent_with_a_full_disk_says_so),
     };
 
-    return cmocka_run_group_tests_name("farm faults", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("farm faults", tests, set_up, live_end);
 }

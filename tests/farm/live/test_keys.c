@@ -22,7 +22,7 @@ static int set_up(void **state)
 {
     char folder[4096] = "";
 
-    (void)state;
+    *state = &farm;
     mkdir(test_path("work"), 0777);
     tiny_model(program_path("tiny.onnx"));
     snprintf(folder, sizeof folder, "%s", test_path("farm/state"));
@@ -33,13 +33,6 @@ static int set_up(void **state)
     assert_int_equal(chdir(test_path("work")), 0);
     setenv(PF_FARM_KEY_VARIABLE, "agent.key", 1);       /* relative: the agent's builds run in other folders */
     live_start(&farm);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    live_stop(&farm);
     return 0;
 }
 
@@ -183,5 +176,5 @@ int main(void)
         cmocka_unit_test(a_revoked_user_is_out),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, live_end);
 }

@@ -12,16 +12,9 @@ static live farm;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &farm;
     mkdir(test_path("work"), 0777);
     live_start(&farm);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    live_stop(&farm);
     return 0;
 }
 
@@ -159,5 +152,5 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(the_second_agent_times_nothing),
                                         cmocka_unit_test(the_cache_verbs_work_on_the_farm) };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, live_end);
 }

@@ -57,6 +57,20 @@ static void run_once(pf_context *context, int64_t batch, uint64_t seed)
     pf_tensor_clear(&output);
 }
 
+/* Bound to both, of which the output is allocated here. */
+static pf_context *bound_context(const pf_tensor *input, pf_tensor *output)
+{
+    pf_context *context = new_context(NULL);
+    pf_err      err = { 0 };
+
+    *output = (pf_tensor){ .dtype = PF_F32, .rank = 2, .dim = { input->dim[0], 10 } };
+    test_ok(pf_tensor_alloc(output, &err), &err);
+    test_ok(pf_context_set_shape(context, 0, input->dim, 4, &err), &err);
+    test_ok(pf_context_bind(context, 0, input->data, &err), &err);
+    test_ok(pf_context_bind(context, 1, output->data, &err), &err);
+    return context;
+}
+
 static void every_shape_agrees_with_the_reference(void **state)
 {
     static const int64_t batches[] = { 2, 1, 32, 2, 7, 3, 1 };
@@ -82,16 +96,12 @@ static void shapes_come_and_go(void **state)
 
 static void a_ready_run_allocates_nothing(void **state)
 {
-    pf_context *context = new_context(NULL);
-    pf_tensor   input = images(2, 4), output = { .dtype = PF_F32, .rank = 2, .dim = { 2, 10 } };
+    pf_tensor   input = images(2, 4), output = { 0 };
+    pf_context *context = bound_context(&input, &output);
     uint64_t    before = 0;
     pf_err      err = { 0 };
 
     (void)state;
-    test_ok(pf_tensor_alloc(&output, &err), &err);
-    test_ok(pf_context_set_shape(context, 0, input.dim, 4, &err), &err);
-    test_ok(pf_context_bind(context, 0, input.data, &err), &err);
-    test_ok(pf_context_bind(context, 1, output.data, &err), &err);
     test_ok(pf_context_ready(context, &err), &err);
     test_ok(pf_context_run(context, &err), &err);
     before = pf_alloc_count();
@@ -410,16 +420,12 @@ static bool count_values(void *user, uint32_t step, uint32_t value, const pf_ten
 
 static void values_can_be_watched(void **state)
 {
-    pf_context *context = new_context(NULL);
-    pf_tensor   input = images(2, 1), output = { .dtype = PF_F32, .rank = 2, .dim = { 2, 10 } };
+    pf_tensor   input = images(2, 1), output = { 0 };
+    pf_context *context = bound_context(&input, &output);
     uint32_t    seen = 0;
     pf_err      err = { 0 };
 
     (void)state;
-    test_ok(pf_tensor_alloc(&output, &err), &err);
-    test_ok(pf_context_set_shape(context, 0, input.dim, 4, &err), &err);
-    test_ok(pf_context_bind(context, 0, input.data, &err), &err);
-    test_ok(pf_context_bind(context, 1, output.data, &err), &err);
     test_ok(pf_context_run_watched(context, count_values, &seen, &err), &err);
     assert_int_equal(seen, 3);
     pf_context_free(context);

@@ -2,9 +2,7 @@
    the references. */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/alloc.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
 #include "engine/spell.h"
