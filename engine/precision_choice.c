@@ -27,6 +27,7 @@ typedef struct choosing {
     const pf_precision_wish *wish;
     pf_oracle                oracles[DRAWS];
     double                   usual[DRAWS];  /* errors with nothing raised */
+    uint32_t                 known;         /* how many of these are known */
     uint32_t                 count, worst;  /* draws, and which has the largest of them */
     pf_precision_size        size;
     double                   limit;         /* of the error */
@@ -160,7 +161,9 @@ static pf_status try_care(choosing *c, pf_precision_care care, double *error)
         if (!is_first && is_harmless(c, draw, *error))
             continue;
         st = make_draw(c, draw);
-        if (!st)
+        if (is_first && draw < c->known)
+            one = c->usual[draw];
+        else if (!st)
             st = try_draw(c, &rounded, draw, &one);
         if (is_first)
             c->usual[draw] = one;
@@ -171,7 +174,7 @@ static pf_status try_care(choosing *c, pf_precision_care care, double *error)
     pf_rounded_clear(&rounded);
     pf_precision_care_text(care, text, sizeof text);
     if (!st)
-        pf_log(PF_LOG_DEBUG, "builder", "tried fp32=\"%s\" error=%.2g", text, *error);
+        pf_log(PF_LOG_DEBUG, "builder", "tried fp32=\"%s\" of_draws=%u error=%.2g", text, c->count, *error);
     return st;
 }
 
@@ -282,14 +285,38 @@ static bool is_worth_it(const choosing *c, double error)
     return error <= c->usual[c->worst] / 2 && error <= NEAR * c->wish->most_error;
 }
 
+/* Where the first draw by itself seems to need more than may be raised, and with all that may be is still further off
+   than raising is for, the others are not asked: they could only add to its error. */
+static pf_status is_in_vain(choosing *c, uint32_t most, bool *in_vain)
+{
+    uint32_t  count = c->count;
+    double    error = 0, left = exp(-DECAY * most / (c->size.slices + 1));
+    pf_status st = PF_OK;
+
+    c->count = 1;
+    st = try_care(c, PF_CARE_USUAL, &error);
+    c->known = !st;
+    if (!st && error * left > c->limit) {
+        st = try_care(c, care_of_step(c, most), &error);
+        *in_vain = error > NEAR * c->wish->most_error;
+    }
+    c->count = count;
+    return st;
+}
+
 static pf_status choose(choosing *c, pf_precision_care *care, double *error)
 {
     bool      may_all = c->wish->must || c->wish->narrow == PF_DTYPE_NONE;
     uint32_t  half = (c->size.slices + 1) / 2, some = half > c->size.decided ? half : c->size.decided;
     uint32_t  most = (may_all ? c->size.slices : some) + extra_steps(c), step = 0;
     double    usual = 0;
-    pf_status st = try_care(c, PF_CARE_USUAL, &usual);
+    bool      in_vain = false;
+    pf_status st = may_all || c->size.decided ? PF_OK : is_in_vain(c, most, &in_vain);
 
+    *error = c->usual[0];
+    if (st || in_vain)
+        return st;
+    st = try_care(c, PF_CARE_USUAL, &usual);
     *error = usual;
     if (st || usual <= c->limit)
         return st;

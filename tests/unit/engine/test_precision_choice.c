@@ -1,5 +1,7 @@
 #include <math.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "engine/precision_choice.h"
 #include "engine/precision_round.h"
 #include "tests/unit/engine/graphs.h"
@@ -111,6 +113,42 @@ static void what_comes_nowhere_near_is_not_taken(void **state)
     pf_graph_free(graph);
 }
 
+/* How often the references were asked about several sets of inputs, and about one. */
+typedef struct tries { int of_many, of_one; } tries;
+
+static void note_try(void *user, pf_log_level level, const char *line)
+{
+    tries      *t = user;
+    const char *of = strstr(line, " of_draws=");
+
+    (void)level;
+    if (of && !strncmp(of, " of_draws=1 ", strlen(" of_draws=1 ")))
+        t->of_one++;
+    else if (of)
+        t->of_many++;
+}
+
+/* One set of inputs shows it for the network above; for one that raising brings near, all are asked. */
+static void one_draw_is_enough_to_give_up(void **state)
+{
+    pf_graph *hopeless = network_of(0, 1000, true), *better = network_with(1);
+    tries     of_hopeless = { 0 }, of_better = { 0 };
+
+    (void)state;
+    pf_log_set_filter("builder:debug");
+    pf_log_set_sink(note_try, &of_hopeless);
+    expect_care(hopeless, &usual, PF_CARE_USUAL, 2 * usual.most_error, INFINITY);
+    pf_log_set_sink(note_try, &of_better);
+    expect_care(better, &usual, pf_precision_care_first(3), 0, 5e-3);
+    pf_log_set_sink(NULL, NULL);
+    pf_log_set_filter(NULL);
+    assert_int_equal(of_hopeless.of_many, 0);
+    assert_int_equal(of_hopeless.of_one, 2);
+    assert_true(of_better.of_many > 1);
+    pf_graph_free(hopeless);
+    pf_graph_free(better);
+}
+
 /* The difference of two channels that agree in all of the 16 bits that parts hold: FP32 itself is needed. */
 static void parts_may_not_be_enough(void **state)
 {
@@ -191,6 +229,7 @@ int main(void)
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
         cmocka_unit_test(what_does_not_help_is_not_taken),
         cmocka_unit_test(what_comes_nowhere_near_is_not_taken), cmocka_unit_test(a_large_network_is_not_tried),
+        cmocka_unit_test(one_draw_is_enough_to_give_up),
         cmocka_unit_test(parts_may_not_be_enough), cmocka_unit_test(tf32_is_kept_where_it_does_no_harm),
         cmocka_unit_test(only_operands_of_products_are_rounded), cmocka_unit_test(numbers_are_rounded_as_devices_do),
     };
