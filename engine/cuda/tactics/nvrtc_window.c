@@ -15,7 +15,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 4, 10, 15, TUNINGS_MAX, TUNINGS_MAX };
+    static const int counts[] = { 1, 4, 8, 12, TUNINGS_MAX, TUNINGS_MAX };
     pf_window_tuning list[TUNINGS_MAX];
     int              count = pf_codegen_window_tunings(p, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;

@@ -239,12 +239,49 @@ static void small_loops_have_small_blocks(void **state)
     check_loop_tunings(device, "%0 = input f16 [64,64,56,56]\n%1 = relu(%0)\noutput %1\n", "t=256");
 }
 
+static uint32_t count_tunings(const char *name, pf_device *device, const char *layouts, const char *graph, int effort)
+{
+    const pf_tactic *tactic = pf_tactic_find(name);
+    char             text[512] = "";
+    pf_problem      *problem = NULL;
+    pf_tuning_list   tunings = { 0 };
+    uint32_t         count = 0;
+    pf_err           err = { 0 };
+
+    assert_non_null(tactic);
+    snprintf(text, sizeof text, "problem %s numerics=0\ngraph\n%s", layouts, graph);
+    test_ok(pf_problem_parse(text, &problem, &err), &err);
+    assert_null(pf_tactic_declines(tactic, device, problem));
+    test_ok(tactic->tunings(device, problem, effort, &tunings, &err), &err);
+    count = tunings.count;
+    pf_tuning_clear(&tunings);
+    pf_problem_free(problem);
+    return count;
+}
+
+#define PRODUCT(rows) "%0 = input f16 [" rows ",256]\n%1 = input f16 [256,192]\n%2 = matmul(%0, %1)\noutput %2\n"
+
+/* Products of many rows are for warp groups; of few rows both kernels are tried, and with more effort all are. */
+static void two_tunings_stand_behind_warp_groups(void **state)
+{
+    static const char layouts[] = "in=linear,linear* out=linear";
+    pf_device        *device = NULL;
+    pf_err            err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    assert_int_equal(count_tunings("nvrtc_matmul", device, layouts, PRODUCT("25088"), 2), 2);
+    assert_true(count_tunings("nvrtc_matmul", device, layouts, PRODUCT("25088"), 3) > 8);
+    assert_true(count_tunings("nvrtc_wgmma", device, layouts, PRODUCT("25088"), 2) > 2);
+    assert_int_equal(count_tunings("nvrtc_matmul", device, layouts, PRODUCT("64"), 2), 8);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(tokens_are_images),
         cmocka_unit_test(patches_take_one_step),
-        cmocka_unit_test(small_loops_have_small_blocks),
+        cmocka_unit_test(small_loops_have_small_blocks), cmocka_unit_test(two_tunings_stand_behind_warp_groups),
     };
 
     return argc > 1 ? examine_models(argv + 1) : cmocka_run_group_tests(tests, NULL, NULL);
