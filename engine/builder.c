@@ -169,7 +169,7 @@ static pf_status try_variants(building *b, pf_err *err)
 static void give_memory_back(const building *b)
 {
     if (b->device->ops->rest)
-        b->device->ops->rest(b->device);
+        b->device->ops->rest(b->device, true);
     pf_graph_forget_constants(b->original);
     if (b->search.candidates_timed)
         pf_alloc_trim(0);

@@ -8,14 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/precompile.h"
-
-/* Candidates of one item that the record does not know. */
-typedef struct candidates {
-    pf_timing_candidate *items;
-    uint32_t             count, capacity;
-    bool                 enumerated_all;    /* every tactic's tunings were asked for: the record's effort may rise */
-} candidates;
+#include "engine/search_work.h"
 
 /* ---- Life */
 
@@ -140,7 +133,7 @@ static pf_status list_tunings(const pf_search *search, const pf_search_item *ite
 
 /* *listed: how many tunings the tactic has, known ones included. */
 static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
-                             candidates *out, uint32_t *listed, pf_err *err)
+                             pf_search_missing *out, uint32_t *listed, pf_err *err)
 {
     pf_tuning_list tunings = { 0 };
     pf_status      st = list_tunings(search, item, tactic, &tunings, err);
@@ -159,7 +152,7 @@ static pf_status add_missing(const pf_search *search, const pf_search_item *item
 }
 
 /* A record of enough effort knows all tunings of the tactics that are in it, so they need not be asked for again. */
-static pf_status find_missing(const pf_search *search, pf_search_item *item, candidates *out, pf_err *err)
+static pf_status find_missing(const pf_search *search, pf_search_item *item, pf_search_missing *out, pf_err *err)
 {
     const pf_tactic *tactic = NULL;
     bool             enough = item->record.effort >= effort_of(search), oracles = false;
@@ -209,7 +202,7 @@ static void note_spent(const pf_search *search, const pf_timing_spent *before)
     search->progress->spent_ns[PF_PART_CHECK] += now.check_ns - before->check_ns;
 }
 
-static pf_status measure(pf_search *search, pf_search_item *item, computation *c, const candidates *missing,
+static pf_status measure(pf_search *search, pf_search_item *item, computation *c, const pf_search_missing *missing,
                          pf_timing_record *out, pf_err *err)
 {
     pf_timing_options options = { .effort = effort_of(search),
@@ -244,7 +237,7 @@ static bool any_right(const pf_timing_record *record, const pf_choose_rules *rul
 static pf_status measure_last_resort(pf_search *search, pf_search_item *item, computation *c, pf_timing_record *fresh,
                                      pf_err *err)
 {
-    candidates       last = { 0 };
+    pf_search_missing last = { 0 };
     const pf_tactic *tactic = NULL;
     uint32_t         listed = 0;
     pf_status        st = PF_OK;
@@ -285,7 +278,7 @@ static void note_failures(const pf_search_item *item, const pf_timing_record *fr
                             fresh->entries[i].tuning, fresh->entries[i].reason);
 }
 
-static pf_status time_item(pf_search *search, pf_search_item *item, computation *c, const candidates *missing,
+static pf_status time_item(pf_search *search, pf_search_item *item, computation *c, const pf_search_missing *missing,
                            pf_err *err)
 {
     pf_timing_record fresh = { 0 }, both = { 0 };
@@ -309,16 +302,6 @@ static pf_status time_item(pf_search *search, pf_search_item *item, computation 
 
 /* ---- One run */
 
-typedef struct work { uint32_t item; pf_digest semantics; candidates missing; } work;
-
-static int by_semantics(const void *a, const void *b)
-{
-    const work *x = a, *y = b;
-    int         order = memcmp(x->semantics.byte, y->semantics.byte, sizeof x->semantics.byte);
-
-    return order ? order : (x->item < y->item ? -1 : x->item > y->item);
-}
-
 static pf_status look_up(pf_search *search, pf_err *err)
 {
     uint32_t          first = search->looked_up, count = search->count - first;
@@ -341,7 +324,7 @@ static pf_status look_up(pf_search *search, pf_err *err)
     return st;
 }
 
-static pf_status miss_in_replay(const pf_search_item *item, const candidates *missing, pf_err *err)
+static pf_status miss_in_replay(const pf_search_item *item, const pf_search_missing *missing, pf_err *err)
 {
     char hex[PF_DIGEST_HEX_BYTES] = "";
 
@@ -351,15 +334,15 @@ static pf_status miss_in_replay(const pf_search_item *item, const candidates *mi
                    item->layer, missing->items[0].tactic->name, missing->items[0].tuning.text, missing->count - 1, hex);
 }
 
-static pf_status collect_work(pf_search *search, work *list, uint32_t *count, pf_err *err)
+static pf_status collect_work(pf_search *search, pf_search_work *list, uint32_t *count, pf_err *err)
 {
     bool      replay = pf_config_bool(search->config, PF_CONFIG_replay);
     pf_status st = PF_OK;
 
     for (uint32_t i = search->looked_up; i < search->count && !st; i++) {
-        work *w = &list[*count];
+        pf_search_work *w = &list[*count];
 
-        *w = (work){ .item = i };
+        *w = (pf_search_work){ .item = i };
         st = find_missing(search, &search->items[i], &w->missing, err);
         if (!st && w->missing.count && replay)
             st = miss_in_replay(&search->items[i], &w->missing, err);
@@ -371,30 +354,7 @@ static pf_status collect_work(pf_search *search, work *list, uint32_t *count, pf
     return st;
 }
 
-/* Compiling is the slow part of many candidates and needs no device: all cores do it, before anything is timed. */
-static pf_status compile_ahead(pf_search *search, const work *list, uint32_t count, pf_err *err)
-{
-    pf_precompile_item *items = NULL;
-    uint32_t            total = 0, at = 0;
-    int64_t             start = pf_clock_ns();
-    pf_status           st = PF_OK;
-
-    for (uint32_t i = 0; i < count; i++)
-        total += list[i].missing.count;
-    items = pf_calloc(total + 1, sizeof *items);
-    if (!items)
-        return PF_FAIL_MEMORY(err, total * sizeof *items);
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t c = 0; c < list[i].missing.count; c++)
-            items[at++] = (pf_precompile_item){ search->items[list[i].item].problem, list[i].missing.items[c].tactic,
-                                                list[i].missing.items[c].tuning.text };
-    st = pf_precompile(search->device, items, total, pf_progress_tick, search->progress, err);
-    pf_progress_spent(search->progress, PF_PART_COMPILE, start);
-    pf_free(items);
-    return st;
-}
-
-static pf_status do_item(pf_search *search, const work *w, computation *c, pf_err *err)
+static pf_status do_item(pf_search *search, pf_search_work *w, computation *c, pf_err *err)
 {
     pf_search_item *item = &search->items[w->item];
     pf_status       st = PF_OK;
@@ -407,7 +367,10 @@ static pf_status do_item(pf_search *search, const work *w, computation *c, pf_er
 
         pf_oracle_clear(&c->oracle);
         c->best_ns = 0;
-        st = pf_oracle_make(item->problem, &c->oracle, err);
+        c->oracle = w->expected;
+        w->expected = (pf_oracle){ 0 };
+        if (!c->oracle.in)
+            st = pf_oracle_make(item->problem, &c->oracle, err);
         pf_progress_spent(search->progress, PF_PART_EXPECT, start);
     }
     if (!st)
@@ -419,14 +382,22 @@ static pf_status do_item(pf_search *search, const work *w, computation *c, pf_er
     return st ? pf_err_add(err, st, "layer \"%s\"", item->layer) : PF_OK;
 }
 
-static pf_status do_work(pf_search *search, work *list, uint32_t count, pf_err *err)
+static pf_status do_work(pf_search *search, pf_search_work *list, uint32_t count, pf_err *err)
 {
-    computation c = { 0 };
-    pf_status   st = compile_ahead(search, list, count, err);
+    computation        c = { 0 };
+    pf_precompilation *compilers = NULL;
+    pf_status          st = PF_OK;
 
-    qsort(list, count, sizeof *list, by_semantics);
+    if (!count)
+        return PF_OK;
+    pf_search_put_in_turn(list, count);
+    st = pf_search_compile(search, list, count, &compilers, err);
     for (uint32_t i = 0; i < count && !st; i++)
-        st = do_item(search, &list[i], &c, err);
+        if (!pf_search_wait(search, compilers, list, count, i))
+            st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        else
+            st = do_item(search, &list[i], &c, err);
+    pf_precompile_end(compilers);
     pf_oracle_clear(&c.oracle);
     return st;
 }
@@ -435,7 +406,7 @@ static pf_status find_and_time(pf_search *search, pf_err *err)
 {
     uint32_t  added = search->count - search->looked_up, count = 0;
     int64_t   start = pf_clock_ns();
-    work     *list = pf_calloc(added + 1, sizeof *list);
+    pf_search_work     *list = pf_calloc(added + 1, sizeof *list);
     pf_status st = list ? look_up(search, err) : PF_FAIL_MEMORY(err, added * sizeof *list);
 
     if (!st)
@@ -450,9 +421,7 @@ static pf_status find_and_time(pf_search *search, pf_err *err)
         search->progress->now.problems_done += added - count;
         st = do_work(search, list, count, err);
     }
-    for (uint32_t i = 0; list && i < added; i++)
-        pf_free(list[i].missing.items);
-    pf_free(list);
+    pf_search_works_free(list, added);
     return st;
 }
 

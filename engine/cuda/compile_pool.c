@@ -21,7 +21,8 @@
 
 extern char **environ;
 
-enum { WORKERS_MAX = 32, WITH_DEVICE_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20 };
+/* Processors go first to who times, who runs references and who compiles with a device, for which others wait. */
+enum { WORKERS_MAX = 32, WITH_DEVICE_MAX = 12, MESSAGE_LIMIT_BYTES = 64 << 20, NICENESS = 10 };
 
 /* A message is a 32-bit length and that many bytes. A request: tactic, tuning and problem text, each ended by a zero,
    or nothing, compute capability and source; an answer: what save wrote, or machine code; nothing when the tactic or
@@ -312,6 +313,7 @@ pf_status pf_compile_serve(int in, int out, int ordinal, pf_err *err)
 
     snprintf(name, sizeof name, "cuda:%d", ordinal);
     if (ordinal != PF_COMPILE_NO_DEVICE) st = pf_device_open(name, NULL, &device, err);
+    else (void)!nice(NICENESS);
     pf_buf_init(&answer, MESSAGE_LIMIT_BYTES);
     while (!st && heard && receive_message(in, &request, &bytes)) {
         const char *text[TEXTS] = {0};

@@ -235,10 +235,10 @@ static void cuda_sample(pf_device *device, struct pf_device_sample *out)
     pf_nvml_sample(cuda->nvml_device, (cuda->share < 100) + pf_compile_pool_workers(cuda->compilers), out);
 }
 
-static void cuda_rest(pf_device *device)
+static void cuda_rest(pf_device *device, bool all)
 {
     pf_compile_pool_rest(pf_cuda_of(device)->compilers);
-    pf_compile_pool_rest(pf_cuda_of(device)->program_compilers);
+    if (all) pf_compile_pool_rest(pf_cuda_of(device)->program_compilers);
 }
 
 static pf_status cuda_copy(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err)

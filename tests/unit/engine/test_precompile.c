@@ -1,6 +1,8 @@
-/* Candidates are compiled ahead once each, whatever they need for it; tactics without a compiler are passed over. */
+/* Candidates are compiled ahead once each, whatever they need for it; tactics without a compiler are passed over.  Who
+   waits for a group goes on while later ones are compiled. */
 #include "tests/test.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,11 +95,102 @@ static void who_stops_it_gets_no_failure(void **state)
         assert_in_range(compiled[0][i] + compiled[1][i], 0, 2);
 }
 
+/* ---- Group by group */
+
+enum { GROUPS = 5, OF_GROUP = 3 };
+
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t  gate_moved = PTHREAD_COND_INITIALIZER;
+static int             gate;        /* groups before it may be compiled */
+
+static void open_gate(int groups)
+{
+    pthread_mutex_lock(&gate_lock);
+    gate = groups;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static pf_status behind_gate(pf_device *unused, const pf_problem *p, const char *tuning, pf_err *err)
+{
+    int group = (int)strtol(tuning, NULL, 10);
+
+    (void)unused, (void)p, (void)err;
+    pthread_mutex_lock(&gate_lock);
+    while (group >= gate)
+        pthread_cond_wait(&gate_moved, &gate_lock);
+    pthread_mutex_unlock(&gate_lock);
+    count_in(0, tuning);
+    return PF_OK;
+}
+
+static const pf_tactic gated = { .name = "gated", .compile = behind_gate };
+
+/* Each group has three behind the gate and one that needs the device, in the wrong order. */
+static uint32_t fill_groups(pf_precompile_item *items)
+{
+    uint32_t count = 0;
+
+    memset(compiled, 0, sizeof compiled);
+    for (uint32_t g = GROUPS; g-- > 0;)
+        for (int i = 0; i <= OF_GROUP; i++) {
+            snprintf(texts[g], sizeof texts[g], "%u", g);
+            items[count++] = (pf_precompile_item){ .tactic = i < OF_GROUP ? &gated : &device, .tuning = texts[g],
+                                                   .group = g };
+        }
+    return count;
+}
+
+static void a_group_is_there_while_later_ones_are_compiled(void **state)
+{
+    pf_precompile_item items[GROUPS * (OF_GROUP + 1)];
+    uint32_t           count = fill_groups(items);
+    pf_precompilation *running = NULL;
+    pf_err             err = { 0 };
+
+    (void)state;
+    open_gate(0);
+    test_ok(pf_precompile_start(NULL, items, count, &running, &err), &err);
+    for (int g = 0; g < GROUPS; g++) {
+        open_gate(g + 1);
+        assert_true(pf_precompile_wait(running, (uint32_t)g, NULL, NULL));
+        assert_int_equal(compiled[0][g], OF_GROUP);
+        for (int later = g + 1; later < GROUPS; later++)
+            assert_int_equal(compiled[0][later], 0);
+        for (int i = 0; i < GROUPS; i++)        /* of all groups: nobody works with the device any more */
+            assert_int_equal(compiled[1][i], 1);
+    }
+    assert_true(pf_precompile_wait(running, UINT32_MAX, NULL, NULL));
+    pf_precompile_end(running);
+}
+
+static void what_has_not_begun_is_left_at_the_end(void **state)
+{
+    pf_precompile_item items[GROUPS * (OF_GROUP + 1)];
+    uint32_t           count = fill_groups(items);
+    pf_precompilation *running = NULL;
+    pf_err             err = { 0 };
+
+    (void)state;
+    open_gate(1);
+    test_ok(pf_precompile_start(NULL, items, count, &running, &err), &err);
+    assert_true(pf_precompile_wait(running, 0, NULL, NULL));
+    assert_false(pf_precompile_wait(running, GROUPS - 1, not_once, NULL));
+    open_gate(GROUPS);
+    pf_precompile_end(running);
+    assert_int_equal(compiled[0][0], OF_GROUP);
+    for (int g = 0; g < GROUPS; g++)
+        assert_in_range(compiled[0][g], 0, OF_GROUP);
+    pf_precompile_end(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(every_candidate_is_compiled_once),
                                         cmocka_unit_test(nothing_to_compile_is_no_failure),
-                                        cmocka_unit_test(who_stops_it_gets_no_failure) };
+                                        cmocka_unit_test(who_stops_it_gets_no_failure),
+                                        cmocka_unit_test(a_group_is_there_while_later_ones_are_compiled),
+                                        cmocka_unit_test(what_has_not_begun_is_left_at_the_end) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
