@@ -132,7 +132,7 @@ pf_status pf_path_join(const char *folder, const char *relative, char *out, size
     out[0] = 0;
     if (!relative[0] || relative[0] == '/' || climbs(relative))
         return PF_FAIL(err, PF_INVALID, "the path \"%.200s\" does not stay inside its folder; "
-                       "name a file relative to %.200s and without \"..\"", relative, folder);
+                       "name it without a leading \"/\" and without \"..\"", relative);
     length = snprintf(out, capacity, "%s/%s", folder[0] ? folder : ".", relative);
     if (length >= 0 && (size_t)length < capacity)
         return PF_OK;

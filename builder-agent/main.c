@@ -59,8 +59,8 @@ static const struct mode *find_mode(int argc, char **argv)
 
 static int end(pf_status st, const pf_err *err)
 {
-    if (st)
-        fprintf(stderr, "planfarm-agent: %s\n", err->msg[0] ? err->msg : pf_status_text(st));
+    if (st && err->msg[0])              /* without a message it has been logged */
+        fprintf(stderr, "planfarm-agent: %s\n", err->msg);
     return pf_status_exit_code(st);
 }
 

@@ -1,12 +1,14 @@
 /* The agent's side of membership: HELLO until it is answered, then HEARTBEATs at the times that the coordinator names.
    Nothing heard for PF_PEER_SILENT_NS: a new connection, and HELLO again. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "builder-agent/state.h"
+#include "proto/farm_key.h"
 
 #define SOFTWARE "planfarm-agent " PF_VERSION
 #define ANSWER_NS    (2 * PF_NS_PER_S)      /* an unanswered HELLO or HEARTBEAT is followed by another after this */
@@ -153,7 +155,10 @@ static void new_connection(pf_agent *agent, int64_t now_ns)
 {
     pf_err err = { 0 };
 
-    pf_log(PF_LOG_WARN, "agent", "coordinator_silent endpoint=%s", pf_peer_endpoint(agent->peer));
+    const char *key = getenv(PF_FARM_KEY_VARIABLE);
+
+    pf_log(PF_LOG_WARN, "agent", "coordinator_silent endpoint=%s%s", pf_peer_endpoint(agent->peer),
+           key && key[0] ? "" : " key=none hint=\"a farm with keys answers only to them: " PF_FARM_KEY_VARIABLE "\"");
     if (pf_peer_reconnect(agent->peer, &err))
         pf_log(PF_LOG_ERROR, "agent", "no_connection reason=\"%s\"", err.msg);
     agent->member = false;

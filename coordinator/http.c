@@ -10,7 +10,8 @@
 #include "coordinator/http_private.h"
 
 /* CROWDED: the rest of the connections is room for those that are shut down and not yet gone. */
-enum { THREADS = 4, CONNECTIONS_MAX = 512, CROWDED = 480, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10 };
+enum { THREADS = 4, CONNECTIONS_MAX = 512, CROWDED = 480, IDLE_SECONDS = 60, CONNECTION_BYTES = 64 << 10,
+       UNAUTHORIZED_BYTES = 512 };
 
 /* ---- routing */
 
@@ -32,14 +33,17 @@ enum { PUT_GRANTS = PF_GRANT_SUBMIT | PF_GRANT_AGENT };
 
 static enum MHD_Result answer_unauthorized(struct MHD_Connection *connection, const char *why)
 {
-    static const char    text[] = "this farm wants a token: planfarm keys token makes one from your key\n";
-    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text,
-                                                                    MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = NULL;
     enum MHD_Result      result = MHD_NO;
+    char                 text[UNAUTHORIZED_BYTES] = "";
+    int                  length = snprintf(text, sizeof text, "%s: planfarm keys token makes one from your key\n", why);
 
+    response = MHD_create_response_from_buffer((size_t)length < sizeof text ? (size_t)length : sizeof text - 1, text,
+                                               MHD_RESPMEM_MUST_COPY);
     if (!response)
         return MHD_NO;
     pf_log(PF_LOG_INFO, "http", "unauthorized reason=\"%s\"", why);
+    MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
     MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"planfarm\"");
     result = MHD_queue_response(connection, 401, response);
     MHD_destroy_response(response);
@@ -57,7 +61,7 @@ static bool may(pf_http *http, struct MHD_Connection *connection, uint32_t grant
     if (grants == 0 || !pf_authority_has_keys(http->options.authority))
         return true;
     if (!header || strncmp(header, "Bearer ", 7) != 0)
-        *result = answer_unauthorized(connection, "no token");
+        *result = answer_unauthorized(connection, "this farm wants a token");
     else if (pf_authority_check_token(http->options.authority, header + 7, &entry, &why))
         *result = answer_unauthorized(connection, why.msg);
     else if (!(entry.grants & grants))

@@ -73,10 +73,19 @@ static enum MHD_Result answer_unsatisfiable(struct MHD_Connection *connection, u
     return result;
 }
 
+/* The part asked for; NULL when what the asker has so far is of another blob (If-Range), and the whole is due. */
+static const char *range_of(struct MHD_Connection *connection, const char *etag)
+{
+    const char *begun = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Range");
+
+    return begun && strcmp(begun, etag) != 0 ? NULL
+                                             : MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
+}
+
 /* Takes fd. */
 static enum MHD_Result send_blob(struct MHD_Connection *connection, int fd, uint64_t size, const char *etag)
 {
-    const char          *range = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
+    const char          *range = range_of(connection, etag);
     uint64_t             first = 0, last = size - 1;
     bool                 unsatisfiable = false;
     bool                 partial = parse_range(range, size, &first, &last, &unsatisfiable);

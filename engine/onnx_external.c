@@ -85,6 +85,9 @@ pf_status pf_onnx_external_path(const char *folder, const char *location, char *
         st = real_path(joined, real, err);
     if (st)
         return st;
+    if (!strcmp(real_folder, real))
+        return PF_FAIL(err, PF_INVALID, "the weights file \"%.200s\" is the model's folder itself; name a file in it",
+                       location);
     if (!is_inside(real_folder, real))
         return PF_FAIL(err, PF_INVALID,
                        "the weights file \"%.200s\" is a link out of the model's folder; copy the file there",

@@ -77,10 +77,10 @@ static pf_status refuse_name(const char *name, size_t length, pf_err *err)
     pf_buf_init(&known, 4096);
     for (uint32_t i = 0; i < RULE_COUNT; i++)
         pf_buf_printf(&known, "%s%s", i ? ", " : "", rules[i]->name);
-    (void)PF_FAIL(err, PF_INVALID, "there is no rewrite rule \"%.*s\"; there are %s", (int)length, name,
+    (void)PF_FAIL(err, PF_USAGE, "there is no rewrite rule \"%.*s\"; there are %s", (int)length, name,
                   known.data ? (char *)known.data : "");
     pf_buf_clear(&known);
-    return PF_INVALID;
+    return PF_USAGE;
 }
 
 /* Sets on[] for each name of a list. */

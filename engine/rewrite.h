@@ -65,7 +65,7 @@ typedef struct pf_rewrite_options {
 
 /* Rewrites the graph in place. options and report may be NULL; the report is filled (and to be cleared) even on
    failure.
-   Errors   INVALID: no such rule (the message lists what there is); INTERNAL: a rule broke the graph. */
+   Errors   USAGE: no such rule (the message lists what there is); INTERNAL: a rule broke the graph. */
 pf_status pf_rewrite_run(pf_graph *graph, const pf_rewrite_options *options, pf_rewrite_report *report, pf_err *err);
 
 /* For rules. */

@@ -37,6 +37,19 @@ static bool lies_inside(const pf_plan *plan, const pf_instance *instance, const 
     return value->view_offset == 0 && bytes == whole;
 }
 
+/* Where dims may vary this is a reshape to a size that these do not divide into: what is fixed was looked at when the
+   plan was opened. */
+static pf_status refuse_view(const pf_plan *plan, const pf_instance *instance, const pf_plan_value *value, pf_err *err)
+{
+    const pf_plan_value *root = value->view_of == PF_NONE ? value : &plan->values[value->view_of];
+
+    return PF_FAIL(err, PF_INVALID,
+                   "the shapes set do not go with this network: \"%s\" has %zu bytes and is made of the %zu of \"%s\"; "
+                   "set others",
+                   value->name, instance->value_bytes[value - plan->values], instance->value_bytes[root - plan->values],
+                   root->name);
+}
+
 static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -55,8 +68,7 @@ static pf_status measure_values(const pf_plan *plan, pf_instance *instance, pf_e
     }
     for (uint32_t i = 0; i < plan->value_count; i++)
         if (!lies_inside(plan, instance, &plan->values[i], instance->value_bytes[i]))
-            return PF_FAIL(err, PF_CORRUPT, "the plan is damaged: value \"%s\" is a view of other bytes than its own",
-                           plan->values[i].name);
+            return refuse_view(plan, instance, &plan->values[i], err);
     return PF_OK;
 }
 

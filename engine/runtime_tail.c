@@ -53,6 +53,9 @@ static pf_status leave_output(pf_context *c, uint32_t output, pf_stream *stream,
 
     if (io == PF_NONE || !c->bound[io])
         return PF_OK;
+    if (tensor->dtype == PF_STRING)
+        return PF_FAIL(err, PF_UNSUPPORTED, "output \"%s\" is of strings: take it with host tensors and bind no memory",
+                       c->plan->io[io].name);
     if (c->plan->io[io].rank != tensor->rank || pf_context_value_dims(c, c->plan->io_value[io], dim, NULL) ||
         memcmp(dim, tensor->dim, (size_t)tensor->rank * sizeof *dim))
         return PF_FAIL(err, PF_UNSUPPORTED,

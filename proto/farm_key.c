@@ -213,6 +213,6 @@ pf_status pf_farm_token_check(const char *token, const pf_farm_key *server, cons
         return PF_FAIL(err, PF_DENIED, "the token was not made by the key that it names");
     expires = strrchr(claim, '.');
     if (!expires || strtoll(expires + 1, NULL, 10) < now_s)
-        return PF_FAIL(err, PF_DENIED, "the token is over; make another");
+        return PF_FAIL(err, PF_DENIED, "the token is over");
     return PF_OK;
 }

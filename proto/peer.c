@@ -35,6 +35,9 @@ static pf_status set_curve(pf_peer *peer, pf_err *err)
 {
     if (!peer->server_public_key)
         return PF_OK;
+    if (!peer->server_public_key[0])
+        return PF_FAIL(err, PF_INVALID, "the key for %s does not hold the farm's public key; make one with "
+                       "planfarm keys new --state DIR where the farm is, or with --server KEY", peer->endpoint);
     if (zmq_setsockopt(peer->socket, ZMQ_CURVE_SERVERKEY, peer->server_public_key, 41) != 0 ||
         zmq_setsockopt(peer->socket, ZMQ_CURVE_PUBLICKEY, peer->public_key, 41) != 0 ||
         zmq_setsockopt(peer->socket, ZMQ_CURVE_SECRETKEY, peer->secret_key, 41) != 0)

@@ -98,8 +98,9 @@ pf_status pf_rows_size(pf_tensor *out, int32_t rank, const int64_t *dim, pf_err 
         return PF_FAIL(err, PF_INVALID, "the result has rank %d where %d was inferred", rank, out->rank);
     for (int32_t d = 0; d < rank; d++)
         if (out->dim[d] != dim[d])
-            return PF_FAIL(err, PF_INVALID, "dim %d of the result is %lld where %lld was inferred", d,
-                           (long long)dim[d], (long long)out->dim[d]);
+            return PF_FAIL(err, PF_INVALID,
+                           "dim %d of the result is %lld and was taken to be %lld: sizes that the network leaves open "
+                           "have to be equal where they meet", d, (long long)dim[d], (long long)out->dim[d]);
     return PF_OK;
 }
 

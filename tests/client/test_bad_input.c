@@ -32,6 +32,7 @@ static const struct bad {
     {{"build", "tiny.onnx", "--shapes", "x:0x3"}, 64, {"x:0x3"}},
     {{"build", "tiny.onnx", "--effort", "9"}, 64, {"effort"}},
     {{"build", "tiny.onnx", "--tactics", "magic"}, 64, {"magic"}},
+    {{"build", "tiny.onnx", "--disable-rules", "magic"}, 64, {"magic"}},
     {{"build", "tiny.onnx", "--gpu", "h100"}, 64, {"--farm"}},
     {{"build", "tiny.onnx", "--cache", "noise.onnx"}, 65, {"noise.onnx"}},
     {{"run", "absent.plan"}, 66, {"absent.plan"}},

@@ -228,6 +228,7 @@ static void blobs_over_http(void **state)
     const char *const small[] = { "--blob-bytes", "1000000", NULL };
     const char *const range[] = { "Range: bytes=2-4", NULL }, *const tail[] = { "Range: bytes=-3", NULL };
     const char *const behind[] = { "Range: bytes=100-", NULL };
+    const char *const other[] = { "Range: bytes=2-4", "If-Range: \"of another blob\"", NULL };
     daemon_process    d = { 0 };
     pf_digest         digest = { 0 };
     char              hex[PF_DIGEST_HEX_BYTES] = "", path[128] = "", known[128] = "";
@@ -248,6 +249,14 @@ static void blobs_over_http(void **state)
     http_answer_clear(&answer);
     http_request("GET", d.http, path, tail, NULL, 0, &answer);
     assert_string_equal((char *)answer.body.data, "789");
+    http_answer_clear(&answer);
+    http_request("GET", d.http, path, other, NULL, 0, &answer);
+    assert_int_equal(answer.code, 200);
+    assert_int_equal(answer.body.size, 10);
+    http_answer_clear(&answer);
+    snprintf(known, sizeof known, "If-Range: \"%s\"", hex);
+    http_request("GET", d.http, path, (const char *const[]){ range[0], known, NULL }, NULL, 0, &answer);
+    assert_int_equal(answer.code, 206);
     http_answer_clear(&answer);
     http_request("GET", d.http, path, behind, NULL, 0, &answer);
     assert_int_equal(answer.code, 416);

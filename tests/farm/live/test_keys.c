@@ -94,6 +94,10 @@ static void each_verb_takes_a_key_file(void **state)
     json_decref(LIVE_JSON(&farm, 77, "agents", "--key-file", "stranger.key"));
     assert_non_null(strstr(live_errors(), "does not let the key"));
     json_decref(LIVE_JSON(&farm, 66, "agents", "--key-file", "absent.key"));
+    test_ok(pf_farm_key_new("lost", "", &stranger, &err), &err);
+    test_ok(pf_farm_key_write(&stranger, program_path("lost.key"), &err), &err);
+    json_decref(LIVE_JSON(&farm, 65, "agents", "--key-file", "lost.key"));
+    assert_non_null(strstr(live_errors(), "does not hold the farm's public key"));
 }
 
 /* What a farm refuses is not told as done, and the grant that is missing is named. */

@@ -241,12 +241,41 @@ static void sums_of_sizes_in_a_decoder(void **state)
     agrees_everywhere(&decoder_subject);
 }
 
+/* Rows of four become rows of eight, which an odd number of them does not. */
+static void sizes_that_do_not_divide_are_refused(void **state)
+{
+    const int64_t dims[2] = { 3, 4 };
+    pf_device    *device = cpu();
+    pf_network   *net = NULL;
+    pf_plan      *plan = NULL;
+    pf_context   *context = NULL;
+    pf_tensor_id  x = PF_NONE;
+    pf_err        err = { 0 };
+
+    (void)state;
+    test_ok(pf_network_new("rows", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[n,4]", &x, &err), &err);
+    x = layer(net, "relu", "relu", "", 1, &x);
+    x = layer(net, "reshape", "longer", "shape=[-1,8]", 1, &x);
+    test_ok(pf_network_output(net, x, "y", &err), &err);
+    plan = plan_of(net, "effort=0\nmin_shapes=x:2x4\nopt_shapes=x:4x4\nmax_shapes=x:8x4\n", device);
+    test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
+    test_ok(pf_context_set_shape(context, pf_plan_find_io(plan, "x"), dims, 2, &err), &err);
+    test_fails(pf_context_ready(context, &err), PF_INVALID, &err);
+    assert_non_null(strstr(err.msg, "do not go with this network"));
+    pf_context_free(context);
+    pf_plan_free(plan);
+    pf_network_free(net);
+    pf_device_close(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_and_sequences_of_a_transformer),
         cmocka_unit_test(batches_and_sizes_of_images),
         cmocka_unit_test(sums_of_sizes_in_a_decoder),
+        cmocka_unit_test(sizes_that_do_not_divide_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

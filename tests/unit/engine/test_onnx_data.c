@@ -266,6 +266,7 @@ static void test_external_refused(void **state)
     expect_external("location=../outside.bin", PF_INVALID, "..");
     expect_external("location=sub/../../outside.bin", PF_INVALID, "..");
     expect_external("location=/etc/passwd", PF_INVALID, "/etc/passwd");
+    expect_external("location=.", PF_INVALID, "the model's folder itself");
     expect_external("location=link.bin", PF_INVALID, "link out of the model's folder");
     expect_external("location=away/outside.bin", PF_INVALID, "link out of the model's folder");
     expect_external("location=none.bin", PF_NOT_FOUND, "none.bin is missing");
