@@ -265,6 +265,23 @@ static pf_status draft_slice(pf_draft *d, const pf_format_unit *unit, pf_err *er
     return st;
 }
 
+/* A part of the concat at that offset.  Both may lie in others by now, since a concat may be a part of another one:
+   then the narrower of these moves into the wider. */
+static pf_status join(pf_draft *d, uint32_t part, uint32_t whole, uint64_t offset, pf_err *err)
+{
+    const pf_plan_value *values = d->plan.values;
+    uint32_t             inner = root_of(d, part), outer = root_of(d, whole);
+    uint64_t             at = values[whole].view_offset + offset, own = values[part].view_offset;
+
+    if (inner == outer && at == own)
+        return PF_OK;
+    if (inner != outer && at >= own && values[inner].shape.dim[1] <= values[outer].shape.dim[1])
+        return move_into(d, inner, outer, at - own, err);
+    if (inner != outer && own >= at)
+        return move_into(d, outer, inner, own - at, err);
+    return PF_FAIL(err, PF_INTERNAL, "value \"%s\" has two places", values[part].name);
+}
+
 /* The inputs, made before, move to where the whole has them. */
 static pf_status draft_concat(pf_draft *d, const pf_format_unit *unit, pf_err *err)
 {
@@ -278,7 +295,8 @@ static pf_status draft_concat(pf_draft *d, const pf_format_unit *unit, pf_err *e
 
         st = get_value(d, unit->in[i], option->in[i], &part, err);
         if (!st && find_part(d, unit, option->in[i], i, &offset))
-            st = move_into(d, root_of(d, part), whole, offset, err);
+            st = pf_layout_pitch(option->in[i]) ? join(d, part, whole, offset, err)
+                                                : move_into(d, root_of(d, part), whole, offset, err);
     }
     return st;
 }

@@ -88,6 +88,9 @@ pf_status pf_formats_place(pf_formats *formats, pf_err *err);
 /* The same as pf_formats_part for parts with gaps: kind is that of the whole, which gives the pitch. */
 bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout kind, uint32_t index,
                               uint64_t *offset_bytes);
+/* formats_assign.c: may values be copied into their places in wider ones, and out of them?  A card takes as long for
+   that as for what is saved. */
+bool      pf_formats_copies_to_places(const pf_formats *formats);
 /* formats_units.c: the node of a unit that is just this one node, of that op; else NULL. */
 const pf_node *pf_formats_only_node(const pf_formats *formats, const pf_format_unit *unit, pf_op_kind op);
 /* formats_units.c: one more option, whose layouts are owned by the unit then when it has no problem. */

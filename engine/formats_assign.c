@@ -31,6 +31,7 @@ typedef struct assigning {
     uint32_t   *unit_node;          /* unit -> node of the pbqp */
     uint32_t    outside;            /* node of the world outside: one state, LINEAR */
     uint32_t   *states;
+    bool        places;             /* values may lie in their places in wider ones */
 } assigning;
 
 /* ---- Who produces and who reads */
@@ -148,9 +149,15 @@ static pf_status add_copy_item(assigning *a, pf_value_id v, pf_layout from, pf_l
 
 /* Into its place, and out of it, a value goes in one kind of layout: other ways have two steps and are rarely worth
    timing. */
-static bool is_offered(pf_layout from, pf_layout to)
+static bool is_offered(const pf_formats *f, pf_layout from, pf_layout to)
 {
-    return pf_layout_pitch(from) == pf_layout_pitch(to) || pf_layout_kind(from) == pf_layout_kind(to);
+    return pf_layout_pitch(from) == pf_layout_pitch(to) ||
+           (pf_layout_kind(from) == pf_layout_kind(to) && pf_formats_copies_to_places(f));
+}
+
+bool pf_formats_copies_to_places(const pf_formats *formats)
+{
+    return formats->search->device->kind == PF_DEVICE_CPU;
 }
 
 static pf_status add_copy_items_of(assigning *a, pf_value_id v, pf_err *err)
@@ -166,7 +173,7 @@ static pf_status add_copy_items_of(assigning *a, pf_value_id v, pf_err *err)
 
             if (!(made & 1u << x) || !(read & 1u << y) || pf_layout_same_bytes(from, to, shape))
                 continue;
-            if (is_offered(from, to))
+            if (is_offered(a->f, from, to))
                 st = add_copy_item(a, v, from, to, err);
             else
                 fl->item[x][y] = REFUSED;
@@ -194,6 +201,19 @@ static double copy_cost(const assigning *a, const flow *fl, pf_layout from, pf_l
 
 /* ---- Nodes and edges */
 
+static double option_cost(const assigning *a, const pf_format_unit *unit, const pf_format_option *option)
+{
+    bool lies_in_place = false;
+
+    for (uint32_t i = 0; i < unit->in_count; i++)
+        lies_in_place = lies_in_place || pf_layout_pitch(option->in[i]);
+    for (uint32_t i = 0; i < unit->out_count; i++)
+        lies_in_place = lies_in_place || pf_layout_pitch(option->out[i]);
+    if (lies_in_place && !a->places)
+        return INFINITY;
+    return option->problem ? pf_search_cost(a->f->search, option->item) : 0;
+}
+
 static pf_status add_unit_nodes(assigning *a, pf_err *err)
 {
     pf_formats  *f = a->f;
@@ -207,7 +227,7 @@ static pf_status add_unit_nodes(assigning *a, pf_err *err)
         if (!costs)
             return PF_FAIL_MEMORY(err, unit->option_count * sizeof *costs);
         for (uint32_t i = 0; i < unit->option_count; i++)
-            costs[i] = unit->options[i].problem ? pf_search_cost(f->search, unit->options[i].item) : 0;
+            costs[i] = option_cost(a, unit, &unit->options[i]);
         st = pf_pbqp_add_node(a->pbqp, costs, unit->option_count, &a->unit_node[u], err);
         pf_free(costs);
     }
@@ -359,15 +379,70 @@ static pf_status add_copies(assigning *a, pf_value_id v, pf_err *err)
     return st;
 }
 
-static pf_status solve(assigning *a, pf_err *err)
+static void forget_problem(assigning *a)
 {
-    pf_status st = pf_pbqp_solve(a->pbqp, a->states, &a->f->exact, err);
+    for (uint32_t v = 0; v < a->f->graph->value_count; v++) {
+        pf_free(a->flows[v].sets);
+        a->flows[v].sets = NULL;
+    }
+    pf_pbqp_free(a->pbqp);
+    a->pbqp = NULL;
+}
 
-    if (st)
-        return pf_err_add(err, st, "no layouts fit all layers together");
-    for (uint32_t u = 0; u < a->f->unit_count; u++)
-        a->f->units[u].chosen = a->states[a->unit_node[u]];
-    a->f->cost_ns = pf_pbqp_cost(a->pbqp, a->states);
+/* Keeps what it finds when that is cheaper than what is kept.  *found: anything fits. */
+static pf_status solve(assigning *a, bool places, bool *found, pf_err *err)
+{
+    pf_formats *f = a->f;
+    bool        exact = false;
+    pf_status   st = PF_OK;
+
+    *found = false;
+    a->places = places;
+    a->pbqp = pf_pbqp_new();
+    st = a->pbqp ? add_unit_nodes(a, err) : PF_FAIL_MEMORY(err, sizeof *a);
+    if (!st)
+        st = connect(a, err);
+    if (!st)
+        st = pf_pbqp_solve(a->pbqp, a->states, &exact, err);
+    if (!st) {
+        double cost = pf_pbqp_cost(a->pbqp, a->states);
+
+        *found = true;
+        for (uint32_t u = 0; u < f->unit_count && cost < f->cost_ns; u++)
+            f->units[u].chosen = a->states[a->unit_node[u]];
+        f->exact = cost < f->cost_ns ? exact && places : f->exact;
+        f->cost_ns = fmin(f->cost_ns, cost);
+    }
+    forget_problem(a);
+    return st;
+}
+
+static bool has_places(const pf_formats *f)
+{
+    for (uint32_t v = 0; v < f->graph->value_count; v++)
+        if (f->pitch[v])
+            return true;
+    return false;
+}
+
+/* What lies in wider values ties many layers together, so where the answer is not known to be the best, that without
+   any of it may be better, or the only one. */
+static pf_status choose(assigning *a, pf_err *err)
+{
+    pf_err    own = { 0 };
+    bool      found = false, found_without = false;
+    pf_status st = PF_OK;
+
+    a->f->cost_ns = INFINITY;
+    st = solve(a, true, &found, &own);
+    if (has_places(a->f) && (found ? !a->f->exact : st == PF_INVALID)) {
+        pf_err_clear(&own);
+        st = solve(a, false, &found_without, &own);
+    }
+    if (!found && !found_without)
+        return pf_err_add(err, pf_err_set(err, st, own.file, own.line, "%s", own.msg),
+                          "no layouts fit all layers together");
+    st = PF_OK;
     for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
         if (a->flows[v].reader_count)
             st = add_copies(a, v, err);
@@ -383,26 +458,18 @@ pf_status pf_formats_assign(pf_formats *f, pf_err *err)
     a.flows = pf_calloc(values, sizeof *a.flows);
     a.unit_node = pf_calloc(f->unit_count + 1, sizeof *a.unit_node);
     a.states = pf_calloc((size_t)values + f->unit_count + 1, sizeof *a.states);
-    a.pbqp = pf_pbqp_new();
-    if (!a.flows || !a.unit_node || !a.states || !a.pbqp)
+    if (!a.flows || !a.unit_node || !a.states)
         st = PF_FAIL_MEMORY(err, values * sizeof *a.flows);
     if (!st)
         st = find_flows(&a, err);
     if (!st)
         st = add_copy_items(&a, err);
     if (!st)
-        st = add_unit_nodes(&a, err);
-    if (!st)
-        st = connect(&a, err);
-    if (!st)
-        st = solve(&a, err);
-    for (uint32_t v = 0; a.flows && v < values; v++) {
+        st = choose(&a, err);
+    for (uint32_t v = 0; a.flows && v < values; v++)
         pf_free(a.flows[v].readers);
-        pf_free(a.flows[v].sets);
-    }
     pf_free(a.flows);
     pf_free(a.unit_node);
     pf_free(a.states);
-    pf_pbqp_free(a.pbqp);
     return st;
 }

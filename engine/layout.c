@@ -346,5 +346,5 @@ bool pf_layout_channels(pf_layout kind, pf_dtype dtype, const pf_shape *shape, i
             elems > INT64_MAX / 16)
             return false;
     *offset_bytes = pf_dtype_bytes(dtype, (uint64_t)elems);
-    return *offset_bytes % PF_LAYOUT_PART_ALIGNMENT == 0;
+    return *offset_bytes % PF_LAYOUT_CHANNELS_ALIGNMENT == 0;
 }

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "engine/search_work.h"
 
+enum { FEW_LIKELY = 2, MANY_LIKELY = 6, MANY_LIKELY_EFFORT = 3 };
+
 /* ---- Life */
 
 bool pf_search_allows(const void *user, const pf_tactic *tactic)
@@ -62,8 +64,14 @@ pf_status pf_search_add(pf_search *search, pf_problem *problem, const char *laye
         return PF_FAIL_MEMORY(err, (search->count + 1) * sizeof *search->items);
     }
     item = &search->items[search->count++];
-    *item = (pf_search_item){ .problem = problem, .layer = pf_strdup(layer) };
+    *item = (pf_search_item){ .problem = problem, .layer = pf_strdup(layer), .like = PF_NONE };
     return item->layer ? PF_OK : PF_FAIL_MEMORY(err, strlen(layer));
+}
+
+void pf_search_like(pf_search *search, uint32_t index, uint32_t other)
+{
+    if (index + 1 == search->count && index >= search->looked_up && other < search->looked_up)
+        search->items[index].like = other;
 }
 
 /* ---- What is missing */
@@ -131,6 +139,18 @@ static pf_status list_tunings(const pf_search *search, const pf_search_item *ite
     return PF_OK;
 }
 
+static pf_status add_candidate(pf_search_missing *out, const pf_tactic *tactic, const char *tuning, pf_err *err)
+{
+    pf_timing_candidate *added = NULL;
+
+    if (pf_grow((void **)&out->items, &out->capacity, out->count + 1, sizeof *out->items))
+        return PF_FAIL_MEMORY(err, (out->count + 1) * sizeof *out->items);
+    added = &out->items[out->count++];
+    *added = (pf_timing_candidate){ .tactic = tactic };
+    snprintf(added->tuning.text, sizeof added->tuning.text, "%s", tuning);
+    return PF_OK;
+}
+
 /* *listed: how many tunings the tactic has, known ones included. */
 static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
                              pf_search_missing *out, uint32_t *listed, pf_err *err)
@@ -142,12 +162,35 @@ static pf_status add_missing(const pf_search *search, const pf_search_item *item
     for (uint32_t i = 0; i < tunings.count && !st; i++) {
         if (counts(search, pf_timing_record_find(&item->record, tactic->name, tunings.items[i].text), tactic))
             continue;
-        if (pf_grow((void **)&out->items, &out->capacity, out->count + 1, sizeof *out->items))
-            st = PF_FAIL_MEMORY(err, (out->count + 1) * sizeof *out->items);
-        else
-            out->items[out->count++] = (pf_timing_candidate){ tactic, tunings.items[i] };
+        st = add_candidate(out, tactic, tunings.items[i].text, err);
     }
     pf_tuning_clear(&tunings);
+    return st;
+}
+
+/* Of an item that is like another: what is best for that one.  *found: how many there are, known ones included.  What
+   was once timed is enough, so that timing the other again changes nothing here. */
+static pf_status find_likely(const pf_search *search, const pf_search_item *item, pf_search_missing *out,
+                             uint32_t *found, pf_err *err)
+{
+    const pf_choice *best = &search->items[item->like].choice;
+    uint32_t         most = effort_of(search) < MANY_LIKELY_EFFORT ? FEW_LIKELY : MANY_LIKELY;
+    pf_status        st = PF_OK;
+
+    *found = 0;
+    for (uint32_t i = 0; i < item->record.count; i++) {
+        const pf_tactic *tactic = pf_tactic_find(item->record.entries[i].tactic);
+
+        *found += tactic && offers(search, tactic, item->problem) && counts(search, &item->record.entries[i], tactic);
+    }
+    for (uint32_t i = 0; i < best->count && *found < most && out->count == *found && !st; i++) {
+        const pf_tactic *tactic = pf_tactic_find(best->ranked[i]->tactic);
+
+        if (!tactic || (tactic->flags & PF_TACTIC_ORACLE) || !offers(search, tactic, item->problem))
+            continue;
+        st = add_candidate(out, tactic, best->ranked[i]->tuning, err);
+        ++*found;
+    }
     return st;
 }
 
@@ -157,8 +200,10 @@ static pf_status find_missing(const pf_search *search, pf_search_item *item, pf_
     const pf_tactic *tactic = NULL;
     bool             enough = item->record.effort >= effort_of(search), oracles = false;
     uint32_t         offered = 0, asked = 0, listed = 0;
-    pf_status        st = PF_OK;
+    pf_status        st = item->like == PF_NONE ? PF_OK : find_likely(search, item, out, &listed, err);
 
+    if (st || listed)
+        return st;
     for (int pass = 0; pass < 2 && !offered && !st; pass++) {
         oracles = pass == 1;
         for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, oracles, &at)) != NULL;) {

@@ -25,6 +25,7 @@ typedef struct pf_search_item {
     pf_choice        choice;            /* best first; empty when nothing computes it as laid out */
     pf_timing_entry *guesses;           /* owned; of effort 0, and where all others are banned: what choice points to */
     bool             only_oracle;       /* no tactic but the reference takes it */
+    uint32_t         like;              /* of whose best candidates it has: see pf_search_like; PF_NONE: all */
     bool             varies;            /* a layer with shapes that vary has it: set before the run that ranks it */
 } pf_search_item;
 
@@ -49,6 +50,10 @@ pf_status pf_search_open(pf_device *device, const pf_config *config, pf_timing_s
 void      pf_search_close(pf_search *search);
 /* Takes a bound problem (on failure too); *index: its item, the same for equal problems. */
 pf_status pf_search_add(pf_search *search, pf_problem *problem, const char *layer, uint32_t *index, pf_err *err);
+/* An item that was not looked up yet is tried only with the candidates that are best for another one, which was timed:
+   the same computation in a layout that does not change much.  With all, where nothing takes them, and when it was
+   there for another reason. */
+void      pf_search_like(pf_search *search, uint32_t index, uint32_t other);
 /* Looks up all items added since the last run in one batch, times what is missing, and ranks each item's candidates.
    Errors   CACHE_MISS: replay was asked for and a timing is missing, naming the layer; CANCELLED; DEVICE. */
 pf_status pf_search_run(pf_search *search, pf_err *err);

@@ -77,6 +77,11 @@ void     cg_index_print(const cg_context *cg, const cg_index *index, const char 
 /* Loops over the memory of a value: variables in memory order, and the point of one element as a form of them. Blocked
    layouts get a variable for the block and a guard for its padding. Fills cg->var_*, lane_var. */
 void    cg_loop_over(cg_context *cg, pf_layout layout, const pf_value *value, cg_point *point);
+/* Is it an image whose channels lie side by side, perhaps in a wider one where every pixel begins at 16 bytes? */
+bool     cg_is_channels_last(pf_layout layout, pf_dtype dtype);
+/* Elements from the first to the last of the problem's largest input or output, those of the wider values in which they
+   lie among them. */
+int64_t  cg_most_places(const pf_problem *p);
 /* Element offset of a point in a value's memory. */
 cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, const cg_point *point);
 /* Loads graph input `input`, which is `value`, at a point: the id of a fresh array; reads nothing where the guard is

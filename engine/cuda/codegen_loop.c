@@ -12,7 +12,7 @@ enum { SOURCE_LIMIT_BYTES = 4 << 20 };
 /* Blocks of eight serve tensor cores for images of few channels; other blocked layouts are for CPUs. */
 static bool fits_layout(pf_layout layout, const pf_value *value)
 {
-    return layout == PF_LAYOUT_LINEAR || layout == PF_LAYOUT_CHANNELS_LAST ||
+    return layout == PF_LAYOUT_LINEAR || cg_is_channels_last(layout, value->dtype) ||
            (layout == PF_LAYOUT_C8 && pf_dim_is_number(value->shape.dim[1]) && value->shape.dim[1] <= 8);
 }
 
@@ -106,7 +106,7 @@ static int64_t loop_elems(const cg_context *cg)
 
 static int64_t largest_tensor(const pf_problem *p)
 {
-    int64_t most = 1;
+    int64_t most = cg_most_places(p);
 
     for (uint32_t v = 0; v < p->graph->value_count; v++) {
         int64_t elems = pf_shape_elems(p->graph->dims, &p->graph->values[v].shape);

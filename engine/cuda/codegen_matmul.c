@@ -240,6 +240,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
                   vector, type, type);
     pf_buf_printf(out, "#define WIDE %d\n#define APART %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide,
                   comes_apart(p, product), product->wide && product->k % 4 != 0, elem);
+    pf_buf_printf(out, "#define X_ROW %lld\n", (long long)cg_product_x_row(p, product));
     pf_buf_printf(out, "#define BATCH %lld\n#define X_BATCH %lld\n#define W_BATCH %lld\n", (long long)product->batch,
                   product->repeats_x ? 0 : (long long)(product->m * product->k), (long long)(product->n * product->k));
     print_window(product, out);
@@ -260,7 +261,7 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
                        t->warps_n);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%s", cg_prelude);
-    cg_product_print_index(&product, &out->source);
+    cg_product_print_index(p, &product, &out->source);
     print_defines(p, &product, t, cg_product_vector(p, &product), &out->source);
     st = cg_product_emit_finish(p, &product, cg_product_vector(p, &product), &out->source, err);
     pf_buf_printf(&out->source, "%s%s", pf_nvrtc_cluster, pf_nvrtc_matmul);

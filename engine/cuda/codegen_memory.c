@@ -110,7 +110,9 @@ cg_type cg_type_of(pf_dtype dtype)
 
 static int64_t channel_block(pf_layout layout)
 {
-    return layout == PF_LAYOUT_C8 ? 8 : layout == PF_LAYOUT_C16 ? 16 : 0;
+    pf_layout kind = pf_layout_kind(layout);
+
+    return kind == PF_LAYOUT_C8 ? 8 : kind == PF_LAYOUT_C16 ? 16 : 0;
 }
 
 /* Dims in memory order, outermost first. */
@@ -118,7 +120,7 @@ static int memory_order(pf_layout layout, int rank, int order[PF_MAX_RANK])
 {
     int n = 0;
 
-    if (layout != PF_LAYOUT_CHANNELS_LAST) {
+    if (pf_layout_kind(layout) != PF_LAYOUT_CHANNELS_LAST) {
         for (int d = 0; d < rank; d++) order[n++] = d;
         return n;
     }
@@ -171,6 +173,34 @@ void cg_loop_over(cg_context *cg, pf_layout layout, const pf_value *value, cg_po
     if (block && value->shape.dim[1] % block) guard_padding(cg, point, value->shape.dim[1]);
 }
 
+bool cg_is_channels_last(pf_layout layout, pf_dtype dtype)
+{
+    return pf_layout_kind(layout) == PF_LAYOUT_CHANNELS_LAST &&
+           (uint64_t)pf_layout_pitch(layout) * pf_dtype_bits(dtype) % 128 == 0;
+}
+
+static int64_t places(pf_layout layout, const pf_value *value, int64_t elems)
+{
+    return pf_layout_pitch(layout) ? elems / value->shape.dim[1] * pf_layout_pitch(layout) : elems;
+}
+
+int64_t cg_most_places(const pf_problem *p)
+{
+    const pf_graph *graph = p->graph;
+    int64_t         most = 1;
+
+    for (uint32_t i = 0; i < graph->input_count + graph->output_count; i++) {
+        bool            is_in = i < graph->input_count;
+        uint32_t        at = is_in ? i : i - graph->input_count;
+        const pf_value *value = pf_graph_value(graph, is_in ? graph->inputs[at] : graph->outputs[at]);
+        int64_t         count = places(is_in ? p->in_layout[at] : p->out_layout[at], value,
+                                       pf_shape_elems(graph->dims, &value->shape));
+
+        if (count > most) most = count;
+    }
+    return most;
+}
+
 cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, const cg_point *point)
 {
     int      order[PF_MAX_RANK] = {0};
@@ -180,7 +210,8 @@ cg_index cg_address(cg_context *cg, pf_layout layout, const pf_value *value, con
 
     memory_order(layout, rank, order);
     for (int k = rank - 1; k >= 0; k--) {
-        int64_t  extent = value->shape.dim[order[k]];
+        int64_t  extent = order[k] == 1 && pf_layout_pitch(layout) ? pf_layout_pitch(layout)
+                                                                  : value->shape.dim[order[k]];
         cg_index at = point->at[order[k]];
 
         if (block && order[k] == 1) {

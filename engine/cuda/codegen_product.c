@@ -141,19 +141,25 @@ const char *cg_product_recognize(const pf_problem *p, cg_product *product)
     return reason ? reason : take(p, node, product);
 }
 
+static bool lies_as_rows(const cg_product *product, pf_layout layout, pf_dtype dtype)
+{
+    return product->conv ? cg_is_channels_last(layout, dtype) : layout == PF_LAYOUT_LINEAR;
+}
+
 const char *cg_product_check_places(const pf_problem *p, const cg_product *product)
 {
     const pf_shape *shape = shape_of(p, product->node->out[0]);
-    pf_layout       layout = product->conv ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
     bool            padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
                              shape_of(p, product->node->in[0])->dim[1] <= 8;
 
-    if ((p->in_layout[product->x] != layout && !padded) || p->in_layout[product->w] != PF_LAYOUT_LINEAR)
+    if ((!lies_as_rows(product, p->in_layout[product->x], pf_graph_value(p->graph, product->node->in[0])->dtype) &&
+         !padded) ||
+        p->in_layout[product->w] != PF_LAYOUT_LINEAR)
         return "operands in another layout";
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
 
-        if (p->out_layout[i] != layout || !pf_shape_equal(&out->shape, shape))
+        if (!lies_as_rows(product, p->out_layout[i], out->dtype) || !pf_shape_equal(&out->shape, shape))
             return "outputs differ in shape or layout";
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
     }
@@ -243,6 +249,17 @@ static pf_status print_evaluate(const pf_problem *p, const cg_product *product, 
     return fine ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "the region behind the product cannot be evaluated");
 }
 
+/* From one row of a matrix to the next. */
+static int64_t row_elems(pf_layout layout, int64_t columns)
+{
+    return pf_layout_pitch(layout) ? pf_layout_pitch(layout) : columns;
+}
+
+int64_t cg_product_x_row(const pf_problem *p, const cg_product *product)
+{
+    return row_elems(p->in_layout[product->x], product->windowed ? product->window.channels : product->k);
+}
+
 pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
 {
     const pf_graph *graph = p->graph;
@@ -256,8 +273,8 @@ pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product,
     pf_buf_printf(out, "__device__ __forceinline__ "
                        "void store(PARAMETERS, const idx row, const idx column, const finished &from)\n{\n");
     for (uint32_t i = 0; i < graph->output_count; i++)
-        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * N + column) = from.result%u;\n",
-                      parameter_type(p, graph->outputs[i]), i, i);
+        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * %lld + column) = from.result%u;\n",
+                      parameter_type(p, graph->outputs[i]), i, (long long)row_elems(p->out_layout[i], product->n), i);
     pf_buf_printf(out, "}\n__device__ __forceinline__ "
                        "void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n"
                        "  store(ARGUMENTS row, column, evaluate(ARGUMENTS row, column, sum));\n}\n");
@@ -288,12 +305,13 @@ void cg_product_print_defines(const pf_problem *p, const cg_product *product, pf
     pf_buf_printf(out, "\n");
 }
 
-void cg_product_print_index(const cg_product *product, pf_buf *out)
+void cg_product_print_index(const pf_problem *p, const cg_product *product, pf_buf *out)
 {
     const int64_t limit = INT64_C(1) << 30;
     const int64_t batch = product->batch;
     bool          narrow = batch * product->m * product->n < limit && batch * product->m * product->k < limit &&
-                           batch * product->n * product->k < limit;
+                           batch * product->n * product->k < limit &&
+                           (!pf_problem_has_pitch(p) || cg_most_places(p) < limit);
 
     pf_buf_printf(out, "typedef %s idx;\n", narrow ? "int" : "long long");
 }

@@ -35,7 +35,9 @@ void        cg_product_print_defines(const pf_problem *p, const cg_product *prod
    divide a row. */
 int         cg_product_vector(const pf_problem *p, const cg_product *product);
 /* "typedef .. idx;": wide enough for every operand. */
-void        cg_product_print_index(const cg_product *product, pf_buf *out);
+void        cg_product_print_index(const pf_problem *p, const cg_product *product, pf_buf *out);
+/* Elements from one row of x to the next, or from pixel to pixel. */
+int64_t     cg_product_x_row(const pf_problem *p, const cg_product *product);
 /* What follows a product of N columns, from the sums of V neighbours: evaluate() gives it as a struct finished, store()
    puts that into memory, finish() does both. */
 pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out,

@@ -170,7 +170,7 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
     pf_status st = PF_OK;
 
     pf_buf_printf(out, "%s", cg_prelude);
-    cg_product_print_index(product, out);
+    cg_product_print_index(p, product, out);
     print_defines(product, t, f, out);
     cg_product_print_defines(p, product, out);
     print_multiply(t->columns, half ? "f16" : "bf16", out);
@@ -205,8 +205,10 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
     out->shared_bytes = shared_bytes(t, f.columns);
     out->stays = t->split == 1;
     out->map_count = 2;
-    out->maps[0] = (pf_program_map){ product.x, (uint64_t)product.m, (uint64_t)product.k, (uint32_t)t->rows, dtype };
-    out->maps[1] = (pf_program_map){ product.w, (uint64_t)columns, (uint64_t)product.k, (uint32_t)t->columns, dtype };
+    out->maps[0] = (pf_program_map){ product.x, (uint64_t)product.m, (uint64_t)product.k,
+                                     (uint64_t)cg_product_x_row(p, &product), (uint32_t)t->rows, dtype };
+    out->maps[1] = (pf_program_map){ product.w, (uint64_t)columns, (uint64_t)product.k, (uint64_t)product.k,
+                                     (uint32_t)t->columns, dtype };
     out->packs = p->in_constant[product.w];
     out->packed_input = product.w;
     out->packed_form = f.run;

@@ -74,13 +74,14 @@ static const char *check_layouts(const pf_problem *p, const window_form *form)
     const pf_graph *graph = p->graph;
     const pf_shape *shape = &pf_graph_value(graph, form->node->out[0])->shape;
 
-    if (p->in_layout[form->x] != PF_LAYOUT_CHANNELS_LAST) return "x is not channels-last";
+    if (!cg_is_channels_last(p->in_layout[form->x], pf_graph_value(graph, graph->inputs[form->x])->dtype))
+        return "x is not channels-last";
     if (form->node->op == PF_OP_CONV && p->in_layout[pf_problem_input_index(p, form->node->in[1])] != PF_LAYOUT_LINEAR)
         return "weights are not linear";
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);
 
-        if (p->out_layout[i] != PF_LAYOUT_CHANNELS_LAST || !pf_shape_equal(&out->shape, shape))
+        if (!cg_is_channels_last(p->out_layout[i], out->dtype) || !pf_shape_equal(&out->shape, shape))
             return "outputs differ in shape or are not channels-last";
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
     }
@@ -195,7 +196,7 @@ static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
                        "inside[k] = iw >= 0 && iw < W;\n");
     pf_buf_printf(out,
                   "      %sif (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + "
-                  "iw) * CHANNELS + i3); }\n",
+                  "iw) * PIXEL + i3); }\n",
                   conv ? "column[k] = {}; " : "", type, form->x);
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw) _Pragma(\"unroll\") for (int s = 0; s "
                        "< S; ++s)\n");
@@ -211,8 +212,10 @@ static void emit_defines(const pf_problem *p, const window_form *form, const pf_
     const pf_ints  *k = form->kernel, *s = form->strides, *d = form->dilations, *pads = form->pads;
     const char     *convert = cg_load_function(pf_graph_value(p->graph, form->node->in[0])->dtype);
 
-    pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define CHANNELS %lld\n", tuning->strip,
-                  (long long)x->dim[2], (long long)x->dim[3], (long long)x->dim[1]);
+    int64_t         pitch = pf_layout_pitch(p->in_layout[form->x]);
+
+    pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define PIXEL %lld\n", tuning->strip,
+                  (long long)x->dim[2], (long long)x->dim[3], (long long)(pitch ? pitch : x->dim[1]));
     pf_buf_printf(out, "#define KH %lld\n#define KW %lld\n#define SH %lld\n#define SW %lld\n", (long long)k->at[0],
                   (long long)k->at[1], (long long)s->at[0], (long long)s->at[1]);
     pf_buf_printf(out, "#define DH %lld\n#define DW %lld\n#define PH %lld\n#define PW %lld\n",
@@ -286,7 +289,7 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     cg_context  cg;
     cg_point    point;
     pf_buf      body = {0}, defines = {0};
-    int64_t     strips = 0, vectors = 0, items = 0;
+    int64_t     strips = 0, vectors = 0, items = 0, elems = 0;
     pf_status   st = PF_OK;
 
     memset(out, 0, sizeof *out);
@@ -299,12 +302,12 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     strips = (cg.var_extent[VAR_W] + tuning->strip - 1) / tuning->strip;
     vectors = cg.var_extent[VAR_C] / tuning->vector;
     items = cg.var_extent[VAR_N] * cg.var_extent[VAR_H] * strips * vectors;
+    elems = items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1];
+    if (elems < cg_most_places(p)) elems = cg_most_places(p);
     emit_defines(p, &form, tuning, &defines);
     if (defines.failed) st = PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES);
     else
-        pf_codegen_header(p, tuning->vector, tuning->threads,
-                          items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1],
-                          (const char *)defines.data, &out->source);
+        pf_codegen_header(p, tuning->vector, tuning->threads, elems, (const char *)defines.data, &out->source);
     pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
                                 "  if (item >= %lld) return;\n  idx rest = (idx)item;\n",
                   tuning->threads, (long long)items);

@@ -262,7 +262,7 @@ pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const p
 static pf_status encode_map(const program_impl *impl, const pf_program_map *map, void *address, CUtensorMap *out,
                             pf_err *err)
 {
-    cuuint64_t dims[2] = { map->columns, map->rows }, row_bytes[1] = { map->columns * 2 };
+    cuuint64_t dims[2] = { map->columns, map->rows }, row_bytes[1] = { map->row_elems * 2 };
     cuuint32_t box[2] = { 64, map->box_rows }, one[2] = { 1, 1 };
     CUtensorMapDataType type = map->dtype == PF_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
                                                     : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;

@@ -13,7 +13,7 @@
    bytes of a row are multiples of 16. */
 typedef struct pf_program_map {
     uint32_t input;
-    uint64_t rows, columns;
+    uint64_t rows, columns, row_elems;      /* from one row to the next */
     uint32_t box_rows;          /* at most 256 */
     pf_dtype dtype;             /* F16 or BF16 */
 } pf_program_map;

@@ -7,6 +7,7 @@
      M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT
      BATCH       so many products at once, whose x lie X_BATCH elements apart and whose w W_BATCH
      X, W        the operands' addresses; ELEM: their type in memory
+     X_ROW       elements from one row of x to the next; with a window, from pixel to pixel
      TRANS_W     1: w is [N,K]
      MMA         the types of the instruction
      WIDE        0, or 1 for FP32 operands. Each number is then the sum of two of BF16, 16 bits of it together with the
@@ -67,9 +68,9 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
 #if WINDOW
     plan->top[i] = row / OUT_W % OUT_H * STRIDE_H - PAD_H;
     plan->left[i] = row % OUT_W * STRIDE_W - PAD_W;
-    plan->x[i] = (((idx)(row / (OUT_H * OUT_W)) * IN_H + plan->top[i]) * IN_W + plan->left[i]) * CHANNELS;
+    plan->x[i] = (((idx)(row / (OUT_H * OUT_W)) * IN_H + plan->top[i]) * IN_W + plan->left[i]) * X_ROW;
 #else
-    plan->x[i] = (idx)row * K + x_chunk * CHUNK;
+    plan->x[i] = (idx)row * X_ROW + x_chunk * CHUNK;
 #endif
   }
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i) {
@@ -100,7 +101,7 @@ __device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies 
 {
   const int k = step * BK + threadIdx.x % 8 * CHUNK, tap = k / CHANNELS;
   const int down = tap / KERNEL_W * DILATION_H, right = tap % KERNEL_W * DILATION_W;
-  const idx from = ((idx)down * IN_W + right) * CHANNELS + k % CHANNELS;
+  const idx from = ((idx)down * IN_W + right) * X_ROW + k % CHANNELS;
 
   _Pragma("unroll") for (int i = 0; i < X_COPIES; ++i) {
     const bool inside = k < K && (unsigned)(plan->top[i] + down) < IN_H && (unsigned)(plan->left[i] + right) < IN_W;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cuda/codegen.h"
 #include "engine/cuda/compile_pool.h"
 #include "engine/cuda/conv_weights.h"
 #include "engine/cuda/cudnn_graph.h"
@@ -177,7 +178,7 @@ static const char *volume_declines(const pf_problem *p, const conv_form *form)
 static const char *weights_decline(const pf_problem *p, const conv_form *form)
 {
     if (p->in_constant[form->w]) return NULL;
-    if (p->in_layout[form->x] != PF_LAYOUT_CHANNELS_LAST) return "x is padded and the weights are computed";
+    if (x_is_padded(p, form)) return "x is padded and the weights are computed";
     return p->in_layout[form->w] == PF_LAYOUT_CHANNELS_LAST ? NULL : "computed weights are not channels-last";
 }
 
@@ -194,11 +195,12 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
     if (window_of(form.conv).reason) return window_of(form.conv).reason;
     if (x->shape.rank == 5 && volume_declines(p, &form)) return volume_declines(p, &form);
-    if (p->in_layout[form.x] != PF_LAYOUT_CHANNELS_LAST && !x_is_padded(p, &form)) return "x is not channels-last";
-    if (form.residual != PF_NO_INPUT && p->in_layout[form.residual] != PF_LAYOUT_CHANNELS_LAST)
+    if (!cg_is_channels_last(p->in_layout[form.x], x->dtype) && !x_is_padded(p, &form))
+        return "x is not channels-last";
+    if (form.residual != PF_NO_INPUT && !cg_is_channels_last(p->in_layout[form.residual], x->dtype))
         return "residual is not channels-last";
     if (form.bias != PF_NO_INPUT && p->in_layout[form.bias] != PF_LAYOUT_LINEAR) return "bias is not linear";
-    return p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST ? weights_decline(p, &form) : "output is not channels-last";
+    return cg_is_channels_last(p->out_layout[0], x->dtype) ? weights_decline(p, &form) : "output is not channels-last";
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
@@ -226,6 +228,7 @@ static int64_t channels_in(const pf_problem *p, const conv_form *form)
 }
 
 typedef struct builder {
+    const pf_problem *p;
     pf_cudnn_graph  *g;
     int32_t          rank;
     const int64_t   *y;
@@ -235,19 +238,24 @@ typedef struct builder {
     pf_cudnn_tensor  last;
 } builder;
 
-/* A tensor of these dims with its channels last. */
-static pf_cudnn_tensor nhwc(const builder *b, int64_t uid, cudnnDataType_t type, const int64_t *d)
+/* A tensor of these dims with its channels last, perhaps in a wider one. */
+static pf_cudnn_tensor nhwc_in(const builder *b, pf_layout layout, int64_t uid, cudnnDataType_t type, const int64_t *d)
 {
-    pf_strides s = pf_layout_strides(PF_LAYOUT_CHANNELS_LAST, b->rank, d);
+    pf_strides s = pf_layout_strides(pf_layout_pitched(PF_LAYOUT_CHANNELS_LAST, pf_layout_pitch(layout)), b->rank, d);
 
     return uid ? pf_cudnn_tensor_new(b->g, uid, type, b->rank, d, s.dim)
                : pf_cudnn_virtual(b->g, type, b->rank, d, s.dim);
 }
 
+static pf_cudnn_tensor nhwc(const builder *b, int64_t uid, cudnnDataType_t type, const int64_t *d)
+{
+    return nhwc_in(b, PF_LAYOUT_CHANNELS_LAST, uid, type, d);
+}
+
 /* The next result: the output when no operation is left, otherwise virtual and FP32. */
 static pf_cudnn_tensor next(builder *b)
 {
-    return --b->left == 0 ? nhwc(b, UID_Y, b->type, b->y) : nhwc(b, 0, CUDNN_DATA_FLOAT, b->y);
+    return --b->left == 0 ? nhwc_in(b, b->p->out_layout[0], UID_Y, b->type, b->y) : nhwc(b, 0, CUDNN_DATA_FLOAT, b->y);
 }
 
 static void apply(builder *b, cudnnPointwiseMode_t mode, pf_cudnn_tensor x, pf_cudnn_tensor other)
@@ -305,7 +313,7 @@ static void add_convolution(builder *b, const pf_problem *p, const conv_form *fo
 
     x.dim[1] = channels_in(p, form);
     if (!conv.transposed) w.dim[1] = x.dim[1] / conv.groups;
-    x_tensor = nhwc(b, UID_X, b->type, x.dim);
+    x_tensor = nhwc_in(b, p->in_layout[form->x], UID_X, b->type, x.dim);
     w_tensor = nhwc(b, UID_W, b->type, w.dim);
     y = next(b);
     if (conv.transposed) pf_cudnn_convolution_transpose(b->g, x_tensor, w_tensor, y, &window);
@@ -313,20 +321,25 @@ static void add_convolution(builder *b, const pf_problem *p, const conv_form *fo
     b->last = y;
 }
 
+static void add_residual(builder *b, const conv_form *form)
+{
+    apply(b, CUDNN_POINTWISE_ADD, b->last, nhwc_in(b, b->p->in_layout[form->residual], UID_Z, b->type, b->y));
+}
+
 static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const conv_form *form, conv_scalars *scalars)
 {
     const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[0]);
     int64_t         bias_dim[5] = { 1, out->shape.dim[1], 1, 1, 1 };
-    builder         b = { .g = g, .rank = out->shape.rank, .y = out->shape.dim, .type = pf_cudnn_type(out->dtype),
-                          .scalars = scalars };
+    builder         b = { .p = p, .g = g, .rank = out->shape.rank, .y = out->shape.dim,
+                          .type = pf_cudnn_type(out->dtype), .scalars = scalars };
     bool            residual = form->residual != PF_NO_INPUT;
 
     b.left = 1 + (form->bias != PF_NO_INPUT) + residual + activation_operations(form->activation);
     add_convolution(&b, p, form);
-    if (residual && !form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_Z, b.type, b.y));
+    if (residual && !form->residual_last) add_residual(&b, form);
     if (form->bias != PF_NO_INPUT) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_BIAS, b.type, bias_dim));
     if (form->activation) apply_activation(&b, form->activation);
-    if (residual && form->residual_last) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_Z, b.type, b.y));
+    if (residual && form->residual_last) add_residual(&b, form);
     pf_cudnn_finish(g);
 }
 
@@ -621,8 +634,8 @@ static void release(pf_step *step)
 }
 
 const pf_tactic pf_tactic_cudnn_conv = {
-    .name = "cudnn_conv", .rev = 1, .flags = PF_TACTIC_COMPILES_WITH_DEVICE, .needs = PF_CAP_CUDA | PF_CAP_CUDNN,
-    .compile_ms = 500,
+    .name = "cudnn_conv", .rev = 1, .flags = PF_TACTIC_COMPILES_WITH_DEVICE | PF_TACTIC_PITCHED,
+    .needs = PF_CAP_CUDA | PF_CAP_CUDNN, .compile_ms = 500,
     .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
     .enqueue = enqueue, .save = save, .release = release,
 };

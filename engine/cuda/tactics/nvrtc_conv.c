@@ -41,5 +41,5 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
 }
 
 PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-                  .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack,
-                  .compile_ms = 160);
+                  .flags = PF_TACTIC_PITCHED, .declines = declines, .prefers = prefers, .tunings = tunings,
+                  .pack = pack, .compile_ms = 160);

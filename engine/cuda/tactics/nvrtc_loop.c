@@ -67,6 +67,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_loop(p, vector, threads, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
-                  .prefers = prefers, .tunings = tunings,
+PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
+                  .declines = declines, .prefers = prefers, .tunings = tunings,
                   .compile_ms = 40);

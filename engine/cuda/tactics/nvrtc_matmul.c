@@ -93,5 +93,5 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
 }
 
 PF_PROGRAM_TACTIC(nvrtc_matmul, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-                  .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack,
-                  .compile_ms = 130);
+                  .flags = PF_TACTIC_PITCHED, .declines = declines, .prefers = prefers, .tunings = tunings,
+                  .pack = pack, .compile_ms = 130);

@@ -47,5 +47,5 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
 }
 
 PF_PROGRAM_TACTIC(nvrtc_wgmma, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
-                  .declines = declines, .prefers = prefers, .tunings = tunings, .pack = pack,
-                  .compile_ms = 300);
+                  .flags = PF_TACTIC_PITCHED, .declines = declines, .prefers = prefers, .tunings = tunings,
+                  .pack = pack, .compile_ms = 300);

@@ -36,6 +36,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_window(p, &t, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
                   .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings,
                   .compile_ms = 200);

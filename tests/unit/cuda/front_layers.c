@@ -6,6 +6,7 @@
 #include "engine/builder_variant.h"
 #include "engine/op.h"
 #include "engine/planfarm.h"
+#include "tests/unit/engine/seeded.h"
 
 /* ---- What a layer does */
 
@@ -43,6 +44,7 @@ static void note_layers(const pf_formats *formats, bool prints, front_layers *ou
         const pf_format_unit   *unit = &formats->units[u];
         const pf_format_option *option = unit->option_count ? &unit->options[unit->chosen] : NULL;
 
+        out->joined += option && !option->problem && !unit->is_view;
         if (option && option->problem)
             note_layer(formats->search, option->problem, option->item, unit->name, prints, out);
     }
@@ -52,11 +54,10 @@ static void note_layers(const pf_formats *formats, bool prints, front_layers *ou
 
 /* ---- A build's way to them */
 
-static pf_status configure(pf_config *config, const char *precision, pf_err *err)
+static int64_t even_time(const char *problem_text, const char *tactic, uint32_t index)
 {
-    pf_status st = pf_config_set(config, "effort", "0", err);
-
-    return st || !precision ? st : pf_config_set(config, precision, "1", err);
+    (void)problem_text, (void)tactic;
+    return 2000 + index;
 }
 
 static pf_status choose(pf_device *device, const pf_config *config, const pf_graph *original, pf_profile *profile,
@@ -71,25 +72,29 @@ static pf_status choose(pf_device *device, const pf_config *config, const pf_gra
     return st ? st : pf_variant_choose(*variant, profile, search, err);
 }
 
-pf_status front_layers_of(pf_device *device, const pf_graph *graph, const char *precision, bool prints,
-                          front_layers *out, pf_err *err)
+pf_status front_layers_of(pf_device *device, const pf_graph *graph, const char *spec, bool prints, front_layers *out,
+                          pf_err *err)
 {
     pf_graph         *own = pf_graph_copy(graph, err);
     pf_config        *config = NULL;
     pf_profile        profile = {0};
     pf_search         search = {0};
     pf_timing_store  *store = NULL;
+    seeded_store      seeded = { .base = { .lookup = seeded_lookup, .merge = seeded_merge }, .search = &search,
+                                 .time = even_time };
     pf_variant       *variant = NULL;
     pf_build_progress progress = {0};
-    pf_status         st = own ? pf_config_new(&config, err) : PF_NO_SPACE;
+    pf_status         st = own ? pf_config_parse(spec, &config, err) : PF_NO_SPACE;
 
     *out = (front_layers){0};
-    if (!st) st = configure(config, precision, err);
     if (!st) st = pf_profile_apply(config, own, &profile, err);
     if (!st) st = pf_timing_store_memory(&store, err);
-    if (!st) st = pf_search_open(device, config, store, &progress, &search, err);
+    seeded.kept = store;
+    if (!st) st = pf_search_open(device, config, pf_config_int(config, PF_CONFIG_effort) ? &seeded.base : store,
+                                 &progress, &search, err);
     if (!st) st = choose(device, config, own, &profile, &search, &variant, err);
     if (!st) note_layers(&variant->formats, prints, out);
+    out->problems = search.count;
     pf_variant_free(variant);
     pf_search_close(&search);
     if (store) store->close(store);

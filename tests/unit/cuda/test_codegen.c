@@ -369,6 +369,29 @@ static const sample samples[] = {
       "graph \"\"\n%0 = input bf16 [40,1,600]\n%1 = input bf16 [1,1920,600]\n%2 = input bf16 [1,1920,640]\n"
       "%3:2 = gru(%0, %1, %2) hidden=640 activations=[1,0] alphas=[0,0] betas=[0,0] linear_before_reset=1\n"
       "output %3\n", 90 },
+    { "parts of wider images joined, into one of a wider image", pf_codegen_loop_declines, loop_first,
+      "problem in=nhwc:128,nhwc,nhwc:40 out=nhwc:96 numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,32,7,5]\n%1 = input f16 [2,16,7,5]\n%2 = input f16 [2,24,7,5]\n"
+      "%3 = concat(%0, %1, %2) axis=1\n%4 = relu(%3)\noutput %4\n" },
+    { "convolution of one pixel from, beside and into wider images", pf_codegen_matmul_declines, matmul_split,
+      "problem in=nhwc:600,linear*,linear*,nhwc:400 out=nhwc:256 numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [200,512,1,1]\n%2 = input f16 [200]\n"
+      "%3 = input f16 [2,200,7,7]\n%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n"
+      "%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+    { "convolution with a window from, beside and into wider images", pf_codegen_conv_declines, matmul_whole,
+      "problem in=nhwc:80,linear*,linear*,nhwc:48 out=nhwc:64 numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [40,72,3,3]\n%2 = input f16 [40]\n"
+      "%3 = input f16 [2,40,30,17]\n%4 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
+      "%5 = add(%4, %3)\n%6 = relu(%5)\noutput %6\n", 90 },
+    { "by warp groups: from a wider image into another one", pf_codegen_wgmma_declines, wgmma_own,
+      "problem in=nhwc:640,linear*,linear* out=nhwc:512 numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [256,512,1,1]\n%2 = input f16 [256]\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = relu(%3)\n"
+      "output %4\n", 90 },
+    { "max pool of a wider image, into another one", pf_codegen_window_declines, window_first,
+      "problem in=nhwc:48 out=nhwc:32 numerics=0\n"
+      "graph \"\"\n%0 = input " HALF_IMAGE "\n"
+      "%1 = max_pool(%0) kernel=[3,3] strides=[2,2] dilations=[1,1] pads=[1,1,1,1]\noutput %1\n" },
     { "max pool", pf_codegen_window_declines, window_first,
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n"

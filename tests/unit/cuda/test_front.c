@@ -1,8 +1,9 @@
 /* What networks are made of finds kernels for the card, and these compile.
    With arguments: the same of models, a line each.
    test_front [--bf16|--fp32] [--tunings N] [--all] [--problems] [--steps] [--choose] [--compare] [--layers] [--moves]
-              [--shapes L U M] MODEL
-   --layers: the layers that a build without timings chooses, in their layouts; --moves: how many of them move alone
+              [--effort N] [--shapes L U M] MODEL
+   --layers: the layers that a build without timings chooses, in their layouts; --moves: how many of them move alone;
+   --effort N: the same where everything takes as long, so that fewer layers are better
    --choose: the precision too, as builds choose it; --compare: what is built with what was given, by the references;
    --shapes LEAST USUAL MOST: as build's options for them, of models that follow */
 #include "tests/test.h"
@@ -42,18 +43,20 @@ static void examine_model(pf_device *device, const char *path, const front_optio
     fflush(stdout);
 }
 
-static void list_layers(pf_device *device, const char *path, const char *precision, bool prints)
+static void list_layers(pf_device *device, const char *path, const char *precision, const char *effort, bool prints)
 {
+    char         spec[128] = "";
     const char  *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     pf_network  *network = NULL;
     front_layers layers = {0};
     pf_err       err = {0};
     pf_status    st = pf_network_import(path, &network, &err);
 
-    if (!st) st = front_layers_of(device, pf_network_graph(network), precision, prints, &layers, &err);
+    snprintf(spec, sizeof spec, "effort=%s\n%s%s", effort, precision ? precision : "", precision ? "=1\n" : "");
+    if (!st) st = front_layers_of(device, pf_network_graph(network), spec, prints, &layers, &err);
     if (st) printf("%s: ERROR %s\n", name, err.msg);
-    else printf("%s: layers %u, of these moves %u, MB moved %.2f\n", name, layers.count, layers.moves,
-                layers.moved_bytes / (1 << 20));
+    else printf("%s: layers %u, of these moves %u, MB moved %.2f, joined in place %u, problems %u\n", name,
+                layers.count, layers.moves, layers.moved_bytes / (1 << 20), layers.joined, layers.problems);
     pf_err_clear(&err);
     pf_network_free(network);
     fflush(stdout);
@@ -63,6 +66,7 @@ static int examine_models(char **argument)
 {
     front_options options = { .precision = "fp16", .tunings = 1 };
     int           lists = 0;
+    const char   *effort = "0";
     pf_device    *device = NULL;
     pf_err        err = {0};
 
@@ -84,7 +88,8 @@ static int examine_models(char **argument)
         else if (!strcmp(*argument, "--choose")) options.chooses_precision = true;
         else if (!strcmp(*argument, "--moves")) lists = 1;
         else if (!strcmp(*argument, "--layers")) lists = 2;
-        else if (lists) list_layers(device, *argument, options.precision, lists == 2);
+        else if (!strcmp(*argument, "--effort") && argument[1]) effort = *++argument;
+        else if (lists) list_layers(device, *argument, options.precision, effort, lists == 2);
         else if (!strcmp(*argument, "--tunings") && argument[1]) options.tunings = (int)strtol(*++argument, NULL, 10);
         else examine_model(device, *argument, &options);
     }
@@ -175,7 +180,7 @@ static void tokens_are_images(void **state)
         pf_network  *net = NULL;
 
         test_ok(op_sample_network(&still[i].network, &net, &err), &err);
-        test_ok(front_layers_of(device, pf_network_graph(net), NULL, false, &layers, &err), &err);
+        test_ok(front_layers_of(device, pf_network_graph(net), "effort=0\n", false, &layers, &err), &err);
         if (layers.moves) print_message("%s: %u layers move\n", still[i].network.name, layers.moves);
         assert_int_equal(layers.moves, 0);
         assert_int_equal(layers.count, still[i].layers);
@@ -202,9 +207,59 @@ static void patches_take_one_step(void **state)
     (void)state;
     test_ok(front_open(&device, &err), &err);
     test_ok(op_sample_network(&sample, &net, &err), &err);
-    test_ok(front_layers_of(device, pf_network_graph(net), NULL, false, &layers, &err), &err);
+    test_ok(front_layers_of(device, pf_network_graph(net), "effort=0\n", false, &layers, &err), &err);
     assert_true(layers.moves <= 2);
     pf_network_free(net);
+}
+
+/* ---- Places in wider values */
+
+#define ONE_PIXEL "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"
+
+typedef struct joined { op_sample network; uint32_t layers, joined; } joined;
+
+/* Convolutions and pools write where a concat has them, a smaller concat is a part of the larger one, and a slice is
+   read where it lies.  What no kernel writes there leaves the concat a layer. */
+static const joined joins[] = {
+    { { "branches", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [64,32,1,1]\n%wm = input f16 [32,32,3,3]\n"
+                    "%wl = input f16 [32,128,1,1]\n%0 = conv(%x, %w, _) " ONE_PIXEL "\n%1 = relu(%0)\n"
+                    "%2 = conv(%x, %wm, _) " CONV " groups=1\n"
+                    "%3 = max_pool(%x) kernel=[3,3] strides=[1,1] dilations=[1,1] pads=[1,1,1,1]\n"
+                    "%4 = concat(%1, %2, %3) axis=1\n%5 = conv(%4, %wl, _) " ONE_PIXEL "\noutput %5\n" }, 6, 1 },
+    { { "a concat in another", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [32,32,3,3]\n"
+                    "%wm = input f16 [32,64,3,3]\n%wl = input f16 [32,96,1,1]\n%0 = conv(%x, %w, _) " CONV " groups=1\n"
+                    "%1 = conv(%0, %w, _) " CONV " groups=1\n%2 = concat(%0, %1) axis=1\n"
+                    "%3 = conv(%2, %wm, _) " CONV " groups=1\n%4 = concat(%0, %1, %3) axis=1\n"
+                    "%5 = conv(%4, %wl, _) " ONE_PIXEL "\noutput %5\n" }, 6, 2 },
+    { { "a slice", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [96,32,1,1]\n%wm = input f16 [32,32,3,3]\n"
+                   "%wl = input f16 [32,96,1,1]\n%0 = conv(%x, %w, _) " ONE_PIXEL "\n"
+                   "%1 = slice(%0) axes=[1] starts=[32] ends=[64] steps=[1]\n"
+                   "%2 = conv(%1, %wm, _) " CONV " groups=1\n%3 = conv(%0, %wl, _) " ONE_PIXEL "\n"
+                   "output %2\noutput %3\n" }, 6, 1 },
+    { { "a softmax", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [32,32,3,3]\n%wl = input f16 [32,64,1,1]\n"
+                     "%0 = conv(%x, %w, _) " CONV " groups=1\n%1 = softmax(%x) axis=3\n%2 = concat(%0, %1) axis=1\n"
+                     "%3 = conv(%2, %wl, _) " ONE_PIXEL "\noutput %3\n" }, 7, 0 },
+};
+
+static void parts_lie_in_their_whole(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    for (size_t i = 0; i < sizeof joins / sizeof joins[0]; i++) {
+        front_layers layers = { 0 };
+        pf_network  *net = NULL;
+
+        test_ok(op_sample_network(&joins[i].network, &net, &err), &err);
+        test_ok(front_layers_of(device, pf_network_graph(net), "effort=1\n", false, &layers, &err), &err);
+        print_message("%s: %u layers, %u joined, %u problems\n", joins[i].network.name, layers.count, layers.joined,
+                      layers.problems);
+        assert_int_equal(layers.joined, joins[i].joined);
+        assert_int_equal(layers.count, joins[i].layers);
+        pf_network_free(net);
+    }
 }
 
 /* ---- Tunings */
@@ -279,7 +334,8 @@ static void two_tunings_stand_behind_warp_groups(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(tokens_are_images),
+        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(parts_lie_in_their_whole),
+        cmocka_unit_test(tokens_are_images),
         cmocka_unit_test(patches_take_one_step),
         cmocka_unit_test(small_loops_have_small_blocks), cmocka_unit_test(two_tunings_stand_behind_warp_groups),
     };
