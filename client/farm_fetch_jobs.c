@@ -9,11 +9,12 @@
 #include "client/output.h"
 
 /* Names may hold what a file's cannot. */
-static pf_status name_file(const Pf__JobStatus *job, const char *folder, char path[PATH_MAX], pf_err *err)
+static pf_status name_file(const char *model, const Pf__JobStatus *job, const char *folder, char path[PATH_MAX],
+                           pf_err *err)
 {
     char name[PF_MODEL_NAME_BYTES + PF_CLASS_NAME_BYTES + 8];
 
-    snprintf(name, sizeof name, "%s-%s.plan", job->model_name[0] ? job->model_name : "model",
+    snprintf(name, sizeof name, "%s-%s.plan", model[0] ? model : "model",
              job->class_name[0] ? job->class_name : job->selector);
     for (char *at = name; *at; at++)
         if (*at == '/' || (unsigned char)*at < ' ' || (at == name && (*at == '.' || *at == '-')))
@@ -40,8 +41,8 @@ static pf_status fetch(pf_farm *farm, pf_call *call, const pf_farm_trust *trust,
     return status;
 }
 
-pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, const char *folder,
-                             json_t *list, pf_err *err)
+pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, const char *model, Pf__JobStatus *const *jobs, size_t count,
+                             const char *folder, json_t *list, pf_err *err)
 {
     pf_farm_trust trust;
     char          path[PATH_MAX];
@@ -52,7 +53,7 @@ pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, Pf__JobStatus *const 
     for (size_t i = 0; i < count && !status; i++) {
         if (jobs[i]->state != PF__JOB_STATE__STATE_COMMITTED)
             continue;
-        status = name_file(jobs[i], folder, path, err);
+        status = name_file(model, jobs[i], folder, path, err);
         if (!status)
             status = fetch(farm, call, &trust, jobs[i], path, err);
         if (!status)

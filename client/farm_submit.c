@@ -264,6 +264,7 @@ pf_status pf_farm_submit(pf_farm *farm, pf_call *call, const char *model, const 
         status = pf_config_text(config, &spec, err);
     if (!status) {
         pf_digest_of(text.data, text.size, &out->model);
+        snprintf(out->model_name, sizeof out->model_name, "%s", name);
         body.model_name = name;
         body.spec_text = spec;
         status = fill_and_submit(farm, call, &body, gpu, &bundle, &text, out, err);

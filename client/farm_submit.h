@@ -32,6 +32,7 @@
 typedef struct pf_farm_submission {     /* open; zero it before use */
     uint8_t    submit_id[PF_SUBMIT_ID_BYTES];
     pf_digest  model;
+    char       model_name[PF_MODEL_NAME_BYTES];     /* as asked; the farm may have the same model by an earlier name */
     uint64_t   uploaded_bytes;
     pf_message answer;                  /* owned: Pf__SubmitReply with the jobs */
 } pf_farm_submission;

@@ -35,7 +35,8 @@ static void put_submission(pf_call *call, const pf_farm_submission *submission)
 }
 
 /* Plans that are there are fetched also when others are not; then the failure of those counts. */
-static pf_status show_end(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jobs, size_t count, pf_err *err)
+static pf_status show_end(pf_farm *farm, pf_call *call, const char *model, Pf__JobStatus *const *jobs, size_t count,
+                          pf_err *err)
 {
     const char *folder = pf_args_text(call->args, "fetch");
     pf_err      why = {0};
@@ -44,9 +45,21 @@ static pf_status show_end(pf_farm *farm, pf_call *call, Pf__JobStatus *const *jo
     pf_farm_jobs_put(call, jobs, count);
     pf_farm_jobs_say(call, jobs, count);
     if (folder)
-        fetched = pf_farm_fetch_jobs(farm, call, jobs, count, folder, json_object_get(call->result, "jobs"), &why);
+        fetched = pf_farm_fetch_jobs(farm, call, model, jobs, count, folder, json_object_get(call->result, "jobs"),
+                                     &why);
     status = pf_farm_jobs_status(jobs, count, err);
     return status ? status : fetched ? PF_FAIL(err, fetched, "%s", why.msg) : PF_OK;
+}
+
+/* The same bytes under another name: their plans keep the first. */
+static void warn_of_name(pf_call *call, const char *model, Pf__JobStatus *const *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(jobs[i]->model_name, model) != 0) {
+            pf_warn(call, "the farm has this very model as \"%.200s\", by which name planfarm fetch finds its plans, "
+                    "not by \"%.200s\"", jobs[i]->model_name, model);
+            return;
+        }
 }
 
 static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *submission, pf_err *err)
@@ -61,7 +74,7 @@ static pf_status follow(pf_farm *farm, pf_call *call, const pf_farm_submission *
     status = pf_farm_follow_jobs(farm, call, &names, &how, &jobs, err);
     if (!status) {
         reply = (const Pf__StatusReply *)jobs.body;
-        status = show_end(farm, call, reply->job, reply->n_job, err);
+        status = show_end(farm, call, submission->model_name, reply->job, reply->n_job, err);
     }
     pf_message_clear(&jobs);
     pf_farm_names_clear(&names);
@@ -82,10 +95,11 @@ static pf_status submit(pf_farm *farm, pf_call *call, const pf_config *config, p
         pf_farm_jobs_put(call, reply->job, reply->n_job);
         pf_farm_submit_hex(submission.submit_id, hex);
         pf_say(call, "submit %s\n", hex);
+        warn_of_name(call, submission.model_name, reply->job, reply->n_job);
         if (!pf_args_flag(call->args, "wait"))
             pf_farm_jobs_say(call, reply->job, reply->n_job);
         else if (pf_farm_jobs_are_final(reply->job, reply->n_job))
-            status = show_end(farm, call, reply->job, reply->n_job, err);
+            status = show_end(farm, call, submission.model_name, reply->job, reply->n_job, err);
         else
             status = follow(farm, call, &submission, err);
     }

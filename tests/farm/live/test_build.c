@@ -101,6 +101,22 @@ static void a_second_submit_is_answered_at_once(void **state)
     json_decref(answer);
 }
 
+/* What a pipeline calls the model names its files; by what the farm calls it the plan is fetched. */
+static void another_name_of_a_known_model_is_told(void **state)
+{
+    json_t     *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--name",
+                                   "renamed", "--wait", "--fetch", "renamed");
+    json_t     *job = json_array_get(json_object_get(answer, "jobs"), 0);
+    const char *said = json_string_value(json_array_get(json_object_get(answer, "warnings"), 0));
+
+    (void)state;
+    assert_true(json_is_true(json_object_get(job, "hit")));
+    assert_non_null(said);
+    assert_non_null(strstr(said, "\"tiny\""));
+    assert_memory_equal(json_string_value(json_object_get(job, "plan")), "renamed/renamed-cpu", 19);
+    json_decref(answer);
+}
+
 static void two_submits_of_one_build_are_one_job(void **state)
 {
     json_t *first = LIVE_JSON(&farm, 0, "submit", "deep.onnx", "--gpu", "cpu");
@@ -304,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_model_becomes_a_plan_that_runs),
         cmocka_unit_test(a_log_is_printed_whole),
         cmocka_unit_test(a_second_submit_is_answered_at_once),
+        cmocka_unit_test(another_name_of_a_known_model_is_told),
         cmocka_unit_test(two_submits_of_one_build_are_one_job),
         cmocka_unit_test(build_with_farm_writes_the_plan_and_reports_as_a_local_build),
         cmocka_unit_test(a_model_that_cannot_be_built_fails_with_its_reason),
