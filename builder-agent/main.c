@@ -128,6 +128,7 @@ int main(int argc, char **argv)
 
     pf_log_set_filter(getenv("PF_LOG") ? NULL : "info");
     pf_log_to_stderr();
+    signal(SIGXFSZ, SIG_IGN);           /* a limit of file sizes shows as a failed write */
     if (mode)
         return run_mode(mode, argv);
     if (argc == 2 && strcmp(argv[1], "--version") == 0)

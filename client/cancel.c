@@ -40,6 +40,7 @@ void pf_cancel_init(bool json)
         if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)    /* nohup stays in force */
             sigaction(numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);       /* a reader that went away shows as a failed write */
+    signal(SIGXFSZ, SIG_IGN);       /* so does a limit of file sizes */
 }
 
 void pf_cancel_hold(void)

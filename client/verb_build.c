@@ -60,12 +60,14 @@ static void folder_of(const char *path, char out[PATH_MAX])
 }
 
 /* Asked before the minutes of a build, not after them. */
-static pf_status check_target(const char *path, pf_err *err)
+static pf_status check_target(const char *path, const char *model, pf_err *err)
 {
     char        folder[PATH_MAX];
-    struct stat info = {0};
+    struct stat info = {0}, from = {0};
 
     folder_of(path, folder);
+    if (stat(path, &info) == 0 && stat(model, &from) == 0 && info.st_dev == from.st_dev && info.st_ino == from.st_ino)
+        return PF_FAIL(err, PF_USAGE, "the plan would replace its own model %s; give another name by -o", path);
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return PF_FAIL(err, PF_INVALID, "the plan cannot be written to %s: that is no file", path);
     if (access(folder, W_OK | X_OK))
@@ -81,13 +83,15 @@ static bool on_progress(void *user, const pf_progress *progress)
     return !pf_cancel_asked();
 }
 
-/* A build must not fail because its timings cannot be kept: on a full disk it goes on without. */
+/* A build must not fail because its timings cannot be kept: on a full disk it goes on without, and for a user who has
+   no home where the cache's folder could be made. */
 static pf_status open_store(build *b, pf_err *err)
 {
     pf_err    why = {0};
     pf_status status = pf_cache_folder_open(b->call, false, &b->db, &why);
+    bool      is_homeless = !pf_args_given(b->call->args, "cache") && (status == PF_DENIED || status == PF_NOT_FOUND);
 
-    if (status == PF_NO_SPACE) {
+    if (status == PF_NO_SPACE || is_homeless) {
         pf_warn(b->call, "timings of this build are not stored: %s", why.msg);
         return PF_OK;
     }
@@ -199,7 +203,7 @@ static void say_report(build *b)
 
 static pf_status build_here(build *b, pf_err *err)
 {
-    pf_status status = check_target(b->plan_path, err);
+    pf_status status = check_target(b->plan_path, b->model_path, err);
 
     if (!status)
         status = open_all(b, err);

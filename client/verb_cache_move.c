@@ -36,9 +36,23 @@ static pf_status run_carry(pf_call *call, const char *verb, const char *what, ui
     return status;
 }
 
+/* A model or a plan was meant as the operand of another verb. */
+static pf_status check_replaced(const char *path, pf_err *err)
+{
+    pf_path_kind kind = PF_PATH_EXPORT;
+
+    if (!path || pf_path_kind_of(path, &kind, NULL) || kind == PF_PATH_EXPORT)
+        return PF_OK;
+    return PF_FAIL(err, PF_USAGE, "%s is there and is no exported cache; move it away, or name another file", path);
+}
+
 static pf_status run_export(pf_call *call, pf_err *err)
 {
-    return run_carry(call, "exported to", "FILE", 1, true, pf_timing_export_file, err);
+    pf_status status = pf_args_expect(call->args, 1, 1, "FILE", err);
+
+    if (!status)
+        status = check_replaced(pf_args_operand(call->args, 0), err);
+    return status ? status : run_carry(call, "exported to", "FILE", 1, true, pf_timing_export_file, err);
 }
 
 /* Told before anything is opened. */

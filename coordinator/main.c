@@ -334,6 +334,7 @@ int main(int argc, char **argv)
     pf_status         st = PF_OK;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);           /* a limit of file sizes shows as a failed write */
     raise_descriptor_limit();
     pf_log_to_stderr();
     pf_log_set_filter(NULL);

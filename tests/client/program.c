@@ -24,6 +24,13 @@ const char *program_path(const char *name)
     return test_path(path);
 }
 
+static const char *cache_home;
+
+void program_use_cache(const char *folder)
+{
+    cache_home = folder;
+}
+
 /* In the child. */
 static void become(const char *const *words, int out, int err)
 {
@@ -35,7 +42,7 @@ static void become(const char *const *words, int out, int err)
     mkdir(work, 0777);
     if (chdir(work))
         _exit(120);
-    setenv("XDG_CACHE_HOME", test_path("cache"), 1);
+    setenv("XDG_CACHE_HOME", cache_home ? cache_home : test_path("cache"), 1);
     unsetenv("PF_LOG");
     if (out >= 0)
         dup2(out, STDOUT_FILENO);

@@ -16,6 +16,8 @@ typedef struct run {
 /* Words up to NULL.  The program's current folder is test_folder()/work, its cache lies in test_folder()/cache. */
 run  program_run(const char *const *words);
 void program_clear(run *result);
+/* The cache lies in another folder from now on; NULL: where it lay first.  Borrowed. */
+void program_use_cache(const char *folder);
 /* The same, started and left running; wait with program_end.  What the last one says of errors is in
    test_path("started.txt"). */
 pid_t program_start(const char *const *words);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -227,6 +228,34 @@ static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         if (!strstr(result.out, lines[i]))
             fail_msg("%s is missing in\n%s", lines[i], result.out);
+    program_clear(&result);
+}
+
+/* A folder for the cache that cannot be made ends no build, and a limit of file sizes is said as a full disk is. */
+static void a_build_says_what_it_cannot_write(void **state)
+{
+    struct rlimit whole = {0}, small = {0};
+    run           result = {0};
+
+    (void)state;
+    program_use_cache("/proc/nowhere");
+    result = RUN("build", "tiny.onnx", "--effort", "0", "-o", "homeless.plan");
+    program_use_cache(NULL);
+    ended_with(&result, 0);
+    assert_non_null(strstr(result.err, "timings of this build are not stored"));
+    program_clear(&result);
+    result = RUN("build", "tiny.onnx", "-o", "./tiny.onnx");
+    ended_with(&result, 64);
+    program_clear(&result);
+    result = RUN("cache", "export", "tiny.onnx");
+    ended_with(&result, 64);
+    program_clear(&result);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    small = (struct rlimit){4096, whole.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    result = RUN("run", "tiny.onnx", "--shapes", "x:16x3x16x16", "--save-inputs", "limited", "--reference");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    ended_with(&result, 72);
     program_clear(&result);
 }
 
@@ -583,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
+        cmocka_unit_test(a_build_says_what_it_cannot_write),
         cmocka_unit_test(an_odd_name_is_one_line_and_one_file),
         cmocka_unit_test(what_is_not_a_number_is_counted),
         cmocka_unit_test(another_network_is_named_as_such),
