@@ -18,6 +18,8 @@ enum {
     PACK_ALONE = 1 << 20,       /* elements: fewer are not shared out among threads */
 };
 
+#define LONG_NS 20000.0     /* a product that takes so long is worth twice the tunings */
+
 const char *pf_codegen_wgmma_declines(const pf_problem *p)
 {
     const char *reason = pf_codegen_matmul_declines(p);
@@ -127,12 +129,14 @@ static double guess(const cg_product *product, int s, int split, int sm_count)
     return is_tuning(&t) ? guess_ns(product, &t, sm_count) : -1;
 }
 
+/* The best tuning of a product of 25 us was the sixth guess. */
 int pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max)
 {
     cg_tiling list[PF_WGMMA_TUNINGS];
-    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list,
-                                         max < PF_WGMMA_TUNINGS ? max : PF_WGMMA_TUNINGS);
+    int       count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list, PF_WGMMA_TUNINGS);
+    int       wanted = count && list[0].ns > LONG_NS ? 2 * max : max;
 
+    count = count < wanted ? count : wanted;
     for (int i = 0; i < count; i++) out[i] = tuning_of(list[i].shape, list[i].split);
     return count;
 }

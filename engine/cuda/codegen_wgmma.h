@@ -19,7 +19,8 @@ typedef struct pf_wgmma_tuning {
 bool        pf_wgmma_tuning_read(const char *text, pf_wgmma_tuning *out);
 
 const char *pf_codegen_wgmma_declines(const pf_problem *p);
-/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max and PF_WGMMA_TUNINGS. */
+/* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max, or twice that of a long
+   product, and PF_WGMMA_TUNINGS, for which out has room. */
 enum { PF_WGMMA_TUNINGS = 16 };
 int         pf_codegen_wgmma_tunings(const pf_problem *p, int sm_count, pf_wgmma_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
