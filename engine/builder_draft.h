@@ -27,7 +27,9 @@ void      pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entr
 /* Memory for constants that are made to be packed, used again and again. */
 typedef struct pf_pack_room { uint8_t *data; size_t capacity; } pf_pack_room;  /* data: owned */
 
-/* builder_pack.c: a step's constants as `prepared` wants them.  packed: prepared->packed_bytes of zeros, aligned to
+/* builder_pack.c: the constant at an input of a step, as it is; pf_constant_forget when it is not needed any more. */
+const pf_constant *pf_builder_constant(const pf_draft *draft, const pf_plan_step *step, uint32_t input);
+/* A step's constants as `prepared` wants them.  packed: prepared->packed_bytes of zeros, aligned to
    PF_PLAN_ALIGNMENT, since padding inside must be the same in every build.  room NULL: constants that are made for it
    are kept for the next time. */
 pf_status pf_builder_pack_constants(const pf_draft *draft, const pf_plan_step *step, const pf_problem *bound,

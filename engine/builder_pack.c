@@ -101,6 +101,11 @@ static const pf_value *constant_of(const pf_draft *d, uint32_t plan_value)
     return pf_graph_value(d->formats->graph, d->graph_value[plan_value]);
 }
 
+const pf_constant *pf_builder_constant(const pf_draft *draft, const pf_plan_step *step, uint32_t input)
+{
+    return &constant_of(draft, step->in[input])->constant;
+}
+
 /* The constants of a step, as they are. */
 static pf_status keep_constants(const packing *p, const pf_plan_step *step, pf_err *err)
 {

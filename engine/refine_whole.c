@@ -24,6 +24,7 @@ typedef struct variant {                /* another candidate for all steps of a 
     pf_step *step;                      /* owned */
     void    *workspace;                 /* owned; device memory */
     void   **packed;  /* owned; device memory by step: its constants as the candidate wants them; NULL: as they are */
+    void  ***in;      /* owned; by step: pointers to inputs, where the plan's candidate did without constants; or NULL */
     uint32_t rank;
 } variant;
 
@@ -91,6 +92,17 @@ static void order_groups(whole *w)
 
 /* ---- Variants */
 
+/* The constants are those that the plan does not have. */
+static void drop_inputs(const whole *w, uint32_t s, void **in)
+{
+    const pf_bindings *b = &w->context->step_bindings[s];
+
+    for (uint32_t i = 0; in && i < w->draft->plan.steps[s].problem->graph->input_count; i++)
+        if (in[i] && !b->in[i])
+            pf_device_give_back(w->device, NULL, in[i]);
+    pf_free(in);
+}
+
 static void drop_variant(const whole *w, variant *v)
 {
     pf_step_free(v->step);
@@ -99,7 +111,10 @@ static void drop_variant(const whole *w, variant *v)
     for (uint32_t s = 0; v->packed && s < w->step_count; s++)
         if (v->packed[s])
             pf_device_give_back(w->device, NULL, v->packed[s]);
+    for (uint32_t s = 0; v->in && s < w->step_count; s++)
+        drop_inputs(w, s, v->in[s]);
     pf_free(v->packed);
+    pf_free(v->in);
     *v = (variant){ 0 };
 }
 
@@ -111,7 +126,7 @@ static bool fits_bindings(const whole *w, uint32_t s, const pf_step *step)
 
     for (uint32_t i = 0; i < problem->graph->input_count; i++) {
         bool overwritten = b->in[i] && problem->graph->output_count && b->in[i] == b->out[0];
-        bool missing = !b->in[i] && !(problem->in_constant[i] && step->packed_bytes);
+        bool missing = !b->in[i] && !problem->in_constant[i];
 
         if (missing || (overwritten && step->in_place != (int32_t)i))
             return false;
@@ -127,19 +142,65 @@ static bool fits(const whole *w, uint32_t g, const pf_step *step)
     return step->capturable || !w->device->ops->capture_begin;
 }
 
-static pf_status pack_step(const whole *w, uint32_t s, const pf_step *step, void **out, pf_err *err)
+static pf_status bring(const whole *w, const void *data, size_t bytes, void **out, pf_err *err)
 {
-    const pf_device_ops *ops = w->device->ops;
-    void                *host = NULL;
-    pf_status            st = pf_refine_pack(w->draft, s, step, &host, err);
+    pf_status st = pf_device_take(w->device, NULL, bytes, out, err);
 
     if (!st)
-        st = pf_device_take(w->device, NULL, step->packed_bytes, out, err);
+        st = w->device->ops->upload(w->device, w->context->stream, *out, data, bytes, err);
+    return st ? st : w->device->ops->stream_sync(w->device, w->context->stream, err);
+}
+
+static pf_status pack_step(const whole *w, uint32_t s, const pf_step *step, void **out, pf_err *err)
+{
+    void     *host = NULL;
+    pf_status st = pf_refine_pack(w->draft, s, step, &host, err);
+
     if (!st)
-        st = ops->upload(w->device, w->context->stream, *out, host, step->packed_bytes, err);
-    if (!st)
-        st = ops->stream_sync(w->device, w->context->stream, err);
+        st = bring(w, host, step->packed_bytes, out, err);
     pf_free(host);
+    return st;
+}
+
+static pf_status bring_constant(const whole *w, uint32_t s, uint32_t input, void **out, pf_err *err)
+{
+    const pf_constant *constant = pf_builder_constant(w->draft, &w->draft->plan.steps[s], input);
+    const void        *data = NULL;
+    pf_status          st = pf_constant_bytes(constant, &data, err);
+
+    if (!st)
+        st = bring(w, data, constant->bytes, out, err);
+    pf_constant_forget(constant);
+    return st;
+}
+
+/* What the plan's candidate has packed, and this one wants as it is. */
+static pf_status bring_constants(const whole *w, uint32_t s, void ***out, pf_err *err)
+{
+    const pf_problem *problem = w->draft->plan.steps[s].problem;
+    uint32_t          count = problem->graph->input_count;
+    void            **in = pf_calloc(count + 1, sizeof *in);
+    pf_status         st = in ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *in);
+
+    *out = in;
+    for (uint32_t i = 0; i < count && !st; i++) {
+        in[i] = w->context->step_bindings[s].in[i];
+        if (problem->in_constant[i] && !in[i])
+            st = bring_constant(w, s, i, &in[i], err);
+    }
+    return st;
+}
+
+static pf_status bring_all(const whole *w, uint32_t g, variant *v, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    v->in = pf_calloc(w->step_count, sizeof *v->in);
+    if (!v->in)
+        return PF_FAIL_MEMORY(err, w->step_count * sizeof *v->in);
+    for (uint32_t s = 0; s < w->step_count && !st; s++)
+        if (w->group_of[s] == g)
+            st = bring_constants(w, s, &v->in[s], err);
     return st;
 }
 
@@ -148,7 +209,7 @@ static pf_status pack_all(const whole *w, uint32_t g, variant *v, pf_err *err)
     pf_status st = PF_OK;
 
     if (!v->step->packed_bytes)
-        return PF_OK;
+        return pf_problem_has_constants(w->draft->plan.steps[w->groups[g].first].problem) ? bring_all(w, g, v, err) : PF_OK;
     v->packed = pf_calloc(w->step_count, sizeof *v->packed);
     if (!v->packed)
         return PF_FAIL_MEMORY(err, w->step_count * sizeof *v->packed);
@@ -228,6 +289,7 @@ static pf_status enqueue(const whole *w, uint32_t g, const variant *with, pf_err
         }
         bindings.workspace = v->workspace;
         bindings.packed = v->packed ? v->packed[s] : NULL;
+        bindings.in = v->in ? v->in[s] : bindings.in;
         st = v->step->tactic->enqueue(v->step, &bindings, stream, err);
     }
     return st;
