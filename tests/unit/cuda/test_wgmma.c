@@ -102,11 +102,42 @@ static void fp32_in_parts_is_left_to_others(void **state)
     pf_problem_free(p);
 }
 
+static int tunings_of(int columns, pf_wgmma_tuning out[PF_WGMMA_TUNINGS])
+{
+    char        text[256] = "";
+    pf_problem *p = NULL;
+    pf_err      err = { 0 };
+    int         count = 0;
+
+    snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=0\n"
+             "graph \"\"\n%%0 = input f16 [4096,768]\n%%1 = input f16 [768,%d]\n%%2 = matmul(%%0, %%1)\noutput %%2\n",
+             columns);
+    test_ok(pf_problem_parse(text, &p, &err), &err);
+    count = pf_codegen_wgmma_tunings(p, 132, out, 4);
+    pf_problem_free(p);
+    return count;
+}
+
+/* On an H200 64 x 192 is the best one of the long product. */
+static void long_products_are_tried_with_more_tunings(void **state)
+{
+    pf_wgmma_tuning list[PF_WGMMA_TUNINGS] = { { 0 } };
+    bool            found = false;
+    int             count = tunings_of(2304, list);
+
+    (void)state;
+    assert_int_equal(count, 8);
+    for (int i = 0; i < count; i++) found |= list[i].rows == 64 && list[i].columns == 192;
+    assert_true(found);
+    assert_int_equal(tunings_of(768, list), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(fp32_in_parts_is_left_to_others),
                                         cmocka_unit_test(weights_are_packed_for_warp_groups),
-                                        cmocka_unit_test(odd_weights_stay_in_order) };
+                                        cmocka_unit_test(odd_weights_stay_in_order),
+                                        cmocka_unit_test(long_products_are_tried_with_more_tunings) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,153 @@
+#include "engine/refine_variant.h"
+
+#include "base/alloc.h"
+
+/* The constants are those that the plan does not have. */
+static void drop_inputs(const pf_refine_net *n, uint32_t s, void **in)
+{
+    const pf_bindings *b = &n->context->step_bindings[s];
+
+    for (uint32_t i = 0; in && i < n->draft->plan.steps[s].problem->graph->input_count; i++)
+        if (in[i] && !b->in[i])
+            pf_device_give_back(n->device, NULL, in[i]);
+    pf_free(in);
+}
+
+void pf_refine_variant_drop(const pf_refine_net *n, pf_refine_variant *v)
+{
+    pf_step_free(v->step);
+    if (v->workspace)
+        pf_device_give_back(n->device, NULL, v->workspace);
+    for (uint32_t s = 0; v->packed && s < n->step_count; s++)
+        if (v->packed[s])
+            pf_device_give_back(n->device, NULL, v->packed[s]);
+    for (uint32_t s = 0; v->in && s < n->step_count; s++)
+        drop_inputs(n, s, v->in[s]);
+    pf_free(v->packed);
+    pf_free(v->in);
+    *v = (pf_refine_variant){ 0 };
+}
+
+/* The plan's memory was laid out for its own candidate: where an output overwrites an input, another must do so too. */
+static bool fits_bindings(const pf_refine_net *n, uint32_t s, const pf_step *step)
+{
+    const pf_bindings *b = &n->context->step_bindings[s];
+    const pf_problem  *problem = n->draft->plan.steps[s].problem;
+
+    for (uint32_t i = 0; i < problem->graph->input_count; i++) {
+        bool overwritten = b->in[i] && problem->graph->output_count && b->in[i] == b->out[0];
+        bool missing = !b->in[i] && !problem->in_constant[i];
+
+        if (missing || (overwritten && step->in_place != (int32_t)i))
+            return false;
+    }
+    return true;
+}
+
+static bool fits(const pf_refine_net *n, uint32_t g, const pf_step *step)
+{
+    for (uint32_t s = 0; s < n->step_count; s++)
+        if (n->group_of[s] == g && !fits_bindings(n, s, step))
+            return false;
+    return step->capturable || !n->device->ops->capture_begin;
+}
+
+static pf_status bring(const pf_refine_net *n, const void *data, size_t bytes, void **out, pf_err *err)
+{
+    pf_status st = pf_device_take(n->device, NULL, bytes, out, err);
+
+    if (!st)
+        st = n->device->ops->upload(n->device, n->context->stream, *out, data, bytes, err);
+    return st ? st : n->device->ops->stream_sync(n->device, n->context->stream, err);
+}
+
+static pf_status pack_step(const pf_refine_net *n, uint32_t s, const pf_step *step, void **out, pf_err *err)
+{
+    void     *host = NULL;
+    pf_status st = pf_refine_pack(n->draft, s, step, &host, err);
+
+    if (!st)
+        st = bring(n, host, step->packed_bytes, out, err);
+    pf_free(host);
+    return st;
+}
+
+static pf_status bring_constant(const pf_refine_net *n, uint32_t s, uint32_t input, void **out, pf_err *err)
+{
+    const pf_constant *constant = pf_builder_constant(n->draft, &n->draft->plan.steps[s], input);
+    const void        *data = NULL;
+    pf_status          st = pf_constant_bytes(constant, &data, err);
+
+    if (!st)
+        st = bring(n, data, constant->bytes, out, err);
+    pf_constant_forget(constant);
+    return st;
+}
+
+/* What the plan's candidate has packed, and this one wants as it is. */
+static pf_status bring_constants(const pf_refine_net *n, uint32_t s, void ***out, pf_err *err)
+{
+    const pf_problem *problem = n->draft->plan.steps[s].problem;
+    uint32_t          count = problem->graph->input_count;
+    void            **in = pf_calloc(count + 1, sizeof *in);
+    pf_status         st = in ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *in);
+
+    *out = in;
+    for (uint32_t i = 0; i < count && !st; i++) {
+        in[i] = n->context->step_bindings[s].in[i];
+        if (problem->in_constant[i] && !in[i] && pf_builder_constant(n->draft, &n->draft->plan.steps[s], i)->bytes)
+            st = bring_constant(n, s, i, &in[i], err);
+    }
+    return st;
+}
+
+static pf_status bring_all(const pf_refine_net *n, uint32_t g, pf_refine_variant *v, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    v->in = pf_calloc(n->step_count, sizeof *v->in);
+    if (!v->in)
+        return PF_FAIL_MEMORY(err, n->step_count * sizeof *v->in);
+    for (uint32_t s = 0; s < n->step_count && !st; s++)
+        if (n->group_of[s] == g)
+            st = bring_constants(n, s, &v->in[s], err);
+    return st;
+}
+
+static pf_status pack_all(const pf_refine_net *n, uint32_t g, pf_refine_variant *v, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    v->packed = pf_calloc(n->step_count, sizeof *v->packed);
+    if (!v->packed)
+        return PF_FAIL_MEMORY(err, n->step_count * sizeof *v->packed);
+    for (uint32_t s = 0; s < n->step_count && !st; s++)
+        if (n->group_of[s] == g)
+            st = pack_step(n, s, v->step, &v->packed[s], err);
+    return st;
+}
+
+pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_t first, uint32_t rank,
+                                 pf_refine_variant *out, pf_err *err)
+{
+    const pf_problem      *problem = n->draft->plan.steps[first].problem;
+    const pf_timing_entry *entry = pf_refine_choice(n->draft, first)->ranked[rank];
+    const pf_tactic       *tactic = pf_tactic_find(entry->tactic);
+    pf_err                 ignored = { 0 };
+    pf_status              st = PF_OK;
+
+    *out = (pf_refine_variant){ .rank = rank };
+    if (!tactic || tactic->prepare(n->device, problem, entry->tuning, NULL, 0, &out->step, &ignored))
+        return PF_OK;
+    if (!fits(n, group, out->step)) {
+        pf_refine_variant_drop(n, out);
+        return PF_OK;
+    }
+    if (out->step->workspace_bytes)
+        st = pf_device_take(n->device, NULL, out->step->workspace_bytes, &out->workspace, err);
+    if (!st && out->step->packed_bytes)
+        st = pack_all(n, group, out, err);
+    else if (!st && pf_problem_has_constants(problem))
+        st = bring_all(n, group, out, err);
+    return st;
+}

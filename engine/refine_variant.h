@@ -1,0 +1,29 @@
+/* Another candidate for all steps of a problem, ready to run inside a network whose plan has its own. */
+#ifndef PF_ENGINE_REFINE_VARIANT_H
+#define PF_ENGINE_REFINE_VARIANT_H
+
+#include "engine/refine_private.h"
+
+typedef struct pf_refine_net {
+    const pf_draft *draft;
+    pf_context     *context;            /* of the draft's plan; ready and bound */
+    pf_device      *device;
+    uint32_t        step_count;
+    uint32_t       *group_of;           /* by step: steps of one problem are one group */
+} pf_refine_net;
+
+typedef struct pf_refine_variant {      /* step NULL: the plan's own */
+    pf_step *step;                      /* owned */
+    void    *workspace;                 /* owned; device memory */
+    void   **packed;  /* owned; device memory by step: its constants as the candidate wants them, or NULL */
+    void  ***in;      /* owned; by step: pointers to inputs where the plan's candidate did without constants, or NULL */
+    uint32_t rank;
+} pf_refine_variant;
+
+/* rank: in the choice of the group's first step.  A candidate that cannot take the place is none: then the variant
+   stays empty.  The caller drops it in any case.  Errors   DEVICE, NO_SPACE. */
+pf_status pf_refine_variant_make(const pf_refine_net *net, uint32_t group, uint32_t first, uint32_t rank,
+                                 pf_refine_variant *out, pf_err *err);
+void      pf_refine_variant_drop(const pf_refine_net *net, pf_refine_variant *variant);
+
+#endif
