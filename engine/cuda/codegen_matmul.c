@@ -44,8 +44,8 @@ static const char *types_decline(const pf_problem *p, const cg_product *product)
 /* The libraries are fast at batches of 16 bits. */
 static const char *batch_decline(const pf_problem *p, const cg_product *product)
 {
-    if (!product->batched) return NULL;
-    if (!product->wide) return "a batch of products of 16 bits";
+    if (product->batch == 1 && !product->batched) return NULL;
+    if (product->batched && !product->wide) return "a batch of products of 16 bits";
     return pf_problem_is_bound(p) && (product->batch > BATCH_MAX || product->batch * product->m > INT32_MAX)
                ? "too many products at once"
                : NULL;
@@ -96,6 +96,13 @@ bool pf_codegen_matmul_is_batch(const pf_problem *p)
            pf_graph_value(p->graph, product.node->in[1])->shape.rank > 2;
 }
 
+bool pf_codegen_conv_is_grouped(const pf_problem *p)
+{
+    cg_product product;
+
+    return !cg_product_recognize(p, &product) && product.windowed && product.batch > 1;
+}
+
 bool pf_codegen_matmul_is_odd(const pf_problem *p)
 {
     cg_product product;
@@ -119,6 +126,7 @@ static const shape shapes[] = {
     { 32, 64, 1, 2, 4 },
     { 32, 64, 1, 4, 8 },   { 32, 64, 2, 4, 8 },   { 32, 128, 1, 4, 5 },  { 16, 64, 1, 4, 8 },   { 16, 128, 1, 8, 6 },
     { 112, 64, 7, 2, 5 }, { 224, 64, 7, 2, 3 },  { 64, 128, 2, 4, 4 },  { 128, 128, 4, 4, 3 },
+    { 64, 16, 4, 1, 6 },   { 128, 16, 8, 1, 5 },  { 64, 32, 4, 1, 6 },   { 128, 32, 8, 1, 5 },  { 64, 48, 4, 1, 6 },
 };
 
 static uint32_t shared_bytes(const pf_matmul_tuning *t)
@@ -165,13 +173,17 @@ static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int
 
 static bool is_tuning(const cg_product *product, const pf_matmul_tuning *t)
 {
-    bool counts = t->rows >= 16 && t->rows <= 256 && t->columns >= 64 && t->columns <= 256 && t->warps_m >= 1 &&
+    /* narrower tiles are for groups of few outputs, whose weights lie in rows of K */
+    bool narrow = product->windowed && product->batch > 1 && t->columns >= 16 && product->n <= t->columns;
+    bool counts = t->rows >= 16 && t->rows <= 256 && (t->columns >= 64 || narrow) && t->columns <= 256 &&
+                  t->warps_m >= 1 &&
                   t->warps_n >= 1 && t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 &&
                   t->split >= 1 && t->split <= 8;
     int  apart = product->wide && !product->trans_w ? 2 : 1;
 
     /* a thread's copies of a stage lie whole rows apart: kernels/nvrtc/matmul.cuh */
-    return counts && 32 * t->warps_m * t->warps_n % (t->columns * apart) == 0 && t->rows % (16 * t->warps_m) == 0 &&
+    return counts && (narrow || 32 * t->warps_m * t->warps_n % (t->columns * apart) == 0) &&
+           t->rows % (16 * t->warps_m) == 0 &&
            t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 && shared_bytes(t) <= SHARED_LIMIT_BYTES;
 }
 
@@ -226,6 +238,12 @@ static bool comes_apart(const pf_problem *p, const cg_product *product)
            (product->trans_w || product->n % APART == 0);
 }
 
+/* Elements from one product's x to the next: groups of a convolution lie side by side in each pixel. */
+static int64_t x_batch(const cg_product *product)
+{
+    return product->repeats_x ? 0 : product->windowed ? product->window.channels : product->m * product->k;
+}
+
 static void print_defines(const pf_problem *p, const cg_product *product, const pf_matmul_tuning *t, int vector,
                           pf_buf *out)
 {
@@ -242,7 +260,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
                   comes_apart(p, product), product->wide && product->k % 4 != 0, elem);
     pf_buf_printf(out, "#define X_ROW %lld\n", (long long)cg_product_x_row(p, product));
     pf_buf_printf(out, "#define BATCH %lld\n#define X_BATCH %lld\n#define W_BATCH %lld\n", (long long)product->batch,
-                  product->repeats_x ? 0 : (long long)(product->m * product->k), (long long)(product->n * product->k));
+                  (long long)x_batch(product), (long long)(product->n * product->k));
     print_window(product, out);
     pf_buf_printf(out, "#define X ((const ELEM *)in%u)\n#define W ((const ELEM *)in%u)\n", product->x, product->w);
     cg_product_print_defines(p, product, out);

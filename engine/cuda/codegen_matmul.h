@@ -38,6 +38,8 @@ enum { PF_MATMUL_TUNINGS = 48 };
 int         pf_codegen_matmul_tunings(const pf_problem *p, int sm_count, pf_matmul_tuning *out, int max);
 /* Errors   INVALID: a tuning that is none. */
 pf_status   pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *tuning, pf_program *out, pf_err *err);
+/* A convolution in groups, of which cuDNN's kernels leave much of the card idle. */
+bool        pf_codegen_conv_is_grouped(const pf_problem *p);
 /* A convolution of at most eight channels. */
 bool        pf_codegen_conv_is_stem(const pf_problem *p);
 /* Weights as the kernel wants them: of a conv with a window [outputs][taps][channels], channels padded with zeros; of

@@ -42,7 +42,9 @@ static void take_window(const pf_problem *p, const pf_node *node, cg_product *pr
     const pf_shape      *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]), *y = shape_of(p, node->out[0]);
 
     product->windowed = true;
-    product->window.channels = channels_in_memory(p, product, x->dim[1]);
+    product->batch = attrs->groups;
+    product->n = w->dim[0] / attrs->groups;
+    product->window.channels = channels_in_memory(p, product, x->dim[1] / attrs->groups);
     for (int a = 0; a < 2; a++) {
         product->window.in[a] = x->dim[2 + a];
         product->window.out[a] = y->dim[2 + a];
@@ -60,14 +62,15 @@ static const char *take_conv(const pf_problem *p, const pf_node *node, cg_produc
     const pf_conv_attrs *attrs = node->attrs;
     const pf_shape      *x = shape_of(p, node->in[0]), *w = shape_of(p, node->in[1]);
 
-    if (x->rank != 4 || attrs->groups != 1) return "not a convolution of pictures, or one in groups";
+    if (x->rank != 4) return "not a convolution of pictures";
+    if (attrs->groups != 1 && p->in_layout[product->x] == PF_LAYOUT_C8) return "groups of a stem";
     if (attrs->auto_pad) return "padding that depends on the shape";
     product->conv = product->trans_w = true;
     product->m = x->dim[0] * x->dim[2] * x->dim[3];
     product->k = x->dim[1];
     product->n = w->dim[0];
     if (w->dim[2] != 1 || w->dim[3] != 1 || !is_repeated(&attrs->strides, 1) || !is_repeated(&attrs->pads, 0) ||
-        p->in_layout[product->x] == PF_LAYOUT_C8)
+        p->in_layout[product->x] == PF_LAYOUT_C8 || attrs->groups != 1)
         take_window(p, node, product);
     return NULL;
 }
@@ -236,11 +239,11 @@ static pf_status print_evaluate(const pf_problem *p, const cg_product *product, 
     cg_loop_over(&cg, p->out_layout[0], pf_graph_value(p->graph, product->node->out[0]), &point);
     fine = emit_values(&cg, product, &point);
     pf_buf_printf(out, "__device__ __forceinline__ finished evaluate(PARAMETERS, const idx row, const idx column, "
-                       "const float sum[V])\n{\n  finished to;\n  idx rest = row;\n");
+                       "const float sum[V])\n{\n  finished to;\n  idx rest = ROW_IN(row);\n");
     for (int v = cg.var_count - 2; v > 0; v--)
         pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg.var_extent[v],
                       (long long)cg.var_extent[v]);
-    pf_buf_printf(out, "  const idx i0 = rest, i%d = column;\n", cg.var_count - 1);
+    pf_buf_printf(out, "  const idx i0 = rest, i%d = COLUMN_IN(row, column);\n", cg.var_count - 1);
     pf_buf_put(out, body.data, body.size);
     pf_buf_printf(out, "  return to;\n}\n");
     if (fine && body.failed) fine = false;
@@ -257,14 +260,26 @@ static int64_t row_elems(pf_layout layout, int64_t columns)
 
 int64_t cg_product_x_row(const pf_problem *p, const cg_product *product)
 {
-    return row_elems(p->in_layout[product->x], product->windowed ? product->window.channels : product->k);
+    return row_elems(p->in_layout[product->x],
+                     product->windowed ? product->batch * product->window.channels : product->k);
+}
+
+/* Where a row and column of the batch lie in the output: groups of a convolution lie side by side in its rows. */
+static void print_places(const cg_product *product, pf_buf *out)
+{
+    bool groups = product->conv && product->batch > 1;
+
+    pf_buf_printf(out, "#define ROW_IN(row) (%s)\n#define COLUMN_IN(row, column) (%s)\n", groups ? "(row) % M" : "row",
+                  groups ? "(row) / M * N + (column)" : "column");
 }
 
 pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
 {
     const pf_graph *graph = p->graph;
+    int64_t         columns = product->conv ? product->batch * product->n : product->n;
     pf_status       st = PF_OK;
 
+    print_places(product, out);
     pf_buf_printf(out, "struct finished {");
     for (uint32_t i = 0; i < graph->output_count; i++)
         pf_buf_printf(out, " wide<%s, V> result%u;", parameter_type(p, graph->outputs[i]), i);
@@ -273,8 +288,8 @@ pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product,
     pf_buf_printf(out, "__device__ __forceinline__ "
                        "void store(PARAMETERS, const idx row, const idx column, const finished &from)\n{\n");
     for (uint32_t i = 0; i < graph->output_count; i++)
-        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + row * %lld + column) = from.result%u;\n",
-                      parameter_type(p, graph->outputs[i]), i, (long long)row_elems(p->out_layout[i], product->n), i);
+        pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + ROW_IN(row) * %lld + COLUMN_IN(row, column)) = from.result%u;\n",
+                      parameter_type(p, graph->outputs[i]), i, (long long)row_elems(p->out_layout[i], columns), i);
     pf_buf_printf(out, "}\n__device__ __forceinline__ "
                        "void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n"
                        "  store(ARGUMENTS row, column, evaluate(ARGUMENTS row, column, sum));\n}\n");

@@ -6,7 +6,7 @@
 #include "engine/cuda/codegen.h"
 
 typedef struct cg_window {
-    int64_t in[2], out[2], channels;        /* channels: as they lie in memory */
+    int64_t in[2], out[2], channels;        /* channels: of a group, as they lie in memory */
     int64_t kernel[2], stride[2], pad[2], dilation[2];
 } cg_window;
 
@@ -20,7 +20,7 @@ typedef struct cg_product {
     double         alpha;
     int64_t        m, n, k;
     bool           batched;                 /* w is several matrices; else one, and m counts all rows of x */
-    int64_t        batch;
+    int64_t        batch;                   /* of a convolution: its groups, whose rows are the same pixels */
     bool           repeats_x;               /* x is one matrix, which serves the whole batch */
 } cg_product;
 

@@ -18,7 +18,8 @@
      START       waits for the kernel before
      W_CONSTANT  w is nobody's result, so that its first stages are on their way while that kernel still runs
      WINDOW      0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of CHUNK; x is
-                 [n][h][w][c], w is [N][taps][c]), KERNEL_W, STRIDE_, PAD_, DILATION_ with H and W
+                 [n][h][w][c], w is [N][taps][c]), KERNEL_W, STRIDE_, PAD_, DILATION_ with H and W.  Its groups are
+                 a batch, CHANNELS, N and w those of one
      V           elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and
                  stores */
 #define ELEM_BYTES (WIDE ? 4 : 2)

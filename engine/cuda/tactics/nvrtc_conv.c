@@ -11,7 +11,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (reason) return reason;
     if (pf_tactic_cudnn_conv.declines(device, p)) return "an epilogue that cuDNN lacks";
     return pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK && !pf_codegen_conv_is_stem(p) &&
-                   !pf_codegen_matmul_is_wide(p)
+                   !pf_codegen_matmul_is_wide(p) && !pf_codegen_conv_is_grouped(p)
                ? "a convolution that fills the card"
                : NULL;
 }
@@ -40,6 +40,6 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     return pf_tactic_nvrtc_matmul.pack(step, p, constants, packed, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+PF_PROGRAM_TACTIC(nvrtc_conv, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
                   .flags = PF_TACTIC_PITCHED, .declines = declines, .prefers = prefers, .tunings = tunings,
                   .pack = pack, .compile_ms = 160);
