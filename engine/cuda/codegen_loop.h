@@ -15,7 +15,7 @@ pf_status   pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_pro
 const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value);
 pf_status   pf_codegen_behind(const pf_problem *p, pf_value_id value, int threads, pf_program *out, pf_err *err);
 /* Prelude, index type, device functions of the skeleton's own, the kernel, and the head up to its opening brace of
-   region(), in which it does its work. */
+   region(), in which it does its work.  functions may define CLUSTER: which blocks form clusters. */
 void        pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t elems, const char *functions,
                               pf_buf *out);
 

@@ -9,7 +9,8 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128, NORM_RANK_MAX = 5 };
+enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128, NORM_RANK_MAX = 5,
+       SPLIT_MIN_ELEMS = 8192 /* of a row that blocks share: less is read before they have met */, SPLITS_MAX = 4 };
 
 /* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's
    end hold. */
@@ -23,7 +24,31 @@ typedef struct row_form {
 } row_form;
 
 static const char reductions[] = CG_REDUCTION_FUNCTORS
-    "template <class O> __device__ __forceinline__ float across(float v) {\n"
+    /* Each block's number lies where it stays until the kernel ends: turns have places of their own. */
+    "#if SPLIT > 1\n"
+    "#define CLUSTER __cluster_dims__(SPLIT, 1, 1)\n"
+    "#define PART ((int)blockIdx.x % SPLIT)\n"
+    "#define MEET asm volatile(\"barrier.cluster.arrive.release.aligned;\\nbarrier.cluster.wait.acquire.aligned;\" "
+    "::: \"memory\");\n"
+    "template <class O> __device__ __forceinline__ float among(float v, int turn) {\n"
+    "  __shared__ float own[2];\n"
+    "  const unsigned at = (unsigned)__cvta_generic_to_shared(own + turn);\n"
+    "  if (threadIdx.x == 0) own[turn] = v;\n"
+    "  MEET\n"
+    "  _Pragma(\"unroll\") for (int s = 0; s < SPLIT; ++s) {\n"
+    "    unsigned there; float other;\n"
+    "    asm volatile(\"mapa.shared::cluster.u32 %0, %1, %2;\" : \"=r\"(there) : \"r\"(at), \"r\"(s));\n"
+    "    asm volatile(\"ld.shared::cluster.f32 %0, [%1];\" : \"=f\"(other) : \"r\"(there) : \"memory\");\n"
+    "    v = s ? O::of(v, other) : other;\n"
+    "  }\n"
+    "  return v;\n"
+    "}\n"
+    "#else\n"
+    "#define PART 0\n"
+    "#define MEET\n"
+    "template <class O> __device__ __forceinline__ float among(float v, int) { return v; }\n"
+    "#endif\n"
+    "template <class O> __device__ __forceinline__ float across(float v, int turn) {\n"
     "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(0xffffffffu, v, "
     "m));\n"
     "  if (T > 32) {\n"
@@ -34,7 +59,7 @@ static const char reductions[] = CG_REDUCTION_FUNCTORS
     "    v = part[0];\n"
     "    _Pragma(\"unroll\") for (int w = 1; w < T / 32; ++w) v = O::of(v, part[w]);\n"
     "  }\n"
-    "  return v;\n"
+    "  return among<O>(v, turn);\n"
     "}\n";
 
 /* ---- Recognizing */
@@ -192,7 +217,34 @@ static int widest(const pf_problem *p, const row_form *form)
     return vector;
 }
 
-int pf_codegen_row_tunings(const pf_problem *p, pf_row_tuning *out, int max)
+static int64_t row_count(const pf_problem *p, const row_form *form)
+{
+    const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
+    int64_t         rows = 1;
+
+    if (form->groups) return x->dim[0] * form->groups;
+    for (int d = 0; d < form->axis; d++) rows *= x->dim[form->order[d]];
+    return rows;
+}
+
+/* Few long rows leave most of the card idle, unless several blocks share each. */
+static int split_tunings(const pf_problem *p, const row_form *form, int sm_count, pf_row_tuning *out, int max)
+{
+    int64_t length = row_length(p, form), rows = row_count(p, form);
+    int     count = 0, vector = widest(p, form);
+
+    if (!pf_problem_is_bound(p) || length < SPLIT_MIN_ELEMS || rows > sm_count) return 0;
+    for (int split = 8; split > 1; split /= 2)
+        for (int threads = 1024; threads >= 256 && count < max; threads /= 2) {
+            int64_t each = cg_up(length, (int64_t)threads * vector * split) * vector;
+
+            if (each <= 32 && (threads == 256 || each >= 4) && rows * split <= 4 * (int64_t)sm_count)
+                out[count++] = (pf_row_tuning){ vector, threads, split };
+        }
+    return count;
+}
+
+int pf_codegen_row_tunings(const pf_problem *p, int sm_count, pf_row_tuning *out, int max)
 {
     row_form form;
     int      count = 0;
@@ -200,14 +252,16 @@ int pf_codegen_row_tunings(const pf_problem *p, pf_row_tuning *out, int max)
 
     recognize(p, &form);
     length = row_length(p, &form);
+    count = split_tunings(p, &form, sm_count, out, max < SPLITS_MAX ? max : SPLITS_MAX);
     for (int vector = widest(p, &form); vector >= 1 && count < max; vector /= 2)
         for (int threads = 32; threads <= 1024 && count < max; threads *= 2) {
             int64_t chunks = (length + (int64_t)threads * vector - 1) / ((int64_t)threads * vector);
 
             if (chunks * vector <= 32 && (threads == 32 || (int64_t)threads * vector < 2 * length))
-                out[count++] = (pf_row_tuning){ vector, threads };
+                out[count++] = (pf_row_tuning){ vector, threads, 1 };
         }
-    if (!count) out[count++] = (pf_row_tuning){ widest(p, &form), 1024 };
+    if (!count || (count < max && out[count - 1].split > 1))
+        out[count++] = (pf_row_tuning){ widest(p, &form), 1024, 1 };
     return count;
 }
 
@@ -233,8 +287,8 @@ static void open_loop(row_code *row)
     cg_forget(cg);
     pf_buf_printf(out, row->keeps ? "  _Pragma(\"unroll\") for (int c = 0; c < C; ++c) {\n"
                                   : "  for (int c = 0; c < C; ++c) {\n");
-    pf_buf_printf(out, "  const idx j = (c * T + (idx)threadIdx.x) * V; %s\n  idx rest = j;\n",
-                  row->keeps ? "if ((c + 1) * T * V > D && j >= D) break;" : "if (j >= D) break;");
+    pf_buf_printf(out, "  const idx j = ((c * SPLIT + PART) * T + (idx)threadIdx.x) * V; %s\n  idx rest = j;\n",
+                  row->keeps ? "if ((c + 1) * SPLIT * T * V > D && j >= D) break;" : "if (j >= D) break;");
     for (int v = cg->var_count - 1; v > row->form.axis; v--)
         pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v],
                       (long long)cg->var_extent[v]);
@@ -273,7 +327,7 @@ static bool reduce_pass(row_code *row, bool first, const char *name, const char 
     pf_buf_printf(&row->body, "  LANES { const float x = v%d[l]; r_%s = %s::of(r_%s, %s); }\n", x, name, join, name,
                   map);
     close_pass(row);
-    pf_buf_printf(&row->body, "  r_%s = across<%s>(r_%s);\n", name, join, name);
+    pf_buf_printf(&row->body, "  r_%s = across<%s>(r_%s, %d);\n", name, join, name, !first);
     return true;
 }
 
@@ -444,20 +498,11 @@ static bool emit_result(row_code *row)
     int32_t  y = ++row->cg.next_id;
 
     cg_forget(&row->cg);
-    pf_buf_printf(&row->body, "  if (threadIdx.x == 0) {\n  float v%d[V]; LANES v%d[l] = r_result;\n", y, y);
+    pf_buf_printf(&row->body, "  if (threadIdx.x == 0 && PART == 0) {\n"
+                              "  float v%d[V]; LANES v%d[l] = r_result;\n", y, y);
     if (!cg_bind(&row->cg, row->form.node->out[0], &at, y) || !store_outputs(row, &at)) return false;
     pf_buf_printf(&row->body, "  }\n");
     return true;
-}
-
-static int64_t row_count(const pf_problem *p, const row_form *form)
-{
-    const pf_shape *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
-    int64_t         rows = 1;
-
-    if (form->groups) return x->dim[0] * form->groups;
-    for (int d = 0; d < form->axis; d++) rows *= x->dim[form->order[d]];
-    return rows;
 }
 
 /* Loop variables: those of the row's number first (form.axis of them), then those of the element, lanes last. */
@@ -494,13 +539,13 @@ static void open_space(row_code *row, const pf_problem *p)
 static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows_per_block, int64_t rows, pf_buf *out)
 {
     const cg_context *cg = &row->cg;
-    char              functions[sizeof reductions + 128] = {0};
+    char              functions[sizeof reductions + 160] = {0};
 
-    snprintf(functions, sizeof functions, "#define T %d\n#define C %lld\n#define D %lld\n%s", tuning->threads,
-             (long long)row->chunks, (long long)row->length, reductions);
+    snprintf(functions, sizeof functions, "#define T %d\n#define C %lld\n#define D %lld\n#define SPLIT %d\n%s",
+             tuning->threads, (long long)row->chunks, (long long)row->length, tuning->split, reductions);
     pf_codegen_header(cg->problem, tuning->vector, tuning->threads * rows_per_block, rows * row->length, functions,
                       out);
-    pf_buf_printf(out, "  const long long row = (long long)blockIdx.x * %d + threadIdx.y;\n"
+    pf_buf_printf(out, "  const long long row = (long long)(blockIdx.x / SPLIT) * %d + threadIdx.y;\n"
                        "  if (row >= %lld) return;\n", rows_per_block, (long long)rows);
     if (row->form.axis) {
         pf_buf_printf(out, "  idx left = (idx)row;\n");
@@ -525,8 +570,7 @@ pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_pr
     recognize(p, &row.form);
     rows = row_count(p, &row.form);
     row.length = row_length(p, &row.form);
-    row.chunks = (row.length + (int64_t)tuning->threads * tuning->vector - 1) /
-                 ((int64_t)tuning->threads * tuning->vector);
+    row.chunks = cg_up(row.length, (int64_t)tuning->threads * tuning->vector * tuning->split);
     row.keeps = row.chunks * tuning->vector <= REGISTER_ELEMS;
     cg_context_init(&row.cg, p, &row.body, tuning->vector, err);
     open_space(&row, p);
@@ -535,10 +579,10 @@ pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_pr
         st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     emit_head(&row, tuning, rows_per_block, rows, &out->source);
     pf_buf_put(&out->source, row.body.data, row.body.size);
-    pf_buf_printf(&out->source, "}\n");
+    pf_buf_printf(&out->source, "  MEET\n}\n");         /* nobody leaves while others read what it has */
     if (!st && (row.body.failed || out->source.failed))
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
-    out->grid[0] = (uint32_t)((rows + rows_per_block - 1) / rows_per_block);
+    out->grid[0] = (uint32_t)(cg_up(rows, rows_per_block) * tuning->split);
     out->grid[1] = out->grid[2] = out->block[2] = 1;
     out->block[0] = (uint32_t)tuning->threads;
     out->block[1] = (uint32_t)rows_per_block;

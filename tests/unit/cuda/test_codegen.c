@@ -41,7 +41,7 @@ static pf_status row_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
     pf_row_tuning tuning[1];
 
-    pf_codegen_row_tunings(p, tuning, 1);
+    pf_codegen_row_tunings(p, 132, tuning, 1);
     return pf_codegen_row(p, tuning, out, err);
 }
 
