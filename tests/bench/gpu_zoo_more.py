@@ -52,7 +52,7 @@ def t5(batch):
 @network
 def sam_encoder(batch):
     """Windows of 14 over 64 x 64 tokens, and relative positions in two dims."""
-    module = transformers.SamVisionModel(transformers.SamVisionConfig(num_hidden_layers=4, global_attn_indexes=[1, 3]))
+    module = transformers.SamVisionModel(transformers.SamVisionConfig(num_hidden_layers=4, global_attn_indexes=[1, 3], initializer_range=0.02))
     return Recipe(Encoder(module), {"pixel_values": picture(1024, 3, batch)})
 
 
