@@ -15,6 +15,7 @@ enum { DRAWS = 6, TRIES_MOST = 4 };
    first three.  So of what is allowed the references may see so much less. */
 #define MARGIN(draws) (2 - 0.1 * (draws))
 #define NEAR       2            /* times what is allowed: further off, raising would only take time */
+#define HOPELESS   0.25         /* of the range: the check of a plan takes nothing further off for rounding */
 #define CLOSE      0.6          /* of the limit: raising less is not worth another run */
 #define DECAY      4.5          /* where nothing is known: with the share x raised, exp(-4.5 x) of the error is left */
 #define LIKELY     1.4          /* draws are alike in how much raising helps them, within that */
@@ -265,6 +266,13 @@ static pf_status find_step(choosing *c, uint32_t most, uint32_t *step, double *e
     return st;
 }
 
+/* A plan that is further off on the first inputs, which it is checked with, would be refused, and built again with more
+   and more raised. */
+static bool must_agree(const choosing *c)
+{
+    return c->wish->must || (c->wish->narrow != PF_DTYPE_NONE && c->usual[0] > HOPELESS);
+}
+
 /* Everything in FP32, and at last not even in parts. */
 static pf_status choose_all(choosing *c, pf_precision_care *care, double *error)
 {
@@ -272,7 +280,7 @@ static pf_status choose_all(choosing *c, pf_precision_care *care, double *error)
 
     *care = PF_CARE_ALL;
     st = try_care(c, *care, error);
-    if (st || *error <= c->limit || !c->wish->must)
+    if (st || *error <= c->limit || !must_agree(c))
         return st;
     *care |= PF_CARE_EXACT;
     return try_care(c, *care, error);
@@ -306,20 +314,21 @@ static pf_status is_in_vain(choosing *c, uint32_t most, bool *in_vain)
 
 static pf_status choose(choosing *c, pf_precision_care *care, double *error)
 {
-    bool      may_all = c->wish->must || c->wish->narrow == PF_DTYPE_NONE;
     uint32_t  half = (c->size.slices + 1) / 2, some = half > c->size.decided ? half : c->size.decided;
+    bool      may_all = c->wish->must || c->wish->narrow == PF_DTYPE_NONE, in_vain = false;
     uint32_t  most = (may_all ? c->size.slices : some) + extra_steps(c), step = 0;
     double    usual = 0;
-    bool      in_vain = false;
     pf_status st = may_all || c->size.decided ? PF_OK : is_in_vain(c, most, &in_vain);
 
     *error = c->usual[0];
-    if (st || in_vain)
+    if (st || (in_vain && !must_agree(c)))
         return st;
     st = try_care(c, PF_CARE_USUAL, &usual);
     *error = usual;
     if (st || usual <= c->limit)
         return st;
+    may_all |= must_agree(c);
+    most = (may_all ? c->size.slices : some) + extra_steps(c);
     st = find_step(c, most, &step, error);
     if (!st && !step && may_all)
         return choose_all(c, care, error);

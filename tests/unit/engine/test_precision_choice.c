@@ -106,11 +106,23 @@ static void what_does_not_help_is_not_taken(void **state)
 /* A tenth of the error goes with the first layers, but what is left is several times what is allowed. */
 static void what_comes_nowhere_near_is_not_taken(void **state)
 {
-    pf_graph *graph = network_of(0, 1000, true);
+    pf_graph *graph = network_of(0, 500, true);
 
     (void)state;
     expect_care(graph, &usual, PF_CARE_USUAL, 2 * usual.most_error, INFINITY);
     pf_graph_free(graph);
+}
+
+/* Off by more than a quarter of the range its plan would be refused: as much is raised as is needed, and built once. */
+static void what_would_be_refused_is_raised(void **state)
+{
+    pf_graph *graph = network_of(0, 1000, true), *wild = network_of(0, 9000, false);
+
+    (void)state;
+    expect_care(graph, &usual, pf_precision_care_first(LAYERS), -1, usual.most_error);
+    expect_care(wild, &usual, PF_CARE_ALL | PF_CARE_EXACT, -1, 1e-6);
+    pf_graph_free(graph);
+    pf_graph_free(wild);
 }
 
 /* How often the references were asked about several sets of inputs, and about one. */
@@ -131,7 +143,7 @@ static void note_try(void *user, pf_log_level level, const char *line)
 /* One set of inputs shows it for the network above; for one that raising brings near, all are asked. */
 static void one_draw_is_enough_to_give_up(void **state)
 {
-    pf_graph *hopeless = network_of(0, 1000, true), *better = network_with(1);
+    pf_graph *hopeless = network_of(0, 500, true), *better = network_with(1);
     tries     of_hopeless = { 0 }, of_better = { 0 };
 
     (void)state;
@@ -229,7 +241,7 @@ int main(void)
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
         cmocka_unit_test(what_does_not_help_is_not_taken),
         cmocka_unit_test(what_comes_nowhere_near_is_not_taken), cmocka_unit_test(a_large_network_is_not_tried),
-        cmocka_unit_test(one_draw_is_enough_to_give_up),
+        cmocka_unit_test(one_draw_is_enough_to_give_up), cmocka_unit_test(what_would_be_refused_is_raised),
         cmocka_unit_test(parts_may_not_be_enough), cmocka_unit_test(tf32_is_kept_where_it_does_no_harm),
         cmocka_unit_test(only_operands_of_products_are_rounded), cmocka_unit_test(numbers_are_rounded_as_devices_do),
     };
