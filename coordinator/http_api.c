@@ -44,7 +44,7 @@ enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned cod
 
 /* ---- reading */
 
-static uint64_t announced_bytes(struct MHD_Connection *connection)
+uint64_t pf_http_announced_bytes(struct MHD_Connection *connection)
 {
     const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
 
@@ -62,7 +62,7 @@ static bool is_json(struct MHD_Connection *connection)
 bool pf_http_api_begin(pf_http_request *request, const char *method, enum MHD_Result *result)
 {
     pf_buf_init(&request->body, PF_API_BODY_BYTES);
-    if (announced_bytes(request->connection) > PF_API_BODY_BYTES)
+    if (pf_http_announced_bytes(request->connection) > PF_API_BODY_BYTES)
         *result = pf_http_api_fail(request->connection, 413, PF_INVALID, "the request is larger than 512 KiB", NULL);
     else if (strcmp(method, "POST") == 0 && !is_json(request->connection))
         *result = pf_http_api_fail(request->connection, 415, PF_INVALID,

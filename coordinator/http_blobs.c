@@ -172,13 +172,6 @@ enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connectio
 
 /* ---- uploads */
 
-static uint64_t announced_bytes(struct MHD_Connection *connection)
-{
-    const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
 /* Without a writer on PF_OK: the blob is here. */
 pf_status pf_http_upload_begin(pf_http *http, struct MHD_Connection *connection, const char *hex, pf_http_request *up)
 {
@@ -186,10 +179,11 @@ pf_status pf_http_upload_begin(pf_http *http, struct MHD_Connection *connection,
 
     if (!pf_digest_from_hex(hex, &up->digest))
         return PF_FAIL(&up->err, PF_INVALID, "a blob is named by 64 lower-case hex digits");
-    if (announced_bytes(connection) > http->options.blob_limit_bytes)
+    if (pf_http_announced_bytes(connection) > http->options.blob_limit_bytes)
         return PF_FAIL(&up->err, PF_NO_SPACE, "the object is larger than %" PRIu64 " bytes, which is the limit here",
                        http->options.blob_limit_bytes);
-    if (pf_store_has(http->options.store, &up->digest, &there_bytes) && there_bytes == announced_bytes(connection)) {
+    if (pf_store_has(http->options.store, &up->digest, &there_bytes) &&
+        there_bytes == pf_http_announced_bytes(connection)) {
         pf_store_touch(http->options.store, &up->digest);
         return PF_OK;
     }
@@ -218,7 +212,7 @@ enum MHD_Result pf_http_upload_end(pf_http *http, struct MHD_Connection *connect
     }
     if (!up->status)
         return pf_http_answer_text(connection, was_there ? 200 : 201, was_there ? "it was here" : "stored");
-    if (up->status == PF_NO_SPACE && announced_bytes(connection) > http->options.blob_limit_bytes)
+    if (up->status == PF_NO_SPACE && pf_http_announced_bytes(connection) > http->options.blob_limit_bytes)
         return pf_http_answer_text(connection, 413, up->err.msg);
     return pf_http_answer_failure(connection, up->status, &up->err);
 }

@@ -61,6 +61,8 @@ enum MHD_Result pf_http_get_readyz(pf_http *http, struct MHD_Connection *connect
 
 /* ---- http_api.c: requests to the core */
 
+/* Of the request's body; 0: not said. */
+uint64_t        pf_http_announced_bytes(struct MHD_Connection *connection);
 /* The headers are here and request->api is found: refuses what need not be read.  True when it may go on. */
 bool            pf_http_api_begin(pf_http_request *request, const char *method, enum MHD_Result *result);
 void            pf_http_api_add(pf_http_request *request, const char *data, size_t bytes);

@@ -68,11 +68,6 @@ static bool add_term(pf_mask *mask, pf_mask_kind kind, pf_value_id value, double
     return true;
 }
 
-static const pf_node *maker_of(const pf_graph *graph, pf_value_id value)
-{
-    return graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
-}
-
 static bool is_number(const pf_graph *graph, pf_value_id value, double *out)
 {
     pf_index_form form = { 0 };
@@ -85,7 +80,7 @@ static bool is_number(const pf_graph *graph, pf_value_id value, double *out)
    False when the term does not come apart (any more); else its parts were added. */
 static bool take_apart(const pf_graph *graph, const pf_mask_term *term, pf_mask *out)
 {
-    const pf_node *node = maker_of(graph, term->value);
+    const pf_node *node = pf_graph_maker(graph, term->value);
     double         a = 0, b = 0;
 
     if (!node)

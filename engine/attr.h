@@ -24,6 +24,23 @@ typedef struct pf_ints     { int32_t count; int64_t at[PF_ATTR_LIST]; } pf_ints;
 typedef struct pf_dim_list { int32_t count; pf_dim  at[PF_ATTR_LIST]; } pf_dim_list;
 typedef struct pf_floats   { int32_t count; double  at[PF_ATTR_LIST]; } pf_floats;
 
+static inline bool pf_ints_have(const pf_ints *ints, int64_t value)
+{
+    for (int32_t i = 0; i < ints->count; i++)
+        if (ints->at[i] == value)
+            return true;
+    return false;
+}
+
+/* True of none. */
+static inline bool pf_ints_are_all(const pf_ints *ints, int64_t value)
+{
+    for (int32_t i = 0; i < ints->count; i++)
+        if (ints->at[i] != value)
+            return false;
+    return true;
+}
+
 typedef struct pf_attr_field {
     const char        *name;    /* in texts; never renamed */
     pf_attr_kind       kind;

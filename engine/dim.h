@@ -73,6 +73,9 @@ pf_status pf_dim_bind(const pf_dims *dims, pf_dim dim, int64_t value, int64_t *b
 /* Least and greatest value when symbol i lies in [low[i], high[i]]; conservative. */
 pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least,
                        int64_t *greatest, pf_err *err);
+/* What the nodes say of a symbol, by its index (a table of 512 positions that is used for all of a sequence bounds its
+   length), or 1 and INT64_MAX. */
+void      pf_dims_symbol_range(pf_dims *dims, uint32_t symbol, int64_t *least, int64_t *greatest);
 /* "3*batch*seq + 1", "floor(h/2)", "mod(a,b)", "min(a,b)", "max(a,b)"; what parse accepts. */
 void      pf_dim_print(const pf_dims *dims, pf_dim dim, pf_buf *out);
 pf_status pf_dim_parse(pf_dims *dims, const char *text, pf_dim *out, pf_err *err);

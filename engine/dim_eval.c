@@ -290,6 +290,16 @@ pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, cons
     return PF_OK;
 }
 
+void pf_dims_symbol_range(pf_dims *dims, uint32_t symbol, int64_t *least, int64_t *greatest)
+{
+    pf_dim dim = pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol));
+
+    if (pf_dim_range(dims, dim, NULL, NULL, least, greatest, NULL)) {
+        *least = 1;
+        *greatest = INT64_MAX;
+    }
+}
+
 /* How an expression is built again: in another table, or in the same one with a value for a symbol. */
 typedef struct rebuilding { const pf_dims *from; pf_dims *to; uint32_t symbol; pf_dim value; } rebuilding;
 

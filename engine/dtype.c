@@ -37,6 +37,8 @@ bool pf_dtype_is_integer(pf_dtype dtype)
     return kind == PF_KIND_INT || kind == PF_KIND_UINT;
 }
 
+bool pf_dtype_is_whole(pf_dtype dtype) { return dtype == PF_BOOL || pf_dtype_is_integer(dtype); }
+
 pf_dtype pf_dtype_from_name(const char *name)
 {
     for (int i = PF_DTYPE_NONE + 1; i < PF_DTYPE_COUNT; i++)

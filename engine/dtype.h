@@ -25,6 +25,7 @@ pf_dtype_kind pf_dtype_kind_of(pf_dtype dtype);
 uint32_t      pf_dtype_bits(pf_dtype dtype);
 bool          pf_dtype_is_float(pf_dtype dtype);
 bool          pf_dtype_is_integer(pf_dtype dtype);         /* signed or unsigned, not bool */
+bool          pf_dtype_is_whole(pf_dtype dtype);           /* the same, or bool */
 /* Bytes of count packed elements; types under 8 bits pack from the low bits, as in ONNX. */
 size_t        pf_dtype_bytes(pf_dtype dtype, uint64_t count);
 

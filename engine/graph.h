@@ -148,6 +148,11 @@ pf_status pf_graph_verify(const pf_graph *graph, pf_err *err);
 
 static inline pf_value *pf_graph_value(const pf_graph *graph, pf_value_id id) { return &graph->values[id]; }
 static inline pf_node  *pf_graph_node(const pf_graph *graph, pf_node_id id) { return &graph->nodes[id]; }
+/* The node that computes it; NULL: an input or a constant. */
+static inline const pf_node *pf_graph_maker(const pf_graph *graph, pf_value_id value)
+{
+    return graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
+}
 
 /* Text form, one node a line, and its parser: dumps, golden files, rule tests, problems.
      graph "name"

@@ -122,14 +122,6 @@ static pf_status add_output(pf_onnx_scope *scope, const char *name, pf_err *err)
     return st ? pf_err_add(err, st, "output \"%.200s\"", name) : PF_OK;
 }
 
-static void range_of(pf_dims *dims, uint32_t symbol, int64_t *low, int64_t *high)
-{
-    if (pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol)), NULL, NULL, low, high, NULL)) {
-        *low = 1;
-        *high = INT64_MAX;
-    }
-}
-
 /* Symbols of inputs start with the bounds that an earlier import found out. */
 static void start_bounds(pf_onnx_state *state, pf_dims *dims)
 {
@@ -138,7 +130,7 @@ static void start_bounds(pf_onnx_state *state, pf_dims *dims)
         const char *name = pf_dims_symbol_name(dims, i);
         uint64_t    low = 0, high = 0;
 
-        range_of(dims, i, &state->low[i], &state->high[i]);
+        pf_dims_symbol_range(dims, i, &state->low[i], &state->high[i]);
         if (pf_map_get(state->least, name, &low) && pf_map_get(state->greatest, name, &high)) {
             state->low[i] = (int64_t)low;
             state->high[i] = (int64_t)high;
@@ -156,7 +148,7 @@ static bool learn_bounds(pf_onnx_state *state, pf_dims *dims)
         const char *name = pf_dims_symbol_name(dims, i);
         int64_t     low = 0, high = 0;
 
-        range_of(dims, i, &low, &high);
+        pf_dims_symbol_range(dims, i, &low, &high);
         if (low > state->low[i] || high < state->high[i])
             learnt =
                 (pf_map_set(state->least, name, (uint64_t)low) && pf_map_set(state->greatest, name, (uint64_t)high)) ||

@@ -77,6 +77,7 @@ void        pf_onnx_emit(pf_onnx_node *node, pf_op_kind op, const void *attrs, u
 pf_value_id pf_onnx_emit0(pf_onnx_node *node, pf_op_kind op, const void *attrs);
 pf_value_id pf_onnx_emit1(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a);
 pf_value_id pf_onnx_emit2(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b);
+pf_value_id pf_onnx_add_bias(pf_onnx_node *node, pf_value_id x, pf_value_id bias);    /* PF_NONE: x itself */
 pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b,
                           pf_value_id c);
 /* All inputs and outputs of the ONNX node as they stand. */

@@ -73,14 +73,6 @@ static bool copy_content(pf_arena *arena, const pf_value *v, pf_tensor *out)
 
 static bool find_known(pf_onnx_node *node, pf_value_id value, uint32_t depth, pf_tensor *out);
 
-static bool has_body(const pf_op_def *def)
-{
-    for (const pf_attr_field *field = def->attr_fields; field && field->name; field++)
-        if (field->kind == PF_ATTR_GRAPH)
-            return true;
-    return false;
-}
-
 static bool is_small(const pf_onnx_node *node, pf_value_id value, size_t limit)
 {
     const pf_value *v = pf_graph_value(node->graph, value);
@@ -96,7 +88,7 @@ static bool may_fold(const pf_onnx_node *node, const pf_node *producer)
     const pf_op_def *def = pf_op_def_of(producer->op);
     size_t           limit = def->klass == PF_CLASS_ANCHOR ? FOLD_PRODUCT_BYTES : FOLD_BYTES;
 
-    if (def->flags & PF_OPF_RANDOM || has_body(def) || producer->in_count > FOLD_INPUTS ||
+    if (def->flags & PF_OPF_RANDOM || pf_op_has_body(def) || producer->in_count > FOLD_INPUTS ||
         producer->out_count > FOLD_OUTPUTS)
         return false;
     for (uint32_t i = 0; i < producer->out_count; i++)

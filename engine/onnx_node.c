@@ -303,6 +303,11 @@ pf_value_id pf_onnx_emit2(pf_onnx_node *node, pf_op_kind op, const void *attrs, 
     return out;
 }
 
+pf_value_id pf_onnx_add_bias(pf_onnx_node *node, pf_value_id x, pf_value_id bias)
+{
+    return bias == PF_NONE ? x : pf_onnx_emit2(node, PF_OP_ADD, NULL, x, bias);
+}
+
 pf_value_id pf_onnx_emit3(pf_onnx_node *node, pf_op_kind op, const void *attrs, pf_value_id a, pf_value_id b,
                           pf_value_id c)
 {

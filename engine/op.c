@@ -37,4 +37,12 @@ pf_op_kind pf_op_from_name(const char *name)
     return PF_OP_NONE;
 }
 
+bool pf_op_has_body(const pf_op_def *def)
+{
+    for (const pf_attr_field *field = def->attr_fields; field && field->name; field++)
+        if (field->kind == PF_ATTR_GRAPH)
+            return true;
+    return false;
+}
+
 bool pf_op_is_pointwise(pf_op_kind op) { return pf_op_def_of(op)->klass == PF_CLASS_POINTWISE; }

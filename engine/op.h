@@ -77,6 +77,7 @@ typedef struct pf_reference_call {
 const pf_op_def *pf_op_def_of(pf_op_kind op);               /* never NULL for a valid kind */
 pf_op_kind       pf_op_from_name(const char *name);         /* PF_OP_NONE when unknown */
 bool             pf_op_is_pointwise(pf_op_kind op);
+bool             pf_op_has_body(const pf_op_def *def);      /* a graph among its attributes */
 
 /* Attribute structs by their field tables. */
 /* " strides=[2,2] mode=max"; nothing for defaults */

@@ -128,11 +128,6 @@ static pf_status check_io(const pf_plan *plan, uint32_t i, pf_err *err)
     return PF_OK;
 }
 
-static uint32_t root_of(const pf_plan *plan, uint32_t value)
-{
-    return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
-}
-
 /* What has been written: values as a whole, or parts of them, in a list for each. */
 enum { PARTS_LIMIT = 4 * PF_PROBLEM_VALUES };
 
@@ -148,14 +143,14 @@ static part part_at(const pf_plan *plan, uint32_t value)
 {
     part p = { 0 };
 
-    (void)part_of(&plan->values[value], &plan->values[root_of(plan, value)], &p);
+    (void)part_of(&plan->values[value], &plan->values[pf_plan_root(plan, value)], &p);
     return p;
 }
 
 /* By one part, or by several: a concat that is a part of another one. */
 static bool is_written(const pf_plan *plan, const writing *w, uint32_t value)
 {
-    uint32_t root = root_of(plan, value);
+    uint32_t root = pf_plan_root(plan, value);
     part     p = part_at(plan, value);
     uint64_t covered = 0;
 
@@ -177,7 +172,7 @@ static bool is_written(const pf_plan *plan, const writing *w, uint32_t value)
 /* Nothing of it was written before. */
 static bool write_value(const pf_plan *plan, writing *w, uint32_t value)
 {
-    uint32_t root = root_of(plan, value);
+    uint32_t root = pf_plan_root(plan, value);
     part     p = part_at(plan, value);
 
     if (w->whole[root] || w->count[root] == PARTS_LIMIT || (root == value && w->count[root]))

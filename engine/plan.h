@@ -114,6 +114,12 @@ struct pf_plan {
     struct pf_residents *residents;    /* owned; what runs of this plan share, by device: runtime_resident.c */
 };
 
+/* The value itself, or the one that it is a view of. */
+static inline uint32_t pf_plan_root(const pf_plan *plan, uint32_t value)
+{
+    return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
+}
+
 void      pf_plan_write_header(uint8_t *header);        /* PF_PLAN_HEADER_BYTES of them, with which each plan begins */
 /* Writes what follows the weights: the sections of the draft, whose tables are those of struct pf_plan, and their
    table. */

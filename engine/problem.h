@@ -33,6 +33,12 @@ typedef struct pf_problem {
     pf_digest  hash;            /* of text */
 } pf_problem;
 
+static inline const pf_node  *pf_problem_anchor(const pf_problem *p) { return &p->graph->nodes[p->anchor]; }
+static inline const pf_shape *pf_problem_shape(const pf_problem *p, pf_value_id value)
+{
+    return &p->graph->values[value].shape;
+}
+
 /* Takes nodes of `graph` (in order, producers first) into a problem of their own, of the numerics that none of them
    refuses.  in/out get the outer value ids that
    the problem's inputs and outputs stand for, in its order; both from pf_alloc, owned by the caller. */

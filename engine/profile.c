@@ -133,15 +133,6 @@ static void mark_input_symbols(const pf_graph *graph, pf_profile *profile, bool 
     }
 }
 
-/* What the nodes say of a symbol: a table of 512 positions that is used for all of a sequence bounds its length. */
-static void known_range(pf_dims *dims, uint32_t s, int64_t *low, int64_t *high)
-{
-    if (pf_dim_range(dims, pf_dims_symbol(dims, pf_dims_symbol_name(dims, s)), NULL, NULL, low, high, NULL)) {
-        *low = 1;
-        *high = INT64_MAX;
-    }
-}
-
 static bool is_open(const pf_profile *profile, uint32_t s)
 {
     return profile->least[s] == PF_UNBOUND && profile->usual[s] == PF_UNBOUND && profile->most[s] == PF_UNBOUND;
@@ -151,7 +142,7 @@ static pf_status complete_symbol(const pf_graph *graph, pf_profile *profile, uin
 {
     int64_t *least = &profile->least[s], *usual = &profile->usual[s], *most = &profile->most[s], low = 0, high = 0;
 
-    known_range(graph->dims, s, &low, &high);
+    pf_dims_symbol_range(graph->dims, s, &low, &high);
     if (*usual == PF_UNBOUND)
         *usual = *most != PF_UNBOUND ? *most : *least;
     if (*least == PF_UNBOUND)
@@ -179,7 +170,7 @@ static pf_status guess_symbols(const pf_graph *graph, pf_profile *profile, const
     pf_status st = value ? PF_OK : PF_FAIL_MEMORY(err, profile->count * sizeof *value);
 
     for (uint32_t s = 0; s < profile->count && !st; s++) {
-        known_range(graph->dims, s, &low, &high);
+        pf_dims_symbol_range(graph->dims, s, &low, &high);
         value[s] = open[s] ? (low > 1 ? low : 1) : in_inputs[s] ? profile->usual[s] : PF_UNBOUND;
     }
     if (!st)
@@ -187,7 +178,7 @@ static pf_status guess_symbols(const pf_graph *graph, pf_profile *profile, const
     for (uint32_t s = 0; s < profile->count && !st; s++) {
         if (!open[s])
             continue;
-        known_range(graph->dims, s, &low, &high);
+        pf_dims_symbol_range(graph->dims, s, &low, &high);
         profile->least[s] = profile->usual[s] = value[s];
         profile->most[s] = value[s] > PF_PROFILE_MOST ? value[s] : PF_PROFILE_MOST < high ? PF_PROFILE_MOST : high;
     }

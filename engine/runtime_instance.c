@@ -262,11 +262,6 @@ static pf_status bring_tail_weights(making *m, pf_err *err)
 
 /* ---- Memory */
 
-static uint32_t root_of(const pf_plan *plan, uint32_t value)
-{
-    return plan->values[value].view_of == PF_NONE ? value : plan->values[value].view_of;
-}
-
 /* Items are made in the order of steps, so that an item may only take an earlier one.  The first part that is written
    makes the item of its whole. */
 static void add_items_of_step(making *m, uint32_t s)
@@ -276,7 +271,7 @@ static void add_items_of_step(making *m, uint32_t s)
     const pf_graph     *graph = step->problem->graph;
 
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        uint32_t v = root_of(m->plan, step->out[i]);
+        uint32_t v = pf_plan_root(m->plan, step->out[i]);
 
         if (m->plan->values[v].home != PF_HOME_ARENA)
             continue;
@@ -298,7 +293,7 @@ static void extend_lifetimes(making *m, uint32_t s)
     const pf_plan_step *step = &m->plan->steps[s];
 
     for (uint32_t i = 0; i < step->problem->graph->input_count; i++) {
-        uint32_t item = m->item_of_value[root_of(m->plan, step->in[i])];
+        uint32_t item = m->item_of_value[pf_plan_root(m->plan, step->in[i])];
 
         if (item != PF_NONE)
             m->items[item].last = s;
@@ -307,7 +302,7 @@ static void extend_lifetimes(making *m, uint32_t s)
 
 static bool is_whole_value(const making *m, uint32_t value)
 {
-    return m->instance->value_bytes[value] == m->instance->value_bytes[root_of(m->plan, value)];
+    return m->instance->value_bytes[value] == m->instance->value_bytes[pf_plan_root(m->plan, value)];
 }
 
 /* Output 0 may lie on an input that the step reads once, under one name, when neither is a part of something else. */
@@ -320,9 +315,9 @@ static void allow_in_place(making *m, uint32_t s)
     if (slot < 0 || (uint32_t)slot >= count || out == PF_NONE || !is_whole_value(m, step->in[slot]))
         return;
     for (uint32_t i = 0; i < count; i++)
-        taken += root_of(m->plan, step->in[i]) == root_of(m->plan, step->in[slot]);
+        taken += pf_plan_root(m->plan, step->in[i]) == pf_plan_root(m->plan, step->in[slot]);
     if (taken == 1)
-        m->items[out].may_take = m->item_of_value[root_of(m->plan, step->in[slot])];
+        m->items[out].may_take = m->item_of_value[pf_plan_root(m->plan, step->in[slot])];
 }
 
 static void place(making *m)
@@ -355,7 +350,7 @@ static pf_status plan_memory(making *m, pf_err *err)
         allow_in_place(m, s);
     }
     for (uint32_t i = 0; i < m->plan->tail.in_count; i++) {     /* what the tail reads lives until the steps are done */
-        uint32_t item = m->item_of_value[root_of(m->plan, m->plan->tail.in[i])];
+        uint32_t item = m->item_of_value[pf_plan_root(m->plan, m->plan->tail.in[i])];
 
         if (item != PF_NONE)
             m->items[item].last = steps;

@@ -154,14 +154,6 @@ static void spell_transpose_groups(pf_speller *s, const pf_node *node, pf_value_
     out[0] = pf_spell_node(s, PF_OP_CONCAT, parts, (uint32_t)groups, &beside);
 }
 
-static bool are_all(const pf_ints *list, int64_t value)
-{
-    for (int32_t i = 0; i < list->count; i++)
-        if (list->at[i] != value)
-            return false;
-    return true;
-}
-
 /* Windows of a volume that lie side by side: each element is spread over one of its own. */
 static bool are_side_by_side(const pf_speller *s, const pf_node *node)
 {
@@ -171,8 +163,8 @@ static bool are_side_by_side(const pf_speller *s, const pf_node *node)
     for (int32_t d = 0; d < 3; d++)
         if (attrs->strides.count != 3 || w->dim[d + 2] != attrs->strides.at[d])
             return false;
-    return attrs->groups <= 1 && are_all(&attrs->pads, 0) && are_all(&attrs->output_padding, 0) &&
-           are_all(&attrs->dilations, 1) && pf_dim_is_number(w->dim[1]);
+    return attrs->groups <= 1 && pf_ints_are_all(&attrs->pads, 0) && pf_ints_are_all(&attrs->output_padding, 0) &&
+           pf_ints_are_all(&attrs->dilations, 1) && pf_dim_is_number(w->dim[1]);
 }
 
 /* As a product of channels with channels times windows, whose dims then go to where they belong. */

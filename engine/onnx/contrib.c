@@ -19,17 +19,12 @@ void pf_onnx_fused_matmul(pf_onnx_node *node)
         alpha == 1.0 ? y : pf_onnx_emit2(node, PF_OP_MUL, NULL, y, pf_onnx_scalar(node, pf_onnx_dtype(node, y), alpha));
 }
 
-static pf_value_id add_optional(pf_onnx_node *node, pf_value_id x, pf_value_id bias)
-{
-    return bias == PF_NONE ? x : pf_onnx_emit2(node, PF_OP_ADD, NULL, x, bias);
-}
-
 /* Gelu and BiasGelu by erf, FastGelu by tanh; QuickGelu is x * sigmoid(alpha x). */
 void pf_onnx_bias_gelu(pf_onnx_node *node)
 {
     pf_op_kind op = strcmp(node->op_type, "FastGelu") ? PF_OP_GELU : PF_OP_GELU_TANH;
 
-    node->out[0] = pf_onnx_emit1(node, op, NULL, add_optional(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1)));
+    node->out[0] = pf_onnx_emit1(node, op, NULL, pf_onnx_add_bias(node, pf_onnx_in(node, 0), pf_onnx_in(node, 1)));
 }
 
 void pf_onnx_quick_gelu(pf_onnx_node *node)
@@ -59,7 +54,7 @@ void pf_onnx_skip_layer_norm(pf_onnx_node *node)
     pf_value_id         sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
     pf_layer_norm_attrs attrs = { last_axis(node, sum), pf_onnx_float(node, "epsilon", 1e-12) };
 
-    sum = add_optional(node, sum, pf_onnx_in(node, 4));
+    sum = pf_onnx_add_bias(node, sum, pf_onnx_in(node, 4));
     node->out[0] = pf_onnx_emit3(node, PF_OP_LAYER_NORM, &attrs, sum, pf_onnx_in(node, 2), pf_onnx_in(node, 3));
     publish_sum(node, sum);
 }
@@ -70,7 +65,7 @@ void pf_onnx_skip_rms_norm(pf_onnx_node *node)
     pf_value_id       sum = pf_onnx_emit2(node, PF_OP_ADD, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1));
     pf_rms_norm_attrs attrs = { last_axis(node, sum), pf_onnx_float(node, "epsilon", 1e-12) };
 
-    sum = add_optional(node, sum, pf_onnx_in(node, 3));
+    sum = pf_onnx_add_bias(node, sum, pf_onnx_in(node, 3));
     node->out[0] = pf_onnx_emit2(node, PF_OP_RMS_NORM, &attrs, sum, pf_onnx_in(node, 2));
     publish_sum(node, sum);
 }
@@ -160,7 +155,7 @@ void pf_onnx_fused_conv(pf_onnx_node *node)
     pf_value_id y =
         pf_onnx_emit3(node, PF_OP_CONV, &attrs, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_in(node, 2));
 
-    node->out[0] = activate(node, add_optional(node, y, pf_onnx_in(node, 3)));
+    node->out[0] = activate(node, pf_onnx_add_bias(node, y, pf_onnx_in(node, 3)));
 }
 
 void pf_onnx_fused_gemm(pf_onnx_node *node)

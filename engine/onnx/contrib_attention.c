@@ -5,11 +5,6 @@
 
 /* Attention of com.microsoft: packed products of q, k and v, masks as integers, presents behind pasts. */
 
-static pf_value_id add_optional(pf_onnx_node *node, pf_value_id x, pf_value_id bias)
-{
-    return bias == PF_NONE ? x : pf_onnx_emit2(node, PF_OP_ADD, NULL, x, bias);
-}
-
 /* A part of the last dim of x. */
 static pf_value_id part(pf_onnx_node *node, pf_value_id x, int64_t first, int64_t end)
 {
@@ -98,7 +93,7 @@ static void packed_sizes(pf_onnx_node *node, pf_value_id weights, int64_t size[3
 void pf_onnx_ms_attention(pf_onnx_node *node)
 {
     pf_value_id past = pf_onnx_in(node, 4);
-    pf_value_id packed = add_optional(
+    pf_value_id packed = pf_onnx_add_bias(
         node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1)), pf_onnx_in(node, 2));
     masks       m = read_mask(node, pf_onnx_in(node, 3));
     int64_t     size[3] = { 0 };

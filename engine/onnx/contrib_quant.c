@@ -111,18 +111,13 @@ void pf_onnx_qlinear_concat(pf_onnx_node *node)
         from_float(node, y, pf_onnx_in(node, 0), pf_onnx_in(node, 1), pf_onnx_dtype(node, pf_onnx_in(node, 2)));
 }
 
-static pf_value_id add_optional(pf_onnx_node *node, pf_value_id x, pf_value_id bias)
-{
-    return bias == PF_NONE ? x : pf_onnx_emit2(node, PF_OP_ADD, NULL, x, bias);
-}
-
 /* a, b, their scales, their zero points, bias: floats come out */
 void pf_onnx_matmul_integer_to_float(pf_onnx_node *node)
 {
     pf_value_id a = to_float(node, pf_onnx_in(node, 0), pf_onnx_in(node, 2), pf_onnx_in(node, 4));
     pf_value_id b = to_float(node, pf_onnx_in(node, 1), pf_onnx_in(node, 3), pf_onnx_in(node, 5));
 
-    node->out[0] = add_optional(node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, a, b), pf_onnx_in(node, 6));
+    node->out[0] = pf_onnx_add_bias(node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, a, b), pf_onnx_in(node, 6));
 }
 
 /* a as floats, b with scale and zero point, bias: a is quantized to its own range first */
@@ -133,7 +128,7 @@ void pf_onnx_dynamic_quantize_matmul(pf_onnx_node *node)
     pf_onnx_emit(node, PF_OP_DYNAMIC_QUANTIZE_LINEAR, NULL, 1, node->in, 3, q);
     a = to_float(node, q[0], q[1], q[2]);
     b = to_float(node, pf_onnx_in(node, 1), pf_onnx_in(node, 2), pf_onnx_in(node, 3));
-    node->out[0] = add_optional(node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, a, b), pf_onnx_in(node, 4));
+    node->out[0] = pf_onnx_add_bias(node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, a, b), pf_onnx_in(node, 4));
 }
 
 /* Per-column scales of b belong to its columns, which are rows while it is transposed. */
@@ -265,5 +260,6 @@ void pf_onnx_matmul_nbits(pf_onnx_node *node)
     zero = zero == PF_NONE ? middle_nibbles(node, n, blocks) : as_nibbles(node, zero, n, blocks);
     w = pf_onnx_emit3(node, PF_OP_DEQUANTIZE_LINEAR, &attrs, w, pf_onnx_reshape_to(node, scale, &grid), zero);
     node->out[0] =
-        add_optional(node, pf_onnx_emit2(node, PF_OP_MATMUL, &product, pf_onnx_in(node, 0), w), pf_onnx_in(node, 5));
+        pf_onnx_add_bias(node, pf_onnx_emit2(node, PF_OP_MATMUL, &product, pf_onnx_in(node, 0), w),
+                         pf_onnx_in(node, 5));
 }

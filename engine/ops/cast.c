@@ -119,8 +119,6 @@ static void convert_all(const pf_tensor *x, pf_tensor *y, int64_t count)
                          (char *)y->data + (size_t)at * to_bytes, (uint64_t)(count - at < PART ? count - at : PART));
 }
 
-static bool integral(pf_dtype d) { return d == PF_BOOL || pf_dtype_is_integer(d); }
-
 static int64_t truncated(double value) { return fabs(value) < 0x1p62 ? (int64_t)value : 0; }
 
 /* Floats outside of an integer type: ONNX leaves it open. They saturate, but keep their low bits in types under 8 bits,
@@ -129,7 +127,7 @@ static void convert(const pf_cast_attrs *attrs, const pf_tensor *x, pf_tensor *y
 {
     pf_narrow narrow = { (pf_dtype)attrs->dtype, attrs->overflow == PF_OVERFLOW_INFINITY, attrs->rounding };
 
-    if (integral(x->dtype) && integral(y->dtype) && y->dtype != PF_BOOL) {
+    if (pf_dtype_is_whole(x->dtype) && pf_dtype_is_whole(y->dtype) && y->dtype != PF_BOOL) {
         for (int64_t i = 0; i < count; i++)
             pf_dtype_set_i64(y->dtype, y->data, (uint64_t)i, pf_dtype_get_i64(x->dtype, x->data, (uint64_t)i));
         return;

@@ -84,8 +84,6 @@ static pf_status other_row(evaluation *e, pf_err *err)
     return st;
 }
 
-static bool is_integral(pf_dtype dtype) { return dtype == PF_BOOL || pf_dtype_is_integer(dtype); }
-
 /* By integers when all operands that carry numbers are integers or bools; by doubles when one is a float. */
 static void choose(evaluation *e)
 {
@@ -94,8 +92,8 @@ static void choose(evaluation *e)
     for (uint32_t i = e->row->rule == PF_RULE_WHERE; i < e->row->inputs; i++) {
         pf_dtype d = e->call->in[i].dtype;
 
-        other = other || !(is_integral(d) || pf_dtype_is_float(d));
-        integral = integral && is_integral(d);
+        other = other || !(pf_dtype_is_whole(d) || pf_dtype_is_float(d));
+        integral = integral && pf_dtype_is_whole(d);
     }
     e->chunk = other ? NULL : integral ? chunk_i64 : chunk_f64;
 }

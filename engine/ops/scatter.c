@@ -77,8 +77,6 @@ static pf_status infer_tensor(pf_infer *infer, pf_err *err)
     return PF_OK;
 }
 
-static bool is_integral(pf_dtype d) { return d == PF_BOOL || pf_dtype_is_integer(d); }
-
 static void combine_i64(pf_tensor *y, int64_t at, int64_t v, int32_t reduction)
 {
     int64_t old = pf_dtype_get_i64(y->dtype, y->data, (uint64_t)at);
@@ -109,10 +107,10 @@ static pf_status put(pf_tensor *y, int64_t at, const pf_tensor *updates, int64_t
 {
     if (reduction == PF_SCATTER_NONE)
         return pf_move_run(y->dtype, y->data, at, 1, updates->data, from, 1, count, err);
-    if (!is_integral(y->dtype) && !pf_dtype_is_float(y->dtype))
+    if (!pf_dtype_is_whole(y->dtype) && !pf_dtype_is_float(y->dtype))
         return PF_FAIL(err, PF_UNSUPPORTED, "%s is not combined", pf_dtype_name(y->dtype));
     for (int64_t i = 0; i < count; i++) {
-        if (is_integral(y->dtype))
+        if (pf_dtype_is_whole(y->dtype))
             combine_i64(y, at + i, pf_dtype_get_i64(y->dtype, updates->data, (uint64_t)(from + i)), reduction);
         else
             combine_f64(y, at + i, pf_dtype_get(y->dtype, updates->data, (uint64_t)(from + i)), reduction);

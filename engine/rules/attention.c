@@ -31,11 +31,6 @@ typedef struct finder {
     const char *name;
 } finder;
 
-static const pf_node *maker_of(const pf_graph *graph, pf_value_id value)
-{
-    return graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
-}
-
 static bool is_float(const pf_graph *graph, pf_value_id value) { return pf_dtype_is_float(graph->values[value].dtype); }
 
 static void note_heads(finder *f, pf_value_id value)
@@ -79,7 +74,7 @@ static bool walk_reshape(finder *f, const pf_node *node, int depth)
 
 static bool walk_scaled(finder *f, const pf_node *node, double factor, int depth)
 {
-    const pf_node *inner = maker_of(f->graph, node->in[0]);
+    const pf_node *inner = pf_graph_maker(f->graph, node->in[0]);
 
     if (inner && inner->op == PF_OP_TANH && f->scale == 1 && f->softcap == 0 && f->head_scale == PF_NONE &&
         factor > 0) {
@@ -190,7 +185,7 @@ static const struct { pf_op_kind op; bool (*run)(finder *f, const pf_node *node,
 
 static bool walk(finder *f, pf_value_id value, int depth)
 {
-    const pf_node *node = maker_of(f->graph, value);
+    const pf_node *node = pf_graph_maker(f->graph, value);
 
     if (!node || depth >= DEPTH_LIMIT || (value != f->scores && !pf_rewrite_used_once(f->graph, value)))
         return false;
@@ -207,7 +202,7 @@ static bool walk(finder *f, pf_value_id value, int depth)
 static bool guards(const finder *f, pf_value_id cond, pf_value_id probabilities, pf_value_id scores)
 {
     for (int i = 0; i < DEPTH_LIMIT; i++) {
-        const pf_node *node = maker_of(f->graph, cond);
+        const pf_node *node = pf_graph_maker(f->graph, cond);
         double         value = 0;
 
         if (!node)
@@ -255,7 +250,7 @@ static bool find_softmax(finder *f, pf_value_id value)
     pf_value_id cond = PF_NONE;
 
     for (int i = 0; i < DEPTH_LIMIT; i++) {
-        const pf_node *node = maker_of(f->graph, value);
+        const pf_node *node = pf_graph_maker(f->graph, value);
 
         if (!node || !reads_nothing_else(f, value, cond))
             return false;
@@ -278,7 +273,7 @@ static bool find_softmax(finder *f, pf_value_id value)
 /* A factor that the elements of x were multiplied with, taken out of it through what only moves them. */
 static pf_status take_scale(finder *f, pf_value_id *x, int depth, pf_err *err)
 {
-    const pf_node *node = maker_of(f->graph, *x);
+    const pf_node *node = pf_graph_maker(f->graph, *x);
     pf_node        copy = { 0 };
     pf_value_id    in = PF_NONE;
     double         factor = 0;
@@ -359,7 +354,7 @@ static pf_value_id repeated(const pf_graph *graph, const pf_node *node, int32_t 
    then [.., kv * group, ..]. */
 static pf_status take_repeat(finder *f, pf_value_id *x, int32_t axis, int depth, pf_err *err)
 {
-    const pf_node *node = maker_of(f->graph, *x), *spread = NULL;
+    const pf_node *node = pf_graph_maker(f->graph, *x), *spread = NULL;
     pf_node        copy = { 0 };
     pf_value_id    in = PF_NONE;
     pf_shape       wanted = f->graph->values[*x].shape;
@@ -379,7 +374,7 @@ static pf_status take_repeat(finder *f, pf_value_id *x, int32_t axis, int depth,
         return st || in == copy.in[0] ? st
                                       : pf_graph_add_node(f->graph, copy.op, copy.name, &in, 1, copy.attrs, 1, x, err);
     }
-    spread = node->op == PF_OP_RESHAPE ? maker_of(f->graph, in) : NULL;
+    spread = node->op == PF_OP_RESHAPE ? pf_graph_maker(f->graph, in) : NULL;
     if (!spread || f->graph->values[in].shape.rank != wanted.rank + 1)
         return PF_OK;
     for (int32_t d = 0; d < wanted.rank; d++)

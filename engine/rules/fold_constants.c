@@ -11,14 +11,6 @@
 
 enum { LIMIT_BYTES = 64 << 20 };
 
-static bool holds_graph(const pf_op_def *def)
-{
-    for (const pf_attr_field *field = def->attr_fields; field && field->name; field++)
-        if (field->kind == PF_ATTR_GRAPH)
-            return true;
-    return false;
-}
-
 static bool dims_are_numbers(const pf_op_def *def, const void *attrs)
 {
     for (const pf_attr_field *field = def->attr_fields; field && field->name; field++) {
@@ -70,7 +62,7 @@ static bool is_foldable(const pf_graph *graph, const pf_node *node)
     const pf_op_def *def = pf_op_def_of(node->op);
     size_t           bytes = 0;
 
-    if (def->flags & PF_OPF_RANDOM || node->op == PF_OP_DEQUANTIZE_LINEAR || holds_graph(def) ||
+    if (def->flags & PF_OPF_RANDOM || node->op == PF_OP_DEQUANTIZE_LINEAR || pf_op_has_body(def) ||
         !inputs_are_constant(graph, node))
         return false;
     bytes = input_bytes(graph, node);

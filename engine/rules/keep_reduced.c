@@ -2,14 +2,6 @@
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
-static bool is_reduced(const pf_reduce_attrs *attrs, int32_t d)
-{
-    for (int32_t i = 0; i < attrs->axes.count; i++)
-        if (attrs->axes.at[i] == d)
-            return true;
-    return false;
-}
-
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
 {
     pf_graph       *graph = pf_rewrite_graph(rewrite);
@@ -26,7 +18,7 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
         return PF_OK;
     attrs = *(const pf_reduce_attrs *)graph->nodes[reduce].attrs;
     for (int32_t d = 0; d < x->rank; d++)
-        if (attrs.keepdims || to->dim[d] != (is_reduced(&attrs, d) ? 1 : x->dim[d]))
+        if (attrs.keepdims || to->dim[d] != (pf_ints_have(&attrs.axes, d) ? 1 : x->dim[d]))
             return PF_OK;
     attrs.keepdims = 1;
     st = pf_graph_add_node(graph, PF_OP_REDUCE, graph->nodes[reduce].name, graph->nodes[reduce].in, 1, &attrs, 1, &out,

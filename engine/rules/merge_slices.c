@@ -3,20 +3,12 @@
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
-static bool has_axis(const pf_slice_attrs *attrs, int64_t axis)
-{
-    for (int32_t i = 0; i < attrs->axes.count; i++)
-        if (attrs->axes.at[i] == axis)
-            return true;
-    return false;
-}
-
 /* Puts axis i of `from` among those of attrs, which are in order; false when it is there already. */
 static bool add_axis(pf_slice_attrs *attrs, const pf_slice_attrs *from, int32_t i)
 {
     int32_t at = attrs->axes.count;
 
-    if (at == PF_ATTR_LIST || has_axis(attrs, from->axes.at[i]))
+    if (at == PF_ATTR_LIST || pf_ints_have(&attrs->axes, from->axes.at[i]))
         return false;
     for (; at > 0 && attrs->axes.at[at - 1] > from->axes.at[i]; at--) {
         attrs->axes.at[at] = attrs->axes.at[at - 1];

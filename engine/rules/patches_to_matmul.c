@@ -11,21 +11,13 @@ enum { CHANNELS = 8, PATCH = 8 };
 
 typedef struct patches { pf_dim images; int64_t channels, kernel[2], count[2], features; } patches;
 
-static bool all_are(const pf_ints *ints, int64_t value)
-{
-    for (int32_t i = 0; i < ints->count; i++)
-        if (ints->at[i] != value)
-            return false;
-    return true;
-}
-
 static bool read_patches(const pf_graph *graph, const pf_node *node, patches *out)
 {
     const pf_conv_attrs *attrs = node->attrs;
     const pf_shape      *x = &graph->values[node->in[0]].shape, *w = &graph->values[node->in[1]].shape;
 
     if (x->rank != 4 || !graph->values[node->in[1]].is_constant || attrs->groups != 1 || attrs->auto_pad ||
-        !all_are(&attrs->pads, 0) || !all_are(&attrs->dilations, 1) || attrs->strides.count != 2 ||
+        !pf_ints_are_all(&attrs->pads, 0) || !pf_ints_are_all(&attrs->dilations, 1) || attrs->strides.count != 2 ||
         !pf_dim_is_number(x->dim[1]) || x->dim[1] >= CHANNELS)
         return false;
     *out = (patches){ .images = x->dim[0], .channels = x->dim[1], .features = w->dim[0] };

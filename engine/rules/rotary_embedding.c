@@ -11,11 +11,6 @@ enum { X, COS, SIN, RANK = 4, DEPTH_LIMIT = 8 };
 
 typedef struct rotation { pf_value_id x, cos, sin; } rotation;
 
-static const pf_node *maker_of(const pf_graph *graph, pf_value_id value)
-{
-    return graph->values[value].producer == PF_NONE ? NULL : &graph->nodes[graph->values[value].producer];
-}
-
 static pf_dim last_dim(const pf_graph *graph, pf_value_id value)
 {
     const pf_shape *shape = &graph->values[value].shape;
@@ -26,7 +21,7 @@ static pf_dim last_dim(const pf_graph *graph, pf_value_id value)
 /* The slice [start, end) of the last dim of x. */
 static bool is_half(const pf_graph *graph, pf_value_id value, pf_value_id x, int64_t start, int64_t end)
 {
-    const pf_node        *node = maker_of(graph, value);
+    const pf_node        *node = pf_graph_maker(graph, value);
     const pf_slice_attrs *attrs = node && node->op == PF_OP_SLICE && node->in[0] == x ? node->attrs : NULL;
 
     return attrs && attrs->axes.count == 1 && attrs->axes.at[0] == RANK - 1 && attrs->steps.at[0] == 1 &&
@@ -38,13 +33,13 @@ static bool is_half(const pf_graph *graph, pf_value_id value, pf_value_id x, int
 /* concat(-second half, first half) of x */
 static bool is_turned(const pf_graph *graph, pf_value_id value, pf_value_id x)
 {
-    const pf_node *concat = maker_of(graph, value), *neg = NULL;
+    const pf_node *concat = pf_graph_maker(graph, value), *neg = NULL;
     pf_dim         size = last_dim(graph, x);
 
     if (!concat || concat->op != PF_OP_CONCAT || concat->in_count != 2 ||
         ((const pf_axis_attrs *)concat->attrs)->axis != RANK - 1 || !pf_dim_is_number(size) || size % 2)
         return false;
-    neg = maker_of(graph, concat->in[0]);
+    neg = pf_graph_maker(graph, concat->in[0]);
     return neg && neg->op == PF_OP_NEG && is_half(graph, neg->in[0], x, size / 2, size) &&
            is_half(graph, concat->in[1], x, 0, size / 2);
 }
@@ -56,7 +51,7 @@ static bool has_equal_halves(const pf_graph *graph, pf_value_id value)
     pf_dim size = last_dim(graph, value);
 
     for (int i = 0; i < DEPTH_LIMIT && last_dim(graph, value) == size; i++) {
-        const pf_node *node = maker_of(graph, value);
+        const pf_node *node = pf_graph_maker(graph, value);
 
         if (!node)
             return false;
@@ -83,8 +78,8 @@ static bool is_table(const pf_graph *graph, pf_value_id value, pf_value_id x)
 static bool find_rotation(const pf_graph *graph, const pf_node *node, rotation *out)
 {
     for (int order = 0; order < 8 && node->op == PF_OP_ADD; order++) {
-        const pf_node *straight = maker_of(graph, node->in[order & 1]),
-                      *turned = maker_of(graph, node->in[1 - (order & 1)]);
+        const pf_node *straight = pf_graph_maker(graph, node->in[order & 1]),
+                      *turned = pf_graph_maker(graph, node->in[1 - (order & 1)]);
 
         if (!straight || !turned || straight->op != PF_OP_MUL || turned->op != PF_OP_MUL)
             return false;

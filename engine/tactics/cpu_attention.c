@@ -37,11 +37,6 @@ typedef struct attention_impl {
     float         scale, softcap;
 } attention_impl;
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 static pf_value_id operand(const pf_node *node, uint32_t slot)
 {
     return node->in_count > slot ? node->in[slot] : PF_NONE;
@@ -49,7 +44,7 @@ static pf_value_id operand(const pf_node *node, uint32_t slot)
 
 static const char *read_attention(const pf_problem *p, attention *out)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
     const char    *reason = NULL;
     pf_epilogue    chain;
 
@@ -70,7 +65,7 @@ static bool is_linear_input(const pf_problem *p, pf_value_id value)
     uint32_t input = pf_problem_input_index(p, value);
 
     return input != UINT32_MAX &&
-           pf_layout_same_bytes(p->in_layout[input], PF_LAYOUT_LINEAR, &pf_graph_value(p->graph, value)->shape);
+           pf_layout_same_bytes(p->in_layout[input], PF_LAYOUT_LINEAR, pf_problem_shape(p, value));
 }
 
 /* Each dim of the mask is 1 or that of the scores. */
@@ -246,7 +241,7 @@ static pf_status make_products(maker *m, pf_err *err)
 
 static void plan_mask(const pf_problem *p, const attention *a, attention_impl *impl)
 {
-    const pf_shape *shape = a->mask == PF_NONE ? NULL : &pf_graph_value(p->graph, a->mask)->shape;
+    const pf_shape *shape = a->mask == PF_NONE ? NULL : pf_problem_shape(p, a->mask);
     int64_t         step = 1;
 
     if (!shape)

@@ -30,8 +30,8 @@ static bool picks_channels(const pf_problem *p)
     const pf_node *node = pf_graph_node(p->graph, 0);
 
     return node->op == PF_OP_GATHER && ((const pf_axis_attrs *)node->attrs)->axis == 1 &&
-           pf_graph_value(p->graph, node->in[0])->shape.rank > 2 &&
-           pf_graph_value(p->graph, node->in[1])->shape.rank == 1;
+           pf_problem_shape(p, node->in[0])->rank > 2 &&
+           pf_problem_shape(p, node->in[1])->rank == 1;
 }
 
 static bool has_channels_last(const pf_problem *p)

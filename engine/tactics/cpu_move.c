@@ -30,11 +30,6 @@ typedef struct mover {
     pf_layout         in_layout[PF_PROBLEM_VALUES];     /* by slot of the node */
 } mover;
 
-static const pf_shape *shape_of(const pf_problem *p, pf_value_id value)
-{
-    return &pf_graph_value(p->graph, value)->shape;
-}
-
 /* A place along one dim of a value, as elements from its start. */
 static int64_t place(const pf_strides *s, int32_t dim, int64_t index)
 {
@@ -81,8 +76,8 @@ static ends ends_of(const mover *m, uint32_t in_slot, uint32_t out_slot)
 {
     ends e;
 
-    e.in_shape = shape_of(m->p, m->node->in[in_slot]);
-    e.out_shape = shape_of(m->p, m->node->out[out_slot]);
+    e.in_shape = pf_problem_shape(m->p, m->node->in[in_slot]);
+    e.out_shape = pf_problem_shape(m->p, m->node->out[out_slot]);
     e.in = pf_layout_strides(m->in_layout[in_slot], e.in_shape->rank, e.in_shape->dim);
     e.out = pf_layout_strides(m->p->out_layout[out_slot], e.out_shape->rank, e.out_shape->dim);
     return e;
@@ -118,7 +113,7 @@ static void move_same_dims(mover *m, uint32_t in_slot, uint32_t out_slot, const 
 
 static void build_identity(mover *m)
 {
-    move_same_dims(m, 0, 0, shape_of(m->p, m->node->in[0])->dim, NULL, NULL, NULL);
+    move_same_dims(m, 0, 0, pf_problem_shape(m->p, m->node->in[0])->dim, NULL, NULL, NULL);
 }
 
 static void build_transpose(mover *m)
@@ -136,7 +131,7 @@ static void build_concat(mover *m)
     int64_t axis = ((const pf_axis_attrs *)m->node->attrs)->axis, start[PF_MAX_RANK] = { 0 };
 
     for (uint32_t i = 0; i < m->node->in_count; i++) {
-        const pf_shape *shape = shape_of(m->p, m->node->in[i]);
+        const pf_shape *shape = pf_problem_shape(m->p, m->node->in[i]);
 
         move_same_dims(m, i, 0, shape->dim, NULL, NULL, start);
         start[axis] += shape->dim[axis];
@@ -148,7 +143,7 @@ static void build_split(mover *m)
     int64_t axis = ((const pf_split_attrs *)m->node->attrs)->axis, start[PF_MAX_RANK] = { 0 };
 
     for (uint32_t i = 0; i < m->node->out_count; i++) {
-        const pf_shape *shape = shape_of(m->p, m->node->out[i]);
+        const pf_shape *shape = pf_problem_shape(m->p, m->node->out[i]);
         bool            wanted = pf_graph_is_output(m->p->graph, m->node->out[i]);
 
         if (wanted)
@@ -173,7 +168,7 @@ static int64_t first_index(int64_t start, int64_t size, int64_t step)
 static void build_slice(mover *m)
 {
     const pf_slice_attrs *attrs = m->node->attrs;
-    const pf_shape       *x = shape_of(m->p, m->node->in[0]);
+    const pf_shape       *x = pf_problem_shape(m->p, m->node->in[0]);
     int64_t               start[PF_MAX_RANK] = { 0 }, step[PF_MAX_RANK];
 
     for (int32_t d = 0; d < PF_MAX_RANK; d++)
@@ -184,13 +179,13 @@ static void build_slice(mover *m)
         step[axis] = attrs->steps.at[i];
         start[axis] = first_index(attrs->starts.at[i], x->dim[axis], step[axis]);
     }
-    move_same_dims(m, 0, 0, shape_of(m->p, m->node->out[0])->dim, start, step, NULL);
+    move_same_dims(m, 0, 0, pf_problem_shape(m->p, m->node->out[0])->dim, start, step, NULL);
 }
 
 static void build_pad(mover *m)
 {
     const pf_pad_attrs *attrs = m->node->attrs;
-    const pf_shape     *x = shape_of(m->p, m->node->in[0]), *y = shape_of(m->p, m->node->out[0]);
+    const pf_shape     *x = pf_problem_shape(m->p, m->node->in[0]), *y = pf_problem_shape(m->p, m->node->out[0]);
     int64_t             in_start[PF_MAX_RANK] = { 0 }, out_start[PF_MAX_RANK] = { 0 }, count[PF_MAX_RANK] = { 0 };
     double              value = attrs->value;
 
@@ -302,7 +297,8 @@ static bool fills_blocks(const pf_shape *shape, pf_layout layout)
 /* Value i of the problem's inputs and outputs. */
 static const pf_shape *end_shape(const pf_problem *p, uint32_t i)
 {
-    return shape_of(p, i < p->graph->input_count ? p->graph->inputs[i] : p->graph->outputs[i - p->graph->input_count]);
+    return pf_problem_shape(p, i < p->graph->input_count ? p->graph->inputs[i]
+                                                         : p->graph->outputs[i - p->graph->input_count]);
 }
 
 static pf_layout end_layout(const pf_problem *p, uint32_t i)
@@ -379,11 +375,12 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     if (index >= sizeof wanted / sizeof wanted[0])
         return false;
     for (uint32_t i = 0; i < graph->input_count; i++)
-        in[i] = !p->in_constant[i] && pf_layout_fits(wanted[index], shape_of(p, graph->inputs[i])->rank)
+        in[i] = !p->in_constant[i] && pf_layout_fits(wanted[index], pf_problem_shape(p, graph->inputs[i])->rank)
                     ? wanted[index]
                     : PF_LAYOUT_LINEAR;
     for (uint32_t i = 0; i < graph->output_count; i++)
-        out[i] = pf_layout_fits(wanted[index], shape_of(p, graph->outputs[i])->rank) ? wanted[index] : PF_LAYOUT_LINEAR;
+        out[i] = pf_layout_fits(wanted[index], pf_problem_shape(p, graph->outputs[i])->rank) ? wanted[index]
+                                                                                             : PF_LAYOUT_LINEAR;
     return true;
 }
 

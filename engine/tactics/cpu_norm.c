@@ -19,16 +19,6 @@ typedef struct norm_impl {
     int64_t  images, groups_per_image, image_step, group_step;
 } norm_impl;
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
-static const pf_shape *shape_of(const pf_problem *p, pf_value_id value)
-{
-    return &pf_graph_value(p->graph, value)->shape;
-}
-
 static bool is_rows(pf_op_kind op) { return op == PF_OP_LAYER_NORM || op == PF_OP_RMS_NORM; }
 
 static bool is_groups(pf_op_kind op) { return op == PF_OP_GROUP_NORM || op == PF_OP_INSTANCE_NORM; }
@@ -52,7 +42,7 @@ static int64_t axis_of(const pf_node *node)
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node  *node = anchor_of(p);
+    const pf_node  *node = pf_problem_anchor(p);
     const pf_value *x = NULL;
 
     (void)device;
@@ -67,7 +57,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         if (node->in[i] != PF_NONE && (input == UINT32_MAX || pf_graph_value(p->graph, node->in[i])->dtype != PF_F32))
             return "not f32";
         if (i > 0 && node->in[i] != PF_NONE && is_rows(node->op) &&
-            !is_row_shape(shape_of(p, node->in[i]), &x->shape, axis_of(node)))
+            !is_row_shape(pf_problem_shape(p, node->in[i]), &x->shape, axis_of(node)))
             return "scale or bias is broadcast";
         if (i > 0 && input != UINT32_MAX && p->in_layout[input] != PF_LAYOUT_LINEAR)
             return "scale or bias is not linear";
@@ -81,7 +71,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
     bool           last = index == 1;
 
     (void)device;
@@ -137,7 +127,7 @@ static void plan_groups(norm_impl *impl, const pf_node *node, const pf_shape *x,
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
                          size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
     pf_step       *step = NULL;
     norm_impl     *impl = NULL;
 
@@ -154,9 +144,9 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     impl->scale = pf_problem_input_index(p, node->in[1]);
     impl->bias = node->in_count > 2 && node->in[2] != PF_NONE ? pf_problem_input_index(p, node->in[2]) : UINT32_MAX;
     if (is_rows(node->op))
-        plan_rows(impl, node, shape_of(p, node->in[0]));
+        plan_rows(impl, node, pf_problem_shape(p, node->in[0]));
     else
-        plan_groups(impl, node, shape_of(p, node->in[0]), p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST);
+        plan_groups(impl, node, pf_problem_shape(p, node->in[0]), p->out_layout[0] == PF_LAYOUT_CHANNELS_LAST);
     step->in_place = (int32_t)impl->x;
     *out = step;
     return PF_OK;

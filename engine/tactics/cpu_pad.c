@@ -74,7 +74,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
     (void)device;
     if (index >= sizeof wanted / sizeof wanted[0] || p->graph->input_count != 1 ||
-        !pf_layout_fits(wanted[index], pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank))
+        !pf_layout_fits(wanted[index], pf_problem_shape(p, p->graph->inputs[0])->rank))
         return false;
     in[0] = out[0] = wanted[index];
     return true;
@@ -111,8 +111,7 @@ static pf_status make_tables(pad_impl *impl, const pf_problem *p, pf_err *err)
 {
     const pf_node      *node = pf_graph_node(p->graph, 0);
     const pf_pad_attrs *attrs = node->attrs;
-    const pf_shape     *x = &pf_graph_value(p->graph, node->in[0])->shape,
-                       *y = &pf_graph_value(p->graph, node->out[0])->shape;
+    const pf_shape     *x = pf_problem_shape(p, node->in[0]), *y = pf_problem_shape(p, node->out[0]);
     pf_strides          in = pf_layout_strides(p->in_layout[0], x->rank, x->dim),
                         out = pf_layout_strides(p->out_layout[0], y->rank, y->dim);
     int32_t             order[PF_MAX_RANK] = { 0 };

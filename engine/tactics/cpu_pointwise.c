@@ -24,9 +24,9 @@ static const char *declines(const pf_device *device, const pf_problem *p)
             return "the result lies in a wider value";
     /* whole operands must lie as the result does, or every element is a jump */
     for (uint32_t i = 0; i < p->graph->input_count; i++) {
-        const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
+        const pf_shape *shape = pf_problem_shape(p, p->graph->inputs[i]);
 
-        if (!p->in_constant[i] && pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape) &&
+        if (!p->in_constant[i] && pf_shape_equal(shape, pf_problem_shape(p, p->graph->outputs[0])) &&
             p->graph->node_count > 1 && !pf_layout_same_bytes(pf_layout_kind(p->in_layout[i]), p->out_layout[0], shape))
             return "operand and result have different layouts";
     }

@@ -75,7 +75,7 @@ static bool leaves_in_order(const pf_problem *p, const pf_shape *x, const pf_sha
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node  *node = pf_graph_node(p->graph, p->anchor);
+    const pf_node  *node = pf_problem_anchor(p);
     const pf_shape *x = NULL;
     int64_t         first = 0, end = 0;
 
@@ -88,28 +88,27 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "a small constant is reduced";
     if (!axes_range(node->attrs, &first, &end))
         return "the axes are not neighbours";
-    x = &pf_graph_value(p->graph, node->in[0])->shape;
+    x = pf_problem_shape(p, node->in[0]);
     if (p->in_layout[0] == PF_LAYOUT_LINEAR)
         return p->out_layout[0] == PF_LAYOUT_LINEAR ? NULL : "another layout than that of the source";
     if (!is_of_channels(node->attrs, x))
         return "not over all places of each channel";
-    return leaves_in_order(p, x, &pf_graph_value(p->graph, node->out[0])->shape) ? NULL
-                                                                                 : "the result lies in another order";
+    return leaves_in_order(p, x, pf_problem_shape(p, node->out[0])) ? NULL : "the result lies in another order";
 }
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
     static const pf_layout wanted[] = { PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_C16, PF_LAYOUT_C8 };
-    const pf_node         *node = pf_graph_node(p->graph, p->anchor);
+    const pf_node         *node = pf_problem_anchor(p);
 
     (void)device;
     if (p->graph->input_count != 1 || p->graph->output_count != 1 || index >= sizeof wanted / sizeof wanted[0])
         return false;
     if (index &&
-        (node->op != PF_OP_REDUCE || !is_of_channels(node->attrs, &pf_graph_value(p->graph, node->in[0])->shape)))
+        (node->op != PF_OP_REDUCE || !is_of_channels(node->attrs, pf_problem_shape(p, node->in[0]))))
         return false;
     in[0] = wanted[index];
-    out[0] = pf_layout_fits(wanted[index], pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank)
+    out[0] = pf_layout_fits(wanted[index], pf_problem_shape(p, p->graph->outputs[0])->rank)
                  ? wanted[index]
                  : PF_LAYOUT_LINEAR;
     return true;
@@ -138,9 +137,9 @@ static void measure(reduce_impl *impl, pf_layout layout, const pf_shape *x, int6
 static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
                          size_t saved_bytes, pf_step **out, pf_err *err)
 {
-    const pf_node         *node = pf_graph_node(p->graph, p->anchor);
+    const pf_node         *node = pf_problem_anchor(p);
     const pf_reduce_attrs *attrs = node->attrs;
-    const pf_shape        *x = &pf_graph_value(p->graph, node->in[0])->shape;
+    const pf_shape        *x = pf_problem_shape(p, node->in[0]);
     pf_step               *step = NULL;
     reduce_impl           *impl = NULL;
     int64_t                first = 0, end = 0;

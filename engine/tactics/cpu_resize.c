@@ -17,14 +17,9 @@ typedef struct resize_impl {
     pf_resize_taps rows, columns;       /* tables are owned */
 } resize_impl;
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node         *node = anchor_of(p);
+    const pf_node         *node = pf_problem_anchor(p);
     const pf_resize_attrs *attrs = node->attrs;
     const pf_shape        *x = NULL, *y = NULL;
     int32_t                first = 0;
@@ -32,8 +27,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     (void)device;
     if (p->graph->node_count != 1 || node->op != PF_OP_RESIZE)
         return "not a resize alone";
-    x = &pf_graph_value(p->graph, node->in[0])->shape;
-    y = &pf_graph_value(p->graph, node->out[0])->shape;
+    x = pf_problem_shape(p, node->in[0]);
+    y = pf_problem_shape(p, node->out[0]);
     if (pf_graph_value(p->graph, node->in[0])->dtype != PF_F32)
         return "not f32";
     if (attrs->coordinates == PF_RESIZE_TF_CROP_AND_RESIZE || attrs->keep_aspect != PF_ASPECT_STRETCH)
@@ -52,8 +47,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
     (void)device;
-    if (anchor_of(p)->op != PF_OP_RESIZE || index > 1 ||
-        (index == 0 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
+    if (pf_problem_anchor(p)->op != PF_OP_RESIZE || index > 1 ||
+        (index == 0 && pf_problem_shape(p, p->graph->inputs[0])->rank < 3))
         return false;
     in[0] = out[0] = index == 0 ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
     return true;
@@ -106,7 +101,7 @@ static pf_status taps_from(const pf_resize_weights *w, pf_resize_taps *taps, pf_
 /* dim < 0: there is none, so one place that stays. */
 static pf_status make_taps(const pf_problem *p, int32_t dim, pf_resize_taps *taps, pf_err *err)
 {
-    const pf_node         *node = anchor_of(p);
+    const pf_node         *node = pf_problem_anchor(p);
     const pf_resize_attrs *attrs = node->attrs;
     pf_resize_attrs        plain = { .mode = PF_RESIZE_NEAREST, .coordinates = PF_RESIZE_ASYMMETRIC };
     pf_resize_axis         axis = { .from = 1, .to = 1, .scale = 1 };
@@ -114,8 +109,8 @@ static pf_status make_taps(const pf_problem *p, int32_t dim, pf_resize_taps *tap
     pf_status              st = PF_OK;
 
     if (dim >= 0) {
-        axis.from = pf_graph_value(p->graph, node->in[0])->shape.dim[dim];
-        axis.to = pf_graph_value(p->graph, node->out[0])->shape.dim[dim];
+        axis.from = pf_problem_shape(p, node->in[0])->dim[dim];
+        axis.to = pf_problem_shape(p, node->out[0])->dim[dim];
         axis.scale = attrs->scales.count ? attrs->scales.at[dim] : axis.from ? (double)axis.to / (double)axis.from : 1;
     }
     if (axis.from > INT32_MAX / 64 || axis.to > INT32_MAX / 64)
@@ -133,7 +128,7 @@ static pf_status make_taps(const pf_problem *p, int32_t dim, pf_resize_taps *tap
 
 static pf_status fill(const pf_problem *p, resize_impl *impl, pf_err *err)
 {
-    const pf_shape *x = &pf_graph_value(p->graph, anchor_of(p)->in[0])->shape;
+    const pf_shape *x = pf_problem_shape(p, pf_problem_anchor(p)->in[0]);
     bool            last = p->in_layout[0] == PF_LAYOUT_CHANNELS_LAST;
     int32_t         rows = x->rank - 2, columns = x->rank - 1;
     pf_status       st = PF_OK;

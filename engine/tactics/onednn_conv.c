@@ -7,11 +7,6 @@
 
 enum { LINEAR_CHANNELS_LIMIT = 4 };     /* plain sources are fast only for the few channels of an image */
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 /* The blocked layout that the device's implementations are written for. */
 static pf_layout blocked_layout(const pf_device *device)
 {
@@ -21,7 +16,7 @@ static pf_layout blocked_layout(const pf_device *device)
 static bool takes_linear(const pf_problem *p, const pf_node *conv)
 {
     const pf_conv_attrs *attrs = conv->attrs;
-    pf_dim               channels = pf_graph_value(p->graph, conv->in[0])->shape.dim[1];
+    pf_dim               channels = pf_problem_shape(p, conv->in[0])->dim[1];
 
     return attrs->groups == 1 && pf_dim_is_number(channels) && channels <= LINEAR_CHANNELS_LIMIT;
 }
@@ -29,7 +24,7 @@ static bool takes_linear(const pf_problem *p, const pf_node *conv)
 /* Groups whose channels do not fill blocks have only plain loops there; one channel a group has kernels of its own. */
 static bool groups_fill_blocks(const pf_problem *p, const pf_node *conv)
 {
-    const pf_shape *w = &pf_graph_value(p->graph, conv->in[1])->shape;
+    const pf_shape *w = pf_problem_shape(p, conv->in[1]);
     int64_t         groups = ((const pf_conv_attrs *)conv->attrs)->groups;
 
     return groups == 1 || (w->dim[1] == 1 && w->dim[0] == groups) ||
@@ -76,7 +71,7 @@ static const char *constants_decline(const pf_problem *p, const pf_node *conv)
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node       *conv = anchor_of(p);
+    const pf_node       *conv = pf_problem_anchor(p);
     const pf_conv_attrs *attrs = conv->attrs;
     const pf_value      *x = NULL;
     const char          *reason = NULL;
@@ -107,11 +102,11 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 /* All activations in one layout; broadcast operands stay linear, which rank under 3 or one place make the same. */
 static void set_layouts(const pf_problem *p, pf_layout source, pf_layout result, pf_layout *in, pf_layout *out)
 {
-    const pf_node *conv = anchor_of(p);
+    const pf_node *conv = pf_problem_anchor(p);
 
     for (uint32_t i = 0; i < p->graph->input_count; i++) {
-        const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[i])->shape;
-        bool            full = pf_shape_equal(shape, &pf_graph_value(p->graph, p->graph->outputs[0])->shape);
+        const pf_shape *shape = pf_problem_shape(p, p->graph->inputs[i]);
+        bool            full = pf_shape_equal(shape, pf_problem_shape(p, p->graph->outputs[0]));
 
         in[i] = p->in_constant[i]                    ? PF_LAYOUT_LINEAR
                 : p->graph->inputs[i] == conv->in[0] ? source
@@ -123,10 +118,10 @@ static void set_layouts(const pf_problem *p, pf_layout source, pf_layout result,
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
-    const pf_node  *conv = anchor_of(p);
+    const pf_node  *conv = pf_problem_anchor(p);
     const pf_layout blocked = blocked_layout(device);
 
-    if (conv->op != PF_OP_CONV || pf_graph_value(p->graph, conv->in[0])->shape.rank < 3)
+    if (conv->op != PF_OP_CONV || pf_problem_shape(p, conv->in[0])->rank < 3)
         return false;
     if (index == 0)
         set_layouts(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
@@ -161,7 +156,7 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *conv, pf_o
 
     w->source_slot = pf_problem_input_index(p, conv->in[0]);
     if (pf_onednn_by_image(p)) {
-        w->images = pf_graph_value(p->graph, conv->in[0])->shape.dim[0];
+        w->images = pf_problem_shape(p, conv->in[0])->dim[0];
         st = pf_onednn_desc_image(p, conv->in[0], p->in_layout[w->source_slot], &w->source_desc, &w->source_image_bytes,
                                   err);
         if (!st)
@@ -182,10 +177,9 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
                           const pf_onednn_tuning *tuning, pf_onednn_described *out, pf_err *err)
 {
     const dnnl_alg_kind_t algorithm = tuning->fixed ? dnnl_convolution_winograd : dnnl_convolution_direct;
-    const pf_node        *conv = anchor_of(p);
+    const pf_node        *conv = pf_problem_anchor(p);
     const pf_conv_attrs  *attrs = conv->attrs;
-    const pf_shape       *x = &pf_graph_value(p->graph, conv->in[0])->shape,
-                         *y = &pf_graph_value(p->graph, p->graph->outputs[0])->shape;
+    const pf_shape       *x = pf_problem_shape(p, conv->in[0]), *y = pf_problem_shape(p, p->graph->outputs[0]);
     int64_t               dim[PF_MAX_RANK + 1] = { 0 };
     int32_t               rank = 0;
     dnnl_memory_desc_t    weights;
@@ -209,7 +203,7 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
                                      &out->w.epilogue, err);
     if (st)
         return st;
-    pf_spatial_fill(&s, x->rank - 2, x->dim + 2, pf_graph_value(p->graph, conv->in[1])->shape.dim + 2, &attrs->strides,
+    pf_spatial_fill(&s, x->rank - 2, x->dim + 2, pf_problem_shape(p, conv->in[1])->dim + 2, &attrs->strides,
                     &attrs->dilations, &attrs->pads, attrs->auto_pad);
     for (int32_t i = 0; i < s.count; i++)
         s.dilation[i]--;                        /* oneDNN counts the gaps */

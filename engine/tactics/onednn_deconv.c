@@ -4,19 +4,9 @@
 #include "engine/onednn_weighted.h"
 #include "engine/spatial.h"
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
-static const pf_shape *shape_of(const pf_problem *p, pf_value_id value)
-{
-    return &pf_graph_value(p->graph, value)->shape;
-}
-
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
     const char    *reason = NULL;
     pf_epilogue    chain;
 
@@ -24,7 +14,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
         return "not a transposed convolution";
     if (pf_graph_value(p->graph, node->in[0])->dtype != PF_F32)
         return "not f32";
-    if (shape_of(p, node->in[0])->rank > 5)
+    if (pf_problem_shape(p, node->in[0])->rank > 5)
         return "not of 1 to 3 spatial dims";
     for (uint32_t i = 0; i < node->in_count; i++)
         if (node->in[i] != PF_NONE && (pf_problem_input_index(p, node->in[i]) == UINT32_MAX
@@ -41,7 +31,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
 
     if (node->op != PF_OP_CONV_TRANSPOSE || index > 1)
         return false;
@@ -55,7 +45,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 static pf_status describe_weights(const pf_problem *p, const pf_node *node, pf_onednn_weighted *w, dnnl_dims_t dims,
                                   int *rank, pf_err *err)
 {
-    const pf_shape *shape = shape_of(p, node->in[1]);
+    const pf_shape *shape = pf_problem_shape(p, node->in[1]);
     int64_t         groups = ((const pf_conv_transpose_attrs *)node->attrs)->groups, places = 1;
     dnnl_dims_t     strides = { 0 };
     dnnl_status_t   status = dnnl_success;
@@ -100,8 +90,8 @@ static pf_status describe_tensors(const pf_problem *p, const pf_node *node, pf_o
 static void fill_spatial(const pf_problem *p, const pf_node *node, pf_spatial *s)
 {
     const pf_conv_transpose_attrs *a = node->attrs;
-    const pf_shape                *x = shape_of(p, node->in[0]), *y = shape_of(p, node->out[0]),
-                                  *w = shape_of(p, node->in[1]);
+    const pf_shape                *x = pf_problem_shape(p, node->in[0]), *y = pf_problem_shape(p, node->out[0]),
+                                  *w = pf_problem_shape(p, node->in[1]);
     bool                           has_pads = a->output_shape.count == 0 && a->auto_pad == PF_AUTO_PAD_NONE;
 
     pf_spatial_fill(s, x->rank - 2, x->dim + 2, w->dim + 2, &a->strides, &a->dilations, &a->pads, PF_AUTO_PAD_NONE);
@@ -120,7 +110,7 @@ static void fill_spatial(const pf_problem *p, const pf_node *node, pf_spatial *s
 static pf_status describe(const pf_device *device, const pf_problem *p, const dnnl_memory_desc_t *weights_to,
                           const pf_onednn_tuning *tuning, pf_onednn_described *out, pf_err *err)
 {
-    const pf_node        *node = anchor_of(p);
+    const pf_node        *node = pf_problem_anchor(p);
     dnnl_dims_t           dims = { 0 };
     int                   rank = 0;
     dnnl_memory_desc_t    weights;
@@ -139,7 +129,7 @@ static pf_status describe(const pf_device *device, const pf_problem *p, const dn
     if (!st && !weights_to)
         st = pf_onednn_desc_any(PF_F32, rank, dims, &weights, err);
     if (!st)
-        st = pf_onednn_epilogue_make(p, &none, shape_of(p, node->out[0]), 1, &out->w.result_desc, false,
+        st = pf_onednn_epilogue_make(p, &none, pf_problem_shape(p, node->out[0]), 1, &out->w.result_desc, false,
                                      &out->w.packed_bytes, &out->w.epilogue, err);
     if (st)
         return st;

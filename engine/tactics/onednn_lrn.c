@@ -4,21 +4,16 @@
 #include "engine/onednn_single.h"
 #include "engine/ops/attrs.h"
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
 
     (void)device;
     if (node->op != PF_OP_LRN || p->graph->node_count != 1)
         return "not a local response normalization alone";
     if (pf_graph_value(p->graph, node->in[0])->dtype != PF_F32)
         return "not f32";
-    if (pf_graph_value(p->graph, node->in[0])->shape.rank != 4)
+    if (pf_problem_shape(p, node->in[0])->rank != 4)
         return "not of 2 spatial dims";
     if (((const pf_lrn_attrs *)node->attrs)->size % 2 == 0)
         return "an even number of channels, of which oneDNN takes another half";
@@ -33,7 +28,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 {
     static const pf_layout wanted[] = { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_C16, PF_LAYOUT_LINEAR };
 
-    if (anchor_of(p)->op != PF_OP_LRN || index >= 3 || pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank != 4)
+    if (pf_problem_anchor(p)->op != PF_OP_LRN || index >= 3 || pf_problem_shape(p, p->graph->inputs[0])->rank != 4)
         return false;
     in[0] = out[0] = wanted[index] == PF_LAYOUT_C16 && !(device->caps & PF_CAP_AVX512) ? PF_LAYOUT_C8 : wanted[index];
     return true;
@@ -43,7 +38,7 @@ typedef struct lrn_op { dnnl_lrn_desc_t desc; dnnl_memory_desc_t tensor; } lrn_o
 
 static pf_status describe(const pf_problem *p, lrn_op *out, pf_err *err)
 {
-    const pf_node      *node = anchor_of(p);
+    const pf_node      *node = pf_problem_anchor(p);
     const pf_lrn_attrs *attrs = node->attrs;
     dnnl_status_t       status = dnnl_success;
     pf_status           st = pf_onednn_desc_value(p, node->in[0], p->in_layout[0], &out->tensor, err);

@@ -7,11 +7,6 @@
 #include "engine/ops/attrs.h"
 #include "engine/strided.h"
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 /* A product of concrete dims, as oneDNN is told of it. */
 typedef struct product {
     pf_strided  a, b, y;                /* y: as the result of the epilogue is written */
@@ -20,11 +15,6 @@ typedef struct product {
     bool        flat;                   /* all rows of a against one matrix b */
     pf_epilogue chain;
 } product;
-
-static const pf_shape *shape_of(const pf_problem *p, pf_value_id value)
-{
-    return &pf_graph_value(p->graph, value)->shape;
-}
 
 static bool is_constant_input(const pf_problem *p, pf_value_id value)
 {
@@ -53,7 +43,8 @@ static const char *read_gemm(const pf_problem *p, const pf_node *node, product *
     const pf_gemm_attrs *attrs = node->attrs;
     pf_value_id          c = node->in_count > 2 && attrs->beta != 0 ? node->in[2] : PF_NONE;
     pf_spread            spread = c == PF_NONE ? PF_SPREAD_OTHER
-                                               : pf_spread_of(shape_of(p, c), shape_of(p, node->out[0]), 1);
+                                               : pf_spread_of(pf_problem_shape(p, c),
+                                                              pf_problem_shape(p, node->out[0]), 1);
 
     out->trans_a = attrs->trans_a != 0;
     out->trans_b = attrs->trans_b != 0;
@@ -78,7 +69,7 @@ static const char *read_gemm(const pf_problem *p, const pf_node *node, product *
 
 static const char *read_product(const pf_problem *p, product *out)
 {
-    const pf_node           *node = anchor_of(p);
+    const pf_node           *node = pf_problem_anchor(p);
     const pf_matmul_attrs   *attrs = node->attrs;
     const char              *reason = NULL;
 
@@ -107,7 +98,7 @@ static const char *read_product(const pf_problem *p, product *out)
 static bool all_linear(const pf_problem *p)
 {
     for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (!pf_layout_same_bytes(p->in_layout[i], PF_LAYOUT_LINEAR, shape_of(p, p->graph->inputs[i])))
+        if (!pf_layout_same_bytes(p->in_layout[i], PF_LAYOUT_LINEAR, pf_problem_shape(p, p->graph->inputs[i])))
             return false;
     return p->out_layout[0] == PF_LAYOUT_LINEAR;
 }
@@ -122,7 +113,7 @@ static bool has_whole_operand(const pf_problem *p, const pf_epilogue *chain)
 {
     for (uint32_t i = 0; i < chain->count; i++)
         if (chain->items[i].operand != PF_NONE && !chain->items[i].is_scalar
-            && pf_shape_equal(shape_of(p, chain->items[i].operand), shape_of(p, chain->items[i].value)))
+            && pf_shape_equal(pf_problem_shape(p, chain->items[i].operand), pf_problem_shape(p, chain->items[i].value)))
             return true;
     return false;
 }
@@ -135,7 +126,8 @@ static const char *windows_decline(const pf_problem *p, const product *m)
         return "rows and columns are both strided";
     if (m->flat && moved)
         return "one product over rows that are strided";
-    if (!m->flat && shape_of(p, m->chain.result)->rank != shape_of(p, anchor_of(p)->out[0])->rank)
+    if (!m->flat &&
+        pf_problem_shape(p, m->chain.result)->rank != pf_problem_shape(p, pf_problem_anchor(p)->out[0])->rank)
         return "a reshape in the epilogue of a batch of products";
     if (!m->y.dense && has_whole_operand(p, &m->chain))
         return "a whole operand of a result that is moved";
@@ -163,7 +155,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (!all_linear(p))
         return "not linear";
     reason = windows_decline(p, &m);
-    return reason ? reason : pf_onednn_epilogue_declines(p, &m.chain, shape_of(p, m.chain.result)->rank - 1);
+    return reason ? reason : pf_onednn_epilogue_declines(p, &m.chain, pf_problem_shape(p, m.chain.result)->rank - 1);
 }
 
 /* ---- The operation */

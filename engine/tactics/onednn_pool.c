@@ -6,11 +6,6 @@
 
 enum { MEAN_PLACES_MAX = 64 };
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 /* Does reduce go over all spatial dims and nothing else, as a mean or a maximum? */
 static bool is_global(const pf_node *node, int32_t rank)
 {
@@ -50,7 +45,7 @@ static bool is_long_mean(const pf_node *node, const pf_shape *x)
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node  *node = anchor_of(p);
+    const pf_node  *node = pf_problem_anchor(p);
     const pf_value *x = NULL, *y = NULL;
     bool            windowed = node->op == PF_OP_MAX_POOL || node->op == PF_OP_AVERAGE_POOL;
 
@@ -86,16 +81,15 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 {
     static const pf_layout wanted[] = { PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_C16, PF_LAYOUT_LINEAR };
     pf_layout              layout = index < 3 ? wanted[index] : PF_LAYOUT_LINEAR;
-    const pf_node         *node = anchor_of(p);
+    const pf_node         *node = pf_problem_anchor(p);
 
     if (index >= 3 || p->graph->input_count != 1 || p->graph->output_count != 1)
         return false;
     if (layout == PF_LAYOUT_C16 && !(device->caps & PF_CAP_AVX512))
         layout = PF_LAYOUT_C8;
-    in[0] = pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank) ? layout
-                                                                                              : PF_LAYOUT_LINEAR;
+    in[0] = pf_layout_fits(layout, pf_problem_shape(p, p->graph->inputs[0])->rank) ? layout : PF_LAYOUT_LINEAR;
     out[0] = node->op == PF_OP_REDUCE &&
-                     !pf_layout_fits(layout, pf_graph_value(p->graph, p->graph->outputs[0])->shape.rank)
+                     !pf_layout_fits(layout, pf_problem_shape(p, p->graph->outputs[0])->rank)
                  ? PF_LAYOUT_LINEAR
                  : in[0];
     return true;
@@ -111,7 +105,7 @@ typedef struct pool_op {
 static void windows(const pf_problem *p, const pf_node *node, pf_spatial *s)
 {
     static const pf_ints none = { 0 };
-    const pf_shape      *x = &pf_graph_value(p->graph, node->in[0])->shape;
+    const pf_shape      *x = pf_problem_shape(p, node->in[0]);
     const pf_pool_attrs *attrs = node->attrs;
 
     if (node->op == PF_OP_REDUCE)
@@ -146,15 +140,13 @@ static pf_status describe_tensors(const pf_problem *p, const int64_t *dim, pool_
     }
     st = pf_onednn_desc_value(p, x, p->in_layout[0], &out->source, err);
     return st ? st
-              : pf_onednn_desc(p->in_layout[0], PF_F32, pf_graph_value(p->graph, x)->shape.rank, dim, &out->result,
-                               err);
+              : pf_onednn_desc(p->in_layout[0], PF_F32, pf_problem_shape(p, x)->rank, dim, &out->result, err);
 }
 
 static pf_status describe(const pf_problem *p, pool_op *out, pf_err *err)
 {
-    const pf_node  *node = anchor_of(p);
-    const pf_shape *x = &pf_graph_value(p->graph, node->in[0])->shape,
-                   *y = &pf_graph_value(p->graph, node->out[0])->shape;
+    const pf_node  *node = pf_problem_anchor(p);
+    const pf_shape *x = pf_problem_shape(p, node->in[0]), *y = pf_problem_shape(p, node->out[0]);
     int64_t         dim[PF_MAX_RANK] = { 0 };
     pf_spatial      s;
     dnnl_status_t   status = dnnl_success;

@@ -27,7 +27,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
     (void)device;
     if (from >= PF_LAYOUT_COUNT || p->graph->input_count != 1 || p->graph->output_count != 1
-        || pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3)
+        || pf_problem_shape(p, p->graph->inputs[0])->rank < 3)
         return false;
     in[0] = (pf_layout)from;
     out[0] = (pf_layout)to;

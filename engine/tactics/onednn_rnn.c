@@ -171,7 +171,7 @@ static pf_status describe(const pf_problem *p, bool free_form, rnn_op *o, pf_err
 {
     const pf_node      *node = node_of(p);
     const pf_rnn_attrs *attrs = node->attrs;
-    const pf_shape     *x = &pf_graph_value(p->graph, node->in[X])->shape;
+    const pf_shape     *x = pf_problem_shape(p, node->in[X]);
     dnnl_status_t       status = dnnl_success;
 
     *o = (rnn_op){ .k = kind_of(node), .seq = x->dim[0], .batch = x->dim[1], .input = x->dim[2],

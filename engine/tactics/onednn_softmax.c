@@ -4,20 +4,15 @@
 #include "engine/onednn_single.h"
 #include "engine/ops/attrs.h"
 
-static const pf_node *anchor_of(const pf_problem *p)
-{
-    return pf_graph_node(p->graph, p->anchor);
-}
-
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    const pf_node  *node = anchor_of(p);
+    const pf_node  *node = pf_problem_anchor(p);
     const pf_shape *shape = NULL;
 
     (void)device;
     if ((node->op != PF_OP_SOFTMAX && node->op != PF_OP_LOG_SOFTMAX) || p->graph->node_count != 1)
         return "not a softmax alone";
-    shape = &pf_graph_value(p->graph, node->in[0])->shape;
+    shape = pf_problem_shape(p, node->in[0]);
     if (pf_graph_value(p->graph, node->in[0])->dtype != PF_F32)
         return "not f32";
     if (p->in_layout[0] != p->out_layout[0])
@@ -35,7 +30,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 {
     (void)device;
     if (p->graph->node_count != 1 || p->graph->input_count != 1 || index > 1 ||
-        (index == 1 && pf_graph_value(p->graph, p->graph->inputs[0])->shape.rank < 3))
+        (index == 1 && pf_problem_shape(p, p->graph->inputs[0])->rank < 3))
         return false;
     in[0] = out[0] = index == 0 ? PF_LAYOUT_LINEAR : PF_LAYOUT_CHANNELS_LAST;
     return true;
@@ -45,7 +40,7 @@ typedef struct softmax_op { dnnl_softmax_v2_desc_t desc; dnnl_memory_desc_t tens
 
 static pf_status describe(const pf_problem *p, softmax_op *out, pf_err *err)
 {
-    const pf_node *node = anchor_of(p);
+    const pf_node *node = pf_problem_anchor(p);
     int            axis = (int)((const pf_axis_attrs *)node->attrs)->axis;
     dnnl_status_t  status = dnnl_success;
     pf_status      st = pf_onednn_desc_value(p, node->in[0], p->in_layout[0], &out->tensor, err);
