@@ -106,8 +106,7 @@ bool pf_log_wanted(pf_log_level level, const char *component)
     return wanted;
 }
 
-/* Text from outside must not be able to forge a second line or steer a terminal. */
-static void flatten(char *line)
+void pf_log_flatten(char *line)
 {
     for (; *line; line++)
         if ((unsigned char)*line < ' ' || *line == 0x7f)
@@ -130,7 +129,7 @@ void pf_log(pf_log_level level, const char *component, const char *format, ...)
     va_end(args);
     if (used >= (int)sizeof line)
         memcpy(line + sizeof line - 4, "...", 4);
-    flatten(line);
+    pf_log_flatten(line);
     pthread_mutex_lock(&lock);
     sink = current_sink;
     user = current_user;

@@ -12,6 +12,7 @@
 #ifndef PF_BUILDER_AGENT_AGENT_H
 #define PF_BUILDER_AGENT_AGENT_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -34,8 +35,10 @@ typedef struct pf_agent_options {       /* open; strings are borrowed while the 
 } pf_agent_options;
 
 /* Runs until it is drained (SIGTERM, or an operator), stopped (SIGINT, or a second SIGTERM) or replaced.  The caller
-   has blocked SIGTERM, SIGINT, SIGHUP and SIGCHLD in all threads.
+   has blocked the signals below in all threads.
    Errors   CANCELLED: another process took its name. */
 pf_status pf_agent_run(const pf_agent_options *options, pf_err *err);
+/* What it is told by: SIGTERM, SIGINT, SIGHUP and SIGCHLD. */
+void      pf_agent_signals(sigset_t *set);
 
 #endif

@@ -29,20 +29,12 @@ static const struct { const char *name; int64_t still_ns; } phases[PHASES] = {
     [PF__PHASE__PHASE_UPLOAD] = { "storing the plan", 300 * PF_NS_PER_S },
 };
 
-/* The coordinator takes one line of text, and names of layers may hold anything. */
-static void make_line(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            *text = ' ';
-}
-
 static void set_failure(pf_lease *lease, Pf__FailureKind kind, pf_status status, const char *message)
 {
     lease->failure.kind = kind;
     lease->failure.exit_code = (uint32_t)pf_status_exit_code(status);
     snprintf(lease->failure.message, sizeof lease->failure.message, "%s", message);
-    make_line(lease->failure.message);
+    pf_log_flatten(lease->failure.message);
 }
 
 /* ---- start */
@@ -390,7 +382,7 @@ static void send_progress(pf_agent *agent, pf_lease *lease, int64_t now_ns)
     if (!lease->progress_new || now_ns - lease->progress_sent_ns < TELL_NS)
         return;
     lease->progress.text[PF_REASON_BYTES - 1] = 0;
-    make_line(lease->progress.text);
+    pf_log_flatten(lease->progress.text);
     lease->progress.json[PF_PROGRESS_BYTES - 1] = 0;
     PF_WIRE_SAME_RUN(&body, lease);
     body.phase = lease->progress.phase;

@@ -2,13 +2,16 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 enum { NOBODY_ELSE = 61234 };   /* a user of no process */
@@ -76,6 +79,21 @@ const char *test_path(const char *name)
     if (snprintf(path, PATH_MAX, "%s/%s", test_folder(), name) >= PATH_MAX)
         fail_msg("the path of %s is too long", name);
     return path;
+}
+
+bool test_mount_disk(const char *path, size_t bytes)
+{
+    int  flags = CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0);
+    char size[32] = "";
+
+    snprintf(size, sizeof size, "size=%zu", bytes);
+    return !unshare(flags) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+           !mount("tmpfs", path, "tmpfs", 0, size);
+}
+
+uint64_t test_seed(void)
+{
+    return test_count("PF_SEED", 1, (uint64_t)pf_clock_wall_ns());
 }
 
 /* The system counts the threads of a user, so this becomes one who has no other process. */

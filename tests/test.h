@@ -27,9 +27,16 @@ unsigned test_names_in(const char *path);
    set. */
 uint64_t test_count(const char *variable, uint64_t usually, uint64_t when_long);
 
+/* From now on this process and its children have a disk of that size at the path, which goes away with them.  False
+   where that cannot be had: a user who is not root needs a kernel that lets him make a user namespace. */
+bool test_mount_disk(const char *path, size_t bytes);
+
 /* From now on this process, which has one thread, may have so many; for a child that ends with what it tests.  False
    where that cannot be had. */
 bool test_limit_threads(unsigned count);
+
+/* Of what a test draws: the environment's PF_SEED, else 1, or with PF_LONG another one each time. */
+uint64_t test_seed(void);
 
 /* Fails the test with the message of err unless status is PF_OK. */
 #define test_ok(status, err) test_is_ok((status), (err), __FILE__, __LINE__)

@@ -1,5 +1,6 @@
 /* depth_to_space and space_to_depth: blocks of pixels move between channels and the plane. */
 #include <stddef.h>
+#include <string.h>
 
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
@@ -49,20 +50,26 @@ static pf_status infer_space(pf_infer *infer, pf_err *err)
     return infer_blocks(infer, ((const pf_space_to_depth_attrs *)infer->node->attrs)->block, false, err);
 }
 
-/* Loops: image, channel of the plane side, block row, block column, row, column. */
+/* From the deep side to the plane one.  Loops: image, channel of the plane side, block row, block column, row, column;
+   h and w of the deep side. */
+static pf_move move_of(int64_t images, int64_t channels, int64_t h, int64_t w, int64_t b, int32_t order)
+{
+    const int64_t plane = h * w, image = channels * b * b * plane;
+    const bool    is_dcr = order == PF_DEPTH_DCR;
+
+    return (pf_move){
+        .rank = 6, .dim = { images, channels, b, b, h, w },
+        .in_stride = { image, is_dcr ? plane : b * b * plane, is_dcr ? b * channels * plane : b * plane,
+                       is_dcr ? channels * plane : plane, w, 1 },
+        .out_stride = { image, b * b * plane, w * b, 1, b * w * b, b },
+    };
+}
+
 static pf_status reference_depth(pf_reference_call *call, pf_err *err)
 {
     const pf_depth_to_space_attrs *attrs = call->attrs;
-    const pf_tensor               *x = &call->in[0], *y = &call->out[0];
-    int64_t                        b = attrs->block, c = y->dim[1], h = x->dim[2], w = x->dim[3], plane = h * w;
-    int64_t                        channel = attrs->order == PF_DEPTH_DCR ? plane : b * b * plane;
-    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane,
-                                   column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
-    pf_move                        move = { .rank = 6,
-                                            .dim = { x->dim[0], c, b, b, h, w },
-                                            .in_stride = { x->dim[1] * plane, channel, row, column, w, 1 },
-                                            .out_stride = { x->dim[1] * plane, b * b * plane, w * b, 1, b * w * b,
-                                                            b } };
+    const pf_tensor               *x = &call->in[0];
+    pf_move move = move_of(x->dim[0], call->out[0].dim[1], x->dim[2], x->dim[3], attrs->block, attrs->order);
 
     return pf_move_all(x->dtype, &move, x->data, call->out[0].data, err);
 }
@@ -71,15 +78,11 @@ static pf_status reference_space(pf_reference_call *call, pf_err *err)
 {
     const pf_space_to_depth_attrs *attrs = call->attrs;
     const pf_tensor               *x = &call->in[0], *y = &call->out[0];
-    int64_t                        b = attrs->block, c = x->dim[1], h = y->dim[2], w = y->dim[3], plane = h * w;
-    int64_t                        channel = attrs->order == PF_DEPTH_DCR ? plane : b * b * plane;
-    int64_t                        row = attrs->order == PF_DEPTH_DCR ? b * c * plane : b * plane,
-                                   column = attrs->order == PF_DEPTH_DCR ? c * plane : plane;
-    pf_move                        move = { .rank = 6, .dim = { x->dim[0], c, b, b, h, w },
-                                            .in_stride = { y->dim[1] * plane, b * b * plane, w * b, 1, b * w * b, b },
-                                            .out_stride = { y->dim[1] * plane, channel, row, column, w, 1 } };
+    pf_move back = move_of(x->dim[0], x->dim[1], y->dim[2], y->dim[3], attrs->block, attrs->order), move = back;
 
-    return pf_move_all(x->dtype, &move, x->data, call->out[0].data, err);
+    memcpy(move.in_stride, back.out_stride, sizeof move.in_stride);
+    memcpy(move.out_stride, back.in_stride, sizeof move.out_stride);
+    return pf_move_all(x->dtype, &move, x->data, y->data, err);
 }
 
 const pf_op_def pf_op_depth_to_space = {

@@ -59,13 +59,6 @@ double farm_own_mib(pid_t pid)
 
 /* ---- disk */
 
-static int by_value(const void *a, const void *b)
-{
-    double one = *(const double *)a, two = *(const double *)b;
-
-    return one < two ? -1 : one > two;
-}
-
 static void bench_disk(void)
 {
     enum { COUNT = 1000 };
@@ -80,7 +73,7 @@ static void bench_disk(void)
         took_us[i] = (double)(pf_clock_ns() - start_ns) / 1e3;
     }
     close(fd);
-    qsort(took_us, COUNT, sizeof took_us[0], by_value);
+    qsort(took_us, COUNT, sizeof took_us[0], farm_by_value);
     farm_note(FARM_SYNC_P50, took_us[COUNT / 2]);
     farm_note(FARM_SYNC_P99, took_us[COUNT - COUNT / 100]);
 }

@@ -21,7 +21,7 @@ void farm_note(farm_figure figure, double value)
     fflush(stdout);
 }
 
-static int by_value(const void *a, const void *b)
+int farm_by_value(const void *a, const void *b)
 {
     double one = *(const double *)a, two = *(const double *)b;
 
@@ -32,7 +32,7 @@ double farm_median(farm_figure figure)
 {
     struct samples *s = &noted[figure];
 
-    qsort(s->value, (size_t)s->count, sizeof s->value[0], by_value);
+    qsort(s->value, (size_t)s->count, sizeof s->value[0], farm_by_value);
     if (s->count == 0)
         return 0;
     return (s->value[(s->count - 1) / 2] + s->value[s->count / 2]) / 2;

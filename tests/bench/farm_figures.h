@@ -9,6 +9,8 @@ typedef enum farm_figure {
     FARM_FIGURES
 } farm_figure;
 
+/* For qsort: doubles, the least first. */
+int    farm_by_value(const void *a, const void *b);
 /* Adds one measurement, and prints it. */
 void farm_note(farm_figure figure, double value);
 /* Median of what was noted; 0 when nothing was. */

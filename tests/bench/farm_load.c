@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "tests/bench/farm_figures.h"
 #include "tests/bench/zmtp.h"
 
 enum { READY_MAX = 256 };
@@ -170,13 +171,6 @@ static void go_through(run *r, uint64_t limit)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double one = *(const double *)a, two = *(const double *)b;
-
-    return one < two ? -1 : one > two;
-}
-
 static void sum_up(run *r)
 {
     farm_load *load = r->load;
@@ -184,11 +178,11 @@ static void sum_up(run *r)
     load->seconds = (double)(r->heard_ns - r->start_ns) / 1e9;
     if (load->answered == 0)
         return;
-    qsort(r->took_ms, load->answered, sizeof *r->took_ms, by_value);
+    qsort(r->took_ms, load->answered, sizeof *r->took_ms, farm_by_value);
     load->p50_ms = r->took_ms[load->answered / 2];
     load->p99_ms = r->took_ms[load->answered - 1 - load->answered / 100];
     load->max_ms = r->took_ms[load->answered - 1];
-    qsort(r->late_ms, load->requests, sizeof *r->late_ms, by_value);
+    qsort(r->late_ms, load->requests, sizeof *r->late_ms, farm_by_value);
     load->late_p99_ms = r->late_ms[load->requests - 1 - load->requests / 100];
 }
 

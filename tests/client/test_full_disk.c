@@ -1,23 +1,12 @@
 /* The program on a real full file system: a tmpfs of 256 KiB in a mount namespace of this process and its children. */
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "tests/client/program.h"
 #include "tests/client/tiny_model.h"
-
-static bool mount_small(const char *path)
-{
-    int flags = CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0);
-
-    if (unshare(flags) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-        return false;
-    return mount("tmpfs", path, "tmpfs", 0, "size=256k") == 0;
-}
 
 /* Leaves no room. */
 static void fill(void)
@@ -71,7 +60,7 @@ int main(void)
     mkdir(test_path("work"), 0777);
     mkdir(program_path("small"), 0777);
     tiny_model(program_path("tiny.onnx"));
-    if (!mount_small(program_path("small"))) {
+    if (!test_mount_disk(program_path("small"), 256 << 10)) {
         print_message("skipped: this user may not mount a tmpfs\n");
         return TEST_SKIPPED;
     }

@@ -102,6 +102,15 @@ bool daemon_try_start(daemon_process *d, const char *state, const char *const *e
     return false;
 }
 
+const char *daemon_fresh_state(void)
+{
+    static int count;
+    char       name[32] = "";
+
+    snprintf(name, sizeof name, "state%d", count++);
+    return test_path(name);
+}
+
 void daemon_start(daemon_process *d, const char *state, const char *const *extra)
 {
     if (!daemon_try_start(d, state, extra))

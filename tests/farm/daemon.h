@@ -16,6 +16,8 @@ typedef struct daemon_process {         /* open; zero it before use */
     char  variable[32], value[96];      /* put into its environment when not empty */
 } daemon_process;
 
+/* A folder of the test's that no coordinator has used yet; borrowed as of test_path. */
+const char *daemon_fresh_state(void);
 /* Starts it and waits until it listens.  extra: more arguments, ended by NULL; may be NULL. */
 void daemon_start(daemon_process *d, const char *state, const char *const *extra);
 /* False when it ended instead. */

@@ -12,15 +12,6 @@
 daemon_process api_daemon;
 const char *const api_arguments[] = { "--lease-ttl-ms", "2000", "--heartbeat-ms", "200", "--backoff-ms", "100", NULL };
 
-static const char *fresh_state(void)
-{
-    static int count;
-    char       name[32] = "";
-
-    snprintf(name, sizeof name, "state%d", count++);
-    return test_path(name);
-}
-
 int api_begin(void **state)
 {
     (void)state;
@@ -32,7 +23,7 @@ int api_set_up(void **state)
 {
     (void)state;
     memset(&api_daemon, 0, sizeof api_daemon);
-    daemon_start(&api_daemon, fresh_state(), api_arguments);
+    daemon_start(&api_daemon, daemon_fresh_state(), api_arguments);
     return 0;
 }
 

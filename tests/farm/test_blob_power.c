@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "cache/store.h"
@@ -462,14 +461,9 @@ static const char *try_cut(int count, bool forgetful, pf_random *random)
     return recovers(folder, count);
 }
 
-static uint64_t seed_of_run(void)
-{
-    return test_count("PF_SEED", 1, (uint64_t)pf_clock_wall_ns());
-}
-
 static void every_cut_keeps_what_was_acknowledged(void **state)
 {
-    uint64_t  seed = seed_of_run(), cuts = test_count("PF_CUTS", 1, 200), tried = 0;
+    uint64_t  seed = test_seed(), cuts = test_count("PF_CUTS", 1, 200), tried = 0;
     pf_random random = { 0 };
 
     (void)state;
@@ -493,7 +487,7 @@ static void a_disk_that_syncs_nothing_is_found_out(void **state)
     int       found = 0;
 
     (void)state;
-    pf_random_init(&random, seed_of_run());
+    pf_random_init(&random, test_seed());
     dry = true;
     for (int i = 0; i < 20; i++)
         found += try_cut(ops_count, true, &random) != NULL;

@@ -20,15 +20,6 @@
 static const Pf__JobState COMMITTED = PF__JOB_STATE__STATE_COMMITTED, LEASED = PF__JOB_STATE__STATE_LEASED,
                           QUEUED = PF__JOB_STATE__STATE_QUEUED;
 
-static const char *fresh_state(void)
-{
-    static int count;
-    char       name[32] = "";
-
-    snprintf(name, sizeof name, "state%d", count++);
-    return test_path(name);
-}
-
 static const char *const quick[] = { "--lease-ttl-ms", "2000", "--heartbeat-ms", "200", "--backoff-ms", "100", NULL };
 
 /* ---- the whole way */
@@ -110,7 +101,7 @@ static void a_model_becomes_a_plan(void **state)
     pf_err         err = { 0 };
 
     (void)state;
-    daemon_start(&d, fresh_state(), quick);
+    daemon_start(&d, daemon_fresh_state(), quick);
     client = daemon_client(&d);
     test_ok(try_submit(client, id, &model, "model.onnx", "cpu", 10 * PF_NS_PER_S, &job_id, &err), &err);
     assert_int_equal(job_id, 0);        /* its blobs are missing */
@@ -137,7 +128,7 @@ static void a_killed_coordinator_finds_its_jobs_and_agents_again(void **state)
     daemon_process d = { 0 };
     scripted_agent agent = { .daemon = &d, .name = "host/cpu", .class_name = "cpu-test", .slots = 1,
                              .build_ns = 1500 * PF_NS_PER_MS };
-    const char    *folder = fresh_state();
+    const char    *folder = daemon_fresh_state();
     char           path[4096] = "";
     pf_digest      model = { 0 };
     uint64_t       running = 0, waiting = 0;
@@ -176,7 +167,7 @@ static void a_killed_agent_s_job_goes_to_another(void **state)
     pf_peer       *client = NULL;
 
     (void)state;
-    daemon_start(&d, fresh_state(), quick);
+    daemon_start(&d, daemon_fresh_state(), quick);
     client = daemon_client(&d);
     model = http_put_model(&d, "onnx bytes");
     scripted_agent_start(&first);
@@ -203,7 +194,7 @@ static void cancelling_reaches_the_agent(void **state)
     pf_err         err = { 0 };
 
     (void)state;
-    daemon_start(&d, fresh_state(), quick);
+    daemon_start(&d, daemon_fresh_state(), quick);
     client = daemon_client(&d);
     model = http_put_model(&d, "onnx bytes");
     scripted_agent_start(&agent);
@@ -237,7 +228,7 @@ static void blobs_over_http(void **state)
     http_answer       answer;
 
     (void)state;
-    daemon_start(&d, fresh_state(), small);
+    daemon_start(&d, daemon_fresh_state(), small);
     assert_int_equal(http_put_blob(&d, "0123456789", 10, &digest), 201);
     assert_int_equal(http_put_blob(&d, "0123456789", 10, &digest), 200);
     pf_digest_to_hex(&digest, hex);
@@ -318,7 +309,7 @@ static void only_what_nothing_names_is_collected(void **state)
     pf_peer          *client = NULL;
 
     (void)state;
-    snprintf(folder, sizeof folder, "%s", fresh_state());
+    snprintf(folder, sizeof folder, "%s", daemon_fresh_state());
     daemon_start(&d, folder, quick);
     client = daemon_client(&d);
     built = http_put_model(&d, "built");
@@ -381,7 +372,7 @@ static void pages_over_http(void **state)
     daemon_process d = { 0 };
 
     (void)state;
-    daemon_start(&d, fresh_state(), NULL);
+    daemon_start(&d, daemon_fresh_state(), NULL);
     await_metrics(&d);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         http_answer answer;
@@ -471,7 +462,7 @@ static void strangers_do_no_harm(void **state)
     pf_err             err = { 0 };
 
     (void)state;
-    daemon_start(&d, fresh_state(), NULL);
+    daemon_start(&d, daemon_fresh_state(), NULL);
     pf_buf_init(&frame, 1 << 21);
     raw = raw_socket(context, d.client, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -514,7 +505,7 @@ static void it_takes_all_descriptors_that_it_may_have(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
     few = (struct rlimit){ .rlim_cur = 256, .rlim_max = all.rlim_max };
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    daemon_start(&d, fresh_state(), NULL);
+    daemon_start(&d, daemon_fresh_state(), NULL);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
     assert_int_equal(prlimit(d.pid, RLIMIT_NOFILE, NULL, &seen), 0);
     assert_int_equal(seen.rlim_cur, all.rlim_max);
@@ -532,7 +523,7 @@ static void bad_starts_say_why(void **state)
     char              folder[4096] = "", path[4200] = "";
 
     (void)state;
-    snprintf(folder, sizeof folder, "%s", fresh_state());
+    snprintf(folder, sizeof folder, "%s", daemon_fresh_state());
     assert_int_equal(daemon_start_fails(&d, folder, everywhere), pf_status_exit_code(PF_DENIED));
     assert_int_equal(daemon_start_fails(&d, folder, nonsense), pf_status_exit_code(PF_DENIED));
     assert_int_equal(daemon_start_fails(&d, folder, unknown), pf_status_exit_code(PF_USAGE));

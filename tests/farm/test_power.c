@@ -316,14 +316,9 @@ static uint32_t first_cut(void)
     return at + 2;
 }
 
-static uint64_t seed_of_run(void)
-{
-    return test_count("PF_SEED", 1, (uint64_t)pf_clock_wall_ns());
-}
-
 static void every_cut_leaves_a_commit(void **state)
 {
-    uint64_t  seed = seed_of_run(), cuts = test_count("PF_CUTS", 2, 200), tried = 0;
+    uint64_t  seed = test_seed(), cuts = test_count("PF_CUTS", 2, 200), tried = 0;
     pf_random random = { 0 };
     disk      d = { .bytes = pf_alloc(FILE_MAX) };
 
@@ -349,7 +344,7 @@ static void a_disk_that_syncs_nothing_is_found_out(void **state)
 
     (void)state;
     assert_non_null(d.bytes);
-    pf_random_init(&random, seed_of_run());
+    pf_random_init(&random, test_seed());
     for (int i = 0; i < 20; i++) {
         cut_power(ops_count, true, &random, &d);
         found += !try_disk(&d, ops_count, true);

@@ -1,7 +1,6 @@
 /* Writes to a real full file system: a tmpfs of 256 KiB in a mount namespace of this process alone, which goes
    away with it. */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +13,6 @@
 enum { TOO_MANY_BYTES = 1 << 20 };
 
 static uint8_t too_many[TOO_MANY_BYTES];
-
-/* A user that is not root may mount within a user namespace of its own, where the kernel allows that. */
-static bool mount_small(const char *path)
-{
-    int flags = CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0);
-
-    if (unshare(flags) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-        return false;
-    return mount("tmpfs", path, "tmpfs", 0, "size=256k") == 0;
-}
 
 static void a_full_disk_is_said_and_survived(void **state)
 {
@@ -62,7 +51,7 @@ int main(void)
     };
     int                     failures = 0;
 
-    if (!mkdtemp(folder) || !mount_small(folder)) {
+    if (!mkdtemp(folder) || !test_mount_disk(folder, 256 << 10)) {
         fprintf(stderr, "SKIPPED: no small file system can be mounted here: %s\n", strerror(errno));
         rmdir(folder);
         return TEST_SKIPPED;

@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,17 +41,6 @@ static const char *beside(const char *name)
     return out;
 }
 
-/* A small disk at folder, in a mount namespace of this process alone. */
-static bool mount_disk(const char *folder, size_t bytes)
-{
-    char size[32];
-
-    snprintf(size, sizeof size, "size=%zu", bytes);
-    mkdir(folder, 0777);
-    return !unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) &&
-           !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) && !mount("tmpfs", folder, "tmpfs", 0, size);
-}
-
 /* disk: the folder that becomes a disk of disk_bytes; NULL: none. */
 static pid_t start(const char *const *argv, const char *log_name, const char *disk, size_t disk_bytes)
 {
@@ -70,7 +57,7 @@ static pid_t start(const char *const *argv, const char *log_name, const char *di
     dup2(open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0666), STDERR_FILENO);
     dup2(STDERR_FILENO, STDOUT_FILENO);
     setenv("PF_LOG", "info", 1);
-    if (disk && !mount_disk(disk, disk_bytes))
+    if (disk && ((mkdir(disk, 0777) && errno != EEXIST) || !test_mount_disk(disk, disk_bytes)))
         _exit(TEST_SKIPPED);
     execvp(argv[0], (char *const *)(uintptr_t)argv);
     _exit(121);

@@ -1,5 +1,4 @@
 /* A timing db on a real full file system: a tmpfs of 384 KiB in a mount namespace of this process alone. */
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -10,15 +9,6 @@
 #include "tests/unit/cache/timing_samples.h"
 
 enum { ENOUGH = 5000 };         /* merges that cannot all fit */
-
-static bool mount_small(const char *path)
-{
-    int flags = CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0);
-
-    if (unshare(flags) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-        return false;
-    return mount("tmpfs", path, "tmpfs", 0, "size=384k") == 0;
-}
 
 static void problem_text(int number, char out[64])
 {
@@ -90,7 +80,7 @@ int main(void)
     };
     int failed = 0;
 
-    if (mkdir(folder, 0700) || !mount_small(folder)) {
+    if (mkdir(folder, 0700) || !test_mount_disk(folder, 384 << 10)) {
         print_message("skipped: this user may not mount a tmpfs\n");
         return TEST_SKIPPED;
     }
