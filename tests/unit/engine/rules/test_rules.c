@@ -107,7 +107,7 @@ static void test_options(void **state)
     pf_graph          *graph = graph_of_body(body);
 
     (void)state;
-    assert_int_equal(pf_rewrite_run(graph, &bad, &report, &err), PF_INVALID);
+    assert_int_equal(pf_rewrite_run(graph, &bad, &report, &err), PF_USAGE);
     assert_non_null(strstr(err.msg, "drop_dead, "));
     pf_rewrite_report_clear(&report);
     pf_err_clear(&err);
