@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 RANDOM = np.random.default_rng(7)
 MODELS = {}     # name -> (tactics that its plan must have, function that makes it, tactics that it must do without, option of its precision)
 FLOAT = TensorProto.FLOAT
+PLACE = "values in wider ones"      # among the tactics of a model: its plan must have some
 
 
 class Net:
@@ -231,6 +232,21 @@ def convolutions(net):
     return [net.op("Conv", y, net.weight(72, 40, 3, 3), net.weight(72), kernel_shape=[3, 3], pads=[1, 1, 2, 2], strides=[2, 2], dilations=[2, 2])]
 
 
+@model("places", "nvrtc_conv", "nvrtc_matmul", "nvrtc_window", PLACE)
+def places(net):
+    """Parts of images that are made where a concat has them, one concat in another, and a slice that is read there."""
+    x = net.input("x", 2, 32, 15, 13)
+    first = net.op("Relu", net.op("Conv", x, net.weight(64, 32, 1, 1), net.weight(64), kernel_shape=[1, 1]))
+    second = net.op("Conv", x, net.weight(40, 32, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    both = net.op("Concat", first, second, axis=1)
+    third = net.op("Conv", both, net.weight(24, 104, 3, 3), net.weight(24), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    most = net.op("MaxPool", x, kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
+    whole = net.op("Concat", first, second, third, most, axis=1)
+    part = net.op("Slice", whole, net.ints(64), net.ints(128), net.ints(1))
+    return [net.op("Conv", whole, net.weight(72, 160, 1, 1), net.weight(72), kernel_shape=[1, 1]),
+            net.op("Conv", part, net.weight(16, 64, 3, 3), net.weight(16), kernel_shape=[3, 3], pads=[1, 1, 1, 1])]
+
+
 @model("recurrent", "nvrtc_recurrent")
 def recurrent(net):
     """In 16 bits, which clusters take."""
@@ -316,7 +332,8 @@ class Case:
         if done.returncode:
             return done.stderr.strip()[-400:]
         for layer in json.loads(planfarm("inspect", self.plan).stdout)["layers"]:
-            self.tactics[layer["tactic"]] = self.tactics.get(layer["tactic"], 0) + 1
+            for name in [layer["tactic"]] + [PLACE for value in layer["inputs"] + layer["outputs"] if ":" in value["layout"]]:
+                self.tactics[name] = self.tactics.get(name, 0) + 1
         return None
 
     def missing(self):
