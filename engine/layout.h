@@ -49,7 +49,7 @@ bool        pf_layout_part(pf_layout layout, pf_dtype dtype, const pf_shape *sha
 /* Where `count` channels from `start` on begin in a tensor of that shape, as a value with the pitch of all its
    channels: a multiple of PF_LAYOUT_CHANNELS_ALIGNMENT that is known although dims may be symbols.  false when there is
    no such place. */
-enum { PF_LAYOUT_CHANNELS_ALIGNMENT = 16 };
+enum { PF_LAYOUT_CHANNELS_ALIGNMENT = 32 };
 bool        pf_layout_channels(pf_layout kind, pf_dtype dtype, const pf_shape *shape, int64_t start, int64_t count,
                                uint64_t *offset_bytes);
 int64_t     pf_layout_block(pf_layout layout);                   /* channels per block; 1: no blocks */

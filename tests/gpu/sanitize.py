@@ -237,14 +237,16 @@ def places(net):
     """Parts of images that are made where a concat has them, one concat in another, and a slice that is read there."""
     x = net.input("x", 2, 32, 15, 13)
     first = net.op("Relu", net.op("Conv", x, net.weight(64, 32, 1, 1), net.weight(64), kernel_shape=[1, 1]))
-    second = net.op("Conv", x, net.weight(40, 32, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    second = net.op("Conv", x, net.weight(48, 32, 3, 3), net.weight(48), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     both = net.op("Concat", first, second, axis=1)
-    third = net.op("Conv", both, net.weight(24, 104, 3, 3), net.weight(24), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    third = net.op("Conv", both, net.weight(32, 112, 3, 3), net.weight(32), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     most = net.op("MaxPool", x, kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
     whole = net.op("Concat", first, second, third, most, axis=1)
-    part = net.op("Slice", whole, net.ints(64), net.ints(128), net.ints(1))
-    return [net.op("Conv", whole, net.weight(72, 160, 1, 1), net.weight(72), kernel_shape=[1, 1]),
-            net.op("Conv", part, net.weight(16, 64, 3, 3), net.weight(16), kernel_shape=[3, 3], pads=[1, 1, 1, 1])]
+    wide = net.op("Conv", x, net.weight(80, 32, 1, 1), net.weight(80), kernel_shape=[1, 1])
+    part = net.op("Slice", wide, net.ints(32), net.ints(80), net.ints(1))
+    return [net.op("Conv", whole, net.weight(72, 176, 1, 1), net.weight(72), kernel_shape=[1, 1]),
+            net.op("Conv", wide, net.weight(8, 80, 1, 1), net.weight(8), kernel_shape=[1, 1]),
+            net.op("Conv", part, net.weight(16, 48, 3, 3), net.weight(16), kernel_shape=[3, 3], pads=[1, 1, 1, 1])]
 
 
 @model("recurrent", "nvrtc_recurrent")
