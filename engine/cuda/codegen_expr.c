@@ -16,6 +16,9 @@ static const formula formulas[PF_OP_COUNT] = {
 #undef PF_POINTWISE
 };
 
+/* Where the result has 16 bits: what is as good as their rounding. */
+static const char *const short_formulas[PF_OP_COUNT] = { [PF_OP_GELU] = "geluf_short(a)" };
+
 static bool has(const char *text) { return text && strcmp(text, "NONE") != 0; }
 
 static const char *lane_type(cg_type type) { return type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int"; }
@@ -91,6 +94,13 @@ static bool uses_floats(const cg_context *cg, const pf_node *node)
     return has(formulas[node->op].floats) && cg_type_of(operand->dtype) != CG_INT;
 }
 
+static const char *float_formula(const pf_node *node, pf_dtype dtype)
+{
+    const char *text = pf_dtype_bits(dtype) <= 16 ? short_formulas[node->op] : NULL;
+
+    return text ? text : formulas[node->op].floats;
+}
+
 /* Integers keep the width of their type after every step. */
 static const char *narrow(pf_dtype dtype)
 {
@@ -130,7 +140,7 @@ static int32_t eval_pointwise(cg_context *cg, const pf_node *node, const cg_poin
         pf_buf_printf(cg->body, "%s %c = v%d[l]; ", floats ? "float" : "I", names[i], arg[i]);
     pf_buf_printf(cg->body, "v%d[l] = ", id);
     if (*cast) pf_buf_printf(cg->body, "(%s)", cast);
-    pf_buf_printf(cg->body, "(%s); } }\n", floats ? formulas[node->op].floats : formulas[node->op].integers);
+    pf_buf_printf(cg->body, "(%s); } }\n", floats ? float_formula(node, out->dtype) : formulas[node->op].integers);
     return id;
 }
 
