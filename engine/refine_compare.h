@@ -20,14 +20,15 @@ typedef struct pf_refine_verdict {
     int64_t base_ns;    /* one run of the arrangement that stands */
     int64_t gain_ns;    /* by how much the other is faster; below 0: it is slower */
     int64_t error_ns;   /* of gain_ns: half of its 95 % interval */
+    int64_t equal_ns;   /* what gains so much less is as good, as far as such measures repeat */
 } pf_refine_verdict;
 
 /* Most arrangements are not faster, which few pairs show; the closer one is to the gain that counts, the more of them
    are run, and where that does not decide either, the gain measured does.  So builds that measure the same decide the
    same, but for those that gain what counts to within the error of most_pairs. */
 pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err);
-/* Which of those that were compared with the same arrangement takes its place: of the faster ones whose gain equals the
-   greatest the one that is preferred among equals, so that noise does not choose.  -1: none. */
+/* Which of those that were compared with the same arrangement takes its place: none (-1) where none is faster, else of
+   all whose gain equals the greatest, as far as measures repeat, the one that is preferred among equals. */
 int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count);
 
 #endif

@@ -143,7 +143,7 @@ pf_status pf_refine_load_contest(pf_refine_bursts *bursts, void *user, const pf_
         double base = sums_ns[0] / ROUNDS, gain = base - sums_ns[1 + i] / ROUNDS;
 
         verdicts[i] = (pf_refine_verdict){ gain > GAIN * base, ROUNDS, (int64_t)base, (int64_t)gain,
-                                           (int64_t)(GAIN * base) };
+                                           (int64_t)(GAIN * base), (int64_t)(GAIN / 3 * base) };
     }
     return st;
 }

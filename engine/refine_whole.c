@@ -431,7 +431,7 @@ static pf_status contend(whole *w, uint32_t g, const uint32_t *ranks, const pf_t
     pf_status         st = make_rivals(w, ranks, numbers, &count, trials, err);
 
     for (uint32_t i = 0; i < tried; i++)
-        verdicts[i].faster = false;
+        verdicts[i] = (pf_refine_verdict){ 0 };
     if (!st && count)
         st = pf_refine_load_contest(run_burst, &(contest){ w, trials }, &w->load, count, results, err);
     for (int i = 0; i < count && !st; i++) {

@@ -17,7 +17,7 @@ enum { WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 14, RACES_MAX = 3, P
 #define SPARE_BYTES       ((size_t)128 << 20)
 #define HOPELESS_LEAST_NS (20 * PF_NS_PER_MS)
 #define ALIKE             4             /* what takes so many times as long is no rival: it runs as often as it likes */
-#define CLOSE             1.1           /* who takes no longer than so many times the best may be better elsewhere in memory */
+#define CLOSE             1.1           /* who takes so many times the best may be better elsewhere in memory */
 #define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
 
 /* By effort: in how many places of memory those that are close to the best race.  Where a kernel's code lies changed a
@@ -428,6 +428,11 @@ static void note_race(contest *race, int64_t *scratch)
 
 /* ---- Once more, elsewhere in memory */
 
+static bool has_raced(const racer *r)
+{
+    return r->races && r->runner.step && (r->entry.status == PF_TIMED || r->entry.status == PF_TIMING_DROPPED);
+}
+
 /* Who is close enough to the best that where things lie in memory may decide. */
 static uint32_t invite(const contest *race, uint32_t invited[WAVE])
 {
@@ -435,10 +440,10 @@ static uint32_t invite(const contest *race, uint32_t invited[WAVE])
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < race->count; i++)
-        if (race->racers[i].runner.graph && race->racers[i].entry.median_ns < best_ns)
+        if (has_raced(&race->racers[i]) && race->racers[i].entry.median_ns < best_ns)
             best_ns = race->racers[i].entry.median_ns;
     for (uint32_t i = 0; i < race->count; i++)
-        if (race->racers[i].runner.graph && (double)race->racers[i].entry.median_ns <= CLOSE * (double)best_ns)
+        if (has_raced(&race->racers[i]) && (double)race->racers[i].entry.median_ns <= CLOSE * (double)best_ns)
             invited[count++] = i;
     return count;
 }

@@ -5,11 +5,13 @@ usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp1
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
 cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.
+Each candidate that is close to the best is timed in three places of memory: where code and data lie changes a kernel's time by some percent.
 A build tries other candidates in the whole network and exchanges some for what is slower alone.  So there are two regrets:
 of the choice by the times alone, and of what the plan holds; and what the exchanges are worth is measured where they were
 made: the plan against one without them, of the same timings (--effort 1 exchanges nothing), benched in turns.
-With --agree each case is built once more, or until there are --builds of it, each with a cache of its own: layers with equal
-choices, the worst two builds and the average of all pairs, and the plans' latencies, benched in turns.
+With --agree each case is built once more, or until there are --builds of it, each with timings of its own (and the kernels that the
+first one compiled): layers with equal choices, the worst two builds and the average of all pairs, and the plans' latencies, benched in turns.
+What builds log, as PF_LOG asks, is kept beside their plans.
 The last line is JSON, also written to FOLDER/regret.json of --work.
 """
 import argparse, collections, itertools, json, os, shutil, statistics, subprocess, sys, time
@@ -18,9 +20,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from gpu_cases import shapes_of
 
 
-def planfarm(*words):
-    """The one JSON object that a verb prints; the reason on standard error when it fails."""
+def planfarm(*words, log=None):
+    """The one JSON object that a verb prints; the reason on standard error when it fails, and all of that in log."""
     done = subprocess.run(["planfarm", *words, "--json"], capture_output=True, text=True)
+    if log:
+        open(log, "w").write(done.stderr)
     if done.returncode:
         sys.exit(f"planfarm {' '.join(words)}: exit {done.returncode}: {done.stderr.strip()[-600:]}")
     return json.loads(done.stdout)
@@ -31,7 +35,7 @@ def build(args, case, cache, plan, *more):
     shapes = shapes_of(model, int(batch))
     words = ["build", os.path.join(args.models, model + ".onnx"), "-o", plan, "--device", args.device, "--cache", cache, *args.flags.split(), *more]
     start = time.time()
-    report = planfarm(*words, *(["--shapes", shapes] if shapes else []))
+    report = planfarm(*words, *(["--shapes", shapes] if shapes else []), log=plan + ".log")
     print(f"built {case} in {time.time() - start:.1f} s, {report['candidates_timed']} candidates timed", flush=True)
 
 
@@ -52,10 +56,10 @@ def agreement(one, two):
     return {"layers": layers, "equal_tactics": share(slice(1)), "equal_choices": share(slice(2)), "equal_choices_and_layouts": share(slice(3))}
 
 
-def latencies(args, plans, rounds=3):
+def latencies(args, plans):
     """Medians over rounds in which the plans take turns."""
     times = [[] for _ in plans]
-    for _ in range(rounds):
+    for _ in range(args.rounds):
         for i, plan in enumerate(plans):
             times[i].append(planfarm("bench", plan, "--device", args.device, "--duration", str(args.bench_seconds))["compute_ms"]["median"])
     return [statistics.median(t) for t in times]
@@ -78,34 +82,51 @@ def measure_regret(args, plans, cache):
     return found
 
 
-def measure_exchanges(args, case, plan, cache):
+def report_exchanges(case, plan, without, with_ms, without_ms):
     """What the exchanges made in the network are worth there: the ratio of latencies with them and without."""
-    without = plan + ".first"
-    build(args, case, cache, without, "--effort", "1")
     first, kept = choices(without), choices(plan)
     exchanged = sum(first.get(key) != value for key, value in kept.items())
-    with_ms, without_ms = latencies(args, [plan, without])
     print(f"exchanges in {case}: {exchanged} of {len(kept)} layers; {with_ms:.4f} ms with them, {without_ms:.4f} without, "
           f"ratio {with_ms / without_ms:.4f}", flush=True)
     return {"layers": exchanged, "with_ms": with_ms, "without_ms": without_ms, "ratio": with_ms / without_ms}
 
 
-def measure_agreement(args, case, plan):
-    plans = [plan]
-    for i in range(1, args.builds):
-        cache = os.path.join(args.work, f"regret.other.{i}")
-        plans.append(f"{plan}.again.{i}")
-        build(args, case, cache, plans[-1])
+def report_agreement(case, plans, latency_ms):
     pairs = [agreement(one, two) for one, two in itertools.combinations(plans, 2)]
     parts = [key for key in pairs[0] if key != "layers"]
     found = {"builds": len(plans), "layers": pairs[0]["layers"], **{key: min(pair[key] for pair in pairs) for key in parts},
-             "average": {key: statistics.mean(pair[key] for pair in pairs) for key in parts}, "latency_ms": latencies(args, plans)}
-    found["latency_ratio"] = max(found["latency_ms"]) / min(found["latency_ms"])
+             "average": {key: statistics.mean(pair[key] for pair in pairs) for key in parts}, "latency_ms": latency_ms}
+    found["latency_ratio"] = max(latency_ms) / min(latency_ms)
     print(f"agreement of {case}, {len(plans)} builds: of {found['layers']} layers at least {100 * found['equal_choices']:.1f} % "
           f"(on average {100 * found['average']['equal_choices']:.1f} %) have equal choices (tactic and tuning), "
           f"{100 * found['equal_tactics']:.1f} % equal tactics, {100 * found['equal_choices_and_layouts']:.1f} % equal layouts, too; latencies "
-          f"{' '.join(f'{ms:.4f}' for ms in found['latency_ms'])} ms, the slowest {found['latency_ratio']:.4f} times the fastest", flush=True)
+          f"{' '.join(f'{ms:.4f}' for ms in latency_ms)} ms, the slowest {found['latency_ratio']:.4f} times the fastest", flush=True)
     return found
+
+
+def differences(plans):
+    """Layers that not all plans do alike, with what each does."""
+    done = [choices(plan) for plan in plans]
+    for key in done[0]:
+        if len({one.get(key, ())[:2] for one in done}) > 1:
+            print(f"  {key[0][:60]}: " + " | ".join(" ".join(one[key][:2])[:60] if key in one else "-" for one in done), flush=True)
+
+
+def measure_case(args, case, plan, cache, found):
+    """The other builds, and one without exchanges, all benched in turns."""
+    plans, without = [plan], plan + ".first"
+    for i in range(1, args.builds if args.agree else 1):
+        other = os.path.join(args.work, f"regret.other.{i}")
+        if os.path.isdir(os.path.join(cache, "kernels")):
+            shutil.copytree(os.path.join(cache, "kernels"), os.path.join(other, "kernels"), dirs_exist_ok=True)
+        plans.append(f"{plan}.again.{i}")
+        build(args, case, other, plans[-1])
+    build(args, case, cache, without, "--effort", "1")
+    latency_ms = latencies(args, [*plans, without])
+    found["exchanges"][case] = report_exchanges(case, plan, without, latency_ms[0], latency_ms[-1])
+    if args.agree:
+        found["agreement"][case] = report_agreement(case, plans, latency_ms[:-1])
+        differences(plans)
 
 
 def main():
@@ -115,9 +136,10 @@ def main():
     p.add_argument("--device", default="cuda:0")
     p.add_argument("--flags", default="", help="build flags: --flags=--fp16")
     p.add_argument("--problems", type=int, default=50)
-    p.add_argument("--effort", type=int, default=5)
+    p.add_argument("--effort", type=int, default=4, help="of timing again")
     p.add_argument("--seconds", type=float, default=0, help="begin no further problem after that time")
     p.add_argument("--bench-seconds", type=float, default=0.5)
+    p.add_argument("--rounds", type=int, default=3, help="of benches, in which the plans of a case take turns")
     p.add_argument("--agree", action="store_true")
     p.add_argument("--builds", type=int, default=2, help="of each case, with --agree")
     p.add_argument("cases", nargs="+")
@@ -132,9 +154,7 @@ def main():
     found = {"cases": args.cases, "device": args.device, "flags": args.flags, "retime": measure_regret(args, plans, cache),
              "exchanges": {}, "agreement": {}}
     for case, plan in zip(args.cases, plans):
-        found["exchanges"][case] = measure_exchanges(args, case, plan, cache)
-        if args.agree:
-            found["agreement"][case] = measure_agreement(args, case, plan)
+        measure_case(args, case, plan, cache, found)
     json.dump(found, open(os.path.join(args.work, "regret.json"), "w"), indent=1)
     found["retime"] = {key: value for key, value in found["retime"].items() if key != "problems"}
     print(json.dumps(found))

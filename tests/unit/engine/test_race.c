@@ -233,19 +233,21 @@ static void among_equals_the_preferred_one_takes_over(void **state)
     const pf_timing_entry   two = { .tactic = "reference", .tuning = "2" };
     const pf_timing_entry   large = { .tactic = "reference", .tuning = "0", .workspace_bytes = 4096 };
     const pf_timing_entry  *entries[] = { &large, &two, &one };
-    const pf_refine_verdict equal[] = { { true, 20, 100000, 1500, 100 }, { true, 20, 100000, 1800, 100 },
-                                        { true, 20, 100000, 1400, 100 } };
-    const pf_refine_verdict better[] = { { true, 20, 100000, 1500, 100 }, { true, 20, 100000, 2100, 100 },
-                                         { true, 20, 100000, 1400, 100 } };
-    const pf_refine_verdict slower[] = { { false, 20, 100000, 400, 100 }, { true, 20, 100000, 700, 100 },
-                                         { false, 20, 100000, 300, 100 } };
+    const pf_refine_verdict equal[] = { { true, 20, 100000, 1500, 100, 800 }, { true, 20, 100000, 1800, 100, 800 },
+                                        { false, 20, 100000, 1200, 100, 800 } };
+    const pf_refine_verdict better[] = { { true, 20, 100000, 1400, 100, 800 }, { true, 20, 100000, 2300, 100, 800 },
+                                         { true, 20, 100000, 1400, 100, 800 } };
+    const pf_refine_verdict little[] = { { true, 20, 100000, 600, 100, 400 }, { false, 20, 100000, 150, 100, 100 },
+                                         { false, 20, 100000, 250, 100, 100 } };
+    const pf_refine_verdict slower[] = { { false, 20, 100000, 400, 100, 0 }, { false, 20, 100000, -700, 100, 0 } };
 
     (void)state;
     assert_int_equal(pf_refine_pick(equal, entries, 3), 2);
     assert_int_equal(pf_refine_pick(equal, entries, 1), 0);
     assert_int_equal(pf_refine_pick(better, entries, 3), 1);
-    assert_int_equal(pf_refine_pick(slower, entries, 3), 1);
-    assert_int_equal(pf_refine_pick(slower, entries, 1), -1);
+    assert_int_equal(pf_refine_pick(little, entries, 2), 0);
+    assert_int_equal(pf_refine_pick(little, entries, 3), 2);
+    assert_int_equal(pf_refine_pick(slower, entries, 2), -1);
 }
 
 int main(void)
