@@ -6,15 +6,6 @@
 #include "base/alloc.h"
 #include "engine/ops/attrs.h"
 
-static int64_t elems_of(const pf_value *value)
-{
-    int64_t elems = 1;
-
-    for (int32_t i = 0; i < value->shape.rank; i++)
-        elems *= value->shape.dim[i];
-    return elems;
-}
-
 static bool is_numeric_constant(const pf_graph *graph, pf_value_id id)
 {
     const pf_value *value = id == PF_NONE ? NULL : &graph->values[id];
@@ -30,7 +21,7 @@ bool pf_fold_uniform(const pf_graph *graph, pf_value_id value, double *out)
     if (!is_numeric_constant(graph, value))
         return false;
     v = &graph->values[value];
-    elems = elems_of(v);
+    elems = pf_value_elems(v);
     if (elems == 0)
         return false;
     *out = pf_constant_get(&v->constant, v->dtype, 0);
@@ -144,7 +135,7 @@ static bool find_channels(const pf_graph *graph, pf_fold_linear *out)
     if (out->channel_axis < 0 || !pf_dim_is_number(y->shape.dim[out->channel_axis]))
         return false;
     out->channels = y->shape.dim[out->channel_axis];
-    return out->channels > 0 && elems_of(weights) > 0;
+    return out->channels > 0 && pf_value_elems(weights) > 0;
 }
 
 static bool is_usable_bias(const pf_graph *graph, const pf_fold_linear *linear)
@@ -187,7 +178,7 @@ static pf_status scale_weights(pf_graph *graph, const pf_fold_linear *linear, do
     const pf_value *weights = &graph->values[linear->weights];
     channel_map     map = map_of(graph, linear);
     pf_dtype        dtype = weights->dtype;
-    int64_t         elems = elems_of(weights);
+    int64_t         elems = pf_value_elems(weights);
     const void     *from = NULL;
     void           *data = NULL;
 

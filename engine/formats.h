@@ -108,5 +108,7 @@ pf_status pf_formats_assign(pf_formats *formats, pf_err *err);
 
 /* The region's value that a view or chain of views starts from. */
 pf_value_id pf_formats_view_root(const pf_graph *graph, pf_value_id value);
+/* formats_parts.c: is it, or a view of it, an output of the network? */
+bool        pf_formats_leaves(const pf_formats *formats, pf_value_id value);
 
 #endif

@@ -128,7 +128,7 @@ static pf_status make_options_free(pf_formats *f, pf_format_unit *unit, pf_err *
 
 /* ---- Slices */
 
-static bool leaves(const pf_formats *f, pf_value_id value)
+bool pf_formats_leaves(const pf_formats *f, pf_value_id value)
 {
     for (uint32_t i = 0; i < f->tail->leaving_count; i++)
         if (f->tail->leaving[i].output != PF_NONE && pf_formats_view_root(f->graph, f->tail->leaving[i].value) == value)
@@ -142,7 +142,7 @@ static bool reads_in_place(const pf_formats *f, const pf_format_unit *unit)
     const pf_node *node = pf_formats_only_node(f, unit, PF_OP_SLICE);
 
     return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant &&
-           !leaves(f, node->out[0]) && may_be_free(f, unit);
+           !pf_formats_leaves(f, node->out[0]) && may_be_free(f, unit);
 }
 
 static pf_status free_slices(finding *a, pf_err *err)
@@ -197,7 +197,7 @@ static bool may_write_parts(finding *a, const pf_format_unit *unit)
     for (uint32_t i = 0; i < unit->in_count; i++) {
         pf_value_id root = pf_formats_view_root(f->graph, unit->in[i]);
 
-        may = may && a->made[root] && !a->seen[root] && !leaves(f, root);
+        may = may && a->made[root] && !a->seen[root] && !pf_formats_leaves(f, root);
         a->seen[root] = true;
     }
     for (uint32_t i = 0; i < unit->in_count; i++)
@@ -247,7 +247,7 @@ static bool may_rename(const pf_formats *f, const pf_format_unit *unit)
     const pf_node *node = pf_formats_only_node(f, unit, PF_OP_TRANSPOSE);
 
     return node && !f->graph->values[pf_formats_view_root(f->graph, node->in[0])].is_constant &&
-           !leaves(f, node->out[0]) && !f->placed[node->out[0]];
+           !pf_formats_leaves(f, node->out[0]) && !f->placed[node->out[0]];
 }
 
 static pf_status free_transposes(pf_formats *f, pf_err *err)

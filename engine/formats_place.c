@@ -160,14 +160,6 @@ static int by_channels(const void *a, const void *b)
                                       : x->unit > y->unit;
 }
 
-static bool leaves(const pf_formats *f, pf_value_id value)
-{
-    for (uint32_t i = 0; i < f->tail->leaving_count; i++)
-        if (f->tail->leaving[i].output != PF_NONE && pf_formats_view_root(f->graph, f->tail->leaving[i].value) == value)
-            return true;
-    return false;
-}
-
 /* In some other layout its parts lie without gaps. */
 static bool has_free_option(const pf_format_unit *unit)
 {
@@ -186,7 +178,7 @@ static bool may_place(const placing *a, const pf_format_unit *unit)
 
     for (uint32_t i = 0; i < unit->in_count; i++) {
         if (!a->made[unit->in[i]] || f->pitch[unit->in[i]] || (f->placed[unit->in[i]] && !again) ||
-            leaves(f, unit->in[i]))
+            pf_formats_leaves(f, unit->in[i]))
             return false;
         for (uint32_t k = 0; k < i; k++)
             if (unit->in[k] == unit->in[i])
@@ -330,8 +322,8 @@ static const pf_format_unit *find_around(const placing *a, const pf_format_unit 
     const pf_formats *f = a->f;
     uint32_t          index = 0;
 
-    if (f->pitch[unit->out[0]] || f->placed[unit->out[0]] || leaves(f, unit->out[0]) || !f->pitch[unit->in[0]] ||
-        step_cost(f, unit) < a->least_ns)
+    if (f->pitch[unit->out[0]] || f->placed[unit->out[0]] || pf_formats_leaves(f, unit->out[0]) ||
+        !f->pitch[unit->in[0]] || step_cost(f, unit) < a->least_ns)
         return NULL;
     for (uint32_t i = 0; i < a->count; i++) {
         const pf_format_unit *other = &f->units[a->concats[i].unit];
@@ -403,7 +395,7 @@ static pf_status place_slice(placing *a, pf_format_unit *unit, pf_value_id from,
     uint32_t    set = 0;
     pf_status   st = PF_OK;
 
-    if (f->pitch[part] || f->placed[part] || leaves(f, part) || f->graph->values[from].is_constant ||
+    if (f->pitch[part] || f->placed[part] || pf_formats_leaves(f, part) || f->graph->values[from].is_constant ||
         pf_formats_view_root(f->graph, from) != from || step_cost(f, unit) < a->least_ns)
         return PF_OK;
     set = layouts_read_there(a, unit, pitch);

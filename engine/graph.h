@@ -148,6 +148,16 @@ pf_status pf_graph_verify(const pf_graph *graph, pf_err *err);
 
 static inline pf_value *pf_graph_value(const pf_graph *graph, pf_value_id id) { return &graph->values[id]; }
 static inline pf_node  *pf_graph_node(const pf_graph *graph, pf_node_id id) { return &graph->nodes[id]; }
+/* Of a value whose dims are all numbers. */
+static inline int64_t pf_value_elems(const pf_value *value)
+{
+    int64_t elems = 1;
+
+    for (int32_t i = 0; i < value->shape.rank; i++)
+        elems *= value->shape.dim[i];
+    return elems;
+}
+
 /* The node that computes it; NULL: an input or a constant. */
 static inline const pf_node *pf_graph_maker(const pf_graph *graph, pf_value_id value)
 {

@@ -79,15 +79,6 @@ static bool is_clear(const pf_value *value, int64_t elems)
     return elems <= CLEAR_LIMIT && pf_dtype_kind_of(value->dtype) != PF_KIND_COMPLEX;
 }
 
-static int64_t constant_elems(const pf_value *value)
-{
-    int64_t elems = 1;
-
-    for (int32_t i = 0; i < value->shape.rank; i++)
-        elems *= value->shape.dim[i];
-    return elems;
-}
-
 static void print_digest(const printer *p, const pf_value *value)
 {
     pf_digest digest = { { 0 } };
@@ -101,7 +92,7 @@ static void print_digest(const printer *p, const pf_value *value)
 static void print_constant(printer *p, pf_value_id id)
 {
     const pf_value *value = &p->graph->values[id];
-    int64_t         elems = constant_elems(value);
+    int64_t         elems = pf_value_elems(value);
 
     number_value(p, id);
     pf_buf_printf(p->out, "%*s%%%u = constant ", p->indent, "", p->numbers[id]);

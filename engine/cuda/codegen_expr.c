@@ -21,11 +21,14 @@ static const char *const short_formulas[PF_OP_COUNT] = { [PF_OP_GELU] = "geluf_s
 
 static bool has(const char *text) { return text && strcmp(text, "NONE") != 0; }
 
-static const char *lane_type(cg_type type) { return type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int"; }
+const char *cg_lane_type(cg_type type)
+{
+    return type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int";
+}
 
 void cg_declare(cg_context *cg, int32_t id, cg_type type)
 {
-    pf_buf_printf(cg->body, "  %s v%d[V]; ", lane_type(type), id);
+    pf_buf_printf(cg->body, "  %s v%d[V]; ", cg_lane_type(type), id);
 }
 
 void cg_print_float(pf_buf *out, double value)
@@ -59,7 +62,7 @@ static int32_t eval_clear(cg_context *cg, const pf_value *value, const cg_point 
         pf_buf_printf(cg->body, ";\n");
         return id;
     }
-    pf_buf_printf(cg->body, "{ const %s k[] = {", lane_type(type));
+    pf_buf_printf(cg->body, "{ const %s k[] = {", cg_lane_type(type));
     for (int64_t i = 0; i < count; i++) {
         pf_buf_printf(cg->body, i ? ", " : "");
         print_literal(cg->body, value->dtype, value->constant.data, (uint64_t)i);

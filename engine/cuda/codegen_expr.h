@@ -9,6 +9,7 @@
 int32_t         cg_known(const cg_context *cg, pf_value_id value, const cg_point *point);
 
 /* codegen_expr.c */
+const char     *cg_lane_type(cg_type type);      /* "float": what the values of all lanes are held in */
 /* Declares the array v<id>. */
 void            cg_declare(cg_context *cg, int32_t id, cg_type type);
 /* A float literal. 9 digits without a point or an exponent are an integer literal to C. */

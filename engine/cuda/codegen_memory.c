@@ -1,5 +1,5 @@
 /* Where elements lie: loops over memory, addresses, wide loads and stores. */
-#include "engine/cuda/codegen.h"
+#include "engine/cuda/codegen_expr.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -248,11 +248,6 @@ static void convert(pf_buf *out, const char *format, const char *what)
     pf_buf_printf(out, "%.*s%s%s", (int)(slot - format), format, what, slot + 2);
 }
 
-static const char *compute_type(cg_type type)
-{
-    return type == CG_FLOAT ? "float" : type == CG_INT ? "long long" : "int";
-}
-
 /* Loads `input` at an address into a fresh array. */
 static int32_t load(cg_context *cg, uint32_t input, pf_dtype dtype, const cg_point *point, const cg_index *address)
 {
@@ -262,7 +257,7 @@ static int32_t load(cg_context *cg, uint32_t input, pf_dtype dtype, const cg_poi
     bool           wide = cg->vector > 1 && cg_contiguous(cg, address) && (!point->guard || point->guard_uniform);
     bool           splat = !wide && !address->opaque && !address->coef[cg->lane_var] && !point->guard;
 
-    pf_buf_printf(out, "  %s v%d[V]; ", compute_type(cg_type_of(dtype)), id);
+    pf_buf_printf(out, "  %s v%d[V]; ", cg_lane_type(cg_type_of(dtype)), id);
     if (wide) {
         pf_buf_printf(out, "{ wide<%s, V> w = {}; ", s->type);
         if (point->guard) pf_buf_printf(out, "if (g%d[0]) ", point->guard);

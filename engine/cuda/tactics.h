@@ -19,6 +19,11 @@ static inline int pf_cuda_input(const pf_problem *p, pf_value_id value)
     return index == UINT32_MAX ? PF_NO_INPUT : (int)index;
 }
 
+static inline const pf_shape *pf_cuda_shape(const pf_problem *p, int input)
+{
+    return pf_problem_shape(p, p->graph->inputs[input]);
+}
+
 /* Why our own products leave a region to others, or NULL. */
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p);
 

@@ -14,14 +14,6 @@ static const pf_attr_field fields[] = {
     PF_ATTR_FIELD(pf_reduce_attrs, keepdims, INT), { NULL },
 };
 
-static bool is_reduced(const pf_ints *axes, int32_t d)
-{
-    for (int32_t i = 0; i < axes->count; i++)
-        if (axes->at[i] == d)
-            return true;
-    return false;
-}
-
 static pf_status reduce_content(pf_infer *infer, const pf_reduce_attrs *attrs, pf_err *err)
 {
     pf_dims   *dims = infer->graph->dims;
@@ -59,7 +51,7 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     for (int32_t d = 0; d < x->shape.rank; d++) {
-        if (!is_reduced(&attrs->axes, d))
+        if (!pf_ints_have(&attrs->axes, d))
             out.dim[out.rank++] = x->shape.dim[d];
         else if (attrs->keepdims)
             out.dim[out.rank++] = 1;
@@ -102,7 +94,7 @@ static void walk_init(walk *w, const pf_tensor *x, const pf_ints *axes, int32_t 
 
     *w = (walk){ .rank = x->rank - first };
     for (int32_t d = w->rank - 1; d >= 0; d--) {
-        bool reduced = is_reduced(axes, d + first);
+        bool reduced = pf_ints_have(axes, d + first);
 
         w->dim[d] = x->dim[d + first];
         w->step[d] = reduced ? 0 : dense;
@@ -152,7 +144,7 @@ static void accumulate(const accumulation *a, double start, double *acc, int64_t
     int32_t first = 0;
     int64_t outer = 1, count = pf_tensor_elems(a->x);
 
-    for (; first < a->x->rank && !is_reduced(a->axes, first); first++)
+    for (; first < a->x->rank && !pf_ints_have(a->axes, first); first++)
         outer *= a->x->dim[first];
     for (int64_t o = 0; o < outputs; o++)
         acc[o] = start;

@@ -28,11 +28,6 @@ typedef struct matmul_form {
     pf_value_id product;  /* what the library computes: the output, or what the rest of the region is computed from */
 } matmul_form;
 
-static const pf_shape *shape_of(const pf_problem *p, int input)
-{
-    return &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
-}
-
 /* [n] or [1,..,1,n] */
 static bool is_row(const pf_shape *shape, pf_dim n)
 {
@@ -56,7 +51,7 @@ static const char *take_product(const pf_problem *p, const pf_node *node, matmul
     if (gemm && node->in_count > 2 && node->in[2] != PF_NONE) {
         form->bias = pf_cuda_input(p, node->in[2]);
         if (gemm->beta != 1 || form->bias == PF_NO_INPUT ||
-            !is_row(shape_of(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
+            !is_row(pf_cuda_shape(p, form->bias), pf_graph_value(p->graph, node->out[0])->shape.dim[1]))
             return "a gemm whose third operand is no row";
     }
     return NULL;
@@ -69,8 +64,8 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
 
     if (other == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
     if (!pf_shape_equal(&pf_graph_value(p->graph, chain)->shape, out)) return "an addition that broadcasts the product";
-    if (form->bias == PF_NO_INPUT && is_row(shape_of(p, other), out->dim[out->rank - 1])) form->bias = other;
-    else if (form->residual == PF_NO_INPUT && pf_shape_equal(shape_of(p, other), out)) form->residual = other;
+    if (form->bias == PF_NO_INPUT && is_row(pf_cuda_shape(p, other), out->dim[out->rank - 1])) form->bias = other;
+    else if (form->residual == PF_NO_INPUT && pf_shape_equal(pf_cuda_shape(p, other), out)) form->residual = other;
     else return "an addition that is neither bias nor residual";
     return NULL;
 }
@@ -99,7 +94,8 @@ static const char *check_rest(const pf_problem *p, uint32_t first, const matmul_
     const pf_graph *graph = p->graph;
 
     /* scores: to the softmax */
-    if (shape_of(p, form->w)->rank != 2) return "what follows products in batches is better left to the next kernel";
+    if (pf_cuda_shape(p, form->w)->rank != 2)
+        return "what follows products in batches is better left to the next kernel";
     for (uint32_t i = first; i < graph->node_count; i++) {
         const pf_node *node = &graph->nodes[i];
         const char    *reason = node->live ? cg_node_declines(graph, node) : NULL;
@@ -159,7 +155,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     for (uint32_t i = 0; i < p->graph->input_count; i++)
         if (p->in_layout[i] != PF_LAYOUT_LINEAR) return "not linear";
     if (p->out_layout[0] != PF_LAYOUT_LINEAR) return "not linear";
-    if (shape_of(p, form.x)->rank < 2 || shape_of(p, form.w)->rank < 2) return "a vector operand";
+    if (pf_cuda_shape(p, form.x)->rank < 2 || pf_cuda_shape(p, form.w)->rank < 2) return "a vector operand";
     return pf_problem_is_bound(p) ? measure(p, &form) : NULL;
 }
 
@@ -167,7 +163,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
    repeated whole. */
 static const char *measure(const pf_problem *p, matmul_form *form)
 {
-    const pf_shape *x = shape_of(p, form->x), *w = shape_of(p, form->w);
+    const pf_shape *x = pf_cuda_shape(p, form->x), *w = pf_cuda_shape(p, form->w);
     int64_t         x_batch = 1, w_batch = 1;
 
     for (int d = 0; d + 2 < x->rank; d++) x_batch *= x->dim[d];

@@ -152,14 +152,10 @@ static const char *recognize(const pf_problem *p, conv_form *form)
     return chain == graph->outputs[0] ? NULL : "the output is not the end of the chain";
 }
 
-static const pf_shape *shape_of(const pf_problem *p, int input)
-{
-    return &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
-}
-
 static bool x_is_padded(const pf_problem *p, const conv_form *form)
 {
-    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 && shape_of(p, form->x)->dim[1] <= 8;
+    return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 &&
+           pf_cuda_shape(p, form->x)->dim[1] <= 8;
 }
 
 /* cuDNN 9.19 lists engines for volumes alike, but not for transposed ones with an epilogue, and for a group for each
@@ -170,8 +166,9 @@ static const char *volume_declines(const pf_problem *p, const conv_form *form)
 
     if (window.transposed && p->graph->outputs[0] != form->conv->out[0]) return "a transposed volume with an epilogue";
     if (window.transposed && form->bias != PF_NO_INPUT) return "a transposed volume with a bias";
-    return window.groups > 1 && window.groups == shape_of(p, form->x)->dim[1] ? "a volume with a group for each channel"
-                                                                              : NULL;
+    return window.groups > 1 && window.groups == pf_cuda_shape(p, form->x)->dim[1]
+               ? "a volume with a group for each channel"
+               : NULL;
 }
 
 /* Weights that are known are packed once; others come as an image of their own, whose channels are last. */
@@ -215,7 +212,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     if (!p->in_constant[form.w]) in[form.w] = PF_LAYOUT_CHANNELS_LAST;
     if (index == 0) return true;
     in[form.x] = PF_LAYOUT_C8;          /* few channels, padded to eight: a stem */
-    return form.conv->op == PF_OP_CONV && p->in_constant[form.w] && shape_of(p, form.x)->dim[1] < 8;
+    return form.conv->op == PF_OP_CONV && p->in_constant[form.w] && pf_cuda_shape(p, form.x)->dim[1] < 8;
 }
 
 /* ---- The cuDNN graph */
@@ -224,7 +221,7 @@ typedef struct conv_scalars { float value[SCALARS_MAX]; int count; } conv_scalar
 
 static int64_t channels_in(const pf_problem *p, const conv_form *form)
 {
-    return x_is_padded(p, form) ? 8 : shape_of(p, form->x)->dim[1];
+    return x_is_padded(p, form) ? 8 : pf_cuda_shape(p, form->x)->dim[1];
 }
 
 typedef struct builder {
@@ -308,7 +305,7 @@ static void add_convolution(builder *b, const pf_problem *p, const conv_form *fo
     conv_window     conv = window_of(form->conv);
     int             dims = b->rank - 2;
     pf_cudnn_window window = { dims, conv.pads->at, conv.pads->at + dims, conv.strides->at, conv.dilations->at };
-    pf_shape        x = *shape_of(p, form->x), w = *shape_of(p, form->w);
+    pf_shape        x = *pf_cuda_shape(p, form->x), w = *pf_cuda_shape(p, form->w);
     pf_cudnn_tensor x_tensor = NULL, w_tensor = NULL, y = NULL;
 
     x.dim[1] = channels_in(p, form);
@@ -439,7 +436,7 @@ static int64_t weight_channels(const pf_problem *p, const conv_form *form)
 {
     conv_window conv = window_of(form->conv);
 
-    return conv.transposed ? shape_of(p, form->w)->dim[1] : channels_in(p, form) / conv.groups;
+    return conv.transposed ? pf_cuda_shape(p, form->w)->dim[1] : channels_in(p, form) / conv.groups;
 }
 
 static size_t weight_bytes(const pf_problem *p, const conv_form *form)
