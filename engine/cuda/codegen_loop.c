@@ -7,7 +7,7 @@
 
 #include "engine/op.h"
 
-enum { SOURCE_LIMIT_BYTES = 4 << 20 };
+enum { SOURCE_LIMIT_BYTES = 4 << 20, TURN_EXTENT_MIN = 16 };
 
 /* Blocks of eight serve tensor cores for images of few channels; other blocked layouts are for CPUs. */
 static bool fits_layout(pf_layout layout, const pf_value *value)
@@ -97,6 +97,75 @@ static void print_variables(const cg_context *cg, pf_buf *out)
     pf_buf_printf(out, "  const idx i0 = rest;\n");
 }
 
+/* ---- Tiles */
+
+/* The only input that is no constant and not much smaller than the output; PF_NONE: there is none, or several. */
+static uint32_t large_input(const pf_problem *p)
+{
+    const pf_graph *graph = p->graph;
+    int64_t         elems = pf_shape_elems(graph->dims, &pf_graph_value(graph, graph->outputs[0])->shape);
+    uint32_t        found = PF_NONE;
+
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const pf_shape *shape = &pf_graph_value(graph, graph->inputs[i])->shape;
+
+        if (p->in_constant[i] || pf_shape_elems(graph->dims, shape) < elems / 2) continue;
+        if (found != PF_NONE) return PF_NONE;
+        found = i;
+    }
+    return found;
+}
+
+/* The loop variable along which the large input's elements are neighbours, where outputs' are along another; -1. */
+static int reading_variable(const pf_problem *p)
+{
+    uint32_t   input = pf_problem_is_bound(p) ? large_input(p) : PF_NONE;
+    cg_context cg;
+    cg_point   point;
+    pf_buf     scratch = {0};
+    int        found = -1;
+
+    if (input == PF_NONE) return -1;
+    pf_buf_init(&scratch, SOURCE_LIMIT_BYTES);
+    cg_context_init(&cg, p, &scratch, 1, NULL);
+    cg.tracing = true;
+    cg.traced_input = UINT32_MAX;
+    cg_loop_over(&cg, p->out_layout[0], pf_graph_value(p->graph, p->graph->outputs[0]), &point);
+    if (cg_eval(&cg, p->graph->outputs[0], &point) > 0 && cg.traced_input == input && !cg.traced_address.opaque &&
+        cg.traced_address.coef[cg.lane_var] > 1 && cg.var_extent[cg.lane_var] >= TURN_EXTENT_MIN)
+        for (int v = 0; v < cg.var_count; v++)
+            if (cg.traced_address.coef[v] == 1 && cg.var_extent[v] >= TURN_EXTENT_MIN) found = v;
+    cg_context_clear(&cg);
+    pf_buf_clear(&scratch);
+    return found;
+}
+
+bool pf_codegen_loop_turns(const pf_problem *p) { return reading_variable(p) >= 0; }
+
+/* Blocks are tiles of the variables `read` and lane_var, along which a thread has V elements; the others count tiles.
+   Returns how many blocks there are. */
+static int64_t print_tile_variables(const cg_context *cg, int read, int vector, int threads, int along, pf_buf *out)
+{
+    int     lane = cg->lane_var;
+    int64_t across = threads / along, tiles_across = cg_up(cg->var_extent[lane] / vector, across),
+            tiles_along = cg_up(cg->var_extent[read], along), blocks = tiles_across * tiles_along;
+
+    pf_buf_printf(out, "  idx rest = (idx)blockIdx.x;\n"
+                       "  const idx i%d = (rest %% %lld * %lld + (int)threadIdx.x %% %lld) * V; rest /= %lld;\n"
+                       "  const idx i%d = rest %% %lld * %d + (int)threadIdx.x / %lld; rest /= %lld;\n"
+                       "  if (i%d >= %lld || i%d >= %lld) return;\n",
+                  lane, (long long)tiles_across, (long long)across, (long long)across, (long long)tiles_across, read,
+                  (long long)tiles_along, along, (long long)across, (long long)tiles_along, lane,
+                  (long long)cg->var_extent[lane], read, (long long)cg->var_extent[read]);
+    for (int v = cg->var_count - 1; v >= 0; v--) {
+        if (v == lane || v == read) continue;
+        pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg->var_extent[v],
+                      (long long)cg->var_extent[v]);
+        blocks *= cg->var_extent[v];
+    }
+    return blocks;
+}
+
 static int64_t loop_elems(const cg_context *cg)
 {
     int64_t elems = 1;
@@ -148,15 +217,27 @@ static bool bind_stored(cg_context *cg, pf_value_id value, const cg_point *point
     return cg_bind(cg, value, point, id);
 }
 
-/* value: PF_NONE, or what out0 holds already. */
-static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, int threads, pf_program *out,
+/* A thread after the other along the outputs. Returns how many blocks there are. */
+static int64_t print_line_variables(const cg_context *cg, int vector, int threads, pf_buf *out)
+{
+    int64_t items = loop_elems(cg) / vector;
+
+    pf_buf_printf(out, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
+                       "  if (item >= %lld) return;\n  const idx n = (idx)item * V;\n", threads, (long long)items);
+    print_variables(cg, out);
+    return cg_up(items, threads);
+}
+
+/* stored: PF_NONE, or what out0 holds already.  along: threads of a tile along the dim that is read; 0: no tiles. */
+static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, int threads, int along, pf_program *out,
                           pf_err *err)
 {
     cg_context      cg;
     cg_point        point;
     pf_buf          body = {0};
     const pf_value *value = pf_graph_value(p->graph, p->graph->outputs[0]);
-    int64_t         elems = 0, items = 0;
+    int64_t         elems = 0, blocks = 0;
+    int             read = along ? reading_variable(p) : -1;
     pf_status       st = PF_OK;
 
     memset(out, 0, sizeof *out);
@@ -165,20 +246,17 @@ static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, i
     cg_context_init(&cg, p, &body, vector, err);
     cg_loop_over(&cg, p->out_layout[0], value, &point);
     elems = loop_elems(&cg);
-    items = elems / vector;
     if (stored != PF_NONE && !bind_stored(&cg, stored, &point)) st = PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES);
     if (!st) st = emit_outputs(&cg, &point);
     pf_codegen_header(p, vector, threads, elems > largest_tensor(p) ? elems : largest_tensor(p), "",
                       &out->source);
-    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
-                                "  if (item >= %lld) return;\n", threads, (long long)items);
-    pf_buf_printf(&out->source, "  const idx n = (idx)item * V;\n");
-    print_variables(&cg, &out->source);
+    blocks = read < 0 ? print_line_variables(&cg, vector, threads, &out->source)
+                      : print_tile_variables(&cg, read, vector, threads, along, &out->source);
     pf_buf_put(&out->source, body.data, body.size);
     pf_buf_printf(&out->source, "}\n");
     if (!st && (body.failed || out->source.failed))
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
-    out->grid[0] = (uint32_t)((items + threads - 1) / threads);
+    out->grid[0] = (uint32_t)blocks;
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)threads;
     cg_context_clear(&cg);
@@ -189,7 +267,12 @@ static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, i
 
 pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err)
 {
-    return generate(p, PF_NONE, vector, threads, out, err);
+    return generate(p, PF_NONE, vector, threads, 0, out, err);
+}
+
+pf_status pf_codegen_loop_tiled(const pf_problem *p, int vector, int threads, int along, pf_program *out, pf_err *err)
+{
+    return generate(p, PF_NONE, vector, threads, along, out, err);
 }
 
 const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value)
@@ -208,7 +291,7 @@ const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value)
 
 pf_status pf_codegen_behind(const pf_problem *p, pf_value_id value, int threads, pf_program *out, pf_err *err)
 {
-    return generate(p, value, pf_codegen_loop_widest(p), threads, out, err);
+    return generate(p, value, pf_codegen_loop_widest(p), threads, 0, out, err);
 }
 
 int pf_codegen_loop_widest(const pf_problem *p)

@@ -1,4 +1,5 @@
-/* Pointwise ops and moves as one generated kernel.  Tuning "v=<elements per thread> t=<threads per block>". */
+/* Pointwise ops and moves as one generated kernel.  Tuning "v=<elements per thread> t=<threads per block>", and
+   " a=<threads along what is read>" of tiles. */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_loop.h"
@@ -37,6 +38,14 @@ static bool fills_device(const pf_device *device, const pf_problem *p, int vecto
     return pf_shape_elems(p->graph->dims, shape) >= (pf_dim)vector * 256 * BLOCKS_EACH * (pf_dim)device->compute_units;
 }
 
+/* Tiles whose rows in memory are whole sectors on both sides. */
+static pf_status tiles(int widest, pf_tuning_list *out, pf_err *err)
+{
+    pf_status st = pf_tuning_add(out, err, "v=%d t=256 a=%d", widest, widest < 4 ? 16 : 32);
+
+    return st || widest == 1 ? st : pf_tuning_add(out, err, "v=%d t=256 a=16", widest / 2);
+}
+
 /* How many threads hardly matters beside how wide they load; networks of many concats have hundreds of these
    problems. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
@@ -52,21 +61,22 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
             st = pf_tuning_add(out, err, "v=%d t=%d", v, threads[t]);
             if (effort < 1 || (effort < 4 && v * 4 <= widest)) break;
         }
+    if (!st && effort > 0 && pf_codegen_loop_turns(p)) st = tiles(widest, out, err);
     return st;
 }
 
 static pf_status generate(const pf_problem *p, const char *tuning, pf_program *out, pf_err *err)
 {
-    int        vector = 0, threads = 0;
+    int        vector = 0, threads = 0, along = 0;
 
-    if (sscanf(tuning, "v=%d t=%d", &vector, &threads) != 2 || vector < 1 || vector > 16 || threads < 32 ||
-        threads > 1024)
+    if (sscanf(tuning, "v=%d t=%d a=%d", &vector, &threads, &along) < 2 || vector < 1 || vector > 16 || threads < 32 ||
+        threads > 1024 || along < 0 || (along && threads % along))
         return PF_FAIL(err, PF_INVALID, "nvrtc_loop has no tuning '%s'", tuning);
     /* at another shape the innermost extent may divide less */
     while (vector > pf_codegen_loop_widest(p)) vector /= 2;
-    return pf_codegen_loop(p, vector, threads, out, err);
+    return pf_codegen_loop_tiled(p, vector, threads, along, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
+PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
                   .declines = declines, .prefers = prefers, .tunings = tunings,
                   .compile_ms = 40);

@@ -37,6 +37,12 @@ static pf_status loop_first(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_loop(p, pf_codegen_loop_widest(p), 256, out, err);
 }
 
+static pf_status loop_tiles(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    assert_true(pf_codegen_loop_turns(p));
+    return pf_codegen_loop_tiled(p, pf_codegen_loop_widest(p), 256, 16, out, err);
+}
+
 static pf_status row_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
     pf_row_tuning tuning[1];
@@ -84,6 +90,11 @@ static pf_status attention_groups(const pf_problem *p, pf_program *out, pf_err *
 static pf_status matmul_split(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_matmul(p, &(pf_matmul_tuning){ 64, 64, 2, 2, 4, 4 }, out, err);
+}
+
+static pf_status matmul_narrow(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_matmul(p, &(pf_matmul_tuning){ 128, 16, 8, 1, 2, 5 }, out, err);
 }
 
 static pf_status matmul_whole(const pf_problem *p, pf_program *out, pf_err *err)
@@ -150,6 +161,13 @@ static const sample samples[] = {
     { "nchw to nhwc with cast", pf_codegen_loop_declines, loop_first,
       "problem in=linear out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f32 [2,64,14,14]\n%1 = cast(%0) dtype=f16\noutput %1\n" },
+    { "sounds of an odd length to linear, in tiles", pf_codegen_loop_declines, loop_tiles,
+      "problem in=nhwc out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,40,1,399]\n%1 = identity(%0)\noutput %1\n" },
+    { "rows to columns, in tiles, for two results", pf_codegen_loop_declines, loop_tiles,
+      "problem in=linear,linear* out=linear,linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [3,72,50]\n%1 = input f16 [72]\n%2 = transpose(%0) perm=[0,2,1]\n%3 = mul(%2, %1)\n"
+      "%4 = cast(%2) dtype=f32\noutput %4\noutput %3\n" },
     { "stem padded to eight channels", pf_codegen_loop_declines, loop_first,
       "problem in=linear out=c8 numerics=0\n"
       "graph \"\"\n%0 = input f32 [2,3,32,32]\n%1 = cast(%0) dtype=f16\noutput %1\n" },
@@ -330,6 +348,14 @@ static const sample samples[] = {
       "problem in=c8,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,3,64,64]\n%1 = input f16 [64,3,7,7]\n%2 = input f16 [64]\n"
       "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
+    { "convolution of eight channels in each of nine groups", pf_codegen_conv_declines, matmul_narrow,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [72,8,3,3]\n%2 = input f16 [72]\n"
+      "%3 = conv(%0, %1, %2) strides=[2,1] dilations=[1,1] pads=[1,1,1,1] groups=9\n%4 = relu(%3)\noutput %4\n", 90 },
+    { "group norm of an image's large groups, which clusters share", pf_codegen_row_declines, row_first,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [1,64,40,40]\n%1 = input f16 [64]\n%2 = input f16 [64]\n"
+      "%3 = group_norm(%0, %1, %2) groups=8 epsilon=1e-5\n%4 = swish(%3)\noutput %4\n", 90 },
     { "FP32 in parts: product in rows of K, gelu, handed on in FP16", pf_codegen_matmul_declines, matmul_split,
       "problem in=linear,linear*,linear* out=linear numerics=8\n"
       "graph \"\"\n%0 = input f32 [1,128,768]\n%1 = input f32 [768,3072]\n%2 = input f32 [3072]\n%3 = matmul(%0, %1)\n"
