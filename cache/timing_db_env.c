@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cache/lmdb_check.h"
 
 /* How the tables lie: every key and value is described at timing_db_value.h.
    To change that:
@@ -112,6 +113,14 @@ static pf_status check_length(pf_timing_env *env, pf_err *err)
     return PF_FAIL(err, PF_CORRUPT, "the timing cache %s was cut short: its file has %" PRIu64 " bytes of %" PRIu64
                    "; move it away, the next build starts a new one", env->folder, (uint64_t)file.st_size,
                    (uint64_t)(info.me_last_pgno + 1) * stat_of.ms_psize);
+}
+
+static pf_status check_pages(pf_timing_env *env, pf_err *err)
+{
+    char name[PATH_MAX + 32];
+
+    snprintf(name, sizeof name, "the timing cache %s", env->folder);
+    return pf_lmdb_check(env->mdb, name, "move it away, the next build starts a new one", err);
 }
 
 static pf_status check_format(pf_timing_env *env, MDB_txn *txn, pf_err *err)
@@ -221,6 +230,8 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
     if (code)
         return pf_timing_env_fail(env->folder, "open", code, err);
     status = check_length(env, err);
+    if (!status)
+        status = check_pages(env, err);
     if (status)
         return status;
     mdb_reader_check(env->mdb, &dead);      /* slots of killed processes pin pages for ever */

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "cache/lmdb_check.h"
 #include "coordinator/room.h"
 #include "coordinator/rows.h"
 
@@ -85,6 +86,10 @@ pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err
         code = mdb_env_set_mapsize(db->env, map_bytes);
     if (!code)
         code = mdb_env_open(db->env, folder, MDB_NOTLS, 0600);
+    if (!code)
+        st = pf_lmdb_check(db->env, "the job database", "go back to a copy with --restore", err);
+    if (st)
+        goto out;
     if (!code)
         code = open_tables(db);
     if (code) {
