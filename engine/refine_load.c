@@ -2,16 +2,17 @@
 
 #include <string.h>
 
-enum { RESTED = 3, BUSY = 3, ROUNDS = 3 };      /* blocks at either end of a look; blocks of each in a contest */
+enum { RESTED = 3, BUSY = 3, BURSTS = 2 };      /* blocks at either end of a look; of a contest */
 
 #define LOOK_NS   (10 * PF_NS_PER_MS)   /* of a block */
 #define SLOWER    1.015                 /* a busy device's time against a rested one's: clocks have steps of 1 % */
 #define WARM_NS   (40 * PF_NS_PER_MS)   /* of a device that hardly rested */
-#define BURST_NS  (120 * PF_NS_PER_MS)  /* of one that did, before a burst counts */
-#define SETTLE_NS (40 * PF_NS_PER_MS)
-#define COUNT_NS  (50 * PF_NS_PER_MS)
+#define BURST_NS  (190 * PF_NS_PER_MS)  /* of one that did, before a burst counts: its clock falls for 170 ms */
+#define SETTLE_NS (60 * PF_NS_PER_MS)   /* a few of its looks at its power */
+#define COUNT_NS  (65 * PF_NS_PER_MS)
 #define CLOSE     0.015                 /* rivals are slower by less of the whole, at one clock */
 #define GAIN      0.008                 /* three times what a contest's gains scatter by: steps of 1 % in each block */
+#define HOPELESS  0.002                 /* what gains less in its first burst has no second one */
 
 static int64_t runs_in(int64_t ns, int64_t run_ns)
 {
@@ -105,45 +106,40 @@ int pf_refine_load_rivals(const pf_refine_verdict *verdicts, const pf_timing_ent
     return taken;
 }
 
-/* Each round goes through all of them the other way: what the device does as it gets warmer is shared out evenly. */
-static int who_runs(int block, int all)
+/* One, twice the other, and one again, and the next time the other way: what the device does as it gets warmer is
+   shared out evenly. */
+static pf_status run_burst(pf_refine_bursts *bursts, void *user, int64_t run_ns, bool starts, double sums_ns[2],
+                           pf_err *err)
 {
-    int round = block / all, at = block % all;
+    pf_refine_burst burst = { .other = { starts, !starts, !starts, starts }, .warm_runs = runs_in(BURST_NS, run_ns),
+                              .settle_runs = runs_in(SETTLE_NS, run_ns), .runs = runs_in(COUNT_NS, run_ns) };
+    int64_t         block_ns[PF_REFINE_BURST_BLOCKS] = { 0 };
+    pf_status       st = bursts(user, &burst, block_ns, err);
 
-    return round % 2 ? all - 1 - at : at;
-}
-
-static pf_status run_rounds(pf_refine_bursts *bursts, void *user, int64_t run_ns, int all, double *sums_ns, pf_err *err)
-{
-    const int64_t runs = runs_in(COUNT_NS, run_ns);
-    pf_status     st = PF_OK;
-
-    for (int done = 0; done < ROUNDS * all && !st;) {
-        pf_refine_burst burst = { .warm_runs = runs_in(BURST_NS, run_ns), .settle_runs = runs_in(SETTLE_NS, run_ns),
-                                  .runs = runs };
-        int64_t         block_ns[PF_REFINE_BURST_BLOCKS] = { 0 };
-
-        for (int b = done; b < ROUNDS * all && burst.blocks < PF_REFINE_BURST_BLOCKS; b++)
-            burst.who[burst.blocks++] = who_runs(b, all);
-        st = bursts(user, &burst, block_ns, err);
-        for (int b = 0; b < burst.blocks; b++)
-            sums_ns[burst.who[b]] += (double)block_ns[b] / (double)runs;
-        done += burst.blocks;
-    }
+    for (int b = 0; b < PF_REFINE_BURST_BLOCKS; b++)
+        sums_ns[burst.other[b]] += (double)block_ns[b] / (double)burst.runs;
     return st;
 }
 
-pf_status pf_refine_load_contest(pf_refine_bursts *bursts, void *user, const pf_refine_load *load, int rivals,
-                                 pf_refine_verdict *verdicts, pf_err *err)
+pf_status pf_refine_load_contest(pf_refine_bursts *bursts, void *user, const pf_refine_load *load,
+                                 pf_refine_verdict *out, pf_err *err)
 {
-    double    sums_ns[1 + PF_REFINE_RIVALS] = { 0 };
-    pf_status st = run_rounds(bursts, user, load->run_ns, 1 + rivals, sums_ns, err);
+    double    sums_ns[2] = { 0 };
+    bool      hopeless = false;
+    pf_status st = PF_OK;
 
-    for (int i = 0; i < rivals && !st; i++) {
-        double base = sums_ns[0] / ROUNDS, gain = base - sums_ns[1 + i] / ROUNDS;
+    *out = (pf_refine_verdict){ 0 };
+    for (int i = 0; i < BURSTS && !st && !hopeless; i++) {
+        double base = 0, gain = 0;
 
-        verdicts[i] = (pf_refine_verdict){ gain > GAIN * base, ROUNDS, (int64_t)base, (int64_t)gain,
-                                           (int64_t)(GAIN * base), (int64_t)(GAIN / 3 * base) };
+        st = run_burst(bursts, user, load->run_ns, i % 2, sums_ns, err);
+        if (st)
+            break;
+        base = sums_ns[0] / (2 * (i + 1));
+        gain = base - sums_ns[1] / (2 * (i + 1));
+        hopeless = gain < HOPELESS * base;
+        *out = (pf_refine_verdict){ i + 1 == BURSTS && gain > GAIN * base, 2 * (i + 1), (int64_t)base, (int64_t)gain,
+                                    (int64_t)(GAIN * base) };
     }
     return st;
 }

@@ -15,8 +15,8 @@
 
 enum {
     PF_REFINE_LOOKS = 20,               /* blocks of runs of a look at the device */
-    PF_REFINE_RIVALS = 3,               /* of the one that stands, in one contest */
-    PF_REFINE_BURST_BLOCKS = 6,
+    PF_REFINE_RIVALS = 2,               /* of the one that stands */
+    PF_REFINE_BURST_BLOCKS = 4,
 };
 
 #define PF_REFINE_REST_NS (200 * PF_NS_PER_MS)  /* before a burst */
@@ -35,22 +35,23 @@ pf_status pf_refine_load_look(pf_refine_blocks *blocks, void *user, pf_refine_lo
 /* What a run's times in the blocks of a look say. */
 void      pf_refine_load_judge(const int64_t run_ns[PF_REFINE_LOOKS], pf_refine_load *out);
 
-/* Blocks of runs one behind the other.  who: by block; 0 is the arrangement that stands, others are rivals. */
+/* Blocks of runs one behind the other.  other: by block; else it is of the arrangement that stands. */
 typedef struct pf_refine_burst {
-    int     blocks, who[PF_REFINE_BURST_BLOCKS];
+    bool    other[PF_REFINE_BURST_BLOCKS];
     int64_t warm_runs;                  /* of the first block's, before it */
     int64_t settle_runs, runs;          /* of each block: at its beginning, which do not count, and those that do */
 } pf_refine_burst;
 
 /* Lets the device rest, runs a burst and answers what the runs that count took in each block. */
-typedef pf_status pf_refine_bursts(void *user, const pf_refine_burst *burst, int64_t *block_ns, pf_err *err);
+typedef pf_status pf_refine_bursts(void *user, const pf_refine_burst *burst, int64_t block_ns[PF_REFINE_BURST_BLOCKS],
+                                   pf_err *err);
 
 /* Which of those that were compared by turns are worth a contest: not much slower by the time alone; the best of each
    tactic before others.  entries: whose verdicts these are.  out: their numbers; the answer: how many. */
 int       pf_refine_load_rivals(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count,
                                 int out[PF_REFINE_RIVALS]);
-/* verdicts: by rival.  One is faster when it makes the network faster by more than such blocks scatter. */
-pf_status pf_refine_load_contest(pf_refine_bursts *bursts, void *user, const pf_refine_load *load, int rivals,
-                                 pf_refine_verdict *verdicts, pf_err *err);
+/* Is the other one faster, by more than such blocks scatter? */
+pf_status pf_refine_load_contest(pf_refine_bursts *bursts, void *user, const pf_refine_load *load,
+                                 pf_refine_verdict *out, pf_err *err);
 
 #endif

@@ -359,87 +359,70 @@ static pf_status take_over(whole *w, uint32_t g, uint32_t rank, const pf_refine_
 
 /* ---- On a device that the network slows */
 
-typedef struct contest { const whole *whole; const trial *trials; } contest;
-
-static const trial *who_is(const contest *c, int who)
-{
-    return who ? &c->trials[who - 1] : NULL;
-}
-
-static pf_status run_many(const contest *c, int who, int64_t runs, pf_err *err)
+static pf_status run_many(const duel *d, bool other, int64_t runs, pf_err *err)
 {
     pf_status st = PF_OK;
 
     for (int64_t i = 0; i < runs && !st; i++)
-        st = run(c->whole, who_is(c, who), err);
+        st = run(d->whole, other ? d->other : NULL, err);
     return st;
 }
 
-static pf_status run_block(const contest *c, const pf_refine_burst *burst, int b, pf_err *err)
+static pf_status run_block(const duel *d, const pf_refine_burst *burst, int b, pf_err *err)
 {
-    const whole         *w = c->whole;
+    const whole         *w = d->whole;
     const pf_device_ops *ops = w->net.device->ops;
-    pf_status            st = run_many(c, burst->who[b], burst->settle_runs, err);
+    pf_status            st = run_many(d, burst->other[b], burst->settle_runs, err);
 
     if (!st)
         st = ops->event_record(w->net.device, w->marks[2 * b], w->net.context->stream, err);
     if (!st)
-        st = run_many(c, burst->who[b], burst->runs, err);
+        st = run_many(d, burst->other[b], burst->runs, err);
     return st ? st : ops->event_record(w->net.device, w->marks[2 * b + 1], w->net.context->stream, err);
 }
 
-static pf_status run_burst(void *user, const pf_refine_burst *burst, int64_t *block_ns, pf_err *err)
+static pf_status run_burst(void *user, const pf_refine_burst *burst, int64_t block_ns[PF_REFINE_BURST_BLOCKS],
+                           pf_err *err)
 {
-    const contest *c = user;
-    const whole   *w = c->whole;
-    pf_status      st = PF_OK;
+    const duel  *d = user;
+    const whole *w = d->whole;
+    pf_status    st = PF_OK;
 
     pf_clock_sleep_ns(PF_REFINE_REST_NS);
-    st = run_many(c, burst->who[0], burst->warm_runs, err);
-    for (int b = 0; b < burst->blocks && !st; b++)
-        st = run_block(c, burst, b, err);
-    for (int b = 0; b < burst->blocks && !st; b++)
+    st = run_many(d, burst->other[0], burst->warm_runs, err);
+    for (int b = 0; b < PF_REFINE_BURST_BLOCKS && !st; b++)
+        st = run_block(d, burst, b, err);
+    for (int b = 0; b < PF_REFINE_BURST_BLOCKS && !st; b++)
         st = w->net.device->ops->event_elapsed(w->net.device, w->marks[2 * b], w->marks[2 * b + 1], &block_ns[b], err);
     return st;
 }
 
-/* numbers: of the rivals among ranks.  A rival that cannot be made again is left out. */
-static pf_status make_rivals(const whole *w, const uint32_t *ranks, int *numbers, int *count, trial *trials,
-                             pf_err *err)
+static pf_status contend(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
 {
-    int       made = 0;
-    pf_status st = PF_OK;
+    trial     t = { .group = g };
+    pf_status st = make_trial(w, rank, &t, err);
 
-    for (int i = 0; i < *count && !st; i++) {
-        st = make_trial(w, ranks[numbers[i]], &trials[made], err);
-        if (!st && trials[made].variant.step)
-            numbers[made++] = numbers[i];
+    if (!st && t.variant.step) {
+        st = pf_refine_load_contest(run_burst, &(duel){ .whole = w, .other = &t }, &w->load, &t.verdict, err);
+        log_trial(w, &t, "kept-busy");
     }
-    *count = made;
+    *out = t.verdict;
+    drop_trial(w, &t);
     return st;
 }
 
-/* What is about as fast at one clock shows what it is worth when the clock is its own.  That takes its own time. */
-static pf_status contend(whole *w, uint32_t g, const uint32_t *ranks, const pf_timing_entry *const *entries,
-                         uint32_t tried, pf_refine_verdict *verdicts, pf_err *err)
+/* What is about as fast at one clock shows what it is worth when the clock is its own.  That takes time of its own. */
+static pf_status hold_contests(whole *w, uint32_t g, const uint32_t *ranks, const pf_timing_entry *const *entries,
+                               uint32_t tried, pf_refine_verdict *verdicts, pf_err *err)
 {
-    pf_refine_verdict results[PF_REFINE_RIVALS] = { { 0 } };
-    trial             trials[PF_REFINE_RIVALS] = { { .group = g }, { .group = g }, { .group = g } };
-    int               numbers[PF_REFINE_RIVALS] = { 0 };
-    int               count = pf_refine_load_rivals(verdicts, entries, (int)tried, numbers);
-    int64_t           start_ns = pf_clock_ns();
-    pf_status         st = make_rivals(w, ranks, numbers, &count, trials, err);
+    int       rivals[PF_REFINE_RIVALS] = { 0 }, count = pf_refine_load_rivals(verdicts, entries, (int)tried, rivals);
+    int64_t   start_ns = pf_clock_ns();
+    pf_status st = PF_OK;
 
     for (uint32_t i = 0; i < tried; i++)
-        verdicts[i] = (pf_refine_verdict){ 0 };
-    if (!st && count)
-        st = pf_refine_load_contest(run_burst, &(contest){ w, trials }, &w->load, count, results, err);
-    for (int i = 0; i < count && !st; i++) {
-        verdicts[numbers[i]] = trials[i].verdict = results[i];
-        log_trial(w, &trials[i], "kept-busy");
-    }
-    for (int i = 0; i < PF_REFINE_RIVALS; i++)
-        drop_trial(w, &trials[i]);
+        verdicts[i].faster = false;
+    for (int i = 0; i < count && !st; i++)
+        st = contend(w, g, ranks[rivals[i]], &verdicts[rivals[i]], err);
     w->end_ns += pf_clock_ns() - start_ns;
     return st;
 }
@@ -460,7 +443,7 @@ static pf_status try_group(whole *w, uint32_t g, pf_build_progress *progress, pf
                                         : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
     }
     if (!st && contends(w, g))
-        st = contend(w, g, ranks, entries, tried, verdicts, err);
+        st = hold_contests(w, g, ranks, entries, tried, verdicts, err);
     if (!st)
         picked = pf_refine_pick(verdicts, entries, (int)tried);
     return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);

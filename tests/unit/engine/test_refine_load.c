@@ -93,7 +93,7 @@ static void a_look_lasts_long_enough_to_see_it(void **state)
 
 /* ---- A card at its power limit */
 
-enum { VARIANTS = 4 };
+enum { TWO = 2 };                       /* the one that stands, and the other one */
 
 #define RESTED_GHZ 1.98
 #define STEP_GHZ   0.015
@@ -101,7 +101,7 @@ enum { VARIANTS = 4 };
 
 /* Cycles of a run and energy of a cycle, as parts of those of the first.  The card looks every 25 ms. */
 typedef struct card {
-    double    cycles[VARIANTS], energy[VARIANTS];
+    double    cycles[TWO], energy[TWO];
     double    ghz, leak_w, spent_ms;
     double    used_j, looked_ms;        /* since the last look */
     pf_random noise;
@@ -143,41 +143,52 @@ static pf_status run_burst(void *user, const pf_refine_burst *burst, int64_t *bl
     c->ghz = RESTED_GHZ;
     c->leak_w = 145;
     for (int64_t i = 0; i < burst->warm_runs; i++)
-        run_on(c, burst->who[0]);
-    for (int b = 0; b < burst->blocks; b++) {
+        run_on(c, burst->other[0]);
+    for (int b = 0; b < PF_REFINE_BURST_BLOCKS; b++) {
         double ms = 0;
 
         for (int64_t i = 0; i < burst->settle_runs; i++)
-            run_on(c, burst->who[b]);
+            run_on(c, burst->other[b]);
         for (int64_t i = 0; i < burst->runs; i++)
-            ms += run_on(c, burst->who[b]);
+            ms += run_on(c, burst->other[b]);
         block_ns[b] = (int64_t)(ms * 1e6);
     }
     return PF_OK;
 }
 
-static void contest(card *c, uint64_t seed, pf_refine_verdict verdicts[PF_REFINE_RIVALS])
+static pf_refine_verdict contest(card c, uint64_t seed)
 {
-    pf_refine_load load = { .slows = true, .run_ns = 1460000, .warm_runs = 30 };
+    pf_refine_load    load = { .slows = true, .run_ns = 1460000, .warm_runs = 30 };
+    pf_refine_verdict verdict = { 0 };
 
-    pf_random_init(&c->noise, seed);
-    assert_int_equal(pf_refine_load_contest(run_burst, c, &load, PF_REFINE_RIVALS, verdicts, NULL), PF_OK);
+    pf_random_init(&c.noise, seed);
+    assert_int_equal(pf_refine_load_contest(run_burst, &c, &load, &verdict, NULL), PF_OK);
+    assert_in_range(verdict.base_ns, 1400000, 1600000);
+    return verdict;
 }
 
-/* At one clock the three are slower by 0.2 %, faster by 0.6 % and equal. */
+/* At one clock the first is slower by 0.2 %, and the second faster by 0.6 %. */
 static void who_takes_less_energy_wins_at_the_limit(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        card              c = { .cycles = { 1, 1.002, 0.994, 1 }, .energy = { 1, 0.92, 1.05, 1 } };
-        pf_refine_verdict verdicts[PF_REFINE_RIVALS] = { { 0 } };
+        pf_refine_verdict thrifty = contest((card){ .cycles = { 1, 1.002 }, .energy = { 1, 0.92 } }, seed);
+        pf_refine_verdict hungry = contest((card){ .cycles = { 1, 0.994 }, .energy = { 1, 1.05 } }, seed);
 
-        contest(&c, seed, verdicts);
-        assert_true(verdicts[0].faster);
-        assert_in_range(verdicts[0].gain_ns, 20000, 70000);
-        assert_in_range(verdicts[0].base_ns, 1400000, 1600000);
-        assert_false(verdicts[1].faster);
-        assert_false(verdicts[2].faster);
+        assert_true(thrifty.faster);
+        assert_in_range(thrifty.gain_ns, 25000, 75000);      /* 48000 where clocks had no steps */
+        assert_int_equal(thrifty.pairs, 4);
+        assert_false(hungry.faster);
+        assert_int_equal(hungry.pairs, 2);      /* one burst showed it */
+    }
+}
+
+static void equals_do_not_take_over(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        assert_false(contest((card){ .cycles = { 1, 1 }, .energy = { 1, 1 } }, seed).faster);
+        assert_false(contest((card){ .cycles = { 1, 0.999 }, .energy = { 1, 0.998 } }, seed).faster);
     }
 }
 
@@ -188,7 +199,7 @@ static void a_contest_that_fails_says_so(void **state)
     pf_refine_verdict verdict = { 0 };
 
     (void)state;
-    assert_int_equal(pf_refine_load_contest(run_burst, &c, &load, 1, &verdict, NULL), PF_DEVICE);
+    assert_int_equal(pf_refine_load_contest(run_burst, &c, &load, &verdict, NULL), PF_DEVICE);
     assert_false(verdict.faster);
 }
 
@@ -209,10 +220,11 @@ static void the_close_ones_contend_and_one_of_each_tactic(void **state)
         all[i] = &entries[i];
         verdicts[i] = (pf_refine_verdict){ .pairs = i < 7 ? 10 : 0, .base_ns = 1460000, .gain_ns = gains[i] };
     }
-    assert_int_equal(pf_refine_load_rivals(verdicts, all, 8, rivals), 3);
+    assert_int_equal(pf_refine_load_rivals(verdicts, all, 8, rivals), 2);
     assert_int_equal(rivals[0], 1);
     assert_int_equal(rivals[1], 4);             /* the other tactic's best, and not the last, which was not tried */
-    assert_int_equal(rivals[2], 3);
+    assert_int_equal(pf_refine_load_rivals(verdicts, all, 4, rivals), 2);
+    assert_int_equal(rivals[1], 3);
     assert_int_equal(pf_refine_load_rivals(verdicts + 4, all + 4, 3, rivals), 2);
     assert_int_equal(pf_refine_load_rivals(verdicts + 6, all + 6, 2, rivals), 0);
 }
@@ -224,6 +236,7 @@ int main(void)
         cmocka_unit_test(others_do_not),
         cmocka_unit_test(a_look_lasts_long_enough_to_see_it),
         cmocka_unit_test(who_takes_less_energy_wins_at_the_limit),
+        cmocka_unit_test(equals_do_not_take_over),
         cmocka_unit_test(a_contest_that_fails_says_so),
         cmocka_unit_test(the_close_ones_contend_and_one_of_each_tactic),
     };
