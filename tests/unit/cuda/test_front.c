@@ -236,6 +236,13 @@ static const joined joins[] = {
                    "%1 = slice(%0) axes=[1] starts=[32] ends=[64] steps=[1]\n"
                    "%2 = conv(%1, %wm, _) " CONV " groups=1\n%3 = conv(%0, %wl, _) " ONE_PIXEL "\n"
                    "output %2\noutput %3\n" }, 6, 1 },
+    { { "halves of a part", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [64,32,1,1]\n"
+                            "%wm = input f16 [32,32,3,3]\n%wl = input f16 [32,96,1,1]\n"
+                            "%0 = conv(%x, %w, _) " ONE_PIXEL "\n%1 = sigmoid(%0)\n%2 = mul(%0, %1)\n"
+                            "%3 = slice(%2) axes=[1] starts=[0] ends=[32] steps=[1]\n"
+                            "%4 = slice(%2) axes=[1] starts=[32] ends=[64] steps=[1]\n"
+                            "%5 = conv(%4, %wm, _) " CONV " groups=1\n%6 = concat(%3, %4, %5) axis=1\n"
+                            "%7 = conv(%6, %wl, _) " ONE_PIXEL "\noutput %7\n" }, 5, 2 },
     { { "a softmax", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [32,32,3,3]\n%wl = input f16 [32,64,1,1]\n"
                      "%0 = conv(%x, %w, _) " CONV " groups=1\n%1 = softmax(%x) axis=3\n%2 = concat(%0, %1) axis=1\n"
                      "%3 = conv(%2, %wl, _) " ONE_PIXEL "\noutput %3\n" }, 7, 0 },

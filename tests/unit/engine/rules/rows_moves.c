@@ -135,6 +135,13 @@ static const rule_row rows[] = {
       "%0 = input f32 [n,4]\n%1 = input f32 [n,3]\n%2 = concat(%1, %0, %1, %0) axis=1\n"
       "%3 = slice(%0) axes=[1] starts=[0] ends=[3] steps=[1]\noutput %2\noutput %3\n" },
     /* Another dim, read twice, slices with a gap. */
+    { "merge_concats,drop_identity,drop_dead",
+      "%0 = input f32 [n,6]\n%1 = input f32 [n,3]\n%2 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%3 = slice(%0) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = concat(%1, %2, %3, %1) axis=1\n"
+      "%5 = concat(%3, %2, %1) axis=1\noutput %4\noutput %5\n",
+      "%0 = input f32 [n,6]\n%1 = input f32 [n,3]\n%2 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n"
+      "%3 = slice(%0) axes=[1] starts=[2] ends=[6] steps=[1]\n%4 = concat(%3, %2, %1) axis=1\n"
+      "%5 = concat(%1, %0, %1) axis=1\noutput %5\noutput %4\n" },
     { "merge_concats",
       "%0 = input f32 [4,4]\n%1 = concat(%0, %0) axis=0\n%2 = concat(%1, %1) axis=1\n%3 = concat(%0, %0) axis=1\n"
       "%4 = concat(%3, %0) axis=1\n%5 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n"
