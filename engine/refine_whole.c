@@ -35,6 +35,7 @@ typedef struct whole {
     pf_event        *marks[MARKS];      /* owned; between runs */
     pf_refine_load   load;
     int64_t          end_ns;            /* by the clock: nothing is tried any more */
+    int64_t          contests_ns;       /* spent in contests */
     pf_device_graph *base;              /* of what is kept; NULL: the device cannot capture */
 } whole;
 
@@ -44,6 +45,11 @@ typedef struct trial {                  /* of a group: a variant that may take o
     pf_device_graph  *graph;            /* owned; of the network with it; NULL: the device cannot capture */
     pf_refine_verdict verdict;
 } trial;
+
+static int64_t budget_of(const whole *w)
+{
+    return efforts[pf_refine_effort(w->net.draft)].budget_ns;
+}
 
 /* ---- Which steps go together */
 
@@ -316,14 +322,15 @@ static pf_status make_trial(const whole *w, uint32_t rank, trial *t, pf_err *err
     return st;
 }
 
-/* One that takes less of the whole cannot gain what shows in a contest. */
+/* One that takes less of the whole cannot gain what shows in a contest.  All contests may take about as long again as
+   all other trials. */
 static bool contends(const whole *w, uint32_t g)
 {
     int64_t all_ns = 0;
 
     for (uint32_t i = 0; i < w->group_count; i++)
         all_ns += w->groups[i].alone_ns;
-    return w->load.slows && w->groups[g].alone_ns > all_ns / LARGE;
+    return w->load.slows && w->groups[g].alone_ns > all_ns / LARGE && w->contests_ns < budget_of(w);
 }
 
 /* Those that meet again in a contest are compared only to see who is close. */
@@ -423,6 +430,7 @@ static pf_status hold_contests(whole *w, uint32_t g, const uint32_t *ranks, cons
         verdicts[i].faster = false;
     for (int i = 0; i < count && !st; i++)
         st = contend(w, g, ranks[rivals[i]], &verdicts[rivals[i]], err);
+    w->contests_ns += pf_clock_ns() - start_ns;
     w->end_ns += pf_clock_ns() - start_ns;
     return st;
 }
@@ -455,7 +463,7 @@ static pf_status try_all(whole *w, pf_build_progress *progress, pf_err *err)
 
     if (!st)
         st = look_at_load(w, err);
-    w->end_ns = pf_clock_ns() + efforts[pf_refine_effort(w->net.draft)].budget_ns;
+    w->end_ns = pf_clock_ns() + budget_of(w);
     for (uint32_t i = 0; i < w->group_count && !st && pf_clock_ns() < w->end_ns; i++)
         st = try_group(w, w->order[i], progress, err);
     return st;
