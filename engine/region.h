@@ -7,7 +7,8 @@
    How regions grow, always asking whether some tactic besides oracles still takes the whole: an anchor takes the
    pointwise ops and moves behind it while every value in between has no other use, then those before it (a sum that
    others read too may be computed inside and handed out); what is left of pointwise ops and moves forms groups from
-   their last node backwards; views that nobody took in are aliases.
+   their last node backwards, a conversion into an output of the network's with what it converts though others read that
+   too; views that nobody took in are aliases.
    Thread   one at a time per graph. */
 #ifndef PF_ENGINE_REGION_H
 #define PF_ENGINE_REGION_H

@@ -57,6 +57,17 @@ static bool has_transpose(const pf_former *f, const pf_growth *g)
     return false;
 }
 
+/* A conversion of what others read into an output of the network's, such as a cache in FP32: one step writes both.  All
+   else in it then comes before what leaves it, so no way leads back. */
+static bool converts_output(const pf_former *f, const pf_growth *g)
+{
+    const pf_node *node = pf_graph_node(f->graph, g->nodes[0]);
+
+    return g->count == 1 && !g->has_anchor && node->op == PF_OP_CAST &&
+           pf_graph_use_count(f->graph, node->out[0]) == 1 &&
+           pf_graph_use(f->graph, node->out[0], 0).node == PF_NONE;
+}
+
 static bool may_join(const pf_former *f, const pf_growth *g, pf_node_id producer, pf_value_id value)
 {
     bool pointwise = pf_former_is_free_pointwise(f, producer),
@@ -77,7 +88,8 @@ static bool may_join(const pf_former *f, const pf_growth *g, pf_node_id producer
     }
     return pf_former_outputs_stay(f, producer, g->nodes, g->count)
         || (pointwise && g->has_anchor && pf_former_same_shape(f, value, pf_graph_node(f->graph, g->nodes[0])->in[0])
-            && pf_former_may_leave(f, producer, g->nodes, g->count));
+            && pf_former_may_leave(f, producer, g->nodes, g->count))
+        || (converts_output(f, g) && pf_graph_node(f->graph, producer)->out_count == 1);
 }
 
 /* The latest producer that may join; PF_NONE when there is none. */

@@ -186,6 +186,10 @@ static void pointwise_nets_are_one_region(void **state)
     forms("graph \"\"\n%x = input f32 [4,30]\n%y = input f32 [30]\n%e = exp(%y)\n%s = add(%x, %e)\n%t = neg(%s)\n"
           "output %t\noutput %s\n",
           "exp | add | neg");
+    /* but what an output of the network is converted from, which one step writes in both types */
+    forms("graph \"\"\n%x = input f32 [4,30]\n%y = input f32 [30,5]\n%s = exp(%x)\n%t = neg(%s)\n"
+          "%m = matmul(%t, %y)\n%c = cast(%t) dtype=f16\noutput %m\noutput %c\n",
+          "exp+neg+cast | matmul");
 }
 
 static void views_and_host_ops_are_marked(void **state)
