@@ -190,6 +190,16 @@ void pf_core_reply(pf_core *core, const pf_event *event, pf_msg_type type, const
     pf_core_send_traced(core, event->peer, type, event->message->header.msg_id, event->message->header.trace_id, body);
 }
 
+ProtobufCBinaryData *pf_core_missing(pf_core *core, const pf_event *event, size_t *count)
+{
+    ProtobufCBinaryData *list = pf_core_alloc(core, (event->missing_count + 1) * sizeof *list);
+
+    *count = list ? event->missing_count : 0;
+    for (size_t i = 0; i < *count; i++)
+        list[i] = pf_wire_bytes(&event->missing[i]);
+    return list;
+}
+
 static void refuse(pf_core *core, const pf_event *event, pf_status status, Pf__ErrorReason reason, const char *text)
 {
     Pf__Error error = PF__ERROR__INIT;

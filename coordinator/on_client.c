@@ -373,15 +373,11 @@ pf_status pf_core_ask(pf_core *core, const pf_event *event, const pf_digest **di
 /* The caller has looked the blobs up: what is missing stands in the event. */
 static void on_find_blobs(pf_core *core, const pf_event *event)
 {
-    Pf__FindBlobsReply   reply = PF__FIND_BLOBS_REPLY__INIT;
-    ProtobufCBinaryData *missing = pf_core_alloc(core, (event->missing_count + 1) * sizeof *missing);
+    Pf__FindBlobsReply reply = PF__FIND_BLOBS_REPLY__INIT;
 
-    for (uint32_t i = 0; missing && i < event->missing_count; i++)
-        missing[i] = pf_wire_bytes(&event->missing[i]);
-    reply.missing = missing;
-    reply.n_missing = missing ? event->missing_count : 0;
+    reply.missing = pf_core_missing(core, event, &reply.n_missing);
     pf_core_reply(core, event, PF_MSG_FIND_BLOBS_REPLY, &reply.base);
-    pf_free(missing);
+    pf_free(reply.missing);
 }
 
 const pf_handler_row pf_client_handlers[] = {

@@ -288,6 +288,8 @@ void  pf_core_reply(pf_core *core, const pf_event *event, pf_msg_type type, cons
 void  pf_core_refuse(pf_core *core, const pf_event *event, pf_status status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void  pf_core_refuse_reason(pf_core *core, const pf_event *event, Pf__ErrorReason reason, const char *text);
+/* The event's missing blobs for an answer, whose list the caller frees. */
+ProtobufCBinaryData *pf_core_missing(pf_core *core, const pf_event *event, size_t *count);
 /* A copy of bytes in the step's out, and where it is. */
 size_t pf_core_bytes(pf_core *core, const void *data, size_t bytes);
 void  pf_core_write(pf_core *core, pf_table table, const void *key, size_t key_bytes, const pf_buf *value);

@@ -230,15 +230,11 @@ static void reply(pf_core *core, const pf_event *event, const pf_submit *submit)
 
 static void reply_missing(pf_core *core, const pf_event *event)
 {
-    Pf__SubmitReply      answer = PF__SUBMIT_REPLY__INIT;
-    ProtobufCBinaryData *missing = pf_core_alloc(core, event->missing_count * sizeof *missing);
+    Pf__SubmitReply answer = PF__SUBMIT_REPLY__INIT;
 
-    for (uint32_t i = 0; missing && i < event->missing_count; i++)
-        missing[i] = pf_wire_bytes(&event->missing[i]);
-    answer.missing = missing;
-    answer.n_missing = missing ? event->missing_count : 0;
+    answer.missing = pf_core_missing(core, event, &answer.n_missing);
     pf_core_reply(core, event, PF_MSG_SUBMIT_REPLY, &answer.base);
-    pf_free(missing);
+    pf_free(answer.missing);
 }
 
 static void key_for(const Pf__Submit *asked, const pf_class *device_class, pf_digest *out)

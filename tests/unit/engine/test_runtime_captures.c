@@ -18,7 +18,7 @@ static pf_plan       *plan;
 static pf_device     *device;
 static pf_device_ops  ops;
 static pf_context    *context;          /* whose run is captured: devices see launches, not contexts */
-static int            captured, launched;
+static int            captured, launched, given_back;
 
 /* ---- A device that captures */
 
@@ -72,6 +72,7 @@ static pf_status graph_launch(pf_device *of, pf_device_graph *graph, pf_stream *
 static void graph_free(pf_device *of, pf_device_graph *graph)
 {
     (void)of;
+    given_back++;
     for (uint32_t s = 0; s < graph->step_count; s++) {
         free((void *)(uintptr_t)graph->bindings[s].in);
         free((void *)(uintptr_t)graph->bindings[s].out);
@@ -111,7 +112,7 @@ static int open_context(void **state)
     pf_err err = { 0 };
 
     (void)state;
-    captured = launched = 0;
+    captured = launched = given_back = 0;
     test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
     return 0;
 }
@@ -173,11 +174,32 @@ static void smaller_shapes_take_a_capture_of_their_own(void **state)
     assert_int_equal(launched, 5);
 }
 
+static pf_status fail_to_enqueue(void *user, pf_err *err)
+{
+    (void)user;
+    return PF_FAIL(err, PF_DEVICE, "a kernel was refused");
+}
+
+static void a_capture_that_fails_is_ended_and_given_back(void **state)
+{
+    pf_device_graph *graph = NULL;
+    pf_err           err = { 0 };
+
+    (void)state;
+    run_once(2, 24);
+    assert_int_equal(pf_device_capture(device, context->stream, fail_to_enqueue, NULL, &graph, &err), PF_DEVICE);
+    assert_string_equal(err.msg, "a kernel was refused");
+    assert_null(graph);
+    assert_int_equal(captured, 2);
+    assert_int_equal(given_back, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
+        cmocka_unit_test_setup_teardown(a_capture_that_fails_is_ended_and_given_back, open_context, close_context),
     };
 
     return cmocka_run_group_tests(tests, make_plan, drop_plan);
