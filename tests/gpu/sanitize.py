@@ -232,7 +232,7 @@ def convolutions(net):
     return [net.op("Conv", y, net.weight(72, 40, 3, 3), net.weight(72), kernel_shape=[3, 3], pads=[1, 1, 2, 2], strides=[2, 2], dilations=[2, 2])]
 
 
-@model("places", "nvrtc_conv", "nvrtc_matmul", "nvrtc_window", PLACE)
+@model("places", "nvrtc_conv", "nvrtc_window", PLACE)
 def places(net):
     """Parts of images that are made where a concat has them, one concat in another, and a slice that is read there."""
     x = net.input("x", 2, 32, 15, 13)
