@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "proto/job_view.h"
 
 enum { TEXT_BYTES_MAX = 8 << 20, REFUSAL_BYTES = 512 };
 
@@ -77,14 +78,10 @@ static void histogram(pf_buf *out, const char *name, const char *help, const pf_
 
 static void put_states(pf_buf *out, const pf_core_stats *stats)
 {
-    static const char *const names[PF_JOB_STATES] = {
-        "none", "queued", "offered", "leased", "verifying", "backoff", "cancelling", "committed", "failed", "cancelled",
-        "quarantined", "unsatisfiable",
-    };
-
     head(out, "jobs", "gauge", "Jobs by state.");
     for (int i = 1; i < PF_JOB_STATES; i++)
-        pf_buf_printf(out, "planfarm_jobs{state=\"%s\"} %u\n", names[i], stats->jobs_by_state[i]);
+        pf_buf_printf(out, "planfarm_jobs{state=\"%s\"} %u\n", pf_job_view_state((Pf__JobState)i),
+                      stats->jobs_by_state[i]);
 }
 
 static void put_totals(pf_buf *out, const pf_core_stats *s)

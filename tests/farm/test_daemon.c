@@ -362,6 +362,7 @@ static void pages_over_http(void **state)
         { "GET", "/healthz", 200, "ok" },        { "GET", "/readyz", 200, "ok" },
         { "GET", "/keys", 200, "planfarm-key farm-1 " },
         { "GET", "/metrics", 200, "planfarm_jobs{state=\"queued\"} 0" },
+        { "GET", "/metrics", 200, "planfarm_jobs{state=\"building\"} 0" },        /* as planfarm list calls it */
         { "GET", "/metrics", 200, "planfarm_commit_seconds_count" },
         { "GET", "/nothing", 404, "nothing" },   { "GET", "/", 404, "" },
         { "GET", "/blobs/sha256/xyz", 400, "" }, { "GET", "/blobs/sha256/../../lock", 400, "" },
