@@ -5,10 +5,13 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/race.h"
 #include "engine/refine_compare.h"
 #include "engine/refine_load.h"
+#include "engine/refine_window.h"
 
-enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5, LARGE = 8, PAIRS_BEFORE_CONTEST = 20 };
+enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
+       PAIRS_OF_WHOLE = 40, RUNS_OF_BASE = 8 };
 
 #define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
 #define SLOWEST_OF_THE_SAME 1.2         /* and of the chosen one's own */
@@ -37,6 +40,7 @@ typedef struct whole {
     int64_t          end_ns;            /* by the clock: nothing is tried any more */
     int64_t          contests_ns;       /* spent in contests */
     pf_device_graph *base;              /* of what is kept; NULL: the device cannot capture */
+    pf_refine_windows windows;          /* of the group that is tried; base has its events, and all trials have */
 } whole;
 
 typedef struct trial {                  /* of a group: a variant that may take over */
@@ -124,47 +128,60 @@ static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_P
 /* ---- Runs */
 
 /* with NULL: as kept. */
-static pf_status enqueue(const whole *w, uint32_t g, const pf_refine_variant *with, pf_err *err)
+typedef struct network { const whole *whole; uint32_t group; const pf_refine_variant *with; } network;
+
+static pf_status enqueue_step(const network *n, uint32_t s, pf_err *err)
 {
-    pf_stream *stream = w->net.context->stream;
-    pf_status  st = PF_OK;
+    const pf_refine_net     *net = &n->whole->net;
+    const pf_refine_variant *kept = &n->whole->groups[net->group_of[s]].kept;
+    const pf_refine_variant *v = n->with && net->group_of[s] == n->group ? n->with : kept;
+    pf_bindings              bindings = net->context->step_bindings[s];
 
-    for (uint32_t s = 0; s < w->net.step_count && !st; s++) {
-        const pf_refine_variant *v = with && w->net.group_of[s] == g ? with : &w->groups[w->net.group_of[s]].kept;
-        pf_bindings    bindings = w->net.context->step_bindings[s];
+    if (!v->step)
+        return pf_context_enqueue_step(net->context, s, net->context->stream, err);
+    bindings.workspace = v->workspace;
+    bindings.packed = v->packed ? v->packed[s] : NULL;
+    bindings.in = v->in ? v->in[s] : bindings.in;
+    return v->step->tactic->enqueue(v->step, &bindings, net->context->stream, err);
+}
 
-        if (!v->step) {
-            st = pf_context_enqueue_step(w->net.context, s, stream, err);
-            continue;
-        }
-        bindings.workspace = v->workspace;
-        bindings.packed = v->packed ? v->packed[s] : NULL;
-        bindings.in = v->in ? v->in[s] : bindings.in;
-        st = v->step->tactic->enqueue(v->step, &bindings, stream, err);
-    }
+static pf_status enqueue(const network *n, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    for (uint32_t s = 0; s < n->whole->net.step_count && !st; s++)
+        st = enqueue_step(n, s, err);
     return st;
 }
 
-typedef struct network { const whole *whole; uint32_t group; const pf_refine_variant *with; } network;
-
-static pf_status enqueue_network(void *user, pf_err *err)
+static pf_status enqueue_with_windows(void *user, pf_err *err)
 {
     const network *n = user;
+    const whole   *w = n->whole;
+    pf_stream     *stream = w->net.context->stream;
+    pf_status      st = PF_OK;
 
-    return enqueue(n->whole, n->group, n->with, err);
+    for (uint32_t s = 0; s < w->net.step_count && !st; s++) {
+        st = pf_refine_windows_enter(&w->windows, s, stream, err);
+        if (!st)
+            st = enqueue_step(n, s, err);
+        if (!st)
+            st = pf_refine_windows_leave(&w->windows, s, stream, err);
+    }
+    return st;
 }
 
 /* One run outside first: it loads the code of every kernel. */
 static pf_status capture(const whole *w, uint32_t g, const pf_refine_variant *with, pf_device_graph **out, pf_err *err)
 {
     network   all = { w, g, with };
-    pf_status st = enqueue_network(&all, err);
+    pf_status st = enqueue(&all, err);
 
     *out = NULL;
     if (!st)
         st = w->net.device->ops->stream_sync(w->net.device, w->net.context->stream, err);
     return st || !w->net.device->ops->capture_begin
-               ? st : pf_device_capture(w->net.device, w->net.context->stream, enqueue_network, &all, out, err);
+               ? st : pf_device_capture(w->net.device, w->net.context->stream, enqueue_with_windows, &all, out, err);
 }
 
 static pf_status run(const whole *w, const trial *other, pf_err *err)
@@ -173,7 +190,7 @@ static pf_status run(const whole *w, const trial *other, pf_err *err)
 
     if (graph)
         return w->net.device->ops->graph_launch(w->net.device, graph, w->net.context->stream, err);
-    return enqueue(w, other ? other->group : 0, other ? &other->variant : NULL, err);
+    return enqueue(&(network){ w, other ? other->group : 0, other ? &other->variant : NULL }, err);
 }
 
 /* In the turns of a pair, does the other one run?  Which goes first alternates, so that each follows each as often. */
@@ -256,6 +273,46 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
             st = ops->event_record(w->net.device, w->marks[t + 1], stream, err);
     }
     return st ? st : read_marks(w, pairs, base_ns, other_ns, err);
+}
+
+static pf_status run_in_windows(const whole *w, const trial *other, int64_t *ns, pf_err *err)
+{
+    pf_status st = run(w, other, err);
+
+    if (!st)
+        st = w->net.device->ops->stream_sync(w->net.device, w->net.context->stream, err);
+    return st ? st : pf_refine_windows_read(&w->windows, ns, err);
+}
+
+/* One after the other, as the events hold one run's times.  What is outside counts as it was without the other one. */
+static pf_status run_turns_in_windows(void *user, int pairs, int64_t *base_ns, int64_t *other_ns, pf_err *err)
+{
+    const duel  *d = user;
+    const whole *w = d->whole;
+    int64_t      ignored = 0;
+    pf_status    st = run_in_windows(w, d->other, &ignored, err);
+
+    for (int t = 0; t < 2 * pairs && !st; t++) {
+        int64_t *ns = is_other(t) ? &other_ns[t / 2] : &base_ns[t / 2];
+
+        st = run_in_windows(w, is_other(t) ? d->other : NULL, ns, err);
+        *ns += w->windows.rest_ns;
+    }
+    return st;
+}
+
+static pf_status measure_rest(whole *w, pf_err *err)
+{
+    int64_t   whole_ns = 0, inside_ns[RUNS_OF_BASE] = { 0 };
+    pf_status st = run(w, NULL, err);
+
+    if (!st)
+        st = run_blocks(w, RUNS_OF_BASE, 1, &whole_ns, err);
+    for (int i = 0; i < RUNS_OF_BASE && !st; i++)
+        st = run_in_windows(w, NULL, &inside_ns[i], err);
+    pf_race_sort_ns(inside_ns, RUNS_OF_BASE);
+    w->windows.rest_ns = whole_ns / RUNS_OF_BASE - inside_ns[RUNS_OF_BASE / 2];
+    return st;
 }
 
 /* ---- Trials */
@@ -345,7 +402,8 @@ static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_v
     pf_status st = make_trial(w, rank, &t, err);
 
     if (!st && t.variant.step) {
-        st = pf_refine_compare(run_turns, &(duel){ .whole = w, .other = &t }, pairs_of(w, g), &t.verdict, err);
+        st = pf_refine_compare(w->windows.count ? run_turns_in_windows : run_turns,
+                               &(duel){ .whole = w, .other = &t }, pairs_of(w, g), &t.verdict, err);
         log_trial(w, &t, "tried");
     }
     *out = t.verdict;
@@ -353,15 +411,50 @@ static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_v
     return st;
 }
 
+/* What gained in its windows must not lose in the whole. */
+static pf_status confirm(const whole *w, const trial *t, bool *confirmed, pf_err *err)
+{
+    pf_refine_verdict verdict = { 0 };
+    pf_status         st = PF_OK;
+
+    *confirmed = true;
+    if (!w->windows.count)
+        return PF_OK;
+    st = pf_refine_compare(run_turns, &(duel){ .whole = w, .other = t }, PAIRS_OF_WHOLE, &verdict, err);
+    *confirmed = verdict.gain_ns + verdict.error_ns > 0;
+    pf_log(PF_LOG_DEBUG, "refine", "whole layer=\"%s\" gain_ns=%lld error_ns=%lld pairs=%d",
+           w->net.draft->plan.steps[w->groups[t->group].first].name, (long long)verdict.gain_ns,
+           (long long)verdict.error_ns, verdict.pairs);
+    return st;
+}
+
 static pf_status take_over(whole *w, uint32_t g, uint32_t rank, const pf_refine_verdict *verdict, pf_err *err)
 {
     trial     t = { .group = g, .verdict = *verdict };
+    bool      confirmed = false;
     pf_status st = make_trial(w, rank, &t, err);
 
     if (!st && t.variant.step)
+        st = confirm(w, &t, &confirmed, err);
+    if (!st && confirmed)
         keep(w, &t);
     drop_trial(w, &t);
     return st;
+}
+
+/* The arrangement that stands, with the group's windows.  On a device that the network slows a clock is shared by all
+   of it, and the whole counts. */
+static pf_status open_group(whole *w, uint32_t g, pf_err *err)
+{
+    pf_device_graph *before = w->base;
+    pf_status        st = PF_OK;
+
+    if (!before || w->load.slows)
+        return PF_OK;
+    pf_refine_windows_place(&w->windows, w->net.group_of, w->net.step_count, g);
+    st = capture(w, g, NULL, &w->base, err);
+    w->net.device->ops->graph_free(w->net.device, before);
+    return st || !w->windows.count ? st : measure_rest(w, err);
 }
 
 /* ---- On a device that the network slows */
@@ -443,7 +536,7 @@ static pf_status try_group(whole *w, uint32_t g, pf_build_progress *progress, pf
     pf_refine_verdict      verdicts[TRIALS_PER_PROBLEM] = { { 0 } };
     uint32_t               ranks[TRIALS_PER_PROBLEM] = { 0 }, count = ranks_to_try(w, g, ranks), tried = 0;
     int                    picked = -1;
-    pf_status              st = PF_OK;
+    pf_status              st = count ? open_group(w, g, err) : PF_OK;
 
     for (; tried < count && !st && pf_clock_ns() < w->end_ns; tried++) {
         entries[tried] = choice->ranked[ranks[tried]];
@@ -493,6 +586,7 @@ static void close_whole(whole *w)
     for (int i = 0; i < MARKS; i++)
         if (w->marks[i])
             w->net.device->ops->event_free(w->net.device, w->marks[i]);
+    pf_refine_windows_close(&w->windows);
     pf_free(w->net.group_of);
     pf_free(w->groups);
     pf_free(w->order);
@@ -513,6 +607,8 @@ pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_p
         st = PF_FAIL_MEMORY(err, w.net.step_count * sizeof *w.groups);
     for (int i = 0; i < MARKS && !st; i++)
         st = w.net.device->ops->event_new(w.net.device, &w.marks[i], err);
+    if (!st)
+        st = pf_refine_windows_open(w.net.device, &w.windows, err);
     if (!st) {
         group_steps(&w);
         order_groups(&w);
