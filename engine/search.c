@@ -168,8 +168,17 @@ static pf_status add_missing(const pf_search *search, const pf_search_item *item
     return st;
 }
 
-/* Of an item that is like another: what is best for that one.  *found: how many there are, known ones included.  What
-   was once timed is enough, so that timing the other again changes nothing here. */
+static bool is_listed(const pf_search_missing *list, const pf_tactic *tactic)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->items[i].tactic == tactic)
+            return true;
+    return false;
+}
+
+/* Of an item that is like another: what is best for that one, and where shapes vary, the best of each other tactic,
+   which may take the shapes that those do not.  *found: how many there are, known ones included.  What was once timed
+   is enough, so that timing the other again changes nothing here. */
 static pf_status find_likely(const pf_search *search, const pf_search_item *item, pf_search_missing *out,
                              uint32_t *found, pf_err *err)
 {
@@ -183,10 +192,11 @@ static pf_status find_likely(const pf_search *search, const pf_search_item *item
 
         *found += tactic && offers(search, tactic, item->problem) && counts(search, &item->record.entries[i], tactic);
     }
-    for (uint32_t i = 0; i < best->count && *found < most && out->count == *found && !st; i++) {
+    for (uint32_t i = 0; i < best->count && *found == out->count && !st; i++) {
         const pf_tactic *tactic = pf_tactic_find(best->ranked[i]->tactic);
 
-        if (!tactic || (tactic->flags & PF_TACTIC_ORACLE) || !offers(search, tactic, item->problem))
+        if (!tactic || (tactic->flags & PF_TACTIC_ORACLE) || !offers(search, tactic, item->problem) ||
+            (out->count >= most && (!item->varies || is_listed(out, tactic))))
             continue;
         st = add_candidate(out, tactic, best->ranked[i]->tuning, err);
         ++*found;

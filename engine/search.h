@@ -51,8 +51,8 @@ void      pf_search_close(pf_search *search);
 /* Takes a bound problem (on failure too); *index: its item, the same for equal problems. */
 pf_status pf_search_add(pf_search *search, pf_problem *problem, const char *layer, uint32_t *index, pf_err *err);
 /* An item that was not looked up yet is tried only with the candidates that are best for another one, which was timed:
-   the same computation in a layout that does not change much.  With all, where nothing takes them, and when it was
-   there for another reason. */
+   the same computation in a layout that does not change much; where shapes vary, with the best of each tactic.  With
+   all, where nothing takes them, and when it was there for another reason. */
 void      pf_search_like(pf_search *search, uint32_t index, uint32_t other);
 /* Looks up all items added since the last run in one batch, times what is missing, and ranks each item's candidates.
    Errors   CACHE_MISS: replay was asked for and a timing is missing, naming the layer; CANCELLED; DEVICE. */

@@ -16,6 +16,7 @@ typedef struct host_impl {
     size_t   *in_bytes, *out_bytes;
     uint8_t  *memory;                   /* pinned: inputs, outputs, the reference's workspace */
     void     *workspace;
+    bool      keeps_gaps;               /* an output lies in a wider value, whose other channels stay as they are */
     pf_status status;                   /* of the last run */
 } host_impl;
 
@@ -63,6 +64,7 @@ static pf_status measure_all(host_impl *impl, const pf_problem *p, size_t *total
     }
     for (uint32_t i = 0; i < impl->out_count && !st; i++) {
         st = measure(p, p->out_layout[i], p->graph->outputs[i], &impl->out_bytes[i], err);
+        impl->keeps_gaps |= pf_layout_pitch(p->out_layout[i]) > 0;
         *total += rounded(impl->out_bytes[i]);
     }
     return st;
@@ -110,14 +112,15 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     return PF_OK;
 }
 
-/* A host function may not call CUDA; a failure shows as outputs of zeros and at the next enqueue. */
+/* A host function may not call CUDA; a failure shows as outputs of zeros, or as they were, and at the next enqueue. */
 static void run(void *user)
 {
     host_impl  *impl = user;
     pf_bindings bindings = { .in = impl->in, .out = impl->out, .workspace = impl->workspace };
 
     impl->status = reference()->enqueue(impl->step, &bindings, NULL, NULL);
-    for (uint32_t i = 0; i < impl->out_count && impl->status; i++) memset(impl->out[i], 0, impl->out_bytes[i]);
+    for (uint32_t i = 0; i < impl->out_count && impl->status && !impl->keeps_gaps; i++)
+        memset(impl->out[i], 0, impl->out_bytes[i]);
 }
 
 static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_stream *stream, pf_err *err)
@@ -128,6 +131,9 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     for (uint32_t i = 0; i < impl->in_count; i++)
         PF_CUDA_TRY(err, cudaMemcpyAsync(impl->in[i], bindings->in[i], impl->in_bytes[i], cudaMemcpyDeviceToHost,
                                          pf_cuda_stream(stream)));
+    for (uint32_t i = 0; i < impl->out_count && impl->keeps_gaps; i++)
+        PF_CUDA_TRY(err, cudaMemcpyAsync(impl->out[i], bindings->out[i], impl->out_bytes[i], cudaMemcpyDeviceToHost,
+                                         pf_cuda_stream(stream)));
     PF_CUDA_TRY(err, cudaLaunchHostFunc(pf_cuda_stream(stream), run, impl));
     for (uint32_t i = 0; i < impl->out_count; i++)
         PF_CUDA_TRY(err, cudaMemcpyAsync(bindings->out[i], impl->out[i], impl->out_bytes[i], cudaMemcpyHostToDevice,
@@ -136,6 +142,6 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
 }
 
 const pf_tactic pf_tactic_cuda_host = {
-    .name = "cuda_host", .rev = 1, .flags = PF_TACTIC_ORACLE, .needs = PF_CAP_CUDA,
+    .name = "cuda_host", .rev = 1, .flags = PF_TACTIC_ORACLE | PF_TACTIC_PITCHED, .needs = PF_CAP_CUDA,
     .declines = declines, .tunings = tunings, .prepare = prepare, .enqueue = enqueue, .release = release,
 };
