@@ -170,6 +170,15 @@ static pf_status read_until_end(pf_child *child, int64_t until_ns, pf_buf *recor
     return PF_OK;
 }
 
+/* What a child of this program said; whose program it is, the reader knows. */
+static const char *reason_in(const pf_buf *output)
+{
+    static const char own[] = "planfarm-agent: ";
+    const char       *text = output->size ? (const char *)output->data : "gave no reason";
+
+    return strncmp(text, own, sizeof own - 1) == 0 ? text + sizeof own - 1 : text;
+}
+
 static pf_status wait_for(pf_child *child, int64_t until_ns, const pf_buf *output, pf_err *err)
 {
     int wait_status = 0;
@@ -183,8 +192,7 @@ static pf_status wait_for(pf_child *child, int64_t until_ns, const pf_buf *outpu
         return PF_FAIL(err, PF_DEVICE, "died of signal %s %.400s", sigabbrev_np(WTERMSIG(wait_status)),
                        output->size ? (const char *)output->data : "");
     if (WEXITSTATUS(wait_status))
-        return PF_FAIL(err, pf_status_from_exit_code(WEXITSTATUS(wait_status)), "%.400s",
-                       output->size ? (const char *)output->data : "gave no reason");
+        return PF_FAIL(err, pf_status_from_exit_code(WEXITSTATUS(wait_status)), "%.400s", reason_in(output));
     return PF_OK;
 }
 

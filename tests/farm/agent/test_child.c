@@ -22,7 +22,7 @@ static int act(int argc, char **argv)
         return 99;
     if (strcmp(mode, "--say") == 0) {
         dprintf(PF_RECORD_FD, "record");
-        dprintf(STDERR_FILENO, "output\n");
+        dprintf(STDERR_FILENO, "%soutput\n", argc > 2 ? "planfarm-agent: " : "");
         return argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
     }
     if (strcmp(mode, "--sleep") == 0)
