@@ -15,7 +15,7 @@ enum { DRAWS = 6, TRIES_MOST = 4 };
    first three.  So of what is allowed the references may see so much less. */
 #define MARGIN(draws) (2 - 0.1 * (draws))
 #define NEAR       2            /* times what is allowed: further off, raising would only take time */
-#define HOPELESS   0.25         /* of the range: the check of a plan takes nothing further off for rounding */
+#define HOPELESS   0.5          /* of the range: the check takes 0.25 for rounding, and a plan may be half as far off */
 #define CLOSE      0.6          /* of the limit: raising less is not worth another run */
 #define DECAY      4.5          /* where nothing is known: with the share x raised, exp(-4.5 x) of the error is left */
 #define LIKELY     1.4          /* draws are alike in how much raising helps them, within that */
@@ -276,14 +276,21 @@ static bool must_agree(const choosing *c)
 /* Everything in FP32, and at last not even in parts. */
 static pf_status choose_all(choosing *c, pf_precision_care *care, double *error)
 {
+    double    in_parts = 0;
     pf_status st = PF_OK;
 
     *care = PF_CARE_ALL;
     st = try_care(c, *care, error);
     if (st || *error <= c->limit || !must_agree(c))
         return st;
+    in_parts = *error;
     *care |= PF_CARE_EXACT;
-    return try_care(c, *care, error);
+    st = try_care(c, *care, error);
+    if (!st && !c->wish->must && *error > c->limit && *error > in_parts / 2) {      /* much slower, and hardly better */
+        *care = PF_CARE_ALL;
+        *error = in_parts;
+    }
+    return st;
 }
 
 /* Care that does not help is not taken: errors of such networks come from where no precision helps, as decisions that a

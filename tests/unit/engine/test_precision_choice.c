@@ -113,15 +113,16 @@ static void what_comes_nowhere_near_is_not_taken(void **state)
     pf_graph_free(graph);
 }
 
-/* Off by more than a quarter of the range its plan would be refused: as much is raised as is needed, and built once. */
+/* Off by more than half of the range its plan would be refused: as much is raised as is needed, and built once.  One that
+   is off by less may pass, and is left as fast as it is. */
 static void what_would_be_refused_is_raised(void **state)
 {
-    pf_graph *graph = network_of(0, 1000, true), *wild = network_of(0, 9000, false);
+    pf_graph *near = network_of(0, 1000, true), *wild = network_of(0, 2000, false);
 
     (void)state;
-    expect_care(graph, &usual, pf_precision_care_first(LAYERS), -1, usual.most_error);
+    expect_care(near, &usual, PF_CARE_USUAL, 0.25, 0.5);
     expect_care(wild, &usual, PF_CARE_ALL | PF_CARE_EXACT, -1, 1e-6);
-    pf_graph_free(graph);
+    pf_graph_free(near);
     pf_graph_free(wild);
 }
 
@@ -164,7 +165,7 @@ static void one_draw_is_enough_to_give_up(void **state)
 /* The difference of two channels that agree in all of the 16 bits that parts hold: FP32 itself is needed. */
 static void parts_may_not_be_enough(void **state)
 {
-    pf_graph               *graph = network_of(0, 9000, false);
+    pf_graph               *graph = network_of(0, 2000, false);
     const pf_precision_wish tf32 = { .narrow = PF_DTYPE_NONE, .most_error = 1e-2, .must = true };
 
     (void)state;
