@@ -113,8 +113,8 @@ static void what_comes_nowhere_near_is_not_taken(void **state)
     pf_graph_free(graph);
 }
 
-/* Off by more than half of the range its plan would be refused: as much is raised as is needed, and built once.  One that
-   is off by less may pass, and is left as fast as it is. */
+/* Off by more than half of the range its plan would be refused: as much is raised as is needed, and built once.  One
+   that is off by less may pass, and is left as fast as it is. */
 static void what_would_be_refused_is_raised(void **state)
 {
     pf_graph *near = network_of(0, 1000, true), *wild = network_of(0, 2000, false);
