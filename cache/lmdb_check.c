@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ typedef struct free_list { const uint8_t *data; uint64_t bytes; } free_list;
 
 typedef struct checker {
     pf_mapping   file;
-    uint64_t     page_bytes, page_count;
+    uint64_t     page_bytes, page_count, stored_count;      /* stored: in the file */
     uint8_t     *seen;              /* owned; a bit for each page */
     free_list   *lists;             /* owned */
     uint32_t     list_count, list_capacity;
@@ -59,10 +60,11 @@ static tree tree_at(const uint8_t *at)
 
 /* ---- pages */
 
-static pf_status take_pages(checker *c, uint64_t page, uint64_t count)
+/* before: the first page that cannot be meant. */
+static pf_status take_pages(checker *c, uint64_t page, uint64_t count, uint64_t before)
 {
-    if (page < META_PAGES || page >= c->page_count || count > c->page_count - page)
-        return damaged(c, page, "lies outside of the file");
+    if (page < META_PAGES || page >= before || count > before - page)
+        return damaged(c, page, page >= META_PAGES && page < c->page_count ? "was cut off" : "lies outside of it");
     for (uint64_t i = page; i < page + count; i++) {
         if (c->seen[i / CHAR_BIT] & 1 << i % CHAR_BIT)
             return damaged(c, i, "is used twice");
@@ -97,17 +99,21 @@ static pf_status keep_list(checker *c, uint64_t page, const uint8_t *data, uint6
     return PF_OK;
 }
 
-/* Data too large for a leaf lie in pages of their own, one after the other, with one head. */
+/* Data too large for a leaf lie in pages of their own, one after the other, with one head.  There are more of them than
+   the data need where a value became smaller within one transaction. */
 static pf_status check_big(checker *c, uint64_t from, uint64_t page, uint64_t bytes)
 {
-    uint64_t  count = (HEAD_BYTES - 1 + bytes) / c->page_bytes + 1;
-    pf_status status = take_pages(c, page, count);
+    uint64_t  least = (HEAD_BYTES - 1 + bytes) / c->page_bytes + 1, count = 0;
+    pf_status status = take_pages(c, page, 1, c->stored_count);
 
     if (status)
         return status;
-    if (!is_page(c, page, PAGE_OVERFLOW) || u32_at(page_at(c, page) + 12) != count)
+    count = u32_at(page_at(c, page) + 12);
+    if (!is_page(c, page, PAGE_OVERFLOW) || count < least)
         return damaged(c, page, "is not one of large data");
-    return keep_list(c, from, page_at(c, page) + HEAD_BYTES, bytes);
+    if (count > 1)
+        status = take_pages(c, page + 1, count - 1, c->stored_count);
+    return status ? status : keep_list(c, from, page_at(c, page) + HEAD_BYTES, bytes);
 }
 
 /* With its head, to an even number. */
@@ -156,9 +162,9 @@ static pf_status check_node(checker *c, uint64_t page, uint64_t offset, uint32_t
 /* depth: levels of the tree from this page down; 1 is a leaf. */
 static pf_status check_page(checker *c, uint64_t page, uint32_t depth)
 {
-    pf_status      status = take_pages(c, page, 1);
+    pf_status      status = take_pages(c, page, 1, c->stored_count);
     const uint8_t *at = status ? NULL : page_at(c, page);
-    uint64_t       lower = 0, upper = 0, used_bytes = 0;
+    uint64_t       lower = 0, upper = 0, least = 0, used_bytes = 0;
 
     if (status)
         return status;
@@ -166,7 +172,9 @@ static pf_status check_page(checker *c, uint64_t page, uint32_t depth)
     upper = u16_at(at + 14);
     if (!is_page(c, page, depth == 1 ? PAGE_LEAF : PAGE_BRANCH))
         return damaged(c, page, "is not the one that the tree names");
-    if (lower < HEAD_BYTES || lower > upper || upper > c->page_bytes || lower % 2)
+    /* LMDB ends the process where it follows a page of branches that has fewer than two. */
+    least = HEAD_BYTES + (depth > 1 && c->kind != TREE_OF_FREE ? 4 : 2);
+    if (lower < least || lower > upper || upper > c->page_bytes || lower % 2)
         return damaged(c, page, "has no room for what it holds");
     for (uint64_t i = HEAD_BYTES; i < lower && !status; i += 2) {
         uint64_t offset = u16_at(at + i);
@@ -209,7 +217,8 @@ static pf_status check_lists(checker *c)
         for (uint64_t k = 1, before = NO_PAGE; k <= u64_at(c->lists[i].data) && !status; k++) {
             uint64_t page = u64_at(c->lists[i].data + k * sizeof(uint64_t));
 
-            status = page < before ? take_pages(c, page, 1) : damaged(c, page, "is out of order among free ones");
+            status = page < before ? take_pages(c, page, 1, c->page_count)
+                                   : damaged(c, page, "is out of order among free ones");
             before = page;
         }
     return status;
@@ -217,26 +226,34 @@ static pf_status check_lists(checker *c)
 
 /* ---- the newest state */
 
-/* NULL: other transactions came meanwhile, or the form is another one. */
-static const uint8_t *find_meta(const checker *c, size_t transaction)
+/* A copy of what the snapshot began with, since two transactions later it is overwritten.  False: that has happened
+   already, or the form is another one. */
+static bool copy_meta(const checker *c, size_t transaction, uint8_t meta[META_BYTES])
 {
     for (uint64_t page = 0; page < META_PAGES; page++) {
-        const uint8_t *meta = page_at(c, page) + HEAD_BYTES;
+        const uint8_t *at = page_at(c, page) + HEAD_BYTES;
 
+        memcpy(meta, at, META_BYTES);
+        atomic_thread_fence(memory_order_acquire);
         if (u32_at(meta) == MAGIC && u32_at(meta + 4) == VERSION && u64_at(meta + META_BYTES - 8) == transaction)
-            return meta;
+            return memcmp(meta, at, META_BYTES) == 0;
     }
-    return NULL;
+    return false;
 }
 
-static pf_status check_all(checker *c, const uint8_t *meta)
+/* map_bytes: what LMDB has mapped, which bounds the pages that a file may count.  Pages that were taken and given back
+   in one transaction are free without having been written, so the file may end before the last of them. */
+static pf_status check_all(checker *c, const uint8_t *meta, uint64_t map_bytes)
 {
+    uint64_t  last = u64_at(meta + META_BYTES - 16);
     pf_status status = PF_OK;
 
-    c->page_count = u64_at(meta + META_BYTES - 16) + 1;
-    if (c->page_count > c->file.bytes / c->page_bytes)
-        return PF_FAIL(c->err, PF_CORRUPT, "%s was cut short: its file has %zu bytes of %" PRIu64 "; %s", c->name,
-                       c->file.bytes, c->page_count * c->page_bytes, c->advice);
+    if (last < META_PAGES - 1 || last >= map_bytes / c->page_bytes)
+        return damaged(c, last, "cannot be its last one");
+    c->page_count = last + 1;
+    c->stored_count = c->file.bytes / c->page_bytes;
+    if (c->stored_count > c->page_count)
+        c->stored_count = c->page_count;
     c->seen = pf_calloc((size_t)(c->page_count / CHAR_BIT + 1), 1);
     if (!c->seen)
         return PF_FAIL_MEMORY(c->err, (size_t)(c->page_count / CHAR_BIT + 1));
@@ -248,23 +265,24 @@ static pf_status check_all(checker *c, const uint8_t *meta)
 
 static pf_status check_snapshot(MDB_env *env, MDB_txn *snapshot, checker *c)
 {
-    const char    *folder = NULL;
-    const uint8_t *meta = NULL;
-    MDB_stat       stat = { 0 };
-    char           path[PATH_MAX] = "";
-    pf_status      status = PF_OK;
+    const char *folder = NULL;
+    MDB_stat    stat = { 0 };
+    MDB_envinfo info = { 0 };
+    uint8_t     meta[META_BYTES] = { 0 };
+    char        path[PATH_MAX] = "";
+    pf_status   status = PF_OK;
 
-    if (mdb_env_get_path(env, &folder) || mdb_env_stat(env, &stat))
+    if (mdb_env_get_path(env, &folder) || mdb_env_stat(env, &stat) || mdb_env_info(env, &info))
         return PF_FAIL(c->err, PF_INTERNAL, "%s is not open", c->name);
     status = pf_path_join(folder, "data.mdb", path, sizeof path, c->err);
     if (!status)
         status = pf_file_map(path, &c->file, c->err);
     c->page_bytes = stat.ms_psize;
-    if (status || c->page_bytes < PAGE_BYTES_LEAST || c->page_bytes > PAGE_BYTES_MOST ||
-        c->file.bytes < META_PAGES * c->page_bytes)
+    if (status || c->page_bytes < PAGE_BYTES_LEAST || c->page_bytes > PAGE_BYTES_MOST)
         return status;
-    meta = find_meta(c, mdb_txn_id(snapshot));
-    return meta ? check_all(c, meta) : PF_OK;
+    if (c->file.bytes < META_PAGES * c->page_bytes)
+        return damaged(c, META_PAGES - 1, "was cut off");
+    return copy_meta(c, mdb_txn_id(snapshot), meta) ? check_all(c, meta, info.me_mapsize) : PF_OK;
 }
 
 pf_status pf_lmdb_check(MDB_env *env, const char *name, const char *advice, pf_err *err)
@@ -274,8 +292,8 @@ pf_status pf_lmdb_check(MDB_env *env, const char *name, const char *advice, pf_e
     int       code = mdb_txn_begin(env, NULL, MDB_RDONLY, &snapshot);
     pf_status status = PF_OK;
 
-    if (code == MDB_READERS_FULL)
-        return PF_OK;               /* whoever opened it waits for a reader's place, and says so */
+    if (code == MDB_READERS_FULL || code == MDB_MAP_RESIZED)
+        return PF_OK;               /* whoever opened it meets that, too, and says so */
     if (code)
         return PF_FAIL(err, code > 0 ? pf_status_from_errno(code) : PF_CORRUPT, "%s cannot be read: %s; %s", name,
                        mdb_strerror(code), advice);

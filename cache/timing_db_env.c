@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,25 +95,7 @@ pf_status pf_timing_env_fail(const char *folder, const char *verb, int code, pf_
                    folder, mdb_strerror(code));
 }
 
-/* A file that was cut short would kill its reader with SIGBUS. */
-static pf_status check_length(pf_timing_env *env, pf_err *err)
-{
-    MDB_envinfo info = {0};
-    MDB_stat    stat_of = {0};
-    struct stat file = {0};
-    int         fd = -1;
-
-    mdb_env_info(env->mdb, &info);
-    mdb_env_stat(env->mdb, &stat_of);
-    if (mdb_env_get_fd(env->mdb, &fd) || fstat(fd, &file))
-        return PF_FAIL_ERRNO(err, "look at", env->folder);
-    if ((uint64_t)file.st_size / stat_of.ms_psize > info.me_last_pgno)
-        return PF_OK;
-    return PF_FAIL(err, PF_CORRUPT, "the timing cache %s was cut short: its file has %" PRIu64 " bytes of %" PRIu64
-                   "; move it away, the next build starts a new one", env->folder, (uint64_t)file.st_size,
-                   (uint64_t)(info.me_last_pgno + 1) * stat_of.ms_psize);
-}
-
+/* A damaged file would kill its reader; one that was cut short, with SIGBUS. */
 static pf_status check_pages(pf_timing_env *env, pf_err *err)
 {
     char name[PATH_MAX + 32];
@@ -229,9 +210,7 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
                        env->folder);
     if (code)
         return pf_timing_env_fail(env->folder, "open", code, err);
-    status = check_length(env, err);
-    if (!status)
-        status = check_pages(env, err);
+    status = check_pages(env, err);
     if (status)
         return status;
     mdb_reader_check(env->mdb, &dead);      /* slots of killed processes pin pages for ever */

@@ -13,7 +13,8 @@
 #include "base/random.h"
 #include "tests/test.h"
 
-enum { ROWS = 600, LARGE_BYTES = 9000, TABLES = 2, ROUNDS = 300, MAP_BYTES = 16 << 20 };
+enum { ROWS = 600, LARGE_BYTES = 9000, TABLES = 2, ROUNDS = 300, MAP_BYTES = 16 << 20, ODD_KEYS = 400,
+       ODD_CHANGES = 40 };
 
 static const char *const names[TABLES] = { "rows", "texts" };
 static char              folder[PATH_MAX];
@@ -142,6 +143,96 @@ static bool check_bytes(const uint8_t *bytes)
     return status == PF_OK;
 }
 
+static MDB_env *open_new(const char *name)
+{
+    snprintf(folder, sizeof folder, "%s", test_path(name));
+    mkdir(folder, 0777);
+    return open_env();
+}
+
+static void check_env(MDB_env *env)
+{
+    pf_err err = { 0 };
+
+    test_ok(pf_lmdb_check(env, "it", "leave", &err), &err);
+}
+
+/* Puts and deletes of all sizes; a key may come several times in one transaction, with less each time. */
+static void whatever_lmdb_writes_passes(void **state)
+{
+    static uint8_t bytes[LARGE_BYTES];
+    MDB_env       *env = open_new("odd");
+    pf_random      random;
+
+    (void)state;
+    pf_random_init(&random, 5);
+    for (int round = 0; round < ROUNDS; round++) {
+        MDB_txn *txn = NULL;
+        MDB_dbi  table = 0;
+
+        assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+        assert_int_equal(mdb_dbi_open(txn, names[round % TABLES], MDB_CREATE, &table), 0);
+        for (int i = 0; i < ODD_CHANGES; i++) {
+            char     text[200];
+            int      number = (int)pf_random_below(&random, ODD_KEYS);
+            MDB_val  key = { (size_t)snprintf(text, sizeof text, "%0*d", 4 + number * 37 % 190, number), text };
+            MDB_val  value = { 1 + pf_random_below(&random, i % 4 ? 900 : LARGE_BYTES), bytes };
+
+            if (pf_random_below(&random, 3) == 0)
+                mdb_del(txn, table, &key, NULL);
+            else
+                assert_int_equal(mdb_put(txn, table, &key, &value, 0), 0);
+            value.mv_size = 1 + value.mv_size / 3;
+            if (i % 8 == 0)
+                assert_int_equal(mdb_put(txn, table, &key, &value, 0), 0);
+        }
+        assert_int_equal(mdb_txn_commit(txn), 0);
+        check_env(env);
+    }
+    mdb_env_close(env);
+}
+
+/* Pages taken and given back in one transaction count, but are never written. */
+static void a_file_that_ends_before_its_last_free_pages_passes(void **state)
+{
+    uint32_t shorter = 0;
+
+    (void)state;
+    for (int count = 40; count < 120; count++) {
+        char        name[16];
+        MDB_env    *env = NULL;
+        MDB_envinfo info = { 0 };
+        pf_buf      file = { 0 };
+        pf_err      err = { 0 };
+
+        snprintf(name, sizeof name, "short%d", count);
+        env = open_new(name);
+        for (int round = 0; round < 3; round++) {
+            MDB_txn *txn = NULL;
+            MDB_dbi  table = 0;
+
+            assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+            assert_int_equal(mdb_dbi_open(txn, names[0], MDB_CREATE, &table), 0);
+            for (int i = 0; i < 2 * count; i++) {
+                static uint8_t bytes[900];
+                int            number = i % count * 7919 % 100003 + round;
+                MDB_val        key = { sizeof number, &number }, value = { sizeof bytes, bytes };
+
+                assert_int_equal(i < count ? mdb_put(txn, table, &key, &value, 0)
+                                           : i > count + round ? mdb_del(txn, table, &key, NULL) : 0, 0);
+            }
+            assert_int_equal(mdb_txn_commit(txn), 0);
+            check_env(env);
+        }
+        assert_int_equal(mdb_env_info(env, &info), 0);
+        test_ok(pf_file_read(test_path(strcat(name, "/data.mdb")), SIZE_MAX, &file, &err), &err);
+        shorter += file.size / page_bytes <= info.me_last_pgno;
+        pf_buf_clear(&file);
+        mdb_env_close(env);
+    }
+    assert_true(shorter > 0);
+}
+
 /* Of the newest state: those in use, and the few that no list of free pages names yet. */
 static void a_page_of_zeros_is_found_where_it_is_in_use(void **state)
 {
@@ -187,6 +278,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_of_zeros_is_found_where_it_is_in_use),
         cmocka_unit_test(what_passes_can_be_walked),
+        cmocka_unit_test(whatever_lmdb_writes_passes),
+        cmocka_unit_test(a_file_that_ends_before_its_last_free_pages_passes),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
