@@ -86,7 +86,7 @@ static enum MHD_Result serve_get(pf_http *http, struct MHD_Connection *connectio
                        ? pages[i].get(http, connection, url + bytes)
                        : result;
     }
-    return pf_http_answer_text(connection, 404, "there is nothing at this path");
+    return pf_http_api_fail(connection, 404, PF_NOT_FOUND, "there is nothing at this path", NULL);
 }
 
 static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connection, pf_http_request *up,
@@ -131,7 +131,9 @@ static enum MHD_Result begin_other(pf_http *http, struct MHD_Connection *connect
     if (st == PF_INVALID)
         return pf_http_api_fail(connection, 400, st, err.msg, NULL);
     if (st)
-        return read ? MHD_YES : pf_http_answer_text(connection, 405, "only GET, HEAD and PUT are served here");
+        return read ? MHD_YES
+                    : pf_http_api_fail(connection, 405, PF_UNSUPPORTED, "only GET, HEAD and PUT are served here",
+                                       "GET, HEAD, PUT");
     if (!may(http, connection, pf_api_grants(&request->api), request->key_name, &result) ||
         !pf_http_api_begin(request, method, &result))
         return result;
@@ -209,6 +211,14 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     *state = NULL;
 }
 
+/* A byte of zero would end the text early and make another path or value of it: it stays as it is written. */
+static size_t unescape(void *user, struct MHD_Connection *connection, char *text)
+{
+    (void)user;
+    (void)connection;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
 static void on_log(void *user, const char *format, va_list arguments)
 {
     char text[512] = "";
@@ -241,7 +251,8 @@ pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *e
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
         (uint16_t)options->port, NULL, NULL, on_request, http,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+        MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
         MHD_OPTION_NOTIFY_COMPLETED, on_end, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,

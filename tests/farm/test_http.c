@@ -223,6 +223,8 @@ static void what_is_wrong_is_said(void **state)
     static const struct { const char *method, *path, *body; long code; const char *error; } wrong[] = {
         { "GET", "/jobs/0", NULL, 400, "INVALID" },          { "GET", "/jobs/12x", NULL, 400, "INVALID" },
         { "GET", "/jobs/99999999999999999999", NULL, 400, "INVALID" },
+        { "GET", "/jobs/7%00", NULL, 400, "INVALID" },       { "GET", "/jobs%00", NULL, 404, "NOT_FOUND" },
+        { "GET", "/nothing", NULL, 404, "NOT_FOUND" },       { "POST", "/nothing", "{}", 405, "UNSUPPORTED" },
         { "GET", "/jobs/7", NULL, 404, "NOT_FOUND" },        { "GET", "/jobs/7/events", NULL, 404, "NOT_FOUND" },
         { "DELETE", "/jobs/7", NULL, 404, "NOT_FOUND" },     { "GET", "/submits/00", NULL, 400, "INVALID" },
         { "GET", "/submits/000000000000000000000000000000ff", NULL, 404, "NOT_FOUND" },
