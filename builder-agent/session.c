@@ -153,9 +153,8 @@ static bool send_heartbeat(pf_agent *agent)
 
 static void new_connection(pf_agent *agent, int64_t now_ns)
 {
-    pf_err err = { 0 };
-
     const char *key = getenv(PF_FARM_KEY_VARIABLE);
+    pf_err      err = { 0 };
 
     pf_log(PF_LOG_WARN, "agent", "coordinator_silent endpoint=%s%s", pf_peer_endpoint(agent->peer),
            key && key[0] ? "" : " key=none hint=\"a farm with keys answers only to them: " PF_FARM_KEY_VARIABLE "\"");

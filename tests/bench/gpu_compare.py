@@ -12,7 +12,7 @@ workspace alive at once.  --fresh: the plan also runs on N sets of inputs that n
 their errors and how many are within the limit.  The exit status is 1 when a build failed, or the error, cosine or memory ratio of one was beyond its
 limit (marked "!").
 """
-import argparse, json, os, statistics, subprocess, sys, time
+import argparse, json, math, os, statistics, subprocess, sys, time
 
 from gpu_cases import shapes_of
 
@@ -72,7 +72,7 @@ def fresh_cell(args, model, plan):
     for seed in range(1001, 1001 + args.fresh):
         done = subprocess.run(["planfarm", *words, "--seed", str(seed), "--json"], capture_output=True, text=True)
         found = json.loads(done.stdout).get("differences", []) if done.stdout.startswith("{") else []
-        errors += [max(difference["max_rel_range"] for difference in found)] if found else []
+        errors += [max(math.inf if difference["max_rel_range"] is None else difference["max_rel_range"] for difference in found)] if found else []
     within = sum(0 <= error <= limit for error in errors)
     return limited(f"{max(errors):.1e} ({within} of {args.fresh})", within == args.fresh) if errors else ""
 
