@@ -92,7 +92,7 @@ static int next_rival(const pf_refine_verdict *verdicts, const pf_timing_entry *
     return best;
 }
 
-int pf_refine_load_rivals(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count,
+int pf_refine_load_rivals(pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count,
                           int out[PF_REFINE_RIVALS])
 {
     int taken = 0;
@@ -103,6 +103,7 @@ int pf_refine_load_rivals(const pf_refine_verdict *verdicts, const pf_timing_ent
             if (i >= 0)
                 out[taken++] = i;
         }
+    memset(verdicts, 0, (size_t)count * sizeof *verdicts);
     return taken;
 }
 

@@ -32,9 +32,10 @@ typedef struct group {                  /* steps of one problem */
 
 typedef struct whole {
     pf_refine_net    net;               /* group_of: owned */
+    pf_build_progress *progress;
     uint32_t         group_count;
-    group           *groups;            /* owned; costliest first once sorted */
-    uint32_t        *order;             /* owned; of groups */
+    group           *groups;            /* owned; by their first step */
+    uint32_t        *order;             /* owned; of groups, costliest first */
     pf_event        *marks[MARKS];      /* owned; between runs */
     pf_refine_load   load;
     int64_t          end_ns;            /* by the clock: nothing is tried any more */
@@ -354,17 +355,19 @@ static void keep(whole *w, trial *t)
     t->graph = before;
 }
 
-/* A candidate that fails here is none, as long as the device still answers. */
+/* A candidate that fails here is none, as long as the device still answers: then the trial is empty. */
 static pf_status capture_trial(const whole *w, trial *t, pf_err *err)
 {
     pf_err    why = { 0 };
-    pf_status st = capture(w, t->group, &t->variant, &t->graph, &why);
+    pf_status st = PF_OK;
 
-    if (!st)
+    if (!capture(w, t->group, &t->variant, &t->graph, &why))
         return PF_OK;
     pf_log(PF_LOG_WARN, "refine", "not-tried layer=\"%s\" tactic=%s reason=\"%s\"",
            w->net.draft->plan.steps[w->groups[t->group].first].name, t->variant.step->tactic->name, why.msg);
-    return w->net.device->ops->stream_sync(w->net.device, w->net.context->stream, err);
+    st = w->net.device->ops->stream_sync(w->net.device, w->net.context->stream, err);
+    drop_trial(w, t);
+    return st;
 }
 
 /* Empty where the candidate cannot take the place. */
@@ -372,11 +375,7 @@ static pf_status make_trial(const whole *w, uint32_t rank, trial *t, pf_err *err
 {
     pf_status st = pf_refine_variant_make(&w->net, t->group, w->groups[t->group].first, rank, &t->variant, err);
 
-    if (!st && t->variant.step)
-        st = capture_trial(w, t, err);
-    if (!st && !t->graph && w->net.device->ops->capture_begin)
-        pf_refine_variant_drop(&w->net, &t->variant);
-    return st;
+    return !st && t->variant.step ? capture_trial(w, t, err) : st;
 }
 
 /* One that takes less of the whole cannot gain what shows in a contest.  All contests may take about as long again as
@@ -511,6 +510,11 @@ static pf_status contend(const whole *w, uint32_t g, uint32_t rank, pf_refine_ve
     return st;
 }
 
+static pf_status go_on(const whole *w, pf_err *err)
+{
+    return pf_progress_tick(w->progress) ? PF_OK : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+}
+
 /* What is about as fast at one clock shows what it is worth when the clock is its own.  That takes time of its own. */
 static pf_status hold_contests(whole *w, uint32_t g, const uint32_t *ranks, const pf_timing_entry *const *entries,
                                uint32_t tried, pf_refine_verdict *verdicts, pf_err *err)
@@ -519,17 +523,18 @@ static pf_status hold_contests(whole *w, uint32_t g, const uint32_t *ranks, cons
     int64_t   start_ns = pf_clock_ns();
     pf_status st = PF_OK;
 
-    for (uint32_t i = 0; i < tried; i++)
-        verdicts[i].faster = false;
-    for (int i = 0; i < count && !st; i++)
-        st = contend(w, g, ranks[rivals[i]], &verdicts[rivals[i]], err);
+    for (int i = 0; i < count && !st; i++) {
+        st = go_on(w, err);
+        if (!st)
+            st = contend(w, g, ranks[rivals[i]], &verdicts[rivals[i]], err);
+    }
     w->contests_ns += pf_clock_ns() - start_ns;
     w->end_ns += pf_clock_ns() - start_ns;
     return st;
 }
 
 /* All are compared with what the group has so far, those that are best alone first, and the best one takes over. */
-static pf_status try_group(whole *w, uint32_t g, pf_build_progress *progress, pf_err *err)
+static pf_status try_group(whole *w, uint32_t g, pf_err *err)
 {
     const pf_choice       *choice = pf_refine_choice(w->net.draft, w->groups[g].first);
     const pf_timing_entry *entries[TRIALS_PER_PROBLEM] = { NULL };
@@ -540,8 +545,9 @@ static pf_status try_group(whole *w, uint32_t g, pf_build_progress *progress, pf
 
     for (; tried < count && !st && pf_clock_ns() < w->end_ns; tried++) {
         entries[tried] = choice->ranked[ranks[tried]];
-        st = pf_progress_tick(progress) ? try_rank(w, g, ranks[tried], &verdicts[tried], err)
-                                        : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        st = go_on(w, err);
+        if (!st)
+            st = try_rank(w, g, ranks[tried], &verdicts[tried], err);
     }
     if (!st && contends(w, g))
         st = hold_contests(w, g, ranks, entries, tried, verdicts, err);
@@ -550,7 +556,7 @@ static pf_status try_group(whole *w, uint32_t g, pf_build_progress *progress, pf
     return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);
 }
 
-static pf_status try_all(whole *w, pf_build_progress *progress, pf_err *err)
+static pf_status try_all(whole *w, pf_err *err)
 {
     pf_status st = capture(w, 0, NULL, &w->base, err);
 
@@ -558,7 +564,7 @@ static pf_status try_all(whole *w, pf_build_progress *progress, pf_err *err)
         st = look_at_load(w, err);
     w->end_ns = pf_clock_ns() + budget_of(w);
     for (uint32_t i = 0; i < w->group_count && !st && pf_clock_ns() < w->end_ns; i++)
-        st = try_group(w, w->order[i], progress, err);
+        st = try_group(w, w->order[i], err);
     return st;
 }
 
@@ -595,7 +601,7 @@ static void close_whole(whole *w)
 pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out,
                           pf_err *err)
 {
-    whole     w = { .net = { draft, context, context->device, context->plan->step_count, NULL } };
+    whole     w = { .net = { draft, context, context->device, context->plan->step_count, NULL }, .progress = progress };
     pf_status st = PF_OK;
 
     if (!w.net.step_count || !is_capturable(context))
@@ -612,7 +618,7 @@ pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_p
     if (!st) {
         group_steps(&w);
         order_groups(&w);
-        st = try_all(&w, progress, err);
+        st = try_all(&w, err);
     }
     if (!st)
         st = collect(&w, out, err);

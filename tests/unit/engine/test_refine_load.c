@@ -205,28 +205,65 @@ static void a_contest_that_fails_says_so(void **state)
 
 /* ---- Who contends */
 
+enum { TRIED = 8 };
+
+typedef struct field { pf_timing_entry entries[TRIED]; const pf_timing_entry *all[TRIED]; } field;
+
+/* The last one was not tried. */
+static void draw_up(field *f, pf_refine_verdict verdicts[TRIED])
+{
+    static const char *const tactics[] = { "onednn_matmul", "onednn_matmul", "onednn_matmul", "onednn_matmul",
+                                           "reference",     "reference",     "cpu_move",      "reference" };
+    static const int64_t     gains[] = { 3000, 6000, -1000, 5000, -9000, -12000, -40000, 0 };
+
+    *f = (field){ .all = { NULL } };
+    for (int i = 0; i < TRIED; i++) {
+        snprintf(f->entries[i].tactic, sizeof f->entries[i].tactic, "%s", tactics[i]);
+        f->all[i] = &f->entries[i];
+        verdicts[i] = (pf_refine_verdict){ .pairs = i < TRIED - 1 ? 10 : 0, .base_ns = 1460000, .gain_ns = gains[i] };
+    }
+}
+
+/* Of those from `first` on; -1: there is no such rival. */
+static void expect_rivals(int first, int count, int one, int two)
+{
+    const int         expected[PF_REFINE_RIVALS] = { one, two };
+    field             f;
+    pf_refine_verdict verdicts[TRIED];
+    int               rivals[PF_REFINE_RIVALS] = { 0 };
+
+    draw_up(&f, verdicts);
+    assert_int_equal(pf_refine_load_rivals(verdicts + first, f.all + first, count, rivals), (one >= 0) + (two >= 0));
+    for (int i = 0; i < PF_REFINE_RIVALS; i++)
+        if (expected[i] >= 0)
+            assert_int_equal(rivals[i], expected[i]);
+}
+
 static void the_close_ones_contend_and_one_of_each_tactic(void **state)
 {
-    static const char *const tactics[] = { "wgmma", "wgmma", "wgmma", "wgmma", "cublas", "cublas", "matmul", "cublas" };
-    static const int64_t     gains[] = { 3000, 6000, -1000, 5000, -9000, -12000, -40000, 0 };
-    pf_timing_entry          entries[8] = { { .rev = 0 } };
-    const pf_timing_entry   *all[8] = { NULL };
-    pf_refine_verdict        verdicts[8] = { { 0 } };
-    int                      rivals[PF_REFINE_RIVALS] = { 0 };
+    (void)state;
+    expect_rivals(0, 8, 1, 4);          /* the other tactic's best, and not the last, which was not tried */
+    expect_rivals(0, 4, 1, 3);
+    expect_rivals(4, 3, 0, 1);
+    expect_rivals(6, 2, -1, -1);
+}
+
+/* One that gained more by turns than another one in a contest, and met nobody there. */
+static void who_does_not_contend_does_not_win(void **state)
+{
+    field             f;
+    pf_refine_verdict verdicts[TRIED];
+    int               rivals[PF_REFINE_RIVALS] = { 0 };
 
     (void)state;
-    for (int i = 0; i < 8; i++) {
-        snprintf(entries[i].tactic, sizeof entries[i].tactic, "%s", tactics[i]);
-        all[i] = &entries[i];
-        verdicts[i] = (pf_refine_verdict){ .pairs = i < 7 ? 10 : 0, .base_ns = 1460000, .gain_ns = gains[i] };
-    }
-    assert_int_equal(pf_refine_load_rivals(verdicts, all, 8, rivals), 2);
-    assert_int_equal(rivals[0], 1);
-    assert_int_equal(rivals[1], 4);             /* the other tactic's best, and not the last, which was not tried */
-    assert_int_equal(pf_refine_load_rivals(verdicts, all, 4, rivals), 2);
-    assert_int_equal(rivals[1], 3);
-    assert_int_equal(pf_refine_load_rivals(verdicts + 4, all + 4, 3, rivals), 2);
-    assert_int_equal(pf_refine_load_rivals(verdicts + 6, all + 6, 2, rivals), 0);
+    draw_up(&f, verdicts);
+    verdicts[1].gain_ns = 30000;
+    verdicts[3].gain_ns = 20000;
+    f.entries[1].workspace_bytes = f.entries[4].workspace_bytes = 4096;         /* among equals the less wins */
+    assert_int_equal(pf_refine_load_rivals(verdicts, f.all, TRIED, rivals), 2);
+    verdicts[rivals[0]] = (pf_refine_verdict){ false, 2, 1460000, -5000, 12000, 0 };
+    verdicts[rivals[1]] = (pf_refine_verdict){ true, 4, 1460000, 15000, 12000, 0 };
+    assert_int_equal(pf_refine_pick(verdicts, f.all, TRIED), rivals[1]);
 }
 
 int main(void)
@@ -239,6 +276,7 @@ int main(void)
         cmocka_unit_test(equals_do_not_take_over),
         cmocka_unit_test(a_contest_that_fails_says_so),
         cmocka_unit_test(the_close_ones_contend_and_one_of_each_tactic),
+        cmocka_unit_test(who_does_not_contend_does_not_win),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
