@@ -389,14 +389,13 @@ static void forget_problem(assigning *a)
     a->pbqp = NULL;
 }
 
-/* Keeps what it finds when that is cheaper than what is kept.  *found: anything fits. */
-static pf_status solve(assigning *a, bool places, bool *found, pf_err *err)
+/* Keeps what it finds when that is cheaper than what is kept.  Errors   INVALID: nothing fits; NO_SPACE. */
+static pf_status solve(assigning *a, bool places, pf_err *err)
 {
     pf_formats *f = a->f;
     bool        exact = false;
     pf_status   st = PF_OK;
 
-    *found = false;
     a->places = places;
     a->pbqp = pf_pbqp_new();
     st = a->pbqp ? add_unit_nodes(a, err) : PF_FAIL_MEMORY(err, sizeof *a);
@@ -407,7 +406,6 @@ static pf_status solve(assigning *a, bool places, bool *found, pf_err *err)
     if (!st) {
         double cost = pf_pbqp_cost(a->pbqp, a->states);
 
-        *found = true;
         for (uint32_t u = 0; u < f->unit_count && cost < f->cost_ns; u++)
             f->units[u].chosen = a->states[a->unit_node[u]];
         f->exact = cost < f->cost_ns ? exact && places : f->exact;
@@ -430,19 +428,19 @@ static bool has_places(const pf_formats *f)
 static pf_status choose(assigning *a, pf_err *err)
 {
     pf_err    own = { 0 };
-    bool      found = false, found_without = false;
-    pf_status st = PF_OK;
+    pf_status st = PF_OK, without = PF_INVALID;
 
     a->f->cost_ns = INFINITY;
-    st = solve(a, true, &found, &own);
-    if (has_places(a->f) && (found ? !a->f->exact : st == PF_INVALID)) {
+    st = solve(a, true, &own);
+    if (has_places(a->f) && (st ? st == PF_INVALID : !a->f->exact)) {
         pf_err_clear(&own);
-        st = solve(a, false, &found_without, &own);
+        without = solve(a, false, &own);
     }
-    if (!found && !found_without)
-        return pf_err_add(err, pf_err_set(err, st, own.file, own.line, "%s", own.msg),
-                          "no layouts fit all layers together");
-    st = PF_OK;
+    st = without == PF_INVALID ? st : without;
+    if (st) {
+        pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+        return st == PF_INVALID ? pf_err_add(err, st, "no layouts fit all layers together") : st;
+    }
     for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
         if (a->flows[v].reader_count)
             st = add_copies(a, v, err);
