@@ -167,11 +167,15 @@ static uint32_t groups_of(const pf_precompile_item *items, uint32_t count)
 static pf_precompilation *allocate(pf_device *device, const pf_precompile_item *items, uint32_t count)
 {
     pf_precompilation *p = pf_calloc(1, sizeof *p);
+    pthread_condattr_t by_monotonic;
 
     if (!p)
         return NULL;
+    pthread_condattr_init(&by_monotonic);
+    pthread_condattr_setclock(&by_monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->done, NULL);
+    pthread_cond_init(&p->done, &by_monotonic);
+    pthread_condattr_destroy(&by_monotonic);
     p->device = device;
     p->group_count = groups_of(items, count);
     p->items = pf_calloc(count + 1, sizeof *p->items);
@@ -214,7 +218,7 @@ static void wait_a_tick(pf_precompilation *p)
 {
     struct timespec until = { 0 };
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += TICK_MS * PF_NS_PER_MS;
     until.tv_sec += until.tv_nsec / PF_NS_PER_S;
     until.tv_nsec %= PF_NS_PER_S;
