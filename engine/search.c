@@ -293,9 +293,9 @@ static pf_status measure_last_resort(pf_search *search, pf_search_item *item, co
                                      pf_err *err)
 {
     pf_search_missing last = { 0 };
-    const pf_tactic *tactic = NULL;
-    uint32_t         listed = 0;
-    pf_status        st = PF_OK;
+    const pf_tactic  *tactic = NULL;
+    uint32_t          listed = 0;
+    pf_status         st = PF_OK;
 
     for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
         st = add_missing(search, item, tactic, &last, &listed, err);
@@ -459,10 +459,10 @@ static pf_status do_work(pf_search *search, pf_search_work *list, uint32_t count
 
 static pf_status find_and_time(pf_search *search, pf_err *err)
 {
-    uint32_t  added = search->count - search->looked_up, count = 0;
-    int64_t   start = pf_clock_ns();
-    pf_search_work     *list = pf_calloc(added + 1, sizeof *list);
-    pf_status st = list ? look_up(search, err) : PF_FAIL_MEMORY(err, added * sizeof *list);
+    uint32_t        added = search->count - search->looked_up, count = 0;
+    int64_t         start = pf_clock_ns();
+    pf_search_work *list = pf_calloc(added + 1, sizeof *list);
+    pf_status       st = list ? look_up(search, err) : PF_FAIL_MEMORY(err, added * sizeof *list);
 
     if (!st)
         st = collect_work(search, list, &count, err);

@@ -211,7 +211,6 @@ static void emit_defines(const pf_problem *p, const window_form *form, const pf_
     const pf_shape *x = shape_in(p, form);
     const pf_ints  *k = form->kernel, *s = form->strides, *d = form->dilations, *pads = form->pads;
     const char     *convert = cg_load_function(pf_graph_value(p->graph, form->node->in[0])->dtype);
-
     int64_t         pitch = pf_layout_pitch(p->in_layout[form->x]);
 
     pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define PIXEL %lld\n", tuning->strip,

@@ -68,7 +68,6 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 
     if (effort <= USUAL_EFFORT && count > OUTDONE_TUNINGS && is_outdone(device, p, list, count))
         count = OUTDONE_TUNINGS;
-
     for (int i = 0; i < count && !st; i++)
         st = pf_tuning_add(out, err, PF_MATMUL_TUNING, PF_MATMUL_TUNING_ARGUMENTS(list[i]));
     return st;
