@@ -123,11 +123,6 @@ void      pf_device_close(pf_device *device);
    is fine.   Thread  any. */
 pf_status pf_device_take(pf_device *device, const pf_allocator *allocator, size_t bytes, void **out, pf_err *err);
 void      pf_device_give_back(pf_device *device, const pf_allocator *allocator, void *pointer);
-/* What enqueue puts on the stream, as a graph, to be given back by ops->graph_free.  It must have run there before: a
-   kernel's first launch loads its code, which cannot be captured.  For devices with ops->capture_begin. */
-typedef pf_status pf_enqueue(void *user, pf_err *err);
-pf_status pf_device_capture(pf_device *device, pf_stream *stream, pf_enqueue *enqueue, void *user,
-                            pf_device_graph **out, pf_err *err);
 /* The first line in which two class texts differ, as "cudnn is 9.14, the plan needs 9.19"; empty when equal. */
 void      pf_device_class_difference(const char *plan_class, const char *this_class, char *out, size_t capacity);
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/device_capture.h"
 #include "engine/race.h"
 #include "engine/refine_compare.h"
 #include "engine/refine_load.h"

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "engine/device_capture.h"
 #include "engine/op.h"
 
 /* ---- Life */

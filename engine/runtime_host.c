@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/device_capture.h"
 #include "engine/race.h"
 #include "engine/runtime.h"
 

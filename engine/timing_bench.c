@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/device_capture.h"
 
 enum { GUARD = 0xa5, POISON = 0x7f };
 

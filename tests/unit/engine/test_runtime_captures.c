@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/device_capture.h"
 #include "engine/op.h"
 #include "engine/runtime.h"
 #include "tests/unit/engine/networks.h"
