@@ -3,10 +3,10 @@
    with the second and third candidates of every other step in place of the first; a step and the one after it, which
    reads what it left in the caches, are timed together.
    On devices with a queue the network is captured with another candidate for all steps of one problem, and runs of both
-   take turns: kernels overlap, so that only inside the whole a choice shows what it is worth (refine_whole.c).  What is
-   timed there is the time round a few such steps (refine_window.h), or the whole; and where the network slows its device
-   the best few are run long enough for that to show (refine_load.h).  From effort 4 on, CPUs run whole networks, too.
-   A candidate that is clearly faster takes over.
+   take turns: kernels overlap, so that only inside the whole a choice shows what it is worth (refine_whole.c).  What
+   counts there is the time round a few such steps (refine_window.h), or that of the whole; and where the network slows
+   its device the best few are run long enough for that to show (refine_load.h).  From effort 4 on, CPUs run whole
+   networks, too.  A candidate that is clearly faster takes over.
    What was found is kept among the timings, under a digest of all candidates of all steps: so a later build with the
    same timings measures nothing and comes to the same plan.  Only steps whose shapes do not vary. */
 #ifndef PF_ENGINE_REFINE_H

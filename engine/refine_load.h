@@ -47,8 +47,8 @@ typedef pf_status pf_refine_bursts(void *user, const pf_refine_burst *burst, int
                                    pf_err *err);
 
 /* Which of those that were compared by turns are worth a contest: not much slower by the time alone; the best of each
-   tactic before others.  entries: whose verdicts these are; they are cleared, since none counts beside those of contests.
-   out: the rivals' numbers; the answer: how many. */
+   tactic before others.  entries: whose verdicts these are; they are cleared, since none counts beside those of
+   contests.  out: the rivals' numbers; the answer: how many. */
 int       pf_refine_load_rivals(pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count,
                                 int out[PF_REFINE_RIVALS]);
 /* Is the other one faster, by more than such blocks scatter? */
