@@ -15,7 +15,7 @@
    Of a meta page: magic u32, version u32, address u64, size u64, the trees of free pages and of names, last page u64,
    transaction u64; the pad of the first tree is the size of a page. */
 enum { HEAD_BYTES = 16, NODE_BYTES = 8, TREE_BYTES = 48, META_BYTES = 136, META_PAGES = 2, VERSION = 1, DEPTH_MAX = 32,
-       PAGE_BYTES_LEAST = 512, PAGE_BYTES_MOST = 1 << 16, KEY_BYTES_MOST = 511 };
+       PAGE_BYTES_LEAST = 512, PAGE_BYTES_MOST = 1 << 16, KEY_BYTES_MOST = 511, TAIL_PAGES_MOST = 1 << 20 };
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
 enum { NODE_BIG = 1, NODE_TREE = 2 };
 /* Of a tree's flags those that say how keys and values are ordered; the first tree's hold the environment's, too. */
@@ -226,6 +226,11 @@ static pf_status check_lists(checker *c)
 
 /* ---- the newest state */
 
+static bool is_meta(const uint8_t *meta)
+{
+    return u32_at(meta) == MAGIC && u32_at(meta + 4) == VERSION;
+}
+
 /* A copy of what the snapshot began with, since two transactions later it is overwritten.  False: that has happened
    already, or the form is another one. */
 static bool copy_meta(const checker *c, size_t transaction, uint8_t meta[META_BYTES])
@@ -235,25 +240,33 @@ static bool copy_meta(const checker *c, size_t transaction, uint8_t meta[META_BY
 
         memcpy(meta, at, META_BYTES);
         atomic_thread_fence(memory_order_acquire);
-        if (u32_at(meta) == MAGIC && u32_at(meta + 4) == VERSION && u64_at(meta + META_BYTES - 8) == transaction)
+        if (is_meta(meta) && u64_at(meta + META_BYTES - 8) == transaction)
             return memcmp(meta, at, META_BYTES) == 0;
     }
     return false;
 }
 
-/* map_bytes: what LMDB has mapped, which bounds the pages that a file may count.  Pages that were taken and given back
-   in one transaction are free without having been written, so the file may end before the last of them. */
-static pf_status check_all(checker *c, const uint8_t *meta, uint64_t map_bytes)
+/* Pages that were taken and given back in one transaction are free without having been written, so the file may end
+   before the last of them. */
+static pf_status count_pages(checker *c, const uint8_t *meta)
 {
-    uint64_t  last = u64_at(meta + META_BYTES - 16);
-    pf_status status = PF_OK;
+    uint64_t last = u64_at(meta + META_BYTES - 16);
 
-    if (last < META_PAGES - 1 || last >= map_bytes / c->page_bytes)
+    c->stored_count = c->file.bytes / c->page_bytes;
+    if (last < META_PAGES - 1 || last >= c->stored_count + TAIL_PAGES_MOST)
         return damaged(c, last, "cannot be its last one");
     c->page_count = last + 1;
-    c->stored_count = c->file.bytes / c->page_bytes;
     if (c->stored_count > c->page_count)
         c->stored_count = c->page_count;
+    return PF_OK;
+}
+
+static pf_status check_all(checker *c, const uint8_t *meta)
+{
+    pf_status status = count_pages(c, meta);
+
+    if (status)
+        return status;
     c->seen = pf_calloc((size_t)(c->page_count / CHAR_BIT + 1), 1);
     if (!c->seen)
         return PF_FAIL_MEMORY(c->err, (size_t)(c->page_count / CHAR_BIT + 1));
@@ -263,26 +276,61 @@ static pf_status check_all(checker *c, const uint8_t *meta, uint64_t map_bytes)
     return status ? status : check_lists(c);
 }
 
+static bool can_be_page_bytes(uint64_t bytes)
+{
+    return bytes >= PAGE_BYTES_LEAST && bytes <= PAGE_BYTES_MOST && (bytes & (bytes - 1)) == 0;
+}
+
+static pf_status check_head(checker *c)
+{
+    pf_status status = PF_OK;
+
+    for (uint64_t page = 0; page < META_PAGES && !status; page++) {
+        const uint8_t *meta = page_at(c, page) + HEAD_BYTES;
+
+        if (c->file.bytes < page * c->page_bytes + HEAD_BYTES + META_BYTES || !is_meta(meta))
+            return PF_OK;           /* LMDB says what it is */
+        if (page == 0)
+            c->page_bytes = u32_at(meta + 24);
+        status = can_be_page_bytes(c->page_bytes) && u32_at(meta + 24) == c->page_bytes
+                     ? count_pages(c, meta)
+                     : damaged(c, page, "says an impossible size of pages");
+    }
+    return status;
+}
+
+pf_status pf_lmdb_check_head(const char *folder, const char *name, const char *advice, pf_err *err)
+{
+    checker   c = { .name = name, .advice = advice, .err = err };
+    char      path[PATH_MAX] = "";
+    pf_status status = pf_path_join(folder, "data.mdb", path, sizeof path, err);
+
+    if (status || pf_file_map(path, &c.file, NULL))
+        return status;              /* LMDB says why it cannot be read */
+    status = check_head(&c);
+    pf_file_unmap(&c.file);
+    return status;
+}
+
 static pf_status check_snapshot(MDB_env *env, MDB_txn *snapshot, checker *c)
 {
     const char *folder = NULL;
     MDB_stat    stat = { 0 };
-    MDB_envinfo info = { 0 };
     uint8_t     meta[META_BYTES] = { 0 };
     char        path[PATH_MAX] = "";
     pf_status   status = PF_OK;
 
-    if (mdb_env_get_path(env, &folder) || mdb_env_stat(env, &stat) || mdb_env_info(env, &info))
+    if (mdb_env_get_path(env, &folder) || mdb_env_stat(env, &stat))
         return PF_FAIL(c->err, PF_INTERNAL, "%s is not open", c->name);
     status = pf_path_join(folder, "data.mdb", path, sizeof path, c->err);
     if (!status)
         status = pf_file_map(path, &c->file, c->err);
     c->page_bytes = stat.ms_psize;
-    if (status || c->page_bytes < PAGE_BYTES_LEAST || c->page_bytes > PAGE_BYTES_MOST)
+    if (status || !can_be_page_bytes(c->page_bytes))
         return status;
     if (c->file.bytes < META_PAGES * c->page_bytes)
         return damaged(c, META_PAGES - 1, "was cut off");
-    return copy_meta(c, mdb_txn_id(snapshot), meta) ? check_all(c, meta, info.me_mapsize) : PF_OK;
+    return copy_meta(c, mdb_txn_id(snapshot), meta) ? check_all(c, meta) : PF_OK;
 }
 
 pf_status pf_lmdb_check(MDB_env *env, const char *name, const char *advice, pf_err *err)

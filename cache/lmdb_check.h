@@ -9,7 +9,11 @@
 
 #include "base/status.h"
 
-/* name and advice: for the message, as "the timing cache DIR" and "move it away".
+/* Before mdb_env_open, which divides by what the head of a file says; nothing where there is no file yet.
+   name and advice: for the message, as "the timing cache DIR" and "move it away".
+   Errors   CORRUPT.   Thread   any; other processes may write meanwhile. */
+pf_status pf_lmdb_check_head(const char *folder, const char *name, const char *advice, pf_err *err);
+/* All of it, after mdb_env_open.
    Errors   CORRUPT; IO, NO_SPACE.   Thread   any; other processes may write meanwhile. */
 pf_status pf_lmdb_check(MDB_env *env, const char *name, const char *advice, pf_err *err);
 

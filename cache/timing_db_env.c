@@ -96,12 +96,13 @@ pf_status pf_timing_env_fail(const char *folder, const char *verb, int code, pf_
 }
 
 /* A damaged file would kill its reader; one that was cut short, with SIGBUS. */
-static pf_status check_pages(pf_timing_env *env, pf_err *err)
+static pf_status check_pages(pf_timing_env *env, bool is_open, pf_err *err)
 {
-    char name[PATH_MAX + 32];
+    static const char advice[] = "move it away, the next build starts a new one";
+    char              name[PATH_MAX + 32];
 
     snprintf(name, sizeof name, "the timing cache %s", env->folder);
-    return pf_lmdb_check(env->mdb, name, "move it away, the next build starts a new one", err);
+    return is_open ? pf_lmdb_check(env->mdb, name, advice, err) : pf_lmdb_check_head(env->folder, name, advice, err);
 }
 
 static pf_status check_format(pf_timing_env *env, MDB_txn *txn, pf_err *err)
@@ -202,15 +203,18 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
 {
     MDB_txn  *txn = NULL;
     int       dead = 0;
-    int       code = map_file(env, map_bytes);
-    pf_status status = PF_OK;
+    int       code = 0;
+    pf_status status = check_pages(env, false, err);
 
+    if (status)
+        return status;
+    code = map_file(env, map_bytes);
     if (code == ENOENT)
         return PF_FAIL(err, PF_NOT_FOUND, "there is no timing cache in %s; a build with --cache makes one",
                        env->folder);
     if (code)
         return pf_timing_env_fail(env->folder, "open", code, err);
-    status = check_pages(env, err);
+    status = check_pages(env, true, err);
     if (status)
         return status;
     mdb_reader_check(env->mdb, &dead);      /* slots of killed processes pin pages for ever */

@@ -66,15 +66,18 @@ static pf_status open_file(pf_db *db, const char *folder, uint64_t map_bytes, pf
 
 pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err *err)
 {
-    pf_db    *db = pf_calloc(1, sizeof *db);
-    int       code = 0;
-    pf_status st = PF_OK;
+    static const char name[] = "the job database", advice[] = "go back to a copy with --restore";
+    pf_db            *db = pf_calloc(1, sizeof *db);
+    int               code = 0;
+    pf_status         st = PF_OK;
 
     *out = NULL;
     if (!db)
         return PF_FAIL_MEMORY(err, sizeof *db);
     db->room.fd = -1;
     st = pf_dir_make(folder, err);
+    if (!st)
+        st = pf_lmdb_check_head(folder, name, advice, err);
     if (st)
         goto out;
     code = mdb_env_create(&db->env);
@@ -87,7 +90,7 @@ pf_status pf_db_open(const char *folder, uint64_t map_bytes, pf_db **out, pf_err
     if (!code)
         code = mdb_env_open(db->env, folder, MDB_NOTLS, 0600);
     if (!code)
-        st = pf_lmdb_check(db->env, "the job database", "go back to a copy with --restore", err);
+        st = pf_lmdb_check(db->env, name, advice, err);
     if (st)
         goto out;
     if (!code)

@@ -92,6 +92,7 @@ static void put_file(const uint8_t *bytes, size_t count)
     FILE *file = NULL;
 
     unlink(test_path("env/lock.mdb"));
+    unlink(test_path("env/data.mdb"));      /* one that is cut to nothing first, a file system may write at once */
     file = fopen(test_path("env/data.mdb"), "wb");      /* not synced, as hundreds of them need not be */
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, count, file), count);
@@ -131,6 +132,11 @@ static bool check_bytes(const uint8_t *bytes)
     pf_status status = PF_CORRUPT;
 
     put_file(bytes, whole.size);
+    status = pf_lmdb_check_head(folder, "it", "leave", &err);
+    if (status && (status != PF_CORRUPT || strncmp(err.msg, "it ", 3) != 0))
+        fail_msg("%d: %s", status, err.msg);
+    if (status)
+        return false;
     env = open_env();
     if (!env)
         return false;               /* LMDB found it out itself */
@@ -251,6 +257,31 @@ static void a_page_of_zeros_is_found_where_it_is_in_use(void **state)
     free(bytes);
 }
 
+/* A bit of each byte of both, and each bit of the size of pages. */
+static void damaged_heads_end_nothing(void **state)
+{
+    enum { HEAD_BYTES = 152, PAGE_BYTES_AT = 40, PAGE_BYTES_BEFORE = 44 };
+    uint8_t *bytes = malloc(whole.size);
+    uint32_t refused = 0;
+
+    (void)state;
+    assert_non_null(bytes);
+    memcpy(bytes, whole.data, whole.size);
+    for (uint32_t i = 0; i < 2 * HEAD_BYTES; i++) {
+        uint32_t byte = i % HEAD_BYTES;
+        bool     all = byte >= PAGE_BYTES_AT && byte < PAGE_BYTES_BEFORE;
+        uint8_t *at = bytes + i / HEAD_BYTES * page_bytes + byte;
+
+        for (uint32_t bit = all ? 0 : byte * 5 % 8; bit <= (all ? 7 : byte * 5 % 8); bit++) {
+            *at ^= (uint8_t)(1 << bit);
+            refused += !check_bytes(bytes);
+            *at ^= (uint8_t)(1 << bit);
+        }
+    }
+    assert_in_range(refused, 2 * 32, 2 * HEAD_BYTES);
+    free(bytes);
+}
+
 static void what_passes_can_be_walked(void **state)
 {
     uint8_t  *bytes = malloc(whole.size);
@@ -263,7 +294,7 @@ static void what_passes_can_be_walked(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         memcpy(bytes, whole.data, whole.size);
         for (int i = 0; i < 1 + round % 8; i++) {
-            uint64_t page = 2 + pf_random_below(&random, whole.size / page_bytes - 2);
+            uint64_t page = pf_random_below(&random, whole.size / page_bytes);
             uint64_t range = round % 2 ? page_bytes : 64;       /* heads and the places of nodes, more often */
 
             bytes[page * page_bytes + pf_random_below(&random, range)] ^= (uint8_t)(1 << pf_random_below(&random, 8));
@@ -278,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_of_zeros_is_found_where_it_is_in_use),
+        cmocka_unit_test(damaged_heads_end_nothing),
         cmocka_unit_test(what_passes_can_be_walked),
         cmocka_unit_test(whatever_lmdb_writes_passes),
         cmocka_unit_test(a_file_that_ends_before_its_last_free_pages_passes),
