@@ -153,12 +153,11 @@ static pf_status make_ready(refining *r, pf_plan *plan, pf_err *err)
 
 /* ---- Candidates in place of others */
 
-/* The plan's memory was laid out for the first candidate: where its output overwrites an input, another must do so
-   too. */
-static bool fits_memory(const pf_bindings *b, const pf_problem *p, const pf_step *step)
+bool pf_refine_fits_memory(const pf_bindings *bindings, const pf_problem *problem, const pf_step *step)
 {
-    for (uint32_t i = 0; i < p->graph->input_count; i++)
-        if (b->in[i] && p->graph->output_count && b->in[i] == b->out[0] && step->in_place != (int32_t)i)
+    for (uint32_t i = 0; i < problem->graph->input_count; i++)
+        if (bindings->in[i] && problem->graph->output_count && bindings->in[i] == bindings->out[0] &&
+            step->in_place != (int32_t)i)
             return false;
     return true;
 }
@@ -199,7 +198,7 @@ static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry
     if (!tactic || tactic->prepare(r->device, step->problem, entry->tuning, NULL, 0, &t->step, &ignored))
         return PF_OK;
     t->bindings = r->context->step_bindings[s];
-    if (!fits_memory(&t->bindings, step->problem, t->step) ||
+    if (!pf_refine_fits_memory(&t->bindings, step->problem, t->step) ||
         (pf_problem_has_constants(step->problem) && !t->step->packed_bytes)) {
         drop_trial(t);
         return PF_OK;

@@ -7,6 +7,9 @@
 
 const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step);
 int              pf_refine_effort(const pf_draft *draft);
+/* The plan's memory was laid out for its own candidate: where that one's output overwrites an input, does the other do
+   so, too?  bindings: the plan's. */
+bool             pf_refine_fits_memory(const pf_bindings *bindings, const pf_problem *problem, const pf_step *step);
 /* The constants of the draft's step as prepared wants them, in memory that pf_free takes; prepared->packed_bytes is not
    0. */
 pf_status        pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *prepared, void **out, pf_err *err);

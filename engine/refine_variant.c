@@ -28,20 +28,15 @@ void pf_refine_variant_drop(const pf_refine_net *n, pf_refine_variant *v)
     *v = (pf_refine_variant){ 0 };
 }
 
-/* The plan's memory was laid out for its own candidate: where an output overwrites an input, another must do so too. */
 static bool fits_bindings(const pf_refine_net *n, uint32_t s, const pf_step *step)
 {
     const pf_bindings *b = &n->context->step_bindings[s];
     const pf_problem  *problem = n->draft->plan.steps[s].problem;
 
-    for (uint32_t i = 0; i < problem->graph->input_count; i++) {
-        bool overwritten = b->in[i] && problem->graph->output_count && b->in[i] == b->out[0];
-        bool missing = !b->in[i] && !problem->in_constant[i];
-
-        if (missing || (overwritten && step->in_place != (int32_t)i))
+    for (uint32_t i = 0; i < problem->graph->input_count; i++)
+        if (!b->in[i] && !problem->in_constant[i])
             return false;
-    }
-    return true;
+    return pf_refine_fits_memory(b, problem, step);
 }
 
 static bool fits(const pf_refine_net *n, uint32_t g, const pf_step *step)
