@@ -95,6 +95,7 @@ pf_status pf_fsck(const pf_state_dir *dir, uint64_t map_bytes, bool repair, void
     pf_core_config_init(&config);
     if (!st)
         st = pf_db_open(path, map_bytes, &db, err);
+    out->has_opened = !st;
     if (!st)
         st = pf_state_dir_join(dir, "blobs", path, sizeof path, err);
     if (!st)

@@ -6,6 +6,7 @@
 #include "coordinator/state_dir.h"
 
 typedef struct pf_fsck_report {         /* open */
+    bool     has_opened;                /* the job database; else nothing was counted */
     uint64_t rows[PF_ROWS_COUNT], bad_rows;
     uint64_t plans, plans_missing;      /* and logs */
     uint64_t blobs, blobs_damaged;      /* models too */

@@ -227,18 +227,24 @@ static void say_line(void *user, const char *line)
     printf("%s\n", line);
 }
 
+static void say_counts(const pf_fsck_report *report)
+{
+    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, "
+           "missing %llu; blobs %llu, damaged %llu\n",
+           (unsigned long long)report->rows[PF_ROWS_JOBS], (unsigned long long)report->rows[PF_ROWS_SUBMITS],
+           (unsigned long long)report->rows[PF_ROWS_PLANS], (unsigned long long)report->rows[PF_ROWS_CLASSES],
+           (unsigned long long)report->rows[PF_ROWS_AGENTS], (unsigned long long)report->bad_rows,
+           (unsigned long long)report->plans, (unsigned long long)report->plans_missing,
+           (unsigned long long)report->blobs, (unsigned long long)report->blobs_damaged);
+}
+
 static pf_status look_over(const pf_server_options *options, const pf_state_dir *dir, pf_err *err)
 {
     pf_fsck_report report;
     pf_status      st = pf_fsck(dir, options->map_bytes, chore.repair, say_line, NULL, &report, err);
 
-    printf("jobs %llu, submits %llu, plans %llu, classes %llu, agents %llu; damaged rows %llu; plans and logs %llu, "
-           "missing %llu; blobs %llu, damaged %llu\n",
-           (unsigned long long)report.rows[PF_ROWS_JOBS], (unsigned long long)report.rows[PF_ROWS_SUBMITS],
-           (unsigned long long)report.rows[PF_ROWS_PLANS], (unsigned long long)report.rows[PF_ROWS_CLASSES],
-           (unsigned long long)report.rows[PF_ROWS_AGENTS], (unsigned long long)report.bad_rows,
-           (unsigned long long)report.plans, (unsigned long long)report.plans_missing, (unsigned long long)report.blobs,
-           (unsigned long long)report.blobs_damaged);
+    if (report.has_opened)
+        say_counts(&report);
     if (!st && report.blobs_damaged && !chore.repair)
         st = PF_FAIL(err, PF_CORRUPT,
                      "%llu blobs are damaged; --repair removes them: plans are built again when asked for, and models "
@@ -278,7 +284,6 @@ static pf_status do_chore(const pf_server_options *options, pf_err *err)
 
     if (!st)
         st = pf_state_dir_open(options->state, 0, options->any_file_system, &dir, err);
-
     if (st)
         return st;
     if (chore.restore)
