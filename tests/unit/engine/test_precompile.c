@@ -97,7 +97,7 @@ static void who_stops_it_gets_no_failure(void **state)
 
 /* ---- Group by group */
 
-enum { GROUPS = 5, OF_GROUP = 3 };
+enum { GROUPS = 5, OF_GROUP = 3, BEGUN_MOST = 64 /* at once, on any machine */ };
 
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t  gate_moved = PTHREAD_COND_INITIALIZER;
@@ -127,12 +127,12 @@ static pf_status behind_gate(pf_device *unused, const pf_problem *p, const char 
 static const pf_tactic gated = { .name = "gated", .compile = behind_gate };
 
 /* Each group has three behind the gate and one that needs the device, in the wrong order. */
-static uint32_t fill_groups(pf_precompile_item *items)
+static uint32_t fill_groups(pf_precompile_item *items, uint32_t groups)
 {
     uint32_t count = 0;
 
     memset(compiled, 0, sizeof compiled);
-    for (uint32_t g = GROUPS; g-- > 0;)
+    for (uint32_t g = groups; g-- > 0;)
         for (int i = 0; i <= OF_GROUP; i++) {
             snprintf(texts[g], sizeof texts[g], "%u", g);
             items[count++] = (pf_precompile_item){ .tactic = i < OF_GROUP ? &gated : &device, .tuning = texts[g],
@@ -144,7 +144,7 @@ static uint32_t fill_groups(pf_precompile_item *items)
 static void a_group_is_there_while_later_ones_are_compiled(void **state)
 {
     pf_precompile_item items[GROUPS * (OF_GROUP + 1)];
-    uint32_t           count = fill_groups(items);
+    uint32_t           count = fill_groups(items, GROUPS);
     pf_precompilation *running = NULL;
     pf_err             err = { 0 };
 
@@ -166,21 +166,23 @@ static void a_group_is_there_while_later_ones_are_compiled(void **state)
 
 static void what_has_not_begun_is_left_at_the_end(void **state)
 {
-    pf_precompile_item items[GROUPS * (OF_GROUP + 1)];
-    uint32_t           count = fill_groups(items);
+    pf_precompile_item items[EACH * (OF_GROUP + 1)];
+    uint32_t           count = fill_groups(items, EACH);
     pf_precompilation *running = NULL;
+    int                begun = 0;
     pf_err             err = { 0 };
 
     (void)state;
     open_gate(1);
     test_ok(pf_precompile_start(NULL, items, count, &running, &err), &err);
     assert_true(pf_precompile_wait(running, 0, NULL, NULL));
-    assert_false(pf_precompile_wait(running, GROUPS - 1, not_once, NULL));
-    open_gate(GROUPS);
+    assert_false(pf_precompile_wait(running, EACH - 1, not_once, NULL));
+    open_gate(EACH);
     pf_precompile_end(running);
     assert_int_equal(compiled[0][0], OF_GROUP);
-    for (int g = 0; g < GROUPS; g++)
-        assert_in_range(compiled[0][g], 0, OF_GROUP);
+    for (int g = 0; g < EACH; g++)
+        begun += compiled[0][g];
+    assert_in_range(begun, OF_GROUP, OF_GROUP + BEGUN_MOST);
     pf_precompile_end(NULL);
 }
 
