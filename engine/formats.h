@@ -74,8 +74,6 @@ bool      pf_formats_side_by_side(const pf_problem *problem, pf_layout layout, p
 /* formats_parts.c: does the transpose put no element elsewhere, in these layouts? */
 bool      pf_formats_renames(const pf_graph *graph, const pf_node *transpose, pf_layout in, pf_layout out);
 
-/* formats_units.c: units with their options; those of other forms only where a region's first form turned out badly. */
-pf_status pf_formats_make_units(pf_formats *formats, pf_err *err);
 /* formats_parts.c: options of concats, slices and transposes become views where nothing need be moved. */
 pf_status pf_formats_free_parts(pf_formats *formats, pf_err *err);
 /* Does input `index` of a concat, in a layout that all share, lie in one piece in the output, or the output of a slice
@@ -93,8 +91,6 @@ bool      pf_formats_channels(const pf_graph *graph, pf_node_id node, pf_layout 
 bool      pf_formats_copies_to_places(const pf_formats *formats);
 /* formats_units.c: the node of a unit that is just this one node, of that op; else NULL. */
 const pf_node *pf_formats_only_node(const pf_formats *formats, const pf_format_unit *unit, pf_op_kind op);
-/* formats_units.c: one more option, whose layouts are owned by the unit then when it has no problem. */
-pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err);
 /* formats_units.c: an option that is no step and costs nothing: all inputs in one layout, the output in the other. */
 pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layout out, pf_err *err);
 /* formats_units.c: does some tactic besides oracles take the unit's problem in these layouts? */

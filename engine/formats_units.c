@@ -54,7 +54,8 @@ static pf_status add_unit(pf_formats *f, char *name, pf_format_unit **out, pf_er
     return PF_OK;
 }
 
-pf_status pf_formats_add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err)
+/* Its layouts are owned by the unit then when it has no problem. */
+static pf_status add_option(pf_format_unit *unit, const pf_format_option *option, pf_err *err)
 {
     if (pf_grow((void **)&unit->options, &unit->option_capacity, unit->option_count + 1, sizeof *unit->options))
         return PF_FAIL_MEMORY(err, sizeof *unit->options);
@@ -73,7 +74,7 @@ pf_status pf_formats_add_free_option(pf_format_unit *unit, pf_layout in, pf_layo
         for (uint32_t i = 0; i < unit->in_count; i++)
             option.in[i] = in;
         *option.out = out;
-        st = pf_formats_add_option(unit, &option, err);
+        st = add_option(unit, &option, err);
     } else {
         st = PF_FAIL_MEMORY(err, sizeof in);
     }
@@ -159,7 +160,7 @@ static pf_status keep_problem(pf_formats *f, pf_format_unit *unit, pf_problem *p
         f->search->items[option.item].varies |= !pf_problem_is_bound(option.problem);
         option.in = option.problem->in_layout;
         option.out = option.problem->out_layout;
-        st = pf_formats_add_option(unit, &option, err);
+        st = add_option(unit, &option, err);
     }
     if (st)
         pf_problem_free(problem);
@@ -585,7 +586,8 @@ static pf_status copy_outputs(pf_formats *f, pf_err *err)
     return st;
 }
 
-pf_status pf_formats_make_units(pf_formats *f, pf_err *err)
+/* With their options; those of other forms only where a region's first form turned out badly. */
+static pf_status make_units(pf_formats *f, pf_err *err)
 {
     form     *first = pf_calloc(f->regions->count + 1, sizeof *first),
              *second = pf_calloc(f->regions->count + 1, sizeof *second);
@@ -631,7 +633,7 @@ pf_status pf_formats_choose(const pf_graph *graph, const pf_profile *profile, co
     st = out->wanted && out->pitch && out->placed ? PF_OK
                                                   : PF_FAIL_MEMORY(err, graph->value_count * sizeof *out->pitch);
     if (!st)
-        st = pf_formats_make_units(out, err);
+        st = make_units(out, err);
     if (!st)
         st = pf_formats_assign(out, err);
     if (st)

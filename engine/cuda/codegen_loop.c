@@ -265,12 +265,7 @@ static pf_status generate(const pf_problem *p, pf_value_id stored, int vector, i
     return st;
 }
 
-pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err)
-{
-    return generate(p, PF_NONE, vector, threads, 0, out, err);
-}
-
-pf_status pf_codegen_loop_tiled(const pf_problem *p, int vector, int threads, int along, pf_program *out, pf_err *err)
+pf_status pf_codegen_loop(const pf_problem *p, int vector, int threads, int along, pf_program *out, pf_err *err)
 {
     return generate(p, PF_NONE, vector, threads, along, out, err);
 }

@@ -9,13 +9,11 @@
 const char *pf_codegen_loop_declines(const pf_problem *p);
 /* Elements that one thread may compute at most: 16 bytes of the widest output, dividing the innermost extent. */
 int         pf_codegen_loop_widest(const pf_problem *p);
-pf_status   pf_codegen_loop(const pf_problem *p, int vector, int threads, pf_program *out, pf_err *err);
 /* Is its one input of size read along another dim than the outputs are written along, as where images change layout? */
 bool        pf_codegen_loop_turns(const pf_problem *p);
-/* The same kernel with blocks that are tiles of both dims, `along` threads along the one that is read: what a warp
-   reads a little of, its neighbours read the rest of.  Where nothing turns it is pf_codegen_loop. */
-pf_status   pf_codegen_loop_tiled(const pf_problem *p, int vector, int threads, int along, pf_program *out,
-                                  pf_err *err);
+/* along: where something turns, blocks are tiles of both dims with so many threads along the one that is read: what a
+   warp reads a little of, its neighbours read the rest of.  0: no tiles. */
+pf_status   pf_codegen_loop(const pf_problem *p, int vector, int threads, int along, pf_program *out, pf_err *err);
 /* A kernel for what is computed behind `value`, which out0 holds when it starts: in place, element by element. The
    problem has one output, of the value's shape and type, and both lie linear. */
 const char *pf_codegen_behind_declines(const pf_problem *p, pf_value_id value);

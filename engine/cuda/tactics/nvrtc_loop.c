@@ -74,7 +74,7 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
         return PF_FAIL(err, PF_INVALID, "nvrtc_loop has no tuning '%s'", tuning);
     /* at another shape the innermost extent may divide less */
     while (vector > pf_codegen_loop_widest(p)) vector /= 2;
-    return pf_codegen_loop_tiled(p, vector, threads, along, out, err);
+    return pf_codegen_loop(p, vector, threads, along, out, err);
 }
 
 PF_PROGRAM_TACTIC(nvrtc_loop, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,

@@ -34,13 +34,13 @@ static pf_status cluster(const pf_problem *p, pf_program *out, pf_err *err)
 
 static pf_status loop_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
-    return pf_codegen_loop(p, pf_codegen_loop_widest(p), 256, out, err);
+    return pf_codegen_loop(p, pf_codegen_loop_widest(p), 256, 0, out, err);
 }
 
 static pf_status loop_tiles(const pf_problem *p, pf_program *out, pf_err *err)
 {
     assert_true(pf_codegen_loop_turns(p));
-    return pf_codegen_loop_tiled(p, pf_codegen_loop_widest(p), 256, 16, out, err);
+    return pf_codegen_loop(p, pf_codegen_loop_widest(p), 256, 16, out, err);
 }
 
 static pf_status row_first(const pf_problem *p, pf_program *out, pf_err *err)
@@ -546,7 +546,7 @@ static void picked_rows_are_loaded_whole(void **state)
         pf_program  program = {0};
 
         test_ok(pf_problem_parse(cases[i].text, &p, &err), &err);
-        test_ok(pf_codegen_loop(p, 8, 128, &program, &err), &err);
+        test_ok(pf_codegen_loop(p, 8, 128, 0, &program, &err), &err);
         assert_int_equal(strstr((const char *)program.source.data, "*(const wide<f16, V> *)(in0") != NULL,
                          cases[i].wide);
         pf_program_clear(&program);
