@@ -8,7 +8,7 @@ import transformers
 from torch import nn
 from torch.nn import functional as F
 
-from gpu_zoo_networks import NETWORKS, Encoder, network, text, timm_model, vision
+from gpu_zoo_networks import NETWORKS, Encoder, network, timm_model
 from zoo_recipe import Recipe, picture, settle
 from zoo_sequences import CachedDecoder, Logits
 
