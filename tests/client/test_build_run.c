@@ -588,7 +588,7 @@ static void a_build_that_is_interrupted_leaves_nothing(void **state)
     int      code = 0;
 
     (void)state;
-    tiny_model_deep(program_path("deep.onnx"), 24);
+    tiny_model_deep(program_path("deep.onnx"), 24, 96);
     files = program_files();
     pid = program_start((const char *const[]){"build", "deep.onnx", "--effort", "5", "--cache", "../deep", NULL});
     usleep(600 * 1000);

@@ -286,19 +286,19 @@ void tiny_model_image(const char *path)
     write_model(&m, path);
 }
 
-void tiny_model_deep(const char *path, int layers)
+void tiny_model_deep(const char *path, int layers, int side)
 {
     model m;
     char  last[32] = "x", next[32];
 
     begin(&m);
-    add_input(&m, "x", (const int64_t[]){1, 4, 96, 96}, 4);
+    add_input(&m, "x", (const int64_t[]){1, 4, side, side}, 4);
     for (int i = 0; i < layers; i++) {
         snprintf(next, sizeof next, "c%d", i);
         add_conv(&m, next, last, 4 + i, 5 + i);
         snprintf(last, sizeof last, "%s", next);
     }
-    add_output(&m, last, (const int64_t[]){1, 4 + layers, 96, 96}, 4);
+    add_output(&m, last, (const int64_t[]){1, 4 + layers, side, side}, 4);
     write_model(&m, path);
 }
 

@@ -19,7 +19,7 @@ static int set_up(void **state)
     mkdir(test_path("work"), 0777);
     tiny_model(program_path("tiny.onnx"));
     tiny_model_add(program_path("add.onnx"));
-    tiny_model_deep(program_path("deep.onnx"), 6);
+    tiny_model_deep(program_path("deep.onnx"), 6, 96);
     tiny_model_unknown(program_path("unknown.onnx"));
     tiny_model_misfit(program_path("misfit.onnx"));
     live_start(&farm);

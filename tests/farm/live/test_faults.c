@@ -16,7 +16,7 @@
 #include "tests/client/tiny_model.h"
 #include "tests/farm/live/live.h"
 
-enum { LAYERS = 5 };       /* of a build that takes some seconds */
+enum { LAYERS = 5, SIDE = 96 };     /* of a build that takes some seconds */
 
 static live farm;
 
@@ -29,15 +29,16 @@ static int set_up(void **state)
     return 0;
 }
 
-/* Submits a build that takes a while, of a model that no other test builds, and waits until it is under way. */
-static int64_t start_build(int layers)
+/* Submits a build that takes a while, of a model that no other test builds and none of whose layers was timed before,
+   and waits until it is under way. */
+static int64_t start_build(int number)
 {
     char    name[32];
     json_t *answer = NULL;
     int64_t id = 0, until = pf_clock_ns() + 30 * PF_NS_PER_S;
 
-    snprintf(name, sizeof name, "deep%d.onnx", layers);
-    tiny_model_deep(program_path(name), layers);
+    snprintf(name, sizeof name, "deep%d.onnx", number);
+    tiny_model_deep(program_path(name), LAYERS, SIDE + 1 + number);
     answer = LIVE_JSON(&farm, 0, "submit", name, "--gpu", "cpu");
     id = live_number(live_job(answer), "job_id");
     json_decref(answer);
@@ -97,7 +98,7 @@ static void no_build_runs(void)
 
 static void a_killed_agent_costs_one_attempt(void **state)
 {
-    int64_t id = start_build(LAYERS);
+    int64_t id = start_build(0);
     json_t *answer = NULL, *job = NULL;
 
     (void)state;
@@ -146,7 +147,7 @@ static void damaged_models_are_mended(void **state)
     pf_err    err = {0};
 
     (void)state;
-    tiny_model_deep(program_path("damaged.onnx"), 1);
+    tiny_model_deep(program_path("damaged.onnx"), 1, 96);
     test_ok(pf_file_digest(program_path("damaged.onnx"), &digest, &bytes, &err), &err);
     pf_digest_to_hex(&digest, hex);
     snprintf(name, sizeof name, "farm/agent-a/blobs/%s", hex);
@@ -172,7 +173,7 @@ static void damaged_models_are_mended(void **state)
 
 static void a_killed_coordinator_loses_nothing(void **state)
 {
-    int64_t id = start_build(LAYERS + 1);
+    int64_t id = start_build(1);
     json_t *answer = NULL, *list = NULL;
 
     (void)state;
@@ -182,7 +183,7 @@ static void a_killed_coordinator_loses_nothing(void **state)
     live_start_coordinator(&farm);
     answer = live_until(&farm, id, "done");
     assert_int_equal(live_number(live_job(answer), "attempt"), 1);
-    list = LIVE_JSON(&farm, 0, "list", "--model", "deep6");
+    list = LIVE_JSON(&farm, 0, "list", "--model", "deep1");
     assert_int_equal(json_array_size(json_object_get(list, "jobs")), 1);
     json_decref(list);
     json_decref(answer);
@@ -190,7 +191,7 @@ static void a_killed_coordinator_loses_nothing(void **state)
 
 static void a_cancelled_build_ends_at_once(void **state)
 {
-    int64_t id = start_build(LAYERS + 2), began = pf_clock_ns();
+    int64_t id = start_build(2), began = pf_clock_ns();
     char    text[24];
     json_t *answer = NULL;
 
@@ -222,8 +223,8 @@ static void wait_for_waiters(int64_t id, int64_t wanted)
 static void leaving_a_wait_leaves_the_build(void **state)
 {
     json_t *answer = NULL;
-    int64_t id = start_build(LAYERS + 7);
-    pid_t   waiting = program_start((const char *const[]){"submit", "deep12.onnx", "--gpu", "cpu", "--wait", NULL});
+    int64_t id = start_build(7);
+    pid_t   waiting = program_start((const char *const[]){"submit", "deep7.onnx", "--gpu", "cpu", "--wait", NULL});
     pf_buf  said = {0};
 
     (void)state;
@@ -242,7 +243,7 @@ static void leaving_a_wait_leaves_the_build(void **state)
 /* What comes while the build runs is what is stored when it has ended. */
 static void a_log_is_followed_to_its_end(void **state)
 {
-    int64_t id = start_build(LAYERS + 8);
+    int64_t id = start_build(8);
     char    text[24];
     run     followed = {0}, whole = {0};
 
@@ -260,8 +261,8 @@ static void a_log_is_followed_to_its_end(void **state)
 
 static void giving_up_one_submit_leaves_the_build_to_the_other(void **state)
 {
-    int64_t id = start_build(LAYERS + 3);
-    json_t *second = LIVE_JSON(&farm, 0, "submit", "deep8.onnx", "--gpu", "cpu"), *answer = NULL;
+    int64_t id = start_build(3);
+    json_t *second = LIVE_JSON(&farm, 0, "submit", "deep3.onnx", "--gpu", "cpu"), *answer = NULL;
 
     (void)state;
     assert_int_equal(live_number(live_job(second), "job_id"), id);
@@ -274,7 +275,7 @@ static void giving_up_one_submit_leaves_the_build_to_the_other(void **state)
 
 static void a_crashed_build_is_told_and_tried_again(void **state)
 {
-    int64_t id = start_build(LAYERS + 4);
+    int64_t id = start_build(4);
     pid_t   process = job_process();
     json_t *answer = NULL;
     run     watched = {0};
@@ -296,7 +297,7 @@ static void a_crashed_build_is_told_and_tried_again(void **state)
 
 static void a_stopped_agent_is_fenced(void **state)
 {
-    int64_t id = start_build(LAYERS + 5);
+    int64_t id = start_build(5);
     json_t *answer = NULL, *job = NULL;
 
     (void)state;
@@ -313,7 +314,7 @@ static void a_stopped_agent_is_fenced(void **state)
 
 static void an_agent_that_is_stopped_gives_its_builds_back(void **state)
 {
-    int64_t id = start_build(LAYERS + 6);
+    int64_t id = start_build(6);
     json_t *answer = NULL;
 
     (void)state;

@@ -110,8 +110,8 @@ static void the_second_agent_times_nothing(void **state)
     json_t *first = NULL, *second = NULL;
 
     (void)state;
-    tiny_model_deep(program_path("one.onnx"), 2);
-    tiny_model_deep(program_path("other.onnx"), 2);
+    tiny_model_deep(program_path("one.onnx"), 2, 96);
+    tiny_model_deep(program_path("other.onnx"), 2, 96);
     add_doc_string(program_path("other.onnx"));
     first = build("one.onnx", "one.plan");
     live_kill(&farm.agent, SIGTERM);
