@@ -13,8 +13,8 @@ void tiny_model_external(const char *path, const char *location);
 /* input "input" f32 [batch,3,224,224] -> Conv(3x3, strides 16) -> Relu -> GlobalAveragePool -> Flatten -> Gemm ->
    "output" [batch,10]. */
 void tiny_model_image(const char *path);
-/* input "x" f32 [1,4,side,side] -> as many convolutions of different sizes in a row: a build that takes a while.  Models
-   of one side have layers in common, of which only the first one's build times anything. */
+/* input "x" f32 [1,4,side,side] -> as many convolutions of different sizes in a row: a build that takes a while.
+   Models of one side have layers in common, of which only the first one's build times anything. */
 void tiny_model_deep(const char *path, int layers, int side);
 /* "x" and "y" f32 [2,3] -> Add -> "sum". */
 void tiny_model_add(const char *path);
