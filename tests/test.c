@@ -96,6 +96,14 @@ uint64_t test_seed(void)
     return test_count("PF_SEED", 1, (uint64_t)pf_clock_wall_ns());
 }
 
+uint64_t test_seed_of_now(void)
+{
+    uint64_t now = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", now, now);
+
+    print_message("PF_SEED=%llu\n", (unsigned long long)seed);
+    return seed;
+}
+
 /* The system counts the threads of a user, so this becomes one who has no other process. */
 bool test_limit_threads(unsigned count)
 {

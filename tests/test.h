@@ -37,6 +37,8 @@ bool test_limit_threads(unsigned count);
 
 /* Of what a test draws: the environment's PF_SEED, else 1, or with PF_LONG another one each time. */
 uint64_t test_seed(void);
+/* Of what is drawn anew each time the test runs: the environment's PF_SEED, else by the clock.  It is printed. */
+uint64_t test_seed_of_now(void);
 
 /* Fails the test with the message of err unless status is PF_OK. */
 #define test_ok(status, err) test_is_ok((status), (err), __FILE__, __LINE__)

@@ -48,7 +48,7 @@ static void network_close(bad_network *n)
 static void a_bad_network_loses_nothing(void **state)
 {
     static journal j;
-    uint64_t       today = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", today, today);
+    uint64_t       seed = test_seed_of_now();
     daemon_process d = { 0 };
     bad_network    n = { 0 };
     scripted_agent one = { .daemon = &n.via, .name = "one", .class_name = "cpu-test", .slots = 2,
@@ -58,7 +58,6 @@ static void a_bad_network_loses_nothing(void **state)
     pf_peer       *client = NULL;
 
     (void)state;
-    print_message("PF_SEED=%llu\n", (unsigned long long)seed);
     daemon_start(&d, test_path("network"), quick);
     network_open(&n, &d, seed);
     journal_open(&j, &n.via, seed);

@@ -24,7 +24,7 @@ static void kill_often(uint32_t round, uint32_t kills)
     char           name[32] = "", folder[4096] = "";
     pf_random      random = { 0 };
 
-    pf_random_init(&random, (uint64_t)pf_clock_wall_ns());
+    pf_random_init(&random, test_seed_of_now());
     snprintf(name, sizeof name, "state%u", round);
     snprintf(folder, sizeof folder, "%s", test_path(name));
     daemon_start(&d, folder, quick);

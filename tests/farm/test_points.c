@@ -128,7 +128,6 @@ static uint32_t die_somewhere(const point *list, size_t count, const point *sure
     uint32_t  deaths = die_at(sure, 3);
 
     pf_random_init(&random, seed);
-    print_message("PF_SEED=%llu\n", (unsigned long long)seed);
     for (uint64_t k = 0; k < tries; k++) {
         const point *p = &list[pf_random_below(&random, count)];
         uint32_t     number = 1 + (uint32_t)pf_random_below(&random, p->often);
@@ -141,8 +140,7 @@ static uint32_t die_somewhere(const point *list, size_t count, const point *sure
 
 static void every_point_loses_nothing(void **state)
 {
-    uint64_t today = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", today, today);
-    uint64_t some = test_count("PF_POINTS", 5, 0), deaths = 0;
+    uint64_t seed = test_seed_of_now(), some = test_count("PF_POINTS", 5, 0), deaths = 0;
 
     (void)state;
     variable = "BREAK_KILL";
@@ -158,8 +156,7 @@ static void every_point_loses_nothing(void **state)
    lost either way. */
 static void every_failure_loses_nothing(void **state)
 {
-    uint64_t today = (uint64_t)pf_clock_wall_ns() / PF_NS_PER_S, seed = test_count("PF_SEED", today, today);
-    uint64_t some = test_count("PF_FAILURES", 4, 400), deaths = 0;
+    uint64_t seed = test_seed_of_now(), some = test_count("PF_FAILURES", 4, 400), deaths = 0;
 
     (void)state;
     variable = "BREAK_FAIL";
