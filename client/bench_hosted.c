@@ -53,13 +53,10 @@ static pf_status keep(hosted_loop *l, int64_t start_ns, int64_t end_ns, pf_err *
         out->warmup_count++;
         return PF_OK;
     }
-    if (pf_grow((void **)&out->queries, &out->capacity, out->count + 1, sizeof *out->queries))
-        return PF_FAIL_MEMORY(err, sizeof *out->queries);
     if (!out->count)
         l->first_ns = start_ns;
-    out->queries[out->count++] = (pf_query){.compute_ms = ms, .enqueue_ms = ms, .latency_ms = ms};
     out->walltime_s = (double)(end_ns - l->first_ns) / (double)PF_NS_PER_S;
-    return PF_OK;
+    return pf_bench_keep(out, &(pf_query){.compute_ms = ms, .enqueue_ms = ms, .latency_ms = ms}, err);
 }
 
 static pf_status run_query(hosted_loop *l, pf_err *err)

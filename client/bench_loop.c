@@ -213,13 +213,10 @@ static pf_status finish_query(loop *l, slot *s, pf_err *err)
         out->warmup_count++;
         return PF_OK;
     }
-    if (pf_grow((void **)&out->queries, &out->capacity, out->count + 1, sizeof *out->queries))
-        return PF_FAIL_MEMORY(err, sizeof *out->queries);
     if (!out->count)
         l->first_ms = start_ms;
     l->last_ms = end_ms;
-    out->queries[out->count++] = query;
-    return PF_OK;
+    return pf_bench_keep(out, &query, err);
 }
 
 static bool is_done(const loop *l)
@@ -283,6 +280,14 @@ pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *conte
     if (status)
         pf_bench_clear(out);
     return status;
+}
+
+pf_status pf_bench_keep(pf_bench *bench, const pf_query *query, pf_err *err)
+{
+    if (pf_grow((void **)&bench->queries, &bench->capacity, bench->count + 1, sizeof *bench->queries))
+        return PF_FAIL_MEMORY(err, sizeof *bench->queries);
+    bench->queries[bench->count++] = *query;
+    return PF_OK;
 }
 
 void pf_bench_clear(pf_bench *bench)

@@ -32,6 +32,8 @@ pf_status pf_bench_run(const pf_plan *plan, pf_device *device, pf_context *conte
 /* The same with host tensors in and out, for plans that are hosted. */
 pf_status pf_bench_run_hosted(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs,
                               const pf_bench_options *options, pf_bench *out, pf_err *err);
+/* One more query that counts.  Errors   NO_SPACE. */
+pf_status pf_bench_keep(pf_bench *bench, const pf_query *query, pf_err *err);
 void      pf_bench_clear(pf_bench *bench);
 
 #endif
