@@ -18,13 +18,12 @@ void pf_refine_variant_drop(const pf_refine_net *n, pf_refine_variant *v)
     pf_step_free(v->step);
     if (v->workspace)
         pf_device_give_back(n->device, NULL, v->workspace);
-    for (uint32_t s = 0; v->packed && s < n->step_count; s++)
-        if (v->packed[s])
-            pf_device_give_back(n->device, NULL, v->packed[s]);
-    for (uint32_t s = 0; v->in && s < n->step_count; s++)
-        drop_inputs(n, s, v->in[s]);
-    pf_free(v->packed);
-    pf_free(v->in);
+    for (uint32_t s = 0; v->constants && s < n->step_count; s++) {
+        if (v->constants[s].packed)
+            pf_device_give_back(n->device, NULL, v->constants[s].packed);
+        drop_inputs(n, s, v->constants[s].in);
+    }
+    pf_free(v->constants);
     *v = (pf_refine_variant){ 0 };
 }
 
@@ -96,29 +95,20 @@ static pf_status bring_constants(const pf_refine_net *n, uint32_t s, void ***out
     return st;
 }
 
-static pf_status bring_all(const pf_refine_net *n, uint32_t g, pf_refine_variant *v, pf_err *err)
+/* Of all steps of the group. */
+static pf_status make_constants(const pf_refine_net *n, uint32_t g, pf_refine_variant *v, pf_err *err)
 {
     pf_status st = PF_OK;
 
-    v->in = pf_calloc(n->step_count, sizeof *v->in);
-    if (!v->in)
-        return PF_FAIL_MEMORY(err, n->step_count * sizeof *v->in);
-    for (uint32_t s = 0; s < n->step_count && !st; s++)
-        if (n->group_of[s] == g)
-            st = bring_constants(n, s, &v->in[s], err);
-    return st;
-}
-
-static pf_status pack_all(const pf_refine_net *n, uint32_t g, pf_refine_variant *v, pf_err *err)
-{
-    pf_status st = PF_OK;
-
-    v->packed = pf_calloc(n->step_count, sizeof *v->packed);
-    if (!v->packed)
-        return PF_FAIL_MEMORY(err, n->step_count * sizeof *v->packed);
-    for (uint32_t s = 0; s < n->step_count && !st; s++)
-        if (n->group_of[s] == g)
-            st = pack_step(n, s, v->step, &v->packed[s], err);
+    v->constants = pf_calloc(n->step_count, sizeof *v->constants);
+    if (!v->constants)
+        return PF_FAIL_MEMORY(err, n->step_count * sizeof *v->constants);
+    for (uint32_t s = 0; s < n->step_count && !st; s++) {
+        if (n->group_of[s] != g)
+            continue;
+        st = v->step->packed_bytes ? pack_step(n, s, v->step, &v->constants[s].packed, err)
+                                   : bring_constants(n, s, &v->constants[s].in, err);
+    }
     return st;
 }
 
@@ -140,9 +130,7 @@ pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_
     }
     if (out->step->workspace_bytes)
         st = pf_device_take(n->device, NULL, out->step->workspace_bytes, &out->workspace, err);
-    if (!st && out->step->packed_bytes)
-        st = pack_all(n, group, out, err);
-    else if (!st && pf_problem_has_constants(problem))
-        st = bring_all(n, group, out, err);
+    if (!st && (out->step->packed_bytes || pf_problem_has_constants(problem)))
+        st = make_constants(n, group, out, err);
     return st;
 }

@@ -12,12 +12,16 @@ typedef struct pf_refine_net {
     uint32_t       *group_of;           /* by step: steps of one problem are one group */
 } pf_refine_net;
 
+typedef struct pf_refine_constants {    /* of a step; both NULL where it has none */
+    void  *packed;                      /* owned; device memory: as the candidate wants them */
+    void **in;      /* owned; all inputs, with the constants that the plan's candidate did without */
+} pf_refine_constants;
+
 typedef struct pf_refine_variant {      /* step NULL: the plan's own */
-    pf_step *step;                      /* owned */
-    void    *workspace;                 /* owned; device memory */
-    void   **packed;  /* owned; device memory by step: its constants as the candidate wants them, or NULL */
-    void  ***in;      /* owned; by step: pointers to inputs where the plan's candidate did without constants, or NULL */
-    uint32_t rank;
+    pf_step             *step;          /* owned */
+    void                *workspace;     /* owned; device memory */
+    pf_refine_constants *constants;     /* owned; by step of the network, or NULL */
+    uint32_t             rank;
 } pf_refine_variant;
 
 /* rank: in the choice of the group's first step.  A candidate that cannot take the place is none: then the variant

@@ -142,8 +142,8 @@ static pf_status enqueue_step(const network *n, uint32_t s, pf_err *err)
     if (!v->step)
         return pf_context_enqueue_step(net->context, s, net->context->stream, err);
     bindings.workspace = v->workspace;
-    bindings.packed = v->packed ? v->packed[s] : NULL;
-    bindings.in = v->in ? v->in[s] : bindings.in;
+    bindings.packed = v->constants ? v->constants[s].packed : NULL;
+    bindings.in = v->constants && v->constants[s].in ? v->constants[s].in : bindings.in;
     return v->step->tactic->enqueue(v->step, &bindings, net->context->stream, err);
 }
 
