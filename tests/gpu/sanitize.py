@@ -288,14 +288,6 @@ def scattered_elements(net):
     return [net.op("ScatterElements", x, which, net.input("few", 3, 70), axis=0)]
 
 
-@model("volumes")
-def volumes(net):
-    x = net.input("x", 2, 12, 5, 9, 7)
-    y = net.op("Relu", net.op("Conv", x, net.weight(16, 12, 3, 3, 3), net.weight(16), kernel_shape=[3, 3, 3], pads=[1, 1, 1, 1, 1, 1]))
-    most = net.op("MaxPool", y, kernel_shape=[2, 2, 2], strides=[2, 2, 2])
-    return [most, net.op("AveragePool", y, kernel_shape=[3, 3, 3], strides=[2, 2, 2], pads=[1, 1, 1, 1, 1, 1])]
-
-
 @model("samples", "nvrtc_loop")
 def samples(net):
     x = net.input("x", 2, 6, 11, 13)
