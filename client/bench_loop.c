@@ -247,9 +247,10 @@ static void end_recording(loop *l)
 static pf_status run_queries(loop *l, pf_err *err)
 {
     pf_status status = l->device->ops->event_record(l->device, l->origin, l->stream, err);
+    uint64_t  next = 0;
 
-    for (uint64_t i = 0; !status && !is_done(l); i++) {
-        slot *s = &l->slots[i % IN_FLIGHT];
+    for (; !status && !is_done(l); next++) {
+        slot *s = &l->slots[next % IN_FLIGHT];
 
         status = finish_query(l, s, err);
         if (!status)
@@ -257,8 +258,8 @@ static pf_status run_queries(loop *l, pf_err *err)
         if (!status)
             status = start_query(l, s, err);
     }
-    for (int s = 0; s < IN_FLIGHT && !status; s++)
-        status = finish_query(l, &l->slots[s], err);
+    for (uint64_t i = 0; i < IN_FLIGHT && !status; i++)         /* the oldest first: the last one ends the time */
+        status = finish_query(l, &l->slots[(next + i) % IN_FLIGHT], err);
     end_recording(l);
     l->out->walltime_s = (l->last_ms - l->first_ms) / 1e3;
     return status;

@@ -204,6 +204,23 @@ static void bench_reports_what_the_contract_names(void **state)
     json_decref(value);
 }
 
+/* With an odd and an even number of queries: two are in flight when the last one is started. */
+static void the_queries_of_a_bench_fit_into_its_time(void **state)
+{
+    static const char *const iterations[] = {"1", "2"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof iterations / sizeof *iterations; i++) {
+        json_t *value = JSON("bench", "tiny.plan", "--iterations", iterations[i], "--warmup", "0", "--duration", "0");
+        double  mean_ms = json_number_value(json_object_get(json_object_get(value, "compute_ms"), "mean"));
+        double  queries = json_number_value(json_object_get(value, "queries"));
+
+        assert_true(mean_ms > 0);
+        assert_true(mean_ms * queries <= 1e3 * json_number_value(json_object_get(value, "walltime_seconds")) + 1e-5);
+        json_decref(value);
+    }
+}
+
 static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
 {
     static const char *const lines[] = {"=== Performance summary ===",
@@ -611,6 +628,7 @@ int main(void)
         cmocka_unit_test(other_outputs_are_a_mismatch),
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
+        cmocka_unit_test(the_queries_of_a_bench_fit_into_its_time),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
         cmocka_unit_test(a_build_says_what_it_cannot_write),
         cmocka_unit_test(an_odd_name_is_one_line_and_one_file),
