@@ -150,9 +150,11 @@ static pf_status check_value(const pf_option *option, const char *text, pf_err *
     double number = 0;
     char   flag[NAME_BYTES + 2];
 
-    if (option->kind != PF_OPTION_INT && option->kind != PF_OPTION_REAL)
-        return PF_OK;
     pf_option_flag(option, flag, sizeof flag);
+    if (!text[0])
+        return PF_FAIL(err, PF_USAGE, "%s is given an empty value; it needs a value: %s", flag, option->value);
+    if (option->kind == PF_OPTION_TEXT)
+        return PF_OK;
     if (!read_number(option, text, &number))
         return PF_FAIL(err, PF_USAGE, "%s takes a %s, not \"%.80s\"", flag,
                        option->kind == PF_OPTION_INT ? "whole number" : "number", text);
@@ -182,6 +184,15 @@ static bool is_option(const plan *p, const char *word)
         if (strcmp(p->names[i], word + 2) == 0)
             return true;
     return false;
+}
+
+/* An operand without a letter is a variable of a script that is not set. */
+static pf_status check_operands(const pf_args *args, pf_err *err)
+{
+    for (uint32_t i = 0; i < args->operand_count; i++)
+        if (!args->operands[i][0])
+            return PF_FAIL(err, PF_USAGE, "operand %" PRIu32 " is empty; --help shows how the verb is used", i + 1);
+    return PF_OK;
 }
 
 static pf_status parse(pf_args *args, int argc, char **argv, pf_err *err)
@@ -216,7 +227,7 @@ static pf_status parse(pf_args *args, int argc, char **argv, pf_err *err)
     }
     args->operands = argv + optind;
     args->operand_count = (uint32_t)(argc - optind);
-    return status;
+    return status ? status : check_operands(args, err);
 }
 
 pf_status pf_args_parse(const pf_option *options, int argc, char **argv, pf_args **out, pf_err *err)
