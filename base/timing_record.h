@@ -71,6 +71,10 @@ struct pf_timing_store {
     pf_status (*merge)(pf_timing_store *store, const char *class_text, const char *problem_text,
                        const pf_timing_record *entries, pf_err *err);
     void      (*close)(pf_timing_store *store);
+    /* NULL in a home that nothing outlives.  candidate (tactic, tuning, rev) is tried now, and may end the process;
+       NULL: nothing is any more.  See cache/trial.h. */
+    void      (*note_trial)(pf_timing_store *store, const char *class_text, const char *problem_text,
+                            const pf_timing_entry *candidate);
 };
 pf_status pf_timing_store_memory(pf_timing_store **out, pf_err *err);
 

@@ -12,10 +12,13 @@
 #include "base/log.h"
 #include "builder-agent/renewal.h"
 #include "builder-agent/state.h"
+#include "builder-agent/timing_home.h"
 
 #define TELL_NS (200 * PF_NS_PER_MS)    /* between two PROGRESS or two LOG of a lease */
 
 #define EXIT_NS (10 * PF_NS_PER_S)      /* a process may take to end after it told its result */
+
+enum { CRASHES_UNCHARGED_MOST = 16 };
 
 enum { PHASES = PF__PHASE__PHASE_UPLOAD + 1 };
 
@@ -125,6 +128,7 @@ static pf_status start_process(pf_agent *agent, pf_lease *lease, const Pf__Offer
         st = pf_line_log_open(&lease->log, log_path, err);
     if (!st)
         st = pf_child_start(argv, lease->folder, &lease->child, err);
+    lease->process = lease->child.pid;
     return st;
 }
 
@@ -265,7 +269,14 @@ static const struct { int signal; Pf__FailureKind kind; pf_status status; const 
     { SIGXCPU, PF__FAILURE_KIND__FAILURE_TIMEOUT, PF_TIMEOUT, " because it used too much time" },
 };
 
-static void explain_signal(pf_lease *lease, int number)
+/* A candidate that crashed is left out from now on, so the job gets further with each attempt, and is not charged for
+   it; up to a point, since a machine that is broken crashes at anything. */
+static bool is_known_now(const pf_agent *agent, const pf_lease *lease)
+{
+    return lease->attempt <= CRASHES_UNCHARGED_MOST && pf_timing_home_crashed(agent->dir.folder, lease->process);
+}
+
+static void explain_signal(const pf_agent *agent, pf_lease *lease, int number)
 {
     Pf__FailureKind kind = PF__FAILURE_KIND__FAILURE_INFRA;
     pf_status       status = PF_INTERNAL;
@@ -278,6 +289,10 @@ static void explain_signal(pf_lease *lease, int number)
             status = deaths[i].status;
             why = deaths[i].why;
         }
+    }
+    if (is_known_now(agent, lease)) {
+        kind = PF__FAILURE_KIND__FAILURE_COLLATERAL;
+        status = PF_DEVICE;
     }
     pf_line_log_last(&lease->log, last, sizeof last);
     snprintf(message, sizeof message, "the build's process died of SIG%s while %s%s%s%s", name ? name : "?",
@@ -345,7 +360,7 @@ void pf_lease_reap(pf_agent *agent, pf_lease *lease)
         return;
     }
     if (WIFSIGNALED(wait_status) && !lease->ended)
-        explain_signal(lease, WTERMSIG(wait_status));
+        explain_signal(agent, lease, WTERMSIG(wait_status));
     else if (!lease->ended)
         explain_exit(agent, lease, WEXITSTATUS(wait_status));
     pf_log(PF_LOG_INFO, "agent", "process_ended job=%llu failure=%d message=\"%s\"", (unsigned long long)lease->job_id,

@@ -14,11 +14,20 @@
 #include "builder-agent/job.h"
 #include "builder-agent/options.h"
 #include "builder-agent/state.h"
+#include "cache/trial.h"
 #include "engine/planfarm.h"
 #include "proto/farm_key.h"
 
+/* In a signal handler, into the job's log. */
+static void say_crash(const char *sentence)
+{
+    if (write(STDERR_FILENO, sentence, strlen(sentence)) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
+        return;         /* nowhere left to say it */
+}
+
 static pf_status mode_job(char **argv, pf_err *err)
 {
+    pf_trial_watch(say_crash);
     return pf_job_main(argv[2], err);
 }
 

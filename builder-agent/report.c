@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "builder-agent/state.h"
+#include "builder-agent/timing_home.h"
 #include "proto/transfer/transfer.h"
 
 #define LOG_NS    (20 * PF_NS_PER_S)        /* a log that takes longer is left out */
@@ -141,11 +142,25 @@ static pf_status put_log(const char *folder, const pf_job_file *job, pf_err *err
     return st;
 }
 
+/* The farm learns of the candidate that crashed the build before it gives the job to another agent. */
+static void tell_crash(const char *folder, const pf_job_file *job)
+{
+    pf_timing_home *home = NULL;
+    pf_err          why = { 0 };
+
+    if (pf_timing_home_crashed(job->agent_folder, 0) &&
+        pf_timing_home_open(job->agent_folder, job->coordinator, folder, &home, &why))
+        pf_log(PF_LOG_WARN, "agent", "crash_not_told reason=\"%s\"", why.msg);
+    pf_timing_home_close(home);
+}
+
 pf_status pf_report_log_main(const char *folder, pf_err *err)
 {
     pf_job_file *job = pf_calloc(1, sizeof *job);
     pf_status    st = job ? pf_job_file_read(folder, job, err) : PF_FAIL_MEMORY(err, sizeof *job);
 
+    if (!st)
+        tell_crash(folder, job);
     if (!st)
         st = put_log(folder, job, err);
     pf_free(job);

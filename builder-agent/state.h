@@ -68,6 +68,7 @@ struct pf_lease {
     char                 folder[PATH_MAX];
     /* the build's process */
     pf_child             child;
+    pid_t                process;       /* its number, also when it is gone */
     pf_line_log          log;
     pf_record_reader     records;
     bool                 ended;         /* a DONE or FAILED record came */

@@ -147,6 +147,14 @@ static pf_status merge(pf_timing_store *base, const char *class_text, const char
     return PF_OK;
 }
 
+static void note_trial(pf_timing_store *base, const char *class_text, const char *problem_text,
+                       const pf_timing_entry *candidate)
+{
+    pf_timing_store *local = ((farm_store *)base)->local;
+
+    local->note_trial(local, class_text, problem_text, candidate);
+}
+
 static void close_store(pf_timing_store *base)
 {
     farm_store *store = (farm_store *)base;
@@ -173,7 +181,8 @@ pf_status pf_timing_farm_store(pf_timing_db *db, pf_timing_store *local, const c
         pf_free(store);
         return st;
     }
-    store->base = (pf_timing_store){ .lookup = lookup, .merge = merge, .close = close_store };
+    store->base = (pf_timing_store){ .lookup = lookup, .merge = merge, .close = close_store,
+                                     .note_trial = note_trial };
     store->db = db;
     store->local = local;
     store->lease_folder = lease_folder;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "builder-agent/timing_farm.h"
 #include "cache/timing_db.h"
+#include "cache/trial.h"
 
 struct pf_timing_home {
     pf_timing_db    *db;
@@ -32,12 +33,21 @@ pf_status pf_timing_home_open(const char *agent_folder, const char *coordinator,
         st = pf_timing_db_store(home->db, &home->store, err);
     if (!st && coordinator[0])
         st = pf_timing_farm_store(home->db, home->store, coordinator, lease_folder, &home->farm, err);
+    if (!st)
+        st = pf_trial_settle(folder, pf_timing_home_store(home), err);
     if (st) {
         pf_timing_home_close(home);
         return st;
     }
     *out = home;
     return PF_OK;
+}
+
+bool pf_timing_home_crashed(const char *agent_folder, pid_t pid)
+{
+    char folder[PATH_MAX];
+
+    return !pf_path_join(agent_folder, "timing", folder, sizeof folder, NULL) && pf_trial_crashed(folder, pid);
 }
 
 void pf_timing_home_close(pf_timing_home *home)

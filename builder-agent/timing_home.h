@@ -4,6 +4,8 @@
 #ifndef PF_BUILDER_AGENT_TIMING_HOME_H
 #define PF_BUILDER_AGENT_TIMING_HOME_H
 
+#include <sys/types.h>
+
 #include "base/timing_record.h"
 
 typedef struct pf_timing_home pf_timing_home;
@@ -11,6 +13,9 @@ typedef struct pf_timing_home pf_timing_home;
 /* coordinator: its address for agents; "": the farm is left alone.  lease_folder: see timing_farm.h. */
 pf_status        pf_timing_home_open(const char *agent_folder, const char *coordinator, const char *lease_folder,
                                      pf_timing_home **out, pf_err *err);
+/* Did a build that is gone crash while it tried a candidate, and does nobody know that yet?  pid 0: any build.  Opening
+   the home tells. */
+bool             pf_timing_home_crashed(const char *agent_folder, pid_t pid);
 void             pf_timing_home_close(pf_timing_home *home);            /* NULL is fine */
 pf_timing_store *pf_timing_home_store(pf_timing_home *home);            /* borrowed until close */
 /* The folder of compiled kernels beside them; borrowed until close. */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cache/timing_db.h"
+#include "cache/trial.h"
 
 /* A merge that was answered and is not written yet. */
 typedef struct pending {
@@ -19,6 +20,8 @@ typedef struct db_store {
     pf_timing_db    *db;            /* borrowed */
     pf_timing_store *unstored;      /* what could not be written; NULL while all could */
     pf_err           warning;       /* why */
+    pf_trial        *trial;         /* NULL until something is tried, and where that cannot be noted */
+    bool             trial_asked;
     bool             behind;        /* a thread writes; what is above is its own while there is anything to write */
     pthread_t        writer;
     pthread_mutex_t  lock;          /* of what follows */
@@ -103,6 +106,22 @@ static pf_status merge(pf_timing_store *base, const char *class_text, const char
                        const pf_timing_record *entries, pf_err *err)
 {
     return write_one((db_store *)base, class_text, problem_text, entries, err);
+}
+
+/* A build must not fail because what it tries cannot be noted. */
+static void note_trial(pf_timing_store *base, const char *class_text, const char *problem_text,
+                       const pf_timing_entry *candidate)
+{
+    db_store *store = (db_store *)base;
+    pf_err    why = {0};
+
+    if (!store->trial_asked && candidate && pf_trial_open(pf_timing_db_folder(store->db), &store->trial, &why))
+        pf_log(PF_LOG_INFO, "timing_db", "trials_not_noted reason=\"%s\"", why.msg);
+    store->trial_asked |= candidate != NULL;
+    if (store->trial && candidate)
+        pf_trial_begin(store->trial, class_text, problem_text, candidate);
+    else if (store->trial)
+        pf_trial_end(store->trial);
 }
 
 /* ---- Written behind */
@@ -231,6 +250,7 @@ static void close_store(pf_timing_store *base)
     end_writer(store);
     if (store->unstored)
         store->unstored->close(store->unstored);
+    pf_trial_close(store->trial);
     pf_free(store);
 }
 
@@ -241,7 +261,8 @@ pf_status pf_timing_db_store(pf_timing_db *db, pf_timing_store **out, pf_err *er
     *out = NULL;
     if (!store)
         return PF_FAIL_MEMORY(err, sizeof *store);
-    store->base = (pf_timing_store){.lookup = lookup, .merge = merge, .close = close_store};
+    store->base =
+        (pf_timing_store){.lookup = lookup, .merge = merge, .close = close_store, .note_trial = note_trial};
     store->db = db;
     *out = &store->base;
     return PF_OK;

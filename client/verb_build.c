@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "cache/timing_db.h"
+#include "cache/trial.h"
 #include "client/cache_folder.h"
 #include "client/cancel.h"
 #include "client/config_flags.h"
@@ -95,7 +96,10 @@ static pf_status open_store(build *b, pf_err *err)
         pf_warn(b->call, "timings of this build are not stored: %s", why.msg);
         return PF_OK;
     }
-    return status ? PF_FAIL(err, status, "%s", why.msg) : pf_timing_db_store_behind(b->db, &b->store, err);
+    if (status)
+        return PF_FAIL(err, status, "%s", why.msg);
+    status = pf_timing_db_store_behind(b->db, &b->store, err);
+    return status ? status : pf_trial_settle(pf_timing_db_folder(b->db), b->store, err);
 }
 
 static pf_status open_all(build *b, pf_err *err)
@@ -201,10 +205,21 @@ static void say_report(build *b)
         pf_say(b->call, "  outputs were not compared: the reference does not run on generated inputs\n");
 }
 
+/* In a signal handler. */
+static void say_crash(const char *sentence)
+{
+    static const char before[] = "planfarm: ", after[] = "\n";
+
+    if (write(STDERR_FILENO, before, sizeof before - 1) < 0 || write(STDERR_FILENO, sentence, strlen(sentence)) < 0 ||
+        write(STDERR_FILENO, after, sizeof after - 1) < 0)
+        return;         /* nowhere left to say it */
+}
+
 static pf_status build_here(build *b, pf_err *err)
 {
     pf_status status = check_target(b->plan_path, b->model_path, err);
 
+    pf_trial_watch(say_crash);
     if (!status)
         status = open_all(b, err);
     if (!status)

@@ -443,7 +443,8 @@ void pf_job_back_off(pf_core *core, pf_job *job, const pf_setback *why)
     if (why->charged)
         pf_run_of(core, job)->charged++;
     if (why->crashed) {
-        note_crash(core, job);
+        if (why->charged)       /* a crash that is not says something of the agent at most */
+            note_crash(core, job);
         pf_agents_note_crash(core, job->run->agent, job->id);
     }
     if (job->run->charged >= core->config.charged_limit ||

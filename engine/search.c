@@ -204,6 +204,30 @@ static pf_status find_likely(const pf_search *search, const pf_search_item *item
     return st;
 }
 
+static bool any_right(const pf_timing_record *record, const pf_choose_rules *rules, pf_err *err, pf_status *st)
+{
+    pf_choice choice = { 0 };
+    bool      any = false;
+
+    *st = pf_choose_rank(record, rules, &choice, err);
+    any = choice.count > 0;
+    pf_choose_clear(&choice);
+    return any;
+}
+
+/* When all tactics failed, the reference is what is left, and its time must be known too. */
+static pf_status add_last_resort(const pf_search *search, const pf_search_item *item, pf_search_missing *out,
+                                 pf_err *err)
+{
+    const pf_tactic *tactic = NULL;
+    uint32_t         listed = 0;
+    pf_status        st = PF_OK;
+
+    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
+        st = add_missing(search, item, tactic, out, &listed, err);
+    return st;
+}
+
 /* A record of enough effort knows all tunings of the tactics that are in it, so they need not be asked for again. */
 static pf_status find_missing(const pf_search *search, pf_search_item *item, pf_search_missing *out, pf_err *err)
 {
@@ -228,6 +252,9 @@ static pf_status find_missing(const pf_search *search, pf_search_item *item, pf_
     }
     item->only_oracle = oracles && offered;
     out->enumerated_all = asked == offered || enough;
+    /* the last that failed ended its build before the reference's turn came */
+    if (!st && !out->count && !item->only_oracle && !any_right(&item->record, &search->rules, err, &st) && !st)
+        st = add_last_resort(search, item, out, err);
     return st;
 }
 
@@ -262,7 +289,8 @@ static pf_status measure(pf_search *search, pf_search_item *item, computation *c
 {
     pf_timing_options options = { .effort = effort_of(search),
                                   .workspace_limit_bytes = search->rules.workspace_limit_bytes,
-                                  .best_known_ns = c->best_ns, .go_on = pf_progress_tick, .user = search->progress };
+                                  .best_known_ns = c->best_ns, .store = search->store,
+                                  .go_on = pf_progress_tick, .user = search->progress };
     pf_status         st = open_timing(search, err);
     pf_timing_spent   before = { 0 };
 
@@ -277,28 +305,12 @@ static pf_status measure(pf_search *search, pf_search_item *item, computation *c
     return st;
 }
 
-static bool any_right(const pf_timing_record *record, const pf_choose_rules *rules, pf_err *err, pf_status *st)
-{
-    pf_choice choice = { 0 };
-    bool      any = false;
-
-    *st = pf_choose_rank(record, rules, &choice, err);
-    any = choice.count > 0;
-    pf_choose_clear(&choice);
-    return any;
-}
-
-/* When all tactics failed, the reference is what is left, and its time must be known too. */
 static pf_status measure_last_resort(pf_search *search, pf_search_item *item, computation *c, pf_timing_record *fresh,
                                      pf_err *err)
 {
     pf_search_missing last = { 0 };
-    const pf_tactic  *tactic = NULL;
-    uint32_t          listed = 0;
-    pf_status         st = PF_OK;
+    pf_status         st = add_last_resort(search, item, &last, err);
 
-    for (uint32_t at = 0; !st && (tactic = next_offer(search, item->problem, true, &at)) != NULL;)
-        st = add_missing(search, item, tactic, &last, &listed, err);
     if (!st && last.count)
         st = measure(search, item, c, &last, fresh, err);
     pf_free(last.items);

@@ -184,6 +184,15 @@ static void fail_entry(contest *race, racer *r, pf_status status, const pf_err *
     r->run.racing = false;
 }
 
+/* entry: NULL when it survived. */
+static void note_trial(const contest *race, const pf_timing_entry *entry)
+{
+    pf_timing_store *store = race->options->store;
+
+    if (store && store->note_trial)
+        store->note_trial(store, race->timing->device->class_text, race->bench.problem->text, entry);
+}
+
 /* An entry that could not be made ready says why; that is no failure of the build. */
 static void make_ready(contest *race, racer *r, const pf_timing_candidate *candidate, size_t cold_bytes)
 {
@@ -197,6 +206,7 @@ static void make_ready(contest *race, racer *r, const pf_timing_candidate *candi
     r->entry.rev = candidate->tactic->rev;
     r->entry.effort = (uint8_t)race->options->effort;
     r->entry.wall_ns = pf_clock_wall_ns();
+    note_trial(race, &r->entry);
     st = pf_bench_prepare(&race->bench, candidate->tactic, candidate->tuning.text, 0, cold_bytes, &r->runner, &reason);
     race->timing->spent.ready_ns += pf_clock_ns() - start;
     if (st) {
@@ -300,12 +310,14 @@ static pf_status glance(contest *race, int64_t *ns, pf_err *err)
             continue;
         if (!goes_on(race))
             return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+        note_trial(race, &r->entry);
         st = pf_bench_glance(&race->bench, &r->runner, PF_TIMING_BATCH_NS, &ns[i], &reason);
         if (st)
             fail_entry(race, r, st, &reason);
         else if (ns[i] < least && pf_bench_captures(&race->bench, &r->runner))
             least = ns[i];
     }
+    note_trial(race, NULL);
     race->glance_ns = race->glance_ns == INT64_MAX ? least : race->glance_ns;
     return PF_OK;
 }
@@ -325,11 +337,13 @@ static pf_status calibrate(contest *race, pf_err *err)
         if (!r->run.racing || r->runner.graph)
             continue;
         rival = pf_bench_captures(&race->bench, &r->runner) && ns[i] / ALIKE < race->glance_ns;
+        note_trial(race, &r->entry);
         failed = pf_bench_calibrate(&race->bench, &r->runner, rival ? race->glance_ns : ns[i], PF_TIMING_BATCH_NS,
                                     REPEATS_MAX, &reason);
         if (failed)
             fail_entry(race, r, failed, &reason);
     }
+    note_trial(race, NULL);
     return st;
 }
 
@@ -529,6 +543,7 @@ static pf_status run_wave(contest *race, const pf_timing_candidate *candidates, 
             st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         else
             make_ready(race, &race->racers[i], &candidates[i], cold_bytes(race, race->count));
+        note_trial(race, NULL);
     }
     if (!race->options->only_check && !race->options->to_the_end)
         drop_the_hopeless(race);

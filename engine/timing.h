@@ -41,6 +41,7 @@ typedef struct pf_timing_options {
     bool     to_the_end;  /* nobody is dropped for being behind: all get all samples, up to their time budget */
     bool     only_check;                /* each runs once and is compared with the oracle; nothing is timed, and TIMED
                                            ones have no samples */
+    pf_timing_store *store;             /* who is told what is tried, for the case that it crashes; NULL: nobody */
     bool   (*go_on)(void *user);        /* asked between samples; NULL: always */
     void    *user;
 } pf_timing_options;

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "cache/timing_db.h"
+#include "cache/trial.h"
 #include "engine/planfarm.h"
 
 typedef struct folder_store {
@@ -26,6 +27,14 @@ static pf_status merge(pf_timing_store *store, const char *class_text, const cha
     pf_timing_store *inner = ((folder_store *)store)->inner;
 
     return inner->merge(inner, class_text, problem_text, entries, err);
+}
+
+static void note_trial(pf_timing_store *store, const char *class_text, const char *problem_text,
+                       const pf_timing_entry *candidate)
+{
+    pf_timing_store *inner = ((folder_store *)store)->inner;
+
+    inner->note_trial(inner, class_text, problem_text, candidate);
 }
 
 static void close_store(pf_timing_store *store)
@@ -59,10 +68,12 @@ pf_status pf_timing_store_open(const char *folder, pf_timing_store **out, pf_err
     *out = NULL;
     if (!s)
         return PF_FAIL_MEMORY(err, sizeof *s);
-    s->base = (pf_timing_store){ lookup, merge, close_store };
+    s->base = (pf_timing_store){ lookup, merge, close_store, note_trial };
     st = open_db(folder, &s->db, err);
     if (!st)
         st = pf_timing_db_store(s->db, &s->inner, err);
+    if (!st)
+        st = pf_trial_settle(pf_timing_db_folder(s->db), s->inner, err);
     if (st) {
         close_store(&s->base);
         return st;

@@ -150,6 +150,25 @@ static void crashes_on_two_agents_are_enough(void **state)
     pf_message_clear(&lease.message);
 }
 
+/* The agent knows which candidate it was, so that the next attempt gets further, there or elsewhere. */
+static void a_crash_that_is_not_charged_is_no_poison(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 };
+    uint64_t job = running_job(r, &lease), next = AGENT_1;
+
+    rig_fail(r, AGENT_1, rig_offer_of(&lease), PF__FAILURE_KIND__FAILURE_COLLATERAL, true);
+    pf_message_clear(&lease.message);
+    assert_int_equal(rig_state(r, job), BACKOFF);
+    rig_hello(r, AGENT_2, 2, 1);
+    rig_tick(r, 3 * S);
+    next = rig_has(r, AGENT_2, PF_MSG_OFFER) ? AGENT_2 : AGENT_1;
+    lease = rig_lease(r, next);
+    rig_fail(r, next, rig_offer_of(&lease), PF__FAILURE_KIND__FAILURE_INFRA, true);
+    assert_int_equal(rig_state(r, job), BACKOFF);
+    pf_message_clear(&lease.message);
+}
+
 static void a_lease_that_stands_still_is_taken_away(void **state)
 {
     rig             *r = *state;
@@ -254,6 +273,7 @@ int main(void)
         TEST(an_offer_that_cannot_be_sent_goes_back), TEST(an_agent_gets_no_more_than_its_slots),
         TEST(credit_said_before_an_offer_came_is_not_spent_twice), TEST(heartbeats_keep_a_lease),
         TEST(a_silent_agent_loses_its_lease_and_three_times_is_enough), TEST(crashes_on_two_agents_are_enough),
+        TEST(a_crash_that_is_not_charged_is_no_poison),
         TEST(a_lease_that_stands_still_is_taken_away), TEST(a_lease_that_the_agent_no_longer_lists_is_lost),
         TEST(what_each_failure_does), TEST(backoff_grows_and_has_a_limit),
     };

@@ -1,6 +1,7 @@
 /* A device module for test_failing: hardmax on a CPU by tactics that take it and then fail, each for rows of one length
    and each in another way, of which most show only when a whole plan is run. */
 #include <math.h>
+#include <signal.h>
 #include <string.h>
 
 #include "engine/device_module.h"
@@ -10,7 +11,7 @@
 enum { ROWS = 3, LENGTH_LEAST = 4 };
 
 /* What becomes of rows of LENGTH_LEAST elements, of one more, and so on. */
-typedef enum failure_way { WRONG, NOT_A_NUMBER, FAILS, GREEDY, NOT_LOADED, WRONG_IF_POSITIVE } failure_way;
+typedef enum failure_way { WRONG, NOT_A_NUMBER, FAILS, GREEDY, NOT_LOADED, WRONG_IF_POSITIVE, CRASHES } failure_way;
 
 static const char *takes(const pf_problem *p, failure_way way)
 {
@@ -56,6 +57,8 @@ static pf_status run(const pf_bindings *b, failure_way way, pf_err *err)
     float       *y = b->out[0];
     int          length = LENGTH_LEAST + (int)way;
 
+    if (way == CRASHES)
+        raise(SIGSEGV);
     if (way == FAILS)
         return PF_FAIL(err, PF_DEVICE, "this tactic fails when it is run");
     hardmax(x, y, length);
@@ -110,9 +113,10 @@ TACTIC(fails_to_run, FAILS);
 TACTIC(fails_greedy, GREEDY);
 TACTIC(fails_to_load, NOT_LOADED);
 TACTIC(fails_if_positive, WRONG_IF_POSITIVE);
+TACTIC(fails_by_crashing, CRASHES);
 
 static const pf_tactic *const tactics[] = { &fails_wrong, &fails_nan, &fails_to_run, &fails_greedy, &fails_to_load,
-                                            &fails_if_positive, NULL };
+                                            &fails_if_positive, &fails_by_crashing, NULL };
 
 static pf_status no_device(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err)
 {

@@ -1,15 +1,19 @@
 /* A candidate that turns out wrong, or fails, only when the whole plan is run: the next one is taken, at every effort,
-   and the next build knows it from the start. */
+   and the next build knows it from the start.  One that crashes ends the build, and the next one leaves it out. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error_list.h"
 #include "base/memory.h"
+#include "cache/trial.h"
 #include "engine/device_module.h"
 #include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
 
-enum { WAYS = 6, LENGTH_LEAST = 4, MOST_BYTES = 1 << 30 };
+enum { WAYS = 6, CRASHES = 6, LENGTH_LEAST = 4, MOST_BYTES = 1 << 30 };
 
 static const pf_device_module *module;
 
@@ -138,6 +142,78 @@ static void without_another_the_layer_is_named(void **state)
     pf_network_free(net);
 }
 
+/* ---- Crashes */
+
+/* A layer that a candidate takes which crashes; a mean behind it, which is timed after it or before. */
+static pf_network *crashing_network(void)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, y = PF_NONE;
+    char         shape[16] = "";
+    pf_err       err = { 0 };
+
+    snprintf(shape, sizeof shape, "[3,%d]", LENGTH_LEAST + CRASHES);
+    test_ok(pf_network_new("crashing", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, shape, &x, &err), &err);
+    y = layer(net, "hardmax", "hard", "axis=1", 1, (pf_tensor_id[]){ x });
+    y = layer(net, "reduce", "mean", "mode=mean axes=[1] keepdims=0", 1, (pf_tensor_id[]){ y });
+    test_ok(pf_network_output(net, y, "y", &err), &err);
+    return net;
+}
+
+static pf_status build_with(const char *folder, pf_build_report *report)
+{
+    pf_network      *net = crashing_network();
+    pf_config       *config = config_of("effort=1\n");
+    pf_device       *device = cpu();
+    pf_build_options options = { 0 };
+    pf_plan         *plan = NULL;
+    pf_err           err = { 0 };
+    pf_status        st = pf_timing_store_open(folder, &options.store, &err);
+
+    if (!st)
+        st = pf_build(net, config, device, &options, &plan, report, &err);
+    if (options.store)
+        options.store->close(options.store);
+    pf_plan_free(plan);
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(net);
+    return st;
+}
+
+/* In a process of its own, which dies. */
+static void crash_a_build(const char *folder)
+{
+    pid_t pid = fork();
+    int   status = 0;
+
+    if (pid == 0) {
+        pf_build_report report = { 0 };
+
+        signal(SIGSEGV, SIG_DFL);       /* a sanitizer, and cmocka, would answer it otherwise */
+        pf_trial_watch(NULL);
+        _exit(build_with(folder, &report) == PF_OK ? 0 : 1);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+static void what_crashed_a_build_is_left_out_of_the_next(void **state)
+{
+    const char     *folder = test_path("cache");
+    pf_build_report report = { 0 };
+
+    (void)state;
+    crash_a_build(folder);
+    assert_int_equal(build_with(folder, &report), PF_OK);
+    assert_true(report.candidates_timed > 0);
+    assert_int_equal(build_with(folder, &report), PF_OK);
+    assert_int_equal(report.candidates_timed, 0);
+}
+
 /* There is only so much: sanitizers end a program that asks the system for more than they like. */
 static void *take(void *user, size_t bytes, size_t alignment)
 {
@@ -168,6 +244,7 @@ static int load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_crashed_a_build_is_left_out_of_the_next),
         cmocka_unit_test(with_nothing_timed),
         cmocka_unit_test(with_all_timed_alone),
         cmocka_unit_test(without_another_the_layer_is_named),

@@ -1,0 +1,166 @@
+/* What processes that are gone left in the folder of trials. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cache/trial.h"
+#include "cache/trial_private.h"
+
+typedef struct note {
+    int              signal;            /* 0: no crash */
+    char            *class_text, *problem_text;
+    pf_timing_record candidate;
+} note;
+
+static void note_clear(note *n)
+{
+    pf_free(n->class_text);
+    pf_free(n->problem_text);
+    pf_timing_record_clear(&n->candidate);
+    *n = (note){0};
+}
+
+static char *read_text(pf_reader *reader)
+{
+    size_t         bytes = pf_read_u32(reader);
+    const uint8_t *at = pf_read_bytes(reader, bytes);
+
+    return at && !memchr(at, 0, bytes) ? pf_strndup((const char *)at, bytes) : NULL;
+}
+
+static bool read_candidate(pf_reader *reader, note *out)
+{
+    size_t         bytes = 0;
+    const uint8_t *encoded = NULL;
+
+    out->class_text = read_text(reader);
+    out->problem_text = read_text(reader);
+    encoded = pf_read_blob(reader, &bytes);
+    return out->class_text && out->problem_text && encoded && pf_reader_done(reader) &&
+           !pf_timing_record_decode(encoded, bytes, &out->candidate, NULL) && out->candidate.count == 1;
+}
+
+/* False: nobody crashed, or it cannot be read. */
+static bool read_note(const uint8_t *file, size_t bytes, note *out)
+{
+    pf_reader      head, body;
+    uint32_t       magic = 0, version = 0, active = 0;
+    uint64_t       size = 0, sum = 0;
+    const uint8_t *payload = NULL;
+
+    pf_reader_init(&head, file, bytes);
+    magic = pf_read_u32(&head);
+    version = pf_read_u32(&head);
+    active = pf_read_u32(&head);
+    out->signal = (int)pf_read_u32(&head);
+    size = pf_read_u64(&head);
+    sum = pf_read_u64(&head);
+    payload = size <= PF_TRIAL_FILE_BYTES ? pf_read_bytes(&head, (size_t)size) : NULL;
+    if (magic != PF_TRIAL_MAGIC || version != PF_TRIAL_VERSION || !active || !out->signal || !payload ||
+        pf_checksum(0, payload, (size_t)size) != sum)
+        return false;
+    pf_reader_init(&body, payload, (size_t)size);
+    return read_candidate(&body, out);
+}
+
+/* The file of a process that is gone, locked; -1 otherwise. */
+static int take_file(int folder, const char *name)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool find_crash(int fd, note *out)
+{
+    uint8_t *file = pf_alloc(PF_TRIAL_FILE_BYTES);
+    ssize_t  bytes = file ? pread(fd, file, PF_TRIAL_FILE_BYTES, 0) : -1;
+    bool     found = bytes > 0 && read_note(file, (size_t)bytes, out);
+
+    pf_free(file);
+    return found;
+}
+
+static pf_status settle(note *n, pf_timing_store *store, pf_err *err)
+{
+    pf_timing_entry *candidate = &n->candidate.entries[0];
+    const char      *name = sigabbrev_np(n->signal);
+
+    candidate->status = PF_TIMING_FAILED;
+    candidate->wall_ns = pf_clock_wall_ns();
+    snprintf(candidate->reason, sizeof candidate->reason, "a build that tried it died of SIG%s", name ? name : "?");
+    pf_log(PF_LOG_WARN, "timing", "crashed tactic=%s tuning=\"%s\" reason=\"%s\": it is left out", candidate->tactic,
+           candidate->tuning, candidate->reason);
+    return store->merge(store, n->class_text, n->problem_text, &n->candidate, err);
+}
+
+/* Named by the number of a process. */
+static bool is_trial(const char *name)
+{
+    return name[0] && name[strspn(name, "0123456789")] == 0;
+}
+
+static DIR *open_trials(const char *folder)
+{
+    char path[PATH_MAX] = "";
+
+    return pf_path_join(folder, PF_TRIAL_FOLDER, path, sizeof path, NULL) ? NULL : opendir(path);
+}
+
+bool pf_trial_crashed(const char *folder, pid_t pid)
+{
+    DIR           *dir = open_trials(folder);
+    struct dirent *entry = NULL;
+    bool           crashed = false;
+
+    while (dir && !crashed && (entry = readdir(dir)) != NULL) {
+        note n = {0};
+        int  fd = is_trial(entry->d_name) && (!pid || strtol(entry->d_name, NULL, 10) == (long)pid)
+                      ? take_file(dirfd(dir), entry->d_name) : -1;
+
+        crashed = fd >= 0 && find_crash(fd, &n);
+        note_clear(&n);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (dir)
+        closedir(dir);
+    return crashed;
+}
+
+pf_status pf_trial_settle(const char *folder, pf_timing_store *store, pf_err *err)
+{
+    DIR           *dir = open_trials(folder);
+    struct dirent *entry = NULL;
+    pf_status      status = PF_OK;
+
+    while (dir && !status && (entry = readdir(dir)) != NULL) {
+        note n = {0};
+        int  fd = is_trial(entry->d_name) ? take_file(dirfd(dir), entry->d_name) : -1;
+
+        if (fd >= 0 && find_crash(fd, &n))
+            status = settle(&n, store, err);
+        if (fd >= 0 && !status)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+        note_clear(&n);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (dir)
+        closedir(dir);
+    return status;
+}
