@@ -113,11 +113,12 @@ __device__ __forceinline__ float power_of_two(float x)
   return y;
 }
 
+/* Of a sum of weights: 0 of none, so that a query which sees no key gets 0. */
 __device__ __forceinline__ float inverse(float x)
 {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
+  return x == 0.0f ? 0.0f : y;
 }
 
 /* A warp's 16 queries and what they have gathered. o[n][..]: elements 0,1 are row lane/4, columns 8n + 2(lane%4) + 0,1;
