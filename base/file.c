@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -195,6 +196,21 @@ out:
     return status;
 }
 
+pf_status pf_file_target(const char *path, char *out, pf_err *err)
+{
+    struct stat info = {0};
+    bool        is_there = stat(path, &info) == 0;
+
+    out[0] = 0;
+    if (is_there && !S_ISREG(info.st_mode))
+        return PF_FAIL(err, PF_INVALID, "cannot write %s: it is there and is no file; give the path of a file", path);
+    if (is_there && lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        return realpath(path, out) ? PF_OK : PF_FAIL_ERRNO(err, "follow", path);
+    if (snprintf(out, PATH_MAX, "%s", path) >= PATH_MAX)
+        return PF_FAIL(err, PF_INVALID, "the path %s is too long", path);
+    return PF_OK;
+}
+
 /* A name beside path.  It is drawn: process numbers are not unique on a volume that several containers share. */
 static pf_status draw_name(const char *path, char *name, size_t capacity, pf_err *err)
 {
@@ -258,22 +274,24 @@ pf_status pf_file_sync_name(const char *path, pf_err *err)
 
 static pf_status write_file(const char *path, const void *data, size_t bytes, bool lasting, pf_err *err)
 {
-    char      temporary[PATH_MAX] = "";
+    char      target[PATH_MAX], temporary[PATH_MAX] = "";
     int       fd = -1;
-    pf_status status = create_temporary(path, temporary, sizeof temporary, &fd, err);
+    pf_status status = pf_file_target(path, target, err);
 
+    if (!status)
+        status = create_temporary(target, temporary, sizeof temporary, &fd, err);
     if (status)
         return status;
     if (!write_all(fd, data, bytes) || (lasting && fsync(fd))) {
         status = PF_FAIL_ERRNO(err, "write", path);
         goto out;
     }
-    if (rename(temporary, path)) {
+    if (rename(temporary, target)) {
         status = PF_FAIL_ERRNO(err, "replace", path);
         goto out;
     }
     temporary[0] = 0;
-    status = lasting ? pf_file_sync_name(path, err) : PF_OK;
+    status = lasting ? pf_file_sync_name(target, err) : PF_OK;
 out:
     close(fd);
     if (temporary[0])
@@ -359,13 +377,15 @@ static pf_status link_temporary(int fd, const char *path, char *name, size_t cap
 
 pf_status pf_file_name(int fd, const char *path, pf_err *err)
 {
-    char      temporary[PATH_MAX] = "";
-    pf_status status = link_temporary(fd, path, temporary, sizeof temporary, err);
+    char      target[PATH_MAX], temporary[PATH_MAX] = "";
+    pf_status status = pf_file_target(path, target, err);
 
+    if (!status)
+        status = link_temporary(fd, target, temporary, sizeof temporary, err);
     if (status)
         return status;
-    if (!fsync(fd) && !rename(temporary, path))
-        return pf_file_sync_name(path, err);
+    if (!fsync(fd) && !rename(temporary, target))
+        return pf_file_sync_name(target, err);
     status = PF_FAIL_ERRNO(err, "write", path);
     unlink(temporary);
     return status;

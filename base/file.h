@@ -21,9 +21,12 @@ void      pf_file_forget(const void *data, size_t bytes);
 /* Initialises out, which the caller clears; on failure it is empty.
    Errors   NO_SPACE: the file holds more than limit_bytes; otherwise as pf_file_map. */
 pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err *err);
-/* Replaces path at once: temporary file "<path>.<16 hex digits>.tmp", fsync, rename, fsync of the folder.
-   Errors   NO_SPACE: the disk is full; after any error the old file is as it was and no temporary file is left,
-            but for a failed fsync of the folder: then the new file is there and may be lost in a crash. */
+/* What a file for path replaces: path, or the file that path is a link to, so that links stay.  out has PATH_MAX bytes.
+   Errors   INVALID: there is something else than a file, /dev/null or /dev/stdout say, which a rename would remove. */
+pf_status pf_file_target(const char *path, char *out, pf_err *err);
+/* Replaces the target of path at once: temporary file "<path>.<16 hex digits>.tmp", fsync, rename, fsync of the folder.
+   Errors   as pf_file_target; NO_SPACE: the disk is full; after any error the old file is as it was and no temporary
+            file is left, but after a failed fsync of the folder the new one is there and may be lost in a crash. */
 pf_status pf_file_write(const char *path, const void *data, size_t bytes, pf_err *err);
 /* As pf_file_write, but does not wait for the disk: a crash of the machine may leave any bytes, or none.  For what is
    checked when it is read and can be made again. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "client/cancel.h"
 #include "client/farm_progress.h"
 #include "client/output.h"
@@ -105,10 +106,12 @@ static pf_status download_to(const pf_farm *farm, download *d, const pf_manifest
 pf_status pf_farm_fetch_plan(pf_farm *farm, pf_call *call, const pf_manifest *manifest, const char *path, pf_err *err)
 {
     download  d = {.name = manifest->model_name};
-    char      unchecked[PATH_MAX];
-    pf_status status = PF_OK;
+    char      target[PATH_MAX], unchecked[PATH_MAX];
+    pf_status status = pf_file_target(path, target, err);
 
-    if (snprintf(unchecked, sizeof unchecked, "%s.unchecked", path) >= (int)sizeof unchecked)
+    if (status)
+        return status;
+    if (snprintf(unchecked, sizeof unchecked, "%s.unchecked", target) >= (int)sizeof unchecked)
         return PF_FAIL(err, PF_INVALID, "the name of the plan is too long");
     pf_cancel_hold();
     pf_farm_progress_begin(&d.bar, call);
@@ -116,7 +119,7 @@ pf_status pf_farm_fetch_plan(pf_farm *farm, pf_call *call, const pf_manifest *ma
     pf_farm_progress_end(&d.bar);
     if (!status)
         status = check_plan(unchecked, manifest, err);
-    if (!status && rename(unchecked, path))
+    if (!status && rename(unchecked, target))
         status = PF_FAIL(err, PF_IO, "cannot write %s", path);
     if (status)
         unlink(unchecked);

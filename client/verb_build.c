@@ -63,14 +63,15 @@ static void folder_of(const char *path, char out[PATH_MAX])
 /* Asked before the minutes of a build, not after them. */
 static pf_status check_target(const char *path, const char *model, pf_err *err)
 {
-    char        folder[PATH_MAX];
+    char        target[PATH_MAX], folder[PATH_MAX];
     struct stat info = {0}, from = {0};
+    pf_status   status = pf_file_target(path, target, err);
 
-    folder_of(path, folder);
+    if (status)
+        return status;
+    folder_of(target, folder);
     if (stat(path, &info) == 0 && stat(model, &from) == 0 && info.st_dev == from.st_dev && info.st_ino == from.st_ino)
         return PF_FAIL(err, PF_USAGE, "the plan would replace its own model %s; give another name by -o", path);
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return PF_FAIL(err, PF_INVALID, "the plan cannot be written to %s: that is no file", path);
     if (access(folder, W_OK | X_OK))
         return PF_FAIL(err, pf_status_from_errno(errno), "the plan cannot be written to %s: %s", path, strerror(errno));
     return PF_OK;

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,8 @@ static void other_things_are_refused(void **state)
     test_fails(pf_file_read(pipe_path, 10, &buf, &err), PF_INVALID, &err);      /* and does not wait for a writer */
     test_fails(pf_file_digest("/dev/zero", &digest, &bytes, &err), PF_INVALID, &err);
     test_fails(pf_file_write(test_path("absent/x"), "x", 1, &err), PF_NOT_FOUND, &err);
+    test_fails(pf_file_write(pipe_path, "x", 1, &err), PF_INVALID, &err);
+    test_fails(pf_file_put(pipe_path, "x", 1, &err), PF_INVALID, &err);
     assert_null(mapping.data);
     assert_null(buf.data);
     assert_false(pf_file_exists(test_path("absent")));
@@ -134,6 +137,29 @@ static void writing_replaces_and_leaves_nothing_beside(void **state)
     test_ok(pf_dir_make(test_path("replace/folder/below"), &err), &err);
     assert_int_not_equal(pf_file_write(test_path("replace/folder"), "x", 1, NULL), PF_OK);
     assert_int_equal(test_names_in(folder), 2);
+}
+
+/* As /dev/stdout is one, and a name like "latest". */
+static void a_link_stays_one(void **state)
+{
+    const char *file = test_path("linked"), *link = test_path("link"), *astray = test_path("astray");
+    char        led_to[PATH_MAX] = "";
+    pf_err      err = {0};
+    pf_buf      buf;
+
+    (void)state;
+    test_ok(pf_file_write(file, "old", 3, &err), &err);
+    assert_int_equal(symlink("linked", link), 0);
+    test_ok(pf_file_write(link, "new", 3, &err), &err);
+    assert_int_equal(readlink(link, led_to, sizeof led_to - 1), 6);
+    test_ok(pf_file_read(file, 100, &buf, &err), &err);
+    assert_string_equal((char *)buf.data, "new");
+    pf_buf_clear(&buf);
+    assert_int_equal(symlink("nowhere", astray), 0);
+    test_ok(pf_file_write(astray, "x", 1, &err), &err);
+    test_ok(pf_file_read(astray, 100, &buf, &err), &err);
+    assert_string_equal((char *)buf.data, "x");
+    pf_buf_clear(&buf);
 }
 
 static void a_name_without_a_folder_is_in_the_working_folder(void **state)
@@ -291,6 +317,7 @@ int main(void)
         cmocka_unit_test(other_things_are_refused),
         cmocka_unit_test(reading_stops_at_the_limit),
         cmocka_unit_test(writing_replaces_and_leaves_nothing_beside),
+        cmocka_unit_test(a_link_stays_one),
         cmocka_unit_test(a_name_without_a_folder_is_in_the_working_folder),
         cmocka_unit_test(a_failed_write_keeps_the_old_file),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_file),

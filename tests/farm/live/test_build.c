@@ -250,6 +250,23 @@ static void a_plan_is_found_by_its_models_name(void **state)
     json_decref(built);
 }
 
+/* Root may put a file in the place of a device: -o /dev/null. */
+static void a_plan_takes_no_place_but_a_files(void **state)
+{
+    json_t     *built = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "made.plan", "--farm", farm.url, "--gpu", "cpu");
+    json_t     *answer = NULL;
+    struct stat info = {0};
+
+    (void)state;
+    assert_int_equal(mkfifo(program_path("pipe"), 0600), 0);
+    answer = LIVE_JSON(&farm, 65, "fetch", live_text(built, "plan_key"), "-o", "pipe");
+    error_says(answer, "pipe: it is there and is no file");
+    assert_int_equal(stat(program_path("pipe"), &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    json_decref(answer);
+    json_decref(built);
+}
+
 /* A device that no agent is like is named, with the classes that there are and what is another there. */
 static void a_device_without_an_agent_is_named(void **state)
 {
@@ -327,7 +344,8 @@ int main(void)
         cmocka_unit_test(an_unknown_class_is_refused_with_those_there_are),
         cmocka_unit_test(a_farm_that_is_not_there_is_told_in_time),
         cmocka_unit_test(a_damaged_plan_is_not_taken),
-        cmocka_unit_test(a_plan_is_found_by_its_models_name), cmocka_unit_test(a_device_without_an_agent_is_named),
+        cmocka_unit_test(a_plan_is_found_by_its_models_name),
+        cmocka_unit_test(a_plan_takes_no_place_but_a_files), cmocka_unit_test(a_device_without_an_agent_is_named),
         cmocka_unit_test(another_key_does_not_open_the_farm),
         cmocka_unit_test(the_list_and_the_agents_show_what_was_done),
         cmocka_unit_test(a_drained_agent_ends),
