@@ -147,6 +147,21 @@ static pf_status open_model(run_state *r, pf_err *err)
     return status ? status : pf_inputs_fill(&r->inputs, r->call, err);
 }
 
+/* Asked before a run, which may take minutes, not after it. */
+static pf_status check_folders(const run_state *r, pf_err *err)
+{
+    static const char *const made[] = {"output_dir", "save_inputs"};
+    const char              *compared = pf_args_text(r->call->args, "compare");
+    pf_status                status = PF_OK;
+
+    for (size_t i = 0; i < sizeof made / sizeof *made && !status; i++)
+        if (pf_args_text(r->call->args, made[i]))
+            status = pf_dir_make(pf_args_text(r->call->args, made[i]), err);
+    if (!status && compared && !pf_file_exists(compared))
+        status = PF_FAIL(err, PF_NOT_FOUND, "there is no folder %s to compare with", compared);
+    return status;
+}
+
 static pf_status run_any(run_state *r, pf_err *err)
 {
     bool         reference = pf_args_flag(r->call->args, "reference");
@@ -162,6 +177,8 @@ static pf_status run_any(run_state *r, pf_err *err)
         return PF_FAIL(err, PF_USAGE, "--reference runs a network, and %s is a plan; give the model", r->path);
     if (!status)
         status = kind == PF_PATH_PLAN ? open_plan(r, err) : open_model(r, err);
+    if (!status)
+        status = check_folders(r, err);
     if (!status && kind == PF_PATH_OTHER && !reference)
         status = build_in_memory(r, err);
     if (status)
