@@ -44,7 +44,7 @@ static pf_status make_and_grant(pf_call *call, pf_farm_key *key, pf_err *err)
     pf_status    status = pf_key_state_open(call, &state, err);
 
     if (!status && pf_key_ring_find(&state.ring, pf_args_operand(call->args, 0)))
-        status = PF_FAIL(err, PF_BUSY, "a key \"%.100s\" is known already; revoke it, or take another name",
+        status = PF_FAIL(err, PF_USAGE, "a key \"%.100s\" is known already; revoke it, or take another name",
                          pf_args_operand(call->args, 0));
     if (!status)
         status = pf_key_state_farm(&state, server, &first, err);
