@@ -52,7 +52,7 @@ static pf_status fetch_all(pf_farm *farm, pf_call *call, Pf__JobStatus *const *j
                            const char *model_path, const char *given, pf_err *err)
 {
     pf_farm_trust trust;
-    char          path[PATH_MAX];
+    char          path[PATH_MAX], class_label[PF_CLASS_LABEL_BYTES];
     json_t       *list = json_array();
     pf_status     status = pf_farm_jobs_status(jobs, count, err);
 
@@ -61,7 +61,8 @@ static pf_status fetch_all(pf_farm *farm, pf_call *call, Pf__JobStatus *const *j
     for (size_t i = 0; i < count && !status; i++) {
         json_t *to = count == 1 ? json_incref(call->result) : json_object();
 
-        status = plan_path(model_path, given, jobs[i]->class_name, count > 1, path, err);
+        pf_farm_job_class(jobs, count, i, class_label);
+        status = plan_path(model_path, given, class_label, count > 1, path, err);
         if (!status)
             status = fetch_job(farm, call, &trust, jobs[i], path, to, err);
         if (!status && count > 1)

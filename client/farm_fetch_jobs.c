@@ -6,16 +6,16 @@
 
 #include "base/file.h"
 #include "client/farm_fetch.h"
+#include "client/farm_job.h"
 #include "client/output.h"
 
 /* Names may hold what a file's cannot. */
-static pf_status name_file(const char *model, const Pf__JobStatus *job, const char *folder, char path[PATH_MAX],
+static pf_status name_file(const char *model, const char *class_label, const char *folder, char path[PATH_MAX],
                            pf_err *err)
 {
-    char name[PF_MODEL_NAME_BYTES + PF_CLASS_NAME_BYTES + 8];
+    char name[PF_MODEL_NAME_BYTES + PF_CLASS_LABEL_BYTES + 8];
 
-    snprintf(name, sizeof name, "%s-%s.plan", model[0] ? model : "model",
-             job->class_name[0] ? job->class_name : job->selector);
+    snprintf(name, sizeof name, "%s-%s.plan", model[0] ? model : "model", class_label);
     for (char *at = name; *at; at++)
         if (*at == '/' || (unsigned char)*at < ' ' || (at == name && (*at == '.' || *at == '-')))
             *at = '_';
@@ -45,7 +45,7 @@ pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, const char *model, Pf
                              const char *folder, json_t *list, pf_err *err)
 {
     pf_farm_trust trust;
-    char          path[PATH_MAX];
+    char          path[PATH_MAX], class_label[PF_CLASS_LABEL_BYTES];
     pf_status     status = pf_farm_trust_load(call, farm, &trust, err);
 
     if (!status)
@@ -53,7 +53,8 @@ pf_status pf_farm_fetch_jobs(pf_farm *farm, pf_call *call, const char *model, Pf
     for (size_t i = 0; i < count && !status; i++) {
         if (jobs[i]->state != PF__JOB_STATE__STATE_COMMITTED)
             continue;
-        status = name_file(model, jobs[i], folder, path, err);
+        pf_farm_job_class(jobs, count, i, class_label);
+        status = name_file(model, class_label, folder, path, err);
         if (!status)
             status = fetch(farm, call, &trust, jobs[i], path, err);
         if (!status)

@@ -20,6 +20,30 @@ bool pf_farm_jobs_are_final(Pf__JobStatus *const *jobs, size_t count)
     return true;
 }
 
+static bool is_other_of_name(const Pf__JobStatus *a, const Pf__JobStatus *b)
+{
+    return strcmp(a->class_name, b->class_name) == 0 &&
+           (a->class_digest.len != b->class_digest.len ||
+            (a->class_digest.len && memcmp(a->class_digest.data, b->class_digest.data, a->class_digest.len) != 0));
+}
+
+void pf_farm_job_class(Pf__JobStatus *const *jobs, size_t count, size_t at, char out[PF_CLASS_LABEL_BYTES])
+{
+    const Pf__JobStatus *job = jobs[at];
+    const char          *name = job->class_name[0] ? job->class_name : job->selector;
+    pf_digest            digest;
+    char                 hex[PF_DIGEST_HEX_BYTES] = "";
+    bool                 shared = false;
+
+    for (size_t i = 0; i < count; i++)
+        shared = shared || is_other_of_name(job, jobs[i]);
+    if (shared && job->class_digest.len == sizeof digest.byte) {
+        memcpy(digest.byte, job->class_digest.data, sizeof digest.byte);
+        pf_digest_to_hex(&digest, hex);
+    }
+    snprintf(out, PF_CLASS_LABEL_BYTES, "%.*s%s%.8s", PF_CLASS_NAME_BYTES - 1, name, hex[0] ? "-" : "", hex);
+}
+
 /* How far, or why not. */
 static void describe(const Pf__JobStatus *job, char *out, size_t capacity)
 {

@@ -23,11 +23,13 @@ typedef struct listing {
 static void say_class(pf_call *call, const json_t *c)
 {
     const char *alias = json_string_value(json_array_get(json_object_get(c, "aliases"), 0));
+    const char *digest = json_string_value(json_object_get(c, "sha256"));
 
-    pf_say(call, "%-20s  %-12s  %6lld  %6lld  %7lld\n", json_string_value(json_object_get(c, "name")),
+    pf_say(call, "%-20s  %-12s  %6lld  %6lld  %7lld  %.8s\n", json_string_value(json_object_get(c, "name")),
            alias ? alias : "", (long long)json_integer_value(json_object_get(c, "agents_alive")),
            (long long)json_integer_value(json_object_get(c, "queued")),
-           (long long)json_integer_value(json_object_get(c, "running")));
+           (long long)json_integer_value(json_object_get(c, "running")),
+           digest ? digest : "");
 }
 
 static void show_classes(pf_call *call, const listing *l)
@@ -35,7 +37,7 @@ static void show_classes(pf_call *call, const listing *l)
     const json_t *c = NULL;
     size_t        i = 0;
 
-    pf_say(call, "\n%-20s  %-12s  %6s  %6s  %7s\n", "CLASS", "ALIASES", "AGENTS", "QUEUED", "RUNNING");
+    pf_say(call, "\n%-20s  %-12s  %6s  %6s  %7s  %s\n", "CLASS", "ALIASES", "AGENTS", "QUEUED", "RUNNING", "DIGEST");
     json_array_foreach(l->classes, i, c)
         say_class(call, c);
     if (l->more_agents || l->more_classes)
@@ -112,6 +114,7 @@ static pf_status run(pf_call *call, pf_err *err)
 const pf_verb_body pf_verb_agents = {
     .options = options,
     .details = "  Shows the farm's agents, and the device classes that it ever saw, with what waits for each.\n"
+               "  Classes of one name are told apart by the beginning of their digest, which --gpu takes as well.\n"
                "  --json: agents[name host alive draining sick health leases free crashes classes jobs ...]\n"
                "  classes[name aliases agents_alive queued running sha256 text ...]\n"
                "  more_agents more_classes: how many there are beyond those listed\n",
