@@ -1,10 +1,10 @@
 #include "base/buf.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 
 enum { FIRST_CAPACITY = 64 };
 
@@ -149,14 +149,14 @@ bool pf_buf_printf(pf_buf *buf, const char *format, ...)
     int     length = 0;
 
     va_start(args, format);
-    length = vsnprintf(NULL, 0, format, args);
+    length = pf_number_vprint(NULL, 0, format, args);
     va_end(args);
     if (length < 0)
         return fail(buf);
     if (!reserve(buf, (size_t)length))
         return false;
     va_start(args, format);
-    vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, args);
+    pf_number_vprint((char *)buf->data + buf->size, (size_t)length + 1, format, args);
     va_end(args);
     return advance(buf, (size_t)length);
 }

@@ -8,11 +8,13 @@
 /* What stands for a row's value in help, by its kind. */
 #define PF_FLAG_VALUE_BOOL   NULL
 #define PF_FLAG_VALUE_INT    "N"
+#define PF_FLAG_VALUE_REAL   "X"
 #define PF_FLAG_VALUE_BYTES  "BYTES"
 #define PF_FLAG_VALUE_TEXT   "LIST"
 #define PF_FLAG_VALUE_SHAPES "IN:1x3x..,.."
 #define PF_FLAG_KIND_BOOL    PF_OPTION_FLAG
 #define PF_FLAG_KIND_INT     PF_OPTION_TEXT
+#define PF_FLAG_KIND_REAL    PF_OPTION_TEXT
 #define PF_FLAG_KIND_BYTES   PF_OPTION_TEXT
 #define PF_FLAG_KIND_TEXT    PF_OPTION_TEXT
 #define PF_FLAG_KIND_SHAPES  PF_OPTION_TEXT

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "base/plan_key.h"
 #include "engine/builder_alternatives.h"
 #include "engine/builder_care.h"
@@ -334,7 +335,7 @@ static bool is_too_far_off(const building *b, pf_status st)
     const char *most = pf_config_value(b->config, PF_CONFIG_max_error);
 
     return st == PF_MISMATCH ? b->verdict.by_rounding
-                             : !st && *most && b->verdict.plan.max_rel_error > strtod(most, NULL);
+                             : !st && *most && b->verdict.plan.max_rel_error > pf_number_read(most, NULL);
 }
 
 static bool can_be_raised(const building *b)

@@ -1,16 +1,18 @@
 #include "engine/config.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "engine/tactic.h"
 
 enum { TEXT_LIMIT = 1 << 20, SHAPES_LIMIT = 4096 };
 
-typedef enum kind { KIND_BOOL, KIND_INT, KIND_BYTES, KIND_TEXT, KIND_SHAPES } kind;
+typedef enum kind { KIND_BOOL, KIND_INT, KIND_REAL, KIND_BYTES, KIND_TEXT, KIND_SHAPES } kind;
 
 typedef struct row { const char *key; kind kind; const char *fallback; bool in_key; } row;
 
@@ -73,6 +75,19 @@ static pf_status canonical_int(const char *key, const char *value, pf_buf *out, 
             return PF_FAIL(err, PF_USAGE, "%s cannot be %lld: give %lld to %lld", key, (long long)number,
                            (long long)bounds[i].least, (long long)bounds[i].greatest);
     return pf_buf_printf(out, "%lld", (long long)number) ? PF_OK : PF_FAIL_MEMORY(err, 24);
+}
+
+/* Nothing, or a number in the fewest of up to nine digits that tell it. */
+static pf_status canonical_real(const char *key, const char *value, pf_buf *out, pf_err *err)
+{
+    char  *end = NULL;
+    double number = pf_number_read(value, &end);
+
+    if (!*value)
+        return PF_OK;
+    if (end == value || *end || !isfinite(number))
+        return malformed(key, value, "a number such as 0.01", err);
+    return pf_buf_printf(out, "%.9g", number) ? PF_OK : PF_FAIL_MEMORY(err, 24);
 }
 
 static pf_status canonical_bytes(const char *key, const char *value, pf_buf *out, pf_err *err)
@@ -197,8 +212,8 @@ static pf_status canonical_shapes(const char *key, const char *value, pf_buf *ou
 }
 
 static pf_status (*const canonical[])(const char *key, const char *value, pf_buf *out, pf_err *err) = {
-    [KIND_BOOL] = canonical_bool, [KIND_INT] = canonical_int,       [KIND_BYTES] = canonical_bytes,
-    [KIND_TEXT] = canonical_text, [KIND_SHAPES] = canonical_shapes,
+    [KIND_BOOL] = canonical_bool,   [KIND_INT] = canonical_int,   [KIND_REAL] = canonical_real,
+    [KIND_BYTES] = canonical_bytes, [KIND_TEXT] = canonical_text, [KIND_SHAPES] = canonical_shapes,
 };
 
 void pf_named_shapes_clear(pf_named_shapes *shapes)
@@ -420,10 +435,9 @@ static pf_status check_tactics(const pf_config *config, pf_err *err)
 static pf_status check_error(const pf_config *config, pf_err *err)
 {
     const char *text = pf_config_value(config, PF_CONFIG_max_error);
-    char       *end = NULL;
-    double      most = strtod(text, &end);
+    double      most = pf_number_read(text, NULL);
 
-    if (*text && (*end || !(most > 0 && most < 1)))
+    if (*text && !(most > 0 && most < 1))
         return PF_FAIL(err, PF_USAGE, "max_error is %s: give a number above 0 and below 1, as 0.01", text);
     return PF_OK;
 }

@@ -3,9 +3,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 void pf_literal_put_string(const char *text, pf_buf *out)
 {
@@ -32,15 +33,15 @@ static void put_shortest(double value, int most_digits, double (*read)(const cha
         return;
     }
     for (int digits = 6; digits <= most_digits; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
+        pf_number_print(text, sizeof text, "%.*g", digits, value);
         if (read(text) == value)
             break;
     }
     pf_buf_printf(out, "%s", text);
 }
 
-static double read_double(const char *text) { return strtod(text, NULL); }
-static double read_float(const char *text) { return strtof(text, NULL); }
+static double read_double(const char *text) { return pf_number_read(text, NULL); }
+static double read_float(const char *text) { return pf_number_read_f32(text, NULL); }
 
 void pf_literal_put_double(double value, pf_buf *out) { put_shortest(value, 17, read_double, out); }
 void pf_literal_put_float(float value, pf_buf *out) { put_shortest(value, 9, read_float, out); }
@@ -94,7 +95,7 @@ pf_status pf_literal_read_double(const char **text, double *out, pf_err *err)
 {
     char *end = NULL;
 
-    *out = strtod(*text, &end);
+    *out = pf_number_read(*text, &end);
     if (end == *text)
         return PF_FAIL(err, PF_INVALID, "a number is needed before \"%.20s\"", *text);
     *text = end;

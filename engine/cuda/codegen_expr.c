@@ -1,8 +1,8 @@
 /* Evaluation of a value at a point: constants, casts, and pointwise formulas from pointwise.def. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "engine/cuda/codegen_expr.h"
 #include "engine/ops/attrs.h"
 
@@ -35,7 +35,7 @@ void cg_print_float(pf_buf *out, double value)
 {
     char text[64] = {0};
 
-    snprintf(text, sizeof text, "%.9g", value);
+    pf_number_print(text, sizeof text, "%.9g", value);
     if (isnan(value)) pf_buf_printf(out, "__int_as_float(0x7fc00000)");
     else if (isinf(value)) pf_buf_printf(out, value < 0 ? "__int_as_float(0xff800000)" : "__int_as_float(0x7f800000)");
     else pf_buf_printf(out, strpbrk(text, ".e") ? "(%sf)" : "(%s.0f)", text);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "engine/ops/content.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
@@ -68,8 +69,9 @@ static char *print_element(const pf_tensor *x, int64_t i)
     if (isinf(value))
         return pf_strdup(value > 0 ? "INF" : "-INF");
     for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (x->dtype == PF_F64 ? strtod(text, NULL) == value : (float)strtod(text, NULL) == (float)value)
+        pf_number_print(text, sizeof text, "%.*g", digits, value);
+        if (x->dtype == PF_F64 ? pf_number_read(text, NULL) == value
+                               : (float)pf_number_read(text, NULL) == (float)value)
             break;
     }
     if (!strpbrk(text, ".en"))
@@ -95,7 +97,7 @@ static pf_status from_strings(const pf_tensor *x, pf_tensor *y, int64_t count, p
 
         text = text ? text : "";
         if (pf_dtype_is_float(y->dtype))
-            pf_dtype_set(y->dtype, y->data, (uint64_t)i, strtod(text, &end));
+            pf_dtype_set(y->dtype, y->data, (uint64_t)i, pf_number_read(text, &end));
         else
             pf_dtype_set_i64(y->dtype, y->data, (uint64_t)i, strtoll(text, &end, 10));
         if (end == text || *end)
