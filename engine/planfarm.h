@@ -1,10 +1,11 @@
 /* planfarm's public C API: describe a network or import one, build a plan for a device, load it, run it.
 
-     pf_network *net = NULL;  pf_config *config = NULL;  pf_device *dev = NULL;  pf_plan *plan = NULL;  pf_err err =
-     {0}; pf_network_import("resnet50.onnx", &net, &err);
-     pf_config_new(&config, &err);       pf_config_set(config, "opt_shapes", "input:8x3x224x224", &err);
+     pf_network *net = NULL;  pf_config *config = NULL;  pf_device *dev = NULL;  pf_plan *plan = NULL;
+     pf_err      err = {0};
+     pf_network_import("resnet50.onnx", &net, &err);
+     pf_config_new(&config, &err);       pf_config_set(config, "shapes", "input:8x3x224x224", &err);
      pf_device_open("cpu", NULL, &dev, &err);
-     pf_build(net, config, dev, NULL, NULL, &plan, NULL, &err);
+     pf_build(net, config, dev, NULL, &plan, NULL, &err);
      pf_plan_save(plan, "resnet50.plan", &err);
 
    Every call answers PF_OK or a status and, in err, one sentence; an err with a list (base/error_list.h) also gets each

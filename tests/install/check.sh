@@ -59,6 +59,17 @@ for header in $(cd "$tree/include/planfarm" && find . -name '*.h'); do
 done
 echo '#include <planfarm.h>' | c++ -std=c++17 -Wall -Werror -fsyntax-only -I"$tree/include/planfarm" -x c++ - || fail "planfarm.h is not C++"
 
+# ---- The example at the head of planfarm.h, whose lines are indented by five spaces
+
+{
+    echo '#include <planfarm.h>'
+    echo 'void head(void) {'
+    sed -n '1,/\*\//s/^     \(.*;\)$/\1/p' "$tree/include/planfarm/planfarm.h"
+    echo '}'
+} > "$work/head.c"
+grep -q 'pf_build(' "$work/head.c" || fail "planfarm.h begins with no example"
+cc -std=c11 -Wall -Werror -fsyntax-only -I"$tree/include/planfarm" "$work/head.c" || fail "the example at the head of planfarm.h does not compile"
+
 # ---- The examples, by pkg-config and by CMake
 
 model=$work/model.onnx
