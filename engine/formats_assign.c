@@ -9,7 +9,7 @@
 enum { SETS = 1 << PF_FORMAT_STATES };
 
 #define REFUSED (PF_NONE - 1)
-#define CPU_COPY_FACTOR 3      /* 2 to 6 times on seven networks, two threads: docs/MEASURING.md */
+#define CPU_COPY_FACTOR 3      /* 2 to 6 times on seven networks, two threads: docs/TIMING.md */
 
 typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the world outside, or the tail */
 
