@@ -33,21 +33,12 @@ enum { PUT_GRANTS = PF_GRANT_SUBMIT | PF_GRANT_AGENT };
 
 static enum MHD_Result answer_unauthorized(struct MHD_Connection *connection, const char *why)
 {
-    struct MHD_Response *response = NULL;
-    enum MHD_Result      result = MHD_NO;
-    char                 text[UNAUTHORIZED_BYTES] = "";
-    int                  length = snprintf(text, sizeof text, "%s: planfarm keys token makes one from your key\n", why);
+    static const pf_http_header header = { "WWW-Authenticate", "Bearer realm=\"planfarm\"" };
+    char                        text[UNAUTHORIZED_BYTES] = "";
 
-    response = MHD_create_response_from_buffer((size_t)length < sizeof text ? (size_t)length : sizeof text - 1, text,
-                                               MHD_RESPMEM_MUST_COPY);
-    if (!response)
-        return MHD_NO;
+    snprintf(text, sizeof text, "%.400s: planfarm keys token makes one from your key", why);
     pf_log(PF_LOG_INFO, "http", "unauthorized reason=\"%s\"", why);
-    MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
-    MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"planfarm\"");
-    result = MHD_queue_response(connection, 401, response);
-    MHD_destroy_response(response);
-    return result;
+    return pf_http_fail(connection, 401, PF_DENIED, text, &header);
 }
 
 /* True when the request may go on; else it was answered, with *result. */
@@ -65,8 +56,8 @@ static bool may(pf_http *http, struct MHD_Connection *connection, uint32_t grant
     else if (pf_authority_check_token(http->options.authority, header + 7, &entry, &why))
         *result = answer_unauthorized(connection, why.msg);
     else if (!(entry.grants & grants))
-        *result = pf_http_answer_text(connection, 403,
-                                      "this key may not do that; planfarm keys grant gives it the right");
+        *result = pf_http_fail(connection, 403, PF_DENIED,
+                               "this key may not do that; planfarm keys grant gives it the right", NULL);
     else {
         snprintf(key_name, PF_FARM_KEY_NAME, "%s", entry.name);
         return true;
@@ -86,7 +77,7 @@ static enum MHD_Result serve_get(pf_http *http, struct MHD_Connection *connectio
                        ? pages[i].get(http, connection, url + bytes)
                        : result;
     }
-    return pf_http_api_fail(connection, 404, PF_NOT_FOUND, "there is nothing at this path", NULL);
+    return pf_http_fail(connection, 404, PF_NOT_FOUND, "there is nothing at this path", NULL);
 }
 
 static enum MHD_Result serve_put(pf_http *http, struct MHD_Connection *connection, pf_http_request *up,
@@ -127,13 +118,13 @@ static enum MHD_Result begin_other(pf_http *http, struct MHD_Connection *connect
     enum MHD_Result result = MHD_NO;
 
     if (st == PF_UNSUPPORTED)
-        return pf_http_api_fail(connection, 405, st, err.msg, allow);
+        return pf_http_fail(connection, 405, st, err.msg, &(pf_http_header){ "Allow", allow });
     if (st == PF_INVALID)
-        return pf_http_api_fail(connection, 400, st, err.msg, NULL);
+        return pf_http_fail(connection, 400, st, err.msg, NULL);
     if (st)
         return read ? MHD_YES
-                    : pf_http_api_fail(connection, 405, PF_UNSUPPORTED, "only GET, HEAD and PUT are served here",
-                                       "GET, HEAD, PUT");
+                    : pf_http_fail(connection, 405, PF_UNSUPPORTED, "only GET, HEAD and PUT are served here",
+                                   &(pf_http_header){ "Allow", "GET, HEAD, PUT" });
     if (!may(http, connection, pf_api_grants(&request->api), request->key_name, &result) ||
         !pf_http_api_begin(request, method, &result))
         return result;

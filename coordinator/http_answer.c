@@ -26,6 +26,42 @@ enum MHD_Result pf_http_answer_text(struct MHD_Connection *connection, unsigned 
     return pf_http_answer(connection, code, "text/plain; charset=utf-8", line, strlen(line));
 }
 
+enum MHD_Result pf_http_answer_json(struct MHD_Connection *connection, unsigned code, unsigned retry_after_s,
+                                    const pf_http_header *header, const pf_buf *json)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(json->size, json->data, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result      result = MHD_NO;
+    char                 seconds[16] = "";
+
+    if (!response)
+        return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", "application/json");
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    snprintf(seconds, sizeof seconds, "%u", retry_after_s);
+    if (retry_after_s)
+        MHD_add_response_header(response, "Retry-After", seconds);
+    if (header)
+        MHD_add_response_header(response, header->name, header->value);
+    result = MHD_queue_response(connection, code, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+enum MHD_Result pf_http_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why,
+                             const pf_http_header *header)
+{
+    pf_buf          json = { 0 };
+    enum MHD_Result result = MHD_NO;
+
+    pf_buf_init(&json, SIZE_MAX - 1);
+    pf_api_failure(status, why, &json);
+    if (!json.failed)
+        result = pf_http_answer_json(connection, code, code == 503 ? 1 : 0, header, &json);
+    pf_buf_clear(&json);
+    return result;
+}
+
 static unsigned code_of(pf_status status)
 {
     static const struct { pf_status status; unsigned code; } codes[] = {
@@ -41,5 +77,5 @@ static unsigned code_of(pf_status status)
 
 enum MHD_Result pf_http_answer_failure(struct MHD_Connection *connection, pf_status status, const pf_err *err)
 {
-    return pf_http_answer_text(connection, code_of(status), err->msg);
+    return pf_http_fail(connection, code_of(status), status, err->msg, NULL);
 }

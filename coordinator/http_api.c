@@ -6,42 +6,6 @@
 
 #include "coordinator/http_private.h"
 
-static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned code, unsigned retry_after_s,
-                                   const char *allow, const pf_buf *json)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(json->size, json->data, MHD_RESPMEM_MUST_COPY);
-    enum MHD_Result      result = MHD_NO;
-    char                 seconds[16] = "";
-
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", "application/json");
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    snprintf(seconds, sizeof seconds, "%u", retry_after_s);
-    if (retry_after_s)
-        MHD_add_response_header(response, "Retry-After", seconds);
-    if (allow)
-        MHD_add_response_header(response, "Allow", allow);
-    result = MHD_queue_response(connection, code, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why,
-                                 const char *allow)
-{
-    pf_buf          json = { 0 };
-    enum MHD_Result result = MHD_NO;
-
-    pf_buf_init(&json, SIZE_MAX - 1);
-    pf_api_failure(status, why, &json);
-    if (!json.failed)
-        result = answer_json(connection, code, code == 503 ? 1 : 0, allow, &json);
-    pf_buf_clear(&json);
-    return result;
-}
-
 /* ---- reading */
 
 uint64_t pf_http_announced_bytes(struct MHD_Connection *connection)
@@ -63,10 +27,10 @@ bool pf_http_api_begin(pf_http_request *request, const char *method, enum MHD_Re
 {
     pf_buf_init(&request->body, PF_API_BODY_BYTES);
     if (pf_http_announced_bytes(request->connection) > PF_API_BODY_BYTES)
-        *result = pf_http_api_fail(request->connection, 413, PF_INVALID, "the request is larger than 512 KiB", NULL);
+        *result = pf_http_fail(request->connection, 413, PF_INVALID, "the request is larger than 512 KiB", NULL);
     else if (strcmp(method, "POST") == 0 && !is_json(request->connection))
-        *result = pf_http_api_fail(request->connection, 415, PF_INVALID,
-                                   "send JSON, with Content-Type: application/json", NULL);
+        *result = pf_http_fail(request->connection, 415, PF_INVALID,
+                               "send JSON, with Content-Type: application/json", NULL);
     else
         return true;
     return false;
@@ -154,16 +118,16 @@ static enum MHD_Result answer(pf_http *http, pf_http_request *request)
     enum MHD_Result result = MHD_NO;
 
     if (frame->size == 0)
-        return pf_http_api_fail(request->connection, 503, PF_BUSY, "the coordinator is stopping; ask again in a moment",
-                                NULL);
+        return pf_http_fail(request->connection, 503, PF_BUSY, "the coordinator is stopping; ask again in a moment",
+                            NULL);
     if (request->api.events)
         return pf_http_events_begin(http, request);
     pf_buf_init(&json, SIZE_MAX - 1);
     st = pf_api_answer(&request->api, frame->data, frame->size, &code, &retry_after_s, &json, &err);
     if (st)
-        result = pf_http_api_fail(request->connection, 500, st, err.msg, NULL);
+        result = pf_http_fail(request->connection, 500, st, err.msg, NULL);
     else
-        result = answer_json(request->connection, code, retry_after_s, NULL, &json);
+        result = pf_http_answer_json(request->connection, code, retry_after_s, NULL, &json);
     pf_buf_clear(&json);
     return result;
 }
@@ -177,6 +141,6 @@ enum MHD_Result pf_http_api_serve(pf_http *http, pf_http_request *request, const
         return answer(http, request);
     st = pack(http, request, method, url, &err);
     if (st)
-        return pf_http_api_fail(request->connection, pf_api_code(st), st, err.msg, NULL);
+        return pf_http_fail(request->connection, pf_api_code(st), st, err.msg, NULL);
     return ask(http, request);
 }

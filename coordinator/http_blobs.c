@@ -57,20 +57,11 @@ static struct MHD_Response *blob_response(int fd, uint64_t first, uint64_t bytes
 /* With the size, as RFC 9110 15.5.17 wants it: who went on where nothing is learns where the end is. */
 static enum MHD_Result answer_unsatisfiable(struct MHD_Connection *connection, uint64_t size)
 {
-    static const char    text[] = "the range lies behind the end of the object\n";
-    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, (void *)text,
-                                                                    MHD_RESPMEM_PERSISTENT);
-    enum MHD_Result      result = MHD_NO;
-    char                 range[32] = "";
+    char           range[32] = "";
+    pf_http_header header = { "Content-Range", range };
 
-    if (!response)
-        return MHD_NO;
     snprintf(range, sizeof range, "bytes */%" PRIu64, size);
-    MHD_add_response_header(response, "Content-Range", range);
-    MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
-    result = MHD_queue_response(connection, 416, response);
-    MHD_destroy_response(response);
-    return result;
+    return pf_http_fail(connection, 416, PF_INVALID, "the range lies behind the end of the object", &header);
 }
 
 /* The part asked for; NULL when what the asker has so far is of another blob (If-Range), and the whole is due. */
@@ -152,13 +143,13 @@ enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connectio
     pf_status   st = PF_OK;
 
     if (!pf_digest_from_hex(hex, &digest))
-        return pf_http_answer_text(connection, 400, "a blob is named by 64 lower-case hex digits");
+        return pf_http_fail(connection, 400, PF_INVALID, "a blob is named by 64 lower-case hex digits", NULL);
     if (MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "check", 5, NULL, NULL) == MHD_YES)
         st = check_blob(http, &digest, &err);
     if (!st)
         st = pf_store_open_blob(http->options.store, &digest, false, &fd, &bytes, &err);
     if (st == PF_NOT_FOUND)
-        return pf_http_answer_text(connection, 404, "no such blob is stored here");
+        return pf_http_fail(connection, 404, st, "no such blob is stored here", NULL);
     if (st)
         return pf_http_answer_failure(connection, st, &err);
     pf_store_touch(http->options.store, &digest);
@@ -213,6 +204,6 @@ enum MHD_Result pf_http_upload_end(pf_http *http, struct MHD_Connection *connect
     if (!up->status)
         return pf_http_answer_text(connection, was_there ? 200 : 201, was_there ? "it was here" : "stored");
     if (up->status == PF_NO_SPACE && pf_http_announced_bytes(connection) > http->options.blob_limit_bytes)
-        return pf_http_answer_text(connection, 413, up->err.msg);
+        return pf_http_fail(connection, 413, up->status, up->err.msg, NULL);
     return pf_http_answer_failure(connection, up->status, &up->err);
 }

@@ -155,13 +155,13 @@ enum MHD_Result pf_http_events_begin(pf_http *http, pf_http_request *request)
     stream   *s = NULL;
 
     if (atomic_load(&http->streams) >= STREAMS_MAX)
-        return pf_http_api_fail(request->connection, 503, PF_BUSY,
-                                "256 streams of events are open already; ask again later", NULL);
+        return pf_http_fail(request->connection, 503, PF_BUSY,
+                            "256 streams of events are open already; ask again later", NULL);
     pf_buf_init(&text, TEXT_BYTES);
     st = pf_api_events(request->call.answer.data, request->call.answer.size, &after, &final, &text, &err);
     pf_buf_clear(&text);
     if (st)
-        return pf_http_api_fail(request->connection, pf_api_code(st), st, err.msg, NULL);
+        return pf_http_fail(request->connection, pf_api_code(st), st, err.msg, NULL);
     s = new_stream(http, request);
     if (!s)
         return MHD_NO;

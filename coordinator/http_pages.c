@@ -37,7 +37,7 @@ enum MHD_Result pf_http_get_plan(pf_http *http, struct MHD_Connection *connectio
     enum MHD_Result result = MHD_NO;
 
     if (!pf_digest_from_hex(hex, &key))
-        return pf_http_answer_text(connection, 400, "a plan key is 64 lower-case hex digits");
+        return pf_http_fail(connection, 400, PF_INVALID, "a plan key is 64 lower-case hex digits", NULL);
     pf_buf_init(&row, PF_MANIFEST_BYTES * 2);
     st = read_manifest(http, &key, &row, &text, &bytes, &err);
     if (!st)
@@ -45,7 +45,8 @@ enum MHD_Result pf_http_get_plan(pf_http *http, struct MHD_Connection *connectio
     if (!st && !pf_store_has(http->options.store, &m.plan, NULL))
         st = PF_NOT_FOUND;
     if (st == PF_NOT_FOUND) {
-        result = pf_http_answer_text(connection, 404, "no plan of that key is here; submit the model to have it built");
+        result = pf_http_fail(connection, 404, st, "no plan of that key is here; submit the model to have it built",
+                              NULL);
     } else if (st) {
         result = pf_http_answer_failure(connection, st, &err);
     } else {

@@ -39,7 +39,14 @@ typedef struct pf_http_request {
 enum MHD_Result pf_http_answer(struct MHD_Connection *connection, unsigned code, const char *type, const void *data,
                                size_t bytes);
 enum MHD_Result pf_http_answer_text(struct MHD_Connection *connection, unsigned code, const char *text);
+/* What every refusal is, of whatever path: the object of pf_api_failure.  header: one more, or NULL. */
+typedef struct pf_http_header { const char *name, *value; } pf_http_header;
+enum MHD_Result pf_http_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why,
+                             const pf_http_header *header);
+/* The same with the code that stands for the status where bytes are served. */
 enum MHD_Result pf_http_answer_failure(struct MHD_Connection *connection, pf_status status, const pf_err *err);
+enum MHD_Result pf_http_answer_json(struct MHD_Connection *connection, unsigned code, unsigned retry_after_s,
+                                    const pf_http_header *header, const pf_buf *json);
 
 /* ---- http_blobs.c */
 
@@ -68,8 +75,6 @@ bool            pf_http_api_begin(pf_http_request *request, const char *method, 
 void            pf_http_api_add(pf_http_request *request, const char *data, size_t bytes);
 /* All is here: asks the core, and answers when called again. */
 enum MHD_Result pf_http_api_serve(pf_http *http, pf_http_request *request, const char *method, const char *url);
-enum MHD_Result pf_http_api_fail(struct MHD_Connection *connection, unsigned code, pf_status status, const char *why,
-                                 const char *allow);
 
 /* ---- http_events.c: server-sent events */
 

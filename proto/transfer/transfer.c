@@ -1,5 +1,6 @@
 #include "proto/transfer/transfer.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,19 @@ static const struct { long code; pf_status status; } refusals[] = {
     { 422, PF_CORRUPT },  { 429, PF_BUSY },     { 503, PF_BUSY },      { 507, PF_NO_SPACE },
 };
 
+/* The message of a refusal: a farm's is an object, a proxy's any text. */
+static pf_status say_reason(const pf_transfer_request *request, pf_status st, pf_err *err)
+{
+    json_t     *object = json_loadb(request->reason, request->reason_bytes, 0, NULL);
+    const char *message = json_string_value(json_object_get(object, "message"));
+    char        line[512] = "";
+
+    snprintf(line, sizeof line, "%.511s", request->reason);
+    st = PF_FAIL(err, st, "%s", message ? message : line);
+    json_decref(object);
+    return st;
+}
+
 static pf_status refused(const pf_transfer *transfer, const pf_transfer_request *request, pf_err *err)
 {
     pf_status st = request->code >= 500 ? PF_UNREACHABLE : PF_INVALID;
@@ -260,7 +274,7 @@ static pf_status refused(const pf_transfer *transfer, const pf_transfer_request 
             st = refusals[i].status;
     }
     if (request->reason[0])
-        return PF_FAIL(err, st, "%s", request->reason);
+        return say_reason(request, st, err);
     return PF_FAIL(err, st, "the farm at %s answered %ld to a request for %s", transfer->url, request->code,
                    request->path);
 }

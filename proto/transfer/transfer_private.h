@@ -6,7 +6,7 @@
 
 #include "proto/transfer/transfer.h"
 
-enum { PF_TRANSFER_PATH_BYTES = 512, PF_TRANSFER_REASON_BYTES = 512 };
+enum { PF_TRANSFER_PATH_BYTES = 512, PF_TRANSFER_REASON_BYTES = 2048 };
 
 struct pf_transfer {
     CURL    *curl;

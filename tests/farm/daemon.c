@@ -231,6 +231,22 @@ static size_t take_header(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* Whatever the path, a refusal is one object; only that nothing is ready is told as a sentence, to probes, and what a
+   submit wants uploaded first (409) as a list. */
+static void check_refusal(const char *method, const char *path, const http_answer *answer)
+{
+    json_t *object = NULL;
+
+    if (answer->code < 400 || answer->code == 409 || strcmp(method, "HEAD") == 0 || strcmp(path, "/readyz") == 0)
+        return;
+    object = json_loadb((const char *)answer->body.data, answer->body.size, 0, NULL);
+    if (!json_is_string(json_object_get(object, "error")) || !json_is_string(json_object_get(object, "message")) ||
+        !json_is_integer(json_object_get(object, "exit_code")))
+        fail_msg("%s %s: %ld %.*s", method, path, answer->code, (int)answer->body.size,
+                 answer->body.data ? (const char *)answer->body.data : "");
+    json_decref(object);
+}
+
 void http_request(const char *method, const char *base, const char *path, const char *const *headers, const void *data,
                   size_t bytes, http_answer *out)
 {
@@ -238,6 +254,7 @@ void http_request(const char *method, const char *base, const char *path, const 
     struct curl_slist *list = curl_slist_append(NULL, "Expect:");
     char               url[512] = "";
     upload             up = { data, bytes };
+    CURLcode           code = CURLE_OK;
 
     memset(out, 0, sizeof *out);
     pf_buf_init(&out->body, SIZE_MAX / 2);
@@ -262,10 +279,12 @@ void http_request(const char *method, const char *base, const char *path, const 
     if (strcmp(method, "HEAD") == 0)
         curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_perform(curl);
+    code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->code);
     curl_slist_free_all(list);
     curl_easy_cleanup(curl);
+    if (code == CURLE_OK)
+        check_refusal(method, path, out);
 }
 
 void http_answer_clear(http_answer *answer)

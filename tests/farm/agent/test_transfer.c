@@ -199,13 +199,19 @@ static void silence_ends_an_attempt(void **state)
 
 static void a_refusal_says_what_the_server_said(void **state)
 {
-    pf_err err = {0};
+    static const char object[] =
+        "{\"error\": \"NOT_FOUND\", \"exit_code\": 66, \"message\": \"no \\\"such\\\" blob\"}\n";
+    pf_err            err = {0};
 
     (void)state;
     HTTP_SCRIPT({.status = 507, .body = "the disk\nof the farm is full", .bytes = 28});
     assert_int_equal(get(false, MOST, &err), PF_NO_SPACE);
     assert_string_equal(err.msg, "the disk of the farm is full");
     assert_int_equal(http_script_requests(), 1);
+    pf_err_clear(&err);
+    HTTP_SCRIPT({.status = 404, .body = object, .bytes = sizeof object - 1});
+    assert_int_equal(get(false, MOST, &err), PF_NOT_FOUND);
+    assert_string_equal(err.msg, "no \"such\" blob");
 }
 
 static void redirects_are_not_followed(void **state)
