@@ -19,6 +19,11 @@ static const formula formulas[PF_OP_COUNT] = {
 /* Where the result has 16 bits: what is as good as their rounding. */
 static const char *const short_formulas[PF_OP_COUNT] = { [PF_OP_GELU] = "geluf_short(a)" };
 
+/* As power_i64 of engine/ops/pointwise_reference.c. */
+static const char integer_power[] =
+    "[](U x, I n) { U y = n < 0 ? (I)x == -1 ? n % 2 ? x : 1 : (I)x == 1 : 1; "
+    "for (; n > 0; n >>= 1, x *= x) y *= n & 1 ? x : 1; return (I)y; }(a, b)";
+
 static bool has(const char *text) { return text && strcmp(text, "NONE") != 0; }
 
 const char *cg_lane_type(cg_type type)
@@ -104,6 +109,16 @@ static const char *float_formula(const pf_node *node, pf_dtype dtype)
     return text ? text : formulas[node->op].floats;
 }
 
+/* NULL where there is none: a power has an exponent that may be a float. */
+static const char *integer_formula(const pf_graph *graph, const pf_node *node)
+{
+    const char *text = formulas[node->op].integers;
+
+    if (node->op == PF_OP_POW)
+        return cg_type_of(pf_graph_value(graph, node->in[1])->dtype) == CG_INT ? integer_power : NULL;
+    return has(text) ? text : NULL;
+}
+
 /* Integers keep the width of their type after every step. */
 static const char *narrow(pf_dtype dtype)
 {
@@ -143,7 +158,8 @@ static int32_t eval_pointwise(cg_context *cg, const pf_node *node, const cg_poin
         pf_buf_printf(cg->body, "%s %c = v%d[l]; ", floats ? "float" : "I", names[i], arg[i]);
     pf_buf_printf(cg->body, "v%d[l] = ", id);
     if (*cast) pf_buf_printf(cg->body, "(%s)", cast);
-    pf_buf_printf(cg->body, "(%s); } }\n", floats ? float_formula(node, out->dtype) : formulas[node->op].integers);
+    pf_buf_printf(cg->body, "(%s); } }\n",
+                  floats ? float_formula(node, out->dtype) : integer_formula(cg->problem->graph, node));
     return id;
 }
 
@@ -209,7 +225,7 @@ static bool has_formula(const pf_graph *graph, const pf_node *node)
 {
     cg_type type = cg_type_of(pf_graph_value(graph, node->in[node->op == PF_OP_WHERE ? 1 : 0])->dtype);
 
-    return has(formulas[node->op].integers) || (type != CG_INT && has(formulas[node->op].floats));
+    return integer_formula(graph, node) || (type != CG_INT && has(formulas[node->op].floats));
 }
 
 const char *cg_node_declines(const pf_graph *graph, const pf_node *node)

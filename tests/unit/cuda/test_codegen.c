@@ -158,6 +158,9 @@ static const sample samples[] = {
       "problem in=linear,linear*,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [8,128,768]\n%1 = input f16 [768]\n%2 = input f16 [8,128,768]\n%3 = add(%0, %1)\n"
       "%4 = gelu(%3)\n%5 = add(%4, %2)\noutput %5\n" },
+    { "power of integers, and what is added to it", pf_codegen_loop_declines, loop_first,
+      "problem in=linear,linear out=linear numerics=0\n"
+      "graph \"\"\n%0 = input i32 [4,9]\n%1 = input i64 [9]\n%2 = pow(%0, %1)\n%3 = add(%2, %0)\noutput %3\n" },
     { "nchw to nhwc with cast", pf_codegen_loop_declines, loop_first,
       "problem in=linear out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f32 [2,64,14,14]\n%1 = cast(%0) dtype=f16\noutput %1\n" },
