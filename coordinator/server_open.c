@@ -73,7 +73,7 @@ static pf_status test_strangers(const pf_server *server, const pf_farm_key *key,
         bool        everywhere = strncmp(endpoints[i], "tcp://0.0.0.0:", 14) == 0;
         snprintf(reachable, sizeof reachable, everywhere ? "tcp://127.0.0.1%s" : "%s",
                  everywhere ? port : endpoints[i]);
-        st = pf_zap_self_test(reachable, key->public_key, err);
+        st = pf_zap_self_test(server->zap, reachable, key->public_key, err);
     }
     return st;
 }

@@ -16,9 +16,11 @@ static const char CONTROL[] = "inproc://planfarm.zap.control";
 enum { FRAMES = 7, FRAME_BYTES = 256, RAW_KEY_BYTES = 32, TEST_MS = 5000 };
 
 struct pf_zap {
-    void         *handler, *control_in, *control_out;
-    pf_authority *authority;
-    pthread_t     thread;
+    void           *handler, *control_in, *control_out;
+    pf_authority   *authority;
+    pthread_t       thread;
+    pthread_mutex_t mutex;                      /* of stranger */
+    char            stranger[PF_Z85_BYTES];     /* public key of the self-test that runs; else empty */
 };
 
 /* A request: version, request id, domain, address, identity, mechanism, credentials. */
@@ -49,25 +51,33 @@ static void send_frame(void *socket, const char *text, size_t bytes, bool more)
     zmq_send(socket, text, bytes, more ? ZMQ_SNDMORE : 0);
 }
 
-static bool is_known(pf_zap *zap, const request *r, char name[PF_FARM_KEY_NAME])
+/* False where it brings none. */
+static bool key_of(const request *r, char key[PF_Z85_BYTES])
 {
-    char          key[PF_Z85_BYTES] = "";
-    pf_ring_entry entry = { 0 };
+    return r->count == FRAMES && strcmp(r->frame[0], "1.0") == 0 && strcmp(r->frame[5], "CURVE") == 0 &&
+           r->bytes[6] == RAW_KEY_BYTES && zmq_z85_encode(key, (const uint8_t *)r->frame[6], RAW_KEY_BYTES);
+}
 
-    if (r->count != FRAMES || strcmp(r->frame[0], "1.0") != 0 || strcmp(r->frame[5], "CURVE") != 0 ||
-        r->bytes[6] != RAW_KEY_BYTES || !zmq_z85_encode(key, (const uint8_t *)r->frame[6], RAW_KEY_BYTES) ||
-        !pf_authority_find_key(zap->authority, key, &entry))
-        return false;
-    snprintf(name, PF_FARM_KEY_NAME, "%s", entry.name);
-    return true;
+/* Whether the coordinator itself asks, as a stranger. */
+static bool is_self_test(pf_zap *zap, const char *key)
+{
+    bool is_own = false;
+
+    pthread_mutex_lock(&zap->mutex);
+    is_own = key[0] && strcmp(key, zap->stranger) == 0;
+    pthread_mutex_unlock(&zap->mutex);
+    return is_own;
 }
 
 static void answer(pf_zap *zap, const request *r)
 {
-    char name[PF_FARM_KEY_NAME] = "";
-    bool known = is_known(zap, r, name);
+    char          key[PF_Z85_BYTES] = "", name[PF_FARM_KEY_NAME] = "";
+    pf_ring_entry entry = { 0 };
+    bool          known = key_of(r, key) && pf_authority_find_key(zap->authority, key, &entry);
 
-    if (!known)
+    if (known)
+        snprintf(name, sizeof name, "%s", entry.name);
+    else if (!is_self_test(zap, key))
         pf_log(PF_LOG_WARN, "keys", "refused address=%s mechanism=%s", r->frame[3], r->frame[5]);
     send_frame(zap->handler, "1.0", 3, true);
     send_frame(zap->handler, r->frame[1], r->bytes[1], true);
@@ -111,6 +121,7 @@ pf_status pf_zap_start(void *context, pf_authority *authority, pf_zap **out, pf_
     if (!zap)
         return PF_FAIL_MEMORY(err, sizeof *zap);
     zap->authority = authority;
+    pthread_mutex_init(&zap->mutex, NULL);
     zap->handler = zmq_socket(context, ZMQ_REP);
     zap->control_in = zmq_socket(context, ZMQ_PAIR);
     zap->control_out = zmq_socket(context, ZMQ_PAIR);
@@ -121,6 +132,7 @@ pf_status pf_zap_start(void *context, pf_authority *authority, pf_zap **out, pf_
         return PF_OK;
     }
     close_sockets(zap);
+    pthread_mutex_destroy(&zap->mutex);
     pf_free(zap);
     return PF_FAIL(err, PF_INTERNAL, "cannot start the check of keys: %s", zmq_strerror(errno));
 }
@@ -132,10 +144,18 @@ void pf_zap_stop(pf_zap *zap)
     zmq_send(zap->control_out, "", 0, 0);
     pthread_join(zap->thread, NULL);
     close_sockets(zap);
+    pthread_mutex_destroy(&zap->mutex);
     pf_free(zap);
 }
 
 /* ---- the self-test */
+
+static void set_stranger(pf_zap *zap, const char *public_key)
+{
+    pthread_mutex_lock(&zap->mutex);
+    snprintf(zap->stranger, sizeof zap->stranger, "%s", public_key);
+    pthread_mutex_unlock(&zap->mutex);
+}
 
 /* The number of the next event of the monitor; 0 when none came in time. */
 static int next_event(void *monitor)
@@ -167,7 +187,7 @@ static pf_status watch_handshake(void *monitor, const char *endpoint, pf_err *er
     return PF_FAIL(err, PF_TIMEOUT, "%s did not answer the test that it refuses unknown keys", endpoint);
 }
 
-pf_status pf_zap_self_test(const char *endpoint, const char *server_public_key, pf_err *err)
+pf_status pf_zap_self_test(pf_zap *zap, const char *endpoint, const char *server_public_key, pf_err *err)
 {
     static const char MONITOR[] = "inproc://planfarm.zap.monitor";
     pf_farm_key       stranger = { 0 };
@@ -175,6 +195,7 @@ pf_status pf_zap_self_test(const char *endpoint, const char *server_public_key, 
     int               zero = 0, wait_ms = TEST_MS;
     pf_status         st = pf_farm_key_new("stranger", server_public_key, &stranger, err);
 
+    set_stranger(zap, stranger.public_key);
     socket = zmq_socket(context, ZMQ_DEALER);
     monitor = zmq_socket(context, ZMQ_PAIR);
     zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
@@ -190,6 +211,7 @@ pf_status pf_zap_self_test(const char *endpoint, const char *server_public_key, 
     zmq_close(monitor);
     zmq_close(socket);
     zmq_ctx_term(context);
+    set_stranger(zap, "");
     pf_farm_key_clear(&stranger);
     return st;
 }

@@ -12,7 +12,8 @@ typedef struct pf_zap pf_zap;
 pf_status pf_zap_start(void *context, pf_authority *authority, pf_zap **out, pf_err *err);
 void      pf_zap_stop(pf_zap *zap);                     /* NULL is fine */
 
-/* Connects to the endpoint with a key that was made just now.  Errors   DENIED: it was let in: the process must end. */
-pf_status pf_zap_self_test(const char *endpoint, const char *server_public_key, pf_err *err);
+/* Connects to the endpoint with a key that was made just now, whose refusal is not logged.  Errors   DENIED: it was let
+   in: the process must end. */
+pf_status pf_zap_self_test(pf_zap *zap, const char *endpoint, const char *server_public_key, pf_err *err);
 
 #endif

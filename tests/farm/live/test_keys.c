@@ -36,6 +36,18 @@ static int set_up(void **state)
     return 0;
 }
 
+/* The coordinator tries at its start whether it refuses strangers. */
+static void a_start_looks_like_no_attack(void **state)
+{
+    pf_buf log;
+    pf_err err = {0};
+
+    (void)state;
+    test_ok(pf_file_read(test_path("farm/coordinator.log"), 1 << 20, &log, &err), &err);
+    assert_true(!log.size || !strstr((const char *)log.data, "keys refused"));
+    pf_buf_clear(&log);
+}
+
 static void with_their_keys_a_model_becomes_a_plan(void **state)
 {
     json_t *answer = NULL;
@@ -171,6 +183,7 @@ static void a_revoked_user_is_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_start_looks_like_no_attack),
         cmocka_unit_test(with_their_keys_a_model_becomes_a_plan),
         cmocka_unit_test(without_a_key_nothing_is_to_be_had),
         cmocka_unit_test(each_verb_takes_a_key_file),
