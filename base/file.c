@@ -319,6 +319,24 @@ pf_status pf_file_unnamed(const char *folder, int *fd, pf_err *err)
     return *fd < 0 ? PF_FAIL_ERRNO(err, "make", "a file without a name") : PF_OK;
 }
 
+/* What to call a file that has no name: "a file in FOLDER". */
+static void describe_unnamed(int fd, char *out, size_t capacity)
+{
+    char    self[64], path[PATH_MAX] = "";
+    char   *slash = NULL;
+    ssize_t bytes = 0;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    bytes = readlink(self, path, sizeof path - 1);
+    slash = bytes > 0 ? strrchr(path, '/') : NULL;
+    if (!slash || slash == path) {
+        snprintf(out, capacity, "a file in memory");
+        return;
+    }
+    *slash = 0;
+    snprintf(out, capacity, "a file in %s", path);
+}
+
 pf_status pf_file_write_at(int fd, const void *data, size_t bytes, uint64_t offset, pf_err *err)
 {
     const uint8_t *from = data;
@@ -328,8 +346,14 @@ pf_status pf_file_write_at(int fd, const void *data, size_t bytes, uint64_t offs
 
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0)
-            return PF_FAIL_ERRNO(err, "write", "a file without a name");
+        if (put < 0) {
+            char what[PATH_MAX + 16];
+            int  why = errno;
+
+            describe_unnamed(fd, what, sizeof what);
+            errno = why;
+            return PF_FAIL_ERRNO(err, "write", what);
+        }
         from += put;
         offset += (uint64_t)put;
         bytes -= (size_t)put;

@@ -30,9 +30,11 @@ pf_status pf_dir_make(const char *path, pf_err *err)
     char      part[PATH_MAX];
     pf_status status = PF_OK;
 
+    if (!path[0])
+        return PF_FAIL(err, PF_INVALID, "the path of a folder is empty; name one");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return PF_FAIL(err, PF_INVALID, "the path of a folder is longer than %d bytes", PATH_MAX - 1);
-    for (char *at = part + 1; part[0] && *at && !status; at++) {
+    for (char *at = part + 1; *at && !status; at++) {
         if (*at != '/')
             continue;
         *at = 0;

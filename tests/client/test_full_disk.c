@@ -27,6 +27,7 @@ static void a_plan_that_does_not_fit_is_said(void **state)
 
     (void)state;
     ended_with(&result, 72);
+    assert_non_null(strstr(result.err, program_path("small")));
     assert_int_equal(test_names_in(program_path("small")), 1);
     program_clear(&result);
     result = RUN("run", "tiny.onnx", "--reference", "--output-dir", "small");

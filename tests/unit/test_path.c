@@ -64,7 +64,7 @@ static void folders_are_made_with_their_parents(void **state)
     test_ok(pf_file_write(test_path("a/file"), "x", 1, &err), &err);
     test_fails(pf_dir_make(test_path("a/file"), &err), PF_INVALID, &err);
     assert_int_not_equal(pf_dir_make(test_path("a/file/below"), NULL), PF_OK);
-    assert_int_not_equal(pf_dir_make("", NULL), PF_OK);
+    test_fails(pf_dir_make("", &err), PF_INVALID, &err);
 }
 
 static void folders_go_with_all_in_them_and_links_are_not_followed(void **state)
