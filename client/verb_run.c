@@ -290,17 +290,15 @@ static pf_status compare_folder(run_state *r, const char *folder, pf_err *err)
     return status;
 }
 
-/* A build rewrites its network, so the reference imports its own. */
 static pf_status compare_reference(run_state *r, pf_err *err)
 {
     const char *model = pf_args_text(r->call->args, "model");
     double      tolerance = pf_args_real(r->call->args, "tolerance");
-    run_state   oracle = {.call = r->call, .inputs = r->inputs};
-    pf_status   status = PF_OK;
+    run_state   oracle = {.call = r->call, .network = model ? NULL : r->network, .inputs = r->inputs};
+    pf_status   status = model ? pf_network_import(model, &oracle.network, err) : PF_OK;
 
-    status = pf_network_import(model ? model : r->path, &oracle.network, err);
-    if (!status)
-        status = pf_inputs_fit(&r->inputs, pf_network_graph(oracle.network), model ? model : r->path, err);
+    if (!status && model)
+        status = pf_inputs_fit(&r->inputs, pf_network_graph(oracle.network), model, err);
     if (!status)
         status = run_reference(&oracle, err);
     if (!status && oracle.output_count != r->output_count)
@@ -315,7 +313,8 @@ static pf_status compare_reference(run_state *r, pf_err *err)
         pf_tensor_clear(&oracle.outputs[i]);
     pf_free(oracle.outputs);
     pf_free(oracle.names);
-    pf_network_free(oracle.network);
+    if (model)
+        pf_network_free(oracle.network);
     return status;
 }
 

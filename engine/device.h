@@ -109,7 +109,7 @@ enum {
 
 typedef struct pf_device_options {
     int32_t threads;        /* CPU: 0 = all cores this process may use */
-    const char *isa;        /* CPU: NULL = what is there; "avx2", "avx512", "amx" cap it */
+    const char *isa;        /* CPU: NULL = what is there; "sse41", "avx2", "avx512", "amx" cap it */
     int32_t share_percent;  /* 0 or 100: the whole device */
     const pf_allocator *allocator;  /* copied; for all memory that builds and contexts take on this device.
                                        NULL: the device's own */

@@ -103,7 +103,8 @@ const char *pf_config_get(const pf_config *config, const char *key);  /* the def
 /* The canonical text, and back. *text is from pf_alloc. */
 pf_status pf_config_text(const pf_config *config, char **text, pf_err *err);
 pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err);
-/* Errors UNSUPPORTED: a combination that this version cannot build for this device, named. */
+/* Errors USAGE: settings that contradict each other; UNSUPPORTED: one that this version cannot build for this device,
+   named. */
 pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err);
 
 /* ---- Building */
@@ -160,8 +161,10 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
 } pf_build_report;
 
 typedef struct pf_plan pf_plan;
-/* network is consumed in content (rewritten copies are made), not freed. options and report may be NULL.
-   Same network, config, device class, store contents and kernel folder: the same bytes. */
+/* network is not changed, and may be built again, with another config or for another device. options and report may be
+   NULL.  Same network, config, device class, store contents and kernel folder: the same bytes.
+   Errors   those of pf_config_check; CANCELLED; UNSUPPORTED: no tactic can do a layer; BUILD_FAILED: none that can
+            works; MISMATCH: the outputs are off by more than they may; CACHE_MISS: replay lacks a timing; NO_SPACE. */
 pf_status pf_build(pf_network *network, const pf_config *config, pf_device *device, const pf_build_options *options,
                    pf_plan **out, pf_build_report *report, pf_err *err);
 

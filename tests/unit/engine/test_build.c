@@ -78,6 +78,30 @@ static void effort_0_times_nothing(void **state)
     drop(&b);
 }
 
+/* With as many layers as before, and other shapes in between. */
+static void a_network_is_built_as_often_as_one_likes(void **state)
+{
+    built      b = build(residual_network("[batch,3,32,32]"), "effort=0\nshapes=input:2x3x32x32\n", NULL);
+    uint32_t   layers = pf_network_layer_count(b.net);
+    pf_config *other = config_of("effort=0\nshapes=input:4x3x32x32\n");
+    pf_plan   *of_other = NULL, *again = NULL;
+    size_t     bytes = 0, bytes_again = 0;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(pf_build(b.net, other, b.device, NULL, &of_other, NULL, &err), &err);
+    test_ok(pf_build(b.net, b.config, b.device, NULL, &again, NULL, &err), &err);
+    assert_int_equal(pf_network_layer_count(b.net), layers);
+    assert_int_equal(pf_plan_io(of_other, 0)->opt[0], 4);
+    assert_non_null(pf_plan_bytes(b.plan, &bytes));
+    assert_memory_equal(pf_plan_bytes(again, &bytes_again), pf_plan_bytes(b.plan, &bytes), bytes);
+    assert_int_equal(bytes_again, bytes);
+    pf_plan_free(of_other);
+    pf_plan_free(again);
+    pf_config_free(other);
+    drop(&b);
+}
+
 static void the_key_names_what_decides_the_bytes(void **state)
 {
     built     one = build(residual_network("[2,3,32,32]"), "effort=0\n", NULL),
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test(numbers_are_packed_where_there_are_no_weights),
         cmocka_unit_test(an_error_that_nothing_meets_is_said),
         cmocka_unit_test(effort_0_times_nothing),
+        cmocka_unit_test(a_network_is_built_as_often_as_one_likes),
         cmocka_unit_test(the_key_names_what_decides_the_bytes),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(tactics_can_be_left_out),
