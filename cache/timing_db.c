@@ -39,6 +39,11 @@ void pf_timing_db_close(pf_timing_db *db)
     pf_free(db);
 }
 
+pf_status pf_timing_db_look(pf_timing_db *db, pf_err *err)
+{
+    return pf_timing_env_look(db->env, err);
+}
+
 const char *pf_timing_db_folder(const pf_timing_db *db)
 {
     return db->env->folder;

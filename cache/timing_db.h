@@ -23,6 +23,8 @@ typedef struct pf_timing_db_options {
 /* Makes the folder when it is absent.  options may be NULL.  Errors: those of pf_timing_env_open. */
 pf_status   pf_timing_db_open(const char *folder, const pf_timing_db_options *options, pf_timing_db **out, pf_err *err);
 void        pf_timing_db_close(pf_timing_db *db);          /* NULL is fine */
+/* See pf_timing_env_look. */
+pf_status   pf_timing_db_look(pf_timing_db *db, pf_err *err);
 const char *pf_timing_db_folder(const pf_timing_db *db);
 
 /* As pf_timing_store's lookup and merge.  merge leaves out nothing and fails with NO_SPACE when the disk is full.

@@ -11,9 +11,11 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cache/lmdb_check.h"
+#include "cache/lmdb_note.h"
 
 /* How the tables lie: every key and value is described at timing_db_value.h.
    To change that:
@@ -96,13 +98,31 @@ pf_status pf_timing_env_fail(const char *folder, const char *verb, int code, pf_
 }
 
 /* A damaged file would kill its reader; one that was cut short, with SIGBUS. */
-static pf_status check_pages(pf_timing_env *env, bool is_open, pf_err *err)
+static const char advice[] = "move it away, the next build starts a new one";
+
+static pf_status look_at_head(const pf_timing_env *env, pf_err *err)
 {
-    static const char advice[] = "move it away, the next build starts a new one";
-    char              name[PATH_MAX + 32];
+    char name[PATH_MAX + 32];
 
     snprintf(name, sizeof name, "the timing cache %s", env->folder);
-    return is_open ? pf_lmdb_check(env->mdb, name, advice, err) : pf_lmdb_check_head(env->folder, name, advice, err);
+    return pf_lmdb_check_head(env->folder, name, advice, err);
+}
+
+pf_status pf_timing_env_look(pf_timing_env *env, pf_err *err)
+{
+    int64_t   now_ns = pf_clock_wall_ns();
+    pf_status status = PF_OK;
+    char      name[PATH_MAX + 32];
+
+    if (env->looked_now)
+        return PF_OK;
+    snprintf(name, sizeof name, "the timing cache %s", env->folder);
+    status = pf_lmdb_check(env->mdb, name, advice, err);
+    if (!status) {
+        env->looked_wall_ns = now_ns;
+        env->looked_now = true;
+    }
+    return status;
 }
 
 static pf_status check_format(pf_timing_env *env, MDB_txn *txn, pf_err *err)
@@ -204,7 +224,7 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
     MDB_txn  *txn = NULL;
     int       dead = 0;
     int       code = 0;
-    pf_status status = check_pages(env, false, err);
+    pf_status status = look_at_head(env, err);
 
     if (status)
         return status;
@@ -214,7 +234,8 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
                        env->folder);
     if (code)
         return pf_timing_env_fail(env->folder, "open", code, err);
-    status = check_pages(env, true, err);
+    env->looked_wall_ns = env->read_only ? 0 : pf_lmdb_take_note(env->mdb, env->folder);
+    status = env->looked_wall_ns ? PF_OK : pf_timing_env_look(env, err);
     if (status)
         return status;
     mdb_reader_check(env->mdb, &dead);      /* slots of killed processes pin pages for ever */
@@ -312,6 +333,8 @@ void pf_timing_env_close(pf_timing_env *env)
             link = &(*link)->next;
         if (*link)
             *link = env->next;
+        if (!env->read_only && !env->broken)
+            pf_lmdb_note(env->mdb, env->folder, env->looked_wall_ns);
         mdb_env_close(env->mdb);
         pf_free(env);
     }

@@ -28,6 +28,8 @@ typedef struct pf_timing_env {          /* open to cache/timing_db*.c */
     MDB_dbi      table[PF_TABLE_COUNT];
     char         folder[PATH_MAX];
     bool         read_only;
+    int64_t      looked_wall_ns;        /* when all its pages were looked at last: at its opening, or before */
+    bool         looked_now;            /* at its opening, or since */
     atomic_bool  broken;                /* a commit failed half-way: LMDB's next one could claim success wrongly */
     dev_t        device;
     ino_t        inode;
@@ -40,6 +42,10 @@ typedef struct pf_timing_env {          /* open to cache/timing_db*.c */
             version; CORRUPT; BUSY: too many readers, or a container with the same process id uses it. */
 pf_status pf_timing_env_open(const char *folder, uint64_t map_bytes, bool read_only, pf_timing_env **out, pf_err *err);
 void      pf_timing_env_close(pf_timing_env *env);              /* NULL is fine */
+/* Opening looks at all pages, but to write where that state of the file was found whole within the last day
+   (lmdb_note.h); this does in any case, once.
+   Errors   CORRUPT. */
+pf_status pf_timing_env_look(pf_timing_env *env, pf_err *err);
 pf_status pf_timing_env_begin(pf_timing_env *env, bool write, MDB_txn **out, pf_err *err);
 pf_status pf_timing_env_commit(pf_timing_env *env, MDB_txn *txn, pf_err *err);     /* txn is taken */
 /* Says what LMDB's code (or errno) means for a user of folder: "cannot <verb> the timing cache ...". */

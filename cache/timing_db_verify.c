@@ -122,7 +122,7 @@ pf_status pf_timing_db_verify(pf_timing_db *db, bool repair, void (*bad)(void *u
     /* Texts first: a record whose text is bad is bad too. */
     static const pf_timing_table order[] = {PF_TABLE_CLASSES, PF_TABLE_PROBLEMS, PF_TABLE_RECORDS, PF_TABLE_COUNTERS};
     verification v = {.db = db, .verdict = out, .bad = bad, .user = user};
-    pf_status    status = PF_OK;
+    pf_status    status = pf_timing_db_look(db, err);
 
     *out = (pf_timing_verdict){0};
     for (size_t i = 0; i < sizeof order / sizeof *order && !status; i++) {

@@ -195,6 +195,8 @@ pf_status pf_timing_service_start(const char *folder, uint64_t map_bytes, pf_tim
         return PF_FAIL_MEMORY(err, sizeof *service);
     st = pf_timing_db_open(folder, &options, &service->db, err);
     if (!st)
+        st = pf_timing_db_look(service->db, err);
+    if (!st)
         st = pf_worker_start(&with, &service->worker, err);
     if (st)
         pf_timing_service_stop(service);
