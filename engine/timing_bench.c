@@ -542,9 +542,21 @@ bool pf_bench_captures(const pf_bench *bench, const pf_bench_runner *r)
     return bench->device->ops->capture_begin && r->step->capturable;
 }
 
+/* Where the device captures, the first run after code was loaded says nothing: the better of two does. */
+static pf_status glance_once(pf_bench *bench, pf_bench_runner *r, int64_t enough_ns, int64_t *ns, pf_err *err)
+{
+    int64_t   again_ns = INT64_MAX;
+    pf_status st = pf_bench_sample(bench, r, ns, err);
+
+    if (!st && *ns >= enough_ns && pf_bench_captures(bench, r))
+        st = pf_bench_sample(bench, r, &again_ns, err);
+    *ns = again_ns < *ns ? again_ns : *ns;
+    return st;
+}
+
 pf_status pf_bench_glance(pf_bench *bench, pf_bench_runner *r, int64_t batch_ns, int64_t *ns, pf_err *err)
 {
-    pf_status st = pf_bench_sample(bench, r, ns, err);
+    pf_status st = glance_once(bench, r, batch_ns / 4, ns, err);
 
     if (st || *ns >= batch_ns / 4)
         return st;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/timing.h"
 #include "engine/timing_lock.h"
@@ -245,6 +246,127 @@ static void the_close_are_timed_in_several_places(void **state)
     pf_timing_record_clear(&record);
 }
 
+/* ---- On a device that captures, by a clock of its own */
+
+typedef struct captured { int64_t runs; } captured;
+
+static captured *capturing;
+static int64_t   device_ns, marked_ns[2];       /* what its runs took so far, and at the last two events */
+static int64_t   captures, least_runs, most_runs;
+
+static pf_status capture_begin(pf_device *d, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)stream;
+    capturing = pf_calloc(1, sizeof *capturing);
+    return capturing ? PF_OK : PF_FAIL_MEMORY(err, sizeof *capturing);
+}
+
+static pf_status capture_end(pf_device *d, pf_stream *stream, pf_device_graph **out, pf_err *err)
+{
+    (void)d, (void)stream, (void)err;
+    captures++;
+    least_runs = captures == 1 || capturing->runs < least_runs ? capturing->runs : least_runs;
+    most_runs = capturing->runs > most_runs ? capturing->runs : most_runs;
+    *out = (pf_device_graph *)capturing;
+    capturing = NULL;
+    return PF_OK;
+}
+
+static pf_status graph_launch(pf_device *d, pf_device_graph *graph, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)stream, (void)err;
+    device_ns += ((captured *)graph)->runs * PF_NS_PER_US;
+    return PF_OK;
+}
+
+static void graph_free(pf_device *d, pf_device_graph *graph)
+{
+    (void)d;
+    pf_free(graph);
+}
+
+static pf_status event_record(pf_device *d, pf_event *event, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)event, (void)stream, (void)err;
+    marked_ns[0] = marked_ns[1];
+    marked_ns[1] = device_ns;
+    return PF_OK;
+}
+
+static pf_status event_elapsed(pf_device *d, pf_event *start, pf_event *end, int64_t *ns, pf_err *err)
+{
+    (void)d, (void)start, (void)end, (void)err;
+    *ns = marked_ns[1] - marked_ns[0];
+    return PF_OK;
+}
+
+static void sample_nothing(pf_device *d, pf_device_sample *out)
+{
+    (void)d;
+    *out = (pf_device_sample){ 0 };
+}
+
+/* The first run of what was made ready loads its code. */
+static pf_status load_and_copy(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    bool *loaded = step->impl;
+
+    device_ns += *loaded ? PF_NS_PER_US : 100 * PF_NS_PER_US;
+    *loaded = true;
+    if (capturing)
+        capturing->runs++;
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic loads;
+
+static pf_status prepare_loads(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                               pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    *out = pf_step_new(&loads, sizeof(bool));
+    if (!*out)
+        return PF_FAIL_MEMORY(err, sizeof(bool));
+    (*out)->in_place = -1;
+    (*out)->capturable = true;
+    return PF_OK;
+}
+
+static const pf_tactic loads = { .name = "loads", .rev = 1, .prepare = prepare_loads, .enqueue = load_and_copy };
+
+static pf_device_ops as_card(void)
+{
+    pf_device_ops ops = *device->ops;
+
+    ops.capture_begin = capture_begin;
+    ops.capture_end = capture_end;
+    ops.graph_launch = graph_launch;
+    ops.graph_free = graph_free;
+    ops.event_record = event_record;
+    ops.event_elapsed = event_elapsed;
+    ops.sample = sample_nothing;
+    captures = least_runs = most_runs = 0;
+    return ops;
+}
+
+/* A launch costs the same whatever it launches, so rivals are only alike when all of theirs hold equally many runs, in
+   every place of memory. */
+static void captures_of_rivals_hold_equally_many_runs(void **state)
+{
+    const pf_tactic *const tactics[] = { &loads, &loads, &loads };
+    const pf_device_ops   *whole = device->ops;
+    pf_device_ops          ops = as_card();
+    pf_timing_record       record = { 0 };
+
+    (void)state;
+    device->ops = &ops;
+    measure_at(4, tactics, 3, 0, &record);
+    device->ops = whole;
+    assert_true(captures > 3);
+    assert_int_equal(least_runs, most_runs);
+    pf_timing_record_clear(&record);
+}
+
 static void can_be_cancelled(void **state)
 {
     pf_timing_candidate candidate = { &copies, { "t" } };
@@ -362,6 +484,7 @@ int main(void)
         cmocka_unit_test(the_slow_are_dropped),
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(the_close_are_timed_in_several_places),
+        cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(only_who_broke_the_device_is_noted),
         cmocka_unit_test(semantics_know_no_layouts),
