@@ -291,6 +291,7 @@ const pf_verb_body pf_verb_build = {
                "  candidates_banned cache_hits cache_misses build_seconds timing_seconds phases max_rel_error\n"
                "  least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes\n"
                "  device_ratio\n"
-               "  phases: seconds of front list compile expect ready check race refine write verify\n",
+               "  phases: seconds of front care list compile expect ready check race places refine write\n"
+               "      verify\n",
     .run = run,
 };

@@ -137,12 +137,11 @@ typedef struct pf_build_options {
 
 /* What a build spends its time on: rewriting and forming regions; how much stays in FP32; asking tactics for their
    tunings; compiling candidates while there is nothing to time; computing what problems answer; packing constants and
-   making candidates ready; comparing their outputs; timing them; timing the whole with others; writing the plan;
-   comparing the plan with the references. */
+   making candidates ready; comparing their outputs; timing them; timing those that are close once more, elsewhere in
+   memory; timing the whole with others; writing the plan; comparing the plan with the references. */
 typedef enum pf_part {
     PF_PART_FRONT, PF_PART_CARE, PF_PART_LIST, PF_PART_COMPILE, PF_PART_EXPECT, PF_PART_READY, PF_PART_CHECK,
-    PF_PART_RACE, PF_PART_REFINE,
-    PF_PART_WRITE, PF_PART_VERIFY, PF_PART_COUNT
+    PF_PART_RACE, PF_PART_PLACES, PF_PART_REFINE, PF_PART_WRITE, PF_PART_VERIFY, PF_PART_COUNT
 } pf_part;
 const char *pf_part_name(pf_part part);     /* "front" */
 

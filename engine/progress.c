@@ -55,7 +55,7 @@ bool pf_progress_tick(void *user)
 }
 
 static const char *const part_names[PF_PART_COUNT] = { "front", "care", "list", "compile", "expect", "ready", "check",
-                                                       "race", "refine", "write", "verify" };
+                                                       "race", "places", "refine", "write", "verify" };
 
 const char *pf_part_name(pf_part part)
 {

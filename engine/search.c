@@ -280,6 +280,7 @@ static void note_spent(const pf_search *search, const pf_timing_spent *before)
     pf_timing_spent now = pf_timing_spent_of(search->timing);
 
     search->progress->spent_ns[PF_PART_RACE] += now.race_ns - before->race_ns;
+    search->progress->spent_ns[PF_PART_PLACES] += now.places_ns - before->places_ns;
     search->progress->spent_ns[PF_PART_READY] += now.ready_ns - before->ready_ns;
     search->progress->spent_ns[PF_PART_CHECK] += now.check_ns - before->check_ns;
 }

@@ -6,8 +6,9 @@
    3. Candidates are sampled in turns, in a seeded order that changes each turn, so that drift of clocks hits all alike.
       They race (engine/race.h): after each rung those that are clearly behind are dropped (status DROPPED, with the
       samples they have).  Whose very first run was PF_TIMING_HOPELESS times slower than the best is dropped with that
-      one sample.  From effort 4 on those within 10 % of the best race again twice, prepared anew in another order, so
-      that their code and data lie elsewhere: the median of these races counts.
+      one sample.  Those within 10 % of the best race again, prepared anew in another order, so that their code and data
+      lie elsewhere: the median of three races counts where runs are short and the device captures, from effort 4 on
+      that of five, of all.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together
       exceed the last-level cache twice: so weights come from memory, as in a network that is larger than the cache.
    5. A fixed canary step runs before and after each race, small enough for a core's own cache.  When it was slower than
@@ -54,8 +55,9 @@ void      pf_timing_free(pf_timing *timing);
 pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle,
                             const pf_timing_candidate *candidates, uint32_t count, const pf_timing_options *options,
                             pf_timing_record *out, pf_err *err);
-/* Time spent so far: on races; on making candidates ready for them; on their first runs and comparing what came out. */
-typedef struct pf_timing_spent { int64_t race_ns, ready_ns, check_ns; } pf_timing_spent;
+/* Time spent so far: on races; on races elsewhere in memory, with making ready for them; on making candidates ready; on
+   their first runs and comparing what came out. */
+typedef struct pf_timing_spent { int64_t race_ns, places_ns, ready_ns, check_ns; } pf_timing_spent;
 pf_timing_spent pf_timing_spent_of(const pf_timing *timing);
 
 #endif

@@ -143,6 +143,33 @@ static pf_status need_workspace(pf_bench *bench, size_t bytes, pf_err *err)
     return PF_OK;
 }
 
+/* The old memory is given back last, so that the new one is another. */
+static void move_one(pf_bench *bench, void **pointer, size_t bytes, size_t filled_bytes)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    void                *to = NULL;
+    pf_err               ignored = { 0 };
+    pf_status            st = PF_OK;
+
+    if (!*pointer)
+        return;
+    st = pf_device_take(bench->device, NULL, bytes, &to, &ignored);
+    if (!st && filled_bytes)
+        st = ops->copy(bench->device, bench->stream, to, *pointer, filled_bytes, &ignored);
+    if (!st)
+        st = ops->stream_sync(bench->device, bench->stream, &ignored);
+    pf_device_give_back(bench->device, NULL, st ? to : *pointer);
+    *pointer = st ? *pointer : to;
+}
+
+void pf_bench_move(pf_bench *bench)
+{
+    for (uint32_t i = 0; i < bench->in_count; i++)
+        move_one(bench, &bench->in[i], bench->in_bytes[i] ? bench->in_bytes[i] : 1, bench->in_bytes[i]);
+    for (uint32_t i = 0; i < bench->out_count; i++)
+        move_one(bench, &bench->out[i], bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, 0);
+}
+
 /* ---- Runners */
 
 static size_t constant_bytes(const pf_bench *bench)

@@ -54,6 +54,8 @@ void      pf_bench_close(pf_bench *bench);
 pf_status pf_bench_prepare(pf_bench *bench, const pf_tactic *tactic, const char *tuning, uint64_t workspace_limit_bytes,
                            size_t cold_bytes, pf_bench_runner *out, pf_err *err);
 void      pf_bench_release(pf_bench *bench, pf_bench_runner *runner);
+/* Takes inputs and outputs to other memory, where there is some; what was prepared before must not run any more. */
+void      pf_bench_move(pf_bench *bench);
 /* Runs once (twice when it may work in place) and compares with the oracle.  *first_ns: how long the first run took,
    code loading included.
    Errors  MISMATCH: wrong, or bytes behind an output were written. */
