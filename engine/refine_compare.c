@@ -3,16 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/choose.h"
 #include "engine/race.h"
 
 enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left out at either end */
 
-#define GAIN  0.006             /* the other takes over when the whole is faster by this part, */
+#define GAIN  0.005             /* the other takes over when the whole is faster by this part, */
 #define CLEAR 2                 /* and by so many times the error that as many pairs as may be run leave */
 #define KNOWN 0.0015            /* of the whole: a gain's error that is small enough to tell it from others */
-#define EQUAL 0.01              /* gains that differ by less are equal, */
-#define SHARE 3                 /* unless one is less than the other divided by this */
+#define EQUAL 0.003             /* of the whole: gains that differ by less are equal */
 
 typedef struct sampled {
     int     count;
@@ -80,11 +78,6 @@ static double greater(double a, double b)
     return a > b ? a : b;
 }
 
-static double lesser(double a, double b)
-{
-    return a < b ? a : b;
-}
-
 /* What was found so far.  True: more pairs would not change it.  Few pairs that scatter much say nothing yet: what may
    still gain enough goes on. */
 static bool judge(const sampled *s, int most, pf_refine_verdict *out)
@@ -94,8 +87,7 @@ static bool judge(const sampled *s, int most, pf_refine_verdict *out)
     double enough = greater(least, CLEAR * gain.error * sqrt((double)s->count / most));
 
     *out = (pf_refine_verdict){ gain.mean > enough, s->count, llround(base.mean), llround(gain.mean),
-                                llround(gain.error),
-                                llround(lesser(EQUAL * base.mean, gain.mean - gain.mean / SHARE)) };
+                                llround(gain.error), llround(EQUAL * base.mean) };
     return gain.mean + gain.error < least ||
            (gain.mean - gain.error > enough && gain.error < KNOWN * base.mean);
 }
@@ -115,17 +107,15 @@ pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, 
     return st;
 }
 
-int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count)
+int pf_refine_pick(const pf_refine_verdict *verdicts, int count)
 {
     const pf_refine_verdict *best = NULL;
-    int                      picked = -1;
 
     for (int i = 0; i < count; i++)
         if (verdicts[i].faster && (!best || verdicts[i].gain_ns > best->gain_ns))
             best = &verdicts[i];
     for (int i = 0; i < count && best; i++)
-        if (verdicts[i].gain_ns >= best->gain_ns - best->equal_ns &&
-            (picked < 0 || pf_choose_compare_equal(entries[i], entries[picked]) < 0))
-            picked = i;
-    return picked;
+        if (verdicts[i].gain_ns >= best->gain_ns - best->equal_ns)
+            return i;
+    return -1;
 }

@@ -1,5 +1,5 @@
-/* Two builds of one network that measure it anew shall choose alike.  The times are those of two networks on an H200
-   (races of a U-Net and a ResNet-50, and what other candidates gain in the whole of them), the noise is made up as it
+/* Two builds of one network that measure it anew shall choose alike.  The times are those of networks on an H200:
+   races of a U-Net and a ResNet-50, and what other candidates gain in the whole of three.  The noise is made up as it
    was seen there. */
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +9,8 @@
 #include "engine/refine_compare.h"
 #include "tests/test.h"
 
-enum { RACERS_MOST = 8, SAMPLES_MOST = 100, EFFORT = 2, BUILDS = 16, TRIALS_MOST = 6, PAIRS_MOST = 160 };
+enum { RACERS_MOST = 8, SAMPLES_MOST = 100, EFFORT = 2, BUILDS = 16 };
+enum { TRIALS_MOST = 10, PAIRS_MOST = 160, GROUPS_MOST = 16 };
 
 #define SAMPLE_NOISE 0.0035     /* of a sample of a race, */
 #define DISTURBED    0.03       /* of which so many */
@@ -35,34 +36,29 @@ static const int contests[][RACERS_MOST] = {
 
 enum { CONTESTS = sizeof contests / sizeof contests[0] };
 
-/* What the candidates of a problem gain in the whole network, the best one alone first; 0: there are no more. */
+/* What the candidates of a problem gain in the whole network, the best one alone first; 0: there are no more. Means of
+   four to seven builds; problems of which nothing gains 0.2 % of the whole are left out. */
 typedef struct network {
-    double whole_ns, noise_ns;  /* of one run */
+    double whole_ns;            /* of one run; */
+    double noise_ns;            /* of one, in the windows of a problem */
+    double place_ns;            /* of a candidate, for all runs of a build */
     int    layers;
-    struct { int steps, gain_ns[TRIALS_MOST]; } groups[32];
+    struct { int steps, gain_ns[TRIALS_MOST]; } groups[GROUPS_MOST];
 } network;
 
 static const network networks[] = {
-    { 262000, 1700, 36,
-      { { 3, { -1185, -863 } }, { 1, { 1516, 1192, 4056, 4792, 4424 } },
-        { 2, { -853, -1005, -2674, -2500, -9332, -3409 } }, { 1, { 581, 1479 } },
-        { 2, { 1150, -6003, 1330, 1236, -4030, -2568 } }, { 1, { -1045, -989, 684, -779, -615, -1186 } },
-        { 1, { 678, -1042, 669, -257, -1177, -877 } }, { 1, { -1147 } },
-        { 1, { -436, -1294, -5350, -3786, -4063 } }, { 1, { -44, -2708, -912, -1306, -3085, -679 } },
-        { 1, { 3163, -720, 1356, 1238 } }, { 1, { 438, -519 } }, { 1, { -693 } },
-        { 1, { 224, 790, 790, 1016, 625, 968 } }, { 2, { -476 } }, { 1, { -2490, -885, -423 } },
-        { 1, { -690 } }, { 1, { -124, -31 } }, { 1, { -400 } }, { 1, { -1741, -3139, -556 } },
-        { 1, { 658, 644, -845 } }, { 1, { 396, -433, -233 } }, { 1, { -469, -345 } },
-        { 1, { 112, -2900 } }, { 1, { -4037, -213 } } } },
-    { 250000, 850, 59,
-      { { 5, { 5203, 6448, 14457 } }, { 3, { 8311, 13443, 4154 } }, { 5, { -8515, -8783 } },
-        { 3, { 252, 3232, -1347, -2001, -2029 } }, { 3, { -5912, -5393, -1650 } }, { 6, { 195 } },
-        { 2, { -645 } }, { 2, { -2381, -2931, -2710 } }, { 2, { -1502, 119, -887, -2851, -2492 } },
-        { 3, { -3566, -3544, -4069 } }, { 3, { 24 } }, { 1, { 504 } }, { 1, { -732, -228, 345 } },
-        { 1, { 106, -167, 17, -927, -4827, -2140 } }, { 1, { 800, -1226, -39, 339, 282 } },
-        { 1, { -1373, -1131, -525 } }, { 1, { 692, 161, -137, -1420, -996 } }, { 1, { -2 } },
-        { 1, { -668, -204, -530 } }, { 1, { -755, -198, -439, -1241 } }, { 1, { 390 } },
-        { 1, { -723, -758 } }, { 1, { 299, 209 } } } },
+    { 234000, 300, 160, 35,     /* a U-Net */
+      { { 1, { -510, -1940, 3157, 1719, 2305, 2918 } },
+        { 2, { 340, 6782, -15, 5595, 5402, 5659, -97, -5118, 620, -375 } },
+        { 1, { 1991, 1951, 848, 1868, -27, 1759, 1882, 1669, 1337 } },
+        { 1, { -792, 3601, 2488, 2469, 2464, -370, -372, -995, 2037, 940 } }, { 1, { -112, 532, 152 } } } },
+    { 236000, 350, 60, 58,      /* ResNet-50 */
+      { { 5, { 51, 7518, 2880, -1534 } }, { 3, { 618, -8288, -829, 5652, -6444 } }, { 2, { 548, 2847 } },
+        { 2, { 3140, 1434 } }, { 1, { 828, 1067 } }, { 1, { 438, 1736, 674, 104 } },
+        { 1, { 1957, 1571, -230, -212 } }, { 1, { 597, 710, 392 } }, { 1, { 942, -719 } } } },
+    { 168000, 135, 100, 83,     /* MobileNet v3 */
+      { { 1, { 355, 875, 888, 345, 447 } }, { 1, { 572, 397, -75 } }, { 1, { 67, 98, 520, 556 } },
+        { 1, { 371, 57, 726, -452 } }, { 1, { 1034, 856, -204, 692 } } } },
 };
 
 enum { NETWORKS = sizeof networks / sizeof networks[0] };
@@ -178,21 +174,16 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
 /* The candidate that takes over, 0 for none. */
 static int exchange(const network *n, int group, pf_random *random)
 {
-    const int             *gains = n->groups[group].gain_ns;
-    pf_timing_entry        candidates[TRIALS_MOST] = { { .tactic = "reference" } };
-    const pf_timing_entry *entries[TRIALS_MOST] = { NULL };
-    pf_refine_verdict      verdicts[TRIALS_MOST] = { { 0 } };
-    int                    count = 0;
+    const int        *gains = n->groups[group].gain_ns;
+    pf_refine_verdict verdicts[TRIALS_MOST] = { { 0 } };
+    int               count = 0;
 
     for (; count < TRIALS_MOST && gains[count]; count++) {
-        duel d = { n->whole_ns, n->noise_ns, gains[count], random };
+        duel d = { n->whole_ns, n->noise_ns, gains[count] + n->place_ns * pf_random_normal(random), random };
 
-        candidates[count] = (pf_timing_entry){ .tactic = "reference" };
-        snprintf(candidates[count].tuning, sizeof candidates[count].tuning, "%d", count);
-        entries[count] = &candidates[count];
         assert_int_equal(pf_refine_compare(run_turns, &d, PAIRS_MOST, &verdicts[count], NULL), PF_OK);
     }
-    return pf_refine_pick(verdicts, entries, count) + 1;
+    return pf_refine_pick(verdicts, count) + 1;
 }
 
 static int group_count(const network *n)
@@ -204,7 +195,7 @@ static int group_count(const network *n)
     return count;
 }
 
-static double agreement(const network *n, int taken[BUILDS][32])
+static double agreement(const network *n, int taken[BUILDS][GROUPS_MOST])
 {
     int differ = 0, pairs = 0;
 
@@ -215,23 +206,38 @@ static double agreement(const network *n, int taken[BUILDS][32])
     return 1 - (double)differ / pairs / n->layers;
 }
 
-static void exchanges_are_alike(void **state)
+/* By the best candidate of each problem that gains more than what counts. */
+static double attainable_ns(const network *n)
+{
+    double sum = 0;
+
+    for (int g = 0; g < group_count(n); g++) {
+        int best = 0;
+
+        for (int i = 0; i < TRIALS_MOST; i++)
+            best = n->groups[g].gain_ns[i] > best ? n->groups[g].gain_ns[i] : best;
+        sum += best > 0.006 * n->whole_ns ? best : 0;
+    }
+    return sum;
+}
+
+static void exchanges_are_alike_and_good(void **state)
 {
     pf_random random;
 
     (void)state;
     pf_random_init(&random, 1);
     for (int i = 0; i < NETWORKS; i++) {
-        int    taken[BUILDS][32] = { { 0 } };
-        double gained = 0;
+        int    taken[BUILDS][GROUPS_MOST] = { { 0 } };
+        double gained_ns = 0;
 
         for (int b = 0; b < BUILDS; b++)
             for (int g = 0; g < group_count(&networks[i]); g++) {
                 taken[b][g] = exchange(&networks[i], g, &random);
-                gained += taken[b][g] ? networks[i].groups[g].gain_ns[taken[b][g] - 1] : 0;
+                gained_ns += taken[b][g] ? networks[i].groups[g].gain_ns[taken[b][g] - 1] : 0;
             }
-        assert_true(agreement(&networks[i], taken) >= 0.95);
-        assert_true(gained >= 0.02 * BUILDS * networks[i].whole_ns);
+        assert_true(agreement(&networks[i], taken) >= 0.98);
+        assert_true(gained_ns >= 0.99 * BUILDS * attainable_ns(&networks[i]));
     }
 }
 
@@ -239,7 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(races_choose_alike_and_well),
-        cmocka_unit_test(exchanges_are_alike),
+        cmocka_unit_test(exchanges_are_alike_and_good),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
