@@ -10,6 +10,9 @@
 
 enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7, EFFORT_FOR_WHOLE = 4 };
 
+/* Raised when what is tried, what counts or who takes over changes: what was found by other rules is not used then. */
+enum { RULES_REVISION = 2 };
+
 #define SLOWEST_WORTH_TRYING 1.5        /* times of candidates alone, against the first one's */
 #define GAIN                 0.02       /* a candidate takes over when a step and its next are faster by this part */
 
@@ -56,6 +59,7 @@ static void digest_candidates(const pf_draft *draft, pf_digest *out)
     pf_hash hash;
 
     pf_hash_init(&hash);
+    pf_hash_add_u64(&hash, RULES_REVISION);
     pf_hash_add_u64(&hash, (uint64_t)pf_refine_effort(draft));
     for (uint32_t s = 0; s < draft->plan.step_count; s++) {
         const pf_choice *choice = pf_refine_choice(draft, s);

@@ -7,8 +7,9 @@
    counts there is the time round a few such steps (refine_window.h), or that of the whole; and where the network slows
    its device the best few are run long enough for that to show (refine_load.h).  From effort 4 on, CPUs run whole
    networks, too.  A candidate that is clearly faster takes over.
-   What was found is kept among the timings, under a digest of all candidates of all steps: so a later build with the
-   same timings measures nothing and comes to the same plan.  Only steps whose shapes do not vary. */
+   What was found is kept among the timings, under a digest of all candidates of all steps and of the revision of these
+   rules: so a later build with the same timings measures nothing and comes to the same plan.  Only steps whose shapes
+   do not vary. */
 #ifndef PF_ENGINE_REFINE_H
 #define PF_ENGINE_REFINE_H
 
