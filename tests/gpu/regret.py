@@ -5,13 +5,13 @@ usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp1
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
 cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.
-Each candidate that is close to the best is timed in three places of memory: where code and data lie changes a kernel's time by some percent.
+Each candidate that is close to the best is timed in five places of memory: where code and data lie changes a kernel's time by some percent.
 A build tries other candidates in the whole network and exchanges some for what is slower alone.  So there are two regrets:
 of the choice by the times alone, and of what the plan holds; and what the exchanges are worth is measured where they were
 made: the plan against one without them, of the same timings (--effort 1 exchanges nothing), benched in turns.
 With --agree each case is built once more, or until there are --builds of it, each with timings of its own (and the kernels that the
 first one compiled): layers with equal choices, the worst two builds and the average of all pairs, and the plans' latencies, benched in turns.
-What builds log, as PF_LOG asks, is kept beside their plans.
+What builds log, as PF_LOG asks, is kept beside their plans, and what timing again does in FOLDER/retime.log.
 The last line is JSON, also written to FOLDER/regret.json of --work.
 """
 import argparse, collections, itertools, json, os, shutil, statistics, subprocess, sys, time
@@ -67,14 +67,14 @@ def latencies(args, plans):
 
 def measure_regret(args, plans, cache):
     words = ["cache", "retime", *plans, "--cache", cache, "--device", args.device, "--problems", str(args.problems)]
-    found = planfarm(*words, "--effort", str(args.effort), *(["--seconds", str(args.seconds)] if args.seconds else []))
+    found = planfarm(*words, "--effort", str(args.effort), *(["--seconds", str(args.seconds)] if args.seconds else []),
+                     log=os.path.join(args.work, "retime.log"))
     worst = sorted((p for p in found["problems"] if "regret" in p), key=lambda p: -p["regret"])
-    print(f"regret of {found['timed']} problems: median {found['regret']['median']:.4f}, 90 % {found['regret']['p90']:.4f}, "
-          f"worst {found['regret']['worst']:.4f}; {found['within_2_percent']} within 2 %; {found['contended']} contended, {found['failed']} failed, "
+    print(f"timed again, {found['timed']} problems; {found['contended']} contended, {found['failed']} failed, "
           f"{found['single_candidate']} more with a single candidate")
-    first = found["first_regret"]
-    print(f"by the times alone: median {first['median']:.4f}, 90 % {first['p90']:.4f}, worst {first['worst']:.4f}; "
-          f"{found['first_within_2_percent']} within 2 %; {found['exchanged']} exchanged in the network")
+    for what, key, within in (("regret of the choice by the times alone", "first_regret", "first_within_2_percent"),
+                              (f"of what the plans hold, {found['exchanged']} exchanged for what is faster in the network", "regret", "within_2_percent")):
+        print(f"{what}: median {found[key]['median']:.4f}, 90 % {found[key]['p90']:.4f}, worst {found[key]['worst']:.4f}; {found[within]} within 2 %")
     for p in worst[:8]:
         print(f"  {p['regret']:.4f}  {p['layer'][:60]}: {p['tactic']} {p['tuning']} {p['chosen_ns']} ns; best {p['best_tactic']} {p['best_tuning']} "
               f"{p['best_ns']} ns" + (f"; exchanged, before that {p['first_regret']:.4f}" if p["exchanged"] else ""))
