@@ -72,6 +72,9 @@ pf_status pf_verb_unknown(const pf_verb *verbs, const char *group, const char *n
     pf_nearest  nearest;
     const char *meant = find_elsewhere(group, name), *blank = group[0] ? " " : "";
 
+    if (name[0] == '-')
+        return PF_FAIL(err, PF_USAGE, "a verb comes before %.80s; planfarm help%s%s lists those there are", name,
+                       blank, group);
     if (meant)
         return PF_FAIL(err, PF_USAGE, "there is no verb \"%s%s%.80s\"; here it is planfarm %s%s%s", group, blank, name,
                        group, blank, meant);

@@ -131,6 +131,11 @@ static void mistyped_verbs_are_named(void **state)
     ended_with(&result, 64);
     assert_string_equal(result.err, "planfarm: there is no verb \"tail\"; here it is planfarm logs JOB -f\n");
     program_clear(&result);
+    result = RUN("--onnx=model.onnx");
+    ended_with(&result, 64);
+    assert_string_equal(result.err,
+                        "planfarm: a verb comes before --onnx=model.onnx; planfarm help lists those there are\n");
+    program_clear(&result);
     result = RUN("cache", "satts");
     ended_with(&result, 64);
     assert_non_null(strstr(result.err, "did you mean stats?"));
