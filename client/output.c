@@ -10,13 +10,31 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-
 /* Names come out of files: none may move the cursor or forge a line. */
 static void make_harmless(char *text, bool keep_lines)
 {
     for (; *text; text++)
         if (((unsigned char)*text < ' ' && !(keep_lines && (*text == '\n' || *text == '\t'))) || *text == 0x7f)
             *text = '?';
+}
+
+/* Blanks in front of a line's end are left out: the last column of a table may be empty. */
+static void put_letter(FILE *to, char letter, size_t *blanks)
+{
+    if (letter == ' ') {
+        ++*blanks;
+        return;
+    }
+    for (; *blanks; --*blanks)
+        if (letter != '\n')
+            fputc(' ', to);
+    fputc(letter, to);
+}
+
+static void put_blanks(FILE *to, size_t blanks)
+{
+    while (blanks--)
+        fputc(' ', to);
 }
 
 /* From pf_alloc; NULL without memory. */
@@ -40,6 +58,7 @@ static void write_text(FILE *to, const char *format, va_list args)
 {
     va_list again;
     char   *text = NULL, *lines = NULL, *flat = pf_strdup(format);
+    size_t  blanks = 0;
 
     va_copy(again, args);
     for (char *at = flat; at && *at; at++)
@@ -51,7 +70,8 @@ static void write_text(FILE *to, const char *format, va_list args)
     if (lines) {
         make_harmless(text, false);
         for (size_t i = 0; lines[i]; i++)
-            fputc(lines[i] == '\n' && text[i] == ' ' ? '\n' : text[i], to);
+            put_letter(to, lines[i] == '\n' && text[i] == ' ' ? '\n' : text[i], &blanks);
+        put_blanks(to, blanks);
     }
     pf_free(flat);
     pf_free(text);
@@ -71,9 +91,13 @@ void pf_say(pf_call *call, const char *format, ...)
 
 void pf_say_buf(pf_call *call, pf_buf *text)
 {
+    size_t blanks = 0;
+
     if (text->size && !call->json) {
         make_harmless((char *)text->data, true);
-        fwrite(text->data, 1, text->size, stdout);
+        for (size_t i = 0; i < text->size; i++)
+            put_letter(stdout, (char)text->data[i], &blanks);
+        put_blanks(stdout, blanks);
     }
     pf_buf_clear(text);
 }

@@ -321,6 +321,20 @@ static void the_list_and_the_agents_show_what_was_done(void **state)
     json_decref(agents);
 }
 
+/* A finished job and a well agent have nothing in the last column. */
+static void tables_have_no_blanks_at_their_lines_ends(void **state)
+{
+    run tables[] = {RUN("list", "--farm", farm.url), RUN("agents", "--farm", farm.url)};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        ended_with(&tables[i], 0);
+        assert_non_null(strstr(tables[i].out, "cpu-"));
+        assert_null(strstr(tables[i].out, " \n"));
+        program_clear(&tables[i]);
+    }
+}
+
 static void a_drained_agent_ends(void **state)
 {
     json_t *answer = LIVE_JSON(&farm, 0, "drain", "agent-a");
@@ -348,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_plan_takes_no_place_but_a_files), cmocka_unit_test(a_device_without_an_agent_is_named),
         cmocka_unit_test(another_key_does_not_open_the_farm),
         cmocka_unit_test(the_list_and_the_agents_show_what_was_done),
+        cmocka_unit_test(tables_have_no_blanks_at_their_lines_ends),
         cmocka_unit_test(a_drained_agent_ends),
     };
 
