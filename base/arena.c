@@ -17,7 +17,6 @@ struct block {
 struct pf_arena {
     struct block *first;        /* allocations come from this one; the others are full */
     size_t        next_bytes;   /* capacity of the next ordinary block */
-    size_t        bytes;
 };
 
 pf_arena *pf_arena_new(void)
@@ -79,7 +78,6 @@ void *pf_arena_alloc(pf_arena *arena, size_t bytes)
         return NULL;
     out = block->data + block->used;
     block->used += rounded;
-    arena->bytes += bytes;
     return out;
 }
 
@@ -105,9 +103,4 @@ char *pf_arena_strndup(pf_arena *arena, const char *text, size_t bytes)
 char *pf_arena_strdup(pf_arena *arena, const char *text)
 {
     return pf_arena_copy(arena, text, strlen(text) + 1);
-}
-
-size_t pf_arena_bytes(const pf_arena *arena)
-{
-    return arena->bytes;
 }

@@ -13,6 +13,5 @@ void     *pf_arena_alloc(pf_arena *arena, size_t bytes);
 char     *pf_arena_strdup(pf_arena *arena, const char *text);
 char     *pf_arena_strndup(pf_arena *arena, const char *text, size_t bytes);
 void     *pf_arena_copy(pf_arena *arena, const void *from, size_t bytes);
-size_t    pf_arena_bytes(const pf_arena *arena);       /* handed out so far */
 
 #endif

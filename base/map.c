@@ -1,4 +1,4 @@
-/* Open addressing with linear probing; removal shifts later entries back, so that there are no tombstones.
+/* Open addressing with linear probing; nothing is removed.
    Names come from files of strangers, so the hash is keyed and the key is drawn per map. */
 #include "base/map.h"
 
@@ -114,37 +114,4 @@ bool pf_map_get(const pf_map *map, const char *key, uint64_t *value)
 
     *value = entry->key ? entry->value : 0;
     return entry->key != NULL;
-}
-
-/* Entries behind the hole move into it when their search path leads through it. */
-static void close_hole(pf_map *map, uint32_t hole)
-{
-    uint32_t mask = map->capacity - 1;
-
-    for (uint32_t at = (hole + 1) & mask; map->entries[at].key; at = (at + 1) & mask) {
-        uint32_t home = (uint32_t)map->entries[at].hash & mask;
-
-        if (((at - home) & mask) < ((at - hole) & mask))
-            continue;
-        map->entries[hole] = map->entries[at];
-        hole = at;
-    }
-    map->entries[hole] = (struct entry){0};
-}
-
-bool pf_map_remove(pf_map *map, const char *key)
-{
-    struct entry *entry = slot_of(map, key, hash_of(map, key));
-
-    if (!entry->key)
-        return false;
-    pf_free(entry->key);
-    close_hole(map, (uint32_t)(entry - map->entries));
-    map->count--;
-    return true;
-}
-
-uint32_t pf_map_count(const pf_map *map)
-{
-    return map->count;
 }

@@ -284,19 +284,6 @@ pf_status pf_graph_add_scalar(pf_graph *graph, pf_dtype dtype, double value, pf_
     return pf_graph_add_constant(graph, "", dtype, &shape, data, bytes, out, err);
 }
 
-pf_status pf_graph_add_i64s(pf_graph *graph, const int64_t *items, uint32_t count, pf_value_id *out, pf_err *err)
-{
-    pf_shape shape = { .rank = 1, .dim = { count } };
-    void    *data = pf_arena_alloc(graph->arena, (count + 1) * sizeof *items);
-
-    *out = PF_NONE;
-    if (!data)
-        return PF_FAIL_MEMORY(err, count * sizeof *items);
-    if (count)
-        memcpy(data, items, count * sizeof *items);
-    return pf_graph_add_constant(graph, "", PF_I64, &shape, data, count * sizeof *items, out, err);
-}
-
 static pf_status check_node(const pf_graph *graph, const pf_op_def *def, const pf_value_id *in, uint32_t in_count,
                             uint32_t out_count, pf_err *err)
 {

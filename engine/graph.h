@@ -103,9 +103,8 @@ pf_status pf_graph_add_late(pf_graph *graph, const char *name, const pf_shape *s
                             pf_err *err);
 /* The constant of another graph, which shares its bytes: that graph must outlive this one. */
 pf_status pf_graph_add_shared(pf_graph *graph, const pf_value *constant, pf_value_id *out, pf_err *err);
-/* A rank-0 or rank-1 constant of one dtype from doubles: for rules. */
+/* A rank-0 constant of that dtype: for rules. */
 pf_status pf_graph_add_scalar(pf_graph *graph, pf_dtype dtype, double value, pf_value_id *out, pf_err *err);
-pf_status pf_graph_add_i64s(pf_graph *graph, const int64_t *items, uint32_t count, pf_value_id *out, pf_err *err);
 /* Adds a node, makes its outputs and infers them.  attrs is copied (NULL: all zero).  Optional inputs may be PF_NONE.
    Errors   INVALID: the op refuses these inputs (message names op and node); UNSUPPORTED: legal but not known here. */
 pf_status pf_graph_add_node(pf_graph *graph, pf_op_kind op, const char *name, const pf_value_id *in, uint32_t in_count,

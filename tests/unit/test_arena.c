@@ -14,7 +14,6 @@ static void pieces_do_not_overlap(void **state)
     static struct { uint8_t *data; size_t bytes; } pieces[PIECES];
     pf_arena *arena = pf_arena_new();
     pf_random random;
-    size_t    total = 0;
 
     (void)state;
     assert_non_null(arena);
@@ -27,12 +26,10 @@ static void pieces_do_not_overlap(void **state)
         for (size_t k = 0; k < pieces[i].bytes; k++)
             assert_int_equal(pieces[i].data[k], 0);
         memset(pieces[i].data, i & 255, pieces[i].bytes);
-        total += pieces[i].bytes;
     }
     for (int i = 0; i < PIECES; i++)
         for (size_t k = 0; k < pieces[i].bytes; k++)
             assert_int_equal(pieces[i].data[k], i & 255);
-    assert_int_equal(pf_arena_bytes(arena), total);
     pf_arena_free(arena);
 }
 
@@ -60,7 +57,6 @@ static void sizes_that_cannot_be_are_refused(void **state)
     (void)state;
     assert_null(pf_arena_alloc(arena, SIZE_MAX));
     assert_null(pf_arena_alloc(arena, SIZE_MAX - 8));
-    assert_int_equal(pf_arena_bytes(arena), 0);
     assert_non_null(pf_arena_alloc(arena, 8));
     pf_arena_free(arena);
     pf_arena_free(NULL);

@@ -35,16 +35,27 @@ void grow_repeated(grower *g)
         finish(g, PF_OP_MATMUL, step(g, PF_OP_EXPAND, &first, 1, &attrs), x, &product);
 }
 
+static pf_value_id indices(grower *g, const int64_t *items, uint32_t count)
+{
+    const pf_shape shape = { .rank = 1, .dim = { count } };
+    const size_t   bytes = count * sizeof *items;
+    pf_value_id    out = PF_NONE;
+    pf_err         err = { 0 };
+
+    test_ok(pf_graph_add_constant(g->graph, "", PF_I64, &shape, pf_arena_copy(g->graph->arena, items, bytes), bytes,
+                                  &out, &err), &err);
+    return out;
+}
+
 void grow_gather(grower *g)
 {
     pf_value_id   x = pick(g), index = PF_NONE;
     int64_t       at[2] = { 0, 1 + below(g, 2) };
     pf_axis_attrs attrs = { .axis = 1 };
-    pf_err        err = { 0 };
 
     if (channels_of(g, x) < 3)
         return;
-    test_ok(pf_graph_add_i64s(g->graph, at + below(g, 2), 1 + below(g, 1), &index, &err), &err);
+    index = indices(g, at + below(g, 2), 1 + below(g, 1));
     finish(g, PF_OP_GATHER, x, index, &attrs);
 }
 
@@ -63,7 +74,7 @@ void grow_scatter(grower *g)
         return;
     for (int32_t d = 1; d < shape.rank; d++)
         wide.shape.at[d] = shape.dim[d];
-    test_ok(pf_graph_add_i64s(g->graph, (int64_t[]){ 0, -1 }, 2, &index, &err), &err);
+    index = indices(g, (int64_t[]){ 0, -1 }, 2);
     if (pf_make_reshape(g->graph, "n", index, &narrow, &index, &err))
         return;
     sum = step(g, PF_OP_REDUCE, &x, 1, &over);
