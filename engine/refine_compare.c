@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/choose.h"
 #include "engine/race.h"
 
 enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left out at either end */
@@ -10,7 +11,8 @@ enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left
 #define GAIN  0.005             /* the other takes over when the whole is faster by this part, */
 #define CLEAR 2                 /* and by so many times the error that as many pairs as may be run leave */
 #define KNOWN 0.0015            /* of the whole: a gain's error that is small enough to tell it from others */
-#define EQUAL 0.003             /* of the whole: gains that differ by less are equal */
+#define EQUAL 0.002             /* of the whole: gains that differ by less are equal */
+#define ALONE PF_RACE_RIVAL     /* times alone that differ by less are, too */
 
 typedef struct sampled {
     int     count;
@@ -107,15 +109,28 @@ pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, 
     return st;
 }
 
-int pf_refine_pick(const pf_refine_verdict *verdicts, int count)
+static const pf_refine_verdict *greatest_gain(const pf_refine_verdict *verdicts, int count)
 {
     const pf_refine_verdict *best = NULL;
 
     for (int i = 0; i < count; i++)
         if (verdicts[i].faster && (!best || verdicts[i].gain_ns > best->gain_ns))
             best = &verdicts[i];
+    return best;
+}
+
+int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count)
+{
+    const pf_refine_verdict *best = greatest_gain(verdicts, count);
+    int64_t                  enough_ns = best ? best->gain_ns - best->equal_ns : 0, alone_ns = INT64_MAX;
+    int                      picked = -1;
+
     for (int i = 0; i < count && best; i++)
-        if (verdicts[i].gain_ns >= best->gain_ns - best->equal_ns)
-            return i;
-    return -1;
+        if (verdicts[i].gain_ns >= enough_ns && pf_choose_time(entries[i]) < alone_ns)
+            alone_ns = pf_choose_time(entries[i]);
+    for (int i = 0; i < count && best; i++)
+        if (verdicts[i].gain_ns >= enough_ns && (double)pf_choose_time(entries[i]) <= ALONE * (double)alone_ns &&
+            (picked < 0 || pf_choose_compare_equal(entries[i], entries[picked]) < 0))
+            picked = i;
+    return picked;
 }

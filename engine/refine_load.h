@@ -11,7 +11,6 @@
 #define PF_ENGINE_REFINE_LOAD_H
 
 #include "base/clock.h"
-#include "base/timing_record.h"
 #include "engine/refine_compare.h"
 
 enum {

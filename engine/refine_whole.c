@@ -322,7 +322,7 @@ static pf_status try_group(whole *w, uint32_t g, pf_err *err)
     if (!st && contends(w, g))
         st = hold_contests(w, g, ranks, entries, tried, verdicts, err);
     if (!st)
-        picked = pf_refine_pick(verdicts, (int)tried);
+        picked = pf_refine_pick(verdicts, entries, (int)tried);
     return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);
 }
 

@@ -227,18 +227,24 @@ static void what_is_far_off_does_not_decide(void **state)
     assert_true(verdict.faster && verdict.gain_ns > 3000 && verdict.gain_ns < 5000 && verdict.error_ns < 1000);
 }
 
-static void among_equals_the_first_one_takes_over(void **state)
+static void among_equals_the_preferred_one_takes_over(void **state)
 {
-    const pf_refine_verdict equal[] = { { false, 20, 100000, 1200, 100, 150 }, { true, 20, 100000, 1700, 100, 150 },
-                                        { true, 20, 100000, 1800, 100, 150 } };
-    const pf_refine_verdict better[] = { { true, 20, 100000, 1600, 100, 150 }, { true, 20, 100000, 1800, 100, 150 } };
-    const pf_refine_verdict slower[] = { { false, 20, 100000, 400, 100, 150 }, { false, 20, 100000, -700, 100, 150 } };
+    const pf_timing_entry   two = { .tactic = "reference", .tuning = "2", .median_ns = 10000 };
+    const pf_timing_entry   one = { .tactic = "reference", .tuning = "1", .median_ns = 10100 };
+    const pf_timing_entry   slow = { .tactic = "reference", .tuning = "0", .median_ns = 10300 };
+    const pf_timing_entry   large = { .tactic = "reference", .tuning = "0", .median_ns = 9900, .workspace_bytes = 64 };
+    const pf_timing_entry  *entries[] = { &two, &one, &slow }, *others[] = { &two, &large };
+    const pf_refine_verdict equal[] = { { true, 20, 100000, 1750, 100, 200 }, { false, 20, 100000, 1700, 100, 200 },
+                                        { true, 20, 100000, 1800, 100, 200 } };
+    const pf_refine_verdict better[] = { { true, 20, 100000, 1500, 100, 200 }, { true, 20, 100000, 1800, 100, 200 } };
+    const pf_refine_verdict slower[] = { { false, 20, 100000, 400, 100, 200 }, { false, 20, 100000, -700, 100, 200 } };
 
     (void)state;
-    assert_int_equal(pf_refine_pick(equal, 3), 1);
-    assert_int_equal(pf_refine_pick(equal, 1), -1);
-    assert_int_equal(pf_refine_pick(better, 2), 1);
-    assert_int_equal(pf_refine_pick(slower, 2), -1);
+    assert_int_equal(pf_refine_pick(equal, entries, 3), 1);
+    assert_int_equal(pf_refine_pick(equal, entries, 1), 0);
+    assert_int_equal(pf_refine_pick(equal, others, 2), 0);
+    assert_int_equal(pf_refine_pick(better, entries, 2), 1);
+    assert_int_equal(pf_refine_pick(slower, entries, 2), -1);
 }
 
 int main(void)
@@ -250,7 +256,7 @@ int main(void)
         cmocka_unit_test(rivals_get_more_samples),
         cmocka_unit_test(only_what_is_faster_takes_over),
         cmocka_unit_test(what_is_far_off_does_not_decide),
-        cmocka_unit_test(among_equals_the_first_one_takes_over),
+        cmocka_unit_test(among_equals_the_preferred_one_takes_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,7 +262,7 @@ static void who_does_not_contend_does_not_win(void **state)
     assert_int_equal(pf_refine_load_rivals(verdicts, f.all, TRIED, rivals), 2);
     verdicts[rivals[0]] = (pf_refine_verdict){ false, 2, 1460000, -5000, 12000, 0 };
     verdicts[rivals[1]] = (pf_refine_verdict){ true, 4, 1460000, 15000, 12000, 0 };
-    assert_int_equal(pf_refine_pick(verdicts, TRIED), rivals[1]);
+    assert_int_equal(pf_refine_pick(verdicts, f.all, TRIED), rivals[1]);
 }
 
 int main(void)
