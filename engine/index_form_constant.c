@@ -25,26 +25,29 @@ static bool is_uniform_constant(const pf_value *v, int64_t elems)
     return true;
 }
 
-/* Differences along each axis from the first element say what it would have to be. */
-static bool read_linear_constant(const pf_value *v, int64_t elems, pf_index_form *out)
+/* Part `part` of every `count` neighbours.  Differences along each axis from the first element say what it would have
+   to be. */
+static bool read_linear_part(const pf_value *v, const pf_shape *shape, int64_t elems, int32_t part, int32_t count,
+                             pf_index_form *out)
 {
     int64_t stride[PF_MAX_RANK] = { 0 };
 
     if (!pf_dtype_is_integer(v->dtype))
         return false;
-    strides_of(&v->shape, stride);
-    *out = pf_index_form_linear(pf_dtype_get_i64(v->dtype, v->constant.data, 0));
+    strides_of(shape, stride);
+    *out = pf_index_form_linear(pf_dtype_get_i64(v->dtype, v->constant.data, (uint64_t)part));
     if (pf_dim_is_symbolic(out->constant))      /* a number that would read as a handle */
         return false;
-    for (int32_t d = 0; d < v->shape.rank; d++)
-        if (v->shape.dim[d] > 1)
-            out->coef[d] = pf_dtype_get_i64(v->dtype, v->constant.data, (uint64_t)stride[d]) - out->constant;
+    for (int32_t d = 0; d < shape->rank; d++)
+        if (shape->dim[d] > 1)
+            out->coef[d] = pf_dtype_get_i64(v->dtype, v->constant.data, (uint64_t)(stride[d] * count + part)) -
+                           out->constant;
     for (int64_t i = 0; i < elems; i++) {
         int64_t want = out->constant;
 
-        for (int32_t d = 0; d < v->shape.rank; d++)
-            want += out->coef[d] * (i / stride[d] % v->shape.dim[d]);
-        if (pf_dtype_get_i64(v->dtype, v->constant.data, (uint64_t)i) != want)
+        for (int32_t d = 0; d < shape->rank; d++)
+            want += out->coef[d] * (i / stride[d] % shape->dim[d]);
+        if (pf_dtype_get_i64(v->dtype, v->constant.data, (uint64_t)(i * count + part)) != want)
             return false;
     }
     return true;
@@ -83,24 +86,44 @@ static bool read_triangle(const pf_value *v, int64_t elems, pf_index_form *out)
     return true;
 }
 
-bool pf_index_form_read_constant(const pf_value *v, pf_index_form *out)
+/* 0 when there are none, or too many. */
+static int64_t readable_elems(const pf_value *v)
 {
     int64_t elems = 1;
 
     if (v->dtype == PF_STRING || pf_dtype_kind_of(v->dtype) == PF_KIND_COMPLEX || pf_dtype_bits(v->dtype) < 8)
-        return false;
+        return 0;
     for (int32_t d = 0; d < v->shape.rank; d++)
         if (__builtin_mul_overflow(elems, v->shape.dim[d], &elems))
-            return false;
-    if (elems < 1 || elems > ELEMENTS_LIMIT)
+            return 0;
+    return elems <= ELEMENTS_LIMIT ? elems : 0;
+}
+
+bool pf_index_form_read_constant(const pf_value *v, pf_index_form *out)
+{
+    int64_t elems = readable_elems(v);
+
+    if (elems < 1)
         return false;
-    if (read_linear_constant(v, elems, out))
+    if (read_linear_part(v, &v->shape, elems, 0, 1, out))
         return true;
     if (is_uniform_constant(v, elems)) {
         *out = pf_index_form_same(element(v, 0));
         return true;
     }
     return read_triangle(v, elems, out);
+}
+
+bool pf_index_form_read_constant_parts(const pf_value *v, int32_t count, pf_index_form *out)
+{
+    int64_t  elems = readable_elems(v);
+    pf_shape shape = v->shape;
+
+    shape.rank--;
+    for (int32_t i = 0; i < count; i++)
+        if (elems < 1 || !read_linear_part(v, &shape, elems / count, i, count, &out[i]))
+            return false;
+    return true;
 }
 
 bool pf_index_form_read_content(const pf_index_reader *r, const pf_value *v, pf_index_form *out)

@@ -277,6 +277,8 @@ bool pf_index_form_read_parts(pf_index_reader *r, pf_value_id id, int32_t count,
         return false;
     if (count == 1)
         return pf_index_form_read(r, id, out);
+    if (v->is_constant)
+        return pf_index_form_read_constant_parts(v, count, out);
     if (!node || node->op != PF_OP_CONCAT || ((const pf_axis_attrs *)node->attrs)->axis != last ||
         (int32_t)node->in_count != count)
         return false;

@@ -28,6 +28,8 @@ bool pf_index_form_read(pf_index_reader *r, pf_value_id id, pf_index_form *out);
 
 /* index_form_constant.c */
 bool pf_index_form_read_constant(const pf_value *v, pf_index_form *out);
+/* As pf_index_form_of_parts; the last dim is count. */
+bool pf_index_form_read_constant_parts(const pf_value *v, int32_t count, pf_index_form *out);
 /* Known elements that rise evenly. */
 bool pf_index_form_read_content(const pf_index_reader *r, const pf_value *v, pf_index_form *out);
 

@@ -86,6 +86,31 @@ void grow_scatter(grower *g)
         finish(g, PF_OP_MUL, out, number(g, 0.5), NULL);
 }
 
+/* Some channels of the sum over the first dim take the place of others. */
+void grow_block(grower *g)
+{
+    pf_value_id         x = pick(g), in[3] = { 0 };
+    int64_t             channels = channels_of(g, x), start = below(g, 2), size = 1 + below(g, 2), at[4] = { 0 };
+    pf_reduce_attrs     over = { .mode = PF_REDUCE_SUM, .axes = { 1, { 0 } }, .keepdims = 1 };
+    pf_slice_attrs      last = { { 1, { 1 } }, { 1, { -size } }, { 1, { PF_SLICE_FAR } }, { 1, { 1 } } };
+    pf_shape            shape = { .rank = 3, .dim = { 1, size, 2 } };
+    pf_scatter_nd_attrs attrs = { .reduction = PF_SCATTER_NONE };
+    pf_value_id         out = PF_NONE;
+
+    if (channels < start + size)
+        return;
+    for (int64_t i = 0; i < size; i++)
+        at[2 * i + 1] = start + i;
+    in[1] = indices(g, at, 2 * (uint32_t)size);
+    if (pf_make_reshape(g->graph, "n", in[1], &shape, &in[1], NULL))
+        return;
+    in[0] = step(g, PF_OP_REDUCE, &x, 1, &over);
+    in[2] = step(g, PF_OP_SLICE, &in[0], 1, &last);
+    out = step(g, PF_OP_SCATTER_ND, in, 3, &attrs);
+    if (out != PF_NONE)
+        finish(g, PF_OP_MUL, out, number(g, 0.5), NULL);
+}
+
 /* Two branches of an image, each with the same function or without. */
 void grow_branches(grower *g)
 {

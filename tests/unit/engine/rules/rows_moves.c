@@ -31,6 +31,30 @@ static const rule_row rows[] = {
       "%7 = scatter_elements(%0, %6, %2) axis=1\n%8 = expand(%3) shape=[5,4]\n"
       "%9 = scatter_elements(%5, %8, %4)\noutput %7\noutput %9\n", STAYS },
 
+    /* A block inside; all of it; one position, counted from the end. */
+    { "scatter_to_concat,drop_dead",
+      "%0 = input f32 [2,5,n]\n%1 = constant i64 [2,3,2] {0,1,0,2,0,3,1,1,1,2,1,3}\n%2 = input f32 [2,3,n]\n"
+      "%3 = scatter_nd(%0, %1, %2)\noutput %3\n",
+      "%0 = input f32 [2,5,n]\n%1 = input f32 [2,3,n]\n"
+      "%2 = slice(%0) axes=[1] starts=[0] ends=[1] steps=[1]\n%3 = slice(%0) axes=[1] starts=[4] ends=[5] steps=[1]\n"
+      "%4 = concat(%2, %1, %3) axis=1\noutput %4\n" },
+    { "scatter_to_concat,drop_dead",
+      "%0 = input f32 [2,2,n]\n%1 = constant i64 [2,2,2] {0,0,0,1,1,0,1,1}\n%2 = input f32 [2,2,n]\n"
+      "%3 = scatter_nd(%0, %1, %2)\n%4 = neg(%3)\noutput %4\n",
+      "%0 = input f32 [2,2,n]\n%1 = input f32 [2,2,n]\n%2 = neg(%1)\noutput %2\n" },
+    { "scatter_to_concat,drop_dead",
+      "%0 = input f32 [2,5,n]\n%1 = constant i64 [2,2] {0,-1,1,-1}\n%2 = input f32 [2,n]\n"
+      "%3 = scatter_nd(%0, %1, %2)\noutput %3\n",
+      "%0 = input f32 [2,5,n]\n%1 = input f32 [2,n]\n%2 = reshape(%1) shape=[2,1,n]\n"
+      "%3 = slice(%0) axes=[1] starts=[0] ends=[4] steps=[1]\n%4 = concat(%3, %2) axis=1\noutput %4\n" },
+    /* Two blocks; one that is added; turned; round the end. */
+    { "scatter_to_concat",
+      "%0 = input f32 [4,n]\n%1 = input f32 [2,n]\n%2 = input f32 [2,2]\n%3 = constant i64 [2,1] {0,2}\n"
+      "%4 = scatter_nd(%0, %3, %1)\n%5 = constant i64 [2,1] {0,1}\n%6 = scatter_nd(%0, %5, %1) reduction=add\n"
+      "%7 = constant i64 [2,1] {1,0}\n%8 = scatter_nd(%0, %7, %1)\n%9 = constant i64 [2,2,2] {0,0,1,0,0,1,1,1}\n"
+      "%10 = scatter_nd(%2, %9, %2)\n%11 = constant i64 [2,1] {-1,0}\n%12 = scatter_nd(%0, %11, %1)\n"
+      "output %4\noutput %6\noutput %8\noutput %10\noutput %12\n", STAYS },
+
     { "shuffle_channels,drop_dead",
       "%0 = input f32 [n,6,4,w]\n%1 = reshape(%0) shape=[n,2,3,4,w]\n%2 = transpose(%1) perm=[0,2,1,3,4]\n"
       "%3 = reshape(%2) shape=[n,6,4,w]\noutput %3\n",

@@ -15,7 +15,7 @@ static grow *const growers[] = {
     grow_products, grow_einsum, grow_if, grow_patches, grow_patches,
     grow_concats, grow_quantized, grow_branches,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices,
-    grow_turned_slices, grow_tokens, grow_scatter,
+    grow_turned_slices, grow_tokens, grow_scatter, grow_block,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation,
     grow_activation,
     grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather,
