@@ -12,7 +12,8 @@
 pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile,
                        const pf_region_rules *rules, pf_err *err);
 
-/* What is pointwise goes in front of a reshape of an image's places that was left behind what was written out. */
+/* What is pointwise, and norms of channels, go in front of a reshape of an image's places that was left behind what was
+   written out. */
 pf_status pf_spell_lift(pf_graph *graph, pf_err *err);
 
 /* ---- For the files spell_*.c: a node in the making, one call each.  After a failure every call answers PF_NONE. */

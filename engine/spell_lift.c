@@ -1,5 +1,6 @@
-/* Pointwise ops behind a reshape that cuts an image's places otherwise go in front of it: a convolution over one dim or
-   a norm of a volume is written out as one over two dims, and what follows it is to join it. */
+/* Pointwise ops and norms of channels behind a reshape that cuts an image's places otherwise go in front of it: a
+   convolution over one dim or a norm of a volume is written out as one over two dims, and what follows it is to join it,
+   or to be in its layout. */
 #include <string.h>
 
 #include "engine/op.h"
@@ -12,6 +13,18 @@ static bool is_anchor(pf_op_kind op)
 {
     return op == PF_OP_CONV || op == PF_OP_CONV_TRANSPOSE || op == PF_OP_INSTANCE_NORM || op == PF_OP_GROUP_NORM ||
            op == PF_OP_MAX_POOL || op == PF_OP_AVERAGE_POOL;
+}
+
+/* Of each channel, or of groups of channels, wherever their places are. */
+static bool is_channel_norm(const pf_node *node)
+{
+    return node->op == PF_OP_INSTANCE_NORM || node->op == PF_OP_GROUP_NORM;
+}
+
+static bool may_go(const pf_node *node)
+{
+    return node->live && node->out_count == 1 && node->in_count <= INPUTS_MAX &&
+           ((pf_op_is_pointwise(node->op) && node->op != PF_OP_CAST) || is_channel_norm(node));
 }
 
 /* By an op that takes pointwise ops along, or by those behind one. */
@@ -28,15 +41,18 @@ static bool is_made_by_anchor(const pf_graph *graph, pf_value_id value, int dept
     return is_anchor(node->op);
 }
 
-/* What such a reshape makes `value` of; PF_NONE when it is made otherwise. */
+/* What such a reshape makes `value` of, or several in a row do; PF_NONE when it is made otherwise. */
 static pf_value_id behind(const pf_graph *graph, pf_value_id value)
 {
-    pf_node_id      reshape = value == PF_NONE ? PF_NONE : pf_rewrite_maker(graph, value, PF_OP_RESHAPE);
-    pf_value_id     from = reshape == PF_NONE ? PF_NONE : graph->nodes[reshape].in[0];
-    const pf_shape *in = from == PF_NONE ? NULL : &graph->values[from].shape, *out = NULL;
+    pf_value_id     from = value;
+    pf_node_id      reshape = PF_NONE;
+    const pf_shape *in = NULL, *out = NULL;
 
-    if (!in)
+    while (from != PF_NONE && (reshape = pf_rewrite_maker(graph, from, PF_OP_RESHAPE)) != PF_NONE)
+        from = graph->nodes[reshape].in[0];
+    if (from == value)
         return PF_NONE;
+    in = &graph->values[from].shape;
     out = &graph->values[value].shape;
     return in->rank >= 3 && out->rank >= 3 && in->dim[0] == out->dim[0] && in->dim[1] == out->dim[1] &&
                    is_made_by_anchor(graph, from, DEPTH)
@@ -97,9 +113,13 @@ static pf_status lift(pf_graph *graph, pf_node_id id, bool *changed, pf_err *err
     if (root == PF_NONE)
         return PF_OK;
     to = graph->values[root].shape;
+    if (is_channel_norm(&node) && to.rank != 4)
+        return PF_OK;
     for (uint32_t i = 0; i < node.in_count; i++) {
+        bool is_affine = i > 0 && is_channel_norm(&node);
+
         in[i] = node.in[i];
-        if (in[i] == PF_NONE || !fit(&s, &in[i], &from, &to))
+        if (in[i] == PF_NONE || (!is_affine && !fit(&s, &in[i], &from, &to)))
             return s.status;
     }
     out = pf_spell_node(&s, node.op, in, node.in_count, node.attrs);
@@ -122,8 +142,7 @@ pf_status pf_spell_lift(pf_graph *graph, pf_err *err)
 
         changed = false;
         for (pf_node_id id = 0; id < count && !st; id++)
-            if (graph->nodes[id].live && pf_op_is_pointwise(graph->nodes[id].op) && graph->nodes[id].out_count == 1 &&
-                graph->nodes[id].in_count <= INPUTS_MAX && graph->nodes[id].op != PF_OP_CAST)
+            if (may_go(&graph->nodes[id]))
                 st = lift(graph, id, &changed, err);
         pf_graph_remove_dead(graph);
         if (!st)

@@ -85,21 +85,24 @@ static void what_follows_a_convolution_can_join_it(void **state)
     pf_device  nothing = { .kind = PF_DEVICE_CUDA, .name = "nothing" };
     pf_graph  *graph = NULL;
     pf_profile profile = { 0 };
-    pf_node_id chain[3] = { PF_NONE, PF_NONE, PF_NONE };
+    pf_node_id chain[4] = { PF_NONE, PF_NONE, PF_NONE, PF_NONE };
     pf_err     err = { 0 };
 
     (void)state;
     test_ok(pf_graph_parse("graph \"\"\n%0 = input f32 [2,16,50]\n%1 = input f32 [16,16,5]\n%2 = input f32 [16,1]\n"
                            "%3 = conv(%0, %1, _) strides=[1] dilations=[1] pads=[2,2] groups=1\n%4 = mul(%3, %2)\n"
-                           "%5 = add(%0, %4)\noutput %5\n", &graph, &err), &err);
+                           "%5 = add(%0, %4)\n%6 = input f32 [16]\n%7 = group_norm(%5, %6, %6) groups=4 epsilon=1e-5\n"
+                           "output %7\n", &graph, &err), &err);
     test_ok(pf_spell_out(graph, &nothing, &profile, &(pf_region_rules){ 0 }, &err), &err);
     chain[0] = find_op(graph, PF_OP_CONV);
     chain[1] = find_op(graph, PF_OP_MUL);
     chain[2] = find_op(graph, PF_OP_ADD);
-    for (int i = 0; i < 3; i++) assert_int_not_equal(chain[i], PF_NONE);
+    chain[3] = find_op(graph, PF_OP_GROUP_NORM);
+    for (int i = 0; i < 4; i++) assert_int_not_equal(chain[i], PF_NONE);
     assert_int_equal(graph->values[graph->nodes[chain[1]].in[0]].producer, chain[0]);
     assert_int_equal(graph->values[graph->nodes[chain[2]].in[1]].producer, chain[1]);
-    assert_int_equal(graph->values[graph->nodes[chain[2]].out[0]].shape.rank, 4);
+    assert_int_equal(graph->values[graph->nodes[chain[3]].in[0]].producer, chain[2]);
+    assert_int_equal(graph->values[graph->nodes[chain[3]].out[0]].shape.rank, 4);
     pf_graph_free(graph);
 }
 
