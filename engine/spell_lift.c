@@ -1,6 +1,6 @@
 /* Pointwise ops and norms of channels behind a reshape that cuts an image's places otherwise go in front of it: a
-   convolution over one dim or a norm of a volume is written out as one over two dims, and what follows it is to join it,
-   or to be in its layout. */
+   convolution over one dim or a norm of a volume is written out as one over two dims, and what follows it is to join
+   it, or to be in its layout. */
 #include <string.h>
 
 #include "engine/op.h"
