@@ -8,7 +8,7 @@
 #include "engine/ops/infer.h"
 #include "engine/ops/rows.h"
 
-enum { LETTERS = 52, LABELS = LETTERS + PF_MAX_RANK, OPERANDS = 16 };
+enum { LETTERS = 52, LABELS = LETTERS + PF_MAX_RANK, OPERANDS = 16, PARTS = 256 };
 
 static const pf_attr_field fields[] = { PF_ATTR_FIELD(pf_einsum_attrs, equation, STRING), { NULL } };
 
@@ -231,30 +231,72 @@ static pf_status make_loops(const plan *p, const pf_reference_call *call, loops 
     return st;
 }
 
-static void sum_all(loops *l, uint32_t operands)
+/* Steps from element to element of the loops first .. end - 1, the last of which is the innermost; false behind the
+   last one. */
+static bool advance(const loops *l, uint32_t places, int32_t first, int32_t end, int64_t *index, int64_t *at)
 {
-    int64_t index[LABELS] = { 0 }, at[OPERANDS + 1] = { 0 };
-    int32_t d = 0;
+    for (int32_t d = end - 1; d >= first; d--) {
+        bool more = ++index[d] < l->size[d];
 
-    for (int32_t i = 0; i < l->count; i++)
-        if (l->size[i] == 0)
-            return;
+        for (uint32_t i = 0; i < places; i++)
+            at[i] += more ? l->step[i][d] : -l->step[i][d] * (l->size[d] - 1);
+        if (more)
+            return true;
+        index[d] = 0;
+    }
+    return false;
+}
+
+/* One element of the output, in the order of its loops; at: where each operand's terms begin. */
+static double sum_terms(const loops *l, uint32_t operands, int32_t first, const int64_t *begin)
+{
+    int32_t last = l->count - 1;
+    int64_t index[LABELS] = { 0 }, at[OPERANDS], times = last < first ? 1 : l->size[last];
+    double  sum = 0;
+
+    memcpy(at, begin, operands * sizeof *at);
     do {
-        double product = 1;
+        for (int64_t k = 0; k < times; k++) {
+            double product = 1;
 
-        for (uint32_t i = 0; i < operands; i++)
-            product *= l->in[i][at[i]];
-        l->out[at[operands]] += product;
-        for (d = l->count - 1; d >= 0; d--) {
-            bool more = ++index[d] < l->size[d];
-
-            for (uint32_t i = 0; i <= operands; i++)
-                at[i] += more ? l->step[i][d] : -l->step[i][d] * (l->size[d] - 1);
-            if (more)
-                break;
-            index[d] = 0;
+            for (uint32_t i = 0; i < operands; i++)
+                product *= l->in[i][at[i] + k * l->step[i][last < first ? 0 : last]];
+            sum += product;
         }
-    } while (d >= 0);
+    } while (advance(l, operands, first, last < first ? first : last, index, at));
+    return sum;
+}
+
+/* Elements first .. end - 1, counted as the output's loops go. */
+static void sum_range(loops *l, uint32_t operands, int32_t outer, int64_t first, int64_t end)
+{
+    int64_t index[LABELS] = { 0 }, at[OPERANDS + 1] = { 0 }, rest = first;
+
+    for (int32_t d = outer - 1; d >= 0; d--) {
+        index[d] = rest % l->size[d];
+        rest /= l->size[d];
+        for (uint32_t i = 0; i <= operands; i++)
+            at[i] += index[d] * l->step[i][d];
+    }
+    for (int64_t e = first; e < end; e++) {
+        l->out[at[operands]] += sum_terms(l, operands, outer, at);
+        advance(l, operands + 1, 0, outer, index, at);
+    }
+}
+
+/* Elements are shared out among threads, each of which sums whole ones. */
+static void sum_all(loops *l, uint32_t operands, int32_t outer)
+{
+    int64_t elems = 1, terms = 1, parts = 0;
+
+    for (int32_t d = 0; d < l->count; d++)
+        *(d < outer ? &elems : &terms) *= l->size[d];
+    if (elems == 0 || terms == 0)
+        return;
+    parts = elems < PARTS ? elems : PARTS;
+#pragma omp parallel for schedule(dynamic) if (elems * terms > PF_ROWS_ALONE)
+    for (int64_t i = 0; i < parts; i++)
+        sum_range(l, operands, outer, elems * i / parts, elems * (i + 1) / parts);
 }
 
 static pf_status reference(pf_reference_call *call, pf_err *err)
@@ -274,7 +316,7 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     if (!st && !l.out)
         st = PF_FAIL_MEMORY(err, call->out[0].bytes * 2);
     if (!st) {
-        sum_all(&l, p.operands);
+        sum_all(&l, p.operands, p.out.rank);
         pf_rows_store(&call->out[0], l.out);
     }
     for (uint32_t i = 0; i < OPERANDS; i++)
