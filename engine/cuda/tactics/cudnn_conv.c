@@ -179,6 +179,21 @@ static const char *weights_decline(const pf_problem *p, const conv_form *form)
     return p->in_layout[form->w] == PF_LAYOUT_CHANNELS_LAST ? NULL : "computed weights are not channels-last";
 }
 
+/* On the fast path kernels are there already; the rest cuDNN may have to compile, a second or more for each. */
+static bool may_compile(const conv_form *form)
+{
+    return window_of(form->conv).groups != 1 || window_of(form->conv).transposed || form->residual_last ||
+           (form->activation && form->activation->op != PF_OP_RELU);
+}
+
+/* In FP32 without tensor cores cuDNN 9.19 then lists one engine that compiles for 5 to 7 s and takes 0.4 to 1.5 ms
+   where its kernels for the convolution by itself take 10 to 20 us (rt_detr at 320 x 320 on an H200). */
+static bool is_slow_in_fp32(const pf_problem *p, const conv_form *form)
+{
+    return pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32 && !(p->numerics & PF_NUMERICS_TF32) &&
+           window_of(form->conv).groups == 1 && !window_of(form->conv).transposed && may_compile(form);
+}
+
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     conv_form       form;
@@ -191,6 +206,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     if (x->shape.rank != 4 && x->shape.rank != 5) return "not a convolution over two or three spatial dims";
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
     if (window_of(form.conv).reason) return window_of(form.conv).reason;
+    if (is_slow_in_fp32(p, &form)) return "an epilogue that is slow in FP32";
     if (x->shape.rank == 5 && volume_declines(p, &form)) return volume_declines(p, &form);
     if (!cg_is_channels_last(p->in_layout[form.x], x->dtype) && !x_is_padded(p, &form))
         return "x is not channels-last";
@@ -367,23 +383,16 @@ static int configs_at(int effort)
     return effort < 1 ? 1 : effort < 2 ? 4 : effort < 3 ? 10 : effort < 4 ? 24 : HEURISTIC_CONFIGS;
 }
 
-/* On the fast path kernels are there already; the rest cuDNN may have to compile, a second or more for each. */
-static bool may_compile(const pf_problem *p)
-{
-    conv_form form;
-
-    recognize(p, &form);
-    return window_of(form.conv).groups != 1 || window_of(form.conv).transposed || form.residual_last ||
-           (form.activation && form.activation->op != PF_OP_RELU);
-}
-
 /* Small convolutions of one pixel and of one channel each are won by our own kernels (54 of 56 measured on an H200): a
    look at cuDNN's first guesses is enough. */
 static int configs_worth(const pf_device *device, const pf_problem *p, int effort)
 {
-    bool own = !pf_tactic_nvrtc_matmul.declines(device, p) || !pf_tactic_nvrtc_window.declines(device, p);
-    int  want = may_compile(p) && effort < 3 ? (configs_at(effort) + 1) / 2 : configs_at(effort);
+    bool      own = !pf_tactic_nvrtc_matmul.declines(device, p) || !pf_tactic_nvrtc_window.declines(device, p);
+    int       want = configs_at(effort);
+    conv_form form;
 
+    recognize(p, &form);
+    if (may_compile(&form) && effort < 3) want = (want + 1) / 2;
     return own && effort < 3 && want > 2 ? 2 : want;
 }
 
@@ -465,10 +474,12 @@ static pf_status compile(pf_device *device, const pf_problem *p, const char *tun
     pf_buf    saved = {0};
     uint8_t  *bytes = NULL;
     size_t    count = 0;
+    conv_form form;
     pf_status st = PF_OK;
 
     key_of(p, tuning, &key);
-    if (!may_compile(p) || pf_program_cache_has(cuda->programs, &key)) return PF_OK;
+    recognize(p, &form);
+    if (!may_compile(&form) || pf_program_cache_has(cuda->programs, &key)) return PF_OK;
     pf_buf_init(&saved, SAVED_LIMIT_BYTES);
     st = pf_compile_pool_run(cuda->compilers, pf_tactic_cudnn_conv.name, p, tuning, &saved, err);
     bytes = st ? NULL : pf_buf_take(&saved, &count);

@@ -301,6 +301,36 @@ static void small_loops_have_small_blocks(void **state)
     check_loop_tunings(device, "%0 = input f16 [64,64,56,56]\n%1 = relu(%0)\noutput %1\n", "t=256");
 }
 
+static bool cudnn_takes(pf_device *device, const char *type, const char *function, const char *numerics)
+{
+    char        text[512] = "";
+    pf_problem *problem = NULL;
+    pf_err      err = { 0 };
+    bool        takes = false;
+
+    snprintf(text, sizeof text, "problem in=nhwc,linear* out=nhwc numerics=%s\ngraph\n%%0 = input %s [1,64,20,20]\n"
+             "%%1 = input %s [64,64,3,3]\n%%2 = conv(%%0, %%1) " CONV " groups=1\n%%3 = %s(%%2)\noutput %%3\n",
+             numerics, type, type, function);
+    test_ok(pf_problem_parse(text, &problem, &err), &err);
+    takes = !pf_tactic_declines(pf_tactic_find("cudnn_conv"), device, problem);
+    pf_problem_free(problem);
+    return takes;
+}
+
+/* Without tensor cores cuDNN has fast kernels for a rectifier alone. */
+static void slow_epilogues_are_kernels_of_their_own(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    assert_true(cudnn_takes(device, "f16", "sigmoid", "0"));
+    assert_true(cudnn_takes(device, "f32", "relu", "0"));
+    assert_true(cudnn_takes(device, "f32", "sigmoid", "1"));
+    assert_false(cudnn_takes(device, "f32", "sigmoid", "0"));
+}
+
 static uint32_t count_tunings(const char *name, pf_device *device, const char *layouts, const char *graph, int effort)
 {
     const pf_tactic *tactic = pf_tactic_find(name);
@@ -344,7 +374,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(parts_lie_in_their_whole),
         cmocka_unit_test(tokens_are_images),
         cmocka_unit_test(patches_take_one_step),
-        cmocka_unit_test(small_loops_have_small_blocks), cmocka_unit_test(two_tunings_stand_behind_warp_groups),
+        cmocka_unit_test(small_loops_have_small_blocks),
+        cmocka_unit_test(slow_epilogues_are_kernels_of_their_own),
+        cmocka_unit_test(two_tunings_stand_behind_warp_groups),
     };
 
     return argc > 1 ? examine_models(argv + 1) : cmocka_run_group_tests(tests, NULL, NULL);
