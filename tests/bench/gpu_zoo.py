@@ -6,16 +6,17 @@ usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--expor
 
 Networks are those of gpu_zoo_networks.py and gpu_zoo_more.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
 takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
-memory; the least counts), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
+memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
 with it); builds and exports share the CPU, so cold builds here are slower than alone.
 
---out gets table.md, rows.json, and for each network <name>.json: build, layers and bench as planfarm printed them, and the rules that changed it.
+--out gets table.md, rows.json, and for each network <name>.json: build, its parts, layers and bench as planfarm printed them, and the rules that changed
+it.
 Nothing is waited for longer than --seconds: then the row says what it was and what it said last, and <name>.log has all that it said and, where there is
 cuda-gdb or gdb, its stacks.
 An error is the largest difference relative to the range of the output.  The exit status is 1 when a build failed or an error is above 1e-2.
 """
-import argparse, contextlib, glob, io, json, multiprocessing, os, queue, shutil, signal, subprocess, sys, time, traceback, warnings
+import argparse, contextlib, glob, io, json, multiprocessing, os, queue, re, shutil, signal, subprocess, sys, time, traceback, warnings
 warnings.filterwarnings("ignore")
 
 import numpy as np
@@ -118,10 +119,28 @@ def reference(case, model):
         return made.module, made.inputs, made.axes, run_reference(made.module, made.inputs)
 
 
+def time_of(mode, module, values):
+    """Milliseconds."""
+    from peer_torch import median_ms, run_mode
+    call = lambda f: f(*values)
+    return median_ms(run_mode(mode, module, call)[1] if mode != "launched" else lambda: call(module))[0]
+
+
+def peer_otherwise(module, inputs):
+    """Where no mode works: kernels launched one by one, and autocast instead of halving."""
+    import torch
+    times = {}
+    with torch.inference_mode(), contextlib.suppress(Exception):
+        times["launched"] = time_of("launched", module.half(), [cast(v, torch.float16) for v in inputs.values()])
+    for mode in ("graph", "launched") if not times else ():
+        with torch.inference_mode(), torch.autocast("cuda", torch.float16, cache_enabled=False), contextlib.suppress(Exception):
+            times[f"autocast {mode}"] = time_of(mode, module.float(), [cast(v, torch.float32) for v in inputs.values()])
+    return times
+
+
 def peer(module, inputs, modes):
     """Milliseconds by mode and order of memory, and what went wrong."""
     import torch
-    from peer_torch import median_ms, run_mode
     torch.backends.cudnn.benchmark = True
     images = any(v.ndim == 4 and v.is_floating_point() for v in inputs.values())
     times, problem, module = {}, None, module.half()
@@ -131,9 +150,12 @@ def peer(module, inputs, modes):
             try:
                 with torch.inference_mode():
                     placed = module.to(memory_format=layout) if images else module
-                    times[f"{mode}{' channels_last' * (layout == torch.channels_last)}"] = median_ms(run_mode(mode, placed, lambda f: f(*values))[1])[0]
+                    times[f"{mode}{' channels_last' * (layout == torch.channels_last)}"] = time_of(mode, placed, values)
             except Exception as reason:
                 problem = one_line(f"{mode}: {reason}", 120)
+    if modes and not times:
+        times = peer_otherwise(module, inputs)
+        problem = f"PyTorch {min(times, key=times.get)}: {problem}" if times else problem
     return times, problem
 
 
@@ -199,8 +221,8 @@ def path_of(options, case):
 
 
 def planfarm(options, model, verb, *words):
-    """What the verb answers as JSON; its log is beside the model."""
-    seconds = min(options.seconds, options.end + 10 - time.time())
+    """What the verb answers as JSON; its log is beside the model.  What is built is also run."""
+    seconds = min(options.seconds, options.end + (10 if verb == "build" else 30) - time.time())
     return watched(verb, ["planfarm", verb, *words], f"{model}.{verb}.log", seconds, PF_LOG="builder:debug,spell:debug,timing:debug")
 
 
@@ -262,7 +284,14 @@ def measure(options, case, row):
         row["ratio"] = row["PyTorch ms"] / row["planfarm ms"]
     row["layers"] = len(bench["layers"])
     row["on the host"] = sum(layer["tactic"] == "cuda_host" for layer in bench["layers"])
-    return {"build": built, "bench": bench, "layers": json.loads(planfarm(options, model, "inspect", plan, "--layers", "--json")), "rules": rules_of(options, model)}
+    return {"build": built, "parts": parts_of(model), "bench": bench, "layers": json.loads(planfarm(options, model, "inspect", plan, "--layers", "--json")), "rules": rules_of(options, model)}
+
+
+def parts_of(model):
+    """Seconds of the parts of a build, by its log."""
+    with open(f"{model}.build.log", errors="replace") as file:
+        found = re.findall(r"builder spent part=(\w+) seconds=([\d.]+)", file.read())
+    return {part: float(seconds) for part, seconds in found}
 
 
 def clear(options, case):
