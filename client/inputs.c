@@ -161,6 +161,8 @@ static pf_status assign(pf_inputs *inputs, const char *text, pf_err *err)
     if (i == inputs->count)
         return PF_FAIL(err, PF_USAGE, "--input %.200s names no input, and there are %u; give NAME=FILE", text,
                        inputs->count);
+    if (!file[0])
+        return PF_FAIL(err, PF_USAGE, "--input %.200s names no file; give NAME=FILE", text);
     if (inputs->files[i])
         return PF_FAIL(err, PF_USAGE, "input \"%s\" is given twice", inputs->wants[i].name);
     inputs->files[i] = file;

@@ -120,6 +120,12 @@ pf_status pf_tensor_difference(pf_call *call, const char *name, const pf_tensor 
            d.max_abs, d.max_rel_range, d.cosine);
     if (passed)
         return PF_OK;
+    if (d.nan_count || d.inf_count)
+        return PF_FAIL(err, PF_MISMATCH, "\"%s\" is NaN %lld times and infinite %lld times where the reference is not",
+                       name, (long long)d.nan_count, (long long)d.inf_count);
+    if (!isfinite(d.max_abs))
+        return PF_FAIL(err, PF_MISMATCH, "the reference of \"%s\" is NaN or infinite at element %lld, and it is not",
+                       name, (long long)d.worst_index);
     return PF_FAIL(err, PF_MISMATCH,
                    "\"%s\" differs from the reference by %.3g of its range at element %lld; --tolerance allows %.3g",
                    name, d.max_rel_range, (long long)d.worst_index, tolerance);

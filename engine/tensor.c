@@ -513,7 +513,7 @@ static void finish_comparison(const difference_sums *sums, pf_difference *out)
     if (norms > 0)
         out->cosine = sums->dot / norms;
     else
-        out->cosine = sums->norm_test == sums->norm_reference ? 1 : 0;
+        out->cosine = sums->norm_test == sums->norm_reference && isfinite(out->max_abs) ? 1 : 0;
 }
 
 static void compare_strings(const pf_tensor *test, const pf_tensor *reference, pf_difference *out)

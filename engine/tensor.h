@@ -39,7 +39,7 @@ void      pf_tensor_fill_random(pf_tensor *tensor, uint64_t seed);
 typedef struct pf_difference {
     double max_abs, max_rel_range;  /* largest |test - reference|, and that over (max - min) of reference (over
                                        max|reference| when constant) */
-    double cosine;                  /* 1 when both are zero */
+    double cosine;                  /* of what is finite in both; 1 when both are zero, 0 when nothing is left */
     int64_t nan_count, inf_count;   /* in test where reference is finite */
     int64_t worst_index;
 } pf_difference;

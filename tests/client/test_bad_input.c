@@ -47,6 +47,7 @@ static const struct bad {
     {{"run", "tiny.onnx", "--reference", "--shapes", "z:1"}, 64, {"\"z\""}},
     {{"run", "add.onnx", "--reference", "--input", "three.npy"}, 64, {"NAME=FILE"}},
     {{"run", "three.npy"}, 65, {"three.npy"}},
+    {{"run", "tiny.onnx", "--reference", "--input", "x="}, 64, {"names no file"}},
     {{"run", "add.onnx", "--reference", "-d", "three.npy"}, 65, {"three.npy", "not a folder"}},
     {{"run", "add.onnx", "--reference", "--save-inputs", "three.npy"}, 65, {"three.npy", "not a folder"}},
     {{"run", "add.onnx", "--reference", "--compare", "absent"}, 66, {"no folder absent"}},

@@ -308,6 +308,8 @@ static void what_is_not_a_number_is_counted(void **state)
     memcpy(file, header, sizeof header - 1);
     memcpy(file + sizeof header - 1, values, sizeof values);
     test_ok(pf_file_write(program_path("values.npy"), file, sizeof file, &err), &err);
+    memcpy(file + sizeof header - 1, (float[6]){0}, sizeof values);
+    test_ok(pf_file_write(program_path("finite.npy"), file, sizeof file, &err), &err);
     tiny_model_add(program_path("add.onnx"));
     value = JSON("run", "add.onnx", "--input", "x=values.npy", "--reference");
     output = json_array_get(json_object_get(value, "outputs"), 0);
@@ -318,6 +320,14 @@ static void what_is_not_a_number_is_counted(void **state)
     result = RUN("run", "add.onnx", "--input", "x=values.npy", "--reference");
     assert_non_null(strstr(result.out, "  1 NaN  2 infinite\n"));
     assert_null(strstr(result.out, "mean"));
+    program_clear(&result);
+    result = RUN("compare", "values.npy", "finite.npy");
+    ended_with(&result, 79);
+    assert_non_null(strstr(result.err, "is NaN 1 times and infinite 2 times where the reference is not"));
+    program_clear(&result);
+    result = RUN("compare", "finite.npy", "values.npy");
+    ended_with(&result, 79);
+    assert_non_null(strstr(result.err, "is NaN or infinite at element"));
     program_clear(&result);
 }
 

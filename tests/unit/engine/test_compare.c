@@ -99,6 +99,20 @@ static void what_is_infinite_in_both_agrees(void **state)
     pf_tensor_clear(&reference);
 }
 
+static void nothing_that_is_finite_is_not_alike(void **state)
+{
+    float         numbers[] = { 1, 2, 3 }, odd[] = { NAN, INFINITY, NAN };
+    pf_tensor     test = { .dtype = PF_F32, .rank = 1, .dim = { 3 }, .data = numbers }, reference = test;
+    pf_difference found = { 0 };
+
+    (void)state;
+    reference.data = odd;
+    found = difference_of(&test, &reference);
+    assert_true(isinf(found.max_abs) && found.cosine == 0);
+    assert_int_equal(found.nan_count + found.inf_count, 0);
+    assert_true(difference_of(&reference, &reference).cosine == 1);
+}
+
 /* Lengths that are no whole number of vectors, and each place of them. */
 static void each_place_counts(void **state)
 {
@@ -178,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_large_tensor_is_compared_whole),
         cmocka_unit_test(a_single_bad_element_is_found_anywhere),
         cmocka_unit_test(what_is_infinite_in_both_agrees),
+        cmocka_unit_test(nothing_that_is_finite_is_not_alike),
         cmocka_unit_test(each_place_counts),
         cmocka_unit_test(a_difference_that_overflows_is_infinite),
         cmocka_unit_test(planes_of_images_follow_one_sequence),
