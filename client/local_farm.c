@@ -19,6 +19,11 @@ enum { ARGUMENTS_MAX = 64, ENDPOINTS_BYTES = 4096, LOG_TAIL_BYTES = 1 << 20 };
 #define STOP_NS  (10 * PF_NS_PER_S)
 #define TURN_NS  (20 * PF_NS_PER_MS)
 
+/* In the farm's folder: three numbers. */
+static const char PORTS_FILE[] = "ports";
+
+typedef struct ports { int http, client, agent; } ports;
+
 /* ---- processes */
 
 /* In the child; only calls that are allowed between fork and exec.  It ignores the terminal's Ctrl-C, which is this
@@ -204,24 +209,79 @@ static pf_status wait_for_endpoints(pf_local_farm *farm, pf_err *err)
     return status;
 }
 
+/* Where it listened the last time, so that addresses that others hold stay good; zeros when it never did. */
+static void recall_ports(const pf_local_farm *farm, ports *out)
+{
+    char   path[PATH_MAX];
+    pf_buf text = {0};
+
+    *out = (ports){0};
+    if (pf_path_join(farm->folder, PORTS_FILE, path, sizeof path, NULL) == PF_OK &&
+        pf_file_read(path, ENDPOINTS_BYTES, &text, NULL) == PF_OK && text.size &&
+        sscanf((const char *)text.data, "%d %d %d", &out->http, &out->client, &out->agent) != 3)
+        *out = (ports){0};
+    pf_buf_clear(&text);
+}
+
+static int port_of(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+
+    return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
+}
+
+/* A farm that cannot is one that has other ports the next time. */
+static void keep_ports(const pf_local_farm *farm)
+{
+    char path[PATH_MAX], text[64];
+    int  bytes = snprintf(text, sizeof text, "%d %d %d\n", port_of(farm->http_url), port_of(farm->client),
+                          port_of(farm->agent_endpoint));
+
+    if (pf_path_join(farm->folder, PORTS_FILE, path, sizeof path, NULL) == PF_OK)
+        pf_file_put(path, text, (size_t)bytes, NULL);
+}
+
+static pf_status launch(pf_local_farm *farm, const ports *wanted, pf_err *err)
+{
+    char        state[PATH_MAX], http[16], client[16], agent[16];
+    const char *arguments[] = {"--state", state, "--client-port", client, "--agent-port", agent, "--http-port", http,
+                               NULL};
+    pf_status   status = pf_path_join(farm->folder, "state", state, sizeof state, err);
+
+    snprintf(http, sizeof http, "%d", wanted->http);
+    snprintf(client, sizeof client, "%d", wanted->client);
+    snprintf(agent, sizeof agent, "%d", wanted->agent);
+    farm->coordinator = (pf_local_process){.name = "planfarm-coordinator"};
+    if (!status)
+        status = start(farm, &farm->coordinator, arguments, err);
+    return status ? status : wait_for_endpoints(farm, err);
+}
+
 pf_status pf_local_farm_start_coordinator(pf_local_farm *farm, const char *folder, int http_port, pf_err *err)
 {
-    char        state[PATH_MAX], port[16];
-    const char *arguments[] = {"--state", state, "--client-port", "0", "--agent-port", "0", "--http-port", port, NULL};
-    pf_status   status = pf_dir_make(folder, err);
+    ports     wanted = {0};
+    pf_err    why = {0};
+    pf_status status = pf_dir_make(folder, err);
 
-    snprintf(port, sizeof port, "%d", http_port);
     if (!status && !realpath(folder, farm->folder))
         status = PF_FAIL_ERRNO(err, "find", folder);
     if (!status)
         status = find_programs(farm, err);
-    if (!status)
-        status = pf_path_join(farm->folder, "state", state, sizeof state, err);
     if (status)
         return status;
-    farm->coordinator.name = "planfarm-coordinator";
-    status = start(farm, &farm->coordinator, arguments, err);
-    return status ? status : wait_for_endpoints(farm, err);
+    recall_ports(farm, &wanted);
+    if (http_port)
+        wanted.http = http_port;
+    status = launch(farm, &wanted, &why);
+    if (status == PF_BUSY && wanted.client) {       /* another program may have taken one meanwhile */
+        pf_err_clear(&why);
+        wanted = (ports){.http = http_port};
+        status = launch(farm, &wanted, &why);
+    }
+    if (status)
+        return PF_FAIL(err, status, "%s", why.msg);
+    keep_ports(farm);
+    return PF_OK;
 }
 
 pf_status pf_local_farm_start_agent(pf_local_farm *farm, const char *const *arguments, pf_err *err)

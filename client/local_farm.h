@@ -23,7 +23,8 @@ typedef struct pf_local_farm {      /* open to readers; zero it before use */
     char             http_url[256], client[256], agent_endpoint[256];
 } pf_local_farm;
 
-/* folder: of the farm; made when absent.  http_port 0: any free one.
+/* folder: of the farm; made when absent.  http_port 0: that of the last time where it is free, else any; so are the
+   other ports.
    Errors   BUSY: a farm runs in that folder; NOT_FOUND: the programs are not beside this one; TIMEOUT. */
 pf_status pf_local_farm_start_coordinator(pf_local_farm *farm, const char *folder, int http_port, pf_err *err);
 /* arguments: more options for planfarm-agent, up to NULL. */

@@ -18,7 +18,7 @@ static const pf_option options[] = {
     {.name = "dir", .kind = PF_OPTION_TEXT, .value = "DIR",
      .help = "where the farm keeps everything; ~/.local/state/planfarm/farm otherwise"},
     {.name = "port", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .greatest = 65535,
-     .help = "of HTTP; 0: any free one"},
+     .help = "of HTTP; 0: that of the last time where it is free, else any"},
     {.name = "device", .kind = PF_OPTION_TEXT, .value = "cpu|cuda:N",
      .help = "a device to build for, again for each; cpu otherwise"},
     {.name = "threads", .kind = PF_OPTION_TEXT, .value = "N", .help = "threads that a CPU may use"},
@@ -173,8 +173,8 @@ const pf_verb_body pf_verb_up = {
     .options = options,
     .details = "  Starts a coordinator and an agent on loopback ports of this machine, says where, and runs until\n"
                "  Ctrl-C or SIGTERM; then ends both.  What it keeps in DIR is there again the next time: jobs, plans\n"
-               "  and timings.  When one of the two fails, all end, with its reason.  Their logs are\n"
-               "  DIR/planfarm-coordinator.log and DIR/planfarm-agent.log.\n"
+               "  and timings, and its ports where they are free.  When one of the two fails, all end, with its\n"
+               "  reason.  Their logs are DIR/planfarm-coordinator.log and DIR/planfarm-agent.log.\n"
                "\n"
                "  --json: url client agent dir classes[...], printed when the farm is ready\n",
     .run = run,

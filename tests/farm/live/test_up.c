@@ -93,6 +93,25 @@ static void its_plans_are_there_the_next_time(void **state)
     assert_int_equal(program_end(pid), 0);
 }
 
+/* What was told its address once finds it again; unless another test took one of its ports just then. */
+static void its_address_is_the_same_the_next_time(void **state)
+{
+    char before[sizeof farm.url] = "";
+    bool same = false;
+
+    (void)state;
+    for (int i = 0; i < 4 && !same; i++) {
+        pid_t pid = start_up();
+
+        wait_for_agent();
+        same = strcmp(before, farm.url) == 0;
+        snprintf(before, sizeof before, "%s", farm.url);
+        kill(pid, SIGTERM);
+        assert_int_equal(program_end(pid), 0);
+    }
+    assert_true(same);
+}
+
 static void killed_it_leaves_nothing(void **state)
 {
     pid_t pid = start_up();
@@ -188,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_command_is_a_farm),
         cmocka_unit_test(its_plans_are_there_the_next_time),
+        cmocka_unit_test(its_address_is_the_same_the_next_time),
         cmocka_unit_test(killed_it_leaves_nothing),
         cmocka_unit_test(a_folder_in_use_is_refused),
         cmocka_unit_test(a_farm_whose_agent_dies_ends),
