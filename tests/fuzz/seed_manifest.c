@@ -1,9 +1,13 @@
-/* Writes a signed plan manifest, a model's list of files and a public key: where the fuzzer starts. */
+/* Writes a signed plan manifest, a model's list of files, its URL, a token and a public key: where the fuzzer
+   starts. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
+#include "proto/farm_key.h"
 #include "proto/manifest.h"
 #include "proto/model_manifest.h"
+#include "proto/model_source.h"
 
 static pf_status write_plan(pf_buf *out, const pf_signing_key *key, pf_err *err)
 {
@@ -25,6 +29,29 @@ static pf_status write_model(pf_buf *out, pf_err *err)
     if (!st)
         st = pf_model_manifest_write(&m, out, err);
     pf_model_manifest_clear(&m);
+    return st;
+}
+
+static pf_status write_source(pf_buf *out, pf_err *err)
+{
+    static pf_model_source source = { .url = "https://host/folder/model.onnx?version=3", .pinned = true,
+                                      .sha256 = { { 4 } }, .max_bytes = 1 << 20 };
+    pf_status              st = pf_model_source_add(&source, "data/w 1.bin", &source.sha256, err);
+
+    return st ? st : pf_model_source_write(&source, out, err);
+}
+
+static pf_status write_token(pf_buf *out, pf_err *err)
+{
+    pf_farm_key server, user;
+    char        token[PF_FARM_TOKEN_BYTES] = "";
+    pf_status   st = pf_farm_key_new("farm", "", &server, err);
+
+    if (!st)
+        st = pf_farm_key_new("ci", server.public_key, &user, err);
+    if (!st)
+        st = pf_farm_token_make(&user, 1700000000, 60, token, err);
+    pf_buf_put(out, token, strlen(token));
     return st;
 }
 
@@ -57,6 +84,14 @@ int main(int argc, char **argv)
         st = write_model(&text, &err);
     if (!st)
         st = save(argv[1], "model", &text, &err);
+    if (!st)
+        st = write_source(&text, &err);
+    if (!st)
+        st = save(argv[1], "source", &text, &err);
+    if (!st)
+        st = write_token(&text, &err);
+    if (!st)
+        st = save(argv[1], "token", &text, &err);
     if (!st)
         st = pf_public_key_write(&key.public_key, &text, &err);
     if (!st)
