@@ -111,7 +111,8 @@ pf_status pf_farm_fetch_plan(pf_farm *farm, pf_call *call, const pf_manifest *ma
 
     if (status)
         return status;
-    if (snprintf(unchecked, sizeof unchecked, "%s.unchecked", target) >= (int)sizeof unchecked)
+    /* of this process alone: others may fetch the same file meanwhile */
+    if (snprintf(unchecked, sizeof unchecked, "%s.%ld.unchecked", target, (long)getpid()) >= (int)sizeof unchecked)
         return PF_FAIL(err, PF_INVALID, "the name of the plan is too long");
     pf_cancel_hold();
     pf_farm_progress_begin(&d.bar, call);

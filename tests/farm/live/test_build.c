@@ -101,6 +101,23 @@ static void a_second_submit_is_answered_at_once(void **state)
     json_decref(answer);
 }
 
+/* As steps of a pipeline that share a folder do. */
+static void one_file_may_be_fetched_by_several_at_once(void **state)
+{
+    enum { FETCHES = 8 };
+    json_t *answer = LIVE_JSON(&farm, 0, "submit", "tiny.onnx", "--gpu", "cpu", "--shapes", "x:1x3x16x16", "--wait");
+    char    number[24];
+    pid_t   pid[FETCHES] = {0};
+
+    (void)state;
+    snprintf(number, sizeof number, "%d", (int)live_number(live_job(answer), "job_id"));
+    for (int i = 0; i < FETCHES; i++)
+        pid[i] = program_start((const char *const[]){"fetch", number, "-o", "shared.plan", NULL});
+    for (int i = 0; i < FETCHES; i++)
+        assert_int_equal(program_end(pid[i]), 0);
+    json_decref(answer);
+}
+
 /* What a pipeline calls the model names its files; by what the farm calls it the plan is fetched. */
 static void another_name_of_a_known_model_is_told(void **state)
 {
@@ -349,6 +366,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_becomes_a_plan_that_runs),
+        cmocka_unit_test(one_file_may_be_fetched_by_several_at_once),
         cmocka_unit_test(a_log_is_printed_whole),
         cmocka_unit_test(a_second_submit_is_answered_at_once),
         cmocka_unit_test(another_name_of_a_known_model_is_told),
