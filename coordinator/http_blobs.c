@@ -135,7 +135,7 @@ static pf_status check_blob(pf_http *http, const pf_digest *digest, pf_err *err)
 enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connection, const char *hex)
 {
     const char *known = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match");
-    char        etag[PF_DIGEST_HEX_BYTES + 2] = "";
+    char        etag[PF_DIGEST_HEX_BYTES + 2] = "";       /* in quotes */
     pf_digest   digest = { 0 };
     uint64_t    bytes = 0;
     int         fd = -1;
@@ -153,7 +153,8 @@ enum MHD_Result pf_http_get_blob(pf_http *http, struct MHD_Connection *connectio
     if (st)
         return pf_http_answer_failure(connection, st, &err);
     pf_store_touch(http->options.store, &digest);
-    snprintf(etag, sizeof etag, "\"%s\"", hex);
+    pf_digest_to_hex(&digest, etag + 1);        /* in one case, whatever it was asked for in */
+    etag[0] = etag[sizeof etag - 2] = '"';
     if (known && (strstr(known, etag) || strcmp(known, "*") == 0)) {
         close(fd);
         return answer_unchanged(connection, etag);
