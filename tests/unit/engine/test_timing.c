@@ -377,8 +377,8 @@ static void captures_of_rivals_hold_equally_many_runs(void **state)
 static void a_build_times_what_is_short_in_three_places(void **state)
 {
     static const struct { int64_t run_ns; int effort, places; } cases[] = {
-        { PF_NS_PER_US, 1, 1 }, { PF_NS_PER_US, 2, 3 }, { 30 * PF_NS_PER_US, 2, 1 }, { PF_NS_PER_US, 3, 3 },
-        { 30 * PF_NS_PER_US, 4, 5 },
+        { PF_NS_PER_US, 1, 1 }, { PF_NS_PER_US, 2, 3 }, { 12 * PF_NS_PER_US, 2, 1 }, { PF_NS_PER_US, 3, 3 },
+        { 12 * PF_NS_PER_US, 4, 5 },
     };
 
     (void)state;
