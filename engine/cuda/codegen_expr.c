@@ -17,7 +17,12 @@ static const formula formulas[PF_OP_COUNT] = {
 };
 
 /* Where the result has 16 bits: what is as good as their rounding. */
-static const char *const short_formulas[PF_OP_COUNT] = { [PF_OP_GELU] = "geluf_short(a)" };
+static const char *const short_formulas[PF_OP_COUNT] = {
+    [PF_OP_GELU] = "geluf_short(a)",
+    [PF_OP_GELU_TANH] = "a * sigmoid_short(1.59576912f * (a + 0.044715f * a * a * a))",
+    [PF_OP_SIGMOID] = "sigmoid_short(a)",
+    [PF_OP_SWISH] = "a * sigmoid_short(p * a)",
+};
 
 /* As power_i64 of engine/ops/pointwise_reference.c. */
 static const char integer_power[] =
