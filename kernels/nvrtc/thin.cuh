@@ -1,0 +1,186 @@
+/* A product x[M,K] w[N,K] of many rows and few weights with everything behind it: its time is that in which rows come
+   from memory and go there. All weights stay in a block's shared memory, in the order in which the instruction takes
+   them. A warp has rows of its own, 16 ROW_TILES at once: they come from memory into the registers of the instruction,
+   with AHEAD while the rows before are multiplied, and results leave from registers, so that nobody waits for anybody.
+
+   Of STEP elements of K a thread takes 16 bytes of neighbours; which of its elements the instruction calls the first
+   does not matter, as weights agree. Of each GROUP columns a thread has the sums of V neighbours.
+
+   Defined by the generator:
+     M, N, K, ROW_TILES, WARPS, AHEAD, PART (groups of columns whose sums a warp has at once)
+     X, W        the operands' addresses; ELEM: their type in memory
+     X_ROW       elements from one row of x to the next
+     TRANS_W     1: w is [N,K], else [K,N]
+     MMA         the types of the instruction
+     WIDE        0, or 1 for FP32 operands. Each number is then the sum of two of BF16, and a product the sum of three,
+                 as in matmul.cuh
+     START       waits for the kernel before
+     V           elements are finished at once: evaluate(ARGUMENTS row, column, sum) gives a struct finished,
+                 store(ARGUMENTS row, column, finished) puts that into memory */
+#define CHUNK (WIDE ? 4 : 8)                /* elements of 16 bytes */
+#define STEP (4 * CHUNK)
+#define STEPS ((K + STEP - 1) / STEP)
+#define GROUP (4 * V)
+#define TILES_OF_GROUP (V / 2)              /* of eight columns */
+#define PARTS ((N + GROUP * PART - 1) / (GROUP * PART))
+#define W_TILES (PARTS * PART * TILES_OF_GROUP)
+#define ROWS (16 * ROW_TILES)
+#define TURNS ((M + ROWS - 1) / ROWS)
+
+/* operand() is what a lane has of a row or a column, 16 bytes: of FP32 the BF16 nearest to four elements and what these
+   leave, anything else as it is. gathered() is a chunk whose elements did not lie together. */
+#if WIDE
+/* Neither part is infinite: what an infinity leaves is no number. */
+__device__ __forceinline__ void take_pair_apart(unsigned *large, unsigned *small, float a, float b)
+{
+  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(*large) : "f"(b), "f"(a));
+  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(*small)
+      : "f"(b - __uint_as_float(*large & 0xffff0000u)), "f"(a - __uint_as_float(*large << 16)));
+}
+
+__device__ __forceinline__ uint4 operand(uint4 of)
+{
+  uint4 to;
+
+  take_pair_apart(&to.x, &to.z, __uint_as_float(of.x), __uint_as_float(of.y));
+  take_pair_apart(&to.y, &to.w, __uint_as_float(of.z), __uint_as_float(of.w));
+  return to;
+}
+
+__device__ __forceinline__ uint4 gathered(const ELEM e[CHUNK])
+{
+  return make_uint4(__float_as_uint(e[0]), __float_as_uint(e[1]), __float_as_uint(e[2]), __float_as_uint(e[3]));
+}
+#else
+__device__ __forceinline__ uint4 operand(uint4 of) { return of; }
+
+__device__ __forceinline__ unsigned pair_of(unsigned short first, unsigned short second)
+{
+  return first | (unsigned)second << 16;
+}
+
+__device__ __forceinline__ uint4 gathered(const ELEM e[CHUNK])
+{
+  return make_uint4(pair_of(e[0], e[1]), pair_of(e[2], e[3]), pair_of(e[4], e[5]), pair_of(e[6], e[7]));
+}
+#endif
+
+/* The chunk of w from k on in a column; zeros where there is none. */
+__device__ __forceinline__ uint4 load_w(const ELEM *w, int column, int k)
+{
+  ELEM e[CHUNK];
+
+  if (column >= N || k >= K) return make_uint4(0, 0, 0, 0);
+  if (TRANS_W) return *(const uint4 *)(w + column * K + k);
+  _Pragma("unroll") for (int i = 0; i < CHUNK; ++i) e[i] = w[(k + i) * N + column];
+  return gathered(e);
+}
+
+__device__ __forceinline__ void pack_weights(const ELEM *w, uint4 *to)
+{
+  for (int i = threadIdx.x; i < STEPS * W_TILES * 32; i += 32 * WARPS) {
+    const int lane = i % 32, tile = i / 32 % W_TILES, step = i / 32 / W_TILES, n = lane / 4;
+    const int column = tile / TILES_OF_GROUP * GROUP + n / 2 * V + tile % TILES_OF_GROUP * 2 + n % 2;
+
+    to[i] = operand(load_w(w, column, step * STEP + lane % 4 * CHUNK));
+  }
+}
+
+struct rows { uint4 at[ROW_TILES][STEPS][2]; };     /* [2]: the row, and the eighth below */
+
+/* Rows beyond the last are the last: what comes of them is not stored. */
+__device__ __forceinline__ void load_rows(rows *to, const ELEM *x, int turn, int lane)
+{
+  _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+    _Pragma("unroll") for (int half = 0; half < 2; ++half) {
+      const ELEM *row = x + (idx)min(turn * ROWS + m * 16 + half * 8 + lane / 4, M - 1) * X_ROW;
+
+      _Pragma("unroll") for (int s = 0; s < STEPS; ++s) {
+        const int k = s * STEP + lane % 4 * CHUNK;
+
+        to->at[m][s][half] = K % STEP == 0 || k < K ? *(const uint4 *)(row + k) : make_uint4(0, 0, 0, 0);
+      }
+    }
+}
+
+__device__ __forceinline__ void multiply(float c[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
+                                         unsigned b1)
+{
+  asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+/* A step of K: one instruction of FP32 has 16 of it and one of 16 bits the first half. */
+__device__ __forceinline__ void multiply_step(float c[4], const uint4 a[2], uint4 b)
+{
+#if WIDE
+  multiply(c, a[0].z, a[1].z, a[0].w, a[1].w, b.x, b.y);
+  multiply(c, a[0].x, a[1].x, a[0].y, a[1].y, b.z, b.w);
+  multiply(c, a[0].x, a[1].x, a[0].y, a[1].y, b.x, b.y);
+#else
+  multiply(c, a[0].x, a[1].x, a[0].y, a[1].y, b.x, b.y);
+  multiply(c, a[0].z, a[1].z, a[0].w, a[1].w, b.z, b.w);
+#endif
+}
+
+typedef float sums[ROW_TILES][PART * TILES_OF_GROUP][4];
+
+__device__ __forceinline__ void multiply_part(sums sum, const rows *x, const uint4 *w, int lane)
+{
+  _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+    _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t)
+      _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][t][i] = 0.0f;
+  _Pragma("unroll") for (int s = 0; s < STEPS; ++s)
+    _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t) {
+      const uint4 b = w[(s * W_TILES + t) * 32 + lane];
+
+      _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m) multiply_step(sum[m][t], x->at[m][s], b);
+    }
+}
+
+/* Nothing is stored before what its neighbours load has been asked for; outside the result they load what is inside. */
+__device__ __forceinline__ void finish_part(PARAMETERS, const sums sum, int row0, int column0)
+{
+  finished result[PART][2 * ROW_TILES];
+
+  _Pragma("unroll") for (int g = 0; g < PART; ++g)
+    _Pragma("unroll") for (int i = 0; i < 2 * ROW_TILES; ++i) {
+      float total[V];
+
+      LANES total[l] = sum[i / 2][g * TILES_OF_GROUP + l / 2][2 * (i % 2) + l % 2];
+      result[g][i] = evaluate(ARGUMENTS min(row0 + i * 8, M - 1), min(column0 + g * GROUP, N - V), total);
+    }
+  _Pragma("unroll") for (int g = 0; g < PART; ++g)
+    _Pragma("unroll") for (int i = 0; i < 2 * ROW_TILES; ++i)
+      if (row0 + i * 8 < M && column0 + g * GROUP < N)
+        store(ARGUMENTS row0 + i * 8, column0 + g * GROUP, result[g][i]);
+}
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) kernel(PARAMETERS)
+{
+  extern __shared__ uint4 weights[];
+  const int lane = threadIdx.x % 32, apart = (int)gridDim.x * WARPS;
+  rows next;
+
+  pack_weights(W, weights);
+  __syncthreads();
+  START
+  int turn = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32;
+  if (AHEAD && turn < TURNS) load_rows(&next, X, turn, lane);
+  for (; turn < TURNS; turn += apart) {
+    rows x;
+
+    if (!AHEAD) load_rows(&next, X, turn, lane);
+    _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+      _Pragma("unroll") for (int s = 0; s < STEPS; ++s)
+        _Pragma("unroll") for (int half = 0; half < 2; ++half) x.at[m][s][half] = operand(next.at[m][s][half]);
+    if (AHEAD && turn + apart < TURNS) load_rows(&next, X, turn + apart, lane);
+    _Pragma("unroll 1") for (int part = 0; part < PARTS; ++part) {
+      sums sum;
+
+      multiply_part(sum, &x, weights + part * (PART * TILES_OF_GROUP * 32), lane);
+      finish_part(ARGUMENTS sum, turn * ROWS + lane / 4, part * PART * GROUP + lane % 4 * V);
+    }
+  }
+}
