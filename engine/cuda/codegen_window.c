@@ -3,20 +3,14 @@
 #include <string.h>
 
 #include "engine/cuda/codegen_loop.h"
+#include "engine/cuda/codegen_window_private.h"
 #include "engine/epilogue.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
 enum { SOURCE_LIMIT_BYTES = 1 << 20, VAR_N = 0, VAR_H = 1, VAR_W = 2, VAR_C = 3 };
 
-typedef struct window_form {
-    const pf_node *node;
-    uint32_t       x;               /* input of the problem */
-    const pf_ints *kernel, *strides, *dilations, *pads;
-    pf_ints        from_weights;    /* kernel of a convolution */
-} window_form;
-
-static const char *take_conv(const pf_graph *graph, const pf_node *node, window_form *form)
+static const char *take_conv(const pf_graph *graph, const pf_node *node, cg_window_form *form)
 {
     const pf_conv_attrs *attrs = node->attrs;
     const pf_shape      *x = &pf_graph_value(graph, node->in[0])->shape,
@@ -24,7 +18,9 @@ static const char *take_conv(const pf_graph *graph, const pf_node *node, window_
 
     if (x->rank != 4) return "not two spatial dims";
     if (attrs->auto_pad) return "padding depends on a symbol";
-    if (attrs->groups != x->dim[1] || w->dim[0] != x->dim[1] || w->dim[1] != 1) return "not depthwise";
+    form->stem = cg_stem_is(attrs, x, w);
+    if (!form->stem && (attrs->groups != x->dim[1] || w->dim[0] != x->dim[1] || w->dim[1] != 1))
+        return "neither depthwise nor of few channels";
     form->from_weights = (pf_ints){ 2, { w->dim[2], w->dim[3] } };
     form->kernel = &form->from_weights;
     form->strides = &attrs->strides;
@@ -33,7 +29,7 @@ static const char *take_conv(const pf_graph *graph, const pf_node *node, window_
     return NULL;
 }
 
-static const char *take_pool(const pf_graph *graph, const pf_node *node, window_form *form)
+static const char *take_pool(const pf_graph *graph, const pf_node *node, cg_window_form *form)
 {
     const pf_pool_attrs *attrs = node->attrs;
 
@@ -47,7 +43,7 @@ static const char *take_pool(const pf_graph *graph, const pf_node *node, window_
     return NULL;
 }
 
-static const char *take(const pf_problem *p, const pf_node *node, window_form *form)
+static const char *take(const pf_problem *p, const pf_node *node, cg_window_form *form)
 {
     form->node = node;
     form->x = pf_problem_input_index(p, node->in[0]);
@@ -60,7 +56,7 @@ static bool is_window(const pf_node *node)
     return node->op == PF_OP_CONV || node->op == PF_OP_MAX_POOL || node->op == PF_OP_AVERAGE_POOL;
 }
 
-static const char *recognize(const pf_problem *p, window_form *form)
+static const char *recognize(const pf_problem *p, cg_window_form *form)
 {
     const pf_node *node = NULL;
     const char    *reason = cg_find_anchor(p->graph, is_window, "no window", "two windows", &node);
@@ -69,13 +65,14 @@ static const char *recognize(const pf_problem *p, window_form *form)
     return reason ? reason : take(p, node, form);
 }
 
-static const char *check_layouts(const pf_problem *p, const window_form *form)
+static const char *check_layouts(const pf_problem *p, const cg_window_form *form)
 {
     const pf_graph *graph = p->graph;
     const pf_shape *shape = &pf_graph_value(graph, form->node->out[0])->shape;
 
-    if (!cg_is_channels_last(p->in_layout[form->x], pf_graph_value(graph, graph->inputs[form->x])->dtype))
-        return "x is not channels-last";
+    if (form->stem ? p->in_layout[form->x] != PF_LAYOUT_LINEAR
+                   : !cg_is_channels_last(p->in_layout[form->x], pf_graph_value(graph, graph->inputs[form->x])->dtype))
+        return "x is not channels-last, or a picture for each of few channels";
     if (form->node->op == PF_OP_CONV && p->in_layout[pf_problem_input_index(p, form->node->in[1])] != PF_LAYOUT_LINEAR)
         return "weights are not linear";
     for (uint32_t i = 0; i < graph->output_count; i++) {
@@ -90,7 +87,7 @@ static const char *check_layouts(const pf_problem *p, const window_form *form)
 
 const char *pf_codegen_window_declines(const pf_problem *p)
 {
-    window_form form;
+    cg_window_form form;
     const char *reason = recognize(p, &form);
 
     if (!reason) reason = cg_behind_declines(p->graph, form.node);
@@ -105,30 +102,31 @@ const char *pf_codegen_window_declines(const pf_problem *p)
     return check_layouts(p, &form);
 }
 
-static const pf_shape *shape_in(const pf_problem *p, const window_form *form)
+void pf_codegen_window_prefers(const pf_problem *p, pf_layout *in)
 {
-    return &pf_graph_value(p->graph, form->node->in[0])->shape;
-}
-static const pf_shape *shape_out(const pf_problem *p, const window_form *form)
-{
-    return &pf_graph_value(p->graph, form->node->out[0])->shape;
+    cg_window_form form;
+
+    if (!recognize(p, &form) && form.stem) in[form.x] = PF_LAYOUT_LINEAR;
 }
 
-static int widest(const pf_problem *p, const window_form *form)
+/* A stem's weights come from shared memory, the more for each access the better. */
+static int widest(const pf_problem *p, const cg_window_form *form)
 {
-    int vector = 128 / (int)pf_dtype_bits(pf_graph_value(p->graph, form->node->in[0])->dtype);
+    int vector = form->stem ? 8 : 128 / (int)pf_dtype_bits(pf_graph_value(p->graph, form->node->in[0])->dtype);
 
-    while (vector > 1 && shape_in(p, form)->dim[1] % vector) vector /= 2;
+    while (vector > 1 && cg_window_out(p, form)->dim[1] % vector) vector /= 2;
     return vector;
 }
 
 /* Registers that a thread needs for weights, a row of columns and its sums bound what is worth trying. */
-static bool fits_registers(const window_form *form, int vector, int strip)
+static bool fits_registers(const pf_problem *p, const cg_window_form *form, int vector, int strip, int rows)
 {
+    int64_t bits = pf_dtype_bits(pf_graph_value(p->graph, form->node->in[0])->dtype);
     int64_t columns = (strip - 1) * form->strides->at[1] + (form->kernel->at[1] - 1) * form->dilations->at[1] + 1;
     int64_t taps = form->node->op == PF_OP_CONV ? form->kernel->at[0] * form->kernel->at[1] : 0;
 
-    return columns * vector / 2 + strip * vector + taps * vector / 2 <= 200;
+    if (form->stem) return columns + strip * vector <= 100;
+    return (columns + taps) * vector * bits / 32 + rows * strip * vector <= 200;
 }
 
 /* Seven columns or eight: these take long to compile, and the one that fills its last strip in a row is the faster. */
@@ -137,40 +135,59 @@ static int longest_strip(int64_t columns)
     return columns % 7 && columns % 8 == 0 ? 8 : 7;
 }
 
+/* narrower: how often the vector is halved; strip 0: the longest. */
+typedef struct choice { int narrower, strip, rows, tiled, threads; } choice;
+
+/* Of 25 tried for eleven depthwise convolutions on an H200 the first twelve hold the best of each; with one row for a
+   thread and no tiles the best were 13 % slower. */
+static const choice choices[] = {
+    { 1, 2, 2, 0, 128 }, { 1, 0, 2, 1, 256 }, { 1, 4, 2, 0, 128 }, { 0, 2, 1, 0, 128 }, { 1, 0, 1, 0, 128 },
+    { 1, 2, 4, 0, 128 }, { 0, 1, 1, 0, 128 }, { 2, 4, 4, 0, 128 }, { 1, 4, 1, 0, 128 }, { 1, 0, 2, 0, 128 },
+    { 0, 4, 1, 0, 128 }, { 2, 0, 2, 1, 256 }, { 1, 0, 1, 1, 256 }, { 1, 4, 4, 0, 128 }, { 1, 2, 1, 0, 128 },
+    { 0, 2, 2, 0, 128 }, { 0, 4, 2, 1, 256 }, { 1, 4, 2, 1, 256 }, { 1, 2, 2, 1, 128 }, { 1, 4, 4, 1, 256 },
+    { 1, 4, 1, 1, 256 }, { 1, 2, 4, 1, 256 }, { 0, 0, 1, 1, 256 }, { 0, 2, 2, 1, 256 }, { 2, 4, 1, 0, 128 },
+};
+
+static bool tuning_of(const pf_problem *p, const cg_window_form *form, const choice *c, pf_window_tuning *out)
+{
+    const pf_shape *shape = cg_window_out(p, form);
+    int             vector = widest(p, form) >> c->narrower;
+    int             strip = c->strip ? c->strip : form->stem ? 8 : longest_strip(shape->dim[3]);
+
+    *out = (pf_window_tuning){ vector, strip, c->rows, c->tiled, c->threads };
+    if (form->stem && (c->rows > 1 || c->tiled)) return false;
+    return vector > 0 && fits_registers(p, form, vector, strip, c->rows) && (strip == 1 || strip <= shape->dim[3]) &&
+           (c->rows == 1 || c->rows <= shape->dim[2]);
+}
+
 int pf_codegen_window_tunings(const pf_problem *p, pf_window_tuning *out, int max)
 {
-    static const int threads[] = { 128, 256, 64 };
-    window_form      form;
-    int              strips[] = { 2, 4, 1, 7 }, count = 0;
+    cg_window_form form;
+    int         count = 0;
 
     recognize(p, &form);
-    strips[3] = longest_strip(shape_out(p, &form)->dim[3]);
-    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
-        for (int vector = widest(p, &form); vector >= 1 && vector * 4 >= widest(p, &form); vector /= 2)
-            for (size_t s = 0; s < sizeof strips / sizeof *strips && count < max; s++)
-                if (fits_registers(&form, vector, strips[s]) &&
-                    (strips[s] == 1 || strips[s] <= shape_out(p, &form)->dim[3]))
-                    out[count++] = (pf_window_tuning){ vector, strips[s], threads[t] };
-    if (!count) out[count++] = (pf_window_tuning){ 1, 1, 128 };
+    for (size_t i = 0; i < sizeof choices / sizeof *choices && count < max; i++)
+        count += tuning_of(p, &form, &choices[i], &out[count]);
+    if (!count) out[count++] = (pf_window_tuning){ 1, 1, 1, 0, 128 };
     return count;
 }
 
 /* ---- Emitting */
 
-/* Weights of the thread's channels are neighbours in [C,1,KH,KW]: whole vectors are loaded and used by constant
-   index. */
-static void emit_weights(const pf_problem *p, const window_form *form, pf_buf *out)
+/* Weights are packed as [KH,KW,C], so that neighbours load what is side by side: from [C,1,KH,KW] each would touch a
+   line of its own. */
+static void emit_weights(const pf_problem *p, const cg_window_form *form, pf_buf *out)
 {
     uint32_t    w = pf_problem_input_index(p, form->node->in[1]);
     const char *type = cg_storage_type(pf_graph_value(p->graph, form->node->in[1])->dtype);
 
-    pf_buf_printf(out, "  %s weights[V * KH * KW];\n", type);
-    pf_buf_printf(out, "  { const wide<%s, V> *from = (const wide<%s, V> *)(in%u + (long long)i3 * (KH * KW));\n", type,
-                  type, w);
-    pf_buf_printf(out,
-                  "    _Pragma(\"unroll\") for (int t = 0; t < KH * KW; ++t) { wide<%s, V> piece = from[t]; LANES "
-                  "weights[t * V + l] = piece.at[l]; } }\n",
-                  type);
+    pf_buf_printf(out, "  %s weights[KH * KW][V];\n  _Pragma(\"unroll\") for (int t = 0; t < KH * KW; ++t) {\n", type);
+    if (p->in_constant[w])
+        pf_buf_printf(out, "    const wide<%s, V> piece = *(const wide<%s, V> *)(in%u + t * %lld + i3);\n", type,
+                      type, w, (long long)cg_window_out(p, form)->dim[1]);
+    else
+        pf_buf_printf(out, "    wide<%s, V> piece; LANES piece.at[l] = in%u[(i3 + l) * (KH * KW) + t];\n", type, w);
+    pf_buf_printf(out, "    LANES weights[t][l] = piece.at[l]; }\n");
 }
 
 /* What one tap does to sum[s][l], given the column's values in `column[..]`, and what an element outside does. */
@@ -181,39 +198,44 @@ static const char *tap_statement(pf_op_kind op)
 }
 
 /* A convolution's padding counts as zeros, which cost less than not to multiply them: no branches around every tap. */
-static void emit_taps(const pf_problem *p, const window_form *form, pf_buf *out)
+static void emit_taps(const pf_problem *p, const cg_window_form *form, pf_buf *out)
 {
     pf_dtype    dtype = pf_graph_value(p->graph, form->node->in[0])->dtype;
     const char *type = cg_storage_type(dtype), *convert = cg_load_function(dtype);
     bool        max = form->node->op == PF_OP_MAX_POOL, conv = form->node->op == PF_OP_CONV;
 
-    pf_buf_printf(out, "  float sum[S][V];\n  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) LANES sum[s][l] = %s;\n",
+    pf_buf_printf(out, "  float sum[R * S][V];\n"
+                       "  _Pragma(\"unroll\") for (int s = 0; s < R * S; ++s) LANES sum[s][l] = %s;\n",
                   max ? "__int_as_float(0xff800000)" : "0.0f");
-    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int kh = 0; kh < KH; ++kh) {\n"
-                       "    const idx ih = i1 * SH - PH + kh * DH;\n    if (ih < 0 || ih >= H) continue;\n");
+    pf_buf_printf(out, "  _Pragma(\"unroll\") for (int down = 0; down < (R - 1) * SH + (KH - 1) * DH + 1; ++down) {\n"
+                       "    const idx ih = oh * SH - PH + down; const bool there = ih >= 0 && ih < H;\n%s",
+                  conv ? "" : "    if (!there) continue;\n");
     pf_buf_printf(out, "    wide<%s, V> column[COLUMNS]; bool inside[COLUMNS];\n", type);
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int k = 0; k < COLUMNS; ++k) { const idx iw = ow * SW - PW + k; "
-                       "inside[k] = iw >= 0 && iw < W;\n");
+                       "inside[k] = there && iw >= 0 && iw < W;\n");
     pf_buf_printf(out,
                   "      %sif (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + "
                   "iw) * PIXEL + i3); }\n",
                   conv ? "column[k] = {}; " : "", type, form->x);
-    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw) _Pragma(\"unroll\") for (int s = 0; s "
-                       "< S; ++s)\n");
+    pf_buf_printf(out, "    _Pragma(\"unroll\") for (int r = 0; r < R; ++r) {\n"
+                       "      const int kh = (down - r * SH) / DH;\n"
+                       "      if (down < r * SH || (down - r * SH) %% DH || kh >= KH) continue;\n");
+    pf_buf_printf(out, "      _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw)\n"
+                       "        _Pragma(\"unroll\") for (int c = 0; c < S; ++c) {\n        const int s = r * S + c;\n");
     pf_buf_printf(out,
-                  "      %sLANES { const float a = %s(column[s * SW + kw * DW].at[l]); %s "
-                  "}\n  }\n",
-                  conv ? "" : "if (inside[s * SW + kw * DW]) ", convert, tap_statement(form->node->op));
+                  "        %sLANES { const float a = %s(column[c * SW + kw * DW].at[l]); %s } }\n    }\n  }\n",
+                  conv ? "" : "if (inside[c * SW + kw * DW]) ", convert, tap_statement(form->node->op));
 }
 
-static void emit_defines(const pf_problem *p, const window_form *form, const pf_window_tuning *tuning, pf_buf *out)
+static void emit_defines(const pf_problem *p, const cg_window_form *form, const pf_window_tuning *tuning, pf_buf *out)
 {
-    const pf_shape *x = shape_in(p, form);
+    const pf_shape *x = cg_window_in(p, form);
     const pf_ints  *k = form->kernel, *s = form->strides, *d = form->dilations, *pads = form->pads;
     const char     *convert = cg_load_function(pf_graph_value(p->graph, form->node->in[0])->dtype);
     int64_t         pitch = pf_layout_pitch(p->in_layout[form->x]);
 
-    pf_buf_printf(out, "#define S %d\n#define H %lld\n#define W %lld\n#define PIXEL %lld\n", tuning->strip,
+    pf_buf_printf(out, "#define S %d\n#define R %d\n#define H %lld\n#define W %lld\n#define PIXEL %lld\n",
+                  tuning->strip, tuning->rows,
                   (long long)x->dim[2], (long long)x->dim[3], (long long)(pitch ? pitch : x->dim[1]));
     pf_buf_printf(out, "#define KH %lld\n#define KW %lld\n#define SH %lld\n#define SW %lld\n", (long long)k->at[0],
                   (long long)k->at[1], (long long)s->at[0], (long long)s->at[1]);
@@ -221,12 +243,13 @@ static void emit_defines(const pf_problem *p, const window_form *form, const pf_
                   (long long)(d->count ? d->at[0] : 1), (long long)(d->count ? d->at[1] : 1), (long long)pads->at[0],
                   (long long)pads->at[1]);
     pf_buf_printf(out, "#define COLUMNS ((S - 1) * SW + (KW - 1) * DW + 1)\n"
-                       "#define WEIGHT %s(weights[l * (KH * KW) + kh * KW + kw])\n", convert);
+                       "#define WEIGHT %s(weights[kh * KW + kw][l])\n", convert);
+    if (form->stem) cg_stem_emit_defines(p, form, tuning, out);
 }
 
 /* Average: the divisor is the window's size, or how much of it lies inside; with ceil_mode the part beyond the padded
    input never counts. */
-static void emit_average(const window_form *form, pf_buf *out)
+static void emit_average(const cg_window_form *form, pf_buf *out)
 {
     const pf_pool_attrs *attrs = form->node->attrs;
 
@@ -243,7 +266,7 @@ static void emit_average(const window_form *form, pf_buf *out)
 }
 
 /* The anchor's value at the point, from sum[s]. */
-static int32_t emit_anchor(cg_context *cg, const window_form *form, const cg_point *point)
+static int32_t emit_anchor(cg_context *cg, const cg_window_form *form, const cg_point *point)
 {
     const pf_node *node = form->node;
     int32_t        bias = 0, id = 0;
@@ -257,20 +280,21 @@ static int32_t emit_anchor(cg_context *cg, const window_form *form, const cg_poi
         if (bias < 0) return -1;
     }
     id = ++cg->next_id;
-    pf_buf_printf(cg->body, "  float v%d[V]; LANES v%d[l] = sum[s][l]", id, id);
+    pf_buf_printf(cg->body, "  float v%d[V]; LANES v%d[l] = sum[r * S + s][l]", id, id);
     if (node->op == PF_OP_AVERAGE_POOL) pf_buf_printf(cg->body, " / count");
     if (bias) pf_buf_printf(cg->body, " + v%d[l]", bias);
     pf_buf_printf(cg->body, ";\n");
     return cg_bind(cg, node->out[0], point, id) ? id : -1;
 }
 
-static bool emit_epilogue(cg_context *cg, const window_form *form, const cg_point *point)
+static bool emit_epilogue(cg_context *cg, const cg_window_form *form, const cg_point *point)
 {
     const pf_graph *graph = cg->problem->graph;
 
-    pf_buf_printf(cg->body, "  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) {\n"
-                            "  const idx i2 = ow + s; if (i2 >= %lld) break;\n",
-                  (long long)cg->var_extent[VAR_W]);
+    pf_buf_printf(cg->body, "  _Pragma(\"unroll\") for (int r = 0; r < R; ++r)\n"
+                            "  _Pragma(\"unroll\") for (int s = 0; s < S; ++s) {\n"
+                            "  const idx i1 = oh + r, i2 = ow + s; if (i1 >= %lld || i2 >= %lld) continue;\n",
+                  (long long)cg->var_extent[VAR_H], (long long)cg->var_extent[VAR_W]);
     if (emit_anchor(cg, form, point) < 0) return false;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         cg_index address = cg_address(cg, cg->problem->out_layout[i], pf_graph_value(graph, graph->outputs[i]), point);
@@ -282,13 +306,90 @@ static bool emit_epilogue(cg_context *cg, const window_form *form, const cg_poin
     return pf_buf_printf(cg->body, "  }\n");
 }
 
+/* How many threads' places there are: channels, columns, rows, images; and how many of these a block has where it is a
+   tile of an image, whose rows its threads then find in the cache. */
+typedef struct places { int64_t vectors, strips, rows, images, across, along, down; } places;
+
+static places places_of(const cg_context *cg, const pf_window_tuning *tuning)
+{
+    places at = { cg->var_extent[VAR_C] / tuning->vector, cg_up(cg->var_extent[VAR_W], tuning->strip),
+                  cg_up(cg->var_extent[VAR_H], tuning->rows), cg->var_extent[VAR_N], 0, 0, 0 };
+    int64_t vectors_max = 64 / tuning->vector > 1 ? 64 / tuning->vector : 1;
+
+    at.across = cg_up(at.vectors, cg_up(at.vectors, vectors_max));
+    at.along = tuning->threads / at.across < at.strips ? tuning->threads / at.across : at.strips;
+    if (at.along < 1) at.along = 1;
+    at.down = tuning->threads / at.across / at.along < at.rows ? tuning->threads / at.across / at.along : at.rows;
+    if (at.down < 1) at.down = 1;
+    return at;
+}
+
+/* The thread's place: i3, ow, oh and i0. */
+static void emit_line(const places *at, const pf_window_tuning *tuning, pf_program *out)
+{
+    int64_t items = at->vectors * at->strips * at->rows * at->images;
+
+    out->grid[0] = (uint32_t)cg_up(items, tuning->threads);
+    out->block[0] = (uint32_t)tuning->threads;
+    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
+                                "  if (item >= %lld) return;\n  idx rest = (idx)item;\n",
+                  tuning->threads, (long long)items);
+    pf_buf_printf(&out->source, "  const idx i3 = rest %% %lld * V; rest /= %lld;\n"
+                                "  const idx ow = rest %% %lld * S; rest /= %lld;\n"
+                                "  const idx oh = rest %% %lld * R, i0 = rest / %lld;\n",
+                  (long long)at->vectors, (long long)at->vectors, (long long)at->strips, (long long)at->strips,
+                  (long long)at->rows, (long long)at->rows);
+}
+
+static void emit_tile(const places *at, pf_program *out)
+{
+    int64_t across = cg_up(at->vectors, at->across), along = cg_up(at->strips, at->along),
+            down = cg_up(at->rows, at->down);
+
+    out->grid[0] = (uint32_t)(across * along * down * at->images);
+    out->block[0] = (uint32_t)(at->across * at->along * at->down);
+    pf_buf_printf(&out->source, "  idx rest = blockIdx.x, here = threadIdx.x;\n"
+                                "  const idx i3 = (rest %% %lld * %lld + here %% %lld) * V;\n"
+                                "  rest /= %lld; here /= %lld;\n",
+                  (long long)across, (long long)at->across, (long long)at->across, (long long)across,
+                  (long long)at->across);
+    pf_buf_printf(&out->source, "  const idx ow = (rest %% %lld * %lld + here %% %lld) * S;\n"
+                                "  rest /= %lld; here /= %lld;\n",
+                  (long long)along, (long long)at->along, (long long)at->along, (long long)along,
+                  (long long)at->along);
+    pf_buf_printf(&out->source, "  const idx oh = (rest %% %lld * %lld + here) * R, i0 = rest / %lld;\n"
+                                "  if (i3 >= %lld * V || ow >= %lld * S || oh >= %lld * R) return;\n",
+                  (long long)down, (long long)at->down, (long long)down, (long long)at->vectors,
+                  (long long)at->strips, (long long)at->rows);
+}
+
+static void emit_sums(const pf_problem *p, const cg_window_form *form, pf_buf *out)
+{
+    if (form->stem) cg_stem_emit_taps(p, form, out);
+    else {
+        if (form->node->op == PF_OP_CONV) emit_weights(p, form, out);
+        emit_taps(p, form, out);
+    }
+}
+
+static void describe_packing(const pf_problem *p, const cg_window_form *form, pf_program *out)
+{
+    const pf_value *w = form->node->op == PF_OP_CONV ? pf_graph_value(p->graph, form->node->in[1]) : NULL;
+
+    if (!w || form->stem || !p->in_constant[pf_problem_input_index(p, form->node->in[1])]) return;
+    out->packs = true;
+    out->packed_input = pf_problem_input_index(p, form->node->in[1]);
+    out->packed_bytes = (size_t)pf_shape_elems(p->graph->dims, &w->shape) * pf_dtype_bits(w->dtype) / 8;
+}
+
 pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning, pf_program *out, pf_err *err)
 {
-    window_form form;
+    cg_window_form form;
     cg_context  cg;
     cg_point    point;
+    places      at;
     pf_buf      body = {0}, defines = {0};
-    int64_t     strips = 0, vectors = 0, items = 0, elems = 0;
+    int64_t     elems = 0;
     pf_status   st = PF_OK;
 
     memset(out, 0, sizeof *out);
@@ -298,36 +399,42 @@ pf_status pf_codegen_window(const pf_problem *p, const pf_window_tuning *tuning,
     recognize(p, &form);
     cg_context_init(&cg, p, &body, tuning->vector, err);
     cg_loop_over(&cg, PF_LAYOUT_CHANNELS_LAST, pf_graph_value(p->graph, form.node->out[0]), &point);
-    strips = (cg.var_extent[VAR_W] + tuning->strip - 1) / tuning->strip;
-    vectors = cg.var_extent[VAR_C] / tuning->vector;
-    items = cg.var_extent[VAR_N] * cg.var_extent[VAR_H] * strips * vectors;
-    elems = items * tuning->strip * tuning->vector * form.strides->at[0] * form.strides->at[1];
+    at = places_of(&cg, tuning);
+    elems = at.vectors * at.strips * at.rows * at.images * tuning->strip * tuning->rows * tuning->vector *
+            form.strides->at[0] * form.strides->at[1];
     if (elems < cg_most_places(p)) elems = cg_most_places(p);
     emit_defines(p, &form, tuning, &defines);
     if (defines.failed) st = PF_FAIL_MEMORY(err, SOURCE_LIMIT_BYTES);
     else
         pf_codegen_header(p, tuning->vector, tuning->threads, elems, (const char *)defines.data, &out->source);
-    pf_buf_printf(&out->source, "  const long long item = (long long)blockIdx.x * %d + threadIdx.x;\n"
-                                "  if (item >= %lld) return;\n  idx rest = (idx)item;\n",
-                  tuning->threads, (long long)items);
-    pf_buf_printf(&out->source, "  const idx i3 = rest %% %lld * V; rest /= %lld;\n"
-                                "  const idx ow = rest %% %lld * S; rest /= %lld;\n", (long long)vectors,
-                  (long long)vectors, (long long)strips, (long long)strips);
-    pf_buf_printf(&out->source, "  const idx i1 = rest %% %lld, i0 = rest / %lld;\n", (long long)cg.var_extent[VAR_H],
-                  (long long)cg.var_extent[VAR_H]);
-    if (form.node->op == PF_OP_CONV) emit_weights(p, &form, &out->source);
-    emit_taps(p, &form, &out->source);
+    out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
+    describe_packing(p, &form, out);
+    if (form.stem) cg_stem_emit_weights(p, &form, &out->source);
+    if (tuning->tiled) emit_tile(&at, out);
+    else emit_line(&at, tuning, out);
+    emit_sums(p, &form, &out->source);
     if (!emit_epilogue(&cg, &form, &point)) st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
     pf_buf_put(&out->source, body.data, body.size);
     pf_buf_printf(&out->source, "}\n");
     if (!st && (body.failed || out->source.failed))
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
-    out->grid[0] = (uint32_t)((items + tuning->threads - 1) / tuning->threads);
-    out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
-    out->block[0] = (uint32_t)tuning->threads;
     cg_context_clear(&cg);
     pf_buf_clear(&body);
     pf_buf_clear(&defines);
     if (st) pf_program_clear(out);
     return st;
+}
+
+/* ---- Packing */
+
+void pf_codegen_window_pack(const pf_tensor *weights, void *to)
+{
+    int64_t        channels = weights->dim[0], taps = weights->dim[2] * weights->dim[3];
+    size_t         bytes = pf_dtype_bits(weights->dtype) / 8;
+    const uint8_t *from = weights->data;
+    uint8_t       *out = to;
+
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t t = 0; t < taps; t++)
+            memcpy(out + (size_t)(t * channels + c) * bytes, from + (size_t)(c * taps + t) * bytes, bytes);
 }

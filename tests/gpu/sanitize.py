@@ -105,6 +105,16 @@ def one_pixel(net):
     return [net.op("HardSwish", z)]
 
 
+@model("many_rows", "nvrtc_thin", "nvrtc_window", without=("nvrtc_wgmma", "nvrtc_matmul"))
+def many_rows(net):
+    """A stem, one pixel and a window of several rows a thread."""
+    x = net.input("x", 2, 3, 92, 96)
+    y = net.op("Relu", net.op("Conv", x, net.weight(16, 3, 3, 3), net.weight(16), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]))
+    y = net.op("HardSwish", net.op("Conv", y, net.weight(40, 16, 1, 1), net.weight(40), kernel_shape=[1, 1]))
+    y = net.op("Conv", y, net.weight(40, 1, 5, 5), net.weight(40), kernel_shape=[5, 5], pads=[2, 2, 2, 2], group=40)
+    return [net.op("Relu", net.op("Conv", y, net.weight(24, 40, 1, 1), net.weight(24), kernel_shape=[1, 1]))]
+
+
 def heads(net, x, count, size, names):
     out = []
     for name in names:

@@ -1,16 +1,23 @@
-/* Depthwise convolution and pooling, channels-last, as one generated kernel each.  Tuning "v=<channels> s=<output
-   columns> t=<threads>". */
+/* Depthwise convolution and pooling, channels-last, and stems, as one generated kernel each.  Tuning "v=<channels>
+   s=<output columns> r=<output rows> b=<1: blocks are tiles> t=<threads>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_window.h"
 #include "engine/cuda/program_tactic.h"
 
-enum { TUNINGS_MAX = 48 };
+enum { TUNINGS_MAX = 32 };
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
     (void)device;
     return pf_codegen_window_declines(p);
+}
+
+static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
+{
+    if (index > 0 || !pf_program_prefers_channels_last(device, p, index, in, out)) return false;
+    pf_codegen_window_prefers(p, in);
+    return true;
 }
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
@@ -22,7 +29,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 
     (void)device;
     for (int i = 0; i < count && !st; i++)
-        st = pf_tuning_add(out, err, "v=%d s=%d t=%d", list[i].vector, list[i].strip, list[i].threads);
+        st = pf_tuning_add(out, err, "v=%d s=%d r=%d b=%d t=%d", list[i].vector, list[i].strip, list[i].rows,
+                           list[i].tiled, list[i].threads);
     return st;
 }
 
@@ -30,12 +38,24 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_window_tuning t = {0};
 
-    if (sscanf(tuning, "v=%d s=%d t=%d", &t.vector, &t.strip, &t.threads) != 3 || t.vector < 1 || t.vector > 16 ||
-        t.strip < 1 || t.strip > 32 || t.threads < 32 || t.threads > 1024)
+    if (sscanf(tuning, "v=%d s=%d r=%d b=%d t=%d", &t.vector, &t.strip, &t.rows, &t.tiled, &t.threads) != 5 ||
+        t.vector < 1 || t.vector > 16 || t.strip < 1 || t.strip > 32 || t.rows < 1 || t.rows > 8 || t.tiled < 0 ||
+        t.tiled > 1 || t.threads < 32 || t.threads > 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_window has no tuning '%s'", tuning);
     return pf_codegen_window(p, &t, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
-                  .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings,
-                  .compile_ms = 200);
+static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
+{
+    const pf_tensor *weights = NULL;
+    void            *to = pf_program_pack(step, constants, packed, &weights);
+
+    (void)p;
+    (void)err;
+    pf_codegen_window_pack(weights, to);
+    return PF_OK;
+}
+
+PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
+                  .declines = declines, .prefers = prefers, .tunings = tunings,
+                  .pack = pack, .compile_ms = 200);
