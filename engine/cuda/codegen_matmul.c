@@ -22,8 +22,8 @@ static const char *rows_decline(const pf_problem *p, const cg_product *product)
     int chunk = product->wide ? 4 : 8;
 
     if (!pf_dim_is_number(product->k) || !pf_dim_is_number(product->n)) return "sizes of a matrix that vary";
-    if ((product->k % chunk && !product->wide) || (product->n % chunk && !product->trans_w))
-        return "rows of x or w that are no multiple of 16 bytes";
+    if (product->n % chunk && !product->trans_w) return "rows of w that are no multiple of 16 bytes";
+    if (product->k % 2 && !product->wide) return "rows of x that are no multiple of four bytes";
     if (product->windowed && (!pf_problem_is_bound(p) || product->window.channels % chunk))
         return "channels that are no multiple of 16 bytes, or shapes that vary";
     return NULL;
@@ -257,7 +257,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
                        "#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
                   vector, type, type);
     pf_buf_printf(out, "#define WIDE %d\n#define APART %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide,
-                  comes_apart(p, product), product->wide && product->k % 4 != 0, elem);
+                  comes_apart(p, product), product->k % (product->wide ? 4 : 8) != 0, elem);
     pf_buf_printf(out, "#define X_ROW %lld\n", (long long)cg_product_x_row(p, product));
     pf_buf_printf(out, "#define BATCH %lld\n#define X_BATCH %lld\n#define W_BATCH %lld\n", (long long)product->batch,
                   (long long)x_batch(product), (long long)(product->n * product->k));

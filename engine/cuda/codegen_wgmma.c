@@ -29,6 +29,7 @@ const char *pf_codegen_wgmma_declines(const pf_problem *p)
     cg_product_recognize(p, &product);
     if (!pf_problem_is_bound(p)) return "shapes that vary";
     if (product.wide) return "FP32 operands";
+    if (product.k % 8) return "rows that are no multiple of 16 bytes";
     if (product.m < ROWS_MIN) return "too few rows";
     return !product.trans_w && !p->in_constant[product.w] ? "weights that are computed, and lie transposed" : NULL;
 }

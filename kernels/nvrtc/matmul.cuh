@@ -14,7 +14,7 @@
                  sign of the second, and a product the sum of three, all but that of the two small parts
      APART       w comes taken apart: of each eight neighbours in its rows 16 bytes of nearest, then 16 of what they
                  leave; and of each eight elements of K the pairs that a thread multiplies are neighbours
-     LOOSE       rows of FP32 that do not start at multiples of 16 bytes
+     LOOSE       rows that start at multiples of four bytes, not of 16
      START       waits for the kernel before
      W_CONSTANT  w is nobody's result, so that its first stages are on their way while that kernel still runs
      WINDOW      0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of CHUNK; x is
@@ -87,9 +87,9 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
 __device__ __forceinline__ void copy16(unsigned to, const ELEM *from, int left)
 {
 #if LOOSE
-  _Pragma("unroll") for (int i = 0; i < CHUNK; ++i)
+  _Pragma("unroll") for (int i = 0; i < CHUNK; i += 4 / ELEM_BYTES)
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
-                 ::"r"(to + i * 4), "l"(i < left ? from + i : from), "r"(i < left ? 4 : 0) : "memory");
+                 ::"r"(to + i * ELEM_BYTES), "l"(i < left ? from + i : from), "r"(i < left ? 4 : 0) : "memory");
 #elif WINDOW || K % BK
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(left > 0 ? 16 : 0) : "memory");
 #else
