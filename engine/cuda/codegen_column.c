@@ -9,7 +9,8 @@
 #include "engine/ops/attrs.h"
 
 enum { SOURCE_LIMIT_BYTES = 1 << 20, VAR_N = 0, VAR_H = 1, VAR_W = 2, VAR_C = 3,
-       THREADS_WANTED = 1 << 16 };          /* half of what a large card holds */
+       THREADS_WANTED = 1 << 16,            /* half of what a large card holds */
+       BLOCKS_WANTED = 256, SPLIT_MAX = 8, LEAST_PIXELS = 4 /* of a thread, where blocks share an image */ };
 
 /* An image's loop variables are n, h, w, c; else they are the dims of x. */
 typedef struct column_form {
@@ -127,33 +128,48 @@ static int linear_tunings(const pf_problem *p, const column_form *form, pf_colum
 
         while (down < 32 && 2 * down <= reduced && results / vector * down < THREADS_WANTED) down *= 2;
         for (int more = 0; more < 3 && count < max && down <= 32 && (!more || down <= reduced); more++, down *= 2)
-            out[count++] = (pf_column_tuning){ vector, down <= 4 ? 128 / down : 32, down };
+            out[count++] = (pf_column_tuning){ vector, down <= 4 ? 128 / down : 32, down, 1 };
     }
     return count;
 }
 
-static int image_tunings(const pf_problem *p, const column_form *form, pf_column_tuning *out, int max)
+/* How many blocks share the pixels of an image so that all of a large card works. */
+static int split_of(const pf_shape *x, int vector, int across, int down)
+{
+    int64_t blocks = x->dim[0] * cg_up(x->dim[1], across * vector), pixels = x->dim[2] * x->dim[3];
+    int     split = 1;
+
+    while (split < SPLIT_MAX && blocks * 2 * split <= BLOCKS_WANTED && down * 2 * split * LEAST_PIXELS <= pixels)
+        split *= 2;
+    return split;
+}
+
+static int image_tunings(const pf_problem *p, const column_form *form, bool clusters, pf_column_tuning *out, int max)
 {
     static const int across[] = { 8, 16, 32, 4 };
-    const pf_value  *x = pf_graph_value(p->graph, form->node->in[0]);
+    const pf_shape  *x = &pf_graph_value(p->graph, form->node->in[0])->shape;
     int              count = 0, most = widest(p, form);
+    bool             bound = pf_problem_is_bound(p);
 
     for (int vector = most; vector >= 1 && vector * 4 >= most; vector /= 2)
         for (size_t a = 0; a < sizeof across / sizeof *across; a++)
-            for (int threads = 256; threads <= 1024 && count < max; threads *= 4)
-                if (threads / across[a] <= x->shape.dim[2] * x->shape.dim[3] * 2) out[count++] = (pf_column_tuning){
-                    vector, across[a], threads / across[a],
-                };
-    if (!count) out[count++] = (pf_column_tuning){ most, 32, 1 };
+            for (int threads = 256; threads <= 1024 && count < max; threads *= 4) {
+                int down = threads / across[a],
+                    split = clusters && bound && threads == 256 ? split_of(x, vector, across[a], down) : 1;
+
+                if (down <= x->dim[2] * x->dim[3] * 2)
+                    out[count++] = (pf_column_tuning){ vector, across[a], down, split };
+            }
+    if (!count) out[count++] = (pf_column_tuning){ most, 32, 1, 1 };
     return count;
 }
 
-int pf_codegen_column_tunings(const pf_problem *p, pf_column_tuning *out, int max)
+int pf_codegen_column_tunings(const pf_problem *p, bool clusters, pf_column_tuning *out, int max)
 {
     column_form form;
 
     recognize(p, &form);
-    return form.image ? image_tunings(p, &form, out, max) : linear_tunings(p, &form, out, max);
+    return form.image ? image_tunings(p, &form, clusters, out, max) : linear_tunings(p, &form, out, max);
 }
 
 /* ---- Emitting */
@@ -175,7 +191,27 @@ static void print_pixel(const cg_context *cg, const column_form *form, pf_buf *o
                           (long long)cg->var_extent[d]);
 }
 
-/* Pixels: the sum of what the thread's own contribute, then over the threads along y. */
+/* The first row of threads of a cluster's first block joins what the blocks have; nobody leaves before. */
+static const char join_blocks[] =
+    "#if SPLIT > 1\n"
+    "#define CLUSTER __cluster_dims__(1, 1, SPLIT)\n"
+    "#define MEET asm volatile(\"barrier.cluster.arrive.release.aligned;\\nbarrier.cluster.wait.acquire.aligned;\" "
+    "::: \"memory\")\n"
+    "template <class Join> __device__ __forceinline__ void join_blocks(float sum[V], float *own, bool joins) {\n"
+    "  if (threadIdx.y == 0) LANES own[l] = sum[l];\n"
+    "  MEET;\n"
+    "  if (joins) for (unsigned s = 1; s < SPLIT; ++s) LANES {\n"
+    "    unsigned at; float other;\n"
+    "    asm volatile(\"mapa.shared::cluster.u32 %0, %1, %2;\" : \"=r\"(at) "
+    ": \"r\"((unsigned)__cvta_generic_to_shared(own + l)), \"r\"(s));\n"
+    "    asm volatile(\"ld.shared::cluster.f32 %0, [%1];\" : \"=f\"(other) : \"r\"(at) : \"memory\");\n"
+    "    sum[l] = Join::of(sum[l], other); }\n"
+    "  MEET; }\n"
+    "#else\n"
+    "template <class Join> __device__ __forceinline__ void join_blocks(float *, float *, bool) { }\n"
+    "#endif\n";
+
+/* Pixels: the sum of what the thread's own contribute, then over the threads along y, then over the blocks. */
 static bool emit_reduction(cg_context *cg, const column_form *form, const cg_point *point)
 {
     const pf_node      *reduce = form->node;
@@ -184,18 +220,19 @@ static bool emit_reduction(cg_context *cg, const column_form *form, const cg_poi
     int32_t             x = 0;
 
     pf_buf_printf(out, "  float sum[V]; LANES sum[l] = %s;\n", mode->identity);
-    pf_buf_printf(out, "%s  if (inside) for (idx pixel = threadIdx.y; pixel < D; pixel += DOWN) {\n",
-                  form->image ? "" : "  _Pragma(\"unroll 8\")\n");
+    pf_buf_printf(out, "  if (inside) _Pragma(\"unroll 8\")\n"
+                       "  for (idx pixel = threadIdx.y + DOWN * blockIdx.z; pixel < D; pixel += DOWN * SPLIT) {\n");
     print_pixel(cg, form, out);
     x = cg_eval(cg, reduce->in[0], point);
     if (x < 0) return false;
     pf_buf_printf(out, "  LANES { const float x = v%d[l]; sum[l] = %s::of(sum[l], %s); }\n  }\n", x, mode->join,
                   mode->map);
     pf_buf_printf(out, "  if (DOWN > 1) {\n  LANES part[threadIdx.y][threadIdx.x][l] = sum[l];\n  __syncthreads();\n"
-                       "  }\n");
-    pf_buf_printf(out, "  if (threadIdx.y || !inside) return;\n"
-                       "  for (int t = 1; t < DOWN; ++t) LANES sum[l] = %s::of(sum[l], part[t][threadIdx.x][l]);\n",
-                  mode->join);
+                       "  }\n  const bool last = !threadIdx.y && !blockIdx.z && inside;\n");
+    pf_buf_printf(out, "  if (!threadIdx.y) for (int t = 1; t < DOWN; ++t) LANES sum[l] = %s::of(sum[l], "
+                       "part[t][threadIdx.x][l]);\n"
+                       "  join_blocks<%s>(sum, part[0][threadIdx.x], last);\n  if (!last) return;\n",
+                  mode->join, mode->join);
     pf_buf_printf(out, "  float result[V]; LANES { const float r = sum[l]; result[l] = %s; }\n", mode->finish);
     return true;
 }
@@ -265,7 +302,7 @@ pf_status pf_codegen_column(const pf_problem *p, const pf_column_tuning *given, 
     cg_point         point;
     pf_column_tuning t = *given;
     pf_buf           body = {0};
-    char             functions[1024] = {0};
+    char             functions[4096] = {0};
     int64_t          columns = 0, images = 1, pixels = 0;
     pf_status        st = PF_OK;
 
@@ -281,8 +318,8 @@ pf_status pf_codegen_column(const pf_problem *p, const pf_column_tuning *given, 
     columns = images ? count_of(p, &form, false) / images : 0;
     if (!emit_reduction(&cg, &form, &point) || !emit_outputs(&cg, &form))
         st = PF_FAIL(err, PF_UNSUPPORTED, "the region cannot be evaluated");
-    snprintf(functions, sizeof functions, "#define D %lld\n#define DOWN %d\n%s", (long long)pixels, t.down,
-             CG_REDUCTION_FUNCTORS);
+    snprintf(functions, sizeof functions, "#define D %lld\n#define DOWN %d\n#define SPLIT %d\n%s%s", (long long)pixels,
+             t.down, t.split, CG_REDUCTION_FUNCTORS, join_blocks);
     pf_codegen_header(p, t.vector, t.across * t.down, images * pixels * columns, functions, &out->source);
     print_place(&cg, &form, &t, columns, &out->source);
     pf_buf_put(&out->source, body.data, body.size);
@@ -292,7 +329,8 @@ pf_status pf_codegen_column(const pf_problem *p, const pf_column_tuning *given, 
     if (!st && images > 65535) st = PF_FAIL(err, PF_UNSUPPORTED, "more than 65535 images");
     out->grid[0] = (uint32_t)cg_up(columns, t.across * t.vector);
     out->grid[1] = (uint32_t)images;
-    out->grid[2] = out->block[2] = 1;
+    out->grid[2] = (uint32_t)t.split;
+    out->block[2] = 1;
     out->block[0] = (uint32_t)t.across;
     out->block[1] = (uint32_t)t.down;
     cg_context_clear(&cg);

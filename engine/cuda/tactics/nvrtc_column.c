@@ -1,5 +1,5 @@
 /* Reductions over the pixels of channels-last images, and over dims that are not the innermost.  Tuning "v=<channels>
-   x=<threads along channels> y=<along pixels>". */
+   x=<threads along channels> y=<along pixels> k=<blocks of a cluster>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_column.h"
@@ -16,12 +16,13 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     pf_column_tuning list[TUNINGS_MAX];
-    int              count = pf_codegen_column_tunings(p, list, effort < 1 ? 1 : effort < 4 ? 6 : TUNINGS_MAX);
+    int              count = pf_codegen_column_tunings(p, device->caps & PF_CAP_SM90, list,
+                                                      effort < 1 ? 1 : effort < 4 ? 6 : TUNINGS_MAX);
     pf_status        st = PF_OK;
 
-    (void)device;
     for (int i = 0; i < count && !st; i++)
-        st = pf_tuning_add(out, err, "v=%d x=%d y=%d", list[i].vector, list[i].across, list[i].down);
+        st = pf_tuning_add(out, err, "v=%d x=%d y=%d k=%d", list[i].vector, list[i].across, list[i].down,
+                           list[i].split);
     return st;
 }
 
@@ -29,13 +30,14 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_column_tuning t = {0};
 
-    if (sscanf(tuning, "v=%d x=%d y=%d", &t.vector, &t.across, &t.down) != 3 || t.vector < 1 || t.vector > 16 ||
-        t.across < 1 || t.down < 1 || t.across > 1024 || t.down > 1024 || t.across * t.down > 1024 ||
+    if (sscanf(tuning, "v=%d x=%d y=%d k=%d", &t.vector, &t.across, &t.down, &t.split) != 4 || t.vector < 1 ||
+        t.vector > 16 || t.split < 1 || t.split > 8 || t.across < 1 || t.down < 1 || t.across > 1024 ||
+        t.down > 1024 || t.across * t.down > 1024 ||
         t.vector * t.across * t.down > 12 * 1024)
         return PF_FAIL(err, PF_INVALID, "nvrtc_column has no tuning '%s'", tuning);
     return pf_codegen_column(p, &t, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_column, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
+PF_PROGRAM_TACTIC(nvrtc_column, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC,
                   .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings,
                   .compile_ms = 70);

@@ -59,11 +59,20 @@ static pf_status window_first(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_window(p, tuning, out, err);
 }
 
+static pf_status column_shared(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    pf_column_tuning tuning[1];
+
+    pf_codegen_column_tunings(p, true, tuning, 1);
+    assert_true(tuning->split > 1);
+    return pf_codegen_column(p, tuning, out, err);
+}
+
 static pf_status column_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
     pf_column_tuning tuning[1];
 
-    pf_codegen_column_tunings(p, tuning, 1);
+    pf_codegen_column_tunings(p, false, tuning, 1);
     return pf_codegen_column(p, tuning, out, err);
 }
 
@@ -272,6 +281,9 @@ static const sample samples[] = {
       "problem in=nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n%2 = relu(%1)\n"
       "output %2\n" },
+    { "global average pool of few large images", pf_codegen_column_declines, column_shared,
+      "problem in=nhwc out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,24,56,56]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\noutput %1\n", 90 },
     { "weighted sum of eight experts, residual", pf_codegen_column_declines, column_first,
       "problem in=linear,linear,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f32 [8,128,1]\n%1 = input f16 [8,128,512]\n%2 = input f32 [1,128,512]\n"
@@ -302,6 +314,11 @@ static const sample samples[] = {
       "problem in=linear,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [50257,768]\n%2 = matmul(%0, %1) trans_b=1\n"
       "%3 = cast(%2) dtype=f32\noutput %3\n", 80 },
+    { "rows that are no multiple of 16 bytes", pf_codegen_matmul_declines, matmul_thin_few,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [32,10,1,1]\n%1 = input f16 [240,10,1,1]\n%2 = input f16 [240]\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = sigmoid(%3)\n"
+      "output %4\n", 80 },
     { "by warp groups: product, bias, gelu, residual, one tile for both", pf_codegen_wgmma_declines, wgmma_shared,
       "problem in=linear,linear*,linear*,linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,128,768]\n%1 = input f16 [768,3072]\n%2 = input f16 [3072]\n"
