@@ -23,6 +23,7 @@ typedef struct matmul_form {
     int     x, w, bias, residual;           /* inputs of the problem, or PF_NO_INPUT */
     int     epilogue;                       /* PF_OP_RELU, PF_OP_GELU_TANH, or PF_OP_NONE */
     bool    trans_x, trans_w;
+    bool    widens;                         /* operands of 16 bits, a result of FP32 */
     float   alpha;
     int64_t batch, m, n, k, x_stride, w_stride;
     pf_value_id product;  /* what the library computes: the output, or what the rest of the region is computed from */
@@ -64,9 +65,22 @@ static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_i
 
     if (other == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
     if (!pf_shape_equal(&pf_graph_value(p->graph, chain)->shape, out)) return "an addition that broadcasts the product";
-    if (form->bias == PF_NO_INPUT && is_row(pf_cuda_shape(p, other), out->dim[out->rank - 1])) form->bias = other;
+    if (form->bias == PF_NO_INPUT && !form->widens && is_row(pf_cuda_shape(p, other), out->dim[out->rank - 1]))
+        form->bias = other;
     else if (form->residual == PF_NO_INPUT && pf_shape_equal(pf_cuda_shape(p, other), out)) form->residual = other;
     else return "an addition that is neither bias nor residual";
+    return NULL;
+}
+
+/* The library keeps its sums in FP32, and may leave them so. */
+static const char *take_cast(const pf_problem *p, const pf_node *node, pf_value_id chain, matmul_form *form)
+{
+    pf_dtype from = pf_graph_value(p->graph, chain)->dtype, to = pf_graph_value(p->graph, node->out[0])->dtype;
+
+    if ((from != PF_F16 && from != PF_BF16) || to != PF_F32 || form->bias != PF_NO_INPUT ||
+        form->residual != PF_NO_INPUT)
+        return "a conversion that cuBLASLt lacks";
+    form->widens = true;
     return NULL;
 }
 
@@ -75,7 +89,8 @@ static const char *take_epilogue(const pf_problem *p, const pf_node *node, pf_va
 {
     if (form->epilogue) return "something behind the activation";
     if (node->op == PF_OP_ADD) return take_add(p, node, chain, form);
-    if ((node->op != PF_OP_RELU && node->op != PF_OP_GELU_TANH) || node->in[0] != chain)
+    if (node->op == PF_OP_CAST) return take_cast(p, node, chain, form);
+    if (form->widens || (node->op != PF_OP_RELU && node->op != PF_OP_GELU_TANH) || node->in[0] != chain)
         return "an epilogue that cuBLASLt lacks";
     form->epilogue = node->op;
     return NULL;
@@ -143,13 +158,14 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 {
     matmul_form form;
     const char *reason = recognize(p, &form);
-    pf_dtype    dtype = PF_DTYPE_NONE;
+    pf_dtype    dtype = PF_DTYPE_NONE, operands = PF_DTYPE_NONE;
 
     (void)device;
     if (reason) return reason;
     dtype = pf_graph_value(p->graph, form.product)->dtype;
+    operands = form.widens ? pf_graph_value(p->graph, p->graph->inputs[form.x])->dtype : dtype;
     if (dtype != PF_F16 && dtype != PF_BF16 && dtype != PF_F32) return "element type";
-    if (!is_operand(p, form.x, dtype) || !is_operand(p, form.w, dtype) || !is_operand(p, form.bias, dtype) ||
+    if (!is_operand(p, form.x, operands) || !is_operand(p, form.w, operands) || !is_operand(p, form.bias, dtype) ||
         !is_operand(p, form.residual, dtype))
         return "mixed element types";
     for (uint32_t i = 0; i < p->graph->input_count; i++)
@@ -220,8 +236,9 @@ static void layout(cublasLtMatrixLayoutOpaque_t *out, cudaDataType_t type, int64
 static void describe(const pf_problem *p, const matmul_form *form, lt_problem *lt)
 {
     pf_dtype            dtype = pf_graph_value(p->graph, p->graph->outputs[0])->dtype;
-    cudaDataType_t      type = cuda_type(dtype);
-    cublasComputeType_t compute = dtype == PF_F32 && (p->numerics & PF_NUMERICS_TF32) ? CUBLAS_COMPUTE_32F_FAST_TF32
+    cudaDataType_t      to = cuda_type(dtype),
+                        type = cuda_type(pf_graph_value(p->graph, p->graph->inputs[form->x])->dtype);
+    cublasComputeType_t compute = type == CUDA_R_32F && (p->numerics & PF_NUMERICS_TF32) ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                                       : CUBLAS_COMPUTE_32F;
     cublasOperation_t   a_op = form->trans_w ? CUBLAS_OP_T : CUBLAS_OP_N,
                         b_op = form->trans_x ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -236,8 +253,8 @@ static void describe(const pf_problem *p, const matmul_form *form, lt_problem *l
     else layout(&lt->a, type, form->n, form->k, form->batch, form->w_stride);
     if (form->trans_x) layout(&lt->b, type, form->m, form->k, form->batch, form->x_stride);
     else layout(&lt->b, type, form->k, form->m, form->batch, form->x_stride);
-    layout(&lt->c, type, form->n, form->m, form->batch, y_stride);
-    layout(&lt->d, type, form->n, form->m, form->batch, y_stride);
+    layout(&lt->c, to, form->n, form->m, form->batch, y_stride);
+    layout(&lt->d, to, form->n, form->m, form->batch, y_stride);
 }
 
 /* The bias pointer's value tells heuristics its alignment: one like those that run time gives. */
@@ -450,7 +467,7 @@ static void release(pf_step *step)
 }
 
 const pf_tactic pf_tactic_cublaslt_matmul = {
-    .name = "cublaslt_matmul", .rev = 3, .flags = PF_TACTIC_COMPILES_WITH_DEVICE,
+    .name = "cublaslt_matmul", .rev = 4, .flags = PF_TACTIC_COMPILES_WITH_DEVICE,
     .needs = PF_CAP_CUDA | PF_CAP_CUBLASLT, .compile_ms = 10,
     .declines = declines, .tunings = tunings, .compile = compile, .prepare = prepare, .enqueue = enqueue, .save = save,
     .release = release,
