@@ -47,9 +47,9 @@ static bool level_from(const char *text, size_t bytes, pf_log_level *level)
     return false;
 }
 
-/* Takes one part, "info" or "search:debug"; one that makes no sense is passed over, because a log filter must
-   not stop a program. */
-static void add_filter(const char *text, size_t bytes)
+/* Takes one part, "info" or "search:debug".  False when it makes no sense; then it is passed over, because a log filter
+   must not stop a program. */
+static bool add_filter(const char *text, size_t bytes)
 {
     const char  *colon = memchr(text, ':', bytes);
     const char  *name = colon ? colon + 1 : text;
@@ -57,21 +57,24 @@ static void add_filter(const char *text, size_t bytes)
     pf_log_level level = PF_LOG_WARN;
 
     if (!level_from(name, bytes - (size_t)(name - text), &level))
-        return;
+        return false;
     if (!colon) {
         default_level = level;
     } else if (filter_count < FILTERS_MAX && component_bytes < COMPONENT_BYTES) {
         memset(&filters[filter_count], 0, sizeof filters[0]);
         memcpy(filters[filter_count].component, text, component_bytes);
         filters[filter_count++].level = level;
+    } else {
+        return false;
     }
     if ((int)level > most_level)
         most_level = (int)level;
+    return true;
 }
 
 void pf_log_set_filter(const char *filter)
 {
-    const char *at = filter ? filter : getenv("PF_LOG");
+    const char *at = filter ? filter : getenv("PF_LOG"), *odd = NULL;
 
     pthread_mutex_lock(&lock);
     filter_count = 0;
@@ -80,10 +83,14 @@ void pf_log_set_filter(const char *filter)
     while (at && *at) {
         size_t bytes = strcspn(at, ",");
 
-        add_filter(at, bytes);
+        if (bytes && !add_filter(at, bytes))
+            odd = at;
         at += bytes + (at[bytes] == ',');
     }
     pthread_mutex_unlock(&lock);
+    if (odd)
+        pf_log(PF_LOG_WARN, "log", "filter_passed_over text=\"%.*s\" levels=error,warn,info,debug",
+               (int)strcspn(odd, ","), odd);
 }
 
 static bool wanted_locked(pf_log_level level, const char *component)

@@ -11,7 +11,8 @@ typedef void pf_log_sink(void *user, pf_log_level level, const char *line);   /*
 
 void pf_log_set_sink(pf_log_sink *sink, void *user);
 void pf_log_to_stderr(void);        /* "2026-11-21T07:31:00.123Z info search timed problem=.. tactic=.. ns=.." */
-/* "search:debug,wire:info" or "info" for all; NULL reads PF_LOG from the environment. Default is warn. */
+/* "search:debug,wire:info" or "info" for all; NULL reads PF_LOG from the environment. Default is warn.  What it does
+   not understand is logged. */
 void pf_log_set_filter(const char *filter);
 bool pf_log_wanted(pf_log_level level, const char *component);
 void pf_log(pf_log_level level, const char *component, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -131,8 +131,8 @@ int main(int argc, char **argv)
     pf_err             err = { 0 };
     pf_status          st = PF_OK;
 
-    pf_log_set_filter(getenv("PF_LOG") ? NULL : "info");
     pf_log_to_stderr();
+    pf_log_set_filter(getenv("PF_LOG") ? NULL : "info");
     signal(SIGXFSZ, SIG_IGN);           /* a limit of file sizes shows as a failed write */
     if (mode)
         return run_mode(mode, argv);

@@ -87,8 +87,11 @@ static void senseless_filters_are_passed_over(void **state)
     pf_log_set_filter(",,:,a:,:info,b:loud,noise,");
     assert_true(pf_log_wanted(PF_LOG_WARN, "a"));
     assert_false(pf_log_wanted(PF_LOG_INFO, "b"));
+    assert_int_equal(line_count, 1);
+    assert_non_null(strstr(last, "filter_passed_over text=\"noise\""));
     pf_log_set_filter(longest);
     assert_false(pf_log_wanted(PF_LOG_DEBUG, "xxx"));
+    assert_int_equal(line_count, 2);
 }
 
 static void text_from_outside_stays_on_its_line(void **state)
