@@ -625,5 +625,7 @@ double pf_search_cost(const pf_search *search, uint32_t index)
 
 int64_t pf_search_timing_ns(const pf_search *search)
 {
-    return search->timing ? pf_timing_spent_of(search->timing).race_ns : 0;
+    pf_timing_spent spent = search->timing ? pf_timing_spent_of(search->timing) : (pf_timing_spent){ 0 };
+
+    return spent.race_ns + spent.places_ns;
 }

@@ -20,18 +20,18 @@ enum { WAVE = 32, REPEATS_MAX = 100000, CANARY_ELEMS = 1 << 14, RACES_MAX = 3, P
 #define CLOSE             1.1           /* who takes so many times the best may be better elsewhere in memory */
 #define WAVE_BYTES_SHARE  8             /* copies of constants may take an eighth of the memory */
 
-/* By effort: in how many places of memory those race that are close to the best, where a run of the best takes at most
-   so long, and whether they do so on devices that do not capture.  Of candidates that three builds timed in three
-   places on an H200, the slowest differed from the fastest by up to 21 % where the best took less than 3 us (mostly
-   depthwise convolutions, and products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In
-   one place medians repeat to 0.1 %. */
-static const struct { uint32_t count; int64_t longest_ns; bool everywhere; } places[PF_RACE_EFFORT_MAX + 1] = {
-    [0] = { 1, 0, false },
-    [1] = { 1, 0, false },
-    [2] = { 3, 10 * PF_NS_PER_US, false },
-    [3] = { 3, 10 * PF_NS_PER_US, false },
-    [4] = { PLACES_MAX, INT64_MAX, true },
-    [5] = { PLACES_MAX, INT64_MAX, true },
+/* By effort: in how many places of memory those race that are close to the best, on devices that capture and on others,
+   where a run of the best takes at most so long.  Of candidates that three builds timed in three places on an H200, the
+   slowest differed from the fastest by up to 21 % where the best took less than 3 us (mostly depthwise convolutions,
+   and products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In one place medians
+   repeat to 0.1 %. */
+static const struct { uint32_t captured, others; int64_t longest_ns; } places[PF_RACE_EFFORT_MAX + 1] = {
+    [0] = { 1, 1, 0 },
+    [1] = { 1, 1, 0 },
+    [2] = { 3, 1, 10 * PF_NS_PER_US },
+    [3] = { 3, 1, 10 * PF_NS_PER_US },
+    [4] = { PLACES_MAX, 3, INT64_MAX },
+    [5] = { PLACES_MAX, 3, INT64_MAX },
 };
 
 struct pf_timing {
@@ -471,10 +471,10 @@ static int64_t best_of(const contest *race)
 
 static uint32_t place_count(const contest *race)
 {
-    int  effort = race->options->effort;
-    bool worth = places[effort].everywhere || race->timing->device->ops->capture_begin;
+    int      effort = race->options->effort;
+    uint32_t count = race->timing->device->ops->capture_begin ? places[effort].captured : places[effort].others;
 
-    return worth && best_of(race) <= places[effort].longest_ns ? places[effort].count : 1;
+    return best_of(race) <= places[effort].longest_ns ? count : 1;
 }
 
 /* Who is close enough to the best that where things lie in memory may decide. */
