@@ -12,6 +12,7 @@ typedef struct track {
     double    share;            /* of samples that are slower by `slower` */
     double    slower;
     bool      spells;           /* these come several in a row */
+    int64_t   spent_ns;         /* on each sample; 0: 0.2 ms */
     int       left[RACERS];
     pf_random noise;
 } track;
@@ -32,7 +33,7 @@ static bool sample(void *user, uint32_t i, int64_t *ns, int64_t *spent_ns)
     double factor = 1 + 0.002 * pf_random_normal(&t->noise) + (is_disturbed(t, i) ? t->slower : 0);
 
     *ns = llround(t->truth[i] * factor);
-    *spent_ns = 200000;
+    *spent_ns = t->spent_ns ? t->spent_ns : 200000;
     return true;
 }
 
@@ -154,6 +155,21 @@ static void rivals_get_more_samples(void **state)
     assert_true(racers[1].settled && !racers[1].dropped && racers[1].count < pf_race_samples(EFFORT));
 }
 
+/* Of long ones a few have to do: no further sample once a candidate's have taken its 80 ms. */
+static void the_long_get_few_samples(void **state)
+{
+    track    t = { .spent_ns = 30000000 };
+    int64_t  samples[RACERS][SAMPLES_MOST] = { { 0 } };
+    pf_racer racers[RACERS] = { { 0 } };
+
+    (void)state;
+    for (int i = 0; i < RACERS; i++)
+        t.truth[i] = 3e7;
+    race_over(&t, racers, samples);
+    for (int i = 0; i < RACERS; i++)
+        assert_true(racers[i].count == 3 && racers[i].spent_ns == 3 * t.spent_ns);
+}
+
 /* ---- Whole networks, one against the other */
 
 typedef struct pair { double ratio; pf_random noise; } pair;
@@ -253,6 +269,7 @@ int main(void)
         cmocka_unit_test(the_best_wins),
         cmocka_unit_test(disturbed_samples_seldom_decide),
         cmocka_unit_test(the_far_get_few_samples),
+        cmocka_unit_test(the_long_get_few_samples),
         cmocka_unit_test(rivals_get_more_samples),
         cmocka_unit_test(only_what_is_faster_takes_over),
         cmocka_unit_test(what_is_far_off_does_not_decide),
