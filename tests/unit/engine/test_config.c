@@ -128,9 +128,16 @@ static void refuses_contradictions(void **state)
 static void tactics_are_filtered(void **state)
 {
     pf_config *only = config_of("tactics=reference\n"), *without = config_of("tactics=-reference\n"),
-              *all = config_of("");
+              *all = config_of(""), *some = config_of("tactics=onednn_conv,-reference,onednn_pool\n"),
+              *but_two = config_of("tactics=-onednn_conv,-reference\n");
 
     (void)state;
+    assert_true(pf_config_allows_tactic(some, "onednn_conv") && pf_config_allows_tactic(some, "onednn_pool"));
+    assert_false(pf_config_allows_tactic(some, "reference") || pf_config_allows_tactic(some, "onednn_matmul"));
+    assert_false(pf_config_allows_tactic(but_two, "onednn_conv") || pf_config_allows_tactic(but_two, "reference"));
+    assert_true(pf_config_allows_tactic(but_two, "onednn_matmul"));
+    pf_config_free(some);
+    pf_config_free(but_two);
     assert_true(pf_config_allows_tactic(only, "reference") && !pf_config_allows_tactic(only, "onednn_conv"));
     assert_true(!pf_config_allows_tactic(without, "reference") && pf_config_allows_tactic(without, "onednn_conv"));
     assert_true(pf_config_allows_tactic(all, "reference"));
