@@ -198,17 +198,19 @@ out:
 
 pf_status pf_file_target(const char *path, char *out, pf_err *err)
 {
+    char        folder[PATH_MAX];
     struct stat info = {0};
     bool        is_there = stat(path, &info) == 0;
 
     out[0] = 0;
     if (is_there && !S_ISREG(info.st_mode))
         return PF_FAIL(err, PF_INVALID, "cannot write %s: it is there and is no file; give the path of a file", path);
-    if (is_there && lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
-        return realpath(path, out) ? PF_OK : PF_FAIL_ERRNO(err, "follow", path);
     if (snprintf(out, PATH_MAX, "%s", path) >= PATH_MAX)
         return PF_FAIL(err, PF_INVALID, "the path %s is too long", path);
-    return PF_OK;
+    if (is_there && lstat(path, &info) == 0 && S_ISLNK(info.st_mode) && !realpath(path, out))
+        return PF_FAIL_ERRNO(err, "follow", path);
+    pf_path_folder(out, folder);
+    return access(folder, W_OK | X_OK) ? PF_FAIL_ERRNO(err, "write", path) : PF_OK;
 }
 
 /* A name beside path.  It is drawn: process numbers are not unique on a volume that several containers share. */
@@ -255,16 +257,10 @@ static bool write_all(int fd, const uint8_t *data, size_t bytes)
 pf_status pf_file_sync_name(const char *path, pf_err *err)
 {
     char      folder[PATH_MAX];
-    char     *slash = NULL;
     int       fd = -1;
     pf_status status = PF_OK;
 
-    snprintf(folder, sizeof folder, "%s", path);
-    slash = strrchr(folder, '/');
-    if (!slash)
-        snprintf(folder, sizeof folder, ".");
-    else
-        slash[slash == folder] = 0;     /* the folder of "/a" is "/" */
+    pf_path_folder(path, folder);
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd))
         status = PF_FAIL_ERRNO(err, "make lasting a change in", folder);

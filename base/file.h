@@ -22,7 +22,8 @@ void      pf_file_forget(const void *data, size_t bytes);
    Errors   NO_SPACE: the file holds more than limit_bytes; otherwise as pf_file_map. */
 pf_status pf_file_read(const char *path, size_t limit_bytes, pf_buf *out, pf_err *err);
 /* What a file for path replaces: path, or the file that path is a link to, so that links stay.  out has PATH_MAX bytes.
-   Errors   INVALID: there is something else than a file, /dev/null or /dev/stdout say, which a rename would remove. */
+   Errors   INVALID: there is something else than a file, /dev/null or /dev/stdout say, which a rename would remove;
+            NOT_FOUND, DENIED: its folder. */
 pf_status pf_file_target(const char *path, char *out, pf_err *err);
 /* Replaces the target of path at once: temporary file "<path>.<16 hex digits>.tmp", fsync, rename, fsync of the folder.
    Errors   as pf_file_target; NO_SPACE: the disk is full; after any error the old file is as it was and no temporary
@@ -56,6 +57,8 @@ pf_status pf_dir_remove(const char *path, pf_err *err);
    may put symbolic links into folder is the caller's concern.
    Errors   INVALID: relative is empty, absolute, has a ".." part, or the result needs more than capacity bytes. */
 pf_status pf_path_join(const char *folder, const char *relative, char *out, size_t capacity, pf_err *err);
+/* The folder that path lies in; out has PATH_MAX bytes. */
+void      pf_path_folder(const char *path, char *out);
 /* $XDG_CACHE_HOME/planfarm or $HOME/.cache/planfarm.  Errors  NOT_FOUND: neither is set to an absolute path. */
 pf_status pf_path_user_cache(char *out, size_t capacity, pf_err *err);
 

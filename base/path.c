@@ -127,6 +127,18 @@ static bool climbs(const char *path)
     return false;
 }
 
+void pf_path_folder(const char *path, char *out)
+{
+    char *slash = NULL;
+
+    snprintf(out, PATH_MAX, "%s", path);
+    slash = strrchr(out, '/');
+    if (!slash)
+        snprintf(out, PATH_MAX, ".");
+    else
+        slash[slash == out] = 0;        /* the folder of "/a" is "/" */
+}
+
 pf_status pf_path_join(const char *folder, const char *relative, char *out, size_t capacity, pf_err *err)
 {
     int length = 0;

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,32 +47,17 @@ typedef struct build {
     pf_progress_bar  bar;
 } build;
 
-static void folder_of(const char *path, char out[PATH_MAX])
-{
-    char *slash = NULL;
-
-    snprintf(out, PATH_MAX, "%s", path);
-    slash = strrchr(out, '/');
-    if (slash)
-        slash[slash == out] = 0;
-    else
-        snprintf(out, PATH_MAX, ".");
-}
-
 /* Asked before the minutes of a build, not after them. */
 static pf_status check_target(const char *path, const char *model, pf_err *err)
 {
-    char        target[PATH_MAX], folder[PATH_MAX];
+    char        target[PATH_MAX];
     struct stat info = {0}, from = {0};
     pf_status   status = pf_file_target(path, target, err);
 
     if (status)
         return status;
-    folder_of(target, folder);
     if (stat(path, &info) == 0 && stat(model, &from) == 0 && info.st_dev == from.st_dev && info.st_ino == from.st_ino)
         return PF_FAIL(err, PF_USAGE, "the plan would replace its own model %s; give another name by -o", path);
-    if (access(folder, W_OK | X_OK))
-        return PF_FAIL(err, pf_status_from_errno(errno), "the plan cannot be written to %s: %s", path, strerror(errno));
     return PF_OK;
 }
 
@@ -121,7 +105,7 @@ static pf_status build_plan(build *b, pf_err *err)
     pf_build_options with = {.store = b->store, .progress = on_progress, .user = b, .plan_folder = folder};
     pf_status        status = PF_OK;
 
-    folder_of(b->plan_path, folder);
+    pf_path_folder(b->plan_path, folder);
     if (b->db && !pf_path_join(pf_timing_db_folder(b->db), "kernels", kernels, sizeof kernels, NULL))
         with.kernel_folder = kernels;
     pf_progress_begin(&b->bar, b->call);

@@ -281,6 +281,9 @@ static void a_plan_takes_no_place_but_a_files(void **state)
     assert_int_equal(stat(program_path("pipe"), &info), 0);
     assert_true(S_ISFIFO(info.st_mode));
     json_decref(answer);
+    answer = LIVE_JSON(&farm, 66, "fetch", live_text(built, "plan_key"), "-o", "absent/x.plan");
+    error_says(answer, "cannot write absent/x.plan: No such file");
+    json_decref(answer);
     json_decref(built);
 }
 
