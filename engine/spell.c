@@ -217,7 +217,8 @@ static pf_status sweep(pass *p, bool *changed, pf_err *err)
     pf_status st = PF_OK;
 
     for (pf_node_id id = 0; id < count && !st; id++)
-        if (p->graph->nodes[id].live && spellings[p->graph->nodes[id].op] && !is_taken(p, id))
+        if (p->graph->nodes[id].live && spellings[p->graph->nodes[id].op] &&
+            (pf_spell_is_better(p->graph, &p->graph->nodes[id]) || !is_taken(p, id)))
             st = spell_node(p, id, changed, err);
     pf_graph_remove_dead(p->graph);
     return st ? st : pf_graph_infer(p->graph, err);

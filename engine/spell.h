@@ -12,6 +12,10 @@
 pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile,
                        const pf_region_rules *rules, pf_err *err);
 
+/* Is the op written out though some tactic takes it?  A product over a dim of one has nothing to add up: as a
+   multiplication that broadcasts it is one kernel with what is pointwise round it. */
+bool pf_spell_is_better(const pf_graph *graph, const pf_node *node);
+
 /* What is pointwise, and norms of channels, go in front of a reshape of an image's places that was left behind what was
    written out. */
 pf_status pf_spell_lift(pf_graph *graph, pf_err *err);

@@ -156,14 +156,45 @@ static bool has_all_batches(const pf_shape *x, const pf_shape *y)
     return all;
 }
 
+/* [..,1,m] as [..,m,1], or the other way round. */
+static pf_value_id turned(pf_speller *s, pf_value_id x)
+{
+    pf_shape shape = *pf_spell_shape(s, x);
+    pf_dim   last = shape.dim[shape.rank - 1];
+
+    shape.dim[shape.rank - 1] = shape.dim[shape.rank - 2];
+    shape.dim[shape.rank - 2] = last;
+    return pf_spell_reshape(s, x, shape.rank, shape.dim);
+}
+
+bool pf_spell_is_better(const pf_graph *graph, const pf_node *node)
+{
+    const pf_matmul_attrs *attrs = node->attrs;
+    const pf_shape        *a = NULL, *b = NULL;
+
+    if (node->op != PF_OP_MATMUL || !pf_dtype_is_float(graph->values[node->in[0]].dtype))
+        return false;
+    a = &graph->values[node->in[0]].shape;
+    b = &graph->values[node->in[1]].shape;
+    return a->rank > 1 && b->rank > 1 && a->dim[a->rank - (attrs->trans_a ? 2 : 1)] == 1 &&
+           b->dim[b->rank - (attrs->trans_b ? 1 : 2)] == 1;
+}
+
 void pf_spell_matmul(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
+    const pf_matmul_attrs *attrs = node->attrs;
     const pf_shape a = *pf_spell_shape(s, node->in[0]), b = *pf_spell_shape(s, node->in[1]),
                    y = s->graph->values[node->out[0]].shape;
     pf_value_id    in[2] = { node->in[0], node->in[1] };
 
     if (!pf_dtype_is_float(pf_spell_dtype(s, in[0])))
         return;
+    if (pf_spell_is_better(s->graph, node)) {
+        in[0] = attrs->trans_a ? turned(s, in[0]) : in[0];
+        in[1] = attrs->trans_b ? turned(s, in[1]) : in[1];
+        out[0] = pf_spell_binary(s, PF_OP_MUL, in[0], in[1]);
+        return;
+    }
     if (a.rank == 1 || b.rank == 1) {
         in[0] = a.rank == 1 ? as_matrix(s, in[0], false) : in[0];
         in[1] = b.rank == 1 ? as_matrix(s, in[1], true) : in[1];

@@ -10,7 +10,8 @@
 #include "engine/ops/attrs.h"
 
 enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128, NORM_RANK_MAX = 5,
-       SPLIT_MIN_ELEMS = 8192 /* of a row that blocks share: less is read before they have met */, SPLITS_MAX = 4 };
+       SPLIT_MIN_ELEMS = 8192 /* of a row that blocks share: less is read before they have met */, SPLITS_MAX = 4,
+       SPLIT_MOST = 8 /* blocks of a cluster, as every card takes */ };
 
 /* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's
    end hold. */
@@ -234,13 +235,16 @@ static int split_tunings(const pf_problem *p, const row_form *form, int sm_count
     int     count = 0, vector = widest(p, form);
 
     if (!pf_problem_is_bound(p) || length < SPLIT_MIN_ELEMS || rows > sm_count) return 0;
-    for (int split = 8; split > 1; split /= 2)
+    for (int split = SPLIT_MOST; split > 1; split /= 2)
         for (int threads = 1024; threads >= 256 && count < max; threads /= 2) {
             int64_t each = cg_up(length, (int64_t)threads * vector * split) * vector;
 
             if (each <= 32 && (threads == 256 || each >= 4) && rows * split <= 4 * (int64_t)sm_count)
                 out[count++] = (pf_row_tuning){ vector, threads, split };
         }
+    /* what is too long for their registers is read again from the cache, as many blocks at once as may share a row */
+    for (int threads = 1024; threads >= 512 && !count && rows * SPLIT_MOST <= 4 * (int64_t)sm_count; threads /= 2)
+        out[count++] = (pf_row_tuning){ vector, threads, SPLIT_MOST };
     return count;
 }
 

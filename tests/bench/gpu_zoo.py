@@ -4,11 +4,11 @@
 usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--exporters N] [--modes graph] [--effort N] [--budget SECONDS] [--keep]
                   [--seconds SECONDS] [--export-only] [NAME[:BATCH] ...]
 
-Networks are those of gpu_zoo_networks.py and gpu_zoo_more.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
+Networks are those of gpu_zoo_networks.py, gpu_zoo_more.py and gpu_zoo_kinds.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
 takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
 memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
-with it); builds and exports share the CPU, so cold builds here are slower than alone.
+with it); exports give way to builds, but share the CPU with them, so cold builds here are slower than alone.
 
 --out gets table.md, rows.json, and for each network <name>.json: build, its parts, layers and bench as planfarm printed them, and the rules that changed
 it.
@@ -41,7 +41,7 @@ def split(case):
 def make(case):
     """The module and its inputs."""
     import torch, transformers
-    from gpu_zoo_more import NETWORKS
+    from gpu_zoo_kinds import NETWORKS
     torch.manual_seed(0)
     transformers.set_seed(0)
     name, batch = split(case)
@@ -72,8 +72,9 @@ def export(case, folder):
 
 
 def export_all(cases, done, folder):
-    """Runs in a process of its own, which keeps off the cards: whoever measures there waits for others to go."""
+    """Runs in a process of its own, which keeps off the cards, and out of the way of builds: whoever measures waits for others to go."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.nice(19)
     while True:
         try:
             case = cases.get_nowait()
@@ -358,8 +359,10 @@ def ask_alone(options, case):
 
 
 def work_on(options, gpu, ready, rows):
-    """Runs in a process of its own, which sees one GPU: PyTorch's answers for some networks, then planfarm's."""
+    """Runs in a process of its own, which sees one GPU and its share of the cores: PyTorch's answers for some networks, then planfarm's."""
     os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[gpu * len(cores) // options.gpus:(gpu + 1) * len(cores) // options.gpus])
     while True:
         some = take_some(ready, options.some)
         cases = [case for case, reason in some if case is not None and not reason]
@@ -449,7 +452,7 @@ def main():
     p.add_argument("--torch-only", action="store_true", help="what a process of its own does for some networks that are exported")
     p.add_argument("cases", nargs="*")
     options = p.parse_args()
-    from gpu_zoo_more import NETWORKS
+    from gpu_zoo_kinds import NETWORKS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # and its processes with it
     for folder in filter(None, (options.work, options.out)):
         os.makedirs(folder, exist_ok=True)

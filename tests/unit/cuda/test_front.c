@@ -351,6 +351,26 @@ static uint32_t count_tunings(const char *name, pf_device *device, const char *l
     return count;
 }
 
+/* One row of a million elements: blocks share it though it does not fit into their registers. */
+static void long_rows_are_shared(void **state)
+{
+    pf_problem    *problem = NULL;
+    pf_tuning_list tunings = { 0 };
+    pf_device     *device = NULL;
+    pf_err         err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    test_ok(pf_problem_parse("problem in=nhwc,linear*,linear* out=nhwc numerics=0\ngraph\n"
+                             "%0 = input f16 [1,512,1,1999]\n%1 = input f16 [512]\n%2 = input f16 [512]\n"
+                             "%3 = group_norm(%0, %1, %2) groups=1 epsilon=1e-5\noutput %3\n", &problem, &err), &err);
+    test_ok(pf_tactic_find("nvrtc_row")->tunings(device, problem, 2, &tunings, &err), &err);
+    assert_true(tunings.count >= 2);
+    assert_string_equal(tunings.items[0].text, "v=8 t=1024 k=8");
+    pf_tuning_clear(&tunings);
+    pf_problem_free(problem);
+}
+
 #define PRODUCT(rows) "%0 = input f16 [" rows ",256]\n%1 = input f16 [256,192]\n%2 = matmul(%0, %1)\noutput %2\n"
 
 /* Products of many rows are for warp groups; of few rows both kernels are tried, and with more effort all are. */
@@ -376,6 +396,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(patches_take_one_step),
         cmocka_unit_test(small_loops_have_small_blocks),
         cmocka_unit_test(slow_epilogues_are_kernels_of_their_own),
+        cmocka_unit_test(long_rows_are_shared),
         cmocka_unit_test(two_tunings_stand_behind_warp_groups),
     };
 
