@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "client/device_choice.h"
 #include "client/inputs.h"
@@ -235,6 +236,8 @@ static pf_status run(pf_call *call, pf_err *err)
     json_object_set_new(call->result, "layers", l.list);
     if (!status)
         status = open_all(&l, err);
+    if (!status && pf_args_text(call->args, "output_dir"))      /* asked before the references run for minutes */
+        status = pf_dir_make(pf_args_text(call->args, "output_dir"), err);
     if (!status && model)
         status = run_network(&l, model, err);
     if (!status)

@@ -122,6 +122,7 @@ static void layers_agree_with_the_reference_one_by_one(void **state)
 {
     json_t *value = JSON("layers", "tiny.plan", "tiny.onnx", "--seed", "9", "--output-dir", "golden");
     json_t *list = json_object_get(value, "layers");
+    run     result = {0};
 
     (void)state;
     assert_true(json_array_size(list) >= 3);
@@ -132,6 +133,10 @@ static void layers_agree_with_the_reference_one_by_one(void **state)
         assert_true(json_is_string(json_object_get(json_array_get(list, i), "tactic")));
     assert_true(pf_file_exists(program_path("golden/conv.npy")));
     json_decref(value);
+    result = RUN("layers", "tiny.plan", "--output-dir", "tiny.plan");
+    ended_with(&result, 65);
+    assert_string_equal(result.out, "");
+    program_clear(&result);
     value = JSON("layers", "tiny.plan");                    /* nothing to compare with */
     assert_int_equal(json_integer_value(json_object_get(value, "compared")), 0);
     json_decref(value);
