@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -148,6 +149,9 @@ void pf_local_farm_stop(pf_local_farm *farm)
 {
     stop(&farm->agent, SIGINT);
     stop(&farm->coordinator, SIGTERM);
+    if (farm->lock_fd >= 0)
+        close(farm->lock_fd);
+    farm->lock_fd = -1;
 }
 
 /* ---- the coordinator */
@@ -164,6 +168,27 @@ static pf_status find_programs(pf_local_farm *farm, pf_err *err)
     if (slash)
         *slash = 0;
     return PF_OK;
+}
+
+/* One for a folder: a second one would write over the logs of the first before its coordinator found out. */
+static pf_status lock_folder(pf_local_farm *farm, pf_err *err)
+{
+    char      path[PATH_MAX];
+    pf_status status = pf_path_join(farm->folder, "up.lock", path, sizeof path, err);
+
+    if (status)
+        return status;
+    farm->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (farm->lock_fd < 0)
+        return PF_FAIL_ERRNO(err, "open", path);
+    if (!flock(farm->lock_fd, LOCK_EX | LOCK_NB))
+        return PF_OK;
+    close(farm->lock_fd);
+    farm->lock_fd = -1;
+    return PF_FAIL(err, PF_BUSY,
+                   "a farm runs in %s already, and state/endpoints there says where it listens; use it, or give "
+                   "another --dir",
+                   farm->folder);
 }
 
 static bool take_text(const json_t *object, const char *name, char *out, size_t capacity)
@@ -267,6 +292,8 @@ pf_status pf_local_farm_start_coordinator(pf_local_farm *farm, const char *folde
         status = PF_FAIL_ERRNO(err, "find", folder);
     if (!status)
         status = find_programs(farm, err);
+    if (!status)
+        status = lock_folder(farm, err);
     if (status)
         return status;
     recall_ports(farm, &wanted);

@@ -16,11 +16,12 @@ typedef struct pf_local_process {   /* open to readers */
     char        log_path[PATH_MAX];
 } pf_local_process;
 
-typedef struct pf_local_farm {      /* open to readers; zero it before use */
+typedef struct pf_local_farm {      /* open to readers; zero it but for lock_fd, -1, before use */
     char             folder[PATH_MAX];
     char             programs[PATH_MAX];        /* where the programs are: beside this one */
     pf_local_process coordinator, agent;
     char             http_url[256], client[256], agent_endpoint[256];
+    int              lock_fd;                   /* of the folder; -1: none */
 } pf_local_farm;
 
 /* folder: of the farm; made when absent.  http_port 0: that of the last time where it is free, else any; so are the

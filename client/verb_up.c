@@ -142,7 +142,7 @@ static pf_status wait_for_end(pf_local_farm *farm, pf_err *err)
 
 static pf_status run(pf_call *call, pf_err *err)
 {
-    static pf_local_farm farm;          /* large */
+    static pf_local_farm farm = {.lock_fd = -1};        /* large */
     char                 folder[PATH_MAX];
     const char          *given = pf_args_text(call->args, "dir");
     bool                 ready = false;

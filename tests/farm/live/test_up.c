@@ -126,14 +126,20 @@ static void killed_it_leaves_nothing(void **state)
 
 static void a_folder_in_use_is_refused(void **state)
 {
-    pid_t   pid = start_up();
-    char    folder[PATH_MAX];
-    json_t *answer = NULL;
+    pid_t       pid = start_up();
+    char        folder[PATH_MAX];
+    json_t     *answer = NULL;
+    struct stat before = {0}, after = {0};
 
     (void)state;
     snprintf(folder, sizeof folder, "%s", test_path("farm"));
+    wait_for_agent();
+    assert_int_equal(stat(test_path("farm/planfarm-agent.log"), &before), 0);
     answer = LIVE_JSON(&farm, 70, "up", "--dir", folder);
+    assert_non_null(strstr(live_errors(), "a farm runs in"));
     json_decref(answer);
+    assert_int_equal(stat(test_path("farm/planfarm-agent.log"), &after), 0);
+    assert_true(after.st_size >= before.st_size && before.st_size > 0);
     kill(pid, SIGTERM);
     assert_int_equal(program_end(pid), 0);
 }
