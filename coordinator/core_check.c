@@ -9,6 +9,7 @@ enum { PREFETCH_JOBS = 4 };
 static pf_status check_job(const pf_core *core, const pf_job *job, pf_err *err)
 {
     const pf_job *by_key = pf_digest_is_zero(&job->plan_key) ? NULL : pf_index_find(&core->live_keys, &job->plan_key);
+    bool          live = !pf_state_is_final(job->state) && job->state != PF__JOB_STATE__STATE_CANCELLING;
     uint32_t      waiters = 0;
 
     for (const pf_submit_item *item = job->items; item; item = item->next_of_job)
@@ -24,10 +25,9 @@ static pf_status check_job(const pf_core *core, const pf_job *job, pf_err *err)
     if ((job->state == PF__JOB_STATE__STATE_QUEUED && job->device_class != NULL) != (job->queue_place != PF_HEAP_OUT))
         return PF_FAIL(err, PF_INTERNAL, "job %llu in state %d is in the wrong queue", (unsigned long long)job->id,
                        (int)job->state);
-    if (!pf_state_is_final(job->state) && !pf_digest_is_zero(&job->plan_key) && by_key != job)
+    if (live && !pf_digest_is_zero(&job->plan_key) && by_key != job)
         return PF_FAIL(err, PF_INTERNAL, "live job %llu shares its plan key with another", (unsigned long long)job->id);
-    if (!pf_state_is_final(job->state) && !pf_digest_is_zero(&job->plan_key) &&
-        pf_index_find(&core->plans, &job->plan_key))
+    if (live && !pf_digest_is_zero(&job->plan_key) && pf_index_find(&core->plans, &job->plan_key))
         return PF_FAIL(err, PF_INTERNAL, "live job %llu builds a plan that is there", (unsigned long long)job->id);
     if (job->run->fence >= core->next_fence)
         return PF_FAIL(err, PF_INTERNAL, "job %llu has a fence from the future", (unsigned long long)job->id);

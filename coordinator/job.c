@@ -209,10 +209,12 @@ static void set_deadline(pf_core *core, pf_job *job, int64_t at_ns)
         pf_core_fail(core);
 }
 
-/* A quarantined job keeps its plan key, so that submitting the same again does not feed the poison to more agents. */
+/* A quarantined job keeps its plan key, so that submitting the same again does not feed the poison to more agents.  One
+   that is being cancelled does not: who submits the same now has not given it up. */
 static bool keeps_key(Pf__JobState state)
 {
-    return !pf_state_is_final(state) || state == PF__JOB_STATE__STATE_QUARANTINED;
+    return state == PF__JOB_STATE__STATE_QUARANTINED ||
+           (!pf_state_is_final(state) && state != PF__JOB_STATE__STATE_CANCELLING);
 }
 
 static void index_key(pf_core *core, pf_job *job, bool keep)

@@ -514,6 +514,27 @@ static void a_running_job_is_cancelled_when_the_agent_says_so(void **state)
     pf_message_clear(&lease.message);
 }
 
+static void who_submits_what_is_being_cancelled_gets_a_job_of_his_own(void **state)
+{
+    rig     *r = *state;
+    rig_mail lease = { 0 }, again = { 0 };
+    uint64_t job = running_job(r, &lease), other = 0;
+
+    cancel_job(r, job);
+    assert_int_equal(rig_state(r, job), CANCELLING);
+    other = rig_submit(r, CLIENT_2, 2, "model", "cpu");
+    assert_int_not_equal(other, job);
+    ack_cancel(r, AGENT_1, rig_offer_of(&lease));
+    assert_int_equal(rig_state(r, job), CANCELLED);
+    rig_beat(r, AGENT_1, 1, NULL, 0, 1);
+    again = rig_lease(r, AGENT_1);
+    assert_int_equal(rig_offer_of(&again)->job_id, other);
+    deliver(r, AGENT_1, &again, "plan");
+    assert_int_equal(rig_state(r, other), COMMITTED);
+    assert_int_equal(rig_state(r, job), CANCELLED);
+    pf_message_clear(&lease.message);
+}
+
 static void a_heartbeat_without_the_lease_ends_cancelling_too(void **state)
 {
     rig     *r = *state;
@@ -561,7 +582,8 @@ int main(void)
         TEST(a_bad_object_is_not_committed), TEST(a_complete_sent_twice_is_one),
         TEST(a_late_complete_wins_when_nobody_has), TEST(a_fence_that_was_never_given_is_refused),
         TEST(a_queued_job_is_cancelled_at_once), TEST(a_running_job_is_cancelled_when_the_agent_says_so),
-        TEST(a_heartbeat_without_the_lease_ends_cancelling_too), TEST(an_agent_that_does_not_kill_is_sick),
+        TEST(a_heartbeat_without_the_lease_ends_cancelling_too),
+        TEST(who_submits_what_is_being_cancelled_gets_a_job_of_his_own), TEST(an_agent_that_does_not_kill_is_sick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
