@@ -334,6 +334,8 @@ static void drain_pipes(pf_agent *agent, pf_lease *lease)
 
 static void after_kill(pf_agent *agent, pf_lease *lease)
 {
+    if (pf_clock_boot_ns() - agent->woke_ns > PF_TIMING_STOOD_STILL_NS)     /* else everything stood still */
+        pf_timing_home_blame(agent->dir.folder, lease->process);
     if (lease->after_kill == PF_LEASE_FAIL) {
         pf_report_begin(agent, lease);
         return;

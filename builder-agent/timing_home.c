@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "builder-agent/timing_farm.h"
 #include "cache/timing_db.h"
 #include "cache/trial.h"
@@ -48,6 +49,15 @@ bool pf_timing_home_crashed(const char *agent_folder, pid_t pid)
     char folder[PATH_MAX];
 
     return !pf_path_join(agent_folder, "timing", folder, sizeof folder, NULL) && pf_trial_crashed(folder, pid);
+}
+
+void pf_timing_home_blame(const char *agent_folder, pid_t pid)
+{
+    char folder[PATH_MAX];
+
+    if (!pf_path_join(agent_folder, "timing", folder, sizeof folder, NULL) &&
+        pf_trial_blame(folder, pid, PF_TIMING_STOOD_STILL_NS))
+        pf_log(PF_LOG_WARN, "agent", "stood_still pid=%ld hint=\"the candidate that it tried is left out\"", (long)pid);
 }
 
 void pf_timing_home_close(pf_timing_home *home)

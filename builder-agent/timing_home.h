@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "base/timing_record.h"
 
 typedef struct pf_timing_home pf_timing_home;
@@ -16,6 +17,11 @@ pf_status        pf_timing_home_open(const char *agent_folder, const char *coord
 /* Did a build that is gone crash while it tried a candidate, and does nobody know that yet?  pid 0: any build.  Opening
    the home tells. */
 bool             pf_timing_home_crashed(const char *agent_folder, pid_t pid);
+/* Making one candidate ready and running it takes seconds at most. */
+#define PF_TIMING_STOOD_STILL_NS (30 * PF_NS_PER_S)
+
+/* Blames the candidate that a build, which was ended, had tried for so long. */
+void             pf_timing_home_blame(const char *agent_folder, pid_t pid);
 void             pf_timing_home_close(pf_timing_home *home);            /* NULL is fine */
 pf_timing_store *pf_timing_home_store(pf_timing_home *home);            /* borrowed until close */
 /* The folder of compiled kernels beside them; borrowed until close. */

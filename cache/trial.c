@@ -151,14 +151,15 @@ static bool encode(pf_trial *t, const char *class_text, const char *problem_text
 
 void pf_trial_begin(pf_trial *t, const char *class_text, const char *problem_text, const pf_timing_entry *candidate)
 {
-    uint64_t sizes[2] = {0};
+    uint64_t numbers[3] = {0};
 
     pf_trial_end(t);
     if (!encode(t, class_text, problem_text, candidate))
         return;
-    sizes[0] = htole64(t->room.size);
-    sizes[1] = htole64(pf_checksum(0, t->room.data, t->room.size));
-    memcpy(t->file + PF_TRIAL_HEAD_BYTES - sizeof sizes, sizes, sizeof sizes);
+    numbers[0] = htole64((uint64_t)pf_clock_ns());
+    numbers[1] = htole64(t->room.size);
+    numbers[2] = htole64(pf_checksum(0, t->room.data, t->room.size));
+    memcpy(t->file + PF_TRIAL_SINCE_AT, numbers, sizeof numbers);
     memcpy(t->file + PF_TRIAL_HEAD_BYTES, t->room.data, t->room.size);
     snprintf(t->sentence, sizeof t->sentence,
              "the candidate %s %s crashes; that is noted, and the next build leaves it out", candidate->tactic,

@@ -2,7 +2,8 @@
    takes the whole process with it, and the next build has to know which candidate that was.
    A process that builds has a file of its own in the folder "trials" of its timing cache, locked while it lives and
    mapped, so that a note costs a copy of some hundred bytes.  Who is killed or interrupted leaves a note as well, which
-   blames nobody: that it was a crash is added by the signal handler of pf_trial_watch. */
+   blames nobody: that it was a crash is added by the signal handler of pf_trial_watch, and that it stood still by who
+   ended it for that. */
 #ifndef PF_CACHE_TRIAL_H
 #define PF_CACHE_TRIAL_H
 
@@ -27,7 +28,10 @@ void      pf_trial_end(pf_trial *trial);
    One trial of a process is watched, the first that was opened. */
 void      pf_trial_watch(void (*say)(const char *sentence));
 
-/* Did a process that is gone crash while it tried something, and is that not settled yet?  pid 0: any process. */
+/* Blames what process pid, which was ended, had been trying for so long or longer.  Was there such a thing? */
+bool      pf_trial_blame(const char *folder, pid_t pid, int64_t least_ns);
+/* Did a process that is gone crash while it tried something, and is that not settled yet?  pid 0: any process.
+   What was blamed counts, too. */
 bool      pf_trial_crashed(const char *folder, pid_t pid);
 /* Who crashed becomes a failed candidate of its problem in store, and files of processes that are gone are removed.
    What cannot be read is left out.

@@ -1,5 +1,6 @@
 /* What processes that are gone left in the folder of trials. */
 #include <dirent.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@
 #include "cache/trial_private.h"
 
 typedef struct note {
-    int              signal;            /* 0: no crash */
+    uint32_t         signal;            /* 0: no crash */
+    int64_t          since_ns;
     char            *class_text, *problem_text;
     pf_timing_record candidate;
 } note;
@@ -51,7 +53,7 @@ static bool read_candidate(pf_reader *reader, note *out)
            !pf_timing_record_decode(encoded, bytes, &out->candidate, NULL) && out->candidate.count == 1;
 }
 
-/* False: nobody crashed, or it cannot be read. */
+/* False: nothing was tried, or it cannot be read. */
 static bool read_note(const uint8_t *file, size_t bytes, note *out)
 {
     pf_reader      head, body;
@@ -63,11 +65,12 @@ static bool read_note(const uint8_t *file, size_t bytes, note *out)
     magic = pf_read_u32(&head);
     version = pf_read_u32(&head);
     active = pf_read_u32(&head);
-    out->signal = (int)pf_read_u32(&head);
+    out->signal = pf_read_u32(&head);
+    out->since_ns = (int64_t)pf_read_u64(&head);
     size = pf_read_u64(&head);
     sum = pf_read_u64(&head);
     payload = size <= PF_TRIAL_FILE_BYTES ? pf_read_bytes(&head, (size_t)size) : NULL;
-    if (magic != PF_TRIAL_MAGIC || version != PF_TRIAL_VERSION || !active || !out->signal || !payload ||
+    if (magic != PF_TRIAL_MAGIC || version != PF_TRIAL_VERSION || !active || !payload ||
         pf_checksum(0, payload, (size_t)size) != sum)
         return false;
     pf_reader_init(&body, payload, (size_t)size);
@@ -75,9 +78,9 @@ static bool read_note(const uint8_t *file, size_t bytes, note *out)
 }
 
 /* The file of a process that is gone, locked; -1 otherwise. */
-static int take_file(int folder, const char *name)
+static int take_file(int folder, const char *name, int access)
 {
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(folder, name, access | O_CLOEXEC | O_NOFOLLOW);
 
     if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
         return fd;
@@ -85,7 +88,7 @@ static int take_file(int folder, const char *name)
     return -1;
 }
 
-static bool find_crash(int fd, note *out)
+static bool find_trial(int fd, note *out)
 {
     uint8_t *file = pf_alloc(PF_TRIAL_FILE_BYTES);
     ssize_t  bytes = file ? pread(fd, file, PF_TRIAL_FILE_BYTES, 0) : -1;
@@ -95,15 +98,24 @@ static bool find_crash(int fd, note *out)
     return found;
 }
 
+static bool find_crash(int fd, note *out)
+{
+    return find_trial(fd, out) && out->signal;
+}
+
 static pf_status settle(note *n, pf_timing_store *store, pf_err *err)
 {
     pf_timing_entry *candidate = &n->candidate.entries[0];
-    const char      *name = sigabbrev_np(n->signal);
+    bool             stood_still = n->signal == PF_TRIAL_STOOD_STILL;
+    const char      *name = stood_still ? NULL : sigabbrev_np((int)n->signal);
 
-    candidate->status = PF_TIMING_FAILED;
+    candidate->status = stood_still ? PF_TIMING_TIMEOUT : PF_TIMING_FAILED;
     candidate->wall_ns = pf_clock_wall_ns();
-    snprintf(candidate->reason, sizeof candidate->reason, "a build that tried it died of SIG%s", name ? name : "?");
-    pf_log(PF_LOG_WARN, "timing", "crashed tactic=%s tuning=\"%s\" reason=\"%s\": it is left out", candidate->tactic,
+    if (stood_still)
+        snprintf(candidate->reason, sizeof candidate->reason, "a build that tried it stood still and was ended");
+    else
+        snprintf(candidate->reason, sizeof candidate->reason, "a build that tried it died of SIG%s", name ? name : "?");
+    pf_log(PF_LOG_WARN, "timing", "left_out tactic=%s tuning=\"%s\" reason=\"%s\"", candidate->tactic,
            candidate->tuning, candidate->reason);
     return store->merge(store, n->class_text, n->problem_text, &n->candidate, err);
 }
@@ -121,6 +133,31 @@ static DIR *open_trials(const char *folder)
     return pf_path_join(folder, PF_TRIAL_FOLDER, path, sizeof path, NULL) ? NULL : opendir(path);
 }
 
+bool pf_trial_blame(const char *folder, pid_t pid, int64_t least_ns)
+{
+    DIR     *dir = open_trials(folder);
+    uint32_t stood_still = htole32(PF_TRIAL_STOOD_STILL);
+    char     name[32] = "";
+    note     n = {0};
+    int64_t  age_ns = 0;
+    int      fd = -1;
+    bool     blamed = false;
+
+    snprintf(name, sizeof name, "%ld", (long)pid);
+    if (dir)
+        fd = take_file(dirfd(dir), name, O_RDWR);
+    if (fd >= 0 && find_trial(fd, &n) && !n.signal) {
+        age_ns = pf_clock_ns() - n.since_ns;
+        blamed = age_ns >= least_ns && pwrite(fd, &stood_still, sizeof stood_still, PF_TRIAL_SIGNAL_AT) > 0;
+    }
+    note_clear(&n);
+    if (fd >= 0)
+        close(fd);
+    if (dir)
+        closedir(dir);
+    return blamed;
+}
+
 bool pf_trial_crashed(const char *folder, pid_t pid)
 {
     DIR           *dir = open_trials(folder);
@@ -130,7 +167,7 @@ bool pf_trial_crashed(const char *folder, pid_t pid)
     while (dir && !crashed && (entry = readdir(dir)) != NULL) {
         note n = {0};
         int  fd = is_trial(entry->d_name) && (!pid || strtol(entry->d_name, NULL, 10) == (long)pid)
-                      ? take_file(dirfd(dir), entry->d_name) : -1;
+                      ? take_file(dirfd(dir), entry->d_name, O_RDONLY) : -1;
 
         crashed = fd >= 0 && find_crash(fd, &n);
         note_clear(&n);
@@ -150,7 +187,7 @@ pf_status pf_trial_settle(const char *folder, pf_timing_store *store, pf_err *er
 
     while (dir && !status && (entry = readdir(dir)) != NULL) {
         note n = {0};
-        int  fd = is_trial(entry->d_name) ? take_file(dirfd(dir), entry->d_name) : -1;
+        int  fd = is_trial(entry->d_name) ? take_file(dirfd(dir), entry->d_name, O_RDONLY) : -1;
 
         if (fd >= 0 && find_crash(fd, &n))
             status = settle(&n, store, err);

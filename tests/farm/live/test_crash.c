@@ -1,11 +1,13 @@
-/* A vendor's library that crashes: the build dies with it, and the next attempt does without that candidate. */
+/* A vendor's library that crashes or hangs: the build dies of it, and the next attempt does without that candidate. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "builder-agent/timing_home.h"
 #include "tests/client/tiny_model.h"
 #include "tests/farm/live/live.h"
 
@@ -74,6 +76,28 @@ static void the_farm_knows_what_crashed(void **state)
     pf_buf_clear(&file);
 }
 
+/* The build is ended by who waits for it, be it the agent after a quarter of an hour. */
+static void what_hangs_is_left_out(void **state)
+{
+    json_t *answer = NULL;
+    char    text[24];
+    pf_buf  file = {0};
+
+    (void)state;
+    tiny_model_deep(program_path("other.onnx"), 3, 26);
+    test_ok(pf_file_write(test_path("budget"), "h", 1, NULL), NULL);
+    answer = LIVE_JSON(&farm, 0, "submit", "other.onnx", "--gpu", "cpu");
+    snprintf(text, sizeof text, "%lld", (long long)live_number(live_job(answer), "job_id"));
+    json_decref(answer);
+    pf_clock_sleep_ns(PF_TIMING_STOOD_STILL_NS + 10 * PF_NS_PER_S);
+    json_decref(LIVE_JSON(&farm, 0, "cancel", text));
+    json_decref(LIVE_JSON(&farm, 0, "submit", "other.onnx", "--gpu", "cpu", "--wait"));
+    json_decref(LIVE_JSON(&farm, 0, "cache", "export", "hung.pft", "--farm", farm.url));
+    test_ok(pf_file_read(program_path("hung.pft"), 1 << 24, &file, NULL), NULL);
+    assert_int_equal(count_of("a build that tried it stood still and was ended", &file), 1);
+    pf_buf_clear(&file);
+}
+
 /* The same without a farm: the user builds again. */
 static void a_build_says_what_crashed_it(void **state)
 {
@@ -100,6 +124,7 @@ int main(void)
         cmocka_unit_test(what_crashes_is_left_out_and_charged_to_nobody),
         cmocka_unit_test(the_farm_knows_what_crashed),
         cmocka_unit_test(a_build_says_what_crashed_it),
+        cmocka_unit_test(what_hangs_is_left_out),
     };
 
     return cmocka_run_group_tests(tests, set_up, live_end);

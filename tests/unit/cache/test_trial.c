@@ -155,6 +155,37 @@ static void nor_for_what_another_process_sends(void **state)
     is_not_blamed(pid, SIGSEGV);
 }
 
+/* By who ended it: for that alone which it had been trying for long. */
+static void who_stood_still_may_be_blamed(void **state)
+{
+    pf_timing_record record = {0};
+    pid_t            pid = try(stopping, false);
+
+    (void)state;
+    assert_false(pf_trial_blame(test_path("cache"), pid, 0));           /* it lives */
+    kill(pid, SIGKILL);
+    died_of(pid, SIGKILL);
+    assert_false(pf_trial_blame(test_path("cache"), pid, INT64_C(3600) * 1000000000));
+    assert_false(pf_trial_crashed(test_path("cache"), pid));
+    assert_true(pf_trial_blame(test_path("cache"), pid, 0));
+    assert_true(pf_trial_crashed(test_path("cache"), pid));
+    assert_int_equal(settle(&record), 1);
+    assert_int_equal(record.entries[0].status, PF_TIMING_TIMEOUT);
+    assert_non_null(strstr(record.entries[0].reason, "stood still"));
+    pf_timing_record_clear(&record);
+}
+
+static void but_not_for_what_is_over(void **state)
+{
+    pid_t pid = try(stopping, true);
+
+    (void)state;
+    kill(pid, SIGKILL);
+    died_of(pid, SIGKILL);
+    assert_false(pf_trial_blame(test_path("cache"), pid, 0));
+    assert_false(pf_trial_blame(test_path("cache"), getpid(), 0));      /* which tried nothing */
+}
+
 static void nor_for_what_came_later(void **state)
 {
     (void)state;
@@ -195,7 +226,7 @@ static void nothing_is_left_when_all_goes_well(void **state)
 /* A byte of the note's head or of what it says is another one. */
 static void a_damaged_note_blames_nobody(void **state)
 {
-    static const int bytes[] = {0, 4, 16, 17, 20, 23, 24, 31, 32, 33, 40, 45, 60, 90};
+    static const int bytes[] = {0, 4, 24, 25, 28, 31, 32, 39, 40, 41, 48, 53, 68, 98};
 
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         pf_timing_record record = {0};
@@ -243,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup(who_is_killed_is_not, start_empty),
         cmocka_unit_test_setup(nor_for_what_another_process_sends, start_empty),
         cmocka_unit_test_setup(nor_for_what_came_later, start_empty),
+        cmocka_unit_test_setup(who_stood_still_may_be_blamed, start_empty),
+        cmocka_unit_test_setup(but_not_for_what_is_over, start_empty),
         cmocka_unit_test_setup(what_is_tried_now_is_left_alone, start_empty),
         cmocka_unit_test_setup(nothing_is_left_when_all_goes_well, start_empty),
         cmocka_unit_test_setup(a_damaged_note_blames_nobody, start_empty),
