@@ -45,6 +45,21 @@ static void refused(const char *first, const char *second, const char *expected)
     assert_string_equal(err.msg, expected);
 }
 
+static void bounds_are_taken_too(void **state)
+{
+    static const char *const numbers[] = {"1", "100"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        pf_args *args = parse_ok((const char *const[]){"verb", "--iterations", numbers[i], NULL});
+
+        assert_string_equal(pf_args_text(args, "iterations"), numbers[i]);
+        pf_args_free(args);
+    }
+    refused("--iterations", "0", "--iterations takes a number from 1 to 100, not 0");
+    refused("--iterations", "101", "--iterations takes a number from 1 to 100, not 101");
+}
+
 static void all_forms_are_taken(void **state)
 {
     const char *const words[] = {"verb", "model", "--output", "a", "--min-shapes=x:1x2", "--fp16", "-i", "a=1", "-ib=2",
@@ -161,6 +176,7 @@ static void distances_are_edits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bounds_are_taken_too),
         cmocka_unit_test(all_forms_are_taken),
         cmocka_unit_test(what_is_not_given_has_its_fallback),
         cmocka_unit_test(the_last_one_counts),
