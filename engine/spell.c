@@ -211,6 +211,11 @@ static pf_status spell_node(pass *p, pf_node_id id, bool *changed, pf_err *err)
     return st;
 }
 
+static bool is_better(const pf_graph *graph, const pf_node *node)
+{
+    return pf_spell_adds_nothing(graph, node) || pf_spell_reduces_lines(graph, node);
+}
+
 static pf_status sweep(pass *p, bool *changed, pf_err *err)
 {
     uint32_t  count = p->graph->node_count;
@@ -218,7 +223,7 @@ static pf_status sweep(pass *p, bool *changed, pf_err *err)
 
     for (pf_node_id id = 0; id < count && !st; id++)
         if (p->graph->nodes[id].live && spellings[p->graph->nodes[id].op] &&
-            (pf_spell_is_better(p->graph, &p->graph->nodes[id]) || !is_taken(p, id)))
+            (is_better(p->graph, &p->graph->nodes[id]) || !is_taken(p, id)))
             st = spell_node(p, id, changed, err);
     pf_graph_remove_dead(p->graph);
     return st ? st : pf_graph_infer(p->graph, err);

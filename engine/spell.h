@@ -12,9 +12,12 @@
 pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profile *profile,
                        const pf_region_rules *rules, pf_err *err);
 
-/* Is the op written out though some tactic takes it?  A product over a dim of one has nothing to add up: as a
-   multiplication that broadcasts it is one kernel with what is pointwise round it. */
-bool pf_spell_is_better(const pf_graph *graph, const pf_node *node);
+/* Ops that are written out though some tactic takes them.
+   A product over a dim of one has nothing to add up: as a multiplication that broadcasts it is one kernel with what is
+   pointwise round it. */
+bool pf_spell_adds_nothing(const pf_graph *graph, const pf_node *node);
+/* A reduction along the last dim of what a convolution made: where channels are last in memory it is along columns. */
+bool pf_spell_reduces_lines(const pf_graph *graph, const pf_node *node);
 
 /* What is pointwise, and norms of channels, go in front of a reshape of an image's places that was left behind what was
    written out. */
@@ -51,6 +54,6 @@ pf_spelling pf_spell_attention, pf_spell_matmul, pf_spell_conv, pf_spell_conv_tr
     pf_spell_channel_norm, pf_spell_depth_to_space, pf_spell_space_to_depth, pf_spell_quantize, pf_spell_dequantize,
     pf_spell_dynamic_quantize, pf_spell_matmul_integer, pf_spell_hardmax, pf_spell_lp_norm,
     pf_spell_mean_variance_norm, pf_spell_lrn, pf_spell_concat, pf_spell_dim_values, pf_spell_reduce_op,
-    pf_spell_one_hot, pf_spell_batch_norm, pf_spell_resize, pf_spell_rotary_embedding;
+    pf_spell_one_hot, pf_spell_lines, pf_spell_batch_norm, pf_spell_resize, pf_spell_rotary_embedding;
 
 #endif

@@ -167,7 +167,7 @@ static pf_value_id turned(pf_speller *s, pf_value_id x)
     return pf_spell_reshape(s, x, shape.rank, shape.dim);
 }
 
-bool pf_spell_is_better(const pf_graph *graph, const pf_node *node)
+bool pf_spell_adds_nothing(const pf_graph *graph, const pf_node *node)
 {
     const pf_matmul_attrs *attrs = node->attrs;
     const pf_shape        *a = NULL, *b = NULL;
@@ -189,7 +189,7 @@ void pf_spell_matmul(pf_speller *s, const pf_node *node, pf_value_id *out)
 
     if (!pf_dtype_is_float(pf_spell_dtype(s, in[0])))
         return;
-    if (pf_spell_is_better(s->graph, node)) {
+    if (pf_spell_adds_nothing(s->graph, node)) {
         in[0] = attrs->trans_a ? turned(s, in[0]) : in[0];
         in[1] = attrs->trans_b ? turned(s, in[1]) : in[1];
         out[0] = pf_spell_binary(s, PF_OP_MUL, in[0], in[1]);

@@ -218,6 +218,10 @@ void pf_spell_reduce_op(pf_speller *s, const pf_node *node, pf_value_id *out)
     pf_dtype               dtype = pf_spell_dtype(s, node->in[0]);
     pf_value_id            x = PF_NONE, most = PF_NONE, y = PF_NONE;
 
+    if (pf_spell_reduces_lines(s->graph, node)) {
+        pf_spell_lines(s, node, out);
+        return;
+    }
     if (attrs->mode != PF_REDUCE_LOG_SUM_EXP || !pf_dtype_is_float(dtype) || attrs->axes.count == 0)
         return;
     x = pf_spell_cast(s, node->in[0], PF_F32);

@@ -6,7 +6,7 @@
 #include "engine/ops/attrs.h"
 #include "engine/spell.h"
 
-enum { GROUPS_MAX = 64 };
+enum { GROUPS_MAX = 64, LINES_DEPTH = 8 };
 
 /* [N,C,L] as [N,C,1,L] */
 static pf_value_id widened(pf_speller *s, pf_value_id x)
@@ -306,6 +306,41 @@ void pf_spell_channel_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
     y = pf_spell_reshape(s, node->in[0], 4, dim);
     y = pf_spell_node(s, node->op, (pf_value_id[]){ y, node->in[1], node->in[2] }, 3, node->attrs);
     out[0] = pf_spell_reshape(s, y, x.rank, x.dim);
+}
+
+/* ---- Reductions along one dim of an image */
+
+static bool is_made_by_conv(const pf_graph *graph, pf_value_id value, int depth)
+{
+    pf_node_id     producer = graph->values[value].producer;
+    const pf_node *node = producer == PF_NONE ? NULL : &graph->nodes[producer];
+
+    if (!node || depth == 0)
+        return false;
+    for (uint32_t i = 0; pf_op_is_pointwise(node->op) && i < node->in_count; i++)
+        if (node->in[i] != PF_NONE && is_made_by_conv(graph, node->in[i], depth - 1))
+            return true;
+    return node->op == PF_OP_CONV;
+}
+
+bool pf_spell_reduces_lines(const pf_graph *graph, const pf_node *node)
+{
+    const pf_reduce_attrs *attrs = node->attrs;
+
+    return node->op == PF_OP_REDUCE && attrs->mode != PF_REDUCE_LOG_SUM_EXP && attrs->axes.count == 1 &&
+           attrs->axes.at[0] == 3 && graph->values[node->in[0]].shape.rank == 4 &&
+           pf_dtype_is_float(graph->values[node->in[0]].dtype) && is_made_by_conv(graph, node->in[0], LINES_DEPTH);
+}
+
+/* Turned so that channels are last, which moves nothing where they are so in memory, and back. */
+void pf_spell_lines(pf_speller *s, const pf_node *node, pf_value_id *out)
+{
+    const pf_reduce_attrs *attrs = node->attrs;
+    const pf_shape         shape = s->graph->values[node->out[0]].shape;
+    pf_value_id            y = pf_spell_transpose(s, node->in[0], (int64_t[]){ 0, 2, 3, 1 });
+
+    y = pf_spell_reduce(s, attrs->mode, y, &(pf_ints){ 1, { 2 } });
+    out[0] = pf_spell_reshape(s, pf_spell_transpose(s, y, (int64_t[]){ 0, 3, 1, 2 }), shape.rank, shape.dim);
 }
 
 /* ---- Channels and pixels */

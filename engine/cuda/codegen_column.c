@@ -57,17 +57,18 @@ static pf_layout layout_of(const column_form *form, int rank)
     return form->image && rank == 4 ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
 }
 
-/* Layouts are those of memory: where images are pooled they lie channels-last, anything else linear. A result of one
-   pixel may count as either. */
+/* Layouts are those of memory: where images are pooled they lie channels-last, anything else is written linear, and
+   read wherever its elements lie. A result of one pixel may count as either. */
 static const char *check_values(const pf_problem *p, const column_form *form)
 {
     const pf_graph *graph = p->graph;
     const pf_shape *result = &pf_graph_value(graph, form->node->out[0])->shape;
 
     for (uint32_t i = 0; i < graph->input_count; i++) {
-        int rank = pf_graph_value(graph, graph->inputs[i])->shape.rank;
+        int  rank = pf_graph_value(graph, graph->inputs[i])->shape.rank;
+        bool reads = !form->image && !p->in_constant[i] && p->in_layout[i] == PF_LAYOUT_CHANNELS_LAST;
 
-        if (p->in_layout[i] != layout_of(form, p->in_constant[i] ? 0 : rank)) return "layout";
+        if (!reads && p->in_layout[i] != layout_of(form, p->in_constant[i] ? 0 : rank)) return "layout";
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const pf_value *out = pf_graph_value(graph, graph->outputs[i]);

@@ -371,7 +371,20 @@ static void long_rows_are_shared(void **state)
     pf_problem_free(problem);
 }
 
+#define TURNED_LINES "%0 = input f16 [1,64,1024,16]\n%1 = transpose(%0) perm=[0,2,3,1]\n" \
+                     "%2 = reduce(%1) mode=max axes=[2] keepdims=1\noutput %2\n"
 #define PRODUCT(rows) "%0 = input f16 [" rows ",256]\n%1 = input f16 [256,192]\n%2 = matmul(%0, %1)\noutput %2\n"
+
+/* What lies with its channels last is read so, whatever it is turned to. */
+static void columns_are_read_where_they_lie(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    assert_true(count_tunings("nvrtc_column", device, "in=nhwc out=linear", TURNED_LINES, 2) > 1);
+}
 
 /* Products of many rows are for warp groups; of few rows both kernels are tried, and with more effort all are. */
 static void two_tunings_stand_behind_warp_groups(void **state)
@@ -397,6 +410,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(small_loops_have_small_blocks),
         cmocka_unit_test(slow_epilogues_are_kernels_of_their_own),
         cmocka_unit_test(long_rows_are_shared),
+        cmocka_unit_test(columns_are_read_where_they_lie),
         cmocka_unit_test(two_tunings_stand_behind_warp_groups),
     };
 

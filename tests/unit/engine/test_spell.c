@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/op.h"
+#include "engine/ops/attrs.h"
 #include "engine/oracle.h"
 #include "engine/spell.h"
 #include "tests/ops/samples.h"
@@ -106,6 +107,26 @@ static void what_follows_a_convolution_can_join_it(void **state)
     pf_graph_free(graph);
 }
 
+/* Channels are last where a convolution made them, so that its lines are reduced along columns. */
+static void lines_are_reduced_behind_channels(void **state)
+{
+    pf_device              nothing = { .kind = PF_DEVICE_CUDA, .name = "nothing" };
+    pf_graph              *graph = NULL;
+    pf_profile             profile = { 0 };
+    const pf_reduce_attrs *attrs = NULL;
+    pf_err                 err = { 0 };
+
+    (void)state;
+    test_ok(pf_graph_parse("graph \"\"\n%0 = input f32 [2,16,20,12]\n%1 = input f32 [32,16,1,1]\n"
+                           "%2 = conv(%0, %1) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%3 = relu(%2)\n"
+                           "%4 = reduce(%3) mode=max axes=[3]\noutput %4\n", &graph, &err), &err);
+    test_ok(pf_spell_out(graph, &nothing, &profile, &(pf_region_rules){ 0 }, &err), &err);
+    assert_int_not_equal(find_op(graph, PF_OP_REDUCE), PF_NONE);
+    attrs = graph->nodes[find_op(graph, PF_OP_REDUCE)].attrs;
+    assert_int_equal(attrs->axes.at[0], 2);
+    pf_graph_free(graph);
+}
+
 /* A gate of one place, itself made by a convolution, in front of or behind what it gates: only what has all places
    says how they are cut. */
 static void gates_are_broadcast_still(void **state)
@@ -194,7 +215,8 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same),
                                         cmocka_unit_test(what_the_host_ran_is_written_out),
                                         cmocka_unit_test(what_follows_a_convolution_can_join_it),
-                                        cmocka_unit_test(gates_are_broadcast_still) };
+                                        cmocka_unit_test(gates_are_broadcast_still),
+                                        cmocka_unit_test(lines_are_reduced_behind_channels) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
