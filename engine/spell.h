@@ -1,6 +1,6 @@
 /* Ops that no tactic of a device takes, written out as others that some take: attention as products and a softmax, a
-   convolution over one dim as one over two, a number's quantization as arithmetic.  Asked once the network is rewritten
-   and lowered, so that whole ops have the first word.
+   convolution over one dim as one over two, a number's quantization as arithmetic; and a few that are better so.  Asked
+   once the network is rewritten and lowered, so that whole ops have the first word.
    Only where the reference is no tactic of the device itself: on the host nothing is gained. */
 #ifndef PF_ENGINE_SPELL_H
 #define PF_ENGINE_SPELL_H
