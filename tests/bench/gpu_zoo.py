@@ -50,7 +50,7 @@ def make(case):
 
 
 def export(case, folder):
-    """The model, and the module and its inputs beside it; attempts both exporters."""
+    """The model, and the module and its inputs beside it; attempts the recipe's exporters."""
     import torch
     from zoo_export import EXPORTERS
     torch.set_num_threads(2)
@@ -61,7 +61,7 @@ def export(case, folder):
         made = make(case)
         with contextlib.suppress(Exception):        # some cannot be stored: they are made again
             torch.save((made.module, made.inputs, made.axes), path + ".module")
-        for exporter in ("script", "dynamo"):
+        for exporter in made.exporters:
             try:
                 EXPORTERS[exporter](made, path + ".part")
                 os.rename(path + ".part", path)

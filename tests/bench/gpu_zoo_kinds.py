@@ -349,7 +349,7 @@ def forecast(batch):
     config = transformers.PatchTSTConfig(num_input_channels=7, context_length=512, patch_length=16, patch_stride=16, prediction_length=96, d_model=128,
                                          num_hidden_layers=3, num_attention_heads=16, ffn_dim=512)
     module = transformers.PatchTSTForPrediction(config)
-    return Recipe(Logits(module, ("past_values",), ("prediction_outputs",)), {"past_values": torch.randn(batch, 512, 7)})
+    return Recipe(Logits(module, ("past_values",), ("prediction_outputs",)), {"past_values": torch.randn(batch, 512, 7)}, exporters=("dynamo",))
 
 
 class Gated(nn.Module):
