@@ -90,7 +90,7 @@ static void say_time(pf_call *call, const char *name, int64_t wall_ns)
     struct tm when = {0};
     char      text[32] = "";
 
-    if (wall_ns && localtime_r(&seconds, &when) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &when))
+    if (wall_ns && localtime_r(&seconds, &when) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %z", &when))
         pf_say(call, "  %-12s %s\n", name, text);
 }
 

@@ -2,6 +2,7 @@
    refused. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -341,6 +342,20 @@ static void the_list_and_the_agents_show_what_was_done(void **state)
     json_decref(agents);
 }
 
+/* A farm's users may be anywhere, and its logs are in UTC. */
+static void times_tell_their_zone(void **state)
+{
+    run status = {0};
+
+    (void)state;
+    setenv("TZ", "JST-9", 1);
+    status = RUN("status", "1", "--farm", farm.url);
+    unsetenv("TZ");
+    ended_with(&status, 0);
+    assert_non_null(strstr(status.out, " +0900\n"));
+    program_clear(&status);
+}
+
 /* A finished job and a well agent have nothing in the last column. */
 static void tables_have_no_blanks_at_their_lines_ends(void **state)
 {
@@ -384,6 +399,7 @@ int main(void)
         cmocka_unit_test(another_key_does_not_open_the_farm),
         cmocka_unit_test(the_list_and_the_agents_show_what_was_done),
         cmocka_unit_test(tables_have_no_blanks_at_their_lines_ends),
+        cmocka_unit_test(times_tell_their_zone),
         cmocka_unit_test(a_drained_agent_ends),
     };
 
