@@ -112,7 +112,9 @@ static bool take_options(int argc, char **argv, options *o)
 
 int main(int argc, char **argv)
 {
-    options o = { .device = "cuda:0", .effort = "0", .pattern = "*", .processes = sysconf(_SC_NPROCESSORS_ONLN) };
+    long    cores = sysconf(_SC_NPROCESSORS_ONLN);
+    options o = { .device = "cuda:0", .effort = "0", .pattern = "*",
+                  .processes = cores < PROCESSES_MAX ? cores : PROCESSES_MAX };
     size_t  bytes = op_sample_count * PRECISIONS * sizeof(result);
     result *results = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
