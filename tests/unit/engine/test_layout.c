@@ -125,6 +125,21 @@ static void same_bytes_tells_the_truth(void **state)
     }
 }
 
+/* Of few dims every kind is one, but not every pitch. */
+static void another_pitch_is_other_bytes(void **state)
+{
+    const pf_shape  row = { .rank = 2, .dim = { 2, 16 } }, image = { .rank = 4, .dim = { 1, 16, 3, 2 } };
+    const pf_layout wide = pf_layout_pitched(PF_LAYOUT_LINEAR, 32), wider = pf_layout_pitched(PF_LAYOUT_LINEAR, 48);
+
+    (void)state;
+    assert_true(pf_layout_same_bytes(PF_LAYOUT_LINEAR, PF_LAYOUT_CHANNELS_LAST, &row));
+    assert_true(pf_layout_same_bytes(wide, pf_layout_pitched(PF_LAYOUT_CHANNELS_LAST, 32), &row));
+    assert_false(pf_layout_same_bytes(PF_LAYOUT_LINEAR, wide, &row));
+    assert_false(pf_layout_same_bytes(wide, wider, &row));
+    assert_true(pf_layout_same_bytes(wide, wide, &image));
+    assert_false(pf_layout_same_bytes(PF_LAYOUT_LINEAR, wide, &image));
+}
+
 /* Is the slice of the whole, laid out on its own, to be found in the whole where pf_layout_part says, and nowhere when
    it says so? */
 static void check_part(pf_layout layout, const pf_tensor *t, int32_t axis, int64_t start, int64_t count)
@@ -313,6 +328,7 @@ int main(void)
         cmocka_unit_test(parts_lie_where_they_should),
         cmocka_unit_test(parts_are_found), cmocka_unit_test(bytes_count_padding),
         cmocka_unit_test(elements_lie_where_strides_say), cmocka_unit_test(same_bytes_tells_the_truth),
+        cmocka_unit_test(another_pitch_is_other_bytes),
         cmocka_unit_test(channels_lie_in_wider_values),
         cmocka_unit_test(channels_are_refused),
         cmocka_unit_test(pitches_have_names),
