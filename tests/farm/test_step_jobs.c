@@ -532,6 +532,7 @@ static void who_submits_what_is_being_cancelled_gets_a_job_of_his_own(void **sta
     deliver(r, AGENT_1, &again, "plan");
     assert_int_equal(rig_state(r, other), COMMITTED);
     assert_int_equal(rig_state(r, job), CANCELLED);
+    pf_message_clear(&again.message);
     pf_message_clear(&lease.message);
 }
 
