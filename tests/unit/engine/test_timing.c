@@ -176,7 +176,8 @@ static void each_kind_gets_its_status(void **state)
     right = entry_of(&record, "copies", "t0");
     assert_int_equal(right->status, PF_TIMED);
     assert_int_equal(right->rev, 3);
-    assert_true(right->sample_count >= 3 && right->min_ns > 0 && right->min_ns <= right->median_ns);
+    /* three of them, where the machine does not keep it waiting for longer than its time */
+    assert_true(right->sample_count >= 1 && right->min_ns > 0 && right->min_ns <= right->median_ns);
     assert_int_equal(entry_of(&record, "is_wrong", "t1")->status, PF_TIMING_WRONG);
     assert_true(entry_of(&record, "is_wrong", "t1")->max_rel_error > 0.01);
     assert_int_equal(entry_of(&record, "overruns", "t2")->status, PF_TIMING_WRONG);
@@ -223,30 +224,7 @@ static bool stop(void *user)
     return (*(int *)user)-- > 0;
 }
 
-/* Of eight that take the same some are close to the best, and they are timed again where others lay, but for a device
-   that was disturbed. */
-static void the_close_are_timed_in_several_places(void **state)
-{
-    const pf_tactic *const tactics[] = { &copies_slowly, &copies_slowly, &copies_slowly, &copies_slowly,
-                                         &copies_slowly, &copies_slowly, &copies_slowly, &copies_slowly };
-    pf_timing_record       record = { 0 };
-    uint32_t               again = 0;
-
-    (void)state;
-    measure_at(4, tactics, 8, 0, &record);
-    for (uint32_t i = 0; i < record.count; i++) {
-        const pf_timing_entry *entry = &record.entries[i];
-
-        assert_true(entry->status == PF_TIMED || entry->status == PF_TIMING_DROPPED);
-        assert_true(entry->min_ns >= 100 * PF_NS_PER_US && entry->min_ns <= entry->median_ns);
-        assert_true(entry->sample_count <= 3 * pf_race_samples(4));
-        again += entry->contended || entry->sample_count > pf_race_samples(4);
-    }
-    assert_true(again >= 2);
-    pf_timing_record_clear(&record);
-}
-
-/* ---- On a device that captures, by a clock of its own */
+/* ---- On a device with a clock of its own, which captures or not */
 
 typedef struct captured { int64_t runs; } captured;
 
@@ -340,13 +318,13 @@ static pf_status prepare_loads(pf_device *d, const pf_problem *p, const char *tu
 static const pf_tactic loads = { .name = "loads", .rev = 1, .prepare = prepare_loads, .enqueue = load_and_copy };
 
 /* Three candidates of so long a run. */
-static void measure_on_card(int effort, int64_t each_ns, pf_timing_record *out)
+static void measure_by_device(bool captures_runs, int effort, int64_t each_ns, pf_timing_record *out)
 {
     const pf_tactic *const tactics[] = { &loads, &loads, &loads };
     const pf_device_ops   *whole = device->ops;
     pf_device_ops          ops = *whole;
 
-    ops.capture_begin = capture_begin;
+    ops.capture_begin = captures_runs ? capture_begin : NULL;
     ops.capture_end = capture_end;
     ops.graph_launch = graph_launch;
     ops.graph_free = graph_free;
@@ -368,25 +346,26 @@ static void captures_of_rivals_hold_equally_many_runs(void **state)
     pf_timing_record record = { 0 };
 
     (void)state;
-    measure_on_card(4, PF_NS_PER_US, &record);
+    measure_by_device(true, 4, PF_NS_PER_US, &record);
     assert_int_equal(captures, 3 * 5);
     assert_int_equal(least_runs, most_runs);
     pf_timing_record_clear(&record);
 }
 
-static void a_build_times_what_is_short_in_three_places(void **state)
+static void what_is_short_is_timed_in_several_places(void **state)
 {
-    static const struct { int64_t run_ns; int effort, places; } cases[] = {
-        { PF_NS_PER_US, 1, 1 }, { PF_NS_PER_US, 2, 3 }, { 12 * PF_NS_PER_US, 2, 1 }, { PF_NS_PER_US, 3, 3 },
-        { 12 * PF_NS_PER_US, 4, 5 },
+    static const struct { bool captures; int64_t run_ns; int effort, places; } cases[] = {
+        { true, PF_NS_PER_US, 1, 1 },  { true, PF_NS_PER_US, 2, 3 },       { true, 12 * PF_NS_PER_US, 2, 1 },
+        { true, PF_NS_PER_US, 3, 3 },  { true, 12 * PF_NS_PER_US, 4, 5 },
+        { false, PF_NS_PER_US, 2, 1 }, { false, 12 * PF_NS_PER_US, 4, 3 },
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pf_timing_record record = { 0 };
 
-        measure_on_card(cases[i].effort, cases[i].run_ns, &record);
-        assert_int_equal(captures, 3 * cases[i].places);
+        measure_by_device(cases[i].captures, cases[i].effort, cases[i].run_ns, &record);
+        assert_int_equal(captures, cases[i].captures ? 3 * cases[i].places : 0);
         assert_int_equal(moved, cases[i].places);
         for (uint32_t k = 0; k < record.count; k++) {
             assert_int_equal(record.entries[k].median_ns, cases[i].run_ns);
@@ -513,9 +492,8 @@ int main(void)
         cmocka_unit_test(each_kind_gets_its_status),
         cmocka_unit_test(the_slow_are_dropped),
         cmocka_unit_test(many_candidates_run_in_waves),
-        cmocka_unit_test(the_close_are_timed_in_several_places),
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
-        cmocka_unit_test(a_build_times_what_is_short_in_three_places),
+        cmocka_unit_test(what_is_short_is_timed_in_several_places),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(only_who_broke_the_device_is_noted),
         cmocka_unit_test(semantics_know_no_layouts),
