@@ -225,10 +225,18 @@ static void make_folder(void)
     test_ok(pf_file_write(test_path("model/w.bin"), weights, sizeof weights, &err), &err);
     test_ok(pf_file_write(test_path("model/sub/w.bin"), weights, sizeof weights, &err), &err);
     test_ok(pf_file_write(test_path("outside.bin"), weights, sizeof weights, &err), &err);
+    test_ok(pf_dir_make(test_path("other"), &err), &err);       /* as long a name */
+    test_ok(pf_dir_make(test_path("model2"), &err), &err);      /* the same beginning */
+    test_ok(pf_file_write(test_path("other/w.bin"), weights, sizeof weights, &err), &err);
+    test_ok(pf_file_write(test_path("model2/w.bin"), weights, sizeof weights, &err), &err);
+    unlink(test_path("model/other.bin"));
+    unlink(test_path("model/model2.bin"));
     unlink(test_path("model/link.bin"));
     unlink(test_path("model/inner.bin"));
     unlink(test_path("model/away"));
     assert_int_equal(symlink("../outside.bin", test_path("model/link.bin")), 0);
+    assert_int_equal(symlink("../other/w.bin", test_path("model/other.bin")), 0);
+    assert_int_equal(symlink("../model2/w.bin", test_path("model/model2.bin")), 0);
     assert_int_equal(symlink("sub/w.bin", test_path("model/inner.bin")), 0);
     assert_int_equal(symlink("..", test_path("model/away")), 0);
 }
@@ -268,6 +276,8 @@ static void test_external_refused(void **state)
     expect_external("location=/etc/passwd", PF_INVALID, "/etc/passwd");
     expect_external("location=.", PF_INVALID, "the model's folder itself");
     expect_external("location=link.bin", PF_INVALID, "link out of the model's folder");
+    expect_external("location=other.bin", PF_INVALID, "link out of the model's folder");
+    expect_external("location=model2.bin", PF_INVALID, "link out of the model's folder");
     expect_external("location=away/outside.bin", PF_INVALID, "link out of the model's folder");
     expect_external("location=none.bin", PF_NOT_FOUND, "none.bin is missing");
     expect_external("location=sub", PF_INVALID, "");
