@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/literal.h"
 #include "engine/ops/attrs.h"
 #include "tests/unit/engine/graphs.h"
 
@@ -112,6 +113,29 @@ static void test_round_trip(void **state)
         pf_buf_clear(&text);
         pf_graph_free(graph);
     }
+}
+
+static void test_every_byte_of_a_name(void **state)
+{
+    char        name[256] = "", *read = NULL;
+    pf_arena   *arena = pf_arena_new();
+    const char *text = NULL;
+    pf_buf      printed;
+    pf_err      err = { 0 };
+
+    (void)state;
+    for (int i = 1; i < 256; i++)
+        name[i - 1] = (char)i;
+    pf_buf_init(&printed, 4096);
+    pf_literal_put_string(name, &printed);
+    pf_buf_put_u8(&printed, 0);
+    text = (const char *)printed.data;
+    assert_null(strchr(text, '\n'));
+    test_ok(pf_literal_read_string(arena, &text, &read, &err), &err);
+    assert_string_equal(read, name);
+    assert_int_equal(*text, 0);
+    pf_buf_clear(&printed);
+    pf_arena_free(arena);
 }
 
 static void test_names(void **state)
@@ -251,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_every_byte_of_a_name),
         cmocka_unit_test(test_equal_computations),
         cmocka_unit_test(test_large_constants), cmocka_unit_test(test_refuses), cmocka_unit_test(test_damage),
     };
