@@ -105,6 +105,8 @@ static const char *operand_declines(const pf_problem *p, const pf_epilogue *chai
 
     if (operand->dtype != PF_F32)
         return "an operand of the epilogue is not f32";
+    if (input == UINT32_MAX && !operand->is_constant)
+        return "an operand of the epilogue is computed beside it";
     if (item->operand_first && item->op == PF_OP_DIV)
         return "the epilogue divides by the result";
     if (spread == PF_SPREAD_OTHER)
