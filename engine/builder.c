@@ -40,6 +40,8 @@ typedef struct building {
     pf_digest          model, key;     /* of the network, and of the plan that is built */
     pf_bans            bans;            /* candidates that the check found wrong, now or in an earlier build */
     uint32_t           banned;          /* now */
+    bool               in_doubt;        /* choices turned out wrong twice: nothing is refined before all is right */
+    bool               unrefined;       /* because of that */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
     pf_oracle          known;           /* of original at the usual shapes, where care was decided by it, or empty */
 } building;
@@ -265,6 +267,7 @@ static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
 static pf_status write_plan(building *b, pf_err *err)
 {
     pf_refinement refinement = { 0 };
+    bool          refines = false;
     pf_status     st = pf_progress_phase(&b->progress, PF_PHASE_PACK, err);
 
     if (!st)
@@ -275,7 +278,9 @@ static pf_status write_plan(building *b, pf_err *err)
         pf_refine_apply(&refinement, &b->draft);
         st = write_draft(b, b->search.candidates_timed || !refinement.known, err);
     }
-    if (!st && !refinement.known && !pf_config_bool(b->config, PF_CONFIG_replay))
+    refines = !st && !refinement.known && !pf_config_bool(b->config, PF_CONFIG_replay);
+    b->unrefined = refines && b->in_doubt;
+    if (refines && !b->in_doubt)
         st = refine(b, &refinement, err);
     if (!refinement.known)
         give_memory_back(b);
@@ -420,11 +425,13 @@ static pf_status build_with_others(building *b, pf_err *err)
 {
     pf_status st = build_once(b, err);
 
-    for (int i = 1; st && i < BUILDS_MOST && ban_blamed(b, err); i++) {
+    for (int i = 1; i < BUILDS_MOST && (st ? ban_blamed(b, err) : b->unrefined); i++) {
         pf_err_clear(err);
+        b->in_doubt = st && i > 1;
         start_over(b);
         st = build_once(b, err);
     }
+    b->in_doubt = false;
     return st;
 }
 

@@ -30,6 +30,18 @@ static pf_status one_tuning(const pf_device *device, const pf_problem *p, int ef
     return pf_tuning_add(out, err, "only");
 }
 
+/* All of them fail, one after the other. */
+static pf_status five_tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out,
+                              pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    (void)device, (void)p, (void)effort;
+    for (int i = 1; i <= 5 && !st; i++)
+        st = pf_tuning_add(out, err, "n=%d", i);
+    return st;
+}
+
 /* Right, but for what goes wrong. */
 static void hardmax(const float *x, float *y, int length)
 {
@@ -104,7 +116,8 @@ static pf_status save_word(const pf_step *step, pf_buf *out, pf_err *err)
     } \
     static const pf_tactic tactic_name = { \
         .name = #tactic_name, .rev = 1, .needs = PF_CAP_CPU, .declines = declines_##tactic_name, \
-        .tunings = one_tuning, .prepare = prepare_##tactic_name, .enqueue = run_##tactic_name, \
+        .tunings = way == WRONG_IF_POSITIVE ? five_tunings : one_tuning, \
+        .prepare = prepare_##tactic_name, .enqueue = run_##tactic_name, \
         .save = way == NOT_LOADED ? save_word : NULL, \
     }
 TACTIC(fails_wrong, WRONG);

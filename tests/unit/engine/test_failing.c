@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +123,47 @@ static void with_all_timed_alone(void **state)
 {
     (void)state;
     build_twice("effort=1\n");
+}
+
+/* ---- What was refined */
+
+static uint32_t refined;
+static pf_status (*keep)(pf_timing_store *, const char *, const char *, const pf_timing_record *, pf_err *);
+
+static pf_status count_refined(pf_timing_store *store, const char *class_text, const char *problem_text,
+                               const pf_timing_record *entries, pf_err *err)
+{
+    refined += !strncmp(problem_text, "refined choices", strlen("refined choices"));
+    return keep(store, class_text, problem_text, entries, err);
+}
+
+/* Five candidates of a layer turn out wrong, one after the other: the network is tried with others after the first
+   choices, after those of the first ban, and when all is right. */
+static void with_others_tried_in_the_network(void **state)
+{
+    pf_timing_store *store = NULL;
+    pf_error_list   *notes = NULL;
+    pf_plan         *first = NULL, *second = NULL;
+    uint32_t         banned = 0;
+    pf_err           err = { 0 };
+
+    (void)state;
+    test_ok(pf_timing_store_memory(&store, &err), &err);
+    test_ok(pf_error_list_new(&notes, &err), &err);
+    keep = store->merge;
+    store->merge = count_refined;
+    refined = 0;
+    first = build("effort=2\n", store, notes, &banned);
+    assert_true(banned > 3);
+    assert_in_range(refined, 1, 3);
+    refined = 0;
+    second = build("effort=2\n", store, notes, &banned);
+    assert_int_equal(refined, 0);
+    assert_same_bytes(first, second);
+    pf_plan_free(first);
+    pf_plan_free(second);
+    pf_error_list_free(notes);
+    store->close(store);
 }
 
 /* A layer that only a failing tactic may compute: the build ends, and says which. */
@@ -247,6 +289,7 @@ int main(void)
         cmocka_unit_test(what_crashed_a_build_is_left_out_of_the_next),
         cmocka_unit_test(with_nothing_timed),
         cmocka_unit_test(with_all_timed_alone),
+        cmocka_unit_test(with_others_tried_in_the_network),
         cmocka_unit_test(without_another_the_layer_is_named),
     };
 
