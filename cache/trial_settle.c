@@ -158,46 +158,68 @@ bool pf_trial_blame(const char *folder, pid_t pid, int64_t least_ns)
     return blamed;
 }
 
-bool pf_trial_crashed(const char *folder, pid_t pid)
+/* What is done with the file of a process that is gone; crash: NULL when it did not crash. */
+typedef struct visitor {
+    pf_status (*visit)(void *user, int folder, const char *name, note *crash, pf_err *err);
+    void       *user;
+    pid_t       only;                   /* 0: all processes */
+} visitor;
+
+static pf_status visit_file(const visitor *v, int folder, const char *name, pf_err *err)
 {
-    DIR           *dir = open_trials(folder);
-    struct dirent *entry = NULL;
-    bool           crashed = false;
+    note      n = {0};
+    int       fd = take_file(folder, name, O_RDONLY);
+    pf_status status = PF_OK;
 
-    while (dir && !crashed && (entry = readdir(dir)) != NULL) {
-        note n = {0};
-        int  fd = is_trial(entry->d_name) && (!pid || strtol(entry->d_name, NULL, 10) == (long)pid)
-                      ? take_file(dirfd(dir), entry->d_name, O_RDONLY) : -1;
-
-        crashed = fd >= 0 && find_crash(fd, &n);
-        note_clear(&n);
-        if (fd >= 0)
-            close(fd);
-    }
-    if (dir)
-        closedir(dir);
-    return crashed;
+    if (fd < 0)
+        return PF_OK;
+    status = v->visit(v->user, folder, name, find_crash(fd, &n) ? &n : NULL, err);
+    note_clear(&n);
+    close(fd);
+    return status;
 }
 
-pf_status pf_trial_settle(const char *folder, pf_timing_store *store, pf_err *err)
+static pf_status visit_all(const visitor *v, const char *folder, pf_err *err)
 {
     DIR           *dir = open_trials(folder);
     struct dirent *entry = NULL;
     pf_status      status = PF_OK;
 
-    while (dir && !status && (entry = readdir(dir)) != NULL) {
-        note n = {0};
-        int  fd = is_trial(entry->d_name) ? take_file(dirfd(dir), entry->d_name, O_RDONLY) : -1;
-
-        if (fd >= 0 && find_crash(fd, &n))
-            status = settle(&n, store, err);
-        if (fd >= 0 && !status)
-            unlinkat(dirfd(dir), entry->d_name, 0);
-        note_clear(&n);
-        if (fd >= 0)
-            close(fd);
-    }
+    while (dir && !status && (entry = readdir(dir)) != NULL)
+        if (is_trial(entry->d_name) && (!v->only || strtol(entry->d_name, NULL, 10) == (long)v->only))
+            status = visit_file(v, dirfd(dir), entry->d_name, err);
     if (dir)
         closedir(dir);
     return status;
+}
+
+static pf_status note_crash(void *user, int folder, const char *name, note *crash, pf_err *err)
+{
+    bool *crashed = user;
+
+    (void)folder, (void)name, (void)err;
+    *crashed |= crash != NULL;
+    return PF_OK;
+}
+
+bool pf_trial_crashed(const char *folder, pid_t pid)
+{
+    bool crashed = false;
+
+    visit_all(&(visitor){note_crash, &crashed, pid}, folder, NULL);
+    return crashed;
+}
+
+static pf_status settle_file(void *user, int folder, const char *name, note *crash, pf_err *err)
+{
+    pf_status status = crash ? settle(crash, user, err) : PF_OK;
+
+    if (!status)
+        unlinkat(folder, name, 0);
+    return status;
+}
+
+pf_status pf_trial_settle(const char *folder, pf_timing_store *store, pf_err *err)
+{
+    return visit_all(&(visitor){settle_file, store, 0}, folder, err);
 }
