@@ -9,7 +9,7 @@
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
-enum { SWEEPS = 4, OUTPUTS_MAX = 4 };
+enum { SWEEPS = 4, OUTPUTS_MAX = 4, BEHIND_MOST = 8 };
 
 static pf_spelling *const spellings[PF_OP_COUNT] = {
     [PF_OP_ATTENTION] = pf_spell_attention,
@@ -37,6 +37,26 @@ static pf_spelling *const spellings[PF_OP_COUNT] = {
     [PF_OP_ROTARY_EMBEDDING] = pf_spell_rotary_embedding,
     [PF_OP_ONE_HOT] = pf_spell_one_hot,
 };
+
+/* ---- What a value is made by */
+
+static bool is_behind(const pf_graph *graph, pf_value_id value, bool (*is_source)(pf_op_kind), int depth)
+{
+    pf_node_id     producer = graph->values[value].producer;
+    const pf_node *node = producer == PF_NONE ? NULL : &graph->nodes[producer];
+
+    if (!node || depth == 0)
+        return false;
+    for (uint32_t i = 0; pf_op_is_pointwise(node->op) && i < node->in_count; i++)
+        if (node->in[i] != PF_NONE && is_behind(graph, node->in[i], is_source, depth - 1))
+            return true;
+    return is_source(node->op);
+}
+
+bool pf_spell_is_behind(const pf_graph *graph, pf_value_id value, bool (*is_source)(pf_op_kind op))
+{
+    return is_behind(graph, value, is_source, BEHIND_MOST);
+}
 
 /* ---- Nodes in the making */
 

@@ -19,6 +19,9 @@ bool pf_spell_adds_nothing(const pf_graph *graph, const pf_node *node);
 /* A reduction along the last dim of what a convolution made: where channels are last in memory it is along columns. */
 bool pf_spell_reduces_lines(const pf_graph *graph, const pf_node *node);
 
+/* Is value made by an op that is_source accepts, or by at most a few pointwise ops behind one? */
+bool pf_spell_is_behind(const pf_graph *graph, pf_value_id value, bool (*is_source)(pf_op_kind op));
+
 /* What is pointwise, and norms of channels, go in front of a reshape of an image's places that was left behind what was
    written out. */
 pf_status pf_spell_lift(pf_graph *graph, pf_err *err);

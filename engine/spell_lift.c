@@ -7,8 +7,9 @@
 #include "engine/rewrite.h"
 #include "engine/spell.h"
 
-enum { ROUNDS = 16, DEPTH = 8, INPUTS_MAX = 3 };
+enum { ROUNDS = 16, INPUTS_MAX = 3 };
 
+/* Ops that take pointwise ops along. */
 static bool is_anchor(pf_op_kind op)
 {
     return op == PF_OP_CONV || op == PF_OP_CONV_TRANSPOSE || op == PF_OP_INSTANCE_NORM || op == PF_OP_GROUP_NORM ||
@@ -27,20 +28,6 @@ static bool may_go(const pf_node *node)
            ((pf_op_is_pointwise(node->op) && node->op != PF_OP_CAST) || is_channel_norm(node));
 }
 
-/* By an op that takes pointwise ops along, or by those behind one. */
-static bool is_made_by_anchor(const pf_graph *graph, pf_value_id value, int depth)
-{
-    pf_node_id     producer = graph->values[value].producer;
-    const pf_node *node = producer == PF_NONE ? NULL : &graph->nodes[producer];
-
-    if (!node || depth == 0)
-        return false;
-    for (uint32_t i = 0; pf_op_is_pointwise(node->op) && i < node->in_count; i++)
-        if (node->in[i] != PF_NONE && is_made_by_anchor(graph, node->in[i], depth - 1))
-            return true;
-    return is_anchor(node->op);
-}
-
 /* What such a reshape makes `value` of, or several in a row do; PF_NONE when it is made otherwise. */
 static pf_value_id behind(const pf_graph *graph, pf_value_id value)
 {
@@ -55,7 +42,7 @@ static pf_value_id behind(const pf_graph *graph, pf_value_id value)
     in = &graph->values[from].shape;
     out = &graph->values[value].shape;
     return in->rank >= 3 && out->rank >= 3 && in->dim[0] == out->dim[0] && in->dim[1] == out->dim[1] &&
-                   is_made_by_anchor(graph, from, DEPTH)
+                   pf_spell_is_behind(graph, from, is_anchor)
                ? from
                : PF_NONE;
 }

@@ -6,7 +6,7 @@
 #include "engine/ops/attrs.h"
 #include "engine/spell.h"
 
-enum { GROUPS_MAX = 64, LINES_DEPTH = 8 };
+enum { GROUPS_MAX = 64 };
 
 /* [N,C,L] as [N,C,1,L] */
 static pf_value_id widened(pf_speller *s, pf_value_id x)
@@ -310,17 +310,9 @@ void pf_spell_channel_norm(pf_speller *s, const pf_node *node, pf_value_id *out)
 
 /* ---- Reductions along one dim of an image */
 
-static bool is_made_by_conv(const pf_graph *graph, pf_value_id value, int depth)
+static bool is_conv(pf_op_kind op)
 {
-    pf_node_id     producer = graph->values[value].producer;
-    const pf_node *node = producer == PF_NONE ? NULL : &graph->nodes[producer];
-
-    if (!node || depth == 0)
-        return false;
-    for (uint32_t i = 0; pf_op_is_pointwise(node->op) && i < node->in_count; i++)
-        if (node->in[i] != PF_NONE && is_made_by_conv(graph, node->in[i], depth - 1))
-            return true;
-    return node->op == PF_OP_CONV;
+    return op == PF_OP_CONV;
 }
 
 bool pf_spell_reduces_lines(const pf_graph *graph, const pf_node *node)
@@ -329,7 +321,7 @@ bool pf_spell_reduces_lines(const pf_graph *graph, const pf_node *node)
 
     return node->op == PF_OP_REDUCE && attrs->mode != PF_REDUCE_LOG_SUM_EXP && attrs->axes.count == 1 &&
            attrs->axes.at[0] == 3 && graph->values[node->in[0]].shape.rank == 4 &&
-           pf_dtype_is_float(graph->values[node->in[0]].dtype) && is_made_by_conv(graph, node->in[0], LINES_DEPTH);
+           pf_dtype_is_float(graph->values[node->in[0]].dtype) && pf_spell_is_behind(graph, node->in[0], is_conv);
 }
 
 /* Turned so that channels are last, which moves nothing where they are so in memory, and back. */
