@@ -282,7 +282,7 @@ static pf_status take_instance(pf_context *c, pf_err *err)
     pf_status    st = resolve_symbols(c, err);
 
     if (!st)
-        st = pf_instance_take(c->resident, c->bindings, &instance, err);
+        st = pf_instance_take(c->resident, c, c->bindings, &instance, err);
     if (!st)
         st = fit_arena(c, instance->memory.bytes, err);
     if (st) {
@@ -304,7 +304,7 @@ pf_status pf_context_memory_bytes(pf_context *c, size_t *bytes, pf_err *err)
 
     *bytes = 0;
     if (!st)
-        st = pf_instance_take(c->resident, c->bindings, &instance, err);
+        st = pf_instance_take(c->resident, c, c->bindings, &instance, err);
     if (!st)
         *bytes = instance->memory.bytes;
     pf_instance_drop(c->resident, instance);
@@ -433,7 +433,7 @@ static pf_status capture(pf_context *c, pf_err *err)
     if (!st)
         st = pf_device_capture(c->device, c->stream, enqueue_run, c, &graph, err);
     if (!st)
-        st = pf_instance_take(c->resident, c->bindings, &instance, err);
+        st = pf_instance_take(c->resident, c, c->bindings, &instance, err);
     if (st) {
         if (graph)
             c->device->ops->graph_free(c->device, graph);

@@ -208,6 +208,7 @@ static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const 
     m->instance->steps[s] = prepared;
     m->instance->ranked[s] = candidate;
     m->instance->capturable &= prepared->capturable;
+    m->instance->alone |= prepared->alone;
     return PF_OK;
 }
 

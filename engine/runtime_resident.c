@@ -173,12 +173,18 @@ void pf_resident_drop(pf_resident *resident)
 
 /* ---- Instances */
 
-static int find_instance(const pf_resident *resident, const int64_t *bindings)
+static bool may_use(const pf_instance *instance, const void *context)
+{
+    return !instance->alone || !instance->users || instance->owner == context;
+}
+
+static int find_instance(const pf_resident *resident, const void *context, const int64_t *bindings)
 {
     size_t bytes = resident->plan->symbol_count * sizeof *bindings;
 
     for (int i = 0; i < PF_INSTANCES_KEPT; i++)
-        if (resident->instances[i] && !memcmp(resident->instances[i]->bindings, bindings, bytes))
+        if (resident->instances[i] && !memcmp(resident->instances[i]->bindings, bindings, bytes) &&
+            may_use(resident->instances[i], context))
             return i;
     return -1;
 }
@@ -213,20 +219,22 @@ static pf_status add_instance(pf_resident *resident, const int64_t *bindings, pf
     return st;
 }
 
-pf_status pf_instance_take(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err)
+pf_status pf_instance_take(pf_resident *resident, const void *context, const int64_t *bindings, pf_instance **out,
+                           pf_err *err)
 {
     pf_status st = PF_OK;
     int       place = -1;
 
     *out = NULL;
     pthread_mutex_lock(&lock);
-    place = find_instance(resident, bindings);
+    place = find_instance(resident, context, bindings);
     if (place >= 0)
         *out = resident->instances[place];
     else
         st = add_instance(resident, bindings, out, err);
     if (!st) {
         (*out)->users++;
+        (*out)->owner = context;
         (*out)->used_at = ++resident->clock;
     }
     pthread_mutex_unlock(&lock);

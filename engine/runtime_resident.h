@@ -2,7 +2,8 @@
    Invariants
    1. A resident lives as long as a context uses it; an instance as long as a context uses it or it is among the recent
       ones.
-   2. Instances are immutable once made: steps, memory plan, packed weights.
+   2. Instances are immutable once made: steps, memory plan, packed weights.  One with a step that works in memory of
+      its own is one context's at a time; others get another of the same shapes.
    3. Everything here is made and dropped under one lock of the process, so preparing is done by one thread at a
       time. */
 #ifndef PF_ENGINE_RUNTIME_RESIDENT_H
@@ -26,6 +27,8 @@ typedef struct pf_instance {
     size_t     *workspace_offset;       /* by step, in the arena */
     pf_memory_plan memory;
     bool        capturable;
+    bool        alone;                  /* a step is */
+    const void *owner;                  /* of one that is alone: the context that used it last */
     uint32_t    users;
     uint64_t    used_at;                /* counts up: the lowest was used longest ago */
 } pf_instance;
@@ -50,8 +53,9 @@ void      pf_residents_free(pf_residents *residents);
 pf_status pf_resident_take(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out,
                            pf_err *err);
 void      pf_resident_drop(pf_resident *resident);
-/* The instance for these bindings; made when there is none. Dropped by pf_instance_drop. */
-pf_status pf_instance_take(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err);
+/* An instance for these bindings that the context may use; made when there is none.  Dropped by pf_instance_drop. */
+pf_status pf_instance_take(pf_resident *resident, const void *context, const int64_t *bindings, pf_instance **out,
+                           pf_err *err);
 void      pf_instance_drop(pf_resident *resident, pf_instance *instance);
 
 /* Device memory by the resident's allocator, PF_PLAN_ALIGNMENT aligned; bytes 0 gives NULL. */

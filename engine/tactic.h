@@ -21,13 +21,15 @@ void      pf_tuning_clear(pf_tuning_list *list);
 
 typedef struct pf_tactic pf_tactic;
 
-/* A tactic made ready for one bound problem: immutable after prepare, so that several contexts may run it at once. */
+/* A tactic made ready for one bound problem: immutable after prepare, so that several contexts may run it at once;
+   unless it says otherwise. */
 typedef struct pf_step {
     const pf_tactic *tactic;
     size_t   workspace_bytes;   /* scratch for one run, 256-byte aligned by the caller */
     size_t   packed_bytes;      /* of the packed constants; 0: constants are bound as they are. Their layout is always
                                    LINEAR */
     bool     capturable;        /* may be enqueued while a stream is captured */
+    bool     alone;             /* runs work in memory of the step's: one context at a time may have it */
     int32_t  in_place;          /* input that output 0 may overwrite, or -1 */
     void    *impl;              /* owned by the tactic */
 } pf_step;

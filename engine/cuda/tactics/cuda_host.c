@@ -10,6 +10,7 @@
 enum { ALIGNMENT = 256 };
 
 typedef struct host_impl {
+    pf_device *device;
     pf_step  *step;                     /* of the tactic `reference` */
     uint32_t  in_count, out_count;
     void    **in, **out;                /* places in memory */
@@ -82,7 +83,7 @@ static pf_status place(host_impl *impl, const pf_problem *p, pf_err *err)
     if (!impl->in || !impl->out || !impl->in_bytes || !impl->out_bytes) return PF_FAIL_MEMORY(err, sizeof *impl->in);
     st = measure_all(impl, p, &total, err);
     if (st) return st;
-    PF_CUDA_TRY(err, cudaMallocHost((void **)&impl->memory, total + impl->step->workspace_bytes + ALIGNMENT));
+    PF_CUDA_ON(impl->device, err, cudaMallocHost((void **)&impl->memory, total + impl->step->workspace_bytes + ALIGNMENT));
     for (uint32_t i = 0; i < impl->in_count; at += rounded(impl->in_bytes[i++])) impl->in[i] = impl->memory + at;
     for (uint32_t i = 0; i < impl->out_count; at += rounded(impl->out_bytes[i++])) impl->out[i] = impl->memory + at;
     impl->workspace = impl->memory + at;
@@ -98,6 +99,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 
     *out = NULL;
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
+    impl->device = device;
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;
     st = reference()->prepare(device, p, tuning, saved, saved_bytes, &impl->step, err);
@@ -106,7 +108,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
         pf_step_free(step);
         return st;
     }
-    step->capturable = true;
+    step->capturable = step->alone = true;
     step->in_place = -1;
     *out = step;
     return PF_OK;
@@ -128,6 +130,7 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     host_impl *impl = step->impl;
 
     if (impl->status) return PF_FAIL(err, impl->status, "a layer that runs on the host failed in an earlier run");
+    PF_CUDA_TRY(err, pf_cuda_enter(impl->device));
     for (uint32_t i = 0; i < impl->in_count; i++)
         PF_CUDA_TRY(err, cudaMemcpyAsync(impl->in[i], bindings->in[i], impl->in_bytes[i], cudaMemcpyDeviceToHost,
                                          pf_cuda_stream(stream)));

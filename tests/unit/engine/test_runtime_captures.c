@@ -175,6 +175,29 @@ static void smaller_shapes_take_a_capture_of_their_own(void **state)
     assert_int_equal(launched, 5);
 }
 
+/* A step that works in memory of its own, as one that a card's host computes, is no two contexts' at a time. */
+static void what_works_in_its_own_memory_is_not_shared(void **state)
+{
+    pf_context  *other = NULL;
+    pf_instance *first = NULL;
+    pf_err       err = { 0 };
+
+    (void)state;
+    run_once(2, 24);
+    first = context->instance;
+    first->alone = true;
+    test_ok(pf_context_new(plan, device, NULL, &other, &err), &err);
+    test_ok(pf_context_set_shape(other, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
+    test_ok(pf_context_prepare(other, &err), &err);
+    assert_ptr_not_equal(other->instance, first);
+    run_once(1, 4);
+    run_once(2, 24);
+    assert_ptr_equal(context->instance, first);
+    assert_int_equal(captured, 2);
+    first->alone = false;
+    pf_context_free(other);
+}
+
 static pf_status fail_to_enqueue(void *user, pf_err *err)
 {
     (void)user;
@@ -200,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
+        cmocka_unit_test_setup_teardown(what_works_in_its_own_memory_is_not_shared, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_that_fails_is_ended_and_given_back, open_context, close_context),
     };
 
