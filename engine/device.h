@@ -1,6 +1,7 @@
 /* A device that runs steps.  device_cpu.c is always there; device_module.c finds CUDA's at run time.
    Thread   a device and what it made may be used from one thread at a time, but contexts on streams of their own run in
-   parallel. */
+            parallel, and memory may be taken and given back from any.  A process may open several devices.  A call that
+            works on a GPU leaves it as the calling thread's current one (cudaSetDevice). */
 #ifndef PF_ENGINE_DEVICE_H
 #define PF_ENGINE_DEVICE_H
 

@@ -25,20 +25,21 @@ static void cuda_close(pf_device *device)
 {
     pf_cuda *cuda = pf_cuda_of(device);
 
+    if (cuda->cudnn || cuda->cublaslt) pf_cuda_enter(device);
     if (cuda->cudnn) cudnnDestroy(cuda->cudnn);
     if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
     pf_program_cache_free(cuda->programs);
     pf_compile_pool_free(cuda->compilers);
     pf_compile_pool_free(cuda->program_compilers);
+    pthread_mutex_destroy(&cuda->lock);
     pf_free(cuda);
     pf_free(device);
 }
 
 static pf_status cuda_alloc(pf_device *device, size_t bytes, void **out, pf_err *err)
 {
-    (void)device;
     *out = NULL;
-    PF_CUDA_TRY(err, cudaMalloc(out, bytes ? bytes : 1));
+    PF_CUDA_ON(device, err, cudaMalloc(out, bytes ? bytes : 1));
     return PF_OK;
 }
 
@@ -50,11 +51,10 @@ static void cuda_free(pf_device *device, void *pointer)
 
 static pf_status cuda_host_alloc(pf_device *device, size_t bytes, void **out, pf_err *err)
 {
-    cudaError_t failed = cudaMallocHost(out, bytes ? bytes : 1);
+    cudaError_t failed = pf_cuda_enter(device);
 
-    (void)device;
-    if (!failed)
-        return PF_OK;
+    if (!failed) failed = cudaMallocHost(out, bytes ? bytes : 1);
+    if (!failed) return PF_OK;
     cudaGetLastError();     /* callers do without: it must not fail the next call */
     return PF_FAIL(err, pf_cuda_status(failed), "%zu bytes of host memory for copies: %s", bytes,
                    cudaGetErrorString(failed));
@@ -69,23 +69,20 @@ static void cuda_host_free(pf_device *device, void *pointer)
 static pf_status cuda_upload(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes,
                              pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
 static pf_status cuda_download(pf_device *device, pf_stream *stream, void *host, const void *from, size_t bytes,
                                pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
 static pf_status cuda_fill(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaMemsetAsync(to, value, bytes, pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaMemsetAsync(to, value, bytes, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
@@ -93,9 +90,8 @@ static pf_status cuda_stream_new(pf_device *device, pf_stream **out, pf_err *err
 {
     cudaStream_t stream = NULL;
 
-    (void)device;
     *out = NULL;
-    PF_CUDA_TRY(err, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    PF_CUDA_ON(device, err, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     *out = (pf_stream *)stream;
     return PF_OK;
 }
@@ -108,8 +104,7 @@ static void cuda_stream_free(pf_device *device, pf_stream *stream)
 
 static pf_status cuda_stream_sync(pf_device *device, pf_stream *stream, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaStreamSynchronize(pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaStreamSynchronize(pf_cuda_stream(stream)));
     return PF_OK;
 }
 
@@ -117,9 +112,8 @@ static pf_status cuda_event_new(pf_device *device, pf_event **out, pf_err *err)
 {
     cudaEvent_t event = NULL;
 
-    (void)device;
     *out = NULL;
-    PF_CUDA_TRY(err, cudaEventCreate(&event));
+    PF_CUDA_ON(device, err, cudaEventCreate(&event));
     *out = (pf_event *)event;
     return PF_OK;
 }
@@ -132,8 +126,7 @@ static void cuda_event_free(pf_device *device, pf_event *event)
 
 static pf_status cuda_event_record(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaEventRecord((cudaEvent_t)event, pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaEventRecord((cudaEvent_t)event, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
@@ -141,9 +134,8 @@ static pf_status cuda_event_elapsed(pf_device *device, pf_event *start, pf_event
 {
     float ms = 0;
 
-    (void)device;
     *ns = 0;
-    PF_CUDA_TRY(err, cudaEventSynchronize((cudaEvent_t)end));
+    PF_CUDA_ON(device, err, cudaEventSynchronize((cudaEvent_t)end));
     PF_CUDA_TRY(err, cudaEventElapsedTime(&ms, (cudaEvent_t)start, (cudaEvent_t)end));
     *ns = (int64_t)((double)ms * 1e6);
     return PF_OK;
@@ -151,8 +143,7 @@ static pf_status cuda_event_elapsed(pf_device *device, pf_event *start, pf_event
 
 static pf_status cuda_capture_begin(pf_device *device, pf_stream *stream, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaStreamBeginCapture(pf_cuda_stream(stream), cudaStreamCaptureModeThreadLocal));
+    PF_CUDA_ON(device, err, cudaStreamBeginCapture(pf_cuda_stream(stream), cudaStreamCaptureModeThreadLocal));
     return PF_OK;
 }
 
@@ -160,10 +151,10 @@ static pf_status cuda_capture_end(pf_device *device, pf_stream *stream, pf_devic
 {
     cudaGraph_t     graph = NULL;
     cudaGraphExec_t exec = NULL;
-    cudaError_t     error = cudaStreamEndCapture(pf_cuda_stream(stream), &graph);
+    cudaError_t     error = pf_cuda_enter(device);
 
-    (void)device;
     *out = NULL;
+    if (error == cudaSuccess) error = cudaStreamEndCapture(pf_cuda_stream(stream), &graph);
     if (error == cudaSuccess) error = cudaGraphInstantiate(&exec, graph, 0);
     if (graph) cudaGraphDestroy(graph);
     if (error == cudaSuccess) error = cudaGraphUpload(exec, pf_cuda_stream(stream));
@@ -178,8 +169,7 @@ static pf_status cuda_capture_end(pf_device *device, pf_stream *stream, pf_devic
 
 static pf_status cuda_graph_launch(pf_device *device, pf_device_graph *graph, pf_stream *stream, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaGraphLaunch((cudaGraphExec_t)graph, pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaGraphLaunch((cudaGraphExec_t)graph, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
@@ -191,18 +181,22 @@ static void cuda_graph_free(pf_device *device, pf_device_graph *graph)
 
 static pf_status cuda_event_capture(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaEventRecordWithFlags((cudaEvent_t)event, pf_cuda_stream(stream), cudaEventRecordExternal));
+    PF_CUDA_ON(device, err,
+               cudaEventRecordWithFlags((cudaEvent_t)event, pf_cuda_stream(stream), cudaEventRecordExternal));
     return PF_OK;
 }
 
 /* NVTX is a header: it looks for a profiler in the process, and does nothing where there is none. */
 static nvtxDomainHandle_t domain_of(pf_device *device)
 {
-    pf_cuda *cuda = pf_cuda_of(device);
+    pf_cuda           *cuda = pf_cuda_of(device);
+    nvtxDomainHandle_t domain = NULL;
 
+    pthread_mutex_lock(&cuda->lock);
     if (!cuda->nvtx) cuda->nvtx = nvtxDomainCreateA("planfarm");
-    return cuda->nvtx;
+    domain = cuda->nvtx;
+    pthread_mutex_unlock(&cuda->lock);
+    return domain;
 }
 
 static void cuda_range_begin(pf_device *device, const char *name)
@@ -221,8 +215,7 @@ static void cuda_range_end(pf_device *device)
 
 static pf_status cuda_profiler(pf_device *device, bool on, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, on ? cudaProfilerStart() : cudaProfilerStop());
+    PF_CUDA_ON(device, err, on ? cudaProfilerStart() : cudaProfilerStop());
     return PF_OK;
 }
 
@@ -243,8 +236,7 @@ static void cuda_rest(pf_device *device, bool all)
 
 static pf_status cuda_copy(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err)
 {
-    (void)device;
-    PF_CUDA_TRY(err, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, pf_cuda_stream(stream)));
+    PF_CUDA_ON(device, err, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, pf_cuda_stream(stream)));
     return PF_OK;
 }
 
@@ -266,23 +258,37 @@ static const pf_device_ops cuda_ops = {
     .host_alloc = cuda_host_alloc, .host_free = cuda_host_free,
 };
 
-pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err)
+pf_status pf_cuda_cudnn_take(pf_device *device, cudnnHandle_t *out, pf_err *err)
 {
     pf_cuda      *cuda = pf_cuda_of(device);
-    cudnnStatus_t status = cuda->cudnn ? CUDNN_STATUS_SUCCESS : cudnnCreate(&cuda->cudnn);
+    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
 
+    *out = NULL;
+    PF_CUDA_TRY(err, pf_cuda_enter(device));
+    pthread_mutex_lock(&cuda->lock);
+    if (!cuda->cudnn) status = cudnnCreate(&cuda->cudnn);
     *out = cuda->cudnn;
-    if (status != CUDNN_STATUS_SUCCESS)
-        return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
-    return PF_OK;
+    if (status == CUDNN_STATUS_SUCCESS) return PF_OK;
+    pthread_mutex_unlock(&cuda->lock);
+    return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
+}
+
+void pf_cuda_cudnn_leave(pf_device *device)
+{
+    pthread_mutex_unlock(&pf_cuda_of(device)->lock);
 }
 
 pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err)
 {
     pf_cuda       *cuda = pf_cuda_of(device);
-    cublasStatus_t status = cuda->cublaslt ? CUBLAS_STATUS_SUCCESS : cublasLtCreate(&cuda->cublaslt);
+    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
 
+    *out = NULL;
+    PF_CUDA_TRY(err, pf_cuda_enter(device));
+    pthread_mutex_lock(&cuda->lock);
+    if (!cuda->cublaslt) status = cublasLtCreate(&cuda->cublaslt);
     *out = cuda->cublaslt;
+    pthread_mutex_unlock(&cuda->lock);
     if (status != CUBLAS_STATUS_SUCCESS)
         return PF_FAIL(err, PF_DEVICE, "cuBLASLt cannot start: %s", cublasLtGetStatusString(status));
     return PF_OK;
@@ -349,7 +355,7 @@ static pf_status read_properties(pf_device *device, pf_err *err)
     struct cudaDeviceProp properties;
 
     memset(&properties, 0, sizeof properties);
-    PF_CUDA_TRY(err, cudaSetDevice(cuda->ordinal));
+    PF_CUDA_TRY(err, pf_cuda_enter(device));
     PF_CUDA_TRY(err, cudaGetDeviceProperties(&properties, cuda->ordinal));
     PF_CUDA_TRY(err, cudaDeviceGetPCIBusId(device->place, sizeof device->place, cuda->ordinal));
     cuda->sm_count = properties.multiProcessorCount;
@@ -400,6 +406,7 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     cuda = pf_cuda_of(device);
     cuda->ordinal = ordinal;
     cuda->share = share;
+    pthread_mutex_init(&cuda->lock, NULL);
     cuda->programs = pf_program_cache_new();
     cuda->compilers = pf_compile_pool_new(ordinal);
     cuda->program_compilers = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);

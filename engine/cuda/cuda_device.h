@@ -7,6 +7,7 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
+#include <pthread.h>
 
 #include "engine/device.h"
 
@@ -16,7 +17,8 @@ typedef struct pf_cuda {
     int                   sm_count;         /* that this process may use: the share lowers it */
     int                   cc;               /* compute capability: 90 */
     size_t                l2_bytes;
-    cudnnHandle_t         cudnn;            /* made when first asked for */
+    pthread_mutex_t       lock;             /* for the handles and nvtx, which are made when first asked for */
+    cudnnHandle_t         cudnn;
     cublasLtHandle_t      cublaslt;
     void                 *nvml_device;
     struct nvtxDomainRegistration_st *nvtx; /* made at the first range; never destroyed, as profilers read it at the
@@ -30,9 +32,15 @@ static inline pf_cuda     *pf_cuda_of(const pf_device *device) { return device->
 static inline cudaStream_t pf_cuda_stream(pf_stream *stream) { return (cudaStream_t)stream; }
 
 pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err);
-/* Handles are made at first use: opening the libraries takes most of a warm start. */
-pf_status pf_cuda_cudnn(pf_device *device, cudnnHandle_t *out, pf_err *err);
+/* Handles are made at first use: opening the libraries takes most of a warm start.  cuDNN's holds the stream that it
+   runs on, so it is one thread's from take, when that answers OK, to leave; cuBLASLt's is anybody's. */
+pf_status pf_cuda_cudnn_take(pf_device *device, cudnnHandle_t *out, pf_err *err);
+void      pf_cuda_cudnn_leave(pf_device *device);
 pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err);
+
+/* CUDA's calls mean the calling thread's card, which is the first one in a thread that chose none and may be another
+   one in a process that uses several: whatever makes, loads or launches something begins with this. */
+static inline cudaError_t pf_cuda_enter(const pf_device *device) { return cudaSetDevice(pf_cuda_of(device)->ordinal); }
 
 #define PF_CUDA_TRY(err, call) \
     do { \
@@ -40,6 +48,13 @@ pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err
         if (pf_cuda_error_ != cudaSuccess) \
             return PF_FAIL((err), pf_cuda_status(pf_cuda_error_), "%s: %s", #call, \
                            cudaGetErrorString(pf_cuda_error_)); \
+    } while (0)
+
+/* On the device's card. */
+#define PF_CUDA_ON(device, err, call) \
+    do { \
+        PF_CUDA_TRY((err), pf_cuda_enter(device)); \
+        PF_CUDA_TRY((err), call); \
     } while (0)
 
 pf_status pf_cuda_status(cudaError_t error);    /* NO_SPACE for memory, DEVICE otherwise */

@@ -402,17 +402,12 @@ pf_status pf_cudnn_plan_json(cudnnBackendDescriptor_t plan, pf_buf *out, pf_err 
     return st;
 }
 
-pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers,
-                           int count, void *workspace, pf_stream *stream, pf_err *err)
+static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan, const int64_t *uids,
+                             void *const *pointers, int count, void *workspace)
 {
     cudnnBackendDescriptor_t pack = NULL;
-    cudnnHandle_t            handle = NULL;
-    pf_status                st = pf_cuda_cudnn(device, &handle, err);
-    cudnnStatus_t            status = CUDNN_STATUS_SUCCESS;
+    cudnnStatus_t            status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
 
-    if (st) return st;
-    status = cudnnSetStream(handle, pf_cuda_stream(stream));
-    if (!status) status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
     if (!status)
         status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids);
     if (!status)
@@ -423,5 +418,19 @@ pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, con
     if (!status) status = cudnnBackendFinalize(pack);
     if (!status) status = cudnnBackendExecute(handle, plan, pack);
     if (pack) cudnnBackendDestroyDescriptor(pack);
+    return status;
+}
+
+pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers,
+                           int count, void *workspace, pf_stream *stream, pf_err *err)
+{
+    cudnnHandle_t handle = NULL;
+    pf_status     st = pf_cuda_cudnn_take(device, &handle, err);
+    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+
+    if (st) return st;
+    status = cudnnSetStream(handle, pf_cuda_stream(stream));
+    if (!status) status = execute(handle, plan, uids, pointers, count, workspace);
+    pf_cuda_cudnn_leave(device);
     return status ? PF_FAIL(err, PF_DEVICE, "cuDNN cannot run a plan: %s", cudnnGetErrorString(status)) : PF_OK;
 }

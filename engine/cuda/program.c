@@ -15,6 +15,7 @@ typedef CUresult encode_map_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, v
                                CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
 typedef struct program_impl {
+    pf_device    *device;
     cudaLibrary_t library;
     cudaKernel_t  kernel;
     pf_program    launch;               /* without its source */
@@ -152,7 +153,7 @@ static pf_status find_code(pf_device *device, const pf_program *program, const v
 
 static pf_status load(program_impl *impl, pf_err *err)
 {
-    PF_CUDA_TRY(err, cudaLibraryLoadData(&impl->library, impl->cubin, NULL, NULL, 0, NULL, NULL, 0));
+    PF_CUDA_ON(impl->device, err, cudaLibraryLoadData(&impl->library, impl->cubin, NULL, NULL, 0, NULL, NULL, 0));
     PF_CUDA_TRY(err, cudaLibraryGetKernel(&impl->kernel, impl->library, "kernel"));
     if (impl->launch.shared_bytes > 48 * 1024)
         PF_CUDA_TRY(err, cudaFuncSetAttribute((const void *)impl->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -222,6 +223,7 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     pf_status     st = PF_OK;
 
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
+    impl->device = device;
     impl->launch = *program;
     memset(&impl->launch.source, 0, sizeof impl->launch.source);
     if (program->stays && impl->launch.grid[0] > (uint32_t)pf_cuda_of(device)->sm_count)
@@ -288,6 +290,7 @@ pf_status pf_program_enqueue(const pf_step *step, const pf_bindings *bindings, p
                                    .blockDim = { launch->block[0], launch->block[1], launch->block[2] },
                                    .dynamicSmemBytes = launch->shared_bytes, .stream = pf_cuda_stream(stream) };
 
+    PF_CUDA_TRY(err, pf_cuda_enter(impl->device));
     for (uint32_t i = 0; i < impl->in_count; i++) {
         if (impl->is_packed[i]) packed[i] = (uint8_t *)bindings->packed + impl->offset[i];
         arguments[i] = impl->is_packed[i] ? (void *)&packed[i] : (void *)&bindings->in[i];

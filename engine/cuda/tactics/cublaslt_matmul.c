@@ -443,6 +443,7 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
     const void        *residual = impl->residual != PF_NO_INPUT ? bindings->in[impl->residual] : bindings->out[0];
     cublasStatus_t     status = CUBLAS_STATUS_SUCCESS;
 
+    PF_CUDA_TRY(err, pf_cuda_enter(impl->device));
     if (impl->bias != PF_NO_INPUT) set_bias(&lt, bindings->in[impl->bias]);
     status = cublasLtMatmul(pf_cuda_of(impl->device)->cublaslt, &lt.operation, &impl->alpha, bindings->in[impl->w],
                             &lt.a, bindings->in[impl->x], &lt.b, &impl->beta, residual, &lt.c, bindings->out[0], &lt.d,

@@ -83,7 +83,8 @@ static pf_status place(host_impl *impl, const pf_problem *p, pf_err *err)
     if (!impl->in || !impl->out || !impl->in_bytes || !impl->out_bytes) return PF_FAIL_MEMORY(err, sizeof *impl->in);
     st = measure_all(impl, p, &total, err);
     if (st) return st;
-    PF_CUDA_ON(impl->device, err, cudaMallocHost((void **)&impl->memory, total + impl->step->workspace_bytes + ALIGNMENT));
+    PF_CUDA_ON(impl->device, err,
+               cudaMallocHost((void **)&impl->memory, total + impl->step->workspace_bytes + ALIGNMENT));
     for (uint32_t i = 0; i < impl->in_count; at += rounded(impl->in_bytes[i++])) impl->in[i] = impl->memory + at;
     for (uint32_t i = 0; i < impl->out_count; at += rounded(impl->out_bytes[i++])) impl->out[i] = impl->memory + at;
     impl->workspace = impl->memory + at;

@@ -396,33 +396,42 @@ static int configs_worth(const pf_device *device, const pf_problem *p, int effor
     return own && effort < 3 && want > 2 ? 2 : want;
 }
 
+/* At most want of them; *count: how many. */
+static pf_status list_configs(pf_cudnn_graph *g, const pf_problem *p, int effort, int want, pf_cudnn_config *configs,
+                              int *count, pf_err *err)
+{
+    conv_scalars scalars = {0};
+    conv_form    form;
+    bool         tf32 = p->numerics & PF_NUMERICS_TF32;
+    bool         fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
+    pf_status    st = PF_OK;
+
+    recognize(p, &form);
+    build_graph(g, p, &form, &scalars);
+    st = pf_cudnn_graph_status(g, "a convolution", err);
+    if (st) return st;
+    *count = pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_A, tf32, fp32, configs, want);
+    if (*count < want && (effort > 3 || *count < 2))
+        *count += pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_FALLBACK, tf32, fp32, configs + *count, want - *count);
+    return *count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "cuDNN lists no engine for this convolution");
+}
+
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
     pf_cudnn_config *configs = pf_calloc(HEURISTIC_CONFIGS, sizeof *configs);
     pf_cudnn_graph  *g = pf_calloc(1, sizeof *g);
-    conv_scalars     scalars = {0};
-    conv_form        form;
     cudnnHandle_t    handle = NULL;
-    int              count = 0, want = configs_worth(device, p, effort);
-    bool             tf32 = p->numerics & PF_NUMERICS_TF32;
-    bool             fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
-    pf_status        st = configs && g ? pf_cuda_cudnn((pf_device *)device, &handle, err)
+    int              count = 0;
+    pf_status        st = configs && g ? pf_cuda_cudnn_take((pf_device *)device, &handle, err)
                                        : PF_FAIL_MEMORY(err, sizeof *g);
 
     if (!st) {
-        recognize(p, &form);
         pf_cudnn_graph_init(g, handle);
-        build_graph(g, p, &form, &scalars);
-        st = pf_cudnn_graph_status(g, "a convolution", err);
-    }
-    if (!st) {
-        count = pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_A, tf32, fp32, configs, want);
-        if (count < want && (effort > 3 || count < 2))
-            count += pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_FALLBACK, tf32, fp32, configs + count, want - count);
-        if (!count) st = PF_FAIL(err, PF_UNSUPPORTED, "cuDNN lists no engine for this convolution");
+        st = list_configs(g, p, effort, configs_worth(device, p, effort), configs, &count, err);
+        pf_cudnn_graph_clear(g);
+        pf_cuda_cudnn_leave((pf_device *)device);
     }
     for (int i = 0; i < count && !st; i++) st = add_config(configs, i, out, err);
-    if (g) pf_cudnn_graph_clear(g);
     pf_free(g);
     pf_free(configs);
     return st;
@@ -572,10 +581,11 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     impl->device = device;
     impl->problem = p->hash;
     recognize(p, &form);
-    st = pf_cuda_cudnn(device, &handle, err);
+    st = pf_cuda_cudnn_take(device, &handle, err);
     if (!st) {
         adopt(impl, device, p, tuning, saved, saved_bytes, handle);
         st = make_plan(impl, p, &form, tuning, handle, err);
+        pf_cuda_cudnn_leave(device);
     }
     if (st) {
         pf_step_free(step);
