@@ -1,18 +1,11 @@
+/* Queries with host tensors, one after the other, timed by the host's clock. */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "client/bench_loop.h"
+#include "client/bench_stream.h"
 #include "engine/op.h"
 #include "engine/plan.h"
 
-typedef struct hosted_loop {
-    pf_context             *context;
-    const pf_tensor        *inputs;
-    pf_tensor              *outputs;    /* owned; cleared after each query */
-    uint32_t                output_count;
-    const pf_bench_options *options;
-    pf_bench               *out;
-    int64_t                 origin_ns, first_ns;    /* start; start of the first query that counts */
-} hosted_loop;
+/* ---- Which plans */
 
 static bool uses_unknown(const pf_plan *plan, pf_dim dim)
 {
@@ -44,56 +37,62 @@ bool pf_bench_is_hosted(const pf_plan *plan)
     return false;
 }
 
-static pf_status keep(hosted_loop *l, int64_t start_ns, int64_t end_ns, pf_err *err)
+/* ---- Queries */
+
+typedef struct outputs { pf_tensor *tensors; uint32_t count; } outputs;         /* cleared after each query */
+
+static pf_status set_up(pf_bench_stream *s, pf_err *err)
 {
-    pf_bench    *out = l->out;
-    const double ms = (double)(end_ns - start_ns) / 1e6;
+    const pf_plan *plan = s->shared->plan;
+    outputs       *out = s->impl = pf_calloc(1, sizeof *out);
 
-    if ((double)(start_ns - l->origin_ns) / 1e6 < l->options->warmup_ms) {
-        out->warmup_count++;
-        return PF_OK;
-    }
-    if (!out->count)
-        l->first_ns = start_ns;
-    out->walltime_s = (double)(end_ns - l->first_ns) / (double)PF_NS_PER_S;
-    return pf_bench_keep(out, &(pf_query){.compute_ms = ms, .enqueue_ms = ms, .latency_ms = ms}, err);
-}
-
-static pf_status run_query(hosted_loop *l, pf_err *err)
-{
-    int64_t   start_ns = pf_clock_ns();
-    pf_status status = pf_context_run_host(l->context, l->inputs, l->outputs, err);
-    int64_t   end_ns = pf_clock_ns();
-
-    for (uint32_t i = 0; i < l->output_count; i++)
-        pf_tensor_clear(&l->outputs[i]);
-    return status ? status : keep(l, start_ns, end_ns, err);
-}
-
-static bool is_done(const hosted_loop *l)
-{
-    return l->out->count >= l->options->iterations && l->out->walltime_s >= l->options->duration_s;
-}
-
-pf_status pf_bench_run_hosted(const pf_plan *plan, pf_device *device, pf_context *context, const pf_tensor *inputs,
-                              const pf_bench_options *options, pf_bench *out, pf_err *err)
-{
-    hosted_loop l = {.context = context, .inputs = inputs, .options = options, .out = out};
-    pf_status   status = PF_OK;
-
-    *out = (pf_bench){0};
-    if (options->profiler)
+    if (s->shared->options->profiler)
         return PF_FAIL(err, PF_UNSUPPORTED, "a plan that takes host tensors has no queries of the device alone that "
-                       "%s's profiler could record; leave --profiler out", device->name);
-    for (uint32_t i = 0; i < plan->io_count; i++)
-        l.output_count += !plan->io[i].is_input;
-    l.outputs = pf_calloc(l.output_count + 1, sizeof *l.outputs);
-    status = l.outputs ? PF_OK : PF_FAIL_MEMORY(err, l.output_count * sizeof *l.outputs);
-    l.origin_ns = pf_clock_ns();
-    while (!status && !is_done(&l))
-        status = run_query(&l, err);
-    pf_free(l.outputs);
-    if (status)
-        pf_bench_clear(out);
+                       "%s's profiler could record; leave --profiler out", s->shared->device->name);
+    for (uint32_t i = 0; i < plan->io_count && out; i++)
+        out->count += !plan->io[i].is_input;
+    if (out)
+        out->tensors = pf_calloc(out->count + 1, sizeof *out->tensors);
+    return out && out->tensors ? PF_OK : PF_FAIL_MEMORY(err, plan->io_count * sizeof *out->tensors);
+}
+
+static void tear_down(pf_bench_stream *s)
+{
+    outputs *out = s->impl;
+
+    if (out)
+        pf_free(out->tensors);
+    pf_free(out);
+}
+
+static double since_origin_ms(const pf_bench_stream *s)
+{
+    return (double)(pf_clock_ns() - s->shared->origin_ns) / 1e6;
+}
+
+static pf_status run_query(pf_bench_stream *s, pf_err *err)
+{
+    outputs  *out = s->impl;
+    double    start_ms = since_origin_ms(s), end_ms = 0, ms = 0;
+    pf_status status = pf_context_run_host(s->context, s->shared->inputs, out->tensors, err);
+
+    end_ms = since_origin_ms(s);
+    ms = end_ms - start_ms;
+    s->now_ms = start_ms;
+    for (uint32_t i = 0; i < out->count; i++)
+        pf_tensor_clear(&out->tensors[i]);
+    return status ? status
+                  : pf_bench_keep(s, &(pf_query){.compute_ms = ms, .enqueue_ms = ms, .latency_ms = ms}, start_ms,
+                                  end_ms, err);
+}
+
+static pf_status run(pf_bench_stream *s, pf_err *err)
+{
+    pf_status status = PF_OK;
+
+    while (!status && !pf_bench_is_done(s))
+        status = run_query(s, err);
     return status;
 }
+
+const pf_bench_kind pf_bench_hosted = {.set_up = set_up, .run = run, .tear_down = tear_down};

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/bench_loop.h"
+#include "client/bench.h"
 #include "client/device_choice.h"
 #include "client/inputs.h"
 #include "client/output.h"
@@ -18,6 +18,8 @@ static const pf_option options[] = {
      .help = "milliseconds before the first query that counts"},
     {.name = "duration", .kind = PF_OPTION_REAL, .value = "S", .fallback = "3", .least = 0, .greatest = 1e6,
      .help = "least seconds to measure"},
+    {.name = "streams", .kind = PF_OPTION_INT, .value = "N", .fallback = "1", .least = 1, .greatest = 1024,
+     .help = "so many contexts at once, each with a stream and a thread of its own"},
     {.name = "transfers", .kind = PF_OPTION_FLAG, .help = "copy inputs to the device and outputs back in every query"},
     {.name = "layers", .kind = PF_OPTION_FLAG, .help = "measure each layer as well, outside the queries"},
     {.name = "avg_runs", .kind = PF_OPTION_INT, .value = "N", .fallback = "0", .least = 0, .greatest = 1e6,
@@ -95,14 +97,18 @@ static int64_t batch_of(const pf_inputs *inputs)
 
 static void warn_of_noise(pf_call *call, const pf_device *device, const pf_summary s[METRICS])
 {
+    const long long   streams = (long long)pf_args_int(call->args, "streams");
     const pf_summary *enqueue = &s[1], *h2d = &s[2], *compute = &s[3], *d2h = &s[4];
 
     if (device->kind == PF_DEVICE_CUDA && enqueue->median > ENQUEUE_BOUND * compute->median)
         pf_warn(call, "the host hardly keeps up with the device: enqueueing takes %.0f %% of the compute time",
                 100 * enqueue->median / compute->median);
+    if (streams > 1)
+        pf_warn(call, "%lld streams share the device: a query takes longer than alone, and the throughput is of all",
+                streams);
     if (h2d->median >= compute->median || d2h->median >= compute->median)
         pf_warn(call, "the copies take as long as the computation");
-    if (compute->variation_percent > UNSTABLE_PERCENT)
+    if (streams == 1 && compute->variation_percent > UNSTABLE_PERCENT)
         pf_warn(call, "the compute time is unstable: its coefficient of variation is %.1f %%",
                 compute->variation_percent);
 }
@@ -145,6 +151,7 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
         json_object_set_new(to, "samples_per_second", pf_json_real(qps * (double)batch));
     for (int m = 0; m < METRICS; m++)
         json_object_set_new(to, metrics[m].member, summary_json(&s[m]));
+    json_object_set_new(to, "streams", pf_json_count((uint64_t)pf_args_int(call->args, "streams")));
     json_object_set_new(to, "queries", pf_json_count(bench->count));
     json_object_set_new(to, "warmup_queries", pf_json_count(bench->warmup_count));
     json_object_set_new(to, "walltime_seconds", pf_json_real(bench->walltime_s));
@@ -233,36 +240,31 @@ static pf_status report_layers(pf_call *call, pf_plan *plan, pf_device *device, 
     return status;
 }
 
-static pf_status mark_ranges(pf_call *call, pf_context *context, pf_err *err)
+static pf_status read_ranges(const pf_call *call, pf_ranges *out, pf_err *err)
 {
     const char *level = pf_args_text(call->args, "ranges");
 
-    if (!level)
-        return PF_OK;
-    if (strcmp(level, "runs") && strcmp(level, "layers"))
+    *out = !level ? PF_RANGES_OFF : !strcmp(level, "runs") ? PF_RANGES_RUNS : PF_RANGES_LAYERS;
+    if (level && strcmp(level, "runs") && strcmp(level, "layers"))
         return PF_FAIL(err, PF_USAGE, "--ranges takes runs or layers, not \"%.40s\"", level);
-    return pf_context_mark_ranges(context, strcmp(level, "runs") ? PF_RANGES_LAYERS : PF_RANGES_RUNS, err);
+    return PF_OK;
 }
 
 static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inputs *inputs, pf_err *err)
 {
-    const pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"),
-                                   .warmup_ms = (double)pf_args_int(call->args, "warmup"),
-                                   .duration_s = pf_args_real(call->args, "duration"),
-                                   .transfers = pf_args_flag(call->args, "transfers"),
-                                   .profiler = pf_args_flag(call->args, "profiler")};
-    const bool  hosted = pf_bench_is_hosted(plan);
-    pf_context *context = NULL;
-    pf_bench    bench = {0};
-    pf_summary  summaries[METRICS];
-    pf_status   status = pf_context_new(plan, device, NULL, &context, err);
+    pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"),
+                             .warmup_ms = (double)pf_args_int(call->args, "warmup"),
+                             .duration_s = pf_args_real(call->args, "duration"),
+                             .transfers = pf_args_flag(call->args, "transfers"),
+                             .profiler = pf_args_flag(call->args, "profiler"),
+                             .streams = (uint32_t)pf_args_int(call->args, "streams")};
+    pf_bench         bench = {0};
+    pf_summary       summaries[METRICS];
+    pf_status        status = read_ranges(call, &with.ranges, err);
 
     if (!status)
-        status = mark_ranges(call, context, err);
-    if (!status)
-        status = (hosted ? pf_bench_run_hosted : pf_bench_run)(plan, device, context, inputs->tensors, &with, &bench,
-                                                               err);
-    if (!status && hosted)
+        status = pf_bench_run(plan, device, inputs->tensors, &with, &bench, err);
+    if (!status && pf_bench_is_hosted(plan))
         pf_warn(call, "this plan takes and gives host tensors, since the size of an output comes out of the run or an "
                 "input stays on the host: copies count as computation");
     if (!status)
@@ -272,7 +274,6 @@ static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inp
     if (!status && pf_args_flag(call->args, "layers"))
         status = report_layers(call, plan, device, inputs, err);
     pf_bench_clear(&bench);
-    pf_context_free(context);
     return status;
 }
 
@@ -315,13 +316,13 @@ const pf_verb_body pf_verb_bench = {
                "  latency is the sum of copies and computation, throughput counts queries.  Percentiles are measured\n"
                "  values, not interpolated.  Without --transfers inputs and outputs stay on the device and the\n"
                "  copies count as 0.  A plan with outputs whose sizes come out of the run, as a detector's boxes, is\n"
-               "  run with host tensors, one query after the other.  --layers measures layers launched one by one,\n"
-               "  and where runs are captured also within a graph, with events between them; the sum of either is\n"
-               "  more than a run.\n"
+               "  run with host tensors, one query after the other.  With --streams each query takes longer, and\n"
+               "  throughput counts those of all.  --layers measures layers launched one by one, and where runs are\n"
+               "  captured also within a graph, with events between them; the sum of either is more than a run.\n"
                "\n"
                "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each\n"
-               "  min max mean median p90 p95 p99 variation_percent; queries warmup_queries walltime_seconds\n"
-               "  plan_load_seconds; with --layers layers, each name tactic median_ms captured_ms (where runs are\n"
-               "  captured)\n",
+               "  min max mean median p90 p95 p99 variation_percent; streams queries warmup_queries\n"
+               "  walltime_seconds plan_load_seconds; with --layers layers, each name tactic median_ms captured_ms\n"
+               "  (where runs are captured)\n",
     .run = run,
 };

@@ -55,7 +55,7 @@ static const struct bad {
     {{"run", "bad.plan", "--reference"}, 64, {"--reference"}},
     {{"bench", "tiny.onnx"}, 65, {"not a plan"}},
     {{"bench", "bad.plan"}, 67, {"bad.plan"}},
-    {{"bench", "bad.plan", "--streams=2"}, 64, {"--streams", "several times"}},
+    {{"bench", "bad.plan", "--streams=0"}, 64, {"--streams", "1"}},
     {{"layers", "tiny.onnx"}, 65, {"not a plan"}},
     {{"run", "bad.plan", "--compare-reference"}, 64, {"--model"}},
     {{"inspect", "absent"}, 66, {"absent"}},

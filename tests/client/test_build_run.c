@@ -226,6 +226,23 @@ static void the_queries_of_a_bench_fit_into_its_time(void **state)
     }
 }
 
+/* Each stream runs the least number of queries, and all of them lie in one time. */
+static void bench_measures_several_streams(void **state)
+{
+    json_t *value = JSON("bench", "tiny.plan", "--infStreams=3", "--iterations", "20", "--warmup", "0", "--duration",
+                         "0", "--transfers");
+    double  queries = json_number_value(json_object_get(value, "queries"));
+    double  seconds = json_number_value(json_object_get(value, "walltime_seconds"));
+
+    (void)state;
+    assert_int_equal(json_integer_value(json_object_get(value, "streams")), 3);
+    assert_true(queries >= 60);
+    assert_true(seconds > 0);
+    assert_float_equal(json_number_value(json_object_get(value, "throughput_qps")) * seconds / queries, 1, 1e-3);
+    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(value, "warnings"), 0)), "3 streams"));
+    json_decref(value);
+}
+
 static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
 {
     static const char *const lines[] = {"=== Performance summary ===",
@@ -644,6 +661,7 @@ int main(void)
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(the_queries_of_a_bench_fit_into_its_time),
+        cmocka_unit_test(bench_measures_several_streams),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
         cmocka_unit_test(a_build_says_what_it_cannot_write),
         cmocka_unit_test(an_odd_name_is_one_line_and_one_file),
