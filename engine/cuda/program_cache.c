@@ -8,12 +8,16 @@
 #include "base/map.h"
 #include "engine/cuda/program_folder.h"
 
+/* What networks take at some hundred sizes; a build of a large one compiles 60 MB. */
+enum { MEMORY_LIMIT_BYTES = 256 << 20 };
+
 typedef struct cached { uint8_t *code; size_t bytes; } cached;
 
 struct pf_program_cache {
     pthread_mutex_t   lock;
     pf_map           *by_key;           /* hex of the key -> index */
     cached           *items; uint32_t count, capacity;
+    size_t            bytes;            /* of all code */
     pf_program_folder folder;
 };
 
@@ -47,15 +51,30 @@ pf_status pf_program_cache_keep_in(pf_program_cache *cache, const char *folder, 
     return pf_program_folder_open(&cache->folder, folder, device_class, err);
 }
 
+/* What is used again is found in the folder, or compiled again. */
+static void make_room_locked(pf_program_cache *cache, size_t bytes)
+{
+    pf_map *none = cache->bytes + bytes > MEMORY_LIMIT_BYTES ? pf_map_new() : NULL;
+
+    if (!none) return;
+    pf_map_free(cache->by_key);
+    cache->by_key = none;
+    for (uint32_t i = 0; i < cache->count; i++) pf_free(cache->items[i].code);
+    cache->count = 0;
+    cache->bytes = 0;
+}
+
 static bool add_locked(pf_program_cache *cache, const char *hex, uint8_t *code, size_t bytes)
 {
     uint64_t at = 0;
 
+    make_room_locked(cache, bytes);
     if (pf_map_get(cache->by_key, hex, &at) ||
         pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) ||
         !pf_map_set(cache->by_key, hex, cache->count))
         return false;
     cache->items[cache->count++] = (cached){ code, bytes };
+    cache->bytes += bytes;
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* What was compiled for one device, by a digest of what it was made from: the source of a kernel, or problem and
-   tuning. In memory, and in a folder when one is given, so that a second build compiles nothing and gets the same
-   machine code again.
+   tuning. In memory, where it begins anew at 256 MiB, and in a folder when one is given, so that a second build
+   compiles nothing and gets the same machine code again.
    Thread   any, after keep_in. */
 #ifndef PF_ENGINE_CUDA_PROGRAM_CACHE_H
 #define PF_ENGINE_CUDA_PROGRAM_CACHE_H

@@ -54,6 +54,24 @@ static void without_a_folder_it_lives_in_memory(void **state)
     pf_program_cache_free(cache);
 }
 
+/* Pages that nobody writes to take no memory. */
+static void beyond_its_limit_memory_begins_anew(void **state)
+{
+    enum { HALF_BYTES = 150 << 20 };
+    pf_program_cache *cache = cache_in(NULL, NULL);
+    uint8_t          *half = pf_calloc(1, HALF_BYTES), *other_half = pf_calloc(1, HALF_BYTES);
+
+    (void)state;
+    assert_non_null(half);
+    assert_non_null(other_half);
+    pf_program_cache_keep(cache, &key, half, HALF_BYTES);
+    assert_true(pf_program_cache_has(cache, &key));
+    pf_program_cache_keep(cache, &other_key, other_half, HALF_BYTES);
+    assert_true(pf_program_cache_has(cache, &other_key));
+    assert_false(pf_program_cache_has(cache, &key));
+    pf_program_cache_free(cache);
+}
+
 static void the_next_finds_what_one_kept(void **state)
 {
     const char       *folder = test_path("kernels");
@@ -135,7 +153,8 @@ static void beyond_its_limit_the_oldest_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_folder_it_lives_in_memory), cmocka_unit_test(the_next_finds_what_one_kept),
+        cmocka_unit_test(without_a_folder_it_lives_in_memory),
+        cmocka_unit_test(beyond_its_limit_memory_begins_anew), cmocka_unit_test(the_next_finds_what_one_kept),
         cmocka_unit_test(a_damaged_file_counts_as_absent),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_an_error), cmocka_unit_test(beyond_its_limit_the_oldest_go),
     };
