@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/runtime_compile.h"
 #include "engine/runtime_resident.h"
 
 typedef struct making {
@@ -423,6 +424,8 @@ pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_in
         st = PF_FAIL_MEMORY(err, sizeof *m.instance);
     if (!st)
         st = measure_values(m.plan, m.instance, err);
+    if (!st)
+        (void)pf_runtime_compile(m.plan, resident->device, bindings);
     for (uint32_t s = 0; s < m.plan->step_count && !st; s++)
         st = prepare_step(&m, s, err);
     if (!st)

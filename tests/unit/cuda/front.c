@@ -32,8 +32,9 @@ typedef struct examination {
 /* ---- A device without a card */
 
 static pf_cuda   no_card = { .share = 100, .sm_count = H200_SMS, .cc = CAPABILITY, .l2_bytes = 50 << 20 };
+static const pf_device_ops no_ops;
 static pf_device device_without_card = {
-    .kind = PF_DEVICE_CUDA, .name = "cuda:0", .class_name = "h200", .class_text = "device=cuda\n",
+    .ops = &no_ops, .kind = PF_DEVICE_CUDA, .name = "cuda:0", .class_name = "h200", .class_text = "device=cuda\n",
     .caps = PF_CAP_CUDA | PF_CAP_CUDNN | PF_CAP_CUBLASLT | PF_CAP_NVRTC | PF_CAP_SM75 | PF_CAP_SM80 | PF_CAP_SM89 |
             PF_CAP_SM90,
     .compute_units = H200_SMS, .cache_bytes = 50 << 20, .memory_bytes = (size_t)140 << 30, .impl = &no_card,

@@ -1,0 +1,86 @@
+/* A plan for a range, at sizes that it holds no code for: what is compiled ahead of its steps.  Needs no card. */
+#include "tests/test.h"
+
+#include "engine/planfarm.h"
+#include "engine/runtime_compile.h"
+#include "tests/unit/cuda/front.h"
+
+enum { USUAL = 128, STEPS = 4 };
+
+#define SUM(a, b) "problem in=linear,linear out=linear numerics=0\ngraph\n" \
+                  "%0 = input f16 [" a "]\n%1 = input f16 [" b "]\n%2 = add(%0, %1)\noutput %2\n"
+
+/* Two layers alike, another, and one whose sizes are fixed. */
+static const char *const texts[STEPS] = { SUM("n,64", "n,64"), SUM("n,64", "n,64"), SUM("n,32", "n,32"),
+                                          SUM("7,64", "7,64") };
+
+typedef struct fixture {
+    pf_device        *device;
+    pf_plan           plan;
+    pf_plan_symbol    symbol;
+    pf_plan_step      step[STEPS];
+    pf_plan_candidate choice;
+} fixture;
+
+static void open_fixture(fixture *f)
+{
+    const pf_tactic *loop = NULL;
+    pf_err           err = { 0 };
+
+    *f = (fixture){ .symbol = { .name = "n", .least = 1, .usual = USUAL, .most = 1024 } };
+    test_ok(front_open(&f->device, &err), &err);
+    loop = pf_tactic_find("nvrtc_loop");
+    assert_non_null(loop);
+    f->choice = (pf_plan_candidate){ .tactic = loop->name, .tuning = "v=8 t=128", .rev = loop->rev };
+    f->plan.dims = pf_dims_new();
+    assert_non_null(f->plan.dims);
+    pf_dims_symbol(f->plan.dims, "n");
+    f->plan.symbols = &f->symbol;
+    f->plan.symbol_count = 1;
+    f->plan.steps = f->step;
+    f->plan.step_count = STEPS;
+    for (int s = 0; s < STEPS; s++) {
+        f->step[s] = (pf_plan_step){ .name = "sum", .ranked = &f->choice, .ranked_count = 1 };
+        test_ok(pf_problem_parse(texts[s], &f->step[s].problem, &err), &err);
+    }
+}
+
+static void close_fixture(fixture *f)
+{
+    for (int s = 0; s < STEPS; s++) pf_problem_free(f->step[s].problem);
+    pf_dims_free(f->plan.dims);
+}
+
+static void equal_layers_are_compiled_once(void **state)
+{
+    const int64_t usual = USUAL, other = 77;
+    fixture       f;
+
+    (void)state;
+    open_fixture(&f);
+    assert_int_equal(pf_runtime_compile(&f.plan, f.device, &usual), 0);
+    assert_int_equal(pf_runtime_compile(&f.plan, f.device, &other), 2);
+    close_fixture(&f);
+}
+
+/* Their steps say why, when it is their turn. */
+static void choices_that_cannot_be_are_passed_over(void **state)
+{
+    const int64_t other = 77;
+    fixture       f;
+
+    (void)state;
+    open_fixture(&f);
+    f.choice.rev++;
+    assert_int_equal(pf_runtime_compile(&f.plan, f.device, &other), 0);
+    close_fixture(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_layers_are_compiled_once), cmocka_unit_test(choices_that_cannot_be_are_passed_over),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
