@@ -1,8 +1,11 @@
 #include "client/device_choice.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/file.h"
 
 enum { VALUE_BYTES = sizeof ((pf_class_device *)NULL)->device };
 
@@ -71,6 +74,17 @@ static pf_status open_like(const pf_call *call, const char *class_text, pf_devic
     return pf_device_open(name, &options, out, err);
 }
 
+/* Beside the timings of this user's builds: a plan for a range that meets a size for the first time compiles for it,
+   the next process does not.  Who has no such folder waits each time. */
+static void keep_kernels(pf_device *device)
+{
+    char root[PATH_MAX], folder[PATH_MAX];
+
+    if (!pf_path_user_cache(root, sizeof root, NULL) &&
+        !pf_path_join(root, "timing/kernels", folder, sizeof folder, NULL))
+        (void)pf_device_keep_kernels(device, folder, NULL);
+}
+
 pf_status pf_device_choose_for_plan(const pf_call *call, const pf_plan *plan, pf_device **out, pf_err *err)
 {
     pf_status status = open_like(call, pf_plan_class_text(plan), out, err);
@@ -78,8 +92,10 @@ pf_status pf_device_choose_for_plan(const pf_call *call, const pf_plan *plan, pf
     if (status)
         return status;
     status = pf_plan_fits(plan, *out, err);
-    if (!status)
+    if (!status) {
+        keep_kernels(*out);
         return PF_OK;
+    }
     pf_device_close(*out);
     *out = NULL;
     return status;

@@ -198,9 +198,8 @@ static pf_status compile_ahead(retiming *r, pf_err *err)
     pf_err              why = {0};
     pf_status           status = PF_OK;
 
-    if (r->device->ops->keep_kernels &&
-        !pf_path_join(pf_timing_db_folder(r->db), "kernels", kernels, sizeof kernels, NULL) &&
-        r->device->ops->keep_kernels(r->device, kernels, &why))
+    if (!pf_path_join(pf_timing_db_folder(r->db), "kernels", kernels, sizeof kernels, NULL) &&
+        pf_device_keep_kernels(r->device, kernels, &why))
         pf_warn(r->call, "kernels are compiled again: %s", why.msg);
     for (uint32_t i = 0; i < r->count; i++)
         total += r->contests[i].count;

@@ -51,8 +51,7 @@ static void open_kernels(const building *b, const pf_build_options *options)
 {
     pf_err why = { 0 };
 
-    if (options && options->kernel_folder && b->device->ops->keep_kernels &&
-        b->device->ops->keep_kernels(b->device, options->kernel_folder, &why))
+    if (options && options->kernel_folder && pf_device_keep_kernels(b->device, options->kernel_folder, &why))
         pf_log(PF_LOG_WARN, "builder", "kernels-not-kept reason=\"%s\"", why.msg);
 }
 

@@ -49,6 +49,11 @@ void pf_device_close(pf_device *device)
         device->ops->close(device);
 }
 
+pf_status pf_device_keep_kernels(pf_device *device, const char *folder, pf_err *err)
+{
+    return device->ops->keep_kernels ? device->ops->keep_kernels(device, folder, err) : PF_OK;
+}
+
 /* Length of "key" in "key=value\n", or of the line when it has no '='. */
 static size_t key_length(const char *line)
 {

@@ -119,6 +119,11 @@ typedef struct pf_device_options {
 /* name: "cpu", "cuda:N".  Errors   NOT_FOUND: no such device here, and why; DEVICE. */
 pf_status pf_device_open(const char *name, const pf_device_options *options, pf_device **out, pf_err *err);
 void      pf_device_close(pf_device *device);
+/* Keeps kernels that are compiled on the device in folder from now on, made when absent, and takes them from there:
+   those of builds, and those that a plan for a range needs at sizes that it holds no code for.  Does nothing where
+   nothing is compiled.  Errors   those of making the folder: kernels then stay in memory.
+   Thread   before others use the device. */
+pf_status pf_device_keep_kernels(pf_device *device, const char *folder, pf_err *err);
 /* Memory of the device for a tensor or workspace, PF_DEVICE_ALIGNMENT aligned: from allocator if it is given, else from
    the device's, else from the device itself.  base/memory.h tells watchers.  Given back with the same allocator; NULL
    is fine.   Thread  any. */
