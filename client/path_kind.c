@@ -47,3 +47,14 @@ pf_status pf_path_kind_of(const char *path, pf_path_kind *out, pf_err *err)
     *out = kind_of_bytes(head, bytes);
     return PF_OK;
 }
+
+pf_status pf_path_load_plan(const char *path, pf_plan **out, pf_err *err)
+{
+    pf_path_kind kind = PF_PATH_OTHER;
+    pf_status    status = pf_path_kind_of(path, &kind, err);
+
+    *out = NULL;
+    if (!status && kind != PF_PATH_PLAN)
+        status = PF_FAIL(err, PF_INVALID, "%s is not a plan; make one with planfarm build", path);
+    return status ? status : pf_plan_load(path, out, err);
+}

@@ -2,7 +2,7 @@
 #ifndef PF_CLIENT_PATH_KIND_H
 #define PF_CLIENT_PATH_KIND_H
 
-#include "base/status.h"
+#include "engine/planfarm.h"
 
 typedef enum pf_path_kind {
     PF_PATH_FOLDER,
@@ -15,5 +15,7 @@ typedef enum pf_path_kind {
 
 /* Errors   NOT_FOUND, DENIED, IO; INVALID: an empty file, or neither file nor folder. */
 pf_status pf_path_kind_of(const char *path, pf_path_kind *out, pf_err *err);
+/* Loads what must be a plan.  Errors  as before; INVALID: it is something else; those of pf_plan_load. */
+pf_status pf_path_load_plan(const char *path, pf_plan **out, pf_err *err);
 
 #endif

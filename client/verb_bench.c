@@ -3,7 +3,7 @@
 
 #include "client/bench.h"
 #include "client/device_choice.h"
-#include "client/inputs.h"
+#include "client/layer_times.h"
 #include "client/output.h"
 #include "client/path_kind.h"
 #include "client/percentile.h"
@@ -171,72 +171,14 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
     warn_of_noise(call, device, s);
 }
 
-/* In a context of its own: that of the queries is bound to memory which is gone.  *has_captured: the plan is captured
-   on this device, and its layers were timed within a graph, too. */
-static pf_status profile(pf_plan *plan, pf_device *device, const pf_inputs *inputs, int64_t *times, int64_t *captured,
-                         bool *has_captured, pf_err *err)
-{
-    pf_status captured_status = PF_OK;
-    pf_context *context = NULL;
-    pf_status   status = pf_context_new(plan, device, NULL, &context, err);
-
-    for (uint32_t i = 0, at = 0; i < pf_plan_io_count(plan) && !status; i++)
-        if (pf_plan_io(plan, i)->is_input) {
-            status = pf_context_set_shape(context, i, inputs->tensors[at].dim, inputs->tensors[at].rank, err);
-            at++;
-        }
-    if (!status)
-        status = pf_context_profile(context, PROFILE_RUNS, times, err);
-    if (!status)
-        captured_status = pf_context_profile_captured(context, PROFILE_RUNS, captured, err);
-    *has_captured = !status && !captured_status;
-    pf_context_free(context);
-    return status ? status : captured_status == PF_UNSUPPORTED ? PF_OK : captured_status;
-}
-
-/* captured: NULL where nothing is captured. */
-static void put_layers(pf_call *call, const pf_plan *plan, const int64_t *times, const int64_t *captured,
-                       uint32_t count)
-{
-    json_t *list = json_array();
-    int64_t total = 0;
-
-    json_object_set_new(call->result, "layers", list);
-    for (uint32_t i = 0; i < count; i++)
-        total += captured ? captured[i] : times[i];
-    if (captured)
-        pf_say(call, "%10s %6s %10s\n", "in a graph", "share", "alone");
-    for (uint32_t i = 0; i < count; i++) {
-        pf_layer layer = {0};
-        json_t  *one = json_object();
-        char     time[PF_TEXT_BYTES], alone[PF_TEXT_BYTES];
-        int64_t  ns = captured ? captured[i] : times[i];
-
-        pf_plan_layer(plan, i, &layer);
-        json_object_set_new(one, "name", pf_json_text(layer.name));
-        json_object_set_new(one, "tactic", pf_json_text(layer.tactic));
-        json_object_set_new(one, "median_ms", pf_json_real((double)times[i] / 1e6));
-        if (captured)
-            json_object_set_new(one, "captured_ms", pf_json_real((double)captured[i] / 1e6));
-        json_array_append_new(list, one);
-        pf_say(call, "%10s %5.1f%%", pf_text_ns(ns, time), total ? 100.0 * (double)ns / (double)total : 0);
-        if (captured)
-            pf_say(call, " %10s", pf_text_ns(times[i], alone));
-        pf_say(call, "  %-24s %s\n", layer.tactic, layer.name);
-    }
-}
-
 static pf_status report_layers(pf_call *call, pf_plan *plan, pf_device *device, const pf_inputs *inputs, pf_err *err)
 {
-    uint32_t  count = pf_plan_layer_count(plan);
-    int64_t  *times = pf_calloc(2 * (size_t)count + 1, sizeof *times), *captured = times + count;
-    bool      has_captured = false;
-    pf_status status = times ? profile(plan, device, inputs, times, captured, &has_captured, err)
-                             : PF_FAIL_MEMORY(err, count * sizeof *times);
+    pf_layer_times times = {0};
+    pf_status      status = pf_layer_times_measure(plan, device, inputs, PROFILE_RUNS, &times, err);
 
     if (!status)
-        put_layers(call, plan, times, has_captured ? captured : NULL, count);
-    pf_free(times);
+        pf_layer_times_put(call, plan, &times, NULL, times.count);
+    pf_layer_times_clear(&times);
     return status;
 }
 
@@ -279,20 +221,14 @@ static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inp
 
 static pf_status run(pf_call *call, pf_err *err)
 {
-    const char  *path = pf_args_operand(call->args, 0);
-    pf_path_kind kind = PF_PATH_OTHER;
-    pf_plan     *plan = NULL;
-    pf_device   *device = NULL;
-    pf_inputs    inputs = {0};
-    int64_t      start = pf_clock_ns();
-    pf_status    status = pf_args_expect(call->args, 1, 1, "PLAN", err);
+    pf_plan   *plan = NULL;
+    pf_device *device = NULL;
+    pf_inputs  inputs = {0};
+    int64_t    start = pf_clock_ns();
+    pf_status  status = pf_args_expect(call->args, 1, 1, "PLAN", err);
 
     if (!status)
-        status = pf_path_kind_of(path, &kind, err);
-    if (!status && kind != PF_PATH_PLAN)
-        status = PF_FAIL(err, PF_INVALID, "%s is not a plan; make one with planfarm build", path);
-    if (!status)
-        status = pf_plan_load(path, &plan, err);
+        status = pf_path_load_plan(pf_args_operand(call->args, 0), &plan, err);
     if (!status)
         json_object_set_new(call->result, "plan_load_seconds",
                             pf_json_real((double)(pf_clock_ns() - start) / (double)PF_NS_PER_S));
@@ -317,8 +253,7 @@ const pf_verb_body pf_verb_bench = {
                "  values, not interpolated.  Without --transfers inputs and outputs stay on the device and the\n"
                "  copies count as 0.  A plan with outputs whose sizes come out of the run, as a detector's boxes, is\n"
                "  run with host tensors, one query after the other.  With --streams each query takes longer, and\n"
-               "  throughput counts those of all.  --layers measures layers launched one by one, and where runs are\n"
-               "  captured also within a graph, with events between them; the sum of either is more than a run.\n"
+               "  throughput counts those of all.  --layers measures each layer as well, as planfarm profile does.\n"
                "\n"
                "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each\n"
                "  min max mean median p90 p95 p99 variation_percent; streams queries warmup_queries\n"

@@ -169,14 +169,7 @@ static pf_status run_layers(layers *l, pf_err *err)
 
 static pf_status open_all(layers *l, pf_err *err)
 {
-    const char  *path = pf_args_operand(l->call->args, 0);
-    pf_path_kind kind = PF_PATH_OTHER;
-    pf_status    status = pf_path_kind_of(path, &kind, err);
-
-    if (!status && kind != PF_PATH_PLAN)
-        status = PF_FAIL(err, PF_INVALID, "%s is not a plan; make one with planfarm build", path);
-    if (!status)
-        status = pf_plan_load(path, &l->plan, err);
+    pf_status status = pf_path_load_plan(pf_args_operand(l->call->args, 0), &l->plan, err);
 
     if (!status)
         status = pf_device_choose_for_plan(l->call, l->plan, &l->device, err);

@@ -54,6 +54,7 @@ static const struct bad {
     {{"run", "bad.plan"}, 67, {"bad.plan"}},
     {{"run", "bad.plan", "--reference"}, 64, {"--reference"}},
     {{"bench", "tiny.onnx"}, 65, {"not a plan"}},
+    {{"profile", "tiny.onnx"}, 65, {"not a plan"}},
     {{"bench", "bad.plan"}, 67, {"bad.plan"}},
     {{"bench", "bad.plan", "--streams=0"}, 64, {"--streams", "1"}},
     {{"layers", "tiny.onnx"}, 65, {"not a plan"}},

@@ -226,6 +226,30 @@ static void the_queries_of_a_bench_fit_into_its_time(void **state)
     }
 }
 
+/* Every layer stands under its tactic, and all together are the whole; --top keeps the costliest. */
+static void a_profile_adds_up(void **state)
+{
+    json_t *value = JSON("profile", "tiny.plan", "--runs", "3"), *one = NULL, *top = NULL;
+    double  layers = 0, total = 0, last = 1e30;
+    size_t  i = 0;
+
+    (void)state;
+    json_array_foreach(json_object_get(value, "tactics"), i, one)
+    {
+        layers += json_number_value(json_object_get(one, "layers"));
+        total += json_number_value(json_object_get(one, "total_ms"));
+        assert_true(json_number_value(json_object_get(one, "total_ms")) <= last);
+        last = json_number_value(json_object_get(one, "total_ms"));
+    }
+    assert_true(total > 0);
+    assert_float_equal(total / json_number_value(json_object_get(value, "total_ms")), 1, 1e-3);
+    assert_int_equal(layers, json_array_size(json_object_get(value, "layers")));
+    top = JSON("profile", "tiny.plan", "--runs", "1", "--top", "1");
+    assert_int_equal(json_array_size(json_object_get(top, "layers")), 1);
+    json_decref(top);
+    json_decref(value);
+}
+
 /* Each stream runs the least number of queries, and all of them lie in one time. */
 static void bench_measures_several_streams(void **state)
 {
@@ -661,6 +685,7 @@ int main(void)
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(the_queries_of_a_bench_fit_into_its_time),
+        cmocka_unit_test(a_profile_adds_up),
         cmocka_unit_test(bench_measures_several_streams),
         cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
         cmocka_unit_test(a_build_says_what_it_cannot_write),
