@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/timing_class.h"
 #include "cache/timing_db_check.h"
 #include "client/cache_folder.h"
 #include "client/cache_report.h"
@@ -217,9 +218,16 @@ static pf_status explain_text(explanation *e, const char *class_text, const char
                               pf_err *err)
 {
     pf_digest device_class;
+    char     *text = pf_strdup(class_text);
+    pf_status status = text ? PF_OK : PF_FAIL_MEMORY(err, strlen(class_text));
 
-    pf_digest_of(class_text, strlen(class_text), &device_class);
-    return explain_in_class(e, &device_class, class_text, problem_text, begin_problem(e, problem_text, layer), err);
+    if (status)
+        return status;
+    pf_timing_class_text(text, text);
+    pf_timing_class_digest(text, &device_class);
+    status = explain_in_class(e, &device_class, text, problem_text, begin_problem(e, problem_text, layer), err);
+    pf_free(text);
+    return status;
 }
 
 /* ---- Targets */

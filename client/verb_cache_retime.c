@@ -94,7 +94,7 @@ static pf_status take_problem(retiming *r, pf_problem *problem, const pf_plan_st
     pf_timing_record record = {0};
     pf_choice        choice = {0};
     uint32_t         before = r->count, least = pf_args_flag(r->call->args, "check") ? 1 : 2;
-    pf_status        status = pf_timing_db_lookup(r->db, &r->device->class_digest, &problem->hash, 1, &record, err);
+    pf_status        status = pf_timing_db_lookup(r->db, &r->device->timing_digest, &problem->hash, 1, &record, err);
 
     for (uint32_t i = 0; !status && i < record.count; i++)
         /* they are candidates like the others: what disturbed them then is no matter now */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/nearest.h"
 #include "base/plan_key.h"
+#include "base/timing_class.h"
 #include "coordinator/agents.h"
 #include "coordinator/job.h"
 #include "coordinator/plans.h"
@@ -43,6 +44,7 @@ pf_class *pf_classes_take(pf_core *core, const char *text)
     if (!device_class)
         return NULL;
     device_class->digest = digest;
+    pf_timing_class_digest(text, &device_class->timing_digest);
     device_class->text = pf_text_take(core, text);
     pf_heap_init(&device_class->queue, offsetof(pf_job, queue_place), offsetof(pf_job, id));
     pf_index_init(&device_class->users, 0, sizeof(pf_text *), core->config.index_seed);

@@ -589,7 +589,7 @@ void pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out)
     }
 }
 
-pf_status pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class, pf_err *err)
+pf_status pf_core_timings_of(const pf_core *core, const char *selector, pf_digest *timing_class, pf_err *err)
 {
     pf_selection selection = pf_selector_resolve(core, selector);
     char         why[PF_REASON_BYTES] = "";
@@ -602,16 +602,23 @@ pf_status pf_core_resolve(const pf_core *core, const char *selector, pf_digest *
         pf_classes_explain(core, selector, why, sizeof why);
         return PF_FAIL(err, PF_NOT_FOUND, "%s", why);
     }
-    *device_class = selection.best->digest;
+    *timing_class = selection.best->timing_digest;
     return PF_OK;
 }
 
-bool pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *device_class)
+static bool key_has_slot(const pf_class *device_class, const char *key_name)
 {
-    const pf_class *found = pf_classes_find(core, device_class);
-
-    for (const pf_slot *slot = found ? found->slots : NULL; slot; slot = slot->next_of_class)
+    for (const pf_slot *slot = device_class->slots; slot; slot = slot->next_of_class)
         if (strcmp(slot->agent->key_name, key_name) == 0)
+            return true;
+    return false;
+}
+
+bool pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *timing_class)
+{
+    for (uint32_t i = 0; i < core->classes_count; i++)
+        if (pf_digest_equal(&core->class_list[i]->timing_digest, timing_class) &&
+            key_has_slot(core->class_list[i], key_name))
             return true;
     return false;
 }

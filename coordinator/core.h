@@ -196,10 +196,11 @@ typedef struct pf_class_stats {         /* open; text borrowed until the next pf
     int64_t     build_ns;               /* moving average of builds, 0 when unknown */
 } pf_class_stats;
 
-/* The class that a selector means now.  Errors  NOT_FOUND: none; USAGE: one of several. */
-pf_status pf_core_resolve(const pf_core *core, const char *selector, pf_digest *device_class, pf_err *err);
-/* Whether an agent with that key declared the class: then the key may tell timings of it. */
-bool     pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *device_class);
+/* The class whose timings a selector means now, by the digest that they are kept by.  Errors  NOT_FOUND: none; USAGE:
+   one of several. */
+pf_status pf_core_timings_of(const pf_core *core, const char *selector, pf_digest *timing_class, pf_err *err);
+/* Whether an agent with that key declared a class with these timings: then the key may tell them. */
+bool     pf_core_key_declares(const pf_core *core, const char *key_name, const pf_digest *timing_class);
 void     pf_core_stats_get(const pf_core *core, pf_now now, pf_core_stats *out);
 uint32_t pf_core_class_count(const pf_core *core);
 void     pf_core_class_get(const pf_core *core, uint32_t index, pf_now now, pf_class_stats *out);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/timing_class.h"
 #include "coordinator/server_private.h"
 
 static void answer_bad_frame(pf_server *server, uint64_t peer, const pf_wire_header *asked, pf_status st,
@@ -85,12 +86,12 @@ static bool is_timing(pf_msg_type type)
 static bool may_store(const pf_server *server, const pf_event *event)
 {
     const Pf__TimingStore *asked = (const Pf__TimingStore *)event->message->body;
-    pf_digest              device_class = { 0 };
+    pf_digest              timing_class = { 0 };
 
     if (event->grants & PF_GRANT_CACHE_WRITE)
         return true;
-    pf_digest_of(asked->class_text, strlen(asked->class_text), &device_class);
-    return (event->grants & PF_GRANT_AGENT) && pf_core_key_declares(server->core, event->key_name, &device_class);
+    pf_timing_class_digest(asked->class_text, &timing_class);
+    return (event->grants & PF_GRANT_AGENT) && pf_core_key_declares(server->core, event->key_name, &timing_class);
 }
 
 static pf_status check_timing_grant(const pf_server *server, const pf_event *event, pf_err *err)
@@ -109,12 +110,13 @@ static pf_status give_timing(pf_server *server, uint64_t peer, pf_message *messa
 {
     const Pf__TimingExport *asked = (const Pf__TimingExport *)message->body;
     bool                    one_class = message->info->type == PF_MSG_TIMING_EXPORT && asked->selector[0];
-    pf_digest               device_class = { 0 };
-    pf_status               st = one_class ? pf_core_resolve(server->core, asked->selector, &device_class, err) : PF_OK;
+    pf_digest               timing_class = { 0 };
+    pf_status               st = one_class ? pf_core_timings_of(server->core, asked->selector, &timing_class, err)
+                                           : PF_OK;
 
     if (st)
         return st;
-    return pf_timing_service_give(server->timings, peer, message, one_class ? &device_class : NULL, err);
+    return pf_timing_service_give(server->timings, peer, message, one_class ? &timing_class : NULL, err);
 }
 
 /* Who sent it (name may be NULL): looked up anew for each message, so that a revoked key can do nothing more on an open

@@ -158,6 +158,7 @@ struct pf_submit {
 
 struct pf_class {
     pf_digest digest;
+    pf_digest timing_digest;            /* of its timings: base/timing_class.h */
     char      name[PF_CLASS_NAME_BYTES];
     pf_text  *text, *builder_abi;
     char      alias[PF_CLASS_ALIASES_MAX][PF_CLASS_NAME_BYTES];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/timing_class.h"
 #include "engine/device_cpu.h"
 #include "engine/device_module.h"
 
@@ -74,6 +75,13 @@ static void value_of(const char *line, const char *key, size_t length, char *out
     const char *value = present ? line + length + (line[length] == '=') : "absent";
 
     snprintf(out, capacity, "%.*s", (int)strcspn(value, "\n"), value);
+}
+
+void pf_device_digest_class(pf_device *device)
+{
+    pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
+    pf_timing_class_text(device->class_text, device->timing_text);
+    pf_timing_class_digest(device->class_text, &device->timing_digest);
 }
 
 void pf_device_class_difference(const char *plan_class, const char *this_class, char *out, size_t capacity)

@@ -91,6 +91,9 @@ struct pf_device {              /* open to readers */
     /* Canonical "key=value\n" lines of all that changes timings, sorted by key. */
     char      class_text[PF_DEVICE_CLASS_TEXT_BYTES];
     pf_digest class_digest;                     /* of class_text */
+    /* What of it timings are kept by: base/timing_class.h. */
+    char      timing_text[PF_DEVICE_CLASS_TEXT_BYTES];
+    pf_digest timing_digest;
     uint64_t  caps;                             /* PF_CAP_* */
     int32_t   compute_units;                    /* threads, or SMs in use */
     int32_t   threads;                          /* CPU: threads that a step may use */
@@ -129,6 +132,8 @@ pf_status pf_device_keep_kernels(pf_device *device, const char *folder, pf_err *
    is fine.   Thread  any. */
 pf_status pf_device_take(pf_device *device, const pf_allocator *allocator, size_t bytes, void **out, pf_err *err);
 void      pf_device_give_back(pf_device *device, const pf_allocator *allocator, void *pointer);
+/* For who opens devices: what follows from class_text. */
+void      pf_device_digest_class(pf_device *device);
 /* The first line in which two class texts differ, as "cudnn is 9.14, the plan needs 9.19"; empty when equal. */
 void      pf_device_class_difference(const char *plan_class, const char *this_class, char *out, size_t capacity);
 

@@ -216,7 +216,7 @@ static void write_class(pf_device *device, const pf_cpu_facts *facts, const char
              facts->vendor, facts->family, facts->model, facts->stepping, isa, PF_CPU_KERNEL_REVISION, facts->l1d_bytes,
              facts->l2_bytes, facts->l3_bytes, facts->model_name, facts->numa_nodes, onednn->major, onednn->minor,
              onednn->patch, (unsigned)dnnl_get_effective_cpu_isa(), device->threads, facts->vendor);
-    pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
+    pf_device_digest_class(device);
 }
 
 /* Threads of a device run when a step does, and where they cannot be started then the process ends.  The library keeps

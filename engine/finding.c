@@ -23,7 +23,7 @@ pf_status pf_finding_lookup(pf_timing_store *store, const pf_device *device, con
 
     text_of(kind, of, text);
     pf_digest_of(text, strlen(text), &problem);
-    return store->lookup(store, &device->class_digest, &problem, 1, out, err);
+    return store->lookup(store, &device->timing_digest, &problem, 1, out, err);
 }
 
 pf_status pf_finding_merge(pf_timing_store *store, const pf_device *device, const char *kind, const pf_digest *of,
@@ -32,7 +32,7 @@ pf_status pf_finding_merge(pf_timing_store *store, const pf_device *device, cons
     char text[TEXT_BYTES] = "";
 
     text_of(kind, of, text);
-    return store->merge(store, device->class_text, text, entries, err);
+    return store->merge(store, device->timing_text, text, entries, err);
 }
 
 pf_status pf_finding_put(pf_timing_record *record, const char *tactic, const char *tuning, uint64_t workspace_bytes,

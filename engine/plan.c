@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/timing_class.h"
 #include "engine/plan_sections.h"
 
 /* ---- Invariants */
@@ -412,8 +413,11 @@ pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err
 
     pf_device_class_difference(plan->class_text, device->class_text, difference, sizeof difference);
     if (difference[0])
-        return PF_FAIL(err, PF_STALE, "the plan was made for %s and this is %s: %s; build it for this device",
-                       plan->class_name, device->class_name, difference);
+        return PF_FAIL(err, PF_STALE, "the plan was made for %s and this is %s: %s; build it for this device%s",
+                       plan->class_name, device->class_name, difference,
+                       pf_timing_class_equal(plan->class_text, device->class_text)
+                           ? ", which times nothing that is in the timing cache, since only the driver was changed"
+                           : "");
     for (uint32_t s = 0; s < plan->step_count; s++) {
         const pf_plan_candidate *choice = &plan->steps[s].ranked[0];
         const pf_tactic         *tactic = pf_tactic_find(choice->tactic);

@@ -328,7 +328,7 @@ static pf_status store_fresh(pf_search *search, pf_search_item *item, pf_timing_
     st = pf_timing_record_merge(&item->record, fresh, err);
     if (!st && item->record.effort < fresh->effort)
         item->record.effort = fresh->effort;
-    return st ? st : search->store->merge(search->store, search->device->class_text, item->problem->text, fresh, err);
+    return st ? st : search->store->merge(search->store, search->device->timing_text, item->problem->text, fresh, err);
 }
 
 /* A candidate that fails costs the build nothing, but somebody may want to know. */
@@ -380,7 +380,7 @@ static pf_status look_up(pf_search *search, pf_err *err)
     for (uint32_t i = 0; i < count && !st; i++)
         hashes[i] = search->items[first + i].problem->hash;
     if (!st && count)
-        st = search->store->lookup(search->store, &search->device->class_digest, hashes, count, records, err);
+        st = search->store->lookup(search->store, &search->device->timing_digest, hashes, count, records, err);
     for (uint32_t i = 0; i < count && records; i++) {
         if (st)
             pf_timing_record_clear(&records[i]);

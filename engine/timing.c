@@ -199,7 +199,7 @@ static void note_trial(const contest *race, const pf_timing_entry *entry)
     pf_timing_store *store = race->options->store;
 
     if (store && store->note_trial)
-        store->note_trial(store, race->timing->device->class_text, race->bench.problem->text, entry);
+        store->note_trial(store, race->timing->device->timing_text, race->bench.problem->text, entry);
 }
 
 /* An entry that could not be made ready says why; that is no failure of the build. */

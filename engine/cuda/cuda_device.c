@@ -242,7 +242,7 @@ static pf_status cuda_copy(pf_device *device, pf_stream *stream, void *to, const
 
 static pf_status cuda_keep_kernels(pf_device *device, const char *folder, pf_err *err)
 {
-    return pf_program_cache_keep_in(pf_cuda_of(device)->programs, folder, &device->class_digest, err);
+    return pf_program_cache_keep_in(pf_cuda_of(device)->programs, folder, &device->timing_digest, err);
 }
 
 static const pf_device_ops cuda_ops = {
@@ -334,7 +334,7 @@ static void describe_class(pf_device *device, const char *gpu_name, size_t memor
              attribute(ordinal, cudaDevAttrGlobalMemoryBusWidth), attribute(ordinal, cudaDevAttrMemoryClockRate),
              memory_bytes >> 30, gpu_name, nvrtc_major, nvrtc_minor, pf_nvml_power_limit_w(cuda->nvml_device),
              cuda->share, attribute(ordinal, cudaDevAttrClockRate), cuda->sm_count);
-    pf_digest_of(device->class_text, strlen(device->class_text), &device->class_digest);
+    pf_device_digest_class(device);
     short_name(gpu_name, device->class_name, sizeof device->class_name);
 }
 

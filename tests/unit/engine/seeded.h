@@ -56,7 +56,7 @@ static inline pf_status seeded_lookup(pf_timing_store *store, const pf_digest *d
                 if (((tactic->flags & PF_TACTIC_ORACLE) != 0) == oracles &&
                     !pf_tactic_declines(tactic, s->search->device, problem))
                     seeded_tactic(s, problem, tactic, &out[i]);
-        test_ok(s->kept->merge(s->kept, s->search->device->class_text, problem->text, &out[i], err), err);
+        test_ok(s->kept->merge(s->kept, s->search->device->timing_text, problem->text, &out[i], err), err);
     }
     return PF_OK;
 }

@@ -1,6 +1,8 @@
 /* What builds take from a timing store, and leave there. */
 #include "tests/unit/engine/built.h"
 
+#include <stdio.h>
+
 static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
 {
     pf_timing_store *store = new_store();
@@ -155,10 +157,35 @@ static void replay_with_a_hole_names_the_layer(void **state)
     store->close(store);
 }
 
+/* With another driver the class is another one, whose plans are others, and whose timings are the same. */
+static void another_driver_times_nothing(void **state)
+{
+    pf_timing_store *store = new_store();
+    pf_build_options options = { .store = store };
+    built            first = build(residual_network("[2,3,32,32]"), "effort=1\n", store), second = { 0 };
+    char             text[PF_DEVICE_CLASS_TEXT_BYTES] = "";
+    pf_err           err = { 0 };
+
+    (void)state;
+    second = (built){ .net = residual_network("[2,3,32,32]"), .config = config_of("effort=1\n"), .device = cpu() };
+    snprintf(text, sizeof text, "cuda_driver=13000\n%.1900s", second.device->class_text);
+    snprintf(second.device->class_text, sizeof second.device->class_text, "%s", text);
+    pf_device_digest_class(second.device);
+    test_ok(pf_build(second.net, second.config, second.device, &options, &second.plan, &second.report, &err), &err);
+    assert_true(first.report.candidates_timed > 0);
+    assert_int_equal(second.report.candidates_timed, 0);
+    assert_int_equal(second.report.cache_misses, 0);
+    assert_int_equal(pf_plan_fits(first.plan, second.device, &err), PF_STALE);
+    drop(&first);
+    drop(&second);
+    store->close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_store_gives_the_same_bytes_and_times_nothing),
+        cmocka_unit_test(another_driver_times_nothing),
         cmocka_unit_test(merged_timings_give_the_same_bytes),
         cmocka_unit_test(bytes_that_were_checked_are_not_checked_again),
         cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),

@@ -153,6 +153,27 @@ static void another_device_class_is_stale(void **state)
     assert_non_null(strstr(err.msg, "threads is 999"));
 }
 
+/* Where the driver alone was changed, building again is told to be cheap. */
+static void another_driver_is_stale_and_cheap(void **state)
+{
+    const char *behind = strstr(device->class_text, "device=");
+    int         before = (int)(behind - device->class_text);
+    pf_device   other = *device;
+    pf_err      err = { 0 };
+
+    (void)state;
+    snprintf(other.class_text, sizeof other.class_text, "%.*scuda_driver=13000\n%.1000s", before, device->class_text,
+             behind);
+    assert_int_equal(pf_plan_fits(plan, &other, &err), PF_STALE);
+    assert_non_null(strstr(err.msg, "cuda_driver is 13000"));
+    assert_non_null(strstr(err.msg, "times nothing"));
+    pf_err_clear(&err);
+    snprintf(other.class_text, sizeof other.class_text, "%.*scuda_driver=13000\ncudnn=1\n%.1000s", before,
+             device->class_text, behind);
+    assert_int_equal(pf_plan_fits(plan, &other, &err), PF_STALE);
+    assert_null(strstr(err.msg, "times nothing"));
+}
+
 static void refuses_other_files(void **state)
 {
     pf_plan *loaded = NULL;
@@ -277,6 +298,7 @@ int main(void)
         cmocka_unit_test(is_the_same_wherever_it_is_built),
         cmocka_unit_test(shows_its_inputs_and_outputs),
         cmocka_unit_test(another_device_class_is_stale),
+        cmocka_unit_test(another_driver_is_stale_and_cheap),
         cmocka_unit_test(refuses_other_files),
         cmocka_unit_test(another_version_is_stale),
         cmocka_unit_test(every_shorter_file_is_refused),
