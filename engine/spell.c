@@ -36,6 +36,11 @@ static pf_spelling *const spellings[PF_OP_COUNT] = {
     [PF_OP_RESIZE] = pf_spell_resize,
     [PF_OP_ROTARY_EMBEDDING] = pf_spell_rotary_embedding,
     [PF_OP_ONE_HOT] = pf_spell_one_hot,
+    [PF_OP_DFT] = pf_spell_dft,
+    [PF_OP_STFT] = pf_spell_stft,
+    [PF_OP_COL2IM] = pf_spell_col2im,
+    [PF_OP_DEFORM_CONV] = pf_spell_deform_conv,
+    [PF_OP_MAX_UNPOOL] = pf_spell_max_unpool,
 };
 
 /* ---- What a value is made by */

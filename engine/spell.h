@@ -57,6 +57,7 @@ pf_spelling pf_spell_attention, pf_spell_matmul, pf_spell_conv, pf_spell_conv_tr
     pf_spell_channel_norm, pf_spell_depth_to_space, pf_spell_space_to_depth, pf_spell_quantize, pf_spell_dequantize,
     pf_spell_dynamic_quantize, pf_spell_matmul_integer, pf_spell_hardmax, pf_spell_lp_norm,
     pf_spell_mean_variance_norm, pf_spell_lrn, pf_spell_concat, pf_spell_dim_values, pf_spell_reduce_op,
-    pf_spell_one_hot, pf_spell_lines, pf_spell_batch_norm, pf_spell_resize, pf_spell_rotary_embedding;
+    pf_spell_one_hot, pf_spell_lines, pf_spell_batch_norm, pf_spell_resize, pf_spell_rotary_embedding,
+    pf_spell_dft, pf_spell_stft, pf_spell_col2im, pf_spell_deform_conv, pf_spell_max_unpool;
 
 #endif
