@@ -4,7 +4,7 @@
 usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--exporters N] [--modes graph] [--effort N] [--budget SECONDS] [--keep]
                   [--seconds SECONDS] [--export-only] [NAME[:BATCH] ...]
 
-Networks are those of gpu_zoo_networks.py, gpu_zoo_more.py and gpu_zoo_kinds.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
+Networks are those of gpu_zoo_networks.py, gpu_zoo_more.py, gpu_zoo_kinds.py, gpu_zoo_recent.py and gpu_zoo_fields.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
 takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
 memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
@@ -41,7 +41,7 @@ def split(case):
 def make(case):
     """The module and its inputs."""
     import torch, transformers
-    from gpu_zoo_kinds import NETWORKS
+    from gpu_zoo_fields import NETWORKS
     torch.manual_seed(0)
     transformers.set_seed(0)
     name, batch = split(case)
@@ -452,7 +452,7 @@ def main():
     p.add_argument("--torch-only", action="store_true", help="what a process of its own does for some networks that are exported")
     p.add_argument("cases", nargs="*")
     options = p.parse_args()
-    from gpu_zoo_kinds import NETWORKS
+    from gpu_zoo_fields import NETWORKS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # and its processes with it
     for folder in filter(None, (options.work, options.out)):
         os.makedirs(folder, exist_ok=True)
