@@ -1,86 +1,44 @@
 /* An einsum of two tensors is a matrix product between transposes and reshapes: labels of both and of the result are
    batches, labels of both alone are summed over.  An einsum of one tensor that sums nothing is a transpose.
-   Condition: letters only, with "->"; none twice in a term, none summed that one tensor has alone, and equal dims for
-   equal letters. */
-#include <ctype.h>
-#include <string.h>
-
+   Condition: with "->"; no letter twice in a term, none summed that one tensor has alone, and equal dims for equal
+   letters. */
+#include "engine/einsum_terms.h"
 #include "engine/make.h"
-#include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
 
-enum { TERMS = 3, OUT = 2 };
-
-typedef struct term { char label[PF_MAX_RANK]; int32_t count; } term;
-typedef struct equation { term at[TERMS]; int32_t inputs; } equation;
+typedef pf_einsum_term  term;
+typedef pf_einsum_terms equation;
 /* Labels in the order in which they stand in a matrix of rows and columns. */
 typedef struct kinds { term batch, left, right, summed; } kinds;
-
-static int32_t place_of(const term *t, char label)
-{
-    for (int32_t i = 0; i < t->count; i++)
-        if (t->label[i] == label)
-            return i;
-    return -1;
-}
-
-static bool add_label(term *t, char label)
-{
-    if (t->count == PF_MAX_RANK || place_of(t, label) >= 0)
-        return false;
-    t->label[t->count++] = label;
-    return true;
-}
-
-static bool read_equation(const char *text, equation *out)
-{
-    int32_t at = 0;
-    bool    arrow = false;
-
-    *out = (equation){ .inputs = 1 };
-    for (; *text; text++) {
-        if (*text == ' ')
-            continue;
-        if (*text == ',' && !arrow && out->inputs < OUT)
-            at = out->inputs++;
-        else if (*text == '-' && text[1] == '>' && !arrow) {
-            arrow = true;
-            at = OUT;
-            text++;
-        } else if (!isalpha((unsigned char)*text) || !add_label(&out->at[at], *text))
-            return false;
-    }
-    return arrow;
-}
 
 static bool classify(const equation *e, kinds *out)
 {
     *out = (kinds){ .batch = { .count = 0 } };
-    for (int32_t i = 0; i < e->at[0].count; i++) {
-        char label = e->at[0].label[i];
-        bool right = place_of(&e->at[1], label) >= 0, kept = place_of(&e->at[OUT], label) >= 0;
+    for (int32_t i = 0; i < e->in[0].count; i++) {
+        char label = e->in[0].label[i];
+        bool right = pf_einsum_place(&e->in[1], label) >= 0, kept = pf_einsum_place(&e->out, label) >= 0;
 
         if (!right && !kept)
             return false;
-        (void)add_label(right && kept ? &out->batch : right ? &out->summed : &out->left, label);
+        (void)pf_einsum_add(right && kept ? &out->batch : right ? &out->summed : &out->left, label);
     }
-    for (int32_t i = 0; i < e->at[1].count; i++) {
-        char label = e->at[1].label[i];
+    for (int32_t i = 0; i < e->in[1].count; i++) {
+        char label = e->in[1].label[i];
 
-        if (place_of(&e->at[0], label) >= 0)
+        if (pf_einsum_place(&e->in[0], label) >= 0)
             continue;
-        if (place_of(&e->at[OUT], label) < 0)
+        if (pf_einsum_place(&e->out, label) < 0)
             return false;
-        (void)add_label(&out->right, label);
+        (void)pf_einsum_add(&out->right, label);
     }
-    return out->batch.count + out->left.count + out->right.count == e->at[OUT].count &&
+    return out->batch.count + out->left.count + out->right.count == e->out.count &&
            out->batch.count + 2 <= PF_MAX_RANK;
 }
 
 static pf_dim dim_of(const pf_graph *graph, const pf_node *node, const equation *e, char label)
 {
     for (int32_t i = 0; i < e->inputs; i++) {
-        int32_t d = place_of(&e->at[i], label);
+        int32_t d = pf_einsum_place(&e->in[i], label);
 
         if (d >= 0)
             return graph->values[node->in[i]].shape.dim[d];
@@ -93,10 +51,10 @@ static bool dims_agree(const pf_graph *graph, const pf_node *node, const equatio
     for (int32_t i = 0; i < e->inputs; i++) {
         const pf_shape *shape = &graph->values[node->in[i]].shape;
 
-        if (shape->rank != e->at[i].count)
+        if (shape->rank != e->in[i].count)
             return false;
         for (int32_t d = 0; d < shape->rank; d++)
-            if (dim_of(graph, node, e, e->at[i].label[d]) != shape->dim[d])
+            if (dim_of(graph, node, e, e->in[i].label[d]) != shape->dim[d])
                 return false;
     }
     return true;
@@ -114,7 +72,7 @@ static pf_dim product_of(pf_graph *graph, const pf_node *node, const equation *e
 static void append(int64_t *perm, int32_t *count, const term *from, const term *labels)
 {
     for (int32_t i = 0; i < labels->count; i++)
-        perm[(*count)++] = place_of(from, labels->label[i]);
+        perm[(*count)++] = pf_einsum_place(from, labels->label[i]);
 }
 
 /* [batches..., rows, columns] of operand i. */
@@ -126,9 +84,9 @@ static pf_status as_matrix(pf_graph *graph, const pf_node *node, const equation 
     int32_t   count = 0;
     pf_status st = PF_OK;
 
-    append(perm, &count, &e->at[i], &k->batch);
-    append(perm, &count, &e->at[i], rows);
-    append(perm, &count, &e->at[i], columns);
+    append(perm, &count, &e->in[i], &k->batch);
+    append(perm, &count, &e->in[i], rows);
+    append(perm, &count, &e->in[i], columns);
     for (int32_t d = 0; d < k->batch.count; d++)
         shape.dim[d] = dim_of(graph, node, e, k->batch.label[d]);
     shape.dim[k->batch.count] = product_of(graph, node, e, rows);
@@ -150,10 +108,10 @@ static pf_status as_result(pf_graph *graph, const pf_node *node, const equation 
 
     for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++)
         for (int32_t i = 0; i < parts[p]->count; i++) {
-            (void)add_label(&made, parts[p]->label[i]);
+            (void)pf_einsum_add(&made, parts[p]->label[i]);
             shape.dim[shape.rank++] = dim_of(graph, node, e, parts[p]->label[i]);
         }
-    append(perm, &count, &made, &e->at[OUT]);
+    append(perm, &count, &made, &e->out);
     st = pf_make_reshape(graph, node->name, *x, &shape, x, err);
     return st ? st : pf_make_transpose(graph, node->name, *x, perm, x, err);
 }
@@ -165,10 +123,10 @@ static void put_left_first(equation *e, pf_value_id *in, kinds *k)
     const pf_value_id first = in[0];
 
     if (!k->left.count || !k->right.count ||
-        place_of(&e->at[OUT], k->left.label[0]) < place_of(&e->at[OUT], k->right.label[0]))
+        pf_einsum_place(&e->out, k->left.label[0]) < pf_einsum_place(&e->out, k->right.label[0]))
         return;
-    e->at[0] = as_written.at[1];
-    e->at[1] = as_written.at[0];
+    e->in[0] = as_written.in[1];
+    e->in[1] = as_written.in[0];
     in[0] = in[1];
     in[1] = first;
     (void)classify(e, k);
@@ -207,13 +165,12 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
     pf_value_id out = PF_NONE;
     pf_status   st = PF_OK;
 
-    if (node.op != PF_OP_EINSUM || !read_equation(((const pf_einsum_attrs *)node.attrs)->equation, &e) ||
-        e.inputs != (int32_t)node.in_count || !dims_agree(graph, &node, &e))
+    if (node.op != PF_OP_EINSUM || !pf_einsum_read(graph, &node, &e) || e.inputs > 2 || !dims_agree(graph, &node, &e))
         return PF_OK;
-    append(perm, &count, &e.at[0], &e.at[OUT]);
+    append(perm, &count, &e.in[0], &e.out);
     if (e.inputs == 2 && pf_dtype_is_float(graph->values[node.out[0]].dtype))
         st = make_product(graph, &node, &e, &out, err);
-    else if (e.inputs == 1 && e.at[OUT].count == e.at[0].count)
+    else if (e.inputs == 1 && e.out.count == e.in[0].count)
         st = pf_make_transpose(graph, node.name, node.in[0], perm, &out, err);
     return st || out == PF_NONE ? st : pf_rewrite_replace(rewrite, id, 0, out, changed, err);
 }

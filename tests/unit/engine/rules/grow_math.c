@@ -208,13 +208,20 @@ void grow_products(grower *g)
     finish(g, PF_OP_SUB, unary(g, PF_OP_TANH, a), unary(g, PF_OP_EXP, unary(g, PF_OP_TANH, b)), NULL);
 }
 
+/* Of two tensors and of three: products of matrices and others. */
 void grow_einsum(grower *g)
 {
-    pf_value_id     x = unary(g, PF_OP_TANH, pick(g));
-    pf_einsum_attrs attrs = { .equation = below(g, 2) ? "abcd,abed->acbe" : "abcd,abed->abce" };
+    static const char *const of_two[] = { "abcd,abed->acbe", "abcd,abed->abce", "abcd,abcd->adbc", "abcd,abed->ace" };
+    static const char *const of_three[] = { "abcd,abce,abcd->dba", "abcd,abcd,abce->dcba", "...d,...e,...e->...d" };
+    pf_value_id     x = unary(g, PF_OP_TANH, pick(g)), out = PF_NONE;
+    pf_einsum_attrs two = { .equation = of_two[below(g, 4)] }, three = { .equation = of_three[below(g, 3)] };
 
-    if (g->graph->values[x].shape.rank == 4)
-        finish(g, PF_OP_EINSUM, x, x, &attrs);
+    if (g->graph->values[x].shape.rank != 4)
+        return;
+    finish(g, PF_OP_EINSUM, x, x, &two);
+    out = step(g, PF_OP_EINSUM, (pf_value_id[]){ x, x, x }, 3, &three);
+    if (out != PF_NONE)
+        unary(g, PF_OP_TANH, out);
 }
 
 /* A reduction of a reduction, and one of what was transposed. */

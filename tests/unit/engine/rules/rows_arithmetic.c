@@ -121,12 +121,35 @@ static const rule_row rows[] = {
       "%4 = transpose(%1) perm=[0,2,3,1]\n%5 = matmul(%3, %4)\n%6 = transpose(%5) perm=[3,2,1,0]\n"
       "%7 = reshape(%0) shape=[3*n,8]\n%8 = reshape(%2) shape=[8,6]\n%9 = matmul(%7, %8)\n"
       "%10 = reshape(%9) shape=[n,3,6]\noutput %6\noutput %10\n" },
-    /* A diagonal, a sum over what one tensor has alone, an ellipsis, a dim that is broadcast, three tensors. */
+    /* A diagonal, a sum over what one tensor has alone, a dim that is broadcast, three tensors. */
     { "einsum_to_matmul",
       "%0 = input f32 [3,3]\n%1 = input f32 [1,3]\n%2 = einsum(%0) equation=\"ii->i\"\n"
-      "%3 = einsum(%0, %0) equation=\"ij,kj->k\"\n%4 = einsum(%0, %0) equation=\"...j,...j->...\"\n"
-      "%5 = einsum(%0, %1) equation=\"ij,ij->ij\"\n%6 = einsum(%0, %0, %0) equation=\"ij,jk,kl->il\"\n"
-      "%7 = einsum(%0) equation=\"ij->i\"\noutput %2\noutput %3\noutput %4\noutput %5\noutput %6\noutput %7\n", STAYS },
+      "%3 = einsum(%0, %0) equation=\"ij,kj->k\"\n%4 = einsum(%0, %1) equation=\"ij,ij->ij\"\n"
+      "%5 = einsum(%0, %0, %0) equation=\"ij,jk,kl->il\"\n%6 = einsum(%0) equation=\"ij->i\"\n"
+      "output %2\noutput %3\noutput %4\noutput %5\noutput %6\n", STAYS },
+    { "einsum_to_matmul,drop_dead",
+      "%0 = input f32 [n,5,2]\n%1 = input f32 [2,4]\n%2 = einsum(%0, %1) equation=\"...i,ij->...j\"\noutput %2\n",
+      "%0 = input f32 [n,5,2]\n%1 = input f32 [2,4]\n%2 = reshape(%0) shape=[5*n,2]\n%3 = matmul(%2, %1)\n"
+      "%4 = reshape(%3) shape=[n,5,4]\noutput %4\n" },
+    /* The pair that keeps least comes first: a product element by element here, and the rest is a matrix product. */
+    { "einsum_in_steps,einsum_to_matmul,drop_dead",
+      "%0 = input f32 [n,4,6,6]\n%1 = input f32 [n,8,4,6,6]\n%2 = input f32 [n,4,6,8,5]\n"
+      "%3 = einsum(%0, %1, %2) equation=\"npls,nhpls,npshd->nplhd\"\noutput %3\n",
+      "%0 = input f32 [n,4,6,6]\n%1 = input f32 [n,8,4,6,6]\n%2 = input f32 [n,4,6,8,5]\n"
+      "%3 = reshape(%0) shape=[n,1,4,6,6]\n%4 = mul(%3, %1)\n%5 = transpose(%2) perm=[0,3,1,2,4]\n"
+      "%6 = matmul(%4, %5)\n%7 = transpose(%6) perm=[0,2,3,1,4]\noutput %7\n" },
+    /* Sums of what one tensor has alone, dims of one that are repeated, an ellipsis. */
+    { "einsum_in_steps,einsum_to_matmul,drop_dead",
+      "%0 = input f32 [3,n]\n%1 = input f32 [1,n]\n%2 = einsum(%0, %1) equation=\"ij,kj->i\"\n"
+      "%3 = einsum(%0, %1) equation=\"...j,...j->...j\"\n%4 = einsum(%0) equation=\"ij->j\"\n"
+      "output %2\noutput %3\noutput %4\n",
+      "%0 = input f32 [3,n]\n%1 = input f32 [1,n]\n%2 = reduce(%1) axes=[0]\n%3 = reshape(%1) shape=[n]\n"
+      "%4 = reduce(%0) axes=[0]\n%5 = reshape(%2) shape=[n,1]\n%6 = matmul(%0, %5)\n%7 = reshape(%6) shape=[3]\n"
+      "%8 = reshape(%3) shape=[1,n]\n%9 = mul(%0, %8)\noutput %7\noutput %9\noutput %4\n" },
+    /* A diagonal, and what is a matrix product. */
+    { "einsum_in_steps",
+      "%0 = input f32 [3,3]\n%1 = einsum(%0) equation=\"ii->i\"\n%2 = einsum(%0, %0) equation=\"ij,jk->ik\"\n"
+      "output %1\noutput %2\n", STAYS },
     /* Operands in the other order than their labels in the result. */
     { "einsum_to_matmul,drop_dead",
       "%0 = input f32 [n,5,2,4]\n%1 = input f32 [n,3,2,4]\n%2 = einsum(%0, %1) equation=\"aecd,abcd->acbe\"\n"
