@@ -7,6 +7,10 @@
 #include "builder-agent/renewal.h"
 #include "builder-agent/state.h"
 
+#define REFUSED_NS (2 * PF_NS_PER_S)    /* after the first refusal; twice as long after each further one */
+
+enum { REFUSALS_COUNTED = 5 };          /* so at most every 64 s */
+
 /* ---- the set of leases that hold */
 
 static bool holds(const pf_lease *lease, Pf__Lease *const *set, size_t count)
@@ -40,6 +44,7 @@ static void answered(pf_agent *agent, uint32_t next_ms, uint32_t ttl_ms, bool dr
 {
     agent->contact_ns = agent->asked_ns;
     agent->waiting = false;
+    agent->refusals = 0;
     agent->asked_id = 0;
     agent->next_ask_ns = pf_clock_boot_ns() + (int64_t)next_ms * PF_NS_PER_MS;
     agent->ttl_ns = (int64_t)ttl_ms * PF_NS_PER_MS;
@@ -105,6 +110,15 @@ static void on_heartbeat_reply(pf_agent *agent, const pf_message *message)
     settle(agent, reply->lease, reply->n_lease);
 }
 
+/* Who is refused asks again, as a key may get its grant, but more and more rarely. */
+static void ask_later(pf_agent *agent)
+{
+    int64_t wait_ns = REFUSED_NS << (agent->refusals < REFUSALS_COUNTED ? agent->refusals : REFUSALS_COUNTED);
+
+    agent->refusals += agent->refusals < REFUSALS_COUNTED;
+    agent->next_ask_ns = pf_clock_boot_ns() + wait_ns;
+}
+
 static void on_error(pf_agent *agent, const pf_message *message)
 {
     const Pf__Error *error = (const Pf__Error *)message->body;
@@ -117,6 +131,8 @@ static void on_error(pf_agent *agent, const pf_message *message)
         agent->replaced = true;
     } else {
         pf_log(PF_LOG_ERROR, "agent", "refused reason=\"%s\"", error->message);
+        if (message->header.correlation_id == agent->asked_id)
+            ask_later(agent);
     }
 }
 

@@ -114,6 +114,7 @@ struct pf_agent {
     int64_t         asked_ns;           /* boot: when it was sent */
     int64_t         next_ask_ns;        /* boot: when the next is due */
     bool            waiting;            /* something was asked for and nothing was heard since */
+    uint32_t        refusals;           /* of HELLO or HEARTBEAT, one after the other */
     int64_t         quiet_since_ns;     /* boot: when that began */
     int64_t         turn_ns, woke_ns;   /* boot: the last turn of the loop; the last that came late */
     int64_t         contact_ns;         /* boot: when the last answered HELLO or HEARTBEAT was sent */

@@ -155,17 +155,25 @@ static bool is_alive(const live *farm, const char *name)
     return alive;
 }
 
-bool live_start_agent(live *farm, const char *name, size_t disk_bytes)
+pid_t live_spawn_agent(const live *farm, const char *name, size_t disk_bytes)
 {
     char        folder[PATH_MAX], relative[128], log[128];
     const char *argv[] = {beside("planfarm-agent"), "--coordinator", farm->agents, "--dir", folder, "--name", name,
                           NULL};
-    int64_t     until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
 
     snprintf(relative, sizeof relative, "farm/%s", name);
     snprintf(folder, sizeof folder, "%s", test_path(relative));
     snprintf(log, sizeof log, "farm/%s.log", name);
-    farm->agent = start(argv, log, disk_bytes ? folder : NULL, disk_bytes);
+    return start(argv, log, disk_bytes ? folder : NULL, disk_bytes);
+}
+
+bool live_start_agent(live *farm, const char *name, size_t disk_bytes)
+{
+    char    log[128];
+    int64_t until = pf_clock_ns() + WAIT_S * PF_NS_PER_S;
+
+    snprintf(log, sizeof log, "farm/%s.log", name);
+    farm->agent = live_spawn_agent(farm, name, disk_bytes);
     while (!is_alive(farm, name)) {
         if (has_ended(farm->agent) && disk_bytes && live_wait(&farm->agent) == TEST_SKIPPED)
             return false;

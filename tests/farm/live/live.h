@@ -20,6 +20,8 @@ void live_start_coordinator(live *farm);
 /* Starts an agent in test_folder()/farm/<name> and waits until it is ready.  disk_bytes: its folder is a disk of that
    size; 0: it is not.  False when this machine does not let a test mount a disk. */
 bool live_start_agent(live *farm, const char *name, size_t disk_bytes);
+/* The same without waiting; its log is farm/<name>.log. */
+pid_t live_spawn_agent(const live *farm, const char *name, size_t disk_bytes);
 void live_start(live *farm);            /* both */
 void live_kill(pid_t *pid, int signal_number);      /* and waits for its end */
 int  live_wait(pid_t *pid);             /* for its end, at most 120 s; its exit code, -N for signal N */

@@ -1,4 +1,5 @@
 /* A farm with keys, by the programs alone: keys are made, agent and user have their own, and one is shut out. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,35 @@ static void grants_are_checked_before_a_key_is_made(void **state)
     json_decref(LIVE_JSON(&farm, 64, "keys", "grant", "late", "--state", folder));
 }
 
+static int refusals_in(const char *path)
+{
+    pf_buf log;
+    int    count = 0;
+
+    if (pf_file_read(test_path(path), 1 << 20, &log, NULL))
+        return 0;
+    for (const char *at = log.size ? (const char *)log.data : NULL; at && (at = strstr(at, "agent refused")); at++)
+        count++;
+    pf_buf_clear(&log);
+    return count;
+}
+
+/* After 2 s, then after 4 and so on: what it says is the same each time. */
+static void an_agent_that_is_refused_asks_more_and_more_rarely(void **state)
+{
+    pid_t   agent = 0;
+    int64_t until = 0;
+
+    (void)state;
+    use_key("user.key");
+    agent = live_spawn_agent(&farm, "refused", 0);
+    for (until = pf_clock_ns() + 60 * PF_NS_PER_S; !refusals_in("farm/refused.log"); pf_clock_sleep_ns(PF_NS_PER_MS))
+        assert_true(pf_clock_ns() < until);
+    pf_clock_sleep_ns(5 * PF_NS_PER_S);
+    assert_in_range(refusals_in("farm/refused.log"), 1, 2);
+    live_kill(&agent, SIGINT);
+}
+
 static void a_revoked_user_is_out(void **state)
 {
     (void)state;
@@ -190,6 +220,7 @@ int main(void)
         cmocka_unit_test(refusals_name_what_is_missing),
         cmocka_unit_test(a_token_stands_for_the_key_by_http),
         cmocka_unit_test(grants_are_checked_before_a_key_is_made),
+        cmocka_unit_test(an_agent_that_is_refused_asks_more_and_more_rarely),
         cmocka_unit_test(a_revoked_user_is_out),
     };
 
