@@ -10,6 +10,7 @@
 #include "client/cancel.h"
 #include "client/farm_progress.h"
 #include "client/output.h"
+#include "client/own_class.h"
 #include "engine/model_bundle.h"
 #include "proto/model_manifest.h"
 #include "proto/model_source.h"
@@ -20,6 +21,7 @@ typedef struct selectors {
     char  *copy;                /* owned */
     char  *item[PF_SELECTORS_MAX];
     size_t count;
+    pf_own_class own;           /* where one is "auto", which is its digest then; else empty */
 } selectors;
 
 typedef struct upload {
@@ -51,6 +53,33 @@ static pf_status split_selectors(const char *text, selectors *out, pf_err *err)
         out->item[out->count++] = at;
     }
     return out->count ? PF_OK : PF_FAIL(err, PF_USAGE, "--gpu names no device class");
+}
+
+static pf_status take_selectors(const pf_call *call, const char *gpu, selectors *out, pf_err *err)
+{
+    pf_status status = split_selectors(gpu ? gpu : pf_args_text(call->args, "gpu"), out, err);
+
+    for (size_t i = 0; i < out->count && !status; i++) {
+        if (strcmp(out->item[i], "auto") != 0)
+            continue;
+        status = pf_own_class_find(call, &out->own, err);
+        out->item[i] = out->own.hex;
+    }
+    return status;
+}
+
+/* No agent has this machine's class: which it is says more than its digest. */
+static pf_status explain_own(pf_farm *farm, const selectors *classes, pf_status status, pf_err *err)
+{
+    char lacks[PF_ERR_MSG_BYTES] = "";
+
+    if (status != PF_NOT_FOUND || !classes->own.hex[0])
+        return status;
+    pf_own_class_explain(farm, &classes->own, lacks, sizeof lacks);
+    if (!lacks[0])
+        return status;
+    pf_err_clear(err);
+    return PF_FAIL(err, status, "%s", lacks);
 }
 
 /* The last part of a path or URL. */
@@ -167,7 +196,7 @@ static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body,
     pf_farm_progress bar;
     selectors        classes = {0};
     char             user[PF_USER_BYTES];
-    pf_status        status = split_selectors(gpu ? gpu : pf_args_text(call->args, "gpu"), &classes, err);
+    pf_status        status = take_selectors(call, gpu, &classes, err);
 
     if (!status) {
         fill_options(call, body, user);
@@ -178,6 +207,7 @@ static pf_status fill_and_submit(pf_farm *farm, pf_call *call, Pf__Submit *body,
         pf_farm_progress_begin(&bar, call);
         status = submit(farm, body, bundle, list, &bar, out, err);
         pf_farm_progress_end(&bar);
+        status = explain_own(farm, &classes, status, err);
     }
     pf_free(classes.copy);
     return status;

@@ -11,7 +11,7 @@
 /* Rows of an option table, besides those of the build spec. */
 #define PF_SUBMIT_OPTIONS \
     {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..", \
-     .help = "device classes to build for: names, aliases, or 8 hex digits of their digest"}, \
+     .help = "device classes to build for: names, aliases, 8 hex digits of their digest; auto: of this machine"}, \
     {.name = "name", .kind = PF_OPTION_TEXT, .value = "NAME", \
      .help = "what the farm calls the model; its file's name otherwise"}, \
     {.name = "sha256", .kind = PF_OPTION_TEXT, .value = "HEX", \

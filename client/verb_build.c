@@ -29,7 +29,8 @@ static const pf_option options[] = {
     PF_CACHE_OPTION,
     {.name = "farm", .kind = PF_OPTION_TEXT, .value = "URL", .help = "build on the farm at that address"},
     PF_IDENTITY_OPTIONS,
-    {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..", .help = "device classes to build for on the farm"},
+    {.name = "gpu", .kind = PF_OPTION_TEXT, .value = "CLASS,..",
+     .help = "device classes to build for on the farm; auto: that of this machine's device"},
     {.name = NULL},
 };
 

@@ -101,7 +101,8 @@ static pf_status list_files(const char *path, bool look, pf_model_bundle *bundle
     pf_status         st = pf_onnx_folder_of(path, folder, sizeof folder, err);
 
     if (!st && !realpath(path, real))
-        st = PF_FAIL(err, errno == ENOENT ? PF_NOT_FOUND : PF_IO, "%s", strerror(errno));
+        st = errno == ENOENT ? PF_FAIL(err, PF_NOT_FOUND, "there is no such file")
+                             : PF_FAIL(err, pf_status_from_errno(errno), "%s", strerror(errno));
     if (!st)
         st = pf_onnx_parse_file(path, &model, err);
     if (!st)

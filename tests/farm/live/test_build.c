@@ -308,6 +308,14 @@ static void a_device_without_an_agent_is_named(void **state)
     error_says(answer, "no plan of \"ad\" for the class of this machine's device: ");
     error_says(answer, "did you mean add?");
     json_decref(answer);
+    answer = LIVE_JSON(&farm, 66, "build", "add.onnx", "-o", "x.plan", "--farm", farm.url, "--gpu", "auto", "--device",
+                       "cpu", "--threads", threads);
+    error_says(answer, "this machine's device is cpu-");
+    json_decref(answer);
+    answer = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "x.plan", "--farm", farm.url, "--gpu", "auto", "--device",
+                       "cpu");
+    assert_string_equal(live_text(answer, "plan_key"), live_text(built, "plan_key"));
+    json_decref(answer);
     json_decref(built);
 }
 
