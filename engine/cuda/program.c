@@ -142,13 +142,28 @@ static bool adopt_saved(program_impl *impl, const void *saved, size_t bytes)
     return true;
 }
 
+/* For equal layers, and for the next process where there is a folder. */
+static void keep_code(pf_device *device, const program_impl *impl)
+{
+    uint8_t *copy = pf_alloc(impl->cubin_bytes);
+
+    if (!copy) return;
+    memcpy(copy, impl->cubin, impl->cubin_bytes);
+    pf_program_cache_keep(pf_cuda_of(device)->programs, &impl->source, copy, impl->cubin_bytes);
+}
+
 static pf_status find_code(pf_device *device, const pf_program *program, const void *saved, size_t saved_bytes,
                            program_impl *impl, pf_err *err)
 {
+    pf_status st = PF_OK;
+
     pf_digest_of(program->source.data, program->source.size, &impl->source);
     if (adopt_saved(impl, saved, saved_bytes)) return PF_OK;
     impl->cubin = pf_program_cache_copy(pf_cuda_of(device)->programs, &impl->source, &impl->cubin_bytes);
-    return impl->cubin ? PF_OK : compile(device, NULL, program, &impl->cubin, &impl->cubin_bytes, err);
+    if (impl->cubin) return PF_OK;
+    st = compile(device, NULL, program, &impl->cubin, &impl->cubin_bytes, err);
+    if (!st) keep_code(device, impl);
+    return st;
 }
 
 static pf_status load(program_impl *impl, pf_err *err)
