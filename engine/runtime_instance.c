@@ -157,8 +157,9 @@ static pf_status bring_plain_weights(making *m, uint32_t s, const pf_problem *p,
     return st;
 }
 
-/* Finds the constants of a prepared step: packed in the plan, packed now, or as they are. */
-static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, const pf_step *prepared,
+/* Finds the constants of a prepared step: packed in the plan, packed now, or as they are.  as_stored: it takes them in
+   the form that the plan has. */
+static pf_status bind_constants(making *m, uint32_t s, bool as_stored, const pf_problem *p, const pf_step *prepared,
                                 pf_err *err)
 {
     const pf_plan_step *step = &m->plan->steps[s];
@@ -167,7 +168,7 @@ static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const
 
     if (st || (!prepared->packed_bytes && !pf_problem_has_constants(p)))
         return st;
-    if (candidate == 0 && prepared->packed_bytes && prepared->packed_bytes == stored)
+    if (as_stored && prepared->packed_bytes && prepared->packed_bytes == stored)
         return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);
     if (!keeps_constants(m->plan, step))
         return PF_FAIL(err, PF_UNSUPPORTED,
@@ -184,24 +185,19 @@ static pf_status bind_constants(making *m, uint32_t s, uint32_t candidate, const
     return st;
 }
 
-static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, pf_err *err)
+/* tuning: the candidate's, or another of its tactic's, which shares nothing that the plan stores for the first. */
+static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const char *tuning, const pf_problem *p,
+                            pf_err *err)
 {
-    const pf_plan_step      *step = &m->plan->steps[s];
-    const pf_plan_candidate *choice = &step->ranked[candidate];
-    const pf_tactic         *tactic = pf_tactic_find(choice->tactic);
-    const char              *reason = NULL;
-    pf_step                 *prepared = NULL;
-    pf_status                st = PF_OK;
+    const pf_plan_step *step = &m->plan->steps[s];
+    const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
+    bool                stored = tuning == step->ranked[0].tuning;
+    pf_step            *prepared = NULL;
+    pf_status           st = tactic->prepare(m->resident->device, p, tuning, stored ? step->saved : NULL,
+                                             stored ? step->saved_bytes : 0, &prepared, err);
 
-    if (!tactic || tactic->rev != choice->rev)
-        return PF_FAIL(err, PF_STALE, "this version has no revision %u of tactic %s", choice->rev, choice->tactic);
-    reason = pf_tactic_declines(tactic, m->resident->device, p);
-    if (reason)
-        return PF_FAIL(err, PF_UNSUPPORTED, "%s declines: %s", choice->tactic, reason);
-    st = tactic->prepare(m->resident->device, p, choice->tuning, candidate ? NULL : step->saved,
-                         candidate ? 0 : step->saved_bytes, &prepared, err);
     if (!st)
-        st = bind_constants(m, s, candidate, p, prepared, err);
+        st = bind_constants(m, s, stored, p, prepared, err);
     if (st) {
         pf_step_free(prepared);
         return st;
@@ -209,8 +205,38 @@ static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const 
     m->instance->steps[s] = prepared;
     m->instance->ranked[s] = candidate;
     m->instance->capturable &= prepared->capturable;
-    m->instance->alone |= prepared->alone;
     return PF_OK;
+}
+
+/* What its tactic would try first at these sizes: tunings are of the sizes for which they were timed, and some are none
+   for others.  Keeps the reason of what was tried before. */
+static pf_status try_first_guess(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, pf_status before)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
+    pf_tuning_list      list = { 0 };
+    pf_status           st = before;
+
+    if (!pf_problem_is_bound(step->problem) && !tactic->tunings(m->resident->device, p, 0, &list, NULL) && list.count)
+        st = try_tuning(m, s, candidate, list.items[0].text, p, NULL) ? before : PF_OK;
+    pf_tuning_clear(&list);
+    return st;
+}
+
+static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, pf_err *err)
+{
+    const pf_plan_candidate *choice = &m->plan->steps[s].ranked[candidate];
+    const pf_tactic         *tactic = pf_tactic_find(choice->tactic);
+    const char              *reason = NULL;
+    pf_status                st = PF_OK;
+
+    if (!tactic || tactic->rev != choice->rev)
+        return PF_FAIL(err, PF_STALE, "this version has no revision %u of tactic %s", choice->rev, choice->tactic);
+    reason = pf_tactic_declines(tactic, m->resident->device, p);
+    if (reason)
+        return PF_FAIL(err, PF_UNSUPPORTED, "%s declines: %s", choice->tactic, reason);
+    st = try_tuning(m, s, candidate, choice->tuning, p, err);
+    return st ? try_first_guess(m, s, candidate, p, st) : PF_OK;
 }
 
 static pf_status prepare_step(making *m, uint32_t s, pf_err *err)

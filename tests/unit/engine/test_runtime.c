@@ -320,6 +320,34 @@ static void refused_choices_fall_back(void **state)
     pf_network_free(small);
 }
 
+/* A tuning that is none at other sizes: the tactic's own guess takes its place before another tactic does. */
+static void a_tuning_of_other_sizes_is_guessed_anew(void **state)
+{
+    pf_tensor   input = images(7, 5), output = { 0 };
+    pf_context *context = NULL;
+    pf_plan    *made = plan_of(net, "effort=1\nmin_shapes=input:1x3x24x24\nopt_shapes=input:2x3x24x24\n"
+                                    "max_shapes=input:32x3x24x24\n", device);
+    uint32_t    changed = 0;
+    pf_err      err = { 0 };
+
+    (void)state;
+    for (uint32_t s = 0; s < made->step_count; s++)
+        if (!strcmp(made->steps[s].ranked[0].tactic, "onednn_pool")) {
+            made->steps[s].ranked[0].tuning = "impl=of-other-sizes";
+            changed++;
+        }
+    assert_true(changed > 0);
+    test_ok(pf_context_new(made, device, NULL, &context, &err), &err);
+    test_ok(pf_context_run_host(context, &input, &output, &err), &err);
+    for (uint32_t s = 0; s < made->step_count; s++)
+        assert_int_equal(context->instance->ranked[s], 0);
+    expect_interpreted(net, &input, &output);
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output);
+    pf_context_free(context);
+    pf_plan_free(made);
+}
+
 static void outputs_have_shapes_before_a_run(void **state)
 {
     pf_context *context = new_context(NULL);
@@ -446,6 +474,7 @@ int main(void)
         cmocka_unit_test(out_of_device_memory_is_said),
         cmocka_unit_test(misuse_is_explained),
         cmocka_unit_test(refused_choices_fall_back),
+        cmocka_unit_test(a_tuning_of_other_sizes_is_guessed_anew),
         cmocka_unit_test(outputs_have_shapes_before_a_run),
         cmocka_unit_test(a_profile_times_every_layer),
         cmocka_unit_test(values_can_be_watched),
