@@ -451,6 +451,8 @@ pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_in
     if (!st)
         st = measure_values(m.plan, m.instance, err);
     if (!st)
+        pf_resident_bring_weights(resident);
+    if (!st)
         (void)pf_runtime_compile(m.plan, resident->device, bindings);
     for (uint32_t s = 0; s < m.plan->step_count && !st; s++)
         st = prepare_step(&m, s, err);

@@ -34,53 +34,12 @@ void pf_resident_free(pf_resident *resident, void *pointer)
         pf_device_give_back(resident->device, &resident->allocator, pointer);
 }
 
-static pf_status upload(pf_resident *resident, const void *host, size_t bytes, void **out, pf_err *err)
-{
-    const pf_device_ops *ops = resident->device->ops;
-    pf_stream           *stream = NULL;
-    pf_status            st = pf_resident_alloc(resident, bytes, out, err);
-
-    if (!st)
-        st = ops->stream_new(resident->device, &stream, err);
-    if (!st)
-        st = ops->upload(resident->device, stream, *out, host, bytes, err);
-    if (!st)
-        st = ops->stream_sync(resident->device, stream, err);
-    if (stream)
-        ops->stream_free(resident->device, stream);
-    if (st) {
-        pf_resident_free(resident, *out);
-        *out = NULL;
-    }
-    return st;
-}
-
-/* Where host memory is the device's, the mapped file itself holds the weights: nothing is read before it is used. */
-pf_status pf_resident_blob(pf_resident *resident, uint32_t blob, void **out, pf_err *err)
-{
-    const pf_plan_blob *b = &resident->plan->blobs[blob];
-    const uint8_t      *host = resident->plan->data + b->offset;
-    pf_status           st = PF_OK;
-
-    if (!resident->blobs[blob] && b->bytes) {
-        if (resident->device->host_is_device && (uintptr_t)host % PF_PLAN_ALIGNMENT == 0) {
-            resident->blobs[blob] = (void *)(uintptr_t)host;
-        } else {
-            st = upload(resident, host, (size_t)b->bytes, &resident->blobs[blob], err);
-            resident->blob_owned[blob] = !st;
-        }
-    }
-    *out = resident->blobs[blob];
-    return st;
-}
-
 uint64_t pf_resident_bytes(const pf_resident *resident, const pf_instance *instance)
 {
     uint64_t bytes = 0;
 
     pthread_mutex_lock(&lock);
-    for (uint32_t i = 0; i < resident->plan->blob_count; i++)
-        bytes += resident->blob_owned[i] ? resident->plan->blobs[i].bytes : 0;
+    bytes = pf_resident_weight_bytes(resident);
     for (uint32_t s = 0; s < resident->plan->step_count; s++)
         bytes += instance->packed_here[s] ? instance->steps[s]->packed_bytes : 0;
     pthread_mutex_unlock(&lock);
@@ -95,11 +54,7 @@ static void resident_free(pf_resident *resident)
         return;
     for (int i = 0; i < PF_INSTANCES_KEPT; i++)
         pf_instance_free(resident, resident->instances[i]);
-    for (uint32_t i = 0; resident->blobs && resident->blob_owned && i < resident->plan->blob_count; i++)
-        if (resident->blob_owned[i])
-            pf_resident_free(resident, resident->blobs[i]);
-    pf_free(resident->blobs);
-    pf_free(resident->blob_owned);
+    pf_resident_clear_weights(resident);
     pf_free(resident);
 }
 

@@ -38,7 +38,9 @@ typedef struct pf_resident {
     pf_device   *device;
     pf_allocator allocator;             /* alloc NULL: the device's own */
     void       **blobs;                 /* device pointers by blob; NULL when not there yet */
-    bool        *blob_owned;            /* false: points into the plan's bytes */
+    bool        *blob_owned;            /* false: points into the plan's bytes, or into weights */
+    void        *weights;               /* owned; the block of those that were brought at once */
+    size_t       weights_bytes;
     pf_instance *instances[PF_INSTANCES_KEPT];
     uint64_t     clock;
     uint32_t     users;
@@ -63,8 +65,14 @@ pf_status pf_resident_alloc(pf_resident *resident, size_t bytes, void **out, pf_
 void      pf_resident_free(pf_resident *resident, void *pointer);
 /* Bytes of blobs that lie on the device, and of constants that the instance packed there.  Takes the lock. */
 uint64_t  pf_resident_bytes(const pf_resident *resident, const pf_instance *instance);
-/* The blob on the device, copied there on first use. Called under the lock. */
+/* runtime_weights.c; called under the lock. */
+/* The blob on the device, copied there on first use. */
 pf_status pf_resident_blob(pf_resident *resident, uint32_t blob, void **out, pf_err *err);
+/* Those that the plan's choices read, all at once.  What does not come so, for want of memory too, is brought when it
+   is asked for. */
+void      pf_resident_bring_weights(pf_resident *resident);
+uint64_t  pf_resident_weight_bytes(const pf_resident *resident);
+void      pf_resident_clear_weights(pf_resident *resident);
 
 /* runtime_instance.c; called under the lock. */
 pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err);

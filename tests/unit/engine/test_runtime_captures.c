@@ -1,5 +1,6 @@
-/* Captured runs, on a CPU that is given what a card has: memory of its own, and captures.  A capture keeps the steps
-   and the pointers of the run in which it was taken, and a launch computes with these, as a graph of launches does. */
+/* Weights and captured runs, on a CPU that is given what a card has: memory of its own, and captures.  A capture keeps
+   the steps and the pointers of the run in which it was taken, and a launch computes with these, as a graph of launches
+   does. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ static pf_plan       *plan;
 static pf_device     *device;
 static pf_device_ops  ops;
 static pf_context    *context;          /* whose run is captured: devices see launches, not contexts */
-static int            captured, launched, given_back;
+static int            captured, launched, given_back, uploads;
+static pf_status    (*upload_of_cpu)(pf_device *, pf_stream *, void *, const void *, size_t, pf_err *);
 
 /* ---- A device that captures */
 
@@ -82,6 +84,18 @@ static void graph_free(pf_device *of, pf_device_graph *graph)
     free(graph);
 }
 
+static pf_status refuse_upload(pf_device *of, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err)
+{
+    return uploads++ ? upload_of_cpu(of, stream, to, host, bytes, err)
+                     : PF_FAIL(err, PF_NO_SPACE, "the first upload is refused");
+}
+
+static pf_status upload(pf_device *of, pf_stream *stream, void *to, const void *host, size_t bytes, pf_err *err)
+{
+    uploads++;
+    return upload_of_cpu(of, stream, to, host, bytes, err);
+}
+
 static int make_plan(void **state)
 {
     (void)state;
@@ -90,6 +104,8 @@ static int make_plan(void **state)
     plan = plan_of(net, "effort=0\nmin_shapes=input:1x3x4x4\nopt_shapes=input:2x3x24x24\nmax_shapes=input:4x3x24x24\n",
                    device);
     ops = *device->ops;
+    upload_of_cpu = ops.upload;
+    ops.upload = upload;
     ops.capture_begin = capture_begin;
     ops.capture_end = capture_end;
     ops.graph_launch = graph_launch;
@@ -113,7 +129,7 @@ static int open_context(void **state)
     pf_err err = { 0 };
 
     (void)state;
-    captured = launched = given_back = 0;
+    captured = launched = given_back = uploads = 0;
     test_ok(pf_context_new(plan, device, NULL, &context, &err), &err);
     return 0;
 }
@@ -148,6 +164,53 @@ static void run_once(int64_t batch, int64_t side)
     expect_interpreted(net, &input, &output);
     pf_tensor_clear(&input);
     pf_tensor_clear(&output);
+}
+
+/* The choices' weights go up in one block, in fewer copies than there are weights; other contexts find them there. */
+static void weights_go_up_at_once(void **state)
+{
+    const pf_resident *resident = context->resident;
+    pf_context        *other = NULL;
+    uint32_t           there = 0, apart = 0;
+    pf_err             err = { 0 };
+
+    (void)state;
+    test_ok(pf_context_set_shape(context, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
+    test_ok(pf_context_prepare(context, &err), &err);
+    for (uint32_t i = 0; i < plan->blob_count; i++) {
+        const uint8_t *blob = resident->blobs[i], *block = resident->weights;
+
+        there += blob != NULL;
+        apart += resident->blob_owned[i];
+        assert_true(!blob || (blob >= block && blob + plan->blobs[i].bytes <= block + resident->weights_bytes));
+        assert_true(!blob || !memcmp(blob, plan->data + plan->blobs[i].offset, plan->blobs[i].bytes));
+    }
+    assert_in_range(there, 2, plan->blob_count);
+    assert_int_equal(apart, 0);
+    assert_in_range(uploads, 1, there - 1);
+    uploads = 0;
+    test_ok(pf_context_new(plan, device, NULL, &other, &err), &err);
+    test_ok(pf_context_set_shape(other, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
+    test_ok(pf_context_prepare(other, &err), &err);
+    assert_int_equal(uploads, 0);
+    assert_true(pf_context_device_bytes(other) >= resident->weights_bytes);
+    pf_context_free(other);
+}
+
+/* When they cannot go up at once they go up one by one, and stay where they are when others come. */
+static void weights_that_came_one_by_one_stay(void **state)
+{
+    pf_err err = { 0 };
+
+    (void)state;
+    ops.upload = refuse_upload;
+    test_ok(pf_context_set_shape(context, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
+    test_ok(pf_context_prepare(context, &err), &err);
+    assert_null(context->resident->weights);
+    assert_true(uploads > 2);
+    run_once(2, 24);
+    run_once(1, 4);
+    ops.upload = upload;
 }
 
 /* Of the same shapes again, the capture is launched and nothing captured anew. */
@@ -221,6 +284,8 @@ static void a_capture_that_fails_is_ended_and_given_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(weights_go_up_at_once, open_context, close_context),
+        cmocka_unit_test_setup_teardown(weights_that_came_one_by_one_stay, open_context, close_context),
         cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
         cmocka_unit_test_setup_teardown(what_works_in_its_own_memory_is_not_shared, open_context, close_context),
