@@ -2,11 +2,10 @@
 #include <string.h>
 
 #include "client/bench.h"
-#include "client/device_choice.h"
 #include "client/layer_times.h"
 #include "client/output.h"
-#include "client/path_kind.h"
 #include "client/percentile.h"
+#include "client/ready_plan.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -171,13 +170,14 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
     warn_of_noise(call, device, s);
 }
 
-static pf_status report_layers(pf_call *call, pf_plan *plan, pf_device *device, const pf_inputs *inputs, pf_err *err)
+static pf_status report_layers(pf_call *call, const pf_ready_plan *ready, pf_err *err)
 {
     pf_layer_times times = {0};
-    pf_status      status = pf_layer_times_measure(plan, device, inputs, PROFILE_RUNS, &times, err);
+    pf_status      status = pf_layer_times_measure(ready->plan, ready->device, &ready->inputs, PROFILE_RUNS, &times,
+                                                   err);
 
     if (!status)
-        pf_layer_times_put(call, plan, &times, NULL, times.count);
+        pf_layer_times_put(call, ready->plan, &times, NULL, times.count);
     pf_layer_times_clear(&times);
     return status;
 }
@@ -192,7 +192,7 @@ static pf_status read_ranges(const pf_call *call, pf_ranges *out, pf_err *err)
     return PF_OK;
 }
 
-static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inputs *inputs, pf_err *err)
+static pf_status measure(pf_call *call, const pf_ready_plan *ready, pf_err *err)
 {
     pf_bench_options with = {.iterations = (uint32_t)pf_args_int(call->args, "iterations"),
                              .warmup_ms = (double)pf_args_int(call->args, "warmup"),
@@ -205,44 +205,33 @@ static pf_status measure(pf_call *call, pf_plan *plan, pf_device *device, pf_inp
     pf_status        status = read_ranges(call, &with.ranges, err);
 
     if (!status)
-        status = pf_bench_run(plan, device, inputs->tensors, &with, &bench, err);
-    if (!status && pf_bench_is_hosted(plan))
+        status = pf_bench_run(ready->plan, ready->device, ready->inputs.tensors, &with, &bench, err);
+    if (!status && pf_bench_is_hosted(ready->plan))
         pf_warn(call, "this plan takes and gives host tensors, since the size of an output comes out of the run or an "
                 "input stays on the host: copies count as computation");
     if (!status)
         status = summarize(&bench, summaries, err);
     if (!status)
-        report(call, device, &bench, inputs, summaries);
+        report(call, ready->device, &bench, &ready->inputs, summaries);
     if (!status && pf_args_flag(call->args, "layers"))
-        status = report_layers(call, plan, device, inputs, err);
+        status = report_layers(call, ready, err);
     pf_bench_clear(&bench);
     return status;
 }
 
 static pf_status run(pf_call *call, pf_err *err)
 {
-    pf_plan   *plan = NULL;
-    pf_device *device = NULL;
-    pf_inputs  inputs = {0};
-    int64_t    start = pf_clock_ns();
-    pf_status  status = pf_args_expect(call->args, 1, 1, "PLAN", err);
+    pf_ready_plan ready = {0};
+    pf_status     status = pf_args_expect(call->args, 1, 1, "PLAN", err);
 
     if (!status)
-        status = pf_path_load_plan(pf_args_operand(call->args, 0), &plan, err);
-    if (!status)
+        status = pf_ready_plan_open(call, pf_args_operand(call->args, 0), &ready, err);
+    if (!status) {
         json_object_set_new(call->result, "plan_load_seconds",
-                            pf_json_real((double)(pf_clock_ns() - start) / (double)PF_NS_PER_S));
-    if (!status)
-        status = pf_device_choose_for_plan(call, plan, &device, err);
-    if (!status)
-        status = pf_inputs_of_plan(plan, &inputs, err);
-    if (!status)
-        status = pf_inputs_fill(&inputs, call, err);
-    if (!status)
-        status = measure(call, plan, device, &inputs, err);
-    pf_inputs_clear(&inputs);
-    pf_plan_free(plan);
-    pf_device_close(device);
+                            pf_json_real((double)ready.load_ns / (double)PF_NS_PER_S));
+        status = measure(call, &ready, err);
+    }
+    pf_ready_plan_close(&ready);
     return status;
 }
 

@@ -4,10 +4,8 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/map.h"
-#include "client/device_choice.h"
-#include "client/inputs.h"
 #include "client/output.h"
-#include "client/path_kind.h"
+#include "client/ready_plan.h"
 #include "client/tensor_file.h"
 #include "client/tensor_report.h"
 #include "engine/graph.h"
@@ -25,11 +23,9 @@ static const pf_option options[] = {
 
 typedef struct layers {
     pf_call    *call;
-    pf_plan    *plan;
-    pf_device  *device;
+    pf_ready_plan ready;
     pf_network *network;        /* NULL: nothing to compare with */
     pf_context *context;
-    pf_inputs   inputs;
     pf_tensor  *outputs;        /* owned, of plan->io_count items */
     pf_map     *wanted;         /* names of tensors that layers write -> index in references */
     pf_tensor  *references;     /* owned, by that index; empty when the network has no such tensor */
@@ -59,12 +55,12 @@ static pf_status list_names(layers *l, pf_err *err)
     bool good = true;
 
     l->wanted = pf_map_new();
-    l->references = pf_calloc(l->plan->value_count + 1, sizeof *l->references);
+    l->references = pf_calloc(l->ready.plan->value_count + 1, sizeof *l->references);
     good = l->wanted && l->references;
-    for (uint32_t v = 0; v < l->plan->value_count && good; v++)
-        if (!pf_map_get(l->wanted, l->plan->values[v].name, &(uint64_t){0}))
-            good = pf_map_set(l->wanted, l->plan->values[v].name, v);
-    return good ? PF_OK : PF_FAIL_MEMORY(err, l->plan->value_count * sizeof *l->references);
+    for (uint32_t v = 0; v < l->ready.plan->value_count && good; v++)
+        if (!pf_map_get(l->wanted, l->ready.plan->values[v].name, &(uint64_t){0}))
+            good = pf_map_set(l->wanted, l->ready.plan->values[v].name, v);
+    return good ? PF_OK : PF_FAIL_MEMORY(err, l->ready.plan->value_count * sizeof *l->references);
 }
 
 static pf_status run_network(layers *l, const char *path, pf_err *err)
@@ -76,11 +72,11 @@ static pf_status run_network(layers *l, const char *path, pf_err *err)
     if (status)
         return status;
     graph = pf_network_graph(l->network);
-    status = pf_inputs_fit(&l->inputs, graph, path, err);
+    status = pf_inputs_fit(&l->ready.inputs, graph, path, err);
     if (status)
         return status;
     outputs = pf_calloc(graph->output_count + 1, sizeof *outputs);
-    status = outputs ? pf_interpret(graph, l->inputs.tensors, outputs, keep_reference, l, err)
+    status = outputs ? pf_interpret(graph, l->ready.inputs.tensors, outputs, keep_reference, l, err)
                      : PF_FAIL_MEMORY(err, sizeof *outputs);
     for (uint32_t i = 0; outputs && i < graph->output_count; i++)
         pf_tensor_clear(&outputs[i]);
@@ -131,8 +127,8 @@ static void store(layers *l, const char *name, const pf_tensor *tensor)
 static bool show(void *user, uint32_t s, uint32_t value, const pf_tensor *tensor)
 {
     layers             *l = user;
-    const pf_plan_step *step = &l->plan->steps[s];
-    const char         *name = l->plan->values[value].name;
+    const pf_plan_step *step = &l->ready.plan->steps[s];
+    const char         *name = l->ready.plan->values[value].name;
     json_t             *one = pf_tensor_report(name, tensor);
     uint64_t            at = 0;
 
@@ -152,12 +148,12 @@ static bool show(void *user, uint32_t s, uint32_t value, const pf_tensor *tensor
 static pf_status run_layers(layers *l, pf_err *err)
 {
     uint32_t  in = 0, out = 0;
-    pf_status status = pf_context_run_host(l->context, l->inputs.tensors, l->outputs, err);
+    pf_status status = pf_context_run_host(l->context, l->ready.inputs.tensors, l->outputs, err);
 
-    for (uint32_t i = 0; i < l->plan->io_count && !status; i++) {
-        const pf_tensor *tensor = l->plan->io[i].is_input ? &l->inputs.tensors[in++] : &l->outputs[out++];
+    for (uint32_t i = 0; i < l->ready.plan->io_count && !status; i++) {
+        const pf_tensor *tensor = l->ready.plan->io[i].is_input ? &l->ready.inputs.tensors[in++] : &l->outputs[out++];
 
-        if (l->plan->values[l->plan->io_value[i]].home != PF_HOME_TAIL)
+        if (l->ready.plan->values[l->ready.plan->io_value[i]].home != PF_HOME_TAIL)
             status = pf_context_bind(l->context, i, l->context->staging[i] ? l->context->staging[i] : tensor->data,
                                      err);
     }
@@ -169,38 +165,30 @@ static pf_status run_layers(layers *l, pf_err *err)
 
 static pf_status open_all(layers *l, pf_err *err)
 {
-    pf_status status = pf_path_load_plan(pf_args_operand(l->call->args, 0), &l->plan, err);
+    pf_status status = pf_ready_plan_open(l->call, pf_args_operand(l->call->args, 0), &l->ready, err);
 
-    if (!status)
-        status = pf_device_choose_for_plan(l->call, l->plan, &l->device, err);
-    if (!status)
-        status = pf_inputs_of_plan(l->plan, &l->inputs, err);
-    if (!status)
-        status = pf_inputs_fill(&l->inputs, l->call, err);
     if (!status)
         status = list_names(l, err);
     if (!status)
-        status = pf_context_new(l->plan, l->device, NULL, &l->context, err);
+        status = pf_context_new(l->ready.plan, l->ready.device, NULL, &l->context, err);
     if (status)
         return status;
-    l->outputs = pf_calloc(l->plan->io_count + 1, sizeof *l->outputs);
-    return l->outputs ? PF_OK : PF_FAIL_MEMORY(err, l->plan->io_count * sizeof *l->outputs);
+    l->outputs = pf_calloc(l->ready.plan->io_count + 1, sizeof *l->outputs);
+    return l->outputs ? PF_OK : PF_FAIL_MEMORY(err, l->ready.plan->io_count * sizeof *l->outputs);
 }
 
 static void close_all(layers *l)
 {
     pf_context_free(l->context);
-    for (uint32_t i = 0; l->outputs && i < l->plan->io_count; i++)
+    for (uint32_t i = 0; l->outputs && i < l->ready.plan->io_count; i++)
         pf_tensor_clear(&l->outputs[i]);
-    for (uint32_t v = 0; l->references && v < l->plan->value_count; v++)
+    for (uint32_t v = 0; l->references && v < l->ready.plan->value_count; v++)
         pf_tensor_clear(&l->references[v]);
     pf_free(l->outputs);
     pf_free(l->references);
     pf_map_free(l->wanted);
-    pf_inputs_clear(&l->inputs);
     pf_network_free(l->network);
-    pf_plan_free(l->plan);
-    pf_device_close(l->device);
+    pf_ready_plan_close(&l->ready);
 }
 
 static pf_status conclude(layers *l, const char *model, pf_err *err)

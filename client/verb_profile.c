@@ -2,10 +2,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "client/device_choice.h"
 #include "client/layer_times.h"
 #include "client/output.h"
-#include "client/path_kind.h"
+#include "client/ready_plan.h"
 
 static const pf_option options[] = {
     {.name = "runs", .kind = PF_OPTION_INT, .value = "N", .fallback = "10", .least = 1, .greatest = 1e6,
@@ -104,40 +103,30 @@ static pf_status put_tactics(pf_call *call, const pf_plan *plan, const pf_layer_
 
 /* ---- The verb */
 
-static pf_status profile(pf_call *call, pf_plan *plan, pf_device *device, const pf_inputs *inputs, pf_err *err)
+static pf_status profile(pf_call *call, const pf_ready_plan *ready, pf_err *err)
 {
     pf_layer_times times = {0};
-    pf_status      status = pf_layer_times_measure(plan, device, inputs, (uint32_t)pf_args_int(call->args, "runs"),
-                                                   &times, err);
+    pf_status      status = pf_layer_times_measure(ready->plan, ready->device, &ready->inputs,
+                                                   (uint32_t)pf_args_int(call->args, "runs"), &times, err);
 
     if (!status)
-        status = put_layers(call, plan, &times, err);
+        status = put_layers(call, ready->plan, &times, err);
     if (!status)
-        status = put_tactics(call, plan, &times, err);
+        status = put_tactics(call, ready->plan, &times, err);
     pf_layer_times_clear(&times);
     return status;
 }
 
 static pf_status run(pf_call *call, pf_err *err)
 {
-    pf_plan   *plan = NULL;
-    pf_device *device = NULL;
-    pf_inputs  inputs = {0};
-    pf_status  status = pf_args_expect(call->args, 1, 1, "PLAN", err);
+    pf_ready_plan ready = {0};
+    pf_status     status = pf_args_expect(call->args, 1, 1, "PLAN", err);
 
     if (!status)
-        status = pf_path_load_plan(pf_args_operand(call->args, 0), &plan, err);
+        status = pf_ready_plan_open(call, pf_args_operand(call->args, 0), &ready, err);
     if (!status)
-        status = pf_device_choose_for_plan(call, plan, &device, err);
-    if (!status)
-        status = pf_inputs_of_plan(plan, &inputs, err);
-    if (!status)
-        status = pf_inputs_fill(&inputs, call, err);
-    if (!status)
-        status = profile(call, plan, device, &inputs, err);
-    pf_inputs_clear(&inputs);
-    pf_plan_free(plan);
-    pf_device_close(device);
+        status = profile(call, &ready, err);
+    pf_ready_plan_close(&ready);
     return status;
 }
 
