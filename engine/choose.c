@@ -1,8 +1,10 @@
 #include "engine/choose.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/race.h"
 
 /* Medians of one candidate differ by up to half a percent from run to run; a little more makes builds that measure anew
    agree better (tests/unit/engine/test_agreement.c), and costs 0.02 % on average. */
@@ -33,12 +35,18 @@ static bool usable(const pf_timing_entry *entry, const pf_choose_rules *rules)
     return !rules->allows || rules->allows(rules->user, tactic);
 }
 
+/* How far its time may be from what many samples would give. */
+static double error_of(const pf_timing_entry *entry)
+{
+    return entry->contended || !entry->sample_count ? 0 : pf_race_median_error(entry->spread_ns, entry->sample_count);
+}
+
 static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *other)
 {
-    int64_t spread = best->contended ? 0 : best->spread_ns > other->spread_ns ? best->spread_ns : other->spread_ns;
-    int64_t part = (int64_t)((double)pf_choose_time(best) * NOISE) + NOISE_NS;
+    double error = fmax(error_of(best), error_of(other));
+    double part = (double)pf_choose_time(best) * NOISE + NOISE_NS;
 
-    return pf_choose_time(other) - pf_choose_time(best) <= (part > spread ? part : spread);
+    return (double)(pf_choose_time(other) - pf_choose_time(best)) <= fmax(part, error);
 }
 
 int pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)

@@ -61,9 +61,14 @@ void pf_racer_summarize(pf_racer *r, int64_t *scratch)
     r->deviation_ns = median_of(scratch, r->count);
 }
 
+double pf_race_median_error(int64_t deviation_ns, uint32_t samples)
+{
+    return CONFIDENCE * MEDIAN_ERROR * (double)deviation_ns / sqrt(samples);
+}
+
 static double error_of(const pf_racer *r)
 {
-    return CONFIDENCE * MEDIAN_ERROR * (double)r->deviation_ns / sqrt(r->count);
+    return pf_race_median_error(r->deviation_ns, r->count);
 }
 
 /* ---- Turns and rungs */

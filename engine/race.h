@@ -52,6 +52,8 @@ typedef struct pf_race {
 uint32_t  pf_race_samples(int effort);
 /* Errors   CANCELLED. */
 pf_status pf_race_run(const pf_race *race, pf_err *err);
+/* Half of the 95 % interval of a median of so many samples, from their median absolute deviation. */
+double    pf_race_median_error(int64_t deviation_ns, uint32_t samples);
 /* Times in place, the least first. */
 void      pf_race_sort_ns(int64_t *ns, size_t count);
 /* count > 0 */
