@@ -11,7 +11,7 @@
 extern const char pf_nvrtc_cluster[], pf_nvrtc_matmul[];        /* kernels/nvrtc/<name>.cuh */
 
 enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING = 8, WARPS_PER_SM = 64,
-       BATCH_MAX = 65535 / 8 /* blocks along z, in clusters of up to eight */,
+       BLOCKS_MAX = 65535 /* along y and z */, BATCH_MAX = BLOCKS_MAX / 8 /* in clusters of up to eight */,
        APART = 8 /* numbers are taken apart by so many */ };
 
 enum { AXIS_H, AXIS_W };
@@ -294,6 +294,8 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     out->packed_bytes = out->packs ? (size_t)(product.batch * product.n * product.k) * (product.wide ? 4 : 2) : 0;
     if (!st && out->source.failed)
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
+    if (!st && cg_up(product.m, t->rows) > BLOCKS_MAX)
+        st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d tiles of %d rows", BLOCKS_MAX, t->rows);
     if (st) pf_program_clear(out);
     return st;
 }

@@ -593,6 +593,30 @@ static void source_is_deterministic(void **state)
     }
 }
 
+/* Tiles of 64 rows are counted along y, of which a card takes 65535. */
+static void products_of_more_rows_than_a_card_takes_blocks_are_refused(void **state)
+{
+    static const struct { const char *rows; pf_status wanted; } cases[] = {
+        { "4194240", PF_OK }, { "4194241", PF_UNSUPPORTED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char        text[512] = "";
+        pf_err      err = {0};
+        pf_problem *p = NULL;
+        pf_program  program = {0};
+
+        snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=0\ngraph \"\"\n"
+                 "%%0 = input f16 [%s,64]\n%%1 = input f16 [64,64]\n%%2 = matmul(%%0, %%1)\noutput %%2\n",
+                 cases[i].rows);
+        test_ok(pf_problem_parse(text, &p, &err), &err);
+        assert_int_equal(matmul_split(p, &program, &err), cases[i].wanted);
+        pf_program_clear(&program);
+        pf_problem_free(p);
+    }
+}
+
 static int64_t bound(const cg_context *cg, const cg_index *index, bool highest)
 {
     int64_t value = index->constant;
@@ -646,6 +670,7 @@ int main(void)
         cmocka_unit_test(picked_rows_are_loaded_whole),
         cmocka_unit_test(wide_products_are_taken_in_parts_alone), cmocka_unit_test(constants_are_packed_in_parts),
         cmocka_unit_test(indices_that_fall_are_split_above_zero),
+        cmocka_unit_test(products_of_more_rows_than_a_card_takes_blocks_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
