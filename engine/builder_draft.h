@@ -22,8 +22,10 @@ typedef struct pf_draft {
 /* Values, steps, inputs and outputs. Steps have their candidates, and no weights yet. */
 pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile, pf_draft *out, pf_err *err);
 void      pf_builder_draft_clear(pf_draft *draft);
-/* Makes entry, of the step's item, the step's choice; before packing. */
+/* Makes entry, of the step's item, the step's choice, in place of the one it has; before packing. */
 void      pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
+/* The same, once for a step; but where sizes vary the one it has stays behind, for those that entry does not take. */
+void      pf_builder_prefer(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
 /* Memory for constants that are made to be packed, used again and again. */
 typedef struct pf_pack_room { uint8_t *data; size_t capacity; } pf_pack_room;  /* data: owned */
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/builder_alternatives.h"
+#include "engine/builder_range.h"
 #include "engine/op.h"
 
 enum {
@@ -258,37 +259,13 @@ static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepa
     return st;
 }
 
-/* Would the choice take these shapes too, with its constants packed as they are now? */
-static bool takes_shapes(const pf_draft *d, pf_device *device, const pf_plan_step *step, const int64_t *bindings,
-                         size_t packed_bytes)
-{
-    const pf_tactic *tactic = pf_tactic_find(step->ranked[0].tactic);
-    pf_problem      *bound = NULL;
-    pf_step         *prepared = NULL;
-    bool             takes = false;
-
-    if (!pf_problem_bind(step->problem, d->formats->graph->dims, bindings, &bound, NULL) &&
-        !pf_tactic_declines(tactic, device, bound) &&
-        !tactic->prepare(device, bound, step->ranked[0].tuning, step->saved, step->saved_bytes, &prepared, NULL))
-        takes = prepared->packed_bytes == packed_bytes;
-    pf_step_free(prepared);
-    pf_problem_free(bound);
-    return takes;
-}
-
 /* A step whose shapes vary keeps its constants as they are too, unless its choice takes every shape. */
-static bool needs_raw(const pf_draft *d, pf_device *device, const pf_plan_step *step, size_t packed_bytes)
+static bool needs_raw(const pf_draft *d, pf_device *device, const pf_plan_step *step, const pf_step *prepared)
 {
-    const pf_tactic  *tactic = pf_tactic_find(step->ranked[0].tactic);
-    const pf_profile *profile = d->formats->profile;
-
-    if (!packed_bytes)
+    if (!prepared->packed_bytes)
         return true;
-    if (pf_problem_is_bound(step->problem))
-        return false;
-    return pf_tactic_declines(tactic, device, step->problem) ||
-           !takes_shapes(d, device, step, profile->least, packed_bytes) ||
-           !takes_shapes(d, device, step, profile->most, packed_bytes);
+    return pf_tactic_declines(prepared->tactic, device, step->problem) ||
+           !pf_builder_range_serves(d, device, step->problem, step->ranked[0].tuning, prepared);
 }
 
 /* ---- The choice, or what stands behind it */
@@ -379,7 +356,7 @@ static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)
         st = keep_plain_weights(p, step, err);
     if (!st && prepared->packed_bytes)
         st = pack_constants(p, step, bound, prepared, err);
-    if (!st && pf_problem_has_constants(bound) && needs_raw(p->draft, p->device, step, prepared->packed_bytes))
+    if (!st && pf_problem_has_constants(bound) && needs_raw(p->draft, p->device, step, prepared))
         st = keep_constants(p, step, err);
 out:
     pf_step_free(prepared);

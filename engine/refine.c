@@ -11,7 +11,7 @@
 enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7, EFFORT_FOR_WHOLE = 4 };
 
 /* Raised when what is tried, what counts or who takes over changes: what was found by other rules is not used then. */
-enum { RULES_REVISION = 3 };
+enum { RULES_REVISION = 4 };
 
 #define SLOWEST_WORTH_TRYING 1.5        /* times of candidates alone, against the first one's */
 #define GAIN                 0.02       /* a candidate takes over when a step and its next are faster by this part */
@@ -49,9 +49,22 @@ const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step)
     return &draft->formats->search->items[draft->step_item[step]].choice;
 }
 
+const pf_problem *pf_refine_problem(const pf_draft *draft, uint32_t step)
+{
+    return draft->formats->search->items[draft->step_item[step]].problem;
+}
+
 int pf_refine_effort(const pf_draft *draft)
 {
     return (int)pf_config_int(draft->formats->search->config, PF_CONFIG_effort);
+}
+
+static void hash_range(pf_hash *hash, const pf_profile *profile)
+{
+    for (uint32_t i = 0; i < profile->count; i++) {
+        pf_hash_add_u64(hash, (uint64_t)profile->least[i]);
+        pf_hash_add_u64(hash, (uint64_t)profile->most[i]);
+    }
 }
 
 static void digest_candidates(const pf_draft *draft, pf_digest *out)
@@ -61,10 +74,12 @@ static void digest_candidates(const pf_draft *draft, pf_digest *out)
     pf_hash_init(&hash);
     pf_hash_add_u64(&hash, RULES_REVISION);
     pf_hash_add_u64(&hash, (uint64_t)pf_refine_effort(draft));
+    hash_range(&hash, draft->formats->profile);
     for (uint32_t s = 0; s < draft->plan.step_count; s++) {
         const pf_choice *choice = pf_refine_choice(draft, s);
 
         pf_hash_add(&hash, draft->plan.steps[s].problem->hash.byte, sizeof(pf_digest));
+        pf_hash_add(&hash, pf_refine_problem(draft, s)->hash.byte, sizeof(pf_digest));
         for (uint32_t r = 0; r < choice->count; r++) {
             pf_hash_add_string(&hash, choice->ranked[r]->tactic);
             pf_hash_add_string(&hash, choice->ranked[r]->tuning);
@@ -93,7 +108,7 @@ void pf_refine_apply(const pf_refinement *refinement, pf_draft *draft)
         const pf_refine_swap *swap = &refinement->swaps[i];
 
         if (swap->step < draft->plan.step_count && swap->rank < pf_refine_choice(draft, swap->step)->count)
-            pf_builder_choose(draft, swap->step, pf_refine_choice(draft, swap->step)->ranked[swap->rank]);
+            pf_builder_prefer(draft, swap->step, pf_refine_choice(draft, swap->step)->ranked[swap->rank]);
     }
 }
 
@@ -182,7 +197,7 @@ pf_status pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *pr
 
     if (!st) {
         memset(packed, 0, prepared->packed_bytes);
-        st = pf_builder_pack_constants(draft, planned, planned->problem, prepared, NULL, packed, err);
+        st = pf_builder_pack_constants(draft, planned, pf_refine_problem(draft, step), prepared, NULL, packed, err);
     }
     if (st)
         pf_free(packed);
@@ -193,17 +208,17 @@ pf_status pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *pr
 /* A candidate that cannot be made ready is none; the first one stays. */
 static pf_status set_trial(refining *r, uint32_t s, const pf_timing_entry *entry, pf_err *err)
 {
-    const pf_plan_step *step = &r->draft->plan.steps[s];
-    const pf_tactic    *tactic = pf_tactic_find(entry->tactic);
-    trial              *t = &r->trials[s];
-    pf_err              ignored = { 0 };
-    pf_status           st = PF_OK;
+    const pf_problem *problem = pf_refine_problem(r->draft, s);
+    const pf_tactic  *tactic = pf_tactic_find(entry->tactic);
+    trial            *t = &r->trials[s];
+    pf_err            ignored = { 0 };
+    pf_status         st = PF_OK;
 
-    if (!tactic || tactic->prepare(r->device, step->problem, entry->tuning, NULL, 0, &t->step, &ignored))
+    if (!tactic || tactic->prepare(r->device, problem, entry->tuning, NULL, 0, &t->step, &ignored))
         return PF_OK;
     t->bindings = r->context->step_bindings[s];
-    if (!pf_refine_fits_memory(&t->bindings, step->problem, t->step) ||
-        (pf_problem_has_constants(step->problem) && !t->step->packed_bytes)) {
+    if (!pf_refine_fits_memory(&t->bindings, problem, t->step) ||
+        (pf_problem_has_constants(problem) && !t->step->packed_bytes)) {
         drop_trial(t);
         return PF_OK;
     }
@@ -223,7 +238,7 @@ static bool is_worth_trying(const refining *r, uint32_t s, uint32_t rank)
     const pf_choice *choice = pf_refine_choice(r->draft, s);
 
     return rank < choice->count && choice->ranked[rank]->status == PF_TIMED &&
-           pf_problem_is_bound(r->draft->plan.steps[s].problem) &&
+           pf_problem_is_bound(pf_refine_problem(r->draft, s)) &&
            (double)pf_choose_time(choice->ranked[rank]) <
                SLOWEST_WORTH_TRYING * (double)pf_choose_time(choice->ranked[0]);
 }

@@ -8,8 +8,9 @@
    its device the best few are run long enough for that to show (refine_load.h).  From effort 4 on, CPUs run whole
    networks, too.  A candidate that is clearly faster takes over.
    What was found is kept among the timings, under a digest of all candidates of all steps and of the revision of these
-   rules: so a later build with the same timings measures nothing and comes to the same plan.  Only steps whose shapes
-   do not vary. */
+   rules: so a later build with the same timings measures nothing and comes to the same plan.
+   Where sizes vary the network runs at the usual ones, for which candidates were timed; what a swap replaces stays
+   behind it in the plan, for sizes that it does not take. */
 #ifndef PF_ENGINE_REFINE_H
 #define PF_ENGINE_REFINE_H
 

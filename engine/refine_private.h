@@ -6,6 +6,8 @@
 #include "engine/runtime.h"
 
 const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step);
+/* What the step computes at the usual sizes: its candidates were timed for it, and are tried for it. */
+const pf_problem *pf_refine_problem(const pf_draft *draft, uint32_t step);
 int              pf_refine_effort(const pf_draft *draft);
 /* The plan's memory was laid out for its own candidate: where that one's output overwrites an input, does the other do
    so, too?  bindings: the plan's. */

@@ -7,7 +7,7 @@ static void drop_inputs(const pf_refine_net *n, uint32_t s, void **in)
 {
     const pf_bindings *b = &n->context->step_bindings[s];
 
-    for (uint32_t i = 0; in && i < n->draft->plan.steps[s].problem->graph->input_count; i++)
+    for (uint32_t i = 0; in && i < pf_refine_problem(n->draft, s)->graph->input_count; i++)
         if (in[i] && !b->in[i])
             pf_device_give_back(n->device, NULL, in[i]);
     pf_free(in);
@@ -30,7 +30,7 @@ void pf_refine_variant_drop(const pf_refine_net *n, pf_refine_variant *v)
 static bool fits_bindings(const pf_refine_net *n, uint32_t s, const pf_step *step)
 {
     const pf_bindings *b = &n->context->step_bindings[s];
-    const pf_problem  *problem = n->draft->plan.steps[s].problem;
+    const pf_problem  *problem = pf_refine_problem(n->draft, s);
 
     for (uint32_t i = 0; i < problem->graph->input_count; i++)
         if (!b->in[i] && !problem->in_constant[i])
@@ -81,7 +81,7 @@ static pf_status bring_constant(const pf_refine_net *n, uint32_t s, uint32_t inp
 /* What the plan's candidate has packed, and this one wants as it is. */
 static pf_status bring_constants(const pf_refine_net *n, uint32_t s, void ***out, pf_err *err)
 {
-    const pf_problem *problem = n->draft->plan.steps[s].problem;
+    const pf_problem *problem = pf_refine_problem(n->draft, s);
     uint32_t          count = problem->graph->input_count;
     void            **in = pf_calloc(count + 1, sizeof *in);
     pf_status         st = in ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *in);
@@ -115,7 +115,7 @@ static pf_status make_constants(const pf_refine_net *n, uint32_t g, pf_refine_va
 pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_t first, uint32_t rank,
                                  pf_refine_variant *out, pf_err *err)
 {
-    const pf_problem      *problem = n->draft->plan.steps[first].problem;
+    const pf_problem      *problem = pf_refine_problem(n->draft, first);
     const pf_timing_entry *entry = pf_refine_choice(n->draft, first)->ranked[rank];
     const pf_tactic       *tactic = pf_tactic_find(entry->tactic);
     pf_err                 ignored = { 0 };

@@ -114,7 +114,7 @@ static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_P
     const pf_choice *choice = pf_refine_choice(draft_of(w), w->groups[g].first);
     uint32_t         count = 0;
 
-    if (!pf_problem_is_bound(draft_of(w)->plan.steps[w->groups[g].first].problem))
+    if (!pf_problem_is_bound(pf_refine_problem(draft_of(w), w->groups[g].first)))
         return 0;
     for (uint32_t r = 1; r < choice->count && count < TRIALS_PER_PROBLEM; r++)
         if (is_worth_trying(choice->ranked[r], choice->ranked[0]) &&

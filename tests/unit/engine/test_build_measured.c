@@ -1,35 +1,8 @@
 /* Builds that look at their choices again: inside the network, and before products are merged. */
-#include <stdio.h>
-
 #include "engine/plan.h"
-#include "tests/unit/engine/built.h"
+#include "tests/unit/engine/swapping_store.h"
 
-/* A store in which whatever was measured of choices inside a network says that the second candidate of every step is
-   better. */
-typedef struct swapping_store { wrapping_store of; uint32_t kept; bool swaps; } swapping_store;
-
-static pf_status swapping_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
-                                const pf_timing_record *entries, pf_err *err)
-{
-    swapping_store  *w = (swapping_store *)base;
-    pf_timing_store *inner = w->of.inner;
-    pf_timing_record record = { 0 };
-    pf_timing_entry  entry = { .tactic = "refined", .rev = 1 };
-    pf_status        st = PF_OK;
-
-    if (strncmp(problem_text, "refined choices\n", 16) != 0)
-        return inner->merge(inner, class_text, problem_text, entries, err);
-    w->kept++;
-    st = pf_timing_record_merge(&record, entries, err);
-    for (int step = 0; step < 64 && w->swaps && !st; step++) {
-        snprintf(entry.tuning, sizeof entry.tuning, "step=%d rank=1", step);
-        st = pf_timing_record_put(&record, &entry, err);
-    }
-    if (!st)
-        st = inner->merge(inner, class_text, problem_text, &record, err);
-    pf_timing_record_clear(&record);
-    return st;
-}
+#define RANGE(image) "min_shapes=input:1x3x" image "\nopt_shapes=input:2x3x" image "\nmax_shapes=input:4x3x" image "\n"
 
 static uint32_t differing_choices(const pf_plan *a, const pf_plan *b)
 {
@@ -61,17 +34,17 @@ static void choices_are_measured_again_inside_the_network_once(void **state)
 {
     (void)state;
     expect_measured_once("[1,3,32,32]", "effort=2\n");
-    expect_measured_once("[1,3,8,8]", "effort=4\n");
+    expect_measured_once("[batch,3,32,32]", "effort=2\n" RANGE("32x32"));
+    expect_measured_once("[batch,3,8,8]", "effort=4\n" RANGE("8x8"));
 }
 
-static void what_was_measured_inside_the_network_decides(void **state)
+static void expect_decisive(const char *image, const char *config, const char *replay)
 {
     swapping_store store = { .of = wrap_store(swapping_merge), .swaps = true };
-    built          first = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.of.base);
-    built          second = build(residual_network("[1,3,32,32]"), "effort=2\n", &store.of.base);
-    built          third = build(residual_network("[1,3,32,32]"), "effort=2\nreplay=1\n", &store.of.base);
+    built          first = build(residual_network(image), config, &store.of.base);
+    built          second = build(residual_network(image), config, &store.of.base);
+    built          third = build(residual_network(image), replay, &store.of.base);
 
-    (void)state;
     assert_true(differing_choices(first.plan, second.plan) > 0);
     assert_true(second.report.max_rel_error >= 0 && second.report.max_rel_error < 1e-4);
     assert_int_equal(second.report.candidates_timed, 0);
@@ -80,6 +53,13 @@ static void what_was_measured_inside_the_network_decides(void **state)
     drop(&second);
     drop(&third);
     store.of.inner->close(store.of.inner);
+}
+
+static void what_was_measured_inside_the_network_decides(void **state)
+{
+    (void)state;
+    expect_decisive("[1,3,32,32]", "effort=2\n", "effort=2\nreplay=1\n");
+    expect_decisive("[batch,3,32,32]", "effort=2\n" RANGE("32x32"), "effort=2\nreplay=1\n" RANGE("32x32"));
 }
 
 /* A store in which products of so many columns take very long. */

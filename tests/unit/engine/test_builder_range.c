@@ -1,0 +1,129 @@
+/* Which candidates do for all sizes that a plan is for. */
+#include "engine/builder_range.h"
+#include "tests/unit/engine/networks.h"
+
+enum { LEAST = 1, USUAL = 4, MOST = 64 };
+
+/* A tactic that takes batches up to `taken`, can be prepared for those up to `prepared`, and packs in one way up to
+   `packed_alike`. */
+static struct { int64_t taken, prepared, packed_alike; int preparations; } limits;
+
+static int64_t batch_of(const pf_problem *p)
+{
+    return p->graph->values[p->graph->inputs[0]].shape.dim[0];
+}
+
+static const char *declines(const pf_device *device, const pf_problem *p)
+{
+    (void)device;
+    return batch_of(p) > limits.taken ? "a large batch" : NULL;
+}
+
+static const pf_tactic limited;
+
+static pf_status prepare(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                         size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    (void)device;
+    (void)tuning;
+    (void)saved;
+    (void)saved_bytes;
+    limits.preparations++;
+    if (batch_of(p) > limits.prepared)
+        return PF_FAIL(err, PF_UNSUPPORTED, "it takes no batch of %lld", (long long)batch_of(p));
+    *out = pf_step_new(&limited, 1);
+    assert_non_null(*out);
+    (*out)->packed_bytes = batch_of(p) > limits.packed_alike ? 512 : 256;
+    return PF_OK;
+}
+
+static void release(pf_step *step)
+{
+    (void)step;
+}
+
+static const pf_tactic limited = { .name = "limited", .declines = declines, .prepare = prepare, .release = release };
+
+typedef struct ranged {
+    pf_device  *device;
+    pf_problem *problem, *usual;
+    int64_t     least_batch, usual_batch, most_batch;
+    pf_profile  profile;
+    pf_formats  formats;
+    pf_draft    draft;
+    pf_step    *prepared;               /* at the usual batch */
+} ranged;
+
+static void open_range(ranged *r, int64_t least, int64_t most)
+{
+    const char *text = "problem in=linear out=linear numerics=0\ngraph\n%0 = input f32 [batch,8]\n%1 = relu(%0)\n"
+                       "output %1\n";
+    pf_err      err = { 0 };
+
+    *r = (ranged){ .device = cpu(), .least_batch = least, .usual_batch = USUAL, .most_batch = most };
+    test_ok(pf_problem_parse(text, &r->problem, &err), &err);
+    test_ok(pf_problem_bind(r->problem, r->problem->graph->dims, &r->usual_batch, &r->usual, &err), &err);
+    r->profile = (pf_profile){ 1, &r->least_batch, &r->usual_batch, &r->most_batch };
+    r->formats = (pf_formats){ .graph = r->problem->graph, .profile = &r->profile };
+    r->draft = (pf_draft){ .formats = &r->formats };
+    test_ok(limited.prepare(r->device, r->usual, "", NULL, 0, &r->prepared, &err), &err);
+    limits.preparations = 0;
+}
+
+static void close_range(ranged *r)
+{
+    pf_step_free(r->prepared);
+    pf_problem_free(r->usual);
+    pf_problem_free(r->problem);
+    pf_device_close(r->device);
+}
+
+static void expect(int64_t taken, int64_t prepared, int64_t packed_alike, bool serves)
+{
+    ranged r;
+
+    limits.taken = taken;
+    limits.prepared = prepared;
+    limits.packed_alike = packed_alike;
+    open_range(&r, LEAST, MOST);
+    assert_int_equal(pf_builder_range_serves(&r.draft, r.device, r.problem, "", r.prepared), serves);
+    assert_true(pf_builder_range_serves(&r.draft, r.device, r.usual, "", r.prepared));
+    close_range(&r);
+}
+
+static void both_ends_must_be_taken_and_prepared_alike(void **state)
+{
+    (void)state;
+    expect(MOST, MOST, MOST, true);
+    expect(MOST - 1, MOST, MOST, false);
+    expect(MOST, MOST - 1, MOST, false);
+    expect(MOST, MOST, MOST - 1, false);
+    expect(MOST, MOST, USUAL, false);
+}
+
+/* What is usual was prepared already. */
+static void only_other_ends_are_asked_about(void **state)
+{
+    ranged r;
+
+    (void)state;
+    limits.taken = limits.prepared = limits.packed_alike = MOST;
+    open_range(&r, USUAL, MOST);
+    assert_true(pf_builder_range_serves(&r.draft, r.device, r.problem, "", r.prepared));
+    assert_int_equal(limits.preparations, 1);
+    close_range(&r);
+    open_range(&r, LEAST, MOST);
+    assert_true(pf_builder_range_serves(&r.draft, r.device, r.problem, "", r.prepared));
+    assert_int_equal(limits.preparations, 2);
+    close_range(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_ends_must_be_taken_and_prepared_alike),
+        cmocka_unit_test(only_other_ends_are_asked_about),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
