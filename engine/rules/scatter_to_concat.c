@@ -10,41 +10,58 @@
 /* [start, end) of the first `count` dims. */
 typedef struct block { int32_t count; pf_dim start[PF_MAX_RANK], end[PF_MAX_RANK]; } block;
 
-/* Part i of an index is the position along a dim of its own of the updates, the dims in their order, or the same
-   everywhere.  *next: the first dim of the index that no part has gone along yet. */
+/* The one dim of the updates that a part of an index is the position along; -1: it is the same everywhere.  False: it
+   is something else. */
+static bool find_dim(const pf_index_form *part, int32_t rank, int32_t *along)
+{
+    *along = -1;
+    for (int32_t d = 0; d < rank; d++) {
+        if (!part->coef[d])
+            continue;
+        if (part->coef[d] != 1 || *along >= 0)
+            return false;
+        *along = d;
+    }
+    return !part->is_choice;
+}
+
+/* Parts go along the dims in their order, past those that hold one position.  *next: the first that none has gone along
+   yet. */
+static bool pass(const pf_shape *index, int32_t along, int32_t *next)
+{
+    if (along < *next)
+        return false;
+    for (; *next < along; ++*next)
+        if (index->dim[*next] != 1)
+            return false;
+    ++*next;
+    return true;
+}
+
+/* What is counted from the end, all of it, is counted from the front then. */
+static bool count_from_front(pf_dims *dims, pf_dim whole, pf_dim *start, pf_dim *end)
+{
+    if (!pf_dim_is_number(*start) || *start >= 0)
+        return true;
+    if (!pf_dim_is_number(*end) || *end > 0)
+        return false;
+    *start = pf_dim_add(dims, *start, whole);
+    *end = pf_dim_add(dims, *end, whole);
+    return true;
+}
+
 static bool read_range(const pf_graph *graph, const pf_index_form *part, const pf_shape *index, pf_dim whole,
                        int32_t *next, pf_dim *start, pf_dim *end)
 {
     pf_dims *dims = graph->dims;
-    pf_dim   size = 1;
+    int32_t  along = -1;
 
-    if (part->is_choice)
+    if (!find_dim(part, index->rank - 1, &along) || (along >= 0 && !pass(index, along, next)))
         return false;
-    for (int32_t d = 0; d < index->rank - 1; d++) {
-        if (!part->coef[d])
-            continue;
-        if (part->coef[d] != 1 || d < *next)
-            return false;
-        for (; *next < d; ++*next)
-            if (index->dim[*next] != 1)
-                return false;
-        size = index->dim[d];
-        *next = d + 1;
-        break;
-    }
-    for (int32_t d = *next; d < index->rank - 1; d++)
-        if (part->coef[d])
-            return false;
     *start = part->constant;
-    *end = pf_dim_add(dims, *start, size);
-    if (pf_dim_is_number(*start) && *start < 0) {       /* counted from the end, all of it */
-        if (!pf_dim_is_number(*end) || *end > 0)
-            return false;
-        *start = pf_dim_add(dims, *start, whole);
-        *end = pf_dim_add(dims, *end, whole);
-    }
-    return *start != PF_DIM_INVALID && *end != PF_DIM_INVALID && pf_content_less_equal(dims, 0, *start) &&
-           pf_content_less_equal(dims, *end, whole);
+    *end = pf_dim_add(dims, *start, along < 0 ? 1 : index->dim[along]);
+    return count_from_front(dims, whole, start, end) && *start != PF_DIM_INVALID && *end != PF_DIM_INVALID &&
+           pf_content_less_equal(dims, 0, *start) && pf_content_less_equal(dims, *end, whole);
 }
 
 static bool read_block(const pf_graph *graph, const pf_node *node, block *out)
