@@ -258,6 +258,12 @@ pf_status pf_context_shape(const pf_context *c, uint32_t io, int64_t *dim, int32
 
 /* ---- Readiness */
 
+/* Runs that the caller enqueued before may still work with what is about to be freed or written. */
+static pf_status wait_for_caller(pf_context *c, pf_err *err)
+{
+    return c->calling ? c->device->ops->stream_sync(c->device, c->calling, err) : PF_OK;
+}
+
 /* An arena that is large enough, or the caller's as it is. */
 static pf_status fit_arena(pf_context *c, size_t bytes, pf_err *err)
 {
@@ -269,6 +275,9 @@ static pf_status fit_arena(pf_context *c, size_t bytes, pf_err *err)
         return PF_FAIL(err, PF_NO_SPACE,
                        "these shapes need %zu bytes of memory between the layers, and %zu were provided", bytes,
                        c->arena_bytes);
+    st = wait_for_caller(c, err);
+    if (st)
+        return st;
     drop_arena(c);
     st = pf_resident_alloc(c->resident, bytes, &c->arena, err);
     if (!st)
@@ -426,8 +435,10 @@ static pf_status capture(pf_context *c, pf_err *err)
     pf_capture      *place = &c->captures[0];
     pf_device_graph *graph = NULL;
     pf_instance     *instance = NULL;
-    pf_status        st = enqueue_run(c, err);          /* loads the code of every kernel */
+    pf_status        st = wait_for_caller(c, err);
 
+    if (!st)
+        st = enqueue_run(c, err);       /* loads the code of every kernel */
     if (!st)
         st = c->device->ops->stream_sync(c->device, c->stream, err);
     if (!st)
@@ -552,7 +563,9 @@ pf_status pf_context_enqueue(pf_context *c, pf_stream *stream, pf_err *err)
     pf_status st = PF_OK;
 
     begin_range(c, PF_RANGES_RUNS, c->plan->network_name);
+    c->calling = stream;
     st = enqueue(c, stream, err);
+    c->calling = NULL;
     end_range(c, PF_RANGES_RUNS);
     if (c->device->ops->ran)
         c->device->ops->ran(c->device, pf_clock_ns() - start);

@@ -20,6 +20,7 @@ struct pf_context {
     pf_device   *device;
     pf_resident *resident;
     pf_stream   *stream;                /* its own */
+    pf_stream   *calling;               /* during pf_context_enqueue: the caller's; else NULL */
     int64_t   (*dim)[PF_MAX_RANK];      /* by io: what was set for inputs */
     bool        *has_shape;             /* by io */
     bool         shapes_changed;        /* since instance was taken */

@@ -20,7 +20,9 @@ static pf_plan       *plan;
 static pf_device     *device;
 static pf_device_ops  ops;
 static pf_context    *context;          /* whose run is captured: devices see launches, not contexts */
-static int            captured, launched, given_back, uploads;
+static int            captured, launched, given_back, uploads, waits;
+static pf_stream     *caller;           /* waits for it are counted */
+static pf_status    (*sync_of_cpu)(pf_device *, pf_stream *, pf_err *);
 static pf_status    (*upload_of_cpu)(pf_device *, pf_stream *, void *, const void *, size_t, pf_err *);
 
 /* ---- A device that captures */
@@ -96,6 +98,12 @@ static pf_status upload(pf_device *of, pf_stream *stream, void *to, const void *
     return upload_of_cpu(of, stream, to, host, bytes, err);
 }
 
+static pf_status stream_sync(pf_device *of, pf_stream *stream, pf_err *err)
+{
+    waits += caller && stream == caller;
+    return sync_of_cpu(of, stream, err);
+}
+
 static int make_plan(void **state)
 {
     (void)state;
@@ -105,7 +113,9 @@ static int make_plan(void **state)
                    device);
     ops = *device->ops;
     upload_of_cpu = ops.upload;
+    sync_of_cpu = ops.stream_sync;
     ops.upload = upload;
+    ops.stream_sync = stream_sync;
     ops.capture_begin = capture_begin;
     ops.capture_end = capture_end;
     ops.graph_launch = graph_launch;
@@ -261,6 +271,40 @@ static void what_works_in_its_own_memory_is_not_shared(void **state)
     pf_context_free(other);
 }
 
+/* Two sets of outputs in turns on the caller's stream: the run before a capture writes the memory between the layers,
+   which the caller's last run may still read; afterwards nothing is waited for. */
+static void a_capture_waits_for_the_callers_stream(void **state)
+{
+    pf_tensor input = random_tensor(PF_F32, 4, (int64_t[]){ 2, 3, 24, 24 }, 7), output[2] = { 0 };
+    pf_err    err = { 0 };
+
+    (void)state;
+    allow_captures(&input);
+    test_ok(device->ops->stream_new(device, &caller, &err), &err);
+    assert_non_null(caller);
+    test_ok(pf_context_bind(context, 0, input.data, &err), &err);
+    waits = 0;
+    for (int i = 0; i < 6; i++) {
+        pf_tensor *out = &output[i % 2];
+
+        if (!out->data) {
+            out->dtype = pf_plan_io(plan, 1)->dtype;
+            test_ok(pf_context_shape(context, 1, out->dim, &out->rank, &err), &err);
+            test_ok(pf_tensor_alloc(out, &err), &err);
+        }
+        test_ok(pf_context_bind(context, 1, out->data, &err), &err);
+        test_ok(pf_context_enqueue(context, caller, &err), &err);
+        assert_int_equal(waits, i < 2 ? i + 1 : 2);
+        expect_interpreted(net, &input, out);
+    }
+    assert_int_equal(captured, 2);
+    device->ops->stream_free(device, caller);
+    caller = NULL;
+    pf_tensor_clear(&input);
+    pf_tensor_clear(&output[0]);
+    pf_tensor_clear(&output[1]);
+}
+
 static pf_status fail_to_enqueue(void *user, pf_err *err)
 {
     (void)user;
@@ -289,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
         cmocka_unit_test_setup_teardown(what_works_in_its_own_memory_is_not_shared, open_context, close_context),
+        cmocka_unit_test_setup_teardown(a_capture_waits_for_the_callers_stream, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_that_fails_is_ended_and_given_back, open_context, close_context),
     };
 
