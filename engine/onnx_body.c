@@ -92,7 +92,8 @@ void pf_onnx_body_free(pf_onnx_node *node, pf_graph *body)
     pf_graph_free(body);
 }
 
-void pf_onnx_inline_body(pf_onnx_node *node, const char *attribute)
+void pf_onnx_inline_body(pf_onnx_node *node, const char *attribute, const pf_value_id *in, uint32_t in_count,
+                         pf_value_id *out, uint32_t out_count)
 {
     const Onnx__GraphProto *proto = body_proto(node, attribute);
     pf_onnx_scope           scope = { 0 };
@@ -100,15 +101,17 @@ void pf_onnx_inline_body(pf_onnx_node *node, const char *attribute)
 
     if (!proto || !enter(node))
         return;
-    if (proto->n_input || proto->n_output < node->out_count)
-        st = PF_FAIL(node->err, PF_INVALID, "its body has %zu inputs and %zu outputs where none and %u are needed",
-                     proto->n_input, proto->n_output, node->out_count);
+    if (proto->n_input != in_count || proto->n_output < out_count)
+        st = PF_FAIL(node->err, PF_INVALID, "its body has %zu inputs and %zu outputs where %u and %u are needed",
+                     proto->n_input, proto->n_output, in_count, out_count);
     if (!st)
         st = pf_onnx_scope_init(&scope, node->scope->state, node->scope, node->graph, proto, node->err);
+    for (uint32_t i = 0; !st && i < in_count; i++)
+        st = pf_onnx_scope_set(&scope, proto->input[i]->name ? proto->input[i]->name : "", in[i], node->err);
     if (!st)
         st = pf_onnx_scope_nodes(&scope, proto->node, proto->n_node, node->err);
-    for (uint32_t i = 0; !st && i < node->out_count; i++)
-        st = pf_onnx_scope_find(&scope, proto->output[i]->name ? proto->output[i]->name : "", &node->out[i], node->err);
+    for (uint32_t i = 0; !st && i < out_count; i++)
+        st = pf_onnx_scope_find(&scope, proto->output[i]->name ? proto->output[i]->name : "", &out[i], node->err);
     pf_onnx_scope_clear(&scope);
     node->scope->state->depth--;
     pf_onnx_ok(node, st);

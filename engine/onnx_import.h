@@ -123,8 +123,9 @@ bool        pf_onnx_is_fluid(const pf_onnx_node *node, pf_dim dim);
 /* x with these dims, of which one may be -1; fluid ones are taken from x. */
 pf_value_id pf_onnx_reshape_to(pf_onnx_node *node, pf_value_id x, const pf_dim_list *shape);
 void      pf_onnx_body_free(pf_onnx_node *node, pf_graph *body);       /* a body that no node holds; NULL is fine */
-/* Imports the nodes of a graph attribute without inputs into the graph at hand: an If whose condition is known. */
-void      pf_onnx_inline_body(pf_onnx_node *node, const char *attribute);
+/* Imports the nodes of a graph attribute into the graph at hand: an If whose condition is known, a round of a loop. */
+void      pf_onnx_inline_body(pf_onnx_node *node, const char *attribute, const pf_value_id *in, uint32_t in_count,
+                              pf_value_id *out, uint32_t out_count);
 
 /* The importers. */
 #define PF_ONNX(name, first, last, in_min, in_max, out_max, import) void pf_onnx_##import(pf_onnx_node *node);

@@ -31,6 +31,7 @@ typedef struct pf_onnx_state {
     uint32_t                symbol_count;
     uint32_t                fluid[PF_MAX_SYMBOLS];  /* indices of symbols: see pf_onnx_fluid_new */
     uint32_t                fluid_count;
+    size_t                  rounds_nodes;   /* written out for rounds of loops: see onnx_rounds.c */
     Onnx__OperatorSetIdProto  first_opset;  /* what a model that imports none means */
     Onnx__OperatorSetIdProto *default_opsets[1];
 } pf_onnx_state;

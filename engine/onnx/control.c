@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/onnx_import.h"
+#include "engine/onnx_rounds.h"
 #include "engine/ops/attrs.h"
 
 /* If, Loop and Scan. What their bodies capture comes behind the node's own inputs: see engine/graph.h. */
@@ -88,7 +88,7 @@ static bool settle_squeeze(pf_onnx_node *node, const pf_if_attrs *attrs)
                                   pf_dims_symbol(node->graph->dims, pf_dims_symbol_name(node->graph->dims, symbol)),
                                   NULL, NULL, &low, &high, node->err));
     pf_dims_bound(node->graph->dims, symbol, 2, high);
-    pf_onnx_inline_body(node, negated ? "then_branch" : "else_branch");
+    pf_onnx_inline_body(node, negated ? "then_branch" : "else_branch", NULL, 0, node->out, node->out_count);
     return true;
 }
 
@@ -100,7 +100,8 @@ void pf_onnx_if(pf_onnx_node *node)
     double      condition = 0;
 
     if (pf_onnx_constant_number(node, pf_onnx_in(node, 0), &condition)) {
-        pf_onnx_inline_body(node, condition != 0 ? "then_branch" : "else_branch");
+        pf_onnx_inline_body(node, condition != 0 ? "then_branch" : "else_branch", NULL, 0, node->out,
+                            node->out_count);
         return;
     }
     attrs.then_branch = pf_onnx_body(node, "then_branch", NULL, 0);
@@ -223,7 +224,7 @@ void pf_onnx_loop(pf_onnx_node *node)
     pf_value     *types = alloc_types(node, count);
     pf_loop_attrs attrs = { .carried = count - 2 };
 
-    if (node->status)
+    if (node->status || pf_onnx_loop_rounds(node) || node->status)
         return;
     types[0] = (pf_value){ .dtype = PF_I64 };
     types[1] = (pf_value){ .dtype = PF_BOOL };
@@ -292,6 +293,8 @@ void pf_onnx_scan(pf_onnx_node *node)
             pf_onnx_axis(node, attrs.input_axes.at[i], pf_onnx_rank(node, pf_onnx_in(node, given + i)));
         types[given + i] = slice_type(node, pf_onnx_in(node, given + i), attrs.input_axes.at[i]);
     }
+    if (node->status || pf_onnx_scan_rounds(node, &attrs) || node->status)
+        return;
     attrs.body = settled_body(node, &(states){ 0, 0, given, (uint32_t *)(types + count) }, types, count);
     if (!node->status && attrs.body->output_count != node->out_count)
         pf_onnx_fail(node, PF_INVALID, "its body gives %u values for %u outputs", attrs.body->output_count,

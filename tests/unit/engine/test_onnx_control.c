@@ -2,24 +2,82 @@
 
 /* Bodies: what they capture, states that change their size, branches of unknown conditions. x is 1, 2, 3 ... */
 
+/* A loop of so many rounds, n, that are known when it is imported, and that data says. */
+static void loop_gives(const char *shape, int rounds, const char *rest, const char *dims, const char *values)
+{
+    char text[MODEL_LINE];
+
+    snprintf(text, sizeof text, "opset 13\ninput x f32 %s\nconst n i64 . %d\n%s", shape, rounds, rest);
+    model_gives(text, dims, values);
+    snprintf(text, sizeof text,
+             "opset 13\ninput x f32 %s\nconst times f32 . %d\nnode ReduceMin x -> one keepdims=i:0\n"
+             "node Mul one times -> number\nnode Cast number -> n to=i:7\n%s", shape, rounds, rest);
+    model_gives(text, dims, values);
+}
+
 static void test_loop_with_scan(void **state)
 {
     (void)state;
     /* v doubles three times; every v before that is kept. */
-    model_gives("opset 13\ninput x f32 2\nconst n i64 . 3\nconst t bool . 1\nnode Loop n t x -> y s\ngraph body\ninput "
-                "i i64 .\ninput c bool .\n"
-                "input v f32 2\nnode Add v v -> w\nnode Identity c -> d\noutput d\noutput w\noutput v\nend\noutput s\n",
-                "2", "1 2 2 4 4 8");
+    loop_gives("2", 3,
+               "const t bool . 1\nnode Loop n t x -> y s\ngraph body\ninput i i64 .\ninput c bool .\n"
+               "input v f32 2\nnode Add v v -> w\nnode Identity c -> d\noutput d\noutput w\noutput v\nend\noutput s\n",
+               "2", "1 2 2 4 4 8");
+}
+
+/* How many loops and scans are left of a model; the model's import succeeds. */
+static uint32_t bodies_left(const char *text)
+{
+    pf_graph *graph = NULL;
+    pf_err    err = { 0 };
+    uint32_t  left = 0;
+
+    test_ok(model_import(model_of(text), NULL, NULL, &graph, &err), &err);
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        left += graph->nodes[i].live && (graph->nodes[i].op == PF_OP_LOOP || graph->nodes[i].op == PF_OP_SCAN);
+    pf_graph_free(graph);
+    return left;
+}
+
+/* Known rounds are written out, unless there are very many; so are those that end early. */
+static void test_known_rounds(void **state)
+{
+    static const char body[] = "node Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c bool .\ninput v f32 2\n"
+                               "node Add v v -> w\nnode Identity c -> d\noutput d\noutput w\nend\noutput y\n";
+    static const char ends[] = "opset 13\ninput x f32 2\nconst n i64 . 9\nconst last i64 . 1\nnode Loop n _ x -> y s\n"
+                               "graph body\ninput i i64 .\ninput c bool .\ninput v f32 2\nnode Add v v -> w\n"
+                               "node Less i last -> d\noutput d\noutput w\noutput i\nend\n";
+    char              text[MODEL_LINE];
+
+    (void)state;
+    snprintf(text, sizeof text, "opset 13\ninput x f32 2\nconst n i64 . 5\n%s", body);
+    assert_int_equal(bodies_left(text), 0);
+    snprintf(text, sizeof text, "opset 13\ninput x f32 2\nconst n i64 . 100000\n%s", body);
+    assert_int_equal(bodies_left(text), 1);
+    assert_int_equal(bodies_left("opset 13\ninput x f32 3,1\nconst z f32 1 0\n"
+                                 "node Scan z x -> e y num_scan_inputs=i:1\n"
+                                 "graph body\ninput a f32 1\ninput b f32 1\nnode Add a b -> c\nnode Identity c -> d\n"
+                                 "output c\noutput d\nend\noutput y\n"), 0);
+    assert_int_equal(bodies_left("opset 13\ninput x f32 2\nconst n i64 . 1000\nnode Loop n _ x -> y\ngraph body\n"
+                                 "input i i64 .\ninput c bool .\ninput v f32 2\nnode Loop n _ v -> w\ngraph body\n"
+                                 "input j i64 .\ninput e bool .\ninput u f32 2\nnode Add u u -> q\n"
+                                 "node Identity e -> f\noutput f\noutput q\nend\nnode Identity c -> d\noutput d\n"
+                                 "output w\nend\noutput y\n"), 999);
+    snprintf(text, sizeof text, "%soutput y\n", ends);
+    assert_int_equal(bodies_left(text), 0);
+    model_gives(text, "2", "4 8");
+    snprintf(text, sizeof text, "%soutput s\n", ends);
+    model_gives(text, "2", "0 1");
 }
 
 static void test_loop_captures(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 2\nconst n i64 . 2\nconst k f32 . 10\nnode Neg x -> m\nnode Loop n _ x -> "
-                "y\ngraph body\ninput i i64 .\n"
-                "input c bool .\ninput v f32 2\nnode Mul v k -> a\nnode Add a m -> w\nnode Identity c -> d\noutput "
-                "d\noutput w\nend\noutput y\n",
-                "2", "89 178");
+    loop_gives("2", 2,
+               "const k f32 . 10\nnode Neg x -> m\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\n"
+               "input c bool .\ninput v f32 2\nnode Mul v k -> a\nnode Add a m -> w\nnode Identity c -> d\noutput "
+               "d\noutput w\nend\noutput y\n",
+               "2", "89 178");
 }
 
 static void test_loop_until(void **state)
@@ -37,19 +95,19 @@ static void test_loop_until(void **state)
 static void test_growing_state(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 2\nconst flat i64 1 -1\nconst two i64 2 -1,2\nnode Loop n _ "
-                "x -> y\ngraph body\n"
-                "input i i64 .\ninput c bool .\ninput v f32 1,2\nnode Concat v x -> w axis=i:0\nnode Reshape w flat -> "
-                "f\nnode Neg f -> g\n"
-                "node Reshape g two -> h\nnode Identity c -> d\noutput d\noutput h\nend\noutput y\n",
-                "1,2", "1 2 1 2 -1 -2");
+    loop_gives("1,2", 2,
+               "const flat i64 1 -1\nconst two i64 2 -1,2\nnode Loop n _ x -> y\ngraph body\n"
+               "input i i64 .\ninput c bool .\ninput v f32 1,2\nnode Concat v x -> w axis=i:0\nnode Reshape w flat -> "
+               "f\nnode Neg f -> g\n"
+               "node Reshape g two -> h\nnode Identity c -> d\noutput d\noutput h\nend\noutput y\n",
+               "1,2", "1 2 1 2 -1 -2");
     /* Two sizes in one Reshape, one of which is the state's. */
-    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 1\nnode Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c "
-                "bool .\ninput v f32 1,2\n"
-                "const s i64 2 0,-1\nnode Concat v x -> w axis=i:0\nnode Shape w -> q\nnode Reshape w s -> r\nnode "
-                "Reshape r q -> h\n"
-                "node Identity c -> d\noutput d\noutput h\nend\noutput y\n",
-                "1,2", "1 2 1 2");
+    loop_gives("1,2", 1,
+               "node Loop n _ x -> y\ngraph body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\n"
+               "const s i64 2 0,-1\nnode Concat v x -> w axis=i:0\nnode Shape w -> q\nnode Reshape w s -> r\nnode "
+               "Reshape r q -> h\n"
+               "node Identity c -> d\noutput d\noutput h\nend\noutput y\n",
+               "1,2", "1 2 1 2");
 }
 
 /* A list that starts empty and gets a row in each round, as exporters write a list that a program appends to: its rows
@@ -57,13 +115,13 @@ static void test_growing_state(void **state)
 static void test_list_of_rows(void **state)
 {
     (void)state;
-    model_gives("opset 13\ninput x f32 1,2\nconst n i64 . 3\nnode SequenceEmpty -> s\nnode Loop n _ x s -> y rows\n"
-                "graph "
-                "body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\ninput l f32 1\nnode Add v v -> w\nnode "
-                "SequenceInsert l w -> m\nnode Identity c -> d\noutput d\noutput w\noutput m\nend\nnode "
-                "ConcatFromSequence rows -> joined axis=i:0\nconst k f32 2,1 1,1\nnode MatMul joined k -> z\n"
-                "output z\n",
-                "1,2", "6 12 24");
+    loop_gives("1,2", 3,
+               "node SequenceEmpty -> s\nnode Loop n _ x s -> y rows\ngraph "
+               "body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\ninput l f32 1\nnode Add v v -> w\nnode "
+               "SequenceInsert l w -> m\nnode Identity c -> d\noutput d\noutput w\noutput m\nend\nnode "
+               "ConcatFromSequence rows -> joined axis=i:0\nconst k f32 2,1 1,1\nnode MatMul joined k -> z\n"
+               "output z\n",
+               "1,2", "6 12 24");
 }
 
 /* How many bounds there are depends on data; a slice of one index gives one. */
@@ -161,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loop_with_scan), cmocka_unit_test(test_loop_captures),
+        cmocka_unit_test(test_known_rounds),
         cmocka_unit_test(test_loop_until),     cmocka_unit_test(test_growing_state),
         cmocka_unit_test(test_list_of_rows),
         cmocka_unit_test(test_bound_from_a_slice),
