@@ -33,6 +33,12 @@ bool pf_bench_is_done(const pf_bench_stream *s)
            (s->bench.count >= o->iterations && s->now_ms >= o->warmup_ms + o->duration_s * 1e3);
 }
 
+void pf_bench_look(pf_bench_stream *s)
+{
+    if (s->is_first)
+        s->shared->device->ops->sample(s->shared->device, &s->shared->sample);
+}
+
 void pf_bench_clear(pf_bench *bench)
 {
     pf_free(bench->queries);
@@ -178,6 +184,7 @@ pf_status pf_bench_run(pf_plan *plan, pf_device *device, const pf_tensor *inputs
         end_recording(&streams[0], device);
     if (!status)
         status = join(streams, count, out, err);
+    out->device = shared.sample;
     close_streams(kind, streams, made);
     if (shared.origin)
         device->ops->event_free(device, shared.origin);

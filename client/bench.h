@@ -25,6 +25,7 @@ typedef struct pf_bench {
     uint32_t  count, capacity;
     uint32_t  warmup_count;
     double    walltime_s;       /* from the start of the first query that counts to the end of the last */
+    pf_device_sample device;    /* while the last queries ran */
 } pf_bench;
 
 /* An input lives on the host, or an output does or has a size that comes out of the run. */

@@ -271,6 +271,7 @@ static pf_status run(pf_bench_stream *stream, pf_err *err)
         if (!status)
             status = start_query(l, s, err);
     }
+    pf_bench_look(stream);
     for (uint64_t i = 0; i < IN_FLIGHT && !status; i++)         /* the oldest first: the last one ends the time */
         status = finish_query(stream, &l->slots[(next + i) % IN_FLIGHT], err);
     return status;

@@ -92,6 +92,7 @@ static pf_status run(pf_bench_stream *s, pf_err *err)
 
     while (!status && !pf_bench_is_done(s))
         status = run_query(s, err);
+    pf_bench_look(s);
     return status;
 }
 

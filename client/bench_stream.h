@@ -16,6 +16,7 @@ typedef struct pf_bench_shared {
     pf_event               *origin;     /* of the device's clock; recorded before any stream runs */
     int64_t                 origin_ns;  /* the same by the host's */
     atomic_bool             stop;       /* a stream failed: the others end early */
+    pf_device_sample        sample;
 } pf_bench_shared;
 
 typedef struct pf_bench_stream pf_bench_stream;
@@ -30,7 +31,7 @@ typedef struct pf_bench_kind {
 struct pf_bench_stream {
     pf_bench_shared *shared;
     pf_context      *context;
-    bool             is_first;          /* which begins the profiler's recording */
+    bool             is_first;          /* which begins the profiler's recording, and looks at the device */
     bool             records;           /* and did */
     void            *impl;
     pf_bench         bench;
@@ -44,6 +45,8 @@ extern const pf_bench_kind pf_bench_on_device, pf_bench_hosted;
 
 /* A finished query: counts it, or drops it while it warms up.  Errors  NO_SPACE. */
 pf_status pf_bench_keep(pf_bench_stream *stream, const pf_query *query, double start_ms, double end_ms, pf_err *err);
+/* When the last query is under way: asking the device takes a while, and would keep queries waiting. */
+void      pf_bench_look(pf_bench_stream *stream);
 /* All that was asked for is done, or another stream failed. */
 bool      pf_bench_is_done(const pf_bench_stream *stream);
 

@@ -112,6 +112,37 @@ static void warn_of_noise(pf_call *call, const pf_device *device, const pf_summa
                 compute->variation_percent);
 }
 
+/* NVML's nvmlClocksEventReasons. */
+static const struct { uint32_t bit; const char *name; } reasons[] = {
+    {0x2, "application clocks"}, {0x4, "power cap"},         {0x8, "hardware slowdown"}, {0x10, "sync boost"},
+    {0x20, "thermal slowdown"},  {0x40, "hardware thermal slowdown"}, {0x80, "power brake"}, {0x100, "display clocks"},
+};
+
+/* How the device was when the last queries ran; nothing where it does not tell. */
+static void put_device(pf_call *call, const pf_device_sample *sample)
+{
+    json_t *to = json_object(), *held = json_array();
+
+    json_object_set_new(call->result, "device", to);
+    json_object_set_new(to, "clock_mhz", pf_json_count(sample->clock_mhz));
+    json_object_set_new(to, "temperature_c", pf_json_count(sample->temperature_c));
+    json_object_set_new(to, "power_w", pf_json_count(sample->power_w));
+    json_object_set_new(to, "held_down_by", held);
+    if (sample->clock_mhz)
+        pf_say(call, "Device: %u MHz", sample->clock_mhz);
+    if (sample->clock_mhz && sample->temperature_c)
+        pf_say(call, ", %u C, %u W", sample->temperature_c, sample->power_w);
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (!(sample->throttle_bits & reasons[i].bit))
+            continue;
+        if (sample->clock_mhz)
+            pf_say(call, "%s%s", json_array_size(held) ? ", " : "; clocks are held down by: ", reasons[i].name);
+        json_array_append_new(held, json_string(reasons[i].name));
+    }
+    if (sample->clock_mhz)
+        pf_say(call, "\n");
+}
+
 /* Of a long trace only both ends are shown, as trtexec does. */
 static void say_trace(pf_call *call, const pf_bench *bench, uint32_t runs)
 {
@@ -167,6 +198,7 @@ static void report(pf_call *call, const pf_device *device, const pf_bench *bench
     pf_say(call, "Total Host Walltime: %.6g s\nTotal GPU Compute Time: %.6g s\n", bench->walltime_s, compute_s);
     if (batch)
         pf_say(call, "Samples: %.6g/s of %lld in a query\n", qps * (double)batch, (long long)batch);
+    put_device(call, &bench->device);
     warn_of_noise(call, device, s);
 }
 
@@ -246,7 +278,8 @@ const pf_verb_body pf_verb_bench = {
                "\n"
                "  --json: throughput_qps samples_per_second; latency_ms compute_ms h2d_ms d2h_ms enqueue_ms, each\n"
                "  min max mean median p90 p95 p99 variation_percent; streams queries warmup_queries\n"
-               "  walltime_seconds plan_load_seconds; with --layers layers, each name tactic median_ms captured_ms\n"
+               "  walltime_seconds plan_load_seconds; device, as it was at the end: clock_mhz temperature_c power_w\n"
+               "  (0: it does not tell) held_down_by; with --layers layers, each name tactic median_ms captured_ms\n"
                "  (where runs are captured)\n",
     .run = run,
 };

@@ -32,7 +32,7 @@ enum { PF_DEVICE_CLASS_TEXT_BYTES = 2048, PF_DEVICE_CLASS_NAME_BYTES = 64, PF_DE
 
 typedef struct pf_device_sample {       /* 0 where a device does not tell */
     uint32_t clock_mhz, temperature_c, power_w;
-    uint32_t throttle_bits;             /* why clocks are held down, as NVML's bits; 0: they are not */
+    uint32_t throttle_bits;             /* why clocks are held down: NVML's nvmlClocksEventReasons; 0: they are not */
     uint32_t foreign_processes;         /* that compute on the device too */
 } pf_device_sample;
 

@@ -201,6 +201,8 @@ static void bench_reports_what_the_contract_names(void **state)
     (void)state;
     assert_true(json_real_value(json_object_get(value, "throughput_qps")) > 0);
     assert_true(json_integer_value(json_object_get(value, "queries")) >= 20);
+    assert_true(json_is_integer(json_object_get(json_object_get(value, "device"), "clock_mhz")));
+    assert_int_equal(json_array_size(json_object_get(json_object_get(value, "device"), "held_down_by")), 0);
     for (size_t m = 0; m < sizeof members / sizeof *members; m++)
         for (size_t f = 0; f < sizeof figures / sizeof *figures; f++)
             if (!json_is_real(json_object_get(json_object_get(value, members[m]), figures[f])))
