@@ -11,7 +11,7 @@ enum { PREFERS_LIMIT = 8, ALL_FORMS_EFFORT = 4, NAME_BYTES = 200 };
 
 static bool is_class(const pf_graph *graph, pf_node_id node, pf_op_class klass)
 {
-    return pf_op_def_of(graph->nodes[node].op)->klass == klass;
+    return pf_op_class_of(&graph->nodes[node]) == klass;
 }
 
 pf_value_id pf_formats_view_root(const pf_graph *graph, pf_value_id value)

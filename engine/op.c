@@ -45,4 +45,11 @@ bool pf_op_has_body(const pf_op_def *def)
     return false;
 }
 
+pf_op_class pf_op_class_of(const pf_node *node)
+{
+    const pf_op_def *def = pf_op_def_of(node->op);
+
+    return def->only_moves && def->only_moves(node->attrs) ? PF_CLASS_MOVE : def->klass;
+}
+
 bool pf_op_is_pointwise(pf_op_kind op) { return pf_op_def_of(op)->klass == PF_CLASS_POINTWISE; }

@@ -22,7 +22,7 @@ typedef enum pf_op_class {
     PF_CLASS_ANCHOR,  /* conv, matmul, attention, pool, norm, softmax, reduce ...: one per region, takes an epilogue */
     PF_CLASS_POINTWISE,     /* out[i] depends on in[i] with broadcasting: joins any region */
     PF_CLASS_VIEW,          /* same bytes, other shape: reshape, squeeze; no work when layouts allow */
-    PF_CLASS_MOVE,          /* elements moved: transpose, concat, slice, pad, gather, resize */
+    PF_CLASS_MOVE,          /* elements moved: transpose, concat, slice, pad, gather, resize by copies */
     PF_CLASS_HOST,          /* runs on the host: control flow, sequences, optionals, strings, data-dependent shapes */
 } pf_op_class;
 
@@ -44,7 +44,8 @@ struct pf_reference_call;
 
 typedef struct pf_op_def {
     const char          *name;      /* in texts; never renamed, never reused */
-    pf_op_class          klass;
+    pf_op_class          klass;     /* of most nodes of the op: see pf_op_class_of */
+    bool               (*only_moves)(const void *attrs);    /* (optional) with these attributes its class is MOVE */
     uint8_t              in_min, in_max, out_min, out_max;   /* in_max 255: any number */
     uint32_t             flags;
     size_t               attr_bytes;
@@ -76,6 +77,7 @@ typedef struct pf_reference_call {
 
 const pf_op_def *pf_op_def_of(pf_op_kind op);               /* never NULL for a valid kind */
 pf_op_kind       pf_op_from_name(const char *name);         /* PF_OP_NONE when unknown */
+pf_op_class      pf_op_class_of(const pf_node *node);
 bool             pf_op_is_pointwise(pf_op_kind op);
 bool             pf_op_has_body(const pf_op_def *def);      /* a graph among its attributes */
 

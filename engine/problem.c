@@ -50,7 +50,7 @@ static pf_node_id find_anchor(const pf_graph *graph)
     bool       moved = false;
 
     for (pf_node_id n = 0; n < graph->node_count; n++) {
-        pf_op_class klass = pf_op_def_of(graph->nodes[n].op)->klass;
+        pf_op_class klass = pf_op_class_of(&graph->nodes[n]);
 
         if (graph->nodes[n].live && klass == PF_CLASS_ANCHOR)
             return n;

@@ -163,7 +163,7 @@ static void describe(extraction *x, member *m)
 
 static void mark_weights(extraction *x, const pf_node *node)
 {
-    if (pf_op_def_of(node->op)->klass != PF_CLASS_ANCHOR)
+    if (pf_op_class_of(node) != PF_CLASS_ANCHOR)
         return;
     for (uint32_t i = 0; i < node->in_count; i++)
         if (node->in[i] != PF_NONE)

@@ -119,7 +119,7 @@ static pf_status form_group(pf_former *f, pf_node_id last, pf_err *err)
         pf_group_clear(&group);
         return st;
     }
-    if (g.count == 1 && pf_former_def(f, last)->klass == PF_CLASS_VIEW) {     /* it is better left a view */
+    if (g.count == 1 && pf_former_class(f, last) == PF_CLASS_VIEW) {     /* it is better left a view */
         pf_group_clear(&group);
         return PF_OK;
     }
@@ -133,7 +133,7 @@ static pf_status form_anchors(pf_former *f, pf_err *err)
     pf_status st = PF_OK;
 
     for (uint32_t i = 0; i < f->count && !st; i++)
-        if (!f->taken[f->order[i]] && pf_former_def(f, f->order[i])->klass == PF_CLASS_ANCHOR)
+        if (!f->taken[f->order[i]] && pf_former_class(f, f->order[i]) == PF_CLASS_ANCHOR)
             st = form_anchor(f, f->order[i], err);
     return st;
 }
@@ -148,7 +148,7 @@ static bool ends_group(const pf_former *f, pf_node_id node)
         return true;
     if (!pf_former_is_free_mover(f, node))
         return false;
-    if (pf_former_def(f, node)->klass == PF_CLASS_MOVE)
+    if (pf_former_class(f, node) == PF_CLASS_MOVE)
         return true;
     if (!pf_former_mixes_channels(f, node, &pf_graph_value(f->graph, n->out[0])->shape))
         return false;
@@ -174,7 +174,7 @@ static pf_region_kind kind_of(const pf_former *f, pf_node_id node)
         [PF_CLASS_VIEW] = PF_REGION_VIEW, [PF_CLASS_HOST] = PF_REGION_HOST,
     };
 
-    return kinds[pf_former_def(f, node)->klass];
+    return kinds[pf_former_class(f, node)];
 }
 
 static pf_status form_rest(pf_former *f, pf_err *err)

@@ -71,7 +71,7 @@ static bool converts_output(const pf_former *f, const pf_growth *g)
 static bool may_join(const pf_former *f, const pf_growth *g, pf_node_id producer, pf_value_id value)
 {
     bool pointwise = pf_former_is_free_pointwise(f, producer),
-         view = producer != PF_NONE && pf_former_def(f, producer)->klass == PF_CLASS_VIEW;
+         view = producer != PF_NONE && pf_former_class(f, producer) == PF_CLASS_VIEW;
 
     if ((!pointwise && !pf_former_is_free_mover(f, producer)) || g->refused[producer] ||
         pf_former_contains(g->nodes, g->count, producer) || repeats_search(f, g, producer))

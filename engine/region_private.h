@@ -33,7 +33,7 @@ pf_status pf_region_emit(pf_former *f, pf_region *region, pf_err *err);
 pf_status pf_region_emit_single(pf_former *f, pf_node_id node, pf_region_kind kind, pf_err *err);
 
 /* region_walk.c: questions about the graph. Free is a node that is in no region yet; node may be PF_NONE there. */
-const pf_op_def *pf_former_def(const pf_former *f, pf_node_id node);
+pf_op_class      pf_former_class(const pf_former *f, pf_node_id node);
 bool             pf_former_is_free_pointwise(const pf_former *f, pf_node_id node);
 /* Moves and views: a kernel that computes addresses may take them in, on either side. */
 bool             pf_former_is_free_mover(const pf_former *f, pf_node_id node);

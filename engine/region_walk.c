@@ -3,21 +3,21 @@
 
 enum { LEAVING_STRETCH_LIMIT = 64 /* nodes: bits of stretch.seen */ };
 
-const pf_op_def *pf_former_def(const pf_former *f, pf_node_id node)
+pf_op_class pf_former_class(const pf_former *f, pf_node_id node)
 {
-    return pf_op_def_of(pf_graph_node(f->graph, node)->op);
+    return pf_op_class_of(pf_graph_node(f->graph, node));
 }
 
 bool pf_former_is_free_pointwise(const pf_former *f, pf_node_id node)
 {
-    return node != PF_NONE && !f->taken[node] && pf_former_def(f, node)->klass == PF_CLASS_POINTWISE
+    return node != PF_NONE && !f->taken[node] && pf_former_class(f, node) == PF_CLASS_POINTWISE
         && pf_graph_node(f->graph, node)->out_count == 1;
 }
 
 bool pf_former_is_free_mover(const pf_former *f, pf_node_id node)
 {
     return node != PF_NONE && !f->taken[node] &&
-           (pf_former_def(f, node)->klass == PF_CLASS_MOVE || pf_former_def(f, node)->klass == PF_CLASS_VIEW);
+           (pf_former_class(f, node) == PF_CLASS_MOVE || pf_former_class(f, node) == PF_CLASS_VIEW);
 }
 
 bool pf_former_same_shape(const pf_former *f, pf_value_id a, pf_value_id b)

@@ -19,6 +19,17 @@ const pf_value *cg_input(const cg_context *cg, const pf_node *node, uint32_t i);
    of 1 stay at 0. */
 cg_point        cg_broadcast_point(const cg_point *point, const pf_shape *in);
 
+/* codegen_memory.c: loads from p<pointer> at the first lane, whose neighbours the others are. */
+int32_t         cg_load_at(cg_context *cg, int32_t pointer, pf_dtype dtype, const cg_point *point);
+
+/* codegen_concat.c */
+int32_t         cg_eval_concat(cg_context *cg, const pf_node *node, const cg_point *point);
+/* v<id> = guard ? v<taken> : v<id>. */
+void            cg_take_where(cg_context *cg, int32_t id, int32_t guard, int32_t taken);
+
+/* codegen_resize.c: does every element only come several times in a row along each dim? */
+bool            cg_resize_repeats(const pf_graph *graph, const pf_node *node);
+
 /* codegen_move.c: ops whose value is one of their input's at another point, or follows from the point alone; pools are
    counted among them.  slot: the output that is wanted. */
 bool            cg_is_move(pf_op_kind op);

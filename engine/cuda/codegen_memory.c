@@ -253,6 +253,33 @@ static void convert(pf_buf *out, const char *format, const char *what)
     pf_buf_printf(out, "%.*s%s%s", (int)(slot - format), format, what, slot + 2);
 }
 
+/* A load of all lanes at once up to its address, and from behind that. */
+static void print_wide_load(cg_context *cg, const storage *s, const cg_point *point)
+{
+    pf_buf_printf(cg->body, "{ wide<%s, V> w = {}; ", s->type);
+    if (point->guard) pf_buf_printf(cg->body, "if (g%d[0]) ", point->guard);
+    pf_buf_printf(cg->body, "w = *(const wide<%s, V> *)(", s->type);
+}
+
+static void finish_wide_load(cg_context *cg, const storage *s, int32_t id)
+{
+    pf_buf_printf(cg->body, "); LANES v%d[l] = ", id);
+    convert(cg->body, s->load, "w.at[l]");
+    pf_buf_printf(cg->body, "; }\n");
+}
+
+int32_t cg_load_at(cg_context *cg, int32_t pointer, pf_dtype dtype, const cg_point *point)
+{
+    const storage *s = storage_of(dtype);
+    int32_t        id = ++cg->next_id;
+
+    cg_declare(cg, id, cg_type_of(dtype));
+    print_wide_load(cg, s, point);
+    pf_buf_printf(cg->body, "p%d", pointer);
+    finish_wide_load(cg, s, id);
+    return id;
+}
+
 /* Loads `input` at an address into a fresh array. */
 static int32_t load(cg_context *cg, uint32_t input, pf_dtype dtype, const cg_point *point, const cg_index *address)
 {
@@ -264,13 +291,10 @@ static int32_t load(cg_context *cg, uint32_t input, pf_dtype dtype, const cg_poi
 
     pf_buf_printf(out, "  %s v%d[V]; ", cg_lane_type(cg_type_of(dtype)), id);
     if (wide) {
-        pf_buf_printf(out, "{ wide<%s, V> w = {}; ", s->type);
-        if (point->guard) pf_buf_printf(out, "if (g%d[0]) ", point->guard);
-        pf_buf_printf(out, "w = *(const wide<%s, V> *)(in%u + ", s->type, input);
+        print_wide_load(cg, s, point);
+        pf_buf_printf(out, "in%u + ", input);
         cg_index_print(cg, address, "0", out);
-        pf_buf_printf(out, "); LANES v%d[l] = ", id);
-        convert(out, s->load, "w.at[l]");
-        pf_buf_printf(out, "; }\n");
+        finish_wide_load(cg, s, id);
         return id;
     }
     pf_buf_printf(out, "{ %s%s x; ", s->type, splat ? "" : " ");

@@ -91,34 +91,6 @@ static int32_t eval_tile(cg_context *cg, const pf_node *node, const cg_point *po
     return cg_eval(cg, node->in[0], &at);
 }
 
-/* v<id> = guard ? v<taken> : v<id>. */
-static void take_where(cg_context *cg, int32_t id, int32_t guard, int32_t taken)
-{
-    pf_buf_printf(cg->body, "  LANES v%d[l] = g%d[l] ? v%d[l] : v%d[l];\n", id, guard, taken, id);
-}
-
-static int32_t eval_concat(cg_context *cg, const pf_node *node, const cg_point *point)
-{
-    int64_t         axis = ((const pf_axis_attrs *)node->attrs)->axis, start = 0;
-    const pf_value *out = pf_graph_value(cg->problem->graph, node->out[0]);
-    int32_t         id = ++cg->next_id;
-
-    cg_declare(cg, id, cg_type_of(out->dtype));
-    pf_buf_printf(cg->body, "LANES v%d[l] = 0;\n", id);
-    for (uint32_t k = 0; k < node->in_count; k++) {
-        int64_t  size = cg_input(cg, node, k)->shape.dim[axis];
-        cg_point at = cg_guarded(cg, point, &point->at[axis], start, start + size);
-        int32_t  part = 0;
-
-        at.at[axis].constant -= start;
-        part = cg_eval(cg, node->in[k], &at);
-        if (part < 0) return -1;
-        take_where(cg, id, at.guard, part);
-        start += size;
-    }
-    return id;
-}
-
 /* v<id>: what stands in the padding. */
 static int32_t eval_padding(cg_context *cg, const pf_node *node)
 {
@@ -158,7 +130,7 @@ static int32_t eval_pad(cg_context *cg, const pf_node *node, const cg_point *poi
     inside = cg_eval(cg, node->in[0], &at);
     if (inside < 0 || at.guard == point->guard) return inside;
     id = eval_padding(cg, node);
-    if (id > 0) take_where(cg, id, at.guard, inside);
+    if (id > 0) cg_take_where(cg, id, at.guard, inside);
     return id;
 }
 
@@ -329,7 +301,7 @@ static const struct {
 } moves[PF_OP_COUNT] = {
     [PF_OP_IDENTITY] = { eval_same }, [PF_OP_TRANSPOSE] = { eval_transpose }, [PF_OP_EXPAND] = { eval_expand },
     [PF_OP_RESHAPE] = { eval_reshape }, [PF_OP_SLICE] = { eval_slice }, [PF_OP_TILE] = { eval_tile },
-    [PF_OP_CONCAT] = { eval_concat }, [PF_OP_PAD] = { eval_pad, declines_pad }, [PF_OP_GATHER] = { eval_gather },
+    [PF_OP_CONCAT] = { cg_eval_concat }, [PF_OP_PAD] = { eval_pad, declines_pad }, [PF_OP_GATHER] = { eval_gather },
     [PF_OP_GATHER_ELEMENTS] = { eval_gather_elements }, [PF_OP_GATHER_ND] = { eval_gather_nd, declines_gather_nd },
     [PF_OP_RANGE] = { eval_range, declines_range }, [PF_OP_TRILU] = { eval_trilu }, [PF_OP_EYE_LIKE] = { eval_eye },
     [PF_OP_RESIZE] = { cg_eval_resize, cg_resize_declines },

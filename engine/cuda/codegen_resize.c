@@ -1,6 +1,9 @@
 /* resize at a point: along each resized axis a table says, for every output position, which input positions count and
-   how much.  Small tables are part of the kernel as constants. */
-#include "engine/cuda/codegen.h"
+   how much.  Small tables are part of the kernel as constants; an axis of which every element is repeated equally often
+   needs none. */
+#include <string.h>
+
+#include "engine/cuda/codegen_expr.h"
 #include "engine/ops/attrs.h"
 #include "engine/ops/resize_weights.h"
 
@@ -22,9 +25,71 @@ const char *cg_resize_declines(const pf_graph *graph, const pf_node *node)
     return NULL;
 }
 
+/* ---- Tables */
+
+/* Leaves out taps that do not count: of nearest elements one in two, whose product with an infinity were no number. */
+static void drop_zeros(pf_resize_weights *w)
+{
+    int64_t most = 1;
+
+    for (int64_t i = 0; i < w->to; i++) {
+        int64_t count = 0, *at = w->at + i * w->taps;
+        double *weight = w->weight + i * w->taps;
+
+        for (int64_t t = 0; t < w->taps; t++) {
+            if (weight[t] == 0 || at[t] < 0) continue;
+            at[count] = at[t];
+            weight[count++] = weight[t];
+        }
+        for (int64_t t = count; t < w->taps; t++) weight[t] = 0;
+        if (count > most) most = count;
+    }
+    for (int64_t i = 0; i < w->to; i++) {
+        memmove(w->at + i * most, w->at + i * w->taps, (size_t)most * sizeof *w->at);
+        memmove(w->weight + i * most, w->weight + i * w->taps, (size_t)most * sizeof *w->weight);
+    }
+    w->taps = most;
+}
+
+/* How often every element comes in a row; 0: they are combined, or some come more often than others. */
+static int64_t repeats_of(const pf_resize_weights *w)
+{
+    int64_t times = w->to / (w->to > 0 && w->at[w->to - 1] >= 0 ? w->at[w->to - 1] + 1 : 1);
+
+    for (int64_t i = 0; i < w->to && times; i++)
+        if (w->taps != 1 || w->weight[i] != 1 || w->at[i] != i / times) return 0;
+    return times;
+}
+
 static double scale_of(const pf_resize_attrs *attrs, int64_t from, int64_t to, int d)
 {
     return attrs->scales.count ? attrs->scales.at[d] : (double)to / (double)from;
+}
+
+/* The table of an axis that changes its size. */
+static pf_status table_of(const pf_resize_attrs *attrs, const pf_shape *in, const pf_shape *out, int d,
+                          pf_resize_weights *table, pf_err *err)
+{
+    pf_resize_axis axis = { in->dim[d], out->dim[d], scale_of(attrs, in->dim[d], out->dim[d], d), 0, 1 };
+    pf_status      st = pf_resize_weights_init(table, attrs, &axis, err);
+
+    if (!st) drop_zeros(table);
+    return st;
+}
+
+bool cg_resize_repeats(const pf_graph *graph, const pf_node *node)
+{
+    const pf_shape *in = &pf_graph_value(graph, node->in[0])->shape, *out = &pf_graph_value(graph, node->out[0])->shape;
+    bool            repeats = true;
+
+    for (int d = 0; d < in->rank && repeats; d++) {
+        pf_resize_weights table = {0};
+
+        if (in->dim[d] == out->dim[d]) continue;
+        repeats = !table_of(node->attrs, in, out, d, &table, NULL) && repeats_of(&table);
+        pf_resize_weights_clear(&table);
+    }
+    return repeats;
 }
 
 static void print_table(cg_context *cg, int32_t id, const pf_resize_weights *w)
@@ -37,6 +102,8 @@ static void print_table(cg_context *cg, int32_t id, const pf_resize_weights *w)
     for (int64_t i = 0; i < w->to * w->taps; i++) pf_buf_printf(out, "%.9ef,", w->at[i] < 0 ? 0.0 : w->weight[i]);
     pf_buf_printf(out, "};\n");
 }
+
+/* ---- Sums */
 
 typedef struct resize_walk { const pf_node *node; const pf_shape *in, *out; } resize_walk;
 
@@ -69,20 +136,26 @@ static int32_t sum_taps(cg_context *cg, const resize_walk *walk, int d, const pf
     return sum;
 }
 
+static int32_t repeat_axis(cg_context *cg, const resize_walk *walk, int d, int64_t times, const cg_point *point)
+{
+    cg_point at = *point;
+    cg_index rest = {0};
+
+    cg_index_split(cg, point->at[d], times, &at.at[d], &rest);
+    return sum_axis(cg, walk, d + 1, &at);
+}
+
 static int32_t sum_axis(cg_context *cg, const resize_walk *walk, int d, const cg_point *point)
 {
-    const pf_resize_attrs *attrs = walk->node->attrs;
-    pf_resize_weights      weights = {0};
-    pf_resize_axis         axis = {0};
-    int32_t                result = -1;
+    pf_resize_weights table = {0};
+    int32_t           result = -1;
 
     while (d < walk->in->rank && walk->in->dim[d] == walk->out->dim[d]) d++;
     if (d == walk->in->rank) return cg_eval(cg, walk->node->in[0], point);
-    axis = (pf_resize_axis){ walk->in->dim[d], walk->out->dim[d],
-                             scale_of(attrs, walk->in->dim[d], walk->out->dim[d], d), 0, 1 };
-    if (pf_resize_weights_init(&weights, attrs, &axis, cg->err)) return -1;
-    result = sum_taps(cg, walk, d, &weights, point);
-    pf_resize_weights_clear(&weights);
+    if (!table_of(walk->node->attrs, walk->in, walk->out, d, &table, cg->err))
+        result = repeats_of(&table) ? repeat_axis(cg, walk, d, repeats_of(&table), point)
+                                    : sum_taps(cg, walk, d, &table, point);
+    pf_resize_weights_clear(&table);
     return result;
 }
 

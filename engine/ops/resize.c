@@ -187,7 +187,16 @@ static pf_status reference(pf_reference_call *call, pf_err *err)
     return st;
 }
 
+/* Each element is a copy of one. */
+static bool only_moves(const void *attrs)
+{
+    const pf_resize_attrs *resize = attrs;
+
+    return resize->mode == PF_RESIZE_NEAREST && resize->coordinates != PF_RESIZE_TF_CROP_AND_RESIZE;
+}
+
 const pf_op_def pf_op_resize = {
-    .name = "resize", .klass = PF_CLASS_ANCHOR, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
+    .name = "resize", .klass = PF_CLASS_ANCHOR, .only_moves = only_moves,
+    .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .attr_bytes = sizeof(pf_resize_attrs), .attr_fields = fields, .infer = infer, .reference = reference,
 };

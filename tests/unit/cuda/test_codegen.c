@@ -536,7 +536,6 @@ static void every_sample_compiles(void **state)
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) compiles(&samples[i]);
 }
 
-/* The plan keeps machine code by the digest of its source, so equal problems must give equal source. */
 /* What is picked by a table or an index is the same row for all lanes of a thread: one wide load, where rows of a whole
    number of vectors are; else each lane loads alone. */
 static void picked_rows_are_loaded_whole(void **state)
@@ -574,6 +573,52 @@ static void picked_rows_are_loaded_whole(void **state)
     }
 }
 
+static int count_of(const char *text, const char *word)
+{
+    int count = 0;
+
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) count++;
+    return count;
+}
+
+/* Elements that are only copied and joined are read once, where they lie: no table of weights of an image that is made
+   larger by whole factors, one tap of one that is made larger otherwise, one place for all parts of a concat. */
+static void copies_are_read_once(void **state)
+{
+    static const struct { const char *text; int reads, tables; } cases[] = {
+        { "problem in=nhwc,nhwc out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,16,10,10]\n"
+          "%1 = input f16 [1,8,20,20]\n"
+          "%2 = resize(%0) coordinates=asymmetric nearest=floor scales=[1,1,2,2] cubic_a=-0.75\n"
+          "%3 = concat(%2, %1) axis=1\noutput %3\n", 1, 0 },
+        { "problem in=nhwc out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,16,10,10]\n"
+          "%1 = resize(%0) coordinates=half_pixel nearest=round_prefer_floor sizes=[1,16,25,10] cubic_a=-0.75\n"
+          "output %1\n", 1, 1 },
+        { "problem in=nhwc out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,16,10,10]\n"
+          "%1 = resize(%0) coordinates=asymmetric nearest=floor scales=[1,1,0.5,1] cubic_a=-0.75\noutput %1\n", 1, 1 },
+        /* a part that is computed: both are, and one is taken */
+        { "problem in=nhwc,nhwc out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,16,10,10]\n"
+          "%1 = input f16 [1,8,10,10]\n%2 = relu(%0)\n%3 = concat(%2, %1) axis=1\noutput %3\n", 2, 0 },
+        /* parts that end within a vector */
+        { "problem in=nhwc,nhwc out=nhwc numerics=0\ngraph \"\"\n%0 = input f16 [1,12,10,10]\n"
+          "%1 = input f16 [1,12,10,10]\n%2 = concat(%0, %1) axis=1\noutput %2\n", 0, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pf_err      err = {0};
+        pf_problem *p = NULL;
+        pf_program  program = {0};
+
+        test_ok(pf_problem_parse(cases[i].text, &p, &err), &err);
+        test_ok(pf_codegen_loop(p, 8, 128, 0, &program, &err), &err);
+        assert_int_equal(count_of((const char *)program.source.data, "w = *(const wide<f16, V> *)("), cases[i].reads);
+        assert_int_equal(count_of((const char *)program.source.data, "static const float weight"), cases[i].tables);
+        pf_program_clear(&program);
+        pf_problem_free(p);
+    }
+}
+
+/* The plan keeps machine code by the digest of its source, so equal problems must give equal source. */
 static void source_is_deterministic(void **state)
 {
     pf_err     err = {0};
@@ -667,7 +712,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
-        cmocka_unit_test(picked_rows_are_loaded_whole),
+        cmocka_unit_test(copies_are_read_once), cmocka_unit_test(picked_rows_are_loaded_whole),
         cmocka_unit_test(wide_products_are_taken_in_parts_alone), cmocka_unit_test(constants_are_packed_in_parts),
         cmocka_unit_test(indices_that_fall_are_split_above_zero),
         cmocka_unit_test(products_of_more_rows_than_a_card_takes_blocks_are_refused),
