@@ -243,6 +243,13 @@ static const joined joins[] = {
                             "%4 = slice(%2) axes=[1] starts=[32] ends=[64] steps=[1]\n"
                             "%5 = conv(%4, %wm, _) " CONV " groups=1\n%6 = concat(%3, %4, %5) axis=1\n"
                             "%7 = conv(%6, %wl, _) " ONE_PIXEL "\noutput %7\n" }, 5, 2 },
+    { { "an upsampled image and another, normed", "graph \"\"\n%x = input f16 [2,32,9,9]\n%y = input f16 [2,16,18,18]\n"
+                    "%w = input f16 [32,32,3,3]\n%wm = input f16 [16,16,3,3]\n%ws = input f16 [48]\n"
+                    "%wl = input f16 [16,48,3,3]\n%0 = conv(%x, %w, _) " CONV " groups=1\n"
+                    "%1 = conv(%y, %wm, _) " CONV " groups=1\n"
+                    "%2 = resize(%0) coordinates=asymmetric nearest=floor scales=[1,1,2,2] cubic_a=-0.75\n"
+                    "%3 = concat(%2, %1) axis=1\n%4 = group_norm(%3, %ws, %ws) groups=8 epsilon=1e-5\n"
+                    "%5 = swish(%4) p=1\n%6 = conv(%5, %wl, _) " CONV " groups=1\noutput %6\n" }, 7, 0 },
     { { "a softmax", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [32,32,3,3]\n%wl = input f16 [32,64,1,1]\n"
                      "%0 = conv(%x, %w, _) " CONV " groups=1\n%1 = softmax(%x) axis=3\n%2 = concat(%0, %1) axis=1\n"
                      "%3 = conv(%2, %wl, _) " ONE_PIXEL "\noutput %3\n" }, 7, 0 },
