@@ -174,6 +174,24 @@ int pf_codegen_window_tunings(const pf_problem *p, pf_window_tuning *out, int ma
 
 /* ---- Emitting */
 
+/* A piece is V neighbours as they lie in memory. Those of 16 bits stay two in a register: where a zero is taken instead
+   of what lies outside, halves that are chosen one by one would take an instruction each. */
+static void emit_pieces(pf_dtype dtype, int vector, pf_buf *out)
+{
+    bool pairs = pf_dtype_bits(dtype) == 16 && vector % 2 == 0;
+
+    if (!pairs)
+        pf_buf_printf(out, "typedef wide<%s, V> piece;\n"
+                           "__device__ __forceinline__ float element(const piece &of, int l) {\n"
+                           "  return %s(of.at[l]); }\n", cg_storage_type(dtype), cg_load_function(dtype));
+    else
+        pf_buf_printf(out, "typedef wide<unsigned, V / 2> piece;\n"
+                           "__device__ __forceinline__ float element(const piece &of, int l) {\n"
+                           "  const unsigned pair = of.at[l / 2]; %s bits; *(unsigned short *)&bits = "
+                           "(unsigned short)(l %% 2 ? pair >> 16 : pair);\n  return %s(bits); }\n",
+                      cg_storage_type(dtype), cg_load_function(dtype));
+}
+
 /* Weights are packed as [KH,KW,C], so that neighbours load what is side by side: from [C,1,KH,KW] each would touch a
    line of its own. */
 static void emit_weights(const pf_problem *p, const cg_window_form *form, pf_buf *out)
@@ -181,13 +199,14 @@ static void emit_weights(const pf_problem *p, const cg_window_form *form, pf_buf
     uint32_t    w = pf_problem_input_index(p, form->node->in[1]);
     const char *type = cg_storage_type(pf_graph_value(p->graph, form->node->in[1])->dtype);
 
-    pf_buf_printf(out, "  %s weights[KH * KW][V];\n  _Pragma(\"unroll\") for (int t = 0; t < KH * KW; ++t) {\n", type);
+    pf_buf_printf(out, "  piece weights[KH * KW]; const %s *first = in%u + i3;\n"
+                       "  _Pragma(\"unroll\") for (int t = 0; t < KH * KW; ++t) {\n", type, w);
     if (p->in_constant[w])
-        pf_buf_printf(out, "    const wide<%s, V> piece = *(const wide<%s, V> *)(in%u + t * %lld + i3);\n", type,
-                      type, w, (long long)cg_window_out(p, form)->dim[1]);
+        pf_buf_printf(out, "    weights[t] = *(const piece *)(first + t * %lld); }\n",
+                      (long long)cg_window_out(p, form)->dim[1]);
     else
-        pf_buf_printf(out, "    wide<%s, V> piece; LANES piece.at[l] = in%u[(i3 + l) * (KH * KW) + t];\n", type, w);
-    pf_buf_printf(out, "    LANES weights[t][l] = piece.at[l]; }\n");
+        pf_buf_printf(out, "    wide<%s, V> loose; LANES loose.at[l] = first[i3 * (KH * KW - 1) + l * (KH * KW) + t];\n"
+                           "    weights[t] = *(const piece *)&loose; }\n", type);
 }
 
 /* What one tap does to sum[s][l], given the column's values in `column[..]`, and what an element outside does. */
@@ -197,41 +216,40 @@ static const char *tap_statement(pf_op_kind op)
          : op == PF_OP_MAX_POOL ? "sum[s][l] = a > sum[s][l] || a != a ? a : sum[s][l];" : "sum[s][l] += a;";
 }
 
-/* A convolution's padding counts as zeros, which cost less than not to multiply them: no branches around every tap. */
+/* A convolution's padding counts as zeros, which cost less than not to multiply them: no branches around every tap. The
+   address of the first element is settled: the compiler would make it anew for every one that may lie outside. */
 static void emit_taps(const pf_problem *p, const cg_window_form *form, pf_buf *out)
 {
-    pf_dtype    dtype = pf_graph_value(p->graph, form->node->in[0])->dtype;
-    const char *type = cg_storage_type(dtype), *convert = cg_load_function(dtype);
+    const char *type = cg_storage_type(pf_graph_value(p->graph, form->node->in[0])->dtype);
     bool        max = form->node->op == PF_OP_MAX_POOL, conv = form->node->op == PF_OP_CONV;
 
     pf_buf_printf(out, "  float sum[R * S][V];\n"
                        "  _Pragma(\"unroll\") for (int s = 0; s < R * S; ++s) LANES sum[s][l] = %s;\n",
                   max ? "__int_as_float(0xff800000)" : "0.0f");
+    pf_buf_printf(out, "  const %s *corner = settled(in%u + (((long long)i0 * H + oh * SH - PH) * W + ow * SW - PW) * "
+                       "PIXEL + i3);\n", type, form->x);
     pf_buf_printf(out, "  _Pragma(\"unroll\") for (int down = 0; down < (R - 1) * SH + (KH - 1) * DH + 1; ++down) {\n"
                        "    const idx ih = oh * SH - PH + down; const bool there = ih >= 0 && ih < H;\n%s",
                   conv ? "" : "    if (!there) continue;\n");
-    pf_buf_printf(out, "    wide<%s, V> column[COLUMNS]; bool inside[COLUMNS];\n", type);
+    pf_buf_printf(out, "    piece column[COLUMNS]; bool inside[COLUMNS];\n");
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int k = 0; k < COLUMNS; ++k) { const idx iw = ow * SW - PW + k; "
                        "inside[k] = there && iw >= 0 && iw < W;\n");
-    pf_buf_printf(out,
-                  "      %sif (inside[k]) column[k] = *(const wide<%s, V> *)(in%u + (((long long)i0 * H + ih) * W + "
-                  "iw) * PIXEL + i3); }\n",
-                  conv ? "column[k] = {}; " : "", type, form->x);
+    pf_buf_printf(out, "      %sif (inside[k]) column[k] = *(const piece *)(corner + (down * W + k) * PIXEL); }\n",
+                  conv ? "column[k] = {}; " : "");
     pf_buf_printf(out, "    _Pragma(\"unroll\") for (int r = 0; r < R; ++r) {\n"
                        "      const int kh = (down - r * SH) / DH;\n"
                        "      if (down < r * SH || (down - r * SH) %% DH || kh >= KH) continue;\n");
     pf_buf_printf(out, "      _Pragma(\"unroll\") for (int kw = 0; kw < KW; ++kw)\n"
                        "        _Pragma(\"unroll\") for (int c = 0; c < S; ++c) {\n        const int s = r * S + c;\n");
     pf_buf_printf(out,
-                  "        %sLANES { const float a = %s(column[c * SW + kw * DW].at[l]); %s } }\n    }\n  }\n",
-                  conv ? "" : "if (inside[c * SW + kw * DW]) ", convert, tap_statement(form->node->op));
+                  "        %sLANES { const float a = element(column[c * SW + kw * DW], l); %s } }\n    }\n  }\n",
+                  conv ? "" : "if (inside[c * SW + kw * DW]) ", tap_statement(form->node->op));
 }
 
 static void emit_defines(const pf_problem *p, const cg_window_form *form, const pf_window_tuning *tuning, pf_buf *out)
 {
     const pf_shape *x = cg_window_in(p, form);
     const pf_ints  *k = form->kernel, *s = form->strides, *d = form->dilations, *pads = form->pads;
-    const char     *convert = cg_load_function(pf_graph_value(p->graph, form->node->in[0])->dtype);
     int64_t         pitch = pf_layout_pitch(p->in_layout[form->x]);
 
     pf_buf_printf(out, "#define S %d\n#define R %d\n#define H %lld\n#define W %lld\n#define PIXEL %lld\n",
@@ -243,8 +261,9 @@ static void emit_defines(const pf_problem *p, const cg_window_form *form, const 
                   (long long)(d->count ? d->at[0] : 1), (long long)(d->count ? d->at[1] : 1), (long long)pads->at[0],
                   (long long)pads->at[1]);
     pf_buf_printf(out, "#define COLUMNS ((S - 1) * SW + (KW - 1) * DW + 1)\n"
-                       "#define WEIGHT %s(weights[kh * KW + kw][l])\n", convert);
-    if (form->stem) cg_stem_emit_defines(p, form, tuning, out);
+                       "#define WEIGHT element(weights[kh * KW + kw], l)\n");
+    if (!form->stem) emit_pieces(pf_graph_value(p->graph, form->node->in[0])->dtype, tuning->vector, out);
+    else cg_stem_emit_defines(p, form, tuning, out);
 }
 
 /* Average: the divisor is the window's size, or how much of it lies inside; with ceil_mode the part beyond the padded
