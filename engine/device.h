@@ -36,6 +36,10 @@ typedef struct pf_device_sample {       /* 0 where a device does not tell */
     uint32_t foreign_processes;         /* that compute on the device too */
 } pf_device_sample;
 
+/* Of throttle_bits: slowed down by the hardware, by heat or by the power supply, which is no property of the kind of
+   device, as its power limit is. */
+enum { PF_THROTTLED_BY_FAULT = 0x8 | 0x20 | 0x40 | 0x80 };
+
 typedef struct pf_device_ops {
     void (*close)(pf_device *device);
     /* Device memory, 256-byte aligned. */

@@ -112,6 +112,13 @@ static void start_over(pf_contest *race)
     }
 }
 
+static bool is_disturbed(const pf_timing *t, int64_t before_ns, int64_t after_ns, const pf_device_sample *sample)
+{
+    if (sample->foreign_processes || (sample->throttle_bits & PF_THROTTLED_BY_FAULT))
+        return true;
+    return pf_timing_canary_is_disturbed(&t->canary, before_ns) || pf_timing_canary_is_disturbed(&t->canary, after_ns);
+}
+
 static pf_status race_once(pf_contest *race, bool *disturbed, pf_err *err)
 {
     pf_timing       *t = race->timing;
@@ -125,12 +132,12 @@ static pf_status race_once(pf_contest *race, bool *disturbed, pf_err *err)
     if (!st)
         st = pf_timing_canary_run(&t->canary, &after, err);
     t->device->ops->sample(t->device, &sample);
-    *disturbed = pf_timing_canary_is_disturbed(&t->canary, before) ||
-                 pf_timing_canary_is_disturbed(&t->canary, after) || sample.foreign_processes;
+    *disturbed = is_disturbed(t, before, after, &sample);
     if (*disturbed)
-        pf_log(PF_LOG_DEBUG, "timing", "disturbed canary_ns=%lld..%lld best_ns=%lld foreign_processes=%u clock_mhz=%u",
+        pf_log(PF_LOG_DEBUG, "timing",
+               "disturbed canary_ns=%lld..%lld best_ns=%lld foreign_processes=%u clock_mhz=%u throttle_bits=0x%x",
                (long long)before, (long long)after, (long long)t->canary.best_ns, sample.foreign_processes,
-               sample.clock_mhz);
+               sample.clock_mhz, sample.throttle_bits);
     for (uint32_t i = 0; i < race->count; i++)
         race->racers[i].entry.clock_mhz = sample.clock_mhz;
     return st;

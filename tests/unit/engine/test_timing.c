@@ -281,10 +281,12 @@ static pf_status event_elapsed(pf_device *d, pf_event *start, pf_event *end, int
     return PF_OK;
 }
 
-static void sample_nothing(pf_device *d, pf_device_sample *out)
+static uint32_t throttle_bits;
+
+static void sample_throttling(pf_device *d, pf_device_sample *out)
 {
     (void)d;
-    *out = (pf_device_sample){ 0 };
+    *out = (pf_device_sample){ .throttle_bits = throttle_bits };
 }
 
 /* The first run of what was made ready loads its code. */
@@ -330,7 +332,7 @@ static void measure_by_device(bool captures_runs, int effort, int64_t each_ns, p
     ops.graph_free = graph_free;
     ops.event_record = event_record;
     ops.event_elapsed = event_elapsed;
-    ops.sample = sample_nothing;
+    ops.sample = sample_throttling;
     captures = least_runs = most_runs = moved = 0;
     run_ns = each_ns;
     input = NULL;
@@ -374,6 +376,26 @@ static void what_is_short_is_timed_in_several_places(void **state)
         }
         pf_timing_record_clear(&record);
     }
+}
+
+/* A card at its power limit is as it always is; one that is too hot is not. */
+static void who_is_slowed_down_by_a_fault_is_contended(void **state)
+{
+    static const struct { uint32_t bits; bool contended; } cases[] = {
+        { 0, false }, { 0x1, false }, { 0x4, false }, { 0x20, true }, { 0x44, true }, { 0x8, true }, { 0x80, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        throttle_bits = cases[i].bits;
+        measure_by_device(true, 1, PF_NS_PER_US, &record);
+        for (uint32_t k = 0; k < record.count; k++)
+            assert_int_equal(record.entries[k].contended != 0, cases[i].contended);
+        pf_timing_record_clear(&record);
+    }
+    throttle_bits = 0;
 }
 
 static void can_be_cancelled(void **state)
@@ -494,6 +516,7 @@ int main(void)
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
         cmocka_unit_test(what_is_short_is_timed_in_several_places),
+        cmocka_unit_test(who_is_slowed_down_by_a_fault_is_contended),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(only_who_broke_the_device_is_noted),
         cmocka_unit_test(semantics_know_no_layouts),
