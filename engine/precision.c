@@ -24,7 +24,7 @@ typedef struct lowering {
     twin     *twins; uint32_t count, capacity;
     bool     *feeds_product;    /* by node of the network as it came, like the next */
     bool     *spared;           /* products that stay wide */
-    bool     *decides;          /* what topk orders is computed from it with no product between */
+    bool     *decides;          /* what is ordered is computed from it with no product between */
     pf_err   *err;
 } lowering;
 
@@ -366,6 +366,21 @@ static pf_precision_care slice_of(uint32_t product, uint32_t total)
     return (pf_precision_care)1 << slice;
 }
 
+static bool has_user(const pf_graph *graph, pf_value_id value)
+{
+    for (uint32_t u = 0; u < pf_graph_use_count(graph, value); u++)
+        if (pf_graph_use(graph, value, u).node != PF_NONE)
+            return true;
+    return false;
+}
+
+/* The node orders what it reads there, and something is decided by it: an index that is only told is not. */
+static bool orders(const pf_graph *graph, const pf_node *node, uint32_t slot)
+{
+    return slot == 0 &&
+           (node->op == PF_OP_TOPK || (node->op == PF_OP_ARG_REDUCE && has_user(graph, node->out[0])));
+}
+
 static void mark_deciding(const pf_graph *graph, const pf_node_id *order, uint32_t count, bool *decides)
 {
     for (uint32_t i = count; i-- > 0;)
@@ -374,7 +389,7 @@ static void mark_deciding(const pf_graph *graph, const pf_node_id *order, uint32
                 pf_use         use = pf_graph_use(graph, graph->nodes[order[i]].out[k], u);
                 const pf_node *user = use.node == PF_NONE ? NULL : &graph->nodes[use.node];
 
-                if (user && ((user->op == PF_OP_TOPK && use.slot == 0) || (decides[use.node] && !works(graph, user))))
+                if (user && (orders(graph, user, use.slot) || (decides[use.node] && !works(graph, user))))
                     decides[order[i]] = true;
             }
 }

@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "engine/op.h"
 #include "engine/precision.h"
@@ -144,6 +146,34 @@ static void what_decides_stays_wide(void **state)
     pf_graph_free(low);
 }
 
+/* A book of codes: the nearest is picked. An index that is only told decides nothing. */
+static void what_picks_stays_wide(void **state)
+{
+    static const char picks[] =
+        "graph \"\"\n%x = input f32 [4,8] \"x\"\n%w = input f32 [8,8] \"w\"\n%b = input f32 [6,8] \"b\"\n"
+        "%a = matmul(%x, %w)\n%s = matmul(%a, %b) trans_b=1\n%i = arg_reduce(%s) mode=max axis=1 keepdims=0\n";
+    char               text[1024];
+    pf_precision_size  size = { 0 };
+    pf_graph          *wide = NULL, *low = NULL;
+    pf_err             err = { 0 };
+
+    (void)state;
+    snprintf(text, sizeof text, "%s%%g = gather(%%b, %%i) axis=0\noutput %%g \"y\"\n", picks);
+    wide = graph_of(text);
+    low = lowered(text, PF_CARE_DECISIONS);
+    test_ok(pf_precision_measure(wide, &size, &err), &err);
+    assert_int_equal(size.decided, 2);
+    assert_int_equal(count_nodes(low, PF_OP_MATMUL, PF_F16), 1);
+    assert_int_equal(count_nodes(low, PF_OP_MATMUL, PF_F32), 1);
+    pf_graph_free(wide);
+    pf_graph_free(low);
+    snprintf(text, sizeof text, "%soutput %%i \"y\"\n", picks);
+    wide = graph_of(text);
+    test_ok(pf_precision_measure(wide, &size, &err), &err);
+    assert_int_equal(size.decided, 0);
+    pf_graph_free(wide);
+}
+
 /* As products they are narrow even where nothing narrow reaches them. */
 static void products_of_inputs_are_narrow(void **state)
 {
@@ -238,7 +268,7 @@ static void kernels_keep_their_sums(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_decides_stays_wide),
+        cmocka_unit_test(what_decides_stays_wide), cmocka_unit_test(what_picks_stays_wide),
         cmocka_unit_test(products_of_inputs_are_narrow),
         cmocka_unit_test(lowered_network_computes_the_same), cmocka_unit_test(each_op_gets_its_type),
         cmocka_unit_test(care_leaves_the_first_products_alone), cmocka_unit_test(gates_stay_wide),
