@@ -2,11 +2,13 @@
 """Many networks that nothing was tuned for, on GPUs: built, compared with PyTorch in FP32, and measured beside PyTorch in FP16.
 
 usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--exporters N] [--modes graph] [--effort N] [--budget SECONDS] [--keep]
-                  [--seconds SECONDS] [--export-only] [NAME[:BATCH] ...]
+                  [--seconds SECONDS] [--export-only] [--skeletons FOLDER] [NAME[:BATCH] ...]
 
 Networks are those of gpu_zoo_networks.py, gpu_zoo_more.py, gpu_zoo_kinds.py, gpu_zoo_recent.py and gpu_zoo_fields.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
 takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
 memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
+With --skeletons an export that lies in the folder as NAME.skeleton (gpu_zoo_skeleton.py) is filled in rather than made; with --export-only
+it is made from each export.  While planfarm builds some networks, PyTorch's next process makes the modules of those that come next.
 Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
 with it); exports give way to builds, but share the CPU with them, so cold builds here are slower than alone.
 
@@ -49,29 +51,37 @@ def make(case):
         return NETWORKS[name](batch)
 
 
-def export(case, folder):
-    """The model, and the module and its inputs beside it; attempts the recipe's exporters."""
+def export(case, folder, skeletons=None):
+    """The model, and the module and its inputs beside it; attempts the recipe's exporters where there is no skeleton."""
     import torch
+    import gpu_zoo_skeleton
     from zoo_export import EXPORTERS
     torch.set_num_threads(2)
     path, reasons = os.path.join(folder, case.replace(":", "_") + ".onnx"), []
+    skeleton = os.path.join(skeletons, case.replace(":", "_") + ".skeleton") if skeletons else None
     if os.path.exists(path):
         return path
     with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         made = make(case)
         with contextlib.suppress(Exception):        # some cannot be stored: they are made again
             torch.save((made.module, made.inputs, made.axes), path + ".module")
+        with contextlib.suppress(OSError, KeyError, ValueError):     # none, or made of another version's module
+            gpu_zoo_skeleton.fill(skeleton or "", made.module, path + ".part")
+            os.rename(path + ".part", path)
+            return path
         for exporter in made.exporters:
             try:
                 EXPORTERS[exporter](made, path + ".part")
                 os.rename(path + ".part", path)
+                if skeleton:
+                    gpu_zoo_skeleton.strip(path, made.module, skeleton)
                 return path
             except Exception as reason:     # whatever an exporter may raise
                 reasons.append(f"{exporter}: {one_line(reason, 150)}")
     raise RuntimeError("not exported: " + "; ".join(reasons))
 
 
-def export_all(cases, done, folder):
+def export_all(cases, done, folder, skeletons):
     """Runs in a process of its own, which keeps off the cards, and out of the way of builds: whoever measures waits for others to go."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.nice(19)
@@ -82,7 +92,7 @@ def export_all(cases, done, folder):
             return
         start, reason = time.time(), None
         try:
-            export(case, folder)
+            export(case, folder, skeletons)
         except Exception as problem:
             reason = one_line(problem)
         print(f"exported {case} in {time.time() - start:.1f} s{': ' + reason if reason else ''}", flush=True)
@@ -109,12 +119,20 @@ def run_reference(module, inputs):
         return [o.cpu().numpy() for o in flat(module.cuda()(*(cast(v, torch.float32) for v in inputs.values())))]
 
 
-def reference(case, model):
-    """The module, its inputs, their axes and what it answers; made again where it could not be stored, or does not work any more."""
+def load(case, model):
+    """The module, its inputs and their axes; made again where it could not be stored."""
     import torch
     try:
-        module, inputs, axes = torch.load(model + ".module", weights_only=False)
-        return module, inputs, axes, run_reference(module, inputs)
+        return torch.load(model + ".module", weights_only=False)
+    except Exception:
+        made = make(case)
+        return made.module, made.inputs, made.axes
+
+
+def reference(case, loaded):
+    """The same and what it answers; made again where it does not work any more."""
+    try:
+        return *loaded, run_reference(*loaded[:2])
     except Exception:
         made = make(case)
         return made.module, made.inputs, made.axes, run_reference(made.module, made.inputs)
@@ -160,12 +178,12 @@ def peer(module, inputs, modes):
     return times, problem
 
 
-def ask_torch(options, case):
+def ask_torch(options, case, loaded):
     """Writes inputs, expected outputs and times beside the model."""
     import torch
     model = path_of(options, case)
     print(f"{case}: reference", file=sys.stderr)
-    module, inputs, axes, expected = reference(case, model)
+    module, inputs, axes, expected = reference(case, loaded)
     np.savez(model + ".expected.npz", *expected)
     for name, value in inputs.items():
         np.save(f"{model}.{name}.npy", value.numpy())
@@ -197,22 +215,31 @@ def stacks(process):
         return "the debugger was not done after 30 s\n"
 
 
-def watched(what, words, log, seconds, **environment):
-    """What the command prints; its log gets what it says.  Raises what went wrong in one sentence."""
+def started(words, log, **environment):
+    """The process; its log gets what it says."""
     with open(log, "w") as file:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=file, env=dict(os.environ, **environment))
-        try:
-            out = process.communicate(timeout=max(seconds, 1))[0]
-        except subprocess.TimeoutExpired:
-            said = last_words(log)
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, env=dict(os.environ, **environment))
+
+
+def finished(what, process, log, seconds, told=None):
+    """What the process prints when it is told so.  Raises what went wrong in one sentence."""
+    try:
+        out = process.communicate(told, timeout=max(seconds, 1))[0]
+    except subprocess.TimeoutExpired:
+        said = last_words(log)
+        with open(log, "a") as file:
             file.write(stacks(process))
-            process.kill()
-            process.communicate()
-            raise RuntimeError(f"{what}: not done after {seconds:.0f} s, {said}") from None
+        process.kill()
+        process.communicate()
+        raise RuntimeError(f"{what}: not done after {seconds:.0f} s, {said}") from None
     if process.returncode:
         with open(log, errors="replace") as file:
             raise RuntimeError(f"{what}: {one_line(file.read(), 200)} (exit code {process.returncode})")
     return out.decode()
+
+
+def watched(what, words, log, seconds, **environment):
+    return finished(what, started(words, log, **environment), log, seconds)
 
 
 # ---- One network
@@ -336,24 +363,35 @@ def do_case(options, case, reason):
     return row
 
 
-def take_some(ready, most):
-    """Waits for one case, and takes more that are there."""
-    taken = [ready.get()]
+def take_some(ready, most, waits):
+    """Cases that are there, or the first that comes."""
+    taken = []
     with contextlib.suppress(queue.Empty):
-        while len(taken) < most and taken[-1][0] is not None:
-            taken.append(ready.get(timeout=0.5))
+        while len(taken) < most and (not taken or taken[-1][0] is not None):
+            taken.append(ready.get(timeout=None if waits and not taken else 0.5))
     return taken
 
 
-def ask_for(options, cases, seconds):
-    log = os.path.join(options.work, cases[0].replace(":", "_") + ".onnx.torch.log")
-    words = [sys.executable, "-u", os.path.abspath(__file__), "--work", options.work, "--modes", options.modes, "--torch-only", *cases]
-    watched("PyTorch", words, log, min(seconds, options.end - time.time()))
+def next_batch(options, ready, waits):
+    """Some cases and PyTorch's process for those that were exported; None where none are there."""
+    some = take_some(ready, options.some, waits)
+    cases = [case for case, reason in some if case is not None and not reason]
+    return (some, Asked(options, cases) if cases and time.time() < options.end else None) if some else None
+
+
+class Asked:
+    """PyTorch's process for some networks, which makes their modules, and uses the GPU when it is told to."""
+    def __init__(self, options, cases):
+        self.options, self.cases, self.log = options, cases, os.path.join(options.work, cases[0].replace(":", "_") + ".onnx.torch.log")
+        self.process = started([sys.executable, "-u", os.path.abspath(__file__), "--work", options.work, "--modes", options.modes, "--torch-only", *cases], self.log)
+
+    def answer(self, seconds):
+        finished("PyTorch", self.process, self.log, min(seconds, self.options.end - time.time()), b"now\n")
 
 
 def ask_alone(options, case):
     """Where PyTorch did not answer for several networks, it is asked for one."""
-    ask_for(options, [case], options.seconds / 2)
+    Asked(options, [case]).answer(options.seconds / 2)
     if not os.path.exists(path_of(options, case) + ".peer.json"):
         raise RuntimeError("PyTorch did not answer")
 
@@ -363,15 +401,16 @@ def work_on(options, gpu, ready, rows):
     os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[gpu * len(cores) // options.gpus:(gpu + 1) * len(cores) // options.gpus])
+    batch = None
     while True:
-        some = take_some(ready, options.some)
-        cases = [case for case, reason in some if case is not None and not reason]
-        if cases and time.time() < options.end:
-            print(f"PyTorch answers for {' '.join(cases)}", flush=True)
+        some, asked = batch or next_batch(options, ready, True)
+        if asked:
+            print(f"PyTorch answers for {' '.join(asked.cases)}", flush=True)
             try:
-                ask_for(options, cases, 30 + 10 * len(cases))
+                asked.answer(30 + 10 * len(asked.cases))
             except RuntimeError as reason:
                 print(reason, flush=True)
+        batch = next_batch(options, ready, False) if some[-1][0] is not None else None
         for case, reason in some:
             if case is None:
                 return
@@ -418,7 +457,7 @@ def run(options, cases):
     waiting, ready, results = context.Queue(), context.Queue(), context.Queue()
     for case in cases:
         waiting.put(case)
-    exporters = [context.Process(target=export_all, args=(waiting, ready, options.work), daemon=True) for _ in range(options.exporters)]
+    exporters = [context.Process(target=export_all, args=(waiting, ready, options.work, options.skeletons), daemon=True) for _ in range(options.exporters)]
     options.end = time.time() + options.budget
     workers = [] if options.export_only else [context.Process(target=work_on, args=(options, i % options.gpus, ready, results), daemon=True)
                                                   for i in range(options.gpus * options.at_once)]
@@ -448,6 +487,7 @@ def main():
     p.add_argument("--seconds", type=float, default=90, help="most for one build, and for any other process")
     p.add_argument("--keep", action="store_true", help="keep models, plans and caches in --work")
     p.add_argument("--export-only", action="store_true")
+    p.add_argument("--skeletons", help="folder of exports without their weights")
     p.add_argument("--some", type=int, default=6, help="networks that PyTorch answers for in one go, before planfarm builds them")
     p.add_argument("--torch-only", action="store_true", help="what a process of its own does for some networks that are exported")
     p.add_argument("cases", nargs="*")
@@ -457,9 +497,13 @@ def main():
     for folder in filter(None, (options.work, options.out)):
         os.makedirs(folder, exist_ok=True)
     if options.torch_only:
+        import torch
+        torch.set_num_threads(2)
+        loaded = {case: load(case, path_of(options, case)) for case in options.cases}
+        sys.stdin.readline()
         for case in options.cases:
             try:
-                ask_torch(options, case)
+                ask_torch(options, case, loaded.pop(case))
             except Exception:
                 traceback.print_exc()
         return
