@@ -230,9 +230,10 @@ pf_status pf_context_use_memory(pf_context *context, void *memory, size_t bytes,
 /* Memory of inputs and outputs, dense row-major, in the device's address space (the CPU's is the host's). Borrowed
    until rebound. */
 pf_status pf_context_bind(pf_context *context, uint32_t io, void *pointer, pf_err *err);
-/* Allocates nothing and never synchronises once ready; the first run of a shape or with other memory waits for what the
-   stream holds.  Runs that follow each other on one stream need nothing between them; between streams the caller sees
-   to it that one run has ended before the next begins. */
+/* Allocates nothing and never synchronises once ready.  On a device that captures a run is one launch then; where a
+   capture fails the log says so, and layers are launched one by one.  The first run of a shape or with other memory
+   waits for what the stream holds.  Runs that follow each other on one stream need nothing between them; between
+   streams the caller sees to it that one run has ended before the next begins. */
 pf_status pf_context_enqueue(pf_context *context, pf_stream *stream, pf_err *err);
 pf_status pf_context_run(pf_context *context, pf_err *err);  /* enqueue on a stream of its own and wait */
 /* Host tensors in and out, for tools: sets shapes, copies, runs. outputs are allocated; pf_tensor_clear each. inputs in

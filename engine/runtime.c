@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "engine/device_capture.h"
 #include "engine/op.h"
 
@@ -301,6 +302,7 @@ static pf_status take_instance(pf_context *c, pf_err *err)
     pf_instance_drop(c->resident, c->instance);
     c->instance = instance;
     c->capture = -1;                    /* even where no pointer changes */
+    c->uncaptured = false;
     c->shapes_changed = false;
     c->pointers_changed = true;
     return PF_OK;
@@ -435,14 +437,19 @@ static pf_status capture(pf_context *c, pf_err *err)
     pf_capture      *place = &c->captures[0];
     pf_device_graph *graph = NULL;
     pf_instance     *instance = NULL;
+    pf_err           why = { 0 };
     pf_status        st = wait_for_caller(c, err);
 
     if (!st)
         st = enqueue_run(c, err);       /* loads the code of every kernel */
     if (!st)
         st = c->device->ops->stream_sync(c->device, c->stream, err);
-    if (!st)
-        st = pf_device_capture(c->device, c->stream, enqueue_run, c, &graph, err);
+    if (!st && pf_device_capture(c->device, c->stream, enqueue_run, c, &graph, &why)) {
+        pf_log(PF_LOG_WARN, "runtime", "launched_layer_by_layer network=\"%s\" reason=\"%s\"", c->plan->network_name,
+               why.msg);
+        c->uncaptured = true;
+        return PF_OK;
+    }
     if (!st)
         st = pf_instance_take(c->resident, c, c->bindings, &instance, err);
     if (st) {
@@ -464,7 +471,7 @@ static pf_status capture(pf_context *c, pf_err *err)
 
 static bool captures(const pf_context *c)
 {
-    return c->device->ops->capture_begin && c->instance->capturable && c->plan->step_count &&
+    return c->device->ops->capture_begin && c->instance->capturable && !c->uncaptured && c->plan->step_count &&
            c->ranges < PF_RANGES_LAYERS;
 }
 

@@ -38,6 +38,7 @@ struct pf_context {
     pf_capture   captures[PF_CAPTURES_KEPT];
     uint32_t     failed_step;           /* the last that could not be enqueued; PF_NONE: none */
     int          capture;               /* the one that fits what is bound now, or -1 */
+    bool         uncaptured;            /* capturing the instance failed: its steps are launched one by one */
     uint64_t     clock;
     void       **staging;               /* by io: device copies for pf_context_run_host; owned */
     size_t      *staging_bytes;

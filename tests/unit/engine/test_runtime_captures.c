@@ -311,6 +311,29 @@ static pf_status fail_to_enqueue(void *user, pf_err *err)
     return PF_FAIL(err, PF_DEVICE, "a kernel was refused");
 }
 
+static pf_status refuse_to_end(pf_device *of, pf_stream *stream, pf_device_graph **out, pf_err *err)
+{
+    (void)of, (void)stream;
+    *out = NULL;
+    captured++;
+    return PF_FAIL(err, PF_DEVICE, "this driver captures nothing");
+}
+
+/* Its runs are slower, and right; it is tried once for each shape. */
+static void what_cannot_be_captured_is_launched_step_by_step(void **state)
+{
+    (void)state;
+    ops.capture_end = refuse_to_end;
+    run_once(2, 24);
+    run_once(2, 24);
+    assert_int_equal(captured, 1);
+    run_once(1, 4);
+    run_once(1, 4);
+    assert_int_equal(captured, 2);
+    assert_int_equal(launched, 0);
+    ops.capture_end = capture_end;
+}
+
 static void a_capture_that_fails_is_ended_and_given_back(void **state)
 {
     pf_device_graph *graph = NULL;
@@ -334,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
         cmocka_unit_test_setup_teardown(what_works_in_its_own_memory_is_not_shared, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_waits_for_the_callers_stream, open_context, close_context),
+        cmocka_unit_test_setup_teardown(what_cannot_be_captured_is_launched_step_by_step, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_that_fails_is_ended_and_given_back, open_context, close_context),
     };
 
