@@ -8,6 +8,7 @@ out=$1 flags=$2
 shift 2
 work=$(mktemp -d)
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
+timeout 150 test_gpu_threads cuda:0 || echo "contexts in threads: WRONG"
 for case in "$@"; do
     model=${case%:*} batch=${case#*:}
     [ -f "$work/$model.weights" ] || python3 "$here"/tests/models/materialize.py "$work" "$model" >/dev/null
@@ -28,5 +29,9 @@ for case in "$@"; do
         $flags --json >"$out/$model.$batch.warm.json" 2>"$out/$model.$batch.warm.log" || echo "warm build failed"
     echo "warm: $(grep -E 'candidates_timed|build_seconds' "$out/$model.$batch.warm.json" | tr -d '\n') $(cmp -s "$work/$model.plan" "$work/again.plan" && echo same bytes || echo OTHER BYTES)"
     planfarm inspect "$work/$model.plan" --layers >"$out/$model.$batch.layers" 2>&1
-    planfarm bench "$work/$model.plan" --device cuda:0 --duration 1 --json 2>&1 | tr -d '\n ' | grep -o '"compute_ms":{[^}]*}'
+    planfarm profile "$work/$model.plan" --device cuda:0 >"$out/$model.$batch.profile" 2>&1 || echo "no profile"
+    planfarm bench "$work/$model.plan" --device cuda:0 --duration 1 --json 2>&1 | tr -d '\n ' | grep -o '"compute_ms":{[^}]*}\|"device":{[^}]*}'
+    for streams in 1 4; do
+        echo "$streams streams: $(planfarm bench "$work/$model.plan" --device cuda:0 --transfers --streams $streams --duration 1 2>/dev/null | grep Throughput)"
+    done
 done
