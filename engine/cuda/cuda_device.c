@@ -18,6 +18,7 @@
 
 pf_status pf_cuda_status(cudaError_t error)
 {
+    cudaGetLastError();
     return error == cudaErrorMemoryAllocation ? PF_NO_SPACE : PF_DEVICE;
 }
 
@@ -55,7 +56,6 @@ static pf_status cuda_host_alloc(pf_device *device, size_t bytes, void **out, pf
 
     if (!failed) failed = cudaMallocHost(out, bytes ? bytes : 1);
     if (!failed) return PF_OK;
-    cudaGetLastError();     /* callers do without: it must not fail the next call */
     return PF_FAIL(err, pf_cuda_status(failed), "%zu bytes of host memory for copies: %s", bytes,
                    cudaGetErrorString(failed));
 }
@@ -160,7 +160,6 @@ static pf_status cuda_capture_end(pf_device *device, pf_stream *stream, pf_devic
     if (error == cudaSuccess) error = cudaGraphUpload(exec, pf_cuda_stream(stream));
     if (error != cudaSuccess) {
         if (exec) cudaGraphExecDestroy(exec);
-        cudaGetLastError();     /* a failed capture must not fail the next call */
         return PF_FAIL(err, pf_cuda_status(error), "the launches cannot be captured: %s", cudaGetErrorString(error));
     }
     *out = (pf_device_graph *)exec;

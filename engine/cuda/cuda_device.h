@@ -57,6 +57,8 @@ static inline cudaError_t pf_cuda_enter(const pf_device *device) { return cudaSe
         PF_CUDA_TRY((err), call); \
     } while (0)
 
-pf_status pf_cuda_status(cudaError_t error);    /* NO_SPACE for memory, DEVICE otherwise */
+/* NO_SPACE for memory, DEVICE otherwise.  Takes back that it was the thread's last error: libraries look at that after
+   calls of their own, which it must not fail. */
+pf_status pf_cuda_status(cudaError_t error);
 
 #endif
