@@ -12,7 +12,7 @@ typedef struct process_info {
     unsigned      gpu_instance, compute_instance;
 } process_info;
 
-enum { CLOCK_SM = 1, SENSOR_GPU = 0, PROCESSES_MAX = 64 };
+enum { CLOCK_SM = 1, SENSOR_GPU = 0, PROCESSES_MAX = 64, INSUFFICIENT_SIZE = 7 };
 
 static struct {
     int (*init)(void);
@@ -44,6 +44,8 @@ static void nvml_open(void)
 
     if (!library) return;
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) *symbols[i].where = dlsym(library, symbols[i].name);
+    if (!nvml.throttle)         /* its name in older drivers */
+        *(void **)&nvml.throttle = dlsym(library, "nvmlDeviceGetCurrentClocksThrottleReasons");
     nvml.ready = nvml.init && nvml.handle_by_bus_id && nvml.init() == 0;
 }
 
@@ -60,13 +62,15 @@ void *pf_nvml_find(const char *pci_bus_id)
     return nvml_ready() && nvml.handle_by_bus_id(pci_bus_id, &device) == 0 ? device : NULL;
 }
 
-/* In a container pids differ from ours, so processes are counted, not looked for. */
+/* In a container pids differ from ours, so processes are counted, not looked for; of more than fit there is the number
+   alone. */
 static unsigned foreign_processes(void *device, unsigned ours)
 {
     process_info list[PROCESSES_MAX];
     unsigned     count = PROCESSES_MAX;
+    int          rc = nvml.processes ? nvml.processes(device, &count, list) : -1;
 
-    if (!nvml.processes || nvml.processes(device, &count, list) != 0) return 0;
+    if (rc != 0 && rc != INSUFFICIENT_SIZE) return 0;
     return count <= ours + 1 ? 0 : count - ours - 1;
 }
 
