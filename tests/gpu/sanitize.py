@@ -163,6 +163,17 @@ def columns(net):
     return [net.op("Mul", y, gate)]
 
 
+@model("groups_of_channels", "nvrtc_group", "nvrtc_window", without=("nvrtc_row",))
+def groups_of_channels(net):
+    """Norms of channels, of an image alone and of one that is joined to another; pixels are no multiple of anything."""
+    x = net.input("x", 2, 40, 13, 11)
+    y = net.op("Conv", x, net.weight(40, 1, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=40)
+    y = net.op("Relu", net.op("InstanceNormalization", y, net.weight(40), net.weight(40)))
+    z = net.op("Conv", y, net.weight(40, 1, 5, 5), net.weight(40), kernel_shape=[5, 5], pads=[2, 2, 2, 2], group=40)
+    normed = net.op("InstanceNormalization", net.op("Concat", z, x, axis=1), net.weight(80), net.weight(80))
+    return [net.op("Conv", normed, net.weight(80, 1, 3, 3), net.weight(80), kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=80)]
+
+
 @model("windows", "nvrtc_window")
 def windows(net):
     x = net.input("x", 2, 40, 19, 23)

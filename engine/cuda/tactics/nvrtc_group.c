@@ -33,4 +33,4 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 
 PF_PROGRAM_TACTIC(nvrtc_group, generate, .rev = 1, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
                   .declines = declines, .prefers = pf_program_prefers_channels_last, .tunings = tunings,
-                  .compile_ms = 70);
+                  .compile_ms = 150);
