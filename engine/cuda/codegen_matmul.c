@@ -173,8 +173,8 @@ static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int
 
 static bool is_tuning(const cg_product *product, const pf_matmul_tuning *t)
 {
-    /* narrower tiles are for groups of few outputs, whose weights lie in rows of K */
-    bool narrow = product->windowed && product->batch > 1 && t->columns >= 16 && product->n <= t->columns;
+    /* narrower tiles are for windows of few outputs, whose weights lie in rows of K */
+    bool narrow = product->windowed && t->columns >= 16 && product->n <= t->columns;
     bool counts = t->rows >= 16 && t->rows <= 256 && (t->columns >= 64 || narrow) && t->columns <= 256 &&
                   t->warps_m >= 1 &&
                   t->warps_n >= 1 && t->warps_m * t->warps_n <= 16 && t->stages >= 2 && t->stages <= 8 &&

@@ -372,6 +372,10 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [72,8,3,3]\n%2 = input f16 [72]\n"
       "%3 = conv(%0, %1, %2) strides=[2,1] dilations=[1,1] pads=[1,1,1,1] groups=9\n%4 = relu(%3)\noutput %4\n", 90 },
+    { "convolution of four outputs", pf_codegen_conv_declines, matmul_narrow,
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,72,30,17]\n%1 = input f16 [4,72,3,3]\n%2 = input f16 [4]\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[1,1,1,1] groups=1\n%4 = relu(%3)\noutput %4\n", 90 },
     { "group norm of an image's large groups, which clusters share", pf_codegen_row_declines, row_first,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,64,40,40]\n%1 = input f16 [64]\n%2 = input f16 [64]\n"
