@@ -18,7 +18,7 @@ typedef struct host_impl {
     uint8_t  *memory;                   /* pinned: inputs, outputs, the reference's workspace */
     void     *workspace;
     bool      keeps_gaps;               /* an output lies in a wider value, whose other channels stay as they are */
-    pf_status status;                   /* of the last run */
+    _Atomic pf_status status;           /* of the last run; a thread of CUDA's writes it */
 } host_impl;
 
 static const pf_tactic *reference(void) { return pf_tactic_find("reference"); }
