@@ -1,4 +1,4 @@
-/* Which candidates do for all sizes that a plan is for. */
+/* Steps of plans for a range of sizes: which candidates do for all of them, and what stands behind the choice. */
 #include "engine/builder_range.h"
 #include "tests/unit/engine/networks.h"
 
@@ -118,11 +118,38 @@ static void only_other_ends_are_asked_about(void **state)
     close_range(&r);
 }
 
+/* What is preferred to the choice stands before it where sizes vary, and in its place where they do not. */
+static void what_is_preferred_leaves_the_choice_behind_it(void **state)
+{
+    pf_timing_entry   better = { .tactic = "better", .tuning = "t", .rev = 3, .min_ns = 60, .median_ns = 70 };
+    pf_plan_candidate list[4] = { { "choice", "c", 1, 50 }, { "other", "o", 2, 90 } };
+    pf_plan_step      step = { .ranked = list, .ranked_count = 2 };
+    ranged            r;
+
+    (void)state;
+    open_range(&r, LEAST, MOST);
+    r.draft.plan.steps = &step;
+    step.problem = r.problem;
+    pf_builder_prefer(&r.draft, 0, &better);
+    assert_int_equal(step.ranked_count, 3);
+    assert_string_equal(list[0].tactic, "better");
+    assert_int_equal(list[0].time_ns, 70);
+    assert_string_equal(list[1].tactic, "choice");
+    assert_string_equal(list[2].tactic, "other");
+    step.problem = r.usual;
+    pf_builder_prefer(&r.draft, 0, &(pf_timing_entry){ .tactic = "best", .tuning = "b" });
+    assert_int_equal(step.ranked_count, 3);
+    assert_string_equal(list[0].tactic, "best");
+    assert_string_equal(list[1].tactic, "choice");
+    close_range(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_must_be_taken_and_prepared_alike),
         cmocka_unit_test(only_other_ends_are_asked_about),
+        cmocka_unit_test(what_is_preferred_leaves_the_choice_behind_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
