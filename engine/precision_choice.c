@@ -205,11 +205,14 @@ static uint32_t clamped(double step, uint32_t least, uint32_t most)
 typedef struct bracket { uint32_t low, high, most; double low_error, high_error; } bracket;
 
 /* Errors shrink about exponentially with the products raised, faster at the front: at a constant rate between what is
-   known on either side. */
+   known on either side. What is no number says nothing of a rate. */
 static uint32_t next_step(const choosing *c, const bracket *b)
 {
-    double rate = DECAY / (c->size.slices + 1);
+    double   rate = DECAY / (c->size.slices + 1);
+    uint32_t high = b->high <= b->most ? b->high : b->most;
 
+    if (isinf(b->low_error))
+        return clamped((b->low + high) / 2.0, b->low + 1, b->high <= b->most ? b->high - 1 : b->most);
     if (b->high <= b->most && b->high_error > 0 && b->low_error > b->high_error)
         rate = log(b->low_error / b->high_error) / (b->high - b->low);
     return clamped(b->low + ceil(log(b->low_error / c->limit) / rate), b->low + 1,
@@ -267,10 +270,10 @@ static pf_status find_step(choosing *c, uint32_t most, uint32_t *step, double *e
 }
 
 /* A plan that is further off on the first inputs, which it is checked with, would be refused, and built again with more
-   and more raised. */
+   and more raised.  One that gives no numbers for any of the others is no use either. */
 static bool must_agree(const choosing *c)
 {
-    return c->wish->must || (c->wish->narrow != PF_DTYPE_NONE && c->usual[0] > HOPELESS);
+    return c->wish->must || (c->wish->narrow != PF_DTYPE_NONE && (c->usual[0] > HOPELESS || isinf(c->usual[c->worst])));
 }
 
 /* Everything in FP32, and at last not even in parts. */

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -126,6 +127,45 @@ static void what_would_be_refused_is_raised(void **state)
     pf_graph_free(wild);
 }
 
+/* The largest magnitude among the inputs of a draw. */
+static double largest_of(const pf_graph *graph, uint32_t draw)
+{
+    pf_oracle oracle = { 0 };
+    double    most = 0;
+    pf_err    err = { 0 };
+
+    test_ok(pf_oracle_of_draw(graph, NULL, draw, &oracle, &err), &err);
+    for (int64_t i = 0; i < pf_tensor_elems(&oracle.in[0]); i++)
+        most = fmax(most, fabs(pf_dtype_get(oracle.in[0].dtype, oracle.in[0].data, (uint64_t)i)));
+    pf_oracle_clear(&oracle);
+    return most;
+}
+
+static pf_graph *network_of_gain(double gain)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text, "graph \"\"\n%%x = input f32 [64,2] \"x\"\n%%a = constant f32 [2,2] {%.1f,0,0,%.1f}\n"
+                                "%%b = constant f32 [2,2] {0.00006103515625,0,0,0.00006103515625}\n"
+                                "%%c = matmul(%%x, %%a)\n%%d = matmul(%%c, %%b)\noutput %%d \"y\"\n", gain, gain);
+    return graph_of(text);
+}
+
+/* What lies between is beyond FP16 for some inputs, though not for the first. */
+static void no_numbers_for_any_inputs_are_raised(void **state)
+{
+    pf_graph *graph = network_of_gain(1);
+    double    first = largest_of(graph, 0), most = first;
+
+    (void)state;
+    for (uint32_t draw = 1; draw < 6; draw++) most = fmax(most, largest_of(graph, draw));
+    assert_true(most > first * 1.02);
+    pf_graph_free(graph);
+    graph = network_of_gain(65504 / ((most + first) / 2));
+    expect_care(graph, &usual, pf_precision_care_first(2), -1, 1e-2);
+    pf_graph_free(graph);
+}
+
 /* How often the references were asked about several sets of inputs, and about one. */
 typedef struct tries { int of_many, of_one; } tries;
 
@@ -243,6 +283,7 @@ int main(void)
         cmocka_unit_test(what_does_not_help_is_not_taken),
         cmocka_unit_test(what_comes_nowhere_near_is_not_taken), cmocka_unit_test(a_large_network_is_not_tried),
         cmocka_unit_test(one_draw_is_enough_to_give_up), cmocka_unit_test(what_would_be_refused_is_raised),
+        cmocka_unit_test(no_numbers_for_any_inputs_are_raised),
         cmocka_unit_test(parts_may_not_be_enough), cmocka_unit_test(tf32_is_kept_where_it_does_no_harm),
         cmocka_unit_test(only_operands_of_products_are_rounded), cmocka_unit_test(numbers_are_rounded_as_devices_do),
     };
