@@ -5,9 +5,10 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/precompile.h"
+#include "engine/runtime_choice.h"
 
 typedef struct wanted {
-    pf_precompile_item *items;      /* owned, as are their problems */
+    pf_precompile_item *items;      /* owned, as are their problems and tunings */
     uint32_t            count;
 } wanted;
 
@@ -53,14 +54,20 @@ static void add_step(wanted *w, const pf_plan *plan, const pf_device *device, co
     const pf_plan_candidate *choice = NULL;
     const pf_tactic         *tactic = NULL;
     pf_problem              *p = NULL;
+    char                    *tuning = NULL;
 
     if (pf_problem_is_bound(step->problem) || pf_problem_bind(step->problem, plan->dims, bindings, &p, NULL))
         return;
     choice = choice_for(device, step, p, &tactic);
-    if (choice && is_compiled_ahead(tactic) && !holds(w, p, tactic, choice->tuning))
-        w->items[w->count++] = (pf_precompile_item){ p, tactic, choice->tuning, 0 };
-    else
-        pf_problem_free(p);
+    if (choice && is_compiled_ahead(tactic))
+        tuning = pf_runtime_is_far(plan, step, p) ? pf_runtime_first_guess(device, tactic, p)
+                                                  : pf_strdup(choice->tuning);
+    if (tuning && !holds(w, p, tactic, tuning)) {
+        w->items[w->count++] = (pf_precompile_item){ p, tactic, tuning, 0 };
+        return;
+    }
+    pf_free(tuning);
+    pf_problem_free(p);
 }
 
 static void compile(pf_device *device, const wanted *w)
@@ -85,8 +92,10 @@ uint32_t pf_runtime_compile(const pf_plan *plan, pf_device *device, const int64_
         add_step(&w, plan, device, &plan->steps[s], bindings);
     if (w.count)
         compile(device, &w);
-    for (uint32_t i = 0; i < w.count; i++)
+    for (uint32_t i = 0; i < w.count; i++) {
         pf_problem_free((pf_problem *)(uintptr_t)w.items[i].problem);
+        pf_free((char *)(uintptr_t)w.items[i].tuning);
+    }
     count = w.count;
     pf_free(w.items);
     return count;

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/runtime_choice.h"
 #include "engine/runtime_compile.h"
 #include "engine/runtime_resident.h"
 
@@ -185,7 +186,8 @@ static pf_status bind_constants(making *m, uint32_t s, bool as_stored, const pf_
     return st;
 }
 
-/* tuning: the candidate's, or another of its tactic's, which shares nothing that the plan stores for the first. */
+/* tuning: the candidate's, or another of its tactic's, which shares nothing that the plan stores for the first but, for
+   some tactics, how constants are packed. */
 static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const char *tuning, const pf_problem *p,
                             pf_err *err)
 {
@@ -197,7 +199,8 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
                                              stored ? step->saved_bytes : 0, &prepared, err);
 
     if (!st)
-        st = bind_constants(m, s, stored, p, prepared, err);
+        st = bind_constants(m, s, stored || (!candidate && (tactic->flags & PF_TACTIC_PACKS_ONE_WAY)), p, prepared,
+                            err);
     if (st) {
         pf_step_free(prepared);
         return st;
@@ -214,12 +217,14 @@ static pf_status try_first_guess(making *m, uint32_t s, uint32_t candidate, cons
 {
     const pf_plan_step *step = &m->plan->steps[s];
     const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
-    pf_tuning_list      list = { 0 };
+    char               *guess = NULL;
     pf_status           st = before;
 
-    if (!pf_problem_is_bound(step->problem) && !tactic->tunings(m->resident->device, p, 0, &list, NULL) && list.count)
-        st = try_tuning(m, s, candidate, list.items[0].text, p, NULL) ? before : PF_OK;
-    pf_tuning_clear(&list);
+    if (!pf_problem_is_bound(step->problem))
+        guess = pf_runtime_first_guess(m->resident->device, tactic, p);
+    if (guess)
+        st = try_tuning(m, s, candidate, guess, p, NULL) ? before : PF_OK;
+    pf_free(guess);
     return st;
 }
 
@@ -235,6 +240,8 @@ static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const 
     reason = pf_tactic_declines(tactic, m->resident->device, p);
     if (reason)
         return PF_FAIL(err, PF_UNSUPPORTED, "%s declines: %s", choice->tactic, reason);
+    if (pf_runtime_is_far(m->plan, &m->plan->steps[s], p) && !try_first_guess(m, s, candidate, p, PF_UNSUPPORTED))
+        return PF_OK;
     st = try_tuning(m, s, candidate, choice->tuning, p, err);
     return st ? try_first_guess(m, s, candidate, p, st) : PF_OK;
 }

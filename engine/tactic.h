@@ -47,6 +47,7 @@ enum {                          /* pf_tactic.flags */
     PF_TACTIC_NONDETERMINISTIC = 4,
     PF_TACTIC_PITCHED = 8,  /* may take values that lie in wider ones; the others are never asked about such problems */
     PF_TACTIC_COMPILES_WITH_DEVICE = 16,        /* compile needs the device */
+    PF_TACTIC_PACKS_ONE_WAY = 32,   /* constants are packed alike whatever the tuning */
 };
 
 struct pf_tactic {

@@ -652,7 +652,8 @@ static void release(pf_step *step)
 }
 
 const pf_tactic pf_tactic_cudnn_conv = {
-    .name = "cudnn_conv", .rev = 1, .flags = PF_TACTIC_COMPILES_WITH_DEVICE | PF_TACTIC_PITCHED,
+    .name = "cudnn_conv", .rev = 1,
+    .flags = PF_TACTIC_COMPILES_WITH_DEVICE | PF_TACTIC_PITCHED | PF_TACTIC_PACKS_ONE_WAY,
     .needs = PF_CAP_CUDA | PF_CAP_CUDNN, .compile_ms = 500,
     .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
     .enqueue = enqueue, .save = save, .release = release,

@@ -6,6 +6,7 @@
 
 #include "engine/op.h"
 #include "engine/runtime.h"
+#include "engine/runtime_choice.h"
 #include "tests/unit/engine/networks.h"
 
 static pf_network *net;
@@ -350,6 +351,30 @@ static void a_tuning_of_other_sizes_is_guessed_anew(void **state)
     pf_plan_free(made);
 }
 
+static bool is_far_at(const pf_plan_step *step, int64_t batch)
+{
+    pf_problem *p = NULL;
+    bool        far = false;
+    pf_err      err = { 0 };
+
+    assert_int_equal(plan->symbol_count, 1);
+    test_ok(pf_problem_bind(step->problem, plan->dims, &batch, &p, &err), &err);
+    far = pf_runtime_is_far(plan, step, p);
+    pf_problem_free(p);
+    return far;
+}
+
+/* The plan's tunings are those of two images. */
+static void tunings_are_no_guide_far_away(void **state)
+{
+    (void)state;
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        assert_false(is_far_at(&plan->steps[s], 1));
+        assert_false(is_far_at(&plan->steps[s], 8));
+        assert_int_equal(is_far_at(&plan->steps[s], 32), !pf_problem_is_bound(plan->steps[s].problem));
+    }
+}
+
 static void outputs_have_shapes_before_a_run(void **state)
 {
     pf_context *context = new_context(NULL);
@@ -477,6 +502,7 @@ int main(void)
         cmocka_unit_test(misuse_is_explained),
         cmocka_unit_test(refused_choices_fall_back),
         cmocka_unit_test(a_tuning_of_other_sizes_is_guessed_anew),
+        cmocka_unit_test(tunings_are_no_guide_far_away),
         cmocka_unit_test(outputs_have_shapes_before_a_run),
         cmocka_unit_test(a_profile_times_every_layer),
         cmocka_unit_test(values_can_be_watched),

@@ -1,0 +1,13 @@
+/* By what a step whose sizes vary is run, away from the sizes that its plan was timed at. */
+#ifndef PF_ENGINE_RUNTIME_CHOICE_H
+#define PF_ENGINE_RUNTIME_CHOICE_H
+
+#include "engine/plan.h"
+
+/* Is the work of p, the step's problem at some sizes, so much more or less than at the usual ones that the plan's
+   tunings are no guide? */
+bool  pf_runtime_is_far(const pf_plan *plan, const pf_plan_step *step, const pf_problem *p);
+/* The tuning that its tactic would try first for p.  From pf_alloc; NULL: it names none. */
+char *pf_runtime_first_guess(const pf_device *device, const pf_tactic *tactic, const pf_problem *p);
+
+#endif
