@@ -48,7 +48,7 @@ static const struct { const char *group, *theirs, *ours; } elsewhere[] = {
     { "", "workers", "agents" },    { "", "info", "agents" },   { "", "ping", "agents" },   { "", "gpus", "agents" },
     { "", "start", "up" },      { "", "compile", "build" },     { "", "benchmark", "bench" },
     { "", "diff", "compare" },  { "", "infer", "run" },         { "", "exec", "run" },      { "", "convert", "build" },
-    { "", "profile", "bench PLAN --layers" }, { "", "trtexec", "build" }, { "", "cat", "inspect" },
+    { "", "trtexec", "build" }, { "", "cat", "inspect" },
     { "", "top", "list" },      { "", "query", "list" },        { "", "clone", "fetch" },   { "", "serve", "up" },
     { "", "login", "keys" },    { "", "test", "compare" },
     { "cache", "ls", "stats" },     { "cache", "list", "stats" },       { "cache", "info", "stats" },

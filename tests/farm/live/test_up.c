@@ -196,8 +196,7 @@ static void its_programs_name_what_is_mistyped(void **state)
          "--coordinator?", 64},
         {"planfarm-agent", "--version", "planfarm-agent ", 0},
         {"planfarm", "-V", "planfarm ", 0},
-        {"planfarm", "profile x",
-         "planfarm: there is no verb \"profile\"; here it is planfarm bench PLAN --layers", 64},
+        {"planfarm", "trtexec x", "planfarm: there is no verb \"trtexec\"; here it is planfarm build", 64},
     };
     char text[256];
 
