@@ -397,8 +397,10 @@ static void print_head(const group_code *code, const pf_group_tuning *t, pf_buf 
                   (long long)chunk, (long long)(rest < 0 ? 0 : rest));
     pf_buf_printf(&functions, "#define G %lld\n#define U %lld\n#define EPSILON %.9ef\n%s", (long long)form->group,
                   (long long)common_divisor(form->group, t->vector), form->epsilon, pf_nvrtc_group);
-    pf_codegen_header(code->cg.problem, t->vector, t->across * t->down, cg_most_places(code->cg.problem),
-                      (const char *)functions.data, out);
+    if (functions.failed) out->failed = true;
+    else
+        pf_codegen_header(code->cg.problem, t->vector, t->across * t->down, cg_most_places(code->cg.problem),
+                          (const char *)functions.data, out);
     pf_buf_printf(out, "  __shared__ statistics statistics_of;\n  const int count = pixels_of_block(PART);\n"
                        "  const idx i0 = blockIdx.y, i%d = ((idx)blockIdx.x * ACROSS + threadIdx.x) * V;\n",
                   form->channel_var);
