@@ -456,9 +456,44 @@ uint32_t pf_plan_layer_count(const pf_plan *plan)
     return plan->step_count;
 }
 
+static void mark_weight(const pf_plan *plan, uint32_t value, bool *marked)
+{
+    if (plan->values[value].home == PF_HOME_WEIGHT && plan->values[value].index != PF_NONE)
+        marked[plan->values[value].index] = true;
+}
+
+void pf_plan_mark_first_blobs(const pf_plan *plan, bool *marked)
+{
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        const pf_plan_step *step = &plan->steps[s];
+
+        if (step->packed != PF_NONE)
+            marked[step->packed] = true;
+        for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
+            if (step->packed == PF_NONE || !step->problem->in_constant[i])
+                mark_weight(plan, step->in[i], marked);
+    }
+    for (uint32_t i = 0; i < plan->tail.in_count; i++)
+        mark_weight(plan, plan->tail.in[i], marked);
+}
+
+static uint64_t first_weights_bytes(const pf_plan *plan)
+{
+    bool    *marked = pf_calloc(plan->blob_count + 1, sizeof *marked);
+    uint64_t bytes = 0;
+
+    if (!marked)
+        return plan->weights_bytes;
+    pf_plan_mark_first_blobs(plan, marked);
+    for (uint32_t i = 0; i < plan->blob_count; i++)
+        bytes += marked[i] ? plan->blobs[i].bytes : 0;
+    pf_free(marked);
+    return bytes;
+}
+
 uint64_t pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device)
 {
-    return (device->host_is_device ? 0 : plan->weights_bytes) + plan->check.memory_lower_bound_bytes;
+    return (device->host_is_device ? 0 : first_weights_bytes(plan)) + plan->check.memory_lower_bound_bytes;
 }
 
 pf_value_kind pf_plan_io_kind(const pf_plan *plan, uint32_t io)

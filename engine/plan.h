@@ -126,8 +126,11 @@ void      pf_plan_write_header(uint8_t *header);        /* PF_PLAN_HEADER_BYTES 
 pf_status pf_plan_write(const struct pf_plan *draft, const pf_plan_file *file, pf_err *err);
 /* Replaces what the draft said about the check by plan->check, in the plan's file. */
 pf_status pf_plan_write_check(pf_plan *plan, pf_err *err);
-/* The least device memory that a context of this plan needs at the usual shapes: weights, unless they stay in the
-   mapped file, and the most bytes of activations and workspace alive at one step. */
+/* marked, of blob_count, gets true where the first choice of a step reads a blob, or the tail does: all that a plan for
+   one size has, but not what one for a range keeps for other choices. */
+void      pf_plan_mark_first_blobs(const pf_plan *plan, bool *marked);
+/* The least device memory that a context of this plan needs at the usual shapes: the weights that its choices read,
+   unless they stay in the mapped file, and the most bytes of activations and workspace alive at one step. */
 uint64_t  pf_plan_device_bound_bytes(const pf_plan *plan, const pf_device *device);
 /* Of an input or output: a sequence or an optional only where the tail takes or makes it. */
 pf_value_kind pf_plan_io_kind(const pf_plan *plan, uint32_t io);

@@ -58,30 +58,11 @@ pf_status pf_resident_blob(pf_resident *resident, uint32_t blob, void **out, pf_
 
 /* ---- All at once */
 
-static void need_value(const pf_plan *plan, uint32_t value, bool *needed)
-{
-    if (plan->values[value].home == PF_HOME_WEIGHT && plan->values[value].index != PF_NONE)
-        needed[plan->values[value].index] = true;
-}
-
-/* What the first choice of each step reads, and what the tail does; but for what is there already, brought by itself
-   when there was not memory for all. */
+/* But for what is there already, brought by itself when there was not memory for all. */
 static void find_needed(const pf_resident *resident, bool *needed)
 {
-    const pf_plan *plan = resident->plan;
-
-    for (uint32_t s = 0; s < plan->step_count; s++) {
-        const pf_plan_step *step = &plan->steps[s];
-
-        if (step->packed != PF_NONE)
-            needed[step->packed] = true;
-        for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
-            if (step->packed == PF_NONE || !step->problem->in_constant[i])
-                need_value(plan, step->in[i], needed);
-    }
-    for (uint32_t i = 0; i < plan->tail.in_count; i++)
-        need_value(plan, plan->tail.in[i], needed);
-    for (uint32_t i = 0; i < plan->blob_count; i++)
+    pf_plan_mark_first_blobs(resident->plan, needed);
+    for (uint32_t i = 0; i < resident->plan->blob_count; i++)
         needed[i] = needed[i] && !resident->blobs[i];
 }
 

@@ -229,8 +229,8 @@ static void what_a_context_holds_is_what_it_took(void **state)
     /* each weight begins at a multiple of the alignment */
     assert_true(book.bytes <= plan->weights_bytes + (uint64_t)plan->blob_count * PF_PLAN_ALIGNMENT +
                               context->instance->memory.bytes);
-    assert_int_equal(pf_plan_device_bound_bytes(plan, device),
-                     plan->weights_bytes + plan->check.memory_lower_bound_bytes);
+    assert_true(pf_plan_device_bound_bytes(plan, device) <= book.bytes);
+    assert_true(pf_plan_device_bound_bytes(plan, device) > plan->check.memory_lower_bound_bytes);
     pf_context_free(context);
     device->host_is_device = true;
     assert_int_equal(book.live, 0);
