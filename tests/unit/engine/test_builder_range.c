@@ -37,12 +37,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     return PF_OK;
 }
 
-static void release(pf_step *step)
-{
-    (void)step;
-}
-
-static const pf_tactic limited = { .name = "limited", .declines = declines, .prepare = prepare, .release = release };
+static const pf_tactic limited = { .name = "limited", .declines = declines, .prepare = prepare };
 
 typedef struct ranged {
     pf_device  *device;
