@@ -436,7 +436,6 @@ static pf_status capture(pf_context *c, pf_err *err)
 {
     pf_capture      *place = &c->captures[0];
     pf_device_graph *graph = NULL;
-    pf_instance     *instance = NULL;
     pf_err           why = { 0 };
     pf_status        st = wait_for_caller(c, err);
 
@@ -444,25 +443,21 @@ static pf_status capture(pf_context *c, pf_err *err)
         st = enqueue_run(c, err);       /* loads the code of every kernel */
     if (!st)
         st = c->device->ops->stream_sync(c->device, c->stream, err);
-    if (!st && pf_device_capture(c->device, c->stream, enqueue_run, c, &graph, &why)) {
+    if (st)
+        return st;
+    if (pf_device_capture(c->device, c->stream, enqueue_run, c, &graph, &why)) {
         pf_log(PF_LOG_WARN, "runtime", "launched_layer_by_layer network=\"%s\" reason=\"%s\"", c->plan->network_name,
                why.msg);
         c->uncaptured = true;
         return PF_OK;
     }
-    if (!st)
-        st = pf_instance_take(c->resident, c, c->bindings, &instance, err);
-    if (st) {
-        if (graph)
-            c->device->ops->graph_free(c->device, graph);
-        return st;
-    }
     for (int i = 1; i < PF_CAPTURES_KEPT; i++)
         if (place->graph && (!c->captures[i].graph || c->captures[i].used_at < place->used_at))
             place = &c->captures[i];
     drop_capture(c, place);
+    pf_instance_hold(c->instance);
     place->graph = graph;
-    place->instance = instance;
+    place->instance = c->instance;
     place->arena = c->arena;
     memcpy(place->bound, c->bound, c->plan->io_count * sizeof(void *));
     c->capture = (int)(place - c->captures);

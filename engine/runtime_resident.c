@@ -196,6 +196,13 @@ pf_status pf_instance_take(pf_resident *resident, const void *context, const int
     return st;
 }
 
+void pf_instance_hold(pf_instance *instance)
+{
+    pthread_mutex_lock(&lock);
+    instance->users++;
+    pthread_mutex_unlock(&lock);
+}
+
 static bool is_kept(const pf_resident *resident, const pf_instance *instance)
 {
     for (int i = 0; i < PF_INSTANCES_KEPT; i++)

@@ -58,6 +58,8 @@ void      pf_resident_drop(pf_resident *resident);
 /* An instance for these bindings that the context may use; made when there is none.  Dropped by pf_instance_drop. */
 pf_status pf_instance_take(pf_resident *resident, const void *context, const int64_t *bindings, pf_instance **out,
                            pf_err *err);
+/* Once more one that somebody uses: of equal ones, take may give another. */
+void      pf_instance_hold(pf_instance *instance);
 void      pf_instance_drop(pf_resident *resident, pf_instance *instance);
 
 /* Device memory by the resident's allocator, PF_PLAN_ALIGNMENT aligned; bytes 0 gives NULL. */

@@ -271,6 +271,27 @@ static void what_works_in_its_own_memory_is_not_shared(void **state)
     pf_context_free(other);
 }
 
+/* Not another one of the same shapes, which another context has left: the steps that were captured must stay. */
+static void a_capture_keeps_the_steps_that_it_was_made_of(void **state)
+{
+    pf_context *other = NULL;
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_context_new(plan, device, NULL, &other, &err), &err);
+    test_ok(pf_context_set_shape(other, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
+    test_ok(pf_context_prepare(other, &err), &err);
+    other->instance->alone = true;
+    test_ok(pf_context_set_shape(context, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
+    test_ok(pf_context_prepare(context, &err), &err);
+    context->instance->alone = true;
+    pf_context_free(other);
+    run_once(2, 24);
+    assert_ptr_equal(context->captures[0].instance, context->instance);
+    run_once(2, 24);
+    assert_int_equal(captured, 1);
+}
+
 /* Two sets of outputs in turns on the caller's stream: the run before a capture writes the memory between the layers,
    which the caller's last run may still read; afterwards nothing is waited for. */
 static void a_capture_waits_for_the_callers_stream(void **state)
@@ -356,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
         cmocka_unit_test_setup_teardown(what_works_in_its_own_memory_is_not_shared, open_context, close_context),
+        cmocka_unit_test_setup_teardown(a_capture_keeps_the_steps_that_it_was_made_of, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_waits_for_the_callers_stream, open_context, close_context),
         cmocka_unit_test_setup_teardown(what_cannot_be_captured_is_launched_step_by_step, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_that_fails_is_ended_and_given_back, open_context, close_context),
