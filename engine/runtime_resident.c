@@ -128,9 +128,18 @@ void pf_resident_drop(pf_resident *resident)
 
 /* ---- Instances */
 
-static bool may_use(const pf_instance *instance, const void *context)
+/* Does a step work in memory of its own? */
+static bool is_alone(const pf_resident *resident, const pf_instance *instance)
 {
-    return !instance->alone || !instance->users || instance->owner == context;
+    for (uint32_t s = 0; s < resident->plan->step_count; s++)
+        if (instance->steps[s]->alone)
+            return true;
+    return false;
+}
+
+static bool may_use(const pf_resident *resident, const pf_instance *instance, const void *context)
+{
+    return !instance->users || instance->owner == context || !is_alone(resident, instance);
 }
 
 static int find_instance(const pf_resident *resident, const void *context, const int64_t *bindings)
@@ -139,7 +148,7 @@ static int find_instance(const pf_resident *resident, const void *context, const
 
     for (int i = 0; i < PF_INSTANCES_KEPT; i++)
         if (resident->instances[i] && !memcmp(resident->instances[i]->bindings, bindings, bytes) &&
-            may_use(resident->instances[i], context))
+            may_use(resident, resident->instances[i], context))
             return i;
     return -1;
 }

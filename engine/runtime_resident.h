@@ -27,8 +27,7 @@ typedef struct pf_instance {
     size_t     *workspace_offset;       /* by step, in the arena */
     pf_memory_plan memory;
     bool        capturable;
-    bool        alone;                  /* a step is */
-    const void *owner;                  /* of one that is alone: the context that used it last */
+    const void *owner;                  /* the context that used it last */
     uint32_t    users;
     uint64_t    used_at;                /* counts up: the lowest was used longest ago */
 } pf_instance;

@@ -258,7 +258,7 @@ static void what_works_in_its_own_memory_is_not_shared(void **state)
     (void)state;
     run_once(2, 24);
     first = context->instance;
-    first->alone = true;
+    first->steps[0]->alone = true;
     test_ok(pf_context_new(plan, device, NULL, &other, &err), &err);
     test_ok(pf_context_set_shape(other, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
     test_ok(pf_context_prepare(other, &err), &err);
@@ -267,7 +267,7 @@ static void what_works_in_its_own_memory_is_not_shared(void **state)
     run_once(2, 24);
     assert_ptr_equal(context->instance, first);
     assert_int_equal(captured, 2);
-    first->alone = false;
+    first->steps[0]->alone = false;
     pf_context_free(other);
 }
 
@@ -281,10 +281,10 @@ static void a_capture_keeps_the_steps_that_it_was_made_of(void **state)
     test_ok(pf_context_new(plan, device, NULL, &other, &err), &err);
     test_ok(pf_context_set_shape(other, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
     test_ok(pf_context_prepare(other, &err), &err);
-    other->instance->alone = true;
+    other->instance->steps[0]->alone = true;
     test_ok(pf_context_set_shape(context, 0, (int64_t[]){ 2, 3, 24, 24 }, 4, &err), &err);
     test_ok(pf_context_prepare(context, &err), &err);
-    context->instance->alone = true;
+    context->instance->steps[0]->alone = true;
     pf_context_free(other);
     run_once(2, 24);
     assert_ptr_equal(context->captures[0].instance, context->instance);
