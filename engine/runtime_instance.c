@@ -193,7 +193,7 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
 {
     const pf_plan_step *step = &m->plan->steps[s];
     const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
-    bool                stored = tuning == step->ranked[0].tuning;
+    bool                stored = !candidate && tuning == step->ranked[0].tuning;
     pf_step            *prepared = NULL;
     pf_status           st = tactic->prepare(m->resident->device, p, tuning, stored ? step->saved : NULL,
                                              stored ? step->saved_bytes : 0, &prepared, err);
