@@ -18,12 +18,20 @@ static pf_status bind_usual(const pf_plan *plan, const pf_plan_step *step, pf_pr
     return st;
 }
 
-bool pf_runtime_is_far(const pf_plan *plan, const pf_plan_step *step, const pf_problem *p)
+bool pf_runtime_is_usual(const pf_plan *plan, const int64_t *bindings)
+{
+    for (uint32_t s = 0; s < plan->symbol_count; s++)
+        if (bindings[s] != plan->symbols[s].usual)
+            return false;
+    return true;
+}
+
+bool pf_runtime_is_far(const pf_plan *plan, const pf_plan_step *step, const int64_t *bindings, const pf_problem *p)
 {
     pf_problem *usual = NULL;
     double      flops = 0, usual_flops = 0, bytes = 0;
 
-    if (pf_problem_is_bound(step->problem) || bind_usual(plan, step, &usual))
+    if (pf_problem_is_bound(step->problem) || pf_runtime_is_usual(plan, bindings) || bind_usual(plan, step, &usual))
         return false;
     pf_problem_cost(p, &flops, &bytes);
     pf_problem_cost(usual, &usual_flops, &bytes);

@@ -4,9 +4,11 @@
 
 #include "engine/plan.h"
 
-/* Is the work of p, the step's problem at some sizes, so much more or less than at the usual ones that the plan's
+/* Are these the sizes that the plan was timed at? */
+bool  pf_runtime_is_usual(const pf_plan *plan, const int64_t *bindings);
+/* Is the work of p, the step's problem at these sizes, so much more or less than at the usual ones that the plan's
    tunings are no guide? */
-bool  pf_runtime_is_far(const pf_plan *plan, const pf_plan_step *step, const pf_problem *p);
+bool  pf_runtime_is_far(const pf_plan *plan, const pf_plan_step *step, const int64_t *bindings, const pf_problem *p);
 /* The tuning that its tactic would try first for p.  From pf_alloc; NULL: it names none. */
 char *pf_runtime_first_guess(const pf_device *device, const pf_tactic *tactic, const pf_problem *p);
 

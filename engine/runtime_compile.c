@@ -12,14 +12,6 @@ typedef struct wanted {
     uint32_t            count;
 } wanted;
 
-static bool is_usual(const pf_plan *plan, const int64_t *bindings)
-{
-    for (uint32_t s = 0; s < plan->symbol_count; s++)
-        if (bindings[s] != plan->symbols[s].usual)
-            return false;
-    return true;
-}
-
 /* The first of the ranked that takes the problem, as it will be prepared; NULL when none does. */
 static const pf_plan_candidate *choice_for(const pf_device *device, const pf_plan_step *step, const pf_problem *p,
                                            const pf_tactic **tactic)
@@ -60,8 +52,8 @@ static void add_step(wanted *w, const pf_plan *plan, const pf_device *device, co
         return;
     choice = choice_for(device, step, p, &tactic);
     if (choice && is_compiled_ahead(tactic))
-        tuning = pf_runtime_is_far(plan, step, p) ? pf_runtime_first_guess(device, tactic, p)
-                                                  : pf_strdup(choice->tuning);
+        tuning = pf_runtime_is_far(plan, step, bindings, p) ? pf_runtime_first_guess(device, tactic, p)
+                                                            : pf_strdup(choice->tuning);
     if (tuning && !holds(w, p, tactic, tuning)) {
         w->items[w->count++] = (pf_precompile_item){ p, tactic, tuning, 0 };
         return;
@@ -86,7 +78,7 @@ uint32_t pf_runtime_compile(const pf_plan *plan, pf_device *device, const int64_
     wanted   w = { 0 };
     uint32_t count = 0;
 
-    if (!is_usual(plan, bindings))
+    if (!pf_runtime_is_usual(plan, bindings))
         w.items = pf_calloc(plan->step_count + 1, sizeof *w.items);
     for (uint32_t s = 0; w.items && s < plan->step_count; s++)
         add_step(&w, plan, device, &plan->steps[s], bindings);

@@ -211,26 +211,24 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
     return PF_OK;
 }
 
-/* What its tactic would try first at these sizes: tunings are of the sizes for which they were timed, and some are none
-   for others.  Keeps the reason of what was tried before. */
-static pf_status try_first_guess(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, pf_status before)
+/* What its tactic would try first at these sizes. */
+static pf_status try_first_guess(making *m, uint32_t s, uint32_t candidate, const pf_problem *p)
 {
     const pf_plan_step *step = &m->plan->steps[s];
     const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
-    char               *guess = NULL;
-    pf_status           st = before;
+    char               *guess = pf_runtime_first_guess(m->resident->device, tactic, p);
+    pf_status           st = guess ? try_tuning(m, s, candidate, guess, p, NULL) : PF_UNSUPPORTED;
 
-    if (!pf_problem_is_bound(step->problem))
-        guess = pf_runtime_first_guess(m->resident->device, tactic, p);
-    if (guess)
-        st = try_tuning(m, s, candidate, guess, p, NULL) ? before : PF_OK;
     pf_free(guess);
     return st;
 }
 
+/* Tunings are of the sizes for which they were timed: some are none at others, and far from these a guess comes
+   first. */
 static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const pf_problem *p, pf_err *err)
 {
-    const pf_plan_candidate *choice = &m->plan->steps[s].ranked[candidate];
+    const pf_plan_step      *step = &m->plan->steps[s];
+    const pf_plan_candidate *choice = &step->ranked[candidate];
     const pf_tactic         *tactic = pf_tactic_find(choice->tactic);
     const char              *reason = NULL;
     pf_status                st = PF_OK;
@@ -240,10 +238,10 @@ static pf_status try_candidate(making *m, uint32_t s, uint32_t candidate, const 
     reason = pf_tactic_declines(tactic, m->resident->device, p);
     if (reason)
         return PF_FAIL(err, PF_UNSUPPORTED, "%s declines: %s", choice->tactic, reason);
-    if (pf_runtime_is_far(m->plan, &m->plan->steps[s], p) && !try_first_guess(m, s, candidate, p, PF_UNSUPPORTED))
-        return PF_OK;
+    if (pf_runtime_is_far(m->plan, step, m->instance->bindings, p))
+        return try_first_guess(m, s, candidate, p) ? try_tuning(m, s, candidate, choice->tuning, p, err) : PF_OK;
     st = try_tuning(m, s, candidate, choice->tuning, p, err);
-    return st ? try_first_guess(m, s, candidate, p, st) : PF_OK;
+    return st && (pf_problem_is_bound(step->problem) || try_first_guess(m, s, candidate, p)) ? st : PF_OK;
 }
 
 static pf_status prepare_step(making *m, uint32_t s, pf_err *err)

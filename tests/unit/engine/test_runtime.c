@@ -359,7 +359,7 @@ static bool is_far_at(const pf_plan_step *step, int64_t batch)
 
     assert_int_equal(plan->symbol_count, 1);
     test_ok(pf_problem_bind(step->problem, plan->dims, &batch, &p, &err), &err);
-    far = pf_runtime_is_far(plan, step, p);
+    far = pf_runtime_is_far(plan, step, &batch, p);
     pf_problem_free(p);
     return far;
 }
