@@ -29,3 +29,16 @@ void pf_ready_plan_close(pf_ready_plan *ready)
     pf_device_close(ready->device);
     *ready = (pf_ready_plan){0};
 }
+
+pf_status pf_ready_plan_run(pf_call *call, pf_ready_plan_work *work, pf_err *err)
+{
+    pf_ready_plan ready = {0};
+    pf_status     status = pf_args_expect(call->args, 1, 1, "PLAN", err);
+
+    if (!status)
+        status = pf_ready_plan_open(call, pf_args_operand(call->args, 0), &ready, err);
+    if (!status)
+        status = work(call, &ready, err);
+    pf_ready_plan_close(&ready);
+    return status;
+}

@@ -18,4 +18,8 @@ typedef struct pf_ready_plan {          /* open */
 pf_status pf_ready_plan_open(pf_call *call, const char *path, pf_ready_plan *out, pf_err *err);
 void      pf_ready_plan_close(pf_ready_plan *ready);
 
+typedef pf_status pf_ready_plan_work(pf_call *call, const pf_ready_plan *ready, pf_err *err);
+/* All of a verb whose one operand is a plan. */
+pf_status pf_ready_plan_run(pf_call *call, pf_ready_plan_work *work, pf_err *err);
+
 #endif

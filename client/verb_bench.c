@@ -62,6 +62,7 @@ static pf_status measure(pf_call *call, const pf_ready_plan *ready, pf_err *err)
     pf_bench         bench = {0};
     pf_status        status = read_ranges(call, &with.ranges, err);
 
+    json_object_set_new(call->result, "plan_load_seconds", pf_json_real((double)ready->load_ns / (double)PF_NS_PER_S));
     if (!status)
         status = pf_bench_run(ready->plan, ready->device, ready->inputs.tensors, &with, &bench, err);
     if (!status && pf_bench_is_hosted(ready->plan))
@@ -77,18 +78,7 @@ static pf_status measure(pf_call *call, const pf_ready_plan *ready, pf_err *err)
 
 static pf_status run(pf_call *call, pf_err *err)
 {
-    pf_ready_plan ready = {0};
-    pf_status     status = pf_args_expect(call->args, 1, 1, "PLAN", err);
-
-    if (!status)
-        status = pf_ready_plan_open(call, pf_args_operand(call->args, 0), &ready, err);
-    if (!status) {
-        json_object_set_new(call->result, "plan_load_seconds",
-                            pf_json_real((double)ready.load_ns / (double)PF_NS_PER_S));
-        status = measure(call, &ready, err);
-    }
-    pf_ready_plan_close(&ready);
-    return status;
+    return pf_ready_plan_run(call, measure, err);
 }
 
 const pf_verb_body pf_verb_bench = {

@@ -119,15 +119,7 @@ static pf_status profile(pf_call *call, const pf_ready_plan *ready, pf_err *err)
 
 static pf_status run(pf_call *call, pf_err *err)
 {
-    pf_ready_plan ready = {0};
-    pf_status     status = pf_args_expect(call->args, 1, 1, "PLAN", err);
-
-    if (!status)
-        status = pf_ready_plan_open(call, pf_args_operand(call->args, 0), &ready, err);
-    if (!status)
-        status = profile(call, &ready, err);
-    pf_ready_plan_close(&ready);
-    return status;
+    return pf_ready_plan_run(call, profile, err);
 }
 
 const pf_verb_body pf_verb_profile = {
