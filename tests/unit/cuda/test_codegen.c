@@ -1,6 +1,6 @@
 /* Every skeleton makes code that NVRTC compiles for several kinds of card, for problems of the shapes that networks
    have. What it computes is compared with the reference where there is a GPU (tests/gpu). */
-#include "tests/test.h"
+#include "tests/unit/cuda/programs.h"
 
 #include <float.h>
 #include <math.h>
@@ -452,22 +452,14 @@ static void compiles(const sample *s)
 {
     static const int cards[] = { 75, 80, 90 };
     pf_err           err = {0};
-    pf_problem      *p = NULL;
+    pf_problem      *p = problem_of(s->text);
     pf_program       program = {0};
-    pf_buf           cubin = {0};
 
-    test_ok(pf_problem_parse(s->text, &p, &err), &err);
     if (s->declines(p)) fail_msg("%s: declined: %s", s->name, s->declines(p));
     if (s->generate(p, &program, &err)) fail_msg("%s: %s", s->name, err.msg);
     assert_true(program.grid[0] > 0 && program.block[0] > 0);
-    for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
-        if (cards[i] < s->least_card) continue;
-        pf_buf_init(&cubin, 64 << 20);
-        if (pf_program_compile(&program, cards[i], &cubin, &err))
-            fail_msg("%s: %s\n%s", s->name, err.msg, (const char *)program.source.data);
-        assert_true(cubin.size > 0);
-        pf_buf_clear(&cubin);
-    }
+    for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
+        if (cards[i] >= s->least_card) expect_compiles(&program, cards[i], s->name);
     pf_program_clear(&program);
     pf_problem_free(p);
 }
@@ -540,6 +532,18 @@ static void every_sample_compiles(void **state)
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) compiles(&samples[i]);
 }
 
+/* By threads of eight neighbours; cleared by the caller. */
+static pf_program loop_of(const char *text)
+{
+    pf_problem *p = problem_of(text);
+    pf_program  program = {0};
+    pf_err      err = {0};
+
+    test_ok(pf_codegen_loop(p, 8, 128, 0, &program, &err), &err);
+    pf_problem_free(p);
+    return program;
+}
+
 /* What is picked by a table or an index is the same row for all lanes of a thread: one wide load, where rows of a whole
    number of vectors are; else each lane loads alone. */
 static void picked_rows_are_loaded_whole(void **state)
@@ -564,16 +568,11 @@ static void picked_rows_are_loaded_whole(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        pf_err      err = {0};
-        pf_problem *p = NULL;
-        pf_program  program = {0};
+        pf_program program = loop_of(cases[i].text);
 
-        test_ok(pf_problem_parse(cases[i].text, &p, &err), &err);
-        test_ok(pf_codegen_loop(p, 8, 128, 0, &program, &err), &err);
         assert_int_equal(strstr((const char *)program.source.data, "*(const wide<f16, V> *)(in0") != NULL,
                          cases[i].wide);
         pf_program_clear(&program);
-        pf_problem_free(p);
     }
 }
 
@@ -609,16 +608,11 @@ static void copies_are_read_once(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        pf_err      err = {0};
-        pf_problem *p = NULL;
-        pf_program  program = {0};
+        pf_program program = loop_of(cases[i].text);
 
-        test_ok(pf_problem_parse(cases[i].text, &p, &err), &err);
-        test_ok(pf_codegen_loop(p, 8, 128, 0, &program, &err), &err);
         assert_int_equal(count_of((const char *)program.source.data, "w = *(const wide<f16, V> *)("), cases[i].reads);
         assert_int_equal(count_of((const char *)program.source.data, "static const float weight"), cases[i].tables);
         pf_program_clear(&program);
-        pf_problem_free(p);
     }
 }
 

@@ -1,6 +1,6 @@
 /* Norms of groups of channels: which problems the kernel takes, which tunings fit, and that what is generated
    compiles. */
-#include "tests/test.h"
+#include "tests/unit/cuda/programs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,15 +43,6 @@ static const sample samples[] = {
       "%3 = group_norm(%0, %1, %2) groups=4 epsilon=1e-5\noutput %3\n", true },
 };
 
-static pf_problem *problem_of(const char *text)
-{
-    pf_problem *p = NULL;
-    pf_err      err = { 0 };
-
-    test_ok(pf_problem_parse(text, &p, &err), &err);
-    return p;
-}
-
 static void compiles(const sample *s)
 {
     pf_group_tuning list[2];
@@ -60,16 +51,11 @@ static void compiles(const sample *s)
 
     if (pf_codegen_group_declines(p)) fail_msg("%s: declined: %s", s->name, pf_codegen_group_declines(p));
     for (int i = pf_codegen_group_tunings(p, SM_COUNT, true, list, 2) - 1; i >= 0; i--) {
-        pf_program  program = { 0 };
-        pf_buf      cubin = { 0 };
-        const char *source = NULL;
+        pf_program program = { 0 };
 
         test_ok(pf_codegen_group(p, &list[i], &program, &err), &err);
-        source = (const char *)program.source.data;
-        assert_int_equal(strstr(source, "left %") == NULL, s->flat);
-        pf_buf_init(&cubin, 64 << 20);
-        if (pf_program_compile(&program, 90, &cubin, &err)) fail_msg("%s: %s\n%s", s->name, err.msg, source);
-        pf_buf_clear(&cubin);
+        assert_int_equal(strstr((const char *)program.source.data, "left %") == NULL, s->flat);
+        expect_compiles(&program, 90, s->name);
         pf_program_clear(&program);
     }
     pf_problem_free(p);

@@ -1,5 +1,5 @@
 /* Products of many rows and few weights: which of them the kernel takes, and that what is generated compiles. */
-#include "tests/test.h"
+#include "tests/unit/cuda/programs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,20 +33,15 @@ static const sample samples[] = {
 static void compiles(const sample *s)
 {
     pf_thin_tuning list[PF_THIN_TUNINGS];
-    pf_problem    *p = NULL;
+    pf_problem    *p = problem_of(s->text);
     pf_err         err = { 0 };
 
-    test_ok(pf_problem_parse(s->text, &p, &err), &err);
     if (pf_codegen_thin_declines(p)) fail_msg("%s: declined: %s", s->name, pf_codegen_thin_declines(p));
     for (int i = pf_codegen_thin_tunings(p, list, 2) - 1; i >= 0; i--) {
         pf_program program = { 0 };
-        pf_buf     cubin = { 0 };
 
         test_ok(pf_codegen_thin(p, &list[i], &program, &err), &err);
-        pf_buf_init(&cubin, 64 << 20);
-        if (pf_program_compile(&program, 90, &cubin, &err))
-            fail_msg("%s: %s\n%s", s->name, err.msg, (const char *)program.source.data);
-        pf_buf_clear(&cubin);
+        expect_compiles(&program, 90, s->name);
         pf_program_clear(&program);
     }
     pf_problem_free(p);

@@ -1,5 +1,5 @@
 /* Windows: what is tried, that it compiles, and how weights are packed. */
-#include "tests/test.h"
+#include "tests/unit/cuda/programs.h"
 
 #include <string.h>
 
@@ -42,16 +42,12 @@ static void check_tunings(const char *text, int tiled, int rows, bool packs)
     count = pf_codegen_window_tunings(p, list, TUNINGS);
     for (int i = 0; i < count; i++) {
         pf_program program = { 0 };
-        pf_buf     cubin = { 0 };
 
         tiled -= list[i].tiled > 0;
         rows -= list[i].rows > 1;
         test_ok(pf_codegen_window(p, &list[i], &program, &err), &err);
         assert_int_equal(program.packs, packs);
-        pf_buf_init(&cubin, 64 << 20);
-        if (pf_program_compile(&program, 90, &cubin, &err))
-            fail_msg("%s\n%s", err.msg, (const char *)program.source.data);
-        pf_buf_clear(&cubin);
+        expect_compiles(&program, 90, text);
         pf_program_clear(&program);
     }
     assert_true(count > 1 && tiled <= 0 && rows <= 0);
