@@ -7,8 +7,9 @@
 #include "engine/plan_sections.h"
 
 enum {
-    FALLBACKS = 3,  /* candidates behind the choice that a step with varying shapes keeps, before the reference */
-    RANKED_MOST = FALLBACKS + 3,        /* with the choice, the reference, and one that is preferred to the choice */
+    /* candidates behind the choice that a step with varying shapes keeps, before the reference and with room for one
+       that is preferred to the choice */
+    FALLBACKS = PF_RANKED_MOST - 3,
     TAIL_TEXT_LIMIT = PF_PLAN_TEXT_LIMIT,
 };
 
@@ -128,7 +129,7 @@ void pf_builder_prefer(pf_draft *draft, uint32_t step, const pf_timing_entry *en
 {
     pf_plan_step *s = &draft->plan.steps[step];
 
-    if (!pf_problem_is_bound(s->problem)) {
+    if (!pf_problem_is_bound(s->problem) && s->ranked_count < PF_RANKED_MOST) {
         memmove(s->ranked + 1, s->ranked, s->ranked_count * sizeof *s->ranked);
         s->ranked_count++;
     }
@@ -161,9 +162,9 @@ static pf_status add_candidates(pf_draft *d, uint32_t item, pf_plan_step *step, 
     const pf_choice *choice = &d->formats->search->items[item].choice;
     bool             varies = !pf_problem_is_bound(step->problem);
 
-    step->ranked = pf_arena_alloc(d->arena, RANKED_MOST * sizeof *step->ranked);
+    step->ranked = pf_arena_alloc(d->arena, PF_RANKED_MOST * sizeof *step->ranked);
     if (!step->ranked)
-        return PF_FAIL_MEMORY(err, RANKED_MOST * sizeof *step->ranked);
+        return PF_FAIL_MEMORY(err, PF_RANKED_MOST * sizeof *step->ranked);
     for (uint32_t i = 0; i < choice->count && (i == 0 || (varies && step->ranked_count <= FALLBACKS)); i++)
         if (!has_tactic(step, choice->ranked[i]->tactic))
             add_candidate(step, choice->ranked[i]);

@@ -5,6 +5,8 @@
 #include "engine/formats.h"
 #include "engine/plan_sink.h"
 
+enum { PF_RANKED_MOST = 6 };     /* candidates of a step */
+
 typedef struct pf_draft {
     const pf_formats *formats;          /* borrowed */
     pf_arena         *arena;            /* owned; texts and tables of plan */
@@ -24,7 +26,8 @@ pf_status pf_builder_draft(const pf_formats *formats, const pf_profile *profile,
 void      pf_builder_draft_clear(pf_draft *draft);
 /* Makes entry, of the step's item, the step's choice, in place of the one it has; before packing. */
 void      pf_builder_choose(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
-/* The same, once for a step; but where sizes vary the one it has stays behind, for those that entry does not take. */
+/* The same; but where sizes vary the one it has stays behind, for those that entry does not take, while there are fewer
+   than PF_RANKED_MOST. */
 void      pf_builder_prefer(pf_draft *draft, uint32_t step, const pf_timing_entry *entry);
 /* Memory for constants that are made to be packed, used again and again. */
 typedef struct pf_pack_room { uint8_t *data; size_t capacity; } pf_pack_room;  /* data: owned */

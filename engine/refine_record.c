@@ -25,6 +25,15 @@ void pf_refinement_clear(pf_refinement *refinement)
     *refinement = (pf_refinement){ 0 };
 }
 
+static bool has_step(const pf_refinement *refinement, uint32_t step)
+{
+    for (uint32_t i = 0; i < refinement->count; i++)
+        if (refinement->swaps[i].step == step)
+            return true;
+    return false;
+}
+
+/* Records of two builds are merged: of swaps that both made, the first counts. */
 static pf_status read_entries(const pf_timing_record *record, pf_refinement *out, pf_err *err)
 {
     pf_status st = PF_OK;
@@ -33,7 +42,7 @@ static pf_status read_entries(const pf_timing_record *record, pf_refinement *out
     for (uint32_t i = 0; i < record->count && out->known && !st; i++) {
         uint32_t step = 0, rank = 0;
 
-        if (sscanf(record->entries[i].tuning, "step=%u rank=%u", &step, &rank) == 2)
+        if (sscanf(record->entries[i].tuning, "step=%u rank=%u", &step, &rank) == 2 && !has_step(out, step))
             st = pf_refinement_add(out, step, rank, err);
     }
     return st;

@@ -117,7 +117,7 @@ static void only_other_ends_are_asked_about(void **state)
 static void what_is_preferred_leaves_the_choice_behind_it(void **state)
 {
     pf_timing_entry   better = { .tactic = "better", .tuning = "t", .rev = 3, .min_ns = 60, .median_ns = 70 };
-    pf_plan_candidate list[4] = { { "choice", "c", 1, 50 }, { "other", "o", 2, 90 } };
+    pf_plan_candidate list[PF_RANKED_MOST + 1] = { { "choice", "c", 1, 50 }, { "other", "o", 2, 90 } };
     pf_plan_step      step = { .ranked = list, .ranked_count = 2 };
     ranged            r;
 
@@ -136,6 +136,11 @@ static void what_is_preferred_leaves_the_choice_behind_it(void **state)
     assert_int_equal(step.ranked_count, 3);
     assert_string_equal(list[0].tactic, "best");
     assert_string_equal(list[1].tactic, "choice");
+    step.problem = r.problem;
+    for (int i = 0; i < PF_RANKED_MOST; i++)
+        pf_builder_prefer(&r.draft, 0, &better);
+    assert_int_equal(step.ranked_count, PF_RANKED_MOST);
+    assert_null(list[PF_RANKED_MOST].tactic);
     close_range(&r);
 }
 
