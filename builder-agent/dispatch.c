@@ -131,7 +131,7 @@ static void on_error(pf_agent *agent, const pf_message *message)
         agent->replaced = true;
     } else {
         pf_log(PF_LOG_ERROR, "agent", "refused reason=\"%s\"", error->message);
-        if (message->header.correlation_id == agent->asked_id)
+        if (agent->asked_id && message->header.correlation_id == agent->asked_id)
             ask_later(agent);
     }
 }
