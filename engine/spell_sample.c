@@ -127,6 +127,23 @@ static pf_value_id zero_of(pf_speller *s, pf_dtype dtype)
     return s->status ? PF_NONE : zero;
 }
 
+/* Does each index lie in its own window, as a max_pool of these windows leaves it? */
+static bool are_of_own_windows(const pf_speller *s, const pf_node *node)
+{
+    const pf_max_unpool_attrs *a = node->attrs;
+    const pf_value            *indices = &s->graph->values[node->in[1]];
+    const pf_node             *pool = indices->producer == PF_NONE ? NULL : &s->graph->nodes[indices->producer];
+    const pf_pool_attrs       *p = pool && pool->op == PF_OP_MAX_POOL && indices->slot == 1 ? pool->attrs : NULL;
+
+    if (!p || p->column_major || !pf_ints_are_all(&p->pads, 0) || !pf_ints_are_all(&p->dilations, 1))
+        return false;
+    for (int32_t d = 0; d < SPATIAL; d++)
+        if (p->kernel.at[d] != a->kernel.at[d] || p->strides.at[d] != a->strides.at[d])
+            return false;
+    return pf_spell_shape(s, pool->in[0])->dim[2] == s->graph->values[node->out[0]].shape.dim[2] &&
+           pf_spell_shape(s, pool->in[0])->dim[3] == s->graph->values[node->out[0]].shape.dim[3];
+}
+
 void pf_spell_max_unpool(pf_speller *s, const pf_node *node, pf_value_id *out)
 {
     const pf_max_unpool_attrs *a = node->attrs;
@@ -135,7 +152,7 @@ void pf_spell_max_unpool(pf_speller *s, const pf_node *node, pf_value_id *out)
     pf_value_id                place = PF_NONE, in[3] = { PF_NONE, PF_NONE, PF_NONE };
 
     if (x.rank != 4 || !pf_ints_are_all(&a->pads, 0) || pf_spell_dtype(s, node->in[1]) != PF_I64 ||
-        !pf_dtype_is_float(pf_spell_dtype(s, node->in[0])))
+        !pf_dtype_is_float(pf_spell_dtype(s, node->in[0])) || !are_of_own_windows(s, node))
         return;
     for (int32_t d = 0; d < SPATIAL; d++)
         if (a->kernel.at[d] != a->strides.at[d] ||

@@ -80,6 +80,20 @@ static void what_is_written_out_computes_the_same(void **state)
     assert_true(written_out >= 46);
 }
 
+/* Places that are turned round lie in other windows than their values: nothing but the op itself puts them there. */
+static void places_in_other_windows_are_left_to_the_op(void **state)
+{
+    static const op_sample turned = { "max_unpool of places turned round",
+        "graph \"\"\n%x = input f32 [2,4,8,6]\n"
+        "%1:2 = max_pool(%x) kernel=[2,2] strides=[2,2] dilations=[1,1] pads=[0,0,0,0]\n"
+        "%3 = slice(%2) axes=[2] starts=[3] ends=[-5] steps=[-1]\n"
+        "%4 = max_unpool(%1, %3) kernel=[2,2] strides=[2,2] pads=[0,0,0,0] output_shape=[]\noutput %4\n" };
+    uint32_t written_out = 0;
+
+    (void)state;
+    agrees(&turned, &written_out);
+}
+
 /* No reshape is left between a convolution over one dim and what follows it. */
 static void what_follows_a_convolution_can_join_it(void **state)
 {
@@ -214,7 +228,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same),
                                         cmocka_unit_test(what_the_host_ran_is_written_out),
-                                        cmocka_unit_test(what_follows_a_convolution_can_join_it),
+                                        cmocka_unit_test(places_in_other_windows_are_left_to_the_op),
+        cmocka_unit_test(what_follows_a_convolution_can_join_it),
                                         cmocka_unit_test(gates_are_broadcast_still),
                                         cmocka_unit_test(lines_are_reduced_behind_channels) };
 
