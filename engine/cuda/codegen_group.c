@@ -241,10 +241,13 @@ static bool is_flat_node(const pf_node *node)
            (node->op == PF_OP_CONCAT && ((const pf_axis_attrs *)node->attrs)->axis == 1);
 }
 
+/* The last spatial dim then counts all pixels, which it cannot where it has one: its index is dropped there, as of what
+   is broadcast. */
 static bool is_flat_problem(const pf_problem *p, const pf_node *norm)
 {
     const pf_shape *x = pf_problem_shape(p, norm->in[0]);
 
+    if (x->rank > 3 && x->dim[x->rank - 1] == 1) return false;
     for (uint32_t n = 0; n < p->graph->node_count; n++) {
         const pf_node *node = &p->graph->nodes[n];
 

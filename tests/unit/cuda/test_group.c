@@ -22,6 +22,7 @@ static const sample samples[] = {
     { "groups of ten, which vectors straddle", NORM("f16", "320", "30,31", "32"), true },
     { "FP32, few pixels", NORM("f32", "48", "3,5", "4"), true },
     { "sounds", NORM("bf16", "64", "999", "8"), true },
+    { "one column of pixels", NORM("f16", "64", "999,1", "8"), false },
     { "volumes", NORM("f16", "24", "6,7,8", "3"), true },
     { "one group, more than registers hold", NORM("f16", "64", "300,300", "1"), true },
     { "each channel by itself, the sum handed out too",
