@@ -131,7 +131,8 @@ static int32_t sum_taps(cg_context *cg, const resize_walk *walk, int d, const pf
         at.at[d] = (cg_index){ .opaque = position, .step = cg_index_is_uniform(cg, &point->at[d]) };
         x = sum_axis(cg, walk, d + 1, &at);
         if (x < 0) return -1;
-        pf_buf_printf(cg->body, "  LANES v%d[l] += w%d[l] * v%d[l];\n", sum, position, x);
+        /* as the references do it: nothing of an infinite element is not a number */
+        pf_buf_printf(cg->body, "  LANES if (w%d[l] != 0.0f) v%d[l] += w%d[l] * v%d[l];\n", position, sum, position, x);
     }
     return sum;
 }
