@@ -68,9 +68,9 @@ static bool add_locked(pf_program_cache *cache, const char *hex, uint8_t *code, 
 {
     uint64_t at = 0;
 
+    if (pf_map_get(cache->by_key, hex, &at)) return false;
     make_room_locked(cache, bytes);
-    if (pf_map_get(cache->by_key, hex, &at) ||
-        pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) ||
+    if (pf_grow((void **)&cache->items, &cache->capacity, cache->count + 1, sizeof *cache->items) ||
         !pf_map_set(cache->by_key, hex, cache->count))
         return false;
     cache->items[cache->count++] = (cached){ code, bytes };
