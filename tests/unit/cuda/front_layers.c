@@ -26,16 +26,18 @@ static bool moves_alone(const pf_problem *problem)
 static void note_layer(const pf_search *search, const pf_problem *problem, uint32_t item, const char *name,
                        bool prints, front_layers *out)
 {
-    double flops = 0, bytes = 0;
-    bool   moves = moves_alone(problem);
+    const char *tactic = search->items[item].choice.ranked[0]->tactic;
+    double      flops = 0, bytes = 0;
+    bool        moves = moves_alone(problem);
 
     pf_problem_cost(search->items[item].problem, &flops, &bytes);
     out->count++;
     out->moves += moves;
     out->moved_bytes += moves ? bytes : 0;
+    out->hosts += !strcmp(tactic, "cuda_host");
     if (prints)
-        printf("LAYER%s %.0f KB %s \"%s\" %s\n", moves ? " MOVES" : "", bytes / 1024,
-               search->items[item].choice.ranked[0]->tactic, name, problem->text);
+        printf("LAYER%s %.0f KB %s \"%s\" %s\n", moves ? " MOVES" : "", bytes / 1024, tactic, name,
+               problem->text);
 }
 
 static void note_layers(const pf_formats *formats, bool prints, front_layers *out)

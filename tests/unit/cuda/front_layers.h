@@ -13,6 +13,7 @@ typedef struct front_layers {
     double   moved_bytes;       /* that those read and write */
     uint32_t joined;            /* concats and slices that are no layers */
     uint32_t problems;          /* distinct ones that would be timed */
+    uint32_t hosts;             /* layers that the host would compute */
 } front_layers;
 
 /* spec: of the build, as text.  prints: each layer; graph: shapes are set already. */

@@ -18,6 +18,7 @@
 #include "tests/ops/samples.h"
 #include "tests/unit/cuda/front.h"
 #include "tests/unit/cuda/front_layers.h"
+#include "tests/unit/engine/networks.h"
 
 /* ---- Models */
 
@@ -276,6 +277,32 @@ static void parts_lie_in_their_whole(void **state)
     }
 }
 
+static uint32_t count_hosts(pf_device *device, pf_network *net, const char *spec)
+{
+    front_layers layers = { 0 };
+    pf_err       err = { 0 };
+
+    test_ok(front_layers_of(device, pf_network_graph(net), spec, false, &layers, &err), &err);
+    assert_true(layers.count > 0);
+    pf_network_free(net);
+    return layers.hosts;
+}
+
+#define NO_LIBRARY "effort=0\ntactics=-cudnn_conv,-cublaslt_matmul\nmin_shapes=input:1x3x24x24\n" \
+                   "opt_shapes=input:2x3x24x24\nmax_shapes=input:3x3x24x24\n"
+
+/* The plans of tests/gpu/test_gpu_threads.c that have no libraries. */
+static void separable_images_need_no_library(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    assert_int_equal(count_hosts(device, separable_network("[batch,3,24,24]"), NO_LIBRARY "fp16=1\n"), 0);
+    assert_true(count_hosts(device, residual_network("[batch,3,24,24]"), NO_LIBRARY) > 0);
+}
+
 /* ---- Tunings */
 
 static void check_loop_tunings(pf_device *device, const char *graph, const char *threads)
@@ -414,6 +441,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(parts_lie_in_their_whole),
         cmocka_unit_test(tokens_are_images),
         cmocka_unit_test(patches_take_one_step),
+        cmocka_unit_test(separable_images_need_no_library),
         cmocka_unit_test(small_loops_have_small_blocks),
         cmocka_unit_test(slow_epilogues_are_kernels_of_their_own),
         cmocka_unit_test(long_rows_are_shared),

@@ -73,6 +73,33 @@ static inline pf_network *residual_network(const char *input_shape)
     return net;
 }
 
+/* A stem, a convolution of each channel, one of single pixels with a residual, a pool, a classifier: a card has kernels
+   of our own for all of these in 16 bits, whatever the batch, and needs no library. */
+static inline pf_network *separable_network(const char *input_shape)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, y = PF_NONE, z = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("separable", &net, &err), &err);
+    test_ok(pf_network_input(net, "input", PF_F32, input_shape, &x, &err), &err);
+    y = layer(net, "relu", "relu1", "", 1, (pf_tensor_id[]){ conv3x3(net, "stem", x, 3, 16, 1) });
+    z = layer(net, "conv", "each", "strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=16", 2,
+              (pf_tensor_id[]){ y, random_constant(net, "each.w", 4, (int64_t[]){ 16, 1, 3, 3 }, 0.3, 2) });
+    z = layer(net, "conv", "pixels", "strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1", 2,
+              (pf_tensor_id[]){ z, random_constant(net, "pixels.w", 4, (int64_t[]){ 16, 16, 1, 1 }, 0.3, 3) });
+    z = layer(net, "add", "add", "", 2, (pf_tensor_id[]){ z, y });
+    z = layer(net, "relu", "relu2", "", 1, (pf_tensor_id[]){ z });
+    z = layer(net, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1,
+              (pf_tensor_id[]){ z });
+    z = layer(net, "reduce", "mean", "mode=mean axes=[2,3] keepdims=0", 1, (pf_tensor_id[]){ z });
+    z = layer(net, "gemm", "fc", "trans_b=1 alpha=1 beta=1", 3,
+              (pf_tensor_id[]){ z, random_constant(net, "fc.w", 2, (int64_t[]){ 10, 16 }, 0.3, 5),
+                                random_constant(net, "fc.b", 1, (int64_t[]){ 10 }, 0.1, 6) });
+    test_ok(pf_network_output(net, z, "logits", &err), &err);
+    return net;
+}
+
 static inline pf_config *config_of(const char *text)
 {
     pf_config *config = NULL;
