@@ -9,8 +9,9 @@ takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTor
 memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 With --skeletons an export that lies in the folder as NAME.skeleton (gpu_zoo_skeleton.py) is filled in rather than made; with --export-only
 it is made from each export.  While planfarm builds some networks, PyTorch's next process makes the modules of those that come next.
-Nothing else runs on a GPU while something is measured on it, but with --at-once, which is for answers and not for figures (--effort 0 --modes "" goes
-with it); exports give way to builds, but share the CPU with them, so cold builds here are slower than alone.
+Nothing else runs on a GPU while something is measured on it.  With --at-once others build meanwhile: PyTorch and `planfarm bench` then take the lock that
+builds time under, so that figures are of a card that is busy with checks of other builds at most; cold builds take longer, and their times are marked as
+disturbed.  Exports give way to builds, but share the CPU with them, so cold builds here are slower than alone anyway.
 
 --out gets table.md, rows.json, and for each network <name>.json: build, its parts, layers and bench as planfarm printed them, and the rules that changed
 it.
@@ -18,7 +19,7 @@ Nothing is waited for longer than --seconds: then the row says what it was and w
 cuda-gdb or gdb, its stacks.
 An error is the largest difference relative to the range of the output.  The exit status is 1 when a build failed or an error is above 1e-2.
 """
-import argparse, contextlib, glob, io, json, multiprocessing, os, queue, re, shutil, signal, subprocess, sys, time, traceback, warnings
+import argparse, contextlib, ctypes, fcntl, glob, io, json, multiprocessing, os, queue, re, shutil, signal, subprocess, sys, time, traceback, warnings
 warnings.filterwarnings("ignore")
 
 import numpy as np
@@ -97,6 +98,27 @@ def export_all(cases, done, folder, skeletons):
             reason = one_line(problem)
         print(f"exported {case} in {time.time() - start:.1f} s{': ' + reason if reason else ''}", flush=True)
         done.put((case, reason))
+
+
+# ---- One at a time on a card
+
+def place_of_card():
+    """The PCI address of the first GPU that this process sees."""
+    cuda, device, place = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(), ctypes.create_string_buffer(16)
+    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), 0) or cuda.cuDeviceGetPCIBusId(place, 16, device):
+        raise RuntimeError("no CUDA device answers; is there a driver?")
+    return place.value.decode()
+
+
+@contextlib.contextmanager
+def alone():
+    """Under the lock of engine/timing_lock.c."""
+    descriptor = os.open(f"/tmp/planfarm-timing-{place_of_card().replace(':', '-')}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 # ---- PyTorch, in a process that is gone when planfarm measures: a card with another process on it is not quiet
@@ -305,8 +327,9 @@ def measure(options, case, row):
     row["max error"] = max(apart(a, b) for a, b in zip(outputs_of(options, plan, model, asked["inputs"], folder), expected))
     print(f"{case}: built in {row['cold s']:.1f} s, error {row['max error']:.1e}", flush=True)
     sizes = [f"{name}:{'x'.join(map(str, dims))}" for name, dims in asked["inputs"].items() if dims]
-    bench = json.loads(planfarm(options, model, "bench", plan, "--device", "cuda:0", "--duration", "0.5", "--layers", "--json",
-                                *(["--shapes", ",".join(sizes)] if asked["axes"] else [])))
+    with alone():
+        bench = json.loads(planfarm(options, model, "bench", plan, "--device", "cuda:0", "--duration", "0.5", "--layers", "--json",
+                                    *(["--shapes", ",".join(sizes)] if asked["axes"] else [])))
     row["planfarm ms"] = bench["compute_ms"]["median"]
     if times:
         row["ratio"] = row["PyTorch ms"] / row["planfarm ms"]
@@ -398,7 +421,8 @@ def ask_alone(options, case):
 
 def work_on(options, gpu, ready, rows):
     """Runs in a process of its own, which sees one GPU and its share of the cores: PyTorch's answers for some networks, then planfarm's."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[gpu * len(cores) // options.gpus:(gpu + 1) * len(cores) // options.gpus])
     batch = None
@@ -503,7 +527,8 @@ def main():
         sys.stdin.readline()
         for case in options.cases:
             try:
-                ask_torch(options, case, loaded.pop(case))
+                with alone():
+                    ask_torch(options, case, loaded.pop(case))
             except Exception:
                 traceback.print_exc()
         return
