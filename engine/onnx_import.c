@@ -269,6 +269,8 @@ static pf_status import_once(pf_onnx_state *state, pf_graph **out, bool *learnt,
         return PF_FAIL_MEMORY(err, sizeof *graph);
     state->arena = graph->arena;
     state->node_count = state->depth = state->fluid_count = 0;
+    state->written = (pf_onnx_written){ 0 };
+    state->nodes_tried = 0;
     state->failed_named = false;
     state->generation++;
     st = import_model(state, graph, err);

@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/onnx_scope.h"
+#include "engine/onnx_body_size.h"
 #include "engine/ops/attrs.h"
 
 enum { NODES_MOST = 8192,               /* written out of one model, loops in loops too; more make builds slow */
-       WEIGHT_BYTES_MOST = 64 << 20,    /* of constants that the body holds itself, in all rounds */
+       TRIES = 8,                       /* so many times as many are tried: a loop is found too long after some rounds */
+       WEIGHT_BYTES_MOST = 64 << 20,    /* of constants that bodies hold themselves, in all rounds of a model */
        TRIPS = 0, CONDITION, CARRIED }; /* inputs of a loop; those of its body are round, condition, carried */
 
 /* One loop or scan: what goes into the body and comes out of it in a round, and what is kept of all rounds. */
@@ -25,19 +26,48 @@ static const Onnx__GraphProto *body_of(pf_onnx_node *node)
     return a ? a->g : NULL;
 }
 
-/* So many rounds may be written out; they count from now on. */
-static bool is_short(pf_onnx_node *node, int64_t count)
+/* So many rounds may be written out. */
+static bool fits(const pf_onnx_state *state, pf_onnx_written body, int64_t count)
+{
+    uint64_t nodes = 0, bytes = 0;
+
+    return !__builtin_mul_overflow((uint64_t)count, body.nodes + 1, &nodes) &&
+           !__builtin_mul_overflow((uint64_t)count, body.bytes, &bytes) && nodes <= NODES_MOST - state->written.nodes &&
+           bytes <= WEIGHT_BYTES_MOST - state->written.bytes && nodes <= TRIES * NODES_MOST - state->nodes_tried;
+}
+
+/* They count from now on.  One that is too long inside others makes those too long, which would otherwise leave as many
+   loops as they have rounds. */
+static bool begin(pf_onnx_node *node, int64_t count)
 {
     const Onnx__GraphProto *body = body_of(node);
-    size_t                 *nodes = &node->scope->state->rounds_nodes, bytes = 0;
+    pf_onnx_state          *state = node->scope->state;
+    pf_onnx_written         size = { 0 };
 
-    for (size_t i = 0; body && i < body->n_initializer; i++)
-        bytes += body->initializer[i]->raw_data.len;
-    if (!body || count < 1 || count > NODES_MOST || (size_t)count * (body->n_node + 1) > NODES_MOST - *nodes ||
-        (size_t)count * bytes > WEIGHT_BYTES_MOST)
+    if (!body || count < 1 || state->rounds_refused)
         return false;
-    *nodes += (size_t)count * (body->n_node + 1);
+    size = pf_onnx_body_size(state, body, NODES_MOST);
+    if (!fits(state, size, count)) {
+        state->rounds_refused = state->rounds_depth > 0;
+        return false;
+    }
+    state->written.nodes += (uint64_t)count * (size.nodes + 1);
+    state->written.bytes += (uint64_t)count * size.bytes;
+    state->nodes_tried += (uint64_t)count * (size.nodes + 1);
+    state->rounds_depth++;
     return true;
+}
+
+/* before: what was written when it began, which is so again when the loop is left as it is. */
+static bool end(pf_onnx_node *node, pf_onnx_written before, bool is_written)
+{
+    pf_onnx_state *state = node->scope->state;
+
+    if (!is_written)
+        state->written = before;
+    if (--state->rounds_depth == 0)
+        state->rounds_refused = false;
+    return is_written;
 }
 
 static void clear(rounds *r)
@@ -67,7 +97,7 @@ static bool run_round(rounds *r, int64_t round)
     pf_onnx_inline_body(r->node, "body", r->in, r->in_count, r->out, r->out_count);
     for (uint32_t i = r->first_kept; i < r->out_count && !r->node->status; i++)
         r->kept[i * r->count + round] = r->out[i];
-    return !r->node->status;
+    return !r->node->status && !r->node->scope->state->rounds_refused;
 }
 
 /* Tensors of known rank, which has room for one dim more. */
@@ -145,24 +175,25 @@ static int64_t run_loop(rounds *r)
 bool pf_onnx_loop_rounds(pf_onnx_node *node)
 {
     const Onnx__GraphProto *body = body_of(node);
+    const pf_onnx_written   before = node->scope->state->written;
     int64_t                 count = 0;
     rounds                  r = { 0 };
 
     if (!body || pf_onnx_in(node, TRIPS) == PF_NONE || !pf_onnx_constant_int(node, pf_onnx_in(node, TRIPS), &count) ||
         (pf_onnx_in(node, CONDITION) != PF_NONE && !is_true(node, pf_onnx_in(node, CONDITION))) ||
-        !is_short(node, count) || body->n_input < CARRIED || body->n_input != node->proto->n_input ||
-        body->n_output != node->out_count + 1 || body->n_output < body->n_input - 1)
+        body->n_input < CARRIED || body->n_input != node->proto->n_input ||
+        body->n_output != node->out_count + 1 || body->n_output < body->n_input - 1 || !begin(node, count))
         return false;
     if (init(&r, node, count, (uint32_t)body->n_input - 1))
         count = run_loop(&r);
     if (node->status || count == 0 || !can_stack(&r, count)) {
         clear(&r);
-        return false;
+        return end(node, before, false);
     }
     for (uint32_t i = 0; i < node->out_count; i++)
         node->out[i] = i + 1 < r.first_kept ? r.out[1 + i] : stacked(&r, 1 + i, count, 0, false);
     clear(&r);
-    return true;
+    return end(node, before, true);
 }
 
 /* ---- Scan */
@@ -197,7 +228,8 @@ static int64_t rounds_of(pf_onnx_node *node, const pf_scan_attrs *attrs)
     return size;
 }
 
-static void run_scan(rounds *r, const pf_scan_attrs *attrs)
+/* False: it is left as it is. */
+static bool run_scan(rounds *r, const pf_scan_attrs *attrs)
 {
     uint32_t states = (uint32_t)attrs->states;
 
@@ -208,25 +240,25 @@ static void run_scan(rounds *r, const pf_scan_attrs *attrs)
             r->in[states + i] = element(r->node, pf_onnx_in(r->node, states + i), attrs->input_axes.at[i],
                                         attrs->input_directions.at[i] ? r->count - 1 - k : k);
         if (!run_round(r, k))
-            return;
+            return false;
         memcpy(r->in, r->out, states * sizeof *r->in);
     }
+    return true;
 }
 
 bool pf_onnx_scan_rounds(pf_onnx_node *node, const pf_scan_attrs *attrs)
 {
     const Onnx__GraphProto *body = body_of(node);
+    const pf_onnx_written   before = node->scope->state->written;
     int64_t                 count = node->status ? 0 : rounds_of(node, attrs);
     rounds                  r = { 0 };
 
-    if (!body || !is_short(node, count) || body->n_input != (size_t)(attrs->states + attrs->scans) ||
-        body->n_output != node->out_count || body->n_output < (size_t)attrs->states)
+    if (!body || body->n_input != (size_t)(attrs->states + attrs->scans) || body->n_output != node->out_count ||
+        body->n_output < (size_t)attrs->states || !begin(node, count))
         return false;
-    if (init(&r, node, count, (uint32_t)attrs->states))
-        run_scan(&r, attrs);
-    if (node->status || !can_stack(&r, count)) {
+    if (!init(&r, node, count, (uint32_t)attrs->states) || !run_scan(&r, attrs) || !can_stack(&r, count)) {
         clear(&r);
-        return false;
+        return end(node, before, false);
     }
     memcpy(node->out, r.out, r.first_kept * sizeof *node->out);
     for (uint32_t i = r.first_kept; i < node->out_count; i++) {
@@ -237,5 +269,5 @@ bool pf_onnx_scan_rounds(pf_onnx_node *node, const pf_scan_attrs *attrs)
                                attrs->output_directions.count && attrs->output_directions.at[kept]);
     }
     clear(&r);
-    return true;
+    return end(node, before, true);
 }

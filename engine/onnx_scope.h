@@ -11,6 +11,9 @@ enum {
     PF_ONNX_NODE_LIMIT = 1024 * 1024,       /* nodes after inlining: functions that call functions grow exponentially */
 };
 
+/* Of rounds of loops. */
+typedef struct pf_onnx_written { uint64_t nodes, bytes; } pf_onnx_written;
+
 /* One import. */
 typedef struct pf_onnx_state {
     const Onnx__ModelProto *model;
@@ -31,7 +34,10 @@ typedef struct pf_onnx_state {
     uint32_t                symbol_count;
     uint32_t                fluid[PF_MAX_SYMBOLS];  /* indices of symbols: see pf_onnx_fluid_new */
     uint32_t                fluid_count;
-    size_t                  rounds_nodes;   /* written out for rounds of loops: see onnx_rounds.c */
+    pf_onnx_written         written;        /* for rounds of loops that are written out: see onnx_rounds.c */
+    uint64_t                nodes_tried;    /* the same, of loops that were left as they are, too */
+    uint32_t                rounds_depth;   /* loops inside each other that are being written out */
+    bool                    rounds_refused; /* one in them is too long, so they are left as they are as well */
     Onnx__OperatorSetIdProto  first_opset;  /* what a model that imports none means */
     Onnx__OperatorSetIdProto *default_opsets[1];
 } pf_onnx_state;

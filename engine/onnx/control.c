@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "engine/onnx_rounds.h"
+#include "engine/onnx_scope.h"
 #include "engine/ops/attrs.h"
 
 /* If, Loop and Scan. What their bodies capture comes behind the node's own inputs: see engine/graph.h. */
@@ -186,10 +187,12 @@ static bool widen_states(pf_onnx_node *node, const states *s, pf_value *types, c
 static pf_graph *settled_body(pf_onnx_node *node, const states *s, pf_value *types, uint32_t type_count)
 {
     enum { ROUNDS = 4 };
-    pf_graph *body = pf_onnx_body(node, "body", types, type_count);
+    const pf_onnx_written before = node->scope->state->written;
+    pf_graph             *body = pf_onnx_body(node, "body", types, type_count);
 
     for (int round = 0; body && round < ROUNDS && widen_states(node, s, types, body); round++) {
         pf_onnx_body_free(node, body);
+        node->scope->state->written = before;
         body = pf_onnx_body(node, "body", types, type_count);
     }
     return body;
