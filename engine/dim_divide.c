@@ -2,8 +2,7 @@
    With one divisor b the rest r of a = q*b + r is unique once a monomial order is fixed (Cox, Little, O'Shea: Ideals,
    Varieties and Algorithms, section 2.3); over the integers its coefficients at multiples of b's leading monomial are
    taken in [0, leading coefficient).  Then floor(a/b) = q + floor(r/b), because q has integer values. */
-#include <stdlib.h>
-
+#include "base/divisor.h"
 #include "engine/dim_private.h"
 
 static int64_t floor_number(int64_t a, int64_t b)
@@ -11,17 +10,6 @@ static int64_t floor_number(int64_t a, int64_t b)
     int64_t quotient = a / b;
 
     return a % b && (a < 0) != (b < 0) ? quotient - 1 : quotient;
-}
-
-static int64_t gcd(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-
-        a = b;
-        b = rest;
-    }
-    return llabs(a);
 }
 
 /* Takes the leading term of *rest: as a multiple of b into q, what is left of it into r. */
@@ -65,9 +53,9 @@ static int64_t common_number(const dim_work *a, const dim_work *b)
     int64_t common = 0;
 
     for (uint32_t i = 0; i < a->count; i++)
-        common = gcd(common, a->at[i].coefficient);
+        common = pf_common_divisor(common, a->at[i].coefficient);
     for (uint32_t i = 0; i < b->count; i++)
-        common = gcd(common, b->at[i].coefficient);
+        common = pf_common_divisor(common, b->at[i].coefficient);
     return common;
 }
 
@@ -140,7 +128,7 @@ static void cancel_constant(dim_work *a, dim_work *b)
         return;
     common = b->at[0].coefficient;
     for (uint32_t i = 0; i < count; i++)
-        common = gcd(common, a->at[i].coefficient);
+        common = pf_common_divisor(common, a->at[i].coefficient);
     for (uint32_t i = 0; i < count; i++)
         a->at[i].coefficient /= common;
     a->at[count].coefficient = floor_number(a->at[count].coefficient, common);

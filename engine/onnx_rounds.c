@@ -7,7 +7,7 @@
 #include "engine/ops/attrs.h"
 
 enum { NODES_MOST = 8192,               /* written out of one model, loops in loops too; more make builds slow */
-       TRIES = 8,                       /* so many times as many are tried: a loop is found too long after some rounds */
+       TRIES = 8,                       /* times as many are tried: a loop is found too long after some rounds */
        WEIGHT_BYTES_MOST = 64 << 20,    /* of constants that bodies hold themselves, in all rounds of a model */
        TRIPS = 0, CONDITION, CARRIED }; /* inputs of a loop; those of its body are round, condition, carried */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/divisor.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 #include "engine/ops/fourier.h"
@@ -115,14 +116,12 @@ void pf_spell_dft(pf_speller *s, const pf_node *node, pf_value_id *out)
     out[0] = pf_spell_cast(s, z, dtype);
 }
 
-static int64_t common_divisor(int64_t a, int64_t b) { return b ? common_divisor(b, a % b) : a; }
-
 /* [N,length,parts] as [N,frames,frame * parts]: each frame is made of neighbouring pieces, and the same piece of all
    frames lies at even distances. PF_NONE: too many pieces. */
 static pf_value_id frames_of(pf_speller *s, pf_value_id x, const pf_stft_attrs *a, int64_t frames)
 {
     const pf_shape shape = *pf_spell_shape(s, x);
-    int64_t        piece = common_divisor(a->frame_step, a->frame_length), pieces = a->frame_length / piece;
+    int64_t        piece = pf_common_divisor(a->frame_step, a->frame_length), pieces = a->frame_length / piece;
     int64_t        step = a->frame_step / piece, count = (frames - 1) * step + pieces;
     pf_axis_attrs  beside = { .axis = 2 };
     pf_value_id    parts[PARTS_MOST];

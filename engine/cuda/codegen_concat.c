@@ -54,9 +54,9 @@ typedef struct place { uint32_t input; cg_index address; int32_t guard; } place;
 static bool trace_part(cg_context *cg, pf_value_id value, const cg_point *at, place *to)
 {
     uint32_t known = cg->memo_count;
-    bool     fine = at->guard_uniform && is_moved_input(cg, value);
+    bool     fine = false;
 
-    if (!fine) return false;
+    if (!at->guard_uniform) return false;
     cg->tracing = true;
     cg->traced_input = UINT32_MAX;
     fine = cg_eval(cg, value, at) >= 0 && cg->traced_input != UINT32_MAX && cg_contiguous(cg, &cg->traced_address);
@@ -66,6 +66,13 @@ static bool trace_part(cg_context *cg, pf_value_id value, const cg_point *at, pl
     return fine;
 }
 
+static bool are_moved_inputs(const cg_context *cg, const pf_node *node)
+{
+    for (uint32_t k = 0; k < node->in_count; k++)
+        if (!is_moved_input(cg, node->in[k])) return false;
+    return true;
+}
+
 /* 0: they are not such. */
 static int32_t read_one_of_inputs(cg_context *cg, const pf_node *node, const cg_point *point)
 {
@@ -73,7 +80,8 @@ static int32_t read_one_of_inputs(cg_context *cg, const pf_node *node, const cg_
     place   places[PARTS_MAX];
     int32_t pointer = 0;
 
-    if (cg->tracing || cg->vector == 1 || node->in_count > PARTS_MAX) return 0;
+    if (cg->tracing || cg->vector == 1 || node->in_count > PARTS_MAX || !are_moved_inputs(cg, node))
+        return 0;
     for (uint32_t k = 0; k < node->in_count; k++) {
         cg_point at = part_point(cg, node, k, start, point);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/divisor.h"
 #include "engine/cuda/codegen_loop.h"
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
@@ -100,17 +101,6 @@ const char *pf_codegen_group_declines(const pf_problem *p)
 
 /* ---- Tunings */
 
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static int elem_bytes(const group_form *form) { return (int)pf_dtype_bits(form->dtype) / 8; }
 static int64_t chunk_of(const group_form *form, int split) { return cg_up(form->pixels, split); }
 
@@ -132,7 +122,7 @@ static int kept_registers(const group_form *form, const pf_group_tuning *t)
 static bool fits(const group_form *form, const pf_group_tuning *t)
 {
     int64_t threads = (int64_t)t->across * t->down, slab = (int64_t)t->across * t->vector;
-    int64_t units = slab / common_divisor(form->group, t->vector);
+    int64_t units = slab / pf_common_divisor(form->group, t->vector);
 
     return t->vector >= 1 && t->vector <= 16 && t->across >= 1 && t->down >= 1 && t->split >= 1 &&
            t->split <= SPLIT_MAX && threads % 32 == 0 && threads <= 1024 && slab % form->group == 0 &&
@@ -170,7 +160,7 @@ static int by_guess(const void *a, const void *b)
 /* As many rows of threads as make up whole warps. */
 static int rows_of(int across, int threads)
 {
-    int whole = 32 / (int)common_divisor(across, 32);
+    int whole = 32 / (int)pf_common_divisor(across, 32);
 
     return threads / across / whole * whole;
 }
@@ -399,7 +389,7 @@ static void print_head(const group_code *code, const pf_group_tuning *t, pf_buf 
     pf_buf_printf(&functions, "#define D %lld\n#define CHUNK %lld\n#define LEAST %lld\n", (long long)form->pixels,
                   (long long)chunk, (long long)(rest < 0 ? 0 : rest));
     pf_buf_printf(&functions, "#define G %lld\n#define U %lld\n#define EPSILON %.9ef\n%s", (long long)form->group,
-                  (long long)common_divisor(form->group, t->vector), form->epsilon, pf_nvrtc_group);
+                  (long long)pf_common_divisor(form->group, t->vector), form->epsilon, pf_nvrtc_group);
     if (functions.failed) out->failed = true;
     else
         pf_codegen_header(code->cg.problem, t->vector, t->across * t->down, cg_most_places(code->cg.problem),

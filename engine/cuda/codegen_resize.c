@@ -153,9 +153,11 @@ static int32_t sum_axis(cg_context *cg, const resize_walk *walk, int d, const cg
 
     while (d < walk->in->rank && walk->in->dim[d] == walk->out->dim[d]) d++;
     if (d == walk->in->rank) return cg_eval(cg, walk->node->in[0], point);
-    if (!table_of(walk->node->attrs, walk->in, walk->out, d, &table, cg->err))
-        result = repeats_of(&table) ? repeat_axis(cg, walk, d, repeats_of(&table), point)
-                                    : sum_taps(cg, walk, d, &table, point);
+    if (!table_of(walk->node->attrs, walk->in, walk->out, d, &table, cg->err)) {
+        int64_t times = repeats_of(&table);
+
+        result = times ? repeat_axis(cg, walk, d, times, point) : sum_taps(cg, walk, d, &table, point);
+    }
     pf_resize_weights_clear(&table);
     return result;
 }

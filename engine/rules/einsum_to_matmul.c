@@ -51,8 +51,6 @@ static bool dims_agree(const pf_graph *graph, const pf_node *node, const equatio
     for (int32_t i = 0; i < e->inputs; i++) {
         const pf_shape *shape = &graph->values[node->in[i]].shape;
 
-        if (shape->rank != e->in[i].count)
-            return false;
         for (int32_t d = 0; d < shape->rank; d++)
             if (dim_of(graph, node, e, e->in[i].label[d]) != shape->dim[d])
                 return false;
