@@ -39,6 +39,22 @@ bool pf_runtime_is_far(const pf_plan *plan, const pf_plan_step *step, const int6
     return flops > FAR * usual_flops || usual_flops > FAR * flops;
 }
 
+bool pf_runtime_keeps_constants(const pf_plan *plan, const pf_plan_step *step)
+{
+    for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
+        if (step->problem->in_constant[i] && plan->values[step->in[i]].index == PF_NONE)
+            return false;
+    return true;
+}
+
+bool pf_runtime_may_retune(const pf_plan *plan, const pf_plan_step *step, uint32_t candidate)
+{
+    const pf_tactic *tactic = pf_tactic_find(step->ranked[candidate].tactic);
+
+    return pf_runtime_keeps_constants(plan, step) ||
+           (!candidate && tactic && tactic->flags & PF_TACTIC_PACKS_ONE_WAY);
+}
+
 char *pf_runtime_first_guess(const pf_device *device, const pf_tactic *tactic, const pf_problem *p)
 {
     pf_tuning_list list = { 0 };

@@ -52,8 +52,10 @@ static void add_step(wanted *w, const pf_plan *plan, const pf_device *device, co
         return;
     choice = choice_for(device, step, p, &tactic);
     if (choice && is_compiled_ahead(tactic))
-        tuning = pf_runtime_is_far(plan, step, bindings, p) ? pf_runtime_first_guess(device, tactic, p)
-                                                            : pf_strdup(choice->tuning);
+        tuning = pf_runtime_is_far(plan, step, bindings, p) &&
+                         pf_runtime_may_retune(plan, step, (uint32_t)(choice - step->ranked))
+                     ? pf_runtime_first_guess(device, tactic, p)
+                     : pf_strdup(choice->tuning);
     if (tuning && !holds(w, p, tactic, tuning)) {
         w->items[w->count++] = (pf_precompile_item){ p, tactic, tuning, 0 };
         return;

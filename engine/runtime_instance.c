@@ -93,14 +93,6 @@ static pf_status check_sizes(const pf_plan *plan, const pf_instance *instance, c
 
 /* ---- Steps */
 
-static bool keeps_constants(const pf_plan *plan, const pf_plan_step *step)
-{
-    for (uint32_t i = 0; i < step->problem->graph->input_count; i++)
-        if (step->problem->in_constant[i] && plan->values[step->in[i]].index == PF_NONE)
-            return false;
-    return true;
-}
-
 static pf_status pack(making *m, uint32_t s, const pf_problem *p, const pf_step *prepared, pf_err *err)
 {
     const pf_plan_step *step = &m->plan->steps[s];
@@ -171,7 +163,7 @@ static pf_status bind_constants(making *m, uint32_t s, bool as_stored, const pf_
         return st;
     if (as_stored && prepared->packed_bytes && prepared->packed_bytes == stored)
         return pf_resident_blob(m->resident, step->packed, &m->instance->packed[s], err);
-    if (!keeps_constants(m->plan, step))
+    if (!pf_runtime_keeps_constants(m->plan, step))
         return PF_FAIL(err, PF_UNSUPPORTED,
                        "the plan keeps the weights of this layer only as %s packs them for other shapes",
                        step->ranked[0].tactic);
@@ -216,7 +208,9 @@ static pf_status try_first_guess(making *m, uint32_t s, uint32_t candidate, cons
 {
     const pf_plan_step *step = &m->plan->steps[s];
     const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
-    char               *guess = pf_runtime_first_guess(m->resident->device, tactic, p);
+    char               *guess = pf_runtime_may_retune(m->plan, step, candidate)
+                                    ? pf_runtime_first_guess(m->resident->device, tactic, p)
+                                    : NULL;
     pf_status           st = guess ? try_tuning(m, s, candidate, guess, p, NULL) : PF_UNSUPPORTED;
 
     pf_free(guess);

@@ -76,10 +76,40 @@ static void choices_that_cannot_be_are_passed_over(void **state)
     close_fixture(&f);
 }
 
+/* Two layers that add a weight each; the plan keeps only the first one as it is, so that the other one's tuning stays
+   though the sizes are far from the usual ones. */
+static void a_guess_needs_weights_as_they_are(void **state)
+{
+    static const char biased[] = "problem in=linear,linear* out=linear numerics=0\ngraph\n%0 = input f16 [n,64]\n"
+                                 "%1 = input f16 [64]\n%2 = add(%0, %1)\noutput %2\n";
+    const int64_t     far = 8 * USUAL, near = USUAL + 1;
+    pf_plan_value     values[] = { { .home = PF_HOME_IO }, { .home = PF_HOME_WEIGHT, .index = 0 },
+                                   { .home = PF_HOME_WEIGHT, .index = PF_NONE } };
+    uint32_t          first[] = { 0, 1 }, second[] = { 0, 2 };
+    fixture           f;
+    pf_err            err = { 0 };
+
+    (void)state;
+    open_fixture(&f);
+    f.choice.tuning = "v=4 t=512";      /* not what would be tried first */
+    f.plan.values = values;
+    f.plan.value_count = 3;
+    f.plan.step_count = 2;
+    for (int s = 0; s < 2; s++) {
+        pf_problem_free(f.step[s].problem);
+        test_ok(pf_problem_parse(biased, &f.step[s].problem, &err), &err);
+        f.step[s].in = s ? second : first;
+    }
+    assert_int_equal(pf_runtime_compile(&f.plan, f.device, &far), 2);
+    assert_int_equal(pf_runtime_compile(&f.plan, f.device, &near), 1);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_layers_are_compiled_once), cmocka_unit_test(choices_that_cannot_be_are_passed_over),
+        cmocka_unit_test(a_guess_needs_weights_as_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
