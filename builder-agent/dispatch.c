@@ -116,6 +116,7 @@ static void ask_later(pf_agent *agent)
     int64_t wait_ns = REFUSED_NS << (agent->refusals < REFUSALS_COUNTED ? agent->refusals : REFUSALS_COUNTED);
 
     agent->refusals += agent->refusals < REFUSALS_COUNTED;
+    agent->asked_id = 0;
     agent->next_ask_ns = pf_clock_boot_ns() + wait_ns;
 }
 
