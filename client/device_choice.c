@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "client/cache_folder.h"
+#include "client/output.h"
 
 enum { VALUE_BYTES = sizeof ((pf_class_device *)NULL)->device };
 
@@ -74,18 +75,39 @@ static pf_status open_like(const pf_call *call, const char *class_text, pf_devic
     return pf_device_open(name, &options, out, err);
 }
 
-/* Beside the timings of this user's builds: a plan for a range that meets a size for the first time compiles for it,
-   the next process does not.  Who has no such folder waits each time. */
-static void keep_kernels(pf_device *device)
+static bool has_range(const pf_plan *plan)
 {
-    char root[PATH_MAX], folder[PATH_MAX];
+    bool any = false;
 
-    if (!pf_path_user_cache(root, sizeof root, NULL) &&
-        !pf_path_join(root, "timing/kernels", folder, sizeof folder, NULL))
-        (void)pf_device_keep_kernels(device, folder, NULL);
+    for (uint32_t i = 0; i < pf_plan_io_count(plan); i++) {
+        const pf_io *io = pf_plan_io(plan, i);
+
+        for (int32_t d = 0; d < io->rank; d++)
+            any |= io->dim[d] < 0;
+    }
+    return any;
 }
 
-pf_status pf_device_choose_for_plan(const pf_call *call, const pf_plan *plan, pf_device **out, pf_err *err)
+/* Beside the timings of this user's builds: a plan for a range that meets a size for the first time compiles for it,
+   the next process does not. */
+static void keep_kernels(pf_call *call, const pf_plan *plan, pf_device *device)
+{
+    char      timings[PATH_MAX], folder[PATH_MAX];
+    pf_err    why = {0};
+    pf_status status = PF_OK;
+
+    if (!device->ops->keep_kernels)
+        return;
+    status = pf_cache_folder_path(call, timings, sizeof timings, &why);
+    if (!status)
+        status = pf_cache_folder_kernels(timings, folder, sizeof folder, &why);
+    if (!status)
+        status = pf_device_keep_kernels(device, folder, &why);
+    if (status && has_range(plan))
+        pf_warn(call, "kernels for sizes that the plan has no code for are not kept: %s", why.msg);
+}
+
+pf_status pf_device_choose_for_plan(pf_call *call, const pf_plan *plan, pf_device **out, pf_err *err)
 {
     pf_status status = open_like(call, pf_plan_class_text(plan), out, err);
 
@@ -93,7 +115,7 @@ pf_status pf_device_choose_for_plan(const pf_call *call, const pf_plan *plan, pf
         return status;
     status = pf_plan_fits(plan, *out, err);
     if (!status) {
-        keep_kernels(*out);
+        keep_kernels(call, plan, *out);
         return PF_OK;
     }
     pf_device_close(*out);

@@ -25,8 +25,9 @@ void pf_class_device_read(const char *class_text, pf_class_device *out);
 
 /* share_percent: 0 for the whole device. */
 pf_status pf_device_choose(const pf_call *call, int32_t share_percent, pf_device **out, pf_err *err);
-/* What the options leave open is taken from the class that the plan names.  Errors  STALE: the plan was not made for
+/* What the options leave open is taken from the class that the plan names; what is compiled there for other sizes is
+   kept in the cache's folder.  Errors  STALE: the plan was not made for
    this machine's device. */
-pf_status pf_device_choose_for_plan(const pf_call *call, const pf_plan *plan, pf_device **out, pf_err *err);
+pf_status pf_device_choose_for_plan(pf_call *call, const pf_plan *plan, pf_device **out, pf_err *err);
 
 #endif

@@ -107,7 +107,7 @@ static pf_status build_plan(build *b, pf_err *err)
     pf_status        status = PF_OK;
 
     pf_path_folder(b->plan_path, folder);
-    if (b->db && !pf_path_join(pf_timing_db_folder(b->db), "kernels", kernels, sizeof kernels, NULL))
+    if (b->db && !pf_cache_folder_kernels(pf_timing_db_folder(b->db), kernels, sizeof kernels, NULL))
         with.kernel_folder = kernels;
     pf_progress_begin(&b->bar, b->call);
     status = pf_build(b->network, b->config, b->device, &with, &b->plan, &b->report, err);
