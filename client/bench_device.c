@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "client/bench_stream.h"
+#include "client/inputs.h"
 
 enum { IN_FLIGHT = 2, EVENTS = 4 };
 
@@ -29,18 +30,6 @@ typedef struct loop {
 } loop;
 
 /* ---- Setting up */
-
-static pf_status set_shapes(loop *l, const pf_plan *plan, const pf_tensor *inputs, pf_err *err)
-{
-    pf_status status = PF_OK;
-
-    for (uint32_t i = 0, at = 0; i < l->io_count && !status; i++)
-        if (pf_plan_io(plan, i)->is_input) {
-            status = pf_context_set_shape(l->context, i, inputs[at].dim, inputs[at].rank, err);
-            at++;
-        }
-    return status ? status : pf_context_ready(l->context, err);
-}
 
 static pf_status tensor_bytes(loop *l, pf_dtype dtype, uint32_t io, size_t *bytes, pf_err *err)
 {
@@ -108,7 +97,9 @@ static pf_status make_all(loop *l, const pf_bench_shared *shared, pf_err *err)
     if (!status)
         status = make_events(l, err);
     if (!status)
-        status = set_shapes(l, shared->plan, shared->inputs, err);
+        status = pf_inputs_set_shapes(shared->plan, shared->inputs, l->context, err);
+    if (!status)
+        status = pf_context_ready(l->context, err);
     for (uint32_t i = 0, at = 0; i < l->io_count && !status; i++) {
         const pf_io *port = pf_plan_io(shared->plan, i);
 

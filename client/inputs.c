@@ -289,6 +289,18 @@ pf_status pf_inputs_fill(pf_inputs *inputs, const pf_call *call, pf_err *err)
     return status;
 }
 
+pf_status pf_inputs_set_shapes(const pf_plan *plan, const pf_tensor *tensors, pf_context *context, pf_err *err)
+{
+    pf_status status = PF_OK;
+
+    for (uint32_t i = 0, at = 0; i < pf_plan_io_count(plan) && !status; i++)
+        if (pf_plan_io(plan, i)->is_input) {
+            status = pf_context_set_shape(context, i, tensors[at].dim, tensors[at].rank, err);
+            at++;
+        }
+    return status;
+}
+
 void pf_inputs_shapes(const pf_inputs *inputs, pf_buf *out)
 {
     for (uint32_t i = 0; i < inputs->count; i++) {

@@ -37,6 +37,8 @@ pf_status pf_inputs_fill(pf_inputs *inputs, const pf_call *call, pf_err *err);
 void      pf_inputs_clear(pf_inputs *inputs);
 /* Whether a network that is to compute the same takes them.  path: of the network, for the message.  Errors INVALID. */
 pf_status pf_inputs_fit(const pf_inputs *inputs, const struct pf_graph *graph, const char *path, pf_err *err);
+/* Sets the shapes of a context's inputs.  tensors: in the order of the plan's inputs. */
+pf_status pf_inputs_set_shapes(const pf_plan *plan, const pf_tensor *tensors, pf_context *context, pf_err *err);
 /* "IN:1x3x224x224,..." of all inputs as they are filled. */
 void      pf_inputs_shapes(const pf_inputs *inputs, pf_buf *out);
 

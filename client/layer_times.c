@@ -3,18 +3,6 @@
 #include "base/alloc.h"
 #include "client/output.h"
 
-static pf_status set_shapes(const pf_plan *plan, pf_context *context, const pf_inputs *inputs, pf_err *err)
-{
-    pf_status status = PF_OK;
-
-    for (uint32_t i = 0, at = 0; i < pf_plan_io_count(plan) && !status; i++)
-        if (pf_plan_io(plan, i)->is_input) {
-            status = pf_context_set_shape(context, i, inputs->tensors[at].dim, inputs->tensors[at].rank, err);
-            at++;
-        }
-    return status;
-}
-
 /* Where nothing is captured the second list is dropped. */
 static pf_status measure(pf_context *context, uint32_t runs, pf_layer_times *out, pf_err *err)
 {
@@ -47,7 +35,7 @@ pf_status pf_layer_times_measure(pf_plan *plan, pf_device *device, const pf_inpu
     if (!status)
         status = pf_context_new(plan, device, NULL, &context, err);
     if (!status)
-        status = set_shapes(plan, context, inputs, err);
+        status = pf_inputs_set_shapes(plan, inputs->tensors, context, err);
     if (!status)
         status = measure(context, runs, out, err);
     pf_context_free(context);
