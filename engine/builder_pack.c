@@ -14,6 +14,7 @@ enum {
     SAMPLE_LINES = 256,
     SAMPLE_LINE_BYTES = 64,
     SAMPLED_BYTES = SAMPLE_LINES * SAMPLE_LINE_BYTES,
+    SAVED_LIMIT_BYTES = 1 << 26,        /* of a step's code */
 };
 
 /* What all pieces of packing need. */
@@ -246,7 +247,7 @@ static pf_status save_step(pf_draft *d, pf_plan_step *step, const pf_step *prepa
 
     if (!prepared->tactic->save)
         return PF_OK;
-    pf_buf_init(&saved, 1 << 26);
+    pf_buf_init(&saved, SAVED_LIMIT_BYTES);
     st = prepared->tactic->save(prepared, &saved, err);
     if (!st && saved.failed)
         st = PF_FAIL_MEMORY(err, saved.size);
@@ -265,7 +266,7 @@ static bool needs_raw(const pf_draft *d, pf_device *device, const pf_plan_step *
     if (!prepared->packed_bytes)
         return true;
     return pf_tactic_declines(prepared->tactic, device, step->problem) ||
-           !pf_builder_range_serves(d, device, step->problem, step->ranked[0].tuning, prepared);
+           !pf_builder_range_serves(d, device, step, prepared);
 }
 
 /* ---- The choice, or what stands behind it */
@@ -429,6 +430,7 @@ pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink
     const packing p = { draft, device, sink, &room };
     pf_status     st = PF_OK;
 
+    (void)pf_builder_range_compile(draft, device);
     for (uint32_t s = 0; s < draft->plan.step_count && !st; s++)
         st = pack_step(&p, s, err);
     for (uint32_t s = 0; s < draft->plan.step_count && !st; s++)

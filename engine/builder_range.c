@@ -2,56 +2,73 @@
 
 #include <string.h>
 
-enum { SAVED_LIMIT = 1 << 26 };
+#include "engine/precompile_list.h"
 
-typedef struct candidate {
-    const char    *tuning;
-    const pf_step *prepared;            /* for the usual sizes */
-    pf_buf         saved;
-} candidate;
+enum { ENDS = 2 };
 
-static bool serves(const pf_draft *d, pf_device *device, const pf_problem *problem, const int64_t *bindings,
-                   const candidate *c)
+/* The least and the most sizes; NULL: the usual ones, which it was made for. */
+static const int64_t *end_of(const pf_draft *d, int index)
 {
-    const pf_tactic *tactic = c->prepared->tactic;
+    const pf_profile *profile = d->formats->profile;
+    const int64_t    *end = index ? profile->most : profile->least;
+
+    return memcmp(end, profile->usual, profile->count * sizeof *end) ? end : NULL;
+}
+
+static bool serves(const pf_draft *d, pf_device *device, const pf_plan_step *step, const int64_t *bindings,
+                   const pf_step *usual)
+{
+    const pf_tactic *tactic = usual->tactic;
     pf_problem      *bound = NULL;
     pf_step         *prepared = NULL;
-    bool             does = !pf_problem_bind(problem, d->formats->graph->dims, bindings, &bound, NULL) &&
+    bool             does = !pf_problem_bind(step->problem, d->formats->graph->dims, bindings, &bound, NULL) &&
                             !pf_tactic_declines(tactic, device, bound) &&
-                            !tactic->prepare(device, bound, c->tuning, c->saved.size ? c->saved.data : NULL,
-                                             c->saved.size, &prepared, NULL) &&
-                            prepared->packed_bytes == c->prepared->packed_bytes;
+                            !tactic->prepare(device, bound, step->ranked[0].tuning, step->saved, step->saved_bytes,
+                                             &prepared, NULL) &&
+                            prepared->packed_bytes == usual->packed_bytes;
 
     pf_step_free(prepared);
     pf_problem_free(bound);
     return does;
 }
 
-/* The usual sizes are what it was made for. */
-static bool serves_ends(const pf_draft *d, pf_device *device, const pf_problem *problem, const candidate *c)
+bool pf_builder_range_serves(const pf_draft *draft, pf_device *device, const pf_plan_step *step,
+                             const pf_step *prepared)
 {
-    const pf_profile *profile = d->formats->profile;
-    const int64_t    *ends[] = { profile->least, profile->most };
-    bool              does = true;
+    bool does = true;
 
-    for (int i = 0; i < 2 && does; i++)
-        does = !memcmp(ends[i], profile->usual, profile->count * sizeof *profile->usual) ||
-               serves(d, device, problem, ends[i], c);
+    for (int i = 0; i < ENDS && does && !pf_problem_is_bound(step->problem); i++)
+        does = !end_of(draft, i) || serves(draft, device, step, end_of(draft, i), prepared);
     return does;
 }
 
-bool pf_builder_range_serves(const pf_draft *draft, pf_device *device, const pf_problem *problem, const char *tuning,
-                             const pf_step *prepared)
+static void add_step(pf_precompile_list *list, const pf_draft *d, pf_device *device, const pf_plan_step *step)
 {
-    candidate c = { tuning, prepared, { 0 } };
-    bool      does = true;
+    const pf_tactic *tactic = pf_tactic_find(step->ranked[0].tactic);
 
-    if (pf_problem_is_bound(problem))
-        return true;
-    pf_buf_init(&c.saved, SAVED_LIMIT);
-    if (prepared->tactic->save)
-        does = !prepared->tactic->save(prepared, &c.saved, NULL) && !c.saved.failed;
-    does = does && serves_ends(draft, device, problem, &c);
-    pf_buf_clear(&c.saved);
-    return does;
+    if (pf_problem_is_bound(step->problem) || !pf_problem_has_constants(step->problem) || !tactic->pack ||
+        !pf_precompile_list_takes(tactic) || pf_tactic_declines(tactic, device, step->problem))
+        return;
+    for (int i = 0; i < ENDS; i++) {
+        pf_problem *bound = NULL;
+
+        if (end_of(d, i) && !pf_problem_bind(step->problem, d->formats->graph->dims, end_of(d, i), &bound, NULL) &&
+            !pf_tactic_declines(tactic, device, bound))
+            pf_precompile_list_add(list, bound, tactic, step->ranked[0].tuning);
+        else
+            pf_problem_free(bound);
+    }
+}
+
+uint32_t pf_builder_range_compile(const pf_draft *draft, pf_device *device)
+{
+    pf_precompile_list list = { 0 };
+    uint32_t           count = 0;
+
+    for (uint32_t s = 0; s < draft->plan.step_count; s++)
+        add_step(&list, draft, device, &draft->plan.steps[s]);
+    pf_precompile_list_run(&list, device);
+    count = list.count;
+    pf_precompile_list_clear(&list);
+    return count;
 }

@@ -5,9 +5,11 @@
 
 #include "engine/builder_draft.h"
 
-/* Can what is prepared for the usual sizes also be prepared there, with its constants packed as they are?  Its kernels
-   are compiled for that.  problem: as the step has it, with its symbols. */
-bool pf_builder_range_serves(const pf_draft *draft, pf_device *device, const pf_problem *problem, const char *tuning,
+/* Can what is prepared of a step's choice for the usual sizes also be prepared there, with its constants packed as they
+   are?  Its kernels are compiled for that.  step: with its symbols, and with what the choice saves. */
+bool pf_builder_range_serves(const pf_draft *draft, pf_device *device, const pf_plan_step *step,
                              const pf_step *prepared);
+/* Compiles, on all cores, what that will ask for of all steps whose constants are packed.  How many kernels. */
+uint32_t pf_builder_range_compile(const pf_draft *draft, pf_device *device);
 
 #endif

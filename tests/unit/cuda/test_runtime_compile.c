@@ -1,6 +1,7 @@
 /* A plan for a range, at sizes that it holds no code for: what is compiled ahead of its steps.  Needs no card. */
 #include "tests/test.h"
 
+#include "engine/builder_range.h"
 #include "engine/planfarm.h"
 #include "engine/runtime_compile.h"
 #include "tests/unit/cuda/front.h"
@@ -105,11 +106,54 @@ static void a_guess_needs_weights_as_they_are(void **state)
     close_fixture(&f);
 }
 
+/* ---- While a plan is written: does its choice do for the least and the most sizes? */
+
+#define PRODUCT(rows) "problem in=linear,linear* out=linear numerics=0\ngraph\n%0 = input f16 [" rows ",64]\n" \
+                      "%1 = input f16 [64,32]\n%2 = matmul(%0, %1)\noutput %2\n"
+
+static uint32_t count_range(const char *text, int64_t least, int64_t most)
+{
+    static const char name[] = "nvrtc_matmul";
+    int64_t           usual = USUAL;
+    pf_device        *device = NULL;
+    pf_profile        profile = { 1, &least, &usual, &most };
+    pf_tuning_list    tunings = { 0 };
+    pf_problem       *bound = NULL;
+    pf_plan_candidate choice = { .tactic = name };
+    pf_plan_step      steps[2] = { { .ranked = &choice, .ranked_count = 1 }, { .ranked = &choice, .ranked_count = 1 } };
+    pf_formats        formats = { .profile = &profile };
+    pf_draft          draft = { .formats = &formats, .plan = { .steps = steps, .step_count = 2 } };
+    uint32_t          count = 0;
+    pf_err            err = { 0 };
+
+    test_ok(front_open(&device, &err), &err);
+    for (int s = 0; s < 2; s++) test_ok(pf_problem_parse(text, &steps[s].problem, &err), &err);
+    formats.graph = steps[0].problem->graph;
+    test_ok(pf_problem_bind(steps[0].problem, formats.graph->dims, &usual, &bound, &err), &err);
+    test_ok(pf_tactic_find(name)->tunings(device, bound, 0, &tunings, &err), &err);
+    choice.tuning = tunings.items[0].text;
+    count = pf_builder_range_compile(&draft, device);
+    pf_tuning_clear(&tunings);
+    pf_problem_free(bound);
+    for (int s = 0; s < 2; s++) pf_problem_free(steps[s].problem);
+    return count;
+}
+
+static void both_ends_are_compiled_once(void **state)
+{
+    (void)state;
+    assert_int_equal(count_range(PRODUCT("n"), 16, 512), 2);
+    assert_int_equal(count_range(PRODUCT("n"), USUAL, 512), 1);
+    assert_int_equal(count_range(PRODUCT("n"), USUAL, USUAL), 0);
+    assert_int_equal(count_range(PRODUCT("96"), 16, 512), 0);
+    assert_int_equal(count_range(SUM("n,64", "n,64"), 16, 512), 0);     /* packs nothing */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_layers_are_compiled_once), cmocka_unit_test(choices_that_cannot_be_are_passed_over),
-        cmocka_unit_test(a_guess_needs_weights_as_they_are),
+        cmocka_unit_test(a_guess_needs_weights_as_they_are), cmocka_unit_test(both_ends_are_compiled_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

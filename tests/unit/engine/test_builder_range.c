@@ -73,7 +73,15 @@ static void close_range(ranged *r)
     pf_device_close(r->device);
 }
 
-static void expect(int64_t taken, int64_t prepared, int64_t packed_alike, bool serves)
+static bool serves(const ranged *r, pf_problem *problem)
+{
+    pf_plan_candidate choice = { .tactic = limited.name, .tuning = "" };
+    pf_plan_step      step = { .problem = problem, .ranked = &choice, .ranked_count = 1 };
+
+    return pf_builder_range_serves(&r->draft, r->device, &step, r->prepared);
+}
+
+static void expect(int64_t taken, int64_t prepared, int64_t packed_alike, bool does)
 {
     ranged r;
 
@@ -81,8 +89,8 @@ static void expect(int64_t taken, int64_t prepared, int64_t packed_alike, bool s
     limits.prepared = prepared;
     limits.packed_alike = packed_alike;
     open_range(&r, LEAST, MOST);
-    assert_int_equal(pf_builder_range_serves(&r.draft, r.device, r.problem, "", r.prepared), serves);
-    assert_true(pf_builder_range_serves(&r.draft, r.device, r.usual, "", r.prepared));
+    assert_int_equal(serves(&r, r.problem), does);
+    assert_true(serves(&r, r.usual));
     close_range(&r);
 }
 
@@ -104,11 +112,11 @@ static void only_other_ends_are_asked_about(void **state)
     (void)state;
     limits.taken = limits.prepared = limits.packed_alike = MOST;
     open_range(&r, USUAL, MOST);
-    assert_true(pf_builder_range_serves(&r.draft, r.device, r.problem, "", r.prepared));
+    assert_true(serves(&r, r.problem));
     assert_int_equal(limits.preparations, 1);
     close_range(&r);
     open_range(&r, LEAST, MOST);
-    assert_true(pf_builder_range_serves(&r.draft, r.device, r.problem, "", r.prepared));
+    assert_true(serves(&r, r.problem));
     assert_int_equal(limits.preparations, 2);
     close_range(&r);
 }
