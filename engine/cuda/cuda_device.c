@@ -46,8 +46,7 @@ static pf_status cuda_alloc(pf_device *device, size_t bytes, void **out, pf_err 
 
 static void cuda_free(pf_device *device, void *pointer)
 {
-    (void)device;
-    cudaFree(pointer);
+    PF_CUDA_DROP(device, cudaFree(pointer));
 }
 
 static pf_status cuda_host_alloc(pf_device *device, size_t bytes, void **out, pf_err *err)
@@ -62,8 +61,7 @@ static pf_status cuda_host_alloc(pf_device *device, size_t bytes, void **out, pf
 
 static void cuda_host_free(pf_device *device, void *pointer)
 {
-    (void)device;
-    cudaFreeHost(pointer);
+    PF_CUDA_DROP(device, cudaFreeHost(pointer));
 }
 
 static pf_status cuda_upload(pf_device *device, pf_stream *stream, void *to, const void *host, size_t bytes,
@@ -98,8 +96,7 @@ static pf_status cuda_stream_new(pf_device *device, pf_stream **out, pf_err *err
 
 static void cuda_stream_free(pf_device *device, pf_stream *stream)
 {
-    (void)device;
-    if (stream) cudaStreamDestroy(pf_cuda_stream(stream));
+    if (stream) PF_CUDA_DROP(device, cudaStreamDestroy(pf_cuda_stream(stream)));
 }
 
 static pf_status cuda_stream_sync(pf_device *device, pf_stream *stream, pf_err *err)
@@ -120,8 +117,7 @@ static pf_status cuda_event_new(pf_device *device, pf_event **out, pf_err *err)
 
 static void cuda_event_free(pf_device *device, pf_event *event)
 {
-    (void)device;
-    if (event) cudaEventDestroy((cudaEvent_t)event);
+    if (event) PF_CUDA_DROP(device, cudaEventDestroy((cudaEvent_t)event));
 }
 
 static pf_status cuda_event_record(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err)
@@ -174,8 +170,7 @@ static pf_status cuda_graph_launch(pf_device *device, pf_device_graph *graph, pf
 
 static void cuda_graph_free(pf_device *device, pf_device_graph *graph)
 {
-    (void)device;
-    if (graph) cudaGraphExecDestroy((cudaGraphExec_t)graph);
+    if (graph) PF_CUDA_DROP(device, cudaGraphExecDestroy((cudaGraphExec_t)graph));
 }
 
 static pf_status cuda_event_capture(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err)
@@ -297,7 +292,9 @@ static int attribute(int ordinal, enum cudaDeviceAttr which)
 {
     int value = 0;
 
-    return cudaDeviceGetAttribute(&value, which, ordinal) == cudaSuccess ? value : 0;
+    if (cudaDeviceGetAttribute(&value, which, ordinal) == cudaSuccess) return value;
+    (void)cudaGetLastError();
+    return 0;
 }
 
 /* "NVIDIA H100 80GB HBM3" -> "h100-80gb-hbm3": lower case, the maker left out, everything else a dash. */
@@ -374,9 +371,11 @@ static pf_status check_count(int ordinal, pf_err *err)
     int         count = 0;
     cudaError_t error = cudaGetDeviceCount(&count);
 
-    if (error != cudaSuccess)
+    if (error != cudaSuccess) {
+        (void)cudaGetLastError();
         return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: no CUDA driver answers here (%s)", ordinal,
                        cudaGetErrorString(error));
+    }
     if (ordinal >= count)
         return PF_FAIL(err, PF_NOT_FOUND, "cuda:%d: this machine has %d CUDA device(s)", ordinal, count);
     return PF_OK;

@@ -57,6 +57,12 @@ static inline cudaError_t pf_cuda_enter(const pf_device *device) { return cudaSe
         PF_CUDA_TRY((err), call); \
     } while (0)
 
+/* What gives something back, on the device's card, where nobody is told of a failure. */
+#define PF_CUDA_DROP(device, call) \
+    do { \
+        if (pf_cuda_enter(device) != cudaSuccess || (call) != cudaSuccess) (void)cudaGetLastError(); \
+    } while (0)
+
 /* NO_SPACE for memory, DEVICE otherwise.  Takes back that it was the thread's last error: libraries look at that after
    calls of their own, which it must not fail. */
 pf_status pf_cuda_status(cudaError_t error);

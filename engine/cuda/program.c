@@ -337,7 +337,7 @@ void pf_program_release(pf_step *step)
 {
     program_impl *impl = step->impl;
 
-    if (impl->library) cudaLibraryUnload(impl->library);
+    if (impl->library) PF_CUDA_DROP(impl->device, cudaLibraryUnload(impl->library));
     pf_free(impl->cubin);
     pf_free(impl);
 }

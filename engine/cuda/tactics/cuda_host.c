@@ -38,7 +38,7 @@ static void release(pf_step *step)
     host_impl *impl = step->impl;
 
     pf_step_free(impl->step);
-    if (impl->memory) cudaFreeHost(impl->memory);
+    if (impl->memory) PF_CUDA_DROP(impl->device, cudaFreeHost(impl->memory));
     pf_free(impl->in);
     pf_free(impl->out);
     pf_free(impl->in_bytes);
