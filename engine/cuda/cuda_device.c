@@ -26,9 +26,11 @@ static void cuda_close(pf_device *device)
 {
     pf_cuda *cuda = pf_cuda_of(device);
 
-    if (cuda->cudnn || cuda->cublaslt) pf_cuda_enter(device);
-    if (cuda->cudnn) cudnnDestroy(cuda->cudnn);
-    if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
+    for (int use = 0; use < PF_CUDNN_USES; use++) {
+        if (cuda->cudnn[use].handle && !pf_cuda_enter(device)) cudnnDestroy(cuda->cudnn[use].handle);
+        pthread_mutex_destroy(&cuda->cudnn[use].lock);
+    }
+    if (cuda->cublaslt && !pf_cuda_enter(device)) cublasLtDestroy(cuda->cublaslt);
     pf_program_cache_free(cuda->programs);
     pf_compile_pool_free(cuda->compilers);
     pf_compile_pool_free(cuda->program_compilers);
@@ -180,31 +182,18 @@ static pf_status cuda_event_capture(pf_device *device, pf_event *event, pf_strea
     return PF_OK;
 }
 
-/* NVTX is a header: it looks for a profiler in the process, and does nothing where there is none. */
-static nvtxDomainHandle_t domain_of(pf_device *device)
-{
-    pf_cuda           *cuda = pf_cuda_of(device);
-    nvtxDomainHandle_t domain = NULL;
-
-    pthread_mutex_lock(&cuda->lock);
-    if (!cuda->nvtx) cuda->nvtx = nvtxDomainCreateA("planfarm");
-    domain = cuda->nvtx;
-    pthread_mutex_unlock(&cuda->lock);
-    return domain;
-}
-
 static void cuda_range_begin(pf_device *device, const char *name)
 {
     nvtxEventAttributes_t attributes = { .version = NVTX_VERSION, .size = NVTX_EVENT_ATTRIB_STRUCT_SIZE,
                                          .messageType = NVTX_MESSAGE_TYPE_ASCII };
 
     attributes.message.ascii = name;
-    nvtxDomainRangePushEx(domain_of(device), &attributes);
+    nvtxDomainRangePushEx(pf_cuda_of(device)->nvtx, &attributes);
 }
 
 static void cuda_range_end(pf_device *device)
 {
-    nvtxDomainRangePop(domain_of(device));
+    nvtxDomainRangePop(pf_cuda_of(device)->nvtx);
 }
 
 static pf_status cuda_profiler(pf_device *device, bool on, pf_err *err)
@@ -252,24 +241,35 @@ static const pf_device_ops cuda_ops = {
     .host_alloc = cuda_host_alloc, .host_free = cuda_host_free,
 };
 
-pf_status pf_cuda_cudnn_take(pf_device *device, cudnnHandle_t *out, pf_err *err)
+static cudnnStatus_t make_cudnn(pf_cuda *cuda, cudnnHandle_t *out)
 {
-    pf_cuda      *cuda = pf_cuda_of(device);
     cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+
+    pthread_mutex_lock(&cuda->lock);
+    status = cudnnCreate(out);
+    pthread_mutex_unlock(&cuda->lock);
+    return status;
+}
+
+pf_status pf_cuda_cudnn_take(pf_device *device, pf_cudnn_use use, cudnnHandle_t *out, pf_err *err)
+{
+    pf_cudnn_share *share = &pf_cuda_of(device)->cudnn[use];
+    cudnnStatus_t   status = CUDNN_STATUS_SUCCESS;
 
     *out = NULL;
     PF_CUDA_TRY(err, pf_cuda_enter(device));
-    pthread_mutex_lock(&cuda->lock);
-    if (!cuda->cudnn) status = cudnnCreate(&cuda->cudnn);
-    *out = cuda->cudnn;
+    pthread_mutex_lock(&share->lock);
+    if (!share->handle) status = make_cudnn(pf_cuda_of(device), &share->handle);
+    *out = share->handle;
     if (status == CUDNN_STATUS_SUCCESS) return PF_OK;
-    pthread_mutex_unlock(&cuda->lock);
+    share->handle = NULL;
+    pthread_mutex_unlock(&share->lock);
     return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
 }
 
-void pf_cuda_cudnn_leave(pf_device *device)
+void pf_cuda_cudnn_leave(pf_device *device, pf_cudnn_use use)
 {
-    pthread_mutex_unlock(&pf_cuda_of(device)->lock);
+    pthread_mutex_unlock(&pf_cuda_of(device)->cudnn[use].lock);
 }
 
 pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err)
@@ -405,6 +405,8 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     cuda->ordinal = ordinal;
     cuda->share = share;
     pthread_mutex_init(&cuda->lock, NULL);
+    for (int use = 0; use < PF_CUDNN_USES; use++) pthread_mutex_init(&cuda->cudnn[use].lock, NULL);
+    cuda->nvtx = nvtxDomainCreateA("planfarm");     /* of a header, which does nothing where there is no profiler */
     cuda->programs = pf_program_cache_new();
     cuda->compilers = pf_compile_pool_new(ordinal);
     cuda->program_compilers = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);

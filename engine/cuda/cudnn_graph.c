@@ -402,35 +402,44 @@ pf_status pf_cudnn_plan_json(cudnnBackendDescriptor_t plan, pf_buf *out, pf_err 
     return st;
 }
 
-static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan, const int64_t *uids,
-                             void *const *pointers, int count, void *workspace)
+static cudnnStatus_t make_pack(const int64_t *uids, void *const *pointers, int count, void *workspace,
+                               cudnnBackendDescriptor_t *pack)
 {
-    cudnnBackendDescriptor_t pack = NULL;
-    cudnnStatus_t            status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
+    cudnnStatus_t status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, pack);
 
     if (!status)
-        status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids);
+        status = cudnnBackendSetAttribute(*pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids);
     if (!status)
-        status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count,
+        status = cudnnBackendSetAttribute(*pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count,
                                           pointers);
     if (!status)
-        status = cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-    if (!status) status = cudnnBackendFinalize(pack);
+        status = cudnnBackendSetAttribute(*pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+    return status ? status : cudnnBackendFinalize(*pack);
+}
+
+static pf_status run(pf_device *device, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack,
+                     pf_stream *stream, pf_err *err)
+{
+    cudnnHandle_t handle = NULL;
+    pf_status     st = pf_cuda_cudnn_take(device, PF_CUDNN_RUNS, &handle, err);
+    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+
+    if (st) return st;
+    status = cudnnSetStream(handle, pf_cuda_stream(stream));
     if (!status) status = cudnnBackendExecute(handle, plan, pack);
-    if (pack) cudnnBackendDestroyDescriptor(pack);
-    return status;
+    pf_cuda_cudnn_leave(device, PF_CUDNN_RUNS);
+    return status ? PF_FAIL(err, PF_DEVICE, "cuDNN cannot run a plan: %s", cudnnGetErrorString(status)) : PF_OK;
 }
 
 pf_status pf_cudnn_execute(pf_device *device, cudnnBackendDescriptor_t plan, const int64_t *uids, void *const *pointers,
                            int count, void *workspace, pf_stream *stream, pf_err *err)
 {
-    cudnnHandle_t handle = NULL;
-    pf_status     st = pf_cuda_cudnn_take(device, &handle, err);
-    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+    cudnnBackendDescriptor_t pack = NULL;
+    cudnnStatus_t            status = make_pack(uids, pointers, count, workspace, &pack);
+    pf_status                st = status ? PF_FAIL(err, PF_DEVICE, "cuDNN takes no pointers for a plan: %s",
+                                                   cudnnGetErrorString(status))
+                                         : run(device, plan, pack, stream, err);
 
-    if (st) return st;
-    status = cudnnSetStream(handle, pf_cuda_stream(stream));
-    if (!status) status = execute(handle, plan, uids, pointers, count, workspace);
-    pf_cuda_cudnn_leave(device);
-    return status ? PF_FAIL(err, PF_DEVICE, "cuDNN cannot run a plan: %s", cudnnGetErrorString(status)) : PF_OK;
+    if (pack) cudnnBackendDestroyDescriptor(pack);
+    return st;
 }
