@@ -152,6 +152,8 @@ static void put_report(build *b)
     json_object_set_new(to, "timing_seconds", pf_json_real(b->report.timing_seconds));
     json_object_set_new(to, "phases", phases_of(&b->report));
     json_object_set_new(to, "max_rel_error", pf_json_real(b->report.max_rel_error));
+    json_object_set_new(to, "fp32", pf_json_text(b->report.fp32));
+    json_object_set_new(to, "lowered_error", pf_json_real(b->report.lowered_error));
     json_object_set_new(to, "candidates_banned", pf_json_count(b->report.candidates_banned));
     json_object_set_new(to, "least_cosine", pf_json_real(b->report.least_cosine));
     json_object_set_new(to, "memory_bytes", pf_json_count(b->report.memory_bytes));
@@ -160,6 +162,20 @@ static void put_report(build *b)
     json_object_set_new(to, "device_bytes", pf_json_count(b->report.device_bytes));
     json_object_set_new(to, "device_bound_bytes", pf_json_count(b->report.device_bound_bytes));
     json_object_set_new(to, "device_ratio", pf_json_real(ratio_of(&b->report)));
+}
+
+/* Where a network is not as fast as 16 bits are, its user should know why, and how to have it otherwise. */
+static void say_raised(const build *b)
+{
+    const double left = 2 * b->report.lowered_error;        /* other inputs may fare worse than those tried */
+
+    if (!*b->report.fp32 || b->report.lowered_error < 0)
+        return;
+    pf_say(b->call, "  left in FP32: %s; else outputs would be off by %.2g of their range", b->report.fp32,
+           b->report.lowered_error);
+    if (left < 1)
+        pf_say(b->call, ", as --max-error %.2g allows", left);
+    pf_say(b->call, "\n");
 }
 
 static void say_report(build *b)
@@ -189,6 +205,7 @@ static void say_report(build *b)
                b->report.max_rel_error, b->report.least_cosine);
     else
         pf_say(b->call, "  outputs were not compared: the reference does not run on generated inputs\n");
+    say_raised(b);
 }
 
 /* In a signal handler. */
@@ -274,8 +291,8 @@ const pf_verb_body pf_verb_build = {
                "\n"
                "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed\n"
                "  candidates_banned cache_hits cache_misses build_seconds timing_seconds phases max_rel_error\n"
-               "  least_cosine memory_bytes memory_lower_bound_bytes weights_bytes device_bytes device_bound_bytes\n"
-               "  device_ratio\n"
+               "  least_cosine fp32 lowered_error memory_bytes memory_lower_bound_bytes weights_bytes\n"
+               "  device_bytes device_bound_bytes device_ratio\n"
                "  phases: seconds of front care list compile expect ready check race places refine write\n"
                "      verify\n",
     .run = run,

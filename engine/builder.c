@@ -43,6 +43,7 @@ typedef struct building {
     bool               in_doubt;        /* choices turned out wrong twice: nothing is refined before all is right */
     bool               unrefined;       /* because of that */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
+    double             lowered_error;   /* that no care would leave, by the references; -1: not known */
     pf_oracle          known;           /* of original at the usual shapes, where care was decided by it, or empty */
 } building;
 
@@ -97,13 +98,16 @@ static pf_status find_key(building *b, pf_err *err)
 /* Before anything is timed: layers in FP32 are other problems. */
 static pf_status decide_care(building *b, pf_err *err)
 {
-    int64_t   start = pf_clock_ns();
-    pf_status st = PF_OK;
+    int64_t             start = pf_clock_ns();
+    pf_precision_choice choice = { 0 };
+    pf_status           st = PF_OK;
 
+    b->lowered_error = -1;
     if (!pf_builder_rounds(b->config, b->device))
         return PF_OK;
-    st = pf_builder_care(b->store, b->device, b->config, &b->key, b->original, &b->profile, &b->care,
-                         &b->known, err);
+    st = pf_builder_care(b->store, b->device, b->config, &b->key, b->original, &b->profile, &choice, &b->known, err);
+    b->care = choice.care;
+    b->lowered_error = choice.lowered_error;
     pf_progress_spent(&b->progress, PF_PART_CARE, start);
     return st;
 }
@@ -319,6 +323,9 @@ static void fill_report(const building *b, pf_build_report *report)
         .build_seconds = (double)(pf_clock_ns() - b->progress.start_ns) / PF_NS_PER_S,
         .timing_seconds = (double)pf_search_timing_ns(&b->search) / PF_NS_PER_S,
     };
+    report->lowered_error = b->lowered_error;
+    if (b->care != PF_CARE_USUAL)
+        pf_precision_care_text(b->care, report->fp32, sizeof report->fp32);
     for (int part = 0; part < PF_PART_COUNT; part++)
         report->part_seconds[part] = (double)b->progress.spent_ns[part] / PF_NS_PER_S;
     if (!b->plan)
@@ -344,7 +351,9 @@ static bool is_too_far_off(const building *b, pf_status st)
 
 static bool can_be_raised(const building *b)
 {
-    return pf_builder_rounds(b->config, b->device) && !(b->care & PF_CARE_EXACT);
+    const pf_precision_care most = PF_CARE_ALL | PF_CARE_EXACT;
+
+    return pf_builder_rounds(b->config, b->device) && (b->care & most) != most;
 }
 
 static void start_over(building *b)

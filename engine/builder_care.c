@@ -1,16 +1,16 @@
-/* A finding of the kind "care", with one entry: its workspace_bytes is the care, its max_rel_error what the references
-   said of it. */
+/* A finding of the kind "care", with two entries: what was chosen, its workspace_bytes the care and its max_rel_error
+   what the references said of it, and what they said of no care. */
 #include "engine/builder_care.h"
 
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "engine/finding.h"
-#include "engine/precision_choice.h"
 
-#define KIND   "care"
-#define TACTIC "precision"
-#define TUNING "8"              /* raised when equal networks would get another care */
+#define KIND    "care"
+#define TACTIC  "precision"
+#define LOWERED "lowered"
+#define TUNING  "9"              /* raised when equal networks would get another care */
 
 /* What outputs may be off by, as shares of their range, where the build spec does not say. */
 #define F16_MOST_ERROR  1e-2
@@ -32,29 +32,35 @@ pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_car
     while (raised < PF_CARE_SLICES && care >> raised & 1)
         raised++;
     if (!pf_variant_is_lowered(config) || 2 * raised >= PF_CARE_SLICES)
-        return PF_CARE_ALL;
-    return PF_CARE_DECISIONS | PF_CARE_GATES | pf_precision_care_first(raised ? 2 * raised : FIRST_RAISED);
+        return PF_CARE_ALL | (care & PF_CARE_EXACT);
+    return (care & PF_CARE_EXACT) | PF_CARE_DECISIONS | PF_CARE_GATES |
+           pf_precision_care_first(raised ? 2 * raised : FIRST_RAISED);
 }
 
-static bool find(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care *out)
+static bool find(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_choice *out)
 {
     pf_timing_record       record = { 0 };
-    const pf_timing_entry *entry = NULL;
+    const pf_timing_entry *chosen = NULL, *lowered = NULL;
 
-    if (pf_finding_lookup(store, device, KIND, key, &record, NULL) == PF_OK)
-        entry = pf_timing_record_find(&record, TACTIC, TUNING);
-    if (entry)
-        *out = (pf_precision_care)entry->workspace_bytes;
+    if (pf_finding_lookup(store, device, KIND, key, &record, NULL) == PF_OK) {
+        chosen = pf_timing_record_find(&record, TACTIC, TUNING);
+        lowered = pf_timing_record_find(&record, LOWERED, TUNING);
+    }
+    if (chosen && lowered)
+        *out = (pf_precision_choice){ (pf_precision_care)chosen->workspace_bytes, chosen->max_rel_error,
+                                      lowered->max_rel_error };
     pf_timing_record_clear(&record);
-    return entry != NULL;
+    return chosen && lowered;
 }
 
-static pf_status keep(pf_timing_store *store, const pf_device *device, const pf_digest *key, pf_precision_care care,
-                      double error, pf_err *err)
+static pf_status keep(pf_timing_store *store, const pf_device *device, const pf_digest *key,
+                      const pf_precision_choice *choice, pf_err *err)
 {
     pf_timing_record record = { 0 };
-    pf_status        st = pf_finding_put(&record, TACTIC, TUNING, care, error, err);
+    pf_status        st = pf_finding_put(&record, TACTIC, TUNING, choice->care, choice->error, err);
 
+    if (!st)
+        st = pf_finding_put(&record, LOWERED, TUNING, PF_CARE_USUAL, choice->lowered_error, err);
     if (!st)
         st = pf_finding_merge(store, device, KIND, key, &record, err);
     pf_timing_record_clear(&record);
@@ -80,26 +86,33 @@ static pf_precision_wish wish_of(const pf_config *config)
     return wish;
 }
 
+static void log_choice(const pf_precision_choice *choice)
+{
+    char text[PF_CARE_TEXT_BYTES] = "";
+
+    pf_precision_care_text(choice->care, text, sizeof text);
+    if (choice->care != PF_CARE_USUAL)
+        pf_log(PF_LOG_INFO, "builder", "precision-chosen fp32=\"%s\" expected=%.2g lowered=%.2g", text, choice->error,
+               choice->lowered_error);
+}
+
 pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
                           const pf_digest *key, const pf_graph *original, const pf_profile *profile,
-                          pf_precision_care *out, pf_oracle *first, pf_err *err)
+                          pf_precision_choice *out, pf_oracle *first, pf_err *err)
 {
     pf_precision_wish wish = wish_of(config);
     pf_variant       *plain = NULL;
-    char              text[PF_CARE_TEXT_BYTES] = "";
-    double            error = -1;
     pf_status         st = PF_OK;
 
-    *out = PF_CARE_USUAL;
+    *out = (pf_precision_choice){ PF_CARE_USUAL, -1, -1 };
     if (!pf_builder_rounds(config, device) || find(store, device, key, out))
         return PF_OK;
     st = pf_variant_new(original, config, device, PF_CARE_ALL, NULL, NULL, &plain, err);
     if (!st)
-        st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, &error, first, err);
+        st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, first, err);
     pf_variant_free(plain);
     pf_graph_forget_constants(original);
-    pf_precision_care_text(*out, text, sizeof text);
-    if (!st && *out != PF_CARE_USUAL)
-        pf_log(PF_LOG_INFO, "builder", "precision-chosen fp32=\"%s\" expected=%.2g", text, error);
-    return st ? st : keep(store, device, key, *out, error, err);
+    if (!st)
+        log_choice(out);
+    return st ? st : keep(store, device, key, out, err);
 }

@@ -6,15 +6,16 @@
 #include "base/timing_record.h"
 #include "engine/builder_variant.h"
 #include "engine/oracle.h"
+#include "engine/precision_choice.h"
 
 /* Whether the build spec lets anything be rounded that the network has in FP32. */
 bool              pf_builder_rounds(const pf_config *config, const pf_device *device);
 /* The next step: twice as much is raised, then everything, then nothing is taken in parts of BF16. */
 pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_care care);
-/* original has the profile's shapes. key: of the plan that is built.  *out is PF_CARE_USUAL where nothing is
+/* original has the profile's shapes. key: of the plan that is built.  out->care is PF_CARE_USUAL where nothing is
    rounded.  first: as in engine/precision_choice.h. */
 pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
                           const pf_digest *key, const pf_graph *original, const pf_profile *profile,
-                          pf_precision_care *out, pf_oracle *first, pf_err *err);
+                          pf_precision_choice *out, pf_oracle *first, pf_err *err);
 
 #endif

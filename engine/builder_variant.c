@@ -110,8 +110,8 @@ static uint32_t numerics_of(const pf_variant *v, const pf_config *config, const 
 
     if (tf32 && !(v->care & PF_CARE_ALL))
         numerics |= PF_NUMERICS_TF32;
-    if ((tf32 || pf_variant_is_lowered(config)) && !(v->care & PF_CARE_EXACT))
-        numerics |= PF_NUMERICS_BF16_PARTS;
+    if (tf32 || pf_variant_is_lowered(config))
+        numerics |= v->care & PF_CARE_EXACT ? PF_NUMERICS_BF16_THREE : PF_NUMERICS_BF16_PARTS;
     if (constants_bytes(v->graph) > device->cache_bytes)
         numerics |= PF_NUMERICS_COLD_WEIGHTS;
     return numerics;

@@ -595,14 +595,21 @@ pf_precision_care pf_precision_care_first(uint32_t slices)
     return ((pf_precision_care)1 << (slices < PF_CARE_SLICES ? slices : PF_CARE_SLICES)) - 1;
 }
 
-void pf_precision_care_text(pf_precision_care care, char *text, size_t capacity)
+static uint32_t slices_in(pf_precision_care care)
 {
-    const char *exact = care & PF_CARE_EXACT ? ", none in parts" : "";
-    char        first[40] = "";
-    uint32_t    slices = 0;
-    bool        decisions = care & PF_CARE_DECISIONS, gates = care & PF_CARE_GATES;
+    uint32_t slices = 0;
 
     for (uint32_t i = 0; i < PF_CARE_SLICES; i++) slices += care >> i & 1;
+    return slices;
+}
+
+void pf_precision_care_text(pf_precision_care care, char *text, size_t capacity)
+{
+    const char *exact = care & PF_CARE_EXACT ? ", in three parts" : "";
+    char        first[40] = "";
+    uint32_t    slices = slices_in(care);
+    bool        decisions = care & PF_CARE_DECISIONS, gates = care & PF_CARE_GATES;
+
     if (slices) snprintf(first, sizeof first, "%sthe first %u", decisions || gates ? " and " : "", (unsigned)slices);
     if (care & PF_CARE_ALL) snprintf(text, capacity, "all%s", exact);
     else if (!slices && !decisions && !gates) snprintf(text, capacity, "nothing more%s", exact);

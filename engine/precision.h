@@ -26,7 +26,7 @@ enum { PF_CARE_SLICES = 60, PF_CARE_TEXT_BYTES = 64 };
 #define PF_CARE_DECISIONS ((pf_precision_care)1 << 60) /* products whose results topk orders, with no other between */
 #define PF_CARE_GATES ((pf_precision_care)1 << 61)  /* convolutions of single points, what is computed for them alone */
 #define PF_CARE_ALL   ((pf_precision_care)1 << 62)  /* everything: nothing is lowered */
-#define PF_CARE_EXACT ((pf_precision_care)1 << 63)  /* what is FP32 is not taken in parts of BF16 either */
+#define PF_CARE_EXACT ((pf_precision_care)1 << 63)  /* products of FP32 are taken in three parts of BF16, not in two */
 
 pf_precision_care pf_precision_care_first(uint32_t slices);
 /* For people. */

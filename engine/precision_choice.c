@@ -8,7 +8,7 @@
 #include "engine/oracle.h"
 #include "engine/precision_round.h"
 
-enum { DRAWS = 6, TRIES_MOST = 4 };
+enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 4 };
 
 /* Other inputs fare worse than those tried, the more so the fewer were: of 30 sets for resnet50, the largest error is
    1.8 times the largest of the first three, and 1.4 times that of the first six; 29 are within 1.35 times that of the
@@ -32,6 +32,7 @@ typedef struct choosing {
     uint32_t                 count, worst;  /* draws, and which has the largest of them */
     pf_precision_size        size;
     double                   limit;         /* of the error */
+    pf_precision_care        finer;         /* 0, or PF_CARE_EXACT while three parts are tried */
     pf_err                  *err;
 } choosing;
 
@@ -183,11 +184,12 @@ static pf_status try_care(choosing *c, pf_precision_care care, double *error)
 
 /* Steps in front of the products. */
 static uint32_t extra_steps(const choosing *c) { return (c->size.decided > 0) + c->size.has_gates; }
+static uint32_t most_steps(const choosing *c) { return c->size.slices + extra_steps(c); }
 
 /* The first steps are what decides and the gates, where there are any; the next ones are the products, one by one. */
 static pf_precision_care care_of_step(const choosing *c, uint32_t step)
 {
-    pf_precision_care care = PF_CARE_USUAL;
+    pf_precision_care care = c->finer;
 
     if (step && c->size.decided)
         care |= PF_CARE_DECISIONS;
@@ -219,9 +221,12 @@ static uint32_t next_step(const choosing *c, const bracket *b)
                    b->high <= b->most ? b->high - 1 : b->most);
 }
 
+/* In three parts, of which the first products need so many, a few more or less make little of a difference. */
 static bool is_close(const choosing *c, const bracket *b)
 {
-    return b->high <= b->most && (b->high == b->low + 1 || b->high_error >= CLOSE * c->limit);
+    uint32_t apart = c->finer ? 1 + c->size.slices / 6 : 1;
+
+    return b->high <= b->most && (b->high <= b->low + apart || b->high_error >= CLOSE * c->limit);
 }
 
 /* A decision that a rounding turns is an error that does not shrink with roundings: the few products that make
@@ -243,17 +248,26 @@ static pf_status try_decisions(choosing *c, bracket *b)
     return PF_OK;
 }
 
-/* *step stays 0 where none up to `most` is enough; *error is then that of `most`, else the chosen step's. */
-static pf_status find_step(choosing *c, uint32_t most, uint32_t *step, double *error)
+/* Where much has to be raised, whether all of it is enough is asked first. */
+static uint32_t first_step(const choosing *c, const bracket *b)
 {
-    bracket   b = { .high = most + 1, .most = most, .low_error = c->usual[c->worst] };
-    pf_status st = try_decisions(c, &b);
+    uint32_t step = next_step(c, b);
 
-    for (uint32_t tries = 0; b.low < most && !is_close(c, &b) && !st; tries++) {
-        uint32_t now = tries == 1 && b.high > most ? most : next_step(c, &b);
+    return !c->finer && step > b->most / 2 ? b->most : step;
+}
+
+/* *step stays 0 where none is enough; *error is then that of the last, else the chosen step's. */
+static pf_status find_step(choosing *c, uint32_t *step, double *error)
+{
+    uint32_t  most = most_steps(c);
+    bracket   b = { .high = most + 1, .most = most, .low_error = c->usual[c->worst] };
+    pf_status st = c->finer ? PF_OK : try_decisions(c, &b);
+
+    for (uint32_t tries = 0; b.low < b.most && !is_close(c, &b) && !st; tries++) {
+        uint32_t now = tries == 0 ? first_step(c, &b) : tries == 1 && b.high > b.most ? b.most : next_step(c, &b);
         double   one = 0;
 
-        if (tries >= TRIES_MOST && b.high <= most)
+        if (tries >= TRIES_MOST && b.high <= b.most)
             break;
         st = try_care(c, care_of_step(c, now), &one);
         if (one <= c->limit) {
@@ -264,7 +278,7 @@ static pf_status find_step(choosing *c, uint32_t most, uint32_t *step, double *e
             b.low_error = one;
         }
     }
-    *step = b.high <= most ? b.high : 0;
+    *step = b.high <= b.most ? b.high : 0;
     *error = *step ? b.high_error : b.low_error;
     return st;
 }
@@ -276,26 +290,6 @@ static bool must_agree(const choosing *c)
     return c->wish->must || (c->wish->narrow != PF_DTYPE_NONE && (c->usual[0] > HOPELESS || isinf(c->usual[c->worst])));
 }
 
-/* Everything in FP32, and at last not even in parts. */
-static pf_status choose_all(choosing *c, pf_precision_care *care, double *error)
-{
-    double    in_parts = 0;
-    pf_status st = PF_OK;
-
-    *care = PF_CARE_ALL;
-    st = try_care(c, *care, error);
-    if (st || *error <= c->limit || !must_agree(c))
-        return st;
-    in_parts = *error;
-    *care |= PF_CARE_EXACT;
-    st = try_care(c, *care, error);
-    if (!st && !c->wish->must && *error > c->limit && *error > in_parts / 2) {      /* much slower, and hardly better */
-        *care = PF_CARE_ALL;
-        *error = in_parts;
-    }
-    return st;
-}
-
 /* Care that does not help is not taken: errors of such networks come from where no precision helps, as decisions that a
    last bit turns.  Nor is care that leaves outputs far off: it would only take time. */
 static bool is_worth_it(const choosing *c, double error)
@@ -303,69 +297,71 @@ static bool is_worth_it(const choosing *c, double error)
     return error <= c->usual[c->worst] / 2 && error <= NEAR * c->wish->most_error;
 }
 
-/* Where the first draw by itself seems to need more than may be raised, and with all that may be is still further off
-   than raising is for, the others are not asked: they could only add to its error. */
-static pf_status is_in_vain(choosing *c, uint32_t most, bool *in_vain)
+/* The best that there is where nothing is enough, with what is left of the error in two parts and in three, which are
+   slower. */
+static pf_precision_choice settle(const choosing *c, double in_two, double in_three)
+{
+    pf_precision_care care = must_agree(c) ? PF_CARE_ALL : care_of_step(c, most_steps(c)) & ~PF_CARE_EXACT;
+
+    if (!must_agree(c) && !is_worth_it(c, fmin(in_two, in_three)))
+        return (pf_precision_choice){ PF_CARE_USUAL, c->usual[c->worst] };
+    if (c->wish->must || in_three <= in_two / 2)
+        return (pf_precision_choice){ care | PF_CARE_EXACT, in_three };
+    return (pf_precision_choice){ care, in_two };
+}
+
+/* Where the first draw by itself seems to need more than half of the products, what is found leaves much less than is
+   allowed, mostly: fewer others are asked, and less is allowed for it. */
+static pf_status try_first(choosing *c)
 {
     uint32_t  count = c->count;
-    double    error = 0, left = exp(-DECAY * most / (c->size.slices + 1));
+    double    error = 0;
     pf_status st = PF_OK;
 
     c->count = 1;
     st = try_care(c, PF_CARE_USUAL, &error);
     c->known = !st;
-    if (!st && error * left > c->limit) {
-        st = try_care(c, care_of_step(c, most), &error);
-        *in_vain = error > NEAR * c->wish->most_error;
-    }
-    c->count = count;
+    c->count = count < FEW_DRAWS || error * exp(-DECAY / 2) <= c->limit ? count : FEW_DRAWS;
+    c->limit = c->wish->most_error / MARGIN(c->count);
     return st;
 }
-
-static pf_status choose(choosing *c, pf_precision_care *care, double *error)
+static pf_status choose(choosing *c, pf_precision_choice *out)
 {
-    uint32_t  half = (c->size.slices + 1) / 2, some = half > c->size.decided ? half : c->size.decided;
-    bool      may_all = c->wish->must || c->wish->narrow == PF_DTYPE_NONE, in_vain = false;
-    uint32_t  most = (may_all ? c->size.slices : some) + extra_steps(c), step = 0;
-    double    usual = 0;
-    pf_status st = may_all || c->size.decided ? PF_OK : is_in_vain(c, most, &in_vain);
+    static const pf_precision_care finer[] = { 0, PF_CARE_EXACT };
+    double                         left[2] = { 0 }, usual = 0;
+    uint32_t                       step = 0;
+    pf_status                      st = try_first(c);
 
-    *error = c->usual[0];
-    if (st || (in_vain && !must_agree(c)))
-        return st;
-    st = try_care(c, PF_CARE_USUAL, &usual);
-    *error = usual;
-    if (st || usual <= c->limit)
-        return st;
-    may_all |= must_agree(c);
-    most = (may_all ? c->size.slices : some) + extra_steps(c);
-    st = find_step(c, most, &step, error);
-    if (!st && !step && may_all)
-        return choose_all(c, care, error);
-    if (!st && !step && is_worth_it(c, *error))
-        step = most;
-    *care = care_of_step(c, step);
-    if (!step)
-        *error = usual;
+    if (!st)
+        st = try_care(c, PF_CARE_USUAL, &usual);
+    out->error = out->lowered_error = usual;
+    for (int i = 0; i < 2 && usual > c->limit && !step && !st; i++) {
+        c->finer = finer[i];
+        st = find_step(c, &step, &left[i]);
+        if (step)
+            *out = (pf_precision_choice){ care_of_step(c, step), left[i] };
+    }
+    if (!st && usual > c->limit && !step)
+        *out = settle(c, left[0], left[1]);
+    out->lowered_error = usual;
     return st;
 }
 
 pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritten, const int64_t *bindings,
-                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_oracle *first,
-                              pf_err *err)
+                              const pf_precision_wish *wish, pf_precision_choice *out, pf_oracle *first, pf_err *err)
 {
-    pf_err    why = { 0 };
-    choosing  c = { original, rewritten, bindings, wish, .err = &why };
-    pf_status st = PF_OK;
+    static const pf_precision_choice nothing = { PF_CARE_USUAL, -1, -1 };
+    pf_err                           why = { 0 };
+    choosing                         c = { original, rewritten, bindings, wish, .err = &why };
+    pf_status                        st = PF_OK;
 
-    *care = PF_CARE_USUAL;
-    *error = -1;
+    *out = nothing;
     c.count = draws_for(&c);
     c.limit = wish->most_error / MARGIN(c.count);
     if (c.count)
         st = pf_precision_measure(rewritten, &c.size, &why);
     if (c.count && !st)
-        st = choose(&c, care, error);
+        st = choose(&c, out);
     if (first) {
         *first = c.oracles[0];
         c.oracles[0] = (pf_oracle){ 0 };
@@ -376,8 +372,7 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
         return PF_FAIL(err, st, "%s", why.msg);
     if (st) {       /* inputs that have to mean something: the check at the end says so as well */
         pf_log(PF_LOG_INFO, "builder", "precision-not-tried reason=\"%s\"", why.msg);
-        *care = PF_CARE_USUAL;
-        *error = -1;
+        *out = nothing;
     }
     return PF_OK;
 }

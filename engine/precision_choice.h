@@ -10,17 +10,17 @@
 typedef struct pf_precision_wish {
     pf_dtype narrow;        /* PF_F16, PF_BF16, or PF_DTYPE_NONE: nothing is lowered, but products may round to TF32 */
     double   most_error;    /* of each float output, as a share of its range */
-    bool     must;          /* tried whatever the references take, and with everything in FP32 if need be; otherwise
-                               large networks are not, and what is lowered is at least half of the products, or all
-                               behind the last one that decides */
+    bool     must;          /* tried whatever the references take, and with everything in FP32 though it is not enough;
+                               otherwise large networks are not, and what is not enough is left, mostly */
 } pf_precision_wish;
 
+/* Errors are the largest seen: with care, and with nothing raised; -1: nothing could be compared. */
+typedef struct pf_precision_choice { pf_precision_care care; double error, lowered_error; } pf_precision_choice;
+
 /* original: what the user asked for. rewritten: the same, with nothing lowered. bindings: of original's symbols.
-   *error: the largest seen with *care; -1: nothing could be compared, and *care is PF_CARE_USUAL.
    first: NULL, or takes what pf_oracle_of_graph answers for original, where that was computed; else it stays empty.
    Errors   NO_SPACE. */
 pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritten, const int64_t *bindings,
-                              const pf_precision_wish *wish, pf_precision_care *care, double *error, pf_oracle *first,
-                              pf_err *err);
+                              const pf_precision_wish *wish, pf_precision_choice *out, pf_oracle *first, pf_err *err);
 
 #endif

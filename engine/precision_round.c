@@ -53,8 +53,10 @@ static float round_to_parts(float value)
     return !isfinite(value) ? value : isfinite(both) ? both : copysignf(FLT_MAX, value);
 }
 
+static float round_sum(float value) { return isfinite(value) ? to_bits(value, 2) : value; }
+
 static float (*const roundings[PF_ROUND_COUNT])(float) = {
-    [PF_ROUND_TF32] = round_to_tf32, [PF_ROUND_PARTS] = round_to_parts,
+    [PF_ROUND_TF32] = round_to_tf32, [PF_ROUND_PARTS] = round_to_parts, [PF_ROUND_SUM] = round_sum,
 };
 
 float pf_round(pf_rounding how, float value) { return roundings[how] ? roundings[how](value) : value; }
@@ -104,6 +106,12 @@ static pf_status round_operands(pf_graph *graph, copies *c, pf_node_id id, pf_ro
     return st;
 }
 
+static void note_sum(pf_rounded *r, const pf_node *node)
+{
+    if (node->live && operands_of(node) && r->graph->values[node->out[0]].dtype == PF_F32)
+        r->how[node->out[0]] = PF_ROUND_SUM;
+}
+
 static pf_status note_copies(pf_rounded *r, const copies *c, pf_err *err)
 {
     r->count = r->graph->value_count;
@@ -129,13 +137,15 @@ pf_status pf_rounded_new(pf_graph *graph, bool with_tf32, bool with_parts, pf_ro
             c.of[v][how] = PF_NONE;
     for (pf_node_id id = 0; id < nodes && !st; id++) {
         bool        tf32 = with_tf32 && !(graph->nodes[id].refuses & PF_NUMERICS_TF32);
-        pf_rounding how = tf32 ? PF_ROUND_TF32 : with_parts ? PF_ROUND_PARTS : PF_ROUND_NOT;
 
-        if (graph->nodes[id].live && how != PF_ROUND_NOT)
-            st = round_operands(graph, &c, id, how, err);
+        if (graph->nodes[id].live && (tf32 || with_parts))
+            st = round_operands(graph, &c, id, tf32 ? PF_ROUND_TF32 : PF_ROUND_PARTS, err);
     }
     if (!st)
         st = note_copies(out, &c, err);
+    for (pf_node_id id = 0; id < nodes && !st && !with_parts; id++)
+        if (!with_tf32 || graph->nodes[id].refuses & PF_NUMERICS_TF32)
+            note_sum(out, &graph->nodes[id]);
     pf_free(c.of);
     if (st)
         pf_rounded_clear(out);

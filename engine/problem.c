@@ -111,7 +111,7 @@ static pf_status fill(pf_problem *problem, const pf_layout *in, const pf_layout 
     if (!has_constants)
         problem->numerics &= ~(uint32_t)PF_NUMERICS_COLD_WEIGHTS;
     if (!has_wide_product(problem->graph))
-        problem->numerics &= ~(uint32_t)PF_NUMERICS_BF16_PARTS;
+        problem->numerics &= ~(uint32_t)(PF_NUMERICS_BF16_PARTS | PF_NUMERICS_BF16_THREE);
     for (uint32_t i = 0; i < outs; i++)
         problem->out_layout[i] = out_layouts ? out_layouts[i] : PF_LAYOUT_LINEAR;
     st = check_layouts(problem, err);

@@ -17,6 +17,7 @@ enum { PF_PROBLEM_CLEAR = 4, PF_PROBLEM_VALUES = 256 };    /* most inputs, and m
 enum {
     PF_NUMERICS_TF32 = 1,
     PF_NUMERICS_BF16_PARTS = 8,  /* products of FP32 may take each number as the sum of two of BF16: 16 bits of it */
+    PF_NUMERICS_BF16_THREE = 16, /* of three: all 24 */
     /* no arithmetic: the network's weights exceed the cache, so constants are timed coming from memory */
     PF_NUMERICS_COLD_WEIGHTS = 256,
 };

@@ -24,6 +24,12 @@ static const char *const short_formulas[PF_OP_COUNT] = {
     [PF_OP_SWISH] = "a * sigmoid_short(p * a)",
 };
 
+/* Of FP32 what takes less than CPUs' form of it. */
+static const char *const own_formulas[PF_OP_COUNT] = {
+    [PF_OP_SIGMOID] = "sigmoidf(a)",
+    [PF_OP_SWISH] = "a * sigmoidf(p * a)",
+};
+
 /* As power_i64 of engine/ops/pointwise_reference.c. */
 static const char integer_power[] =
     "[](U x, I n) { U y = n < 0 ? (I)x == -1 ? n % 2 ? x : 1 : (I)x == 1 : 1; "
@@ -109,7 +115,7 @@ static bool uses_floats(const cg_context *cg, const pf_node *node)
 
 static const char *float_formula(const pf_node *node, pf_dtype dtype)
 {
-    const char *text = pf_dtype_bits(dtype) <= 16 ? short_formulas[node->op] : NULL;
+    const char *text = pf_dtype_bits(dtype) <= 16 ? short_formulas[node->op] : own_formulas[node->op];
 
     return text ? text : formulas[node->op].floats;
 }

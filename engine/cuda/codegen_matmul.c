@@ -34,8 +34,9 @@ static const char *types_decline(const pf_problem *p, const cg_product *product)
     pf_dtype dtype = pf_graph_value(p->graph, product->node->in[0])->dtype;
 
     if (product->wide)
-        return p->numerics & PF_NUMERICS_BF16_PARTS && product->k > 1 ? NULL
-                                                                      : "FP32 that is not to be rounded to 16 bits";
+        return p->numerics & (PF_NUMERICS_BF16_PARTS | PF_NUMERICS_BF16_THREE) && product->k > 1
+                   ? NULL
+                   : "FP32 that is not to be taken in parts of 16 bits";
     return (dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product->node->in[1])->dtype != dtype
                ? "element type"
                : NULL;
@@ -161,8 +162,8 @@ static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int
             stage = (t->rows + t->columns) * (double)CG_STEP_BYTES;
     double  down = t->rows / t->warps_m / 16.0, across = t->columns / t->warps_n / 16.0;
     double  chain = CG_STEP_K / 16 * (2 * down * across * 0.13 + (down + across) * 0.32);
-    /* three instructions for each, and what takes numbers apart */
-    double  chain_here = product->wide ? 2 * chain : chain;
+    /* three or six instructions for each, and what takes numbers apart */
+    double  chain_here = product->parts == 3 ? 4 * chain : product->wide ? 2 * chain : chain;
     double  step = fmax(fmax((fragment_bytes(t) + stage) / 216, stage / 338) * here,
                         fmax(chain_here, 963.0 / t->stages));
     double  ends = 829 + (t->split > 1 ? 178 + 183 * t->split : 0) +
@@ -231,10 +232,10 @@ static void print_window(const cg_product *product, pf_buf *out)
     print_axis(&product->window, AXIS_W, 'W', out);
 }
 
-/* W can be taken apart when it is packed. */
+/* W can be taken apart when it is packed: two parts take the room of the number. */
 static bool comes_apart(const pf_problem *p, const cg_product *product)
 {
-    return product->wide && p->in_constant[product->w] && product->k % APART == 0 &&
+    return product->parts == 2 && p->in_constant[product->w] && product->k % APART == 0 &&
            (product->trans_w || product->n % APART == 0);
 }
 
@@ -256,7 +257,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
     pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n"
                        "#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
                   vector, type, type);
-    pf_buf_printf(out, "#define WIDE %d\n#define APART %d\n#define LOOSE %d\n#define ELEM %s\n", product->wide,
+    pf_buf_printf(out, "#define WIDE %d\n#define APART %d\n#define LOOSE %d\n#define ELEM %s\n", product->parts,
                   comes_apart(p, product), product->k % (product->wide ? 4 : 8) != 0, elem);
     pf_buf_printf(out, "#define X_ROW %lld\n", (long long)cg_product_x_row(p, product));
     pf_buf_printf(out, "#define BATCH %lld\n#define X_BATCH %lld\n#define W_BATCH %lld\n", (long long)product->batch,

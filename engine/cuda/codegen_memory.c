@@ -9,7 +9,8 @@
    are two thirds of the instructions of 0.5 x (1 + erf). Results of 16 bits take five, geluf_short(x): then the product
    is off by 2e-6 at most, and by 5e-5 of itself up to a = 3, where their rounding is 5e-4.
    sigmoid_short(x), for such results too, has two slow instructions and two others, where expf and a quotient as exact
-   as FP32 take ten times as long: it is off by (2 + |x|) 1e-7 of itself.
+   as FP32 take ten times as long: it is off by (2 + |x|) 1e-7 of itself.  sigmoidf(x) is off by 3e-7 of itself, one of
+   FP32's last places more than such a quotient, for half of the instructions.
    The lanes of a thread as statements: LANES expands to an unrolled loop over l. f16 and bf16 travel as unsigned short
    and are converted by single instructions, so that no toolkit header is needed at run time.
    start(): kernels are launched while the one before still runs (programmatic dependent launch), and have to call it
@@ -45,6 +46,8 @@ const char cg_prelude[] =
     "__device__ __forceinline__ float sigmoid_short(float x) { float e, y;\n"
     "  asm(\"ex2.approx.ftz.f32 %0, %1;\" : \"=f\"(e) : \"f\"(-1.44269504f * x));\n"
     "  asm(\"rcp.approx.ftz.f32 %0, %1;\" : \"=f\"(y) : \"f\"(1.0f + e)); return y; }\n"
+    "__device__ __forceinline__ float sigmoidf(float x) { float y;\n"
+    "  asm(\"rcp.approx.ftz.f32 %0, %1;\" : \"=f\"(y) : \"f\"(1.0f + expf(-x))); return y; }\n"
     "__device__ __forceinline__ float most(float a, float b) { float y;\n"
     "#if __CUDA_ARCH__ >= 800\n"
     "  asm(\"max.NaN.f32 %0, %1, %2;\" : \"=f\"(y) : \"f\"(a), \"f\"(b));\n"

@@ -15,7 +15,7 @@ enum {
     REGISTERS = 65536,          /* of an SM */
     REGISTERS_MAX = 255,        /* of a thread */
     REGISTERS_BESIDE = 44,      /* a thread's for all but rows and sums */
-    ROW_REGISTERS = 8,          /* of 16 rows and a step */
+    ROW_REGISTERS = 8,          /* of 16 rows and a step; taken in three parts half as many more */
     SUMS_MAX = 64, PART_MAX = 4,    /* sums of a thread and groups of columns at once */
 };
 
@@ -39,6 +39,13 @@ static int vector_of(const pf_problem *p, const cg_product *product)
     return vector == 8 && cg_up(product->n, 16) * 16 < cg_up(product->n, 32) * 32 ? 4 : vector;
 }
 
+static int row_registers_of(const cg_product *product, const pf_thin_tuning *t)
+{
+    int apart = product->parts == 3 ? ROW_REGISTERS * 3 / 2 : ROW_REGISTERS;
+
+    return t->row_tiles * (t->ahead * ROW_REGISTERS + apart);
+}
+
 /* part 0: too many registers. */
 static form form_of(const pf_problem *p, const cg_product *product, const pf_thin_tuning *t)
 {
@@ -47,7 +54,7 @@ static form form_of(const pf_problem *p, const cg_product *product, const pf_thi
 
     f.steps = (int)cg_up(product->k, 4 * f.chunk);
     f.groups = (int)cg_up(product->n, 4 * f.vector);
-    left = registers_of(t) - REGISTERS_BESIDE - (1 + t->ahead) * ROW_REGISTERS * t->row_tiles * f.steps;
+    left = registers_of(t) - REGISTERS_BESIDE - row_registers_of(product, t) * f.steps;
     if (left > SUMS_MAX) left = SUMS_MAX;
     while (most < f.groups && most < PART_MAX && sums_of(t, f.vector, most + 1) <= left) most++;
     if (!most) return f;
@@ -56,9 +63,11 @@ static form form_of(const pf_problem *p, const cg_product *product, const pf_thi
     return f;
 }
 
-static uint32_t shared_bytes(const form *f)
+static uint32_t shared_bytes(const cg_product *product, const form *f)
 {
-    return (uint32_t)(f->steps * f->parts * f->part * (f->vector / 2) * 32 * CHUNK_BYTES);
+    int lane_bytes = product->parts == 3 ? CHUNK_BYTES * 3 / 2 : CHUNK_BYTES;
+
+    return (uint32_t)(f->steps * f->parts * f->part * (f->vector / 2) * 32 * lane_bytes);
 }
 
 static bool is_tuning(const pf_problem *p, const cg_product *product, const pf_thin_tuning *t)
@@ -69,7 +78,7 @@ static bool is_tuning(const pf_problem *p, const cg_product *product, const pf_t
         t->ahead > 1)
         return false;
     f = form_of(p, product, t);
-    return f.part > 0 && shared_bytes(&f) <= SHARED_LIMIT_BYTES;
+    return f.part > 0 && shared_bytes(product, &f) <= SHARED_LIMIT_BYTES;
 }
 
 const char *pf_codegen_thin_declines(const pf_problem *p)
@@ -124,7 +133,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
     pf_buf_printf(out, "#define ROW_TILES %d\n#define WARPS %d\n#define AHEAD %d\n#define PART %d\n"
                        "#define V %d\n", t->row_tiles, t->warps, t->ahead, f->part, f->vector);
     pf_buf_printf(out, "#define TRANS_W %d\n#define WIDE %d\n#define ELEM %s\n#define MMA \"f32.%s.%s.f32\"\n",
-                  product->trans_w, product->wide, product->wide ? "float" : "f16", type, type);
+                  product->trans_w, product->parts, product->wide ? "float" : "f16", type, type);
     pf_buf_printf(out, "#define X_ROW %lld\n#define X ((const ELEM *)in%u)\n#define W ((const ELEM *)in%u)\n",
                   (long long)cg_product_x_row(p, product), product->x, product->w);
     cg_product_print_defines(p, product, out);
@@ -151,7 +160,7 @@ pf_status pf_codegen_thin(const pf_problem *p, const pf_thin_tuning *t, pf_progr
     out->grid[0] = (uint32_t)cg_up(product.m, 16 * t->row_tiles * t->warps);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)(32 * t->warps);
-    out->shared_bytes = shared_bytes(&f);
+    out->shared_bytes = shared_bytes(&product, &f);
     out->stays = true;
     if (!st && out->source.failed)
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);

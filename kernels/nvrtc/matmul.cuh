@@ -10,10 +10,11 @@
      X_ROW       elements from one row of x to the next; with a window, from pixel to pixel
      TRANS_W     1: w is [N,K]
      MMA         the types of the instruction
-     WIDE        0, or 1 for FP32 operands. Each number is then the sum of two of BF16, 16 bits of it together with the
-                 sign of the second, and a product the sum of three, all but that of the two small parts
-     APART       w comes taken apart: of each eight neighbours in its rows 16 bytes of nearest, then 16 of what they
-                 leave; and of each eight elements of K the pairs that a thread multiplies are neighbours
+     WIDE        0, or for FP32 operands of how many of BF16 each number is taken as the sum: two, 16 bits of it
+                 together with the sign of the second, or three, all 24. A product is the sum of three, all but that of
+                 the two small parts, or of six, all but those beyond 24 bits
+     APART       w comes taken apart in two: of each eight neighbours in its rows 16 bytes of nearest, then 16 of what
+                 they leave; and of each eight elements of K the pairs that a thread multiplies are neighbours
      LOOSE       rows that start at multiples of four bytes, not of 16
      START       waits for the kernel before
      W_CONSTANT  w is nobody's result, so that its first stages are on their way while that kernel still runs
@@ -153,39 +154,31 @@ __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsign
 }
 
 #if WIDE
-/* Each register the BF16 of two numbers: the nearest, and what that leaves.  Neither is infinite: what an infinity
-   leaves is no number. */
-struct parts { unsigned large, small; };
-
-__device__ __forceinline__ parts part(unsigned first, unsigned second)
+/* The i-th register of each part, the largest first, from two numbers: the nearest, and what that leaves.  None is
+   infinite: what an infinity leaves is no number. */
+__device__ __forceinline__ void take_apart(unsigned to[WIDE][2], int i, unsigned first, unsigned second)
 {
-  const float a = __uint_as_float(first), b = __uint_as_float(second);
-  parts p;
+  float a = __uint_as_float(first), b = __uint_as_float(second);
 
-  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(p.large) : "f"(b), "f"(a));
-  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(p.small)
-      : "f"(b - __uint_as_float(p.large & 0xffff0000u)), "f"(a - __uint_as_float(p.large << 16)));
-  return p;
+  _Pragma("unroll") for (int p = 0; p < WIDE; ++p) {
+    asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(to[p][i]) : "f"(b), "f"(a));
+    a -= __uint_as_float(to[p][i] << 16);
+    b -= __uint_as_float(to[p][i] & 0xffff0000u);
+  }
 }
 
 /* 16 elements of K at the row `at` for a thread's group of four, the elements t, 4 + t, 8 + t and 12 + t for the thread
    t: x and w agree in it. */
-__device__ __forceinline__ void load_parts(unsigned large[2], unsigned small[2], unsigned base, int row, int chunk,
-                                           int lane)
+__device__ __forceinline__ void load_parts(unsigned to[WIDE][2], unsigned base, int row, int chunk, int lane)
 {
   unsigned r[4];
 
   load4(r, base + chunk_at(row + lane % 8, ROW_BYTES, chunk + lane / 8));
-  _Pragma("unroll") for (int i = 0; i < 2; ++i) {
-    const parts p = part(r[2 * i], r[2 * i + 1]);
-    large[i] = p.large;
-    small[i] = p.small;
-  }
+  _Pragma("unroll") for (int i = 0; i < 2; ++i) take_apart(to, i, r[2 * i], r[2 * i + 1]);
 }
 
 /* The same of w in rows of K. */
-__device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned small[2], unsigned base, int row,
-                                                  int column, int lane)
+__device__ __forceinline__ void load_parts_across(unsigned to[WIDE][2], unsigned base, int row, int column, int lane)
 {
   _Pragma("unroll") for (int i = 0; i < 2; ++i) {
     unsigned r[2];
@@ -193,28 +186,47 @@ __device__ __forceinline__ void load_parts_across(unsigned large[2], unsigned sm
       asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r[j])
                    : "r"(base + chunk_at(row + 8 * i + 4 * j + lane % 4, W_ROW_BYTES, (column + lane / 4) / CHUNK) +
                          (column + lane / 4) % CHUNK * 4) : "memory");
-    const parts p = part(r[0], r[1]);
-    large[i] = p.large;
-    small[i] = p.small;
+    take_apart(to, i, r[0], r[1]);
   }
 }
 
 /* w for 16 elements of K from k on and eight columns from `column` on. */
-__device__ __forceinline__ void load_w(unsigned large[2], unsigned small[2], unsigned base, int k, int column, int lane)
+__device__ __forceinline__ void load_w(unsigned to[WIDE][2], unsigned base, int k, int column, int lane)
 {
 #if APART
   unsigned r[4];
 #if TRANS_W
   load4(r, base + chunk_at(column + lane % 8, ROW_BYTES, k / 4 + lane / 8));
-  large[0] = r[0]; small[0] = r[1]; large[1] = r[2]; small[1] = r[3];
+  to[0][0] = r[0]; to[1][0] = r[1]; to[0][1] = r[2]; to[1][1] = r[3];
 #else
   load4_transposed(r, base + chunk_at(k + lane % 16, W_ROW_BYTES, column / 4 + lane / 16));
-  large[0] = r[0]; large[1] = r[1]; small[0] = r[2]; small[1] = r[3];
+  to[0][0] = r[0]; to[0][1] = r[1]; to[1][0] = r[2]; to[1][1] = r[3];
 #endif
 #elif TRANS_W
-  load_parts(large, small, base, column, k / 4, lane);
+  load_parts(to, base, column, k / 4, lane);
 #else
-  load_parts_across(large, small, base, k, column, lane);
+  load_parts_across(to, base, k, column, lane);
+#endif
+}
+
+/* Small products come first. Tensor cores cut their sums off, for which three parts are too good: 16 elements of K are
+   added up from zero, and their sum is rounded as it is added. */
+__device__ __forceinline__ void multiply_parts(float sum[4], const unsigned x[WIDE][4], const unsigned w[WIDE][2])
+{
+#if WIDE == 3
+  float own[4] = { 0.0f, 0.0f, 0.0f, 0.0f };
+
+  multiply(own, x[2], w[0][0], w[0][1]);
+  multiply(own, x[0], w[2][0], w[2][1]);
+  multiply(own, x[1], w[1][0], w[1][1]);
+#else
+  float *const own = sum;
+#endif
+  multiply(own, x[1], w[0][0], w[0][1]);
+  multiply(own, x[0], w[1][0], w[1][1]);
+  multiply(own, x[0], w[0][0], w[0][1]);
+#if WIDE == 3
+  _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[i] += own[i];
 #endif
 }
 
@@ -223,20 +235,17 @@ __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], un
                                                int warp_n, int lane)
 {
   _Pragma("unroll") for (int k = 0; k < BK / 16; ++k) {
-    unsigned a[WM / 16][4], c[WM / 16][4];
+    unsigned a[WM / 16][WIDE][4];
     _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) _Pragma("unroll") for (int half = 0; half < 2; ++half) {
-      unsigned large[2], small[2];
-      load_parts(large, small, x, warp_m * WM + m * 16 + half * 8, k * 4, lane);
-      _Pragma("unroll") for (int i = 0; i < 2; ++i) { a[m][2 * i + half] = large[i]; c[m][2 * i + half] = small[i]; }
+      unsigned rows[WIDE][2];
+      load_parts(rows, x, warp_m * WM + m * 16 + half * 8, k * 4, lane);
+      _Pragma("unroll") for (int p = 0; p < WIDE; ++p)
+        _Pragma("unroll") for (int i = 0; i < 2; ++i) a[m][p][2 * i + half] = rows[p][i];
     }
     _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) {
-      unsigned large[2], small[2];
-      load_w(large, small, w, k * 16, warp_n * WN + n * 8, lane);
-      _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) {
-        multiply(sum[m][n], c[m], large[0], large[1]);
-        multiply(sum[m][n], a[m], small[0], small[1]);
-        multiply(sum[m][n], a[m], large[0], large[1]);
-      }
+      unsigned columns[WIDE][2];
+      load_w(columns, w, k * 16, warp_n * WN + n * 8, lane);
+      _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) multiply_parts(sum[m][n], a[m], columns);
     }
   }
 }

@@ -12,8 +12,8 @@
      X_ROW       elements from one row of x to the next
      TRANS_W     1: w is [N,K], else [K,N]
      MMA         the types of the instruction
-     WIDE        0, or 1 for FP32 operands. Each number is then the sum of two of BF16, and a product the sum of three,
-                 as in matmul.cuh
+     WIDE        0, or for FP32 operands of how many of BF16 each number is taken as the sum, two or three, as in
+                 matmul.cuh
      START       waits for the kernel before
      V           elements are finished at once: evaluate(ARGUMENTS row, column, sum) gives a struct finished,
                  store(ARGUMENTS row, column, finished) puts that into memory */
@@ -27,23 +27,23 @@
 #define ROWS (16 * ROW_TILES)
 #define TURNS ((M + ROWS - 1) / ROWS)
 
-/* operand() is what a lane has of a row or a column, 16 bytes: of FP32 the BF16 nearest to four elements and what these
-   leave, anything else as it is. gathered() is a chunk whose elements did not lie together. */
+/* What a lane has of a row or a column: of FP32 the BF16 nearest to four elements, what these leave and so on, of
+   anything else the two halves of 16 bytes.  gathered() is a chunk whose elements did not lie together. */
+struct operand { unsigned part[WIDE ? WIDE : 2][2]; };
+
 #if WIDE
-/* Neither part is infinite: what an infinity leaves is no number. */
-__device__ __forceinline__ void take_pair_apart(unsigned *large, unsigned *small, float a, float b)
+/* No part is infinite: what an infinity leaves is no number. */
+__device__ __forceinline__ operand operand_of(uint4 of)
 {
-  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(*large) : "f"(b), "f"(a));
-  asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(*small)
-      : "f"(b - __uint_as_float(*large & 0xffff0000u)), "f"(a - __uint_as_float(*large << 16)));
-}
+  float   e[4] = { __uint_as_float(of.x), __uint_as_float(of.y), __uint_as_float(of.z), __uint_as_float(of.w) };
+  operand to;
 
-__device__ __forceinline__ uint4 operand(uint4 of)
-{
-  uint4 to;
-
-  take_pair_apart(&to.x, &to.z, __uint_as_float(of.x), __uint_as_float(of.y));
-  take_pair_apart(&to.y, &to.w, __uint_as_float(of.z), __uint_as_float(of.w));
+  _Pragma("unroll") for (int p = 0; p < WIDE; ++p)
+    _Pragma("unroll") for (int i = 0; i < 2; ++i) {
+      asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(to.part[p][i]) : "f"(e[2 * i + 1]), "f"(e[2 * i]));
+      e[2 * i] -= __uint_as_float(to.part[p][i] << 16);
+      e[2 * i + 1] -= __uint_as_float(to.part[p][i] & 0xffff0000u);
+    }
   return to;
 }
 
@@ -52,7 +52,7 @@ __device__ __forceinline__ uint4 gathered(const ELEM e[CHUNK])
   return make_uint4(__float_as_uint(e[0]), __float_as_uint(e[1]), __float_as_uint(e[2]), __float_as_uint(e[3]));
 }
 #else
-__device__ __forceinline__ uint4 operand(uint4 of) { return of; }
+__device__ __forceinline__ operand operand_of(uint4 of) { return operand{ { { of.x, of.y }, { of.z, of.w } } }; }
 
 __device__ __forceinline__ unsigned pair_of(unsigned short first, unsigned short second)
 {
@@ -76,13 +76,38 @@ __device__ __forceinline__ uint4 load_w(const ELEM *w, int column, int k)
   return gathered(e);
 }
 
+/* In shared memory 16 bytes of each lane, and behind those of all lanes the third part's eight. */
+#define W_LANES (STEPS * W_TILES * 32)
+
+__device__ __forceinline__ void put_operand(uint4 *weights, int lane, const operand &of)
+{
+  weights[lane] = make_uint4(of.part[0][0], of.part[0][1], of.part[1][0], of.part[1][1]);
+#if WIDE == 3
+  ((uint2 *)(weights + W_LANES))[lane] = make_uint2(of.part[2][0], of.part[2][1]);
+#endif
+}
+
+__device__ __forceinline__ operand get_operand(const uint4 *weights, int lane)
+{
+  const uint4 of = weights[lane];
+  operand     to;
+
+  to.part[0][0] = of.x; to.part[0][1] = of.y; to.part[1][0] = of.z; to.part[1][1] = of.w;
+#if WIDE == 3
+  const uint2 rest = ((const uint2 *)(weights + W_LANES))[lane];
+
+  to.part[2][0] = rest.x; to.part[2][1] = rest.y;
+#endif
+  return to;
+}
+
 __device__ __forceinline__ void pack_weights(const ELEM *w, uint4 *to)
 {
-  for (int i = threadIdx.x; i < STEPS * W_TILES * 32; i += 32 * WARPS) {
+  for (int i = threadIdx.x; i < W_LANES; i += 32 * WARPS) {
     const int lane = i % 32, tile = i / 32 % W_TILES, step = i / 32 / W_TILES, n = lane / 4;
     const int column = tile / TILES_OF_GROUP * GROUP + n / 2 * V + tile % TILES_OF_GROUP * 2 + n % 2;
 
-    to[i] = operand(load_w(w, column, step * STEP + lane % 4 * CHUNK));
+    put_operand(to, i, operand_of(load_w(w, column, step * STEP + lane % 4 * CHUNK)));
   }
 }
 
@@ -103,37 +128,50 @@ __device__ __forceinline__ void load_rows(rows *to, const ELEM *x, int turn, int
     }
 }
 
-__device__ __forceinline__ void multiply(float c[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
-                                         unsigned b1)
+__device__ __forceinline__ void multiply(float c[4], const operand a[2], int a_part, const operand &b, int b_part)
 {
   asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+               : "r"(a[0].part[a_part][0]), "r"(a[1].part[a_part][0]), "r"(a[0].part[a_part][1]),
+                 "r"(a[1].part[a_part][1]), "r"(b.part[b_part][0]), "r"(b.part[b_part][1]));
 }
 
 /* A step of K: one instruction of FP32 has 16 of it and one of 16 bits the first half. */
-__device__ __forceinline__ void multiply_step(float c[4], const uint4 a[2], uint4 b)
+__device__ __forceinline__ void multiply_step(float c[4], const operand a[2], const operand &b)
 {
-#if WIDE
-  multiply(c, a[0].z, a[1].z, a[0].w, a[1].w, b.x, b.y);
-  multiply(c, a[0].x, a[1].x, a[0].y, a[1].y, b.z, b.w);
-  multiply(c, a[0].x, a[1].x, a[0].y, a[1].y, b.x, b.y);
+#if WIDE == 3
+  float own[4] = { 0.0f, 0.0f, 0.0f, 0.0f };
+
+  multiply(own, a, 2, b, 0);
+  multiply(own, a, 0, b, 2);
+  multiply(own, a, 1, b, 1);
+  multiply(own, a, 1, b, 0);
+  multiply(own, a, 0, b, 1);
+  multiply(own, a, 0, b, 0);
+  _Pragma("unroll") for (int i = 0; i < 4; ++i) c[i] += own[i];
+#elif WIDE
+  multiply(c, a, 1, b, 0);
+  multiply(c, a, 0, b, 1);
+  multiply(c, a, 0, b, 0);
 #else
-  multiply(c, a[0].x, a[1].x, a[0].y, a[1].y, b.x, b.y);
-  multiply(c, a[0].z, a[1].z, a[0].w, a[1].w, b.z, b.w);
+  multiply(c, a, 0, b, 0);
+  multiply(c, a, 1, b, 1);
 #endif
 }
 
 typedef float sums[ROW_TILES][PART * TILES_OF_GROUP][4];
 
-__device__ __forceinline__ void multiply_part(sums sum, const rows *x, const uint4 *w, int lane)
+/* As the instruction takes them. */
+struct operands { operand at[ROW_TILES][STEPS][2]; };
+
+__device__ __forceinline__ void multiply_part(sums sum, const operands *x, const uint4 *w, int first, int lane)
 {
   _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
     _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t)
       _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][t][i] = 0.0f;
   _Pragma("unroll") for (int s = 0; s < STEPS; ++s)
     _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t) {
-      const uint4 b = w[(s * W_TILES + t) * 32 + lane];
+      const operand b = get_operand(w, (first + s * W_TILES + t) * 32 + lane);
 
       _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m) multiply_step(sum[m][t], x->at[m][s], b);
     }
@@ -169,17 +207,17 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) kernel(PARAMETERS)
   int turn = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32;
   if (AHEAD && turn < TURNS) load_rows(&next, X, turn, lane);
   for (; turn < TURNS; turn += apart) {
-    rows x;
+    operands x;
 
     if (!AHEAD) load_rows(&next, X, turn, lane);
     _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
       _Pragma("unroll") for (int s = 0; s < STEPS; ++s)
-        _Pragma("unroll") for (int half = 0; half < 2; ++half) x.at[m][s][half] = operand(next.at[m][s][half]);
+        _Pragma("unroll") for (int half = 0; half < 2; ++half) x.at[m][s][half] = operand_of(next.at[m][s][half]);
     if (AHEAD && turn + apart < TURNS) load_rows(&next, X, turn + apart, lane);
     _Pragma("unroll 1") for (int part = 0; part < PARTS; ++part) {
       sums sum;
 
-      multiply_part(sum, &x, weights + part * (PART * TILES_OF_GROUP * 32), lane);
+      multiply_part(sum, &x, weights, part * PART * TILES_OF_GROUP, lane);
       finish_part(ARGUMENTS sum, turn * ROWS + lane / 4, part * PART * GROUP + lane % 4 * V);
     }
   }

@@ -226,9 +226,11 @@ static pf_status choose_precision(examination *e, const pf_graph *original, cons
     pf_dtype          narrow = narrow_of(e->options);
     pf_precision_wish wish = { .narrow = narrow, .most_error = narrow == PF_BF16 ? 8e-2 : 1e-2 };
     int64_t           start_ns = pf_clock_ns();
-    pf_status         st = pf_precision_choose(original, rewritten, e->profile->usual, &wish, care,
-                                               &e->result->expected_error, NULL, err);
+    pf_precision_choice choice = { 0 };
+    pf_status         st = pf_precision_choose(original, rewritten, e->profile->usual, &wish, &choice, NULL, err);
 
+    *care = choice.care;
+    e->result->expected_error = choice.error;
     e->result->choice_s = (double)(pf_clock_ns() - start_ns) * 1e-9;
     pf_precision_care_text(*care, e->result->care, sizeof e->result->care);
     return st;
@@ -241,6 +243,7 @@ static pf_status lower(examination *e, const pf_graph *original, pf_graph *graph
 
     if (!e->options->precision) return PF_OK;
     if (e->options->chooses_precision) st = choose_precision(e, original, graph, &care, err);
+    if (care & PF_CARE_EXACT) e->rules.numerics = PF_NUMERICS_BF16_THREE;
     return st ? st : pf_precision_lower(graph, narrow_of(e->options), care, err);
 }
 

@@ -464,7 +464,7 @@ static void compiles(const sample *s)
     pf_problem_free(p);
 }
 
-/* Only the kernel that takes numbers apart reads FP32, and only where it is allowed to round. */
+/* Only the kernel that takes numbers apart reads FP32, and only where it is allowed to. */
 static void wide_products_are_taken_in_parts_alone(void **state)
 {
     static const char text[] =
@@ -473,14 +473,16 @@ static void wide_products_are_taken_in_parts_alone(void **state)
         "%%2 = conv(%%0, %%1, _) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %%2\n";
 
     (void)state;
-    for (int allowed = 0; allowed < 2; allowed++) {
+    static const int numerics[] = { 0, PF_NUMERICS_BF16_PARTS, PF_NUMERICS_BF16_THREE };
+
+    for (int allowed = 0; allowed < 3; allowed++) {
         char        one[sizeof text + 8];
         pf_err      err = {0};
         pf_problem *p = NULL;
 
-        snprintf(one, sizeof one, text, allowed ? PF_NUMERICS_BF16_PARTS : 0);
+        snprintf(one, sizeof one, text, numerics[allowed]);
         test_ok(pf_problem_parse(one, &p, &err), &err);
-        assert_int_equal(pf_codegen_matmul_declines(p) == NULL, allowed);
+        assert_int_equal(pf_codegen_matmul_declines(p) == NULL, allowed > 0);
         assert_non_null(pf_codegen_wgmma_declines(p));
         pf_problem_free(p);
     }

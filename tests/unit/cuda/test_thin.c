@@ -7,6 +7,7 @@
 #include "engine/cuda/codegen_thin.h"
 
 #define PARTS "8"       /* PF_NUMERICS_BF16_PARTS */
+#define THREE "16"      /* PF_NUMERICS_BF16_THREE */
 #define PIXEL "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"
 
 typedef struct sample { const char *name, *text; } sample;
@@ -16,6 +17,10 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=" PARTS "\n"
       "graph \"\"\n%0 = input f32 [2,72,56,56]\n%1 = input f32 [24,72,1,1]\n%2 = input f32 [24]\n"
       "%3 = input f32 [2,24,56,56]\n%4 = conv(%0, %1, %2) " PIXEL "\n%5 = add(%4, %3)\noutput %5\n" },
+    { "FP32 in three parts, columns in several parts, swish",
+      "problem in=nhwc,linear*,linear* out=nhwc numerics=" THREE "\n"
+      "graph \"\"\n%0 = input f32 [2,40,56,56]\n%1 = input f32 [240,40,1,1]\n%2 = input f32 [240]\n"
+      "%3 = conv(%0, %1, %2) " PIXEL "\n%4 = swish(%3) p=1\noutput %4\n" },
     { "FP16, columns in several parts, swish",
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,40,70,70]\n%1 = input f16 [240,40,1,1]\n%2 = input f16 [240]\n"
@@ -75,7 +80,8 @@ static void only_many_rows_and_few_weights_are_taken(void **state)
     (void)state;
     assert_true(takes("linear*", "f16", 0, 8192, 64, 96));
     assert_true(takes("linear*", "f32", 8, 8192, 64, 96));
-    assert_false(takes("linear*", "f32", 0, 8192, 64, 96));      /* FP32 that is not to be rounded */
+    assert_true(takes("linear*", "f32", 16, 8192, 64, 96));
+    assert_false(takes("linear*", "f32", 0, 8192, 64, 96));      /* FP32 that is not to be taken in parts */
     assert_false(takes("linear", "f16", 0, 8192, 64, 96));       /* weights that are computed */
     assert_false(takes("linear*", "f16", 0, 1024, 64, 96));
     assert_false(takes("linear*", "f16", 0, 8192, 64, 83));      /* rows of the result at odd places */

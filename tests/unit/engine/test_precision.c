@@ -236,7 +236,7 @@ static void care_is_told(void **state)
         { PF_CARE_DECISIONS | PF_CARE_GATES | 3, "decisions and gates and the first 2" },
         { PF_CARE_USUAL, "nothing more" },           { PF_CARE_GATES, "gates" },
         { pf_precision_care_first(3), "the first 3" }, { PF_CARE_GATES | 1, "gates and the first 1" },
-        { PF_CARE_ALL, "all" },                      { PF_CARE_ALL | PF_CARE_EXACT, "all, none in parts" },
+        { PF_CARE_ALL, "all" },                      { PF_CARE_ALL | PF_CARE_EXACT, "all, in three parts" },
     };
     char text[PF_CARE_TEXT_BYTES] = "";
 
