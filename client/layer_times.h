@@ -1,5 +1,5 @@
-/* How long each layer of a plan takes: medians of some runs, launched one by one and, where the device captures runs,
-   within a graph too, with events between the layers.  The sum of either is more than a run. */
+/* How long each layer of a plan takes: medians of some runs, launched one by one, which adds up to more than a run,
+   and, where the device captures runs, within a graph too, which adds up to a run. */
 #ifndef PF_CLIENT_LAYER_TIMES_H
 #define PF_CLIENT_LAYER_TIMES_H
 

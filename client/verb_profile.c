@@ -125,9 +125,9 @@ static pf_status run(pf_call *call, pf_err *err)
 const pf_verb_body pf_verb_profile = {
     .options = options,
     .details = "  Layers as they run, each with its share of all, and what each tactic takes.  Where runs are\n"
-               "  captured the time within a graph counts, and that of a layer launched alone stands beside it; there\n"
-               "  are events between the layers, so the sum is more than a run, which planfarm bench measures.  For\n"
-               "  Nsight there are planfarm bench --ranges and --profiler.\n"
+               "  captured, a layer's time within a graph counts, which is what its end is later than that of the\n"
+               "  layer before; these add up to a run.  Beside it stands the time of the layer launched alone.\n"
+               "  For Nsight there are planfarm bench --ranges and --profiler.\n"
                "\n"
                "  --json: layers, each name tactic median_ms captured_ms (where runs are captured); tactics, each\n"
                "  tactic layers total_ms; total_ms\n",

@@ -248,10 +248,12 @@ pf_status pf_context_run_host(pf_context *context, const pf_tensor *inputs, pf_t
 typedef enum pf_ranges { PF_RANGES_OFF, PF_RANGES_RUNS, PF_RANGES_LAYERS } pf_ranges;
 /* Errors INVALID: no such level. */
 pf_status pf_context_mark_ranges(pf_context *context, pf_ranges ranges, pf_err *err);
-/* Median nanoseconds of each layer over runs of a captured graph in which events lie between the layers.  Errors
-   UNSUPPORTED: nothing is captured, on this device or of this plan. */
+/* Nanoseconds of each layer within captured runs: how much later it ends than the layer before, by medians of runs that
+   are timed up to there, so that all add up to a run.  Captures as many graphs as there are layers, and runs each
+   `runs` times and twice more.  Errors  UNSUPPORTED: nothing is captured, on this device or of this plan. */
 pf_status pf_context_profile_captured(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
-/* Median nanoseconds of each layer over runs, outside any captured graph. times has pf_plan_layer_count items. */
+/* Median nanoseconds of each layer over runs, outside any captured graph, where more lies between layers.  times_ns has
+   pf_plan_layer_count items. */
 pf_status pf_context_profile(pf_context *context, uint32_t runs, int64_t *times_ns, pf_err *err);
 
 #ifdef __cplusplus

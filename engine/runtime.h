@@ -62,6 +62,8 @@ pf_status pf_context_fetch(pf_context *context, uint32_t value, pf_tensor *out, 
 pf_status pf_context_enqueue_step(pf_context *context, uint32_t step, pf_stream *stream, pf_err *err);
 /* Makes what set_shape and bind changed take effect: instance, arena and pointers; allocates when something changed. */
 pf_status pf_context_prepare(pf_context *context, pf_err *err);
+/* Prepares, and binds inputs and outputs that nobody bound to memory of the context's own, filling the inputs. */
+pf_status pf_context_bind_rest(pf_context *context, pf_err *err);
 /* Device memory that a ready context holds, alone or with others: weights that were brought to the device or packed
    there, and its arena.  What is bound for inputs and outputs is not in it. */
 uint64_t  pf_context_device_bytes(const pf_context *context);

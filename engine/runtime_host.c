@@ -1,9 +1,7 @@
-/* Runs with tensors of the host, layer by layer or with a stopwatch: for tools and for the builder's own check. */
+/* Runs with tensors of the host, or with generated ones: for tools and for the builder's own check. */
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/device_capture.h"
-#include "engine/race.h"
 #include "engine/runtime.h"
 
 /* ---- Host tensors */
@@ -240,76 +238,7 @@ pf_status pf_context_run_watched(pf_context *c, pf_context_watch *watch, void *u
     return st;
 }
 
-/* ---- With a stopwatch */
-
-/* What a profile works with: an event before each step and one behind the last. */
-typedef struct stopwatch {
-    pf_context      *context;
-    pf_event       **events;            /* owned; steps + 1 */
-    int64_t         *samples;           /* owned; by step, then run */
-    uint32_t         runs;
-    pf_device_graph *graph;             /* NULL: launched step by step */
-} stopwatch;
-
-typedef pf_status record_event(pf_device *device, pf_event *event, pf_stream *stream, pf_err *err);
-
-static pf_status enqueue_with_events(stopwatch *w, record_event *record, pf_err *err)
-{
-    pf_context *c = w->context;
-    pf_status   st = record(c->device, w->events[0], c->stream, err);
-
-    for (uint32_t s = 0; s < c->plan->step_count && !st; s++) {
-        st = pf_context_enqueue_step(c, s, c->stream, err);
-        if (!st)
-            st = record(c->device, w->events[s + 1], c->stream, err);
-    }
-    return st;
-}
-
-static pf_status time_run(stopwatch *w, uint32_t run, pf_err *err)
-{
-    pf_context          *c = w->context;
-    const pf_device_ops *ops = c->device->ops;
-    pf_status            st = w->graph ? ops->graph_launch(c->device, w->graph, c->stream, err)
-                                       : enqueue_with_events(w, ops->event_record, err);
-
-    if (!st)
-        st = ops->stream_sync(c->device, c->stream, err);
-    for (uint32_t s = 0; s < c->plan->step_count && !st; s++)
-        st = ops->event_elapsed(c->device, w->events[s], w->events[s + 1], &w->samples[(size_t)s * w->runs + run], err);
-    return st;
-}
-
-static pf_status enqueue_with_captured_events(void *watch, pf_err *err)
-{
-    stopwatch *w = watch;
-
-    return enqueue_with_events(w, w->context->device->ops->event_capture, err);
-}
-
-/* After a run outside, as every capture. */
-static pf_status capture_with_events(stopwatch *w, pf_err *err)
-{
-    pf_context          *c = w->context;
-    const pf_device_ops *ops = c->device->ops;
-    pf_status            st = PF_OK;
-
-    if (!ops->capture_begin || !ops->event_capture || !c->instance->capturable)
-        return PF_FAIL(err, PF_UNSUPPORTED, "%s",
-                       ops->event_capture ? "a layer of this plan cannot be captured"
-                                          : "nothing is captured on this device");
-    st = time_run(w, 0, err);
-    return st ? st : pf_device_capture(c->device, c->stream, enqueue_with_captured_events, w, &w->graph, err);
-}
-
-static pf_status make_events(pf_context *c, pf_event **events, uint32_t count, pf_err *err)
-{
-    pf_status st = PF_OK;
-
-    for (uint32_t i = 0; i < count && !st; i++)
-        st = c->device->ops->event_new(c->device, &events[i], err);
-    return st;
-}
+/* ---- Runs without the caller's tensors */
 
 /* An input that nobody gave: random floats, and integers that are positions in any table. */
 static pf_status fill_staging(pf_context *c, uint32_t io, pf_err *err)
@@ -329,9 +258,9 @@ static pf_status fill_staging(pf_context *c, uint32_t io, pf_err *err)
     return st;
 }
 
-static pf_status bind_all_to_staging(pf_context *c, pf_err *err)
+pf_status pf_context_bind_rest(pf_context *c, pf_err *err)
 {
-    pf_status st = PF_OK;
+    pf_status st = pf_context_prepare(c, err);
 
     for (uint32_t i = 0; i < c->plan->io_count && !st; i++) {
         if (c->bound[i] || in_tail(c, i))
@@ -340,60 +269,5 @@ static pf_status bind_all_to_staging(pf_context *c, pf_err *err)
         if (!st && c->plan->io[i].is_input)
             st = fill_staging(c, i, err);
     }
-    return st;
-}
-
-static pf_status profile(stopwatch *w, bool captured, int64_t *times_ns, pf_err *err)
-{
-    pf_context *c = w->context;
-    uint32_t    steps = c->plan->step_count;
-    pf_status   st = pf_context_prepare(c, err);
-
-    if (!st)
-        st = bind_all_to_staging(c, err);
-    if (!st)
-        st = pf_context_prepare(c, err);
-    if (!st)
-        st = make_events(c, w->events, steps + 1, err);
-    if (!st && captured)
-        st = capture_with_events(w, err);
-    for (uint32_t r = 0; r < w->runs && !st; r++)
-        st = time_run(w, r, err);
-    for (uint32_t s = 0; s < steps && !st; s++) {
-        pf_race_sort_ns(w->samples + (size_t)s * w->runs, w->runs);
-        times_ns[s] = w->samples[(size_t)s * w->runs + w->runs / 2];
-    }
-    return st;
-}
-
-static pf_status profile_context(pf_context *c, bool captured, uint32_t runs, int64_t *times_ns, pf_err *err)
-{
-    uint32_t  steps = c->plan->step_count;
-    stopwatch w = { .context = c, .runs = runs };
-    pf_status st = PF_OK;
-
-    if (!runs)
-        return PF_FAIL(err, PF_INVALID, "a profile needs at least one run");
-    w.events = pf_calloc(steps + 1, sizeof(pf_event *));
-    w.samples = pf_calloc((size_t)steps * runs + 1, sizeof *w.samples);
-    st = w.events && w.samples ? profile(&w, captured, times_ns, err)
-                               : PF_FAIL_MEMORY(err, (size_t)steps * runs * sizeof *w.samples);
-    if (w.graph)
-        c->device->ops->graph_free(c->device, w.graph);
-    for (uint32_t i = 0; w.events && i <= steps; i++)
-        if (w.events[i])
-            c->device->ops->event_free(c->device, w.events[i]);
-    pf_free(w.events);
-    pf_free(w.samples);
-    return st;
-}
-
-pf_status pf_context_profile(pf_context *c, uint32_t runs, int64_t *times_ns, pf_err *err)
-{
-    return profile_context(c, false, runs, times_ns, err);
-}
-
-pf_status pf_context_profile_captured(pf_context *c, uint32_t runs, int64_t *times_ns, pf_err *err)
-{
-    return profile_context(c, true, runs, times_ns, err);
+    return st ? st : pf_context_prepare(c, err);
 }

@@ -30,6 +30,7 @@ for case in "$@"; do
     echo "warm: $(grep -E 'candidates_timed|build_seconds' "$out/$model.$batch.warm.json" | tr -d '\n') $(cmp -s "$work/$model.plan" "$work/again.plan" && echo same bytes || echo OTHER BYTES)"
     planfarm inspect "$work/$model.plan" --layers >"$out/$model.$batch.layers" 2>&1
     planfarm profile "$work/$model.plan" --device cuda:0 >"$out/$model.$batch.profile" 2>&1 || echo "no profile"
+    echo "layers add up to: $(tail -n 1 "$out/$model.$batch.profile")"
     planfarm bench "$work/$model.plan" --device cuda:0 --duration 1 --json 2>&1 | tr -d '\n ' | grep -o '"compute_ms":{[^}]*}\|"device":{[^}]*}'
     for streams in 1 4; do
         echo "$streams streams: $(planfarm bench "$work/$model.plan" --device cuda:0 --transfers --streams $streams --duration 1 2>/dev/null | grep Throughput)"
