@@ -7,6 +7,8 @@
 #include "engine/ops/move.h"
 #include "engine/ops/rows.h"
 
+enum { PART = 1 << 12 };
+
 static const pf_attr_field axis_fields[] = { PF_ATTR_FIELD(pf_axis_attrs, axis, INT), { NULL } };
 static const pf_attr_field nd_fields[] = { PF_ATTR_FIELD(pf_gather_nd_attrs, batch_dims, INT), { NULL } };
 
@@ -133,30 +135,47 @@ static pf_status reference_gather(pf_reference_call *call, pf_err *err)
     return st;
 }
 
-static pf_status reference_elements(pf_reference_call *call, pf_err *err)
+/* Elements [first, end) of the result; each is read where its own place says, but for the axis. */
+static pf_status elements(const pf_reference_call *call, int64_t first, int64_t end, pf_err *err)
 {
-    const pf_axis_attrs *attrs = call->attrs;
-    const pf_tensor     *x = &call->in[0], *at = &call->in[1];
-    int64_t              stride[PF_MAX_RANK] = { 0 }, k = 0;
-    pf_status            st = PF_OK;
+    const int64_t    axis = ((const pf_axis_attrs *)call->attrs)->axis;
+    const pf_tensor *x = &call->in[0], *at = &call->in[1];
+    int64_t          stride[PF_MAX_RANK] = { 0 }, k = 0;
+    pf_status        st = PF_OK;
 
     pf_tensor_strides(x, stride);
-    for (int32_t d = 0; d < x->rank && !st; d++)
-        if (d != attrs->axis && at->dim[d] > x->dim[d])
-            st = PF_FAIL(err, PF_INVALID, "dim %d of the indices is larger than that of the data", d);
-    for (int64_t i = 0, count = pf_tensor_elems(at); i < count && !st; i++) {
+    for (int64_t i = first; i < end && !st; i++) {
         int64_t rest = i, from = 0;
 
         for (int32_t d = at->rank - 1; d >= 0; d--) {
-            if (d != attrs->axis)
+            if (d != axis)
                 from += rest % at->dim[d] * stride[d];
             rest /= at->dim[d];
         }
-        st = pf_index_read(at, i, x->dim[attrs->axis], &k, err);
+        st = pf_index_read(at, i, x->dim[axis], &k, err);
         if (!st)
-            st = pf_move_run(x->dtype, call->out[0].data, i, 1, x->data, from + k * stride[attrs->axis], 1, 1, err);
+            st = pf_move_run(x->dtype, call->out[0].data, i, 1, x->data, from + k * stride[axis], 1, 1, err);
     }
     return st;
+}
+
+/* Numbers of whole bytes are shared out among threads; where one of them finds an index that is none, the first such
+   is looked for again. */
+static pf_status reference_elements(pf_reference_call *call, pf_err *err)
+{
+    const int64_t    axis = ((const pf_axis_attrs *)call->attrs)->axis, count = pf_tensor_elems(&call->in[1]);
+    const pf_tensor *x = &call->in[0], *at = &call->in[1];
+    bool             failed = false;
+
+    for (int32_t d = 0; d < x->rank; d++)
+        if (d != axis && at->dim[d] > x->dim[d])
+            return PF_FAIL(err, PF_INVALID, "dim %d of the indices is larger than that of the data", d);
+    if (x->dtype == PF_STRING || pf_dtype_bits(x->dtype) < 8 || count <= PF_ROWS_ALONE)
+        return elements(call, 0, count, err);
+#pragma omp parallel for schedule(static) reduction(|| : failed)
+    for (int64_t first = 0; first < count; first += PART)
+        failed = elements(call, first, first + PART < count ? first + PART : count, NULL) != PF_OK || failed;
+    return failed ? elements(call, 0, count, err) : PF_OK;
 }
 
 static pf_status reference_nd(pf_reference_call *call, pf_err *err)

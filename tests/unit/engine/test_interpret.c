@@ -211,6 +211,50 @@ static void test_node(void **state)
     pf_graph_free(graph);
 }
 
+/* What few and many greatest elements of long lines, which threads share, are: equal ones in the order they came. */
+static void test_long_lines(void **state)
+{
+    enum { LINES = 70, SIZE = 1000, FEW = 5, MANY = 300 };
+    pf_graph *graph = graph_of("graph\n%x = input f32 [70,1000]\n%i = input i64 [70,1000]\n"
+                               "%1:2 = topk(%x) k=[5] axis=1\n"
+                               "%3:2 = topk(%x) k=[300] axis=1\n%y = gather_elements(%x, %4) axis=1\n"
+                               "%z = gather_elements(%x, %i) axis=1\n"
+                               "output %1\noutput %2\noutput %3\noutput %4\noutput %y\noutput %z\n");
+    float    *x = pf_alloc(LINES * SIZE * sizeof *x);
+    int64_t  *back = pf_alloc(LINES * SIZE * sizeof *back);
+    pf_tensor in[2] = { floats(2, (int64_t[]){ LINES, SIZE }, x),
+                        { .dtype = PF_I64, .rank = 2, .dim = { LINES, SIZE } } }, out[6];
+    pf_err    err = { 0 };
+
+    (void)state;
+    for (int i = 0; i < LINES * SIZE; i++) {
+        x[i] = (float)(i * 7919 % 251);
+        back[i] = -1 - i % SIZE;
+    }
+    test_ok(pf_tensor_measure(&in[1], &err), &err);
+    in[1].data = back;
+    test_ok(pf_interpret(graph, in, out, NULL, NULL, &err), &err);
+    for (int line = 0; line < LINES; line++) {
+        const float   *many = (const float *)out[2].data + line * MANY;
+        const int64_t *index = (const int64_t *)out[3].data + line * MANY;
+
+        assert_memory_equal((float *)out[0].data + line * FEW, many, FEW * sizeof *many);
+        assert_memory_equal((int64_t *)out[1].data + line * FEW, index, FEW * sizeof *index);
+        for (int k = 1; k < MANY; k++)
+            assert_true(many[k - 1] > many[k] || (many[k - 1] == many[k] && index[k - 1] < index[k]));
+        assert_memory_equal((float *)out[4].data + line * MANY, many, MANY * sizeof *many);
+        for (int i = 0; i < SIZE; i++)
+            assert_true(((float *)out[5].data)[line * SIZE + i] == x[line * SIZE + SIZE - 1 - i]);
+    }
+    for (int i = 0; i < 6; i++)
+        pf_tensor_clear(&out[i]);
+    back[SIZE * 40] = SIZE;
+    test_fails(pf_interpret(graph, in, out, NULL, NULL, &err), PF_INVALID, &err);
+    pf_free(x);
+    pf_free(back);
+    pf_graph_free(graph);
+}
+
 static void test_out_of_memory(void **state)
 {
     pf_graph *graph = graph_of("graph\n%x = input f32 [n,2]\n%w = constant f32 [2,2] {1,2,3,-4}\n%a = matmul(%x, %w)\n"
@@ -259,7 +303,8 @@ int main(void)
         cmocka_unit_test(test_values), cmocka_unit_test(test_symbols_from_inputs),
         cmocka_unit_test(test_refuses_inputs),
         cmocka_unit_test(test_data_dependent_shapes), cmocka_unit_test(test_watch), cmocka_unit_test(test_body),
-        cmocka_unit_test(test_node), cmocka_unit_test(test_loop), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_node), cmocka_unit_test(test_loop), cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_compare),
     };
 
