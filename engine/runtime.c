@@ -459,6 +459,7 @@ static pf_status capture(pf_context *c, pf_err *err)
     place->graph = graph;
     place->instance = c->instance;
     place->arena = c->arena;
+    place->used_at = ++c->clock;        /* it may be made ready long before it runs */
     memcpy(place->bound, c->bound, c->plan->io_count * sizeof(void *));
     c->capture = (int)(place - c->captures);
     return PF_OK;

@@ -248,6 +248,37 @@ static void smaller_shapes_take_a_capture_of_their_own(void **state)
     assert_int_equal(launched, 5);
 }
 
+static void ready_at(int64_t batch, int64_t side)
+{
+    pf_tensor input = random_tensor(PF_F32, 4, (int64_t[]){ batch, 3, side, side }, 1);
+    pf_err    err = { 0 };
+
+    allow_captures(&input);
+    test_ok(pf_context_ready(context, &err), &err);
+    pf_tensor_clear(&input);
+}
+
+/* Those made ready last, whether they ran or not. */
+static void the_last_four_captures_are_kept(void **state)
+{
+    pf_tensor memory[2] = { random_tensor(PF_F32, 4, (int64_t[]){ 4, 3, 24, 24 }, 1),
+                            random_tensor(PF_F32, 2, (int64_t[]){ 4, 10 }, 1) };
+    pf_err    err = { 0 };
+
+    (void)state;
+    for (uint32_t io = 0; io < 2; io++)
+        test_ok(pf_context_bind(context, io, memory[io].data, &err), &err);
+    ready_at(4, 24);                    /* so that the memory between the layers does not grow */
+    for (int64_t side = 4; side < 4 + 2 * PF_CAPTURES_KEPT; side++)
+        ready_at(1, side);
+    assert_int_equal(captured, 1 + 2 * PF_CAPTURES_KEPT);
+    for (int64_t side = 4 + PF_CAPTURES_KEPT; side < 4 + 2 * PF_CAPTURES_KEPT; side++)
+        ready_at(1, side);
+    assert_int_equal(captured, 1 + 2 * PF_CAPTURES_KEPT);
+    pf_tensor_clear(&memory[0]);
+    pf_tensor_clear(&memory[1]);
+}
+
 /* A step that works in memory of its own, as one that a card's host computes, is no two contexts' at a time. */
 static void what_works_in_its_own_memory_is_not_shared(void **state)
 {
@@ -376,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(weights_that_came_one_by_one_stay, open_context, close_context),
         cmocka_unit_test_setup_teardown(equal_shapes_share_a_capture, open_context, close_context),
         cmocka_unit_test_setup_teardown(smaller_shapes_take_a_capture_of_their_own, open_context, close_context),
+        cmocka_unit_test_setup_teardown(the_last_four_captures_are_kept, open_context, close_context),
         cmocka_unit_test_setup_teardown(what_works_in_its_own_memory_is_not_shared, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_keeps_the_steps_that_it_was_made_of, open_context, close_context),
         cmocka_unit_test_setup_teardown(a_capture_waits_for_the_callers_stream, open_context, close_context),
