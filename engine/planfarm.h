@@ -226,7 +226,7 @@ pf_status pf_context_shape(const pf_context *context, uint32_t io, int64_t *dim,
 /* Memory for what lies between inputs and outputs, provided by the caller instead of taken: at least
    pf_context_memory_bytes for every shape that will be run (ask with the profile's largest one set), aligned to
    PF_DEVICE_ALIGNMENT, in the device's address space.  Contexts that do not run at the same time may have the same
-   memory.  Borrowed until it is replaced; NULL: the context takes its own again.
+   memory.  Borrowed until it is replaced, which no run may be under way for; NULL: the context takes its own again.
    Errors  INVALID: badly aligned.  A run that needs more is refused with NO_SPACE. */
 pf_status pf_context_memory_bytes(pf_context *context, size_t *bytes, pf_err *err);     /* for the shapes set */
 pf_status pf_context_use_memory(pf_context *context, void *memory, size_t bytes, pf_err *err);

@@ -150,6 +150,8 @@ pf_status pf_context_set_shape(pf_context *c, uint32_t io, const int64_t *dim, i
         return no_such_io(c, io, err);
     if (!port->is_input)
         return PF_FAIL(err, PF_INVALID, "\"%s\" is an output: its shape follows from the inputs", port->name);
+    if (port->rank < 0)
+        return PF_FAIL(err, PF_INVALID, "input \"%s\" has the shape of the tensor that is given for it", port->name);
     if (rank != port->rank)
         return PF_FAIL(err, PF_INVALID, "input \"%s\" has %d dims, not %d", port->name, port->rank, rank);
     for (int32_t d = 0; d < rank; d++)
