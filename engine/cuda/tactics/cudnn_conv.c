@@ -186,12 +186,13 @@ static bool may_compile(const conv_form *form)
            (form->activation && form->activation->op != PF_OP_RELU);
 }
 
-/* In FP32 without tensor cores cuDNN 9.19 then lists one engine that compiles for 5 to 7 s and takes 0.4 to 1.5 ms
-   where its kernels for the convolution by itself take 10 to 20 us (rt_detr at 320 x 320 on an H200). */
+/* In FP32 without tensor cores cuDNN 9.19 then, and for residuals, lists one engine that compiles for 2 to 7 s and
+   takes 0.4 to 1.6 ms where its kernels for the convolution by itself take 10 to 70 us (rt_detr at 320 x 320, H200). */
 static bool is_slow_in_fp32(const pf_problem *p, const conv_form *form)
 {
     return pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32 && !(p->numerics & PF_NUMERICS_TF32) &&
-           window_of(form->conv).groups == 1 && !window_of(form->conv).transposed && may_compile(form);
+           window_of(form->conv).groups == 1 && !window_of(form->conv).transposed &&
+           (may_compile(form) || form->residual != PF_NO_INPUT);
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
