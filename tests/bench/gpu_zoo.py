@@ -9,9 +9,9 @@ takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTor
 memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 With --skeletons an export that lies in the folder as NAME.skeleton (gpu_zoo_skeleton.py) is filled in rather than made; with --export-only
 it is made from each export.  While planfarm builds some networks, PyTorch's next process makes the modules of those that come next.
-Nothing else runs on a GPU while something is measured on it.  With --at-once others build meanwhile: PyTorch and `planfarm bench` then take the lock that
-builds time under, so that figures are of a card that is busy with checks of other builds at most; cold builds take longer, and their times are marked as
-disturbed.  Exports give way to builds, but share the CPU with them, so cold builds here are slower than alone anyway.
+Nothing else runs on a GPU while something is measured on it.  With --at-once others build meanwhile: PyTorch, in the processes that export, and
+`planfarm bench` then take the lock that builds time under, so that figures are of a card that is busy with checks of other builds at most; cold builds take
+longer, and their times are marked as disturbed.  Exports give way to builds, but share the CPU with them, so cold builds here are slower than alone anyway.
 
 --out gets table.md, rows.json, and for each network <name>.json: build, its parts, layers and bench as planfarm printed them, and the rules that changed
 it.
@@ -53,7 +53,8 @@ def make(case):
 
 
 def export(case, folder, skeletons=None):
-    """The model, and the module and its inputs beside it; attempts the recipe's exporters where there is no skeleton."""
+    """Writes the model, and the module and its inputs beside it, and returns the latter if they were made; attempts the recipe's exporters where there is no
+    skeleton."""
     import torch
     import gpu_zoo_skeleton
     from zoo_export import EXPORTERS
@@ -61,7 +62,7 @@ def export(case, folder, skeletons=None):
     path, reasons = os.path.join(folder, case.replace(":", "_") + ".onnx"), []
     skeleton = os.path.join(skeletons, case.replace(":", "_") + ".skeleton") if skeletons else None
     if os.path.exists(path):
-        return path
+        return None
     with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         made = make(case)
         with contextlib.suppress(Exception):        # some cannot be stored: they are made again
@@ -69,22 +70,41 @@ def export(case, folder, skeletons=None):
         with contextlib.suppress(OSError, KeyError, ValueError):     # none, or made of another version's module
             gpu_zoo_skeleton.fill(skeleton or "", made.module, path + ".part")
             os.rename(path + ".part", path)
-            return path
+            return made
         for exporter in made.exporters:
             try:
                 EXPORTERS[exporter](made, path + ".part")
                 os.rename(path + ".part", path)
                 if skeleton:
                     gpu_zoo_skeleton.strip(path, made.module, skeleton)
-                return path
+                return made
             except Exception as reason:     # whatever an exporter may raise
                 reasons.append(f"{exporter}: {one_line(reason, 150)}")
     raise RuntimeError("not exported: " + "; ".join(reasons))
 
 
-def export_all(cases, done, folder, skeletons):
-    """Runs in a process of its own, which keeps off the cards, and out of the way of builds: whoever measures waits for others to go."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+def card(gpu):
+    """What makes a process see one of the GPUs that this one sees."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[gpu] if visible else str(gpu)
+
+
+def answer_at_once(options, case, made):
+    """PyTorch's answers from the process that has made the module anyway; a failure leaves them to a process of its own."""
+    try:
+        with alone(), contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)       # builds wait
+            ask_torch(options, case, (made.module, made.inputs, made.axes))
+    except Exception:
+        traceback.print_exc()
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, 19)
+
+
+def export_all(options, gpu, cases, done):
+    """Runs in a process of its own, which keeps out of the way of builds; and off the cards, where whoever measures waits for others to go."""
+    shares = options.at_once > 1 and not options.export_only
+    os.environ["CUDA_VISIBLE_DEVICES"] = card(gpu) if shares else ""
     os.nice(19)
     while True:
         try:
@@ -93,7 +113,9 @@ def export_all(cases, done, folder, skeletons):
             return
         start, reason = time.time(), None
         try:
-            export(case, folder, skeletons)
+            made = export(case, options.work, options.skeletons)
+            if shares and made:
+                answer_at_once(options, case, made)
         except Exception as problem:
             reason = one_line(problem)
         print(f"exported {case} in {time.time() - start:.1f} s{': ' + reason if reason else ''}", flush=True)
@@ -305,7 +327,7 @@ def rules_of(options, model):
 
 def measure(options, case, row):
     """Fills the row, and returns what is kept of the network."""
-    from zoo_compare import apart
+    from zoo_apart import apart
     model = path_of(options, case)
     folder = model + ".files"
     plan = os.path.join(folder, "plan")
@@ -318,7 +340,8 @@ def measure(options, case, row):
     row.update(peer=times, remark=asked["problem"] or "")
     if times:
         row["PyTorch ms"] = min(times.values())
-    os.sync()       # exported weights are not to be waited for by this build
+    if options.at_once == 1:
+        os.sync()       # exported weights are not to be waited for by this build
     start = time.time()
     print(f"{case}: building", flush=True)
     built = json.loads(planfarm(options, model, "build", model, "-o", plan, "--device", "cuda:0", "--cache", os.path.join(folder, "cache"), "--fp16",
@@ -398,7 +421,7 @@ def take_some(ready, most, waits):
 def next_batch(options, ready, waits):
     """Some cases and PyTorch's process for those that were exported; None where none are there."""
     some = take_some(ready, options.some, waits)
-    cases = [case for case, reason in some if case is not None and not reason]
+    cases = [case for case, reason in some if case is not None and not reason and not os.path.exists(path_of(options, case) + ".peer.json")]
     return (some, Asked(options, cases) if cases and time.time() < options.end else None) if some else None
 
 
@@ -421,8 +444,7 @@ def ask_alone(options, case):
 
 def work_on(options, gpu, ready, rows):
     """Runs in a process of its own, which sees one GPU and its share of the cores: PyTorch's answers for some networks, then planfarm's."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
+    os.environ["CUDA_VISIBLE_DEVICES"] = card(gpu)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[gpu * len(cores) // options.gpus:(gpu + 1) * len(cores) // options.gpus])
     batch = None
@@ -481,7 +503,7 @@ def run(options, cases):
     waiting, ready, results = context.Queue(), context.Queue(), context.Queue()
     for case in cases:
         waiting.put(case)
-    exporters = [context.Process(target=export_all, args=(waiting, ready, options.work, options.skeletons), daemon=True) for _ in range(options.exporters)]
+    exporters = [context.Process(target=export_all, args=(options, i % options.gpus, waiting, ready), daemon=True) for i in range(options.exporters)]
     options.end = time.time() + options.budget
     workers = [] if options.export_only else [context.Process(target=work_on, args=(options, i % options.gpus, ready, results), daemon=True)
                                                   for i in range(options.gpus * options.at_once)]

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import torch
 
+from zoo_apart import apart
 from zoo_export import SIZES
 
 NUMPY_TYPES = {
@@ -103,20 +104,6 @@ def run(options, network, plan, feed, folder):
         command += ["--input", f"{name}={path}"]
     call(*command)
     return [np.load(os.path.join(folder, name.replace("/", "_") + ".npy")) for name in network.outputs]
-
-
-def apart(test, reference):
-    """The largest difference relative to the reference's range."""
-    if test.shape != reference.shape:
-        return float("inf")
-    if not reference.size:
-        return 0.0
-    a, b = test.astype(np.float64), reference.astype(np.float64)
-    if not (np.isfinite(a) == np.isfinite(b)).all():
-        return float("inf")
-    a, b = np.where(np.isfinite(b), a, 0), np.where(np.isfinite(b), b, 0)
-    size = b.max() - b.min() or np.abs(b).max() or 1.0
-    return float(np.abs(a - b).max() / size)
 
 
 def exact_outputs(made, feed):
