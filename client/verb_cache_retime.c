@@ -198,7 +198,7 @@ static pf_status compile_ahead(retiming *r, pf_err *err)
     pf_err              why = {0};
     pf_status           status = PF_OK;
 
-    if (!pf_path_join(pf_timing_db_folder(r->db), "kernels", kernels, sizeof kernels, NULL) &&
+    if (!pf_cache_folder_kernels(pf_timing_db_folder(r->db), kernels, sizeof kernels, NULL) &&
         pf_device_keep_kernels(r->device, kernels, &why))
         pf_warn(r->call, "kernels are compiled again: %s", why.msg);
     for (uint32_t i = 0; i < r->count; i++)
