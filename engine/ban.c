@@ -42,12 +42,13 @@ static bool is_listed(const pf_bans *bans, const pf_digest *candidate)
 
 bool pf_bans_has(const pf_bans *bans, const pf_digest *problem, const char *tactic, const char *tuning, uint16_t rev)
 {
-    pf_digest candidate = { 0 };
+    pf_digest one = { 0 }, every = { 0 };
 
     if (!bans || !bans->count)
         return false;
-    digest_candidate(problem, tactic, tuning, rev, &candidate);
-    return is_listed(bans, &candidate);
+    digest_candidate(problem, tactic, tuning, rev, &one);
+    digest_candidate(problem, tactic, PF_BAN_EVERY_TUNING, rev, &every);
+    return is_listed(bans, &one) || is_listed(bans, &every);
 }
 
 static pf_status add(pf_bans *bans, const pf_ban *ban, pf_err *err)

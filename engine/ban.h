@@ -16,6 +16,8 @@ typedef struct pf_ban {
 
 typedef struct pf_bans { pf_ban *items; uint32_t count, capacity; } pf_bans;    /* items owned */
 
+#define PF_BAN_EVERY_TUNING "*"         /* in place of a tuning: all of its tactic */
+
 void      pf_bans_clear(pf_bans *bans);
 bool      pf_bans_has(const pf_bans *bans, const pf_digest *problem, const char *tactic, const char *tuning,
                       uint16_t rev);

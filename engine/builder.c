@@ -382,34 +382,36 @@ static pf_status build_once(building *b, pf_err *err)
 
 /* ---- Candidates that turn out wrong in the whole plan: the next ones are taken */
 
-/* Is there another candidate for the step's layer? */
-static bool has_other(const building *b, uint32_t step, const pf_plan_candidate *than)
+/* Is there another candidate for the step's layer?  tuning: NULL for all of that tactic. */
+static bool has_other(const building *b, uint32_t step, const char *tactic, const char *tuning)
 {
     pf_alternatives others = { 0 };
     bool            any = false;
 
     if (!pf_builder_alternatives(&b->draft, step, &others, NULL))
         for (uint32_t i = 0; i < others.count; i++)
-            any |= strcmp(others.items[i].tactic, than->tactic) || strcmp(others.items[i].tuning, than->tuning);
+            any |= strcmp(others.items[i].tactic, tactic) || (tuning && strcmp(others.items[i].tuning, tuning));
     pf_builder_alternatives_clear(&others);
     return any;
 }
 
+/* With a first guess the tactic fails whatever the plan's tuning is. */
 static bool ban(building *b, const pf_blame *blame, pf_err *err)
 {
     const pf_plan_step      *step = &b->draft.plan.steps[blame->step];
     const pf_plan_candidate *candidate = &step->ranked[blame->candidate];
     const pf_problem        *problem = b->search.items[b->draft.step_item[blame->step]].problem;
     const pf_tactic         *tactic = pf_tactic_find(candidate->tactic);
+    const char              *tuning = blame->guessed ? PF_BAN_EVERY_TUNING : candidate->tuning;
 
-    if (!tactic || (tactic->flags & PF_TACTIC_ORACLE) || !has_other(b, blame->step, candidate) ||
-        pf_bans_has(&b->bans, &problem->hash, candidate->tactic, candidate->tuning, candidate->rev))
+    if (!tactic || (tactic->flags & PF_TACTIC_ORACLE) ||
+        !has_other(b, blame->step, candidate->tactic, blame->guessed ? NULL : tuning) ||
+        pf_bans_has(&b->bans, &problem->hash, candidate->tactic, tuning, candidate->rev))
         return false;
-    pf_err_note(err, blame->status, step->name, "candidate %s %s: %s", candidate->tactic, candidate->tuning,
-                blame->why);
+    pf_err_note(err, blame->status, step->name, "candidate %s %s: %s", candidate->tactic, tuning, blame->why);
     pf_log(PF_LOG_WARN, "builder", "banned layer=\"%s\" tactic=%s tuning=\"%s\" reason=\"%s\": the next one is taken",
-           step->name, candidate->tactic, candidate->tuning, blame->why);
-    return !pf_bans_add(&b->bans, &problem->hash, candidate->tactic, candidate->tuning, candidate->rev, blame->why,
+           step->name, candidate->tactic, tuning, blame->why);
+    return !pf_bans_add(&b->bans, &problem->hash, candidate->tactic, tuning, candidate->rev, blame->why,
                         blame->status != PF_NO_SPACE, NULL);
 }
 

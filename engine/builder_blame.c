@@ -29,16 +29,13 @@ void pf_blames_clear(pf_blames *blames)
     *blames = (pf_blames){ 0 };
 }
 
-pf_status pf_blames_add(pf_blames *blames, uint32_t step, uint32_t candidate, pf_status status, double error,
-                        const char *why, pf_err *err)
+pf_status pf_blames_add(pf_blames *blames, const pf_blame *blame, const char *why, pf_err *err)
 {
-    pf_blame *blame = NULL;
-
     if (pf_grow((void **)&blames->items, &blames->capacity, blames->count + 1, sizeof *blames->items))
         return PF_FAIL_MEMORY(err, (blames->count + 1) * sizeof *blames->items);
-    blame = &blames->items[blames->count++];
-    *blame = (pf_blame){ .step = step, .candidate = candidate, .status = status, .error = error };
-    snprintf(blame->why, sizeof blame->why, "%.127s", why);
+    blames->items[blames->count] = *blame;
+    snprintf(blames->items[blames->count].why, sizeof blame->why, "%.127s", why);
+    blames->count++;
     return PF_OK;
 }
 
@@ -142,7 +139,11 @@ static pf_status is_explained(const layer *l, uint32_t output, bool *explained, 
 static pf_status blame(const examination *x, uint32_t step, pf_status status, double error, const char *why,
                        pf_err *err)
 {
-    return pf_blames_add(x->blames, step, x->context->instance->ranked[step], status, error, why, err);
+    const pf_instance *instance = x->context->instance;
+    const pf_blame     one = { .step = step, .candidate = instance->ranked[step], .guessed = instance->guessed[step],
+                               .status = status, .error = error };
+
+    return pf_blames_add(x->blames, &one, why, err);
 }
 
 static pf_status judge(const examination *x, const layer *l, pf_err *err)

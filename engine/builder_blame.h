@@ -7,14 +7,19 @@
 #include "engine/graph.h"
 #include "engine/runtime.h"
 
-/* A layer that is wrong, or failed. */
-typedef struct pf_blame { uint32_t step, candidate; pf_status status; double error; char why[128]; } pf_blame;
+/* A layer that is wrong, or failed.  guessed: it ran with its tactic's first guess, not with the candidate's tuning. */
+typedef struct pf_blame {
+    uint32_t  step, candidate;          /* its rank in the step's list */
+    bool      guessed;
+    pf_status status;
+    double    error;
+    char      why[128];
+} pf_blame;
 typedef struct pf_blames { pf_blame *items; uint32_t count, capacity; } pf_blames;      /* items owned */
 
 void      pf_blames_clear(pf_blames *blames);
-/* candidate: its rank in the step's list */
-pf_status pf_blames_add(pf_blames *blames, uint32_t step, uint32_t candidate, pf_status status, double error,
-                        const char *why, pf_err *err);
+/* Takes a copy; why: what is said of it. */
+pf_status pf_blames_add(pf_blames *blames, const pf_blame *blame, const char *why, pf_err *err);
 
 /* context: shapes, inputs and outputs are bound.  graph: what the plan was made of; graph_value: value of the plan ->
    value of graph. Stops at a layer that the device fails at. */

@@ -138,7 +138,8 @@ static pf_status layer_is_off(const pf_plan *plan, const pf_blames *blames, pf_e
 
     pf_err_at(err, plan->steps[first->step].name);
     return PF_FAIL(err, first->status, "layer \"%s\" with %s (%s) %s%s", plan->steps[first->step].name, choice->tactic,
-                   choice->tuning, first->status == PF_MISMATCH ? "" : "failed: ", first->why);
+                   first->guessed ? "its first guess" : choice->tuning,
+                   first->status == PF_MISMATCH ? "" : "failed: ", first->why);
 }
 
 static pf_status mismatch(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
@@ -324,9 +325,11 @@ static void blame_failed(const pf_context *context, pf_status status, const pf_e
     uint32_t made = context->resident->failed_step, run = context->failed_step;
 
     if (made != PF_NONE)
-        (void)pf_blames_add(out, made, 0, status, 0, why->msg, NULL);
+        (void)pf_blames_add(out, &(pf_blame){ .step = made, .status = status }, why->msg, NULL);
     else if (run != PF_NONE)
-        (void)pf_blames_add(out, run, context->instance->ranked[run], status, 0, why->msg, NULL);
+        (void)pf_blames_add(out, &(pf_blame){ .step = run, .candidate = context->instance->ranked[run],
+                                              .guessed = context->instance->guessed[run], .status = status },
+                            why->msg, NULL);
 }
 
 static pf_status run_and_compare(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
@@ -428,7 +431,7 @@ static void blame_greedy(const pf_plan *plan, const pf_err *why, pf_blames *out)
         if (plan->steps[s].workspace_bytes > plan->steps[greedy].workspace_bytes)
             greedy = s;
     if (plan->step_count && plan->steps[greedy].workspace_bytes >= LARGE_WORKSPACE_BYTES)
-        (void)pf_blames_add(out, greedy, 0, PF_NO_SPACE, 0, why->msg, NULL);
+        (void)pf_blames_add(out, &(pf_blame){ .step = greedy, .status = PF_NO_SPACE }, why->msg, NULL);
 }
 
 static pf_status check_shapes(pf_context *context, const pf_builder_check *check, pf_builder_verdict *out, pf_err *err)

@@ -199,6 +199,7 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
     }
     m->instance->steps[s] = prepared;
     m->instance->ranked[s] = candidate;
+    m->instance->guessed[s] = tuning != step->ranked[candidate].tuning;
     m->instance->capturable &= prepared->capturable;
     return PF_OK;
 }
@@ -403,6 +404,7 @@ void pf_instance_free(pf_resident *resident, pf_instance *instance)
     pf_free(instance->bindings);
     pf_free(instance->steps);
     pf_free(instance->ranked);
+    pf_free(instance->guessed);
     pf_free(instance->packed);
     pf_free(instance->packed_here);
     pf_free(instance->value_bytes);
@@ -422,6 +424,7 @@ static pf_instance *instance_new(const pf_plan *plan, const int64_t *bindings)
     instance->bindings = pf_calloc(plan->symbol_count + 1, sizeof *instance->bindings);
     instance->steps = pf_calloc(steps, sizeof(pf_step *));
     instance->ranked = pf_calloc(steps, sizeof *instance->ranked);
+    instance->guessed = pf_calloc(steps, sizeof *instance->guessed);
     instance->packed = pf_calloc(steps, sizeof(void *));
     instance->packed_here = pf_calloc(steps, sizeof *instance->packed_here);
     instance->value_bytes = pf_calloc(values, sizeof *instance->value_bytes);
@@ -434,8 +437,9 @@ static pf_instance *instance_new(const pf_plan *plan, const int64_t *bindings)
 
 static bool is_whole(const pf_instance *instance)
 {
-    return instance && instance->bindings && instance->steps && instance->ranked && instance->packed &&
-           instance->packed_here && instance->value_bytes && instance->value_offset && instance->workspace_offset;
+    return instance && instance->bindings && instance->steps && instance->ranked && instance->guessed &&
+           instance->packed && instance->packed_here && instance->value_bytes && instance->value_offset &&
+           instance->workspace_offset;
 }
 
 pf_status pf_instance_make(pf_resident *resident, const int64_t *bindings, pf_instance **out, pf_err *err)

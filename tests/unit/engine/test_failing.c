@@ -166,6 +166,42 @@ static void with_others_tried_in_the_network(void **state)
     store->close(store);
 }
 
+/* ---- Sizes far from the usual ones, where a tactic's first guess is run */
+
+static pf_network *rows_network(void)
+{
+    pf_network  *net = NULL;
+    pf_tensor_id x = PF_NONE, y = PF_NONE;
+    pf_err       err = { 0 };
+
+    test_ok(pf_network_new("rows", &net, &err), &err);
+    test_ok(pf_network_input(net, "x", PF_F32, "[rows,11]", &x, &err), &err);
+    y = layer(net, "hardmax", "hard", "axis=1", 1, (pf_tensor_id[]){ x });
+    test_ok(pf_network_output(net, y, "y", &err), &err);
+    return net;
+}
+
+/* Any of its twenty tunings would meet the same guess: the tactic goes, not one tuning after the other. */
+static void a_wrong_guess_rules_its_tactic_out(void **state)
+{
+    pf_network     *net = rows_network();
+    pf_config      *config = config_of("effort=0\nmin_shapes=x:1x11\nopt_shapes=x:64x11\nmax_shapes=x:64x11\n");
+    pf_device      *device = cpu();
+    pf_plan        *plan = NULL;
+    pf_build_report report = { 0 };
+    pf_err          err = { 0 };
+
+    (void)state;
+    test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
+    assert_int_equal(report.candidates_banned, 1);
+    for (uint32_t i = 0; i < plan->steps[0].ranked_count; i++)
+        assert_string_not_equal(plan->steps[0].ranked[i].tactic, "fails_if_guessed");
+    pf_plan_free(plan);
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(net);
+}
+
 /* A layer that only a failing tactic may compute: the build ends, and says which. */
 static void without_another_the_layer_is_named(void **state)
 {
@@ -290,6 +326,7 @@ int main(void)
         cmocka_unit_test(with_nothing_timed),
         cmocka_unit_test(with_all_timed_alone),
         cmocka_unit_test(with_others_tried_in_the_network),
+        cmocka_unit_test(a_wrong_guess_rules_its_tactic_out),
         cmocka_unit_test(without_another_the_layer_is_named),
     };
 
