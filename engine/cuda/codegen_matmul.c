@@ -130,9 +130,17 @@ static const shape shapes[] = {
     { 64, 16, 4, 1, 6 },   { 128, 16, 8, 1, 5 },  { 64, 32, 4, 1, 6 },   { 128, 32, 8, 1, 5 },  { 64, 48, 4, 1, 6 },
 };
 
-static uint32_t shared_bytes(const pf_matmul_tuning *t)
+/* W can be taken apart when it is packed; in three parts in rows of K alone. */
+static bool comes_apart(const cg_product *product)
 {
-    uint32_t stages = (uint32_t)(t->stages * (t->rows + t->columns) * CG_STEP_BYTES);
+    return product->wide && product->w_constant && product->k % APART == 0 &&
+           (product->trans_w || (product->parts == 2 && product->n % APART == 0));
+}
+
+static uint32_t shared_bytes(const cg_product *product, const pf_matmul_tuning *t)
+{
+    int      third = product->parts == 3 && comes_apart(product) ? t->columns * CG_STEP_BYTES / 2 : 0;
+    uint32_t stages = (uint32_t)(t->stages * ((t->rows + t->columns) * CG_STEP_BYTES + third));
     uint32_t sums = (uint32_t)(t->rows * (t->columns + SUM_PADDING) * 4);
 
     return stages > sums ? stages : sums;
@@ -155,7 +163,7 @@ static double guess_ns(const cg_product *product, const pf_matmul_tuning *t, int
 {
     int64_t blocks = product->batch * cg_up(product->m, t->rows) * cg_up(product->n, t->columns) * t->split,
             warps = t->warps_m * t->warps_n;
-    int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(t),
+    int64_t by_memory = SHARED_LIMIT_BYTES / shared_bytes(product, t),
             per_sm = by_memory < WARPS_PER_SM / warps ? by_memory : WARPS_PER_SM / warps;
     int64_t steps = cg_up(cg_product_steps(product), t->split), resident = cg_up(blocks, sm_count);
     double  here = (double)(resident < per_sm ? resident : per_sm),
@@ -185,7 +193,8 @@ static bool is_tuning(const cg_product *product, const pf_matmul_tuning *t)
     /* a thread's copies of a stage lie whole rows apart: kernels/nvrtc/matmul.cuh */
     return counts && (narrow || 32 * t->warps_m * t->warps_n % (t->columns * apart) == 0) &&
            t->rows % (16 * t->warps_m) == 0 &&
-           t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 && shared_bytes(t) <= SHARED_LIMIT_BYTES;
+           t->columns % (16 * t->warps_n) == 0 && t->rows % t->split == 0 &&
+           shared_bytes(product, t) <= SHARED_LIMIT_BYTES;
 }
 
 static pf_matmul_tuning tuning_of(int s, int split)
@@ -232,11 +241,10 @@ static void print_window(const cg_product *product, pf_buf *out)
     print_axis(&product->window, AXIS_W, 'W', out);
 }
 
-/* W can be taken apart when it is packed: two parts take the room of the number. */
-static bool comes_apart(const pf_problem *p, const cg_product *product)
+
+static size_t weight_bytes(const cg_product *product)
 {
-    return product->parts == 2 && p->in_constant[product->w] && product->k % APART == 0 &&
-           (product->trans_w || product->n % APART == 0);
+    return !product->wide ? 2 : product->parts == 3 && comes_apart(product) ? 6 : 4;
 }
 
 /* Elements from one product's x to the next: groups of a convolution lie side by side in each pixel. */
@@ -258,7 +266,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
                        "#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
                   vector, type, type);
     pf_buf_printf(out, "#define WIDE %d\n#define APART %d\n#define LOOSE %d\n#define ELEM %s\n", product->parts,
-                  comes_apart(p, product), product->k % (product->wide ? 4 : 8) != 0, elem);
+                  comes_apart(product), product->k % (product->wide ? 4 : 8) != 0, elem);
     pf_buf_printf(out, "#define X_ROW %lld\n", (long long)cg_product_x_row(p, product));
     pf_buf_printf(out, "#define BATCH %lld\n#define X_BATCH %lld\n#define W_BATCH %lld\n", (long long)product->batch,
                   (long long)x_batch(product), (long long)(product->n * product->k));
@@ -289,10 +297,10 @@ pf_status pf_codegen_matmul(const pf_problem *p, const pf_matmul_tuning *t, pf_p
     out->grid[2] = (uint32_t)(t->split * product.batch);
     out->block[0] = (uint32_t)(32 * t->warps_m * t->warps_n);
     out->block[1] = out->block[2] = 1;
-    out->shared_bytes = shared_bytes(t);
-    out->packs = product.windowed || comes_apart(p, &product);
+    out->shared_bytes = shared_bytes(&product, t);
+    out->packs = product.windowed || comes_apart(&product);
     out->packed_input = product.w;
-    out->packed_bytes = out->packs ? (size_t)(product.batch * product.n * product.k) * (product.wide ? 4 : 2) : 0;
+    out->packed_bytes = out->packs ? (size_t)(product.batch * product.n * product.k) * weight_bytes(&product) : 0;
     if (!st && out->source.failed)
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     if (!st && cg_up(product.m, t->rows) > BLOCKS_MAX)
@@ -334,8 +342,8 @@ static float of_bf16(uint16_t value)
 /* Which of eight elements of K comes i-th: a thread takes the t-th and the (4 + t)-th at once. */
 static int64_t source_of(int64_t i) { return i % 2 * 4 + i / 2; }
 
-/* Eight numbers, which may lie where the result goes. */
-static void take_apart(const float *from, bool along_k, uint16_t *to)
+/* Eight numbers, which may lie where the result goes. third: NULL, or of three parts the third. */
+static void take_apart(const float *from, bool along_k, uint16_t *to, uint16_t *third)
 {
     float own[APART];
 
@@ -344,7 +352,9 @@ static void take_apart(const float *from, bool along_k, uint16_t *to)
         float value = own[along_k ? source_of(i) : i];
 
         to[i] = to_bf16(value);
-        to[APART + i] = to_bf16(value - of_bf16(to[i]));
+        value -= of_bf16(to[i]);
+        to[APART + i] = to_bf16(value);
+        if (third) third[i] = to_bf16(value - of_bf16(to[APART + i]));
     }
 }
 
@@ -352,12 +362,14 @@ static void take_rows_apart(const cg_product *product, const float *from, uint16
 {
     int64_t columns = product->trans_w ? product->k : product->n,
             rows = product->batch * (product->trans_w ? product->n : product->k);
+    uint16_t *third = product->parts == 3 ? to + 2 * rows * columns : NULL;
 
     for (int64_t row = 0; row < rows; row++) {
         int64_t source = product->trans_w ? row : row - row % APART + source_of(row % APART);
 
         for (int64_t c = 0; c < columns; c += APART)
-            take_apart(from + source * columns + c, product->trans_w, to + 2 * (row * columns + c));
+            take_apart(from + source * columns + c, product->trans_w, to + 2 * (row * columns + c),
+                       third ? third + row * columns + c : NULL);
     }
 }
 
@@ -367,5 +379,5 @@ void pf_codegen_matmul_pack(const pf_problem *p, const pf_tensor *weights, void 
 
     cg_product_recognize(p, &product);
     if (product.windowed) pf_conv_weights_pack(weights, product.window.channels, to);
-    if (comes_apart(p, &product)) take_rows_apart(&product, product.windowed ? to : weights->data, to);
+    if (comes_apart(&product)) take_rows_apart(&product, product.windowed ? to : weights->data, to);
 }

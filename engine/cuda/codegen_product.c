@@ -132,6 +132,7 @@ static const char *take(const pf_problem *p, const pf_node *node, cg_product *pr
     if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
     product->wide = pf_graph_value(p->graph, node->in[0])->dtype == PF_F32 &&
                     pf_graph_value(p->graph, node->in[1])->dtype == PF_F32;
+    product->w_constant = p->in_constant[product->w];
     product->parts = !product->wide ? 0 : p->numerics & PF_NUMERICS_BF16_PARTS ? 2 : 3;
     return node->op == PF_OP_CONV ? take_conv(p, node, product) : take_matmul(p, node, product);
 }

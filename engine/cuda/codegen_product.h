@@ -15,6 +15,7 @@ typedef struct cg_product {
     const pf_node *node;
     uint32_t       x, w;                    /* inputs of the problem */
     bool           trans_w, conv, windowed;
+    bool           w_constant;
     bool           wide;                    /* FP32 operands */
     int            parts;                   /* of BF16 that each of them is taken as; 0: they are not wide */
     cg_window      window;                 /* when windowed */

@@ -11,7 +11,7 @@ extern const char pf_nvrtc_thin[];          /* kernels/nvrtc/thin.cuh */
 enum {
     SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 160 << 10, CHUNK_BYTES = 16,
     ROWS_MIN = 4096,            /* fewer do not keep the warps of all SMs busy */
-    STEPS_MAX = 8,
+    STEPS_MAX = 10,
     REGISTERS = 65536,          /* of an SM */
     REGISTERS_MAX = 255,        /* of a thread */
     REGISTERS_BESIDE = 44,      /* a thread's for all but rows and sums */

@@ -13,8 +13,9 @@
      WIDE        0, or for FP32 operands of how many of BF16 each number is taken as the sum: two, 16 bits of it
                  together with the sign of the second, or three, all 24. A product is the sum of three, all but that of
                  the two small parts, or of six, all but those beyond 24 bits
-     APART       w comes taken apart in two: of each eight neighbours in its rows 16 bytes of nearest, then 16 of what
-                 they leave; and of each eight elements of K the pairs that a thread multiplies are neighbours
+     APART       w comes taken apart: of each eight neighbours in its rows 16 bytes of nearest, then 16 of what they
+                 leave, and of three parts the third of all behind that; of each eight elements of K the pairs that a
+                 thread multiplies are neighbours
      LOOSE       rows that start at multiples of four bytes, not of 16
      START       waits for the kernel before
      W_CONSTANT  w is nobody's result, so that its first stages are on their way while that kernel still runs
@@ -31,7 +32,9 @@
 #define WM (BM / WARPS_M)
 #define WN (BN / WARPS_N)
 #define X_BYTES (BM * ROW_BYTES)
-#define STAGE_BYTES (X_BYTES + BN * ROW_BYTES)
+#define W_BYTES (BN * ROW_BYTES)
+#define THIRD (APART && WIDE == 3)
+#define STAGE_BYTES (X_BYTES + W_BYTES + (THIRD ? W_BYTES / 2 : 0))
 #define SUM_ROW (BN + 8)                    /* floats; so that the rows of a warp's store lie in different banks */
 #define STEPS ((K + BK - 1) / BK)
 #define W_ROW_BYTES (TRANS_W ? ROW_BYTES : BN * ELEM_BYTES)
@@ -43,6 +46,12 @@ __device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk)
   return row * row_bytes + (((chunk ^ row) & 7) | (chunk & ~7)) * 16;
 }
 
+/* The same of w's third parts, of which two rows share 128 bytes. */
+__device__ __forceinline__ unsigned third_at(int row, int chunk)
+{
+  return chunk_at(row / 2, ROW_BYTES, row % 2 * 4 + chunk);
+}
+
 /* What one thread copies of every stage: from `from` elements behind the stage's first, to `to` bytes behind the
    stage's start, then every THREADS-th chunk: GAP bytes further each time. Rows and columns beyond the matrix repeat
    the last: what comes of them is not stored. */
@@ -50,11 +59,15 @@ __device__ __forceinline__ unsigned chunk_at(int row, int row_bytes, int chunk)
 #define W_ROW_CHUNKS (TRANS_W ? 8 : BN / CHUNK)
 #define W_CHUNKS (BN * 8)
 #define W_COPIES ((W_CHUNKS + THREADS - 1) / THREADS)
+#define THIRD_COPIES ((BN * 4 + THREADS - 1) / THREADS)
 #define X_GAP (THREADS / 8 * ROW_BYTES)
 #define W_GAP (THREADS / W_ROW_CHUNKS * W_ROW_BYTES)
 
 struct copies {
   idx x[X_COPIES], w[W_COPIES]; unsigned x_to, w_to;
+#if THIRD
+  idx third[THIRD_COPIES]; unsigned third_to[THIRD_COPIES];
+#endif
 #if WINDOW
   int top[X_COPIES], left[X_COPIES];        /* of the window over the input */
 #endif
@@ -80,6 +93,13 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
     plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * CHUNK
                          : (idx)row * N + min(column0 + w_chunk * CHUNK, N - CHUNK);
   }
+#if THIRD
+  _Pragma("unroll") for (int i = 0; i < THIRD_COPIES; ++i) {
+    const int row = threadIdx.x / 4 + i * (THREADS / 4), chunk = threadIdx.x % 4;
+    plan->third[i] = ((idx)min(column0 + row, N - 1) * K + chunk * 8) / 2;
+    plan->third_to[i] = X_BYTES + W_BYTES + third_at(row, chunk);
+  }
+#endif
   plan->x_to = chunk_at(x_row, ROW_BYTES, x_chunk);
   plan->w_to = chunk_at(w_row, W_ROW_BYTES, w_chunk);
 }
@@ -123,7 +143,8 @@ __device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies 
 }
 #endif
 
-__device__ __forceinline__ void copy_w(unsigned to, const ELEM *w, const copies *plan, int step)
+/* third: w's third parts, two in the room of an element. */
+__device__ __forceinline__ void copy_w(unsigned to, const ELEM *w, const ELEM *third, const copies *plan, int step)
 {
   const ELEM *from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
   const int   k = step * BK + (TRANS_W ? threadIdx.x % 8 * CHUNK : threadIdx.x / W_ROW_CHUNKS);
@@ -132,12 +153,22 @@ __device__ __forceinline__ void copy_w(unsigned to, const ELEM *w, const copies 
     if (W_CHUNKS % THREADS == 0 || threadIdx.x + i * THREADS < W_CHUNKS)
       copy16(to + X_BYTES + plan->w_to + i * W_GAP, from + plan->w[i],
              TRANS_W ? K - k : k + i * (THREADS / W_ROW_CHUNKS) < K ? CHUNK : 0);
+#if THIRD
+  _Pragma("unroll") for (int i = 0; i < THIRD_COPIES; ++i)
+    if (BN * 4 % THREADS == 0 || threadIdx.x + i * THREADS < BN * 4)
+      copy16(to + plan->third_to[i], third + step * (BK / 2) + plan->third[i], K - step * BK - threadIdx.x % 4 * 8);
+#endif
 }
 
 __device__ __forceinline__ void load4(unsigned r[4], unsigned at)
 {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+}
+
+__device__ __forceinline__ void load2(unsigned r[2], unsigned at)
+{
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(at) : "memory");
 }
 
 __device__ __forceinline__ void load4_transposed(unsigned r[4], unsigned at)
@@ -196,8 +227,11 @@ __device__ __forceinline__ void load_w(unsigned to[WIDE][2], unsigned base, int 
 #if APART
   unsigned r[4];
 #if TRANS_W
-  load4(r, base + chunk_at(column + lane % 8, ROW_BYTES, k / 4 + lane / 8));
-  to[0][0] = r[0]; to[1][0] = r[1]; to[0][1] = r[2]; to[1][1] = r[3];
+  load4(r, base + chunk_at(column + lane % 8, ROW_BYTES, k / 4 + lane / 8 % 2 * 2 + lane / 16));
+  to[0][0] = r[0]; to[0][1] = r[1]; to[1][0] = r[2]; to[1][1] = r[3];
+#if THIRD
+  load2(to[2], base + W_BYTES + third_at(column + lane % 8, k / 8 + lane / 8 % 2));
+#endif
 #else
   load4_transposed(r, base + chunk_at(k + lane % 16, W_ROW_BYTES, column / 4 + lane / 16));
   to[0][0] = r[0]; to[0][1] = r[1]; to[1][0] = r[2]; to[1][1] = r[3];
@@ -209,25 +243,32 @@ __device__ __forceinline__ void load_w(unsigned to[WIDE][2], unsigned base, int 
 #endif
 }
 
-/* Small products come first. Tensor cores cut their sums off, for which three parts are too good: 16 elements of K are
-   added up from zero, and their sum is rounded as it is added. */
-__device__ __forceinline__ void multiply_parts(float sum[4], const unsigned x[WIDE][4], const unsigned w[WIDE][2])
-{
-#if WIDE == 3
-  float own[4] = { 0.0f, 0.0f, 0.0f, 0.0f };
+/* Which parts a product is the sum of products of, the smallest first; of two parts the last three. */
+#define FIRST_TERM (WIDE == 3 ? 0 : 3)
+#define X_PART(term) ((term) == 0 ? 2 : (term) == 2 || (term) == 3)
+#define W_PART(term) ((term) == 1 ? 2 : (term) == 2 || (term) == 4)
 
-  multiply(own, x[2], w[0][0], w[0][1]);
-  multiply(own, x[0], w[2][0], w[2][1]);
-  multiply(own, x[1], w[1][0], w[1][1]);
-#else
-  float *const own = sum;
-#endif
-  multiply(own, x[1], w[0][0], w[0][1]);
-  multiply(own, x[0], w[1][0], w[1][1]);
-  multiply(own, x[0], w[0][0], w[0][1]);
-#if WIDE == 3
-  _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[i] += own[i];
-#endif
+/* Tiles of eight columns whose products are interleaved, so that none waits for the one before. */
+#define ABREAST (WN % 32 == 0 && WM < 64 ? 4 : 2)
+
+/* Tensor cores cut their sums off, for which three parts are too good: 16 elements of K are added up from zero, and
+   their sum is rounded as it is added. */
+__device__ __forceinline__ void multiply_parts(float sum[WM / 16][WN / 8][4], const unsigned x[WM / 16][WIDE][4],
+                                               const unsigned w[ABREAST][WIDE][2], int first)
+{
+  float own[WM / 16][ABREAST][4];
+
+  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m)
+    _Pragma("unroll") for (int n = 0; n < ABREAST; ++n)
+      _Pragma("unroll") for (int i = 0; i < 4; ++i) own[m][n][i] = WIDE == 3 ? 0.0f : sum[m][first + n][i];
+  _Pragma("unroll") for (int term = FIRST_TERM; term < 6; ++term)
+    _Pragma("unroll") for (int n = 0; n < ABREAST; ++n)
+      _Pragma("unroll") for (int m = 0; m < WM / 16; ++m)
+        multiply(own[m][n], x[m][X_PART(term)], w[n][W_PART(term)][0], w[n][W_PART(term)][1]);
+  _Pragma("unroll") for (int m = 0; m < WM / 16; ++m)
+    _Pragma("unroll") for (int n = 0; n < ABREAST; ++n)
+      _Pragma("unroll") for (int i = 0; i < 4; ++i)
+        sum[m][first + n][i] = WIDE == 3 ? sum[m][first + n][i] + own[m][n][i] : own[m][n][i];
 }
 
 /* One stage's part of the warp's sums: sum[m][n] is the 16 x 8 tile at rows 16 m and columns 8 n of it. */
@@ -242,10 +283,11 @@ __device__ __forceinline__ void multiply_stage(float sum[WM / 16][WN / 8][4], un
       _Pragma("unroll") for (int p = 0; p < WIDE; ++p)
         _Pragma("unroll") for (int i = 0; i < 2; ++i) a[m][p][2 * i + half] = rows[p][i];
     }
-    _Pragma("unroll") for (int n = 0; n < WN / 8; ++n) {
-      unsigned columns[WIDE][2];
-      load_w(columns, w, k * 16, warp_n * WN + n * 8, lane);
-      _Pragma("unroll") for (int m = 0; m < WM / 16; ++m) multiply_parts(sum[m][n], a[m], columns);
+    _Pragma("unroll") for (int n = 0; n < WN / 8; n += ABREAST) {
+      unsigned columns[ABREAST][WIDE][2];
+      _Pragma("unroll") for (int i = 0; i < ABREAST; ++i)
+        load_w(columns[i], w, k * 16, warp_n * WN + (n + i) * 8, lane);
+      multiply_parts(sum, a, columns, n);
     }
   }
 }
@@ -285,6 +327,7 @@ kernel(PARAMETERS)
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warp_m = warp % WARPS_M, warp_n = warp / WARPS_M;
   const int row0 = blockIdx.y * BM, column0 = blockIdx.x * BN, part = blockIdx.z % SPLIT, batch = blockIdx.z / SPLIT;
   const ELEM *const x = X + (idx)batch * X_BATCH, *const w = W + (idx)batch * W_BATCH;
+  const ELEM *const third = W + (idx)BATCH * W_BATCH + (idx)batch * W_BATCH / 2;
   const int first = STEPS * part / SPLIT, steps = STEPS * (part + 1) / SPLIT - first;
   copies plan;
   float sum[WM / 16][WN / 8][4];
@@ -295,13 +338,13 @@ kernel(PARAMETERS)
   plan_copies(&plan, row0, column0);
 #if W_CONSTANT
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s)
-    if (s < steps) copy_w(base + s * STAGE_BYTES, w, &plan, first + s);
+    if (s < steps) copy_w(base + s * STAGE_BYTES, w, third, &plan, first + s);
 #endif
   START
   _Pragma("unroll") for (int s = 0; s < STAGES - 1; ++s) {
     if (s < steps) copy_x(base + s * STAGE_BYTES, x, &plan, first + s);
 #if !W_CONSTANT
-    if (s < steps) copy_w(base + s * STAGE_BYTES, w, &plan, first + s);
+    if (s < steps) copy_w(base + s * STAGE_BYTES, w, third, &plan, first + s);
 #endif
     asm volatile("cp.async.commit_group;" ::: "memory");
   }
@@ -310,7 +353,7 @@ kernel(PARAMETERS)
     __syncthreads();                    /* the stage has come for all, and all have left the one that is filled next */
     if (s + STAGES - 1 < steps) {
       copy_x(base + next * STAGE_BYTES, x, &plan, first + s + STAGES - 1);
-      copy_w(base + next * STAGE_BYTES, w, &plan, first + s + STAGES - 1);
+      copy_w(base + next * STAGE_BYTES, w, third, &plan, first + s + STAGES - 1);
     }
     asm volatile("cp.async.commit_group;" ::: "memory");
     multiply_stage(sum, base + here * STAGE_BYTES, base + here * STAGE_BYTES + X_BYTES, warp_m, warp_n, lane);

@@ -136,33 +136,39 @@ __device__ __forceinline__ void multiply(float c[4], const operand a[2], int a_p
                  "r"(a[1].part[a_part][1]), "r"(b.part[b_part][0]), "r"(b.part[b_part][1]));
 }
 
-/* A step of K: one instruction of FP32 has 16 of it and one of 16 bits the first half. */
-__device__ __forceinline__ void multiply_step(float c[4], const operand a[2], const operand &b)
-{
-#if WIDE == 3
-  float own[4] = { 0.0f, 0.0f, 0.0f, 0.0f };
-
-  multiply(own, a, 2, b, 0);
-  multiply(own, a, 0, b, 2);
-  multiply(own, a, 1, b, 1);
-  multiply(own, a, 1, b, 0);
-  multiply(own, a, 0, b, 1);
-  multiply(own, a, 0, b, 0);
-  _Pragma("unroll") for (int i = 0; i < 4; ++i) c[i] += own[i];
-#elif WIDE
-  multiply(c, a, 1, b, 0);
-  multiply(c, a, 0, b, 1);
-  multiply(c, a, 0, b, 0);
-#else
-  multiply(c, a, 0, b, 0);
-  multiply(c, a, 1, b, 1);
-#endif
-}
+/* Which parts a step of K is the sum of products of, as in matmul.cuh; of 16 bits the two halves of it. */
+#define FIRST_TERM (WIDE == 3 ? 0 : WIDE ? 3 : 6)
+#define LAST_TERM (WIDE ? 5 : 7)
+#define A_PART(term) ((term) == 0 ? 2 : (term) == 2 || (term) == 3 || (term) == 7)
+#define B_PART(term) ((term) == 1 ? 2 : (term) == 2 || (term) == 4 || (term) == 7)
 
 typedef float sums[ROW_TILES][PART * TILES_OF_GROUP][4];
 
 /* As the instruction takes them. */
 struct operands { operand at[ROW_TILES][STEPS][2]; };
+
+/* Tiles whose products are interleaved, so that none waits for the one before. */
+#define ABREAST (!WIDE ? 1 : PART * TILES_OF_GROUP % 4 ? 2 : 4)
+
+/* Those from t on, of a step.  Of three parts each step is added up from zero (matmul.cuh). */
+__device__ __forceinline__ void multiply_tiles(sums sum, const operands *x, const uint4 *w, int first, int s, int t,
+                                               int lane)
+{
+  operand b[ABREAST];
+  float   own[ROW_TILES][ABREAST][4];
+
+  _Pragma("unroll") for (int i = 0; i < ABREAST; ++i) b[i] = get_operand(w, (first + s * W_TILES + t + i) * 32 + lane);
+  _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+    _Pragma("unroll") for (int i = 0; i < 4 * ABREAST; ++i)
+      own[m][i / 4][i % 4] = WIDE == 3 ? 0.0f : sum[m][t + i / 4][i % 4];
+  _Pragma("unroll") for (int term = FIRST_TERM; term <= LAST_TERM; ++term)
+    _Pragma("unroll") for (int i = 0; i < ABREAST; ++i)
+      _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+        multiply(own[m][i], x->at[m][s], A_PART(term), b[i], B_PART(term));
+  _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+    _Pragma("unroll") for (int i = 0; i < 4 * ABREAST; ++i)
+      sum[m][t + i / 4][i % 4] = own[m][i / 4][i % 4] + (WIDE == 3 ? sum[m][t + i / 4][i % 4] : 0.0f);
+}
 
 __device__ __forceinline__ void multiply_part(sums sum, const operands *x, const uint4 *w, int first, int lane)
 {
@@ -170,11 +176,8 @@ __device__ __forceinline__ void multiply_part(sums sum, const operands *x, const
     _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t)
       _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][t][i] = 0.0f;
   _Pragma("unroll") for (int s = 0; s < STEPS; ++s)
-    _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t) {
-      const operand b = get_operand(w, (first + s * W_TILES + t) * 32 + lane);
-
-      _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m) multiply_step(sum[m][t], x->at[m][s], b);
-    }
+    _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; t += ABREAST)
+      multiply_tiles(sum, x, w, first, s, t, lane);
 }
 
 /* Nothing is stored before what its neighbours load has been asked for; outside the result they load what is inside. */

@@ -489,34 +489,36 @@ static void wide_products_are_taken_in_parts_alone(void **state)
 }
 
 /* Packed weights of FP32 are the parts of BF16 that the kernel would take them apart into: 8 x 8 numbers in rows of K,
-   as many columns, and the whole of it twice. */
-static void check_packing(const char *attrs, bool along_k)
+   as many columns, and the whole of it twice.  Behind two parts of all lie the third ones. */
+static void check_packing(const char *attrs, bool along_k, int count)
 {
     char        text[512] = "";
     float       from[2][8][8], value = 0;
-    uint16_t    to[2][8][2][8];
+    struct { uint16_t two[2][8][2][8], third[2][8][8]; } to = { 0 };
     pf_err      err = {0};
     pf_problem *p = NULL;
     pf_tensor   weights = { .dtype = PF_F32, .rank = 3, .dim = { 2, 8, 8 }, .data = from, .bytes = sizeof from };
 
     snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=%d\ngraph \"\"\n"
              "%%0 = input f32 [2,5,8]\n%%1 = input f32 [2,8,8]\n%%2 = matmul(%%0, %%1)%s\noutput %%2\n",
-             PF_NUMERICS_BF16_PARTS, attrs);
+             count == 2 ? PF_NUMERICS_BF16_PARTS : PF_NUMERICS_BF16_THREE, attrs);
     for (int i = 0; i < 128; i++)
         from[i / 64][i / 8 % 8][i % 8] = i == 7 ? FLT_MAX : ldexpf(sinf((float)i), i % 40 - 20);
     test_ok(pf_problem_parse(text, &p, &err), &err);
-    pf_codegen_matmul_pack(p, &weights, to);
+    pf_codegen_matmul_pack(p, &weights, &to);
     for (int i = 0; i < 128; i++) {
-        int      b = i / 64, row = i / 8 % 8, c = i % 8, k = along_k ? c : row, turned = k % 4 * 2 + k / 4;
-        float    parts[2] = { 0 };
+        int   b = i / 64, row = i / 8 % 8, c = i % 8, k = along_k ? c : row, turned = k % 4 * 2 + k / 4;
+        int   at = along_k ? row : turned, of = along_k ? turned : c;
+        float parts[3] = { 0 };
 
-        for (int part = 0; part < 2; part++) {
-            uint32_t bits = (uint32_t)to[b][along_k ? row : turned][part][along_k ? turned : c] << 16;
+        for (int part = 0; part < count; part++) {
+            uint32_t bits = (uint32_t)(part < 2 ? to.two[b][at][part][of] : to.third[b][at][of]) << 16;
 
             memcpy(&parts[part], &bits, sizeof bits);
         }
-        value = pf_round(PF_ROUND_PARTS, from[b][row][c]);
-        assert_true((double)parts[0] + parts[1] == (double)value || (i == 7 && parts[0] + parts[1] > value));
+        value = count == 2 ? pf_round(PF_ROUND_PARTS, from[b][row][c]) : from[b][row][c];
+        assert_true((double)parts[0] + parts[1] + parts[2] == (double)value ||
+                    (count == 2 && i == 7 && parts[0] + parts[1] > value));
     }
     pf_problem_free(p);
 }
@@ -524,8 +526,30 @@ static void check_packing(const char *attrs, bool along_k)
 static void constants_are_packed_in_parts(void **state)
 {
     (void)state;
-    check_packing("", false);
-    check_packing(" trans_b=1", true);
+    check_packing("", false, 2);
+    check_packing(" trans_b=1", true, 2);
+    check_packing(" trans_b=1", true, 3);
+}
+
+/* The same problem with its numbers in three parts. */
+static void what_is_taken_in_two_parts_compiles_in_three(void **state)
+{
+    static const char two[] = "numerics=8\n", three[] = "numerics=16\n";
+    int               seen = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        sample      one = samples[i];
+        const char *at = strstr(one.text, two);
+        char        text[2048] = "";
+
+        if (!at) continue;
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - one.text), one.text, three, at + strlen(two));
+        one.text = text;
+        compiles(&one);
+        seen++;
+    }
+    assert_true(seen > 4);
 }
 
 static void every_sample_compiles(void **state)
@@ -713,7 +737,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_compiles), cmocka_unit_test(source_is_deterministic),
         cmocka_unit_test(copies_are_read_once), cmocka_unit_test(picked_rows_are_loaded_whole),
-        cmocka_unit_test(wide_products_are_taken_in_parts_alone), cmocka_unit_test(constants_are_packed_in_parts),
+        cmocka_unit_test(wide_products_are_taken_in_parts_alone),
+        cmocka_unit_test(what_is_taken_in_two_parts_compiles_in_three), cmocka_unit_test(constants_are_packed_in_parts),
         cmocka_unit_test(indices_that_fall_are_split_above_zero),
         cmocka_unit_test(products_of_more_rows_than_a_card_takes_blocks_are_refused),
     };
