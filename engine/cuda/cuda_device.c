@@ -26,11 +26,9 @@ static void cuda_close(pf_device *device)
 {
     pf_cuda *cuda = pf_cuda_of(device);
 
-    for (int use = 0; use < PF_CUDNN_USES; use++) {
-        if (cuda->cudnn[use].handle && !pf_cuda_enter(device)) cudnnDestroy(cuda->cudnn[use].handle);
-        pthread_mutex_destroy(&cuda->cudnn[use].lock);
-    }
-    if (cuda->cublaslt && !pf_cuda_enter(device)) cublasLtDestroy(cuda->cublaslt);
+    if (pf_cuda_enter(device) != cudaSuccess) (void)cudaGetLastError();     /* nothing was made there then */
+    pf_cudnn_handles_clear(&cuda->cudnn);
+    if (cuda->cublaslt) cublasLtDestroy(cuda->cublaslt);
     pf_program_cache_free(cuda->programs);
     pf_compile_pool_free(cuda->compilers);
     pf_compile_pool_free(cuda->program_compilers);
@@ -89,16 +87,21 @@ static pf_status cuda_fill(pf_device *device, pf_stream *stream, void *to, uint8
 static pf_status cuda_stream_new(pf_device *device, pf_stream **out, pf_err *err)
 {
     cudaStream_t stream = NULL;
+    pf_status    st = PF_OK;
 
     *out = NULL;
     PF_CUDA_ON(device, err, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    *out = (pf_stream *)stream;
-    return PF_OK;
+    st = pf_cudnn_stream_add(device, stream, err);
+    if (st) PF_CUDA_DROP(device, cudaStreamDestroy(stream));
+    else *out = (pf_stream *)stream;
+    return st;
 }
 
 static void cuda_stream_free(pf_device *device, pf_stream *stream)
 {
-    if (stream) PF_CUDA_DROP(device, cudaStreamDestroy(pf_cuda_stream(stream)));
+    if (!stream) return;
+    pf_cudnn_stream_drop(device, pf_cuda_stream(stream));
+    PF_CUDA_DROP(device, cudaStreamDestroy(pf_cuda_stream(stream)));
 }
 
 static pf_status cuda_stream_sync(pf_device *device, pf_stream *stream, pf_err *err)
@@ -241,37 +244,6 @@ static const pf_device_ops cuda_ops = {
     .host_alloc = cuda_host_alloc, .host_free = cuda_host_free,
 };
 
-static cudnnStatus_t make_cudnn(pf_cuda *cuda, cudnnHandle_t *out)
-{
-    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
-
-    pthread_mutex_lock(&cuda->lock);
-    status = cudnnCreate(out);
-    pthread_mutex_unlock(&cuda->lock);
-    return status;
-}
-
-pf_status pf_cuda_cudnn_take(pf_device *device, pf_cudnn_use use, cudnnHandle_t *out, pf_err *err)
-{
-    pf_cudnn_share *share = &pf_cuda_of(device)->cudnn[use];
-    cudnnStatus_t   status = CUDNN_STATUS_SUCCESS;
-
-    *out = NULL;
-    PF_CUDA_TRY(err, pf_cuda_enter(device));
-    pthread_mutex_lock(&share->lock);
-    if (!share->handle) status = make_cudnn(pf_cuda_of(device), &share->handle);
-    *out = share->handle;
-    if (status == CUDNN_STATUS_SUCCESS) return PF_OK;
-    share->handle = NULL;
-    pthread_mutex_unlock(&share->lock);
-    return PF_FAIL(err, PF_DEVICE, "cuDNN cannot start: %s", cudnnGetErrorString(status));
-}
-
-void pf_cuda_cudnn_leave(pf_device *device, pf_cudnn_use use)
-{
-    pthread_mutex_unlock(&pf_cuda_of(device)->cudnn[use].lock);
-}
-
 pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err)
 {
     pf_cuda       *cuda = pf_cuda_of(device);
@@ -405,7 +377,7 @@ pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device 
     cuda->ordinal = ordinal;
     cuda->share = share;
     pthread_mutex_init(&cuda->lock, NULL);
-    for (int use = 0; use < PF_CUDNN_USES; use++) pthread_mutex_init(&cuda->cudnn[use].lock, NULL);
+    pf_cudnn_handles_init(&cuda->cudnn);
     cuda->nvtx = nvtxDomainCreateA("planfarm");     /* of a header, which does nothing where there is no profiler */
     cuda->programs = pf_program_cache_new();
     cuda->compilers = pf_compile_pool_new(ordinal);

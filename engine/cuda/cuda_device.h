@@ -6,19 +6,10 @@
 #include <cublasLt.h>
 #include <cuda.h>
 #include <cuda_runtime_api.h>
-#include <cudnn.h>
 #include <pthread.h>
 
+#include "engine/cuda/cudnn_handles.h"
 #include "engine/device.h"
-
-/* cuDNN lets threads work at once that do not share a handle, but not run one plan at once: what makes plans has a
-   handle of its own, and all that runs them shares the other one, so that a run does not wait for a plan that is
-   made. */
-typedef enum pf_cudnn_use { PF_CUDNN_PLANS, PF_CUDNN_RUNS, PF_CUDNN_USES } pf_cudnn_use;
-typedef struct pf_cudnn_share {
-    pthread_mutex_t       lock;             /* from take to leave; before that of pf_cuda */
-    cudnnHandle_t         handle;           /* NULL: not asked for yet */
-} pf_cudnn_share;
 
 typedef struct pf_cuda {
     int                   ordinal;
@@ -27,7 +18,7 @@ typedef struct pf_cuda {
     int                   cc;               /* compute capability: 90 */
     size_t                l2_bytes;
     pthread_mutex_t       lock;             /* for handles while they are made */
-    pf_cudnn_share        cudnn[PF_CUDNN_USES];
+    pf_cudnn_handles      cudnn;            /* of its locks, before that of this */
     cublasLtHandle_t      cublaslt;
     void                 *nvml_device;
     struct nvtxDomainRegistration_st *nvtx; /* NULL without a profiler; never destroyed, as profilers read it at the
@@ -41,10 +32,7 @@ static inline pf_cuda     *pf_cuda_of(const pf_device *device) { return device->
 static inline cudaStream_t pf_cuda_stream(pf_stream *stream) { return (cudaStream_t)stream; }
 
 pf_status pf_cuda_open(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err);
-/* Handles are made at first use: opening the libraries takes most of a warm start.  cuDNN's are one thread's from take,
-   when that answers OK, to leave; cuBLASLt's is anybody's. */
-pf_status pf_cuda_cudnn_take(pf_device *device, pf_cudnn_use use, cudnnHandle_t *out, pf_err *err);
-void      pf_cuda_cudnn_leave(pf_device *device, pf_cudnn_use use);
+/* Handles are made at first use: opening the libraries takes most of a warm start.  Anybody's. */
 pf_status pf_cuda_cublaslt(pf_device *device, cublasLtHandle_t *out, pf_err *err);
 
 /* CUDA's calls mean the calling thread's card, which is the first one in a thread that chose none and may be another

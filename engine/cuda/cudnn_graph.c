@@ -421,13 +421,12 @@ static pf_status run(pf_device *device, cudnnBackendDescriptor_t plan, cudnnBack
                      pf_stream *stream, pf_err *err)
 {
     cudnnHandle_t handle = NULL;
-    pf_status     st = pf_cuda_cudnn_take(device, PF_CUDNN_RUNS, &handle, err);
+    pf_status     st = pf_cudnn_runs_take(device, stream, &handle, err);
     cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
 
     if (st) return st;
-    status = cudnnSetStream(handle, pf_cuda_stream(stream));
-    if (!status) status = cudnnBackendExecute(handle, plan, pack);
-    pf_cuda_cudnn_leave(device, PF_CUDNN_RUNS);
+    status = cudnnBackendExecute(handle, plan, pack);
+    pf_cudnn_runs_leave(device);
     return status ? PF_FAIL(err, PF_DEVICE, "cuDNN cannot run a plan: %s", cudnnGetErrorString(status)) : PF_OK;
 }
 

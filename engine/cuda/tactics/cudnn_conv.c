@@ -423,14 +423,14 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
     pf_cudnn_graph  *g = pf_calloc(1, sizeof *g);
     cudnnHandle_t    handle = NULL;
     int              count = 0;
-    pf_status        st = configs && g ? pf_cuda_cudnn_take((pf_device *)device, PF_CUDNN_PLANS, &handle, err)
+    pf_status        st = configs && g ? pf_cudnn_plans_take((pf_device *)device, &handle, err)
                                        : PF_FAIL_MEMORY(err, sizeof *g);
 
     if (!st) {
         pf_cudnn_graph_init(g, handle);
         st = list_configs(g, p, effort, configs_worth(device, p, effort), configs, &count, err);
         pf_cudnn_graph_clear(g);
-        pf_cuda_cudnn_leave((pf_device *)device, PF_CUDNN_PLANS);
+        pf_cudnn_plans_leave((pf_device *)device);
     }
     for (int i = 0; i < count && !st; i++) st = add_config(configs, i, out, err);
     pf_free(g);
@@ -582,11 +582,11 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     impl->device = device;
     impl->problem = p->hash;
     recognize(p, &form);
-    st = pf_cuda_cudnn_take(device, PF_CUDNN_PLANS, &handle, err);
+    st = pf_cudnn_plans_take(device, &handle, err);
     if (!st) {
         adopt(impl, device, p, tuning, saved, saved_bytes, handle);
         st = make_plan(impl, p, &form, tuning, handle, err);
-        pf_cuda_cudnn_leave(device, PF_CUDNN_PLANS);
+        pf_cudnn_plans_leave(device);
     }
     if (st) {
         pf_step_free(step);
