@@ -16,6 +16,7 @@
 #include "engine/check_record.h"
 #include "engine/config.h"
 #include "engine/cpu_crowd.h"
+#include "engine/oracle_ahead.h"
 #include "engine/refine.h"
 
 enum { REWRITES_LIMIT = 1 << 20, BUILDS_MOST = 16 };
@@ -45,6 +46,7 @@ typedef struct building {
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
     double             lowered_error;   /* that no care would leave, by the references; -1: not known */
     pf_oracle          known;           /* of original at the usual shapes, where care was decided by it, or empty */
+    pf_oracle_ahead   *ahead;           /* makes that while the plan is refined; or NULL */
 } building;
 
 /* Without a folder the kernels are compiled again, which is no reason to stop. */
@@ -241,13 +243,30 @@ static pf_status write_draft(building *b, bool will_run, pf_err *err)
     return st;
 }
 
+/* Without it the check makes it itself. */
+static void expect_ahead(building *b)
+{
+    pf_oracle_wanted wanted = { b->original, b->profile.usual };
+
+    if (!b->known.in && !b->ahead && pf_oracle_ahead_pays(b->device))
+        (void)pf_oracle_ahead_start(&wanted, 1, UINT64_MAX, &b->ahead, NULL);
+}
+
+static void stop_expecting(building *b)
+{
+    pf_oracle_ahead_end(b->ahead);
+    b->ahead = NULL;
+}
+
 /* What the first choices are worth inside the network; with other choices the plan is drafted anew. */
 static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
 {
     int64_t   start = pf_clock_ns();
     pf_err    why = { .list = err ? err->list : NULL };
-    pf_status st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, &why);
+    pf_status st = PF_OK;
 
+    expect_ahead(b);
+    st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, &why);
     pf_progress_spent(&b->progress, PF_PART_REFINE, start);
     if (st && st != PF_CANCELLED) {     /* the check of the plan finds out whether a layer fails */
         pf_log(PF_LOG_WARN, "builder", "not-refined reason=\"%s\"", why.msg);
@@ -296,12 +315,16 @@ static pf_status check_plan(building *b, pf_err *err)
 {
     pf_digest        draft = { 0 };
     pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics,
-                               pf_config_int(b->config, PF_CONFIG_effort) == 0, b->known.in ? &b->known : NULL };
+                               pf_config_int(b->config, PF_CONFIG_effort) == 0, NULL };
     int64_t          start = pf_clock_ns();
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
     if (st)
         return st;
+    if (!b->known.in)
+        (void)pf_oracle_ahead_take(b->ahead, 0, &b->known);
+    stop_expecting(b);
+    check.known = b->known.in ? &b->known : NULL;
     pf_plan_table_digest(b->plan, &draft);
     if (!pf_check_record_find(b->store, b->device, &draft, &b->verdict)) {
         st = pf_builder_check_plan(b->plan, b->device, &check, &b->verdict, err);
@@ -358,6 +381,7 @@ static bool can_be_raised(const building *b)
 
 static void start_over(building *b)
 {
+    stop_expecting(b);
     pf_builder_draft_clear(&b->draft);
     pf_variant_free(b->chosen);
     b->chosen = NULL;
@@ -470,6 +494,7 @@ static pf_status build_with_care(building *b, pf_err *err)
 
 static void building_clear(building *b)
 {
+    stop_expecting(b);
     pf_builder_draft_clear(&b->draft);
     pf_variant_free(b->chosen);
     pf_search_close(&b->search);

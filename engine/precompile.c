@@ -241,16 +241,6 @@ bool pf_precompile_wait(pf_precompilation *p, uint32_t group, bool (*go_on)(void
     return goes_on;
 }
 
-bool pf_precompile_is_done(pf_precompilation *p, uint32_t group)
-{
-    bool done = false;
-
-    pthread_mutex_lock(&p->lock);
-    done = is_done(p, group);
-    pthread_mutex_unlock(&p->lock);
-    return done;
-}
-
 void pf_precompile_end(pf_precompilation *p)
 {
     if (!p)

@@ -26,8 +26,6 @@ pf_status pf_precompile_start(pf_device *device, const pf_precompile_item *items
    go_on is asked now and then in the caller's thread; after a false nothing more is begun.  NULL: always.  False when
    it was. */
 bool      pf_precompile_wait(pf_precompilation *running, uint32_t group, bool (*go_on)(void *user), void *user);
-/* Would it not wait? */
-bool      pf_precompile_is_done(pf_precompilation *running, uint32_t group);
 /* Begins nothing more, waits for what has begun, and frees.  NULL is fine. */
 void      pf_precompile_end(pf_precompilation *running);
 

@@ -10,7 +10,7 @@ static pf_status open_timing(pf_search *search, pf_err *err)
 }
 
 /* What is being timed of one computation, in whatever layouts. */
-typedef struct computation { pf_oracle oracle; int64_t best_ns; } computation;
+typedef struct computation { pf_oracle_ahead *ahead; pf_oracle oracle; int64_t best_ns; } computation;
 
 static void note_best(computation *c, const pf_timing_record *record)
 {
@@ -112,7 +112,21 @@ static pf_status time_item(pf_search *search, pf_search_item *item, computation 
     return st;
 }
 
-static pf_status do_item(pf_search *search, pf_search_work *w, computation *c, pf_err *err)
+static pf_status expect(pf_search *search, const pf_search_work *w, computation *c, pf_err *err)
+{
+    int64_t   start = pf_clock_ns();
+    pf_status st = PF_OK;
+
+    pf_oracle_clear(&c->oracle);
+    c->best_ns = 0;
+    if (w->answer == PF_NONE || !pf_oracle_ahead_take(c->ahead, w->answer, &c->oracle))
+        st = pf_oracle_make(search->items[w->item].problem, &c->oracle, err);
+    c->oracle.semantics = w->semantics;
+    pf_progress_spent(search->progress, PF_PART_EXPECT, start);
+    return st;
+}
+
+static pf_status do_item(pf_search *search, const pf_search_work *w, computation *c, pf_err *err)
 {
     pf_search_item *item = &search->items[w->item];
     pf_status       st = PF_OK;
@@ -120,17 +134,8 @@ static pf_status do_item(pf_search *search, pf_search_work *w, computation *c, p
     search->progress->now.layer = item->layer;
     if (!pf_progress_tick(search->progress))
         return PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
-    if (!c->oracle.in || !pf_digest_equal(&c->oracle.semantics, &w->semantics)) {
-        int64_t start = pf_clock_ns();
-
-        pf_oracle_clear(&c->oracle);
-        c->best_ns = 0;
-        c->oracle = w->expected;
-        w->expected = (pf_oracle){ 0 };
-        if (!c->oracle.in)
-            st = pf_oracle_make(item->problem, &c->oracle, err);
-        pf_progress_spent(search->progress, PF_PART_EXPECT, start);
-    }
+    if (!c->oracle.in || !pf_digest_equal(&c->oracle.semantics, &w->semantics))
+        st = expect(search, w, c, err);
     if (!st)
         st = time_item(search, item, c, &w->missing, err);
     search->progress->now.problems_done++;
@@ -150,11 +155,14 @@ pf_status pf_search_do_work(pf_search *search, pf_search_work *list, uint32_t co
         return PF_OK;
     pf_search_put_in_turn(list, count);
     st = pf_search_compile(search, list, count, &compilers, err);
+    if (!st)
+        pf_search_expect(search, list, count, &c.ahead);
     for (uint32_t i = 0; i < count && !st; i++)
-        if (!pf_search_wait(search, compilers, list, count, i))
+        if (!pf_search_wait(search, compilers, i))
             st = PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
         else
             st = do_item(search, &list[i], &c, err);
+    pf_oracle_ahead_end(c.ahead);
     pf_precompile_end(compilers);
     pf_oracle_clear(&c.oracle);
     return st;

@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/processors.h"
 
 #define AHEAD_BYTES ((uint64_t)2 << 30)     /* of answers */
 
@@ -89,52 +88,31 @@ pf_status pf_search_compile(const pf_search *search, const pf_search_work *list,
     return st;
 }
 
-/* A device that is not the processor is not disturbed by what compiles, as long as a processor is left to the thread
-   that times. */
-static bool times_beside_compilers(const pf_search *search)
+/* Without it each is made when its turn comes. */
+void pf_search_expect(const pf_search *search, pf_search_work *list, uint32_t count, pf_oracle_ahead **out)
 {
-    enum { PROCESSORS_LEAST = 4 };
+    pf_oracle_wanted *wanted = pf_calloc(count + 1, sizeof *wanted);
+    uint32_t          answers = 0;
 
-    return search->device->kind != PF_DEVICE_CPU && pf_processors() >= PROCESSORS_LEAST;
-}
-
-static uint64_t bytes_of(const pf_oracle *oracle)
-{
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < oracle->in_count; i++)
-        bytes += oracle->in[i].bytes;
-    for (uint32_t i = 0; i < oracle->out_count; i++)
-        bytes += oracle->out[i].bytes;
-    return bytes;
-}
-
-/* What fails here fails again, with its reason, when its turn comes. */
-static void expect_ahead(pf_search *search, pf_precompilation *compilers, pf_search_work *list, uint32_t count)
-{
-    uint64_t bytes = 0;
-    int64_t  start = pf_clock_ns();
-
-    for (uint32_t i = 0; i < count && bytes < AHEAD_BYTES && !pf_precompile_is_done(compilers, 0); i++) {
-        if (i && is_same(&list[i], &list[i - 1]))
+    *out = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        list[i].answer = PF_NONE;
+        if (!wanted || (i && is_same(&list[i], &list[i - 1])))
             continue;
-        if (!pf_progress_tick(search->progress) ||
-            pf_oracle_make(search->items[list[i].item].problem, &list[i].expected, NULL))
-            break;
-        bytes += bytes_of(&list[i].expected);
+        list[i].answer = answers;
+        wanted[answers++].graph = search->items[list[i].item].problem->graph;
     }
-    pf_progress_spent(search->progress, PF_PART_EXPECT, start);
+    if (wanted && pf_oracle_ahead_pays(search->device))
+        (void)pf_oracle_ahead_start(wanted, answers, AHEAD_BYTES, out, NULL);
+    pf_free(wanted);
 }
 
-bool pf_search_wait(pf_search *search, pf_precompilation *compilers, pf_search_work *list, uint32_t count, uint32_t at)
+bool pf_search_wait(const pf_search *search, pf_precompilation *compilers, uint32_t at)
 {
     const pf_device_ops *ops = search->device->ops;
-    bool                 beside = times_beside_compilers(search), goes_on = true;
-    int64_t              start = 0;
+    bool                 beside = pf_oracle_ahead_pays(search->device), goes_on = false;
+    int64_t              start = pf_clock_ns();
 
-    if (!at && beside)
-        expect_ahead(search, compilers, list, count);
-    start = pf_clock_ns();
     goes_on = pf_precompile_wait(compilers, beside ? at : UINT32_MAX, pf_progress_tick, search->progress);
     if (!at && ops->rest)
         ops->rest(search->device, false);       /* who compiled with it leaves before anything is timed */
@@ -144,9 +122,7 @@ bool pf_search_wait(pf_search *search, pf_precompilation *compilers, pf_search_w
 
 void pf_search_works_free(pf_search_work *list, uint32_t count)
 {
-    for (uint32_t i = 0; list && i < count; i++) {
+    for (uint32_t i = 0; list && i < count; i++)
         pf_free(list[i].missing.items);
-        pf_oracle_clear(&list[i].expected);
-    }
     pf_free(list);
 }
