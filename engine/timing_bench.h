@@ -65,7 +65,7 @@ pf_status pf_bench_check(pf_bench *bench, pf_bench_runner *runner, double *max_r
 bool      pf_bench_captures(const pf_bench *bench, const pf_bench_runner *runner);
 /* *ns: one run, about. */
 pf_status pf_bench_glance(pf_bench *bench, pf_bench_runner *runner, int64_t batch_ns, int64_t *ns, pf_err *err);
-/* A sample shall be as many runs of ns as last batch_ns, at most limit; where the device and the step allow, 20 or 40
+/* A sample shall be as many runs of ns as last batch_ns, at most limit; where the device and the step allow, 3 to 40
    that are captured.  What the launch of a graph costs (4.4 us on an H200) is shared by them: who is compared has to
    be given the same ns. */
 pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *runner, int64_t ns, int64_t batch_ns, uint32_t limit,
