@@ -1,20 +1,26 @@
+#include <math.h>
+
 #include "base/clock.h"
 #include "engine/timing_contest.h"
 
-#define CLOSE 1.1               /* who takes so many times the best may be better elsewhere in memory */
+#define CLOSE_AT_FIRST 1.15     /* who takes so many times the best may be better elsewhere in memory: after one race */
+#define CLOSE          1.1      /* and after more */
+#define CERTAIN        2        /* standard errors of a difference by which two means are told apart */
+#define EXACT          0.01     /* of the mean: what differs by less need not be told apart */
 
 /* By effort: in how many places of memory those race that are close to the best, on devices that capture and on others,
-   where a run of the best takes at most so long.  Of candidates that three builds timed in three places on an H200, the
-   slowest differed from the fastest by up to 21 % where the best took less than 3 us (mostly depthwise convolutions,
-   and products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In one place medians
-   repeat to 0.1 %. */
-static const struct { uint32_t captured, others; int64_t longest_ns; } places[PF_RACE_EFFORT_MAX + 1] = {
-    [0] = { 1, 1, 0 },
-    [1] = { 1, 1, 0 },
-    [2] = { 3, 1, 10 * PF_NS_PER_US },
-    [3] = { 3, 1, 10 * PF_NS_PER_US },
-    [4] = { PF_CONTEST_PLACES_MAX, 3, INT64_MAX },
-    [5] = { PF_CONTEST_PLACES_MAX, 3, INT64_MAX },
+   where a run of the best takes at most so long; and in how many at most, on devices that capture, those whose means do
+   not tell them from the best by then.  Of candidates that three builds timed in three places on an H200, the slowest
+   differed from the fastest by up to 21 % where the best took less than 3 us (mostly depthwise convolutions, and
+   products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In one place medians repeat to
+   0.1 %. */
+static const struct { uint32_t captured, others, most; int64_t longest_ns; } places[PF_RACE_EFFORT_MAX + 1] = {
+    [0] = { 1, 1, 1, 0 },
+    [1] = { 1, 1, 1, 0 },
+    [2] = { 3, 1, 7, 10 * PF_NS_PER_US },
+    [3] = { 3, 1, 9, 10 * PF_NS_PER_US },
+    [4] = { 5, 3, PF_CONTEST_PLACES_MAX, INT64_MAX },
+    [5] = { 5, 3, PF_CONTEST_PLACES_MAX, INT64_MAX },
 };
 
 static bool has_raced(const pf_contestant *r)
@@ -32,24 +38,61 @@ static int64_t best_of(const pf_contest *race)
     return best_ns;
 }
 
-static uint32_t place_count(const pf_contest *race)
+/* Those that do, and *most: those at most. */
+static uint32_t place_count(const pf_contest *race, uint32_t *most)
 {
     int      effort = race->options->effort;
-    uint32_t count = race->timing->device->ops->capture_begin ? places[effort].captured : places[effort].others;
+    bool     captures = race->timing->device->ops->capture_begin;
+    uint32_t count = captures ? places[effort].captured : places[effort].others;
 
-    return best_of(race) <= places[effort].longest_ns ? count : 1;
+    count = best_of(race) <= places[effort].longest_ns ? count : 1;
+    *most = count > 1 && captures ? places[effort].most : count;
+    return count;
 }
 
 /* Who is close enough to the best that where things lie in memory may decide. */
-static uint32_t invite(const pf_contest *race, uint32_t invited[PF_CONTEST_WAVE])
+static uint32_t invite(const pf_contest *race, double close, uint32_t invited[PF_CONTEST_WAVE])
 {
     int64_t  best_ns = best_of(race);
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < race->count; i++)
-        if (has_raced(&race->racers[i]) && (double)race->racers[i].entry.median_ns <= CLOSE * (double)best_ns)
+        if (has_raced(&race->racers[i]) && (double)race->racers[i].entry.median_ns <= close * (double)best_ns)
             invited[count++] = i;
     return count;
+}
+
+/* Of the mean over places. */
+static double square_error(const pf_contestant *r)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < r->races; i++)
+        sum += ((double)r->medians_ns[i] - (double)r->entry.median_ns) *
+               ((double)r->medians_ns[i] - (double)r->entry.median_ns);
+    return r->races > 1 ? sum / (r->races - 1) / r->races : 0;
+}
+
+static bool is_told_from(const pf_contestant *r, const pf_contestant *best)
+{
+    double error = CERTAIN * sqrt(square_error(r) + square_error(best));
+
+    return error <= EXACT * (double)best->entry.median_ns ||
+           (double)(r->entry.median_ns - best->entry.median_ns) > error;
+}
+
+/* Of those that were invited the best and who may be better after all. */
+static uint32_t invite_again(const pf_contest *race, uint32_t count, uint32_t invited[PF_CONTEST_WAVE])
+{
+    uint32_t best = invited[0], kept = 0;
+
+    for (uint32_t k = 1; k < count; k++)
+        if (race->racers[invited[k]].entry.median_ns < race->racers[best].entry.median_ns)
+            best = invited[k];
+    for (uint32_t k = 0; k < count; k++)
+        if (invited[k] == best || !is_told_from(&race->racers[invited[k]], &race->racers[best]))
+            invited[kept++] = invited[k];
+    return kept;
 }
 
 /* Each gets what another one had: memory is given back and taken in another order. */
@@ -75,13 +118,13 @@ pf_status pf_contest_race_elsewhere(pf_contest *race, pf_err *err)
 {
     pf_timing_spent before = race->timing->spent;
     int64_t         start = pf_clock_ns();
-    uint32_t        invited[PF_CONTEST_WAVE] = { 0 }, count = place_count(race);
+    uint32_t        invited[PF_CONTEST_WAVE] = { 0 }, most = 0, count = place_count(race, &most), guests = 0;
     bool            disturbed = false;
     pf_status       st = PF_OK;
 
-    for (uint32_t turn = 1; turn < count && !disturbed && !st && !race->breaker; turn++) {
-        uint32_t guests = invite(race, invited);
-
+    for (uint32_t turn = 1; turn < most && !disturbed && !st && !race->breaker; turn++) {
+        guests = turn < count ? invite(race, turn == 1 ? CLOSE_AT_FIRST : CLOSE, invited)
+                              : invite_again(race, guests, invited);
         if (guests < 2)
             break;
         move_all(race, invited, guests, turn);

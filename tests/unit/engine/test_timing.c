@@ -226,7 +226,7 @@ static bool stop(void *user)
 
 /* ---- On a device with a clock of its own, which captures or not */
 
-typedef struct captured { int64_t runs; } captured;
+typedef struct captured { int64_t runs, ns; } captured;
 
 static captured *capturing;
 static int64_t   device_ns, marked_ns[2];       /* what its runs took so far, and at the last two events */
@@ -256,7 +256,7 @@ static pf_status capture_end(pf_device *d, pf_stream *stream, pf_device_graph **
 static pf_status graph_launch(pf_device *d, pf_device_graph *graph, pf_stream *stream, pf_err *err)
 {
     (void)d, (void)stream, (void)err;
-    device_ns += ((captured *)graph)->runs * run_ns;
+    device_ns += ((captured *)graph)->ns;
     return PF_OK;
 }
 
@@ -289,6 +289,14 @@ static void sample_throttling(pf_device *d, pf_device_sample *out)
     *out = (pf_device_sample){ .throttle_bits = throttle_bits };
 }
 
+static void note_captured(int64_t ns)
+{
+    if (!capturing)
+        return;
+    capturing->runs++;
+    capturing->ns += ns;
+}
+
 /* The first run of what was made ready loads its code. */
 static pf_status load_and_copy(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
@@ -298,9 +306,18 @@ static pf_status load_and_copy(const pf_step *step, const pf_bindings *b, pf_str
     *loaded = true;
     moved += b->in[0] != input;
     input = b->in[0];
-    if (capturing)
-        capturing->runs++;
+    note_captured(run_ns);
     return copy(step, b, stream, err);
+}
+
+static pf_status make_step(const pf_tactic *tactic, size_t bytes, pf_step **out, pf_err *err)
+{
+    *out = pf_step_new(tactic, bytes);
+    if (!*out)
+        return PF_FAIL_MEMORY(err, bytes);
+    (*out)->in_place = -1;
+    (*out)->capturable = true;
+    return PF_OK;
 }
 
 static const pf_tactic loads;
@@ -309,22 +326,69 @@ static pf_status prepare_loads(pf_device *d, const pf_problem *p, const char *tu
                                pf_step **out, pf_err *err)
 {
     (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
-    *out = pf_step_new(&loads, sizeof(bool));
-    if (!*out)
-        return PF_FAIL_MEMORY(err, sizeof(bool));
-    (*out)->in_place = -1;
-    (*out)->capturable = true;
-    return PF_OK;
+    return make_step(&loads, sizeof(bool), out, err);
 }
 
 static const pf_tactic loads = { .name = "loads", .rev = 1, .prepare = prepare_loads, .enqueue = load_and_copy };
 
-/* Three candidates of so long a run. */
-static void measure_by_device(bool captures_runs, int effort, int64_t each_ns, pf_timing_record *out)
+/* Three times as long. */
+static pf_status run_far(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
-    const pf_tactic *const tactics[] = { &loads, &loads, &loads };
-    const pf_device_ops   *whole = device->ops;
-    pf_device_ops          ops = *whole;
+    device_ns += 3 * run_ns;
+    note_captured(3 * run_ns);
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic far;
+
+static pf_status prepare_far(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                             pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    return make_step(&far, 1, out, err);
+}
+
+static const pf_tactic far = { .name = "far", .rev = 1, .prepare = prepare_far, .enqueue = run_far };
+
+/* Where its code lies it runs longer every other time. */
+static pf_status run_unsteadily(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    const int64_t *longer_ns = step->impl;
+
+    device_ns += run_ns + *longer_ns;
+    note_captured(run_ns + *longer_ns);
+    moved += b->in[0] != input;
+    input = b->in[0];
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic unsteady;
+
+static pf_status prepare_unsteady(pf_device *d, const pf_problem *p, const char *tuning, const void *saved,
+                                  size_t bytes, pf_step **out, pf_err *err)
+{
+    static uint32_t prepared;
+    pf_status       st = make_step(&unsteady, sizeof(int64_t), out, err);
+
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    if (!st)
+        *(int64_t *)(*out)->impl = ++prepared % 2 ? run_ns / 10 : 0;
+    return st;
+}
+
+static const pf_tactic unsteady = { .name = "unsteady", .rev = 1, .prepare = prepare_unsteady,
+                                    .enqueue = run_unsteadily };
+
+static const pf_tactic *const all_load[] = { &loads, &loads, &loads };
+static const pf_tactic *const all_unsteady[] = { &unsteady, &unsteady, &unsteady };
+static const pf_tactic *const one_far[] = { &loads, &loads, &far };
+
+/* Three candidates of so long a run. */
+static void measure_by_device(const pf_tactic *const tactics[3], bool captures_runs, int effort, int64_t each_ns,
+                              pf_timing_record *out)
+{
+    const pf_device_ops *whole = device->ops;
+    pf_device_ops        ops = *whole;
 
     ops.capture_begin = captures_runs ? capture_begin : NULL;
     ops.capture_end = capture_end;
@@ -348,7 +412,7 @@ static void captures_of_rivals_hold_equally_many_runs(void **state)
     pf_timing_record record = { 0 };
 
     (void)state;
-    measure_by_device(true, 4, PF_NS_PER_US, &record);
+    measure_by_device(all_load, true, 4, PF_NS_PER_US, &record);
     assert_int_equal(captures, 3 * 5);
     assert_int_equal(least_runs, most_runs);
     pf_timing_record_clear(&record);
@@ -366,7 +430,7 @@ static void what_is_short_is_timed_in_several_places(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pf_timing_record record = { 0 };
 
-        measure_by_device(cases[i].captures, cases[i].effort, cases[i].run_ns, &record);
+        measure_by_device(all_load, cases[i].captures, cases[i].effort, cases[i].run_ns, &record);
         assert_int_equal(captures, cases[i].captures ? 3 * cases[i].places : 0);
         assert_int_equal(moved, cases[i].places);
         for (uint32_t k = 0; k < record.count; k++) {
@@ -374,6 +438,48 @@ static void what_is_short_is_timed_in_several_places(void **state)
             assert_int_equal(record.entries[k].sample_count,
                              cases[i].places * (int)pf_race_samples(cases[i].effort));
         }
+        pf_timing_record_clear(&record);
+    }
+}
+
+/* Of long runs fewer are a sample, and who is far behind is not captured. */
+static void long_runs_are_few(void **state)
+{
+    static const struct { int64_t run_us, runs; bool captures_far; } cases[] = {
+        { 2, 40, true }, { 10, 20, true }, { 60, 10, false }, { 150, 5, false }, { 300, 3, false }, { 9000, 3, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record       record = { 0 };
+        const pf_timing_entry *entry = NULL;
+
+        measure_by_device(one_far, true, 1, cases[i].run_us * PF_NS_PER_US, &record);
+        entry = entry_of(&record, "far", "t2");
+        assert_int_equal(least_runs, cases[i].runs);
+        assert_int_equal(most_runs, cases[i].runs);
+        assert_int_equal(captures, cases[i].captures_far ? 3 : 2);
+        assert_int_equal(entry->status, PF_TIMING_DROPPED);
+        assert_int_equal(entry->sample_count, cases[i].captures_far ? 3 : 1);
+        assert_int_equal(entry->median_ns, 3 * cases[i].run_us * PF_NS_PER_US);
+        pf_timing_record_clear(&record);
+    }
+}
+
+/* What its places leave open is timed in more of them. */
+static void what_is_unsteady_is_timed_in_more_places(void **state)
+{
+    static const struct { int64_t run_ns; int effort, places; } cases[] = {
+        { 2 * PF_NS_PER_US, 1, 1 },  { 2 * PF_NS_PER_US, 2, 7 }, { 12 * PF_NS_PER_US, 2, 1 },
+        { 2 * PF_NS_PER_US, 3, 9 },  { 12 * PF_NS_PER_US, 4, 20 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        measure_by_device(all_unsteady, true, cases[i].effort, cases[i].run_ns, &record);
+        assert_int_equal(moved, cases[i].places);
         pf_timing_record_clear(&record);
     }
 }
@@ -390,7 +496,7 @@ static void who_is_slowed_down_by_a_fault_is_contended(void **state)
         pf_timing_record record = { 0 };
 
         throttle_bits = cases[i].bits;
-        measure_by_device(true, 1, PF_NS_PER_US, &record);
+        measure_by_device(all_load, true, 1, PF_NS_PER_US, &record);
         for (uint32_t k = 0; k < record.count; k++)
             assert_int_equal(record.entries[k].contended != 0, cases[i].contended);
         pf_timing_record_clear(&record);
@@ -516,6 +622,7 @@ int main(void)
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
         cmocka_unit_test(what_is_short_is_timed_in_several_places),
+        cmocka_unit_test(long_runs_are_few), cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
         cmocka_unit_test(who_is_slowed_down_by_a_fault_is_contended),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(only_who_broke_the_device_is_noted),
