@@ -1,4 +1,4 @@
-add_compile_options(-Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla
+add_compile_options(-Wall -Wextra -Wshadow -Wpointer-arith $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes> -Wvla
                     -Wno-missing-field-initializers -fno-strict-aliasing -fno-common)
 add_compile_definitions(_GNU_SOURCE)
 if(PF_SANITIZE)

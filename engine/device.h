@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include "engine/dtype.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,13 @@ typedef struct pf_device_sample {       /* 0 where a device does not tell */
    device, as its power limit is. */
 enum { PF_THROTTLED_BY_FAULT = 0x8 | 0x20 | 0x40 | 0x80 };
 
+/* Of floats, test against reference. */
+typedef struct pf_device_difference {
+    double   max_abs;                   /* largest difference, */
+    double   greatest, least;           /* and ends of the reference, of those that are finite on both sides */
+    uint64_t not_finite;                /* how many are not */
+} pf_device_difference;
+
 typedef struct pf_device_ops {
     void (*close)(pf_device *device);
     /* Device memory, 256-byte aligned. */
@@ -51,6 +59,9 @@ typedef struct pf_device_ops {
     pf_status (*fill)(pf_device *device, pf_stream *stream, void *to, uint8_t value, size_t bytes, pf_err *err);
     /* Within the device. */
     pf_status (*copy)(pf_device *device, pf_stream *stream, void *to, const void *from, size_t bytes, pf_err *err);
+    /* (optional) Dense values of one type, both on the device. Waits.  Errors   UNSUPPORTED: not of this type. */
+    pf_status (*compare)(pf_device *device, pf_stream *stream, pf_dtype dtype, const void *test, const void *reference,
+                         uint64_t count, pf_device_difference *out, pf_err *err);
     /* (optional) Host memory that uploads and downloads are fast from and to. */
     pf_status (*host_alloc)(pf_device *device, size_t bytes, void **out, pf_err *err);
     void      (*host_free)(pf_device *device, void *pointer);

@@ -87,7 +87,8 @@ pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *
     out->in_bytes = pf_calloc(out->in_count + 1, sizeof *out->in_bytes);
     out->out_bytes = pf_calloc(out->out_count + 1, sizeof *out->out_bytes);
     out->expected = pf_calloc(out->out_count + 1, sizeof *out->expected);
-    if (!out->expected || !out->in || !out->out || !out->in_bytes || !out->out_bytes)
+    out->answers = pf_calloc(out->out_count + 1, sizeof *out->answers);
+    if (!out->expected || !out->answers || !out->in || !out->out || !out->in_bytes || !out->out_bytes)
         st = PF_FAIL_MEMORY(err, (out->in_count + out->out_count) * sizeof(void *));
     for (uint32_t i = 0; i < out->in_count && !st; i++)
         st = place_input(out, i, err);
@@ -112,6 +113,7 @@ void pf_bench_close(pf_bench *bench)
         return;
     free_all(bench, bench->in, bench->in_count);
     free_all(bench, bench->out, bench->out_count);
+    free_all(bench, bench->answers, bench->out_count);
     if (bench->workspace)
         pf_device_give_back(bench->device, NULL, bench->workspace);
     for (uint32_t i = 0; bench->expected && i < bench->out_count; i++)

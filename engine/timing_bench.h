@@ -28,6 +28,7 @@ typedef struct pf_bench {
     void             *dense;            /* host memory for an output without its layout; made when first needed */
     void            **expected;         /* the oracle's outputs in their layouts, made when first needed; NULL for those
                                            that are linear */
+    void            **answers;          /* device memory: the same there, for devices that compare */
     double            tolerance;
 } pf_bench;
 

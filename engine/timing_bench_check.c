@@ -27,14 +27,13 @@ static bool guard_intact(const uint8_t *guard)
     return true;
 }
 
-/* Room for the largest output and its guard. */
 static size_t largest_output(const pf_bench *bench)
 {
-    size_t most = 0;
+    size_t most = 1;
 
     for (uint32_t i = 0; i < bench->out_count; i++)
         most = bench->out_bytes[i] > most ? bench->out_bytes[i] : most;
-    return most + PF_BENCH_GUARD_BYTES;
+    return most;
 }
 
 static pf_status need_dense(pf_bench *bench, pf_err *err)
@@ -113,30 +112,36 @@ static pf_status compare_dense(pf_bench *bench, uint32_t i, uint8_t *raw, double
     return st ? st : check_gaps(bench->problem->out_layout[i], &tensor, raw, bench->out_bytes[i], err);
 }
 
-static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *max_rel_error, pf_err *err)
+static pf_status compare(pf_bench *bench, uint32_t i, uint8_t *raw, double *error, pf_err *err)
 {
-    double    error = 0;
-    pf_status st = PF_OK;
-
-    if (!guard_intact(raw + bench->out_bytes[i]))
-        return PF_FAIL(err, PF_MISMATCH, "bytes behind output %u were written", i);
-    if (!agrees_as_it_lies(bench, i, raw, &error))
-        st = compare_dense(bench, i, raw, &error, err);
-    *max_rel_error = error > *max_rel_error ? error : *max_rel_error;
-    return st;
+    return agrees_as_it_lies(bench, i, raw, error) ? PF_OK : compare_dense(bench, i, raw, error, err);
 }
 
+/* What lies behind it, and then the output itself, on the device as far as that does. */
 static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error, pf_err *err)
 {
     const pf_device_ops *ops = bench->device->ops;
-    pf_status            st = pf_bench_need_room(bench->room, largest_output(bench), err);
+    uint8_t              guard[PF_BENCH_GUARD_BYTES] = { 0 };
+    double               error = 0;
+    pf_status            st = ops->download(bench->device, bench->stream, guard,
+                                            (const char *)bench->out[i] + bench->out_bytes[i], sizeof guard, err);
 
     if (!st)
-        st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i],
-                           bench->out_bytes[i] + PF_BENCH_GUARD_BYTES, err);
-    if (!st)
         st = ops->stream_sync(bench->device, bench->stream, err);
-    return st ? st : compare(bench, i, bench->room->memory, max_rel_error, err);
+    if (!st && !guard_intact(guard))
+        return PF_FAIL(err, PF_MISMATCH, "bytes behind output %u were written", i);
+    if (!st && !pf_bench_agrees_there(bench, i, &error)) {
+        st = pf_bench_need_room(bench->room, bench->out_bytes[i] + 1, err);
+        if (!st)
+            st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i], bench->out_bytes[i],
+                               err);
+        if (!st)
+            st = ops->stream_sync(bench->device, bench->stream, err);
+        if (!st)
+            st = compare(bench, i, bench->room->memory, &error, err);
+    }
+    *max_rel_error = error > *max_rel_error ? error : *max_rel_error;
+    return st;
 }
 
 static pf_status check_outputs(pf_bench *bench, double *max_rel_error, pf_err *err)

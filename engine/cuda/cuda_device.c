@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cuda/compare.h"
 #include "engine/cuda/compile_pool.h"
 #include "engine/cuda/mps.h"
 #include "engine/cuda/nvml.h"
@@ -234,6 +235,7 @@ static pf_status cuda_keep_kernels(pf_device *device, const char *folder, pf_err
 static const pf_device_ops cuda_ops = {
     .close = cuda_close, .alloc = cuda_alloc, .free = cuda_free,
     .upload = cuda_upload, .download = cuda_download, .copy = cuda_copy, .fill = cuda_fill,
+    .compare = pf_cuda_compare,
     .stream_new = cuda_stream_new, .stream_free = cuda_stream_free, .stream_sync = cuda_stream_sync,
     .event_new = cuda_event_new, .event_free = cuda_event_free, .event_record = cuda_event_record,
     .event_elapsed = cuda_event_elapsed, .event_capture = cuda_event_capture,

@@ -1,4 +1,6 @@
 /* Candidates of every kind are measured on the CPU: right, wrong in several ways, slow, refusing, greedy. */
+#include <math.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,13 +167,12 @@ static const pf_timing_entry *entry_of(const pf_timing_record *record, const cha
     return entry;
 }
 
-static void each_kind_gets_its_status(void **state)
+static void assert_each_kind_gets_its_status(void)
 {
     const pf_tactic *const tactics[] = { &copies, &is_wrong, &overruns, &spoils_in_place, &refuses, &is_greedy };
     pf_timing_record       record = { 0 };
     const pf_timing_entry *right = NULL;
 
-    (void)state;
     measure(tactics, 6, 1 << 10, &record);
     right = entry_of(&record, "copies", "t0");
     assert_int_equal(right->status, PF_TIMED);
@@ -188,6 +189,48 @@ static void each_kind_gets_its_status(void **state)
     assert_int_equal(entry_of(&record, "is_greedy", "t5")->status, PF_TIMING_OVER_LIMIT);
     assert_int_equal(entry_of(&record, "is_greedy", "t5")->workspace_bytes, 1 << 20);
     pf_timing_record_clear(&record);
+}
+
+static void each_kind_gets_its_status(void **state)
+{
+    (void)state;
+    assert_each_kind_gets_its_status();
+}
+
+static int compared_there;
+
+static pf_status compare_there(pf_device *d, pf_stream *stream, pf_dtype dtype, const void *test, const void *reference,
+                               uint64_t count, pf_device_difference *out, pf_err *err)
+{
+    const float *a = test, *b = reference;
+
+    (void)d, (void)stream;
+    compared_there++;
+    if (dtype != PF_F32)
+        return PF_FAIL(err, PF_UNSUPPORTED, "it compares FP32");
+    *out = (pf_device_difference){ .greatest = b[0], .least = b[0] };
+    for (uint64_t i = 0; i < count; i++) {
+        out->not_finite += !isfinite(a[i]);
+        out->max_abs = fmax(out->max_abs, fabs((double)a[i] - (double)b[i]));
+        out->greatest = fmax(out->greatest, b[i]);
+        out->least = fmin(out->least, b[i]);
+    }
+    return PF_OK;
+}
+
+/* A device that compares by itself says the same. */
+static void each_kind_gets_its_status_by_a_device(void **state)
+{
+    const pf_device_ops *whole = device->ops;
+    pf_device_ops        ops = *whole;
+
+    (void)state;
+    ops.compare = compare_there;
+    compared_there = 0;
+    device->ops = &ops;
+    assert_each_kind_gets_its_status();
+    assert_int_equal(compared_there, 5);    /* copies and spoils_in_place also in place */
+    device->ops = whole;
 }
 
 static void the_slow_are_dropped(void **state)
@@ -617,7 +660,7 @@ static void a_card_is_locked_by_its_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_gets_its_status),
+        cmocka_unit_test(each_kind_gets_its_status), cmocka_unit_test(each_kind_gets_its_status_by_a_device),
         cmocka_unit_test(the_slow_are_dropped),
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
