@@ -7,7 +7,7 @@
       They race (engine/race.h): after each rung those that are clearly behind are dropped (status DROPPED, with the
       samples they have).  Whose very first run was PF_TIMING_HOPELESS times slower than the best is dropped with that
       one sample, and so is, before it is captured, who takes 50 us and twice what the best takes.  Those close to the
-      best race again, prepared anew in another order, so that their code and data lie elsewhere (timing_places.c): the
+      best race again, prepared anew in another order, with their data elsewhere (timing_places.c): the
       mean of the races' medians counts.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together
       exceed the last-level cache twice: so weights come from memory, as in a network that is larger than the cache.

@@ -5,7 +5,7 @@
 #include "engine/oracle.h"
 #include "engine/tactic.h"
 
-enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64 };
+enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64, PF_BENCH_PLACES_MAX = 10 };
 
 /* Host memory that what goes to the device and comes from it passes through: one after the other. Kept from problem to
    problem, it is the device's own kind where it has one, and its pages are there. */
@@ -19,8 +19,10 @@ typedef struct pf_bench {
     const pf_problem *problem;
     const pf_oracle  *oracle;
     uint32_t          in_count, out_count;
-    void            **in;               /* device memory; constants are NULL here: each runner has its own copies */
-    void            **out;              /* each with a guard behind it */
+    uint32_t          places;           /* in which inputs and outputs lie; runs take turns on them */
+    void            **in;               /* device memory, place by place; constants are NULL here: each runner has its
+                                           own copies */
+    void            **out;              /* each with a guard behind it; those of the first place are compared */
     size_t           *in_bytes, *out_bytes;
     void             *workspace;        /* shared: runs follow one another */
     size_t            workspace_bytes;
@@ -35,7 +37,7 @@ typedef struct pf_bench {
 /* A candidate that was prepared. */
 typedef struct pf_bench_runner {
     pf_step         *step;              /* owned */
-    uint32_t         copies;            /* of the constants, packed or not */
+    uint32_t         copies;            /* of the constants, packed or not; at least as many as there are places */
     void            *constants;         /* device memory of all copies */
     void           **packed;            /* by copy; NULL where there is none */
     void           **in;                /* copies times in_count */

@@ -158,8 +158,8 @@ static pf_status check_in_place(pf_bench *bench, pf_bench_runner *r, double *max
 {
     const pf_device_ops *ops = bench->device->ops;
     int32_t              slot = r->step->in_place;
-    void                *kept = slot >= 0 ? r->in[(size_t)r->next_copy * bench->in_count + (uint32_t)slot] : NULL;
-    void               **bound = r->in + (size_t)r->next_copy * bench->in_count;
+    void               **bound = r->in;         /* of the first copy, which lies in the first place */
+    void                *kept = slot >= 0 ? bound[slot] : NULL;
     pf_status            st = PF_OK;
 
     if (!kept || bench->in_bytes[slot] != bench->out_bytes[0])
@@ -168,6 +168,7 @@ static pf_status check_in_place(pf_bench *bench, pf_bench_runner *r, double *max
     if (!st)
         st = ops->copy(bench->device, bench->stream, bench->out[0], kept, bench->out_bytes[0], err);
     bound[slot] = bench->out[0];
+    r->next_copy = 0;
     if (!st)
         st = pf_bench_enqueue(bench, r, err);
     bound[slot] = kept;
@@ -184,6 +185,7 @@ static pf_status run_timed(pf_bench *bench, pf_bench_runner *r, int64_t *ns, pf_
     pf_status            st = ops->event_record(bench->device, r->start, bench->stream, err);
 
     *ns = 0;
+    r->next_copy = 0;
     if (!st)
         st = pf_bench_enqueue(bench, r, err);
     if (!st)

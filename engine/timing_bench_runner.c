@@ -70,12 +70,13 @@ static pf_status upload_first(pf_bench *bench, pf_bench_runner *r, pf_err *err)
 /* Inputs of a copy: the bench's own, and constants that are bound as they are. */
 static void bind_copy(const pf_bench *bench, pf_bench_runner *r, uint32_t copy, char *at)
 {
-    void **in = r->in + (size_t)copy * bench->in_count;
+    void *const *placed = bench->in + (size_t)(copy % bench->places) * bench->in_count;
+    void       **in = r->in + (size_t)copy * bench->in_count;
 
     if (r->step->packed_bytes)
         r->packed[copy] = at;
     for (uint32_t i = 0; i < bench->in_count; i++) {
-        in[i] = bench->problem->in_constant[i] ? (r->step->packed_bytes ? NULL : at) : bench->in[i];
+        in[i] = bench->problem->in_constant[i] ? (r->step->packed_bytes ? NULL : at) : placed[i];
         if (bench->problem->in_constant[i] && !r->step->packed_bytes)
             at += aligned(bench->in_bytes[i]);
     }
@@ -106,6 +107,7 @@ static pf_status fill_runner(pf_bench *bench, size_t cold_bytes, pf_bench_runner
     pf_status st = PF_OK;
 
     r->copies = copies_for(r->step->packed_bytes ? r->step->packed_bytes : constant_bytes(bench), cold_bytes);
+    r->copies = r->copies > bench->places ? r->copies : bench->places;
     r->packed = pf_calloc(r->copies, sizeof(void *));
     r->in = pf_calloc((size_t)r->copies * bench->in_count + 1, sizeof(void *));
     if (!r->packed || !r->in)
@@ -157,7 +159,9 @@ void pf_bench_release(pf_bench *bench, pf_bench_runner *r)
 pf_status pf_bench_enqueue(pf_bench *bench, pf_bench_runner *r, pf_err *err)
 {
     uint32_t    copy = r->next_copy;
-    pf_bindings b = { r->in + (size_t)copy * bench->in_count, bench->out, r->packed[copy], bench->workspace };
+    pf_bindings b = { r->in + (size_t)copy * bench->in_count,
+                      bench->out + (size_t)(copy % bench->places) * bench->out_count, r->packed[copy],
+                      bench->workspace };
 
     r->next_copy = copy + 1 == r->copies ? 0 : copy + 1;
     return r->step->tactic->enqueue(r->step, &b, bench->stream, err);

@@ -87,5 +87,6 @@ pf_status pf_bench_calibrate(pf_bench *bench, pf_bench_runner *r, int64_t ns, in
 
     repeats = captures ? captured_repeats(repeats) : repeats;
     r->repeats = repeats > limit ? limit : (uint32_t)repeats;
+    r->next_copy = 0;
     return captures ? pf_device_capture(bench->device, bench->stream, enqueue_repeats, &all, &r->graph, err) : PF_OK;
 }

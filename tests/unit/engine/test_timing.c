@@ -277,6 +277,8 @@ static int64_t   captures, least_runs, most_runs;
 static int64_t   run_ns;                        /* of one run */
 static void     *input;                         /* where it lay last, */
 static int       moved;                         /* and how often elsewhere than before */
+static void     *inputs[16];                    /* where it lay at all */
+static int       input_count;
 
 static pf_status capture_begin(pf_device *d, pf_stream *stream, pf_err *err)
 {
@@ -332,6 +334,18 @@ static void sample_throttling(pf_device *d, pf_device_sample *out)
     *out = (pf_device_sample){ .throttle_bits = throttle_bits };
 }
 
+static void note_input(void *at)
+{
+    int i = 0;
+
+    moved += at != input;
+    input = at;
+    while (i < input_count && inputs[i] != at)
+        i++;
+    if (i == input_count && input_count < 16)
+        inputs[input_count++] = at;
+}
+
 static void note_captured(int64_t ns)
 {
     if (!capturing)
@@ -347,8 +361,7 @@ static pf_status load_and_copy(const pf_step *step, const pf_bindings *b, pf_str
 
     device_ns += *loaded ? run_ns : 100 * PF_NS_PER_US;
     *loaded = true;
-    moved += b->in[0] != input;
-    input = b->in[0];
+    note_input(b->in[0]);
     note_captured(run_ns);
     return copy(step, b, stream, err);
 }
@@ -400,8 +413,7 @@ static pf_status run_unsteadily(const pf_step *step, const pf_bindings *b, pf_st
 
     device_ns += run_ns + *longer_ns;
     note_captured(run_ns + *longer_ns);
-    moved += b->in[0] != input;
-    input = b->in[0];
+    note_input(b->in[0]);
     return copy(step, b, stream, err);
 }
 
@@ -426,11 +438,14 @@ static const pf_tactic *const all_load[] = { &loads, &loads, &loads };
 static const pf_tactic *const all_unsteady[] = { &unsteady, &unsteady, &unsteady };
 static const pf_tactic *const one_far[] = { &loads, &loads, &far };
 
+static size_t cache_bytes;                      /* for data in several places of memory */
+
 /* Three candidates of so long a run. */
 static void measure_by_device(const pf_tactic *const tactics[3], bool captures_runs, int effort, int64_t each_ns,
                               pf_timing_record *out)
 {
     const pf_device_ops *whole = device->ops;
+    const size_t         whole_bytes = device->cache_bytes;
     pf_device_ops        ops = *whole;
 
     ops.capture_begin = captures_runs ? capture_begin : NULL;
@@ -440,12 +455,14 @@ static void measure_by_device(const pf_tactic *const tactics[3], bool captures_r
     ops.event_record = event_record;
     ops.event_elapsed = event_elapsed;
     ops.sample = sample_throttling;
-    captures = least_runs = most_runs = moved = 0;
+    captures = least_runs = most_runs = moved = input_count = 0;
     run_ns = each_ns;
     input = NULL;
     device->ops = &ops;
+    device->cache_bytes = cache_bytes;
     measure_at(effort, tactics, 3, 0, out);
     device->ops = whole;
+    device->cache_bytes = whole_bytes;
 }
 
 /* A launch costs the same whatever it launches, so rivals are only alike when all of theirs hold equally many runs, in
@@ -507,6 +524,32 @@ static void long_runs_are_few(void **state)
         assert_int_equal(entry->median_ns, 3 * cases[i].run_us * PF_NS_PER_US);
         pf_timing_record_clear(&record);
     }
+}
+
+/* Where data lie changes the time of short runs: those of one sample lie in several places, as far as these fit into a
+   third of the cache. */
+static void runs_of_a_sample_take_turns_on_places(void **state)
+{
+    static const struct { int fits, places; } cases[] = { { 0, 1 }, { 2, 2 }, { 4, 2 }, { 5, 5 }, { 9, 5 },
+                                                         { 100, 10 } };
+    size_t bytes = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < oracle.in_count; i++)
+        bytes += oracle.in[i].bytes;
+    for (uint32_t i = 0; i < oracle.out_count; i++)
+        bytes += oracle.out[i].bytes;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        cache_bytes = 3 * bytes * (size_t)cases[i].fits;
+        measure_by_device(all_load, true, 1, PF_NS_PER_US, &record);
+        assert_int_equal(input_count, cases[i].places);
+        for (uint32_t k = 0; k < record.count; k++)
+            assert_int_equal(record.entries[k].status, PF_TIMED);
+        pf_timing_record_clear(&record);
+    }
+    cache_bytes = 0;
 }
 
 /* What its places leave open is timed in more of them. */
@@ -665,7 +708,8 @@ int main(void)
         cmocka_unit_test(many_candidates_run_in_waves),
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
         cmocka_unit_test(what_is_short_is_timed_in_several_places),
-        cmocka_unit_test(long_runs_are_few), cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
+        cmocka_unit_test(runs_of_a_sample_take_turns_on_places), cmocka_unit_test(long_runs_are_few),
+        cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
         cmocka_unit_test(who_is_slowed_down_by_a_fault_is_contended),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(only_who_broke_the_device_is_noted),
