@@ -93,6 +93,26 @@ static const rule_row rows[] = {
       "%8 = conv_transpose(%7, %1) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] output_padding=[0,0] groups=1\n"
       "%9 = slice(%8) axes=[2] starts=[0] ends=[4] steps=[1]\noutput %3\noutput %6\noutput %8\noutput %9\n", STAYS },
 
+    /* Only the middle of one dim meets an element, all of the other do. */
+    { "fold_taps,fold_constants,drop_dead",
+      "%0 = input f32 [n,1,3,4]\n%1 = constant f32 [1,1,3,3] {1,2,3,4,5,6,7,8,9}\n%2 = constant f32 [1] {7}\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[3,2] pads=[3,2,3,2] groups=1\noutput %3\n",
+      "%0 = input f32 [n,1,3,4]\n%1 = constant f32 [1,1,1,3] {4,5,6}\n%2 = constant f32 [1] {7}\n"
+      "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,2] pads=[0,2,0,2] groups=1\noutput %3\n" },
+    { "fold_taps,fold_constants,drop_dead",
+      "%0 = input f32 [n,1,1,5]\n%1 = constant f32 [1,1,5,1] {1,2,3,4,5}\n"
+      "%2 = conv(%0, %1) strides=[2,1] dilations=[1,1] pads=[2,0,2,0] groups=1\noutput %2\n",
+      "%0 = input f32 [n,1,1,5]\n%1 = constant f32 [1,1,1,1] {3}\n"
+      "%2 = conv(%0, %1) strides=[2,1] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %2\n" },
+    /* All taps are needed; padding would differ at both ends; a size that is not known. */
+    { "fold_taps",
+      "%0 = input f32 [n,1,3,m]\n%1 = constant f32 [1,1,3,1] {1,2,3}\n"
+      "%2 = conv(%0, %1) strides=[1,1] dilations=[2,1] pads=[2,0,2,0] groups=1\n"
+      "%3 = conv(%0, %1) strides=[1,1] dilations=[3,1] pads=[3,0,4,0] groups=1\n"
+      "%4 = constant f32 [1,1,1,3] {1,2,3}\n"
+      "%5 = conv(%0, %4) strides=[1,1] dilations=[1,9] pads=[0,9,0,9] groups=1\noutput %2\noutput %3\noutput %5\n",
+      STAYS },
+
     { "fold_batchnorm,drop_dead",
       X4 W4 "%2 = constant f32 [2] {10,20}\n"
       "%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1\n%4 = constant f32 [2] {2,4}\n"
