@@ -11,9 +11,10 @@ extern const char pf_nvrtc_recurrent[], pf_nvrtc_recurrent_cluster[];   /* kerne
 
 enum { X, W, R, BIAS, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, OPERANDS };
 enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 96 << 10, CLUSTER_SHARED_LIMIT_BYTES = 227 << 10 };
-/* Of a block in a cluster: warps, parts of a sum, sequences, entries of x held at once, and registers of a thread that
-   keep weights. */
-enum { WARPS_MAX = 16, PARTS_MAX = 4, COLUMNS_MAX = 8, SLICE_MAX = 512, KEPT_REGISTERS_MAX = 64 };
+/* Of a block in a cluster: warps, and those of one that is alone, parts of a sum, sequences, entries of x held at once,
+   and registers of a thread that keep weights. */
+enum { WARPS_MAX = 16, WARPS_ALONE_MAX = 32 };
+enum { PARTS_MAX = 4, COLUMNS_MAX = 8, SLICE_MAX = 512, KEPT_REGISTERS_MAX = 64 };
 
 /* The function's text of v with its alpha (a) and beta (b). */
 static const char *const functions[] = {
@@ -219,12 +220,12 @@ static cluster_form form_of(const pf_problem *p, const pf_node *node, int split)
 {
     const pf_rnn_attrs *attrs = node->attrs;
     int64_t             input = pf_graph_value(p->graph, node->in[X])->shape.dim[2];
-    cluster_form        f = { .split = split, .units = (int)rounded((attrs->hidden + split - 1) / split, 16),
-                              .columns = 1, .parts = 1 };
+    int64_t             units = rounded((attrs->hidden + split - 1) / split, split > 1 ? 16 : 32);
+    cluster_form        f = { .split = split, .units = (int)units, .columns = 1, .parts = 1 };
     int                 rows = gates_of(node) * f.units, tiles = rows / 16, padded = f.units * split;
 
     while (f.columns < COLUMNS_MAX && f.columns < batch_of(p, node)) f.columns *= 2;
-    while (f.parts < PARTS_MAX && tiles * f.parts * 2 <= WARPS_MAX && padded / 32 % (f.parts * 2) == 0)
+    while (split > 1 && f.parts < PARTS_MAX && tiles * f.parts * 2 <= WARPS_MAX && padded / 32 % (f.parts * 2) == 0)
         f.parts *= 2;
     f.threads = tiles * f.parts * 32;
     f.resident = padded / 32 / f.parts * 8 <= KEPT_REGISTERS_MAX;
@@ -260,7 +261,8 @@ const char *pf_codegen_recurrent_cluster_declines(const pf_problem *p, int split
     if (!pf_dim_is_number(batch_of(p, node)) || batch_of(p, node) < 1) return "batch of unknown size";
     f = form_of(p, node, split);
     if ((int64_t)f.units * (split - 1) >= ((const pf_rnn_attrs *)node->attrs)->hidden) return "blocks without a state";
-    if (f.threads > WARPS_MAX * 32 || f.units * split % 32) return "states of a block that are too many or too few";
+    if (f.threads > (split > 1 ? WARPS_MAX : WARPS_ALONE_MAX) * 32 || f.units * split % 32)
+        return "states of a block that are too many or too few";
     return f.shared_bytes > CLUSTER_SHARED_LIMIT_BYTES ? "states that do not fit into shared memory" : NULL;
 }
 

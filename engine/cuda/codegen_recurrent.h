@@ -10,7 +10,7 @@ const char *pf_codegen_recurrent_declines(const pf_problem *p);
 pf_status   pf_codegen_recurrent(const pf_problem *p, int threads, pf_program *out, pf_err *err);
 
 /* In 16 bits, blocks of a cluster that share the rows of the products: on cards of compute capability 9.0 on.
-   split: blocks of a cluster, 2 to 16. */
+   split: blocks of a cluster, 1 to 16. */
 const char *pf_codegen_recurrent_cluster_declines(const pf_problem *p, int split);
 pf_status   pf_codegen_recurrent_cluster(const pf_problem *p, int split, pf_program *out, pf_err *err);
 

@@ -1,7 +1,8 @@
 /* lstm, gru and rnn in 16 bits on tensor cores: the SPLIT blocks of a cluster go through the steps of up to COLUMNS
    sequences of one direction together. Each owns UNITS of the states, with their rows of all gates, and keeps its part
    of R in registers where RESIDENT says so. After each step a block writes its new states into the shared memory of all
-   of them. What comes from x is computed ahead for 32 columns at a time: STEPS steps of the sequences.
+   of them; one that is alone, as small states allow, waits for no other. What comes from x is computed ahead for 32
+   columns at a time: STEPS steps of the sequences.
 
    A product of a tile of 16 rows reads 32 entries of the sum at a time, of which each thread takes 8 neighbours of W or
    R and of the states: in which order a sum's entries meet makes no difference as long as both sides have the same.
@@ -63,10 +64,23 @@ __device__ __forceinline__ pieces load_pieces(const void *data, const int d, con
   return p;
 }
 
-__device__ __forceinline__ void meet_cluster(void)
+/* All blocks come to arrive before one goes on behind wait. */
+__device__ __forceinline__ void arrive(void)
 {
+#if SPLIT > 1
   __syncwarp();
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void wait(void)
+{
+#if SPLIT > 1
+  __syncwarp();
+  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#else
+  __syncthreads();
+#endif
 }
 
 __device__ __forceinline__ float bias_of(const int d, const int gate, const int unit, const bool recurrent, PARAMETERS)
@@ -162,8 +176,9 @@ __device__ __forceinline__ float sum_h(const memory m, const int g, const int u,
 #define H_GATE(g) (sum_h(m, g, u, b) + bias_of(d, g, unit, true, ARGUMENTS))
 #define GATE(g) (X_GATE(g) + H_GATE(g))
 
-/* The block's states after the step whose x is at column0 of from_x, as fresh[sequence][unit]. */
-__device__ __forceinline__ void advance(const memory m, const int d, const int part, const int column0, PARAMETERS)
+/* The block's states after the step whose x is at column0 of from_x, to fresh[sequence][unit], rows of stride apart. */
+__device__ __forceinline__ void advance(const memory m, unsigned short *fresh, const int stride, const int d,
+                                        const int part, const int column0, PARAMETERS)
 {
   for (int i = threadIdx.x; i < UNITS * COLUMNS; i += THREADS) {
     const int u = i % UNITS, b = i / UNITS, unit = part * UNITS + u, column = column0 + b;
@@ -182,10 +197,11 @@ __device__ __forceinline__ void advance(const memory m, const int d, const int p
 #endif
     }
     m.h[i] = h;
-    m.fresh[i] = TO_16(h);
+    fresh[b * stride + u] = TO_16(h);
   }
 }
 
+#if SPLIT > 1
 /* fresh into the states of all blocks, 8 at a time. */
 __device__ __forceinline__ void spread(const memory m, unsigned short *states, const int part)
 {
@@ -199,6 +215,7 @@ __device__ __forceinline__ void spread(const memory m, unsigned short *states, c
                  :: "r"(at), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w) : "memory");
   }
 }
+#endif
 
 __device__ __forceinline__ long long state_at(const int d, const int b, const int unit)
 {
@@ -261,19 +278,23 @@ extern "C" __global__ void __cluster_dims__(SPLIT, 1, 1) __launch_bounds__(THREA
 
   START
   load_states(m, d, part, sequence, ARGUMENTS);
-  meet_cluster();
+  arrive();
+  wait();
   for (int s = 0; s < SEQ; ++s) {
+    unsigned short *next = m.states + (s + 1) % 2 * COLUMNS * STATE_STRIDE;
     if (s % STEPS == 0) multiply_input(m, d, part, s, backwards, sequence, ARGUMENTS);
     multiply_state(m, kept, m.states + s % 2 * COLUMNS * STATE_STRIDE, d, part, ARGUMENTS);
     __syncthreads();
-    advance(m, d, part, s % STEPS * COLUMNS, ARGUMENTS);
+#if SPLIT > 1
+    advance(m, m.fresh, UNITS, d, part, s % STEPS * COLUMNS, ARGUMENTS);
     __syncthreads();
-    spread(m, m.states + (s + 1) % 2 * COLUMNS * STATE_STRIDE, part);
-    __syncwarp();
-    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+    spread(m, next, part);
+#else
+    advance(m, next, STATE_STRIDE, d, part, s % STEPS * COLUMNS, ARGUMENTS);
+#endif
+    arrive();
     store_step(m, d, part, sequence, place(backwards, s), ARGUMENTS);
-    __syncwarp();
-    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+    wait();
   }
   for (int i = threadIdx.x; i < UNITS * COLUMNS; i += THREADS) {
     const int unit = part * UNITS + i % UNITS, b = sequence + i / UNITS;

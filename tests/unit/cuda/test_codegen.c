@@ -32,6 +32,13 @@ static pf_status cluster(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_recurrent_cluster(p, 8, out, err);
 }
 
+static const char *alone_declines(const pf_problem *p) { return pf_codegen_recurrent_cluster_declines(p, 1); }
+
+static pf_status alone(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_recurrent_cluster(p, 1, out, err);
+}
+
 static pf_status loop_first(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_loop(p, pf_codegen_loop_widest(p), 256, 0, out, err);
@@ -419,6 +426,17 @@ static const sample samples[] = {
       "graph \"\"\n%0 = input bf16 [40,1,600]\n%1 = input bf16 [1,1920,600]\n%2 = input bf16 [1,1920,640]\n"
       "%3:2 = gru(%0, %1, %2) hidden=640 activations=[1,0] alphas=[0,0] betas=[0,0] linear_before_reset=1\n"
       "output %3\n", 90 },
+    { "a block by itself for a small lstm", alone_declines, alone,
+      "problem in=linear,linear*,linear*,linear*,linear,linear out=linear,linear,linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [120,4,64]\n%1 = input f16 [1,256,64]\n%2 = input f16 [1,256,64]\n"
+      "%3 = input f16 [1,512]\n%4 = input f16 [1,4,64]\n%5 = input f16 [1,4,64]\n"
+      "%6:3 = lstm(%0, %1, %2, %3, _, %4, %5) hidden=64 activations=[1,0,0] alphas=[0,0,0] betas=[0,0,0]\n"
+      "output %6\noutput %7\noutput %8\n", 90 },
+    { "a block of 1024 threads for an lstm of odd sizes, both ways", alone_declines, alone,
+      "problem in=linear,linear*,linear*,linear* out=linear,linear,linear numerics=0\n"
+      "graph \"\"\n%0 = input f32 [9,3,37]\n%1 = input f16 [2,492,37]\n%2 = input f16 [2,492,123]\n"
+      "%3 = input f16 [2,984]\n%4:3 = lstm(%0, %1, %2, %3) direction=bidirectional hidden=123 "
+      "activations=[1,0,0,1,0,0] alphas=[0,0,0,0,0,0] betas=[0,0,0,0,0,0]\noutput %4\noutput %5\noutput %6\n", 90 },
     { "parts of wider images joined, into one of a wider image", pf_codegen_loop_declines, loop_first,
       "problem in=nhwc:128,nhwc,nhwc:40 out=nhwc:96 numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,32,7,5]\n%1 = input f16 [2,16,7,5]\n%2 = input f16 [2,24,7,5]\n"
