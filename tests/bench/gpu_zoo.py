@@ -500,7 +500,9 @@ def collect(options, cases, results, workers):
 
 def run(options, cases):
     context = multiprocessing.get_context("spawn")
-    waiting, ready, results = context.Queue(), context.Queue(), context.Queue()
+    # exporters that ask PyTorch are not to be far ahead of builds, which wait for the card meanwhile
+    most = 2 * options.gpus * options.at_once if options.at_once > 1 and not options.export_only else 0
+    waiting, ready, results = context.Queue(), context.Queue(most), context.Queue()
     for case in cases:
         waiting.put(case)
     exporters = [context.Process(target=export_all, args=(options, i % options.gpus, waiting, ready), daemon=True) for i in range(options.exporters)]
