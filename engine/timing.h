@@ -6,9 +6,9 @@
    3. Candidates are sampled in turns, in a seeded order that changes each turn, so that drift of clocks hits all alike.
       They race (engine/race.h): after each rung those that are clearly behind are dropped (status DROPPED, with the
       samples they have).  Whose very first run was PF_TIMING_HOPELESS times slower than the best is dropped with that
-      one sample, and so is, before it is captured, who takes 50 us and twice what the best takes.  Those close to the
-      best race again, prepared anew in another order, with their data elsewhere (timing_places.c): the
-      mean of the races' medians counts.
+      one sample, and so is, before it is captured, who takes twice what the best takes, if that is 100 us or more.
+      Those close to the best race again, prepared anew in another order, with their data elsewhere
+      (timing_places.c): the mean of the races' medians counts.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together
       exceed the last-level cache twice: so weights come from memory, as in a network that is larger than the cache.
    5. A fixed canary step runs before and after each race, small enough for a core's own cache.  When it was slower than

@@ -5,7 +5,7 @@
 enum {
     REPEATS_MAX = 100000,
     ALIKE = 4,          /* what takes so many times as long is no rival: it runs as often as it likes */
-    LONG_NS = 50000,    /* of such a run what it takes to begin it is a tenth */
+    LONG_NS = 100000,   /* of such a run what it takes to begin it is little: 5 us, and up to 80 on a busy processor */
     FAR = 2,            /* so many times the best is no rival where two runs say so, even if they say it badly */
 };
 
@@ -72,13 +72,14 @@ static pf_status glance(pf_contest *race, int64_t *ns, pf_err *err)
     return PF_OK;
 }
 
-/* Long runs tell at once who is far behind, and samples of them take long: that one look is all they get. */
+/* Where even the best takes long, one run tells who is far behind, and samples take long: that one look is all they
+   get. */
 static void drop_at_a_glance(pf_contest *race, const int64_t *ns)
 {
     for (uint32_t i = 0; i < race->count && !race->options->to_the_end; i++) {
         pf_contestant *r = &race->racers[i];
 
-        if (!r->run.racing || r->runner.graph || !pf_bench_captures(&race->bench, &r->runner) || ns[i] < LONG_NS ||
+        if (!r->run.racing || r->runner.graph || !pf_bench_captures(&race->bench, &r->runner) ||
             ns[i] / FAR <= race->glance_ns)
             continue;
         r->run.samples[0] = ns[i];
@@ -94,7 +95,7 @@ static pf_status calibrate(pf_contest *race, pf_err *err)
     int64_t   ns[PF_CONTEST_WAVE] = { 0 };
     pf_status st = glance(race, ns, err);
 
-    if (!st)
+    if (!st && race->glance_ns >= LONG_NS)
         drop_at_a_glance(race, ns);
     for (uint32_t i = 0; i < race->count && !st; i++) {
         pf_contestant *r = &race->racers[i];
