@@ -15,9 +15,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 RANDOM = np.random.default_rng(7)
-MODELS = {}     # name -> (tactics that its plan must have, function that makes it, tactics that it must do without, option of its precision)
+MODELS = {}     # name -> (tactics that its plan must have, function that makes it, tactics that it must do without, options of its precision)
 FLOAT = TensorProto.FLOAT
 PLACE = "values in wider ones"      # among the tactics of a model: its plan must have some
+THREE = "three parts of BF16"       # likewise: its build must have left products in FP32 and taken them so
 
 
 class Net:
@@ -237,6 +238,15 @@ def parts(net):
     return [fall, attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 80)]
 
 
+@model("three_parts", "nvrtc_matmul", "nvrtc_thin", THREE, precision="--fp16 --max-error 1.5e-6")
+def three_parts(net):
+    """FP32 in three parts: thin products of a picture and one with tiles."""
+    x = net.input("x", 1, 24, 80, 64)
+    y = net.op("Relu", net.op("Conv", x, net.weight(40, 24, 1, 1), net.weight(40), kernel_shape=[1, 1]))
+    thin = net.op("Add", net.op("Conv", y, net.weight(24, 40, 1, 1), net.weight(24), kernel_shape=[1, 1]), x)
+    return [thin, net.op("Gemm", net.input("rows", 37, 200), net.weight(83, 200), net.weight(83), transB=1)]
+
+
 @model("parts_of_pictures", "nvrtc_matmul", "nvrtc_conv", precision="--tf32")
 def parts_of_pictures(net):
     x = net.input("x", 2, 24, 15, 13)
@@ -342,10 +352,12 @@ class Case:
         net.save(self.onnx, MODELS[self.name][1](net))
         shutil.rmtree(self.cache, ignore_errors=True)
         without = ",".join("-" + tactic for tactic in ("cudnn_conv", "cublaslt_matmul", *MODELS[self.name][2]))
-        words = [MODELS[self.name][3], "--tactics", without] if self.args.device.startswith("cuda") else []
+        words = [*MODELS[self.name][3].split(), "--tactics", without] if self.args.device.startswith("cuda") else []
         done = planfarm("build", self.onnx, "-o", self.plan, "--device", self.args.device, "--cache", self.cache, "--effort", str(self.args.effort), *words)
         if done.returncode:
             return done.stderr.strip()[-400:]
+        if "in three parts" in json.loads(done.stdout).get("fp32", ""):
+            self.tactics[THREE] = 1
         for layer in json.loads(planfarm("inspect", self.plan).stdout)["layers"]:
             for name in [layer["tactic"]] + [PLACE for value in layer["inputs"] + layer["outputs"] if ":" in value["layout"]]:
                 self.tactics[name] = self.tactics.get(name, 0) + 1
