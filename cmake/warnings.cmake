@@ -9,6 +9,8 @@ if(PF_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "PF_FUZZ needs clang: configure a build folder of its own with -DCMAKE_C_COMPILER=clang")
   endif()
-  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g)
+  # nvcc compiles what is the host's with gcc, which knows no fuzzer
+  add_compile_options($<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link,address,undefined>
+                      $<$<COMPILE_LANGUAGE:C>:-fno-sanitize-recover=undefined> -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=address,undefined)
 endif()
