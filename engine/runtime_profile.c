@@ -129,6 +129,8 @@ static pf_status profile_borders(stopwatch *w, int64_t *times_ns, pf_err *err)
         return PF_FAIL(err, PF_UNSUPPORTED, "%s",
                        ops->event_capture ? "a layer of this plan cannot be captured"
                                           : "nothing is captured on this device");
+    if (!c->plan->step_count)
+        return PF_OK;
     st = time_run(w, 0, err);               /* before every capture comes a run outside */
     if (!st)
         st = time_until(w, 0, &reached, err);
