@@ -73,13 +73,13 @@ static pf_status glance(pf_contest *race, int64_t *ns, pf_err *err)
 }
 
 /* Where even the best takes long, one run tells who is far behind, and samples take long: that one look is all they
-   get. */
+   get, in the first place; in others each is known to be close. */
 static void drop_at_a_glance(pf_contest *race, const int64_t *ns)
 {
     for (uint32_t i = 0; i < race->count && !race->options->to_the_end; i++) {
         pf_contestant *r = &race->racers[i];
 
-        if (!r->run.racing || r->runner.graph || !pf_bench_captures(&race->bench, &r->runner) ||
+        if (!r->run.racing || r->races || r->runner.graph || !pf_bench_captures(&race->bench, &r->runner) ||
             ns[i] / FAR <= race->glance_ns)
             continue;
         r->run.samples[0] = ns[i];
