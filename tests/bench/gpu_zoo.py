@@ -92,8 +92,9 @@ def card(gpu):
 def answer_at_once(options, case, made):
     """PyTorch's answers from the process that has made the module anyway; a failure leaves them to a process of its own."""
     try:
-        with alone(), contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, 0)       # builds wait
+        with alone():
+            with contextlib.suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, 0, 0)   # builds wait
             ask_torch(options, case, (made.module, made.inputs, made.axes))
     except Exception:
         traceback.print_exc()
