@@ -1,4 +1,5 @@
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,10 @@ static void say_raised(const build *b)
 
     if (!*b->report.fp32 || b->report.lowered_error < 0)
         return;
+    if (isinf(b->report.lowered_error)) {
+        pf_say(b->call, "  left in FP32: %s; else outputs would have infinities or no numbers\n", b->report.fp32);
+        return;
+    }
     pf_say(b->call, "  left in FP32: %s; else outputs would be off by %.2g of their range", b->report.fp32,
            b->report.lowered_error);
     if (left < 1)

@@ -10,7 +10,7 @@
 
 /* Whether the build spec lets anything be rounded that the network has in FP32. */
 bool              pf_builder_rounds(const pf_config *config, const pf_device *device);
-/* The next step: twice as much is raised, then everything; in three parts of BF16 where it was so. */
+/* The next step: twice as much is raised, then everything, then all in three parts of BF16. */
 pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_care care);
 /* original has the profile's shapes. key: of the plan that is built.  out->care is PF_CARE_USUAL where nothing is
    rounded.  first: as in engine/precision_choice.h. */

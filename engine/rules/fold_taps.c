@@ -28,14 +28,19 @@ static bool read_line(const pf_graph *graph, const pf_node *node, int32_t i, lin
            out->out > 0;
 }
 
+static int64_t quotient_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
 /* Tap t reads from its place on, out elements at steps of the stride. False: all taps are needed, or none is. */
 static bool find_taps(line *l)
 {
-    for (l->end = l->taps; l->first < l->end; l->first++)
-        if (l->first * l->dilation - l->pad[0] + (l->out - 1) * l->stride >= 0)
-            break;
-    while (l->end > l->first && (l->end - 1) * l->dilation - l->pad[0] >= l->size)
-        l->end--;
+    int64_t before = l->pad[0] - (l->out - 1) * l->stride, behind = l->size + l->pad[0];
+
+    l->first = before > 0 ? quotient_up(before, l->dilation) : 0;
+    l->end = behind > 0 ? quotient_up(behind, l->dilation) : 0;
+    l->end = l->end < l->taps ? l->end : l->taps;
     l->pad[0] -= l->first * l->dilation;
     l->pad[1] -= (l->taps - l->end) * l->dilation;
     return l->first < l->end && l->end - l->first < l->taps && l->pad[0] >= 0 && l->pad[0] == l->pad[1];
