@@ -50,6 +50,22 @@ static inline pf_tensor_id conv3x3(pf_network *net, const char *name, pf_tensor_
                  (pf_tensor_id[]){ x, w, b });
 }
 
+/* A residual, a pool, a mean and ten logits, of 16 channels. */
+static inline void classify(pf_network *net, pf_tensor_id z, pf_tensor_id residual)
+{
+    pf_err err = { 0 };
+
+    z = layer(net, "add", "add", "", 2, (pf_tensor_id[]){ z, residual });
+    z = layer(net, "relu", "relu2", "", 1, (pf_tensor_id[]){ z });
+    z = layer(net, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1,
+              (pf_tensor_id[]){ z });
+    z = layer(net, "reduce", "mean", "mode=mean axes=[2,3] keepdims=0", 1, (pf_tensor_id[]){ z });
+    z = layer(net, "gemm", "fc", "trans_b=1 alpha=1 beta=1", 3,
+              (pf_tensor_id[]){ z, random_constant(net, "fc.w", 2, (int64_t[]){ 10, 16 }, 0.3, 5),
+                                random_constant(net, "fc.b", 1, (int64_t[]){ 10 }, 0.1, 6) });
+    test_ok(pf_network_output(net, z, "logits", &err), &err);
+}
+
 /* Two convolutions with a residual between, a pool, a classifier: the shapes of a real network, small. */
 static inline pf_network *residual_network(const char *input_shape)
 {
@@ -61,15 +77,7 @@ static inline pf_network *residual_network(const char *input_shape)
     test_ok(pf_network_input(net, "input", PF_F32, input_shape, &x, &err), &err);
     y = layer(net, "relu", "relu1", "", 1, (pf_tensor_id[]){ conv3x3(net, "conv1", x, 3, 16, 1) });
     z = conv3x3(net, "conv2", y, 16, 16, 2);
-    z = layer(net, "add", "add", "", 2, (pf_tensor_id[]){ z, y });
-    z = layer(net, "relu", "relu2", "", 1, (pf_tensor_id[]){ z });
-    z = layer(net, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1,
-              (pf_tensor_id[]){ z });
-    z = layer(net, "reduce", "mean", "mode=mean axes=[2,3] keepdims=0", 1, (pf_tensor_id[]){ z });
-    z = layer(net, "gemm", "fc", "trans_b=1 alpha=1 beta=1", 3,
-              (pf_tensor_id[]){ z, random_constant(net, "fc.w", 2, (int64_t[]){ 10, 16 }, 0.3, 5),
-                                random_constant(net, "fc.b", 1, (int64_t[]){ 10 }, 0.1, 6) });
-    test_ok(pf_network_output(net, z, "logits", &err), &err);
+    classify(net, z, y);
     return net;
 }
 
@@ -88,15 +96,7 @@ static inline pf_network *separable_network(const char *input_shape)
               (pf_tensor_id[]){ y, random_constant(net, "each.w", 4, (int64_t[]){ 16, 1, 3, 3 }, 0.3, 2) });
     z = layer(net, "conv", "pixels", "strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1", 2,
               (pf_tensor_id[]){ z, random_constant(net, "pixels.w", 4, (int64_t[]){ 16, 16, 1, 1 }, 0.3, 3) });
-    z = layer(net, "add", "add", "", 2, (pf_tensor_id[]){ z, y });
-    z = layer(net, "relu", "relu2", "", 1, (pf_tensor_id[]){ z });
-    z = layer(net, "max_pool", "pool", "kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1]", 1,
-              (pf_tensor_id[]){ z });
-    z = layer(net, "reduce", "mean", "mode=mean axes=[2,3] keepdims=0", 1, (pf_tensor_id[]){ z });
-    z = layer(net, "gemm", "fc", "trans_b=1 alpha=1 beta=1", 3,
-              (pf_tensor_id[]){ z, random_constant(net, "fc.w", 2, (int64_t[]){ 10, 16 }, 0.3, 5),
-                                random_constant(net, "fc.b", 1, (int64_t[]){ 10 }, 0.1, 6) });
-    test_ok(pf_network_output(net, z, "logits", &err), &err);
+    classify(net, z, y);
     return net;
 }
 
