@@ -299,6 +299,7 @@ const pf_verb_body pf_verb_build = {
                "  least_cosine fp32 lowered_error memory_bytes memory_lower_bound_bytes weights_bytes\n"
                "  device_bytes device_bound_bytes device_ratio\n"
                "  phases: seconds of front care list compile expect ready check race places refine write\n"
-               "      verify\n",
+               "      verify\n"
+               "  lowered_error: null where outputs would have infinities or no numbers\n",
     .run = run,
 };

@@ -1,4 +1,5 @@
 /* A build, from network to plan, in the order of pf_build below. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,7 +45,7 @@ typedef struct building {
     bool               in_doubt;        /* choices turned out wrong twice: nothing is refined before all is right */
     bool               unrefined;       /* because of that */
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
-    double             lowered_error;   /* that no care would leave, by the references; -1: not known */
+    double             lowered_error;   /* that less care would leave, by the references or a check; -1: not known */
     pf_oracle          known;           /* of original at the usual shapes, where care was decided by it, or empty */
     pf_oracle_ahead   *ahead;           /* makes that while the plan is refined; or NULL */
 } building;
@@ -475,6 +476,7 @@ static pf_status build_with_care(building *b, pf_err *err)
     pf_status st = build_with_others(b, err);
 
     while (is_too_far_off(b, st) && can_be_raised(b)) {
+        b->lowered_error = fmax(b->lowered_error, b->verdict.plan.max_rel_error);
         b->care = pf_builder_more_care(b->config, b->care);
         pf_precision_care_text(b->care, text, sizeof text);
         pf_log(PF_LOG_WARN, "builder", "precision-raised fp32=\"%s\" error=%.2g reason=\"%s\"", text,

@@ -157,7 +157,8 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
     uint64_t device_bytes, device_bound_bytes;  /* what a context of the plan holds on the device, inputs and outputs
                                                    left out; the least that it could */
     double   lowered_error;             /* of the outputs as the references expect it where only what never is lowered
-                                           stays FP32; -1: they were not asked */
+                                           stays FP32, or as a check of less care than `fp32` says found it; infinite:
+                                           they have infinities or no numbers; -1: nobody was asked */
     char     fp32[64];                  /* what stays FP32 besides, as a text; empty: nothing does */
     uint32_t candidates_banned;         /* that were wrong or failed only in the whole plan: the next ones were taken */
 } pf_build_report;
