@@ -6,10 +6,10 @@ usage: gpu_zoo.py --work FOLDER [--out FOLDER] [--gpus N] [--at-once N] [--expor
 
 Networks are those of gpu_zoo_networks.py, gpu_zoo_more.py, gpu_zoo_kinds.py, gpu_zoo_recent.py and gpu_zoo_fields.py, in their order unless named, at batch 1 unless said.  Processes on the CPU export them; one process for each GPU
 takes what is exported: reference outputs by PyTorch in FP32 without TF32, PyTorch's time in FP16 (peer_torch.py's modes, with images in both orders of
-memory; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
+memory, but what is compiled; the least counts; where none works, launched one by one or by autocast), a cold build with an empty timing cache (--fp16), the plan's outputs on the same inputs, `planfarm bench`, and its layers.
 With --skeletons an export that lies in the folder as NAME.skeleton (gpu_zoo_skeleton.py) is filled in rather than made; with --export-only
 it is made from each export.  While planfarm builds some networks, PyTorch's next process makes the modules of those that come next.
-Nothing else runs on a GPU while something is measured on it.  With --at-once others build meanwhile: PyTorch, in the processes that export, and
+Nothing else is timed on a GPU while something is measured on it; PyTorch compiles beside what others do.  With --at-once others build meanwhile: PyTorch, in the processes that export, and
 `planfarm bench` then take the lock that builds time under, so that figures are of a card that is busy with checks of other builds at most; cold builds take
 longer, and their times are marked as disturbed.  Exports give way to builds, but share the CPU with them, so cold builds here are slower than alone anyway.
 
@@ -27,6 +27,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "models"))
 
 LIMIT = 1e-2
+COMPILED = ("reduce", "max")    # modes of peer_torch.py that compile, which chooses its own order of memory
 COLUMNS = ("network", "planfarm ms", "PyTorch ms", "ratio", "max error", "cold s", "timed", "layers", "on the host", "remark")
 
 
@@ -92,14 +93,9 @@ def card(gpu):
 def answer_at_once(options, case, made):
     """PyTorch's answers from the process that has made the module anyway; a failure leaves them to a process of its own."""
     try:
-        with alone():
-            with contextlib.suppress(PermissionError):
-                os.setpriority(os.PRIO_PROCESS, 0, 0)   # builds wait
-            ask_torch(options, case, (made.module, made.inputs, made.axes))
+        ask_torch(options, case, (made.module, made.inputs, made.axes))
     except Exception:
         traceback.print_exc()
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, 19)
 
 
 def export_all(options, gpu, cases, done):
@@ -135,13 +131,18 @@ def place_of_card():
 
 @contextlib.contextmanager
 def alone():
-    """Under the lock of engine/timing_lock.c."""
+    """Under the lock of engine/timing_lock.c, ahead of what else runs: builds wait."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
     descriptor = os.open(f"/tmp/planfarm-timing-{place_of_card().replace(':', '-')}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
         yield
     finally:
         os.close(descriptor)
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 # ---- PyTorch, in a process that is gone when planfarm measures: a card with another process on it is not quiet
@@ -184,10 +185,12 @@ def reference(case, loaded):
 
 
 def time_of(mode, module, values):
-    """Milliseconds."""
+    """Milliseconds.  What is compiled is not yet timed, and takes a minute: others may have the card meanwhile."""
     from peer_torch import median_ms, run_mode
     call = lambda f: f(*values)
-    return median_ms(run_mode(mode, module, call)[1] if mode != "launched" else lambda: call(module))[0]
+    compiled = run_mode(mode, module, call)[1] if mode in COMPILED else None
+    with alone():
+        return median_ms(compiled or (run_mode(mode, module, call)[1] if mode != "launched" else lambda: call(module)))[0]
 
 
 def peer_otherwise(module, inputs):
@@ -207,10 +210,11 @@ def peer(module, inputs, modes):
     import torch
     torch.backends.cudnn.benchmark = True
     images = any(v.ndim == 4 and v.is_floating_point() for v in inputs.values())
+    layouts = [torch.contiguous_format] + [torch.channels_last] * images
     times, problem, module = {}, None, module.half()
-    for layout in [torch.contiguous_format] + [torch.channels_last] * images:
+    for layout in layouts:
         values = [cast(v, torch.float16, layout) for v in inputs.values()]
-        for mode in modes:
+        for mode in (mode for mode in modes if layout == layouts[-1] or mode not in COMPILED):
             try:
                 with torch.inference_mode():
                     placed = module.to(memory_format=layout) if images else module
@@ -228,7 +232,8 @@ def ask_torch(options, case, loaded):
     import torch
     model = path_of(options, case)
     print(f"{case}: reference", file=sys.stderr)
-    module, inputs, axes, expected = reference(case, loaded)
+    with alone():
+        module, inputs, axes, expected = reference(case, loaded)
     np.savez(model + ".expected.npz", *expected)
     for name, value in inputs.items():
         np.save(f"{model}.{name}.npy", value.numpy())
@@ -552,8 +557,7 @@ def main():
         sys.stdin.readline()
         for case in options.cases:
             try:
-                with alone():
-                    ask_torch(options, case, loaded.pop(case))
+                ask_torch(options, case, loaded.pop(case))
             except Exception:
                 traceback.print_exc()
         return
