@@ -1,7 +1,6 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <time.h>
 
 static int64_t read_clock(clockid_t id)
 {
@@ -32,4 +31,11 @@ void pf_clock_sleep_ns(int64_t ns)
 
     while (ns > 0 && clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
         continue;
+}
+
+struct timespec pf_clock_after(int64_t ns)
+{
+    int64_t until = pf_clock_ns() + ns;
+
+    return (struct timespec){.tv_sec = until / PF_NS_PER_S, .tv_nsec = until % PF_NS_PER_S};
 }

@@ -104,6 +104,13 @@ void pf_err_at(pf_err *err, const char *node)
         snprintf(err->node, sizeof err->node, "%s", node);
 }
 
+pf_status pf_err_pass(pf_err *err, pf_status status, const pf_err *own)
+{
+    if (own->node[0])
+        pf_err_at(err, own->node);
+    return pf_err_set(err, status, own->file, own->line, "%s", own->msg);
+}
+
 void pf_err_note(pf_err *err, pf_status status, const char *node, const char *format, ...)
 {
     char    text[PF_ERR_MSG_BYTES];

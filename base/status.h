@@ -41,6 +41,9 @@ pf_status pf_err_set(pf_err *err, pf_status status, const char *file, int line, 
     __attribute__((format(printf, 5, 6)));
 /* Puts "context: " in front of the message and returns status. */
 pf_status pf_err_add(pf_err *err, pf_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What was written into own, in case it would not matter, matters: writes it unless a message is there already, and
+   returns status. */
+pf_status pf_err_pass(pf_err *err, pf_status status, const pf_err *own);
 /* Says which node a failure is about; the first one to say so is right. */
 void pf_err_at(pf_err *err, const char *node);
 /* Puts one thing that went wrong into err's list, if it has one; err itself stays as it is. */

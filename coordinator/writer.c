@@ -58,13 +58,9 @@ static void finish(pf_writer *writer, pf_status st, int64_t commit_ns)
 /* Called and returns with the mutex held.  False when there is something to do before that time has passed. */
 static bool rests(pf_writer *writer, int64_t ns)
 {
-    struct timespec until = { 0 };
+    struct timespec until = pf_clock_after(ns);
     int             code = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ns;
-    until.tv_sec += until.tv_nsec / PF_NS_PER_S;
-    until.tv_nsec %= PF_NS_PER_S;
     while (!writer->batch && !writer->stopping && !code)
         code = pthread_cond_clockwait(&writer->wake, &writer->mutex, CLOCK_MONOTONIC, &until);
     return !writer->batch && !writer->stopping;

@@ -17,6 +17,7 @@
 #include "engine/check_record.h"
 #include "engine/config.h"
 #include "engine/cpu_crowd.h"
+#include "engine/go_on.h"
 #include "engine/oracle_ahead.h"
 #include "engine/refine.h"
 
@@ -259,6 +260,14 @@ static void stop_expecting(building *b)
     b->ahead = NULL;
 }
 
+/* NULL: nobody made it. */
+static const pf_oracle *take_expected(building *b)
+{
+    if (!b->known.in)
+        (void)pf_oracle_ahead_take(b->ahead, 0, &b->known);
+    return b->known.in ? &b->known : NULL;
+}
+
 /* What the first choices are worth inside the network; with other choices the plan is drafted anew. */
 static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
 {
@@ -274,7 +283,7 @@ static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
         return PF_OK;
     }
     if (st)
-        return pf_err_set(err, st, why.file, why.line, "%s", why.msg);
+        return pf_err_pass(err, st, &why);
     if (!refinement->count)
         return PF_OK;
     pf_plan_free(b->plan);
@@ -322,16 +331,14 @@ static pf_status check_plan(building *b, pf_err *err)
 
     if (st)
         return st;
-    if (!b->known.in)
-        (void)pf_oracle_ahead_take(b->ahead, 0, &b->known);
-    stop_expecting(b);
-    check.known = b->known.in ? &b->known : NULL;
     pf_plan_table_digest(b->plan, &draft);
     if (!pf_check_record_find(b->store, b->device, &draft, &b->verdict)) {
+        check.known = take_expected(b);
         st = pf_builder_check_plan(b->plan, b->device, &check, &b->verdict, err);
         if (!st)
             st = pf_check_record_keep(b->store, b->device, &draft, &b->verdict, err);
     }
+    stop_expecting(b);
     b->plan->check = b->verdict.plan;
     if (!st)
         st = pf_plan_write_check(b->plan, err);
@@ -517,11 +524,13 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
 {
     building  b = { .network = network, .config = config, .device = device,
                     .plan_folder = options ? options->plan_folder : NULL };
+    pf_go_on  asked = { 0 };
     pf_status st = PF_OK;
 
     *out = NULL;
     pf_cpu_crowd_open();        /* the references run on all cores, beside other builds perhaps */
     pf_progress_start(&b.progress, options);
+    asked = pf_go_on_set((pf_go_on){ pf_progress_tick, &b.progress });
     st = pf_config_check(config, device, err);
     if (!st)
         st = open_store(&b, options, err);
@@ -543,6 +552,7 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
         b.plan = NULL;
     }
     building_clear(&b);
+    (void)pf_go_on_set(asked);
     pf_cpu_crowd_close();
     return st;
 }

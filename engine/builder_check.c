@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/builder_glance.h"
 #include "engine/builder_noise.h"
+#include "engine/go_on.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
 #include "engine/runtime.h"
@@ -115,9 +116,9 @@ static pf_status bind_again(pf_context *context, const pf_oracle *oracle, pf_ten
     return st;
 }
 
-/* Who is to blame.  A device that is gone answers nothing, and whoever broke it is not known. */
-static void examine(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle, pf_tensor *outputs,
-                    pf_blames *out)
+/* Who is to blame.  A device that is gone answers nothing, and whoever broke it is not known.  Errors  CANCELLED. */
+static pf_status examine(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                         pf_tensor *outputs, pf_blames *out, pf_err *err)
 {
     pf_err    why = { 0 };
     pf_status st = context->device->ops->stream_sync(context->device, context->stream, &why);
@@ -126,8 +127,11 @@ static void examine(pf_context *context, const pf_builder_check *check, const pf
         st = bind_again(context, oracle, outputs, &why);
     if (!st)
         st = pf_builder_blame(context, check->rewritten, check->graph_value, out, &why);
+    if (st == PF_CANCELLED)
+        return pf_err_pass(err, st, &why);
     if (st)
         pf_log(PF_LOG_WARN, "builder", "not-examined reason=\"%s\"", why.msg);
+    return PF_OK;
 }
 
 /* Only the layers' sentence, in front of what they led to. */
@@ -148,7 +152,9 @@ static pf_status mismatch(pf_context *context, const pf_builder_check *check, co
     pf_status st = PF_OK;
 
     if (!out->blames->count)
-        examine(context, check, oracle, outputs, out->blames);
+        st = examine(context, check, oracle, outputs, out->blames, err);
+    if (st)
+        return st;
     out->by_rounding = !out->blames->count;
     if (out->by_rounding)
         return PF_FAIL(err, PF_MISMATCH, "the plan's output \"%s\" %s; no layer by itself is wrong", output, reason);
@@ -224,6 +230,7 @@ typedef struct noises { pf_noise *of; uint32_t runs; } noises;
 static pf_status agrees_in_noise(const pf_builder_check *check, const pf_oracle *oracle, const pf_tensor *test,
                                  uint32_t output, noises *noise, bool *agree, pf_err *err)
 {
+    pf_err    why = { 0 };
     pf_status st = PF_OK;
 
     if (!noise->of)
@@ -233,10 +240,10 @@ static pf_status agrees_in_noise(const pf_builder_check *check, const pf_oracle 
     *agree = noise->runs && pf_builder_within_noise(test, &oracle->out[output], &noise->of[output]);
     while (!*agree && noise->runs < PF_NOISE_RUNS) {
         st = pf_builder_noise_more(check->original, check->rewritten, check->numerics, oracle, noise->runs, noise->of,
-                                   NULL);
+                                   &why);
         noise->runs = st ? PF_NOISE_RUNS : noise->runs + 1;
-        if (st == PF_NO_SPACE)
-            return PF_FAIL_MEMORY(err, 0);
+        if (pf_go_on_ended(st))
+            return pf_err_pass(err, st, &why);
         *agree = pf_builder_within_noise(test, &oracle->out[output], &noise->of[output]);
     }
     if (*agree)
@@ -315,7 +322,7 @@ static pf_status compare_layers(pf_context *context, const pf_builder_check *che
     }
     st = pf_context_run_watched(context, glance_at, &g, err);
     if (!st && g.differs)
-        examine(context, check, oracle, outputs, out->blames);
+        st = examine(context, check, oracle, outputs, out->blames, err);
     return st || !out->blames->count ? st : layer_is_off(context->plan, out->blames, err);
 }
 
@@ -375,8 +382,8 @@ static pf_status check_at(pf_context *context, const pf_builder_check *check, co
         goto out;
     st = is_known ? PF_OK : expect(check, bindings, &glance, &oracle, &reason);
     pf_graph_forget_constants(check->original);         /* while the plan runs, its own weights are in memory */
-    if (st == PF_NO_SPACE) {
-        st = pf_err_set(err, st, reason.file, reason.line, "%s", reason.msg);
+    if (pf_go_on_ended(st)) {
+        st = pf_err_pass(err, st, &reason);
     } else if (st) {                    /* it wants inputs that mean something: sizes, positions in its tables */
         pf_log(PF_LOG_WARN, "builder", "not-compared reason=\"%s\"", reason.msg);
         out->error = -1;
@@ -471,12 +478,10 @@ pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_build
         blame_greedy(plan, &why, &out->blames);
     else if (!st)
         st = check_shapes(context, check, out, &why);
-    if (context && st && st != PF_MISMATCH && st != PF_NO_SPACE && !out->blames.count)
+    if (context && st && st != PF_MISMATCH && !pf_go_on_ended(st) && !out->blames.count)
         blame_failed(context, st, &why, &out->blames);
-    if (st) {
-        pf_err_at(err, why.node);
-        st = pf_err_set(err, st, why.file, why.line, "%s", why.msg);
-    }
+    if (st)
+        st = pf_err_pass(err, st, &why);
     pf_context_free(context);
     return st;
 }

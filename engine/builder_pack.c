@@ -339,7 +339,7 @@ static pf_status prepare_first(pf_draft *d, pf_device *device, uint32_t s, pf_st
         return PF_OK;
     if (why.status != PF_NO_SPACE)
         st = prepare_other(d, device, s, prepared, &why, err);
-    return st || !why.status ? st : pf_err_set(err, why.status, why.file, why.line, "%s", why.msg);
+    return st || !why.status ? st : pf_err_pass(err, why.status, &why);
 }
 
 static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)

@@ -438,7 +438,7 @@ static pf_status choose(assigning *a, pf_err *err)
     }
     st = without == PF_INVALID ? st : without;
     if (st) {
-        pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+        pf_err_pass(err, st, &own);
         return st == PF_INVALID ? pf_err_add(err, st, "no layouts fit all layers together") : st;
     }
     for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)

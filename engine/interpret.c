@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/cpu_crowd.h"
+#include "engine/go_on.h"
 #include "engine/graph_private.h"
 
 /* One run.  tensors[v].data (or rank -1) is there from v's making to its last use. */
@@ -15,6 +16,7 @@ typedef struct run {
     int64_t              bindings[PF_MAX_SYMBOLS];
     pf_interpret_watch  *watch;
     void                *user;
+    bool                 may_stop;      /* between two nodes, where nobody wants it any more */
     pf_err              *err;
 } run;
 
@@ -229,8 +231,12 @@ static pf_status run_graph(run *r, pf_tensor *outputs)
     uint32_t    count = 0, taken = 0;
     pf_status   st = pf_graph_order(r->graph, &order, &count, r->err);
 
-    for (uint32_t i = 0; i < count && !st; i++)
-        st = run_in_graph(r, &r->graph->nodes[order[i]]);
+    for (uint32_t i = 0; i < count && !st; i++) {
+        if (r->may_stop)
+            st = pf_go_on_check(r->err);
+        if (!st)
+            st = run_in_graph(r, &r->graph->nodes[order[i]]);
+    }
     for (; taken < r->graph->output_count && !st; taken++)
         st = take_output(r, r->graph->outputs[taken], &outputs[taken]);
     for (uint32_t i = 0; i < taken && st; i++)
@@ -284,7 +290,7 @@ static int64_t sole_value(pf_dims *dims, uint32_t symbol)
 pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch,
                        void *user, pf_err *err)
 {
-    run r = { .graph = graph, .watch = watch, .user = user, .err = err };
+    run r = { .graph = graph, .watch = watch, .user = user, .may_stop = true, .err = err };
 
     for (uint32_t i = 0; i < PF_MAX_SYMBOLS; i++)
         r.bindings[i] = i < pf_dims_symbol_count(graph->dims) ? sole_value(graph->dims, i) : PF_UNBOUND;

@@ -92,11 +92,13 @@ pf_status pf_attrs_copy(pf_graph *to, const pf_graph *from, const pf_op_def *def
 /* Runs a graph on the host by the references: constant folding, `planfarm run --reference`, the oracle of every tactic.
    inputs in graph input order, dense row-major, concrete dims; outputs are filled (pf_tensor_clear each).
    watch, when not NULL, sees every value as it is computed: dumps of layers.  It may change the
-   elements of a tensor that is owned; others are the caller's inputs. */
+   elements of a tensor that is owned; others are the caller's inputs.
+   Errors   CANCELLED between two nodes (engine/go_on.h); those of the references. */
 typedef void pf_interpret_watch(void *user, pf_value_id value, pf_tensor *tensor);
 pf_status pf_interpret(const pf_graph *graph, const pf_tensor *inputs, pf_tensor *outputs, pf_interpret_watch *watch,
                        void *user, pf_err *err);
-/* The same for a body, from its op's reference: symbols bound outside keep their values. */
+/* The same for a body, from its op's reference: symbols bound outside keep their values.  It is not stopped, since a
+   tactic that is being timed may be what runs it. */
 pf_status pf_interpret_body(const pf_graph *body, const pf_tensor *inputs, pf_tensor *outputs, const int64_t *bindings,
                             pf_err *err);
 /* One node of a graph whose inputs are all given.  bindings: NULL when no symbol is known. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/go_on.h"
 #include "engine/op.h"
 #include "engine/ops/rows.h"
 
@@ -175,17 +176,17 @@ static pf_status draw_and_run(const pf_graph *graph, const int64_t *bindings, ui
     if (!out->in || !out->out)
         st = PF_FAIL_MEMORY(err, (graph->input_count + graph->output_count) * sizeof *out->in);
     for (size_t i = 0; i < draw_count && !st; i++) {
-        bool last = i + 1 == draw_count;
+        bool   last = i + 1 == draw_count;
+        pf_err why = { 0 };
 
         clear_outputs(out);
         st = fill_inputs(graph, bindings, &draws[i], (uint64_t)number << SEED_SHIFT, out, err);
         if (st)
             break;
-        st = pf_interpret(graph, out->in, out->out, watch, user, last ? err : NULL);
+        st = pf_interpret(graph, out->in, out->out, watch, user, &why);
         if (!st && has_numbers(out))
             break;
-        if (!last && st != PF_NO_SPACE)
-            st = PF_OK;
+        st = st && (last || pf_go_on_ended(st)) ? pf_err_pass(err, st, &why) : PF_OK;
     }
     if (st)
         pf_oracle_clear(out);

@@ -6,9 +6,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/processors.h"
+#include "engine/go_on.h"
 
 enum { PROCESSORS_LEAST = 4, NICENESS = 10 };
+
+#define ASK_EVERY_NS (50 * PF_NS_PER_MS)
 
 typedef enum state { WANTED, BEGUN, MADE, GONE } state;     /* GONE: taken, failed, or left to who asked for it */
 
@@ -58,12 +62,24 @@ static answer *next_wanted(pf_oracle_ahead *a)
     return NULL;
 }
 
+static bool is_wanted(void *user)
+{
+    pf_oracle_ahead *a = user;
+    bool             ends = false;
+
+    pthread_mutex_lock(&a->lock);
+    ends = a->ends;
+    pthread_mutex_unlock(&a->lock);
+    return !ends;
+}
+
 static void *make_all(void *user)
 {
     pf_oracle_ahead *a = user;
     answer          *next = NULL;
 
     give_way();
+    (void)pf_go_on_set((pf_go_on){ is_wanted, a });
     pthread_mutex_lock(&a->lock);
     while ((next = next_wanted(a)) != NULL) {
         next->state = BEGUN;
@@ -113,6 +129,20 @@ pf_status pf_oracle_ahead_start(const pf_oracle_wanted *wanted, uint32_t count, 
     return PF_OK;
 }
 
+/* With the lock held.  False: whoever waits was told to stop. */
+static bool await(pf_oracle_ahead *a, const answer *wanted)
+{
+    bool goes_on = true;
+
+    while (wanted->state == BEGUN && goes_on) {
+        struct timespec until = pf_clock_after(ASK_EVERY_NS);
+
+        (void)pthread_cond_clockwait(&a->changed, &a->lock, CLOCK_MONOTONIC, &until);
+        goes_on = pf_go_on_asked();
+    }
+    return goes_on;
+}
+
 bool pf_oracle_ahead_take(pf_oracle_ahead *ahead, uint32_t number, pf_oracle *out)
 {
     answer *taken = ahead ? &ahead->answers[number] : NULL;
@@ -122,16 +152,16 @@ bool pf_oracle_ahead_take(pf_oracle_ahead *ahead, uint32_t number, pf_oracle *ou
     if (!ahead)
         return false;
     pthread_mutex_lock(&ahead->lock);
-    while (taken->state == BEGUN)
-        pthread_cond_wait(&ahead->changed, &ahead->lock);
-    made = taken->state == MADE;
-    if (made) {
-        *out = taken->oracle;
-        taken->oracle = (pf_oracle){ 0 };
-        ahead->held_bytes -= taken->bytes;
+    if (await(ahead, taken)) {
+        made = taken->state == MADE;
+        if (made) {
+            *out = taken->oracle;
+            taken->oracle = (pf_oracle){ 0 };
+            ahead->held_bytes -= taken->bytes;
+        }
+        taken->state = GONE;
+        pthread_cond_broadcast(&ahead->changed);
     }
-    taken->state = GONE;
-    pthread_cond_broadcast(&ahead->changed);
     pthread_mutex_unlock(&ahead->lock);
     return made;
 }

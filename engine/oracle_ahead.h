@@ -18,10 +18,10 @@ bool      pf_oracle_ahead_pays(const pf_device *device);
 /* Begins to make what is wanted, one after the other, as long as answers that nobody took hold less than most_bytes. */
 pf_status pf_oracle_ahead_start(const pf_oracle_wanted *wanted, uint32_t count, uint64_t most_bytes,
                                 pf_oracle_ahead **out, pf_err *err);
-/* Waits where it is being made.  False: it failed, or was not begun and will not be; the caller makes it itself, and
-   learns of the reason. *out has no semantics.  ahead NULL: false. */
+/* Waits where it is being made.  False: it failed, or was not begun and will not be, or nobody wants it any more
+   (engine/go_on.h); the caller makes it itself, and learns of the reason. *out has no semantics.  ahead NULL: false. */
 bool      pf_oracle_ahead_take(pf_oracle_ahead *ahead, uint32_t number, pf_oracle *out);
-/* Waits for the one that is being made. */
+/* What is being made is stopped at its next node. */
 void      pf_oracle_ahead_end(pf_oracle_ahead *ahead);
 
 #endif

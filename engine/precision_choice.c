@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/go_on.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
 #include "engine/precision_round.h"
@@ -368,8 +369,8 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
     }
     for (uint32_t i = 0; i < DRAWS; i++)
         pf_oracle_clear(&c.oracles[i]);
-    if (st == PF_NO_SPACE)
-        return PF_FAIL(err, st, "%s", why.msg);
+    if (pf_go_on_ended(st))
+        return pf_err_pass(err, st, &why);
     if (st) {       /* inputs that have to mean something: the check at the end says so as well */
         pf_log(PF_LOG_INFO, "builder", "precision-not-tried reason=\"%s\"", why.msg);
         *out = nothing;

@@ -216,12 +216,8 @@ static bool is_done(pf_precompilation *p, uint32_t group)
 
 static void wait_a_tick(pf_precompilation *p)
 {
-    struct timespec until = { 0 };
+    struct timespec until = pf_clock_after(TICK_MS * PF_NS_PER_MS);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * PF_NS_PER_MS;
-    until.tv_sec += until.tv_nsec / PF_NS_PER_S;
-    until.tv_nsec %= PF_NS_PER_S;
     pthread_cond_timedwait(&p->done, &p->lock, &until);
 }
 

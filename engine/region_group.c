@@ -156,7 +156,7 @@ pf_status pf_region_emit_single(pf_former *f, pf_node_id node, pf_region_kind ki
         region.kind = PF_REGION_HOST;
         st = pf_group_make(f, &node, 1, false, &group, err);
     } else if (st) {
-        pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+        pf_err_pass(err, st, &own);
     }
 
     if (!st)
@@ -175,7 +175,7 @@ pf_status pf_group_try(const pf_former *f, const pf_node_id *nodes, uint32_t cou
     pf_status st = pf_group_make(f, nodes, count, true, out, &own);
 
     if (st == PF_NO_SPACE)
-        return pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+        return pf_err_pass(err, st, &own);
     if (!st && !is_taken_over(f, out))
         pf_group_clear(out);
     return PF_OK;

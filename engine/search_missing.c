@@ -60,7 +60,7 @@ pf_status pf_search_list_tunings(const pf_search *search, const pf_search_item *
     pf_status st = tactic->tunings(search->device, item->problem, pf_search_effort(search), out, &own);
 
     if (st == PF_NO_SPACE)
-        return pf_err_set(err, st, own.file, own.line, "%s", own.msg);
+        return pf_err_pass(err, st, &own);
     if (st) {
         pf_log(PF_LOG_WARN, "search", "no-tunings layer=\"%s\" tactic=%s reason=\"%s\"", item->layer, tactic->name,
                own.msg);

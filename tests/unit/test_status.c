@@ -117,6 +117,24 @@ static void a_cleared_error_can_be_used_again(void **state)
     assert_non_null(strstr(err.msg, "42 bytes"));
 }
 
+static void what_is_passed_on_says_what_it_said(void **state)
+{
+    pf_err own = {0}, err = {0}, earlier = {0};
+
+    (void)state;
+    pf_err_set(&own, PF_NO_SPACE, "there.c", 7, "no room");
+    pf_err_at(&own, "conv1");
+    pf_err_set(&earlier, PF_IO, "here.c", 1, "it was gone");
+    assert_int_equal(pf_err_pass(&err, PF_NO_SPACE, &own), PF_NO_SPACE);
+    assert_string_equal(err.msg, "no room");
+    assert_string_equal(err.node, "conv1");
+    assert_string_equal(err.file, "there.c");
+    assert_int_equal(err.line, 7);
+    pf_err_pass(&earlier, PF_NO_SPACE, &own);
+    assert_string_equal(earlier.msg, "it was gone");
+    assert_int_equal(pf_err_pass(NULL, PF_NO_SPACE, &own), PF_NO_SPACE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +148,7 @@ int main(void)
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(nobody_has_to_listen),
         cmocka_unit_test(a_cleared_error_can_be_used_again),
+        cmocka_unit_test(what_is_passed_on_says_what_it_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+
 static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
 {
     pf_timing_store *store = new_store();
@@ -22,6 +24,38 @@ static void a_full_store_gives_the_same_bytes_and_times_nothing(void **state)
     drop(&first);
     drop(&second);
     drop(&replayed);
+    store->close(store);
+}
+
+/* Tells so slowly that the reference of the check asks at every node, and says no the second time. */
+static bool stop_within_the_check(void *user, const pf_progress *progress)
+{
+    uint32_t *told = user;
+
+    if (progress->phase != PF_PHASE_VERIFY)
+        return true;
+    pf_clock_sleep_ns(60 * PF_NS_PER_MS);
+    return (*told)++ == 0;
+}
+
+/* A reference that was stopped is not one that cannot be computed: the plan would pass for one that nothing shows. */
+static void a_check_that_is_cancelled_is_not_one(void **state)
+{
+    pf_timing_store *store = new_store();
+    uint32_t         told = 0;
+    pf_build_options options = { .store = store, .progress = stop_within_the_check, .user = &told };
+    built            b = { 0 };
+    pf_err           err = { 0 };
+
+    (void)state;
+    test_fails(try_build(&b, residual_network("[2,3,32,32]"), "effort=1\n", &options, &err), PF_CANCELLED, &err);
+    assert_null(b.plan);
+    assert_int_equal(told, 2);
+    drop(&b);
+    b = build(residual_network("[2,3,32,32]"), "effort=1\n", store);
+    assert_int_equal(b.report.candidates_timed, 0);
+    assert_true(b.report.max_rel_error >= 0);
+    drop(&b);
     store->close(store);
 }
 
@@ -188,6 +222,7 @@ int main(void)
         cmocka_unit_test(another_driver_times_nothing),
         cmocka_unit_test(merged_timings_give_the_same_bytes),
         cmocka_unit_test(bytes_that_were_checked_are_not_checked_again),
+        cmocka_unit_test(a_check_that_is_cancelled_is_not_one),
         cmocka_unit_test(more_effort_times_again_and_then_satisfies_less),
         cmocka_unit_test(replay_with_a_hole_names_the_layer),
     };

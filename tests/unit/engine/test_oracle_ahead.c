@@ -1,4 +1,7 @@
 /* Answers made ahead are those that are made in turn, whoever asks first. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "engine/go_on.h"
 #include "engine/oracle_ahead.h"
 #include "tests/test.h"
 
@@ -104,6 +107,53 @@ static void ends_with_answers_left(void **state)
     pf_oracle_ahead_end(NULL);
 }
 
+enum { LONG_NODES = 100000 };
+
+/* A chain that takes minutes. */
+static pf_graph *long_graph(void)
+{
+    pf_graph *graph = NULL;
+    pf_buf    text = { 0 };
+    pf_err    err = { 0 };
+
+    pf_buf_init(&text, 1 << 24);
+    pf_buf_printf(&text, "graph \"\"\n%%x = input f32 [64,1000]\n%%1 = sin(%%x)\n");
+    for (int i = 1; i < LONG_NODES; i++)
+        pf_buf_printf(&text, "%%%d = sin(%%%d)\n", i + 1, i);
+    pf_buf_printf(&text, "output %%%d\n", LONG_NODES);
+    assert_false(text.failed);
+    test_ok(pf_graph_parse((const char *)text.data, &graph, &err), &err);
+    pf_buf_clear(&text);
+    return graph;
+}
+
+static bool say(void *user)
+{
+    return *(bool *)user;
+}
+
+/* Neither who waits for an answer nor who ends it all waits for the answer: a test that fails here does not end. */
+static void what_nobody_wants_is_stopped(void **state)
+{
+    pf_graph        *graph = long_graph();
+    pf_oracle_wanted wanted = { graph, NULL };
+    pf_oracle_ahead *ahead = NULL;
+    pf_oracle        oracle = { 0 };
+    pf_go_on         before = { 0 };
+    bool             goes_on = false;
+    pf_err           err = { 0 };
+
+    (void)state;
+    test_ok(pf_oracle_ahead_start(&wanted, 1, UINT64_MAX, &ahead, &err), &err);
+    pf_clock_sleep_ns(20 * PF_NS_PER_MS);               /* it has begun, most likely; else it is left to this thread */
+    before = pf_go_on_set((pf_go_on){ say, &goes_on });
+    assert_false(pf_oracle_ahead_take(ahead, 0, &oracle));
+    test_fails(pf_oracle_of_graph(graph, NULL, &oracle, &err), PF_CANCELLED, &err);
+    pf_oracle_ahead_end(ahead);
+    (void)pf_go_on_set(before);
+    pf_graph_free(graph);
+}
+
 static void pays_beside_a_device_alone(void **state)
 {
     pf_device processor = { .kind = PF_DEVICE_CPU };
@@ -116,7 +166,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_those_made_in_turn), cmocka_unit_test(nothing_is_made_without_room),
-        cmocka_unit_test(ends_with_answers_left), cmocka_unit_test(pays_beside_a_device_alone),
+        cmocka_unit_test(ends_with_answers_left), cmocka_unit_test(what_nobody_wants_is_stopped),
+        cmocka_unit_test(pays_beside_a_device_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
