@@ -14,7 +14,6 @@
 #include "builder-agent/job.h"
 #include "builder-agent/options.h"
 #include "builder-agent/state.h"
-#include "cache/trial.h"
 #include "engine/planfarm.h"
 #include "proto/farm_key.h"
 
@@ -27,7 +26,7 @@ static void say_crash(const char *sentence)
 
 static pf_status mode_job(char **argv, pf_err *err)
 {
-    pf_trial_watch(say_crash);
+    pf_timing_watch_crashes(say_crash);
     return pf_job_main(argv[2], err);
 }
 

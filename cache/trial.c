@@ -30,7 +30,9 @@ struct pf_trial {
 };
 
 static _Atomic(pf_trial *) watched;
-static void (*say_sentence)(const char *sentence);
+static _Atomic(void (*)(const char *sentence)) say_sentence;
+/* Read in a signal handler, where memory of a thread must not be made first. */
+static _Thread_local volatile bool stands_aside __attribute__((tls_model("initial-exec")));
 
 /* Volatile and in this order: the process may end between any two. */
 static void put_u32(pf_trial *t, size_t at, uint32_t value)
@@ -188,12 +190,13 @@ static bool is_own(const siginfo_t *info)
 static void on_crash(int number, siginfo_t *info, void *context)
 {
     pf_trial *t = atomic_load(&watched);
+    void (*say)(const char *sentence) = atomic_load(&say_sentence);
 
     (void)context;
-    if (t && is_own(info) && *(volatile uint32_t *)(void *)(t->file + PF_TRIAL_ACTIVE_AT)) {
+    if (t && is_own(info) && !stands_aside && *(volatile uint32_t *)(void *)(t->file + PF_TRIAL_ACTIVE_AT)) {
         put_u32(t, PF_TRIAL_SIGNAL_AT, (uint32_t)number);
-        if (say_sentence)
-            say_sentence(t->sentence);
+        if (say)
+            say(t->sentence);
     }
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         if (crashes[i] == number)
@@ -204,9 +207,17 @@ static void on_crash(int number, siginfo_t *info, void *context)
 
 void pf_trial_watch(void (*say)(const char *sentence))
 {
-    struct sigaction action = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    static atomic_flag watches = ATOMIC_FLAG_INIT;
+    struct sigaction   action = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
-    say_sentence = say;
+    atomic_store(&say_sentence, say);
+    if (atomic_flag_test_and_set(&watches))
+        return;
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         sigaction(crashes[i], &action, &before[i]);
+}
+
+void pf_trial_stand_aside(void)
+{
+    stands_aside = true;
 }

@@ -25,8 +25,10 @@ void      pf_trial_end(pf_trial *trial);
 
 /* For programs, not for libraries: from now on a crash while something is tried is noted, before it takes its course.
    say: called in the signal handler with one sentence, so that it may do no more than write; NULL: nothing is said.
-   One trial of a process is watched, the first that was opened. */
+   One trial of a process is watched, the first that was opened.  The second call and later ones only replace say. */
 void      pf_trial_watch(void (*say)(const char *sentence));
+/* For threads that work at something else meanwhile: what crashes in the calling one is never what is tried. */
+void      pf_trial_stand_aside(void);
 
 /* Blames what process pid, which was ended, had been trying for so long or longer.  Was there such a thing? */
 bool      pf_trial_blame(const char *folder, pid_t pid, int64_t least_ns);

@@ -227,7 +227,7 @@ static pf_status build_here(build *b, pf_err *err)
 {
     pf_status status = check_target(b->plan_path, b->model_path, err);
 
-    pf_trial_watch(say_crash);
+    pf_timing_watch_crashes(say_crash);
     if (!status)
         status = open_all(b, err);
     if (!status)

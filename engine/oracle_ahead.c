@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/processors.h"
+#include "cache/trial.h"
 #include "engine/go_on.h"
 
 enum { PROCESSORS_LEAST = 4, NICENESS = 10 };
@@ -44,11 +45,13 @@ static uint64_t bytes_of(const pf_oracle *oracle)
     return bytes;
 }
 
-/* Threads of its teams have the niceness of the one that makes the team. */
+/* Threads of its teams, which are the same from one to the next, have the niceness of the one that makes the team. */
 static void give_way(void)
 {
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
     omp_set_num_threads((int)pf_processors() - 1);
+#pragma omp parallel
+    pf_trial_stand_aside();
 }
 
 /* With the lock held. NULL: there is nothing left to do. */

@@ -125,6 +125,12 @@ typedef struct pf_progress {
    CORRUPT, NOT_FOUND: no such user folder. */
 pf_status pf_timing_store_open(const char *folder, pf_timing_store **out, pf_err *err);
 
+/* For programs that build with such a store, once: a crash inside a vendor's library ends the process as ever, but the
+   candidate that was being tried is noted first, and whoever opens the folder next leaves it out of builds.  Takes over
+   SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT, and hands each on to who had it.
+   say: called in the signal handler with a sentence about it, so that it may do no more than write; NULL: nobody. */
+void      pf_timing_watch_crashes(void (*say)(const char *sentence));
+
 typedef struct pf_build_options {
     pf_timing_store *store;                 /* NULL: a memory store for this build */
     bool (*progress)(void *user, const pf_progress *progress);  /* false cancels: PF_CANCELLED */

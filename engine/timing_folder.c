@@ -81,3 +81,8 @@ pf_status pf_timing_store_open(const char *folder, pf_timing_store **out, pf_err
     *out = &s->base;
     return PF_OK;
 }
+
+void pf_timing_watch_crashes(void (*say)(const char *sentence))
+{
+    pf_trial_watch(say);
+}

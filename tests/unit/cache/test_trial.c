@@ -31,6 +31,11 @@ static void abortion(void) { abort(); }
 static void division(void) { raise(SIGFPE); }
 static void killing(void)  { raise(SIGKILL); }
 static void stopping(void) { pause(); }
+static void crash_aside(void)
+{
+    pf_trial_stand_aside();
+    raise(SIGSEGV);
+}
 
 /* A process that tries something and ends so; its number.  over: only when the trial is over. */
 static pid_t try(ending *end, bool over)
@@ -156,6 +161,12 @@ static void nor_for_what_another_process_sends(void **state)
 }
 
 /* By who ended it: for that alone which it had been trying for long. */
+static void nor_for_what_crashes_beside_it(void **state)
+{
+    (void)state;
+    is_not_blamed(try(crash_aside, false), SIGSEGV);
+}
+
 static void who_stood_still_may_be_blamed(void **state)
 {
     pf_timing_record record = {0};
@@ -273,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup(who_crashes_is_blamed, start_empty),
         cmocka_unit_test_setup(who_is_killed_is_not, start_empty),
         cmocka_unit_test_setup(nor_for_what_another_process_sends, start_empty),
+        cmocka_unit_test_setup(nor_for_what_crashes_beside_it, start_empty),
         cmocka_unit_test_setup(nor_for_what_came_later, start_empty),
         cmocka_unit_test_setup(who_stood_still_may_be_blamed, start_empty),
         cmocka_unit_test_setup(but_not_for_what_is_over, start_empty),

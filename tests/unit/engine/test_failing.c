@@ -9,7 +9,6 @@
 
 #include "base/error_list.h"
 #include "base/memory.h"
-#include "cache/trial.h"
 #include "engine/device_module.h"
 #include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
@@ -270,7 +269,7 @@ static void crash_a_build(const char *folder)
         pf_build_report report = { 0 };
 
         signal(SIGSEGV, SIG_DFL);       /* a sanitizer, and cmocka, would answer it otherwise */
-        pf_trial_watch(NULL);
+        pf_timing_watch_crashes(NULL);
         _exit(build_with(folder, &report) == PF_OK ? 0 : 1);
     }
     assert_true(pid > 0);
