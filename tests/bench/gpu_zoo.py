@@ -19,7 +19,7 @@ Nothing is waited for longer than --seconds: then the row says what it was and w
 cuda-gdb or gdb, its stacks.
 An error is the largest difference relative to the range of the output.  The exit status is 1 when a build failed or an error is above 1e-2.
 """
-import argparse, contextlib, ctypes, fcntl, glob, io, json, multiprocessing, os, queue, re, shutil, signal, subprocess, sys, time, traceback, warnings
+import argparse, contextlib, ctypes, faulthandler, fcntl, glob, io, json, multiprocessing, os, queue, re, shutil, signal, subprocess, sys, threading, time, traceback, warnings
 warnings.filterwarnings("ignore")
 
 import numpy as np
@@ -91,11 +91,15 @@ def card(gpu):
 
 
 def answer_at_once(options, case, made):
-    """PyTorch's answers from the process that has made the module anyway; a failure leaves them to a process of its own."""
+    """PyTorch's answers from the process that has made the module anyway; a failure leaves them to a process of its own.  One that takes too long ends the
+    process, since nothing else makes a library's call let go of the lock."""
+    faulthandler.dump_traceback_later(options.seconds, exit=True)
     try:
         ask_torch(options, case, (made.module, made.inputs, made.axes))
     except Exception:
         traceback.print_exc()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def export_all(options, gpu, cases, done):
@@ -129,11 +133,22 @@ def place_of_card():
     return place.value.decode()
 
 
+def opened_lock():
+    """As engine/timing_lock.c opens it: anyone may lock it afterwards."""
+    path = f"/tmp/planfarm-timing-{place_of_card().replace(':', '-')}.lock"
+    try:
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        os.fchmod(descriptor, 0o666)
+        return descriptor
+
+
 @contextlib.contextmanager
 def alone():
-    """Under the lock of engine/timing_lock.c, ahead of what else runs: builds wait."""
+    """Under the lock that builds time under, ahead of what else runs: they wait."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    descriptor = os.open(f"/tmp/planfarm-timing-{place_of_card().replace(':', '-')}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = opened_lock()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with contextlib.suppress(PermissionError):
@@ -489,19 +504,38 @@ def write(options, cases, rows):
 
 
 def collect(options, cases, results, workers):
+    """A row of each case, be it that a process ended without one."""
     rows = []
     while len(rows) < len(cases):
         try:
             row = results.get(timeout=5)
         except queue.Empty:
-            if not any(w.is_alive() for w in workers):
-                break
-            continue
+            if any(w.is_alive() for w in workers):
+                continue
+            row = {"network": next(case for case in cases if case not in {row["network"] for row in rows}),
+                   "remark": "the process that had it ended without a word"}
         rows.append(row)
         print(" | ".join(cell(row, c) for c in COLUMNS), flush=True)
         if options.out:
             write(options, cases, rows)
     return rows
+
+
+def dismiss(exporters, ready, workers):
+    """Tells workers, in a thread, that nothing comes any more once exporters are gone, in whatever way."""
+    for process in exporters:
+        process.join()
+    for _ in workers:
+        ready.put((None, None))
+
+
+def exported(cases, exporters, ready):
+    """Takes what comes until all is there or nobody is left: a process does not end before what it put was taken."""
+    left = len(cases)
+    while left and (any(e.is_alive() for e in exporters) or not ready.empty()):
+        with contextlib.suppress(queue.Empty):
+            ready.get(timeout=1)
+            left -= 1
 
 
 def run(options, cases):
@@ -517,14 +551,13 @@ def run(options, cases):
                                                   for i in range(options.gpus * options.at_once)]
     for process in exporters + workers:
         process.start()
-    rows = [] if options.export_only else collect(options, cases, results, workers)
-    for process in exporters:
-        process.join()
-    for _ in workers:
-        ready.put((None, None))
     if options.export_only:
-        while not ready.empty():
-            ready.get()
+        exported(cases, exporters, ready)
+        return []
+    threading.Thread(target=dismiss, args=(exporters, ready, workers), daemon=True).start()
+    rows = collect(options, cases, results, workers)
+    for process in exporters:
+        process.terminate()     # one that nobody takes from any more would wait for ever
     return rows
 
 
