@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/builder_glance.h"
 #include "engine/builder_noise.h"
+#include "engine/builder_picks.h"
 #include "engine/go_on.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
@@ -78,8 +79,9 @@ static void drop_kept(kept *k)
     *k = (kept){ 0 };
 }
 
-/* All values of the rewritten graph; drop_kept also after a failure. */
-static pf_status keep_references(const pf_builder_check *check, const pf_oracle *oracle, kept *out, pf_err *err)
+/* All values of the rewritten graph, which picks what is given; drop_kept also after a failure. */
+static pf_status keep_references(const pf_builder_check *check, const pf_oracle *oracle, const pf_picks *given,
+                                 kept *out, double *loss, pf_err *err)
 {
     uint32_t   count = check->rewritten->output_count;
     pf_tensor *outputs = pf_calloc(count + 1, sizeof *outputs);
@@ -90,7 +92,7 @@ static pf_status keep_references(const pf_builder_check *check, const pf_oracle 
     if (!outputs || !out->tensors)
         st = PF_FAIL_MEMORY(err, out->count * sizeof *out->tensors);
     if (!st)
-        st = pf_interpret(check->rewritten, oracle->in, outputs, keep_value, out, err);
+        st = pf_builder_picks_follow(check->rewritten, given, oracle, keep_value, out, outputs, loss, err);
     if (!st && out->failed)
         st = PF_FAIL(err, PF_NO_SPACE, "no memory for the values of \"%s\"", check->rewritten->name);
     for (uint32_t i = 0; outputs && i < count; i++)
@@ -165,13 +167,15 @@ static pf_status mismatch(pf_context *context, const pf_builder_check *check, co
 /* Outputs of the tail hang on decisions that a last bit may turn (which box is kept).  What feeds the tail does not:
    when that agrees, all is well, since the tail is run by the references themselves. */
 static pf_status compare_crossing(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
-                                  double tolerance, double *error, bool *agree, pf_err *err)
+                                  const pf_picks *given, double tolerance, double *error, bool *agree, pf_err *err)
 {
     const pf_plan_tail *tail = &context->plan->tail;
     kept                references = { 0 };
-    pf_status           st = keep_references(check, oracle, &references, err);
+    double              loss = 0;
+    pf_status           st = keep_references(check, oracle, given, &references, &loss, err);
 
-    *agree = true;
+    *error = 0;
+    *agree = loss <= tolerance;
     for (uint32_t i = 0; i < tail->in_count && !st; i++) {
         const pf_tensor *reference = &references.tensors[check->graph_value[tail->in[i]]];
         pf_tensor        tensor = { 0 };
@@ -210,16 +214,71 @@ static const char *output_name(const pf_plan *plan, uint32_t output)
     return "";
 }
 
+/* What the device picked, and what the references answer when they pick the same; found when an output needs it. */
+typedef struct followed {
+    bool       is_tried, is_known;  /* it is not where nothing is picked */
+    pf_picks   picks;
+    pf_tensor *outputs;
+    double     loss;
+} followed;
+
+static void clear_followed(const pf_builder_check *check, followed *f)
+{
+    for (uint32_t i = 0; f->outputs && i < check->original->output_count; i++)
+        pf_tensor_clear(&f->outputs[i]);
+    pf_free(f->outputs);
+    pf_picks_close(&f->picks);
+}
+
+/* Where it cannot be found, outputs are judged by themselves. */
+static pf_status find_followed(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                               pf_tensor *outputs, followed *f, pf_err *err)
+{
+    pf_err    why = { 0 };
+    pf_status st = f->is_tried ? PF_OK : bind_again(context, oracle, outputs, &why);
+
+    if (f->is_tried)
+        return PF_OK;
+    f->is_tried = true;
+    if (!st)
+        st = pf_builder_picks_take(context, check->rewritten, check->graph_value, check->original, &f->picks, &why);
+    f->is_known = !st && f->picks.count + f->picks.crossing_count;
+    if (f->is_known) {
+        f->outputs = pf_calloc(check->original->output_count + 1, sizeof *f->outputs);
+        st = f->outputs ? pf_builder_picks_follow(check->original, &f->picks, oracle, NULL, NULL, f->outputs, &f->loss,
+                                                  &why)
+                        : PF_FAIL_MEMORY(&why, sizeof *f->outputs);
+    }
+    f->is_known &= !st;
+    return pf_go_on_ended(st) ? pf_err_pass(err, st, &why) : PF_OK;
+}
+
+/* Two scores are nearly equal, and the device picked the other one. */
+static pf_status agrees_in_picks(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
+                                 pf_tensor *outputs, uint32_t output, double tolerance, followed *f, double *error,
+                                 bool *agree, pf_err *err)
+{
+    char      reason[128] = "";
+    pf_status st = find_followed(context, check, oracle, outputs, f, err);
+
+    *agree = !st && f->is_known && f->loss <= tolerance &&
+             pf_builder_check_agrees(&outputs[output], &f->outputs[output], tolerance, error, reason, sizeof reason);
+    if (f->is_known)
+        pf_log(PF_LOG_INFO, "builder", "picked-otherwise output=%u loss=%.2g error=%.2g", output, f->loss, *error);
+    return st;
+}
+
 /* Outputs of the tail on a decision that a last bit turned. */
 static pf_status agrees_in_tail(pf_context *context, const pf_builder_check *check, const pf_oracle *oracle,
-                                double tolerance, uint32_t output, double *error, bool *agree, pf_err *err)
+                                const followed *f, double tolerance, uint32_t output, double *error, bool *agree,
+                                pf_err *err)
 {
     *agree = false;
     if (!is_tail_output(context->plan, output))
         return PF_OK;
     *error = 0;
     *agree = pf_builder_check_is_random(check->original);
-    return *agree ? PF_OK : compare_crossing(context, check, oracle, tolerance, error, agree, err);
+    return *agree ? PF_OK : compare_crossing(context, check, oracle, &f->picks, tolerance, error, agree, err);
 }
 
 /* What rounding does to each output, as far as runs showed it. */
@@ -268,6 +327,7 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
 {
     double    tolerance = NETWORK_TOLERANCE_FACTOR * pf_oracle_tolerance(check->rewritten, check->numerics);
     noises    noise = { 0 };
+    followed  follows = { 0 };
     pf_status st = PF_OK;
 
     out->cosine = 1;
@@ -276,8 +336,12 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
         double one = 0, cosine = cosine_of(&outputs[i], &oracle->out[i]);
         bool   agree = pf_builder_check_agrees(&outputs[i], &oracle->out[i], tolerance, &one, reason, sizeof reason);
 
-        if (!agree)
-            st = agrees_in_tail(context, check, oracle, tolerance, i, &one, &agree, err);
+        if (!agree) {
+            st = agrees_in_picks(context, check, oracle, outputs, i, tolerance, &follows, &one, &agree, err);
+            cosine = agree ? cosine_of(&outputs[i], &follows.outputs[i]) : cosine;
+        }
+        if (!agree && !st)
+            st = agrees_in_tail(context, check, oracle, &follows, tolerance, i, &one, &agree, err);
         if (!agree && !st)
             st = agrees_in_noise(check, oracle, &outputs[i], i, &noise, &agree, err);
         if (!agree && !st)
@@ -286,6 +350,7 @@ static pf_status compare_outputs(pf_context *context, const pf_builder_check *ch
         out->cosine = cosine < out->cosine ? cosine : out->cosine;
     }
     pf_free(noise.of);
+    clear_followed(check, &follows);
     return st;
 }
 

@@ -193,10 +193,10 @@ static pf_status draw_and_run(const pf_graph *graph, const int64_t *bindings, ui
     return st;
 }
 
-pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
-                            pf_err *err)
+pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number,
+                            pf_interpret_watch *watch, void *user, pf_oracle *out, pf_err *err)
 {
-    return draw_and_run(graph, bindings, number, NULL, NULL, out, err);
+    return draw_and_run(graph, bindings, number, watch, user, out, err);
 }
 
 pf_status pf_oracle_of_graph_watched(const pf_graph *graph, const int64_t *bindings, pf_interpret_watch *watch,

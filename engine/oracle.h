@@ -24,9 +24,10 @@ pf_status pf_oracle_of_graph(const pf_graph *graph, const int64_t *bindings, pf_
 pf_status pf_oracle_of_graph_watched(const pf_graph *graph, const int64_t *bindings,
                                      void (*watch)(void *user, pf_value_id value, pf_tensor *tensor), void *user,
                                      pf_oracle *out, pf_err *err);
-/* Other inputs of the same kind for each number; of 0 the same. */
-pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
-                            pf_err *err);
+/* Other inputs of the same kind for each number; of 0 the same.  watch: as above, or NULL. */
+pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number,
+                            void (*watch)(void *user, pf_value_id value, pf_tensor *tensor), void *user,
+                            pf_oracle *out, pf_err *err);
 void      pf_oracle_clear(pf_oracle *oracle);
 
 /* How far floats may be from the reference, relative to the reference's range, by the lowest precision that a graph

@@ -7,6 +7,7 @@
 #include "engine/go_on.h"
 #include "engine/op.h"
 #include "engine/oracle.h"
+#include "engine/picks.h"
 #include "engine/precision_round.h"
 
 enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 4 };
@@ -20,6 +21,7 @@ enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 4 };
 #define CLOSE      0.6          /* of the limit: raising less is not worth another run */
 #define DECAY      4.5          /* where nothing is known: with the share x raised, exp(-4.5 x) of the error is left */
 #define LIKELY     1.4          /* draws are alike in how much raising helps them, within that */
+#define FEW_STEPS  4            /* a share of all: raising that many, answers are exact at hardly any cost */
 #define WORK_MOST  4.5e11       /* operations of a run for each draw: seconds on a server's cores */
 
 /* The inputs tried, with the references' outputs; made when they are first needed. */
@@ -28,6 +30,8 @@ typedef struct choosing {
     const int64_t           *bindings;
     const pf_precision_wish *wish;
     pf_oracle                oracles[DRAWS];
+    pf_picks                 picks[DRAWS];  /* of the network itself */
+    bool                     follows;       /* what is tried picks the same */
     double                   usual[DRAWS];  /* errors with nothing raised */
     uint32_t                 known;         /* how many of these are known */
     uint32_t                 count, worst;  /* draws, and which has the largest of them */
@@ -102,17 +106,32 @@ static double error_of(const pf_tensor *test, const pf_tensor *reference)
     return difference.nan_count || difference.inf_count ? INFINITY : difference.max_rel_range;
 }
 
-static pf_status try_draw(const choosing *c, pf_rounded *rounded, uint32_t draw, double *error)
+/* The rounded network, and what makes it pick what the network itself does. */
+typedef struct trial { pf_rounded rounded; pf_picks picks; pf_following following; } trial;
+
+static void watch_trial(void *user, pf_value_id value, pf_tensor *tensor)
+{
+    trial *t = user;
+
+    pf_rounded_watch(&t->rounded, value, tensor);
+    if (t->following.given)
+        pf_picks_follow(&t->following, value, tensor);
+}
+
+/* A pick that is worse counts as an output that is off. */
+static pf_status try_draw(const choosing *c, trial *t, uint32_t draw, double *error)
 {
     const pf_oracle *oracle = &c->oracles[draw];
     pf_tensor       *outputs = pf_calloc(oracle->out_count + 1, sizeof *outputs);
     pf_status        st = outputs ? PF_OK : PF_FAIL_MEMORY(c->err, oracle->out_count * sizeof *outputs);
 
-    *error = 0;
+    t->following = (pf_following){ .own = &t->picks, .given = c->follows ? &c->picks[draw] : NULL };
     if (!st)
-        st = pf_interpret(rounded->graph, oracle->in, outputs, pf_rounded_watch, rounded, c->err);
+        st = pf_interpret(t->rounded.graph, oracle->in, outputs, watch_trial, t, c->err);
+    *error = t->following.loss;
     for (uint32_t i = 0; i < oracle->out_count && !st; i++)
-        *error = fmax(*error, error_of(&outputs[i], &oracle->out[i]));
+        if (!c->follows || !c->picks[draw].is_behind[i])
+            *error = fmax(*error, error_of(&outputs[i], &oracle->out[i]));
     for (uint32_t i = 0; outputs && i < oracle->out_count; i++)
         pf_tensor_clear(&outputs[i]);
     pf_free(outputs);
@@ -121,11 +140,19 @@ static pf_status try_draw(const choosing *c, pf_rounded *rounded, uint32_t draw,
 
 static pf_status make_draw(choosing *c, uint32_t draw)
 {
-    return c->oracles[draw].in ? PF_OK : pf_oracle_of_draw(c->original, c->bindings, draw, &c->oracles[draw], c->err);
+    pf_status st = PF_OK;
+
+    if (c->oracles[draw].in)
+        return PF_OK;
+    st = pf_picks_open(c->original, &c->picks[draw], c->err);
+    if (!st)
+        st = pf_oracle_of_draw(c->original, c->bindings, draw, pf_picks_note, &c->picks[draw], &c->oracles[draw],
+                               c->err);
+    return !st && c->picks[draw].failed ? PF_FAIL_MEMORY(c->err, 0) : st;
 }
 
 /* The network as a device would compute it with that care. */
-static pf_status make_rounded(const choosing *c, pf_precision_care care, pf_rounded *out)
+static pf_status make_trial(const choosing *c, pf_precision_care care, trial *out)
 {
     bool      lowers = c->wish->narrow != PF_DTYPE_NONE;
     pf_graph *low = pf_graph_copy(c->rewritten, c->err);
@@ -135,10 +162,18 @@ static pf_status make_rounded(const choosing *c, pf_precision_care care, pf_roun
         st = pf_precision_lower(low, c->wish->narrow, care, c->err);
     if (!st && !lowers)
         st = pf_precision_refuse_tf32(low, care, c->err);
-    if (!st)
-        return pf_rounded_new(low, !lowers && !(care & PF_CARE_ALL), !(care & PF_CARE_EXACT), out, c->err);
-    pf_graph_free(low);
-    return st;
+    if (st) {
+        pf_graph_free(low);
+        return st;
+    }
+    st = pf_rounded_new(low, !lowers && !(care & PF_CARE_ALL), !(care & PF_CARE_EXACT), &out->rounded, c->err);
+    return st || !c->follows ? st : pf_picks_open(out->rounded.graph, &out->picks, c->err);
+}
+
+static void clear_trial(trial *t)
+{
+    pf_picks_close(&t->picks);
+    pf_rounded_clear(&t->rounded);
 }
 
 /* What the draw is likely to have, where the worst one has *error, would be no news. */
@@ -152,9 +187,9 @@ static bool is_harmless(const choosing *c, uint32_t draw, double error)
 static pf_status try_care(choosing *c, pf_precision_care care, double *error)
 {
     bool       is_first = care == PF_CARE_USUAL;
-    pf_rounded rounded = { 0 };
+    trial      t = { 0 };
     char       text[PF_CARE_TEXT_BYTES] = "";
-    pf_status  st = make_rounded(c, care, &rounded);
+    pf_status  st = make_trial(c, care, &t);
 
     *error = 0;
     for (uint32_t i = 0; i < c->count && !st && (is_first || *error <= c->limit); i++) {
@@ -167,17 +202,18 @@ static pf_status try_care(choosing *c, pf_precision_care care, double *error)
         if (is_first && draw < c->known)
             one = c->usual[draw];
         else if (!st)
-            st = try_draw(c, &rounded, draw, &one);
+            st = try_draw(c, &t, draw, &one);
         if (is_first)
             c->usual[draw] = one;
         if (one > *error)
             c->worst = is_first || one > c->limit ? draw : c->worst;
         *error = fmax(*error, one);
     }
-    pf_rounded_clear(&rounded);
+    clear_trial(&t);
     pf_precision_care_text(care, text, sizeof text);
     if (!st)
-        pf_log(PF_LOG_DEBUG, "builder", "tried fp32=\"%s\" of_draws=%u error=%.2g", text, c->count, *error);
+        pf_log(PF_LOG_DEBUG, "builder", "tried fp32=\"%s\" picks=%s of_draws=%u error=%.2g", text,
+               c->follows ? "given" : "own", c->count, *error);
     return st;
 }
 
@@ -326,6 +362,34 @@ static pf_status try_first(choosing *c)
     c->limit = c->wish->most_error / MARGIN(c->count);
     return st;
 }
+
+static bool picks_any(const choosing *c) { return c->picks[0].count + c->picks[0].crossing_count > 0; }
+
+/* A few products that stay wide may keep all that the network picks: routers of experts.  *step stays 0 where they do
+   not. */
+static pf_status try_few(choosing *c, uint32_t *step, double *error)
+{
+    uint32_t  few[] = { c->size.decided ? 1 : 0, most_steps(c) / FEW_STEPS };
+    pf_status st = PF_OK;
+
+    *step = 0;
+    for (int i = 0; i < 2 && !*step && !st; i++) {
+        if (few[i])
+            st = try_care(c, care_of_step(c, few[i]), error);
+        if (few[i] && !st && *error <= c->limit)
+            *step = few[i];
+    }
+    return st;
+}
+
+/* Where they do not, scores are nearly equal, and no precision helps: the least difference turns what is picked. */
+static pf_status follow_picks(choosing *c, double *usual)
+{
+    c->follows = true;
+    c->known = c->worst = 0;
+    return try_care(c, PF_CARE_USUAL, usual);
+}
+
 static pf_status choose(choosing *c, pf_precision_choice *out)
 {
     static const pf_precision_care finer[] = { 0, PF_CARE_EXACT };
@@ -335,6 +399,14 @@ static pf_status choose(choosing *c, pf_precision_choice *out)
 
     if (!st)
         st = try_care(c, PF_CARE_USUAL, &usual);
+    if (!st && usual > c->limit && picks_any(c)) {
+        st = try_few(c, &step, &left[0]);
+        if (step)
+            *out = (pf_precision_choice){ care_of_step(c, step), left[0], usual };
+        if (step || st)
+            return st;
+        st = follow_picks(c, &usual);
+    }
     out->error = out->lowered_error = usual;
     for (int i = 0; i < 2 && usual > c->limit && !step && !st; i++) {
         c->finer = finer[i];
@@ -367,8 +439,10 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
         *first = c.oracles[0];
         c.oracles[0] = (pf_oracle){ 0 };
     }
-    for (uint32_t i = 0; i < DRAWS; i++)
+    for (uint32_t i = 0; i < DRAWS; i++) {
         pf_oracle_clear(&c.oracles[i]);
+        pf_picks_close(&c.picks[i]);
+    }
     if (pf_go_on_ended(st))
         return pf_err_pass(err, st, &why);
     if (st) {       /* inputs that have to mean something: the check at the end says so as well */

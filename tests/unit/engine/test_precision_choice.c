@@ -104,8 +104,8 @@ static void everything_is_raised_where_that_is_needed(void **state)
 }
 
 /* Two experts whose scores are equal but for a last bit, which another order of adding up turns as well. The second one
-   gives so much of what the first one does. */
-static pf_graph *experts_of(double second)
+   gives so much of what the first one does. named: the picks can be told apart from others. */
+static pf_graph *experts_of(double second, bool named)
 {
     char text[1024] = "", column[256] = "";
 
@@ -116,14 +116,26 @@ static pf_graph *experts_of(double second)
              "%%r = constant f32 [8,2] {.7,.7,.7,.7,.7,.7,.7,.7,.7,.7,.7,.7,.7,.7,.7,.70000006}\n"
              "%%e = constant f32 [8,2] {%s}\n%%m = constant f32 [2,2] {1,0,0,1}\n"
              "%%a = matmul(%%x, %%e)\n%%b = matmul(%%a, %%m)\n%%s = matmul(%%x, %%r)\n"
-             "%%5:2 = topk(%%s) k=[1] axis=1\n%%y = gather_elements(%%b, %%6) axis=1\noutput %%y \"y\"\n", column);
+             "%%5%s, %%6%s = topk(%%s) k=[1] axis=1\n%%y = gather_elements(%%b, %%6) axis=1\noutput %%y \"y\"\n",
+             column, named ? " \"best\"" : "", named ? " \"picked\"" : "");
     return graph_of(text);
+}
+
+/* Which of them is picked no precision says; all else is as usual. */
+static void picks_between_equals_are_given(void **state)
+{
+    pf_graph *graph = experts_of(-1, true);
+
+    (void)state;
+    expect_care(graph, &usual, PF_CARE_USUAL, 0, 2e-3);
+    expect_care(graph, &asked, PF_CARE_USUAL, 0, 2e-3);
+    pf_graph_free(graph);
 }
 
 /* What is off by more than half of its range would be refused: everything is raised, the slower way where it helps. */
 static void what_no_precision_helps_is_left(void **state)
 {
-    pf_graph *alike = experts_of(0.5), *apart = experts_of(-1);
+    pf_graph *alike = experts_of(0.5, false), *apart = experts_of(-1, false);
 
     (void)state;
     expect_care(alike, &usual, PF_CARE_USUAL, 2 * usual.most_error, 0.5);
@@ -166,7 +178,7 @@ static double largest_of(const pf_graph *graph, uint32_t draw)
     double    most = 0;
     pf_err    err = { 0 };
 
-    test_ok(pf_oracle_of_draw(graph, NULL, draw, &oracle, &err), &err);
+    test_ok(pf_oracle_of_draw(graph, NULL, draw, NULL, NULL, &oracle, &err), &err);
     for (int64_t i = 0; i < pf_tensor_elems(&oracle.in[0]); i++)
         most = fmax(most, fabs(pf_dtype_get(oracle.in[0].dtype, oracle.in[0].data, (uint64_t)i)));
     pf_oracle_clear(&oracle);
@@ -303,7 +315,7 @@ int main(void)
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
         cmocka_unit_test(everything_is_raised_where_that_is_needed), cmocka_unit_test(what_no_precision_helps_is_left),
         cmocka_unit_test(three_parts_are_taken_where_two_are_not_enough),
-        cmocka_unit_test(a_large_network_is_not_tried),
+        cmocka_unit_test(a_large_network_is_not_tried), cmocka_unit_test(picks_between_equals_are_given),
         cmocka_unit_test(few_draws_are_asked_where_much_is_raised), cmocka_unit_test(the_best_that_there_is_is_taken),
         cmocka_unit_test(no_numbers_for_any_inputs_are_raised), cmocka_unit_test(tf32_is_kept_where_it_does_no_harm),
         cmocka_unit_test(only_operands_of_products_are_rounded), cmocka_unit_test(numbers_are_rounded_as_devices_do),
