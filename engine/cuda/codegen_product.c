@@ -151,16 +151,10 @@ static bool lies_as_rows(const cg_product *product, pf_layout layout, pf_dtype d
     return product->conv ? cg_is_channels_last(layout, dtype) : layout == PF_LAYOUT_LINEAR;
 }
 
-const char *cg_product_check_places(const pf_problem *p, const cg_product *product)
+const char *cg_product_check_results(const pf_problem *p, const cg_product *product)
 {
     const pf_shape *shape = shape_of(p, product->node->out[0]);
-    bool            padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
-                             shape_of(p, product->node->in[0])->dim[1] <= 8;
 
-    if ((!lies_as_rows(product, p->in_layout[product->x], pf_graph_value(p->graph, product->node->in[0])->dtype) &&
-         !padded) ||
-        p->in_layout[product->w] != PF_LAYOUT_LINEAR)
-        return "operands in another layout";
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
 
@@ -169,6 +163,18 @@ const char *cg_product_check_places(const pf_problem *p, const cg_product *produ
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
     }
     return NULL;
+}
+
+const char *cg_product_check_places(const pf_problem *p, const cg_product *product)
+{
+    bool padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
+                  shape_of(p, product->node->in[0])->dim[1] <= 8;
+
+    if ((!lies_as_rows(product, p->in_layout[product->x], pf_graph_value(p->graph, product->node->in[0])->dtype) &&
+         !padded) ||
+        p->in_layout[product->w] != PF_LAYOUT_LINEAR)
+        return "operands in another layout";
+    return cg_product_check_results(p, product);
 }
 
 static const char *parameter_type(const pf_problem *p, pf_value_id value)

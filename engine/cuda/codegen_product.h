@@ -31,6 +31,8 @@ typedef struct cg_product {
 const char *cg_product_recognize(const pf_problem *p, cg_product *product);
 /* Why inputs and outputs do not lie as rows of a matrix, or NULL. */
 const char *cg_product_check_places(const pf_problem *p, const cg_product *product);
+/* The same of outputs alone. */
+const char *cg_product_check_results(const pf_problem *p, const cg_product *product);
 /* START, ARGUMENTS and PARAMETERS of a kernel's text, and W_CONSTANT. */
 void        cg_product_print_defines(const pf_problem *p, const cg_product *product, pf_buf *out);
 /* How many elements of a row are finished at once: 16 bytes of the widest output, at most eight, and no more than

@@ -263,6 +263,16 @@ def convolutions(net):
     return [net.op("Conv", y, net.weight(72, 40, 3, 3), net.weight(72), kernel_shape=[3, 3], pads=[1, 1, 2, 2], strides=[2, 2], dilations=[2, 2])]
 
 
+@model("stems", "nvrtc_stem", without=("nvrtc_conv", "nvrtc_window"))
+def stems(net):
+    """Windows of seven, three and four pixels, of pictures of three, one and four channels."""
+    x, y, z = net.input("x", 2, 3, 41, 37), net.input("y", 1, 1, 30, 50), net.input("z", 2, 4, 32, 48)
+    first = net.op("Relu", net.op("Conv", x, net.weight(64, 3, 7, 7), net.weight(64), kernel_shape=[7, 7], pads=[3, 3, 3, 3], strides=[2, 2]))
+    second = net.op("Conv", y, net.weight(24, 1, 3, 3), net.weight(24), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 2])
+    third = net.op("Conv", z, net.weight(144, 4, 4, 4), net.weight(144), kernel_shape=[4, 4], strides=[4, 4])
+    return [first, net.op("HardSwish", second), third]
+
+
 @model("places", "nvrtc_conv", "nvrtc_window", PLACE)
 def places(net):
     """Parts of images that are made where a concat has them, one concat in another, and a slice that is read there."""
