@@ -57,13 +57,15 @@ def add(name, graph, feeds, tolerance, opset=17):
     CASES.append((name, model, feeds, tolerance))
 
 
-def op(name, operands, constants=(), attributes=None, outputs=("y",), domain="com.microsoft", tolerance=1e-4):
-    """One node. operands: (name, array) in order, "" for one left out; those named in constants are initializers."""
+def op(
+    name, operands, constants=(), attributes=None, outputs=("y",), domain="com.microsoft", tolerance=1e-4, compared=None
+):
+    """One node. operands: (name, array) in order, "" for one left out; those named in constants are initializers. compared: some of the outputs, else all."""
     node = helper.make_node(name, [n for n, _ in operands], list(outputs), domain=domain, **(attributes or {}))
     given = {n: a for n, a in operands if n}
     inputs = [value_info(n, a) for n, a in given.items() if n not in constants]
     weights = [numpy_helper.from_array(given[n], n) for n in constants]
-    shown = [helper.make_empty_tensor_value_info(o) for o in outputs if o]
+    shown = [helper.make_empty_tensor_value_info(o) for o in compared or outputs if o]
     add(
         name,
         helper.make_graph([node], "g", inputs, shown, weights),
@@ -212,6 +214,33 @@ def attention():
         ["p", "c", "s"],
         {"interleaved": 1},
     )
+
+
+def grouped(batch, seq, past, last, attributes, packed=False, table=True, compared=None):
+    """GroupQueryAttention of 4 heads with 2 of keys; last: of each sample the last key that counts."""
+    heads, others, size = 4, 2, 16
+    operands = [
+        ("q", floats(batch, seq, (heads + 2 * others if packed else heads) * size)),
+        ("" if packed else "k", floats(batch, seq, others * size)),
+        ("" if packed else "v", floats(batch, seq, others * size)),
+        ("pk", floats(batch, others, past, size)),
+        ("pv", floats(batch, others, past, size)),
+        ("last", np.array(last, np.int32)),
+        ("total", np.array(past + seq, np.int32)),
+        ("c" if table else "", floats(16, size // 2)),
+        ("s" if table else "", floats(16, size // 2)),
+    ]
+    attributes = dict(attributes, num_heads=heads, kv_num_heads=others, do_rotary=int(table))
+    op("GroupQueryAttention", operands, ["c", "s"] if table else [], attributes, ("y", "k2", "v2"), compared=compared)
+
+
+def groups():
+    grouped(1, 5, 0, [4], {})
+    grouped(2, 5, 0, [4, 4], {"rotary_interleaved": 1}, packed=True)
+    grouped(2, 1, 6, [6, 6], {"scale": 0.4, "softcap": 3.0})
+    grouped(3, 1, 6, [6, 3, 0], {}, compared=["y"])     # what lies behind the last key may be anything
+    grouped(1, 3, 6, [8], {"local_window_size": 4})
+    grouped(2, 1, 9, [9, 9], {"local_window_size": 4}, table=False)
 
 
 def info(name, kind=1, shape=None):
@@ -364,7 +393,7 @@ def main():
     parser.add_argument("--planfarm", default="build/planfarm", help="the program to test")
     parser.add_argument("pattern", nargs="?", default="")
     options = parser.parse_args()
-    for family in (fused, quantized, attention, loops, late_sizes):
+    for family in (fused, quantized, attention, groups, loops, late_sizes):
         family()
     failed = 0
     for name, model, feeds, tolerance in CASES:
