@@ -1,0 +1,340 @@
+/* Candidates are measured on a device with a clock of its own, which captures or not: how often they run, in which
+   places of memory, and what becomes of races that something disturbs. */
+#include "tests/unit/engine/timed.h"
+
+/* ---- A device with a clock of its own, which captures or not */
+
+typedef struct captured { int64_t runs, ns; } captured;
+
+static captured *capturing;
+static int64_t   device_ns, marked_ns[2];       /* what its runs took so far, and at the last two events */
+static int64_t   captures, least_runs, most_runs;
+static int64_t   run_ns;                        /* of one run */
+static void     *input;                         /* where it lay last, */
+static int       moved;                         /* and how often elsewhere than before */
+static void     *inputs[16];                    /* where it lay at all */
+static int       input_count;
+
+static pf_status capture_begin(pf_device *d, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)stream;
+    capturing = pf_calloc(1, sizeof *capturing);
+    return capturing ? PF_OK : PF_FAIL_MEMORY(err, sizeof *capturing);
+}
+
+static pf_status capture_end(pf_device *d, pf_stream *stream, pf_device_graph **out, pf_err *err)
+{
+    (void)d, (void)stream, (void)err;
+    captures++;
+    least_runs = captures == 1 || capturing->runs < least_runs ? capturing->runs : least_runs;
+    most_runs = capturing->runs > most_runs ? capturing->runs : most_runs;
+    *out = (pf_device_graph *)capturing;
+    capturing = NULL;
+    return PF_OK;
+}
+
+static pf_status graph_launch(pf_device *d, pf_device_graph *graph, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)stream, (void)err;
+    device_ns += ((captured *)graph)->ns;
+    return PF_OK;
+}
+
+static void graph_free(pf_device *d, pf_device_graph *graph)
+{
+    (void)d;
+    pf_free(graph);
+}
+
+static pf_status event_record(pf_device *d, pf_event *event, pf_stream *stream, pf_err *err)
+{
+    (void)d, (void)event, (void)stream, (void)err;
+    marked_ns[0] = marked_ns[1];
+    marked_ns[1] = device_ns;
+    return PF_OK;
+}
+
+static pf_status event_elapsed(pf_device *d, pf_event *start, pf_event *end, int64_t *ns, pf_err *err)
+{
+    (void)d, (void)start, (void)end, (void)err;
+    *ns = marked_ns[1] - marked_ns[0];
+    return PF_OK;
+}
+
+static uint32_t throttle_bits;
+
+static void sample_throttling(pf_device *d, pf_device_sample *out)
+{
+    (void)d;
+    *out = (pf_device_sample){ .throttle_bits = throttle_bits };
+}
+
+static void note_input(void *at)
+{
+    int i = 0;
+
+    moved += at != input;
+    input = at;
+    while (i < input_count && inputs[i] != at)
+        i++;
+    if (i == input_count && input_count < 16)
+        inputs[input_count++] = at;
+}
+
+static void note_captured(int64_t ns)
+{
+    if (!capturing)
+        return;
+    capturing->runs++;
+    capturing->ns += ns;
+}
+
+/* The first run of what was made ready loads its code. */
+static pf_status load_and_copy(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    bool *loaded = step->impl;
+
+    device_ns += *loaded ? run_ns : 100 * PF_NS_PER_US;
+    *loaded = true;
+    note_input(b->in[0]);
+    note_captured(run_ns);
+    return copy(step, b, stream, err);
+}
+
+static pf_status make_step(const pf_tactic *tactic, size_t bytes, pf_step **out, pf_err *err)
+{
+    *out = pf_step_new(tactic, bytes);
+    if (!*out)
+        return PF_FAIL_MEMORY(err, bytes);
+    (*out)->in_place = -1;
+    (*out)->capturable = true;
+    return PF_OK;
+}
+
+static const pf_tactic loads;
+
+static pf_status prepare_loads(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                               pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    return make_step(&loads, sizeof(bool), out, err);
+}
+
+static const pf_tactic loads = { .name = "loads", .rev = 1, .prepare = prepare_loads, .enqueue = load_and_copy };
+
+/* Three times as long. */
+static pf_status run_far(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    device_ns += 3 * run_ns;
+    note_captured(3 * run_ns);
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic far;
+
+static pf_status prepare_far(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                             pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    return make_step(&far, 1, out, err);
+}
+
+static const pf_tactic far = { .name = "far", .rev = 1, .prepare = prepare_far, .enqueue = run_far };
+
+/* Where its code lies it runs longer every other time. */
+static pf_status run_unsteadily(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    const int64_t *longer_ns = step->impl;
+
+    device_ns += run_ns + *longer_ns;
+    note_captured(run_ns + *longer_ns);
+    note_input(b->in[0]);
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic unsteady;
+
+static pf_status prepare_unsteady(pf_device *d, const pf_problem *p, const char *tuning, const void *saved,
+                                  size_t bytes, pf_step **out, pf_err *err)
+{
+    static uint32_t prepared;
+    pf_status       st = make_step(&unsteady, sizeof(int64_t), out, err);
+
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    if (!st)
+        *(int64_t *)(*out)->impl = ++prepared % 2 ? run_ns / 10 : 0;
+    return st;
+}
+
+static const pf_tactic unsteady = { .name = "unsteady", .rev = 1, .prepare = prepare_unsteady,
+                                    .enqueue = run_unsteadily };
+
+static const pf_tactic *const all_load[] = { &loads, &loads, &loads };
+static const pf_tactic *const all_unsteady[] = { &unsteady, &unsteady, &unsteady };
+static const pf_tactic *const one_far[] = { &loads, &loads, &far };
+
+static size_t cache_bytes;                      /* for data in several places of memory */
+
+/* Three candidates of so long a run. */
+static void measure_by_device(const pf_tactic *const tactics[3], bool captures_runs, int effort, int64_t each_ns,
+                              pf_timing_record *out)
+{
+    const pf_device_ops *whole = device->ops;
+    const size_t         whole_bytes = device->cache_bytes;
+    pf_device_ops        ops = *whole;
+
+    ops.capture_begin = captures_runs ? capture_begin : NULL;
+    ops.capture_end = capture_end;
+    ops.graph_launch = graph_launch;
+    ops.graph_free = graph_free;
+    ops.event_record = event_record;
+    ops.event_elapsed = event_elapsed;
+    ops.sample = sample_throttling;
+    captures = least_runs = most_runs = moved = input_count = 0;
+    run_ns = each_ns;
+    input = NULL;
+    device->ops = &ops;
+    device->cache_bytes = cache_bytes;
+    measure_at(effort, tactics, 3, 0, out);
+    device->ops = whole;
+    device->cache_bytes = whole_bytes;
+}
+
+/* A launch costs the same whatever it launches, so rivals are only alike when all of theirs hold equally many runs, in
+   every place of memory. */
+static void captures_of_rivals_hold_equally_many_runs(void **state)
+{
+    pf_timing_record record = { 0 };
+
+    (void)state;
+    measure_by_device(all_load, true, 4, PF_NS_PER_US, &record);
+    assert_int_equal(captures, 3 * 5);
+    assert_int_equal(least_runs, most_runs);
+    pf_timing_record_clear(&record);
+}
+
+static void what_is_short_is_timed_in_several_places(void **state)
+{
+    static const struct { bool captures; int64_t run_ns; int effort, places; } cases[] = {
+        { true, PF_NS_PER_US, 1, 1 },  { true, PF_NS_PER_US, 2, 3 },       { true, 12 * PF_NS_PER_US, 2, 1 },
+        { true, PF_NS_PER_US, 3, 3 },  { true, 12 * PF_NS_PER_US, 4, 5 },
+        { false, PF_NS_PER_US, 2, 1 }, { false, 12 * PF_NS_PER_US, 4, 3 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        measure_by_device(all_load, cases[i].captures, cases[i].effort, cases[i].run_ns, &record);
+        assert_int_equal(captures, cases[i].captures ? 3 * cases[i].places : 0);
+        assert_int_equal(moved, cases[i].places);
+        for (uint32_t k = 0; k < record.count; k++) {
+            assert_int_equal(record.entries[k].median_ns, cases[i].run_ns);
+            assert_int_equal(record.entries[k].sample_count,
+                             cases[i].places * (int)pf_race_samples(cases[i].effort));
+        }
+        pf_timing_record_clear(&record);
+    }
+}
+
+/* Of long runs fewer are a sample, and who is far behind is not captured. */
+static void long_runs_are_few(void **state)
+{
+    static const struct { int64_t run_us, runs; bool captures_far; } cases[] = {
+        { 2, 40, true }, { 10, 20, true }, { 60, 10, true }, { 150, 5, false }, { 300, 3, false }, { 9000, 3, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record       record = { 0 };
+        const pf_timing_entry *entry = NULL;
+
+        measure_by_device(one_far, true, 1, cases[i].run_us * PF_NS_PER_US, &record);
+        entry = entry_of(&record, "far", "t2");
+        assert_int_equal(least_runs, cases[i].runs);
+        assert_int_equal(most_runs, cases[i].runs);
+        assert_int_equal(captures, cases[i].captures_far ? 3 : 2);
+        assert_int_equal(entry->status, PF_TIMING_DROPPED);
+        assert_int_equal(entry->sample_count, cases[i].captures_far ? 3 : 1);
+        assert_int_equal(entry->median_ns, 3 * cases[i].run_us * PF_NS_PER_US);
+        pf_timing_record_clear(&record);
+    }
+}
+
+/* Where data lie changes the time of short runs: those of one sample lie in several places, as far as these fit into a
+   third of the cache. */
+static void runs_of_a_sample_take_turns_on_places(void **state)
+{
+    static const struct { int fits, places; } cases[] = { { 0, 1 }, { 2, 2 }, { 4, 2 }, { 5, 5 }, { 9, 5 },
+                                                         { 100, 10 } };
+    size_t bytes = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < oracle.in_count; i++)
+        bytes += oracle.in[i].bytes;
+    for (uint32_t i = 0; i < oracle.out_count; i++)
+        bytes += oracle.out[i].bytes;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        cache_bytes = 3 * bytes * (size_t)cases[i].fits;
+        measure_by_device(all_load, true, 1, PF_NS_PER_US, &record);
+        assert_int_equal(input_count, cases[i].places);
+        for (uint32_t k = 0; k < record.count; k++)
+            assert_int_equal(record.entries[k].status, PF_TIMED);
+        pf_timing_record_clear(&record);
+    }
+    cache_bytes = 0;
+}
+
+/* What its places leave open is timed in more of them. */
+static void what_is_unsteady_is_timed_in_more_places(void **state)
+{
+    static const struct { int64_t run_ns; int effort, places; } cases[] = {
+        { 2 * PF_NS_PER_US, 1, 1 },  { 2 * PF_NS_PER_US, 2, 7 }, { 12 * PF_NS_PER_US, 2, 1 },
+        { 2 * PF_NS_PER_US, 3, 9 },  { 12 * PF_NS_PER_US, 4, 20 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        measure_by_device(all_unsteady, true, cases[i].effort, cases[i].run_ns, &record);
+        assert_int_equal(moved, cases[i].places);
+        pf_timing_record_clear(&record);
+    }
+}
+
+/* A card at its power limit is as it always is; one that is too hot is not. */
+static void who_is_slowed_down_by_a_fault_is_contended(void **state)
+{
+    static const struct { uint32_t bits; bool contended; } cases[] = {
+        { 0, false }, { 0x1, false }, { 0x4, false }, { 0x20, true }, { 0x44, true }, { 0x8, true }, { 0x80, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        throttle_bits = cases[i].bits;
+        measure_by_device(all_load, true, 1, PF_NS_PER_US, &record);
+        for (uint32_t k = 0; k < record.count; k++)
+            assert_int_equal(record.entries[k].contended != 0, cases[i].contended);
+        pf_timing_record_clear(&record);
+    }
+    throttle_bits = 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
+        cmocka_unit_test(what_is_short_is_timed_in_several_places),
+        cmocka_unit_test(runs_of_a_sample_take_turns_on_places),
+        cmocka_unit_test(long_runs_are_few),
+        cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
+        cmocka_unit_test(who_is_slowed_down_by_a_fault_is_contended),
+    };
+
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
