@@ -85,6 +85,7 @@ static void drop_at_a_glance(pf_contest *race, const int64_t *ns)
         r->run.samples[0] = ns[i];
         r->run.count = 1;
         r->run.racing = false;
+        r->run.dropped = true;
         r->entry.status = PF_TIMING_DROPPED;
     }
 }
@@ -118,6 +119,7 @@ static pf_status calibrate(pf_contest *race, pf_err *err)
 
 /* ---- Races */
 
+/* Whoever left the race before, which something disturbed, is back. */
 static void start_over(pf_contest *race)
 {
     for (uint32_t i = 0; i < race->count; i++) {
@@ -147,7 +149,6 @@ static pf_status race_once(pf_contest *race, bool *disturbed, pf_err *err)
     int64_t          before = 0, after = 0;
     pf_status        st = pf_timing_canary_run(&t->canary, &before, err);
 
-    start_over(race);
     if (!st)
         st = run_rungs(race, err);
     if (!st)
@@ -179,6 +180,7 @@ pf_status pf_contest_race(pf_contest *race, bool *disturbed, pf_err *err)
         st = pf_timing_lock_take(&t->lock, race->options->go_on, race->options->user, err);
         if (st)
             break;
+        start_over(race);
         st = calibrate(race, err);
         if (!st)
             st = race_once(race, disturbed, err);

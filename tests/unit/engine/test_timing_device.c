@@ -1,5 +1,7 @@
 /* Candidates are measured on a device with a clock of its own, which captures or not: how often they run, in which
    places of memory, and what becomes of races that something disturbs. */
+#include <limits.h>
+
 #include "tests/unit/engine/timed.h"
 
 /* ---- A device with a clock of its own, which captures or not */
@@ -62,11 +64,12 @@ static pf_status event_elapsed(pf_device *d, pf_event *start, pf_event *end, int
 }
 
 static uint32_t throttle_bits;
+static int      samples_left = INT_MAX;         /* of those bits, which are none after them */
 
 static void sample_throttling(pf_device *d, pf_device_sample *out)
 {
     (void)d;
-    *out = (pf_device_sample){ .throttle_bits = throttle_bits };
+    *out = (pf_device_sample){ .throttle_bits = samples_left-- > 0 ? throttle_bits : 0 };
 }
 
 static void note_input(void *at)
@@ -141,6 +144,32 @@ static pf_status prepare_far(pf_device *d, const pf_problem *p, const char *tuni
 
 static const pf_tactic far = { .name = "far", .rev = 1, .prepare = prepare_far, .enqueue = run_far };
 
+/* The first three runs take three times as long: one to check it, and two that a glance takes. */
+static pf_status run_late(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    int    *late = step->impl;
+    int64_t ns = (*late)-- > 0 ? 3 * run_ns : run_ns;
+
+    device_ns += ns;
+    note_captured(ns);
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic comes_late;
+
+static pf_status prepare_late(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                              pf_step **out, pf_err *err)
+{
+    pf_status st = make_step(&comes_late, sizeof(int), out, err);
+
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    if (!st)
+        *(int *)(*out)->impl = 3;
+    return st;
+}
+
+static const pf_tactic comes_late = { .name = "comes_late", .rev = 1, .prepare = prepare_late, .enqueue = run_late };
+
 /* Where its code lies it runs longer every other time. */
 static pf_status run_unsteadily(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
@@ -172,6 +201,7 @@ static const pf_tactic unsteady = { .name = "unsteady", .rev = 1, .prepare = pre
 static const pf_tactic *const all_load[] = { &loads, &loads, &loads };
 static const pf_tactic *const all_unsteady[] = { &unsteady, &unsteady, &unsteady };
 static const pf_tactic *const one_far[] = { &loads, &loads, &far };
+static const pf_tactic *const one_late[] = { &loads, &loads, &comes_late };
 
 static size_t cache_bytes;                      /* for data in several places of memory */
 
@@ -287,6 +317,31 @@ static void runs_of_a_sample_take_turns_on_places(void **state)
     cache_bytes = 0;
 }
 
+/* What disturbed the race may have disturbed the glance before it. */
+static void who_was_dropped_at_a_glance_is_back_in_the_next_race(void **state)
+{
+    static const struct { int disturbed; pf_timing_status status; } cases[] = {
+        { 0, PF_TIMING_DROPPED }, { 1, PF_TIMED },
+    };
+
+    (void)state;
+    throttle_bits = 0x20;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record       record = { 0 };
+        const pf_timing_entry *entry = NULL;
+
+        samples_left = cases[i].disturbed;
+        measure_by_device(one_late, true, 1, 150 * PF_NS_PER_US, &record);
+        entry = entry_of(&record, "comes_late", "t2");
+        assert_int_equal(entry->status, cases[i].status);
+        assert_int_equal(entry->median_ns, (entry->status == PF_TIMED ? 150 : 450) * PF_NS_PER_US);
+        assert_false(entry->contended);
+        pf_timing_record_clear(&record);
+    }
+    throttle_bits = 0;
+    samples_left = INT_MAX;
+}
+
 /* What its places leave open is timed in more of them. */
 static void what_is_unsteady_is_timed_in_more_places(void **state)
 {
@@ -331,6 +386,7 @@ int main(void)
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
         cmocka_unit_test(what_is_short_is_timed_in_several_places),
         cmocka_unit_test(runs_of_a_sample_take_turns_on_places),
+        cmocka_unit_test(who_was_dropped_at_a_glance_is_back_in_the_next_race),
         cmocka_unit_test(long_runs_are_few),
         cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
         cmocka_unit_test(who_is_slowed_down_by_a_fault_is_contended),
