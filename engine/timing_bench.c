@@ -74,14 +74,25 @@ static pf_status place_output(pf_bench *bench, uint32_t i, pf_err *err)
     return st;
 }
 
+/* Samples hold a multiple of these numbers of short runs. */
+static const uint32_t place_counts[] = { PF_BENCH_PLACES_MAX, 5, 2, 1 };
+
+/* The greatest number that is possible. */
+static uint32_t places_within(size_t most)
+{
+    int i = 0;
+
+    while (place_counts[i] > 1 && place_counts[i] > most)
+        i++;
+    return place_counts[i];
+}
+
 /* Where data lie changes the time of short runs by up to a tenth on an H200, by which parts of its cache answer for an
    address: the same addresses give the same time again and again.  So where all of them together take no more than a
-   third of that cache, runs take turns on several.  Samples hold a multiple of these numbers of short runs. */
+   third of that cache, runs take turns on several. */
 static uint32_t places_for(const pf_bench *bench)
 {
-    static const uint32_t counts[] = { PF_BENCH_PLACES_MAX, 5, 2, 1 };
-    size_t                bytes = 0;
-    int                   i = 0;
+    size_t bytes = 0;
 
     if (!bench->device->ops->capture_begin)
         return 1;
@@ -89,9 +100,7 @@ static uint32_t places_for(const pf_bench *bench)
         bytes += bench->in_bytes[k];
     for (uint32_t k = 0; k < bench->out_count; k++)
         bytes += bench->out_bytes[k];
-    while (counts[i] > 1 && counts[i] * bytes > bench->device->cache_bytes / 3)
-        i++;
-    return counts[i];
+    return places_within(bench->device->cache_bytes / 3 / (bytes ? bytes : 1));
 }
 
 /* The first place is filled already. */
@@ -114,6 +123,22 @@ static pf_status fill_place(pf_bench *bench, uint32_t place, pf_err *err)
     return st ? st : ops->stream_sync(bench->device, bench->stream, err);
 }
 
+/* As many as there is memory for. */
+static pf_status fill_places(pf_bench *bench, pf_err *err)
+{
+    uint32_t  wanted = places_for(bench), filled = 1;
+    pf_status st = PF_OK;
+
+    while (filled < wanted && !st) {
+        st = fill_place(bench, filled, err);
+        filled += !st;
+    }
+    if (st == PF_NO_SPACE)
+        pf_err_clear(err);
+    bench->places = places_within(filled);
+    return st == PF_NO_SPACE ? PF_OK : st;
+}
+
 pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *problem, const pf_oracle *oracle,
                         pf_bench_room *room, pf_bench *out, pf_err *err)
 {
@@ -134,9 +159,8 @@ pf_status pf_bench_open(pf_device *device, pf_stream *stream, const pf_problem *
         st = place_input(out, i, err);
     for (uint32_t i = 0; i < out->out_count && !st; i++)
         st = place_output(out, i, err);
-    out->places = st ? 1 : places_for(out);
-    for (uint32_t place = 1; place < out->places && !st; place++)
-        st = fill_place(out, place, err);
+    if (!st)
+        st = fill_places(out, err);
     if (st)
         pf_bench_close(out);
     return st;
@@ -170,16 +194,17 @@ void pf_bench_close(pf_bench *bench)
 
 pf_status pf_bench_need_workspace(pf_bench *bench, size_t bytes, pf_err *err)
 {
+    pf_status st = PF_OK;
+
     if (bytes <= bench->workspace_bytes)
         return PF_OK;
     if (bench->workspace)
         pf_device_give_back(bench->device, NULL, bench->workspace);
     bench->workspace = NULL;
     bench->workspace_bytes = 0;
-    if (pf_device_take(bench->device, NULL, bytes, &bench->workspace, err))
-        return PF_NO_SPACE;
-    bench->workspace_bytes = bytes;
-    return PF_OK;
+    st = pf_device_take(bench->device, NULL, bytes, &bench->workspace, err);
+    bench->workspace_bytes = st ? 0 : bytes;
+    return st;
 }
 
 /* The old memory is given back last, so that the new one is another. */

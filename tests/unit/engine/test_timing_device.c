@@ -72,6 +72,15 @@ static void sample_throttling(pf_device *d, pf_device_sample *out)
     *out = (pf_device_sample){ .throttle_bits = samples_left-- > 0 ? throttle_bits : 0 };
 }
 
+static int allocations_left = INT_MAX;          /* before there is no memory */
+
+static pf_status allocate(pf_device *d, size_t bytes, void **out, pf_err *err)
+{
+    (void)d;
+    *out = allocations_left-- > 0 ? pf_alloc_aligned(PF_DEVICE_ALIGNMENT, bytes) : NULL;
+    return *out ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+}
+
 static void note_input(void *at)
 {
     int i = 0;
@@ -220,6 +229,7 @@ static void measure_by_device(const pf_tactic *const tactics[3], bool captures_r
     ops.event_record = event_record;
     ops.event_elapsed = event_elapsed;
     ops.sample = sample_throttling;
+    ops.alloc = allocate;
     captures = least_runs = most_runs = moved = input_count = 0;
     run_ns = each_ns;
     input = NULL;
@@ -317,6 +327,28 @@ static void runs_of_a_sample_take_turns_on_places(void **state)
     cache_bytes = 0;
 }
 
+/* Where there is no memory for all of them fewer do. */
+static void places_are_as_many_as_there_is_memory_for(void **state)
+{
+    static const struct { int allocations, places; } cases[] = { { 2, 1 }, { 4, 2 }, { 9, 2 }, { 10, 5 }, { 19, 5 },
+                                                                { 20, 10 } };
+
+    (void)state;
+    cache_bytes = (size_t)1 << 40;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        allocations_left = cases[i].allocations;
+        measure_by_device(all_load, true, 1, PF_NS_PER_US, &record);
+        assert_int_equal(input_count, cases[i].places);
+        for (uint32_t k = 0; k < record.count; k++)
+            assert_int_equal(record.entries[k].status, PF_TIMED);
+        pf_timing_record_clear(&record);
+    }
+    allocations_left = INT_MAX;
+    cache_bytes = 0;
+}
+
 /* What disturbed the race may have disturbed the glance before it. */
 static void who_was_dropped_at_a_glance_is_back_in_the_next_race(void **state)
 {
@@ -386,6 +418,7 @@ int main(void)
         cmocka_unit_test(captures_of_rivals_hold_equally_many_runs),
         cmocka_unit_test(what_is_short_is_timed_in_several_places),
         cmocka_unit_test(runs_of_a_sample_take_turns_on_places),
+        cmocka_unit_test(places_are_as_many_as_there_is_memory_for),
         cmocka_unit_test(who_was_dropped_at_a_glance_is_back_in_the_next_race),
         cmocka_unit_test(long_runs_are_few),
         cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
