@@ -81,6 +81,15 @@ static bool is_told_from(const pf_contestant *r, const pf_contestant *best)
            (double)(r->entry.median_ns - best->entry.median_ns) > error;
 }
 
+/* To what need not be told apart.  Other layouts of the same layer are told from this one by it. */
+static bool is_known(const pf_contestant *r)
+{
+    double error = r->races > 1 ? CERTAIN * sqrt(square_error(r))
+                                : pf_race_median_error(r->entry.spread_ns, r->entry.sample_count);
+
+    return error <= EXACT * (double)r->entry.median_ns;
+}
+
 /* Of those that were invited the best and who may be better after all. */
 static uint32_t invite_again(const pf_contest *race, uint32_t count, uint32_t invited[PF_CONTEST_WAVE])
 {
@@ -125,7 +134,7 @@ pf_status pf_contest_race_elsewhere(pf_contest *race, pf_err *err)
     for (uint32_t turn = 1; turn < most && !disturbed && !st && !race->breaker; turn++) {
         guests = turn < count ? invite(race, turn == 1 ? CLOSE_AT_FIRST : CLOSE, invited)
                               : invite_again(race, guests, invited);
-        if (guests < 2)
+        if (!guests || (guests == 1 && is_known(&race->racers[invited[0]])))
             break;
         move_all(race, invited, guests, turn);
         st = pf_contest_race(race, &disturbed, err);
