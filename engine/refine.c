@@ -150,7 +150,7 @@ static pf_status bind_io(refining *r, pf_err *err)
         if (plan->values[plan->io_value[i]].home != PF_HOME_IO)
             continue;
         st = pf_device_take(r->device, NULL, bytes + 1, &r->io[i], err);
-        if (!st)
+        if (!st && plan->io[i].is_input)
             st = fill_device(r, r->io[i], plan->io[i].dtype, bytes, &random, err);
         if (!st)
             st = pf_context_bind(r->context, i, r->io[i], err);
