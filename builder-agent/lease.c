@@ -23,7 +23,7 @@ enum { CRASHES_UNCHARGED_MOST = 16 };
 enum { PHASES = PF__PHASE__PHASE_UPLOAD + 1 };
 
 /* A build that shows no sign of progress for so long is ended.  Long enough for what moves nothing while it works:
-   compiling one candidate, and running the reference once. */
+   compiling one candidate, and running the reference of one node. */
 static const struct { const char *name; int64_t still_ns; } phases[PHASES] = {
     [PF__PHASE__PHASE_NONE] = { "starting", 60 * PF_NS_PER_S },
     [PF__PHASE__PHASE_FETCH] = { "fetching the model", 300 * PF_NS_PER_S },

@@ -165,7 +165,7 @@ void pf_trial_begin(pf_trial *t, const char *class_text, const char *problem_tex
     memcpy(t->file + PF_TRIAL_HEAD_BYTES, t->room.data, t->room.size);
     snprintf(t->sentence, sizeof t->sentence,
              "the candidate %s %s crashes; that is noted, and the next build leaves it out", candidate->tactic,
-             candidate->tuning);
+             candidate->reason[0] ? candidate->reason : candidate->tuning);
     put_u32(t, PF_TRIAL_ACTIVE_AT, 1);
 }
 

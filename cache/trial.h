@@ -18,7 +18,8 @@ typedef struct pf_trial pf_trial;
    Thread   one at a time. */
 pf_status pf_trial_open(const char *folder, pf_trial **out, pf_err *err);
 void      pf_trial_close(pf_trial *trial);              /* takes the file away; NULL is fine */
-/* From now on candidate (tactic, tuning, rev) is tried; texts that are too long for the file leave nothing noted. */
+/* From now on candidate (tactic, tuning, rev) is tried; texts that are too long for the file leave nothing noted.  Its
+   reason is what a user is told in place of a tuning that says nothing to him. */
 void      pf_trial_begin(pf_trial *trial, const char *class_text, const char *problem_text,
                          const pf_timing_entry *candidate);
 void      pf_trial_end(pf_trial *trial);

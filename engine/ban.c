@@ -112,3 +112,22 @@ pf_status pf_bans_keep(pf_timing_store *store, const pf_device *device, const pf
     pf_timing_record_clear(&record);
     return st;
 }
+
+/* What comes of it is what pf_bans_keep writes, but for the status. */
+void pf_ban_note_trial(pf_timing_store *store, const pf_device *device, const pf_digest *key, const pf_digest *problem,
+                       const char *tactic, const char *tuning, uint16_t rev)
+{
+    pf_timing_entry entry = { .rev = 1 };
+    pf_digest       candidate = { 0 };
+
+    digest_candidate(problem, tactic, tuning, rev, &candidate);
+    snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic);
+    snprintf(entry.reason, sizeof entry.reason, "%.127s", tuning);
+    pf_digest_to_hex(&candidate, entry.tuning);
+    pf_finding_note_trial(store, device, KIND, key, &entry);
+}
+
+void pf_ban_end_trial(pf_timing_store *store)
+{
+    store->note_trial(store, NULL, NULL, NULL);
+}

@@ -13,6 +13,7 @@
 #include "engine/builder_care.h"
 #include "engine/builder_check.h"
 #include "engine/builder_draft.h"
+#include "engine/builder_trial.h"
 #include "engine/builder_variant.h"
 #include "engine/check_record.h"
 #include "engine/config.h"
@@ -48,6 +49,7 @@ typedef struct building {
     pf_precision_care  care;            /* taken in lowering; more when the outputs turn out to be off by too much */
     double             lowered_error;   /* that less care would leave, by the references or a check; -1: not known */
     pf_oracle          known;           /* of original at the usual shapes, where care was decided by it, or empty */
+    pf_builder_trial   trial;           /* what is tried in the plan */
     pf_oracle_ahead   *ahead;           /* makes that while the plan is refined; or NULL */
 } building;
 
@@ -225,13 +227,14 @@ static pf_status write_draft(building *b, bool will_run, pf_err *err)
 {
     pf_plan_file  file = { .fd = -1 };
     pf_plan_sink *sink = NULL;
+    pf_step_tries tries = pf_builder_trial_tries(&b->trial);
     int64_t       start = pf_clock_ns();
     pf_status     st = fill_head(b, err);
 
     if (!st)
         st = pf_plan_sink_open(b->plan_folder, !will_run, &sink, err);
     if (!st)
-        st = pf_builder_pack(&b->draft, b->device, sink, err);
+        st = pf_builder_pack(&b->draft, b->device, sink, &tries, err);
     if (!st)
         st = pf_plan_sink_finish(sink, &file, err);
     if (!st)
@@ -325,7 +328,8 @@ static pf_status check_plan(building *b, pf_err *err)
 {
     pf_digest        draft = { 0 };
     pf_builder_check check = { b->original, b->chosen->graph, b->draft.graph_value, &b->profile, b->chosen->numerics,
-                               pf_config_int(b->config, PF_CONFIG_effort) == 0, NULL };
+                               pf_config_int(b->config, PF_CONFIG_effort) == 0, NULL,
+                               pf_builder_trial_tries(&b->trial) };
     int64_t          start = pf_clock_ns();
     pf_status        st = pf_progress_phase(&b->progress, PF_PHASE_VERIFY, err);
 
@@ -534,6 +538,7 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
     st = pf_config_check(config, device, err);
     if (!st)
         st = open_store(&b, options, err);
+    b.trial = (pf_builder_trial){ b.store, device, &b.key, &b.draft };
     if (!st)
         open_kernels(&b, options);
     if (!st)

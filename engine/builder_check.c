@@ -537,8 +537,10 @@ pf_status pf_builder_check_plan(pf_plan *plan, pf_device *device, const pf_build
     pf_status   st = pf_context_new(plan, device, NULL, &context, &why);
 
     *out = (pf_builder_verdict){ .plan = { .max_rel_error = -1, .max_rel_error_least = -1 }, .least_cosine = -1 };
-    if (!st)
+    if (!st) {
+        context->resident->tries = check->tries;
         st = ready_at(context, &why);
+    }
     if (st == PF_NO_SPACE)
         blame_greedy(plan, &why, &out->blames);
     else if (!st)

@@ -7,6 +7,7 @@
 #include "engine/oracle.h"
 #include "engine/plan.h"
 #include "engine/profile.h"
+#include "engine/step_tries.h"
 
 typedef struct pf_builder_check {
     const pf_graph   *original;         /* with the profile's shapes, and not rewritten: what the user asked for */
@@ -17,6 +18,7 @@ typedef struct pf_builder_check {
     bool              nothing_timed;    /* no candidate was compared with the references alone */
     const pf_oracle  *known;            /* what pf_oracle_of_graph answers for original at the usual shapes, or NULL:
                                            it is computed */
+    pf_step_tries     tries;
 } pf_builder_check;
 
 /* What came out: what plans keep of it, and what only the build's report says. */

@@ -4,6 +4,7 @@
 
 #include "engine/formats.h"
 #include "engine/plan_sink.h"
+#include "engine/step_tries.h"
 
 enum { PF_RANKED_MOST = 6 };     /* candidates of a step */
 
@@ -41,6 +42,7 @@ pf_status pf_builder_pack_constants(const pf_draft *draft, const pf_plan_step *s
                                     const pf_step *prepared, pf_pack_room *room, void *packed, pf_err *err);
 /* builder_pack.c: prepares each step at the usual shapes and packs its weights, or keeps them as they are where other
    shapes may need that; they go into sink, and what they were made of is not kept in memory when it is in a file. */
-pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, pf_err *err);
+pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, const pf_step_tries *tries,
+                          pf_err *err);
 
 #endif

@@ -19,10 +19,11 @@ enum {
 
 /* What all pieces of packing need. */
 typedef struct packing {
-    pf_draft     *draft;
-    pf_device    *device;
-    pf_plan_sink *sink;
-    pf_pack_room *room;
+    pf_draft            *draft;
+    pf_device           *device;
+    pf_plan_sink        *sink;
+    pf_pack_room        *room;
+    const pf_step_tries *tries;
 } packing;
 
 /* ---- Blobs */
@@ -283,13 +284,16 @@ static void drop_repeated(pf_plan_step *step)
 }
 
 /* *why: why not. */
-static pf_status prepare_choice(const pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *why)
+static pf_status prepare_choice(const packing *p, uint32_t s, pf_step **prepared, pf_err *why)
 {
-    const pf_plan_step *step = &d->plan.steps[s];
-    const pf_problem   *bound = d->formats->search->items[d->step_item[s]].problem;
-    pf_status           st = pf_tactic_find(step->ranked[0].tactic)
-                                 ->prepare(device, bound, step->ranked[0].tuning, NULL, 0, prepared, why);
+    const pf_plan_step *step = &p->draft->plan.steps[s];
+    const pf_problem   *bound = p->draft->formats->search->items[p->draft->step_item[s]].problem;
+    pf_status           st = PF_OK;
 
+    pf_step_tries_tell(p->tries, s, 0, false);
+    st = pf_tactic_find(step->ranked[0].tactic)
+             ->prepare(p->device, bound, step->ranked[0].tuning, NULL, 0, prepared, why);
+    pf_step_tries_tell(p->tries, PF_NONE, 0, false);
     return st ? PF_FAIL(why, st, "it gives no reason") : PF_OK;
 }
 
@@ -312,8 +316,9 @@ static pf_status choose_instead(pf_draft *d, uint32_t s, const pf_timing_entry *
 
 /* The next one that the device does not refuse takes the place of the choice. why: what became of that; PF_OK: a step
    is prepared. */
-static pf_status prepare_other(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *why, pf_err *err)
+static pf_status prepare_other(const packing *p, uint32_t s, pf_step **prepared, pf_err *why, pf_err *err)
 {
+    pf_draft               *d = p->draft;
     const pf_plan_candidate first = d->plan.steps[s].ranked[0];
     pf_alternatives         others = { 0 };
     pf_status               st = pf_builder_alternatives(d, s, &others, err);
@@ -324,21 +329,21 @@ static pf_status prepare_other(pf_draft *d, pf_device *device, uint32_t s, pf_st
         st = choose_instead(d, s, &others.items[i], why, err);
         pf_err_clear(why);
         if (!st)
-            (void)prepare_choice(d, device, s, prepared, why);
+            (void)prepare_choice(p, s, prepared, why);
     }
     pf_builder_alternatives_clear(&others);
     return st;
 }
 
-static pf_status prepare_first(pf_draft *d, pf_device *device, uint32_t s, pf_step **prepared, pf_err *err)
+static pf_status prepare_first(const packing *p, uint32_t s, pf_step **prepared, pf_err *err)
 {
     pf_err    why = { 0 };
     pf_status st = PF_OK;
 
-    if (!prepare_choice(d, device, s, prepared, &why))
+    if (!prepare_choice(p, s, prepared, &why))
         return PF_OK;
     if (why.status != PF_NO_SPACE)
-        st = prepare_other(d, device, s, prepared, &why, err);
+        st = prepare_other(p, s, prepared, &why, err);
     return st || !why.status ? st : pf_err_pass(err, why.status, &why);
 }
 
@@ -347,7 +352,7 @@ static pf_status pack_step(const packing *p, uint32_t s, pf_err *err)
     pf_plan_step     *step = &p->draft->plan.steps[s];
     const pf_problem *bound = p->draft->formats->search->items[p->draft->step_item[s]].problem;
     pf_step          *prepared = NULL;
-    pf_status         st = prepare_first(p->draft, p->device, s, &prepared, err);
+    pf_status         st = prepare_first(p, s, &prepared, err);
 
     if (st)
         goto out;
@@ -424,10 +429,11 @@ static void drop_idle_fallbacks(pf_draft *d, pf_plan_step *step)
             step->ranked_count = 1;
 }
 
-pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, pf_err *err)
+pf_status pf_builder_pack(pf_draft *draft, pf_device *device, pf_plan_sink *sink, const pf_step_tries *tries,
+                          pf_err *err)
 {
     pf_pack_room  room = { 0 };
-    const packing p = { draft, device, sink, &room };
+    const packing p = { draft, device, sink, &room, tries };
     pf_status     st = PF_OK;
 
     (void)pf_builder_range_compile(draft, device);

@@ -35,6 +35,15 @@ pf_status pf_finding_merge(pf_timing_store *store, const pf_device *device, cons
     return store->merge(store, device->timing_text, text, entries, err);
 }
 
+void pf_finding_note_trial(pf_timing_store *store, const pf_device *device, const char *kind, const pf_digest *of,
+                           const pf_timing_entry *entry)
+{
+    char text[TEXT_BYTES] = "";
+
+    text_of(kind, of, text);
+    store->note_trial(store, device->timing_text, text, entry);
+}
+
 pf_status pf_finding_put(pf_timing_record *record, const char *tactic, const char *tuning, uint64_t workspace_bytes,
                          double max_rel_error, pf_err *err)
 {

@@ -15,5 +15,8 @@ pf_status pf_finding_merge(pf_timing_store *store, const pf_device *device, cons
 /* Adds an entry that was found now; tactic and tuning name it, the other fields are the caller's. */
 pf_status pf_finding_put(pf_timing_record *record, const char *tactic, const char *tuning, uint64_t workspace_bytes,
                          double max_rel_error, pf_err *err);
+/* Tells a store that takes such notes (pf_timing_store.note_trial) what was found out if the process ends now. */
+void      pf_finding_note_trial(pf_timing_store *store, const pf_device *device, const char *kind, const pf_digest *of,
+                                const pf_timing_entry *entry);
 
 #endif

@@ -536,7 +536,9 @@ pf_status pf_context_enqueue_step(pf_context *c, uint32_t s, pf_stream *stream, 
     pf_status      st = PF_OK;
 
     begin_range(c, PF_RANGES_LAYERS, c->plan->steps[s].name);
+    pf_step_tries_tell(&c->resident->tries, s, c->instance->ranked[s], c->instance->guessed[s]);
     st = prepared->tactic->enqueue(prepared, &c->step_bindings[s], stream, err);
+    pf_step_tries_tell(&c->resident->tries, PF_NONE, 0, false);
     end_range(c, PF_RANGES_LAYERS);
     if (!st)
         return PF_OK;

@@ -186,10 +186,14 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
     const pf_plan_step *step = &m->plan->steps[s];
     const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
     bool                stored = !candidate && tuning == step->ranked[0].tuning;
+    bool                guessed = tuning != step->ranked[candidate].tuning;
     pf_step            *prepared = NULL;
-    pf_status           st = tactic->prepare(m->resident->device, p, tuning, stored ? step->saved : NULL,
-                                             stored ? step->saved_bytes : 0, &prepared, err);
+    pf_status           st = PF_OK;
 
+    pf_step_tries_tell(&m->resident->tries, s, candidate, guessed);
+    st = tactic->prepare(m->resident->device, p, tuning, stored ? step->saved : NULL, stored ? step->saved_bytes : 0,
+                         &prepared, err);
+    pf_step_tries_tell(&m->resident->tries, PF_NONE, 0, false);
     if (!st)
         st = bind_constants(m, s, stored || (!candidate && (tactic->flags & PF_TACTIC_PACKS_ONE_WAY)), p, prepared,
                             err);
@@ -199,7 +203,7 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
     }
     m->instance->steps[s] = prepared;
     m->instance->ranked[s] = candidate;
-    m->instance->guessed[s] = tuning != step->ranked[candidate].tuning;
+    m->instance->guessed[s] = guessed;
     m->instance->capturable &= prepared->capturable;
     return PF_OK;
 }

@@ -10,6 +10,7 @@
 #define PF_ENGINE_RUNTIME_RESIDENT_H
 
 #include "engine/plan.h"
+#include "engine/step_tries.h"
 
 enum { PF_INSTANCES_KEPT = 8 };
 
@@ -44,6 +45,7 @@ typedef struct pf_resident {
     pf_instance *instances[PF_INSTANCES_KEPT];
     uint64_t     clock;
     uint32_t     users;
+    pf_step_tries tries;
     uint32_t     failed_step;           /* why the last instance could not be made; PF_NONE: none failed */
     struct pf_resident *next;
 } pf_resident;

@@ -238,10 +238,10 @@ static pf_network *crashing_network(void)
     return net;
 }
 
-static pf_status build_with(const char *folder, pf_build_report *report)
+static pf_status build_with(const char *folder, const char *spec, pf_build_report *report)
 {
     pf_network      *net = crashing_network();
-    pf_config       *config = config_of("effort=1\n");
+    pf_config       *config = config_of(spec);
     pf_device       *device = cpu();
     pf_build_options options = { 0 };
     pf_plan         *plan = NULL;
@@ -260,7 +260,7 @@ static pf_status build_with(const char *folder, pf_build_report *report)
 }
 
 /* In a process of its own, which dies. */
-static void crash_a_build(const char *folder)
+static void crash_a_build(const char *folder, const char *spec)
 {
     pid_t pid = fork();
     int   status = 0;
@@ -270,7 +270,7 @@ static void crash_a_build(const char *folder)
 
         signal(SIGSEGV, SIG_DFL);       /* a sanitizer, and cmocka, would answer it otherwise */
         pf_timing_watch_crashes(NULL);
-        _exit(build_with(folder, &report) == PF_OK ? 0 : 1);
+        _exit(build_with(folder, spec, &report) == PF_OK ? 0 : 1);
     }
     assert_true(pid > 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -284,11 +284,24 @@ static void what_crashed_a_build_is_left_out_of_the_next(void **state)
     pf_build_report report = { 0 };
 
     (void)state;
-    crash_a_build(folder);
-    assert_int_equal(build_with(folder, &report), PF_OK);
+    crash_a_build(folder, "effort=1\n");
+    assert_int_equal(build_with(folder, "effort=1\n", &report), PF_OK);
     assert_true(report.candidates_timed > 0);
-    assert_int_equal(build_with(folder, &report), PF_OK);
+    assert_int_equal(build_with(folder, "effort=1\n", &report), PF_OK);
     assert_int_equal(report.candidates_timed, 0);
+}
+
+/* Nothing ran alone: it is the first guess that crashes, in the plan. */
+static void so_is_what_crashed_in_the_plan(void **state)
+{
+    const char     *folder = test_path("cache_of_guesses");
+    pf_build_report report = { 0 };
+
+    (void)state;
+    crash_a_build(folder, "effort=0\n");
+    assert_int_equal(build_with(folder, "effort=0\n", &report), PF_OK);
+    assert_int_equal(report.candidates_banned, 0);      /* now: it was known from the start */
+    assert_int_equal(build_with(folder, "effort=0\n", &report), PF_OK);
 }
 
 /* There is only so much: sanitizers end a program that asks the system for more than they like. */
@@ -322,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_crashed_a_build_is_left_out_of_the_next),
+        cmocka_unit_test(so_is_what_crashed_in_the_plan),
         cmocka_unit_test(with_nothing_timed),
         cmocka_unit_test(with_all_timed_alone),
         cmocka_unit_test(with_others_tried_in_the_network),
