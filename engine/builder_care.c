@@ -10,7 +10,7 @@
 #define KIND    "care"
 #define TACTIC  "precision"
 #define LOWERED "lowered"
-#define TUNING  "10"             /* raised when equal networks would get another care */
+#define TUNING  "11"             /* raised when equal networks would get another care */
 
 /* What outputs may be off by, as shares of their range, where the build spec does not say. */
 #define F16_MOST_ERROR  1e-2
@@ -25,12 +25,10 @@ bool pf_builder_rounds(const pf_config *config, const pf_device *device)
 pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_care care)
 {
     enum { FIRST_RAISED = 8 };
-    uint32_t raised = 0;
+    uint32_t raised = pf_precision_care_last(care);
 
     if (care & PF_CARE_ALL)
         return care | PF_CARE_EXACT;
-    while (raised < PF_CARE_SLICES && care >> raised & 1)
-        raised++;
     if (!pf_variant_is_lowered(config) || 2 * raised >= PF_CARE_SLICES)
         return PF_CARE_ALL | (care & PF_CARE_EXACT);
     return (care & PF_CARE_EXACT) | PF_CARE_DECISIONS | PF_CARE_GATES |

@@ -595,24 +595,34 @@ pf_precision_care pf_precision_care_first(uint32_t slices)
     return ((pf_precision_care)1 << (slices < PF_CARE_SLICES ? slices : PF_CARE_SLICES)) - 1;
 }
 
-static uint32_t slices_in(pf_precision_care care)
+/* The first and the last of the products that are named, counted from 1; 0 where none are. */
+static uint32_t first_in(pf_precision_care care)
 {
-    uint32_t slices = 0;
+    for (uint32_t i = 0; i < PF_CARE_SLICES; i++)
+        if (care >> i & 1) return i + 1;
+    return 0;
+}
 
-    for (uint32_t i = 0; i < PF_CARE_SLICES; i++) slices += care >> i & 1;
-    return slices;
+uint32_t pf_precision_care_last(pf_precision_care care)
+{
+    for (uint32_t i = PF_CARE_SLICES; i > 0; i--)
+        if (care >> (i - 1) & 1) return i;
+    return 0;
 }
 
 void pf_precision_care_text(pf_precision_care care, char *text, size_t capacity)
 {
     const char *exact = care & PF_CARE_EXACT ? ", in three parts" : "";
     char        first[40] = "";
-    uint32_t    slices = slices_in(care);
+    uint32_t    from = first_in(care), to = pf_precision_care_last(care);
     bool        decisions = care & PF_CARE_DECISIONS, gates = care & PF_CARE_GATES;
 
-    if (slices) snprintf(first, sizeof first, "%sthe first %u", decisions || gates ? " and " : "", (unsigned)slices);
+    if (from > 1)
+        snprintf(first, sizeof first, "%snumbers %u to %u", decisions || gates ? " and " : "", (unsigned)from,
+                 (unsigned)to);
+    else if (to) snprintf(first, sizeof first, "%sthe first %u", decisions || gates ? " and " : "", (unsigned)to);
     if (care & PF_CARE_ALL) snprintf(text, capacity, "all%s", exact);
-    else if (!slices && !decisions && !gates) snprintf(text, capacity, "nothing more%s", exact);
+    else if (!to && !decisions && !gates) snprintf(text, capacity, "nothing more%s", exact);
     else
         snprintf(text, capacity, "%s%s%s%s%s", decisions ? "decisions" : "", decisions && gates ? " and " : "",
                  gates ? "gates" : "", first, exact);

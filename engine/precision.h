@@ -29,6 +29,8 @@ enum { PF_CARE_SLICES = 60, PF_CARE_TEXT_BYTES = 64 };
 #define PF_CARE_EXACT ((pf_precision_care)1 << 63)  /* products of FP32 are taken in three parts of BF16, not in two */
 
 pf_precision_care pf_precision_care_first(uint32_t slices);
+/* The last of the products that are named, counted from 1; 0 where none are. */
+uint32_t          pf_precision_care_last(pf_precision_care care);
 /* For people. */
 void              pf_precision_care_text(pf_precision_care care, char *text, size_t capacity);
 

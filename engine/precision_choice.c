@@ -10,7 +10,7 @@
 #include "engine/picks.h"
 #include "engine/precision_round.h"
 
-enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 4 };
+enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 6 };
 
 /* Other inputs fare worse than those tried, the more so the fewer were: of 30 sets for resnet50, the largest error is
    1.8 times the largest of the first three, and 1.4 times that of the first six; 29 are within 1.35 times that of the
@@ -241,16 +241,21 @@ static uint32_t clamped(double step, uint32_t least, uint32_t most)
 }
 
 /* Steps `low` and `high` are known to be too little and enough; a high beyond `most` is not known. */
-typedef struct bracket { uint32_t low, high, most; double low_error, high_error; } bracket;
+typedef struct bracket {
+    uint32_t low, high, most;
+    double   low_error, high_error;
+    bool     fell_short;            /* the last guess between the two did */
+} bracket;
 
 /* Errors shrink about exponentially with the products raised, faster at the front: at a constant rate between what is
-   known on either side. What is no number says nothing of a rate. */
+   known on either side.  Where that fell short, a few products make most of the error, and halves find them sooner.
+   What is no number says nothing of a rate. */
 static uint32_t next_step(const choosing *c, const bracket *b)
 {
     double   rate = DECAY / (c->size.slices + 1);
     uint32_t high = b->high <= b->most ? b->high : b->most;
 
-    if (isinf(b->low_error))
+    if (isinf(b->low_error) || b->fell_short)
         return clamped((b->low + high) / 2.0, b->low + 1, b->high <= b->most ? b->high - 1 : b->most);
     if (b->high <= b->most && b->high_error > 0 && b->low_error > b->high_error)
         rate = log(b->low_error / b->high_error) / (b->high - b->low);
@@ -293,31 +298,67 @@ static uint32_t first_step(const choosing *c, const bracket *b)
     return !c->finer && step > b->most / 2 ? b->most : step;
 }
 
-/* *step stays 0 where none is enough; *error is then that of the last, else the chosen step's. */
-static pf_status find_step(choosing *c, uint32_t *step, double *error)
+static pf_status find_steps(choosing *c, bracket *b)
 {
     uint32_t  most = most_steps(c);
-    bracket   b = { .high = most + 1, .most = most, .low_error = c->usual[c->worst] };
-    pf_status st = c->finer ? PF_OK : try_decisions(c, &b);
+    pf_status st = PF_OK;
 
-    for (uint32_t tries = 0; b.low < b.most && !is_close(c, &b) && !st; tries++) {
-        uint32_t now = tries == 0 ? first_step(c, &b) : tries == 1 && b.high > b.most ? b.most : next_step(c, &b);
+    *b = (bracket){ .high = most + 1, .most = most, .low_error = c->usual[c->worst] };
+    st = c->finer ? PF_OK : try_decisions(c, b);
+    for (uint32_t tries = 0; b->low < b->most && !is_close(c, b) && !st; tries++) {
+        bool     between = b->high <= b->most;
+        uint32_t now = tries == 0 ? first_step(c, b) : tries == 1 && !between ? b->most : next_step(c, b);
         double   one = 0;
 
-        if (tries >= TRIES_MOST && b.high <= b.most)
+        if (tries >= TRIES_MOST && between)
             break;
         st = try_care(c, care_of_step(c, now), &one);
+        b->fell_short = between && one > c->limit;
         if (one <= c->limit) {
-            b.high = now;
-            b.high_error = one;
+            b->high = now;
+            b->high_error = one;
         } else {
-            b.low = now;
-            b.low_error = one;
+            b->low = now;
+            b->low_error = one;
         }
     }
-    *step = b.high <= b.most ? b.high : 0;
-    *error = *step ? b.high_error : b.low_error;
     return st;
+}
+
+/* Where most products were needed it may be the last of them that were: without those in front, which were not enough,
+   or half of these. */
+static pf_status without_front(choosing *c, const bracket *b, pf_precision_choice *out)
+{
+    uint32_t          extra = extra_steps(c);
+    pf_precision_care high = care_of_step(c, b->high);
+    const uint32_t    lows[] = { b->low, b->low / 2 };
+    bool              found = b->high <= extra + c->size.slices / 2;
+    pf_status         st = PF_OK;
+
+    for (int i = 0; i < 2 && !found && lows[i] > extra && !st; i++) {
+        pf_precision_care care = c->finer | (high & ~care_of_step(c, lows[i]));
+        double            error = 0;
+
+        st = try_care(c, care, &error);
+        found = !st && error <= c->limit;
+        if (found)
+            *out = (pf_precision_choice){ care, error, out->lowered_error };
+    }
+    return st;
+}
+
+/* *error: what is left of it, with all of them where no steps are enough, which *found says. */
+static pf_status find_care(choosing *c, pf_precision_choice *out, bool *found, double *error)
+{
+    bracket   b = { 0 };
+    pf_status st = find_steps(c, &b);
+
+    *found = !st && b.high <= b.most;
+    *error = *found ? b.high_error : b.low_error;
+    if (!*found)
+        return st;
+    *out = (pf_precision_choice){ care_of_step(c, b.high), b.high_error, out->lowered_error };
+    return without_front(c, &b, out);
 }
 
 /* A plan that is further off on the first inputs, which it is checked with, would be refused, and built again with more
@@ -365,19 +406,20 @@ static pf_status try_first(choosing *c)
 
 static bool picks_any(const choosing *c) { return c->picks[0].count + c->picks[0].crossing_count > 0; }
 
-/* A few products that stay wide may keep all that the network picks: routers of experts.  *step stays 0 where they do
-   not. */
-static pf_status try_few(choosing *c, uint32_t *step, double *error)
+/* A few products that stay wide may keep all that the network picks: routers of experts. */
+static pf_status try_few(choosing *c, pf_precision_choice *out, bool *found)
 {
     uint32_t  few[] = { c->size.decided ? 1 : 0, most_steps(c) / FEW_STEPS };
     pf_status st = PF_OK;
 
-    *step = 0;
-    for (int i = 0; i < 2 && !*step && !st; i++) {
+    for (int i = 0; i < 2 && !*found && !st; i++) {
+        double error = INFINITY;
+
         if (few[i])
-            st = try_care(c, care_of_step(c, few[i]), error);
-        if (few[i] && !st && *error <= c->limit)
-            *step = few[i];
+            st = try_care(c, care_of_step(c, few[i]), &error);
+        *found = !st && error <= c->limit;
+        if (*found)
+            *out = (pf_precision_choice){ care_of_step(c, few[i]), error, out->lowered_error };
     }
     return st;
 }
@@ -394,27 +436,24 @@ static pf_status choose(choosing *c, pf_precision_choice *out)
 {
     static const pf_precision_care finer[] = { 0, PF_CARE_EXACT };
     double                         left[2] = { 0 }, usual = 0;
-    uint32_t                       step = 0;
+    bool                           found = false;
     pf_status                      st = try_first(c);
 
     if (!st)
         st = try_care(c, PF_CARE_USUAL, &usual);
     if (!st && usual > c->limit && picks_any(c)) {
-        st = try_few(c, &step, &left[0]);
-        if (step)
-            *out = (pf_precision_choice){ care_of_step(c, step), left[0], usual };
-        if (step || st)
+        out->lowered_error = usual;
+        st = try_few(c, out, &found);
+        if (found || st)
             return st;
         st = follow_picks(c, &usual);
     }
     out->error = out->lowered_error = usual;
-    for (int i = 0; i < 2 && usual > c->limit && !step && !st; i++) {
+    for (int i = 0; i < 2 && usual > c->limit && !found && !st; i++) {
         c->finer = finer[i];
-        st = find_step(c, &step, &left[i]);
-        if (step)
-            *out = (pf_precision_choice){ care_of_step(c, step), left[i] };
+        st = find_care(c, out, &found, &left[i]);
     }
-    if (!st && usual > c->limit && !step)
+    if (!st && usual > c->limit && !found)
         *out = settle(c, left[0], left[1]);
     out->lowered_error = usual;
     return st;

@@ -92,14 +92,19 @@ static void decisions_alone_are_tried_first(void **state)
     pf_graph_free(graph);
 }
 
-/* The layers that lose it all are the last. */
-static void everything_is_raised_where_that_is_needed(void **state)
+static pf_precision_care last_five(void)
+{
+    return pf_precision_care_first(LAYERS) & ~pf_precision_care_first(LAYERS - 5);
+}
+
+/* The layers that lose it all are the last: those in front matter less. */
+static void the_front_is_lowered_where_the_end_is_what_matters(void **state)
 {
     pf_graph *graph = network_with(LAYERS - 2);
 
     (void)state;
-    expect_care(graph, &usual, pf_precision_care_first(LAYERS), 0, 5e-3);
-    expect_care(graph, &asked, pf_precision_care_first(LAYERS), 0, 5e-3);
+    expect_care(graph, &usual, last_five(), 0, 7e-3);
+    expect_care(graph, &asked, last_five(), 0, 7e-3);
     pf_graph_free(graph);
 }
 
@@ -153,9 +158,9 @@ static void three_parts_are_taken_where_two_are_not_enough(void **state)
 
     (void)state;
     expect_care(near, &usual, PF_CARE_EXACT | pf_precision_care_first(LAYERS), 0, 5e-3);
-    expect_care(wild, &usual, PF_CARE_EXACT | pf_precision_care_first(3), 0, 5e-3);
-    expect_care(wild, &asked, PF_CARE_EXACT | pf_precision_care_first(3), 0, 5e-3);
-    expect_care(wild, &tf32, PF_CARE_EXACT | pf_precision_care_first(3), 0, 5e-3);
+    expect_care(wild, &usual, PF_CARE_EXACT | pf_precision_care_first(2), 0, 5e-3);
+    expect_care(wild, &asked, PF_CARE_EXACT | pf_precision_care_first(2), 0, 5e-3);
+    expect_care(wild, &tf32, PF_CARE_EXACT | pf_precision_care_first(2), 0, 5e-3);
     pf_graph_free(near);
     pf_graph_free(wild);
 }
@@ -269,7 +274,7 @@ static void tf32_is_kept_where_it_does_no_harm(void **state)
     (void)state;
     expect_care(tame, &tf32, PF_CARE_USUAL, 0, 2e-3);
     expect_care(front, &tf32, pf_precision_care_first(3), 0, 5e-3);
-    expect_care(wild, &tf32, PF_CARE_EXACT | pf_precision_care_first(LAYERS), 0, 5e-3);
+    expect_care(wild, &tf32, PF_CARE_EXACT | last_five(), 0, 7e-3);
     pf_graph_free(tame);
     pf_graph_free(front);
     pf_graph_free(wild);
@@ -313,7 +318,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decisions_alone_are_tried_first),
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
-        cmocka_unit_test(everything_is_raised_where_that_is_needed), cmocka_unit_test(what_no_precision_helps_is_left),
+        cmocka_unit_test(the_front_is_lowered_where_the_end_is_what_matters),
+        cmocka_unit_test(what_no_precision_helps_is_left),
         cmocka_unit_test(three_parts_are_taken_where_two_are_not_enough),
         cmocka_unit_test(a_large_network_is_not_tried), cmocka_unit_test(picks_between_equals_are_given),
         cmocka_unit_test(few_draws_are_asked_where_much_is_raised), cmocka_unit_test(the_best_that_there_is_is_taken),
