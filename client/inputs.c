@@ -40,6 +40,7 @@ static void want_of_value(const pf_value *value, pf_want *want)
 
         want->dim[d] = known ? value->shape.dim[d] : -1;
         want->usual[d] = known ? want->dim[d] : 1;
+        want->most[d] = INT64_MAX;
     }
 }
 
@@ -64,6 +65,8 @@ static void want_of_io(const pf_io *io, pf_want *want)
     for (int32_t d = 0; d < io->rank; d++) {
         want->dim[d] = io->dim[d];
         want->usual[d] = io->dim[d] >= 0 ? io->dim[d] : io->opt[d] > 0 ? io->opt[d] : 1;
+        want->least[d] = io->min[d];
+        want->most[d] = io->max[d] >= 0 ? io->max[d] : INT64_MAX;
     }
 }
 
@@ -226,6 +229,19 @@ static pf_status parse_shapes(const char *text, pf_named_shapes *out, pf_err *er
     return status;
 }
 
+/* Asked before inputs of any size are generated: a context says the same when they are there. */
+static pf_status check_range(const pf_want *want, const pf_named_shape *shape, pf_err *err)
+{
+    for (int32_t d = 0; d < want->rank; d++)
+        if (shape->dim[d] < want->least[d] || shape->dim[d] > want->most[d])
+            return PF_FAIL(err, PF_INVALID,
+                           "dim %d of input \"%s\" is %lld, and the plan serves %lld to %lld: build it with other "
+                           "min_shapes and max_shapes",
+                           d, want->name, (long long)shape->dim[d], (long long)want->least[d],
+                           (long long)want->most[d]);
+    return PF_OK;
+}
+
 /* Every shape given must be of an input, and of one that no file fills with another shape. */
 static pf_status check_shapes(const pf_inputs *inputs, const pf_named_shapes *shapes, pf_err *err)
 {
@@ -233,6 +249,7 @@ static pf_status check_shapes(const pf_inputs *inputs, const pf_named_shapes *sh
         const pf_named_shape *shape = &shapes->items[s];
         uint32_t              i = find_want(inputs, shape->name, strlen(shape->name));
         char                  wanted[SHAPE_TEXT], given[SHAPE_TEXT];
+        pf_status             status = PF_OK;
 
         if (i == inputs->count)
             return unknown_input(inputs, shape->name, strlen(shape->name), err);
@@ -241,6 +258,9 @@ static pf_status check_shapes(const pf_inputs *inputs, const pf_named_shapes *sh
         if (!shape_fits(&inputs->wants[i], shape->dim, shape->rank))
             return PF_FAIL(err, PF_INVALID, "input \"%s\" has shape %s, and --shapes gives it %s", shape->name, wanted,
                            given);
+        status = check_range(&inputs->wants[i], shape, err);
+        if (status)
+            return status;
         if (inputs->files[i] &&
             (inputs->tensors[i].rank != shape->rank ||
              memcmp(inputs->tensors[i].dim, shape->dim, (size_t)shape->rank * sizeof *shape->dim) != 0))

@@ -19,6 +19,7 @@ typedef struct pf_want {
     int32_t     rank;               /* -1: any */
     int64_t     dim[PF_MAX_RANK];   /* -1: any */
     int64_t     usual[PF_MAX_RANK]; /* for generated inputs */
+    int64_t     least[PF_MAX_RANK], most[PF_MAX_RANK];  /* that a plan serves */
 } pf_want;
 
 typedef struct pf_inputs {

@@ -28,7 +28,7 @@ pf_status pf_bans_find(pf_timing_store *store, const pf_device *device, const pf
                        pf_err *err);
 pf_status pf_bans_keep(pf_timing_store *store, const pf_device *device, const pf_digest *key, const pf_bans *bans,
                        pf_err *err);
-/* Tells a store that takes such notes (pf_timing_store.note_trial) that it is tried in the plan of key: where
+/* Tells a store that takes such notes (pf_timing_store.note_trial) that a candidate is tried in the plan of key: where
    it ends the process, the next build finds it among the plan's bans. */
 void      pf_ban_note_trial(pf_timing_store *store, const pf_device *device, const pf_digest *key,
                             const pf_digest *problem, const char *tactic, const char *tuning, uint16_t rev);

@@ -120,7 +120,7 @@ static pf_status fill_inputs(const pf_graph *graph, const int64_t *bindings, con
         if (!st)
             calm_weights(graph, graph->inputs[i], tensor);
         if (st)
-            st = pf_err_add(err, st, "input \"%s\"", value->name);
+            st = value->name[0] ? pf_err_add(err, st, "input \"%s\"", value->name) : pf_err_add(err, st, "input %u", i);
     }
     return st;
 }

@@ -178,9 +178,9 @@ pf_status pf_build(pf_network *network, const pf_config *config, pf_device *devi
                    pf_plan **out, pf_build_report *report, pf_err *err);
 
 /* ---- Plans: immutable, may be shared by threads. The format: engine/PLAN_FORMAT.md */
-/* Mapped, not read; header and tables are checked, weights lazily.  What is damaged is refused, what is malicious is
-   not told apart: a plan for a GPU holds machine code, so load those of whom you trust (planfarm fetch verifies who
-   signed one). */
+/* Mapped, not read: header and tables are checked, weights by pf_plan_verify alone.  What is damaged is refused, what
+   is malicious is not told apart: a plan for a GPU holds machine code, so load those of whom you trust (planfarm fetch
+   verifies who signed one). */
 pf_status pf_plan_load(const char *path, pf_plan **out, pf_err *err);
 pf_status pf_plan_open(const void *data, size_t bytes, pf_plan **out, pf_err *err);     /* data is borrowed */
 void      pf_plan_free(pf_plan *plan);

@@ -193,6 +193,19 @@ static void a_shape_outside_the_plan_is_refused(void **state)
     program_clear(&result);
 }
 
+/* Inputs of such a size would fill the memory before anybody said so. */
+static void it_is_refused_before_inputs_are_made(void **state)
+{
+    json_t *built = JSON("build", "tiny.onnx", "--effort", "0", "-o", "any.plan");
+    run     result = RUN("bench", "any.plan", "--shapes", "x:1000000000000x3x16x16");
+
+    (void)state;
+    json_decref(built);
+    ended_with(&result, 65);
+    assert_non_null(strstr(result.err, "the plan serves 1 to"));
+    program_clear(&result);
+}
+
 static void bench_reports_what_the_contract_names(void **state)
 {
     static const char *const members[] = {"latency_ms", "compute_ms", "h2d_ms", "d2h_ms", "enqueue_ms"};
@@ -686,6 +699,7 @@ int main(void)
         cmocka_unit_test(a_layer_of_another_network_is_where_it_begins),
         cmocka_unit_test(other_outputs_are_a_mismatch),
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
+        cmocka_unit_test(it_is_refused_before_inputs_are_made),
         cmocka_unit_test(bench_reports_what_the_contract_names),
         cmocka_unit_test(the_queries_of_a_bench_fit_into_its_time),
         cmocka_unit_test(a_profile_adds_up),
