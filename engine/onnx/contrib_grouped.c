@@ -4,7 +4,8 @@
 /* GroupQueryAttention of com.microsoft, in which exporters of language models write a layer's attention: positions are
    turned into queries and keys, these go behind those of the past, and each sample says how many keys count.
 
-   A sample's past may be shorter than the value that holds it: what counts is ahead, and new keys go right behind. */
+   A sample's past may be shorter than the value that holds it: what counts is ahead, and new keys go right behind.  Of
+   one sample alone whose past has a free length, all of it is taken to count: it grows with each run. */
 
 static const pf_cast_attrs to_i64 = { .dtype = PF_I64 };
 
@@ -123,14 +124,19 @@ static void rotate(pf_onnx_node *node, grouped *g)
     pf_onnx_emit(node, PF_OP_ROTARY_EMBEDDING, &attrs, 4, (pf_value_id[4]) { g->k, cosines, sines, at }, 1, &g->k);
 }
 
-/* Of past and new keys, one behind the other, those that stand at each place: of one sample all of the past counts. */
+static bool is_all_of_it(const grouped *g)
+{
+    return g->past == 0 || (g->batch == 1 && !pf_dim_is_number(g->past));
+}
+
+/* Of past and new keys, one behind the other, those that stand at each place; PF_NONE: they stand so. */
 static pf_value_id places(pf_onnx_node *node, const grouped *g)
 {
     pf_expand_attrs everywhere = { { 4, { g->batch, g->heads, g->total, g->size } } };
     pf_reshape_attrs column = { { 2, { -1, 1 } } };
     pf_value_id      at = PF_NONE, before = PF_NONE, shifted = PF_NONE;
 
-    if (g->batch == 1 || g->past == 0)
+    if (is_all_of_it(g))
         return PF_NONE;
     before = before_as(node, g, 4);
     at = pf_onnx_emit1(node, PF_OP_RESHAPE, &column, count_to(node, g->total));
@@ -171,7 +177,7 @@ static pf_value_id mask_of(pf_onnx_node *node, const grouped *g, pf_attention_at
 {
     pf_value_id bias = pf_onnx_in(node, 10), mask = PF_NONE;
 
-    if (g->batch == 1 && pf_onnx_int(node, "local_window_size", -1) <= 0 && bias == PF_NONE) {
+    if (g->batch == 1 && is_all_of_it(g) && pf_onnx_int(node, "local_window_size", -1) <= 0 && bias == PF_NONE) {
         attrs->causal = PF_CAUSAL_BOTTOM_RIGHT;
         return PF_NONE;
     }

@@ -238,6 +238,7 @@ def groups():
     grouped(1, 5, 0, [4], {})
     grouped(2, 5, 0, [4, 4], {"rotary_interleaved": 1}, packed=True)
     grouped(2, 1, 6, [6, 6], {"scale": 0.4, "softcap": 3.0})
+    grouped(1, 1, 6, [3], {}, compared=["y"])
     grouped(3, 1, 6, [6, 3, 0], {}, compared=["y"])     # what lies behind the last key may be anything
     grouped(1, 3, 6, [8], {"local_window_size": 4})
     grouped(2, 1, 9, [9, 9], {"local_window_size": 4}, table=False)
