@@ -15,11 +15,12 @@ typedef struct grower { pf_graph *graph; pf_random random; pf_value_id pool[200]
 typedef void grow(grower *g);
 
 grow grow_reductions, grow_corner, grow_cropped, grow_shuffled, grow_products, grow_einsum, grow_if, grow_patches,
-    grow_concats, grow_quantized, grow_branches, grow_split, grow_flat, grow_reshape, grow_transpose, grow_detour,
-    grow_turned_slices, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation,
-    grow_square, grow_positions, grow_expand, grow_gather, grow_attention, grow_conv, grow_conv_transpose,
-    grow_batch_norm, grow_scale, grow_unary, grow_binary, grow_pad, grow_pool, grow_product, grow_concat, grow_slice,
-    grow_shape, grow_head, grow_twin, grow_dynamic, grow_tokens, grow_repeated, grow_scatter, grow_block;
+    grow_concats, grow_blocks, grow_quantized, grow_branches, grow_split, grow_flat, grow_reshape, grow_transpose,
+    grow_detour, grow_turned_slices, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts,
+    grow_activation, grow_square, grow_positions, grow_expand, grow_gather, grow_attention, grow_conv,
+    grow_conv_transpose, grow_batch_norm, grow_scale, grow_unary, grow_binary, grow_pad, grow_pool, grow_product,
+    grow_concat, grow_slice, grow_shape, grow_head, grow_twin, grow_dynamic, grow_tokens, grow_repeated,
+    grow_scatter, grow_block;
 
 static inline uint32_t below(grower *g, uint32_t limit) { return (uint32_t)pf_random_below(&g->random, limit); }
 

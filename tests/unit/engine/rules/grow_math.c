@@ -165,6 +165,43 @@ void grow_quantized(grower *g)
     finish(g, PF_OP_ADD, pick(g), y, NULL);
 }
 
+static pf_value_id small_integers(grower *g, pf_dtype dtype, const int64_t *dim)
+{
+    pf_shape    shape = { .rank = 2, .dim = { dim[0], dim[1] } };
+    uint8_t    *data = pf_arena_alloc(g->graph->arena, (size_t)(dim[0] * dim[1]));
+    pf_value_id id = PF_NONE;
+    pf_err      err = { 0 };
+
+    assert_non_null(data);
+    for (int64_t i = 0; i < dim[0] * dim[1]; i++)
+        data[i] = (uint8_t)below(g, 256);
+    test_ok(pf_graph_add_constant(g->graph, "", dtype, &shape, data, pf_dtype_bytes(dtype, (uint64_t)(dim[0] * dim[1])),
+                                  &id, &err), &err);
+    return id;
+}
+
+/* A product with weights that have a scale for each block. */
+void grow_blocks(grower *g)
+{
+    enum { COLUMNS = 4, BLOCK = 2 };
+    pf_value_id                x = pick(g), y = PF_NONE, in[3] = { PF_NONE, PF_NONE, PF_NONE };
+    const pf_shape            *shape = &g->graph->values[x].shape;
+    pf_dim                     depth = shape->rank > 0 ? shape->dim[shape->rank - 1] : 0;
+    int64_t                    axis = below(g, 2), dim[2] = { depth, COLUMNS }, blocks[2] = { depth, COLUMNS };
+    pf_dtype                   dtype = below(g, 2) ? PF_I8 : PF_U4;
+    pf_dequantize_linear_attrs attrs = { .dtype = PF_F64, .axis = axis, .block_size = BLOCK };
+
+    if (!pf_dim_is_number(depth) || depth < 1)
+        return;
+    blocks[axis] = (dim[axis] + BLOCK - 1) / BLOCK;
+    in[0] = small_integers(g, dtype, dim);
+    in[1] = constant(g, 2, blocks, true);
+    in[2] = small_integers(g, dtype, blocks);
+    y = step(g, PF_OP_DEQUANTIZE_LINEAR, in, below(g, 2) ? 3 : 2, &attrs);
+    if (y != PF_NONE)
+        finish(g, PF_OP_MATMUL, x, with_number(g, PF_OP_MUL, y, 0.01), NULL);
+}
+
 void grow_activation(grower *g)
 {
     pf_value_id x = pick(g), e = PF_NONE;

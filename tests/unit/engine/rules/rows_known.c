@@ -121,6 +121,17 @@ static const rule_row rows[] = {
       "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = add(%1, %0)\n%3 = sub(%1, %2)\noutput %3\n",
       "%0 = input f32 [n]\n%1 = constant f32 [] {3}\n%2 = add(%0, %1)\n%3 = sub(%1, %2)\noutput %3\n" },
 
+    { "dequantize_blocks,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = constant u4 [2,4] {1,2,3,4,5,6,7,8}\n%2 = constant f32 [2,2] {1,10,100,0.5}\n"
+      "%3 = constant u4 [2,2] {0,1,2,3}\n%4 = dequantize_linear(%1, %2, %3) dtype=f32 axis=1 block_size=2\n"
+      "%5 = matmul(%0, %4) trans_b=1\noutput %5\n",
+      "%0 = input f32 [n,4]\n%1 = constant f32 [2,4] {1,2,20,30,300,400,2,2.5}\n%2 = matmul(%0, %1) trans_b=1\n"
+      "output %2\n" },
+    /* Blocks of an axis that is not the last, of which the last block is shorter. */
+    { "dequantize_blocks,drop_dead",
+      "%0 = input f16 [n,3]\n%1 = constant i8 [3,2] {1,2,3,4,5,6}\n%2 = constant f16 [2,2] {1,10,100,1000}\n"
+      "%3 = dequantize_linear(%1, %2) dtype=f16 axis=0 block_size=2\n%4 = matmul(%0, %3)\noutput %4\n",
+      "%0 = input f16 [n,3]\n%1 = constant f16 [3,2] {1,20,3,40,500,6000}\n%2 = matmul(%0, %1)\noutput %2\n" },
     { "quantize_by_parts,drop_dead",
       "%0 = input f32 [n,3]\n%1 = constant f32 [] {0.5}\n%2 = constant u8 [] {7}\n"
       "%3 = quantize_linear(%0, %1, %2) dtype=u8\n%4 = dequantize_linear(%3, %1, %2) dtype=f32\noutput %4\n",

@@ -7,20 +7,22 @@
 #include "tests/unit/engine/rules/grow.h"
 #include "tests/unit/engine/rules/outputs.h"
 
-enum { RANDOM_GRAPHS = 1150, RANDOM_NODES = 50, RULE_LIMIT = 64 };
+enum { RANDOM_GRAPHS = 1300, RANDOM_NODES = 50, RULE_LIMIT = 64 };
 
 /* One is picked at random, so what stands here more often comes more often. */
 static grow *const growers[] = {
     grow_reductions, grow_corner, grow_cropped, grow_cropped, grow_shuffled, grow_shuffled,
     grow_products, grow_einsum, grow_if, grow_patches, grow_patches,
-    grow_concats, grow_quantized, grow_branches,
+    grow_concats, grow_quantized, grow_blocks, grow_branches,
     grow_split, grow_flat, grow_reshape, grow_reshape, grow_transpose, grow_detour, grow_detour, grow_turned_slices,
     grow_turned_slices, grow_tokens, grow_scatter, grow_block,
     grow_norm, grow_norm, grow_group_norm, grow_softmax, grow_lengths, grow_casts, grow_activation, grow_activation,
     grow_activation,
-    grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand, grow_gather,
+    grow_square, grow_positions, grow_positions, grow_positions, grow_positions, grow_positions, grow_expand,
+    grow_gather,
     grow_attention,
-    grow_conv,  grow_conv,      grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,  grow_scale,
+    grow_conv, grow_conv, grow_conv, grow_conv, grow_conv_transpose, grow_batch_norm, grow_batch_norm, grow_scale,
+    grow_scale,
     grow_scale, grow_unary, grow_binary,
     grow_pad,   grow_pad,       grow_pad,            grow_conv,       grow_pool,        grow_pool,   grow_transpose,
     grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
