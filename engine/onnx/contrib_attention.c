@@ -27,6 +27,18 @@ static pf_value_id half(pf_onnx_node *node, pf_value_id x, int64_t index)
     return pf_onnx_reshape_to(node, pf_onnx_emit1(node, PF_OP_SLICE, &attrs, x), &shape);
 }
 
+/* Keys and values behind each other, as the next run takes them. */
+static pf_value_id both(pf_onnx_node *node, pf_value_id k, pf_value_id v)
+{
+    static const pf_axis_attrs first = { 0 };
+    pf_dim_list                shape = { 5, { 1 } };
+
+    for (int32_t i = 0; i < 4; i++)
+        shape.at[i + 1] = pf_onnx_dim(node, k, i);
+    return pf_onnx_emit2(node, PF_OP_CONCAT, &first, pf_onnx_reshape_to(node, k, &shape),
+                         pf_onnx_reshape_to(node, v, &shape));
+}
+
 typedef struct masks { pf_value_id mask, valid; } masks;
 
 /* Masks of ones and zeros [batch, keys] or [batch, queries, keys], or how many keys count [batch]. */
@@ -89,6 +101,15 @@ static void packed_sizes(pf_onnx_node *node, pf_value_id weights, int64_t size[3
         size[i] = given.count ? given.at[i] : columns / 3;
 }
 
+/* What changes the answer, and is not computed here. */
+static void refuse_others(pf_onnx_node *node)
+{
+    if (!node->status && pf_onnx_int(node, "do_rotary", 0))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "positions that are turned into queries and keys here");
+    if (!node->status && (pf_onnx_int(node, "past_present_share_buffer", 0) || pf_onnx_in(node, 6) != PF_NONE))
+        pf_onnx_fail(node, PF_UNSUPPORTED, "a past of which a part counts");
+}
+
 /* x, weights of q, k and v side by side, their bias, mask, past, bias of the scores */
 void pf_onnx_ms_attention(pf_onnx_node *node)
 {
@@ -99,6 +120,7 @@ void pf_onnx_ms_attention(pf_onnx_node *node)
     int64_t     size[3] = { 0 };
     pf_value_id q = PF_NONE, k = PF_NONE, v = PF_NONE;
 
+    refuse_others(node);
     packed_sizes(node, pf_onnx_in(node, 1), size);
     q = pf_onnx_split_heads(node, part(node, packed, 0, size[0]), "num_heads");
     k = pf_onnx_split_heads(node, part(node, packed, size[0], size[0] + size[1]), "num_heads");
@@ -106,6 +128,8 @@ void pf_onnx_ms_attention(pf_onnx_node *node)
     k = pf_onnx_append_past(node, half(node, past, 0), k);
     v = pf_onnx_append_past(node, half(node, past, 1), v);
     node->out[0] = attend(node, q, k, v, m, pf_onnx_in(node, 5), past != PF_NONE);
+    if (node->out_count > 1)
+        node->out[1] = both(node, k, v);
 }
 
 static pf_value_id heads_of(pf_onnx_node *node, pf_value_id x)

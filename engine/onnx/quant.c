@@ -8,7 +8,7 @@ static int64_t quantized_axis(pf_onnx_node *node)
 {
     pf_value_id x = pf_onnx_in(node, 0), scale = pf_onnx_in(node, 1);
     int32_t     rank = pf_onnx_rank(node, scale);
-    int64_t     axis = node->opset < 13 ? 1 : pf_onnx_int(node, "axis", 1);
+    int64_t     axis = pf_onnx_int(node, "axis", 1);        /* none before opset 13, but of com.microsoft */
 
     if (node->status || rank == 0 || (rank == 1 && pf_onnx_dim(node, scale, 0) == 1))
         return 0;

@@ -115,6 +115,11 @@ def fused():
 def quantized():
     x = [("x", bytes_of(3, 4)), ("xs", scale(0.05)), ("xz", zero(100))]
     y = [("ys", scale(0.04)), ("yz", zero(2))]
+    channels = [("s", np.array([0.1, 0.2, 0.3], np.float32)), ("z", integers(-9, 9, np.int8, 3))]
+    for axis in (0, 1):
+        rows = integers(-128, 128, np.int8, 3, 3)
+        op("DequantizeLinear", [("x", rows), *channels], ["s", "z"], {"axis": axis})
+        op("QuantizeLinear", [("x", 9 * floats(3, 3)), *channels], ["s", "z"], {"axis": axis}, tolerance=1)
     for name in ("QLinearAdd", "QLinearMul"):
         op(
             name,
@@ -182,6 +187,10 @@ def attention():
     op("Attention", packed + [("m", mask)], ["w", "b"], {"num_heads": heads}, tolerance=1e-3)
     op("Attention", packed + [("m", np.array([3, 5], np.int32))], ["w", "b"], {"num_heads": heads}, tolerance=1e-3)
     op("Attention", packed, ["w", "b"], {"num_heads": heads, "unidirectional": 1}, tolerance=1e-3)
+    lengths = packed + [("m", np.array([3, 5], np.int32))]
+    op("Attention", lengths, ["w", "b"], {"num_heads": heads, "unidirectional": 1}, tolerance=1e-3, compared=["y"])
+    past = packed + [("", None), ("p", floats(2, batch, heads, 3, hidden // heads))]
+    op("Attention", past, ["w", "b"], {"num_heads": heads, "unidirectional": 1}, ("y", "present"), tolerance=1e-3)
     cross = [
         ("q", floats(batch, seq, hidden)),
         ("k", floats(batch, 7, hidden)),
