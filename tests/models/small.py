@@ -177,6 +177,15 @@ def quantized():
     packed = [("a", floats(3, 64)), ("b", bytes_of(6, 2, 16)), ("s", floats(12)), ("z", bytes_of(6))]
     op("MatMulNBits", packed, ["b", "s", "z"], {"N": 6, "K": 64, "bits": 4, "block_size": 32}, tolerance=1e-3)
     op("MatMulNBits", packed[:3], ["b", "s"], {"N": 6, "K": 64, "bits": 4, "block_size": 32}, tolerance=1e-3)
+    odd = [("a", floats(3, 96)), ("b", bytes_of(5, 3, 16)), ("s", floats(15)), ("z", bytes_of(10))]
+    op("MatMulNBits", odd, ["b", "s", "z"], {"N": 5, "K": 96, "bits": 4, "block_size": 32}, tolerance=1e-3)
+    whole = [("a", floats(3, 64)), ("b", bytes_of(6, 2, 32)), ("s", scale(0.01) * floats(12)), ("z", bytes_of(12))]
+    op("MatMulNBits", whole, ["b", "s", "z"], {"N": 6, "K": 64, "bits": 8, "block_size": 32}, tolerance=1e-3)
+    op("MatMulNBits", whole[:3], ["b", "s"], {"N": 6, "K": 64, "bits": 8, "block_size": 32}, tolerance=1e-3)
+    table = [("t", bytes_of(7, 32)), ("i", integers(0, 7, np.int64, 2, 3)), ("s", floats(7, 4)), ("z", bytes_of(7, 2))]
+    by_16 = {"gather_axis": 0, "quantize_axis": 1, "block_size": 16}
+    op("GatherBlockQuantized", table, ["t", "s", "z"], by_16)
+    op("GatherBlockQuantized", table[:3], ["t", "s"], by_16)
 
 
 def attention():
