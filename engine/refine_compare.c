@@ -3,16 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/choose.h"
 #include "engine/race.h"
 
 enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left out at either end */
 
-#define GAIN  0.005             /* the other takes over when the whole is faster by this part, */
+#define GAIN  0.004             /* the other takes over when the whole is faster by this part, */
 #define CLEAR 2                 /* and by so many times the error that as many pairs as may be run leave */
 #define KNOWN 0.0015            /* of the whole: a gain's error that is small enough to tell it from others */
-#define EQUAL 0.003             /* of the whole: gains that differ by less are equal */
-#define ALONE PF_RACE_RIVAL     /* times alone that differ by less are, too */
+#define EQUAL 0.004             /* of the whole: gains that differ by less are equal */
 
 typedef struct sampled {
     int     count;
@@ -88,13 +86,15 @@ static bool judge(const sampled *s, int most, pf_refine_verdict *out)
     double least = GAIN * base.mean;
     double enough = greater(least, CLEAR * gain.error * sqrt((double)s->count / most));
 
-    *out = (pf_refine_verdict){ gain.mean > enough, s->count, llround(base.mean), llround(gain.mean),
-                                llround(gain.error), llround(EQUAL * base.mean) };
+    *out = (pf_refine_verdict){ .faster = gain.mean > enough, .pairs = s->count, .base_ns = llround(base.mean),
+                                .gain_ns = llround(gain.mean), .error_ns = llround(gain.error),
+                                .enough_ns = llround(enough), .equal_ns = llround(EQUAL * base.mean), .places = 1 };
     return gain.mean + gain.error < least ||
            (gain.mean - gain.error > enough && gain.error < KNOWN * base.mean);
 }
 
-pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err)
+pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int least_pairs, int most_pairs,
+                            pf_refine_verdict *out, pf_err *err)
 {
     sampled   s = { 0 };
     int       most = most_pairs < PF_REFINE_PAIRS_MAX ? most_pairs : PF_REFINE_PAIRS_MAX;
@@ -104,33 +104,7 @@ pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, 
     *out = (pf_refine_verdict){ 0 };
     while (s.count < most && !clear && !st) {
         st = run_pairs(turns, user, next_pairs(&s, most), &s, err);
-        clear = !st && judge(&s, most, out);
+        clear = !st && judge(&s, most, out) && s.count >= least_pairs;
     }
     return st;
-}
-
-static const pf_refine_verdict *greatest_gain(const pf_refine_verdict *verdicts, int count)
-{
-    const pf_refine_verdict *best = NULL;
-
-    for (int i = 0; i < count; i++)
-        if (verdicts[i].faster && (!best || verdicts[i].gain_ns > best->gain_ns))
-            best = &verdicts[i];
-    return best;
-}
-
-int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count)
-{
-    const pf_refine_verdict *best = greatest_gain(verdicts, count);
-    int64_t                  enough_ns = best ? best->gain_ns - best->equal_ns : 0, alone_ns = INT64_MAX;
-    int                      picked = -1;
-
-    for (int i = 0; i < count && best; i++)
-        if (verdicts[i].gain_ns >= enough_ns && pf_choose_time(entries[i]) < alone_ns)
-            alone_ns = pf_choose_time(entries[i]);
-    for (int i = 0; i < count && best; i++)
-        if (verdicts[i].gain_ns >= enough_ns && (double)pf_choose_time(entries[i]) <= ALONE * (double)alone_ns &&
-            (picked < 0 || pf_choose_compare_equal(entries[i], entries[picked]) < 0))
-            picked = i;
-    return picked;
 }

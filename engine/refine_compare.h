@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "base/timing_record.h"
 
 /* At most so many pairs of runs may be asked for, and at most so many of the caller at once. */
 enum { PF_REFINE_PAIRS_MAX = 256, PF_REFINE_TURN_PAIRS = 32 };
@@ -21,15 +20,14 @@ typedef struct pf_refine_verdict {
     int64_t gain_ns;    /* by how much the other is faster; below 0: it is slower */
     int64_t error_ns;   /* of gain_ns: half of its 95 % interval */
     int64_t equal_ns;   /* what gains so much less is as good, as far as such measures repeat */
+    int64_t enough_ns;  /* the gain that is enough to take over */
+    int     places;     /* of memory in which both were compared */
 } pf_refine_verdict;
 
 /* Most arrangements are not faster, which few pairs show; the closer one is to the gain that counts, the more of them
    are run, and where that does not decide either, the gain measured does.  So builds that measure the same decide the
    same, but for those that gain what counts to within the error of most_pairs. */
-pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int most_pairs, pf_refine_verdict *out, pf_err *err);
-/* Which of those that were compared with the same arrangement takes its place: none (-1) where none is faster, else of
-   all whose gain equals the greatest, as far as measures repeat, one that is about as fast alone as any of them; of
-   these the one that is preferred among equals. */
-int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count);
+pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int least_pairs, int most_pairs,
+                            pf_refine_verdict *out, pf_err *err);
 
 #endif

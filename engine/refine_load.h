@@ -11,6 +11,7 @@
 #define PF_ENGINE_REFINE_LOAD_H
 
 #include "base/clock.h"
+#include "base/timing_record.h"
 #include "engine/refine_compare.h"
 
 enum {

@@ -3,13 +3,13 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/refine_pick.h"
 #include "engine/refine_runs.h"
 
 enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
-       PAIRS_OF_WHOLE = 40, SHORT_NS = 50000 };
+       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 40, ELSEWHERE = 3 /* a part of the budget */, SHORT_NS = 50000 };
 
-#define SLOWEST_OF_ANOTHER 1.4          /* times of candidates alone, against the chosen one's: of other tactics, */
-#define SLOWEST_OF_THE_SAME 1.2         /* and of the chosen one's own */
+#define SLOWEST 1.4                     /* times of candidates alone, against the chosen one's */
 
 /* The most pairs of runs for each trial, and the time that all trials together may take. */
 static const struct { int pairs; int64_t budget_ns; } efforts[] = {
@@ -30,7 +30,8 @@ typedef struct whole {
     uint32_t          *order;           /* owned; of groups, costliest first */
     pf_refine_load     load;
     int64_t            end_ns;          /* by the clock: nothing is tried any more */
-    int64_t            contests_ns;     /* spent in contests */
+    int64_t            contests_ns;     /* spent in contests, */
+    int64_t            elsewhere_ns;    /* and in other places of memory */
 } whole;
 
 typedef struct trial {                  /* of a group: a variant that may take over */
@@ -94,9 +95,7 @@ static void order_groups(whole *w)
 
 static bool is_worth_trying(const pf_timing_entry *entry, const pf_timing_entry *first)
 {
-    double slowest = strcmp(entry->tactic, first->tactic) ? SLOWEST_OF_ANOTHER : SLOWEST_OF_THE_SAME;
-
-    return (double)pf_choose_time(entry) <= slowest * (double)pf_choose_time(first);
+    return (double)pf_choose_time(entry) <= SLOWEST * (double)pf_choose_time(first);
 }
 
 static uint32_t count_of_tactic(const pf_choice *choice, const uint32_t *ranks, uint32_t count, const char *tactic)
@@ -209,11 +208,11 @@ static int pairs_of(const whole *w, uint32_t g)
     return contends(w, g) ? PAIRS_BEFORE_CONTEST : efforts[pf_refine_effort(draft_of(w))].pairs;
 }
 
-static pf_status compare(const whole *w, trial *t, pf_err *err)
+static pf_status compare(const whole *w, int least_pairs, trial *t, pf_err *err)
 {
     return pf_refine_compare(w->runs.windows.count ? pf_refine_runs_turns_in_windows : pf_refine_runs_turns,
-                             &(pf_refine_duel){ .runs = &w->runs, .other = &t->other }, pairs_of(w, t->other.group),
-                             &t->verdict, err);
+                             &(pf_refine_duel){ .runs = &w->runs, .other = &t->other }, least_pairs,
+                             pairs_of(w, t->other.group), &t->verdict, err);
 }
 
 static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
@@ -222,7 +221,7 @@ static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_v
     pf_status st = make_trial(w, rank, &t, err);
 
     if (!st && t.other.variant.step) {
-        st = compare(w, &t, err);
+        st = compare(w, 0, &t, err);
         log_trial(w, &t, "tried");
     }
     *out = t.verdict;
@@ -240,7 +239,7 @@ static pf_status confirm(const whole *w, const trial *t, bool *confirmed, pf_err
     if (!w->runs.windows.count)
         return PF_OK;
     st = pf_refine_compare(pf_refine_runs_turns, &(pf_refine_duel){ .runs = &w->runs, .other = &t->other },
-                           PAIRS_OF_WHOLE, &verdict, err);
+                           0, PAIRS_OF_WHOLE, &verdict, err);
     *confirmed = verdict.gain_ns + verdict.error_ns > 0;
     pf_log(PF_LOG_DEBUG, "refine", "whole layer=\"%s\" gain_ns=%lld error_ns=%lld pairs=%d",
            name_of(w, t->other.group), (long long)verdict.gain_ns,
@@ -270,20 +269,72 @@ static bool may_move(const whole *w, uint32_t g)
            pf_problem_has_constants(pf_refine_problem(draft_of(w), layers->first));
 }
 
-/* Where a layer's weights lie changes the time of short runs, in another way in each build, and those of every
-   candidate lie elsewhere.  So the plan's own is tried elsewhere too, and stays there if it gains by that: else others
-   would take over for a bad place that it had by chance. */
-static pf_status move(whole *w, uint32_t g, pf_err *err)
+static pf_status go_on(const whole *w, pf_err *err)
+{
+    return pf_progress_tick(w->progress) ? PF_OK : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
+}
+
+/* The plan's own candidate elsewhere in memory stands from now on.  before: what stood. */
+static pf_status move(whole *w, uint32_t g, pf_refine_variant *before, pf_err *err)
 {
     trial     t = { .other.group = g };
-    pf_status st = may_move(w, g) ? make_trial(w, 0, &t, err) : PF_OK;
+    pf_status st = make_trial(w, 0, &t, err);
 
-    if (!st && t.other.variant.step)
-        st = compare(w, &t, err);
-    if (!st && t.other.variant.step && t.verdict.gain_ns > t.verdict.error_ns)
+    if (!st && t.other.variant.step) {
+        *before = w->runs.kept[g];
+        w->runs.kept[g] = (pf_refine_variant){ 0 };
         keep(w, &t, "moved");
+    }
     drop_trial(w, &t);
     return st;
+}
+
+/* before: the trial before this one, which still has its memory, so that this one lies elsewhere. */
+static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial *before, pf_refine_verdict *verdict,
+                               pf_err *err)
+{
+    trial     t = { .other.group = g };
+    pf_status st = make_trial(w, rank, &t, err);
+
+    if (!st && t.other.variant.step)
+        st = compare(w, PAIRS_ELSEWHERE, &t, err);
+    if (!st && t.other.variant.step) {
+        pf_refine_verdict_add(verdict, &t.verdict);
+        log_trial(w, &t, "elsewhere");
+    }
+    drop_trial(w, before);
+    *before = t;
+    return st;
+}
+
+/* Where a layer's weights lie changes the time of short runs, nobody knows where they will lie when the plan is loaded,
+   and the candidates' lie elsewhere than those of the one that stands.  So whoever may be picked is compared in several
+   places.  Groups that were not tried yet keep most of the time. */
+static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, uint32_t tried,
+                                pf_refine_verdict *verdicts, pf_err *err)
+{
+    int               open[TRIALS_PER_PROBLEM] = { 0 }, count = 0;
+    int64_t           start_ns = pf_clock_ns(), end_ns = start_ns + budget_of(w) / ELSEWHERE - w->elsewhere_ns;
+    pf_refine_variant stood[PF_REFINE_PLACES] = { { 0 } };
+    trial             before = { 0 };
+    pf_status         st = PF_OK;
+
+    for (int place = 1; place < PF_REFINE_PLACES && !st && pf_clock_ns() < end_ns; place++) {
+        count = pf_refine_undecided(verdicts, (int)tried, open);
+        st = count ? move(w, g, &stood[place], err) : PF_OK;
+        for (int i = 0; i < count && !st; i++) {
+            st = go_on(w, err);
+            if (!st)
+                st = try_elsewhere(w, g, ranks[open[i]], &before, &verdicts[open[i]], err);
+        }
+    }
+    drop_trial(w, &before);
+    for (int place = 1; place < PF_REFINE_PLACES; place++)
+        pf_refine_variant_drop(&w->runs.net, &stood[place]);
+    w->elsewhere_ns += pf_clock_ns() - start_ns;
+    if (st == PF_NO_SPACE)              /* for another place: what the others told counts */
+        pf_err_clear(err);
+    return st == PF_NO_SPACE ? PF_OK : st;
 }
 
 /* On a device that the network slows a clock is shared by all of it, and the whole counts. */
@@ -307,11 +358,6 @@ static pf_status contend(const whole *w, uint32_t g, uint32_t rank, pf_refine_ve
     *out = t.verdict;
     drop_trial(w, &t);
     return st;
-}
-
-static pf_status go_on(const whole *w, pf_err *err)
-{
-    return pf_progress_tick(w->progress) ? PF_OK : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
 }
 
 /* What is about as fast at one clock shows what it is worth when the clock is its own.  That takes time of its own. */
@@ -342,8 +388,6 @@ static pf_status try_group(whole *w, uint32_t g, pf_err *err)
     int                    picked = -1;
     pf_status              st = count ? open_group(w, g, err) : PF_OK;
 
-    if (!st && count)
-        st = move(w, g, err);
     for (; tried < count && !st && pf_clock_ns() < w->end_ns; tried++) {
         entries[tried] = choice->ranked[ranks[tried]];
         st = go_on(w, err);
@@ -352,6 +396,8 @@ static pf_status try_group(whole *w, uint32_t g, pf_err *err)
     }
     if (!st && contends(w, g))
         st = hold_contests(w, g, ranks, entries, tried, verdicts, err);
+    else if (!st && may_move(w, g))
+        st = look_elsewhere(w, g, ranks, tried, verdicts, err);
     if (!st)
         picked = pf_refine_pick(verdicts, entries, (int)tried);
     return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);

@@ -6,7 +6,7 @@
 
 #include "engine/choose.h"
 #include "engine/race.h"
-#include "engine/refine_compare.h"
+#include "engine/refine_pick.h"
 #include "tests/test.h"
 
 enum { RACERS_MOST = 8, SAMPLES_MOST = 100, EFFORT = 2, BUILDS = 16 };
@@ -173,6 +173,18 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
     return PF_OK;
 }
 
+enum { PAIRS_ELSEWHERE = 40 };
+
+/* A candidate somewhere in memory. */
+static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs, pf_random *random)
+{
+    duel              d = { n->whole_ns, n->noise_ns, gain_ns + n->place_ns * pf_random_normal(random), random };
+    pf_refine_verdict verdict = { 0 };
+
+    assert_int_equal(pf_refine_compare(run_turns, &d, least_pairs, PAIRS_MOST, &verdict, NULL), PF_OK);
+    return verdict;
+}
+
 /* The candidate that takes over, 0 for none.  Alone each takes about 1 % longer than the one before. */
 static int exchange(const network *n, int group, pf_random *random)
 {
@@ -180,16 +192,23 @@ static int exchange(const network *n, int group, pf_random *random)
     pf_timing_entry        candidates[TRIALS_MOST] = { { .tactic = "reference" } };
     const pf_timing_entry *entries[TRIALS_MOST] = { NULL };
     pf_refine_verdict      verdicts[TRIALS_MOST] = { { 0 } };
-    int                    count = 0;
+    int                    open[TRIALS_MOST] = { 0 }, count = 0, open_count = 0;
 
     for (; count < TRIALS_MOST && gains[count]; count++) {
-        duel   d = { n->whole_ns, n->noise_ns, gains[count] + n->place_ns * pf_random_normal(random), random };
         double alone_ns = (1 + 0.01 * count) * ALONE_NS * (1 + ALONE_NOISE * pf_random_normal(random));
 
         candidates[count] = (pf_timing_entry){ .tactic = "reference", .median_ns = llround(alone_ns) };
         snprintf(candidates[count].tuning, sizeof candidates[count].tuning, "%d", count);
         entries[count] = &candidates[count];
-        assert_int_equal(pf_refine_compare(run_turns, &d, PAIRS_MOST, &verdicts[count], NULL), PF_OK);
+        verdicts[count] = compare(n, gains[count], 0, random);
+    }
+    for (int place = 1; place < PF_REFINE_PLACES; place++) {
+        open_count = pf_refine_undecided(verdicts, count, open);
+        for (int i = 0; i < open_count; i++) {
+            pf_refine_verdict elsewhere = compare(n, gains[open[i]], PAIRS_ELSEWHERE, random);
+
+            pf_refine_verdict_add(&verdicts[open[i]], &elsewhere);
+        }
     }
     return pf_refine_pick(verdicts, entries, count) + 1;
 }

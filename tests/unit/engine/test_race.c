@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "engine/race.h"
-#include "engine/refine_compare.h"
+#include "engine/refine_pick.h"
 #include "tests/test.h"
 
 enum { RACERS = 12, SAMPLES_MOST = 100, RACES = 300, EFFORT = 2, PAIRS = 160, DUELS = 1000, SPELL = 4 };
@@ -197,7 +197,7 @@ static int wins(double ratio, int *pairs)
     for (int i = 0; i < DUELS; i++) {
         pf_refine_verdict verdict = { 0 };
 
-        assert_int_equal(pf_refine_compare(run_turns, &p, PAIRS, &verdict, NULL), PF_OK);
+        assert_int_equal(pf_refine_compare(run_turns, &p, 0, PAIRS, &verdict, NULL), PF_OK);
         assert_true(verdict.pairs > 0 && verdict.pairs <= PAIRS && verdict.error_ns > 0);
         won += verdict.faster;
         *pairs += verdict.pairs;
@@ -239,7 +239,7 @@ static void what_is_far_off_does_not_decide(void **state)
     int               runs = 0;
 
     (void)state;
-    assert_int_equal(pf_refine_compare(run_disturbed_turns, &runs, PAIRS, &verdict, NULL), PF_OK);
+    assert_int_equal(pf_refine_compare(run_disturbed_turns, &runs, 0, PAIRS, &verdict, NULL), PF_OK);
     assert_true(verdict.faster && verdict.gain_ns > 3000 && verdict.gain_ns < 5000 && verdict.error_ns < 1000);
 }
 
@@ -263,10 +263,92 @@ static void among_equals_the_preferred_one_takes_over(void **state)
     assert_int_equal(pf_refine_pick(slower, entries, 2), -1);
 }
 
+/* Whoever needs more workspace is none of the equals, however fast it is alone. */
+static void less_workspace_comes_before_time_alone(void **state)
+{
+    const pf_timing_entry   large = { .tactic = "reference", .tuning = "0", .median_ns = 9000, .workspace_bytes = 64 };
+    const pf_timing_entry   slow = { .tactic = "reference", .tuning = "1", .median_ns = 10300 };
+    const pf_timing_entry   fast = { .tactic = "reference", .tuning = "2", .median_ns = 10000 };
+    const pf_timing_entry  *entries[] = { &large, &slow, &fast }, *two[] = { &large, &slow };
+    const pf_refine_verdict equal[] = { { true, 40, 100000, 1800, 100, 200 }, { true, 40, 100000, 1750, 100, 200 },
+                                        { true, 40, 100000, 1700, 100, 200 } };
+    const pf_refine_verdict better[] = { { true, 40, 100000, 2100, 100, 200 }, { true, 40, 100000, 1750, 100, 200 } };
+
+    (void)state;
+    assert_int_equal(pf_refine_pick(equal, entries, 3), 2);
+    assert_int_equal(pf_refine_pick(equal, two, 2), 1);
+    assert_int_equal(pf_refine_pick(better, two, 2), 0);
+}
+
+/* Nobody stands in for one that gains little by gaining a small part of that. */
+static void a_small_gain_has_few_equals(void **state)
+{
+    const pf_timing_entry   two = { .tactic = "reference", .tuning = "2", .median_ns = 10000 };
+    const pf_timing_entry   one = { .tactic = "reference", .tuning = "1", .median_ns = 9900 };
+    const pf_timing_entry  *entries[] = { &two, &one };
+    const pf_refine_verdict verdicts[] = { { true, 160, 100000, 510, 20, 300 }, { false, 10, 100000, 240, 90, 300 } };
+
+    (void)state;
+    assert_int_equal(pf_refine_pick(verdicts, entries, 2), 0);
+}
+
+/* ---- What one place of memory leaves open */
+
+enum { WHOLE_NS = 100000, ENOUGH_NS = 500, EQUAL_NS = 300 };
+
+static pf_refine_verdict verdict_of(int64_t gain_ns, int places)
+{
+    return (pf_refine_verdict){ .faster = gain_ns > ENOUGH_NS, .pairs = 40 * places, .base_ns = WHOLE_NS,
+                                .gain_ns = gain_ns, .error_ns = 50, .equal_ns = EQUAL_NS, .enough_ns = ENOUGH_NS,
+                                .places = places };
+}
+
+static void who_may_be_picked_is_compared_again(void **state)
+{
+    static const struct { int64_t gains_ns[4]; int places, open[4], count; } cases[] = {
+        { { -100, 200, 100, 0 }, 1, { 0 }, 0 },             /* nobody gains enough */
+        { { -100, 2000, 100, 0 }, 1, { 1 }, 1 },            /* here one does, in one place */
+        { { -100, 2000, 100, 0 }, 3, { 0 }, 0 },            /* and here in three */
+        { { -100, 2000, 1950, 1990 }, 3, { 0 }, 0 },        /* or several that are equal */
+        { { 0, 420, 0, 250 }, 1, { 1, 3 }, 2 },
+        { { 580, 0, 0, 0 }, 3, { 0 }, 1 },                  /* enough, or not */
+        { { 600, 0, 0, 0 }, 3, { 0 }, 0 },
+        { { 1500, 1430, 400, 1800 }, 3, { 0, 1, 3 }, 3 },   /* equal, or not */
+        { { 1600, 1400, 400, 1800 }, 3, { 0 }, 0 },
+    };
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        pf_refine_verdict verdicts[4];
+        int               open[4] = { 0 };
+
+        for (int i = 0; i < 4; i++)
+            verdicts[i] = verdict_of(cases[c].gains_ns[i], cases[c].places);
+        assert_int_equal(pf_refine_undecided(verdicts, 4, open), cases[c].count);
+        for (int i = 0; i < cases[c].count; i++)
+            assert_int_equal(open[i], cases[c].open[i]);
+    }
+}
+
+static void the_mean_of_places_counts(void **state)
+{
+    pf_refine_verdict sum = verdict_of(480, 1), better = verdict_of(560, 1), worse = verdict_of(220, 1);
+
+    (void)state;
+    pf_refine_verdict_add(&sum, &better);
+    assert_true(sum.faster && sum.gain_ns == 520 && sum.places == 2 && sum.error_ns == 35 && sum.pairs == 80);
+    pf_refine_verdict_add(&sum, &worse);
+    assert_true(!sum.faster && sum.gain_ns == 420 && sum.places == 3 && sum.enough_ns == ENOUGH_NS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_wins),
+        cmocka_unit_test(less_workspace_comes_before_time_alone),
+        cmocka_unit_test(a_small_gain_has_few_equals),
+        cmocka_unit_test(who_may_be_picked_is_compared_again),
+        cmocka_unit_test(the_mean_of_places_counts),
         cmocka_unit_test(disturbed_samples_seldom_decide),
         cmocka_unit_test(the_far_get_few_samples),
         cmocka_unit_test(the_long_get_few_samples),

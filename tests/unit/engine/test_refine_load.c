@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "engine/refine_load.h"
+#include "engine/refine_pick.h"
 #include "tests/test.h"
 
 static pf_refine_load judged(const int64_t run_us[PF_REFINE_LOOKS])
