@@ -94,6 +94,9 @@ def run_case(args, case, table):
         return False
     warm = build(args, model, int(batch), plan + ".warm", cache)
     same = warm and open(plan, "rb").read() == open(plan + ".warm", "rb").read()
+    if warm:
+        print(f"{case}: the warm build took {warm['wall_seconds']:.2f} s with its process and the plan's way to disk, {warm['build_seconds']:.2f} without; "
+              + ", ".join(f"{part} {seconds:.2f}" for part, seconds in warm["phases"].items() if seconds >= 0.01), flush=True)
     ours, peers = [], {}
     for turn in range(args.rounds):
         bench = planfarm("bench", plan, "--device", args.device, "--duration", "1")
