@@ -41,12 +41,17 @@ static double error_of(const pf_timing_entry *entry)
     return entry->contended || !entry->sample_count ? 0 : pf_race_median_error(entry->spread_ns, entry->sample_count);
 }
 
+double pf_choose_noise_ns(int64_t best_ns)
+{
+    return (double)best_ns * NOISE + NOISE_NS;
+}
+
 static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *other)
 {
     double error = fmax(error_of(best), error_of(other));
-    double part = (double)pf_choose_time(best) * NOISE + NOISE_NS;
 
-    return (double)(pf_choose_time(other) - pf_choose_time(best)) <= fmax(part, error);
+    return (double)(pf_choose_time(other) - pf_choose_time(best)) <=
+           fmax(pf_choose_noise_ns(pf_choose_time(best)), error);
 }
 
 int pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)

@@ -34,6 +34,8 @@ static inline int64_t pf_choose_time(const pf_timing_entry *entry)
 {
     return entry->contended ? entry->min_ns : entry->median_ns;
 }
+/* What takes so much longer than the best, which takes that long, is as good. */
+double    pf_choose_noise_ns(int64_t best_ns);
 /* Negative when a is to be preferred, both being equally fast; their tactics exist. */
 int       pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b);
 /* Errors  NO_SPACE. */

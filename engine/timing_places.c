@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "engine/choose.h"
 #include "engine/timing_contest.h"
 
 #define CLOSE_AT_FIRST 1.15     /* who takes so many times the best may be better elsewhere in memory: after one race */
@@ -73,12 +74,15 @@ static double square_error(const pf_contestant *r)
     return r->races > 1 ? sum / (r->races - 1) / r->races : 0;
 }
 
+/* Is it known whether it is slower, and whether by what makes two equal (engine/choose.h)? */
 static bool is_told_from(const pf_contestant *r, const pf_contestant *best)
 {
     double error = CERTAIN * sqrt(square_error(r) + square_error(best));
+    double slower = (double)(r->entry.median_ns - best->entry.median_ns);
 
-    return error <= EXACT * (double)best->entry.median_ns ||
-           (double)(r->entry.median_ns - best->entry.median_ns) > error;
+    if (fabs(slower - pf_choose_noise_ns(best->entry.median_ns)) <= error)
+        return false;
+    return error <= EXACT * (double)best->entry.median_ns || slower > error;
 }
 
 /* To what need not be told apart.  Other layouts of the same layer are told from this one by it. */

@@ -158,6 +158,28 @@ static pf_status prepare_far(pf_device *d, const pf_problem *p, const char *tuni
 
 static const pf_tactic far = { .name = "far", .rev = 1, .prepare = prepare_far, .enqueue = run_far };
 
+/* Longer by some nanoseconds. */
+static int64_t later_ns;
+
+static pf_status run_longer(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    device_ns += run_ns + later_ns;
+    note_captured(run_ns + later_ns);
+    return copy(step, b, stream, err);
+}
+
+static const pf_tactic takes_longer;
+
+static pf_status prepare_longer(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                                pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    return make_step(&takes_longer, 1, out, err);
+}
+
+static const pf_tactic takes_longer = { .name = "takes_longer", .rev = 1, .prepare = prepare_longer,
+                                        .enqueue = run_longer };
+
 /* The first three runs take three times as long: one to check it, and two that a glance takes. */
 static pf_status run_late(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
 {
@@ -216,6 +238,7 @@ static const pf_tactic *const all_load[] = { &loads, &loads, &loads };
 static const pf_tactic *const all_unsteady[] = { &unsteady, &unsteady, &unsteady };
 static const pf_tactic *const one_far[] = { &loads, &loads, &far };
 static const pf_tactic *const one_near[] = { &loads, &far, &far };
+static const pf_tactic *const one_longer[] = { &loads, &far, &takes_longer };
 static const pf_tactic *const one_late[] = { &loads, &loads, &comes_late };
 
 static size_t cache_bytes;                      /* for data in several places of memory */
@@ -371,6 +394,22 @@ static void who_wavers_is_timed_in_more_places_though_alone(void **state)
     wavers = false;
 }
 
+/* Whether two are equal decides who is chosen, so that is to be known, too. */
+static void who_may_be_equal_is_timed_in_more_places(void **state)
+{
+    static const struct { int64_t later_ns; int places; } cases[] = { { 0, 3 }, { 10, 3 }, { 20, 7 }, { 30, 3 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        later_ns = cases[i].later_ns;     /* 2 us have 20 ns of noise */
+        measure_by_device(one_longer, true, 2, 2 * PF_NS_PER_US, &record);
+        assert_int_equal(moved, cases[i].places);
+        pf_timing_record_clear(&record);
+    }
+}
+
 /* What disturbed the race may have disturbed the glance before it. */
 static void who_was_dropped_at_a_glance_is_back_in_the_next_race(void **state)
 {
@@ -442,6 +481,7 @@ int main(void)
         cmocka_unit_test(runs_of_a_sample_take_turns_on_places),
         cmocka_unit_test(places_are_as_many_as_there_is_memory_for),
         cmocka_unit_test(who_wavers_is_timed_in_more_places_though_alone),
+        cmocka_unit_test(who_may_be_equal_is_timed_in_more_places),
         cmocka_unit_test(who_was_dropped_at_a_glance_is_back_in_the_next_race),
         cmocka_unit_test(long_runs_are_few),
         cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
