@@ -448,8 +448,8 @@ static bool is_only_oracle(const pf_formats *f, const form *units)
     return false;
 }
 
-/* Units of other forms are made where they may win: everywhere with much effort, else where the first form has no
-   tactic that works. */
+/* Units of other forms are made where they may win: everywhere with much effort, else where the region says so or the
+   first form has no tactic that works. */
 static pf_status make_other_forms(pf_formats *f, const form *first, form *second, pf_err *err)
 {
     bool      all = pf_config_int(f->search->config, PF_CONFIG_effort) >= ALL_FORMS_EFFORT;
@@ -460,7 +460,7 @@ static pf_status make_other_forms(pf_formats *f, const form *first, form *second
         const pf_region *region = &f->regions->items[r];
 
         if (region->form_count > 1 && !f->tail->late[r] &&
-            (all || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
+            (all || region->contested || isinf(form_cost(f, &first[r])) || is_only_oracle(f, &first[r])))
             st = make_form(f, region, 1, &second[r], err);
     }
     if (!st)
@@ -586,7 +586,7 @@ static pf_status copy_outputs(pf_formats *f, pf_err *err)
     return st;
 }
 
-/* With their options; those of other forms only where a region's first form turned out badly. */
+/* With their options; those of other forms only where they may win. */
 static pf_status make_units(pf_formats *f, pf_err *err)
 {
     form     *first = pf_calloc(f->regions->count + 1, sizeof *first),

@@ -20,13 +20,8 @@ static bool has_one_output(const pf_former *f, pf_node_id node)
    Every value between two nodes of the chain has one reader, the next node.  So nothing outside lies on a path from the
    region back into it, and all that leaves the region leaves behind its last node: regions of this kind cannot depend
    on each other in a circle. */
-static uint32_t follow_chain(const pf_former *f, pf_node_id anchor, pf_node_id *chain)
+static uint32_t follow_chain(const pf_former *f, pf_node_id *chain, uint32_t count)
 {
-    uint32_t count = 1;
-
-    chain[0] = anchor;
-    if (!has_one_output(f, anchor))
-        return 1;
     while (count <= EPILOGUE_LIMIT) {
         pf_value_id tail = pf_graph_node(f->graph, chain[count - 1])->out[0];
         pf_node_id  next = pf_former_only_reader(f, tail);
@@ -38,6 +33,69 @@ static uint32_t follow_chain(const pf_former *f, pf_node_id anchor, pf_node_id *
         chain[count++] = next;
     }
     return count;
+}
+
+/* ---- Gates: two slices of what the chain ends in, which meet again in one value.  Nothing but that value leaves. */
+
+static bool is_sliced_twice(const pf_former *f, pf_value_id value, pf_node_id slices[2])
+{
+    if (pf_graph_use_count(f->graph, value) != 2)
+        return false;
+    for (uint32_t i = 0; i < 2; i++) {
+        slices[i] = pf_graph_use(f->graph, value, i).node;
+        if (!pf_former_is_free_mover(f, slices[i]) || pf_graph_node(f->graph, slices[i])->op != PF_OP_SLICE)
+            return false;
+    }
+    return slices[0] != slices[1];
+}
+
+/* Of the nodes that read what leaves chain[first..count), the earliest: it depends on nothing outside that depends on
+   the chain.  PF_NONE: none.  *open: how many values leave. */
+static pf_node_id earliest_reader(const pf_former *f, const pf_node_id *chain, uint32_t first, uint32_t count,
+                                  uint32_t *open)
+{
+    pf_node_id best = PF_NONE;
+
+    *open = 0;
+    for (uint32_t i = first; i < count; i++) {
+        pf_value_id value = pf_graph_node(f->graph, chain[i])->out[0];
+
+        if (pf_former_only_group_reads(f, value, chain, count))
+            continue;
+        ++*open;
+        for (uint32_t u = 0; u < pf_graph_use_count(f->graph, value); u++) {
+            pf_node_id reader = pf_graph_use(f->graph, value, u).node;
+
+            if (reader != PF_NONE && !pf_former_contains(chain, count, reader) &&
+                (best == PF_NONE || f->position[reader] < f->position[best]))
+                best = reader;
+        }
+    }
+    return best;
+}
+
+/* How many nodes the chain has when the two slices of its end have met in its last; 0: they do not. */
+static uint32_t follow_gate(const pf_former *f, pf_node_id *chain, uint32_t count)
+{
+    pf_value_id tail = pf_graph_node(f->graph, chain[count - 1])->out[0];
+    pf_node_id  slices[2] = { PF_NONE, PF_NONE };
+    uint32_t    first = count, open = 0;
+
+    if (count + 3 > EPILOGUE_LIMIT || !is_sliced_twice(f, tail, slices))
+        return 0;
+    chain[count++] = slices[0];
+    chain[count++] = slices[1];
+    while (count <= EPILOGUE_LIMIT) {
+        pf_node_id next = earliest_reader(f, chain, first, count, &open);
+
+        if (open == 1)
+            return count;
+        if (!pf_former_is_free_pointwise(f, next) ||
+            !pf_former_same_shape(f, pf_graph_node(f->graph, slices[0])->out[0], pf_graph_node(f->graph, next)->out[0]))
+            return 0;
+        chain[count++] = next;
+    }
+    return 0;
 }
 
 /* The second form: the anchor alone and the rest as a group of its own, where something takes that. */
@@ -70,9 +128,11 @@ static pf_status absorb_producers(pf_former *f, const pf_node_id *chain, uint32_
     return st;
 }
 
-static pf_status emit_chain(pf_former *f, pf_group *whole, const pf_node_id *chain, uint32_t count, pf_err *err)
+/* contested: there are tactics for both forms of which neither is always the better. */
+static pf_status emit_chain(pf_former *f, pf_group *whole, const pf_node_id *chain, uint32_t count, bool contested,
+                            pf_err *err)
 {
-    pf_region region = { .kind = PF_REGION_STEP };
+    pf_region region = { .kind = PF_REGION_STEP, .contested = contested };
     pf_status st = pf_region_add_form(&region, whole, 1, err);
 
     if (!st && count > 1)
@@ -83,23 +143,35 @@ static pf_status emit_chain(pf_former *f, pf_group *whole, const pf_node_id *cha
     return st;
 }
 
-static pf_status form_anchor(pf_former *f, pf_node_id anchor, pf_err *err)
+/* The longest chain of at least `least` nodes that some tactic takes becomes a region; *done: there was one. */
+static pf_status form_chain(pf_former *f, const pf_node_id *chain, uint32_t count, uint32_t least, bool *done,
+                            pf_err *err)
 {
-    pf_node_id chain[EPILOGUE_LIMIT + 2];
-    pf_group   whole = { 0 };
-    bool       grown = false;
-    pf_status  st = PF_OK;
+    pf_group  whole = { 0 };
+    bool      grown = false;
+    pf_status st = PF_OK;
 
-    for (uint32_t count = follow_chain(f, anchor, chain); count > 0; count--) {
+    for (; count >= least && !*done && !st; count--) {
         st = pf_group_try(f, chain, count, &whole, err);
         if (!st && whole.problem)
             st = absorb_producers(f, chain, count, &whole, &grown, err);
-        if (st)
-            return st;
-        if (whole.problem)
-            return emit_chain(f, &whole, chain, grown ? 1 : count, err);
+        *done = !st && whole.problem;
+        if (*done)
+            st = emit_chain(f, &whole, chain, grown ? 1 : count, least > 1, err);
     }
-    return pf_region_emit_single(f, anchor, PF_REGION_STEP, err);
+    return st;
+}
+
+static pf_status form_anchor(pf_former *f, pf_node_id anchor, pf_err *err)
+{
+    pf_node_id chain[EPILOGUE_LIMIT + 2] = { anchor };
+    uint32_t   count = has_one_output(f, anchor) ? follow_chain(f, chain, 1) : 1, gate = follow_gate(f, chain, count);
+    bool       done = false;
+    pf_status  st = gate ? form_chain(f, chain, follow_chain(f, chain, gate), gate, &done, err) : PF_OK;
+
+    if (!st && !done)
+        st = form_chain(f, chain, count, 1, &done, err);
+    return st || done ? st : pf_region_emit_single(f, anchor, PF_REGION_STEP, err);
 }
 
 /* ---- Groups of pointwise ops and moves, grown from their last node backwards */

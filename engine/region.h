@@ -5,10 +5,10 @@
       points are acyclic;
    3. equal graphs, devices and filters give equal regions.
    How regions grow, always asking whether some tactic besides oracles still takes the whole: an anchor takes the
-   pointwise ops and moves behind it while every value in between has no other use, then those before it (a sum that
-   others read too may be computed inside and handed out); what is left of pointwise ops and moves forms groups from
-   their last node backwards, a conversion into an output of the network's with what it converts though others read that
-   too; views that nobody took in are aliases.
+   pointwise ops and moves behind it while every value in between has no other use, or is taken in two slices that meet
+   again, then those before it (a sum that others read too may be computed inside and handed out); what is left of
+   pointwise ops and moves forms groups from their last node backwards, a conversion into an output of the network's
+   with what it converts though others read that too; views that nobody took in are aliases.
    Thread   one at a time per graph. */
 #ifndef PF_ENGINE_REGION_H
 #define PF_ENGINE_REGION_H
@@ -38,6 +38,7 @@ typedef struct pf_region {
     pf_region_form *forms;      /* the fewest steps first; others are worth timing when that one turns out slow. At
                                    least one */
     uint32_t        form_count;
+    bool            contested;  /* its forms are to be timed with any effort */
 } pf_region;
 
 typedef struct pf_regions {     /* all owned */

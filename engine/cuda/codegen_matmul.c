@@ -52,17 +52,26 @@ static const char *batch_decline(const pf_problem *p, const cg_product *product)
                : NULL;
 }
 
+/* Halves of a tile come in the same chunks. */
+static const char *gate_declines(const cg_product *product)
+{
+    if (product->halves == 1) return NULL;
+    if (product->wide) return "a gate in FP32";
+    return cg_product_columns(product) % 8 ? "halves of rows that are no multiple of 16 bytes" : NULL;
+}
+
 static const char *declines(const pf_problem *p, bool windowed)
 {
     cg_product  product;
     const char *reason = cg_product_recognize(p, &product);
 
-    if (!reason) reason = cg_behind_declines(p->graph, product.node);
+    if (!reason) reason = cg_product_behind_declines(p, &product);
     if (reason) return reason;
     if (product.windowed != windowed)
         return windowed ? "not a convolution with a window" : "a convolution with a window";
     if (windowed && !p->in_constant[product.w]) return "weights that are computed";
     reason = types_decline(p, &product);
+    if (!reason) reason = gate_declines(&product);
     if (!reason) reason = batch_decline(p, &product);
     if (!reason) reason = rows_decline(p, &product);
     if (reason) return reason;
@@ -102,6 +111,13 @@ bool pf_codegen_conv_is_grouped(const pf_problem *p)
     cg_product product;
 
     return !cg_product_recognize(p, &product) && product.windowed && product.batch > 1;
+}
+
+bool pf_codegen_matmul_is_gated(const pf_problem *p)
+{
+    cg_product product;
+
+    return !cg_product_recognize(p, &product) && product.halves == 2;
 }
 
 bool pf_codegen_matmul_is_odd(const pf_problem *p)
@@ -259,9 +275,10 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
     const char *type = pf_graph_value(p->graph, product->node->in[0])->dtype == PF_F16 ? "f16" : "bf16";
     const char *elem = product->wide ? "float" : "f16";
 
-    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n"
-                       "#define WARPS_M %d\n#define WARPS_N %d\n", (long long)product->m,
-                  (long long)product->n, (long long)product->k, t->rows, t->columns, t->warps_m, t->warps_n);
+    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define HALVES %d\n#define K %lld\n#define BM %d\n"
+                       "#define BN %d\n#define WARPS_M %d\n#define WARPS_N %d\n", (long long)product->m,
+                  (long long)cg_product_columns(product), product->halves, (long long)product->k, t->rows, t->columns,
+                  t->warps_m, t->warps_n);
     pf_buf_printf(out, "#define STAGES %d\n#define SPLIT %d\n#define TRANS_W %d\n#define V %d\n"
                        "#define MMA \"f32.%s.%s.f32\"\n", t->stages, t->split, product->trans_w,
                   vector, type, type);

@@ -31,6 +31,8 @@ int64_t     pf_codegen_matmul_work(const pf_problem *p);
 bool        pf_codegen_matmul_is_wide(const pf_problem *p);
 /* Such of which w may be several matrices: whether it is may hang on the shapes that a plan is used at. */
 bool        pf_codegen_matmul_is_batch(const pf_problem *p);
+/* Such of which results are computed from two halves of each row. */
+bool        pf_codegen_matmul_is_gated(const pf_problem *p);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
 bool        pf_codegen_matmul_is_odd(const pf_problem *p);
 /* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max and PF_MATMUL_TUNINGS. */

@@ -137,13 +137,73 @@ static const char *take(const pf_problem *p, const pf_node *node, cg_product *pr
     return node->op == PF_OP_CONV ? take_conv(p, node, product) : take_matmul(p, node, product);
 }
 
+static bool is_half(const pf_graph *graph, const pf_node *node, int64_t columns, int64_t start)
+{
+    const pf_slice_attrs *attrs = node->op == PF_OP_SLICE ? node->attrs : NULL;
+    int32_t               last = pf_graph_value(graph, node->in[0])->shape.rank - 1;
+
+    return attrs && attrs->axes.count == 1 && attrs->axes.at[0] == last && attrs->steps.at[0] == 1 &&
+           attrs->starts.at[0] == start &&
+           pf_graph_value(graph, node->out[0])->shape.dim[last] == columns / 2 && columns % 2 == 0;
+}
+
+/* The one node that reads it; NULL: none, or several, or it is an output. */
+static const pf_node *only_reader(const pf_graph *graph, pf_value_id value)
+{
+    pf_use use = { 0 };
+
+    if (pf_graph_use_count(graph, value) != 1) return NULL;
+    use = pf_graph_use(graph, value, 0);
+    return use.node == PF_NONE ? NULL : &graph->nodes[use.node];
+}
+
+/* The slices that take the two halves of each row of the product, or of what is computed from it element by element. */
+static bool find_halves(const pf_graph *graph, const cg_product *product, const pf_node *halves[2])
+{
+    pf_value_id value = product->node->out[0];
+
+    for (const pf_node *next = only_reader(graph, value); next; next = only_reader(graph, value)) {
+        if (!pf_op_is_pointwise(next->op) && next->op != PF_OP_CAST) return false;
+        value = next->out[0];
+    }
+    if (pf_graph_use_count(graph, value) != 2) return false;
+    for (uint32_t i = 0; i < 2; i++) {
+        pf_use use = pf_graph_use(graph, value, i);
+
+        if (use.node == PF_NONE) return false;
+        halves[i] = &graph->nodes[use.node];
+    }
+    if (is_half(graph, halves[1], product->n, 0)) {
+        const pf_node *first = halves[1];
+
+        halves[1] = halves[0];
+        halves[0] = first;
+    }
+    return is_half(graph, halves[0], product->n, 0) && is_half(graph, halves[1], product->n, product->n / 2);
+}
+
 const char *cg_product_recognize(const pf_problem *p, cg_product *product)
 {
-    const pf_node *node = NULL;
+    const pf_node *node = NULL, *halves[2] = { NULL, NULL };
     const char    *reason = cg_find_anchor(p->graph, is_product, "no product", "two products", &node);
 
     memset(product, 0, sizeof *product);
-    return reason ? reason : take(p, node, product);
+    if (!reason) reason = take(p, node, product);
+    if (reason) return reason;
+    product->halves = !product->conv && !product->batched && find_halves(p->graph, product, halves) ? 2 : 1;
+    product->result = product->halves == 2 ? halves[0]->out[0] : node->out[0];
+    return NULL;
+}
+
+const char *cg_product_behind_declines(const pf_problem *p, const cg_product *product)
+{
+    const pf_node *halves[2] = { NULL, NULL };
+    const char    *reason = NULL;
+
+    if (product->halves == 1) return cg_behind_declines(p->graph, product->node);
+    if (!find_halves(p->graph, product, halves)) return "something moves behind the product";
+    for (int i = 0; i < 2 && !reason; i++) reason = cg_behind_declines(p->graph, halves[i]);
+    return reason;
 }
 
 static bool lies_as_rows(const cg_product *product, pf_layout layout, pf_dtype dtype)
@@ -153,7 +213,7 @@ static bool lies_as_rows(const cg_product *product, pf_layout layout, pf_dtype d
 
 const char *cg_product_check_results(const pf_problem *p, const cg_product *product)
 {
-    const pf_shape *shape = shape_of(p, product->node->out[0]);
+    const pf_shape *shape = shape_of(p, product->result);
 
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
@@ -214,17 +274,29 @@ static int32_t eval_bias(cg_context *cg, const cg_product *product, const cg_poi
     return cg_eval(cg, node->in[2], &at);
 }
 
-static bool emit_values(cg_context *cg, const cg_product *product, const cg_point *point)
+/* The product at a point of one of its halves. */
+static bool emit_product(cg_context *cg, const cg_product *product, const cg_point *point, int half)
 {
-    const pf_graph *graph = cg->problem->graph;
-    int32_t         bias = eval_bias(cg, product, point), id = ++cg->next_id;
+    int32_t bias = eval_bias(cg, product, point), id = ++cg->next_id;
 
     if (bias < 0) return false;
-    pf_buf_printf(cg->body, "  float v%d[V]; LANES v%d[l] = sum[l]", id, id);
+    pf_buf_printf(cg->body, "  float v%d[V]; LANES v%d[l] = sum[%sl]", id, id, half ? "V + " : "");
     if (product->alpha != 1) pf_buf_printf(cg->body, " * %.9ef", product->alpha);
     if (bias) pf_buf_printf(cg->body, " + v%d[l]", bias);
     pf_buf_printf(cg->body, ";\n");
-    if (!cg_bind(cg, product->node->out[0], point, id)) return false;
+    return cg_bind(cg, product->node->out[0], point, id);
+}
+
+static bool emit_values(cg_context *cg, const cg_product *product, const cg_point *point)
+{
+    const pf_graph *graph = cg->problem->graph;
+
+    for (int half = 0; half < product->halves; half++) {
+        cg_point at = *point;
+
+        at.at[at.rank - 1].constant += half * cg_product_columns(product);
+        if (!emit_product(cg, product, &at, half)) return false;
+    }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         int32_t value = cg_eval(cg, graph->outputs[i], point);
 
@@ -233,6 +305,9 @@ static bool emit_values(cg_context *cg, const cg_product *product, const cg_poin
     }
     return true;
 }
+
+/* How many sums evaluate() takes. */
+static const char *sums_text(const cg_product *product) { return product->halves == 2 ? "2 * V" : "V"; }
 
 /* Loop variables from row and column, the product's value from its sum, and what follows. */
 static pf_status print_evaluate(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
@@ -244,10 +319,11 @@ static pf_status print_evaluate(const pf_problem *p, const cg_product *product, 
 
     pf_buf_init(&body, SOURCE_LIMIT_BYTES);
     cg_context_init(&cg, p, &body, vector, err);
-    cg_loop_over(&cg, p->out_layout[0], pf_graph_value(p->graph, product->node->out[0]), &point);
+    cg_loop_over(&cg, p->out_layout[0], pf_graph_value(p->graph, product->result), &point);
     fine = emit_values(&cg, product, &point);
     pf_buf_printf(out, "__device__ __forceinline__ finished evaluate(PARAMETERS, const idx row, const idx column, "
-                       "const float sum[V])\n{\n  finished to;\n  idx rest = ROW_IN(row);\n");
+                       "const float sum[%s])\n{\n  finished to;\n  idx rest = ROW_IN(row);\n",
+                  sums_text(product));
     for (int v = cg.var_count - 2; v > 0; v--)
         pf_buf_printf(out, "  const idx i%d = rest %% %lld; rest /= %lld;\n", v, (long long)cg.var_extent[v],
                       (long long)cg.var_extent[v]);
@@ -284,7 +360,7 @@ static void print_places(const cg_product *product, pf_buf *out)
 pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out, pf_err *err)
 {
     const pf_graph *graph = p->graph;
-    int64_t         columns = product->conv ? product->batch * product->n : product->n;
+    int64_t         columns = product->conv ? product->batch * product->n : cg_product_columns(product);
     pf_status       st = PF_OK;
 
     print_places(product, out);
@@ -299,8 +375,9 @@ pf_status cg_product_emit_finish(const pf_problem *p, const cg_product *product,
         pf_buf_printf(out, "  *(wide<%s, V> *)(out%u + ROW_IN(row) * %lld + COLUMN_IN(row, column)) = from.result%u;\n",
                       parameter_type(p, graph->outputs[i]), i, (long long)row_elems(p->out_layout[i], columns), i);
     pf_buf_printf(out, "}\n__device__ __forceinline__ "
-                       "void finish(PARAMETERS, const idx row, const idx column, const float sum[V])\n{\n"
-                       "  store(ARGUMENTS row, column, evaluate(ARGUMENTS row, column, sum));\n}\n");
+                       "void finish(PARAMETERS, const idx row, const idx column, const float sum[%s])\n{\n"
+                       "  store(ARGUMENTS row, column, evaluate(ARGUMENTS row, column, sum));\n}\n",
+                  sums_text(product));
     return st;
 }
 
@@ -308,7 +385,7 @@ int cg_product_vector(const pf_problem *p, const cg_product *product)
 {
     int vector = 8;
 
-    while (product->n % vector) vector /= 2;
+    while (cg_product_columns(product) % vector) vector /= 2;
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         int fits = 128 / (int)pf_dtype_bits(pf_graph_value(p->graph, p->graph->outputs[i])->dtype);
 

@@ -10,7 +10,8 @@ typedef struct cg_window {
     int64_t kernel[2], stride[2], pad[2], dilation[2];
 } cg_window;
 
-/* y[batch,m,n] = alpha x[batch,m,k] w[batch,k,n] and what follows it. */
+/* y[batch,m,n] = alpha x[batch,m,k] w[batch,k,n] and what follows it.  Of a gated one that is computed from two halves
+   of each row of y: its results have half of y's columns. */
 typedef struct cg_product {
     const pf_node *node;
     uint32_t       x, w;                    /* inputs of the problem */
@@ -21,14 +22,19 @@ typedef struct cg_product {
     cg_window      window;                 /* when windowed */
     double         alpha;
     int64_t        m, n, k;
+    pf_value_id    result;                  /* a value whose shape is that of the results */
+    int            halves;                  /* 2: it is gated */
     bool           batched;                 /* w is several matrices; else one, and m counts all rows of x */
     int64_t        batch;                   /* of a convolution: its groups, whose rows are the same pixels */
     bool           repeats_x;               /* x is one matrix, which serves the whole batch */
 } cg_product;
 
-/* Fills product. Returns why the problem is not one product with something computed element by element behind it, or
-   NULL. */
+/* Fills product. Returns why the problem is not one product with something computed behind it, or NULL. */
 const char *cg_product_recognize(const pf_problem *p, cg_product *product);
+/* Why what is behind the product is not computed element by element, or of a gated one from two halves, or NULL. */
+const char *cg_product_behind_declines(const pf_problem *p, const cg_product *product);
+/* Columns of the results. */
+static inline int64_t cg_product_columns(const cg_product *product) { return product->n / product->halves; }
 /* Why inputs and outputs do not lie as rows of a matrix, or NULL. */
 const char *cg_product_check_places(const pf_problem *p, const cg_product *product);
 /* The same of outputs alone. */
@@ -42,8 +48,8 @@ int         cg_product_vector(const pf_problem *p, const cg_product *product);
 void        cg_product_print_index(const pf_problem *p, const cg_product *product, pf_buf *out);
 /* Elements from one row of x to the next, or from pixel to pixel. */
 int64_t     cg_product_x_row(const pf_problem *p, const cg_product *product);
-/* What follows a product of N columns, from the sums of V neighbours: evaluate() gives it as a struct finished, store()
-   puts that into memory, finish() does both. */
+/* What follows a product, for V neighbours in a row of N, from their sums, and of a gated one those of the other half
+   behind them: evaluate() gives it as a struct finished, store() puts that into memory, finish() does both. */
 pf_status   cg_product_emit_finish(const pf_problem *p, const cg_product *product, int vector, pf_buf *out,
                                    pf_err *err);
 

@@ -91,6 +91,7 @@ const char *pf_codegen_thin_declines(const pf_problem *p)
     cg_product_recognize(p, &product);
     if (!pf_problem_is_bound(p)) return "shapes that vary";
     if (product.batched) return "a batch of products";
+    if (product.halves > 1) return "a gated product";
     if (product.m < ROWS_MIN || product.m > INT32_MAX / 2) return "few rows, or too many";
     if (!p->in_constant[product.w]) return "weights that are computed";
     if (product.k % (product.wide ? 4 : 8)) return "rows of x that are no multiple of 16 bytes";

@@ -28,6 +28,8 @@ const char *pf_codegen_wgmma_declines(const pf_problem *p)
     if (reason) return reason;
     cg_product_recognize(p, &product);
     if (!pf_problem_is_bound(p)) return "shapes that vary";
+    if (product.halves > 1 && (cg_product_vector(p, &product) < 4 || !p->in_constant[product.w]))
+        return "a gate whose weights nobody can pack";
     if (product.wide) return "FP32 operands";
     if (product.k % 8) return "rows that are no multiple of 16 bytes";
     if (product.m < ROWS_MIN) return "too few rows";
@@ -73,9 +75,15 @@ static int finish_columns_of(const pf_wgmma_tuning *t)
    through shared memory; so do weights that nobody can pack. */
 typedef struct finishing { int run, vector, columns; } finishing;
 
+/* A group of columns that the threads of a row share lies whole in a tile. */
+static bool holds_halves(const cg_product *product, const pf_wgmma_tuning *t)
+{
+    return t->columns % (16 * product->halves) == 0;
+}
+
 static finishing finishing_of(const pf_problem *p, const cg_product *product, const pf_wgmma_tuning *t)
 {
-    int vector = cg_product_vector(p, product), run = t->columns % 32 ? 4 : vector;
+    int vector = cg_product_vector(p, product), run = t->columns % (32 * product->halves) ? 4 : vector;
 
     if (vector < 4 || !p->in_constant[product->w]) return (finishing){ 2, vector, finish_columns_of(t) };
     return (finishing){ run, run, 0 };
@@ -127,7 +135,7 @@ static double guess(const cg_product *product, int s, int split, int sm_count)
 {
     pf_wgmma_tuning t = tuning_of(s, split);
 
-    return is_tuning(&t) ? guess_ns(product, &t, sm_count) : -1;
+    return is_tuning(&t) && holds_halves(product, &t) ? guess_ns(product, &t, sm_count) : -1;
 }
 
 /* The best tuning of a product of 25 us was the sixth guess. */
@@ -160,10 +168,20 @@ static void print_multiply(int columns, const char *type, pf_buf *out)
     pf_buf_printf(out, " : \"l\"(x), \"l\"(w), \"r\"(add));\n}\n");
 }
 
+/* Rows of w as they are packed. */
+static int64_t packed_columns(const cg_product *product, int run)
+{
+    int64_t columns = cg_product_columns(product);
+
+    return (run > 2 ? cg_up(columns, 4 * run) * 4 * run : columns) * product->halves;
+}
+
 static void print_defines(const cg_product *product, const pf_wgmma_tuning *t, const finishing *f, pf_buf *out)
 {
-    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define BM %d\n#define BN %d\n",
-                  (long long)product->m, (long long)product->n, (long long)product->k, t->rows, t->columns);
+    pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define HALVES %d\n#define COLUMNS %lld\n",
+                  (long long)product->m, (long long)cg_product_columns(product), product->halves,
+                  (long long)packed_columns(product, f->run));
+    pf_buf_printf(out, "#define K %lld\n#define BM %d\n#define BN %d\n", (long long)product->k, t->rows, t->columns);
     pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n", t->stages, t->team, t->split);
     pf_buf_printf(out, "#define V %d\n#define RUN %d\n#define FINISH_COLUMNS %d\n", f->vector, f->run, f->columns);
 }
@@ -192,19 +210,19 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
     const char *reason = cg_product_recognize(p, &product);
     pf_dtype    dtype = PF_DTYPE_NONE;
     finishing   f = { 0 };
-    int64_t     columns = product.n;
+    int64_t     columns = 0;
     pf_status   st = PF_OK;
 
     memset(out, 0, sizeof *out);
     if (reason) return PF_FAIL(err, PF_UNSUPPORTED, "%s", reason);
-    if (!is_tuning(t))
+    if (!is_tuning(t) || !holds_halves(&product, t))
         return PF_FAIL(err, PF_INVALID, "a tile of %d x %d for %d warp groups is none", t->rows, t->columns, t->team);
     dtype = pf_graph_value(p->graph, product.node->in[0])->dtype;
     f = finishing_of(p, &product, t);
-    if (f.run > 2) columns = cg_up(columns, 4 * f.run) * 4 * f.run;
+    columns = packed_columns(&product, f.run);
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     st = print_source(p, &product, t, &f, &out->source, err);
-    out->grid[0] = (uint32_t)(cg_up(product.m, t->rows) * cg_up(product.n, t->columns) * t->split);
+    out->grid[0] = (uint32_t)(cg_up(product.m, t->rows) * cg_up(columns, t->columns) * t->split);
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)(128 * (groups_of(t) + 1));
     out->shared_bytes = shared_bytes(t, f.columns);
@@ -224,23 +242,29 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
 
 /* ---- Packing */
 
-/* The row of the packed matrix for a column of the result. In each 4 run columns the instruction gives a thread two
-   neighbours of every eight; these are to be neighbours in the result too. */
-static int64_t row_of(int64_t column, int run)
+/* The row of the packed matrix for a column of the product. In each 4 run columns the instruction gives a thread two
+   neighbours of every eight; these are to be neighbours in the result too, and groups of two halves take turns. */
+static int64_t row_of(const cg_product *product, int64_t column, int run)
 {
-    int64_t in_group = column % (4 * run), thread = in_group / run, at = in_group % run;
+    int64_t half = column / cg_product_columns(product), own = column % cg_product_columns(product);
+    int64_t group = own / (4 * run), in_group = own % (4 * run), thread = in_group / run, at = in_group % run;
 
-    return column - in_group + at / 2 * 8 + thread * 2 + at % 2;
+    return (group * product->halves + half) * 4 * run + at / 2 * 8 + thread * 2 + at % 2;
 }
 
 /* Block by block: a column's elements lie n apart.  Threads write columns of their own. */
-static void transpose(const uint16_t *from, int64_t k, int64_t n, int run, uint16_t *to)
+static void transpose(const cg_product *product, const uint16_t *from, int run, uint16_t *to)
 {
+    int64_t k = product->k, n = product->n;
+
 #pragma omp parallel for schedule(static) if (k * n > PACK_ALONE)
     for (int64_t column = 0; column < n; column += PACK_BLOCK)
         for (int64_t row = 0; row < k; row += PACK_BLOCK)
-            for (int64_t c = column; c < n && c < column + PACK_BLOCK; c++)
-                for (int64_t r = row; r < k && r < row + PACK_BLOCK; r++) to[row_of(c, run) * k + r] = from[r * n + c];
+            for (int64_t c = column; c < n && c < column + PACK_BLOCK; c++) {
+                uint16_t *line = to + row_of(product, c, run) * k;
+
+                for (int64_t r = row; r < k && r < row + PACK_BLOCK; r++) line[r] = from[r * n + c];
+            }
 }
 
 void pf_codegen_wgmma_pack(const pf_problem *p, int form, const pf_tensor *weights, void *to)
@@ -250,7 +274,7 @@ void pf_codegen_wgmma_pack(const pf_problem *p, int form, const pf_tensor *weigh
     uint16_t       *rows = to;
 
     cg_product_recognize(p, &product);
-    if (!product.trans_w) transpose(from, product.k, product.n, form, rows);
+    if (!product.trans_w) transpose(&product, from, form, rows);
     for (int64_t c = 0; product.trans_w && c < product.n; c++)
-        memcpy(rows + row_of(c, form) * product.k, from + c * product.k, (size_t)product.k * 2);
+        memcpy(rows + row_of(&product, c, form) * product.k, from + c * product.k, (size_t)product.k * 2);
 }

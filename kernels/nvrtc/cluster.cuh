@@ -12,7 +12,7 @@ __device__ __forceinline__ void meet(void)
 }
 
 /* Adds to sum what block `part` of the cluster has at byte address `at` of its shared memory. */
-__device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
+__device__ __forceinline__ void add_from(float *sum, unsigned at, int part)
 {
   float value[V];
 #if SPLIT > 1
@@ -34,18 +34,22 @@ __device__ __forceinline__ void add_from(float sum[V], unsigned at, int part)
 }
 
 /* The rows of a tile that block `part` of the cluster finishes, from the sums of all in their order. Each has its own
-   of the whole tile at byte address `sums` of its shared memory, in rows of row_floats.  The tile starts at row0; there
-   are none from row_end on. */
+   of the whole tile at byte address `sums` of its shared memory, in rows of row_floats, of HALVES 2 those of one half
+   behind those of the other.  The tile starts at row0; there are none from row_end on. */
+#define HALF (BN / HALVES)
 __device__ __forceinline__ void finish_rows(PARAMETERS, unsigned sums, int row_floats, int row0, int row_end,
                                             int column0, int part, int threads)
 {
-  for (int v = threadIdx.x; v < BM / SPLIT * (BN / V); v += threads) {
-    const int row = part * (BM / SPLIT) + v / (BN / V), column = v % (BN / V) * V;
-    float total[V];
+  for (int v = threadIdx.x; v < BM / SPLIT * (HALF / V); v += threads) {
+    const int row = part * (BM / SPLIT) + v / (HALF / V), column = v % (HALF / V) * V;
+    float total[HALVES * V];
 
     if (row0 + row >= row_end || column0 + column >= N) continue;
-    LANES total[l] = 0.0f;
-    _Pragma("unroll") for (int s = 0; s < SPLIT; ++s) add_from(total, sums + (row * row_floats + column) * 4, s);
+    _Pragma("unroll") for (int h = 0; h < HALVES; ++h) {
+      LANES total[h * V + l] = 0.0f;
+      _Pragma("unroll") for (int s = 0; s < SPLIT; ++s)
+        add_from(total + h * V, sums + (row * row_floats + h * HALF + column) * 4, s);
+    }
     finish(ARGUMENTS row0 + row, column0 + column, total);
   }
 }

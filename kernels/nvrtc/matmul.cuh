@@ -5,6 +5,8 @@
 
    Defined by the generator:
      M, N, K, BM, BN, WARPS_M, WARPS_N, STAGES, SPLIT
+     HALVES      2: results, of N columns, are computed from those of w and the N behind them, and a tile has BN / 2 of
+                 both; else 1
      BATCH       so many products at once, whose x lie X_BATCH elements apart and whose w W_BATCH
      X, W        the operands' addresses; ELEM: their type in memory
      X_ROW       elements from one row of x to the next; with a window, from pixel to pixel
@@ -22,8 +24,8 @@
      WINDOW      0, or 1 for a convolution, with OUT_H, OUT_W, IN_H, IN_W, CHANNELS (a multiple of CHUNK; x is
                  [n][h][w][c], w is [N][taps][c]), KERNEL_W, STRIDE_, PAD_, DILATION_ with H and W.  Its groups are
                  a batch, CHANNELS, N and w those of one
-     V           elements are finished at once: finish(ARGUMENTS row, column, sum) evaluates the epilogue at them and
-                 stores */
+     V           elements are finished at once: finish(ARGUMENTS row, column, sums) evaluates the epilogue at them
+                 and stores */
 #define ELEM_BYTES (WIDE ? 4 : 2)
 #define CHUNK (16 / ELEM_BYTES)             /* elements of 16 bytes */
 #define ROW_BYTES 128
@@ -73,6 +75,14 @@ struct copies {
 #endif
 };
 
+/* Where in w a tile's column number `at` lies, or the last `count` before the end. */
+__device__ __forceinline__ int w_column(int column0, int at, int count)
+{
+  const int half = HALVES > 1 && at >= BN / HALVES;
+
+  return half * N + min(column0 + at - half * (BN / HALVES), N - count);
+}
+
 __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
 {
   const int x_row = threadIdx.x / 8, x_chunk = threadIdx.x % 8;
@@ -90,8 +100,8 @@ __device__ __forceinline__ void plan_copies(copies *plan, int row0, int column0)
   }
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i) {
     const int row = w_row + i * (THREADS / W_ROW_CHUNKS);
-    plan->w[i] = TRANS_W ? (idx)min(column0 + row, N - 1) * K + w_chunk * CHUNK
-                         : (idx)row * N + min(column0 + w_chunk * CHUNK, N - CHUNK);
+    plan->w[i] = TRANS_W ? (idx)w_column(column0, row, 1) * K + w_chunk * CHUNK
+                         : (idx)row * (N * HALVES) + w_column(column0, w_chunk * CHUNK, CHUNK);
   }
 #if THIRD
   _Pragma("unroll") for (int i = 0; i < THIRD_COPIES; ++i) {
@@ -146,7 +156,7 @@ __device__ __forceinline__ void copy_x(unsigned to, const ELEM *x, const copies 
 /* third: w's third parts, two in the room of an element. */
 __device__ __forceinline__ void copy_w(unsigned to, const ELEM *w, const ELEM *third, const copies *plan, int step)
 {
-  const ELEM *from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * N);
+  const ELEM *from = w + (TRANS_W ? (long long)step * BK : (long long)step * BK * (N * HALVES));
   const int   k = step * BK + (TRANS_W ? threadIdx.x % 8 * CHUNK : threadIdx.x / W_ROW_CHUNKS);
 
   _Pragma("unroll") for (int i = 0; i < W_COPIES; ++i)
@@ -325,7 +335,8 @@ kernel(PARAMETERS)
   extern __shared__ __align__(128) unsigned char memory[];
   const unsigned base = (unsigned)__cvta_generic_to_shared(memory);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warp_m = warp % WARPS_M, warp_n = warp / WARPS_M;
-  const int row0 = blockIdx.y * BM, column0 = blockIdx.x * BN, part = blockIdx.z % SPLIT, batch = blockIdx.z / SPLIT;
+  const int row0 = blockIdx.y * BM, column0 = blockIdx.x * (BN / HALVES);
+  const int part = blockIdx.z % SPLIT, batch = blockIdx.z / SPLIT;
   const ELEM *const x = X + (idx)batch * X_BATCH, *const w = W + (idx)batch * W_BATCH;
   const ELEM *const third = W + (idx)BATCH * W_BATCH + (idx)batch * W_BATCH / 2;
   const int first = STEPS * part / SPLIT, steps = STEPS * (part + 1) / SPLIT - first;

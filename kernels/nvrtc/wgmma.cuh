@@ -14,13 +14,17 @@
 
    Defined by the generator:
      M, N, K, BM, BN, STAGES, TEAM, SPLIT, RUN, FINISH_COLUMNS
+     HALVES       2: results, of N columns, are computed from two halves of the product's rows; 4 RUN columns of one and
+                  4 RUN of the other take turns in w's rows as they are packed, so that a thread has the sums of both
+                  (RUN above 2). Else 1
+     COLUMNS      w's rows as they are packed
      multiply(sum, x, w, add)   one wgmma over 64 x BN x 16, x and w by their descriptors
      START        waits for the kernel before
      W_CONSTANT   w is nobody's result, so that its first stages are on their way while that kernel still runs
      V            elements are finished at once, RUN of them where that is above 2:
-     evaluate(ARGUMENTS row, column, sum)     gives a struct finished
+     evaluate(ARGUMENTS row, column, sums)    gives a struct finished
      store(ARGUMENTS row, column, finished)   puts that into memory
-     finish(ARGUMENTS row, column, sum)       does both
+     finish(ARGUMENTS row, column, sums)      does both
    x_map and w_map have boxes of BM x BK and BN x BK elements, whose rows of 128 bytes are swizzled. */
 #define BK 64
 #define GROUPS (TEAM == 1 ? 2 : TEAM)       /* that multiply */
@@ -29,7 +33,8 @@
 #define STAGE_BYTES (X_BYTES + BN * BK * 2)
 #define STEPS ((K + BK - 1) / BK)
 #define TILES_M ((M + BM - 1) / BM)
-#define TILES (TILES_M * ((N + BN - 1) / BN))
+#define TILES (TILES_M * ((COLUMNS + BN - 1) / BN))
+#define TILE_COLUMNS (BN / HALVES)          /* of the result */
 #define PIECE (RUN < 4 ? 2 : 4)             /* floats that go to shared memory at once */
 /* Floats; so that the rows of one store lie in different banks. */
 #define SUM_ROW (BN + (RUN == 8 ? 4 : RUN == 4 ? 16 - BN % 32 : 8))
@@ -109,8 +114,13 @@ __device__ __forceinline__ void take_sums(float *total, const float sum[BN / 2],
   _Pragma("unroll") for (int l = 0; l < count; ++l) total[l] = sum[4 * ((first + l) / 2) + 2 * half + (first + l) % 2];
 }
 
-/* Where in a tile a thread's column number `at` lies. */
-__device__ __forceinline__ int column_of(int at, int lane) { return at / RUN * (4 * RUN) + lane % 4 * RUN + at % RUN; }
+/* Where in a tile a thread's column number `at` lies, the columns of one half behind those of the other. */
+__device__ __forceinline__ int column_of(int at, int lane)
+{
+  const int group = at / RUN;
+
+  return group % HALVES * TILE_COLUMNS + group / HALVES * (4 * RUN) + lane % 4 * RUN + at % RUN;
+}
 
 #if RUN > 2
 /* All sums of a thread, whose first is that of `row` and the tile's first column `column`. Nothing is stored before
@@ -118,20 +128,20 @@ __device__ __forceinline__ int column_of(int at, int lane) { return at / RUN * (
 __device__ __forceinline__ void finish_tile(PARAMETERS, const float sum[WM / 64][BN / 2], float *, int row, int column,
                                             int lane)
 {
-  _Pragma("unroll") for (int first = 0; first < BN / 4; first += AT_ONCE) {
+  _Pragma("unroll") for (int first = 0; first < TILE_COLUMNS / 4; first += AT_ONCE) {
     finished result[AT_ONCE / V][WM / 32];
 
-    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V)
+    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < TILE_COLUMNS / 4; at += V)
       _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
-        float total[V];
+        float total[HALVES * V];
 
-        take_sums(total, sum[i / 2], at, V, i % 2);
+        take_sums(total, sum[i / 2], at * HALVES, HALVES * V, i % 2);
         result[(at - first) / V][i] = evaluate(ARGUMENTS min(row + i / 2 * 64 + i % 2 * 8, M - 1),
-                                               min(column + column_of(at, lane), N - V), total);
+                                               min(column + column_of(at * HALVES, lane), N - V), total);
       }
-    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < BN / 4; at += V)
+    _Pragma("unroll") for (int at = first; at < first + AT_ONCE && at < TILE_COLUMNS / 4; at += V)
       _Pragma("unroll") for (int i = 0; i < WM / 32; ++i) {
-        const int down = row + i / 2 * 64 + i % 2 * 8, across = column + column_of(at, lane);
+        const int down = row + i / 2 * 64 + i % 2 * 8, across = column + column_of(at * HALVES, lane);
 
         if (down < M && across < N) store(ARGUMENTS down, across, result[(at - first) / V][i]);
       }
@@ -303,7 +313,7 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
 #if SPLIT > 1
     if (group < TEAM) multiply_tile(sum, &r, part, full, empty, thread, true);
     finish_together(ARGUMENTS sum, (float *)(memory + (base - given)), base, FIRST_TILE % TILES_M * BM,
-                    FIRST_TILE / TILES_M * BN, group);
+                    FIRST_TILE / TILES_M * TILE_COLUMNS, group);
 #else
     for (int tile = FIRST_TILE, turn = 0; tile < TILES; tile += APART, ++turn) {
       const int row = tile % TILES_M * BM + part * WM + warp * 16 + lane / 4;
@@ -315,7 +325,7 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
       /* The other group has seen all its stages: a wait for one of ours could take the round before for ours. */
       if (TEAM == 1 && turn > 0) asm volatile("bar.sync %0, 256;" ::"r"(1 + group) : "memory");
       multiply_tile(sum, &r, part, full, empty, thread, tile + APART >= TILES);
-      finish_tile(ARGUMENTS sum, scratch, row, tile / TILES_M * BN, lane);
+      finish_tile(ARGUMENTS sum, scratch, row, tile / TILES_M * TILE_COLUMNS, lane);
     }
 #endif
   }

@@ -86,6 +86,24 @@ def warp_groups(net):
     return [fall, net.op("Gemm", net.input("y", 150, 256), net.weight(83, 256), transB=1)]
 
 
+def gated(net, rows):
+    x = net.op("Relu", net.input("x", rows, 128))
+    rise, gate = (net.op("MatMul", x, net.weight(128, 344)) for _ in range(2))
+    return net.op("Mul", net.op("Mul", gate, net.op("Sigmoid", gate)), rise)
+
+
+@model("gated", "nvrtc_matmul", without=("nvrtc_wgmma",))
+def few_gated(net):
+    y = gated(net, 70)
+    return [net.op("MatMul", y, net.weight(344, 64))]
+
+
+@model("gated_by_warp_groups", "nvrtc_wgmma", without=("nvrtc_matmul",))
+def many_gated(net):
+    y = gated(net, 150)
+    return [net.op("MatMul", y, net.weight(344, 64))]
+
+
 @model("one_row", "nvrtc_matmul")
 def one_row(net):
     x = net.input("x", 1, 2048)

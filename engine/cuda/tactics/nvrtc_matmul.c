@@ -16,6 +16,9 @@ static bool library_takes(const pf_device *device, const pf_problem *p)
     return is_conv(p) ? !pf_tactic_cudnn_conv.declines(device, p) : !pf_tactic_cublaslt_matmul.declines(device, p);
 }
 
+/* A gate's region has the product alone, with the gate as a kernel of its own, as its other form. */
+static bool is_gated(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_gated(p); }
+
 /* No library is fast there. */
 static bool is_odd(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_odd(p); }
 
@@ -23,7 +26,9 @@ static bool is_slow_in_libraries(const pf_problem *p) { return is_odd(p) || pf_c
 
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p)
 {
-    return is_slow_in_libraries(p) || library_takes(device, p) ? NULL : "an epilogue that the libraries lack";
+    return is_gated(p) || is_slow_in_libraries(p) || library_takes(device, p)
+               ? NULL
+               : "an epilogue that the libraries lack";
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -32,7 +37,8 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
     if (!reason) reason = pf_matmul_region_declines(device, p);
     return reason ? reason
-           : !is_odd(p) && !pf_codegen_matmul_is_wide(p) && pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK
+           : !is_odd(p) && !is_gated(p) && !pf_codegen_matmul_is_wide(p) &&
+                     pf_codegen_matmul_work(p) > PF_MATMUL_LARGE_WORK
                ? "a product that fills the card"
                : NULL;
 }

@@ -148,6 +148,11 @@ static pf_status wgmma_three(const pf_problem *p, pf_program *out, pf_err *err)
     return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 192, 192, 3, 1, 4 }, out, err);
 }
 
+static pf_status wgmma_gate(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 96, 1, 2, 8 }, out, err);
+}
+
 static pf_status wgmma_own_split(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 48, 1, 2, 12 }, out, err);
@@ -361,6 +366,28 @@ static const sample samples[] = {
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [197,768]\n%1 = input f16 [768,200]\n%2 = input f16 [200]\n%3 = matmul(%0, %1)\n"
       "%4 = add(%3, %2)\noutput %4\n", 90 },
+    { "by warp groups: a gate", pf_codegen_wgmma_declines, wgmma_shared,
+      "problem in=linear,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [256,704]\n%2 = matmul(%0, %1)\n"
+      "%3 = slice(%2) axes=[1] starts=[0] ends=[352] steps=[1]\n%4 = swish(%3) p=1\n"
+      "%5 = slice(%2) axes=[1] starts=[352] ends=[704] steps=[1]\n%6 = mul(%4, %5)\noutput %6\n", 90 },
+    { "by warp groups: a gate of runs of four columns, in parts of K", pf_codegen_wgmma_declines, wgmma_gate,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [70,256]\n%1 = input f16 [80,256]\n%2 = input f16 [80]\n"
+      "%3 = matmul(%0, %1) trans_b=1\n%4 = add(%3, %2)\n"
+      "%5 = slice(%4) axes=[1] starts=[40] ends=[80] steps=[1]\n%6 = gelu(%5)\n"
+      "%7 = slice(%4) axes=[1] starts=[0] ends=[40] steps=[1]\n%8 = mul(%7, %6)\noutput %8\n", 90 },
+    { "a gate, in parts of K", pf_codegen_matmul_declines, matmul_split,
+      "problem in=linear,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [256,704]\n%2 = matmul(%0, %1)\n"
+      "%3 = slice(%2) axes=[1] starts=[0] ends=[352] steps=[1]\n%4 = swish(%3) p=1\n"
+      "%5 = slice(%2) axes=[1] starts=[352] ends=[704] steps=[1]\n%6 = mul(%4, %5)\noutput %6\n", 90 },
+    { "a gate with a bias, weights in rows of K", pf_codegen_matmul_declines, matmul_whole,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [3,256]\n%1 = input f16 [704,256]\n%2 = input f16 [704]\n"
+      "%3 = gemm(%0, %1, %2) trans_b=1 alpha=1 beta=1\n"
+      "%4 = slice(%3) axes=[1] starts=[352] ends=[704] steps=[1]\n%5 = gelu(%4)\n"
+      "%6 = slice(%3) axes=[1] starts=[0] ends=[352] steps=[1]\n%7 = mul(%6, %5)\noutput %7\n", 90 },
     { "convolution of one pixel, residual, relu", pf_codegen_matmul_declines, matmul_thin,
       "problem in=nhwc,linear*,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,512,7,7]\n%1 = input f16 [2048,512,1,1]\n%2 = input f16 [2048]\n"

@@ -213,6 +213,45 @@ static void patches_take_one_step(void **state)
     pf_network_free(net);
 }
 
+/* ---- Gates */
+
+#define ROWS(text) "graph \"\"\n%x = input f16 [70,64]\n%w = input f16 [64,96]\n%wb = input f16 [96]\n" text
+#define LOW(of) "slice(" of ") axes=[1] starts=[0] ends=[48] steps=[1]\n"
+#define HIGH(of) "slice(" of ") axes=[1] starts=[48] ends=[96] steps=[1]\n"
+
+/* Two halves of a product's rows that meet again are computed where the product is, unless others read one of them. */
+static const struct { op_sample network; uint32_t layers; } gates[] = {
+    { { "a swish of one half", ROWS("%1 = matmul(%x, %w)\n%2 = " LOW("%1") "%3 = swish(%2) p=1\n%4 = " HIGH("%1")
+                                    "%5 = mul(%3, %4)\noutput %5\n") }, 1 },
+    { { "a bias, both halves changed, something behind",
+        ROWS("%1 = matmul(%x, %w)\n%2 = add(%1, %wb)\n%3 = " HIGH("%2") "%4 = gelu(%3)\n%5 = " LOW("%2")
+             "%6 = tanh(%5)\n%7 = mul(%6, %4)\n%8 = relu(%7)\noutput %8\n") }, 1 },
+    { { "a half that leaves", ROWS("%1 = matmul(%x, %w)\n%2 = " LOW("%1") "%3 = swish(%2) p=1\n%4 = " HIGH("%1")
+                                   "%5 = mul(%3, %4)\noutput %5\noutput %4\n") }, 3 },
+    { { "a quarter and a half", ROWS("%1 = matmul(%x, %w)\n%2 = " LOW("%1") "%3 = swish(%2) p=1\n"
+                                     "%4 = slice(%1) axes=[1] starts=[24] ends=[72] steps=[1]\n%5 = mul(%3, %4)\n"
+                                     "output %5\n") }, 2 },
+};
+
+static void gates_join_their_product(void **state)
+{
+    pf_device *device = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++) {
+        front_layers layers = { 0 };
+        pf_network  *net = NULL;
+
+        test_ok(op_sample_network(&gates[i].network, &net, &err), &err);
+        test_ok(front_layers_of(device, pf_network_graph(net), "effort=2\n", false, &layers, &err), &err);
+        print_message("%s: %u layers\n", gates[i].network.name, layers.count);
+        assert_int_equal(layers.count, gates[i].layers);
+        pf_network_free(net);
+    }
+}
+
 /* ---- Places in wider values */
 
 #define ONE_PIXEL "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"
@@ -438,7 +477,8 @@ static void two_tunings_stand_behind_warp_groups(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(parts_lie_in_their_whole),
+        cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(gates_join_their_product),
+        cmocka_unit_test(parts_lie_in_their_whole),
         cmocka_unit_test(tokens_are_images),
         cmocka_unit_test(patches_take_one_step),
         cmocka_unit_test(separable_images_need_no_library),

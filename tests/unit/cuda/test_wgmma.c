@@ -65,6 +65,38 @@ static void weights_are_packed_for_warp_groups(void **state)
     }
 }
 
+/* Groups of the columns of two halves take turns, so that a thread has the sums of both. */
+static void halves_take_turns(void **state)
+{
+    enum { COLUMNS = 40, RUN = 8, GROUP = 4 * RUN };
+    pf_problem *p = NULL;
+    pf_program  program = { 0 };
+    uint16_t    from[2 * COLUMNS * 8] = { 0 }, packed[4 * GROUP * 8] = { 0 };
+    pf_tensor   weights = { .dtype = PF_F16, .rank = 2, .dim = { 8, 2 * COLUMNS }, .data = from };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
+                             "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [8,80]\n%2 = matmul(%0, %1)\n"
+                             "%3 = slice(%2) axes=[1] starts=[0] ends=[40] steps=[1]\n%4 = sigmoid(%3)\n"
+                             "%5 = slice(%2) axes=[1] starts=[40] ends=[80] steps=[1]\n%6 = mul(%4, %5)\n"
+                             "output %6\n", &p, &err), &err);
+    assert_null(pf_codegen_wgmma_declines(p));
+    test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 64, 1, 1, 4 }, &program, &err), &err);
+    assert_int_equal(program.packed_bytes, sizeof packed);
+    assert_int_equal(program.packed_form, RUN);
+    for (int i = 0; i < 2 * COLUMNS * 8; i++) from[i] = (uint16_t)i;
+    pf_codegen_wgmma_pack(p, RUN, &weights, packed);
+    for (int c = 0; c < 2 * COLUMNS; c++) {
+        int half = c / COLUMNS, own = c % COLUMNS, group = own / GROUP * 2 + half, in_group = own % GROUP;
+        int row = group * GROUP + in_group % RUN / 2 * 8 + in_group / RUN * 2 + in_group % 2;
+
+        for (int k = 0; k < 8; k++) assert_int_equal(packed[row * 8 + k], from[k * 2 * COLUMNS + c]);
+    }
+    pf_program_clear(&program);
+    pf_problem_free(p);
+}
+
 /* Rows that start at odd places are stored by neighbours together, and their weights stay in order. */
 static void odd_weights_stay_in_order(void **state)
 {
@@ -136,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(fp32_in_parts_is_left_to_others),
                                         cmocka_unit_test(weights_are_packed_for_warp_groups),
+                                        cmocka_unit_test(halves_take_turns),
                                         cmocka_unit_test(odd_weights_stay_in_order),
                                         cmocka_unit_test(long_products_are_tried_with_more_tunings) };
 
