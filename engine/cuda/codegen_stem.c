@@ -16,7 +16,7 @@ enum {
     KERNEL_MAX = 16,
     REGISTERS = 65536,          /* of an SM */
     REGISTERS_MAX = 255,        /* of a thread */
-    REGISTERS_BESIDE = 40,      /* a thread's for all but pixels and sums */
+    REGISTERS_BESIDE = 36,      /* a thread's for all but pixels and sums */
     STEP_REGISTERS = 5,         /* of 16 outputs */
     PART_MAX = 4,               /* groups of columns at once */
 };
@@ -31,11 +31,11 @@ static int pairs_of(const cg_product *product) { return (int)cg_up(product->wind
 static int chunks_of(const cg_product *product) { return (int)product->window.kernel[AXIS_H] * pairs_of(product); }
 
 /* As many groups of columns at once as their sums stay in registers for and as divide all; 0: not one. */
-static int part_of(const form *f, const pf_stem_tuning *t)
+static int part_of(const cg_product *product, const form *f, const pf_stem_tuning *t)
 {
     int threads = 32 * t->warps, share = REGISTERS / threads, most = share < REGISTERS_MAX ? share : REGISTERS_MAX;
     int pixels = (int)cg_up(f->patch[AXIS_H] * f->patch[AXIS_W], threads);
-    int left = most - REGISTERS_BESIDE - 2 * pixels - t->row_tiles * STEP_REGISTERS;
+    int left = most - REGISTERS_BESIDE - (int)product->window.channels * pixels - t->row_tiles * STEP_REGISTERS;
     int part = left / (t->row_tiles * 2 * f->vector);
 
     if (left < 0) return 0;
@@ -57,7 +57,7 @@ static void measure(const pf_problem *p, const cg_product *product, const pf_ste
     f->patch[AXIS_W] = (t->columns - 1) * window->stride[AXIS_W] + 2 * pairs_of(product);
     f->tiles = product->m / (window->out[AXIS_H] * window->out[AXIS_W]) * cg_up(window->out[AXIS_H], f->rows) *
                cg_up(window->out[AXIS_W], t->columns);
-    f->part = part_of(f, t);
+    f->part = part_of(product, f, t);
     f->parts = f->part ? f->groups / f->part : 0;
 }
 

@@ -42,31 +42,44 @@ __device__ __forceinline__ place place_of(int tile)
   return place{ tile / (ACROSS * DOWN), tile / ACROSS % DOWN * TILE_H, tile % ACROSS * TILE_W };
 }
 
-struct pixels { uint2 at[PIXELS]; };
+/* As they came: nobody waits for them before they are put. */
+struct pixels { f16 at[PIXELS][CHANNELS]; };
 
-/* Outside the picture, and beyond its channels, are zeros. */
+struct pixel { int row, column; bool inside; };
+
+__device__ __forceinline__ pixel pixel_of(const place &of, int i)
+{
+  const int q = threadIdx.x + i * THREADS;
+  pixel to = { of.down * STRIDE_H - PAD_H + q / PATCH_W, of.across * STRIDE_W - PAD_W + q % PATCH_W, false };
+
+  to.inside = (unsigned)to.row < IN_H && (unsigned)to.column < IN_W;
+  return to;
+}
+
+/* What lies outside the picture is asked for where its first pixel is. */
 __device__ __forceinline__ void load_pixels(pixels *to, const f16 *x, const place &of)
 {
   const f16 *picture = x + (idx)of.image * (CHANNELS * IN_H * IN_W);
-  const int  top = of.down * STRIDE_H - PAD_H, left = of.across * STRIDE_W - PAD_W;
 
   _Pragma("unroll") for (int i = 0; i < PIXELS; ++i) {
-    const int q = threadIdx.x + i * THREADS, row = top + q / PATCH_W, column = left + q % PATCH_W;
-    const f16 *from = picture + row * IN_W + column;
-    unsigned channel[4] = { 0, 0, 0, 0 };
+    const pixel own = pixel_of(of, i);
+    const f16  *from = picture + (own.inside ? own.row * IN_W + own.column : 0);
 
-    if (q < PATCH_H * PATCH_W && (unsigned)row < IN_H && (unsigned)column < IN_W)
-      _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) channel[c] = from[c * (IN_H * IN_W)];
-    to->at[i] = make_uint2(channel[0] | channel[1] << 16, channel[2] | channel[3] << 16);
+    _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) to->at[i][c] = from[c * (IN_H * IN_W)];
   }
 }
 
-__device__ __forceinline__ void put_pixels(uint2 *patch, const pixels &from)
+/* Outside the picture, and beyond its channels, are zeros. */
+__device__ __forceinline__ void put_pixels(uint2 *patch, const pixels &from, const place &of)
 {
   _Pragma("unroll") for (int i = 0; i < PIXELS; ++i) {
     const int q = threadIdx.x + i * THREADS;
+    unsigned channel[4] = { 0, 0, 0, 0 };
 
-    if (PATCH_H * PATCH_W % THREADS == 0 || q < PATCH_H * PATCH_W) patch[q] = from.at[i];
+    if (pixel_of(of, i).inside)
+      _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) channel[c] = from.at[i][c];
+    if (PATCH_H * PATCH_W % THREADS == 0 || q < PATCH_H * PATCH_W)
+      patch[q] = make_uint2(channel[0] | channel[1] << 16, channel[2] | channel[3] << 16);
   }
 }
 
@@ -166,7 +179,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) kernel(PARAMETERS)
   START
   if (blockIdx.x < TILES) {
     load_pixels(&next, X, place_of(blockIdx.x));
-    put_pixels(patch, next);
+    put_pixels(patch, next, place_of(blockIdx.x));
   }
   __syncthreads();
   int turn = 0;
@@ -182,7 +195,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) kernel(PARAMETERS)
       multiply_part(sum, here, weights + part * (PART * TILES_OF_GROUP / 2 * 32), lane);
       finish_part(ARGUMENTS sum, place_of(tile), first + lane / 4, part * PART * GROUP + lane % 4 * V);
     }
-    if (after < TILES) put_pixels(patch + (turn ^ 1) * (PATCH_BYTES / 8), next);
+    if (after < TILES) put_pixels(patch + (turn ^ 1) * (PATCH_BYTES / 8), next, place_of(after));
     __syncthreads();
   }
 }
