@@ -19,6 +19,7 @@
 #define STATE_STRIDE (PADDED + 8)           /* rows of 16-byte pieces that do not meet in the same banks */
 #define SLICE_STRIDE (SLICE + 8)
 #define CHUNKS (PADDED / 32 / PARTS)        /* of a warp */
+#define OWN ((UNITS * COLUMNS + THREADS - 1) / THREADS)     /* states that a thread finishes */
 
 typedef struct pieces { uint4 top, bottom; } pieces;
 
@@ -92,7 +93,15 @@ __device__ __forceinline__ float bias_of(const int d, const int gate, const int 
 #endif
 }
 
-struct memory { unsigned short *states, *slice, *fresh; float *from_x, *from_h, *h, *c; };
+struct memory { unsigned short *states, *slice, *fresh; float *from_x, *from_h; };
+
+/* What a thread keeps of a state of its own, number threadIdx.x + i THREADS of the block's: [sequence][unit]. at: where
+   it lies in y at step 0. */
+struct state { float h, c, bias_x[GATES], bias_h[GATES]; bool there; long long at; };
+
+__device__ __forceinline__ int unit_of(const int i) { return (threadIdx.x + i * THREADS) % UNITS; }
+__device__ __forceinline__ int column_of(const int i) { return (threadIdx.x + i * THREADS) / UNITS; }
+__device__ __forceinline__ bool has_state(const int i) { return threadIdx.x + i * THREADS < UNITS * COLUMNS; }
 
 /* Step s of the sequences: which place it has in x and y. */
 __device__ __forceinline__ int place(const bool backwards, const int s) { return backwards ? SEQ - 1 - s : s; }
@@ -172,32 +181,32 @@ __device__ __forceinline__ float sum_h(const memory m, const int g, const int u,
   return sum;
 }
 
-#define X_GATE(g) (sum_x(m, g, u, column) + bias_of(d, g, unit, false, ARGUMENTS))
-#define H_GATE(g) (sum_h(m, g, u, b) + bias_of(d, g, unit, true, ARGUMENTS))
+#define X_GATE(g) (sum_x(m, g, u, column) + own[i].bias_x[g])
+#define H_GATE(g) (sum_h(m, g, u, b) + own[i].bias_h[g])
 #define GATE(g) (X_GATE(g) + H_GATE(g))
 
 /* The block's states after the step whose x is at column0 of from_x, to fresh[sequence][unit], rows of stride apart. */
-__device__ __forceinline__ void advance(const memory m, unsigned short *fresh, const int stride, const int d,
-                                        const int part, const int column0, PARAMETERS)
+__device__ __forceinline__ void advance(const memory m, state own[OWN], unsigned short *fresh, const int stride,
+                                        const int d, const int column0)
 {
-  for (int i = threadIdx.x; i < UNITS * COLUMNS; i += THREADS) {
-    const int u = i % UNITS, b = i / UNITS, unit = part * UNITS + u, column = column0 + b;
+  _Pragma("unroll") for (int i = 0; i < OWN; ++i) {
+    const int u = unit_of(i), b = column_of(i), column = column0 + b;
     float h = 0.0f;
-    if (unit < HIDDEN) {
+
+    if (!has_state(i)) continue;
 #if KIND == 0
-      const float c = m.c[i], forget = act(d, 0, GATE(2)), in = INPUT_FORGET ? 1.0f - forget : act(d, 0, GATE(0));
-      const float next = forget * c + in * act(d, 1, GATE(3));
-      m.c[i] = next;
-      h = act(d, 0, GATE(1)) * out_act(d, next);
+    const float forget = act(d, 0, GATE(2)), in = INPUT_FORGET ? 1.0f - forget : act(d, 0, GATE(0));
+    const float next = forget * own[i].c + in * act(d, 1, GATE(3));
+    own[i].c = next;
+    h = act(d, 0, GATE(1)) * out_act(d, next);
 #elif KIND == 1
-      const float reset = act(d, 0, GATE(1)), update = act(d, 0, GATE(0));
-      h = (1.0f - update) * act(d, 1, X_GATE(2) + reset * H_GATE(2)) + update * m.h[i];
+    const float reset = act(d, 0, GATE(1)), update = act(d, 0, GATE(0));
+    h = (1.0f - update) * act(d, 1, X_GATE(2) + reset * H_GATE(2)) + update * own[i].h;
 #else
-      h = act(d, 0, GATE(0));
+    h = act(d, 0, GATE(0));
 #endif
-    }
-    m.h[i] = h;
-    fresh[b * stride + u] = TO_16(h);
+    own[i].h = h;
+    fresh[b * stride + u] = own[i].there ? TO_16(h) : 0;
   }
 }
 
@@ -222,17 +231,26 @@ __device__ __forceinline__ long long state_at(const int d, const int b, const in
   return (BATCH_FIRST ? (long long)b * DIRS + d : (long long)d * BATCH + b) * HIDDEN + unit;
 }
 
-__device__ __forceinline__ void load_states(const memory m, const int d, const int part, const int sequence, PARAMETERS)
+__device__ __forceinline__ void load_states(const memory m, state own[OWN], const int d, const int part,
+                                            const int sequence, PARAMETERS)
 {
-  for (int i = threadIdx.x; i < UNITS * COLUMNS; i += THREADS) {
-    const int unit = part * UNITS + i % UNITS, b = sequence + i / UNITS;
-    m.h[i] = m.c[i] = 0.0f;
-    if (unit >= HIDDEN || b >= BATCH) continue;
+  _Pragma("unroll") for (int i = 0; i < OWN; ++i) {
+    const int unit = part * UNITS + unit_of(i), b = sequence + column_of(i);
+    const long long row = BATCH_FIRST ? (long long)b * SEQ * DIRS + d : (long long)d * BATCH + b;
+
+    own[i].there = has_state(i) && unit < HIDDEN && b < BATCH;
+    own[i].h = own[i].c = 0.0f;
+    own[i].at = row * HIDDEN + unit;
+    _Pragma("unroll") for (int g = 0; g < GATES; ++g) {
+      own[i].bias_x[g] = bias_of(d, g, unit, false, ARGUMENTS);
+      own[i].bias_h[g] = bias_of(d, g, unit, true, ARGUMENTS);
+    }
+    if (!own[i].there) continue;
 #if HAS_H
-    m.h[i] = LOAD_H(state_at(d, b, unit));
+    own[i].h = LOAD_H(state_at(d, b, unit));
 #endif
 #if HAS_C
-    m.c[i] = LOAD_C(state_at(d, b, unit));
+    own[i].c = LOAD_C(state_at(d, b, unit));
 #endif
   }
   for (int i = threadIdx.x; i < PADDED * COLUMNS; i += THREADS) {
@@ -245,14 +263,12 @@ __device__ __forceinline__ void load_states(const memory m, const int d, const i
   }
 }
 
-__device__ __forceinline__ void store_step(const memory m, const int d, const int part, const int sequence, const int t,
-                                           PARAMETERS)
+__device__ __forceinline__ void store_step(const state own[OWN], const int t, PARAMETERS)
 {
-  for (int i = threadIdx.x; i < UNITS * COLUMNS; i += THREADS) {
-    const int unit = part * UNITS + i % UNITS, b = sequence + i / UNITS;
-    const long long row = BATCH_FIRST ? ((long long)b * SEQ + t) * DIRS + d : ((long long)t * DIRS + d) * BATCH + b;
-    if (unit < HIDDEN && b < BATCH) STORE_Y(row * HIDDEN + unit, m.h[i]);
-  }
+  const long long step = (long long)t * (BATCH_FIRST ? DIRS * HIDDEN : DIRS * BATCH * HIDDEN);
+
+  _Pragma("unroll") for (int i = 0; i < OWN; ++i)
+    if (own[i].there) STORE_Y(own[i].at + step, own[i].h);
 }
 
 extern "C" __global__ void __cluster_dims__(SPLIT, 1, 1) __launch_bounds__(THREADS) kernel(PARAMETERS)
@@ -267,8 +283,7 @@ extern "C" __global__ void __cluster_dims__(SPLIT, 1, 1) __launch_bounds__(THREA
   m.fresh = m.slice + 32 * SLICE_STRIDE;
   m.from_x = (float *)(m.fresh + COLUMNS * UNITS);
   m.from_h = m.from_x + PARTS * ROWS * WIDE;
-  m.h = m.from_h + PARTS * ROWS * COLUMNS;
-  m.c = m.h + UNITS * COLUMNS;
+  state own[OWN];
   pieces kept[RESIDENT ? CHUNKS : 1];
 #if RESIDENT
   _Pragma("unroll") for (int chunk = 0; chunk < CHUNKS; ++chunk)
@@ -277,7 +292,7 @@ extern "C" __global__ void __cluster_dims__(SPLIT, 1, 1) __launch_bounds__(THREA
 #endif
 
   START
-  load_states(m, d, part, sequence, ARGUMENTS);
+  load_states(m, own, d, part, sequence, ARGUMENTS);
   arrive();
   wait();
   for (int s = 0; s < SEQ; ++s) {
@@ -286,20 +301,21 @@ extern "C" __global__ void __cluster_dims__(SPLIT, 1, 1) __launch_bounds__(THREA
     multiply_state(m, kept, m.states + s % 2 * COLUMNS * STATE_STRIDE, d, part, ARGUMENTS);
     __syncthreads();
 #if SPLIT > 1
-    advance(m, m.fresh, UNITS, d, part, s % STEPS * COLUMNS, ARGUMENTS);
+    advance(m, own, m.fresh, UNITS, d, s % STEPS * COLUMNS);
     __syncthreads();
     spread(m, next, part);
 #else
-    advance(m, next, STATE_STRIDE, d, part, s % STEPS * COLUMNS, ARGUMENTS);
+    advance(m, own, next, STATE_STRIDE, d, s % STEPS * COLUMNS);
 #endif
     arrive();
-    store_step(m, d, part, sequence, place(backwards, s), ARGUMENTS);
+    store_step(own, place(backwards, s), ARGUMENTS);
     wait();
   }
-  for (int i = threadIdx.x; i < UNITS * COLUMNS; i += THREADS) {
-    const int unit = part * UNITS + i % UNITS, b = sequence + i / UNITS;
-    if (unit >= HIDDEN || b >= BATCH) continue;
-    STORE_H(state_at(d, b, unit), m.h[i]);
-    STORE_C(state_at(d, b, unit), m.c[i]);
+  _Pragma("unroll") for (int i = 0; i < OWN; ++i) {
+    const int unit = part * UNITS + unit_of(i), b = sequence + column_of(i);
+
+    if (!own[i].there) continue;
+    STORE_H(state_at(d, b, unit), own[i].h);
+    STORE_C(state_at(d, b, unit), own[i].c);
   }
 }

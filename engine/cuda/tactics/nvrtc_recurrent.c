@@ -36,6 +36,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_recurrent(p, number, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_recurrent, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+PF_PROGRAM_TACTIC(nvrtc_recurrent, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
                   .tunings = tunings,
                   .compile_ms = 150);
