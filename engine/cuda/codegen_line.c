@@ -7,7 +7,7 @@
 #include "engine/op.h"
 #include "engine/ops/attrs.h"
 
-enum { SOURCE_LIMIT_BYTES = 4 << 20, LINES_MAX = INT32_MAX };
+enum { SOURCE_LIMIT_BYTES = 4 << 20, LINES_MAX = INT32_MAX, KEPT_MAX = 32 /* elements in a thread's registers */ };
 
 typedef struct line_form {
     const pf_node *node;
@@ -193,36 +193,44 @@ static void emit_store(line_code *line, uint32_t o, const char *place, const cha
     }
 }
 
-/* best and at of all threads joined; `better` says whether x at j goes before best at `at`, where no element has at
-   -1. */
+static void emit_join_of_warp(line_code *line)
+{
+    pf_buf_printf(&line->body,
+                  "  for (int m = 16; m; m /= 2) {\n"
+                  "    const ELEMENT x = __shfl_xor_sync(0xffffffffu, best, m);\n"
+                  "    const idx j = __shfl_xor_sync(0xffffffffu, at, m);\n"
+                  "    if (j >= 0 && better(x, j, best, at)) { best = x; at = j; }\n  }\n"
+                  "  best = __shfl_sync(0xffffffffu, best, 0); at = __shfl_sync(0xffffffffu, at, 0);\n");
+}
+
+/* best and at of all threads joined, at -1 where a thread has none.  round: a number of the kernel's, one more each
+   time, so that nobody writes what others still read. */
+static void emit_join(line_code *line, const char *round)
+{
+    emit_join_of_warp(line);
+    if (line->threads == 32) return;
+    pf_buf_printf(&line->body,
+                  "  if (threadIdx.x %% 32 == 0) { bests[%s %% 2][threadIdx.x / 32] = best; "
+                  "places[%s %% 2][threadIdx.x / 32] = at; }\n  __syncthreads();\n"
+                  "  at = threadIdx.x %% 32 < T / 32 ? places[%s %% 2][threadIdx.x %% 32] : -1;\n"
+                  "  best = at < 0 ? 0 : bests[%s %% 2][threadIdx.x %% 32];\n", round, round, round, round);
+    emit_join_of_warp(line);
+}
+
+/* The best of a thread's elements, of those that satisfy the condition. */
 static void emit_best(line_code *line, const char *condition)
 {
-    pf_buf *out = &line->body;
-
-    pf_buf_printf(out,
+    pf_buf_printf(&line->body,
                   "  for (idx j = threadIdx.x; j < D; j += T) { const ELEMENT x = x_at(j); if ((%s) && better(x, j, "
                   "best, at)) { best = x; at = j; } }\n",
                   condition);
-    if (line->threads == 32) {
-        pf_buf_printf(out, "  for (int m = 16; m; m /= 2) {\n"
-                           "    const ELEMENT x = __shfl_xor_sync(0xffffffffu, best, m);\n"
-                           "    const idx j = __shfl_xor_sync(0xffffffffu, at, m);\n"
-                           "    if (j >= 0 && better(x, j, best, at)) { best = x; at = j; }\n  }\n"
-                           "  best = __shfl_sync(0xffffffffu, best, 0); at = __shfl_sync(0xffffffffu, at, 0);\n");
-        return;
-    }
-    pf_buf_printf(out, "  bests[threadIdx.x] = best; places[threadIdx.x] = at;\n");
-    pf_buf_printf(out, "  for (int half = T / 2; half; half /= 2) {\n  __syncthreads();\n  if (threadIdx.x < half) {\n"
-                       "    const ELEMENT x = bests[threadIdx.x + half]; const idx j = places[threadIdx.x + half];\n"
-                       "    if (j >= 0 && better(x, j, bests[threadIdx.x], places[threadIdx.x])) { bests[threadIdx.x] "
-                       "= x; places[threadIdx.x] = j; }\n  } }\n"
-                       "  __syncthreads();\n  best = bests[0]; at = places[0];\n");
 }
 
+/* better() says whether x at j goes before best at `at`, where no element has at -1. */
 static void open_best(line_code *line, bool smallest, bool last)
 {
     if (line->threads > 32)
-        pf_buf_printf(&line->body, "  __shared__ ELEMENT bests[T]; __shared__ idx places[T];\n");
+        pf_buf_printf(&line->body, "  __shared__ ELEMENT bests[2][T / 32]; __shared__ idx places[2][T / 32];\n");
     pf_buf_printf(&line->body,
                   "  const auto better = [](ELEMENT x, idx j, ELEMENT best, idx at) { return at < 0 || x %s best || (x "
                   "== best && j %s at); };\n",
@@ -236,25 +244,58 @@ static void emit_arg_reduce(line_code *line)
     open_best(line, attrs->mode == PF_ARG_MIN, attrs->select_last);
     pf_buf_printf(&line->body, "  ELEMENT best = 0; idx at = -1;\n");
     emit_best(line, "true");
+    emit_join(line, "0");
     pf_buf_printf(&line->body, "  if (threadIdx.x == 0) {\n");
     emit_store(line, 0, "", "at");
     pf_buf_printf(&line->body, "  }\n");
 }
 
-/* Round by round the best of what goes behind the last one. */
+/* A thread's elements stay in its registers; each round the thread whose best was taken looks for its next. */
+static void open_kept_rounds(line_code *line)
+{
+    pf_buf_printf(&line->body,
+                  "  ELEMENT own[OWN], mine = 0; idx mine_at = -1; unsigned waiting = 0;\n"
+                  "  const auto find_mine = [&]() {\n    mine_at = -1;\n"
+                  "    _Pragma(\"unroll\") for (int i = 0; i < OWN; ++i)\n"
+                  "      if (waiting >> i & 1 && better(own[i], threadIdx.x + i * T, mine, mine_at)) {\n"
+                  "        mine = own[i]; mine_at = threadIdx.x + i * T; }\n  };\n");
+    pf_buf_printf(&line->body,
+                  "  _Pragma(\"unroll\") for (int i = 0; i < OWN; ++i) {\n    const idx j = threadIdx.x + i * T;\n"
+                  "    own[i] = 0;\n    if (j < D) { own[i] = x_at(j); waiting |= 1u << i; }\n  }\n  find_mine();\n"
+                  "  for (int rank = 0; rank < K; ++rank) {\n  ELEMENT best = mine; idx at = mine_at;\n");
+}
+
+static void close_kept_rounds(line_code *line)
+{
+    pf_buf_printf(&line->body, "  if (at >= 0 && at == mine_at) { waiting &= ~(1u << (at / T)); find_mine(); }\n  }\n");
+}
+
+/* Elements are read anew in each round, of which those behind the last one taken count. */
+static void open_read_rounds(line_code *line)
+{
+    pf_buf_printf(&line->body, "  ELEMENT last = 0; idx last_at = -1;\n  for (int rank = 0; rank < K; ++rank) {\n"
+                               "  ELEMENT best = 0; idx at = -1;\n");
+    emit_best(line, "last_at < 0 || (j != last_at && better(last, last_at, x, j))");
+}
+
+/* Round by round the best of what is left. */
 static void emit_topk(line_code *line)
 {
     const pf_topk_attrs *attrs = line->form.node->attrs;
+    bool                 kept = cg_up(line->length, line->threads) <= KEPT_MAX;
 
     open_best(line, attrs->smallest, false);
-    pf_buf_printf(&line->body, "  ELEMENT last = 0; idx last_at = -1;\n  for (int rank = 0; rank < %lld; ++rank) {\n"
-                               "  ELEMENT best = 0; idx at = -1;\n",
-                  (long long)attrs->k.at[0]);
-    emit_best(line, "last_at < 0 || (j != last_at && better(last, last_at, x, j))");
-    pf_buf_printf(&line->body, "  last = best; last_at = at;\n  if (threadIdx.x == 0) {\n");
+    pf_buf_printf(&line->body, "  constexpr int OWN = %lld, K = %lld; (void)OWN;\n",
+                  (long long)cg_up(line->length, line->threads), (long long)attrs->k.at[0]);
+    if (kept) open_kept_rounds(line);
+    else open_read_rounds(line);
+    emit_join(line, "rank");
+    pf_buf_printf(&line->body, "  if (threadIdx.x == 0) {\n");
     emit_store(line, 0, "rank", "best");
     if (line->form.node->out_count > 1) emit_store(line, 1, "rank", "at < 0 ? 0 : at");
-    pf_buf_printf(&line->body, "  }\n%s  }\n", line->threads > 32 ? "  __syncthreads();\n" : "");
+    pf_buf_printf(&line->body, "  }\n");
+    if (kept) close_kept_rounds(line);
+    else pf_buf_printf(&line->body, "  last = best; last_at = at;\n  }\n");
 }
 
 /* Piece by piece: an inclusive scan of T elements in shared memory, on top of what the pieces in front came to. */

@@ -32,6 +32,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_line(p, threads, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_line, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+PF_PROGRAM_TACTIC(nvrtc_line, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
                   .tunings = tunings,
                   .compile_ms = 50);
