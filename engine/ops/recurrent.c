@@ -205,8 +205,8 @@ static double peephole(const cell *k, int32_t g, int64_t i, double c)
 static void step_lstm(cell *k)
 {
     for (int64_t i = 0; i < k->hidden; i++) {
-        double forget = act(k, 0, gate(k, 2, i) + peephole(k, 2, i, k->c[i]));
-        double in = k->a->input_forget ? 1 - forget : act(k, 0, gate(k, 0, i) + peephole(k, 0, i, k->c[i]));
+        double in = act(k, 0, gate(k, 0, i) + peephole(k, 0, i, k->c[i]));
+        double forget = k->a->input_forget ? 1 - in : act(k, 0, gate(k, 2, i) + peephole(k, 2, i, k->c[i]));
 
         k->c[i] = forget * k->c[i] + in * act(k, 1, gate(k, 3, i));
         k->h[i] = act(k, 0, gate(k, 1, i) + peephole(k, 1, i, k->c[i])) *

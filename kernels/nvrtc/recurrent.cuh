@@ -73,8 +73,8 @@ __device__ __forceinline__ void advance(const sequence s, PARAMETERS)
 {
 #if KIND == 0
   for (int i = threadIdx.x; i < HIDDEN; i += THREADS) {
-    const float c = s.c[i], forget = act(s.d, 0, gate(s, 2, i) + peephole(s, 2, i, c, ARGUMENTS));
-    const float in = INPUT_FORGET ? 1.0f - forget : act(s.d, 0, gate(s, 0, i) + peephole(s, 0, i, c, ARGUMENTS));
+    const float c = s.c[i], in = act(s.d, 0, gate(s, 0, i) + peephole(s, 0, i, c, ARGUMENTS));
+    const float forget = INPUT_FORGET ? 1.0f - in : act(s.d, 0, gate(s, 2, i) + peephole(s, 2, i, c, ARGUMENTS));
     const float next = forget * c + in * act(s.d, 1, gate(s, 3, i));
     s.c[i] = next;
     s.h[i] = act(s.d, 0, gate(s, 1, i) + peephole(s, 1, i, next, ARGUMENTS)) * out_act(s.d, next);

@@ -195,7 +195,7 @@ __device__ __forceinline__ void advance(const memory m, state own[OWN], unsigned
 
     if (!has_state(i)) continue;
 #if KIND == 0
-    const float forget = act(d, 0, GATE(2)), in = INPUT_FORGET ? 1.0f - forget : act(d, 0, GATE(0));
+    const float in = act(d, 0, GATE(0)), forget = INPUT_FORGET ? 1.0f - in : act(d, 0, GATE(2));
     const float next = forget * own[i].c + in * act(d, 1, GATE(3));
     own[i].c = next;
     h = act(d, 0, GATE(1)) * out_act(d, next);

@@ -112,6 +112,15 @@ def fused():
     )
 
 
+def coupled():
+    """What the standard's own tests leave: the forget gate of coupled ones is what the input gate leaves of 1, as in ONNX Runtime."""
+    for direction, count in (("forward", 1), ("bidirectional", 2)):
+        weights = [("w", floats(count, 12, 2)), ("r", floats(count, 12, 3)), ("b", floats(count, 24))]
+        states = [("", None), ("h0", floats(count, 2, 3)), ("c0", floats(count, 2, 3)), ("p", floats(count, 9))]
+        attributes = {"hidden_size": 3, "direction": direction, "input_forget": 1}
+        op("LSTM", [("x", floats(4, 2, 2)), *weights, *states], ["w", "r", "b", "p"], attributes, ("y", "h", "c"), domain="")
+
+
 def quantized():
     x = [("x", bytes_of(3, 4)), ("xs", scale(0.05)), ("xz", zero(100))]
     y = [("ys", scale(0.04)), ("yz", zero(2))]
@@ -412,7 +421,7 @@ def main():
     parser.add_argument("--planfarm", default="build/planfarm", help="the program to test")
     parser.add_argument("pattern", nargs="?", default="")
     options = parser.parse_args()
-    for family in (fused, quantized, attention, groups, loops, late_sizes):
+    for family in (fused, coupled, quantized, attention, groups, loops, late_sizes):
         family()
     failed = 0
     for name, model, feeds, tolerance in CASES:
