@@ -9,7 +9,8 @@
 enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
        PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 40, ELSEWHERE = 3 /* a part of the budget */, SHORT_NS = 50000 };
 
-#define SLOWEST 1.4                     /* times of candidates alone, against the chosen one's */
+#define SLOWEST 1.4                     /* times of candidates alone, against the chosen one's, */
+#define SLOWEST_OF_LONG 1.2             /* and where layers are long against what is between them, of its own tactic */
 
 /* The most pairs of runs for each trial, and the time that all trials together may take. */
 static const struct { int pairs; int64_t budget_ns; } efforts[] = {
@@ -93,9 +94,16 @@ static void order_groups(whole *w)
 
 /* ---- What is worth trying */
 
-static bool is_worth_trying(const pf_timing_entry *entry, const pf_timing_entry *first)
+static bool is_short(const whole *w, uint32_t g)
 {
-    return (double)pf_choose_time(entry) <= SLOWEST * (double)pf_choose_time(first);
+    return !w->load.slows && w->groups[g].alone_ns < SHORT_NS * w->groups[g].count;
+}
+
+static bool is_worth_trying(const whole *w, uint32_t g, const pf_timing_entry *entry, const pf_timing_entry *first)
+{
+    double slowest = is_short(w, g) || strcmp(entry->tactic, first->tactic) ? SLOWEST : SLOWEST_OF_LONG;
+
+    return (double)pf_choose_time(entry) <= slowest * (double)pf_choose_time(first);
 }
 
 static uint32_t count_of_tactic(const pf_choice *choice, const uint32_t *ranks, uint32_t count, const char *tactic)
@@ -116,7 +124,7 @@ static uint32_t ranks_to_try(const whole *w, uint32_t g, uint32_t ranks[TRIALS_P
     if (!pf_problem_is_bound(pf_refine_problem(draft_of(w), w->groups[g].first)))
         return 0;
     for (uint32_t r = 1; r < choice->count && count < TRIALS_PER_PROBLEM; r++)
-        if (is_worth_trying(choice->ranked[r], choice->ranked[0]) &&
+        if (is_worth_trying(w, g, choice->ranked[r], choice->ranked[0]) &&
             count_of_tactic(choice, ranks, count, choice->ranked[r]->tactic) < TRIALS_PER_TACTIC)
             ranks[count++] = r;
     return count;
@@ -263,10 +271,8 @@ static pf_status take_over(whole *w, uint32_t g, uint32_t rank, const pf_refine_
 
 static bool may_move(const whole *w, uint32_t g)
 {
-    const group *layers = &w->groups[g];
-
-    return device_of(w)->ops->capture_begin && !w->load.slows && layers->alone_ns < SHORT_NS * layers->count &&
-           pf_problem_has_constants(pf_refine_problem(draft_of(w), layers->first));
+    return device_of(w)->ops->capture_begin && is_short(w, g) &&
+           pf_problem_has_constants(pf_refine_problem(draft_of(w), w->groups[g].first));
 }
 
 static pf_status go_on(const whole *w, pf_err *err)
