@@ -387,6 +387,16 @@ static uint32_t layouts_read_there(placing *a, const pf_format_unit *unit, int64
     return read;
 }
 
+/* A transpose that costs nothing in some layouts: what it makes lies in a value of other dims then. */
+static bool may_be_elsewhere(const pf_formats *f, pf_value_id value)
+{
+    uint32_t              slot = 0;
+    const pf_format_unit *maker = maker_of(f, value, &slot);
+
+    return pf_formats_view_root(f->graph, value) != value ||
+           (maker && has_free_option(maker) && !is_concat(f, maker) && !pf_formats_only_node(f, maker, PF_OP_SLICE));
+}
+
 static pf_status place_slice(placing *a, pf_format_unit *unit, pf_value_id from, pf_err *err)
 {
     pf_formats *f = a->f;
@@ -396,7 +406,7 @@ static pf_status place_slice(placing *a, pf_format_unit *unit, pf_value_id from,
     pf_status   st = PF_OK;
 
     if (f->pitch[part] || f->placed[part] || pf_formats_leaves(f, part) || f->graph->values[from].is_constant ||
-        pf_formats_view_root(f->graph, from) != from || step_cost(f, unit) < a->least_ns)
+        may_be_elsewhere(f, from) || step_cost(f, unit) < a->least_ns)
         return PF_OK;
     set = layouts_read_there(a, unit, pitch);
     if (!set)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/builder_draft.h"
 #include "engine/builder_variant.h"
 #include "engine/op.h"
 #include "engine/planfarm.h"
@@ -74,6 +75,17 @@ static pf_status choose(pf_device *device, const pf_config *config, const pf_gra
     return st ? st : pf_variant_choose(*variant, profile, search, err);
 }
 
+/* The tables of a plan of these layers hold together. */
+static pf_status draft(const pf_formats *formats, const pf_profile *profile, pf_err *err)
+{
+    pf_draft  draft = {0};
+    pf_status st = pf_builder_draft(formats, profile, &draft, err);
+
+    if (!st) st = pf_plan_check_tables(&draft.plan, err);
+    pf_builder_draft_clear(&draft);
+    return st;
+}
+
 pf_status front_layers_of(pf_device *device, const pf_graph *graph, const char *spec, bool prints, front_layers *out,
                           pf_err *err)
 {
@@ -96,6 +108,7 @@ pf_status front_layers_of(pf_device *device, const pf_graph *graph, const char *
                                  &progress, &search, err);
     if (!st) st = choose(device, config, own, &profile, &search, &variant, err);
     if (!st) note_layers(&variant->formats, prints, out);
+    if (!st) st = draft(&variant->formats, &profile, err);
     out->problems = search.count;
     pf_variant_free(variant);
     pf_search_close(&search);

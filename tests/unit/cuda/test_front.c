@@ -290,6 +290,12 @@ static const joined joins[] = {
                     "%2 = resize(%0) coordinates=asymmetric nearest=floor scales=[1,1,2,2] cubic_a=-0.75\n"
                     "%3 = concat(%2, %1) axis=1\n%4 = group_norm(%3, %ws, %ws) groups=8 epsilon=1e-5\n"
                     "%5 = swish(%4) p=1\n%6 = conv(%5, %wl, _) " CONV " groups=1\noutput %6\n" }, 7, 0 },
+    { { "channels of turned tokens", "graph \"\"\n%x = input f16 [1,24,24,64]\n%p = input f16 [64,96]\n"
+                    "%w = input f16 [32,1,3,3]\n%wl = input f16 [32,32,1,1]\n%0 = matmul(%x, %p)\n"
+                    "%1 = transpose(%0) perm=[0,3,1,2]\n"
+                    "%2 = slice(%1) axes=[1] starts=[32] ends=[64] steps=[1]\n%3 = conv(%2, %w, _) " CONV " groups=32\n"
+                    "%4 = slice(%1) axes=[1] starts=[64] ends=[96] steps=[1]\n%5 = conv(%4, %w, _) " CONV " groups=32\n"
+                    "%6 = add(%3, %5)\n%7 = conv(%6, %wl, _) " ONE_PIXEL "\noutput %7\n" }, 7, 1 },
     { { "a softmax", "graph \"\"\n%x = input f16 [2,32,9,9]\n%w = input f16 [32,32,3,3]\n%wl = input f16 [32,64,1,1]\n"
                      "%0 = conv(%x, %w, _) " CONV " groups=1\n%1 = softmax(%x) axis=3\n%2 = concat(%0, %1) axis=1\n"
                      "%3 = conv(%2, %wl, _) " ONE_PIXEL "\noutput %3\n" }, 7, 0 },
