@@ -152,20 +152,45 @@ static void spread_pads(pf_onnx_node *node, pf_pad_attrs *attrs)
     }
 }
 
+/* What negative pads take away is gone before the rest is wrapped round; the other modes do not see the difference. */
+static pf_value_id crop(pf_onnx_node *node, pf_value_id x, pf_pad_attrs *attrs)
+{
+    pf_slice_attrs kept = { .axes = { 0 } };
+    int32_t        rank = pf_onnx_rank(node, x);
+
+    for (int32_t i = 0; i < rank && attrs->pads.count == 2 * rank && !node->status; i++) {
+        pf_dim *begin = &attrs->pads.at[i], *end = &attrs->pads.at[i + rank];
+        bool    crops_begin = pf_dim_is_number(*begin) && *begin < 0, crops_end = pf_dim_is_number(*end) && *end < 0;
+
+        if (!crops_begin && !crops_end)
+            continue;
+        kept.axes.at[kept.axes.count++] = i;
+        kept.starts.at[kept.starts.count++] = crops_begin ? -*begin : 0;
+        kept.ends.at[kept.ends.count++] =
+            pf_dim_add(node->graph->dims, pf_onnx_dim(node, x, i), crops_end ? *end : 0);
+        kept.steps.at[kept.steps.count++] = 1;
+        *begin = crops_begin ? 0 : *begin;
+        *end = crops_end ? 0 : *end;
+    }
+    return kept.axes.count ? pf_onnx_emit1(node, PF_OP_SLICE, &kept, x) : x;
+}
+
 void pf_onnx_pad(pf_onnx_node *node)
 {
     pf_pad_attrs attrs = { .mode = pf_onnx_choice(node, "mode", "constant", pad_modes) };
-    pf_value_id  value = pf_onnx_in(node, 2);
+    pf_value_id  x = pf_onnx_in(node, 0), value = pf_onnx_in(node, 2);
 
     pf_onnx_late_dims(node, pf_onnx_in(node, 1), &attrs.pads);
     spread_pads(node, &attrs);
+    if (attrs.mode == PF_PAD_WRAP)
+        x = crop(node, x, &attrs);
     if (value != PF_NONE && pf_onnx_dtype(node, value) != PF_STRING &&
         pf_onnx_constant_number(node, value, &attrs.value))
         value = PF_NONE;
     if (value == PF_NONE)
-        node->out[0] = pf_onnx_emit1(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0));
+        node->out[0] = pf_onnx_emit1(node, PF_OP_PAD, &attrs, x);
     else
-        node->out[0] = pf_onnx_emit2(node, PF_OP_PAD, &attrs, pf_onnx_in(node, 0), value);
+        node->out[0] = pf_onnx_emit2(node, PF_OP_PAD, &attrs, x, value);
 }
 
 static void with_axis(pf_onnx_node *node, pf_op_kind op)
