@@ -138,6 +138,16 @@ static void print_function(const pf_rnn_attrs *attrs, int at, bool approximate, 
                   attrs->betas.at[at], function_of((int)attrs->activations.at[at], approximate));
 }
 
+/* The function number `at` is one of the way back that is the same on the way forwards: then nobody asks which way it
+   is, and the functions of a step wait for no branch. */
+static bool is_as_forwards(const pf_rnn_attrs *attrs, int count, int at)
+{
+    int other = at % count;
+
+    return at >= count && attrs->activations.at[at] == attrs->activations.at[other] &&
+           attrs->alphas.at[at] == attrs->alphas.at[other] && attrs->betas.at[at] == attrs->betas.at[other];
+}
+
 static void print_functions(const pf_node *node, bool approximate, pf_buf *out)
 {
     const pf_rnn_attrs *attrs = node->attrs;
@@ -147,18 +157,20 @@ static void print_functions(const pf_node *node, bool approximate, pf_buf *out)
     if (attrs->clip > 0)
         pf_buf_printf(out, "  v = v > %.9ef ? %.9ef : v < %.9ef ? %.9ef : v;\n", attrs->clip, attrs->clip, -attrs->clip,
                       -attrs->clip);
-    for (int i = 0; i < count * directions_of(attrs); i++) {
-        pf_buf_printf(out, "  if (d == %d && f == %d) ", i / count, i % count);
+    for (int i = count * directions_of(attrs) - 1; i >= 0; i--) {
+        if (is_as_forwards(attrs, count, i)) continue;
+        pf_buf_printf(out, i < count ? "  if (f == %d) " : "  if (f == %d && d == 1) ", i % count);
         print_function(attrs, i, approximate, out);
         pf_buf_printf(out, "\n");
     }
     pf_buf_printf(out, "  return 0.0f;\n}\n__device__ __forceinline__ float out_act(const int d, const float v)\n{\n");
-    for (int d = 0; d < directions_of(attrs); d++) {
-        pf_buf_printf(out, "  if (d == %d) ", d);
+    for (int d = directions_of(attrs) - 1; d >= 0; d--) {
+        if (is_as_forwards(attrs, count, d * count + count - 1)) continue;
+        if (d) pf_buf_printf(out, "  if (d == 1) ");
         print_function(attrs, d * count + count - 1, approximate, out);
         pf_buf_printf(out, "\n");
     }
-    pf_buf_printf(out, "  return 0.0f;\n}\n");
+    pf_buf_printf(out, "}\n");
 }
 
 static void print_sizes(const pf_problem *p, const pf_node *node, int threads, pf_buf *out)
