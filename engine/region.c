@@ -1,4 +1,5 @@
 /* The order in which regions form: anchors, groups, the rest. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -112,30 +113,48 @@ static pf_status add_split_form(pf_former *f, pf_region *region, const pf_node_i
     return st;
 }
 
-/* An anchor with its chain takes in what comes before it: pointwise ops, moves, views. *grown: anything joined. */
-static pf_status absorb_producers(pf_former *f, const pf_node_id *chain, uint32_t count, pf_group *group, bool *grown,
+/* Another: what came to the chain from in front of it, by itself. */
+static pf_status add_ahead_form(pf_former *f, pf_region *region, const pf_node_id *chain, uint32_t count,
+                                const pf_node_id *ahead, uint32_t ahead_count, pf_err *err)
+{
+    pf_group  groups[2] = { { 0 } };
+    pf_status st = pf_group_try(f, ahead, ahead_count, &groups[0], err);
+
+    if (!st && groups[0].problem)
+        st = pf_group_try(f, chain, count, &groups[1], err);
+    if (!st && groups[1].problem)
+        return pf_region_add_form(region, groups, 2, err);
+    pf_group_clear(&groups[0]);
+    return st;
+}
+
+/* An anchor with its chain takes in what comes before it: pointwise ops, moves, views. The chain has room for
+   PF_GROUP_NODES_LIMIT + 1; *total: how many it has then. */
+static pf_status absorb_producers(pf_former *f, pf_node_id *chain, uint32_t count, pf_group *group, uint32_t *total,
                                   pf_err *err)
 {
-    pf_node_id nodes[PF_GROUP_NODES_LIMIT + 1];
-    pf_growth  g = { .nodes = nodes, .count = count, .has_anchor = true };
-    pf_status  st = PF_OK;
+    pf_growth g = { .nodes = chain, .count = count, .has_anchor = true };
+    pf_status st = pf_growth_run(f, &g, group, err);
 
-    memcpy(nodes, chain, count * sizeof *chain);
-    st = pf_growth_run(f, &g, group, err);
-    *grown = g.count > count;
+    *total = g.count;
     if (st)
         pf_group_clear(group);
     return st;
 }
 
-/* contested: there are tactics for both forms of which neither is always the better. */
-static pf_status emit_chain(pf_former *f, pf_group *whole, const pf_node_id *chain, uint32_t count, bool contested,
-                            pf_err *err)
+/* The chain's nodes, and behind those what came to them from in front.  gated: neither of its forms is always the
+   better, and nor is it for a convolution with what is in front of it. */
+static pf_status emit_chain(pf_former *f, pf_group *whole, pf_node_id *chain, uint32_t count, uint32_t total,
+                            bool gated, pf_err *err)
 {
-    pf_region region = { .kind = PF_REGION_STEP, .contested = contested };
+    bool      is_conv = pf_graph_node(f->graph, chain[0])->op == PF_OP_CONV;
+    pf_region region = { .kind = PF_REGION_STEP, .contested = gated || (is_conv && total > count) };
     pf_status st = pf_region_add_form(&region, whole, 1, err);
 
-    if (!st && count > 1)
+    if (!st && total > count && is_conv) {
+        qsort_r(chain + count, total - count, sizeof *chain, pf_former_by_position, f);
+        st = add_ahead_form(f, &region, chain, count, chain + count, total - count, err);
+    } else if (!st && total == count && count > 1)
         st = add_split_form(f, &region, chain, count, err);
     if (!st)
         return pf_region_emit(f, &region, err);
@@ -147,17 +166,19 @@ static pf_status emit_chain(pf_former *f, pf_group *whole, const pf_node_id *cha
 static pf_status form_chain(pf_former *f, const pf_node_id *chain, uint32_t count, uint32_t least, bool *done,
                             pf_err *err)
 {
-    pf_group  whole = { 0 };
-    bool      grown = false;
-    pf_status st = PF_OK;
+    pf_node_id nodes[PF_GROUP_NODES_LIMIT + 1];
+    pf_group   whole = { 0 };
+    uint32_t   total = 0;
+    pf_status  st = PF_OK;
 
     for (; count >= least && !*done && !st; count--) {
+        memcpy(nodes, chain, count * sizeof *chain);
         st = pf_group_try(f, chain, count, &whole, err);
         if (!st && whole.problem)
-            st = absorb_producers(f, chain, count, &whole, &grown, err);
+            st = absorb_producers(f, nodes, count, &whole, &total, err);
         *done = !st && whole.problem;
         if (*done)
-            st = emit_chain(f, &whole, chain, grown ? 1 : count, least > 1, err);
+            st = emit_chain(f, &whole, nodes, count, total, least > 1, err);
     }
     return st;
 }

@@ -8,7 +8,7 @@
 
 enum { GROUP_INPUTS_LIMIT = 12 };
 
-static int by_position(const void *a, const void *b, void *context)
+int pf_former_by_position(const void *a, const void *b, void *context)
 {
     const pf_former *f = context;
     uint32_t         x = f->position[*(const pf_node_id *)a], y = f->position[*(const pf_node_id *)b];
@@ -121,7 +121,7 @@ static pf_status grow_group(pf_former *f, pf_growth *g, pf_node_id joiner, pf_gr
 
     memcpy(sorted, g->nodes, g->count * sizeof *sorted);
     sorted[g->count] = joiner;
-    qsort_r(sorted, g->count + 1, sizeof *sorted, by_position, f);
+    qsort_r(sorted, g->count + 1, sizeof *sorted, pf_former_by_position, f);
     st = pf_group_try(f, sorted, g->count + 1, &larger, err);
     if (st)
         return st;

@@ -61,7 +61,9 @@ typedef struct pf_growth {
     bool        has_anchor;     /* then views join on their own, and shared values may leave */
 } pf_growth;
 
-/* region_grow.c: takes producers into *group, which g->nodes make, as long as a tactic takes the whole. */
+/* region_grow.c: for qsort_r over nodes, with the former behind. */
+int       pf_former_by_position(const void *a, const void *b, void *former);
+/* Takes producers into *group, which g->nodes make, as long as a tactic takes the whole. */
 pf_status pf_growth_run(pf_former *f, pf_growth *g, pf_group *group, pf_err *err);
 
 /* region_order.c: regions of f->out, producers first, else by their last nodes.  Errors  INTERNAL, NO_SPACE. */

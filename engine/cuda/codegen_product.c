@@ -122,12 +122,27 @@ static const char *take_matmul(const pf_problem *p, const pf_node *node, cg_prod
     return is_one_matrix(w) ? take_rows(x, w, product) : take_batch(x, w, product);
 }
 
-static const char *take(const pf_problem *p, const pf_node *node, cg_product *product)
+/* The input that the value is computed from element by element, and from nothing else; UINT32_MAX: there is none. */
+static uint32_t raw_input(const pf_problem *p, pf_value_id value)
+{
+    const pf_value *at = pf_graph_value(p->graph, value);
+
+    while (at->producer != PF_NONE) {
+        const pf_node *node = &p->graph->nodes[at->producer];
+
+        if ((!pf_op_is_pointwise(node->op) && node->op != PF_OP_CAST) || node->in_count != 1) return UINT32_MAX;
+        value = node->in[0];
+        at = pf_graph_value(p->graph, value);
+    }
+    return pf_problem_input_index(p, value);
+}
+
+static const char *take(const pf_problem *p, const pf_node *node, bool from_raw, cg_product *product)
 {
     product->node = node;
     product->alpha = 1;
     product->batch = 1;
-    product->x = pf_problem_input_index(p, node->in[0]);
+    product->x = from_raw ? raw_input(p, node->in[0]) : pf_problem_input_index(p, node->in[0]);
     product->w = pf_problem_input_index(p, node->in[1]);
     if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
     product->wide = pf_graph_value(p->graph, node->in[0])->dtype == PF_F32 &&
@@ -182,17 +197,24 @@ static bool find_halves(const pf_graph *graph, const cg_product *product, const 
     return is_half(graph, halves[0], product->n, 0) && is_half(graph, halves[1], product->n, product->n / 2);
 }
 
-const char *cg_product_recognize(const pf_problem *p, cg_product *product)
+static const char *recognize(const pf_problem *p, bool from_raw, cg_product *product)
 {
     const pf_node *node = NULL, *halves[2] = { NULL, NULL };
     const char    *reason = cg_find_anchor(p->graph, is_product, "no product", "two products", &node);
 
     memset(product, 0, sizeof *product);
-    if (!reason) reason = take(p, node, product);
+    if (!reason) reason = take(p, node, from_raw, product);
     if (reason) return reason;
     product->halves = !product->conv && !product->batched && find_halves(p->graph, product, halves) ? 2 : 1;
     product->result = product->halves == 2 ? halves[0]->out[0] : node->out[0];
     return NULL;
+}
+
+const char *cg_product_recognize(const pf_problem *p, cg_product *product) { return recognize(p, false, product); }
+
+const char *cg_product_recognize_from_raw(const pf_problem *p, cg_product *product)
+{
+    return recognize(p, true, product);
 }
 
 const char *cg_product_behind_declines(const pf_problem *p, const cg_product *product)

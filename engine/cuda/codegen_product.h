@@ -31,6 +31,8 @@ typedef struct cg_product {
 
 /* Fills product. Returns why the problem is not one product with something computed behind it, or NULL. */
 const char *cg_product_recognize(const pf_problem *p, cg_product *product);
+/* The same where x may be computed inside as well, element by element from an input, which product->x then is. */
+const char *cg_product_recognize_from_raw(const pf_problem *p, cg_product *product);
 /* Why what is behind the product is not computed element by element, or of a gated one from two halves, or NULL. */
 const char *cg_product_behind_declines(const pf_problem *p, const cg_product *product);
 /* Columns of the results. */

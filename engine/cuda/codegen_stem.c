@@ -33,7 +33,8 @@ static int chunks_of(const cg_product *product) { return (int)product->window.ke
 /* As many groups of columns at once as their sums stay in registers for and as divide all; 0: not one. */
 static int part_of(const cg_product *product, const form *f, const pf_stem_tuning *t)
 {
-    int threads = 32 * t->warps, share = REGISTERS / threads, most = share < REGISTERS_MAX ? share : REGISTERS_MAX;
+    int threads = 32 * t->warps, share = REGISTERS / (threads * t->blocks);
+    int most = share < REGISTERS_MAX ? share : REGISTERS_MAX;
     int pixels = (int)cg_up(f->patch[AXIS_H] * f->patch[AXIS_W], threads);
     int left = most - REGISTERS_BESIDE - (int)product->window.channels * pixels - t->row_tiles * STEP_REGISTERS;
     int part = left / (t->row_tiles * 2 * f->vector);
@@ -74,11 +75,22 @@ static uint32_t shared_bytes(const form *f)
 
 static bool is_tuning(const pf_problem *p, const cg_product *product, const pf_stem_tuning *t, form *f)
 {
-    if (t->row_tiles < 1 || t->row_tiles > 4 || t->warps < 1 || t->warps > 32 || t->columns < 8 || t->columns > 64 ||
+    if (t->row_tiles < 1 || t->row_tiles > 4 || t->warps < 1 || t->warps * t->blocks > 32 ||
+        t->blocks < 1 || t->columns < 8 || t->columns > 64 ||
         t->columns % 8 || 16 * t->row_tiles * t->warps % t->columns)
         return false;
     measure(p, product, t, f);
-    return f->part > 0 && shared_bytes(f) <= SHARED_LIMIT_BYTES;
+    return f->part > 0 && shared_bytes(f) * (uint32_t)t->blocks <= SHARED_LIMIT_BYTES;
+}
+
+/* How many there are may vary. */
+static bool are_pictures_known(const pf_problem *p, const cg_product *product)
+{
+    const pf_shape *x = &pf_graph_value(p->graph, product->node->in[0])->shape;
+
+    for (int d = 1; d < x->rank; d++)
+        if (!pf_dim_is_number(x->dim[d])) return false;
+    return true;
 }
 
 static const char *window_declines(const pf_problem *p, const cg_product *product)
@@ -89,14 +101,16 @@ static const char *window_declines(const pf_problem *p, const cg_product *produc
     if (window->stride[AXIS_W] % 2) return "windows that begin at odd pixels";
     if (window->dilation[AXIS_H] != 1 || window->dilation[AXIS_W] != 1) return "windows with gaps";
     if (window->kernel[AXIS_H] > KERNEL_MAX || window->kernel[AXIS_W] > KERNEL_MAX) return "a large window";
-    if (product->m > INT32_MAX / 2) return "too many outputs";
+    if (pf_problem_is_bound(p) && product->m > INT32_MAX / 2) return "too many outputs";
     return cg_product_vector(p, product) < 4 ? "pixels of the result at odd places" : NULL;
 }
 
 static const char *types_decline(const pf_problem *p, const cg_product *product)
 {
     pf_dtype dtype = pf_graph_value(p->graph, product->node->in[0])->dtype;
+    pf_dtype raw = pf_graph_value(p->graph, p->graph->inputs[product->x])->dtype;
 
+    if (!cg_storage_type(raw) || cg_type_of(raw) != CG_FLOAT) return "element type";
     return (dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product->node->in[1])->dtype != dtype
                ? "element type"
                : NULL;
@@ -106,12 +120,13 @@ const char *pf_codegen_stem_declines(const pf_problem *p)
 {
     cg_product     product;
     pf_stem_tuning first = { 0 };
-    const char    *reason = cg_product_recognize(p, &product);
+    bool           bound = pf_problem_is_bound(p);
+    const char    *reason = cg_product_recognize_from_raw(p, &product);
 
     if (!reason) reason = cg_behind_declines(p->graph, product.node);
     if (reason) return reason;
     if (!product.windowed) return "not a convolution with a window";
-    if (!pf_problem_is_bound(p)) return "shapes that vary";
+    if (!bound && !are_pictures_known(p, &product)) return "pictures of any size";
     if (!p->in_constant[product.w]) return "weights that are computed";
     if (p->in_layout[product.x] != PF_LAYOUT_LINEAR || p->in_layout[product.w] != PF_LAYOUT_LINEAR)
         return "operands in another layout";
@@ -121,7 +136,7 @@ const char *pf_codegen_stem_declines(const pf_problem *p)
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX)
         return "too many inputs and outputs for one kernel";
     reason = cg_product_check_results(p, &product);
-    return reason ? reason : pf_codegen_stem_tunings(p, 1, &first, 1) ? NULL : "too many weights";
+    return reason ? reason : bound && !pf_codegen_stem_tunings(p, 1, &first, 1) ? "too many weights" : NULL;
 }
 
 void pf_codegen_stem_prefers(const pf_problem *p, pf_layout *in, pf_layout *out)
@@ -129,14 +144,14 @@ void pf_codegen_stem_prefers(const pf_problem *p, pf_layout *in, pf_layout *out)
     cg_product product;
 
     pf_program_prefer_images(p, PF_LAYOUT_CHANNELS_LAST, PF_LAYOUT_CHANNELS_LAST, in, out);
-    if (!cg_product_recognize(p, &product)) in[product.x] = PF_LAYOUT_LINEAR;
+    if (!cg_product_recognize_from_raw(p, &product)) in[product.x] = PF_LAYOUT_LINEAR;
 }
 
 /* ---- Tunings */
 
 bool pf_stem_tuning_read(const char *text, pf_stem_tuning *out)
 {
-    return sscanf(text, PF_STEM_TUNING, &out->row_tiles, &out->warps, &out->columns) == 3;
+    return sscanf(text, PF_STEM_TUNING, &out->row_tiles, &out->warps, &out->columns, &out->blocks) == 4;
 }
 
 typedef struct guessed { pf_stem_tuning tuning; double ns; } guessed;
@@ -149,32 +164,38 @@ static int by_guess(const void *a, const void *b)
 }
 
 /* Good enough to order by, in nanoseconds: a tile's products as long as an SM's shared memory takes for what its warps
-   read of windows and weights, or its tensor cores, with few warps longer; its pixels; its results in an SM's part of
-   the memory's time. */
+   read of windows and weights, or its tensor cores; beside those the instructions for its pixels and results, which
+   blocks of an SM hide from each other; its results in an SM's part of the memory's time. */
 static double guess_ns(const cg_product *product, const pf_stem_tuning *t, const form *f, int sm_count)
 {
     double tiles = t->warps * t->row_tiles, windows = tiles * f->parts * f->steps * 512,
            weights = (double)t->warps * (double)weight_bytes(f);
-    double products = tiles * f->steps * f->groups * f->vector / 2 * 0.8 * (t->warps < 8 ? 1.6 : 1);
-    double pixels = (double)(f->patch[AXIS_H] * f->patch[AXIS_W]) / (32 * t->warps) * 8;
+    double products = tiles * f->steps * f->groups * f->vector / 2 * (t->warps * t->blocks < 8 ? 1.6 : 1);
+    double beside = (double)(f->patch[AXIS_H] * f->patch[AXIS_W]) * 0.4 + 16 * tiles * (double)product->n * 0.06;
     double results = 16 * tiles * (double)product->n * 2 / 30;
+    double tile = fmax(fmax((windows + weights) / 200, products) + beside / t->blocks, fmax(beside, results));
 
-    return (double)cg_up(f->tiles, sm_count) *
-           (300 + pixels + fmax(fmax((windows + weights) / 200, products), results));
+    return (double)cg_up(f->tiles, sm_count * t->blocks) * t->blocks * tile + 300.0 * t->blocks;
 }
 
 int pf_codegen_stem_tunings(const pf_problem *p, int sm_count, pf_stem_tuning *out, int max)
 {
-    static const int row_tiles[] = { 1, 2, 4 }, warps[] = { 4, 8, 16 }, columns[] = { 8, 16, 32 };
-    guessed          list[27];
+    static const pf_stem_tuning sizes[] = {
+        { 2, 8, 0, 1 }, { 2, 16, 0, 1 }, { 4, 8, 0, 1 }, { 2, 4, 0, 2 }, { 2, 4, 0, 3 }, { 4, 4, 0, 2 }, { 1, 8, 0, 2 },
+        { 1, 8, 0, 3 }, { 1, 4, 0, 4 },  { 1, 4, 0, 2 }, { 1, 8, 0, 1 }, { 1, 4, 0, 1 }, { 2, 8, 0, 2 },
+    };
+    static const int columns[] = { 8, 16, 32 };
+    enum { SIZES = sizeof sizes / sizeof *sizes, COLUMNS = sizeof columns / sizeof *columns };
+    guessed          list[SIZES * COLUMNS];
     cg_product       product;
     int              count = 0;
 
-    cg_product_recognize(p, &product);
-    for (int i = 0; i < 27; i++) {
-        pf_stem_tuning t = { row_tiles[i / 9], warps[i / 3 % 3], columns[i % 3] };
+    cg_product_recognize_from_raw(p, &product);
+    for (int i = 0; i < SIZES * COLUMNS; i++) {
+        pf_stem_tuning t = sizes[i / COLUMNS];
         form           f = { 0 };
 
+        t.columns = columns[i % COLUMNS];
         if (is_tuning(p, &product, &t, &f)) list[count++] = (guessed){ t, guess_ns(&product, &t, &f, sm_count) };
     }
     qsort(list, (size_t)count, sizeof *list, by_guess);
@@ -185,6 +206,31 @@ int pf_codegen_stem_tunings(const pf_problem *p, int sm_count, pf_stem_tuning *o
 }
 
 /* ---- Emitting */
+
+/* taken(): an element of x, as it is multiplied, from its input's. */
+static pf_status print_taken(const pf_problem *p, const cg_product *product, pf_buf *out, pf_err *err)
+{
+    pf_value_id x = product->node->in[0], input = p->graph->inputs[product->x];
+    pf_dtype    dtype = pf_graph_value(p->graph, input)->dtype;
+    bool        bf16 = pf_graph_value(p->graph, x)->dtype == PF_BF16;
+    cg_context  cg;
+    cg_point    point = { .rank = pf_graph_value(p->graph, x)->shape.rank };
+    int32_t     id = 1;
+
+    if (input == x) {
+        pf_buf_printf(out, "typedef f16 raw;\n__device__ __forceinline__ unsigned taken(const raw x) { return x; }\n");
+        return PF_OK;
+    }
+    pf_buf_printf(out, "#define V 1\ntypedef %s raw;\n__device__ __forceinline__ unsigned taken(const raw x)\n{\n"
+                       "  float v%d[V]; v%d[0] = %s(x);\n", cg_storage_type(dtype), id, id, cg_load_function(dtype));
+    cg_context_init(&cg, p, out, 1, err);
+    cg.next_id = id;
+    id = cg_bind(&cg, input, &point, id) ? cg_eval(&cg, x, &point) : -1;
+    cg_context_clear(&cg);
+    pf_buf_printf(out, "  return %s(v%d[0])%s;\n}\n#undef V\n", cg_store_function(bf16 ? PF_BF16 : PF_F16), id,
+                  bf16 ? ".bits" : "");
+    return id > 0 ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "what is in front of the stem cannot be evaluated");
+}
 
 static void print_axis(const cg_window *window, int axis, char name, pf_buf *out)
 {
@@ -203,9 +249,9 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
                   (long long)product->n, (long long)product->window.channels);
     print_axis(&product->window, AXIS_H, 'H', out);
     print_axis(&product->window, AXIS_W, 'W', out);
-    pf_buf_printf(out, "#define ROW_TILES %d\n#define WARPS %d\n#define TILE_W %d\n#define PART %d\n#define V %d\n",
-                  t->row_tiles, t->warps, t->columns, f->part, f->vector);
-    pf_buf_printf(out, "#define MMA \"f32.%s.%s.f32\"\n#define X ((const f16 *)in%u)\n#define W in%u\n", type, type,
+    pf_buf_printf(out, "#define ROW_TILES %d\n#define WARPS %d\n#define TILE_W %d\n#define PART %d\n#define V %d\n"
+                       "#define BLOCKS %d\n", t->row_tiles, t->warps, t->columns, f->part, f->vector, t->blocks);
+    pf_buf_printf(out, "#define MMA \"f32.%s.%s.f32\"\n#define X ((const raw *)in%u)\n#define W in%u\n", type, type,
                   product->x, product->w);
     cg_product_print_defines(p, product, out);
 }
@@ -213,7 +259,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
 pf_status pf_codegen_stem(const pf_problem *p, const pf_stem_tuning *t, pf_program *out, pf_err *err)
 {
     cg_product  product;
-    const char *reason = cg_product_recognize(p, &product);
+    const char *reason = cg_product_recognize_from_raw(p, &product);
     form        f = { 0 };
     pf_status   st = PF_OK;
 
@@ -225,14 +271,16 @@ pf_status pf_codegen_stem(const pf_problem *p, const pf_stem_tuning *t, pf_progr
     pf_buf_init(&out->source, SOURCE_LIMIT_BYTES);
     pf_buf_printf(&out->source, "%s", cg_prelude);
     cg_product_print_index(p, &product, &out->source);
+    st = print_taken(p, &product, &out->source, err);
     print_defines(p, &product, t, &f, &out->source);
-    st = cg_product_emit_finish(p, &product, f.vector, &out->source, err);
+    if (!st) st = cg_product_emit_finish(p, &product, f.vector, &out->source, err);
     pf_buf_printf(&out->source, "%s", pf_nvrtc_stem);
     out->grid[0] = (uint32_t)f.tiles;
     out->grid[1] = out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)(32 * t->warps);
     out->shared_bytes = shared_bytes(&f);
     out->stays = true;
+    out->resident = (uint32_t)t->blocks;
     out->packs = true;
     out->packed_input = product.w;
     out->packed_bytes = weight_bytes(&f);
@@ -260,12 +308,12 @@ static uint16_t weight_at(const cg_product *product, const uint16_t *weights, in
 
 void pf_codegen_stem_pack(const pf_problem *p, const pf_tensor *weights, void *to)
 {
-    static const pf_stem_tuning any = { 1, 4, 8 };
+    static const pf_stem_tuning any = { 1, 4, 8, 1 };
     cg_product product;
     form       f = { 0 };
     uint16_t  *out = to;
 
-    cg_product_recognize(p, &product);
+    cg_product_recognize_from_raw(p, &product);
     measure(p, &product, &any, &f);
     for (int step = 0; step < f.steps; step++)
         for (int tile = 0; tile < f.groups * f.vector / 2; tile += 2)

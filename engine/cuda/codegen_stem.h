@@ -10,11 +10,12 @@ typedef struct pf_stem_tuning {
     int row_tiles;          /* outputs that a warp has at once, in sixteens */
     int warps;              /* of a block */
     int columns;            /* of a block's tile of outputs */
+    int blocks;             /* of an SM at once */
 } pf_stem_tuning;
 
-/* As texts: "m=<row tiles> w=<warps> c=<columns>". */
-#define PF_STEM_TUNING "m=%d w=%d c=%d"
-#define PF_STEM_TUNING_ARGUMENTS(t) (t).row_tiles, (t).warps, (t).columns
+/* As texts: "m=<row tiles> w=<warps> c=<columns> b=<blocks>". */
+#define PF_STEM_TUNING "m=%d w=%d c=%d b=%d"
+#define PF_STEM_TUNING_ARGUMENTS(t) (t).row_tiles, (t).warps, (t).columns, (t).blocks
 bool        pf_stem_tuning_read(const char *text, pf_stem_tuning *out);
 
 const char *pf_codegen_stem_declines(const pf_problem *p);

@@ -235,14 +235,14 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
 {
     pf_step      *step = pf_step_new(tactic, sizeof(program_impl));
     program_impl *impl = step ? step->impl : NULL;
+    uint32_t      at_once = (uint32_t)pf_cuda_of(device)->sm_count * (program->resident ? program->resident : 1);
     pf_status     st = PF_OK;
 
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->device = device;
     impl->launch = *program;
     memset(&impl->launch.source, 0, sizeof impl->launch.source);
-    if (program->stays && impl->launch.grid[0] > (uint32_t)pf_cuda_of(device)->sm_count)
-        impl->launch.grid[0] = (uint32_t)pf_cuda_of(device)->sm_count;
+    if (program->stays && impl->launch.grid[0] > at_once) impl->launch.grid[0] = at_once;
     impl->early = pf_cuda_of(device)->cc >= 90;
     impl->in_count = p->graph->input_count;
     impl->out_count = p->graph->output_count;

@@ -31,7 +31,8 @@ typedef struct pf_program {
     uint32_t packed_input;      /* own: which, */
     size_t   packed_bytes;      /* and how long it is then */
     int      packed_form;       /* which of its forms, where the tactic has several */
-    bool     stays;             /* its blocks take one tile after another: no more are launched than there are SMs */
+    bool     stays;             /* its blocks take one tile after another: no more are launched than run at once */
+    uint32_t resident;          /* of such a kernel: blocks that run on an SM at once; 0: one */
     uint32_t map_count;
     pf_program_map maps[PF_PROGRAM_MAPS];
 } pf_program;

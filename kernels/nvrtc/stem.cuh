@@ -10,9 +10,10 @@
    Defined by the generator:
      M, N        outputs, and their channels
      OUT_, IN_, KERNEL_, STRIDE_, PAD_ with H and W; CHANNELS; STRIDE_W is even
-     ROW_TILES   outputs that a warp has at once, in sixteens; WARPS; TILE_W, a multiple of eight
+     ROW_TILES   outputs that a warp has at once, in sixteens; WARPS; TILE_W, a multiple of eight; BLOCKS of an SM
      PART        groups of columns whose sums a warp has at once
-     X, W        the operands' addresses, w as the generator packs it
+     X, W        the operands' addresses, w as the generator packs it, x of type raw, of whose elements taken() makes
+                 those that are multiplied
      MMA         the types of the instruction
      START       waits for the kernel before
      V           elements are finished at once: evaluate(ARGUMENTS row, column, sum) gives a struct finished,
@@ -43,7 +44,7 @@ __device__ __forceinline__ place place_of(int tile)
 }
 
 /* As they came: nobody waits for them before they are put. */
-struct pixels { f16 at[PIXELS][CHANNELS]; };
+struct pixels { raw at[PIXELS][CHANNELS]; };
 
 struct pixel { int row, column; bool inside; };
 
@@ -57,13 +58,13 @@ __device__ __forceinline__ pixel pixel_of(const place &of, int i)
 }
 
 /* What lies outside the picture is asked for where its first pixel is. */
-__device__ __forceinline__ void load_pixels(pixels *to, const f16 *x, const place &of)
+__device__ __forceinline__ void load_pixels(pixels *to, const raw *x, const place &of)
 {
-  const f16 *picture = x + (idx)of.image * (CHANNELS * IN_H * IN_W);
+  const raw *picture = x + (idx)of.image * (CHANNELS * IN_H * IN_W);
 
   _Pragma("unroll") for (int i = 0; i < PIXELS; ++i) {
     const pixel own = pixel_of(of, i);
-    const f16  *from = picture + (own.inside ? own.row * IN_W + own.column : 0);
+    const raw  *from = picture + (own.inside ? own.row * IN_W + own.column : 0);
 
     _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) to->at[i][c] = from[c * (IN_H * IN_W)];
   }
@@ -77,7 +78,7 @@ __device__ __forceinline__ void put_pixels(uint2 *patch, const pixels &from, con
     unsigned channel[4] = { 0, 0, 0, 0 };
 
     if (pixel_of(of, i).inside)
-      _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) channel[c] = from.at[i][c];
+      _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) channel[c] = taken(from.at[i][c]);
     if (PATCH_H * PATCH_W % THREADS == 0 || q < PATCH_H * PATCH_W)
       patch[q] = make_uint2(channel[0] | channel[1] << 16, channel[2] | channel[3] << 16);
   }
@@ -161,7 +162,7 @@ __device__ __forceinline__ void finish_part(PARAMETERS, const sums sum, const pl
       if (inside[i] && column0 + g * GROUP < N) store(ARGUMENTS row[i], column0 + g * GROUP, result[g][i]);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) kernel(PARAMETERS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) kernel(PARAMETERS)
 {
   extern __shared__ uint4 weights[];
   uint2 *const patch = (uint2 *)(weights + WEIGHTS);        /* two, of which one is filled while the other is read */

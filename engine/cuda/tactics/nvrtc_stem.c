@@ -20,7 +20,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 3, 6, 10, PF_STEM_TUNINGS, PF_STEM_TUNINGS };
+    static const int counts[] = { 1, 4, 8, 12, PF_STEM_TUNINGS, PF_STEM_TUNINGS };
     pf_stem_tuning   list[PF_STEM_TUNINGS];
     int              count = pf_codegen_stem_tunings(p, device->compute_units, list,
                                                      pf_program_count_at(counts, effort));
@@ -49,6 +49,6 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     return PF_OK;
 }
 
-PF_PROGRAM_TACTIC(nvrtc_stem, generate, .rev = 2, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+PF_PROGRAM_TACTIC(nvrtc_stem, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
                   .flags = PF_TACTIC_PITCHED, .declines = declines, .prefers = prefers, .tunings = tunings,
                   .pack = pack, .compile_ms = 150);

@@ -22,6 +22,15 @@ static const sample samples[] = {
       "problem in=linear,linear*,nhwc out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input bf16 [1,1,40,36]\n%1 = input bf16 [40,1,3,4]\n%2 = input bf16 [1,40,40,17]\n"
       "%3 = conv(%0, %1, _) strides=[1,2] dilations=[1,1] pads=[1,0,1,0] groups=1\n%4 = add(%3, %2)\noutput %4\n" },
+    { "from numbers of FP32 that are limited",
+      "problem in=linear,linear*,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f32 [2,3,64,64]\n%1 = input f16 [32,3,3,3]\n%2 = input f16 [32]\n"
+      "%3 = clip(%0) p=-65504 q=65504\n%4 = cast(%3) dtype=f16\n"
+      "%5 = conv(%4, %1, %2) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %5\n" },
+    { "BF16 of numbers of FP32",
+      "problem in=linear,linear* out=nhwc numerics=0\n"
+      "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input bf16 [32,3,3,3]\n%2 = cast(%0) dtype=bf16\n"
+      "%3 = conv(%2, %1, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %3\n" },
     { "four channels in separate patches, many outputs",
       "problem in=linear,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,4,64,64]\n%1 = input f16 [288,4,4,4]\n%2 = input f16 [288]\n"
@@ -63,6 +72,11 @@ static void others_are_declined(void **state)
           "problem in=c8,linear* out=nhwc numerics=0\n"
           "graph \"\"\n%0 = input f16 [1,3,32,32]\n%1 = input f16 [16,3,3,3]\n"
           "%2 = conv(%0, %1, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %2\n" },
+        { "an operand inside the region",
+          "problem in=linear,linear,linear* out=nhwc numerics=0\n"
+          "graph \"\"\n%0 = input f16 [1,3,32,32]\n%1 = input f16 [1,3,32,32]\n%2 = input f16 [16,3,3,3]\n"
+          "%3 = mul(%0, %1)\n"
+          "%4 = conv(%3, %2, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %4\n" },
         { "element type",
           "problem in=linear,linear* out=nhwc numerics=16\n"
           "graph \"\"\n%0 = input f32 [1,3,32,32]\n%1 = input f32 [16,3,3,3]\n"
