@@ -16,13 +16,14 @@ enum { SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 200 << 10, SUM_PADDING
 
 enum { AXIS_H, AXIS_W };
 
-/* Why the kernel does not read rows of these operands, or NULL. */
-static const char *rows_decline(const pf_problem *p, const cg_product *product)
+/* Why the kernel does not read rows of these operands, or NULL.  packs: constant weights come in a form of its own. */
+static const char *rows_decline(const pf_problem *p, const cg_product *product, bool packs)
 {
     int chunk = product->wide ? 4 : 8;
 
     if (!pf_dim_is_number(product->k) || !pf_dim_is_number(product->n)) return "sizes of a matrix that vary";
-    if (product->n % chunk && !product->trans_w) return "rows of w that are no multiple of 16 bytes";
+    if (product->n % chunk && !product->trans_w && !(packs && product->w_constant))
+        return "rows of w that are no multiple of 16 bytes";
     if (product->k % 2 && !product->wide) return "rows of x that are no multiple of four bytes";
     if (product->windowed && (!pf_problem_is_bound(p) || product->window.channels % chunk))
         return "channels that are no multiple of 16 bytes, or shapes that vary";
@@ -60,7 +61,7 @@ static const char *gate_declines(const cg_product *product)
     return cg_product_columns(product) % 8 ? "halves of rows that are no multiple of 16 bytes" : NULL;
 }
 
-static const char *declines(const pf_problem *p, bool windowed)
+static const char *declines(const pf_problem *p, bool windowed, bool packs)
 {
     cg_product  product;
     const char *reason = cg_product_recognize(p, &product);
@@ -73,15 +74,16 @@ static const char *declines(const pf_problem *p, bool windowed)
     reason = types_decline(p, &product);
     if (!reason) reason = gate_declines(&product);
     if (!reason) reason = batch_decline(p, &product);
-    if (!reason) reason = rows_decline(p, &product);
+    if (!reason) reason = rows_decline(p, &product, packs);
     if (reason) return reason;
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX)
         return "too many inputs and outputs for one kernel";
     return cg_product_check_places(p, &product);
 }
 
-const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, false); }
-const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, true); }
+const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, false, false); }
+const char *pf_codegen_matmul_declines_packed(const pf_problem *p) { return declines(p, false, true); }
+const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, true, false); }
 
 int64_t pf_codegen_matmul_work(const pf_problem *p)
 {

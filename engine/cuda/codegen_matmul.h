@@ -21,6 +21,8 @@ typedef struct pf_matmul_tuning {
 bool        pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out);
 
 const char *pf_codegen_matmul_declines(const pf_problem *p);
+/* The same of a kernel that packs constant weights itself. */
+const char *pf_codegen_matmul_declines_packed(const pf_problem *p);
 const char *pf_codegen_conv_declines(const pf_problem *p);
 /* Multiply-adds beyond which the libraries' warp-group kernels always win, unless rows of the result lie at odd
    places. */

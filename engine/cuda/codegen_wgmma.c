@@ -22,7 +22,7 @@ enum {
 
 const char *pf_codegen_wgmma_declines(const pf_problem *p)
 {
-    const char *reason = pf_codegen_matmul_declines(p);
+    const char *reason = pf_codegen_matmul_declines_packed(p);
     cg_product  product;
 
     if (reason) return reason;

@@ -116,6 +116,13 @@ def odd_rows(net):
     return [net.op("Gemm", x, net.weight(1003, 128), net.weight(1003), transB=1)]
 
 
+@model("odd_rows_by_warp_groups", "nvrtc_wgmma", without=("nvrtc_matmul",))
+def many_odd_rows(net):
+    x, y = net.input("x", 150, 128), net.input("y", 150, 128)
+    some = net.op("Relu", net.op("Gemm", x, net.weight(331, 128), transB=1))
+    return [net.op("Gemm", y, net.weight(1003, 128), transB=1), net.op("Softmax", some, axis=-1)]
+
+
 @model("one_pixel", "nvrtc_matmul")
 def one_pixel(net):
     x = net.input("x", 2, 64, 15, 13)

@@ -46,6 +46,6 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     return PF_OK;
 }
 
-PF_PROGRAM_TACTIC(nvrtc_wgmma, generate, .rev = 3, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
+PF_PROGRAM_TACTIC(nvrtc_wgmma, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC | PF_CAP_SM90,
                   .flags = PF_TACTIC_PITCHED, .declines = declines, .prefers = prefers, .tunings = tunings,
                   .pack = pack, .compile_ms = 300);

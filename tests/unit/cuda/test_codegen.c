@@ -366,6 +366,14 @@ static const sample samples[] = {
       "problem in=linear,linear*,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [197,768]\n%1 = input f16 [768,200]\n%2 = input f16 [200]\n%3 = matmul(%0, %1)\n"
       "%4 = add(%3, %2)\noutput %4\n", 90 },
+    { "by warp groups: rows at odd places, in f32", pf_codegen_wgmma_declines, wgmma_shared,
+      "problem in=linear,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [1003,256]\n%2 = matmul(%0, %1) trans_b=1\n"
+      "%3 = cast(%2) dtype=f32\noutput %3\n", 90 },
+    { "by warp groups: rows at odd places, in f16, weights in rows of K", pf_codegen_wgmma_declines, wgmma_three,
+      "problem in=linear,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [256,1003]\n%2 = matmul(%0, %1)\n"
+      "%3 = tanh(%2)\noutput %3\n", 90 },
     { "by warp groups: a gate", pf_codegen_wgmma_declines, wgmma_shared,
       "problem in=linear,linear* out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [200,256]\n%1 = input f16 [256,704]\n%2 = matmul(%0, %1)\n"

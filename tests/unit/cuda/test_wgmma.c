@@ -119,6 +119,31 @@ static void odd_weights_stay_in_order(void **state)
     pf_problem_free(p);
 }
 
+/* Rows of K are turned as they are packed, whatever their length. */
+static void odd_rows_of_k_are_turned(void **state)
+{
+    pf_problem *p = NULL;
+    pf_program  program = { 0 };
+    uint16_t    from[8 * 83] = { 0 }, packed[83 * 8] = { 0 };
+    pf_tensor   weights = { .dtype = PF_F16, .rank = 2, .dim = { 8, 83 }, .data = from };
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
+                             "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [8,83]\n"
+                             "%2 = matmul(%0, %1)\noutput %2\n", &p, &err), &err);
+    assert_null(pf_codegen_wgmma_declines(p));
+    assert_non_null(pf_codegen_matmul_declines(p));
+    test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 64, 1, 1, 4 }, &program, &err), &err);
+    assert_int_equal(program.packed_bytes, sizeof packed);
+    for (int i = 0; i < 8 * 83; i++) from[i] = (uint16_t)i;
+    pf_codegen_wgmma_pack(p, program.packed_form, &weights, packed);
+    for (int n = 0; n < 83; n++)
+        for (int k = 0; k < 8; k++) assert_int_equal(packed[n * 8 + k], from[k * 83 + n]);
+    pf_program_clear(&program);
+    pf_problem_free(p);
+}
+
 /* Both operands have 16 bits: FP32 in parts of BF16 is for the kernel that splits it. */
 static void fp32_in_parts_is_left_to_others(void **state)
 {
@@ -170,6 +195,7 @@ int main(void)
                                         cmocka_unit_test(weights_are_packed_for_warp_groups),
                                         cmocka_unit_test(halves_take_turns),
                                         cmocka_unit_test(odd_weights_stay_in_order),
+                                        cmocka_unit_test(odd_rows_of_k_are_turned),
                                         cmocka_unit_test(long_products_are_tried_with_more_tunings) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
