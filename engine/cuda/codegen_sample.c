@@ -7,7 +7,7 @@ enum { TAPS_MAX = 16 };
 
 /* grid_at: the pixel coordinate of a grid coordinate in [-1, 1], after padding.  grid_pixel: the pixel at a whole
    coordinate; -1 is outside, which counts as 0.  grid_cubic: Keys's cubic convolution with a = -0.75.
-   PADDING is 0 for zeros, 1 for border, 2 for reflection. */
+   PADDING is 0 for zeros, 1 for border, 2 for reflection, as in pf_grid_sample_attrs. */
 const char cg_grid_sample_functions[] =
     "__device__ __forceinline__ float grid_reflect(float x, float low, float high) {\n"
     "  const float range = high - low, beyond = x < low ? low - x : x - high;\n"
@@ -57,6 +57,14 @@ typedef struct sample_code {
     int32_t                     sum;
 } sample_code;
 
+/* Of a cubic at the border the taps are padded alone. */
+static int padding_of_coordinate(const pf_grid_sample_attrs *attrs)
+{
+    bool stays = attrs->mode == PF_GRID_CUBIC && attrs->padding == PF_GRID_BORDER;
+
+    return stays ? PF_GRID_ZEROS : (int)attrs->padding;
+}
+
 /* c<id>: the pixel coordinate along spatial dim d. The grid's numbers stand in the opposite order. */
 static bool print_coordinate(sample_code *s, int d, const cg_point *point)
 {
@@ -71,7 +79,7 @@ static bool print_coordinate(sample_code *s, int d, const cg_point *point)
     if (n < 0) return false;
     s->coordinate[d] = ++s->cg->next_id;
     pf_buf_printf(s->cg->body, "  float c%d[V]; LANES c%d[l] = grid_at<%lld, %d, %s, %s>(v%d[l]);\n", s->coordinate[d],
-                  s->coordinate[d], (long long)s->x->dim[d + 2], (int)s->attrs->padding,
+                  s->coordinate[d], (long long)s->x->dim[d + 2], padding_of_coordinate(s->attrs),
                   s->attrs->align_corners ? "true" : "false", s->attrs->mode == PF_GRID_NEAREST ? "true" : "false", n);
     return true;
 }

@@ -90,7 +90,8 @@ static void set_taps(pf_sample *s, int32_t d, double x, const pf_grid_sample_att
     }
 }
 
-/* The pixel coordinate of a grid coordinate in [-1, 1], after padding. */
+/* The pixel coordinate of a grid coordinate in [-1, 1], after padding.  A cubic stays where it is beyond the border and
+   only its taps are padded: so do PyTorch and ONNX Runtime, where the standard's reference moves it there first. */
 static double coordinate(double n, int64_t size, const pf_grid_sample_attrs *a)
 {
     double x = a->align_corners ? (n + 1) / 2 * ((double)size - 1) : ((n + 1) * (double)size - 1) / 2;
@@ -99,7 +100,7 @@ static double coordinate(double n, int64_t size, const pf_grid_sample_attrs *a)
     x = a->mode == PF_GRID_NEAREST ? rint(x) : x;
     if (x >= low && x <= high)
         return x;
-    if (a->padding == PF_GRID_BORDER)
+    if (a->padding == PF_GRID_BORDER && a->mode != PF_GRID_CUBIC)
         return x < 0 ? 0 : (double)size - 1;
     return a->padding == PF_GRID_REFLECTION ? reflect(x, low, high) : x;
 }

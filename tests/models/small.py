@@ -112,6 +112,14 @@ def fused():
     )
 
 
+def samples():
+    """Of a grid that points beyond the image, too; at the border PyTorch and ONNX Runtime pad a cubic's taps, not its place."""
+    for padding in ("zeros", "border", "reflection"):
+        for corners in (0, 1):
+            attributes = {"mode": "bicubic", "padding_mode": padding, "align_corners": corners}
+            op("GridSample", [("x", floats(1, 2, 5, 6)), ("grid", 1.2 * floats(1, 7, 8, 2))], attributes=attributes, domain="")
+
+
 def standard():
     """What the standard's own tests leave; as ONNX Runtime does, the forget gate of coupled ones is what the input gate leaves of 1."""
     pads = ("p", np.array([2, -1, -1, 2], np.int64))
@@ -423,7 +431,7 @@ def main():
     parser.add_argument("--planfarm", default="build/planfarm", help="the program to test")
     parser.add_argument("pattern", nargs="?", default="")
     options = parser.parse_args()
-    for family in (fused, standard, quantized, attention, groups, loops, late_sizes):
+    for family in (fused, samples, standard, quantized, attention, groups, loops, late_sizes):
         family()
     failed = 0
     for name, model, feeds, tolerance in CASES:
