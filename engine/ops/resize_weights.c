@@ -7,29 +7,31 @@
 
 enum { TAPS_LIMIT = 1 << 20 };
 
-/* The input coordinate of output position x. */
-static double coordinate(int32_t mode, const pf_resize_axis *axis, double x)
+/* The input coordinate of output position x, in floats as those who export networks compute it: a scale such as 13 / 6
+   is rounded, and a quotient by it rounds to the whole number that was meant, of which a double would fall short. */
+static float coordinate(int32_t mode, const pf_resize_axis *axis, float x)
 {
-    double in = (double)axis->from, out = axis->scale * in, offset = 0;
+    float in = (float)axis->from, scale = (float)axis->scale, out = scale * in, offset = 0;
+    float begin = (float)axis->roi_begin, length = (float)(axis->roi_end - axis->roi_begin);
 
     switch (mode) {
     case PF_RESIZE_ALIGN_CORNERS:
         return out == 1 ? 0 : x * (in - 1) / (out - 1);
     case PF_RESIZE_ASYMMETRIC:
-        return x / axis->scale;
+        return x / scale;
     case PF_RESIZE_TF_CROP_AND_RESIZE:
         if (out == 1)
-            return (axis->roi_end - axis->roi_begin) * (in - 1) / 2 + axis->roi_begin * (in - 1);
-        return x * (axis->roi_end - axis->roi_begin) * (in - 1) / (out - 1) + axis->roi_begin * (in - 1);
+            return length * (in - 1) / 2 + begin * (in - 1);
+        return x * length * (in - 1) / (out - 1) + begin * (in - 1);
     case PF_RESIZE_PYTORCH_HALF_PIXEL:
-        return axis->to == 1 ? 0 : (x + 0.5) / axis->scale - 0.5;
+        return axis->to == 1 ? 0 : (x + 0.5F) / scale - 0.5F;
     case PF_RESIZE_HALF_PIXEL_SYMMETRIC:
-        offset = in / 2 * (1 - (double)axis->to / out);
-        return offset + (x + 0.5) / axis->scale - 0.5;
+        offset = in / 2 * (1 - (float)axis->to / out);
+        return offset + (x + 0.5F) / scale - 0.5F;
     case PF_RESIZE_TF_HALF_PIXEL_FOR_NN:
-        return (x + 0.5) / axis->scale;
+        return (x + 0.5F) / scale;
     default:
-        return (x + 0.5) / axis->scale - 0.5;
+        return (x + 0.5F) / scale - 0.5F;
     }
 }
 
@@ -80,7 +82,7 @@ static double bounded(double x) { return isnan(x) ? 0 : fmin(fmax(x, -0x1p40), 0
 static void fill_position(pf_resize_weights *w, const pf_resize_attrs *attrs, const pf_resize_axis *axis,
                           double stretch, int64_t position)
 {
-    double  x = bounded(coordinate(attrs->coordinates, axis, (double)position)), base = ceil(x) - 1, sum = 0;
+    double  x = bounded(coordinate(attrs->coordinates, axis, (float)position)), base = ceil(x) - 1, sum = 0;
     int64_t first = first_tap(attrs, stretch), *at = w->at + position * w->taps;
     double *weight = w->weight + position * w->taps;
     bool    rescale = attrs->exclude_outside || (attrs->antialias && attrs->mode != PF_RESIZE_NEAREST);

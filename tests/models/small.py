@@ -120,6 +120,15 @@ def samples():
             op("GridSample", [("x", floats(1, 2, 5, 6)), ("grid", 1.2 * floats(1, 7, 8, 2))], attributes=attributes, domain="")
 
 
+def resizes():
+    """By 13 / 6, whose float is off: output positions that fall on a place, or between two, do so in floats only."""
+    x = ("x", floats(1, 3, 24, 5))
+    scales = ("scales", np.array([1, 1, 13 / 6, 1], np.float32))
+    for places in ("asymmetric", "tf_half_pixel_for_nn", "align_corners"):
+        attributes = {"mode": "nearest", "coordinate_transformation_mode": places, "nearest_mode": "floor"}
+        op("Resize", [x, ("", None), scales], ["scales"], attributes, domain="")
+
+
 def standard():
     """What the standard's own tests leave; as ONNX Runtime does, the forget gate of coupled ones is what the input gate leaves of 1."""
     pads = ("p", np.array([2, -1, -1, 2], np.int64))
@@ -431,7 +440,7 @@ def main():
     parser.add_argument("--planfarm", default="build/planfarm", help="the program to test")
     parser.add_argument("pattern", nargs="?", default="")
     options = parser.parse_args()
-    for family in (fused, samples, standard, quantized, attention, groups, loops, late_sizes):
+    for family in (fused, samples, resizes, standard, quantized, attention, groups, loops, late_sizes):
         family()
     failed = 0
     for name, model, feeds, tolerance in CASES:
