@@ -21,6 +21,7 @@ typedef struct pf_onnx_node {
     const pf_value_id     *in;          /* PF_NONE: left out */
     uint32_t               out_count;
     pf_value_id           *out;         /* to be filled; PF_NONE is fine where the model names no output */
+    uint64_t               asked_attrs; /* which of proto's first 64 attributes the importer asked for */
     pf_status              status;      /* the first failure */
     pf_err                *err;
 } pf_onnx_node;

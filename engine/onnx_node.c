@@ -44,11 +44,19 @@ static const Onnx__AttributeProto *find_default(const Onnx__FunctionProto *funct
     return NULL;
 }
 
+static void note_asked(pf_onnx_node *node, const Onnx__AttributeProto *attr)
+{
+    for (size_t i = 0; i < node->proto->n_attribute && i < 64; i++)
+        if (node->proto->attribute[i] == attr)
+            node->asked_attrs |= (uint64_t)1 << i;
+}
+
 const Onnx__AttributeProto *pf_onnx_attr(pf_onnx_node *node, const char *name)
 {
     const pf_onnx_scope        *scope = node->scope;
     const Onnx__AttributeProto *attr = find_in(node->proto, name);
 
+    note_asked(node, attr);
     while (attr && attr->ref_attr_name && *attr->ref_attr_name) {
         const char *wanted = attr->ref_attr_name;
 

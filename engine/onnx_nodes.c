@@ -75,6 +75,36 @@ static pf_status publish(pf_onnx_node *node)
     return st;
 }
 
+static bool is_harmless(const char *name)
+{
+    static const char *const names[] = {
+        "accuracy_level",           /* of MatMulNBits, how exact its products must be: they are of floats */
+        "kv_cache_bit_width",       /* of GroupQueryAttention, of keys that are kept quantized: these are refused */
+        "mask_filter_value",        /* of attention, what masked scores fall by: far enough to count no more */
+        "mask_index_type",          /* of EmbedLayerNormalization: lengths are int32 in any case */
+        "qk_output",                /* of GroupQueryAttention, of an output that is refused */
+        "rotary_embedding_dim",     /* of Attention, of positions that are turned into q and k: these are refused */
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
+/* Operators of other domains have no version that says what is in them: ONNX Runtime's grow attributes that change what
+   is computed. */
+static void refuse_unknown_attributes(pf_onnx_node *node)
+{
+    for (size_t i = 0; i < node->proto->n_attribute && !node->status; i++) {
+        const char *name = text_or(node->proto->attribute[i]->name, "");
+
+        if ((i >= 64 || !(node->asked_attrs >> i & 1)) && !is_harmless(name))
+            pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"%.60s\" is not known here and may change what is computed",
+                         name);
+    }
+}
+
 static pf_status run_importer(pf_onnx_node *node)
 {
     const Onnx__NodeProto *proto = node->proto;
@@ -90,6 +120,8 @@ static pf_status run_importer(pf_onnx_node *node)
     if (st)
         return st;
     op->import(node);
+    if (!pf_onnx_domain_is_default(proto->domain))
+        refuse_unknown_attributes(node);
     return node->status;
 }
 

@@ -194,8 +194,11 @@ void pf_onnx_ms_rotary_embedding(pf_onnx_node *node)
                                         pf_onnx_int(node, "rotary_embedding_dim", 0) };
     pf_value_id               x = pf_onnx_in(node, 0), table = pf_onnx_in(node, 2);
     bool                      flat = pf_onnx_rank(node, x) == 3;
+    int64_t                   heads = pf_onnx_int(node, "num_heads", 0);
 
-    if (flat && !pf_onnx_int(node, "num_heads", 0) && !node->status) {     /* as many heads as the table's rows fit */
+    if (pf_onnx_int(node, "is_packed_batching", 0) || pf_onnx_float(node, "scale", 1) != 1)
+        pf_onnx_fail(node, PF_UNSUPPORTED, "samples of several lengths behind each other, or a scale of the tables");
+    if (flat && !heads && !node->status) {      /* as many heads as the table's rows fit */
         pf_dim hidden = pf_onnx_dim(node, x, 2), size = pf_dim_mul(node->graph->dims, pf_onnx_dim(node, table, 1), 2);
         pf_dim_list shape = { 4,
                               { pf_onnx_dim(node, x, 0), pf_onnx_dim(node, x, 1),

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "engine/onnx/heads.h"
 #include "engine/ops/attrs.h"
 
@@ -191,6 +193,7 @@ static pf_value_id mask_of(pf_onnx_node *node, const grouped *g, pf_attention_at
 static void refuse_others(pf_onnx_node *node)
 {
     const char *of_keys = pf_onnx_string(node, "k_quant_type", "NONE");
+    const char *of_values = pf_onnx_string(node, "v_quant_type", "NONE");
 
     if (node->status)
         return;
@@ -198,7 +201,7 @@ static void refuse_others(pf_onnx_node *node)
         pf_onnx_fail(node, PF_UNSUPPORTED, "a softmax with a sink");
     else if (pf_onnx_in(node, 5) == PF_NONE)
         pf_onnx_fail(node, PF_INVALID, "how many keys of each sample count is not given");
-    else if (of_keys[0] != 'N' || pf_onnx_in(node, 12) != PF_NONE)
+    else if (strcmp(of_keys, "NONE") || strcmp(of_values, "NONE") || pf_onnx_in(node, 12) != PF_NONE)
         pf_onnx_fail(node, PF_UNSUPPORTED, "keys and values that are kept quantized");
 }
 

@@ -47,10 +47,57 @@ static void test_signal_without_parts(void **state)
                 "3 0 -1 0 7 0 -1 0");
 }
 
+#define MICROSOFT "opset 17\nopset com.microsoft 1\n"
+
+/* What an operator outside the standard is asked, and its importer does not ask for, is refused by name. */
+static void test_unknown_attributes(void **state)
+{
+    (void)state;
+    model_good(MICROSOFT "input x f32 2,4\nnode com.microsoft:QuickGelu x -> y alpha=f:1.5\noutput y\n");
+    model_bad(MICROSOFT "input x f32 2,4\nnode com.microsoft:QuickGelu x -> y alpha=f:1.5 beta=f:2\noutput y\n",
+              PF_UNSUPPORTED, "\"beta\"");
+    model_bad(MICROSOFT "input x f32 2,4\nnode com.microsoft:Gelu x -> y approximate=s:tanh\noutput y\n",
+              PF_UNSUPPORTED, "\"approximate\"");
+    model_good("opset 17\ninput x f32 2,4\nnode Relu x -> y kept=i:1\noutput y\n");
+}
+
+/* A hint of how exact products must be changes nothing that they mean. */
+static void test_harmless_attributes(void **state)
+{
+    (void)state;
+    model_good(MICROSOFT "input x f32 1,4\nconst w u8 1,1,2 1,2\nconst s f32 1 1\n"
+               "node com.microsoft:MatMulNBits x w s -> y N=i:1 K=i:4 block_size=i:4 accuracy_level=i:4\noutput y\n");
+}
+
+/* Of turned embeddings, packed samples and a scale are not computed; what says that there are none is no reason to
+   refuse. */
+static void test_turned_positions(void **state)
+{
+    static const char head[] = MICROSOFT "input x f32 1,2,3,4\ninput at i64 1,3\ninput c f32 5,2\ninput s f32 5,2\n"
+                               "node com.microsoft:RotaryEmbedding x at c s -> y ";
+    static const struct { const char *attributes; bool is_known; } cases[] = {
+        { "num_heads=i:2 scale=f:1 is_packed_batching=i:0", true }, { "scale=f:2", false },
+        { "is_packed_batching=i:1", false },
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text, "%s%s\noutput y\n", head, cases[i].attributes);
+        if (cases[i].is_known)
+            model_good(text);
+        else
+            model_bad(text, PF_UNSUPPORTED, "a scale of the tables");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_find),
-                                        cmocka_unit_test(test_signal_without_parts) };
+                                        cmocka_unit_test(test_signal_without_parts),
+                                        cmocka_unit_test(test_unknown_attributes),
+                                        cmocka_unit_test(test_harmless_attributes),
+                                        cmocka_unit_test(test_turned_positions) };
 
     return cmocka_run_group_tests_name("onnx_ops", tests, NULL, NULL);
 }
