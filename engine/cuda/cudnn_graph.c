@@ -319,6 +319,15 @@ bool pf_cudnn_config_parse(const char *text, pf_cudnn_config *out)
     return *end == 0;
 }
 
+/* Engines that say RUNTIME_COMPILATION of themselves have this knob, and no others do (cuDNN 9.19: all engines of 14
+   convolutions; one for a bare convolution has no knob at all, and is not listed). */
+bool pf_cudnn_config_compiles(const pf_cudnn_config *config)
+{
+    for (int i = 0; i < config->knob_count; i++)
+        if (config->type[i] == CUDNN_KNOB_TYPE_KERNEL_CFG) return true;
+    return false;
+}
+
 static cudnnBackendDescriptor_t make_config(pf_cudnn_graph *g, const pf_cudnn_config *config)
 {
     cudnnBackendDescriptor_t engine = create(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR), result = NULL,

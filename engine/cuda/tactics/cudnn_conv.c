@@ -179,8 +179,8 @@ static const char *weights_decline(const pf_problem *p, const conv_form *form)
     return p->in_layout[form->w] == PF_LAYOUT_CHANNELS_LAST ? NULL : "computed weights are not channels-last";
 }
 
-/* On the fast path kernels are there already; the rest cuDNN may have to compile, a second or more for each. */
-static bool may_compile(const conv_form *form)
+/* On the fast path most kernels are there already; for the rest cuDNN lists few that are. */
+static bool leaves_fast_path(const conv_form *form)
 {
     return window_of(form->conv).groups != 1 || window_of(form->conv).transposed || form->residual_last ||
            (form->activation && form->activation->op != PF_OP_RELU);
@@ -192,7 +192,7 @@ static bool is_slow_in_fp32(const pf_problem *p, const conv_form *form)
 {
     return pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32 && !(p->numerics & PF_NUMERICS_TF32) &&
            window_of(form->conv).groups == 1 && !window_of(form->conv).transposed &&
-           (may_compile(form) || form->residual != PF_NO_INPUT);
+           (leaves_fast_path(form) || form->residual != PF_NO_INPUT);
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
@@ -388,13 +388,24 @@ static int configs_at(int effort)
    look at cuDNN's first guesses is enough. */
 static int configs_worth(const pf_device *device, const pf_problem *p, int effort)
 {
-    bool      own = !pf_tactic_nvrtc_matmul.declines(device, p) || !pf_tactic_nvrtc_window.declines(device, p);
-    int       want = configs_at(effort);
-    conv_form form;
+    bool own = !pf_tactic_nvrtc_matmul.declines(device, p) || !pf_tactic_nvrtc_window.declines(device, p);
+    int  want = configs_at(effort);
 
-    recognize(p, &form);
-    if (may_compile(&form) && effort < 3) want = (want + 1) / 2;
     return own && effort < 3 && want > 2 ? 2 : want;
+}
+
+/* Each that cuDNN has to compile takes a second and more: of those half as many are timed. How many are left. */
+static int leave_out_compiled(pf_cudnn_config *configs, int count, int effort)
+{
+    int most = effort < 3 ? (configs_at(effort) + 1) / 2 : count, kept = 0, compiled = 0;
+
+    for (int i = 0; i < count; i++) {
+        bool compiles = pf_cudnn_config_compiles(&configs[i]);
+
+        if (!compiles || compiled < most) configs[kept++] = configs[i];
+        compiled += compiles;
+    }
+    return kept;
 }
 
 /* At most want of them; *count: how many. */
@@ -414,6 +425,7 @@ static pf_status list_configs(pf_cudnn_graph *g, const pf_problem *p, int effort
     *count = pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_A, tf32, fp32, configs, want);
     if (*count < want && (effort > 3 || *count < 2))
         *count += pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_FALLBACK, tf32, fp32, configs + *count, want - *count);
+    *count = leave_out_compiled(configs, *count, effort);
     return *count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "cuDNN lists no engine for this convolution");
 }
 
@@ -477,19 +489,20 @@ static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
     pf_hash_end(&hash, out);
 }
 
+/* What cuDNN has ready is made in a millisecond, where a process that compiles takes two seconds to begin. */
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
 {
-    pf_cuda  *cuda = pf_cuda_of(device);
-    pf_digest key = {0};
-    pf_buf    saved = {0};
-    uint8_t  *bytes = NULL;
-    size_t    count = 0;
-    conv_form form;
-    pf_status st = PF_OK;
+    pf_cuda        *cuda = pf_cuda_of(device);
+    pf_cudnn_config config;
+    pf_digest       key = {0};
+    pf_buf          saved = {0};
+    uint8_t        *bytes = NULL;
+    size_t          count = 0;
+    pf_status       st = PF_OK;
 
+    if (!pf_cudnn_config_parse(tuning, &config) || !pf_cudnn_config_compiles(&config)) return PF_OK;
     key_of(p, tuning, &key);
-    recognize(p, &form);
-    if (!may_compile(&form) || pf_program_cache_has(cuda->programs, &key)) return PF_OK;
+    if (pf_program_cache_has(cuda->programs, &key)) return PF_OK;
     pf_buf_init(&saved, SAVED_LIMIT_BYTES);
     st = pf_compile_pool_run(cuda->compilers, pf_tactic_cudnn_conv.name, p, tuning, &saved, err);
     bytes = st ? NULL : pf_buf_take(&saved, &count);
