@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/client/tiny_model.h"
+
 enum { WORDS = 64 };
 
 typedef struct text { char *data; size_t bytes; } text;
@@ -153,6 +155,28 @@ json_t *program_json(const run *result)
     if (!json_is_object(value))
         fail_msg("no JSON object: %s in\n%.2000s\n%.500s", why.text, result->out, result->err);
     return value;
+}
+
+json_t *program_json_of(const char *const *words)
+{
+    run     result = program_run(words);
+    json_t *value = NULL;
+
+    ended_with(&result, 0);
+    value = program_json(&result);
+    program_clear(&result);
+    return value;
+}
+
+void program_build_tiny(void)
+{
+    run result = {0};
+
+    mkdir(program_path(""), 0777);
+    tiny_model(program_path("tiny.onnx"));
+    result = RUN("build", "tiny.onnx", "--shapes", "x:2x3x16x16");
+    ended_with(&result, 0);
+    program_clear(&result);
 }
 
 unsigned program_files(void)

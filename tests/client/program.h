@@ -30,6 +30,12 @@ int   program_end(pid_t pid);
 void program_ended_with(const run *result, int wanted, const char *file, int line);
 /* The sole JSON object on standard output; json_decref. Fails the test when it is something else. */
 json_t *program_json(const run *result);
+/* The same of a run that must succeed. */
+json_t *program_json_of(const char *const *words);
+#define JSON(...) program_json_of((const char *const[]){__VA_ARGS__, "--json", NULL})
+
+/* tiny.onnx (tests/client/tiny_model.h) and its plan, tiny.plan. */
+void        program_build_tiny(void);
 /* Names in test_folder()/work, folders included; hidden ones count. */
 unsigned    program_files(void);
 const char *program_path(const char *name);     /* in the program's folder; valid for the next few calls */

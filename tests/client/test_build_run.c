@@ -1,12 +1,9 @@
-/* The way of a model through the program: build, inspect, run, compare, bench, cache. */
-#include <limits.h>
+/* The way of a model through the program: build, inspect, run, compare. */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,30 +12,11 @@
 
 static int set_up(void **state)
 {
-    run result = {0};
-
     (void)state;
-    mkdir(test_path("work"), 0777);
-    tiny_model(program_path("tiny.onnx"));
+    program_build_tiny();
     tiny_model_add(program_path("add.onnx"));
-    result = RUN("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--json");
-    ended_with(&result, 0);
-    program_clear(&result);
     return 0;
 }
-
-static json_t *json_of(const char *const *words)
-{
-    run     result = program_run(words);
-    json_t *value = NULL;
-
-    ended_with(&result, 0);
-    value = program_json(&result);
-    program_clear(&result);
-    return value;
-}
-
-#define JSON(...) json_of((const char *const[]){__VA_ARGS__, "--json", NULL})
 
 static void build_reports_what_the_contract_names(void **state)
 {
@@ -74,16 +52,6 @@ static void a_second_build_times_nothing_and_gives_the_same_plan(void **state)
                         json_string_value(json_object_get(second, "plan_sha256")));
     json_decref(first);
     json_decref(second);
-}
-
-static void replay_of_an_empty_cache_is_a_miss(void **state)
-{
-    run result = RUN("build", "tiny.onnx", "--cache", "empty", "--replay", "-o", "never.plan");
-
-    (void)state;
-    ended_with(&result, 80);
-    assert_false(pf_file_exists(program_path("never.plan")));
-    program_clear(&result);
 }
 
 static void a_plan_agrees_with_the_reference(void **state)
@@ -206,110 +174,6 @@ static void it_is_refused_before_inputs_are_made(void **state)
     program_clear(&result);
 }
 
-static void bench_reports_what_the_contract_names(void **state)
-{
-    static const char *const members[] = {"latency_ms", "compute_ms", "h2d_ms", "d2h_ms", "enqueue_ms"};
-    static const char *const figures[] = {"min", "mean", "median", "p90", "p95", "p99"};
-    json_t *value = JSON("bench", "tiny.plan", "--iterations", "20", "--warmup", "5", "--duration", "0.05", "--layers");
-
-    (void)state;
-    assert_true(json_real_value(json_object_get(value, "throughput_qps")) > 0);
-    assert_true(json_integer_value(json_object_get(value, "queries")) >= 20);
-    assert_true(json_is_integer(json_object_get(json_object_get(value, "device"), "clock_mhz")));
-    assert_int_equal(json_array_size(json_object_get(json_object_get(value, "device"), "held_down_by")), 0);
-    for (size_t m = 0; m < sizeof members / sizeof *members; m++)
-        for (size_t f = 0; f < sizeof figures / sizeof *figures; f++)
-            if (!json_is_real(json_object_get(json_object_get(value, members[m]), figures[f])))
-                fail_msg("%s.%s is missing", members[m], figures[f]);
-    assert_true(json_array_size(json_object_get(value, "layers")) > 0);
-    json_decref(value);
-}
-
-/* With an odd and an even number of queries: two are in flight when the last one is started. */
-static void the_queries_of_a_bench_fit_into_its_time(void **state)
-{
-    static const char *const iterations[] = {"1", "2"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof iterations / sizeof *iterations; i++) {
-        json_t *value = JSON("bench", "tiny.plan", "--iterations", iterations[i], "--warmup", "0", "--duration", "0");
-        double  mean_ms = json_number_value(json_object_get(json_object_get(value, "compute_ms"), "mean"));
-        double  queries = json_number_value(json_object_get(value, "queries"));
-
-        assert_true(mean_ms > 0);
-        assert_true(mean_ms * queries <= 1e3 * json_number_value(json_object_get(value, "walltime_seconds")) + 1e-5);
-        json_decref(value);
-    }
-}
-
-/* Every layer stands under its tactic, and all together are the whole; --top keeps the costliest. */
-static void a_profile_adds_up(void **state)
-{
-    json_t *value = JSON("profile", "tiny.plan", "--runs", "3"), *one = NULL, *top = NULL;
-    double  layers = 0, total = 0, last = 1e30;
-    size_t  i = 0;
-
-    (void)state;
-    json_array_foreach(json_object_get(value, "tactics"), i, one)
-    {
-        layers += json_number_value(json_object_get(one, "layers"));
-        total += json_number_value(json_object_get(one, "total_ms"));
-        assert_true(json_number_value(json_object_get(one, "total_ms")) <= last);
-        last = json_number_value(json_object_get(one, "total_ms"));
-    }
-    assert_true(total > 0);
-    assert_float_equal(total / json_number_value(json_object_get(value, "total_ms")), 1, 1e-3);
-    assert_int_equal(layers, json_array_size(json_object_get(value, "layers")));
-    top = JSON("profile", "tiny.plan", "--runs", "1", "--top", "1");
-    assert_int_equal(json_array_size(json_object_get(top, "layers")), 1);
-    json_decref(top);
-    json_decref(value);
-}
-
-/* Each stream runs the least number of queries, and all of them lie in one time. */
-static void bench_measures_several_streams(void **state)
-{
-    json_t *value = JSON("bench", "tiny.plan", "--infStreams=3", "--iterations", "20", "--warmup", "0", "--duration",
-                         "0", "--transfers");
-    double  queries = json_number_value(json_object_get(value, "queries"));
-    double  seconds = json_number_value(json_object_get(value, "walltime_seconds"));
-
-    (void)state;
-    assert_int_equal(json_integer_value(json_object_get(value, "streams")), 3);
-    assert_true(queries >= 60);
-    assert_true(seconds > 0);
-    assert_float_equal(json_number_value(json_object_get(value, "throughput_qps")) * seconds / queries, 1, 1e-3);
-    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(value, "warnings"), 0)), "3 streams"));
-    json_decref(value);
-}
-
-static void bench_prints_what_parsers_of_trtexec_look_for(void **state)
-{
-    static const char *const lines[] = {"=== Performance summary ===",
-                                        "\nThroughput: ",
-                                        "\nLatency: min = ",
-                                        "\nEnqueue Time: min = ",
-                                        "\nH2D Latency: min = ",
-                                        "\nGPU Compute Time: min = ",
-                                        "\nD2H Latency: min = ",
-                                        "percentile(99%) = ",
-                                        "\nTotal Host Walltime: ",
-                                        "Warmup completed 0 queries over 0 ms\nTiming trace has ",
-                                        "=== Trace details ===\nTrace averages of 5 runs:\nAverage on 5 runs - ",
-                                        " - GPU latency: ",
-                                        " - Host latency: ",
-                                        " ms (enqueue ",
-                                        "\nTotal GPU Compute Time: "};
-    run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--transfers", "--avg-runs", "5");
-
-    (void)state;
-    ended_with(&result, 0);
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        if (!strstr(result.out, lines[i]))
-            fail_msg("%s is missing in\n%s", lines[i], result.out);
-    program_clear(&result);
-}
-
 /* A folder for the cache that cannot be made ends no build, and a limit of file sizes is said as a full disk is. */
 static void a_build_says_what_it_cannot_write(void **state)
 {
@@ -412,43 +276,6 @@ static void another_network_is_named_as_such(void **state)
     }
 }
 
-/* How many boxes a detector finds is known when it has run: such plans take and give the host's tensors. */
-static void bench_measures_outputs_whose_size_comes_out_of_the_run(void **state)
-{
-    json_t *value = NULL;
-    run     result = {0};
-
-    (void)state;
-    tiny_model_places(program_path("places.onnx"));
-    result = RUN("build", "places.onnx", "-o", "places.plan");
-    ended_with(&result, 0);
-    program_clear(&result);
-    value = JSON("bench", "places.plan", "--iterations", "7", "--warmup", "0", "--duration", "0", "--layers");
-    assert_int_equal(json_integer_value(json_object_get(value, "queries")), 7);
-    assert_true(json_real_value(json_object_get(json_object_get(value, "latency_ms"), "median")) > 0);
-    assert_true(json_real_value(json_object_get(value, "throughput_qps")) > 0);
-    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(value, "warnings"), 0)), "copies"));
-    json_decref(value);
-    result = RUN("bench", "places.plan", "--warmup", "0", "--duration", "0", "--profiler");
-    ended_with(&result, 71);
-    program_clear(&result);
-}
-
-static void a_cpu_has_no_profiler(void **state)
-{
-    run result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--profiler");
-
-    (void)state;
-    ended_with(&result, 71);
-    program_clear(&result);
-    result = RUN("bench", "tiny.plan", "--ranges", "all");
-    ended_with(&result, 64);
-    program_clear(&result);
-    result = RUN("bench", "tiny.plan", "--warmup", "0", "--duration", "0", "--ranges", "layers");
-    ended_with(&result, 0);
-    program_clear(&result);
-}
-
 static void a_plan_and_a_model_are_shown(void **state)
 {
     json_t *value = JSON("inspect", "tiny.plan"), *clip = NULL;
@@ -512,151 +339,6 @@ static void a_plan_for_another_device_names_the_field(void **state)
     program_clear(&result);
 }
 
-static void assert_same_files(const char *one, const char *two)
-{
-    pf_mapping a = {0}, b = {0};
-    pf_err     err = {0};
-
-    test_ok(pf_file_map(program_path(one), &a, &err), &err);
-    test_ok(pf_file_map(program_path(two), &b, &err), &err);
-    assert_int_equal(a.bytes, b.bytes);
-    assert_memory_equal(a.data, b.data, a.bytes);
-    pf_file_unmap(&a);
-    pf_file_unmap(&b);
-}
-
-static void timings_move_between_caches(void **state)
-{
-    json_t *built = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "first", "-o", "first.plan");
-    json_t *stats = JSON("cache", "stats", "--cache", "first");
-    json_t *exported = JSON("cache", "export", "all.timing", "--cache", "first");
-    json_t *value = JSON("inspect", "all.timing");
-    bool    quiet = !json_integer_value(json_object_get(stats, "contended"));
-    int64_t records = json_integer_value(
-        json_object_get(json_array_get(json_object_get(exported, "files"), 0), "records"));
-
-    (void)state;
-    assert_true(json_integer_value(json_object_get(stats, "records")) > 0);
-    assert_true(records == json_integer_value(json_object_get(stats, "records")) || !quiet);
-    assert_string_equal(json_string_value(json_object_get(value, "kind")), "exported timings");
-    json_decref(built);
-    json_decref(stats);
-    json_decref(exported);
-    json_decref(value);
-    json_decref(JSON("cache", "verify", "all.timing"));
-    value = JSON("cache", "stats", "all.timing");
-    assert_int_equal(json_integer_value(json_object_get(value, "records")), records);
-    assert_true(json_integer_value(json_object_get(json_object_get(value, "entries"), "timed")) > 0 || !quiet);
-    assert_string_equal(json_string_value(json_object_get(value, "folder")), "all.timing");
-    json_decref(value);
-    json_decref(JSON("cache", "import", "all.timing", "--cache", "other"));
-    json_decref(JSON("cache", "merge", "all.timing", "other", "--cache", "third"));
-    value = JSON("inspect", "third");
-    assert_int_equal(json_integer_value(json_object_get(value, "records")), records);
-    json_decref(value);
-    json_decref(JSON("cache", "verify", "--cache", "third"));
-    built = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "third", "-o", "again.plan");
-    if (quiet) {    /* disturbed measurements do not travel, so they are made again */
-        assert_int_equal(json_integer_value(json_object_get(built, "candidates_timed")), 0);
-        assert_same_files("first.plan", "again.plan");
-    }
-    json_decref(built);
-}
-
-static void keys_are_explained(void **state)
-{
-    json_t *value = JSON("cache", "explain", "tiny.plan");
-    json_t *problem = json_array_get(json_object_get(value, "problems"), 0);
-    json_t *in_class = json_array_get(json_object_get(problem, "classes"), 0);
-    char    hash[80];
-
-    (void)state;
-    assert_true(json_is_true(json_object_get(in_class, "hit")));
-    assert_true(json_array_size(json_object_get(in_class, "candidates")) > 0);
-    assert_non_null(json_string_value(json_object_get(in_class, "winner")));
-    snprintf(hash, sizeof hash, "%.16s", json_string_value(json_object_get(problem, "problem")));
-    json_decref(value);
-    value = JSON("cache", "explain", hash);
-    assert_int_equal(json_array_size(json_object_get(value, "problems")), 1);
-    json_decref(value);
-    value = JSON("build", "tiny.onnx", "--shapes", "x:4x3x16x16", "--effort", "0", "-o", "four.plan");
-    json_decref(value);
-    value = JSON("cache", "explain", "four.plan");
-    in_class = json_array_get(json_object_get(json_array_get(json_object_get(value, "problems"), 0), "classes"), 0);
-    assert_true(json_is_false(json_object_get(in_class, "hit")));
-    assert_string_equal(json_string_value(json_object_get(json_object_get(in_class, "nearest"), "how")),
-                        "another problem");
-    json_decref(value);
-}
-
-/* Of a problem that `cache explain` shows: those that were timed to the end or dropped on the way. */
-static uint32_t candidates_of(const json_t *problem)
-{
-    const json_t *in_class = json_array_get(json_object_get(problem, "classes"), 0), *one = NULL;
-    uint32_t      count = 0;
-    size_t        i = 0;
-
-    json_array_foreach(json_object_get(in_class, "candidates"), i, one) {
-        const char *status = json_string_value(json_object_get(one, "status"));
-
-        count += !strcmp(status, "timed") || !strcmp(status, "dropped");
-    }
-    return count;
-}
-
-/* The problems of a plan by the cache: how many have two candidates at least, and the candidates of all of them.  Which
-   problems these are depends on the layouts that won. */
-static void count_candidates(const char *plan, uint32_t *contests, uint32_t *candidates)
-{
-    json_t *value = JSON("cache", "explain", plan), *seen = json_object(), *one = NULL;
-    size_t  i = 0;
-
-    *contests = *candidates = 0;
-    json_array_foreach(json_object_get(value, "problems"), i, one) {
-        const char *problem = json_string_value(json_object_get(one, "problem"));
-        bool        is_new = !json_object_get(seen, problem);
-
-        json_object_set_new(seen, problem, json_true());
-        *contests += is_new && candidates_of(one) >= 2;
-        *candidates += is_new ? candidates_of(one) : 0;
-    }
-    json_decref(seen);
-    json_decref(value);
-}
-
-static void choices_are_timed_again(void **state)
-{
-    json_t  *value = JSON("cache", "retime", "tiny.plan", "--problems", "2", "--effort", "1"),
-            *regret = json_object_get(value, "regret");
-    uint32_t contests = 0, candidates = 0, timed = 0;
-
-    (void)state;
-    count_candidates("tiny.plan", &contests, &candidates);
-    timed = contests < 2 ? contests : 2;
-    assert_true(timed > 0);
-    assert_int_equal(json_integer_value(json_object_get(value, "timed")), timed);
-    assert_int_equal(json_integer_value(json_object_get(value, "of")), timed);
-    assert_int_equal(json_array_size(json_object_get(value, "problems")), timed);
-    assert_int_equal(json_integer_value(json_object_get(value, "failed")), 0);
-    assert_true(json_number_value(json_object_get(regret, "median")) >= 1);
-    assert_true(json_number_value(json_object_get(regret, "worst")) >=
-                json_number_value(json_object_get(regret, "p90")));
-    json_decref(value);
-    value = JSON("cache", "retime", "tiny.plan", "--check");
-    assert_int_equal(json_integer_value(json_object_get(value, "checked")), candidates);
-    assert_int_equal(json_array_size(json_object_get(value, "problems")), 0);
-    json_decref(value);
-}
-
-static void a_plan_without_timings_cannot_be_timed_again(void **state)
-{
-    run result = RUN("cache", "retime", "tiny.plan", "--cache", "fresh-and-empty");
-
-    (void)state;
-    assert_int_not_equal(result.code, 0);
-    program_clear(&result);
-}
-
 static void two_inputs_are_given_by_name(void **state)
 {
     json_t *value = JSON("run", "add.onnx", "--reference", "--save-inputs", "two");
@@ -692,7 +374,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(build_reports_what_the_contract_names),
         cmocka_unit_test(a_second_build_times_nothing_and_gives_the_same_plan),
-        cmocka_unit_test(replay_of_an_empty_cache_is_a_miss),
         cmocka_unit_test(a_plan_agrees_with_the_reference),
         cmocka_unit_test(a_network_runs_without_a_plan),
         cmocka_unit_test(layers_agree_with_the_reference_one_by_one),
@@ -700,24 +381,13 @@ int main(void)
         cmocka_unit_test(other_outputs_are_a_mismatch),
         cmocka_unit_test(a_shape_outside_the_plan_is_refused),
         cmocka_unit_test(it_is_refused_before_inputs_are_made),
-        cmocka_unit_test(bench_reports_what_the_contract_names),
-        cmocka_unit_test(the_queries_of_a_bench_fit_into_its_time),
-        cmocka_unit_test(a_profile_adds_up),
-        cmocka_unit_test(bench_measures_several_streams),
-        cmocka_unit_test(bench_prints_what_parsers_of_trtexec_look_for),
         cmocka_unit_test(a_build_says_what_it_cannot_write),
         cmocka_unit_test(an_odd_name_is_one_line_and_one_file),
         cmocka_unit_test(what_is_not_a_number_is_counted),
         cmocka_unit_test(another_network_is_named_as_such),
-        cmocka_unit_test(bench_measures_outputs_whose_size_comes_out_of_the_run),
-        cmocka_unit_test(a_cpu_has_no_profiler),
         cmocka_unit_test(a_plan_and_a_model_are_shown),
         cmocka_unit_test(a_damaged_plan_is_refused),
         cmocka_unit_test(a_plan_for_another_device_names_the_field),
-        cmocka_unit_test(timings_move_between_caches),
-        cmocka_unit_test(keys_are_explained),
-        cmocka_unit_test(choices_are_timed_again),
-        cmocka_unit_test(a_plan_without_timings_cannot_be_timed_again),
         cmocka_unit_test(two_inputs_are_given_by_name),
         cmocka_unit_test(a_build_that_is_interrupted_leaves_nothing),
     };
