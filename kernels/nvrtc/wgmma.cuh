@@ -222,7 +222,9 @@ __device__ __forceinline__ void send(PARAMETERS, const tensor_map *x_map, const 
 }
 
 /* A tile's sums: rows part * WM of it and the next. The other group may look at its stages when we have seen all of
-   ours, if there is a tile for it. */
+   ours, if there is a tile for it. Nothing may branch around a wait for multiplications, or between the last and its
+   wait: ptxas 13.0 then rounds the sums in front of that wait, where nothing else is done with them, and they are
+   wrong, or has each multiplication wait for the one before (its remark C7514). */
 __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *r, int part, unsigned full,
                                               unsigned empty, int thread, bool last)
 {
@@ -231,20 +233,19 @@ __device__ __forceinline__ void multiply_tile(float sum[WM / 64][BN / 2], ring *
 
   for (int step = 0; step < steps; ++step) {
     wait_for(full + r->stage * 8, r->parity);
+    if (TEAM == 1 && !last && step == steps - 1)
+      asm volatile("bar.arrive %0, 256;" ::"r"(GROUPS - (int)threadIdx.x / 128) : "memory");
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
     _Pragma("unroll") for (int k = 0; k < BK / 16; ++k)
       _Pragma("unroll") for (int m = 0; m < WM / 64; ++m)
         multiply(sum[m], descriptor(r->at + (part * WM + m * 64) * BK * 2) + k * 2,
                  descriptor(r->at + X_BYTES) + k * 2, step > 0 || k > 0);
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-    if (step > 0) {
-      asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-      release(before, thread);
-    }
+    asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+    if (step > 0) release(before, thread);
     before = empty + r->stage * 8;
     advance(r);
   }
-  if (TEAM == 1 && !last) asm volatile("bar.arrive %0, 256;" ::"r"(GROUPS - (int)threadIdx.x / 128) : "memory");
   asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
   release(before, thread);
 }

@@ -1,7 +1,8 @@
 /* Products by warp groups: what is left to others, and weights packed, each where the kernel's instruction gives its
-   column to the thread that stores it. */
+   column to the thread that stores it; and what the compiler makes of them. */
 #include "tests/test.h"
 
+#include <nvrtc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -189,6 +190,48 @@ static void long_products_are_tried_with_more_tunings(void **state)
     assert_int_equal(tunings_of(768, list), 4);
 }
 
+/* What NVRTC and ptxas say of it. Freed by the caller. */
+static char *compiler_log(const pf_program *program)
+{
+    const char  *options[] = { "--gpu-architecture=sm_90a", "--std=c++17", "-default-device" };
+    nvrtcProgram handle = NULL;
+    size_t       bytes = 0;
+    char        *log = NULL;
+
+    assert_int_equal(nvrtcCreateProgram(&handle, (const char *)program->source.data, "product.cu", 0, NULL, NULL), 0);
+    assert_int_equal(nvrtcCompileProgram(handle, 3, options), 0);
+    assert_int_equal(nvrtcGetProgramLogSize(handle, &bytes), 0);
+    log = pf_calloc(1, bytes + 1);
+    assert_non_null(log);
+    assert_int_equal(nvrtcGetProgramLog(handle, log), 0);
+    nvrtcDestroyProgram(&handle);
+    return log;
+}
+
+/* Sums that are rounded and stored, and nothing else: the compiler is tempted to round them early. */
+static void multiplications_overlap(void **state)
+{
+    static const pf_wgmma_tuning tunings[] = { { 64, 64, 1, 1, 12 }, { 128, 128, 1, 1, 6 }, { 192, 192, 3, 1, 4 } };
+    pf_problem *p = NULL;
+    pf_err      err = { 0 };
+
+    (void)state;
+    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
+                             "graph \"\"\n%0 = input f16 [392,3072]\n%1 = input f16 [3072,768]\n"
+                             "%2 = matmul(%0, %1)\noutput %2\n", &p, &err), &err);
+    for (size_t i = 0; i < sizeof tunings / sizeof *tunings; i++) {
+        pf_program program = { 0 };
+        char      *log = NULL;
+
+        test_ok(pf_codegen_wgmma(p, &tunings[i], &program, &err), &err);
+        log = compiler_log(&program);
+        assert_null(strstr(log, "serialized"));
+        pf_free(log);
+        pf_program_clear(&program);
+    }
+    pf_problem_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(fp32_in_parts_is_left_to_others),
@@ -196,6 +239,7 @@ int main(void)
                                         cmocka_unit_test(halves_take_turns),
                                         cmocka_unit_test(odd_weights_stay_in_order),
                                         cmocka_unit_test(odd_rows_of_k_are_turned),
+                                        cmocka_unit_test(multiplications_overlap),
                                         cmocka_unit_test(long_products_are_tried_with_more_tunings) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
