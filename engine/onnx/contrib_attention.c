@@ -74,15 +74,29 @@ static pf_value_id combine(pf_onnx_node *node, pf_value_id mask, pf_value_id bia
     return pf_onnx_emit3(node, PF_OP_WHERE, NULL, mask, bias, pf_onnx_scalar(node, pf_onnx_dtype(node, bias), -3e38));
 }
 
+/* Which keys a query sees, of q and k without their past.  One query sees all.  Where there are more keys than several
+   queries, ONNX Runtime's CPU lets the last query see all keys and the others those from the first on; its GPUs count
+   from the last key. */
+static int32_t causal_of(pf_onnx_node *node, pf_value_id q, pf_value_id k, bool past)
+{
+    pf_dim queries = pf_onnx_dim(node, q, 2), keys = pf_onnx_dim(node, k, 2);
+
+    if (!pf_onnx_int(node, "unidirectional", 0) || node->status || queries == 1)
+        return PF_CAUSAL_NONE;
+    if (queries == keys)
+        return past ? PF_CAUSAL_BOTTOM_RIGHT : PF_CAUSAL_TOP_LEFT;
+    if (past || !pf_dim_is_number(queries) || !pf_dim_is_number(keys) || queries < keys)
+        pf_onnx_fail(node, PF_UNSUPPORTED, "unidirectional attention of other queries than there are keys");
+    return PF_CAUSAL_TOP_LEFT;
+}
+
 /* q [batch, heads, queries, size] against k and v, with the masks. */
 static pf_value_id attend(pf_onnx_node *node, pf_value_id q, pf_value_id k, pf_value_id v, masks m, pf_value_id bias,
-                          bool past)
+                          int32_t causal)
 {
-    pf_attention_attrs attrs = { .scale = pf_onnx_float(node, "scale", 0) };
+    pf_attention_attrs attrs = { .scale = pf_onnx_float(node, "scale", 0), .causal = causal };
     pf_value_id        y = PF_NONE;
 
-    if (pf_onnx_int(node, "unidirectional", 0))
-        attrs.causal = past ? PF_CAUSAL_BOTTOM_RIGHT : PF_CAUSAL_TOP_LEFT;
     pf_onnx_emit(node, PF_OP_ATTENTION, &attrs, 5, (pf_value_id[5]) { q, k, v, combine(node, m.mask, bias), m.valid },
                  1, &y);
     return pf_onnx_join_heads(node, y);
@@ -118,6 +132,7 @@ void pf_onnx_ms_attention(pf_onnx_node *node)
         node, pf_onnx_emit2(node, PF_OP_MATMUL, NULL, pf_onnx_in(node, 0), pf_onnx_in(node, 1)), pf_onnx_in(node, 2));
     masks       m = read_mask(node, pf_onnx_in(node, 3));
     int64_t     size[3] = { 0 };
+    int32_t     causal = PF_CAUSAL_NONE;
     pf_value_id q = PF_NONE, k = PF_NONE, v = PF_NONE;
 
     refuse_others(node);
@@ -125,9 +140,10 @@ void pf_onnx_ms_attention(pf_onnx_node *node)
     q = pf_onnx_split_heads(node, part(node, packed, 0, size[0]), "num_heads");
     k = pf_onnx_split_heads(node, part(node, packed, size[0], size[0] + size[1]), "num_heads");
     v = pf_onnx_split_heads(node, part(node, packed, size[0] + size[1], size[0] + size[1] + size[2]), "num_heads");
+    causal = causal_of(node, q, k, past != PF_NONE);
     k = pf_onnx_append_past(node, half(node, past, 0), k);
     v = pf_onnx_append_past(node, half(node, past, 1), v);
-    node->out[0] = attend(node, q, k, v, m, pf_onnx_in(node, 5), past != PF_NONE);
+    node->out[0] = attend(node, q, k, v, m, pf_onnx_in(node, 5), causal);
     if (node->out_count > 1)
         node->out[1] = both(node, k, v);
 }
@@ -158,6 +174,7 @@ void pf_onnx_ms_multi_head_attention(pf_onnx_node *node)
     pf_value_id q = pf_onnx_in(node, 0), k = pf_onnx_in(node, 1), v = pf_onnx_in(node, 2), past = pf_onnx_in(node, 6);
     masks       m = read_mask(node, pf_onnx_in(node, 4));
     int64_t     hidden = 0;
+    int32_t     causal = PF_CAUSAL_NONE;
 
     if (!node->status && (k == PF_NONE || v == PF_NONE || pf_onnx_rank(node, q) != 3))
         pf_onnx_fail(node, PF_UNSUPPORTED, "q, k and v packed into one value");
@@ -165,9 +182,11 @@ void pf_onnx_ms_multi_head_attention(pf_onnx_node *node)
         return;
     hidden = pf_onnx_dim(node, q, 2);
     q = heads_of(node, biased(node, q, 0));
-    k = pf_onnx_append_past(node, past, heads_of(node, biased(node, k, hidden)));
+    k = heads_of(node, biased(node, k, hidden));
+    causal = causal_of(node, q, k, past != PF_NONE);
+    k = pf_onnx_append_past(node, past, k);
     v = pf_onnx_append_past(node, pf_onnx_in(node, 7), heads_of(node, biased(node, v, 2 * hidden)));
-    node->out[0] = attend(node, q, k, v, m, pf_onnx_in(node, 5), past != PF_NONE);
+    node->out[0] = attend(node, q, k, v, m, pf_onnx_in(node, 5), causal);
     if (node->out_count > 1)
         node->out[1] = pf_onnx_emit1(node, PF_OP_IDENTITY, NULL, k);
     if (node->out_count > 2)

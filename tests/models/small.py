@@ -248,6 +248,9 @@ def attention():
         ("pv", floats(batch, heads, 3, 4)),
     ]
     op("MultiHeadAttention", past, [], {"num_heads": heads}, ("y", "k2", "v2"), tolerance=1e-3)
+    for queries, keys in ((1, 5), (5, 3), (4, 4)):
+        alone = [("q", floats(batch, queries, hidden)), ("k", floats(batch, keys, hidden)), ("v", floats(batch, keys, hidden))]
+        op("MultiHeadAttention", alone, [], {"num_heads": heads, "unidirectional": 1}, tolerance=1e-3)
     table = [("c", floats(8, 2)), ("s", floats(8, 2))]
     op(
         "RotaryEmbedding",

@@ -91,13 +91,35 @@ static void test_turned_positions(void **state)
     }
 }
 
+/* Where ONNX Runtime's devices disagree which keys a query sees, nothing is guessed. */
+static void test_fewer_queries_than_keys(void **state)
+{
+    static const struct { int queries, keys; bool is_known; } cases[] = {
+        { 1, 4, true }, { 3, 3, true }, { 4, 2, true }, { 2, 4, false },
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text,
+                 MICROSOFT "input q f32 1,%d,8\ninput k f32 1,%d,8\ninput v f32 1,%d,8\n"
+                 "node com.microsoft:MultiHeadAttention q k v -> y num_heads=i:2 unidirectional=i:1\noutput y\n",
+                 cases[i].queries, cases[i].keys, cases[i].keys);
+        if (cases[i].is_known)
+            model_good(text);
+        else
+            model_bad(text, PF_UNSUPPORTED, "unidirectional");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_find),
                                         cmocka_unit_test(test_signal_without_parts),
                                         cmocka_unit_test(test_unknown_attributes),
                                         cmocka_unit_test(test_harmless_attributes),
-                                        cmocka_unit_test(test_turned_positions) };
+                                        cmocka_unit_test(test_turned_positions),
+                                        cmocka_unit_test(test_fewer_queries_than_keys) };
 
     return cmocka_run_group_tests_name("onnx_ops", tests, NULL, NULL);
 }
