@@ -277,9 +277,8 @@ static double loss_of(const given *g, const pf_tensor *own)
         return INFINITY;
     for (int64_t i = 0, count = pf_tensor_elems(own); i < count; i++) {
         double wanted = score_of(g, i, index_at(own, i)), found = score_of(g, i, index_at(g->indices, i));
-        double off = wanted == found || (isnan(wanted) && isnan(found)) ? 0 : fabs(wanted - found);
+        double off = wanted == found || (isnan(wanted) && isnan(found)) ? 0 : fabs(wanted - found) / range;
 
-        off = off > 0 ? off / range : 0;
         most = off > most || isnan(off) ? off : most;
     }
     return isnan(most) ? INFINITY : most;

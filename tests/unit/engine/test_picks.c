@@ -75,6 +75,16 @@ static void masks_are_no_scores(void **state)
     assert_true(fabs(a.loss - 1.0 / 4) < 1e-6);
 }
 
+/* A number where the graph picks none, or none where it picks one, is no pick. */
+static void what_is_no_number_is_no_score(void **state)
+{
+    answer a = follow((const float[]){ NAN, 3, 0, -4, -1, 1, 2, 3 }, (const int64_t[]){ 1, 2, 3, 2 });
+    answer b = follow((const float[]){ NAN, 3, 0, -4, -1, 1, 2, 3 }, (const int64_t[]){ 0, 1, 3, 2 });
+
+    (void)state;
+    assert_true(isinf(a.loss) != isinf(b.loss));    /* the reference puts it first or last */
+}
+
 static void nobody_picks_an_element_twice(void **state)
 {
     answer a = follow((const float[]){ 4, 4, 0, -4, -1, 1, 2, 3 }, (const int64_t[]){ 1, 1, 3, 2 });
@@ -127,7 +137,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_nearly_as_good_is_picked_instead), cmocka_unit_test(what_is_worse_is_told),
-        cmocka_unit_test(masks_are_no_scores), cmocka_unit_test(nobody_picks_an_element_twice),
+        cmocka_unit_test(masks_are_no_scores), cmocka_unit_test(what_is_no_number_is_no_score),
+        cmocka_unit_test(nobody_picks_an_element_twice),
         cmocka_unit_test(what_is_no_element_is_not_picked), cmocka_unit_test(what_goes_into_finding_is_compared),
     };
 
