@@ -51,7 +51,7 @@ static void borrow_constant(const pf_value *v, pf_tensor *out)
 
 static bool content_is_numbers(const pf_value *v)
 {
-    if (!v->content || v->kind != PF_VALUE_TENSOR || !pf_shape_is_static(&v->shape) || !pf_dtype_is_integer(v->dtype))
+    if (!v->content || v->kind != PF_VALUE_TENSOR || !pf_shape_is_static(&v->shape) || !pf_dtype_is_whole(v->dtype))
         return false;
     for (uint32_t i = 0; i < v->content_count; i++)
         if (!pf_dim_is_number(v->content[i]))
@@ -206,7 +206,7 @@ bool pf_onnx_known_dims(pf_onnx_node *node, pf_value_id value, pf_dim_list *out)
     for (uint32_t i = 0; v->content && i < v->content_count; i++)
         if (pf_onnx_is_fluid(node, v->content[i]))
             return false;
-    if (v->content && v->content_count <= PF_ATTR_LIST) {
+    if (v->content && v->shape.rank <= 1 && v->content_count <= PF_ATTR_LIST) {
         out->count = (int32_t)v->content_count;
         memcpy(out->at, v->content, v->content_count * sizeof *out->at);
         return true;

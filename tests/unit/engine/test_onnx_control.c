@@ -199,6 +199,18 @@ static void test_open_squeeze(void **state)
     pf_graph_free(graph);
 }
 
+/* Two sizes are the same though nobody knows them, so that the branch is known whose result has other dims. */
+static void test_known_branch_of_open_sizes(void **state)
+{
+    (void)state;
+    model_gives("opset 13\ninput x f32 n,2\nnode Neg x -> z\nnode Shape x -> s\nnode Shape z -> t\n"
+                "const i i64 . 0\nnode Gather s i -> a\nnode Gather t i -> b\nnode Equal a b -> e\n"
+                "node Not e -> c\nnode If c -> y\ngraph then_branch\nconst axes i64 1 0\n"
+                "node Unsqueeze x axes -> q\noutput q\nend\ngraph else_branch\nnode Identity z -> r\n"
+                "output r\nend\nnode Transpose y -> o perm=is:1,0\noutput o\n",
+                "2,2", "-1 -3 -2 -4");
+}
+
 static void test_scan(void **state)
 {
     (void)state;
@@ -248,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_list_of_rows),
         cmocka_unit_test(test_bound_from_a_slice),
         cmocka_unit_test(test_unknown_branch), cmocka_unit_test(test_open_squeeze),
+        cmocka_unit_test(test_known_branch_of_open_sizes),
         cmocka_unit_test(test_scan),           cmocka_unit_test(test_map),
         cmocka_unit_test(test_bad_bodies),
     };
