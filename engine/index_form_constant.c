@@ -128,7 +128,7 @@ bool pf_index_form_read_constant_parts(const pf_value *v, int32_t count, pf_inde
 
 bool pf_index_form_read_content(const pf_index_reader *r, const pf_value *v, pf_index_form *out)
 {
-    if (!v->content || !v->content_count || v->dtype == PF_BOOL)
+    if (!v->content || !v->content_count || v->shape.rank > 1 || v->dtype == PF_BOOL)
         return false;
     *out = pf_index_form_linear(v->content[0]);
     if (v->content_count > 1) {

@@ -27,12 +27,17 @@ static pf_dim divide(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
                       pf_dim_floor_div(dims, pf_dim_max(dims, pf_dim_sub(dims, 0, a), 0), b));
 }
 
+/* What is left has the divisor's sign, as of pf_dim_mod. */
 static pf_dim modulo(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
 {
     (void)c;
-    if (!pf_content_less_equal(dims, 0, a) || !pf_content_less(dims, 0, b))
-        return PF_DIM_INVALID;
-    return pf_dim_mod(dims, a, b);
+    return pf_content_less(dims, 0, b) ? pf_dim_mod(dims, a, b) : PF_DIM_INVALID;
+}
+
+/* What is left has the sign of what is divided. */
+static pf_dim remainder_of(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
+{
+    return pf_content_less_equal(dims, 0, a) ? modulo(dims, a, b, c) : PF_DIM_INVALID;
 }
 
 static pf_dim less(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
@@ -84,7 +89,7 @@ static pf_dim where(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
 
 static symbolic_fn *const symbolic[PF_OP_COUNT] = {
     [PF_OP_ADD] = add, [PF_OP_SUB] = sub, [PF_OP_MUL] = mul, [PF_OP_DIV] = divide, [PF_OP_MOD] = modulo,
-    [PF_OP_FMOD] = modulo,
+    [PF_OP_FMOD] = remainder_of,
     [PF_OP_MAX] = max, [PF_OP_MIN] = min, [PF_OP_NEG] = neg, [PF_OP_ABS] = absolute, [PF_OP_SIGN] = sign,
     [PF_OP_EQUAL] = equal, [PF_OP_LESS] = less, [PF_OP_LESS_EQUAL] = less_equal, [PF_OP_GREATER] = greater,
     [PF_OP_GREATER_EQUAL] = greater_equal, [PF_OP_WHERE] = where,

@@ -37,7 +37,7 @@ static pf_status infer(pf_infer *infer, pf_err *err)
 {
     const pf_reshape_attrs *attrs = infer->node->attrs;
     const pf_value         *x = pf_infer_in(infer, 0);
-    pf_content              content = pf_content_of(infer, 0);
+    pf_content              content = pf_content_of_any(infer, 0);
     pf_shape                shape = { 0 };
     pf_status               st = pf_infer_shape_from_list(&attrs->shape, &shape, err);
 
@@ -49,7 +49,7 @@ static pf_status infer(pf_infer *infer, pf_err *err)
         return st;
     pf_infer_set(infer, 0, x->dtype, &shape);
     st = pf_infer_check_out(infer, err);
-    return st ? st : pf_content_set(infer, &content, err);
+    return st ? st : pf_content_set_any(infer, &content, err);
 }
 
 /* A target whose entries are known, by ONNX's rules. False when it says nothing of the result. */

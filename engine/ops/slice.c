@@ -51,26 +51,14 @@ static pf_status check_lists(const pf_ints *axes, const pf_ints *steps, int32_t 
     return st;
 }
 
-static pf_status slice_content(pf_infer *infer, const pf_slice_attrs *attrs, pf_dim first, pf_err *err)
-{
-    pf_content in = pf_content_of(infer, 0), out = { 0 };
-    pf_dim     count = infer->out[0].shape.dim[0];
-
-    if (in.count < 0 || attrs->axes.count != 1 || !pf_dim_is_number(first) || !pf_dim_is_number(count) ||
-        count > in.count)
-        return PF_OK;
-    for (int64_t i = 0; i < count; i++)
-        out.at[out.count++] = in.at[first + i * attrs->steps.at[0]];
-    return pf_content_set(infer, &out, err);
-}
-
 static pf_status infer(pf_infer *infer, pf_err *err)
 {
     const pf_slice_attrs *attrs = infer->node->attrs;
     const pf_value       *x = pf_infer_in(infer, 0);
     pf_status             st = pf_infer_rank(infer, 0, 1, PF_MAX_RANK, err);
     pf_shape              out = { 0 };
-    pf_dim                first = 0;
+    int64_t               stride[PF_MAX_RANK] = { 0 }, begin = 0;
+    bool                  known = true;     /* where it begins */
 
     if (!st)
         st = check_lists(&attrs->axes, &attrs->steps, x->shape.rank, err);
@@ -81,15 +69,20 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     out = x->shape;
+    pf_content_strides(&x->shape, stride);
     for (int32_t i = 0; i < attrs->axes.count; i++) {
         int64_t d = attrs->axes.at[i];
+        pf_dim  first = 0;
 
         slice_dim(infer->graph->dims, x->shape.dim[d], attrs->starts.at[i], attrs->ends.at[i], attrs->steps.at[i],
                   &first, &out.dim[d]);
+        known = known && pf_dim_is_number(first);
+        begin += known ? first * stride[d] : 0;
+        stride[d] *= attrs->steps.at[i];
     }
     pf_infer_set(infer, 0, x->dtype, &out);
     st = pf_infer_check_out(infer, err);
-    return st ? st : slice_content(infer, attrs, first, err);
+    return st || !known ? st : pf_content_take(infer, begin, stride, err);
 }
 
 /* The count of one dim where the bounds are known after all. */

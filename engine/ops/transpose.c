@@ -1,5 +1,6 @@
 #include <stddef.h>
 
+#include "engine/ops/content.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/move.h"
 
@@ -11,6 +12,7 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     const pf_value           *x = pf_infer_in(infer, 0);
     pf_status                 st = pf_infer_rank(infer, 0, 0, PF_MAX_RANK, err);
     pf_shape                  out = { 0 };
+    int64_t                   in_stride[PF_MAX_RANK] = { 0 }, stride[PF_MAX_RANK] = { 0 };
 
     if (!st)
         st = pf_infer_count("perm", attrs->perm.count, x->shape.rank, err);
@@ -19,14 +21,13 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     if (st)
         return st;
     out.rank = x->shape.rank;
-    for (int32_t d = 0; d < out.rank; d++)
+    pf_content_strides(&x->shape, in_stride);
+    for (int32_t d = 0; d < out.rank; d++) {
         out.dim[d] = x->shape.dim[attrs->perm.at[d]];
-    pf_infer_set(infer, 0, x->dtype, &out);
-    if (out.rank == 1) {
-        infer->out[0].content = x->content;
-        infer->out[0].content_count = x->content_count;
+        stride[d] = in_stride[attrs->perm.at[d]];
     }
-    return PF_OK;
+    pf_infer_set(infer, 0, x->dtype, &out);
+    return pf_content_take(infer, 0, stride, err);
 }
 
 static pf_status reference(pf_reference_call *call, pf_err *err)

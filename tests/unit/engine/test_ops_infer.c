@@ -186,6 +186,16 @@ static const content_case content_cases[] = {
     {"%a = constant i64 [2] {-7,7}\n%b = constant i64 [2] {2,-2}\n%out = div(%a, %b)\n", "-3 -3"},
     {"%a = constant i64 [2] {-7,7}\n%b = constant i64 [2] {2,-2}\n%out = mod(%a, %b)\n", "1 -1"},
     {"%x = input f32 [seq]\n%s = shape(%x) end=1\n%c = constant i64 [1] {5}\n%out = min(%s, %c)\n", "min(5,seq)"},
+    /* what is missing to a multiple of 8; and PyTorch's pads, the last dim first, as the standard has them */
+    {"%x = input f32 [h]\n%s = shape(%x) end=1\n%c = constant i64 [] {8}\n%m = mod(%s, %c)\n%n = sub(%c, %m)\n"
+     "%out = mod(%n, %c)\n",
+     "7*h - 8*floor((7*h)/8)"},
+    {"%x = input f32 [a,b,c,d]\n%s = shape(%x) end=4\n%p = reshape(%s) shape=[-1,2]\n%r = slice(%p) axes=[0] "
+     "starts=[-1] ends=[-281474976710656] steps=[-1]\n%t = transpose(%r) perm=[1,0]\n%out = reshape(%t) shape=[-1]\n",
+     "c a d b"},
+    {"%x = input f32 [a,b,c,d]\n%s = shape(%x) end=4\n%p = reshape(%s) shape=[2,2]\n%r = slice(%p) axes=[0,1] "
+     "starts=[1,0] ends=[2,1] steps=[1,1]\n%out = reshape(%r) shape=[]\n",
+     "c"},
 };
 
 static void print_content(const pf_graph *graph, const pf_value *v, pf_buf *out)
