@@ -85,10 +85,22 @@ static const pf_option *option_of(const plan *p, int code)
     return NULL;
 }
 
+/* NULL: no verb has it by another name. */
+static const char *name_here(const char *typed, char *out, size_t capacity)
+{
+    const char *ours = pf_options_ours(typed, strlen(typed));
+
+    if (!ours || !*ours)
+        return NULL;
+    pf_option_flag(&(pf_option){.name = ours}, out, capacity);
+    return out;
+}
+
 static pf_status refuse_unknown(const plan *p, const char *word, pf_err *err)
 {
     char        typed[NAME_BYTES] = "";
     pf_nearest  nearest;
+    char        here[NAME_BYTES + 2];
     const char *meant = NULL, *instead = NULL;
 
     if (strncmp(word, "--", 2) != 0)
@@ -97,6 +109,9 @@ static pf_status refuse_unknown(const plan *p, const char *word, pf_err *err)
     instead = pf_options_elsewhere(typed, strlen(typed));
     if (instead)
         return PF_FAIL(err, PF_USAGE, "there is no option --%s; %s", typed, instead);
+    if (name_here(typed, here, sizeof here))
+        return PF_FAIL(err, PF_USAGE, "there is no option --%s; it is called %s, which this verb does not have", typed,
+                       here);
     pf_nearest_begin(&nearest, typed);
     for (int i = 0; i < p->count; i++)
         pf_nearest_offer(&nearest, p->names[i]);

@@ -37,7 +37,7 @@ static const pf_option *find_alike(const pf_option *const tables[2], const char 
     return NULL;
 }
 
-static const char *find_ours(const char *name, size_t length)
+const char *pf_options_ours(const char *name, size_t length)
 {
     for (size_t i = 0; i < ELSEWHERE_COUNT; i++)
         if (elsewhere[i].ours && is_alike(name, length, elsewhere[i].theirs)) return elsewhere[i].ours;
@@ -69,7 +69,7 @@ static pf_status respell(const pf_option *const tables[2], char *word, pf_arena 
     const char      *name = word + 2, *rest = name + strcspn(name, "=");
     size_t           length = (size_t)(rest - name);
     const pf_option *option = find_alike(tables, name, length);
-    const char      *ours = option ? NULL : find_ours(name, length);
+    const char      *ours = option ? NULL : pf_options_ours(name, length);
 
     *out = word;
     if (ours && !ours[0]) {

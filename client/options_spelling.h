@@ -10,6 +10,8 @@
    Errors   MEMORY. */
 pf_status   pf_options_respell(const pf_option *const tables[2], int argc, char **argv, pf_arena *arena,
                                char **words, int *word_count, pf_err *err);
+/* What an option of another tool is called here, with '_' for '-'; "" for an operand, NULL when it is not known. */
+const char *pf_options_ours(const char *name, size_t length);
 /* What to do instead of an option of another tool, whose name is length bytes; NULL when it is not known. */
 const char *pf_options_elsewhere(const char *name, size_t length);
 

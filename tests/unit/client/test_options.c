@@ -144,7 +144,9 @@ static void other_tools_spellings_are_taken(void **state)
     refused("--useCudaGraph", NULL,
             "there is no option --useCudaGraph; runs are captured in CUDA graphs anyway, so leave it out");
     refused("--errorOnTimingCacheMiss", NULL,
-            "there is no option --errorOnTimingCacheMiss; --help lists those there are");
+            "there is no option --errorOnTimingCacheMiss; it is called --replay, which this verb does not have");
+    refused("--dumpLayerInfo", NULL,
+            "there is no option --dumpLayerInfo; it is called --layers, which this verb does not have");
     refused("--minShapes", NULL, "--min-shapes needs a value: SHAPES");
 }
 
