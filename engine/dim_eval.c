@@ -128,8 +128,8 @@ static pf_status solve(const pf_dims *dims, const dim_poly *poly, int64_t value,
         return PF_FAIL(err, PF_MISMATCH, "%lld is not a size that the expression can have", (long long)value);
     rest /= coefficient;
     if (rest < dims->symbols[symbol].low || rest > dims->symbols[symbol].high)
-        return PF_FAIL(err, PF_MISMATCH, "\"%s\" would be %lld, and the least it may be is %lld",
-                       dims->symbols[symbol].name, (long long)rest, (long long)dims->symbols[symbol].low);
+        return PF_FAIL(err, PF_MISMATCH, "\"%s\" would be %lld, and it may be %lld to %lld", dims->symbols[symbol].name,
+                       (long long)rest, (long long)dims->symbols[symbol].low, (long long)dims->symbols[symbol].high);
     bindings[symbol] = rest;
     return PF_OK;
 }

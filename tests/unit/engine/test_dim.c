@@ -355,6 +355,10 @@ static void test_bind(void **state)
     test_fails(pf_dim_bind(dims, product, 12, bindings, &err), PF_UNSUPPORTED, &err);
     test_fails(pf_dim_bind(dims, twice, 8, bindings, &err), PF_MISMATCH, &err);
     test_fails(pf_dim_bind(dims, twice, -5, bindings, &err), PF_MISMATCH, &err);
+    pf_dims_bound(dims, 1, 1, 5);
+    assert_int_equal(pf_dim_bind(dims, twice, 13, bindings, &err), PF_MISMATCH);
+    assert_non_null(strstr(err.msg, "would be 6, and it may be 1 to 5"));
+    err = (pf_err){ 0 };
     test_ok(pf_dim_bind(dims, twice, 7, bindings, &err), &err);
     assert_int_equal(bindings[1], 3);
     test_fails(pf_dim_bind(dims, twice, 9, bindings, &err), PF_MISMATCH, &err);
