@@ -9,6 +9,7 @@
 #include "engine/oracle.h"
 #include "engine/picks.h"
 #include "engine/precision_round.h"
+#include "engine/side_by_side.h"
 
 enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 6 };
 
@@ -23,6 +24,7 @@ enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 6 };
 #define LIKELY     1.4          /* draws are alike in how much raising helps them, within that */
 #define FEW_STEPS  4            /* a share of all: raising that many, answers are exact at hardly any cost */
 #define WORK_MOST  4.5e11       /* operations of a run for each draw: seconds on a server's cores */
+#define ELEMS_MOST 2e9          /* of all values of the runs that are made at once: a few of them are alive at a time */
 
 /* The inputs tried, with the references' outputs; made when they are first needed. */
 typedef struct choosing {
@@ -36,6 +38,7 @@ typedef struct choosing {
     uint32_t                 known;         /* how many of these are known */
     uint32_t                 count, worst;  /* draws, and which has the largest of them */
     pf_precision_size        size;
+    double                   elems;         /* of all values of a run */
     double                   limit;         /* of the error */
     pf_precision_care        finer;         /* 0, or PF_CARE_EXACT while three parts are tried */
     pf_err                  *err;
@@ -83,6 +86,17 @@ static double work_of(const choosing *c)
     return work;
 }
 
+static double all_elems(const choosing *c)
+{
+    double elems = 0;
+
+    for (uint32_t n = 0; n < c->original->node_count; n++)
+        for (uint32_t i = 0; c->original->nodes[n].live && i < c->original->nodes[n].out_count; i++)
+            if (c->original->nodes[n].out[i] != PF_NONE)
+                elems += elems_of(c, c->original->nodes[n].out[i]);
+    return elems;
+}
+
 static uint32_t draws_for(const choosing *c)
 {
     double affordable = WORK_MOST / fmax(work_of(c), 1);
@@ -106,53 +120,56 @@ static double error_of(const pf_tensor *test, const pf_tensor *reference)
     return difference.nan_count || difference.inf_count ? INFINITY : difference.max_rel_range;
 }
 
-/* The rounded network, and what makes it pick what the network itself does. */
-typedef struct trial { pf_rounded rounded; pf_picks picks; pf_following following; } trial;
+/* A run of the rounded network, and what makes it pick what the network itself does. */
+typedef struct trial { pf_rounded *rounded; pf_picks picks; pf_following following; } trial;
 
 static void watch_trial(void *user, pf_value_id value, pf_tensor *tensor)
 {
     trial *t = user;
 
-    pf_rounded_watch(&t->rounded, value, tensor);
+    pf_rounded_watch(t->rounded, value, tensor);
     if (t->following.given)
         pf_picks_follow(&t->following, value, tensor);
 }
 
 /* A pick that is worse counts as an output that is off. */
-static pf_status try_draw(const choosing *c, trial *t, uint32_t draw, double *error)
+static pf_status try_draw(const choosing *c, pf_rounded *rounded, uint32_t draw, double *error, pf_err *err)
 {
     const pf_oracle *oracle = &c->oracles[draw];
     pf_tensor       *outputs = pf_calloc(oracle->out_count + 1, sizeof *outputs);
-    pf_status        st = outputs ? PF_OK : PF_FAIL_MEMORY(c->err, oracle->out_count * sizeof *outputs);
+    trial            t = { .rounded = rounded, .following = { .own = &t.picks } };
+    pf_status        st = outputs ? PF_OK : PF_FAIL_MEMORY(err, oracle->out_count * sizeof *outputs);
 
-    t->following = (pf_following){ .own = &t->picks, .given = c->follows ? &c->picks[draw] : NULL };
+    t.following.given = c->follows ? &c->picks[draw] : NULL;
+    if (!st && c->follows)
+        st = pf_picks_open(rounded->graph, &t.picks, err);
     if (!st)
-        st = pf_interpret(t->rounded.graph, oracle->in, outputs, watch_trial, t, c->err);
-    *error = t->following.loss;
+        st = pf_interpret(rounded->graph, oracle->in, outputs, watch_trial, &t, err);
+    *error = t.following.loss;
     for (uint32_t i = 0; i < oracle->out_count && !st; i++)
         if (!c->follows || !c->picks[draw].is_behind[i])
             *error = fmax(*error, error_of(&outputs[i], &oracle->out[i]));
     for (uint32_t i = 0; outputs && i < oracle->out_count; i++)
         pf_tensor_clear(&outputs[i]);
+    pf_picks_close(&t.picks);
     pf_free(outputs);
     return st;
 }
 
-static pf_status make_draw(choosing *c, uint32_t draw)
+static pf_status make_draw(choosing *c, uint32_t draw, pf_err *err)
 {
     pf_status st = PF_OK;
 
     if (c->oracles[draw].in)
         return PF_OK;
-    st = pf_picks_open(c->original, &c->picks[draw], c->err);
+    st = pf_picks_open(c->original, &c->picks[draw], err);
     if (!st)
-        st = pf_oracle_of_draw(c->original, c->bindings, draw, pf_picks_note, &c->picks[draw], &c->oracles[draw],
-                               c->err);
-    return !st && c->picks[draw].failed ? PF_FAIL_MEMORY(c->err, 0) : st;
+        st = pf_oracle_of_draw(c->original, c->bindings, draw, pf_picks_note, &c->picks[draw], &c->oracles[draw], err);
+    return !st && c->picks[draw].failed ? PF_FAIL_MEMORY(err, 0) : st;
 }
 
 /* The network as a device would compute it with that care. */
-static pf_status make_trial(const choosing *c, pf_precision_care care, trial *out)
+static pf_status make_rounded(const choosing *c, pf_precision_care care, pf_rounded *out)
 {
     bool      lowers = c->wish->narrow != PF_DTYPE_NONE;
     pf_graph *low = pf_graph_copy(c->rewritten, c->err);
@@ -166,14 +183,37 @@ static pf_status make_trial(const choosing *c, pf_precision_care care, trial *ou
         pf_graph_free(low);
         return st;
     }
-    st = pf_rounded_new(low, !lowers && !(care & PF_CARE_ALL), !(care & PF_CARE_EXACT), &out->rounded, c->err);
-    return st || !c->follows ? st : pf_picks_open(out->rounded.graph, &out->picks, c->err);
+    return pf_rounded_new(low, !lowers && !(care & PF_CARE_ALL), !(care & PF_CARE_EXACT), out, c->err);
 }
 
-static void clear_trial(trial *t)
+/* One care on some draws. */
+typedef struct attempt {
+    choosing  *c;
+    pf_rounded rounded;
+    uint32_t   draws[DRAWS], count;     /* those that are made now */
+    bool       done[DRAWS];             /* by draw, and its error */
+    double     error[DRAWS];
+} attempt;
+
+static pf_status try_piece(void *user, uint32_t number, pf_err *err)
 {
-    pf_picks_close(&t->picks);
-    pf_rounded_clear(&t->rounded);
+    attempt  *a = user;
+    uint32_t  draw = a->draws[number];
+    pf_status st = make_draw(a->c, draw, err);
+
+    return st ? st : try_draw(a->c, &a->rounded, draw, &a->error[draw], err);
+}
+
+/* Side by side: of one run at a time, most is done by one core. */
+static pf_status try_noted(attempt *a)
+{
+    uint32_t  at_once = (uint32_t)fmin(fmax(ELEMS_MOST / fmax(a->c->elems, 1), 1), DRAWS);
+    pf_status st = pf_side_by_side(a->count, at_once, try_piece, a, a->c->err);
+
+    for (uint32_t i = 0; i < a->count; i++)
+        a->done[a->draws[i]] = true;
+    a->count = 0;
+    return st;
 }
 
 /* What the draw is likely to have, where the worst one has *error, would be no news. */
@@ -182,34 +222,60 @@ static bool is_harmless(const choosing *c, uint32_t draw, double error)
     return draw != c->worst && LIKELY * error * c->usual[draw] < c->limit * c->usual[c->worst];
 }
 
-/* The largest error of all draws that matter, or the first that is too large; the worst draw is tried first.
-   With PF_CARE_USUAL all draws, which says which that is. */
+/* All draws, which says which is the worst. */
+static pf_status try_usual(attempt *a, double *error)
+{
+    choosing *c = a->c;
+    pf_status st = PF_OK;
+
+    for (uint32_t draw = c->known; draw < c->count; draw++)
+        a->draws[a->count++] = draw;
+    st = try_noted(a);
+    for (uint32_t draw = c->known; draw < c->count; draw++)
+        c->usual[draw] = a->error[draw];
+    for (uint32_t draw = 0; draw < c->count; draw++) {
+        if (c->usual[draw] > *error)
+            c->worst = draw;
+        *error = fmax(*error, c->usual[draw]);
+    }
+    return st;
+}
+
+/* The largest error of all draws that matter: the worst by itself, and where it is within the limit the others.  The
+   first of these that is not becomes the worst. */
+static pf_status try_worst_first(attempt *a, double *error)
+{
+    choosing      *c = a->c;
+    const uint32_t first = c->worst;
+    pf_status      st = PF_OK;
+
+    a->draws[a->count++] = first;
+    while (a->count && !st) {
+        st = try_noted(a);
+        for (uint32_t i = c->count; i-- > 0;) {
+            uint32_t draw = (first + i) % c->count;
+
+            if (a->done[draw] && a->error[draw] > c->limit)
+                c->worst = draw;
+            *error = fmax(*error, a->done[draw] ? a->error[draw] : 0);
+        }
+        for (uint32_t i = 0; i < c->count && *error <= c->limit; i++)
+            if (!a->done[i] && !is_harmless(c, i, *error))
+                a->draws[a->count++] = i;
+    }
+    return st;
+}
+
 static pf_status try_care(choosing *c, pf_precision_care care, double *error)
 {
-    bool       is_first = care == PF_CARE_USUAL;
-    trial      t = { 0 };
-    char       text[PF_CARE_TEXT_BYTES] = "";
-    pf_status  st = make_trial(c, care, &t);
+    attempt   a = { .c = c };
+    char      text[PF_CARE_TEXT_BYTES] = "";
+    pf_status st = make_rounded(c, care, &a.rounded);
 
     *error = 0;
-    for (uint32_t i = 0; i < c->count && !st && (is_first || *error <= c->limit); i++) {
-        uint32_t draw = is_first ? i : (c->worst + i) % c->count;
-        double   one = 0;
-
-        if (!is_first && is_harmless(c, draw, *error))
-            continue;
-        st = make_draw(c, draw);
-        if (is_first && draw < c->known)
-            one = c->usual[draw];
-        else if (!st)
-            st = try_draw(c, &t, draw, &one);
-        if (is_first)
-            c->usual[draw] = one;
-        if (one > *error)
-            c->worst = is_first || one > c->limit ? draw : c->worst;
-        *error = fmax(*error, one);
-    }
-    clear_trial(&t);
+    if (!st)
+        st = (care == PF_CARE_USUAL ? try_usual : try_worst_first)(&a, error);
+    pf_rounded_clear(&a.rounded);
     pf_precision_care_text(care, text, sizeof text);
     if (!st)
         pf_log(PF_LOG_DEBUG, "builder", "tried fp32=\"%s\" picks=%s of_draws=%u error=%.2g", text,
@@ -469,6 +535,7 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
 
     *out = nothing;
     c.count = draws_for(&c);
+    c.elems = all_elems(&c);
     c.limit = wish->most_error / MARGIN(c.count);
     if (c.count)
         st = pf_precision_measure(rewritten, &c.size, &why);
