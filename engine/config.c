@@ -130,7 +130,7 @@ static bool parse_dims(const char *text, const char *end, pf_named_shape *out)
         const char *next = NULL;
 
         if (out->rank == PF_MAX_RANK || parse_int(at, &out->dim[out->rank], &next) || next > end ||
-            out->dim[out->rank] < 1)
+            out->dim[out->rank] < 0)
             return false;
         out->rank++;
         if (next < end && (*next != 'x' || next + 1 == end))
@@ -150,9 +150,8 @@ static pf_status parse_shape(const char *key, const char *text, const char *end,
         colon--;
     if (colon <= text + 1 || (size_t)(colon - text) > sizeof out->name || !parse_dims(colon, end, out))
         return PF_FAIL(err, PF_USAGE,
-                       "%s has \"%.*s\", which is not a shape: give INPUT:1x3x224x224, dims from 1, several with "
-                       "commas",
-                       key, (int)(end - text), text);
+                       "%s has \"%.*s\", which is not a shape: give INPUT:1x3x224x224, several with commas", key,
+                       (int)(end - text), text);
     memcpy(out->name, text, (size_t)(colon - text) - 1);
     return PF_OK;
 }

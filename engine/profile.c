@@ -43,6 +43,10 @@ static pf_status bind_dim(pf_graph *graph, uint32_t count, const given *g, const
                            g->name, wanted->name, (long long)wanted->dim[d], d, (long long)dim);
         return PF_OK;
     }
+    if (wanted->dim[d] < 1)         /* what was simplified when the network was read holds from 1 on */
+        return PF_FAIL(err, PF_USAGE,
+                       "%s gives input \"%s\" %lld as dim %d, and sizes that the network leaves free are 1 or more",
+                       g->name, wanted->name, (long long)wanted->dim[d], d);
     symbol = plain_symbol(graph->dims, dim, count);
     if (symbol == UINT32_MAX)       /* an expression: checked once all symbols have values */
         return PF_OK;

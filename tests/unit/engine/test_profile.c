@@ -88,6 +88,7 @@ static void what_does_not_fit_is_told_by_the_key_that_gave_it(void **state)
         { "shapes=picture:1x3x20x30\n", "shapes names the input \"picture\", and the network has image, k" },
         { "min_shapes=image:1x3x20\nmax_shapes=image:2x3x20x30\n", "min_shapes gives input \"image\" 3 dims" },
         { "max_shapes=image:1x4x20x30\n", "max_shapes gives input \"image\" 4 as dim 1" },
+        { "shapes=image:0x3x20x30\n", "shapes gives input \"image\" 0 as dim 0, and sizes that the network" },
     };
     pf_graph  *graph = NULL;
     pf_profile profile = { 0 };
@@ -100,6 +101,22 @@ static void what_does_not_fit_is_told_by_the_key_that_gave_it(void **state)
         pf_profile_clear(&profile);
         pf_graph_free(graph);
     }
+}
+
+static void a_network_may_say_that_an_input_is_empty(void **state)
+{
+    pf_err     err = { 0 };
+    pf_graph  *graph = NULL;
+    pf_profile profile = { 0 };
+
+    (void)state;
+    test_ok(apply("graph \"\"\n%p = input f32 [1,0,4] \"past\"\n%x = input f32 [1,n,4] \"x\"\n"
+                  "%y = concat(%p, %x) axis=1\noutput %y\n",
+                  "shapes=past:1x0x4,x:1x3x4\n", &graph, &profile, &err), &err);
+    test_ok(pf_graph_verify(graph, &err), &err);
+    assert_int_equal(graph->values[graph->outputs[0]].shape.dim[1], 3);
+    pf_profile_clear(&profile);
+    pf_graph_free(graph);
 }
 
 /* A number that no size gives: three by three pixels of a pool, and a table of 100000. */
@@ -124,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_sizes_are_the_least_that_the_network_takes), cmocka_unit_test(given_sizes_are_kept),
         cmocka_unit_test(tables_bound_a_sequence),
+        cmocka_unit_test(a_network_may_say_that_an_input_is_empty),
         cmocka_unit_test(what_does_not_fit_is_told_by_the_key_that_gave_it),
         cmocka_unit_test(what_no_size_suits_is_refused_with_the_input),
     };
