@@ -14,10 +14,13 @@ class Case:
     outputs: tuple = ("y",)
     opset: int = 18
     tolerance: float = 2e-4  # sums of up to hundreds of FP32 products in another order
+    domain: str = ""
+    compared: tuple = ()  # some of the outputs; else all
 
     def __post_init__(self):
         while self.operands and not self.operands[-1][0]:
             self.operands.pop()
+        self.compared = [name for name in self.compared or self.outputs if name]
         self.constants = [name for name, _ in self.operands if name and name in self.constants]
 
 

@@ -27,6 +27,7 @@ except ImportError as problem:
     print(f"skipped: {problem}; ops/setup --tests installs it")
     sys.exit(77)
 
+import random_contrib
 import random_images
 import random_places
 import random_products
@@ -35,7 +36,7 @@ from random_draw import Draw
 
 FAMILIES = {
     family.__name__: family
-    for module in (random_images, random_places, random_products, random_sequences)
+    for module in (random_images, random_places, random_products, random_sequences, random_contrib)
     for family in module.FAMILIES
 }
 
@@ -48,11 +49,11 @@ def model_of(case):
         if name not in case.constants
     ]
     weights = [numpy_helper.from_array(value, name) for name, value in given.items() if name in case.constants]
-    node = helper.make_node(case.op, [name for name, _ in case.operands], list(case.outputs), **case.attributes)
-    outputs = [helper.make_empty_tensor_value_info(name) for name in case.outputs if name]
-    model = helper.make_model(
-        helper.make_graph([node], "g", inputs, outputs, weights), opset_imports=[helper.make_opsetid("", case.opset)]
-    )
+    names = [name for name, _ in case.operands]
+    node = helper.make_node(case.op, names, list(case.outputs), domain=case.domain, **case.attributes)
+    graph = helper.make_graph([node], "g", inputs, list(map(helper.make_empty_tensor_value_info, case.compared)), weights)
+    opsets = [helper.make_opsetid(case.domain, case.opset)] + ([helper.make_opsetid("", 17)] if case.domain else [])
+    model = helper.make_model(graph, opset_imports=opsets)
     model.ir_version = 9
     return model, {name: value for name, value in given.items() if name not in case.constants}
 
