@@ -77,10 +77,10 @@ void pf_codegen_header(const pf_problem *p, int vector, int threads, int64_t ele
     print_parameters(p, out);
     pf_buf_printf(out, ");\n");
     cg_print_start(p, out);
-    pf_buf_printf(out, "#ifndef CLUSTER\n#define CLUSTER\n#endif\n"
+    pf_buf_printf(out, "#ifndef CLUSTER\n#define CLUSTER\n#endif\n#ifndef AHEAD\n#define AHEAD\n#endif\n"
                        "extern \"C\" __global__ void __launch_bounds__(%d) CLUSTER kernel(", threads);
     print_parameters(p, out);
-    pf_buf_printf(out, ")\n{\n  START\n  region(");
+    pf_buf_printf(out, ")\n{\n  AHEAD START\n  region(");
     print_arguments(p, out);
     pf_buf_printf(out, ");\n}\n__device__ __forceinline__ void region(");
     print_parameters(p, out);

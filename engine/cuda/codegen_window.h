@@ -11,8 +11,10 @@
 
 typedef struct pf_window_tuning {
     int vector, strip, rows;    /* channels, columns and rows of the output that a thread has */
-    int tiled;                  /* 1: a block has a tile of an image, 0: what lies one behind the other */
+    int tiled;                  /* 0: a block has what lies one behind the other, 1: a tile of an image, 2: a tile whose
+                                   pixels come by way of shared memory */
     int threads;                /* of a block, at most */
+    int channels;               /* of a block, where its pixels are in shared memory, else 0 */
 } pf_window_tuning;
 
 const char *pf_codegen_window_declines(const pf_problem *p);

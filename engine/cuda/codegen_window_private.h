@@ -29,4 +29,12 @@ void cg_stem_emit_weights(const pf_problem *p, const cg_window_form *form, pf_bu
 void cg_stem_emit_taps(const pf_problem *p, const cg_window_form *form, pf_buf *out);
 void cg_stem_emit_defines(const pf_problem *p, const cg_window_form *form, const pf_window_tuning *tuning, pf_buf *out);
 
+/* By way of shared memory: can it be so? */
+bool cg_shared_takes(const pf_problem *p, const cg_window_form *form, const pf_window_tuning *tuning);
+void cg_shared_emit_defines(const pf_problem *p, const cg_window_form *form, const pf_window_tuning *tuning,
+                            pf_buf *out);
+/* The thread's place and its sum[R * S][V]; fills grid, block and shared memory. */
+void cg_shared_emit_sums(const pf_problem *p, const cg_window_form *form, const pf_window_tuning *tuning,
+                         pf_program *out);
+
 #endif

@@ -1,11 +1,11 @@
 /* Depthwise convolution and pooling, channels-last, and stems, as one generated kernel each.  Tuning "v=<channels>
-   s=<output columns> r=<output rows> b=<1: blocks are tiles> t=<threads>". */
+   s=<output columns> r=<output rows> b=<1: blocks are tiles, 2: in shared memory> t=<threads> c=<channels there>". */
 #include <stdio.h>
 
 #include "engine/cuda/codegen_window.h"
 #include "engine/cuda/program_tactic.h"
 
-enum { TUNINGS_MAX = 32 };
+enum { TUNINGS_MAX = 64 };
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
@@ -29,8 +29,8 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 
     (void)device;
     for (int i = 0; i < count && !st; i++)
-        st = pf_tuning_add(out, err, "v=%d s=%d r=%d b=%d t=%d", list[i].vector, list[i].strip, list[i].rows,
-                           list[i].tiled, list[i].threads);
+        st = pf_tuning_add(out, err, "v=%d s=%d r=%d b=%d t=%d c=%d", list[i].vector, list[i].strip, list[i].rows,
+                           list[i].tiled, list[i].threads, list[i].channels);
     return st;
 }
 
@@ -38,9 +38,11 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
 {
     pf_window_tuning t = {0};
 
-    if (sscanf(tuning, "v=%d s=%d r=%d b=%d t=%d", &t.vector, &t.strip, &t.rows, &t.tiled, &t.threads) != 5 ||
+    if (sscanf(tuning, "v=%d s=%d r=%d b=%d t=%d c=%d", &t.vector, &t.strip, &t.rows, &t.tiled, &t.threads,
+               &t.channels) != 6 ||
         t.vector < 1 || t.vector > 16 || t.strip < 1 || t.strip > 32 || t.rows < 1 || t.rows > 8 || t.tiled < 0 ||
-        t.tiled > 1 || t.threads < 32 || t.threads > 1024)
+        t.tiled > 2 || t.threads < 32 || t.threads > 1024 || t.channels < 0 || t.channels > 1024 ||
+        (t.tiled == 2) != (t.channels > 0))
         return PF_FAIL(err, PF_INVALID, "nvrtc_window has no tuning '%s'", tuning);
     return pf_codegen_window(p, &t, out, err);
 }
@@ -56,6 +58,6 @@ static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor 
     return PF_OK;
 }
 
-PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
+PF_PROGRAM_TACTIC(nvrtc_window, generate, .rev = 5, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .flags = PF_TACTIC_PITCHED,
                   .declines = declines, .prefers = prefers, .tunings = tunings,
                   .pack = pack, .compile_ms = 200);

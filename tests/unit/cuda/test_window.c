@@ -54,6 +54,36 @@ static void check_tunings(const char *text, int tiled, int rows, bool packs)
     pf_problem_free(p);
 }
 
+#define MANY_TAPS(channels) \
+    "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n" \
+    "graph \"\"\n%0 = input f16 [2," channels ",20,28]\n%1 = input f16 [" channels ",1,7,7]\n%2 = input f16 [" \
+    channels "]\n%3 = conv(%0, %1, %2) strides=[1,1] dilations=[1,1] pads=[3,3,3,3] groups=" channels "\noutput %3\n"
+
+/* Of many taps pixels come by way of shared memory, where channels lie in pieces that can be copied there. */
+static void many_taps_share_pixels(void **state)
+{
+    static const struct { const char *text; bool shares; } rows[] = {
+        { MANY_TAPS("40"), true }, { MANY_TAPS("36"), true }, { MANY_TAPS("17"), false },
+    };
+
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        pf_window_tuning list[TUNINGS], wrong = { 4, 7, 2, 2, 128, 18 };
+        pf_program       program = { 0 };
+        pf_problem      *p = NULL;
+        pf_err           err = { 0 };
+        int              count = 0, shared = 0;
+
+        test_ok(pf_problem_parse(rows[r].text, &p, &err), &err);
+        count = pf_codegen_window_tunings(p, list, TUNINGS);
+        for (int i = 0; i < count; i++) shared += list[i].tiled == 2;
+        assert_int_equal(shared > 0, rows[r].shares);
+        assert_int_equal(pf_codegen_window(p, &wrong, &program, &err), PF_UNSUPPORTED);
+        pf_problem_free(p);
+        check_tunings(rows[r].text, shared, 1, true);
+    }
+}
+
 static void tunings_compile(void **state)
 {
     (void)state;
@@ -99,7 +129,8 @@ static void stems_read_pictures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(weights_are_packed_tap_by_tap),
-                                        cmocka_unit_test(tunings_compile), cmocka_unit_test(stems_read_pictures) };
+                                        cmocka_unit_test(tunings_compile), cmocka_unit_test(many_taps_share_pixels),
+                                        cmocka_unit_test(stems_read_pictures) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
