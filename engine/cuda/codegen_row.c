@@ -11,7 +11,9 @@
 
 enum { SOURCE_LIMIT_BYTES = 4 << 20, REGISTER_ELEMS = 64, THREADS_PER_BLOCK = 128, NORM_RANK_MAX = 5,
        SPLIT_MIN_ELEMS = 8192 /* of a row that blocks share: less is read before they have met */, SPLITS_MAX = 4,
-       SPLIT_MOST = 8 /* blocks of a cluster, as every card takes */ };
+       SPLIT_MOST = 8 /* blocks of a cluster, as every card takes */, WARP = 32,
+       SHORT_MIN_ROWS = 1024 /* fewer leave most of the card idle when they share warps */,
+       SHORT_MAX_ELEMS = 32, SHORT_MAX_CHUNKS = 8 /* of a thread */ };
 
 /* The operation along rows, and how its statements read.  x is the row's element, identity what lanes beyond the row's
    end hold. */
@@ -49,9 +51,10 @@ static const char reductions[] = CG_REDUCTION_FUNCTORS
     "#define MEET\n"
     "template <class O> __device__ __forceinline__ float among(float v, int) { return v; }\n"
     "#endif\n"
+    /* Short rows share a warp, and some of its lanes may have none. */
     "template <class O> __device__ __forceinline__ float across(float v, int turn) {\n"
-    "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(0xffffffffu, v, "
-    "m));\n"
+    "  const unsigned lanes = T < 32 ? ((1u << T % 32) - 1) << threadIdx.y * T % 32 : 0xffffffffu;\n"
+    "  _Pragma(\"unroll\") for (int m = T < 32 ? T / 2 : 16; m; m /= 2) v = O::of(v, __shfl_xor_sync(lanes, v, m));\n"
     "  if (T > 32) {\n"
     "    __shared__ float part[T > 32 ? T / 32 : 1];\n"
     "    __syncthreads();\n"
@@ -248,6 +251,23 @@ static int split_tunings(const pf_problem *p, const row_form *form, int sm_count
     return count;
 }
 
+/* Rows that a part of a warp keeps, so that a warp sends for several at once. */
+static int short_tunings(const pf_problem *p, const row_form *form, pf_row_tuning *out, int max)
+{
+    int64_t length = row_length(p, form);
+    int     count = 0, vector = widest(p, form);
+
+    if (!pf_problem_is_bound(p) || row_count(p, form) < SHORT_MIN_ROWS) return 0;
+    for (int threads = 1; threads < WARP && count < max; threads *= 2) {
+        int64_t chunks = cg_up(length, (int64_t)threads * vector);
+
+        if (chunks <= SHORT_MAX_CHUNKS && chunks * vector <= SHORT_MAX_ELEMS &&
+            (int64_t)threads * vector < 2 * length)
+            out[count++] = (pf_row_tuning){ vector, threads, 1 };
+    }
+    return count;
+}
+
 int pf_codegen_row_tunings(const pf_problem *p, int sm_count, pf_row_tuning *out, int max)
 {
     row_form form;
@@ -257,6 +277,7 @@ int pf_codegen_row_tunings(const pf_problem *p, int sm_count, pf_row_tuning *out
     recognize(p, &form);
     length = row_length(p, &form);
     count = split_tunings(p, &form, sm_count, out, max < SPLITS_MAX ? max : SPLITS_MAX);
+    if (!count) count = short_tunings(p, &form, out, max);
     for (int vector = widest(p, &form); vector >= 1 && count < max; vector /= 2)
         for (int threads = 32; threads <= 1024 && count < max; threads *= 2) {
             int64_t chunks = (length + (int64_t)threads * vector - 1) / ((int64_t)threads * vector);
@@ -564,7 +585,7 @@ static void emit_head(const row_code *row, const pf_row_tuning *tuning, int rows
 pf_status pf_codegen_row(const pf_problem *p, const pf_row_tuning *tuning, pf_program *out, pf_err *err)
 {
     row_code  row = {0};
-    int       rows_per_block = tuning->threads == 32 ? THREADS_PER_BLOCK / 32 : 1;
+    int       rows_per_block = tuning->threads <= WARP ? THREADS_PER_BLOCK / tuning->threads : 1;
     int64_t   rows = 0;
     pf_status st = PF_OK;
 

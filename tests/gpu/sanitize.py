@@ -171,6 +171,12 @@ def attention_odd(net):
     return [attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 80)]
 
 
+@model("short_rows", "nvrtc_row")
+def short_rows(net):
+    x, y = net.input("x", 3, 343, 40), net.input("y", 1031, 49)
+    return [net.op("LayerNormalization", x, net.weight(40), net.weight(40), axis=-1, epsilon=1e-5), net.op("Softmax", y, axis=-1)]
+
+
 @model("rows", "nvrtc_row")
 def rows(net):
     x, y = net.input("x", 3, 37, 768), net.input("y", 5, 1000)
@@ -200,6 +206,16 @@ def groups_of_channels(net):
     return [net.op("Conv", normed, net.weight(80, 1, 3, 3), net.weight(80), kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=80)]
 
 
+@model("windows_of_many_taps", "nvrtc_window")
+def windows_of_many_taps(net):
+    """Round a product whose rows become an image again."""
+    x = net.input("x", 2, 40, 15, 17)
+    y = net.op("Conv", x, net.weight(40, 1, 7, 7), net.weight(40), kernel_shape=[7, 7], pads=[3, 3, 3, 3], group=40)
+    y = net.op("Relu", net.op("MatMul", net.op("Transpose", y, perm=[0, 2, 3, 1]), net.weight(40, 160)))
+    y = net.op("Add", net.op("Transpose", net.op("MatMul", y, net.weight(160, 40)), perm=[0, 3, 1, 2]), x)
+    return [net.op("Conv", y, net.weight(40, 1, 5, 5), net.weight(40), kernel_shape=[5, 5], strides=[2, 2], pads=[2, 2, 2, 2], group=40)]
+
+
 @model("windows", "nvrtc_window")
 def windows(net):
     x = net.input("x", 2, 40, 19, 23)
@@ -213,16 +229,6 @@ def windows(net):
 @model("loops", "nvrtc_loop")
 def loops(net):
     x, y = net.input("x", 3, 17, 33), net.input("y", 3, 5, 33)
-@model("windows_of_many_taps", "nvrtc_window")
-def windows_of_many_taps(net):
-    """Round a product whose rows become an image again."""
-    x = net.input("x", 2, 40, 15, 17)
-    y = net.op("Conv", x, net.weight(40, 1, 7, 7), net.weight(40), kernel_shape=[7, 7], pads=[3, 3, 3, 3], group=40)
-    y = net.op("Relu", net.op("MatMul", net.op("Transpose", y, perm=[0, 2, 3, 1]), net.weight(40, 160)))
-    y = net.op("Add", net.op("Transpose", net.op("MatMul", y, net.weight(160, 40)), perm=[0, 3, 1, 2]), x)
-    return [net.op("Conv", y, net.weight(40, 1, 5, 5), net.weight(40), kernel_shape=[5, 5], strides=[2, 2], pads=[2, 2, 2, 2], group=40)]
-
-
     both = net.op("Concat", x, net.op("Sin", y), axis=1)
     turned = net.op("Transpose", both, perm=[2, 0, 1])
     part = net.op("Slice", turned, net.ints(1), net.ints(30), net.ints(0), net.ints(3))

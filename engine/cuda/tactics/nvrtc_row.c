@@ -29,7 +29,7 @@ static pf_status tunings(const pf_device *device, const pf_problem *p, int effor
 
 static bool is_tuning(const pf_row_tuning *t)
 {
-    return t->vector >= 1 && t->vector <= 16 && t->threads >= 32 && t->threads <= 1024 &&
+    return t->vector >= 1 && t->vector <= 16 && t->threads >= 1 && t->threads <= 1024 &&
            !(t->threads & (t->threads - 1)) && t->split >= 1 && t->split <= 8 && (t->split == 1 || t->threads > 32);
 }
 
@@ -45,6 +45,6 @@ static pf_status generate(const pf_problem *p, const char *tuning, pf_program *o
     return pf_codegen_row(p, &chosen, out, err);
 }
 
-PF_PROGRAM_TACTIC(nvrtc_row, generate, .rev = 4, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
+PF_PROGRAM_TACTIC(nvrtc_row, generate, .rev = 5, .needs = PF_CAP_CUDA | PF_CAP_NVRTC, .declines = declines,
                   .tunings = tunings,
                   .compile_ms = 45);

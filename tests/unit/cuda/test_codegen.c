@@ -94,6 +94,16 @@ static pf_status attention_whole(const pf_problem *p, pf_program *out, pf_err *e
     return pf_codegen_attention(p, &(pf_attention_tuning){ 4, 1, 2, 64, 2, 1, 3 }, out, err);
 }
 
+/* Rows so short that some share a warp. */
+static pf_status row_short(const pf_problem *p, pf_program *out, pf_err *err)
+{
+    pf_row_tuning tuning[1];
+
+    pf_codegen_row_tunings(p, 132, tuning, 1);
+    assert_in_range(tuning->threads, 1, 16);
+    return pf_codegen_row(p, tuning, out, err);
+}
+
 static pf_status attention_groups(const pf_problem *p, pf_program *out, pf_err *err)
 {
     return pf_codegen_attention(p, &(pf_attention_tuning){ 8, 1, 2, 32, 1, 1, 1 }, out, err);
@@ -242,6 +252,10 @@ static const sample samples[] = {
     { "softmax over channels", pf_codegen_row_declines, row_first,
       "problem in=linear out=linear numerics=0\n"
       "graph \"\"\n%0 = input f16 [2,21,33,33]\n%1 = softmax(%0) axis=1\noutput %1\n" },
+    { "layer norm of many short rows", pf_codegen_row_declines, row_short,
+      "problem in=linear,linear*,linear* out=linear numerics=0\n"
+      "graph \"\"\n%0 = input f16 [2,700,96]\n%1 = input f16 [96]\n%2 = input f16 [96]\n"
+      "%3 = layer_norm(%0, %1, %2) axis=2 epsilon=1e-5\noutput %3\n" },
     { "group norm and swish, channels last", pf_codegen_row_declines, row_first,
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input " HALF_IMAGE "\n%1 = input f16 [16]\n%2 = input f16 [16]\n"
