@@ -142,13 +142,28 @@ static pf_status absorb_producers(pf_former *f, pf_node_id *chain, uint32_t coun
     return st;
 }
 
+/* Does the chain compute behind what it moves? */
+static bool computes_moved(const pf_former *f, const pf_node_id *chain, uint32_t count)
+{
+    bool moved = false;
+
+    for (uint32_t i = 1; i < count; i++) {
+        if (pf_graph_node(f->graph, chain[i])->op == PF_OP_TRANSPOSE)
+            moved = true;
+        else if (moved && pf_former_class(f, chain[i]) == PF_CLASS_POINTWISE)
+            return true;
+    }
+    return false;
+}
+
 /* The chain's nodes, and behind those what came to them from in front.  gated: neither of its forms is always the
-   better, and nor is it for a convolution with what is in front of it. */
+   better, and nor is it for a convolution with what is in front of it, or of a chain that computes what it moved. */
 static pf_status emit_chain(pf_former *f, pf_group *whole, pf_node_id *chain, uint32_t count, uint32_t total,
                             bool gated, pf_err *err)
 {
     bool      is_conv = pf_graph_node(f->graph, chain[0])->op == PF_OP_CONV;
-    pf_region region = { .kind = PF_REGION_STEP, .contested = gated || (is_conv && total > count) };
+    pf_region region = { .kind = PF_REGION_STEP,
+                         .contested = gated || (is_conv && total > count) || computes_moved(f, chain, count) };
     pf_status st = pf_region_add_form(&region, whole, 1, err);
 
     if (!st && total > count && is_conv) {

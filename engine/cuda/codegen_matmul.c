@@ -122,6 +122,24 @@ bool pf_codegen_matmul_is_gated(const pf_problem *p)
     return !cg_product_recognize(p, &product) && product.halves == 2;
 }
 
+bool pf_codegen_matmul_is_turned(const pf_problem *p)
+{
+    cg_product product;
+
+    return !cg_product_recognize(p, &product) && product.turn;
+}
+
+void pf_codegen_matmul_prefers(const pf_problem *p, pf_layout *in)
+{
+    cg_product product;
+
+    if (cg_product_recognize(p, &product) || !product.turn) return;
+    for (uint32_t i = 0; i < p->graph->input_count; i++)
+        if (!pf_shape_equal(&pf_graph_value(p->graph, p->graph->inputs[i])->shape,
+                            &pf_graph_value(p->graph, product.result)->shape) || i == product.x)
+            in[i] = PF_LAYOUT_LINEAR;
+}
+
 bool pf_codegen_matmul_is_odd(const pf_problem *p)
 {
     cg_product product;

@@ -35,6 +35,10 @@ bool        pf_codegen_matmul_is_wide(const pf_problem *p);
 bool        pf_codegen_matmul_is_batch(const pf_problem *p);
 /* Such of which results are computed from two halves of each row. */
 bool        pf_codegen_matmul_is_gated(const pf_problem *p);
+/* Such of which an image with channels last is made, with what follows. */
+bool        pf_codegen_matmul_is_turned(const pf_problem *p);
+/* Of layouts that are channels-last: what of such a product's inputs is no such image is linear. */
+void        pf_codegen_matmul_prefers(const pf_problem *p, pf_layout *in);
 /* Rows of the result that start at any byte, which the libraries' fast kernels do not take. */
 bool        pf_codegen_matmul_is_odd(const pf_problem *p);
 /* Tunings worth trying on a card of so many SMs, best guess first; their number, at most max and PF_MATMUL_TUNINGS. */

@@ -197,6 +197,34 @@ static bool find_halves(const pf_graph *graph, const cg_product *product, const 
     return is_half(graph, halves[0], product->n, 0) && is_half(graph, halves[1], product->n, product->n / 2);
 }
 
+/* Does it make an image of [n,h,w,c], whose channels are last in memory then as they were before? */
+static bool makes_image(const pf_node *node)
+{
+    const pf_ints *perm = node->op == PF_OP_TRANSPOSE ? &((const pf_transpose_attrs *)node->attrs)->perm : NULL;
+
+    return perm && perm->count == 4 && perm->at[0] == 0 && perm->at[1] == 3 && perm->at[2] == 1 && perm->at[3] == 2;
+}
+
+static bool leaves(const pf_graph *graph, pf_value_id value)
+{
+    for (uint32_t i = 0; i < pf_graph_use_count(graph, value); i++)
+        if (pf_graph_use(graph, value, i).node == PF_NONE) return true;
+    return false;
+}
+
+/* The transpose that makes an image of the product, or of what is computed from it element by element, of which
+   something is computed: alone it is no step.  NULL: there is none. */
+static const pf_node *find_turn(const pf_graph *graph, const cg_product *product)
+{
+    const pf_node *next = only_reader(graph, product->node->out[0]);
+
+    while (next && (pf_op_is_pointwise(next->op) || next->op == PF_OP_CAST) &&
+           pf_shape_equal(&pf_graph_value(graph, next->out[0])->shape,
+                          &pf_graph_value(graph, product->node->out[0])->shape))
+        next = only_reader(graph, next->out[0]);
+    return next && makes_image(next) && !leaves(graph, next->out[0]) ? next : NULL;
+}
+
 static const char *recognize(const pf_problem *p, bool from_raw, cg_product *product)
 {
     const pf_node *node = NULL, *halves[2] = { NULL, NULL };
@@ -206,7 +234,8 @@ static const char *recognize(const pf_problem *p, bool from_raw, cg_product *pro
     if (!reason) reason = take(p, node, from_raw, product);
     if (reason) return reason;
     product->halves = !product->conv && !product->batched && find_halves(p->graph, product, halves) ? 2 : 1;
-    product->result = product->halves == 2 ? halves[0]->out[0] : node->out[0];
+    product->turn = product->halves == 1 && !product->conv && !product->batched ? find_turn(p->graph, product) : NULL;
+    product->result = product->halves == 2 ? halves[0]->out[0] : product->turn ? product->turn->out[0] : node->out[0];
     return NULL;
 }
 
@@ -222,15 +251,15 @@ const char *cg_product_behind_declines(const pf_problem *p, const cg_product *pr
     const pf_node *halves[2] = { NULL, NULL };
     const char    *reason = NULL;
 
-    if (product->halves == 1) return cg_behind_declines(p->graph, product->node);
+    if (product->halves == 1) return cg_behind_declines(p->graph, product->turn ? product->turn : product->node);
     if (!find_halves(p->graph, product, halves)) return "something moves behind the product";
     for (int i = 0; i < 2 && !reason; i++) reason = cg_behind_declines(p->graph, halves[i]);
     return reason;
 }
 
-static bool lies_as_rows(const cg_product *product, pf_layout layout, pf_dtype dtype)
+static bool lies_as_rows(bool image, pf_layout layout, pf_dtype dtype)
 {
-    return product->conv ? cg_is_channels_last(layout, dtype) : layout == PF_LAYOUT_LINEAR;
+    return image ? cg_is_channels_last(layout, dtype) : layout == PF_LAYOUT_LINEAR;
 }
 
 const char *cg_product_check_results(const pf_problem *p, const cg_product *product)
@@ -240,7 +269,8 @@ const char *cg_product_check_results(const pf_problem *p, const cg_product *prod
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
         const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[i]);
 
-        if (!lies_as_rows(product, p->out_layout[i], out->dtype) || !pf_shape_equal(&out->shape, shape))
+        if (!lies_as_rows(product->conv || product->turn, p->out_layout[i], out->dtype) ||
+            !pf_shape_equal(&out->shape, shape))
             return "outputs differ in shape or layout";
         if (out->is_constant || out->producer == PF_NONE) return "an output that is an input";
     }
@@ -252,7 +282,8 @@ const char *cg_product_check_places(const pf_problem *p, const cg_product *produ
     bool padded = product->windowed && p->in_layout[product->x] == PF_LAYOUT_C8 &&
                   shape_of(p, product->node->in[0])->dim[1] <= 8;
 
-    if ((!lies_as_rows(product, p->in_layout[product->x], pf_graph_value(p->graph, product->node->in[0])->dtype) &&
+    if ((!lies_as_rows(product->conv, p->in_layout[product->x],
+                       pf_graph_value(p->graph, product->node->in[0])->dtype) &&
          !padded) ||
         p->in_layout[product->w] != PF_LAYOUT_LINEAR)
         return "operands in another layout";
@@ -309,12 +340,22 @@ static bool emit_product(cg_context *cg, const cg_product *product, const cg_poi
     return cg_bind(cg, product->node->out[0], point, id);
 }
 
+/* The product's point, of a point of the results. */
+static cg_point product_point(const cg_product *product, const cg_point *point)
+{
+    const pf_ints *perm = product->turn ? &((const pf_transpose_attrs *)product->turn->attrs)->perm : NULL;
+    cg_point       at = *point;
+
+    for (int32_t d = 0; perm && d < perm->count; d++) at.at[perm->at[d]] = point->at[d];
+    return at;
+}
+
 static bool emit_values(cg_context *cg, const cg_product *product, const cg_point *point)
 {
     const pf_graph *graph = cg->problem->graph;
 
     for (int half = 0; half < product->halves; half++) {
-        cg_point at = *point;
+        cg_point at = product_point(product, point);
 
         at.at[at.rank - 1].constant += half * cg_product_columns(product);
         if (!emit_product(cg, product, &at, half)) return false;

@@ -24,6 +24,7 @@ typedef struct cg_product {
     int64_t        m, n, k;
     pf_value_id    result;                  /* a value whose shape is that of the results */
     int            halves;                  /* 2: it is gated */
+    const pf_node *turn;                    /* (optional) makes an image with channels last of its rows, behind it */
     bool           batched;                 /* w is several matrices; else one, and m counts all rows of x */
     int64_t        batch;                   /* of a convolution: its groups, whose rows are the same pixels */
     bool           repeats_x;               /* x is one matrix, which serves the whole batch */

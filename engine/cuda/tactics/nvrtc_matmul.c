@@ -19,6 +19,9 @@ static bool library_takes(const pf_device *device, const pf_problem *p)
 /* A gate's region has the product alone, with the gate as a kernel of its own, as its other form. */
 static bool is_gated(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_gated(p); }
 
+/* Likewise that of a product from which an image is made. */
+static bool is_turned(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_turned(p); }
+
 /* No library is fast there. */
 static bool is_odd(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_odd(p); }
 
@@ -26,7 +29,7 @@ static bool is_slow_in_libraries(const pf_problem *p) { return is_odd(p) || pf_c
 
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p)
 {
-    return is_gated(p) || is_slow_in_libraries(p) || library_takes(device, p)
+    return is_gated(p) || is_turned(p) || is_slow_in_libraries(p) || library_takes(device, p)
                ? NULL
                : "an epilogue that the libraries lack";
 }
@@ -45,11 +48,12 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
-    pf_layout layout = is_conv(p) ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
+    pf_layout layout = is_conv(p) || is_turned(p) ? PF_LAYOUT_CHANNELS_LAST : PF_LAYOUT_LINEAR;
 
     (void)device;
     if (index > 0) return false;
     pf_program_prefer_images(p, layout, layout, in, out);
+    if (is_turned(p)) pf_codegen_matmul_prefers(p, in);
     return true;
 }
 

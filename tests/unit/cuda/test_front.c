@@ -166,7 +166,7 @@ static const struct { op_sample network; uint32_t layers; } still[] = {
       "%3 = transpose(%2) perm=[0,2,3,1]\n"
       "%4 = matmul(%3, %m)\n%5 = transpose(%4) perm=[0,3,1,2]\n%6 = add(%5, %1)\n%wl = input f16 [24,1,3,3]\n"
       "%7 = conv(%6, %wl, _) " CONV " groups=24\n%8 = transpose(%7) perm=[0,2,3,1]\n"
-      "%9 = softmax(%8) axis=3\noutput %9\n" }, 5 },
+      "%9 = softmax(%8) axis=3\noutput %9\n" }, 4 },
 };
 
 static void tokens_are_images(void **state)
