@@ -171,6 +171,13 @@ def attention_odd(net):
     return [attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 80)]
 
 
+@model("attention_of_many_keys", "nvrtc_attention")
+def attention_of_many_keys(net):
+    """Which take turns in shared memory, and end inside a tile."""
+    q, k, v = (net.input(name, *shape) for name, shape in (("q", (1, 2, 70, 64)), ("k", (1, 2, 330, 64)), ("v", (1, 2, 330, 64))))
+    return [attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 64)]
+
+
 @model("short_rows", "nvrtc_row")
 def short_rows(net):
     x, y = net.input("x", 3, 343, 40), net.input("y", 1031, 49)
