@@ -8,7 +8,7 @@
 #include "engine/ops/narrow.h"
 #include "engine/ops/rows.h"
 
-enum { X, SCALE, ZERO };
+enum { X, SCALE, ZERO, PARALLEL_FROM = 1 << 14 };
 
 static const char *const overflow_names[] = { "saturate", "infinity", NULL };
 static const pf_attr_field quantize_fields[] = {
@@ -184,11 +184,13 @@ static pf_status reference_dequantize(pf_reference_call *call, pf_err *err)
     const pf_dequantize_linear_attrs *a = call->attrs;
     const pf_tensor                  *x = &call->in[X], *scale = &call->in[SCALE];
     scale_map                         m = map_of(call, a->axis, a->block_size);
+    int64_t                           count = pf_tensor_elems(x);
     pf_status                         st = check_map(call, &m, err);
 
     if (st)
         return st;
-    for (int64_t i = 0, count = pf_tensor_elems(x); i < count; i++) {
+#pragma omp parallel for schedule(static) if (count > PARALLEL_FROM)
+    for (int64_t i = 0; i < count; i++) {
         int64_t s = scale_index(&m, i);
         double  by = pf_dtype_get(scale->dtype, scale->data, (uint64_t)s);
 
