@@ -12,14 +12,10 @@ ONNX Runtime is not there.
 
 import argparse
 import collections
-import os
-import subprocess
 import sys
-import tempfile
 
 try:
     import numpy as np
-    import onnx
     import onnxruntime
     from onnx import helper, numpy_helper
     from onnx.reference import ReferenceEvaluator
@@ -32,6 +28,7 @@ import random_images
 import random_places
 import random_products
 import random_sequences
+import single_model
 from random_draw import Draw
 
 FAMILIES = {
@@ -79,21 +76,6 @@ def by_standard(model, feeds):
         return None
 
 
-def by_planfarm(planfarm, model, feeds):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.onnx")
-        onnx.save(model, path)
-        command = [planfarm, "run", path, "--effort", "0", "--output-dir", folder]
-        for position, (name, value) in enumerate(feeds.items()):
-            file = os.path.join(folder, f"in{position}.npy")
-            np.save(file, value)
-            command += ["--input", f"{name}={file}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip() or done.stdout.strip())
-        return [np.load(os.path.join(folder, output.name + ".npy")) for output in model.graph.output]
-
-
 def difference(results, wanted, tolerance):
     """What tells them apart, or None."""
     for position, (result, want) in enumerate(zip(results, wanted)):
@@ -113,7 +95,7 @@ def outcome(planfarm, case):
     if wanted is None:
         return "not taken by ONNX Runtime", None
     try:
-        results = by_planfarm(planfarm, model, feeds)
+        results = single_model.run(planfarm, model, feeds, "--effort", "0")
     except RuntimeError as problem:
         return "refused", str(problem)
     found = difference(results, wanted, case.tolerance)

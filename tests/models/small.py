@@ -8,19 +8,17 @@ The exit status is 1 when a case differs or fails, and 77 when ONNX Runtime is n
 """
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
 try:
     import numpy as np
-    import onnx
     import onnxruntime
     from onnx import helper, numpy_helper
 except ImportError as problem:
     print(f"skipped: {problem}; ops/setup --tests installs it")
     sys.exit(77)
+
+import single_model
 
 RANDOM = np.random.default_rng(1)
 CASES = []
@@ -408,34 +406,19 @@ def scaled(name, opset, **attributes):
     add(name, graph, feeds, 1e-5, opset)
 
 
-def run_planfarm(planfarm, model, feed, folder):
-    path = os.path.join(folder, "model.onnx")
-    onnx.save(model, path)
-    command = [planfarm, "run", path, "--reference", "--output-dir", folder]
-    for position, (name, value) in enumerate(feed.items()):
-        file = os.path.join(folder, f"in{position}.npy")
-        np.save(file, value)
-        command += ["--input", f"{name}={file}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip() or done.stdout.strip())
-    return [np.load(os.path.join(folder, o.name + ".npy")) for o in model.graph.output]
-
-
 def check(planfarm, model, feeds, tolerance):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     for feed in feeds:
-        with tempfile.TemporaryDirectory() as folder:
-            for test, want in zip(run_planfarm(planfarm, model, feed, folder), session.run(None, feed)):
-                np.testing.assert_equal(test.shape, want.shape)
-                np.testing.assert_allclose(
-                    test.astype(np.float64),
-                    want.astype(np.float64),
-                    rtol=tolerance if tolerance < 1 else 0,
-                    atol=tolerance,
-                )
+        for test, want in zip(single_model.run(planfarm, model, feed, "--reference"), session.run(None, feed)):
+            np.testing.assert_equal(test.shape, want.shape)
+            np.testing.assert_allclose(
+                test.astype(np.float64),
+                want.astype(np.float64),
+                rtol=tolerance if tolerance < 1 else 0,
+                atol=tolerance,
+            )
 
 
 def main():
