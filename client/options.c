@@ -37,7 +37,8 @@ typedef struct plan {
 
 const pf_option pf_common_options[] = {
     {.name = "json", .kind = PF_OPTION_FLAG, .help = "print one JSON object on standard output and nothing else"},
-    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .help = "say on standard error what happens"},
+    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG,
+     .help = "say on standard error what happens; PF_LOG=debug says all"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .help = "print this text"},
     {.name = NULL},
 };
