@@ -82,6 +82,7 @@ static bool is_harmless(const char *name)
         "kv_cache_bit_width",       /* of GroupQueryAttention, of keys that are kept quantized: these are refused */
         "mask_filter_value",        /* of attention, what masked scores fall by: far enough to count no more */
         "mask_index_type",          /* of EmbedLayerNormalization: lengths are int32 in any case */
+        "pads",                     /* of windows whose pads auto_pad says */
         "qk_output",                /* of GroupQueryAttention, of an output that is refused */
         "rotary_embedding_dim",     /* of Attention, of positions that are turned into q and k: these are refused */
     };

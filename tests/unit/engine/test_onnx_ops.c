@@ -61,10 +61,12 @@ static void test_unknown_attributes(void **state)
     model_good("opset 17\ninput x f32 2,4\nnode Relu x -> y kept=i:1\noutput y\n");
 }
 
-/* A hint of how exact products must be changes nothing that they mean. */
+/* A hint of how exact products must be changes nothing that they mean, and nor do pads beside a rule for them. */
 static void test_harmless_attributes(void **state)
 {
     (void)state;
+    model_good(MICROSOFT "input x f32 1,1,4,4\nconst w f32 1,1,2,2 1,2,3,4\n"
+               "node com.microsoft:FusedConv x w -> y activation=s:Relu auto_pad=s:VALID pads=is:0,0,0,0\noutput y\n");
     model_good(MICROSOFT "input x f32 1,4\nconst w u8 1,1,2 1,2\nconst s f32 1 1\n"
                "node com.microsoft:MatMulNBits x w s -> y N=i:1 K=i:4 block_size=i:4 accuracy_level=i:4\noutput y\n");
 }
