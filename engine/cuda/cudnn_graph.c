@@ -217,9 +217,7 @@ static bool rounds_down(cudnnBackendDescriptor_t engine)
     return false;
 }
 
-/* Plans that call cuBLASLt inside cannot be relied on in captured graphs (cuDNN's documentation of behaviour notes); we
-   ask cuBLASLt ourselves. */
-static bool leans_on_cublaslt(cudnnBackendDescriptor_t engine)
+static bool behaves(cudnnBackendDescriptor_t engine, cudnnBackendBehaviorNote_t how)
 {
     cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
     int64_t                    count = 0;
@@ -228,8 +226,15 @@ static bool leans_on_cublaslt(cudnnBackendDescriptor_t engine)
                                  CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &count, notes) != CUDNN_STATUS_SUCCESS)
         return false;
     for (int64_t i = 0; i < count && i < CUDNN_BEHAVIOR_NOTE_TYPE_COUNT; i++)
-        if (notes[i] == CUDNN_BEHAVIOR_NOTE_CUBLASLT_DEPENDENCY) return true;
+        if (notes[i] == how) return true;
     return false;
+}
+
+/* Plans that call cuBLASLt inside cannot be relied on in captured graphs (cuDNN's documentation of behaviour notes); we
+   ask cuBLASLt ourselves. */
+static bool leans_on_cublaslt(cudnnBackendDescriptor_t engine)
+{
+    return behaves(engine, CUDNN_BEHAVIOR_NOTE_CUBLASLT_DEPENDENCY);
 }
 
 /* The count attribute answers 0 when asked for alone: a full array is handed over (seen with 9.19). */
@@ -319,23 +324,34 @@ bool pf_cudnn_config_parse(const char *text, pf_cudnn_config *out)
     return *end == 0;
 }
 
-/* Engines that say RUNTIME_COMPILATION of themselves have this knob, and no others do (cuDNN 9.19: all engines of 14
-   convolutions; one for a bare convolution has no knob at all, and is not listed). */
-bool pf_cudnn_config_compiles(const pf_cudnn_config *config)
+static cudnnBackendDescriptor_t make_engine(pf_cudnn_graph *g, int64_t index)
 {
+    cudnnBackendDescriptor_t engine = create(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+
+    set_descriptor(g, engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, g->graph);
+    set(g, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
+    finalize(g, engine);
+    return engine;
+}
+
+/* Kernels of those that have other knobs alone are ready (cuDNN 9.19: all engines of 14 convolutions).  Those without
+   any are asked, which takes some milliseconds. */
+bool pf_cudnn_config_compiles(pf_cudnn_graph *g, const pf_cudnn_config *config)
+{
+    cudnnBackendDescriptor_t engine = NULL;
+
     for (int i = 0; i < config->knob_count; i++)
         if (config->type[i] == CUDNN_KNOB_TYPE_KERNEL_CFG) return true;
-    return false;
+    if (config->knob_count) return false;
+    engine = make_engine(g, config->engine);
+    return g->status == CUDNN_STATUS_SUCCESS && behaves(engine, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
 }
 
 static cudnnBackendDescriptor_t make_config(pf_cudnn_graph *g, const pf_cudnn_config *config)
 {
-    cudnnBackendDescriptor_t engine = create(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR), result = NULL,
+    cudnnBackendDescriptor_t engine = make_engine(g, config->engine), result = NULL,
                              choice[CUDNN_KNOBS_MAX] = {0};
 
-    set_descriptor(g, engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, g->graph);
-    set(g, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &config->engine);
-    finalize(g, engine);
     for (int i = 0; i < config->knob_count; i++) {
         cudnnBackendKnobType_t type = (cudnnBackendKnobType_t)config->type[i];
 

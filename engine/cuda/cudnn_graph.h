@@ -61,7 +61,7 @@ int  pf_cudnn_heuristics(pf_cudnn_graph *g, cudnnBackendHeurMode_t mode, bool tf
 void pf_cudnn_config_print(const pf_cudnn_config *config, char *out, size_t capacity);
 bool pf_cudnn_config_parse(const char *text, pf_cudnn_config *out);
 /* Whether cuDNN compiles its kernel when a plan is made of it, which takes a second or more. */
-bool pf_cudnn_config_compiles(const pf_cudnn_config *config);
+bool pf_cudnn_config_compiles(pf_cudnn_graph *g, const pf_cudnn_config *config);
 
 /* A plan made by configuration, or from the JSON of an earlier one. NULL when cuDNN refuses. The caller destroys it. */
 cudnnBackendDescriptor_t pf_cudnn_plan(pf_cudnn_graph *g, const pf_cudnn_config *config);

@@ -11,148 +11,17 @@
 #include "base/alloc.h"
 #include "engine/cuda/codegen.h"
 #include "engine/cuda/compile_pool.h"
+#include "engine/cuda/conv_form.h"
 #include "engine/cuda/conv_weights.h"
 #include "engine/cuda/cudnn_graph.h"
 #include "engine/cuda/program.h"
 #include "engine/cuda/tactics.h"
 #include "engine/op.h"
-#include "engine/ops/attrs.h"
 
 enum { UID_X = 1, UID_W, UID_BIAS, UID_Z, UID_Y, UID_SCALAR, SCALARS_MAX = 3, HEURISTIC_CONFIGS = 64,
        PACK_ALIGNMENT = 256, SAVED_LIMIT_BYTES = 64 << 20 };
 
-/* What the problem's graph says, as input indices of the problem. */
-typedef struct conv_form {
-    const pf_node *conv;
-    int            x, w, bias, residual;
-    const pf_node *activation;          /* NULL: none */
-    bool           residual_last;       /* added behind the activation */
-} conv_form;
-
-/* What conv and conv_transpose say alike. */
-typedef struct conv_window {
-    const pf_ints *pads, *strides, *dilations;
-    int64_t        groups;
-    bool           transposed;
-    const char    *reason;
-} conv_window;
-
-static conv_window window_of(const pf_node *node)
-{
-    const pf_conv_attrs           *conv = node->attrs;
-    const pf_conv_transpose_attrs *transpose = node->attrs;
-
-    if (node->op == PF_OP_CONV)
-        return (conv_window){ &conv->pads,  &conv->strides, &conv->dilations,
-                              conv->groups, false,          conv->auto_pad ? "padding depends on a symbol" : NULL };
-    return (conv_window){&transpose->pads,
-                         &transpose->strides,
-                         &transpose->dilations,
-                         transpose->groups,
-                         true,
-                         transpose->auto_pad || transpose->output_shape.count ? "padding follows from the output"
-                         : transpose->groups != 1                             ? "groups"
-                                                                              : NULL};
-}
-
-/* ---- Recognizing the region */
-
-/* A constant of one number per channel: [C,1,1] or [1,C,1,1] against [N,C,H,W], with a dim more against volumes. */
-static bool is_per_channel(const pf_problem *p, int input, const pf_shape *out)
-{
-    const pf_shape *shape = &pf_graph_value(p->graph, p->graph->inputs[input])->shape;
-    int32_t         lead = out->rank - shape->rank;
-
-    if (!p->in_constant[input] || lead < 0 || lead > 1) return false;
-    for (int32_t d = 0; d < shape->rank; d++)
-        if (shape->dim[d] != (d + lead == 1 ? out->dim[1] : 1)) return false;
-    return true;
-}
-
-static const char *take_add(const pf_problem *p, const pf_node *node, pf_value_id chain, conv_form *form)
-{
-    const pf_graph *graph = p->graph;
-    pf_value_id     other = node->in[0] == chain ? node->in[1] : node->in[0];
-    int             input = pf_cuda_input(p, other);
-    const pf_shape *out = &pf_graph_value(graph, node->out[0])->shape;
-
-    if (input == PF_NO_INPUT || (node->in[0] != chain && node->in[1] != chain)) return "an epilogue that is no chain";
-    if (form->bias == PF_NO_INPUT && !form->activation && form->residual == PF_NO_INPUT &&
-        is_per_channel(p, input, out)) {
-        form->bias = input;
-        return NULL;
-    }
-    if (form->residual != PF_NO_INPUT || !pf_shape_equal(&pf_graph_value(graph, other)->shape, out))
-        return "an addition that is neither bias nor residual";
-    form->residual = input;
-    form->residual_last = form->activation != NULL;
-    return NULL;
-}
-
-typedef struct activation { pf_op_kind op; cudnnPointwiseMode_t mode; } activation;
-
-/* Activations that are one pointwise operation of cuDNN. clip, hard_swish and leaky_relu are made of several. */
-static const activation activations[] = {
-    { PF_OP_RELU, CUDNN_POINTWISE_RELU_FWD },       { PF_OP_SIGMOID, CUDNN_POINTWISE_SIGMOID_FWD },
-    { PF_OP_TANH, CUDNN_POINTWISE_TANH_FWD },
-    { PF_OP_GELU, CUDNN_POINTWISE_GELU_FWD },       { PF_OP_GELU_TANH, CUDNN_POINTWISE_GELU_APPROX_TANH_FWD },
-    { PF_OP_SWISH, CUDNN_POINTWISE_SWISH_FWD },     { PF_OP_SOFTPLUS, CUDNN_POINTWISE_SOFTPLUS_FWD },
-};
-
-static const activation *find_activation(pf_op_kind op)
-{
-    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
-        if (activations[i].op == op) return &activations[i];
-    return NULL;
-}
-
-static bool takes_activation(const pf_node *node)
-{
-    const pf_pointwise_attrs *attrs = node->attrs;
-
-    if (node->op == PF_OP_SWISH) return attrs->p == 1;
-    if (node->op == PF_OP_LEAKY_RELU) return attrs->p >= 0 && attrs->p <= 1;
-    return find_activation(node->op) || node->op == PF_OP_HARD_SWISH || node->op == PF_OP_CLIP;
-}
-
-static const char *take_conv(const pf_problem *p, const pf_node *node, conv_form *form)
-{
-    form->conv = node;
-    form->x = pf_cuda_input(p, node->in[0]);
-    form->w = pf_cuda_input(p, node->in[1]);
-    form->bias = node->in_count > 2 && node->in[2] != PF_NONE ? pf_cuda_input(p, node->in[2]) : PF_NO_INPUT;
-    if (form->x == PF_NO_INPUT || form->w == PF_NO_INPUT) return "weights are computed inside the region";
-    return node->in_count > 2 && node->in[2] != PF_NONE && form->bias == PF_NO_INPUT
-               ? "bias is computed inside the region"
-               : NULL;
-}
-
-static const char *recognize(const pf_problem *p, conv_form *form)
-{
-    const pf_graph *graph = p->graph;
-    pf_value_id     chain = PF_NONE;
-
-    *form = (conv_form){ .x = PF_NO_INPUT, .w = PF_NO_INPUT, .bias = PF_NO_INPUT, .residual = PF_NO_INPUT };
-    if (graph->output_count != 1) return "several outputs";
-    for (uint32_t n = 0; n < graph->node_count; n++) {
-        const pf_node *node = &graph->nodes[n];
-        const char    *reason = NULL;
-
-        if (!node->live) continue;
-        if (chain == PF_NONE)
-            reason = node->op == PF_OP_CONV || node->op == PF_OP_CONV_TRANSPOSE ? take_conv(p, node, form)
-                                                                                : "no convolution first";
-        else if (node->op == PF_OP_ADD) reason = take_add(p, node, chain, form);
-        else if (form->activation || form->residual_last || !takes_activation(node) || node->in[0] != chain)
-            reason = "an epilogue that cuDNN lacks";
-        else form->activation = node;
-        if (reason) return reason;
-        chain = node->out[0];
-    }
-    return chain == graph->outputs[0] ? NULL : "the output is not the end of the chain";
-}
-
-static bool x_is_padded(const pf_problem *p, const conv_form *form)
+static bool x_is_padded(const pf_problem *p, const pf_conv_form *form)
 {
     return form->conv->op == PF_OP_CONV && p->in_layout[form->x] == PF_LAYOUT_C8 &&
            pf_cuda_shape(p, form->x)->dim[1] <= 8;
@@ -160,9 +29,9 @@ static bool x_is_padded(const pf_problem *p, const conv_form *form)
 
 /* cuDNN 9.19 lists engines for volumes alike, but not for transposed ones with an epilogue, and for a group for each
    channel only generic ones: slices of those go to our own kernels. */
-static const char *volume_declines(const pf_problem *p, const conv_form *form)
+static const char *volume_declines(const pf_problem *p, const pf_conv_form *form)
 {
-    conv_window window = window_of(form->conv);
+    pf_conv_window window = pf_conv_window_of(form->conv);
 
     if (window.transposed && p->graph->outputs[0] != form->conv->out[0]) return "a transposed volume with an epilogue";
     if (window.transposed && form->bias != PF_NO_INPUT) return "a transposed volume with a bias";
@@ -172,33 +41,27 @@ static const char *volume_declines(const pf_problem *p, const conv_form *form)
 }
 
 /* Weights that are known are packed once; others come as an image of their own, whose channels are last. */
-static const char *weights_decline(const pf_problem *p, const conv_form *form)
+static const char *weights_decline(const pf_problem *p, const pf_conv_form *form)
 {
     if (p->in_constant[form->w]) return NULL;
     if (x_is_padded(p, form)) return "x is padded and the weights are computed";
     return p->in_layout[form->w] == PF_LAYOUT_CHANNELS_LAST ? NULL : "computed weights are not channels-last";
 }
 
-/* On the fast path most kernels are there already; for the rest cuDNN lists few that are. */
-static bool leaves_fast_path(const conv_form *form)
+/* In FP32 without tensor cores cuDNN 9.19 then lists one engine that compiles for 2 to 20 s and takes 0.4 to 1.6 ms
+   where its kernels for the convolution by itself take 10 to 70 us (rt_detr at 320 x 320, H200). */
+static bool is_slow_in_fp32(const pf_problem *p, const pf_conv_form *form)
 {
-    return window_of(form->conv).groups != 1 || window_of(form->conv).transposed || form->residual_last ||
-           (form->activation && form->activation->op != PF_OP_RELU);
-}
+    pf_conv_window window = pf_conv_window_of(form->conv);
 
-/* In FP32 without tensor cores cuDNN 9.19 then, and for residuals, lists one engine that compiles for 2 to 7 s and
-   takes 0.4 to 1.6 ms where its kernels for the convolution by itself take 10 to 70 us (rt_detr at 320 x 320, H200). */
-static bool is_slow_in_fp32(const pf_problem *p, const conv_form *form)
-{
     return pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32 && !(p->numerics & PF_NUMERICS_TF32) &&
-           window_of(form->conv).groups == 1 && !window_of(form->conv).transposed &&
-           (leaves_fast_path(form) || form->residual != PF_NO_INPUT);
+           window.groups == 1 && !window.transposed && pf_conv_leaves_fast_path(form);
 }
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    conv_form       form;
-    const char     *reason = recognize(p, &form);
+    pf_conv_form       form;
+    const char     *reason = pf_conv_recognize(p, &form);
     const pf_value *x = NULL;
 
     (void)device;
@@ -206,7 +69,7 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     x = pf_graph_value(p->graph, p->graph->inputs[form.x]);
     if (x->shape.rank != 4 && x->shape.rank != 5) return "not a convolution over two or three spatial dims";
     if (x->dtype != PF_F16 && x->dtype != PF_BF16 && x->dtype != PF_F32) return "element type";
-    if (window_of(form.conv).reason) return window_of(form.conv).reason;
+    if (pf_conv_window_of(form.conv).reason) return pf_conv_window_of(form.conv).reason;
     if (is_slow_in_fp32(p, &form)) return "an epilogue that is slow in FP32";
     if (x->shape.rank == 5 && volume_declines(p, &form)) return volume_declines(p, &form);
     if (!cg_is_channels_last(p->in_layout[form.x], x->dtype) && !x_is_padded(p, &form))
@@ -219,10 +82,10 @@ static const char *declines(const pf_device *device, const pf_problem *p)
 
 static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out)
 {
-    conv_form form;
+    pf_conv_form form;
 
     (void)device;
-    if (index > 1 || recognize(p, &form)) return false;
+    if (index > 1 || pf_conv_recognize(p, &form)) return false;
     for (uint32_t i = 0; i < p->graph->input_count; i++) in[i] = PF_LAYOUT_LINEAR;
     in[form.x] = out[0] = PF_LAYOUT_CHANNELS_LAST;
     if (form.residual != PF_NO_INPUT) in[form.residual] = PF_LAYOUT_CHANNELS_LAST;
@@ -236,7 +99,7 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 
 typedef struct conv_scalars { float value[SCALARS_MAX]; int count; } conv_scalars;
 
-static int64_t channels_in(const pf_problem *p, const conv_form *form)
+static int64_t channels_in(const pf_problem *p, const pf_conv_form *form)
 {
     return x_is_padded(p, form) ? 8 : pf_cuda_shape(p, form->x)->dim[1];
 }
@@ -299,6 +162,7 @@ static int activation_operations(const pf_node *node)
 static void apply_activation(builder *b, const pf_node *node)
 {
     const pf_pointwise_attrs *attrs = node->attrs;
+    cudnnPointwiseMode_t      mode = CUDNN_POINTWISE_IDENTITY;
     pf_cudnn_tensor           a = b->last;
 
     if (node->op == PF_OP_CLIP) {
@@ -314,12 +178,12 @@ static void apply_activation(builder *b, const pf_node *node)
         apply(b, CUDNN_POINTWISE_RELU_FWD, b->last, NULL);
         apply(b, CUDNN_POINTWISE_MIN, b->last, scalar(b, 1.0));
         apply(b, CUDNN_POINTWISE_MUL, b->last, a);
-    } else apply(b, find_activation(node->op)->mode, a, NULL);
+    } else if (pf_conv_pointwise(node->op, &mode)) apply(b, mode, a, NULL);
 }
 
-static void add_convolution(builder *b, const pf_problem *p, const conv_form *form)
+static void add_convolution(builder *b, const pf_problem *p, const pf_conv_form *form)
 {
-    conv_window     conv = window_of(form->conv);
+    pf_conv_window     conv = pf_conv_window_of(form->conv);
     int             dims = b->rank - 2;
     pf_cudnn_window window = { dims, conv.pads->at, conv.pads->at + dims, conv.strides->at, conv.dilations->at };
     pf_shape        x = *pf_cuda_shape(p, form->x), w = *pf_cuda_shape(p, form->w);
@@ -335,12 +199,12 @@ static void add_convolution(builder *b, const pf_problem *p, const conv_form *fo
     b->last = y;
 }
 
-static void add_residual(builder *b, const conv_form *form)
+static void add_residual(builder *b, const pf_conv_form *form)
 {
     apply(b, CUDNN_POINTWISE_ADD, b->last, nhwc_in(b, b->p->in_layout[form->residual], UID_Z, b->type, b->y));
 }
 
-static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const conv_form *form, conv_scalars *scalars)
+static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const pf_conv_form *form, conv_scalars *scalars)
 {
     const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[0]);
     int64_t         bias_dim[5] = { 1, out->shape.dim[1], 1, 1, 1 };
@@ -348,10 +212,10 @@ static void build_graph(pf_cudnn_graph *g, const pf_problem *p, const conv_form 
                           .type = pf_cudnn_type(out->dtype), .scalars = scalars };
     bool            residual = form->residual != PF_NO_INPUT;
 
-    b.left = 1 + (form->bias != PF_NO_INPUT) + residual + activation_operations(form->activation);
+    b.left = 1 + pf_conv_has_bias(form) + residual + activation_operations(form->activation);
     add_convolution(&b, p, form);
     if (residual && !form->residual_last) add_residual(&b, form);
-    if (form->bias != PF_NO_INPUT) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_BIAS, b.type, bias_dim));
+    if (pf_conv_has_bias(form)) apply(&b, CUDNN_POINTWISE_ADD, b.last, nhwc(&b, UID_BIAS, b.type, bias_dim));
     if (form->activation) apply_activation(&b, form->activation);
     if (residual && form->residual_last) add_residual(&b, form);
     pf_cudnn_finish(g);
@@ -395,12 +259,12 @@ static int configs_worth(const pf_device *device, const pf_problem *p, int effor
 }
 
 /* Each that cuDNN has to compile takes a second and more: of those half as many are timed. How many are left. */
-static int leave_out_compiled(pf_cudnn_config *configs, int count, int effort)
+static int leave_out_compiled(pf_cudnn_graph *g, pf_cudnn_config *configs, int count, int effort)
 {
     int most = effort < 3 ? (configs_at(effort) + 1) / 2 : count, kept = 0, compiled = 0;
 
     for (int i = 0; i < count; i++) {
-        bool compiles = pf_cudnn_config_compiles(&configs[i]);
+        bool compiles = pf_cudnn_config_compiles(g, &configs[i]);
 
         if (!compiles || compiled < most) configs[kept++] = configs[i];
         compiled += compiles;
@@ -413,19 +277,19 @@ static pf_status list_configs(pf_cudnn_graph *g, const pf_problem *p, int effort
                               int *count, pf_err *err)
 {
     conv_scalars scalars = {0};
-    conv_form    form;
+    pf_conv_form    form;
     bool         tf32 = p->numerics & PF_NUMERICS_TF32;
     bool         fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
     pf_status    st = PF_OK;
 
-    recognize(p, &form);
+    pf_conv_recognize(p, &form);
     build_graph(g, p, &form, &scalars);
     st = pf_cudnn_graph_status(g, "a convolution", err);
     if (st) return st;
     *count = pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_A, tf32, fp32, configs, want);
     if (*count < want && (effort > 3 || *count < 2))
         *count += pf_cudnn_heuristics(g, CUDNN_HEUR_MODE_FALLBACK, tf32, fp32, configs + *count, want - *count);
-    *count = leave_out_compiled(configs, *count, effort);
+    *count = leave_out_compiled(g, configs, *count, effort);
     return *count ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "cuDNN lists no engine for this convolution");
 }
 
@@ -457,20 +321,20 @@ typedef struct conv_impl {
     pf_device               *device;
     conv_scalars             scalars;
     int                      x, w, bias, residual;      /* inputs of the problem, or PF_NO_INPUT */
-    bool                     packs_weights, packs_bias;
+    bool                     packs_weights, packs_bias, adds_zeros;
     size_t                   bias_offset;       /* in the packed constants */
     pf_digest                problem;
 } conv_impl;
 
 /* Innermost extent of the packed weights. */
-static int64_t weight_channels(const pf_problem *p, const conv_form *form)
+static int64_t weight_channels(const pf_problem *p, const pf_conv_form *form)
 {
-    conv_window conv = window_of(form->conv);
+    pf_conv_window conv = pf_conv_window_of(form->conv);
 
     return conv.transposed ? pf_cuda_shape(p, form->w)->dim[1] : channels_in(p, form) / conv.groups;
 }
 
-static size_t weight_bytes(const pf_problem *p, const conv_form *form)
+static size_t weight_bytes(const pf_problem *p, const pf_conv_form *form)
 {
     const pf_value *w = pf_graph_value(p->graph, p->graph->inputs[form->w]);
     int64_t         elems = w->shape.dim[0] * weight_channels(p, form);
@@ -485,22 +349,44 @@ static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
 
     pf_hash_init(&hash);
     pf_hash_add(&hash, &p->hash, sizeof p->hash);
+    pf_hash_add_u64(&hash, pf_tactic_cudnn_conv.rev);
     pf_hash_add_string(&hash, tuning);
     pf_hash_end(&hash, out);
+}
+
+/* False also where it cannot be said, and preparing will say why. */
+static bool has_to_compile(pf_device *device, const pf_problem *p, const char *tuning)
+{
+    conv_scalars    scalars = {0};
+    pf_conv_form       form;
+    pf_cudnn_config config;
+    pf_cudnn_graph *g = pf_calloc(1, sizeof *g);
+    cudnnHandle_t   handle = NULL;
+    bool            compiles = false;
+
+    if (g && pf_cudnn_config_parse(tuning, &config) && !pf_cudnn_plans_take(device, &handle, NULL)) {
+        pf_conv_recognize(p, &form);
+        pf_cudnn_graph_init(g, handle);
+        build_graph(g, p, &form, &scalars);
+        compiles = pf_cudnn_config_compiles(g, &config);
+        pf_cudnn_graph_clear(g);
+        pf_cudnn_plans_leave(device);
+    }
+    pf_free(g);
+    return compiles;
 }
 
 /* What cuDNN has ready is made in a millisecond, where a process that compiles takes two seconds to begin. */
 static pf_status compile(pf_device *device, const pf_problem *p, const char *tuning, pf_err *err)
 {
-    pf_cuda        *cuda = pf_cuda_of(device);
-    pf_cudnn_config config;
-    pf_digest       key = {0};
-    pf_buf          saved = {0};
-    uint8_t        *bytes = NULL;
-    size_t          count = 0;
-    pf_status       st = PF_OK;
+    pf_cuda  *cuda = pf_cuda_of(device);
+    pf_digest key = {0};
+    pf_buf    saved = {0};
+    uint8_t  *bytes = NULL;
+    size_t    count = 0;
+    pf_status st = PF_OK;
 
-    if (!pf_cudnn_config_parse(tuning, &config) || !pf_cudnn_config_compiles(&config)) return PF_OK;
+    if (!has_to_compile(device, p, tuning)) return PF_OK;
     key_of(p, tuning, &key);
     if (pf_program_cache_has(cuda->programs, &key)) return PF_OK;
     pf_buf_init(&saved, SAVED_LIMIT_BYTES);
@@ -536,7 +422,7 @@ static void adopt(conv_impl *impl, pf_device *device, const pf_problem *p, const
     pf_free(compiled);
 }
 
-static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form *form, const char *tuning,
+static pf_status make_plan(conv_impl *impl, const pf_problem *p, const pf_conv_form *form, const char *tuning,
                            cudnnHandle_t handle, pf_err *err)
 {
     pf_cudnn_graph *g = pf_calloc(1, sizeof *g);
@@ -558,7 +444,7 @@ static pf_status make_plan(conv_impl *impl, const pf_problem *p, const conv_form
     return st;
 }
 
-static void measure(pf_step *step, const pf_problem *p, const conv_form *form)
+static void measure(pf_step *step, const pf_problem *p, const pf_conv_form *form)
 {
     conv_impl *impl = step->impl;
 
@@ -567,14 +453,15 @@ static void measure(pf_step *step, const pf_problem *p, const conv_form *form)
     impl->bias = form->bias;
     impl->residual = form->residual;
     impl->packs_weights = p->in_constant[form->w];
-    impl->packs_bias = form->bias != PF_NO_INPUT && p->in_constant[form->bias];
+    impl->adds_zeros = pf_conv_adds_zeros(form);
+    impl->packs_bias = impl->adds_zeros || (form->bias != PF_NO_INPUT && p->in_constant[form->bias]);
     if (impl->packs_weights)
         impl->bias_offset = (weight_bytes(p, form) + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
     step->packed_bytes = impl->bias_offset;
     if (impl->packs_bias) {
-        const pf_value *bias = pf_graph_value(p->graph, p->graph->inputs[form->bias]);
+        const pf_value *out = pf_graph_value(p->graph, p->graph->outputs[0]);
 
-        step->packed_bytes += pf_dtype_bytes(bias->dtype, (uint64_t)pf_shape_elems(p->graph->dims, &bias->shape));
+        step->packed_bytes += pf_dtype_bytes(out->dtype, (uint64_t)out->shape.dim[1]);
     }
     step->workspace_bytes = (size_t)pf_cudnn_plan_workspace(impl->plan);
     step->capturable = true;
@@ -586,7 +473,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 {
     pf_step      *step = pf_step_new(&pf_tactic_cudnn_conv, sizeof(conv_impl));
     conv_impl    *impl = step ? step->impl : NULL;
-    conv_form     form;
+    pf_conv_form     form;
     cudnnHandle_t handle = NULL;
     pf_status     st = PF_OK;
 
@@ -594,7 +481,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
     if (!step) return PF_FAIL_MEMORY(err, sizeof *impl);
     impl->device = device;
     impl->problem = p->hash;
-    recognize(p, &form);
+    pf_conv_recognize(p, &form);
     st = pf_cudnn_plans_take(device, &handle, err);
     if (!st) {
         adopt(impl, device, p, tuning, saved, saved_bytes, handle);
@@ -613,13 +500,13 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
     const conv_impl *impl = step->impl;
-    conv_form        form;
+    pf_conv_form        form;
 
     (void)err;
-    recognize(p, &form);
+    pf_conv_recognize(p, &form);
     memset(packed, 0, step->packed_bytes);
     if (impl->packs_weights) pf_conv_weights_pack(&constants[form.w], weight_channels(p, &form), packed);
-    if (impl->packs_bias)
+    if (impl->packs_bias && !impl->adds_zeros)
         memcpy((uint8_t *)packed + impl->bias_offset, constants[form.bias].data, constants[form.bias].bytes);
     return PF_OK;
 }
@@ -633,7 +520,7 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *bindings, pf_st
                                                    bindings->out[0] };
     int              count = 3;
 
-    if (impl->bias != PF_NO_INPUT) {
+    if (impl->bias != PF_NO_INPUT || impl->adds_zeros) {
         uids[count] = UID_BIAS;
         pointers[count++] = impl->packs_bias ? (uint8_t *)bindings->packed + impl->bias_offset
                                              : bindings->in[impl->bias];
@@ -666,7 +553,7 @@ static void release(pf_step *step)
 }
 
 const pf_tactic pf_tactic_cudnn_conv = {
-    .name = "cudnn_conv", .rev = 1,
+    .name = "cudnn_conv", .rev = 2,
     .flags = PF_TACTIC_COMPILES_WITH_DEVICE | PF_TACTIC_PITCHED | PF_TACTIC_PACKS_ONE_WAY,
     .needs = PF_CAP_CUDA | PF_CAP_CUDNN, .compile_ms = 500,
     .declines = declines, .prefers = prefers, .tunings = tunings, .compile = compile, .prepare = prepare, .pack = pack,
