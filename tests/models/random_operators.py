@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares plans of single operators with ONNX Runtime, for attributes, shapes and operands drawn at random.
 
-Where the two differ the standard's own reference decides: ONNX Runtime leaves the standard in corners (pools whose
-regions lie beyond the image, causal attention with a past and more new keys than queries).
+Where the two differ the standard's own reference decides: ONNX Runtime leaves the standard in corners (regions of
+Resize, scores that a masked Attention gives out, a causal one with a past and more new keys than queries).
 
 usage: random_operators.py [--planfarm BINARY] [--seed N] [--rounds N] [FAMILY ...]
 
