@@ -81,28 +81,36 @@ static bool is_found_out(pf_dims *dims, pf_dim dim)
     return false;
 }
 
-static size_t text_bytes(const pf_dims *dims, pf_dim dim)
+/* Whether a is the shorter to write, or stands first in the alphabet: whatever operand comes first. */
+static bool reads_first(const pf_dims *dims, pf_dim a, pf_dim b)
 {
-    pf_buf text;
-    size_t bytes = 0;
+    pf_buf text[2];
+    bool   first = true;
 
-    pf_buf_init(&text, 1 << 16);
-    pf_dim_print(dims, dim, &text);
-    bytes = text.failed ? SIZE_MAX : text.size;
-    pf_buf_clear(&text);
-    return bytes;
+    for (int i = 0; i < 2; i++) {
+        pf_buf_init(&text[i], 1 << 16);
+        pf_dim_print(dims, i ? b : a, &text[i]);
+    }
+    if (!text[0].failed && !text[1].failed)
+        first = text[0].size != text[1].size
+                    ? text[0].size < text[1].size
+                    : strcmp((const char *)text[0].data, (const char *)text[1].data) <= 0;
+    for (int i = 0; i < 2; i++)
+        pf_buf_clear(&text[i]);
+    return first;
 }
 
 /* Two sizes that stand in one place and are not known to be equal have to be when the network runs (which checks it): a
    pyramid that was halved and doubled again, inputs whose exporter named the batch of each.  The result has the one
-   that is known earlier, or is shorter. */
+   that is known earlier, or reads first, in whatever order the two come: rules exchange operands, and a step's shapes
+   are made anew from them. */
 static pf_dim either(pf_dims *dims, pf_dim a, pf_dim b)
 {
     bool a_late = is_found_out(dims, a), b_late = is_found_out(dims, b);
 
     if (a_late != b_late)
         return a_late ? b : a;
-    return text_bytes(dims, b) < text_bytes(dims, a) ? b : a;
+    return reads_first(dims, a, b) ? a : b;
 }
 
 static pf_status broadcast_dim(pf_dims *dims, pf_dim a, pf_dim b, pf_dim *out, pf_err *err)

@@ -10,6 +10,8 @@ typedef struct shape_case { const char *inputs, *op, *shape; } shape_case;
 static const shape_case shape_cases[] = {
     /* broadcasting */
     {"%a = input f32 [batch,1,seq]\n%b = input f32 [heads,1]\n", "add(%a, %b)", "[batch,heads,seq]"},
+    {"%a = input f32 [n_1,8]\n%b = input f32 [n_2,8]\n", "add(%a, %b)", "[n_1,8]"},
+    {"%a = input f32 [n_1,8]\n%b = input f32 [n_2,8]\n", "add(%b, %a)", "[n_1,8]"},
     {"%a = input f32 [batch,4]\n%b = input f32 []\n", "mul(%a, %b)", "[batch,4]"},
     {"%a = input f32 [n]\n%b = input f32 [7]\n", "mul(%a, %b)", "[7]"},
     {"%a = input bool [n,1]\n%b = input i64 [1,m]\n%c = input i64 []\n", "where(%a, %b, %c)", "[n,m]"},
