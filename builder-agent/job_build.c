@@ -45,10 +45,11 @@ static bool on_progress(void *user, const pf_progress *p)
 
 static void summarize(const pf_build_report *report, const pf_plan *plan, char out[PF_SUMMARY_BYTES])
 {
-    write_json(json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:I}",
+    write_json(json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:I}",
                          "problems", (int)report->problems, "layers", (int)pf_plan_layer_count(plan),
                          "candidates_timed", (int)report->candidates_timed, "cache_hits", (int)report->cache_hits,
-                         "cache_misses", (int)report->cache_misses, "build_seconds", report->build_seconds,
+                         "cache_misses", (int)report->cache_misses, "products_on_host", (int)report->products_on_host,
+                         "build_seconds", report->build_seconds,
                          "timing_seconds", report->timing_seconds, "max_rel_error", report->max_rel_error,
                          "memory_bytes", (json_int_t)report->memory_bytes,
                          "memory_lower_bound_bytes", (json_int_t)report->memory_lower_bound_bytes,

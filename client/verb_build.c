@@ -156,6 +156,7 @@ static void put_report(build *b)
     json_object_set_new(to, "fp32", pf_json_text(b->report.fp32));
     json_object_set_new(to, "lowered_error", pf_json_real(b->report.lowered_error));
     json_object_set_new(to, "candidates_banned", pf_json_count(b->report.candidates_banned));
+    json_object_set_new(to, "products_on_host", pf_json_count(b->report.products_on_host));
     json_object_set_new(to, "least_cosine", pf_json_real(b->report.least_cosine));
     json_object_set_new(to, "memory_bytes", pf_json_count(b->report.memory_bytes));
     json_object_set_new(to, "memory_lower_bound_bytes", pf_json_count(b->report.memory_lower_bound_bytes));
@@ -237,6 +238,10 @@ static pf_status build_here(build *b, pf_err *err)
     if (!status && b->report.candidates_banned)
         pf_warn(b->call, "%u candidates were wrong or failed in the whole plan, and others took their places; "
                 "--verbose shows which", b->report.candidates_banned);
+    if (!status && b->report.products_on_host)
+        pf_warn(b->call, "%u products are left to the references on the host, which are slow: sizes that only data "
+                "decides, or control flow, come before them; with fixed sizes (--shapes) there may be none",
+                b->report.products_on_host);
     if (!status) {
         put_report(b);
         say_report(b);
@@ -295,9 +300,9 @@ const pf_verb_body pf_verb_build = {
                "  planfarm build bert.onnx --min-shapes ids:1x16 --opt-shapes ids:1x128 --max-shapes ids:8x512\n"
                "\n"
                "  --json: plan plan_key plan_sha256 plan_bytes device_class problems candidates_timed\n"
-               "  candidates_banned cache_hits cache_misses build_seconds timing_seconds phases max_rel_error\n"
-               "  least_cosine fp32 lowered_error memory_bytes memory_lower_bound_bytes weights_bytes\n"
-               "  device_bytes device_bound_bytes device_ratio\n"
+               "  candidates_banned products_on_host cache_hits cache_misses build_seconds timing_seconds phases\n"
+               "  max_rel_error least_cosine fp32 lowered_error memory_bytes memory_lower_bound_bytes\n"
+               "  weights_bytes device_bytes device_bound_bytes device_ratio\n"
                "  phases: seconds of front care list compile expect ready check race places refine write\n"
                "      verify\n"
                "  lowered_error: null where outputs would have infinities or no numbers\n",

@@ -365,6 +365,7 @@ static void fill_report(const building *b, pf_build_report *report)
         report->part_seconds[part] = (double)b->progress.spent_ns[part] / PF_NS_PER_S;
     if (!b->plan)
         return;
+    report->products_on_host = b->chosen->tail.graph ? pf_precision_products(b->chosen->tail.graph) : 0;
     report->max_rel_error = b->plan->check.max_rel_error;
     report->memory_bytes = b->plan->check.memory_bytes;
     report->memory_lower_bound_bytes = b->plan->check.memory_lower_bound_bytes;

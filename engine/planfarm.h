@@ -167,6 +167,9 @@ typedef struct pf_build_report {            /* names as in `planfarm build --jso
                                            they have infinities or no numbers; -1: nobody was asked */
     char     fp32[64];                  /* what stays FP32 besides, as a text; empty: nothing does */
     uint32_t candidates_banned;         /* that were wrong or failed only in the whole plan: the next ones were taken */
+    uint32_t products_on_host;          /* products, convolutions, attention and recurrent layers that the plan leaves
+                                           to the references on the host, slow as they are: behind sizes that only data
+                                           decides, or in control flow */
 } pf_build_report;
 
 typedef struct pf_plan pf_plan;

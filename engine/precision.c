@@ -320,6 +320,22 @@ static bool works(const pf_graph *graph, const pf_node *node)
     return node->op == PF_OP_LINEAR_ATTENTION || (is_product(node->op) && !is_outer(graph, node));
 }
 
+uint32_t pf_precision_products(const pf_graph *graph)
+{
+    uint32_t count = 0;
+
+    for (uint32_t n = 0; n < graph->node_count; n++) {
+        const pf_node *node = &graph->nodes[n];
+        pf_graph      *bodies[GRAPH_BODY_LIMIT] = { 0 };
+        uint32_t       held = node->live ? graph_bodies(pf_op_def_of(node->op), node->attrs, bodies) : 0;
+
+        count += node->live && works(graph, node);
+        for (uint32_t i = 0; i < held; i++)
+            if (bodies[i]) count += pf_precision_products(bodies[i]);
+    }
+    return count;
+}
+
 static uint8_t wide_slots(pf_op_kind op)
 {
     for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)

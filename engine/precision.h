@@ -37,6 +37,8 @@ void              pf_precision_care_text(pf_precision_care care, char *text, siz
 /* What there is to be careful with. decided: slices up to the last product that decides, 0: none does. */
 typedef struct pf_precision_size { uint32_t slices, decided; bool has_gates; } pf_precision_size;
 pf_status         pf_precision_measure(const pf_graph *graph, pf_precision_size *out, pf_err *err);
+/* Products, convolutions, attention and recurrent ops, those in bodies as well. */
+uint32_t          pf_precision_products(const pf_graph *graph);
 
 /* narrow: PF_F16 or PF_BF16. The graph is changed in place and inferred again. */
 pf_status pf_precision_lower(pf_graph *graph, pf_dtype narrow, pf_precision_care care, pf_err *err);

@@ -21,9 +21,9 @@ static int set_up(void **state)
 static void build_reports_what_the_contract_names(void **state)
 {
     static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems",
-                                          "candidates_timed", "candidates_banned", "cache_hits", "cache_misses",
-                                          "build_seconds", "timing_seconds", "phases", "max_rel_error", "least_cosine",
-                                          "fp32", "lowered_error",
+                                          "candidates_timed", "candidates_banned", "products_on_host",
+                                          "cache_hits", "cache_misses", "build_seconds", "timing_seconds", "phases",
+                                          "max_rel_error", "least_cosine", "fp32", "lowered_error",
                                           "device_bytes", "device_bound_bytes", "device_ratio"};
     json_t *value = JSON("build", "tiny.onnx", "--shapes", "x:2x3x16x16", "--cache", "fresh", "-o", "fresh.plan");
 

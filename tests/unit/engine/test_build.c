@@ -292,11 +292,11 @@ static void either_of_two_equals_may_be_picked(void **state)
     drop(&b);
 }
 
-/* A convolution ahead, then what only data decides: which elements are positive, and how many. */
+/* A convolution ahead, then what only data decides: which elements are positive, how many, and a product of that. */
 static pf_network *finding_network(void)
 {
     pf_network  *net = NULL;
-    pf_tensor_id x = PF_NONE, y = PF_NONE, where = PF_NONE;
+    pf_tensor_id x = PF_NONE, y = PF_NONE, where = PF_NONE, count = PF_NONE;
     pf_err       err = { 0 };
 
     test_ok(pf_network_new("finding", &net, &err), &err);
@@ -305,8 +305,9 @@ static pf_network *finding_network(void)
     where = layer(net, "non_zero", "where", "", 1, (pf_tensor_id[]){ y });
     test_ok(pf_network_output(net, where, "where", &err), &err);
     test_ok(pf_network_output(net, y, "y", &err), &err);
-    test_ok(pf_network_output(net, layer(net, "cast", "count", "dtype=f32", 1, (pf_tensor_id[]){ where }), "where_f32",
-                              &err),
+    count = layer(net, "cast", "count", "dtype=f32", 1, (pf_tensor_id[]){ where });
+    test_ok(pf_network_output(net, layer(net, "matmul", "product", "trans_b=1", 2, (pf_tensor_id[]){ count, count }),
+                              "product", &err),
             &err);
     return net;
 }
@@ -322,6 +323,7 @@ static void what_data_decides_runs_on_the_host(void **state)
 
     (void)state;
     assert_true(pf_plan_layer_count(b.plan) > 0);
+    assert_int_equal(b.report.products_on_host, 1);
     test_ok(pf_context_new(b.plan, b.device, NULL, &context, &err), &err);
     for (int round = 0; round < 2; round++) {
         test_ok(pf_context_run_host(context, &input, outputs, &err), &err);
