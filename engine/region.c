@@ -99,29 +99,15 @@ static uint32_t follow_gate(const pf_former *f, pf_node_id *chain, uint32_t coun
     return 0;
 }
 
-/* The second form: the anchor alone and the rest as a group of its own, where something takes that. */
-static pf_status add_split_form(pf_former *f, pf_region *region, const pf_node_id *chain, uint32_t count, pf_err *err)
+/* Another form: two groups, the first ahead of the second, where something takes each. */
+static pf_status add_form_of_two(pf_former *f, pf_region *region, const pf_node_id *first, uint32_t first_count,
+                                 const pf_node_id *second, uint32_t second_count, pf_err *err)
 {
     pf_group  groups[2] = { { 0 } };
-    pf_status st = pf_group_try(f, chain, 1, &groups[0], err);
+    pf_status st = pf_group_try(f, first, first_count, &groups[0], err);
 
     if (!st && groups[0].problem)
-        st = pf_group_try(f, chain + 1, count - 1, &groups[1], err);
-    if (!st && groups[1].problem)
-        return pf_region_add_form(region, groups, 2, err);
-    pf_group_clear(&groups[0]);
-    return st;
-}
-
-/* Another: what came to the chain from in front of it, by itself. */
-static pf_status add_ahead_form(pf_former *f, pf_region *region, const pf_node_id *chain, uint32_t count,
-                                const pf_node_id *ahead, uint32_t ahead_count, pf_err *err)
-{
-    pf_group  groups[2] = { { 0 } };
-    pf_status st = pf_group_try(f, ahead, ahead_count, &groups[0], err);
-
-    if (!st && groups[0].problem)
-        st = pf_group_try(f, chain, count, &groups[1], err);
+        st = pf_group_try(f, second, second_count, &groups[1], err);
     if (!st && groups[1].problem)
         return pf_region_add_form(region, groups, 2, err);
     pf_group_clear(&groups[0]);
@@ -168,9 +154,9 @@ static pf_status emit_chain(pf_former *f, pf_group *whole, pf_node_id *chain, ui
 
     if (!st && total > count && is_conv) {
         qsort_r(chain + count, total - count, sizeof *chain, pf_former_by_position, f);
-        st = add_ahead_form(f, &region, chain, count, chain + count, total - count, err);
+        st = add_form_of_two(f, &region, chain + count, total - count, chain, count, err);
     } else if (!st && total == count && count > 1)
-        st = add_split_form(f, &region, chain, count, err);
+        st = add_form_of_two(f, &region, chain, 1, chain + 1, count - 1, err);
     if (!st)
         return pf_region_emit(f, &region, err);
     pf_region_clear(&region);
