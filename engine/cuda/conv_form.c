@@ -9,16 +9,12 @@ pf_conv_window pf_conv_window_of(const pf_node *node)
     const pf_conv_transpose_attrs *transpose = node->attrs;
 
     if (node->op == PF_OP_CONV)
-        return (pf_conv_window){ &conv->pads,  &conv->strides, &conv->dilations,
-                              conv->groups, false,          conv->auto_pad ? "padding depends on a symbol" : NULL };
-    return (pf_conv_window){&transpose->pads,
-                         &transpose->strides,
-                         &transpose->dilations,
-                         transpose->groups,
-                         true,
-                         transpose->auto_pad || transpose->output_shape.count ? "padding follows from the output"
-                         : transpose->groups != 1                             ? "groups"
-                                                                              : NULL};
+        return (pf_conv_window){ &conv->pads, &conv->strides, &conv->dilations, conv->groups, false,
+                                 conv->auto_pad ? "padding depends on a symbol" : NULL };
+    return (pf_conv_window){ &transpose->pads, &transpose->strides, &transpose->dilations, transpose->groups, true,
+                             transpose->auto_pad || transpose->output_shape.count ? "padding follows from the output"
+                             : transpose->groups != 1                             ? "groups"
+                                                                                  : NULL };
 }
 
 /* ---- Recognizing the region */

@@ -60,7 +60,7 @@ static bool is_slow_in_fp32(const pf_problem *p, const pf_conv_form *form)
 
 static const char *declines(const pf_device *device, const pf_problem *p)
 {
-    pf_conv_form       form;
+    pf_conv_form    form;
     const char     *reason = pf_conv_recognize(p, &form);
     const pf_value *x = NULL;
 
@@ -183,7 +183,7 @@ static void apply_activation(builder *b, const pf_node *node)
 
 static void add_convolution(builder *b, const pf_problem *p, const pf_conv_form *form)
 {
-    pf_conv_window     conv = pf_conv_window_of(form->conv);
+    pf_conv_window  conv = pf_conv_window_of(form->conv);
     int             dims = b->rank - 2;
     pf_cudnn_window window = { dims, conv.pads->at, conv.pads->at + dims, conv.strides->at, conv.dilations->at };
     pf_shape        x = *pf_cuda_shape(p, form->x), w = *pf_cuda_shape(p, form->w);
@@ -277,7 +277,7 @@ static pf_status list_configs(pf_cudnn_graph *g, const pf_problem *p, int effort
                               int *count, pf_err *err)
 {
     conv_scalars scalars = {0};
-    pf_conv_form    form;
+    pf_conv_form form;
     bool         tf32 = p->numerics & PF_NUMERICS_TF32;
     bool         fp32 = pf_graph_value(p->graph, p->graph->outputs[0])->dtype == PF_F32;
     pf_status    st = PF_OK;
@@ -358,7 +358,7 @@ static void key_of(const pf_problem *p, const char *tuning, pf_digest *out)
 static bool has_to_compile(pf_device *device, const pf_problem *p, const char *tuning)
 {
     conv_scalars    scalars = {0};
-    pf_conv_form       form;
+    pf_conv_form    form;
     pf_cudnn_config config;
     pf_cudnn_graph *g = pf_calloc(1, sizeof *g);
     cudnnHandle_t   handle = NULL;
@@ -473,7 +473,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 {
     pf_step      *step = pf_step_new(&pf_tactic_cudnn_conv, sizeof(conv_impl));
     conv_impl    *impl = step ? step->impl : NULL;
-    pf_conv_form     form;
+    pf_conv_form  form;
     cudnnHandle_t handle = NULL;
     pf_status     st = PF_OK;
 
@@ -500,7 +500,7 @@ static pf_status prepare(pf_device *device, const pf_problem *p, const char *tun
 static pf_status pack(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed, pf_err *err)
 {
     const conv_impl *impl = step->impl;
-    pf_conv_form        form;
+    pf_conv_form     form;
 
     (void)err;
     pf_conv_recognize(p, &form);
