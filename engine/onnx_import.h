@@ -10,6 +10,8 @@
 
 struct pf_onnx_scope;
 
+enum { PF_ONNX_ASKED_LIMIT = 64 };      /* attributes of a node that are told apart, a bit each */
+
 typedef struct pf_onnx_node {
     struct pf_onnx_scope  *scope;       /* names visible here */
     pf_graph              *graph;       /* gets the IR nodes */
@@ -21,7 +23,7 @@ typedef struct pf_onnx_node {
     const pf_value_id     *in;          /* PF_NONE: left out */
     uint32_t               out_count;
     pf_value_id           *out;         /* to be filled; PF_NONE is fine where the model names no output */
-    uint64_t               asked_attrs; /* which of proto's first 64 attributes the importer asked for */
+    uint64_t               asked_attrs; /* which of proto's first attributes the importer asked for */
     pf_status              status;      /* the first failure */
     pf_err                *err;
 } pf_onnx_node;

@@ -46,7 +46,7 @@ static const Onnx__AttributeProto *find_default(const Onnx__FunctionProto *funct
 
 static void note_asked(pf_onnx_node *node, const Onnx__AttributeProto *attr)
 {
-    for (size_t i = 0; i < node->proto->n_attribute && i < 64; i++)
+    for (size_t i = 0; i < node->proto->n_attribute && i < PF_ONNX_ASKED_LIMIT; i++)
         if (node->proto->attribute[i] == attr)
             node->asked_attrs |= (uint64_t)1 << i;
 }

@@ -100,7 +100,7 @@ static void refuse_unknown_attributes(pf_onnx_node *node)
     for (size_t i = 0; i < node->proto->n_attribute && !node->status; i++) {
         const char *name = text_or(node->proto->attribute[i]->name, "");
 
-        if ((i >= 64 || !(node->asked_attrs >> i & 1)) && !is_harmless(name))
+        if ((i >= PF_ONNX_ASKED_LIMIT || !(node->asked_attrs >> i & 1)) && !is_harmless(name))
             pf_onnx_fail(node, PF_UNSUPPORTED, "attribute \"%.60s\" is not known here and may change what is computed",
                          name);
     }
