@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/codegen_wgmma.h"
+#include "tests/unit/cuda/programs.h"
 
 enum { K = 72, N = 168 };       /* more than a block of the transposition each, and no whole number of groups */
 
@@ -27,14 +28,14 @@ static void check_packed(bool transposed, int columns)
 {
     char            text[512] = { 0 };
     pf_tensor       weights = { .dtype = PF_F16, .rank = 2, .dim = { transposed ? N : K, transposed ? K : N } };
-    pf_problem     *p = NULL;
     pf_program      program = { 0 };
+    pf_problem     *p = NULL;
     uint16_t       *packed = NULL, *from = NULL;
     int             run = columns % 32 ? 4 : 8;
     pf_err          err = { 0 };
 
     snprintf(text, sizeof text, product_text, transposed ? "168,72" : "72,168", transposed);
-    test_ok(pf_problem_parse(text, &p, &err), &err);
+    p = problem_of(text);
     test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, columns, 1, 1, 4 }, &program, &err), &err);
     assert_true(program.packs && program.packed_bytes >= N * K * 2);
     assert_int_equal(program.packed_bytes, program.maps[1].rows * K * 2);
@@ -77,11 +78,10 @@ static void halves_take_turns(void **state)
     pf_err      err = { 0 };
 
     (void)state;
-    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
-                             "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [8,80]\n%2 = matmul(%0, %1)\n"
-                             "%3 = slice(%2) axes=[1] starts=[0] ends=[40] steps=[1]\n%4 = sigmoid(%3)\n"
-                             "%5 = slice(%2) axes=[1] starts=[40] ends=[80] steps=[1]\n%6 = mul(%4, %5)\n"
-                             "output %6\n", &p, &err), &err);
+    p = problem_of("problem in=linear,linear* out=linear numerics=0\n"
+                   "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [8,80]\n%2 = matmul(%0, %1)\n"
+                   "%3 = slice(%2) axes=[1] starts=[0] ends=[40] steps=[1]\n%4 = sigmoid(%3)\n"
+                   "%5 = slice(%2) axes=[1] starts=[40] ends=[80] steps=[1]\n%6 = mul(%4, %5)\noutput %6\n");
     assert_null(pf_codegen_wgmma_declines(p));
     test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 64, 1, 1, 4 }, &program, &err), &err);
     assert_int_equal(program.packed_bytes, sizeof packed);
@@ -98,63 +98,57 @@ static void halves_take_turns(void **state)
     pf_problem_free(p);
 }
 
-/* Rows that start at odd places are stored by neighbours together, and their weights stay in order. */
-static void odd_weights_stay_in_order(void **state)
+/* Rows of the result that start at odd places are stored by neighbours together, and their weights stay in order. */
+static void check_odd(bool transposed)
 {
-    pf_problem *p = NULL;
+    enum { ODD_N = 83, ODD_K = 8 };
     pf_program  program = { 0 };
-    uint16_t    from[83 * 8] = { 0 }, packed[83 * 8] = { 0 };
-    pf_tensor   weights = { .dtype = PF_F16, .rank = 2, .dim = { 83, 8 }, .data = from };
+    uint16_t    from[ODD_N * ODD_K] = { 0 }, packed[ODD_N * ODD_K] = { 0 };
+    pf_tensor   weights = { .dtype = PF_F16, .rank = 2, .data = from,
+                            .dim = { transposed ? ODD_N : ODD_K, transposed ? ODD_K : ODD_N } };
     pf_err      err = { 0 };
+    char        text[512] = { 0 };
+    pf_problem *p = NULL;
 
-    (void)state;
-    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
-                             "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [83,8]\n"
-                             "%2 = matmul(%0, %1) trans_b=1\noutput %2\n", &p, &err), &err);
+    snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=0\n"
+             "graph \"\"\n%%0 = input f16 [64,8]\n%%1 = input f16 [%s]\n%%2 = matmul(%%0, %%1) trans_b=%d\n"
+             "output %%2\n",
+             transposed ? "83,8" : "8,83", transposed);
+    p = problem_of(text);
+    assert_null(pf_codegen_wgmma_declines(p));
+    assert_int_equal(pf_codegen_matmul_declines(p) == NULL, transposed);
     test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 64, 1, 1, 4 }, &program, &err), &err);
     assert_int_equal(program.packed_bytes, sizeof packed);
-    for (int i = 0; i < 83 * 8; i++) from[i] = (uint16_t)i;
+    for (int i = 0; i < ODD_N * ODD_K; i++) from[i] = (uint16_t)i;
     pf_codegen_wgmma_pack(p, program.packed_form, &weights, packed);
-    assert_memory_equal(packed, from, sizeof packed);
+    for (int n = 0; n < ODD_N; n++)
+        for (int k = 0; k < ODD_K; k++)
+            assert_int_equal(packed[n * ODD_K + k], from[transposed ? n * ODD_K + k : k * ODD_N + n]);
     pf_program_clear(&program);
     pf_problem_free(p);
 }
 
-/* Rows of K are turned as they are packed, whatever their length. */
+static void odd_weights_stay_in_order(void **state)
+{
+    (void)state;
+    check_odd(true);
+}
+
+/* Whatever their length, which the other kernel of products declines. */
 static void odd_rows_of_k_are_turned(void **state)
 {
-    pf_problem *p = NULL;
-    pf_program  program = { 0 };
-    uint16_t    from[8 * 83] = { 0 }, packed[83 * 8] = { 0 };
-    pf_tensor   weights = { .dtype = PF_F16, .rank = 2, .dim = { 8, 83 }, .data = from };
-    pf_err      err = { 0 };
-
     (void)state;
-    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
-                             "graph \"\"\n%0 = input f16 [64,8]\n%1 = input f16 [8,83]\n"
-                             "%2 = matmul(%0, %1)\noutput %2\n", &p, &err), &err);
-    assert_null(pf_codegen_wgmma_declines(p));
-    assert_non_null(pf_codegen_matmul_declines(p));
-    test_ok(pf_codegen_wgmma(p, &(pf_wgmma_tuning){ 64, 64, 1, 1, 4 }, &program, &err), &err);
-    assert_int_equal(program.packed_bytes, sizeof packed);
-    for (int i = 0; i < 8 * 83; i++) from[i] = (uint16_t)i;
-    pf_codegen_wgmma_pack(p, program.packed_form, &weights, packed);
-    for (int n = 0; n < 83; n++)
-        for (int k = 0; k < 8; k++) assert_int_equal(packed[n * 8 + k], from[k * 83 + n]);
-    pf_program_clear(&program);
-    pf_problem_free(p);
+    check_odd(false);
 }
 
 /* Both operands have 16 bits: FP32 in parts of BF16 is for the kernel that splits it. */
 static void fp32_in_parts_is_left_to_others(void **state)
 {
     pf_problem *p = NULL;
-    pf_err      err = { 0 };
 
     (void)state;
-    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=8\n"
-                             "graph \"\"\n%0 = input f32 [64,128]\n%1 = input f32 [128,256]\n"
-                             "%2 = matmul(%0, %1)\noutput %2\n", &p, &err), &err);
+    p = problem_of("problem in=linear,linear* out=linear numerics=8\n"
+                   "graph \"\"\n%0 = input f32 [64,128]\n%1 = input f32 [128,256]\n%2 = matmul(%0, %1)\noutput %2\n");
     assert_null(pf_codegen_matmul_declines(p));
     assert_non_null(pf_codegen_wgmma_declines(p));
     pf_problem_free(p);
@@ -164,13 +158,12 @@ static int tunings_of(int columns, pf_wgmma_tuning out[PF_WGMMA_TUNINGS])
 {
     char        text[256] = "";
     pf_problem *p = NULL;
-    pf_err      err = { 0 };
     int         count = 0;
 
     snprintf(text, sizeof text, "problem in=linear,linear* out=linear numerics=0\n"
              "graph \"\"\n%%0 = input f16 [4096,768]\n%%1 = input f16 [768,%d]\n%%2 = matmul(%%0, %%1)\noutput %%2\n",
              columns);
-    test_ok(pf_problem_parse(text, &p, &err), &err);
+    p = problem_of(text);
     count = pf_codegen_wgmma_tunings(p, 132, out, 4);
     pf_problem_free(p);
     return count;
@@ -190,7 +183,8 @@ static void long_products_are_tried_with_more_tunings(void **state)
     assert_int_equal(tunings_of(768, list), 4);
 }
 
-/* What NVRTC and ptxas say of it. Freed by the caller. */
+/* What NVRTC and ptxas say of it, by the options of pf_program_compile, which keeps no log of what compiles.  Freed by
+   the caller. */
 static char *compiler_log(const pf_program *program)
 {
     const char  *options[] = { "--gpu-architecture=sm_90a", "--std=c++17", "-default-device" };
@@ -216,9 +210,9 @@ static void multiplications_overlap(void **state)
     pf_err      err = { 0 };
 
     (void)state;
-    test_ok(pf_problem_parse("problem in=linear,linear* out=linear numerics=0\n"
-                             "graph \"\"\n%0 = input f16 [392,3072]\n%1 = input f16 [3072,768]\n"
-                             "%2 = matmul(%0, %1)\noutput %2\n", &p, &err), &err);
+    p = problem_of("problem in=linear,linear* out=linear numerics=0\n"
+                   "graph \"\"\n%0 = input f16 [392,3072]\n%1 = input f16 [3072,768]\n%2 = matmul(%0, %1)\n"
+                   "output %2\n");
     for (size_t i = 0; i < sizeof tunings / sizeof *tunings; i++) {
         pf_program program = { 0 };
         char      *log = NULL;
