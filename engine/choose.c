@@ -1,5 +1,6 @@
 #include "engine/choose.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -54,10 +55,45 @@ static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *oth
            fmax(pf_choose_noise_ns(pf_choose_time(best)), error);
 }
 
-int pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
+/* Of two numbers, which end where they stop being digits, the larger one comes first. */
+static int compare_numbers(const char **a, const char **b)
 {
-    const pf_tactic *x = pf_tactic_find(a->tactic), *y = pf_tactic_find(b->tactic);
-    int              compiles = (x->compile != NULL) - (y->compile != NULL);
+    size_t m = 0, n = 0;
+    int    order = 0;
+
+    while (**a == '0')
+        (*a)++;
+    while (**b == '0')
+        (*b)++;
+    while (isdigit((unsigned char)(*a)[m]))
+        m++;
+    while (isdigit((unsigned char)(*b)[n]))
+        n++;
+    order = m != n ? (m > n ? -1 : 1) : -memcmp(*a, *b, m);
+    *a += m;
+    *b += n;
+    return order;
+}
+
+/* As text, but where numbers differ the larger one is preferred: larger tiles, longer vectors and more stages are more
+   often the faster ones, so that fewer choices hang on whether two are equal. */
+static int compare_tunings(const char *a, const char *b)
+{
+    const char *x = a, *y = b;
+
+    while (*x && *y) {
+        int order = isdigit((unsigned char)*x) && isdigit((unsigned char)*y) ? compare_numbers(&x, &y) : *x++ - *y++;
+
+        if (order)
+            return order;
+    }
+    return *x || *y ? *x - *y : strcmp(a, b);
+}
+
+int pf_choose_compare_tactics(const pf_tactic *x, const pf_timing_entry *a, const pf_tactic *y,
+                              const pf_timing_entry *b)
+{
+    int compiles = (x->compile != NULL) - (y->compile != NULL);
 
     if (a->workspace_bytes != b->workspace_bytes)
         return a->workspace_bytes < b->workspace_bytes ? -1 : 1;
@@ -65,7 +101,12 @@ int pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
         return compiles;
     if (x != y)
         return table_place(x) < table_place(y) ? -1 : 1;
-    return strcmp(a->tuning, b->tuning);
+    return compare_tunings(a->tuning, b->tuning);
+}
+
+int pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b)
+{
+    return pf_choose_compare_tactics(pf_tactic_find(a->tactic), a, pf_tactic_find(b->tactic), b);
 }
 
 static bool faster(const pf_timing_entry *a, const pf_timing_entry *b)

@@ -7,7 +7,8 @@
    3. Contended entries are passed over, unless nothing else is left: then they are used, by their least sample, which
       is the one that was disturbed least, and the caller is told.
    4. Times within the noise of the best (0.6 % and 8 ns, or the 95 % interval of either median) are equal; then less
-      workspace wins, then a tactic that needs no compiling, then the table's order, then the tuning's text. */
+      workspace wins, then a tactic that needs no compiling, then the table's order, then the tuning with the larger
+      number where they first differ, else its text. */
 #ifndef PF_ENGINE_CHOOSE_H
 #define PF_ENGINE_CHOOSE_H
 
@@ -38,6 +39,9 @@ static inline int64_t pf_choose_time(const pf_timing_entry *entry)
 double    pf_choose_noise_ns(int64_t best_ns);
 /* Negative when a is to be preferred, both being equally fast; their tactics exist. */
 int       pf_choose_compare_equal(const pf_timing_entry *a, const pf_timing_entry *b);
+/* The same of entries whose tactics are at hand. */
+int       pf_choose_compare_tactics(const pf_tactic *x, const pf_timing_entry *a, const pf_tactic *y,
+                                    const pf_timing_entry *b);
 /* Errors  NO_SPACE. */
 pf_status pf_choose_rank(const pf_timing_record *record, const pf_choose_rules *rules, pf_choice *out, pf_err *err);
 void      pf_choose_clear(pf_choice *choice);

@@ -7,19 +7,21 @@
 #define CLOSE_AT_FIRST 1.15     /* who takes so many times the best may be better elsewhere in memory: after one race */
 #define CLOSE          1.1      /* and after more */
 #define CERTAIN        2        /* standard errors of a difference by which two means are told apart */
-#define EXACT          0.01     /* of the mean: what differs by less need not be told apart */
+#define EXACT          0.01     /* of the mean: a time that is known so well need not be known better */
 
 /* By effort: in how many places of memory those race that are close to the best, on devices that capture and on others,
    where a run of the best takes at most so long; and in how many at most, on devices that capture, those whose means do
    not tell them from the best by then.  Of candidates that three builds timed in three places on an H200, the slowest
    differed from the fastest by up to 21 % where the best took less than 3 us (mostly depthwise convolutions, and
    products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In one place medians repeat to
-   0.1 %. */
+   0.1 %.  Most are told apart after three or four.  When it ended at seven, two builds chose another one in one problem
+   of eighty, at twenty in one of two hundred (257 problems of six networks, drawn again from the races of three or four
+   builds each). */
 static const struct { uint32_t captured, others, most; int64_t longest_ns; } places[PF_RACE_EFFORT_MAX + 1] = {
     [0] = { 1, 1, 1, 0 },
     [1] = { 1, 1, 1, 0 },
-    [2] = { 3, 1, 7, 10 * PF_NS_PER_US },
-    [3] = { 3, 1, 9, 10 * PF_NS_PER_US },
+    [2] = { 3, 1, PF_CONTEST_PLACES_MAX, 10 * PF_NS_PER_US },
+    [3] = { 3, 1, PF_CONTEST_PLACES_MAX, 10 * PF_NS_PER_US },
     [4] = { 5, 3, PF_CONTEST_PLACES_MAX, INT64_MAX },
     [5] = { 5, 3, PF_CONTEST_PLACES_MAX, INT64_MAX },
 };
@@ -74,15 +76,35 @@ static double square_error(const pf_contestant *r)
     return r->races > 1 ? sum / (r->races - 1) / r->races : 0;
 }
 
-/* Is it known whether it is slower, and whether by what makes two equal (engine/choose.h)? */
-static bool is_told_from(const pf_contestant *r, const pf_contestant *best)
+/* By how much the difference of two may be another one. */
+static double error_of(const pf_contestant *a, const pf_contestant *b)
 {
-    double error = CERTAIN * sqrt(square_error(r) + square_error(best));
-    double slower = (double)(r->entry.median_ns - best->entry.median_ns);
+    return CERTAIN * sqrt(square_error(a) + square_error(b));
+}
 
-    if (fabs(slower - pf_choose_noise_ns(best->entry.median_ns)) <= error)
+static double slower_by(const pf_contestant *r, const pf_contestant *than)
+{
+    return (double)(r->entry.median_ns - than->entry.median_ns);
+}
+
+static bool is_preferred(const pf_contest *race, uint32_t i, uint32_t to)
+{
+    return pf_choose_compare_tactics(race->candidates[i].tactic, &race->racers[i].entry, race->candidates[to].tactic,
+                                     &race->racers[to].entry) < 0;
+}
+
+/* May it be chosen (engine/choose.h) in place of who is, as far as is known?  One that is preferred where it is as good
+   as the best, another one where who is chosen is no longer as good as it. */
+static bool is_open(const pf_contest *race, uint32_t i, uint32_t best, uint32_t chosen)
+{
+    const pf_contestant *racers = race->racers;
+    double               noise_ns = pf_choose_noise_ns(racers[best].entry.median_ns);
+
+    if (i == best || i == chosen)
         return false;
-    return error <= EXACT * (double)best->entry.median_ns || slower > error;
+    if (is_preferred(race, i, chosen))
+        return fabs(slower_by(&racers[i], &racers[best]) - noise_ns) <= error_of(&racers[i], &racers[best]);
+    return slower_by(&racers[i], &racers[chosen]) + noise_ns <= error_of(&racers[i], &racers[chosen]);
 }
 
 /* To what need not be told apart.  Other layouts of the same layer are told from this one by it. */
@@ -94,18 +116,48 @@ static bool is_known(const pf_contestant *r)
     return error <= EXACT * (double)r->entry.median_ns;
 }
 
-/* Of those that were invited the best and who may be better after all. */
-static uint32_t invite_again(const pf_contest *race, uint32_t count, uint32_t invited[PF_CONTEST_WAVE])
+static uint32_t best_invited(const pf_contest *race, const uint32_t *invited, uint32_t count)
 {
-    uint32_t best = invited[0], kept = 0;
+    uint32_t best = invited[0];
 
     for (uint32_t k = 1; k < count; k++)
-        if (race->racers[invited[k]].entry.median_ns < race->racers[best].entry.median_ns)
+        if (slower_by(&race->racers[invited[k]], &race->racers[best]) < 0)
             best = invited[k];
-    for (uint32_t k = 0; k < count; k++)
-        if (invited[k] == best || !is_told_from(&race->racers[invited[k]], &race->racers[best]))
-            invited[kept++] = invited[k];
-    return kept;
+    return best;
+}
+
+/* Who is preferred of those that are certainly as good as the best. */
+static uint32_t chosen_invited(const pf_contest *race, const uint32_t *invited, uint32_t count, uint32_t best)
+{
+    const pf_contestant *racers = race->racers;
+    double               noise_ns = pf_choose_noise_ns(racers[best].entry.median_ns);
+    uint32_t             chosen = best;
+
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t i = invited[k];
+        double   slower_ns = slower_by(&racers[i], &racers[best]), error_ns = error_of(&racers[i], &racers[best]);
+
+        if (slower_ns + error_ns < noise_ns && is_preferred(race, i, chosen))
+            chosen = i;
+    }
+    return chosen;
+}
+
+/* Of those that were invited the best, who is chosen, and who may be after all; nobody when that is known. */
+static uint32_t invite_again(const pf_contest *race, uint32_t count, uint32_t invited[PF_CONTEST_WAVE])
+{
+    uint32_t best = best_invited(race, invited, count), chosen = chosen_invited(race, invited, count, best), kept = 0;
+    bool     known = is_known(&race->racers[best]) && is_known(&race->racers[chosen]);
+
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t i = invited[k];
+        bool     open = is_open(race, i, best, chosen);
+
+        known &= !open;
+        if (open || i == best || i == chosen)
+            invited[kept++] = i;
+    }
+    return known ? 0 : kept;
 }
 
 /* Each gets what another one had: memory is given back and taken in another order. */

@@ -95,11 +95,11 @@ static uint32_t choose(const pf_racer *racers, uint32_t count)
                                   .status = racers[i].dropped ? PF_TIMING_DROPPED : PF_TIMED };
 
         snprintf(entry.tactic, sizeof entry.tactic, "%s", tactic->name);
-        snprintf(entry.tuning, sizeof entry.tuning, "%u", i);
+        snprintf(entry.tuning, sizeof entry.tuning, "%c", 'a' + (char)i);
         assert_int_equal(pf_timing_record_put(&record, &entry, NULL), PF_OK);
     }
     assert_int_equal(pf_choose_rank(&record, &any, &choice, NULL), PF_OK);
-    chosen = (uint32_t)(choice.ranked[0]->tuning[0] - '0');
+    chosen = (uint32_t)(choice.ranked[0]->tuning[0] - 'a');
     pf_choose_clear(&choice);
     pf_timing_record_clear(&record);
     return chosen;
@@ -198,7 +198,7 @@ static int exchange(const network *n, int group, pf_random *random)
         double alone_ns = (1 + 0.01 * count) * ALONE_NS * (1 + ALONE_NOISE * pf_random_normal(random));
 
         candidates[count] = (pf_timing_entry){ .tactic = "reference", .median_ns = llround(alone_ns) };
-        snprintf(candidates[count].tuning, sizeof candidates[count].tuning, "%d", count);
+        snprintf(candidates[count].tuning, sizeof candidates[count].tuning, "%c", 'a' + count);
         entries[count] = &candidates[count];
         verdicts[count] = compare(n, gains[count], 0, random);
     }

@@ -95,6 +95,21 @@ static void equals_go_by_table_and_text(void **state)
     expect(&record, NULL, "y z a");
 }
 
+/* Where two tunings first differ by a number the larger one is preferred, however it is spelled. */
+static void of_equal_tunings_the_larger_number_is_preferred(void **state)
+{
+    pf_timing_record record = { 0 };
+
+    (void)state;
+    put(&record, "reference", "b=64x48 t=1", 100000, NULL);
+    put(&record, "reference", "b=64x128 t=1", 100000, NULL);
+    put(&record, "reference", "b=64x128 t=2", 100000, NULL);
+    put(&record, "reference", "b=064x64", 100000, NULL);
+    put(&record, "reference", "a=1", 100000, NULL);
+    put(&record, "reference", "b=64x", 100000, NULL);
+    expect(&record, NULL, "a=1 b=64x b=64x128 t=2 b=64x128 t=1 b=064x64 b=64x48 t=1");
+}
+
 static void what_did_not_work_is_no_choice(void **state)
 {
     pf_timing_record record = { 0 };
@@ -168,6 +183,7 @@ int main(void)
         cmocka_unit_test(within_noise_the_smaller_workspace_wins),
         cmocka_unit_test(a_wide_spread_is_noise_unless_there_are_many_samples),
         cmocka_unit_test(equals_go_by_table_and_text),
+        cmocka_unit_test(of_equal_tunings_the_larger_number_is_preferred),
         cmocka_unit_test(what_did_not_work_is_no_choice),
         cmocka_unit_test(dropped_and_contended_come_last),
         cmocka_unit_test(rules_are_kept),
