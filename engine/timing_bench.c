@@ -183,6 +183,8 @@ void pf_bench_close(pf_bench *bench)
     free_all(bench, bench->answers, bench->out_count);
     if (bench->workspace)
         pf_device_give_back(bench->device, NULL, bench->workspace);
+    for (uint32_t i = 0; i < bench->packed_count; i++)
+        pf_device_give_back(bench->device, NULL, bench->packed[i].memory);
     for (uint32_t i = 0; bench->expected && i < bench->out_count; i++)
         pf_free(bench->expected[i]);
     pf_free(bench->expected);

@@ -5,13 +5,17 @@
 #include "engine/oracle.h"
 #include "engine/tactic.h"
 
-enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64, PF_BENCH_PLACES_MAX = 10 };
+enum { PF_BENCH_GUARD_BYTES = 256, PF_BENCH_COPIES_MAX = 64, PF_BENCH_PLACES_MAX = 10, PF_BENCH_PACKED_MAX = 16 };
 
 /* Host memory that what goes to the device and comes from it passes through: one after the other. Kept from problem to
    problem, it is the device's own kind where it has one, and its pages are there. */
 typedef struct pf_bench_room { pf_device *device; void *memory; size_t bytes; bool of_device; } pf_bench_room;
 
 void      pf_bench_room_clear(pf_bench_room *room);
+
+/* Constants as a step packed them, in device memory, for those that pack alike: taking FP32 apart on the host takes 10
+   ms of a matrix of a million, and each of its candidates is made ready up to seven times. */
+typedef struct pf_bench_packed { const pf_tactic *tactic; uint32_t as; size_t bytes; void *memory; } pf_bench_packed;
 
 typedef struct pf_bench {
     pf_device        *device;           /* borrowed, like all of the next three */
@@ -31,6 +35,8 @@ typedef struct pf_bench {
     void            **expected;         /* the oracle's outputs in their layouts, made when first needed; NULL for those
                                            that are linear */
     void            **answers;          /* device memory: the same there, for devices that compare */
+    pf_bench_packed   packed[PF_BENCH_PACKED_MAX];
+    uint32_t          packed_count;
     double            tolerance;
 } pf_bench;
 

@@ -19,14 +19,13 @@ static uint32_t copies_for(size_t bytes, size_t cold_bytes)
     return copies > PF_BENCH_COPIES_MAX ? PF_BENCH_COPIES_MAX : (uint32_t)copies;
 }
 
-/* The first copy, packed on the host. */
-static pf_status pack_first(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+static pf_status pack_on_host(pf_bench *bench, pf_bench_runner *r, pf_err *err)
 {
     const pf_device_ops *ops = bench->device->ops;
     size_t     bytes = r->step->packed_bytes;
-    void      *host = pf_alloc_aligned(PF_BENCH_GUARD_BYTES, bytes);
     pf_tensor *constants = pf_calloc(bench->in_count + 1, sizeof *constants);
-    pf_status  st = host && constants ? PF_OK : PF_FAIL_MEMORY(err, bytes);
+    pf_status  st = constants ? pf_bench_need_room(bench->room, bytes, err) : PF_FAIL_MEMORY(err, bytes);
+    void      *host = bench->room->memory;
 
     for (uint32_t i = 0; i < bench->in_count && !st; i++) {
         constants[i] = bench->oracle->in[i];
@@ -43,7 +42,47 @@ static pf_status pack_first(pf_bench *bench, pf_bench_runner *r, pf_err *err)
     if (!st)
         st = ops->stream_sync(bench->device, bench->stream, err);
     pf_free(constants);
-    pf_free(host);
+    return st;
+}
+
+static const void *find_packed(const pf_bench *bench, const pf_step *step)
+{
+    for (uint32_t i = 0; i < bench->packed_count; i++) {
+        const pf_bench_packed *packed = &bench->packed[i];
+
+        if (packed->tactic == step->tactic && packed->as == step->packed_as && packed->bytes == step->packed_bytes)
+            return packed->memory;
+    }
+    return NULL;
+}
+
+/* Where there is no memory, the next one packs again. */
+static void keep_packed(pf_bench *bench, const pf_bench_runner *r)
+{
+    const pf_device_ops *ops = bench->device->ops;
+    pf_bench_packed      packed = { r->step->tactic, r->step->packed_as, r->step->packed_bytes, NULL };
+    pf_err               ignored = { 0 };
+
+    if (!packed.as || bench->packed_count == PF_BENCH_PACKED_MAX ||
+        pf_device_take(bench->device, NULL, packed.bytes, &packed.memory, &ignored))
+        return;
+    if (ops->copy(bench->device, bench->stream, packed.memory, r->constants, packed.bytes, &ignored))
+        pf_device_give_back(bench->device, NULL, packed.memory);
+    else
+        bench->packed[bench->packed_count++] = packed;
+}
+
+/* The first copy. */
+static pf_status pack_first(pf_bench *bench, pf_bench_runner *r, pf_err *err)
+{
+    const void *alike = find_packed(bench, r->step);
+    pf_status   st = PF_OK;
+
+    if (alike)
+        return bench->device->ops->copy(bench->device, bench->stream, r->constants, alike, r->step->packed_bytes, err);
+    st = pack_on_host(bench, r, err);
+    if (!st)
+        keep_packed(bench, r);
     return st;
 }
 

@@ -249,6 +249,7 @@ static pf_status make_step(pf_device *device, const pf_tactic *tactic, const pf_
     if (impl->in_count + impl->out_count > ARGUMENTS_MAX)
         st = PF_FAIL(err, PF_UNSUPPORTED, "more than %d kernel arguments", ARGUMENTS_MAX);
     if (!st) step->packed_bytes = place_constants(impl, p, program);
+    if (program->packs) step->packed_as = 1 + (uint32_t)program->packed_form;
     step->capturable = true;
     step->in_place = -1;
     if (!st) st = find_code(device, program, saved, saved_bytes, impl, err);

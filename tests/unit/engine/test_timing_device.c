@@ -243,6 +243,67 @@ static pf_status prepare_unsteady(pf_device *d, const pf_problem *p, const char 
 static const pf_tactic unsteady = { .name = "unsteady", .rev = 1, .prepare = prepare_unsteady,
                                     .enqueue = run_unsteadily };
 
+/* Constants are packed as a step says. */
+enum { PACKED_BYTES = 64, PACKED_WITH = 0x5a };
+
+static int packs;               /* how often */
+
+static pf_status pack_bytes(const pf_step *step, const pf_problem *p, const pf_tensor *constants, void *packed,
+                            pf_err *err)
+{
+    (void)p, (void)constants, (void)err;
+    packs++;
+    memset(packed, PACKED_WITH, step->packed_bytes);
+    return PF_OK;
+}
+
+/* Right only if all of them are there. */
+static pf_status run_packed(const pf_step *step, const pf_bindings *b, pf_stream *stream, pf_err *err)
+{
+    const uint8_t *packed = b->packed;
+    bool           all = true;
+
+    for (size_t i = 0; i < step->packed_bytes; i++)
+        all &= packed[i] == PACKED_WITH;
+    device_ns += run_ns;
+    note_captured(run_ns);
+    return all ? copy(step, b, stream, err) : PF_OK;
+}
+
+static const pf_tactic packs_alike, packs_apart;
+
+static pf_status prepare_packed(const pf_tactic *tactic, uint32_t packed_as, pf_step **out, pf_err *err)
+{
+    pf_status st = make_step(tactic, 1, out, err);
+
+    if (!st) {
+        (*out)->packed_bytes = PACKED_BYTES;
+        (*out)->packed_as = packed_as;
+    }
+    return st;
+}
+
+static pf_status prepare_alike(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                               pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)saved, (void)bytes;
+    return prepare_packed(&packs_alike, 1 + !strcmp(tuning, "t2"), out, err);
+}
+
+static pf_status prepare_apart(pf_device *d, const pf_problem *p, const char *tuning, const void *saved, size_t bytes,
+                               pf_step **out, pf_err *err)
+{
+    (void)d, (void)p, (void)tuning, (void)saved, (void)bytes;
+    return prepare_packed(&packs_apart, 0, out, err);
+}
+
+static const pf_tactic packs_alike = { .name = "packs_alike", .rev = 1, .prepare = prepare_alike, .pack = pack_bytes,
+                                       .enqueue = run_packed };
+static const pf_tactic packs_apart = { .name = "packs_apart", .rev = 1, .prepare = prepare_apart, .pack = pack_bytes,
+                                       .enqueue = run_packed };
+
+static const pf_tactic *const all_alike[] = { &packs_alike, &packs_alike, &packs_alike };
+static const pf_tactic *const all_apart[] = { &packs_apart, &packs_apart, &packs_apart };
 static const pf_tactic *const all_load[] = { &loads, &loads, &loads };
 static const pf_tactic *const all_unsteady[] = { &unsteady, &unsteady, &unsteady };
 static const pf_tactic *const one_far[] = { &loads, &loads, &far };
@@ -489,6 +550,25 @@ static void who_is_slowed_down_by_a_fault_is_contended(void **state)
     throttle_bits = 0;
 }
 
+/* Two of three candidates pack alike; each is made ready in three places. */
+static void constants_are_packed_once_for_all_who_pack_alike(void **state)
+{
+    static const struct { const pf_tactic *const *tactics; int packs; } cases[] = { { all_alike, 2 },
+                                                                                   { all_apart, 3 * 3 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_timing_record record = { 0 };
+
+        packs = 0;
+        measure_by_device(cases[i].tactics, true, 2, PF_NS_PER_US, &record);
+        assert_int_equal(packs, cases[i].packs);
+        for (uint32_t k = 0; k < record.count; k++)
+            assert_int_equal(record.entries[k].status, PF_TIMED);
+        pf_timing_record_clear(&record);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +581,7 @@ int main(void)
         cmocka_unit_test(who_was_dropped_at_a_glance_is_back_in_the_next_race),
         cmocka_unit_test(long_runs_are_few),
         cmocka_unit_test(what_is_unsteady_is_timed_in_more_places),
+        cmocka_unit_test(constants_are_packed_once_for_all_who_pack_alike),
         cmocka_unit_test(who_is_slowed_down_by_a_fault_is_contended),
     };
 
