@@ -18,7 +18,7 @@ static pf_status add_guess(pf_search *search, pf_search_item *item, const pf_tac
 {
     pf_tuning_list   tunings = { 0 };
     pf_timing_entry *guesses = NULL;
-    pf_status        st = pf_search_list_tunings(search, item, tactic, &tunings, err);
+    pf_status        st = pf_search_list_tunings(search, item, tactic, pf_search_effort(search), &tunings, err);
     uint32_t         first = first_allowed(search, item, tactic, &tunings);
 
     if (!st && first < tunings.count) {

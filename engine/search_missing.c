@@ -5,7 +5,8 @@
 #include "base/log.h"
 #include "engine/search_private.h"
 
-enum { FEW_LIKELY = 2, MANY_LIKELY = 6, MANY_LIKELY_EFFORT = 3 };
+enum { FEW_LIKELY = 2, MANY_LIKELY = 6, MANY_LIKELY_EFFORT = 3,
+       ALL_OFFER_EFFORT = 3 };  /* from here on no tactic leaves a problem to others */
 
 int pf_search_effort(const pf_search *search)
 {
@@ -54,10 +55,10 @@ static bool is_covered(const pf_search *search, const pf_timing_record *record, 
 }
 
 pf_status pf_search_list_tunings(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
-                                 pf_tuning_list *out, pf_err *err)
+                                 int effort, pf_tuning_list *out, pf_err *err)
 {
     pf_err    own = { 0 };
-    pf_status st = tactic->tunings(search->device, item->problem, pf_search_effort(search), out, &own);
+    pf_status st = tactic->tunings(search->device, item->problem, effort, out, &own);
 
     if (st == PF_NO_SPACE)
         return pf_err_pass(err, st, &own);
@@ -82,11 +83,11 @@ static pf_status add_candidate(pf_search_missing *out, const pf_tactic *tactic, 
 }
 
 /* *listed: how many tunings the tactic has, known ones included. */
-static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
+static pf_status add_missing(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic, int effort,
                              pf_search_missing *out, uint32_t *listed, pf_err *err)
 {
     pf_tuning_list tunings = { 0 };
-    pf_status      st = pf_search_list_tunings(search, item, tactic, &tunings, err);
+    pf_status      st = pf_search_list_tunings(search, item, tactic, effort, &tunings, err);
 
     *listed = tunings.count;
     for (uint32_t i = 0; i < tunings.count && !st; i++) {
@@ -153,28 +154,35 @@ pf_status pf_search_add_last_resort(const pf_search *search, const pf_search_ite
     pf_status        st = PF_OK;
 
     for (uint32_t at = 0; !st && (tactic = pf_search_next_offer(search, item->problem, true, &at)) != NULL;)
-        st = add_missing(search, item, tactic, out, &listed, err);
+        st = add_missing(search, item, tactic, pf_search_effort(search), out, &listed, err);
     return st;
 }
+
+/* Who is asked, until somebody has tunings.  A tactic may leave the problem to another that this build does not allow:
+   then it is asked for all that it has, before the references' turn comes. */
+typedef enum turn { USUAL, WITH_ALL, REFERENCES, TURNS } turn;
 
 /* A record of enough effort knows all tunings of the tactics that are in it, so they need not be asked for again. */
 pf_status pf_search_find_missing(const pf_search *search, pf_search_item *item, pf_search_missing *out, pf_err *err)
 {
     const pf_tactic *tactic = NULL;
-    bool             enough = item->record.effort >= pf_search_effort(search), oracles = false;
+    const int        effort = pf_search_effort(search);
+    bool             enough = item->record.effort >= effort, oracles = false;
     uint32_t         offered = 0, asked = 0, listed = 0;
     pf_status        st = item->like == PF_NONE ? PF_OK : find_likely(search, item, out, &listed, err);
 
     if (st || listed)
         return st;
-    for (int pass = 0; pass < 2 && !offered && !st; pass++) {
-        oracles = pass == 1;
+    for (turn who = USUAL; who < TURNS && !offered && !st; who++) {
+        const int more = who == WITH_ALL && effort < ALL_OFFER_EFFORT ? ALL_OFFER_EFFORT : effort;
+
+        oracles = who == REFERENCES;
         for (uint32_t at = 0; !st && (tactic = pf_search_next_offer(search, item->problem, oracles, &at)) != NULL;) {
             if (enough && is_covered(search, &item->record, tactic)) {
                 offered++;
                 continue;
             }
-            st = add_missing(search, item, tactic, out, &listed, err);
+            st = add_missing(search, item, tactic, more, out, &listed, err);
             offered += listed > 0;
             asked += listed > 0;
         }

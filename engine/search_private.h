@@ -12,7 +12,7 @@ const pf_tactic *pf_search_next_offer(const pf_search *search, const pf_problem 
 /* A tactic that takes a problem and then finds no way to do it costs the build nothing but that tactic: the list is
    empty then.  Errors   NO_SPACE. */
 pf_status        pf_search_list_tunings(const pf_search *search, const pf_search_item *item, const pf_tactic *tactic,
-                                        pf_tuning_list *out, pf_err *err);
+                                        int effort, pf_tuning_list *out, pf_err *err);
 /* What an item's record does not know; sets its only_oracle. */
 pf_status        pf_search_find_missing(const pf_search *search, pf_search_item *item, pf_search_missing *out,
                                         pf_err *err);

@@ -64,8 +64,8 @@ struct pf_tactic {
     /* The layouts it would like for p's inputs and outputs, best first; index counts up, false ends. NULL: any layouts
        that all values share. */
     bool (*prefers)(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out);
-    /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first, at
-       least one. */
+    /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first. At
+       efforts 1 and 2 there may be none, where another tactic always does better. */
     pf_status (*tunings)(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err);
     /* (optional) The slow part of prepare, which compiles: done ahead for many candidates at once, in any thread.
        prepare then finds the result, and does without when there is none. */

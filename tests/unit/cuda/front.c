@@ -88,7 +88,7 @@ static void try_tunings(examination *e, const pf_tactic *tactic, const pf_proble
     pf_tuning_list tunings = {0};
     pf_err         err = {0};
 
-    if (tactic->tunings(e->device, p, 1, &tunings, &err) || !tunings.count)
+    if (tactic->tunings(e->device, p, 1, &tunings, &err))
         note_failure(e, p, tactic->name, "lists no tuning", err.msg);
     for (uint32_t i = 0; i < tunings.count && (int)i < e->options->tunings; i++)
         compile_one(e, tactic, p, tunings.items[i].text);

@@ -1,4 +1,5 @@
-/* A device module for test_refused: tactics that take an op, and then refuse to prepare it, or to list how. */
+/* A device module for test_refused: tactics that take an op, and then refuse to prepare it, or to list how, or leave
+   it to others at low efforts. */
 #include <string.h>
 
 #include "engine/device_module.h"
@@ -39,6 +40,12 @@ static pf_status no_tuning(const pf_device *device, const pf_problem *p, int eff
     return PF_FAIL(err, PF_UNSUPPORTED, "this tactic lists nothing");
 }
 
+static pf_status from_effort_3(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out,
+                               pf_err *err)
+{
+    return effort < 3 ? PF_OK : one_tuning(device, p, effort, out, err);
+}
+
 static pf_status refuse(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
                         size_t saved_bytes, pf_step **out, pf_err *err)
 {
@@ -59,7 +66,21 @@ static const pf_tactic refuses_to_list = {
     .name = "refuses_to_list", .rev = 1, .needs = PF_CAP_CPU, .declines = takes_cumulate,
     .tunings = no_tuning, .prepare = refuse,
 };
-static const pf_tactic *const tactics[] = { &refuses_to_prepare, &refuses_to_list, NULL };
+extern int refusing_left_prepared;
+int        refusing_left_prepared;      /* how often what is left to others was tried after all */
+
+static pf_status note_and_refuse(pf_device *device, const pf_problem *p, const char *tuning, const void *saved,
+                                 size_t saved_bytes, pf_step **out, pf_err *err)
+{
+    refusing_left_prepared++;
+    return refuse(device, p, tuning, saved, saved_bytes, out, err);
+}
+
+static const pf_tactic leaves_to_others = {
+    .name = "leaves_to_others", .rev = 1, .needs = PF_CAP_CPU, .declines = takes_det,
+    .tunings = from_effort_3, .prepare = note_and_refuse,
+};
+static const pf_tactic *const tactics[] = { &refuses_to_prepare, &refuses_to_list, &leaves_to_others, NULL };
 
 static pf_status no_device(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err)
 {

@@ -1,5 +1,7 @@
 /* A candidate that is refused after all costs a build nothing but that candidate: the next one is taken, at every
    effort. */
+#include <dlfcn.h>
+
 #include "engine/device_module.h"
 #include "engine/plan.h"
 #include "tests/unit/engine/networks.h"
@@ -29,6 +31,30 @@ static uint32_t steps_of(const pf_plan *plan, const char *op)
     return count;
 }
 
+/* How often it tries what the tactic leaves to others. */
+static int tried_by(const char *spec)
+{
+    void           *module = dlopen(REFUSING_MODULE, RTLD_NOW | RTLD_NOLOAD);
+    int            *prepared = module ? dlsym(module, "refusing_left_prepared") : NULL, tried = 0;
+    pf_network     *net = network();
+    pf_config      *config = config_of(spec);
+    pf_device      *device = cpu();
+    pf_plan        *plan = NULL;
+    pf_build_report report = { 0 };
+    pf_err          err = { 0 };
+
+    assert_non_null(prepared);
+    *prepared = 0;
+    test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
+    pf_plan_free(plan);
+    pf_device_close(device);
+    pf_config_free(config);
+    pf_network_free(net);
+    tried = *prepared;
+    dlclose(module);
+    return tried;
+}
+
 /* Times may put a copy to another layout between input and layer; without them there is none. */
 static void build_at(const char *spec, bool is_timed)
 {
@@ -51,7 +77,7 @@ static void build_at(const char *spec, bool is_timed)
     pf_network_free(net);
 }
 
-static void the_next_candidate_is_taken(void **state)
+static int load_module(void **state)
 {
     const pf_device_module *module = NULL;
     pf_err                  err = { 0 };
@@ -59,13 +85,31 @@ static void the_next_candidate_is_taken(void **state)
     (void)state;
     test_ok(pf_device_module_load(REFUSING_MODULE, &module, &err), &err);
     assert_non_null(pf_tactic_find("refuses_to_prepare"));
+    return 0;
+}
+
+static void the_next_candidate_is_taken(void **state)
+{
+    (void)state;
     build_at("effort=0\n", false);
     build_at("effort=1\n", true);
 }
 
+/* It comes before the references, though it is refused then. */
+static void who_leaves_a_problem_to_others_is_asked_where_they_are_not_allowed(void **state)
+{
+    (void)state;
+    assert_int_equal(tried_by("effort=1\n"), 0);
+    assert_int_equal(tried_by("effort=1\ntactics=reference\n"), 0);
+    assert_true(tried_by("effort=1\ntactics=leaves_to_others,reference\n") > 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_next_candidate_is_taken) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_next_candidate_is_taken),
+        cmocka_unit_test(who_leaves_a_problem_to_others_is_asked_where_they_are_not_allowed),
+    };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load_module, NULL);
 }
