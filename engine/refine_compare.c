@@ -10,7 +10,7 @@ enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left
 #define GAIN  0.004             /* the other takes over when the whole is faster by this part, */
 #define CLEAR 2                 /* and by so many times the error that as many pairs as may be run leave */
 #define KNOWN 0.0015            /* of the whole: a gain's error that is small enough to tell it from others */
-#define EQUAL 0.004             /* of the whole: gains that differ by less are equal */
+#define EQUAL 0.002             /* of the whole: gains that differ by less are equal */
 
 typedef struct sampled {
     int     count;
@@ -78,17 +78,22 @@ static double greater(double a, double b)
     return a > b ? a : b;
 }
 
+int64_t pf_refine_enough_ns(double base_ns, double error_ns)
+{
+    return llround(greater(GAIN * base_ns, CLEAR * error_ns));
+}
+
 /* What was found so far.  True: more pairs would not change it.  Few pairs that scatter much say nothing yet: what may
    still gain enough goes on. */
 static bool judge(const sampled *s, int most, pf_refine_verdict *out)
 {
     middle base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
     double least = GAIN * base.mean;
-    double enough = greater(least, CLEAR * gain.error * sqrt((double)s->count / most));
+    double enough = (double)pf_refine_enough_ns(base.mean, gain.error * sqrt((double)s->count / most));
 
     *out = (pf_refine_verdict){ .faster = gain.mean > enough, .pairs = s->count, .base_ns = llround(base.mean),
                                 .gain_ns = llround(gain.mean), .error_ns = llround(gain.error),
-                                .enough_ns = llround(enough), .equal_ns = llround(EQUAL * base.mean), .places = 1 };
+                                .enough_ns = (int64_t)enough, .equal_ns = llround(EQUAL * base.mean), .places = 1 };
     return gain.mean + gain.error < least ||
            (gain.mean - gain.error > enough && gain.error < KNOWN * base.mean);
 }

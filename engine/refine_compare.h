@@ -29,5 +29,7 @@ typedef struct pf_refine_verdict {
    same, but for those that gain what counts to within the error of most_pairs. */
 pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int least_pairs, int most_pairs,
                             pf_refine_verdict *out, pf_err *err);
+/* The gain that is enough to take over, where gains are known so well. */
+int64_t   pf_refine_enough_ns(double base_ns, double error_ns);
 
 #endif

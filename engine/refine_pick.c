@@ -4,24 +4,50 @@
 #include <stdlib.h>
 
 #include "engine/choose.h"
-#include "engine/race.h"
 
 enum {
     PART = 4,                   /* of a gain: what misses the greatest by more is not equal to it */
     PLACES_LEAST = 3,           /* before anybody is picked */
 };
 
-#define ALONE PF_RACE_RIVAL     /* times alone that differ by less are equal */
-#define OPEN  0.0015            /* of the whole: by so much a gain may be another one elsewhere */
+#define OPEN 0.0015             /* of the whole: by so much a gain may be another one elsewhere */
 
-static const pf_refine_verdict *greatest_gain(const pf_refine_verdict *verdicts, int count, bool of_the_faster)
+/* Those that were compared wherever any was.  Who was left behind was told from the others; its mean is of other places
+   than theirs, and where the one that stands lies in a place makes all gains of that place greater or less. */
+typedef struct field {
+    const pf_refine_verdict      *verdicts;
+    const pf_timing_entry *const *entries;
+    int                           count, places;
+} field;
+
+static field field_of(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count)
 {
-    const pf_refine_verdict *best = NULL;
+    field f = { verdicts, entries, count, 0 };
 
     for (int i = 0; i < count; i++)
-        if ((verdicts[i].faster || (!of_the_faster && verdicts[i].pairs)) &&
-            (!best || verdicts[i].gain_ns > best->gain_ns))
-            best = &verdicts[i];
+        f.places = verdicts[i].places > f.places ? verdicts[i].places : f.places;
+    return f;
+}
+
+static bool is_in(const field *f, int i)
+{
+    return f->verdicts[i].pairs && f->verdicts[i].places == f->places;
+}
+
+static bool is_preferred(const field *f, int i, int to)
+{
+    return pf_choose_compare_equal(f->entries[i], f->entries[to]) < 0;
+}
+
+/* -1: none. */
+static int greatest_gain(const field *f, bool of_the_faster)
+{
+    int best = -1;
+
+    for (int i = 0; i < f->count; i++)
+        if (is_in(f, i) && (f->verdicts[i].faster || !of_the_faster) &&
+            (best < 0 || f->verdicts[i].gain_ns > f->verdicts[best].gain_ns))
+            best = i;
     return best;
 }
 
@@ -33,44 +59,14 @@ static int64_t least_equal(const pf_refine_verdict *best)
     return best->gain_ns - (best->equal_ns < part_ns ? best->equal_ns : part_ns);
 }
 
-/* Of those whose gain is enough the least workspace, and the least time alone of those that need no more. */
-typedef struct limits { int64_t gain_ns, alone_ns; uint64_t workspace_bytes; } limits;
-
-static bool is_within(const limits *l, const pf_refine_verdict *v, const pf_timing_entry *entry)
-{
-    return v->gain_ns >= l->gain_ns && entry->workspace_bytes <= l->workspace_bytes &&
-           (double)pf_choose_time(entry) <= ALONE * (double)l->alone_ns;
-}
-
-static limits limits_of(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count,
-                        int64_t gain_ns)
-{
-    limits l = { gain_ns, INT64_MAX, UINT64_MAX };
-
-    for (int i = 0; i < count; i++) {
-        uint64_t bytes = entries[i]->workspace_bytes;
-        int64_t  alone_ns = pf_choose_time(entries[i]);
-
-        if (verdicts[i].gain_ns < gain_ns || bytes > l.workspace_bytes)
-            continue;
-        l.alone_ns = bytes < l.workspace_bytes || alone_ns < l.alone_ns ? alone_ns : l.alone_ns;
-        l.workspace_bytes = bytes;
-    }
-    return l;
-}
-
 int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count)
 {
-    const pf_refine_verdict *best = greatest_gain(verdicts, count, true);
-    limits                   l = { 0 };
-    int                      picked = -1;
+    field   f = field_of(verdicts, entries, count);
+    int     picked = greatest_gain(&f, true);
+    int64_t least_ns = picked < 0 ? 0 : least_equal(&verdicts[picked]);
 
-    if (!best)
-        return -1;
-    l = limits_of(verdicts, entries, count, least_equal(best));
-    for (int i = 0; i < count; i++)
-        if (is_within(&l, &verdicts[i], entries[i]) &&
-            (picked < 0 || pf_choose_compare_equal(entries[i], entries[picked]) < 0))
+    for (int i = 0; i < count && picked >= 0; i++)
+        if (is_in(&f, i) && verdicts[i].gain_ns >= least_ns && is_preferred(&f, i, picked))
             picked = i;
     return picked;
 }
@@ -88,22 +84,47 @@ static bool is_near(const pf_refine_verdict *v, int64_t gain_ns)
     return llabs(v->gain_ns - gain_ns) <= open_ns(v);
 }
 
-int pf_refine_undecided(const pf_refine_verdict *verdicts, int count, int *out)
+/* Who is preferred of those that are certainly as good as the best. */
+static int certain_pick(const field *f, int best)
 {
-    const pf_refine_verdict *best = greatest_gain(verdicts, count, false);
-    int64_t                  least_ns = best ? least_equal(best) : 0;
-    bool                     open = best && (best->places < PLACES_LEAST || is_near(best, best->enough_ns));
-    int                      found = 0;
+    int64_t least_ns = least_equal(&f->verdicts[best]);
+    int     picked = best;
 
-    if (!best || best->gain_ns + open_ns(best) < best->enough_ns)
+    for (int i = 0; i < f->count; i++)
+        if (is_in(f, i) && f->verdicts[i].gain_ns - open_ns(&f->verdicts[i]) > least_ns && is_preferred(f, i, picked))
+            picked = i;
+    return picked;
+}
+
+/* May it be picked after all?  One that is preferred where it is as good as the best, another one where it gains so
+   much that who is picked is no longer as good. */
+static bool is_open(const field *f, int i, int best, int picked)
+{
+    const pf_refine_verdict *v = f->verdicts;
+    int64_t                  least_ns = least_equal(&v[best]);
+
+    if (i == best || i == picked)
+        return false;
+    return is_preferred(f, i, picked) ? is_near(&v[i], least_ns)
+                                      : v[i].gain_ns + open_ns(&v[i]) >= v[picked].gain_ns + v[best].gain_ns - least_ns;
+}
+
+int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count, int *out)
+{
+    field f = field_of(verdicts, entries, count);
+    int   best = greatest_gain(&f, false), picked = 0, found = 0;
+    bool  open = false;
+
+    if (best < 0 || verdicts[best].gain_ns + open_ns(&verdicts[best]) < verdicts[best].enough_ns)
         return 0;
+    picked = certain_pick(&f, best);
+    open = f.places < PLACES_LEAST || is_near(&verdicts[best], verdicts[best].enough_ns);
     for (int i = 0; i < count; i++) {
-        const pf_refine_verdict *v = &verdicts[i];
+        bool may_be_picked = is_in(&f, i) && is_open(&f, i, best, picked);
 
-        if (!v->pairs || v->gain_ns + open_ns(v) < least_ns)
-            continue;
-        out[found++] = i;
-        open |= v != best && is_near(v, least_ns);
+        open |= may_be_picked;
+        if (may_be_picked || i == best || i == picked)
+            out[found++] = i;
     }
     return open ? found : 0;
 }
@@ -115,7 +136,7 @@ void pf_refine_verdict_add(pf_refine_verdict *to, const pf_refine_verdict *elsew
     to->gain_ns += (elsewhere->gain_ns - to->gain_ns) / n;
     to->error_ns = llround(hypot((double)to->error_ns * (n - 1), (double)elsewhere->error_ns) / n);
     to->base_ns += (elsewhere->base_ns - to->base_ns) / n;
-    to->enough_ns += (elsewhere->enough_ns - to->enough_ns) / n;
+    to->enough_ns = pf_refine_enough_ns((double)to->base_ns, (double)to->error_ns);
     to->equal_ns += (elsewhere->equal_ns - to->equal_ns) / n;
     to->pairs += elsewhere->pairs;
     to->faster = to->gain_ns > to->enough_ns;

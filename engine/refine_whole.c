@@ -7,7 +7,8 @@
 #include "engine/refine_runs.h"
 
 enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
-       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 40, ELSEWHERE = 3 /* a part of the budget */, SHORT_NS = 50000 };
+       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 20, PAIRS_ELSEWHERE_MOST = 40, ELSEWHERE = 2 /* a part of the budget */,
+       SHORT_NS = 50000 };
 
 #define SLOWEST 1.4                     /* times of candidates alone, against the chosen one's, */
 #define SLOWEST_OF_LONG 1.2             /* and where layers are long against what is between them, of its own tactic */
@@ -216,11 +217,11 @@ static int pairs_of(const whole *w, uint32_t g)
     return contends(w, g) ? PAIRS_BEFORE_CONTEST : efforts[pf_refine_effort(draft_of(w))].pairs;
 }
 
-static pf_status compare(const whole *w, int least_pairs, trial *t, pf_err *err)
+static pf_status compare(const whole *w, int least_pairs, int most_pairs, trial *t, pf_err *err)
 {
     return pf_refine_compare(w->runs.windows.count ? pf_refine_runs_turns_in_windows : pf_refine_runs_turns,
-                             &(pf_refine_duel){ .runs = &w->runs, .other = &t->other }, least_pairs,
-                             pairs_of(w, t->other.group), &t->verdict, err);
+                             &(pf_refine_duel){ .runs = &w->runs, .other = &t->other }, least_pairs, most_pairs,
+                             &t->verdict, err);
 }
 
 static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
@@ -229,7 +230,7 @@ static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_v
     pf_status st = make_trial(w, rank, &t, err);
 
     if (!st && t.other.variant.step) {
-        st = compare(w, 0, &t, err);
+        st = compare(w, 0, pairs_of(w, g), &t, err);
         log_trial(w, &t, "tried");
     }
     *out = t.verdict;
@@ -295,7 +296,8 @@ static pf_status move(whole *w, uint32_t g, pf_refine_variant *before, pf_err *e
     return st;
 }
 
-/* before: the trial before this one, which still has its memory, so that this one lies elsewhere. */
+/* before: the trial before this one, which still has its memory, so that this one lies elsewhere.  Few pairs in many
+   places tell more than many in few. */
 static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial *before, pf_refine_verdict *verdict,
                                pf_err *err)
 {
@@ -303,7 +305,7 @@ static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial 
     pf_status st = make_trial(w, rank, &t, err);
 
     if (!st && t.other.variant.step)
-        st = compare(w, PAIRS_ELSEWHERE, &t, err);
+        st = compare(w, PAIRS_ELSEWHERE, PAIRS_ELSEWHERE_MOST, &t, err);
     if (!st && t.other.variant.step) {
         pf_refine_verdict_add(verdict, &t.verdict);
         log_trial(w, &t, "elsewhere");
@@ -313,26 +315,41 @@ static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial 
     return st;
 }
 
+/* Those that may be picked in one more place: what it tells counts for all of them or for none. */
+static pf_status try_place(whole *w, uint32_t g, const uint32_t *ranks, const int *open, int count, trial *before,
+                           pf_refine_verdict *verdicts, pf_err *err)
+{
+    pf_refine_verdict seen[TRIALS_PER_PROBLEM] = { { 0 } };
+    pf_status         st = PF_OK;
+
+    for (int i = 0; i < count && !st; i++) {
+        seen[i] = verdicts[open[i]];
+        st = go_on(w, err);
+        if (!st)
+            st = try_elsewhere(w, g, ranks[open[i]], before, &seen[i], err);
+    }
+    for (int i = 0; i < count && !st; i++)
+        verdicts[open[i]] = seen[i];
+    return st;
+}
+
 /* Where a layer's weights lie changes the time of short runs, nobody knows where they will lie when the plan is loaded,
    and the candidates' lie elsewhere than those of the one that stands.  So whoever may be picked is compared in several
-   places.  Groups that were not tried yet keep most of the time. */
-static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, uint32_t tried,
-                                pf_refine_verdict *verdicts, pf_err *err)
+   places.  Groups that were not tried yet keep half of the time. */
+static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, const pf_timing_entry *const *entries,
+                                uint32_t tried, pf_refine_verdict *verdicts, pf_err *err)
 {
-    int               open[TRIALS_PER_PROBLEM] = { 0 }, count = 0;
+    int               open[TRIALS_PER_PROBLEM] = { 0 }, count = 1;
     int64_t           start_ns = pf_clock_ns(), end_ns = start_ns + budget_of(w) / ELSEWHERE - w->elsewhere_ns;
     pf_refine_variant stood[PF_REFINE_PLACES] = { { 0 } };
     trial             before = { 0 };
     pf_status         st = PF_OK;
 
-    for (int place = 1; place < PF_REFINE_PLACES && !st && pf_clock_ns() < end_ns; place++) {
-        count = pf_refine_undecided(verdicts, (int)tried, open);
+    for (int place = 1; place < PF_REFINE_PLACES && count && !st && pf_clock_ns() < end_ns; place++) {
+        count = pf_refine_undecided(verdicts, entries, (int)tried, open);
         st = count ? move(w, g, &stood[place], err) : PF_OK;
-        for (int i = 0; i < count && !st; i++) {
-            st = go_on(w, err);
-            if (!st)
-                st = try_elsewhere(w, g, ranks[open[i]], &before, &verdicts[open[i]], err);
-        }
+        if (!st)
+            st = try_place(w, g, ranks, open, count, &before, verdicts, err);
     }
     drop_trial(w, &before);
     for (int place = 1; place < PF_REFINE_PLACES; place++)
@@ -403,7 +420,7 @@ static pf_status try_group(whole *w, uint32_t g, pf_err *err)
     if (!st && contends(w, g))
         st = hold_contests(w, g, ranks, entries, tried, verdicts, err);
     else if (!st && may_move(w, g))
-        st = look_elsewhere(w, g, ranks, tried, verdicts, err);
+        st = look_elsewhere(w, g, ranks, entries, tried, verdicts, err);
     if (!st)
         picked = pf_refine_pick(verdicts, entries, (int)tried);
     return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);

@@ -173,15 +173,16 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
     return PF_OK;
 }
 
-enum { PAIRS_ELSEWHERE = 40 };
+enum { PAIRS_ELSEWHERE = 20, PAIRS_ELSEWHERE_MOST = 40 };
 
 /* A candidate somewhere in memory. */
-static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs, pf_random *random)
+static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs, int most_pairs,
+                                 pf_random *random)
 {
     duel              d = { n->whole_ns, n->noise_ns, gain_ns + n->place_ns * pf_random_normal(random), random };
     pf_refine_verdict verdict = { 0 };
 
-    assert_int_equal(pf_refine_compare(run_turns, &d, least_pairs, PAIRS_MOST, &verdict, NULL), PF_OK);
+    assert_int_equal(pf_refine_compare(run_turns, &d, least_pairs, most_pairs, &verdict, NULL), PF_OK);
     return verdict;
 }
 
@@ -200,12 +201,13 @@ static int exchange(const network *n, int group, pf_random *random)
         candidates[count] = (pf_timing_entry){ .tactic = "reference", .median_ns = llround(alone_ns) };
         snprintf(candidates[count].tuning, sizeof candidates[count].tuning, "%c", 'a' + count);
         entries[count] = &candidates[count];
-        verdicts[count] = compare(n, gains[count], 0, random);
+        verdicts[count] = compare(n, gains[count], 0, PAIRS_MOST, random);
     }
     for (int place = 1; place < PF_REFINE_PLACES; place++) {
-        open_count = pf_refine_undecided(verdicts, count, open);
+        open_count = pf_refine_undecided(verdicts, entries, count, open);
         for (int i = 0; i < open_count; i++) {
-            pf_refine_verdict elsewhere = compare(n, gains[open[i]], PAIRS_ELSEWHERE, random);
+            pf_refine_verdict elsewhere = compare(n, gains[open[i]], PAIRS_ELSEWHERE, PAIRS_ELSEWHERE_MOST,
+                                                  random);
 
             pf_refine_verdict_add(&verdicts[open[i]], &elsewhere);
         }
