@@ -10,7 +10,8 @@
 /* Medians of one candidate differ by up to half a percent from run to run; a little more makes builds that measure anew
    agree better (tests/unit/engine/test_agreement.c), and costs 0.02 % on average. */
 #define NOISE    0.006
-#define NOISE_NS 8      /* and more of what takes less than a few microseconds, where this is one percent */
+#define NOISE_NS 8      /* and more of what takes less than a few microseconds, where this is one percent, */
+#define MOST     0.014  /* but no more than that: choices shall be within 2 % of the best, as far as measures tell */
 
 static uint32_t table_place(const pf_tactic *tactic)
 {
@@ -44,7 +45,7 @@ static double error_of(const pf_timing_entry *entry)
 
 double pf_choose_noise_ns(int64_t best_ns)
 {
-    return (double)best_ns * NOISE + NOISE_NS;
+    return fmin((double)best_ns * NOISE + NOISE_NS, (double)best_ns * MOST);
 }
 
 static bool within_noise(const pf_timing_entry *best, const pf_timing_entry *other)

@@ -6,9 +6,9 @@
       looked at; nor, where shapes vary, those that hold for one binding alone.
    3. Contended entries are passed over, unless nothing else is left: then they are used, by their least sample, which
       is the one that was disturbed least, and the caller is told.
-   4. Times within the noise of the best (0.6 % and 8 ns, or the 95 % interval of either median) are equal; then less
-      workspace wins, then a tactic that needs no compiling, then the table's order, then the tuning with the larger
-      number where they first differ, else its text. */
+   4. Times within the noise of the best (0.6 % and 8 ns, at most 1.4 %, or the 95 % interval of either median) are
+      equal; then less workspace wins, then a tactic that needs no compiling, then the table's order, then the tuning
+      with the larger number where they first differ, else its text. */
 #ifndef PF_ENGINE_CHOOSE_H
 #define PF_ENGINE_CHOOSE_H
 
