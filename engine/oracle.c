@@ -164,22 +164,28 @@ static void clear_outputs(pf_oracle *oracle)
         pf_tensor_clear(&oracle->out[i]);
 }
 
-static pf_status draw_and_run(const pf_graph *graph, const int64_t *bindings, uint32_t number,
-                              pf_interpret_watch *watch, void *user, pf_oracle *out, pf_err *err)
+static pf_status open_oracle(const pf_graph *graph, pf_oracle *out, pf_err *err)
 {
-    const size_t draw_count = sizeof draws / sizeof draws[0];
-    pf_status    st = PF_OK;
-
     *out = (pf_oracle){ .in_count = graph->input_count, .out_count = graph->output_count };
     out->in = pf_calloc(graph->input_count + 1, sizeof *out->in);
     out->out = pf_calloc(graph->output_count + 1, sizeof *out->out);
-    if (!out->in || !out->out)
-        st = PF_FAIL_MEMORY(err, (graph->input_count + graph->output_count) * sizeof *out->in);
-    for (size_t i = 0; i < draw_count && !st; i++) {
+    return out->in && out->out
+               ? PF_OK
+               : PF_FAIL_MEMORY(err, (graph->input_count + graph->output_count) * sizeof *out->in);
+}
+
+static pf_status draw_and_run(const pf_graph *graph, const int64_t *bindings, uint32_t number,
+                              pf_interpret_watch *watch, void *user, pf_oracle *out, pf_err *err)
+{
+    const uint32_t draw_count = sizeof draws / sizeof draws[0];
+    pf_status      st = open_oracle(graph, out, err);
+
+    for (uint32_t i = 0; i < draw_count && !st; i++) {
         bool   last = i + 1 == draw_count;
         pf_err why = { 0 };
 
         clear_outputs(out);
+        out->restrained = i;
         st = fill_inputs(graph, bindings, &draws[i], (uint64_t)number << SEED_SHIFT, out, err);
         if (st)
             break;
@@ -188,6 +194,18 @@ static pf_status draw_and_run(const pf_graph *graph, const int64_t *bindings, ui
             break;
         st = st && (last || pf_go_on_ended(st)) ? pf_err_pass(err, st, &why) : PF_OK;
     }
+    if (st)
+        pf_oracle_clear(out);
+    return st;
+}
+
+pf_status pf_oracle_inputs_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
+                                   pf_err *err)
+{
+    pf_status st = open_oracle(graph, out, err);
+
+    if (!st)
+        st = fill_inputs(graph, bindings, &draws[0], (uint64_t)number << SEED_SHIFT, out, err);
     if (st)
         pf_oracle_clear(out);
     return st;

@@ -12,6 +12,7 @@ typedef struct pf_oracle {
     pf_tensor *in;              /* owned; dense rows, one per input of the problem, constants too */
     pf_tensor *out;             /* owned; one per output */
     uint32_t   in_count, out_count;
+    uint32_t   restrained;     /* how often other inputs were tried, as the references refused those before */
 } pf_oracle;
 
 void      pf_oracle_semantics(const pf_problem *problem, pf_digest *out);
@@ -28,6 +29,9 @@ pf_status pf_oracle_of_graph_watched(const pf_graph *graph, const int64_t *bindi
 pf_status pf_oracle_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number,
                             void (*watch)(void *user, pf_value_id value, pf_tensor *tensor), void *user,
                             pf_oracle *out, pf_err *err);
+/* Of that only the inputs, those that are tried first. */
+pf_status pf_oracle_inputs_of_draw(const pf_graph *graph, const int64_t *bindings, uint32_t number, pf_oracle *out,
+                                   pf_err *err);
 void      pf_oracle_clear(pf_oracle *oracle);
 
 /* How far floats may be from the reference, relative to the reference's range, by the lowest precision that a graph

@@ -132,28 +132,48 @@ static void watch_trial(void *user, pf_value_id value, pf_tensor *tensor)
         pf_picks_follow(&t->following, value, tensor);
 }
 
-/* A pick that is worse counts as an output that is off. */
-static pf_status try_draw(const choosing *c, pf_rounded *rounded, uint32_t draw, double *error, pf_err *err)
-{
-    const pf_oracle *oracle = &c->oracles[draw];
-    pf_tensor       *outputs = pf_calloc(oracle->out_count + 1, sizeof *outputs);
-    trial            t = { .rounded = rounded, .following = { .own = &t.picks } };
-    pf_status        st = outputs ? PF_OK : PF_FAIL_MEMORY(err, oracle->out_count * sizeof *outputs);
+/* What a run of the rounded network gave. */
+typedef struct outcome { pf_tensor *outputs; uint32_t count; double loss; } outcome;
 
+static void clear_outcome(outcome *o)
+{
+    for (uint32_t i = 0; o->outputs && i < o->count; i++)
+        pf_tensor_clear(&o->outputs[i]);
+    pf_free(o->outputs);
+    *o = (outcome){ 0 };
+}
+
+static pf_status run_rounded(const choosing *c, pf_rounded *rounded, uint32_t draw, const pf_tensor *in, outcome *out,
+                             pf_err *err)
+{
+    trial     t = { .rounded = rounded, .following = { .own = &t.picks } };
+    pf_status st = PF_OK;
+
+    *out = (outcome){ .count = rounded->graph->output_count };
+    out->outputs = pf_calloc(out->count + 1, sizeof *out->outputs);
+    if (!out->outputs)
+        return PF_FAIL_MEMORY(err, out->count * sizeof *out->outputs);
     t.following.given = c->follows ? &c->picks[draw] : NULL;
-    if (!st && c->follows)
+    if (c->follows)
         st = pf_picks_open(rounded->graph, &t.picks, err);
     if (!st)
-        st = pf_interpret(rounded->graph, oracle->in, outputs, watch_trial, &t, err);
-    *error = t.following.loss;
-    for (uint32_t i = 0; i < oracle->out_count && !st; i++)
-        if (!c->follows || !c->picks[draw].is_behind[i])
-            *error = fmax(*error, error_of(&outputs[i], &oracle->out[i]));
-    for (uint32_t i = 0; outputs && i < oracle->out_count; i++)
-        pf_tensor_clear(&outputs[i]);
+        st = pf_interpret(rounded->graph, in, out->outputs, watch_trial, &t, err);
+    out->loss = t.following.loss;
     pf_picks_close(&t.picks);
-    pf_free(outputs);
+    if (st)
+        clear_outcome(out);
     return st;
+}
+
+/* A pick that is worse counts as an output that is off. */
+static double judge(const choosing *c, uint32_t draw, const outcome *o)
+{
+    double error = o->loss;
+
+    for (uint32_t i = 0; i < o->count; i++)
+        if (!c->follows || !c->picks[draw].is_behind[i])
+            error = fmax(error, error_of(&o->outputs[i], &c->oracles[draw].out[i]));
+    return error;
 }
 
 static pf_status make_draw(choosing *c, uint32_t draw, pf_err *err)
@@ -186,32 +206,90 @@ static pf_status make_rounded(const choosing *c, pf_precision_care care, pf_roun
     return pf_rounded_new(low, !lowers && !(care & PF_CARE_ALL), !(care & PF_CARE_EXACT), out, c->err);
 }
 
+/* One run: of the network itself, or rounded, on the inputs of a draw; ahead: beside the reference that answers for
+   them. */
+typedef enum run_kind { REFERENCE, ROUNDED, AHEAD } run_kind;
+typedef struct piece { run_kind kind; uint32_t draw; } piece;
+
 /* One care on some draws. */
 typedef struct attempt {
     choosing  *c;
     pf_rounded rounded;
     uint32_t   draws[DRAWS], count;     /* those that are made now */
+    piece      pieces[2 * DRAWS];
+    uint32_t   piece_count;
     bool       done[DRAWS];             /* by draw, and its error */
     double     error[DRAWS];
+    outcome    outcome[DRAWS];
+    bool       ahead[DRAWS];            /* and what became of that run */
+    pf_status  failed[DRAWS];
 } attempt;
+
+/* Without the reference's answer: its inputs are those that it tries first, mostly. */
+static pf_status run_ahead(attempt *a, uint32_t draw, pf_err *err)
+{
+    const choosing *c = a->c;
+    pf_oracle       inputs = { 0 };
+    pf_err          why = { 0 };
+    pf_status       st = pf_oracle_inputs_of_draw(c->original, c->bindings, draw, &inputs, err);
+
+    if (st)
+        return st;
+    st = a->failed[draw] = run_rounded(c, &a->rounded, draw, inputs.in, &a->outcome[draw], &why);
+    pf_oracle_clear(&inputs);
+    return pf_go_on_ended(st) ? pf_err_pass(err, st, &why) : PF_OK;
+}
 
 static pf_status try_piece(void *user, uint32_t number, pf_err *err)
 {
-    attempt  *a = user;
-    uint32_t  draw = a->draws[number];
-    pf_status st = make_draw(a->c, draw, err);
+    attempt *a = user;
+    piece    p = a->pieces[number];
 
-    return st ? st : try_draw(a->c, &a->rounded, draw, &a->error[draw], err);
+    if (p.kind == REFERENCE)
+        return make_draw(a->c, p.draw, err);
+    return p.kind == AHEAD ? run_ahead(a, p.draw, err)
+                           : run_rounded(a->c, &a->rounded, p.draw, a->c->oracles[p.draw].in, &a->outcome[p.draw], err);
+}
+
+static void add_pieces(attempt *a, uint32_t draw)
+{
+    a->ahead[draw] = !a->c->oracles[draw].in;
+    if (a->ahead[draw])
+        a->pieces[a->piece_count++] = (piece){ REFERENCE, draw };
+    a->pieces[a->piece_count++] = (piece){ a->ahead[draw] ? AHEAD : ROUNDED, draw };
+}
+
+/* Once more where the reference did not take those inputs. */
+static pf_status finish_draw(attempt *a, uint32_t draw)
+{
+    const choosing *c = a->c;
+    pf_status       st = PF_OK;
+
+    if (a->ahead[draw] && (a->failed[draw] || c->oracles[draw].restrained)) {
+        clear_outcome(&a->outcome[draw]);
+        st = run_rounded(c, &a->rounded, draw, c->oracles[draw].in, &a->outcome[draw], c->err);
+    }
+    if (!st)
+        a->error[draw] = judge(c, draw, &a->outcome[draw]);
+    a->done[draw] = true;
+    return st;
 }
 
 /* Side by side: of one run at a time, most is done by one core. */
 static pf_status try_noted(attempt *a)
 {
-    uint32_t  at_once = (uint32_t)fmin(fmax(ELEMS_MOST / fmax(a->c->elems, 1), 1), DRAWS);
-    pf_status st = pf_side_by_side(a->count, at_once, try_piece, a, a->c->err);
+    uint32_t  at_once = (uint32_t)fmin(fmax(ELEMS_MOST / fmax(a->c->elems, 1), 1), 2 * DRAWS);
+    pf_status st = PF_OK;
 
+    a->piece_count = 0;
     for (uint32_t i = 0; i < a->count; i++)
-        a->done[a->draws[i]] = true;
+        add_pieces(a, a->draws[i]);
+    st = pf_side_by_side(a->piece_count, at_once, try_piece, a, a->c->err);
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (!st)
+            st = finish_draw(a, a->draws[i]);
+        clear_outcome(&a->outcome[a->draws[i]]);
+    }
     a->count = 0;
     return st;
 }
@@ -462,10 +540,10 @@ static pf_status try_first(choosing *c)
     double    error = 0;
     pf_status st = PF_OK;
 
-    c->count = 1;
+    c->count = count < FEW_DRAWS ? count : FEW_DRAWS;
     st = try_care(c, PF_CARE_USUAL, &error);
-    c->known = !st;
-    c->count = count < FEW_DRAWS || error * exp(-DECAY / 2) <= c->limit ? count : FEW_DRAWS;
+    c->known = st ? 0 : c->count;
+    c->count = c->usual[0] * exp(-DECAY / 2) <= c->limit ? count : c->count;
     c->limit = c->wish->most_error / MARGIN(c->count);
     return st;
 }

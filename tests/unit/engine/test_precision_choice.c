@@ -229,7 +229,7 @@ static void note_try(void *user, pf_log_level level, const char *line)
         t->of[draws]++;
 }
 
-/* One set of inputs shows that much has to be raised. */
+/* The first set of inputs shows that much has to be raised; three are asked at once. */
 static void few_draws_are_asked_where_much_is_raised(void **state)
 {
     pf_graph *much = network_of(0, 500, true), *little = network_with(1);
@@ -244,9 +244,9 @@ static void few_draws_are_asked_where_much_is_raised(void **state)
     pf_log_set_sink(NULL, NULL);
     pf_log_set_filter(NULL);
     assert_int_equal(of_much.of[6], 0);
-    assert_true(of_much.of[1] == 1 && of_much.of[3] > 1);
-    assert_int_equal(of_little.of[3], 0);
-    assert_true(of_little.of[1] == 1 && of_little.of[6] > 1);
+    assert_true(of_much.of[3] > 2);
+    assert_int_equal(of_little.of[3], 1);
+    assert_true(of_little.of[6] > 1);
     pf_graph_free(much);
     pf_graph_free(little);
 }
