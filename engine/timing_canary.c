@@ -1,8 +1,11 @@
 #include "engine/timing_canary.h"
 
+#include "base/clock.h"
 #include "engine/timing.h"
 
 enum { ELEMS = 1 << 14, REPEATS_MAX = 100000 };
+
+#define RECENT_NS (10 * PF_NS_PER_MS)
 
 pf_status pf_timing_canary_open(pf_device *device, pf_stream *stream, pf_bench_room *room, pf_timing_canary *out,
                                 pf_err *err)
@@ -63,7 +66,19 @@ pf_status pf_timing_canary_run(pf_timing_canary *canary, int64_t *ns, pf_err *er
     }
     if (!st && (!canary->best_ns || *ns < canary->best_ns))
         canary->best_ns = *ns;
+    canary->last_ns = st ? INT64_MAX : *ns;
+    canary->last_end_ns = pf_clock_ns();
     return st;
+}
+
+pf_status pf_timing_canary_run_unless_recent(pf_timing_canary *canary, int64_t *ns, pf_err *err)
+{
+    bool is_recent = canary->last_end_ns && pf_clock_ns() - canary->last_end_ns <= RECENT_NS;
+
+    if (!is_recent || pf_timing_canary_is_disturbed(canary, canary->last_ns))
+        return pf_timing_canary_run(canary, ns, err);
+    *ns = canary->last_ns;
+    return PF_OK;
 }
 
 bool pf_timing_canary_is_disturbed(const pf_timing_canary *canary, int64_t ns)

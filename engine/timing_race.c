@@ -147,7 +147,7 @@ static pf_status race_once(pf_contest *race, bool *disturbed, pf_err *err)
     pf_timing       *t = race->timing;
     pf_device_sample sample = { 0 };
     int64_t          before = 0, after = 0;
-    pf_status        st = pf_timing_canary_run(&t->canary, &before, err);
+    pf_status        st = pf_timing_canary_run_unless_recent(&t->canary, &before, err);
 
     if (!st)
         st = run_rungs(race, err);

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "engine/timing_canary.h"
 #include "engine/timing_lock.h"
 #include "tests/unit/engine/timed.h"
 
@@ -312,6 +313,35 @@ static void a_card_is_locked_by_its_place(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* A race begins with what the canary gave at the end of the last one, unless that is long ago or was disturbed. */
+static void one_canary_is_enough_between_two_races(void **state)
+{
+    static const struct { int64_t older_ns; bool disturbed, runs; } cases[] = {
+        { 0, false, false }, { 20 * PF_NS_PER_MS, false, true }, { 0, true, true },
+    };
+    pf_timing_canary canary = { 0 };
+    pf_bench_room    room = { .device = device };
+    pf_stream       *stream = NULL;
+    pf_err           err = { 0 };
+
+    (void)state;
+    test_ok(device->ops->stream_new(device, &stream, &err), &err);
+    test_ok(pf_timing_canary_open(device, stream, &room, &canary, &err), &err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ns = 0, ended_ns = 0, marked_ns = 0;
+
+        test_ok(pf_timing_canary_run(&canary, &ns, &err), &err);
+        canary.last_ns = marked_ns = cases[i].disturbed ? 100 * canary.best_ns : canary.best_ns;
+        canary.last_end_ns = ended_ns = pf_clock_ns() - cases[i].older_ns;
+        test_ok(pf_timing_canary_run_unless_recent(&canary, &ns, &err), &err);
+        assert_int_equal(canary.last_end_ns != ended_ns, cases[i].runs);
+        assert_true(cases[i].runs || ns == marked_ns);
+    }
+    pf_timing_canary_close(&canary);
+    pf_bench_room_clear(&room);
+    device->ops->stream_free(device, stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +351,7 @@ int main(void)
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(only_who_broke_the_device_is_noted),
         cmocka_unit_test(semantics_know_no_layouts),
+        cmocka_unit_test(one_canary_is_enough_between_two_races),
         cmocka_unit_test(a_card_is_locked_by_its_place),
     };
 
