@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/log_meter.h"
 #include "coordinator/http_private.h"
 
 /* CROWDED: the rest of the connections is room for those that are shut down and not yet gone. */
@@ -34,10 +36,13 @@ enum { PUT_GRANTS = PF_GRANT_SUBMIT | PF_GRANT_AGENT };
 static enum MHD_Result answer_unauthorized(struct MHD_Connection *connection, const char *why)
 {
     static const pf_http_header header = { "WWW-Authenticate", "Bearer realm=\"planfarm\"" };
+    static pf_log_meter         meter = PF_LOG_METER_INIT;
     char                        text[UNAUTHORIZED_BYTES] = "";
+    uint64_t                    left_out = 0;
 
     snprintf(text, sizeof text, "%.400s: planfarm keys token makes one from your key", why);
-    pf_log(PF_LOG_INFO, "http", "unauthorized reason=\"%s\"", why);
+    if (pf_log_meter_take(&meter, pf_clock_ns(), &left_out))
+        pf_log(PF_LOG_INFO, "http", "unauthorized reason=\"%s\" left_out=%llu", why, (unsigned long long)left_out);
     return pf_http_fail(connection, 401, PF_DENIED, text, &header);
 }
 
@@ -210,14 +215,19 @@ static size_t unescape(void *user, struct MHD_Connection *connection, char *text
     return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
+/* Also of each connection that ends within a request. */
 static void on_log(void *user, const char *format, va_list arguments)
 {
-    char text[512] = "";
+    static pf_log_meter meter = PF_LOG_METER_INIT;
+    char                text[512] = "";
+    uint64_t            left_out = 0;
 
     (void)user;
+    if (!pf_log_meter_take(&meter, pf_clock_ns(), &left_out))
+        return;
     vsnprintf(text, sizeof text, format, arguments);
     text[strcspn(text, "\n")] = 0;
-    pf_log(PF_LOG_WARN, "http", "server text=\"%s\"", text);
+    pf_log(PF_LOG_WARN, "http", "server text=\"%s\" left_out=%llu", text, (unsigned long long)left_out);
 }
 
 pf_status pf_http_start(const pf_http_options *options, pf_http **out, pf_err *err)

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_meter.h"
 
 static const char ENDPOINT[] = "inproc://zeromq.zap.01";
 static const char CONTROL[] = "inproc://planfarm.zap.control";
@@ -71,14 +72,17 @@ static bool is_self_test(pf_zap *zap, const char *key)
 
 static void answer(pf_zap *zap, const request *r)
 {
+    static pf_log_meter refusals = PF_LOG_METER_INIT;
     char          key[PF_Z85_BYTES] = "", name[PF_FARM_KEY_NAME] = "";
     pf_ring_entry entry = { 0 };
     bool          known = key_of(r, key) && pf_authority_find_key(zap->authority, key, &entry);
+    uint64_t      left_out = 0;
 
     if (known)
         snprintf(name, sizeof name, "%s", entry.name);
-    else if (!is_self_test(zap, key))
-        pf_log(PF_LOG_WARN, "keys", "refused address=%s mechanism=%s", r->frame[3], r->frame[5]);
+    else if (!is_self_test(zap, key) && pf_log_meter_take(&refusals, pf_clock_ns(), &left_out))
+        pf_log(PF_LOG_WARN, "keys", "refused address=%s mechanism=%s left_out=%llu", r->frame[3], r->frame[5],
+               (unsigned long long)left_out);
     send_frame(zap->handler, "1.0", 3, true);
     send_frame(zap->handler, r->frame[1], r->bytes[1], true);
     send_frame(zap->handler, known ? "200" : "400", 3, true);
