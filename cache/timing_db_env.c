@@ -74,6 +74,7 @@ pf_status pf_timing_env_fail(const char *folder, const char *verb, int code, pf_
         {EDQUOT, PF_NO_SPACE, "free space within the quota of its disk"},
         {EACCES, PF_DENIED, "its readers write lock.mdb, too; get the right to, or name another folder"},
         {EROFS, PF_DENIED, "its file system is read-only; name another folder"},
+        {ENOENT, PF_NOT_FOUND, "no file can be made in it; name another folder"},
         {EFBIG, PF_NO_SPACE, "allow this process larger files (ulimit -f)"},
         {ENOMEM, PF_NO_SPACE, "allow this process more address space (ulimit -v)"},
         {MDB_CORRUPTED, PF_CORRUPT, "move it away; the next build starts a new one"},
@@ -229,7 +230,7 @@ static pf_status open_mdb(pf_timing_env *env, uint64_t map_bytes, pf_err *err)
     if (status)
         return status;
     code = map_file(env, map_bytes);
-    if (code == ENOENT)
+    if (code == ENOENT && env->read_only)
         return PF_FAIL(err, PF_NOT_FOUND, "there is no timing cache in %s; a build with --cache makes one",
                        env->folder);
     if (code)
