@@ -10,7 +10,7 @@ enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left
 #define GAIN  0.0035            /* the other takes over when the whole is faster by this part, */
 #define CLEAR 2                 /* and by so many times the error that as many pairs as may be run leave */
 #define KNOWN 0.0015            /* of the whole: a gain's error that is small enough to tell it from others */
-#define EQUAL 0.002             /* of the whole: gains that differ by less are equal */
+#define EQUAL 0.004             /* of the whole: gains that differ by less are equal */
 
 typedef struct sampled {
     int     count;

@@ -6,7 +6,7 @@
 #include "engine/refine_pick.h"
 #include "engine/refine_runs.h"
 
-enum { TRIALS_PER_PROBLEM = 10, TRIALS_PER_TACTIC = 5, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
+enum { TRIALS_PER_PROBLEM = 16, TRIALS_PER_TACTIC = 8, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
        PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 20, PAIRS_ELSEWHERE_MOST = 40, ELSEWHERE = 2 /* a part of the budget */,
        SHORT_NS = 50000 };
 
