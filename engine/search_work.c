@@ -115,7 +115,7 @@ bool pf_search_wait(const pf_search *search, pf_precompilation *compilers, uint3
 
     goes_on = pf_precompile_wait(compilers, beside ? at : UINT32_MAX, pf_progress_tick, search->progress);
     if (!at && ops->rest)
-        ops->rest(search->device, false);       /* who compiled with it leaves before anything is timed */
+        ops->rest(search->device, false);       /* who compiled with it makes room before anything is timed */
     search->progress->spent_ns[PF_PART_COMPILE] += pf_clock_ns() - start;
     return goes_on;
 }

@@ -17,6 +17,11 @@
 /* Raised when a kernel of our own changes speed or results. */
 #define KERNELS_REVISION 14
 
+/* What a process that compiles with the device takes there, about, and the part of its memory that all of them may keep
+   while others use it. */
+#define COMPILER_BYTES  ((size_t)512 << 20)
+#define COMPILERS_SHARE 8
+
 pf_status pf_cuda_status(cudaError_t error)
 {
     cudaGetLastError();
@@ -215,9 +220,17 @@ static void cuda_sample(pf_device *device, struct pf_device_sample *out)
     pf_nvml_sample(cuda->nvml_device, (cuda->share < 100) + pf_compile_pool_workers(cuda->compilers), out);
 }
 
+/* Idle they take nothing but memory, and starting them again for the few kernels of a later search took 1.2 to 8 s, in
+   which nothing else went on. */
+static bool may_stay(pf_device *device)
+{
+    return pf_compile_pool_workers(pf_cuda_of(device)->compilers) * COMPILER_BYTES <=
+           device->memory_bytes / COMPILERS_SHARE;
+}
+
 static void cuda_rest(pf_device *device, bool all)
 {
-    pf_compile_pool_rest(pf_cuda_of(device)->compilers);
+    if (all || !may_stay(device)) pf_compile_pool_rest(pf_cuda_of(device)->compilers);
     if (all) pf_compile_pool_rest(pf_cuda_of(device)->program_compilers);
 }
 
