@@ -94,7 +94,7 @@ static void log_choice(const pf_precision_choice *choice)
                choice->lowered_error);
 }
 
-pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
+pf_status pf_builder_care(pf_timing_store *store, pf_device *device, const pf_config *config,
                           const pf_digest *key, const pf_graph *original, const pf_profile *profile,
                           pf_precision_choice *out, pf_oracle *first, pf_err *err)
 {
@@ -105,6 +105,8 @@ pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const
     *out = (pf_precision_choice){ PF_CARE_USUAL, -1, -1 };
     if (!pf_builder_rounds(config, device) || find(store, device, key, out))
         return PF_OK;
+    if (device->ops->wake && pf_config_int(config, PF_CONFIG_effort) > 0)
+        device->ops->wake(device);      /* what is not known of the precision is not timed either, mostly */
     st = pf_variant_new(original, config, device, PF_CARE_ALL, NULL, NULL, &plain, err);
     if (!st)
         st = pf_precision_choose(original, plain->graph, profile->usual, &wish, out, first, err);

@@ -14,7 +14,7 @@ bool              pf_builder_rounds(const pf_config *config, const pf_device *de
 pf_precision_care pf_builder_more_care(const pf_config *config, pf_precision_care care);
 /* original has the profile's shapes. key: of the plan that is built.  out->care is PF_CARE_USUAL where nothing is
    rounded.  first: as in engine/precision_choice.h. */
-pf_status pf_builder_care(pf_timing_store *store, const pf_device *device, const pf_config *config,
+pf_status pf_builder_care(pf_timing_store *store, pf_device *device, const pf_config *config,
                           const pf_digest *key, const pf_graph *original, const pf_profile *profile,
                           pf_precision_choice *out, pf_oracle *first, pf_err *err);
 

@@ -80,6 +80,8 @@ typedef struct pf_device_ops {
     void      (*graph_free)(pf_device *device, pf_device_graph *graph);
     /* (optional) Keeps what is compiled in folder from now on, and takes it from there. */
     pf_status (*keep_kernels)(pf_device *device, const char *folder, pf_err *err);
+    /* (optional) Much will be compiled soon: who compiles gets ready meanwhile. */
+    void      (*wake)(pf_device *device);
     /* (optional) Nothing more is compiled for a while: what compiling took of the device is given back, where that is
        much of what the device has; with all in any case, and what it took of the host too. */
     void      (*rest)(pf_device *device, bool all);

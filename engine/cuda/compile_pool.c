@@ -145,6 +145,17 @@ static bool start_worker(pf_compile_pool *pool, worker *w)
     return true;
 }
 
+void pf_compile_pool_wake(pf_compile_pool *pool)
+{
+    bool starts = pool && pool->program[0];
+
+    if (!starts) return;
+    pthread_mutex_lock(&pool->lock);
+    for (int i = 0; i < pool->limit && starts; i++)
+        if (!pool->workers[i].pid) starts = start_worker(pool, &pool->workers[i]);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* One that waits for work, or starts in a place that is free; NULL: neither. */
 static worker *find_worker(pf_compile_pool *pool)
 {

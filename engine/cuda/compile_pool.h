@@ -3,7 +3,7 @@
    one and 1.0 s with 16 processes).
 
    The program planfarm-compile stands beside the module; without it nothing is compiled in processes.
-   Workers are started by the first requests and end with the pool. */
+   Workers are started by the first requests, or before them, and end with the pool. */
 #ifndef PF_ENGINE_CUDA_COMPILE_POOL_H
 #define PF_ENGINE_CUDA_COMPILE_POOL_H
 
@@ -28,6 +28,8 @@ pf_status        pf_compile_pool_run(pf_compile_pool *pool, const char *tactic, 
 /* The same with a program: what pf_program_compile gives. */
 pf_status        pf_compile_pool_program(pf_compile_pool *pool, const pf_program *program, int cc, pf_buf *cubin,
                                          pf_err *err);
+/* Starts all workers: requests that come when they are up need not wait for that. */
+void             pf_compile_pool_wake(pf_compile_pool *pool);
 /* Workers that are there, each a process. */
 unsigned         pf_compile_pool_workers(pf_compile_pool *pool);
 /* Ends the workers, which hold memory of the device, once all is compiled; the next request starts them again. */

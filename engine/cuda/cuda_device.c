@@ -220,6 +220,12 @@ static void cuda_sample(pf_device *device, struct pf_device_sample *out)
     pf_nvml_sample(cuda->nvml_device, (cuda->share < 100) + pf_compile_pool_workers(cuda->compilers), out);
 }
 
+/* Those without the device: whether any is needed with it nobody knows yet. */
+static void cuda_wake(pf_device *device)
+{
+    pf_compile_pool_wake(pf_cuda_of(device)->program_compilers);
+}
+
 /* Idle they take nothing but memory, and starting them again for the few kernels of a later search took 1.2 to 8 s, in
    which nothing else went on. */
 static bool may_stay(pf_device *device)
@@ -255,7 +261,7 @@ static const pf_device_ops cuda_ops = {
     .capture_begin = cuda_capture_begin, .capture_end = cuda_capture_end,
     .graph_launch = cuda_graph_launch, .graph_free = cuda_graph_free,
     .range_begin = cuda_range_begin, .range_end = cuda_range_end, .profiler = cuda_profiler,
-    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample, .rest = cuda_rest,
+    .keep_kernels = cuda_keep_kernels, .sample = cuda_sample, .wake = cuda_wake, .rest = cuda_rest,
     .host_alloc = cuda_host_alloc, .host_free = cuda_host_free,
 };
 

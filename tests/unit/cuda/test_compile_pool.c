@@ -66,6 +66,26 @@ static void processes_compile_the_same(void **state)
     pf_compile_pool_free(pool);
 }
 
+/* Those that are started ahead are those that answer. */
+static void workers_can_be_started_before_anybody_asks(void **state)
+{
+    pf_compile_pool *pool = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
+    request          one = { .pool = pool, .number = 1 };
+    unsigned         started = 0;
+
+    (void)state;
+    assert_non_null(pool);
+    pf_compile_pool_wake(pool);
+    started = pf_compile_pool_workers(pool);
+    assert_true(started > 0);
+    pf_compile_pool_wake(pool);
+    (void)ask(&one);
+    assert_int_equal(one.status, PF_OK);
+    assert_int_equal(pf_compile_pool_workers(pool), started);
+    pf_buf_clear(&one.cubin);
+    pf_compile_pool_free(pool);
+}
+
 static void a_source_that_does_not_compile_is_refused(void **state)
 {
     pf_compile_pool *pool = pf_compile_pool_new(PF_COMPILE_NO_DEVICE);
@@ -143,7 +163,8 @@ static void nobody_waits_for_a_process_that_cannot_be_started(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(a_source_that_does_not_compile_is_refused),
+        cmocka_unit_test(processes_compile_the_same), cmocka_unit_test(workers_can_be_started_before_anybody_asks),
+        cmocka_unit_test(a_source_that_does_not_compile_is_refused),
         cmocka_unit_test(nobody_waits_for_a_process_that_cannot_be_started),
     };
 
