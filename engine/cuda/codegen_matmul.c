@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/cuda/bf16_parts.h"
 #include "engine/cuda/codegen_product.h"
 #include "engine/cuda/conv_weights.h"
 #include "engine/op.h"
@@ -355,27 +356,6 @@ bool pf_codegen_conv_is_stem(const pf_problem *p)
 
 /* ---- Packing */
 
-#define BF16_LARGEST 0x1.fep127f
-
-/* As the instruction does it: the nearest, of two the even, and nothing infinite. */
-static uint16_t to_bf16(float value)
-{
-    float    limited = value > BF16_LARGEST ? BF16_LARGEST : value < -BF16_LARGEST ? -BF16_LARGEST : value;
-    uint32_t bits = 0;
-
-    memcpy(&bits, &limited, sizeof bits);
-    return value != value ? UINT16_C(0x7fff) : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float of_bf16(uint16_t value)
-{
-    uint32_t bits = (uint32_t)value << 16;
-    float    out = 0;
-
-    memcpy(&out, &bits, sizeof out);
-    return out;
-}
-
 /* Which of eight elements of K comes i-th: a thread takes the t-th and the (4 + t)-th at once. */
 static int64_t source_of(int64_t i) { return i % 2 * 4 + i / 2; }
 
@@ -386,12 +366,12 @@ static void take_apart(const float *from, bool along_k, uint16_t *to, uint16_t *
 
     memcpy(own, from, sizeof own);
     for (int i = 0; i < APART; i++) {
-        float value = own[along_k ? source_of(i) : i];
+        uint16_t parts[PF_BF16_PARTS_MAX];
 
-        to[i] = to_bf16(value);
-        value -= of_bf16(to[i]);
-        to[APART + i] = to_bf16(value);
-        if (third) third[i] = to_bf16(value - of_bf16(to[APART + i]));
+        pf_bf16_take_apart(own[along_k ? source_of(i) : i], third ? 3 : 2, parts);
+        to[i] = parts[0];
+        to[APART + i] = parts[1];
+        if (third) third[i] = parts[2];
     }
 }
 

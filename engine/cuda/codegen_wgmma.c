@@ -7,7 +7,7 @@
 #include "engine/cuda/codegen_matmul.h"
 #include "engine/cuda/codegen_product.h"
 
-extern const char pf_nvrtc_cluster[], pf_nvrtc_wgmma[];        /* kernels/nvrtc/<name>.cuh */
+extern const char pf_nvrtc_cluster[], pf_nvrtc_warp_groups[], pf_nvrtc_wgmma[];     /* kernels/nvrtc/<name>.cuh */
 
 enum {
     SOURCE_LIMIT_BYTES = 1 << 20, SHARED_LIMIT_BYTES = 227 << 10, ALIGNMENT_BYTES = 1024, BARRIER_BYTES = 256,
@@ -182,7 +182,9 @@ static void print_defines(const cg_product *product, const pf_wgmma_tuning *t, c
                   (long long)product->m, (long long)cg_product_columns(product), product->halves,
                   (long long)packed_columns(product, f->run));
     pf_buf_printf(out, "#define K %lld\n#define BM %d\n#define BN %d\n", (long long)product->k, t->rows, t->columns);
-    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define SPLIT %d\n", t->stages, t->team, t->split);
+    pf_buf_printf(out, "#define STAGES %d\n#define TEAM %d\n#define GROUPS %d\n#define SPLIT %d\n", t->stages, t->team,
+                  groups_of(t), t->split);
+    pf_buf_printf(out, "#define X_BOXES 1\n#define W_BOXES 1\n");
     pf_buf_printf(out, "#define V %d\n#define RUN %d\n#define FINISH_COLUMNS %d\n", f->vector, f->run, f->columns);
 }
 
@@ -198,7 +200,7 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
     cg_product_print_defines(p, product, out);
     print_multiply(t->columns, half ? "f16" : "bf16", out);
     st = cg_product_emit_finish(p, product, f->vector, out, err);
-    pf_buf_printf(out, "%s%s", pf_nvrtc_cluster, pf_nvrtc_wgmma);
+    pf_buf_printf(out, "%s%s%s", pf_nvrtc_cluster, pf_nvrtc_warp_groups, pf_nvrtc_wgmma);
     if (!st && out->failed)
         st = PF_FAIL(err, PF_UNSUPPORTED, "the generated kernel is longer than %d bytes", SOURCE_LIMIT_BYTES);
     return st;

@@ -8,7 +8,8 @@
 #include "base/hash.h"
 #include "engine/cuda/compile_pool.h"
 
-enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128, CONSTANT_ALIGNMENT = 256 };
+enum { CUBIN_LIMIT_BYTES = 64 << 20, ARGUMENTS_MAX = 128, CONSTANT_ALIGNMENT = 256,
+       MAP_ROW_BYTES = 128 };
 
 typedef CUresult encode_map_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
                                const cuuint64_t *, const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave,
@@ -280,9 +281,11 @@ pf_status pf_program_prepare(pf_device *device, const pf_tactic *tactic, const p
 static pf_status encode_map(const program_impl *impl, const pf_program_map *map, void *address, CUtensorMap *out,
                             pf_err *err)
 {
-    cuuint64_t dims[2] = { map->columns, map->rows }, row_bytes[1] = { map->row_elems * 2 };
-    cuuint32_t box[2] = { 64, map->box_rows }, one[2] = { 1, 1 };
+    uint32_t   bytes = pf_dtype_bits(map->dtype) / 8;
+    cuuint64_t dims[2] = { map->columns, map->rows }, row_bytes[1] = { map->row_elems * bytes };
+    cuuint32_t box[2] = { MAP_ROW_BYTES / bytes, map->box_rows }, one[2] = { 1, 1 };
     CUtensorMapDataType type = map->dtype == PF_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+                             : map->dtype == PF_F32 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32
                                                     : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
     CUresult result = impl->encode_map(out, type, 2, address, dims, row_bytes, box, one,
                                        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,

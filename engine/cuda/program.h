@@ -8,14 +8,14 @@
 #include "engine/cuda/program_cache.h"
 #include "engine/tactic.h"
 
-/* A matrix for the tensor copy engine: an input of rows x columns elements of 16 bits, copied in boxes of box_rows x 64
-   whose rows of 128 bytes are swizzled; what lies outside the matrix comes as zeros. The address of the input and the
+/* A matrix for the tensor copy engine: an input of rows x columns elements, copied in boxes of box_rows rows of 128
+   bytes that are swizzled; what lies outside the matrix comes as zeros. The address of the input and the
    bytes of a row are multiples of 16. */
 typedef struct pf_program_map {
     uint32_t input;
     uint64_t rows, columns, row_elems;      /* from one row to the next */
     uint32_t box_rows;          /* at most 256 */
-    pf_dtype dtype;             /* F16 or BF16 */
+    pf_dtype dtype;             /* F16, BF16 or F32 */
 } pf_program_map;
 
 enum { PF_PROGRAM_MAPS = 2 };

@@ -295,6 +295,21 @@ def three_parts(net):
     return [thin, net.op("Gemm", net.input("rows", 37, 200), net.weight(83, 200), net.weight(83), transB=1)]
 
 
+@model("three_parts_by_warp_groups", "nvrtc_parts", THREE, without=("nvrtc_matmul", "nvrtc_thin"), precision="--fp16 --max-error 1.5e-6")
+def three_parts_by_warp_groups(net):
+    """The same with tiles of many rows: columns that are no whole number of a tile's, sums that are split, and a short last step of them."""
+    x = net.input("x", 1, 112, 15, 13)
+    rise = net.op("Relu", net.op("Conv", x, net.weight(200, 112, 1, 1), net.weight(200), kernel_shape=[1, 1]))
+    fall = net.op("Add", net.op("Conv", rise, net.weight(112, 200, 1, 1), net.weight(112), kernel_shape=[1, 1]), x)
+    return [fall, net.op("Gemm", net.input("rows", 137, 612), net.weight(84, 612), net.weight(84), transB=1)]
+
+
+@model("parts_by_warp_groups", "nvrtc_parts", without=("nvrtc_matmul", "nvrtc_thin"), precision="--tf32")
+def parts_by_warp_groups(net):
+    x = net.input("x", 137, 612)
+    return [net.op("Relu", net.op("Gemm", x, net.weight(612, 84), net.weight(84)))]
+
+
 @model("parts_of_pictures", "nvrtc_matmul", "nvrtc_conv", precision="--tf32")
 def parts_of_pictures(net):
     x = net.input("x", 2, 24, 15, 13)
