@@ -62,10 +62,18 @@ static const char *gate_declines(const cg_product *product)
     return cg_product_columns(product) % 8 ? "halves of rows that are no multiple of 16 bytes" : NULL;
 }
 
-static const char *declines(const pf_problem *p, bool windowed, bool packs)
+/* Factors are multiplied as x is read, by kernels of FP32. */
+static const char *factor_declines(const cg_product *product)
+{
+    if (!product->scaled) return NULL;
+    if (!product->conv || product->windowed) return "factors of what is no image of single pixels";
+    return product->wide ? NULL : "factors of 16 bits";
+}
+
+static const char *declines(const pf_problem *p, bool windowed, bool packs, bool scales)
 {
     cg_product  product;
-    const char *reason = cg_product_recognize(p, &product);
+    const char *reason = scales ? cg_product_recognize_scaled(p, &product) : cg_product_recognize(p, &product);
 
     if (!reason) reason = cg_product_behind_declines(p, &product);
     if (reason) return reason;
@@ -73,6 +81,7 @@ static const char *declines(const pf_problem *p, bool windowed, bool packs)
         return windowed ? "not a convolution with a window" : "a convolution with a window";
     if (windowed && !p->in_constant[product.w]) return "weights that are computed";
     reason = types_decline(p, &product);
+    if (!reason) reason = factor_declines(&product);
     if (!reason) reason = gate_declines(&product);
     if (!reason) reason = batch_decline(p, &product);
     if (!reason) reason = rows_decline(p, &product, packs);
@@ -82,9 +91,13 @@ static const char *declines(const pf_problem *p, bool windowed, bool packs)
     return cg_product_check_places(p, &product);
 }
 
-const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, false, false); }
-const char *pf_codegen_matmul_declines_packed(const pf_problem *p) { return declines(p, false, true); }
-const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, true, false); }
+const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, false, false, false); }
+const char *pf_codegen_matmul_declines_packed(const pf_problem *p) { return declines(p, false, true, false); }
+const char *pf_codegen_matmul_declines_scaled(const pf_problem *p, bool packs)
+{
+    return declines(p, false, packs, true);
+}
+const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, true, false, false); }
 
 int64_t pf_codegen_matmul_work(const pf_problem *p)
 {
@@ -121,6 +134,13 @@ bool pf_codegen_matmul_is_gated(const pf_problem *p)
     cg_product product;
 
     return !cg_product_recognize(p, &product) && product.halves == 2;
+}
+
+bool pf_codegen_matmul_is_scaled(const pf_problem *p)
+{
+    cg_product product;
+
+    return !cg_product_recognize_scaled(p, &product) && product.scaled;
 }
 
 bool pf_codegen_matmul_is_turned(const pf_problem *p)

@@ -23,6 +23,9 @@ bool        pf_matmul_tuning_read(const char *text, pf_matmul_tuning *out);
 const char *pf_codegen_matmul_declines(const pf_problem *p);
 /* The same of a kernel that packs constant weights itself. */
 const char *pf_codegen_matmul_declines_packed(const pf_problem *p);
+/* The same of a kernel that may multiply an image with factors of its channels as it reads it; packs: constant
+   weights. */
+const char *pf_codegen_matmul_declines_scaled(const pf_problem *p, bool packs);
 const char *pf_codegen_conv_declines(const pf_problem *p);
 /* Multiply-adds beyond which the libraries' warp-group kernels always win, unless rows of the result lie at odd
    places. */
@@ -35,6 +38,8 @@ bool        pf_codegen_matmul_is_wide(const pf_problem *p);
 bool        pf_codegen_matmul_is_batch(const pf_problem *p);
 /* Such of which results are computed from two halves of each row. */
 bool        pf_codegen_matmul_is_gated(const pf_problem *p);
+/* Such of which x is an image times factors of its channels. */
+bool        pf_codegen_matmul_is_scaled(const pf_problem *p);
 /* Such of which an image with channels last is made, with what follows. */
 bool        pf_codegen_matmul_is_turned(const pf_problem *p);
 /* Of layouts that are channels-last: what of such a product's inputs is no such image is linear. */

@@ -15,17 +15,18 @@ enum {
     ROWS = 64,                              /* of a warp group */
     COLUMNS_MAX = 128, COLUMNS_MAX_OF_THREE = 80,   /* of a tile, by how many registers a thread has */
     STAGES_MAX = 8,
-    OWN_COLUMNS = 96, OWN_COLUMNS_OF_THREE = 64,    /* as far as there are registers for two sums besides */
+    OWN_COLUMNS = 96, OWN_COLUMNS_OF_THREE = 64,    /* as far as there are registers for two sums besides; fewer */
+    FACTOR_COLUMNS = 16,                            /* with factors */
     TERM = 16,                              /* elements of K that the instruction takes */
 };
 
 const char *pf_codegen_parts_declines(const pf_problem *p)
 {
-    const char *reason = pf_codegen_matmul_declines_packed(p);
+    const char *reason = pf_codegen_matmul_declines_scaled(p, true);
     cg_product  product;
 
     if (reason) return reason;
-    cg_product_recognize(p, &product);
+    cg_product_recognize_scaled(p, &product);
     if (!product.wide) return "operands of 16 bits";
     if (!pf_problem_is_bound(p)) return "shapes that vary";
     if (product.batched) return "a batch of products";
@@ -108,7 +109,7 @@ static double guess(const cg_product *product, int s, int split, int sm_count)
 {
     pf_parts_tuning t = tuning_of(product, s, split);
 
-    return is_tuning(product, &t) ? guess_ns(product, &t, sm_count) : -1;
+    return is_tuning(product, &t) && t.columns < product->n + TERM ? guess_ns(product, &t, sm_count) : -1;
 }
 
 int pf_codegen_parts_tunings(const pf_problem *p, int sm_count, pf_parts_tuning *out, int max)
@@ -118,7 +119,7 @@ int pf_codegen_parts_tunings(const pf_problem *p, int sm_count, pf_parts_tuning 
     int        count = cg_product_tilings(p, sm_count, sizeof shapes / sizeof *shapes, guess, list,
                                           max < PF_PARTS_TUNINGS ? max : PF_PARTS_TUNINGS);
 
-    cg_product_recognize(p, &product);
+    cg_product_recognize_scaled(p, &product);
     for (int i = 0; i < count; i++) out[i] = tuning_of(&product, list[i].shape, list[i].split);
     return count;
 }
@@ -152,6 +153,14 @@ static int run_of(const pf_problem *p, const cg_product *product, const pf_parts
 static int64_t packed_rows(const cg_product *product, int run) { return cg_up(product->n, 4 * run) * 4 * run; }
 static int64_t packed_k(const cg_product *product) { return cg_up(product->k, TERM) * TERM; }
 
+/* Sums of 16 elements that a group has at once. */
+static int own_of(const cg_product *product, const pf_parts_tuning *t)
+{
+    int most = (t->groups == 3 ? OWN_COLUMNS_OF_THREE : OWN_COLUMNS) - (product->scaled ? FACTOR_COLUMNS : 0);
+
+    return t->columns <= most ? 2 : 1;
+}
+
 static void print_defines(const cg_product *product, const pf_parts_tuning *t, int run, pf_buf *out)
 {
     pf_buf_printf(out, "#define M %lld\n#define N %lld\n#define K %lld\n#define COLUMNS %lld\n#define HALVES 1\n",
@@ -161,7 +170,7 @@ static void print_defines(const cg_product *product, const pf_parts_tuning *t, i
                   rows_of(t), t->columns, t->team, t->depth, t->groups);
     pf_buf_printf(out, "#define SPLIT %d\n#define STAGES %d\n#define PARTS %d\n#define X_BOXES 2\n#define W_BOXES %d\n"
                        "#define RUN %d\n#define V %d\n#define OWN %d\n", t->split, t->stages, product->parts,
-                  product->parts, run, run, t->columns <= (t->groups == 3 ? OWN_COLUMNS_OF_THREE : OWN_COLUMNS) ? 2 : 1);
+                  product->parts, run, run, own_of(product, t));
 }
 
 static pf_status print_source(const pf_problem *p, const cg_product *product, const pf_parts_tuning *t, int run,
@@ -173,6 +182,7 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
     cg_product_print_index(p, product, out);
     print_defines(product, t, run, out);
     cg_product_print_defines(p, product, out);
+    cg_product_print_factor(product, out);
     print_multiply(t->columns, out);
     st = cg_product_emit_finish(p, product, run, out, err);
     pf_buf_printf(out, "%s%s%s", pf_nvrtc_cluster, pf_nvrtc_warp_groups, pf_nvrtc_parts);
@@ -184,7 +194,7 @@ static pf_status print_source(const pf_problem *p, const cg_product *product, co
 pf_status pf_codegen_parts(const pf_problem *p, const pf_parts_tuning *t, pf_program *out, pf_err *err)
 {
     cg_product  product;
-    const char *reason = cg_product_recognize(p, &product);
+    const char *reason = cg_product_recognize_scaled(p, &product);
     uint64_t    rows = 0, k = 0;
     int         run = 0;
     pf_status   st = PF_OK;
@@ -240,7 +250,7 @@ void pf_codegen_parts_pack(const pf_problem *p, int form, const pf_tensor *weigh
     uint16_t    *rows = to;
     int64_t      k = 0, part_elems = 0;
 
-    cg_product_recognize(p, &product);
+    cg_product_recognize_scaled(p, &product);
     k = packed_k(&product);
     part_elems = packed_rows(&product, form) * k;
     memset(to, 0, (size_t)(product.parts * part_elems) * 2);

@@ -137,12 +137,48 @@ static uint32_t raw_input(const pf_problem *p, pf_value_id value)
     return pf_problem_input_index(p, value);
 }
 
-static const char *take(const pf_problem *p, const pf_node *node, bool from_raw, cg_product *product)
+/* One number for each channel of each of the image's pictures. */
+static bool is_factor_of(const pf_shape *factor, const pf_shape *image)
+{
+    return factor->rank == 4 && image->rank == 4 && factor->dim[0] == image->dim[0] &&
+           factor->dim[1] == image->dim[1] && factor->dim[2] == 1 && factor->dim[3] == 1;
+}
+
+/* The image that the value is, times factors of its channels, which nothing else reads. */
+static uint32_t scaled_input(const pf_problem *p, pf_value_id value, cg_product *product)
+{
+    const pf_value *at = pf_graph_value(p->graph, value);
+    const pf_node  *node = at->producer == PF_NONE ? NULL : &p->graph->nodes[at->producer];
+
+    if (!node) return pf_problem_input_index(p, value);
+    if (node->op != PF_OP_MUL || pf_graph_use_count(p->graph, value) != 1) return UINT32_MAX;
+    for (int side = 0; side < 2; side++) {
+        pf_value_id image = node->in[side], factor = node->in[1 - side];
+
+        if (!pf_shape_equal(shape_of(p, image), &at->shape) || !is_factor_of(shape_of(p, factor), &at->shape)) continue;
+        product->factor = pf_problem_input_index(p, factor);
+        product->scaled = product->factor != UINT32_MAX;
+        product->image_rows = at->shape.dim[2] * at->shape.dim[3];
+        return product->scaled ? pf_problem_input_index(p, image) : UINT32_MAX;
+    }
+    return UINT32_MAX;
+}
+
+/* What may be computed of x inside. */
+typedef enum inside { NOTHING, FROM_RAW, SCALED } inside;
+
+static uint32_t input_of(const pf_problem *p, pf_value_id value, inside may, cg_product *product)
+{
+    if (may == SCALED) return scaled_input(p, value, product);
+    return may == FROM_RAW ? raw_input(p, value) : pf_problem_input_index(p, value);
+}
+
+static const char *take(const pf_problem *p, const pf_node *node, inside may, cg_product *product)
 {
     product->node = node;
     product->alpha = 1;
     product->batch = 1;
-    product->x = from_raw ? raw_input(p, node->in[0]) : pf_problem_input_index(p, node->in[0]);
+    product->x = input_of(p, node->in[0], may, product);
     product->w = pf_problem_input_index(p, node->in[1]);
     if (product->x == UINT32_MAX || product->w == UINT32_MAX) return "an operand inside the region";
     product->wide = pf_graph_value(p->graph, node->in[0])->dtype == PF_F32 &&
@@ -225,13 +261,13 @@ static const pf_node *find_turn(const pf_graph *graph, const cg_product *product
     return next && makes_image(next) && !leaves(graph, next->out[0]) ? next : NULL;
 }
 
-static const char *recognize(const pf_problem *p, bool from_raw, cg_product *product)
+static const char *recognize(const pf_problem *p, inside may, cg_product *product)
 {
     const pf_node *node = NULL, *halves[2] = { NULL, NULL };
     const char    *reason = cg_find_anchor(p->graph, is_product, "no product", "two products", &node);
 
     memset(product, 0, sizeof *product);
-    if (!reason) reason = take(p, node, from_raw, product);
+    if (!reason) reason = take(p, node, may, product);
     if (reason) return reason;
     product->halves = !product->conv && !product->batched && find_halves(p->graph, product, halves) ? 2 : 1;
     product->turn = product->halves == 1 && !product->conv && !product->batched ? find_turn(p->graph, product) : NULL;
@@ -239,11 +275,16 @@ static const char *recognize(const pf_problem *p, bool from_raw, cg_product *pro
     return NULL;
 }
 
-const char *cg_product_recognize(const pf_problem *p, cg_product *product) { return recognize(p, false, product); }
+const char *cg_product_recognize(const pf_problem *p, cg_product *product) { return recognize(p, NOTHING, product); }
 
 const char *cg_product_recognize_from_raw(const pf_problem *p, cg_product *product)
 {
-    return recognize(p, true, product);
+    return recognize(p, FROM_RAW, product);
+}
+
+const char *cg_product_recognize_scaled(const pf_problem *p, cg_product *product)
+{
+    return recognize(p, SCALED, product);
 }
 
 const char *cg_product_behind_declines(const pf_problem *p, const cg_product *product)
@@ -260,6 +301,14 @@ const char *cg_product_behind_declines(const pf_problem *p, const cg_product *pr
 static bool lies_as_rows(bool image, pf_layout layout, pf_dtype dtype)
 {
     return image ? cg_is_channels_last(layout, dtype) : layout == PF_LAYOUT_LINEAR;
+}
+
+static bool lies_side_by_side(const pf_problem *p, uint32_t input)
+{
+    pf_layout layout = p->in_layout[input];
+
+    return lies_as_rows(true, layout, pf_graph_value(p->graph, p->graph->inputs[input])->dtype) &&
+           !pf_layout_pitch(layout);
 }
 
 const char *cg_product_check_results(const pf_problem *p, const cg_product *product)
@@ -287,6 +336,7 @@ const char *cg_product_check_places(const pf_problem *p, const cg_product *produ
          !padded) ||
         p->in_layout[product->w] != PF_LAYOUT_LINEAR)
         return "operands in another layout";
+    if (product->scaled && !lies_side_by_side(p, product->factor)) return "factors in another layout";
     return cg_product_check_results(p, product);
 }
 
@@ -468,6 +518,19 @@ void cg_product_print_defines(const pf_problem *p, const cg_product *product, pf
     pf_buf_printf(out, "\n");
 }
 
+void cg_product_print_factor(const cg_product *product, pf_buf *out)
+{
+    pf_buf_printf(out, "__device__ __forceinline__ float4 times_factor(PARAMETERS, const float4 of, const idx row, "
+                       "const idx k)\n{\n");
+    if (product->scaled)        /* rounded as a kernel of its own does it, and not as part of what follows */
+        pf_buf_printf(out, "  if (k >= K) return of;\n"
+                           "  const float4 by = *(const float4 *)(in%u + row / %lld * K + k);\n"
+                           "  return make_float4(__fmul_rn(of.x, by.x), __fmul_rn(of.y, by.y), "
+                           "__fmul_rn(of.z, by.z), __fmul_rn(of.w, by.w));\n}\n",
+                      product->factor, (long long)product->image_rows);
+    else pf_buf_printf(out, "  return of;\n}\n");
+}
+
 void cg_product_print_index(const pf_problem *p, const cg_product *product, pf_buf *out)
 {
     const int64_t limit = INT64_C(1) << 30;
@@ -495,7 +558,7 @@ int cg_product_tilings(const pf_problem *p, int sm_count, int shapes, cg_tiling_
     cg_product       product;
     int              count = 0;
 
-    cg_product_recognize(p, &product);
+    cg_product_recognize_scaled(p, &product);
     for (int s = 0; s < shapes && s < SHAPES_MAX; s++)
         for (size_t k = 0; k < sizeof splits / sizeof *splits; k++) {
             double ns = cg_product_steps(&product) < splits[k] ? -1 : guess(&product, s, splits[k], sm_count);

@@ -28,12 +28,17 @@ typedef struct cg_product {
     bool           batched;                 /* w is several matrices; else one, and m counts all rows of x */
     int64_t        batch;                   /* of a convolution: its groups, whose rows are the same pixels */
     bool           repeats_x;               /* x is one matrix, which serves the whole batch */
+    bool           scaled;                  /* x is that input times the input `factor`, */
+    uint32_t       factor;                  /* which has a number for each channel of an image, */
+    int64_t        image_rows;              /* of as many rows of x */
 } cg_product;
 
 /* Fills product. Returns why the problem is not one product with something computed behind it, or NULL. */
 const char *cg_product_recognize(const pf_problem *p, cg_product *product);
 /* The same where x may be computed inside as well, element by element from an input, which product->x then is. */
 const char *cg_product_recognize_from_raw(const pf_problem *p, cg_product *product);
+/* The same where x may be such a product of an image and factors of its channels. */
+const char *cg_product_recognize_scaled(const pf_problem *p, cg_product *product);
 /* Why what is behind the product is not computed element by element, or of a gated one from two halves, or NULL. */
 const char *cg_product_behind_declines(const pf_problem *p, const cg_product *product);
 /* Columns of the results. */
@@ -44,6 +49,9 @@ const char *cg_product_check_places(const pf_problem *p, const cg_product *produ
 const char *cg_product_check_results(const pf_problem *p, const cg_product *product);
 /* START, ARGUMENTS and PARAMETERS of a kernel's text, and W_CONSTANT. */
 void        cg_product_print_defines(const pf_problem *p, const cg_product *product, pf_buf *out);
+/* times_factor(ARGUMENTS numbers, row, k): four neighbours in a row of x, as they are in memory, as the product has
+   them. Behind START's text and K. */
+void        cg_product_print_factor(const cg_product *product, pf_buf *out);
 /* How many elements of a row are finished at once: 16 bytes of the widest output, at most eight, and no more than
    divide a row. */
 int         cg_product_vector(const pf_problem *p, const cg_product *product);

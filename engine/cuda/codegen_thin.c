@@ -83,12 +83,12 @@ static bool is_tuning(const pf_problem *p, const cg_product *product, const pf_t
 
 const char *pf_codegen_thin_declines(const pf_problem *p)
 {
-    const char    *reason = pf_codegen_matmul_declines(p);
+    const char    *reason = pf_codegen_matmul_declines_scaled(p, false);
     cg_product     product;
     pf_thin_tuning first = { 0 };
 
     if (reason) return reason;
-    cg_product_recognize(p, &product);
+    cg_product_recognize_scaled(p, &product);
     if (!pf_problem_is_bound(p)) return "shapes that vary";
     if (product.batched) return "a batch of products";
     if (product.halves > 1) return "a gated product";
@@ -116,7 +116,7 @@ int pf_codegen_thin_tunings(const pf_problem *p, pf_thin_tuning *out, int max)
     cg_product product;
     int        count = 0;
 
-    cg_product_recognize(p, &product);
+    cg_product_recognize_scaled(p, &product);
     for (int i = 0; i < PF_THIN_TUNINGS && count < max; i++)
         if (is_tuning(p, &product, &list[i])) out[count++] = list[i];
     return count;
@@ -138,12 +138,13 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
     pf_buf_printf(out, "#define X_ROW %lld\n#define X ((const ELEM *)in%u)\n#define W ((const ELEM *)in%u)\n",
                   (long long)cg_product_x_row(p, product), product->x, product->w);
     cg_product_print_defines(p, product, out);
+    cg_product_print_factor(product, out);
 }
 
 pf_status pf_codegen_thin(const pf_problem *p, const pf_thin_tuning *t, pf_program *out, pf_err *err)
 {
     cg_product  product;
-    const char *reason = cg_product_recognize(p, &product);
+    const char *reason = cg_product_recognize_scaled(p, &product);
     form        f = { 0 };
     pf_status   st = PF_OK;
 

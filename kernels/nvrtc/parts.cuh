@@ -13,6 +13,7 @@
 
    Defined by the generator:
      M, N, K, BM, BN, STAGES, TEAM, DEPTH, SPLIT, RUN, V, START, W_CONSTANT, evaluate, store, finish as for wgmma.cuh
+     times_factor(ARGUMENTS numbers, row, k)    four numbers of x as the product has them
      PARTS        2: 16 bits of each number, a product is the sum of three; 3: all 24, the sum of six
      OWN          how many sums of 16 elements of K a group has at once: 2, or 1 where registers are few
      COLUMNS      rows of each part of w as they are packed, one part behind the other
@@ -53,11 +54,16 @@ __device__ __forceinline__ float4 load4(unsigned at)
    then lie in different banks. */
 __device__ __forceinline__ int row_of(int lane) { return lane / 4 % 2 * 4 + lane / 8; }
 
-/* The k-th 16 elements of a stage's x at `at`, of which the thread has `row` and the eighth below. */
-__device__ __forceinline__ operand operand_at(unsigned at, int k, int row, int lane)
+/* What a thread has of x: a row of a stage and the eighth below, which are rows of the matrix too, and there its own
+   four of the stage's first 16 elements of K. */
+struct place { int in_stage, row, k; };
+
+/* The k-th 16 elements of the stage at `at`. */
+__device__ __forceinline__ operand operand_at(PARAMETERS, unsigned at, int k, const place &x, int lane)
 {
-  const unsigned from = at + k / 2 * X_BOX + row * 128 + (((k % 2 * 4 + lane % 4) ^ (row % 8)) * 16);
-  const float4   first = load4(from), second = load4(from + 8 * 128);
+  const unsigned from = at + k / 2 * X_BOX + x.in_stage * 128 + (((k % 2 * 4 + lane % 4) ^ (x.in_stage % 8)) * 16);
+  const float4   first = times_factor(ARGUMENTS load4(from), min(x.row, M - 1), x.k + k * 16),
+                 second = times_factor(ARGUMENTS load4(from + 8 * 128), min(x.row + 8, M - 1), x.k + k * 16);
   operand        to;
 
   take_apart(&to, 0, first.x, first.y);
@@ -90,7 +96,8 @@ __device__ __forceinline__ void add(float sum[BN / 2], const float more[BN / 2])
 }
 
 /* `count` times 16 elements of K.  The next are taken apart while those before are multiplied. */
-template <int count> __device__ __forceinline__ void multiply_stage(float sum[BN / 2], unsigned at, int row, int lane)
+template <int count>
+__device__ __forceinline__ void multiply_stage(PARAMETERS, float sum[BN / 2], unsigned at, const place &from, int lane)
 {
   const unsigned long long w = descriptor(at + X_BYTES);
   operand x[2];
@@ -98,7 +105,7 @@ template <int count> __device__ __forceinline__ void multiply_stage(float sum[BN
   float own[OWN][BN / 2];
 #endif
 
-  x[0] = operand_at(at, 0, row, lane);
+  x[0] = operand_at(ARGUMENTS at, 0, from, lane);
   _Pragma("unroll") for (int k = 0; k < count; ++k) {
 #if PARTS == 3
     multiply_parts(own[k % OWN], x[k % 2], w + k * 2);
@@ -106,7 +113,7 @@ template <int count> __device__ __forceinline__ void multiply_stage(float sum[BN
       wait_for_sums<1>(own[(k + 1) % OWN]);
       add(sum, own[(k + 1) % OWN]);
     }
-    if (k + 1 < count) x[(k + 1) % 2] = operand_at(at, k + 1, row, lane);
+    if (k + 1 < count) x[(k + 1) % 2] = operand_at(ARGUMENTS at, k + 1, from, lane);
     if (OWN == 1 || k + 1 == count) {
       wait_for_sums<0>(own[k % OWN]);
       add(sum, own[k % OWN]);
@@ -114,7 +121,7 @@ template <int count> __device__ __forceinline__ void multiply_stage(float sum[BN
 #else
     multiply_parts(sum, x[k % 2], w + k * 2);
     if (k > 0) asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-    if (k + 1 < count) x[(k + 1) % 2] = operand_at(at, k + 1, row, lane);
+    if (k + 1 < count) x[(k + 1) % 2] = operand_at(ARGUMENTS at, k + 1, from, lane);
 #endif
   }
   if (PARTS == 2) wait_for_sums<0>(sum);
@@ -122,13 +129,15 @@ template <int count> __device__ __forceinline__ void multiply_stage(float sum[BN
 
 #define IN_TURNS (GROUPS > TEAM * DEPTH)
 
-/* A tile's sums of the thread's rows, or the group's part of them. The next group may look at its stages when we have
-   seen all of ours, if there is a tile for it (wgmma.cuh). `others`: stages until the next of this group's. Such a one
-   was another's the round before, which it may not have seen, and in the end of which it would take this one for
-   full. */
-__device__ __forceinline__ void multiply_tile(float sum[BN / 2], ring *r, int *others, int row, int group,
+/* A tile's sums of the thread's rows, or the group's part of them. x.k: that of K's first elements. The next group may
+   look at its stages when we have seen all of ours, if there is a tile for it (wgmma.cuh). `others`: stages until the
+   next of this group's. Such a one was another's the round before, which it may not have seen, and in the end of which
+   it would take this one for full. */
+__device__ __forceinline__ void multiply_tile(PARAMETERS, float sum[BN / 2], ring *r, int *others, place x, int group,
                                               unsigned full, unsigned empty, int lane, bool last)
 {
+  const int k = x.k;
+
   _Pragma("unroll") for (int i = 0; i < BN / 2; ++i) sum[i] = 0.0f;
   for (int step = FIRST_STEP; step < LAST_STEP; ++step) {
     if (DEPTH == 1 || (*others)-- == 0) {
@@ -137,8 +146,9 @@ __device__ __forceinline__ void multiply_tile(float sum[BN / 2], ring *r, int *o
       wait_for(full + r->stage * 8, r->parity);
       if (IN_TURNS && !last && step == LAST_STEP - 1)
         asm volatile("bar.arrive %0, 256;" ::"r"(1 + (group + 1) % GROUPS) : "memory");
-      if (LAST < BK / 16 && step == STEPS - 1) multiply_stage<LAST>(sum, r->at, row, lane);
-      else multiply_stage<BK / 16>(sum, r->at, row, lane);
+      x.k = step * BK + k;
+      if (LAST < BK / 16 && step == STEPS - 1) multiply_stage<LAST>(ARGUMENTS sum, r->at, x, lane);
+      else multiply_stage<BK / 16>(ARGUMENTS sum, r->at, x, lane);
       release(empty + r->stage * 8, lane);
     }
     advance(r);
@@ -198,7 +208,8 @@ kernel(PARAMETERS, const __grid_constant__ tensor_map x_map, const __grid_consta
         continue;
       }
       if (IN_TURNS && turn > 0) asm volatile("bar.sync %0, 256;" ::"r"(1 + group) : "memory");
-      multiply_tile(sum[0], &r, &others, row, group, full, empty, lane, last);
+      multiply_tile(ARGUMENTS sum[0], &r, &others, place{ row, tile % TILES_M * BM + row, lane % 4 * 4 }, group, full,
+                    empty, lane, last);
 #if DEPTH > 1
       add_up(sum[0], (float *)(memory + (full - given) + BARRIER_BYTES), group, thread, turn == 0, last);
 #endif

@@ -15,6 +15,7 @@
      WIDE        0, or for FP32 operands of how many of BF16 each number is taken as the sum, two or three, as in
                  matmul.cuh
      START       waits for the kernel before
+     times_factor(ARGUMENTS numbers, row, k)     four numbers of x, of FP32, as the product has them
      V           elements are finished at once: evaluate(ARGUMENTS row, column, sum) gives a struct finished,
                  store(ARGUMENTS row, column, finished) puts that into memory */
 #define CHUNK (WIDE ? 4 : 8)                /* elements of 16 bytes */
@@ -47,12 +48,23 @@ __device__ __forceinline__ operand operand_of(uint4 of)
   return to;
 }
 
+__device__ __forceinline__ operand operand_of_row(PARAMETERS, uint4 of, int row, int k)
+{
+  const float4 from = make_float4(__uint_as_float(of.x), __uint_as_float(of.y), __uint_as_float(of.z),
+                                  __uint_as_float(of.w)), to = times_factor(ARGUMENTS from, min(row, M - 1), k);
+
+  return operand_of(make_uint4(__float_as_uint(to.x), __float_as_uint(to.y), __float_as_uint(to.z),
+                               __float_as_uint(to.w)));
+}
+
 __device__ __forceinline__ uint4 gathered(const ELEM e[CHUNK])
 {
   return make_uint4(__float_as_uint(e[0]), __float_as_uint(e[1]), __float_as_uint(e[2]), __float_as_uint(e[3]));
 }
 #else
 __device__ __forceinline__ operand operand_of(uint4 of) { return operand{ { { of.x, of.y }, { of.z, of.w } } }; }
+
+__device__ __forceinline__ operand operand_of_row(PARAMETERS, uint4 of, int, int) { return operand_of(of); }
 
 __device__ __forceinline__ unsigned pair_of(unsigned short first, unsigned short second)
 {
@@ -215,7 +227,9 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) kernel(PARAMETERS)
     if (!AHEAD) load_rows(&next, X, turn, lane);
     _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
       _Pragma("unroll") for (int s = 0; s < STEPS; ++s)
-        _Pragma("unroll") for (int half = 0; half < 2; ++half) x.at[m][s][half] = operand_of(next.at[m][s][half]);
+        _Pragma("unroll") for (int half = 0; half < 2; ++half)
+          x.at[m][s][half] = operand_of_row(ARGUMENTS next.at[m][s][half], turn * ROWS + m * 16 + half * 8 + lane / 4,
+                                            s * STEP + lane % 4 * CHUNK);
     if (AHEAD && turn + apart < TURNS) load_rows(&next, X, turn + apart, lane);
     _Pragma("unroll 1") for (int part = 0; part < PARTS; ++part) {
       sums sum;

@@ -288,9 +288,10 @@ def parts(net):
 
 @model("three_parts", "nvrtc_matmul", "nvrtc_thin", THREE, precision="--fp16 --max-error 1.5e-6")
 def three_parts(net):
-    """FP32 in three parts: thin products of a picture and one with tiles."""
+    """FP32 in three parts: thin products of a picture, one of them times factors of its channels, and one with tiles."""
     x = net.input("x", 1, 24, 80, 64)
     y = net.op("Relu", net.op("Conv", x, net.weight(40, 24, 1, 1), net.weight(40), kernel_shape=[1, 1]))
+    y = net.op("Mul", y, net.input("factors", 1, 40, 1, 1))
     thin = net.op("Add", net.op("Conv", y, net.weight(24, 40, 1, 1), net.weight(24), kernel_shape=[1, 1]), x)
     return [thin, net.op("Gemm", net.input("rows", 37, 200), net.weight(83, 200), net.weight(83), transB=1)]
 
@@ -300,6 +301,7 @@ def three_parts_by_warp_groups(net):
     """The same with tiles of many rows: columns that are no whole number of a tile's, sums that are split, and a short last step of them."""
     x = net.input("x", 1, 112, 15, 13)
     rise = net.op("Relu", net.op("Conv", x, net.weight(200, 112, 1, 1), net.weight(200), kernel_shape=[1, 1]))
+    rise = net.op("Mul", rise, net.input("factors", 1, 200, 1, 1))
     fall = net.op("Add", net.op("Conv", rise, net.weight(112, 200, 1, 1), net.weight(112), kernel_shape=[1, 1]), x)
     return [fall, net.op("Gemm", net.input("rows", 137, 612), net.weight(84, 612), net.weight(84), transB=1)]
 

@@ -16,7 +16,8 @@ static bool library_takes(const pf_device *device, const pf_problem *p)
     return is_conv(p) ? !pf_tactic_cudnn_conv.declines(device, p) : !pf_tactic_cublaslt_matmul.declines(device, p);
 }
 
-/* A gate's region has the product alone, with the gate as a kernel of its own, as its other form. */
+/* A gate's region has the product alone, with the gate as a kernel of its own, as its other form; so has that of a
+   product of what is multiplied with factors in front. */
 static bool is_gated(const pf_problem *p) { return !is_conv(p) && pf_codegen_matmul_is_gated(p); }
 
 /* Likewise that of a product from which an image is made. */
@@ -29,7 +30,8 @@ static bool is_slow_in_libraries(const pf_problem *p) { return is_odd(p) || pf_c
 
 const char *pf_matmul_region_declines(const pf_device *device, const pf_problem *p)
 {
-    return is_gated(p) || is_turned(p) || is_slow_in_libraries(p) || library_takes(device, p)
+    return is_gated(p) || is_turned(p) || pf_codegen_matmul_is_scaled(p) || is_slow_in_libraries(p) ||
+                   library_takes(device, p)
                ? NULL
                : "an epilogue that the libraries lack";
 }

@@ -28,6 +28,10 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear* out=nhwc numerics=" THREE "\n"
       "graph \"\"\n%0 = input f32 [8,1152,7,7]\n%1 = input f32 [192,1152,1,1]\n%2 = input f32 [192]\n"
       "%3 = conv(%0, %1, %2) " PIXEL "\n%4 = cast(%3) dtype=f16\noutput %4\n" },
+    { "three parts, of an image times factors",
+      "problem in=nhwc,nhwc,linear*,linear* out=nhwc numerics=" THREE "\n"
+      "graph \"\"\n%0 = input f32 [32,240,14,14]\n%1 = input f32 [32,240,1,1]\n%2 = input f32 [80,240,1,1]\n"
+      "%3 = input f32 [80]\n%4 = mul(%0, %1)\n%5 = conv(%4, %2, %3) " PIXEL "\noutput %5\n" },
     { "two parts, weights in rows of K, an odd number of fours",
       "problem in=linear,linear* out=linear numerics=" PARTS "\n"
       "graph \"\"\n%0 = input f32 [2,300,76]\n%1 = input f32 [76,100]\n%2 = matmul(%0, %1)\noutput %2\n" },

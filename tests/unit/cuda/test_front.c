@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "engine/planfarm.h"
+#include "engine/region.h"
 #include "engine/tactic.h"
 #include "tests/ops/samples.h"
 #include "tests/unit/cuda/front.h"
@@ -480,9 +481,47 @@ static void two_tunings_stand_behind_warp_groups(void **state)
     assert_int_equal(count_tunings("nvrtc_matmul", device, layouts, PRODUCT("64"), 2), 8);
 }
 
+/* ---- Factors of channels */
+
+#define SCALED(type, rest) "graph \"\"\n%x = input " type " [2,240,20,20]\n%f = input " type " [2,240,1,1]\n" \
+                           "%w = input " type " [80,240,1,1]\n%0 = mul(%x, %f)\n" \
+                           "%1 = conv(%0, %w, _) " ONE_PIXEL "\n" rest
+
+/* An image is multiplied with them as its product reads it, or by a kernel of its own: both forms are timed. That
+   takes registers through which the image goes, and that nobody else reads what comes of it. */
+static const struct { op_sample network; uint32_t regions; } scaled[] = {
+    { { "in three parts", SCALED("f32", "output %1\n") }, 1 },
+    { { "of 16 bits", SCALED("f16", "output %1\n") }, 2 },
+    { { "an image that leaves", SCALED("f32", "output %1\noutput %0\n") }, 2 },
+};
+
+static void factors_join_the_product_behind(void **state)
+{
+    const pf_region_rules rules = { .numerics = PF_NUMERICS_BF16_THREE };
+    pf_device            *device = NULL;
+    pf_err                err = { 0 };
+
+    (void)state;
+    test_ok(front_open(&device, &err), &err);
+    for (size_t i = 0; i < sizeof scaled / sizeof scaled[0]; i++) {
+        pf_regions  regions = { 0 };
+        pf_network *net = NULL;
+
+        print_message("%s\n", scaled[i].network.name);
+        test_ok(op_sample_network(&scaled[i].network, &net, &err), &err);
+        test_ok(pf_regions_form(pf_network_graph(net), device, &rules, &regions, &err), &err);
+        assert_int_equal(regions.count, scaled[i].regions);
+        assert_int_equal(regions.items[regions.count - 1].form_count, regions.count == 1 ? 2 : 1);
+        assert_int_equal(regions.items[regions.count - 1].contested, regions.count == 1);
+        pf_regions_clear(&regions);
+        pf_network_free(net);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(factors_join_the_product_behind),
         cmocka_unit_test(every_op_runs_on_the_card), cmocka_unit_test(gates_join_their_product),
         cmocka_unit_test(parts_lie_in_their_whole),
         cmocka_unit_test(tokens_are_images),

@@ -21,6 +21,10 @@ static const sample samples[] = {
       "problem in=nhwc,linear*,linear* out=nhwc numerics=" THREE "\n"
       "graph \"\"\n%0 = input f32 [2,40,56,56]\n%1 = input f32 [240,40,1,1]\n%2 = input f32 [240]\n"
       "%3 = conv(%0, %1, %2) " PIXEL "\n%4 = swish(%3) p=1\noutput %4\n" },
+    { "FP32 in three parts, of an image times factors, the other way round",
+      "problem in=nhwc,nhwc,linear* out=nhwc numerics=" THREE "\n"
+      "graph \"\"\n%0 = input f32 [2,72,1,1]\n%1 = input f32 [2,72,56,56]\n%2 = input f32 [24,72,1,1]\n"
+      "%3 = mul(%0, %1)\n%4 = conv(%3, %2, _) " PIXEL "\noutput %4\n" },
     { "FP16, columns in several parts, swish",
       "problem in=nhwc,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,40,70,70]\n%1 = input f16 [240,40,1,1]\n%2 = input f16 [240]\n"
