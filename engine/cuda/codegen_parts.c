@@ -66,7 +66,9 @@ static bool is_tuning(const cg_product *product, const pf_parts_tuning *t)
     bool counts = t->columns >= 16 && t->columns % 16 == 0 && t->columns <= columns_max(t) && t->groups >= 2 &&
                   t->groups <= 3 && t->team >= 1 && t->depth >= 1 && t->depth <= 2 && t->split >= 1 && t->split <= 8;
 
-    return counts && (shares || (turns && t->split == 1)) && t->stages >= 2 && t->stages <= STAGES_MAX &&
+    return counts && (shares || (turns && t->split == 1)) && t->stages >= 2 * t->depth && t->stages <= STAGES_MAX &&
+           t->stages % t->depth == 0 &&     /* a stage is always the same group's */
+           t->split <= cg_up(product->k, CG_STEP_K) &&
            (t->split == 1 || rows_of(t) * (t->columns + 16) * 4 <= t->stages * stage_bytes(product, t)) &&
            shared_bytes(product, t) <= SHARED_LIMIT_BYTES;
 }
@@ -76,8 +78,7 @@ static const shape shapes[] = {
     { 32, 3, 1, 1 },  { 48, 3, 1, 1 },  { 64, 3, 1, 1 },  { 80, 3, 1, 1 },  { 64, 2, 1, 1 },  { 80, 2, 1, 1 },
     { 96, 2, 1, 1 },  { 112, 2, 1, 1 }, { 128, 2, 1, 1 }, { 48, 2, 2, 1 },  { 64, 2, 2, 1 },  { 80, 2, 2, 1 },
     { 96, 2, 2, 1 },  { 112, 2, 2, 1 }, { 128, 2, 2, 1 }, { 48, 3, 3, 1 },  { 64, 3, 3, 1 },  { 80, 3, 3, 1 },
-    { 32, 2, 1, 2 },  { 48, 2, 1, 2 },  { 64, 2, 1, 2 },  { 80, 2, 1, 2 },  { 96, 2, 1, 2 },  { 112, 2, 1, 2 },
-    { 128, 2, 1, 2 },
+    { 32, 2, 1, 2 },  { 48, 2, 1, 2 },  { 64, 2, 1, 2 },  { 80, 2, 1, 2 },  { 96, 2, 1, 2 },
 };
 
 /* As many stages as there is room for. */
@@ -85,7 +86,7 @@ static pf_parts_tuning tuning_of(const cg_product *product, int s, int split)
 {
     pf_parts_tuning t = { shapes[s].columns, shapes[s].groups, shapes[s].team, shapes[s].depth, split, STAGES_MAX };
 
-    while (t.stages > 2 && shared_bytes(product, &t) > SHARED_LIMIT_BYTES) t.stages--;
+    while (t.stages > 2 && shared_bytes(product, &t) > SHARED_LIMIT_BYTES) t.stages -= t.depth;
     return t;
 }
 

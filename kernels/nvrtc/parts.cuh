@@ -131,8 +131,8 @@ __device__ __forceinline__ void multiply_stage(PARAMETERS, float sum[BN / 2], un
 
 /* A tile's sums of the thread's rows, or the group's part of them. x.k: that of K's first elements. The next group may
    look at its stages when we have seen all of ours, if there is a tile for it (wgmma.cuh). `others`: stages until the
-   next of this group's. Such a one was another's the round before, which it may not have seen, and in the end of which
-   it would take this one for full. */
+   next of this group's, to which a stage always belongs, as DEPTH divides STAGES: it could take the round of another
+   group, whose end it does not see, for its own. */
 __device__ __forceinline__ void multiply_tile(PARAMETERS, float sum[BN / 2], ring *r, int *others, place x, int group,
                                               unsigned full, unsigned empty, int lane, bool last)
 {
@@ -142,7 +142,6 @@ __device__ __forceinline__ void multiply_tile(PARAMETERS, float sum[BN / 2], rin
   for (int step = FIRST_STEP; step < LAST_STEP; ++step) {
     if (DEPTH == 1 || (*others)-- == 0) {
       *others = DEPTH - 1;
-      if (STAGES % DEPTH) wait_for(full + r->stage * 8, r->parity ^ 1);
       wait_for(full + r->stage * 8, r->parity);
       if (IN_TURNS && !last && step == LAST_STEP - 1)
         asm volatile("bar.arrive %0, 256;" ::"r"(1 + (group + 1) % GROUPS) : "memory");
