@@ -286,7 +286,7 @@ def parts(net):
     return [fall, attend(net, q, net.op("Transpose", k, perm=[0, 1, 3, 2]), v, 80)]
 
 
-@model("three_parts", "nvrtc_matmul", "nvrtc_thin", THREE, precision="--fp16 --max-error 1.5e-6")
+@model("three_parts", "nvrtc_matmul", "nvrtc_thin", THREE, without=("nvrtc_parts",), precision="--fp16 --max-error 1.5e-6")
 def three_parts(net):
     """FP32 in three parts: thin products of a picture, one of them times factors of its channels, and one with tiles."""
     x = net.input("x", 1, 24, 80, 64)

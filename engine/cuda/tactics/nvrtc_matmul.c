@@ -60,14 +60,15 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
 }
 
 /* Tiles of many rows beside those of warp groups: of 58 products that both take, in twelve networks on an H200, none of
-   these kernels came within a twentieth of the best. */
+   these kernels came within a twentieth of the best, and of FP32 in three parts within half of it. */
 static bool is_outdone(const pf_device *device, const pf_problem *p, const pf_matmul_tuning *list, int count)
 {
     enum { ROWS = 112 };
     bool large = false;
 
     for (int i = 0; i < count; i++) large |= list[i].rows >= ROWS;
-    return large && !pf_tactic_declines(&pf_tactic_nvrtc_wgmma, device, p);
+    return large && (!pf_tactic_declines(&pf_tactic_nvrtc_wgmma, device, p) ||
+                     !pf_tactic_declines(&pf_tactic_nvrtc_parts, device, p));
 }
 
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)

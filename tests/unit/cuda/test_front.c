@@ -421,7 +421,8 @@ static uint32_t count_tunings(const char *name, pf_device *device, const char *l
     pf_err           err = { 0 };
 
     assert_non_null(tactic);
-    snprintf(text, sizeof text, "problem %s numerics=0\ngraph\n%s", layouts, graph);
+    snprintf(text, sizeof text, "problem %s numerics=%d\ngraph\n%s", layouts,
+             strstr(graph, "f32") ? PF_NUMERICS_BF16_THREE : 0, graph);
     test_ok(pf_problem_parse(text, &problem, &err), &err);
     assert_null(pf_tactic_declines(tactic, device, problem));
     test_ok(tactic->tunings(device, problem, effort, &tunings, &err), &err);
@@ -453,7 +454,9 @@ static void long_rows_are_shared(void **state)
 
 #define TURNED_LINES "%0 = input f16 [1,64,1024,16]\n%1 = transpose(%0) perm=[0,2,3,1]\n" \
                      "%2 = reduce(%1) mode=max axes=[2] keepdims=1\noutput %2\n"
-#define PRODUCT(rows) "%0 = input f16 [" rows ",256]\n%1 = input f16 [256,192]\n%2 = matmul(%0, %1)\noutput %2\n"
+#define PRODUCT_OF(type, rows) "%0 = input " type " [" rows ",256]\n%1 = input " type " [256,192]\n" \
+                               "%2 = matmul(%0, %1)\noutput %2\n"
+#define PRODUCT(rows) PRODUCT_OF("f16", rows)
 
 /* What lies with its channels last is read so, whatever it is turned to. */
 static void columns_are_read_where_they_lie(void **state)
@@ -479,6 +482,8 @@ static void two_tunings_stand_behind_warp_groups(void **state)
     assert_true(count_tunings("nvrtc_matmul", device, layouts, PRODUCT("25088"), 3) > 8);
     assert_true(count_tunings("nvrtc_wgmma", device, layouts, PRODUCT("25088"), 2) > 2);
     assert_int_equal(count_tunings("nvrtc_matmul", device, layouts, PRODUCT("64"), 2), 8);
+    assert_int_equal(count_tunings("nvrtc_matmul", device, layouts, PRODUCT_OF("f32", "25088"), 2), 2);
+    assert_int_equal(count_tunings("nvrtc_parts", device, layouts, PRODUCT_OF("f32", "25088"), 2), 4);
 }
 
 /* ---- Factors of channels */
