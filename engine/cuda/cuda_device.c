@@ -15,7 +15,7 @@
 #include "engine/planfarm.h"
 
 /* Raised when a kernel of our own changes speed or results. */
-#define KERNELS_REVISION 14
+#define KERNELS_REVISION 15
 
 /* What a process that compiles with the device takes there, about, and the part of its memory that all of them may keep
    while others use it. */
