@@ -67,6 +67,25 @@ static void a_tame_network_is_lowered_as_usual(void **state)
     pf_graph_free(graph);
 }
 
+/* The references refuse the inputs that come first, or make no numbers of them: those that they take are compared. */
+static void inputs_are_those_that_the_references_take(void **state)
+{
+    static const char *const texts[] = {
+        "graph \"\"\n%i = input i64 [16] \"i\"\n%t = constant f32 [3,2] {0.1,0.2,0.3,0.4,0.5,0.6}\n"
+        "%m = constant f32 [2,2] {1,0.3,0.7,1}\n%g = gather(%t, %i) axis=0\n%y = matmul(%g, %m)\noutput %y \"y\"\n",
+        "graph \"\"\n%x = input f32 [16,2] \"x\"\n%m = constant f32 [2,2] {1,0.3,0.7,1}\n"
+        "%l = log(%x)\n%y = matmul(%l, %m)\noutput %y \"y\"\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        pf_graph *graph = graph_of(texts[i]);
+
+        expect_care(graph, &usual, PF_CARE_USUAL, -1e-9, 2e-3);
+        pf_graph_free(graph);
+    }
+}
+
 static void as_much_stays_wide_as_is_needed(void **state)
 {
     pf_graph *graph = network_with(1);
@@ -317,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decisions_alone_are_tried_first),
+        cmocka_unit_test(inputs_are_those_that_the_references_take),
         cmocka_unit_test(a_tame_network_is_lowered_as_usual), cmocka_unit_test(as_much_stays_wide_as_is_needed),
         cmocka_unit_test(the_front_is_lowered_where_the_end_is_what_matters),
         cmocka_unit_test(what_no_precision_helps_is_left),
