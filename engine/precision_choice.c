@@ -9,6 +9,7 @@
 #include "engine/oracle.h"
 #include "engine/picks.h"
 #include "engine/precision_round.h"
+#include "engine/precision_work.h"
 #include "engine/side_by_side.h"
 
 enum { DRAWS = 6, FEW_DRAWS = 3, TRIES_MOST = 6 };
@@ -44,62 +45,9 @@ typedef struct choosing {
     pf_err                  *err;
 } choosing;
 
-/* ---- What a run takes */
-
-static double elems_of(const choosing *c, pf_value_id value)
-{
-    const pf_shape *shape = &c->original->values[value].shape;
-    double          elems = 1;
-
-    for (int32_t d = 0; d < shape->rank; d++) {
-        int64_t size = 1;
-
-        if (pf_dim_eval(c->original->dims, shape->dim[d], c->bindings, &size, NULL) == PF_OK)
-            elems *= (double)size;
-    }
-    return elems;
-}
-
-/* Terms of each sum. */
-static double depth_of(const choosing *c, const pf_node *node)
-{
-    const pf_value *w = node->in_count > 1 && node->in[1] != PF_NONE ? &c->original->values[node->in[1]] : NULL;
-
-    if (node->op == PF_OP_CONV && w->shape.rank > 0 && pf_dim_is_number(w->shape.dim[0]))
-        return 2 * elems_of(c, node->in[1]) / (double)w->shape.dim[0];
-    /* rows by depth, times depth by columns, over rows by columns */
-    if (node->op == PF_OP_MATMUL || node->op == PF_OP_GEMM)
-        return 2 * sqrt(elems_of(c, node->in[0]) * elems_of(c, node->in[1]) / fmax(elems_of(c, node->out[0]), 1));
-    return 1;
-}
-
-static double work_of(const choosing *c)
-{
-    double work = 0;
-
-    for (uint32_t n = 0; n < c->original->node_count; n++) {
-        const pf_node *node = &c->original->nodes[n];
-
-        if (node->live && node->out_count && node->out[0] != PF_NONE)
-            work += elems_of(c, node->out[0]) * depth_of(c, node);
-    }
-    return work;
-}
-
-static double all_elems(const choosing *c)
-{
-    double elems = 0;
-
-    for (uint32_t n = 0; n < c->original->node_count; n++)
-        for (uint32_t i = 0; c->original->nodes[n].live && i < c->original->nodes[n].out_count; i++)
-            if (c->original->nodes[n].out[i] != PF_NONE)
-                elems += elems_of(c, c->original->nodes[n].out[i]);
-    return elems;
-}
-
 static uint32_t draws_for(const choosing *c)
 {
-    double affordable = WORK_MOST / fmax(work_of(c), 1);
+    double affordable = WORK_MOST / fmax(pf_precision_work(c->original, c->bindings), 1);
 
     if (affordable >= DRAWS)
         return DRAWS;
@@ -613,7 +561,7 @@ pf_status pf_precision_choose(const pf_graph *original, const pf_graph *rewritte
 
     *out = nothing;
     c.count = draws_for(&c);
-    c.elems = all_elems(&c);
+    c.elems = pf_precision_elems(original, bindings);
     c.limit = wish->most_error / MARGIN(c.count);
     if (c.count)
         st = pf_precision_measure(rewritten, &c.size, &why);
