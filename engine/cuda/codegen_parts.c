@@ -18,6 +18,7 @@ enum {
     OWN_COLUMNS = 96, OWN_COLUMNS_OF_THREE = 64,    /* as far as there are registers for two sums besides; fewer */
     FACTOR_COLUMNS = 16,                            /* with factors */
     TERM = 16,                              /* elements of K that the instruction takes */
+    PACK_ALONE = 1 << 18,                   /* elements: fewer are not shared out among threads */
 };
 
 const char *pf_codegen_parts_declines(const pf_problem *p)
@@ -244,24 +245,29 @@ static int64_t place_of(int64_t k)
     return k - in_term + at / 2 * 8 + thread * 2 + at % 2;
 }
 
+/* One column of the product, to its row of each part. */
+static void pack_column(const cg_product *product, const float *from, int64_t column, uint16_t *row, int64_t part_elems)
+{
+    for (int64_t i = 0; i < product->k; i++) {
+        uint16_t parts[PF_BF16_PARTS_MAX];
+
+        pf_bf16_take_apart(product->trans_w ? from[column * product->k + i] : from[i * product->n + column],
+                           product->parts, parts);
+        for (int part = 0; part < product->parts; part++) row[part * part_elems + place_of(i)] = parts[part];
+    }
+}
+
 void pf_codegen_parts_pack(const pf_problem *p, int form, const pf_tensor *weights, void *to)
 {
-    cg_product   product;
-    const float *from = weights->data;
-    uint16_t    *rows = to;
-    int64_t      k = 0, part_elems = 0;
+    cg_product product;
+    uint16_t  *rows = to;
+    int64_t    k = 0, part_elems = 0;
 
     cg_product_recognize_scaled(p, &product);
     k = packed_k(&product);
     part_elems = packed_rows(&product, form) * k;
     memset(to, 0, (size_t)(product.parts * part_elems) * 2);
-    for (int64_t c = 0; c < product.n; c++)
-        for (int64_t i = 0; i < product.k; i++) {
-            uint16_t parts[PF_BF16_PARTS_MAX];
-
-            pf_bf16_take_apart(product.trans_w ? from[c * product.k + i] : from[i * product.n + c], product.parts,
-                               parts);
-            for (int part = 0; part < product.parts; part++)
-                rows[part * part_elems + row_of(c, form) * k + place_of(i)] = parts[part];
-        }
+#pragma omp parallel for schedule(static) if (product.n * product.k > PACK_ALONE)
+    for (int64_t column = 0; column < product.n; column++)
+        pack_column(&product, weights->data, column, rows + row_of(column, form) * k, part_elems);
 }
