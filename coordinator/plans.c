@@ -14,6 +14,7 @@
 
 #define DAY_NS   (INT64_C(24) * 3600 * PF_NS_PER_S)
 #define SWEEP_NS (INT64_C(3600) * PF_NS_PER_S)
+#define BEGAN_NS (INT64_C(1767225600) * PF_NS_PER_S)    /* 2026-01-01: no farm is older */
 enum { DROPS_PER_SWEEP = 10000, NAMES_LOOKED_AT = 1000, SIGNED_BYTES_MAX = 1 << 27 };
 
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key)
@@ -148,6 +149,21 @@ static bool is_old(const pf_core *core, const pf_plan *plan)
     return core->now.wall_ns - plan->used_ns > core->config.plan_retention_ns && !pf_job_find(core, plan->job_id);
 }
 
+/* A wall clock that has just moved by more than a day was wrong before or is wrong now: nothing is forgotten by it
+   until the next sweep.  What was made while it stood in the years before there were farms was used about now. */
+static bool clock_is_steady(pf_core *core)
+{
+    int64_t offset_ns = core->now.wall_ns - core->now.boot_ns, moved_ns = offset_ns - core->clock_offset_ns;
+
+    if (moved_ns >= -DAY_NS && moved_ns <= DAY_NS)
+        return true;
+    core->clock_offset_ns = offset_ns;
+    for (pf_plan *plan = core->newest_plan; plan && core->now.wall_ns >= BEGAN_NS; plan = plan->older)
+        if (plan->used_ns < BEGAN_NS)
+            pf_plans_use(core, plan);
+    return false;
+}
+
 void pf_plans_expire(pf_core *core)
 {
     pf_plan *plan = core->newest_plan;
@@ -155,6 +171,8 @@ void pf_plans_expire(pf_core *core)
     if (core->now.boot_ns < core->sweep_at_ns)
         return;
     core->sweep_at_ns = core->now.boot_ns + SWEEP_NS;
+    if (!clock_is_steady(core))
+        return;
     while (plan && !is_old(core, plan))
         plan = plan->older;
     if (!plan)

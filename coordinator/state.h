@@ -258,6 +258,7 @@ struct pf_core {
     uint32_t       final_count;
     pf_plan       *newest_plan;
     int64_t        sweep_at_ns;         /* boot: when plans that nobody asks for are looked for again */
+    int64_t        clock_offset_ns;     /* of the wall clock to the other, as the last sweeps saw it */
     uint64_t       sweeps;
     pf_watch      *ready_watches;
     pf_buf         row;                 /* the one that is being written */

@@ -144,6 +144,39 @@ static void plans_that_nobody_asks_for_are_forgotten(void **state)
     assert_int_equal(s.plans, 0);
 }
 
+/* Made while the clock of a machine that just started stood in 1970, and seen by one that is ten years ahead for an
+   hour: the plan stays, until nobody has asked for it for long indeed. */
+static void a_wrong_wall_clock_forgets_no_plan(void **state)
+{
+    const int64_t now_ns = INT64_C(1790000000) * S, hour_ns = 3600 * S, day_ns = 24 * hour_ns;
+    rig          *r = *state;
+    pf_core_stats s;
+
+    r->now.wall_ns = r->now.boot_ns;
+    rig_restart(r);
+    committed_job(r);
+    rig_tick(r, 2 * hour_ns);
+    r->now.wall_ns += now_ns;
+    rig_tick(r, 8 * day_ns);
+    rig_tick(r, 2 * hour_ns);
+    stats(r, &s);
+    assert_int_equal(s.jobs, 0);        /* it is not for its job that the plan is there */
+    assert_int_equal(s.plans, 1);
+    r->now.wall_ns += 3650 * day_ns;
+    rig_tick(r, 2 * hour_ns);
+    r->now.wall_ns -= 3650 * day_ns;
+    rig_tick(r, 2 * hour_ns);
+    rig_restart(r);
+    rig_tick(r, 2 * hour_ns);
+    rig_tick(r, 360 * day_ns);
+    stats(r, &s);
+    assert_int_equal(s.plans, 1);
+    rig_tick(r, 10 * day_ns);
+    stats(r, &s);
+    assert_int_equal(s.plans, 0);
+    rig_drop_mail(r);
+}
+
 /* Whether the plan that is there is signed by the key. */
 static bool is_signed_by(rig *r, const pf_signing_key *key)
 {
@@ -365,7 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(watching_tells_what_happens), TEST(what_was_dropped_is_a_gap),
         TEST(final_jobs_are_forgotten_with_their_submits), TEST(plans_that_nobody_asks_for_are_forgotten),
-        TEST(plans_are_signed_by_keys_that_came_later),
+        TEST(a_wrong_wall_clock_forgets_no_plan), TEST(plans_are_signed_by_keys_that_came_later),
         TEST(plans_that_something_names_are_kept), TEST(a_restart_forgets_at_once_what_is_due),
         TEST(only_so_many_final_jobs_are_kept),
         TEST(unsound_messages_are_refused), TEST(a_key_without_the_right_is_denied),
