@@ -236,12 +236,13 @@ static pf_status build_here(build *b, pf_err *err)
     if (b->store && pf_timing_db_store_warning(b->store))
         pf_warn(b->call, "timings of this build were not stored: %s", pf_timing_db_store_warning(b->store));
     if (!status && b->report.candidates_banned)
-        pf_warn(b->call, "%u candidates were wrong or failed in the whole plan, and others took their places; "
-                "--verbose shows which", b->report.candidates_banned);
+        pf_warn(b->call, "%u %s wrong or failed in the whole plan, and the next best is taken instead; --verbose shows "
+                "which", b->report.candidates_banned, b->report.candidates_banned == 1 ? "candidate was"
+                                                                                        : "candidates were");
     if (!status && b->report.products_on_host)
-        pf_warn(b->call, "%u products are left to the references on the host, which are slow: sizes that only data "
-                "decides, or control flow, come before them; with fixed sizes (--shapes) there may be none",
-                b->report.products_on_host);
+        pf_warn(b->call, "%u %s left to the references on the host, which are slow: sizes that only data decides, or "
+                "control flow, come before; with fixed sizes (--shapes) there may be none",
+                b->report.products_on_host, b->report.products_on_host == 1 ? "product is" : "products are");
     if (!status) {
         put_report(b);
         say_report(b);
