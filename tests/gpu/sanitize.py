@@ -312,7 +312,7 @@ def parts_by_warp_groups(net):
     return [net.op("Relu", net.op("Gemm", x, net.weight(612, 84), net.weight(84)))]
 
 
-@model("parts_of_pictures", "nvrtc_matmul", "nvrtc_conv", precision="--tf32")
+@model("parts_of_pictures", "nvrtc_matmul", "nvrtc_conv", without=("nvrtc_parts",), precision="--tf32")
 def parts_of_pictures(net):
     x = net.input("x", 2, 24, 15, 13)
     y = net.op("Relu", net.op("Conv", x, net.weight(40, 24, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
