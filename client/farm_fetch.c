@@ -171,5 +171,6 @@ void pf_farm_say_manifest(pf_call *call, const pf_manifest *manifest, const char
     if (json_is_object(summary) && json_number_value(json_object_get(summary, "max_rel_error")) >= 0)
         pf_say(call, "  largest error against the reference %.2g of the output's range\n",
                json_number_value(json_object_get(summary, "max_rel_error")));
+    pf_warn_of_host(call, json_integer_value(json_object_get(summary, "products_on_host")));
     json_decref(summary);
 }

@@ -120,6 +120,15 @@ void pf_warn(pf_call *call, const char *format, ...)
     json_array_append_new(list, pf_json_text(text));
 }
 
+void pf_warn_of_host(pf_call *call, int64_t products)
+{
+    if (products > 0)
+        pf_warn(call,
+                "%lld %s left to the references on the host, which are slow: sizes that only data decides, or control "
+                "flow, come before; with fixed sizes (--shapes) there may be none",
+                (long long)products, products == 1 ? "product is" : "products are");
+}
+
 void pf_tell(const pf_call *call, const char *format, ...)
 {
     va_list args;

@@ -14,6 +14,8 @@ void pf_say(pf_call *call, const char *format, ...) __attribute__((format(printf
 void pf_say_buf(pf_call *call, pf_buf *text);
 /* To standard error as "planfarm: warning: ..." and into the member "warnings". */
 void pf_warn(pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Of a plan that leaves so many products to the host, when there are any. */
+void pf_warn_of_host(pf_call *call, int64_t products);
 /* To standard error, when --verbose was given. */
 void pf_tell(const pf_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

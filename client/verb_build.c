@@ -239,11 +239,8 @@ static pf_status build_here(build *b, pf_err *err)
         pf_warn(b->call, "%u %s wrong or failed in the whole plan, and the next best is taken instead; --verbose shows "
                 "which", b->report.candidates_banned, b->report.candidates_banned == 1 ? "candidate was"
                                                                                         : "candidates were");
-    if (!status && b->report.products_on_host)
-        pf_warn(b->call, "%u %s left to the references on the host, which are slow: sizes that only data decides, or "
-                "control flow, come before; with fixed sizes (--shapes) there may be none",
-                b->report.products_on_host, b->report.products_on_host == 1 ? "product is" : "products are");
     if (!status) {
+        pf_warn_of_host(b->call, b->report.products_on_host);
         put_report(b);
         say_report(b);
     }

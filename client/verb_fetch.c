@@ -181,6 +181,6 @@ const pf_verb_body pf_verb_fetch = {
                "  planfarm fetch --model resnet50 --gpu auto -o resnet50.plan\n"
                "\n"
                "  --json: plan plan_key plan_sha256 plan_bytes device_class model problems candidates_timed\n"
-               "  cache_hits cache_misses build_seconds timing_seconds max_rel_error\n",
+               "  products_on_host cache_hits cache_misses build_seconds timing_seconds max_rel_error\n",
     .run = run,
 };

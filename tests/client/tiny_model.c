@@ -343,6 +343,22 @@ void tiny_model_places(const char *path)
     write_model(&m, path);
 }
 
+void tiny_model_placed_rows(const char *path)
+{
+    const int64_t dims[] = {3, 3};
+    model         m;
+
+    begin(&m);
+    add_input(&m, "x", dims, 2);
+    add_weight(&m, "w", (const int64_t[]){3, 4}, 2);
+    NODE(&m, "NonZero", "places", "x");
+    NODE(&m, "Gather", "rows", "x", "places");
+    NODE(&m, "MatMul", "y", "rows", "w");
+    add_output(&m, "y", dims, 0);
+    m.outputs[0]->type->tensor_type->shape = NULL;
+    write_model(&m, path);
+}
+
 void tiny_model_odd_name(const char *path)
 {
     const int64_t dims[] = {2, 3};

@@ -22,6 +22,9 @@ void tiny_model_add(const char *path);
 void tiny_model_twice(const char *path);
 /* "x" f32 [2,3] -> Relu -> NonZero -> "places": how many there are only the values say. */
 void tiny_model_places(const char *path);
+/* "x" f32 [3,3] -> NonZero -> the rows of x that these places name -> MatMul -> "y": a product that is left to the
+   host, as only data decides how many rows there are. */
+void tiny_model_placed_rows(const char *path);
 /* "x" f32 [2,3] -> Relu -> "../two\nlines". */
 void tiny_model_odd_name(const char *path);
 /* Two nodes of ops that nobody knows. */

@@ -23,6 +23,7 @@ static int set_up(void **state)
     tiny_model_deep(program_path("deep.onnx"), 6, 96);
     tiny_model_unknown(program_path("unknown.onnx"));
     tiny_model_misfit(program_path("misfit.onnx"));
+    tiny_model_placed_rows(program_path("placed.onnx"));
     live_start(&farm);
     return 0;
 }
@@ -152,8 +153,8 @@ static void two_submits_of_one_build_are_one_job(void **state)
 static void build_with_farm_writes_the_plan_and_reports_as_a_local_build(void **state)
 {
     static const char *const members[] = {"plan_key", "plan_sha256", "plan_bytes", "device_class", "problems",
-                                          "candidates_timed", "cache_hits", "cache_misses", "build_seconds",
-                                          "timing_seconds", "max_rel_error"};
+                                          "candidates_timed", "products_on_host", "cache_hits", "cache_misses",
+                                          "build_seconds", "timing_seconds", "max_rel_error"};
     json_t *answer = LIVE_JSON(&farm, 0, "build", "add.onnx", "-o", "add.plan", "--farm", farm.url, "--gpu", "cpu");
 
     (void)state;
@@ -162,6 +163,24 @@ static void build_with_farm_writes_the_plan_and_reports_as_a_local_build(void **
             fail_msg("%s is missing", members[i]);
     assert_true(pf_file_exists(program_path("add.plan")));
     json_decref(answer);
+}
+
+/* As a local build warns of it, and a fetch by somebody who did not see the build. */
+static void what_the_agent_left_to_the_host_is_warned_of(void **state)
+{
+    json_t *built = LIVE_JSON(&farm, 0, "build", "placed.onnx", "-o", "placed.plan", "--farm", farm.url, "--gpu",
+                              "cpu");
+    json_t *fetched = LIVE_JSON(&farm, 0, "fetch", live_text(built, "plan_key"), "-o", "placed-again.plan");
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const json_t *warnings = json_object_get(i ? fetched : built, "warnings");
+
+        assert_int_equal(json_array_size(warnings), 1);
+        assert_memory_equal(json_string_value(json_array_get(warnings, 0)), "1 product is left to", 20);
+    }
+    json_decref(built);
+    json_decref(fetched);
 }
 
 /* ---- what goes wrong says so */
@@ -398,6 +417,7 @@ int main(void)
         cmocka_unit_test(another_name_of_a_known_model_is_told),
         cmocka_unit_test(two_submits_of_one_build_are_one_job),
         cmocka_unit_test(build_with_farm_writes_the_plan_and_reports_as_a_local_build),
+        cmocka_unit_test(what_the_agent_left_to_the_host_is_warned_of),
         cmocka_unit_test(a_model_that_cannot_be_built_fails_with_its_reason),
         cmocka_unit_test(an_unknown_class_is_refused_with_those_there_are),
         cmocka_unit_test(a_farm_that_is_not_there_is_told_in_time),
