@@ -10,20 +10,20 @@
 #define EXACT          0.01     /* of the mean: a time that is known so well need not be known better */
 
 /* By effort: in how many places of memory those race that are close to the best, on devices that capture and on others,
-   where a run of the best takes at most so long; and in how many at most, on devices that capture, those whose means do
-   not tell them from the best by then.  Of candidates that three builds timed in three places on an H200, the slowest
-   differed from the fastest by up to 21 % where the best took less than 3 us (mostly depthwise convolutions, and
-   products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In one place medians repeat to
-   0.1 %.  Most are told apart after three or four.  When it ended at seven, two builds chose another one in one problem
-   of eighty, at twenty in one of two hundred (257 problems of six networks, drawn again from the races of three or four
-   builds each). */
-static const struct { uint32_t captured, others, most; int64_t longest_ns; } places[PF_RACE_EFFORT_MAX + 1] = {
-    [0] = { 1, 1, 1, 0 },
-    [1] = { 1, 1, 1, 0 },
-    [2] = { 3, 1, PF_CONTEST_PLACES_MAX, 10 * PF_NS_PER_US },
-    [3] = { 3, 1, PF_CONTEST_PLACES_MAX, 10 * PF_NS_PER_US },
-    [4] = { 5, 3, PF_CONTEST_PLACES_MAX, INT64_MAX },
-    [5] = { 5, 3, PF_CONTEST_PLACES_MAX, INT64_MAX },
+   where a run of the best takes at most so long.  On devices that capture it goes on in up to PF_CONTEST_PLACES_MAX for
+   those of whom it is not known by then who is chosen.  Of candidates that three builds timed in three places on an
+   H200, the slowest differed from the fastest by up to 21 % where the best took less than 3 us (mostly depthwise
+   convolutions, and products that clusters share), by up to 6 % up to 10 us, and by less than 1 % beyond.  In one place
+   medians repeat to 0.1 %.  Most are told apart after three or four.  When it ended at seven, two builds chose another
+   one in one problem of eighty, at twenty in one of two hundred (257 problems of six networks, drawn again from the
+   races of three or four builds each). */
+static const struct { uint32_t captured, others; int64_t longest_ns; } places[PF_RACE_EFFORT_MAX + 1] = {
+    [0] = { 1, 1, 0 },
+    [1] = { 1, 1, 0 },
+    [2] = { 3, 1, 10 * PF_NS_PER_US },
+    [3] = { 3, 1, 10 * PF_NS_PER_US },
+    [4] = { 5, 3, INT64_MAX },
+    [5] = { 5, 3, INT64_MAX },
 };
 
 static bool has_raced(const pf_contestant *r)
@@ -49,7 +49,7 @@ static uint32_t place_count(const pf_contest *race, uint32_t *most)
     uint32_t count = captures ? places[effort].captured : places[effort].others;
 
     count = best_of(race) <= places[effort].longest_ns ? count : 1;
-    *most = count > 1 && captures ? places[effort].most : count;
+    *most = count > 1 && captures ? PF_CONTEST_PLACES_MAX : count;
     return count;
 }
 
