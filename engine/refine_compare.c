@@ -87,13 +87,13 @@ int64_t pf_refine_enough_ns(double base_ns, double error_ns)
    still gain enough goes on. */
 static bool judge(const sampled *s, int most, pf_refine_verdict *out)
 {
-    middle base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
-    double least = GAIN * base.mean;
-    double enough = (double)pf_refine_enough_ns(base.mean, gain.error * sqrt((double)s->count / most));
+    middle  base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
+    int64_t enough_ns = pf_refine_enough_ns(base.mean, gain.error * sqrt((double)s->count / most));
+    double  least = GAIN * base.mean, enough = (double)enough_ns;
 
     *out = (pf_refine_verdict){ .faster = gain.mean > enough, .pairs = s->count, .base_ns = llround(base.mean),
                                 .gain_ns = llround(gain.mean), .error_ns = llround(gain.error),
-                                .enough_ns = (int64_t)enough, .equal_ns = llround(EQUAL * base.mean), .places = 1 };
+                                .enough_ns = enough_ns, .equal_ns = llround(EQUAL * base.mean), .places = 1 };
     return gain.mean + gain.error < least ||
            (gain.mean - gain.error > enough && gain.error < KNOWN * base.mean);
 }
