@@ -28,7 +28,8 @@ typedef struct pf_step {
     size_t   workspace_bytes;   /* scratch for one run, 256-byte aligned by the caller */
     size_t   packed_bytes;      /* of the packed constants; 0: constants are bound as they are. Their layout is always
                                    LINEAR */
-    uint32_t packed_as;         /* steps of a tactic for one problem that say the same, and not 0, pack alike */
+    uint32_t packed_as;         /* steps of a tactic for one problem that say the same, and not 0, pack alike; see also
+                                   PF_TACTIC_PACKS_ONE_WAY */
     bool     capturable;        /* may be enqueued while a stream is captured */
     bool     alone;             /* runs work in memory of the step's: one context at a time may have it */
     int32_t  in_place;          /* input that output 0 may overwrite, or -1 */

@@ -45,12 +45,18 @@ static pf_status pack_on_host(pf_bench *bench, pf_bench_runner *r, pf_err *err)
     return st;
 }
 
+/* Steps of a tactic that say the same pack alike; 0: they do not say. */
+static uint32_t packs_as(const pf_step *step)
+{
+    return step->tactic->flags & PF_TACTIC_PACKS_ONE_WAY ? 1 : step->packed_as;
+}
+
 static const void *find_packed(const pf_bench *bench, const pf_step *step)
 {
     for (uint32_t i = 0; i < bench->packed_count; i++) {
         const pf_bench_packed *packed = &bench->packed[i];
 
-        if (packed->tactic == step->tactic && packed->as == step->packed_as && packed->bytes == step->packed_bytes)
+        if (packed->tactic == step->tactic && packed->as == packs_as(step) && packed->bytes == step->packed_bytes)
             return packed->memory;
     }
     return NULL;
@@ -60,7 +66,7 @@ static const void *find_packed(const pf_bench *bench, const pf_step *step)
 static void keep_packed(pf_bench *bench, const pf_bench_runner *r)
 {
     const pf_device_ops *ops = bench->device->ops;
-    pf_bench_packed      packed = { r->step->tactic, r->step->packed_as, r->step->packed_bytes, NULL };
+    pf_bench_packed      packed = { r->step->tactic, packs_as(r->step), r->step->packed_bytes, NULL };
     pf_err               ignored = { 0 };
 
     if (!packed.as || bench->packed_count == PF_BENCH_PACKED_MAX ||

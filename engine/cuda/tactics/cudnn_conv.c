@@ -477,7 +477,6 @@ static void measure(pf_step *step, const pf_problem *p, const pf_conv_form *form
 
         step->packed_bytes += pf_dtype_bytes(out->dtype, (uint64_t)out->shape.dim[1]);
     }
-    step->packed_as = 1;
     step->workspace_bytes = (size_t)pf_cudnn_plan_workspace(impl->plan);
     step->capturable = true;
     step->in_place = -1;
