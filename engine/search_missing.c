@@ -5,8 +5,7 @@
 #include "base/log.h"
 #include "engine/search_private.h"
 
-enum { FEW_LIKELY = 2, MANY_LIKELY = 6, MANY_LIKELY_EFFORT = 3,
-       ALL_OFFER_EFFORT = 3 };  /* from here on no tactic leaves a problem to others */
+enum { FEW_LIKELY = 2, MANY_LIKELY = 6, MANY_LIKELY_EFFORT = 3 };
 
 int pf_search_effort(const pf_search *search)
 {
@@ -174,7 +173,7 @@ pf_status pf_search_find_missing(const pf_search *search, pf_search_item *item, 
     if (st || listed)
         return st;
     for (turn who = USUAL; who < TURNS && !offered && !st; who++) {
-        const int more = who == WITH_ALL && effort < ALL_OFFER_EFFORT ? ALL_OFFER_EFFORT : effort;
+        const int more = who == WITH_ALL && effort < PF_TUNINGS_ALL_EFFORT ? PF_TUNINGS_ALL_EFFORT : effort;
 
         oracles = who == REFERENCES;
         for (uint32_t at = 0; !st && (tactic = pf_search_next_offer(search, item->problem, oracles, &at)) != NULL;) {

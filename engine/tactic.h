@@ -52,6 +52,8 @@ enum {                          /* pf_tactic.flags */
     PF_TACTIC_PACKS_ONE_WAY = 32,   /* constants are packed alike whatever the tuning */
 };
 
+enum { PF_TUNINGS_ALL_EFFORT = 3 };     /* from here on no tactic leaves a problem to others */
+
 struct pf_tactic {
     const char *name;           /* key in timing records and plans: never renamed, never reused */
     uint16_t    rev;            /* raise when speed or results change: older timings become stale */
@@ -65,8 +67,8 @@ struct pf_tactic {
     /* The layouts it would like for p's inputs and outputs, best first; index counts up, false ends. NULL: any layouts
        that all values share. */
     bool (*prefers)(const pf_device *device, const pf_problem *p, uint32_t index, pf_layout *in, pf_layout *out);
-    /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first. At
-       efforts 1 and 2 there may be none, where another tactic always does better. */
+    /* Tunings of a bound problem worth timing at an effort of 0..5 (0: the first guess alone), best guess first.
+       Above 0 and below PF_TUNINGS_ALL_EFFORT there may be none, where another tactic always does better. */
     pf_status (*tunings)(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err);
     /* (optional) The slow part of prepare, which compiles: done ahead for many candidates at once, in any thread.
        prepare then finds the result, and does without when there is none. */

@@ -259,7 +259,7 @@ static int configs_worth(bool own, int effort)
 {
     int want = configs_at(effort);
 
-    return own && effort < 3 && want > 2 ? 2 : want;
+    return own && effort < PF_TUNINGS_ALL_EFFORT && want > 2 ? 2 : want;
 }
 
 /* Each that cuDNN has to compile takes a second and more: of those half as many are timed, and none where our own
@@ -267,7 +267,8 @@ static int configs_worth(bool own, int effort)
    one, by 6 %. */
 static int compiled_worth(bool own, int effort)
 {
-    return effort > 2 ? HEURISTIC_CONFIGS : own && effort > 0 ? 0 : (configs_at(effort) + 1) / 2;
+    if (effort >= PF_TUNINGS_ALL_EFFORT) return HEURISTIC_CONFIGS;
+    return own && effort > 0 ? 0 : (configs_at(effort) + 1) / 2;
 }
 
 /* How many are left. */
