@@ -229,23 +229,8 @@ pf_status pf_codegen_parts(const pf_problem *p, const pf_parts_tuning *t, pf_pro
 
 /* ---- Packing */
 
-/* The row of a part for a column of the product: as in codegen_wgmma.c. */
-static int64_t row_of(int64_t column, int run)
-{
-    int64_t in_group = column % (4 * run), thread = in_group / run, at = in_group % run;
-
-    return column - in_group + at / 2 * 8 + thread * 2 + at % 2;
-}
-
-/* Where the instruction has an element of K: a thread has four neighbours (parts.cuh). */
-static int64_t place_of(int64_t k)
-{
-    int64_t in_term = k % TERM, thread = in_term / 4, at = in_term % 4;
-
-    return k - in_term + at / 2 * 8 + thread * 2 + at % 2;
-}
-
-/* One column of the product, to its row of each part. */
+/* One column of the product, to its row of each part. Of each TERM elements of K a thread has four neighbours
+   (parts.cuh). */
 static void pack_column(const cg_product *product, const float *from, int64_t column, uint16_t *row, int64_t part_elems)
 {
     for (int64_t i = 0; i < product->k; i++) {
@@ -253,7 +238,8 @@ static void pack_column(const cg_product *product, const float *from, int64_t co
 
         pf_bf16_take_apart(product->trans_w ? from[column * product->k + i] : from[i * product->n + column],
                            product->parts, parts);
-        for (int part = 0; part < product->parts; part++) row[part * part_elems + place_of(i)] = parts[part];
+        for (int part = 0; part < product->parts; part++)
+            row[part * part_elems + cg_warp_group_place(i, TERM / 4)] = parts[part];
     }
 }
 
@@ -269,5 +255,5 @@ void pf_codegen_parts_pack(const pf_problem *p, int form, const pf_tensor *weigh
     memset(to, 0, (size_t)(product.parts * part_elems) * 2);
 #pragma omp parallel for schedule(static) if (product.n * product.k > PACK_ALONE)
     for (int64_t column = 0; column < product.n; column++)
-        pack_column(&product, weights->data, column, rows + row_of(column, form) * k, part_elems);
+        pack_column(&product, weights->data, column, rows + cg_warp_group_place(column, form) * k, part_elems);
 }

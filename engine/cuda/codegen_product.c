@@ -518,6 +518,13 @@ void cg_product_print_defines(const pf_problem *p, const cg_product *product, pf
     pf_buf_printf(out, "\n");
 }
 
+int64_t cg_warp_group_place(int64_t i, int run)
+{
+    int64_t in_group = i % (4 * run), thread = in_group / run, at = in_group % run;
+
+    return i - in_group + at / 2 * 8 + thread * 2 + at % 2;
+}
+
 void cg_product_print_factor(const cg_product *product, pf_buf *out)
 {
     pf_buf_printf(out, "__device__ __forceinline__ float4 times_factor(PARAMETERS, const float4 of, const idx row, "

@@ -52,6 +52,9 @@ void        cg_product_print_defines(const pf_problem *p, const cg_product *prod
 /* times_factor(ARGUMENTS numbers, row, k): four neighbours in a row of x, as they are in memory, as the product has
    them. Behind START's text and K. */
 void        cg_product_print_factor(const cg_product *product, pf_buf *out);
+/* Where the i-th element goes so that a thread of a warp-group instruction, which has two neighbours of every eight,
+   has run neighbours of each 4 run. */
+int64_t     cg_warp_group_place(int64_t i, int run);
 /* How many elements of a row are finished at once: 16 bytes of the widest output, at most eight, and no more than
    divide a row. */
 int         cg_product_vector(const pf_problem *p, const cg_product *product);

@@ -244,14 +244,14 @@ pf_status pf_codegen_wgmma(const pf_problem *p, const pf_wgmma_tuning *t, pf_pro
 
 /* ---- Packing */
 
-/* The row of the packed matrix for a column of the product. In each 4 run columns the instruction gives a thread two
-   neighbours of every eight; these are to be neighbours in the result too, and groups of two halves take turns. */
+/* The row of the packed matrix for a column of the product: neighbours that a thread has are to be neighbours in the
+   result too, and groups of two halves take turns. */
 static int64_t row_of(const cg_product *product, int64_t column, int run)
 {
     int64_t half = column / cg_product_columns(product), own = column % cg_product_columns(product);
-    int64_t group = own / (4 * run), in_group = own % (4 * run), thread = in_group / run, at = in_group % run;
+    int64_t group = own / (4 * run);
 
-    return (group * product->halves + half) * 4 * run + at / 2 * 8 + thread * 2 + at % 2;
+    return (group * product->halves + half) * 4 * run + cg_warp_group_place(own, run) % (4 * run);
 }
 
 /* Block by block: a column's elements lie n apart.  Threads write columns of their own. */
