@@ -70,10 +70,15 @@ static const char *factor_declines(const cg_product *product)
     return product->wide ? NULL : "factors of 16 bits";
 }
 
-static const char *declines(const pf_problem *p, bool windowed, bool packs, bool scales)
+/* What a kernel can do: find a window's pixels, pack constant weights itself, multiply factors of channels as it
+   reads. */
+enum { WINDOWS = 1, PACKS = 2, SCALES = 4 };
+
+static const char *declines(const pf_problem *p, unsigned can)
 {
     cg_product  product;
-    const char *reason = scales ? cg_product_recognize_scaled(p, &product) : cg_product_recognize(p, &product);
+    const bool  windowed = can & WINDOWS;
+    const char *reason = can & SCALES ? cg_product_recognize_scaled(p, &product) : cg_product_recognize(p, &product);
 
     if (!reason) reason = cg_product_behind_declines(p, &product);
     if (reason) return reason;
@@ -84,20 +89,20 @@ static const char *declines(const pf_problem *p, bool windowed, bool packs, bool
     if (!reason) reason = factor_declines(&product);
     if (!reason) reason = gate_declines(&product);
     if (!reason) reason = batch_decline(p, &product);
-    if (!reason) reason = rows_decline(p, &product, packs);
+    if (!reason) reason = rows_decline(p, &product, can & PACKS);
     if (reason) return reason;
     if (p->graph->input_count + p->graph->output_count > CG_IN_OUT_MAX)
         return "too many inputs and outputs for one kernel";
     return cg_product_check_places(p, &product);
 }
 
-const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, false, false, false); }
-const char *pf_codegen_matmul_declines_packed(const pf_problem *p) { return declines(p, false, true, false); }
+const char *pf_codegen_matmul_declines(const pf_problem *p) { return declines(p, 0); }
+const char *pf_codegen_matmul_declines_packed(const pf_problem *p) { return declines(p, PACKS); }
 const char *pf_codegen_matmul_declines_scaled(const pf_problem *p, bool packs)
 {
-    return declines(p, false, packs, true);
+    return declines(p, SCALES | (packs ? PACKS : 0));
 }
-const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, true, false, false); }
+const char *pf_codegen_conv_declines(const pf_problem *p) { return declines(p, WINDOWS); }
 
 int64_t pf_codegen_matmul_work(const pf_problem *p)
 {
