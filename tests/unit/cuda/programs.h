@@ -5,6 +5,11 @@
 #include "engine/cuda/program.h"
 #include "tests/test.h"
 
+/* For texts of problems. */
+#define PARTS "8"       /* PF_NUMERICS_BF16_PARTS */
+#define THREE "16"      /* PF_NUMERICS_BF16_THREE */
+#define PIXEL "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"     /* of a convolution */
+
 /* Freed by the caller. */
 static inline pf_problem *problem_of(const char *text)
 {

@@ -9,10 +9,6 @@
 #include "engine/cuda/bf16_parts.h"
 #include "engine/cuda/codegen_parts.h"
 
-#define PARTS "8"       /* PF_NUMERICS_BF16_PARTS */
-#define THREE "16"      /* PF_NUMERICS_BF16_THREE */
-#define PIXEL "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"
-
 typedef struct sample { const char *name, *text; } sample;
 
 static const sample samples[] = {

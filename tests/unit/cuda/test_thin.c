@@ -6,10 +6,6 @@
 
 #include "engine/cuda/codegen_thin.h"
 
-#define PARTS "8"       /* PF_NUMERICS_BF16_PARTS */
-#define THREE "16"      /* PF_NUMERICS_BF16_THREE */
-#define PIXEL "strides=[1,1] dilations=[1,1] pads=[0,0,0,0] groups=1"
-
 typedef struct sample { const char *name, *text; } sample;
 
 static const sample samples[] = {
@@ -66,13 +62,12 @@ static bool takes(const char *weights, const char *type, int numerics, int rows,
 {
     char        text[256] = "";
     pf_problem *p = NULL;
-    pf_err      err = { 0 };
     bool        result = false;
 
     snprintf(text, sizeof text, "problem in=linear,%s out=linear numerics=%d\ngraph \"\"\n%%0 = input %s [%d,%d]\n"
              "%%1 = input %s [%d,%d]\n%%2 = matmul(%%0, %%1) trans_b=1\noutput %%2\n", weights, numerics, type, rows, k,
              type, n, k);
-    test_ok(pf_problem_parse(text, &p, &err), &err);
+    p = problem_of(text);
     result = !pf_codegen_thin_declines(p);
     pf_problem_free(p);
     return result;
