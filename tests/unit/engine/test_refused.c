@@ -31,25 +31,26 @@ static uint32_t steps_of(const pf_plan *plan, const char *op)
     return count;
 }
 
+static pf_plan *plan_at(const char *spec)
+{
+    pf_network *net = network();
+    pf_device  *device = cpu();
+    pf_plan    *plan = plan_of(net, spec, device);
+
+    pf_device_close(device);
+    pf_network_free(net);
+    return plan;
+}
+
 /* How often it tries what the tactic leaves to others. */
 static int tried_by(const char *spec)
 {
-    void           *module = dlopen(REFUSING_MODULE, RTLD_NOW | RTLD_NOLOAD);
-    int            *prepared = module ? dlsym(module, "refusing_left_prepared") : NULL, tried = 0;
-    pf_network     *net = network();
-    pf_config      *config = config_of(spec);
-    pf_device      *device = cpu();
-    pf_plan        *plan = NULL;
-    pf_build_report report = { 0 };
-    pf_err          err = { 0 };
+    void *module = dlopen(REFUSING_MODULE, RTLD_NOW | RTLD_NOLOAD);
+    int  *prepared = module ? dlsym(module, "refusing_left_prepared") : NULL, tried = 0;
 
     assert_non_null(prepared);
     *prepared = 0;
-    test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
-    pf_plan_free(plan);
-    pf_device_close(device);
-    pf_config_free(config);
-    pf_network_free(net);
+    pf_plan_free(plan_at(spec));
     tried = *prepared;
     dlclose(module);
     return tried;
@@ -58,23 +59,14 @@ static int tried_by(const char *spec)
 /* Times may put a copy to another layout between input and layer; without them there is none. */
 static void build_at(const char *spec, bool is_timed)
 {
-    pf_network     *net = network();
-    pf_config      *config = config_of(spec);
-    pf_device      *device = cpu();
-    pf_plan        *plan = NULL;
-    pf_build_report report = { 0 };
-    pf_err          err = { 0 };
+    pf_plan *plan = plan_at(spec);
 
-    test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
     for (uint32_t s = 0; s < plan->step_count; s++)
         assert_int_not_equal(strncmp(plan->steps[s].ranked[0].tactic, "refuses", 7), 0);
     assert_int_equal(steps_of(plan, "det("), 1);
     assert_int_equal(steps_of(plan, "cumulate("), 1);
     assert_int_equal(plan->step_count, 2 + (is_timed ? steps_of(plan, "identity(") : 0));
     pf_plan_free(plan);
-    pf_device_close(device);
-    pf_config_free(config);
-    pf_network_free(net);
 }
 
 static int load_module(void **state)
