@@ -302,7 +302,7 @@ static pf_refine_verdict verdict_of(int64_t gain_ns, int places)
                                 .places = places };
 }
 
-/* Those of the lesser number are preferred. */
+/* Those of the lesser text are preferred. */
 static void who_may_be_picked_is_compared_again(void **state)
 {
     static const pf_timing_entry        all[] = { { .tactic = "reference", .tuning = "a" },
