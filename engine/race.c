@@ -66,6 +66,12 @@ double pf_race_median_error(int64_t deviation_ns, uint32_t samples)
     return CONFIDENCE * MEDIAN_ERROR * (double)deviation_ns / sqrt(samples);
 }
 
+/* The series of Student's factor in one over the degrees of freedom. */
+double pf_race_student(uint32_t freedom)
+{
+    return 1.96 + 2.4 / freedom + 3.5 / freedom / freedom;
+}
+
 static double error_of(const pf_racer *r)
 {
     return pf_race_median_error(r->deviation_ns, r->count);

@@ -54,6 +54,9 @@ uint32_t  pf_race_samples(int effort);
 pf_status pf_race_run(const pf_race *race, pf_err *err);
 /* Half of the 95 % interval of a median of so many samples, from their median absolute deviation. */
 double    pf_race_median_error(int64_t deviation_ns, uint32_t samples);
+/* How many standard errors of a mean half of its 95 % interval has, where that error is known by so many degrees of
+   freedom, one or more: 2.57 by 5, 2.20 by 11. */
+double    pf_race_student(uint32_t freedom);
 /* Times in place, the least first. */
 void      pf_race_sort_ns(int64_t *ns, size_t count);
 /* count > 0 */

@@ -28,19 +28,13 @@ static double square_of(double x)
     return x * x;
 }
 
-/* Student's factor, by its series in one over the degrees of freedom: 2.57 of 5, 2.20 of 11. */
-static double student(double freedom)
-{
-    return 1.96 + 2.4 / freedom + 3.5 / square_of(freedom);
-}
-
 /* The trimmed mean, and its error as Tukey and McLaughlin give it: of all values, those left out put where the next
    ones are.  So one that is far off does not make everything uncertain. */
 static middle middle_of(const int64_t *values, int count)
 {
     int64_t sorted[PF_REFINE_PAIRS_MAX] = { 0 };
     int     out = count / TRIMMED, last = count - out - 1;
-    double  mean = 0, all = 0, square = 0;
+    double  mean = 0, all = 0, square = 0, error = 0;
 
     memcpy(sorted, values, (size_t)count * sizeof *sorted);
     pf_race_sort_ns(sorted, (size_t)count);
@@ -50,7 +44,8 @@ static middle middle_of(const int64_t *values, int count)
         all += (double)sorted[i < out ? out : i > last ? last : i] / count;
     for (int i = 0; i < count; i++)
         square += square_of((double)sorted[i < out ? out : i > last ? last : i] - all);
-    return (middle){ mean, student(last - out) * sqrt(square / (count - 1) / count) * count / (last - out + 1) };
+    error = sqrt(square / (count - 1) / count) * count / (last - out + 1);
+    return (middle){ mean, pf_race_student((uint32_t)(last - out)) * error };
 }
 
 static pf_status run_pairs(pf_refine_turns *turns, void *user, int pairs, sampled *s, pf_err *err)

@@ -22,6 +22,7 @@ typedef struct pf_refine_verdict {
     int64_t equal_ns;   /* what gains so much less is as good, as far as such measures repeat */
     int64_t enough_ns;  /* the gain that is enough to take over */
     int     places;     /* of memory in which both were compared */
+    double  square_ns2; /* the sum of squares by which the places' gains differ from gain_ns */
 } pf_refine_verdict;
 
 /* Most arrangements are not faster, which few pairs show; the closer one is to the gain that counts, the more of them

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 
 #include "engine/choose.h"
+#include "engine/race.h"
 
 enum {
     PART = 4,                   /* of a gain: what misses the greatest by more is not equal to it */
-    PLACES_LEAST = 3,           /* before anybody is picked */
+    PLACES_LEAST = 3,           /* before anybody is picked, */
+    UNKNOWN = 2,                /* and before that nobody is left behind whom so many times the error may bring back */
 };
 
 #define OPEN 0.0015             /* of the whole: by so much a gain may be another one elsewhere */
@@ -71,17 +73,25 @@ int pf_refine_pick(const pf_refine_verdict *verdicts, const pf_timing_entry *con
     return picked;
 }
 
+/* As far as its places tell, when there are some; few that are alike by chance say less than what is known of all. */
+static double elsewhere_ns(const pf_refine_verdict *v)
+{
+    double known_ns = OPEN * (double)v->base_ns / sqrt(v->places);
+
+    if (v->places < PLACES_LEAST)
+        return known_ns;
+    return fmax(known_ns, pf_race_student((uint32_t)v->places - 1) * sqrt(v->square_ns2 / (v->places - 1) / v->places));
+}
+
 /* By how much its gain may be another one. */
 static int64_t open_ns(const pf_refine_verdict *v)
 {
-    int64_t elsewhere_ns = llround(OPEN * (double)v->base_ns / sqrt(v->places));
-
-    return elsewhere_ns > v->error_ns ? elsewhere_ns : v->error_ns;
+    return llround(fmax(elsewhere_ns(v), (double)v->error_ns));
 }
 
-static bool is_near(const pf_refine_verdict *v, int64_t gain_ns)
+static bool is_near(const pf_refine_verdict *v, int64_t gain_ns, int64_t error_ns)
 {
-    return llabs(v->gain_ns - gain_ns) <= open_ns(v);
+    return llabs(v->gain_ns - gain_ns) <= error_ns;
 }
 
 /* Who is preferred of those that are certainly as good as the best. */
@@ -102,11 +112,12 @@ static bool is_open(const field *f, int i, int best, int picked)
 {
     const pf_refine_verdict *v = f->verdicts;
     int64_t                  least_ns = least_equal(&v[best]);
+    int64_t                  error_ns = open_ns(&v[i]) * (f->places < PLACES_LEAST ? UNKNOWN : 1);
 
     if (i == best || i == picked)
         return false;
-    return is_preferred(f, i, picked) ? is_near(&v[i], least_ns)
-                                      : v[i].gain_ns + open_ns(&v[i]) >= v[picked].gain_ns + v[best].gain_ns - least_ns;
+    return is_preferred(f, i, picked) ? is_near(&v[i], least_ns, error_ns)
+                                      : v[i].gain_ns + error_ns >= v[picked].gain_ns + v[best].gain_ns - least_ns;
 }
 
 int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count, int *out)
@@ -118,7 +129,7 @@ int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry
     if (best < 0 || verdicts[best].gain_ns + open_ns(&verdicts[best]) < verdicts[best].enough_ns)
         return 0;
     picked = certain_pick(&f, best);
-    open = f.places < PLACES_LEAST || is_near(&verdicts[best], verdicts[best].enough_ns);
+    open = f.places < PLACES_LEAST || is_near(&verdicts[best], verdicts[best].enough_ns, open_ns(&verdicts[best]));
     for (int i = 0; i < count; i++) {
         bool may_be_picked = is_in(&f, i) && is_open(&f, i, best, picked);
 
@@ -131,9 +142,11 @@ int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry
 
 void pf_refine_verdict_add(pf_refine_verdict *to, const pf_refine_verdict *elsewhere)
 {
-    int n = ++to->places;
+    int     n = ++to->places;
+    int64_t off_ns = elsewhere->gain_ns - to->gain_ns;
 
-    to->gain_ns += (elsewhere->gain_ns - to->gain_ns) / n;
+    to->gain_ns += off_ns / n;
+    to->square_ns2 += (double)off_ns * (double)(elsewhere->gain_ns - to->gain_ns);
     to->error_ns = llround(hypot((double)to->error_ns * (n - 1), (double)elsewhere->error_ns) / n);
     to->base_ns += (elsewhere->base_ns - to->base_ns) / n;
     to->enough_ns = pf_refine_enough_ns((double)to->base_ns, (double)to->error_ns);

@@ -46,40 +46,50 @@ static bool fits(const pf_refine_net *n, uint32_t g, const pf_step *step)
     return step->capturable || !n->device->ops->capture_begin;
 }
 
-static pf_status bring(const pf_refine_net *n, const void *data, size_t bytes, void **out, pf_err *err)
+static pf_status take(const pf_refine_net *n, pf_refine_variant *v, size_t bytes, void **out, pf_err *err)
 {
     pf_status st = pf_device_take(n->device, NULL, bytes, out, err);
+
+    v->bytes += st ? 0 : bytes;
+    return st;
+}
+
+static pf_status bring(const pf_refine_net *n, pf_refine_variant *v, const void *data, size_t bytes, void **out,
+                       pf_err *err)
+{
+    pf_status st = take(n, v, bytes, out, err);
 
     if (!st)
         st = n->device->ops->upload(n->device, n->context->stream, *out, data, bytes, err);
     return st ? st : n->device->ops->stream_sync(n->device, n->context->stream, err);
 }
 
-static pf_status pack_step(const pf_refine_net *n, uint32_t s, const pf_step *step, void **out, pf_err *err)
+static pf_status pack_step(const pf_refine_net *n, uint32_t s, pf_refine_variant *v, void **out, pf_err *err)
 {
     void     *host = NULL;
-    pf_status st = pf_refine_pack(n->draft, s, step, &host, err);
+    pf_status st = pf_refine_pack(n->draft, s, v->step, &host, err);
 
     if (!st)
-        st = bring(n, host, step->packed_bytes, out, err);
+        st = bring(n, v, host, v->step->packed_bytes, out, err);
     pf_free(host);
     return st;
 }
 
-static pf_status bring_constant(const pf_refine_net *n, uint32_t s, uint32_t input, void **out, pf_err *err)
+static pf_status bring_constant(const pf_refine_net *n, uint32_t s, uint32_t input, pf_refine_variant *v, void **out,
+                                pf_err *err)
 {
     const pf_constant *constant = pf_builder_constant(n->draft, &n->draft->plan.steps[s], input);
     const void        *data = NULL;
     pf_status          st = pf_constant_bytes(constant, &data, err);
 
     if (!st)
-        st = bring(n, data, constant->bytes, out, err);
+        st = bring(n, v, data, constant->bytes, out, err);
     pf_constant_forget(constant);
     return st;
 }
 
 /* What the plan's candidate has packed, and this one wants as it is. */
-static pf_status bring_constants(const pf_refine_net *n, uint32_t s, void ***out, pf_err *err)
+static pf_status bring_constants(const pf_refine_net *n, uint32_t s, pf_refine_variant *v, void ***out, pf_err *err)
 {
     const pf_problem *problem = pf_refine_problem(n->draft, s);
     uint32_t          count = problem->graph->input_count;
@@ -90,7 +100,7 @@ static pf_status bring_constants(const pf_refine_net *n, uint32_t s, void ***out
     for (uint32_t i = 0; i < count && !st; i++) {
         in[i] = n->context->step_bindings[s].in[i];
         if (problem->in_constant[i] && !in[i] && pf_builder_constant(n->draft, &n->draft->plan.steps[s], i)->bytes)
-            st = bring_constant(n, s, i, &in[i], err);
+            st = bring_constant(n, s, i, v, &in[i], err);
     }
     return st;
 }
@@ -106,8 +116,8 @@ static pf_status make_constants(const pf_refine_net *n, uint32_t g, pf_refine_va
     for (uint32_t s = 0; s < n->step_count && !st; s++) {
         if (n->group_of[s] != g)
             continue;
-        st = v->step->packed_bytes ? pack_step(n, s, v->step, &v->constants[s].packed, err)
-                                   : bring_constants(n, s, &v->constants[s].in, err);
+        st = v->step->packed_bytes ? pack_step(n, s, v, &v->constants[s].packed, err)
+                                   : bring_constants(n, s, v, &v->constants[s].in, err);
     }
     return st;
 }
@@ -129,7 +139,7 @@ pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_
         return PF_OK;
     }
     if (out->step->workspace_bytes)
-        st = pf_device_take(n->device, NULL, out->step->workspace_bytes, &out->workspace, err);
+        st = take(n, out, out->step->workspace_bytes, &out->workspace, err);
     if (!st && (out->step->packed_bytes || pf_problem_has_constants(problem)))
         st = make_constants(n, group, out, err);
     return st;

@@ -21,6 +21,7 @@ typedef struct pf_refine_variant {      /* step NULL: the plan's own */
     pf_step             *step;          /* owned */
     void                *workspace;     /* owned; device memory */
     pf_refine_constants *constants;     /* owned; by step of the network, or NULL */
+    size_t               bytes;         /* of its device memory */
     uint32_t             rank;
 } pf_refine_variant;
 

@@ -7,15 +7,17 @@
 #include "engine/refine_runs.h"
 
 enum { TRIALS_PER_PROBLEM = 16, TRIALS_PER_TACTIC = 8, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
-       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 20, PAIRS_ELSEWHERE_MOST = 40, ELSEWHERE = 2 /* a part of the budget */,
+       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 10, ELSEWHERE = 2 /* a part of the budget */,
        SHORT_NS = 50000 };
+
+#define STOOD_BYTES ((size_t)1 << 30)
 
 #define SLOWEST 1.4                     /* times of candidates alone, against the chosen one's, */
 #define SLOWEST_OF_LONG 1.2             /* and where layers are long against what is between them, of its own tactic */
 
 /* The most pairs of runs for each trial, and the time that all trials together may take. */
 static const struct { int pairs; int64_t budget_ns; } efforts[] = {
-    { 0, 0 }, { 0, 0 }, { 160, 4 * PF_NS_PER_S }, { 200, 20 * PF_NS_PER_S }, { 240, 60 * PF_NS_PER_S },
+    { 0, 0 }, { 0, 0 }, { 160, 6 * PF_NS_PER_S }, { 200, 20 * PF_NS_PER_S }, { 240, 60 * PF_NS_PER_S },
     { 256, 300 * PF_NS_PER_S },
 };
 
@@ -305,7 +307,7 @@ static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial 
     pf_status st = make_trial(w, rank, &t, err);
 
     if (!st && t.other.variant.step)
-        st = compare(w, PAIRS_ELSEWHERE, PAIRS_ELSEWHERE_MOST, &t, err);
+        st = compare(w, PAIRS_ELSEWHERE, PAIRS_ELSEWHERE, &t, err);
     if (!st && t.other.variant.step) {
         pf_refine_verdict_add(verdict, &t.verdict);
         log_trial(w, &t, "elsewhere");
@@ -335,19 +337,23 @@ static pf_status try_place(whole *w, uint32_t g, const uint32_t *ranks, const in
 
 /* Where a layer's weights lie changes the time of short runs, nobody knows where they will lie when the plan is loaded,
    and the candidates' lie elsewhere than those of the one that stands.  So whoever may be picked is compared in several
-   places.  Groups that were not tried yet keep half of the time. */
+   places, until what stood before holds more memory than STOOD_BYTES.  Groups that were not tried yet keep half of the
+   time. */
 static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, const pf_timing_entry *const *entries,
                                 uint32_t tried, pf_refine_verdict *verdicts, pf_err *err)
 {
     int               open[TRIALS_PER_PROBLEM] = { 0 }, count = 1;
+    size_t            stood_bytes = 0;
     int64_t           start_ns = pf_clock_ns(), end_ns = start_ns + budget_of(w) / ELSEWHERE - w->elsewhere_ns;
     pf_refine_variant stood[PF_REFINE_PLACES] = { { 0 } };
     trial             before = { 0 };
     pf_status         st = PF_OK;
 
-    for (int place = 1; place < PF_REFINE_PLACES && count && !st && pf_clock_ns() < end_ns; place++) {
+    for (int place = 1; place < PF_REFINE_PLACES && count && !st && stood_bytes < STOOD_BYTES && pf_clock_ns() < end_ns;
+         place++) {
         count = pf_refine_undecided(verdicts, entries, (int)tried, open);
         st = count ? move(w, g, &stood[place], err) : PF_OK;
+        stood_bytes += stood[place].bytes;
         if (!st)
             st = try_place(w, g, ranks, open, count, &before, verdicts, err);
     }

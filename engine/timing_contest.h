@@ -8,7 +8,7 @@
 #include "engine/timing_canary.h"
 #include "engine/timing_lock.h"
 
-enum { PF_CONTEST_WAVE = 32 /* so many race at once */, PF_CONTEST_PLACES_MAX = 20, PF_CONTEST_TRIES_MAX = 3 };
+enum { PF_CONTEST_WAVE = 32 /* so many race at once */, PF_CONTEST_PLACES_MAX = 40, PF_CONTEST_TRIES_MAX = 3 };
 
 struct pf_timing {
     pf_device       *device;

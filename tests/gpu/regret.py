@@ -5,7 +5,7 @@ usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp1
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
 cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.
-Each candidate that is close to the best is timed in five to twenty places of memory: where data lie changes a kernel's time by some percent.
+Each candidate that is close to the best is timed in five to forty places of memory: where data lie changes a kernel's time by some percent.
 A build tries other candidates in the whole network and exchanges some for what is slower alone.  So there are two regrets:
 of the choice by the times alone, and of what the plan holds; and what the exchanges are worth is measured where they were
 made: the plan against one without them, of the same timings (--effort 1 exchanges nothing), benched in turns.

@@ -173,7 +173,7 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
     return PF_OK;
 }
 
-enum { PAIRS_ELSEWHERE = 20, PAIRS_ELSEWHERE_MOST = 40 };
+enum { PAIRS_ELSEWHERE = 10 };
 
 /* A candidate somewhere in memory. */
 static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs, int most_pairs,
@@ -206,8 +206,7 @@ static int exchange(const network *n, int group, pf_random *random)
     for (int place = 1; place < PF_REFINE_PLACES; place++) {
         open_count = pf_refine_undecided(verdicts, entries, count, open);
         for (int i = 0; i < open_count; i++) {
-            pf_refine_verdict elsewhere = compare(n, gains[open[i]], PAIRS_ELSEWHERE, PAIRS_ELSEWHERE_MOST,
-                                                  random);
+            pf_refine_verdict elsewhere = compare(n, gains[open[i]], PAIRS_ELSEWHERE, PAIRS_ELSEWHERE, random);
 
             pf_refine_verdict_add(&verdicts[open[i]], &elsewhere);
         }

@@ -315,8 +315,9 @@ static void who_may_be_picked_is_compared_again(void **state)
         { { -100, 2000, 100, 0 }, 1, { 1 }, 1 },            /* here one does, in one place */
         { { -100, 2000, 100, 0 }, 3, { 0 }, 0 },            /* and here in three */
         { { -100, 2000, 1950, 1990 }, 3, { 0 }, 0 },        /* or several that are equal */
-        { { 0, 420, 0, 250 }, 1, { 1 }, 1 },                /* nobody else may become the best */
-        { { 0, 420, 0, 400 }, 1, { 1, 3 }, 2 },             /* here one may */
+        { { 0, 420, 0, 220 }, 1, { 1 }, 1 },                /* nobody else may become the best */
+        { { 0, 420, 0, 230 }, 1, { 1, 3 }, 2 },             /* here one may, */
+        { { 0, 420, 0, 230 }, 3, { 1 }, 1 },                /* of which three places tell more */
         { { 580, 0, 0, 0 }, 3, { 0 }, 1 },                  /* enough, or not */
         { { 600, 0, 0, 0 }, 3, { 0 }, 0 },
         { { 1500, 1430, 400, 1800 }, 3, { 0, 1, 3 }, 3 },   /* equal, or not */
@@ -363,6 +364,25 @@ static void the_mean_of_places_counts(void **state)
     assert_int_equal(sum.enough_ns, pf_refine_enough_ns(WHOLE_NS, 0));
 }
 
+/* By the error that is known of all, one that is preferred gains too little to be equal to the best. */
+static void places_that_differ_leave_more_open(void **state)
+{
+    const pf_timing_entry   one = { .tactic = "reference", .tuning = "a" };
+    const pf_timing_entry   two = { .tactic = "reference", .tuning = "b" };
+    const pf_timing_entry  *entries[] = { &one, &two };
+    pf_refine_verdict       verdicts[] = { verdict_of(1400, 3), verdict_of(1800, 3) };
+    const pf_refine_verdict high = verdict_of(1600, 1), low = verdict_of(1200, 1);
+    int                     open[2] = { 0 };
+
+    (void)state;
+    assert_int_equal(pf_refine_undecided(verdicts, entries, 2, open), 0);
+    pf_refine_verdict_add(&verdicts[0], &high);
+    pf_refine_verdict_add(&verdicts[0], &low);
+    verdicts[1].places = verdicts[0].places;
+    assert_int_equal(verdicts[0].gain_ns, 1400);
+    assert_int_equal(pf_refine_undecided(verdicts, entries, 2, open), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +392,7 @@ int main(void)
         cmocka_unit_test(who_may_be_picked_is_compared_again),
         cmocka_unit_test(who_was_left_behind_is_not_picked),
         cmocka_unit_test(the_mean_of_places_counts),
+        cmocka_unit_test(places_that_differ_leave_more_open),
         cmocka_unit_test(disturbed_samples_seldom_decide),
         cmocka_unit_test(the_far_get_few_samples),
         cmocka_unit_test(the_long_get_few_samples),
