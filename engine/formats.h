@@ -2,8 +2,9 @@
    A unit is what becomes one step (a group of a region), or a view.  Each unit has options: layouts of its inputs and
    outputs that some tactic takes, with the time of the best one.  Where producer and consumer want different layouts a
    value is copied from one to the other, once per layout however many read it; such a copy is a problem like any other
-   and costs what was measured.  A layout is tried for a unit when one of its tactics wishes for it, or when a unit that
-   does is reached through others that could keep it: so a transformer's tensors are not tried in the layouts of images.
+   and costs what was measured, once an assignment that took it for a quick one has wanted it.  A layout is tried for a
+   unit when one of its tactics wishes for it, or when a unit that does is reached through others that could keep it: so
+   a transformer's tensors are not tried in the layouts of images.
    All of it together is a PBQP (engine/pbqp.h): its nodes are units, and values with several readers, whose states are
    the sets of layouts that they are kept in. */
 #ifndef PF_ENGINE_FORMATS_H

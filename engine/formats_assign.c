@@ -9,6 +9,8 @@
 enum { SETS = 1 << PF_FORMAT_STATES };
 
 #define REFUSED (PF_NONE - 1)
+#define UNTIMED (PF_NONE - 2)
+enum { ROUNDS_MAX = 16 };        /* of choosing and timing, before every copy is timed */
 #define CPU_COPY_FACTOR 3      /* 2 to 6 times on seven networks, two threads: docs/TIMING.md */
 
 typedef struct reader { uint32_t unit, slot; } reader;     /* unit PF_NONE: the world outside, or the tail */
@@ -18,10 +20,12 @@ typedef struct flow {
     uint32_t producer, slot;        /* unit and its output; producer PF_NONE: a graph input */
     reader  *readers;               /* owned */
     uint32_t reader_count, reader_capacity;
-    /* search item of the copy from one layout to another; PF_NONE: not needed, REFUSED: not made */
+    /* search item of the copy from one layout to another; PF_NONE: not needed, REFUSED: not made, UNTIMED: not yet
+       asked for */
     uint32_t item[PF_FORMAT_STATES][PF_FORMAT_STATES];
     uint32_t *sets;                 /* owned; layouts that it may be kept in, as bits; only with several readers */
     uint32_t set_count, set_node;
+    double   bytes;                 /* of the value, at the usual sizes */
 } flow;
 
 typedef struct assigning {
@@ -32,6 +36,7 @@ typedef struct assigning {
     uint32_t    outside;            /* node of the world outside: one state, LINEAR */
     uint32_t   *states;
     bool        places;             /* values may lie in their places in wider ones */
+    double      least_ns, ns_per_byte;      /* of any step that was timed, and of what it writes */
 } assigning;
 
 /* ---- Who produces and who reads */
@@ -160,34 +165,69 @@ bool pf_formats_copies_to_places(const pf_formats *formats)
     return formats->search->device->kind == PF_DEVICE_CPU;
 }
 
-static pf_status add_copy_items_of(assigning *a, pf_value_id v, pf_err *err)
+/* bindings: of the graph's symbols; NULL where it has none. */
+static double bytes_of(const pf_graph *graph, pf_value_id v, const int64_t *bindings)
+{
+    const pf_value *value = pf_graph_value(graph, v);
+    double          bytes = pf_dtype_bits(value->dtype) / 8.0;
+
+    for (int32_t d = 0; d < value->shape.rank; d++) {
+        int64_t extent = 0;
+
+        if (pf_dim_eval(graph->dims, value->shape.dim[d], bindings, &extent, NULL))
+            return 0;
+        bytes *= (double)extent;
+    }
+    return bytes;
+}
+
+static void find_copies_of(assigning *a, pf_value_id v)
 {
     flow           *fl = &a->flows[v];
     const pf_shape *shape = &a->f->graph->values[v].shape;
     uint32_t        made = fl->reader_count ? produced_set(a, fl) : 0, read = fl->reader_count ? wanted_set(a, fl) : 0;
-    pf_status       st = PF_OK;
 
     for (uint32_t x = 0; x < PF_FORMAT_STATES; x++)
-        for (uint32_t y = 0; y < PF_FORMAT_STATES && !st; y++) {
+        for (uint32_t y = 0; y < PF_FORMAT_STATES; y++) {
             pf_layout from = layout_of(a, v, x), to = layout_of(a, v, y);
 
-            if (!(made & 1u << x) || !(read & 1u << y) || pf_layout_same_bytes(from, to, shape))
-                continue;
-            if (is_offered(a->f, from, to))
-                st = add_copy_item(a, v, from, to, err);
-            else
-                fl->item[x][y] = REFUSED;
+            if ((made & 1u << x) && (read & 1u << y) && !pf_layout_same_bytes(from, to, shape))
+                fl->item[x][y] = is_offered(a->f, from, to) ? UNTIMED : REFUSED;
         }
-    return st;
+    fl->bytes = bytes_of(a->f->graph, v, a->f->profile->usual);
 }
 
-static pf_status add_copy_items(assigning *a, pf_err *err)
+static void find_copies(assigning *a)
 {
-    pf_status st = PF_OK;
+    for (uint32_t v = 0; v < a->f->graph->value_count; v++)
+        find_copies_of(a, v);
+}
 
-    for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
-        st = add_copy_items_of(a, v, err);
-    return st ? st : pf_search_run(a->f->search, err);
+static double written_bytes(const pf_graph *graph)
+{
+    double bytes = 0;
+
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        bytes += bytes_of(graph, graph->outputs[i], NULL);
+    return bytes;
+}
+
+/* Of thousands of copies that might be, an assignment holds a few.  Before one is timed it is taken to cost as much as
+   the quickest step that was, and to write as fast as the one that writes fastest: less than it will. */
+static void find_quickest(assigning *a)
+{
+    const pf_search *search = a->f->search;
+
+    a->least_ns = a->ns_per_byte = INFINITY;
+    for (uint32_t i = 0; i < search->count; i++) {
+        double ns = pf_search_cost(search, i), bytes = written_bytes(search->items[i].problem->graph);
+
+        a->least_ns = fmin(a->least_ns, ns);
+        if (bytes > 0)
+            a->ns_per_byte = fmin(a->ns_per_byte, ns / bytes);
+    }
+    if (isinf(a->least_ns))
+        a->least_ns = a->ns_per_byte = 0;
 }
 
 /* A copy was timed with its values in the cache of the core that copies; in a network it waits for them. */
@@ -196,7 +236,10 @@ static double copy_cost(const assigning *a, const flow *fl, pf_layout from, pf_l
     double   factor = a->f->search->device->kind == PF_DEVICE_CPU ? CPU_COPY_FACTOR : 1;
     uint32_t item = fl->item[pf_format_state(from)][pf_format_state(to)];
 
-    return item == PF_NONE ? 0 : item == REFUSED ? INFINITY : factor * pf_search_cost(a->f->search, item);
+    if (item == PF_NONE || item == REFUSED)
+        return item == PF_NONE ? 0 : INFINITY;
+    return factor * (item == UNTIMED ? fmax(a->least_ns, a->ns_per_byte * fl->bytes)
+                                     : pf_search_cost(a->f->search, item));
 }
 
 /* ---- Nodes and edges */
@@ -362,15 +405,29 @@ static pf_status add_copy(pf_formats *f, pf_value_id v, pf_layout from, pf_layou
     return pf_problem_reformat(f->graph->dims, value->dtype, &value->shape, from, to, &copy->problem, err);
 }
 
+static uint32_t chosen_of(const assigning *a, uint32_t unit)
+{
+    return unit == PF_NONE ? 0 : a->f->units[unit].chosen;
+}
+
+static bool is_chosen(const assigning *a, const flow *fl, uint32_t from, uint32_t to)
+{
+    if (pf_format_state(produced(a, fl, chosen_of(a, fl->producer))) != from)
+        return false;
+    for (uint32_t r = 0; r < fl->reader_count; r++)
+        if (pf_format_state(wanted(a, &fl->readers[r], chosen_of(a, fl->readers[r].unit))) == to)
+            return true;
+    return false;
+}
+
 static pf_status add_copies(assigning *a, pf_value_id v, pf_err *err)
 {
     const flow *fl = &a->flows[v];
-    pf_layout   from = produced(a, fl, fl->producer == PF_NONE ? 0 : a->f->units[fl->producer].chosen);
+    pf_layout   from = produced(a, fl, chosen_of(a, fl->producer));
     pf_status   st = PF_OK;
 
     for (uint32_t r = 0; r < fl->reader_count && !st; r++) {
-        uint32_t  unit = fl->readers[r].unit;
-        pf_layout to = wanted(a, &fl->readers[r], unit == PF_NONE ? 0 : a->f->units[unit].chosen);
+        pf_layout to = wanted(a, &fl->readers[r], chosen_of(a, fl->readers[r].unit));
         uint32_t  item = fl->item[pf_format_state(from)][pf_format_state(to)];
 
         if (item != PF_NONE && !has_copy(a->f, v, to))
@@ -425,7 +482,7 @@ static bool has_places(const pf_formats *f)
 
 /* What lies in wider values ties many layers together, so where the answer is not known to be the best, that without
    any of it may be better, or the only one. */
-static pf_status choose(assigning *a, pf_err *err)
+static pf_status choose_units(assigning *a, pf_err *err)
 {
     pf_err    own = { 0 };
     pf_status st = PF_OK, without = PF_INVALID;
@@ -437,9 +494,37 @@ static pf_status choose(assigning *a, pf_err *err)
         without = solve(a, false, &own);
     }
     st = without == PF_INVALID ? st : without;
-    if (st) {
-        pf_err_pass(err, st, &own);
-        return st == PF_INVALID ? pf_err_add(err, st, "no layouts fit all layers together") : st;
+    if (!st)
+        return PF_OK;
+    pf_err_pass(err, st, &own);
+    return st == PF_INVALID ? pf_err_add(err, st, "no layouts fit all layers together") : st;
+}
+
+/* Has those timed that the chosen options need and nobody timed; with all, every one that some options need. */
+static pf_status time_copies(assigning *a, bool all, bool *any, pf_err *err)
+{
+    pf_status st = PF_OK;
+
+    *any = false;
+    for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
+        for (uint32_t x = 0; x < PF_FORMAT_STATES; x++)
+            for (uint32_t y = 0; y < PF_FORMAT_STATES && !st; y++)
+                if (a->flows[v].item[x][y] == UNTIMED && (all || is_chosen(a, &a->flows[v], x, y))) {
+                    st = add_copy_item(a, v, layout_of(a, v, x), layout_of(a, v, y), err);
+                    *any = true;
+                }
+    return st || !*any ? st : pf_search_run(a->f->search, err);
+}
+
+static pf_status choose(assigning *a, pf_err *err)
+{
+    bool      again = true;
+    pf_status st = PF_OK;
+
+    for (uint32_t round = 0; again && !st; round++) {
+        st = choose_units(a, err);
+        if (!st)
+            st = time_copies(a, round == ROUNDS_MAX, &again, err);
     }
     for (uint32_t v = 0; v < a->f->graph->value_count && !st; v++)
         if (a->flows[v].reader_count)
@@ -460,10 +545,11 @@ pf_status pf_formats_assign(pf_formats *f, pf_err *err)
         st = PF_FAIL_MEMORY(err, values * sizeof *a.flows);
     if (!st)
         st = find_flows(&a, err);
-    if (!st)
-        st = add_copy_items(&a, err);
-    if (!st)
+    if (!st) {
+        find_copies(&a);
+        find_quickest(&a);
         st = choose(&a, err);
+    }
     for (uint32_t v = 0; a.flows && v < values; v++)
         pf_free(a.flows[v].readers);
     pf_free(a.flows);

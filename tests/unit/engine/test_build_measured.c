@@ -1,4 +1,5 @@
-/* Builds that look at their choices again: inside the network, and before products are merged. */
+/* Builds that look at their choices again: inside the network, before products are merged, and where layouts meet. */
+#include "base/clock.h"
 #include "engine/plan.h"
 #include "tests/unit/engine/swapping_store.h"
 
@@ -62,8 +63,9 @@ static void what_was_measured_inside_the_network_decides(void **state)
     expect_decisive("[batch,3,32,32]", "effort=2\n" RANGE("32x32"), "effort=2\nreplay=1\n" RANGE("32x32"));
 }
 
-/* A store in which products of so many columns take very long. */
-typedef struct slow_store { wrapping_store of; const char *columns; } slow_store;
+/* A store in which problems of such an op, with this in their text, take so long; op NULL: none. */
+typedef struct slow_problems { const char *op, *with; int64_t ns; } slow_problems;
+typedef struct slow_store { wrapping_store of; slow_problems slow[2]; } slow_store;
 
 static pf_status slow_merge(pf_timing_store *base, const char *class_text, const char *problem_text,
                             const pf_timing_record *entries, pf_err *err)
@@ -71,11 +73,12 @@ static pf_status slow_merge(pf_timing_store *base, const char *class_text, const
     slow_store      *w = (slow_store *)base;
     pf_timing_store *inner = w->of.inner;
     pf_timing_record record = { 0 };
-    bool             slow = strstr(problem_text, "matmul") && strstr(problem_text, w->columns);
     pf_status        st = pf_timing_record_merge(&record, entries, err);
 
-    for (uint32_t i = 0; i < record.count && slow; i++)
-        record.entries[i].min_ns = record.entries[i].median_ns = 1000000000;
+    for (int rule = 0; rule < 2; rule++)
+        for (uint32_t i = 0; i < record.count && w->slow[rule].op; i++)
+            if (strstr(problem_text, w->slow[rule].op) && strstr(problem_text, w->slow[rule].with))
+                record.entries[i].min_ns = record.entries[i].median_ns = w->slow[rule].ns;
     if (!st)
         st = inner->merge(inner, class_text, problem_text, &record, err);
     pf_timing_record_clear(&record);
@@ -101,16 +104,22 @@ static pf_network *three_products(void)
     return net;
 }
 
+static uint32_t steps_with(const pf_plan *plan, const char *text)
+{
+    uint32_t count = 0;
+
+    for (uint32_t s = 0; s < plan->step_count; s++) count += strstr(plan->steps[s].problem_text, text) != NULL;
+    return count;
+}
+
 static uint32_t products_of(const char *slow_columns, uint32_t *again)
 {
-    slow_store store = { .of = wrap_store(slow_merge), .columns = slow_columns };
+    slow_store store = { .of = wrap_store(slow_merge), .slow = { { "matmul", slow_columns, PF_NS_PER_S } } };
     built      measured = build(three_products(), "effort=1\n", &store.of.base);     /* by its own times, as they are */
     built      first = build(three_products(), "effort=1\n", &store.of.base),
                second = build(three_products(), "effort=1\nreplay=1\n", &store.of.base);
-    uint32_t   count = 0;
+    uint32_t   count = steps_with(first.plan, "matmul");
 
-    for (uint32_t s = 0; s < first.plan->step_count; s++)
-        count += strstr(first.plan->steps[s].problem_text, "matmul") != NULL;
     *again = first.report.candidates_timed;
     assert_true(same_bytes(first.plan, second.plan));
     drop(&measured);
@@ -132,12 +141,40 @@ static void merges_are_measured(void **state)
     assert_int_equal(again, 0);
 }
 
+/* Of the plan of a store's times alone, once it knows all that such a plan asks for. */
+static uint32_t copies_of(int64_t copy_ns)
+{
+    slow_store store = { .of = wrap_store(slow_merge),
+                         .slow = { { "conv(", "in=linear,", PF_NS_PER_S }, { "identity(", "", copy_ns } } };
+    uint32_t   timed = 1, copies = 0;
+
+    for (int round = 0; round < 20 && timed; round++) {
+        built b = build(residual_network("[1,3,32,32]"), "effort=1\n", &store.of.base);
+
+        timed = b.report.candidates_timed;
+        copies = steps_with(b.plan, "identity(");
+        drop(&b);
+    }
+    assert_int_equal(timed, 0);
+    store.of.inner->close(store.of.inner);
+    return copies;
+}
+
+/* An assignment of layouts that wants a copy has it timed, and then may want it no more. */
+static void copies_are_measured_where_they_are_wanted(void **state)
+{
+    (void)state;
+    assert_true(copies_of(1000) > 0);
+    assert_int_equal(copies_of(10 * PF_NS_PER_S), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choices_are_measured_again_inside_the_network_once),
         cmocka_unit_test(what_was_measured_inside_the_network_decides),
         cmocka_unit_test(merges_are_measured),
+        cmocka_unit_test(copies_are_measured_where_they_are_wanted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
