@@ -69,6 +69,8 @@ static pf_status run_network(layers *l, const char *path, pf_err *err)
     pf_tensor      *outputs = NULL;
     pf_status       status = pf_network_import(path, &l->network, err);
 
+    if (!status)
+        status = pf_network_freeze_as(l->network, l->ready.plan, err);
     if (status)
         return status;
     graph = pf_network_graph(l->network);

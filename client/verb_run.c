@@ -297,6 +297,8 @@ static pf_status compare_reference(run_state *r, pf_err *err)
     run_state   oracle = {.call = r->call, .network = model ? NULL : r->network, .inputs = r->inputs};
     pf_status   status = model ? pf_network_import(model, &oracle.network, err) : PF_OK;
 
+    if (!status && model && r->plan)
+        status = pf_network_freeze_as(oracle.network, r->plan, err);
     if (!status && model)
         status = pf_inputs_fit(&r->inputs, pf_network_graph(oracle.network), model, err);
     if (!status)

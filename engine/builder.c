@@ -18,6 +18,7 @@
 #include "engine/check_record.h"
 #include "engine/config.h"
 #include "engine/cpu_crowd.h"
+#include "engine/freeze.h"
 #include "engine/go_on.h"
 #include "engine/oracle_ahead.h"
 #include "engine/refine.h"
@@ -80,7 +81,9 @@ static pf_status apply_shapes(building *b, pf_err *err)
     b->original = pf_graph_copy(pf_network_graph(b->network), err);
     if (!b->original)
         return PF_NO_SPACE;
-    st = pf_profile_apply(b->config, b->original, &b->profile, err);
+    st = pf_freeze_inputs(b->config, b->original, err);
+    if (!st)
+        st = pf_profile_apply(b->config, b->original, &b->profile, err);
     b->own_symbols = b->profile.count;
     return st ? st : pf_graph_verify(b->original, err);
 }

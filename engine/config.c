@@ -12,7 +12,7 @@
 
 enum { TEXT_LIMIT = 1 << 20, SHAPES_LIMIT = 4096 };
 
-typedef enum kind { KIND_BOOL, KIND_INT, KIND_REAL, KIND_BYTES, KIND_TEXT, KIND_SHAPES } kind;
+typedef enum kind { KIND_BOOL, KIND_INT, KIND_REAL, KIND_BYTES, KIND_TEXT, KIND_SHAPES, KIND_VALUES } kind;
 
 typedef struct row { const char *key; kind kind; const char *fallback; bool in_key; } row;
 
@@ -140,19 +140,30 @@ static bool parse_dims(const char *text, const char *end, pf_named_shape *out)
     return true;
 }
 
-/* One "name:dims" of [text, end): the last colon parts them, since names may hold colons. */
+const char *pf_config_behind_name(const char *text, const char *end, char name[PF_CONFIG_NAME_BYTES])
+{
+    const char *rest = end;
+
+    while (rest > text && rest[-1] != ':')
+        rest--;
+    if (rest <= text + 1 || rest - text > PF_CONFIG_NAME_BYTES)
+        return NULL;
+    memcpy(name, text, (size_t)(rest - text) - 1);
+    name[rest - text - 1] = 0;
+    return rest;
+}
+
+/* One "name:dims" of [text, end). */
 static pf_status parse_shape(const char *key, const char *text, const char *end, pf_named_shape *out, pf_err *err)
 {
-    const char *colon = end;
+    const char *dims = NULL;
 
     *out = (pf_named_shape){ .rank = 0 };
-    while (colon > text && colon[-1] != ':')
-        colon--;
-    if (colon <= text + 1 || (size_t)(colon - text) > sizeof out->name || !parse_dims(colon, end, out))
+    dims = pf_config_behind_name(text, end, out->name);
+    if (!dims || !parse_dims(dims, end, out))
         return PF_FAIL(err, PF_USAGE,
                        "%s has \"%.*s\", which is not a shape: give INPUT:1x3x224x224, several with commas", key,
                        (int)(end - text), text);
-    memcpy(out->name, text, (size_t)(colon - text) - 1);
     return PF_OK;
 }
 
@@ -210,9 +221,23 @@ static pf_status canonical_shapes(const char *key, const char *value, pf_buf *ou
     return st;
 }
 
+static pf_status canonical_values(const char *key, const char *value, pf_buf *out, pf_err *err)
+{
+    pf_buf    text = { 0 };
+    pf_status st = PF_OK;
+
+    pf_buf_init(&text, TEXT_LIMIT);
+    st = canonical_text(key, value, &text, err);
+    if (!st)
+        st = pf_config_canonical_values(key, text.size ? (const char *)text.data : "", out, err);
+    pf_buf_clear(&text);
+    return st;
+}
+
 static pf_status (*const canonical[])(const char *key, const char *value, pf_buf *out, pf_err *err) = {
     [KIND_BOOL] = canonical_bool,   [KIND_INT] = canonical_int,   [KIND_REAL] = canonical_real,
     [KIND_BYTES] = canonical_bytes, [KIND_TEXT] = canonical_text, [KIND_SHAPES] = canonical_shapes,
+    [KIND_VALUES] = canonical_values,
 };
 
 void pf_named_shapes_clear(pf_named_shapes *shapes)

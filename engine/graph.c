@@ -200,36 +200,62 @@ static const pf_dim *content_of_constant(pf_graph *graph, pf_dtype dtype, const 
     return content;
 }
 
-pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape,
-                                const void *data, size_t bytes, pf_value_id *out, pf_err *err)
+/* Has a constant of that shape so many bytes? */
+static pf_status check_bytes(const char *name, pf_dtype dtype, const pf_shape *shape, size_t bytes, pf_err *err)
 {
     pf_tensor measure = { .dtype = dtype, .rank = shape->rank };
     pf_status st = PF_OK;
-    pf_value *value = NULL;
 
-    *out = PF_NONE;
     if (!pf_shape_is_static(shape))
-        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has a shape that is not all numbers", name ? name : "");
+        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has a shape that is not all numbers", name);
     memcpy(measure.dim, shape->dim, sizeof measure.dim);
     st = pf_tensor_measure(&measure, err);
     if (st)
-        return pf_err_add(err, st, "constant \"%s\"", name ? name : "");
+        return pf_err_add(err, st, "constant \"%s\"", name);
     if (measure.bytes != bytes)
-        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has %zu bytes where its shape needs %zu", name ? name : "",
-                       bytes, measure.bytes);
-    st = add_value(graph, name, dtype, *shape, out, err);
-    if (st)
-        return st;
-    value = &graph->values[*out];
+        return PF_FAIL(err, PF_INVALID, "constant \"%s\" has %zu bytes where its shape needs %zu", name, bytes,
+                       measure.bytes);
+    return PF_OK;
+}
+
+static pf_status make_constant(pf_graph *graph, pf_value *value, const void *data, size_t bytes, pf_err *err)
+{
     value->is_constant = true;
     value->constant = (pf_constant){ .data = data, .bytes = bytes };
-    if (pf_dtype_is_integer(dtype) && measure.rank <= 1 && pf_tensor_elems(&measure) <= CONTENT_LIMIT) {
-        value->content_count = (uint32_t)pf_tensor_elems(&measure);
-        value->content = content_of_constant(graph, dtype, data, value->content_count);
-        if (!value->content)
-            return PF_FAIL_MEMORY(err, value->content_count * sizeof(pf_dim));
-    }
-    return PF_OK;
+    if (!pf_dtype_is_integer(value->dtype) || value->shape.rank > 1 || pf_value_elems(value) > CONTENT_LIMIT)
+        return PF_OK;
+    value->content_count = (uint32_t)pf_value_elems(value);
+    value->content = content_of_constant(graph, value->dtype, data, value->content_count);
+    return value->content ? PF_OK : PF_FAIL_MEMORY(err, value->content_count * sizeof(pf_dim));
+}
+
+pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape,
+                                const void *data, size_t bytes, pf_value_id *out, pf_err *err)
+{
+    pf_status st = check_bytes(name ? name : "", dtype, shape, bytes, err);
+
+    *out = PF_NONE;
+    if (!st)
+        st = add_value(graph, name, dtype, *shape, out, err);
+    return st ? st : make_constant(graph, &graph->values[*out], data, bytes, err);
+}
+
+pf_status pf_graph_freeze_input(pf_graph *graph, pf_value_id input, const void *data, size_t bytes, pf_err *err)
+{
+    uint32_t  formal = graph->input_count - graph->capture_count, at = 0;
+    pf_value *value = &graph->values[input];
+    pf_status st = check_bytes(value->name, value->dtype, &value->shape, bytes, err);
+
+    if (st)
+        return st;
+    while (at < formal && graph->inputs[at] != input)
+        at++;
+    if (at == formal)
+        return PF_FAIL(err, PF_INTERNAL, "value %u is no input", input);
+    memmove(&graph->inputs[at], &graph->inputs[at + 1], (graph->input_count - at - 1) * sizeof *graph->inputs);
+    graph->input_count--;
+    value->is_input = false;
+    return make_constant(graph, value, data, bytes, err);
 }
 
 /* A late constant of few bytes, which are made now. */

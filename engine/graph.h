@@ -97,6 +97,8 @@ pf_status pf_graph_add_input(pf_graph *graph, const char *name, pf_dtype dtype, 
 /* data is borrowed for the graph's life (copy it into graph->arena first when it is not); shape must be static. */
 pf_status pf_graph_add_constant(pf_graph *graph, const char *name, pf_dtype dtype, const pf_shape *shape,
                                 const void *data, size_t bytes, pf_value_id *out, pf_err *err);
+/* The input is a constant from now on, and no input any more.  Infer again afterwards. */
+pf_status pf_graph_freeze_input(pf_graph *graph, pf_value_id input, const void *data, size_t bytes, pf_err *err);
 /* One that is made when it is read, or at once when it has less than PF_LATE_LEAST_BYTES.  late: in graph->arena, with
    its head filled in; what it is made of must outlive the graph, or be its own. */
 pf_status pf_graph_add_late(pf_graph *graph, const char *name, const pf_shape *shape, pf_late *late, pf_value_id *out,

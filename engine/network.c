@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/freeze.h"
 #include "engine/graph.h"
 #include "engine/model_bundle.h"
 #include "engine/onnx.h"
 #include "engine/op.h"
+#include "engine/plan.h"
 #include "engine/planfarm.h"
 
 enum { ATTRS_BYTES = 4096, TEXT_LIMIT = 256 * 1024 * 1024 };
@@ -293,4 +295,15 @@ pf_status pf_network_tensor(const pf_network *network, pf_tensor_id tensor, pf_t
 struct pf_graph *pf_network_graph(pf_network *network)
 {
     return network->graph;
+}
+
+pf_status pf_network_freeze_as(pf_network *network, const pf_plan *plan, pf_err *err)
+{
+    pf_config *config = NULL;
+    pf_status  st = pf_config_parse(plan->spec_text, &config, err);
+
+    if (!st)
+        st = pf_freeze_inputs(config, network->graph, err);
+    pf_config_free(config);
+    return st;
 }

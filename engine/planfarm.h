@@ -194,6 +194,9 @@ void      pf_plan_key_of(const pf_plan *plan, pf_digest *key);
 void      pf_plan_digest(const pf_plan *plan, pf_digest *digest);                       /* SHA-256 of its bytes */
 const char *pf_plan_class_text(const pf_plan *plan);
 const char *pf_plan_class_name(const pf_plan *plan);
+/* Inputs that the plan was built to do without are constants of the network from now on, so that it takes the plan's
+   inputs.  Errors USAGE: it has no such input. */
+pf_status pf_network_freeze_as(pf_network *network, const pf_plan *plan, pf_err *err);
 /* STALE with the field that differs, when the plan was not made for this device. */
 pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err);
 /* What `planfarm inspect --json` prints. */

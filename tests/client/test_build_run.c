@@ -351,6 +351,28 @@ static void two_inputs_are_given_by_name(void **state)
     json_decref(value);
 }
 
+/* The network that it is compared with is that of the plan. */
+static void a_frozen_input_is_not_asked_for(void **state)
+{
+    json_t *value = JSON("build", "add.onnx", "--freeze-inputs", "y:-2.5", "--effort", "0", "-o", "frozen.plan");
+    run     result = {0};
+
+    (void)state;
+    json_decref(value);
+    value = JSON("run", "frozen.plan", "--compare-reference", "--model", "add.onnx");
+    assert_int_equal(json_array_size(json_object_get(value, "inputs")), 1);
+    json_decref(value);
+    value = JSON("layers", "frozen.plan", "add.onnx");
+    json_decref(value);
+    result = RUN("run", "frozen.plan", "--input", "y=two/y.npy");
+    ended_with(&result, 64);
+    program_clear(&result);
+    result = RUN("build", "add.onnx", "--freeze-inputs", "z:1", "-o", "none.plan");
+    ended_with(&result, 64);
+    assert_non_null(strstr(result.err, "the network has no such input"));
+    program_clear(&result);
+}
+
 /* The signal comes while it times; what it leaves is a cache, and no plan. */
 static void a_build_that_is_interrupted_leaves_nothing(void **state)
 {
@@ -389,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_damaged_plan_is_refused),
         cmocka_unit_test(a_plan_for_another_device_names_the_field),
         cmocka_unit_test(two_inputs_are_given_by_name),
+        cmocka_unit_test(a_frozen_input_is_not_asked_for),
         cmocka_unit_test(a_build_that_is_interrupted_leaves_nothing),
     };
 

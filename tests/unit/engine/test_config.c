@@ -68,6 +68,22 @@ static void shapes_are_read(void **state)
     pf_config_free(config);
 }
 
+static void values_are_read(void **state)
+{
+    pf_config      *config = config_of("freeze_inputs=net/past:0:false, scale : 0.1,a:-2\n");
+    pf_named_values values = { 0 };
+    pf_err          err = { 0 };
+
+    (void)state;
+    expect_text(config, "freeze_inputs=a:-2,net/past:0:0,scale:0.10000000000000001\n");
+    test_ok(pf_config_values(config, PF_CONFIG_freeze_inputs, &values, &err), &err);
+    assert_int_equal(values.count, 3);
+    assert_string_equal(values.items[1].name, "net/past:0");
+    assert_true(values.items[1].value == 0 && values.items[2].value == 0.1);
+    pf_named_values_clear(&values);
+    pf_config_free(config);
+}
+
 static void refuses_what_it_cannot_mean(void **state)
 {
     static const char *const bad[][2] = {
@@ -76,6 +92,8 @@ static void refuses_what_it_cannot_mean(void **state)
         { "workspace", "-1" }, { "workspace", "1Q" }, { "workspace", "1MM" }, { "workspace", "99999999999T" },
         { "shapes", "x" }, { "shapes", "x:1x" }, { "shapes", "x:-1" }, { "shapes", ":1" }, { "shapes", "x:1,x:2" },
         { "shapes", "x:1x1x1x1x1x1x1x1x1" }, { "tactics", "a\nb" }, { "no_such_key", "1" },
+        { "freeze_inputs", "x" }, { "freeze_inputs", "x:" }, { "freeze_inputs", ":1" }, { "freeze_inputs", "x:yes" },
+        { "freeze_inputs", "x:inf" }, { "freeze_inputs", "x:1,x:1" }, { "freeze_inputs", "x:1x2" },
     };
     pf_config *config = config_of("");
     pf_err     err = { 0 };
@@ -165,6 +183,7 @@ int main(void)
         cmocka_unit_test(the_text_holds_what_is_not_default),
         cmocka_unit_test(equal_meanings_have_equal_texts),
         cmocka_unit_test(shapes_are_read),
+        cmocka_unit_test(values_are_read),
         cmocka_unit_test(refuses_what_it_cannot_mean),
         cmocka_unit_test(says_by_name_what_is_not_built),
         cmocka_unit_test(refuses_contradictions),
