@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/cuda/bf16_parts.h"
 #include "engine/cuda/codegen_product.h"
 #include "engine/cuda/program_tactic.h"
 
@@ -17,14 +18,15 @@ enum {
     REGISTERS = 65536,          /* of an SM */
     REGISTERS_MAX = 255,        /* of a thread */
     REGISTERS_BESIDE = 36,      /* a thread's for all but pixels and sums */
-    STEP_REGISTERS = 5,         /* of 16 outputs */
+    PLANE_REGISTERS = 4,        /* of 16 outputs, and of two tiles of weights */
+    PARTS_REGISTERS = 20,       /* of 16 outputs besides where numbers have parts: those of the next step, and sums */
     PART_MAX = 4,               /* groups of columns at once */
 };
 
 enum { AXIS_H, AXIS_W };
 
 /* What a kernel takes at once, by its tuning. */
-typedef struct form { int vector, groups, part, parts, rows, steps; int64_t patch[2], tiles; } form;
+typedef struct form { int vector, groups, part, parts, rows, steps, planes; int64_t patch[2], tiles; } form;
 
 static int pairs_of(const cg_product *product) { return (int)cg_up(product->window.kernel[AXIS_W], 2); }
 
@@ -36,7 +38,9 @@ static int part_of(const cg_product *product, const form *f, const pf_stem_tunin
     int threads = 32 * t->warps, share = REGISTERS / (threads * t->blocks);
     int most = share < REGISTERS_MAX ? share : REGISTERS_MAX;
     int pixels = (int)cg_up(f->patch[AXIS_H] * f->patch[AXIS_W], threads);
-    int left = most - REGISTERS_BESIDE - (int)product->window.channels * pixels - t->row_tiles * STEP_REGISTERS;
+    int step = 1 + f->planes * PLANE_REGISTERS + (f->planes > 1 ? PARTS_REGISTERS : 0);
+    int beside = REGISTERS_BESIDE + (f->planes - 1) * PLANE_REGISTERS + (int)product->window.channels * pixels;
+    int left = most - beside - t->row_tiles * step;
     int part = left / (t->row_tiles * 2 * f->vector);
 
     if (left < 0) return 0;
@@ -52,6 +56,7 @@ static void measure(const pf_problem *p, const cg_product *product, const pf_ste
     f->vector = cg_product_vector(p, product);
     if (f->vector == 8 && cg_up(product->n, 16) * 16 < cg_up(product->n, 32) * 32) f->vector = 4;
     f->groups = (int)cg_up(product->n, 4 * f->vector);
+    f->planes = product->wide ? product->parts : 1;
     f->steps = (chunks_of(product) + 1) / 2;
     f->rows = 16 * t->row_tiles * t->warps / t->columns;
     f->patch[AXIS_H] = (f->rows - 1) * window->stride[AXIS_H] + window->kernel[AXIS_H];
@@ -62,15 +67,18 @@ static void measure(const pf_problem *p, const cg_product *product, const pf_ste
     f->parts = f->part ? f->groups / f->part : 0;
 }
 
-static size_t weight_bytes(const form *f)
+/* Of a part. */
+static size_t plane_bytes(const form *f)
 {
     return (size_t)f->steps * (size_t)(f->groups * f->vector / 4) * 32 * LANE_BYTES;
 }
 
+static size_t weight_bytes(const form *f) { return (size_t)f->planes * plane_bytes(f); }
+
 static uint32_t shared_bytes(const form *f)
 {
     return (uint32_t)(weight_bytes(f) +
-                      2 * (size_t)(f->patch[AXIS_H] * f->patch[AXIS_W]) * PIXEL_BYTES);
+                      2 * (size_t)(f->patch[AXIS_H] * f->patch[AXIS_W] * f->planes) * PIXEL_BYTES);
 }
 
 static bool is_tuning(const pf_problem *p, const cg_product *product, const pf_stem_tuning *t, form *f)
@@ -111,6 +119,10 @@ static const char *types_decline(const pf_problem *p, const cg_product *product)
     pf_dtype raw = pf_graph_value(p->graph, p->graph->inputs[product->x])->dtype;
 
     if (!cg_storage_type(raw) || cg_type_of(raw) != CG_FLOAT) return "element type";
+    if (product->wide)
+        return p->numerics & (PF_NUMERICS_BF16_PARTS | PF_NUMERICS_BF16_THREE)
+                   ? NULL
+                   : "FP32 that is not to be taken in parts of 16 bits";
     return (dtype != PF_F16 && dtype != PF_BF16) || pf_graph_value(p->graph, product->node->in[1])->dtype != dtype
                ? "element type"
                : NULL;
@@ -168,11 +180,13 @@ static int by_guess(const void *a, const void *b)
    blocks of an SM hide from each other; its results in an SM's part of the memory's time. */
 static double guess_ns(const cg_product *product, const pf_stem_tuning *t, const form *f, int sm_count)
 {
-    double tiles = t->warps * t->row_tiles, windows = tiles * f->parts * f->steps * 512,
+    static const int terms[] = { 0, 1, 3, 6 };
+    double tiles = t->warps * t->row_tiles, windows = tiles * f->parts * f->steps * 512 * f->planes,
            weights = (double)t->warps * (double)weight_bytes(f);
-    double products = tiles * f->steps * f->groups * f->vector / 2 * (t->warps * t->blocks < 8 ? 1.6 : 1);
+    double products = tiles * f->steps * f->groups * f->vector / 2 * terms[f->planes] *
+                      (t->warps * t->blocks < 8 ? 1.6 : 1);
     double beside = (double)(f->patch[AXIS_H] * f->patch[AXIS_W]) * 0.4 + 16 * tiles * (double)product->n * 0.06;
-    double results = 16 * tiles * (double)product->n * 2 / 30;
+    double results = 16 * tiles * (double)product->n * (product->wide ? 4 : 2) / 30;
     double tile = fmax(fmax((windows + weights) / 200, products) + beside / t->blocks, fmax(beside, results));
 
     return (double)cg_up(f->tiles, sm_count * t->blocks) * t->blocks * tile + 300.0 * t->blocks;
@@ -207,28 +221,33 @@ int pf_codegen_stem_tunings(const pf_problem *p, int sm_count, pf_stem_tuning *o
 
 /* ---- Emitting */
 
-/* taken(): an element of x, as it is multiplied, from its input's. */
+/* taken(): an element of x, as it is multiplied, from its input's; of FP32 the number itself. */
 static pf_status print_taken(const pf_problem *p, const cg_product *product, pf_buf *out, pf_err *err)
 {
     pf_value_id x = product->node->in[0], input = p->graph->inputs[product->x];
     pf_dtype    dtype = pf_graph_value(p->graph, input)->dtype;
     bool        bf16 = pf_graph_value(p->graph, x)->dtype == PF_BF16;
+    const char *type = product->wide ? "float" : "unsigned";
     cg_context  cg;
     cg_point    point = { .rank = pf_graph_value(p->graph, x)->shape.rank };
     int32_t     id = 1;
 
     if (input == x) {
-        pf_buf_printf(out, "typedef f16 raw;\n__device__ __forceinline__ unsigned taken(const raw x) { return x; }\n");
+        pf_buf_printf(out, "typedef %s raw;\n__device__ __forceinline__ %s taken(const raw x) { return x; }\n",
+                      product->wide ? "float" : "f16", type);
         return PF_OK;
     }
-    pf_buf_printf(out, "#define V 1\ntypedef %s raw;\n__device__ __forceinline__ unsigned taken(const raw x)\n{\n"
-                       "  float v%d[V]; v%d[0] = %s(x);\n", cg_storage_type(dtype), id, id, cg_load_function(dtype));
+    pf_buf_printf(out, "#define V 1\ntypedef %s raw;\n__device__ __forceinline__ %s taken(const raw x)\n{\n"
+                       "  float v%d[V]; v%d[0] = %s(x);\n", cg_storage_type(dtype), type, id, id,
+                  cg_load_function(dtype));
     cg_context_init(&cg, p, out, 1, err);
     cg.next_id = id;
     id = cg_bind(&cg, input, &point, id) ? cg_eval(&cg, x, &point) : -1;
     cg_context_clear(&cg);
-    pf_buf_printf(out, "  return %s(v%d[0])%s;\n}\n#undef V\n", cg_store_function(bf16 ? PF_BF16 : PF_F16), id,
-                  bf16 ? ".bits" : "");
+    if (product->wide) pf_buf_printf(out, "  return v%d[0];\n}\n#undef V\n", id);
+    else
+        pf_buf_printf(out, "  return %s(v%d[0])%s;\n}\n#undef V\n", cg_store_function(bf16 ? PF_BF16 : PF_F16), id,
+                      bf16 ? ".bits" : "");
     return id > 0 ? PF_OK : PF_FAIL(err, PF_UNSUPPORTED, "what is in front of the stem cannot be evaluated");
 }
 
@@ -251,6 +270,7 @@ static void print_defines(const pf_problem *p, const cg_product *product, const 
     print_axis(&product->window, AXIS_W, 'W', out);
     pf_buf_printf(out, "#define ROW_TILES %d\n#define WARPS %d\n#define TILE_W %d\n#define PART %d\n#define V %d\n"
                        "#define BLOCKS %d\n", t->row_tiles, t->warps, t->columns, f->part, f->vector, t->blocks);
+    pf_buf_printf(out, "#define WIDE %d\n", product->parts);
     pf_buf_printf(out, "#define MMA \"f32.%s.%s.f32\"\n#define X ((const raw *)in%u)\n#define W in%u\n", type, type,
                   product->x, product->w);
     cg_product_print_defines(p, product, out);
@@ -292,8 +312,8 @@ pf_status pf_codegen_stem(const pf_problem *p, const pf_stem_tuning *t, pf_progr
 
 /* ---- Packing */
 
-/* Of a step's sixteen elements the k-th: its tap's weight, or 0 where there is none. */
-static uint16_t weight_at(const cg_product *product, const uint16_t *weights, int64_t column, int step, int k)
+/* Of a step's sixteen elements the k-th: where its tap's weight lies, or -1 where there is none. */
+static int64_t weight_at(const cg_product *product, int64_t column, int step, int k)
 {
     const cg_window *window = &product->window;
     int              chunk = 2 * step + k / 8, pairs = pairs_of(product), channel = k % 4;
@@ -301,9 +321,18 @@ static uint16_t weight_at(const cg_product *product, const uint16_t *weights, in
 
     if (column >= product->n || chunk >= chunks_of(product) || right >= window->kernel[AXIS_W] ||
         channel >= window->channels)
-        return 0;
-    return weights[((column * window->channels + channel) * window->kernel[AXIS_H] + down) * window->kernel[AXIS_W] +
-                   right];
+        return -1;
+    return ((column * window->channels + channel) * window->kernel[AXIS_H] + down) * window->kernel[AXIS_W] + right;
+}
+
+/* To its place in each part, which lie `apart` elements behind each other. */
+static void put_weight(const cg_product *product, const void *weights, int64_t at, size_t apart, uint16_t *to)
+{
+    uint16_t parts[PF_BF16_PARTS_MAX] = { 0 };
+
+    if (at >= 0 && !product->wide) parts[0] = ((const uint16_t *)weights)[at];
+    if (at >= 0 && product->wide) pf_bf16_take_apart(((const float *)weights)[at], product->parts, parts);
+    for (int part = 0; part < (product->wide ? product->parts : 1); part++) to[(size_t)part * apart] = parts[part];
 }
 
 void pf_codegen_stem_pack(const pf_problem *p, const pf_tensor *weights, void *to)
@@ -321,7 +350,9 @@ void pf_codegen_stem_pack(const pf_problem *p, const pf_tensor *weights, void *t
                 for (int i = 0; i < 8; i++) {       /* of two tiles two registers of two elements each */
                     int own = tile + i / 4, n = lane / 4, of_group = f.vector / 2;
                     int column = own / of_group * 4 * f.vector + n / 2 * f.vector + own % of_group * 2 + n % 2;
+                    int k = i / 2 % 2 * 8 + lane % 4 * 2 + i % 2;
 
-                    *out++ = weight_at(&product, weights->data, column, step, i / 2 % 2 * 8 + lane % 4 * 2 + i % 2);
+                    put_weight(&product, weights->data, weight_at(&product, column, step, k), plane_bytes(&f) / 2,
+                               out++);
                 }
 }

@@ -3,7 +3,8 @@
    What a tile's windows read comes once, into shared memory, where a pixel's channels are neighbours; there two
    neighbouring pixels are 16 bytes of K, at places that the instruction's loads take as they are, as windows are an
    even number of pixels apart. What the next tile reads is on its way to registers meanwhile. All weights stay in
-   shared memory, in the order in which the instruction takes them.
+   shared memory, in the order in which the instruction takes them. Of FP32 each number is taken as the sum of WIDE of
+   BF16, as in matmul.cuh; the parts of a tile's pixels lie one behind the other, and so do those of the weights.
 
    Of each GROUP columns a thread has the sums of V neighbours.
 
@@ -13,7 +14,8 @@
      ROW_TILES   outputs that a warp has at once, in sixteens; WARPS; TILE_W, a multiple of eight; BLOCKS of an SM
      PART        groups of columns whose sums a warp has at once
      X, W        the operands' addresses, w as the generator packs it, x of type raw, of whose elements taken() makes
-                 those that are multiplied
+                 those that are multiplied, or of which the parts are
+     WIDE        0, or of FP32 the parts: two or three
      MMA         the types of the instruction
      START       waits for the kernel before
      V           elements are finished at once: evaluate(ARGUMENTS row, column, sum) gives a struct finished,
@@ -26,14 +28,16 @@
 #define PAIRS ((KERNEL_W + 1) / 2)          /* of pixels in a row of a window: 16 bytes, half of a step */
 #define CHUNKS (KERNEL_H * PAIRS)
 #define STEPS ((CHUNKS + 1) / 2)
-#define WEIGHTS (STEPS * W_TILES / 2 * 32)  /* in 16 bytes: of each lane for two tiles */
+#define PLANES (WIDE ? WIDE : 1)            /* of pixels and weights, one for each part */
+#define WEIGHTS (STEPS * W_TILES / 2 * 32)  /* of a plane, in 16 bytes: of each lane for two tiles */
 #define TILE_H (16 * ROW_TILES * WARPS / TILE_W)
 #define ACROSS ((OUT_W + TILE_W - 1) / TILE_W)
 #define DOWN ((OUT_H + TILE_H - 1) / TILE_H)
 #define TILES (M / (OUT_H * OUT_W) * ACROSS * DOWN)
 #define PATCH_H ((TILE_H - 1) * STRIDE_H + KERNEL_H)
 #define PATCH_W ((TILE_W - 1) * STRIDE_W + 2 * PAIRS)
-#define PATCH_BYTES (PATCH_H * PATCH_W * 8)
+#define PLANE_BYTES (PATCH_H * PATCH_W * 8)
+#define PATCH_BYTES (PLANE_BYTES * PLANES)
 #define PIXELS ((PATCH_H * PATCH_W + THREADS - 1) / THREADS)    /* that a thread copies */
 
 struct place { int image, down, across; };  /* of a tile's first output */
@@ -70,17 +74,42 @@ __device__ __forceinline__ void load_pixels(pixels *to, const raw *x, const plac
   }
 }
 
+#if WIDE
+typedef float number;
+
+/* No part is infinite: what an infinity leaves is no number. */
+__device__ __forceinline__ void put_pixel(uint2 *to, number channel[4])
+{
+  _Pragma("unroll") for (int p = 0; p < PLANES; ++p) {
+    unsigned part[2];
+
+    _Pragma("unroll") for (int i = 0; i < 2; ++i) {
+      asm("cvt.rn.satfinite.bf16x2.f32 %0, %1, %2;" : "=r"(part[i]) : "f"(channel[2 * i + 1]), "f"(channel[2 * i]));
+      channel[2 * i] -= __uint_as_float(part[i] << 16);
+      channel[2 * i + 1] -= __uint_as_float(part[i] & 0xffff0000u);
+    }
+    to[p * (PLANE_BYTES / 8)] = make_uint2(part[0], part[1]);
+  }
+}
+#else
+typedef unsigned number;
+
+__device__ __forceinline__ void put_pixel(uint2 *to, const number channel[4])
+{
+  *to = make_uint2(channel[0] | channel[1] << 16, channel[2] | channel[3] << 16);
+}
+#endif
+
 /* Outside the picture, and beyond its channels, are zeros. */
 __device__ __forceinline__ void put_pixels(uint2 *patch, const pixels &from, const place &of)
 {
   _Pragma("unroll") for (int i = 0; i < PIXELS; ++i) {
     const int q = threadIdx.x + i * THREADS;
-    unsigned channel[4] = { 0, 0, 0, 0 };
+    number channel[4] = { 0, 0, 0, 0 };
 
     if (pixel_of(of, i).inside)
       _Pragma("unroll") for (int c = 0; c < CHANNELS; ++c) channel[c] = taken(from.at[i][c]);
-    if (PATCH_H * PATCH_W % THREADS == 0 || q < PATCH_H * PATCH_W)
-      patch[q] = make_uint2(channel[0] | channel[1] << 16, channel[2] | channel[3] << 16);
+    if (PATCH_H * PATCH_W % THREADS == 0 || q < PATCH_H * PATCH_W) put_pixel(patch + q, channel);
   }
 }
 
@@ -115,7 +144,36 @@ __device__ __forceinline__ void load_step(unsigned a[4], unsigned window, int st
   clear_half(a + 2, 2 * step + 1, lane);
 }
 
+/* Which parts a step is the sum of products of, as in matmul.cuh. */
+#define FIRST_TERM (WIDE == 3 ? 0 : WIDE ? 3 : 5)
+#define LAST_TERM 5
+#define X_PART(term) ((term) == 0 ? 2 : (term) == 2 || (term) == 3)
+#define W_PART(term) ((term) == 1 ? 2 : (term) == 2 || (term) == 4)
+
 typedef float sums[ROW_TILES][PART * TILES_OF_GROUP][4];
+
+/* Two tiles of a step, from t on.  Of three parts each step is added up from zero (matmul.cuh). */
+__device__ __forceinline__ void multiply_tiles(sums sum, const unsigned a[ROW_TILES][PLANES][4], const uint4 *w, int t)
+{
+  uint4 b[PLANES];
+  float own[ROW_TILES][2][4];
+
+  _Pragma("unroll") for (int p = 0; p < PLANES; ++p) b[p] = w[p * WEIGHTS];
+  _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+    _Pragma("unroll") for (int i = 0; i < 8; ++i)
+      own[m][i / 4][i % 4] = WIDE == 3 ? 0.0f : sum[m][t + i / 4][i % 4];
+  _Pragma("unroll") for (int term = FIRST_TERM; term <= LAST_TERM; ++term)
+    _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m) {
+      multiply(own[m][0], a[m][X_PART(term)], b[W_PART(term)].x, b[W_PART(term)].y);
+      multiply(own[m][1], a[m][X_PART(term)], b[W_PART(term)].z, b[W_PART(term)].w);
+    }
+  _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+    _Pragma("unroll") for (int i = 0; i < 8; ++i) {
+      const float before = sum[m][t + i / 4][i % 4];
+
+      sum[m][t + i / 4][i % 4] = WIDE == 3 ? before + own[m][i / 4][i % 4] : own[m][i / 4][i % 4];
+    }
+}
 
 __device__ __forceinline__ void multiply_part(sums sum, const unsigned window[ROW_TILES], const uint4 *w, int lane)
 {
@@ -123,17 +181,12 @@ __device__ __forceinline__ void multiply_part(sums sum, const unsigned window[RO
     _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; ++t)
       _Pragma("unroll") for (int i = 0; i < 4; ++i) sum[m][t][i] = 0.0f;
   _Pragma("unroll") for (int s = 0; s < STEPS; ++s) {
-    unsigned a[ROW_TILES][4];
+    unsigned a[ROW_TILES][PLANES][4];
 
-    _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m) load_step(a[m], window[m], s, lane);
-    _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; t += 2) {
-      const uint4 b = w[(s * W_TILES + t) / 2 * 32 + lane];
-
-      _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m) {
-        multiply(sum[m][t], a[m], b.x, b.y);
-        multiply(sum[m][t + 1], a[m], b.z, b.w);
-      }
-    }
+    _Pragma("unroll") for (int m = 0; m < ROW_TILES; ++m)
+      _Pragma("unroll") for (int p = 0; p < PLANES; ++p) load_step(a[m][p], window[m] + p * PLANE_BYTES, s, lane);
+    _Pragma("unroll") for (int t = 0; t < PART * TILES_OF_GROUP; t += 2)
+      multiply_tiles(sum, a, w + (s * W_TILES + t) / 2 * 32 + lane, t);
   }
 }
 
@@ -165,7 +218,7 @@ __device__ __forceinline__ void finish_part(PARAMETERS, const sums sum, const pl
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) kernel(PARAMETERS)
 {
   extern __shared__ uint4 weights[];
-  uint2 *const patch = (uint2 *)(weights + WEIGHTS);        /* two, of which one is filled while the other is read */
+  uint2 *const patch = (uint2 *)(weights + PLANES * WEIGHTS);   /* two: one is filled while the other is read */
   const unsigned patches = (unsigned)__cvta_generic_to_shared(patch);
   const int lane = threadIdx.x % 32, first = (int)threadIdx.x / 32 * (16 * ROW_TILES);
   unsigned window[ROW_TILES];
@@ -176,7 +229,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) kernel(PARAMETERS)
 
     window[m] = patches + (output / TILE_W * STRIDE_H * PATCH_W + output % TILE_W * STRIDE_W) * 8;
   }
-  for (int i = threadIdx.x; i < WEIGHTS; i += THREADS) weights[i] = ((const uint4 *)W)[i];
+  for (int i = threadIdx.x; i < PLANES * WEIGHTS; i += THREADS) weights[i] = ((const uint4 *)W)[i];
   START
   if (blockIdx.x < TILES) {
     load_pixels(&next, X, place_of(blockIdx.x));

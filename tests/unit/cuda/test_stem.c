@@ -31,6 +31,16 @@ static const sample samples[] = {
       "problem in=linear,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input bf16 [32,3,3,3]\n%2 = cast(%0) dtype=bf16\n"
       "%3 = conv(%2, %1, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %3\n" },
+    { "three parts of FP32, swish",
+      "problem in=linear,linear*,linear* out=nhwc numerics=16\n"
+      "graph \"\"\n%0 = input f32 [32,3,224,224]\n%1 = input f32 [32,3,3,3]\n%2 = input f32 [32]\n"
+      "%3 = conv(%0, %1, %2) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\n%4 = swish(%3) p=1\n"
+      "output %4\n" },
+    { "two parts of FP32 in front of FP16, in limits",
+      "problem in=linear,linear* out=nhwc numerics=8\n"
+      "graph \"\"\n%0 = input f32 [1,3,64,64]\n%1 = input f32 [48,3,7,7]\n%2 = clip(%0) p=-1 q=1\n"
+      "%3 = conv(%2, %1, _) strides=[2,2] dilations=[1,1] pads=[3,3,3,3] groups=1\n%4 = cast(%3) dtype=f16\n"
+      "output %4\n" },
     { "four channels in separate patches, many outputs",
       "problem in=linear,linear*,linear* out=nhwc numerics=0\n"
       "graph \"\"\n%0 = input f16 [1,4,64,64]\n%1 = input f16 [288,4,4,4]\n%2 = input f16 [288]\n"
@@ -77,8 +87,8 @@ static void others_are_declined(void **state)
           "graph \"\"\n%0 = input f16 [1,3,32,32]\n%1 = input f16 [1,3,32,32]\n%2 = input f16 [16,3,3,3]\n"
           "%3 = mul(%0, %1)\n"
           "%4 = conv(%3, %2, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %4\n" },
-        { "element type",
-          "problem in=linear,linear* out=nhwc numerics=16\n"
+        { "FP32 that is not to be taken in parts of 16 bits",
+          "problem in=linear,linear* out=nhwc numerics=1\n"
           "graph \"\"\n%0 = input f32 [1,3,32,32]\n%1 = input f32 [16,3,3,3]\n"
           "%2 = conv(%0, %1, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\noutput %2\n" },
     };
@@ -122,10 +132,44 @@ static void weights_lie_as_they_are_taken(void **state)
     pf_problem_free(p);
 }
 
+static float of_bf16(uint16_t bits)
+{
+    uint32_t wide = (uint32_t)bits << 16;
+    float    value = 0;
+
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+/* The parts lie one behind the other, each as the weights of 16 bits do. */
+static void weights_lie_in_parts(void **state)
+{
+    enum { OUTPUTS = 16, CHANNELS = 3, KERNEL = 3, STEPS = 3, TILES = 2, PLANES = 3 };
+    float       weights[OUTPUTS][CHANNELS][KERNEL][KERNEL];
+    uint16_t    packed[PLANES][STEPS][TILES / 2][32][2][4];
+    pf_problem *p = problem_of("problem in=linear,linear* out=nhwc numerics=16\n"
+                               "graph \"\"\n%0 = input f32 [1,3,32,32]\n%1 = input f32 [16,3,3,3]\n"
+                               "%2 = conv(%0, %1, _) strides=[2,2] dilations=[1,1] pads=[1,1,1,1] groups=1\n"
+                               "output %2\n");
+    pf_tensor   tensor = { .dtype = PF_F32, .rank = 4, .dim = { OUTPUTS, CHANNELS, KERNEL, KERNEL },
+                           .data = weights, .bytes = sizeof weights };
+
+    (void)state;
+    for (int i = 0; i < OUTPUTS * CHANNELS * KERNEL * KERNEL; i++) (&weights[0][0][0][0])[i] = 1.0f / (float)(i + 3);
+    pf_codegen_stem_pack(p, &tensor, packed);
+    assert_true(weights[1][2][1][0] == of_bf16(packed[0][1][0][5][0][0]) + of_bf16(packed[1][1][0][5][0][0]) +
+                                           of_bf16(packed[2][1][0][5][0][0]));
+    assert_true(weights[5][1][2][1] == of_bf16(packed[0][2][0][14][0][1]) + of_bf16(packed[1][2][0][14][0][1]) +
+                                           of_bf16(packed[2][2][0][14][0][1]));
+    for (int part = 0; part < PLANES; part++) assert_int_equal(packed[part][2][0][14][0][2], 0);
+    pf_problem_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(every_sample_compiles), cmocka_unit_test(others_are_declined),
-                                        cmocka_unit_test(weights_lie_as_they_are_taken) };
+                                        cmocka_unit_test(weights_lie_as_they_are_taken),
+                                        cmocka_unit_test(weights_lie_in_parts) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
