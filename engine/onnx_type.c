@@ -28,18 +28,31 @@ static bool is_identifier(const char *text)
     return !strcmp(made, text);
 }
 
-/* A size of one input that has no name: a symbol of its own. */
-static pf_dim unnamed_dim(pf_dims *dims, const char *hint, size_t axis)
+/* The number that an earlier import found a symbol of that name to be; 0: none. */
+static int64_t settled_number(const pf_onnx_state *state, const char *name)
 {
-    char   name[NAME_BYTES], full[NAME_BYTES + 24];
-    pf_dim dim = PF_DIM_INVALID;
+    uint64_t low = 0, high = 0;
+
+    if (!pf_map_get(state->least, name, &low) || !pf_map_get(state->greatest, name, &high) || low != high)
+        return 0;
+    return (int64_t)low;
+}
+
+/* A size of one input that has no name: a symbol of its own. */
+static pf_dim unnamed_dim(const pf_onnx_state *state, pf_dims *dims, const char *hint, size_t axis)
+{
+    char    name[NAME_BYTES], full[NAME_BYTES + 24];
+    pf_dim  dim = PF_DIM_INVALID;
+    int64_t number = 0;
 
     make_identifier(hint, name);
     snprintf(full, sizeof full, "%s_dim%zu", name, axis);
     dim = pf_dims_fresh(dims, full);
-    if (dim != PF_DIM_INVALID)
-        pf_dims_bound(dims, pf_dims_symbol_count(dims) - 1, 1, INT32_MAX);
-    return dim;
+    if (dim == PF_DIM_INVALID)
+        return dim;
+    pf_dims_bound(dims, pf_dims_symbol_count(dims) - 1, 1, INT32_MAX);
+    number = settled_number(state, pf_dims_symbol_name(dims, pf_dims_symbol_count(dims) - 1));
+    return number ? number : dim;
 }
 
 /* The number that the shape given for this input puts where the model says param; 0: none. */
@@ -84,7 +97,8 @@ static pf_dim named_dim(const pf_onnx_state *state, pf_dims *dims, const char *p
     if (!is_identifier(param) && strlen(param) < NAME_BYTES && !pf_dim_parse(dims, param, &dim, &ignored))
         return dim;                                 /* "past + seq" */
     make_identifier(param, name);
-    return pf_dims_symbol(dims, name);
+    number = settled_number(state, name);
+    return number ? number : pf_dims_symbol(dims, name);
 }
 
 static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__TensorShapeProto__Dimension *d,
@@ -97,7 +111,7 @@ static pf_status read_dim(pf_onnx_state *state, pf_dims *dims, const Onnx__Tenso
     else if (d->dim_param && *d->dim_param && strcmp(d->dim_param, "?"))
         *out = named_dim(state, dims, d->dim_param);
     else
-        *out = unnamed_dim(dims, hint, axis);       /* -1, and 0 in old files, are what exporters wrote for "any" */
+        *out = unnamed_dim(state, dims, hint, axis);        /* -1, and 0 in old files: what was written for any */
     if (*out == PF_DIM_INVALID && pf_dims_out_of_memory(dims))
         return PF_FAIL_MEMORY(err, sizeof *out);
     if (*out == PF_DIM_INVALID || (pf_dim_is_number(*out) && (*out < 0 || *out > INT32_MAX)))

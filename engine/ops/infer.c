@@ -109,11 +109,30 @@ pf_status pf_infer_same_dtype(const pf_infer *infer, uint32_t a, uint32_t b, pf_
     return PF_OK;
 }
 
+/* A symbol that must be that number has it as its bounds from then on: the channels of images, of which a model says
+   that any number will do, though its weights are for three.  What only a branch or a body needs says nothing. */
+static void settle(const pf_infer *infer, pf_dim symbol, int64_t number)
+{
+    pf_dims *dims = infer->graph->dims;
+    int64_t  low = 0, high = 0;
+
+    for (uint32_t i = 0; i < pf_dims_symbol_count(dims) && !infer->graph->outer; i++) {
+        if (pf_dims_symbol(dims, pf_dims_symbol_name(dims, i)) != symbol)
+            continue;
+        pf_dims_symbol_range(dims, i, &low, &high);
+        if (low <= number && number <= high)
+            pf_dims_bound(dims, i, number, number);
+    }
+}
+
 pf_status pf_infer_dims_agree(const pf_infer *infer, pf_dim a, pf_dim b, const char *what, pf_err *err)
 {
-    (void)infer;
     if (a != b && pf_dim_is_number(a) && pf_dim_is_number(b))
         return PF_FAIL(err, PF_INVALID, "%s: %lld and %lld should be equal", what, (long long)a, (long long)b);
+    if (pf_dim_is_symbolic(a) && pf_dim_is_number(b))
+        settle(infer, a, b);
+    if (pf_dim_is_symbolic(b) && pf_dim_is_number(a))
+        settle(infer, b, a);
     return PF_OK;
 }
 

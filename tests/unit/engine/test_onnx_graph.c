@@ -197,6 +197,31 @@ static void test_bound_from_use(void **state)
     pf_graph_free(graph);
 }
 
+/* A model says that any number of channels will do, and its weights are for three. */
+static void test_settled_by_weights(void **state)
+{
+    pf_graph *graph = model_good("opset 13\ninput x f32 n,channels,h,w\ninput z f32 n,?,?\n"
+                                 "const k f32 2,3,1,1 1,2,3,4,5,6\nconst m f32 4,1 1,2,3,4\n"
+                                 "node Conv x k -> y\nnode MatMul z m -> v\noutput y\noutput v\n");
+
+    (void)state;
+    check_shape(graph, 0, "[n,3,h,w]");
+    check_shape(graph, 1, "[n,z_dim1,4]");
+    pf_graph_free(graph);
+}
+
+/* What is taken for pictures of one channel need not be all that there is. */
+static void test_not_settled_by_a_branch(void **state)
+{
+    pf_graph *graph = model_good("opset 13\ninput c bool .\ninput x f32 n,channels,h,w\n"
+                                 "const k f32 1,1,1,1 2\nnode If c -> y\ngraph then_branch\nnode Conv x k -> a\n"
+                                 "output a\nend\ngraph else_branch\nnode Relu x -> b\noutput b\nend\noutput y\n");
+
+    (void)state;
+    check_shape(graph, 1, "[n,channels,h,w]");
+    pf_graph_free(graph);
+}
+
 /* Sizes with two names that have to be equal: that is checked when the network runs. */
 static void test_two_names(void **state)
 {
@@ -353,6 +378,8 @@ int main(void)
         cmocka_unit_test(test_dims),
         cmocka_unit_test(test_given_shapes),
         cmocka_unit_test(test_bound_from_use),
+        cmocka_unit_test(test_settled_by_weights),
+        cmocka_unit_test(test_not_settled_by_a_branch),
         cmocka_unit_test(test_two_names),
         cmocka_unit_test(test_function),
         cmocka_unit_test(test_function_bomb),
