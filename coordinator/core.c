@@ -20,6 +20,8 @@
 #include "coordinator/watches.h"
 #include "proto/farm_key.h"
 
+#define CLOCK_STEP_NS (60 * PF_NS_PER_S)     /* a wall clock that goes back by less was not set, but corrected */
+
 enum {
     OUT_BYTES_MAX = 1 << 28, OUT_BYTES_KEPT = 4 << 20,
     SEQUENCE_BITS = 40, EXPIRE_PER_STEP = 1024, BUSY_RETRY_MS = 2000,
@@ -380,12 +382,14 @@ static void start_jobs(pf_core *core)
 {
     uint64_t before = core->next_sequence++;
     void    *items = NULL;
+    bool     clock_was_ahead = false;
 
     for (pf_job *job = pf_job_table_above(&core->jobs, 0); job && !core->failed;
          job = pf_job_table_above(&core->jobs, job->id)) {
         pf_job_prefetch(core, job->id + PREFETCH_JOBS);
         pf_job_place(core, job);
         pf_job_resume(core, job);
+        clock_was_ahead |= job->created_ns > core->now.wall_ns + CLOCK_STEP_NS;
         if (job->attempt)
             pf_run_of(core, job)->ring.dropped_through = before;     /* what was told in earlier epochs is lost */
         if (job->state != PF__JOB_STATE__STATE_QUEUED || job->device_class)
@@ -398,6 +402,8 @@ static void start_jobs(pf_core *core)
         core->pending = items;
         core->pending[core->pending_count++] = job;
     }
+    if (clock_was_ahead)
+        pf_sched_follow_clock(core);
 }
 
 void pf_core_skip(pf_core *core, uint64_t epoch)
@@ -537,10 +543,12 @@ pf_status pf_step(pf_core *core, const pf_event *event, pf_now now, pf_out *out,
         [PF_EVENT_TICK] = on_tick,         [PF_EVENT_MESSAGE] = on_message, [PF_EVENT_SEND_FAILED] = on_send_failed,
         [PF_EVENT_VERIFIED] = pf_core_verified, [PF_EVENT_SPACE] = on_space,
     };
-    int64_t passed_ns = now.boot_ns - core->now.boot_ns;
+    int64_t passed_ns = now.boot_ns - core->now.boot_ns, wall_passed_ns = now.wall_ns - core->now.wall_ns;
 
     core->out = out;
     core->now = now;
+    if (wall_passed_ns < -CLOCK_STEP_NS)
+        pf_sched_follow_clock(core);
     if (passed_ns > core->config.time_jump_ns)
         forgive_sleep(core, passed_ns);
     by_kind[event->kind](core, event);

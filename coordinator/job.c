@@ -602,9 +602,12 @@ static void expire_cancelling(pf_core *core, pf_job *job)
     pf_job_cancelled(core, job);
 }
 
+/* No longer than from now on: the clock may have been set back since. */
 static int64_t retention_left_ns(const pf_core *core, const pf_job *job)
 {
-    return job->changed_ns + core->config.retention_ns - core->now.wall_ns;
+    int64_t since_ns = core->now.wall_ns - job->changed_ns;
+
+    return core->config.retention_ns - (since_ns > 0 ? since_ns : 0);
 }
 
 static void expire_final(pf_core *core, pf_job *job)

@@ -14,7 +14,6 @@
 
 #define DAY_NS   (INT64_C(24) * 3600 * PF_NS_PER_S)
 #define SWEEP_NS (INT64_C(3600) * PF_NS_PER_S)
-#define BEGAN_NS (INT64_C(1767225600) * PF_NS_PER_S)    /* 2026-01-01: no farm is older */
 enum { DROPS_PER_SWEEP = 10000, NAMES_LOOKED_AT = 1000, SIGNED_BYTES_MAX = 1 << 27 };
 
 pf_plan *pf_plans_find(const pf_core *core, const pf_digest *plan_key)
@@ -158,8 +157,8 @@ static bool clock_is_steady(pf_core *core)
     if (moved_ns >= -DAY_NS && moved_ns <= DAY_NS)
         return true;
     core->clock_offset_ns = offset_ns;
-    for (pf_plan *plan = core->newest_plan; plan && core->now.wall_ns >= BEGAN_NS; plan = plan->older)
-        if (plan->used_ns < BEGAN_NS)
+    for (pf_plan *plan = core->newest_plan; plan && core->now.wall_ns >= PF_FARMS_BEGAN_NS; plan = plan->older)
+        if (plan->used_ns < PF_FARMS_BEGAN_NS)
             pf_plans_use(core, plan);
     return false;
 }

@@ -52,6 +52,13 @@ static user *find_user(pf_core *core, pf_class *device_class, pf_text *name)
     return NULL;
 }
 
+/* Nobody waits for what a user had queued once: when all of it is gone, the next one stands one spacing back. */
+static void forget_turns(const pf_core *core, user *u)
+{
+    if (u->queued == 0 && u->last_key > core->now.wall_ns)
+        u->last_key = core->now.wall_ns;
+}
+
 static int64_t turn_of(const pf_core *core, user *u, const pf_job *job)
 {
     int64_t key = core->now.wall_ns;
@@ -77,6 +84,7 @@ void pf_sched_push(pf_core *core, pf_job *job)
 
     if (!u)
         return;
+    forget_turns(core, u);      /* the clock may have been set back since his last one left */
     u->queued++;
     if (job->queue_key == 0)
         job->queue_key = turn_of(core, u, job);
@@ -87,13 +95,6 @@ void pf_sched_push(pf_core *core, pf_job *job)
     job->device_class->dirty = true;
 }
 
-/* Nobody waits for what a user had queued once: when all of it is gone, the next one stands one spacing back. */
-static void leave_turn(const pf_core *core, user *u)
-{
-    u->queued--;
-    if (u->queued == 0 && u->last_key > core->now.wall_ns)
-        u->last_key = core->now.wall_ns;
-}
 
 void pf_sched_remove(pf_core *core, pf_job *job)
 {
@@ -103,8 +104,33 @@ void pf_sched_remove(pf_core *core, pf_job *job)
         return;
     pf_heap_remove(&job->device_class->queue, job);
     u = pf_index_find(&job->device_class->users, &job->order->of.user);
-    if (u)
-        leave_turn(core, u);
+    if (!u)
+        return;
+    u->queued--;
+    forget_turns(core, u);
+}
+
+static void bring_back(const pf_core *core, pf_job *job)
+{
+    int64_t ahead_ns = job->created_ns - core->now.wall_ns;
+
+    if (ahead_ns <= 0)
+        return;
+    job->created_ns -= ahead_ns;
+    job->queue_key -= job->queue_key ? ahead_ns : 0;
+}
+
+void pf_sched_follow_clock(pf_core *core)
+{
+    if (core->now.wall_ns < PF_FARMS_BEGAN_NS)
+        return;
+    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job; job = pf_job_table_above(&core->jobs, job->id)) {
+        pf_sched_remove(core, job);
+        bring_back(core, job);
+    }
+    for (pf_job *job = pf_job_table_above(&core->jobs, 0); job; job = pf_job_table_above(&core->jobs, job->id))
+        if (job->state == PF__JOB_STATE__STATE_QUEUED && job->device_class)
+            pf_sched_push(core, job);
 }
 
 enum { AHEAD_COUNTED = 4096 };

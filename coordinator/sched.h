@@ -16,6 +16,9 @@ void     pf_sched_push(pf_core *core, pf_job *job);     /* gives it its queue_ke
 void     pf_sched_remove(pf_core *core, pf_job *job);   /* fine when it is in no queue */
 uint32_t pf_sched_ahead(const pf_job *job);             /* jobs of its class that come first */
 void     pf_sched_ready(pf_core *core, pf_slot *slot);  /* the slot may have room */
+/* After the wall clock was set back: what came while it stood ahead has come now, or it would be behind all that comes
+   for as long.  Nothing happens while the clock is not set. */
+void     pf_sched_follow_clock(pf_core *core);
 void     pf_sched_run(pf_core *core);                   /* offers what can be offered */
 /* Takes an agent's slot out of the ready list, before the slot goes away. */
 void     pf_sched_unready(pf_slot *slot);

@@ -3,6 +3,7 @@
 #ifndef PF_COORDINATOR_STATE_H
 #define PF_COORDINATOR_STATE_H
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "coordinator/core.h"
 #include "coordinator/heap.h"
@@ -239,6 +240,9 @@ struct pf_watch {
 };
 
 /* ---- all of it */
+
+/* 2026-01-01: no farm is older, and a wall clock before it was never set. */
+#define PF_FARMS_BEGAN_NS (INT64_C(1767225600) * PF_NS_PER_S)
 
 struct pf_core {
     pf_core_config config;

@@ -119,11 +119,53 @@ static void priority_goes_first_and_age_goes_on(void **state)
     pf_message_clear(&lease.message);
 }
 
+/* The wall clock was ten years ahead for an hour, in which a job came: it is no later than one that came after it, and
+   what its user asks for next is a minute later and no more. */
+static void jobs_of_a_clock_that_was_ahead_wait_no_longer(rig *r, bool restarts)
+{
+    const int64_t ahead_ns = INT64_C(3650) * 24 * 3600 * S;
+    const char   *models[] = { "again", "bobs" };
+    uint64_t      next[3] = { 0 };
+    rig_mail      lease = { 0 };
+
+    r->now.wall_ns = INT64_C(1790000000) * S + ahead_ns;
+    rig_submit(r, CLIENT_1, 1, "gone", "cpu-test");
+    next[0] = rig_submit(r, CLIENT_1, 2, "early", "cpu-test");
+    cancel_submit(r, 1);
+    r->now.wall_ns -= ahead_ns;
+    if (restarts)
+        rig_restart(r);
+    for (uint8_t i = 0; i < 2; i++) {
+        rig_tick(r, 200 * S);
+        next[i + 1] = rig_submit(r, CLIENT_1 + i, (uint8_t)(i + 3), models[i], "cpu-test");
+    }
+    rig_drop_mail(r);
+    for (uint8_t i = 0; i < 3; i++) {
+        rig_hello(r, AGENT_1 + i, 9, 1);
+        lease = rig_lease(r, AGENT_1 + i);
+        assert_int_equal(rig_offer_of(&lease)->job_id, next[i]);
+        pf_message_clear(&lease.message);
+    }
+}
+
+static void jobs_of_a_clock_that_was_ahead(void **state)
+{
+    rig_hello(*state, AGENT_1, 1, 0);
+    jobs_of_a_clock_that_was_ahead_wait_no_longer(*state, false);
+}
+
+static void jobs_of_a_clock_that_was_ahead_before_a_restart(void **state)
+{
+    rig_hello(*state, AGENT_1, 1, 0);
+    jobs_of_a_clock_that_was_ahead_wait_no_longer(*state, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_user_does_not_push_others_aside), TEST(a_user_whose_queue_ran_empty_begins_anew),
         TEST(users_who_wait_for_nothing_are_forgotten), TEST(priority_goes_first_and_age_goes_on),
+        TEST(jobs_of_a_clock_that_was_ahead), TEST(jobs_of_a_clock_that_was_ahead_before_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
