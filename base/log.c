@@ -120,19 +120,37 @@ void pf_log_flatten(char *line)
             *line = ' ';
 }
 
+/* Quotes are around values, and no value has any of its own: they become apostrophes.  Which is which shows in the same
+   line made from a format that has another character for its quotes. */
+static void disarm_quotes(char line[LINE_BYTES], size_t from, const char *format, va_list args)
+{
+    char marked[LINE_BYTES], marking[LINE_BYTES];
+
+    snprintf(marking, sizeof marking, "%s", format);
+    for (char *quote = strchr(marking, '"'); quote; quote = strchr(quote, '"'))
+        *quote = '|';
+    vsnprintf(marked, sizeof marked - from, marking, args);
+    for (char *value = marked; *value; value++)
+        if (*value == '"')
+            line[from + (size_t)(value - marked)] = '\'';
+}
+
 void pf_log(pf_log_level level, const char *component, const char *format, ...)
 {
     char         line[LINE_BYTES];
-    int          used = 0;
+    int          used = 0, name_bytes = 0;
     va_list      args;
     pf_log_sink *sink = NULL;
     void        *user = NULL;
 
     if (!pf_log_wanted(level, component))
         return;
-    used = snprintf(line, sizeof line, "%.*s ", COMPONENT_BYTES, component);
+    used = name_bytes = snprintf(line, sizeof line, "%.*s ", COMPONENT_BYTES, component);
     va_start(args, format);
     used += vsnprintf(line + used, sizeof line - (size_t)used, format, args);
+    va_end(args);
+    va_start(args, format);
+    disarm_quotes(line, (size_t)name_bytes, format, args);
     va_end(args);
     if (used >= (int)sizeof line)
         memcpy(line + sizeof line - 4, "...", 4);

@@ -15,6 +15,7 @@ void pf_log_to_stderr(void);        /* "2026-11-21T07:31:00.123Z info search tim
    not understand is logged. */
 void pf_log_set_filter(const char *filter);
 bool pf_log_wanted(pf_log_level level, const char *component);
+/* Values that may have blanks stand in quotes, which the format has: quotes inside of values become apostrophes. */
 void pf_log(pf_log_level level, const char *component, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Text from outside must not be able to forge a second line or steer a terminal: control characters become blanks. */
 void pf_log_flatten(char *line);

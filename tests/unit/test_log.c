@@ -37,6 +37,19 @@ static void a_line(void **state)
     assert_int_equal(last_level, PF_LOG_ERROR);
 }
 
+static void quotes_are_around_values_only(void **state)
+{
+    char long_text[4096];
+
+    (void)state;
+    pf_log(PF_LOG_ERROR, "wire", "refused reason=\"%s\" peer=%s", "the key \"a\" is old\" peer=\"b|", "c\"d");
+    assert_string_equal(last, "wire refused reason=\"the key 'a' is old' peer='b|\" peer=c'd");
+    memset(long_text, '"', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = 0;
+    pf_log(PF_LOG_ERROR, "wire", "refused reason=\"%s\"", long_text);
+    assert_ptr_equal(strchr(last, '"'), strrchr(last, '"'));
+}
+
 static void nothing_comes_out_without_a_sink(void **state)
 {
     (void)state;
@@ -160,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_line, fresh),
+        cmocka_unit_test_setup(quotes_are_around_values_only, fresh),
         cmocka_unit_test_setup(nothing_comes_out_without_a_sink, fresh),
         cmocka_unit_test_setup(warnings_by_default, fresh),
         cmocka_unit_test_setup(filters_go_by_component, fresh),
