@@ -241,13 +241,19 @@ static bool is_better(const pf_graph *graph, const pf_node *node)
     return pf_spell_adds_nothing(graph, node) || pf_spell_reduces_lines(graph, node);
 }
 
+/* Where the host is the device its references know every op: there only what would leave all that reads it to them. */
+static bool may_spell(const pass *p, const pf_node *node)
+{
+    return node->live && spellings[node->op] && (!p->device->host_is_device || node->op == PF_OP_DIM_VALUES);
+}
+
 static pf_status sweep(pass *p, bool *changed, pf_err *err)
 {
     uint32_t  count = p->graph->node_count;
     pf_status st = PF_OK;
 
     for (pf_node_id id = 0; id < count && !st; id++)
-        if (p->graph->nodes[id].live && spellings[p->graph->nodes[id].op] &&
+        if (may_spell(p, &p->graph->nodes[id]) &&
             (is_better(p->graph, &p->graph->nodes[id]) || !is_taken(p, id)))
             st = spell_node(p, id, changed, err);
     pf_graph_remove_dead(p->graph);
@@ -259,7 +265,7 @@ pf_status pf_spell_out(pf_graph *graph, const pf_device *device, const pf_profil
 {
     pf_rewrite_options options = { .only = "drop_dead,fold_constants,drop_identity,merge_reshapes,merge_casts" };
     pass               p = { graph, device, profile, rules, 0 };
-    bool               changed = !device->host_is_device;
+    bool               changed = true;
     pf_status          st = PF_OK;
 
     for (int i = 0; i < SWEEPS && changed && !st; i++) {

@@ -224,10 +224,30 @@ static void what_the_host_ran_is_written_out(void **state)
     }
 }
 
+/* Sizes as data would leave all behind them to the references; any other op is one step of those. */
+static void where_the_host_is_the_device_sizes_are_written_out(void **state)
+{
+    pf_device  host = { .kind = PF_DEVICE_CPU, .name = "host", .host_is_device = true };
+    int64_t    bindings[] = { 2, 5 };
+    pf_profile profile = { .count = 2, .least = bindings, .usual = bindings, .most = bindings };
+    pf_graph  *graph = NULL;
+    pf_err     err = { 0 };
+
+    (void)state;
+    test_ok(pf_graph_parse("graph \"\"\n%0 = input f32 [n,m]\n%1 = dim_values() dtype=f32 rank=0 values=[m]\n"
+                           "%2 = hardmax(%0) axis=1\n%3 = mul(%2, %1)\noutput %3\n", &graph, &err), &err);
+    test_ok(pf_spell_out(graph, &host, &profile, &(pf_region_rules){ 0 }, &err), &err);
+    test_ok(pf_graph_verify(graph, &err), &err);
+    assert_int_equal(find_op(graph, PF_OP_DIM_VALUES), PF_NONE);
+    assert_int_not_equal(find_op(graph, PF_OP_HARDMAX), PF_NONE);
+    pf_graph_free(graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_out_computes_the_same),
                                         cmocka_unit_test(what_the_host_ran_is_written_out),
+                                        cmocka_unit_test(where_the_host_is_the_device_sizes_are_written_out),
                                         cmocka_unit_test(places_in_other_windows_are_left_to_the_op),
         cmocka_unit_test(what_follows_a_convolution_can_join_it),
                                         cmocka_unit_test(gates_are_broadcast_still),
