@@ -8,7 +8,5 @@ pf_status pf_help_overview(pf_call *call, pf_err *err);
 /* path: "build", "cache export" */
 pf_status pf_help_verb(pf_call *call, const pf_verb *verb, const char *path, pf_err *err);
 pf_status pf_help_exit_codes(pf_call *call, pf_err *err);
-/* A bash script that completes verbs, options and file names. */
-pf_status pf_help_completion(pf_call *call, pf_err *err);
 
 #endif

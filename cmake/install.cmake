@@ -25,7 +25,13 @@ install(FILES ${CMAKE_BINARY_DIR}/packaging/planfarm-config.cmake ${CMAKE_BINARY
         DESTINATION ${package_folder})
 
 # The completion comes from the verb table, so the program itself writes it.
-set(completion ${CMAKE_BINARY_DIR}/packaging/planfarm.bash)
-add_custom_command(OUTPUT ${completion} COMMAND planfarm completion bash > ${completion} DEPENDS planfarm VERBATIM)
-add_custom_target(planfarm_completion ALL DEPENDS ${completion})
-install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME planfarm)
+set(completion ${CMAKE_BINARY_DIR}/packaging/planfarm)
+set(shells bash zsh fish)
+foreach(shell ${shells})
+  add_custom_command(OUTPUT ${completion}.${shell} COMMAND planfarm completion ${shell} > ${completion}.${shell} DEPENDS planfarm VERBATIM)
+endforeach()
+list(TRANSFORM shells PREPEND ${completion}. OUTPUT_VARIABLE completions)
+add_custom_target(planfarm_completion ALL DEPENDS ${completions})
+install(FILES ${completion}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME planfarm)
+install(FILES ${completion}.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _planfarm)
+install(FILES ${completion}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

@@ -72,7 +72,7 @@ static const struct bad {
     {{"cache", "stats", "."}, 64, {"--cache"}},
     {{"cache", "stats", "--farm", "http://127.0.0.1:1"}, 69, {"http://127.0.0.1:1"}},
     {{"cache", "explain", "0123456789", "--cache", "absent"}, 66, {"absent"}},
-    {{"completion", "fish"}, 71, {"fish"}},
+    {{"completion", "tcsh"}, 71, {"tcsh"}},
     {{"help", "nothing"}, 64, {"nothing"}},
 };
 

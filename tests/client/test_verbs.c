@@ -166,26 +166,51 @@ static void mistyped_verbs_are_named(void **state)
 }
 
 /* The script is sourced by a real shell, which then completes. */
-static void the_shell_completes(void **state)
+static void completes(const char *shell, const char *script, const char *expected)
 {
     char    command[1024], line[2048] = "";
-    FILE   *shell = NULL;
+    FILE   *pipe = NULL;
     size_t  bytes = 0;
 
-    (void)state;
-    if (access("/bin/bash", X_OK))
+    snprintf(command, sizeof command, "command -v %s > /dev/null", shell);
+    if (system(command) != 0)
         skip();
-    snprintf(command, sizeof command,
-             "/bin/bash -c 'source <(\"$PLANFARM\" completion bash); COMP_WORDS=(planfarm cache ex); COMP_CWORD=2; "
-             "_planfarm; echo ${COMPREPLY[*]};"
-             " COMP_WORDS=(planfarm build --min); COMP_CWORD=2; _planfarm; echo ${COMPREPLY[*]};"
-             " COMP_WORDS=(planfarm b); COMP_CWORD=1; _planfarm; echo ${COMPREPLY[*]}'");
-    shell = popen(command, "r");
-    assert_non_null(shell);
-    bytes = fread(line, 1, sizeof line - 1, shell);
+    snprintf(command, sizeof command, "%s -c '%s'", shell, script);
+    pipe = popen(command, "r");
+    assert_non_null(pipe);
+    bytes = fread(line, 1, sizeof line - 1, pipe);
     line[bytes] = 0;
-    assert_int_equal(pclose(shell), 0);
-    assert_string_equal(line, "export explain\n--min-shapes\nbuild bench\n");
+    assert_int_equal(pclose(pipe), 0);
+    assert_string_equal(line, expected);
+}
+
+static void bash_completes(void **state)
+{
+    (void)state;
+    completes("bash", "source <(\"$PLANFARM\" completion bash); COMP_WORDS=(planfarm cache ex); COMP_CWORD=2; "
+                      "_planfarm; echo ${COMPREPLY[*]};"
+                      " COMP_WORDS=(planfarm build --min); COMP_CWORD=2; _planfarm; echo ${COMPREPLY[*]};"
+                      " COMP_WORDS=(planfarm b); COMP_CWORD=1; _planfarm; echo ${COMPREPLY[*]}",
+              "export explain\n--min-shapes\nbuild bench\n");
+}
+
+/* What zsh itself brings is there in interactive shells only: of that, what is said to _describe is printed. */
+static void zsh_completes(void **state)
+{
+    (void)state;
+    completes("zsh -f", "compdef() { :; }; _files() { :; };"
+                        " _describe() { print -r -- ${${(M)${(P)3}:#${words[CURRENT]}*}%%:*}; };"
+                        " source <($PLANFARM completion zsh); words=(planfarm cache ex) CURRENT=3; _planfarm;"
+                        " words=(planfarm build --min) CURRENT=3; _planfarm; words=(planfarm b) CURRENT=2; _planfarm",
+              "export explain\n--min-shapes\nbuild bench\n");
+}
+
+static void fish_completes(void **state)
+{
+    (void)state;
+    completes("fish -N", "$PLANFARM completion fish | source; for words in \"cache ex\" \"build --min\" b;"
+                         " complete -C \"planfarm $words\" | string split -f 1 \\t; end",
+              "explain\nexport\n--min-shapes\nbench\nbuild\n");
 }
 
 static void versions_are_json(void **state)
@@ -220,7 +245,7 @@ int main(void)
         cmocka_unit_test(every_verb_refuses_unknown_options),
         cmocka_unit_test(help_lists_all_verbs_and_codes),
         cmocka_unit_test(mistyped_verbs_are_named),
-        cmocka_unit_test(the_shell_completes),
+        cmocka_unit_test(bash_completes), cmocka_unit_test(zsh_completes), cmocka_unit_test(fish_completes),
         cmocka_unit_test(versions_are_json),
         cmocka_unit_test(a_full_output_is_an_error),
     };

@@ -26,7 +26,8 @@ diff <(relative_files "$work/first") <(relative_files "$work/staged$prefix") || 
 mv "$work/first" "$work/moved"
 tree=$work/moved
 lib=$(dirname "$(find "$tree" -name libplanfarm.so)")
-for file in bin/planfarm bin/planfarm-agent bin/planfarm-coordinator include/planfarm/planfarm.h share/bash-completion/completions/planfarm; do
+for file in bin/planfarm bin/planfarm-agent bin/planfarm-coordinator include/planfarm/planfarm.h share/bash-completion/completions/planfarm \
+            share/zsh/site-functions/_planfarm share/fish/vendor_completions.d/planfarm.fish; do
     [ -f "$tree/$file" ] || fail "$file is not installed"
 done
 if [ -e "$build/engine/cuda/libplanfarm_cuda.so" ]; then
