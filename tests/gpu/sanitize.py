@@ -338,6 +338,18 @@ def stems(net):
     return [first, net.op("HardSwish", second), third]
 
 
+@model("stems_in_parts", "nvrtc_stem", without=("nvrtc_conv", "nvrtc_window"), precision="--tf32")
+def stems_in_parts(net):
+    x, y = net.input("x", 2, 3, 41, 37), net.input("y", 1, 1, 30, 50)
+    first = net.op("Relu", net.op("Conv", x, net.weight(40, 3, 3, 3), net.weight(40), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]))
+    return [first, net.op("Conv", y, net.weight(24, 1, 5, 5), net.weight(24), kernel_shape=[5, 5], pads=[2, 2, 2, 2], strides=[1, 2])]
+
+
+@model("stems_in_three_parts", "nvrtc_stem", THREE, without=("nvrtc_conv", "nvrtc_window"), precision="--fp16 --max-error 1.5e-6")
+def stems_in_three_parts(net):
+    return stems_in_parts(net)
+
+
 @model("places", "nvrtc_conv", "nvrtc_window", PLACE)
 def places(net):
     """Parts of images that are made where a concat has them, one concat in another, and a slice that is read there."""
