@@ -12,6 +12,7 @@
 #include "engine/ops/move.h"
 #include "engine/ops/narrow.h"
 #include "engine/ops/rows.h"
+#include "engine/ops/whole.h"
 
 static const char *const overflow_names[] = { "saturate", "infinity", NULL };
 static const char *const rounding_names[] = { "up", "down", "nearest", NULL };
@@ -25,6 +26,10 @@ static pf_status cast_content(pf_infer *infer, pf_dtype to, pf_err *err)
 {
     pf_content c = pf_content_of(infer, 0);
 
+    if (c.count < 0 && pf_dtype_is_float(pf_infer_in(infer, 0)->dtype) && pf_dtype_is_integer(to)) {
+        c.at[0] = pf_whole_of(infer->graph, infer->node->in[0]);
+        c.count = c.at[0] == PF_DIM_INVALID ? -1 : 1;
+    }
     for (int32_t i = 0; i < c.count; i++) {
         bool number = pf_dim_is_number(c.at[i]);
 
