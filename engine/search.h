@@ -60,6 +60,8 @@ pf_status pf_search_run(pf_search *search, pf_err *err);
 /* Time of an item's best candidate in nanoseconds; INFINITY when there is none. */
 double    pf_search_cost(const pf_search *search, uint32_t index);
 int64_t   pf_search_timing_ns(const pf_search *search);
+/* Where its candidates race, for others while it does not run; NULL: nowhere in particular. */
+pf_timing_arena *pf_search_arena(pf_search *search);
 /* Was the candidate of the item banned? */
 bool      pf_search_bans(const pf_search *search, const pf_search_item *item, const char *tactic, const char *tuning);
 /* Does the build spec allow the tactic?  user: the pf_config. */

@@ -9,6 +9,13 @@ static pf_status open_timing(pf_search *search, pf_err *err)
     return search->timing ? PF_OK : pf_timing_new(search->device, &search->timing, err);
 }
 
+pf_timing_arena *pf_search_arena(pf_search *search)
+{
+    pf_err ignored = { 0 };
+
+    return open_timing(search, &ignored) ? NULL : pf_timing_arena_of(search->timing);
+}
+
 /* What is being timed of one computation, in whatever layouts. */
 typedef struct computation { pf_oracle_ahead *ahead; pf_oracle oracle; int64_t best_ns; } computation;
 
@@ -154,7 +161,9 @@ pf_status pf_search_do_work(pf_search *search, pf_search_work *list, uint32_t co
     if (!count)
         return PF_OK;
     pf_search_put_in_turn(list, count);
-    st = pf_search_compile(search, list, count, &compilers, err);
+    st = open_timing(search, err);      /* before those who compile with the device take memory of it as they come */
+    if (!st)
+        st = pf_search_compile(search, list, count, &compilers, err);
     if (!st)
         pf_search_expect(search, list, count, &c.ahead);
     for (uint32_t i = 0; i < count && !st; i++)

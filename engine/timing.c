@@ -24,6 +24,7 @@ pf_status pf_timing_new(pf_device *device, pf_timing **out, pf_err *err)
     t->device = t->room.device = device;
     t->tries = PF_CONTEST_TRIES_MAX;
     pf_timing_lock_open(device, &t->lock);
+    pf_timing_arena_open(device, &t->arena);
     st = device->ops->stream_new(device, &t->stream, err);
     if (!st)
         st = pf_timing_canary_open(device, t->stream, &t->room, &t->canary, err);
@@ -41,10 +42,16 @@ void pf_timing_free(pf_timing *t)
         return;
     pf_timing_canary_close(&t->canary);
     pf_bench_room_clear(&t->room);
+    pf_timing_arena_close(&t->arena);
     if (t->stream)
         t->device->ops->stream_free(t->device, t->stream);
     pf_timing_lock_close(&t->lock);
     pf_free(t);
+}
+
+pf_timing_arena *pf_timing_arena_of(pf_timing *timing)
+{
+    return &timing->arena;
 }
 
 pf_timing_spent pf_timing_spent_of(const pf_timing *timing)
@@ -58,8 +65,10 @@ pf_timing_spent pf_timing_spent_of(const pf_timing *timing)
 static pf_status race_everywhere(pf_contest *race, pf_err *err)
 {
     bool      disturbed = false;
-    pf_status st = pf_contest_race(race, &disturbed, err);
+    pf_status st = PF_OK;
 
+    pf_contest_line_up(race);
+    st = pf_contest_race(race, &disturbed, err);
     for (uint32_t i = 0; i < race->count; i++)
         race->racers[i].entry.contended = disturbed;
     pf_contest_note_race(race);
@@ -96,6 +105,7 @@ static pf_status run_wave(pf_contest *race, pf_timing_record *out, pf_err *err)
     pf_status st = samples ? PF_OK : PF_FAIL_MEMORY(err, (size_t)most * race->count * sizeof *samples);
 
     race->scratch = samples;
+    pf_bench_go_home(&race->bench);
     for (uint32_t i = 0; i < race->count && !st && !race->breaker; i++) {
         race->order[i] = i;
         race->racers[i] = (pf_contestant){ .run.samples = samples + (size_t)most * (i + 1) };
@@ -139,11 +149,13 @@ pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const 
 {
     pf_contest race = { .timing = timing, .options = options, .best_min_ns = INT64_MAX, .glance_ns = INT64_MAX };
     int64_t    start = pf_clock_ns();
-    pf_status  st = pf_bench_open(timing->device, timing->stream, problem, oracle, &timing->room, &race.bench, err);
+    pf_status  st = pf_bench_open(timing->device, timing->stream, problem, oracle, &timing->room, &timing->arena,
+                                  &race.bench, err);
 
     timing->spent.ready_ns += pf_clock_ns() - start;
     if (st)
         return st;
+    pf_timing_arena_clear(&timing->arena);
     pf_random_init(&race.random, seed_of(&problem->hash));
     race.racers = pf_calloc(PF_CONTEST_WAVE, sizeof *race.racers);
     if (!race.racers)

@@ -23,6 +23,7 @@
 #include "engine/oracle.h"
 #include "engine/race.h"
 #include "engine/tactic.h"
+#include "engine/timing_arena.h"
 
 #define PF_TIMING_BATCH_NS      INT64_C(200000)     /* clock and events are good to about a microsecond */
 #define PF_TIMING_CANARY_SLACK  0.25
@@ -55,6 +56,8 @@ void      pf_timing_free(pf_timing *timing);
 pf_status pf_timing_measure(pf_timing *timing, const pf_problem *problem, const pf_oracle *oracle,
                             const pf_timing_candidate *candidates, uint32_t count, const pf_timing_options *options,
                             pf_timing_record *out, pf_err *err);
+/* Where candidates race: another's while nothing is measured. */
+pf_timing_arena *pf_timing_arena_of(pf_timing *timing);
 /* Time spent so far: on races; on races elsewhere in memory, with making ready for them; on making candidates ready; on
    their first runs and comparing what came out. */
 typedef struct pf_timing_spent { int64_t race_ns, places_ns, ready_ns, check_ns; } pf_timing_spent;

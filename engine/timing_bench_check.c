@@ -11,9 +11,9 @@ static pf_status poison_outputs(pf_bench *bench, pf_err *err)
     pf_status            st = PF_OK;
 
     for (uint32_t i = 0; i < bench->out_count && !st; i++) {
-        st = ops->fill(bench->device, bench->stream, bench->out[i], POISON, bench->out_bytes[i], err);
+        st = ops->fill(bench->device, bench->stream, bench->home.out[i], POISON, bench->out_bytes[i], err);
         if (!st)
-            st = ops->fill(bench->device, bench->stream, (char *)bench->out[i] + bench->out_bytes[i], GUARD,
+            st = ops->fill(bench->device, bench->stream, (char *)bench->home.out[i] + bench->out_bytes[i], GUARD,
                            PF_BENCH_GUARD_BYTES, err);
     }
     return st;
@@ -124,7 +124,7 @@ static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error
     uint8_t              guard[PF_BENCH_GUARD_BYTES] = { 0 };
     double               error = 0;
     pf_status            st = ops->download(bench->device, bench->stream, guard,
-                                            (const char *)bench->out[i] + bench->out_bytes[i], sizeof guard, err);
+                                            (const char *)bench->home.out[i] + bench->out_bytes[i], sizeof guard, err);
 
     if (!st)
         st = ops->stream_sync(bench->device, bench->stream, err);
@@ -133,8 +133,8 @@ static pf_status check_output(pf_bench *bench, uint32_t i, double *max_rel_error
     if (!st && !pf_bench_agrees_there(bench, i, &error)) {
         st = pf_bench_need_room(bench->room, bench->out_bytes[i] + 1, err);
         if (!st)
-            st = ops->download(bench->device, bench->stream, bench->room->memory, bench->out[i], bench->out_bytes[i],
-                               err);
+            st = ops->download(bench->device, bench->stream, bench->room->memory, bench->home.out[i],
+                               bench->out_bytes[i], err);
         if (!st)
             st = ops->stream_sync(bench->device, bench->stream, err);
         if (!st)
@@ -166,8 +166,8 @@ static pf_status check_in_place(pf_bench *bench, pf_bench_runner *r, double *max
         return PF_OK;
     st = poison_outputs(bench, err);
     if (!st)
-        st = ops->copy(bench->device, bench->stream, bench->out[0], kept, bench->out_bytes[0], err);
-    bound[slot] = bench->out[0];
+        st = ops->copy(bench->device, bench->stream, bench->home.out[0], kept, bench->out_bytes[0], err);
+    bound[slot] = bench->home.out[0];
     r->next_copy = 0;
     if (!st)
         st = pf_bench_enqueue(bench, r, err);

@@ -57,7 +57,7 @@ bool pf_bench_agrees_there(pf_bench *bench, uint32_t output, double *error)
     pf_err               ignored = { 0 };
 
     if (!is_comparable(bench, output) || (!bench->answers[output] && bring_answer(bench, output, &ignored)) ||
-        bench->device->ops->compare(bench->device, bench->stream, answer->dtype, bench->out[output],
+        bench->device->ops->compare(bench->device, bench->stream, answer->dtype, bench->home.out[output],
                                     bench->answers[output], (uint64_t)pf_tensor_elems(answer), &difference, &ignored))
         return false;
     *error = part_of_range(&difference);

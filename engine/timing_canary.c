@@ -27,11 +27,15 @@ pf_status pf_timing_canary_open(pf_device *device, pf_stream *stream, pf_bench_r
         return st;
     st = pf_oracle_make(out->problem, &out->oracle, err);
     if (!st)
-        st = pf_bench_open(device, stream, out->problem, &out->oracle, room, &out->bench, err);
+        st = pf_bench_open(device, stream, out->problem, &out->oracle, room, NULL, &out->bench, err);
     if (!st)
         st = tactic->tunings(device, out->problem, 0, &tunings, err);
     if (!st && tunings.count)
-        st = pf_bench_prepare(&out->bench, tactic, tunings.items[0].text, 0, 0, &out->runner, err);
+        st = pf_bench_prepare(&out->bench, tactic, tunings.items[0].text, &out->runner, err);
+    if (!st && tunings.count) {
+        pf_bench_move(&out->bench, 0);
+        st = pf_bench_bind(&out->bench, 0, &out->runner, err);
+    }
     if (!st && tunings.count)
         st = pf_bench_glance(&out->bench, &out->runner, PF_TIMING_BATCH_NS, &ns, err);
     if (!st && tunings.count)

@@ -18,6 +18,7 @@ struct pf_timing {
     int              tries; /* races that the next problem may take: fewer on a device that does not get quiet */
     pf_timing_spent  spent;
     pf_bench_room    room;
+    pf_timing_arena  arena;
 };
 
 typedef struct pf_contestant {
@@ -56,7 +57,9 @@ void pf_contest_fail(pf_contest *contest, pf_contestant *racer, pf_status status
 void pf_contest_make_ready(pf_contest *contest, uint32_t i);
 /* Those whose first run took far too long. */
 void pf_contest_drop_the_hopeless(pf_contest *contest);
-/* As pf_bench_prepare takes it. */
+/* To where they race first, all who are still in it. */
+void pf_contest_line_up(pf_contest *contest);
+/* As pf_bench_bind takes it. */
 size_t pf_contest_cold_bytes(const pf_contest *contest);
 
 /* timing_race.c */
@@ -66,7 +69,7 @@ pf_status pf_contest_race(pf_contest *contest, bool *disturbed, pf_err *err);
 /* Adds a race to what is known of those who took part. */
 void      pf_contest_note_race(pf_contest *contest);
 
-/* timing_places.c: after the first race, those who are close to the best once more with other memory. */
+/* timing_places.c: after the first race, those who are close to the best once more in other memory. */
 pf_status pf_contest_race_elsewhere(pf_contest *contest, pf_err *err);
 
 #endif

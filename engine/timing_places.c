@@ -162,21 +162,19 @@ static uint32_t invite_again(const pf_contest *race, uint32_t count, uint32_t in
     return known ? 0 : kept;
 }
 
-/* Each gets what another one had: memory is given back and taken in another order. */
+/* Where there is no arena each gets what another one had: memory is given back and taken in another order. */
 static void move_all(pf_contest *race, const uint32_t *invited, uint32_t count, uint32_t turn)
 {
-    for (uint32_t i = 0; i < race->count; i++)
+    for (uint32_t i = 0; i < race->count; i++) {
         race->racers[i].run = (pf_racer){ .samples = race->racers[i].run.samples };
-    for (uint32_t k = 0; k < count; k++)
-        pf_bench_release(&race->bench, &race->racers[invited[k]].runner);
-    pf_bench_move(&race->bench);
+        pf_bench_unbind(&race->bench, &race->racers[i].runner);
+    }
+    pf_bench_move(&race->bench, turn);
     for (uint32_t k = 0; k < count; k++) {
-        uint32_t                   i = invited[(k + turn) % count];
-        const pf_timing_candidate *c = &race->candidates[i];
-        pf_err                     ignored = { 0 };
+        pf_contestant *r = &race->racers[invited[(k + turn) % count]];
+        pf_err         ignored = { 0 };
 
-        race->racers[i].run.racing = !pf_bench_prepare(&race->bench, c->tactic, c->tuning.text, 0,
-                                                       pf_contest_cold_bytes(race), &race->racers[i].runner, &ignored);
+        r->run.racing = !pf_bench_bind(&race->bench, pf_contest_cold_bytes(race), &r->runner, &ignored);
     }
 }
 

@@ -52,8 +52,7 @@ void pf_contest_make_ready(pf_contest *race, uint32_t i)
     r->entry.effort = (uint8_t)race->options->effort;
     r->entry.wall_ns = pf_clock_wall_ns();
     pf_contest_note_trial(race, &r->entry);
-    st = pf_bench_prepare(&race->bench, candidate->tactic, candidate->tuning.text, 0,
-                          pf_contest_cold_bytes(race), &r->runner, &reason);
+    st = pf_bench_prepare(&race->bench, candidate->tactic, candidate->tuning.text, &r->runner, &reason);
     race->timing->spent.ready_ns += pf_clock_ns() - start;
     if (st) {
         pf_contest_fail(race, r, st, &reason);
@@ -92,6 +91,23 @@ void pf_contest_drop_the_hopeless(pf_contest *race)
         r->entry.status = PF_TIMING_DROPPED;
         r->run.racing = false;
     }
+}
+
+void pf_contest_line_up(pf_contest *race)
+{
+    int64_t start = pf_clock_ns();
+
+    pf_bench_move(&race->bench, 0);
+    for (uint32_t i = 0; i < race->count; i++) {
+        pf_contestant *r = &race->racers[i];
+        pf_err         reason = { 0 };
+        pf_status      st = r->run.racing ? pf_bench_bind(&race->bench, pf_contest_cold_bytes(race), &r->runner,
+                                                          &reason) : PF_OK;
+
+        if (st)
+            pf_contest_fail(race, r, st, &reason);
+    }
+    race->timing->spent.ready_ns += pf_clock_ns() - start;
 }
 
 size_t pf_contest_cold_bytes(const pf_contest *race)

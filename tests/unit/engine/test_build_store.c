@@ -168,7 +168,7 @@ static void more_effort_times_again_and_then_satisfies_less(void **state)
     built            again = build(residual_network("[1,3,16,16]"), "effort=1\n", store);
 
     (void)state;
-    assert_true(high.report.candidates_timed > 0);      /* not how many: copies are timed only where layouts hang on them */
+    assert_true(high.report.candidates_timed > 0);      /* not how many: layouts decide which copies are timed */
     assert_int_equal(again.report.candidates_timed, 0);
     drop(&low);
     drop(&high);
