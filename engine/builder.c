@@ -282,7 +282,8 @@ static pf_status refine(building *b, pf_refinement *refinement, pf_err *err)
     pf_status st = PF_OK;
 
     expect_ahead(b);
-    st = pf_refine_measure(b->store, b->device, &b->draft, b->plan, &b->progress, refinement, &why);
+    st = pf_refine_measure(b->store, b->device, pf_search_arena(&b->search), &b->draft, b->plan, &b->progress,
+                           refinement, &why);
     pf_progress_spent(&b->progress, PF_PART_REFINE, start);
     if (st && st != PF_CANCELLED) {     /* the check of the plan finds out whether a layer fails */
         pf_log(PF_LOG_WARN, "builder", "not-refined reason=\"%s\"", why.msg);

@@ -11,7 +11,7 @@
 enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7, EFFORT_FOR_WHOLE = 4 };
 
 /* Raised when what is tried, what counts or who takes over changes: what was found by other rules is not used then. */
-enum { RULES_REVISION = 10 };
+enum { RULES_REVISION = 11 };
 
 #define SLOWEST_WORTH_TRYING 1.5        /* times of candidates alone, against the first one's */
 #define GAIN                 0.02       /* a candidate takes over when a step and its next are faster by this part */
@@ -31,6 +31,8 @@ typedef struct trial {                  /* a step with another candidate; step N
 typedef struct refining {
     const pf_draft    *draft;
     pf_device         *device;
+    pf_timing_arena   *arena;
+    pf_allocator       allocator;       /* of the context and what is bound to it: the arena's */
     pf_build_progress *progress;
     pf_context        *context;
     void             **io;              /* owned; device memory by io of the plan */
@@ -149,7 +151,7 @@ static pf_status bind_io(refining *r, pf_err *err)
 
         if (plan->values[plan->io_value[i]].home != PF_HOME_IO)
             continue;
-        st = pf_device_take(r->device, NULL, bytes + 1, &r->io[i], err);
+        st = pf_device_take(r->device, &r->allocator, bytes + 1, &r->io[i], err);
         if (!st && plan->io[i].is_input)
             st = fill_device(r, r->io[i], plan->io[i].dtype, bytes, &random, err);
         if (!st)
@@ -160,14 +162,21 @@ static pf_status bind_io(refining *r, pf_err *err)
 
 static pf_status make_ready(refining *r, pf_plan *plan, pf_err *err)
 {
-    pf_status st = pf_context_new(plan, r->device, NULL, &r->context, err);
+    pf_status st = PF_OK;
+
+    pf_timing_arena_clear(r->arena);
+    pf_timing_arena_lend(r->arena, &r->allocator);
+    st = pf_context_new(plan, r->device, &r->allocator, &r->context, err);
 
     for (uint32_t i = 0; !st && i < plan->io_count; i++)
         if (plan->io[i].is_input && plan->values[plan->io_value[i]].home == PF_HOME_IO)
             st = pf_context_set_shape(r->context, i, plan->io[i].opt, plan->io[i].rank, err);
     if (!st)
         st = pf_context_prepare(r->context, err);
-    return st ? st : bind_io(r, err);
+    if (!st)
+        st = bind_io(r, err);
+    pf_timing_arena_fix(r->arena);
+    return st;
 }
 
 /* ---- Candidates in place of others */
@@ -375,17 +384,19 @@ static pf_status measure_alone(refining *r, pf_refinement *out, pf_err *err)
     pf_timing_lock_open(r->device, &lock);
     st = pf_timing_lock_take(&lock, pf_progress_tick, r->progress, err);
     if (!st) {
-        st = takes_whole(r) ? pf_refine_whole(r->draft, r->context, r->progress, out, err) : measure(r, out, err);
+        st = takes_whole(r) ? pf_refine_whole(r->draft, r->context, r->arena, r->progress, out, err)
+                            : measure(r, out, err);
         pf_timing_lock_drop(&lock);
     }
     pf_timing_lock_close(&lock);
     return st;
 }
 
-pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_draft *draft, pf_plan *plan,
-                            pf_build_progress *progress, pf_refinement *refinement, pf_err *err)
+pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, pf_timing_arena *arena, const pf_draft *draft,
+                            pf_plan *plan, pf_build_progress *progress, pf_refinement *refinement, pf_err *err)
 {
-    refining  r = { .draft = draft, .device = device, .progress = progress, .count = plan->step_count };
+    refining  r = { .draft = draft, .device = device, .arena = arena, .progress = progress,
+                    .count = plan->step_count };
     pf_status st = PF_OK;
 
     r.io = pf_calloc(plan->io_count + 1, sizeof *r.io);
@@ -405,7 +416,7 @@ pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_
     pf_context_free(r.context);
     for (uint32_t i = 0; r.io && i < plan->io_count; i++)
         if (r.io[i])
-            pf_device_give_back(device, NULL, r.io[i]);
+            pf_device_give_back(device, &r.allocator, r.io[i]);
     pf_free(r.io);
     pf_free(r.trials);
     pf_free(r.spent);

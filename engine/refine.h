@@ -30,10 +30,11 @@ typedef struct pf_refinement {
 /* What the store knows of this draft's choices.  known is also set where nothing is measured: at little effort. */
 pf_status pf_refine_find(pf_timing_store *store, const pf_device *device, const pf_draft *draft, pf_refinement *out,
                          pf_err *err);
-/* Measures on plan, which was made of the draft, and keeps the result in the store.
+/* Measures on plan, which was made of the draft, in memory of the arena (NULL: as it comes), and keeps the result in
+   the store.
    Errors   CANCELLED; DEVICE or NO_SPACE when the device itself fails. */
-pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, const pf_draft *draft, pf_plan *plan,
-                            pf_build_progress *progress, pf_refinement *refinement, pf_err *err);
+pf_status pf_refine_measure(pf_timing_store *store, pf_device *device, pf_timing_arena *arena, const pf_draft *draft,
+                            pf_plan *plan, pf_build_progress *progress, pf_refinement *refinement, pf_err *err);
 /* Puts the swaps into a draft with the same candidates that was not packed yet. */
 void      pf_refine_apply(const pf_refinement *refinement, pf_draft *draft);
 void      pf_refinement_clear(pf_refinement *refinement);

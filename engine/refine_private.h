@@ -4,6 +4,7 @@
 
 #include "engine/refine.h"
 #include "engine/runtime.h"
+#include "engine/timing_arena.h"
 
 const pf_choice *pf_refine_choice(const pf_draft *draft, uint32_t step);
 /* What the step computes at the usual sizes: its candidates were timed for it, and are tried for it. */
@@ -17,8 +18,9 @@ bool             pf_refine_fits_memory(const pf_bindings *bindings, const pf_pro
 pf_status        pf_refine_pack(const pf_draft *draft, uint32_t step, const pf_step *prepared, void **out, pf_err *err);
 
 /* refine_whole.c: runs whole networks, captured where the device can, with another candidate for all steps of one
-   problem at a time.  context: ready and bound.  Errors   CANCELLED; DEVICE, NO_SPACE. */
-pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out,
-                          pf_err *err);
+   problem at a time.  context: ready and bound; arena: what is fixed in it is the context's; NULL: none.
+   Errors   CANCELLED; DEVICE, NO_SPACE. */
+pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_timing_arena *arena,
+                          pf_build_progress *progress, pf_refinement *out, pf_err *err);
 
 #endif

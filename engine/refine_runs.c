@@ -9,11 +9,12 @@ enum { RUNS_OF_BASE = 8 };      /* that tell how long the whole takes outside it
 
 /* ---- Life */
 
-pf_status pf_refine_runs_open(const pf_draft *draft, pf_context *context, pf_refine_runs *out, pf_err *err)
+pf_status pf_refine_runs_open(const pf_draft *draft, pf_context *context, pf_timing_arena *arena, pf_refine_runs *out,
+                              pf_err *err)
 {
     pf_status st = PF_OK;
 
-    *out = (pf_refine_runs){ .net = { draft, context, context->device, context->plan->step_count, NULL } };
+    *out = (pf_refine_runs){ .net = { draft, context, context->device, arena, context->plan->step_count, NULL } };
     out->net.group_of = pf_calloc(out->net.step_count, sizeof *out->net.group_of);
     out->kept = pf_calloc(out->net.step_count, sizeof *out->kept);
     if (!out->net.group_of || !out->kept)

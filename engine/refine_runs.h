@@ -32,8 +32,10 @@ typedef struct pf_refine_duel {
     bool                   warm;        /* set by the first runs */
 } pf_refine_duel;
 
-/* context: of a network with steps, ready and bound.  The caller closes it in any case.  Errors   DEVICE, NO_SPACE. */
-pf_status pf_refine_runs_open(const pf_draft *draft, pf_context *context, pf_refine_runs *out, pf_err *err);
+/* context: of a network with steps, ready and bound; arena: where variants lie, or NULL.  The caller closes it in any
+   case.  Errors   DEVICE, NO_SPACE. */
+pf_status pf_refine_runs_open(const pf_draft *draft, pf_context *context, pf_timing_arena *arena, pf_refine_runs *out,
+                              pf_err *err);
 void      pf_refine_runs_close(pf_refine_runs *runs);
 
 /* variant: of the group; NULL: as it stands.  *out is NULL where the device does not capture: then the network ran. */

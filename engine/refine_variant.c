@@ -2,25 +2,29 @@
 
 #include "base/alloc.h"
 
+static void give_back(const pf_refine_net *n, void *memory)
+{
+    if (memory && !pf_timing_arena_holds(n->arena, memory))
+        pf_device_give_back(n->device, NULL, memory);
+}
+
 /* The constants are those that the plan does not have. */
 static void drop_inputs(const pf_refine_net *n, uint32_t s, void **in)
 {
     const pf_bindings *b = &n->context->step_bindings[s];
 
     for (uint32_t i = 0; in && i < pf_refine_problem(n->draft, s)->graph->input_count; i++)
-        if (in[i] && !b->in[i])
-            pf_device_give_back(n->device, NULL, in[i]);
+        if (!b->in[i])
+            give_back(n, in[i]);
     pf_free(in);
 }
 
 void pf_refine_variant_drop(const pf_refine_net *n, pf_refine_variant *v)
 {
     pf_step_free(v->step);
-    if (v->workspace)
-        pf_device_give_back(n->device, NULL, v->workspace);
+    give_back(n, v->workspace);
     for (uint32_t s = 0; v->constants && s < n->step_count; s++) {
-        if (v->constants[s].packed)
-            pf_device_give_back(n->device, NULL, v->constants[s].packed);
+        give_back(n, v->constants[s].packed);
         drop_inputs(n, s, v->constants[s].in);
     }
     pf_free(v->constants);
@@ -46,15 +50,13 @@ static bool fits(const pf_refine_net *n, uint32_t g, const pf_step *step)
     return step->capturable || !n->device->ops->capture_begin;
 }
 
-static pf_status take(const pf_refine_net *n, pf_refine_variant *v, size_t bytes, void **out, pf_err *err)
+static pf_status take(const pf_refine_net *n, const pf_refine_variant *v, size_t bytes, void **out, pf_err *err)
 {
-    pf_status st = pf_device_take(n->device, NULL, bytes, out, err);
-
-    v->bytes += st ? 0 : bytes;
-    return st;
+    *out = v->stays ? NULL : pf_timing_arena_reserve(n->arena, bytes);
+    return *out ? PF_OK : pf_device_take(n->device, NULL, bytes, out, err);
 }
 
-static pf_status bring(const pf_refine_net *n, pf_refine_variant *v, const void *data, size_t bytes, void **out,
+static pf_status bring(const pf_refine_net *n, const pf_refine_variant *v, const void *data, size_t bytes, void **out,
                        pf_err *err)
 {
     pf_status st = take(n, v, bytes, out, err);
@@ -122,7 +124,7 @@ static pf_status make_constants(const pf_refine_net *n, uint32_t g, pf_refine_va
     return st;
 }
 
-pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_t first, uint32_t rank,
+pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_t first, uint32_t rank, bool stays,
                                  pf_refine_variant *out, pf_err *err)
 {
     const pf_problem      *problem = pf_refine_problem(n->draft, first);
@@ -131,7 +133,7 @@ pf_status pf_refine_variant_make(const pf_refine_net *n, uint32_t group, uint32_
     pf_err                 ignored = { 0 };
     pf_status              st = PF_OK;
 
-    *out = (pf_refine_variant){ .rank = rank };
+    *out = (pf_refine_variant){ .rank = rank, .stays = stays };
     if (!tactic || tactic->prepare(n->device, problem, entry->tuning, NULL, 0, &out->step, &ignored))
         return PF_OK;
     if (!fits(n, group, out->step)) {

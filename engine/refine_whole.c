@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -10,8 +11,7 @@ enum { TRIALS_PER_PROBLEM = 16, TRIALS_PER_TACTIC = 8, LARGE = 8, PAIRS_BEFORE_C
        PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 10, ELSEWHERE = 2 /* a part of the budget */,
        SHORT_NS = 50000 };
 
-#define STOOD_BYTES ((size_t)1 << 30)
-
+#define RUNG    1.3                     /* of two times on one rung the greater is less than so many times the other */
 #define SLOWEST 1.4                     /* times of candidates alone, against the chosen one's, */
 #define SLOWEST_OF_LONG 1.2             /* and where layers are long against what is between them, of its own tactic */
 
@@ -36,6 +36,7 @@ typedef struct whole {
     int64_t            end_ns;          /* by the clock: nothing is tried any more */
     int64_t            contests_ns;     /* spent in contests, */
     int64_t            elsewhere_ns;    /* and in other places of memory */
+    size_t             behind;          /* where in the arena the memory begins that variants have in turn */
 } whole;
 
 typedef struct trial {                  /* of a group: a variant that may take over */
@@ -83,13 +84,19 @@ static void group_steps(whole *w)
     }
 }
 
-/* By the time that is in them: insertion, as there are few. */
+static int rung_of(const group *g)
+{
+    return g->alone_ns > 0 ? (int)(log((double)g->alone_ns) / log(RUNG)) : 0;
+}
+
+/* By the time that is in them, as they come where that is about the same: what a group gains hangs on the groups that
+   were tried before it, so that builds should try them in one order.  Insertion, as there are few. */
 static void order_groups(whole *w)
 {
     for (uint32_t i = 0; i < w->group_count; i++) {
         uint32_t at = i;
 
-        for (; at > 0 && w->groups[w->order[at - 1]].alone_ns < w->groups[i].alone_ns; at--)
+        for (; at > 0 && rung_of(&w->groups[w->order[at - 1]]) < rung_of(&w->groups[i]); at--)
             w->order[at] = w->order[at - 1];
         w->order[at] = i;
     }
@@ -193,12 +200,14 @@ static pf_status capture_trial(const whole *w, trial *t, pf_err *err)
     return st;
 }
 
-/* Empty where the candidate cannot take the place. */
-static pf_status make_trial(const whole *w, uint32_t rank, trial *t, pf_err *err)
+/* Empty where the candidate cannot take the place.  In the arena all lie where the one before did. */
+static pf_status make_trial(const whole *w, uint32_t rank, bool stays, trial *t, pf_err *err)
 {
     uint32_t  g = t->other.group;
-    pf_status st = pf_refine_variant_make(&w->runs.net, g, w->groups[g].first, rank, &t->other.variant, err);
+    pf_status st = PF_OK;
 
+    pf_timing_arena_rewind(w->runs.net.arena, w->behind);
+    st = pf_refine_variant_make(&w->runs.net, g, w->groups[g].first, rank, stays, &t->other.variant, err);
     return !st && t->other.variant.step ? capture_trial(w, t, err) : st;
 }
 
@@ -229,7 +238,7 @@ static pf_status compare(const whole *w, int least_pairs, int most_pairs, trial 
 static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
 {
     trial     t = { .other.group = g };
-    pf_status st = make_trial(w, rank, &t, err);
+    pf_status st = make_trial(w, rank, false, &t, err);
 
     if (!st && t.other.variant.step) {
         st = compare(w, 0, pairs_of(w, g), &t, err);
@@ -262,7 +271,7 @@ static pf_status take_over(whole *w, uint32_t g, uint32_t rank, const pf_refine_
 {
     trial     t = { .other.group = g, .verdict = *verdict };
     bool      confirmed = false;
-    pf_status st = make_trial(w, rank, &t, err);
+    pf_status st = make_trial(w, rank, true, &t, err);
 
     if (!st && t.other.variant.step)
         st = confirm(w, &t, &confirmed, err);
@@ -274,7 +283,7 @@ static pf_status take_over(whole *w, uint32_t g, uint32_t rank, const pf_refine_
 
 static bool may_move(const whole *w, uint32_t g)
 {
-    return device_of(w)->ops->capture_begin && is_short(w, g) &&
+    return pf_timing_arena_room(w->runs.net.arena) && is_short(w, g) &&
            pf_problem_has_constants(pf_refine_problem(draft_of(w), w->groups[g].first));
 }
 
@@ -283,28 +292,45 @@ static pf_status go_on(const whole *w, pf_err *err)
     return pf_progress_tick(w->progress) ? PF_OK : PF_FAIL(err, PF_CANCELLED, "the build was cancelled");
 }
 
-/* The plan's own candidate elsewhere in memory stands from now on.  before: what stood. */
-static pf_status move(whole *w, uint32_t g, pf_refine_variant *before, pf_err *err)
+static void begin_place(whole *w, uint32_t place)
+{
+    pf_timing_arena_begin(w->runs.net.arena, place);
+    w->behind = pf_timing_arena_mark(w->runs.net.arena);
+}
+
+/* In that place of the arena the plan's own candidate stands, and the others lie behind it.  What stood before it does
+   not run any more. */
+static pf_status move(whole *w, uint32_t g, uint32_t place, pf_err *err)
 {
     trial     t = { .other.group = g };
-    pf_status st = make_trial(w, 0, &t, err);
+    pf_status st = PF_OK;
 
-    if (!st && t.other.variant.step) {
-        *before = w->runs.kept[g];
-        w->runs.kept[g] = (pf_refine_variant){ 0 };
+    begin_place(w, place);
+    st = make_trial(w, 0, false, &t, err);
+    if (!st && !t.other.variant.step)
+        st = PF_FAIL(err, PF_NO_SPACE, "what stands cannot be made ready elsewhere");
+    if (!st) {
+        w->behind = pf_timing_arena_mark(w->runs.net.arena);
         keep(w, &t, "moved");
     }
     drop_trial(w, &t);
     return st;
 }
 
-/* before: the trial before this one, which still has its memory, so that this one lies elsewhere.  Few pairs in many
-   places tell more than many in few. */
-static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial *before, pf_refine_verdict *verdict,
-                               pf_err *err)
+/* There may be no memory for it. */
+static pf_status move_first(whole *w, uint32_t g, pf_err *err)
+{
+    pf_err    why = { 0 };
+    pf_status st = may_move(w, g) ? move(w, g, 0, &why) : PF_OK;
+
+    return st && st != PF_NO_SPACE ? pf_err_pass(err, st, &why) : PF_OK;
+}
+
+/* Few pairs in many places tell more than many in few. */
+static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *verdict, pf_err *err)
 {
     trial     t = { .other.group = g };
-    pf_status st = make_trial(w, rank, &t, err);
+    pf_status st = make_trial(w, rank, false, &t, err);
 
     if (!st && t.other.variant.step)
         st = compare(w, PAIRS_ELSEWHERE, PAIRS_ELSEWHERE, &t, err);
@@ -312,13 +338,12 @@ static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, trial 
         pf_refine_verdict_add(verdict, &t.verdict);
         log_trial(w, &t, "elsewhere");
     }
-    drop_trial(w, before);
-    *before = t;
+    drop_trial(w, &t);
     return st;
 }
 
 /* Those that may be picked in one more place: what it tells counts for all of them or for none. */
-static pf_status try_place(whole *w, uint32_t g, const uint32_t *ranks, const int *open, int count, trial *before,
+static pf_status try_place(whole *w, uint32_t g, const uint32_t *ranks, const int *open, int count,
                            pf_refine_verdict *verdicts, pf_err *err)
 {
     pf_refine_verdict seen[TRIALS_PER_PROBLEM] = { { 0 } };
@@ -328,38 +353,29 @@ static pf_status try_place(whole *w, uint32_t g, const uint32_t *ranks, const in
         seen[i] = verdicts[open[i]];
         st = go_on(w, err);
         if (!st)
-            st = try_elsewhere(w, g, ranks[open[i]], before, &seen[i], err);
+            st = try_elsewhere(w, g, ranks[open[i]], &seen[i], err);
     }
     for (int i = 0; i < count && !st; i++)
         verdicts[open[i]] = seen[i];
     return st;
 }
 
-/* Where a layer's weights lie changes the time of short runs, nobody knows where they will lie when the plan is loaded,
-   and the candidates' lie elsewhere than those of the one that stands.  So whoever may be picked is compared in several
-   places, until what stood before holds more memory than STOOD_BYTES.  Groups that were not tried yet keep half of the
-   time. */
+/* Where a layer's weights lie changes the time of short runs, and nobody knows where they will lie when the plan is
+   loaded.  So whoever may be picked is compared in several places, which are the same in each build.  Groups that were
+   not tried yet keep half of the time. */
 static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, const pf_timing_entry *const *entries,
                                 uint32_t tried, pf_refine_verdict *verdicts, pf_err *err)
 {
-    int               open[TRIALS_PER_PROBLEM] = { 0 }, count = 1;
-    size_t            stood_bytes = 0;
-    int64_t           start_ns = pf_clock_ns(), end_ns = start_ns + budget_of(w) / ELSEWHERE - w->elsewhere_ns;
-    pf_refine_variant stood[PF_REFINE_PLACES] = { { 0 } };
-    trial             before = { 0 };
-    pf_status         st = PF_OK;
+    int       open[TRIALS_PER_PROBLEM] = { 0 }, count = 1;
+    int64_t   start_ns = pf_clock_ns(), end_ns = start_ns + budget_of(w) / ELSEWHERE - w->elsewhere_ns;
+    pf_status st = PF_OK;
 
-    for (int place = 1; place < PF_REFINE_PLACES && count && !st && stood_bytes < STOOD_BYTES && pf_clock_ns() < end_ns;
-         place++) {
+    for (uint32_t place = 1; place < PF_REFINE_PLACES && count && !st && pf_clock_ns() < end_ns; place++) {
         count = pf_refine_undecided(verdicts, entries, (int)tried, open);
-        st = count ? move(w, g, &stood[place], err) : PF_OK;
-        stood_bytes += stood[place].bytes;
+        st = count ? move(w, g, place, err) : PF_OK;
         if (!st)
-            st = try_place(w, g, ranks, open, count, &before, verdicts, err);
+            st = try_place(w, g, ranks, open, count, verdicts, err);
     }
-    drop_trial(w, &before);
-    for (int place = 1; place < PF_REFINE_PLACES; place++)
-        pf_refine_variant_drop(&w->runs.net, &stood[place]);
     w->elsewhere_ns += pf_clock_ns() - start_ns;
     if (st == PF_NO_SPACE)              /* for another place: what the others told counts */
         pf_err_clear(err);
@@ -369,7 +385,18 @@ static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, con
 /* On a device that the network slows a clock is shared by all of it, and the whole counts. */
 static pf_status open_group(whole *w, uint32_t g, pf_err *err)
 {
-    return w->runs.base && !w->load.slows ? pf_refine_runs_look_at(&w->runs, g, err) : PF_OK;
+    pf_status st = PF_OK;
+
+    begin_place(w, 0);
+    st = move_first(w, g, err);
+    return !st && w->runs.base && !w->load.slows ? pf_refine_runs_look_at(&w->runs, g, err) : st;
+}
+
+/* What was moved and not replaced is the plan's own again. */
+static void close_group(whole *w, uint32_t g)
+{
+    if (!w->runs.kept[g].stays)
+        pf_refine_variant_drop(&w->runs.net, &w->runs.kept[g]);
 }
 
 /* ---- On a device that the network slows */
@@ -377,7 +404,7 @@ static pf_status open_group(whole *w, uint32_t g, pf_err *err)
 static pf_status contend(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
 {
     trial     t = { .other.group = g };
-    pf_status st = make_trial(w, rank, &t, err);
+    pf_status st = make_trial(w, rank, false, &t, err);
 
     if (!st && t.other.variant.step) {
         st = pf_refine_load_contest(pf_refine_runs_burst, &(pf_refine_duel){ .runs = &w->runs, .other = &t.other },
@@ -425,11 +452,14 @@ static pf_status try_group(whole *w, uint32_t g, pf_err *err)
     }
     if (!st && contends(w, g))
         st = hold_contests(w, g, ranks, entries, tried, verdicts, err);
-    else if (!st && may_move(w, g))
+    else if (!st && w->runs.kept[g].step)
         st = look_elsewhere(w, g, ranks, entries, tried, verdicts, err);
     if (!st)
         picked = pf_refine_pick(verdicts, entries, (int)tried);
-    return picked < 0 ? st : take_over(w, g, ranks[picked], &verdicts[picked], err);
+    if (picked >= 0)
+        st = take_over(w, g, ranks[picked], &verdicts[picked], err);
+    close_group(w, g);
+    return st;
 }
 
 /* Processors run what is enqueued at once: what keeps them busy is the network itself. */
@@ -480,8 +510,8 @@ static void close_whole(whole *w)
     pf_free(w->order);
 }
 
-pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_progress *progress, pf_refinement *out,
-                          pf_err *err)
+pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_timing_arena *arena,
+                          pf_build_progress *progress, pf_refinement *out, pf_err *err)
 {
     uint32_t  step_count = context->plan->step_count;
     whole     w = { .progress = progress };
@@ -489,7 +519,7 @@ pf_status pf_refine_whole(const pf_draft *draft, pf_context *context, pf_build_p
 
     if (!step_count || !is_capturable(context))
         return PF_OK;
-    st = pf_refine_runs_open(draft, context, &w.runs, err);
+    st = pf_refine_runs_open(draft, context, arena, &w.runs, err);
     w.groups = pf_calloc(step_count, sizeof *w.groups);
     w.order = pf_calloc(step_count, sizeof *w.order);
     if (!st && (!w.groups || !w.order))
