@@ -12,7 +12,8 @@ enum {
     UNKNOWN = 2,                /* and before that nobody is left behind whom so many times the error may bring back */
 };
 
-#define OPEN 0.0015             /* of the whole: by so much a gain may be another one elsewhere */
+#define OPEN    0.003           /* of the whole: by so much a gain may be another one elsewhere */
+#define CAREFUL 1.4             /* times the 95 % interval of the places' mean, as it is looked at after each of them */
 
 /* Those that were compared wherever any was.  Who was left behind was told from the others; its mean is of other places
    than theirs, and where the one that stands lies in a place makes all gains of that place greater or less. */
@@ -80,7 +81,8 @@ static double elsewhere_ns(const pf_refine_verdict *v)
 
     if (v->places < PLACES_LEAST)
         return known_ns;
-    return fmax(known_ns, pf_race_student((uint32_t)v->places - 1) * sqrt(v->square_ns2 / (v->places - 1) / v->places));
+    return fmax(known_ns, CAREFUL * pf_race_student((uint32_t)v->places - 1) *
+                              sqrt(v->square_ns2 / (v->places - 1) / v->places));
 }
 
 /* By how much its gain may be another one. */
@@ -120,6 +122,12 @@ static bool is_open(const field *f, int i, int best, int picked)
                                       : v[i].gain_ns + error_ns >= v[picked].gain_ns + v[best].gain_ns - least_ns;
 }
 
+/* Then who is equal to it hangs on its gain. */
+static bool may_be_best(const field *f, int i, int best)
+{
+    return f->verdicts[i].gain_ns + open_ns(&f->verdicts[i]) >= f->verdicts[best].gain_ns;
+}
+
 int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count, int *out)
 {
     field f = field_of(verdicts, entries, count);
@@ -134,7 +142,7 @@ int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry
         bool may_be_picked = is_in(&f, i) && is_open(&f, i, best, picked);
 
         open |= may_be_picked;
-        if (may_be_picked || i == best || i == picked)
+        if (may_be_picked || i == best || i == picked || (is_in(&f, i) && may_be_best(&f, i, best)))
             out[found++] = i;
     }
     return open ? found : 0;

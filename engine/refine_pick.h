@@ -7,7 +7,7 @@
 #include "base/timing_record.h"
 #include "engine/refine_compare.h"
 
-enum { PF_REFINE_PLACES = 48 };
+enum { PF_REFINE_PLACES = 72 };
 
 /* None (-1) where none is faster, else of all whose gain equals the greatest, as far as measures repeat, the one that
    is preferred among equals: less workspace first.  (One of a U-Net that gained as much as others in 8 MB of workspace

@@ -8,7 +8,7 @@
 #include "engine/refine_runs.h"
 
 enum { TRIALS_PER_PROBLEM = 16, TRIALS_PER_TACTIC = 8, LARGE = 8, PAIRS_BEFORE_CONTEST = 20,
-       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 10, ELSEWHERE = 2 /* a part of the budget */,
+       PAIRS_OF_WHOLE = 40, PAIRS_ELSEWHERE = 6, ELSEWHERE = 2 /* a part of the budget */,
        SHORT_NS = 50000 };
 
 #define RUNG    1.3                     /* of two times on one rung the greater is less than so many times the other */
@@ -17,7 +17,7 @@ enum { TRIALS_PER_PROBLEM = 16, TRIALS_PER_TACTIC = 8, LARGE = 8, PAIRS_BEFORE_C
 
 /* The most pairs of runs for each trial, and the time that all trials together may take. */
 static const struct { int pairs; int64_t budget_ns; } efforts[] = {
-    { 0, 0 }, { 0, 0 }, { 160, 6 * PF_NS_PER_S }, { 200, 20 * PF_NS_PER_S }, { 240, 60 * PF_NS_PER_S },
+    { 0, 0 }, { 0, 0 }, { 160, 8 * PF_NS_PER_S }, { 200, 20 * PF_NS_PER_S }, { 240, 60 * PF_NS_PER_S },
     { 256, 300 * PF_NS_PER_S },
 };
 

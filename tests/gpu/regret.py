@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How good the choices of builds are: what each costs against the best of its candidates, timed again and long, and whether two builds agree.
 
-usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp16"] [--problems 50] [--agree] [--builds 2] [--seconds S] MODEL:BATCH ...
+usage: regret.py --models FOLDER --work FOLDER [--device cuda:0] [--flags="--fp16"] [--problems 50] [--agree] [--builds 2] [--cold] [--seconds S] MODEL:BATCH ...
 
 FOLDER of --models holds <model>.onnx with weights made (tests/models/materialize.py).  All cases are built with one cold timing cache; then `planfarm
 cache retime` times all candidates of N of their problems, and the regret is what the chosen one takes over the best.
@@ -10,7 +10,7 @@ A build tries other candidates in the whole network and exchanges some for what 
 of the choice by the times alone, and of what the plan holds; and what the exchanges are worth is measured where they were
 made: the plan against one without them, of the same timings (--effort 1 exchanges nothing), benched in turns.
 With --agree each case is built once more, or until there are --builds of it, each with timings of its own (and the kernels that the
-first one compiled): layers with equal choices, the worst two builds and the average of all pairs, and the plans' latencies, benched in turns.
+first one compiled; with --cold its own): layers with equal choices, the worst two builds and the average of all pairs, and the plans' latencies, benched in turns.
 What builds log, as PF_LOG asks, is kept beside their plans, and what timing again does in FOLDER/retime.log.
 The last line is JSON, also written to FOLDER/regret.json of --work.
 """
@@ -117,7 +117,7 @@ def measure_case(args, case, plan, cache, found):
     plans, without = [plan], plan + ".first"
     for i in range(1, args.builds if args.agree else 1):
         other = os.path.join(args.work, f"regret.other.{i}")
-        if os.path.isdir(os.path.join(cache, "kernels")):
+        if not args.cold and os.path.isdir(os.path.join(cache, "kernels")):
             shutil.copytree(os.path.join(cache, "kernels"), os.path.join(other, "kernels"), dirs_exist_ok=True)
         plans.append(f"{plan}.again.{i}")
         build(args, case, other, plans[-1])
@@ -141,6 +141,7 @@ def main():
     p.add_argument("--bench-seconds", type=float, default=0.5)
     p.add_argument("--rounds", type=int, default=3, help="of benches, in which the plans of a case take turns")
     p.add_argument("--agree", action="store_true")
+    p.add_argument("--cold", action="store_true", help="with --agree: each build compiles its kernels itself")
     p.add_argument("--builds", type=int, default=2, help="of each case, with --agree")
     p.add_argument("cases", nargs="+")
     args = p.parse_args()

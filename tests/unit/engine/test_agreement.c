@@ -173,7 +173,7 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
     return PF_OK;
 }
 
-enum { PAIRS_ELSEWHERE = 10 };
+enum { PAIRS_ELSEWHERE = 6 };
 
 /* A candidate somewhere in memory. */
 static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs, int most_pairs,

@@ -311,18 +311,18 @@ static void who_may_be_picked_is_compared_again(void **state)
                                                   { .tactic = "reference", .tuning = "d" } };
     static const pf_timing_entry *const entries[] = { &all[0], &all[1], &all[2], &all[3] };
     static const struct { int64_t gains_ns[4]; int places, open[4], count; } cases[] = {
-        { { -100, 200, 100, 0 }, 1, { 0 }, 0 },             /* nobody gains enough */
+        { { -100, 190, 100, 0 }, 1, { 0 }, 0 },             /* nobody gains enough */
         { { -100, 2000, 100, 0 }, 1, { 1 }, 1 },            /* here one does, in one place */
         { { -100, 2000, 100, 0 }, 3, { 0 }, 0 },            /* and here in three */
         { { -100, 2000, 1950, 1990 }, 3, { 0 }, 0 },        /* or several that are equal */
-        { { 0, 420, 0, 220 }, 1, { 1 }, 1 },                /* nobody else may become the best */
-        { { 0, 420, 0, 230 }, 1, { 1, 3 }, 2 },             /* here one may, */
+        { { -400, 420, -400, -80 }, 1, { 1 }, 1 },          /* nobody else may become the best */
+        { { -400, 420, -400, -70 }, 1, { 1, 3 }, 2 },       /* here one may, */
         { { 0, 420, 0, 230 }, 3, { 1 }, 1 },                /* of which three places tell more */
         { { 580, 0, 0, 0 }, 3, { 0 }, 1 },                  /* enough, or not */
-        { { 600, 0, 0, 0 }, 3, { 0 }, 0 },
+        { { 680, 0, 0, 0 }, 3, { 0 }, 0 },
         { { 1500, 1430, 400, 1800 }, 3, { 0, 1, 3 }, 3 },   /* equal, or not */
-        { { 1600, 1400, 400, 1800 }, 3, { 0 }, 0 },
-        { { 1600, 400, 1830, 1800 }, 3, { 0, 2 }, 2 },      /* nor need the second best be told from the best */
+        { { 1700, 1400, 400, 1800 }, 3, { 0 }, 0 },
+        { { 1600, 400, 1830, 1800 }, 3, { 0, 2, 3 }, 3 },   /* whom the best equals hangs on who that is */
     };
 
     (void)state;
@@ -370,8 +370,8 @@ static void places_that_differ_leave_more_open(void **state)
     const pf_timing_entry   one = { .tactic = "reference", .tuning = "a" };
     const pf_timing_entry   two = { .tactic = "reference", .tuning = "b" };
     const pf_timing_entry  *entries[] = { &one, &two };
-    pf_refine_verdict       verdicts[] = { verdict_of(1400, 3), verdict_of(1800, 3) };
-    const pf_refine_verdict high = verdict_of(1600, 1), low = verdict_of(1200, 1);
+    pf_refine_verdict       verdicts[] = { verdict_of(1300, 3), verdict_of(1800, 3) };
+    const pf_refine_verdict high = verdict_of(1500, 1), low = verdict_of(1100, 1);
     int                     open[2] = { 0 };
 
     (void)state;
@@ -379,7 +379,7 @@ static void places_that_differ_leave_more_open(void **state)
     pf_refine_verdict_add(&verdicts[0], &high);
     pf_refine_verdict_add(&verdicts[0], &low);
     verdicts[1].places = verdicts[0].places;
-    assert_int_equal(verdicts[0].gain_ns, 1400);
+    assert_int_equal(verdicts[0].gain_ns, 1300);
     assert_int_equal(pf_refine_undecided(verdicts, entries, 2, open), 2);
 }
 
