@@ -40,7 +40,8 @@ static pf_status bind_copies(const pf_bench *bench, pf_bench_runner *r, uint32_t
     return PF_OK;
 }
 
-/* Weights that are to be cold are a runner's own: others would bring shared ones into the cache. */
+/* Weights that are to be cold are a runner's own: others would bring shared ones into the cache.  At home one copy is
+   enough, the first. */
 static pf_status find_copies(pf_bench *bench, pf_bench_runner *r, uint32_t copies, size_t bytes, bool cold, void **out,
                              pf_err *err)
 {
@@ -50,7 +51,7 @@ static pf_status find_copies(pf_bench *bench, pf_bench_runner *r, uint32_t copie
     if (*out || !bytes)
         return PF_OK;
     *out = r->constants;
-    if (copies == 1)
+    if (copies == 1 && !bench->away.places)
         return PF_OK;
     st = pf_device_take(bench->device, NULL, pf_bench_aligned(bytes) * copies, &r->copied, err);
     *out = r->copied;
