@@ -215,6 +215,27 @@ bool pf_problem_has_pitch(const pf_problem *problem)
     return false;
 }
 
+static bool is_empty(const pf_value *value)
+{
+    for (int32_t d = 0; d < value->shape.rank; d++)
+        if (value->shape.dim[d] == 0)
+            return true;
+    return false;
+}
+
+bool pf_problem_has_empty(const pf_problem *problem)
+{
+    const pf_graph *graph = problem->graph;
+
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        if (is_empty(&graph->values[graph->inputs[i]]))
+            return true;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        if (is_empty(&graph->values[graph->outputs[i]]))
+            return true;
+    return false;
+}
+
 bool pf_problem_is_bound(const pf_problem *problem)
 {
     for (uint32_t i = 0; i < problem->graph->value_count; i++)

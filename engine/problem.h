@@ -54,6 +54,7 @@ pf_status pf_problem_bind(const pf_problem *problem, const pf_dims *outer, const
                           pf_err *err);
 bool      pf_problem_is_bound(const pf_problem *problem);  /* every dim is a number */
 bool      pf_problem_has_pitch(const pf_problem *problem);     /* some value lies in a wider one */
+bool      pf_problem_has_empty(const pf_problem *problem);     /* some input or output has no elements */
 bool      pf_problem_has_constants(const pf_problem *problem);
 /* The change of layout of one tensor. dims: of the graph that shape's symbols belong to (NULL when it has none). */
 pf_status pf_problem_reformat(const pf_dims *dims, pf_dtype dtype, const pf_shape *shape, pf_layout from, pf_layout to,

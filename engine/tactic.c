@@ -57,6 +57,8 @@ const char *pf_tactic_declines(const pf_tactic *tactic, const pf_device *device,
         return "needs a capability that the device lacks";
     if (!(tactic->flags & PF_TACTIC_PITCHED) && pf_problem_has_pitch(p))
         return "a value lies in a wider one";
+    if (!(tactic->flags & PF_TACTIC_ORACLE) && pf_problem_has_empty(p))     /* libraries divide by their sizes */
+        return "a tensor has no elements";
     return tactic->declines(device, p);
 }
 

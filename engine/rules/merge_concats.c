@@ -1,5 +1,5 @@
 /* A concat of concats along one dim is one concat; neighbouring slices of one value that it puts together again are one
-   slice, whatever it joins beside them. */
+   slice, whatever it joins beside them; and parts without elements, such as a past that is still empty, are none. */
 #include "engine/make.h"
 #include "engine/ops/attrs.h"
 #include "engine/rewrite.h"
@@ -8,7 +8,12 @@ enum { LIMIT = 64 };                /* parts of a concat that is looked at */
 
 typedef struct parts { pf_value_id at[LIMIT]; uint32_t count; } parts;
 
-/* The parts of inner concats take their place. */
+static bool is_empty(const pf_graph *graph, pf_value_id part, int64_t axis)
+{
+    return graph->values[part].shape.dim[axis] == 0;
+}
+
+/* The parts of inner concats take their place.  One stays in any case. */
 static bool flatten(const pf_graph *graph, const pf_node *node, parts *out)
 {
     int64_t axis = ((const pf_axis_attrs *)node->attrs)->axis;
@@ -22,6 +27,10 @@ static bool flatten(const pf_graph *graph, const pf_node *node, parts *out)
 
         if (out->count + (opens ? from->in_count : 1) > LIMIT)
             return false;
+        if (is_empty(graph, node->in[i], axis) && (out->count || i + 1 < node->in_count)) {
+            any = true;
+            continue;
+        }
         for (uint32_t k = 0; k < (opens ? from->in_count : 1); k++)
             out->at[out->count++] = opens ? from->in[k] : node->in[i];
         any |= opens;
@@ -109,6 +118,6 @@ static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err
 }
 
 const pf_rule pf_rule_merge_concats = {
-    .name = "merge_concats", .summary = "one concat instead of two, and none of neighbouring slices",
+    .name = "merge_concats", .summary = "one concat instead of two, none of neighbouring slices, and no empty parts",
     .phase = PF_RULES_CLEAN, .default_on = true, .apply = apply,
 };

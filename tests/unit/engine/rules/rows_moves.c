@@ -158,6 +158,12 @@ static const rule_row rows[] = {
       "%6 = concat(%4, %5) axis=1\noutput %3\noutput %6\n",
       "%0 = input f32 [n,4]\n%1 = input f32 [n,3]\n%2 = concat(%1, %0, %1, %0) axis=1\n"
       "%3 = slice(%0) axes=[1] starts=[0] ends=[3] steps=[1]\noutput %2\noutput %3\n" },
+    /* Parts without elements, of which one stays where there are no others. */
+    { "merge_concats,drop_dead",
+      "%0 = input f32 [n,4]\n%1 = input f32 [n,0]\n%2 = concat(%1, %0, %0, %1) axis=1\n%3 = concat(%0, %1) axis=1\n"
+      "%4 = concat(%1, %1) axis=1\noutput %2\noutput %3\noutput %4\n",
+      "%0 = input f32 [n,4]\n%1 = input f32 [n,0]\n%2 = concat(%0, %0) axis=1\n%3 = identity(%0)\n"
+      "%4 = identity(%1)\noutput %2\noutput %3\noutput %4\n" },
     /* Another dim, read twice, slices with a gap. */
     { "merge_concats,drop_identity,drop_dead",
       "%0 = input f32 [n,6]\n%1 = input f32 [n,3]\n%2 = slice(%0) axes=[1] starts=[0] ends=[2] steps=[1]\n"
