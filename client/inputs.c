@@ -321,11 +321,64 @@ pf_status pf_inputs_set_shapes(const pf_plan *plan, const pf_tensor *tensors, pf
     return status;
 }
 
+static void put_shape(const char *name, size_t length, const pf_tensor *tensor, pf_buf *out)
+{
+    pf_buf_printf(out, "%s%.*s:", out->size ? "," : "", (int)length, name);
+    for (int32_t d = 0; d < tensor->rank; d++)
+        pf_buf_printf(out, "%s%lld", d ? "x" : "", (long long)tensor->dim[d]);
+}
+
 void pf_inputs_shapes(const pf_inputs *inputs, pf_buf *out)
 {
-    for (uint32_t i = 0; i < inputs->count; i++) {
-        pf_buf_printf(out, "%s%s:", i ? "," : "", inputs->wants[i].name);
-        for (int32_t d = 0; d < inputs->tensors[i].rank; d++)
-            pf_buf_printf(out, "%s%lld", d ? "x" : "", (long long)inputs->tensors[i].dim[d]);
+    for (uint32_t i = 0; i < inputs->count; i++)
+        put_shape(inputs->wants[i].name, strlen(inputs->wants[i].name), &inputs->tensors[i], out);
+}
+
+/* ---- Sizes of a network that is to be read */
+
+static bool is_given(const pf_named_shapes *shapes, const char *name, size_t length)
+{
+    for (uint32_t i = 0; i < shapes->count; i++)
+        if (strlen(shapes->items[i].name) == length && !memcmp(shapes->items[i].name, name, length))
+            return true;
+    return false;
+}
+
+/* NAME=FILE, where both may hold '=': the first FILE that can be read. */
+static void put_file(const char *text, const pf_named_shapes *given, pf_buf *out)
+{
+    for (const char *equals = strchr(text, '='); equals; equals = strchr(equals + 1, '=')) {
+        size_t    length = (size_t)(equals - text);
+        pf_tensor tensor = {0};
+        pf_err    ignored = {0};
+
+        if (pf_tensor_file_read(equals + 1, PF_DTYPE_NONE, &tensor, &ignored))
+            continue;
+        if (!is_given(given, text, length))
+            put_shape(text, length, &tensor, out);
+        pf_tensor_clear(&tensor);
+        return;
     }
+}
+
+pf_status pf_inputs_sizes(const pf_call *call, pf_config **out, pf_err *err)
+{
+    const char     *given = pf_args_text(call->args, "shapes");
+    pf_named_shapes shapes = {0};
+    pf_buf          text;
+    pf_status       status = parse_shapes(given, &shapes, err);
+
+    *out = NULL;
+    pf_buf_init(&text, 1 << 20);
+    if (given)
+        pf_buf_printf(&text, "%s", given);
+    for (uint32_t i = 0; i < pf_args_count(call->args, "input") && !status; i++)
+        put_file(pf_args_nth(call->args, "input", i), &shapes, &text);
+    if (!status)
+        status = pf_config_new(out, err);
+    if (!status && text.size)
+        status = pf_config_set(*out, "shapes", (const char *)text.data, err);
+    pf_buf_clear(&text);
+    pf_named_shapes_clear(&shapes);
+    return status;
 }

@@ -32,6 +32,9 @@ typedef struct pf_inputs {
 /* Errors   UNSUPPORTED: an input that is a sequence or an optional. */
 pf_status pf_inputs_of_graph(const struct pf_graph *graph, pf_inputs *out, pf_err *err);
 pf_status pf_inputs_of_plan(const pf_plan *plan, pf_inputs *out, pf_err *err);
+/* A build spec that fixes the sizes that --shapes and --input NAME=FILE give, for a network that is to be read.  Owns
+   *out: pf_config_free.  Errors  USAGE: --shapes; what is wrong with a file is left to who reads it for good. */
+pf_status pf_inputs_sizes(const pf_call *call, pf_config **out, pf_err *err);
 /* Fills tensors.  Errors  USAGE: an unknown input or two files for one; NOT_FOUND, INVALID: a file, its type or its
    shape. */
 pf_status pf_inputs_fill(pf_inputs *inputs, const pf_call *call, pf_err *err);

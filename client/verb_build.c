@@ -97,7 +97,7 @@ static pf_status open_all(build *b, pf_err *err)
     if (!status)
         status = pf_config_check(b->config, b->device, err);
     if (!status)
-        status = pf_network_import(b->model_path, &b->network, err);
+        status = pf_network_import_for(b->model_path, b->config, &b->network, err);
     return status ? status : open_store(b, err);
 }
 

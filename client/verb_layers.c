@@ -67,10 +67,8 @@ static pf_status run_network(layers *l, const char *path, pf_err *err)
 {
     const pf_graph *graph = NULL;
     pf_tensor      *outputs = NULL;
-    pf_status       status = pf_network_import(path, &l->network, err);
+    pf_status       status = pf_network_import_as(path, l->ready.plan, &l->network, err);
 
-    if (!status)
-        status = pf_network_freeze_as(l->network, l->ready.plan, err);
     if (status)
         return status;
     graph = pf_network_graph(l->network);

@@ -140,8 +140,12 @@ static pf_status open_plan(run_state *r, pf_err *err)
 
 static pf_status open_model(run_state *r, pf_err *err)
 {
-    pf_status status = pf_network_import(r->path, &r->network, err);
+    pf_config *sizes = NULL;
+    pf_status  status = pf_inputs_sizes(r->call, &sizes, err);
 
+    if (!status)
+        status = pf_network_import_for(r->path, sizes, &r->network, err);
+    pf_config_free(sizes);
     if (!status)
         status = pf_inputs_of_graph(pf_network_graph(r->network), &r->inputs, err);
     return status ? status : pf_inputs_fill(&r->inputs, r->call, err);
@@ -295,10 +299,12 @@ static pf_status compare_reference(run_state *r, pf_err *err)
     const char *model = pf_args_text(r->call->args, "model");
     double      tolerance = pf_args_real(r->call->args, "tolerance");
     run_state   oracle = {.call = r->call, .network = model ? NULL : r->network, .inputs = r->inputs};
-    pf_status   status = model ? pf_network_import(model, &oracle.network, err) : PF_OK;
+    pf_status   status = PF_OK;
 
-    if (!status && model && r->plan)
-        status = pf_network_freeze_as(oracle.network, r->plan, err);
+    if (model && r->plan)
+        status = pf_network_import_as(model, r->plan, &oracle.network, err);
+    else if (model)
+        status = pf_network_import(model, &oracle.network, err);
     if (!status && model)
         status = pf_inputs_fit(&r->inputs, pf_network_graph(oracle.network), model, err);
     if (!status)

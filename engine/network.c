@@ -7,7 +7,7 @@
 #include "engine/freeze.h"
 #include "engine/graph.h"
 #include "engine/model_bundle.h"
-#include "engine/onnx.h"
+#include "engine/onnx_fixed.h"
 #include "engine/op.h"
 #include "engine/plan.h"
 #include "engine/planfarm.h"
@@ -37,6 +37,11 @@ pf_status pf_network_new(const char *name, pf_network **out, pf_err *err)
 
 pf_status pf_network_import(const char *path, pf_network **out, pf_err *err)
 {
+    return pf_network_import_for(path, NULL, out, err);
+}
+
+pf_status pf_network_import_for(const char *path, const pf_config *config, pf_network **out, pf_err *err)
+{
     pf_network *network = pf_calloc(1, sizeof *network);
     pf_status   st = PF_OK;
 
@@ -46,7 +51,7 @@ pf_status pf_network_import(const char *path, pf_network **out, pf_err *err)
     if (!network || !network->path)
         st = PF_FAIL_MEMORY(err, sizeof *network);
     if (!st)
-        st = pf_onnx_import(path, NULL, &network->graph, err);
+        st = pf_onnx_import_fixed(path, config, &network->graph, err);
     if (st) {
         pf_network_free(network);
         return st;
@@ -297,13 +302,20 @@ struct pf_graph *pf_network_graph(pf_network *network)
     return network->graph;
 }
 
-pf_status pf_network_freeze_as(pf_network *network, const pf_plan *plan, pf_err *err)
+pf_status pf_network_import_as(const char *path, const pf_plan *plan, pf_network **out, pf_err *err)
 {
     pf_config *config = NULL;
     pf_status  st = pf_config_parse(plan->spec_text, &config, err);
 
+    *out = NULL;
     if (!st)
-        st = pf_freeze_inputs(config, network->graph, err);
+        st = pf_network_import_for(path, config, out, err);
+    if (!st)
+        st = pf_freeze_inputs(config, (*out)->graph, err);
     pf_config_free(config);
+    if (!st)
+        return PF_OK;
+    pf_network_free(*out);
+    *out = NULL;
     return st;
 }

@@ -26,12 +26,21 @@ typedef struct pf_onnx_dim_value {
     int64_t     value;
 } pf_onnx_dim_value;
 
+/* Says that all elements of an input of whole numbers or truth values always have that value: what is computed from it,
+   such as which branch is taken, is then known.  It stays an input. */
+typedef struct pf_onnx_input_value {
+    const char *input;
+    int64_t     value;
+} pf_onnx_input_value;
+
 /* All borrowed for the call. */
 typedef struct pf_onnx_options {
     const pf_onnx_input_shape *shapes;
     uint32_t                   shape_count;
     const pf_onnx_dim_value   *dims;
     uint32_t                   dim_count;
+    const pf_onnx_input_value *values;
+    uint32_t                   value_count;
 } pf_onnx_options;
 
 /* options may be NULL.

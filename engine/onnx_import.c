@@ -39,13 +39,41 @@ static pf_status override_shape(const pf_onnx_input_shape *wanted, pf_shape *sha
         return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %d dimensions", wanted->input,
                        wanted->rank);
     for (int32_t i = 0; i < wanted->rank; i++) {
-        if (wanted->dim[i] == 0 || wanted->dim[i] > INT32_MAX || (wanted->dim[i] < 0 && shape->rank < 0))
+        if (wanted->dim[i] > INT32_MAX || (wanted->dim[i] < 0 && shape->rank < 0))
             return PF_FAIL(err, PF_INVALID, "the shape given for input \"%.200s\" has %lld as dimension %d",
                            wanted->input, (long long)wanted->dim[i], i);
-        if (wanted->dim[i] > 0)
+        if (wanted->dim[i] >= 0)
             shape->dim[i] = wanted->dim[i];
     }
     shape->rank = wanted->rank;
+    return PF_OK;
+}
+
+static const pf_onnx_input_value *find_value(const pf_onnx_options *options, const char *input)
+{
+    for (uint32_t i = 0; i < options->value_count; i++)
+        if (!strcmp(options->values[i].input, input))
+            return &options->values[i];
+    return NULL;
+}
+
+/* Where there are few elements, as of what shapes and branches hang on. */
+static pf_status set_content(pf_graph *graph, pf_value_id id, int64_t number, pf_err *err)
+{
+    enum { ELEMS_MOST = 64 };
+    pf_value *value = pf_graph_value(graph, id);
+    int64_t   elems = pf_shape_is_static(&value->shape) && value->shape.rank <= 1 ? pf_value_elems(value) : 0;
+    pf_dim   *content = NULL;
+
+    if (elems < 1 || elems > ELEMS_MOST || !pf_dtype_is_whole(value->dtype) || number < PF_DIM_SYMBOLIC_LIMIT)
+        return PF_OK;
+    content = pf_arena_alloc(graph->arena, (size_t)elems * sizeof *content);
+    if (!content)
+        return PF_FAIL_MEMORY(err, (size_t)elems * sizeof *content);
+    for (int64_t i = 0; i < elems; i++)
+        content[i] = number;
+    value->content = content;
+    value->content_count = (uint32_t)elems;
     return PF_OK;
 }
 
@@ -53,6 +81,7 @@ static pf_status add_input(pf_onnx_scope *scope, const Onnx__ValueInfoProto *inf
 {
     const char                *name = info->name ? info->name : "";
     const pf_onnx_input_shape *wanted = find_override(scope->state->options, name);
+    const pf_onnx_input_value *frozen = find_value(scope->state->options, name);
     pf_onnx_type               type;
     pf_value_id                id = PF_NONE;
     pf_status                  st = pf_onnx_type_read(scope->state, scope->graph->dims, info->type, name, &type, err);
@@ -60,11 +89,13 @@ static pf_status add_input(pf_onnx_scope *scope, const Onnx__ValueInfoProto *inf
     if (!st && wanted)
         st = override_shape(wanted, &type.shape, err);
     if (!st && type.kind == PF_VALUE_TENSOR && type.shape.rank < 0)
-        st = PF_FAIL(err, PF_UNSUPPORTED, "input \"%.200s\" has no shape in the model; give it one", name);
+        st = PF_FAIL(err, PF_UNSUPPORTED, "input \"%.200s\" has no shape in the model; give it one (shapes)", name);
     if (!st)
         st = pf_graph_add_input(scope->graph, name, type.dtype, &type.shape, &id, err);
     if (!st)
         pf_graph_value(scope->graph, id)->kind = type.kind;
+    if (!st && frozen && type.kind == PF_VALUE_TENSOR)
+        st = set_content(scope->graph, id, frozen->value, err);
     return st ? st : pf_onnx_scope_set(scope, name, id, err);
 }
 

@@ -238,8 +238,8 @@ int32_t pf_onnx_rank(pf_onnx_node *node, pf_value_id value)
     if (rank >= 0)
         return rank;
     pf_onnx_fail(node, PF_UNSUPPORTED,
-                 "the number of dimensions of \"%.200s\" is not known when the model is built; fixed shapes for the "
-                 "inputs may settle it",
+                 "the number of dimensions of \"%.200s\" is not known when the model is built; one size for each input "
+                 "(shapes), or a value for one that decides (freeze_inputs), may settle it",
                  pf_onnx_value(node, value)->name);
     return 0;
 }

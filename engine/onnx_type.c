@@ -8,6 +8,8 @@
 
 enum { NAME_BYTES = 128 };
 
+#define OPEN INT64_MIN          /* no number is given */
+
 /* Exporters write anything into dim_param; a symbol is an identifier. */
 static void make_identifier(const char *text, char out[NAME_BYTES])
 {
@@ -55,32 +57,32 @@ static pf_dim unnamed_dim(const pf_onnx_state *state, pf_dims *dims, const char 
     return number ? number : dim;
 }
 
-/* The number that the shape given for this input puts where the model says param; 0: none. */
+/* The number that the shape given for this input puts where the model says param; OPEN: none. */
 static int64_t given_in_shape(const Onnx__ValueInfoProto *input, const pf_onnx_input_shape *given, const char *param)
 {
     const Onnx__TypeProto__Tensor *t = input->type ? input->type->tensor_type : NULL;
 
     if (!t || !t->shape || !input->name || strcmp(input->name, given->input))
-        return 0;
+        return OPEN;
     for (size_t i = 0; i < t->shape->n_dim && i < (size_t)given->rank; i++)
-        if (t->shape->dim[i]->dim_param && !strcmp(t->shape->dim[i]->dim_param, param) && given->dim[i] > 0)
+        if (t->shape->dim[i]->dim_param && !strcmp(t->shape->dim[i]->dim_param, param) && given->dim[i] >= 0)
             return given->dim[i];
-    return 0;
+    return OPEN;
 }
 
 /* What the caller says of a named dimension: directly, or by the shape of some input that has it.  A number given once
-   holds for all. */
+   holds for all.  OPEN: nothing. */
 static int64_t given_number(const pf_onnx_state *state, const char *param)
 {
     const pf_onnx_options  *options = state->options;
     const Onnx__GraphProto *graph = state->model->graph;
-    int64_t                 found = 0;
+    int64_t                 found = OPEN;
 
     for (uint32_t i = 0; i < options->dim_count; i++)
         if (!strcmp(options->dims[i].symbol, param))
             return options->dims[i].value;
     for (uint32_t i = 0; i < options->shape_count; i++)
-        for (size_t k = 0; k < graph->n_input && !found; k++)
+        for (size_t k = 0; k < graph->n_input && found == OPEN; k++)
             found = given_in_shape(graph->input[k], &options->shapes[i], param);
     return found;
 }
@@ -92,7 +94,7 @@ static pf_dim named_dim(const pf_onnx_state *state, pf_dims *dims, const char *p
     pf_err  ignored = { 0 };
     int64_t number = given_number(state, param);
 
-    if (number)
+    if (number != OPEN)
         return number;
     if (!is_identifier(param) && strlen(param) < NAME_BYTES && !pf_dim_parse(dims, param, &dim, &ignored))
         return dim;                                 /* "past + seq" */

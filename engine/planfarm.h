@@ -103,6 +103,9 @@ const char *pf_config_get(const pf_config *config, const char *key);  /* the def
 /* The canonical text, and back. *text is from pf_alloc. */
 pf_status pf_config_text(const pf_config *config, char **text, pf_err *err);
 pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err);
+/* As pf_network_import, for builds with this spec: a network that cannot be taken with its sizes open is taken with
+   those that the spec fixes, as is one that the spec gives a size of 0.  config may be NULL. */
+pf_status pf_network_import_for(const char *path, const pf_config *config, pf_network **out, pf_err *err);
 /* Errors USAGE: settings that contradict each other; UNSUPPORTED: one that this version cannot build for this device,
    named. */
 pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err);
@@ -194,9 +197,9 @@ void      pf_plan_key_of(const pf_plan *plan, pf_digest *key);
 void      pf_plan_digest(const pf_plan *plan, pf_digest *digest);                       /* SHA-256 of its bytes */
 const char *pf_plan_class_text(const pf_plan *plan);
 const char *pf_plan_class_name(const pf_plan *plan);
-/* Inputs that the plan was built to do without are constants of the network from now on, so that it takes the plan's
-   inputs.  Errors USAGE: it has no such input. */
-pf_status pf_network_freeze_as(pf_network *network, const pf_plan *plan, pf_err *err);
+/* As pf_network_import, to take the plan's inputs: imported for its build spec, and inputs that it was built to do
+   without are constants.  Errors USAGE: it has no such input. */
+pf_status pf_network_import_as(const char *path, const pf_plan *plan, pf_network **out, pf_err *err);
 /* STALE with the field that differs, when the plan was not made for this device. */
 pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err);
 /* What `planfarm inspect --json` prints. */

@@ -107,6 +107,9 @@ void pf_onnx_if(pf_onnx_node *node)
     }
     attrs.then_branch = pf_onnx_body(node, "then_branch", NULL, 0);
     attrs.else_branch = pf_onnx_body(node, "else_branch", NULL, 0);
+    if (node->status)
+        pf_err_add(node->err, node->status, "a branch of \"%.200s\", which is left out where an input that is frozen "
+                   "(freeze_inputs) says that it never runs", node->name);
     if (settle_squeeze(node, &attrs))
         return;
     push(node, &in, pf_onnx_in(node, 0));
