@@ -360,6 +360,13 @@ static pf_status try_place(whole *w, uint32_t g, const uint32_t *ranks, const in
     return st;
 }
 
+/* Where nothing of the arena is read: who was to stand in a place and could not may have been put over what stood. */
+static pf_status stay_home(whole *w, uint32_t g, pf_err *err)
+{
+    pf_refine_variant_drop(&w->runs.net, &w->runs.kept[g]);
+    return pf_refine_runs_look_at(&w->runs, g, err);
+}
+
 /* Where a layer's weights lie changes the time of short runs, and nobody knows where they will lie when the plan is
    loaded.  So whoever may be picked is compared in several places, which are the same in each build.  Groups that were
    not tried yet keep half of the time. */
@@ -377,9 +384,10 @@ static pf_status look_elsewhere(whole *w, uint32_t g, const uint32_t *ranks, con
             st = try_place(w, g, ranks, open, count, verdicts, err);
     }
     w->elsewhere_ns += pf_clock_ns() - start_ns;
-    if (st == PF_NO_SPACE)              /* for another place: what the others told counts */
-        pf_err_clear(err);
-    return st == PF_NO_SPACE ? PF_OK : st;
+    if (st != PF_NO_SPACE)
+        return st;
+    pf_err_clear(err);                  /* for another place: what the others told counts */
+    return stay_home(w, g, err);
 }
 
 /* On a device that the network slows a clock is shared by all of it, and the whole counts. */
