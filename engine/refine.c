@@ -31,7 +31,7 @@ typedef struct trial {                  /* a step with another candidate; step N
 typedef struct refining {
     const pf_draft    *draft;
     pf_device         *device;
-    pf_timing_arena   *arena;
+    pf_timing_arena   *arena;           /* borrowed; NULL: none */
     pf_allocator       allocator;       /* of the context and what is bound to it: the arena's */
     pf_build_progress *progress;
     pf_context        *context;

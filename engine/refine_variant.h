@@ -14,13 +14,13 @@ typedef struct pf_refine_net {
 } pf_refine_net;
 
 typedef struct pf_refine_constants {    /* of a step; both NULL where it has none */
-    void  *packed;                      /* owned; device memory: as the candidate wants them */
+    void  *packed;                      /* device memory: as the candidate wants them */
     void **in;      /* owned; all inputs, with the constants that the plan's candidate did without */
 } pf_refine_constants;
 
 typedef struct pf_refine_variant {      /* step NULL: the plan's own */
     pf_step             *step;          /* owned */
-    void                *workspace;     /* owned; device memory */
+    void                *workspace;     /* device memory, the arena's or owned, as that of the constants */
     pf_refine_constants *constants;     /* owned; by step of the network, or NULL */
     bool                 stays;         /* longer than its place: not in the arena */
     uint32_t             rank;

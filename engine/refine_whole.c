@@ -31,7 +31,7 @@ typedef struct whole {
     pf_build_progress *progress;
     uint32_t           group_count;
     group             *groups;          /* owned; by their first step */
-    uint32_t          *order;           /* owned; of groups, costliest first */
+    uint32_t          *order;           /* owned; of groups, costliest first, about */
     pf_refine_load     load;
     int64_t            end_ns;          /* by the clock: nothing is tried any more */
     int64_t            contests_ns;     /* spent in contests, */

@@ -7,8 +7,8 @@
       They race (engine/race.h): after each rung those that are clearly behind are dropped (status DROPPED, with the
       samples they have).  Whose very first run was PF_TIMING_HOPELESS times slower than the best is dropped with that
       one sample, and so is, before it is captured, who takes twice what the best takes, if that is 100 us or more.
-      Those close to the best race again, prepared anew in another order, with their data elsewhere
-      (timing_places.c): the mean of the races' medians counts.
+      Those close to the best race again with their data elsewhere, on devices that capture in the same places in each
+      build (timing_places.c, timing_arena.h): the mean of the races' medians counts.
    4. With PF_NUMERICS_COLD_WEIGHTS in the problem's numerics, runs take turns on copies of the constants that together
       exceed the last-level cache twice: so weights come from memory, as in a network that is larger than the cache.
    5. A fixed canary step runs before and after each race, small enough for a core's own cache.  When it was slower than

@@ -29,9 +29,9 @@ typedef struct pf_bench_packed {
 /* Where inputs and outputs lie. */
 typedef struct pf_bench_site {
     uint32_t places;                    /* runs take turns on them */
-    void   **in;                        /* owned; device memory, place by place; NULL where a constant is: there are
-                                           copies of those */
-    void   **out;                       /* owned; each with a guard behind it */
+    void   **in;                        /* device memory, the arena's or owned, place by place; NULL where a constant
+                                           is: there are copies of those */
+    void   **out;                       /* the same; each with a guard behind it */
     void    *workspace;                 /* of the arena, shared: runs follow one another; NULL: the bench's own */
 } pf_bench_site;
 
@@ -85,7 +85,7 @@ void      pf_bench_release(pf_bench *bench, pf_bench_runner *runner);
 /* Takes inputs, outputs and workspace to other memory, where there is some: in an arena to the same for the same number
    in each build.  Runners that were bound before must be bound again. */
 void      pf_bench_move(pf_bench *bench, uint32_t number);
-/* To where candidates are checked. */
+/* To where candidates are checked.  Runners, too, must be bound again. */
 void      pf_bench_go_home(pf_bench *bench);
 /* To where the bench is now.  cold_bytes: make so many copies of the constants that they exceed it; 0: one for each
    place. */

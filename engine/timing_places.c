@@ -162,7 +162,8 @@ static uint32_t invite_again(const pf_contest *race, uint32_t count, uint32_t in
     return known ? 0 : kept;
 }
 
-/* Where there is no arena each gets what another one had: memory is given back and taken in another order. */
+/* Copies of constants that are a candidate's own, as cold ones are, come to lie where another one's lay: all are given
+   back before any is taken, in another order. */
 static void move_all(pf_contest *race, const uint32_t *invited, uint32_t count, uint32_t turn)
 {
     for (uint32_t i = 0; i < race->count; i++) {
