@@ -14,8 +14,8 @@ typedef struct pf_bench_room { pf_device *device; void *memory; size_t bytes; bo
 
 void      pf_bench_room_clear(pf_bench_room *room);
 
-/* Constants as steps that pack alike packed them, or as they are: taking FP32 apart on the host takes 10 ms of a matrix
-   of a million, and each of its candidates runs in up to forty places. */
+/* Constants as steps that pack alike packed them, or as they are, for all of these steps: taking FP32 apart on the host
+   takes 10 ms of a matrix of a million, and rivals shall read theirs at the same addresses. */
 typedef struct pf_bench_packed {
     const pf_tactic *tactic;            /* NULL: as they are */
     uint32_t         as;

@@ -131,11 +131,10 @@ static void close_fixture(fixture *f)
     pf_device_close(f->device);
 }
 
-static pf_status make_ready(fixture *f, pf_err *err)
+static pf_status prepare_all(fixture *f, pf_err *err)
 {
-    pf_status st = pf_bench_open(f->device, f->stream, f->problem, &f->oracle, &f->room, &f->arena, &f->bench, err);
+    pf_status st = PF_OK;
 
-    pf_timing_arena_clear(&f->arena);
     for (int i = 0; i < CANDIDATES && !st; i++) {
         char tuning[4] = "";
 
@@ -143,6 +142,14 @@ static pf_status make_ready(fixture *f, pf_err *err)
         st = pf_bench_prepare(&f->bench, &packs, tuning, &f->runners[i], err);
     }
     return st;
+}
+
+static pf_status make_ready(fixture *f, pf_err *err)
+{
+    pf_status st = pf_bench_open(f->device, f->stream, f->problem, &f->oracle, &f->room, &f->arena, &f->bench, err);
+
+    pf_timing_arena_clear(&f->arena);
+    return st ? st : prepare_all(f, err);
 }
 
 /* All stay unbound until all is moved, as in a race. */
@@ -275,6 +282,32 @@ static void who_races_lies_in_the_arena(void **state)
     close_fixture(&f);
 }
 
+/* Candidates are checked at home again, and those who pack as others did find what these packed. */
+static void the_next_wave_races_where_the_first_did(void **state)
+{
+    fixture f = { .device = NULL };
+    void   *in = NULL, *packed = NULL;
+    pf_err  err = { 0 };
+
+    (void)state;
+    open_fixture(&f, true, true);
+    test_ok(make_ready(&f, &err), &err);
+    for (int wave = 0; wave < 3; wave++) {
+        check_places(&f, 1, 1);
+        test_ok(move(&f, 0, 0, &err), &err);
+        check_places(&f, 10, 10);
+        assert_true(!wave || (f.runners[0].in[0] == in && f.runners[1].packed[0] == packed));
+        in = f.runners[0].in[0];
+        packed = f.runners[1].packed[0];
+        for (int i = 0; i < CANDIDATES; i++)
+            pf_bench_release(&f.bench, &f.runners[i]);
+        pf_bench_go_home(&f.bench);
+        test_ok(prepare_all(&f, &err), &err);
+        assert_int_equal(f.bench.packed_count, 3);
+    }
+    close_fixture(&f);
+}
+
 /* The n-th block of memory, of the host's or of the device's, is not to be had. */
 static void whatever_fails_leaves_nothing_behind(void **state)
 {
@@ -307,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_has_the_memory_of_another_one),
         cmocka_unit_test(who_races_lies_in_the_arena),
+        cmocka_unit_test(the_next_wave_races_where_the_first_did),
         cmocka_unit_test(whatever_fails_leaves_nothing_behind),
     };
 
