@@ -200,15 +200,20 @@ static pf_status capture_trial(const whole *w, trial *t, pf_err *err)
     return st;
 }
 
-/* Empty where the candidate cannot take the place.  In the arena all lie where the one before did. */
+/* Empty where the candidate cannot take the place or has no memory.  In the arena all lie where the one before did. */
 static pf_status make_trial(const whole *w, uint32_t rank, bool stays, trial *t, pf_err *err)
 {
     uint32_t  g = t->other.group;
+    pf_err    why = { 0 };
     pf_status st = PF_OK;
 
     pf_timing_arena_rewind(w->runs.net.arena, w->behind);
-    st = pf_refine_variant_make(&w->runs.net, g, w->groups[g].first, rank, stays, &t->other.variant, err);
-    return !st && t->other.variant.step ? capture_trial(w, t, err) : st;
+    st = pf_refine_variant_make(&w->runs.net, g, w->groups[g].first, rank, stays, &t->other.variant, &why);
+    if (st == PF_NO_SPACE)
+        drop_trial(w, t);
+    if (st)
+        return st == PF_NO_SPACE ? PF_OK : pf_err_pass(err, st, &why);
+    return t->other.variant.step ? capture_trial(w, t, err) : PF_OK;
 }
 
 /* One that takes less of the whole cannot gain what shows in a contest.  All contests may take about as long again as
@@ -332,9 +337,11 @@ static pf_status try_elsewhere(const whole *w, uint32_t g, uint32_t rank, pf_ref
     trial     t = { .other.group = g };
     pf_status st = make_trial(w, rank, false, &t, err);
 
-    if (!st && t.other.variant.step)
+    if (!st && !t.other.variant.step)
+        st = PF_FAIL(err, PF_NO_SPACE, "a candidate cannot be made ready elsewhere");
+    if (!st)
         st = compare(w, PAIRS_ELSEWHERE, PAIRS_ELSEWHERE, &t, err);
-    if (!st && t.other.variant.step) {
+    if (!st) {
         pf_refine_verdict_add(verdict, &t.verdict);
         log_trial(w, &t, "elsewhere");
     }

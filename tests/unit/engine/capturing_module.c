@@ -84,8 +84,11 @@ static pf_status enqueue(const pf_step *step, const pf_bindings *b, pf_stream *s
 
 static pf_status take(pf_device *device, size_t bytes, void **out, pf_err *err)
 {
+    bool is_large = state.networks && bytes >= PACKED_BYTES;
+
     (void)device;
-    *out = pf_alloc_aligned(PF_DEVICE_ALIGNMENT, bytes);
+    state.large += is_large;
+    *out = is_large && state.large == state.without ? NULL : pf_alloc_aligned(PF_DEVICE_ALIGNMENT, bytes);
     if (!*out)
         return PF_FAIL_MEMORY(err, bytes);
     state.taken++;
@@ -187,14 +190,14 @@ static pf_status graph_launch(pf_device *device, pf_device_graph *graph, pf_stre
     return PF_OK;
 }
 
-/* ordinal: which network cannot be captured. */
 static pf_status open_device(int ordinal, const pf_device_options *options, pf_device **out, pf_err *err)
 {
     pf_status st = pf_device_open("cpu", options, out, err);
 
     if (st)
         return st;
-    state = (capturing){ .ops = *(*out)->ops, .fails_at = ordinal };
+    state = (capturing){ .ops = *(*out)->ops, .fails_at = ordinal < CAPTURING_BLOCKS ? ordinal : 0,
+                         .without = ordinal < CAPTURING_BLOCKS ? 0 : ordinal - CAPTURING_BLOCKS };
     state.ops.alloc = take;
     state.ops.free = give_back;
     state.ops.event_new = event_new;

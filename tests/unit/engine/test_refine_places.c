@@ -47,9 +47,8 @@ static int exchanged(const pf_plan *plan)
     return count;
 }
 
-/* The n-th network that is captured fails.  Answers how many layers have the other candidate; networks: how many were
-   captured. */
-static int build(int fails_at, int *networks)
+/* ordinal: of the device.  Answers how many layers have the other candidate; networks: how many were captured. */
+static int build(int ordinal, int *networks)
 {
     pf_network     *net = network();
     pf_config      *config = config_of("effort=2\ntactics=packs_much\n");
@@ -60,7 +59,7 @@ static int build(int fails_at, int *networks)
     pf_err          err = { 0 };
     int             count = 0;
 
-    test_ok(module->open(fails_at, &(pf_device_options){ .threads = 1 }, &device, &err), &err);
+    test_ok(module->open(ordinal, &(pf_device_options){ .threads = 1 }, &device, &err), &err);
     state = (capturing *)device->ops;
     test_ok(pf_build(net, config, device, NULL, &plan, &report, &err), &err);
     assert_true(report.max_rel_error >= 0 && report.max_rel_error < 1e-5);
@@ -97,6 +96,16 @@ static void no_graph_reads_what_is_gone(void **state)
     }
 }
 
+/* Who finds no memory when it is to take over does not; the others do. */
+static void who_finds_no_memory_is_left_out(void **state)
+{
+    int networks = 0;
+
+    (void)state;
+    for (int n = 1; n <= LAYERS; n++)
+        assert_int_equal(build(CAPTURING_BLOCKS + n, &networks), LAYERS - 1);
+}
+
 static int load_module(void **state)
 {
     pf_err err = { 0 };
@@ -111,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_faster_in_the_network_is_taken),
         cmocka_unit_test(no_graph_reads_what_is_gone),
+        cmocka_unit_test(who_finds_no_memory_is_left_out),
     };
 
     return cmocka_run_group_tests(tests, load_module, NULL);
