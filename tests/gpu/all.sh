@@ -77,8 +77,10 @@ farm() { PACK=$archive on 0 "$here"/tests/gpu/farm.sh "$work/models/resnet50.onn
 sanitize() { PACK=$archive on 0 "$here"/tests/gpu/sanitize.sh "$work/sanitize"; }
 
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
+needed=$chosen
+if [[ " $sections " == *" latency "* ]]; then needed=$cases; fi
 # shellcheck disable=SC2046,SC2086
-python3 "$here"/tests/models/materialize.py "$work/models" $(printf '%s\n' $cases | cut -d : -f 1 | sort -u) >/dev/null || exit 1
+python3 "$here"/tests/models/materialize.py "$work/models" $(printf '%s\n' $needed | cut -d : -f 1 | sort -u) >/dev/null || exit 1
 bad=""
 for section in $sections; do
     start=$SECONDS
