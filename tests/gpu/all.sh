@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What docs/MEASURING.md says of cards, in one run: latency beside PyTorch, choices of cold builds, ops, threads, a farm, compute-sanitizer.
 # usage: PACK=FOLDER tests/gpu/all.sh OUT_FOLDER [latency] [choices] [ops] [threads] [farm] [sanitize]     without a section: all
+# CASES: of the latency table, model:batch; without it all 18 rows, which take a quarter of an hour on one card.
 # All cards that are visible share the rows of the latency table; the rest runs on the first one, a section after the other, since what is timed wants
 # its card alone.  The last lines say which sections failed; each section's output is in OUT_FOLDER.
 set -uo pipefail
@@ -16,8 +17,8 @@ for section in $sections; do
         *) echo "all.sh: there is no section $section; there are latency, choices, ops, threads, farm and sanitize" >&2; exit 64 ;;
     esac
 done
-cases="resnet50:1 resnet50:32 resnet50:128 mobilenet_v3_large:1 mobilenet_v3_large:32 efficientnet_b0:1 efficientnet_b0:32 vit_b_16:1 vit_b_16:32 \
-bert_base:1 bert_base:32 gpt2:1 gpt2:32 llama_4l:1 llama_4l:8 unet:1 unet:8 deeplabv3_resnet50:1"
+cases=${CASES:-resnet50:1 resnet50:32 resnet50:128 mobilenet_v3_large:1 mobilenet_v3_large:32 efficientnet_b0:1 efficientnet_b0:32 vit_b_16:1 vit_b_16:32 \
+bert_base:1 bert_base:32 gpt2:1 gpt2:32 llama_4l:1 llama_4l:8 unet:1 unet:8 deeplabv3_resnet50:1}
 chosen="unet:1 mobilenet_v3_large:1 resnet50:1 bert_base:1 efficientnet_b0:1"
 cards=$(nvidia-smi --query-gpu=index --format=csv,noheader | wc -l)
 cores=$(($(nproc) / cards))
