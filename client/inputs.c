@@ -334,7 +334,7 @@ void pf_inputs_shapes(const pf_inputs *inputs, pf_buf *out)
         put_shape(inputs->wants[i].name, strlen(inputs->wants[i].name), &inputs->tensors[i], out);
 }
 
-/* ---- Sizes of a network that is to be read */
+/* ---- What is fixed of a network that is to be read */
 
 static bool is_given(const pf_named_shapes *shapes, const char *name, size_t length)
 {
@@ -361,9 +361,9 @@ static void put_file(const char *text, const pf_named_shapes *given, pf_buf *out
     }
 }
 
-pf_status pf_inputs_sizes(const pf_call *call, pf_config **out, pf_err *err)
+pf_status pf_inputs_fixed(const pf_call *call, pf_config **out, pf_err *err)
 {
-    const char     *given = pf_args_text(call->args, "shapes");
+    const char     *given = pf_args_text(call->args, "shapes"), *frozen = pf_args_text(call->args, "freeze_inputs");
     pf_named_shapes shapes = {0};
     pf_buf          text;
     pf_status       status = parse_shapes(given, &shapes, err);
@@ -378,6 +378,8 @@ pf_status pf_inputs_sizes(const pf_call *call, pf_config **out, pf_err *err)
         status = pf_config_new(out, err);
     if (!status && text.size)
         status = pf_config_set(*out, "shapes", (const char *)text.data, err);
+    if (!status && frozen)
+        status = pf_config_set(*out, "freeze_inputs", frozen, err);
     pf_buf_clear(&text);
     pf_named_shapes_clear(&shapes);
     return status;

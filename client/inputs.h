@@ -12,6 +12,11 @@
     {.name = "shapes", .kind = PF_OPTION_TEXT, .value = "IN:1x3x..,..", .help = "shapes of generated inputs"}, \
     {.name = "seed", .kind = PF_OPTION_INT, .value = "N", .fallback = "1", .help = "of generated inputs"}
 
+/* A row of the verbs that read networks. */
+#define PF_FREEZE_OPTION \
+    {.name = "freeze_inputs", .kind = PF_OPTION_TEXT, .value = "IN:1,..", \
+     .help = "inputs that a network does without, and the value that they always have"}
+
 /* What is wanted of one input. */
 typedef struct pf_want {
     const char *name;               /* borrowed */
@@ -32,9 +37,10 @@ typedef struct pf_inputs {
 /* Errors   UNSUPPORTED: an input that is a sequence or an optional. */
 pf_status pf_inputs_of_graph(const struct pf_graph *graph, pf_inputs *out, pf_err *err);
 pf_status pf_inputs_of_plan(const pf_plan *plan, pf_inputs *out, pf_err *err);
-/* A build spec that fixes the sizes that --shapes and --input NAME=FILE give, for a network that is to be read.  Owns
-   *out: pf_config_free.  Errors  USAGE: --shapes; what is wrong with a file is left to who reads it for good. */
-pf_status pf_inputs_sizes(const pf_call *call, pf_config **out, pf_err *err);
+/* A build spec that fixes the sizes that --shapes and --input NAME=FILE give, and the values of --freeze-inputs, for a
+   network that is to be read.  Owns *out: pf_config_free.  Errors  USAGE: --shapes, --freeze-inputs; what is wrong with
+   a file is left to who reads it for good. */
+pf_status pf_inputs_fixed(const pf_call *call, pf_config **out, pf_err *err);
 /* Fills tensors.  Errors  USAGE: an unknown input or two files for one; NOT_FOUND, INVALID: a file, its type or its
    shape. */
 pf_status pf_inputs_fill(pf_inputs *inputs, const pf_call *call, pf_err *err);

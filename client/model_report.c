@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "client/inputs.h"
 #include "client/output.h"
 #include "engine/graph.h"
 #include "engine/op.h"
@@ -173,8 +174,12 @@ pf_status pf_model_report(pf_call *call, const char *path, pf_err *err)
     pf_network     *network = NULL;
     const pf_graph *graph = NULL;
     pf_digest       digest = {0};
-    pf_status       status = pf_network_import(path, &network, err);
+    pf_config      *fixed = NULL;
+    pf_status       status = pf_inputs_fixed(call, &fixed, err);
 
+    if (!status)
+        status = pf_network_import_frozen(path, fixed, &network, err);
+    pf_config_free(fixed);
     if (!status)
         status = pf_network_digest(network, &digest, err);
     if (status)

@@ -4,7 +4,7 @@
 
 #include "client/verb.h"
 
-/* Reads the option "graph" of the call. */
+/* Reads the options of client/verb_inspect.c. */
 pf_status pf_model_report(pf_call *call, const char *path, pf_err *err);
 
 #endif

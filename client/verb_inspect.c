@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cache/timing_export.h"
 #include "client/cache_report.h"
+#include "client/inputs.h"
 #include "client/model_report.h"
 #include "client/output.h"
 #include "client/path_kind.h"
@@ -17,6 +18,9 @@ static const pf_option options[] = {
     {.name = "rules", .kind = PF_OPTION_FLAG,
      .help = "list the rewrites of a plan's network, or of a model and where they apply"},
     {.name = "graph", .kind = PF_OPTION_FLAG, .help = "print a network as text, op by op; with --rules after them"},
+    {.name = "shapes", .kind = PF_OPTION_TEXT, .value = "IN:1x3x..,..",
+     .help = "sizes of inputs, of a network that cannot be read with them open"},
+    PF_FREEZE_OPTION,
     {.name = NULL},
 };
 

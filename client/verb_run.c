@@ -17,6 +17,7 @@
 
 static const pf_option options[] = {
     PF_INPUT_OPTIONS,
+    PF_FREEZE_OPTION,
     {.name = "output_dir", .letter = 'd', .kind = PF_OPTION_TEXT, .value = "DIR",
      .help = "store each output there as NAME.npy"},
     {.name = "save_inputs", .kind = PF_OPTION_TEXT, .value = "DIR",
@@ -39,6 +40,7 @@ typedef struct run_state {
     pf_call    *call;
     const char *path;
     pf_network *network;        /* of a model */
+    pf_config  *fixed;          /* the same: by what it was read */
     pf_plan    *plan;
     pf_device  *device;
     pf_inputs   inputs;
@@ -140,12 +142,10 @@ static pf_status open_plan(run_state *r, pf_err *err)
 
 static pf_status open_model(run_state *r, pf_err *err)
 {
-    pf_config *sizes = NULL;
-    pf_status  status = pf_inputs_sizes(r->call, &sizes, err);
+    pf_status status = pf_inputs_fixed(r->call, &r->fixed, err);
 
     if (!status)
-        status = pf_network_import_for(r->path, sizes, &r->network, err);
-    pf_config_free(sizes);
+        status = pf_network_import_frozen(r->path, r->fixed, &r->network, err);
     if (!status)
         status = pf_inputs_of_graph(pf_network_graph(r->network), &r->inputs, err);
     return status ? status : pf_inputs_fill(&r->inputs, r->call, err);
@@ -179,6 +179,9 @@ static pf_status run_any(run_state *r, pf_err *err)
         return PF_FAIL(err, PF_USAGE, "--compare-reference of a plan needs its network; give --model MODEL.onnx");
     if (!status && kind == PF_PATH_PLAN && reference)
         return PF_FAIL(err, PF_USAGE, "--reference runs a network, and %s is a plan; give the model", r->path);
+    if (!status && kind == PF_PATH_PLAN && pf_args_given(r->call->args, "freeze_inputs"))
+        return PF_FAIL(err, PF_USAGE, "%s is a plan, which was built with or without its inputs; build it with "
+                       "--freeze-inputs", r->path);
     if (!status)
         status = kind == PF_PATH_PLAN ? open_plan(r, err) : open_model(r, err);
     if (!status)
@@ -301,10 +304,9 @@ static pf_status compare_reference(run_state *r, pf_err *err)
     run_state   oracle = {.call = r->call, .network = model ? NULL : r->network, .inputs = r->inputs};
     pf_status   status = PF_OK;
 
-    if (model && r->plan)
-        status = pf_network_import_as(model, r->plan, &oracle.network, err);
-    else if (model)
-        status = pf_network_import(model, &oracle.network, err);
+    if (model)
+        status = r->fixed ? pf_network_import_frozen(model, r->fixed, &oracle.network, err)
+                          : pf_network_import_as(model, r->plan, &oracle.network, err);
     if (!status && model)
         status = pf_inputs_fit(&r->inputs, pf_network_graph(oracle.network), model, err);
     if (!status)
@@ -356,6 +358,7 @@ static pf_status run(pf_call *call, pf_err *err)
     pf_inputs_clear(&r.inputs);
     pf_plan_free(r.plan);
     pf_network_free(r.network);
+    pf_config_free(r.fixed);
     pf_device_close(r.device);
     return status;
 }

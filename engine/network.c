@@ -302,6 +302,19 @@ struct pf_graph *pf_network_graph(pf_network *network)
     return network->graph;
 }
 
+pf_status pf_network_import_frozen(const char *path, const pf_config *config, pf_network **out, pf_err *err)
+{
+    pf_status st = pf_network_import_for(path, config, out, err);
+
+    if (!st)
+        st = pf_freeze_inputs(config, (*out)->graph, err);
+    if (!st)
+        return PF_OK;
+    pf_network_free(*out);
+    *out = NULL;
+    return st;
+}
+
 pf_status pf_network_import_as(const char *path, const pf_plan *plan, pf_network **out, pf_err *err)
 {
     pf_config *config = NULL;
@@ -309,13 +322,7 @@ pf_status pf_network_import_as(const char *path, const pf_plan *plan, pf_network
 
     *out = NULL;
     if (!st)
-        st = pf_network_import_for(path, config, out, err);
-    if (!st)
-        st = pf_freeze_inputs(config, (*out)->graph, err);
+        st = pf_network_import_frozen(path, config, out, err);
     pf_config_free(config);
-    if (!st)
-        return PF_OK;
-    pf_network_free(*out);
-    *out = NULL;
     return st;
 }

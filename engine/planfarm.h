@@ -106,6 +106,9 @@ pf_status pf_config_parse(const char *text, pf_config **out, pf_err *err);
 /* As pf_network_import, for builds with this spec: a network that cannot be taken with its sizes open is taken with
    those that the spec fixes, as is one that the spec gives a size of 0.  config may be NULL. */
 pf_status pf_network_import_for(const char *path, const pf_config *config, pf_network **out, pf_err *err);
+/* As that, and inputs that the spec freezes are constants: the network has the others only.  Errors USAGE: it has no
+   such input. */
+pf_status pf_network_import_frozen(const char *path, const pf_config *config, pf_network **out, pf_err *err);
 /* Errors USAGE: settings that contradict each other; UNSUPPORTED: one that this version cannot build for this device,
    named. */
 pf_status pf_config_check(const pf_config *config, const pf_device *device, pf_err *err);
@@ -197,8 +200,7 @@ void      pf_plan_key_of(const pf_plan *plan, pf_digest *key);
 void      pf_plan_digest(const pf_plan *plan, pf_digest *digest);                       /* SHA-256 of its bytes */
 const char *pf_plan_class_text(const pf_plan *plan);
 const char *pf_plan_class_name(const pf_plan *plan);
-/* As pf_network_import, to take the plan's inputs: imported for its build spec, and inputs that it was built to do
-   without are constants.  Errors USAGE: it has no such input. */
+/* As pf_network_import_frozen, for the spec that the plan was built by: it takes the plan's inputs. */
 pf_status pf_network_import_as(const char *path, const pf_plan *plan, pf_network **out, pf_err *err);
 /* STALE with the field that differs, when the plan was not made for this device. */
 pf_status pf_plan_fits(const pf_plan *plan, const pf_device *device, pf_err *err);

@@ -373,6 +373,32 @@ static void a_frozen_input_is_not_asked_for(void **state)
     program_clear(&result);
 }
 
+/* Read for it, as a build reads it: the value is part of the network. */
+static void a_network_is_read_with_a_frozen_input(void **state)
+{
+    static const char *const how[] = { "--reference", "--compare-reference" };
+    json_t *shown = NULL;
+    run     result = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        json_t *value = JSON("run", "add.onnx", "--freeze-inputs", "y:-2.5", how[i]);
+
+        assert_int_equal(json_array_size(json_object_get(value, "inputs")), 1);
+        json_decref(value);
+    }
+    result = RUN("run", "add.onnx", "--freeze-inputs", "y:-2.5", "--compare-reference", "--model", "add.onnx");
+    ended_with(&result, 0);
+    program_clear(&result);
+    result = RUN("run", "frozen.plan", "--freeze-inputs", "y:-2.5");
+    ended_with(&result, 64);
+    assert_non_null(strstr(result.err, "build it with --freeze-inputs"));
+    program_clear(&result);
+    shown = JSON("inspect", "add.onnx", "--freeze-inputs", "y:-2.5");
+    assert_int_equal(json_array_size(json_object_get(shown, "inputs")), 1);
+    json_decref(shown);
+}
+
 /* The signal comes while it times; what it leaves is a cache, and no plan. */
 static void a_build_that_is_interrupted_leaves_nothing(void **state)
 {
@@ -412,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_plan_for_another_device_names_the_field),
         cmocka_unit_test(two_inputs_are_given_by_name),
         cmocka_unit_test(a_frozen_input_is_not_asked_for),
+        cmocka_unit_test(a_network_is_read_with_a_frozen_input),
         cmocka_unit_test(a_build_that_is_interrupted_leaves_nothing),
     };
 
