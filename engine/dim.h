@@ -36,6 +36,9 @@ pf_dim      pf_dims_symbol(pf_dims *dims, const char *name);
 pf_dim      pf_dims_fresh(pf_dims *dims, const char *hint);
 /* Says that symbol `index` lies in [low, high]; min, max and ranges are simplified with it from then on. */
 void        pf_dims_bound(pf_dims *dims, uint32_t index, int64_t low, int64_t high);
+/* Says that dim is at least that wherever the network runs: a size that it hangs on alone, and grows with, has a bound
+   by it. */
+void        pf_dims_need(pf_dims *dims, pf_dim dim, int64_t least);
 /* Whether memory has run out here since the table was made: then an invalid dim says nothing about the expression. */
 bool        pf_dims_out_of_memory(const pf_dims *dims);
 pf_dims    *pf_dims_copy(const pf_dims *dims);  /* handles mean the same in both; NULL when out of memory */
@@ -58,6 +61,7 @@ pf_dim pf_dim_mul(pf_dims *dims, pf_dim a, pf_dim b);
 /* Exact when b divides the polynomial a, for instance batch*seq*64 / (seq*16) = batch*4; otherwise an atom.  C's
    truncation is not meant: floor. */
 pf_dim pf_dim_floor_div(pf_dims *dims, pf_dim a, pf_dim b);
+pf_dim pf_dim_exact_div(pf_dims *dims, pf_dim a, pf_dim b);      /* INVALID when b is not known to divide a */
 pf_dim pf_dim_ceil_div(pf_dims *dims, pf_dim a, pf_dim b);
 pf_dim pf_dim_mod(pf_dims *dims, pf_dim a, pf_dim b);
 pf_dim pf_dim_min(pf_dims *dims, pf_dim a, pf_dim b);
@@ -70,7 +74,7 @@ pf_status pf_dim_eval(const pf_dims *dims, pf_dim dim, const int64_t *bindings, 
    Errors   MISMATCH: the dim has another value, or the symbol is below its bound; UNSUPPORTED: it cannot be solved with
             what is bound so far. */
 pf_status pf_dim_bind(const pf_dims *dims, pf_dim dim, int64_t value, int64_t *bindings, pf_err *err);
-/* Least and greatest value when symbol i lies in [low[i], high[i]]; conservative. */
+/* Least and greatest value when symbol i lies in [low[i], high[i]], or with NULL in its own bounds; conservative. */
 pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least,
                        int64_t *greatest, pf_err *err);
 /* What the nodes say of a symbol, by its index (a table of 512 positions that is used for all of a sequence bounds its

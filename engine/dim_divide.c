@@ -190,6 +190,20 @@ static pf_dim floor_rest(pf_dims *dims, dim_work *r, dim_work *b)
     return known != PF_DIM_INVALID ? known : dim_intern_atom(dims, ATOM_FLOOR, numerator, divisor);
 }
 
+pf_dim pf_dim_exact_div(pf_dims *dims, pf_dim a, pf_dim b)
+{
+    dim_work x, y, q, r;
+
+    dim_work_load(dims, a, &x);
+    dim_work_load(dims, b, &y);
+    if (x.bad || y.bad || y.count == 0)
+        return PF_DIM_INVALID;
+    if (y.at[0].coefficient < 0)
+        return pf_dim_exact_div(dims, pf_dim_mul(dims, a, -1), pf_dim_mul(dims, b, -1));
+    divide(dims, &x, &y, &q, &r);
+    return q.bad || r.bad || r.count ? PF_DIM_INVALID : dim_work_store(dims, &q);
+}
+
 pf_dim pf_dim_floor_div(pf_dims *dims, pf_dim a, pf_dim b)
 {
     dim_work x, y, q, r;

@@ -236,6 +236,13 @@ static void test_equal_is_same_handle(void **state)
         { "floor((batch - 1)/batch)", "0" },
         { "floor((h*w - w*h + 5)/2)", "2" },
         { "'odd name' - 'odd name'", "0" },
+        /* 7*ceil(h/7), as it is padded: a multiple of 7 from 7 on */
+        { "max(0, 7*h - 7*floor(6*h/7))", "7*h - 7*floor(6*h/7)" },
+        { "min(7, 7*h - 7*floor(6*h/7))", "7" },
+        { "max(mod(h, 7), 0)", "mod(h, 7)" },
+        { "min(mod(h, 7), 6)", "mod(h, 7)" },
+        { "floor(mod(h, 7)/7)", "0" },
+        { "max(h - 2*floor(h/2) + 2*floor(w/2), w - 1)", "h - 2*floor(h/2) + 2*floor(w/2)" },
     };
     pf_dims *dims = new_dims();
 
@@ -396,6 +403,73 @@ static void test_copy(void **state)
     pf_dims_free(copy);
 }
 
+static int64_t least_of(pf_dims *dims, const char *name)
+{
+    int64_t least = 0, greatest = 0;
+
+    pf_dims_symbol_range(dims, pf_dims_symbol_index(dims, name), &least, &greatest);
+    return least;
+}
+
+/* What a size that has to be there says of the symbol that it grows with. */
+static void test_need(void **state)
+{
+    static const struct { const char *dim; int64_t least, h; } rows[] = {
+        { "h", 1, 1 }, { "floor(h/4)", 1, 4 }, { "h - 7", 0, 7 }, { "floor((floor((h - 10)/5) - 3)/2)", 0, 25 },
+        { "min(h, 12)", 12, 12 }, { "min(h, 12)", 13, 1 }, { "8 - h", 0, 1 }, { "h*w", 100, 1 }, { "h*h", 100, 1 },
+        { "h - 2*floor(h/2)", 1, 1 }, { "max(h, 2*h - 9)", 11, 10 }, { "h - 1099511627776", 0, 1 }, { "3", 4, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        pf_dims *dims = new_dims();
+        pf_dim   dim = 0;
+        pf_err   err = { 0 };
+
+        test_ok(pf_dim_parse(dims, rows[i].dim, &dim, &err), &err);
+        pf_dims_need(dims, dim, rows[i].least);
+        if (least_of(dims, "h") != rows[i].h)
+            fail_msg("%s of at least %lld needs h from %lld", rows[i].dim, (long long)rows[i].least,
+                     (long long)least_of(dims, "h"));
+        pf_dims_free(dims);
+    }
+}
+
+/* What data decides may be 0: nothing is said of it. */
+static void test_need_of_found(void **state)
+{
+    pf_dims *dims = new_dims();
+    pf_dim   found = pf_dims_fresh(dims, "found");
+
+    (void)state;
+    pf_dims_need(dims, pf_dim_sub(dims, found, 3), 0);
+    assert_int_equal(least_of(dims, "found"), 0);
+    pf_dims_need(dims, PF_DIM_INVALID, 0);
+    pf_dims_free(dims);
+}
+
+static void test_exact_division(void **state)
+{
+    static const struct { const char *a, *b, *quotient; } rows[] = {
+        { "batch*h - batch*w", "h - w", "batch" }, { "batch*w - batch*h", "h - w", "-batch" }, { "0", "h", "0" },
+        { "12*h", "-4", "-3*h" }, { "h", "2", NULL }, { "h", "0", NULL }, { "batch*h - w", "h - w", NULL },
+    };
+    pf_dims *dims = new_dims();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        pf_dim a = 0, b = 0, quotient = PF_DIM_INVALID;
+        pf_err err = { 0 };
+
+        test_ok(pf_dim_parse(dims, rows[i].a, &a, &err), &err);
+        test_ok(pf_dim_parse(dims, rows[i].b, &b, &err), &err);
+        if (rows[i].quotient)
+            test_ok(pf_dim_parse(dims, rows[i].quotient, &quotient, &err), &err);
+        assert_int_equal(pf_dim_exact_div(dims, a, b), quotient);
+    }
+    pf_dims_free(dims);
+}
+
 static void test_shapes(void **state)
 {
     static const struct { const char *a, *b, *out; pf_status status; } rows[] = {
@@ -441,7 +515,8 @@ int main(void)
         cmocka_unit_test(test_equal_is_same_handle), cmocka_unit_test(test_text_is_canonical),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_parse_refuses),    cmocka_unit_test(test_fresh_and_scopes), cmocka_unit_test(test_bind),
-        cmocka_unit_test(test_copy),             cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_copy),             cmocka_unit_test(test_shapes),       cmocka_unit_test(test_need),
+        cmocka_unit_test(test_need_of_found),    cmocka_unit_test(test_exact_division),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
