@@ -89,6 +89,17 @@ pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints ke
     return w;
 }
 
+/* What only a branch or a body does may never run. */
+void pf_onnx_window_need(pf_onnx_node *node, pf_value_id x, const pf_onnx_window *w, bool ceil_mode)
+{
+    for (int32_t i = 0; i < w->spatial && !node->status && !node->graph->outer && !w->auto_pad; i++) {
+        int64_t reach = (w->kernel.at[i] - 1) * w->dilations.at[i] + 1,
+                more = w->pads.at[i] + w->pads.at[w->spatial + i] + (ceil_mode ? w->strides.at[i] - 1 : 0);
+
+        pf_dims_need(node->graph->dims, pf_onnx_dim(node, x, i + 2), reach - more);
+    }
+}
+
 /* Spatial dims of weights [M, C, kernel...], which must be numbers and agree with the attribute kernel_shape. */
 static pf_ints kernel_of(pf_onnx_node *node, pf_value_id weights)
 {
@@ -114,6 +125,7 @@ pf_conv_attrs pf_onnx_conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id 
 {
     pf_onnx_window w = pf_onnx_window_read(node, x, kernel_of(node, weights));
 
+    pf_onnx_window_need(node, x, &w, false);
     return (pf_conv_attrs){ w.strides, w.dilations, w.pads, pf_onnx_int(node, "group", 1), w.auto_pad };
 }
 
@@ -205,5 +217,6 @@ void pf_onnx_deform_conv(pf_onnx_node *node)
     pf_deform_conv_attrs attrs = { w.strides, w.dilations, w.pads, pf_onnx_int(node, "group", 1),
                                    pf_onnx_int(node, "offset_group", 1) };
 
+    pf_onnx_window_need(node, pf_onnx_in(node, 0), &w, false);
     pf_onnx_emit_same(node, PF_OP_DEFORM_CONV, &attrs);
 }

@@ -13,6 +13,8 @@ typedef struct pf_onnx_window {
 
 /* Reads strides, dilations, pads and auto_pad for input x. Pads are filled in where sizes are numbers. */
 pf_onnx_window pf_onnx_window_read(pf_onnx_node *node, pf_value_id x, pf_ints kernel);
+/* Notes that there is room for a window in x, or with ceil_mode for its beginning: an open size has a bound by it. */
+void           pf_onnx_window_need(pf_onnx_node *node, pf_value_id x, const pf_onnx_window *window, bool ceil_mode);
 /* Attributes of a convolution of x with weights. */
 pf_conv_attrs  pf_onnx_conv_attrs(pf_onnx_node *node, pf_value_id x, pf_value_id weights);
 

@@ -7,6 +7,7 @@ static pf_pool_attrs pool_attrs(pf_onnx_node *node)
     pf_onnx_window w = pf_onnx_window_read(node, pf_onnx_in(node, 0), pf_onnx_ints(node, "kernel_shape"));
     pf_pool_attrs  attrs = { w.kernel, w.strides, w.dilations, w.pads, w.auto_pad, pf_onnx_int(node, "ceil_mode", 0) };
 
+    pf_onnx_window_need(node, pf_onnx_in(node, 0), &w, attrs.ceil_mode != 0);
     return attrs;
 }
 

@@ -14,11 +14,16 @@ static pf_dim max(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)c; return
 static pf_dim min(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)c; return pf_dim_min(dims, a, b); }
 static pf_dim neg(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c) { (void)b, (void)c; return pf_dim_sub(dims, 0, a); }
 
-/* Truncation and floor agree where neither is negative; else the part above zero and the part below are rounded each to
+/* Nothing is rounded where one divides the other, which may be 0 as far as is known: then nothing has a value.
+   Truncation and floor agree where neither is negative; else the part above zero and the part below are rounded each to
    its side. */
 static pf_dim divide(pf_dims *dims, pf_dim a, pf_dim b, pf_dim c)
 {
+    pf_dim exact = pf_dim_exact_div(dims, a, b);
+
     (void)c;
+    if (exact != PF_DIM_INVALID)
+        return exact;
     if (!pf_content_less(dims, 0, b))
         return PF_DIM_INVALID;
     if (pf_content_less_equal(dims, 0, a))

@@ -200,6 +200,10 @@ static const content_case content_cases[] = {
     {"%x = input f32 [a,b,c,d]\n%s = shape(%x) end=4\n%p = reshape(%s) shape=[2,2]\n%r = slice(%p) axes=[0,1] "
      "starts=[1,0] ends=[2,1] steps=[1,1]\n%out = reshape(%r) shape=[]\n",
      "c"},
+    /* how often windows are repeated: b - 1 may be 0 as far as is known, and then nothing has a value */
+    {"%x = input f32 [a,b]\n%s = shape(%x) end=1\n%t = shape(%x) start=1 end=2\n%c = constant i64 [1] {1}\n"
+     "%d = sub(%t, %c)\n%m = mul(%s, %d)\n%out = div(%m, %d)\n",
+     "a"},
     /* int(math.ceil(h / 2) * 2), int(h / 3) and int(h / 4 * 4), which is no rounded quotient, nor is h / 0.5 */
     {THROUGH_FLOATS "{2}\n%d = div(%f, %c)\n%u = ceil(%d)\n%m = mul(%u, %c)\n%out = cast(%m) dtype=i64\n",
      "2*floor((h + 1)/2)"},
