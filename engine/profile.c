@@ -7,6 +7,8 @@
 #include "engine/op.h"
 #include "engine/profile_guess.h"
 
+enum { TIMES_USUAL = 4 };        /* as large is the most where PF_PROFILE_MOST is no larger than the usual */
+
 typedef enum role { LEAST, USUAL, MOST, ROLE_COUNT } role;
 
 static const pf_config_key role_key[ROLE_COUNT] = { PF_CONFIG_min_shapes, PF_CONFIG_opt_shapes, PF_CONFIG_max_shapes };
@@ -184,7 +186,8 @@ static pf_status guess_symbols(const pf_graph *graph, pf_profile *profile, const
             continue;
         pf_dims_symbol_range(graph->dims, s, &low, &high);
         profile->least[s] = profile->usual[s] = value[s];
-        profile->most[s] = value[s] > PF_PROFILE_MOST ? value[s] : PF_PROFILE_MOST < high ? PF_PROFILE_MOST : high;
+        profile->most[s] = value[s] < PF_PROFILE_MOST ? PF_PROFILE_MOST : TIMES_USUAL * value[s];
+        profile->most[s] = profile->most[s] < high ? profile->most[s] : high;
     }
     pf_free(value);
     return st;

@@ -2,7 +2,7 @@
    A build spec names shapes of inputs; these give the symbols in them their values.  `shapes` is all three at once; of
    min_shapes, opt_shapes and max_shapes a missing opt is max, else min; a missing min or max is opt.  A symbol that no
    shape mentions is timed and tuned at the least size that the network takes (mostly 1), and may be up to
-   PF_PROFILE_MOST or what the network has tables for. */
+   PF_PROFILE_MOST, or four times the usual where that is as large, or what the network has tables for. */
 #ifndef PF_ENGINE_PROFILE_H
 #define PF_ENGINE_PROFILE_H
 

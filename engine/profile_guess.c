@@ -16,6 +16,7 @@ typedef struct guess {
     const pf_graph *graph;
     const bool     *open;
     int64_t        *value;
+    const int64_t  *least;
     uint32_t        count;      /* of symbols */
     pf_err         *err;
 } guess;
@@ -90,22 +91,39 @@ static pf_status try_values(const guess *g, fit *out, pf_err *why)
     return st == PF_NO_SPACE ? PF_FAIL_MEMORY(g->err, 0) : PF_OK;
 }
 
-static void set_open(const guess *g, const int64_t *least, int64_t size)
+/* Whether it is a batch or channels: in the first two dims of inputs that have more, and in no other. */
+static bool leads(const pf_graph *graph, pf_dim symbol)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const pf_shape *shape = &graph->values[graph->inputs[i]].shape;
+
+        for (int32_t d = shape->rank > 2 ? 2 : 0; d < shape->rank; d++)
+            if (shape->dim[d] == symbol)
+                return false;
+    }
+    return true;
+}
+
+/* Those that lead, too, or not: of an image of any number of channels 1 suits a network whose weights are for 3. */
+static void set_open(const guess *g, int64_t size, bool all)
 {
     for (uint32_t s = 0; s < g->count; s++) {
+        pf_dim  symbol = pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s));
         int64_t low = 0, high = 0;
 
         if (!g->open[s])
             continue;
-        if (pf_dim_range(g->graph->dims, pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s)), NULL,
-                         NULL, &low, &high, NULL))
+        g->value[s] = g->least[s];
+        if (!all && leads(g->graph, symbol))
+            continue;
+        if (pf_dim_range(g->graph->dims, symbol, NULL, NULL, &low, &high, NULL))
             high = INT64_MAX;
-        g->value[s] = size < least[s] ? least[s] : size > high ? high : size;
+        g->value[s] = size < g->least[s] ? g->least[s] : size > high ? high : size;
     }
 }
 
 /* Dims that need not be that large go back, one after the other: the batch of an image. */
-static pf_status lower_each(const guess *g, const int64_t *least, fit wanted)
+static pf_status lower_each(const guess *g, fit wanted)
 {
     pf_status st = PF_OK;
 
@@ -114,9 +132,9 @@ static pf_status lower_each(const guess *g, const int64_t *least, fit wanted)
         fit     found = REFUSED;
         pf_err  why = { 0 };
 
-        if (!g->open[s] || large == least[s])
+        if (!g->open[s] || large == g->least[s])
             continue;
-        g->value[s] = least[s];
+        g->value[s] = g->least[s];
         st = try_values(g, &found, &why);
         if (found < wanted)
             g->value[s] = large;
@@ -142,54 +160,83 @@ static pf_status refuse(const guess *g, const pf_err *why)
     return PF_FAIL(g->err, PF_USAGE, "%s", why->msg);
 }
 
-static pf_status search(const guess *g, const int64_t *least)
+/* The first of the sizes that suits best; *best: what suits so far. */
+static pf_status search_sizes(const guess *g, bool all, fit *best, int64_t *size)
 {
-    fit       found = REFUSED, best = REFUSED;
-    int64_t   size = 1;
-    pf_err    first = { 0 }, why = { 0 };
-    pf_status st = try_values(g, &found, &first);
+    pf_status st = PF_OK;
 
-    if (st || found == FITS)
-        return st;
-    best = found;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && best < FITS && !st; i++) {
-        set_open(g, least, sizes[i]);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && *best < FITS && !st; i++) {
+        fit    found = REFUSED;
+        pf_err why = { 0 };
+
+        set_open(g, sizes[i], all);
         st = try_values(g, &found, &why);
-        if (found > best) {
-            best = found;
-            size = sizes[i];
+        if (found > *best) {
+            *best = found;
+            *size = sizes[i];
         }
     }
-    if (!st && best == REFUSED)
-        return refuse(g, &first);
-    set_open(g, least, size);
-    return st ? st : lower_each(g, least, best);
+    return st;
 }
 
-static void tell(const guess *g, const int64_t *least)
+static pf_status search(const guess *g)
+{
+    fit       best = REFUSED;
+    bool      all = true;
+    int64_t   size = 1;
+    pf_err    why = { 0 };
+    pf_status st = try_values(g, &best, &why);
+
+    if (st || best == FITS)
+        return st;
+    st = search_sizes(g, true, &best, &size);
+    if (!st && best == REFUSED) {
+        all = false;
+        st = search_sizes(g, false, &best, &size);
+    }
+    if (!st && best == REFUSED)
+        return refuse(g, &why);
+    set_open(g, size, all);
+    return st ? st : lower_each(g, best);
+}
+
+static void tell(const guess *g)
 {
     for (uint32_t s = 0; s < g->count; s++)
-        if (g->open[s] && g->value[s] != least[s])
+        if (g->open[s] && g->value[s] != g->least[s])
             pf_log(PF_LOG_WARN, "profile",
                    "size-guessed dim=%s value=%lld reason=\"no shape gives it, and the network takes none of %lld\"",
-                   pf_dims_symbol_name(g->graph->dims, s), (long long)g->value[s], (long long)least[s]);
+                   pf_dims_symbol_name(g->graph->dims, s), (long long)g->value[s], (long long)g->least[s]);
+}
+
+/* Where a network says which sizes have room for its windows, one of the list is likelier to be used than the least. */
+static int64_t first_size(const pf_graph *graph, uint32_t symbol, int64_t least)
+{
+    int64_t low = 0, high = 0;
+
+    pf_dims_symbol_range(graph->dims, symbol, &low, &high);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && least > 1; i++)
+        if (sizes[i] >= least)
+            return sizes[i] < high ? sizes[i] : high;
+    return least;
 }
 
 pf_status pf_profile_guess(const pf_graph *graph, const bool *open, int64_t *value, pf_err *err)
 {
-    guess     g = { graph, open, value, pf_dims_symbol_count(graph->dims), err };
-    int64_t  *least = pf_calloc(g.count + 1, sizeof *least);
+    uint32_t  count = pf_dims_symbol_count(graph->dims);
+    int64_t  *least = pf_calloc(count + 1, sizeof *least);
+    guess     g = { graph, open, value, least, count, err };
     bool      any = false;
-    pf_status st = least ? PF_OK : PF_FAIL_MEMORY(err, g.count * sizeof *least);
+    pf_status st = least ? PF_OK : PF_FAIL_MEMORY(err, count * sizeof *least);
 
-    for (uint32_t s = 0; s < g.count && !st; s++) {
-        least[s] = value[s];
+    for (uint32_t s = 0; s < count && !st; s++) {
+        value[s] = least[s] = open[s] ? first_size(graph, s, value[s]) : value[s];
         any |= open[s];
     }
     if (!st && any)
-        st = search(&g, least);
+        st = search(&g);
     if (!st && any)
-        tell(&g, least);
+        tell(&g);
     pf_free(least);
     return st;
 }

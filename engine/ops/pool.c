@@ -51,29 +51,33 @@ static void sliding_of(const pf_reference_call *call, pf_sliding *s)
     pf_sliding_init(s, &window, call->in[0].rank - 2, call->in[0].dim + 2, a->kernel.at, call->out[0].dim + 2);
 }
 
+/* The taps of a window that begins at `start` which meet [0, end): from *first on, less than *behind. */
+static void find_taps(const pf_sliding *s, int32_t d, int64_t start, int64_t end, int64_t *first, int64_t *behind)
+{
+    *first = start < 0 ? (-start + s->dilation[d] - 1) / s->dilation[d] : 0;
+    *behind = end > start ? (end - start + s->dilation[d] - 1) / s->dilation[d] : 0;
+    *behind = *behind < s->kernel[d] ? *behind : s->kernel[d];
+}
+
 /* Positions of window `o` in a channel. Elements in the padding are counted in padded_count only; those beyond it
    (ceil_mode) nowhere. */
 static void find_window(const pf_sliding *s, int64_t o, int64_t *at, pf_pool_window *w)
 {
-    int64_t index[PF_SLIDING_DIMS] = { 0 };
+    int64_t index[PF_SLIDING_DIMS] = { 0 }, start[PF_SLIDING_DIMS] = { 0 }, first = 0, behind = 0;
 
     pf_sliding_position(s, o, s->out, index);
-    w->count = w->padded_count = 0;
-    for (int64_t k = 0; k < s->kernel_elems; k++) {
-        int64_t place[PF_SLIDING_DIMS] = { 0 }, linear = 0;
-        bool    inside = true, counted = true;
-
-        pf_sliding_position(s, k, s->kernel, place);
-        for (int32_t d = 0; d < s->spatial; d++) {
-            int64_t i = index[d] * s->stride[d] - s->begin[d] + place[d] * s->dilation[d];
-
-            inside = inside && i >= 0 && i < s->in[d];
-            counted = counted && i < s->in[d] + s->end[d];
-            linear = linear * s->in[d] + i;
-        }
-        w->padded_count += counted;
-        if (inside)
-            at[w->count++] = linear;
+    w->count = w->padded_count = 1;
+    at[0] = 0;
+    for (int32_t d = 0; d < s->spatial; d++) {
+        start[d] = index[d] * s->stride[d] - s->begin[d];
+        find_taps(s, d, start[d], s->in[d] + s->end[d], &first, &behind);
+        w->padded_count *= behind;
+        find_taps(s, d, start[d], s->in[d], &first, &behind);
+        /* each position so far with each tap of this dim, from behind, as they are written over */
+        behind = behind > first ? behind - first : 0;
+        for (int64_t i = w->count * behind; i-- > 0;)
+            at[i] = at[i / behind] * s->in[d] + start[d] + (first + i % behind) * s->dilation[d];
+        w->count *= behind;
     }
 }
 
@@ -118,14 +122,16 @@ pf_status pf_pool_run(pf_reference_call *call, pf_pool_fn *fn, pf_err *err)
 {
     enum { PART = 8 };
     pf_sliding s = { 0 };
-    int64_t    channels = call->in[0].dim[0] * call->in[0].dim[1], parts = (channels + PART - 1) / PART;
+    int64_t    channels = call->in[0].dim[0] * call->in[0].dim[1], parts = (channels + PART - 1) / PART, most = 1;
     double    *x = pf_rows_doubles(&call->in[0]);
     bool       failed = !x;
 
     sliding_of(call, &s);
+    for (int32_t d = 0; d < s.spatial; d++)
+        most *= s.in[d] ? s.in[d] : 1;      /* find_window takes one dim after the other, and one may have no size */
 #pragma omp parallel if (x && parts > 1 && channels * s.in_elems > PF_ROWS_ALONE)
     {
-        int64_t *at = pf_alloc((size_t)s.kernel_elems * sizeof *at);
+        int64_t *at = pf_alloc((size_t)most * sizeof *at);
 
         if (!at) {
 #pragma omp atomic write

@@ -30,13 +30,13 @@ pf_dim pf_sliding_out(pf_dims *dims, const pf_sliding_attrs *attrs, int32_t axis
     end = attrs->pads->at[axis + spatial];
     reach = pf_dim_add(dims, pf_dim_mul(dims, pf_dim_sub(dims, kernel, 1), attrs->dilations->at[axis]), 1);
     room = pf_dim_sub(dims, pf_dim_add(dims, in, begin + end), reach);
+    if (attrs->ceil_mode)       /* then a window may reach beyond the padding */
+        room = pf_dim_add(dims, room, stride - 1);
     if (pf_dim_is_number(room) && room < 0)
         return -1;              /* refused by pf_infer_check_out */
-    if (!attrs->ceil_mode)
-        return pf_dim_add(dims, pf_dim_floor_div(dims, room, stride), 1);
-    out = pf_dim_add(dims, pf_dim_ceil_div(dims, room, stride), 1);
+    out = pf_dim_add(dims, pf_dim_floor_div(dims, room, stride), 1);
     /* A window that would start in the padding at the end is left out. */
-    return pf_dim_min(dims, out, pf_dim_ceil_div(dims, pf_dim_add(dims, in, begin), stride));
+    return attrs->ceil_mode ? pf_dim_min(dims, out, pf_dim_ceil_div(dims, pf_dim_add(dims, in, begin), stride)) : out;
 }
 
 static void set_pads(pf_sliding *s, const pf_sliding_attrs *attrs, int32_t d)

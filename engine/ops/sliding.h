@@ -16,7 +16,7 @@ typedef struct pf_sliding_attrs {
 } pf_sliding_attrs;
 
 pf_status pf_sliding_check(const pf_sliding_attrs *attrs, int32_t spatial, pf_err *err);
-/* Size of output dim `axis` for input size and kernel size. */
+/* Size of output dim `axis` for input size and kernel size; negative where there is no room for the kernel. */
 pf_dim    pf_sliding_out(pf_dims *dims, const pf_sliding_attrs *attrs, int32_t axis, int32_t spatial, pf_dim in,
                          pf_dim kernel);
 

@@ -5,6 +5,7 @@
 
 #include "engine/config.h"
 #include "engine/profile.h"
+#include "engine/profile_guess.h"
 #include "tests/unit/engine/networks.h"
 
 #define IMAGE "graph \"\"\n%x = input f32 [batch,3,h,w] \"image\"\n%k = input f32 [4,3,7,7] \"k\"\n" \
@@ -42,6 +43,48 @@ static void open_sizes_are_the_least_that_the_network_takes(void **state)
     assert_int_equal(value_of(graph, profile.usual, "h"), 16);          /* 7 are needed for one pixel, 11 for three */
     assert_int_equal(value_of(graph, profile.least, "w"), 16);
     assert_int_equal(value_of(graph, profile.most, "w"), PF_PROFILE_MOST);
+    pf_profile_clear(&profile);
+    pf_graph_free(graph);
+}
+
+/* The mean of each channel is taken off: three channels, or one that is made three. */
+static void channels_need_not_be_as_many_as_rows(void **state)
+{
+    pf_err     err = { 0 };
+    pf_graph  *graph = NULL;
+    pf_profile profile = { 0 };
+
+    (void)state;
+    test_ok(apply("graph \"\"\n%x = input f32 [batch,channels,h,w] \"image\"\n%m = input f32 [1,3,1,1] \"mean\"\n"
+                  "%k = input f32 [4,3,7,7] \"k\"\n%s = sub(%x, %m)\n"
+                  "%y = conv(%s, %k) strides=[2,2] dilations=[1,1] pads=[0,0,0,0] groups=1\noutput %y\n", "", &graph,
+                  &profile, &err), &err);
+    assert_int_equal(value_of(graph, profile.usual, "batch"), 1);
+    assert_int_equal(value_of(graph, profile.usual, "channels"), 1);
+    assert_int_equal(value_of(graph, profile.usual, "h"), 8);
+    pf_profile_clear(&profile);
+    pf_graph_free(graph);
+}
+
+/* 400 samples have room for the windows of a speech model's convolutions. */
+static void a_bound_leads_to_a_usual_size(void **state)
+{
+    pf_err     err = { 0 };
+    pf_graph  *graph = NULL;
+    pf_profile profile = { 0 };
+    int64_t    value = 400;
+    bool       open = true;
+
+    (void)state;
+    test_ok(pf_graph_parse("graph \"\"\n%x = input f32 [samples] \"x\"\n%y = neg(%x)\noutput %y\n", &graph, &err),
+            &err);
+    pf_dims_bound(graph->dims, 0, 400, 5000);
+    test_ok(pf_profile_guess(graph, &open, &value, &err), &err);
+    assert_int_equal(value, 512);
+    value = 450;
+    pf_dims_bound(graph->dims, 0, 450, 500);
+    test_ok(pf_profile_guess(graph, &open, &value, &err), &err);
+    assert_int_equal(value, 500);
     pf_profile_clear(&profile);
     pf_graph_free(graph);
 }
@@ -139,7 +182,10 @@ static void what_no_size_suits_is_refused_with_the_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(open_sizes_are_the_least_that_the_network_takes), cmocka_unit_test(given_sizes_are_kept),
+        cmocka_unit_test(open_sizes_are_the_least_that_the_network_takes),
+        cmocka_unit_test(channels_need_not_be_as_many_as_rows),
+        cmocka_unit_test(a_bound_leads_to_a_usual_size),
+        cmocka_unit_test(given_sizes_are_kept),
         cmocka_unit_test(tables_bound_a_sequence),
         cmocka_unit_test(a_network_may_say_that_an_input_is_empty),
         cmocka_unit_test(what_does_not_fit_is_told_by_the_key_that_gave_it),

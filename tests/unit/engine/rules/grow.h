@@ -20,7 +20,7 @@ grow grow_reductions, grow_corner, grow_cropped, grow_shuffled, grow_products, g
     grow_activation, grow_square, grow_positions, grow_expand, grow_gather, grow_attention, grow_conv,
     grow_conv_transpose, grow_batch_norm, grow_scale, grow_unary, grow_binary, grow_pad, grow_pool, grow_product,
     grow_concat, grow_slice, grow_shape, grow_head, grow_twin, grow_dynamic, grow_tokens, grow_repeated,
-    grow_scatter, grow_block;
+    grow_scatter, grow_block, grow_one_window;
 
 static inline uint32_t below(grower *g, uint32_t limit) { return (uint32_t)pf_random_below(&g->random, limit); }
 

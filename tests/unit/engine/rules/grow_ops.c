@@ -121,6 +121,22 @@ void grow_pool(grower *g)
         add(g, below(g, 2) ? PF_OP_MAX_POOL : PF_OP_AVERAGE_POOL, &in, 1, &attrs, 1);
 }
 
+/* A window that holds all of each channel, or more. */
+void grow_one_window(grower *g)
+{
+    static const pf_op_kind ops[] = { PF_OP_MAX_POOL, PF_OP_AVERAGE_POOL, PF_OP_LP_POOL };
+    pf_value_id     in = pick(g);
+    const pf_shape *shape = &g->graph->values[in].shape;
+    pf_pool_attrs   attrs = { .kernel = { 2 }, .strides = { 2 }, .dilations = { 2, { 1, 1 } }, .pads = { 4 },
+                              .ceil_mode = 1, .count_include_pad = below(g, 2), .p = 1 + below(g, 3) };
+
+    if (shape->rank != 4 || !pf_dim_is_number(shape->dim[2]) || !pf_dim_is_number(shape->dim[3]))
+        return;
+    for (int32_t d = 0; d < 2; d++)
+        attrs.kernel.at[d] = attrs.strides.at[d] = shape->dim[d + 2] + below(g, 3);
+    add(g, ops[below(g, 3)], &in, 1, &attrs, 1);
+}
+
 void grow_transpose(grower *g)
 {
     pf_value_id        in = pick(g);

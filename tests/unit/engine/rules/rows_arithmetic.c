@@ -81,6 +81,24 @@ static const rule_row rows[] = {
       "%3 = transpose(%2) perm=[2,1,0]\n%4 = reduce(%0) axes=[2,3] keepdims=1\n%5 = transpose(%4) perm=[0,2,3,1]\n"
       "output %1\noutput %3\noutput %5\n" },
 
+    { "pool_to_reduce,drop_dead",
+      "%0 = input f32 [n,2,3,4]\n"
+      "%1 = average_pool(%0) kernel=[3,4] strides=[1,1] dilations=[1,1] pads=[0,0,0,0] count_include_pad=1\n"
+      "%2 = max_pool(%0) kernel=[9,5] strides=[9,5] dilations=[1,1] pads=[0,0,0,0] ceil_mode=1\n"
+      "%3 = lp_pool(%0) kernel=[9,4] strides=[9,2] dilations=[1,1] pads=[0,0,0,0] ceil_mode=1 p=2\n"
+      "output %1\noutput %2\noutput %3\n",
+      "%0 = input f32 [n,2,3,4]\n%1 = reduce(%0) mode=mean axes=[2,3] keepdims=1\n"
+      "%2 = reduce(%0) mode=max axes=[2,3] keepdims=1\n%3 = reduce(%0) mode=l2 axes=[2,3] keepdims=1\n"
+      "output %1\noutput %2\noutput %3\n" },
+    /* Padding that counts; places that are left out; two windows; a size that may be larger. */
+    { "pool_to_reduce",
+      "%0 = input f32 [n,2,3,4]\n%1 = input f32 [n,2,h,4]\n"
+      "%2 = average_pool(%0) kernel=[4,4] strides=[1,1] dilations=[1,1] pads=[1,0,0,0] count_include_pad=1\n"
+      "%3 = max_pool(%0) kernel=[2,4] strides=[1,1] dilations=[2,1] pads=[0,0,0,0]\n"
+      "%4 = max_pool(%0) kernel=[3,2] strides=[1,2] dilations=[1,1] pads=[0,0,0,0]\n"
+      "%5 = average_pool(%1) kernel=[99,4] strides=[99,4] dilations=[1,1] pads=[0,0,0,0] ceil_mode=1\n"
+      "output %2\noutput %3\noutput %4\noutput %5\n", STAYS },
+
     { "merge_reduce,drop_dead",
       "%0 = input f32 [n,4,3]\n%1 = mul(%0, %0)\n%2 = reduce(%1) mode=sum axes=[1] keepdims=1\n%3 = sqrt(%2)\n"
       "%4 = abs(%0)\n%5 = reduce(%4) mode=sum axes=[2]\n%6 = exp(%0)\n%7 = reduce(%6) mode=sum axes=[0]\n%8 = log(%7)\n"

@@ -27,7 +27,7 @@ static grow *const growers[] = {
     grow_pad,   grow_pad,       grow_pad,            grow_conv,       grow_pool,        grow_pool,   grow_transpose,
     grow_reshape,    grow_product,    grow_concat, grow_slice,  grow_shape,
     grow_head,  grow_head,      grow_twin,           grow_dynamic,    grow_unary,  grow_transpose, grow_transpose,
-    grow_repeated,
+    grow_repeated, grow_one_window,
 };
 
 static pf_graph *random_graph(uint64_t seed)
