@@ -1,7 +1,8 @@
 /* Division of polynomials, and minimum and maximum.
    With one divisor b the rest r of a = q*b + r is unique once a monomial order is fixed (Cox, Little, O'Shea: Ideals,
    Varieties and Algorithms, section 2.3); over the integers its coefficients at multiples of b's leading monomial are
-   taken in [0, leading coefficient).  Then floor(a/b) = q + floor(r/b), because q has integer values. */
+   taken in [0, leading coefficient).  Then floor(a/b) = q + floor(r/b), because q has integer values.  Of numbers b the
+   coefficients in r then come to lie in (-b/2, b/2], the leading one above 0: unique, too. */
 #include "base/divisor.h"
 #include "engine/dim_private.h"
 
@@ -171,15 +172,44 @@ static bool known_quotient(pf_dims *dims, pf_dim r, pf_dim b, pf_dim *out)
     return false;
 }
 
-/* floor(r/b) of a reduced rest that is not 0. */
-static pf_dim floor_rest(pf_dims *dims, dim_work *r, dim_work *b)
+static pf_dim dim_of(pf_dims *dims, int64_t coefficient, uint32_t monomial)
 {
-    pf_dim numerator = 0, divisor = 0, known = 0;
+    const dim_work term = { .count = 1, .at = { { coefficient, monomial } } };
 
-    cancel_common(dims, r, b);
-    cancel_constant(r, b);
-    numerator = dim_work_store(dims, r);
-    divisor = dim_work_store(dims, b);
+    return dim_work_store(dims, &term);
+}
+
+/* Coefficients in [0, n) come to lie in (-n/2, n/2], and what that takes from r/n is added to *whole. */
+static void balance(pf_dims *dims, dim_work *r, int64_t n, pf_dim *whole)
+{
+    for (uint32_t i = 0; i < r->count && r->at[i].monomial; i++) {
+        int64_t taken = r->at[i].coefficient > n / 2 ? 1 : 2 * r->at[i].coefficient == -n ? -1 : 0;
+
+        r->at[i].coefficient -= taken * n;
+        *whole = pf_dim_add(dims, *whole, taken ? dim_of(dims, taken, r->at[i].monomial) : 0);
+    }
+}
+
+/* floor(r/n) = -floor((-r + n - 1)/n), with a constant in [0, n) on either side. */
+static void negate(dim_work *r, int64_t n)
+{
+    if (r->at[r->count - 1].monomial) {
+        r->bad |= r->count == DIM_TERM_LIMIT;
+        if (r->bad)
+            return;
+        r->at[r->count++] = (dim_term){ 0, 0 };
+    }
+    for (uint32_t i = 0; i < r->count; i++)
+        r->at[i].coefficient = -r->at[i].coefficient;
+    r->at[r->count - 1].coefficient += n - 1;
+    r->count -= r->at[r->count - 1].coefficient == 0;
+}
+
+/* floor(r/b) where nothing cancels any more. */
+static pf_dim floor_atom(pf_dims *dims, const dim_work *r, const dim_work *b)
+{
+    pf_dim numerator = dim_work_store(dims, r), divisor = dim_work_store(dims, b), known = 0;
+
     if (numerator == PF_DIM_INVALID || divisor == PF_DIM_INVALID)
         return PF_DIM_INVALID;
     if (known_quotient(dims, numerator, divisor, &known))
@@ -188,6 +218,27 @@ static pf_dim floor_rest(pf_dims *dims, dim_work *r, dim_work *b)
         return numerator;
     known = merge_nested(dims, r, b);
     return known != PF_DIM_INVALID ? known : dim_intern_atom(dims, ATOM_FLOOR, numerator, divisor);
+}
+
+/* floor(r/b) of a reduced rest that is not 0.  With a number n below, 6*x/7 is x - (x + 6)/7: what is rounded up to a
+   multiple of 7 is one term, 7*floor((x + 6)/7), instead of 7*x - 7*floor(6*x/7). */
+static pf_dim floor_rest(pf_dims *dims, dim_work *r, dim_work *b)
+{
+    pf_dim  whole = 0;
+    int64_t n = 0;
+
+    cancel_common(dims, r, b);
+    cancel_constant(r, b);
+    n = is_number(b) ? b->at[0].coefficient : 1;
+    if (r->bad || n < 2 || !r->count || !r->at[0].monomial)
+        return floor_atom(dims, r, b);
+    balance(dims, r, n, &whole);
+    if (r->at[0].coefficient > 0)
+        return pf_dim_add(dims, whole, floor_atom(dims, r, b));
+    negate(r, n);
+    whole = pf_dim_mul(dims, whole, -1);
+    balance(dims, r, n, &whole);
+    return pf_dim_mul(dims, pf_dim_add(dims, whole, floor_atom(dims, r, b)), -1);
 }
 
 pf_dim pf_dim_exact_div(pf_dims *dims, pf_dim a, pf_dim b)
@@ -232,8 +283,11 @@ pf_dim pf_dim_ceil_div(pf_dims *dims, pf_dim a, pf_dim b)
     return pf_dim_mul(dims, pf_dim_floor_div(dims, pf_dim_mul(dims, a, -1), b), -1);
 }
 
+/* An odd number is made even more often than a rest of 2 is taken off: then it is one term, 2*floor((a + 1)/2). */
 pf_dim pf_dim_mod(pf_dims *dims, pf_dim a, pf_dim b)
 {
+    if (b == 2)
+        return pf_dim_sub(dims, pf_dim_mul(dims, 2, pf_dim_ceil_div(dims, a, 2)), a);
     return pf_dim_sub(dims, a, pf_dim_mul(dims, b, pf_dim_floor_div(dims, a, b)));
 }
 

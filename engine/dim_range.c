@@ -143,10 +143,10 @@ static bool range_dim(const bounds *from, pf_dim dim, interval *out)
 
 /* ---- Sums of which one part takes back what another adds
 
-   The ends of each term for itself say nothing of 7*x - 7*floor(6*x/7), since x is not the same at both.  But
-   (e - d + 1)/d <= floor(e/d) <= e/d, and with that in its place d times the sum is at least 7*x. */
+   The ends of each term for itself say nothing of x - floor(x/2), since x is not the same at both.  But
+   (e - d + 1)/d <= floor(e/d) <= e/d, and with that in its place d times the sum is at least x. */
 
-/* A term that is a number times floor(e/d), d a number. */
+/* A term that is a number times floor(e/d), d a number; else NULL. */
 static const dim_atom *floor_of(const bounds *from, const dim_term *term)
 {
     const dim_monomial *m = &from->dims->monomials[term->monomial];
@@ -170,22 +170,22 @@ static void scale_by(dim_work *work, int64_t number)
         work->bad |= __builtin_mul_overflow(work->at[i].coefficient, number, &work->at[i].coefficient);
 }
 
-/* d times the sum with e, and for one of the two bounds d - 1 less, in the place of term `at`'s d*floor(e/d).  False:
-   it is no better than the sum itself. */
-static bool without_floor(const bounds *from, const dim_work *sum, uint32_t at, bool for_least, dim_work *out)
+/* d times the sum with e, and for one of the two bounds d - 1 less, in the place of term `at`'s d*floor(e/d).  0: it is
+   no better than the sum itself; else d. */
+static int64_t without_floor(const bounds *from, const dim_work *sum, uint32_t at, bool for_least, dim_work *out)
 {
     const dim_atom *atom = floor_of(from, &sum->at[at]);
     dim_work        rest = *sum, inner, shift = { .count = 1 }, whole;
     int64_t         coefficient = sum->at[at].coefficient;
 
     if (!atom)
-        return false;
+        return 0;
     rest.count--;
     for (uint32_t i = at; i < rest.count; i++)
         rest.at[i] = rest.at[i + 1];
     dim_work_load(from->dims, atom->a, &inner);
     if (!have_common_term(&rest, &inner))
-        return false;
+        return 0;
     shift.at[0] = (dim_term){ 1 - atom->b, 0 };
     if ((coefficient > 0) == for_least) {
         dim_work_add(from->dims, &inner, &shift, &whole);
@@ -194,7 +194,7 @@ static bool without_floor(const bounds *from, const dim_work *sum, uint32_t at, 
     scale_by(&inner, coefficient);
     scale_by(&rest, atom->b);
     dim_work_add(from->dims, &rest, &inner, out);
-    return !out->bad;
+    return out->bad ? 0 : atom->b;
 }
 
 static int64_t divide_up(int64_t a, int64_t b)
@@ -212,21 +212,18 @@ static void narrow(const bounds *from, const dim_work *sum, int depth, interval 
 {
     dim_work whole;
 
-    for (uint32_t i = 0; i < sum->count && depth; i++) {
-        const dim_atom *atom = floor_of(from, &sum->at[i]);
+    for (uint32_t i = 0; i < 2 * sum->count && depth; i++) {
+        bool     for_least = i % 2;
+        interval found = { 0 };
+        int64_t  d = without_floor(from, sum, i / 2, for_least, &whole);
 
-        for (int for_least = 0; for_least < 2 && atom; for_least++) {
-            interval found = { 0 };
-
-            if (!without_floor(from, sum, i, for_least, &whole) ||
-                !range_terms(from, whole.at, whole.count, &found))
-                continue;
-            narrow(from, &whole, depth - 1, &found);
-            if (for_least && divide_up(found.least, atom->b) > out->least)
-                out->least = divide_up(found.least, atom->b);
-            if (!for_least && divide_down(found.greatest, atom->b) < out->greatest)
-                out->greatest = divide_down(found.greatest, atom->b);
-        }
+        if (!d || !range_terms(from, whole.at, whole.count, &found))
+            continue;
+        narrow(from, &whole, depth - 1, &found);
+        if (for_least && divide_up(found.least, d) > out->least)
+            out->least = divide_up(found.least, d);
+        if (!for_least && divide_down(found.greatest, d) < out->greatest)
+            out->greatest = divide_down(found.greatest, d);
     }
     *out = round_to_multiples(sum->at, sum->count, *out);
 }
@@ -234,13 +231,11 @@ static void narrow(const bounds *from, const dim_work *sum, int depth, interval 
 /* Only of the dim itself: what is inside of others was made simpler when they were made. */
 static bool narrow_range(const bounds *from, pf_dim dim, interval *out)
 {
-    enum { DEPTH = 2, TERMS = 8 };
+    enum { DEPTH = 2, TERMS = 8 };      /* bound the time */
     dim_work sum;
 
     if (!range_dim(from, dim, out))
         return false;
-    if (pf_dim_is_number(dim))
-        return true;
     dim_work_load(from->dims, dim, &sum);
     if (sum.count > 1 && sum.count <= TERMS)
         narrow(from, &sum, DEPTH, out);

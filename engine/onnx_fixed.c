@@ -98,14 +98,49 @@ static bool takes_all(const pf_graph *graph, const pf_onnx_options *options)
     return true;
 }
 
+/* Sizes that only data decides, as far as is known. */
+static uint32_t count_found(const pf_graph *graph)
+{
+    uint32_t count = 0;
+
+    for (uint32_t s = 0; s < pf_dims_symbol_count(graph->dims); s++) {
+        int64_t least = 0, most = 0;
+
+        pf_dims_symbol_range(graph->dims, s, &least, &most);
+        count += least < 1;
+    }
+    return count;
+}
+
+/* With the sizes that are fixed instead, where fewer are left to data then. */
+static void improve(const char *path, const pf_onnx_options *options, pf_graph **graph)
+{
+    pf_graph *other = NULL;
+    pf_err    ignored = { 0 };
+
+    if (!count_found(*graph) || pf_onnx_import(path, options, &other, &ignored))
+        return;
+    if (count_found(other) < count_found(*graph)) {
+        pf_graph *open = *graph;
+
+        *graph = other;
+        other = open;
+    }
+    pf_graph_free(other);
+}
+
 static pf_status import_for(const char *path, const pf_onnx_options *options, pf_graph **out, pf_err *err)
 {
+    bool      any = options->shape_count + options->value_count;
     pf_err    why = { .list = err ? err->list : NULL };
     pf_status st = pf_onnx_import(path, NULL, out, &why);
 
-    if (!st && takes_all(*out, options))
+    if (!st && takes_all(*out, options)) {
+        if (any)
+            improve(path, options, out);
         return PF_OK;
-    if ((st && st != PF_UNSUPPORTED) || options->shape_count + options->value_count == 0)
+    }
+    if ((st && st != PF_UNSUPPORTED) || !any)
         return pf_err_pass(err, st, &why);
     pf_graph_free(*out);
     *out = NULL;

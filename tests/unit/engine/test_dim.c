@@ -236,13 +236,20 @@ static void test_equal_is_same_handle(void **state)
         { "floor((batch - 1)/batch)", "0" },
         { "floor((h*w - w*h + 5)/2)", "2" },
         { "'odd name' - 'odd name'", "0" },
-        /* 7*ceil(h/7), as it is padded: a multiple of 7 from 7 on */
-        { "max(0, 7*h - 7*floor(6*h/7))", "7*h - 7*floor(6*h/7)" },
+        /* What is padded to a multiple of 7 is a multiple of 7 from 7 on. */
+        { "h + mod(7 - mod(h, 7), 7)", "7*floor((h + 6)/7)" },
+        { "h - floor(6*h/7)", "ceil(h/7)" },
+        { "floor((5*h - 2*w + 3)/8)", "h - floor((3*h + 2*w + 4)/8)" },
+        { "floor((7*h + 4*w)/8)", "h + w - floor((h + 4*w + 7)/8)" },
+        { "max(0, 7*floor((h + 6)/7) - 7)", "7*floor((h + 6)/7) - 7" },
         { "min(7, 7*h - 7*floor(6*h/7))", "7" },
         { "max(mod(h, 7), 0)", "mod(h, 7)" },
         { "min(mod(h, 7), 6)", "mod(h, 7)" },
         { "floor(mod(h, 7)/7)", "0" },
         { "max(h - 2*floor(h/2) + 2*floor(w/2), w - 1)", "h - 2*floor(h/2) + 2*floor(w/2)" },
+        /* an even number of patches: h/4 and one more where that is odd */
+        { "min(2, floor((h + 4)/4) + mod(floor((h + 4)/4), 2))", "2" },
+        { "min(7, 7*floor((floor((h + 4)/4) + mod(floor((h + 4)/4), 2) + 5)/7))", "7" },
     };
     pf_dims *dims = new_dims();
 

@@ -23,6 +23,11 @@ static const char rate[] = "opset 13\ninput x f32 1,2\ninput sr i64 .\nconst fas
 static const char past[] = "opset 13\ninput x f32 b,1,4\ninput p f32 b,past,4\nnode Concat p x -> y axis=i:1\n"
                            "output y\n";
 
+/* A size that is computed in floats. */
+static const char root[] = "opset 13\ninput x f32 h,2\nconst i i64 1 0\nnode Shape x -> s\nnode Gather s i -> n\n"
+                           "node Cast n -> f to=i:1\nnode Sqrt f -> r\nnode Cast r -> k to=i:7\n"
+                           "node ConstantOfShape k -> y\noutput y\n";
+
 static pf_status import(const char *text, const char *spec, pf_graph **out, pf_err *err)
 {
     const char *path = test_path("model.onnx");
@@ -56,6 +61,8 @@ static void sizes_stay_open_where_they_may(void **state)
         { rows, "shapes=x:1x2\n", "[1,2]", "[2]" },
         { rows, "min_shapes=x:1x2\nmax_shapes=x:1x2\n", "[1,2]", "[2]" },
         { rows, "min_shapes=x:1x2\nmax_shapes=x:2x2\n", "[n,2]", "[n,2]" },
+        { root, "shapes=x:9x2\n", "[9,2]", "[3]" },
+        { root, "min_shapes=x:4x2\nmax_shapes=x:9x2\n", "[h,2]", "[expanded]" },
         { half, "shapes=x:1x2\n", "[1,2]", "[1]" },
         { half, "shapes=x:2x2\n", "[2,2]", "[2]" },
         { rate, "freeze_inputs=sr:16000\n", "[1,2]", "[1]" },

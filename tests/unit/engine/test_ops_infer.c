@@ -193,7 +193,7 @@ static const content_case content_cases[] = {
     /* what is missing to a multiple of 8; and PyTorch's pads, the last dim first, as the standard has them */
     {"%x = input f32 [h]\n%s = shape(%x) end=1\n%c = constant i64 [] {8}\n%m = mod(%s, %c)\n%n = sub(%c, %m)\n"
      "%out = mod(%n, %c)\n",
-     "7*h - 8*floor((7*h)/8)"},
+     "8*floor((h + 7)/8) - h"},
     {"%x = input f32 [a,b,c,d]\n%s = shape(%x) end=4\n%p = reshape(%s) shape=[-1,2]\n%r = slice(%p) axes=[0] "
      "starts=[-1] ends=[-281474976710656] steps=[-1]\n%t = transpose(%r) perm=[1,0]\n%out = reshape(%t) shape=[-1]\n",
      "c a d b"},
