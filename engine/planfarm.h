@@ -33,7 +33,7 @@ extern "C" {
 #include "engine/device.h"
 #include "engine/tensor.h"
 
-#define PF_BUILDER_ABI "planfarm-11"     /* raised when equal inputs would give another plan: part of every plan key */
+#define PF_BUILDER_ABI "planfarm-12"     /* raised when equal inputs would give another plan: part of every plan key */
 
 const char *pf_version(void);           /* of the library: "0.1.0" */
 const char *pf_builder_abi(void);       /* of the library that runs, which may not be the one compiled against */
