@@ -116,3 +116,36 @@ void pf_onnx_inline_body(pf_onnx_node *node, const char *attribute, const pf_val
     node->scope->state->depth--;
     pf_onnx_ok(node, st);
 }
+
+static bool graph_reads(const Onnx__GraphProto *graph, const char *name);
+
+static bool node_reads(const Onnx__NodeProto *node, const char *name)
+{
+    for (size_t i = 0; i < node->n_input; i++)
+        if (!strcmp(node->input[i], name))
+            return true;
+    for (size_t i = 0; i < node->n_attribute; i++)
+        if (node->attribute[i]->g && graph_reads(node->attribute[i]->g, name))
+            return true;
+    return false;
+}
+
+/* Also of another value of that name inside: that says yes where it might be no. */
+static bool graph_reads(const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_node; i++)
+        if (node_reads(graph->node[i], name))
+            return true;
+    for (size_t i = 0; i < graph->n_output; i++)
+        if (graph->output[i]->name && !strcmp(graph->output[i]->name, name))
+            return true;
+    return false;
+}
+
+bool pf_onnx_body_reads(pf_onnx_node *node, const char *attribute, uint32_t input)
+{
+    const Onnx__GraphProto *proto = body_proto(node, attribute);
+
+    return !proto || input >= proto->n_input || !proto->input[input]->name ||
+           graph_reads(proto, proto->input[input]->name);
+}

@@ -125,6 +125,8 @@ pf_dim      pf_onnx_fluid_new(pf_onnx_node *node);
 bool        pf_onnx_is_fluid(const pf_onnx_node *node, pf_dim dim);
 /* x with these dims, of which one may be -1; fluid ones are taken from x. */
 pf_value_id pf_onnx_reshape_to(pf_onnx_node *node, pf_value_id x, const pf_dim_list *shape);
+/* Whether anything in the body may read its input number `input`. */
+bool      pf_onnx_body_reads(pf_onnx_node *node, const char *attribute, uint32_t input);
 void      pf_onnx_body_free(pf_onnx_node *node, pf_graph *body);       /* a body that no node holds; NULL is fine */
 /* Imports the nodes of a graph attribute into the graph at hand: an If whose condition is known, a round of a loop. */
 void      pf_onnx_inline_body(pf_onnx_node *node, const char *attribute, const pf_value_id *in, uint32_t in_count,

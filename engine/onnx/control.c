@@ -211,40 +211,119 @@ static pf_value *alloc_types(pf_onnx_node *node, uint32_t count)
     return types;
 }
 
+/* first: of each input of the node. */
 static void emit_with_body(pf_onnx_node *node, pf_op_kind op, const void *attrs, const pf_graph *body,
-                           uint32_t in_count)
+                           const pf_value_id *first, uint32_t in_count)
 {
     operands in = { 0 };
 
     for (uint32_t i = 0; i < in_count; i++)
-        push(node, &in, pf_onnx_in(node, i));
+        push(node, &in, first[i]);
     push_captures(node, &in, body);
     pf_onnx_emit(node, op, attrs, in.count, in.at, node->out_count, node->out);
     pf_free(in.at);
 }
 
-/* Trip count, condition, carried values; body: iteration, condition, carried -> condition, carried, scanned. */
+static pf_value_id *alloc_first(pf_onnx_node *node, uint32_t count)
+{
+    pf_value_id *first = node->status ? NULL : pf_arena_alloc(node->graph->arena, (count + 1) * sizeof *first);
+
+    if (!first)
+        pf_onnx_fail(node, PF_NO_SPACE, "out of memory");
+    for (uint32_t i = 0; first && i < count; i++)
+        first[i] = pf_onnx_in(node, i);
+    return first;
+}
+
+/* ---- Loop: trip count, condition, carried values; body: iteration, condition, carried -> condition, carried,
+   scanned */
+
+enum { TRIPS, CONDITION, CARRIED };
+
+/* At least one round, as far as is known. */
+static bool surely_runs(pf_onnx_node *node)
+{
+    pf_value_id trips = pf_onnx_in(node, TRIPS), condition = pf_onnx_in(node, CONDITION);
+    int64_t     count = 0;
+    double      more = 0;
+
+    return (trips == PF_NONE || (pf_onnx_constant_int(node, trips, &count) && count > 0)) &&
+           (condition == PF_NONE || (pf_onnx_constant_number(node, condition, &more) && more != 0));
+}
+
+/* Zeros in the place of a first value that no round reads, of the shape that all rounds give: what data decides of it
+   may be anything at first. */
+static pf_value_id any_value(pf_onnx_node *node, pf_value *type)
+{
+    pf_expand_attrs attrs = { .shape = { .count = type->shape.rank } };
+
+    for (int32_t d = 0; d < type->shape.rank; d++) {
+        int64_t least = 0, greatest = 0;
+
+        pf_onnx_ok(node, pf_dim_range(node->graph->dims, type->shape.dim[d], NULL, NULL, &least, &greatest, node->err));
+        attrs.shape.at[d] = least < 1 ? 1 : type->shape.dim[d];
+        type->shape.dim[d] = least < 1 ? pf_onnx_fluid_new(node) : type->shape.dim[d];
+    }
+    return pf_onnx_emit1(node, PF_OP_EXPAND, &attrs, pf_onnx_scalar(node, type->dtype, 0));
+}
+
+/* Exporters give what is first written in a loop a number before it, whatever it will be.  Whether there was any. */
+static bool replace_unread(pf_onnx_node *node, const pf_graph *body, pf_value *types, pf_value_id *first,
+                           uint32_t count)
+{
+    bool any = false;
+
+    for (uint32_t i = CARRIED; i < count && body && body->output_count >= count - 1 && surely_runs(node); i++) {
+        const pf_value *last = &body->values[body->outputs[i - 1]];
+
+        if (types[i].shape.rank >= 0 || last->shape.rank < 0 || last->kind != PF_VALUE_TENSOR ||
+            pf_onnx_body_reads(node, "body", i))
+            continue;
+        types[i] = *last;
+        types[i].content = NULL;
+        types[i].content_count = 0;
+        first[i] = any_value(node, &types[i]);
+        any = true;
+    }
+    return any && !node->status;
+}
+
+static void read_types(pf_onnx_node *node, pf_value *types, uint32_t count)
+{
+    types[TRIPS] = (pf_value){ .dtype = PF_I64 };
+    types[CONDITION] = (pf_value){ .dtype = PF_BOOL };
+    for (uint32_t i = CARRIED; i < count; i++) {
+        if (pf_onnx_in(node, i) == PF_NONE)
+            pf_onnx_fail(node, PF_INVALID, "carried value %u is missing", i - CARRIED);
+        types[i] = type_of(node, pf_onnx_in(node, i));
+    }
+}
+
 void pf_onnx_loop(pf_onnx_node *node)
 {
-    uint32_t      count = node->proto->n_input > 2 ? (uint32_t)node->proto->n_input : 2;
+    uint32_t      count = node->proto->n_input > CARRIED ? (uint32_t)node->proto->n_input : CARRIED;
     pf_value     *types = alloc_types(node, count);
-    pf_loop_attrs attrs = { .carried = count - 2 };
+    pf_value_id  *first = alloc_first(node, count);
+    pf_loop_attrs attrs = { .carried = count - CARRIED };
+    states        carried = { CARRIED, 1, count - CARRIED, (uint32_t *)(types + count) };
+    const pf_onnx_written before = node->scope->state->written;
 
     if (node->status || pf_onnx_loop_rounds(node) || node->status)
         return;
-    types[0] = (pf_value){ .dtype = PF_I64 };
-    types[1] = (pf_value){ .dtype = PF_BOOL };
-    for (uint32_t i = 2; i < count; i++) {
-        if (pf_onnx_in(node, i) == PF_NONE)
-            pf_onnx_fail(node, PF_INVALID, "carried value %u is missing", i - 2);
-        types[i] = type_of(node, pf_onnx_in(node, i));
+    read_types(node, types, count);
+    attrs.body = settled_body(node, &carried, types, count);
+    if (replace_unread(node, attrs.body, types, first, count)) {
+        pf_onnx_body_free(node, attrs.body);
+        node->scope->state->written = before;
+        attrs.body = settled_body(node, &carried, types, count);
     }
-    attrs.body = settled_body(node, &(states){ 2, 1, count - 2, (uint32_t *)(types + count) }, types, count);
     if (!node->status && attrs.body->output_count != node->out_count + 1)
         pf_onnx_fail(node, PF_INVALID, "its body gives %u values and %u outputs need %u", attrs.body->output_count,
                      node->out_count, node->out_count + 1);
-    emit_with_body(node, PF_OP_LOOP, &attrs, attrs.body, count);
+    emit_with_body(node, PF_OP_LOOP, &attrs, attrs.body, first, count);
 }
+
+/* ---- Scan */
 
 /* A slice of a scanned input. */
 static pf_value slice_type(pf_onnx_node *node, pf_value_id value, int64_t axis)
@@ -281,6 +360,7 @@ void pf_onnx_scan(pf_onnx_node *node)
     uint32_t count = node->in_count, scans = (uint32_t)pf_onnx_int(node, "num_scan_inputs", 0), given = count - scans;
     uint32_t      results = node->out_count - given;
     pf_value     *types = alloc_types(node, count);
+    pf_value_id  *first = alloc_first(node, count);
     pf_scan_attrs attrs = { .states = given, .scans = scans };
 
     if (!node->status && (scans < 1 || scans > count || given > node->out_count))
@@ -311,5 +391,5 @@ void pf_onnx_scan(pf_onnx_node *node)
         if (rank >= 0)
             attrs.output_axes.at[i] = pf_onnx_axis(node, attrs.output_axes.at[i], rank + 1);
     }
-    emit_with_body(node, PF_OP_SCAN, &attrs, attrs.body, count);
+    emit_with_body(node, PF_OP_SCAN, &attrs, attrs.body, first, count);
 }

