@@ -241,32 +241,33 @@ static pf_dim floor_rest(pf_dims *dims, dim_work *r, dim_work *b)
     return pf_dim_mul(dims, pf_dim_add(dims, whole, floor_atom(dims, r, b)), -1);
 }
 
-pf_dim pf_dim_exact_div(pf_dims *dims, pf_dim a, pf_dim b)
+/* a = q*b + r, both negated where b's leading coefficient is below 0; *y: the divisor then. */
+static bool divide_dims(pf_dims *dims, pf_dim a, pf_dim b, dim_work *y, dim_work *q, dim_work *r)
 {
-    dim_work x, y, q, r;
+    dim_work x;
 
     dim_work_load(dims, a, &x);
-    dim_work_load(dims, b, &y);
-    if (x.bad || y.bad || y.count == 0)
-        return PF_DIM_INVALID;
-    if (y.at[0].coefficient < 0)
-        return pf_dim_exact_div(dims, pf_dim_mul(dims, a, -1), pf_dim_mul(dims, b, -1));
-    divide(dims, &x, &y, &q, &r);
-    return q.bad || r.bad || r.count ? PF_DIM_INVALID : dim_work_store(dims, &q);
+    dim_work_load(dims, b, y);
+    if (x.bad || y->bad || y->count == 0)
+        return false;
+    if (y->at[0].coefficient < 0)
+        return divide_dims(dims, pf_dim_mul(dims, a, -1), pf_dim_mul(dims, b, -1), y, q, r);
+    divide(dims, &x, y, q, r);
+    return !q->bad && !r->bad;
+}
+
+pf_dim pf_dim_exact_div(pf_dims *dims, pf_dim a, pf_dim b)
+{
+    dim_work y, q, r;
+
+    return divide_dims(dims, a, b, &y, &q, &r) && r.count == 0 ? dim_work_store(dims, &q) : PF_DIM_INVALID;
 }
 
 pf_dim pf_dim_floor_div(pf_dims *dims, pf_dim a, pf_dim b)
 {
-    dim_work x, y, q, r;
+    dim_work y, q, r;
 
-    dim_work_load(dims, a, &x);
-    dim_work_load(dims, b, &y);
-    if (x.bad || y.bad || y.count == 0)
-        return PF_DIM_INVALID;
-    if (y.at[0].coefficient < 0)
-        return pf_dim_floor_div(dims, pf_dim_mul(dims, a, -1), pf_dim_mul(dims, b, -1));
-    divide(dims, &x, &y, &q, &r);
-    if (q.bad || r.bad)
+    if (!divide_dims(dims, a, b, &y, &q, &r))
         return PF_DIM_INVALID;
     if (r.count == 0)
         return dim_work_store(dims, &q);
