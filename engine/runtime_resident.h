@@ -20,6 +20,7 @@ typedef struct pf_residents pf_residents;
 typedef struct pf_instance {
     int64_t    *bindings;               /* by symbol of the plan */
     pf_step   **steps;                  /* by step of the plan */
+    bool       *is_shared;              /* the step is an earlier one's */
     uint32_t   *ranked;                 /* which candidate of the step's it is */
     bool       *guessed;                /* with its tactic's first guess for these sizes, not with the plan's tuning */
     void      **packed;  /* device copy of each step's packed constants, or NULL; owned when packed_here */
