@@ -128,16 +128,28 @@ static bool may_be_best(const field *f, int i, int best)
     return f->verdicts[i].gain_ns + open_ns(&f->verdicts[i]) >= f->verdicts[best].gain_ns;
 }
 
+/* However little is known yet. */
+static bool may_gain_enough(const pf_refine_verdict *v)
+{
+    return v->gain_ns + open_ns(v) >= pf_refine_enough_ns((double)v->base_ns, 0);
+}
+
+/* One that is not known well enough to be faster is not left for that. */
+static bool may_or_may_not_gain_enough(const pf_refine_verdict *v)
+{
+    return !v->faster || is_near(v, v->enough_ns, open_ns(v));
+}
+
 int pf_refine_undecided(const pf_refine_verdict *verdicts, const pf_timing_entry *const *entries, int count, int *out)
 {
     field f = field_of(verdicts, entries, count);
     int   best = greatest_gain(&f, false), picked = 0, found = 0;
     bool  open = false;
 
-    if (best < 0 || verdicts[best].gain_ns + open_ns(&verdicts[best]) < verdicts[best].enough_ns)
+    if (best < 0 || !may_gain_enough(&verdicts[best]))
         return 0;
     picked = certain_pick(&f, best);
-    open = f.places < PLACES_LEAST || is_near(&verdicts[best], verdicts[best].enough_ns, open_ns(&verdicts[best]));
+    open = f.places < PLACES_LEAST || may_or_may_not_gain_enough(&verdicts[best]);
     for (int i = 0; i < count; i++) {
         bool may_be_picked = is_in(&f, i) && is_open(&f, i, best, picked);
 

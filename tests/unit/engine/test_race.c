@@ -311,7 +311,7 @@ static void who_may_be_picked_is_compared_again(void **state)
                                                   { .tactic = "reference", .tuning = "d" } };
     static const pf_timing_entry *const entries[] = { &all[0], &all[1], &all[2], &all[3] };
     static const struct { int64_t gains_ns[4]; int places, open[4], count; } cases[] = {
-        { { -100, 190, 100, 0 }, 1, { 0 }, 0 },             /* nobody gains enough */
+        { { -100, 40, 20, 0 }, 1, { 0 }, 0 },               /* nobody gains enough */
         { { -100, 2000, 100, 0 }, 1, { 1 }, 1 },            /* here one does, in one place */
         { { -100, 2000, 100, 0 }, 3, { 0 }, 0 },            /* and here in three */
         { { -100, 2000, 1950, 1990 }, 3, { 0 }, 0 },        /* or several that are equal */
@@ -336,6 +336,27 @@ static void who_may_be_picked_is_compared_again(void **state)
         for (int i = 0; i < cases[c].count; i++)
             assert_int_equal(open[i], cases[c].open[i]);
     }
+}
+
+/* Six pairs of which one is far off say little of a place, and must not say that nobody gains enough. */
+static void who_is_not_known_well_is_compared_again(void **state)
+{
+    const pf_timing_entry   one = { .tactic = "reference", .tuning = "a" };
+    const pf_timing_entry  *entries[] = { &one };
+    pf_refine_verdict       sum = verdict_of(700, 1), unsure = verdict_of(720, 1);
+    int                     open[1] = { 0 };
+
+    (void)state;
+    unsure.error_ns = 1600;
+    pf_refine_verdict_add(&sum, &unsure);
+    assert_true(!sum.faster && sum.gain_ns + sum.error_ns < sum.enough_ns);
+    for (int i = 0; !sum.faster && i < PF_REFINE_PLACES; i++) {
+        assert_int_equal(pf_refine_undecided(&sum, entries, 1, open), 1);
+        pf_refine_verdict_add(&sum, &(pf_refine_verdict){ .gain_ns = 710, .error_ns = 300, .base_ns = WHOLE_NS,
+                                                          .equal_ns = EQUAL_NS, .pairs = 6, .places = 1 });
+    }
+    assert_true(sum.faster);
+    assert_int_equal(pf_refine_pick(&sum, entries, 1), 0);
 }
 
 /* Its gain is of other places than theirs. */
@@ -390,6 +411,7 @@ int main(void)
         cmocka_unit_test(less_workspace_comes_first),
         cmocka_unit_test(a_small_gain_has_few_equals),
         cmocka_unit_test(who_may_be_picked_is_compared_again),
+        cmocka_unit_test(who_is_not_known_well_is_compared_again),
         cmocka_unit_test(who_was_left_behind_is_not_picked),
         cmocka_unit_test(the_mean_of_places_counts),
         cmocka_unit_test(places_that_differ_leave_more_open),
