@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "engine/ops/box_strips.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/rows.h"
 
@@ -36,8 +37,6 @@ static pf_status infer(pf_infer *infer, pf_err *err)
     return pf_infer_check_out(infer, err);
 }
 
-typedef struct box { double y_low, x_low, y_high, x_high; } box;
-
 static void sort_two(double *low, double *high)
 {
     double held = *low;
@@ -48,28 +47,29 @@ static void sort_two(double *low, double *high)
     *high = held;
 }
 
-static box box_of(const double *b, bool center)
+/* y and x of two corners, or x and y of the center, width and height. */
+static pf_box box_of(const double *b, bool center)
 {
-    box out = { b[0], b[1], b[2], b[3] };
+    pf_box out = { { b[0], b[1] }, { b[2], b[3] }, 0 };
 
     if (center)
-        return (box){ b[1] - b[3] / 2, b[0] - b[2] / 2, b[1] + b[3] / 2, b[0] + b[2] / 2 };
-    sort_two(&out.y_low, &out.y_high);
-    sort_two(&out.x_low, &out.x_high);
+        out = (pf_box){ { b[1] - b[3] / 2, b[0] - b[2] / 2 }, { b[1] + b[3] / 2, b[0] + b[2] / 2 }, 0 };
+    for (int axis = 0; axis < 2 && !center; axis++)
+        sort_two(&out.low[axis], &out.high[axis]);
+    out.area = (out.high[0] - out.low[0]) * (out.high[1] - out.low[1]);
     return out;
 }
 
-static double area(const box *b) { return (b->y_high - b->y_low) * (b->x_high - b->x_low); }
-
-static bool overlaps(const box *a, const box *b, double threshold)
+static pf_box *boxes_of(const pf_tensor *tensor, bool center)
 {
-    box    both = { a->y_low > b->y_low ? a->y_low : b->y_low, a->x_low > b->x_low ? a->x_low : b->x_low,
-                    a->y_high < b->y_high ? a->y_high : b->y_high, a->x_high < b->x_high ? a->x_high : b->x_high };
-    double shared = area(&both);
+    int64_t count = pf_tensor_elems(tensor) / 4;
+    double *numbers = pf_rows_doubles(tensor);
+    pf_box *boxes = numbers ? pf_calloc((size_t)count + 1, sizeof *boxes) : NULL;
 
-    if (both.y_high <= both.y_low || both.x_high <= both.x_low || area(a) <= 0 || area(b) <= 0)
-        return false;
-    return shared / (area(a) + area(b) - shared) > threshold;
+    for (int64_t i = 0; boxes && i < count; i++)
+        boxes[i] = box_of(numbers + 4 * i, center);
+    pf_free(numbers);
+    return boxes;
 }
 
 static int by_score(const void *a, const void *b, void *scores)
@@ -80,42 +80,45 @@ static int by_score(const void *a, const void *b, void *scores)
     return x != y ? (x < y) - (x > y) : (i > j) - (i < j);
 }
 
-/* Keeps the indices of the boxes of one class in order of their scores at the front of index; answers how many. */
-static int64_t select_boxes(const pf_non_max_suppression_attrs *a, const double *boxes, double *scores, int64_t count,
-                            int64_t *index)
+/* Keeps the indices of the boxes of one class in order of their scores at the front of index. */
+static pf_status select_boxes(const pf_non_max_suppression_attrs *a, const pf_box *boxes, double *scores, int64_t count,
+                              int64_t *index, int64_t *kept, pf_err *err)
 {
-    int64_t candidates = 0, kept = 0;
+    int64_t       candidates = 0;
+    pf_box_strips strips = { 0 };
+    pf_status     st = PF_OK;
 
+    *kept = 0;
     for (int64_t i = 0; i < count; i++)
         if (!a->has_score_threshold || scores[i] > a->score_threshold)
             index[candidates++] = i;
     qsort_r(index, (size_t)candidates, sizeof *index, by_score, scores);
-    for (int64_t i = 0; i < candidates && kept < a->max_output_boxes; i++) {
-        box  b = box_of(boxes + 4 * index[i], a->center_point_box != 0);
-        bool fits = true;
+    st = pf_box_strips_open(boxes, index, candidates, &strips, err);
+    for (int64_t i = 0; i < candidates && *kept < a->max_output_boxes && !st; i++) {
+        const pf_box *box = &boxes[index[i]];
 
-        for (int64_t k = 0; k < kept && fits; k++) {
-            box other = box_of(boxes + 4 * index[k], a->center_point_box != 0);
-
-            fits = !overlaps(&b, &other, a->iou_threshold);
-        }
-        if (fits)
-            index[kept++] = index[i];
+        if (pf_box_strips_overlap(&strips, box, a->iou_threshold))
+            continue;
+        pf_box_strips_put(&strips, box);
+        index[(*kept)++] = index[i];
     }
-    return kept;
+    pf_box_strips_close(&strips);
+    return st;
 }
 
-typedef struct work { double *boxes, *scores; int64_t *index, *selected; } work;   /* owned */
+typedef struct work { pf_box *boxes; double *scores; int64_t *index, *selected; } work;     /* owned */
 
-static void run(const pf_reference_call *call, work *w, int64_t *total)
+static pf_status run(const pf_reference_call *call, work *w, int64_t *total, pf_err *err)
 {
     const int64_t *dim = call->in[1].dim;
+    pf_status      st = PF_OK;
 
-    for (int64_t c = 0; c < dim[0] * dim[1]; c++) {
-        int64_t kept = select_boxes(call->attrs, w->boxes + c / dim[1] * dim[2] * 4, w->scores + c * dim[2], dim[2],
-                                    w->index);
+    for (int64_t c = 0; c < dim[0] * dim[1] && !st; c++) {
+        int64_t kept = 0;
 
-        for (int64_t i = 0; i < kept; i++) {
+        st = select_boxes(call->attrs, w->boxes + c / dim[1] * dim[2], w->scores + c * dim[2], dim[2], w->index, &kept,
+                          err);
+        for (int64_t i = 0; i < kept && !st; i++) {
             int64_t *row = w->selected + 3 * (*total)++;
 
             row[0] = c / dim[1];
@@ -123,25 +126,27 @@ static void run(const pf_reference_call *call, work *w, int64_t *total)
             row[2] = w->index[i];
         }
     }
+    return st;
 }
 
 static pf_status reference(pf_reference_call *call, pf_err *err)
 {
+    const pf_non_max_suppression_attrs *a = call->attrs;
     const int64_t *dim = call->in[1].dim;
     int64_t        rows[2] = { 0, 3 }, most = pf_tensor_elems(&call->in[1]);
-    work           w = { pf_rows_doubles(&call->in[0]), pf_rows_doubles(&call->in[1]), NULL, NULL };
+    work           w = { boxes_of(&call->in[0], a->center_point_box != 0), pf_rows_doubles(&call->in[1]), NULL, NULL };
     pf_status      st = PF_OK;
 
     w.index = pf_alloc((size_t)dim[2] * sizeof *w.index + 1);
     w.selected = pf_alloc((size_t)most * 3 * sizeof *w.selected + 1);
-    if (call->in[0].dim[1] != dim[2] || call->in[0].dim[0] != dim[0])
-        st = PF_FAIL(err, PF_INVALID, "there are not as many boxes as scores");
+    if (call->in[0].dim[0] != dim[0] || call->in[0].dim[1] != dim[2] || call->in[0].dim[2] != 4)
+        st = PF_FAIL(err, PF_INVALID, "there are not as many boxes of four numbers as scores");
     else if (!w.boxes || !w.scores || !w.index || !w.selected)
         st = PF_FAIL_MEMORY(err, (size_t)most * 3 * sizeof *w.selected);
-    if (!st) {
-        run(call, &w, &rows[0]);
+    if (!st)
+        st = run(call, &w, &rows[0], err);
+    if (!st)
         st = pf_rows_size(&call->out[0], 2, rows, err);
-    }
     for (int64_t i = 0; i < rows[0] * 3 && !st; i++)
         ((int64_t *)call->out[0].data)[i] = w.selected[i];
     pf_free(w.boxes);
