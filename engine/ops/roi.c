@@ -65,6 +65,12 @@ static pf_status infer_pool(pf_infer *infer, pf_err *err)
 /* One region: where it starts and how large its bins are; samples per bin. */
 typedef struct region { double y, x, bin_height, bin_width; int64_t rows, columns; } region;
 
+/* None where the region has no size. */
+static int64_t samples_of(const pf_roi_align_attrs *a, double bin)
+{
+    return a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmax(0, fmin(ceil(bin), 1 << 16));
+}
+
 static region region_of(const pf_roi_align_attrs *a, const pf_tensor *rois, int64_t n)
 {
     double  corner[4] = { 0 }, offset = a->coordinates == PF_ROI_HALF_PIXEL ? 0.5 : 0, height = 0, width = 0;
@@ -82,90 +88,122 @@ static region region_of(const pf_roi_align_attrs *a, const pf_tensor *rois, int6
     r.x = corner[0];
     r.bin_height = height / (double)a->output_height;
     r.bin_width = width / (double)a->output_width;
-    r.rows = a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(ceil(r.bin_height), 1 << 16);
-    r.columns = a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(ceil(r.bin_width), 1 << 16);
+    r.rows = samples_of(a, r.bin_height);
+    r.columns = samples_of(a, r.bin_width);
     return r;
 }
 
-/* The neighbours of a coordinate along one dim and how near the second is. */
-static int64_t neighbours(double *at, int64_t size, int64_t *high)
-{
-    int64_t low = 0;
+/* A coordinate along one dim: between which pixels, and how near the second is. */
+typedef struct tap { bool inside; int64_t low, high; double part; } tap;
 
-    *at = *at < 0 ? 0 : *at;
-    low = (int64_t)*at;
-    *high = low + 1;
-    if (low >= size - 1) {
-        low = *high = size - 1;
-        *at = (double)low;
+static tap tap_at(double at, int64_t size)
+{
+    tap t = { .inside = size > 0 && at >= -1 && at <= (double)size };
+
+    if (!t.inside)
+        return t;
+    at = at < 0 ? 0 : at;
+    t.low = (int64_t)at;
+    t.high = t.low + 1;
+    if (t.low >= size - 1) {
+        t.low = t.high = size - 1;
+        at = (double)t.low;
     }
-    return low;
+    t.part = at - (double)t.low;
+    return t;
 }
 
-/* The four weighted neighbours of (y, x): their sum, or the greatest (which is what the standard calls max). */
-static double sample(const double *image, int64_t height, int64_t width, double y, double x, bool greatest)
+/* Of all samples of all bins along one dim. */
+static pf_status taps_of(double start, double bin, int64_t bins, int64_t samples, int64_t size, tap **out, pf_err *err)
 {
-    int64_t y_high = 0, x_high = 0, y_low = 0, x_low = 0;
-    double  part[4] = { 0 };
+    int64_t count = 0;
 
-    if (y < -1 || y > (double)height || x < -1 || x > (double)width)
+    *out = NULL;
+    if (!__builtin_mul_overflow(bins, samples, &count))
+        *out = pf_calloc((size_t)count + 1, sizeof **out);
+    if (!*out)
+        return PF_FAIL(err, PF_NO_SPACE, "there is no memory for %lld samples in each of %lld bins", (long long)samples,
+                       (long long)bins);
+    for (int64_t i = 0; i < count; i++) {
+        double within = ((double)(i % samples) + 0.5) / (double)samples;
+
+        (*out)[i] = tap_at(start + ((double)(i / samples) + within) * bin, size);
+    }
+    return PF_OK;
+}
+
+/* The four weighted neighbours of a sample: their sum, or the greatest (which is what the standard calls max). */
+static double sample(const double *image, int64_t width, const tap *y, const tap *x, bool greatest)
+{
+    double part[4] = { 0 };
+
+    if (!y->inside || !x->inside)
         return 0;
-    y_low = neighbours(&y, height, &y_high);
-    x_low = neighbours(&x, width, &x_high);
-    y -= (double)y_low;
-    x -= (double)x_low;
-    part[0] = (1 - y) * (1 - x) * image[y_low * width + x_low];
-    part[1] = (1 - y) * x * image[y_low * width + x_high];
-    part[2] = y * (1 - x) * image[y_high * width + x_low];
-    part[3] = y * x * image[y_high * width + x_high];
+    part[0] = (1 - y->part) * (1 - x->part) * image[y->low * width + x->low];
+    part[1] = (1 - y->part) * x->part * image[y->low * width + x->high];
+    part[2] = y->part * (1 - x->part) * image[y->high * width + x->low];
+    part[3] = y->part * x->part * image[y->high * width + x->high];
     return greatest ? fmax(fmax(part[0], part[1]), fmax(part[2], part[3])) : part[0] + part[1] + part[2] + part[3];
 }
 
-static double bin_value(const region *r, const double *image, const int64_t *dim, int64_t bin_y, int64_t bin_x,
+/* ys, xs: the bin's own. */
+static double bin_value(const region *r, const double *image, int64_t width, const tap *ys, const tap *xs,
                         bool greatest)
 {
-    double  value = 0;
-    int64_t count = r->rows * r->columns;
+    double value = 0;
 
-    for (int64_t i = 0; i < count; i++) {
-        double y = r->y + ((double)bin_y + ((double)(i / r->columns) + 0.5) / (double)r->rows) * r->bin_height;
-        double x = r->x + ((double)bin_x + ((double)(i % r->columns) + 0.5) / (double)r->columns) * r->bin_width;
-        double v = sample(image, dim[2], dim[3], y, x, greatest);
+    for (int64_t y = 0; y < r->rows; y++)
+        for (int64_t x = 0; x < r->columns; x++) {
+            double v = sample(image, width, &ys[y], &xs[x], greatest);
 
-        value = !greatest ? value + v : i == 0 || v > value ? v : value;
-    }
-    return greatest || count < 1 ? value : value / (double)count;
+            value = !greatest ? value + v : !(y || x) || v > value ? v : value;
+        }
+    return greatest || r->rows < 1 || r->columns < 1 ? value : value / (double)(r->rows * r->columns);
+}
+
+/* All channels of region n; image: the first of them. */
+static pf_status align(pf_reference_call *call, const double *image, int64_t n, pf_err *err)
+{
+    const pf_roi_align_attrs *a = call->attrs;
+    const int64_t            *dim = call->in[0].dim;
+    pf_tensor                *out = &call->out[0];
+    region                    r = region_of(a, &call->in[1], n);
+    int64_t                   bins = a->output_height * a->output_width, values = dim[1] * bins;
+    tap                      *ys = NULL, *xs = NULL;
+    pf_status                 st = taps_of(r.y, r.bin_height, a->output_height, r.rows, dim[2], &ys, err);
+
+    if (!st)
+        st = taps_of(r.x, r.bin_width, a->output_width, r.columns, dim[3], &xs, err);
+#pragma omp parallel for schedule(static) if (values >= PF_ROWS_ALONE / 4)
+    for (int64_t i = 0; i < (st ? 0 : values); i++)
+        pf_dtype_set(out->dtype, out->data, (uint64_t)(n * values + i),
+                     bin_value(&r, image + i / bins * dim[2] * dim[3], dim[3],
+                               ys + i % bins / a->output_width * r.rows, xs + i % a->output_width * r.columns,
+                               a->mode == PF_ROI_MAX));
+    pf_free(ys);
+    pf_free(xs);
+    return st;
 }
 
 static pf_status reference_align(pf_reference_call *call, pf_err *err)
 {
-    const pf_roi_align_attrs *a = call->attrs;
-    const pf_tensor          *x = &call->in[0], *batch = &call->in[2];
-    pf_tensor                *y = &call->out[0];
-    int64_t                   bins = a->output_height * a->output_width, plane = x->dim[2] * x->dim[3];
-    double                   *image = NULL;
-    pf_status                 st = pf_rows_need(call, 1, y->dim[0] * 4, "rois", err);
+    const pf_tensor *x = &call->in[0], *batch = &call->in[2];
+    int64_t          regions = call->out[0].dim[0];
+    double          *image = NULL;
+    pf_status        st = pf_rows_need(call, 1, regions * 4, "rois", err);
 
     if (!st)
-        st = pf_rows_need(call, 2, y->dim[0], "batch_indices", err);
-    image = st ? NULL : pf_rows_doubles(x);
-    if (!st && !image)
+        st = pf_rows_need(call, 2, regions, "batch_indices", err);
+    image = st || !regions ? NULL : pf_rows_doubles(x);
+    if (!st && regions && !image)
         st = PF_FAIL_MEMORY(err, x->bytes * 2);
-    for (int64_t n = 0; n < y->dim[0] && !st; n++) {
-        region  r = region_of(a, &call->in[1], n);
+    for (int64_t n = 0; n < regions && !st; n++) {
         int64_t b = pf_dtype_get_i64(batch->dtype, batch->data, (uint64_t)n);
 
-        if (b < 0 || b >= x->dim[0]) {
+        if (b < 0 || b >= x->dim[0])
             st = PF_FAIL(err, PF_INVALID, "a region names image %lld of %lld", (long long)b, (long long)x->dim[0]);
-            break;
-        }
-        for (int64_t i = 0; i < y->dim[1] * bins; i++) {
-            const double *channel = image + (b * x->dim[1] + i / bins) * plane;
-            double        v = bin_value(&r, channel, x->dim, i % bins / a->output_width, i % a->output_width,
-                                        a->mode == PF_ROI_MAX);
-
-            pf_dtype_set(y->dtype, y->data, (uint64_t)(n * y->dim[1] * bins + i), v);
-        }
+        else
+            st = align(call, image + b * x->dim[1] * x->dim[2] * x->dim[3], n, err);
     }
     pf_free(image);
     return st;
