@@ -9,7 +9,8 @@
 enum {
     PART = 4,                   /* of a gain: what misses the greatest by more is not equal to it */
     PLACES_LEAST = 3,           /* before anybody is picked, */
-    UNKNOWN = 2,                /* and before that nobody is left behind whom so many times the error may bring back */
+    UNKNOWN = 2,                /* and before that nobody is left behind whom so many times the error may bring back, or
+                                   given up */
 };
 
 #define OPEN    0.003           /* of the whole: by so much a gain may be another one elsewhere */
@@ -131,7 +132,9 @@ static bool may_be_best(const field *f, int i, int best)
 /* However little is known yet. */
 static bool may_gain_enough(const pf_refine_verdict *v)
 {
-    return v->gain_ns + open_ns(v) >= pf_refine_enough_ns((double)v->base_ns, 0);
+    int64_t error_ns = open_ns(v) * (v->places < PLACES_LEAST ? UNKNOWN : 1);
+
+    return v->gain_ns + error_ns >= pf_refine_enough_ns((double)v->base_ns, 0);
 }
 
 /* One that is not known well enough to be faster is not left for that. */

@@ -311,7 +311,9 @@ static void who_may_be_picked_is_compared_again(void **state)
                                                   { .tactic = "reference", .tuning = "d" } };
     static const pf_timing_entry *const entries[] = { &all[0], &all[1], &all[2], &all[3] };
     static const struct { int64_t gains_ns[4]; int places, open[4], count; } cases[] = {
-        { { -100, 40, 20, 0 }, 1, { 0 }, 0 },               /* nobody gains enough */
+        { { -900, -260, -900, -900 }, 1, { 0 }, 0 },        /* nobody gains enough, */
+        { { -999, -240, -999, -500 }, 1, { 1, 3 }, 2 },     /* or one may, and another as much, */
+        { { -900, 160, -900, -900 }, 3, { 0 }, 0 },         /* of which three places tell more */
         { { -100, 2000, 100, 0 }, 1, { 1 }, 1 },            /* here one does, in one place */
         { { -100, 2000, 100, 0 }, 3, { 0 }, 0 },            /* and here in three */
         { { -100, 2000, 1950, 1990 }, 3, { 0 }, 0 },        /* or several that are equal */
