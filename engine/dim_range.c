@@ -35,12 +35,15 @@ static interval add(interval a, interval b)
     return (interval){ saturate((__int128)a.least + b.least), saturate((__int128)a.greatest + b.greatest) };
 }
 
-static int64_t floor_corner(int64_t a, int64_t b)
+/* b is above 0; an end that saturated stands for everything beyond it. */
+static int64_t divide_down(int64_t a, int64_t b)
 {
-    /* An end that saturated stands for everything beyond it. */
-    if (a == INT64_MAX || a == INT64_MIN)
-        return a;
-    return a / b - (a % b && (a < 0) != (b < 0));
+    return a == INT64_MIN || a == INT64_MAX ? a : a / b - (a % b < 0);
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return a == INT64_MIN || a == INT64_MAX ? a : a / b + (a % b > 0);
 }
 
 static interval floor_interval(interval a, interval b)
@@ -52,8 +55,8 @@ static interval floor_interval(interval a, interval b)
 
         return (interval){ saturate(-(__int128)reach - 1), reach };
     }
-    int64_t corner[4] = { floor_corner(a.least, b.least), floor_corner(a.least, b.greatest),
-                          floor_corner(a.greatest, b.least), floor_corner(a.greatest, b.greatest) };
+    int64_t corner[4] = { divide_down(a.least, b.least), divide_down(a.least, b.greatest),
+                          divide_down(a.greatest, b.least), divide_down(a.greatest, b.greatest) };
     return interval_of(corner, 4);
 }
 
@@ -104,16 +107,16 @@ static bool range_term(const bounds *from, const dim_term *term, interval *out)
 static interval round_to_multiples(const dim_term *term, uint32_t count, interval in)
 {
     int64_t  step = 0, offset = count && term[count - 1].monomial == 0 ? term[count - 1].coefficient : 0;
-    __int128 above = (__int128)in.least - offset, below = (__int128)in.greatest - offset;
+    __int128 least = (__int128)in.least - offset, greatest = (__int128)in.greatest - offset;
 
     for (uint32_t i = 0; i < count; i++)
         step = term[i].monomial == 0 ? step : pf_common_divisor(step, term[i].coefficient);
     if (step < 2)
         return in;
     if (in.least != INT64_MIN)
-        in.least = saturate(offset + (above - (above % step + step) % step + (above % step ? step : 0)));
+        in.least = saturate(offset + least + (step - least % step) % step);
     if (in.greatest != INT64_MAX)
-        in.greatest = saturate(offset + (below - (below % step + step) % step));
+        in.greatest = saturate(offset + greatest - (step + greatest % step) % step);
     return in;
 }
 
@@ -197,16 +200,6 @@ static int64_t without_floor(const bounds *from, const dim_work *sum, uint32_t a
     return out->bad ? 0 : atom->b;
 }
 
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return a == INT64_MIN || a == INT64_MAX ? a : a / b + (a % b > 0);
-}
-
-static int64_t divide_down(int64_t a, int64_t b)
-{
-    return a == INT64_MIN || a == INT64_MAX ? a : a / b - (a % b < 0);
-}
-
 /* *out: what is known of the sum before. */
 static void narrow(const bounds *from, const dim_work *sum, int depth, interval *out)
 {
@@ -242,17 +235,6 @@ static bool narrow_range(const bounds *from, pf_dim dim, interval *out)
     return true;
 }
 
-bool dim_own_range(const pf_dims *dims, pf_dim dim, int64_t *least, int64_t *greatest)
-{
-    bounds   from = { dims, NULL, NULL };
-    interval out = { 0 };
-    bool     ok = narrow_range(&from, dim, &out);
-
-    *least = out.least;
-    *greatest = out.greatest;
-    return ok;
-}
-
 pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, const int64_t *high, int64_t *least,
                        int64_t *greatest, pf_err *err)
 {
@@ -267,6 +249,11 @@ pf_status pf_dim_range(const pf_dims *dims, pf_dim dim, const int64_t *low, cons
     return PF_OK;
 }
 
+bool dim_own_range(const pf_dims *dims, pf_dim dim, int64_t *least, int64_t *greatest)
+{
+    return !pf_dim_range(dims, dim, NULL, NULL, least, greatest, NULL);
+}
+
 void pf_dims_symbol_range(pf_dims *dims, uint32_t symbol, int64_t *least, int64_t *greatest)
 {
     pf_dim dim = pf_dims_symbol(dims, pf_dims_symbol_name(dims, symbol));
@@ -276,7 +263,6 @@ void pf_dims_symbol_range(pf_dims *dims, uint32_t symbol, int64_t *least, int64_
         *greatest = INT64_MAX;
     }
 }
-
 
 /* ---- Bounds of symbols */
 
