@@ -104,21 +104,24 @@ static bool leads(const pf_graph *graph, pf_dim symbol)
     return true;
 }
 
+/* The size, or the greatest that the network has room for. */
+static int64_t at_most(const pf_graph *graph, uint32_t symbol, int64_t size)
+{
+    int64_t low = 0, high = 0;
+
+    pf_dims_symbol_range(graph->dims, symbol, &low, &high);
+    return size < high ? size : high;
+}
+
 /* Those that lead, too, or not: of an image of any number of channels 1 suits a network whose weights are for 3. */
 static void set_open(const guess *g, int64_t size, bool all)
 {
     for (uint32_t s = 0; s < g->count; s++) {
-        pf_dim  symbol = pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s));
-        int64_t low = 0, high = 0;
+        pf_dim symbol = pf_dims_symbol(g->graph->dims, pf_dims_symbol_name(g->graph->dims, s));
+        bool   stays = size < g->least[s] || (!all && leads(g->graph, symbol));
 
-        if (!g->open[s])
-            continue;
-        g->value[s] = g->least[s];
-        if (!all && leads(g->graph, symbol))
-            continue;
-        if (pf_dim_range(g->graph->dims, symbol, NULL, NULL, &low, &high, NULL))
-            high = INT64_MAX;
-        g->value[s] = size < g->least[s] ? g->least[s] : size > high ? high : size;
+        if (g->open[s])
+            g->value[s] = stays ? g->least[s] : at_most(g->graph, s, size);
     }
 }
 
@@ -212,12 +215,9 @@ static void tell(const guess *g)
 /* Where a network says which sizes have room for its windows, one of the list is likelier to be used than the least. */
 static int64_t first_size(const pf_graph *graph, uint32_t symbol, int64_t least)
 {
-    int64_t low = 0, high = 0;
-
-    pf_dims_symbol_range(graph->dims, symbol, &low, &high);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && least > 1; i++)
         if (sizes[i] >= least)
-            return sizes[i] < high ? sizes[i] : high;
+            return at_most(graph, symbol, sizes[i]);
     return least;
 }
 

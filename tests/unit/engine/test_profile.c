@@ -69,11 +69,10 @@ static void channels_need_not_be_as_many_as_rows(void **state)
 /* 400 samples have room for the windows of a speech model's convolutions. */
 static void a_bound_leads_to_a_usual_size(void **state)
 {
-    pf_err     err = { 0 };
-    pf_graph  *graph = NULL;
-    pf_profile profile = { 0 };
-    int64_t    value = 400;
-    bool       open = true;
+    pf_err    err = { 0 };
+    pf_graph *graph = NULL;
+    int64_t   value = 400;
+    bool      open = true;
 
     (void)state;
     test_ok(pf_graph_parse("graph \"\"\n%x = input f32 [samples] \"x\"\n%y = neg(%x)\noutput %y\n", &graph, &err),
@@ -85,7 +84,6 @@ static void a_bound_leads_to_a_usual_size(void **state)
     pf_dims_bound(graph->dims, 0, 450, 500);
     test_ok(pf_profile_guess(graph, &open, &value, &err), &err);
     assert_int_equal(value, 500);
-    pf_profile_clear(&profile);
     pf_graph_free(graph);
 }
 
