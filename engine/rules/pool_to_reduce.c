@@ -21,17 +21,21 @@ static bool is_one_window(const pf_graph *graph, const pf_node *pool)
     return true;
 }
 
+/* p: of those that have a power; 0: any. */
+static const struct { pf_op_kind op; int64_t p; int32_t mode; } modes[] = {
+    { PF_OP_AVERAGE_POOL, 0, PF_REDUCE_MEAN }, { PF_OP_MAX_POOL, 0, PF_REDUCE_MAX },
+    { PF_OP_LP_POOL, 1, PF_REDUCE_L1 }, { PF_OP_LP_POOL, 2, PF_REDUCE_L2 },
+};
+
 /* -1: there is none. */
 static int32_t mode_of(const pf_node *pool)
 {
     const pf_pool_attrs *a = pool->attrs;
 
-    switch (pool->op) {
-    case PF_OP_AVERAGE_POOL: return PF_REDUCE_MEAN;
-    case PF_OP_MAX_POOL:     return PF_REDUCE_MAX;
-    case PF_OP_LP_POOL:      return a->p == 1 ? PF_REDUCE_L1 : a->p == 2 ? PF_REDUCE_L2 : -1;
-    default:                 return -1;
-    }
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (modes[i].op == pool->op && (!modes[i].p || modes[i].p == a->p))
+            return modes[i].mode;
+    return -1;
 }
 
 static pf_status apply(pf_rewrite *rewrite, pf_node_id id, bool *changed, pf_err *err)
