@@ -127,8 +127,11 @@ pf_status pf_pool_run(pf_reference_call *call, pf_pool_fn *fn, pf_err *err)
     bool       failed = !x;
 
     sliding_of(call, &s);
-    for (int32_t d = 0; d < s.spatial; d++)
-        most *= s.in[d] ? s.in[d] : 1;      /* find_window takes one dim after the other, and one may have no size */
+    for (int32_t d = 0; d < s.spatial; d++) {       /* find_window takes one after the other: one may have no size */
+        int64_t taps = s.in[d] < s.kernel[d] ? s.in[d] : s.kernel[d];
+
+        most *= taps ? taps : 1;
+    }
 #pragma omp parallel if (x && parts > 1 && channels * s.in_elems > PF_ROWS_ALONE)
     {
         int64_t *at = pf_alloc((size_t)most * sizeof *at);
