@@ -273,7 +273,9 @@ static bool replace_unread(pf_onnx_node *node, const pf_graph *body, pf_value *t
 {
     bool any = false;
 
-    for (uint32_t i = CARRIED; i < count && body && body->output_count >= count - 1 && surely_runs(node); i++) {
+    if (!body || body->output_count < count - 1 || !surely_runs(node))
+        return false;
+    for (uint32_t i = CARRIED; i < count; i++) {
         const pf_value *last = &body->values[body->outputs[i - 1]];
 
         if (types[i].shape.rank >= 0 || last->shape.rank < 0 || last->kind != PF_VALUE_TENSOR ||
