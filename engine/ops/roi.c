@@ -174,7 +174,7 @@ static pf_status align(pf_reference_call *call, const double *image, int64_t n, 
 
     if (!st)
         st = taps_of(r.x, r.bin_width, a->output_width, r.columns, dim[3], &xs, err);
-#pragma omp parallel for schedule(static) if (values >= PF_ROWS_ALONE / 4)
+#pragma omp parallel for schedule(static) if (4 * values >= PF_ROWS_ALONE)      /* each is of four elements or more */
     for (int64_t i = 0; i < (st ? 0 : values); i++)
         pf_dtype_set(out->dtype, out->data, (uint64_t)(n * values + i),
                      bin_value(&r, image + i / bins * dim[2] * dim[3], dim[3],
