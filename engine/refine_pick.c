@@ -92,6 +92,12 @@ static int64_t open_ns(const pf_refine_verdict *v)
     return llround(fmax(elsewhere_ns(v), (double)v->error_ns));
 }
 
+/* The same, with more care while few places say anything. */
+static int64_t widely_open_ns(const pf_refine_verdict *v)
+{
+    return open_ns(v) * (v->places < PLACES_LEAST ? UNKNOWN : 1);
+}
+
 static bool is_near(const pf_refine_verdict *v, int64_t gain_ns, int64_t error_ns)
 {
     return llabs(v->gain_ns - gain_ns) <= error_ns;
@@ -115,7 +121,7 @@ static bool is_open(const field *f, int i, int best, int picked)
 {
     const pf_refine_verdict *v = f->verdicts;
     int64_t                  least_ns = least_equal(&v[best]);
-    int64_t                  error_ns = open_ns(&v[i]) * (f->places < PLACES_LEAST ? UNKNOWN : 1);
+    int64_t                  error_ns = widely_open_ns(&v[i]);
 
     if (i == best || i == picked)
         return false;
@@ -132,9 +138,7 @@ static bool may_be_best(const field *f, int i, int best)
 /* However little is known yet. */
 static bool may_gain_enough(const pf_refine_verdict *v)
 {
-    int64_t error_ns = open_ns(v) * (v->places < PLACES_LEAST ? UNKNOWN : 1);
-
-    return v->gain_ns + error_ns >= pf_refine_enough_ns((double)v->base_ns, 0);
+    return v->gain_ns + widely_open_ns(v) >= pf_refine_enough_ns((double)v->base_ns, 0);
 }
 
 /* One that is not known well enough to be faster is not left for that. */
