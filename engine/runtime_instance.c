@@ -193,8 +193,8 @@ static bool is_same_choice(const making *m, uint32_t e, uint32_t s, uint32_t can
            (!has->saved_bytes || !memcmp(has->saved, wants->saved, has->saved_bytes));
 }
 
-/* What an earlier layer has that is equal but for its weights.  A card that runs code again finds it in its instruction
-   caches: with code of its own for each of the equal layers BERT-base took 0.6 % longer on an H200. */
+/* What an earlier layer has that is equal but for its weights.  With code of its own for each of them BERT-base took
+   0.7 % longer on an H200, presumably since a card finds in its instruction caches what it runs again. */
 static pf_step *find_equal(const making *m, uint32_t s, uint32_t candidate, const pf_problem *p)
 {
     for (uint32_t e = 0; e < s; e++)
@@ -204,6 +204,22 @@ static pf_step *find_equal(const making *m, uint32_t s, uint32_t candidate, cons
     return NULL;
 }
 
+/* guessed: the tuning is not the candidate's. */
+static pf_status prepare_new(making *m, uint32_t s, uint32_t candidate, const char *tuning, bool guessed,
+                             const pf_problem *p, pf_step **out, pf_err *err)
+{
+    const pf_plan_step *step = &m->plan->steps[s];
+    bool                has_saved = !candidate && !guessed;
+    pf_status           st = PF_OK;
+
+    pf_step_tries_tell(&m->resident->tries, s, candidate, guessed);
+    st = pf_tactic_find(step->ranked[candidate].tactic)
+             ->prepare(m->resident->device, p, tuning, has_saved ? step->saved : NULL,
+                       has_saved ? step->saved_bytes : 0, out, err);
+    pf_step_tries_tell(&m->resident->tries, PF_NONE, 0, false);
+    return st;
+}
+
 /* tuning: the candidate's, or another of its tactic's, which shares nothing that the plan stores for the first but, for
    some tactics, how constants are packed. */
 static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const char *tuning, const pf_problem *p,
@@ -211,18 +227,13 @@ static pf_status try_tuning(making *m, uint32_t s, uint32_t candidate, const cha
 {
     const pf_plan_step *step = &m->plan->steps[s];
     const pf_tactic    *tactic = pf_tactic_find(step->ranked[candidate].tactic);
-    bool                guessed = tuning != step->ranked[candidate].tuning, has_saved = !candidate && !guessed;
+    bool                guessed = tuning != step->ranked[candidate].tuning;
+    bool                as_stored = !candidate && (!guessed || tactic->flags & PF_TACTIC_PACKS_ONE_WAY);
     pf_step            *equal = guessed ? NULL : find_equal(m, s, candidate, p), *prepared = equal;
-    pf_status           st = PF_OK;
+    pf_status           st = equal ? PF_OK : prepare_new(m, s, candidate, tuning, guessed, p, &prepared, err);
 
-    pf_step_tries_tell(&m->resident->tries, s, candidate, guessed);
-    if (!equal)
-        st = tactic->prepare(m->resident->device, p, tuning, has_saved ? step->saved : NULL,
-                             has_saved ? step->saved_bytes : 0, &prepared, err);
-    pf_step_tries_tell(&m->resident->tries, PF_NONE, 0, false);
     if (!st)
-        st = bind_constants(m, s, has_saved || (!candidate && (tactic->flags & PF_TACTIC_PACKS_ONE_WAY)), p, prepared,
-                            err);
+        st = bind_constants(m, s, as_stored, p, prepared, err);
     if (st) {
         if (!equal)
             pf_step_free(prepared);
