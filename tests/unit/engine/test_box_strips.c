@@ -103,7 +103,7 @@ static void nobody_is_in_no_strips(void **state)
     pf_box_strips_close(&strips);
 }
 
-/* Small boxes lie in many strips, of which each is in few. */
+/* Small boxes make many strips, and each of them lies in few; what covers nothing lies in none. */
 static void room_is_bounded(void **state)
 {
     pf_random     random;

@@ -92,7 +92,7 @@ static void equal_layers_share_a_step(void **state)
     assert_in_range(shared, EQUAL - 3, EQUAL - 1);
 }
 
-/* Instances of other sizes have steps of their own, and giving one back leaves the other's. */
+/* Instances of other sizes have steps of their own. */
 static void sizes_share_nothing(void **state)
 {
     const pf_step *before = NULL;
