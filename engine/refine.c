@@ -11,7 +11,7 @@
 enum { RANKS = 3, LEAST_GAIN_NS = 2000, SEED = 7, EFFORT_FOR_WHOLE = 4 };
 
 /* Raised when what is tried, what counts or who takes over changes: what was found by other rules is not used then. */
-enum { RULES_REVISION = 14 };
+enum { RULES_REVISION = 15 };
 
 #define SLOWEST_WORTH_TRYING 1.5        /* times of candidates alone, against the first one's */
 #define GAIN                 0.02       /* a candidate takes over when a step and its next are faster by this part */

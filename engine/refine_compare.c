@@ -7,10 +7,11 @@
 
 enum { PAIRS_FIRST = 10, TRIMMED = 5 };         /* one in TRIMMED values is left out at either end */
 
-#define GAIN  0.0035            /* the other takes over when the whole is faster by this part, */
-#define CLEAR 2                 /* and by so many times the error that as many pairs as may be run leave */
-#define KNOWN 0.0015            /* of the whole: a gain's error that is small enough to tell it from others */
-#define EQUAL 0.004             /* of the whole: gains that differ by less are equal */
+#define GAIN   0.0035           /* the other takes over when the whole is faster by this part, */
+#define SHARED 1.5              /* by so many times that part more were it to change all layers, */
+#define CLEAR  2                /* and by so many times the error that as many pairs as may be run leave */
+#define KNOWN  0.0015           /* of the whole: a gain's error that is small enough to tell it from others */
+#define EQUAL  0.004            /* of the whole: gains that differ by less are equal */
 
 typedef struct sampled {
     int     count;
@@ -73,38 +74,44 @@ static double greater(double a, double b)
     return a > b ? a : b;
 }
 
-int64_t pf_refine_enough_ns(double base_ns, double error_ns)
+static double least_gain_ns(double base_ns, double share)
 {
-    return llround(greater(GAIN * base_ns, CLEAR * error_ns));
+    return GAIN * (1 + SHARED * share) * base_ns;
+}
+
+int64_t pf_refine_enough_ns(double base_ns, double share, double error_ns)
+{
+    return llround(greater(least_gain_ns(base_ns, share), CLEAR * error_ns));
 }
 
 /* What was found so far.  True: more pairs would not change it.  Few pairs that scatter much say nothing yet: what may
    still gain enough goes on. */
-static bool judge(const sampled *s, int most, pf_refine_verdict *out)
+static bool judge(const sampled *s, int most, double share, pf_refine_verdict *out)
 {
     middle  base = middle_of(s->base, s->count), gain = middle_of(s->gain, s->count);
-    int64_t enough_ns = pf_refine_enough_ns(base.mean, gain.error * sqrt((double)s->count / most));
-    double  least = GAIN * base.mean, enough = (double)enough_ns;
+    int64_t enough_ns = pf_refine_enough_ns(base.mean, share, gain.error * sqrt((double)s->count / most));
+    double  least = least_gain_ns(base.mean, share), enough = (double)enough_ns;
 
     *out = (pf_refine_verdict){ .faster = gain.mean > enough, .pairs = s->count, .base_ns = llround(base.mean),
                                 .gain_ns = llround(gain.mean), .error_ns = llround(gain.error),
-                                .enough_ns = enough_ns, .equal_ns = llround(EQUAL * base.mean), .places = 1 };
+                                .enough_ns = enough_ns, .equal_ns = llround(EQUAL * base.mean), .share = share,
+                                .places = 1 };
     return gain.mean + gain.error < least ||
            (gain.mean - gain.error > enough && gain.error < KNOWN * base.mean);
 }
 
-pf_status pf_refine_compare(pf_refine_turns *turns, void *user, int least_pairs, int most_pairs,
-                            pf_refine_verdict *out, pf_err *err)
+pf_status pf_refine_compare(pf_refine_turns *turns, void *user, const pf_refine_terms *terms, pf_refine_verdict *out,
+                            pf_err *err)
 {
     sampled   s = { 0 };
-    int       most = most_pairs < PF_REFINE_PAIRS_MAX ? most_pairs : PF_REFINE_PAIRS_MAX;
+    int       most = terms->most_pairs < PF_REFINE_PAIRS_MAX ? terms->most_pairs : PF_REFINE_PAIRS_MAX;
     bool      clear = false;
     pf_status st = PF_OK;
 
     *out = (pf_refine_verdict){ 0 };
     while (s.count < most && !clear && !st) {
         st = run_pairs(turns, user, next_pairs(&s, most), &s, err);
-        clear = !st && judge(&s, most, out) && s.count >= least_pairs;
+        clear = !st && judge(&s, most, terms->share, out) && s.count >= terms->least_pairs;
     }
     return st;
 }

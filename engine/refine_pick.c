@@ -138,7 +138,7 @@ static bool may_be_best(const field *f, int i, int best)
 /* However little is known yet. */
 static bool may_gain_enough(const pf_refine_verdict *v)
 {
-    return v->gain_ns + widely_open_ns(v) >= pf_refine_enough_ns((double)v->base_ns, 0);
+    return v->gain_ns + widely_open_ns(v) >= pf_refine_enough_ns((double)v->base_ns, v->share, 0);
 }
 
 /* One that is not known well enough to be faster is not left for that. */
@@ -176,7 +176,7 @@ void pf_refine_verdict_add(pf_refine_verdict *to, const pf_refine_verdict *elsew
     to->square_ns2 += (double)off_ns * (double)(elsewhere->gain_ns - to->gain_ns);
     to->error_ns = llround(hypot((double)to->error_ns * (n - 1), (double)elsewhere->error_ns) / n);
     to->base_ns += (elsewhere->base_ns - to->base_ns) / n;
-    to->enough_ns = pf_refine_enough_ns((double)to->base_ns, (double)to->error_ns);
+    to->enough_ns = pf_refine_enough_ns((double)to->base_ns, to->share, (double)to->error_ns);
     to->equal_ns += (elsewhere->equal_ns - to->equal_ns) / n;
     to->pairs += elsewhere->pairs;
     to->faster = to->gain_ns > to->enough_ns;

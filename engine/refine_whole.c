@@ -233,11 +233,17 @@ static int pairs_of(const whole *w, uint32_t g)
     return contends(w, g) ? PAIRS_BEFORE_CONTEST : efforts[pf_refine_effort(draft_of(w))].pairs;
 }
 
+static pf_refine_terms terms_of(const whole *w, uint32_t g, int least_pairs, int most_pairs)
+{
+    return (pf_refine_terms){ least_pairs, most_pairs, (double)w->groups[g].count / w->runs.net.step_count };
+}
+
 static pf_status compare(const whole *w, int least_pairs, int most_pairs, trial *t, pf_err *err)
 {
+    pf_refine_terms terms = terms_of(w, t->other.group, least_pairs, most_pairs);
+
     return pf_refine_compare(w->runs.windows.count ? pf_refine_runs_turns_in_windows : pf_refine_runs_turns,
-                             &(pf_refine_duel){ .runs = &w->runs, .other = &t->other }, least_pairs, most_pairs,
-                             &t->verdict, err);
+                             &(pf_refine_duel){ .runs = &w->runs, .other = &t->other }, &terms, &t->verdict, err);
 }
 
 static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_verdict *out, pf_err *err)
@@ -257,6 +263,7 @@ static pf_status try_rank(const whole *w, uint32_t g, uint32_t rank, pf_refine_v
 /* What gained in its windows must not lose in the whole. */
 static pf_status confirm(const whole *w, const trial *t, bool *confirmed, pf_err *err)
 {
+    pf_refine_terms   terms = terms_of(w, t->other.group, 0, PAIRS_OF_WHOLE);
     pf_refine_verdict verdict = { 0 };
     pf_status         st = PF_OK;
 
@@ -264,7 +271,7 @@ static pf_status confirm(const whole *w, const trial *t, bool *confirmed, pf_err
     if (!w->runs.windows.count)
         return PF_OK;
     st = pf_refine_compare(pf_refine_runs_turns, &(pf_refine_duel){ .runs = &w->runs, .other = &t->other },
-                           0, PAIRS_OF_WHOLE, &verdict, err);
+                           &terms, &verdict, err);
     *confirmed = verdict.gain_ns + verdict.error_ns > 0;
     pf_log(PF_LOG_DEBUG, "refine", "whole layer=\"%s\" gain_ns=%lld error_ns=%lld pairs=%d",
            name_of(w, t->other.group), (long long)verdict.gain_ns,

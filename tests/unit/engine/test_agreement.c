@@ -43,27 +43,28 @@ enum { CONTESTS = sizeof contests / sizeof contests[0] };
 typedef struct network {
     double whole_ns;            /* of one run; */
     double noise_ns;            /* of one, in the windows of a problem */
-    double place_ns;            /* of a candidate, for all runs of a build */
+    double place_ns;            /* of a candidate, for all runs in a place, */
+    double build_ns;            /* and for all of a build */
     int    layers;
     struct { int steps, gain_ns[TRIALS_MOST]; } groups[GROUPS_MOST];
 } network;
 
 static const network networks[] = {
-    { 234000, 300, 160, 35,     /* a U-Net */
+    { 234000, 300, 160, 0, 35,     /* a U-Net */
       { { 1, { -510, -1940, 3157, 1719, 2305, 2918 } },
         { 2, { 340, 6782, -15, 5595, 5402, 5659, -97, -5118, 620, -375 } },
         { 1, { 1991, 1951, 848, 1868, -27, 1759, 1882, 1669, 1337 } },
         { 1, { -792, 3601, 2488, 2469, 2464, -370, -372, -995, 2037, 940 } }, { 1, { -112, 532, 152 } } } },
-    { 236000, 350, 60, 58,      /* ResNet-50 */
+    { 236000, 350, 60, 0, 58,      /* ResNet-50 */
       { { 5, { 51, 7518, 2880, -1534 } }, { 3, { 618, -8288, -829, 5652, -6444 } }, { 2, { 548, 2847 } },
         { 2, { 3140, 1434 } }, { 1, { 828, 1067 } }, { 1, { 438, 1736, 674, 104 } },
         { 1, { 1957, 1571, -230, -212 } }, { 1, { 597, 710, 392 } }, { 1, { 942, -719 } } } },
-    { 168000, 135, 100, 83,     /* MobileNet v3 */
+    { 168000, 135, 100, 0, 83,     /* MobileNet v3 */
       { { 1, { 355, 875, 888, 345, 447 } }, { 1, { 572, 397, -75 } }, { 1, { 67, 98, 520, 556 } },
         { 1, { 371, 57, 726, -452 } }, { 1, { 1034, 856, -204, 692 } } } },
-    { 259000, 1000, 450, 86,    /* BERT */
-      { { 12, { 1550, -800, -4300 } }, { 12, { 400, -70, -6300 } }, { 12, { -500, -5800 } },
-        { 23, { -400, 300, -2500, -300, -2100 } } } },
+    { 254000, 1000, 450, 120, 86,    /* BERT */
+      { { 12, { 1800, -800, -4300 } }, { 12, { 400, -70, -6300 } }, { 12, { -500, -5800 } },
+        { 23, { 640, 820, -2200, 80, -2000 } } } },
 };
 
 enum { NETWORKS = sizeof networks / sizeof networks[0] };
@@ -179,13 +180,12 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
 enum { PAIRS_ELSEWHERE = 6 };
 
 /* A candidate somewhere in memory. */
-static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs, int most_pairs,
-                                 pf_random *random)
+static pf_refine_verdict compare(const network *n, double gain_ns, const pf_refine_terms *terms, pf_random *random)
 {
     duel              d = { n->whole_ns, n->noise_ns, gain_ns + n->place_ns * pf_random_normal(random), random };
     pf_refine_verdict verdict = { 0 };
 
-    assert_int_equal(pf_refine_compare(run_turns, &d, least_pairs, most_pairs, &verdict, NULL), PF_OK);
+    assert_int_equal(pf_refine_compare(run_turns, &d, terms, &verdict, NULL), PF_OK);
     return verdict;
 }
 
@@ -193,9 +193,12 @@ static pf_refine_verdict compare(const network *n, int gain_ns, int least_pairs,
 static int exchange(const network *n, int group, pf_random *random)
 {
     const int             *gains = n->groups[group].gain_ns;
+    double                 share = (double)n->groups[group].steps / n->layers;
+    const pf_refine_terms  first = { 0, PAIRS_MOST, share }, further = { PAIRS_ELSEWHERE, PAIRS_ELSEWHERE, share };
     pf_timing_entry        candidates[TRIALS_MOST] = { { .tactic = "reference" } };
     const pf_timing_entry *entries[TRIALS_MOST] = { NULL };
     pf_refine_verdict      verdicts[TRIALS_MOST] = { { 0 } };
+    double                 gains_ns[TRIALS_MOST] = { 0 };
     int                    open[TRIALS_MOST] = { 0 }, count = 0, open_count = 0;
 
     for (; count < TRIALS_MOST && gains[count]; count++) {
@@ -204,12 +207,13 @@ static int exchange(const network *n, int group, pf_random *random)
         candidates[count] = (pf_timing_entry){ .tactic = "reference", .median_ns = llround(alone_ns) };
         snprintf(candidates[count].tuning, sizeof candidates[count].tuning, "%c", 'a' + count);
         entries[count] = &candidates[count];
-        verdicts[count] = compare(n, gains[count], 0, PAIRS_MOST, random);
+        gains_ns[count] = gains[count] + n->build_ns * pf_random_normal(random);
+        verdicts[count] = compare(n, gains_ns[count], &first, random);
     }
     for (int place = 1; place < PF_REFINE_PLACES; place++) {
         open_count = pf_refine_undecided(verdicts, entries, count, open);
         for (int i = 0; i < open_count; i++) {
-            pf_refine_verdict elsewhere = compare(n, gains[open[i]], PAIRS_ELSEWHERE, PAIRS_ELSEWHERE, random);
+            pf_refine_verdict elsewhere = compare(n, gains_ns[open[i]], &further, random);
 
             pf_refine_verdict_add(&verdicts[open[i]], &elsewhere);
         }

@@ -187,17 +187,18 @@ static pf_status run_turns(void *user, int pairs, int64_t *base_ns, int64_t *oth
 }
 
 /* Of DUELS, those that the other one wins; *pairs: run for each, on average. */
-static int wins(double ratio, int *pairs)
+static int wins(double ratio, double share, int *pairs)
 {
-    pair p = { .ratio = ratio };
-    int  won = 0;
+    const pf_refine_terms terms = { 0, PAIRS, share };
+    pair                  p = { .ratio = ratio };
+    int                   won = 0;
 
     *pairs = 0;
     pf_random_init(&p.noise, 5);
     for (int i = 0; i < DUELS; i++) {
         pf_refine_verdict verdict = { 0 };
 
-        assert_int_equal(pf_refine_compare(run_turns, &p, 0, PAIRS, &verdict, NULL), PF_OK);
+        assert_int_equal(pf_refine_compare(run_turns, &p, &terms, &verdict, NULL), PF_OK);
         assert_true(verdict.pairs > 0 && verdict.pairs <= PAIRS && verdict.error_ns > 0);
         won += verdict.faster;
         *pairs += verdict.pairs;
@@ -211,13 +212,26 @@ static void only_what_is_faster_takes_over(void **state)
     int pairs = 0;
 
     (void)state;
-    assert_true(wins(1, &pairs) <= DUELS / 100);
+    assert_true(wins(1, 0, &pairs) <= DUELS / 100);
     assert_true(pairs < PAIRS / 3);
-    assert_int_equal(wins(1.01, &pairs), 0);
+    assert_int_equal(wins(1.01, 0, &pairs), 0);
     assert_true(pairs < PAIRS / 4);
-    assert_true(wins(0.985, &pairs) >= DUELS * 99 / 100);
-    assert_true(wins(0.97, &pairs) >= DUELS * 99 / 100);
+    assert_true(wins(0.985, 0, &pairs) >= DUELS * 99 / 100);
+    assert_true(wins(0.97, 0, &pairs) >= DUELS * 99 / 100);
     assert_true(pairs < PAIRS);
+}
+
+static void what_changes_many_layers_gains_more(void **state)
+{
+    int pairs = 0;
+
+    (void)state;
+    assert_true(wins(0.994, 0.01, &pairs) >= DUELS * 95 / 100);
+    assert_true(wins(0.994, 1, &pairs) <= DUELS / 100);
+    assert_true(wins(0.985, 1, &pairs) >= DUELS * 99 / 100);
+    assert_int_equal(pf_refine_enough_ns(1e6, 0, 0), 3500);
+    assert_int_equal(pf_refine_enough_ns(1e6, 1, 0), 8750);
+    assert_int_equal(pf_refine_enough_ns(1e6, 0, 2000), 4000);
 }
 
 /* A few pairs of which some are far off say nothing yet: what gains much is not given up for them. */
@@ -235,11 +249,12 @@ static pf_status run_disturbed_turns(void *user, int pairs, int64_t *base_ns, in
 
 static void what_is_far_off_does_not_decide(void **state)
 {
-    pf_refine_verdict verdict = { 0 };
-    int               runs = 0;
+    const pf_refine_terms terms = { 0, PAIRS, 0 };
+    pf_refine_verdict     verdict = { 0 };
+    int                   runs = 0;
 
     (void)state;
-    assert_int_equal(pf_refine_compare(run_disturbed_turns, &runs, 0, PAIRS, &verdict, NULL), PF_OK);
+    assert_int_equal(pf_refine_compare(run_disturbed_turns, &runs, &terms, &verdict, NULL), PF_OK);
     assert_true(verdict.faster && verdict.gain_ns > 3000 && verdict.gain_ns < 5000 && verdict.error_ns < 1000);
 }
 
@@ -384,7 +399,7 @@ static void the_mean_of_places_counts(void **state)
     assert_true(sum.faster && sum.gain_ns == 520 && sum.places == 2 && sum.error_ns == 35 && sum.pairs == 80);
     pf_refine_verdict_add(&sum, &worse);
     assert_true(!sum.faster && sum.gain_ns == 327 && sum.places == 3);
-    assert_int_equal(sum.enough_ns, pf_refine_enough_ns(WHOLE_NS, 0));
+    assert_int_equal(sum.enough_ns, pf_refine_enough_ns(WHOLE_NS, 0, 0));
 }
 
 /* By the error that is known of all, one that is preferred gains too little to be equal to the best. */
@@ -422,6 +437,7 @@ int main(void)
         cmocka_unit_test(the_long_get_few_samples),
         cmocka_unit_test(rivals_get_more_samples),
         cmocka_unit_test(only_what_is_faster_takes_over),
+        cmocka_unit_test(what_changes_many_layers_gains_more),
         cmocka_unit_test(what_is_far_off_does_not_decide),
         cmocka_unit_test(among_equals_the_preferred_one_takes_over),
     };
