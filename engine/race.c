@@ -152,9 +152,13 @@ static void drop_the_slow(const pf_race *race, int rung)
     }
 }
 
+/* Also who is further behind, but by less than is known: the choice would take the two for equal. */
 static bool is_rival(const pf_racer *r, const pf_racer *best)
 {
-    return r->racing && (double)r->median_ns <= PF_RACE_RIVAL * (double)best->median_ns;
+    double close_ns = (PF_RACE_RIVAL - 1) * (double)best->median_ns;
+
+    return r->racing &&
+           (double)(r->median_ns - best->median_ns) <= fmax(close_ns, fmax(error_of(r), error_of(best)));
 }
 
 /* More samples are for telling rivals apart: who is not close to the best has enough, and so has a best without any. */

@@ -5,8 +5,8 @@
    2. After the first rung those are dropped whose least sample is PF_RACE_FAR times the best; later those whose median
       is above the best's by more than the 95 % intervals of both, and PF_RACE_CLOSE times it: a few samples in a bad
       spell look like certainty, and whoever is close is worth the samples of one more rung.
-   3. The last rung is for those whose median is within PF_RACE_RIVAL times the best's, when there are several: which of
-      them wins shall be the same in every race. */
+   3. The last rung is for those whose median is within PF_RACE_RIVAL times the best's, or above it by less than the
+      95 % interval of either, when there are several: which of them wins shall be the same in every race. */
 #ifndef PF_ENGINE_RACE_H
 #define PF_ENGINE_RACE_H
 
