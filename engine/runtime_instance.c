@@ -419,7 +419,8 @@ static pf_status plan_memory(making *m, pf_err *err)
     for (uint32_t s = 0; s < steps; s++) {
         add_items_of_step(m, s);
         extend_lifetimes(m, s);
-        allow_in_place(m, s);
+        if (!m->resident->apart)
+            allow_in_place(m, s);
     }
     for (uint32_t i = 0; i < m->plan->tail.in_count; i++) {     /* what the tail reads lives until the steps are done */
         uint32_t item = m->item_of_value[pf_plan_root(m->plan, m->plan->tail.in[i])];

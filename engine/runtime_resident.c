@@ -126,6 +126,13 @@ void pf_resident_drop(pf_resident *resident)
     pthread_mutex_unlock(&lock);
 }
 
+void pf_resident_keep_apart(pf_resident *resident)
+{
+    pthread_mutex_lock(&lock);
+    resident->apart = true;
+    pthread_mutex_unlock(&lock);
+}
+
 /* ---- Instances */
 
 /* Does a step work in memory of its own? */

@@ -46,6 +46,7 @@ typedef struct pf_resident {
     pf_instance *instances[PF_INSTANCES_KEPT];
     uint64_t     clock;
     uint32_t     users;
+    bool         apart;                 /* no output lies on an input, though its step may work in place */
     pf_step_tries tries;
     uint32_t     failed_step;           /* why the last instance could not be made; PF_NONE: none failed */
     struct pf_resident *next;
@@ -58,6 +59,9 @@ void      pf_residents_free(pf_residents *residents);
 pf_status pf_resident_take(pf_plan *plan, pf_device *device, const pf_allocator *allocator, pf_resident **out,
                            pf_err *err);
 void      pf_resident_drop(pf_resident *resident);
+/* From its next instance on no output lies where an input does: so another candidate may run in place of each step,
+   also one that cannot work in place. */
+void      pf_resident_keep_apart(pf_resident *resident);
 /* An instance for these bindings that the context may use; made when there is none.  Dropped by pf_instance_drop. */
 pf_status pf_instance_take(pf_resident *resident, const void *context, const int64_t *bindings, pf_instance **out,
                            pf_err *err);
